@@ -1,0 +1,4 @@
+"""One module an engine, each giving one ``Backend`` value.
+
+The one rule: pure, and it sees ``sparkdesk.core`` only.
+"""

@@ -1,0 +1,1 @@
+"""The nouns and arithmetic of SparkDesk. Pure: no I/O, no clock, no randomness, no event loop."""

@@ -1,0 +1,1 @@
+"""Messages made of parts, the events of an answer, and their timing."""

@@ -1,0 +1,77 @@
+"""What comes out of a model server while it answers, one event after the other.
+
+The one rule: an answer has ended well only after `Finished` with a reason; a stream that ends without is `CutOff`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """More of the answer. `t_s` is monotonic seconds at arrival."""
+
+    text: str
+    t_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningDelta:
+    """More of the reasoning."""
+
+    text: str
+    t_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallDelta:
+    """More of a tool call; `id` and `name` come once, `arguments` in pieces."""
+
+    index: int
+    id: str
+    name: str
+    arguments: str
+    t_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class PromptProgress:
+    """How much of the prompt the server has read, in tokens."""
+
+    processed: int
+    cached: int
+    total: int
+    t_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """The server's own count. None is not told."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cached_tokens: int | None = None
+    prompt_ms: float | None = None
+    """Server-side prefill time, where the server tells it (llama.cpp timings)."""
+    predicted_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The server said that the answer is complete: "stop", "length", "tool_calls", ..."""
+
+    reason: str
+    t_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class CutOff:
+    """The stream ended or failed before the answer was complete; what came stays."""
+
+    message: str
+    remedy: str
+    t_s: float
+
+
+ChatEvent = TextDelta | ReasoningDelta | ToolCallDelta | PromptProgress | Usage | Finished | CutOff

@@ -1,0 +1,1 @@
+"""Nodes, ports, links and the clusters they form."""

@@ -1,0 +1,144 @@
+"""A node: what is kept about it, what is known about it, and how it is right now.
+
+The one rule: a node's identity is its host key and machine id, never its address or its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+
+class NodeState(StrEnum):
+    """Where the line to a node stands. The words on screen come from `words`."""
+
+    IDLE = "idle"
+    CONNECTING = "connecting"
+    LIVE = "live"
+    STALE = "stale"
+    RECONNECTING = "reconnecting"
+    UNREACHABLE = "unreachable"
+    REFUSED = "refused"
+    IDENTITY_CHANGED = "identity_changed"
+
+    @property
+    def words(self) -> str:
+        """The state in words."""
+        return {
+            NodeState.IDLE: "Not connected",
+            NodeState.CONNECTING: "Connecting",
+            NodeState.LIVE: "Live",
+            NodeState.STALE: "Stale",
+            NodeState.RECONNECTING: "Reconnecting",
+            NodeState.UNREACHABLE: "Unreachable",
+            NodeState.REFUSED: "Sign-in refused",
+            NodeState.IDENTITY_CHANGED: "Host key changed",
+        }[self]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRecord:
+    """What is kept about a node. `host_key` is "" until a person confirmed it."""
+
+    id: str
+    name: str
+    address: str
+    port: int
+    user: str
+    host_key: str = ""
+    machine_id: str = ""
+    key_path: str = ""
+    """A private key of the application for this node; "" means the user's agent and default keys."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON data."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> NodeRecord:
+        """From `to_json`; unknown keys are ignored. Raises KeyError, TypeError or ValueError."""
+        return cls(
+            id=str(data["id"]),
+            name=str(data["name"]),
+            address=str(data["address"]),
+            port=int(data["port"]),
+            user=str(data["user"]),
+            host_key=str(data.get("host_key", "")),
+            machine_id=str(data.get("machine_id", "")),
+            key_path=str(data.get("key_path", "")),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterRecord:
+    """A named group of nodes. `is_simulated` is a property of the record: nothing else knows."""
+
+    id: str
+    name: str
+    nodes: tuple[NodeRecord, ...]
+    is_simulated: bool = False
+    shape: str = ""
+    """single, pair, ring, switch, or "" when not known."""
+    switch_name: str = ""
+    note: str = ""
+    """For example why simulated nodes are read-only."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON data."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> ClusterRecord:
+        """From `to_json`; unknown keys are ignored. Raises KeyError, TypeError or ValueError."""
+        return cls(
+            id=str(data["id"]),
+            name=str(data["name"]),
+            nodes=tuple(NodeRecord.from_json(node) for node in data["nodes"]),
+            is_simulated=bool(data.get("is_simulated", False)),
+            shape=str(data.get("shape", "")),
+            switch_name=str(data.get("switch_name", "")),
+            note=str(data.get("note", "")),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFacts:
+    """What a node said about itself when the probe began. Every text is untrusted; "" and None mean unknown."""
+
+    hostname: str = ""
+    machine_id: str = ""
+    boot_id: str = ""
+    vendor: str = ""
+    product: str = ""
+    os_version: str = ""
+    kernel: str = ""
+    python_version: str = ""
+    driver_version: str = ""
+    gpu_name: str = ""
+    cpu_count: int | None = None
+    mem_total_bytes: int | None = None
+    home: str = ""
+    others: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """How a node is now. `message` and `remedy` are filled whenever the state is not LIVE or CONNECTING."""
+
+    record: NodeRecord
+    state: NodeState
+    since_ms: int
+    message: str = ""
+    remedy: str = ""
+    detail: str = ""
+    facts: NodeFacts = field(default_factory=NodeFacts)
+    log: tuple[str, ...] = ()
+    """The last lines of the attempt to connect, oldest first."""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the node answers now."""
+        return self.state is NodeState.LIVE

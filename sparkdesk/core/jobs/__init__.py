@@ -1,0 +1,1 @@
+"""Launch requests, plans, running jobs and the adapters that make plans."""

@@ -1,0 +1,160 @@
+"""The adapter seam: one engine is one value that fulfils `Backend`. Pure: no I/O, no clock, no globals.
+
+Third parties register a Backend through the entry-point group `sparkdesk.backends`. The protocol is at version 1 and
+grows only by optional fields of its values. A complete adapter reads a LaunchRequest and a PlanContext and gives
+problems and a plan; it reads the engine's log lines and metrics page; it names the engine's own failures:
+
+    class Echo:
+        info = BackendInfo(key="echo", title="Echo", purposes=("chat",))
+        def problems(self, request, context): return []
+        def plan(self, request, context): return build_plan(...)
+        def log_reader(self): return NullReader()
+        def readings(self, text): return {}
+        def failure(self, status, body): return None
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Protocol
+
+from sparkdesk.core.cluster.node import NodeFacts, NodeRecord
+from sparkdesk.core.jobs.plan import LaunchPlan, Problem
+from sparkdesk.core.jobs.request import LaunchRequest
+from sparkdesk.core.models.spec import ModelSpec
+
+API_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class BackendInfo:
+    """What a backend is and can do."""
+
+    key: str
+    title: str
+    purposes: tuple[str, ...]
+    api: int = API_VERSION
+    quantizations: tuple[str, ...] = ()
+    parallelisms: tuple[str, ...] = ("single",)
+    docs: str = ""
+    default_port: int = 8000
+    needs_weights_path: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NodeContext:
+    """What a plan may lean on about one node; None and empty mean not known."""
+
+    record: NodeRecord
+    facts: NodeFacts = field(default_factory=NodeFacts)
+    mem_total_bytes: int | None = None
+    mem_available_bytes: int | None = None
+    disk_free_bytes: int | None = None
+    cpu_count: int | None = None
+    images: tuple[str, ...] | None = None
+    weight_files: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    """Path on the node -> bytes, of the model files that were found there."""
+    used_ports: Mapping[int, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Port -> who holds it, in words."""
+    programs: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Program name -> path, of those that were looked for and found."""
+    home: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanContext:
+    """Everything that a plan leans on, gathered before."""
+
+    job_id: str
+    owner: str
+    """user@computer, for the job folder."""
+    nodes: tuple[NodeContext, ...]
+    spec: ModelSpec | None = None
+    """None: a model of unknown shape: memory is not known."""
+    is_simulated: bool = False
+    """Only for what stands beside the result on screen; plans never differ by it."""
+    job_program: bytes = b""
+    """remote/job.py, which the plan puts beside the job."""
+
+    def node(self, node_id: str) -> NodeContext:
+        """One node's context. Raises KeyError."""
+        for node in self.nodes:
+            if node.record.id == node_id:
+                return node
+        raise KeyError(node_id)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadProgress:
+    """The engine's log told how far the start is. `phase` is a key of the timeline; `fraction` None = not known."""
+
+    phase: str
+    text: str
+    fraction: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The engine's log gave a metric."""
+
+    key: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class LogFailure:
+    """The engine's log named why it will not come up: cause and remedy."""
+
+    message: str
+    remedy: str
+
+
+class LogReader(Protocol):
+    """Reads one rank's log, line by line; keeps its own state. Total: any text is fine."""
+
+    def feed(self, line: str) -> list[LoadProgress | Reading | LogFailure]:
+        """What this line tells."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointFailure:
+    """An HTTP failure in the engine's own words, understood."""
+
+    kind: str
+    """context_overflow, model_not_found, loading, unauthorized, overloaded, engine_dead, bad_request, other."""
+    message: str
+    remedy: str
+    prompt_tokens: int | None = None
+    context_tokens: int | None = None
+
+
+class Backend(Protocol):
+    """One engine."""
+
+    @property
+    def info(self) -> BackendInfo:
+        """What it is."""
+        ...
+
+    def problems(self, request: LaunchRequest, context: PlanContext) -> list[Problem]:
+        """What speaks against the request; empty is fine."""
+        ...
+
+    def plan(self, request: LaunchRequest, context: PlanContext) -> LaunchPlan:
+        """The plan. Raises PlanError when `problems` has an error."""
+        ...
+
+    def log_reader(self) -> LogReader:
+        """A new reader for one rank's log."""
+        ...
+
+    def readings(self, text: str) -> dict[str, float]:
+        """The engine's metrics page as values by metric key. Total: any text is fine."""
+        ...
+
+    def failure(self, status: int, body: bytes) -> EndpointFailure | None:
+        """What an HTTP failure means; None when it is not the engine's."""
+        ...

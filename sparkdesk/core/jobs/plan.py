@@ -1,0 +1,100 @@
+"""A launch plan: what will happen, before it happens. A value: shown, saved, compared, exported."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sparkdesk.core.jobs.endpoint import Endpoint
+from sparkdesk.core.jobs.request import LaunchRequest
+from sparkdesk.core.step import Playbook
+
+GIB = 1 << 30
+
+
+class Severity(StrEnum):
+    """How bad a problem is: an ERROR forbids the launch, a WARNING and a NOTE are shown."""
+
+    NOTE = "note"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something about a request: what, what to do, and the field of the form it belongs to ("" = the whole)."""
+
+    severity: Severity
+    message: str
+    remedy: str
+    field: str = ""
+
+
+class Fit(StrEnum):
+    """How a plan fits a node's unified memory. Source: DESIGN section 12 words, limits in GiB left."""
+
+    FITS = "Fits"
+    TIGHT = "Tight"
+    RISKY = "Risky"
+    TOO_BIG = "Too big"
+    UNKNOWN = "Not known"
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryLedger:
+    """Unified memory of one node after the launch, in bytes. Parts sum to `total_bytes`; page cache is part of free.
+
+    `None` is not known. `others_bytes` is what runs there already.
+    """
+
+    node_id: str
+    total_bytes: int | None
+    others_bytes: int | None
+    weights_bytes: int | None
+    kv_bytes: int | None
+    runtime_bytes: int | None
+
+    @property
+    def free_bytes(self) -> int | None:
+        """What is left; negative when the plan is too big; None when a part is not known."""
+        parts = (self.total_bytes, self.others_bytes, self.weights_bytes, self.kv_bytes, self.runtime_bytes)
+        if any(part is None for part in parts):
+            return None
+        total, *used = (part for part in parts if part is not None)
+        return total - sum(used)
+
+    @property
+    def fit(self) -> Fit:
+        """The word for what is left."""
+        free = self.free_bytes
+        if free is None:
+            return Fit.UNKNOWN
+        if free < 0:
+            return Fit.TOO_BIG
+        if free < 8 * GIB:
+            return Fit.RISKY
+        return Fit.TIGHT if free < 12 * GIB else Fit.FITS
+
+
+@dataclass(frozen=True, slots=True)
+class ShownCommand:
+    """What runs on a node, as a person reads it: one word group per line, secrets never in it."""
+
+    node_id: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchPlan:
+    """All of one launch: what runs, what it takes, where it answers, how it stops."""
+
+    job_id: str
+    request: LaunchRequest
+    title: str
+    playbook: Playbook
+    stop: Playbook
+    endpoint: Endpoint
+    ledgers: tuple[MemoryLedger, ...]
+    commands: tuple[ShownCommand, ...]
+    notes: tuple[str, ...] = ()

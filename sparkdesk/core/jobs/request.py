@@ -1,0 +1,77 @@
+"""What the launch form says. Saved as TOML it is a recipe; from outside it is untrusted, hence pydantic."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+MODEL_PATTERN = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}(/[A-Za-z0-9][A-Za-z0-9._-]{0,127})?$")
+"""A catalogue name or a hub id: never a leading dash, a space or a path."""
+PATH_PATTERN = re.compile(r"^(~/|/)[^\0\n]{1,1000}$")
+
+
+class LaunchRequest(BaseModel):
+    """One model server to start. Every field has a range; what is out of it is an error at its field."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    engine: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+    model: str
+    """Catalogue name or hub id."""
+    weights_path: str = ""
+    """A file or folder on the node, for engines that load one (llama.cpp: the GGUF)."""
+    nodes: Annotated[tuple[str, ...], Field(min_length=1, max_length=64)]
+    """Node ids in rank order."""
+    served_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$")]
+    port: Annotated[int, Field(ge=1024, le=65535)] = 8000
+    context_tokens: Annotated[int, Field(ge=128, le=4_194_304)] = 4096
+    """The longest prompt plus answer of ONE request."""
+    concurrency: Annotated[int, Field(ge=1, le=4096)] = 1
+    quantization: Annotated[str, Field(max_length=32)] = ""
+    kv_dtype: Annotated[str, Field(pattern=r"^[a-z0-9_]{0,16}$")] = ""
+    tensor_parallel_size: Annotated[int, Field(ge=1, le=64)] = 1
+    pipeline_parallel_size: Annotated[int, Field(ge=1, le=64)] = 1
+    memory_fraction: Annotated[float, Field(gt=0.0, le=0.98)] | None = None
+    """Share of unified memory the engine may take (vLLM)."""
+    threads: Annotated[int, Field(ge=1, le=256)] | None = None
+    """CPU threads (llama.cpp); None is one less than the physical cores, at least 1."""
+    image: Annotated[str, Field(max_length=256)] = ""
+    extra_flags: Annotated[tuple[str, ...], Field(max_length=64)] = ()
+    environment: Annotated[tuple[tuple[str, str], ...], Field(max_length=64)] = ()
+    system_prompt: Annotated[str, Field(max_length=100_000)] = ""
+    """What a new chat with this server starts with."""
+    temperature: Annotated[float, Field(ge=0.0, le=5.0)] | None = None
+
+    @field_validator("model")
+    @classmethod
+    def _model_is_a_name(cls, value: str) -> str:
+        if not MODEL_PATTERN.match(value):
+            raise ValueError("a model is a name or owner/name: letters, digits, dot, dash, underscore")
+        return value
+
+    @field_validator("weights_path")
+    @classmethod
+    def _path_is_absolute(cls, value: str) -> str:
+        if value and not PATH_PATTERN.match(value):
+            raise ValueError("a path on the node starts with / or ~/")
+        if ".." in value.split("/"):
+            raise ValueError("a path on the node has no .. in it")
+        return value
+
+    @field_validator("image")
+    @classmethod
+    def _image_is_a_reference(cls, value: str) -> str:
+        if value and not re.match(r"^[a-z0-9][a-z0-9._:/@-]{0,255}$", value):
+            raise ValueError("not a container image reference")
+        return value
+
+    @field_validator("environment")
+    @classmethod
+    def _environment_names_are_plain(cls, value: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+        for name, text in value:
+            is_plain = re.match(r"^[A-Z_][A-Z0-9_]{0,127}$", name) and "\0" not in text
+            if not is_plain or name in ("LD_PRELOAD", "LD_LIBRARY_PATH"):
+                raise ValueError(f"not allowed as a variable: {name[:40]}")
+        return value

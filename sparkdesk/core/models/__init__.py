@@ -1,0 +1,1 @@
+"""Models: their shape, their formats, the catalogue."""

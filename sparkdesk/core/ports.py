@@ -1,0 +1,195 @@
+"""What services need from the outside, as protocols that infra fulfils.
+
+The one rule: only the standard library's and core's types cross these lines; no asyncssh, httpx or sqlite3 type does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from sparkdesk.core.chat.event import ChatEvent
+from sparkdesk.core.chat.message import ChatRequest
+from sparkdesk.core.cluster.node import ClusterRecord, NodeRecord
+from sparkdesk.core.command import Command, Outcome
+from sparkdesk.core.jobs.endpoint import Endpoint
+from sparkdesk.core.jobs.record import JobIntent
+
+
+@dataclass(frozen=True, slots=True)
+class LocalAddress:
+    """Where a forward listens on this computer: a unix socket's path that only this user can open."""
+
+    socket_path: str
+
+
+class Process(Protocol):
+    """A command that runs on a node, with its streams as bytes."""
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """Standard output as it comes, in pieces of any size; ends at end of file or when the connection is lost."""
+        ...
+
+    def error_tail(self) -> bytes:
+        """The last 8 KiB of standard error so far."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Send bytes to standard input. Raises Unreachable when the channel is gone."""
+        ...
+
+    async def close_stdin(self) -> None:
+        """Send end of file."""
+        ...
+
+    async def outcome(self) -> Outcome:
+        """Wait for the end; the caller sets the time limit. Fate is `Unknown` when the connection was lost."""
+        ...
+
+
+class Shell(Protocol):
+    """One node, connected; bytes in, bytes out. Every method raises a NodeError kind, never a library's exception."""
+
+    @property
+    def node(self) -> str:
+        """The node's name, for messages."""
+        ...
+
+    async def run(
+        self, command: Command, *, stdin: bytes = b"", timeout_s: float = 30.0, max_bytes: int = 1 << 20
+    ) -> Outcome:
+        """Run to the end. A lost connection or a time-out is a fate (`Unknown`), not an exception."""
+        ...
+
+    def open(self, command: Command) -> AbstractAsyncContextManager[Process]:
+        """Start a command and talk to it; leaving the block closes the channel."""
+        ...
+
+    async def put(self, data: bytes, path: str, *, mode: int) -> None:
+        """Write a file whole (own temporary name, then rename) with this mode. `~/` is the node user's home."""
+        ...
+
+    async def fetch(self, path: str, *, max_bytes: int) -> bytes:
+        """Read a file, at most `max_bytes` (CommandFailed when it is larger or missing)."""
+        ...
+
+    def forward(self, host: str, port: int) -> AbstractAsyncContextManager[LocalAddress]:
+        """A local way to a port that the node reaches as host:port; lives as long as the block."""
+        ...
+
+
+class Connection(Shell, Protocol):
+    """A shell that can be closed and tells when it is gone."""
+
+    async def close(self) -> None:
+        """Close within a bounded time; safe to call twice."""
+        ...
+
+    async def wait_closed(self) -> str:
+        """Wait until the connection is gone; gives the reason in words."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """The host key that a machine offered before anything secret was sent."""
+
+    host_key: str
+    """One OpenSSH public-key line without comment: "ssh-ed25519 AAAA..."."""
+    fingerprint: str
+    """ "SHA256:..." as ssh-keygen -lf prints it."""
+
+
+class Connector(Protocol):
+    """Opens connections to nodes."""
+
+    async def look(self, address: str, port: int, *, timeout_s: float = 8.0) -> Offer:
+        """Fetch the host key that is offered there, sending nothing secret. Raises Unreachable."""
+        ...
+
+    async def connect(self, record: NodeRecord, *, password: str | None = None, timeout_s: float = 12.0) -> Connection:
+        """Connect to a node whose host key is trusted (record.host_key).
+
+        Raises HostKeyUnknown (no trusted key), HostKeyChanged (another key is offered: nothing was sent), AuthFailed,
+        NodeBusy, Unreachable.
+        """
+        ...
+
+
+class EndpointClient(Protocol):
+    """Talks to one model server."""
+
+    def chat(self, request: ChatRequest) -> AsyncIterator[ChatEvent]:
+        """Stream an answer. Closing the iterator aborts the request on the server. Raises EndpointError."""
+        ...
+
+    async def get(self, path: str, *, timeout_s: float = 5.0, max_bytes: int = 1 << 20) -> tuple[int, bytes]:
+        """Status and body of a GET on the server (e.g. /metrics, /v1/models). Raises EndpointError."""
+        ...
+
+    async def close(self) -> None:
+        """Close every connection."""
+        ...
+
+
+class EndpointClients(Protocol):
+    """Makes clients for endpoints."""
+
+    def open(self, endpoint: Endpoint, via: LocalAddress | None) -> EndpointClient:
+        """A client for the endpoint, through a forward's socket when `via` is given."""
+        ...
+
+
+class Secrets(Protocol):
+    """Passwords and tokens by name: in the system's keyring, else in memory for this run only (and it says so)."""
+
+    is_durable: bool
+    """Whether what is kept survives the end of the program."""
+
+    async def get(self, name: str) -> str | None:
+        """The secret, or None."""
+        ...
+
+    async def set(self, name: str, secret: str) -> None:
+        """Keep the secret."""
+        ...
+
+    async def forget(self, name: str) -> None:
+        """Remove the secret, if there."""
+        ...
+
+
+class Store(Protocol):
+    """What survives: clusters, nodes with their trusted keys, jobs, journals, chats. Raises StoreError.
+
+    Every method is done (and, for journals, on the disk) when it returns.
+    """
+
+    async def clusters(self) -> tuple[ClusterRecord, ...]: ...
+    async def save_cluster(self, cluster: ClusterRecord) -> None: ...
+    async def remove_cluster(self, cluster_id: str) -> None: ...
+
+    async def job_intents(self) -> tuple[JobIntent, ...]: ...
+    async def save_job_intent(self, intent: JobIntent) -> None: ...
+
+    async def append_journal(self, run_id: str, entry: bytes) -> None:
+        """Append one JSON entry to a run's journal, durably."""
+        ...
+
+    async def journal(self, run_id: str) -> tuple[bytes, ...]: ...
+    async def unfinished_runs(self) -> tuple[str, ...]:
+        """Runs whose journal has no closing entry (`{"kind": "run_ended"...}`), newest first."""
+        ...
+
+    async def save_message(self, session_id: str, position: int, message: bytes) -> None:
+        """Insert or replace one message (JSON) of a chat."""
+        ...
+
+    async def save_session(self, session_id: str, title: str, meta: bytes) -> None: ...
+    async def sessions(self) -> Sequence[tuple[str, str, bytes]]:
+        """(id, title, meta JSON) newest first."""
+        ...
+
+    async def messages(self, session_id: str) -> tuple[bytes, ...]: ...

@@ -1,0 +1,1 @@
+"""The outside: one module a foreign library; nothing else imports that library."""

@@ -1,0 +1,1 @@
+"""What the application can do. Async; knows core only."""

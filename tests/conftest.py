@@ -1,0 +1,65 @@
+"""What every test runs in: its own home, no screen, no proxy, and no log line that nobody expected.
+
+The one rule: a test never sees or changes anything of the person who runs it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# Before anything imports Qt: most machines that run tests have no screen.
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+os.environ.setdefault("PYTEST_QT_API", "pyside6")
+
+_HOME_VARIABLES = ("XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_DATA_DIRS")
+_PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
+_AGENT_VARIABLES = ("SSH_AUTH_SOCK", "SSH_AGENT_PID")
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty HOME and SPARKDESK_HOME for each test: asyncssh reads ~/.ssh, the app its data folder."""
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("USERPROFILE", str(home))
+    monkeypatch.setenv("SPARKDESK_HOME", str(home / "sparkdesk"))
+    # A real keychain belongs to the person at the screen.
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
+    for name in (*_HOME_VARIABLES, *_PROXY_VARIABLES, *_AGENT_VARIABLES, "SPARKDESK_ROOT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.setenv("no_proxy", "*")
+    return home
+
+
+class _ErrorLines(logging.Handler):
+    """Keeps what the program's own loggers say at ERROR or above."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(f"{record.name}: {record.getMessage()}")
+
+
+@pytest.fixture(autouse=True)
+def no_unexpected_errors(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fails a test in which SparkDesk logged an error, unless it is marked ``expects_errors``."""
+    if request.node.get_closest_marker("expects_errors") is not None:
+        yield
+        return
+    handler = _ErrorLines()
+    loggers = [logging.getLogger(name) for name in ("sparkdesk", "ui", "backends", "asyncio")]
+    for logger in loggers:
+        logger.addHandler(handler)
+    yield
+    for logger in loggers:
+        logger.removeHandler(handler)
+    if handler.lines:
+        pytest.fail("logged at ERROR:\n" + "\n".join(handler.lines), pytrace=False)

@@ -1,0 +1,103 @@
+"""The only place where feeds and tasks meet Qt.
+
+`watch` carries a Latest into a slot, `StreamPump` empties a Stream into one at a bounded rate, `Bridge` starts
+coroutines from slots and turns a dialog's answer into something to await. The one rule: nothing here, or in any
+view-model, blocks or calls `.exec()`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Generic, ParamSpec, TypeVar
+
+from PySide6.QtCore import QObject, QTimer
+
+from sparkdesk.core.feed import Latest, Lost, Stream, StreamReader, Subscription
+from sparkdesk.services.tasks import Tasks
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+def watch(latest: Latest[T], parent: QObject, slot: Callable[[T], None]) -> Subscription:
+    """Call `slot` with the value now and at each change, until `parent` is destroyed or the result is closed."""
+    subscription = latest.subscribe(slot)
+    parent.destroyed.connect(subscription.close)
+    return subscription
+
+
+class StreamPump(QObject, Generic[T]):
+    """Empties a stream into `slot(items)`: at once after a pause, then at most `rate_hz` times a second."""
+
+    def __init__(
+        self, stream: Stream[T], slot: Callable[[list[T | Lost]], None], *, rate_hz: float, parent: QObject
+    ) -> None:
+        super().__init__(parent)
+        self._slot = slot
+        self._interval_ms = 0
+        self._rest = QTimer(self)
+        """Runs while it is too early for the next update."""
+        self._rest.setSingleShot(True)
+        self._rest.timeout.connect(self._flush)
+        self.set_rate(rate_hz)
+        self._reader: StreamReader[T] = stream.read(self._wake, limit=16384)
+        parent.destroyed.connect(self._reader.close)
+
+    def set_rate(self, rate_hz: float) -> None:
+        """Change the most updates a second."""
+        self._interval_ms = max(1, round(1000 / rate_hz))
+
+    def _wake(self) -> None:
+        # Through the event loop even for the first item: the slot must never run inside the producer's call.
+        if not self._rest.isActive():
+            self._rest.start(0)
+
+    def _flush(self) -> None:
+        items = self._reader.drain()
+        if items:
+            self._slot(items)
+            self._rest.start(self._interval_ms)
+
+    def close(self) -> None:
+        """Stop reading; what waits is dropped."""
+        self._rest.stop()
+        self._reader.close()
+
+
+class Bridge(QObject):
+    """Starts background work for slots."""
+
+    def __init__(self, tasks: Tasks, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._tasks = tasks
+
+    def start(self, fn: Callable[P, Awaitable[object]], /, *args: P.args, **kwargs: P.kwargs) -> None:
+        """Start a coroutine function; its errors reach the application's error banner."""
+        self._tasks.start(fn, *args, **kwargs)
+
+    def start_exclusive(
+        self, key: str, fn: Callable[P, Awaitable[object]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> None:
+        """Start a coroutine function in place of the one that runs under the same key."""
+        self._tasks.start_exclusive(key, fn, *args, **kwargs)
+
+    def cancel(self, key: str) -> None:
+        """Cancel the exclusive work of this key."""
+        self._tasks.cancel(key)
+
+    @staticmethod
+    async def ask(dialog: Any) -> int:
+        """Open a QDialog without blocking and await its result code."""
+        answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def settle(code: int) -> None:
+            if not answer.done():
+                answer.set_result(code)
+
+        dialog.finished.connect(settle)
+        dialog.open()
+        try:
+            return await answer
+        finally:
+            dialog.deleteLater()

@@ -1,0 +1,78 @@
+"""The few strokes that own-painted widgets share.
+
+Rule: lines of one pixel stay sharp (half-pixel inset), and nothing here owns a colour.
+"""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QBrush, QColor, QFontMetricsF, QPainter, QPainterPath, QPen
+
+from ui.font import Role, font
+from ui.theme import Token, color
+
+
+def pen(shade: QColor, width: float = 1.0, *, dash: tuple[float, ...] = ()) -> QPen:
+    """Return a pen; `dash` is in pixels, whatever the width."""
+    result = QPen(shade, width)
+    result.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
+    result.setCapStyle(Qt.PenCapStyle.FlatCap)
+    if dash:
+        result.setDashPattern([part / width for part in dash])
+    return result
+
+
+def box(painter: QPainter, rect: QRectF, radius: float, fill: QColor | None, edge: QPen | None = None) -> None:
+    """Paint a rounded box; its edge lies inside `rect`."""
+    inset = edge.widthF() / 2 if edge is not None else 0.0
+    painter.setPen(edge if edge is not None else Qt.PenStyle.NoPen)
+    painter.setBrush(QBrush(fill) if fill is not None else Qt.BrushStyle.NoBrush)
+    painter.drawRoundedRect(rect.adjusted(inset, inset, -inset, -inset), radius, radius)
+
+
+def write(
+    painter: QPainter,
+    rect: QRectF,
+    text: str,
+    *,
+    role: Role = "body",
+    tint: Token | QColor = "text",
+    align: Qt.AlignmentFlag = Qt.AlignmentFlag.AlignLeft,
+) -> None:
+    """Paint one line of plain text, centred in the height of `rect`."""
+    painter.setFont(font(role))
+    painter.setPen(tint if isinstance(tint, QColor) else color(tint))
+    painter.drawText(rect, int(align | Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextSingleLine), text)
+
+
+def text_width(text: str, role: Role = "body") -> float:
+    """Return the advance of one line of text in pixels."""
+    return QFontMetricsF(font(role)).horizontalAdvance(text)
+
+
+def elided(text: str, role: Role, width: float, mode: Qt.TextElideMode = Qt.TextElideMode.ElideRight) -> str:
+    """Return the text cut with an ellipsis to fit `width` pixels."""
+    return QFontMetricsF(font(role)).elidedText(text, mode, width)
+
+
+def hatch(
+    painter: QPainter, rect: QRectF, shade: QColor, *, step: float = 6.0, width: float = 2.0, lean: int = 1
+) -> None:
+    """Fill `rect` with 45 degree lines; `lean` 1 rises to the right, -1 falls. Lines, because a brush scales badly."""
+    painter.save()
+    painter.setClipRect(rect, Qt.ClipOperation.IntersectClip)
+    painter.setPen(pen(shade, width))
+    run = rect.height()
+    start = rect.left() - run - (rect.left() % step)
+    while start < rect.right() + step:
+        low, high = (rect.bottom(), rect.top()) if lean > 0 else (rect.top(), rect.bottom())
+        painter.drawLine(QPointF(start, low), QPointF(start + run, high))
+        start += step * 1.4142
+    painter.restore()
+
+
+def rounded_clip(rect: QRectF, radius: float) -> QPainterPath:
+    """Return a rounded box to clip to."""
+    path = QPainterPath()
+    path.addRoundedRect(rect, radius, radius)
+    return path

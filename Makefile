@@ -1,4 +1,48 @@
-# Verbs of SparkDesk; `make help` lists them. The work itself is done by packaging/bootstrap.sh.
-.PHONY: lint
-lint:
-	.venv/bin/ruff check .
+# The verbs of this clone; `make help` lists them. What they need is set up by packaging/bootstrap.sh.
+
+PYTHON_VENV := .venv/bin/python
+BOOTSTRAP := sh packaging/bootstrap.sh
+export PYTHONUNBUFFERED := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help run test quick lab bench gallery lint install-desktop uninstall-desktop clean
+
+help: ## list the verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
+
+run: ## open SparkDesk on a simulated cluster (without a display: the guided tour)
+	@$(BOOTSTRAP) run
+
+test: ## everything CI runs: quick, then lab; stops at the first failure
+	@$(MAKE) --no-print-directory quick
+	@$(MAKE) --no-print-directory lab
+
+quick: lint ## linters, types, contracts, and all tests but the lab
+	QT_QPA_PLATFORM=offscreen $(PYTHON_VENV) -m pytest tests --ignore=tests/lab
+
+lab: ## tests against real sshd in network namespaces (root)
+	@$(BOOTSTRAP) lab
+
+lint: ## ruff, mypy --strict, import contracts
+	@$(BOOTSTRAP) dev
+	$(PYTHON_VENV) -m ruff check .
+	$(PYTHON_VENV) -m mypy sparkdesk backends ui
+	.venv/bin/lint-imports --no-logo --cache-dir build/import-linter
+
+bench: ## every figure, printed and in build/bench.json (ONLY=word: those whose name contains it)
+	@$(BOOTSTRAP) dev
+	$(PYTHON_VENV) tests/bench/run.py $(if $(ONLY),--only "$(ONLY)")
+
+gallery: ## a picture of every widget in both themes, in build/gallery/
+	@$(BOOTSTRAP) app
+	QT_QPA_PLATFORM=offscreen $(PYTHON_VENV) -m ui.widgets.gallery build/gallery
+
+install-desktop: ## put SparkDesk of this clone into the desktop's menu
+	@$(BOOTSTRAP) app
+	@$(PYTHON_VENV) packaging/desktop_entry.py install
+
+uninstall-desktop: ## take it out again
+	@$(or $(wildcard $(PYTHON_VENV)),python3) packaging/desktop_entry.py uninstall
+
+clean: ## remove what building and testing left (the virtual environment stays)
+	rm -rf build dist .ruff_cache .mypy_cache .pytest_cache .hypothesis .import_linter_cache

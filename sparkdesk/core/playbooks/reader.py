@@ -1,0 +1,117 @@
+"""How a step reads what a command printed: named, pure readers, so that a playbook can say "this field must be so".
+
+A reader turns standard output into one word, compared with `Expect.equals`; a line reader turns lines as they come
+into progress. The one rule: readers are total; what cannot be read is None, which never equals anything.
+
+    json_field:ok      the field of the last line that is a JSON object; a.b goes deeper; true, false, null as JSON
+    text               all of it, without the blanks around it
+    last_line          the last line that is not blank
+    contains:WORD      "true" or "false"
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sparkdesk.core.command import Exit, Outcome, Refused, Unknown
+from sparkdesk.core.step import Expect
+
+MAX_RESULT_CHARS = 4096
+_PERCENT = re.compile(r"(?<![\d.])(\d{1,3}(?:\.\d{1,3})?) ?%")
+
+
+class Verdict(StrEnum):
+    """What an outcome means for an expectation. UNKNOWN is neither yes nor no."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+
+
+def judge(expect: Expect, outcome: Outcome) -> Verdict:
+    """Whether the outcome is as expected. A fate that is not known, or never was, is UNKNOWN."""
+    if isinstance(outcome.fate, Unknown | Refused):
+        return Verdict.UNKNOWN
+    if not isinstance(outcome.fate, Exit) or outcome.fate.code not in expect.exit_codes:
+        return Verdict.NO
+    if not expect.reader:
+        return Verdict.YES
+    result = read(expect.reader, outcome.stdout)
+    if result is None:
+        return Verdict.NO
+    return Verdict.YES if not expect.equals or result == expect.equals else Verdict.NO
+
+
+def read(reader: str, stdout: bytes) -> str | None:
+    """What the named reader finds, at most 4096 characters; None when it finds nothing or is not known."""
+    name, _, argument = reader.partition(":")
+    function = _READERS.get(name)
+    result = function(stdout.decode("utf-8", "replace"), argument) if function is not None else None
+    return None if result is None or len(result) > MAX_RESULT_CHARS else result
+
+
+def is_reader(reader: str) -> bool:
+    """Whether a playbook may name this reader in an Expect."""
+    return not reader or reader.partition(":")[0] in _READERS
+
+
+def last_object(text: str) -> dict[str, object] | None:
+    """The last line that is a JSON object: login shells print greetings before it. None when there is none."""
+    for line in reversed(text.splitlines()):
+        if not line.lstrip().startswith("{"):
+            continue
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(value, dict):
+            return value
+    return None
+
+
+def _read_json_field(text: str, path: str) -> str | None:
+    value: object = last_object(text)
+    for name in path.split("."):
+        if not isinstance(value, dict) or name not in value:
+            return None
+        value = value[name]
+    try:
+        return value if isinstance(value, str) else json.dumps(value, allow_nan=False)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _read_last_line(text: str, _: str) -> str | None:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else None
+
+
+_READERS: dict[str, Callable[[str, str], str | None]] = {
+    "json_field": _read_json_field,
+    "text": lambda text, _: text.strip(),
+    "last_line": _read_last_line,
+    "contains": lambda text, word: "true" if word and word in text else "false",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LineProgress:
+    """What one line of a followed command tells. `fraction` (0..1) is None when not known."""
+
+    text: str
+    fraction: float | None = None
+
+
+def read_progress(reader: str, line: str) -> LineProgress | None:
+    """What the named line reader makes of a line: "lines" (each as it is), "percent" (the last "42 %" in it)."""
+    text = line.strip()[:400]
+    if not text:
+        return None
+    if reader == "percent":
+        found = _PERCENT.findall(text)
+        return LineProgress(text, min(1.0, float(found[-1]) / 100.0)) if found else None
+    return LineProgress(text)

@@ -1,0 +1,274 @@
+"""Playbooks as JSON and back, so that another process, or this one after a crash, can carry one on.
+
+The one rule: both ways lose nothing, and the way back trusts nothing. Bytes are written as text where they are valid
+UTF-8 (so that a person can read a journal) and as base64 where they are not.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sparkdesk.core.command import MAX_WORD_BYTES, MAX_WORDS, Command
+from sparkdesk.core.errors import PlanError
+from sparkdesk.core.step import (
+    Action,
+    Confirm,
+    Expect,
+    Follow,
+    Playbook,
+    PutFile,
+    Reconnect,
+    Restore,
+    Run,
+    Serve,
+    Stage,
+    Step,
+    Wait,
+)
+from sparkdesk.core.untrusted import Fields, parse_object
+
+SCHEMA = 1
+MAX_BYTES = 16 << 20
+"""The longest playbook that is read."""
+MAX_STAGES = 256
+MAX_STEPS = 1024
+MAX_ACTIONS = 64
+MAX_CONTENT_CHARS = 8 << 20
+MAX_TIMEOUT_S = 7 * 86400.0
+PARTS = ("check", "apply", "verify", "undo")
+
+
+def to_json(playbook: Playbook) -> bytes:
+    """The playbook as canonical JSON: the same playbook always gives the same bytes."""
+    return dump(playbook_to_data(playbook))
+
+
+def from_json(data: bytes) -> Playbook:
+    """A playbook from `to_json`. Raises PlanError for anything else."""
+    return playbook_from_data(parse_object(data, max_bytes=MAX_BYTES, what="playbook"))
+
+
+def dump(data: object) -> bytes:
+    """Canonical JSON: sorted keys, no blanks, ASCII only (so a lone surrogate in a word survives)."""
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode("ascii")
+
+
+def playbook_to_data(playbook: Playbook) -> dict[str, Any]:
+    """The playbook as plain JSON data."""
+    return {
+        "schema": playbook.schema,
+        "title": playbook.title,
+        "stages": [
+            {
+                "title": stage.title,
+                "max_parallel": stage.max_parallel,
+                "steps": [_step_to_data(step) for step in stage.steps],
+            }
+            for stage in playbook.stages
+        ],
+    }
+
+
+def playbook_from_data(fields: Fields) -> Playbook:
+    """A playbook from plain JSON data. Raises PlanError, also for a newer schema and for two steps of one id."""
+    schema = fields.whole("schema", low=1, high=1_000_000)
+    if schema > SCHEMA:
+        raise PlanError(
+            f"This playbook has schema {schema}; this SparkDesk knows {SCHEMA}",
+            remedy="Open it with the release of SparkDesk that made it, or a newer one.",
+        )
+    stages = tuple(_stage_from(stage) for stage in fields.objects("stages", max_items=MAX_STAGES))
+    playbook = Playbook(title=fields.text("title"), stages=stages, schema=schema)
+    ids = [step.id for step in playbook.steps()]
+    if len(ids) > MAX_STEPS:
+        raise fields.fail("stages", f"has more than {MAX_STEPS} steps")
+    if len(set(ids)) != len(ids):
+        raise fields.fail("stages", "has two steps of the same id")
+    return playbook
+
+
+def bytes_to_data(content: bytes) -> dict[str, str]:
+    """Bytes as {"text": ...} or {"base64": ...}."""
+    try:
+        return {"text": content.decode("utf-8")}
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(content).decode("ascii")}
+
+
+def bytes_from(fields: Fields) -> bytes:
+    """Bytes from `bytes_to_data`. Raises PlanError."""
+    try:
+        if fields.has("base64"):
+            return base64.b64decode(fields.text("base64", max_chars=MAX_CONTENT_CHARS), validate=True)
+        return fields.text("text", max_chars=MAX_CONTENT_CHARS).encode("utf-8")
+    except (binascii.Error, UnicodeEncodeError, ValueError):
+        raise fields.fail("content", "is neither base64 nor text") from None
+
+
+# To data -------------------------------------------------------------------------------------------------------
+
+
+def _step_to_data(step: Step) -> dict[str, Any]:
+    data: dict[str, Any] = {"id": step.id, "title": step.title, "node": step.node, "phase": step.phase}
+    for part in PARTS:
+        data[part] = [_action_to_data(action) for action in getattr(step, part)]
+    return data
+
+
+def _command_to_data(command: Command) -> dict[str, Any]:
+    return {"argv": list(command.argv), "env": dict(command.env), "cwd": command.cwd}
+
+
+def _expect_to_data(expect: Expect) -> dict[str, Any]:
+    return {"exit_codes": list(expect.exit_codes), "reader": expect.reader, "equals": expect.equals}
+
+
+def _action_to_data(action: Action) -> dict[str, Any]:
+    match action:
+        case Run(command, expect, stdin, timeout_s):
+            data = {"command": _command_to_data(command), "expect": _expect_to_data(expect)}
+            return {"kind": "run", **data, "stdin": bytes_to_data(stdin), "timeout_s": timeout_s}
+        case PutFile(path, content, mode):
+            return {"kind": "put_file", "path": path, "content": bytes_to_data(content), "mode": mode}
+        case Wait():
+            return _wait_to_data(action)
+        case Follow(command, reader, expect, timeout_s):
+            data = {"command": _command_to_data(command), "expect": _expect_to_data(expect)}
+            return {"kind": "follow", **data, "reader": reader, "timeout_s": timeout_s}
+        case Serve(node, server, client, expect, timeout_s):
+            data = {"server": _command_to_data(server), "client": _command_to_data(client)}
+            return {"kind": "serve", "node": node, **data, "expect": _expect_to_data(expect), "timeout_s": timeout_s}
+        case Reconnect(timeout_s):
+            return {"kind": "reconnect", "timeout_s": timeout_s}
+        case Confirm(question):
+            return {"kind": "confirm", "question": question}
+        case Restore(path):
+            return {"kind": "restore", "path": path}
+
+
+def _wait_to_data(wait: Wait) -> dict[str, Any]:
+    return {
+        "kind": "wait",
+        "command": _command_to_data(wait.command),
+        "expect": _expect_to_data(wait.expect),
+        "stdin": bytes_to_data(wait.stdin),
+        "every_s": wait.every_s,
+        "timeout_s": wait.timeout_s,
+        "give_up": None if wait.give_up is None else _expect_to_data(wait.give_up),
+    }
+
+
+# From data -----------------------------------------------------------------------------------------------------
+
+
+def _stage_from(fields: Fields) -> Stage:
+    return Stage(
+        title=fields.text("title"),
+        steps=tuple(_step_from(step) for step in fields.objects("steps", max_items=MAX_STEPS)),
+        max_parallel=fields.whole("max_parallel", 4, low=1, high=256),
+    )
+
+
+def _step_from(fields: Fields) -> Step:
+    parts = {part: tuple(_action_from(a) for a in fields.objects(part, max_items=MAX_ACTIONS)) for part in PARTS}
+    return Step(
+        id=fields.text("id", max_chars=256),
+        title=fields.text("title"),
+        node=fields.text("node", max_chars=256),
+        phase=fields.text("phase", "", max_chars=64),
+        **parts,
+    )
+
+
+def _action_from(fields: Fields) -> Action:
+    kind = fields.text("kind", max_chars=32)
+    build = _ACTIONS.get(kind)
+    if build is None:
+        raise fields.fail("kind", f"is no action that this SparkDesk knows: {kind!r}")
+    return build(fields)
+
+
+def _command_from(fields: Fields) -> Command:
+    env = fields.object("env").data if fields.has("env") else {}
+    if len(env) > MAX_WORDS or any(not isinstance(value, str) for value in env.values()):
+        raise fields.fail("env", "is not a table of texts")
+    try:
+        return Command(
+            argv=fields.texts("argv", max_items=MAX_WORDS, max_chars=MAX_WORD_BYTES),
+            env=dict(env),
+            cwd=fields.text("cwd", ""),
+        )
+    except ValueError as error:  # a NUL byte, a bad name, a surrogate that stands for no byte
+        raise fields.fail("argv", f"is no command: {str(error)[:200]}") from None
+
+
+def _expect_from(fields: Fields) -> Expect:
+    return Expect(
+        exit_codes=fields.wholes("exit_codes", max_items=256, low=0, high=255),
+        reader=fields.text("reader", "", max_chars=256),
+        equals=fields.text("equals", ""),
+    )
+
+
+def _timeout_from(fields: Fields) -> float:
+    return fields.number("timeout_s", low=0.0, high=MAX_TIMEOUT_S)
+
+
+def _run_from(fields: Fields) -> Run:
+    return Run(
+        command=_command_from(fields.object("command")),
+        expect=_expect_from(fields.object("expect")),
+        stdin=bytes_from(fields.object("stdin")),
+        timeout_s=_timeout_from(fields),
+    )
+
+
+def _put_file_from(fields: Fields) -> PutFile:
+    content = bytes_from(fields.object("content"))
+    return PutFile(fields.text("path"), content, mode=fields.whole("mode", low=0, high=0o7777))
+
+
+def _wait_from(fields: Fields) -> Wait:
+    return Wait(
+        command=_command_from(fields.object("command")),
+        expect=_expect_from(fields.object("expect")),
+        stdin=bytes_from(fields.object("stdin")),
+        every_s=fields.number("every_s", low=0.01, high=MAX_TIMEOUT_S),
+        timeout_s=_timeout_from(fields),
+        give_up=_expect_from(fields.object("give_up")) if fields.has("give_up") else None,
+    )
+
+
+def _follow_from(fields: Fields) -> Follow:
+    return Follow(
+        command=_command_from(fields.object("command")),
+        reader=fields.text("reader", max_chars=256),
+        expect=_expect_from(fields.object("expect")),
+        timeout_s=_timeout_from(fields),
+    )
+
+
+def _serve_from(fields: Fields) -> Serve:
+    return Serve(
+        node=fields.text("node", max_chars=256),
+        server=_command_from(fields.object("server")),
+        client=_command_from(fields.object("client")),
+        expect=_expect_from(fields.object("expect")),
+        timeout_s=_timeout_from(fields),
+    )
+
+
+_ACTIONS: Mapping[str, Callable[[Fields], Action]] = {
+    "run": _run_from,
+    "put_file": _put_file_from,
+    "wait": _wait_from,
+    "follow": _follow_from,
+    "serve": _serve_from,
+    "reconnect": lambda fields: Reconnect(_timeout_from(fields)),
+    "confirm": lambda fields: Confirm(fields.text("question")),
+    "restore": lambda fields: Restore(fields.text("path")),
+}

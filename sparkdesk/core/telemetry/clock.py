@@ -1,0 +1,51 @@
+"""Puts a node's moments on this computer's clock, without asking the node to be right about the time.
+
+A reading that arrives with the least delay tells how far the node's wall clock is from ours; later ones only come
+later. The one rule: within a boot of the node the result never goes back.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+WINDOW = 60
+"""Readings over which the least delay is looked for."""
+JUMP_S = 1.0
+"""Wall and monotonic clock of the node apart by more than this between two readings: its wall clock was set."""
+
+
+class NodeClock:
+    """State of one node's clock against ours."""
+
+    __slots__ = ("_last_boot", "_last_mono_s", "_last_t_ms", "_last_wall_s", "_offsets_ms")
+
+    def __init__(self) -> None:
+        self._offsets_ms: deque[float] = deque(maxlen=WINDOW)
+        self._last_boot = ""
+        self._last_wall_s = 0.0
+        self._last_mono_s = 0.0
+        self._last_t_ms = 0
+
+    def place(self, boot_id: str, monotonic_s: float, wall_s: float, now_ms: int) -> int:
+        """When a reading was taken, as Unix ms of ours; `now_ms` is when it arrived."""
+        if boot_id != self._last_boot:
+            self._offsets_ms.clear()
+            self._last_t_ms = 0
+        elif self.has_jumped(monotonic_s, wall_s):
+            self._offsets_ms.clear()
+        self._offsets_ms.append(now_ms - wall_s * 1000.0)
+        self._last_boot, self._last_wall_s, self._last_mono_s = boot_id, wall_s, monotonic_s
+        t_ms = int(wall_s * 1000.0 + min(self._offsets_ms))
+        self._last_t_ms = max(t_ms, self._last_t_ms + 1)
+        return self._last_t_ms
+
+    def has_jumped(self, monotonic_s: float, wall_s: float) -> bool:
+        """Whether the node's wall clock was set (or the node slept) since the reading before."""
+        if not self._offsets_ms:
+            return False
+        return abs((wall_s - self._last_wall_s) - (monotonic_s - self._last_mono_s)) > JUMP_S
+
+    @property
+    def offset_s(self) -> float:
+        """How far the node's clock is ahead of ours; NaN before the first reading."""
+        return -min(self._offsets_ms) / 1000.0 if self._offsets_ms else float("nan")

@@ -1,0 +1,122 @@
+"""The recent past of one node, for charts: every sample of the last minutes, and means of 5 s for an hour.
+
+The one rule: a gap is shown as a gap. Where more than 2.5 periods are missing a NaN stands between the neighbours, so
+that a line breaks there and is never drawn across. Imports numpy: import this module only after the first frame.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparkdesk.core.telemetry.sample import Sample
+
+FINE_POINTS = 3000
+"""5 minutes at 10 Hz, 50 minutes at 1 Hz."""
+COARSE_S = 5.0
+COARSE_POINTS = 720
+GAP_PERIODS = 2.5
+MAX_KEYS = 256
+
+Series = tuple[NDArray[np.int64], NDArray[np.float64]]
+
+
+class Ring:
+    """The last `points` rows: a time, whether a gap lies before it, and one value a key."""
+
+    def __init__(self, points: int) -> None:
+        self._points = points
+        self._count = 0
+        self._times = np.zeros(points, np.int64)
+        self._gaps = np.zeros(points, np.bool_)
+        self._columns: dict[str, NDArray[np.float64]] = {}
+
+    @property
+    def last_ms(self) -> int:
+        """The newest time; 0 when empty."""
+        return int(self._times[(self._count - 1) % self._points]) if self._count else 0
+
+    @property
+    def first_ms(self) -> int:
+        """The oldest time that is kept; 0 when empty."""
+        if not self._count:
+            return 0
+        return int(self._times[self._count % self._points if self._count > self._points else 0])
+
+    @property
+    def is_full(self) -> bool:
+        """Whether older rows have been given up."""
+        return self._count > self._points
+
+    def append(self, t_ms: int, values: dict[str, float], *, has_gap: bool) -> None:
+        """Add a row; the oldest makes room."""
+        at = self._count % self._points
+        self._times[at] = t_ms
+        self._gaps[at] = has_gap
+        for key in values:
+            if key not in self._columns and len(self._columns) < MAX_KEYS:
+                self._columns[key] = np.full(self._points, np.nan)
+        for key, column in self._columns.items():
+            column[at] = values.get(key, np.nan)
+        self._count += 1
+
+    def series(self, key: str, since_ms: int) -> Series:
+        """Times and values from `since_ms` on, with a NaN point inside each gap."""
+        kept = min(self._count, self._points)
+        order = np.arange(self._count - kept, self._count) % self._points
+        times = self._times[order]
+        start = int(np.searchsorted(times, since_ms))
+        order, times = order[start:], times[start:]
+        column = self._columns.get(key)
+        values = np.full(len(order), np.nan) if column is None else column[order]
+        breaks = np.flatnonzero(self._gaps[order][1:]) + 1
+        if len(breaks):
+            middles = (times[breaks - 1] + times[breaks]) // 2
+            times, values = np.insert(times, breaks, middles), np.insert(values, breaks, np.nan)
+        return times, values
+
+
+class History:
+    """One node's samples. `period_s` is how often they are due now; change it with the rate."""
+
+    def __init__(self, period_s: float = 1.0) -> None:
+        self.period_s = period_s
+        self._fine = Ring(FINE_POINTS)
+        self._coarse = Ring(COARSE_POINTS)
+        self._bucket = 0
+        self._sums: dict[str, float] = {}
+        self._counts: dict[str, int] = {}
+
+    def append(self, sample: Sample) -> None:
+        """Add a sample; one that is not later than the last is left out."""
+        last_ms = self._fine.last_ms
+        if sample.t_ms <= last_ms:
+            return
+        has_gap = last_ms > 0 and sample.t_ms - last_ms > GAP_PERIODS * self.period_s * 1000.0
+        self._fine.append(sample.t_ms, dict(sample.values), has_gap=has_gap)
+        bucket = int(sample.t_ms / (COARSE_S * 1000.0))
+        if bucket != self._bucket:
+            self._close_bucket()
+            self._bucket = bucket
+        for key, value in sample.values.items():
+            self._sums[key] = self._sums.get(key, 0.0) + value
+            self._counts[key] = self._counts.get(key, 0) + 1
+
+    def _close_bucket(self) -> None:
+        if not self._counts:
+            return
+        t_ms = int((self._bucket + 0.5) * COARSE_S * 1000.0)
+        last_ms = self._coarse.last_ms
+        has_gap = last_ms > 0 and t_ms - last_ms > GAP_PERIODS * COARSE_S * 1000.0
+        means = {key: total / self._counts[key] for key, total in self._sums.items()}
+        self._coarse.append(t_ms, means, has_gap=has_gap)
+        self._sums, self._counts = {}, {}
+
+    def series(self, key: str, span_s: float) -> Series:
+        """Times (Unix ms, int64) and values (float64, code units) of the last `span_s` before the newest sample.
+
+        Every sample while the fine ring reaches back that far, else means of 5 s.
+        """
+        since_ms = self._fine.last_ms - int(span_s * 1000.0)
+        reaches_back = not self._fine.is_full or self._fine.first_ms <= since_ms
+        return (self._fine if reaches_back else self._coarse).series(key, since_ms)

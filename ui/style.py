@@ -82,6 +82,8 @@ QLineEdit:read-only {{ background: {hex_of("surface")}; color: {hex_of("text2")}
 QLineEdit:disabled, QAbstractSpinBox:disabled, QComboBox:disabled {{
   color: {_rgb(blend("text", "sunken", theme.DISABLED_SHARE))};
   border-color: {_rgb(blend("control", "surface", theme.DISABLED_SHARE))}; }}
+QAbstractSpinBox QLineEdit, QAbstractSpinBox QLineEdit:focus {{
+  border: none; background: transparent; padding: 0; min-height: 0; }}
 QComboBox::drop-down {{ border: none; width: 28px; }}
 QComboBox::down-arrow {{ image: none; }}
 QComboBox QAbstractItemView {{

@@ -1,0 +1,293 @@
+"""Live charts and sparklines, painted by hand: one polyline a series, ticks as small text, no axes.
+
+Rule: at most one repaint a second, only while visible; stale is grey with its age, and no data says so.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt
+from PySide6.QtGui import QPainter, QPaintEvent, QPolygonF
+from PySide6.QtWidgets import QSizePolicy, QWidget
+
+from ui import theme
+from ui.text import MINUS, NOT_KNOWN, THIN_SPACE, grouped
+from ui.theme import SERIES, SERIES_DASH, Token, color
+from ui.widgets.curve import Span, highest, nice_ceiling, polylines
+from ui.widgets.paint import pen, text_width, write
+
+_HEAD_HEIGHT = 20
+_FOOT_HEIGHT = 16
+_TICKS_WIDTH = 28
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One line: times in seconds (any one clock, ascending) and values; NaN is a gap. `tint` "" takes its turn."""
+
+    name: str
+    times_s: Sequence[float]
+    values: Sequence[float]
+    tint: Token | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChartFrame:
+    """How a chart is drawn. `high` None scales by the data; `is_stacked` fills series upon each other."""
+
+    window_s: float = 300.0
+    high: float | None = None
+    gap_s: float = 3.5
+    is_area: bool = True
+    is_stacked: bool = False
+    limit: float | None = None
+    limit_text: str = ""
+
+
+def tick_text(value: float) -> str:
+    """Write a tick: whole numbers without decimals, 1.5 K style from 10,000 on."""
+    if value >= 10_000:
+        return f"{value / 1000:g}{THIN_SPACE}K"
+    return grouped(value) if float(value).is_integer() else f"{value:g}"
+
+
+def span_text(window_s: float) -> str:
+    """Write how far back the left edge lies."""
+    if window_s < 120:
+        return f"{MINUS}{window_s:.0f} s"
+    if window_s < 7200:
+        return f"{MINUS}{window_s / 60:.0f} min"
+    return f"{MINUS}{window_s / 3600:.0f} h"
+
+
+class LiveChart(QWidget):
+    """A titled chart with up to five series (the picture shows two at most). Feed it with `set_series`.
+
+    `value_text` stands at the top right with `unit`; the page says it, because it knows what the figure means.
+    """
+
+    def __init__(
+        self, title: str, *, unit: str = "", frame: ChartFrame | None = None, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._title = title
+        self._unit = unit
+        self._frame = frame or ChartFrame()
+        self._series: tuple[Series, ...] = ()
+        self._now_s = 0.0
+        self._value = NOT_KNOWN
+        self._stale_text = ""
+        self._empty_text = "No data yet"
+        self.tick_text: Callable[[float], str] = tick_text
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self.setMinimumHeight(76)
+        self._describe()
+        theme.notifier.changed.connect(self.update)
+
+    def set_frame(self, frame: ChartFrame) -> None:
+        """Change window, range or limit line."""
+        self._frame = frame
+        self.update()
+
+    def set_series(self, series: Sequence[Series], *, now_s: float, value_text: str) -> None:
+        """Show samples up to `now_s` (same clock as the samples) and the figure of now."""
+        self._series = tuple(series)
+        self._now_s = now_s
+        self._value = value_text
+        self._describe()
+        self.update()
+
+    def set_stale_text(self, text: str) -> None:
+        """Grey everything and say how old it is ("14 s ago"); "" is live again."""
+        if text != self._stale_text:
+            self._stale_text = text
+            self.update()
+
+    def set_empty_text(self, text: str) -> None:
+        """Say why there is nothing ("starts in 1 s", "GB10 does not report it")."""
+        self._empty_text = text
+        self.update()
+
+    def has_data(self) -> bool:
+        """Say whether any series has a finite value."""
+        return math.isfinite(highest(series.values for series in self._series))
+
+    def _describe(self) -> None:
+        unit = f" {self._unit}" if self._unit and self._value != NOT_KNOWN else ""
+        self.setAccessibleName(f"{self._title} {self._value}{unit}")
+        names = ", ".join(series.name for series in self._series if series.name)
+        self.setAccessibleDescription(f"Chart, last {span_text(self._frame.window_s)[1:]}. {names}".strip())
+
+    def sizeHint(self) -> QSize:
+        return QSize(280, 108)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        self._draw_head(painter)
+        foot = _FOOT_HEIGHT if self.height() >= 96 else 12
+        plot = QRectF(_TICKS_WIDTH, _HEAD_HEIGHT + 5, self.width() - _TICKS_WIDTH - 1, 0)
+        plot.setBottom(self.height() - foot)
+        span = self._span()
+        self._draw_grid(painter, plot, span)
+        if not self.has_data():
+            align = Qt.AlignmentFlag.AlignHCenter
+            write(painter, plot, self._empty_text, role="label", tint="text3", align=align)
+            return
+        painter.save()
+        painter.setClipRect(plot.adjusted(0, -2, 1, 2))
+        if self._frame.is_stacked:
+            self._draw_stack(painter, plot, span)
+        else:
+            for i, series in enumerate(self._series):
+                self._draw_series(painter, plot, span, i, series)
+        painter.restore()
+        self._draw_limit(painter, plot, span)
+
+    def _span(self) -> Span:
+        if self._frame.high is not None:
+            top = self._frame.high
+        else:
+            peak = self._stack_peak() if self._frame.is_stacked else highest(each.values for each in self._series)
+            top = nice_ceiling(max(peak if math.isfinite(peak) else 0.0, self._frame.limit or 0.0) * 1.05)
+        return Span(self._now_s - self._frame.window_s, self._now_s, 0.0, top)
+
+    def _stack_peak(self) -> float:
+        columns = zip(*(series.values for series in self._series), strict=False)
+        sums = [sum(value for value in column if math.isfinite(value)) for column in columns]
+        return max(sums) if sums else math.nan
+
+    def _tint_of(self, index: int, series: Series) -> Token:
+        return series.tint or SERIES[index % len(SERIES)]
+
+    def _draw_head(self, painter: QPainter) -> None:
+        width = self.width()
+        write(painter, QRectF(0, 0, width, _HEAD_HEIGHT), self._title, role="dense", tint="text2")
+        right = float(width)
+        right_align = Qt.AlignmentFlag.AlignRight
+        shown_unit = self._unit if self._value != NOT_KNOWN else ""
+        note = self._stale_text or shown_unit
+        if note:
+            write(painter, QRectF(0, 0, right, _HEAD_HEIGHT), note, role="label", tint="text3", align=right_align)
+            right -= text_width(note, "label") + 5
+        tint: Token = "text3" if self._stale_text or self._value == NOT_KNOWN else "text"
+        box = QRectF(0, 0, right, _HEAD_HEIGHT)
+        write(painter, box, self._value, role="dense_strong", tint=tint, align=right_align)
+        right -= text_width(self._value, "dense_strong") + 12
+        if len(self._series) > 1 and not self._frame.is_stacked:
+            self._draw_legend(painter, text_width(self._title, "dense") + 14, right)
+
+    def _draw_legend(self, painter: QPainter, left: float, right: float) -> None:
+        for i, series in enumerate(self._series):
+            width = text_width(series.name, "label")
+            if left + 22 + width > right:
+                return
+            painter.setPen(pen(color(self._tint_of(i, series)), 2, dash=SERIES_DASH[i % len(SERIES_DASH)]))
+            painter.drawLine(QPointF(left, _HEAD_HEIGHT / 2), QPointF(left + 16, _HEAD_HEIGHT / 2))
+            write(painter, QRectF(left + 21, 0, width + 2, _HEAD_HEIGHT), series.name, role="label", tint="text2")
+            left += 21 + width + 12
+
+    def _draw_grid(self, painter: QPainter, plot: QRectF, span: Span) -> None:
+        steps = (0.0, 0.5, 1.0) if plot.height() >= 34 and self.has_data() else (0.0, 1.0)
+        right_align = Qt.AlignmentFlag.AlignRight
+        for share in steps:
+            y = round(plot.bottom() - share * plot.height()) + 0.5
+            painter.setPen(pen(color("grid")))
+            painter.drawLine(QPointF(plot.left(), y), QPointF(plot.right(), y))
+            text = self.tick_text(span.low + share * (span.high - span.low))
+            box = QRectF(0, y - 8, _TICKS_WIDTH - 6, 16)
+            write(painter, box, text, role="label", tint="text3", align=right_align)
+        foot = QRectF(plot.left(), plot.bottom() + 2, plot.width(), 14)
+        write(painter, foot, span_text(self._frame.window_s), role="label", tint="text3")
+        write(painter, foot, "now", role="label", tint="text3", align=right_align)
+
+    def _draw_series(self, painter: QPainter, plot: QRectF, span: Span, index: int, series: Series) -> None:
+        tint = "control" if self._stale_text else self._tint_of(index, series)
+        lines = polylines(series.times_s, series.values, span, plot, gap_s=self._frame.gap_s)
+        is_filled = self._frame.is_area and index == 0
+        for line in lines:
+            if is_filled and line.size() > 1:
+                _fill_under(painter, line, plot.bottom(), tint)
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.setPen(pen(color(tint), 1.4, dash=SERIES_DASH[index % len(SERIES_DASH)]))
+            if line.size() == 1:
+                painter.drawEllipse(line.first(), 1, 1)
+            else:
+                painter.drawPolyline(line)
+
+    def _draw_stack(self, painter: QPainter, plot: QRectF, span: Span) -> None:
+        total = [0.0] * len(self._series[0].times_s)
+        layers: list[tuple[list[float], Token]] = []
+        for i, series in enumerate(self._series):
+            total = [low + value for low, value in zip(total, series.values, strict=True)]
+            layers.append((total, self._tint_of(i, series)))
+        # From the highest down, so that each layer covers what is not its own.
+        for values, tint in reversed(layers):
+            for line in polylines(self._series[0].times_s, values, span, plot, gap_s=self._frame.gap_s):
+                if line.size() > 1:
+                    _fill_under(painter, line, plot.bottom(), "control" if self._stale_text else tint, share=1.0)
+
+    def _draw_limit(self, painter: QPainter, plot: QRectF, span: Span) -> None:
+        if self._frame.limit is None or not span.low <= self._frame.limit <= span.high:
+            return
+        y = round(plot.bottom() - (self._frame.limit - span.low) / (span.high - span.low) * plot.height()) + 0.5
+        painter.setPen(pen(color("warn"), dash=(4, 3)))
+        painter.drawLine(QPointF(plot.left(), y), QPointF(plot.right(), y))
+        box = QRectF(plot.left(), y - 15 if y - 15 > plot.top() - 4 else y + 1, plot.width() - 2, 14)
+        write(painter, box, self._frame.limit_text, role="label", tint="warn", align=Qt.AlignmentFlag.AlignRight)
+
+
+class Sparkline(QWidget):
+    """A line without words; the figure it belongs to stands beside it."""
+
+    def __init__(
+        self, what: str, *, window_s: float = 300.0, tint: Token = "s1", parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._window_s = window_s
+        self._tint: Token = tint
+        self._series = Series("", (), ())
+        self._now_s = 0.0
+        self._high: float | None = None
+        self._is_stale = False
+        self.setAccessibleName(what)
+        self.setMinimumSize(40, 16)
+        theme.notifier.changed.connect(self.update)
+
+    def set_values(
+        self, times_s: Sequence[float], values: Sequence[float], *, now_s: float, high: float | None = None
+    ) -> None:
+        """Show samples up to `now_s`; `high` fixes the top."""
+        self._series, self._now_s, self._high = Series("", times_s, values), now_s, high
+        self.update()
+
+    def set_stale(self, is_stale: bool) -> None:
+        """Grey the line because it is old."""
+        self._is_stale = is_stale
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        return QSize(80, 24)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        rect = QRectF(self.rect()).adjusted(0, 1, 0, -1)
+        peak = highest([self._series.values])
+        top = self._high if self._high is not None else nice_ceiling(peak)
+        span = Span(self._now_s - self._window_s, self._now_s, 0.0, top)
+        painter.setPen(pen(color("control" if self._is_stale else self._tint), 1.4))
+        for line in polylines(self._series.times_s, self._series.values, span, rect, gap_s=3.5):
+            painter.drawPolyline(line)
+
+
+def _fill_under(painter: QPainter, line: QPolygonF, bottom: float, tint: Token, share: float = 0.16) -> None:
+    area = QPolygonF(line)
+    area.append(QPointF(line.last().x(), bottom))
+    area.append(QPointF(line.first().x(), bottom))
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(color(tint, share))
+    painter.drawPolygon(area)

@@ -1,0 +1,143 @@
+"""The stages of something that takes minutes: done, running, failed, not yet.
+
+Rule: the time of each stage stays visible after it ended; once ready the whole folds to one line.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt
+from PySide6.QtGui import QHelpEvent, QPainter, QPaintEvent
+from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
+
+from ui import theme
+from ui.icon import draw_icon
+from ui.theme import Token, color
+from ui.widgets.label import plain_tooltip
+from ui.widgets.paint import box, elided, pen, text_width, write
+
+StageState = Literal["todo", "current", "done", "failed", "skipped"]
+
+_WORDS: dict[StageState, str] = {
+    "todo": "not yet",
+    "current": "running",
+    "done": "done",
+    "failed": "failed",
+    "skipped": "skipped",
+}
+_DOT = 14.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage: its title, state, time ("2:38") and one line of detail ("30.6 GiB x 2" or the last error line)."""
+
+    title: str
+    state: StageState = "todo"
+    time_text: str = ""
+    detail: str = ""
+
+
+class StateTimeline(QWidget):
+    """Up to about seven stages beside each other, 52 high; folded 20 high."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._stages: tuple[Stage, ...] = ()
+        self._is_folded = False
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        theme.notifier.changed.connect(self.update)
+
+    def set_stages(self, stages: tuple[Stage, ...], *, is_folded: bool = False) -> None:
+        """Show stages; folded shows the last one large and the others' times in one line."""
+        is_resized = is_folded != self._is_folded
+        self._stages, self._is_folded = stages, is_folded
+        self.setAccessibleName("Stages: " + "; ".join(_sentence(stage) for stage in stages))
+        if is_resized:
+            self.updateGeometry()
+        self.update()
+
+    def stages(self) -> tuple[Stage, ...]:
+        """Return the stages shown now."""
+        return self._stages
+
+    def sizeHint(self) -> QSize:
+        return QSize(320, 20 if self._is_folded else 52)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(160, self.sizeHint().height())
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        if not self._stages:
+            return
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        if self._is_folded:
+            self._draw_folded(painter)
+            return
+        step = self.width() / len(self._stages)
+        for i, stage in enumerate(self._stages):
+            left = i * step
+            _draw_dot(painter, QPointF(left, 1), stage)
+            if i + 1 < len(self._stages):
+                tint: Token = "ok" if stage.state in ("done", "skipped") else "border"
+                painter.setPen(pen(color(tint), 1.5, dash=(2, 3) if stage.state == "skipped" else ()))
+                painter.drawLine(QPointF(left + _DOT + 6, 8), QPointF(left + step - 6, 8))
+            self._draw_words(painter, stage, left, step - 8)
+
+    def _draw_words(self, painter: QPainter, stage: Stage, left: float, width: float) -> None:
+        tint: Token = {"todo": "text3", "skipped": "text3", "failed": "crit"}.get(stage.state, "text")  # type: ignore[assignment]
+        title = elided(stage.title, "dense_strong", width)
+        write(painter, QRectF(left, 18, width, 18), title, role="dense_strong", tint=tint)
+        used = text_width(title, "dense_strong") + 5
+        if used + text_width(stage.time_text, "dense") <= width + 6:
+            rect = QRectF(left + used, 18, width - used + 8, 18)
+            write(painter, rect, stage.time_text, role="dense", tint="text2")
+        detail = elided(stage.detail, "label", width)
+        detail_tint: Token = "crit" if stage.state == "failed" else "text3"
+        write(painter, QRectF(left, 35, width, 16), detail, role="label", tint=detail_tint)
+
+    def _draw_folded(self, painter: QPainter) -> None:
+        last = self._stages[-1]
+        _draw_dot(painter, QPointF(0, 3), last)
+        left = _DOT + 8
+        for part, role, tint in ((last.title, "dense_strong", "text"), (last.time_text, "dense", "text2")):
+            write(painter, QRectF(left, 0, self.width(), 20), part, role=role, tint=tint)  # type: ignore[arg-type]
+            left += text_width(part, role) + 6  # type: ignore[arg-type]
+        rest = " · ".join(f"{s.title} {s.time_text}" for s in self._stages[:-1] if s.time_text)
+        room = self.width() - left - 8
+        write(painter, QRectF(left + 8, 0, room, 20), elided(rest, "label", room), role="label", tint="text3")
+
+    def event(self, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent) and self._stages:
+            index = int(event.pos().x() / max(self.width() / len(self._stages), 1))
+            shown = self._stages if self._is_folded else self._stages[index : index + 1]
+            QToolTip.showText(event.globalPos(), plain_tooltip("\n".join(_sentence(s) for s in shown)), self)
+            return True
+        return super().event(event)
+
+
+def _sentence(stage: Stage) -> str:
+    parts = (f"{stage.title} {_WORDS[stage.state]}", stage.time_text, stage.detail)
+    return ", ".join(part for part in parts if part)
+
+
+def _draw_dot(painter: QPainter, at: QPointF, stage: Stage) -> None:
+    rect = QRectF(at.x(), at.y(), _DOT, _DOT)
+    inner = QPointF(at.x() + 2, at.y() + 2)
+    if stage.state == "done":
+        box(painter, rect, _DOT / 2, color("oksoft"))
+        draw_icon(painter, inner, "check", "ok", 10)
+    elif stage.state == "current":
+        box(painter, rect, _DOT / 2, color("accentsoft"), pen(color("accent"), 2))
+    elif stage.state == "failed":
+        box(painter, rect, _DOT / 2, color("critsoft"), pen(color("crit"), 1.5))
+        draw_icon(painter, inner, "x", "crit", 10)
+    elif stage.state == "skipped":
+        box(painter, rect, _DOT / 2, None, pen(color("control"), 1.2, dash=(2, 2)))
+        draw_icon(painter, inner, "minus", "text3", 10)
+    else:
+        box(painter, rect, _DOT / 2, None, pen(color("control"), 1.2))
+    painter.setBrush(Qt.BrushStyle.NoBrush)

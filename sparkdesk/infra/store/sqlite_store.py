@@ -1,0 +1,251 @@
+"""`SqliteStore` is the `Store` port over app.db: each method is one question or one transaction.
+
+The one rule: rows are read as if a stranger had written them; one that cannot be understood is skipped, counted and
+named in `notice`, never an end of the program and never deleted.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sparkdesk.core.cluster.node import ClusterRecord
+from sparkdesk.core.jobs.record import JobIntent, JobState
+from sparkdesk.infra.store.database import Database
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+FILE_NAME = "app.db"
+
+
+class SqliteStore:
+    """Clusters, jobs, journals and chats in one file of `folder`; `folder` None keeps them in memory only."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._database = Database(None if folder is None else folder / FILE_NAME)
+        self._unread: list[str] = []
+
+    async def open(self) -> None:
+        """Open or begin the file. Raises StoreError: already running, full or read-only disk."""
+        await self._database.open()
+
+    async def close(self) -> None:
+        """Close the file; safe to call twice."""
+        await self._database.close()
+
+    @property
+    def notice(self) -> str:
+        """What the person should know about the file (kept aside, read-only, unreadable rows); "" when all is well."""
+        unread = f"Not understood and left alone: {', '.join(sorted(set(self._unread)))}." if self._unread else ""
+        return " ".join(part for part in (self._database.notice, unread) if part)
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether a newer SparkDesk made the file, so that this one only reads it."""
+        return self._database.is_read_only
+
+    # Clusters -------------------------------------------------------------------------------------------------
+
+    async def clusters(self) -> tuple[ClusterRecord, ...]:
+        """Every cluster, oldest first, its nodes in order."""
+
+        def ask(db: sqlite3.Connection) -> list[tuple[str, str, list[str]]]:
+            nodes: dict[str, list[str]] = {}
+            for cluster_id, data in db.execute("SELECT cluster_id, data FROM nodes ORDER BY cluster_id, position"):
+                nodes.setdefault(cluster_id, []).append(data)
+            rows = db.execute("SELECT id, data FROM clusters ORDER BY position, id").fetchall()
+            return [(cluster_id, data, nodes.get(cluster_id, [])) for cluster_id, data in rows]
+
+        found = []
+        for cluster_id, data, nodes in await self._database.read(ask):
+            record = self._understand(f"cluster {cluster_id}", partial(_cluster_from, data, nodes))
+            if record is not None:
+                found.append(record)
+        return tuple(found)
+
+    async def save_cluster(self, cluster: ClusterRecord) -> None:
+        """Insert or replace a cluster with all its nodes."""
+        data = cluster.to_json()
+        nodes = data.pop("nodes")
+
+        def change(db: sqlite3.Connection) -> None:
+            db.execute(
+                "INSERT INTO clusters (id, position, data) VALUES "
+                "(?, (SELECT coalesce(max(position), 0) + 1 FROM clusters), ?) "
+                "ON CONFLICT (id) DO UPDATE SET data = excluded.data",
+                (cluster.id, json.dumps(data)),
+            )
+            db.execute("DELETE FROM nodes WHERE cluster_id = ?", (cluster.id,))
+            db.executemany(
+                "INSERT INTO nodes (cluster_id, id, position, data) VALUES (?, ?, ?, ?)",
+                [(cluster.id, node["id"], position, json.dumps(node)) for position, node in enumerate(nodes)],
+            )
+
+        await self._database.write(change)
+
+    async def remove_cluster(self, cluster_id: str) -> None:
+        """Forget a cluster and its nodes; its jobs' intents stay."""
+        await self._execute("DELETE FROM clusters WHERE id = ?", cluster_id)
+
+    # Jobs -----------------------------------------------------------------------------------------------------
+
+    async def job_intents(self) -> tuple[JobIntent, ...]:
+        """Every intent, newest first."""
+        rows = await self._fetch(
+            "SELECT job_id, cluster_id, created_ms, state, plan, message FROM job_intents "
+            "ORDER BY created_ms DESC, rowid DESC"
+        )
+        found = (self._understand(f"job {row[0]}", partial(_intent_from, row)) for row in rows)
+        return tuple(intent for intent in found if intent is not None)
+
+    async def save_job_intent(self, intent: JobIntent) -> None:
+        """Insert or replace an intent."""
+        await self._execute(
+            "INSERT INTO job_intents (job_id, cluster_id, created_ms, state, plan, message) VALUES (?, ?, ?, ?, ?, ?) "
+            "ON CONFLICT (job_id) DO UPDATE SET cluster_id = excluded.cluster_id, created_ms = excluded.created_ms, "
+            "state = excluded.state, plan = excluded.plan, message = excluded.message",
+            intent.job_id,
+            intent.cluster_id,
+            intent.created_ms,
+            intent.state.value,
+            intent.plan_json,
+            _storable(intent.message),
+        )
+
+    async def remove_job_intent(self, job_id: str) -> None:
+        """Forget an intent; no error when there is none."""
+        await self._execute("DELETE FROM job_intents WHERE job_id = ?", job_id)
+
+    # Journals -------------------------------------------------------------------------------------------------
+
+    async def append_journal(self, run_id: str, entry: bytes) -> None:
+        """Append one JSON entry to a run's journal, durably."""
+        is_end = _kind_of(entry) == "run_ended"
+
+        def change(db: sqlite3.Connection) -> None:
+            db.execute("INSERT OR IGNORE INTO runs (id) VALUES (?)", (run_id,))
+            db.execute("UPDATE runs SET is_ended = ? WHERE id = ?", (int(is_end), run_id))
+            db.execute(
+                "INSERT INTO journal (run_number, position, entry) SELECT number, "
+                "(SELECT coalesce(max(position), 0) + 1 FROM journal WHERE run_number = number), ? "
+                "FROM runs WHERE id = ?",
+                (entry, run_id),
+            )
+
+        await self._database.write(change)
+
+    async def journal(self, run_id: str) -> tuple[bytes, ...]:
+        """A run's entries in order; empty when there is no such run."""
+        rows = await self._fetch(
+            "SELECT entry FROM journal JOIN runs ON number = run_number WHERE id = ? ORDER BY position", run_id
+        )
+        return tuple(_blob(row[0]) for row in rows)
+
+    async def unfinished_runs(self) -> tuple[str, ...]:
+        """Runs whose last entry is not their end, newest first."""
+        return tuple(row[0] for row in await self._fetch("SELECT id FROM runs WHERE NOT is_ended ORDER BY number DESC"))
+
+    # Chats ----------------------------------------------------------------------------------------------------
+
+    async def save_session(self, session_id: str, title: str, meta: bytes) -> None:
+        """Insert or replace a chat's title and meta JSON; its messages stay."""
+        await self._execute(
+            "INSERT INTO sessions (id, title, meta) VALUES (?, ?, ?) "
+            "ON CONFLICT (id) DO UPDATE SET title = excluded.title, meta = excluded.meta",
+            session_id,
+            _storable(title),
+            meta,
+        )
+
+    async def sessions(self) -> Sequence[tuple[str, str, bytes]]:
+        """(id, title, meta JSON), the newest first."""
+        rows = await self._fetch("SELECT id, title, meta FROM sessions ORDER BY number DESC")
+        return tuple((str(row[0]), str(row[1]), _blob(row[2])) for row in rows)
+
+    async def remove_session(self, session_id: str) -> None:
+        """Forget a chat with all its messages; no error when there is none."""
+        await self._execute("DELETE FROM sessions WHERE id = ?", session_id)
+
+    async def save_message(self, session_id: str, position: int, message: bytes) -> None:
+        """Insert or replace one message (JSON) of a chat, which is begun if it is not there."""
+
+        def change(db: sqlite3.Connection) -> None:
+            db.execute("INSERT OR IGNORE INTO sessions (id, title, meta) VALUES (?, '', ?)", (session_id, b"{}"))
+            db.execute(
+                "INSERT OR REPLACE INTO messages (session_number, position, message) "
+                "SELECT number, ?, ? FROM sessions WHERE id = ?",
+                (position, message, session_id),
+            )
+
+        await self._database.write(change)
+
+    async def remove_messages(self, session_id: str, from_position: int) -> None:
+        """Forget a chat's messages from this position on (an answer that is made again)."""
+        await self._execute(
+            "DELETE FROM messages WHERE position >= ? AND session_number = (SELECT number FROM sessions WHERE id = ?)",
+            from_position,
+            session_id,
+        )
+
+    async def messages(self, session_id: str) -> tuple[bytes, ...]:
+        """A chat's messages in order."""
+        rows = await self._fetch(
+            "SELECT message FROM messages JOIN sessions ON number = session_number WHERE id = ? ORDER BY position",
+            session_id,
+        )
+        return tuple(_blob(row[0]) for row in rows)
+
+    # Inside ---------------------------------------------------------------------------------------------------
+
+    async def _fetch(self, sql: str, *values: object) -> list[Any]:
+        return await self._database.read(lambda db: db.execute(sql, values).fetchall())
+
+    async def _execute(self, sql: str, *values: object) -> None:
+        await self._database.write(lambda db: db.execute(sql, values))
+
+    def _understand(self, what: str, read: Callable[[], T]) -> T | None:
+        try:
+            return read()
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+            log.warning("%s in the database is not understood: %s", what, error)
+            self._unread.append(what)
+            return None
+
+
+def _cluster_from(data: str, nodes: list[str]) -> ClusterRecord:
+    return ClusterRecord.from_json({**json.loads(data), "nodes": [json.loads(node) for node in nodes]})
+
+
+def _intent_from(row: tuple[Any, ...]) -> JobIntent:
+    job_id, cluster_id, created_ms, state, plan, message = row
+    return JobIntent(
+        job_id=str(job_id),
+        cluster_id=str(cluster_id),
+        created_ms=int(created_ms),
+        state=JobState(state),
+        plan_json=_blob(plan),
+        message=str(message),
+    )
+
+
+def _blob(value: object) -> bytes:
+    return value if isinstance(value, bytes) else str(value).encode("utf-8", "replace")
+
+
+def _storable(text: str) -> str:
+    """Text that SQLite can hold: half characters, which a hostile name may have, become U+FFFD."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _kind_of(entry: bytes) -> str:
+    try:
+        value = json.loads(entry)
+    except (ValueError, RecursionError):
+        return ""
+    return str(value.get("kind", "")) if isinstance(value, dict) else ""

@@ -1,4 +1,4 @@
-"""The command line: a verb is run, a wrong word is explained, an expected error ends in one line."""
+"""The command line: a verb is found by its file, a wrong word is explained, nothing heavy is imported on the way."""
 
 from __future__ import annotations
 

@@ -1,0 +1,19 @@
+"""Nothing but its own verb needs the simulator: without it, core, backends and their parsers pass their tests."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.house.tree import copy_tree
+
+
+def test_core_and_backends_pass_their_tests_without_the_simulator(tmp_path: Path) -> None:
+    copy_tree(tmp_path, without="sparkdesk/simulator")
+    assert (tmp_path / "sparkdesk").is_dir()
+    assert not (tmp_path / "sparkdesk" / "simulator").exists()
+    command = [sys.executable, "-m", "pytest", "tests/core", "tests/backends", "-q", "-x"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=110)
+    assert ended.returncode == 0, ended.stdout[-4000:] + ended.stderr[-2000:]
+    assert " passed" in ended.stdout

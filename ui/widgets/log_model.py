@@ -1,0 +1,200 @@
+"""The lines of a log: a ring of the newest 50,000, filtered without copying.
+
+Rule: a flood never grows memory and never freezes the window; what was dropped or cut is said, not hidden.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from itertools import islice
+from typing import Final, NamedTuple
+
+from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, Qt, QTimer, Signal
+
+from ui.text import cut
+
+MAX_LINES: Final = 50_000
+MAX_LINE_CHARS: Final = 8192
+FLUSH_MS: Final = 100
+OWN_SOURCE: Final = "SparkDesk"
+LEVELS: Final = ("DEBUG", "INFO", "WARN", "ERROR")
+LineRole: Final = Qt.ItemDataRole.UserRole + 1
+
+
+class LogLine(NamedTuple):
+    """One line. `source` is a rank or a node ("r0"), or `OWN_SOURCE` for what SparkDesk itself says."""
+
+    time_text: str
+    source: str
+    level: str
+    text: str
+
+    def is_own(self) -> bool:
+        """Say whether SparkDesk wrote it, not the engine."""
+        return self.source == OWN_SOURCE
+
+    def as_text(self) -> str:
+        """Return the line as it is copied."""
+        return f"{self.time_text} {self.source} {self.level} {self.text}"
+
+
+def clean_line(line: LogLine) -> LogLine:
+    """Bound a line and take control characters (tabs apart) out of it."""
+    text = cut(line.text, MAX_LINE_CHARS)
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else ("    " if c == "\t" else "\ufffd") for c in text)
+    return line if text == line.text else line._replace(text=text)
+
+
+class LogFilter(NamedTuple):
+    """What is shown: lines that contain `needle` (any case), from `sources` (all when empty), at `level` or above."""
+
+    needle: str = ""
+    sources: frozenset[str] = frozenset()
+    level: str = "DEBUG"
+
+    def is_open(self) -> bool:
+        """Say whether everything passes."""
+        return not self.needle and not self.sources and self.level == "DEBUG"
+
+    def passes(self, line: LogLine) -> bool:
+        """Say whether a line is shown. A level that is none of ours counts as INFO."""
+        if self.sources and line.source not in self.sources and not line.is_own():
+            return False
+        rank = LEVELS.index(line.level) if line.level in LEVELS else 1
+        return rank >= LEVELS.index(self.level) and self.needle.lower() in line.text.lower()
+
+
+class LogModel(QAbstractListModel):
+    """A list model over the ring. `append` may be called at any rate; rows change at most ten times a second.
+
+    `moved(added, dropped)` counts visible rows of one flush: added at the end, dropped at the start.
+    """
+
+    moved = Signal(int, int)
+
+    def __init__(self, parent: QObject | None = None, *, max_lines: int = MAX_LINES) -> None:
+        super().__init__(parent)
+        self._max_lines = max_lines
+        self._lines: deque[LogLine] = deque()
+        self._first = 0
+        """Sequence number of the oldest line in the ring."""
+        self._shown: deque[int] | None = None
+        """Sequence numbers that pass the filter; None while everything passes."""
+        self._pending: deque[LogLine] = deque(maxlen=max_lines)
+        self._filter = LogFilter()
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(FLUSH_MS)
+        self._timer.timeout.connect(self.flush)
+
+    def append(self, lines: Iterable[LogLine]) -> None:
+        """Take lines in; they show within 100 ms."""
+        self._pending.extend(lines)
+        if self._pending and not self._timer.isActive():
+            self._timer.start()
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.beginResetModel()
+        self._lines.clear()
+        self._pending.clear()
+        self._first = 0
+        self._shown = None if self._filter.is_open() else deque()
+        self.endResetModel()
+
+    def set_filter(self, wanted: LogFilter) -> None:
+        """Show only what passes."""
+        self.flush()
+        self.beginResetModel()
+        self._filter = wanted
+        if wanted.is_open():
+            self._shown = None
+        else:
+            self._shown = deque(self._first + i for i, line in enumerate(self._lines) if wanted.passes(line))
+        self.endResetModel()
+
+    def filter(self) -> LogFilter:
+        """Return the filter in force."""
+        return self._filter
+
+    def total(self) -> int:
+        """Return how many lines the ring holds."""
+        return len(self._lines)
+
+    def flush(self) -> None:
+        """Move what waits into the rows now."""
+        self._timer.stop()
+        if not self._pending:
+            return
+        batch = [clean_line(line) for line in self._pending]
+        self._pending.clear()
+        dropped = self._drop(max(0, len(self._lines) + len(batch) - self._max_lines))
+        start = self._first + len(self._lines)
+        if self._shown is None:
+            new_rows = len(batch)
+        else:
+            passing = [start + i for i, line in enumerate(batch) if self._filter.passes(line)]
+            new_rows = len(passing)
+        if new_rows:
+            count = self.rowCount()
+            self.beginInsertRows(QModelIndex(), count, count + new_rows - 1)
+        self._lines.extend(batch)
+        if self._shown is not None:
+            self._shown.extend(passing)
+        if new_rows:
+            self.endInsertRows()
+        self.moved.emit(new_rows, dropped)
+
+    def _drop(self, count: int) -> int:
+        """Drop the oldest `count` lines; return how many rows went with them."""
+        if count <= 0:
+            return 0
+        limit = self._first + count
+        rows = count if self._shown is None else sum(1 for _ in _below(self._shown, limit))
+        if rows:
+            self.beginRemoveRows(QModelIndex(), 0, rows - 1)
+        for _ in range(count):
+            self._lines.popleft()
+        if self._shown is not None:
+            for _ in range(rows):
+                self._shown.popleft()
+        self._first = limit
+        if rows:
+            self.endRemoveRows()
+        return rows
+
+    def rowCount(self, parent: QModelIndex | QPersistentModelIndex | None = None) -> int:
+        if parent is not None and parent.isValid():
+            return 0
+        return len(self._lines) if self._shown is None else len(self._shown)
+
+    def line(self, row: int) -> LogLine:
+        """Return the line of a visible row. Raises IndexError for a row that is gone."""
+        place = row if self._shown is None else self._shown[row] - self._first
+        return self._lines[place]
+
+    def data(self, index: QModelIndex | QPersistentModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+        if not index.isValid() or index.row() >= self.rowCount():
+            return None
+        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
+            return self.line(index.row()).as_text()
+        return self.line(index.row()) if role == LineRole else None
+
+    def text_of(self, rows: Iterable[int]) -> str:
+        """Return rows as text, one a line."""
+        return "\n".join(self.line(row).as_text() for row in rows)
+
+    def all_text(self) -> str:
+        """Return every visible row as text."""
+        if self._shown is None:
+            return "\n".join(line.as_text() for line in islice(self._lines, len(self._lines)))
+        return self.text_of(range(len(self._shown)))
+
+
+def _below(numbers: deque[int], limit: int) -> Iterable[int]:
+    for number in numbers:
+        if number >= limit:
+            return
+        yield number

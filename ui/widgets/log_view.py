@@ -1,0 +1,244 @@
+"""A log that follows its end, or stands still while somebody reads.
+
+Rule: reading is never disturbed: scrolled up, it stays where it is and only counts what came.
+"""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRect, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QAction, QFontMetrics, QGuiApplication, QKeySequence, QPainter
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QFrame,
+    QHBoxLayout,
+    QListView,
+    QPlainTextEdit,
+    QStyle,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from ui import theme
+from ui.font import font
+from ui.text import count
+from ui.theme import Token, color
+from ui.widgets.button import Button
+from ui.widgets.card import Separator
+from ui.widgets.field import Select, TextInput
+from ui.widgets.label import Label
+from ui.widgets.log_model import LineRole, LogLine, LogModel
+
+_LEVEL_TINTS: dict[str, Token] = {"WARN": "warn", "ERROR": "crit", "DEBUG": "text3"}
+_PAD = 14
+
+
+class _LineDelegate(QStyledItemDelegate):
+    """Paints time, source, level and text in columns that are as wide as their fixed-width text needs."""
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:
+        return QSize(100, theme.LOG_ROW_HEIGHT)
+
+    def paint(
+        self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
+    ) -> None:
+        line = index.data(LineRole)
+        if not isinstance(line, tuple):
+            return
+        self._paint_line(painter, option, LogLine(*line))
+
+    def _paint_line(self, painter: QPainter, option: QStyleOptionViewItem, line: LogLine) -> None:
+        rect: QRect = option.rect  # type: ignore[attr-defined]
+        state: QStyle.StateFlag = option.state  # type: ignore[attr-defined]
+        if state & QStyle.StateFlag.State_Selected:
+            painter.fillRect(rect, color("accentsoft"))
+        elif line.level in ("WARN", "ERROR"):
+            painter.fillRect(rect, color("warnsoft" if line.level == "WARN" else "critsoft"))
+        painter.setFont(font("mono"))
+        advance = QFontMetrics(font("mono")).horizontalAdvance("0")
+        left = rect.left() + _PAD
+        own: Token = "accenttext" if line.is_own() else "text2"
+        columns: tuple[tuple[str, int, Token], ...] = (
+            (line.time_text, 12, "text3"),
+            (line.source, 10, own),
+            (line.level, 6, _LEVEL_TINTS.get(line.level, "text2")),
+        )
+        for text, width, tint in columns:
+            painter.setPen(color(tint))
+            painter.drawText(QRectF(left, rect.top(), (width + 1) * advance, rect.height()), _FLAGS, text[:width])
+            left += (width + 1) * advance
+        painter.setPen(color("accenttext" if line.is_own() else "text"))
+        room = rect.right() - _PAD - left
+        # Nobody can see more than the row is wide; measuring 8 KiB each time would cost a lot.
+        shown = line.text[: max(room // max(advance, 1) + 2, 1)]
+        if len(shown) < len(line.text) or advance * len(shown) > room:
+            shown = QFontMetrics(font("mono")).elidedText(shown + " ", Qt.TextElideMode.ElideRight, room)
+        painter.drawText(QRectF(left, rect.top(), room + 2, rect.height()), _FLAGS, shown)
+
+
+_FLAGS = int(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft | Qt.TextFlag.TextSingleLine)
+
+
+class LogView(QFrame):
+    """A panel: head with filter, level and following state, then the lines. Add own parts with `head()`.
+
+    Enter or a double click on a line opens it whole below; Ctrl+C copies the selected lines.
+    """
+
+    following_changed = Signal(bool)
+
+    def __init__(self, model: LogModel, *, title: str = "Log", parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.model = model
+        self._is_following = True
+        self._missed = 0
+        self._title = Label(title, "dense_strong", "text")
+        self._needle = TextInput(placeholder="Filter", is_small=True, icon_name="filter")
+        self._level = Select(is_small=True)
+        self._follow = Button("Following", icon="arrow-down", is_small=True)
+        self._count = Label("", "label", "text3")
+        self._list = QListView()
+        self._whole = QPlainTextEdit()
+        self._head = QHBoxLayout()
+        self._build()
+        self._wire()
+        self._show_state()
+
+    def _build(self) -> None:
+        self._needle.setAccessibleName("Filter the log")
+        self._needle.setMaximumWidth(200)
+        self._level.setAccessibleName("Least level shown")
+        self._level.setMaximumWidth(130)
+        self._level.set_options([("DEBUG", "All levels"), ("INFO", "INFO and up"), ("WARN", "WARN and up")])
+        self._list.setUniformItemSizes(True)
+        self._list.setItemDelegate(_LineDelegate(self._list))
+        self._list.setModel(self.model)
+        self._list.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self._list.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerItem)
+        self._list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._list.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self._list.setAccessibleName("Log lines")
+        self._whole.setReadOnly(True)
+        self._whole.setFont(font("mono"))
+        self._whole.setProperty("tone", "well")
+        self._whole.setMaximumHeight(110)
+        self._whole.setAccessibleName("The whole line")
+        self._whole.setVisible(False)
+        self._head.setContentsMargins(14, 8, 10, 8)
+        self._head.setSpacing(8)
+        for part in (self._title, self._needle, self._level):
+            self._head.addWidget(part)
+        self._head.addStretch(1)
+        self._head.addWidget(self._follow)
+        self._head.addWidget(self._count)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addLayout(self._head)
+        column.addWidget(Separator())
+        column.addWidget(self._list, 1)
+        column.addWidget(self._whole)
+
+    def _wire(self) -> None:
+        self._needle.textChanged.connect(self._refilter)
+        self._level.currentIndexChanged.connect(self._refilter)
+        self._follow.clicked.connect(self.jump_to_end)
+        self._list.verticalScrollBar().valueChanged.connect(self._on_scrolled)
+        self._list.activated.connect(self._open_line)
+        self._list.doubleClicked.connect(self._open_line)
+        self.model.moved.connect(self._on_moved)
+        self.model.modelReset.connect(self._on_reset)
+        copy = QAction("Copy lines", self._list)
+        copy.setShortcut(QKeySequence(QKeySequence.StandardKey.Copy))
+        copy.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
+        copy.triggered.connect(self.copy_selected)
+        close = QAction("Close the whole line", self)
+        close.setShortcut(QKeySequence(Qt.Key.Key_Escape))
+        close.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+        close.triggered.connect(lambda: self._whole.setVisible(False))
+        self._list.addAction(copy)
+        self.addAction(close)
+        theme.notifier.changed.connect(self._list.viewport().update)
+
+    def head(self) -> QHBoxLayout:
+        """Return the head's row; insert at 1 for parts after the title."""
+        return self._head
+
+    def is_following(self) -> bool:
+        """Say whether new lines pull the view to the end."""
+        return self._is_following
+
+    def missed(self) -> int:
+        """Return how many lines came since the reader scrolled up."""
+        return self._missed
+
+    def set_sources(self, sources: frozenset[str]) -> None:
+        """Show only these ranks (SparkDesk's own lines stay); empty shows all."""
+        self.model.set_filter(self.model.filter()._replace(sources=sources))
+
+    def focus_filter(self) -> None:
+        """Put the cursor into the filter (Ctrl+F)."""
+        self._needle.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self._needle.selectAll()
+
+    def jump_to_end(self) -> None:
+        """Follow again."""
+        self._missed = 0
+        self._set_following(True)
+        self._list.scrollToBottom()
+        self._show_state()
+
+    def copy_selected(self) -> None:
+        """Put the selected lines, or all shown when none is, on the clipboard."""
+        rows = sorted(index.row() for index in self._list.selectedIndexes())
+        QGuiApplication.clipboard().setText(self.model.text_of(rows) if rows else self.model.all_text())
+
+    def _refilter(self) -> None:
+        level = self._level.key() or "DEBUG"
+        self.model.set_filter(self.model.filter()._replace(needle=self._needle.text().strip(), level=level))
+
+    def _open_line(self, index: QModelIndex) -> None:
+        if index.isValid():
+            self._whole.setPlainText(self.model.line(index.row()).as_text())
+            self._whole.setVisible(True)
+
+    def _on_moved(self, added: int, dropped: int) -> None:
+        if self._is_following:
+            self._list.scrollToBottom()
+        else:
+            self._missed += added
+            if dropped:
+                bar = self._list.verticalScrollBar()
+                bar.setValue(max(bar.value() - dropped, 0))
+        self._show_state()
+
+    def _on_reset(self) -> None:
+        self._missed = 0
+        if self._is_following:
+            self._list.scrollToBottom()
+        self._show_state()
+
+    def _on_scrolled(self, value: int) -> None:
+        is_at_end = value >= self._list.verticalScrollBar().maximum()
+        if is_at_end:
+            self._missed = 0
+        self._set_following(is_at_end)
+        self._show_state()
+
+    def _set_following(self, is_following: bool) -> None:
+        if is_following != self._is_following:
+            self._is_following = is_following
+            self.following_changed.emit(is_following)
+
+    def _show_state(self) -> None:
+        if self._is_following:
+            self._follow.setText("Following")
+        elif self._missed:
+            self._follow.setText(f"{count(self._missed)} new, jump to end")
+        else:
+            self._follow.setText("Paused, jump to end")
+        self._follow.updateGeometry()
+        shown, total = self.model.rowCount(), self.model.total()
+        lines = count(total) if shown == total else f"{count(shown)} of {count(total)}"
+        self._count.setText(f"{lines} lines")

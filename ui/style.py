@@ -78,6 +78,8 @@ QLineEdit[size="small"]:focus, QAbstractSpinBox[size="small"]:focus, QComboBox[s
   min-height: 24px; max-height: 24px; padding: 0 6px; }}
 QLineEdit[state="error"], QAbstractSpinBox[state="error"], QComboBox[state="error"] {{
   border-color: {hex_of("crit")}; }}
+QLineEdit[tone="bare"], QLineEdit[tone="bare"]:focus {{
+  border: none; background: transparent; padding: 0 6px; min-height: 34px; max-height: 34px; }}
 QLineEdit:read-only {{ background: {hex_of("surface")}; color: {hex_of("text2")}; }}
 QLineEdit:disabled, QAbstractSpinBox:disabled, QComboBox:disabled {{
   color: {_rgb(blend("text", "sunken", theme.DISABLED_SHARE))};

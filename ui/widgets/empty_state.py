@@ -1,0 +1,75 @@
+"""A page or panel without data: what would be here and how to get it.
+
+Rule: it says what to do next; where that is impossible now, it says why.
+"""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
+
+from ui import theme
+from ui.icon import draw_icon
+from ui.theme import Token, color
+from ui.widgets.button import Button
+from ui.widgets.label import Label
+from ui.widgets.paint import box
+
+
+class IconTile(QWidget):
+    """An icon on a small soft square: the mark of a card."""
+
+    def __init__(
+        self, icon: str, *, tint: Token = "text2", fill: Token = "raised", size: int = 36, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._icon = icon
+        self._tint: Token = tint
+        self._fill: Token = fill
+        self.setFixedSize(QSize(size, size))
+        theme.notifier.changed.connect(self.update)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        box(painter, QRectF(self.rect()), theme.RADIUS_CARD, color(self._fill))
+        inset = (self.width() - theme.ICON_SIZE_FEATURE) / 2
+        draw_icon(painter, QPointF(inset, inset), self._icon, self._tint, theme.ICON_SIZE_FEATURE)
+
+
+class EmptyState(QWidget):
+    """Icon, title, one or two lines and a button, in the middle of the room there is."""
+
+    action_clicked = Signal()
+
+    def __init__(
+        self,
+        icon: str,
+        title: str,
+        text: str,
+        *,
+        action: str = "",
+        is_primary: bool = False,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self._title = Label(title, "object_title", "text")
+        self._text = Label(text, "body", "text2", is_wrapped=True)
+        self._text.setAlignment(Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop)
+        self._text.setFixedWidth(420)
+        self.button = Button(action, kind="primary" if is_primary else "default")
+        self.button.setVisible(bool(action))
+        self.button.clicked.connect(self.action_clicked)
+        column = QVBoxLayout(self)
+        column.setSpacing(10)
+        column.addStretch(1)
+        for part in (IconTile(icon, size=44), self._title, self._text, self.button):
+            column.addWidget(part, 0, Qt.AlignmentFlag.AlignHCenter)
+        column.addStretch(1)
+
+    def set_words(self, title: str, text: str) -> None:
+        """Say something else."""
+        self._title.setText(title)
+        self._text.setText(text)

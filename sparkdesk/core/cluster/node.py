@@ -85,10 +85,13 @@ class ClusterRecord:
     switch_name: str = ""
     note: str = ""
     """For example why simulated nodes are read-only."""
+    engine_notes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Backend key -> what must stand beside its answers, e.g. vllm: "simulated vLLM, real llama.cpp"."""
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON data."""
-        return asdict(self)
+        data = {name: getattr(self, name) for name in self.__slots__}
+        return data | {"nodes": [node.to_json() for node in self.nodes], "engine_notes": dict(self.engine_notes)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> ClusterRecord:
@@ -101,6 +104,7 @@ class ClusterRecord:
             shape=str(data.get("shape", "")),
             switch_name=str(data.get("switch_name", "")),
             note=str(data.get("note", "")),
+            engine_notes={str(key): str(text) for key, text in dict(data.get("engine_notes", {})).items()},
         )
 
 

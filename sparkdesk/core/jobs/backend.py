@@ -73,8 +73,8 @@ class PlanContext:
     nodes: tuple[NodeContext, ...]
     spec: ModelSpec | None = None
     """None: a model of unknown shape: memory is not known."""
-    is_simulated: bool = False
-    """Only for what stands beside the result on screen; plans never differ by it."""
+    engine_notes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Backend key -> what must stand beside its answers on screen, from the cluster's record."""
     job_program: bytes = b""
     """remote/job.py, which the plan puts beside the job."""
 

@@ -53,14 +53,17 @@ class MemoryLedger:
     weights_bytes: int | None
     kv_bytes: int | None
     runtime_bytes: int | None
+    undivided_bytes: int | None = None
+    """What weights and KV cache take together, when only their sum is known."""
 
     @property
     def free_bytes(self) -> int | None:
         """What is left; negative when the plan is too big; None when a part is not known."""
-        parts = (self.total_bytes, self.others_bytes, self.weights_bytes, self.kv_bytes, self.runtime_bytes)
+        model = (self.weights_bytes, self.kv_bytes) if self.undivided_bytes is None else (self.undivided_bytes,)
+        parts = (self.total_bytes, self.others_bytes, self.runtime_bytes, *model)
         if any(part is None for part in parts):
             return None
-        total, *used = (part for part in parts if part is not None)
+        total, *used = [part for part in parts if part is not None]
         return total - sum(used)
 
     @property

@@ -124,4 +124,3 @@ class LogLine:
     text: str
     cut_bytes: int = 0
     node_id: str = ""
-

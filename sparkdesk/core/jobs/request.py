@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import Annotated
 
@@ -43,6 +44,11 @@ class LaunchRequest(BaseModel):
     system_prompt: Annotated[str, Field(max_length=100_000)] = ""
     """What a new chat with this server starts with."""
     temperature: Annotated[float, Field(ge=0.0, le=5.0)] | None = None
+
+    @property
+    def digest(self) -> str:
+        """16 hex digits that name this request's content, e.g. for a container's label."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
 
     @field_validator("model")
     @classmethod

@@ -1,0 +1,261 @@
+"""vLLM in a container: one node, one container, the OpenAI server inside.
+
+Source of the launch form and images: NVIDIA's DGX Spark playbook "vllm"; of flags: the table extracted from vLLM
+0.33.0's own source (resources/flags); of log lines, metrics and failures: vLLM 0.32.0 on CPU, run and captured.
+On GB10 itself: unverified on hardware.
+"""
+
+from __future__ import annotations
+
+import re
+
+from sparkdesk.core.jobs.backend import (
+    BackendInfo,
+    EndpointFailure,
+    LoadProgress,
+    LogFailure,
+    NodeContext,
+    PlanContext,
+    Reading,
+)
+from sparkdesk.core.jobs.endpoint import Endpoint
+from sparkdesk.core.jobs.failure import read_error_object
+from sparkdesk.core.jobs.plan import LaunchPlan, MemoryLedger, Problem, Severity
+from sparkdesk.core.jobs.reading import (
+    CACHED_TOKENS,
+    GENERATED_TOKENS,
+    KV_USED,
+    PREEMPTIONS,
+    PROMPT_TOKENS,
+    REQUESTS_RUNNING,
+    REQUESTS_WAITING,
+    TTFT_COUNT,
+    TTFT_SUM_S,
+    read_prometheus,
+)
+from sparkdesk.core.jobs.request import LaunchRequest
+from sparkdesk.core.planning.memory import used_bytes
+from sparkdesk.core.planning.preflight import fit_problems, has_errors, node_problems, port_problems, refuse_errors
+from sparkdesk.core.playbooks.job import JobSpec, build_plan
+
+DEFAULT_IMAGE = "nvcr.io/nvidia/vllm:26.05-py3"
+"""Source: NVIDIA playbook "vllm"."""
+DEFAULT_MEMORY_FRACTION = 0.7
+"""Leaves a third of unified memory to the system and the page cache; vLLM's own default of 0.92 does not.
+Source: community recipes for one Spark use 0.4 to 0.7."""
+RUNTIME_BYTES = 4 << 30
+"""CUDA context, graphs and the API server, outside of the share; an allowance, unverified on hardware."""
+KV_TYPES = ("", "auto", "float16", "bfloat16", "fp8", "fp8_e4m3", "fp8_e5m2", "nvfp4")
+
+METRIC_NAMES = {
+    "vllm:generation_tokens_total": GENERATED_TOKENS,
+    "vllm:prompt_tokens_total": PROMPT_TOKENS,
+    "vllm:prompt_tokens_cached_total": CACHED_TOKENS,
+    "vllm:num_requests_running": REQUESTS_RUNNING,
+    "vllm:num_requests_waiting": REQUESTS_WAITING,
+    "vllm:kv_cache_usage_perc": KV_USED,
+    "vllm:gpu_cache_usage_perc": KV_USED,
+    "vllm:num_preemptions_total": PREEMPTIONS,
+    "vllm:time_to_first_token_seconds_sum": TTFT_SUM_S,
+    "vllm:time_to_first_token_seconds_count": TTFT_COUNT,
+}
+
+INFO = BackendInfo(
+    key="vllm",
+    title="vLLM",
+    purposes=("chat",),
+    quantizations=("", "fp8", "awq", "gptq", "mxfp4", "modelopt_fp4", "compressed-tensors"),
+    docs="https://docs.vllm.ai/en/stable/cli/serve/",
+    default_port=8000,
+)
+
+
+class Vllm:
+    """The adapter; holds no state."""
+
+    info = INFO
+
+    def problems(self, request: LaunchRequest, context: PlanContext) -> list[Problem]:
+        """What speaks against the request."""
+        problems = node_problems(request, context)
+        if request.kv_dtype not in KV_TYPES:
+            problems.append(
+                Problem(Severity.ERROR, f"vLLM has no KV type {request.kv_dtype}", "Choose another one.", "kv_dtype")
+            )
+        if has_errors(problems):
+            return problems
+        node = context.node(request.nodes[0])
+        problems += _docker_problems(request, node) + port_problems(request, node)
+        ledger = _ledger(request, context)
+        if ledger.weights_bytes is not None and ledger.kv_bytes is not None and ledger.kv_bytes <= 0:
+            problems.append(
+                Problem(
+                    Severity.ERROR,
+                    "The memory share leaves no room for the KV cache",
+                    "Raise the memory share or choose a smaller model.",
+                    "memory_fraction",
+                )
+            )
+        return problems + fit_problems(ledger, node)
+
+    def plan(self, request: LaunchRequest, context: PlanContext) -> LaunchPlan:
+        """The plan. Raises PlanError when the request has an error."""
+        refuse_errors(self.problems(request, context))
+        node = context.node(request.nodes[0])
+        container = f"sparkdesk-{context.job_id}"
+        endpoint = Endpoint(
+            node_id=request.nodes[0],
+            host="127.0.0.1",
+            port=request.port,
+            model=request.served_name,
+            engine=INFO.key,
+            metrics_path="/metrics",
+            context_tokens=request.context_tokens,
+            note=context.engine_notes.get(INFO.key, ""),
+        )
+        spec = JobSpec(
+            job_id=context.job_id,
+            node_id=request.nodes[0],
+            title=request.served_name,
+            engine=INFO.title,
+            owner=context.owner,
+            argv=_argv(request, node, container),
+            endpoint=endpoint,
+            stop_argv=(("docker", "stop", "--time", "20", container), ("docker", "rm", container)),
+            extra={"container": container},
+        )
+        return build_plan(request, context, spec, ledger=_ledger(request, context), command_title="docker run")
+
+    def log_reader(self) -> VllmLog:
+        """A new reader."""
+        return VllmLog()
+
+    def readings(self, text: str) -> dict[str, float]:
+        """The /metrics page."""
+        return read_prometheus(text, METRIC_NAMES)
+
+    def failure(self, status: int, body: bytes) -> EndpointFailure | None:
+        """What an HTTP failure means."""
+        error = read_error_object(body)
+        if error is None:
+            return None
+        message = str(error.get("message", ""))[:1000]
+        limit = re.search(r"maximum context length is (\d{1,9}) tokens", message)
+        if limit:
+            prompt = re.search(r"at least (\d{1,9}) input tokens", message)
+            return EndpointFailure(
+                "context_overflow",
+                message,
+                "Shorten the conversation, or launch the model with a longer context.",
+                prompt_tokens=int(prompt[1]) if prompt else None,
+                context_tokens=int(limit[1]),
+            )
+        if status == 404:
+            return EndpointFailure("model_not_found", message, "Use the name that the server was launched with.")
+        if status == 401:
+            return EndpointFailure("unauthorized", message or "API key refused", "Give this server's API key.")
+        if "EngineCore" in message:
+            return EndpointFailure("engine_dead", message, "Look at the server's log and launch it again.")
+        return EndpointFailure("bad_request" if status < 500 else "other", message, "Look at the server's log.")
+
+
+def _argv(request: LaunchRequest, node: NodeContext, container: str) -> tuple[str, ...]:
+    home = node.home or f"/home/{node.record.user}"
+    words = ["docker", "run", "--name", container, "--label", f"sparkdesk.job={container.removeprefix('sparkdesk-')}"]
+    words += ["--label", f"sparkdesk.plan={request.digest}", "--label", "sparkdesk.schema=1"]
+    words += ["--restart", "no", "--gpus", "all", "--ipc", "host"]
+    words += ["--network", "host", "--volume", f"{home}/.cache/huggingface:/root/.cache/huggingface"]
+    for name, value in request.environment:
+        words += ["--env", f"{name}={value}"]
+    image = request.image or DEFAULT_IMAGE
+    words.append(image)
+    if not image.partition(":")[0].endswith("vllm/vllm-openai"):
+        # The upstream image's entry point is the server already; NVIDIA's needs the words.
+        words += ["vllm", "serve"]
+    words += [request.model, "--served-model-name", request.served_name]
+    words += ["--host", "127.0.0.1", "--port", str(request.port)]
+    words += ["--max-model-len", str(request.context_tokens), "--max-num-seqs", str(request.concurrency)]
+    words += ["--gpu-memory-utilization", f"{request.memory_fraction or DEFAULT_MEMORY_FRACTION:.2f}"]
+    if request.kv_dtype:
+        words += ["--kv-cache-dtype", request.kv_dtype]
+    if request.quantization:
+        words += ["--quantization", request.quantization]
+    return (*words, *request.extra_flags)
+
+
+def _ledger(request: LaunchRequest, context: PlanContext) -> MemoryLedger:
+    """vLLM takes its whole share at the start: what the weights leave of it becomes KV cache."""
+    node = context.node(request.nodes[0])
+    weights = context.spec.weight_bytes.get(request.quantization) if context.spec else None
+    share = None
+    if node.mem_total_bytes is not None:
+        share = round(node.mem_total_bytes * (request.memory_fraction or DEFAULT_MEMORY_FRACTION))
+    return MemoryLedger(
+        node_id=node.record.id,
+        total_bytes=node.mem_total_bytes,
+        others_bytes=used_bytes(node),
+        weights_bytes=weights,
+        kv_bytes=None if share is None or weights is None else share - weights,
+        runtime_bytes=RUNTIME_BYTES,
+        undivided_bytes=share if weights is None else None,
+    )
+
+
+def _docker_problems(request: LaunchRequest, node: NodeContext) -> list[Problem]:
+    name, image = node.record.name, request.image or DEFAULT_IMAGE
+    if node.programs and "docker" not in node.programs:
+        return [Problem(Severity.ERROR, f"docker was not found on {name}", "Install it (DGX OS has it).", "engine")]
+    if node.images is not None and image not in node.images:
+        return [
+            Problem(
+                Severity.WARNING,
+                f"{image} is not on {name}: docker will download it first, which takes minutes",
+                "Wait for it, or choose an image that is there.",
+                "image",
+            )
+        ]
+    return []
+
+
+class VllmLog:
+    """Reads the container's log."""
+
+    _SHARDS = re.compile(r"checkpoint shards:\s{0,9}(\d{1,3})% Completed \| (\d{1,5})/(\d{1,5})")
+    _GRAPHS = re.compile(r"Capturing CUDA graphs?[^:]{0,80}:\s{0,9}(\d{1,3})%")
+    _KV_TOKENS = re.compile(r"KV cache size: ([\d,]{1,15}) tokens")
+    _FAILURES = (
+        ("unrecognized arguments", "Remove the flag that this release of vLLM does not know."),
+        ("unknown flag", "Remove the option that docker does not know."),
+        ("invalid choice", "Choose one of the values that vLLM names."),
+        ("Cannot connect to the Docker daemon", "Start docker on the node: sudo systemctl start docker."),
+        ("permission denied while trying to connect", "Add the user to the docker group and sign in again."),
+        ("could not select device driver", "Install the NVIDIA container toolkit on the node."),
+        ("No such image", "Pull the image first, or choose another one."),
+        ("less than desired GPU memory utilization", "Stop what runs there, drop the page cache, or lower the share."),
+        ("No available memory for the cache blocks", "Raise the memory share or lower the context."),
+        ("CUDA out of memory", "Lower the memory share or stop what runs on the node."),
+        ("is not a valid model identifier", "Check the model's name, and whether it needs a token."),
+        ("GatedRepoError", "Accept the model's licence on its page and give your token."),
+        ("Address already in use", "Take another port."),
+    )
+
+    def feed(self, line: str) -> list[LoadProgress | Reading | LogFailure]:
+        """What this line tells."""
+        line = line[:4096]
+        if match := self._SHARDS.search(line):
+            return [LoadProgress("load", f"Weights {match[2]} of {match[3]} files", min(1.0, int(match[1]) / 100))]
+        if match := self._GRAPHS.search(line):
+            return [LoadProgress("load", "Capturing CUDA graphs", min(1.0, int(match[1]) / 100))]
+        if match := self._KV_TOKENS.search(line):
+            return [LoadProgress("load", f"KV cache of {match[1]} tokens")]
+        if "Starting to load model" in line:
+            return [LoadProgress("load", "Loading weights", 0.0)]
+        if "Application startup complete" in line:
+            return [LoadProgress("token", "Server listens")]
+        for words, remedy in self._FAILURES:
+            if words in line:
+                return [LogFailure(line.strip()[:400], remedy)]
+        return []
+
+
+backend = Vllm()

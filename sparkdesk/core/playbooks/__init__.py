@@ -1,0 +1,1 @@
+"""Pure builders of playbooks, and the readers that their expectations name."""

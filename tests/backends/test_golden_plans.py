@@ -1,0 +1,63 @@
+"""Every plan that a shipped backend makes is compared to text that a person reviewed.
+
+After a wanted change: SPARKDESK_WRITE_GOLDEN=1 pytest tests/backends, then read the difference before it is committed.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from backends import llamacpp, vllm
+from sparkdesk.core.jobs.backend import Backend
+from sparkdesk.core.jobs.request import LaunchRequest
+from tests.backends.context import GGUF, ROOT, context_with, show_plan, spec_named
+
+SMOL = LaunchRequest(
+    engine="llamacpp",
+    model="SmolLM2-135M-Instruct",
+    weights_path=GGUF,
+    nodes=("node-1",),
+    served_name="smollm2-135m",
+    port=8080,
+    context_tokens=4096,
+    quantization="Q4_1",
+    system_prompt="You are a helpful assistant.",
+    temperature=0.2,
+)
+LLAMA = LaunchRequest(
+    engine="vllm",
+    model="nvidia/Llama-3.3-70B-Instruct-NVFP4",
+    nodes=("node-1",),
+    served_name="llama-3.3-70b",
+    port=8000,
+    context_tokens=32_768,
+    concurrency=4,
+    kv_dtype="fp8",
+    extra_flags=("--enable-prefix-caching", "--load-format", "safetensors"),
+    environment=(("VLLM_LOGGING_LEVEL", "INFO"),),
+)
+UPSTREAM = LLAMA.model_copy(update={"image": "vllm/vllm-openai:v0.33.0", "memory_fraction": 0.6})
+
+CASES: list[tuple[str, Backend, LaunchRequest]] = [
+    ("llamacpp_smollm2", llamacpp.backend, SMOL),
+    ("vllm_llama_70b", vllm.backend, LLAMA),
+    ("vllm_upstream_image", vllm.backend, UPSTREAM),
+]
+
+
+@pytest.mark.parametrize(("name", "backend", "request_"), CASES, ids=[case[0] for case in CASES])
+def test_a_plan_is_the_reviewed_text(name: str, backend: Backend, request_: LaunchRequest) -> None:
+    plan = backend.plan(request_, context_with(spec_named(request_.model)))
+    path = ROOT / "tests/golden" / f"{name}.txt"
+    text = show_plan(plan)
+    if os.environ.get("SPARKDESK_WRITE_GOLDEN"):
+        path.write_text(text)
+    assert text == path.read_text()
+
+
+@pytest.mark.parametrize(("name", "backend", "request_"), CASES, ids=[case[0] for case in CASES])
+def test_the_same_request_gives_the_same_plan(name: str, backend: Backend, request_: LaunchRequest) -> None:
+    context = context_with(spec_named(request_.model))
+    assert backend.plan(request_, context) == backend.plan(request_, context)

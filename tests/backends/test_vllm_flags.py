@@ -1,0 +1,65 @@
+"""Every flag of a vLLM plan is one that the engine's own source declares, with as many words as it takes."""
+
+from __future__ import annotations
+
+import tomllib
+
+import pytest
+
+from backends import vllm
+from sparkdesk.core.jobs.request import LaunchRequest
+from tests.backends.context import ROOT, context_with, spec_named
+from tests.backends.test_golden_plans import LLAMA, UPSTREAM
+
+TABLE = tomllib.loads((ROOT / "resources/flags/vllm-0.33.0.toml").read_text())
+
+
+def check_flags(words: list[str]) -> list[str]:
+    """What is wrong with the words after the model's name; empty is fine."""
+    flags = {name: flag for flag in TABLE["flag"] for name in (flag["name"], *flag.get("aliases", []))}
+    flags |= {"--no-" + name[2:]: flag for name, flag in flags.items() if flag["takes"] == "none"}
+    wrong: list[str] = []
+    while words:
+        word = words.pop(0)
+        flag = flags.get(word)
+        if flag is None:
+            wrong.append(f"unknown: {word}")
+            continue
+        values: list[str] = []
+        while words and not words[0].startswith("-"):
+            values.append(words.pop(0))
+        expected = {"none": (0, 0), "value": (1, 1), "optional": (0, 1), "many": (1, 1000)}[flag["takes"]]
+        if not expected[0] <= len(values) <= expected[1]:
+            wrong.append(f"{word} with {values}")
+        if flag.get("choices") and not set(values) <= set(flag["choices"]):
+            wrong.append(f"{word} cannot be {values}")
+    return wrong
+
+
+def engine_words(request: LaunchRequest) -> list[str]:
+    """The engine's own words of a plan: what follows the image, without `vllm serve` and the model."""
+    plan = vllm.backend.plan(request, context_with(spec_named(request.model)))
+    words = plan.commands[0].text.replace("\\\n", " ").split()
+    return words[words.index(request.model) + 1 :]
+
+
+@pytest.mark.parametrize("request_", [LLAMA, UPSTREAM], ids=["nvidia", "upstream"])
+def test_every_flag_of_a_plan_is_in_the_engines_own_table(request_: LaunchRequest) -> None:
+    assert check_flags(engine_words(request_)) == []
+
+
+def test_a_flag_that_vllm_does_not_know_is_found() -> None:
+    words = engine_words(LLAMA.model_copy(update={"extra_flags": ("--max-modle-len", "5")}))
+    assert "unknown: --max-modle-len" in check_flags(words)
+
+
+def test_a_flag_with_a_missing_or_foreign_value_is_found() -> None:
+    assert check_flags(["--max-model-len"])
+    assert check_flags(["--uvicorn-log-level", "loud"])
+
+
+def test_the_table_names_its_release_and_holds_the_flags_that_playbooks_use() -> None:
+    names = {flag["name"] for flag in TABLE["flag"]}
+    assert TABLE["version"] == "0.33.0"
+    assert TABLE["count"] == len(names) > 250
+    assert {"--max-model-len", "--kv-cache-dtype", "--enable-auto-tool-choice", "--speculative-config"} <= names

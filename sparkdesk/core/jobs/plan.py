@@ -61,10 +61,8 @@ class MemoryLedger:
         """What is left; negative when the plan is too big; None when a part is not known."""
         model = (self.weights_bytes, self.kv_bytes) if self.undivided_bytes is None else (self.undivided_bytes,)
         parts = (self.total_bytes, self.others_bytes, self.runtime_bytes, *model)
-        if any(part is None for part in parts):
-            return None
-        total, *used = [part for part in parts if part is not None]
-        return total - sum(used)
+        known = [part for part in parts if part is not None]
+        return known[0] - sum(known[1:]) if len(known) == len(parts) else None
 
     @property
     def fit(self) -> Fit:

@@ -1,0 +1,76 @@
+"""What a GB10 is, as numbers and words: the one place for constants of the real machine.
+
+The one rule: each stands with its source, and what nobody of ours has seen on hardware says so.
+Source unless said otherwise: public captures of DGX Spark units (nvidia-smi, /proc/meminfo, lspci, ethtool).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+KERNEL = "6.17.0-1014-nvidia"
+KERNEL_VERSION = "#14-Ubuntu SMP PREEMPT_DYNAMIC Wed Apr 15 09:12:44 UTC 2026"  # build line unverified on hardware
+DRIVER = "580.142"
+CUDA = "13.0"
+DGX_OS = "7.5.0"
+GPU_NAME = "NVIDIA GB10"
+GPU_BUS_ID = "0000000F:01:00.0"
+COMPUTE_CAPABILITY = "12.1"
+CORES = 20  # ten Cortex-A725 and ten Cortex-X925; which ids are which is unverified on hardware
+
+KIB = 1024
+MEM_TOTAL_KB = 127_535_084
+SWAP_TOTAL_KB = 16_777_212
+OS_MEMORY_KB = 2_831_155  # 2.7 GiB: what a fresh desktop uses
+OS_CACHE_KB = 1_468_006  # 1.4 GiB of page cache on a fresh desktop
+
+IDLE_SM_MHZ = 208.0
+LOAD_SM_MHZ = 2418.0
+MAX_SM_MHZ = 3003
+IDLE_POWER_W = 4.0
+AWAKE_POWER_W = 11.2  # P0 with nothing to do
+LOAD_POWER_W = 78.0
+AMBIENT_C = 33.0
+LOAD_C = 74.0
+
+MANAGEMENT_NETDEV = "enP7s7"
+WIFI_NETDEV = "wlP9s9"
+
+
+@dataclass(frozen=True, slots=True)
+class CageHalf:
+    """One PCIe half of a QSFP cage: its network device, its RDMA device, its PCI function and the cage's number."""
+
+    netdev: str
+    rdma: str
+    pci: str
+    cage: int
+    subnet: str
+
+
+# Source: NVIDIA's playbooks, the same on every unit. Cage 1 is the one farther from the RJ45 socket.
+HALVES = (
+    CageHalf("enp1s0f0np0", "rocep1s0f0", "0000:01:00.0", 0, "192.168.102"),
+    CageHalf("enp1s0f1np1", "rocep1s0f1", "0000:01:00.1", 1, "192.168.100"),
+    CageHalf("enP2p1s0f0np0", "roceP2p1s0f0", "0002:01:00.0", 0, "192.168.103"),
+    CageHalf("enP2p1s0f1np1", "roceP2p1s0f1", "0002:01:00.1", 1, "192.168.101"),
+)
+CABLED_CAGE = 1
+FABRIC_MTU = 9000
+FABRIC_MBPS = 200_000
+MANAGEMENT_MBPS = 10_000
+
+
+def management_address(index: int) -> str:
+    """The address of node `index` (from 1) on the wired management port."""
+    return f"192.168.10.{10 + index}"
+
+
+def fabric_address(half: CageHalf, index: int) -> str:
+    """The address of node `index` (from 1) on this half, if its cage is cabled."""
+    return f"{half.subnet}.{index}"
+
+
+def hardware_address(index: int, port: int) -> str:
+    """A MAC of node `index` (from 1); 4c:bb:47 is NVIDIA's prefix as seen on units, the rest is ours."""
+    return f"4c:bb:47:77:{index:02x}:{port:02x}"

@@ -1,0 +1,123 @@
+"""The files of a GB10 that move: readings of the physical model as the kernel would print them.
+
+The one rule: pure, and no text gets shorter than it was, because readers keep these files open and read them again
+while they are being written over in place.
+"""
+
+from __future__ import annotations
+
+import json
+
+from sparkdesk.simulator import gb10
+from sparkdesk.simulator.physics import Readings
+
+_TICKS_PER_S = 100
+_WORD_BYTES = 4  # RDMA data counters count words of four bytes
+
+
+def proc_files(now: Readings, boot_time_s: int = 0) -> dict[str, str]:
+    """The moving files of /proc. `boot_time_s` is Unix time, from which programs count when a process began."""
+    return {
+        "meminfo": _meminfo(now),
+        "stat": _stat(now, boot_time_s),
+        "loadavg": f"{now.load_1m:.2f} {now.load_5m:.2f} {now.load_15m:.2f} {1 + int(now.load_1m)}/612 2443\n",
+        "diskstats": _diskstats(now),
+        "pressure/memory": _pressure(0.0),
+        "pressure/io": _pressure(0.0),
+        "pressure/cpu": _pressure(0.0),
+    }
+
+
+def _pressure(share: float) -> str:
+    row = f"avg10={share:.2f} avg60={share:.2f} avg300={share:.2f} total=0"
+    return f"some {row}\nfull {row}\n"
+
+
+def _meminfo(now: Readings) -> str:
+    values = {
+        "MemTotal": gb10.MEM_TOTAL_KB,
+        "MemFree": now.free_kb,
+        "MemAvailable": now.available_kb,
+        "Buffers": 104_216,
+        "Cached": max(0, now.cached_kb - 104_216),
+        "SwapCached": 0,
+        "Active": now.used_kb // 2,
+        "Inactive": now.cached_kb,
+        "SwapTotal": gb10.SWAP_TOTAL_KB,
+        "SwapFree": gb10.SWAP_TOTAL_KB,
+        "Dirty": 0,
+        "AnonPages": now.used_kb,
+        "Mapped": 412_336,
+        "Shmem": 36_864,
+        "CmaTotal": 0,
+        "CmaFree": 0,
+        "HugePages_Total": 0,
+        "HugePages_Free": 0,
+        "Hugepagesize": 2048,
+    }
+    return "".join(
+        f"{name + ':':<16}{value:>8}{'' if name.startswith('HugePages') else ' kB'}\n" for name, value in values.items()
+    )
+
+
+def _stat(now: Readings, boot_time_s: int) -> str:
+    """/proc/stat: the work of real processes, put on the cores one after another."""
+    total = int(now.uptime_s * _TICKS_PER_S)
+    left = int(now.busy_core_s * _TICKS_PER_S)
+    rows = []
+    for core in range(gb10.CORES):
+        busy = min(left, total)
+        left -= busy
+        rows.append(f"cpu{core} {busy} 0 0 {total - busy} 0 0 0 0 0 0\n")
+    busy = min(int(now.busy_core_s * _TICKS_PER_S), total * gb10.CORES)
+    head = f"cpu  {busy} 0 0 {total * gb10.CORES - busy} 0 0 0 0 0 0\n"
+    return f"{head}{''.join(rows)}intr 0\nctxt 0\nbtime {boot_time_s}\nprocesses 0\nprocs_running 1\nprocs_blocked 0\n"
+
+
+def _diskstats(now: Readings) -> str:
+    sectors = now.disk_read_bytes // 512
+    busy_ms = sectors // 2000
+    row = f"{sectors // 256} 0 {sectors} {busy_ms} 0 0 0 0 0 {busy_ms} {busy_ms} 0 0 0 0 0 0\n"
+    still = " ".join(["0"] * 17) + "\n"
+    return f" 259       0 nvme0n1 {row} 259       1 nvme0n1p1 {still} 259       2 nvme0n1p2 {row}"
+
+
+def sys_files(now: Readings) -> dict[str, str]:
+    """The moving files of /sys."""
+    zone = f"{round(now.temperature_c + 3) * 1000}\n"
+    files = {f"class/thermal/thermal_zone{number}/temp": zone for number in range(7)}
+    for core in range(gb10.CORES):
+        is_busy = core < now.load_1m + 0.5 and now.util > 0.05
+        idle, full = (1378000, 3900000) if core % 10 >= 5 else (338000, 2808000)
+        files[f"devices/system/cpu/cpu{core}/cpufreq/scaling_cur_freq"] = f"{full if is_busy else idle}\n"
+    folder = f"class/net/{gb10.MANAGEMENT_NETDEV}/statistics"
+    files |= _counts(f"{folder}/rx_bytes", f"{folder}/rx_packets", now.received_bytes, 1500)
+    files |= _counts(f"{folder}/tx_bytes", f"{folder}/tx_packets", now.sent_bytes, 1500)
+    halves = [half for half in gb10.HALVES if half.cage == gb10.CABLED_CAGE]
+    for half in halves:
+        base = f"class/infiniband/{half.rdma}/ports/1/counters"
+        for way, count in (("rcv", now.link_received_bytes), ("xmit", now.link_sent_bytes)):
+            share = count // len(halves)
+            files |= _counts(f"{base}/port_{way}_data", f"{base}/port_{way}_packets", share, 4096, _WORD_BYTES)
+    return files
+
+
+def _counts(data: str, packets: str, count_bytes: int, packet_bytes: int, unit_bytes: int = 1) -> dict[str, str]:
+    return {data: f"{count_bytes // unit_bytes}\n", packets: f"{-(-count_bytes // packet_bytes)}\n"}
+
+
+def gpu_json(now: Readings, gpu_uuid: str) -> str:
+    """What the nvidia-smi of the node knows; one object."""
+    apps = [
+        {"pid": engine.pid, "name": engine.name, "memory_mib": engine.memory_bytes() // 2**20} for engine in now.engines
+    ]
+    return json.dumps({
+        "uuid": gpu_uuid,
+        "util_pct": round(now.util * 100),
+        "sm_mhz": round(now.sm_mhz),
+        "power_w": round(now.power_w, 2),
+        "temperature_c": round(now.temperature_c),
+        "pstate": "P0" if now.is_awake or now.util > 0.02 else "P8",
+        "power_capped_us": now.power_capped_us,
+        "apps": apps,
+    })  # fmt: skip

@@ -1,0 +1,214 @@
+"""The files of a GB10 that do not move: /etc, and the parts of /sys and /proc that stay as they are.
+
+The one rule: pure. From who the node is to path -> bytes; the caller writes them. Paths have no leading slash.
+"""
+
+from __future__ import annotations
+
+from sparkdesk.simulator import gb10
+
+_OS_RELEASE = """\
+PRETTY_NAME="Ubuntu 24.04.4 LTS"
+NAME="Ubuntu"
+VERSION_ID="24.04"
+VERSION="24.04.4 LTS (Noble Numbat)"
+VERSION_CODENAME=noble
+ID=ubuntu
+ID_LIKE=debian
+UBUNTU_CODENAME=noble
+"""
+_PASSWD = """\
+root:x:0:0:root:/root:/bin/bash
+daemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin
+nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin
+nvidia:x:1000:1000:nvidia,,,:/home/nvidia:/bin/bash
+"""
+_GROUP = """\
+root:x:0:
+daemon:x:1:
+adm:x:4:nvidia
+sudo:x:27:nvidia
+docker:x:989:nvidia
+nvidia:x:1000:
+nogroup:x:65534:
+"""
+_PROFILE = """\
+PATH=/opt/sparkdesk-sim/program/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export PATH
+"""
+_BASHRC = "# ~/.bashrc\ncase $- in *i*) PS1='\\u@\\h:\\w\\$ ';; *) return;; esac\n"
+
+
+def etc_files(name: str, index: int, machine_id: str, serial: str) -> dict[str, str]:
+    """What the node's own /etc and home hold when it is made."""
+    return {
+        "etc/dgx-release": _dgx_release(serial),
+        "etc/fastos-release": 'NAME="DGX SPARK FASTOS"\n',
+        "etc/os-release": _OS_RELEASE,
+        "etc/hostname": f"{name}\n",
+        "etc/hosts": f"127.0.0.1 localhost\n127.0.1.1 {name}\n",
+        "etc/machine-id": f"{machine_id}\n",
+        "etc/passwd": _PASSWD,
+        "etc/group": _GROUP,
+        "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
+        "etc/profile": _PROFILE,
+        "etc/netplan/40-cx7.yaml": _netplan(index),
+        "etc/subuid": "nvidia:100000:65536\n",
+        "home/nvidia/.bashrc": _BASHRC,
+    }
+
+
+def _dgx_release(serial: str) -> str:
+    return (
+        'DGX_NAME="DGX Spark"\nDGX_PRETTY_NAME="NVIDIA DGX Spark"\nDGX_SWBUILD_DATE="2025-09-10-13-50-03"\n'
+        'DGX_SWBUILD_VERSION="7.2.3"\nDGX_COMMIT_ID="833b4a7"\nDGX_PLATFORM="DGX Server for KVM"\n'
+        f'DGX_SERIAL_NUMBER="{serial}"\n\n'
+        'DGX_OTA_VERSION="7.3.1"\nDGX_OTA_DATE="Wed Nov 19 05:05:30 PM CET 2025"\n\n'
+        f'DGX_OTA_VERSION="{gb10.DGX_OS}"\nDGX_OTA_DATE="Thu Jun 18 17:40:28 EDT 2026"\n'
+    )
+
+
+def _netplan(index: int) -> str:
+    lines = ["network:", "  version: 2", "  ethernets:"]
+    for half in gb10.HALVES:
+        if half.cage == gb10.CABLED_CAGE:
+            address = f"      addresses: [{gb10.fabric_address(half, index)}/24]"
+            lines += [f"    {half.netdev}:", "      dhcp4: no", f"      mtu: {gb10.FABRIC_MTU}", address]
+    return "\n".join(lines) + "\n"
+
+
+def sys_files(index: int) -> dict[str, str]:
+    """What /sys holds; those that move are rewritten later by the physical model."""
+    files = _dmi_files() | _cpu_files() | _temperature_files() | _network_files(index)
+    for half in gb10.HALVES:
+        files |= _rdma_files(half, index) | _pci_files(half.pci, "0x15b3", "0x1021", "0x020000")
+    gpu = _pci_files("000f:01:00.0", "0x10de", "0x2e12", "0x030000")
+    disk = {"block/nvme0n1/size": "8001573552\n", "block/nvme0n1/queue/rotational": "0\n"}
+    return files | gpu | disk | {"fs/cgroup/.keep": "", "kernel/.keep": ""}
+
+
+def _dmi_files() -> dict[str, str]:
+    values = {
+        "sys_vendor": "NVIDIA",
+        "product_name": "NVIDIA_DGX_Spark",
+        "product_family": "DGX Spark",
+        "product_version": "A.7",
+        "board_vendor": "NVIDIA",
+        "board_name": "P4242",  # unverified on hardware
+        "bios_vendor": "AMI",
+        "bios_version": "5.36_0ACUM018",
+        "bios_date": "04/21/2026",  # unverified on hardware
+        "chassis_vendor": "NVIDIA",
+    }
+    return {f"class/dmi/id/{name}": f"{value}\n" for name, value in values.items()}
+
+
+def _cpu_files() -> dict[str, str]:
+    files = {f"devices/system/cpu/{name}": f"0-{gb10.CORES - 1}\n" for name in ("online", "possible", "present")}
+    for core in range(gb10.CORES):
+        is_big = core % 10 >= 5  # the order of big and small cores is unverified on hardware
+        folder = f"devices/system/cpu/cpu{core}/cpufreq"
+        files[f"{folder}/cpuinfo_max_freq"] = "3900000\n" if is_big else "2808000\n"
+        files[f"{folder}/scaling_cur_freq"] = "1378000\n" if is_big else "338000\n"
+        files[f"{folder}/scaling_governor"] = "performance\n"
+    return files
+
+
+def _temperature_files() -> dict[str, str]:
+    files = {}
+    for zone in range(7):  # seven ACPI zones: unverified on hardware
+        files[f"class/thermal/thermal_zone{zone}/type"] = "acpitz\n"
+        files[f"class/thermal/thermal_zone{zone}/temp"] = "36000\n"
+    files["class/hwmon/hwmon0/name"] = "nvme\n"
+    files["class/hwmon/hwmon0/temp1_input"] = "34850\n"
+    files["class/nvme/nvme0/model"] = "SAMSUNG MZALC4T0HBL1-00B07\n"  # unverified on hardware
+    files["class/nvme/nvme0/hwmon0/temp1_input"] = "34850\n"
+    return files
+
+
+def _network_files(index: int) -> dict[str, str]:
+    up = {"operstate": "up", "carrier": "1"}
+    down = {"operstate": "down", "carrier": "0", "speed": "-1"}
+    devices = {
+        "lo": {"operstate": "unknown", "carrier": "1", "mtu": "65536", "address": "00:00:00:00:00:00"},
+        gb10.MANAGEMENT_NETDEV: {**up, "speed": str(gb10.MANAGEMENT_MBPS), "mtu": "1500"},
+        gb10.WIFI_NETDEV: {**down, "mtu": "1500"},
+    }
+    for half in gb10.HALVES:
+        if half.cage == gb10.CABLED_CAGE:
+            devices[half.netdev] = {**up, "speed": str(gb10.FABRIC_MBPS), "mtu": str(gb10.FABRIC_MTU)}
+        else:
+            devices[half.netdev] = {**down, "mtu": "1500"}
+    files = {}
+    for number, (device, values) in enumerate(devices.items()):
+        values = {"address": gb10.hardware_address(index, number), "ifindex": str(number + 1), **values}
+        for name, value in values.items():
+            files[f"class/net/{device}/{name}"] = f"{value}\n"
+        for name in ("bytes", "packets", "errors", "dropped"):
+            for way in ("rx", "tx"):
+                files[f"class/net/{device}/statistics/{way}_{name}"] = "0\n"
+    return files
+
+
+def _rdma_files(half: gb10.CageHalf, index: int) -> dict[str, str]:
+    """An RDMA device; the words for a port without a cable are unverified on hardware."""
+    is_up = half.cage == gb10.CABLED_CAGE
+    device = f"class/infiniband/{half.rdma}"
+    port = f"{device}/ports/1"
+    files = {
+        f"{device}/node_type": "1: CA\n",
+        f"{device}/fw_ver": "28.45.4028\n",  # unverified on hardware
+        f"{device}/hca_type": "MT4129\n",
+        f"{device}/device/net/{half.netdev}/.keep": "",
+        f"{port}/state": "4: ACTIVE\n" if is_up else "1: DOWN\n",
+        f"{port}/phys_state": "5: LinkUp\n" if is_up else "3: Disabled\n",
+        f"{port}/rate": "200 Gb/sec (2X NDR)\n" if is_up else "40 Gb/sec (4X QDR)\n",
+        f"{port}/link_layer": "Ethernet\n",
+    }
+    for name in ("port_xmit_data", "port_rcv_data", "port_xmit_packets", "port_rcv_packets", "port_xmit_wait",
+                 "symbol_error", "link_downed", "port_rcv_errors", "port_xmit_discards"):  # fmt: skip
+        files[f"{port}/counters/{name}"] = "0\n"
+    for name in ("out_of_sequence", "packet_seq_err", "local_ack_timeout_err", "np_cnp_sent", "rp_cnp_handled",
+                 "rx_write_requests"):  # fmt: skip
+        files[f"{port}/hw_counters/{name}"] = "0\n"
+    octets = [int(part) for part in gb10.fabric_address(half, index).split(".")]
+    gid = "0000:0000:0000:0000:0000:ffff:{:02x}{:02x}:{:02x}{:02x}".format(*octets)
+    for row, kind in enumerate(("IB/RoCE v1", "RoCE v2", "IB/RoCE v1", "RoCE v2") if is_up else ()):
+        files[f"{port}/gids/{row}"] = f"{gid if row > 1 else 'fe80' + gid[4:]}\n"
+        files[f"{port}/gid_attrs/types/{row}"] = f"{kind}\n"
+        files[f"{port}/gid_attrs/ndevs/{row}"] = f"{half.netdev}\n"
+    return files
+
+
+def _pci_files(address: str, vendor: str, device: str, kind: str) -> dict[str, str]:
+    folder = f"bus/pci/devices/{address}"
+    values = {"vendor": vendor, "device": device, "class": kind}
+    if vendor == "0x15b3":
+        values |= {"current_link_width": "4", "current_link_speed": "32.0 GT/s PCIe"}
+    return {f"{folder}/{name}": f"{value}\n" for name, value in values.items()}
+
+
+def proc_files(boot_id: str) -> dict[str, str]:
+    """The still files of /proc. A start of the simulator is a boot, so `boot_id` is new each time."""
+    return {
+        "cpuinfo": "".join(_cpu_block(core) for core in range(gb10.CORES)),
+        "version": f"Linux version {gb10.KERNEL} (buildd@localhost) (aarch64-linux-gnu-gcc-13) {gb10.KERNEL_VERSION}\n",
+        "cmdline": "BOOT_IMAGE=/boot/vmlinuz-6.17.0-1014-nvidia root=UUID=0 ro quiet splash\n",
+        "sys/kernel/osrelease": f"{gb10.KERNEL}\n",
+        "sys/kernel/version": f"{gb10.KERNEL_VERSION}\n",
+        "sys/kernel/random/boot_id": f"{boot_id}\n",
+        "sys/vm/drop_caches": "0\n",
+    }
+
+
+def _cpu_block(core: int) -> str:
+    """One core as Arm kernels print it: no `cpu MHz`, no `model name`. BogoMIPS is unverified on hardware."""
+    part, revision = ("0xd85", 0) if core % 10 >= 5 else ("0xd87", 1)
+    return (
+        f"processor\t: {core}\nBogoMIPS\t: 2000.00\n"
+        "Features\t: fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm jscvt fcma lrcpc "
+        "dcpop sha3 sm3 sm4 asimddp sha512 sve asimdfhm dit uscat ilrcpc flagm sb paca pacg dcpodp sve2 sveaes "
+        "svepmull svebitperm svesha3 svesm4 flagm2 frint svei8mm svebf16 i8mm bf16 dgh bti ecv afp wfxt\n"
+        f"CPU implementer\t: 0x41\nCPU architecture: 8\nCPU variant\t: 0x0\nCPU part\t: {part}\n"
+        f"CPU revision\t: {revision}\n\n"
+    )

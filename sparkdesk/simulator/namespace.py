@@ -1,0 +1,226 @@
+"""Confine a node: new namespaces, and a root that shows this computer's programs read-only and nothing of its people.
+
+The one rule: an allow-list. The node's root starts empty; only /usr (and the folders that belong to it), the Python
+that runs the engine and the model files are bound in, read-only. /home, /root and every other folder of this computer
+do not exist in a node.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import signal
+import socket
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sparkdesk.simulator import syscall as sc
+
+USER_ID = 1000
+PROGRAM_DIR = "/opt/sparkdesk-sim"  # our programs inside a node; first on its PATH
+LIVE_DIR = "/run/sparkdesk-sim"  # what the physical model and the programs tell each other
+_ID_COUNT = 65536
+_PLATFORM_DIRS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
+_DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+_SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 0x1  # Source: linux/sockios.h, linux/if.h
+
+
+@dataclass(frozen=True, slots=True)
+class RootPlan:
+    """What a node's root is made of. `folder` is its own, kept between starts; the others are of this computer."""
+
+    folder: Path
+    host_name: str
+    program_dir: Path
+    python_prefix: Path
+    python: Path
+    packages: tuple[Path, ...] = ()
+    models: dict[str, Path] = field(default_factory=dict)
+
+
+def leave_host() -> bool:
+    """Put this process into new namespaces (the PID namespace counts from its next child).
+
+    Returns whether there are many user ids in it (as root) or only one, which is root inside.
+    Raises OSError when this computer does not allow it.
+    """
+    inner_r, inner_w = os.pipe()
+    outer_r, outer_w = os.pipe()
+    parent, is_root = os.getpid(), os.geteuid() == 0
+    helper = os.fork()
+    if helper == 0:  # stays outside, because only from there can many ids be mapped
+        os.close(inner_w)
+        os.read(inner_r, 1)
+        os.write(outer_w, b"1" if is_root and _map_many(parent) else b"0")
+        os._exit(0)
+    try:
+        sc.unshare(
+            sc.CLONE_NEWUSER | sc.CLONE_NEWNS | sc.CLONE_NEWUTS | sc.CLONE_NEWIPC | sc.CLONE_NEWPID | sc.CLONE_NEWNET
+        )
+    finally:
+        os.close(outer_w)
+        os.write(inner_w, b"1")
+        has_many = os.read(outer_r, 1) == b"1"
+        for number in (inner_r, inner_w, outer_r):
+            os.close(number)
+        os.waitpid(helper, 0)
+    if not has_many:
+        _map_one(os.getpid(), inside=0, outside=_OUTER_USER, group=_OUTER_GROUP)
+    return has_many
+
+
+_OUTER_USER, _OUTER_GROUP = os.geteuid(), os.getegid()
+
+
+def _map_many(pid: int) -> bool:
+    try:
+        for name in ("uid_map", "gid_map"):
+            Path(f"/proc/{pid}/{name}").write_text(f"0 0 {_ID_COUNT}\n")
+    except OSError:
+        return False
+    return True
+
+
+def _map_one(pid: int, *, inside: int, outside: int, group: int) -> None:
+    Path(f"/proc/{pid}/setgroups").write_text("deny")
+    Path(f"/proc/{pid}/uid_map").write_text(f"{inside} {outside} 1\n")
+    Path(f"/proc/{pid}/gid_map").write_text(f"{inside} {group} 1\n")
+
+
+def hold_user_namespace() -> int:
+    """A user namespace inside this one in which our only id is called 1000; an open file of it.
+
+    For the case of one id: a command enters it, and so is `nvidia` and not root.
+    """
+    ready_r, ready_w = os.pipe()
+    done_r, done_w = os.pipe()
+    holder = os.fork()
+    if holder == 0:
+        sc.unshare(sc.CLONE_NEWUSER)
+        os.write(ready_w, b"1")
+        os.close(done_w)
+        os.read(done_r, 1)
+        os._exit(0)
+    os.read(ready_r, 1)
+    _map_one(holder, inside=USER_ID, outside=0, group=0)
+    number = os.open(f"/proc/{holder}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+    os.close(done_w)
+    for end in (ready_r, ready_w, done_r):
+        os.close(end)
+    os.waitpid(holder, 0)
+    return number
+
+
+def raise_loopback() -> None:
+    """Switch on `lo`, the only network of the node as yet; its 127.0.0.1 is its own."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        request = struct.pack("16sH14s", b"lo", 0, b"")
+        flags = struct.unpack("16sH14s", fcntl.ioctl(probe, _SIOCGIFFLAGS, request))[1]
+        fcntl.ioctl(probe, _SIOCSIFFLAGS, struct.pack("16sH14s", b"lo", flags | _IFF_UP, b""))
+
+
+def begin_root(plan: RootPlan) -> Path:
+    """Build the new root up to the point where the files of the machine can be written into it. As PID 1.
+
+    The caller then writes /sys and LIVE_DIR below the returned folder and calls `finish_root`.
+    """
+    sc.mount("none", "/", "", sc.MS_REC | sc.MS_PRIVATE)
+    root = plan.folder / "mount"
+    root.mkdir(exist_ok=True)
+    sc.mount("node", str(root), "tmpfs", sc.MS_NOSUID | sc.MS_NODEV, "mode=755,size=16m")
+    _bind(Path("/usr"), root / "usr", is_read_only=True)
+    for name in _PLATFORM_DIRS:
+        _copy_platform_dir(Path("/") / name, root / name)
+    for name in ("etc", "home", "root", "var"):
+        _bind(plan.folder / name, root / name)
+    for name in ("opt", "srv", "mnt", "media", "old", "proc", "sys"):
+        (root / name).mkdir(exist_ok=True)
+    for name, options in (("tmp", "mode=1777,size=2g"), ("run", "mode=755,size=256m"), ("sys", "mode=755,size=16m")):
+        (root / name).mkdir(exist_ok=True)
+        sc.mount("node", str(root / name), "tmpfs", sc.MS_NOSUID | sc.MS_NODEV, options)
+    _make_devices(root / "dev")
+    sc.mount("proc", str(root / "proc"), "proc", sc.MS_NOSUID | sc.MS_NODEV | sc.MS_NOEXEC)
+    _bind(root / "proc/sys", root / "proc/sys", is_read_only=True)
+    _bind_programs(plan, root)
+    (root / LIVE_DIR[1:]).mkdir()
+    return root
+
+
+def _copy_platform_dir(source: Path, target: Path) -> None:
+    if source.is_symlink():
+        target.symlink_to(os.readlink(source))
+    elif source.is_dir():
+        _bind(source, target, is_read_only=True)
+
+
+def _bind_programs(plan: RootPlan, root: Path) -> None:
+    """Our programs, the Python that runs them, the engine's packages and the models."""
+    own = root / PROGRAM_DIR[1:]
+    _bind(plan.program_dir, own / "program", is_read_only=True)
+    for package in plan.packages:
+        _bind(package, own / "site" / package.name, is_read_only=True)
+    prefix = plan.python_prefix
+    if not plan.python.is_relative_to("/usr"):
+        _bind(prefix, root / str(prefix)[1:], is_read_only=True)
+    if not prefix.is_relative_to("/usr/local") and Path("/usr/local").is_dir():
+        sc.mount("node", str(root / "usr/local"), "tmpfs", sc.MS_NOSUID | sc.MS_NODEV, "mode=755,size=1m")
+        (root / "usr/local/bin").symlink_to(f"{PROGRAM_DIR}/program/bin")
+    for name, file in plan.models.items():
+        _bind(file, root / "home/nvidia/models" / name, is_read_only=True)
+
+
+def _make_devices(folder: Path) -> None:
+    folder.mkdir()
+    sc.mount("node", str(folder), "tmpfs", sc.MS_NOSUID, "mode=755,size=1m")
+    for name in _DEVICES:
+        _bind(Path("/dev") / name, folder / name)
+    for name in ("pts", "shm"):
+        (folder / name).mkdir()
+    sc.mount("devpts", str(folder / "pts"), "devpts", sc.MS_NOSUID | sc.MS_NOEXEC, "newinstance,ptmxmode=0666,mode=620")
+    sc.mount("node", str(folder / "shm"), "tmpfs", sc.MS_NOSUID | sc.MS_NODEV, "mode=1777,size=1g")
+    for name, target in (("ptmx", "pts/ptmx"), ("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"),
+                         ("stdout", "/proc/self/fd/1"), ("stderr", "/proc/self/fd/2")):  # fmt: skip
+        (folder / name).symlink_to(target)
+
+
+def _bind(source: Path, target: Path, *, is_read_only: bool = False) -> None:
+    """Show `source` at `target`, made if it is missing (a bind needs a place to stand on)."""
+    if source.is_dir():
+        target.mkdir(parents=True, exist_ok=True)
+    else:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not target.exists():  # touching a file of /proc is not allowed
+            target.touch()
+    sc.mount(str(source), str(target), "", sc.MS_BIND | sc.MS_REC)
+    attributes = sc.MOUNT_ATTR_NOSUID | (sc.MOUNT_ATTR_RDONLY if is_read_only else 0)
+    sc.set_mount_attributes(str(target), attributes)
+
+
+def cover_proc(root: Path, files: Iterator[tuple[str, Path]]) -> None:
+    """Put these files over those of /proc (path below /proc, our file); one that this kernel lacks is left out."""
+    for name, file in files:
+        target = root / "proc" / name
+        if target.exists():
+            _bind(file, target)
+
+
+def finish_root(root: Path, host_name: str) -> None:
+    """Take the new root and let go of the old one. After this nothing of this computer can be reached by a path."""
+    _bind(root / "sys", root / "sys", is_read_only=True)  # a second mount: the first has files open for writing
+    sc.set_host_name(host_name)
+    os.chdir(root)
+    sc.pivot_root(".", "old")
+    os.chdir("/")
+    sc.unmount("/old", sc.MNT_DETACH)
+    with contextlib.suppress(OSError):
+        Path("/old").rmdir()
+
+
+def die_with_parent(parent: int) -> None:
+    """Be killed when the parent ends, however it ends."""
+    sc.set_process_option(sc.PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent and parent != 0:
+        os._exit(1)  # it ended before we asked

@@ -1,0 +1,257 @@
+"""The simulator's side of a node: starts its resident process and talks to it.
+
+The one rule: everything in a node happens through its resident; this side holds only open files that it handed over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sparkdesk.simulator import wire
+from sparkdesk.simulator.identity import Identity
+
+START_TIMEOUT_S = 20.0
+_SOCKET_TIMEOUT_S = 5.0
+_FLUSH_S = 0.5
+_CODE = (
+    "import sys; sys.path.insert(0, sys.argv[1]); from sparkdesk.simulator.resident import main; main(int(sys.argv[2]))"
+)
+
+
+class NodeError(Exception):
+    """A node did not start or does not answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What the nodes run models with: the packages, the model files by name, and why it cannot run ("" if it can)."""
+
+    packages: tuple[Path, ...] = ()
+    models: dict[str, Path] = field(default_factory=dict)
+    problem: str = ""
+
+
+@dataclass(slots=True)
+class Command:
+    """A command that runs in the node. Callbacks: started(process id, terminal or -1), ended(code, signal)."""
+
+    started: Callable[[int, int], None]
+    ended: Callable[[int, int], None]
+
+
+class Node:
+    """One simulated Spark, from outside."""
+
+    def __init__(self, identity: Identity, folder: Path, program_dir: Path, engine: Engine) -> None:
+        self.identity = identity
+        self.is_confined = True
+        self._folder = folder
+        self._program_dir = program_dir
+        self._engine = engine
+        self._control: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._commands: dict[int, Command] = {}
+        self._sockets: dict[int, asyncio.Future[socket.socket]] = {}
+        self._count = 0
+        self._received_bytes = 0
+        self._sent_bytes = 0
+        self._flush: asyncio.TimerHandle | None = None
+
+    async def start(self, *, is_confined: bool) -> None:
+        """Start the resident and wait until the node is up.
+
+        Raises:
+            NodeError: it did not come up; its text says why in the kernel's words.
+        """
+        self.is_confined = is_confined
+        control = self._spawn()
+        wire.send(control, self._setting())
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[wire.Message | None] = loop.create_future()
+        loop.add_reader(control, _first_answer, control, answer)
+        try:
+            message = await asyncio.wait_for(answer, START_TIMEOUT_S)
+        except TimeoutError:
+            message = {"op": "failed", "reason": f"no answer within {START_TIMEOUT_S:g} s"}
+        loop.remove_reader(control)
+        if message is None or message["op"] != "ready":
+            control.close()
+            self._kill()
+            reason = str(message["reason"]) if message else self._last_words()
+            raise NodeError(f"{self.identity.name} did not start: {reason}")
+        self._control = control
+        loop.add_reader(control, self._answer)
+
+    def _spawn(self) -> socket.socket:
+        """Start the resident's process; our end of its socket."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        control, theirs = wire.pair()
+        root = Path(__file__).resolve().parents[2]
+        with open(self._folder / "resident.log", "wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-S", "-E", "-c", _CODE, str(root), str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=(theirs.fileno(),),
+                start_new_session=True,
+                cwd="/",
+            )
+        theirs.close()
+        control.setblocking(False)
+        return control
+
+    def _setting(self) -> wire.Message:
+        return {
+            **self.identity.public(),
+            "confined": self.is_confined,
+            "address": self.identity.address,
+            "root": str(self._folder / "root"),
+            "program_dir": str(self._program_dir),
+            "python": os.path.realpath(sys.executable),
+            "boot_id": str(uuid.uuid4()),
+            "packages": [str(path) for path in self._engine.packages],
+            "models": {name: str(path) for name, path in self._engine.models.items()},
+        }
+
+    def _last_words(self) -> str:
+        lines = (self._folder / "resident.log").read_text("utf-8", "replace").strip().splitlines()
+        return lines[-1] if lines else "its process ended at once"
+
+    def execute(self, message: wire.Message, files: tuple[int, ...], command: Command) -> int:
+        """Start a command with copies of these files as its streams; returns its number.
+
+        Raises:
+            NodeError: the node is gone or the command is too long.
+        """
+        self._count += 1
+        self._commands[self._count] = command
+        try:
+            self._send({**message, "op": "exec", "id": self._count}, files)
+        except (OSError, ValueError) as error:
+            del self._commands[self._count]
+            raise NodeError(str(error)) from error
+        return self._count
+
+    def signal(self, number: int, which: int) -> None:
+        """Send a signal to the process group of a command."""
+        if number in self._commands:
+            self._send({"op": "signal", "id": number, "signal": which})
+
+    async def connect(self, port: int) -> socket.socket:
+        """A connection to this port of the node's own loopback.
+
+        Raises:
+            OSError: refused, or no answer.
+        """
+        loop = asyncio.get_running_loop()
+        if self.is_confined:
+            self._count += 1
+            number = self._count
+            self._sockets[number] = loop.create_future()
+            self._send({"op": "socket", "id": number})
+            try:
+                end = await asyncio.wait_for(self._sockets[number], _SOCKET_TIMEOUT_S)
+            finally:
+                self._sockets.pop(number, None)
+            address = "127.0.0.1"
+        else:
+            end, address = socket.socket(socket.AF_INET, socket.SOCK_STREAM), self.identity.address
+        end.setblocking(False)
+        try:
+            await asyncio.wait_for(loop.sock_connect(end, (address, port)), _SOCKET_TIMEOUT_S)
+        except (OSError, asyncio.CancelledError):
+            end.close()
+            raise
+        return end
+
+    def count_bytes(self, received_bytes: int, sent_bytes: int) -> None:
+        """Real bytes that crossed the management port; passed on now and then."""
+        self._received_bytes += received_bytes
+        self._sent_bytes += sent_bytes
+        if self._flush is None:
+            self._flush = asyncio.get_running_loop().call_later(_FLUSH_S, self._flush_bytes)
+
+    def freeze(self, is_on: bool) -> None:
+        """Stop or continue everything in the node."""
+        self._send({"op": "freeze", "on": is_on})
+
+    def stop(self) -> None:
+        """End the node and everything in it."""
+        if self._flush is not None:
+            self._flush.cancel()
+        if self._control is not None:
+            asyncio.get_running_loop().remove_reader(self._control)
+            self._control.close()
+            self._control = None
+        self._kill()
+
+    def _kill(self) -> None:
+        if self._process is None:
+            return
+        try:
+            self._process.wait(timeout=2.0 if not self.is_confined else 0.3)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(timeout=5.0)
+
+    def _flush_bytes(self) -> None:
+        self._flush = None
+        received, self._received_bytes = self._received_bytes, 0
+        sent, self._sent_bytes = self._sent_bytes, 0
+        self._send({"op": "traffic", "received": received, "sent": sent})
+
+    def _send(self, message: wire.Message, files: tuple[int, ...] = ()) -> None:
+        if self._control is None:
+            raise BrokenPipeError(f"{self.identity.name} has stopped")
+        wire.send(self._control, message, files)
+
+    def _answer(self) -> None:
+        """Take one message of the resident."""
+        if self._control is None:
+            return
+        try:
+            packet = wire.receive(self._control)
+        except BlockingIOError:
+            return
+        except ConnectionResetError:
+            packet = None
+        if packet is None:
+            asyncio.get_running_loop().remove_reader(self._control)
+            self._lose_all()
+            return
+        message, files = packet
+        number = int(message["id"])
+        if message["op"] == "started" and number in self._commands:
+            self._commands[number].started(int(message["pid"]), files.pop() if files else -1)
+        elif message["op"] == "ended" and number in self._commands:
+            self._commands.pop(number).ended(int(message.get("code", 0)), int(message.get("signal", 0)))
+        elif message["op"] == "socket" and files:
+            waiter = self._sockets.get(number)
+            if waiter is not None and not waiter.done():
+                waiter.set_result(socket.socket(fileno=files.pop()))
+        wire.close_all(files)
+
+    def _lose_all(self) -> None:
+        """The resident died: so did every command."""
+        commands, self._commands = self._commands, {}
+        for command in commands.values():
+            command.ended(0, 9)
+
+
+def _first_answer(control: socket.socket, answer: asyncio.Future[wire.Message | None]) -> None:
+    try:
+        packet = wire.receive(control)
+    except ConnectionResetError:
+        packet = None
+    if not answer.done():
+        answer.set_result(packet[0] if packet else None)
+    asyncio.get_running_loop().remove_reader(control)

@@ -1,0 +1,149 @@
+"""Starts the simulated cluster as a child process and reads the one JSON line that it prints.
+
+The one rule: after that line the child is reached by SSH only, exactly as Sparks on a desk are. It ends when this
+process ends, because its standard input ends then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import hashlib
+import json
+import os
+import sys
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sparkdesk.core.cluster.node import ClusterRecord, NodeRecord
+from sparkdesk.core.errors import SparkDeskError
+from sparkdesk.services.tasks import Tasks
+
+START_TIMEOUT_S = 90.0
+STOP_TIMEOUT_S = 10.0
+MAX_LINE_BYTES = 256 * 1024
+MAX_NODES = 64
+_ROOT = str(Path(__file__).resolve().parents[2])
+
+
+class SimulationFailed(SparkDeskError):
+    """The simulated cluster did not start."""
+
+
+class Simulation:
+    """One child process with a simulated cluster in it."""
+
+    def __init__(self, state_dir: Path, *, client_key: Path, tasks: Tasks) -> None:
+        self._state_dir = state_dir
+        self._client_key = client_key
+        self._tasks = tasks
+        self._process: asyncio.subprocess.Process | None = None
+        self._errors: deque[str] = deque(maxlen=60)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the child runs."""
+        return self._process is not None and self._process.returncode is None
+
+    async def start(self, options: Sequence[str] = ()) -> ClusterRecord:
+        """Start and wait for the line. Raises SimulationFailed with what the child said."""
+        command = [sys.executable, "-m", "sparkdesk", "simulate", "--until-eof"]
+        command += ["--state", str(self._state_dir), "--authorized-keys", f"{self._client_key}.pub", *options]
+        path = os.pathsep.join(part for part in (_ROOT, os.environ.get("PYTHONPATH", "")) if part)
+        self._process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            limit=MAX_LINE_BYTES,
+            env={**os.environ, "PYTHONPATH": path},
+        )
+        self._tasks.start(self._collect_errors, self._process)
+        try:
+            line = await asyncio.wait_for(self._read_line(), START_TIMEOUT_S)
+            return read_cluster(line, key_path=str(self._client_key))
+        except (TimeoutError, ValueError, KeyError, TypeError) as error:
+            await self.stop()
+            raise SimulationFailed(
+                "The simulated cluster did not start",
+                remedy="Run python -m sparkdesk simulate in a terminal to see why.",
+                detail="\n".join(self._errors) or f"{type(error).__name__}: {error}",
+            ) from error
+
+    async def _read_line(self) -> bytes:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        line = await self._process.stdout.readline()
+        if not line:
+            raise ValueError("the child ended without a word")
+        return line
+
+    async def _collect_errors(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stderr is not None
+        while chunk := await process.stderr.read(4096):
+            self._errors.extend(chunk.decode("utf-8", "replace").splitlines())
+
+    @property
+    def hints(self) -> tuple[str, ...]:
+        """What the child told people on its standard error, e.g. how to ssh in."""
+        return tuple(self._errors)
+
+    @property
+    def pid(self) -> int | None:
+        """The child's process id."""
+        return self._process.pid if self._process is not None else None
+
+    async def stop(self) -> None:
+        """End the child and everything in it; safe to call twice."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.returncode is None:
+            if process.stdin is not None:
+                process.stdin.close()
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
+            try:
+                await asyncio.wait_for(process.wait(), STOP_TIMEOUT_S)
+            except TimeoutError:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
+
+
+def read_cluster(line: bytes, *, key_path: str) -> ClusterRecord:
+    """The child's line as a cluster. Raises KeyError, TypeError or ValueError for anything else."""
+    data: dict[str, Any] = json.loads(line)
+    nodes = data["nodes"]
+    if data["schema"] != 1 or not 0 < len(nodes) <= MAX_NODES:
+        raise ValueError("not a simulated cluster's line")
+    reason = str(data.get("reason", ""))
+    missing = str(data.get("model_missing", ""))
+    return ClusterRecord(
+        id=stable_id(str(data["name"])),
+        name=str(data["name"]),
+        nodes=tuple(
+            NodeRecord(
+                id=stable_id(str(node["host_key"])),
+                name=str(node["name"]),
+                address=str(node["address"]),
+                port=int(node["port"]),
+                user=str(node["user"]),
+                host_key=str(node["host_key"]),
+                key_path=key_path,
+            )
+            for node in nodes
+        ),
+        is_simulated=True,
+        shape=str(data.get("shape", "")),
+        note=" ".join(part for part in ("" if data.get("confined", True) else reason, missing) if part),
+        engine_notes={"vllm": "simulated vLLM, real llama.cpp"},
+    )
+
+
+def stable_id(text: str) -> str:
+    """An id that the same text always gives, in the form that all ids have."""
+    return base64.b32encode(hashlib.sha256(text.encode()).digest()[:10]).decode("ascii").lower()

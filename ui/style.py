@@ -69,12 +69,12 @@ QLineEdit, QAbstractSpinBox, QComboBox {{
   border-radius: {theme.RADIUS_CONTROL}px; padding: 0 9px; min-height: 30px; max-height: 30px;
   selection-background-color: {hex_of("accent")}; selection-color: {hex_of("accentfg")};
 }}
-QLineEdit[size="small"], QAbstractSpinBox[size="small"], QComboBox[size="small"] {{
+QLineEdit[density="small"], QAbstractSpinBox[density="small"], QComboBox[density="small"] {{
   min-height: 26px; max-height: 26px; padding: 0 7px; }}
 QLineEdit[tone="quiet"] {{ border-color: {hex_of("border")}; }}
 QLineEdit:focus, QAbstractSpinBox:focus, QComboBox:focus {{
   border: 2px solid {hex_of("accent")}; padding: 0 8px; min-height: 28px; max-height: 28px; }}
-QLineEdit[size="small"]:focus, QAbstractSpinBox[size="small"]:focus, QComboBox[size="small"]:focus {{
+QLineEdit[density="small"]:focus, QAbstractSpinBox[density="small"]:focus, QComboBox[density="small"]:focus {{
   min-height: 24px; max-height: 24px; padding: 0 6px; }}
 QLineEdit[state="error"], QAbstractSpinBox[state="error"], QComboBox[state="error"] {{
   border-color: {hex_of("crit")}; }}
@@ -109,6 +109,7 @@ def _lists() -> str:
 QAbstractItemView {{ background: transparent; color: {hex_of("text")}; border: none; outline: none;
   selection-background-color: {hex_of("accentsoft")}; selection-color: {hex_of("text")};
   gridline-color: {hex_of("border")}; }}
+QListView[tone="well"] {{ background: {hex_of("sunken")}; }}
 QListView::item, QTreeView::item {{ padding: 4px 8px; }}
 QAbstractItemView::item:selected {{ background: {hex_of("accentsoft")}; color: {hex_of("text")}; }}
 QAbstractItemView::item:hover:!selected {{ background: {hex_of("raised")}; }}

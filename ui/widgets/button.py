@@ -97,7 +97,7 @@ class Button(QPushButton):
 
     def _pad(self) -> int:
         if self._kind == "link":
-            return 2
+            return 0
         return 9 if self._is_small else 12
 
     def sizeHint(self) -> QSize:

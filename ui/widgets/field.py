@@ -46,7 +46,7 @@ class TextInput(QLineEdit):
         self.setPlaceholderText(placeholder)
         self.setFont(font("mono" if is_mono else "dense" if is_small else "body"))
         if is_small:
-            self.setProperty("size", "small")
+            self.setProperty("density", "small")
         self._error_action: QAction | None = None
         self._icon_name = icon_name
         self._icon_action: QAction | None = None
@@ -85,7 +85,7 @@ class NumberInput(QSpinBox):
         self.setGroupSeparatorShown(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         if is_small:
-            self.setProperty("size", "small")
+            self.setProperty("density", "small")
 
     def set_error(self, has_error: bool) -> None:
         """Show or hide the red edge."""
@@ -139,7 +139,7 @@ class Select(QComboBox):
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(6)
         if is_small:
-            self.setProperty("size", "small")
+            self.setProperty("density", "small")
         theme.notifier.changed.connect(self.update)
 
     def set_options(self, options: list[tuple[str, str]]) -> None:
@@ -197,14 +197,15 @@ class Field(QWidget):
         self._label.setBuddy(editor)
         if not editor.accessibleName():
             editor.setAccessibleName(label)
-        head = QHBoxLayout()
-        head.addWidget(self._label)
-        head.addStretch(1)
-        head.addWidget(self._hint)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
-        column.addLayout(head)
+        if label or hint:
+            head = QHBoxLayout()
+            head.addWidget(self._label)
+            head.addStretch(1)
+            head.addWidget(self._hint)
+            column.addLayout(head)
         column.addWidget(editor)
         column.addWidget(self._error)
         column.addStretch(1)

@@ -36,9 +36,25 @@ class Label(QLabel):
         if is_selectable:
             self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
             self.setCursor(Qt.CursorShape.IBeamCursor)
-        self.setText(text)
+        super().setText(text)
         self._wear()
         theme.notifier.changed.connect(self._wear)
+
+    def setText(self, text: str) -> None:  # noqa: N802
+        if text != self.text():
+            super().setText(text)
+            self._keep_height()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._keep_height()
+
+    def _keep_height(self) -> None:
+        """Make layouts give wrapped text all its lines; Qt's own minimum is that of a wider label."""
+        if self.wordWrap() and self.width() > 0:
+            needed = self.heightForWidth(self.width())
+            if needed > 0 and needed != self.minimumHeight():
+                self.setMinimumHeight(needed)
 
     def set_role(self, role: Role) -> None:
         """Change the type role."""

@@ -84,6 +84,7 @@ class LogModel(QAbstractListModel):
         """Sequence numbers that pass the filter; None while everything passes."""
         self._pending: deque[LogLine] = deque(maxlen=max_lines)
         self._filter = LogFilter()
+        self._source_chars = 2
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(FLUSH_MS)
@@ -123,6 +124,10 @@ class LogModel(QAbstractListModel):
         """Return how many lines the ring holds."""
         return len(self._lines)
 
+    def source_chars(self) -> int:
+        """Return how wide the source column must be: the longest source seen, at most 12 characters."""
+        return self._source_chars
+
     def flush(self) -> None:
         """Move what waits into the rows now."""
         self._timer.stop()
@@ -141,6 +146,7 @@ class LogModel(QAbstractListModel):
             count = self.rowCount()
             self.beginInsertRows(QModelIndex(), count, count + new_rows - 1)
         self._lines.extend(batch)
+        self._source_chars = min(max(self._source_chars, *(len(line.source) for line in batch)), 12)
         if self._shown is not None:
             self._shown.extend(passing)
         if new_rows:

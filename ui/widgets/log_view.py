@@ -5,11 +5,10 @@ Rule: reading is never disturbed: scrolled up, it stays where it is and only cou
 
 from __future__ import annotations
 
-from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRect, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QAction, QFontMetrics, QGuiApplication, QKeySequence, QPainter
+from PySide6.QtCore import QModelIndex, QObject, QPersistentModelIndex, QRect, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QAction, QFontMetricsF, QGuiApplication, QKeySequence, QPainter
 from PySide6.QtWidgets import (
     QAbstractItemView,
-    QFrame,
     QHBoxLayout,
     QListView,
     QPlainTextEdit,
@@ -25,7 +24,7 @@ from ui.font import font
 from ui.text import count
 from ui.theme import Token, color
 from ui.widgets.button import Button
-from ui.widgets.card import Separator
+from ui.widgets.card import Card, Separator
 from ui.widgets.field import Select, TextInput
 from ui.widgets.label import Label
 from ui.widgets.log_model import LineRole, LogLine, LogModel
@@ -36,6 +35,10 @@ _PAD = 14
 
 class _LineDelegate(QStyledItemDelegate):
     """Paints time, source, level and text in columns that are as wide as their fixed-width text needs."""
+
+    def __init__(self, model: LogModel, parent: QObject) -> None:
+        super().__init__(parent)
+        self._model = model
 
     def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:
         return QSize(100, theme.LOG_ROW_HEIGHT)
@@ -56,31 +59,31 @@ class _LineDelegate(QStyledItemDelegate):
         elif line.level in ("WARN", "ERROR"):
             painter.fillRect(rect, color("warnsoft" if line.level == "WARN" else "critsoft"))
         painter.setFont(font("mono"))
-        advance = QFontMetrics(font("mono")).horizontalAdvance("0")
-        left = rect.left() + _PAD
+        advance = QFontMetricsF(font("mono")).horizontalAdvance("0")
+        left = float(rect.left() + _PAD)
         own: Token = "accenttext" if line.is_own() else "text2"
         columns: tuple[tuple[str, int, Token], ...] = (
             (line.time_text, 12, "text3"),
-            (line.source, 10, own),
+            (line.source, self._model.source_chars(), own),
             (line.level, 6, _LEVEL_TINTS.get(line.level, "text2")),
         )
         for text, width, tint in columns:
             painter.setPen(color(tint))
-            painter.drawText(QRectF(left, rect.top(), (width + 1) * advance, rect.height()), _FLAGS, text[:width])
-            left += (width + 1) * advance
+            painter.drawText(QRectF(left, rect.top(), (width + 1.5) * advance, rect.height()), _FLAGS, text[:width])
+            left += (width + 1.5) * advance
         painter.setPen(color("accenttext" if line.is_own() else "text"))
         room = rect.right() - _PAD - left
         # Nobody can see more than the row is wide; measuring 8 KiB each time would cost a lot.
-        shown = line.text[: max(room // max(advance, 1) + 2, 1)]
+        shown = line.text[: max(int(room / max(advance, 1)) + 2, 1)]
         if len(shown) < len(line.text) or advance * len(shown) > room:
-            shown = QFontMetrics(font("mono")).elidedText(shown + " ", Qt.TextElideMode.ElideRight, room)
+            shown = QFontMetricsF(font("mono")).elidedText(shown + " ", Qt.TextElideMode.ElideRight, room)
         painter.drawText(QRectF(left, rect.top(), room + 2, rect.height()), _FLAGS, shown)
 
 
 _FLAGS = int(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft | Qt.TextFlag.TextSingleLine)
 
 
-class LogView(QFrame):
+class LogView(Card):
     """A panel: head with filter, level and following state, then the lines. Add own parts with `head()`.
 
     Enter or a double click on a line opens it whole below; Ctrl+C copies the selected lines.
@@ -112,12 +115,13 @@ class LogView(QFrame):
         self._level.setMaximumWidth(130)
         self._level.set_options([("DEBUG", "All levels"), ("INFO", "INFO and up"), ("WARN", "WARN and up")])
         self._list.setUniformItemSizes(True)
-        self._list.setItemDelegate(_LineDelegate(self._list))
+        self._list.setItemDelegate(_LineDelegate(self.model, self._list))
         self._list.setModel(self.model)
         self._list.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self._list.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerItem)
         self._list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._list.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self._list.setProperty("tone", "well")
         self._list.setAccessibleName("Log lines")
         self._whole.setReadOnly(True)
         self._whole.setFont(font("mono"))
@@ -133,7 +137,7 @@ class LogView(QFrame):
         self._head.addWidget(self._follow)
         self._head.addWidget(self._count)
         column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
+        column.setContentsMargins(1, 0, 1, 6)
         column.setSpacing(0)
         column.addLayout(self._head)
         column.addWidget(Separator())
@@ -145,6 +149,7 @@ class LogView(QFrame):
         self._level.currentIndexChanged.connect(self._refilter)
         self._follow.clicked.connect(self.jump_to_end)
         self._list.verticalScrollBar().valueChanged.connect(self._on_scrolled)
+        self._list.verticalScrollBar().rangeChanged.connect(self._on_range)
         self._list.activated.connect(self._open_line)
         self._list.doubleClicked.connect(self._open_line)
         self.model.moved.connect(self._on_moved)
@@ -212,6 +217,10 @@ class LogView(QFrame):
                 bar = self._list.verticalScrollBar()
                 bar.setValue(max(bar.value() - dropped, 0))
         self._show_state()
+
+    def _on_range(self, _low: int, high: int) -> None:
+        if self._is_following:
+            self._list.verticalScrollBar().setValue(high)
 
     def _on_reset(self) -> None:
         self._missed = 0

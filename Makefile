@@ -35,7 +35,7 @@ bench: ## every figure, printed and in build/bench.json (ONLY=word: those whose 
 
 gallery: ## a picture of every widget in both themes, in build/gallery/
 	@$(BOOTSTRAP) app
-	QT_QPA_PLATFORM=offscreen $(PYTHON_VENV) -m ui.widgets.gallery build/gallery
+	QT_QPA_PLATFORM=offscreen $(PYTHON_VENV) -m ui.gallery --out build/gallery
 
 install-desktop: ## put SparkDesk of this clone into the desktop's menu
 	@$(BOOTSTRAP) app

@@ -1,0 +1,128 @@
+"""The journal of a run: written before and after each change, so that a killed run can be carried on or undone.
+
+The one rule: an entry is durable before what it announces happens. Entries are JSON objects with a `kind`; a journal
+holds the playbook, what each step came to, and what files were before; never what a command printed.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+
+from sparkdesk.core.errors import PlanError
+from sparkdesk.core.ports import Store
+from sparkdesk.core.step import Playbook
+from sparkdesk.core.step_json import bytes_from, bytes_to_data, dump, playbook_from_data, playbook_to_data
+from sparkdesk.core.untrusted import Fields
+from sparkdesk.services.clock import Clock
+
+FINISHED = ("done", "unchanged")
+"""Results after which a step is not run again."""
+
+
+@dataclass(frozen=True, slots=True)
+class FormerFile:
+    """A file as it was before a playbook wrote it. `content` None: there was none."""
+
+    content: bytes | None
+    mode: int = 0o600
+
+
+@dataclass(slots=True)
+class RunRecord:
+    """What a journal says of a run."""
+
+    playbook: Playbook
+    results: dict[str, str] = field(default_factory=dict)
+    """Step id -> how its last attempt ended; a step that was begun and is not here was interrupted."""
+    begun: set[str] = field(default_factory=set)
+    """Steps whose apply was announced, so that something of theirs may stand on the node."""
+    former: dict[tuple[str, str], FormerFile] = field(default_factory=dict)
+    """(node, path) -> the file before the first write of this run."""
+
+
+class Journal:
+    """Writes one run's entries and keeps the record that they add up to."""
+
+    def __init__(self, store: Store, clock: Clock, run_id: str, record: RunRecord) -> None:
+        self._store = store
+        self._clock = clock
+        self._run_id = run_id
+        self.record = record
+
+    async def begin(self) -> None:
+        """Announce the run with its whole playbook."""
+        await self._write("run_started", playbook=playbook_to_data(self.record.playbook))
+
+    async def resume(self) -> None:
+        """Note that another process goes on."""
+        await self._write("run_resumed")
+
+    async def step_started(self, step_id: str, part: str) -> None:
+        """Announce a step's apply or undo."""
+        await self._write("step_started", step=step_id, part=part)
+        if part == "apply":
+            self.record.begun.add(step_id)
+            self.record.results.pop(step_id, None)
+
+    async def step_ended(self, step_id: str, result: str, message: str = "") -> None:
+        """Note how a step ended. `message` must not be what a command printed."""
+        await self._write("step_ended", step=step_id, result=result, message=message)
+        _note_result(self.record, step_id, result)
+
+    async def keep_file(self, node: str, path: str, former: FormerFile) -> None:
+        """Keep a file's bytes before it is written the first time."""
+        content = None if former.content is None else bytes_to_data(former.content)
+        await self._write("file_kept", node=node, path=path, content=content, mode=former.mode)
+        self.record.former[(node, path)] = former
+
+    async def end(self, result: str, message: str = "") -> None:
+        """Close the journal."""
+        await self._write("run_ended", result=result, message=message)
+
+    async def _write(self, kind: str, **fields: object) -> None:
+        await self._store.append_journal(self._run_id, dump({"kind": kind, "t_ms": self._clock.now_ms(), **fields}))
+
+
+async def read_record(store: Store, run_id: str) -> RunRecord:
+    """What the journal of a run says. Raises StoreError, and PlanError when it cannot be understood."""
+    record: RunRecord | None = None
+    for entry in await store.journal(run_id):
+        try:
+            fields = Fields.of(json.loads(entry), "journal")
+        except (ValueError, RecursionError):
+            raise _unreadable(run_id) from None
+        kind = fields.text("kind", "")
+        if kind == "run_started":
+            record = RunRecord(playbook_from_data(fields.object("playbook")))
+        elif record is not None:
+            _apply_entry(record, kind, fields)
+    if record is None:
+        raise _unreadable(run_id)
+    return record
+
+
+def _unreadable(run_id: str) -> PlanError:
+    return PlanError(
+        f"The journal of run {run_id} cannot be read",
+        remedy="Look at the nodes yourself: what was done there before is not known.",
+    )
+
+
+def _apply_entry(record: RunRecord, kind: str, fields: Fields) -> None:
+    if kind == "step_started" and fields.text("part", "") == "apply":
+        step_id = fields.text("step")
+        record.begun.add(step_id)
+        record.results.pop(step_id, None)
+    elif kind == "step_ended":
+        _note_result(record, fields.text("step"), fields.text("result"))
+    elif kind == "file_kept":
+        content = bytes_from(fields.object("content")) if fields.has("content") else None
+        mode = fields.whole("mode", low=0, high=0o7777)
+        record.former[(fields.text("node"), fields.text("path"))] = FormerFile(content, mode)
+
+
+def _note_result(record: RunRecord, step_id: str, result: str) -> None:
+    record.results[step_id] = result
+    if result == "undone":
+        record.begun.discard(step_id)

@@ -92,6 +92,13 @@ class LiveChart(QWidget):
         self._frame = frame
         self.update()
 
+    def set_title(self, title: str) -> None:
+        """Say another title, where one chart shows one thing after another."""
+        if title != self._title:
+            self._title = title
+            self._describe()
+            self.update()
+
     def set_series(self, series: Sequence[Series], *, now_s: float, value_text: str) -> None:
         """Show samples up to `now_s` (same clock as the samples) and the figure of now."""
         self._series = tuple(series)

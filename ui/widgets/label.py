@@ -5,7 +5,7 @@ Rule: no label here ever reads markup; what a node or a model wrote is shown as 
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSize, Qt
+from PySide6.QtCore import QRect, QSize, Qt
 from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent, QPalette, QResizeEvent
 from PySide6.QtWidgets import QLabel, QWidget
 
@@ -52,8 +52,11 @@ class Label(QLabel):
     def _keep_height(self) -> None:
         """Make layouts give wrapped text all its lines; Qt's own minimum is that of a wider label."""
         if self.wordWrap() and self.width() > 0:
-            needed = self.heightForWidth(self.width())
-            if needed > 0 and needed != self.minimumHeight():
+            # Not heightForWidth: that never falls below the minimum set last time.
+            room = QRect(0, 0, self.width(), 100_000)
+            flags = int(Qt.TextFlag.TextWordWrap | Qt.AlignmentFlag.AlignLeft)
+            needed = QFontMetrics(self.font()).boundingRect(room, flags, self.text()).height() if self.text() else 0
+            if needed != self.minimumHeight():
                 self.setMinimumHeight(needed)
 
     def set_role(self, role: Role) -> None:

@@ -1,6 +1,7 @@
 # The verbs of this clone; `make help` lists them. What they need is set up by packaging/bootstrap.sh.
 
 PYTHON_VENV := .venv/bin/python
+PROGRAMS := sparkdesk/simulator/program
 BOOTSTRAP := sh packaging/bootstrap.sh
 export PYTHONUNBUFFERED := 1
 
@@ -27,6 +28,7 @@ lint: ## ruff, mypy --strict, import contracts
 	@$(BOOTSTRAP) dev
 	$(PYTHON_VENV) -m ruff check .
 	$(PYTHON_VENV) -m mypy sparkdesk backends ui
+	MYPYPATH=$(PROGRAMS) $(PYTHON_VENV) -m mypy --explicit-package-bases $(PROGRAMS)/*.py
 	.venv/bin/lint-imports --no-logo --cache-dir build/import-linter
 
 bench: ## every figure, printed and in build/bench.json (ONLY=word: those whose name contains it)

@@ -14,9 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.tree import PACKAGES, ROOT, copy_tree, python_files
+from tests.house.tree import PACKAGES, ROOT, copy_tree, imported_names, python_files
 
 ANY = re.compile(r"^(\d) .*(KEPT|BROKEN)\s*$", re.MULTILINE)
+
+# What lies on a simulated node's PATH: programs that are copied there, not a package.
+PROGRAMS = Path("sparkdesk/simulator/program")
 
 # (file to add, its text, the contracts that must break: these and no others)
 VIOLATIONS = [
@@ -113,5 +116,18 @@ def test_every_module_of_sparkdesk_has_a_place_in_the_contracts() -> None:
 
 def test_every_folder_with_python_in_it_is_a_package() -> None:
     """A folder without __init__.py is invisible to import-linter, so its imports would be free."""
-    folders = {path.parent for path in python_files(*PACKAGES)}
+    folders = {path.parent for path in python_files(*PACKAGES)} - {PROGRAMS}
     assert [folder for folder in sorted(folders) if not (ROOT / folder / "__init__.py").is_file()] == []
+
+
+def test_the_programs_of_a_simulated_node_import_nothing_of_ours() -> None:
+    """Import-linter cannot see them. They may import each other, and the model server its engine."""
+    programs = [path for path in python_files("sparkdesk") if path.parent == PROGRAMS]
+    assert programs
+    allowed = sys.stdlib_module_names | {path.stem for path in programs} | {"xllamacpp"}
+    assert [
+        f"{path}:{line} {name}"
+        for path in programs
+        for line, name in imported_names(path)
+        if name.split(".")[0] not in allowed
+    ] == []

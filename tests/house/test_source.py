@@ -11,12 +11,11 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 import pytest
 
-from tests.house.tree import ROOT, python_files, source_files
+from tests.house.tree import ROOT, imported_names, python_files, source_files, syntax
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 SUPERVISOR = Path("sparkdesk/services/tasks.py")
@@ -35,15 +34,9 @@ DRAWER_NAMES = {"util", "utils", "misc", "common", "helper", "helpers", "base", 
 HEX_COLOUR = re.compile(r"#(?:[0-9a-fA-F]{8}|[0-9a-fA-F]{6}|[0-9a-fA-F]{3,4})\b")
 
 
-@cache
-def tree(path: Path) -> ast.Module:
-    """The syntax tree of a file below ROOT."""
-    return ast.parse((ROOT / path).read_text("utf-8"), filename=str(path))
-
-
 def calls(path: Path) -> Iterator[tuple[ast.Call, str]]:
     """Each call in a file with the last part of the called name."""
-    for node in ast.walk(tree(path)):
+    for node in ast.walk(syntax(path)):
         if isinstance(node, ast.Call):
             called = node.func
             yield node, called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
@@ -51,19 +44,10 @@ def calls(path: Path) -> Iterator[tuple[ast.Call, str]]:
 
 def functions(path: Path) -> Iterator[tuple[Function, int]]:
     """Each function of a file with its length in lines, from ``def`` to its last line."""
-    for node in ast.walk(tree(path)):
+    for node in ast.walk(syntax(path)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             assert node.end_lineno is not None
             yield node, node.end_lineno - node.lineno + 1
-
-
-def imported_names(path: Path) -> Iterator[tuple[int, str]]:
-    """Line and full dotted name of everything a file imports."""
-    for node in ast.walk(tree(path)):
-        if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
 
 
 def lines_of(path: Path) -> int:
@@ -110,7 +94,7 @@ def test_only_the_supervisor_and_the_app_catch_everything() -> None:
         f"{path}:{node.lineno}"
         for path in python_files()
         if path not in CATCH_ALL
-        for node in ast.walk(tree(path))
+        for node in ast.walk(syntax(path))
         if isinstance(node, ast.ExceptHandler)
         and (node.type is None or re.search(r"\b(Base)?Exception\b", ast.unparse(node.type)))
         and not (isinstance(node.body[-1], ast.Raise) and node.body[-1].exc is None)
@@ -134,7 +118,7 @@ def test_colours_come_from_the_theme() -> None:
         f"{path}:{node.lineno} {node.value!r}"
         for path in python_files("ui")
         if path != Path("ui/theme.py")
-        for node in ast.walk(tree(path))
+        for node in ast.walk(syntax(path))
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and HEX_COLOUR.search(node.value)
     ]
     assert found == []
@@ -155,7 +139,7 @@ def test_no_function_is_over_60_lines() -> None:
 
 
 def test_every_module_says_why_it_exists() -> None:
-    assert [str(path) for path in python_files() if not ast.get_docstring(tree(path))] == []
+    assert [str(path) for path in python_files() if not ast.get_docstring(syntax(path))] == []
 
 
 def test_no_module_is_a_drawer() -> None:

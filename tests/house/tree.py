@@ -5,8 +5,11 @@ The one rule: what git ignores does not count.
 
 from __future__ import annotations
 
+import ast
 import shutil
 import subprocess
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,6 +34,21 @@ def python_files(*folders: str) -> list[Path]:
     """The Python sources in these top-level folders (default: the three packages), as paths below ROOT."""
     wanted = folders or PACKAGES
     return [path for path in source_files() if path.suffix == ".py" and path.parts[0] in wanted]
+
+
+@cache
+def syntax(path: Path) -> ast.Module:
+    """The syntax tree of a file below ROOT."""
+    return ast.parse((ROOT / path).read_text("utf-8"), filename=str(path))
+
+
+def imported_names(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and full dotted name of everything a file imports."""
+    for node in ast.walk(syntax(path)):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
 
 
 def copy_tree(target: Path, *, without: str = "") -> None:

@@ -5,7 +5,7 @@ The one rule: only the standard library's and core's types cross these lines; no
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -121,7 +121,7 @@ class Connector(Protocol):
 class EndpointClient(Protocol):
     """Talks to one model server."""
 
-    def chat(self, request: ChatRequest) -> AsyncIterator[ChatEvent]:
+    def chat(self, request: ChatRequest) -> AsyncGenerator[ChatEvent, None]:
         """Stream an answer. Closing the iterator aborts the request on the server. Raises EndpointError."""
         ...
 
@@ -173,6 +173,7 @@ class Store(Protocol):
 
     async def job_intents(self) -> tuple[JobIntent, ...]: ...
     async def save_job_intent(self, intent: JobIntent) -> None: ...
+    async def remove_job_intent(self, job_id: str) -> None: ...
 
     async def append_journal(self, run_id: str, entry: bytes) -> None:
         """Append one JSON entry to a run's journal, durably."""
@@ -193,3 +194,10 @@ class Store(Protocol):
         ...
 
     async def messages(self, session_id: str) -> tuple[bytes, ...]: ...
+    async def remove_messages(self, session_id: str, from_position: int) -> None:
+        """Forget a chat's messages from this position on (an answer that is made again)."""
+        ...
+
+    async def remove_session(self, session_id: str) -> None:
+        """Forget a chat with its messages; no error when there is none."""
+        ...

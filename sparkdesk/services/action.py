@@ -45,9 +45,8 @@ HOLD_S = 10.0
 """How long a line must hold, after a change that was to break it, until we believe that it did not break."""
 TAIL_BYTES = 64 * 1024
 
-# Says "absent", or mode and size of what is there, and makes the folder for what will be. `~/` is the user's home.
+# Says "absent", or mode and size of what is there. `~/` is the user's home.
 _LOOK = """p=$1; case $p in "~/"*) p=$HOME/${p#"~/"};; esac
-[ "$2" = make ] && { umask 077; mkdir -p -- "$(dirname -- "$p")" || exit 3; }
 if [ -e "$p" ]; then stat -L -c 'there %a %s' -- "$p"; else echo absent; fi"""
 _REMOVE = """p=$1; case $p in "~/"*) p=$HOME/${p#"~/"};; esac; rm -f -- "$p\""""
 
@@ -160,9 +159,9 @@ async def _put_file(action: PutFile, site: Site) -> None:
     shell = site.shell()
     step = site.step
     is_restored = any(isinstance(undo, Restore) and undo.path == action.path for undo in step.undo)
-    former = await _look(shell, site, action.path, make_folder=True)
     if is_restored and (step.node, action.path) not in site.journal.record.former:
-        await site.journal.keep_file(step.node, action.path, await _fetch(shell, site, action.path, former))
+        found = await _look(shell, site, action.path)
+        await site.journal.keep_file(step.node, action.path, await _fetch(shell, site, action.path, found))
     await _put(shell, site, action.path, action.content, action.mode)
 
 
@@ -304,9 +303,9 @@ async def _restore(action: Restore, site: Site) -> None:
 # Files ------------------------------------------------------------------------------------------------------------
 
 
-async def _look(shell: Shell, site: Site, path: str, *, make_folder: bool) -> tuple[int, int] | None:
-    """Mode and size of a file, None when there is none; makes the folders on the way to it (0700)."""
-    command = Command(("sh", "-c", _LOOK, "sh", path, "make" if make_folder else ""))
+async def _look(shell: Shell, site: Site, path: str) -> tuple[int, int] | None:
+    """Mode and size of a file, None when there is none."""
+    command = Command(("sh", "-c", _LOOK, "sh", path))
     outcome = await shell.run(command, timeout_s=30.0)
     raise_unless_expected(Expect(), outcome, site, shell.node)
     words = (outcome.text.strip().splitlines() or [""])[-1].split()

@@ -92,10 +92,12 @@ class LocalShell:
             process.forget()
 
     async def put(self, data: bytes, path: str, *, mode: int) -> None:
-        """Write a file whole: own temporary name, then rename."""
+        """Write a file whole: own temporary name, then rename; missing folders are made, 0700."""
         self._raise_if_cut()
         target = self._local(path)
         try:
+            for folder in reversed(target.parents):
+                folder.mkdir(mode=0o700, exist_ok=True)
             handle, name = tempfile.mkstemp(dir=target.parent)
             with os.fdopen(handle, "wb") as file:
                 file.write(data)

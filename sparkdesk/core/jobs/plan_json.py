@@ -19,7 +19,7 @@ from sparkdesk.core.untrusted import REMEDY, Fields, parse_object
 
 SCHEMA = 1
 _MAX_MEMORY_BYTES = 1 << 60
-_LEDGER_PARTS = ("total_bytes", "others_bytes", "weights_bytes", "kv_bytes", "runtime_bytes")
+_LEDGER_PARTS = ("total_bytes", "others_bytes", "weights_bytes", "kv_bytes", "runtime_bytes", "undivided_bytes")
 
 
 def to_json(plan: LaunchPlan) -> bytes:

@@ -1,0 +1,200 @@
+"""Keys: what this computer signs in with, and how a host key is written and compared.
+
+The one rule: a private key of ours is 0600 from the moment its file exists, and one that others can read is not used.
+asyncssh's own `write_private_key` leaves 0644, which OpenSSH refuses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import hashlib
+import os
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import asyncssh
+from asyncssh.public_key import SSHKeyPair, load_keypairs
+
+from sparkdesk.core.errors import AuthFailed, SettingsError
+from sparkdesk.infra.ssh.error import FOREIGN
+
+MAX_OFFERED_KEYS = 5
+"""sshd ends a connection at the sixth refused key (Source: sshd_config.5, MaxAuthTries)."""
+
+DEFAULT_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa", "id_ed25519_sk", "id_ecdsa_sk")
+AGENT_TIMEOUT_S = 3.0
+_UNUSABLE: tuple[type[Exception], ...] = (AuthFailed, *FOREIGN)
+
+
+@dataclass
+class SignIn:
+    """What will be offered to one node, in order, and what became of it (`tried`: for the error's details)."""
+
+    pairs: list[SSHKeyPair] = field(default_factory=list)
+    password: str | None = None
+    notes: list[str] = field(default_factory=list)
+    tried: list[str] = field(default_factory=list)
+    offered: list[str] = field(default_factory=list)
+    """The methods that the node offered."""
+    agent: asyncssh.SSHAgentClient | None = None
+
+    def next_pair(self) -> SSHKeyPair | None:
+        """The next key to offer, or None."""
+        if not self.pairs:
+            return None
+        pair = self.pairs.pop(0)
+        self.tried.append(f"key {name_pair(pair)}")
+        return pair
+
+    def next_password(self, method: str) -> str | None:
+        """The password, once: a second try with the same word only counts against us."""
+        password, self.password = self.password, None
+        if password is not None:
+            self.tried.append(method)
+        return password
+
+    def explain(self) -> str:
+        """What was tried and what the node offers, for the details of an error."""
+        lines = [
+            f"tried: {', '.join(self.tried) or 'nothing'}",
+            f"the node offers: {', '.join(dict.fromkeys(self.offered)) or 'nothing that SparkDesk knows'}",
+        ]
+        return "\n".join([*lines, *self.notes])
+
+    def close(self) -> None:
+        """Let the agent go."""
+        if self.agent is not None:
+            self.agent.close()
+            self.agent = None
+
+
+async def gather_sign_in(key_path: str, password: str | None) -> SignIn:
+    """The keys for one attempt: `key_path` alone when given, else the agent's and the user's default ones.
+
+    Raises AuthFailed when `key_path` is missing, unreadable, or open to others.
+    """
+    sign_in = SignIn(password=password)
+    if key_path:
+        sign_in.pairs += await asyncio.to_thread(_read_own_key, key_path)
+        return sign_in
+    await _add_agent_keys(sign_in)
+    pairs, notes = await asyncio.to_thread(_read_default_keys, Path.home() / ".ssh")
+    known = {pair.public_data for pair in sign_in.pairs}
+    sign_in.pairs += [pair for pair in pairs if pair.public_data not in known]
+    sign_in.notes += notes
+    if len(sign_in.pairs) > MAX_OFFERED_KEYS:
+        sign_in.notes.append(f"{len(sign_in.pairs) - MAX_OFFERED_KEYS} more keys were not offered")
+        del sign_in.pairs[MAX_OFFERED_KEYS:]
+    return sign_in
+
+
+async def _add_agent_keys(sign_in: SignIn) -> None:
+    path = os.environ.get("SSH_AUTH_SOCK", "")
+    if not path:
+        return
+    try:
+        async with asyncio.timeout(AGENT_TIMEOUT_S):
+            sign_in.agent = await asyncssh.connect_agent(path)
+            sign_in.pairs += await sign_in.agent.get_keys()
+    except FOREIGN as error:
+        sign_in.notes.append(f"the SSH agent did not answer: {error}"[:200])
+
+
+def _read_own_key(key_path: str) -> Sequence[SSHKeyPair]:
+    path = Path(key_path).expanduser()
+    check_private(path)
+    try:
+        return load_keypairs(str(path))
+    except FOREIGN as error:
+        raise AuthFailed(
+            f"The key {path} cannot be read", remedy="Choose another key, or make a new one.", detail=str(error)
+        ) from error
+
+
+def check_private(path: Path) -> None:
+    """Raises AuthFailed when the private key is missing or others may read it."""
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise AuthFailed(
+            f"The key {path} is missing", remedy="Choose another key, or make a new one.", detail=str(error)
+        ) from error
+    if os.name == "posix" and mode & 0o077:
+        raise AuthFailed(f"The key {path} is open to other users", remedy=f"Close it: chmod 600 {path}")
+
+
+def _read_default_keys(folder: Path) -> tuple[list[SSHKeyPair], list[str]]:
+    pairs: list[SSHKeyPair] = []
+    notes: list[str] = []
+    for name in DEFAULT_KEYS:
+        path = folder / name
+        try:
+            if not path.is_file():
+                continue
+            check_private(path)
+            pairs += load_keypairs(str(path))
+        except asyncssh.KeyImportError:
+            notes.append(f"{path} needs a passphrase: add it to the SSH agent")
+        except _UNUSABLE as error:
+            notes.append(f"{path} was not used: {error}"[:200])
+    return pairs, notes
+
+
+def name_pair(pair: SSHKeyPair) -> str:
+    """A key pair for messages: its kind, its fingerprint, and its comment."""
+    kind = pair.get_algorithm()
+    digest = base64.b64encode(hashlib.sha256(pair.public_data).digest()).rstrip(b"=").decode("ascii")
+    comment = (pair.get_comment_bytes() or b"").decode("utf-8", "replace")
+    return f"{kind} SHA256:{digest} {comment}".strip()
+
+
+def write_host_key(key: asyncssh.SSHKey) -> str:
+    """One OpenSSH public-key line without comment."""
+    return " ".join(key.export_public_key("openssh").decode("ascii").split()[:2])
+
+
+def read_host_key(line: str) -> asyncssh.SSHKey:
+    """The key of such a line. Raises ValueError (asyncssh's KeyImportError) when it is not one."""
+    return asyncssh.import_public_key(line)
+
+
+def ensure_key(path: Path, *, comment: str = "sparkdesk") -> str:
+    """Make an ed25519 key at `path` unless there is one; gives its public line, for the node's authorized_keys.
+
+    Raises AuthFailed when the key that is there cannot be used, SettingsError when none can be written.
+    """
+    try:
+        if not path.exists():
+            _write_new_key(path, comment)
+    except OSError as error:
+        raise SettingsError(
+            f"No key can be written to {path}", remedy="Check the folder and the free space.", detail=str(error)
+        ) from error
+    check_private(path)
+    try:
+        key = asyncssh.read_private_key(str(path))
+    except FOREIGN as error:
+        raise AuthFailed(
+            f"The key {path} cannot be read", remedy="Move it away; SparkDesk then makes a new one.", detail=str(error)
+        ) from error
+    return f"{write_host_key(key)} {comment}"
+
+
+def _write_new_key(path: Path, comment: str) -> None:
+    key = asyncssh.generate_private_key("ssh-ed25519", comment=comment)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(key.export_private_key())
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):  # another start of this program was quicker: its key counts
+            os.link(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)

@@ -1,0 +1,27 @@
+"""One OpenSSH server a test, and a session on it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from sparkdesk.infra.ssh import SshConnector
+from sparkdesk.infra.ssh.session import NodeSession
+from tests.infra.sshd import Sshd, running_sshd
+
+
+@pytest.fixture
+def sshd(tmp_path: Path) -> Iterator[Sshd]:
+    """A real OpenSSH server on loopback."""
+    with running_sshd(tmp_path / "sshd") as server:
+        yield server
+
+
+@pytest.fixture
+async def node(sshd: Sshd) -> AsyncIterator[NodeSession]:
+    """A connection to that server."""
+    session = await SshConnector().connect(sshd.record())
+    yield session
+    await session.close()

@@ -1,0 +1,62 @@
+"""What the programs of a node share: where the machine's files are, and what the physical model says now.
+
+The one rule: reads only, but for `declare_load`, by which a process that would use the GPU says so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Iterator
+from typing import Any
+
+ROOT = os.environ.get("SPARKDESK_ROOT", "")
+LIVE = f"{ROOT}/run/sparkdesk-sim"
+FOLDER = os.path.dirname(os.path.realpath(__file__))
+
+
+def read_text(path: str, default: str = "") -> str:
+    """A file of the node, stripped; `default` when it is not there."""
+    try:
+        with open(ROOT + path, encoding="utf-8", errors="replace") as stream:
+            return stream.read().strip()
+    except OSError:
+        return default
+
+
+def read_json(name: str) -> dict[str, Any]:
+    """A file of the physical model, for example "gpu" or "node". It is written over in place: try a torn one again."""
+    for _attempt in range(20):
+        with open(f"{LIVE}/{name}.json", encoding="utf-8") as stream:
+            try:
+                value: dict[str, Any] = json.load(stream)
+                return value
+            except ValueError:
+                time.sleep(0.005)
+    raise SystemExit(f"the simulator's file {name}.json cannot be read")
+
+
+@contextlib.contextmanager
+def declare_load(
+    name: str, *, threads: int = 1, memory_bytes: int = 0, ramp_s: float = 0.0, cached_bytes: int = 0
+) -> Iterator[None]:
+    """Say that this process uses the GPU, as long as the block runs. `memory_bytes` is beyond its real memory."""
+    path = f"{LIVE}/loads/{os.getpid()}.json"
+    row = {
+        "pid": os.getpid(),
+        "name": name,
+        "threads": threads,
+        "memory_bytes": memory_bytes,
+        "ramp_s": ramp_s,
+        "cached_bytes": cached_bytes,
+        "started_s": time.monotonic(),
+    }
+    with open(path, "w", encoding="utf-8") as stream:
+        json.dump(row, stream)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(path)

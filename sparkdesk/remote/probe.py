@@ -202,7 +202,7 @@ def read_pressure() -> dict[str, float]:
     """Share of time (%, mean of 10 s) in which some (ms) or all (mf) tasks waited for memory, some for disk (is)."""
     found = {}
     for path, keys in (("/proc/pressure/memory", ("ms", "mf")), ("/proc/pressure/io", ("is",))):
-        for key, line in zip(keys, FILES.read(path, 512).split(b"\n")):  # noqa: B905 - Python 3.8
+        for key, line in zip(keys, FILES.read(path, 512).split(b"\n")):
             for word in line.split():
                 if word.startswith(b"avg10="):
                     try:

@@ -81,7 +81,7 @@ class StripItem(QAbstractButton):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         rect = QRectF(self.rect())
         is_hot = self.underMouse() and self.isEnabled()
-        if self._has_box:
+        if self._has_box and self._tail_icon:
             box(painter, rect, theme.RADIUS_CONTROL, color("raised"), pen(color("control" if is_hot else "border")))
         elif is_hot:
             box(painter, rect.adjusted(4, 2, -4, -2), theme.RADIUS_CHIP, color("raised"))

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from PySide6.QtCore import QPointF, Qt, Signal
-from PySide6.QtGui import QAction, QPainter, QPaintEvent, QWheelEvent
+from PySide6.QtCore import QEvent, QPointF, Qt, Signal
+from PySide6.QtGui import QAction, QPainter, QPaintEvent, QResizeEvent, QWheelEvent
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLineEdit, QSizePolicy, QSpinBox, QVBoxLayout, QWidget
 
 from ui import theme
@@ -86,6 +86,18 @@ class NumberInput(QSpinBox):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         if is_small:
             self.setProperty("density", "small")
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._place_text()
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        self._place_text()
+
+    def _place_text(self) -> None:
+        # With a style sheet and no buttons, Qt 6.11 gives the text a width of one pixel.
+        self.lineEdit().setGeometry(10, 1, max(self.width() - 20, 1), self.height() - 2)
 
     def set_error(self, has_error: bool) -> None:
         """Show or hide the red edge."""

@@ -1,0 +1,4 @@
+"""The settings page: looks, folders, versions.
+
+Rule: a setting takes effect at once, or says when it will.
+"""

@@ -1,0 +1,84 @@
+"""What the settings page shows and stores.
+
+Rule: QtCore only; what is stored may be anything and is read with care.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+from PySide6.QtCore import QObject, Signal
+
+SCALES_PERCENT: Final = (90, 100, 110, 125, 150)
+THEME_KEY: Final = "appearance.theme"
+SCALE_KEY: Final = "appearance.scale_percent"
+MOTION_KEY: Final = "appearance.is_motion_reduced"
+_THEMES: Final = ("system", "dark", "light")
+
+
+class Store(Protocol):
+    """Where settings are kept."""
+
+    def get(self, key: str, default: object = None) -> object:
+        """Return what is stored, or `default`."""
+
+    def set(self, key: str, value: object) -> None:
+        """Store a value."""
+
+
+def read_scale(store: Store) -> int:
+    """Return the stored scale in percent, 100 for anything that is none of ours.
+
+    Qt reads it from QT_SCALE_FACTOR before the first window, so a change waits for the next start.
+    """
+    value = store.get(SCALE_KEY, 100)
+    return value if isinstance(value, int) and value in SCALES_PERCENT else 100
+
+
+class SettingsModel(QObject):
+    """Looks, the data folder and the versions of what runs. `versions` are (name, version) pairs."""
+
+    theme_changed = Signal(str)
+    motion_changed = Signal(bool)
+    scale_changed = Signal(int)
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        data_folder: str = "",
+        versions: tuple[tuple[str, str], ...] = (),
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._store = store
+        self.data_folder = data_folder
+        self.versions = versions
+
+    def theme(self) -> str:
+        """Return "system", "dark" or "light"."""
+        value = self._store.get(THEME_KEY, "system")
+        return str(value) if value in _THEMES else "system"
+
+    def set_theme(self, choice: str) -> None:
+        """Store and announce a theme."""
+        self._store.set(THEME_KEY, choice)
+        self.theme_changed.emit(choice)
+
+    def scale_percent(self) -> int:
+        """Return the stored scale."""
+        return read_scale(self._store)
+
+    def set_scale_percent(self, scale_percent: int) -> None:
+        """Store a scale for the next start."""
+        self._store.set(SCALE_KEY, scale_percent)
+        self.scale_changed.emit(scale_percent)
+
+    def is_motion_reduced(self) -> bool:
+        """Say whether things may not move."""
+        return self._store.get(MOTION_KEY, False) is True
+
+    def set_motion_reduced(self, is_reduced: bool) -> None:
+        """Store and announce whether things may not move."""
+        self._store.set(MOTION_KEY, is_reduced)
+        self.motion_changed.emit(is_reduced)

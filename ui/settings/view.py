@@ -1,0 +1,95 @@
+"""The settings page.
+
+Rule: one column of at most 640 px; each block says what it changes.
+"""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
+
+from ui import theme
+from ui.settings.model import SCALES_PERCENT, SettingsModel
+from ui.text import THIN_SPACE
+from ui.widgets.card import Card
+from ui.widgets.copy_field import CopyField
+from ui.widgets.field import Field, Select
+from ui.widgets.label import Label
+from ui.widgets.segmented import Segmented
+from ui.widgets.toggle import Switch
+
+_WIDTH = 640
+
+
+class SettingsPage(QScrollArea):
+    """Looks, data, versions."""
+
+    def __init__(self, model: SettingsModel, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._model = model
+        self.setWidgetResizable(True)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        body = QWidget()
+        body.setProperty("tone", "page")
+        column = QVBoxLayout(body)
+        column.setContentsMargins(theme.PAGE_PADDING, theme.PAGE_PADDING, theme.PAGE_PADDING, theme.PAGE_PADDING)
+        column.setSpacing(theme.GAP)
+        column.addWidget(Label("Settings", "page_title", "text"))
+        for card in (self._looks(), self._data(), self._about()):
+            card.setMaximumWidth(_WIDTH)
+            column.addWidget(card)
+        column.addStretch(1)
+        self.setWidget(body)
+
+    def _looks(self) -> Card:
+        card = Card()
+        column = card.column(spacing=12)
+        column.addWidget(Label("Appearance", "dense_strong", "text"))
+        options: list[tuple[str, ...]] = [("system", "Like the desktop"), ("dark", "Dark"), ("light", "Light")]
+        choice = Segmented(options, what="Theme", chosen=self._model.theme())
+        choice.changed.connect(self._model.set_theme)
+        choice.changed.connect(lambda key: theme.set_theme(theme.read_choice(key)))
+        scale = Select()
+        scale.set_options([(str(each), f"{each}{THIN_SPACE}%") for each in SCALES_PERCENT])
+        scale.set_key(str(self._model.scale_percent()))
+        scale.currentIndexChanged.connect(lambda _: self._model.set_scale_percent(int(scale.key())))
+        motion = Switch("Reduce motion")
+        motion.setChecked(self._model.is_motion_reduced())
+        motion.toggled.connect(self._model.set_motion_reduced)
+        motion.toggled.connect(lambda is_on: theme.set_motion(is_reduced=is_on))
+        row = QHBoxLayout()
+        words = QVBoxLayout()
+        words.setSpacing(0)
+        words.addWidget(Label("Reduce motion", "body", "text"))
+        words.addWidget(Label("Nothing slides, and the loader stands still.", "label", "text3"))
+        row.addLayout(words, 1)
+        row.addWidget(motion)
+        column.addWidget(Field("Theme", choice))
+        size = Field("Size of everything", scale, hint="from the next start")
+        size.setMaximumWidth(240)
+        column.addWidget(size)
+        column.addLayout(row)
+        return card
+
+    def _data(self) -> Card:
+        card = Card()
+        column = card.column()
+        column.addWidget(Label("Data and privacy", "dense_strong", "text"))
+        column.addWidget(Field("Data folder", CopyField("Data folder", self._model.data_folder)))
+        words = "SparkDesk sends nothing: no telemetry, no account. It talks only to the nodes you add."
+        column.addWidget(Label(words, "dense", "text2", is_wrapped=True))
+        return card
+
+    def _about(self) -> Card:
+        card = Card()
+        column = card.column()
+        column.addWidget(Label("About", "dense_strong", "text"))
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(24)
+        grid.setVerticalSpacing(4)
+        grid.setColumnStretch(1, 1)
+        for row, (name, version) in enumerate(self._model.versions):
+            grid.addWidget(Label(name, "dense", "text3"), row, 0)
+            grid.addWidget(Label(version, "dense", "text", is_selectable=True), row, 1)
+        column.addLayout(grid)
+        return card

@@ -1,0 +1,237 @@
+"""Model servers that speak the OpenAI API over HTTP. The only module that knows httpx.
+
+The one rule: nothing of httpx leaves here. What goes wrong before the answer begins is an `EndpointError`; what goes
+wrong after it has begun is a `CutOff` event, because the text that came already must stay.
+
+A request holds its own connection and closing the iterator closes that connection, which is how a server learns that
+nobody waits for the rest: llama.cpp and vLLM both stop generating then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager, contextmanager
+from types import MappingProxyType
+from typing import Any, Final
+
+import httpx
+
+from sparkdesk.core.chat.event import ChatEvent
+from sparkdesk.core.chat.failure import FailureReader, HttpAnswer, explain
+from sparkdesk.core.chat.message import ChatRequest
+from sparkdesk.core.chat.openai_event import ENDED_EARLY, ChunkDecoder
+from sparkdesk.core.chat.openai_request import to_body
+from sparkdesk.core.chat.sse import SseParser
+from sparkdesk.core.errors import EndpointError
+from sparkdesk.core.jobs.endpoint import Endpoint
+from sparkdesk.core.ports import LocalAddress
+
+CONNECT_TIMEOUT_S = 10.0
+FIRST_TOKEN_TIMEOUT_S = 900.0
+"""A long prompt on a busy server is read for minutes before the first token; anything that comes resets this."""
+STALL_TIMEOUT_S = 30.0
+"""Between two pieces once the answer has begun. llama.cpp sends a ping every 30 s by default while it computes."""
+ERROR_BODY_BYTES = 64 * 1024
+STILL_THERE: Final = "Check that the deployment is Ready and its node is live, then retry."
+
+
+class OpenAiClients:
+    """Makes clients. `failures` maps an engine's key to its own reading of HTTP failures (`Backend.failure`)."""
+
+    def __init__(
+        self,
+        *,
+        failures: Mapping[str, FailureReader] = MappingProxyType({}),
+        first_token_timeout_s: float = FIRST_TOKEN_TIMEOUT_S,
+        stall_timeout_s: float = STALL_TIMEOUT_S,
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._failures = failures
+        self._first_token_timeout_s = first_token_timeout_s
+        self._stall_timeout_s = stall_timeout_s
+        self._monotonic_s = monotonic_s
+
+    def open(self, endpoint: Endpoint, via: LocalAddress | None) -> OpenAiClient:
+        """A client for the endpoint, through the forward's unix socket when `via` is given.
+
+        Raises EndpointError when host and port are not an address.
+        """
+        with mapped(endpoint):
+            base = httpx.URL(scheme="http", host=endpoint.host, port=endpoint.port, path="/")
+        client = httpx.AsyncClient(
+            base_url=base,
+            transport=httpx.AsyncHTTPTransport(
+                uds=via.socket_path if via is not None else None,
+                # Plain HTTP only, inside SSH or on this computer: a context without roots refuses every https server.
+                verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+                trust_env=False,
+                # A kept connection may be dead on the other side of the tunnel, and a dead one fails a POST.
+                limits=httpx.Limits(max_connections=8, max_keepalive_connections=0),
+            ),
+            trust_env=False,
+            follow_redirects=False,
+            headers={"accept-encoding": "identity"},
+            timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT_S, write=STALL_TIMEOUT_S, pool=CONNECT_TIMEOUT_S),
+        )
+        return OpenAiClient(
+            client,
+            endpoint,
+            failure=self._failures.get(endpoint.engine),
+            timeouts_s=(self._first_token_timeout_s, self._stall_timeout_s),
+            monotonic_s=self._monotonic_s,
+        )
+
+
+class OpenAiClient:
+    """Talks to one model server."""
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        endpoint: Endpoint,
+        *,
+        failure: FailureReader | None,
+        timeouts_s: tuple[float, float],
+        monotonic_s: Callable[[], float],
+    ) -> None:
+        self._client = client
+        self._endpoint = endpoint
+        self._failure = failure
+        self._first_token_timeout_s, self._stall_timeout_s = timeouts_s
+        self._monotonic_s = monotonic_s
+
+    async def chat(self, request: ChatRequest) -> AsyncGenerator[ChatEvent, None]:
+        """Stream an answer; the last event is `Finished` or `CutOff`. Closing the generator aborts the request.
+
+        Raises EndpointError when the answer does not begin.
+        """
+        body = to_body(request, engine=self._endpoint.engine)
+        path = f"{self._endpoint.base_path.rstrip('/')}/chat/completions"
+        async with self._answer("POST", path, body, timeout_s=self._first_token_timeout_s) as response:
+            await self._require_stream(response)
+            async with aclosing(self._events(response)) as events:
+                async for event in events:
+                    yield event
+
+    async def get(self, path: str, *, timeout_s: float = 5.0, max_bytes: int = 1 << 20) -> tuple[int, bytes]:
+        """Status and body of a GET on the server, `path` from its root. Raises EndpointError, also when too large."""
+        deadline_s = self._monotonic_s() + timeout_s
+        async with self._answer("GET", path, None, timeout_s=timeout_s) as response:
+            left_s = max(0.01, deadline_s - self._monotonic_s())
+            body = await self._body(response, max_bytes + 1, timeout_s=left_s)
+            if len(body) > max_bytes:
+                raise EndpointError(
+                    f"The answer to {path} has more than {max_bytes} bytes",
+                    remedy="Check that the port belongs to the model server.",
+                    node=self._endpoint.node_id,
+                )
+            return response.status_code, body
+
+    async def close(self) -> None:
+        """Close every connection; running requests are aborted."""
+        await self._client.aclose()
+
+    @asynccontextmanager
+    async def _answer(
+        self, method: str, path: str, body: Mapping[str, Any] | None, *, timeout_s: float
+    ) -> AsyncIterator[httpx.Response]:
+        with mapped(self._endpoint):
+            request = self._client.build_request(method, path, json=body)
+            try:
+                async with asyncio.timeout(timeout_s):
+                    response = await self._client.send(request, stream=True)
+            except TimeoutError:
+                raise self._late(timeout_s) from None
+        try:
+            yield response
+        finally:
+            # Closing the connection is what stops the server; httpx does it even in a task that is being cancelled.
+            await response.aclose()
+
+    async def _require_stream(self, response: httpx.Response) -> None:
+        head = HttpAnswer(response.status_code, response.headers.get("content-type", "")[:200])
+        encoding = response.headers.get("content-encoding", "identity").strip().lower()
+        if head.is_event_stream and encoding in ("", "identity"):
+            return
+        body = await self._body(response, ERROR_BODY_BYTES, timeout_s=self._stall_timeout_s)
+        answer = HttpAnswer(head.status, head.content_type, response.headers.get("retry-after", "")[:40], body)
+        failure = explain(answer, self._failure)
+        detail = f"{head.status} {head.content_type}\n{body[:2000].decode('utf-8', 'replace')}"
+        raise EndpointError(failure.message, remedy=failure.remedy, detail=detail, node=self._endpoint.node_id)
+
+    async def _events(self, response: httpx.Response) -> AsyncGenerator[ChatEvent, None]:
+        parser, decoder = SseParser(), ChunkDecoder()
+        chunks = response.aiter_raw()
+        cause = ENDED_EARLY
+        while not decoder.is_over:
+            limit_s = self._stall_timeout_s if decoder.has_token else self._first_token_timeout_s
+            try:
+                with mapped(self._endpoint):
+                    async with asyncio.timeout(limit_s):
+                        chunk = await anext(chunks, b"")
+            except TimeoutError:
+                cause = f"The answer was cut off: nothing came for {limit_s:g} s"
+                break
+            except EndpointError as error:
+                cause = f"The answer was cut off: {error.message[:1].lower()}{error.message[1:]}"
+                break
+            if not chunk:
+                break
+            now_s = self._monotonic_s()
+            for item in parser.feed(chunk):
+                for event in decoder.feed(item, now_s):
+                    yield event
+        last = decoder.end(self._monotonic_s(), cause)
+        if last is not None:
+            yield last
+
+    async def _body(self, response: httpx.Response, max_bytes: int, *, timeout_s: float) -> bytes:
+        kept = bytearray()
+        with mapped(self._endpoint):
+            try:
+                async with asyncio.timeout(timeout_s):
+                    async for chunk in response.aiter_raw():
+                        kept += chunk
+                        if len(kept) >= max_bytes:
+                            break
+            except TimeoutError:
+                if response.is_success:
+                    raise self._late(timeout_s) from None
+        return bytes(kept[:max_bytes])
+
+    def _late(self, timeout_s: float) -> EndpointError:
+        return EndpointError(
+            f"The model server did not answer within {timeout_s:g} s",
+            remedy="It may be overloaded or hung: read the deployment's log, then retry.",
+            node=self._endpoint.node_id,
+        )
+
+
+@contextmanager
+def mapped(endpoint: Endpoint) -> Iterator[None]:
+    """Turn every exception of httpx, and of the sockets below it, into an EndpointError."""
+    try:
+        yield
+    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, httpx.CookieConflict, OSError) as error:
+        if isinstance(error, TimeoutError):
+            raise
+        message, remedy = _words(error)
+        detail = f"{type(error).__name__}: {error}"[:400]
+        raise EndpointError(message, remedy=remedy, detail=detail, node=endpoint.node_id) from error
+
+
+def _words(error: Exception) -> tuple[str, str]:
+    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | ConnectionRefusedError | FileNotFoundError):
+        return "The model server cannot be reached", STILL_THERE
+    if isinstance(error, httpx.PoolTimeout):
+        return "Too many requests to this server are open already", "Stop one of them, then retry."
+    if isinstance(error, httpx.TimeoutException):
+        return "The model server does not take or send anything any more", STILL_THERE
+    if isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError | OSError):
+        return "The connection to the model server was lost", STILL_THERE
+    if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
+        return "The model server's address cannot be used", "Check host and port of the endpoint."
+    return "The model server gave an answer that is not HTTP as it should be", "Check that the port is the right one."

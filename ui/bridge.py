@@ -23,7 +23,8 @@ P = ParamSpec("P")
 def watch(latest: Latest[T], parent: QObject, slot: Callable[[T], None]) -> Subscription:
     """Call `slot` with the value now and at each change, until `parent` is destroyed or the result is closed."""
     subscription = latest.subscribe(slot)
-    parent.destroyed.connect(subscription.close)
+    # Through a function: Qt wants to refer weakly to a method's object, which has slots and no room for that.
+    parent.destroyed.connect(lambda: subscription.close())
     return subscription
 
 
@@ -42,7 +43,7 @@ class StreamPump(QObject, Generic[T]):
         self._rest.timeout.connect(self._flush)
         self.set_rate(rate_hz)
         self._reader: StreamReader[T] = stream.read(self._wake, limit=16384)
-        parent.destroyed.connect(self._reader.close)
+        parent.destroyed.connect(lambda: self._reader.close())
 
     def set_rate(self, rate_hz: float) -> None:
         """Change the most updates a second."""

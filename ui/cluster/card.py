@@ -1,0 +1,269 @@
+"""What the card of one node says, in words and rounded figures. Pure: no Qt, no clock.
+
+Figures are rounded as they are shown, so that two equal cards look alike and need no repaint. The one rule: what was
+not measured is None or "n/a"; busy comes from the engines, never from GPU utilisation (a waiting rank polls).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+from sparkdesk.core.cluster.node import NodeState, NodeStatus
+from sparkdesk.core.jobs.plan import MemoryLedger
+from sparkdesk.core.telemetry.sample import Sample
+from ui import text
+from ui.jobs.mark import Mark
+
+Look = Literal["live", "loading", "stale", "alarm"]
+STALE_AFTER_S = 3.0
+"""Values older than this are pale; Source: DESIGN section 8, three missed samples at 1 Hz."""
+STALE_CHIP_AFTER_S = 10.0
+_TENTH_GIB = text.GIB // 10
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """One deployment on a node. Numbers are NaN when the engine did not say."""
+
+    job_id: str
+    title: str
+    mark: Mark
+    is_ready: bool
+    token_rate: float = math.nan
+    running: float = math.nan
+    waiting: float = math.nan
+    kv_used: float = math.nan
+    concurrency: int | None = None
+    ledger: MemoryLedger | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Unified memory of a node in bytes, rounded to a tenth of a GiB. `total` 0: nothing is known."""
+
+    total: int = 0
+    weights: int = 0
+    kv: int = 0
+    kv_used: int = 0
+    other: int = 0
+    cache: int = 0
+
+    @property
+    def used(self) -> int:
+        """What programs hold."""
+        return self.weights + self.kv + self.other
+
+    @property
+    def available(self) -> int:
+        """What a program could still get: free and page cache."""
+        return self.total - self.used
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A label with its value; `fraction` draws a meter below, `hint` says why a value is missing."""
+
+    label: str
+    value: str
+    unit: str = ""
+    fraction: float | None = None
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeCard:
+    """All that is painted of one node."""
+
+    node_id: str
+    name: str
+    look: Look
+    mark: Mark
+    headline: str = ""
+    detail: str = ""
+    detail_short: str = ""
+    """The same with less words, for a narrow card."""
+    serving: Mark | None = None
+    memory: Memory = Memory()
+    caption: str = ""
+    cache_caption: str = ""
+    figures: tuple[Figure, ...] = ()
+    message: str = ""
+    action: str = ""
+    """A link on the card, e.g. "Compare keys"; pressing it selects the node, where the buttons are."""
+    sentence: str = ""
+    """The whole card for a screen reader."""
+
+
+_ALARMS: dict[NodeState, tuple[Mark, str]] = {
+    NodeState.UNREACHABLE: (Mark("Unreachable", "crit", "unplug"), "Reconnect"),
+    NodeState.REFUSED: (Mark("Sign-in refused", "crit", "lock"), "Sign in"),
+    NodeState.IDENTITY_CHANGED: (Mark("Host key changed", "crit", "key"), "Compare keys"),
+    NodeState.IDLE: (Mark("Not connected", "neutral", "circle-dashed"), "Connect"),
+}
+
+
+def build_card(status: NodeStatus, sample: Sample | None, age_s: float, served: Sequence[Served]) -> NodeCard:
+    """The card of a node. `age_s`: how old the sample is (NaN: there is none)."""
+    name = text.one_line(status.record.name, 64)
+    if status.state in _ALARMS:
+        return _alarm_card(status, name)
+    if sample is None:
+        word = "Connecting" if status.state is not NodeState.RECONNECTING else "Reconnecting"
+        word = "Reading" if status.state is NodeState.LIVE else word
+        card = NodeCard(status.record.id, name, "loading", Mark(word))
+        return replace(card, sentence=f"{name}, {word.lower()}")
+    return _measured_card(status, name, sample, age_s, served)
+
+
+def _alarm_card(status: NodeStatus, name: str) -> NodeCard:
+    mark, action = _ALARMS[status.state]
+    message = text.one_line(status.message or status.state.words, 240)
+    card = NodeCard(status.record.id, name, "alarm", mark, message=message, action=action)
+    remedy = text.one_line(status.remedy, 240)
+    return replace(card, sentence=f"{name}, {mark.text.lower()}. {message} {remedy}".strip())
+
+
+def _measured_card(status: NodeStatus, name: str, sample: Sample, age_s: float, served: Sequence[Served]) -> NodeCard:
+    is_old = status.state is not NodeState.LIVE or age_s > STALE_AFTER_S
+    memory = measure_memory(sample, served)
+    card = NodeCard(
+        node_id=status.record.id,
+        name=name,
+        look="stale" if is_old else "live",
+        mark=_state_mark(status.state, age_s),
+        headline=_headline(served),
+        detail=_detail(served),
+        detail_short=_detail(served, is_short=True),
+        serving=served[0].mark if served else None,
+        memory=memory,
+        caption=_caption(memory, sample, is_old=is_old),
+        cache_caption=f"{text.memory(memory.cache).value} page cache" if memory.cache and not is_old else "",
+        figures=_figures(sample, served),
+    )
+    return replace(card, sentence=_sentence(card, served, age_s if is_old else 0.0))
+
+
+def _state_mark(state: NodeState, age_s: float) -> Mark:
+    if state is NodeState.RECONNECTING:
+        return Mark("Reconnecting", "warn", "clock")
+    if state is NodeState.STALE or age_s > STALE_CHIP_AFTER_S:
+        return Mark(f"Stale {text.age(age_s)}" if text.is_known(age_s) else "Stale", "warn", "clock")
+    return Mark("Live", "ok", "circle-check")
+
+
+def _headline(served: Sequence[Served]) -> str:
+    if not served:
+        return "No model served"
+    more = f" +{len(served) - 1}" if len(served) > 1 else ""
+    return text.one_line(served[0].title, 80) + more
+
+
+def _detail(served: Sequence[Served], *, is_short: bool = False) -> str:
+    ready = [one for one in served if one.is_ready]
+    if not ready:
+        return text.one_line(served[0].note, 60) if served else ""
+    parts = []
+    rate = _total([one.token_rate for one in ready])
+    if text.is_known(rate):
+        parts.append(str(text.token_rate(rate)))
+    running, waiting = _total([one.running for one in ready]), _total([one.waiting for one in ready])
+    if text.is_known(running) and is_short:
+        parts.append(f"{running:.0f}" + (f" / {waiting:.0f}" if text.is_known(waiting) else ""))
+    elif text.is_known(running):
+        parts.append(f"{running:.0f} running" + (f", {waiting:.0f} waiting" if text.is_known(waiting) else ""))
+    return " · ".join(parts) or "engine metrics n/a"
+
+
+def _total(values: Sequence[float]) -> float:
+    known = [value for value in values if text.is_known(value)]
+    return sum(known) if known else math.nan
+
+
+def measure_memory(sample: Sample, served: Sequence[Served]) -> Memory:
+    """The ledger of a node: what is in use is measured, how much of it are weights and KV is what was planned."""
+    total, available = sample.value("mem_total_bytes"), sample.value("mem_available_bytes")
+    if not (text.is_known(total) and text.is_known(available)) or total <= 0:
+        return Memory()
+    used = max(0.0, total - available)
+    weights = min(used, _planned(served, "weights_bytes"))
+    kv = min(used - weights, _planned(served, "kv_bytes"))
+    kv_used = sum(
+        (one.ledger.kv_bytes or 0) * one.kv_used for one in served if one.ledger is not None and one.kv_used > 0
+    )
+    page_cache = sample.value("mem_page_cache_bytes")
+    cache = min(page_cache, available) if text.is_known(page_cache) else 0.0
+    return Memory(
+        total=_rounded(total),
+        weights=_rounded(weights),
+        kv=_rounded(kv),
+        kv_used=_rounded(min(kv, kv_used)),
+        other=_rounded(used - weights - kv),
+        cache=_rounded(cache),
+    )
+
+
+def _planned(served: Sequence[Served], part: str) -> float:
+    ledgers = [one.ledger for one in served if one.ledger is not None]
+    return float(sum(getattr(ledger, part) or 0 for ledger in ledgers))
+
+
+def _rounded(size_bytes: float) -> int:
+    return round(size_bytes / _TENTH_GIB) * _TENTH_GIB
+
+
+def _caption(memory: Memory, sample: Sample, *, is_old: bool) -> str:
+    if is_old:
+        return f"Last seen {clock_time(sample.t_ms)}. Values are old."
+    if not memory.total:
+        return "Unified memory n/a"
+    return f"{text.memory(memory.used).value} / {text.memory(memory.total)} used"
+
+
+def clock_time(t_ms: int) -> str:
+    """Local wall-clock time of a moment, with seconds."""
+    return datetime.fromtimestamp(t_ms / 1000).strftime("%H:%M:%S")  # the person's own zone
+
+
+def busy_share(served: Sequence[Served]) -> float:
+    """Running requests over the slots that were launched, 0..1; NaN when no engine tells."""
+    known = [one for one in served if one.is_ready and text.is_known(one.running) and one.concurrency]
+    slots = sum(one.concurrency or 0 for one in known)
+    return min(1.0, sum(one.running for one in known) / slots) if slots else math.nan
+
+
+def _figures(sample: Sample, served: Sequence[Served]) -> tuple[Figure, ...]:
+    busy = busy_share(served)
+    is_busy_known = text.is_known(busy)
+    hint = "" if is_busy_known else ("The engine does not report it" if served else "No model is served here")
+    clock = text.frequency(sample.value("gpu_sm_clock_mhz"))
+    temperature = text.temperature(sample.value("gpu_temp_c"))
+    power = text.power(sample.value("gpu_power_w"))
+    percent = f"{busy * 100:.0f}" if is_busy_known else text.NOT_KNOWN
+    return (
+        Figure("Busy", percent, "%" if is_busy_known else "", round(busy, 2) if is_busy_known else None, hint),
+        Figure("SM clock", clock.value, clock.unit),
+        Figure("GPU temp", temperature.value, temperature.unit),
+        Figure("GPU power", power.value, power.unit),
+    )
+
+
+def _sentence(card: NodeCard, served: Sequence[Served], age_s: float) -> str:
+    parts = [card.name, card.mark.text.lower()]
+    if age_s and text.is_known(age_s):
+        parts.append(f"values are {text.age(age_s)} old")
+    for one in served:
+        parts.append(f"{text.one_line(one.title, 80)} {one.mark.text.lower()}")
+    if not served:
+        parts.append("no model served")
+    if card.detail:
+        parts.append(card.detail.replace(" · ", ", "))
+    if card.memory.total:
+        used, total = text.memory(card.memory.used).value, text.memory(card.memory.total).value
+        parts.append(f"memory {used} of {total} gibibytes used")
+    parts += [f"{one.label} {one.value} {one.unit}".strip() for one in card.figures]
+    return ", ".join(parts)

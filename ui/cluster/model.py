@@ -1,0 +1,103 @@
+"""The cluster page's view-model: gathers what services know into scenes, and keeps what is selected.
+
+The one rule: a sample never causes work by itself. States and jobs mark the page dirty; the page's one timer asks for
+a scene at most once a second, and not at all while the page is hidden.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from PySide6.QtCore import QObject, Signal
+
+from sparkdesk.core.cluster.node import ClusterRecord, NodeStatus
+from sparkdesk.core.feed import Latest
+from sparkdesk.core.jobs.plan import LaunchPlan
+from sparkdesk.core.jobs.record import JobStatus
+from sparkdesk.core.telemetry.sample import Sample
+from ui.bridge import watch
+from ui.cluster.scene import Known, Scene, build_scene
+from ui.jobs.trace import Traces
+
+Selection = tuple[str, str]
+"""("node", id), ("cable", key) or ("", "")."""
+NOTHING: Selection = ("", "")
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterFeeds:
+    """What the page reads. The callables take a node's id (`plan_of`: a job's)."""
+
+    cluster: Latest[ClusterRecord | None]
+    nodes: Latest[tuple[NodeStatus, ...]]
+    jobs: Latest[tuple[JobStatus, ...]]
+    sample: Callable[[str], Sample | None]
+    now_ms: Callable[[], int]
+    traces: Traces
+    plan_of: Callable[[str], LaunchPlan | None] = lambda _job_id: None
+    series: Callable[[str, str, float], tuple[Any, Any]] | None = None
+    """(node id, metric key, span in s) -> times in Unix ms and values, as History.series gives them."""
+
+
+class ClusterModel(QObject):
+    """Scenes and the selection. `dirty` asks the page for a refresh soon; `scene_changed` follows `refresh`."""
+
+    dirty = Signal()
+    scene_changed = Signal(object)
+    selection_changed = Signal(str, str)
+
+    def __init__(self, feeds: ClusterFeeds, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.feeds = feeds
+        self.scene = Scene()
+        self.selection: Selection = NOTHING
+        watch(feeds.cluster, self, self._mark)
+        watch(feeds.nodes, self, self._mark)
+        watch(feeds.jobs, self, self._mark)
+
+    def _mark(self, _value: object) -> None:
+        self.dirty.emit()
+
+    def refresh(self) -> bool:
+        """Make the scene of now; tells whether it differs from the one before."""
+        feeds = self.feeds
+        now_ms = feeds.now_ms()
+        samples = {}
+        for node in feeds.nodes.value:
+            sample = feeds.sample(node.record.id)
+            if sample is not None:
+                samples[node.record.id] = (sample, max(0.0, (now_ms - sample.t_ms) / 1000))
+        known = Known(feeds.cluster.value, feeds.nodes.value, feeds.jobs.value, samples, feeds.traces, feeds.plan_of)
+        scene = build_scene(known)
+        if scene == self.scene:
+            return False
+        self.scene = scene
+        self._drop_lost_selection()
+        self.scene_changed.emit(scene)
+        return True
+
+    def _drop_lost_selection(self) -> None:
+        kind, key = self.selection
+        is_there = {"node": self.scene.card(key), "cable": self.scene.cable(key)}.get(kind)
+        if kind and is_there is None:
+            self.select(*NOTHING)
+
+    def select(self, kind: str, key: str) -> None:
+        """Select a node or a cable; ("", "") selects nothing."""
+        if (kind, key) != self.selection:
+            self.selection = (kind, key)
+            self.selection_changed.emit(kind, key)
+
+    def status(self, node_id: str) -> NodeStatus | None:
+        """How a node is now."""
+        return next((node for node in self.feeds.nodes.value if node.record.id == node_id), None)
+
+    def sample(self, node_id: str) -> Sample | None:
+        """What a node measured last."""
+        return self.feeds.sample(node_id)
+
+    def jobs_on(self, node_id: str) -> tuple[JobStatus, ...]:
+        """The jobs of a node that are not over."""
+        return tuple(job for job in self.feeds.jobs.value if node_id in job.node_ids and not job.state.is_over)

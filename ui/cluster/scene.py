@@ -1,0 +1,153 @@
+"""Everything the cluster page shows at one moment, made from what services know. Pure: no Qt, no clock of its own.
+
+The one rule: a scene is a value. Two equal scenes need no repaint, and a test reads it without a window.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sparkdesk.core.cluster.node import ClusterRecord, NodeStatus
+from sparkdesk.core.cluster.port import Port
+from sparkdesk.core.jobs.plan import LaunchPlan
+from sparkdesk.core.jobs.reading import KV_USED, REQUESTS_RUNNING, REQUESTS_WAITING
+from sparkdesk.core.jobs.record import JobState, JobStatus
+from sparkdesk.core.telemetry.cage import ports_of
+from sparkdesk.core.telemetry.sample import Sample
+from ui import text
+from ui.cluster.cable import Cable, End, Shape, build_cables, shape_of
+from ui.cluster.card import NodeCard, Served, build_card
+from ui.cluster.sentence import Sentence, build_sentence
+from ui.jobs.mark import current_phase, is_coming_up, is_serving, mark_of
+from ui.jobs.trace import TOKEN_RATE, Traces
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """The page as a value. `total_rate_gbps` adds what the nodes send into a switch; NaN when nothing is known."""
+
+    title: str = ""
+    subtitle: str = ""
+    is_simulated: bool = False
+    shape: Shape = "loose"
+    sentence: Sentence = Sentence("note", "No node yet.", "Add node", "add")
+    cards: tuple[NodeCard, ...] = ()
+    cables: tuple[Cable, ...] = ()
+    switch_title: str = ""
+    switch_detail: str = ""
+
+    @property
+    def node_ids(self) -> tuple[str, ...]:
+        """The nodes in the cluster's order."""
+        return tuple(card.node_id for card in self.cards)
+
+    def card(self, node_id: str) -> NodeCard | None:
+        """A node's card."""
+        return next((card for card in self.cards if card.node_id == node_id), None)
+
+    def cable(self, key: str) -> Cable | None:
+        """A cable by its key."""
+        return next((cable for cable in self.cables if cable.key == key), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a scene is made from. `samples` are the newest by node, with their age in s."""
+
+    cluster: ClusterRecord | None
+    nodes: Sequence[NodeStatus]
+    jobs: Sequence[JobStatus] = ()
+    samples: Mapping[str, tuple[Sample, float]] = field(default_factory=dict)
+    traces: Traces | None = None
+    plan_of: Callable[[str], LaunchPlan | None] = lambda _job_id: None
+
+
+def build_scene(known: Known) -> Scene:
+    """The scene of this moment."""
+    served = {node.record.id: served_on(node.record.id, known) for node in known.nodes}
+    cards = tuple(_card(node, known, served[node.record.id]) for node in known.nodes)
+    node_ids = tuple(node.record.id for node in known.nodes)
+    shape = shape_of(known.cluster.shape if known.cluster else "", len(node_ids))
+    ports = _ports(known)
+    names = {card.node_id: card.name for card in cards}
+    cables = build_cables(shape, node_ids, ports, names)
+    return Scene(
+        title=text.one_line(known.cluster.name, 80) if known.cluster else "Cluster",
+        subtitle=_subtitle(shape, known),
+        is_simulated=known.cluster.is_simulated if known.cluster else False,
+        shape=shape,
+        sentence=build_sentence(known.nodes, cards, cables, known.jobs),
+        cards=cards,
+        cables=cables,
+        switch_title=text.one_line(known.cluster.switch_name, 60) if known.cluster and known.cluster.switch_name else "Switch",
+        switch_detail=_switch_detail(cables, ports),
+    )
+
+
+def _card(node: NodeStatus, known: Known, served: Sequence[Served]) -> NodeCard:
+    sample, age_s = known.samples.get(node.record.id, (None, math.nan))
+    return build_card(node, sample, age_s, served)
+
+
+def served_on(node_id: str, known: Known) -> tuple[Served, ...]:
+    """What runs or starts on a node, ready ones first."""
+    jobs = [job for job in known.jobs if node_id in job.node_ids and is_serving(job)]
+    jobs.sort(key=lambda job: job.state is not JobState.READY)
+    return tuple(_served(job, node_id, known) for job in jobs)
+
+
+def _served(job: JobStatus, node_id: str, known: Known) -> Served:
+    plan = known.plan_of(job.job_id)
+    ledger = next((each for each in plan.ledgers if each.node_id == node_id), None) if plan else None
+    phase = current_phase(job)
+    return Served(
+        job_id=job.job_id,
+        title=job.title,
+        mark=mark_of(job.state),
+        is_ready=job.state is JobState.READY,
+        token_rate=known.traces.newest(job.job_id, TOKEN_RATE) if known.traces else math.nan,
+        running=job.reading(REQUESTS_RUNNING),
+        waiting=job.reading(REQUESTS_WAITING),
+        kv_used=job.reading(KV_USED),
+        concurrency=plan.request.concurrency if plan else None,
+        ledger=ledger,
+        note=(phase.note or phase.title) if phase and is_coming_up(job) else job.state.words,
+    )
+
+
+def _ports(known: Known) -> dict[End, Port]:
+    ports: dict[End, Port] = {}
+    for node in known.nodes:
+        found = known.samples.get(node.record.id)
+        # An old sample says nothing about a cable of now.
+        if found is None or not node.is_live:
+            continue
+        for port in ports_of(found[0]):
+            ports[node.record.id, port.cage] = port
+    return ports
+
+
+_SHAPE_WORDS: dict[Shape, str] = {"single": "", "pair": "direct cable", "ring": "ring", "switch": "switch", "loose": "shape not known"}
+
+
+def _subtitle(shape: Shape, known: Known) -> str:
+    count = len(known.nodes)
+    if not count:
+        return ""
+    parts = [f"{count} {'node' if count == 1 else 'nodes'}"]
+    if _SHAPE_WORDS[shape]:
+        parts.append(_SHAPE_WORDS[shape])
+    ready = sum(job.state is JobState.READY for job in known.jobs)
+    parts.append(f"{ready} {'model' if ready == 1 else 'models'} served" if ready else "no model served")
+    return " · ".join(parts)
+
+
+def _switch_detail(cables: Sequence[Cable], ports: Mapping[End, Port]) -> str:
+    sent = [port.tx_gbps for port in ports.values() if text.is_known(port.tx_gbps)]
+    up = sum(cable.look in ("up", "degraded") for cable in cables)
+    parts = [f"{up} {'cable' if up == 1 else 'cables'} up" if up else "no cable known"]
+    if sent:
+        parts.append(f"{text.line_rate(sum(sent))} now")
+    return " · ".join(parts)

@@ -1,0 +1,187 @@
+"""The map's equal as a table: the same nodes, the same figures, the same actions.
+
+The one rule: what the map shows of a node stands here too, so that nobody needs the picture.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
+from PySide6.QtGui import QColor, QKeyEvent
+from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
+
+from ui import text, theme
+from ui.cluster.scene import Scene
+from ui.font import font
+from ui.theme import Token, color
+
+Index = QModelIndex | QPersistentModelIndex
+HEADERS: Final = (
+    "Node",
+    "State",
+    "Serving",
+    "Rate and requests",
+    "Used GiB",
+    "Free GiB",
+    "Busy",
+    "SM clock",
+    "GPU temp",
+    "GPU power",
+    "P0",
+    "P1",
+)
+_NUMBERS: Final = frozenset(range(4, 10))
+_FIRST_FIGURE: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One node as words; `kind` colours its state."""
+
+    node_id: str
+    kind: str
+    cells: tuple[str, ...]
+    sentence: str
+
+
+def build_rows(scene: Scene) -> tuple[Row, ...]:
+    """The rows of a scene."""
+    rows = []
+    for card in scene.cards:
+        words = {end[1]: cable.word for cable in scene.cables for end in cable.ends if end[0] == card.node_id}
+        known = bool(card.memory.total) and card.look in ("live", "stale")
+        figures = [str(text.Quantity(one.value, one.unit)) for one in card.figures] or [text.NOT_KNOWN] * 4
+        cells = (
+            card.name,
+            card.mark.text,
+            card.headline or text.NOT_KNOWN,
+            card.detail or text.NOT_KNOWN,
+            text.memory(card.memory.used if known else math.nan).value,
+            text.memory(card.memory.available if known else math.nan).value,
+            *figures,
+            words.get("P0", text.NOT_KNOWN),
+            words.get("P1", text.NOT_KNOWN),
+        )
+        rows.append(Row(card.node_id, card.mark.kind, cells, card.sentence))
+    return tuple(rows)
+
+
+class NodeTableModel(QAbstractTableModel):
+    """Rows of a scene; only cells of changed rows are told to change."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.rows: tuple[Row, ...] = ()
+
+    def set_scene(self, scene: Scene) -> None:
+        """Show another scene."""
+        rows = build_rows(scene)
+        if [row.node_id for row in rows] != [row.node_id for row in self.rows]:
+            self.beginResetModel()
+            self.rows = rows
+            self.endResetModel()
+            return
+        before, self.rows = self.rows, rows
+        for i, (old, new) in enumerate(zip(before, rows, strict=True)):
+            if old != new:
+                self.dataChanged.emit(self.index(i, 0), self.index(i, len(HEADERS) - 1))
+
+    def rowCount(self, parent: Index | None = None) -> int:
+        return 0 if parent is not None and parent.isValid() else len(self.rows)
+
+    def columnCount(self, parent: Index | None = None) -> int:
+        return 0 if parent is not None and parent.isValid() else len(HEADERS)
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+        if orientation is Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
+            return HEADERS[section]
+        if orientation is Qt.Orientation.Horizontal and role == Qt.ItemDataRole.TextAlignmentRole:
+            return _align(section)
+        return None
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+        if not index.isValid() or index.row() >= len(self.rows):
+            return None
+        row, column = self.rows[index.row()], index.column()
+        if role == Qt.ItemDataRole.DisplayRole:
+            return row.cells[column]
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return _align(column)
+        if role == Qt.ItemDataRole.FontRole:
+            return font("dense_medium" if column == 0 else "dense")
+        if role == Qt.ItemDataRole.ForegroundRole:
+            return _ink(row, column)
+        if role == Qt.ItemDataRole.AccessibleDescriptionRole and column == 0:
+            return row.sentence
+        return None
+
+
+def _align(column: int) -> int:
+    side = Qt.AlignmentFlag.AlignRight if column in _NUMBERS else Qt.AlignmentFlag.AlignLeft
+    return int(side | Qt.AlignmentFlag.AlignVCenter)
+
+
+def _ink(row: Row, column: int) -> QColor:
+    tint: Token = "text" if column == 0 else "text2"
+    if row.cells[column] == text.NOT_KNOWN:
+        tint = "text3"
+    elif column == 1 and row.kind in ("ok", "warn", "crit"):
+        tint = row.kind  # type: ignore[assignment]  # the three are tokens
+    return color(tint)
+
+
+class NodeTable(QTableView):
+    """The table. `chosen` carries a node's id."""
+
+    chosen = Signal(str)
+    opened = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.rows = NodeTableModel(self)
+        self.setModel(self.rows)
+        self.setAccessibleName("Nodes")
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setShowGrid(False)
+        self.setStyleSheet("QTableView::item { padding: 0 8px; }")
+        self.setWordWrap(False)
+        self.verticalHeader().setVisible(False)
+        self.verticalHeader().setDefaultSectionSize(theme.TABLE_ROW_HEIGHT + 4)
+        head = self.horizontalHeader()
+        head.setFont(font("label"))
+        head.setHighlightSections(False)
+        head.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        head.setSectionResizeMode(3, QHeaderView.ResizeMode.Stretch)
+        self.selectionModel().selectionChanged.connect(self._tell)
+
+    def set_scene(self, scene: Scene) -> None:
+        """Show a scene."""
+        self.rows.set_scene(scene)
+
+    def select_node(self, node_id: str) -> None:
+        """Select a row without telling anybody."""
+        self.selectionModel().blockSignals(True)
+        ids = [row.node_id for row in self.rows.rows]
+        if node_id in ids:
+            self.selectRow(ids.index(node_id))
+        else:
+            self.clearSelection()
+        self.selectionModel().blockSignals(False)
+        self.viewport().update()
+
+    def _tell(self) -> None:
+        rows = self.selectionModel().selectedRows()
+        if rows:
+            self.chosen.emit(self.rows.rows[rows[0].row()].node_id)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.currentIndex().isValid():
+            self.opened.emit(self.rows.rows[self.currentIndex().row()].node_id)
+            event.accept()
+            return
+        super().keyPressEvent(event)

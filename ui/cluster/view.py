@@ -1,0 +1,249 @@
+"""The cluster page: sentence, map or table, deployments, inspector.
+
+The one rule: one timer. It runs only while the page is visible, asks the view-model for a scene, and hands on what
+changed; nothing here repaints because a sample came.
+"""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QHideEvent, QKeyEvent, QResizeEvent, QShowEvent
+from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
+
+from sparkdesk.core.jobs.reading import REQUESTS_RUNNING, REQUESTS_WAITING
+from sparkdesk.core.jobs.record import JobStatus
+from ui import text, theme
+from ui.cluster.headline import JobStrip, StateSentence, StripItem
+from ui.cluster.inspector import Inspector
+from ui.cluster.map import TopologyMap
+from ui.cluster.model import NOTHING, ClusterModel
+from ui.cluster.scene import Scene
+from ui.cluster.table import NodeTable
+from ui.jobs.mark import current_phase, is_coming_up, mark_of
+from ui.jobs.trace import TOKEN_RATE
+from ui.widgets.button import Button
+from ui.widgets.card import Card
+from ui.widgets.chip import Chip
+from ui.widgets.drawer import Drawer
+from ui.widgets.empty_state import EmptyState
+from ui.widgets.label import Label
+from ui.widgets.segmented import Segmented
+
+TICK_MS = 1000
+SOON_MS = 120
+WIDE_PX = 1060
+"""From this width of the page on the inspector stands beside the map (a window of 1280)."""
+LOW_PX = 720
+"""Below this height of the page (a window of 820) the strip is one line high."""
+TABLE_FROM = 9
+"""From this many nodes on the table is what is shown first."""
+
+
+class ClusterPage(QWidget):
+    """The page. Its signals lead elsewhere; `ClusterModel` knows everything else."""
+
+    launch_asked = Signal()
+    add_node_asked = Signal()
+    job_asked = Signal(str)
+    """A deployment's id; "" is the page itself."""
+    reconnect_asked = Signal(str)
+    password_given = Signal(str, str)
+    """Node id and password; it is kept nowhere."""
+
+    def __init__(self, model: ClusterModel, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.model = model
+        self._title = Label("", "page_title", "text")
+        self._subtitle = Label("", "dense", "text3")
+        self._simulated = Chip("Simulated", "simulated")
+        self.ways = Segmented([("map", "Map", "map"), ("table", "Table", "list")], what="Show the cluster as", chosen="map")
+        self.add_node = Button("Add node", icon="plus")
+        self.launch = Button("Launch a model", kind="primary", icon="rocket")
+        self.sentence = StateSentence()
+        self.map = TopologyMap()
+        self.table = NodeTable()
+        self._empty = EmptyState("server", "No node yet", "Add a DGX Spark by its address to see it here.", action="Add node")
+        self._stack = QStackedWidget()
+        self.strip = JobStrip()
+        self.inspector = Inspector(model)
+        self._drawer = Drawer(self)
+        self._body = QHBoxLayout()
+        self._is_docked = True
+        self._is_way_chosen = False
+        self._tick = QTimer(self)
+        self._tick.setInterval(TICK_MS)
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(SOON_MS)
+        self._build()
+        self._wire()
+
+    def _build(self) -> None:
+        for part in (self.map, self.table, self._empty):
+            self._stack.addWidget(part)
+        head = QHBoxLayout()
+        head.setSpacing(theme.GAP)
+        for part in (self._title, self._subtitle, self._simulated):
+            head.addWidget(part)
+        head.addStretch(1)
+        for control in (self.ways, self.add_node, self.launch):
+            head.addWidget(control)
+        well = Card(fill="window")
+        well.column(margins=(1, 1, 1, 1)).addWidget(self._stack)
+        left = QVBoxLayout()
+        left.setSpacing(theme.GAP)
+        left.addWidget(well, 1)
+        left.addWidget(self.strip)
+        self._body.setSpacing(theme.GAP)
+        self._body.addLayout(left, 1)
+        self._body.addWidget(self.inspector)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(theme.PAGE_PADDING, theme.PAGE_PADDING, theme.PAGE_PADDING, theme.PAGE_PADDING)
+        column.setSpacing(8)
+        column.addLayout(head)
+        column.addWidget(self.sentence)
+        column.addLayout(self._body, 1)
+        for widget, name in ((self._simulated, "Simulated cluster"), (self, "Cluster")):
+            widget.setAccessibleName(name)
+
+    def _wire(self) -> None:
+        self._tick.timeout.connect(self.refresh)
+        self._soon.timeout.connect(self.refresh)
+        self.model.dirty.connect(self._refresh_soon)
+        self.model.scene_changed.connect(self._show_scene)
+        self.model.selection_changed.connect(self._show_selection)
+        self.ways.changed.connect(self._choose_way)
+        self.map.chosen.connect(self.model.select)
+        self.map.opened.connect(self._open_inspector)
+        self.table.chosen.connect(lambda node_id: self.model.select("node", node_id))
+        self.table.opened.connect(lambda node_id: self._open_inspector("node", node_id))
+        self.sentence.pressed.connect(self._follow)
+        self.strip.opened.connect(self.job_asked)
+        self.inspector.closed.connect(lambda: self.model.select(*NOTHING))
+        self.inspector.reconnect_asked.connect(self.reconnect_asked)
+        self.inspector.password_given.connect(self.password_given)
+        self._drawer.closed.connect(lambda: self.model.select(*NOTHING))
+        self._empty.action_clicked.connect(self.add_node_asked)
+        self.add_node.clicked.connect(self.add_node_asked)
+        self.launch.clicked.connect(self.launch_asked)
+
+    # When it is drawn ----------------------------------------------------------------------------------------------
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self.refresh()
+        self._tick.start()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        self._tick.stop()
+        self._soon.stop()
+
+    def _refresh_soon(self) -> None:
+        if self.isVisible() and not self._soon.isActive():
+            self._soon.start()
+
+    def refresh(self) -> None:
+        """Show the state of now."""
+        self.model.refresh()
+        self.strip.set_items(strip_items(self.model))
+        if self.inspector.isVisible():
+            self.inspector.refresh()
+
+    def _show_scene(self, scene: Scene) -> None:
+        self._title.setText(scene.title)
+        self._subtitle.setText(scene.subtitle)
+        self._simulated.setVisible(scene.is_simulated)
+        self.sentence.set_sentence(scene.sentence)
+        if not self._is_way_chosen:
+            self.ways.set_key("table" if len(scene.cards) >= TABLE_FROM else "map")
+        self.map.set_scene(scene)
+        self.table.set_scene(scene)
+        self._show_way()
+        self.launch.set_disabled_reason("" if scene.cards else "Add a node first")
+
+    def _choose_way(self, _key: str) -> None:
+        self._is_way_chosen = True
+        self._show_way()
+
+    def _show_way(self) -> None:
+        shown: QWidget = self.map if self.ways.key() == "map" else self.table
+        if not self.model.scene.cards:
+            shown = self._empty
+        self._stack.setCurrentWidget(shown)
+
+    # Selection -----------------------------------------------------------------------------------------------------
+
+    def _show_selection(self, kind: str, key: str) -> None:
+        self.map.set_selection(kind, key)
+        self.table.select_node(key if kind == "node" else "")
+        self.inspector.refresh()
+        if not self._is_docked:
+            if kind:
+                self._drawer.open()
+            else:
+                self._drawer.close_drawer()
+
+    def _open_inspector(self, kind: str, key: str) -> None:
+        self.model.select(kind, key)
+        if not self._is_docked:
+            self._drawer.open()
+        self.inspector.setFocus()
+
+    def _follow(self, kind: str, target: str) -> None:
+        if kind in ("node", "cable"):
+            self._open_inspector(kind, target)
+        elif kind == "job":
+            self.job_asked.emit(target)
+        elif kind == "add":
+            self.add_node_asked.emit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.strip.set_low(self.height() < LOW_PX)
+        is_docked = self.width() >= WIDE_PX
+        if is_docked == self._is_docked:
+            return
+        self._is_docked = is_docked
+        if is_docked:
+            self._drawer.take_panel()
+            self._drawer.hide()
+            self._body.addWidget(self.inspector)
+            self.inspector.setVisible(True)
+        else:
+            self._body.removeWidget(self.inspector)
+            self._drawer.set_panel(self.inspector)
+            if self.model.selection != NOTHING:
+                self._drawer.open()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_Escape and self.model.selection != NOTHING:
+            self.model.select(*NOTHING)
+            event.accept()
+            return
+        super().keyPressEvent(event)
+
+
+def strip_items(model: ClusterModel) -> list[StripItem]:
+    """The deployments for the strip: what serves or comes up, newest first."""
+    names = {card.node_id: card.name for card in model.scene.cards}
+    jobs = [job for job in model.feeds.jobs.value if not job.state.is_over]
+    return [_strip_item(job, names, model) for job in jobs]
+
+
+def _strip_item(job: JobStatus, names: dict[str, str], model: ClusterModel) -> StripItem:
+    phase = current_phase(job)
+    if is_coming_up(job) and phase is not None:
+        figures = f"{phase.title} {text.one_line(phase.note, 40)}".strip()
+    else:
+        rate = model.feeds.traces.newest(job.job_id, TOKEN_RATE)
+        running, waiting = job.reading(REQUESTS_RUNNING), job.reading(REQUESTS_WAITING)
+        parts = [str(text.token_rate(rate))] if text.is_known(rate) else []
+        if text.is_known(running):
+            parts.append(f"{running:.0f} running")
+        if text.is_known(waiting):
+            parts.append(f"{waiting:.0f} waiting")
+        figures = "   ".join(parts) or "engine metrics n/a"
+    where = ", ".join(names.get(node_id, node_id) for node_id in job.node_ids)
+    note = f" · {job.endpoint.note}" if job.endpoint and job.endpoint.note else ""
+    return StripItem(job.job_id, text.one_line(job.title, 80), mark_of(job.state), f"{where}{note}", figures)

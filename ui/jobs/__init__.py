@@ -1,0 +1,1 @@
+"""Deployments: what is served, how fast, and why not."""

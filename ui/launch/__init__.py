@@ -1,0 +1,1 @@
+"""The launch page: pick a model, see what it takes, start it."""

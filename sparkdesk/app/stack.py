@@ -1,0 +1,126 @@
+"""Everything that SparkDesk can do, put together without a face: the window and the headless verbs use the same.
+
+The one rule: services get what they need here and nowhere else; whoever opens a stack closes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+
+from sparkdesk import paths
+from sparkdesk.app.plugin import find_backends
+from sparkdesk.core.cluster.node import ClusterRecord, NodeRecord
+from sparkdesk.core.models.catalogue import read_catalogue
+from sparkdesk.core.ports import Connection
+from sparkdesk.infra.keychain import KeyringSecrets
+from sparkdesk.infra.openai_api import OpenAiClients
+from sparkdesk.infra.simulation import Simulation
+from sparkdesk.infra.ssh import SshConnector, ensure_key
+from sparkdesk.infra.store import SqliteStore
+from sparkdesk.services.clock import SystemClock
+from sparkdesk.services.conversation import Conversations
+from sparkdesk.services.ident import new_id
+from sparkdesk.services.inventory import Inventory
+from sparkdesk.services.launcher import Launcher
+from sparkdesk.services.runner import Runner
+from sparkdesk.services.tasks import Tasks
+from sparkdesk.services.telemetry import Telemetry
+
+REMOTE_DIR = Path(__file__).resolve().parents[1] / "remote"
+SIMULATED_NAME = "simulated-4"
+CLOSE_TIMEOUT_S = 20.0
+
+
+class Stack:
+    """The services, joined. `folder` None keeps everything in memory (nothing survives)."""
+
+    def __init__(self, *, folder: Path | None = None, sample_hz: float = 1.0) -> None:
+        found = find_backends()
+        self.clock = SystemClock()
+        self.tasks = Tasks()
+        self.store = SqliteStore(folder)
+        self.secrets = KeyringSecrets()
+        self.connector = SshConnector()
+        self.inventory = Inventory(tasks=self.tasks, connector=self.connector, store=self.store, clock=self.clock)
+        self.telemetry = Telemetry(
+            tasks=self.tasks, clock=self.clock, program=(REMOTE_DIR / "probe.py").read_bytes(), hz=sample_hz
+        )
+        self.runner = Runner(shells=self.inventory.shell, store=self.store, clock=self.clock)
+        clients = OpenAiClients(failures={key: backend.failure for key, backend in found.backends.items()})
+        self.launcher = Launcher(
+            tasks=self.tasks,
+            inventory=self.inventory,
+            telemetry=self.telemetry,
+            runner=self.runner,
+            store=self.store,
+            backends=found.backends,
+            broken_backends=found.broken,
+            clients=clients,
+            catalogue=read_catalogue((paths.resources_dir() / "catalogue" / "models.toml").read_bytes()),
+            job_program=(REMOTE_DIR / "job.py").read_bytes(),
+            owner=owner_name(),
+            clock=self.clock,
+        )
+        self.conversations = Conversations(tasks=self.tasks, store=self.store, clock=self.clock)
+        self.simulation: Simulation | None = None
+        self.telemetry.on_facts = self.inventory.set_facts
+        self.inventory.on_live.append(self._watch)
+        self.inventory.on_live.append(self.launcher.adopt)
+
+    async def _watch(self, node_id: str, connection: Connection) -> None:
+        await self.telemetry.watch(node_id, connection)
+
+    async def open(self) -> None:
+        """Open the store and read the chats. Raises StoreError."""
+        await self.store.open()
+        await self.conversations.load()
+
+    async def known_clusters(self) -> tuple[ClusterRecord, ...]:
+        """The clusters of this computer that are real; a simulated one is started anew, by itself."""
+        return tuple(cluster for cluster in await self.store.clusters() if not cluster.is_simulated)
+
+    async def open_simulation(self, options: Sequence[str] = ()) -> ClusterRecord:
+        """Start the simulated cluster and connect to it. Raises SimulationFailed."""
+        key = paths.data_dir() / "keys" / "simulated_ed25519"
+        public_line = await asyncio.to_thread(ensure_key, key)
+        await asyncio.to_thread(key.with_name(f"{key.name}.pub").write_text, public_line + "\n")
+        if self.simulation is not None:
+            await self.simulation.stop()
+        state = paths.data_dir() / "simulated" / SIMULATED_NAME
+        self.simulation = Simulation(state, client_key=key, tasks=self.tasks)
+        cluster = await self.simulation.start(options)
+        await self.inventory.open(cluster)
+        return cluster
+
+    def own_key(self) -> Path:
+        """Where this application's own SSH key for real nodes lies."""
+        return paths.data_dir() / "keys" / "id_ed25519"
+
+    def new_node(self, address: str, port: int, user: str, host_key: str) -> NodeRecord:
+        """A record for a node whose key a person has confirmed."""
+        return NodeRecord(id=new_id(), name=address, address=address, port=port, user=user, host_key=host_key)
+
+    async def close(self) -> None:
+        """Close everything in the order in which it leans on each other; bounded."""
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await self.launcher.close()
+                await self.inventory.close()
+                if self.simulation is not None:
+                    await self.simulation.stop()
+                await self.tasks.close()
+        finally:
+            await self.store.close()
+
+
+def owner_name() -> str:
+    """user@computer, as job folders on nodes name who started a job."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):
+        user = "unknown"
+    return f"{user}@{socket.gethostname()}"[:128]

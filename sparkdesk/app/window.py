@@ -1,0 +1,144 @@
+"""The desktop application: from the first frame to the last.
+
+`run_window` shows a window before anything heavy is imported; `Desktop` then fills it and lives until it is closed.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QEvent, QEventLoop, QObject, QTimer
+from PySide6.QtWidgets import QApplication, QWidget
+
+from sparkdesk import paths
+from sparkdesk.core.errors import SettingsError
+from sparkdesk.infra.preference import PreferenceFile
+from ui.main_window import MainWindow, MemoryStore
+from ui.main_window import Store as PreferenceStore
+from ui.settings.model import SCALE_KEY, THEME_KEY, read_scale
+from ui.shell.model import ShellModel
+from ui.style import install_style
+from ui.theme import read_choice
+from ui.widgets.empty_state import EmptyState
+
+if TYPE_CHECKING:
+    from sparkdesk.app.desktop import Desktop
+
+FIRST_FRAME_TIMEOUT_MS = 10_000
+APP_ID = "sparkdesk"
+
+
+@dataclass(frozen=True, slots=True)
+class WindowOptions:
+    """How the window starts."""
+
+    is_simulated: bool = False
+    is_forgetful: bool = False
+    """Nothing is stored and nothing stored is read: for tours and tests."""
+
+
+def has_screen() -> bool:
+    """Whether a window can be shown: elsewhere than Linux always, there when a display or another platform is named."""
+    named = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+    return sys.platform != "linux" or any(os.environ.get(name) for name in named)
+
+
+def run_window(options: WindowOptions) -> int:
+    """Open the window and live until it is closed. Gives the exit code. Raises SettingsError without a screen."""
+    require_screen()
+    app, window = open_window(options)
+    wait_for_first_frame(window)
+    return fill_and_run(app, window, options)
+
+
+def measure_first_frame(options: WindowOptions) -> dict[str, object]:
+    """Paint once and tell what that took: CPU seconds of this process, and the modules that were imported."""
+    require_screen()
+    _, window = open_window(options)
+    return {"first_frame_cpu_s": wait_for_first_frame(window), "modules": sorted(sys.modules)}
+
+
+def require_screen() -> None:
+    """Raise SettingsError where no window can be shown; Qt itself would end the process with a riddle."""
+    if not has_screen():
+        raise SettingsError(
+            "SparkDesk needs a display and found none",
+            remedy="Set DISPLAY, or take the tour: QT_QPA_PLATFORM=offscreen python -m sparkdesk tour",
+        )
+
+
+def open_window(options: WindowOptions) -> tuple[QApplication, MainWindow]:
+    """The window with its starting page, shown but not yet painted."""
+    preferences = preference_store(options)
+    scale_percent = read_scale(preferences)
+    if scale_percent != 100:
+        os.environ.setdefault("QT_SCALE_FACTOR", str(scale_percent / 100))
+    app = QApplication.instance() or QApplication(sys.argv[:1])
+    assert isinstance(app, QApplication)
+    app.setApplicationName("SparkDesk")
+    app.setDesktopFileName(APP_ID)
+    app.setQuitOnLastWindowClosed(False)
+    install_style(app, read_choice(preferences.get(THEME_KEY, "system")))
+    window = MainWindow(ShellModel(), preferences)
+    title = "Starting the simulated cluster" if options.is_simulated else "Starting"
+    words = "Four pretend Sparks on this computer, reached over real SSH on loopback." if options.is_simulated else ""
+    window.add_page("cluster", "Cluster", "network", lambda: EmptyState("server", title, words))
+    window.show_page("cluster")
+    window.show()
+    return app, window
+
+
+def preference_store(options: WindowOptions) -> PreferenceStore:
+    """Where small things are remembered."""
+    if options.is_forgetful:
+        store = MemoryStore()
+        store.set(THEME_KEY, "dark")
+        store.set(SCALE_KEY, 100)
+        return store
+    return PreferenceFile(paths.config_dir() / "preferences.toml")
+
+
+class _PaintWatch(QObject):
+    """Leaves an event loop once a widget has been painted."""
+
+    def __init__(self, widget: QWidget, loop: QEventLoop) -> None:
+        super().__init__(widget)
+        self._loop = loop
+        widget.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() is QEvent.Type.Paint:
+            # After this event: the paint itself is still to come.
+            QTimer.singleShot(0, self._loop.quit)
+        return False
+
+
+def wait_for_first_frame(window: MainWindow) -> float:
+    """Let Qt paint once; gives the CPU seconds that the process has taken up to then."""
+    loop = QEventLoop()
+    watch = _PaintWatch(window.centralWidget(), loop)
+    QTimer.singleShot(FIRST_FRAME_TIMEOUT_MS, loop.quit)
+    loop.exec()
+    window.centralWidget().removeEventFilter(watch)
+    watch.deleteLater()
+    return time.process_time()
+
+
+def make_desktop(app: QApplication, window: MainWindow, options: WindowOptions) -> Desktop:
+    """The heavy imports happen here, after the first frame."""
+    from sparkdesk.app.desktop import Desktop
+
+    return Desktop(app, window, options)
+
+
+def fill_and_run(app: QApplication, window: MainWindow, options: WindowOptions) -> int:
+    """Start the event loop that asyncio and Qt share, and run until the window is closed."""
+    import qasync
+
+    loop = qasync.QEventLoop(app)
+    with loop:
+        return int(loop.run_until_complete(make_desktop(app, window, options).run()))

@@ -346,7 +346,7 @@ def test_after_a_restart_of_the_node_the_job_has_ended(node: Node) -> None:
 
 def test_the_log_is_cut_into_files_whose_names_are_offsets_and_the_oldest_go(node: Node) -> None:
     node.env["SPARKDESK_LOG_FILE_BYTES"] = "2000"
-    script = "for n in range(1000): print('line %04d' % n, flush=True)"
+    script = "import time\nfor n in range(1000):\n print('line %04d' % n, flush=True)\n n % 20 or time.sleep(0.01)"
     folder = node.put("chatty", [node.python, "-c", script])
     node.run("start", folder)
     wait_for(lambda: state_of(node, folder) == "ended")

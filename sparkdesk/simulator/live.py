@@ -50,7 +50,7 @@ class Machine:
     def __init__(self, *, index: int, gpu_uuid: str, boot_id: str, proc: Path, sys: Path, live: Path) -> None:
         self._gpu_uuid = gpu_uuid
         self._boot_time_s = _boot_time_s()
-        self._live = live
+        self.loads_dir = live / "loads"
         self._now = Readings()
         self._cpu_s: dict[int, float] = {}
         self._last_s = time.monotonic()
@@ -61,8 +61,8 @@ class Machine:
         self._proc = {name: LiveFile(proc / name) for name in live_files.proc_files(self._now)}
         self._sys = {name: LiveFile(sys / name) for name in live_files.sys_files(self._now)}
         self._gpu = LiveFile(live / "gpu.json")
-        (live / "loads").mkdir(parents=True, exist_ok=True)
-        (live / "loads").chmod(0o1777)
+        self.loads_dir.mkdir(parents=True, exist_ok=True)
+        self.loads_dir.chmod(0o1777)
         self._write()
 
     def add_traffic(self, received_bytes: int, sent_bytes: int) -> None:
@@ -85,7 +85,7 @@ class Machine:
             before = self._cpu_s.get(pid, 0.0 if pid in self._cpu_s else task.cpu_s)
             share[pid] = max(0.0, task.cpu_s - before) / dt_s
         self._cpu_s = {pid: task.cpu_s for pid, task in alive.items()}
-        declared = census.loads(self._live / "loads", alive)
+        declared = census.loads(self.loads_dir, alive)
         engines = census.engines(declared, alive, share, now_s)
         engine_pids = {load.pid for load in declared}
         engine_pids |= {pid for pid, task in alive.items() if task.parent in engine_pids}

@@ -5,6 +5,8 @@ The one rule: pure. From who the node is to path -> bytes; the caller writes the
 
 from __future__ import annotations
 
+from typing import Any
+
 from sparkdesk.simulator import gb10
 
 _OS_RELEASE = """\
@@ -75,6 +77,18 @@ def _netplan(index: int) -> str:
             address = f"      addresses: [{gb10.fabric_address(half, index)}/24]"
             lines += [f"    {half.netdev}:", "      dhcp4: no", f"      mtu: {gb10.FABRIC_MTU}", address]
     return "\n".join(lines) + "\n"
+
+
+def addresses(index: int) -> list[dict[str, Any]]:
+    """The IPv4 addresses of the node's ports: device, address, prefix length."""
+    found: list[dict[str, Any]] = [
+        {"device": "lo", "address": "127.0.0.1", "prefix": 8},
+        {"device": gb10.MANAGEMENT_NETDEV, "address": gb10.management_address(index), "prefix": 24},
+    ]
+    for half in gb10.HALVES:
+        if half.cage == gb10.CABLED_CAGE:
+            found.append({"device": half.netdev, "address": gb10.fabric_address(half, index), "prefix": 24})
+    return found
 
 
 def sys_files(index: int) -> dict[str, str]:

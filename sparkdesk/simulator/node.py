@@ -32,11 +32,15 @@ class NodeError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """What the nodes run models with: the packages, the model files by name, and why it cannot run ("" if it can)."""
+    """What the nodes run models with: the engine's packages, the model files by name.
+
+    `problem` says why the engine cannot run, `model_problem` why there is no model; "" where all is well.
+    """
 
     packages: tuple[Path, ...] = ()
     models: dict[str, Path] = field(default_factory=dict)
     problem: str = ""
+    model_problem: str = ""
 
 
 @dataclass(slots=True)
@@ -118,6 +122,7 @@ class Node:
             "program_dir": str(self._program_dir),
             "python": os.path.realpath(sys.executable),
             "boot_id": str(uuid.uuid4()),
+            "engine_problem": self._engine.problem,
             "packages": [str(path) for path in self._engine.packages],
             "models": {name: str(path) for name, path in self._engine.models.items()},
         }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import select
 import signal
@@ -168,6 +169,7 @@ class Resident:
             own["TERM"] = str(message["terminal"])
         if not self._is_confined:
             own |= {"SPARKDESK_ROOT": self._root, "SPARKDESK_SIM_ADDRESS": self._address}
+            own |= {"SPARKDESK_LOOPBACK": self._address}  # read by what runs on a node, for its own servers
         return home, asked | own
 
     def _argv(self, message: wire.Message) -> list[str]:
@@ -259,6 +261,7 @@ def _run_confined(control: socket.socket, setting: wire.Message) -> None:
     names = [*machine_files.proc_files(""), *live_files.proc_files(Readings())]
     namespace.cover_proc(root, ((name, live_dir / "proc" / name) for name in names))
     namespace.finish_root(root, plan.host_name)
+    machine.loads_dir = Path(namespace.LIVE_DIR) / "loads"  # where it is in the new root
     namespace.raise_loopback()
     resident = Resident(control, machine, setting)
     resident.set_user(has_many_ids=has_many, user_namespace=-1 if has_many else namespace.hold_user_namespace())
@@ -278,6 +281,13 @@ def _run_unconfined(control: socket.socket, setting: wire.Message) -> None:
         resident.serve()
     finally:
         resident.end_all()
+
+
+def _package_folder(setting: wire.Message) -> str:
+    """Where the engine's packages are, as a program of the node sees it."""
+    if setting["confined"]:
+        return f"{namespace.PROGRAM_DIR}/site"
+    return str(Path(str(setting["packages"][0])).parent) if setting["packages"] else ""
 
 
 def _plan(setting: wire.Message) -> namespace.RootPlan:
@@ -321,6 +331,17 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _machine(setting: wire.Message, *, proc: Path, sys_dir: Path, live_dir: Path) -> live.Machine:
+    facts = {
+        "index": setting["index"],
+        "name": setting["name"],
+        "confined": setting["confined"],
+        "python": setting["python"],
+        "packages": _package_folder(setting),
+        "engine_problem": setting["engine_problem"],
+        "models": f"{'' if setting['confined'] else setting['root']}/home/nvidia/models",
+        "addresses": machine_files.addresses(int(setting["index"])),
+    }
+    live.install(live_dir, {"node.json": json.dumps(facts)})
     return live.Machine(
         index=int(setting["index"]),
         gpu_uuid=str(setting["gpu_uuid"]),

@@ -134,7 +134,7 @@ def main(arguments: list[str]) -> int:
         pause_s = _pause_s(options)
         show = _chosen(options)
     except UsageError as error:
-        print(f"{error} Please run 'nvidia-smi -h' for help.\n")
+        print(error if str(error).startswith("Field") else f"{error} Please run 'nvidia-smi -h' for help.\n")
         return _BAD_ARGUMENT
     if options.get("--id", "0") not in ("0", "0000000F:01:00.0", read_json("gpu")["uuid"]):
         print("No devices were found")

@@ -1,0 +1,169 @@
+"""`ip` of a node: addresses, links and routes of its ports, from /sys and the address plan.
+
+The one rule: it shows and changes nothing. Output as iproute2 6.1 prints it; a change is refused as for a plain user.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any
+
+from spark_state import ROOT, read_json, read_text
+
+_OBJECTS = {"address": "addr", "addr": "addr", "a": "addr", "link": "link", "l": "link", "route": "route", "r": "route"}
+_SHOW = ("show", "list", "ls", "sh")
+_CHANGES = ("add", "del", "delete", "set", "replace", "change", "flush", "append")
+_FLAGS = {
+    "-j": "json", "-json": "json", "-br": "brief", "-brief": "brief", "-4": "4", "-6": "6", "-o": "oneline",
+    "-p": "pretty", "-pretty": "pretty", "-d": "details", "-s": "stats", "-c": "color",
+}  # fmt: skip
+
+
+class UsageError(Exception):
+    """The words for a wrong command line, without the program's name."""
+
+
+def main(arguments: list[str]) -> int:
+    """`ip [options] addr|link|route [show] [dev NAME]`."""
+    try:
+        flags, thing, device = parse(arguments)
+    except UsageError as error:
+        print(error, file=sys.stderr)
+        return 255
+    except PermissionError:
+        print("RTNETLINK answers: Operation not permitted", file=sys.stderr)
+        return 2
+    if thing == "route":
+        return _print_routes(flags)
+    rows = [_link(name) for name in _devices()]
+    if device:
+        rows = [row for row in rows if row["ifname"] == device]
+        if not rows:
+            print(f'Device "{device}" does not exist.', file=sys.stderr)
+            return 1
+    if thing == "addr":
+        for row in rows:
+            row["addr_info"] = [] if "6" in flags else _addresses(row["ifname"])
+    _print_links(rows, flags, has_addresses=thing == "addr")
+    return 0
+
+
+def parse(arguments: list[str]) -> tuple[set[str], str, str]:
+    """Options, object and device. Raises UsageError, or PermissionError for a change."""
+    flags: set[str] = set()
+    words = list(arguments)
+    while words and words[0].startswith("-"):
+        word = words.pop(0)
+        if word not in _FLAGS:
+            raise UsageError(f'Option "{word}" is unknown, try "ip -help".')
+        flags.add(_FLAGS[word])
+    if not words:
+        raise UsageError("Usage: ip [ OPTIONS ] OBJECT { COMMAND | help }")
+    thing = _OBJECTS.get(words[0], "")
+    if not thing:
+        raise UsageError(f'Object "{words[0]}" is unknown, try "ip help".')
+    words = words[1:]
+    if words and words[0] in _CHANGES:
+        raise PermissionError
+    if words and words[0] in _SHOW:
+        words = words[1:]
+    if words and words[0] == "dev":
+        words = words[1:]
+        if not words:
+            raise UsageError("Command line is not complete. Try option \"help\"")
+    if len(words) > 1 or (words and thing == "route"):
+        raise UsageError(f'Error: either "dev" is duplicate, or "{words[-1]}" is a garbage.')
+    return flags, thing, words[0] if words else ""
+
+
+def _devices() -> list[str]:
+    names = os.listdir(f"{ROOT}/sys/class/net")
+    return sorted(names, key=lambda name: int(read_text(f"/sys/class/net/{name}/ifindex", "0") or 0))
+
+
+def _link(name: str) -> dict[str, Any]:
+    folder = f"/sys/class/net/{name}"
+    state = read_text(f"{folder}/operstate", "unknown").upper()
+    has_carrier = read_text(f"{folder}/carrier") == "1"
+    if name == "lo":
+        flags = ["LOOPBACK", "UP", "LOWER_UP"]
+    else:
+        flags = ["BROADCAST", "MULTICAST", "UP", "LOWER_UP"] if has_carrier else ["NO-CARRIER", "BROADCAST", "MULTICAST", "UP"]
+    return {
+        "ifindex": int(read_text(f"{folder}/ifindex", "0")),
+        "ifname": name,
+        "flags": flags,
+        "mtu": int(read_text(f"{folder}/mtu", "1500")),
+        "qdisc": "noqueue" if name == "lo" else "mq",
+        "operstate": state,
+        "group": "default",
+        "txqlen": 1000,
+        "link_type": "loopback" if name == "lo" else "ether",
+        "address": read_text(f"{folder}/address"),
+        "broadcast": "00:00:00:00:00:00" if name == "lo" else "ff:ff:ff:ff:ff:ff",
+    }
+
+
+def _addresses(name: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "family": "inet",
+            "local": row["address"],
+            "prefixlen": row["prefix"],
+            **({"broadcast": row["address"].rpartition(".")[0] + ".255", "noprefixroute": True} if name != "lo" else {}),
+            "scope": "host" if name == "lo" else "global",
+            "label": name,
+            "valid_life_time": 4294967295,
+            "preferred_life_time": 4294967295,
+        }
+        for row in read_json("node")["addresses"]
+        if row["device"] == name
+    ]
+
+
+def _print_links(rows: list[dict[str, Any]], flags: set[str], *, has_addresses: bool) -> None:
+    if "json" in flags:
+        print(json.dumps(rows, separators=None if "pretty" in flags else (",", ":"), indent=4 if "pretty" in flags else None))
+        return
+    for row in rows:
+        if "brief" in flags:
+            if has_addresses:
+                tail = " ".join(f"{info['local']}/{info['prefixlen']}" for info in row["addr_info"])
+            else:
+                tail = f"{row['address']} <{','.join(row['flags'])}>"
+            print(f"{row['ifname']:<16} {row['operstate']:<14} {tail} ")
+            continue
+        print(
+            f"{row['ifindex']}: {row['ifname']}: <{','.join(row['flags'])}> mtu {row['mtu']} qdisc {row['qdisc']} "
+            f"state {row['operstate']} group default qlen 1000"
+        )
+        print(f"    link/{row['link_type']} {row['address']} brd {row['broadcast']}")
+        for info in row.get("addr_info", []):
+            wide = f" brd {info['broadcast']}" if "broadcast" in info else ""
+            extra = " noprefixroute" if info.get("noprefixroute") else ""
+            print(f"    inet {info['local']}/{info['prefixlen']}{wide} scope {info['scope']}{extra} {info['label']}")
+            print("       valid_lft forever preferred_lft forever")
+
+
+def _print_routes(flags: set[str]) -> int:
+    rows: list[dict[str, Any]] = []
+    for row in read_json("node")["addresses"]:
+        net = row["address"].rpartition(".")[0]
+        if row["device"] == "enP7s7":
+            rows.insert(0, {"dst": "default", "gateway": f"{net}.1", "dev": row["device"], "protocol": "dhcp",
+                            "prefsrc": row["address"], "metric": 100, "flags": []})  # fmt: skip
+        if row["device"] != "lo":
+            rows.append({"dst": f"{net}.0/24", "dev": row["device"], "protocol": "kernel", "scope": "link",
+                         "prefsrc": row["address"], "metric": 100, "flags": []})  # fmt: skip
+    if "6" in flags:
+        rows = []
+    if "json" in flags:
+        print(json.dumps(rows, separators=(",", ":")))
+        return 0
+    for row in rows:
+        via = f" via {row['gateway']}" if "gateway" in row else ""
+        scope = f" scope {row['scope']}" if "scope" in row else ""
+        print(f"{row['dst']}{via} dev {row['dev']} proto {row['protocol']}{scope} src {row['prefsrc']} metric {row['metric']} ")
+    return 0

@@ -1,0 +1,109 @@
+"""The command line of `llama-server`: which flags there are, and what is wrong with one that is not.
+
+Source: llama.cpp's common/arg.cpp and tools/server/README, build b11434. Words of errors are that program's.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+# long name -> (short names, kind); kind: int, float, str, none, bool-like "on/off/auto", or a tuple of choices
+_KV = ("f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1")
+_SWITCH = ("on", "off", "auto")
+FLAGS: dict[str, tuple[tuple[str, ...], Any]] = {
+    "--model": (("-m",), str),
+    "--host": ((), str),
+    "--port": ((), int),
+    "--ctx-size": (("-c",), int),
+    "--parallel": (("-np",), int),
+    "--threads": (("-t",), int),
+    "--threads-batch": (("-tb",), int),
+    "--threads-http": ((), int),
+    "--batch-size": (("-b",), int),
+    "--ubatch-size": (("-ub",), int),
+    "--predict": (("-n", "--n-predict"), int),
+    "--alias": (("-a",), str),
+    "--n-gpu-layers": (("-ngl", "--gpu-layers"), str),
+    "--flash-attn": (("-fa",), _SWITCH),
+    "--cache-type-k": (("-ctk",), _KV),
+    "--cache-type-v": (("-ctv",), _KV),
+    "--split-mode": (("-sm",), ("none", "layer", "row", "tensor")),
+    "--main-gpu": (("-mg",), int),
+    "--device": (("-dev",), str),
+    "--fit": (("-fit",), _SWITCH),
+    "--cache-ram": (("-cram",), int),
+    "--cache-reuse": ((), int),
+    "--numa": ((), ("distribute", "isolate", "numactl")),
+    "--api-key": ((), str),
+    "--api-key-file": ((), str),
+    "--chat-template-file": ((), str),
+    "--reasoning-format": ((), ("none", "auto", "deepseek", "deepseek-legacy")),
+    "--seed": (("-s",), int),
+    "--temp": (("--temperature",), float),
+    "--top-k": ((), int),
+    "--top-p": ((), float),
+    "--min-p": ((), float),
+    "--timeout": (("-to",), int),
+    "--sse-ping-interval": ((), int),
+    "--verbosity": (("-lv", "--log-verbosity"), int),
+    "--metrics": ((), None),
+    "--slots": ((), None),
+    "--no-slots": ((), None),
+    "--props": ((), None),
+    "--jinja": ((), None),
+    "--no-jinja": ((), None),
+    "--warmup": ((), None),
+    "--no-warmup": ((), None),
+    "--mlock": ((), None),
+    "--no-mmap": ((), None),
+    "--mmap": ((), None),
+    "--cont-batching": (("-cb",), None),
+    "--no-cont-batching": (("-nocb",), None),
+    "--no-webui": (("--no-ui",), None),
+    "--log-timestamps": ((), None),
+    "--log-prefix": ((), None),
+    "--verbose": (("-v",), None),
+    "--help": (("-h", "--usage"), None),
+    "--version": ((), None),
+}
+_BY_NAME = {name: long for long, (shorts, _kind) in FLAGS.items() for name in (long, *shorts)}
+_KEYS = {"--predict": "n_predict"}
+
+
+def parse(arguments: list[str]) -> dict[str, Any]:
+    """Values by the long name with underscores; ends the program with code 1 and its words on a wrong line."""
+    found: dict[str, Any] = {}
+    words = list(arguments)
+    while words:
+        word = words.pop(0)
+        long = _BY_NAME.get(word)
+        if long is None:
+            _refuse(f"error: invalid argument: {word}")
+        kind = FLAGS[long][1]
+        key = _KEYS.get(long, long[2:].replace("-", "_"))
+        if kind is None:
+            found[key] = True
+            continue
+        if not words:
+            _refuse(f"error while handling argument \"{word}\": expected value for argument")
+        found[key] = _value(word, kind, words.pop(0))
+        if key == "api_key":
+            _refuse("error: on this simulated node give the key with --api-key-file; in a command line all can read it")
+    return found
+
+
+def _value(word: str, kind: Any, text: str) -> Any:
+    if isinstance(kind, tuple):
+        if text not in kind:
+            _refuse(f'error while handling argument "{word}": error: unknown value for {word}: \'{text}\'')
+        return text
+    try:
+        return kind(text)
+    except ValueError:
+        return _refuse(f'error while handling argument "{word}": stoi')
+
+
+def _refuse(words: str) -> Any:
+    print(words, file=sys.stderr)
+    raise SystemExit(1)

@@ -1,0 +1,92 @@
+"""Runs a program of ours on a node without leaving a file there: its source goes in by standard input, by length.
+
+The one rule: what comes back is a stranger's text. One JSON object is read from the last line that is one (the user's
+start-up files may print before it), within bounds; anything else is CommandFailed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from sparkdesk.core.command import Command, Exit, Outcome, Refused
+from sparkdesk.core.errors import CommandFailed, NodeBusy, Unreachable
+from sparkdesk.core.ports import Shell
+
+MAX_ANSWER_BYTES = 1 << 20
+_NOT_FOUND = 127
+"""The exit code of a shell that finds no such program. Source: POSIX, Shell Command Language 2.8.2."""
+
+
+def program_command(source: bytes, args: Sequence[str] = (), *, name: str = "sparkdesk") -> Command:
+    """The command that runs `source`, which must be the first bytes of its standard input.
+
+    `name` stands in tracebacks. What follows the source on standard input belongs to the program.
+    """
+    if not name.isidentifier():
+        raise ValueError(f"not a program's name: {name!r}")
+    loader = f'import sys;exec(compile(sys.stdin.buffer.read({len(source)}),"{name}","exec"))'
+    return Command(("python3", "-u", "-c", loader, *args))
+
+
+async def run_program(
+    shell: Shell, source: bytes, args: Sequence[str] = (), *, stdin: bytes = b"", timeout_s: float = 30.0
+) -> dict[str, Any]:
+    """Run `source` to its end; gives the JSON object that it printed.
+
+    Raises CommandFailed (it failed, or printed no object), Unreachable (its fate is not known), NodeBusy.
+    """
+    command = program_command(source, args)
+    outcome = await shell.run(command, stdin=source + stdin, timeout_s=timeout_s, max_bytes=MAX_ANSWER_BYTES)
+    if not outcome.is_ok:
+        _raise_failure(shell.node, outcome, args)
+    answer = find_object(outcome.stdout)
+    if answer is None:
+        raise CommandFailed(
+            f"{shell.node} gave an answer that cannot be read",
+            remedy="Look at what the node's shell start-up files print, then repeat.",
+            detail=outcome.text[-2000:],
+            node=shell.node,
+        )
+    return answer
+
+
+def find_object(output: bytes) -> dict[str, Any] | None:
+    """The last line that is one JSON object, or None. Never raises."""
+    for line in reversed(output.splitlines()):
+        if not line.strip().startswith(b"{"):
+            continue
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(value, dict):
+            return value
+    return None
+
+
+def _raise_failure(node: str, outcome: Outcome, args: Sequence[str]) -> None:
+    fate = outcome.fate
+    if isinstance(fate, Refused):
+        raise NodeBusy(
+            f"{node} did not begin a command: {fate.reason}", remedy="Wait for a running command to end.", node=node
+        )
+    what = args[0] if args else "a program"
+    if fate == Exit(_NOT_FOUND):
+        raise CommandFailed(
+            f"{node} has no python3", remedy="Install it on the node: sudo apt install python3", node=node
+        )
+    if isinstance(fate, Exit):
+        raise CommandFailed(
+            f"{what} failed on {node}",
+            remedy="Read the details, mend it on the node, and repeat.",
+            detail=outcome.explain(),
+            node=node,
+        )
+    raise Unreachable(
+        f"It is not known how {what} ended on {node}",
+        remedy="Look at the node's state before you repeat it.",
+        detail=outcome.explain(),
+        node=node,
+    )

@@ -20,6 +20,7 @@ class RawServer:
 
     port: int = 0
     requests: list[bytes] = field(default_factory=list)
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
     hung_up: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -62,6 +63,7 @@ async def _serve_one(
     head = await reader.readuntil(b"\r\n\r\n")
     lengths = [line[15:] for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
     server.requests.append(head + await reader.readexactly(int(lengths[0]) if lengths else 0))
+    server.asked.set()
     async with asyncio.TaskGroup() as group:
         watch = group.create_task(reader.read(1))
         watch.add_done_callback(lambda _: server.hung_up.set())

@@ -1,0 +1,324 @@
+"""Conversations: kept as they are written, stopped at the server, and never losing what was shown."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sparkdesk.core.chat.event import TextDelta
+from sparkdesk.core.chat.message import Role, Sampling
+from sparkdesk.core.chat.session import TurnState, turn_from_json
+from sparkdesk.core.errors import EndpointError, SparkDeskError, Unreachable
+from sparkdesk.core.jobs.endpoint import Endpoint
+from sparkdesk.core.ports import EndpointClient
+from sparkdesk.infra.openai_api import OpenAiClients
+from sparkdesk.infra.store import SqliteStore
+from sparkdesk.services.clock import SystemClock
+from sparkdesk.services.conversation import ChatEndpoint, ClientSource, Conversation, Conversations
+from sparkdesk.services.tasks import Tasks
+from tests.servers.llamacpp import LlamaServer, llama_server
+from tests.servers.raw_http import answer, raw_server, stream
+
+HELLO = b'data: {"choices":[{"index":0,"delta":{"content":"Hello"}}]}\n\n'
+STOP = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
+
+
+@pytest.fixture(scope="module")
+def llama() -> Iterator[LlamaServer]:
+    with llama_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def endless() -> Iterator[LlamaServer]:
+    with llama_server(context_tokens=32_768, is_endless=True) as server:
+        yield server
+
+
+class Desk:
+    """Real conversations over a real database and the real client."""
+
+    def __init__(self, folder: Path) -> None:
+        self.errors: list[SparkDeskError] = []
+        self.bugs: list[BaseException] = []
+        self.folder = folder
+        self.store = SqliteStore(folder)
+        self.tasks = self._tasks()
+        self.chats = Conversations(tasks=self.tasks, store=self.store, clock=SystemClock())
+
+    def _tasks(self) -> Tasks:
+        return Tasks(
+            on_error=lambda name, error: self.errors.append(error), on_bug=lambda name, bug: self.bugs.append(bug)
+        )
+
+    async def restart(self) -> None:
+        """As if the program was closed and opened again."""
+        await self.tasks.close()
+        await self.store.close()
+        self.store = SqliteStore(self.folder)
+        await self.store.open()
+        self.tasks = self._tasks()
+        self.chats = Conversations(tasks=self.tasks, store=self.store, clock=SystemClock())
+        await self.chats.load()
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    desk = Desk(tmp_path)
+    await desk.store.open()
+    yield desk
+    await desk.tasks.close()
+    await desk.store.close()
+    assert desk.bugs == []
+
+
+def source_of(endpoint: Endpoint, clients: OpenAiClients | None = None) -> ClientSource:
+    @asynccontextmanager
+    async def source() -> AsyncIterator[EndpointClient]:
+        client = (clients or OpenAiClients()).open(endpoint, None)
+        try:
+            yield client
+        finally:
+            await client.close()
+
+    return source
+
+
+def target(port: int, *, clients: OpenAiClients | None = None, note: str = "") -> ChatEndpoint:
+    endpoint = Endpoint("n1", "127.0.0.1", port, "tiny", engine="llamacpp", context_tokens=4096, note=note)
+    return ChatEndpoint("job1", endpoint, source_of(endpoint, clients), "spark-a", "", Sampling(temperature=0.0))
+
+
+async def first_text(conversation: Conversation) -> None:
+    """Wait until some of the answer has come."""
+    has_come = asyncio.Event()
+    reader = conversation.events.read(has_come.set)
+    try:
+        while True:
+            await asyncio.wait_for(has_come.wait(), 20)
+            has_come.clear()
+            if any(isinstance(event, TextDelta) for event in reader.drain()):
+                return
+    finally:
+        reader.close()
+
+
+async def done(conversation: Conversation) -> None:
+    await asyncio.wait_for(conversation.finished(), 20)
+
+
+async def test_a_question_is_answered_by_a_real_model_and_outlives_a_restart(desk: Desk, llama: LlamaServer) -> None:
+    conversation = desk.chats.new(target(llama.port, note="real llama.cpp"))
+    await conversation.ask("What is SparkDesk?")
+    await done(conversation)
+    question, turn = conversation.turns.value
+    assert question.text == "What is SparkDesk?"
+    assert turn.text == "SparkDesk is a control center for DGX Spark clusters."
+    assert turn.state is TurnState.DONE
+    assert turn.note == "real llama.cpp"
+    assert turn.timing is not None
+    assert turn.timing.is_counted_by_server
+    assert turn.timing.ttft_s > 0
+    assert turn.timing.completion_tokens == len(turn.text) + 1
+    await desk.restart()
+    (summary,) = desk.chats.sessions.value
+    assert (summary.title, summary.label) == ("What is SparkDesk?", "tiny on spark-a")
+    again = await desk.chats.open(summary.id)
+    assert [replace(kept, timing=None) for kept in again.turns.value] == [
+        replace(shown, timing=None) for shown in conversation.turns.value
+    ]
+
+
+async def test_the_second_question_is_sent_with_what_was_said_before() -> None:
+    async with raw_server(stream(HELLO, STOP)) as server:
+        desk = Desk(Path("unused"))
+        desk.store = SqliteStore(None)
+        await desk.store.open()
+        desk.chats = Conversations(tasks=desk.tasks, store=desk.store, clock=SystemClock())
+        conversation = desk.chats.new(replace(target(server.port), system_prompt="Be kind."))
+        for text in ("one", "two"):
+            await conversation.ask(text)
+            await done(conversation)
+        await desk.tasks.close()
+        await desk.store.close()
+    body = server.requests[1].decode()
+    for part in ('"system","content":"Be kind."', '"user","content":"one"', '"assistant","content":"Hello"', '"two"'):
+        assert part in body
+
+
+async def test_stop_keeps_the_text_and_the_real_server_is_idle_soon(desk: Desk, endless: LlamaServer) -> None:
+    conversation = desk.chats.new(target(endless.port))
+    await conversation.ask("Go on.")
+    await first_text(conversation)
+    assert conversation.is_answering.value
+    assert await asyncio.to_thread(endless.busy_slots) == 1
+    conversation.stop()
+    await done(conversation)
+    assert await asyncio.to_thread(endless.wait_idle, 2.0)
+    turn = conversation.turns.value[-1]
+    assert turn.state is TurnState.STOPPED
+    assert turn.text
+    stored = turn_from_json((await desk.store.messages(conversation.id))[-1])
+    assert stored.text == turn.text
+    assert stored.state is TurnState.STOPPED
+
+
+async def test_a_server_killed_while_it_answers_leaves_a_cut_off_turn_and_retry_asks_again(
+    desk: Desk, llama: LlamaServer
+) -> None:
+    with llama_server(context_tokens=32_768, is_endless=True) as doomed:
+        conversation = desk.chats.new(target(doomed.port))
+        await conversation.ask("What is SparkDesk?")
+        await first_text(conversation)
+        await asyncio.to_thread(doomed.kill)
+        await done(conversation)
+    turn = conversation.turns.value[-1]
+    assert turn.state is TurnState.CUT_OFF
+    assert turn.text
+    assert "cut off" in turn.error
+    assert turn.remedy
+    conversation.use(target(llama.port))
+    await conversation.regenerate()
+    await done(conversation)
+    assert [kept.state for kept in conversation.turns.value] == [TurnState.DONE, TurnState.DONE]
+    assert conversation.turns.value[-1].text.startswith("SparkDesk is")
+    assert len(await desk.store.messages(conversation.id)) == 2
+
+
+async def test_no_answer_is_a_failed_turn_with_what_to_do_and_not_an_error_that_flies(desk: Desk) -> None:
+    async with raw_server(answer("503 Busy", "application/json", b"{}", "Retry-After: 9")) as server:
+        conversation = desk.chats.new(target(server.port))
+        await conversation.ask("hello")
+        await done(conversation)
+    turn = conversation.turns.value[-1]
+    assert turn.state is TurnState.FAILED
+    assert "overloaded" in turn.error
+    assert turn.remedy == "Retry in 9 s."
+    assert desk.errors == []
+
+
+async def test_a_node_that_is_gone_is_a_failed_turn_and_the_chat_stays_readable(desk: Desk) -> None:
+    def gone() -> AbstractAsyncContextManager[EndpointClient]:
+        raise Unreachable("spark-a does not answer", remedy="Check its power and network.", node="spark-a")
+
+    conversation = desk.chats.new(replace(target(1), source=gone))
+    await conversation.ask("hello")
+    await done(conversation)
+    assert conversation.turns.value[-1].error == "spark-a does not answer"
+    conversation.use(None)
+    with pytest.raises(EndpointError, match="No model"):
+        await conversation.ask("again")
+    assert len(conversation.turns.value) == 2
+
+
+async def test_questions_asked_while_an_answer_is_written_wait_in_line(desk: Desk, llama: LlamaServer) -> None:
+    conversation = desk.chats.new(target(llama.port))
+    await conversation.ask("ping")
+    await conversation.ask("hello")
+    assert conversation.queued.value == ("hello",)
+    await done(conversation)
+    assert [turn.text for turn in conversation.turns.value] == [
+        "ping",
+        "pong",
+        "hello",
+        "Hello from the tiny test model.",
+    ]
+    assert not conversation.queued.value
+
+
+async def test_stop_also_drops_what_waits_in_line(desk: Desk, endless: LlamaServer) -> None:
+    conversation = desk.chats.new(target(endless.port))
+    await conversation.ask("one")
+    await first_text(conversation)
+    await conversation.ask("two")
+    conversation.stop()
+    await done(conversation)
+    assert [turn.message.role for turn in conversation.turns.value] == [Role.USER, Role.ASSISTANT]
+
+
+async def test_the_text_so_far_is_on_the_disk_while_it_is_written(
+    desk: Desk, endless: LlamaServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sparkdesk.services.conversation.SAVE_EVERY_S", 0.01)
+    conversation = desk.chats.new(target(endless.port))
+    await conversation.ask("Go on.")
+    await first_text(conversation)
+    stored: tuple[bytes, ...] = ()
+    for _ in range(200):
+        stored = await desk.store.messages(conversation.id)
+        if len(stored) == 2:
+            break
+        await asyncio.sleep(0.02)
+    partial = turn_from_json(stored[1])
+    assert partial.state is TurnState.STREAMING
+    assert partial.text
+    # As after a crash: another program reads the same rows and knows that nobody writes them any more.
+    other = Conversations(tasks=desk.tasks, store=desk.store, clock=SystemClock())
+    reread = await other.open(conversation.id)
+    assert reread.turns.value[-1].state is TurnState.CUT_OFF
+    assert reread.turns.value[-1].text
+    conversation.stop()
+    await done(conversation)
+
+
+async def test_the_end_of_the_program_keeps_what_had_come(desk: Desk, endless: LlamaServer) -> None:
+    conversation = desk.chats.new(target(endless.port))
+    await conversation.ask("Go on.")
+    await first_text(conversation)
+    await desk.restart()
+    assert await asyncio.to_thread(endless.wait_idle, 2.0)
+    (summary,) = desk.chats.sessions.value
+    kept = (await desk.chats.open(summary.id)).turns.value[-1]
+    assert kept.state is TurnState.STOPPED
+    assert kept.text
+
+
+async def test_a_silent_stop_before_the_first_word_ends_the_request(desk: Desk) -> None:
+    async with raw_server(stream(is_held=True)) as server:
+        conversation = desk.chats.new(target(server.port))
+        await conversation.ask("hello")
+        await asyncio.wait_for(server.asked.wait(), 5)
+        conversation.stop()
+        await done(conversation)
+        await asyncio.wait_for(server.hung_up.wait(), 5)
+    assert conversation.turns.value[-1].state is TurnState.STOPPED
+
+
+async def test_a_removed_chat_is_gone_from_the_list_and_the_disk(desk: Desk, llama: LlamaServer) -> None:
+    conversation = desk.chats.new(target(llama.port))
+    await conversation.ask("ping")
+    await done(conversation)
+    await desk.chats.remove(conversation.id)
+    assert desk.chats.sessions.value == ()
+    assert await desk.store.messages(conversation.id) == ()
+    with pytest.raises(KeyError):
+        await desk.chats.open(conversation.id)
+
+
+async def test_settings_hold_from_the_next_question_and_are_kept(desk: Desk, llama: LlamaServer) -> None:
+    conversation = desk.chats.new(target(llama.port))
+    await conversation.set_settings(system_prompt="", sampling=Sampling(temperature=0.0, max_tokens=2))
+    await conversation.ask("ping")
+    await done(conversation)
+    turn = conversation.turns.value[-1]
+    assert (turn.text, turn.finish_reason) == ("po", "length")
+    await desk.restart()
+    again = await desk.chats.open(conversation.id)
+    assert again.settings.value.sampling == Sampling(temperature=0.0, max_tokens=2)
+
+
+async def test_an_answer_in_progress_can_be_looked_at_whole(desk: Desk, endless: LlamaServer) -> None:
+    conversation = desk.chats.new(target(endless.port))
+    await conversation.ask("Go on.")
+    await first_text(conversation)
+    live = conversation.live_turn()
+    assert live is not None
+    assert live.text
+    conversation.stop()
+    await done(conversation)
+    assert conversation.live_turn() is None

@@ -1,14 +1,14 @@
 """Small things that are remembered between two starts: the window's size, the theme, the last page.
 
-A flat TOML file that a person may edit. The one rule: nothing in it can stop the program; what cannot be read is kept
-aside under another name, and the last good copy is used. Keys that this version does not know stay as they are.
+A flat JSON file, read before the first frame, hence the standard library's cheapest reader. The one rule: nothing in
+it can stop the program; what cannot be read is kept aside under another name, and the last good copy is used. Keys
+that this version does not know stay as they are.
 """
 
 from __future__ import annotations
 
+import json
 import os
-import secrets
-import tomllib
 from pathlib import Path
 
 Value = str | int | float | bool
@@ -20,6 +20,7 @@ class PreferenceFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._last_good = path.with_suffix(".last.json")
         self.problem = ""
         self._values = self._read()
 
@@ -28,7 +29,7 @@ class PreferenceFile:
         return self._values.get(key, default)
 
     def set(self, key: str, value: object) -> None:
-        """Store a value and write the file. What is not a plain value is refused with TypeError."""
+        """Store a value and write the file. Raises TypeError for what is not a plain value."""
         if not isinstance(value, Value):
             raise TypeError(f"{key}: a preference is a text, a number or a yes or no")
         if self._values.get(key) != value:
@@ -36,36 +37,39 @@ class PreferenceFile:
             self._write()
 
     def _read(self) -> dict[str, object]:
-        good_copy = self._path.with_suffix(".last.toml")
-        for path in (self._path, good_copy):
+        for path in (self._path, self._last_good):
             try:
                 text = path.read_bytes()
-                if len(text) > MAX_BYTES:
-                    raise ValueError("too large")
-                return dict(tomllib.loads(text.decode("utf-8")))
+                values = json.loads(text) if len(text) <= MAX_BYTES else None
+                if not isinstance(values, dict):
+                    raise ValueError("not an object, or too large")
+                return values
             except FileNotFoundError:
                 continue
             except OSError as error:
                 self.problem = f"{path} cannot be read: {error.strerror}"
-            except ValueError as error:
-                kept = path.with_suffix(f".broken-{secrets.token_hex(3)}.toml")
-                self.problem = f"{path.name} could not be understood ({error}); it is kept as {kept.name}"
-                path.replace(kept)
+            except (ValueError, RecursionError) as error:
+                self._keep_aside(path, str(error))
         return {}
 
-    def _write(self) -> None:
-        import tomli_w
-
-        text = tomli_w.dumps(self._values).encode()
+    def _keep_aside(self, path: Path, reason: str) -> None:
+        kept = path.with_suffix(f".broken-{os.urandom(3).hex()}.json")
+        self.problem = f"{path.name} could not be understood ({reason[:200]}); it is kept as {kept.name}"
         try:
-            if self._path.exists():
-                os.replace(self._path, self._path.with_suffix(".last.toml"))
-            draft = self._path.with_name(f".{self._path.name}.{secrets.token_hex(4)}")
+            path.replace(kept)
+        except OSError as error:
+            self.problem = f"{path.name} could not be understood and cannot be kept aside: {error.strerror}"
+
+    def _write(self) -> None:
+        draft = self._path.with_name(f".{self._path.name}.{os.urandom(4).hex()}")
+        try:
             handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(handle, "wb") as file:
-                file.write(text)
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump(self._values, file, indent=1, sort_keys=True)
                 file.flush()
                 os.fsync(file.fileno())
+            if self._path.exists():
+                os.replace(self._path, self._last_good)
             os.replace(draft, self._path)
             self.problem = ""
         except OSError as error:

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from sparkdesk.core.cluster.node import NodeFacts
+from sparkdesk.core.plain_text import make_line
 from sparkdesk.core.telemetry.frame import Line
 from sparkdesk.core.telemetry.sample import GpuProcess
 
@@ -116,11 +117,9 @@ def _refuse_constant(name: str) -> float:
 # Single values: typed and bounded, or None ------------------------------------------------------------------------
 
 
-def plain_text(value: object, limit: int = MAX_TEXT) -> str:
-    """Text of a node for people: no control characters, bounded; "" when it is no text."""
-    if not isinstance(value, str):
-        return ""
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in value[:limit]).strip()
+def _text(value: object, limit: int = MAX_TEXT) -> str:
+    """Text of a node on one line, safe to show, bounded; "" when it is no text."""
+    return make_line(value, max_chars=limit).strip() if isinstance(value, str) else ""
 
 
 def _number(value: object) -> float | None:
@@ -156,7 +155,7 @@ def _table(value: object, read: Callable[[Any], T | None]) -> dict[str, T]:
     """A mapping whose values are read one by one; those that are not what they should be are left out."""
     if not isinstance(value, dict):
         return {}
-    pairs = ((plain_text(key, 48), read(item)) for key, item in list(value.items())[:MAX_ITEMS])
+    pairs = ((_text(key, 48), read(item)) for key, item in list(value.items())[:MAX_ITEMS])
     return {key: item for key, item in pairs if key and item is not None}
 
 
@@ -168,7 +167,7 @@ def _rows(value: object, read: Callable[[Any], T | None]) -> tuple[T, ...] | Non
 
 
 def _texts(value: object) -> dict[str, str]:
-    return _table(value, lambda item: plain_text(item) or None)
+    return _table(value, lambda item: _text(item) or None)
 
 
 # The two kinds of line --------------------------------------------------------------------------------------------
@@ -176,31 +175,31 @@ def _texts(value: object) -> dict[str, str]:
 
 def _read_hello(data: dict[str, Any]) -> Hello | Malformed:
     if data.get("hello") != PROTOCOL:
-        return Malformed(f"a probe of another version ({plain_text(str(data.get('hello')), 16)})")
+        return Malformed(f"a probe of another version ({_text(str(data.get('hello')), 16)})")
     dgx, dmi = _texts(data.get("dgx")), _texts(data.get("dmi"))
-    gpus = _rows(data.get("gpus"), lambda item: plain_text(item, 64) or None) or ()
+    gpus = _rows(data.get("gpus"), lambda item: _text(item, 64) or None) or ()
     mem_kb = _whole(data.get("mem_kb"))
     others = {f"dgx.{key}": text for key, text in dgx.items()} | {f"dmi.{key}": text for key, text in dmi.items()}
-    others |= {key: text for key in ("arch", "os") if (text := plain_text(data.get(key)))}
+    others |= {key: text for key in ("arch", "os") if (text := _text(data.get(key)))}
     for kind in ("net", "ib"):
         for name, facts in _table(data.get(kind), lambda item: item if isinstance(item, dict) else None).items():
             shown = {key: str(text) if isinstance(text, int) else text for key, text in facts.items()}
             others |= {f"{kind}.{name}.{key}": text for key, text in _texts(shown).items()}
     return Hello(
         NodeFacts(
-            hostname=plain_text(data.get("host"), 64),
-            machine_id=plain_text(data.get("machine"), 64),
-            boot_id=plain_text(data.get("boot"), 64),
+            hostname=_text(data.get("host"), 64),
+            machine_id=_text(data.get("machine"), 64),
+            boot_id=_text(data.get("boot"), 64),
             vendor=dmi.get("vendor", ""),
             product=dmi.get("product", ""),
-            os_version=_name_os(dgx, plain_text(data.get("os"), 128)),
-            kernel=plain_text(data.get("kernel"), 128),
-            python_version=plain_text(data.get("py"), 32),
-            driver_version=plain_text(data.get("driver"), 64),
+            os_version=_name_os(dgx, _text(data.get("os"), 128)),
+            kernel=_text(data.get("kernel"), 128),
+            python_version=_text(data.get("py"), 32),
+            driver_version=_text(data.get("driver"), 64),
             gpu_name=gpus[0] if gpus else "",
             cpu_count=_whole(data.get("cpus")) or None,
             mem_total_bytes=None if mem_kb is None else mem_kb * 1024,
-            home=plain_text(data.get("home")),
+            home=_text(data.get("home")),
             others=MappingProxyType(others),
         )
     )
@@ -221,7 +220,7 @@ def _read_sample(data: dict[str, Any]) -> RawSample | Malformed:
         return Malformed("a reading without sequence or time")
     return RawSample(
         sequence=sequence,
-        boot_id=plain_text(data.get("b"), 64),
+        boot_id=_text(data.get("b"), 64),
         monotonic_s=monotonic_s,
         wall_s=wall_s,
         cpu_jiffies=_numbers(data.get("cpu"), 4),
@@ -235,25 +234,25 @@ def _read_sample(data: dict[str, Any]) -> RawSample | Malformed:
         interfaces=_table(data.get("net"), _read_interface),
         rdma=_table(data.get("ib"), _read_rdma),
         gpus=_rows(data.get("gpu"), lambda item: _table(item, _count) or None) or (),
-        gpu_source=plain_text(data.get("gs"), 16),
+        gpu_source=_text(data.get("gs"), 16),
         processes=_rows(data.get("pr"), _read_process),
-        troubles=_rows(data.get("e"), lambda item: plain_text(item) or None) or (),
+        troubles=_rows(data.get("e"), lambda item: _text(item) or None) or (),
     )
 
 
 def _read_interface(item: object) -> RawInterface | None:
     if not isinstance(item, list) or len(item) < 5:
         return None
-    return RawInterface(_count(item[0]), _count(item[1]), plain_text(item[2], 24), _count(item[3]), _count(item[4]))
+    return RawInterface(_count(item[0]), _count(item[1]), _text(item[2], 24), _count(item[3]), _count(item[4]))
 
 
 def _read_rdma(item: object) -> RawRdma | None:
     if not isinstance(item, list) or len(item) < 3:
         return None
-    return RawRdma(_count(item[0]), _count(item[1]), plain_text(item[2], 24))
+    return RawRdma(_count(item[0]), _count(item[1]), _text(item[2], 24))
 
 
 def _read_process(item: object) -> GpuProcess | None:
     if not isinstance(item, list) or len(item) < 3 or (pid := _whole(item[0])) is None:
         return None
-    return GpuProcess(pid, plain_text(item[1], 64), _whole(item[2]))
+    return GpuProcess(pid, _text(item[1], 64), _whole(item[2]))

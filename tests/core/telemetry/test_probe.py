@@ -96,12 +96,12 @@ def test_a_cell_that_is_not_what_it_should_be_is_left_out_and_the_others_stay() 
 
 
 def test_text_of_a_node_carries_no_control_characters_and_is_bounded() -> None:
-    raw = parse_line(line_of(reading(pr=[[7, "py\x1b[31mthon\u202e" + "x" * 900, 5]], e=["\x00bad"])), MARKER)
+    raw = parse_line(line_of(reading(pr=[[7, "py\x1b[31mthon\u202e\x07" + "x" * 900, 5]], e=["\x00bad"])), MARKER)
     assert isinstance(raw, RawSample)
     assert raw.processes is not None
-    assert raw.processes[0].name.startswith("py\ufffd[31mthon\ufffdxxx")
+    assert raw.processes[0].name.startswith("python\ufffd\u2407xxx")
     assert len(raw.processes[0].name) == 64
-    assert raw.troubles == ("\ufffdbad",)
+    assert raw.troubles == ("\u2400bad",)
 
 
 def test_a_hello_becomes_facts() -> None:

@@ -66,9 +66,10 @@ class LostNotice:
 
 
 class _Opening:
-    """Whether a command was sent: from then on a lost answer leaves its fate unknown."""
+    """How far a command has come: once the node was asked, a silence leaves the command's fate unknown."""
 
     def __init__(self) -> None:
+        self.has_slot = False
         self.was_sent = False
 
     def begin(self) -> ChannelSession:
@@ -112,7 +113,7 @@ class NodeSession:
                 if not is_truncated:
                     await process.outcome()
         except TimeoutError:
-            if not opening.was_sent:
+            if not opening.has_slot:
                 return Outcome(Refused(f"no free channel within {timeout_s:g} s"))
             fate = Unknown(f"no end within {timeout_s:g} s")
             return Outcome(fate, bytes(output[:max_bytes]), process.error_tail() if process else b"", is_truncated)
@@ -140,6 +141,7 @@ class NodeSession:
                 remedy="Wait for a running command to end.",
                 node=self._node,
             ) from error
+        opening.has_slot = True
         try:
             process = NodeProcess(await self._open_channel(_prepare(command), opening), self._node)
             try:

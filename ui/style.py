@@ -5,6 +5,8 @@ Rule: only simple controls are styled here; everything that repeats at 1 Hz, and
 
 from __future__ import annotations
 
+from typing import Final
+
 from PySide6.QtGui import QColor, QPalette
 from PySide6.QtWidgets import QApplication
 

@@ -1,4 +1,4 @@
-"""Icons: the bundled SVGs, tinted with a token and cached as pixmaps.
+"""Icons: the bundled SVGs, stroked in the colour of a token and cached as pixmaps.
 
 Rule: an icon is a name of a file in resources/icons and a token; nobody else reads the SVGs.
 """
@@ -8,14 +8,17 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QByteArray, QFile, QIODevice, QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
+from PySide6.QtCore import QPointF, Qt
+from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen, QPixmap
 
 from ui.resource import resource_path
+from ui.svg import read_outline
 from ui.theme import ICON_SIZE, Token, color
 
 if TYPE_CHECKING:
-    from PySide6.QtSvg import QSvgRenderer
+    from PySide6.QtGui import QIcon
+
+_GRID = 24.0
 
 # Stroke width in the icons' own grid of 24, by drawn size: small ones need more ink.
 _STROKES = ((12, 2.0), (14, 1.9), (16, 1.75))
@@ -29,16 +32,12 @@ def _stroke_of(size: int) -> float:
 
 
 @lru_cache(maxsize=256)
-def _renderer(name: str, stroke: float, hex_color: str) -> QSvgRenderer:
-    from PySide6.QtSvg import QSvgRenderer
-
-    file = QFile(resource_path("icons", f"{name}.svg"))
-    if not file.open(QIODevice.OpenModeFlag.ReadOnly):
-        raise ValueError(f"no icon named {name!r} in resources/icons")
-    source = bytes(file.readAll().data()).decode("utf-8")
-    file.close()
-    source = source.replace('stroke-width="2"', f'stroke-width="{stroke}"').replace("currentColor", hex_color)
-    return QSvgRenderer(QByteArray(source.encode("utf-8")))
+def _outline(name: str) -> QPainterPath:
+    try:
+        with open(resource_path("icons", f"{name}.svg"), encoding="utf-8") as file:
+            return read_outline(file.read())
+    except FileNotFoundError:
+        raise ValueError(f"no icon named {name!r} in resources/icons") from None
 
 
 @lru_cache(maxsize=1024)
@@ -48,8 +47,12 @@ def _pixmap(name: str, rgba: int, size: int, dpr: float) -> QPixmap:
     result.setDevicePixelRatio(dpr)
     result.fill(Qt.GlobalColor.transparent)
     painter = QPainter(result)
-    painter.setOpacity(tint.alphaF())
-    _renderer(name, _stroke_of(size), tint.name()).render(painter, QRectF(0, 0, size, size))
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.scale(size / _GRID, size / _GRID)
+    stroke = QPen(tint, _stroke_of(size))
+    stroke.setCapStyle(Qt.PenCapStyle.RoundCap)
+    stroke.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
+    painter.strokePath(_outline(name), stroke)
     painter.end()
     return result
 
@@ -67,6 +70,8 @@ def draw_icon(painter: QPainter, at: QPointF, name: str, tint: Token | QColor, s
 
 def icon(name: str, tint: Token = "text2", size: int = ICON_SIZE) -> QIcon:
     """Return a QIcon in the colours of now; ask again after the theme has changed."""
+    from PySide6.QtGui import QIcon  # not before the first frame, which has none
+
     result = QIcon()
     for dpr in (1.0, 2.0):
         result.addPixmap(icon_pixmap(name, tint, size, dpr))

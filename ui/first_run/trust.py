@@ -154,7 +154,7 @@ def _sentences(trust: Trust) -> tuple[str, str]:
         reset = "Was the Spark set up again? Then remove the node from SparkDesk and add it anew, after comparing."
         return title, f"Refused, and nothing was sent. Somebody may stand between you and the Spark. {reset}"
     if trust.stage in ("password", "signing_in"):
-        words = "The password is used once, to put SparkDesk's key on the node. It is not stored."
+        words = "It goes to the host whose key you have just trusted, and to nobody else."
         return f"Sign in to {host} as {user}", words
     if trust.stage == "failed":
         return one_line(trust.message, 300), trust.remedy

@@ -46,9 +46,8 @@ class Stack:
         self.secrets = KeyringSecrets()
         self.connector = SshConnector()
         self.inventory = Inventory(tasks=self.tasks, connector=self.connector, store=self.store, clock=self.clock)
-        self.telemetry = Telemetry(
-            tasks=self.tasks, clock=self.clock, program=(REMOTE_DIR / "probe.py").read_bytes(), hz=sample_hz
-        )
+        probe = [(REMOTE_DIR / name).read_bytes() for name in ("gpu.py", "probe.py")]
+        self.telemetry = Telemetry(clock=self.clock, programs=probe, hz=sample_hz)
         self.runner = Runner(shells=self.inventory.shell, store=self.store, clock=self.clock)
         clients = OpenAiClients(failures={key: backend.failure for key, backend in found.backends.items()})
         self.launcher = Launcher(
@@ -61,13 +60,14 @@ class Stack:
             broken_backends=found.broken,
             clients=clients,
             catalogue=read_catalogue((paths.resources_dir() / "catalogue" / "models.toml").read_bytes()),
-            job_program=(REMOTE_DIR / "job.py").read_bytes(),
+            job_program=read_remote("job"),
+            jobs_program=read_remote("jobs"),
+            survey_program=read_remote("survey"),
             owner=owner_name(),
             clock=self.clock,
         )
         self.conversations = Conversations(tasks=self.tasks, store=self.store, clock=self.clock)
         self.simulation: Simulation | None = None
-        self.telemetry.on_facts = self.inventory.set_facts
         self.inventory.on_live.append(self._watch)
         self.inventory.on_live.append(self.launcher.adopt)
 
@@ -115,6 +115,11 @@ class Stack:
                 await self.tasks.close()
         finally:
             await self.store.close()
+
+
+def read_remote(name: str) -> bytes:
+    """The source of one of our programs for nodes."""
+    return (REMOTE_DIR / f"{name}.py").read_bytes()
 
 
 def owner_name() -> str:

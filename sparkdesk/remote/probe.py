@@ -432,8 +432,10 @@ def watch(channel: Channel, node: Node, hz: float) -> None:
             next_at = max(next_at + 1.0 / hz, now)
         if not channel.wait(next_at if hz > 0 else now + 3600.0):
             return
-        if channel.hz is not None:
-            hz, channel.hz, next_at = clamp_hz(channel.hz), None, time.monotonic()
+        if channel.hz is not None:  # heartbeats carry the rate; only another one disturbs the beat
+            asked, channel.hz = clamp_hz(channel.hz), None
+            if asked != hz:
+                hz, next_at = asked, time.monotonic()
 
 
 def main(argv: list[str]) -> None:

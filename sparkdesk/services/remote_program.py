@@ -10,24 +10,14 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sparkdesk.core.command import Command, Exit, Outcome, Refused
+from sparkdesk.core.command import Exit, Outcome, Refused
 from sparkdesk.core.errors import CommandFailed, NodeBusy, Unreachable
 from sparkdesk.core.ports import Shell
+from sparkdesk.core.program import python_command
 
 MAX_ANSWER_BYTES = 1 << 20
 _NOT_FOUND = 127
 """The exit code of a shell that finds no such program. Source: POSIX, Shell Command Language 2.8.2."""
-
-
-def program_command(source: bytes, args: Sequence[str] = (), *, name: str = "sparkdesk") -> Command:
-    """The command that runs `source`, which must be the first bytes of its standard input.
-
-    `name` stands in tracebacks. What follows the source on standard input belongs to the program.
-    """
-    if not name.isidentifier():
-        raise ValueError(f"not a program's name: {name!r}")
-    loader = f'import sys;exec(compile(sys.stdin.buffer.read({len(source)}),"{name}","exec"))'
-    return Command(("python3", "-u", "-c", loader, *args))
 
 
 async def run_program(
@@ -37,7 +27,7 @@ async def run_program(
 
     Raises CommandFailed (it failed, or printed no object), Unreachable (its fate is not known), NodeBusy.
     """
-    command = program_command(source, args)
+    command = python_command([source], *args)
     outcome = await shell.run(command, stdin=source + stdin, timeout_s=timeout_s, max_bytes=MAX_ANSWER_BYTES)
     if not outcome.is_ok:
         _raise_failure(shell.node, outcome, args)

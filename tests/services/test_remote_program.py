@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparkdesk.core.errors import CommandFailed, Unreachable
-from sparkdesk.services.remote_program import find_object, program_command, run_program
+from sparkdesk.services.remote_program import find_object, run_program
 from tests.fakes.shell import LocalShell
 
 
@@ -51,11 +51,6 @@ async def test_a_node_without_python_is_told_what_to_install(tmp_path: Path) -> 
     shell = LocalShell(tmp_path, env={"PATH": str(tmp_path / "bin")})
     with pytest.raises(CommandFailed, match="no python3"):
         await run_program(shell, b"pass")
-
-
-def test_only_a_plain_name_stands_in_the_command() -> None:
-    with pytest.raises(ValueError, match="name"):
-        program_command(b"", name='x","exec"))#')
 
 
 @given(st.binary(max_size=400))

@@ -10,9 +10,12 @@ from contextlib import suppress
 from dataclasses import replace
 
 from sparkdesk.app.stack import Stack
-from sparkdesk.core.cluster.node import NodeRecord, NodeState, NodeStatus
+from sparkdesk.core.cluster.node import ClusterRecord, NodeRecord, NodeState, NodeStatus
 from sparkdesk.core.errors import NodeError
 from sparkdesk.core.ports import Offer
+from sparkdesk.infra.ssh import fingerprint_of
+from sparkdesk.services.ident import new_id
+from sparkdesk.services.inventory import DEFAULT_NAME
 from sparkdesk.services.wait import wait_for_value
 from ui.first_run.model import FirstRunModel, Trust
 
@@ -63,7 +66,7 @@ class AddNode:
             here,
             stage="changed_key",
             fingerprint=offer.fingerprint,
-            pinned_fingerprint=self._stack.connector.fingerprint(known.host_key),
+            pinned_fingerprint=fingerprint_of(known.host_key),
             message=f"{known.name} shows another host key than the one you trusted",
             remedy="Nothing was sent. If the node was installed anew, remove it here first and add it again.",
         )
@@ -75,7 +78,7 @@ class AddNode:
         if password is None:
             return self._end()
         self._show(here, stage="signing_in")
-        await self._stack.inventory.add_node(record)
+        await self._keep(record)
         if password:
             await self._stack.inventory.provide_password(record.id, password)
         while True:
@@ -94,6 +97,14 @@ class AddNode:
                 return await self._give_up(record)
             self._show(here, stage="signing_in")
             await self._stack.inventory.provide_password(record.id, password)
+
+    async def _keep(self, record: NodeRecord) -> None:
+        """Into the cluster that is open; a simulated one is left for a cluster of real nodes."""
+        cluster = self._stack.inventory.cluster.value
+        if cluster is not None and cluster.is_simulated:
+            await self._stack.inventory.open(ClusterRecord(id=new_id(), name=DEFAULT_NAME, nodes=(record,)))
+        else:
+            await self._stack.inventory.add_node(record)
 
     async def _ask_password(self, here: Trust, error: str) -> str | None:
         self._show(here, stage="password", error=error)

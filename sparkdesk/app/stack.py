@@ -46,8 +46,9 @@ class Stack:
         self.secrets = KeyringSecrets()
         self.connector = SshConnector()
         self.inventory = Inventory(tasks=self.tasks, connector=self.connector, store=self.store, clock=self.clock)
-        probe = [(REMOTE_DIR / name).read_bytes() for name in ("gpu.py", "probe.py")]
-        self.telemetry = Telemetry(clock=self.clock, programs=probe, hz=sample_hz)
+        self.sample_hz = sample_hz
+        probe = (read_remote("gpu"), read_remote("probe"))
+        self.telemetry = Telemetry(clock=self.clock, programs=probe, hz=sample_hz, on_facts=self.inventory.set_facts)
         self.runner = Runner(shells=self.inventory.shell, store=self.store, clock=self.clock)
         clients = OpenAiClients(failures={key: backend.failure for key, backend in found.backends.items()})
         self.launcher = Launcher(

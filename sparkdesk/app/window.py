@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QEventLoop, QObject, QTimer
 from PySide6.QtWidgets import QApplication, QWidget
@@ -28,9 +27,6 @@ from ui.style import STYLE_ARGUMENTS, install_style
 from ui.theme import read_choice
 from ui.widgets.empty_state import EmptyState
 
-if TYPE_CHECKING:
-    from sparkdesk.app.desktop import Desktop
-
 FIRST_FRAME_TIMEOUT_MS = 10_000
 APP_ID = "sparkdesk"
 
@@ -40,8 +36,19 @@ class WindowOptions:
     """How the window starts."""
 
     is_simulated: bool = False
+    simulation: tuple[str, ...] = ()
+    """More words for the `simulate` verb."""
     is_forgetful: bool = False
     """Nothing is stored and nothing stored is read: for tours and tests."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedWindow:
+    """What the start made before the first frame."""
+
+    app: QApplication
+    window: MainWindow
+    preferences: PreferenceStore
 
 
 def has_screen() -> bool:
@@ -64,17 +71,16 @@ def run_window(options: WindowOptions) -> int:
     """Open the window and live until it is closed. Gives the exit code. Raises SettingsError without a screen."""
     require_screen()
     with without_collector():
-        app, window = open_window(options)
-        wait_for_first_frame(window)
-    return fill_and_run(app, window, options)
+        opened = open_window(options)
+        wait_for_first_frame(opened.window)
+    return fill_and_run(opened, options)
 
 
 def measure_first_frame(options: WindowOptions) -> dict[str, object]:
     """Paint once and tell what that took: CPU seconds of this process, and the modules that were imported."""
     require_screen()
     with without_collector():
-        _, window = open_window(options)
-        cpu_s = wait_for_first_frame(window)
+        cpu_s = wait_for_first_frame(open_window(options).window)
     return {"first_frame_cpu_s": cpu_s, "modules": sorted(sys.modules)}
 
 
@@ -87,7 +93,7 @@ def require_screen() -> None:
         )
 
 
-def open_window(options: WindowOptions) -> tuple[QApplication, MainWindow]:
+def open_window(options: WindowOptions) -> OpenedWindow:
     """The window with its starting page, shown but not yet painted."""
     preferences = preference_store(options)
     scale_percent = read_scale(preferences)
@@ -104,7 +110,7 @@ def open_window(options: WindowOptions) -> tuple[QApplication, MainWindow]:
     window.add_page("cluster", "Cluster", "network", lambda: EmptyState("server", title, words))
     window.show_page("cluster")
     window.show()
-    return app, window
+    return OpenedWindow(app, window, preferences)
 
 
 def preference_store(options: WindowOptions) -> PreferenceStore:
@@ -135,25 +141,20 @@ class _PaintWatch(QObject):
 def wait_for_first_frame(window: MainWindow) -> float:
     """Let Qt paint once; gives the CPU seconds that the process has taken up to then."""
     loop = QEventLoop()
-    watch = _PaintWatch(window.centralWidget(), loop)
+    watch = _PaintWatch(window.strip, loop)
     QTimer.singleShot(FIRST_FRAME_TIMEOUT_MS, loop.quit)
     loop.exec()
-    window.centralWidget().removeEventFilter(watch)
+    window.strip.removeEventFilter(watch)
     watch.deleteLater()
     return time.process_time()
 
 
-def make_desktop(app: QApplication, window: MainWindow, options: WindowOptions) -> Desktop:
-    """The heavy imports happen here, after the first frame."""
-    from sparkdesk.app.desktop import Desktop
-
-    return Desktop(app, window, options)
-
-
-def fill_and_run(app: QApplication, window: MainWindow, options: WindowOptions) -> int:
+def fill_and_run(opened: OpenedWindow, options: WindowOptions) -> int:
     """Start the event loop that asyncio and Qt share, and run until the window is closed."""
     import qasync
 
-    loop = qasync.QEventLoop(app)
-    with loop:
-        return int(loop.run_until_complete(make_desktop(app, window, options).run()))
+    from sparkdesk.app.desktop import Desktop
+
+    with qasync.QEventLoop(opened.app) as loop:
+        code: int = loop.run_until_complete(Desktop(opened, options).run())
+    return code

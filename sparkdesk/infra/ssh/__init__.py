@@ -6,6 +6,6 @@ The one rule: asyncssh is imported in this package only, and none of its types o
 from __future__ import annotations
 
 from sparkdesk.infra.ssh.connector import SshConnector
-from sparkdesk.infra.ssh.key import ensure_key
+from sparkdesk.infra.ssh.key import ensure_key, fingerprint_of
 
-__all__ = ["SshConnector", "ensure_key"]
+__all__ = ["SshConnector", "ensure_key", "fingerprint_of"]

@@ -162,6 +162,14 @@ def read_host_key(line: str) -> asyncssh.SSHKey:
     return asyncssh.import_public_key(line)
 
 
+def fingerprint_of(line: str) -> str:
+    """The SHA256 fingerprint of a host key's line, as ssh-keygen -lf prints it; "not readable" for anything else."""
+    try:
+        return str(read_host_key(line).get_fingerprint())
+    except ValueError:
+        return "not readable"
+
+
 def ensure_key(path: Path, *, comment: str = "sparkdesk") -> str:
     """Make an ed25519 key at `path` unless there is one; gives its public line, for the node's authorized_keys.
 

@@ -1,0 +1,157 @@
+"""What fills the window: services, pages, and what a person's clicks lead to. Imported after the first frame.
+
+The one rule: pages ask by signals, services answer by feeds, and this is the only place that knows both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import platform
+import time
+import traceback
+
+from sparkdesk import __version__, paths
+from sparkdesk.app.add_node import AddNode
+from sparkdesk.app.pages import Pages
+from sparkdesk.app.stack import Stack
+from sparkdesk.app.window import OpenedWindow, WindowOptions
+from sparkdesk.core.errors import SparkDeskError
+from sparkdesk.core.jobs.plan import LaunchPlan
+from ui import theme
+from ui.bridge import Bridge
+from ui.first_run.model import FirstRunModel, SimulationStart
+from ui.settings.model import SettingsModel
+from ui.shell.model import Notice
+
+
+class Desktop:
+    """The application behind one window."""
+
+    def __init__(self, opened: OpenedWindow, options: WindowOptions) -> None:
+        self.app = opened.app
+        self.window = opened.window
+        self.options = options
+        self.stack = Stack(folder=None if options.is_forgetful else paths.data_dir())
+        self.stack.tasks.on_error = self._show_error
+        self.stack.tasks.on_bug = self._show_bug
+        self.bridge = Bridge(self.stack.tasks)
+        self.first_run = FirstRunModel(local_user=_local_user())
+        self.settings = SettingsModel(
+            opened.preferences, data_folder=str(paths.data_dir()), versions=(("SparkDesk", __version__), *_versions())
+        )
+        self.pages = Pages(self)
+        self.add_node = AddNode(self.stack, self.first_run)
+        self._is_over = asyncio.Event()
+        self.is_filled = asyncio.Event()
+        self._wire()
+
+    def _wire(self) -> None:
+        self.window.close_requested.connect(self._is_over.set)
+        self.first_run.start_simulation.connect(lambda: self.bridge.start_exclusive("simulation", self.simulate))
+        self.first_run.add_requested.connect(
+            lambda address, port, user, sign_in: self.bridge.start_exclusive(
+                "add node", self._add_node, address, port, user, sign_in
+            )
+        )
+        self.first_run.shortcuts_wanted.connect(self.window.show_shortcuts)
+        self.settings.theme_changed.connect(lambda choice: theme.set_theme(theme.read_choice(choice)))
+        self.settings.motion_changed.connect(lambda is_reduced: theme.set_motion(is_reduced=is_reduced))
+
+    async def run(self) -> int:
+        """Fill the window, live until it is closed, put everything away. Gives the exit code."""
+        try:
+            if await self._open():
+                self.stack.tasks.start(self._fill)
+            await self._is_over.wait()
+        finally:
+            await self.close()
+        return 0
+
+    async def _open(self) -> bool:
+        try:
+            await self.stack.open()
+        except SparkDeskError as error:
+            self.window.banner().show_error(error.message, error.remedy, detail=error.detail)
+            return False
+        if self.stack.store.notice:
+            self.window.banner().show_notice("warn", self.stack.store.notice)
+        return True
+
+    async def _fill(self) -> None:
+        known = await self.stack.known_clusters()
+        if self.options.is_simulated:
+            self.pages.add_all()
+            await self.simulate()
+        elif known:
+            self.pages.add_all()
+            await self.stack.inventory.open(known[0])
+        else:
+            self.pages.add_first_run()
+        self.is_filled.set()
+
+    async def simulate(self) -> None:
+        """Start the simulated cluster and show it."""
+        self.first_run.set_simulation(SimulationStart("starting", "Starting four Sparks"))
+        try:
+            await self.stack.open_simulation(self.options.simulation)
+        except SparkDeskError as error:
+            self.first_run.set_simulation(SimulationStart("failed", "", error.message, error.remedy, error.detail))
+            raise
+        self.first_run.set_simulation(SimulationStart())
+        self.pages.add_all()
+        self.window.show_page("cluster")
+
+    async def _add_node(self, address: str, port: int, user: str, sign_in: str) -> None:
+        if await self.add_node.run(address, port, user, sign_in):
+            self.pages.add_all()
+            self.window.show_page("cluster")
+
+    async def launch(self, plan: LaunchPlan) -> None:
+        """Launch a plan and show it start."""
+        page = self.pages.launch_page
+        try:
+            job_id = await self.stack.launcher.launch(plan)
+        except SparkDeskError as error:
+            if page is not None:
+                page.end_launch(error.message, error.remedy)
+            raise
+        if page is not None:
+            page.end_launch()
+        self.pages.show_job(job_id)
+
+    def _show_error(self, _name: str, error: SparkDeskError) -> None:
+        self.window.banner().show_error(error.message, error.remedy, detail=error.detail, node=error.node)
+        self._notify(error.message, error.remedy)
+
+    def _show_bug(self, name: str, bug: BaseException) -> None:
+        report = "".join(traceback.format_exception(bug))
+        path = paths.log_dir() / "crash.txt"
+        path.write_text(f"SparkDesk {__version__}\n{name}\n{report}", encoding="utf-8")
+        self.window.banner().show_error(
+            "SparkDesk made a mistake and goes on", f"A report is in {path}.", detail=report[-8000:]
+        )
+        self._notify("SparkDesk made a mistake and goes on", f"A report is in {path}.")
+
+    def _notify(self, title: str, words: str) -> None:
+        time_text = time.strftime("%H:%M", time.localtime(self.stack.clock.now_ms() // 1000))
+        self.window.shell.add_notice(Notice("crit", title, words, time_text))
+
+    async def close(self) -> None:
+        """Put everything away, then the window. Jobs on nodes go on."""
+        self.pages.close()
+        await self.stack.close()
+        self.window.finish_close()
+
+
+def _local_user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return ""
+
+
+def _versions() -> tuple[tuple[str, str], ...]:
+    import PySide6
+
+    return (("Python", platform.python_version()), ("Qt for Python", str(PySide6.__version__)))

@@ -1,0 +1,141 @@
+"""The pages of the window: what each reads, and where its signals lead.
+
+The one rule: a page is made on its first visit, from feeds; it holds no service.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtWidgets import QWidget
+
+from sparkdesk.core.jobs.record import JobState, JobStatus
+from sparkdesk.core.jobs.request import LaunchRequest
+from sparkdesk.core.telemetry.sample import Sample
+from ui.cluster.model import ClusterFeeds, ClusterModel
+from ui.cluster.view import ClusterPage
+from ui.first_run.view import FirstRunPage
+from ui.jobs.trace import TOKEN_RATE, Traces
+from ui.launch.model import LaunchFeeds, LaunchModel
+from ui.launch.view import LaunchPage
+from ui.settings.view import SettingsPage
+from ui.shell.feed import ShellFeed, ShellFeeds
+
+if TYPE_CHECKING:
+    from sparkdesk.app.desktop import Desktop
+
+NEEDS_CLUSTER = "Add a Spark or start the simulated cluster first."
+
+
+class Pages:
+    """Makes the pages and joins them."""
+
+    def __init__(self, desktop: Desktop) -> None:
+        self._desktop = desktop
+        self._stack = desktop.stack
+        self._window = desktop.window
+        launcher = self._stack.launcher
+        self.traces = Traces(launcher.jobs, self._stack.clock.now_ms)
+        self.launch_page: LaunchPage | None = None
+        self._launch_wish: LaunchRequest | None = None
+        self._shell_feed: ShellFeed | None = None
+        self._is_complete = False
+        self._watch = launcher.jobs.subscribe(self._show_badges)
+
+    def add_first_run(self) -> None:
+        """Only the first-run page leads anywhere."""
+        self._window.add_page("cluster", "Cluster", "network", lambda: FirstRunPage(self._desktop.first_run))
+        self._add_settings()
+
+    def add_all(self) -> None:
+        """Every page; safe to call twice."""
+        window = self._window
+        window.add_page("cluster", "Cluster", "network", self._make_cluster)
+        if self._is_complete:
+            return
+        self._is_complete = True
+        window.add_page("launch", "Launch", "rocket", self._make_launch)
+        window.add_page(
+            "add_node", "Add a node", "plus", lambda: FirstRunPage(self._desktop.first_run), under="cluster"
+        )
+        self._add_settings()
+        self._shell_feed = ShellFeed(self._shell_feeds(), window.shell, window)
+
+    def _add_settings(self) -> None:
+        self._window.add_page(
+            "settings", "Settings", "settings", lambda: SettingsPage(self._desktop.settings), under="settings"
+        )
+
+    def sample(self, node_id: str) -> Sample | None:
+        """What a node measured last."""
+        return self._stack.telemetry.latest(node_id).value
+
+    def _shell_feeds(self) -> ShellFeeds:
+        stack = self._stack
+        return ShellFeeds(
+            cluster=stack.inventory.cluster,
+            nodes=stack.inventory.nodes,
+            jobs=stack.launcher.jobs,
+            sample=self.sample,
+            tokens_per_s=lambda job_id: self.traces.newest(job_id, TOKEN_RATE),
+            now_ms=stack.clock.now_ms,
+            period_s=1.0 / stack.sample_hz,
+        )
+
+    def _make_cluster(self) -> QWidget:
+        stack = self._stack
+        feeds = ClusterFeeds(
+            cluster=stack.inventory.cluster,
+            nodes=stack.inventory.nodes,
+            jobs=stack.launcher.jobs,
+            sample=self.sample,
+            now_ms=stack.clock.now_ms,
+            traces=self.traces,
+            plan_of=stack.launcher.plan_of,
+            series=lambda node_id, key, span_s: stack.telemetry.history(node_id).series(key, span_s),
+        )
+        page = ClusterPage(ClusterModel(feeds))
+        page.launch_asked.connect(lambda: self._window.show_page("launch"))
+        page.add_node_asked.connect(lambda: self._window.show_page("add_node"))
+        page.job_asked.connect(self.show_job)
+        page.reconnect_asked.connect(stack.inventory.reconnect)
+        page.password_given.connect(
+            lambda node_id, password: self._desktop.bridge.start(stack.inventory.provide_password, node_id, password)
+        )
+        return page
+
+    def _make_launch(self) -> QWidget:
+        launcher = self._stack.launcher
+        feeds = LaunchFeeds(
+            backends=launcher.backends,
+            catalogue=launcher.catalogue,
+            contexts=launcher.node_contexts,
+            problems=launcher.problems,
+            plan=launcher.plan,
+            clock_s=self._stack.clock.monotonic_s,
+            broken_backends=launcher.broken_backends,
+        )
+        page = LaunchPage(LaunchModel(feeds))
+        page.launch_asked.connect(lambda plan: self._desktop.bridge.start(self._desktop.launch, plan))
+        self.launch_page = page
+        return page
+
+    def show_job(self, job_id: str) -> None:
+        """Show a deployment; "" is the page itself."""
+        self._window.show_page("deployments")
+
+    def relaunch(self, request: LaunchRequest) -> None:
+        """Fill the launch form from an earlier request and show it."""
+        self._window.show_page("launch")
+        if self.launch_page is not None:
+            self.launch_page.load(request)
+
+    def _show_badges(self, jobs: tuple[JobStatus, ...]) -> None:
+        running = sum(not job.state.is_over for job in jobs)
+        failed = any(job.state is JobState.FAILED for job in jobs)
+        self._window.set_badge("deployments", str(running) if running else "", needs_you=failed and not running)
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._watch.close()
+        self.traces.close()

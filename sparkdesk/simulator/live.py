@@ -61,8 +61,9 @@ class Machine:
         self._proc = {name: LiveFile(proc / name) for name in live_files.proc_files(self._now)}
         self._sys = {name: LiveFile(sys / name) for name in live_files.sys_files(self._now)}
         self._gpu = LiveFile(live / "gpu.json")
-        self.loads_dir.mkdir(parents=True, exist_ok=True)
-        self.loads_dir.chmod(0o1777)
+        for folder in (self.loads_dir, live / "docker"):
+            folder.mkdir(parents=True, exist_ok=True)
+            folder.chmod(0o1777)
         self._write()
 
     def add_traffic(self, received_bytes: int, sent_bytes: int) -> None:

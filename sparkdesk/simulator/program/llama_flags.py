@@ -6,7 +6,7 @@ Source: llama.cpp's common/arg.cpp and tools/server/README, build b11434. Words 
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 # long name -> (short names, kind); kind: int, float, str, none, bool-like "on/off/auto", or a tuple of choices
 _KV = ("f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1")
@@ -77,16 +77,16 @@ def parse(arguments: list[str]) -> dict[str, Any]:
     words = list(arguments)
     while words:
         word = words.pop(0)
-        long = _BY_NAME.get(word)
-        if long is None:
+        if word not in _BY_NAME:
             _refuse(f"error: invalid argument: {word}")
+        long = _BY_NAME[word]
         kind = FLAGS[long][1]
         key = _KEYS.get(long, long[2:].replace("-", "_"))
         if kind is None:
             found[key] = True
             continue
         if not words:
-            _refuse(f"error while handling argument \"{word}\": expected value for argument")
+            _refuse(f'error while handling argument "{word}": expected value for argument')
         found[key] = _value(word, kind, words.pop(0))
         if key == "api_key":
             _refuse("error: on this simulated node give the key with --api-key-file; in a command line all can read it")
@@ -96,14 +96,14 @@ def parse(arguments: list[str]) -> dict[str, Any]:
 def _value(word: str, kind: Any, text: str) -> Any:
     if isinstance(kind, tuple):
         if text not in kind:
-            _refuse(f'error while handling argument "{word}": error: unknown value for {word}: \'{text}\'')
+            _refuse(f"error while handling argument \"{word}\": error: unknown value for {word}: '{text}'")
         return text
     try:
         return kind(text)
     except ValueError:
-        return _refuse(f'error while handling argument "{word}": stoi')
+        _refuse(f'error while handling argument "{word}": stoi')
 
 
-def _refuse(words: str) -> Any:
+def _refuse(words: str) -> NoReturn:
     print(words, file=sys.stderr)
     raise SystemExit(1)

@@ -36,7 +36,9 @@ def main(arguments: list[str]) -> int:
         print(f"gguf_init_from_file: failed to open GGUF file '{model}' (No such file or directory)", file=sys.stderr)
         return _fail("main: exiting due to model loading error")
     sys.path.insert(0, node["packages"])
-    return _serve(options, model)
+    threads = int(options.get("threads", 1))
+    with declare_load("llama-server", threads=threads, cached_bytes=os.path.getsize(model)):
+        return serve(options, model)
 
 
 def _fail(words: str) -> int:
@@ -44,25 +46,23 @@ def _fail(words: str) -> int:
     return 1
 
 
-def _serve(options: dict[str, Any], model: str) -> int:
+def serve(options: dict[str, Any], model: str) -> int:
+    """Run the engine until a signal; the folder with its package is on the path already."""
     import xllamacpp
 
     ending = threading.Event()
     for which in (signal.SIGTERM, signal.SIGINT):
         signal.signal(which, lambda *_: ending.set())
-    parameters = _parameters(xllamacpp, options, model)
-    threads = int(options.get("threads", 1))
-    with declare_load("llama-server", threads=threads, cached_bytes=os.path.getsize(model)):
-        try:
-            server = xllamacpp.Server(parameters)
-        except (RuntimeError, ValueError) as error:
-            print(f"srv    load_model: failed to load model: {error}", file=sys.stderr)
-            return _fail("main: exiting due to model loading error")
-        while not ending.wait(1.0):
-            pass
-        for which in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(which, signal.SIG_DFL)  # the second signal ends it at once, also inside the engine
-        del server  # waits for open streams, up to half a minute
+    try:
+        server = xllamacpp.Server(_parameters(xllamacpp, options, model))
+    except (RuntimeError, ValueError) as error:
+        what = "HTTP server error" if "init server" in str(error) else f"model loading error ({error})"
+        return _fail(f"main: exiting due to {what}")
+    while not ending.wait(1.0):
+        pass
+    for which in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(which, signal.SIG_DFL)  # the second signal ends it at once, also inside the engine
+    del server  # waits for open streams, up to half a minute
     return 0
 
 

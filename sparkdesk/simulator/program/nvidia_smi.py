@@ -167,7 +167,9 @@ def _chosen(options: dict[str, str]) -> Any:
     if "help" in options:
         return lambda _now, _first: "NVIDIA System Management Interface -- v580.142 (simulated)\n"
     if "version" in options:
-        return lambda _now, _first: f"NVIDIA-SMI version  : {DRIVER}\nDRIVER version      : {DRIVER}\nCUDA Version        : {CUDA}\n"
+        return lambda _now, _first: (
+            f"NVIDIA-SMI version  : {DRIVER}\nDRIVER version      : {DRIVER}\nCUDA Version        : {CUDA}\n"
+        )
     if "list" in options:
         return lambda now, _first: f"GPU 0: NVIDIA GB10 (UUID: {now['uuid']})\n"
     if "--query-gpu" in options:

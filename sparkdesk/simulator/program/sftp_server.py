@@ -110,9 +110,9 @@ class Server:
             10: lambda fields: self._set(self._file(fields), fields),
             11: self._open_folder,
             12: self._read_folder,
-            13: lambda fields: _done(os.unlink(fields.text())),
+            13: lambda fields: _done(os.unlink, fields.text()),
             14: self._make_folder,
-            15: lambda fields: _done(os.rmdir(fields.text())),
+            15: lambda fields: _done(os.rmdir, fields.text()),
             16: self._real_path,
             17: lambda fields: (_ATTRS, _pack_attributes(os.stat(fields.text()))),
             18: self._rename,
@@ -225,7 +225,7 @@ class Server:
 
     def _make_folder(self, fields: Fields) -> tuple[int, bytes]:
         path, attributes = fields.text(), fields.attributes()
-        return _done(os.mkdir(path, attributes.get("mode", 0o777)))
+        return _done(os.mkdir, path, attributes.get("mode", 0o777))
 
     def _real_path(self, fields: Fields) -> tuple[int, bytes]:
         return _name(os.path.realpath(fields.text() or b"."))
@@ -235,23 +235,23 @@ class Server:
         old, new = fields.text(), fields.text()
         if os.path.lexists(new):
             raise OSError(errno.EEXIST, "the target exists")
-        return _done(os.rename(old, new))
+        return _done(os.rename, old, new)
 
     def _symlink(self, fields: Fields) -> tuple[int, bytes]:
         """OpenSSH and all who follow it send the target first."""
         target, link = fields.text(), fields.text()
-        return _done(os.symlink(target, link))
+        return _done(os.symlink, target, link)
 
     def _extended(self, fields: Fields) -> tuple[int, bytes]:
         name = fields.text()
         if name == b"posix-rename@openssh.com":
             old, new = fields.text(), fields.text()
-            return _done(os.replace(old, new))
+            return _done(os.replace, old, new)
         if name == b"hardlink@openssh.com":
             old, new = fields.text(), fields.text()
-            return _done(os.link(old, new))
+            return _done(os.link, old, new)
         if name == b"fsync@openssh.com":
-            return _done(os.fsync(self._file(fields)))
+            return _done(os.fsync, self._file(fields))
         return _status(_UNSUPPORTED, "not supported")
 
 
@@ -259,8 +259,9 @@ def _status(code: int, words: str) -> tuple[int, bytes]:
     return _STATUS, struct.pack(">I", code) + _text(words.encode("utf-8", "replace")) + _text(b"")
 
 
-def _done(_nothing: None) -> tuple[int, bytes]:
-    """The answer after an action that raised nothing."""
+def _done(action: Callable[..., None], *arguments: bytes | int) -> tuple[int, bytes]:
+    """Do it; the answer when it raised nothing."""
+    action(*arguments)
     return _status(_OK, "")
 
 

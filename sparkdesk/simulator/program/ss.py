@@ -26,7 +26,10 @@ def main(arguments: list[str]) -> int:
             letters |= set(word[1:])
         else:
             shown = word[2:] if word.startswith("--") else word
-            print(f"ss: unrecognized option '{shown}'\nUsage: ss [ OPTIONS ]\n       ss [ OPTIONS ] [ FILTER ]", file=sys.stderr)
+            print(
+                f"ss: unrecognized option '{shown}'\nUsage: ss [ OPTIONS ]\n       ss [ OPTIONS ] [ FILTER ]",
+                file=sys.stderr,
+            )
             return 255
     if "H" not in letters:
         print("State   Recv-Q  Send-Q   Local Address:Port   Peer Address:Port  Process")

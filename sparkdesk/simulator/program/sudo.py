@@ -29,7 +29,9 @@ def main(arguments: list[str]) -> int:
         if name in _TAKES_VALUE:
             if "=" not in word and words:
                 words.pop(0)
-        elif name in _TAKES_NONE or (len(word) > 2 and word[1] != "-" and all(f"-{c}" in _TAKES_NONE for c in word[1:])):
+        elif name in _TAKES_NONE or (
+            len(word) > 2 and word[1] != "-" and all(f"-{c}" in _TAKES_NONE for c in word[1:])
+        ):
             seen |= {name, *(f"-{letter}" for letter in word[1:] if word[1] != "-")}
         else:
             print(f"sudo: unrecognized option '{word}'\nusage: sudo -h | -K | -k | -V", file=sys.stderr)
@@ -41,7 +43,9 @@ def main(arguments: list[str]) -> int:
 
 def _refuse(seen: set[str]) -> int:
     if "SPARKDESK_ROOT" in os.environ:
-        print("sudo: this simulated node is not confined, so nothing may change the computer it runs on", file=sys.stderr)
+        print(
+            "sudo: this simulated node is not confined, so nothing may change the computer it runs on", file=sys.stderr
+        )
         return 1
     if seen & {"-n", "--non-interactive"}:
         print("sudo: a password is required", file=sys.stderr)

@@ -19,7 +19,9 @@ def main(arguments: list[str]) -> int:
         print("Failed to connect to bus: No medium found", file=sys.stderr)
         return 1
     for option in options:
-        if option not in ("-q", "--quiet", "--no-pager", "--system", "--no-ask-password") and not option.startswith("-p"):
+        if option not in ("-q", "--quiet", "--no-pager", "--system", "--no-ask-password") and not option.startswith(
+            "-p"
+        ):
             print(f"systemctl: unrecognized option '{option}'", file=sys.stderr)
             return 1
     if not words:

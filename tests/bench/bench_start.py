@@ -14,7 +14,7 @@ import sys
 from tests.bench.figure import Figure
 
 NAMES = ("start.first_frame_cpu", "start.heavy_modules_before_first_frame")
-PAIRS = 9
+PAIRS = 15
 LIMIT = 1.5
 HEAVY = frozenset({"pydantic", "numpy", "pyqtgraph", "asyncssh", "httpx", "keyring"})
 

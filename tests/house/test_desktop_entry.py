@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.tree import ROOT, copy_tree
+from tests.house.tree import ROOT, copy_tree, python_files
 from tests.house.virtual_screen import need_program, virtual_screen
 
 AWKWARD = 'a "clone" $HOME 100% `x` \\ ü'
@@ -70,6 +70,15 @@ def test_the_exec_line_comes_to_its_first_frame(clone: Path, own_home: Path) -> 
         ended = subprocess.run(command, cwd=own_home, env=environment, capture_output=True, text=True, timeout=60)
     assert ended.returncode == 0, ended.stderr
     assert json.loads(ended.stdout.splitlines()[-1])["first_frame_cpu_s"] > 0
+
+
+def test_the_entry_names_the_window_as_the_program_does() -> None:
+    """X11 desktops match windows to entries by this class, which Qt takes from the application's name."""
+    named = re.search(r"^StartupWMClass=(.*)$", (ROOT / "packaging/sparkdesk.desktop.in").read_text(), re.MULTILINE)
+    assert named is not None
+    sources = [(ROOT / path).read_text("utf-8") for path in python_files("sparkdesk") if path.parts[1] == "app"]
+    assert any(f'setApplicationName("{named[1]}")' in text for text in sources)
+    assert any('"sparkdesk"' in text and "setDesktopFileName(" in text for text in sources)
 
 
 def test_uninstalling_leaves_no_file(own_home: Path) -> None:

@@ -1,0 +1,307 @@
+"""A cluster of real Linux machines in miniature: each node has its own network, process, mount and host-name space.
+
+Every space is held by a process that reads a pipe of ours, and nothing is made in the machine's own network or under a
+path that stays. The one rule: when this process ends, however it ends, the pipes close and everything is gone.
+
+    with Lab(4) as lab, lab.workstation():
+        lab.nodes[0].set_link(False)
+
+The workstation is a network of its own, on the management bridge; `workstation()` moves the calling thread into it (a
+network belongs to a thread), so that pytest itself reaches 10.42.0.11 and its event loop needs no child process.
+Cables between the nodes' CX-7 ports are further bridges in the fabric, made by `Fabric.plug` as the management one is.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import select
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from sparkdesk.core.cluster.node import ClusterRecord, NodeRecord
+from tests.infra.sshd import require
+
+INIT = Path(__file__).with_name("node_init.sh")
+USER = "nvidia"
+MANAGEMENT_BRIDGE = "mgmt"
+MANAGEMENT_PORT = "enP7s7"
+"""The RJ45 port's name on a Spark. Source: spark-facts 3.1."""
+
+START_TIMEOUT_S = 30.0
+STOP_TIMEOUT_S = 10.0
+_CLONE_NEWNET = 0x40000000
+_TOOLS = ("unshare", "nsenter", "ip", "ssh-keygen")
+
+
+def find_obstacle() -> str:
+    """Why the lab cannot run here; "" when it can."""
+    if os.name != "posix" or os.geteuid() != 0:
+        return "the lab needs root"
+    for tool in _TOOLS:
+        if shutil.which(tool) is None:
+            return f"{tool} is missing"
+    if not Path("/usr/sbin/sshd").exists():
+        return "OpenSSH's server is not installed"
+    tried = subprocess.run(
+        ["unshare", "--net", "--uts", "--mount", "--ipc", "--pid", "--fork", "true"], capture_output=True, check=False
+    )
+    return "" if tried.returncode == 0 else f"namespaces are not allowed here: {tried.stderr.decode()[:200]}"
+
+
+def run_ip(pid: int, *lines: str) -> None:
+    """Run `ip` commands in the network of this process."""
+    text = "\n".join(lines) + "\n"
+    done = subprocess.run(
+        ["nsenter", "-t", str(pid), "-n", "ip", "-batch", "-"], input=text, text=True, capture_output=True, check=False
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"ip: {done.stderr.strip()} in:\n{text}")
+
+
+class Holder:
+    """A process that owns namespaces and ends when our end of its pipe closes."""
+
+    def __init__(self, unshare: list[str], script: list[str], env: dict[str, str]) -> None:
+        self._process = subprocess.Popen(
+            ["unshare", *unshare, *script],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", **env},
+        )
+        self._said = b""
+        self.pid = int(self.wait_for("pid"))
+
+    def wait_for(self, word: str) -> str:
+        """What follows `word` on the line that begins with it. Raises RuntimeError with what was said instead."""
+        assert self._process.stdout is not None
+        deadline_s = time.monotonic() + START_TIMEOUT_S
+        while True:
+            for line in self._said.decode("utf-8", "replace").splitlines(keepends=True):
+                if line.endswith("\n") and line.split(None, 1)[0:1] == [word]:
+                    return line[len(word) :].strip()
+            ready, _, _ = select.select([self._process.stdout], [], [], max(0.0, deadline_s - time.monotonic()))
+            piece = os.read(self._process.stdout.fileno(), 4096) if ready else b""
+            if not piece:
+                raise RuntimeError(f"no {word!r} from a lab process: {self._said.decode('utf-8', 'replace')}")
+            self._said += piece
+
+    def go_on(self) -> None:
+        """Let it take the next part of its set-up."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(b"go\n")
+        self._process.stdin.flush()
+
+    def close(self) -> None:
+        """Close the pipe and wait for the end; kills what does not end."""
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+        try:
+            self._process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+class Fabric:
+    """The network between the machines: bridges, and the far ends of every port."""
+
+    def __init__(self, marker: str) -> None:
+        # With IPv6 on, the bridges themselves would answer to ff02::1 and look like unknown machines.
+        script = (
+            "for k in all default; do echo 1 > /proc/sys/net/ipv6/conf/$k/disable_ipv6; done; "
+            "read -r pid _ < /proc/self/stat; echo pid $pid; read -r _"
+        )
+        self.holder = Holder(["--net"], ["bash", "-c", script], {"SPARKDESK_LAB": marker})
+
+    def add_bridge(self, name: str) -> None:
+        """A switch, or a cable, which is a switch with two ports."""
+        run_ip(self.holder.pid, f"link add {name} type bridge mcast_snooping 0 forward_delay 0", f"link set {name} up")
+
+    def plug(self, bridge: str, end: str, *, pid: int, port: str, mac: str = "") -> None:
+        """Connect the machine of process `pid` to a bridge: `port` there, `end` here."""
+        address = f" address {mac}" if mac else ""
+        run_ip(
+            self.holder.pid,
+            f"link add {end} type veth peer name {port} netns {pid}{address}",
+            f"link set {end} master {bridge}",
+            f"link set {end} up",
+        )
+
+    def set_link(self, end: str, is_up: bool) -> None:
+        """Pull a cable out of, or put it back into, this end; the machine sees its carrier go."""
+        run_ip(self.holder.pid, f"link set {end} {'up' if is_up else 'down'}")
+
+
+@dataclass
+class LabNode:
+    """One machine: a real sshd on port 22, the user nvidia, its own files over the host's."""
+
+    index: int
+    holder: Holder
+    fabric: Fabric
+    key_path: Path
+
+    @property
+    def name(self) -> str:
+        """The node's name in SparkDesk."""
+        return f"spark-{self.index + 1}"
+
+    @property
+    def address(self) -> str:
+        """Its address on the management network."""
+        return f"10.42.0.{11 + self.index}"
+
+    @property
+    def root(self) -> Path:
+        """Its root folder, as this machine reaches it."""
+        return Path(f"/proc/{self.holder.pid}/root")
+
+    @property
+    def host_key(self) -> str:
+        """The public host key that it has now."""
+        return " ".join((self.root / "etc/ssh/ssh_host_ed25519_key.pub").read_text().split()[:2])
+
+    def record(self) -> NodeRecord:
+        """The node's record, its present host key trusted."""
+        return NodeRecord(
+            id=self.name, name=self.name, address=self.address, port=22, user=USER, host_key=self.host_key,
+            key_path=str(self.key_path),
+        )  # fmt: skip
+
+    def run(self, *argv: str) -> str:
+        """Run a command in the node, as root; gives its output."""
+        return subprocess.run(
+            ["nsenter", "-t", str(self.holder.pid), "-a", *argv], check=True, capture_output=True, text=True
+        ).stdout
+
+    def set_link(self, is_up: bool) -> None:
+        """Pull or plug the management cable."""
+        self.fabric.set_link(f"n{self.index}m", is_up)
+
+    def processes(self, word: str) -> list[psutil.Process]:
+        """The node's processes whose command line contains `word`."""
+        found = []
+        for process in psutil.Process(self.holder.pid).children(recursive=True):
+            try:
+                if word in " ".join(process.cmdline()):
+                    found.append(process)
+            except psutil.NoSuchProcess:
+                continue
+        return found
+
+    def kill_sshd(self) -> None:
+        """SIGKILL to the listener and to every session."""
+        for process in self.processes("sshd"):
+            process.kill()
+
+    def start_sshd(self) -> None:
+        """Start listening again."""
+        self.run("/usr/sbin/sshd", "-E", "/run/sshd.log")
+
+    def swap_host_key(self) -> None:
+        """Become another machine to whoever looks: a new host key, sshd started anew."""
+        self.kill_sshd()
+        self.run("sh", "-c", "rm /etc/ssh/ssh_host_*; ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key")
+        self.start_sshd()
+
+
+class Lab:
+    """`count` nodes and a workstation on one management network."""
+
+    def __init__(self, count: int, folder: Path, *, marker: str = "lab") -> None:
+        require(not (obstacle := find_obstacle()), obstacle)
+        self._count = count
+        self._marker = marker
+        self._holders: list[Holder] = []
+        self.key_path = folder / "client"
+        self.nodes: list[LabNode] = []
+
+    def __enter__(self) -> Lab:
+        try:
+            self._build()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _build(self) -> None:
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.key_path)], check=True)
+        fabric = Fabric(self._marker)
+        self._holders.append(fabric.holder)
+        fabric.add_bridge(MANAGEMENT_BRIDGE)
+        self._workstation = Holder(
+            ["--net"],
+            ["bash", "-c", "read -r pid _ < /proc/self/stat; echo pid $pid; read -r _"],
+            {"SPARKDESK_LAB": self._marker},
+        )
+        self._holders.append(self._workstation)
+        fabric.plug(MANAGEMENT_BRIDGE, "ws", pid=self._workstation.pid, port="eth0")
+        run_ip(self._workstation.pid, "addr add 10.42.0.1/24 dev eth0", "link set eth0 up", "link set lo up")
+        for index in range(self._count):
+            self.nodes.append(LabNode(index, self._start_node(index), fabric, self.key_path))
+        for node in self.nodes:
+            mac = f"4c:bb:47:00:{node.index:02x}:10"
+            fabric.plug(MANAGEMENT_BRIDGE, f"n{node.index}m", pid=node.holder.pid, port=MANAGEMENT_PORT, mac=mac)
+            node.holder.go_on()
+        for node in self.nodes:
+            node.holder.wait_for("ready")
+
+    def _start_node(self, index: int) -> Holder:
+        env = {
+            "SPARKDESK_LAB": self._marker,
+            "NODE_NAME": f"spark-{0xA1B2 + index * 0x111:04x}",
+            "NODE_MACHINE_ID": f"{index + 1:032x}",
+            "NODE_ADDRESS": f"10.42.0.{11 + index}/24",
+            "NODE_PORT": MANAGEMENT_PORT,
+            "NODE_USER": USER,
+            "NODE_KEY": self.key_path.with_suffix(".pub").read_text().strip(),
+        }
+        spaces = ["--net", "--uts", "--mount", "--ipc", "--pid", "--fork", "--kill-child"]
+        holder = Holder(spaces, ["bash", str(INIT)], env)
+        self._holders.append(holder)
+        return holder
+
+    def cluster(self) -> ClusterRecord:
+        """All nodes as a cluster's record."""
+        return ClusterRecord(id="lab", name="Lab", nodes=tuple(node.record() for node in self.nodes))
+
+    @contextmanager
+    def workstation(self) -> Iterator[None]:
+        """Move this thread into the workstation's network for the length of the block."""
+        home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        there = os.open(f"/proc/{self._workstation.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            _set_network(there)
+            try:
+                yield
+            finally:
+                _set_network(home)
+        finally:
+            os.close(there)
+            os.close(home)
+
+    def close(self) -> None:
+        """End everything; safe to call twice."""
+        holders, self._holders = self._holders, []
+        for holder in reversed(holders):
+            holder.close()
+
+
+def _set_network(descriptor: int) -> None:
+    """os.setns, which Python has only since 3.12."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.setns(descriptor, _CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), "setns")

@@ -15,7 +15,9 @@ from sparkdesk.core.telemetry.sample import Sample
 from ui.cluster.model import ClusterFeeds, ClusterModel
 from ui.cluster.view import ClusterPage
 from ui.first_run.view import FirstRunPage
+from ui.jobs.model import DeploymentFeeds, DeploymentsModel
 from ui.jobs.trace import TOKEN_RATE, Traces
+from ui.jobs.view import DeploymentsPage
 from ui.launch.model import LaunchFeeds, LaunchModel
 from ui.launch.view import LaunchPage
 from ui.settings.view import SettingsPage
@@ -37,7 +39,7 @@ class Pages:
         launcher = self._stack.launcher
         self.traces = Traces(launcher.jobs, self._stack.clock.now_ms)
         self.launch_page: LaunchPage | None = None
-        self._launch_wish: LaunchRequest | None = None
+        self.deployments_page: DeploymentsPage | None = None
         self._shell_feed: ShellFeed | None = None
         self._is_complete = False
         self._watch = launcher.jobs.subscribe(self._show_badges)
@@ -55,6 +57,7 @@ class Pages:
             return
         self._is_complete = True
         window.add_page("launch", "Launch", "rocket", self._make_launch)
+        window.add_page("deployments", "Deployments", "layers", self._make_deployments)
         window.add_page(
             "add_node", "Add a node", "plus", lambda: FirstRunPage(self._desktop.first_run), under="cluster"
         )
@@ -120,9 +123,30 @@ class Pages:
         self.launch_page = page
         return page
 
+    def _make_deployments(self) -> QWidget:
+        launcher, start = self._stack.launcher, self._desktop.bridge.start
+        feeds = DeploymentFeeds(
+            jobs=launcher.jobs,
+            nodes=self._stack.inventory.nodes,
+            traces=self.traces,
+            now_ms=self._stack.clock.now_ms,
+            log=launcher.log,
+            plan_of=launcher.plan_of,
+            stop_plan=launcher.stop_plan,
+        )
+        page = DeploymentsPage(DeploymentsModel(feeds))
+        page.stop_confirmed.connect(lambda job_id: start(launcher.stop, job_id))
+        page.remove_confirmed.connect(lambda job_id: start(launcher.remove, job_id))
+        page.relaunch_asked.connect(self.relaunch)
+        page.launch_asked.connect(lambda: self._window.show_page("launch"))
+        self.deployments_page = page
+        return page
+
     def show_job(self, job_id: str) -> None:
         """Show a deployment; "" is the page itself."""
         self._window.show_page("deployments")
+        if self.deployments_page is not None:
+            self.deployments_page.show_job(job_id)
 
     def relaunch(self, request: LaunchRequest) -> None:
         """Fill the launch form from an earlier request and show it."""

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from sparkdesk.core.cluster.node import ClusterRecord, NodeFacts, NodeRecord, NodeState, NodeStatus
+from sparkdesk.core.command import Command
 from sparkdesk.core.jobs.endpoint import Endpoint
 from sparkdesk.core.jobs.plan import LaunchPlan, MemoryLedger, ShownCommand
 from sparkdesk.core.jobs.reading import GENERATED_TOKENS, KV_USED, REQUESTS_RUNNING, REQUESTS_WAITING
 from sparkdesk.core.jobs.record import JobState, JobStatus, Phase, PhaseState
 from sparkdesk.core.jobs.request import LaunchRequest
-from sparkdesk.core.command import Command
-from sparkdesk.core.step import Playbook, PutFile, Run, Stage, Step, Wait, Expect
+from sparkdesk.core.step import Expect, Playbook, PutFile, Run, Stage, Step, Wait
 from sparkdesk.core.telemetry.sample import Sample
 
 GIB = 1 << 30
@@ -24,7 +24,7 @@ NAMES = ("spark-5c2d", "spark-bd26", "spark-afe0", "spark-3995")
 def record(i: int) -> NodeRecord:
     """Node `i` as it is kept."""
     name = NAMES[i] if i < len(NAMES) else f"spark-{i:04x}"
-    return NodeRecord(f"node{i}", name, f"10.0.20.{30 + i}", 22, "nvidia", host_key="ssh-ed25519 AAAA", machine_id=f"m{i}")
+    return NodeRecord(f"node{i}", name, f"10.0.20.{30 + i}", 22, "nvidia", host_key="ssh-ed25519 AAAA")
 
 
 def status(i: int, state: NodeState = NodeState.LIVE, message: str = "", **more: object) -> NodeStatus:
@@ -100,12 +100,10 @@ def plan(job_id: str, i: int = 0, weights_gib: float = 22.4, kv_gib: float = 20.
             (Wait(Command(("python3", "job.py", "ready", folder)), Expect(), timeout_s=600),),
             phase="load",
         ),
-        Step("token", "Generate one token", f"node{i}", (Run(Command(("python3", "job.py", "token", folder))),), phase="token"),
+        Step("token", "Generate one token", f"node{i}", (_job_verb("token", folder),), phase="token"),
     )
-    stop = Playbook(
-        "Stop",
-        (Stage("Stop", (Step("stop", "End the process group", f"node{i}", (Run(Command(("python3", "job.py", "stop", folder))),)),)),),
-    )
+    end = Step("stop", "End the process group", f"node{i}", (_job_verb("stop", folder),))
+    stop = Playbook("Stop", (Stage("Stop", (end,)),))
     return LaunchPlan(
         job_id=job_id,
         request=asked,
@@ -117,6 +115,10 @@ def plan(job_id: str, i: int = 0, weights_gib: float = 22.4, kv_gib: float = 20.
         commands=(ShownCommand(f"node{i}", "llama-server", serve.to_shell().replace(" --", " \\\n  --")),),
         notes=("One CPU thread: with every layer on the GPU more only spin.",),
     )
+
+
+def _job_verb(verb: str, folder: str) -> Run:
+    return Run(Command(("python3", "job.py", verb, folder)))
 
 
 def endpoint(i: int, model: str) -> Endpoint:
@@ -143,7 +145,8 @@ FAILED_PHASES = (PHASES[0], Phase("load", "Load", PhaseState.FAILED, 12.0, "exit
 
 def job(job_id: str, title: str, i: int = 0, state: JobState = JobState.READY, **more: object) -> JobStatus:
     """A job on node `i`."""
-    phases = {JobState.READY: PHASES, JobState.LOADING: LOADING_PHASES, JobState.FAILED: FAILED_PHASES}.get(state, PHASES[:1])
+    known = {JobState.READY: PHASES, JobState.LOADING: LOADING_PHASES, JobState.FAILED: FAILED_PHASES}
+    phases = known.get(state, PHASES[:1])
     found = JobStatus(
         job_id=job_id,
         title=title,

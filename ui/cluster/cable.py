@@ -39,7 +39,7 @@ def shape_of(shape: str, node_count: int) -> Shape:
     fits = {"single": node_count == 1, "pair": node_count == 2, "ring": node_count == 3, "switch": node_count >= 2}
     for name in ("single", "pair", "ring", "switch"):
         if shape == name and fits[name]:
-            return name  # type: ignore[return-value]  # one of the four literals
+            return name
     return "single" if node_count == 1 else "loose"
 
 

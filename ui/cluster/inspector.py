@@ -294,7 +294,8 @@ class NodeCharts(QWidget):
         series = [self._series(node_id, f"cage_{way}_gbps.{cage}", way, 1.0) for way in ("rx", "tx")]
         speed = sample.value(f"cage_speed_gbps.{cage}") if sample else math.nan
         is_slow = text.is_known(speed) and speed < CABLE_GBPS
-        chart.set_frame(ChartFrame(limit=speed if is_slow else None, limit_text=f"link limit {speed:.0f}" if is_slow else ""))
+        limit_text = f"link limit {speed:.0f}" if is_slow else ""
+        chart.set_frame(ChartFrame(limit=speed if is_slow else None, limit_text=limit_text))
         chart.set_title(f"{name} {cage} RoCE rate".strip())
         rate = sample.value(f"cage_rx_gbps.{cage}") if sample else math.nan
         chart.set_empty_text("No rate reported")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Literal
 
 from PySide6.QtCore import QPointF, QRectF
@@ -249,7 +250,7 @@ def find_item(layout: MapLayout, at: QPointF) -> tuple[str, str] | None:
 
 def _is_near(line: tuple[QPointF, ...], at: QPointF) -> bool:
     half = HIT_WIDTH
-    for first, last in zip(line, line[1:], strict=False):
+    for first, last in pairwise(line):
         box = QRectF(first, last).normalized().adjusted(-half, -half, half, half)
         if box.contains(at):
             return True

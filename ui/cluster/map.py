@@ -103,7 +103,8 @@ class TopologyMap(QWidget):
             if old_cable != new_cable:
                 self.update(self._layout.cables[new_cable.key].area.toAlignedRect().adjusted(-7, -4, 7, 4))
         switch = self._layout.switch
-        if switch is not None and (before.switch_title, before.switch_detail) != (scene.switch_title, scene.switch_detail):
+        words = (scene.switch_title, scene.switch_detail)
+        if switch is not None and words != (before.switch_title, before.switch_detail):
             self.update(switch.toAlignedRect())
 
     def set_selection(self, kind: str, key: str) -> None:

@@ -176,7 +176,8 @@ def _draw_figures(painter: QPainter, rect: QRectF, card: NodeCard, density: Dens
         left = rect.left() + _PAD + i * step
         write(painter, QRectF(left, top + extra, step, 14), figure.label, role="label", tint="text3")
         value_top = top + extra + 14
-        write(painter, QRectF(left, value_top, step, 18), figure.value, role="dense_strong", tint=_value_ink(card, figure))
+        place = QRectF(left, value_top, step, 18)
+        write(painter, place, figure.value, role="dense_strong", tint=_value_ink(card, figure))
         if figure.unit:
             unit_left = left + text_width(figure.value, "dense_strong") + 4
             write(painter, QRectF(unit_left, value_top, step, 18), figure.unit, role="label", tint="text3")
@@ -204,7 +205,8 @@ def _draw_compact(painter: QPainter, rect: QRectF, card: NodeCard) -> None:
     elif text_width(card.name, "dense_strong") + chip_width(card.mark) + 12 <= right - left:
         draw_chip(painter, right, rect.top() + 6, card.mark)
     else:
-        draw_icon(painter, QPointF(right - 14, rect.top() + 9), card.mark.icon or "circle-help", _CHIPS[card.mark.kind][1], 14)
+        tint = _CHIPS[card.mark.kind][1]
+        draw_icon(painter, QPointF(right - 14, rect.top() + 9), card.mark.icon or "circle-help", tint, 14)
     low = QRectF(left, rect.top() + 48, right - left, 18)
     if card.look in ("live", "stale"):
         bar = QRectF(left, rect.top() + 32, right - left, 10)
@@ -335,5 +337,3 @@ def draw_legend(painter: QPainter, left: float, top: float, right: float) -> Non
         width = text_width(words, "label")
         write(painter, QRectF(left + 29, top, width + 2, 16), words, role="label", tint="text2")
         left += width + 45
-
-

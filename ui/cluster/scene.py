@@ -19,20 +19,20 @@ from sparkdesk.core.telemetry.sample import Sample
 from ui import text
 from ui.cluster.cable import Cable, End, Shape, build_cables, shape_of
 from ui.cluster.card import NodeCard, Served, build_card
-from ui.cluster.sentence import Sentence, build_sentence
+from ui.cluster.sentence import NO_NODE, Sentence, build_sentence
 from ui.jobs.mark import current_phase, is_coming_up, is_serving, mark_of
 from ui.jobs.trace import TOKEN_RATE, Traces
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """The page as a value. `total_rate_gbps` adds what the nodes send into a switch; NaN when nothing is known."""
+    """The page as a value."""
 
     title: str = ""
     subtitle: str = ""
     is_simulated: bool = False
     shape: Shape = "loose"
-    sentence: Sentence = Sentence("note", "No node yet.", "Add node", "add")
+    sentence: Sentence = NO_NODE
     cards: tuple[NodeCard, ...] = ()
     cables: tuple[Cable, ...] = ()
     switch_title: str = ""
@@ -81,7 +81,7 @@ def build_scene(known: Known) -> Scene:
         sentence=build_sentence(known.nodes, cards, cables, known.jobs),
         cards=cards,
         cables=cables,
-        switch_title=text.one_line(known.cluster.switch_name, 60) if known.cluster and known.cluster.switch_name else "Switch",
+        switch_title=text.one_line(known.cluster.switch_name if known.cluster else "", 60) or "Switch",
         switch_detail=_switch_detail(cables, ports),
     )
 
@@ -129,7 +129,13 @@ def _ports(known: Known) -> dict[End, Port]:
     return ports
 
 
-_SHAPE_WORDS: dict[Shape, str] = {"single": "", "pair": "direct cable", "ring": "ring", "switch": "switch", "loose": "shape not known"}
+_SHAPE_WORDS: dict[Shape, str] = {
+    "single": "",
+    "pair": "direct cable",
+    "ring": "ring",
+    "switch": "switch",
+    "loose": "shape not known",
+}
 
 
 def _subtitle(shape: Shape, known: Known) -> str:

@@ -29,6 +29,7 @@ class Sentence(NamedTuple):
     target: str = ""
 
 
+NO_NODE = Sentence("note", "No node yet.", "Add node", "add")
 _FAULTS: tuple[tuple[NodeState, str, str], ...] = (
     (
         NodeState.IDENTITY_CHANGED,
@@ -45,7 +46,7 @@ def build_sentence(
 ) -> Sentence:
     """The sentence on top of the page."""
     if not nodes:
-        return Sentence("note", "No node yet.", "Add node", "add")
+        return NO_NODE
     found = _node_fault(nodes) or _memory_fault(cards) or _job_fault(jobs) or _cable_fault(cables)
     return found or _waiting(nodes, cards) or _all_well(nodes, cards, cables)
 

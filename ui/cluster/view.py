@@ -56,13 +56,15 @@ class ClusterPage(QWidget):
         self._title = Label("", "page_title", "text")
         self._subtitle = Label("", "dense", "text3")
         self._simulated = Chip("Simulated", "simulated")
-        self.ways = Segmented([("map", "Map", "map"), ("table", "Table", "list")], what="Show the cluster as", chosen="map")
+        ways: list[tuple[str, ...]] = [("map", "Map", "map"), ("table", "Table", "list")]
+        self.ways = Segmented(ways, what="Show the cluster as", chosen="map")
         self.add_node = Button("Add node", icon="plus")
         self.launch = Button("Launch a model", kind="primary", icon="rocket")
         self.sentence = StateSentence()
         self.map = TopologyMap()
         self.table = NodeTable()
-        self._empty = EmptyState("server", "No node yet", "Add a DGX Spark by its address to see it here.", action="Add node")
+        hint = "Add a DGX Spark by its address to see it here."
+        self._empty = EmptyState("server", "No node yet", hint, action="Add node")
         self._stack = QStackedWidget()
         self.strip = JobStrip()
         self.inspector = Inspector(model)
@@ -79,8 +81,8 @@ class ClusterPage(QWidget):
         self._wire()
 
     def _build(self) -> None:
-        for part in (self.map, self.table, self._empty):
-            self._stack.addWidget(part)
+        for shown in (self.map, self.table, self._empty):
+            self._stack.addWidget(shown)
         head = QHBoxLayout()
         head.setSpacing(theme.GAP)
         for part in (self._title, self._subtitle, self._simulated):

@@ -20,6 +20,7 @@ class Mark(NamedTuple):
     icon: str | None = None
 
 
+NO_MARK = Mark("")
 _MARKS: dict[JobState, Mark] = {
     JobState.PLANNED: Mark("Planned", "accent", "clock"),
     JobState.STARTING: Mark("Starting", "accent", "loader"),

@@ -1,0 +1,46 @@
+"""Asks before something is stopped or forgotten: names the loss and shows the commands.
+
+The one rule: the safe answer is the default, and it is never modal in a way that stops the application.
+"""
+
+from __future__ import annotations
+
+from PySide6.QtWidgets import QDialog, QHBoxLayout, QVBoxLayout, QWidget
+
+from ui import theme
+from ui.widgets.button import Button
+from ui.widgets.code_view import CodeView
+from ui.widgets.label import Label
+
+
+class StopDialog(QDialog):
+    """Open it with `open()`; `accepted` is the dangerous answer."""
+
+    def __init__(
+        self, title: str, loss: str, script: str, *, action: str, keep: str = "Keep running", parent: QWidget
+    ) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(title)
+        self.setAccessibleName(title)
+        self.setAccessibleDescription(loss)
+        self.setMinimumSize(560, 320)
+        self.keep = Button(keep)
+        self.stop = Button(action, kind="danger", icon="square")
+        self.keep.setDefault(True)
+        self.stop.setAutoDefault(False)
+        self.keep.clicked.connect(self.reject)
+        self.stop.clicked.connect(self.accept)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(20, 18, 20, 16)
+        column.setSpacing(theme.GAP)
+        column.addWidget(Label(title, "object_title", "text", is_wrapped=True))
+        column.addWidget(Label(loss, "body", "text2", is_wrapped=True))
+        self.commands = CodeView("commands", title="What will run")
+        self.commands.set_pages([("all", "All steps", script)])
+        column.addWidget(self.commands, 1)
+        row = QHBoxLayout()
+        row.addStretch(1)
+        row.addWidget(self.keep)
+        row.addWidget(self.stop)
+        column.addLayout(row)
+        self.keep.setFocus()

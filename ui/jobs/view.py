@@ -1,0 +1,192 @@
+"""The deployments page: the list on the left, one deployment on the right.
+
+The one rule: one timer, only while visible; nothing is stopped or forgotten without a dialog that names the loss.
+"""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QHideEvent, QKeyEvent, QResizeEvent, QShowEvent
+from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
+
+from sparkdesk.core.jobs.record import JobStatus
+from ui import text, theme
+from ui.jobs.detail import DeploymentDetail
+from ui.jobs.job_list import JobList
+from ui.jobs.model import DeploymentsModel
+from ui.jobs.stop_dialog import StopDialog
+from ui.widgets.button import Button
+from ui.widgets.card import Card, Separator
+from ui.widgets.empty_state import EmptyState
+from ui.widgets.field import TextInput
+from ui.widgets.label import Label
+
+TICK_MS = 1000
+SOON_MS = 120
+NARROW_PX = 1060
+
+
+class DeploymentsPage(QWidget):
+    """The page. Its signals carry a job's id; `relaunch_asked` carries the LaunchRequest to load into the form."""
+
+    chat_asked = Signal(str)
+    stop_confirmed = Signal(str)
+    remove_confirmed = Signal(str)
+    relaunch_asked = Signal(object)
+    launch_asked = Signal()
+
+    def __init__(self, model: DeploymentsModel, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.model = model
+        self.dialog: StopDialog | None = None
+        self._summary = Label("", "dense", "text3")
+        self.launch = Button("Launch a model", kind="primary", icon="rocket")
+        self.filter = TextInput(placeholder="Filter", is_small=True, icon_name="search")
+        self.filter.setAccessibleName("Filter deployments")
+        self.list = JobList()
+        self.detail = DeploymentDetail(model)
+        self._side = Card()
+        self._stack = QStackedWidget()
+        self._empty = EmptyState(
+            "rocket",
+            "Nothing is served",
+            "A model that you launch shows here: how it starts, how fast it is, and its log.",
+            action="Launch a model",
+            is_primary=True,
+        )
+        self._tick = QTimer(self)
+        self._tick.setInterval(TICK_MS)
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(SOON_MS)
+        self._build()
+        self._wire()
+
+    def _build(self) -> None:
+        head = QHBoxLayout()
+        head.setSpacing(theme.GAP)
+        head.addWidget(Label("Deployments", "page_title", "text"))
+        head.addWidget(self._summary)
+        head.addStretch(1)
+        head.addWidget(self.launch)
+        side = self._side.column(spacing=0, margins=(1, 1, 1, 1))
+        top = QVBoxLayout()
+        top.setContentsMargins(11, 11, 11, 11)
+        top.addWidget(self.filter)
+        side.addLayout(top)
+        side.addWidget(Separator())
+        side.addWidget(self.list, 1)
+        full = QWidget()
+        body = QHBoxLayout(full)
+        body.setContentsMargins(0, 0, 0, 0)
+        body.setSpacing(theme.GAP)
+        body.addWidget(self._side)
+        body.addWidget(self.detail, 1)
+        self._side.setFixedWidth(248)
+        self._stack.addWidget(full)
+        self._stack.addWidget(self._empty)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(theme.PAGE_PADDING, theme.PAGE_PADDING, theme.PAGE_PADDING, theme.PAGE_PADDING)
+        column.setSpacing(theme.GAP)
+        column.addLayout(head)
+        column.addWidget(self._stack, 1)
+        self.setAccessibleName("Deployments")
+
+    def _wire(self) -> None:
+        self._tick.timeout.connect(self.refresh)
+        self._soon.timeout.connect(self.refresh)
+        self.model.changed.connect(self._refresh_soon)
+        self.filter.textChanged.connect(self.model.set_needle)
+        self.list.chosen.connect(self.model.select)
+        self.model.selected.connect(lambda _job_id: self.refresh())
+        self.launch.clicked.connect(self.launch_asked)
+        self._empty.action_clicked.connect(self.launch_asked)
+        self.detail.chat_asked.connect(self.chat_asked)
+        self.detail.stop_asked.connect(self._ask_stop)
+        self.detail.forget_asked.connect(self._ask_remove)
+        self.detail.relaunch_asked.connect(self._relaunch)
+
+    def show_job(self, job_id: str) -> None:
+        """Select a deployment, now or as soon as it is known."""
+        self.filter.clear()
+        if job_id:
+            self.model.select(job_id)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self.refresh()
+        self._tick.start()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        self._tick.stop()
+        self._soon.stop()
+
+    def _refresh_soon(self) -> None:
+        if self.isVisible() and not self._soon.isActive():
+            self._soon.start()
+
+    def refresh(self) -> None:
+        """Show the state of now."""
+        has_jobs = bool(self.model.feeds.jobs.value)
+        self._stack.setCurrentIndex(0 if has_jobs else 1)
+        # One filled button a screen: the empty page has its own.
+        self.launch.setVisible(has_jobs)
+        self._summary.setText(self.model.summary())
+        self.list.show_entries(self.model.entries(), self.model.job_id)
+        if has_jobs:
+            self.detail.refresh()
+
+    # Dangerous things ----------------------------------------------------------------------------------------------
+
+    def _find(self, job_id: str) -> JobStatus | None:
+        return next((job for job in self.model.feeds.jobs.value if job.job_id == job_id), None)
+
+    def _ask_stop(self, job_id: str) -> None:
+        job = self._find(job_id)
+        if job is None or not self.model.can_stop(job):
+            return
+        title = f"Stop {text.one_line(job.title, 80)}?"
+        dialog = StopDialog(title, self.model.loss(job), self.model.stop_script(job), action="Stop", parent=self)
+        self._open(dialog, lambda: self.stop_confirmed.emit(job_id))
+
+    def _ask_remove(self, job_id: str) -> None:
+        job = self._find(job_id)
+        if job is None or not job.state.is_over:
+            return
+        title = f"Remove {text.one_line(job.title, 80)}?"
+        loss = f"Its folder and log on {self.model.places(job)} are deleted. Its entry here goes with them."
+        folder = f"~/.local/state/sparkdesk/jobs/{job.job_id}"
+        script = f"# on {self.model.places(job)}: the job's folder with its log\nrm -r {folder}"
+        dialog = StopDialog(title, loss, script, action="Remove", keep="Keep", parent=self)
+        self._open(dialog, lambda: self.remove_confirmed.emit(job_id))
+
+    def _open(self, dialog: StopDialog, on_accepted: object) -> None:
+        if self.dialog is not None:
+            self.dialog.reject()
+        self.dialog = dialog
+        dialog.accepted.connect(on_accepted)
+        dialog.finished.connect(self._forget_dialog)
+        dialog.open()
+
+    def _forget_dialog(self, _code: int) -> None:
+        if self.dialog is not None:
+            self.dialog.deleteLater()
+            self.dialog = None
+
+    def _relaunch(self, job_id: str) -> None:
+        plan = self.model.feeds.plan_of(job_id)
+        if plan is not None:
+            self.relaunch_asked.emit(plan.request)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        steps = {Qt.Key.Key_Up: -1, Qt.Key.Key_Down: 1}
+        if event.modifiers() & Qt.KeyboardModifier.AltModifier and Qt.Key(event.key()) in steps:
+            self.model.step(steps[Qt.Key(event.key())])
+            event.accept()
+            return
+        super().keyPressEvent(event)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._side.setFixedWidth(248 if self.width() >= NARROW_PX else 200)

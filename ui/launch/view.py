@@ -1,0 +1,91 @@
+"""The launch page: catalogue, form and plan beside each other.
+
+The one rule: the page only lays out; what may be launched and why not is the view-model's.
+"""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Signal
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+
+from sparkdesk.core.jobs.request import LaunchRequest
+from ui import text, theme
+from ui.launch.catalogue import CataloguePanel
+from ui.launch.form_panel import FormPanel
+from ui.launch.model import LaunchModel
+from ui.launch.plan_panel import PlanPanel
+from ui.widgets.banner import Banner
+from ui.widgets.label import Label
+
+FOLD_PX = 1060
+"""Below this width of the page (a window of 1280) the catalogue folds into the form."""
+
+
+class LaunchPage(QWidget):
+    """The page. `launch_asked` carries the LaunchPlan that is shown; call `end_launch` when its intent is kept."""
+
+    launch_asked = Signal(object)
+
+    def __init__(self, model: LaunchModel, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.model = model
+        self.banner = Banner()
+        self.catalogue = CataloguePanel(model.backends)
+        self.form = FormPanel(model)
+        self.plan = PlanPanel(model)
+        self.catalogue.setFixedWidth(226)
+        self.form.setFixedWidth(340)
+        head = QHBoxLayout()
+        head.setSpacing(theme.GAP)
+        head.addWidget(Label("Launch", "page_title", "text"))
+        head.addWidget(Label("Pick a model, see what it takes, then start it", "dense", "text3"))
+        head.addStretch(1)
+        body = QHBoxLayout()
+        body.setSpacing(theme.GAP)
+        body.addWidget(self.catalogue)
+        body.addWidget(self.form)
+        body.addWidget(self.plan, 1)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(theme.PAGE_PADDING, theme.PAGE_PADDING, theme.PAGE_PADDING, theme.PAGE_PADDING)
+        column.setSpacing(theme.GAP)
+        column.addLayout(head)
+        column.addWidget(self.banner)
+        column.addLayout(body, 1)
+        self.setAccessibleName("Launch")
+        self.catalogue.picked.connect(model.pick)
+        model.launch_asked.connect(self.launch_asked)
+        model.form_changed.connect(lambda: self.catalogue.mark(model.form.model))
+        model.catalogue_changed.connect(self._show_catalogue)
+        self._show_catalogue()
+        self._tell_broken()
+
+    def load(self, request: LaunchRequest) -> None:
+        """Fill the form from an earlier launch ("Relaunch", "Fix and relaunch")."""
+        self.model.load(request)
+
+    def end_launch(self, message: str = "", remedy: str = "") -> None:
+        """The launch is on its way, or was refused with a message."""
+        self.model.end_launch()
+        if message:
+            self.banner.show_error(message, remedy)
+        else:
+            self.banner.clear()
+
+    def _show_catalogue(self) -> None:
+        self.catalogue.set_entries(self.model.feeds.catalogue, self.model.fits)
+        self.catalogue.mark(self.model.form.model)
+
+    def _tell_broken(self) -> None:
+        broken = self.model.feeds.broken_backends
+        if broken:
+            names = "; ".join(text.one_line(each, 120) for each in broken)
+            self.banner.show_notice("warn", "An engine adapter could not be loaded", names)
+        elif not self.model.backends:
+            self.banner.show_notice("warn", "No engine adapter is installed", "Install SparkDesk again.")
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        is_folded = self.width() < FOLD_PX
+        self.catalogue.setVisible(not is_folded)
+        self.form.set_folded(is_folded=is_folded)

@@ -40,6 +40,7 @@ class Stack:
 
     def __init__(self, *, folder: Path | None = None, sample_hz: float = 1.0) -> None:
         found = find_backends()
+        self.backends = found.backends
         self.clock = SystemClock()
         self.tasks = Tasks()
         self.store = SqliteStore(folder)

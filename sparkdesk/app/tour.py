@@ -1,0 +1,278 @@
+"""The guided tour: the same window, driven as a person would, offscreen where there is no display.
+
+It starts the simulated cluster, waits until the nodes are live, launches a model server through the launch page, asks
+it a question in the chat page, checks the answer against the server's own token counter, stops the server, and writes
+a picture of each screen. The one rule: every stage either really happened or ends the tour with an error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+
+from sparkdesk.app.desktop import Desktop
+from sparkdesk.app.window import OpenedWindow, WindowOptions, open_window, require_screen, wait_for_first_frame
+from sparkdesk.core.chat.session import Turn, TurnState
+from sparkdesk.core.errors import SparkDeskError
+from sparkdesk.core.jobs.plan import LaunchPlan
+from sparkdesk.core.jobs.reading import GENERATED_TOKENS
+from sparkdesk.core.jobs.record import JobState, JobStatus
+from sparkdesk.services.wait import wait_for_value
+from ui import theme
+from ui.launch.model import LaunchModel
+
+LIVE_TIMEOUT_S = 60.0
+PLAN_TIMEOUT_S = 20.0
+READY_TIMEOUT_S = 180.0
+ANSWER_TIMEOUT_S = 180.0
+STOP_TIMEOUT_S = 60.0
+CHART_S = 6.0
+"""How long the charts may fill before their picture is taken."""
+SETTLE_S = 0.6
+WORDS = ("lantern", "harbour", "violin", "meadow", "copper", "thunder", "walnut", "glacier", "saffron", "compass")
+WIDTH, HEIGHT = 1440, 900
+
+
+class TourFailed(SparkDeskError):
+    """A stage of the tour did not happen."""
+
+
+@dataclass(frozen=True, slots=True)
+class TourOptions:
+    """Where the pictures go, and what is launched."""
+
+    folder: Path
+    model: str = "SmolLM2-135M-Instruct"
+    """A model of the catalogue; its first engine serves it."""
+    hold_s: float = 0.0
+    """How long the server runs before it is asked: for tests that kill it then."""
+
+
+def run_tour(options: TourOptions, say: Callable[[str], None]) -> int:
+    """Take the tour; `say` gets a line for each thing that happened. Gives the exit code: 0 only when all did."""
+    require_screen()
+    window_options = WindowOptions(is_simulated=True, is_forgetful=True)
+    opened = open_window(window_options)
+    opened.window.resize(WIDTH, HEIGHT)
+    say(f"First frame painted after {wait_for_first_frame(opened.window):.2f} s of CPU time")
+    import qasync
+
+    with qasync.QEventLoop(opened.app) as loop:
+        code: int = loop.run_until_complete(_take(opened, window_options, options, say))
+    return code
+
+
+async def _take(opened: OpenedWindow, window: WindowOptions, options: TourOptions, say: Callable[[str], None]) -> int:
+    desktop = Desktop(opened, window)
+    tour = Tour(desktop, options, say)
+    async with asyncio.TaskGroup() as group:
+        life = group.create_task(desktop.run())
+        try:
+            await tour.take()
+        except SparkDeskError as error:
+            say(f"FAILED: {error.sentence()}")
+            if error.detail:
+                say(error.detail[-2000:])
+            tour.picture("failed")
+            return 1
+        finally:
+            opened.window.close()
+            await life
+    say(f"Pictures are in {options.folder}")
+    return 0
+
+
+class Tour:
+    """One tour through one window."""
+
+    def __init__(self, desktop: Desktop, options: TourOptions, say: Callable[[str], None]) -> None:
+        self._desktop = desktop
+        self._stack = desktop.stack
+        self._window = desktop.window
+        self._options = options
+        self._say = say
+        self._number = 0
+        self._begun_s = time.monotonic()
+
+    async def take(self) -> None:
+        """Every stage in order. Raises SparkDeskError."""
+        self._options.folder.mkdir(parents=True, exist_ok=True)
+        await self._see_nodes()
+        job = await self._launch()
+        await self._see_deployment(job)
+        await self._chat(job)
+        await self._see_lights()
+        await self._stop(job)
+
+    @asynccontextmanager
+    async def _within(self, timeout_s: float, what: str) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(timeout_s):
+                yield
+        except TimeoutError:
+            raise TourFailed(
+                f"{what} did not happen within {timeout_s:g} s", remedy="Look at the picture and the log."
+            ) from None
+
+    def picture(self, name: str) -> None:
+        """Write what the window shows now."""
+        self._number += 1
+        path = self._options.folder / f"{self._number:02}-{name}.png"
+        if not self._window.grab().save(str(path)):
+            raise TourFailed(f"{path} could not be written", remedy="Check the folder and the free space.")
+
+    async def _see_nodes(self) -> None:
+        inventory, telemetry = self._stack.inventory, self._stack.telemetry
+        async with self._within(LIVE_TIMEOUT_S, "The start of the simulated cluster"):
+            await wait_for_value(inventory.cluster, lambda cluster: cluster is not None, timeout_s=LIVE_TIMEOUT_S)
+        begun_s = time.monotonic()
+        async with self._within(LIVE_TIMEOUT_S, "A live line to every node"):
+            nodes = await wait_for_value(
+                inventory.nodes, lambda nodes: bool(nodes) and all(n.is_live for n in nodes), timeout_s=LIVE_TIMEOUT_S
+            )
+        live_s = time.monotonic() - begun_s
+        async with self._within(LIVE_TIMEOUT_S, "A first sample of every node"):
+            for node in nodes:
+                feed = telemetry.latest(node.record.id)
+                await wait_for_value(feed, lambda sample: sample is not None, timeout_s=LIVE_TIMEOUT_S)
+        self._say(
+            f"{len(nodes)} nodes live over SSH after {live_s:.2f} s, first samples {time.monotonic() - begun_s:.2f} s"
+        )
+        self._window.show_page("cluster")
+        await asyncio.sleep(CHART_S)
+        self.picture("cluster")
+
+    async def _launch(self) -> JobStatus:
+        self._window.show_page("launch")
+        page = self._desktop.pages.launch_page
+        assert page is not None
+        page.model.pick(self._options.model)
+        async with self._within(PLAN_TIMEOUT_S, "A plan without errors"):
+            plan = await _wait_for_plan(page.model)
+        await asyncio.sleep(SETTLE_S)
+        ledger = plan.ledgers[0]
+        name = self._stack.inventory.status(ledger.node_id).record.name
+        free = "not known" if ledger.free_bytes is None else f"{ledger.free_bytes / 2**30:.1f} GiB left"
+        self._say(f"Launch plan: {plan.title} on {name}: {ledger.fit}, {free}")
+        for line in plan.commands[0].text.splitlines():
+            self._say(f"    {line}")
+        self.picture("launch")
+        begun_s = time.monotonic()
+        QTest.mouseClick(page.plan.launch, Qt.MouseButton.LeftButton)
+        async with self._within(READY_TIMEOUT_S, "A ready model server"):
+            jobs = await wait_for_value(
+                self._stack.launcher.jobs, lambda jobs: bool(jobs) and _is_settled(jobs[0]), timeout_s=READY_TIMEOUT_S
+            )
+        job = jobs[0]
+        if job.state is not JobState.READY:
+            raise TourFailed(job.message or f"The server is {job.state.words}", remedy=job.remedy or "Look at its log.")
+        self._say(f"Model server ready after {time.monotonic() - begun_s:.2f} s: a first token was generated")
+        return job
+
+    async def _see_deployment(self, job: JobStatus) -> None:
+        await asyncio.sleep(CHART_S + self._options.hold_s)
+        self._desktop.pages.show_job(job.job_id)
+        await asyncio.sleep(SETTLE_S)
+        self.picture("deployments")
+
+    async def _chat(self, job: JobStatus) -> None:
+        word = random.choice(WORDS)
+        question = f"Write two short sentences about a {word}."
+        before = await self._generated(job)
+        self._desktop.pages.chat_with(job.job_id)
+        page = self._desktop.pages.chat_page
+        assert page is not None
+        await asyncio.sleep(SETTLE_S)
+        self._say(f"Question: {question}")
+        QTest.keyClicks(page.composer, question)
+        QTest.keyClick(page.composer, Qt.Key.Key_Return)
+        async with self._within(ANSWER_TIMEOUT_S, "An answer"):
+            turn = await self._answer()
+        await asyncio.sleep(SETTLE_S)
+        self.picture("chat")
+        if turn.state is not TurnState.DONE or not turn.text.strip() or turn.timing is None:
+            raise TourFailed(turn.error or "The answer was cut off", remedy=turn.remedy or "Look at the server's log.")
+        timing = turn.timing
+        self._say(f"Answer: {' '.join(turn.text.split())}")
+        self._say(
+            f"TTFT {timing.ttft_s * 1000:.0f} ms, {timing.tokens_per_s:.1f} tok/s, {timing.completion_tokens} tokens"
+        )
+        counted = await self._generated(job) - before
+        if math.isnan(counted) or counted != timing.completion_tokens:
+            raise TourFailed(
+                f"The server counted {counted:g} tokens, the answer says {timing.completion_tokens}",
+                remedy="One of the two is wrong: look at the server's /metrics.",
+            )
+        self._say(f"The server's own counter agrees: {counted:.0f} tokens generated")
+
+    async def _answer(self) -> Turn:
+        page = self._desktop.pages.chat_page
+        assert page is not None
+        conversation = page.model.conversation
+        await wait_for_value(conversation.is_answering, lambda is_on: is_on, timeout_s=ANSWER_TIMEOUT_S)
+        await wait_for_value(conversation.is_answering, lambda is_on: not is_on, timeout_s=ANSWER_TIMEOUT_S)
+        return cast(Turn, conversation.turns.value[-1])
+
+    async def _generated(self, job: JobStatus) -> float:
+        """The server's own counter of generated tokens, NaN when it does not tell."""
+        endpoint, engine = job.endpoint, job.engine
+        assert endpoint is not None
+        async with self._stack.launcher.client(job.job_id) as client:
+            status, body = await client.get(endpoint.metrics_path)
+        if status != 200:
+            raise TourFailed(f"The server's metrics page answered {status}", remedy="Look at the server's log.")
+        readings = self._stack.backends[engine].readings(body.decode("utf-8", "replace"))
+        return readings.get(GENERATED_TOKENS, math.nan)
+
+    async def _see_lights(self) -> None:
+        """The same screens in the light theme, the cluster as the last work left it."""
+        theme.set_theme("light")
+        for page in ("cluster", "launch", "deployments", "chat"):
+            self._window.show_page(page)
+            await asyncio.sleep(SETTLE_S)
+            self.picture(f"{page}-light")
+        theme.set_theme("dark")
+
+    async def _stop(self, job: JobStatus) -> None:
+        await self._stack.launcher.stop(job.job_id)
+        async with self._within(STOP_TIMEOUT_S, "A verified stop"):
+            jobs = await wait_for_value(
+                self._stack.launcher.jobs,
+                lambda jobs: any(other.job_id == job.job_id and other.state.is_over for other in jobs),
+                timeout_s=STOP_TIMEOUT_S,
+            )
+        stopped = next(other for other in jobs if other.job_id == job.job_id)
+        if stopped.state is not JobState.STOPPED or stopped.stop_error:
+            raise TourFailed(stopped.stop_error or f"The server {stopped.state.words}", remedy="Look at its log.")
+        self._say(f"Stopped and verified; the tour took {time.monotonic() - self._begun_s:.0f} s")
+
+
+def _is_settled(job: JobStatus) -> bool:
+    return job.state is JobState.READY or job.state.is_over
+
+
+async def _wait_for_plan(model: LaunchModel) -> LaunchPlan:
+    """The plan of the form, once it has one that may be launched."""
+    found: asyncio.Future[LaunchPlan] = asyncio.get_running_loop().create_future()
+
+    def look() -> None:
+        plan = model.preview.plan
+        if plan is not None and not model.blocker() and not found.done():
+            found.set_result(plan)
+
+    model.preview_changed.connect(look)
+    try:
+        model.recompute()
+        return await found
+    finally:
+        model.preview_changed.disconnect(look)

@@ -136,7 +136,7 @@ def raise_unless_expected(expect: Expect, outcome: Outcome, site: Site, node: st
 def explain(outcome: Outcome) -> tuple[str, str]:
     """Why an outcome is not as expected, and what to do: in the program's own words when it gave any."""
     said = last_object(outcome.text) or {}
-    words = next((said[key] for key in ("message", "error", "reason") if isinstance(said.get(key), str)), "")
+    words = next((said[key] for key in ("message", "error", "detail", "reason") if isinstance(said.get(key), str)), "")
     remedy = said.get("remedy")
     message = make_line(str(words), max_chars=500) if words else make_line(outcome.explain(), max_chars=500)
     if outcome.fate == Exit(0) and not words:

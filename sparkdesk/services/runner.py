@@ -67,38 +67,49 @@ class Runner:
         twice = [step_id for step_id, n in Counter(step.id for step in playbook.steps()).items() if n > 1]
         if twice:
             raise PlanError(f"The playbook has two steps called {twice[0]}", remedy="Make the plan again.")
-        course = self._course(run_id, RunRecord(playbook), on_event)
+        passage = self._passage(run_id, RunRecord(playbook), on_event)
         with self._only_once(run_id):
-            await course.journal.begin()
-            return await course.go(course.run_stages)
+            await passage.journal.begin()
+            return await passage.go(passage.run_stages)
 
     async def resume(self, run_id: str, *, on_event: OnEvent) -> RunEnded:
         """Carry on from the journal: finished steps are left alone, interrupted ones are decided by their check.
 
         Raises PlanError when the journal cannot be read, and StoreError.
         """
-        course = self._course(run_id, await read_record(self._store, run_id), on_event)
+        passage = self._passage(run_id, await read_record(self._store, run_id), on_event)
         with self._only_once(run_id):
-            await course.journal.resume()
-            return await course.go(course.run_stages)
+            await passage.journal.resume()
+            return await passage.go(passage.run_stages)
 
     async def undo(self, run_id: str, *, on_event: OnEvent) -> RunEnded:
         """Undo every step that was begun, the last one first; goes on past a step that cannot be undone.
 
         Raises PlanError when the journal cannot be read, and StoreError.
         """
-        course = self._course(run_id, await read_record(self._store, run_id), on_event)
+        passage = self._passage(run_id, await read_record(self._store, run_id), on_event)
         with self._only_once(run_id):
-            await course.journal.resume()
-            return await course.go(course.undo_steps)
+            await passage.journal.resume()
+            return await passage.go(passage.undo_steps)
 
-    def _course(self, run_id: str, record: RunRecord, on_event: OnEvent) -> _Course:
+    async def begun_steps(self, run_id: str) -> tuple[Step, ...] | None:
+        """The steps of a run of which something may stand on a node; None when its journal does not tell.
+
+        Raises StoreError.
+        """
+        try:
+            record = await read_record(self._store, run_id)
+        except PlanError:
+            return None
+        return tuple(step for step in record.playbook.steps() if step.id in record.begun)
+
+    def _passage(self, run_id: str, record: RunRecord, on_event: OnEvent) -> _Passage:
         journal = Journal(self._store, self._clock, run_id, record)
 
         def site(step: Step) -> Site:
             return Site(step, self._shells, self._clock, journal, on_event, self._confirm)
 
-        return _Course(journal, site, on_event, self._clock, self._settle_s)
+        return _Passage(journal, site, on_event, self._clock, self._settle_s)
 
     def _only_once(self, run_id: str) -> _Claim:
         return _Claim(self._running, run_id)
@@ -120,8 +131,8 @@ class _Claim:
         self._running.discard(self._run_id)
 
 
-class _Course:
-    """One way through a playbook: forward or back."""
+class _Passage:
+    """One passage through a playbook: forward or back."""
 
     def __init__(
         self, journal: Journal, site: Callable[[Step], Site], emit: OnEvent, clock: Clock, settle_s: float

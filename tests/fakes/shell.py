@@ -129,9 +129,14 @@ class LocalShell:
                 task = asyncio.current_task()
                 assert task is not None
                 serving.add(task)
+                gone = asyncio.ensure_future(self._gone.wait())
+                gone.add_done_callback(lambda _: task.cancel())
                 try:
                     await _join(reader, writer, host, port)
+                except asyncio.CancelledError:
+                    pass  # the line or the forward is gone; asyncio would report a cancelled server task as a bug
                 finally:
+                    gone.cancel()
                     serving.discard(task)
 
             server = await asyncio.start_unix_server(serve, path)

@@ -56,9 +56,11 @@ class JobReport:
     job_id: str
     node_id: str
     state: str
-    """running, ended, unknown, or unreadable."""
+    """planned, running, ended, unknown, or unreadable."""
     owner: str = ""
     title: str = ""
+    engine: str = ""
+    """The engine's title, as the job's folder names it."""
     pid: int | None = None
     started_ms: int | None = None
     exit_code: int | None = None

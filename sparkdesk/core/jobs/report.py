@@ -1,0 +1,88 @@
+"""What a node says about the jobs in its folders (remote/jobs.py list): read as a stranger's text.
+
+The one rule: total; what is not understood becomes "not known", and a job of another schema is shown, never touched.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from sparkdesk.core.jobs.endpoint import Endpoint
+from sparkdesk.core.jobs.record import JobReport
+from sparkdesk.core.plain_text import make_line
+from sparkdesk.core.step_json import dump
+
+MAX_JOBS = 200
+STATES = ("planned", "running", "ended", "unknown", "unreadable")
+JOB_ID = re.compile(r"^[a-z2-7]{16}$")
+"""Ids as services/ident.py makes them; a folder of another name is nobody's job."""
+STOPPED_BY_USER = "stopped by user"
+"""The reason that remote/job.py writes when somebody asked for the end."""
+
+
+def read_reports(found: Mapping[str, object], node_id: str) -> tuple[tuple[JobReport, Endpoint | None], ...]:
+    """Each job with the endpoint that its folder names, newest first."""
+    jobs = found.get("jobs")
+    rows = [row for row in jobs[:MAX_JOBS] if isinstance(row, dict)] if isinstance(jobs, list) else []
+    reports = []
+    for row in rows:
+        job_id = row.get("job_id")
+        if isinstance(job_id, str) and JOB_ID.match(job_id):
+            reports.append((_read_report(row, job_id, node_id), _read_endpoint(row.get("endpoint"), node_id)))
+    return tuple(reports)
+
+
+def describe_end(report: JobReport) -> str:
+    """How a job ended, in words."""
+    if report.exit_reason:
+        return report.exit_reason
+    return "it ended, and nobody saw how" if report.exit_code is None else f"ended with exit code {report.exit_code}"
+
+
+def _read_report(row: Mapping[str, object], job_id: str, node_id: str) -> JobReport:
+    state = row.get("state")
+    plan = row.get("plan")
+    return JobReport(
+        job_id=job_id,
+        node_id=node_id,
+        state=state if isinstance(state, str) and state in STATES else "unknown",
+        owner=_text(row, "owner"),
+        title=_text(row, "title"),
+        engine=_text(row, "engine"),
+        pid=_count(row, "pid"),
+        started_ms=_count(row, "started_ms"),
+        exit_code=_count(row, "code"),
+        exit_reason=_text(row, "reason"),
+        plan_json=_plan(plan),
+        log_bytes=_count(row, "log_bytes") or 0,
+    )
+
+
+def _plan(plan: object) -> bytes:
+    try:
+        return dump(plan) if isinstance(plan, dict) else b""
+    except (ValueError, RecursionError):
+        return b""
+
+
+def _read_endpoint(where: object, node_id: str) -> Endpoint | None:
+    """From spec.json's token request: {"host", "port", "path", "model"}."""
+    if not isinstance(where, dict):
+        return None
+    port, path = _count(where, "port"), _text(where, "path")
+    if not port or port > 65535 or not path.endswith("/chat/completions"):
+        return None
+    base = path.removesuffix("/chat/completions")
+    return Endpoint(node_id, _text(where, "host") or "127.0.0.1", port, _text(where, "model"), base_path=base)
+
+
+def _text(row: Mapping[str, object], key: str) -> str:
+    value = row.get(key)
+    return make_line(value, max_chars=300) if isinstance(value, str) else ""
+
+
+def _count(row: Mapping[str, object], key: str) -> int | None:
+    value = row.get(key)
+    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 53
+    return value if is_count and isinstance(value, int) else None

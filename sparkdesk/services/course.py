@@ -1,0 +1,272 @@
+"""The course of a job: start until ready, watch, stop, end. Each part is one supervised task per job.
+
+The one rule: what the screens are told follows what a node proved, and a failed launch leaves nothing running: its stop
+playbook, which was part of the plan, is run before it is called failed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from sparkdesk.core.errors import PlanError, SparkDeskError
+from sparkdesk.core.jobs.record import JobState
+from sparkdesk.core.jobs.report import STOPPED_BY_USER
+from sparkdesk.core.plain_text import make_line
+from sparkdesk.core.playbooks.job import JobSpec, stop_playbook
+from sparkdesk.core.ports import Shell
+from sparkdesk.core.step import Playbook, RunEnded
+from sparkdesk.services.clock import Clock
+from sparkdesk.services.deployment import Deployment
+from sparkdesk.services.endpoint_pool import EndpointPool
+from sparkdesk.services.heartbeat import Heartbeat
+from sparkdesk.services.ident import new_id
+from sparkdesk.services.job_shelf import JobShelf
+from sparkdesk.services.runner import Runner, is_repeatable
+from sparkdesk.services.tasks import Tasks
+
+CANCEL_TIMEOUT_S = 15.0
+LOG_END_WAIT_S = 2.0
+RECOVER_EVERY_S = 3.0
+RECOVER_TRIES = 3
+"""How often an unknown outcome is looked at again before the job is only watched."""
+
+
+class Course:
+    """Runs jobs through their states."""
+
+    def __init__(
+        self,
+        *,
+        tasks: Tasks,
+        runner: Runner,
+        shelf: JobShelf,
+        pool: EndpointPool,
+        shells: Callable[[str], Shell],
+        clock: Clock,
+    ) -> None:
+        self._tasks = tasks
+        self._runner = runner
+        self._shelf = shelf
+        self._pool = pool
+        self._shells = shells
+        self._clock = clock
+        self._heartbeat = Heartbeat(shells, pool, clock, self.end)
+        self._launching: dict[str, asyncio.Task[None]] = {}
+        self._stopping: dict[str, asyncio.Task[None]] = {}
+
+    # Start --------------------------------------------------------------------------------------------------------
+
+    def start_launch(self, deployment: Deployment, *, is_resumed: bool = False) -> None:
+        """Run the job's playbook as a task, or carry it on from its journal."""
+        if deployment.job_id in self._launching:
+            return
+        task = self._tasks.start_exclusive(f"launch {deployment.job_id}", self._launch, deployment, is_resumed)
+        if task is not None:
+            self._launching[deployment.job_id] = task
+            task.add_done_callback(lambda _: self._launching.pop(deployment.job_id, None))
+
+    def is_launching(self, deployment: Deployment) -> bool:
+        """Whether its playbook runs now."""
+        return deployment.job_id in self._launching
+
+    def watch(self, deployment: Deployment) -> None:
+        """Keep its status true from now on."""
+        self._tasks.start_exclusive(f"watch {deployment.job_id}", self._heartbeat.run, deployment)
+
+    async def _launch(self, deployment: Deployment, is_resumed: bool) -> None:
+        tick = f"tick {deployment.job_id}"
+        self._tasks.start_exclusive(tick, self._tick, deployment)
+        try:
+            ended = await self._run_until_known(deployment, is_resumed)
+        except SparkDeskError as error:  # the journal cannot be written or read
+            deployment.change(JobState.UNKNOWN, message=error.message, remedy=error.remedy)
+            self.watch(deployment)
+            return
+        finally:
+            self._tasks.cancel(tick)
+        if ended.result == "done":
+            deployment.finish_phases()
+            deployment.change(JobState.READY, message="")
+            await self._shelf.keep_state(deployment)
+            self.watch(deployment)
+        elif ended.result == "unknown":
+            deployment.change(JobState.UNKNOWN, message=ended.message, remedy=ended.remedy)
+            self.watch(deployment)
+        else:
+            await self._fail(deployment, ended)
+
+    async def _run_until_known(self, deployment: Deployment, is_resumed: bool) -> RunEnded:
+        """Run; when the outcome is not known, look again (journal and checks decide) a few times."""
+        plan = deployment.plan
+        if plan is None:
+            raise PlanError("The plan of this job is not known", remedy="Stop it, and launch it again.")
+        job_id, hear = deployment.job_id, deployment.take_event
+        if is_resumed:
+            ended = await self._runner.resume(job_id, on_event=hear)
+        else:
+            ended = await self._runner.run(job_id, plan.playbook, on_event=hear)
+        for _ in range(RECOVER_TRIES):
+            if ended.result != "unknown":
+                break
+            deployment.change(JobState.UNKNOWN, message=ended.message, remedy=ended.remedy)
+            await self._wait_for_node(deployment)
+            deployment.change(JobState.STARTING, message="")
+            ended = await self._runner.resume(job_id, on_event=hear)
+        return ended
+
+    async def _wait_for_node(self, deployment: Deployment) -> None:
+        """Until the node is connected again, however long that takes: this is cancelled by a stop."""
+        while True:
+            await asyncio.sleep(RECOVER_EVERY_S)
+            try:
+                self._shells(deployment.node_id)
+            except SparkDeskError:
+                continue
+            return
+
+    async def _tick(self, deployment: Deployment) -> None:
+        """The seconds of the current phase, once a second, while it starts."""
+        while True:
+            await asyncio.sleep(1.0)
+            deployment.refresh()
+
+    async def _fail(self, deployment: Deployment, ended: RunEnded) -> None:
+        if deployment.plan is not None:
+            await self._wait_for_log(deployment)
+        message, remedy = ended.message, ended.remedy
+        if deployment.failure is not None:
+            message, remedy = deployment.failure.message, deployment.failure.remedy
+        if deployment.last_line and deployment.last_line not in message:
+            message = f"{message}. Last line: {deployment.last_line}"
+        deployment.fail_phase(ended.message)
+        deployment.change(message=message, remedy=remedy)
+        stop_error = await self._stop_what_was_begun(deployment)
+        deployment.set_stop_error(stop_error)
+        deployment.change(JobState.FAILED)
+        await self._shelf.keep_state(deployment)
+
+    async def _wait_for_log(self, deployment: Deployment) -> None:
+        """Let the last lines arrive: they name the cause."""
+        for _ in range(round(LOG_END_WAIT_S / 0.05)):
+            if deployment.saw_end or deployment.failure is not None:
+                return
+            await asyncio.sleep(0.05)
+
+    # Stop ---------------------------------------------------------------------------------------------------------
+
+    async def stop(self, deployment: Deployment) -> None:
+        """Stop it and wait for the end of that; nothing to do when it is over and no stop was left unverified."""
+        if deployment.status.state.is_over and not deployment.status.stop_error:
+            return
+        task = self._stopping.get(deployment.job_id)
+        if task is None:
+            task = self._tasks.start_exclusive(f"stop {deployment.job_id}", self._stop, deployment)
+            if task is None:
+                return
+            self._stopping[deployment.job_id] = task
+            task.add_done_callback(lambda _: self._stopping.pop(deployment.job_id, None))
+        await asyncio.wait({task})  # a caller that is cancelled does not end the stop
+
+    async def _stop(self, deployment: Deployment) -> None:
+        deployment.change(JobState.STOPPING, message="")
+        deployment.set_stop_error("")
+        await self._shelf.keep_state(deployment)
+        await self._cancel_launch(deployment)
+        self._tasks.cancel(f"watch {deployment.job_id}")
+        # Open answers would hold the server up: llama.cpp waits 30 s for a reader that does not go.
+        await self._pool.drop(deployment.job_id)
+        stop_error = await self._stop_what_was_begun(deployment)
+        if not stop_error:
+            deployment.skip_phases()
+            deployment.change(JobState.STOPPED, message="", readings=())
+            await self._shelf.keep_state(deployment)
+            return
+        deployment.set_stop_error(stop_error)
+        deployment.change(JobState.UNKNOWN, message="The stop is not verified", remedy="Stop it again.")
+        self.watch(deployment)
+
+    async def _cancel_launch(self, deployment: Deployment) -> None:
+        task = self._launching.get(deployment.job_id)
+        if task is not None:
+            task.cancel()
+            await asyncio.wait({task}, timeout=CANCEL_TIMEOUT_S)
+
+    async def _stop_what_was_begun(self, deployment: Deployment) -> str:
+        """Run the stop playbook unless nothing was started; gives why the end is not verified, "" when it is."""
+        if not await self._was_started(deployment):
+            return ""
+        playbook = self.stop_playbook_of(deployment)
+        try:
+            ended = await self._runner.run(new_id(), playbook, on_event=deployment.take_stop_event)
+        except SparkDeskError as error:
+            return error.sentence()
+        return "" if ended.result == "done" else f"{ended.message}. {ended.remedy}"
+
+    async def _was_started(self, deployment: Deployment) -> bool:
+        """Whether the launch may have left more than files on the node."""
+        begun = await self._runner.begun_steps(deployment.job_id)
+        return begun is None or any(not is_repeatable(step) for step in begun)
+
+    def stop_playbook_of(self, deployment: Deployment) -> Playbook:
+        """The plan's stop, or for a job without a known plan what stops any job folder."""
+        if deployment.plan is not None:
+            return deployment.plan.stop
+        status = deployment.status
+        endpoint = status.endpoint
+        if endpoint is None:
+            raise PlanError("This job is not of a kind that SparkDesk can stop", remedy="Stop it on the node itself.")
+        return stop_playbook(
+            JobSpec(
+                job_id=status.job_id,
+                node_id=deployment.node_id,
+                title=status.title,
+                engine=status.engine,
+                owner=status.owner,
+                argv=(),
+                endpoint=endpoint,
+            )
+        )
+
+    # End ----------------------------------------------------------------------------------------------------------
+
+    async def end(self, deployment: Deployment, said: Mapping[str, object]) -> None:
+        """The node said that the job is over, and how (exit.json's code, signal, reason)."""
+        state = deployment.status.state
+        if state.is_over or state is JobState.STOPPING or self.is_launching(deployment):
+            return
+        reason = said.get("reason")
+        words = make_line(reason, max_chars=300) if isinstance(reason, str) and reason else "nobody saw how it ended"
+        await self._pool.drop(deployment.job_id)
+        deployment.skip_phases()
+        if reason == STOPPED_BY_USER:
+            deployment.change(JobState.STOPPED, message="", readings=())
+        elif said.get("code") == 0:
+            deployment.change(JobState.ENDED, message=f"The server {words}", remedy="Launch it again.", readings=())
+        else:
+            last = f". Last line: {deployment.last_line}" if deployment.last_line else ""
+            deployment.change(
+                JobState.FAILED,
+                message=f"The server is gone: {words}{last}",
+                remedy="Read the log for the cause, then launch it again.",
+                readings=(),
+            )
+        deployment.set_stop_error("")
+        deployment.say(f"The server is gone: {words}", level="warning")
+        await self._shelf.keep_state(deployment)
+
+    def check_end(self, deployment: Deployment) -> None:
+        """Its log came to an end: ask the node at once instead of at the next beat."""
+        if not (deployment.status.state.is_over or self.is_launching(deployment)):
+            self._tasks.start_exclusive(f"check {deployment.job_id}", self._heartbeat.ask, deployment)
+
+    async def close(self) -> None:
+        """End launches under way (journalled as cancelled; the jobs on the nodes run on) and all watching."""
+        launching = list(self._launching.items())
+        for job_id, task in launching:
+            self._tasks.cancel(f"tick {job_id}")
+            task.cancel()
+        if launching:
+            await asyncio.wait([task for _, task in launching], timeout=CANCEL_TIMEOUT_S)
+        for job_id in [status.job_id for status in self._shelf.jobs.value]:
+            self._tasks.cancel(f"watch {job_id}")

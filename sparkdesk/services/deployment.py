@@ -1,0 +1,185 @@
+"""One job as the screens see it: its state, timeline, log and step events, kept up from what is heard about it.
+
+The one rule: nothing here asks a node or starts anything. Events come in, a new `JobStatus` goes out.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+from sparkdesk.core.feed import Stream
+from sparkdesk.core.jobs.backend import Backend, LoadProgress, LogFailure, LogReader
+from sparkdesk.core.jobs.plan import LaunchPlan
+from sparkdesk.core.jobs.record import JobState, JobStatus, LogLine
+from sparkdesk.core.jobs.timeline import Timeline
+from sparkdesk.core.plain_text import make_line
+from sparkdesk.core.step import Playbook, Progress, RunEnded, StepEnded, StepEvent, StepStarted
+from sparkdesk.services.clock import Clock
+from sparkdesk.services.job_log import LogPiece
+
+OURS = "SparkDesk"
+ENGINE = "engine"
+GUARD = "job"
+GUARD_MARK = "[sparkdesk] "
+"""How remote/job.py begins its own lines in the engine's log."""
+KEEP_LINES = 5000
+KEEP_EVENTS = 1000
+LINE_CHARS = 8192
+_ERROR = re.compile(r"\b(ERROR|FATAL|CRITICAL|Traceback)\b|\b[Ee]rror:|Exception\b")
+_WARNING = re.compile(r"\bWARN(ING)?\b|\b[Ww]arning:")
+_NOT_LAUNCHED = Playbook("", ())
+
+
+class Deployment:
+    """One job. `tell` is called after each change of `status`."""
+
+    def __init__(
+        self,
+        status: JobStatus,
+        plan: LaunchPlan | None,
+        backend: Backend | None,
+        clock: Clock,
+        tell: Callable[[], None],
+    ) -> None:
+        self.status = status
+        self.plan = plan
+        self.backend = backend
+        self.log: Stream[LogLine] = Stream(keep=KEEP_LINES)
+        self.events: Stream[StepEvent] = Stream(keep=KEEP_EVENTS)
+        self.failure: LogFailure | None = None
+        self.last_line = ""
+        """The last line of the engine's that says something."""
+        self.saw_end = False
+        """Whether the log was read to the job's end."""
+        self._clock = clock
+        self._tell = tell
+        self._timeline = Timeline(plan.playbook if plan is not None else _NOT_LAUNCHED)
+        self._titles = {step.id: step.title for step in plan.playbook.steps()} if plan is not None else {}
+        self._phases = {step.id: step.phase for step in plan.playbook.steps()} if plan is not None else {}
+        self._reader: LogReader | None = backend.log_reader() if backend is not None else None
+
+    @property
+    def job_id(self) -> str:
+        """The job's id."""
+        return self.status.job_id
+
+    @property
+    def node_id(self) -> str:
+        """The node whose folder tells of the job."""
+        return self.status.node_ids[0]
+
+    def change(
+        self,
+        state: JobState | None = None,
+        *,
+        message: str | None = None,
+        remedy: str = "",
+        readings: tuple[tuple[str, float], ...] | None = None,
+    ) -> None:
+        """A new status; what is None stays, and a new message brings its remedy."""
+        status = self.status
+        if message is not None:
+            status = replace(status, message=message, remedy=remedy)
+        if readings is not None:
+            status = replace(status, readings=readings)
+        self.status = replace(status, state=state or status.state)
+        self.refresh()
+
+    def set_stop_error(self, words: str) -> None:
+        """Why the last stop is not verified; "" takes it back."""
+        self.status = replace(self.status, stop_error=words)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Bring the timeline up to now and tell."""
+        self.status = replace(self.status, phases=self._timeline.phases(self._clock.monotonic_s()))
+        self._tell()
+
+    # The timeline ---------------------------------------------------------------------------------------------
+
+    def begin_phase(self, key: str, begun_s: float | None = None) -> None:
+        """A phase of the timeline begins."""
+        self._timeline.begin(key, self._clock.monotonic_s() if begun_s is None else begun_s)
+        self.refresh()
+
+    def finish_phases(self) -> None:
+        """Ready: every phase is done."""
+        self._timeline.finish(self._clock.monotonic_s())
+
+    def fail_phase(self, note: str) -> None:
+        """The current phase has failed."""
+        self._timeline.fail(self._clock.monotonic_s(), note)
+
+    def skip_phases(self) -> None:
+        """Stopped before it was ready."""
+        self._timeline.stop(self._clock.monotonic_s())
+
+    # What is heard --------------------------------------------------------------------------------------------
+
+    def take_event(self, event: StepEvent) -> None:
+        """An event of the job's own launch."""
+        self.events.put(event)
+        match event:
+            case StepStarted(step_id, part) if part in ("check", "apply"):
+                phase = self._phases.get(step_id, "")
+                if phase == "load" and self.status.state is JobState.STARTING:
+                    self.change(JobState.LOADING)
+                if phase:
+                    self.begin_phase(phase)
+                if part == "apply":
+                    self.say(self._titles.get(step_id, step_id))
+            case StepEnded(step_id, result=result, message=message, remedy=remedy) if result in ("failed", "unknown"):
+                self.say(f"{message}. {remedy}", level="error")
+            case Progress(text=text):
+                self.say(text)
+            case RunEnded(result=result):
+                self.say(f"Launch: {result}", level="info" if result == "done" else "warning")
+            case _:
+                pass
+
+    def take_stop_event(self, event: StepEvent) -> None:
+        """An event of the job's stop."""
+        self.events.put(event)
+        if isinstance(event, StepEnded):
+            self.say(f"Stop: {event.result}" + (f": {event.message}" if event.message else ""))
+
+    def take_piece(self, piece: LogPiece) -> None:
+        """A piece of the job's log."""
+        if piece.end is not None:
+            self.saw_end = True
+        elif piece.line is None:
+            self.say(f"{piece.lost_bytes} bytes of the log are gone", level="warning")
+        else:
+            self._take_line(piece.line, piece.cut_bytes)
+
+    def say(self, text: str, *, level: str = "info") -> None:
+        """A line of SparkDesk's own in the log."""
+        line = make_line(text, max_chars=1000)
+        self.log.put(LogLine(self._clock.now_ms(), OURS, level, line, node_id=self.node_id))
+
+    def _take_line(self, raw: str, cut_bytes: int) -> None:
+        is_guard = raw.startswith(GUARD_MARK)
+        text = make_line(raw.removeprefix(GUARD_MARK), max_chars=LINE_CHARS)
+        level = "error" if _ERROR.search(text) else "warning" if _WARNING.search(text) else "info"
+        source = GUARD if is_guard else ENGINE
+        self.log.put(LogLine(self._clock.now_ms(), source, level, text, cut_bytes, self.node_id))
+        if is_guard:
+            return
+        if text.strip():
+            self.last_line = text.strip()[:400]
+        if self._reader is not None:
+            for found in self._reader.feed(raw):
+                self._take_finding(found)
+
+    def _take_finding(self, found: object) -> None:
+        if isinstance(found, LogFailure) and self.failure is None:
+            self.failure = LogFailure(make_line(found.message, max_chars=500), make_line(found.remedy, max_chars=500))
+        elif isinstance(found, LoadProgress) and not self.status.state.is_over:
+            has_part = found.fraction is not None and math.isfinite(found.fraction) and 0.0 < found.fraction < 1.0
+            part = f"{found.fraction:.0%}" if has_part else ""
+            text = make_line(found.text, max_chars=160)
+            self._timeline.note(found.phase, f"{text} {part}".strip() if part not in text else text)
+            self.refresh()

@@ -1,0 +1,164 @@
+"""Watches a server that runs: its metrics through the forward, and, when it does not answer, what its node says of it.
+
+The one rule: a server is gone only when its node says so. A node that does not answer makes the job "not known".
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+
+from sparkdesk.core.command import Exit
+from sparkdesk.core.errors import EndpointError, NodeError
+from sparkdesk.core.jobs.endpoint import Endpoint
+from sparkdesk.core.jobs.rate import add_rates
+from sparkdesk.core.jobs.record import JobState
+from sparkdesk.core.plain_text import make_line
+from sparkdesk.core.playbooks.job import JOBS_FOLDER, job_command
+from sparkdesk.core.playbooks.reader import last_object
+from sparkdesk.core.ports import EndpointClient, Shell
+from sparkdesk.services.clock import Clock
+from sparkdesk.services.deployment import Deployment
+from sparkdesk.services.endpoint_pool import EndpointPool
+
+BEAT_S = 2.0
+ASK_EVERY = 15
+"""After so many answers the node is asked too: another program may have taken the port."""
+ASK_TIMEOUT_S = 20.0
+RATE_WINDOW_S = 4.0
+"""A rate is taken over at least this long: engines update their counters in steps."""
+MAX_PAGE_BYTES = 1 << 20
+
+OnEnded = Callable[[Deployment, Mapping[str, object]], Awaitable[None]]
+
+
+class Heartbeat:
+    """Keeps the status of running jobs true. `on_ended` is told what the node said of a job that is over."""
+
+    def __init__(
+        self,
+        shells: Callable[[str], Shell],
+        pool: EndpointPool,
+        clock: Clock,
+        on_ended: OnEnded,
+        beat_s: float = BEAT_S,
+    ) -> None:
+        self._shells = shells
+        self._pool = pool
+        self._clock = clock
+        self._on_ended = on_ended
+        self._beat_s = beat_s
+
+    async def run(self, deployment: Deployment) -> None:
+        """Watch one job until it is over or being stopped."""
+        while _goes_on(deployment):
+            if await self.ask(deployment) and deployment.status.endpoint is not None:
+                await self._read_while_it_answers(deployment, deployment.status.endpoint)
+            if _goes_on(deployment):
+                await asyncio.sleep(self._beat_s)
+
+    async def ask(self, deployment: Deployment) -> bool:
+        """Ask the job's folder; whether the server is ready."""
+        folder = f"{JOBS_FOLDER}/{deployment.job_id}"
+        try:
+            shell = self._shells(deployment.node_id)
+            outcome = await shell.run(job_command(folder, "ready"), timeout_s=ASK_TIMEOUT_S)
+        except NodeError as error:
+            _lose(deployment, error.message)
+            return False
+        said = last_object(outcome.text)
+        if not isinstance(outcome.fate, Exit):
+            _lose(deployment, f"{shell.node}: {outcome.explain()}")
+            return False
+        if said is None or "ready" not in said:
+            words = make_line(outcome.explain(), max_chars=300)
+            _lose(deployment, f"{shell.node} says nothing of this job: {words}")
+            return False
+        if said.get("ended") is True:
+            await self._tell_end(deployment, shell, folder, said)
+            return False
+        return _take_answer(deployment, said)
+
+    async def _tell_end(self, deployment: Deployment, shell: Shell, folder: str, said: Mapping[str, object]) -> None:
+        """Fetch how it ended; without that, the words of the first answer must do."""
+        try:
+            status = last_object((await shell.run(job_command(folder, "status"), timeout_s=ASK_TIMEOUT_S)).text)
+        except NodeError:
+            status = None
+        await self._on_ended(deployment, {"reason": said.get("detail"), **(status or {})})
+
+    # Metrics --------------------------------------------------------------------------------------------------
+
+    async def _read_while_it_answers(self, deployment: Deployment, endpoint: Endpoint) -> None:
+        trail = _Trail()
+        try:
+            async with self._pool.client(deployment.job_id, endpoint) as client:
+                while await self._read(deployment, endpoint, client, trail):
+                    await asyncio.sleep(self._beat_s)
+                    if not _goes_on(deployment) or (trail.is_time_to_ask() and not await self.ask(deployment)):
+                        return
+        except (EndpointError, NodeError):
+            pass  # the node is asked next
+
+    async def _read(self, deployment: Deployment, endpoint: Endpoint, client: EndpointClient, trail: _Trail) -> bool:
+        """One page; whether the server answers as it should. Raises EndpointError."""
+        path = endpoint.metrics_path or f"{endpoint.base_path}/models"
+        status, body = await client.get(path, max_bytes=MAX_PAGE_BYTES)
+        if status >= 500:
+            return False
+        if status == 200 and endpoint.metrics_path and deployment.backend is not None and _goes_on(deployment):
+            found = deployment.backend.readings(body.decode("utf-8", "replace"))
+            deployment.change(readings=tuple(trail.add(self._clock.monotonic_s(), found).items()))
+        return True
+
+
+class _Trail:
+    """The readings of the last seconds, for rates."""
+
+    def __init__(self) -> None:
+        self._past: deque[tuple[float, dict[str, float]]] = deque()
+        self._beats = 0
+
+    def add(self, now_s: float, found: dict[str, float]) -> dict[str, float]:
+        """The readings with rates against the youngest that is at least RATE_WINDOW_S old, or the oldest there is."""
+        while len(self._past) > 1 and now_s - self._past[1][0] >= RATE_WINDOW_S:
+            self._past.popleft()
+        before_s, before = self._past[0] if self._past else (now_s, {})
+        self._past.append((now_s, found))
+        return add_rates(before, found, now_s - before_s)
+
+    def is_time_to_ask(self) -> bool:
+        """Whether so many answers came that the node should be asked too."""
+        self._beats += 1
+        return self._beats % ASK_EVERY == 0
+
+
+def _goes_on(deployment: Deployment) -> bool:
+    state = deployment.status.state
+    return not state.is_over and state is not JobState.STOPPING
+
+
+def _lose(deployment: Deployment, words: str) -> None:
+    """Its node cannot be asked: the job may still run."""
+    if _goes_on(deployment):
+        message = f"Not known whether it still runs: {words}"
+        if deployment.status.message != message or deployment.status.state is not JobState.UNKNOWN:
+            deployment.change(JobState.UNKNOWN, message=message, remedy="It is looked at again when the node is back.")
+
+
+def _take_answer(deployment: Deployment, said: Mapping[str, object]) -> bool:
+    if not _goes_on(deployment):
+        return False
+    if said.get("ready") is True:
+        if deployment.status.state is not JobState.READY or deployment.status.message:
+            deployment.finish_phases()
+            deployment.change(JobState.READY, message="")
+        return True
+    detail = said.get("detail")
+    words = make_line(detail, max_chars=200) if isinstance(detail, str) else "no answer"
+    message = f"The server runs but does not answer: {words}"
+    if deployment.status.message != message:
+        state = JobState.READY if deployment.status.state is JobState.READY else JobState.LOADING
+        deployment.change(state, message=message, remedy="Wait a moment; if it stays so, stop it and launch it again.")
+    return False

@@ -1,0 +1,167 @@
+"""The jobs that are known here: from intents on this computer, launches of this run, and what nodes reported.
+
+The one rule: the list is what the screens show, newest first, for the nodes of the open cluster; an intent is on the
+disk before its job is on the list.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+
+from sparkdesk.core.errors import PlanError
+from sparkdesk.core.feed import Latest
+from sparkdesk.core.jobs import plan_json
+from sparkdesk.core.jobs.backend import Backend
+from sparkdesk.core.jobs.endpoint import Endpoint
+from sparkdesk.core.jobs.plan import LaunchPlan
+from sparkdesk.core.jobs.record import JobIntent, JobReport, JobState, JobStatus
+from sparkdesk.core.ports import Store
+from sparkdesk.services.clock import Clock
+from sparkdesk.services.deployment import Deployment
+
+log = logging.getLogger(__name__)
+
+WAITS = "Its node has not been asked yet"
+
+
+class JobShelf:
+    """Keeps deployments and their intents."""
+
+    def __init__(self, store: Store, backends: Mapping[str, Backend], owner: str, clock: Clock) -> None:
+        self.jobs: Latest[tuple[JobStatus, ...]] = Latest(())
+        self.node_ids: frozenset[str] = frozenset()
+        self._store = store
+        self._backends = backends
+        self._owner = owner
+        self._clock = clock
+        self._deployments: dict[str, Deployment] = {}
+        self._intents: dict[str, JobIntent] = {}
+        self._loading = asyncio.Lock()
+
+    def find(self, job_id: str) -> Deployment | None:
+        """The job of this id."""
+        return self._deployments.get(job_id)
+
+    def on_node(self, node_id: str) -> list[Deployment]:
+        """The jobs whose folder lies on this node."""
+        return [deployment for deployment in self._deployments.values() if deployment.node_id == node_id]
+
+    def intent_state(self, deployment: Deployment) -> JobState | None:
+        """How far the job had come by the intent; None when it was not launched from here."""
+        intent = self._intents.get(deployment.job_id)
+        return intent.state if intent is not None else None
+
+    def is_ours(self, deployment: Deployment) -> bool:
+        """Whether it was launched from this computer by this user."""
+        return deployment.job_id in self._intents or deployment.status.owner == self._owner
+
+    def show_nodes(self, node_ids: frozenset[str]) -> None:
+        """Show the jobs of these nodes only."""
+        self.node_ids = node_ids
+        self._tell()
+
+    async def load(self) -> None:
+        """Read the intents and put those that are new on the list, not known until their node was asked."""
+        async with self._loading:
+            for intent in await self._store.job_intents():
+                if intent.job_id not in self._intents and intent.job_id not in self._deployments:
+                    self._take_intent(intent)
+        self._tell()
+
+    def _take_intent(self, intent: JobIntent) -> None:
+        try:
+            plan = plan_json.from_json(intent.plan_json)
+        except PlanError as error:
+            log.warning("job %s: %s", intent.job_id, error.sentence())
+            return
+        state = intent.state if intent.state.is_over else JobState.UNKNOWN
+        message = intent.message if intent.state.is_over else WAITS
+        remedy = "" if intent.state.is_over else "Wait until its node is live."
+        self._intents[intent.job_id] = intent
+        status = replace(
+            self._planned_status(plan, intent.created_ms), state=state, message=message, remedy=remedy, is_adopted=True
+        )
+        self._add(status, plan)
+
+    async def begin(self, intent: JobIntent, plan: LaunchPlan) -> Deployment:
+        """Write the intent, then put the job on the list. Raises StoreError."""
+        await self._store.save_job_intent(intent)
+        self._intents[intent.job_id] = intent
+        status = replace(self._planned_status(plan, intent.created_ms), state=JobState.STARTING)
+        return self._add(status, plan)
+
+    async def keep_state(self, deployment: Deployment) -> None:
+        """Bring the intent up to the job's state; nothing for jobs that were not launched from here."""
+        intent = self._intents.get(deployment.job_id)
+        status = deployment.status
+        if intent is None or (intent.state is status.state and intent.message == status.message):
+            return
+        changed = replace(intent, state=status.state, message=status.message)
+        self._intents[deployment.job_id] = changed
+        await self._store.save_job_intent(changed)
+
+    async def remove(self, deployment: Deployment) -> None:
+        """Forget a job."""
+        await self._store.remove_job_intent(deployment.job_id)
+        self._intents.pop(deployment.job_id, None)
+        self._deployments.pop(deployment.job_id, None)
+        self._tell()
+
+    def take_report(self, report: JobReport, endpoint: Endpoint | None) -> Deployment:
+        """A job that is not known here, as its node describes it."""
+        plan = self._read_plan(report)
+        key = next((k for k, b in self._backends.items() if report.engine in (k, b.info.title)), "")
+        if plan is not None:
+            endpoint = plan.endpoint
+        elif endpoint is not None and key:
+            endpoint = replace(endpoint, engine=key, metrics_path="/metrics")
+        status = JobStatus(
+            job_id=report.job_id,
+            title=report.title or report.job_id,
+            engine=key or report.engine,
+            node_ids=(report.node_id,),
+            state=JobState.UNKNOWN,
+            created_ms=report.started_ms or self._clock.now_ms(),
+            endpoint=endpoint,
+            is_adopted=True,
+            owner=report.owner,
+        )
+        return self._add(status, plan)
+
+    def _read_plan(self, report: JobReport) -> LaunchPlan | None:
+        """The plan of the folder, if it is one for this job on this node: it came from a stranger."""
+        if not report.plan_json:
+            return None
+        try:
+            plan = plan_json.from_json(report.plan_json)
+        except PlanError as error:
+            log.warning("job %s on its node: %s", report.job_id, error.sentence())
+            return None
+        nodes = {step.node for step in (*plan.playbook.steps(), *plan.stop.steps())} | {plan.endpoint.node_id}
+        return plan if plan.job_id == report.job_id and nodes <= {report.node_id} else None
+
+    def _planned_status(self, plan: LaunchPlan, created_ms: int) -> JobStatus:
+        return JobStatus(
+            job_id=plan.job_id,
+            title=plan.title,
+            engine=plan.request.engine,
+            node_ids=plan.request.nodes,
+            state=JobState.PLANNED,
+            created_ms=created_ms,
+            endpoint=plan.endpoint,
+            owner=self._owner,
+        )
+
+    def _add(self, status: JobStatus, plan: LaunchPlan | None) -> Deployment:
+        backend = self._backends.get(status.engine)
+        deployment = Deployment(status, plan, backend, self._clock, self._tell)
+        self._deployments[status.job_id] = deployment
+        deployment.refresh()
+        return deployment
+
+    def _tell(self) -> None:
+        shown = (d.status for d in self._deployments.values() if not self.node_ids.isdisjoint(d.status.node_ids))
+        self.jobs.set(tuple(sorted(shown, key=lambda status: status.created_ms, reverse=True)))

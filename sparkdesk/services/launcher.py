@@ -1,0 +1,270 @@
+"""Launches, watches, stops and adopts jobs. The node is the source of truth; this computer keeps the intent.
+
+The one rule: an intent is durable before the first command goes out, and no job is called ready, stopped or ended
+before its node has proved it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sparkdesk.core.cluster.node import NodeStatus
+from sparkdesk.core.errors import PlanError, SparkDeskError, StepFailed
+from sparkdesk.core.feed import Latest, Stream
+from sparkdesk.core.jobs import plan_json
+from sparkdesk.core.jobs.backend import Backend, BackendInfo, NodeContext, PlanContext
+from sparkdesk.core.jobs.plan import LaunchPlan, Problem, Severity
+from sparkdesk.core.jobs.record import JobIntent, JobState, JobStatus, LogLine
+from sparkdesk.core.jobs.request import LaunchRequest
+from sparkdesk.core.jobs.timeline import PREFLIGHT
+from sparkdesk.core.models.spec import ModelSpec
+from sparkdesk.core.playbooks.job_removal import removal_playbook
+from sparkdesk.core.ports import EndpointClient, EndpointClients, Shell, Store
+from sparkdesk.core.step import Playbook, StepEvent
+from sparkdesk.services.adoption import Adoption
+from sparkdesk.services.clock import Clock
+from sparkdesk.services.course import Course
+from sparkdesk.services.deployment import Deployment
+from sparkdesk.services.endpoint_pool import EndpointPool
+from sparkdesk.services.ident import new_id
+from sparkdesk.services.inventory import Inventory
+from sparkdesk.services.job_shelf import JobShelf
+from sparkdesk.services.node_context import NodeContexts
+from sparkdesk.services.runner import Runner
+from sparkdesk.services.tasks import Tasks
+
+if TYPE_CHECKING:
+    from sparkdesk.services.telemetry import Telemetry
+
+log = logging.getLogger(__name__)
+
+NO_ID = "a" * 16
+"""Stands for the job in checks, where no job is begun."""
+
+
+class Launcher:
+    """Everything that the screens and the headless verbs do with model servers.
+
+    `job_program`, `jobs_program` and `survey_program` are the texts of remote/job.py, jobs.py and survey.py.
+    """
+
+    def __init__(  # noqa: PLR0913 - called once, where the program is put together; every one is a part of it
+        self,
+        *,
+        tasks: Tasks,
+        inventory: Inventory,
+        telemetry: Telemetry,
+        runner: Runner,
+        store: Store,
+        backends: Mapping[str, Backend],
+        clients: EndpointClients,
+        catalogue: tuple[ModelSpec, ...],
+        job_program: bytes,
+        jobs_program: bytes,
+        survey_program: bytes,
+        owner: str,
+        clock: Clock,
+        broken_backends: tuple[str, ...] = (),
+    ) -> None:
+        self.catalogue = catalogue
+        self.backends: tuple[BackendInfo, ...] = tuple(backend.info for backend in backends.values())
+        self.broken_backends = broken_backends
+        self._tasks = tasks
+        self._inventory = inventory
+        self._runner = runner
+        self._backends = backends
+        self._job_program = job_program
+        self._owner = owner
+        self._clock = clock
+        self._contexts = NodeContexts(inventory, telemetry, survey_program)
+        self._pool = EndpointPool(inventory.shell, clients)
+        self._shelf = JobShelf(store, backends, owner, clock)
+        self._course = Course(
+            tasks=tasks, runner=runner, shelf=self._shelf, pool=self._pool, shells=inventory.shell, clock=clock
+        )
+        self._adoption = Adoption(self._shelf, self._course, jobs_program, tasks)
+        self.jobs: Latest[tuple[JobStatus, ...]] = self._shelf.jobs
+        self._subscription = inventory.nodes.subscribe(self._follow_nodes)
+
+    # Planning: quick, asks nobody ---------------------------------------------------------------------------------
+
+    @property
+    def node_contexts(self) -> Latest[tuple[NodeContext, ...]]:
+        """What plans lean on about each live node; refreshed when one connects and before each launch."""
+        return self._contexts.latest
+
+    def problems(self, request: LaunchRequest) -> list[Problem]:
+        """What speaks against the request now; empty is fine."""
+        backend = self._backends.get(request.engine)
+        if backend is None:
+            known = ", ".join(info.key for info in self.backends)
+            return [
+                Problem(Severity.ERROR, f"There is no engine {request.engine}", f"Choose one of: {known}.", "engine")
+            ]
+        return backend.problems(request, self._plan_context(request, NO_ID))
+
+    def plan(self, request: LaunchRequest) -> LaunchPlan:
+        """What a launch would do, as a new job. Raises PlanError."""
+        backend = self._backends.get(request.engine)
+        if backend is None:
+            raise PlanError(f"There is no engine {request.engine}", remedy="Choose another engine.")
+        return backend.plan(request, self._plan_context(request, new_id()))
+
+    def _plan_context(self, request: LaunchRequest, job_id: str) -> PlanContext:
+        cluster = self._inventory.cluster.value
+        nodes = (self._with_own_ports(context) for context in self._contexts.current())
+        return PlanContext(
+            job_id=job_id,
+            owner=self._owner,
+            nodes=tuple(nodes),
+            spec=next((spec for spec in self.catalogue if spec.name == request.model), None),
+            engine_notes=cluster.engine_notes if cluster is not None else {},
+            job_program=self._job_program,
+        )
+
+    def _with_own_ports(self, context: NodeContext) -> NodeContext:
+        """A server that is starting holds its port already, although nothing listens there yet."""
+        ours = {
+            job.endpoint.port: job.title
+            for job in self.jobs.value
+            if job.endpoint is not None and job.endpoint.node_id == context.record.id and not job.state.is_over
+        }
+        return replace(context, used_ports={**ours, **context.used_ports})
+
+    # Launch and stop ----------------------------------------------------------------------------------------------
+
+    async def launch(self, plan: LaunchPlan) -> str:
+        """Look at the nodes again, write the intent, start; gives the job's id while the start goes on.
+
+        Raises PlanError (the request no longer fits), a NodeError (a node cannot be looked at), StoreError.
+        """
+        begun_s = self._clock.monotonic_s()
+        if self._shelf.find(plan.job_id) is not None:
+            raise PlanError("This plan was launched already", remedy="Make a new plan.")
+        for node_id in dict.fromkeys(plan.request.nodes):
+            await self._contexts.refresh(node_id, self._inventory.shell(node_id))
+        for problem in self.problems(plan.request):
+            if problem.severity is Severity.ERROR:
+                raise PlanError(problem.message, remedy=problem.remedy)
+        cluster = self._inventory.cluster.value
+        intent = JobIntent(
+            job_id=plan.job_id,
+            cluster_id=cluster.id if cluster is not None else "",
+            created_ms=self._clock.now_ms(),
+            state=JobState.STARTING,
+            plan_json=plan_json.to_json(plan),
+        )
+        deployment = await self._shelf.begin(intent, plan)
+        deployment.begin_phase(PREFLIGHT, begun_s)
+        deployment.say(f"Pre-flight passed; launching {plan.title}")
+        self._adoption.follow_log(deployment, self._inventory.shell(deployment.node_id))
+        self._course.start_launch(deployment)
+        return plan.job_id
+
+    async def stop(self, job_id: str) -> None:
+        """Stop a job, also while it is starting; returns when that is verified, or `stop_error` says why it is not.
+
+        Stopping twice is stopping once. Raises PlanError (no such job), StepFailed (somebody else's job).
+        """
+        deployment = self._known(job_id)
+        self._refuse_others(deployment)
+        await self._course.stop(deployment)
+
+    async def remove(self, job_id: str) -> None:
+        """Forget an ended job and remove its folder, with the log, from its node.
+
+        Raises PlanError (no such job), StepFailed (it is not over, or its node cannot remove it), StoreError.
+        """
+        deployment = self._known(job_id)
+        self._refuse_others(deployment)
+        status = deployment.status
+        if not status.state.is_over:
+            raise StepFailed(f"{status.title} is not over", remedy="Stop it first.")
+        playbook = removal_playbook(job_id, deployment.node_id, status.title)
+        ended = await self._runner.run(new_id(), playbook, on_event=deployment.events.put)
+        if ended.result != "done":
+            raise StepFailed(ended.message, remedy=ended.remedy)
+        self._adoption.drop_log(deployment)
+        await self._shelf.remove(deployment)
+
+    # Looking at jobs ----------------------------------------------------------------------------------------------
+
+    def log(self, job_id: str) -> Stream[LogLine]:
+        """The job's log: the engine's lines, its guard's and ours. Raises PlanError when there is no such job."""
+        deployment = self._known(job_id)
+        self._adoption.want_log(deployment)
+        return deployment.log
+
+    def events(self, job_id: str) -> Stream[StepEvent]:
+        """What the steps of the job's launch and stop told. Raises PlanError when there is no such job."""
+        return self._known(job_id).events
+
+    def plan_of(self, job_id: str) -> LaunchPlan | None:
+        """The job's plan; None when it is not known (somebody else's, or a damaged one)."""
+        deployment = self._shelf.find(job_id)
+        return deployment.plan if deployment is not None else None
+
+    def stop_plan(self, job_id: str) -> Playbook | None:
+        """What stopping will do, to be shown before; None for a job that is not ours to stop."""
+        deployment = self._shelf.find(job_id)
+        if deployment is None or not self._shelf.is_ours(deployment):
+            return None
+        return self._course.stop_playbook_of(deployment)
+
+    @asynccontextmanager
+    async def client(self, job_id: str) -> AsyncIterator[EndpointClient]:
+        """A client of the job's server, shared, over a forward that lives as long as somebody uses it.
+
+        Raises PlanError (no such job, or one without an endpoint) and a NodeError (its node is not live).
+        """
+        endpoint = self._known(job_id).status.endpoint
+        if endpoint is None:
+            raise PlanError("This job answers nowhere", remedy="Choose another server.")
+        async with self._pool.client(job_id, endpoint) as client:
+            yield client
+
+    # Nodes that come and go -----------------------------------------------------------------------------------------
+
+    async def adopt(self, node_id: str, shell: Shell) -> None:
+        """A node became live: look at it, list its job folders, take up what is ours. Never raises a NodeError."""
+        try:
+            await self._contexts.refresh(node_id, shell)
+        except SparkDeskError as error:
+            log.warning("survey: %s", error.sentence())
+        await self._adoption.adopt(node_id, shell)
+
+    def _follow_nodes(self, nodes: tuple[NodeStatus, ...]) -> None:
+        known = frozenset(status.record.id for status in nodes)
+        self._adoption.drop_lost({status.record.id for status in nodes if status.is_live})
+        if known != self._shelf.node_ids:
+            self._shelf.show_nodes(known)
+            self._tasks.start_exclusive("intents", self._shelf.load)
+
+    async def close(self) -> None:
+        """Let go of everything; jobs on the nodes run on. A launch under way is journalled, to be carried on later."""
+        self._subscription.close()
+        self._contexts.close()
+        await self._course.close()
+        try:
+            async with asyncio.timeout(5.0):
+                await self._pool.close()
+        except TimeoutError:
+            log.warning("clients did not close in time")
+
+    def _known(self, job_id: str) -> Deployment:
+        deployment = self._shelf.find(job_id)
+        if deployment is None:
+            raise PlanError(f"There is no job {job_id}", remedy="Choose one from the list.")
+        return deployment
+
+    def _refuse_others(self, deployment: Deployment) -> None:
+        if not self._shelf.is_ours(deployment):
+            owner = deployment.status.owner or "another release of SparkDesk"
+            raise StepFailed(
+                f"{deployment.status.title} belongs to {owner}", remedy="Ask them, or stop it on the node itself."
+            )

@@ -1,0 +1,125 @@
+"""What plans lean on about each live node: gathered read-only when a node becomes live and again before a launch.
+
+The one rule: what a node says is typed and bounded here; a cell that is missing or wrong is "not known", never a guess.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeGuard
+
+from sparkdesk.core.cluster.node import NodeStatus
+from sparkdesk.core.feed import Latest
+from sparkdesk.core.jobs.backend import NodeContext
+from sparkdesk.core.plain_text import make_line
+from sparkdesk.core.ports import Shell
+from sparkdesk.services.inventory import Inventory
+from sparkdesk.services.remote_program import run_program
+
+if TYPE_CHECKING:
+    from sparkdesk.services.telemetry import Telemetry
+
+log = logging.getLogger(__name__)
+
+PROGRAMS = ("llama-server", "docker", "python3", "systemd-run", "nvidia-smi")
+"""What is looked for on a node's PATH."""
+SURVEY_TIMEOUT_S = 30.0
+MAX_ITEMS = 2000
+MAX_BYTES = 1 << 50
+
+
+class NodeContexts:
+    """Gathers and keeps the context of each live node, in the cluster's order."""
+
+    def __init__(self, inventory: Inventory, telemetry: Telemetry, program: bytes) -> None:
+        self._inventory = inventory
+        self._telemetry = telemetry
+        self._program = program
+        self._surveys: dict[str, Mapping[str, object]] = {}
+        self.latest: Latest[tuple[NodeContext, ...]] = Latest(())
+        self._subscription = inventory.nodes.subscribe(self._follow_nodes)
+
+    async def refresh(self, node_id: str, shell: Shell) -> None:
+        """Look at the node again. Raises a NodeError when it cannot be looked at; the old look then is dropped."""
+        self._surveys.pop(node_id, None)
+        try:
+            self._surveys[node_id] = await run_program(shell, self._program, PROGRAMS, timeout_s=SURVEY_TIMEOUT_S)
+        finally:
+            self._publish()
+
+    def current(self) -> tuple[NodeContext, ...]:
+        """The contexts with the memory of this moment: quick, asks nobody."""
+        live = (status for status in self._inventory.nodes.value if status.is_live)
+        return tuple(self._context(status) for status in live)
+
+    def close(self) -> None:
+        """Stop following the nodes."""
+        self._subscription.close()
+
+    def _follow_nodes(self, nodes: tuple[NodeStatus, ...]) -> None:
+        live = {status.record.id for status in nodes if status.is_live}
+        for node_id in [node_id for node_id in self._surveys if node_id not in live]:
+            del self._surveys[node_id]
+        self._publish()
+
+    def _publish(self) -> None:
+        contexts = self.current()
+        if contexts != self.latest.value:
+            self.latest.set(contexts)
+
+    def _context(self, status: NodeStatus) -> NodeContext:
+        node_id = status.record.id
+        context = read_survey(NodeContext(status.record, status.facts), self._surveys.get(node_id, {}))
+        sample = self._telemetry.latest(node_id).value
+        if sample is None:
+            return context
+        total, available = sample.value("mem_total_bytes"), sample.value("mem_available_bytes")
+        if math.isfinite(total) and math.isfinite(available):
+            return replace(context, mem_total_bytes=round(total), mem_available_bytes=round(available))
+        return context
+
+
+def read_survey(context: NodeContext, found: Mapping[str, object]) -> NodeContext:
+    """The context with what remote/survey.py said of the node. Total: any JSON object is fine."""
+    facts = context.facts
+    images = found.get("images")
+    return replace(
+        context,
+        mem_total_bytes=_count(found.get("mem_total_bytes")) or facts.mem_total_bytes,
+        mem_available_bytes=_count(found.get("mem_available_bytes")),
+        disk_free_bytes=_count(found.get("disk_free_bytes")),
+        cpu_count=_count(found.get("cpu_count")) or facts.cpu_count,
+        images=tuple(_texts(images)) if isinstance(images, list) else None,
+        weight_files={
+            path: size for path, value in _pairs(found.get("weights")) if (size := _count(value)) is not None
+        },
+        used_ports={
+            int(port): make_line(value, max_chars=100)
+            for port, value in _pairs(found.get("ports"))
+            if port.isascii() and port.isdigit() and len(port) <= 5 and isinstance(value, str)
+        },
+        programs={name: value for name, value in _pairs(found.get("programs")) if _is_word(value)},
+        home=home if _is_word(home := found.get("home")) else facts.home,
+    )
+
+
+def _is_word(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and 0 < len(value) <= 1000 and value.isprintable()
+
+
+def _count(value: object) -> int | None:
+    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_BYTES
+    return value if is_count and isinstance(value, int) else None
+
+
+def _texts(values: list[object]) -> list[str]:
+    return [value for value in values[:MAX_ITEMS] if isinstance(value, str) and _is_word(value)]
+
+
+def _pairs(value: object) -> list[tuple[str, object]]:
+    if not isinstance(value, dict):
+        return []
+    return [(key, item) for key, item in list(value.items())[:MAX_ITEMS] if isinstance(key, str) and _is_word(key)]

@@ -1,0 +1,81 @@
+"""A complete adapter for tests/servers/echo_engine.py: the seam with a real plan, log reader and metrics page."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from sparkdesk.core.jobs.backend import (
+    BackendInfo,
+    EndpointFailure,
+    LoadProgress,
+    LogFailure,
+    PlanContext,
+    Reading,
+)
+from sparkdesk.core.jobs.endpoint import Endpoint
+from sparkdesk.core.jobs.plan import LaunchPlan, MemoryLedger, Problem
+from sparkdesk.core.jobs.reading import GENERATED_TOKENS, read_prometheus
+from sparkdesk.core.jobs.request import LaunchRequest
+from sparkdesk.core.planning.preflight import node_problems, port_problems, refuse_errors
+from sparkdesk.core.playbooks.job import JobSpec, build_plan
+
+ENGINE = Path(__file__).resolve().parents[1] / "servers" / "echo_engine.py"
+
+
+class EchoLog:
+    """Reads the engine's log."""
+
+    def feed(self, line: str) -> list[LoadProgress | Reading | LogFailure]:
+        """What this line tells."""
+        if "50 percent" in line:
+            return [LoadProgress("load", "Halfway", 0.5)]
+        if "out of memory" in line:
+            return [LogFailure("The engine has no memory", "Ask for less.")]
+        return []
+
+
+class Echo:
+    """The adapter. `extra_flags` of the request go to the engine."""
+
+    info = BackendInfo(key="echo", title="Echo", purposes=("chat",))
+    load_timeout_s = 60.0
+
+    def problems(self, request: LaunchRequest, context: PlanContext) -> list[Problem]:
+        """What speaks against it."""
+        problems = node_problems(request, context)
+        return problems or port_problems(request, context.node(request.nodes[0]))
+
+    def plan(self, request: LaunchRequest, context: PlanContext) -> LaunchPlan:
+        """The plan."""
+        refuse_errors(self.problems(request, context))
+        endpoint = Endpoint(
+            request.nodes[0], "127.0.0.1", request.port, request.served_name, engine="echo", metrics_path="/metrics"
+        )
+        spec = JobSpec(
+            job_id=context.job_id,
+            node_id=request.nodes[0],
+            title=request.served_name,
+            engine=self.info.title,
+            owner=context.owner,
+            argv=(sys.executable, str(ENGINE), "--port", str(request.port), *request.extra_flags),
+            endpoint=endpoint,
+            load_timeout_s=self.load_timeout_s,
+            memory_floor_bytes=0,
+        )
+        ledger = MemoryLedger(request.nodes[0], None, None, None, None, None)
+        plan = build_plan(request, context, spec, ledger=ledger, command_title="echo")
+        return replace(plan, notes=("an engine for tests",))
+
+    def log_reader(self) -> EchoLog:
+        """A new reader."""
+        return EchoLog()
+
+    def readings(self, text: str) -> dict[str, float]:
+        """The metrics page."""
+        return read_prometheus(text, {"echo_tokens_total": GENERATED_TOKENS})
+
+    def failure(self, status: int, body: bytes) -> EndpointFailure | None:
+        """Nothing special."""
+        return None

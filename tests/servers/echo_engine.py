@@ -1,0 +1,84 @@
+"""A small real HTTP server that behaves as an engine does: loads, answers, counts, dies. Run as a program on a "node".
+
+echo_engine.py --port N [--load S] [--never-ready] [--die-after S] [--deaf]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+BEGUN_S = time.monotonic()
+COUNTS = {"tokens": 0}
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """The flags."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--load", type=float, default=0.0, help="seconds until it is ready")
+    parser.add_argument("--never-ready", action="store_true")
+    parser.add_argument("--no-token", action="store_true", help="ready, but every answer is an error")
+    parser.add_argument("--die", default="", help="print this and end with code 3 at once")
+    parser.add_argument("--deaf", action="store_true", help="SIGTERM is ignored")
+    return parser.parse_args(argv)
+
+
+def main(options: argparse.Namespace) -> int:
+    """Serve."""
+    print("echo: loading", flush=True)
+    if options.die:
+        print(options.die, flush=True)
+        return 3
+    if options.deaf:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+    class Handler(BaseHTTPRequestHandler):
+        """The routes."""
+
+        def do_GET(self) -> None:
+            """Health and metrics."""
+            is_ready = not options.never_ready and time.monotonic() - BEGUN_S >= options.load
+            if not is_ready:
+                self.answer(503, {"error": {"message": "Loading model"}})
+            elif self.path == "/metrics":
+                self.answer(200, f"echo_tokens_total {COUNTS['tokens']}\n")
+            else:
+                self.answer(200, {"status": "ok", "pid": os.getpid()})
+
+        def do_POST(self) -> None:
+            """One answer of five tokens."""
+            self.rfile.read(int(self.headers["Content-Length"]))
+            if options.no_token:
+                self.answer(500, {"error": {"message": "no kernel image"}})
+                return
+            COUNTS["tokens"] += 5
+            print("echo: answered", flush=True)
+            message = {"message": {"content": "OK"}, "finish_reason": "stop"}
+            self.answer(200, {"choices": [message], "usage": {"completion_tokens": 5}})
+
+        def answer(self, status: int, body: object) -> None:
+            """Send text or JSON."""
+            data = (body if isinstance(body, str) else json.dumps(body)).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    print("echo: 50 percent", flush=True)
+    server = ThreadingHTTPServer(("127.0.0.1", options.port), Handler)
+    print("echo: listening \x1b[31mred\x1b[0m", flush=True)
+    server.serve_forever()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(parse(sys.argv[1:])))

@@ -129,15 +129,23 @@ qt_starts() { # qt_starts PLATFORM
     QT_QPA_PLATFORM=$1 "$python" -c 'from PySide6.QtWidgets import QApplication; QApplication([])' >/dev/null 2>&1
 }
 
-install_qt_libraries() { # install_qt_libraries [everything]
+folder_of() { # where a package lies, found without importing it; nothing when it is not installed
+    "$python" -c 'import importlib.util as u, os, sys; s = u.find_spec(sys.argv[1]); s and print(os.path.dirname(s.origin))' "$1"
+}
+
+install_libraries() { # install_libraries [everything]: what Qt and the demo engine load from the system
     missing=
     qt_starts offscreen || missing=$QT_PACKAGES
-    plugins=$("$python" -c 'import importlib.util as u, pathlib; print(pathlib.Path(u.find_spec("PySide6").origin).parent / "Qt/plugins/platforms")')
+    plugins=$(folder_of PySide6)/Qt/plugins/platforms
     if [ -n "${DISPLAY:-}${1:-}" ] && lacks_libraries "$plugins/libqxcb.so"; then
         missing="$missing $XCB_PACKAGES"
     fi
     if [ -n "${WAYLAND_DISPLAY:-}" ] && lacks_libraries "$plugins/libqwayland.so"; then
         missing="$missing $WAYLAND_PACKAGES"
+    fi
+    engine=$(folder_of xllamacpp)
+    if [ -n "$engine" ] && lacks_libraries "$engine"/*.so; then
+        missing="$missing libgomp1"
     fi
     [ -n "$missing" ] || return 0
     # shellcheck disable=SC2086 # a list of words
@@ -166,12 +174,12 @@ has_display() {
 
 prepare_app() {
     install_requirements demo
-    install_qt_libraries
+    install_libraries
 }
 
 prepare_dev() {
     install_requirements dev
-    install_qt_libraries everything
+    install_libraries everything
     install_test_tools
 }
 

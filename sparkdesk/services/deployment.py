@@ -16,7 +16,8 @@ from sparkdesk.core.jobs.plan import LaunchPlan
 from sparkdesk.core.jobs.record import JobState, JobStatus, LogLine
 from sparkdesk.core.jobs.timeline import Timeline
 from sparkdesk.core.plain_text import make_line
-from sparkdesk.core.step import Playbook, Progress, RunEnded, StepEnded, StepEvent, StepStarted
+from sparkdesk.core.playbooks.reader import last_object
+from sparkdesk.core.step import Output, Playbook, Progress, RunEnded, StepEnded, StepEvent, StepStarted
 from sparkdesk.services.clock import Clock
 from sparkdesk.services.job_log import LogPiece
 
@@ -28,8 +29,9 @@ GUARD_MARK = "[sparkdesk] "
 KEEP_LINES = 5000
 KEEP_EVENTS = 1000
 LINE_CHARS = 8192
-_ERROR = re.compile(r"\b(ERROR|FATAL|CRITICAL|Traceback)\b|\b[Ee]rror:|Exception\b")
-_WARNING = re.compile(r"\bWARN(ING)?\b|\b[Ww]arning:")
+# Words that most engines use, and the one letter behind the time that llama.cpp uses.
+_ERROR = re.compile(r"\b(ERROR|FATAL|CRITICAL|Traceback)\b|\b[Ee]rror:|Exception\b|^[\d.]{5,24} E ")
+_WARNING = re.compile(r"\bWARN(ING)?\b|\b[Ww]arning:|^[\d.]{5,24} W ")
 _NOT_LAUNCHED = Playbook("", ())
 
 
@@ -54,6 +56,7 @@ class Deployment:
         """The last line of the engine's that says something."""
         self.saw_end = False
         """Whether the log was read to the job's end."""
+        self._is_proved = False
         self._clock = clock
         self._tell = tell
         self._timeline = Timeline(plan.playbook if plan is not None else _NOT_LAUNCHED)
@@ -135,10 +138,22 @@ class Deployment:
                 self.say(f"{message}. {remedy}", level="error")
             case Progress(text=text):
                 self.say(text)
+            case Output(step_id, text=text) if self._phases.get(step_id) == "token":
+                self._take_token(text)
             case RunEnded(result=result):
                 self.say(f"Launch: {result}", level="info" if result == "done" else "warning")
             case _:
                 pass
+
+    def _take_token(self, printed: str) -> None:
+        """The proof: what was generated, and in what time."""
+        said = last_object(printed) or {}
+        text, seconds = said.get("text"), said.get("seconds")
+        if said.get("ok") is True and isinstance(text, str) and isinstance(seconds, int | float):
+            note = f'"{make_line(text.strip(), max_chars=40)}", {seconds * 1000:.0f} ms'
+            self._is_proved = True
+            self._timeline.note("token", note)
+            self.say(f"Generated {note}")
 
     def take_stop_event(self, event: StepEvent) -> None:
         """An event of the job's stop."""
@@ -178,6 +193,8 @@ class Deployment:
         if isinstance(found, LogFailure) and self.failure is None:
             self.failure = LogFailure(make_line(found.message, max_chars=500), make_line(found.remedy, max_chars=500))
         elif isinstance(found, LoadProgress) and not self.status.state.is_over:
+            if found.phase == "token" and self._is_proved:
+                return  # a line that came late says less than the token itself
             has_part = found.fraction is not None and math.isfinite(found.fraction) and 0.0 < found.fraction < 1.0
             part = f"{found.fraction:.0%}" if has_part else ""
             text = make_line(found.text, max_chars=160)

@@ -99,7 +99,7 @@ def read_survey(context: NodeContext, found: Mapping[str, object]) -> NodeContex
         used_ports={
             int(port): make_line(value, max_chars=100)
             for port, value in _pairs(found.get("ports"))
-            if port.isascii() and port.isdigit() and len(port) <= 5 and isinstance(value, str)
+            if port.isascii() and port.isdigit() and len(port) <= 5 and int(port) < 65536 and isinstance(value, str)
         },
         programs={name: value for name, value in _pairs(found.get("programs")) if _is_word(value)},
         home=home if _is_word(home := found.get("home")) else facts.home,

@@ -53,6 +53,8 @@ async def test_a_launch_goes_from_plan_to_ready_to_a_verified_stop(rig: Rig) -> 
     assert all(phase.seconds >= 0 for phase in ready.phases)
     load = next(phase for phase in ready.phases if phase.key == "load")
     assert (load.note, load.seconds >= 0.4) == ("Halfway 50%", True)
+    token = next(phase for phase in ready.phases if phase.key == "token")
+    assert token.note.startswith('"OK", ')
     pid = rig.pid(job_id)
     await until(lambda: rig.status(job_id).reading(GENERATED_TOKENS) == 5.0)
     stop = rig.launcher.stop_plan(job_id)

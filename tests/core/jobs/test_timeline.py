@@ -1,0 +1,119 @@
+"""The timeline, rates and reports of jobs: what was not seen is not claimed."""
+
+from __future__ import annotations
+
+import json
+import math
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sparkdesk.core.command import Command
+from sparkdesk.core.jobs.rate import add_rates
+from sparkdesk.core.jobs.reading import GENERATED_TOKENS, REQUESTS_RUNNING, TTFT_COUNT, TTFT_SUM_S
+from sparkdesk.core.jobs.record import PhaseState
+from sparkdesk.core.jobs.report import describe_end, read_reports
+from sparkdesk.core.jobs.timeline import Timeline
+from sparkdesk.core.plain_text import make_line, make_plain
+from sparkdesk.core.step import Playbook, Run, Stage, Step
+
+RUN = (Run(Command(("true",))),)
+BOOK = Playbook("p", tuple(Stage(k, (Step(k, k, "n1", RUN, phase=k),)) for k in ("put", "load", "token")))
+KEYS = ["preflight", "put", "load", "token", "ready"]
+
+
+def states(timeline: Timeline) -> list[PhaseState]:
+    """How the phases stand."""
+    return [phase.state for phase in timeline.phases(100.0)]
+
+
+def test_a_phase_that_begins_ends_those_before_it_with_their_times() -> None:
+    timeline = Timeline(BOOK)
+    timeline.begin("preflight", 0.0)
+    timeline.begin("put", 1.0)
+    timeline.begin("load", 3.0)
+    timeline.begin("put", 4.0)
+    phases = timeline.phases(10.0)
+    assert [phase.key for phase in phases] == KEYS
+    assert [phase.seconds for phase in phases[:3]] == [1.0, 2.0, 7.0]
+    assert phases[2].state is PhaseState.CURRENT
+    assert math.isnan(phases[3].seconds)
+
+
+def test_a_failure_fails_the_current_phase_and_leaves_the_rest_undone() -> None:
+    timeline = Timeline(BOOK)
+    timeline.begin("load", 3.0)
+    timeline.fail(5.0, "exit code 1")
+    assert states(timeline)[2:] == [PhaseState.FAILED, PhaseState.TO_DO, PhaseState.TO_DO]
+    assert timeline.phases(9.0)[2].note == "exit code 1"
+
+
+def test_ready_counts_on_and_a_stop_skips_what_was_not_reached() -> None:
+    timeline = Timeline(BOOK)
+    timeline.begin("token", 3.0)
+    timeline.finish(5.0)
+    assert set(states(timeline)) == {PhaseState.DONE}
+    assert timeline.phases(65.0)[-1].seconds == 60.0
+    other = Timeline(BOOK)
+    other.begin("load", 3.0)
+    other.stop(4.0)
+    assert states(other)[2:] == [PhaseState.SKIPPED] * 3
+
+
+def test_rates_come_from_counters_that_grew() -> None:
+    found = add_rates({GENERATED_TOKENS: 100.0}, {GENERATED_TOKENS: 160.0, REQUESTS_RUNNING: 2.0}, 2.0)
+    assert found["generated_tokens_per_s"] == 30.0
+    assert found[REQUESTS_RUNNING] == 2.0
+    assert "generated_tokens_per_s" not in add_rates({GENERATED_TOKENS: 100.0}, {GENERATED_TOKENS: 5.0}, 2.0)
+    assert "generated_tokens_per_s" not in add_rates({}, {GENERATED_TOKENS: 5.0}, 2.0)
+    assert "generated_tokens_per_s" not in add_rates({GENERATED_TOKENS: 1.0}, {GENERATED_TOKENS: 5.0}, 0.0)
+    timed = add_rates({TTFT_SUM_S: 1.0, TTFT_COUNT: 1.0}, {TTFT_SUM_S: 2.0, TTFT_COUNT: 5.0}, 2.0)
+    assert timed["ttft_s"] == 0.25
+
+
+def test_a_report_is_read_with_its_end_and_endpoint() -> None:
+    row = {
+        "job_id": "abcdefghijklmnop",
+        "state": "ended",
+        "owner": "me@here",
+        "title": "tiny\x1b[31m\n",
+        "code": 3,
+        "reason": "ended with exit code 3",
+        "endpoint": {"host": "127.0.0.1", "port": 8000, "path": "/v1/chat/completions", "model": "tiny"},
+    }
+    ((report, endpoint),) = read_reports({"jobs": [row, {"job_id": "../../etc"}, 7]}, "n1")
+    assert (report.state, report.exit_code, report.title) == ("ended", 3, "tiny␊")
+    assert describe_end(report) == "ended with exit code 3"
+    assert endpoint is not None
+    assert (endpoint.node_id, endpoint.port, endpoint.base_path) == ("n1", 8000, "/v1")
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just("abcdefghijklmnop"),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["jobs", "job_id", "state", "plan", "endpoint", "port", "path", "code", "log_bytes"]), inner
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.just("jobs"), json_values))
+def test_any_answer_of_a_node_gives_reports(found: dict[str, object]) -> None:
+    for report, _ in read_reports(json.loads(json.dumps(found)), "n1"):
+        assert report.node_id == "n1"
+
+
+@given(st.text(), st.integers(1, 50))
+def test_plain_text_has_no_control_characters_and_keeps_its_bound(text: str, limit: int) -> None:
+    shown = make_plain(text, max_chars=limit)
+    assert len(shown) <= limit
+    assert not any((ord(c) < 32 and c not in "\n\t") or 0x7F <= ord(c) < 0xA0 for c in shown)
+    assert "\n" not in make_line(text)
+    shown.encode()
+
+
+def test_what_is_hidden_in_a_text_is_seen() -> None:
+    assert make_line("\x1b[2J\x1b]0;title\x07done\r\nnext\u202egpj") == "done␍␊next\ufffdgpj"

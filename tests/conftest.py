@@ -11,6 +11,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A machine that is busy elsewhere is no reason to fail; in CI the examples are the same each time.
+settings.register_profile(
+    "house",
+    deadline=None,
+    derandomize=os.environ.get("CI") == "true",
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("house")
 
 # Before anything imports Qt: most machines that run tests have no screen.
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")

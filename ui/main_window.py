@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from PySide6.QtCore import QByteArray, QEvent, QSize, Qt, Signal
-from PySide6.QtGui import QCloseEvent, QResizeEvent
+from PySide6.QtCore import QByteArray, QEvent, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QCloseEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
-from ui.action import ActionRegistry
 from ui.shell.model import ShellModel
 from ui.shell.nav import Sidebar
 from ui.shell.strip import TopStrip
 
 if TYPE_CHECKING:
+    from ui.action import ActionRegistry
     from ui.shell.notices import NoticePanel
     from ui.widgets.banner import Banner
     from ui.widgets.palette import CommandPalette
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 MIN_SIZE = QSize(1100, 700)
 START_SIZE = QSize(1440, 900)
 FOLD_BELOW = 1280
+AFTER_FIRST_FRAME_MS = 30
 
 
 class Store(Protocol):
@@ -65,7 +66,9 @@ class MainWindow(QMainWindow):
         self.setWindowTitle("SparkDesk")
         self.setMinimumSize(MIN_SIZE)
         self.shell = model
-        self.actions_registry = ActionRegistry(self)
+        self._registry: ActionRegistry | None = None
+        self._titles: dict[str, tuple[str, str, str]] = {}
+        """Title, icon and shortcut of each page that can be gone to."""
         self._store = store
         self._factories: dict[str, Callable[[], QWidget]] = {}
         self._built: dict[str, QWidget] = {}
@@ -104,14 +107,30 @@ class MainWindow(QMainWindow):
         self.setCentralWidget(center)
 
     def _wire(self) -> None:
-        self.sidebar.chosen.connect(self.show_page)
+        self.sidebar.chosen.connect(self._show_if_there)
         self.sidebar.fold_clicked.connect(self.toggle_sidebar)
         self.strip.page_wanted.connect(self._show_if_there)
         self.strip.cluster_clicked.connect(self._on_cluster)
         self.strip.palette_clicked.connect(self.open_palette)
         self.strip.bell_clicked.connect(self.open_notices)
         self.shell.changed.connect(self._show_sampling)
-        registry = self.actions_registry
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.timeout.connect(lambda: self.actions_registry)
+
+    @property
+    def actions_registry(self) -> ActionRegistry:
+        """Everything that can be done by name. Made after the first frame, or when somebody asks."""
+        if self._registry is None:
+            from ui.action import ActionRegistry
+
+            self._registry = ActionRegistry(self)
+            self._add_actions(self._registry)
+            for key in self._titles:
+                self._add_go(self._registry, key)
+        return self._registry
+
+    def _add_actions(self, registry: ActionRegistry) -> None:
         registry.add("palette", "Go to or run...", self.open_palette, shortcut="Ctrl+K", icon="search")
         registry.add(
             "sidebar", "Collapse or expand the sidebar", self.toggle_sidebar, shortcut="Ctrl+B", icon="panel-left"
@@ -141,12 +160,17 @@ class MainWindow(QMainWindow):
             self._listed += 1
             keys = f"Ctrl+{self._listed}" if self._listed <= 9 else ""
             self.sidebar.add_item(key, title, icon, keys)
-            self.actions_registry.add(
-                f"go.{key}", f"Go to {title}", lambda: self.show_page(key), shortcut=keys, icon=icon
-            )
         elif key == "settings":
-            run = lambda: self.show_page(key)  # noqa: E731 - one line, one use
-            self.actions_registry.add(f"go.{key}", f"Go to {title}", run, shortcut="Ctrl+,", icon=icon)
+            keys = "Ctrl+,"
+        else:
+            return
+        self._titles[key] = (title, icon, keys)
+        if self._registry is not None:
+            self._add_go(self._registry, key)
+
+    def _add_go(self, registry: ActionRegistry, key: str) -> None:
+        title, icon, keys = self._titles[key]
+        registry.add(f"go.{key}", f"Go to {title}", lambda: self.show_page(key), shortcut=keys, icon=icon)
 
     def _drop_built(self, key: str) -> None:
         page = self._built.pop(key, None)
@@ -289,6 +313,10 @@ class MainWindow(QMainWindow):
         else:
             event.ignore()
             self.close_requested.emit()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._later.start(AFTER_FIRST_FRAME_MS)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

@@ -7,15 +7,13 @@ loading Qt's SVG module costs as much as painting the whole first frame; a test 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator
 from typing import Final
 
 from PySide6.QtGui import QPainterPath
 
-_ELEMENT: Final = re.compile(r"<(path|circle|rect|line)\b([^>]*?)/?>", re.DOTALL)
-_ATTRIBUTE: Final = re.compile(r'([a-z]\w*)="([^"]*)"')
-_TOKEN: Final = re.compile(r"[A-Za-z]|[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+_SHAPES: Final = frozenset({"path", "circle", "rect", "line"})
+_SIZES: Final = frozenset({"cx", "cy", "r", "x", "y", "width", "height", "rx", "ry", "x1", "y1", "x2", "y2"})
 _COUNTS: Final = {"M": 2, "L": 2, "H": 1, "V": 1, "C": 6, "S": 4, "Q": 4, "A": 7, "Z": 0}
 _STEP: Final = math.pi / 2
 
@@ -23,8 +21,7 @@ _STEP: Final = math.pi / 2
 def read_outline(source: str) -> QPainterPath:
     """Return everything an icon draws as one path in its own grid (24 x 24). Raises ValueError for what it cannot."""
     result = QPainterPath()
-    for name, text in _ELEMENT.findall(source):
-        words = dict(_ATTRIBUTE.findall(text))
+    for name, words in _elements(source):
         if name == "path":
             _Pen(result).draw(words["d"])
             continue
@@ -44,38 +41,78 @@ def read_outline(source: str) -> QPainterPath:
     return result
 
 
-_SIZES: Final = frozenset({"cx", "cy", "r", "x", "y", "width", "height", "rx", "ry", "x1", "y1", "x2", "y2"})
+def _elements(source: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """Give each shape with its attributes. By hand: compiling patterns would cost more than reading every icon."""
+    for piece in source.split("<")[1:]:
+        name, _, rest = piece.partition(" ")
+        if name.strip() in _SHAPES:
+            parts = rest.split('"')
+            yield (
+                name.strip(),
+                {key.strip(" =\n/>"): value for key, value in zip(parts[::2], parts[1::2], strict=False)},
+            )
+
+
+class _Scanner:
+    """Reads the letters and numbers of path data, which need nothing between them where none is doubtful."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at = 0
+
+    def _skip(self) -> None:
+        while self._at < len(self._text) and self._text[self._at] in " ,\n\t":
+            self._at += 1
+
+    def letter(self) -> str:
+        """Take the letter that comes next; "" when a number or the end does."""
+        self._skip()
+        found = self._text[self._at : self._at + 1]
+        if not found.isalpha():
+            return ""
+        self._at += 1
+        return found
+
+    def is_done(self) -> bool:
+        """Say whether nothing is left."""
+        self._skip()
+        return self._at >= len(self._text)
+
+    def flag(self) -> float:
+        """Take a 0 or 1, which may stand right before the next number."""
+        self._skip()
+        self._at += 1
+        return float(self._text[self._at - 1])
+
+    def number(self) -> float:
+        """Take one number. Raises ValueError when none comes."""
+        self._skip()
+        start = self._at
+        has_dot = False
+        while self._at < len(self._text):
+            char = self._text[self._at]
+            is_sign = char in "+-" and self._at == start
+            is_first_dot = char == "." and not has_dot
+            if not (char.isdigit() or is_sign or is_first_dot):
+                break
+            has_dot = has_dot or is_first_dot
+            self._at += 1
+        return float(self._text[start : self._at])
 
 
 def _steps(text: str) -> Iterator[tuple[str, list[float]]]:
     """Split path data into (letter, numbers), one entry a drawn piece."""
-    tokens = _TOKEN.findall(_split_flags(text))
-    place = 0
+    scanner = _Scanner(text)
     letter = ""
-    while place < len(tokens):
-        if tokens[place].isalpha():
-            letter = tokens[place]
-            place += 1
-        elif letter in "Mm":
-            # More pairs after a move are lines.
-            letter = "L" if letter == "M" else "l"
+    while not scanner.is_done():
+        found = scanner.letter()
+        # More pairs after a move are lines.
+        letter = found or {"M": "L", "m": "l"}.get(letter, letter)
         count = _COUNTS.get(letter.upper(), -1)
-        numbers = tokens[place : place + count]
-        if count < 0 or len(numbers) < count:
+        if count < 0 or (not found and not count):
             raise ValueError(f"path data that is not understood: {text[:40]!r}")
-        yield letter, [float(number) for number in numbers]
-        place += count
-
-
-def _split_flags(text: str) -> str:
-    """Put spaces around the two flags of arcs, which may be written without ("a2 2 0 01-2 2")."""
-    return _ARC.sub(r"\1 \2 \3 ", text) if "a" in text or "A" in text else text
-
-
-_NUMBER: Final = r"[-+]?(?:\d+\.?\d*|\.\d+)"
-_ARC: Final = re.compile(
-    rf"((?:(?<=[aA])|(?<=[aA]\s))\s*{_NUMBER}[\s,]*{_NUMBER}[\s,]+{_NUMBER}[\s,]+)([01])[\s,]*([01])[\s,]*"
-)
+        is_arc = letter in "Aa"
+        yield letter, [scanner.flag() if is_arc and i in (3, 4) else scanner.number() for i in range(count)]
 
 
 class _Pen:

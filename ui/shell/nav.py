@@ -13,7 +13,7 @@ from ui import theme
 from ui.icon import draw_icon
 from ui.theme import Token, blend, color
 from ui.widgets.label import plain_tooltip
-from ui.widgets.paint import box, text_width, write
+from ui.widgets.paint import box, fill, text_width, write
 
 
 class NavItem(QToolButton):
@@ -224,5 +224,5 @@ class Sidebar(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
-        painter.fillRect(self.rect(), color("sidebar"))
-        painter.fillRect(QRectF(self.width() - 1, 0, 1, self.height()), color("border"))
+        fill(painter, QRectF(self.rect()), color("sidebar"))
+        fill(painter, QRectF(self.width() - 1, 0, 1, self.height()), color("border"))

@@ -19,7 +19,7 @@ from ui.theme import Token, color
 from ui.widgets.chip import Chip
 from ui.widgets.label import plain_tooltip
 from ui.widgets.meter import level_token
-from ui.widgets.paint import box, pen, text_width, write
+from ui.widgets.paint import box, fill, pen, text_width, write
 
 _METER_WIDTH = 84
 
@@ -86,7 +86,7 @@ class StripItem(QAbstractButton):
         elif is_hot:
             box(painter, rect.adjusted(4, 2, -4, -2), theme.RADIUS_CHIP, color("raised"))
         if self._has_line:
-            painter.fillRect(QRectF(0, 6, 1, 20), color("border"))
+            fill(painter, QRectF(0, 6, 1, 20), color("border"))
         left = float(self._pad())
         if self._icon:
             draw_icon(painter, QPointF(left, 8), self._icon, self._icon_tint)
@@ -97,8 +97,8 @@ class StripItem(QAbstractButton):
                 write(painter, QRectF(left, 0, width + 4, 32), part.text, role=part.role, tint=part.tint)
             else:
                 box(painter, QRectF(left, 13, width, 6), 3, color("ledger_free"))
-                fill = QRectF(left, 13, max(min(part.share, 1.0) * width, 6), 6)
-                box(painter, fill, 3, color(part.tint))
+                filled = QRectF(left, 13, max(min(part.share, 1.0) * width, 6), 6)
+                box(painter, filled, 3, color(part.tint))
             left += width + 6
         if self._tail_icon:
             draw_icon(painter, QPointF(left, 9), self._tail_icon, "text2", 14)
@@ -288,20 +288,23 @@ class TopStrip(QWidget):
 
     def _fit(self) -> None:
         """Drop what has no room: W first, then tok/s, the memory figures, the words of the search; states stay."""
-        has_cluster = bool(self._model.cluster_name)
+        if not self._model.cluster_name:
+            for part in (self._nodes, self._memory, self._tokens, self._power):
+                part.setVisible(False)
+            return
         room = self.width() - self._brand_width - 10 - 12 - 24
         for dropped in range(5):
             self._has_numbers = dropped < 3
             self._search.set_folded(dropped >= 4)
             self._show_figures()
             shown = {
-                self._nodes: has_cluster,
-                self._memory: has_cluster,
-                self._tokens: has_cluster and dropped < 2,
-                self._power: has_cluster and dropped < 1 and text.is_known(self._model.gpu_power_w),
+                self._nodes: True,
+                self._memory: True,
+                self._tokens: dropped < 2,
+                self._power: dropped < 1 and text.is_known(self._model.gpu_power_w),
             }
             parts: list[QWidget] = [self._cluster, self._search, *(part for part, is_on in shown.items() if is_on)]
-            if has_cluster and self._model.is_simulated:
+            if self._model.is_simulated:
                 parts.append(self._simulated)
             if sum(part.sizeHint().width() + 6 for part in parts) + 32 <= room or dropped == 4:
                 for part, is_on in shown.items():
@@ -311,8 +314,8 @@ class TopStrip(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.fillRect(self.rect(), color("sidebar"))
-        painter.fillRect(QRectF(0, self.height() - 1, self.width(), 1), color("border"))
+        fill(painter, QRectF(self.rect()), color("sidebar"))
+        fill(painter, QRectF(0, self.height() - 1, self.width(), 1), color("border"))
         mark = QRectF(17, 15, 18, 18)
         box(painter, mark, 4, color("accent"))
         draw_icon(painter, QPointF(19, 17), "sparkdesk", "accentfg", 14)

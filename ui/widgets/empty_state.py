@@ -12,7 +12,6 @@ from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 from ui import theme
 from ui.icon import draw_icon
 from ui.theme import Token, color
-from ui.widgets.button import Button
 from ui.widgets.label import Label
 from ui.widgets.paint import box
 
@@ -59,15 +58,21 @@ class EmptyState(QWidget):
         self._text = Label(text, "body", "text2", is_wrapped=True)
         self._text.setAlignment(Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop)
         self._text.setFixedWidth(420)
-        self.button = Button(action, kind="primary" if is_primary else "default")
-        self.button.setVisible(bool(action))
-        self.button.clicked.connect(self.action_clicked)
         column = QVBoxLayout(self)
         column.setSpacing(10)
         column.addStretch(1)
-        for part in (IconTile(icon, size=44), self._title, self._text, self.button):
+        for part in (IconTile(icon, size=44), self._title, self._text):
             column.addWidget(part, 0, Qt.AlignmentFlag.AlignHCenter)
+        if action:
+            column.addWidget(self._make_button(action, is_primary), 0, Qt.AlignmentFlag.AlignHCenter)
         column.addStretch(1)
+
+    def _make_button(self, action: str, is_primary: bool) -> QWidget:
+        from ui.widgets.button import Button  # the page before the first frame has none
+
+        button = Button(action, kind="primary" if is_primary else "default")
+        button.clicked.connect(self.action_clicked)
+        return button
 
     def set_words(self, title: str, text: str) -> None:
         """Say something else."""

@@ -63,6 +63,7 @@ class Echo:
             endpoint=endpoint,
             load_timeout_s=self.load_timeout_s,
             memory_floor_bytes=0,
+            extra={"stop_grace_s": 1.5},
         )
         ledger = MemoryLedger(request.nodes[0], None, None, None, None, None)
         plan = build_plan(request, context, spec, ledger=ledger, command_title="echo")

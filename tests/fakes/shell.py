@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from sparkdesk.core.command import Command, Exit, Outcome, Signal, Unknown
+from sparkdesk.core.command import Command, Exit, Outcome, Refused, Signal, Unknown
 from sparkdesk.core.errors import CommandFailed, Unreachable
 from sparkdesk.core.ports import LocalAddress
 
@@ -30,6 +30,8 @@ class LocalShell:
         self._env = {"HOME": str(home), "PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C.UTF-8"}
         self._env.update(env or {})
         self._gone = asyncio.Event()
+        self.is_full = False
+        """No channel is free: what is asked for is refused, as sshd does at MaxSessions."""
         self.lines: list[str] = []
         """Every command that was sent, as the shell line it was."""
 
@@ -64,6 +66,8 @@ class LocalShell:
         self, command: Command, *, stdin: bytes = b"", timeout_s: float = 30.0, max_bytes: int = 1 << 20
     ) -> Outcome:
         """Run to the end, the line's loss, or the time-out."""
+        if self.is_full:
+            return Outcome(Refused("no free channel"))
         process = await self._start(command)
         gone = asyncio.ensure_future(self._gone.wait())
         talk = asyncio.ensure_future(process.process.communicate(stdin))

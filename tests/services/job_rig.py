@@ -153,5 +153,5 @@ def free_port() -> int:
 async def until(condition: Callable[[], bool], timeout_s: float = 40.0) -> None:
     """Wait, bounded, until it is so."""
     async with asyncio.timeout(timeout_s):
-        while not condition():  # noqa: ASYNC110 - a process on a node tells no event
+        while not condition():
             await asyncio.sleep(0.02)

@@ -284,7 +284,8 @@ async def test_quit_while_it_starts_and_start_again_carries_the_launch_on(make_r
     assert second.pid(job_id) == pid
     journal = [json.loads(entry) for entry in await second.store.journal(job_id)]
     applied = [e["step"] for e in journal if e["kind"] == "step_started" and e["part"] == "apply"]
-    assert applied.count("start") == 1
+    assert (applied.count("start"), applied.count("token")) == (1, 1)
+    assert (journal[-1]["kind"], journal[-1]["result"]) == ("run_ended", "done")
 
 
 async def test_a_job_that_ended_while_we_were_away_is_told_as_ended(make_rig: MakeRig) -> None:

@@ -247,6 +247,18 @@ async def test_nothing_is_applied_while_the_check_cannot_be_asked(bench: Bench) 
     assert await bench.kinds() == ["run_started", "step_ended", "run_ended"]
 
 
+async def test_what_was_refused_was_not_done_and_is_known_to_be_so(bench: Bench) -> None:
+    bench.runner = bench.make_runner(settle_s=0.1)
+    bench.shell.is_full = True
+    ended = await bench.run(book(step("one", sh("echo one >> log"), check=(sh("test -e log"),))))
+    assert (ended.result, bench.results()) == ("failed", {"one": "failed"})
+    assert "no free channel" in ended.message
+    assert (await bench.run(book(step("one", sh("echo one >> log"))), "r2")).result == "failed"
+    bench.shell.is_full = False
+    assert (await bench.resume("r2")).result == "done"
+    assert bench.text("log") == "one\n"
+
+
 async def test_put_makes_the_folder_and_keeps_the_mode(bench: Bench) -> None:
     await bench.run(book(step("put", PutFile("~/a b/c/$HOME;x", b"\x00\xff", 0o640))))
     path = bench.home / "a b/c/$HOME;x"
@@ -454,5 +466,5 @@ async def test_what_nobody_can_tell_after_a_kill_is_unknown(tmp_path: Path) -> N
 async def until(condition: Callable[[], bool]) -> None:
     """Wait, bounded, until it is so."""
     async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110 - a file on a disk tells no event
+        while not condition():
             await asyncio.sleep(0.01)

@@ -47,9 +47,9 @@ def free_port(address: str = "127.0.0.1") -> int:
         return int(sock.getsockname()[1])
 
 
-def make_key(path: Path) -> str:
-    """A new ed25519 key at `path`; gives its public line without comment."""
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)], check=True)
+def make_key(path: Path, kind: str = "ed25519") -> str:
+    """A new key at `path`; gives its public line without comment."""
+    subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-f", str(path)], check=True)
     return " ".join(path.with_suffix(".pub").read_text().split()[:2])
 
 
@@ -107,7 +107,7 @@ class Sshd:
             "UseDNS no",
             "PrintMotd no",
             "AcceptEnv LANG LC_*",
-            "LogLevel INFO",
+            "LogLevel VERBOSE",
             *self._options,
         ]
         (self.folder / "config").write_text("\n".join(lines) + "\n")
@@ -122,12 +122,12 @@ class Sshd:
         fields: dict[str, str] = {"host_key": self.host_key, "key_path": str(self.key_path), **changes}
         return NodeRecord(id=self.name, name=self.name, address="127.0.0.1", port=self.port, user=self.user, **fields)
 
-    def change_host_key(self) -> None:
+    def change_host_key(self, kind: str = "ed25519") -> None:
         """Stop, make a new host key, start again on the same port."""
         self.stop()
         for name in ("host", "host.pub"):
             (self.folder / name).unlink()
-        self.host_key = make_key(self.folder / "host")
+        self.host_key = make_key(self.folder / "host", kind)
         self.start()
 
     def sessions(self) -> list[psutil.Process]:

@@ -143,9 +143,10 @@ async def test_a_changed_host_key_is_refused_and_never_tried_again_by_itself(des
         server.change_host_key()
         changed = await desk.wait_for(NodeState.IDENTITY_CHANGED)
         assert changed.detail.count("SHA256:") == 2
-        logins = server.log.count("Connection from") + server.log.count("Connection closed")
+        touches = server.log.count("Connection from")
+        assert touches >= 2
         await asyncio.sleep(3)
-        assert server.log.count("Connection from") + server.log.count("Connection closed") == logins
+        assert server.log.count("Connection from") == touches
         desk.inventory.reconnect("spark-1")
         await asyncio.sleep(0.5)
         assert desk.inventory.status("spark-1").state is NodeState.IDENTITY_CHANGED

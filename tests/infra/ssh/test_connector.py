@@ -112,6 +112,16 @@ async def test_sha1_and_old_key_exchanges_are_refused() -> None:
             assert server.seen.users == []
 
 
+@pytest.mark.parametrize("is_known", [True, False])
+async def test_a_signature_by_sha1_is_refused(tmp_path: Path, is_known: bool) -> None:
+    with running_sshd(tmp_path / "sshd", options=["HostKeyAlgorithms ssh-rsa"]) as server:
+        server.change_host_key("rsa")
+        # sshd hangs up as soon as it sees our list; whether its own list still reaches us is a matter of luck.
+        with pytest.raises((HostKeyChanged, Unreachable)):
+            await SshConnector().connect(server.record(host_key=server.host_key if is_known else ""))
+        assert "Accepted" not in server.log
+
+
 async def test_look_shows_the_key_as_ssh_keygen_prints_it(sshd: Sshd) -> None:
     offer = await SshConnector().look("127.0.0.1", sshd.port)
     assert offer.host_key == sshd.host_key

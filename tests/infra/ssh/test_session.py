@@ -217,15 +217,20 @@ async def test_put_says_what_the_node_said(node: NodeSession) -> None:
     assert failed.value.node == "spark-1"
 
 
-async def test_a_put_that_is_cut_off_leaves_no_file_under_its_name(sshd: Sshd, node: NodeSession) -> None:
-    for process in sshd.sessions():
-        os.kill(process.pid, signal.SIGSTOP)
-    putting = asyncio.ensure_future(node.put(os.urandom(8_000_000), "~/half", mode=0o600))
-    await asyncio.sleep(0.2)
+async def test_a_put_that_is_cut_off_leaves_nothing(sshd: Sshd, node: NodeSession) -> None:
+    await node.put(b"old", "~/half", mode=0o600)
+    putting = asyncio.ensure_future(node.put(bytes(200_000_000), "~/half", mode=0o600))
+    while not any(path.stat().st_size for path in sshd.home.glob("half.*")):
+        await asyncio.sleep(0.001)
     sshd.kill_sessions()
-    with pytest.raises((Unreachable, NodeBusy)):
+    with pytest.raises(Unreachable):
         await asyncio.wait_for(putting, 20)
-    assert not (sshd.home / "half").exists()
+    for _ in range(100):
+        if list(sshd.home.iterdir()) == [sshd.home / "half"]:
+            break
+        await asyncio.sleep(0.05)
+    assert os.listdir(sshd.home) == ["half"]
+    assert (sshd.home / "half").read_bytes() == b"old"
 
 
 async def test_fetch_is_bounded_and_says_what_is_missing(node: NodeSession) -> None:

@@ -9,9 +9,14 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QWidget
 
+from sparkdesk.core.chat.message import Sampling
+from sparkdesk.core.feed import Latest
 from sparkdesk.core.jobs.record import JobState, JobStatus
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.telemetry.sample import Sample
+from sparkdesk.services.conversation import ChatEndpoint
+from ui.chat.model import ChatModel
+from ui.chat.view import ChatPage
 from ui.cluster.model import ClusterFeeds, ClusterModel
 from ui.cluster.view import ClusterPage
 from ui.first_run.view import FirstRunPage
@@ -42,7 +47,12 @@ class Pages:
         self.deployments_page: DeploymentsPage | None = None
         self._shell_feed: ShellFeed | None = None
         self._is_complete = False
-        self._watch = launcher.jobs.subscribe(self._show_badges)
+        self.chat_page: ChatPage | None = None
+        self.endpoints: Latest[tuple[ChatEndpoint, ...]] = Latest(())
+        self._watches = (
+            launcher.jobs.subscribe(self._show_badges),
+            launcher.jobs.subscribe(self._list_endpoints),
+        )
 
     def add_first_run(self) -> None:
         """Only the first-run page leads anywhere."""
@@ -61,6 +71,7 @@ class Pages:
         window.add_page(
             "add_node", "Add a node", "plus", lambda: FirstRunPage(self._desktop.first_run), under="cluster"
         )
+        window.add_page("chat", "Chat", "message-square", self._make_chat)
         self._add_settings()
         self._shell_feed = ShellFeed(self._shell_feeds(), window.shell, window)
 
@@ -139,6 +150,7 @@ class Pages:
         page.remove_confirmed.connect(lambda job_id: start(launcher.remove, job_id))
         page.relaunch_asked.connect(self.relaunch)
         page.launch_asked.connect(lambda: self._window.show_page("launch"))
+        page.chat_asked.connect(self.chat_with)
         self.deployments_page = page
         return page
 
@@ -147,6 +159,37 @@ class Pages:
         self._window.show_page("deployments")
         if self.deployments_page is not None:
             self.deployments_page.show_job(job_id)
+
+    def _make_chat(self) -> QWidget:
+        page = ChatPage(ChatModel(self._stack.conversations, self.endpoints, self._desktop.bridge))
+        page.launch_asked.connect(lambda: self._window.show_page("launch"))
+        self.chat_page = page
+        return page
+
+    def chat_with(self, job_id: str) -> None:
+        """Show the chat, talking to this deployment."""
+        self._window.show_page("chat")
+        if self.chat_page is not None:
+            self.chat_page.model.choose_endpoint(job_id)
+
+    def _list_endpoints(self, jobs: tuple[JobStatus, ...]) -> None:
+        """What can be talked to: every deployment that is ready, with what its launch said about a new chat."""
+        ready = tuple(self._chat_endpoint(job) for job in jobs if job.state is JobState.READY and job.endpoint)
+        if [known.endpoint for known in ready] != [known.endpoint for known in self.endpoints.value]:
+            self.endpoints.set(ready)
+
+    def _chat_endpoint(self, job: JobStatus) -> ChatEndpoint:
+        assert job.endpoint is not None
+        plan = self._stack.launcher.plan_of(job.job_id)
+        names = {status.record.id: status.record.name for status in self._stack.inventory.nodes.value}
+        return ChatEndpoint(
+            id=job.job_id,
+            endpoint=job.endpoint,
+            source=lambda: self._stack.launcher.client(job.job_id),
+            node=names.get(job.endpoint.node_id, ""),
+            system_prompt=plan.request.system_prompt if plan else "",
+            sampling=Sampling(temperature=plan.request.temperature if plan else None),
+        )
 
     def relaunch(self, request: LaunchRequest) -> None:
         """Fill the launch form from an earlier request and show it."""
@@ -161,5 +204,6 @@ class Pages:
 
     def close(self) -> None:
         """Stop listening."""
-        self._watch.close()
+        for watch in self._watches:
+            watch.close()
         self.traces.close()

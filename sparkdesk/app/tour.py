@@ -15,7 +15,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
@@ -64,7 +63,7 @@ def run_tour(options: TourOptions, say: Callable[[str], None]) -> int:
     window_options = WindowOptions(is_simulated=True, is_forgetful=True)
     opened = open_window(window_options)
     opened.window.resize(WIDTH, HEIGHT)
-    say(f"First frame painted after {wait_for_first_frame(opened.window):.2f} s of CPU time")
+    wait_for_first_frame(opened.window)
     import qasync
 
     with qasync.QEventLoop(opened.app) as loop:
@@ -90,6 +89,10 @@ async def _take(opened: OpenedWindow, window: WindowOptions, options: TourOption
             await life
     say(f"Pictures are in {options.folder}")
     return 0
+
+
+def _is_settled(job: JobStatus) -> bool:
+    return job.state is JobState.READY or job.state.is_over
 
 
 class Tour:
@@ -170,14 +173,20 @@ class Tour:
         begun_s = time.monotonic()
         QTest.mouseClick(page.plan.launch, Qt.MouseButton.LeftButton)
         async with self._within(READY_TIMEOUT_S, "A ready model server"):
-            jobs = await wait_for_value(
-                self._stack.launcher.jobs, lambda jobs: bool(jobs) and _is_settled(jobs[0]), timeout_s=READY_TIMEOUT_S
-            )
-        job = jobs[0]
+            job = await self._settled(plan.job_id)
         if job.state is not JobState.READY:
             raise TourFailed(job.message or f"The server is {job.state.words}", remedy=job.remedy or "Look at its log.")
         self._say(f"Model server ready after {time.monotonic() - begun_s:.2f} s: a first token was generated")
         return job
+
+    async def _settled(self, job_id: str, is_right: Callable[[JobStatus], bool] = _is_settled) -> JobStatus:
+        """The job, once it is as wanted."""
+
+        def find(jobs: tuple[JobStatus, ...]) -> list[JobStatus]:
+            return [job for job in jobs if job.job_id == job_id and is_right(job)]
+
+        jobs = await wait_for_value(self._stack.launcher.jobs, lambda jobs: bool(find(jobs)), timeout_s=READY_TIMEOUT_S)
+        return find(jobs)[0]
 
     async def _see_deployment(self, job: JobStatus) -> None:
         await asyncio.sleep(CHART_S + self._options.hold_s)
@@ -194,8 +203,8 @@ class Tour:
         assert page is not None
         await asyncio.sleep(SETTLE_S)
         self._say(f"Question: {question}")
-        QTest.keyClicks(page.composer, question)
-        QTest.keyClick(page.composer, Qt.Key.Key_Return)
+        QTest.keyClicks(page.composer.editor, question)
+        QTest.keyClick(page.composer.editor, Qt.Key.Key_Return)
         async with self._within(ANSWER_TIMEOUT_S, "An answer"):
             turn = await self._answer()
         await asyncio.sleep(SETTLE_S)
@@ -219,9 +228,10 @@ class Tour:
         page = self._desktop.pages.chat_page
         assert page is not None
         conversation = page.model.conversation
+        assert conversation is not None
         await wait_for_value(conversation.is_answering, lambda is_on: is_on, timeout_s=ANSWER_TIMEOUT_S)
         await wait_for_value(conversation.is_answering, lambda is_on: not is_on, timeout_s=ANSWER_TIMEOUT_S)
-        return cast(Turn, conversation.turns.value[-1])
+        return conversation.turns.value[-1]
 
     async def _generated(self, job: JobStatus) -> float:
         """The server's own counter of generated tokens, NaN when it does not tell."""
@@ -246,19 +256,10 @@ class Tour:
     async def _stop(self, job: JobStatus) -> None:
         await self._stack.launcher.stop(job.job_id)
         async with self._within(STOP_TIMEOUT_S, "A verified stop"):
-            jobs = await wait_for_value(
-                self._stack.launcher.jobs,
-                lambda jobs: any(other.job_id == job.job_id and other.state.is_over for other in jobs),
-                timeout_s=STOP_TIMEOUT_S,
-            )
-        stopped = next(other for other in jobs if other.job_id == job.job_id)
+            stopped = await self._settled(job.job_id, is_right=lambda other: other.state.is_over)
         if stopped.state is not JobState.STOPPED or stopped.stop_error:
             raise TourFailed(stopped.stop_error or f"The server {stopped.state.words}", remedy="Look at its log.")
         self._say(f"Stopped and verified; the tour took {time.monotonic() - self._begun_s:.0f} s")
-
-
-def _is_settled(job: JobStatus) -> bool:
-    return job.state is JobState.READY or job.state.is_over
 
 
 async def _wait_for_plan(model: LaunchModel) -> LaunchPlan:

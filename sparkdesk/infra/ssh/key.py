@@ -35,7 +35,7 @@ class SignIn:
     """What will be offered to one node, in order, and what became of it (`tried`: for the error's details)."""
 
     pairs: list[SSHKeyPair] = field(default_factory=list)
-    password: str | None = None
+    password: str | None = field(default=None, repr=False)
     notes: list[str] = field(default_factory=list)
     tried: list[str] = field(default_factory=list)
     offered: list[str] = field(default_factory=list)

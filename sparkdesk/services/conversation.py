@@ -25,6 +25,7 @@ from sparkdesk.core.chat.session import (
     turn_from_json,
     turn_to_json,
 )
+from sparkdesk.core.chat.timing import AnswerTiming
 from sparkdesk.core.errors import EndpointError, SparkDeskError
 from sparkdesk.core.feed import Latest, Stream, Subscription
 from sparkdesk.core.jobs.endpoint import Endpoint
@@ -122,6 +123,10 @@ class Conversation:
     def live_turn(self) -> Turn | None:
         """The answer that is being written, with all that has come so far."""
         return None if self._answer is None else self._answer.turn(TurnState.STREAMING)
+
+    def live_timing(self) -> AnswerTiming | None:
+        """The figures of the answer that is being written."""
+        return None if self._answer is None else self._answer.clock.timing()
 
     async def ask(self, text: str) -> None:
         """Ask, or line up behind the answer that is being written. Returns when the question is kept and on its way.

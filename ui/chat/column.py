@@ -1,0 +1,247 @@
+"""A long column of rows of which only those near the window exist as widgets.
+
+Rule: what the person reads stays where it is. Rows that are made, grow or go above it never move it; at the bottom
+the newest stays in sight until the person scrolls up.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Hashable, Sequence
+from itertools import accumulate
+from typing import Final
+
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QResizeEvent, QShowEvent
+from PySide6.QtWidgets import QFrame, QScrollArea, QWidget
+
+MAX_TEXT_PX: Final = 760
+SIDE_PX: Final = 20
+_TOP_PX: Final = 16
+_NEAR: Final = 1.0
+"""Rows within this many screens of the view are made; those beyond three times as many are dropped."""
+_BOTTOM_SLACK_PX: Final = 24
+
+
+class RowWidget(QWidget):
+    """A row that knows its height for a width, and says when that changed."""
+
+    height_changed = Signal()
+    gap_px = 10
+    """Room below it."""
+
+    def height_at(self, width: int) -> int:
+        """The height at this width, in pixels."""
+        raise NotImplementedError
+
+
+class _Slot:
+    __slots__ = ("height", "row", "widget")
+
+    def __init__(self, row: Hashable, height: int) -> None:
+        self.row = row
+        self.height = height
+        self.widget: RowWidget | None = None
+
+
+class LazyColumn(QScrollArea):
+    """`make` gives the widget of a row, `estimate` its height at a width before it exists."""
+
+    following_changed = Signal(bool)
+
+    def __init__(
+        self,
+        make: Callable[[Hashable], RowWidget],
+        estimate: Callable[[Hashable, int], int],
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._make = make
+        self._estimate = estimate
+        self._slots: list[_Slot] = []
+        self._tops: list[int] = [0]
+        self._page = QWidget()
+        self._is_placing = False
+        self._is_following = True
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self._page.setProperty("tone", "page")
+        self.setWidget(self._page)
+        self.verticalScrollBar().valueChanged.connect(self._on_scrolled)
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.setInterval(0)
+        self._later.timeout.connect(self._measure)
+
+    def rows(self) -> tuple[Hashable, ...]:
+        """The rows, from the top."""
+        return tuple(slot.row for slot in self._slots)
+
+    def widget_of(self, row: Hashable) -> RowWidget | None:
+        """The widget of a row, None while it is far away or no row of ours."""
+        return next((slot.widget for slot in self._slots if slot.row == row), None)
+
+    def widgets(self) -> list[RowWidget]:
+        """The widgets that exist, from the top."""
+        return [slot.widget for slot in self._slots if slot.widget is not None]
+
+    @property
+    def is_following(self) -> bool:
+        """Whether the newest row is kept in sight."""
+        return self._is_following
+
+    def set_rows(self, rows: Sequence[Hashable]) -> None:
+        """Show these rows; widgets of rows that stay, at the top and at the bottom, are kept."""
+        old = self._slots
+        head = _same_run(rows, old)
+        tail = min(_same_run(rows[::-1], old[::-1]), len(rows) - head, len(old) - head)
+        width = self.text_width()
+        new = [_Slot(row, self._estimate(row, width)) for row in rows[head : len(rows) - tail]]
+        for slot in old[head : len(old) - tail]:
+            self._drop(slot)
+        anchor = self._anchor()
+        self._slots = [*old[:head], *new, *old[len(old) - tail :]]
+        self._place(anchor)
+
+    def jump_to_newest(self) -> None:
+        """Go to the bottom and stay there."""
+        self._set_following(True)
+        self._place(None)
+
+    def jump_to_top(self) -> None:
+        """Go to the first row."""
+        self._set_following(False)
+        self.verticalScrollBar().setValue(0)
+
+    def text_width(self) -> int:
+        """The width of a row now, in pixels."""
+        return max(200, min(MAX_TEXT_PX, self.viewport().width() - 2 * SIDE_PX))
+
+    def _left(self) -> int:
+        return max(SIDE_PX, (self.viewport().width() - self.text_width()) // 2)
+
+    def _anchor(self) -> tuple[_Slot, int] | None:
+        """The first row in sight and how far its top is from the view's."""
+        if self._is_following or not self._slots:
+            return None
+        top = self.verticalScrollBar().value()
+        index = min(max(bisect_right(self._tops, top) - 1, 0), len(self._slots) - 1)
+        return self._slots[index], self._tops[index] - top
+
+    def _place(self, anchor: tuple[_Slot, int] | None) -> None:
+        """Give every row its place, make those in sight, and hold the view where it was."""
+        if self._is_placing:
+            return
+        self._is_placing = True
+        try:
+            for _ in range(3):
+                self._tops = list(accumulate((slot.height + self._gap(slot) for slot in self._slots), initial=_TOP_PX))
+                self._page.resize(self.viewport().width(), max(self._tops[-1] + 6, self.viewport().height()))
+                self._hold(anchor)
+                if not self._make_near():
+                    break
+            self._move_widgets()
+        finally:
+            self._is_placing = False
+
+    def _gap(self, slot: _Slot) -> int:
+        return slot.widget.gap_px if slot.widget is not None else RowWidget.gap_px
+
+    def _hold(self, anchor: tuple[_Slot, int] | None) -> None:
+        bar = self.verticalScrollBar()
+        bar.setRange(0, max(0, self._page.height() - self.viewport().height()))
+        bar.setPageStep(self.viewport().height())
+        if self._is_following:
+            bar.setValue(bar.maximum())
+        elif anchor is not None:
+            slot, offset = anchor
+            index = next((i for i, each in enumerate(self._slots) if each is slot), -1)
+            if index >= 0:
+                bar.setValue(self._tops[index] - offset)
+
+    def _span(self, screens: float) -> tuple[int, int]:
+        """The rows from so many screens above the view to as many below: first, and one after the last."""
+        height = self.viewport().height()
+        top = self.verticalScrollBar().value()
+        first = max(0, bisect_right(self._tops, top - screens * height) - 1)
+        return first, min(len(self._slots), bisect_right(self._tops, top + (1 + screens) * height))
+
+    def _make_near(self) -> bool:
+        """Make the rows near the view and drop those far away. True when a height came out other than thought."""
+        if not self.isVisible():
+            return False
+        first, end = self._span(_NEAR)
+        low, high = self._span(3 * _NEAR)
+        width, is_off = self.text_width(), False
+        for slot in (*self._slots[:low], *self._slots[high:]):
+            self._drop(slot)
+        for slot in self._slots[first:end]:
+            if slot.widget is None:
+                slot.widget = self._make(slot.row)
+                slot.widget.setParent(self._page)
+                slot.widget.height_changed.connect(self._later.start)
+                slot.widget.show()
+            height = slot.widget.height_at(width)
+            is_off = is_off or height != slot.height
+            slot.height = height
+        return is_off
+
+    def _drop(self, slot: _Slot) -> None:
+        if slot.widget is not None:
+            slot.widget.hide()
+            slot.widget.deleteLater()
+            slot.widget = None
+
+    def _move_widgets(self) -> None:
+        left, width = self._left(), self.text_width()
+        for slot, top in zip(self._slots, self._tops, strict=False):
+            if slot.widget is not None:
+                slot.widget.setGeometry(left, top, width, slot.height)
+
+    def _measure(self) -> None:
+        """A row grew or shrank."""
+        anchor = self._anchor()
+        width = self.text_width()
+        is_off = False
+        for slot in self._slots:
+            if slot.widget is not None:
+                height = slot.widget.height_at(width)
+                is_off = is_off or height != slot.height
+                slot.height = height
+        if is_off:
+            self._place(anchor)
+
+    def _on_scrolled(self, value: int) -> None:
+        if self._is_placing:
+            return
+        self._set_following(value >= self.verticalScrollBar().maximum() - _BOTTOM_SLACK_PX)
+        self._place(self._anchor())
+
+    def _set_following(self, is_following: bool) -> None:
+        if is_following != self._is_following:
+            self._is_following = is_following
+            self.following_changed.emit(is_following)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if event.size().width() != event.oldSize().width():
+            width = self.text_width()
+            for slot in self._slots:
+                is_made = slot.widget is not None
+                slot.height = slot.widget.height_at(width) if is_made else self._estimate(slot.row, width)  # type: ignore[union-attr]
+        self._place(self._anchor())
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._place(self._anchor())
+
+
+def _same_run(rows: Sequence[Hashable], slots: Sequence[_Slot]) -> int:
+    """How many rows at the start are the same."""
+    count = 0
+    for row, slot in zip(rows, slots, strict=False):
+        if row != slot.row:
+            break
+        count += 1
+    return count

@@ -1,0 +1,238 @@
+"""Markdown of a model into a document that looks like ours and holds nothing to fetch or run.
+
+Rule: raw HTML is text, an image is the words for it, and whatever the document asks for it gets one blank picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from PySide6.QtCore import QUrl
+from PySide6.QtGui import (
+    QColor,
+    QFont,
+    QImage,
+    QTextBlock,
+    QTextBlockFormat,
+    QTextCharFormat,
+    QTextCursor,
+    QTextDocument,
+    QTextFormat,
+    QTextFrameFormat,
+    QTextLength,
+    QTextList,
+    QTextListFormat,
+    QTextOption,
+    QTextTable,
+)
+from PySide6.QtWidgets import QTextBrowser
+
+from ui.font import LINE_HEIGHT, Role, font
+from ui.text import one_line
+from ui.theme import color
+
+_FEATURES: Final = QTextDocument.MarkdownFeature.MarkdownNoHTML | QTextDocument.MarkdownFeature.MarkdownDialectGitHub
+_HEADINGS: Final[dict[int, Role]] = {1: "page_title", 2: "object_title", 3: "strong"}
+_MAX_DEPTH: Final = 6
+_INDENT_PX: Final = 20
+_CELL_PADDING_PX: Final = 4
+_FIXED_HEIGHT: Final = QTextBlockFormat.LineHeightTypes.FixedHeight.value
+_Property = QTextFormat.Property
+
+
+class SafeDocument(QTextDocument):
+    """A document whose every resource is one blank pixel. Returning nothing would let Qt read local files."""
+
+    def loadResource(self, kind: int, name: QUrl | str) -> object:  # noqa: N802
+        return blank_image()
+
+
+def blank_image() -> QImage:
+    """One transparent pixel."""
+    image = QImage(1, 1, QImage.Format.Format_ARGB32_Premultiplied)
+    image.fill(QColor(0, 0, 0, 0))
+    return image
+
+
+class SafeBrowser(QTextBrowser):
+    """Shows a document and goes nowhere: no link is opened, no source is set, nothing is loaded, nothing is dropped."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setOpenLinks(False)
+        self.setOpenExternalLinks(False)
+        self.setAcceptDrops(False)
+        self.setUndoRedoEnabled(False)
+
+    def loadResource(self, kind: int, name: QUrl | str) -> object:  # noqa: N802
+        return blank_image()
+
+    def doSetSource(self, name: QUrl | str, kind: object = None) -> None:  # noqa: N802
+        return
+
+
+def lay_out(document: QTextDocument, markdown: str) -> None:
+    """Fill the document with a block of Markdown in the theme worn now."""
+    option = QTextOption()
+    option.setWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
+    document.setDefaultTextOption(option)
+    document.setDefaultFont(font("body"))
+    document.setDocumentMargin(0)
+    document.setIndentWidth(_INDENT_PX)
+    document.setMarkdown(markdown, _FEATURES)
+    _replace_images(document)
+    _dress_tables(document)
+    for block in _blocks(document):
+        _dress_block(block)
+    _dress_lists(document)
+
+
+def lay_out_plain(document: QTextDocument, text: str) -> None:
+    """Fill the document with text as it is."""
+    option = QTextOption()
+    option.setWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
+    document.setDefaultTextOption(option)
+    document.setDefaultFont(font("body"))
+    document.setDocumentMargin(0)
+    document.setPlainText(text)
+    for block in _blocks(document):
+        _set_line_height(QTextCursor(block), LINE_HEIGHT["body"])
+
+
+def _blocks(document: QTextDocument) -> Iterator[QTextBlock]:
+    block = document.begin()
+    while block.isValid():
+        yield block
+        block = block.next()
+
+
+def _fragments(block: QTextBlock) -> Iterator[tuple[int, int, QTextCharFormat]]:
+    """Position, length and format of each run of the block."""
+    at = block.begin()
+    while not at.atEnd():
+        fragment = at.fragment()
+        yield fragment.position(), fragment.length(), fragment.charFormat()
+        at += 1
+
+
+def _selected(document: QTextDocument, position: int, length: int) -> QTextCursor:
+    cursor = QTextCursor(document)
+    cursor.setPosition(position)
+    cursor.setPosition(position + length, QTextCursor.MoveMode.KeepAnchor)
+    return cursor
+
+
+def _replace_images(document: QTextDocument) -> None:
+    """Put words where images would be, before anything is laid out: a layout is what loads them."""
+    found = [
+        (position, length, look.toImageFormat().name(), look.property(_Property.ImageAltText))
+        for block in _blocks(document)
+        for position, length, look in _fragments(block)
+        if look.isImageFormat()
+    ]
+    plain = QTextCharFormat()
+    for position, length, name, alt in reversed(found):
+        plain.setForeground(color("text3"))
+        words = one_line(str(alt or ""), 80)
+        said = f"{words}, " if words else ""
+        _selected(document, position, length).insertText(f"[image: {said}{one_line(name, 120)}, not loaded]", plain)
+
+
+def _dress_block(block: QTextBlock) -> None:
+    document = block.document()
+    cursor = QTextCursor(block)
+    shape = block.blockFormat()
+    level = shape.headingLevel()
+    role = _HEADINGS.get(level, "strong") if level else "body"
+    is_cell = cursor.currentTable() is not None
+    is_quote = shape.hasProperty(_Property.BlockQuoteLevel)
+    is_rule = shape.hasProperty(_Property.BlockTrailingHorizontalRulerWidth)
+    height = 10 if is_rule else LINE_HEIGHT["dense" if is_cell else role]
+    new = QTextBlockFormat()
+    new.setLineHeight(_line_height(block, height, is_cell=is_cell), _FIXED_HEIGHT)
+    new.setTopMargin(0)
+    new.setBottomMargin(0 if is_cell else 4)
+    # A hostile text nests thousands deep, which would push the words out of the page.
+    depth = min(int(shape.property(_Property.BlockQuoteLevel) or 0), _MAX_DEPTH)
+    new.setLeftMargin(depth * 14)
+    cursor.mergeBlockFormat(new)
+    tint = color("text2" if is_quote else "text")
+    for position, length, look in list(_fragments(block)):
+        _selected(document, position, length).mergeCharFormat(_look(look, role, tint, is_cell=is_cell))
+
+
+def _line_height(block: QTextBlock, height: int, *, is_cell: bool) -> int:
+    # Qt puts an empty block before and after a table; it must not look like a line.
+    is_beside_table = not is_cell and not block.text() and block.textList() is None
+    has_rule = block.blockFormat().hasProperty(_Property.BlockTrailingHorizontalRulerWidth)
+    return 1 if is_beside_table and not has_rule else height
+
+
+def _look(found: QTextCharFormat, role: Role, tint: QColor, *, is_cell: bool) -> QTextCharFormat:
+    look = QTextCharFormat()
+    families = found.property(_Property.FontFamilies) or []
+    is_code = found.fontFixedPitch() or "monospace" in families
+    face = QFont(font("mono" if is_code else "dense" if is_cell and role == "body" else role))
+    if found.fontWeight() >= QFont.Weight.Bold:
+        face.setWeight(QFont.Weight.DemiBold)
+    face.setItalic(found.fontItalic())
+    face.setStrikeOut(found.fontStrikeOut())
+    look.setFont(face)
+    # Qt makes headings larger on top of their font.
+    look.setProperty(_Property.FontSizeAdjustment, 0)
+    look.setForeground(tint)
+    if is_code:
+        look.setBackground(color("grid"))
+    if found.isAnchor():
+        look.setForeground(color("accenttext"))
+        look.setFontUnderline(False)
+        look.setToolTip("")
+    return look
+
+
+def _dress_lists(document: QTextDocument) -> None:
+    seen: set[int] = set()
+    for block in _blocks(document):
+        items: QTextList | None = block.textList()
+        if items is None or items.objectIndex() in seen:
+            continue
+        seen.add(items.objectIndex())
+        shape = items.format()
+        shape.setIndent(max(1, min(shape.indent(), _MAX_DEPTH)))
+        if shape.style() in (QTextListFormat.Style.ListCircle, QTextListFormat.Style.ListSquare):
+            shape.setStyle(QTextListFormat.Style.ListDisc)
+        items.setFormat(shape)
+
+
+def _dress_tables(document: QTextDocument) -> None:
+    for frame in document.rootFrame().childFrames():
+        if isinstance(frame, QTextTable):
+            shape = frame.format().toTableFormat()
+            shape.setBorder(1)
+            shape.setBorderCollapse(True)
+            shape.setBorderBrush(color("border"))
+            shape.setBorderStyle(QTextFrameFormat.BorderStyle.BorderStyle_Solid)
+            shape.setCellPadding(_CELL_PADDING_PX)
+            shape.setCellSpacing(0)
+            shape.setMargin(0)
+            shape.setTopMargin(2)
+            shape.setBottomMargin(4)
+            shape.setWidth(QTextLength(QTextLength.Type.VariableLength, 0))
+            frame.setFormat(shape)
+            _align_head(frame)
+
+
+def _align_head(table: QTextTable) -> None:
+    """Let a column's title stand over its figures; Qt forgets that."""
+    for column in range(table.columns() if table.rows() > 1 else 0):
+        below = table.cellAt(1, column).firstCursorPosition().blockFormat().alignment()
+        shape = QTextBlockFormat()
+        shape.setAlignment(below)
+        table.cellAt(0, column).firstCursorPosition().mergeBlockFormat(shape)
+
+
+def _set_line_height(cursor: QTextCursor, height: int) -> None:
+    shape = QTextBlockFormat()
+    shape.setLineHeight(height, _FIXED_HEIGHT)
+    cursor.mergeBlockFormat(shape)

@@ -1,0 +1,245 @@
+"""The chat page: list, transcript with composer, and settings; the settings become a drawer in a narrow window.
+
+The one rule: the page only lays out and passes on; what is said and kept is the view-model's.
+"""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QRectF, Qt, Signal
+from PySide6.QtGui import QKeyEvent, QPainter, QPaintEvent, QResizeEvent, QShowEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
+
+from sparkdesk.core.errors import SparkDeskError
+from ui import theme
+from ui.chat.composer import Composer
+from ui.chat.model import ChatModel
+from ui.chat.session_list import WIDTH_PX as LIST_PX
+from ui.chat.session_list import SessionList
+from ui.chat.settings_panel import WIDTH_PX as PANEL_PX
+from ui.chat.settings_panel import SettingsPanel
+from ui.chat.transcript import Transcript
+from ui.text import count, one_line, percent
+from ui.theme import Token, color
+from ui.widgets.banner import Banner
+from ui.widgets.button import IconButton
+from ui.widgets.drawer import Drawer
+from ui.widgets.empty_state import EmptyState
+from ui.widgets.label import ElidedLabel, Label
+
+DRAWER_BELOW_PX = 1072
+"""Of the page: a window of 1280 without its sidebar."""
+
+
+class _Side(QFrame):
+    """A flat panel with one line towards the middle."""
+
+    def __init__(self, panel: QWidget, width: int, *, is_left: bool, fill: Token) -> None:
+        super().__init__()
+        self._is_left = is_left
+        self._fill: Token = fill
+        self.setFixedWidth(width)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0 if is_left else 1, 0, 1 if is_left else 0, 0)
+        column.addWidget(panel)
+        theme.notifier.changed.connect(self.update)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.fillRect(self.rect(), color(self._fill))
+        x = self.width() - 1 if self._is_left else 0
+        painter.fillRect(QRectF(x, 0, 1, self.height()), color("border"))
+
+
+class _Line(QFrame):
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFixedHeight(1)
+        theme.notifier.changed.connect(self.update)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        QPainter(self).fillRect(self.rect(), color("border"))
+
+
+class ChatPage(QWidget):
+    """The page. `launch_asked`: the person wants to start a model server."""
+
+    launch_asked = Signal()
+
+    def __init__(self, model: ChatModel, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.model = model
+        self.sessions = SessionList()
+        self.banner = Banner()
+        self.title = ElidedLabel("New chat", "object_title", "text")
+        self.turns = Label("", "dense", "text3")
+        self.panel_button = IconButton("panel-left", "Model and settings", size=32)
+        self.transcript = Transcript(model)
+        self.no_model = EmptyState("message-square", "", "", action="Launch a model", is_primary=True)
+        self.no_words = EmptyState("message-square", "", "")
+        self.middle = QStackedWidget()
+        self.composer = Composer()
+        self.settings = SettingsPanel()
+        self._side = QWidget()
+        self._drawer = Drawer(self, width=PANEL_PX + 2)
+        self._sent = ""
+        self.setAccessibleName("Chat")
+        self._build()
+        self._wire()
+        self._show_all()
+
+    def _build(self) -> None:
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(0)
+        row.addWidget(_Side(self.sessions, LIST_PX, is_left=True, fill="sidebar"))
+        row.addLayout(self._build_middle(), 1)
+        self._side = _Side(self.settings, PANEL_PX, is_left=False, fill="sidebar")
+        row.addWidget(self._side)
+
+    def _build_middle(self) -> QVBoxLayout:
+        head = QHBoxLayout()
+        head.setContentsMargins(20, 8, 12, 8)
+        self.title.setMinimumHeight(theme.CONTROL_HEIGHT)
+        head.setSpacing(8)
+        head.addWidget(self.title)
+        head.addWidget(self.turns)
+        head.addStretch(1)
+        head.addWidget(self.panel_button)
+        self.panel_button.setVisible(False)
+        self.middle.addWidget(self.transcript)
+        self.middle.addWidget(self.no_model)
+        self.middle.addWidget(self.no_words)
+        below = QVBoxLayout()
+        below.setContentsMargins(theme.GAP + 8, 0, theme.GAP + 8, theme.GAP)
+        below.setSpacing(8)
+        below.addWidget(self.banner)
+        below.addWidget(self.composer)
+        column = QVBoxLayout()
+        column.setSpacing(0)
+        column.addLayout(head)
+        column.addWidget(_Line())
+        column.addWidget(self.middle, 1)
+        column.addLayout(below)
+        return column
+
+    def _wire(self) -> None:
+        model = self.model
+        model.sessions_changed.connect(self._show_sessions)
+        model.conversation_changed.connect(self._on_conversation)
+        model.rows_changed.connect(self._show_middle)
+        model.state_changed.connect(self._show_state)
+        model.failed.connect(self._on_failed)
+        self.sessions.chosen.connect(model.open_session)
+        self.sessions.new_asked.connect(self.start_new)
+        self.composer.sent.connect(self._send)
+        self.composer.stopped.connect(model.stop)
+        self.settings.endpoint_chosen.connect(model.choose_endpoint)
+        self.settings.changed.connect(model.set_settings)
+        self.settings.launch_asked.connect(self.launch_asked)
+        self.no_model.action_clicked.connect(self.launch_asked)
+        self.panel_button.clicked.connect(self._drawer.open)
+
+    def start_new(self) -> None:
+        """Begin a new conversation and put the cursor where it is written."""
+        self.model.start_new()
+        self.composer.setFocus()
+
+    def _show_all(self) -> None:
+        self._show_sessions()
+        self._show_middle()
+        self._show_state()
+
+    def _on_conversation(self) -> None:
+        self.banner.clear()
+        self._show_all()
+
+    def _show_sessions(self) -> None:
+        shown = self.model.conversation
+        self.sessions.set_sessions(self.model.sessions, shown.id if shown is not None else "")
+
+    def _show_middle(self) -> None:
+        has_turns = bool(self.model.turns)
+        empty = self.no_words if self.model.target is not None else self.no_model
+        self.middle.setCurrentWidget(self.transcript if has_turns else empty)
+        number = sum(1 for turn in self.model.turns if turn.message.role.value == "user")
+        self.turns.setText(f"{number} turn{'s' if number != 1 else ''}" if number else "")
+        self.settings.show_context(self.model.context_use())
+        self._show_sessions()
+
+    def _show_state(self) -> None:
+        model, conversation = self.model, self.model.conversation
+        if conversation is None:
+            return
+        self.title.setText(one_line(conversation.title.value, 200))
+        target = model.target
+        reason = "" if target is not None else self._reason()
+        self.composer.show_state(is_answering=model.is_answering, queued=model.queued, reason=reason)
+        self.settings.show_models(model.endpoints, target, model.waiting_text)
+        self.settings.show_settings(conversation.settings.value)
+        use = model.context_use()
+        self.settings.show_context(use)
+        self.composer.set_context(
+            f"{percent(use.used / use.limit)} of context" if use.used is not None and use.limit else ""
+        )
+        self._show_empty()
+        self._show_middle()
+
+    def _reason(self) -> str:
+        label = self.model.conversation.endpoint_label.value if self.model.conversation is not None else ""
+        if self.model.endpoints:
+            return "Choose a model at the right to go on."
+        return f"{one_line(label, 80)} is not ready." if label else "No model is ready."
+
+    def _show_empty(self) -> None:
+        target, waiting = self.model.target, self.model.waiting_text
+        if target is not None:
+            limit = target.endpoint.context_tokens
+            room = f" Up to {count(limit)} tokens." if limit else ""
+            note = f" {one_line(target.endpoint.note, 200)}." if target.endpoint.note else ""
+            self.no_words.set_words(one_line(target.label, 120), f"Ask something.{room}{note}")
+        elif waiting:
+            self.no_model.set_words("A model is on its way", one_line(waiting, 300))
+        else:
+            self.no_model.set_words("No model is ready", "Launch one on your Sparks, then talk to it here.")
+
+    def _send(self, text: str) -> None:
+        self.banner.clear()
+        self._sent = text
+        self.composer.clear()
+        self.transcript.column.jump_to_newest()
+        self.model.ask(text)
+
+    def _on_failed(self, error: SparkDeskError) -> None:
+        self.banner.show_error(error.message, error.remedy, detail=error.detail, node=error.node)
+        if self._sent and not any(turn.text == self._sent for turn in self.model.turns[-2:]):
+            self.composer.restore(self._sent)
+        self._sent = ""
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self.composer.setFocus()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_Escape and self.model.is_answering:
+            self.model.stop()
+            event.accept()
+            return
+        super().keyPressEvent(event)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        is_narrow = self.width() < DRAWER_BELOW_PX
+        if is_narrow == self.panel_button.isVisibleTo(self):
+            return
+        self.panel_button.setVisible(is_narrow)
+        layout = self.layout()
+        if layout is None:
+            return
+        if is_narrow:
+            layout.removeWidget(self._side)
+            self._drawer.set_panel(self._side)
+        else:
+            self._drawer.close_drawer()
+            self._drawer.take_panel()
+            layout.addWidget(self._side)
+            self._side.setVisible(True)

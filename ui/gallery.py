@@ -136,7 +136,6 @@ class Gallery(QWidget):
         for i, (title, icon, shortcut, note) in enumerate(entries):
             self._registry.add(f"sample{i}", title, lambda: None, shortcut=shortcut, icon=icon, note=note)
         self._palette = CommandPalette(self._registry, self)
-        self._palette.setWindowFlags(Qt.WindowType.Widget)
         self._palette.open_palette("")
         self._palette.setFixedWidth(430)
         toasts = QVBoxLayout()

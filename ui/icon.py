@@ -43,6 +43,7 @@ def _outline(name: str) -> QPainterPath:
 @lru_cache(maxsize=1024)
 def _pixmap(name: str, rgba: int, size: int, dpr: float) -> QPixmap:
     tint = QColor.fromRgba(rgba)
+    outline = _outline(name)
     result = QPixmap(round(size * dpr), round(size * dpr))
     result.setDevicePixelRatio(dpr)
     result.fill(Qt.GlobalColor.transparent)
@@ -52,7 +53,7 @@ def _pixmap(name: str, rgba: int, size: int, dpr: float) -> QPixmap:
     stroke = QPen(tint, _stroke_of(size))
     stroke.setCapStyle(Qt.PenCapStyle.RoundCap)
     stroke.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
-    painter.strokePath(_outline(name), stroke)
+    painter.strokePath(outline, stroke)
     painter.end()
     return result
 

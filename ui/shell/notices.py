@@ -6,8 +6,8 @@ Rule: newest first, plain words, each with the time it happened and a way to its
 from __future__ import annotations
 
 from PySide6.QtCore import QPoint, QRectF, Qt, Signal
-from PySide6.QtGui import QPainter, QPaintEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtGui import QFocusEvent, QKeyEvent, QPainter, QPaintEvent
+from PySide6.QtWidgets import QApplication, QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from ui import theme
 from ui.shell.model import Notice, ShellModel
@@ -28,13 +28,14 @@ _SHOWN = 20
 
 
 class NoticePanel(QFrame):
-    """A popup under the bell; Esc or a click elsewhere closes it."""
+    """A panel over the page, under the bell; Esc or the loss of focus closes it."""
 
     page_wanted = Signal(str)
 
     def __init__(self, model: ShellModel, window: QWidget) -> None:
-        super().__init__(window, Qt.WindowType.Popup | Qt.WindowType.FramelessWindowHint)
-        self.setAttribute(Qt.WidgetAttribute.WA_TranslucentBackground)
+        super().__init__(window)
+        self.setVisible(False)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName("Notices")
         self._model = model
         self._scroll = QScrollArea()
@@ -46,12 +47,29 @@ class NoticePanel(QFrame):
 
     def open_below(self, anchor: QWidget) -> None:
         """Show what there is under `anchor`, right edges aligned, and mark all as read."""
+        if self.isVisible():
+            self.hide()
+            return
         self._fill()
-        corner = anchor.mapToGlobal(anchor.rect().bottomRight())
+        corner = anchor.mapTo(self.window(), anchor.rect().bottomRight())
         self.setFixedSize(_WIDTH, min(80 + 66 * max(len(self._model.notices), 1), 460))
         self.move(corner + QPoint(-_WIDTH, 6))
         self.show()
+        self.raise_()
+        self.setFocus(Qt.FocusReason.PopupFocusReason)
         self._model.mark_read()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_Escape:
+            self.hide()
+            return
+        super().keyPressEvent(event)
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        super().focusOutEvent(event)
+        focused = QApplication.focusWidget()
+        if focused is None or not self.isAncestorOf(focused):
+            self.hide()
 
     def _fill(self) -> None:
         body = QWidget()

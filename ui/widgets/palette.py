@@ -5,10 +5,22 @@ Rule: it lists what the action registry holds and nothing else; it never skips a
 
 from __future__ import annotations
 
-from PySide6.QtCore import QAbstractListModel, QModelIndex, QPersistentModelIndex, QPointF, QRect, QRectF, QSize, Qt
+from PySide6.QtCore import (
+    QAbstractListModel,
+    QEvent,
+    QModelIndex,
+    QObject,
+    QPersistentModelIndex,
+    QPointF,
+    QRect,
+    QRectF,
+    QSize,
+    Qt,
+)
 from PySide6.QtGui import QIcon, QKeyEvent, QKeySequence, QPainter, QPaintEvent
 from PySide6.QtWidgets import (
-    QDialog,
+    QApplication,
+    QFrame,
     QLineEdit,
     QListView,
     QStyle,
@@ -82,14 +94,15 @@ class _RowDelegate(QStyledItemDelegate):
         write(painter, right, keys, role="label", tint="text3", align=Qt.AlignmentFlag.AlignRight)
 
 
-class CommandPalette(QDialog):
+class CommandPalette(QFrame):
     """Frameless, over the top of the window; Up and Down choose, Enter runs, Esc leaves. Opened with `open_palette`."""
 
     def __init__(self, registry: ActionRegistry, window: QWidget) -> None:
-        super().__init__(window, Qt.WindowType.Popup | Qt.WindowType.FramelessWindowHint)
+        super().__init__(window)
         self._registry = registry
+        self._focus_before: QWidget | None = None
         self.setAccessibleName("Command palette")
-        self.setAttribute(Qt.WidgetAttribute.WA_TranslucentBackground)
+        self.setVisible(False)
         self._input = QLineEdit()
         self._input.setPlaceholderText("Go to or run...")
         self._input.setAccessibleName("Go to or run")
@@ -113,6 +126,8 @@ class CommandPalette(QDialog):
         column.addWidget(self._list)
         self._input.textChanged.connect(self._search_now)
         self._list.clicked.connect(lambda _index: self._run_current())
+        self._input.installEventFilter(self)
+        self.setFocusProxy(self._input)
 
     def open_palette(self, words: str = "") -> None:
         """Show it with everything, or with what matches `words`."""
@@ -121,10 +136,27 @@ class CommandPalette(QDialog):
         self._search_now(words)
         window = self.parentWidget()
         if window is not None:
-            corner = window.mapToGlobal(window.rect().topLeft())
-            self.move(corner.x() + (window.width() - _WIDTH) // 2, corner.y() + _TOP)
+            self._focus_before = window.focusWidget()
+            self.move((window.width() - _WIDTH) // 2, _TOP)
         self.show()
+        self.raise_()
         self._input.setFocus(Qt.FocusReason.PopupFocusReason)
+
+    def close_palette(self) -> None:
+        """Go away and give the focus back."""
+        if self.isVisible():
+            self.hide()
+            if self._focus_before is not None and self._focus_before.isVisible():
+                self._focus_before.setFocus(Qt.FocusReason.PopupFocusReason)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        # A click elsewhere takes the focus, and the palette goes.
+        if event.type() == QEvent.Type.FocusOut and watched is self._input and not self.isAncestorOf(self._now()):
+            self.hide()
+        return False
+
+    def _now(self) -> QWidget:
+        return QApplication.focusWidget() or self
 
     def titles(self) -> list[str]:
         """Return the titles listed now."""
@@ -141,7 +173,7 @@ class CommandPalette(QDialog):
         index = self._list.currentIndex()
         if index.isValid():
             command = self._found.commands[index.row()]
-            self.hide()
+            self.close_palette()
             command.action.trigger()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
@@ -153,6 +185,8 @@ class CommandPalette(QDialog):
             self._list.setCurrentIndex(self._found.index(row))
         elif event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
             self._run_current()
+        elif event.key() == Qt.Key.Key_Escape:
+            self.close_palette()
         else:
             super().keyPressEvent(event)
 

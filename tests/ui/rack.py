@@ -9,7 +9,7 @@ from sparkdesk.core.cluster.node import ClusterRecord, NodeFacts, NodeRecord, No
 from sparkdesk.core.command import Command
 from sparkdesk.core.jobs.endpoint import Endpoint
 from sparkdesk.core.jobs.plan import LaunchPlan, MemoryLedger, ShownCommand
-from sparkdesk.core.jobs.reading import GENERATED_TOKENS, KV_USED, REQUESTS_RUNNING, REQUESTS_WAITING
+from sparkdesk.core.jobs.reading import KV_USED, REQUESTS_RUNNING, REQUESTS_WAITING
 from sparkdesk.core.jobs.record import JobState, JobStatus, Phase, PhaseState
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.step import Expect, Playbook, PutFile, Run, Stage, Step, Wait
@@ -161,6 +161,6 @@ def job(job_id: str, title: str, i: int = 0, state: JobState = JobState.READY, *
     return replace(found, **more) if more else found  # type: ignore[arg-type]
 
 
-def readings(running: float, waiting: float, tokens: float = 1000.0, kv: float = 0.38) -> tuple[tuple[str, float], ...]:
+def readings(running: float, waiting: float, rate: float = 228.0, kv: float = 0.38) -> tuple[tuple[str, float], ...]:
     """What an engine said."""
-    return ((REQUESTS_RUNNING, running), (REQUESTS_WAITING, waiting), (GENERATED_TOKENS, tokens), (KV_USED, kv))
+    return ((REQUESTS_RUNNING, running), (REQUESTS_WAITING, waiting), ("generated_tokens_per_s", rate), (KV_USED, kv))

@@ -92,7 +92,9 @@ class StripItem:
     figures: str
 
 
-class _JobCard(Card):
+class JobCard(Card):
+    """One deployment of the strip."""
+
     def __init__(self) -> None:
         super().__init__(is_clickable=True)
         self.job_id = ""
@@ -113,6 +115,7 @@ class _JobCard(Card):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
 
     def show_item(self, item: StripItem, *, is_low: bool) -> None:
+        """Show a deployment."""
         self.job_id = item.job_id
         self._title.setText(item.title)
         self._chip.set_state(*item.mark)
@@ -133,7 +136,7 @@ class JobStrip(QWidget):
         super().__init__(parent)
         self._items: tuple[StripItem, ...] = ()
         self._is_low = False
-        self._cards = [_JobCard() for _ in range(self.LIMIT)]
+        self._cards = [JobCard() for _ in range(self.LIMIT)]
         self._empty = Label("No model is served. Launch one and it shows here.", "dense", "text3")
         self._more = Button("", kind="link")
         self._more.clicked.connect(lambda: self.opened.emit(""))
@@ -153,6 +156,10 @@ class JobStrip(QWidget):
         self._more.setVisible(False)
         self.setAccessibleName("Deployments")
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+
+    def cards(self) -> tuple[JobCard, ...]:
+        """The cards, also those that show nothing now."""
+        return tuple(self._cards)
 
     def set_low(self, is_low: bool) -> None:
         """One line a deployment, where the window is low."""

@@ -221,6 +221,14 @@ class TroublePanel(QWidget):
         self._log.setVisible(bool(status.log))
         self._log.set_pages([("log", "Last attempt", "\n".join(text.one_line(line, 300) for line in status.log))])
 
+    def keys_text(self) -> str:
+        """Both host keys as they are shown."""
+        return self._detail.text()
+
+    def log_text(self) -> str:
+        """The lines of the last attempt as they are shown."""
+        return self._log.text()
+
     def _toggle_detail(self) -> None:
         self._detail.setVisible(not self._detail.isVisible())
         self.compare.setText("Hide keys" if self._detail.isVisible() else "Compare keys")

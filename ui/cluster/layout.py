@@ -25,6 +25,8 @@ NODE_MAX_WIDTH = 440.0
 LABEL_WIDTH, LABEL_HEIGHT = 150.0, 34.0
 COMPACT_COLUMNS = 4
 HIT_WIDTH = 12.0
+ASIDE = 10_000.0
+"""What lies more aside than ahead is taken only when nothing lies ahead."""
 _CAGE_SHARE = {"P0": 0.38, "P1": 0.58}
 """P0 lies nearer the RJ45, which is left on the box."""
 
@@ -285,6 +287,7 @@ def step_from(layout: MapLayout, item: tuple[str, str] | None, direction: Side) 
             "top": (-away.y(), abs(away.x())),
             "bottom": (away.y(), abs(away.x())),
         }[direction]
-        if along > 1 and along + 2 * across < best_cost:
-            best, best_cost = other, along + 2 * across
+        cost = along + 2 * across + (ASIDE if across > along else 0.0)
+        if along > 1 and cost < best_cost:
+            best, best_cost = other, cost
     return best

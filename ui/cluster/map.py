@@ -66,6 +66,8 @@ class TopologyMap(QWidget):
         self._legend = LedgerLegend("weights", "kv", "runtime", "cache", "free", parent=self)
         self.repaints = 0
         """How often it was painted; benchmarks and tests read it."""
+        self.painted: list[str] = []
+        """The nodes of the last painting."""
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMouseTracking(True)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
@@ -81,6 +83,10 @@ class TopologyMap(QWidget):
     def map_layout(self) -> MapLayout:
         """Where everything lies now."""
         return self._layout
+
+    def regions(self) -> tuple[NodeRegion, ...]:
+        """The parts that stand for the nodes for screen readers."""
+        return tuple(self._regions.values())
 
     # What is shown -------------------------------------------------------------------------------------------------
 
@@ -149,6 +155,7 @@ class TopologyMap(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         self.repaints += 1
+        self.painted = []
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         dirty = event.region()
@@ -167,6 +174,7 @@ class TopologyMap(QWidget):
         for card in scene.cards:
             rect = layout.nodes[card.node_id]
             if dirty.intersects(rect.toAlignedRect()):
+                self.painted.append(card.node_id)
                 is_selected = self._selection == ("node", card.node_id)
                 draw_node(painter, rect, card, layout.density, is_selected=is_selected)
         self._draw_focus(painter)

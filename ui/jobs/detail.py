@@ -31,6 +31,8 @@ from ui.widgets.timeline import Stage, StateTimeline
 
 LOG_HZ = 10.0
 SPAN_S = 900.0
+GAP_S = 7.0
+"""Engines are read every 2 s; three that are missing break the line."""
 NARROW_PX = 760
 LOW_PX = 640
 """Below this height the charts are as low as they can be read."""
@@ -71,6 +73,10 @@ class HeadCard(Card):
         self.relaunch_button.clicked.connect(self.relaunch)
         self.forget_button.clicked.connect(self.forget)
         self._found.setToolTip("It ran when SparkDesk was started, and was taken over.")
+
+    def chips(self) -> list[str]:
+        """The words of the chips beside the title."""
+        return [chip.text() for chip in (self._chip, self._found, self._note) if not chip.isHidden()]
 
     def show_job(self, model: DeploymentsModel, job: JobStatus) -> None:
         """Show a job."""
@@ -144,9 +150,9 @@ class ChartCards(QWidget):
     def __init__(self, model: DeploymentsModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._model = model
-        self.tokens = LiveChart("Generated tokens", unit="tok/s", frame=ChartFrame(window_s=SPAN_S))
-        self.requests = LiveChart("Requests", frame=ChartFrame(window_s=SPAN_S))
-        self.kv = LiveChart("KV cache in use", unit="%", frame=ChartFrame(window_s=SPAN_S, high=100.0))
+        self.tokens = LiveChart("Generated tokens", unit="tok/s", frame=ChartFrame(window_s=SPAN_S, gap_s=GAP_S))
+        self.requests = LiveChart("Requests", frame=ChartFrame(window_s=SPAN_S, gap_s=GAP_S))
+        self.kv = LiveChart("KV cache in use", unit="%", frame=ChartFrame(window_s=SPAN_S, high=100.0, gap_s=GAP_S))
         self._cards = []
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
@@ -247,7 +253,7 @@ class DeploymentDetail(QWidget):
             self._pump = None
         self.log.model.clear()
         self._told = None
-        if job_id:
+        if self._model.job() is not None:
             stream = self._model.feeds.log(job_id)
             self._pump = StreamPump(stream, self._take_log, rate_hz=LOG_HZ, parent=self)
 

@@ -1,7 +1,7 @@
 """What the engines said over the last half hour, so that a chart has a past when it is opened.
 
-A job's status carries the newest readings only. This keeps them, at most one a second, and turns counters into rates.
-The one rule: a gap stays a gap (NaN); nothing is interpolated and a counter that fell is a new start, not a rate.
+A job's status carries the newest readings only. This keeps them, at most two a second.
+The one rule: a gap stays a gap (NaN); nothing is interpolated, and a value that is old is not the value of now.
 """
 
 from __future__ import annotations
@@ -12,20 +12,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sparkdesk.core.feed import Latest, Subscription
-from sparkdesk.core.jobs.reading import GENERATED_TOKENS, PROMPT_TOKENS
 from sparkdesk.core.jobs.record import JobStatus
 
 NAN = float("nan")
 TOKEN_RATE = "generated_tokens_per_s"
-PROMPT_RATE = "prompt_tokens_per_s"
-_RATES = {TOKEN_RATE: GENERATED_TOKENS, PROMPT_RATE: PROMPT_TOKENS}
-"""Rate -> the counter that it is made from when the service does not give it."""
 KEEP = 1800
 STEP_MS = 1000
 GAP_MS = 5000
 """Longer than this without a reading is a gap."""
-RATE_WINDOW_MS = 4000
-"""A rate is taken over about this long, because engines update their counters in steps."""
 
 
 @dataclass(slots=True)
@@ -66,9 +60,6 @@ class Traces:
     def _add(trace: _Trace, now_ms: int, row: dict[str, float]) -> None:
         if trace.times_ms and now_ms - trace.times_ms[-1] < STEP_MS // 2:
             return
-        for rate, counter in _RATES.items():
-            if rate not in row and counter in row:
-                row[rate] = _rate(trace, counter, now_ms, row[counter])
         if trace.times_ms and now_ms - trace.times_ms[-1] > GAP_MS:
             trace.times_ms.append(trace.times_ms[-1] + STEP_MS)
             trace.rows.append({})
@@ -94,15 +85,3 @@ class Traces:
         """Whether the engine has ever told this."""
         trace = self._traces.get(job_id)
         return trace is not None and any(not math.isnan(row.get(key, NAN)) for row in trace.rows)
-
-
-def _rate(trace: _Trace, counter: str, now_ms: int, value: float) -> float:
-    for then_ms, row in zip(reversed(trace.times_ms), reversed(trace.rows), strict=True):
-        before = row.get(counter, NAN)
-        if math.isnan(before) or now_ms - then_ms > 2 * RATE_WINDOW_MS:
-            return NAN
-        if value < before:
-            return NAN
-        if now_ms - then_ms >= RATE_WINDOW_MS or then_ms == trace.times_ms[0]:
-            return (value - before) * 1000 / (now_ms - then_ms)
-    return NAN

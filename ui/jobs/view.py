@@ -106,6 +106,10 @@ class DeploymentsPage(QWidget):
         self.detail.forget_asked.connect(self._ask_remove)
         self.detail.relaunch_asked.connect(self._relaunch)
 
+    def empty_button(self) -> Button | None:
+        """The button of the page without deployments."""
+        return self._empty.findChild(Button)
+
     def show_job(self, job_id: str) -> None:
         """Select a deployment, now or as soon as it is known."""
         self.filter.clear()

@@ -196,14 +196,29 @@ async def test_what_the_login_shell_prints_is_no_trouble(tmp_path: Path) -> None
         assert telemetry.pulse(NODE).value.message == ""
 
 
+async def test_lines_of_others_are_not_blamed_on_the_probe(tmp_path: Path) -> None:
+    program = b"""
+import sys, time
+print(sys.argv[1], '{"q": 0, "m": 1.0, "w": 1.0}', flush=True)
+while True:
+    print("somebody else", flush=True); time.sleep(0.05)
+"""
+    telemetry = make_telemetry((program,))
+    async with watching(telemetry, LocalShell(tmp_path)):
+        pulse = await pulse_in(telemetry, PulseState.STALE)
+        assert pulse.message == "No telemetry from spark-1"
+
+
 async def test_the_rate_changes_and_a_pause_rests_without_ending_the_probe(tmp_path: Path) -> None:
     telemetry = make_telemetry(hz=0.2)
     async with watching(telemetry, LocalShell(tmp_path)):
         await next_sample(telemetry)
         telemetry.set_rate(10)
         assert telemetry.history(NODE).period_s == 0.1
-        for _ in range(5):
-            await next_sample(telemetry)
+        before_ms = 0
+        for _ in range(4):
+            before_ms = (await next_sample(telemetry)).t_ms
+        assert (await next_sample(telemetry)).t_ms - before_ms < 2500
         before = probes_of(tmp_path)
         telemetry.pause()
         await pulse_in(telemetry, PulseState.PAUSED)

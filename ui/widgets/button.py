@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Literal
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QPainter, QPaintEvent
+from PySide6.QtGui import QColor, QKeyEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QPushButton, QSizePolicy, QToolButton, QWidget
 
 from ui import theme
@@ -86,9 +86,11 @@ class Button(QPushButton):
         self.setToolTip(plain_tooltip(reason) if reason else "")
         self.setAccessibleDescription(reason)
 
-    def nextCheckState(self) -> None:  # noqa: N802
-        if not self.is_busy():
-            super().nextCheckState()
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if self.is_busy():
+            event.ignore()
+            return
+        super().keyPressEvent(event)
 
     def _role(self) -> Role:
         if self._kind == "primary":

@@ -80,6 +80,10 @@ class FocusRings:
         self._ring: FocusRing | None = None
         app.focusChanged.connect(self._on_focus)
 
+    def widget(self) -> QWidget | None:
+        """Return the widget that wears the ring now."""
+        return self._ring.widget() if self._ring is not None else None
+
     def _on_focus(self, _old: QWidget | None, new: QWidget | None) -> None:
         if has_ring(new):
             if self._ring is None:

@@ -5,6 +5,8 @@ Rule: lines of one pixel stay sharp (half-pixel inset), and nothing here owns a 
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPainterPath, QPen
 
@@ -49,9 +51,16 @@ def write(
     """Paint one line of plain text, centred in the height of `rect`."""
     painter.setFont(font(role))
     painter.setPen(tint if isinstance(tint, QColor) else color(tint))
-    painter.drawText(rect, int(align | Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextSingleLine), text)
+    painter.drawText(rect, _flags(align), text)
 
 
+@lru_cache(maxsize=16)
+def _flags(align: Qt.AlignmentFlag) -> int:
+    # Python's enums cost more to join than the text to draw.
+    return int(align | Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextSingleLine)
+
+
+@lru_cache(maxsize=4096)
 def text_width(text: str, role: Role = "body") -> float:
     """Return the advance of one line of text in pixels."""
     return QFontMetricsF(font(role)).horizontalAdvance(text)

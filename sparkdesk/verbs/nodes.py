@@ -1,13 +1,14 @@
 """List the nodes of this computer's clusters, live, as a table or with --json.
 
-Connects as the window does, waits for each node's first sample, prints, and leaves. Exit code 0 only when every node
-answered.
+Connects as the window does, waits for each node's first sample (and a little for its GPU's first figures), prints,
+and leaves. Exit code 0 only when every node answered.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import math
 import sys
@@ -16,6 +17,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sparkdesk.app.stack import Stack
     from sparkdesk.core.cluster.node import NodeStatus
+    from sparkdesk.core.telemetry.sample import Sample
+
+GPU_WAIT_S = 3.0
+"""nvidia-smi takes a second or two to speak first; a node without a GPU never does."""
 
 
 def main(arguments: list[str]) -> int:
@@ -71,13 +76,20 @@ async def _settle(stack: Stack, node_id: str, timeout_s: float) -> bool:
     try:
         async with asyncio.timeout(timeout_s):
             await wait_for_value(stack.inventory.nodes, is_decided, timeout_s=timeout_s)
-            if stack.inventory.status(node_id).is_live:
-                await wait_for_value(
-                    stack.telemetry.latest(node_id), lambda sample: sample is not None, timeout_s=timeout_s
-                )
+            if not stack.inventory.status(node_id).is_live:
+                return True
+            await wait_for_value(
+                stack.telemetry.latest(node_id), lambda sample: sample is not None, timeout_s=timeout_s
+            )
     except TimeoutError:
         return False
+    with contextlib.suppress(TimeoutError):  # its cells stay unknown then
+        await wait_for_value(stack.telemetry.latest(node_id), _has_gpu, timeout_s=GPU_WAIT_S)
     return True
+
+
+def _has_gpu(sample: Sample | None) -> bool:
+    return sample is not None and not math.isnan(sample.value("gpu_power_w"))
 
 
 def _row(stack: Stack, cluster: str, is_simulated: bool, status: NodeStatus) -> dict[str, Any]:

@@ -53,7 +53,9 @@ def test_a_cage_that_no_node_uses_is_no_fault_but_one_that_others_use_is() -> No
 def test_a_cable_between_nodes_is_as_good_as_its_worse_end() -> None:
     found = cables("pair", {0: {}, 1: {"cage_speed_gbps.P1": 100.0}}, 2)
     assert found["node0:P1|node1:P1"].look == "degraded"
-    assert found["node0:P0|node1:P0"].look == "down"
+    assert found["node0:P0|node1:P0"].look == "unused", "one cable is enough for a pair"
+    none = cables("pair", {0: {"cage_up.P1": 0.0}, 1: {"cage_up.P1": 0.0}}, 2)
+    assert {cable.look for cable in none.values()} == {"down"}
     alone = cables("pair", {0: {}}, 2)
     assert alone["node0:P1|node1:P1"].look == "unknown"
 

@@ -162,7 +162,7 @@ def test_readings_become_a_series_with_gaps(dressed: object) -> None:
 
 def test_an_old_reading_is_not_the_value_of_now(dressed: object) -> None:
     now = [0]
-    jobs = Latest((JOBS[0],))
+    jobs: Latest[tuple[JobStatus, ...]] = Latest((JOBS[0],))
     traces = Traces(jobs, lambda: now[0])
     assert traces.newest("j1", TOKEN_RATE) == 228.0
     now[0] = 20_000

@@ -72,6 +72,7 @@ class ClusterPage(QWidget):
         self._body = QHBoxLayout()
         self._is_docked = True
         self._is_way_chosen = False
+        self._was_selected = False
         self._tick = QTimer(self)
         self._tick.setInterval(TICK_MS)
         self._soon = QTimer(self)
@@ -135,11 +136,18 @@ class ClusterPage(QWidget):
         super().showEvent(event)
         self.refresh()
         self._tick.start()
+        self._select_first()
 
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)
         self._tick.stop()
         self._soon.stop()
+
+    def _select_first(self) -> None:
+        """Beside the map there is room to show something: the first node, until the person chooses."""
+        if self._is_docked and not self._was_selected and self.model.scene.cards:
+            self._was_selected = True
+            self.model.select("node", self.model.scene.cards[0].node_id)
 
     def _refresh_soon(self) -> None:
         if self.isVisible() and not self._soon.isActive():
@@ -163,6 +171,8 @@ class ClusterPage(QWidget):
         self.table.set_scene(scene)
         self._show_way()
         self.launch.set_disabled_reason("" if scene.cards else "Add a node first")
+        if self.isVisible():
+            self._select_first()
 
     def _choose_way(self, _key: str) -> None:
         self._is_way_chosen = True
@@ -177,6 +187,7 @@ class ClusterPage(QWidget):
     # Selection -----------------------------------------------------------------------------------------------------
 
     def _show_selection(self, kind: str, key: str) -> None:
+        self._was_selected = True
         self.map.set_selection(kind, key)
         self.table.select_node(key if kind == "node" else "")
         self.inspector.refresh()

@@ -181,11 +181,18 @@ class ChartCards(QWidget):
         said = text.NOT_KNOWN
         if text.is_known(running):
             said = f"{running:.0f}" + (f" / {waiting:.0f}" if text.is_known(waiting) else "")
+        self.requests.set_frame(ChartFrame(window_s=SPAN_S, gap_s=GAP_S, high=self._even_top(job)))
         keys = [(REQUESTS_RUNNING, "running", 1.0), (REQUESTS_WAITING, "waiting", 1.0)]
         self._show(self.requests, job, keys, said)
         used = traces.newest(job.job_id, KV_USED)
         percent = f"{used * 100:.0f}" if text.is_known(used) else text.NOT_KNOWN
         self._show(self.kv, job, [(KV_USED, "", 100.0)], percent)
+
+    def _even_top(self, job: JobStatus) -> float:
+        """The top of the requests' axis: whole requests at the middle line too."""
+        series = (self._model.feeds.traces.series(job.job_id, key)[1] for key in (REQUESTS_RUNNING, REQUESTS_WAITING))
+        peak = max((value for values in series for value in values if text.is_known(value)), default=0.0)
+        return next((float(top) for top in (2, 4, 8, 20, 40, 80, 200, 400, 800) if top >= peak), 2.0 * peak)
 
     def _show(self, chart: LiveChart, job: JobStatus, keys: list[tuple[str, str, float]], value_text: str) -> None:
         traces = self._model.feeds.traces

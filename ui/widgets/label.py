@@ -5,7 +5,7 @@ Rule: no label here ever reads markup; what a node or a model wrote is shown as 
 
 from __future__ import annotations
 
-from PySide6.QtCore import QRect, QSize, Qt
+from PySide6.QtCore import QEvent, QRect, QSize, Qt
 from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent, QPalette, QResizeEvent
 from PySide6.QtWidgets import QLabel, QWidget
 
@@ -73,6 +73,12 @@ class Label(QLabel):
         """Pale the text because what it says is old."""
         if is_stale != self._is_dimmed:
             self._is_dimmed = is_stale
+            self._wear()
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        # Under a style sheet Qt gives a widget that gets another parent the palette of its first day back.
+        if event.type() == QEvent.Type.StyleChange:
             self._wear()
 
     def _wear(self) -> None:

@@ -13,7 +13,8 @@ import asyncio
 import ssl
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -34,6 +35,8 @@ FIRST_TOKEN_TIMEOUT_S = 900.0
 """A long prompt on a busy server is read for minutes before the first token; anything that comes resets this."""
 STALL_TIMEOUT_S = 30.0
 """Between two pieces once the answer has begun. llama.cpp sends a ping every 30 s by default while it computes."""
+END_TIMEOUT_S = 1.0
+"""After the last event: for the server to end its answer itself, before the connection is closed on it."""
 ERROR_BODY_BYTES = 64 * 1024
 STILL_THERE: Final = "Check that the deployment is Ready and its node is live, then retry."
 
@@ -164,36 +167,40 @@ class OpenAiClient:
 
     async def _events(self, response: httpx.Response) -> AsyncGenerator[ChatEvent, None]:
         parser, decoder = SseParser(), ChunkDecoder()
-        chunks = response.aiter_raw()
         cause = ENDED_EARLY
-        while not decoder.is_over:
-            limit_s = self._stall_timeout_s if decoder.has_token else self._first_token_timeout_s
-            try:
-                with mapped(self._endpoint):
-                    async with asyncio.timeout(limit_s):
-                        chunk = await anext(chunks, b"")
-            except TimeoutError:
-                cause = f"The answer was cut off: nothing came for {limit_s:g} s"
-                break
-            except EndpointError as error:
-                cause = f"The answer was cut off: {error.message[:1].lower()}{error.message[1:]}"
-                break
-            if not chunk:
-                break
-            now_s = self._monotonic_s()
-            for item in parser.feed(chunk):
-                for event in decoder.feed(item, now_s):
+        async with reading(response) as body:
+            while True:
+                limit_s = self._stall_timeout_s if decoder.has_token else self._first_token_timeout_s
+                try:
+                    with mapped(self._endpoint):
+                        async with asyncio.timeout(limit_s):
+                            chunk = await anext(body.chunks, b"")
+                except TimeoutError:
+                    cause = f"The answer was cut off: nothing came for {limit_s:g} s"
+                    break
+                except EndpointError as error:
+                    cause = f"The answer was cut off: {error.message[:1].lower()}{error.message[1:]}"
+                    break
+                if not chunk:
+                    break
+                now_s = self._monotonic_s()
+                events = [event for item in parser.feed(chunk) for event in decoder.feed(item, now_s)]
+                is_over = decoder.is_over
+                body.end_timeout_s = END_TIMEOUT_S if is_over else 0.0
+                for event in events:
                     yield event
-        last = decoder.end(self._monotonic_s(), cause)
-        if last is not None:
-            yield last
+                if is_over:
+                    break
+            last = decoder.end(self._monotonic_s(), cause)
+            if last is not None:
+                yield last
 
     async def _body(self, response: httpx.Response, max_bytes: int, *, timeout_s: float) -> bytes:
         kept = bytearray()
         with mapped(self._endpoint):
             try:
-                async with asyncio.timeout(timeout_s):
-                    async for chunk in response.aiter_raw():
+                async with asyncio.timeout(timeout_s), reading(response) as body:
+                    async for chunk in body.chunks:
                         kept += chunk
                         if len(kept) >= max_bytes:
                             break
@@ -208,6 +215,32 @@ class OpenAiClient:
             remedy="It may be overloaded or hung: read the deployment's log, then retry.",
             node=self._endpoint.node_id,
         )
+
+
+@dataclass(slots=True)
+class Body:
+    """A body that is being read, and how long it may take to end when nobody reads on."""
+
+    chunks: AsyncIterator[bytes]
+    end_timeout_s: float = 0.0
+
+
+@asynccontextmanager
+async def reading(response: httpx.Response) -> AsyncIterator[Body]:
+    """Read a response's body, also if not to its end.
+
+    httpx reads through generators inside generators. Left half read, each is ended apart by the garbage collector,
+    outside the task that it belongs to, which fails with a traceback on standard error. A time-out in the innermost
+    read ends all of them in their order, here.
+    """
+    body = Body(response.aiter_raw())
+    try:
+        yield body
+    finally:
+        with suppress(TimeoutError, StopAsyncIteration, httpx.HTTPError, httpx.StreamError, OSError):
+            async with asyncio.timeout(body.end_timeout_s):
+                while True:
+                    await anext(body.chunks)
 
 
 @contextmanager

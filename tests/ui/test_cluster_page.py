@@ -13,8 +13,10 @@ from sparkdesk.core.jobs.record import JobState
 from tests.ui import rack
 from tests.ui.picture import host_page, take_pictures
 from tests.ui.stage import Stage
+from ui import theme
 from ui.cluster.model import NOTHING, ClusterModel
 from ui.cluster.view import ClusterPage
+from ui.widgets.label import Label
 
 
 def open_page(qtbot: QtBot, stage: Stage, width: int = 1232, height: int = 852) -> ClusterPage:
@@ -228,3 +230,31 @@ def test_pictures_of_other_shapes(qtbot: QtBot, dressed: object, shape: str, cou
     stage = Stage(count=count, shape=shape)
     stage.live(30)
     take_pictures(open_page(qtbot, stage), f"cluster-{shape or 'loose'}{count}")
+
+
+def test_the_first_node_is_shown_until_the_person_chooses(qtbot: QtBot, stage: Stage) -> None:
+    page = open_page(qtbot, stage)
+    assert page.model.selection == ("node", "node0")
+    page.model.select(*NOTHING)
+    page.hide()
+    page.show()
+    assert page.model.selection == NOTHING, "what was closed stays closed"
+
+
+def test_a_narrow_page_covers_nothing_by_itself_and_a_click_opens_the_drawer(qtbot: QtBot, stage: Stage) -> None:
+    page = open_page(qtbot, stage)
+    page.window().resize(1044, 652)
+    page.resize(1044, 652)
+    QTest.qWait(20)
+    assert not page.inspector.isVisible()
+    QTest.mouseClick(page.map, Qt.MouseButton.LeftButton, pos=middle_of(page, "node0"))
+    assert page.inspector.isVisible()
+
+
+def test_labels_keep_the_theme_when_the_inspector_becomes_a_drawer(qtbot: QtBot, stage: Stage) -> None:
+    page = open_page(qtbot, stage)
+    theme.set_theme("light")
+    page.resize(1044, 652)
+    QTest.mouseClick(page.map, Qt.MouseButton.LeftButton, pos=middle_of(page, "node0"))
+    shades = {label.palette().windowText().color().name().upper() for label in page.inspector.findChildren(Label)}
+    assert shades <= {theme.hex_of(token) for token in ("text", "text2", "text3", "crit")}

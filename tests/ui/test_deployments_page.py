@@ -84,10 +84,15 @@ def test_stopping_asks_first_and_names_the_loss(page: DeploymentsPage) -> None:
     assert "job.py stop" in dialog.commands.text()
     QTest.keyClick(dialog, Qt.Key.Key_Return)
     assert spy.count() == 0, "Enter keeps it running"
-    assert page.dialog is None
+    assert not dialog.isVisible()
+
+
+def test_a_stop_that_is_meant_goes_out_once(page: DeploymentsPage) -> None:
+    spy = QSignalSpy(page.stop_confirmed)
     QTest.mouseClick(page.detail.head.stop_button, Qt.MouseButton.LeftButton)
     assert page.dialog is not None
     QTest.mouseClick(page.dialog.stop, Qt.MouseButton.LeftButton)
+    assert spy.count() == 1
     assert list(spy.at(0)) == ["j1"]
 
 

@@ -272,7 +272,7 @@ def draw_cable(painter: QPainter, place: CablePlace, cable: Cable, density: Dens
         word = cable.word.split(",")[0] if cable.look in ("up", "degraded", "down") else ""
         write(painter, place.label, word, role="micro", tint=_CABLE_INKS[cable.look], align=align)
         return
-    if cable.look == "unused":
+    if cable.look == "unused" and place.label_side in ("left", "right"):
         at = place.line[0]
         beside = QRectF(at.x() - 40, at.y() + (9 if place.line[-1].y() > at.y() else -25), 80, 16)
         write(painter, beside, cable.word, role="label", tint="text3", align=_CENTER)

@@ -116,7 +116,7 @@ class ClusterPage(QWidget):
         self.model.scene_changed.connect(self._show_scene)
         self.model.selection_changed.connect(self._show_selection)
         self.ways.changed.connect(self._choose_way)
-        self.map.chosen.connect(self.model.select)
+        self.map.chosen.connect(self._choose)
         self.map.opened.connect(self._open_inspector)
         self.table.chosen.connect(lambda node_id: self.model.select("node", node_id))
         self.table.opened.connect(lambda node_id: self._open_inspector("node", node_id))
@@ -184,6 +184,12 @@ class ClusterPage(QWidget):
             shown = self._empty
         self._stack.setCurrentWidget(shown)
 
+    def _choose(self, kind: str, key: str) -> None:
+        self.model.select(kind, key)
+        # Also what is selected already: its drawer may have been closed with the window made narrow.
+        if kind and not self._is_docked:
+            self._drawer.open()
+
     # Selection -----------------------------------------------------------------------------------------------------
 
     def _show_selection(self, kind: str, key: str) -> None:
@@ -226,8 +232,6 @@ class ClusterPage(QWidget):
         else:
             self._body.removeWidget(self.inspector)
             self._drawer.set_panel(self.inspector)
-            if self.model.selection != NOTHING:
-                self._drawer.open()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() == Qt.Key.Key_Escape and self.model.selection != NOTHING:

@@ -173,6 +173,11 @@ class Loop:
         self._start_at = 0.0
         self.is_missing = False
 
+    @property
+    def is_running(self) -> bool:
+        """Whether there is a child now."""
+        return self._fd >= 0
+
     def lines(self) -> list[str]:
         """The whole lines printed since the last call."""
         now = time.monotonic()
@@ -255,8 +260,10 @@ class Smi(Gpus):
         self._loop = Loop(["nvidia-smi", "--query-gpu=" + self.FIELDS, form, "-l", "1"])
         self._apps_loop = Loop(["nvidia-smi", "--query-compute-apps=" + self.APPS, form, "-l", "5"])
         self._gpus: dict[str, dict[str, object]] = {}
-        self._processes: list[list[object]] = []
-        self._gpus_at = self._processes_at = -1e9
+        self._processes: list[list[object]] | None = None
+        self._gpus_at = -1e9
+        self._processes_at = time.monotonic()
+        self._patient_until = time.monotonic() + 5.0
         self.names = []
 
     def _take_gpu(self, line: str) -> None:
@@ -284,12 +291,14 @@ class Smi(Gpus):
                 used = cell(cells[-1])  # MiB
                 name = ",".join(cells[2:-1]).split("/")[-1][:64]
                 fresh.append([int(cells[1]), name, None if used is None else int(used * 2**20)])
-        if fresh or now - self._processes_at > 12.0:  # a list that has become empty prints nothing
+        # An empty list prints nothing: a child that runs and is silent means none, once its first moments are over.
+        if fresh or (now - self._processes_at > 7.0 and self._apps_loop.is_running):
             self._processes, self._processes_at = fresh[:MAX_PROCESSES], now
-        troubles = self.troubles + (["nvidia-smi was not found"] if self._loop.is_missing else [])
-        if now - self._gpus_at > 5.0:
-            return None, None, troubles or None
-        return list(self._gpus.values()), self._processes, troubles or None
+        if now - self._gpus_at <= 5.0:
+            return list(self._gpus.values()), self._processes, None
+        if self._loop.is_missing:
+            return None, None, [*self.troubles, "nvidia-smi was not found"]
+        return None, None, [*self.troubles, "nvidia-smi says nothing"] if now > self._patient_until else None
 
     def close(self) -> None:
         """End both children."""

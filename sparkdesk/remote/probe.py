@@ -36,6 +36,7 @@ MEMORY_KEYS = {
     b"SReclaimable": "sr", b"Shmem": "sh", b"SwapTotal": "st", b"SwapFree": "sf",
 }  # fmt: skip
 
+SETTLE_S = 0.4
 SLOW_S = 5.0  # how often lists (interfaces, zones, ...) and slow files are read anew
 MAX_PENDING_BYTES = 256 * 1024
 MAX_INTERFACES = 24
@@ -428,8 +429,10 @@ def watch(channel: Channel, node: Node, hz: float) -> None:
             if node.gpus.is_changed:
                 node.gpus.is_changed = False
                 channel.send(read_hello(node))
+            # The second reading comes soon: rates need two, and a child that reads the GPU needs a moment.
+            step_s = 1.0 / hz if sequence else min(1.0 / hz, SETTLE_S)
             sequence += 1
-            next_at = max(next_at + 1.0 / hz, now)
+            next_at = max(next_at + step_s, now)
         if not channel.wait(next_at if hz > 0 else now + 3600.0):
             return
         if channel.hz is not None:  # heartbeats carry the rate; only another one disturbs the beat

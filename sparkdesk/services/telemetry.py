@@ -142,7 +142,7 @@ class Telemetry:
         clock: Clock,
         programs: Sequence[bytes],
         hz: float = 1.0,
-        on_facts: Callable[[str, NodeFacts], None] | None = None,
+        dead_s: float = DEAD_S,
     ) -> None:
         self._clock = clock
         self._programs = tuple(programs)
@@ -150,7 +150,9 @@ class Telemetry:
         self._is_paused = False
         self._feeds: dict[str, NodeFeed] = {}
         self._rate_changed = asyncio.Event()
-        self.on_facts = on_facts
+        self._dead_s = dead_s
+        self.on_facts: Callable[[str, NodeFacts], None] | None = None
+        """Told a node's id and what it says about itself, when its probe begins and when that changes."""
 
     def feed(self, node_id: str) -> NodeFeed:
         """Everything about one node; made when it is first asked for."""
@@ -213,12 +215,18 @@ class Telemetry:
         feed.begin()
         try:
             async with shell.open(command) as process:
-                await process.write(b"".join(self._programs))
-                is_dead = await self._talk(feed, shell.node, process, marker.encode())
-                if is_dead:
-                    return f"The probe on {shell.node} has hung", "Look at the node if this goes on."
+                lost: NodeError | None = None
+                try:
+                    await process.write(b"".join(self._programs))
+                except NodeError as error:
+                    lost = error  # it may have ended before it read its source; how it ended says more
+                else:
+                    if await self._talk(feed, shell.node, process, marker.encode()):
+                        return f"The probe on {shell.node} has hung", "Look at the node if this goes on."
                 async with asyncio.timeout(OUTCOME_TIMEOUT_S):
                     outcome = await process.outcome()
+                if lost is not None and not isinstance(outcome.fate, Exit):
+                    return lost.message, lost.remedy
         except NodeError as error:
             return error.message, error.remedy
         except TimeoutError:
@@ -238,7 +246,7 @@ class Telemetry:
                         feed.rest()
                         continue
                     feed.look_at_age(name, period_s)
-                    if feed.age_s() > max(DEAD_S, 10 * period_s):
+                    if feed.age_s() > max(self._dead_s, 10 * period_s):
                         return True
                 return False
             finally:

@@ -24,8 +24,8 @@ PROGRAMS = tuple((REMOTE / name).read_bytes() for name in ("gpu.py", "probe.py")
 NODE = "n1"
 
 
-def make_telemetry(programs: tuple[bytes, ...] = PROGRAMS, hz: float = 10.0) -> Telemetry:
-    return Telemetry(clock=SystemClock(), programs=programs, hz=hz)
+def make_telemetry(programs: tuple[bytes, ...] = PROGRAMS, hz: float = 10.0, dead_s: float = 15.0) -> Telemetry:
+    return Telemetry(clock=SystemClock(), programs=programs, hz=hz, dead_s=dead_s)
 
 
 @asynccontextmanager
@@ -140,6 +140,17 @@ async def test_a_frozen_probe_is_slow_then_stale_and_goes_on_after(tmp_path: Pat
         for pid in frozen:
             os.kill(pid, signal.SIGCONT)
         await pulse_in(telemetry, PulseState.LIVE)
+
+
+async def test_a_probe_that_hangs_is_given_up_and_another_takes_its_place(tmp_path: Path) -> None:
+    telemetry = make_telemetry(dead_s=1.0)
+    async with watching(telemetry, LocalShell(tmp_path)):
+        await next_sample(telemetry)
+        for pid in probes_of(tmp_path):
+            os.kill(pid, signal.SIGSTOP)
+        assert (await pulse_in(telemetry, PulseState.STOPPED)).message == "The probe on spark-1 has hung"
+        await next_sample(telemetry)
+        assert telemetry.pulse(NODE).value.restarts == 1
 
 
 async def test_a_node_without_python_is_told_so(tmp_path: Path) -> None:

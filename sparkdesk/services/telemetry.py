@@ -142,8 +142,10 @@ class Telemetry:
         clock: Clock,
         programs: Sequence[bytes],
         hz: float = 1.0,
+        on_facts: Callable[[str, NodeFacts], None] | None = None,
         dead_s: float = DEAD_S,
     ) -> None:
+        """`on_facts` is told a node's id and facts, when its probe begins and when they change."""
         self._clock = clock
         self._programs = tuple(programs)
         self._hz = hz
@@ -151,8 +153,7 @@ class Telemetry:
         self._feeds: dict[str, NodeFeed] = {}
         self._rate_changed = asyncio.Event()
         self._dead_s = dead_s
-        self.on_facts: Callable[[str, NodeFacts], None] | None = None
-        """Told a node's id and what it says about itself, when its probe begins and when that changes."""
+        self.on_facts = on_facts
 
     def feed(self, node_id: str) -> NodeFeed:
         """Everything about one node; made when it is first asked for."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from PySide6.QtCore import QEvent
 from PySide6.QtWidgets import QApplication
 
 from ui import theme
@@ -26,4 +27,9 @@ def dressed(qapp: QApplication) -> Iterator[QApplication]:
     theme.set_theme("dark")
     theme.set_motion(is_reduced=True)
     yield qapp
+    # Windows that stay alive are dressed again with every later change of theme.
+    for window in qapp.topLevelWidgets():
+        window.hide()
+        window.deleteLater()
+    qapp.sendPostedEvents(None, QEvent.Type.DeferredDelete)
     theme.set_theme("dark")

@@ -85,6 +85,8 @@ def test_stopping_asks_first_and_names_the_loss(page: DeploymentsPage) -> None:
     QTest.keyClick(dialog, Qt.Key.Key_Return)
     assert spy.count() == 0, "Enter keeps it running"
     assert not dialog.isVisible()
+    assert dialog.keep.isDefault()
+    assert not dialog.stop.isDefault()
 
 
 def test_a_stop_that_is_meant_goes_out_once(page: DeploymentsPage) -> None:

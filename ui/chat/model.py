@@ -6,7 +6,7 @@ Rule: QtCore only. It starts work through the bridge and shows every expected er
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from PySide6.QtCore import QElapsedTimer, QObject, QTimer, Signal
@@ -292,8 +292,9 @@ class ChatModel(QObject):
         if conversation is not None:
             target = conversation.target.value
             ready = {endpoint.id: endpoint for endpoint in endpoints}
-            if target is not None and ready.get(target.id) is not target:
-                conversation.use(ready.get(target.id))
+            found = ready.get(target.id) if target is not None else None
+            if target is not None and not _is_same(target, found):
+                conversation.use(found)
             if conversation.target.value is None and endpoints:
                 if conversation.turns.value:
                     conversation.use(self._best_for(conversation))
@@ -358,3 +359,8 @@ class ChatModel(QObject):
         if self._pump is not None:
             self._pump.set_rate(SLOW_HZ if len(live.tail) > SLOW_FROM_CHARS else FAST_HZ)
         self.status_changed.emit()
+
+
+def _is_same(target: ChatEndpoint, found: ChatEndpoint | None) -> bool:
+    """Whether a server that is listed anew is the one talked to; the way to it may be another object."""
+    return found is not None and replace(found, source=target.source) == target

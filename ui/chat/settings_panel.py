@@ -12,6 +12,7 @@ from PySide6.QtGui import QFocusEvent
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QPlainTextEdit, QScrollArea, QSlider, QVBoxLayout, QWidget
 
 from sparkdesk.core.chat.message import Sampling
+from sparkdesk.core.chat.server_url import EXAMPLE
 from sparkdesk.core.chat.session import ChatSettings
 from sparkdesk.services.conversation import ChatEndpoint
 from ui import theme
@@ -22,7 +23,7 @@ from ui.theme import Token
 from ui.widgets.button import Button
 from ui.widgets.card import Separator
 from ui.widgets.chip import Chip
-from ui.widgets.field import Select
+from ui.widgets.field import Select, TextInput
 from ui.widgets.label import Label
 from ui.widgets.meter import Meter
 
@@ -77,14 +78,19 @@ class SettingsPanel(QWidget):
     endpoint_chosen = Signal(str)
     changed = Signal(str, object)
     launch_asked = Signal()
+    server_asked = Signal(str)
+    """The address of a server that somebody else runs."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._shown: ChatSettings | None = None
+        self._offered: tuple[list[tuple[str, str]], str] = ([], "-")
         self.model = Select()
         self.state = Chip("", "neutral", "")
         self.note = Label("", "label", "text3", is_wrapped=True)
         self.launch = Button("Launch a model", kind="link")
+        self.connect_server = Button("Connect to a server", kind="link")
+        self.address = TextInput(placeholder=EXAMPLE, is_small=True)
         self.meter = Meter("Context in use")
         self.used = Label("", "dense_strong", "text")
         self.prompt = _PromptEditor()
@@ -125,7 +131,13 @@ class SettingsPanel(QWidget):
 
     def _model_part(self) -> list[QWidget | QHBoxLayout]:
         self.model.setAccessibleName("Model")
-        return [_row(Label("Model", "label", "text3"), self.state), self.model, self.launch, self.note]
+        self.address.setAccessibleName("Address of a model server; Enter connects")
+        self.address.setVisible(False)
+        links = QHBoxLayout()
+        links.addWidget(self.launch)
+        links.addStretch(1)
+        links.addWidget(self.connect_server)
+        return [_row(Label("Model", "label", "text3"), self.state), self.model, links, self.address, self.note]
 
     def _context_part(self) -> list[QWidget | QHBoxLayout]:
         rows: list[QWidget | QHBoxLayout] = [_row(Label("Context", "dense_strong", "text"), self.used), self.meter]
@@ -167,11 +179,24 @@ class SettingsPanel(QWidget):
     def _wire(self) -> None:
         self.model.currentIndexChanged.connect(lambda _: self.endpoint_chosen.emit(self.model.key()))
         self.launch.clicked.connect(self.launch_asked)
+        self.connect_server.clicked.connect(self.ask_address)
+        self.address.returnPressed.connect(lambda: self.server_asked.emit(self.address.text()))
         self.fold.toggled.connect(self._on_fold)
         self.prompt.left.connect(self._tell)
         for knob in (self.temperature, self.top_p, self.max_tokens):
             knob.slider.sliderReleased.connect(self._tell)
             knob.slider.valueChanged.connect(lambda _, each=knob: None if each.slider.isSliderDown() else self._tell())
+
+    def ask_address(self) -> None:
+        """Show the field for a server's address, or take it away."""
+        self.address.setVisible(not self.address.isVisibleTo(self))
+        if self.address.isVisibleTo(self):
+            self.address.setFocus()
+
+    def close_address(self) -> None:
+        """The server is connected: the field has done its work."""
+        self.address.clear()
+        self.address.setVisible(False)
 
     def _on_fold(self, is_open: bool) -> None:
         self.fold.set_icon("chevron-down" if is_open else "chevron-right")
@@ -181,11 +206,15 @@ class SettingsPanel(QWidget):
     def show_models(self, endpoints: tuple[ChatEndpoint, ...], target: ChatEndpoint | None, waiting: str) -> None:
         """Show which models are ready and which one is asked."""
         options = [(each.id, one_line(each.label, 120)) for each in endpoints]
-        self.model.blockSignals(True)
-        self.model.set_options(options if target is not None else [("", "None"), *options])
-        self.model.set_key(target.id if target is not None else "")
-        self.model.setEnabled(bool(options))
-        self.model.blockSignals(False)
+        chosen = target.id if target is not None else ""
+        # A list that is open must not be filled anew under the pointer.
+        if (options, chosen) != self._offered:
+            self._offered = (options, chosen)
+            self.model.blockSignals(True)
+            self.model.set_options(options if chosen else [("", "None"), *options])
+            self.model.set_key(chosen)
+            self.model.setEnabled(bool(options))
+            self.model.blockSignals(False)
         if target is not None:
             self.state.set_state("ready", "ok")
         else:

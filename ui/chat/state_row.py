@@ -169,11 +169,11 @@ class Note(RowWidget):
         else:
             self.label = Label(text, "dense", "text3", is_wrapped=True)
             row.addWidget(self.label)
-        self._is_button = is_button
+        self.is_button = is_button
 
     def height_at(self, width: int) -> int:
         """The height at this width."""
-        return 24 if self._is_button else max(20, self.label.heightForWidth(width))
+        return 24 if self.is_button else max(20, self.label.heightForWidth(width))
 
 
 class Problem(RowWidget):

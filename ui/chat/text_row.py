@@ -80,6 +80,10 @@ class UserText(RowWidget):
         lay_out_plain(self._words.document(), self._text)
         theme.notifier.changed.connect(self.update)
 
+    def text(self) -> str:
+        """What is shown."""
+        return self._words.toPlainText()
+
     def _inner_width(self, width: int) -> int:
         room = round(width * _BUBBLE_SHARE) - 2 * _BUBBLE_PAD_X
         metrics = QFontMetricsF(font("body"))
@@ -237,6 +241,10 @@ class Thought(RowWidget):
             self._shown = shown
             if self._head.isChecked():
                 self._fill()
+
+    def unfold(self) -> None:
+        """Show the reasoning."""
+        self._head.setChecked(True)
 
     def _fill(self) -> None:
         document: QTextDocument = self._words.document()

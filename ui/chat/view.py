@@ -64,6 +64,8 @@ class ChatPage(QWidget):
     """The page. `launch_asked`: the person wants to start a model server."""
 
     launch_asked = Signal()
+    server_asked = Signal(str)
+    """The address of a server that somebody else runs; answered by `show_server` or `model.failed`."""
 
     def __init__(self, model: ChatModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -136,8 +138,16 @@ class ChatPage(QWidget):
         self.settings.endpoint_chosen.connect(model.choose_endpoint)
         self.settings.changed.connect(model.set_settings)
         self.settings.launch_asked.connect(self.launch_asked)
+        self.settings.server_asked.connect(self.server_asked)
         self.no_model.action_clicked.connect(self.launch_asked)
         self.panel_button.clicked.connect(self._drawer.open)
+
+    def show_server(self, endpoint_id: str) -> None:
+        """Talk to a server that was just connected to."""
+        self.banner.clear()
+        self.settings.close_address()
+        self.model.choose_endpoint(endpoint_id)
+        self.composer.setFocus()
 
     def start_new(self) -> None:
         """Begin a new conversation and put the cursor where it is written."""
@@ -200,7 +210,10 @@ class ChatPage(QWidget):
         elif waiting:
             self.no_model.set_words("A model is on its way", one_line(waiting, 300))
         else:
-            self.no_model.set_words("No model is ready", "Launch one on your Sparks, then talk to it here.")
+            self.no_model.set_words(
+                "No model is ready",
+                "Launch one on your Sparks, or connect to a server at the right, then talk to it here.",
+            )
 
     def _send(self, text: str) -> None:
         self.banner.clear()

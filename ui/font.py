@@ -90,5 +90,4 @@ def font(role: Role) -> QFont:
 def _logical_dpi() -> float:
     from PySide6.QtGui import QGuiApplication
 
-    screen = QGuiApplication.primaryScreen()
-    return screen.logicalDotsPerInchY() if screen is not None else 96.0
+    return QGuiApplication.primaryScreen().logicalDotsPerInchY()

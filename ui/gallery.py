@@ -355,7 +355,7 @@ def save_gallery(app: QApplication, folder: str) -> list[str]:
     os.makedirs(folder, exist_ok=True)
     paths: list[str] = []
     for name in ("dark", "light"):
-        theme.set_theme(name)  # type: ignore[arg-type]
+        theme.set_theme(name)
         for title, build in (("components", Gallery), ("live", LiveGallery)):
             page = build()
             page.resize(QSize(WIDTH, HEIGHT))

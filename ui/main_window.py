@@ -86,6 +86,7 @@ class MainWindow(QMainWindow):
         self.strip = TopStrip(model)
         self._stack = QStackedWidget()
         self._column = QVBoxLayout()
+        self._center = QWidget()
         self._build()
         self._wire()
         self._restore_geometry()
@@ -98,7 +99,7 @@ class MainWindow(QMainWindow):
         below.setSpacing(0)
         below.addWidget(self.sidebar)
         below.addLayout(self._column, 1)
-        center = QWidget()
+        center = self._center
         whole = QVBoxLayout(center)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.setSpacing(0)
@@ -253,7 +254,7 @@ class MainWindow(QMainWindow):
         if self._toasts is None:
             from ui.widgets.toast import ToastStack
 
-            self._toasts = ToastStack(self.centralWidget())
+            self._toasts = ToastStack(self._center)
         return self._toasts
 
     def open_palette(self) -> None:
@@ -292,7 +293,7 @@ class MainWindow(QMainWindow):
         """Move the focus to the next region: sidebar, strip, page."""
         regions: list[QWidget] = [self.sidebar, self.strip, self._stack]
         focused = self.focusWidget()
-        now = next((i for i, region in enumerate(regions) if focused and region.isAncestorOf(focused)), -1)
+        now = next((i for i, region in enumerate(regions) if region.isAncestorOf(focused)), -1)
         for turn in range(1, len(regions) + 1):
             region = regions[(now + step * turn) % len(regions)]
             first = first_focusable(region)

@@ -157,19 +157,19 @@ class _Pen:
         elif kind in "LHV":
             self._path.lineTo(*end)
         elif kind == "C":
-            self._curve(numbers[:4], end)
+            self._curve((numbers[0], numbers[1]), (numbers[2], numbers[3]), end)
         elif kind == "S":
             mirrored = (2 * self._x - control[0], 2 * self._y - control[1]) if control else (self._x, self._y)
-            self._curve([*mirrored, numbers[0], numbers[1]], end)
+            self._curve(mirrored, (numbers[0], numbers[1]), end)
         elif kind == "Q":
             self._path.quadTo(numbers[0], numbers[1], *end)
         else:
             self._arc(numbers, end)
         self._x, self._y = end
 
-    def _curve(self, controls: list[float], end: tuple[float, float]) -> None:
-        self._path.cubicTo(*controls, *end)
-        self._control = (controls[2], controls[3])
+    def _curve(self, first: tuple[float, float], last: tuple[float, float], end: tuple[float, float]) -> None:
+        self._path.cubicTo(*first, *last, *end)
+        self._control = last
 
     def _arc(self, numbers: list[float], end: tuple[float, float]) -> None:
         """Draw an elliptical arc as cubic curves. Source: SVG 1.1, appendix F.6.5 (end points to centre)."""

@@ -6,7 +6,7 @@ Rule: no hex colour anywhere else; QSS, QPalette and QPainter all read this tabl
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Final, Literal, cast
+from typing import Final, Literal
 
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtGui import QColor, QGuiApplication
@@ -142,8 +142,8 @@ def color(token: Token, alpha: float = 1.0) -> QColor:
 @lru_cache(maxsize=256)
 def _blend(theme: ThemeName, over: Token, under: Token, share: float) -> QColor:
     top, low = _color(theme, over, 1.0), _color(theme, under, 1.0)
-    parts = [round(a * share + b * (1 - share)) for a, b in zip(top.toTuple()[:3], low.toTuple()[:3], strict=True)]
-    return QColor(*parts)
+    pairs = ((top.red(), low.red()), (top.green(), low.green()), (top.blue(), low.blue()))
+    return QColor(*(round(a * share + b * (1 - share)) for a, b in pairs))
 
 
 def blend(over: Token, under: Token, share: float) -> QColor:
@@ -177,7 +177,9 @@ def _follow_system(scheme: Qt.ColorScheme) -> None:
 
 def read_choice(value: object) -> ThemeChoice:
     """Return a stored choice, or `system` for anything that is none."""
-    return cast(ThemeChoice, value) if value in ("system", "dark", "light") else "system"
+    if value == "dark":
+        return "dark"
+    return "light" if value == "light" else "system"
 
 
 def set_motion(*, is_reduced: bool) -> None:

@@ -37,7 +37,7 @@ class FirstRunPage(QScrollArea):
         self._dialog: TrustDialog | None = None
         self._art = ClusterArt()
         self._banner = Banner()
-        self.address = TextInput(placeholder="spark-5c2d.local or 10.0.20.31")
+        self.address = TextInput(placeholder="name or 10.0.20.31")
         self.port = NumberInput(1, 65535, 22)
         self.port.setGroupSeparatorShown(False)
         self.user = TextInput(model.local_user)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
-from PySide6.QtWidgets import QAbstractButton, QHBoxLayout, QSizePolicy, QWidget
+from PySide6.QtWidgets import QAbstractButton, QHBoxLayout, QSizePolicy, QSpacerItem, QWidget
 
 from ui import text, theme
 from ui.font import Role
@@ -96,7 +96,7 @@ class StripItem(QAbstractButton):
             if part.share is None:
                 write(painter, QRectF(left, 0, width + 4, 32), part.text, role=part.role, tint=part.tint)
             else:
-                box(painter, QRectF(left, 13, width, 6), 3, color("ledger_free"))
+                box(painter, QRectF(left, 13, width, 6), 3, color("border"))
                 filled = QRectF(left, 13, max(min(part.share, 1.0) * width, 6), 6)
                 box(painter, filled, 3, color(part.tint))
             left += width + 6
@@ -199,6 +199,7 @@ class TopStrip(QWidget):
         self.bell = Bell()
         self._brand_width = theme.SIDE_WIDTH
         self._has_numbers = True
+        self._lead = QSpacerItem(theme.SIDE_WIDTH + 10, 0)
         self._row = QHBoxLayout(self)
         self._row.setContentsMargins(0, 0, 12, 1)
         self._row.setSpacing(6)
@@ -209,7 +210,7 @@ class TopStrip(QWidget):
         self.refresh()
 
     def _build(self) -> None:
-        self._row.addSpacing(theme.SIDE_WIDTH + 10)
+        self._row.addSpacerItem(self._lead)
         for part in (self._cluster, self._simulated, self._nodes, self._memory, self._tokens, self._power):
             self._row.addWidget(part)
         self._row.addStretch(1)
@@ -275,9 +276,7 @@ class TopStrip(QWidget):
     def set_brand_width(self, width: int) -> None:
         """Keep the brand as wide as the sidebar below it."""
         self._brand_width = width
-        spacer = self._row.itemAt(0).spacerItem()
-        if spacer is not None:
-            spacer.changeSize(width + 10, 0)
+        self._lead.changeSize(width + 10, 0)
         self._row.invalidate()
         self.update()
         self._fit()

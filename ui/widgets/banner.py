@@ -100,7 +100,7 @@ class Banner(QFrame):
 
     def clear(self) -> None:
         """Hide the banner and say so."""
-        if self.isVisibleTo(self.parentWidget()) if self.parentWidget() else self.isVisible():
+        if not self.isHidden():
             self.setVisible(False)
             self.closed.emit()
 

@@ -33,8 +33,8 @@ class CopyField(QLineEdit):
         self._timer.setInterval(_COPIED_MS)
         self._timer.timeout.connect(lambda: self._button.set_icon("copy", f"Copy {self._what}", "text2"))
 
-    def setText(self, text: str) -> None:  # noqa: N802
-        super().setText(text)
+    def setText(self, text: str | None) -> None:  # noqa: N802
+        super().setText(text or "")
         self.setCursorPosition(0)
 
     def copy_text(self) -> None:

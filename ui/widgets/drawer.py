@@ -76,7 +76,7 @@ class Drawer(QFrame):
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         host = self.parentWidget()
-        if event.type() == QEvent.Type.Resize and watched is host and host is not None and self.isVisible():
+        if event.type() == QEvent.Type.Resize and host is not None and watched is host and self.isVisible():
             self._move.stop()
             self.setGeometry(host.width() - self._width, 0, self._width, host.height())
         return False

@@ -66,11 +66,11 @@ class FocusRing(QFocusFrame):
         box(painter, QRectF(self.rect()), radius + 2, None, pen(color("accent"), 2))
 
 
-def has_ring(widget: QWidget | None) -> bool:
+def has_ring(widget: QWidget) -> bool:
     """Say whether a widget shows its focus by the ring: buttons, sliders, and panels that can be clicked."""
     if isinstance(widget, QAbstractButton | QSlider):
         return True
-    return bool(widget is not None and widget.property("has_focus_ring"))
+    return bool(widget.property("has_focus_ring"))
 
 
 class FocusRings:
@@ -85,7 +85,7 @@ class FocusRings:
         return self._ring.widget() if self._ring is not None else None
 
     def _on_focus(self, _old: QWidget | None, new: QWidget | None) -> None:
-        if has_ring(new):
+        if new is not None and has_ring(new):
             if self._ring is None:
                 self._ring = FocusRing()
             self._ring.setWidget(new)

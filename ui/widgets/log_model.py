@@ -137,11 +137,8 @@ class LogModel(QAbstractListModel):
         self._pending.clear()
         dropped = self._drop(max(0, len(self._lines) + len(batch) - self._max_lines))
         start = self._first + len(self._lines)
-        if self._shown is None:
-            new_rows = len(batch)
-        else:
-            passing = [start + i for i, line in enumerate(batch) if self._filter.passes(line)]
-            new_rows = len(passing)
+        passing = [start + i for i, line in enumerate(batch) if self._shown is None or self._filter.passes(line)]
+        new_rows = len(passing)
         if new_rows:
             count = self.rowCount()
             self.beginInsertRows(QModelIndex(), count, count + new_rows - 1)

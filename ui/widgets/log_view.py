@@ -52,8 +52,8 @@ class _LineDelegate(QStyledItemDelegate):
         self._paint_line(painter, option, LogLine(*line))
 
     def _paint_line(self, painter: QPainter, option: QStyleOptionViewItem, line: LogLine) -> None:
-        rect: QRect = option.rect  # type: ignore[attr-defined]
-        state: QStyle.StateFlag = option.state  # type: ignore[attr-defined]
+        rect: QRect = option.rect
+        state: QStyle.StateFlag = option.state
         if state & QStyle.StateFlag.State_Selected:
             painter.fillRect(rect, color("accentsoft"))
         elif line.level in ("WARN", "ERROR"):

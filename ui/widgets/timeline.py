@@ -103,9 +103,10 @@ class StateTimeline(QWidget):
         last = self._stages[-1]
         _draw_dot(painter, QPointF(0, 3), last)
         left = _DOT + 8
-        for part, role, tint in ((last.title, "dense_strong", "text"), (last.time_text, "dense", "text2")):
-            write(painter, QRectF(left, 0, self.width(), 20), part, role=role, tint=tint)  # type: ignore[arg-type]
-            left += text_width(part, role) + 6  # type: ignore[arg-type]
+        write(painter, QRectF(left, 0, self.width(), 20), last.title, role="dense_strong", tint="text")
+        left += text_width(last.title, "dense_strong") + 6
+        write(painter, QRectF(left, 0, self.width(), 20), last.time_text, role="dense", tint="text2")
+        left += text_width(last.time_text, "dense") + 6
         rest = " · ".join(f"{s.title} {s.time_text}" for s in self._stages[:-1] if s.time_text)
         room = self.width() - left - 8
         write(painter, QRectF(left + 8, 0, room, 20), elided(rest, "label", room), role="label", tint="text3")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtWidgets import QWidget
 
 from sparkdesk.core.chat.message import Sampling
+from sparkdesk.core.errors import SparkDeskError
 from sparkdesk.core.feed import Latest
 from sparkdesk.core.jobs.record import JobState, JobStatus
 from sparkdesk.core.jobs.request import LaunchRequest
@@ -51,7 +52,8 @@ class Pages:
         self.endpoints: Latest[tuple[ChatEndpoint, ...]] = Latest(())
         self._watches = (
             launcher.jobs.subscribe(self._show_badges),
-            launcher.jobs.subscribe(self._list_endpoints),
+            launcher.jobs.subscribe(lambda _jobs: self._list_endpoints()),
+            self._stack.server_links.endpoints.subscribe(lambda _links: self._list_endpoints()),
         )
 
     def add_first_run(self) -> None:
@@ -144,6 +146,7 @@ class Pages:
             log=launcher.log,
             plan_of=launcher.plan_of,
             stop_plan=launcher.stop_plan,
+            engine_titles={info.key: info.title for info in launcher.backends},
         )
         page = DeploymentsPage(DeploymentsModel(feeds))
         page.stop_confirmed.connect(lambda job_id: start(launcher.stop, job_id))
@@ -163,6 +166,9 @@ class Pages:
     def _make_chat(self) -> QWidget:
         page = ChatPage(ChatModel(self._stack.conversations, self.endpoints, self._desktop.bridge))
         page.launch_asked.connect(lambda: self._window.show_page("launch"))
+        page.server_asked.connect(
+            lambda url: self._desktop.bridge.start_exclusive("connect server", self._connect_server, page, url)
+        )
         self.chat_page = page
         return page
 
@@ -172,11 +178,21 @@ class Pages:
         if self.chat_page is not None:
             self.chat_page.model.choose_endpoint(job_id)
 
-    def _list_endpoints(self, jobs: tuple[JobStatus, ...]) -> None:
-        """What can be talked to: every deployment that is ready, with what its launch said about a new chat."""
-        ready = tuple(self._chat_endpoint(job) for job in jobs if job.state is JobState.READY and job.endpoint)
-        if [known.endpoint for known in ready] != [known.endpoint for known in self.endpoints.value]:
-            self.endpoints.set(ready)
+    def _list_endpoints(self) -> None:
+        """What can be talked to: every deployment that is ready, and the servers that were connected to."""
+        jobs = self._stack.launcher.jobs.value
+        ready = [self._chat_endpoint(job) for job in jobs if job.state is JobState.READY and job.endpoint]
+        offered = (*ready, *self._stack.server_links.endpoints.value)
+        if [known.endpoint for known in offered] != [known.endpoint for known in self.endpoints.value]:
+            self.endpoints.set(offered)
+
+    async def _connect_server(self, page: ChatPage, url: str) -> None:
+        try:
+            endpoint = await self._stack.server_links.connect(url)
+        except SparkDeskError as error:
+            page.model.failed.emit(error)
+        else:
+            page.show_server(endpoint.id)
 
     def _chat_endpoint(self, job: JobStatus) -> ChatEndpoint:
         assert job.endpoint is not None

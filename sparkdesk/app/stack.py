@@ -27,6 +27,7 @@ from sparkdesk.services.ident import new_id
 from sparkdesk.services.inventory import Inventory
 from sparkdesk.services.launcher import Launcher
 from sparkdesk.services.runner import Runner
+from sparkdesk.services.server_link import ServerLinks
 from sparkdesk.services.tasks import Tasks
 from sparkdesk.services.telemetry import Telemetry
 
@@ -68,6 +69,7 @@ class Stack:
             owner=owner_name(),
             clock=self.clock,
         )
+        self.server_links = ServerLinks(clients)
         self.conversations = Conversations(tasks=self.tasks, store=self.store, clock=self.clock)
         self.simulation: Simulation | None = None
         self.inventory.on_live.append(self._watch)

@@ -120,8 +120,6 @@ def read_cluster(line: bytes, *, key_path: str) -> ClusterRecord:
     nodes = data["nodes"]
     if data["schema"] != 1 or not 0 < len(nodes) <= MAX_NODES:
         raise ValueError("not a simulated cluster's line")
-    reason = str(data.get("reason", ""))
-    missing = str(data.get("model_missing", ""))
     return ClusterRecord(
         id=stable_id(str(data["name"])),
         name=str(data["name"]),
@@ -139,9 +137,23 @@ def read_cluster(line: bytes, *, key_path: str) -> ClusterRecord:
         ),
         is_simulated=True,
         shape=str(data.get("shape", "")),
-        note=" ".join(part for part in ("" if data.get("confined", True) else reason, missing) if part),
+        note=_note(data),
         engine_notes={"vllm": "simulated vLLM, real llama.cpp"},
     )
+
+
+def _note(data: dict[str, Any]) -> str:
+    """What this simulation cannot do on this computer, with a way out; "" when all is there."""
+    parts: list[str] = []
+    if not data.get("confined", True):
+        parts.append(f"The nodes can only be read: {data.get('reason', 'namespaces are not allowed here')}.")
+    if data.get("engine_missing"):
+        parts.append(
+            f"No model server can start: {data['engine_missing']}. Connect to a server of yours in Chat instead."
+        )
+    if data.get("model_missing"):
+        parts.append(f"No model is on the nodes: {data['model_missing']}.")
+    return " ".join(parts)[:1000]
 
 
 def stable_id(text: str) -> str:

@@ -53,6 +53,7 @@ class Cluster:
         self._servers: dict[str, NodeServer] = {}
         self._confined_reason = ""
         self._model_problem = ""
+        self._engine_problem = ""
         self._key_file = options.state / _CLIENT_KEY
 
     async def start(self) -> dict[str, Any]:
@@ -71,6 +72,7 @@ class Cluster:
         program_set.install(program_dir, options.tables)
         engine = find_engine(options.models)
         self._model_problem = engine.model_problem
+        self._engine_problem = engine.problem
         residents = [Node(node, options.state / "nodes" / node.name, program_dir, engine) for node in nodes]
         await self._start_residents(residents)
         ports = []
@@ -145,6 +147,8 @@ class Cluster:
         }
         if self._model_problem:
             line["model_missing"] = self._model_problem
+        if self._engine_problem:
+            line["engine_missing"] = self._engine_problem
         return line
 
     def hints(self) -> str:

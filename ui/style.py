@@ -111,7 +111,6 @@ def _lists() -> str:
 QAbstractItemView {{ background: transparent; color: {hex_of("text")}; border: none; outline: none;
   selection-background-color: {hex_of("accentsoft")}; selection-color: {hex_of("text")};
   gridline-color: {hex_of("border")}; }}
-QListView[tone="well"] {{ background: {hex_of("sunken")}; }}
 QListView::item, QTreeView::item {{ padding: 4px 8px; }}
 QAbstractItemView::item:selected {{ background: {hex_of("accentsoft")}; color: {hex_of("text")}; }}
 QAbstractItemView::item:hover:!selected {{ background: {hex_of("raised")}; }}

@@ -5,82 +5,18 @@ Rule: reading is never disturbed: scrolled up, it stays where it is and only cou
 
 from __future__ import annotations
 
-from PySide6.QtCore import QModelIndex, QObject, QPersistentModelIndex, QRect, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QAction, QFontMetricsF, QGuiApplication, QKeySequence, QPainter
-from PySide6.QtWidgets import (
-    QAbstractItemView,
-    QHBoxLayout,
-    QListView,
-    QPlainTextEdit,
-    QStyle,
-    QStyledItemDelegate,
-    QStyleOptionViewItem,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QAction, QGuiApplication, QKeySequence
+from PySide6.QtWidgets import QHBoxLayout, QPlainTextEdit, QVBoxLayout, QWidget
 
-from ui import theme
 from ui.font import font
 from ui.text import count
-from ui.theme import Token, color
 from ui.widgets.button import Button
 from ui.widgets.card import Card, Separator
 from ui.widgets.field import Select, TextInput
 from ui.widgets.label import Label
-from ui.widgets.log_model import LineRole, LogLine, LogModel
-
-_LEVEL_TINTS: dict[str, Token] = {"WARN": "warn", "ERROR": "crit", "DEBUG": "text3"}
-_PAD = 14
-
-
-class _LineDelegate(QStyledItemDelegate):
-    """Paints time, source, level and text in columns that are as wide as their fixed-width text needs."""
-
-    def __init__(self, model: LogModel, parent: QObject) -> None:
-        super().__init__(parent)
-        self._model = model
-
-    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:
-        return QSize(100, theme.LOG_ROW_HEIGHT)
-
-    def paint(
-        self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
-    ) -> None:
-        line = index.data(LineRole)
-        if not isinstance(line, tuple):
-            return
-        self._paint_line(painter, option, LogLine(*line))
-
-    def _paint_line(self, painter: QPainter, option: QStyleOptionViewItem, line: LogLine) -> None:
-        rect: QRect = option.rect
-        state: QStyle.StateFlag = option.state
-        if state & QStyle.StateFlag.State_Selected:
-            painter.fillRect(rect, color("accentsoft"))
-        elif line.level in ("WARN", "ERROR"):
-            painter.fillRect(rect, color("warnsoft" if line.level == "WARN" else "critsoft"))
-        painter.setFont(font("mono"))
-        advance = QFontMetricsF(font("mono")).horizontalAdvance("0")
-        left = float(rect.left() + _PAD)
-        own: Token = "accenttext" if line.is_own() else "text2"
-        columns: tuple[tuple[str, int, Token], ...] = (
-            (line.time_text, 12, "text3"),
-            (line.source, self._model.source_chars(), own),
-            (line.level, 6, _LEVEL_TINTS.get(line.level, "text2")),
-        )
-        for text, width, tint in columns:
-            painter.setPen(color(tint))
-            painter.drawText(QRectF(left, rect.top(), (width + 1.5) * advance, rect.height()), _FLAGS, text[:width])
-            left += (width + 1.5) * advance
-        painter.setPen(color("accenttext" if line.is_own() else "text"))
-        room = rect.right() - _PAD - left
-        # Nobody can see more than the row is wide; measuring 8 KiB each time would cost a lot.
-        shown = line.text[: max(int(room / max(advance, 1)) + 2, 1)]
-        if len(shown) < len(line.text) or advance * len(shown) > room:
-            shown = QFontMetricsF(font("mono")).elidedText(shown + " ", Qt.TextElideMode.ElideRight, room)
-        painter.drawText(QRectF(left, rect.top(), room + 2, rect.height()), _FLAGS, shown)
-
-
-_FLAGS = int(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft | Qt.TextFlag.TextSingleLine)
+from ui.widgets.log_area import LogArea
+from ui.widgets.log_model import LogModel
 
 
 class LogView(Card):
@@ -101,7 +37,7 @@ class LogView(Card):
         self._level = Select(is_small=True)
         self._follow = Button("Following", icon="arrow-down", is_small=True)
         self._count = Label("", "label", "text3")
-        self._list = QListView()
+        self.area = LogArea(model)
         self._whole = QPlainTextEdit()
         self._head = QHBoxLayout()
         self._build()
@@ -114,15 +50,7 @@ class LogView(Card):
         self._level.setAccessibleName("Least level shown")
         self._level.setMaximumWidth(130)
         self._level.set_options([("DEBUG", "All levels"), ("INFO", "INFO and up"), ("WARN", "WARN and up")])
-        self._list.setUniformItemSizes(True)
-        self._list.setItemDelegate(_LineDelegate(self.model, self._list))
-        self._list.setModel(self.model)
-        self._list.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
-        self._list.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerItem)
-        self._list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self._list.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self._list.setProperty("tone", "well")
-        self._list.setAccessibleName("Log lines")
+        self.area.setAccessibleName("Log lines")
         self._whole.setReadOnly(True)
         self._whole.setFont(font("mono"))
         self._whole.setProperty("tone", "well")
@@ -141,20 +69,19 @@ class LogView(Card):
         column.setSpacing(0)
         column.addLayout(self._head)
         column.addWidget(Separator())
-        column.addWidget(self._list, 1)
+        column.addWidget(self.area, 1)
         column.addWidget(self._whole)
 
     def _wire(self) -> None:
         self._needle.textChanged.connect(self._refilter)
         self._level.currentIndexChanged.connect(self._refilter)
         self._follow.clicked.connect(self.jump_to_end)
-        self._list.verticalScrollBar().valueChanged.connect(self._on_scrolled)
-        self._list.verticalScrollBar().rangeChanged.connect(self._on_range)
-        self._list.activated.connect(self._open_line)
-        self._list.doubleClicked.connect(self._open_line)
+        self.area.verticalScrollBar().valueChanged.connect(self._on_scrolled)
+        self.area.verticalScrollBar().rangeChanged.connect(self._on_range)
+        self.area.opened.connect(self._open_line)
         self.model.moved.connect(self._on_moved)
         self.model.modelReset.connect(self._on_reset)
-        copy = QAction("Copy lines", self._list)
+        copy = QAction("Copy lines", self.area)
         copy.setShortcut(QKeySequence(QKeySequence.StandardKey.Copy))
         copy.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
         copy.triggered.connect(self.copy_selected)
@@ -162,9 +89,8 @@ class LogView(Card):
         close.setShortcut(QKeySequence(Qt.Key.Key_Escape))
         close.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
         close.triggered.connect(lambda: self._whole.setVisible(False))
-        self._list.addAction(copy)
+        self.area.addAction(copy)
         self.addAction(close)
-        theme.notifier.changed.connect(self._list.viewport().update)
 
     def head(self) -> QHBoxLayout:
         """Return the head's row; insert at 1 for parts after the title."""
@@ -191,45 +117,48 @@ class LogView(Card):
         """Follow again."""
         self._missed = 0
         self._set_following(True)
-        self._list.scrollToBottom()
+        self._scroll_to_end()
         self._show_state()
 
     def copy_selected(self) -> None:
         """Put the selected lines, or all shown when none is, on the clipboard."""
-        rows = sorted(index.row() for index in self._list.selectedIndexes())
+        rows = self.area.selected()
         QGuiApplication.clipboard().setText(self.model.text_of(rows) if rows else self.model.all_text())
 
     def _refilter(self) -> None:
         level = self._level.key() or "DEBUG"
         self.model.set_filter(self.model.filter()._replace(needle=self._needle.text().strip(), level=level))
 
-    def _open_line(self, index: QModelIndex) -> None:
-        if index.isValid():
-            self._whole.setPlainText(self.model.line(index.row()).as_text())
-            self._whole.setVisible(True)
+    def _open_line(self, row: int) -> None:
+        self._whole.setPlainText(self.model.line(row).as_text())
+        self._whole.setVisible(True)
+
+    def _scroll_to_end(self) -> None:
+        bar = self.area.verticalScrollBar()
+        bar.setValue(bar.maximum())
 
     def _on_moved(self, added: int, dropped: int) -> None:
         if self._is_following:
-            self._list.scrollToBottom()
+            self._scroll_to_end()
         else:
             self._missed += added
             if dropped:
-                bar = self._list.verticalScrollBar()
+                bar = self.area.verticalScrollBar()
                 bar.setValue(max(bar.value() - dropped, 0))
         self._show_state()
 
     def _on_range(self, _low: int, high: int) -> None:
         if self._is_following:
-            self._list.verticalScrollBar().setValue(high)
+            self.area.verticalScrollBar().setValue(high)
 
     def _on_reset(self) -> None:
         self._missed = 0
         if self._is_following:
-            self._list.scrollToBottom()
+            self._scroll_to_end()
         self._show_state()
 
     def _on_scrolled(self, value: int) -> None:
-        is_at_end = value >= self._list.verticalScrollBar().maximum()
+        is_at_end = value >= self.area.verticalScrollBar().maximum()
         if is_at_end:
             self._missed = 0
         self._set_following(is_at_end)

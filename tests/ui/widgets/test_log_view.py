@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QListView, QPlainTextEdit
+from PySide6.QtWidgets import QApplication, QPlainTextEdit
 
 from tests.ui.picture import host_page
 from ui.widgets.button import Button
@@ -26,13 +26,8 @@ def view(dressed: QApplication) -> LogView:
     return view
 
 
-def rows(view: LogView) -> QListView:
-    return view.findChildren(QListView)[-1]
-
-
 def top_line(view: LogView) -> str:
-    # A point inside the first visible row.
-    return view.model.line(rows(view).indexAt(rows(view).viewport().rect().topLeft()).row()).text
+    return view.model.line(view.area.top_row()).text
 
 
 def follow_button(view: LogView) -> Button:
@@ -43,7 +38,7 @@ def follow_button(view: LogView) -> Button:
 
 def test_it_follows_the_end(view: LogView) -> None:
     add(view.model, 100)
-    bar = rows(view).verticalScrollBar()
+    bar = view.area.verticalScrollBar()
     assert bar.value() == bar.maximum() > 0
     add(view.model, 50)
     assert bar.value() == bar.maximum()
@@ -52,7 +47,7 @@ def test_it_follows_the_end(view: LogView) -> None:
 
 def test_a_reader_is_not_moved_and_sees_how_much_came(view: LogView) -> None:
     add(view.model, 100)
-    rows(view).verticalScrollBar().setValue(20)
+    view.area.verticalScrollBar().setValue(20)
     before = top_line(view)
     add(view.model, 128, "new")
     assert top_line(view) == before
@@ -61,13 +56,13 @@ def test_a_reader_is_not_moved_and_sees_how_much_came(view: LogView) -> None:
     QTest.mouseClick(follow_button(view), Qt.MouseButton.LeftButton)
     assert view.is_following()
     assert follow_button(view).text() == "Following"
-    bar = rows(view).verticalScrollBar()
+    bar = view.area.verticalScrollBar()
     assert bar.value() == bar.maximum()
 
 
 def test_a_reader_stays_at_the_same_line_while_old_ones_drop(view: LogView) -> None:
     add(view.model, 300)
-    rows(view).verticalScrollBar().setValue(150)
+    view.area.verticalScrollBar().setValue(150)
     before = top_line(view)
     add(view.model, 40, "new")
     assert top_line(view) == before
@@ -85,7 +80,7 @@ def test_copying_takes_the_selected_lines_or_all(view: LogView) -> None:
     add(view.model, 3)
     view.copy_selected()
     assert QGuiApplication.clipboard().text().count("\n") == 2
-    rows(view).setCurrentIndex(view.model.index(1))
+    view.area.select(1)
     view.copy_selected()
     assert QGuiApplication.clipboard().text() == "12:00:00.000 r0 INFO line 1"
 
@@ -93,13 +88,13 @@ def test_copying_takes_the_selected_lines_or_all(view: LogView) -> None:
 def test_enter_opens_the_whole_line_and_escape_closes_it(view: LogView) -> None:
     view.model.append([LogLine("12:00:00.000", "r0", "INFO", "y" * 500)])
     view.model.flush()
-    rows(view).setFocus()
-    rows(view).setCurrentIndex(view.model.index(0))
-    QTest.keyClick(rows(view), Qt.Key.Key_Return)
+    view.area.setFocus()
+    view.area.select(0)
+    QTest.keyClick(view.area, Qt.Key.Key_Return)
     whole = view.findChildren(QPlainTextEdit)[0]
     assert whole.isVisible()
     assert whole.toPlainText().endswith("y" * 500)
-    QTest.keyClick(rows(view), Qt.Key.Key_Escape)
+    QTest.keyClick(view.area, Qt.Key.Key_Escape)
     assert not whole.isVisible()
 
 
@@ -110,3 +105,39 @@ def test_hostile_lines_are_painted_without_harm(view: LogView) -> None:
     QTest.qWait(20)
     assert not view.grab().isNull()
     assert view.model.rowCount() == len(hostile)
+
+
+def test_rows_are_chosen_by_mouse_and_keyboard(view: LogView) -> None:
+    add(view.model, 100)
+    area = view.area
+    QTest.mouseClick(area.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(50, 2))
+    top = area.top_row()
+    assert list(area.selected()) == [top]
+    QTest.keyClick(area, Qt.Key.Key_Down, Qt.KeyboardModifier.ShiftModifier)
+    QTest.keyClick(area, Qt.Key.Key_Down, Qt.KeyboardModifier.ShiftModifier)
+    assert list(area.selected()) == [top, top + 1, top + 2]
+    QTest.keyClick(area, Qt.Key.Key_Home)
+    assert (list(area.selected()), area.top_row()) == ([0], 0)
+    assert not view.is_following()
+    QTest.keyClick(area, Qt.Key.Key_PageDown)
+    assert area.selected()[0] == area.verticalScrollBar().pageStep()
+    QTest.keyClick(area, Qt.Key.Key_End)
+    assert view.is_following()
+    QTest.keyClick(area, Qt.Key.Key_A, Qt.KeyboardModifier.ControlModifier)
+    assert len(area.selected()) == 100
+    QTest.keyClick(area, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
+
+
+def test_the_chosen_row_is_still_the_same_line_after_old_ones_dropped(view: LogView) -> None:
+    add(view.model, 300)
+    view.area.select(120)
+    add(view.model, 100, "new")
+    assert [view.model.line(row).text for row in view.area.selected()] == ["line 120"]
+    add(view.model, 100, "newer")
+    assert list(view.area.selected()) == []
+
+
+def test_keys_in_an_empty_log_do_nothing(view: LogView) -> None:
+    for key in (Qt.Key.Key_Up, Qt.Key.Key_End, Qt.Key.Key_Return, Qt.Key.Key_A):
+        QTest.keyClick(view.area, key, Qt.KeyboardModifier.ControlModifier)
+    assert list(view.area.selected()) == []

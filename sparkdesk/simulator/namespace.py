@@ -130,7 +130,7 @@ def begin_root(plan: RootPlan) -> Path:
     sc.mount("none", "/", "", sc.MS_REC | sc.MS_PRIVATE)
     root = plan.folder / "mount"
     root.mkdir(exist_ok=True)
-    sc.mount("node", str(root), "tmpfs", sc.MS_NOSUID | sc.MS_NODEV, "mode=755,size=16m")
+    _bind(root, root)  # a folder and not a tmpfs, so that a node has the room that this computer's disk has
     _bind(Path("/usr"), root / "usr", is_read_only=True)
     for name in _PLATFORM_DIRS:
         _copy_platform_dir(Path("/") / name, root / name)
@@ -151,7 +151,8 @@ def begin_root(plan: RootPlan) -> Path:
 
 def _copy_platform_dir(source: Path, target: Path) -> None:
     if source.is_symlink():
-        target.symlink_to(os.readlink(source))
+        if not target.is_symlink():
+            target.symlink_to(os.readlink(source))
     elif source.is_dir():
         _bind(source, target, is_read_only=True)
 
@@ -173,7 +174,7 @@ def _bind_programs(plan: RootPlan, root: Path) -> None:
 
 
 def _make_devices(folder: Path) -> None:
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     sc.mount("node", str(folder), "tmpfs", sc.MS_NOSUID, "mode=755,size=1m")
     for name in _DEVICES:
         _bind(Path("/dev") / name, folder / name)

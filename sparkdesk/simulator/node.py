@@ -147,9 +147,12 @@ class Node:
         return self._count
 
     def signal(self, number: int, which: int) -> None:
-        """Send a signal to the process group of a command."""
-        if number in self._commands:
-            self._send({"op": "signal", "id": number, "signal": which})
+        """Send a signal to the process group of a command that is not forgotten."""
+        self._send({"op": "signal", "id": number, "signal": which})
+
+    def forget(self, number: int) -> None:
+        """Nothing more will be asked about this command; what it left running is the node's own."""
+        self._send({"op": "forget", "id": number})
 
     async def connect(self, port: int) -> socket.socket:
         """A connection to this port of the node's own loopback.

@@ -47,6 +47,7 @@ class Resident:
         self._user_namespace = -1
         self._has_many_ids = False
         self._children: dict[int, int] = {}  # process id -> the simulator's number for it
+        self._groups: dict[int, int] = {}  # the simulator's number -> process group, until it is forgotten
 
     def set_user(self, *, has_many_ids: bool, user_namespace: int) -> None:
         """How a command becomes the user `nvidia`."""
@@ -54,7 +55,7 @@ class Resident:
         self._user_namespace = user_namespace
 
     def serve(self) -> None:
-        """Answer until the simulator is gone: exec, signal, socket, freeze, traffic."""
+        """Answer until the simulator is gone: exec, signal, forget, socket, freeze, traffic."""
         wake_r, wake_w = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(wake_w)
         signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -87,6 +88,8 @@ class Resident:
             self._start(message, files)
         elif message["op"] == "signal":
             self._signal_group(int(message["id"]), int(message["signal"]))
+        elif message["op"] == "forget":
+            self._groups.pop(int(message["id"]), None)
         elif message["op"] == "socket":
             with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as end:
                 self._say({"op": "socket", "id": message["id"]}, (end.fileno(),))
@@ -112,6 +115,7 @@ class Resident:
         if pid == 0:
             self._become_command(message, streams, has_terminal=slave >= 0)
         self._children[pid] = number
+        self._groups[number] = pid
         self._say({"op": "started", "id": number, "pid": pid}, (master,) if master >= 0 else ())
         for end in (master, slave):
             if end >= 0:
@@ -193,22 +197,17 @@ class Resident:
             number = self._children.pop(pid, None)
             if number is None:
                 continue
-            self._end_group(pid)
             if os.WIFSIGNALED(status):
                 self._say({"op": "ended", "id": number, "signal": os.WTERMSIG(status)})
             else:
                 self._say({"op": "ended", "id": number, "code": os.WEXITSTATUS(status)})
 
-    def _end_group(self, pid: int) -> None:
-        """A session that ended leaves nothing of its own group behind; what began its own session lives on."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(pid, signal.SIGHUP)
-
     def _signal_group(self, number: int, which: int) -> None:
-        for pid, known in self._children.items():
-            if known == number:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(pid, which)
+        """Signal the process group of a command, also when its first process has ended and others live on."""
+        pid = self._groups.get(number, 0)
+        if pid and self._children.get(pid, number) == number:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(pid, which)
 
     def _signal_all(self, which: int) -> None:
         """A frozen node: everything in it stands still, but for this process."""

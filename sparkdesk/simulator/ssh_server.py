@@ -274,7 +274,7 @@ class Session(asyncssh.SSHServerSession[bytes]):
     def signal_received(self, signal: str) -> None:
         """A signal for the command's process group."""
         which = _signal_number(signal)
-        if which and self._number:
+        if which and self._number and self._fate is None:
             self._node.signal(self._number, which)
 
     def terminal_size_changed(self, width: int, height: int, pixwidth: int, pixheight: int) -> None:
@@ -284,7 +284,6 @@ class Session(asyncssh.SSHServerSession[bytes]):
 
     def _ended(self, code: int, signal_number: int) -> None:
         self._fate = (code, signal_number)
-        self._number = 0
         self._finish()
 
     def _finish(self) -> None:
@@ -305,25 +304,31 @@ class Session(asyncssh.SSHServerSession[bytes]):
         """The channel is gone: so goes the command's own process group, politely and then for sure."""
         self._connection.sessions.discard(self)
         self._channel = None
+        is_finished = self._fate is not None and not any(output.is_open for output in self._outputs)
         for output in self._outputs:
             output.close()
         if self._stdin is not None:
             self._stdin.close()
         self._terminal = -1
         if self._number:
-            self._hang_up()
+            self._leave(is_finished)
 
-    def _hang_up(self) -> None:
+    def _leave(self, is_finished: bool) -> None:
+        """A command that came to its end is forgotten; one that was cut off is ended."""
         try:
+            if is_finished:
+                self._node.forget(self._number)
+                return
             self._node.signal(self._number, signal.SIGHUP)
             self._node.signal(self._number, signal.SIGTERM)
-            asyncio.get_running_loop().call_later(_KILL_AFTER_S, self._kill, self._number)
+            asyncio.get_running_loop().call_later(_KILL_AFTER_S, self._kill)
         except OSError:  # the node itself has stopped
             return
 
-    def _kill(self, number: int) -> None:
+    def _kill(self) -> None:
         try:
-            self._node.signal(number, signal.SIGKILL)
+            self._node.signal(self._number, signal.SIGKILL)
+            self._node.forget(self._number)
         except OSError:
             return
 

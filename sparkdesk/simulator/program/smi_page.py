@@ -36,7 +36,7 @@ def table_page(now: dict[str, Any], driver: str, cuda: str) -> str:
     close = "+-----------------------------------------+------------------------+----------------------+\n"
     stamp = time.strftime("%a %b %e %H:%M:%S %Y") + "       \n"
     rows = "".join(
-        f"|    0   N/A  N/A {app['pid']:>15}      C   {app['name'][:38]:<38} {app['memory_mib']:>5}MiB |\n"
+        f"|    0   N/A  N/A {app['pid']:>15}      C   {app['name'][:38]:<38}{app['memory_mib']:>5}MiB |\n"
         for app in now["apps"]
     )
     return stamp + _RULE + head + _HEAD + usage + last + close + _APPS_HEAD + (rows or _no_apps()) + _RULE

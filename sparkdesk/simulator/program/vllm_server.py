@@ -50,7 +50,7 @@ def main(arguments: list[str]) -> int:
     model = _small_model(node)
     say(
         "APIServer",
-        f"[simulated] a simulated vLLM {version}: the answers are real ones of llama.cpp with {model or '?'}",
+        f"[simulated] simulated vLLM {version}: the answers are real ones of llama.cpp with {model or '?'}",
     )
     say("APIServer", f"version {version}, model {options['model']}", where="api_utils.py:347")
     say("APIServer", f"non-default args: {_shown(options)}")
@@ -138,8 +138,8 @@ def _serve(plan: Plan) -> int:
     if free < wanted:
         print(
             f"ValueError: Free memory on device cuda:0 ({free:.2f}/{plan.total_bytes / _GIB:.2f} GiB) on startup is "
-            f"less than desired GPU memory utilization ({plan.share}, {wanted:.2f} GiB). Decrease GPU memory utilization or "
-            "reduce GPU memory used by other processes.",
+            f"less than desired GPU memory utilization ({plan.share}, {wanted:.2f} GiB). Decrease GPU memory "
+            "utilization or reduce GPU memory used by other processes.",
             file=sys.stderr,
             flush=True,
         )
@@ -183,7 +183,7 @@ def _start_backend(plan: Plan) -> tuple[subprocess.Popen[bytes], int]:
         "slots": plan.slots,
         "alias": plan.names[0],
         "reserved_bytes": plan.reserved_bytes,
-        "ramp_s": LOAD_S,
+        "ramp_s": LOAD_S * 0.8,
         "packages": plan.node["packages"],
     }
     process = subprocess.Popen(

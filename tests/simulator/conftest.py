@@ -1,0 +1,121 @@
+"""A real simulator in a child process, and a real SSH client to its nodes."""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+import pytest
+
+TINY_MODEL = Path(__file__).resolve().parents[1] / "data" / "models" / "tinytool.gguf"
+PROJECT = Path(__file__).resolve().parents[2]
+START_TIMEOUT_S = 60.0
+
+
+@dataclass
+class Simulator:
+    """A running simulator and the line it printed."""
+
+    process: subprocess.Popen[bytes]
+    line: dict[str, Any]
+    state: Path
+
+    def node(self, index: int) -> dict[str, Any]:
+        """What the line says about a node."""
+        row: dict[str, Any] = self.line["nodes"][index]
+        return row
+
+    def connect(self, index: int = 0, **options: Any) -> Any:
+        """A connection to a node, for `async with`; only its own host key is trusted."""
+        node = self.node(index)
+        settings = {
+            "username": node["user"],
+            "client_keys": [str(self.state / "client_ed25519")],
+            "known_hosts": ([asyncssh.import_public_key(node["host_key"])], [], []),
+            "config": [],
+            "connect_timeout": 20,
+            "login_timeout": 20,
+        }
+        return asyncssh.connect(node["address"], node["port"], **(settings | options))
+
+    def control(self, way: str, fault: str, node: str) -> subprocess.CompletedProcess[bytes]:
+        """Switch a fault at run time, as a person would."""
+        words = ["simulate", "--state", str(self.state), "--control", way, fault, node]
+        return subprocess.run([sys.executable, "-m", "sparkdesk", *words], cwd=PROJECT, capture_output=True, timeout=30)
+
+
+def environment(home: Path) -> dict[str, str]:
+    """A simulator's environment: nothing of the person who runs the tests."""
+    return {"PATH": os.environ["PATH"], "HOME": str(home), "SPARKDESK_HOME": str(home / "sparkdesk"), "LANG": "C.UTF-8"}
+
+
+def spawn(home: Path, state: Path, *words: str) -> subprocess.Popen[bytes]:
+    """Start `simulate` with an open standard input."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "sparkdesk", "simulate", "--state", str(state), *words],
+        cwd=PROJECT,
+        env=environment(home),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def read_line(process: subprocess.Popen[bytes]) -> bytes:
+    """The first line of its output; empty when it ended or time ran out."""
+    assert process.stdout is not None
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        return process.stdout.readline() if selector.select(START_TIMEOUT_S) else b""
+
+
+@contextmanager
+def running(home: Path, state: Path, *words: str) -> Iterator[Simulator]:
+    """A simulator while the block runs."""
+    process = spawn(home, state, *words)
+    try:
+        line = read_line(process)
+        if not line:
+            process.kill()
+            pytest.fail(f"the simulator did not start: {process.communicate()[1].decode()}")
+        yield Simulator(process, json.loads(line), state)
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+        for stream in (process.stdin, process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
+
+
+StartSimulator = Callable[..., Any]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> StartSimulator:
+    """Start a simulator of one's own: `with start("--nodes", "1") as simulator`."""
+
+    def begin(*words: str, state: str = "state") -> Any:
+        return running(tmp_path, tmp_path / state, *words)
+
+    return begin
+
+
+@pytest.fixture(scope="package")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
+    """Two nodes for all tests that leave them as they were; skipped where namespaces are not allowed."""
+    home = tmp_path_factory.mktemp("simulator")
+    with running(home, home / "state", "--nodes", "2", "--model", str(TINY_MODEL)) as simulator:
+        if not simulator.line["confined"]:
+            if os.environ.get("CI"):
+                pytest.fail(f"namespaces are needed: {simulator.line['reason']}")
+            pytest.skip(f"namespaces are not allowed here: {simulator.line['reason']}")
+        yield simulator

@@ -41,13 +41,6 @@ _FIXED_HEIGHT: Final = QTextBlockFormat.LineHeightTypes.FixedHeight.value
 _Property = QTextFormat.Property
 
 
-class SafeDocument(QTextDocument):
-    """A document whose every resource is one blank pixel. Returning nothing would let Qt read local files."""
-
-    def loadResource(self, kind: int, name: QUrl | str) -> object:  # noqa: N802
-        return blank_image()
-
-
 def blank_image() -> QImage:
     """One transparent pixel."""
     image = QImage(1, 1, QImage.Format.Format_ARGB32_Premultiplied)
@@ -80,12 +73,17 @@ def lay_out(document: QTextDocument, markdown: str) -> None:
     document.setDefaultFont(font("body"))
     document.setDocumentMargin(0)
     document.setIndentWidth(_INDENT_PX)
+    document.setUndoRedoEnabled(False)
     document.setMarkdown(markdown, _FEATURES)
+    # One edit: else the document is laid out again after every change.
+    edit = QTextCursor(document)
+    edit.beginEditBlock()
     _replace_images(document)
     _dress_tables(document)
     for block in _blocks(document):
         _dress_block(block)
     _dress_lists(document)
+    edit.endEditBlock()
 
 
 def lay_out_plain(document: QTextDocument, text: str) -> None:

@@ -36,6 +36,7 @@ from ui.widgets.card import Card
 from ui.widgets.label import Label
 
 MAX_LINK_CHARS = 4000
+MAX_TABLE_BARS = 600
 
 
 class LinkBar(Card):
@@ -180,6 +181,9 @@ class Transcript(QFrame):
         block = row.block
         if block.kind is BlockKind.CODE:
             return CodeBlock(block.text, block.language, block.title)
+        if block.kind is BlockKind.TABLE and block.text.count("|") > MAX_TABLE_BARS:
+            # Laying out a table of thousands of cells would hold the window for seconds.
+            return CodeBlock(block.text, "text", "a large table")
         if block.kind is BlockKind.RULE:
             return RuleLine()
         text = AnswerText(block.text)

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-MAX_BLOCK_CHARS = 16_384
+MAX_BLOCK_CHARS = 8_192
 MAX_PIECE_CHARS = 4_096
 """A longer line is taken in pieces of this size."""
 

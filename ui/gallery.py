@@ -144,7 +144,7 @@ class Gallery(QWidget):
             ("crit", "Load stopped on spark-bd26", "Memory fell to 3.8 GiB. Lower context to 65,536.", "Open plan"),
         ):
             toast = Toast(kind, title, text, action)  # type: ignore[arg-type]
-            toast.setFixedWidth(226)
+            toast.setFixedWidth(236)
             toasts.addWidget(toast)
         row = QHBoxLayout()
         row.addWidget(self._palette, 0, Qt.AlignmentFlag.AlignTop)
@@ -158,6 +158,8 @@ class Gallery(QWidget):
         ring.setWidget(self._focus)
         self._rings.append(ring)
         self._focused_field.setFocus()
+        # The palette goes when the focus does; here it is a sample.
+        self._palette.show()
 
 
 def _chips() -> tuple[QLayout, QLayout]:

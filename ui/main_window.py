@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QByteArray, QEvent, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QResizeEvent, QShowEvent
-from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
 from ui.shell.model import ShellModel
 from ui.shell.nav import Sidebar
@@ -117,7 +117,16 @@ class MainWindow(QMainWindow):
         self.shell.changed.connect(self._show_sampling)
         self._later = QTimer(self)
         self._later.setSingleShot(True)
-        self._later.timeout.connect(lambda: self.actions_registry)
+        self._later.timeout.connect(self._finish_start)
+
+    def _finish_start(self) -> None:
+        """Make what the first frame does without."""
+        from ui.widgets.focus import install_focus_rings
+
+        _ = self.actions_registry
+        app = QApplication.instance()
+        if isinstance(app, QApplication):
+            install_focus_rings(app)
 
     @property
     def actions_registry(self) -> ActionRegistry:
@@ -126,9 +135,9 @@ class MainWindow(QMainWindow):
             from ui.action import ActionRegistry
 
             self._registry = ActionRegistry(self)
-            self._add_actions(self._registry)
             for key in self._titles:
                 self._add_go(self._registry, key)
+            self._add_actions(self._registry)
         return self._registry
 
     def _add_actions(self, registry: ActionRegistry) -> None:
@@ -350,9 +359,11 @@ class MainWindow(QMainWindow):
 
 
 def first_focusable(region: QWidget) -> QWidget | None:
-    """Return the first visible, enabled descendant that Tab reaches."""
-    for part in region.findChildren(QWidget):
+    """Return the top left one of the visible, enabled descendants that Tab reaches."""
+    found: list[tuple[int, int, int, QWidget]] = []
+    for number, part in enumerate(region.findChildren(QWidget)):
         takes_tab = part.focusPolicy() & Qt.FocusPolicy.TabFocus.value
         if takes_tab and part.isVisibleTo(region) and part.isEnabled():
-            return part
-    return None
+            corner = part.mapTo(region, part.rect().topLeft())
+            found.append((corner.y(), corner.x(), number, part))
+    return min(found)[-1] if found else None

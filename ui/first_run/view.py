@@ -24,7 +24,7 @@ from ui.widgets.label import Label
 
 _CARD_WIDTH = 352
 # What everything but the drawing needs.
-_REST_HEIGHT = 552
+_REST_HEIGHT = 558
 _NOT_YET = "Comes with the next version; add by address works today."
 
 
@@ -69,7 +69,7 @@ class FirstRunPage(QScrollArea):
         column.addWidget(Label(words, "body", "text2"), 0, middle)
         column.addSpacing(20)
         column.addWidget(self._banner)
-        column.addSpacing(4)
+        column.addSpacing(8)
         cards = QHBoxLayout()
         cards.setSpacing(24)
         cards.addStretch(1)

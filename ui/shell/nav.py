@@ -13,7 +13,7 @@ from ui import theme
 from ui.icon import draw_icon
 from ui.theme import Token, blend, color
 from ui.widgets.label import plain_tooltip
-from ui.widgets.paint import box, fill, text_width, write
+from ui.widgets.paint import box, fill, pen, text_width, write
 
 
 class NavItem(QToolButton):
@@ -35,6 +35,8 @@ class NavItem(QToolButton):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
+        # It fills the sidebar's width, so the ring would be cut off; it paints its own.
+        self.setProperty("has_focus_ring", False)
         self._describe("")
         theme.notifier.changed.connect(self.update)
 
@@ -81,6 +83,8 @@ class NavItem(QToolButton):
         is_hot = self.isEnabled() and self.underMouse()
         if is_on or is_hot:
             box(painter, rect, theme.RADIUS_CONTROL, color("raised") if is_on else blend("raised", "sidebar", 0.6))
+        if self.hasFocus():
+            box(painter, rect, theme.RADIUS_CONTROL, None, pen(color("accent"), 2))
         if is_on:
             box(painter, QRectF(0, 8, 3, 20), 1.5, color("accent"))
         ink: Token = "text" if is_on else "text2"

@@ -31,6 +31,7 @@ class Card(QFrame):
         self._is_clickable = is_clickable
         if is_clickable:
             self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+            self.setProperty("has_focus_ring", True)
             self.setCursor(Qt.CursorShape.PointingHandCursor)
         theme.notifier.changed.connect(self.update)
 

@@ -5,7 +5,7 @@ Rule: focus is always visible; fields and lists show it by their own edge, every
 
 from __future__ import annotations
 
-from PySide6.QtCore import QRectF, Qt
+from PySide6.QtCore import QObject, QRectF, Qt
 from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
     QStyleOption,
     QWidget,
 )
+from shiboken6 import isValid
 
 from ui import theme
 from ui.theme import color
@@ -67,27 +68,41 @@ class FocusRing(QFocusFrame):
 
 
 def has_ring(widget: QWidget) -> bool:
-    """Say whether a widget shows its focus by the ring: buttons, sliders, and panels that can be clicked."""
-    if isinstance(widget, QAbstractButton | QSlider):
-        return True
-    return bool(widget.property("has_focus_ring"))
+    """Say whether a widget shows its focus by the ring: buttons and sliders, unless its own property says otherwise."""
+    wish = widget.property("has_focus_ring")
+    return isinstance(widget, QAbstractButton | QSlider) if wish is None else bool(wish)
 
 
-class FocusRings:
-    """Moves one ring after the keyboard focus of the whole application. Keep a reference to it."""
+class FocusRings(QObject):
+    """Moves one ring after the keyboard focus of the whole application. Made by `install_focus_rings`."""
 
     def __init__(self, app: QApplication) -> None:
+        super().__init__(app)
         self._ring: FocusRing | None = None
         app.focusChanged.connect(self._on_focus)
 
     def widget(self) -> QWidget | None:
         """Return the widget that wears the ring now."""
-        return self._ring.widget() if self._ring is not None else None
+        ring = self._living_ring()
+        return ring.widget() if ring is not None else None
+
+    def _living_ring(self) -> FocusRing | None:
+        """Return the ring, unless it went with the page that it lay over: Qt makes it a child of that page."""
+        if self._ring is not None and not isValid(self._ring):
+            self._ring = None
+        return self._ring
 
     def _on_focus(self, _old: QWidget | None, new: QWidget | None) -> None:
+        ring = self._living_ring()
         if new is not None and has_ring(new):
-            if self._ring is None:
-                self._ring = FocusRing()
-            self._ring.setWidget(new)
-        elif self._ring is not None:
-            self._ring.setWidget(None)  # type: ignore[arg-type]
+            if ring is None:
+                ring = self._ring = FocusRing()
+            ring.setWidget(new)
+        elif ring is not None:
+            ring.setWidget(None)  # type: ignore[arg-type]
+
+
+def install_focus_rings(app: QApplication) -> FocusRings:
+    """Give the application its ring; a second call returns the first one's."""
+    found = app.findChild(FocusRings)
+    return found if isinstance(found, FocusRings) else FocusRings(app)

@@ -163,7 +163,7 @@ class CommandPalette(QFrame):
         return [command.title for command in self._found.commands]
 
     def _search_now(self, words: str) -> None:
-        self._found.show_commands(self._registry.find(words))
+        self._found.show_commands([each for each in self._registry.find(words) if each.key != "palette"])
         rows = min(self._found.rowCount(), _MOST_ROWS)
         self.setFixedSize(_WIDTH, _HEAD + 10 + max(rows, 1) * _ROW)
         if rows:

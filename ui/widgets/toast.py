@@ -45,7 +45,7 @@ class Toast(QFrame):
         self._close.clicked.connect(self.dismiss)
         grid = QGridLayout(self)
         grid.setContentsMargins(40, 10, 8, 12)
-        grid.setVerticalSpacing(2)
+        grid.setVerticalSpacing(4)
         grid.addWidget(Label(title, "strong", "text", is_wrapped=True), 0, 0)
         grid.addWidget(self._close, 0, 1, Qt.AlignmentFlag.AlignTop)
         grid.addWidget(Label(text, "dense", "text2", is_wrapped=True), 1, 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QVBoxLayout, QWidget
@@ -14,7 +14,7 @@ from ui.widgets.card import Card
 from ui.widgets.chip import Chip
 from ui.widgets.copy_field import CopyField
 from ui.widgets.field import Field, NumberInput, Select, Stepper, TextInput
-from ui.widgets.focus import FocusRings
+from ui.widgets.focus import install_focus_rings
 from ui.widgets.label import ElidedLabel, Label, plain_tooltip
 from ui.widgets.ledger import LedgerBar
 from ui.widgets.meter import Meter
@@ -227,7 +227,8 @@ def test_the_focus_ring_goes_where_the_keyboard_goes(dressed: QApplication) -> N
     first, second, field = Button("One"), Button("Two"), TextInput("text")
     for part in (first, second, field):
         column.addWidget(part)
-    rings = FocusRings(dressed)
+    rings = install_focus_rings(dressed)
+    assert install_focus_rings(dressed) is rings
     host_page(host, 200, 140).activateWindow()
     QTest.qWait(20)
     first.setFocus(Qt.FocusReason.TabFocusReason)
@@ -236,3 +237,20 @@ def test_the_focus_ring_goes_where_the_keyboard_goes(dressed: QApplication) -> N
     assert rings.widget() is second
     field.setFocus(Qt.FocusReason.TabFocusReason)
     assert rings.widget() is None
+
+
+def test_the_ring_outlives_the_page_it_lay_over(dressed: QApplication) -> None:
+    rings = install_focus_rings(dressed)
+    for name in ("first page", "second page"):
+        host = QWidget()
+        column = QVBoxLayout(host)
+        button = Button(name)
+        column.addWidget(button)
+        window = host_page(host, 200, 140)
+        window.activateWindow()
+        QTest.qWait(20)
+        button.setFocus(Qt.FocusReason.TabFocusReason)
+        assert rings.widget() is button
+        window.deleteLater()
+        dressed.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+        assert rings.widget() is None

@@ -6,62 +6,57 @@ The one rule: no secret leaves before the person has trusted the key, and a pass
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from dataclasses import replace
 
 from sparkdesk.app.stack import Stack
-from sparkdesk.core.cluster.node import ClusterRecord, NodeRecord, NodeState, NodeStatus
-from sparkdesk.core.errors import NodeError
+from sparkdesk.core.cluster.node import ClusterRecord, NodeRecord
+from sparkdesk.core.errors import AuthFailed, SparkDeskError
 from sparkdesk.core.ports import Offer
 from sparkdesk.infra.ssh import fingerprint_of
 from sparkdesk.services.ident import new_id
 from sparkdesk.services.inventory import DEFAULT_NAME
-from sparkdesk.services.wait import wait_for_value
 from ui.first_run.model import FirstRunModel, Trust
-
-SIGN_IN_TIMEOUT_S = 30.0
-_SETTLED = (NodeState.LIVE, NodeState.REFUSED, NodeState.IDENTITY_CHANGED, NodeState.UNREACHABLE)
 
 
 class AddNode:
-    """One attempt at a time; `run` ends when the node is live, or the person gave up."""
+    """One attempt at a time; `run` ends when the node is kept; a person who gives up cancels it."""
 
     def __init__(self, stack: Stack, model: FirstRunModel) -> None:
         self._stack = stack
         self._model = model
-        self._answers: asyncio.Queue[str | None] = asyncio.Queue()
+        self._answers: asyncio.Queue[str] = asyncio.Queue()
+        self._refusal = ""
         model.trust_given.connect(lambda: self._answers.put_nowait(""))
         model.password_given.connect(self._answers.put_nowait)
-        model.cancelled.connect(lambda: self._answers.put_nowait(None))
 
     async def run(self, address: str, port: int, user: str, sign_in: str) -> bool:
-        """Whether the node is live in the end. Errors are shown in the panel, not raised."""
+        """Whether the node was added in the end. Errors are shown in the panel, not raised; cancelling ends it."""
         while not self._answers.empty():
             self._answers.get_nowait()
         here = Trust(host=address, port=port, user=user)
         self._show(here, stage="checking")
         try:
             offer = await self._stack.connector.look(address, port)
-            known = self._known(address, port)
+            known = await self._known(address, port)
             if known is not None and known.host_key != offer.host_key:
-                return await self._refuse_changed(here, known, offer)
+                self._refuse_changed(here, known, offer)
+                return False
             self._show(here, stage="unknown_key", fingerprint=offer.fingerprint)
-            if await self._answers.get() is None:
-                return self._end()
+            await self._answers.get()
             record = self._stack.new_node(address, port, user, offer.host_key)
             return await self._sign_in(here, record, needs_password=sign_in == "password")
-        except NodeError as error:
+        except SparkDeskError as error:
             self._show(here, stage="failed", message=error.message, remedy=error.remedy, detail=error.detail)
-            await self._answers.get()
-            return self._end()
+            return False
 
-    def _known(self, address: str, port: int) -> NodeRecord | None:
-        for status in self._stack.inventory.nodes.value:
-            if (status.record.address, status.record.port) == (address, port):
-                return status.record
-        return None
+    async def _known(self, address: str, port: int) -> NodeRecord | None:
+        """The node of this computer's clusters that was last met there."""
+        opened = self._stack.inventory.cluster.value
+        clusters = [*(await self._stack.known_clusters()), *([opened] if opened is not None else [])]
+        found = [node for cluster in clusters for node in cluster.nodes if (node.address, node.port) == (address, port)]
+        return found[-1] if found else None
 
-    async def _refuse_changed(self, here: Trust, known: NodeRecord, offer: Offer) -> bool:
+    def _refuse_changed(self, here: Trust, known: NodeRecord, offer: Offer) -> None:
         self._show(
             here,
             stage="changed_key",
@@ -70,61 +65,37 @@ class AddNode:
             message=f"{known.name} shows another host key than the one you trusted",
             remedy="Nothing was sent. If the node was installed anew, remove it here first and add it again.",
         )
-        await self._answers.get()
-        return self._end()
 
     async def _sign_in(self, here: Trust, record: NodeRecord, *, needs_password: bool) -> bool:
+        """Try until the node lets in, and only then keep it: whoever gives up leaves nothing behind."""
         password = await self._ask_password(here, "") if needs_password else ""
-        if password is None:
-            return self._end()
+        while not await self._let_in(here, record, password):
+            password = await self._ask_password(here, self._refusal if password else "")
+        await self._keep(record, password)
+        self._model.set_trust(Trust())
+        return True
+
+    async def _let_in(self, here: Trust, record: NodeRecord, password: str) -> bool:
         self._show(here, stage="signing_in")
-        await self._keep(record)
-        if password:
-            await self._stack.inventory.provide_password(record.id, password)
-        while True:
-            status = await self._settled(record.id)
-            if status.state is NodeState.LIVE:
-                self._end()
-                return True
-            if status.state is not NodeState.REFUSED:
-                self._show(
-                    here, stage="failed", message=status.message, remedy=status.remedy, detail="\n".join(status.log)
-                )
-                await self._answers.get()
-                return await self._give_up(record)
-            password = await self._ask_password(here, status.message)
-            if password is None:
-                return await self._give_up(record)
-            self._show(here, stage="signing_in")
-            await self._stack.inventory.provide_password(record.id, password)
+        try:
+            connection = await self._stack.connector.connect(record, password=password or None)
+        except AuthFailed as error:
+            self._refusal = error.sentence()
+            return False
+        await connection.close()
+        return True
 
-    async def _keep(self, record: NodeRecord) -> None:
-        """Into the cluster that is open; a simulated one is left for a cluster of real nodes."""
-        cluster = self._stack.inventory.cluster.value
-        if cluster is not None and cluster.is_simulated:
-            await self._stack.inventory.open(ClusterRecord(id=new_id(), name=DEFAULT_NAME, nodes=(record,)))
-        else:
-            await self._stack.inventory.add_node(record)
+    async def _keep(self, record: NodeRecord, password: str) -> None:
+        """Into the cluster that is open; instead of a simulated one, into the cluster of real nodes there is."""
+        inventory = self._stack.inventory
+        if inventory.cluster.value is not None and inventory.cluster.value.is_simulated:
+            known = await self._stack.known_clusters()
+            await inventory.open(known[0] if known else ClusterRecord(id=new_id(), name=DEFAULT_NAME, nodes=()))
+        await inventory.add_node(record, password=password)
 
-    async def _ask_password(self, here: Trust, error: str) -> str | None:
+    async def _ask_password(self, here: Trust, error: str) -> str:
         self._show(here, stage="password", error=error)
         return await self._answers.get()
 
-    async def _settled(self, node_id: str) -> NodeStatus:
-        def is_settled(nodes: tuple[NodeStatus, ...]) -> bool:
-            return any(status.record.id == node_id and status.state in _SETTLED for status in nodes)
-
-        with suppress(TimeoutError):  # the status says how far it came
-            await wait_for_value(self._stack.inventory.nodes, is_settled, timeout_s=SIGN_IN_TIMEOUT_S)
-        return self._stack.inventory.status(node_id)
-
-    async def _give_up(self, record: NodeRecord) -> bool:
-        await self._stack.inventory.remove_node(record.id)
-        return self._end()
-
     def _show(self, here: Trust, **changes: str) -> None:
         self._model.set_trust(replace(here, **changes))  # type: ignore[arg-type]
-
-    def _end(self) -> bool:
-        self._model.set_trust(Trust())
-        return False

@@ -9,20 +9,24 @@ import asyncio
 import getpass
 import platform
 import time
-import traceback
+from typing import Literal
 
 from sparkdesk import __version__, paths
 from sparkdesk.app.add_node import AddNode
+from sparkdesk.app.fault import Faults
+from sparkdesk.app.loop import calling_on_signals
 from sparkdesk.app.pages import Pages
 from sparkdesk.app.stack import Stack
 from sparkdesk.app.window import OpenedWindow, WindowOptions
 from sparkdesk.core.errors import SparkDeskError
 from sparkdesk.core.jobs.plan import LaunchPlan
+from sparkdesk.infra.preference import PreferenceFile
 from ui import theme
 from ui.bridge import Bridge
 from ui.first_run.model import FirstRunModel, SimulationStart
 from ui.settings.model import SettingsModel
 from ui.shell.model import Notice
+from ui.widgets.empty_state import EmptyState
 
 
 class Desktop:
@@ -32,9 +36,12 @@ class Desktop:
         self.app = opened.app
         self.window = opened.window
         self.options = options
+        self.simulation_words = options.simulation
+        self._preferences = opened.preferences
         self.stack = Stack(folder=None if options.is_forgetful else paths.data_dir())
         self.stack.tasks.on_error = self._show_error
-        self.stack.tasks.on_bug = self._show_bug
+        self.faults = Faults(self._show_bug)
+        self.stack.tasks.on_bug = self.faults.take
         self.bridge = Bridge(self.stack.tasks)
         self.first_run = FirstRunModel(local_user=_local_user())
         self.settings = SettingsModel(
@@ -43,7 +50,6 @@ class Desktop:
         self.pages = Pages(self)
         self.add_node = AddNode(self.stack, self.first_run)
         self._is_over = asyncio.Event()
-        self.is_filled = asyncio.Event()
         self._wire()
 
     def _wire(self) -> None:
@@ -54,29 +60,44 @@ class Desktop:
                 "add node", self._add_node, address, port, user, sign_in
             )
         )
+        self.first_run.cancelled.connect(lambda: self.bridge.cancel("add node"))
         self.first_run.shortcuts_wanted.connect(self.window.show_shortcuts)
         self.settings.theme_changed.connect(lambda choice: theme.set_theme(theme.read_choice(choice)))
         self.settings.motion_changed.connect(lambda is_reduced: theme.set_motion(is_reduced=is_reduced))
 
     async def run(self) -> int:
         """Fill the window, live until it is closed, put everything away. Gives the exit code."""
-        try:
-            if await self._open():
-                self.stack.tasks.start(self._fill)
-            await self._is_over.wait()
-        finally:
-            await self.close()
+        with self.faults.caught(), calling_on_signals(self._is_over.set):
+            try:
+                if await self._open():
+                    self.stack.tasks.start(self._fill)
+                await self._is_over.wait()
+            finally:
+                await self.close()
         return 0
 
     async def _open(self) -> bool:
+        """Open the store; without it (another SparkDesk has it, the disk refuses) nothing is begun or written."""
         try:
             await self.stack.open()
         except SparkDeskError as error:
+            title, words = error.message, f"{error.remedy} Nothing is connected or saved in this window."
+            self.window.add_page("cluster", "Cluster", "network", lambda: EmptyState("octagon-alert", title, words))
             self.window.banner().show_error(error.message, error.remedy, detail=error.detail)
             return False
-        if self.stack.store.notice:
-            self.window.banner().show_notice("warn", self.stack.store.notice)
+        self._show_problems()
         return True
+
+    def _show_problems(self) -> None:
+        """What was found wrong with the files of this computer, and from now on with the preferences."""
+        found = [self.stack.store.notice]
+        if isinstance(self._preferences, PreferenceFile):
+            found.append(self._preferences.problem)
+            self._preferences.on_problem = lambda problem: self._tell("warn", "Settings were not saved", problem)
+            self._preferences.allow_writes()
+        words = [text for text in found if text]
+        if words:
+            self._tell("warn", words[0], " ".join(words[1:]))
 
     async def _fill(self) -> None:
         known = await self.stack.known_clusters()
@@ -88,19 +109,20 @@ class Desktop:
             await self.stack.inventory.open(known[0])
         else:
             self.pages.add_first_run()
-        self.is_filled.set()
 
     async def simulate(self) -> None:
         """Start the simulated cluster and show it."""
         self.first_run.set_simulation(SimulationStart("starting", "Starting four Sparks"))
         try:
-            await self.stack.open_simulation(self.options.simulation)
+            cluster = await self.stack.open_simulation(self.simulation_words)
         except SparkDeskError as error:
             self.first_run.set_simulation(SimulationStart("failed", "", error.message, error.remedy, error.detail))
             raise
         self.first_run.set_simulation(SimulationStart())
         self.pages.add_all()
         self.window.show_page("cluster")
+        if cluster.note:
+            self._tell("warn", "The simulated cluster is not whole", cluster.note)
 
     async def _add_node(self, address: str, port: int, user: str, sign_in: str) -> None:
         if await self.add_node.run(address, port, user, sign_in):
@@ -122,23 +144,23 @@ class Desktop:
 
     def _show_error(self, _name: str, error: SparkDeskError) -> None:
         self.window.banner().show_error(error.message, error.remedy, detail=error.detail, node=error.node)
-        self._notify(error.message, error.remedy)
+        self._notify("crit", error.message, error.remedy)
 
-    def _show_bug(self, name: str, bug: BaseException) -> None:
-        report = "".join(traceback.format_exception(bug))
-        path = paths.log_dir() / "crash.txt"
-        path.write_text(f"SparkDesk {__version__}\n{name}\n{report}", encoding="utf-8")
-        self.window.banner().show_error(
-            "SparkDesk made a mistake and goes on", f"A report is in {path}.", detail=report[-8000:]
-        )
-        self._notify("SparkDesk made a mistake and goes on", f"A report is in {path}.")
+    def _show_bug(self, message: str, remedy: str, report: str) -> None:
+        self.window.banner().show_error(message, remedy, detail=report)
+        self._notify("crit", message, remedy)
 
-    def _notify(self, title: str, words: str) -> None:
+    def _tell(self, kind: Literal["ok", "warn"], title: str, words: str) -> None:
+        self.window.banner().show_notice(kind, title, words)
+        self._notify(kind, title, words)
+
+    def _notify(self, kind: Literal["ok", "warn", "crit"], title: str, words: str) -> None:
         time_text = time.strftime("%H:%M", time.localtime(self.stack.clock.now_ms() // 1000))
-        self.window.shell.add_notice(Notice("crit", title, words, time_text))
+        self.window.shell.add_notice(Notice(kind, title, words, time_text))
 
     async def close(self) -> None:
         """Put everything away, then the window. Jobs on nodes go on."""
+        self.window.setEnabled(False)
         self.pages.close()
         await self.stack.close()
         self.window.finish_close()

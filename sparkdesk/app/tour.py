@@ -20,6 +20,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
 from sparkdesk.app.desktop import Desktop
+from sparkdesk.app.loop import run_in_loop
 from sparkdesk.app.window import OpenedWindow, WindowOptions, open_window, require_screen, wait_for_first_frame
 from sparkdesk.core.chat.session import Turn, TurnState
 from sparkdesk.core.errors import SparkDeskError
@@ -64,11 +65,7 @@ def run_tour(options: TourOptions, say: Callable[[str], None]) -> int:
     opened = open_window(window_options)
     opened.window.resize(WIDTH, HEIGHT)
     wait_for_first_frame(opened.window)
-    import qasync
-
-    with qasync.QEventLoop(opened.app) as loop:
-        code: int = loop.run_until_complete(_take(opened, window_options, options, say))
-    return code
+    return run_in_loop(opened.app, lambda: _take(opened, window_options, options, say))
 
 
 async def _take(opened: OpenedWindow, window: WindowOptions, options: TourOptions, say: Callable[[str], None]) -> int:

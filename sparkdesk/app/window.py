@@ -120,7 +120,7 @@ def preference_store(options: WindowOptions) -> PreferenceStore:
         store.set(THEME_KEY, "dark")
         store.set(SCALE_KEY, 100)
         return store
-    return PreferenceFile(paths.state_dir() / "window.json")
+    return PreferenceFile(paths.state_dir() / "window.json", is_held=True)
 
 
 class _PaintWatch(QObject):
@@ -151,10 +151,7 @@ def wait_for_first_frame(window: MainWindow) -> float:
 
 def fill_and_run(opened: OpenedWindow, options: WindowOptions) -> int:
     """Start the event loop that asyncio and Qt share, and run until the window is closed."""
-    import qasync
-
     from sparkdesk.app.desktop import Desktop
+    from sparkdesk.app.loop import run_in_loop
 
-    with qasync.QEventLoop(opened.app) as loop:
-        code: int = loop.run_until_complete(Desktop(opened, options).run())
-    return code
+    return run_in_loop(opened.app, lambda: Desktop(opened, options).run())

@@ -2,13 +2,14 @@
 
 A flat JSON file, read before the first frame, hence the standard library's cheapest reader. The one rule: nothing in
 it can stop the program; what cannot be read is kept aside under another name, and the last good copy is used. Keys
-that this version does not know stay as they are.
+that this version does not know stay as they are. Until the program knows that it is the only one, nothing is written.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 Value = str | int | float | bool
@@ -16,13 +17,19 @@ MAX_BYTES = 1 << 20
 
 
 class PreferenceFile:
-    """Values by dotted key. `problem` says in words why the file could not be read or written; "" is fine."""
+    """Values by dotted key. `problem` says in words why the file could not be read or written; "" is fine.
 
-    def __init__(self, path: Path) -> None:
+    With `is_held` changes stay in memory until `allow_writes`. `on_problem` is told when writing begins to fail.
+    """
+
+    def __init__(self, path: Path, *, is_held: bool = False) -> None:
         self._path = path
         self._last_good = path.with_suffix(".last.json")
+        self._is_held = is_held
         self.problem = ""
+        self.on_problem: Callable[[str], None] | None = None
         self._values = self._read()
+        self._written = dict(self._values)
 
     def get(self, key: str, default: object = None) -> object:
         """What is stored, or `default`."""
@@ -34,6 +41,13 @@ class PreferenceFile:
             raise TypeError(f"{key}: a preference is a text, a number or a yes or no")
         if self._values.get(key) != value:
             self._values[key] = value
+            if not self._is_held:
+                self._write()
+
+    def allow_writes(self) -> None:
+        """From now on every change is written, and first what has changed already."""
+        self._is_held = False
+        if self._values != self._written:
             self._write()
 
     def _read(self) -> dict[str, object]:
@@ -72,5 +86,9 @@ class PreferenceFile:
                 os.replace(self._path, self._last_good)
             os.replace(draft, self._path)
             self.problem = ""
+            self._written = dict(self._values)
         except OSError as error:
+            was_fine = not self.problem
             self.problem = f"{self._path} cannot be written: {error.strerror}"
+            if was_fine and self.on_problem is not None:
+                self.on_problem(self.problem)

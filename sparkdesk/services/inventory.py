@@ -38,6 +38,8 @@ class Inventory:
         self._clock = clock
         self._gate = asyncio.Semaphore(MAX_CONNECTS)
         self._lines: dict[str, Line] = {}
+        self._passwords: dict[str, str] = {}
+        """In memory only, for as long as the program runs."""
         self._is_watching = False
         self.cluster: Latest[ClusterRecord | None] = Latest(None)
         self.nodes: Latest[tuple[NodeStatus, ...]] = Latest(())
@@ -61,8 +63,8 @@ class Inventory:
         """The host key offered there, for a person to compare. Raises Unreachable, NodeBusy."""
         return await self._connector.look(address, port)
 
-    async def add_node(self, record: NodeRecord) -> None:
-        """Add or replace a node whose host key a person has trusted, and connect to it.
+    async def add_node(self, record: NodeRecord, *, password: str = "") -> None:
+        """Add or replace a node whose host key a person has trusted, and connect to it, with the password if any.
 
         Raises NodeError when another node has the same host key, StoreError.
         """
@@ -76,6 +78,8 @@ class Inventory:
                     "new keys on the copy: sudo rm /etc/ssh/ssh_host_* && sudo dpkg-reconfigure openssh-server",
                     node=record.name,
                 )
+        if password:
+            self._passwords[record.id] = password
         is_known = any(node.id == record.id for node in cluster.nodes)
         if is_known:
             nodes = tuple(record if node.id == record.id else node for node in cluster.nodes)
@@ -95,6 +99,7 @@ class Inventory:
     async def remove_node(self, node_id: str) -> None:
         """Disconnect a node and forget it; on the node nothing changes. KeyError when there is none; StoreError."""
         line = self._lines.pop(node_id)
+        self._passwords.pop(node_id, None)
         cluster = self.cluster.value
         if cluster is not None:
             cluster = replace(cluster, nodes=tuple(node for node in cluster.nodes if node.id != node_id))
@@ -130,6 +135,7 @@ class Inventory:
     async def provide_password(self, node_id: str, password: str) -> None:
         """Sign in with this password, kept in memory only. KeyError when there is no such node."""
         self._lines[node_id].use_password(password)
+        self._passwords[node_id] = password
 
     def set_facts(self, node_id: str, facts: NodeFacts) -> None:
         """What the node says about itself; another machine id than before closes the line."""
@@ -158,7 +164,7 @@ class Inventory:
             return await self._connector.connect(record, password=password)
 
     def _make_line(self, record: NodeRecord) -> Line:
-        return Line(
+        line = Line(
             record,
             tasks=self._tasks,
             clock=self._clock,
@@ -166,6 +172,9 @@ class Inventory:
             hooks=self.on_live,
             on_change=self._publish,
         )
+        if record.id in self._passwords:
+            line.use_password(self._passwords[record.id])
+        return line
 
     def _publish(self) -> None:
         cluster = self.cluster.value

@@ -47,3 +47,24 @@ def test_a_folder_that_is_gone_is_told_and_the_value_still_holds(tmp_path: Path)
     preferences.set("theme", "dark")
     assert preferences.get("theme") == "dark"
     assert "cannot be written" in preferences.problem
+
+
+def test_nothing_is_written_before_the_program_knows_that_it_is_alone(tmp_path: Path) -> None:
+    path = tmp_path / "window.json"
+    preferences = PreferenceFile(path, is_held=True)
+    preferences.set("window.page", "chat")
+    assert not path.exists()
+    preferences.allow_writes()
+    assert PreferenceFile(path).get("window.page") == "chat"
+    preferences.set("window.page", "launch")
+    assert PreferenceFile(path).get("window.page") == "launch"
+
+
+def test_a_disk_that_begins_to_refuse_is_told_once(tmp_path: Path) -> None:
+    told: list[str] = []
+    preferences = PreferenceFile(tmp_path / "gone" / "window.json")
+    preferences.on_problem = told.append
+    preferences.set("theme", "dark")
+    preferences.set("theme", "light")
+    assert len(told) == 1
+    assert "cannot be written" in told[0]

@@ -1,0 +1,87 @@
+"""The one event loop of the application, asyncio's and Qt's in one thread (qasync), from its start to its end.
+
+The one rule: nothing outlives it. Signals ask the application to close as its window does; what is left half done at
+the end is ended here, in order, before Qt takes its objects away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import signal
+import socket
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
+
+import qasync
+from PySide6.QtCore import QCoreApplication, QEvent
+from PySide6.QtWidgets import QApplication
+
+END_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+LAST_TASKS_TIMEOUT_S = 5.0
+
+
+def run_in_loop(app: QApplication, main: Callable[[], Coroutine[Any, Any, int]]) -> int:
+    """Run `main` in a new loop to its end; gives its exit code. Its exceptions fly."""
+    loop = qasync.QEventLoop(app)
+    with contextlib.closing(loop), _ended_generators(loop):
+        asyncio.set_event_loop(loop)
+        try:
+            code: int = loop.run_until_complete(main())
+        finally:
+            loop.run_until_complete(_end_tasks())
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            # Widgets that asked to be deleted go now, while their loop is there.
+            QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+            gc.collect()
+            asyncio.set_event_loop(None)
+    return code
+
+
+@contextlib.contextmanager
+def _ended_generators(loop: Any) -> Iterator[None]:
+    """Have the loop end generators that nobody reads on, as asyncio's own loop does and qasync's does not."""
+    before = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(firstiter=loop._asyncgen_firstiter_hook, finalizer=loop._asyncgen_finalizer_hook)
+    try:
+        yield
+    finally:
+        sys.set_asyncgen_hooks(*before)
+
+
+async def _end_tasks() -> None:
+    """End what libraries started; ours were ended by their supervisor."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    if left:
+        await asyncio.wait(left, timeout=LAST_TASKS_TIMEOUT_S)
+
+
+@contextlib.contextmanager
+def calling_on_signals(on_signal: Callable[[], None]) -> Iterator[None]:
+    """Call `on_signal` in the loop when the process is asked to end (Ctrl+C, SIGTERM). Main thread only."""
+    loop = asyncio.get_running_loop()
+    # Python runs its handlers between two steps of Python code, and a waiting Qt takes none: a byte wakes it.
+    reading, writing = socket.socketpair()
+    reading.setblocking(False)
+    writing.setblocking(False)
+
+    def wake() -> None:
+        with contextlib.suppress(BlockingIOError):
+            reading.recv(4096)
+
+    handlers = {number: signal.signal(number, lambda *_: on_signal()) for number in END_SIGNALS}
+    woken_before = signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
+    loop.add_reader(reading, wake)
+    try:
+        yield
+    finally:
+        loop.remove_reader(reading)
+        signal.set_wakeup_fd(woken_before)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        reading.close()
+        writing.close()

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from PySide6.QtCore import QEvent, QEventLoop, QObject, QTimer
 from PySide6.QtWidgets import QApplication, QWidget
@@ -31,8 +31,7 @@ FIRST_FRAME_TIMEOUT_MS = 10_000
 APP_ID = "sparkdesk"
 
 
-@dataclass(frozen=True, slots=True)
-class WindowOptions:
+class WindowOptions(NamedTuple):
     """How the window starts."""
 
     is_simulated: bool = False
@@ -42,8 +41,7 @@ class WindowOptions:
     """Nothing is stored and nothing stored is read: for tours and tests."""
 
 
-@dataclass(frozen=True, slots=True)
-class OpenedWindow:
+class OpenedWindow(NamedTuple):
     """What the start made before the first frame."""
 
     app: QApplication

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QWidget
 
 from tests.ui.picture import host_page
 from ui.chat.column import LazyColumn, RowWidget
@@ -22,8 +22,8 @@ class Line:
 class LineWidget(RowWidget):
     gap_px = 0
 
-    def __init__(self, line: Line) -> None:
-        super().__init__()
+    def __init__(self, line: Line, parent: QWidget) -> None:
+        super().__init__(parent)
         self.line = line
         self.extra = 0
 
@@ -43,10 +43,10 @@ class Made:
         self.column = LazyColumn(self._make, lambda row, width: 30)
         self.host = host_page(self.column, 400, 300)
 
-    def _make(self, row: Hashable) -> RowWidget:
+    def _make(self, row: Hashable, parent: QWidget) -> RowWidget:
         assert isinstance(row, Line)
         self.count += 1
-        return LineWidget(row)
+        return LineWidget(row, parent)
 
     def show(self, *names: str) -> None:
         self.column.set_rows([Line(name) for name in names])

@@ -14,12 +14,11 @@ from sparkdesk.core.chat.markdown_block import Block, BlockKind
 from sparkdesk.core.chat.message import Message, ReasoningPart, Role, TextPart
 from sparkdesk.core.chat.session import Turn, TurnState
 from sparkdesk.core.chat.timing import AnswerTiming
-from ui.chat.code_row import CodeBlock
 from ui.chat.live import LiveAnswer
 from ui.chat.row import BlockRow, NoteRow, ProblemRow, StatsRow, StatusRow, TailRow, ThoughtRow, rows_of
 from ui.chat.state_row import figures_of
 from ui.chat.text_row import HARD_WRAP_CHARS, OpenText, hard_wrapped
-from ui.chat.transcript import Transcript, estimate
+from ui.chat.transcript import is_large_table
 
 EMPTY = Turn(Message(Role.ASSISTANT, ()), state=TurnState.SENT)
 PIECES = st.lists(
@@ -119,8 +118,8 @@ def test_a_long_line_is_wrapped_before_a_widget_sees_it(dressed: QApplication) -
     assert "".join(lines) == "y" * 333 * 30
 
 
-def test_a_table_of_thousands_of_cells_is_shown_as_text(dressed: QApplication) -> None:
+def test_a_table_of_thousands_of_cells_is_known_as_large() -> None:
     table = "|a|b|\n|-|-|\n" + "|1|2|\n" * 400
-    row = BlockRow(0, Block(BlockKind.TABLE, table, table))
-    assert isinstance(Transcript._make_block(None, row), CodeBlock)  # type: ignore[arg-type]
-    assert estimate(row, 600) > 0
+    assert is_large_table(Block(BlockKind.TABLE, table, table))
+    small = "|a|b|\n|-|-|\n|1|2|\n"
+    assert not is_large_table(Block(BlockKind.TABLE, small, small))

@@ -20,7 +20,7 @@ from PySide6.QtGui import (
     QTextOption,
     QWheelEvent,
 )
-from PySide6.QtWidgets import QFrame, QPlainTextEdit
+from PySide6.QtWidgets import QFrame, QPlainTextEdit, QWidget
 
 from ui import theme
 from ui.chat.column import RowWidget
@@ -101,8 +101,10 @@ class CodeBlock(RowWidget):
 
     gap_px = 10
 
-    def __init__(self, code: str, language: str, title: str = "", *, is_open: bool = False) -> None:
-        super().__init__()
+    def __init__(
+        self, code: str, language: str, title: str = "", *, is_open: bool = False, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
         self._code = code
         self._language = one_line(language or "code", 24)
         self._title = one_line(title, 60)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Sequence
 from itertools import accumulate
 from typing import Final
 
-from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtCore import QRect, Qt, QTimer, Signal
 from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QFrame, QScrollArea, QWidget
 
@@ -36,27 +36,45 @@ class RowWidget(QWidget):
 
 
 class _Slot:
-    __slots__ = ("height", "row", "widget")
+    __slots__ = ("gap_px", "height", "measured_px", "row", "widget")
 
     def __init__(self, row: Hashable, height: int) -> None:
         self.row = row
         self.height = height
+        self.gap_px = RowWidget.gap_px
+        self.measured_px = 0
+        """The width at which the height was measured; 0 when it must be measured again."""
         self.widget: RowWidget | None = None
+
+    def measure(self, width: int) -> bool:
+        """Ask the widget for its height, if that may have changed. True when it has."""
+        if self.widget is None or self.measured_px == width:
+            return False
+        before, self.height, self.measured_px = self.height, self.widget.height_at(width), width
+        return before != self.height
+
+
+Make = Callable[[Hashable, QWidget], RowWidget]
 
 
 class LazyColumn(QScrollArea):
-    """`make` gives the widget of a row, `estimate` its height at a width before it exists."""
+    """`make` gives the widget of a row as a child of a given one, `estimate` its height before it exists.
+
+    `recycle` is offered each widget that is not needed any more, hidden; True means that it was taken back.
+    """
 
     following_changed = Signal(bool)
 
     def __init__(
         self,
-        make: Callable[[Hashable], RowWidget],
+        make: Make,
         estimate: Callable[[Hashable, int], int],
+        recycle: Callable[[RowWidget], bool] = lambda _widget: False,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self._make = make
+        self._recycle = recycle
         self._estimate = estimate
         self._slots: list[_Slot] = []
         self._tops: list[int] = [0]
@@ -136,7 +154,7 @@ class LazyColumn(QScrollArea):
         self._is_placing = True
         try:
             for _ in range(3):
-                self._tops = list(accumulate((slot.height + self._gap(slot) for slot in self._slots), initial=_TOP_PX))
+                self._tops = list(accumulate((slot.height + slot.gap_px for slot in self._slots), initial=_TOP_PX))
                 self._page.resize(self.viewport().width(), max(self._tops[-1] + 6, self.viewport().height()))
                 self._hold(anchor)
                 if not self._make_near():
@@ -144,9 +162,6 @@ class LazyColumn(QScrollArea):
             self._move_widgets()
         finally:
             self._is_placing = False
-
-    def _gap(self, slot: _Slot) -> int:
-        return slot.widget.gap_px if slot.widget is not None else RowWidget.gap_px
 
     def _hold(self, anchor: tuple[_Slot, int] | None) -> None:
         bar = self.verticalScrollBar()
@@ -178,38 +193,46 @@ class LazyColumn(QScrollArea):
             self._drop(slot)
         for slot in self._slots[first:end]:
             if slot.widget is None:
-                slot.widget = self._make(slot.row)
-                slot.widget.setParent(self._page)
-                slot.widget.height_changed.connect(self._later.start)
-                slot.widget.show()
-            height = slot.widget.height_at(width)
-            is_off = is_off or height != slot.height
-            slot.height = height
+                self._fill(slot)
+            is_off = slot.measure(width) or is_off
         return is_off
+
+    def _fill(self, slot: _Slot) -> None:
+        widget = self._make(slot.row, self._page)
+        slot.widget, slot.gap_px, slot.measured_px = widget, widget.gap_px, 0
+        widget.height_changed.connect(self._on_height)
+        widget.show()
+
+    def _on_height(self) -> None:
+        grown = self.sender()
+        for slot in self._slots:
+            if slot.widget is grown:
+                slot.measured_px = 0
+        self._later.start()
 
     def _drop(self, slot: _Slot) -> None:
         if slot.widget is not None:
             slot.widget.hide()
-            slot.widget.deleteLater()
+            slot.widget.height_changed.disconnect(self._on_height)
+            if not self._recycle(slot.widget):
+                slot.widget.deleteLater()
             slot.widget = None
 
     def _move_widgets(self) -> None:
         left, width = self._left(), self.text_width()
         for slot, top in zip(self._slots, self._tops, strict=False):
-            if slot.widget is not None:
-                slot.widget.setGeometry(left, top, width, slot.height)
+            widget = slot.widget
+            if widget is not None:
+                place = QRect(left, top, width, slot.height)
+                if widget.geometry() != place:
+                    widget.setGeometry(place)
 
     def _measure(self) -> None:
         """A row grew or shrank."""
         anchor = self._anchor()
         width = self.text_width()
-        is_off = False
-        for slot in self._slots:
-            if slot.widget is not None:
-                height = slot.widget.height_at(width)
-                is_off = is_off or height != slot.height
-                slot.height = height
-        if is_off:
+        # Each of them: `any` would stop at the first that changed.
+        if sum(slot.measure(width) for slot in self._slots):
             self._place(anchor)
 
     def _on_scrolled(self, value: int) -> None:
@@ -228,8 +251,8 @@ class LazyColumn(QScrollArea):
         if event.size().width() != event.oldSize().width():
             width = self.text_width()
             for slot in self._slots:
-                is_made = slot.widget is not None
-                slot.height = slot.widget.height_at(width) if is_made else self._estimate(slot.row, width)  # type: ignore[union-attr]
+                if slot.widget is None:
+                    slot.height = self._estimate(slot.row, width)
         self._place(self._anchor())
 
     def showEvent(self, event: QShowEvent) -> None:

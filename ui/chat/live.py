@@ -80,7 +80,8 @@ class LiveAnswer:
         """The rows as they stand."""
         rows: list[Row] = [ThoughtRow(self.index, is_live=True)] if self.reasoning else []
         rows.extend(self._closed)
-        if self.tail:
+        if self._has_text:
+            # Also while it is empty: its widget is the one thing that should not be made again and again.
             rows.append(self._tail_row())
         rows.append(StatusRow(self.index))
         return rows

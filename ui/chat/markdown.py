@@ -26,7 +26,7 @@ from PySide6.QtGui import (
     QTextOption,
     QTextTable,
 )
-from PySide6.QtWidgets import QTextBrowser
+from PySide6.QtWidgets import QTextBrowser, QWidget
 
 from ui.font import LINE_HEIGHT, Role, font
 from ui.text import one_line
@@ -51,8 +51,8 @@ def blank_image() -> QImage:
 class SafeBrowser(QTextBrowser):
     """Shows a document and goes nowhere: no link is opened, no source is set, nothing is loaded, nothing is dropped."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
         self.setOpenLinks(False)
         self.setOpenExternalLinks(False)
         self.setAcceptDrops(False)
@@ -156,7 +156,11 @@ def _dress_block(block: QTextBlock) -> None:
     new.setLeftMargin(depth * 14)
     cursor.mergeBlockFormat(new)
     tint = color("text2" if is_quote else "text")
+    is_plain = role == "body" and not is_cell and not is_quote
     for position, length, look in list(_fragments(block)):
+        if is_plain and look.propertyCount() == 0:
+            # The document's own font and colour; each merge that is left out is time that a long text has.
+            continue
         _selected(document, position, length).mergeCharFormat(_look(look, role, tint, is_cell=is_cell))
 
 

@@ -88,8 +88,10 @@ class StatsLine(RowWidget):
     retry_asked = Signal()
     gap_px = 16
 
-    def __init__(self, timing: AnswerTiming, label: str, note: str, *, is_last: bool) -> None:
-        super().__init__()
+    def __init__(
+        self, timing: AnswerTiming, label: str, note: str, *, is_last: bool, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
         self.figures = Figures()
         self.figures.set_parts(figures_of(timing))
         self.figures.setToolTip("Tokens by the server's own count" if timing.is_counted_by_server else "Counted here")
@@ -120,8 +122,8 @@ class StatsLine(RowWidget):
 class StatusLine(RowWidget):
     """What the answer that is being written does now."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
         self.chip = Chip("Waiting", "accent", "")
         self.figures = Figures()
         row = QHBoxLayout(self)
@@ -158,8 +160,8 @@ class Note(RowWidget):
     clicked = Signal()
     gap_px = 8
 
-    def __init__(self, text: str, *, is_button: bool = False) -> None:
-        super().__init__()
+    def __init__(self, text: str, *, is_button: bool = False, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         if is_button:
@@ -182,8 +184,10 @@ class Problem(RowWidget):
     retry_asked = Signal()
     gap_px = 16
 
-    def __init__(self, title: str, remedy: str, *, is_error: bool, is_last: bool) -> None:
-        super().__init__()
+    def __init__(
+        self, title: str, remedy: str, *, is_error: bool, is_last: bool, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
         self._tint: Token = "crit" if is_error else "warn"
         self._fill: Token = "critsoft" if is_error else "warnsoft"
         self._words = QWidget(self)

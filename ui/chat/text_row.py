@@ -9,7 +9,7 @@ from typing import Final
 
 from PySide6.QtCore import QRectF, Qt, QUrl, Signal
 from PySide6.QtGui import QFontMetricsF, QPainter, QPaintEvent, QTextCursor, QTextDocument, QWheelEvent
-from PySide6.QtWidgets import QFrame
+from PySide6.QtWidgets import QFrame, QWidget
 
 from ui import theme
 from ui.chat.column import RowWidget
@@ -42,8 +42,8 @@ class Words(SafeBrowser):
 
     link_clicked = Signal(str)
 
-    def __init__(self, what: str) -> None:
-        super().__init__()
+    def __init__(self, what: str, parent: QWidget) -> None:
+        super().__init__(parent)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setProperty("tone", "plain")
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -72,11 +72,10 @@ class UserText(RowWidget):
 
     gap_px = 12
 
-    def __init__(self, text: str) -> None:
-        super().__init__()
+    def __init__(self, text: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
         self._text = hard_wrapped(cut(text, MAX_SHOWN_CHARS))
-        self._words = Words("You said")
-        self._words.setParent(self)
+        self._words = Words("You said", self)
         lay_out_plain(self._words.document(), self._text)
         theme.notifier.changed.connect(self.update)
 
@@ -111,14 +110,19 @@ class AnswerText(RowWidget):
     link_clicked = Signal(str)
     gap_px = 6
 
-    def __init__(self, markdown: str) -> None:
-        super().__init__()
+    def __init__(self, markdown: str = "", parent: QWidget | None = None) -> None:
+        super().__init__(parent)
         self._markdown = markdown
-        self.words = Words("Answer")
-        self.words.setParent(self)
+        self.words = Words("Answer", self)
         self.words.link_clicked.connect(self.link_clicked)
-        lay_out(self.words.document(), markdown)
+        if markdown:
+            lay_out(self.words.document(), markdown)
         theme.notifier.changed.connect(self._wear)
+
+    def set_markdown(self, markdown: str) -> None:
+        """Show another block: making a widget costs more than filling one."""
+        self._markdown = markdown
+        lay_out(self.words.document(), markdown)
 
     def height_at(self, width: int) -> int:
         """The height at this width."""
@@ -134,8 +138,8 @@ class AnswerText(RowWidget):
 class RuleLine(RowWidget):
     """A line between two parts of an answer."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
         theme.notifier.changed.connect(self.update)
 
     def height_at(self, width: int) -> int:
@@ -151,10 +155,9 @@ class OpenText(RowWidget):
 
     gap_px = 6
 
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self._words = Words("Answer being written")
-        self._words.setParent(self)
+    def __init__(self, text: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._words = Words("Answer being written", self)
         self._line_chars = 0
         self._height = 0
         self.reset(text)
@@ -213,13 +216,14 @@ class Thought(RowWidget):
 
     folded = Signal(bool)
 
-    def __init__(self, text: str, seconds: float, *, is_open: bool, is_live: bool) -> None:
-        super().__init__()
+    def __init__(
+        self, text: str, seconds: float, *, is_open: bool, is_live: bool, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
         self.is_live = is_live
         self._head = Button("", kind="text", icon="chevron-right", is_small=True, parent=self)
         self._head.setCheckable(True)
-        self._words = Words("Reasoning")
-        self._words.setParent(self)
+        self._words = Words("Reasoning", self)
         self._shown = ""
         self._head.toggled.connect(self._on_toggled)
         self.set_text(text, seconds)

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 
-from PySide6.QtCore import QEvent, QObject, QUrl, Signal
+from PySide6.QtCore import QEvent, QObject, QTimer, QUrl, Signal
 from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
-from sparkdesk.core.chat.markdown_block import BlockKind
+from sparkdesk.core.chat.markdown_block import Block, BlockKind
 from ui import theme
 from ui.chat.code_row import CodeBlock
 from ui.chat.column import LazyColumn, RowWidget
@@ -37,6 +37,7 @@ from ui.widgets.label import Label
 
 MAX_LINK_CHARS = 4000
 MAX_TABLE_BARS = 600
+MAX_SPARE_TEXTS = 24
 
 
 class LinkBar(Card):
@@ -102,7 +103,8 @@ class Transcript(QFrame):
         super().__init__(parent)
         self._model = model
         self._open_thoughts: set[int] = set()
-        self.column = LazyColumn(self._make, estimate)
+        self._spare: list[AnswerText] = []
+        self.column = LazyColumn(self._make, estimate, self._take_back)
         self.column.setAccessibleName("Conversation")
         self.links = LinkBar()
         self.newest = Button("Jump to newest", icon="arrow-down", is_small=True, parent=self)
@@ -135,6 +137,8 @@ class Transcript(QFrame):
         self._show_status()
 
     def _on_tail(self, growth: Growth) -> None:
+        if not self._spare:
+            QTimer.singleShot(0, self, self._prepare_text)
         for widget in reversed(self.column.widgets()):
             if isinstance(widget, OpenText) or (isinstance(widget, CodeBlock) and widget.is_open):
                 if growth.is_reset:
@@ -155,62 +159,81 @@ class Transcript(QFrame):
                 thought_s = timing.thinking_s if timing.thinking_s > 0 else status.elapsed_s
                 widget.set_text(self._model.live_reasoning, thought_s)
 
-    def _make(self, row: Hashable) -> RowWidget:
-        widget = self._make_words(row) or self._make_state(row)
+    def _make(self, row: Hashable, parent: QWidget) -> RowWidget:
+        widget = self._make_words(row, parent) or self._make_state(row, parent)
         if widget is None:
             raise TypeError(f"no picture for {type(row).__name__}")
         return widget
 
-    def _make_words(self, row: Hashable) -> RowWidget | None:
+    def _make_words(self, row: Hashable, parent: QWidget) -> RowWidget | None:
         if isinstance(row, UserRow):
-            return UserText(row.text)
+            return UserText(row.text, parent)
         if isinstance(row, BlockRow):
-            return self._make_block(row)
+            return self._make_block(row.block, parent)
         if isinstance(row, TailRow):
             tail = self._model.tail
-            return CodeBlock(tail, row.language, is_open=True) if row.is_code else OpenText(tail)
+            return CodeBlock(tail, row.language, is_open=True, parent=parent) if row.is_code else OpenText(tail, parent)
         if isinstance(row, ThoughtRow):
             text = self._model.live_reasoning if row.is_live else row.text
             is_open = row.turn in self._open_thoughts
-            thought = Thought(text, row.seconds, is_open=is_open, is_live=row.is_live)
+            thought = Thought(text, row.seconds, is_open=is_open, is_live=row.is_live, parent=parent)
             thought.folded.connect(lambda is_open: self._on_folded(row.turn, is_open=is_open))
             return thought
         return None
 
-    def _make_block(self, row: BlockRow) -> RowWidget:
-        block = row.block
+    def _make_block(self, block: Block, parent: QWidget) -> RowWidget:
         if block.kind is BlockKind.CODE:
-            return CodeBlock(block.text, block.language, block.title)
-        if block.kind is BlockKind.TABLE and block.text.count("|") > MAX_TABLE_BARS:
+            return CodeBlock(block.text, block.language, block.title, parent=parent)
+        if is_large_table(block):
             # Laying out a table of thousands of cells would hold the window for seconds.
-            return CodeBlock(block.text, "text", "a large table")
+            return CodeBlock(block.text, "text", "a large table", parent=parent)
         if block.kind is BlockKind.RULE:
-            return RuleLine()
-        text = AnswerText(block.text)
+            return RuleLine(parent)
+        text = self._spare.pop() if self._spare else self._make_text()
+        text.set_markdown(block.text)
+        return text
+
+    def _make_text(self) -> AnswerText:
+        text = AnswerText(parent=self.column.widget())
         text.link_clicked.connect(self.links.offer)
         return text
 
-    def _make_state(self, row: Hashable) -> RowWidget | None:
+    def _take_back(self, widget: RowWidget) -> bool:
+        """Keep texts that went out of sight for the next ones: making one takes longer than laying one out."""
+        if not isinstance(widget, AnswerText) or len(self._spare) >= MAX_SPARE_TEXTS:
+            return False
+        self._spare.append(widget)
+        return True
+
+    def _prepare_text(self) -> None:
+        """Make the next text before it is needed, between two updates."""
+        if not self._spare:
+            text = self._make_text()
+            text.ensurePolished()
+            text.words.ensurePolished()
+            self._spare.append(text)
+
+    def _make_state(self, row: Hashable, parent: QWidget) -> RowWidget | None:
         if isinstance(row, StatusRow):
-            line = StatusLine()
+            line = StatusLine(parent)
             status = self._model.status()
             if status is not None:
                 line.show_status(status)
             return line
         if isinstance(row, StatsRow):
-            stats = StatsLine(row.timing, row.label, row.note, is_last=row.is_last)
+            stats = StatsLine(row.timing, row.label, row.note, is_last=row.is_last, parent=parent)
             stats.copy_asked.connect(lambda: self._copy(row.turn))
             stats.retry_asked.connect(self._model.retry)
             return stats
         if isinstance(row, ProblemRow):
-            problem = Problem(row.title, row.remedy, is_error=row.is_error, is_last=row.is_last)
+            problem = Problem(row.title, row.remedy, is_error=row.is_error, is_last=row.is_last, parent=parent)
             problem.retry_asked.connect(self._model.retry)
             return problem
         if isinstance(row, EarlierRow):
-            earlier = Note(f"Show earlier turns ({row.count})", is_button=True)
+            earlier = Note(f"Show earlier turns ({row.count})", is_button=True, parent=parent)
             earlier.clicked.connect(self._model.show_earlier)
             return earlier
-        return Note(row.text) if isinstance(row, NoteRow) else None
+        return Note(row.text, parent=parent) if isinstance(row, NoteRow) else None
 
     def _on_folded(self, turn: int, *, is_open: bool) -> None:
         if is_open:
@@ -237,6 +260,11 @@ class Transcript(QFrame):
         place = self.column.geometry()
         self.newest.move(place.center().x() - self.newest.width() // 2, place.bottom() - self.newest.height() - 10)
         self.newest.raise_()
+
+
+def is_large_table(block: Block) -> bool:
+    """Whether a table has too many cells to be laid out as one."""
+    return block.kind is BlockKind.TABLE and block.text.count("|") > MAX_TABLE_BARS
 
 
 def estimate(row: Hashable, width: int) -> int:

@@ -19,6 +19,7 @@ from sparkdesk.app.pages import Pages
 from sparkdesk.app.stack import Stack
 from sparkdesk.app.window import OpenedWindow, WindowOptions
 from sparkdesk.core.errors import SparkDeskError
+from sparkdesk.core.feed import Latest
 from sparkdesk.core.jobs.plan import LaunchPlan
 from sparkdesk.infra.preference import PreferenceFile
 from ui import theme
@@ -50,6 +51,8 @@ class Desktop:
         self.pages = Pages(self)
         self.add_node = AddNode(self.stack, self.first_run)
         self._is_over = asyncio.Event()
+        self.is_filled: Latest[bool] = Latest(False)
+        """Whether the window shows what the start had to show."""
         self._wire()
 
     def _wire(self) -> None:
@@ -109,6 +112,7 @@ class Desktop:
             await self.stack.inventory.open(known[0])
         else:
             self.pages.add_first_run()
+        self.is_filled.set(True)
 
     async def simulate(self) -> None:
         """Start the simulated cluster and show it."""

@@ -1,8 +1,9 @@
 """The guided tour: the same window, driven as a person would, offscreen where there is no display.
 
-It starts the simulated cluster, waits until the nodes are live, launches a model server through the launch page, asks
-it a question in the chat page, checks the answer against the server's own token counter, stops the server, and writes
-a picture of each screen. The one rule: every stage either really happened or ends the tour with an error.
+It begins on the first-run page, starts the simulated cluster by its card, waits until the nodes are live, launches a
+model server through the launch page, asks it a question in the chat page, checks the answer against the server's own
+token counter, stops the server, and writes a picture of each screen. The one rule: every stage either really happened
+or ends the tour with an error.
 """
 
 from __future__ import annotations
@@ -23,12 +24,15 @@ from sparkdesk.app.desktop import Desktop
 from sparkdesk.app.loop import run_in_loop
 from sparkdesk.app.window import OpenedWindow, WindowOptions, open_window, require_screen, wait_for_first_frame
 from sparkdesk.core.chat.session import Turn, TurnState
+from sparkdesk.core.cluster.node import NodeStatus
 from sparkdesk.core.errors import SparkDeskError
 from sparkdesk.core.jobs.plan import LaunchPlan
 from sparkdesk.core.jobs.reading import GENERATED_TOKENS
 from sparkdesk.core.jobs.record import JobState, JobStatus
 from sparkdesk.services.wait import wait_for_value
 from ui import theme
+from ui.cluster.view import ClusterPage
+from ui.first_run.view import FirstRunPage
 from ui.launch.model import LaunchModel
 
 LIVE_TIMEOUT_S = 60.0
@@ -36,10 +40,9 @@ PLAN_TIMEOUT_S = 20.0
 READY_TIMEOUT_S = 180.0
 ANSWER_TIMEOUT_S = 180.0
 STOP_TIMEOUT_S = 60.0
-CHART_S = 6.0
-"""How long the charts may fill before their picture is taken."""
 SETTLE_S = 0.6
 WORDS = ("lantern", "harbour", "violin", "meadow", "copper", "thunder", "walnut", "glacier", "saffron", "compass")
+PAGE_OF = {"first-run": "cluster"}
 WIDTH, HEIGHT = 1440, 900
 
 
@@ -54,6 +57,8 @@ class TourOptions:
     folder: Path
     model: str = "SmolLM2-135M-Instruct"
     """A model of the catalogue; its first engine serves it."""
+    pace_s: float = 5.0
+    """How long the charts may fill before their picture is taken."""
     hold_s: float = 0.0
     """How long the server runs before it is asked: for tests that kill it then."""
 
@@ -61,7 +66,7 @@ class TourOptions:
 def run_tour(options: TourOptions, say: Callable[[str], None]) -> int:
     """Take the tour; `say` gets a line for each thing that happened. Gives the exit code: 0 only when all did."""
     require_screen()
-    window_options = WindowOptions(is_simulated=True, is_forgetful=True)
+    window_options = WindowOptions(is_forgetful=True)
     opened = open_window(window_options)
     opened.window.resize(WIDTH, HEIGHT)
     wait_for_first_frame(opened.window)
@@ -70,21 +75,31 @@ def run_tour(options: TourOptions, say: Callable[[str], None]) -> int:
 
 async def _take(opened: OpenedWindow, window: WindowOptions, options: TourOptions, say: Callable[[str], None]) -> int:
     desktop = Desktop(opened, window)
-    tour = Tour(desktop, options, say)
     async with asyncio.TaskGroup() as group:
         life = group.create_task(desktop.run())
-        try:
-            await tour.take()
-        except SparkDeskError as error:
-            say(f"FAILED: {error.sentence()}")
-            if error.detail:
-                say(error.detail[-2000:])
-            tour.picture("failed")
+        touring = group.create_task(_guide(Tour(desktop, options, say), say))
+        await asyncio.wait({life, touring}, return_when=asyncio.FIRST_COMPLETED)
+        if not touring.done():
+            touring.cancel()
+            say("FAILED: the window was closed before the end of the tour.")
             return 1
-        finally:
-            opened.window.close()
-            await life
-    say(f"Pictures are in {options.folder}")
+        opened.window.close()
+        await life
+        code = touring.result()
+    if code == 0:
+        say(f"Pictures are in {options.folder}")
+    return code
+
+
+async def _guide(tour: Tour, say: Callable[[str], None]) -> int:
+    try:
+        await tour.take()
+    except SparkDeskError as error:
+        say(f"FAILED: {error.sentence()}")
+        if error.detail:
+            say(error.detail[-2000:])
+        tour.picture("failed")
+        return 1
     return 0
 
 
@@ -107,11 +122,14 @@ class Tour:
     async def take(self) -> None:
         """Every stage in order. Raises SparkDeskError."""
         self._options.folder.mkdir(parents=True, exist_ok=True)
-        await self._see_nodes()
-        job = await self._launch()
+        for old in self._options.folder.glob(f"{'[0-9]' * 2}-*.png"):
+            old.unlink()  # else a picture of another tour would pass for one of this
+        await self._begin()
+        nodes = await self._see_nodes()
+        job = await self._launch(nodes[0].record.id)
         await self._see_deployment(job)
         await self._chat(job)
-        await self._see_lights()
+        await self._see_again(job)
         await self._stop(job)
 
     @asynccontextmanager
@@ -128,10 +146,33 @@ class Tour:
         """Write what the window shows now."""
         self._number += 1
         path = self._options.folder / f"{self._number:02}-{name}.png"
+        focused = self._window.focusWidget()
+        if focused is not None:
+            focused.clearFocus()  # where a hidden page left it
         if not self._window.grab().save(str(path)):
             raise TourFailed(f"{path} could not be written", remedy="Check the folder and the free space.")
 
-    async def _see_nodes(self) -> None:
+    async def _see(self, *names: str) -> None:
+        """Pictures of these pages, in both themes."""
+        choices: tuple[tuple[str, theme.ThemeChoice], ...] = (("", "dark"), ("-light", "light"))
+        for suffix, choice in choices:
+            theme.set_theme(choice)
+            for name in names:
+                self._window.show_page(PAGE_OF.get(name, name))
+                await asyncio.sleep(SETTLE_S)
+                self.picture(f"{name}{suffix}")
+        theme.set_theme("dark")
+
+    async def _begin(self) -> None:
+        """The first-run page, and its third card."""
+        async with self._within(LIVE_TIMEOUT_S, "The first-run page"):
+            await wait_for_value(self._desktop.is_filled, lambda is_filled: is_filled, timeout_s=LIVE_TIMEOUT_S)
+        await self._see("first-run")
+        page = self._window.page("cluster")
+        assert isinstance(page, FirstRunPage)
+        QTest.mouseClick(page.simulate_button, Qt.MouseButton.LeftButton)
+
+    async def _see_nodes(self) -> tuple[NodeStatus, ...]:
         inventory, telemetry = self._stack.inventory, self._stack.telemetry
         async with self._within(LIVE_TIMEOUT_S, "The start of the simulated cluster"):
             await wait_for_value(inventory.cluster, lambda cluster: cluster is not None, timeout_s=LIVE_TIMEOUT_S)
@@ -149,14 +190,16 @@ class Tour:
             f"{len(nodes)} nodes live over SSH after {live_s:.2f} s, first samples {time.monotonic() - begun_s:.2f} s"
         )
         self._window.show_page("cluster")
-        await asyncio.sleep(CHART_S)
-        self.picture("cluster")
+        await asyncio.sleep(self._options.pace_s)
+        self.picture("nodes")
+        return nodes
 
-    async def _launch(self) -> JobStatus:
+    async def _launch(self, node_id: str) -> JobStatus:
         self._window.show_page("launch")
         page = self._desktop.pages.launch_page
         assert page is not None
         page.model.pick(self._options.model)
+        page.model.set_field("nodes", (node_id,))
         async with self._within(PLAN_TIMEOUT_S, "A plan without errors"):
             plan = await _wait_for_plan(page.model)
         await asyncio.sleep(SETTLE_S)
@@ -166,7 +209,7 @@ class Tour:
         self._say(f"Launch plan: {plan.title} on {name}: {ledger.fit}, {free}")
         for line in plan.commands[0].text.splitlines():
             self._say(f"    {line}")
-        self.picture("launch")
+        self.picture("plan")
         begun_s = time.monotonic()
         QTest.mouseClick(page.plan.launch, Qt.MouseButton.LeftButton)
         async with self._within(READY_TIMEOUT_S, "A ready model server"):
@@ -186,10 +229,10 @@ class Tour:
         return find(jobs)[0]
 
     async def _see_deployment(self, job: JobStatus) -> None:
-        await asyncio.sleep(CHART_S + self._options.hold_s)
+        await asyncio.sleep(self._options.pace_s + self._options.hold_s)
         self._desktop.pages.show_job(job.job_id)
         await asyncio.sleep(SETTLE_S)
-        self.picture("deployments")
+        self.picture("ready")
 
     async def _chat(self, job: JobStatus) -> None:
         word = random.choice(WORDS)
@@ -205,7 +248,7 @@ class Tour:
         async with self._within(ANSWER_TIMEOUT_S, "An answer"):
             turn = await self._answer()
         await asyncio.sleep(SETTLE_S)
-        self.picture("chat")
+        self.picture("answer")
         if turn.state is not TurnState.DONE or not turn.text.strip() or turn.timing is None:
             raise TourFailed(turn.error or "The answer was cut off", remedy=turn.remedy or "Look at the server's log.")
         timing = turn.timing
@@ -241,14 +284,14 @@ class Tour:
         readings = self._stack.backends[engine].readings(body.decode("utf-8", "replace"))
         return readings.get(GENERATED_TOKENS, math.nan)
 
-    async def _see_lights(self) -> None:
-        """The same screens in the light theme, the cluster as the last work left it."""
-        theme.set_theme("light")
-        for page in ("cluster", "launch", "deployments", "chat"):
-            self._window.show_page(page)
-            await asyncio.sleep(SETTLE_S)
-            self.picture(f"{page}-light")
-        theme.set_theme("dark")
+    async def _see_again(self, job: JobStatus) -> None:
+        """Every screen as the work has left it, the node that serves beside the map."""
+        self._window.show_page("cluster")
+        page = self._window.page("cluster")
+        assert isinstance(page, ClusterPage)
+        page.model.select("node", job.node_ids[0])
+        await asyncio.sleep(self._options.pace_s)
+        await self._see("cluster", "launch", "deployments", "chat", "settings")
 
     async def _stop(self, job: JobStatus) -> None:
         await self._stack.launcher.stop(job.job_id)

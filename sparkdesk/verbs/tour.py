@@ -15,11 +15,12 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="sparkdesk tour", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--out", type=Path, default=Path("build/tour"), metavar="FOLDER", help="where pictures go")
     parser.add_argument("--model", default="SmolLM2-135M-Instruct", help="a model of the catalogue")
+    parser.add_argument("--pace", type=float, default=5.0, metavar="S", help="time for charts to fill (default 5)")
     parser.add_argument("--hold", type=float, default=0.0, metavar="S", help="wait so long before the question")
     options = parser.parse_args(arguments)
     from sparkdesk.app.tour import TourOptions, run_tour
 
     return run_tour(
-        TourOptions(folder=options.out, model=options.model, hold_s=options.hold),
+        TourOptions(folder=options.out, model=options.model, pace_s=options.pace, hold_s=options.hold),
         lambda line: print(line, flush=True),
     )

@@ -17,6 +17,7 @@ _SOURCE = Path(__file__).resolve().parent / "program"
 COMMANDS = {
     "docker": "docker",
     "ethtool": "ethtool",
+    "hostname": "hostname",
     "ibdev2netdev": "ibdev2netdev",
     "ip": "ip",
     "llama-server": "llama_server",

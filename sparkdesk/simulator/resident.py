@@ -273,6 +273,8 @@ def _run_unconfined(control: socket.socket, setting: wire.Message) -> None:
     sc.set_process_option(sc.PR_SET_CHILD_SUBREAPER, 1)
     landlock.check()
     _make_folders(root, setting, owner=None)
+    _link(root / "home/nvidia/models", setting["models"])
+    _link(root / "site", {Path(str(package)).name: str(package) for package in setting["packages"]})
     machine = _machine(setting, proc=root / "proc", sys_dir=root / "sys", live_dir=root / namespace.LIVE_DIR[1:])
     resident = Resident(control, machine, setting)
     wire.send(control, {"op": "ready"})
@@ -282,11 +284,17 @@ def _run_unconfined(control: socket.socket, setting: wire.Message) -> None:
         resident.end_all()
 
 
+def _link(folder: Path, targets: dict[str, str]) -> None:
+    """Where nothing can be bound, models and packages are links to what a command may read."""
+    folder.mkdir(exist_ok=True)
+    for name, path in targets.items():
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).symlink_to(path)
+
+
 def _package_folder(setting: wire.Message) -> str:
     """Where the engine's packages are, as a program of the node sees it."""
-    if setting["confined"]:
-        return f"{namespace.PROGRAM_DIR}/site"
-    return str(Path(str(setting["packages"][0])).parent) if setting["packages"] else ""
+    return f"{namespace.PROGRAM_DIR if setting['confined'] else setting['root']}/site"
 
 
 def _plan(setting: wire.Message) -> namespace.RootPlan:

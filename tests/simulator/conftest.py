@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import selectors
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import pytest
 TINY_MODEL = Path(__file__).resolve().parents[1] / "data" / "models" / "tinytool.gguf"
 PROJECT = Path(__file__).resolve().parents[2]
 START_TIMEOUT_S = 60.0
+READY_TIMEOUT_S = 60.0
 
 
 @dataclass
@@ -94,6 +96,42 @@ def running(home: Path, state: Path, *words: str) -> Iterator[Simulator]:
         for stream in (process.stdin, process.stdout, process.stderr):
             if stream is not None:
                 stream.close()
+
+
+async def ask(connection: asyncssh.SSHClientConnection, port: int, path: str, body: Any = None) -> tuple[int, bytes]:
+    """One HTTP request through a forward: status and body. Raises ChannelOpenError when nobody listens."""
+    reader, writer = await connection.open_connection("127.0.0.1", port, encoding=None)
+    data = json.dumps(body).encode() if body is not None else b""
+    head = f"{'POST' if data else 'GET'} {path} HTTP/1.1\r\nHost: node\r\nConnection: close\r\n"
+    writer.write(f"{head}Content-Length: {len(data)}\r\n\r\n".encode() + data)
+    answer = await reader.read()
+    writer.close()
+    head_bytes, _blank, rest = answer.partition(b"\r\n\r\n")
+    return int(head_bytes.split()[1]), rest
+
+
+async def until_ready(connection: asyncssh.SSHClientConnection, port: int) -> None:
+    """Wait until /health says 200."""
+    async with asyncio.timeout(READY_TIMEOUT_S):
+        while True:
+            try:
+                if (await ask(connection, port, "/health"))[0] == 200:
+                    return
+            except asyncssh.ChannelOpenError:
+                pass
+            await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def llama(connection: asyncssh.SSHClientConnection, port: int, *words: str) -> AsyncIterator[Any]:
+    """A running llama-server with the tiny model."""
+    command = f"exec llama-server -m models/tinytool.gguf --alias tiny --host 127.0.0.1 --port {port} {' '.join(words)}"
+    process = await connection.create_process(command)
+    try:
+        await until_ready(connection, port)
+        yield process
+    finally:
+        process.close()
 
 
 StartSimulator = Callable[..., Any]

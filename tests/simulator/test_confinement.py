@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import os
 import signal
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulator.conftest import Simulator, StartSimulator
+from tests.simulator.conftest import TINY_MODEL, Simulator, StartSimulator, ask, llama
 
 
 def digest_of_etc() -> str:
@@ -103,7 +104,7 @@ async def test_killing_the_simulator_leaves_no_process(start: StartSimulator) ->
 async def test_without_namespaces_commands_are_read_only_and_sudo_always_refuses(start: StartSimulator) -> None:
     if not Path("/sys/kernel/security").exists() and os.uname().release < "5.13":
         pytest.skip("this kernel has no Landlock")
-    with start("--nodes", "1", "--unconfined") as simulator:
+    with start("--nodes", "1", "--unconfined", "--model", str(TINY_MODEL)) as simulator:
         assert simulator.line["confined"] is False
         assert simulator.line["reason"]
         async with simulator.connect() as connection:
@@ -118,6 +119,11 @@ async def test_without_namespaces_commands_are_read_only_and_sudo_always_refuses
             assert (await connection.run(f"cat {simulator.state}/secret")).stdout == ""
             inside = await connection.run("echo x > ~/inside && cat $SPARKDESK_ROOT/etc/dgx-release", check=True)
             assert 'DGX_NAME="DGX Spark"' in inside.stdout
+            assert (await connection.run("hostname", check=True)).stdout == "spark-5c2d\n"
+            async with llama(connection, 8099):
+                question = {"messages": [{"role": "user", "content": "ping"}], "temperature": 0}
+                _status, body = await ask(connection, 8099, "/v1/chat/completions", question)
+                assert json.loads(body)["choices"][0]["message"]["content"] == "pong"
             below = descendants(simulator.process.pid)
             await connection.run("setsid -f sleep 300 >&- 2>&-", check=True)
             below |= descendants(simulator.process.pid)

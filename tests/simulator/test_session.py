@@ -57,7 +57,7 @@ async def test_exit_codes_and_signals_are_told(cluster: Simulator) -> None:
 
 async def test_a_closed_channel_ends_its_group_but_not_what_began_its_own_session(cluster: Simulator) -> None:
     async with cluster.connect() as connection:
-        process = await connection.create_process("setsid -f sleep 777 >/dev/null 2>&1 </dev/null; echo up; sleep 776")
+        process = await connection.create_process("setsid -f sleep 777 >&- 2>&- <&-; sleep 0.5; echo up; sleep 776")
         await process.stdout.readline()
         process.close()
         await until_gone(connection, "sleep 776")

@@ -26,6 +26,7 @@ from sparkdesk.services.runner import Runner, is_repeatable
 from sparkdesk.services.tasks import Tasks
 
 CANCEL_TIMEOUT_S = 15.0
+WATCH_END_TIMEOUT_S = 2.0
 LOG_END_WAIT_S = 2.0
 RECOVER_EVERY_S = 3.0
 RECOVER_TRIES = 3
@@ -54,6 +55,7 @@ class Course:
         self._heartbeat = Heartbeat(shells, pool, clock, self.end)
         self._launching: dict[str, asyncio.Task[None]] = {}
         self._stopping: dict[str, asyncio.Task[None]] = {}
+        self._watching: set[asyncio.Task[None]] = set()
 
     # Start --------------------------------------------------------------------------------------------------------
 
@@ -71,8 +73,11 @@ class Course:
         return deployment.job_id in self._launching
 
     def watch(self, deployment: Deployment) -> None:
-        """Keep its status true from now on."""
-        self._tasks.start_exclusive(f"watch {deployment.job_id}", self._heartbeat.run, deployment)
+        """Keep its status true from now on, until it is stopped or over."""
+        task = self._tasks.start_exclusive(f"watch {deployment.job_id}", self._heartbeat.run, deployment)
+        if task is not None:
+            self._watching.add(task)
+            task.add_done_callback(self._watching.discard)
 
     async def _launch(self, deployment: Deployment, is_resumed: bool) -> None:
         tick = f"tick {deployment.job_id}"
@@ -173,9 +178,7 @@ class Course:
         deployment.set_stop_error("")
         await self._shelf.keep_state(deployment)
         await self._cancel_launch(deployment)
-        self._tasks.cancel(f"watch {deployment.job_id}")
-        # Open answers would hold the server up: llama.cpp waits 30 s for a reader that does not go.
-        await self._pool.drop(deployment.job_id)
+        self._pool.drop(deployment.job_id)
         stop_error = await self._stop_what_was_begun(deployment)
         if not stop_error:
             deployment.skip_phases()
@@ -237,7 +240,7 @@ class Course:
             return
         reason = said.get("reason")
         words = make_line(reason, max_chars=300) if isinstance(reason, str) and reason else "nobody saw how it ended"
-        await self._pool.drop(deployment.job_id)
+        self._pool.drop(deployment.job_id)
         deployment.skip_phases()
         if reason == STOPPED_BY_USER:
             deployment.change(JobState.STOPPED, message="", readings=())
@@ -268,5 +271,6 @@ class Course:
             task.cancel()
         if launching:
             await asyncio.wait([task for _, task in launching], timeout=CANCEL_TIMEOUT_S)
-        for job_id in [status.job_id for status in self._shelf.jobs.value]:
-            self._tasks.cancel(f"watch {job_id}")
+        self._heartbeat.close()
+        if self._watching:
+            await asyncio.wait(tuple(self._watching), timeout=WATCH_END_TIMEOUT_S)

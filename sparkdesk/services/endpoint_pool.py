@@ -61,16 +61,16 @@ class EndpointPool:
         lease.users += 1
         return lease
 
-    async def drop(self, key: str) -> None:
-        """Close the server's client under whoever uses it: before a stop, so that open answers do not hold it up."""
-        lease = self._leases.pop(key, None)
-        if lease is not None:
-            await lease.client.close()
+    def drop(self, key: str) -> None:
+        """The server ends: give its client to nobody new. Who uses it sees it cut off, and closes it by leaving.
 
-    async def close(self) -> None:
+        It is not closed from here: a connection that one task reads must not be closed by another.
+        """
+        self._leases.pop(key, None)
+
+    def close(self) -> None:
         """Drop every client."""
-        for key in list(self._leases):
-            await self.drop(key)
+        self._leases.clear()
 
 
 async def _close(lease: _Lease) -> None:

@@ -49,14 +49,30 @@ class Heartbeat:
         self._clock = clock
         self._on_ended = on_ended
         self._beat_s = beat_s
+        self._closing = asyncio.Event()
+
+    def close(self) -> None:
+        """Let every watch end by itself, with the answer that it waits for: a read is not cut half way."""
+        self._closing.set()
 
     async def run(self, deployment: Deployment) -> None:
         """Watch one job until it is over or being stopped."""
-        while _goes_on(deployment):
+        while self._goes_on(deployment):
             if await self.ask(deployment) and deployment.status.endpoint is not None:
                 await self._read_while_it_answers(deployment, deployment.status.endpoint)
-            if _goes_on(deployment):
-                await asyncio.sleep(self._beat_s)
+            if self._goes_on(deployment):
+                await self._pause()
+
+    def _goes_on(self, deployment: Deployment) -> bool:
+        return not self._closing.is_set() and _is_watched(deployment)
+
+    async def _pause(self) -> None:
+        """Until the next beat, or the end."""
+        try:
+            async with asyncio.timeout(self._beat_s):
+                await self._closing.wait()
+        except TimeoutError:
+            return
 
     async def ask(self, deployment: Deployment) -> bool:
         """Ask the job's folder; whether the server is ready."""
@@ -95,8 +111,8 @@ class Heartbeat:
         try:
             async with self._pool.client(deployment.job_id, endpoint) as client:
                 while await self._read(deployment, endpoint, client, trail):
-                    await asyncio.sleep(self._beat_s)
-                    if not _goes_on(deployment) or (trail.is_time_to_ask() and not await self.ask(deployment)):
+                    await self._pause()
+                    if not self._goes_on(deployment) or (trail.is_time_to_ask() and not await self.ask(deployment)):
                         return
         except (EndpointError, NodeError):
             pass  # the node is asked next
@@ -107,7 +123,7 @@ class Heartbeat:
         status, body = await client.get(path, max_bytes=MAX_PAGE_BYTES)
         if status >= 500:
             return False
-        if status == 200 and endpoint.metrics_path and deployment.backend is not None and _goes_on(deployment):
+        if status == 200 and endpoint.metrics_path and deployment.backend is not None and _is_watched(deployment):
             found = deployment.backend.readings(body.decode("utf-8", "replace"))
             deployment.change(readings=tuple(trail.add(self._clock.monotonic_s(), found).items()))
         return True
@@ -134,21 +150,21 @@ class _Trail:
         return self._beats % ASK_EVERY == 0
 
 
-def _goes_on(deployment: Deployment) -> bool:
+def _is_watched(deployment: Deployment) -> bool:
     state = deployment.status.state
     return not state.is_over and state is not JobState.STOPPING
 
 
 def _lose(deployment: Deployment, words: str) -> None:
     """Its node cannot be asked: the job may still run."""
-    if _goes_on(deployment):
+    if _is_watched(deployment):
         message = f"Not known whether it still runs: {words}"
         if deployment.status.message != message or deployment.status.state is not JobState.UNKNOWN:
             deployment.change(JobState.UNKNOWN, message=message, remedy="It is looked at again when the node is back.")
 
 
 def _take_answer(deployment: Deployment, said: Mapping[str, object]) -> bool:
-    if not _goes_on(deployment):
+    if not _is_watched(deployment):
         return False
     if said.get("ready") is True:
         if deployment.status.state is not JobState.READY or deployment.status.message:

@@ -6,7 +6,6 @@ before its node has proved it.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -250,11 +249,7 @@ class Launcher:
         self._subscription.close()
         self._contexts.close()
         await self._course.close()
-        try:
-            async with asyncio.timeout(5.0):
-                await self._pool.close()
-        except TimeoutError:
-            log.warning("clients did not close in time")
+        self._pool.close()
 
     def _known(self, job_id: str) -> Deployment:
         deployment = self._shelf.find(job_id)

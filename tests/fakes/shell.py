@@ -81,8 +81,11 @@ class LocalShell:
         finally:
             gone.cancel()
             process.kill()
-            with suppress(asyncio.CancelledError):
-                await talk
+            try:
+                with suppress(asyncio.CancelledError):
+                    await talk
+            finally:
+                process.forget()
 
     @asynccontextmanager
     async def open(self, command: Command) -> AsyncIterator[LocalProcess]:
@@ -92,8 +95,10 @@ class LocalShell:
             yield process
         finally:
             process.kill()
-            await process.process.wait()
-            process.forget()
+            try:
+                await process.process.wait()
+            finally:
+                process.forget()
 
     async def put(self, data: bytes, path: str, *, mode: int) -> None:
         """Write a file whole: own temporary name, then rename; missing folders are made, 0700."""
@@ -148,9 +153,11 @@ class LocalShell:
                 yield LocalAddress(path)
             finally:
                 server.close()
-                for task in tuple(serving):
-                    task.cancel()
-                await asyncio.gather(*serving, return_exceptions=True)
+                for _ in range(3):  # one that was just accepted begins to be served only now
+                    await asyncio.sleep(0)
+                    for task in tuple(serving):
+                        task.cancel()
+                    await asyncio.gather(*serving, return_exceptions=True)
 
     def _local(self, path: str) -> Path:
         return self._home / path[2:] if path.startswith("~/") else Path(path)
@@ -162,6 +169,16 @@ class LocalShell:
     async def _start(self, command: Command) -> LocalProcess:
         self._raise_if_cut()
         self.lines.append(command.to_shell())
+        starting = asyncio.ensure_future(self._spawn(command))
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            process = await starting  # asyncio leaks the pipes of a start that is cancelled half way
+            process.kill()
+            process.forget()
+            raise
+
+    async def _spawn(self, command: Command) -> LocalProcess:
         pipe = asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_exec(
             "sh", "-c", command.to_shell(), stdin=pipe, stdout=pipe, stderr=pipe, cwd=self._home, env=self._env,
@@ -242,9 +259,10 @@ class LocalProcess:
                 os.killpg(self.process.pid, signal.SIGKILL)
 
     def forget(self) -> None:
-        """Stop reading standard error."""
+        """Stop reading, and let go of the pipes, which a grandchild may hold open."""
         if self._reading is not None:
             self._reading.cancel()
+        self.process._transport.close()  # type: ignore[attr-defined]  # asyncio offers no other way
 
 
 def _fate_of(code: int | None) -> Exit | Signal | Unknown:
@@ -255,11 +273,7 @@ def _fate_of(code: int | None) -> Exit | Signal | Unknown:
 
 async def _join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, port: int) -> None:
     """Copy both ways until both sides have ended."""
-    try:
-        far_reader, far_writer = await asyncio.open_connection(host, port)
-    except OSError:
-        writer.close()
-        return
+    far_writer: asyncio.StreamWriter | None = None
 
     async def copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
         with suppress(OSError):
@@ -269,7 +283,12 @@ async def _join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host
             target.write_eof()
 
     try:
+        far_reader, far_writer = await asyncio.open_connection(host, port)
         await asyncio.gather(copy(reader, far_writer), copy(far_reader, writer))
+    except OSError:
+        pass  # nobody listens there: the caller sees its connection closed, as through SSH
     finally:
-        writer.close()
-        far_writer.close()
+        for end in (writer, far_writer):
+            if end is not None:
+                end.close()
+        await asyncio.sleep(0)

@@ -30,7 +30,7 @@ from ui.chat.state_row import Note, Problem, StatsLine
 from ui.chat.text_row import AnswerText, OpenText, UserText
 from ui.chat.view import ChatPage
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 Story = Callable[["ChatDesk"], Coroutine[Any, Any, None]]
 
 

@@ -192,9 +192,7 @@ def test_only_rows_near_the_window_exist_and_reading_is_not_disturbed(
     dressed: QApplication, endless: LlamaServer
 ) -> None:
     async def story(desk: ChatDesk) -> None:
-        turns = [
-            turn for i in range(150) for turn in (user(f"Question {i}"), model(f"Answer **{i}**\n\nand more\n" * 4))
-        ]
+        turns = [turn for i in range(150) for turn in (user(f"Q{i}"), model(f"Answer **{i}**\n\nmore"))]
         await store_chat(desk, *turns)
         column = desk.page.transcript.column
         await desk.until(lambda: "Answer 149" in desk.said(), "the newest")

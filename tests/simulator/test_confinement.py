@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -63,6 +64,20 @@ async def test_files_of_this_computers_people_do_not_exist_in_a_node(cluster: Si
         for path in (secret, Path.cwd(), cluster.state, Path(os.path.expanduser("~"))):
             assert (await connection.run(f"cat '{path}'/* '{path}' 2>/dev/null")).stdout == ""
         assert (await connection.run("ls /home", check=True)).stdout == "nvidia\n"
+
+
+async def test_only_named_folders_of_this_computer_are_shown_and_read_only(cluster: Simulator) -> None:
+    shown = ("/usr", "/state/program", sys.base_prefix, "/xllamacpp", ".gguf")
+    own = "/state/nodes/spark-5c2d/root/"
+    async with cluster.connect() as connection:
+        mounts = str((await connection.run("cat /proc/self/mountinfo", check=True)).stdout).splitlines()
+    for mount in mounts:
+        fields = mount.split()
+        source, place, options, kind = fields[3], fields[4], fields[5], fields[fields.index("-") + 1]
+        if kind in ("tmpfs", "proc", "devpts", "devtmpfs") or own in source:
+            continue
+        assert any(word in source for word in shown), f"{source} is shown at {place}"
+        assert options.startswith("ro"), f"{place} can be written"
 
 
 async def test_a_node_sees_only_its_own_processes_and_its_own_loopback(cluster: Simulator) -> None:

@@ -121,9 +121,14 @@ async def test_forwards_reach_the_nodes_own_loopback_and_nothing_else(cluster: S
     server = await asyncio.start_server(lambda _r, w: w.close(), "127.0.0.1", 0)
     outside = server.sockets[0].getsockname()[1]
     async with server, cluster.connect() as connection:
-        for host, port in (("127.0.0.1", outside), ("127.77.0.2", 22), ("192.0.2.1", 80)):
-            with pytest.raises(asyncssh.ChannelOpenError):
+        for host, port, code in (
+            ("127.0.0.1", outside, asyncssh.OPEN_CONNECT_FAILED),
+            ("127.77.0.2", 22, asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED),
+            ("192.0.2.1", 80, asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED),
+        ):
+            with pytest.raises(asyncssh.ChannelOpenError) as refused:
                 await connection.open_connection(host, port)
+            assert refused.value.code == code
         serve = "import socket; s=socket.create_server(('127.0.0.1',4998)); print(1,flush=True); c=s.accept()[0]"
         process = await connection.create_process(f'python3 -c "{serve}; c.sendall(c.recv(99)); c.close()"')
         await process.stdout.readline()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sparkdesk.core.command import Command
@@ -180,7 +180,9 @@ def stop_playbook(spec: JobSpec) -> Playbook:
 def build_plan(
     request: LaunchRequest, context: PlanContext, spec: JobSpec, *, ledger: MemoryLedger, command_title: str
 ) -> LaunchPlan:
-    """The whole plan of a server on one node."""
+    """The whole plan of a server on one node. The job's folder keeps the request, so that it can be launched again."""
+    kept = {"request": request.model_dump(mode="json"), "plan_hash": request.digest}
+    spec = replace(spec, extra={**spec.extra, **kept})
     command = show_command(Command(spec.argv, env=dict(spec.env)))
     note = spec.endpoint.note
     return LaunchPlan(

@@ -8,8 +8,12 @@ from __future__ import annotations
 import asyncio
 import getpass
 import platform
+import re
 import time
+from pathlib import Path
 from typing import Literal
+
+from PySide6.QtWidgets import QDialog, QFileDialog
 
 from sparkdesk import __version__, paths
 from sparkdesk.app.add_node import AddNode
@@ -21,6 +25,7 @@ from sparkdesk.app.window import OpenedWindow, WindowOptions
 from sparkdesk.core.errors import SparkDeskError
 from sparkdesk.core.feed import Latest
 from sparkdesk.core.jobs.plan import LaunchPlan
+from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.infra.preference import PreferenceFile
 from ui import theme
 from ui.bridge import Bridge
@@ -28,6 +33,8 @@ from ui.first_run.model import FirstRunModel, SimulationStart
 from ui.settings.model import SettingsModel
 from ui.shell.model import Notice
 from ui.widgets.empty_state import EmptyState
+
+CHOOSE_GGUF = "Choose a GGUF file"
 
 
 class Desktop:
@@ -89,6 +96,9 @@ class Desktop:
             self.window.banner().show_error(error.message, error.remedy, detail=error.detail)
             return False
         self._show_problems()
+        self.window.banner().action_clicked.connect(
+            lambda: self.bridge.start_exclusive("simulation", self._choose_gguf)
+        )
         return True
 
     def _show_problems(self) -> None:
@@ -126,7 +136,31 @@ class Desktop:
         self.pages.add_all()
         self.window.show_page("cluster")
         if cluster.note:
-            self._tell("warn", "The simulated cluster is not whole", cluster.note)
+            needs_model = self.stack.simulation is not None and self.stack.simulation.needs_model
+            self._tell("warn", "The simulation is not whole", cluster.note, action=CHOOSE_GGUF if needs_model else "")
+
+    async def _choose_gguf(self) -> None:
+        """Start the simulation anew with a model file of the person's, and fill the launch form with it."""
+        dialog = QFileDialog(self.window, "Choose a model file", "", "GGUF models (*.gguf)")
+        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+        is_chosen = await self.bridge.ask(dialog) == QDialog.DialogCode.Accepted
+        if not is_chosen or not dialog.selectedFiles():
+            return
+        path = Path(dialog.selectedFiles()[0])
+        self.window.banner().clear()
+        self.simulation_words = ("--model", str(path))
+        await self.simulate()
+        nodes = self.stack.inventory.nodes.value
+        name = re.sub(r"[^A-Za-z0-9._-]", "-", path.stem).strip("-._")[:100] or "model"
+        self.pages.relaunch(
+            LaunchRequest(
+                engine="llamacpp",
+                model=name,
+                weights_path=f"~/models/{path.name}",
+                nodes=(nodes[0].record.id,),
+                served_name=name,
+            )
+        )
 
     async def _add_node(self, address: str, port: int, user: str, sign_in: str) -> None:
         if await self.add_node.run(address, port, user, sign_in):
@@ -154,8 +188,8 @@ class Desktop:
         self.window.banner().show_error(message, remedy, detail=report)
         self._notify("crit", message, remedy)
 
-    def _tell(self, kind: Literal["ok", "warn"], title: str, words: str) -> None:
-        self.window.banner().show_notice(kind, title, words)
+    def _tell(self, kind: Literal["ok", "warn"], title: str, words: str, *, action: str = "") -> None:
+        self.window.banner().show_notice(kind, title, words, action=action)
         self._notify(kind, title, words)
 
     def _notify(self, kind: Literal["ok", "warn", "crit"], title: str, words: str) -> None:
@@ -165,6 +199,8 @@ class Desktop:
     async def close(self) -> None:
         """Put everything away, then the window. Jobs on nodes go on."""
         self.window.setEnabled(False)
+        for work in ("simulation", "add node"):
+            self.bridge.cancel(work)
         self.pages.close()
         await self.stack.close()
         self.window.finish_close()

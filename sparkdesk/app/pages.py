@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QWidget
 
+from sparkdesk.app.shown_node import ShownNodes
 from sparkdesk.core.chat.message import Sampling
 from sparkdesk.core.errors import SparkDeskError
 from sparkdesk.core.feed import Latest
@@ -43,6 +44,7 @@ class Pages:
         self._stack = desktop.stack
         self._window = desktop.window
         launcher = self._stack.launcher
+        self.shown = ShownNodes(self._stack.inventory.nodes, self._stack.telemetry)
         self.traces = Traces(launcher.jobs, self._stack.clock.now_ms)
         self.launch_page: LaunchPage | None = None
         self.deployments_page: DeploymentsPage | None = None
@@ -71,7 +73,11 @@ class Pages:
         window.add_page("launch", "Launch", "rocket", self._make_launch)
         window.add_page("deployments", "Deployments", "layers", self._make_deployments)
         window.add_page(
-            "add_node", "Add a node", "plus", lambda: FirstRunPage(self._desktop.first_run), under="cluster"
+            "add_node",
+            "Add a node",
+            "plus",
+            lambda: FirstRunPage(self._desktop.first_run, is_first=False),
+            under="cluster",
         )
         window.add_page("chat", "Chat", "message-square", self._make_chat)
         self._add_settings()
@@ -90,7 +96,7 @@ class Pages:
         stack = self._stack
         return ShellFeeds(
             cluster=stack.inventory.cluster,
-            nodes=stack.inventory.nodes,
+            nodes=self.shown.nodes,
             jobs=stack.launcher.jobs,
             sample=self.sample,
             tokens_per_s=lambda job_id: self.traces.newest(job_id, TOKEN_RATE),
@@ -102,7 +108,7 @@ class Pages:
         stack = self._stack
         feeds = ClusterFeeds(
             cluster=stack.inventory.cluster,
-            nodes=stack.inventory.nodes,
+            nodes=self.shown.nodes,
             jobs=stack.launcher.jobs,
             sample=self.sample,
             now_ms=stack.clock.now_ms,
@@ -223,3 +229,4 @@ class Pages:
         for watch in self._watches:
             watch.close()
         self.traces.close()
+        self.shown.close()

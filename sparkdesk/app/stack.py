@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import logging
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 from sparkdesk import paths
 from sparkdesk.app.plugin import find_backends
 from sparkdesk.core.cluster.node import ClusterRecord, NodeRecord
+from sparkdesk.core.errors import SparkDeskError
 from sparkdesk.core.models.catalogue import read_catalogue
 from sparkdesk.core.ports import Connection
 from sparkdesk.infra.keychain import KeyringSecrets
@@ -31,9 +33,12 @@ from sparkdesk.services.server_link import ServerLinks
 from sparkdesk.services.tasks import Tasks
 from sparkdesk.services.telemetry import Telemetry
 
+log = logging.getLogger(__name__)
+
 REMOTE_DIR = Path(__file__).resolve().parents[1] / "remote"
 SIMULATED_NAME = "simulated-4"
-CLOSE_TIMEOUT_S = 20.0
+STEP_TIMEOUT_S = 12.0
+"""Longer than any step waits by itself."""
 
 
 class Stack:
@@ -97,6 +102,7 @@ class Stack:
         state = paths.data_dir() / "simulated" / SIMULATED_NAME
         self.simulation = Simulation(state, client_key=key, tasks=self.tasks)
         cluster = await self.simulation.start(options)
+        self.tasks.start_exclusive("simulation's end", self.simulation.watch)
         await self.inventory.open(cluster)
         return cluster
 
@@ -109,16 +115,18 @@ class Stack:
         return NodeRecord(id=new_id(), name=address, address=address, port=port, user=user, host_key=host_key)
 
     async def close(self) -> None:
-        """Close everything in the order in which it leans on each other; bounded."""
-        try:
-            async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                await self.launcher.close()
-                await self.inventory.close()
-                if self.simulation is not None:
-                    await self.simulation.stop()
-                await self.tasks.close()
-        finally:
-            await self.store.close()
+        """Close everything in the order in which it leans on each other. What hangs does not keep the next waiting."""
+        steps = [self.conversations.close, self.launcher.close, self.inventory.close]
+        if self.simulation is not None:
+            steps.append(self.simulation.stop)
+        for step in (*steps, self.tasks.close, self.store.close):
+            try:
+                async with asyncio.timeout(STEP_TIMEOUT_S):
+                    await step()
+            except TimeoutError:
+                log.error("%s did not end within %g s", step.__qualname__, STEP_TIMEOUT_S)
+            except SparkDeskError as error:
+                log.warning("%s: %s", step.__qualname__, error.sentence())
 
 
 def read_remote(name: str) -> bytes:

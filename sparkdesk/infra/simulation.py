@@ -20,10 +20,12 @@ from typing import Any
 
 from sparkdesk.core.cluster.node import ClusterRecord, NodeRecord
 from sparkdesk.core.errors import SparkDeskError
+from sparkdesk.core.plain_text import make_line
 from sparkdesk.services.tasks import Tasks
 
 START_TIMEOUT_S = 90.0
 STOP_TIMEOUT_S = 10.0
+LAST_WORDS_TIMEOUT_S = 2.0
 MAX_LINE_BYTES = 256 * 1024
 MAX_NODES = 64
 _ROOT = str(Path(__file__).resolve().parents[2])
@@ -42,6 +44,8 @@ class Simulation:
         self._tasks = tasks
         self._process: asyncio.subprocess.Process | None = None
         self._errors: deque[str] = deque(maxlen=60)
+        self.needs_model = False
+        """Whether no model is there that its nodes could serve."""
 
     @property
     def is_running(self) -> bool:
@@ -64,14 +68,41 @@ class Simulation:
         self._tasks.start(self._collect_errors, self._process)
         try:
             line = await asyncio.wait_for(self._read_line(), START_TIMEOUT_S)
-            return read_cluster(line, key_path=str(self._client_key))
+            cluster = read_cluster(line, key_path=str(self._client_key))
         except (TimeoutError, ValueError, KeyError, TypeError) as error:
+            reason = await self._last_words()
             await self.stop()
             raise SimulationFailed(
-                "The simulated cluster did not start",
-                remedy="Run python -m sparkdesk simulate in a terminal to see why.",
+                f"The simulated cluster did not start{f': {reason}' if reason else ''}",
+                remedy="Run python -m sparkdesk simulate in a terminal to see more.",
                 detail="\n".join(self._errors) or f"{type(error).__name__}: {error}",
             ) from error
+        except asyncio.CancelledError:
+            await self.stop()
+            raise
+        self.needs_model = bool(json.loads(line).get("model_missing"))
+        return cluster
+
+    async def watch(self) -> None:
+        """Return when it was stopped. Raises SimulationFailed when it ended by itself."""
+        process = self._process
+        if process is None:
+            return
+        code = await process.wait()
+        if self._process is process:
+            raise SimulationFailed(
+                f"The simulated cluster has ended ({f'signal {-code}' if code < 0 else f'exit code {code}'})",
+                remedy="Start it again: Add node, then Start the simulation.",
+                detail="\n".join(self._errors),
+            )
+
+    async def _last_words(self) -> str:
+        """Its last line on standard error, once it has ended."""
+        if self._process is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._process.wait(), LAST_WORDS_TIMEOUT_S)
+            await asyncio.sleep(0.05)  # the end of its output is read by another task
+        return make_line(self._errors[-1].removeprefix("simulate: "), max_chars=300) if self._errors else ""
 
     async def _read_line(self) -> bytes:
         assert self._process is not None

@@ -340,6 +340,13 @@ class Conversations:
         await self._store.remove_session(session_id)
         self.sessions.set(tuple(known for known in self.sessions.value if known.id != session_id))
 
+    async def close(self) -> None:
+        """Stop every answer that is being written; what had come is kept. The caller sets the time limit."""
+        for conversation in self._open.values():
+            conversation.stop()
+        for conversation in self._open.values():
+            await conversation.finished()
+
     def _make(self, session_id: str, settings: ChatSettings, turns: tuple[Turn, ...]) -> Conversation:
         conversation = Conversation(
             session_id, settings, turns, tasks=self._tasks, store=self._store, clock=self._clock

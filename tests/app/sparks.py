@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sparkdesk.app.stack import Stack
 from sparkdesk.core.cluster.node import ClusterRecord
+from sparkdesk.core.jobs.plan import LaunchPlan
 from sparkdesk.core.jobs.record import JobState, JobStatus
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.infra.simulation import read_cluster
@@ -21,6 +22,7 @@ from tests.app.program import TINY_MODEL, require, require_engine
 from tests.simulator.conftest import Simulator, running
 
 READY_TIMEOUT_S = 60.0
+FILES = {"SmolLM2-135M-Instruct": "SmolLM2-135M-Instruct.Q4_1.gguf"}
 
 
 @contextmanager
@@ -37,25 +39,29 @@ def record_of(simulator: Simulator) -> ClusterRecord:
     return read_cluster(json.dumps(simulator.line).encode(), key_path=str(simulator.state / "client_ed25519"))
 
 
-async def launch(stack: Stack, node_id: str, *, model: str = "tinytool", port: int = 8080) -> JobStatus:
-    """Launch a model on a live node and wait until it has generated a token."""
+async def plan_of(stack: Stack, node_id: str, *, model: str = "tinytool") -> LaunchPlan:
+    """The plan of a launch on a live node."""
     await wait_for_value(
         stack.launcher.node_contexts,
         lambda contexts: any(context.record.id == node_id and context.programs for context in contexts),
         timeout_s=20,
     )
-    file = "SmolLM2-135M-Instruct.Q4_1.gguf" if model.startswith("SmolLM2") else f"{model}.gguf"
     request = LaunchRequest(
         engine="llamacpp",
         model=model,
-        weights_path=f"/home/nvidia/models/{file}",
+        weights_path=f"/home/nvidia/models/{FILES.get(model, f'{model}.gguf')}",
         nodes=(node_id,),
         served_name=model.lower(),
-        port=port,
+        port=8080,
         threads=1,
         temperature=0.2,
     )
-    job_id = await stack.launcher.launch(stack.launcher.plan(request))
+    return stack.launcher.plan(request)
+
+
+async def launch(stack: Stack, node_id: str, *, model: str = "tinytool") -> JobStatus:
+    """Launch a model on a live node and wait until it has generated a token."""
+    job_id = await stack.launcher.launch(await plan_of(stack, node_id, model=model))
     job = await job_in(stack, job_id, JobState.READY, JobState.FAILED, timeout_s=READY_TIMEOUT_S)
     assert job.state is JobState.READY, f"{job.message} {job.remedy}"
     return job

@@ -19,6 +19,8 @@ import qasync
 from PySide6.QtCore import QCoreApplication, QEvent
 from PySide6.QtWidgets import QApplication
 
+from ui.collector import collecting_here
+
 END_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LAST_TASKS_TIMEOUT_S = 5.0
 
@@ -26,7 +28,7 @@ LAST_TASKS_TIMEOUT_S = 5.0
 def run_in_loop(app: QApplication, main: Callable[[], Coroutine[Any, Any, int]]) -> int:
     """Run `main` in a new loop to its end; gives its exit code. Its exceptions fly."""
     loop = qasync.QEventLoop(app)
-    with contextlib.closing(loop), _ended_generators(loop):
+    with contextlib.closing(loop), _ended_generators(loop), collecting_here():
         asyncio.set_event_loop(loop)
         try:
             code: int = loop.run_until_complete(main())

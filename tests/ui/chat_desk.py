@@ -29,6 +29,7 @@ from ui.chat.model import ChatModel
 from ui.chat.state_row import Note, Problem, StatsLine
 from ui.chat.text_row import AnswerText, OpenText, UserText
 from ui.chat.view import ChatPage
+from ui.collector import collecting_here
 
 WAIT_S = 60.0
 Story = Callable[["ChatDesk"], Coroutine[Any, Any, None]]
@@ -124,6 +125,7 @@ def play(app: QApplication, story: Story, *endpoints: ChatEndpoint) -> None:
         assert desk.bugs == []
 
     loop = qasync.QEventLoop(app)
-    with loop:
+    # The store works in a thread of its own; garbage of a page must not be found there.
+    with collecting_here(), loop:
         loop.run_until_complete(run())
     QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)

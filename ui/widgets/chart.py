@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent, QPolygonF
@@ -45,6 +46,16 @@ class ChartFrame:
     is_stacked: bool = False
     limit: float | None = None
     limit_text: str = ""
+
+
+SPANS_S: Final = (60.0, 300.0, 900.0)
+"""The steps in which a chart looks back."""
+
+
+def fitting_span_s(times_s: Sequence[float], now_s: float, longest_s: float) -> float:
+    """How far back to look, in s: the shortest step that holds all samples up to `now_s`, at most `longest_s`."""
+    age_s = now_s - times_s[0] if times_s else 0.0
+    return next((step for step in SPANS_S if age_s <= step < longest_s), longest_s)
 
 
 def tick_text(value: float) -> str:

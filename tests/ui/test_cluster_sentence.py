@@ -27,7 +27,7 @@ def stage(dressed: object) -> Stage:
 
 
 def test_all_is_well_names_the_node_with_the_least_free_memory(stage: Stage) -> None:
-    assert say(stage) == Sentence("ok", "All well: 4 nodes live, least free memory 108.6 GiB on spark-3995")
+    assert say(stage) == Sentence("ok", "All well: 4 nodes live, least free memory 108.6 GiB on spark-3995.")
 
 
 def test_no_node_leads_to_adding_one() -> None:

@@ -153,6 +153,8 @@ def _state_mark(state: NodeState, age_s: float) -> Mark:
         return Mark("Reconnecting", "warn", "clock")
     if state is NodeState.STALE or age_s > STALE_CHIP_AFTER_S:
         return Mark(f"Stale {text.age(age_s)}" if text.is_known(age_s) else "Stale", "warn", "clock")
+    if age_s > STALE_AFTER_S:
+        return Mark(f"{text.age(age_s)} ago", "neutral", "clock")
     return Mark("Live", "ok", "circle-check")
 
 

@@ -47,8 +47,8 @@ def build_sentence(
     """The sentence on top of the page."""
     if not nodes:
         return NO_NODE
-    found = _node_fault(nodes) or _memory_fault(cards) or _job_fault(jobs) or _cable_fault(cables)
-    return found or _waiting(nodes, cards) or _all_well(nodes, cards, cables)
+    found = _node_fault(nodes) or _silence(nodes, cards) or _memory_fault(cards) or _job_fault(jobs)
+    return found or _cable_fault(cables) or _waiting(nodes, cards) or _all_well(nodes, cards, cables)
 
 
 def _node_fault(nodes: Sequence[NodeStatus]) -> Sentence | None:
@@ -93,7 +93,8 @@ def _cable_fault(cables: Sequence[Cable]) -> Sentence | None:
     return None
 
 
-def _waiting(nodes: Sequence[NodeStatus], cards: Sequence[NodeCard]) -> Sentence | None:
+def _silence(nodes: Sequence[NodeStatus], cards: Sequence[NodeCard]) -> Sentence | None:
+    """A node that was heard and is not heard now: worse than a launch that failed."""
     live = sum(node.is_live for node in nodes)
     again = [node for node in nodes if node.state in (NodeState.RECONNECTING, NodeState.STALE)]
     if again:
@@ -102,13 +103,19 @@ def _waiting(nodes: Sequence[NodeStatus], cards: Sequence[NodeCard]) -> Sentence
         return Sentence(
             "warn", f"{live} of {len(nodes)} nodes live: {name} {verb}.", "Look at it", "node", again[0].record.id
         )
-    if live < len(nodes):
-        return Sentence("busy", f"Connecting: {live} of {len(nodes)} nodes live.")
-    stale = next((card for card in cards if card.look == "stale"), None)
+    heard = {node.record.id for node in nodes if node.is_live}
+    stale = next((card for card in cards if card.look == "stale" and card.node_id in heard), None)
     if stale is not None:
         return Sentence(
             "warn", f"{stale.name} sends nothing new; its values are old.", "Look at it", "node", stale.node_id
         )
+    return None
+
+
+def _waiting(nodes: Sequence[NodeStatus], cards: Sequence[NodeCard]) -> Sentence | None:
+    live = sum(node.is_live for node in nodes)
+    if live < len(nodes):
+        return Sentence("busy", f"Connecting: {live} of {len(nodes)} nodes live.")
     if any(card.look == "loading" for card in cards):
         return Sentence("busy", f"{live} {_nodes(live)} live, reading the first values.")
     return None
@@ -130,4 +137,4 @@ def _all_well(nodes: Sequence[NodeStatus], cards: Sequence[NodeCard], cables: Se
     unknown = sum(cable.look == "unknown" for cable in cables)
     if unknown:
         return Sentence("note", f"{live}, {free}. {unknown} {'cable is' if unknown == 1 else 'cables are'} not known.")
-    return Sentence("ok", f"All well: {live}, {free}")
+    return Sentence("ok", f"All well: {live}, {free}.")

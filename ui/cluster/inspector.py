@@ -21,7 +21,7 @@ from ui.cluster.card import NodeCard
 from ui.cluster.model import ClusterModel
 from ui.widgets.button import Button, IconButton
 from ui.widgets.card import Card, LoadingBars, Separator
-from ui.widgets.chart import ChartFrame, LiveChart, Series
+from ui.widgets.chart import ChartFrame, LiveChart, Series, fitting_span_s
 from ui.widgets.chip import Chip
 from ui.widgets.code_view import CodeView
 from ui.widgets.field import TextInput
@@ -105,6 +105,7 @@ class Inspector(Card):
             self._show_cable(cable)
         else:
             self._title.setText("Nothing selected")
+            self._close.setVisible(False)
             self._chip.setVisible(False)
             self._sub.setText("")
             self.trouble.setVisible(False)
@@ -112,6 +113,7 @@ class Inspector(Card):
 
     def _show_node(self, card: NodeCard, status: NodeStatus) -> None:
         record = status.record
+        self._close.setVisible(True)
         self._title.setText(card.name)
         self._chip.setVisible(True)
         self._chip.set_state(*card.mark)
@@ -128,6 +130,7 @@ class Inspector(Card):
             self.charts.show_node(card.node_id, is_stale=card.look == "stale")
 
     def _show_cable(self, cable: Cable) -> None:
+        self._close.setVisible(True)
         names = [self._name(node_id) for node_id, _ in cable.ends]
         self._title.setText(" to ".join(f"{name} {end[1]}" for name, end in zip(names, cable.ends, strict=True)))
         kinds = {"up": "ok", "degraded": "warn", "down": "crit"}
@@ -149,7 +152,7 @@ def facts_of(status: NodeStatus) -> str:
     """What is known about a node's make, one line a fact; what is not known is left out."""
     facts = status.facts
     rows = (
-        ("", facts.product),
+        ("", facts.product.replace("_", " ")),
         ("", facts.os_version),
         ("Kernel ", facts.kernel),
         ("Driver ", facts.driver_version),
@@ -172,7 +175,7 @@ class TroublePanel(QWidget):
         self.reconnect = Button("Reconnect", icon="refresh-cw")
         self.compare = Button("Compare keys", icon="key")
         self.compare.clicked.connect(self._toggle_detail)
-        self._detail = CodeView("both host keys")
+        self._detail = CodeView("both host keys", is_wrapped=True)
         self._detail.setFixedHeight(120)
         self._detail.setVisible(False)
         self.password = TextInput(placeholder="Password on the node")
@@ -181,7 +184,7 @@ class TroublePanel(QWidget):
         self.sign_in = Button("Sign in", icon="lock")
         self.sign_in.clicked.connect(self._give_password)
         self.password.returnPressed.connect(self._give_password)
-        self._log = CodeView("the attempt")
+        self._log = CodeView("the connection log", is_wrapped=True)
         self._log.setFixedHeight(180)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -219,7 +222,7 @@ class TroublePanel(QWidget):
         self.password.setVisible(is_refused)
         self.sign_in.setVisible(is_refused)
         self._log.setVisible(bool(status.log))
-        self._log.set_pages([("log", "Last attempt", "\n".join(text.one_line(line, 300) for line in status.log))])
+        self._log.set_pages([("log", "Connection log", "\n".join(text.one_line(line, 300) for line in status.log))])
 
     def keys_text(self) -> str:
         """Both host keys as they are shown."""
@@ -267,15 +270,19 @@ class NodeCharts(QWidget):
         self._show_parts(is_node=True, ends=1)
         now_s = self._model.feeds.now_ms() / 1000
         value = sample.value if sample else _missing
+        used = self._series(node_id, "mem_used_bytes", "in use", 1 / text.GIB, tint="s1")
+        span_s = fitting_span_s(used.times_s, now_s, SPAN_S)
         gpu = self._series(node_id, "gpu_util", "", 100.0)
+        self.gpu.set_frame(ChartFrame(window_s=span_s, high=100.0))
         self.gpu.set_series([gpu], now_s=now_s, value_text=_percent(value("gpu_util")))
         total = value("mem_total_bytes")
-        self.memory.set_frame(ChartFrame(is_stacked=True, high=total / text.GIB if text.is_known(total) else None))
-        used = self._series(node_id, "mem_used_bytes", "in use", 1 / text.GIB, tint="s1")
+        high = total / text.GIB if text.is_known(total) else None
+        self.memory.set_frame(ChartFrame(window_s=span_s, is_stacked=True, high=high))
         cache = self._series(node_id, "mem_page_cache_bytes", "page cache", 1 / text.GIB, tint="ledger_cache")
         layers = [used, cache] if len(used.times_s) == len(cache.times_s) else [used]
         self.memory.set_series(layers, now_s=now_s, value_text=text.memory(value("mem_used_bytes")).value)
         power = self._series(node_id, "gpu_power_w", "", 1.0, tint="s2")
+        self.power.set_frame(ChartFrame(window_s=span_s))
         self.power.set_series([power], now_s=now_s, value_text=text.power(value("gpu_power_w")).value)
         self._show_rate(self.rates[0], node_id, _busiest_cage(sample), now_s, "")
         old = f"{text.age(now_s - sample.t_ms / 1000)} ago" if sample and is_stale else ""
@@ -303,7 +310,8 @@ class NodeCharts(QWidget):
         speed = sample.value(f"cage_speed_gbps.{cage}") if sample else math.nan
         is_slow = text.is_known(speed) and speed < CABLE_GBPS
         limit_text = f"link limit {speed:.0f}" if is_slow else ""
-        chart.set_frame(ChartFrame(limit=speed if is_slow else None, limit_text=limit_text))
+        span_s = fitting_span_s(series[0].times_s, now_s, SPAN_S)
+        chart.set_frame(ChartFrame(window_s=span_s, limit=speed if is_slow else None, limit_text=limit_text))
         chart.set_title(f"{name} {cage} RoCE rate".strip())
         rate = sample.value(f"cage_rx_gbps.{cage}") if sample else math.nan
         chart.set_empty_text("No rate reported")

@@ -261,7 +261,8 @@ def draw_line(painter: QPainter, line: tuple[QPointF, ...], look: str) -> None:
 
 def draw_cable(painter: QPainter, place: CablePlace, cable: Cable, density: Density, *, is_selected: bool) -> None:
     """Paint a cable with its words."""
-    if is_selected:
+    has_line = cable.look != "unused" or place.label_side not in ("left", "right")
+    if is_selected and has_line:
         painter.setPen(pen(color("accentsoft"), 12))
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.drawPolyline(QPolygonF(list(place.line)))
@@ -272,9 +273,11 @@ def draw_cable(painter: QPainter, place: CablePlace, cable: Cable, density: Dens
         word = cable.word.split(",")[0] if cable.look in ("up", "degraded", "down") else ""
         write(painter, place.label, word, role="micro", tint=_CABLE_INKS[cable.look], align=align)
         return
-    if cable.look == "unused" and place.label_side in ("left", "right"):
+    if not has_line:
         at = place.line[0]
         beside = QRectF(at.x() - 40, at.y() + (9 if place.line[-1].y() > at.y() else -25), 80, 16)
+        if is_selected:
+            box(painter, beside.adjusted(12, 0, -12, 0), theme.RADIUS_CHIP, color("accentsoft"))
         write(painter, beside, cable.word, role="label", tint="text3", align=_CENTER)
         return
     _draw_cable_words(painter, place.label, cable, place.label_side)

@@ -11,7 +11,7 @@ from PySide6.QtGui import QHideEvent, QKeyEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from sparkdesk.core.jobs.reading import REQUESTS_RUNNING, REQUESTS_WAITING
-from sparkdesk.core.jobs.record import JobStatus
+from sparkdesk.core.jobs.record import JobState, JobStatus
 from ui import text, theme
 from ui.cluster.headline import JobStrip, StateSentence, StripItem
 from ui.cluster.inspector import Inspector
@@ -23,7 +23,6 @@ from ui.jobs.mark import current_phase, is_coming_up, mark_of
 from ui.jobs.trace import TOKEN_RATE
 from ui.widgets.button import Button
 from ui.widgets.card import Card
-from ui.widgets.chip import Chip
 from ui.widgets.drawer import Drawer
 from ui.widgets.empty_state import EmptyState
 from ui.widgets.label import Label
@@ -55,7 +54,6 @@ class ClusterPage(QWidget):
         self.model = model
         self._title = Label("", "page_title", "text")
         self._subtitle = Label("", "dense", "text3")
-        self._simulated = Chip("Simulated", "simulated")
         ways: list[tuple[str, ...]] = [("map", "Map", "map"), ("table", "Table", "list")]
         self.ways = Segmented(ways, what="Show the cluster as", chosen="map")
         self.add_node = Button("Add node", icon="plus")
@@ -86,7 +84,7 @@ class ClusterPage(QWidget):
             self._stack.addWidget(shown)
         head = QHBoxLayout()
         head.setSpacing(theme.GAP)
-        for part in (self._title, self._subtitle, self._simulated):
+        for part in (self._title, self._subtitle):
             head.addWidget(part)
         head.addStretch(1)
         for control in (self.ways, self.add_node, self.launch):
@@ -106,8 +104,7 @@ class ClusterPage(QWidget):
         column.addLayout(head)
         column.addWidget(self.sentence)
         column.addLayout(self._body, 1)
-        for widget, name in ((self._simulated, "Simulated cluster"), (self, "Cluster")):
-            widget.setAccessibleName(name)
+        self.setAccessibleName("Cluster")
 
     def _wire(self) -> None:
         self._tick.timeout.connect(self.refresh)
@@ -163,7 +160,6 @@ class ClusterPage(QWidget):
     def _show_scene(self, scene: Scene) -> None:
         self._title.setText(scene.title)
         self._subtitle.setText(scene.subtitle)
-        self._simulated.setVisible(scene.is_simulated)
         self.sentence.set_sentence(scene.sentence)
         if not self._is_way_chosen:
             self.ways.set_key("table" if len(scene.cards) >= TABLE_FROM else "map")
@@ -252,6 +248,8 @@ def _strip_item(job: JobStatus, names: dict[str, str], model: ClusterModel) -> S
     phase = current_phase(job)
     if is_coming_up(job) and phase is not None:
         figures = f"{phase.title} {text.one_line(phase.note, 40)}".strip()
+    elif job.state is not JobState.READY:
+        figures = "engine metrics n/a"
     else:
         rate = model.feeds.traces.newest(job.job_id, TOKEN_RATE)
         running, waiting = job.reading(REQUESTS_RUNNING), job.reading(REQUESTS_WAITING)

@@ -1,6 +1,6 @@
 """Commands and files to read before they run: mono, read-only, one tab a node.
 
-Rule: what is shown is exactly what runs; nothing is folded away, and long lines scroll.
+Rule: what is shown is exactly what runs; nothing is folded away; long lines scroll, or wrap where asked.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 from typing import Final
 
 from PySide6.QtCore import Signal
-from PySide6.QtGui import QGuiApplication, QSyntaxHighlighter, QTextCharFormat, QTextDocument
+from PySide6.QtGui import QGuiApplication, QSyntaxHighlighter, QTextCharFormat, QTextDocument, QTextOption
 from PySide6.QtWidgets import QHBoxLayout, QPlainTextEdit, QTabBar, QVBoxLayout, QWidget
 
 from ui import theme
@@ -48,7 +48,7 @@ class CodeView(QWidget):
 
     tab_changed = Signal(str)
 
-    def __init__(self, what: str, *, title: str = "", parent: QWidget | None = None) -> None:
+    def __init__(self, what: str, *, title: str = "", is_wrapped: bool = False, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._pages: list[tuple[str, str]] = []
         self._what = what
@@ -58,7 +58,10 @@ class CodeView(QWidget):
         self._text.setReadOnly(True)
         self._text.setFont(font("mono"))
         self._text.setProperty("tone", "well")
-        self._text.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
+        if is_wrapped:
+            self._text.setWordWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
+        else:
+            self._text.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
         self._text.setAccessibleName(what)
         self._colors = CommandColors(self._text.document())
         self._tabs.setFont(font("dense_medium"))

@@ -21,7 +21,7 @@ from ui.jobs.trace import TOKEN_RATE
 from ui.widgets.banner import Banner
 from ui.widgets.button import Button
 from ui.widgets.card import Card
-from ui.widgets.chart import ChartFrame, LiveChart, Series
+from ui.widgets.chart import ChartFrame, LiveChart, Series, fitting_span_s
 from ui.widgets.chip import Chip
 from ui.widgets.copy_field import CopyField
 from ui.widgets.label import ElidedLabel, Label
@@ -173,15 +173,18 @@ class ChartCards(QWidget):
             self._grid.addWidget(card, i // columns, i % columns)
 
     def show_job(self, job: JobStatus) -> None:
-        """Show the job's last quarter of an hour."""
+        """Show what there is of the job's last quarter of an hour."""
         traces = self._model.feeds.traces
+        span_s = fitting_span_s(traces.series(job.job_id, TOKEN_RATE)[0], 0.0, SPAN_S)
+        self.tokens.set_frame(ChartFrame(window_s=span_s, gap_s=GAP_S))
+        self.kv.set_frame(ChartFrame(window_s=span_s, gap_s=GAP_S, high=100.0))
         rate = traces.newest(job.job_id, TOKEN_RATE)
         self._show(self.tokens, job, [(TOKEN_RATE, "", 1.0)], text.token_rate(rate).value)
         running, waiting = traces.newest(job.job_id, REQUESTS_RUNNING), traces.newest(job.job_id, REQUESTS_WAITING)
         said = text.NOT_KNOWN
         if text.is_known(running):
             said = f"{running:.0f}" + (f" / {waiting:.0f}" if text.is_known(waiting) else "")
-        self.requests.set_frame(ChartFrame(window_s=SPAN_S, gap_s=GAP_S, high=self._even_top(job)))
+        self.requests.set_frame(ChartFrame(window_s=span_s, gap_s=GAP_S, high=self._even_top(job)))
         keys = [(REQUESTS_RUNNING, "running", 1.0), (REQUESTS_WAITING, "waiting", 1.0)]
         self._show(self.requests, job, keys, said)
         used = traces.newest(job.job_id, KV_USED)
@@ -226,7 +229,7 @@ class DeploymentDetail(QWidget):
         super().__init__(parent)
         self._model = model
         self._pump: StreamPump[JobLogLine] | None = None
-        self._told: tuple[str, str] | None = None
+        self._told: tuple[str, str, JobState] | None = None
         self.head = HeadCard()
         self.banner = Banner()
         self.endpoint = EndpointCard()
@@ -283,9 +286,9 @@ class DeploymentDetail(QWidget):
         message, remedy = text.one_line(job.message, 600), text.one_line(job.remedy, 600)
         if job.stop_error:
             message, remedy = "It could not be stopped", text.one_line(job.stop_error, 600)
-        if (message, remedy) == self._told:
+        if (message, remedy, job.state) == self._told:
             return
-        self._told = (message, remedy)
+        self._told = (message, remedy, job.state)
         if not message:
             self.banner.clear()
         elif job.state is JobState.FAILED and not job.stop_error:

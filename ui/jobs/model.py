@@ -209,9 +209,11 @@ class DeploymentsModel(QObject):
         for i, phase in enumerate(job.phases):
             is_running = phase.state is PhaseState.CURRENT or (is_last_open and i == len(job.phases) - 1)
             seconds = phase.seconds + passed_s if is_running else phase.seconds
-            time_text = text.duration(seconds) if text.is_known(seconds) else ""
+            has_time = text.is_known(seconds)
+            note = job.message if phase.state is PhaseState.FAILED and job.message else phase.note
+            time_text = (text.duration(seconds) if is_running else text.stage_time(seconds)) if has_time else ""
             state = "todo" if phase.state is PhaseState.TO_DO else phase.state.value
-            stages.append(StageText(phase.title, state, time_text, text.one_line(phase.note, 160)))
+            stages.append(StageText(phase.title, state, time_text, text.one_line(note, 160)))
         return tuple(stages)
 
     def endpoint(self, job: JobStatus) -> EndpointText | None:

@@ -65,6 +65,7 @@ class DeploymentsPage(QWidget):
     def _build(self) -> None:
         head = QHBoxLayout()
         head.setSpacing(theme.GAP)
+        head.addStrut(theme.CONTROL_HEIGHT)
         head.addWidget(Label("Deployments", "page_title", "text"))
         head.addWidget(self._summary)
         head.addStretch(1)

@@ -82,13 +82,13 @@ class ActionRegistry(QObject):
         self._commands[key].action.trigger()
 
     def commands(self) -> tuple[Command, ...]:
-        """Return all entries in the order they were added."""
-        return tuple(self._commands.values())
+        """Return all entries in the order they were added, pages ("go.") first: some are added late."""
+        return tuple(sorted(self._commands.values(), key=lambda each: not each.key.startswith("go.")))
 
     def find(self, words: str) -> list[Command]:
         """Return enabled entries whose title or note contains every word typed; titles that start so come first."""
         parts = words.lower().split()
-        found = [each for each in self._commands.values() if each.action.isEnabled() and _matches(each, parts)]
+        found = [each for each in self.commands() if each.action.isEnabled() and _matches(each, parts)]
         if parts:
             found.sort(key=lambda each: not each.title.lower().startswith(parts[0]))
         return found

@@ -204,6 +204,9 @@ class MainWindow(QMainWindow):
             self._built[key] = page
             self._stack.addWidget(page)
         self.sidebar.mark(self._parents[key])
+        if self._stack.isAncestorOf(self.focusWidget()):
+            # Else Qt hands the focus of a page that goes to the strip, as if somebody had asked for it there.
+            self._stack.setFocus(Qt.FocusReason.OtherFocusReason)
         self._stack.setCurrentWidget(page)
         if key != self._shown:
             self._shown = key
@@ -330,6 +333,8 @@ class MainWindow(QMainWindow):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
+        if self._notices is not None:
+            self._notices.hide()
         if event.oldSize().width() != event.size().width():
             self._is_open_narrow = False
             self._fold()

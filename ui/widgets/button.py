@@ -82,6 +82,10 @@ class Button(QPushButton):
 
     def set_disabled_reason(self, reason: str) -> None:
         """Disable with a reason, or enable again with ""."""
+        parent = self.parentWidget()
+        if reason and self.hasFocus() and parent is not None:
+            # Else Qt moves the focus on to what comes next, which may be in another part of the window.
+            parent.setFocus(Qt.FocusReason.OtherFocusReason)
         self.setEnabled(not reason)
         self.setToolTip(plain_tooltip(reason) if reason else "")
         self.setAccessibleDescription(reason)

@@ -186,6 +186,7 @@ class FormPanel(Card):
         form.addLayout(_pair(self.fields["context_tokens"], self.fields["concurrency"]))
         form.addWidget(Separator())
         form.addLayout(_pair(self.fields["served_name"], self.fields["port"], shares=(3, 2)))
+        form.addWidget(self.fields["port"].error_label())
         form.addWidget(self.fields["extra_flags"])
         form.addWidget(self.fields["environment"])
         form.addStretch(1)

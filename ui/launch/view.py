@@ -38,6 +38,7 @@ class LaunchPage(QWidget):
         self.form.setFixedWidth(340)
         head = QHBoxLayout()
         head.setSpacing(theme.GAP)
+        head.addStrut(theme.CONTROL_HEIGHT)
         head.addWidget(Label("Launch", "page_title", "text"))
         head.addWidget(Label("Pick a model, see what it takes, then start it", "dense", "text3"))
         head.addStretch(1)

@@ -24,6 +24,7 @@ _ICONS: dict[str, tuple[str, Token]] = {
     "crit": ("octagon-alert", "crit"),
 }
 _WIDTH = 380
+_HIGHEST = 460
 _SHOWN = 20
 
 
@@ -52,7 +53,9 @@ class NoticePanel(QFrame):
             return
         self._fill()
         corner = anchor.mapTo(self.window(), anchor.rect().bottomRight())
-        self.setFixedSize(_WIDTH, min(80 + 66 * max(len(self._model.notices), 1), 460))
+        # The panel's own layout keeps 2 at the sides and 8 above and below.
+        wanted = self._scroll.widget().layout().heightForWidth(_WIDTH - 4)
+        self.setFixedSize(_WIDTH, min(wanted + 18, _HIGHEST))
         self.move(corner + QPoint(-_WIDTH, 6))
         self.show()
         self.raise_()
@@ -90,6 +93,7 @@ class NoticePanel(QFrame):
         entry = QWidget()
         icon, tint = _ICONS[notice.kind]
         head = QHBoxLayout()
+        head.setSpacing(6)
         head.addWidget(IconLabel(icon, tint))
         head.addWidget(Label(notice.title, "dense_strong", "text", is_wrapped=True), 1)
         head.addWidget(Label(notice.time_text, "label", "text3"))

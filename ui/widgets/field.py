@@ -235,6 +235,10 @@ class Field(QWidget):
         if callable(mark):
             mark(bool(reason))
 
+    def error_label(self) -> QWidget:
+        """The error line, to be laid out elsewhere where the field is too narrow for it."""
+        return self._error
+
     def error(self) -> str:
         """Return the reason shown, "" when there is none."""
         return self._error.text()

@@ -29,11 +29,12 @@ _NOT_YET = "Comes with the next version; add by address works today."
 
 
 class FirstRunPage(QScrollArea):
-    """Art, a headline, three cards and three promises."""
+    """Art, a headline, three cards and three promises; without the simulation where there is a cluster already."""
 
-    def __init__(self, model: FirstRunModel, parent: QWidget | None = None) -> None:
+    def __init__(self, model: FirstRunModel, parent: QWidget | None = None, *, is_first: bool = True) -> None:
         super().__init__(parent)
         self._model = model
+        self._is_first = is_first
         self._dialog: TrustDialog | None = None
         self._art = ClusterArt()
         self._banner = Banner()
@@ -63,9 +64,12 @@ class FirstRunPage(QScrollArea):
         column.addWidget(self._art)
         column.addSpacing(20)
         middle = Qt.AlignmentFlag.AlignHCenter
-        column.addWidget(Label("Add your first DGX Spark", "display", "text"), 0, middle)
+        title = "Add your first DGX Spark" if self._is_first else "Add a DGX Spark"
+        column.addWidget(Label(title, "display", "text"), 0, middle)
         column.addSpacing(6)
         words = "SparkDesk works over SSH. One node is enough, add the others whenever you like."
+        if not self._is_first:
+            words = "SparkDesk works over SSH. You see its host key before anything is sent to it."
         column.addWidget(Label(words, "body", "text2"), 0, middle)
         column.addSpacing(20)
         column.addWidget(self._banner)
@@ -73,11 +77,14 @@ class FirstRunPage(QScrollArea):
         cards = QHBoxLayout()
         cards.setSpacing(24)
         cards.addStretch(1)
-        for card in (self._find_card(), self._add_card(), self._simulation_card()):
+        self._simulation = self._simulation_card()
+        for card in (self._find_card(), self._add_card(), self._simulation):
             card.setMaximumWidth(_CARD_WIDTH)
             cards.addWidget(card, 8)
         cards.addStretch(1)
         column.addLayout(cards)
+        # A cluster that is open is not to be swapped for a pretend one by the way.
+        self._simulation.setVisible(self._is_first)
         column.addSpacing(20)
         column.addLayout(_promises())
         column.addSpacing(10)

@@ -96,7 +96,10 @@ def draw_ledger(
         return
     left = rect.left()
     for part in segments(values):
-        width = part.size_bytes / whole * rect.width()
+        # A node that claims more cache than memory must not have lines drawn to the horizon.
+        width = min(part.size_bytes / whole * rect.width(), rect.right() - left)
+        if width <= 0:
+            break
         cell = QRectF(left, rect.top(), max(width - 1, 0.5), rect.height())
         _draw_segment(painter, cell, part, values, is_stale=is_stale)
         if width >= _LABEL_MIN_PX and not is_stale and part.key not in ("cache", "others") and rect.height() >= 14:

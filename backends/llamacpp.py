@@ -114,7 +114,7 @@ class LlamaCpp:
             title=request.served_name,
             engine=INFO.title,
             owner=context.owner,
-            argv=_argv(request),
+            argv=_argv(request, _weights_path(request, context.node(request.nodes[0]))),
             env=request.environment,
             endpoint=endpoint,
         )
@@ -149,8 +149,14 @@ class LlamaCpp:
         return EndpointFailure("bad_request" if status < 500 else "other", message, "Look at the server's log.")
 
 
-def _argv(request: LaunchRequest) -> tuple[str, ...]:
-    words = [PROGRAM, "--model", request.weights_path, "--alias", request.served_name]
+def _weights_path(request: LaunchRequest, node: NodeContext) -> str:
+    """The file as the program must be told it: no shell reads its command line, so nobody else knows what ~ is."""
+    path = request.weights_path
+    return f"{node.home.rstrip('/')}{path[1:]}" if path.startswith("~/") and node.home else path
+
+
+def _argv(request: LaunchRequest, weights_path: str) -> tuple[str, ...]:
+    words = [PROGRAM, "--model", weights_path, "--alias", request.served_name]
     # --ctx-size is shared by the slots, a request gets its part (seen: -c 4096 -np 2 gives 2048 a request).
     words += ["--host", "127.0.0.1", "--port", str(request.port)]
     words += ["--ctx-size", str(request.context_tokens * request.concurrency), "--parallel", str(request.concurrency)]
@@ -162,7 +168,8 @@ def _argv(request: LaunchRequest) -> tuple[str, ...]:
 
 
 def _weights_bytes(request: LaunchRequest, context: PlanContext) -> int | None:
-    on_disk = context.node(request.nodes[0]).weight_files.get(request.weights_path)
+    node = context.node(request.nodes[0])
+    on_disk = node.weight_files.get(_weights_path(request, node))
     if on_disk is not None:
         return on_disk
     return context.spec.weight_bytes.get(request.quantization) if context.spec else None
@@ -182,7 +189,16 @@ def _ledger(request: LaunchRequest, context: PlanContext) -> MemoryLedger:
 
 
 def _file_problems(request: LaunchRequest, node: NodeContext) -> list[Problem]:
-    if request.weights_path in node.weight_files:
+    if _weights_path(request, node).startswith("~/"):
+        return [
+            Problem(
+                Severity.ERROR,
+                f"The home folder on {node.record.name} is not known yet",
+                "Wait a moment, or write the whole path.",
+                "weights_path",
+            )
+        ]
+    if _weights_path(request, node) in node.weight_files:
         return []
     return [
         Problem(

@@ -11,6 +11,7 @@ import pytest
 
 from backends import llamacpp, vllm
 from sparkdesk.core.jobs.backend import Backend
+from sparkdesk.core.jobs.plan import Severity
 from sparkdesk.core.jobs.request import LaunchRequest
 from tests.backends.context import GGUF, ROOT, context_with, show_plan, spec_named
 
@@ -61,3 +62,12 @@ def test_a_plan_is_the_reviewed_text(name: str, backend: Backend, request_: Laun
 def test_the_same_request_gives_the_same_plan(name: str, backend: Backend, request_: LaunchRequest) -> None:
     context = context_with(spec_named(request_.model))
     assert backend.plan(request_, context) == backend.plan(request_, context)
+
+
+def test_a_path_below_the_home_becomes_the_whole_path() -> None:
+    short = SMOL.model_copy(update={"weights_path": GGUF.replace("/home/nvidia", "~")})
+    context = context_with(spec_named(SMOL.model))
+    assert llamacpp.backend.problems(short, context) == llamacpp.backend.problems(SMOL, context)
+    assert f"--model {GGUF}" in llamacpp.backend.plan(short, context).commands[0].text
+    (problem,) = llamacpp.backend.problems(short, context_with(spec_named(SMOL.model), home=""))
+    assert (problem.severity, problem.field) == (Severity.ERROR, "weights_path")

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from sparkdesk.core.chat.event import TextDelta
-from sparkdesk.core.chat.message import Role, Sampling
+from sparkdesk.core.chat.event import ChatEvent, TextDelta
+from sparkdesk.core.chat.message import ChatRequest, Role, Sampling
 from sparkdesk.core.chat.session import TurnState, turn_from_json
 from sparkdesk.core.errors import EndpointError, SparkDeskError, Unreachable
 from sparkdesk.core.jobs.endpoint import Endpoint
@@ -216,6 +216,33 @@ async def test_a_node_that_is_gone_is_a_failed_turn_and_the_chat_stays_readable(
     assert len(conversation.turns.value) == 2
 
 
+class LostOnTheWay:
+    """A client that says one word and then loses its node."""
+
+    async def chat(self, request: ChatRequest) -> AsyncGenerator[ChatEvent, None]:
+        yield TextDelta("Half", 1.0)
+        raise Unreachable("The connection to spark-a was lost", remedy="Wait until it is live, then retry.")
+
+    async def get(self, path: str, *, timeout_s: float = 5.0, max_bytes: int = 1 << 20) -> tuple[int, bytes]:
+        return 200, b""
+
+    async def close(self) -> None:
+        return
+
+
+async def test_an_error_in_the_middle_of_an_answer_is_a_cut_and_keeps_the_text(desk: Desk) -> None:
+    @asynccontextmanager
+    async def lost() -> AsyncIterator[EndpointClient]:
+        yield LostOnTheWay()
+
+    conversation = desk.chats.new(replace(target(1), source=lost))
+    await conversation.ask("hello")
+    await done(conversation)
+    turn = conversation.turns.value[-1]
+    assert (turn.text, turn.state) == ("Half", TurnState.CUT_OFF)
+    assert turn.error == "The connection to spark-a was lost"
+
+
 async def test_questions_asked_while_an_answer_is_written_wait_in_line(desk: Desk, llama: LlamaServer) -> None:
     conversation = desk.chats.new(target(llama.port))
     await conversation.ask("ping")
@@ -238,6 +265,7 @@ async def test_stop_also_drops_what_waits_in_line(desk: Desk, endless: LlamaServ
     await conversation.ask("two")
     conversation.stop()
     await done(conversation)
+    assert not conversation.queued.value
     assert [turn.message.role for turn in conversation.turns.value] == [Role.USER, Role.ASSISTANT]
 
 

@@ -21,7 +21,7 @@ from tests.ui.picture import take_pictures
 from tests.ui.walk import guessing_labels
 from ui.chat.code_row import CodeBlock
 from ui.chat.state_row import Problem, StatsLine
-from ui.chat.text_row import Thought
+from ui.chat.text_row import OpenText, Thought
 
 SAMPLE = Path(__file__).resolve().parents[1] / "data" / "chat" / "sample.md"
 
@@ -96,6 +96,8 @@ def test_stop_ends_the_answer_at_the_server_and_keeps_the_text(
     async def story(desk: ChatDesk) -> None:
         desk.type("Go on.")
         await desk.until(lambda: len(desk.model.tail) > 20, "some of the answer")
+        (shown,) = [row for row in desk.page.transcript.column.widgets() if isinstance(row, OpenText)]
+        assert shown.text().replace("\n", "") == desk.model.tail.replace("\n", "")
         assert desk.page.composer.stop.isVisible()
         if way == "button":
             QTest.mouseClick(desk.page.composer.stop, Qt.MouseButton.LeftButton)

@@ -29,7 +29,7 @@ from ui.widgets.field import TextInput
 from ui.widgets.label import Label
 from ui.widgets.paint import box, elided, write
 
-WIDTH_PX: Final = 220
+WIDTH_PX: Final = 240
 _ROW_PX: Final = 47
 _HEAD_PX: Final = 30
 _SUMMARY: Final = Qt.ItemDataRole.UserRole + 1

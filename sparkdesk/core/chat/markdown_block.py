@@ -129,8 +129,7 @@ class MarkdownSplitter:
                 self._kind = BlockKind.PARAGRAPH
             self._keep(line, closed)
         elif self._kind is BlockKind.CODE:
-            # The opening line looks like an end too; it is the first one that is kept.
-            is_end = self._said > 0 and self._is_end(line)
+            is_end = self._is_end(line)
             self._keep(line, closed)
             if is_end:
                 self._close(closed)

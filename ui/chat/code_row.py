@@ -187,7 +187,7 @@ class CodeBlock(RowWidget):
         line_px = self._text.fontMetrics().lineSpacing()
         rows_px = self._text.blockCount() * max(line_px, LINE_HEIGHT["mono"] - 3)
         widest = self._text.document().idealWidth() if self._text.blockCount() < 4000 else width
-        bar_px = 12 if widest > width - 2 * _PAD_PX else 0
+        bar_px = self._text.horizontalScrollBar().sizeHint().height() + 2 if widest > width - 2 * _PAD_PX else 0
         height = round(rows_px + 2) + bar_px
         self._text.setGeometry(_PAD_PX, _HEAD_PX + 9, width - 2 * _PAD_PX, height)
         self.resize(width, self.height())

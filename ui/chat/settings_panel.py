@@ -9,7 +9,16 @@ from typing import Final
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QFocusEvent
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QPlainTextEdit, QScrollArea, QSlider, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QGridLayout,
+    QHBoxLayout,
+    QPlainTextEdit,
+    QScrollArea,
+    QSlider,
+    QStyleOptionComboBox,
+    QVBoxLayout,
+    QWidget,
+)
 
 from sparkdesk.core.chat.message import Sampling
 from sparkdesk.core.chat.server_url import EXAMPLE
@@ -24,11 +33,14 @@ from ui.widgets.button import Button
 from ui.widgets.card import Separator
 from ui.widgets.chip import Chip
 from ui.widgets.field import Select, TextInput
-from ui.widgets.label import Label
+from ui.widgets.label import Label, plain_tooltip
 from ui.widgets.meter import Meter
+from ui.widgets.paint import elided, text_width
 
 WIDTH_PX: Final = 300
 _PAD: Final = 14
+_FOLD_INSET: Final = 10
+_MODEL: Final = Qt.ItemDataRole.UserRole + 1
 MAX_TOKENS_STEPS: Final = (None, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768)
 DEFAULT_WORDS: Final = "default"
 
@@ -64,6 +76,23 @@ class Knob:
         self.shown.setText(DEFAULT_WORDS if value is None else f"{value:,.{self._decimals}f}")
 
 
+class ModelSelect(Select):
+    """The list says model and node; closed it says the model alone, cut in the middle, with the whole as tooltip."""
+
+    def show_models(self, options: list[tuple[str, str]], models: dict[str, str]) -> None:
+        """Show (id, label) options; `models` has the shorter name of each id."""
+        self.set_options(options)
+        for row in range(self.count()):
+            self.setItemData(row, models.get(str(self.itemData(row)), ""), _MODEL)
+        widest = max((text_width(label, "body") for _, label in options), default=0.0)
+        self.view().setMinimumWidth(round(widest) + 28)
+
+    def initStyleOption(self, option: QStyleOptionComboBox) -> None:  # noqa: N802
+        super().initStyleOption(option)
+        name = self.currentData(_MODEL) or self.currentText()
+        option.currentText = elided(name, "body", self.width() - 42, Qt.TextElideMode.ElideMiddle)  # type: ignore[attr-defined]
+
+
 class _PromptEditor(QPlainTextEdit):
     left = Signal()
 
@@ -85,7 +114,8 @@ class SettingsPanel(QWidget):
         super().__init__(parent)
         self._shown: ChatSettings | None = None
         self._offered: tuple[list[tuple[str, str]], str] = ([], "-")
-        self.model = Select()
+        self.model = ModelSelect()
+        self.where = Label("", "label", "text3")
         self.state = Chip("", "neutral", "")
         self.note = Label("", "label", "text3", is_wrapped=True)
         self.launch = Button("Launch a model", kind="link")
@@ -134,6 +164,7 @@ class SettingsPanel(QWidget):
         self.address.setAccessibleName("Address of a model server; Enter connects")
         self.address.setVisible(False)
         links = QHBoxLayout()
+        links.addWidget(self.where)
         links.addWidget(self.launch)
         links.addStretch(1)
         links.addWidget(self.connect_server)
@@ -173,7 +204,7 @@ class SettingsPanel(QWidget):
         self.summary = Label("", "label", "text3")
         head = _row(self.fold, self.summary)
         # The button's own inset would put its arrow out of line.
-        head.setContentsMargins(-8, 0, 0, 0)
+        head.insertSpacing(0, -_FOLD_INSET)
         return [head, self.knobs]
 
     def _wire(self) -> None:
@@ -211,15 +242,19 @@ class SettingsPanel(QWidget):
         if (options, chosen) != self._offered:
             self._offered = (options, chosen)
             self.model.blockSignals(True)
-            self.model.set_options(options if chosen else [("", "None"), *options])
+            models = {each.id: one_line(each.endpoint.model, 120) for each in endpoints}
+            self.model.show_models(options if chosen else [("", "None"), *options], models)
             self.model.set_key(chosen)
             self.model.setEnabled(bool(options))
             self.model.blockSignals(False)
         if target is not None:
-            self.state.set_state("ready", "ok")
+            self.state.set_state("Ready", "ok")
         else:
-            self.state.set_state("loading" if waiting else "not ready", "accent" if waiting else "neutral", "")
+            self.state.set_state("Loading" if waiting else "Not ready", "accent" if waiting else "neutral", "")
         self.launch.setVisible(not options)
+        self.model.setToolTip(plain_tooltip(one_line(target.label, 240)) if target is not None else "")
+        self.where.setText(f"on {one_line(target.node, 64)}" if target is not None and target.node else "")
+        self.where.setVisible(bool(self.where.text()))
         note = target.endpoint.note if target is not None else waiting
         self.note.setText(one_line(note, 300))
         self.note.setVisible(bool(note))
@@ -229,7 +264,8 @@ class SettingsPanel(QWidget):
         limit = f" / {count(use.limit)}" if use.limit else ""
         self.used.setText(f"{count(use.used)}{limit} tokens" if use.used is not None or limit else "n/a")
         self.meter.set_fraction(use.used / use.limit if use.used is not None and use.limit else None)
-        self.meter.setToolTip("" if use.used is not None else "Known after the first answer, by the server's count")
+        why = "" if use.limit else "The server does not tell its limit"
+        self.meter.setToolTip(why if use.used is not None else "Known after the first answer, by the server's count")
         for key, number in (("prompt", use.prompt), ("cached", use.cached), ("answer", use.answer)):
             self._counts[key].setText(count(number))
 

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QStackedWidget, QVBoxLayout, 
 
 from sparkdesk.core.errors import SparkDeskError
 from ui import theme
+from ui.chat.column import MAX_TEXT_PX, SIDE_PX
 from ui.chat.composer import Composer
 from ui.chat.model import ChatModel
 from ui.chat.session_list import WIDTH_PX as LIST_PX
@@ -111,11 +112,19 @@ class ChatPage(QWidget):
         self.middle.addWidget(self.transcript)
         self.middle.addWidget(self.no_model)
         self.middle.addWidget(self.no_words)
-        below = QVBoxLayout()
-        below.setContentsMargins(theme.GAP + 8, 0, theme.GAP + 8, theme.GAP)
-        below.setSpacing(8)
-        below.addWidget(self.banner)
-        below.addWidget(self.composer)
+        written = QWidget()
+        written.setMaximumWidth(MAX_TEXT_PX)
+        inner = QVBoxLayout(written)
+        inner.setContentsMargins(0, 0, 0, 0)
+        inner.setSpacing(8)
+        inner.addWidget(self.banner)
+        inner.addWidget(self.composer)
+        # As wide as the column above it, and in the middle like it.
+        below = QHBoxLayout()
+        below.setContentsMargins(SIDE_PX, 0, SIDE_PX, theme.GAP)
+        below.addStretch(1)
+        below.addWidget(written, 1000)
+        below.addStretch(1)
         column = QVBoxLayout()
         column.setSpacing(0)
         column.addLayout(head)

@@ -7,6 +7,8 @@
 3. The window gets its pages; each is made when it is first visited.
 4. With `--simulated`, or at the third card of the first-run page, a child process simulates four Sparks; from then on
    they are nodes like others.
-5. Closing the window ends the root task: chats are saved, forwards and connections closed, the child ended. Jobs on
-   nodes go on.
+5. Closing the window, or a signal, ends the root task: answers are stopped and kept, forwards and connections closed,
+   the child ended (`stack.Stack.close`), and then the loop (`loop.run_in_loop`). Jobs on nodes go on.
+
+What nobody expected is caught in `fault`, reported, and stops nothing.
 """

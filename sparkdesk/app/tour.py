@@ -21,6 +21,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
 from sparkdesk.app.desktop import Desktop
+from sparkdesk.app.folder import require_folders
 from sparkdesk.app.loop import run_in_loop
 from sparkdesk.app.window import OpenedWindow, WindowOptions, open_window, require_screen, wait_for_first_frame
 from sparkdesk.core.chat.session import Turn, TurnState
@@ -66,6 +67,7 @@ class TourOptions:
 def run_tour(options: TourOptions, say: Callable[[str], None]) -> int:
     """Take the tour; `say` gets a line for each thing that happened. Gives the exit code: 0 only when all did."""
     require_screen()
+    require_folders()
     window_options = WindowOptions(is_forgetful=True)
     opened = open_window(window_options)
     opened.window.resize(WIDTH, HEIGHT)
@@ -198,6 +200,11 @@ class Tour:
         self._window.show_page("launch")
         page = self._desktop.pages.launch_page
         assert page is not None
+        known = [spec.name for spec in page.model.feeds.catalogue]
+        if self._options.model not in known:
+            raise TourFailed(
+                f"The catalogue has no model {self._options.model}", remedy=f"Choose one of: {', '.join(known)}."
+            )
         page.model.pick(self._options.model)
         page.model.set_field("nodes", (node_id,))
         async with self._within(PLAN_TIMEOUT_S, "A plan without errors"):

@@ -17,6 +17,7 @@ from PySide6.QtCore import QEvent, QEventLoop, QObject, QTimer
 from PySide6.QtWidgets import QApplication, QWidget
 
 from sparkdesk import paths
+from sparkdesk.app.folder import require_folders
 from sparkdesk.core.errors import SettingsError
 from sparkdesk.infra.preference import PreferenceFile
 from ui.main_window import MainWindow, MemoryStore
@@ -66,8 +67,9 @@ def without_collector() -> Iterator[None]:
 
 
 def run_window(options: WindowOptions) -> int:
-    """Open the window and live until it is closed. Gives the exit code. Raises SettingsError without a screen."""
+    """Open the window and live until it is closed. Gives the exit code. Raises SettingsError: no screen, no folder."""
     require_screen()
+    require_folders()
     with without_collector():
         opened = open_window(options)
         wait_for_first_frame(opened.window)
@@ -77,6 +79,7 @@ def run_window(options: WindowOptions) -> int:
 def measure_first_frame(options: WindowOptions) -> dict[str, object]:
     """Paint once and tell what that took: CPU seconds of this process, and the modules that were imported."""
     require_screen()
+    require_folders()
     with without_collector():
         cpu_s = wait_for_first_frame(open_window(options).window)
     return {"first_frame_cpu_s": cpu_s, "modules": sorted(sys.modules)}

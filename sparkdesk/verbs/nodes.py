@@ -35,8 +35,10 @@ def main(arguments: list[str]) -> int:
 
 async def _run(options: argparse.Namespace) -> int:
     from sparkdesk import paths
+    from sparkdesk.app.folder import require_folders
     from sparkdesk.app.stack import Stack
 
+    require_folders()
     stack = Stack(folder=None if options.simulated else paths.data_dir())
     await stack.open()
     try:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from sparkdesk.infra.store.lock import FileLock
 from tests.app.program import PROJECT, environment, run_program
 
 
@@ -54,3 +55,33 @@ def test_the_headless_list_runs_without_qt(tmp_path: Path) -> None:
         [sys.executable, "-c", look], cwd=PROJECT, env=environment(tmp_path), capture_output=True, text=True, timeout=60
     )
     assert done.stdout.splitlines()[-1] == "False", done.stderr
+
+
+@pytest.mark.parametrize("words", [("run", "--simulated"), ("tour",), ("nodes",)])
+def test_a_folder_that_cannot_be_made_is_said_in_a_sentence(tmp_path: Path, words: tuple[str, ...]) -> None:
+    (tmp_path / "sparkdesk").write_text("a file is in the way")
+    code, said, errors = run_program(tmp_path, *words)
+    assert (code, said) == (1, "")
+    assert errors.count("\n") == 1
+    assert "cannot make its folder" in errors
+    assert "SPARKDESK_HOME" in errors
+
+
+def test_nodes_says_when_the_window_holds_the_data(tmp_path: Path) -> None:
+    folder = tmp_path / "sparkdesk" / "data"
+    folder.mkdir(parents=True)
+    lock = FileLock(folder / "app.db.lock")
+    assert lock.take()
+    try:
+        code, said, errors = run_program(tmp_path, "nodes")
+    finally:
+        lock.release()
+    assert (code, said) == (1, "")
+    assert errors.startswith("SparkDesk: SparkDesk is already running")
+
+
+def test_a_tour_of_a_model_that_nobody_knows_fails(tmp_path: Path) -> None:
+    code, said, _ = run_program(tmp_path, "tour", "--model", "nobody/knows-it", "--out", str(tmp_path), "--pace", "0.1")
+    assert code == 1
+    assert "FAILED: The catalogue has no model nobody/knows-it" in said
+    assert "SmolLM2-135M-Instruct" in said

@@ -85,6 +85,10 @@ class CodeColors(QSyntaxHighlighter):
         return "syntax_type" if word[0].isupper() and any(letter.islower() for letter in word) else None
 
 
+_WIDEST_CHARS = 1000
+"""More characters than any window is wide."""
+
+
 class _CodeText(QPlainTextEdit):
     """Lines that scroll sideways; the wheel goes to the column unless it is turned sideways."""
 
@@ -186,8 +190,10 @@ class CodeBlock(RowWidget):
         """The height at this width."""
         line_px = self._text.fontMetrics().lineSpacing()
         rows_px = self._text.blockCount() * max(line_px, LINE_HEIGHT["mono"] - 3)
-        widest = self._text.document().idealWidth() if self._text.blockCount() < 4000 else width
-        bar_px = self._text.horizontalScrollBar().sizeHint().height() + 2 if widest > width - 2 * _PAD_PX else 0
+        # A plain document does not tell its ideal width; in this font the longest line is the widest.
+        longest = max(self._text.toPlainText().splitlines(), key=len, default="")
+        is_wide = self._text.fontMetrics().horizontalAdvance(longest[:_WIDEST_CHARS]) > width - 2 * _PAD_PX
+        bar_px = self._text.horizontalScrollBar().sizeHint().height() + 2 if is_wide else 0
         height = round(rows_px + 2) + bar_px
         self._text.setGeometry(_PAD_PX, _HEAD_PX + 9, width - 2 * _PAD_PX, height)
         self.resize(width, self.height())

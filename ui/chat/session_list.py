@@ -27,7 +27,7 @@ from ui.theme import color
 from ui.widgets.button import IconButton
 from ui.widgets.field import TextInput
 from ui.widgets.label import Label
-from ui.widgets.paint import box, elided, write
+from ui.widgets.paint import box, elided, text_width, write
 
 WIDTH_PX: Final = 240
 _ROW_PX: Final = 47
@@ -80,16 +80,22 @@ class _Delegate(QStyledItemDelegate):
         title = elided(one_line(summary.title, 200) or "New chat", "dense_medium", room)
         write(painter, QRectF(rect.left() + 10, rect.top() + 6, room, 18), title, role="dense_medium", tint="text")
         now = datetime.now().astimezone()
-        words = f"{one_line(summary.label.partition(' on ')[0], 100)} · {time_words(summary.updated_ms, now)}"
-        if summary.is_answering:
-            words = "writing"
-        below = elided(words, "label", rect.width() - 20)
+        below = _words_below(summary, time_words(summary.updated_ms, now), rect.width() - 20)
         write(painter, QRectF(rect.left() + 10, rect.top() + 24, room, 16), below, role="label", tint="text3")
         if summary.is_answering:
             dot = QRectF(rect.right() - 16, rect.top() + 12, 6, 6)
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(color("accent"))
             painter.drawEllipse(dot)
+
+
+def _words_below(summary: ChatSummary, moment: str, room: float) -> str:
+    """Model and time; the model is cut in the middle, the time never."""
+    if summary.is_answering:
+        return "writing"
+    after = f" · {moment}"
+    model = one_line(summary.label.partition(" on ")[0], 100)
+    return elided(model, "label", room - text_width(after, "label"), Qt.TextElideMode.ElideMiddle) + after
 
 
 class SessionList(QWidget):

@@ -90,7 +90,7 @@ class ModelSelect(Select):
     def initStyleOption(self, option: QStyleOptionComboBox) -> None:  # noqa: N802
         super().initStyleOption(option)
         name = self.currentData(_MODEL) or self.currentText()
-        option.currentText = elided(name, "body", self.width() - 42, Qt.TextElideMode.ElideMiddle)  # type: ignore[attr-defined]
+        option.currentText = elided(name, "body", self.width() - 42, Qt.TextElideMode.ElideMiddle)
 
 
 class _PromptEditor(QPlainTextEdit):

@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QTextOption
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from sparkdesk.core.cluster.node import NodeState, NodeStatus
@@ -175,8 +176,8 @@ class TroublePanel(QWidget):
         self.reconnect = Button("Reconnect", icon="refresh-cw")
         self.compare = Button("Compare keys", icon="key")
         self.compare.clicked.connect(self._toggle_detail)
-        self._detail = CodeView("both host keys", is_wrapped=True)
-        self._detail.setFixedHeight(120)
+        self._detail = CodeView("both host keys", wrap=QTextOption.WrapMode.WrapAnywhere)
+        self._detail.setFixedHeight(132)
         self._detail.setVisible(False)
         self.password = TextInput(placeholder="Password on the node")
         self.password.setEchoMode(QLineEdit.EchoMode.Password)
@@ -184,7 +185,7 @@ class TroublePanel(QWidget):
         self.sign_in = Button("Sign in", icon="lock")
         self.sign_in.clicked.connect(self._give_password)
         self.password.returnPressed.connect(self._give_password)
-        self._log = CodeView("the connection log", is_wrapped=True)
+        self._log = CodeView("the connection log", wrap=QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
         self._log.setFixedHeight(180)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)

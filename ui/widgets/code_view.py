@@ -48,7 +48,14 @@ class CodeView(QWidget):
 
     tab_changed = Signal(str)
 
-    def __init__(self, what: str, *, title: str = "", is_wrapped: bool = False, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        what: str,
+        *,
+        title: str = "",
+        wrap: QTextOption.WrapMode = QTextOption.WrapMode.NoWrap,
+        parent: QWidget | None = None,
+    ) -> None:
         super().__init__(parent)
         self._pages: list[tuple[str, str]] = []
         self._what = what
@@ -58,10 +65,7 @@ class CodeView(QWidget):
         self._text.setReadOnly(True)
         self._text.setFont(font("mono"))
         self._text.setProperty("tone", "well")
-        if is_wrapped:
-            self._text.setWordWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
-        else:
-            self._text.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
+        self._text.setWordWrapMode(wrap)
         self._text.setAccessibleName(what)
         self._colors = CommandColors(self._text.document())
         self._tabs.setFont(font("dense_medium"))

@@ -167,7 +167,7 @@ def stage_time(time_s: float | None) -> str:
     """Write how long a stage took: 0.2 s below one second, then like any duration."""
     if time_s is None or not is_known(time_s) or time_s < 0 or time_s >= 0.95:
         return duration(time_s)
-    return f"{time_s:.1f} s" if time_s >= 0.05 else "under 0.1 s"
+    return f"{time_s:.1f} s" if time_s >= 0.05 else "< 0.1 s"
 
 
 def age(time_s: float | None) -> str:

@@ -80,3 +80,10 @@ def test_the_palette_narrows_as_words_are_typed(window: QWidget, registry: Actio
     assert palette.isVisible()
     QTest.keyClick(palette, Qt.Key.Key_Escape)
     assert not palette.isVisible()
+
+
+def test_pages_come_first_whenever_they_were_added(registry: ActionRegistry) -> None:
+    registry.add("quit", "Quit", lambda: None)
+    registry.add("go.chat", "Go to Chat", lambda: None)
+    assert [command.key for command in registry.commands()] == ["go.chat", "quit"]
+    assert [command.key for command in registry.find("")] == ["go.chat", "quit"]

@@ -74,3 +74,9 @@ def test_cables_that_are_not_known_are_said_and_not_called_well(stage: Stage) ->
 def test_a_probe_that_fell_silent_is_said(stage: Stage) -> None:
     stage.now_ms += 20_000
     assert say(stage).words == "spark-5c2d sends nothing new; its values are old."
+
+
+def test_a_node_that_went_quiet_comes_before_a_launch_that_failed(stage: Stage) -> None:
+    stage.serve(rack.job("j5", "qwen3.5", 1, JobState.FAILED))
+    stage.nodes.set((*stage.nodes.value[:3], rack.status(3, NodeState.RECONNECTING)))
+    assert say(stage).words == "3 of 4 nodes live: spark-3995 is being reconnected."

@@ -295,3 +295,16 @@ def test_the_frame_of_the_window_imports_nothing_heavy() -> None:
     )
     heavy = {"pydantic", "numpy", "pyqtgraph", "asyncssh", "httpx", "keyring", "asyncio", "PySide6.QtSvg"}
     assert heavy & set(ended.stdout.split()) == set()
+
+
+def test_the_focus_of_a_page_that_goes_stays_with_the_pages(window: MainWindow) -> None:
+    window.activateWindow()
+    page = window.page("cluster")
+    assert page is not None
+    button = page.findChild(Button)
+    assert button is not None
+    button.setFocus()
+    window.show_page("launch")
+    focused = window.focusWidget()
+    assert not window.strip.isAncestorOf(focused)
+    assert not window.sidebar.isAncestorOf(focused)

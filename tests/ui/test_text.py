@@ -90,3 +90,14 @@ def test_every_figure_has_a_value_and_a_unit(size: float) -> None:
     for quantity in (text.memory(size), text.disk(size)):
         assert quantity.value != "n/a"
         assert quantity.unit
+
+
+def test_a_stage_of_less_than_a_second_is_not_nothing() -> None:
+    assert [text.stage_time(time_s) for time_s in (0.02, 0.21, 0.94, 4.2, 75.0, None)] == [
+        "< 0.1 s",
+        "0.2 s",
+        "0.9 s",
+        "0:04",
+        "1:15",
+        "n/a",
+    ]

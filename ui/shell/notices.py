@@ -51,11 +51,9 @@ class NoticePanel(QFrame):
         if self.isVisible():
             self.hide()
             return
-        self._fill()
         corner = anchor.mapTo(self.window(), anchor.rect().bottomRight())
         # The panel's own layout keeps 2 at the sides and 8 above and below.
-        wanted = self._scroll.widget().layout().heightForWidth(_WIDTH - 4)
-        self.setFixedSize(_WIDTH, min(wanted + 18, _HIGHEST))
+        self.setFixedSize(_WIDTH, min(self._fill() + 18, _HIGHEST))
         self.move(corner + QPoint(-_WIDTH, 6))
         self.show()
         self.raise_()
@@ -74,7 +72,8 @@ class NoticePanel(QFrame):
         if focused is None or not self.isAncestorOf(focused):
             self.hide()
 
-    def _fill(self) -> None:
+    def _fill(self) -> int:
+        """Show the newest notices; gives the height they want."""
         body = QWidget()
         body.setProperty("tone", "page")
         column = QVBoxLayout(body)
@@ -88,6 +87,7 @@ class NoticePanel(QFrame):
             column.addWidget(self._entry(notice))
         column.addStretch(1)
         self._scroll.setWidget(body)
+        return column.heightForWidth(_WIDTH - 4)
 
     def _entry(self, notice: Notice) -> QWidget:
         entry = QWidget()

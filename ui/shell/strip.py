@@ -111,6 +111,7 @@ class SearchHint(QAbstractButton):
         super().__init__(parent)
         self._is_folded = False
         self.setAccessibleName("Go to or run, Ctrl+K")
+        self.setToolTip(self.accessibleName())
         self.setFixedHeight(28)
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)

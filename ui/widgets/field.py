@@ -52,6 +52,7 @@ class TextInput(QLineEdit):
         self._icon_action: QAction | None = None
         if icon_name:
             self._icon_action = self.addAction(icon(icon_name, "text3"), QLineEdit.ActionPosition.LeadingPosition)
+            self._icon_action.setText(placeholder)
         theme.notifier.changed.connect(self._wear)
 
     def set_error(self, has_error: bool) -> None:

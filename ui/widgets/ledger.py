@@ -103,7 +103,10 @@ def draw_ledger(
         cell = QRectF(left, rect.top(), max(width - 1, 0.5), rect.height())
         _draw_segment(painter, cell, part, values, is_stale=is_stale)
         if width >= _LABEL_MIN_PX and not is_stale and part.key not in ("cache", "others") and rect.height() >= 14:
-            _draw_label(painter, cell, part, role)
+            # What lies beyond the end is hatched over, so words stay before it.
+            end = rect.left() + values.total_bytes / whole * rect.width() - 3
+            shown = QRectF(cell.left(), cell.top(), min(cell.right(), end) - cell.left(), cell.height())
+            _draw_label(painter, shown, part, role)
         left += width
     if values.free_bytes < 0:
         _draw_overflow(painter, rect, values, whole)

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PySide6.QtCore import QRectF
 
+from ui.widgets.chart import fitting_span_s
 from ui.widgets.curve import Span, highest, nice_ceiling, polylines
 
 RECT = QRectF(10, 20, 100, 50)
@@ -64,3 +65,15 @@ def test_a_scale_ends_at_a_round_figure(value: float, top: float) -> None:
 def test_nothing_known_has_no_highest_value() -> None:
     assert math.isnan(highest([[], [math.nan]]))
     assert highest([[1.0, math.nan], [3.0]]) == 3.0
+
+
+def test_a_chart_looks_back_as_far_as_there_are_samples() -> None:
+    assert [fitting_span_s([now - age], now, 900.0) for now in (0.0, 1e9) for age in (0, 59, 61, 400, 4000)] == [
+        60.0,
+        60.0,
+        300.0,
+        900.0,
+        900.0,
+    ] * 2
+    assert fitting_span_s([], 0.0, 300.0) == 60.0
+    assert fitting_span_s([-200.0], 0.0, 300.0) == 300.0

@@ -56,3 +56,11 @@ def test_the_page_cache_is_hatched_and_weights_are_solid(dressed: QApplication) 
     hatched = {image.pixelColor(x, 8).name() for x in range(240, 380)}
     assert solid == {theme.hex_of("ledger_weights").lower()}
     assert len(hatched) > 3
+
+
+@pytest.mark.parametrize("total_bytes", [5e-324, 1.0, GIB])
+def test_more_page_cache_than_memory_does_not_hang_the_painter(dressed: QApplication, total_bytes: float) -> None:
+    bar = LedgerBar()
+    bar.resize(200, 16)
+    bar.set_values(LedgerValues(total_bytes, 0.0, page_cache_bytes=1e18))
+    assert not bar.grab().isNull()

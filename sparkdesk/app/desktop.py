@@ -116,7 +116,7 @@ class Desktop:
         known = await self.stack.known_clusters()
         if self.options.is_simulated:
             self.pages.add_all()
-            await self.simulate()
+            self.bridge.start_exclusive("simulation", self.simulate)
         elif known:
             self.pages.add_all()
             await self.stack.inventory.open(known[0])

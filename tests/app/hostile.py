@@ -32,7 +32,7 @@ class HostileNode:
 
     async def answer(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
         """Play the probe; every other program ends with code 1."""
-        command = (process.command or "").encode() if isinstance(process.command, str) else process.command or b""
+        command = str(process.command or "").encode()
         found = _MARKER.search(command)
         if found is None:
             process.exit(1)

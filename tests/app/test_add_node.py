@@ -51,6 +51,11 @@ def field_of(panel: TrustPanel) -> QLineEdit:
     return field
 
 
+async def refusal_in(panel: TrustPanel) -> None:
+    """Wait until the password was refused and is asked for again."""
+    await until(lambda: panel.trust().stage == "password" and panel.trust().error, "the refusal")
+
+
 def is_untouched(server: SshServer) -> bool:
     """Whether nothing that matters ever reached the server."""
     return not server.seen.passwords and not server.seen.keys and "nvidia" not in server.seen.users
@@ -69,7 +74,7 @@ def test_a_node_is_compared_then_signed_in_to_and_live(app: QApplication) -> Non
             assert server.seen.passwords == []
             QTest.keyClicks(field_of(panel), "wrong")
             click(panel.sign_in_button)
-            await until(lambda: panel.trust().stage == "password" and panel.trust().error, "the refusal")
+            await refusal_in(panel)
             assert "127.0.0.1" in panel.trust().error
             assert field_of(panel).text() == ""
             assert desktop.stack.inventory.nodes.value == ()
@@ -146,7 +151,7 @@ def test_giving_up_at_any_stage_leaves_no_node(app: QApplication) -> None:
                 if last == "refused":
                     QTest.keyClicks(field_of(panel), "wrong")
                     click(panel.sign_in_button)
-                    await until(lambda shown=panel: shown.trust().error, "the refusal")
+                    await refusal_in(panel)
                 click(panel.cancel_button)
                 await until(lambda: not desktop.stack.tasks.is_running("add node"), "the end of the attempt")
                 assert not panel.isVisible()

@@ -136,6 +136,7 @@ class Pages:
             plan=launcher.plan,
             clock_s=self._stack.clock.monotonic_s,
             broken_backends=launcher.broken_backends,
+            refresh_memory=launcher.refresh_memory,
         )
         page = LaunchPage(LaunchModel(feeds))
         page.launch_asked.connect(lambda plan: self._desktop.bridge.start(self._desktop.launch, plan))

@@ -97,6 +97,10 @@ class Launcher:
         """What plans lean on about each live node; refreshed when one connects and before each launch."""
         return self._contexts.latest
 
+    def refresh_memory(self) -> None:
+        """Have `node_contexts` tell the memory of this moment; asks nobody."""
+        self._contexts.publish()
+
     def problems(self, request: LaunchRequest) -> list[Problem]:
         """What speaks against the request now; empty is fine."""
         backend = self._backends.get(request.engine)

@@ -48,7 +48,7 @@ class NodeContexts:
         try:
             self._surveys[node_id] = await run_program(shell, self._program, PROGRAMS, timeout_s=SURVEY_TIMEOUT_S)
         finally:
-            self._publish()
+            self.publish()
 
     def current(self) -> tuple[NodeContext, ...]:
         """The contexts with the memory of this moment: quick, asks nobody."""
@@ -63,9 +63,10 @@ class NodeContexts:
         live = {status.record.id for status in nodes if status.is_live}
         for node_id in [node_id for node_id in self._surveys if node_id not in live]:
             del self._surveys[node_id]
-        self._publish()
+        self.publish()
 
-    def _publish(self) -> None:
+    def publish(self) -> None:
+        """Have `latest` say what `current` says."""
         contexts = self.current()
         if contexts != self.latest.value:
             self.latest.set(contexts)

@@ -281,3 +281,12 @@ def test_pictures_of_errors(page: LaunchPage) -> None:
     page.model.set_field("environment", "FOO")
     settle(page)
     take_pictures(page, "launch-errors")
+
+
+def test_a_page_that_is_shown_again_tells_the_memory_of_now(qtbot: QtBot, dressed: object) -> None:
+    engines = Engines(RACK)
+    full = replace(RACK[0], mem_available_bytes=2 * 2**30)
+    feeds = replace(engines.feeds(), refresh_memory=lambda: engines.contexts.set((full, *RACK[1:])))
+    page = LaunchPage(LaunchModel(feeds))
+    qtbot.addWidget(host_page(page, 1232, 852))
+    qtbot.waitUntil(lambda: page.form.nodes.chips[0].accessibleName() == "spark-5c2d, 2.0 GiB free", timeout=3000)

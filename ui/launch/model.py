@@ -45,6 +45,8 @@ class LaunchFeeds:
     clock_s: Callable[[], float]
     """Monotonic; only measures how long a plan took."""
     broken_backends: Sequence[str] = ()
+    refresh_memory: Callable[[], None] = lambda: None
+    """Has `contexts` tell the memory of this moment; asks nobody."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ The one rule: the page only lays out; what may be launched and why not is the vi
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtGui import QResizeEvent
+from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from sparkdesk.core.jobs.request import LaunchRequest
@@ -84,6 +84,11 @@ class LaunchPage(QWidget):
             self.banner.show_notice("warn", "An engine adapter could not be loaded", names)
         elif not self.model.backends:
             self.banner.show_notice("warn", "No engine adapter is installed", "Install SparkDesk again.")
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        # Which node has room may have changed with the launch before.
+        self.model.feeds.refresh_memory()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

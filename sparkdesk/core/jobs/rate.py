@@ -1,13 +1,14 @@
 """Rates out of an engine's counters: two readings and the time between them.
 
 The one rule: a counter that went back (the engine was restarted) or is missing gives no rate, never zero or less.
+Nor does one that stands still while requests run: llama.cpp counts an answer's tokens when it ends.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sparkdesk.core.jobs.reading import COUNTERS, TTFT_COUNT, TTFT_SUM_S
+from sparkdesk.core.jobs.reading import COUNTERS, REQUESTS_RUNNING, TTFT_COUNT, TTFT_SUM_S
 
 GENERATED_RATE = "generated_tokens_per_s"
 PROMPT_RATE = "prompt_tokens_per_s"
@@ -21,8 +22,9 @@ def add_rates(before: Mapping[str, float], now: Mapping[str, float], passed_s: f
     if passed_s <= 0.0:
         return found
     grown = {key: now[key] - before[key] for key in COUNTERS if key in now and key in before}
+    least = 0.0 if now.get(REQUESTS_RUNNING, 0.0) <= 0.0 else 1e-9
     for key, growth in grown.items():
-        if key.endswith("_total") and growth >= 0.0:
+        if key.endswith("_total") and growth >= least:
             found[f"{key.removesuffix('_total')}_per_s"] = growth / passed_s
     count, total_s = grown.get(TTFT_COUNT, 0.0), grown.get(TTFT_SUM_S, -1.0)
     if count > 0.0 and total_s >= 0.0:

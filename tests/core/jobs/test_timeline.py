@@ -117,3 +117,10 @@ def test_plain_text_has_no_control_characters_and_keeps_its_bound(text: str, lim
 
 def test_what_is_hidden_in_a_text_is_seen() -> None:
     assert make_line("\x1b[2J\x1b]0;title\x07done\r\nnext\u202egpj") == "done␍␊next\ufffdgpj"
+
+
+def test_tokens_that_are_counted_at_an_answers_end_are_not_zero_a_second_before_it() -> None:
+    idle = add_rates({GENERATED_TOKENS: 100.0}, {GENERATED_TOKENS: 100.0, REQUESTS_RUNNING: 0.0}, 2.0)
+    assert idle["generated_tokens_per_s"] == 0.0
+    busy = add_rates({GENERATED_TOKENS: 100.0}, {GENERATED_TOKENS: 100.0, REQUESTS_RUNNING: 1.0}, 2.0)
+    assert "generated_tokens_per_s" not in busy

@@ -57,7 +57,9 @@ class Stack:
         probe = (read_remote("gpu"), read_remote("probe"))
         self.telemetry = Telemetry(clock=self.clock, programs=probe, hz=sample_hz, on_facts=self.inventory.set_facts)
         self.runner = Runner(shells=self.inventory.shell, store=self.store, clock=self.clock)
-        clients = OpenAiClients(failures={key: backend.failure for key, backend in found.backends.items()})
+        clients = OpenAiClients(
+            failures={key: backend.failure for key, backend in found.backends.items()}, name_of=self._name_of
+        )
         self.launcher = Launcher(
             tasks=self.tasks,
             inventory=self.inventory,
@@ -87,6 +89,10 @@ class Stack:
         """Open the store and read the chats. Raises StoreError."""
         await self.store.open()
         await self.conversations.load()
+
+    def _name_of(self, node_id: str) -> str:
+        names = {status.record.id: status.record.name for status in self.inventory.nodes.value}
+        return names.get(node_id, node_id)
 
     async def known_clusters(self) -> tuple[ClusterRecord, ...]:
         """The clusters of this computer that are real; a simulated one is started anew, by itself."""

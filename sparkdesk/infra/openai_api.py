@@ -51,7 +51,10 @@ class OpenAiClients:
         first_token_timeout_s: float = FIRST_TOKEN_TIMEOUT_S,
         stall_timeout_s: float = STALL_TIMEOUT_S,
         monotonic_s: Callable[[], float] = time.monotonic,
+        name_of: Callable[[str], str] = str,
     ) -> None:
+        self._name_of = name_of
+        """A node's name for its id, for messages."""
         self._failures = failures
         self._first_token_timeout_s = first_token_timeout_s
         self._stall_timeout_s = stall_timeout_s
@@ -62,7 +65,7 @@ class OpenAiClients:
 
         Raises EndpointError when host and port are not an address.
         """
-        with mapped(endpoint):
+        with mapped(self._name_of(endpoint.node_id)):
             base = httpx.URL(scheme="http", host=endpoint.host, port=endpoint.port, path="/")
         client = httpx.AsyncClient(
             base_url=base,
@@ -82,6 +85,7 @@ class OpenAiClients:
         return OpenAiClient(
             client,
             endpoint,
+            node=self._name_of(endpoint.node_id),
             failure=self._failures.get(endpoint.engine),
             timeouts_s=(self._first_token_timeout_s, self._stall_timeout_s),
             monotonic_s=self._monotonic_s,
@@ -96,12 +100,14 @@ class OpenAiClient:
         client: httpx.AsyncClient,
         endpoint: Endpoint,
         *,
+        node: str,
         failure: FailureReader | None,
         timeouts_s: tuple[float, float],
         monotonic_s: Callable[[], float],
     ) -> None:
         self._client = client
         self._endpoint = endpoint
+        self._node = node
         self._failure = failure
         self._first_token_timeout_s, self._stall_timeout_s = timeouts_s
         self._monotonic_s = monotonic_s
@@ -129,7 +135,7 @@ class OpenAiClient:
                 raise EndpointError(
                     f"The answer to {path} has more than {max_bytes} bytes",
                     remedy="Check that the port belongs to the model server.",
-                    node=self._endpoint.node_id,
+                    node=self._node,
                 )
             return response.status_code, body
 
@@ -141,7 +147,7 @@ class OpenAiClient:
     async def _answer(
         self, method: str, path: str, body: Mapping[str, Any] | None, *, timeout_s: float
     ) -> AsyncIterator[httpx.Response]:
-        with mapped(self._endpoint):
+        with mapped(self._node):
             request = self._client.build_request(method, path, json=body)
             try:
                 async with asyncio.timeout(timeout_s):
@@ -163,7 +169,7 @@ class OpenAiClient:
         answer = HttpAnswer(head.status, head.content_type, response.headers.get("retry-after", "")[:40], body)
         failure = explain(answer, self._failure)
         detail = f"{head.status} {head.content_type}\n{body[:2000].decode('utf-8', 'replace')}"
-        raise EndpointError(failure.message, remedy=failure.remedy, detail=detail, node=self._endpoint.node_id)
+        raise EndpointError(failure.message, remedy=failure.remedy, detail=detail, node=self._node)
 
     async def _events(self, response: httpx.Response) -> AsyncGenerator[ChatEvent, None]:
         parser, decoder = SseParser(), ChunkDecoder()
@@ -172,7 +178,7 @@ class OpenAiClient:
             while True:
                 limit_s = self._stall_timeout_s if decoder.has_token else self._first_token_timeout_s
                 try:
-                    with mapped(self._endpoint):
+                    with mapped(self._node):
                         async with asyncio.timeout(limit_s):
                             chunk = await anext(body.chunks, b"")
                 except TimeoutError:
@@ -197,7 +203,7 @@ class OpenAiClient:
 
     async def _body(self, response: httpx.Response, max_bytes: int, *, timeout_s: float) -> bytes:
         kept = bytearray()
-        with mapped(self._endpoint):
+        with mapped(self._node):
             try:
                 async with asyncio.timeout(timeout_s), reading(response) as body:
                     async for chunk in body.chunks:
@@ -213,7 +219,7 @@ class OpenAiClient:
         return EndpointError(
             f"The model server did not answer within {timeout_s:g} s",
             remedy="It may be overloaded or hung: read the deployment's log, then retry.",
-            node=self._endpoint.node_id,
+            node=self._node,
         )
 
 
@@ -244,7 +250,7 @@ async def reading(response: httpx.Response) -> AsyncIterator[Body]:
 
 
 @contextmanager
-def mapped(endpoint: Endpoint) -> Iterator[None]:
+def mapped(node: str) -> Iterator[None]:
     """Turn every exception of httpx, and of the sockets below it, into an EndpointError."""
     try:
         yield
@@ -253,7 +259,7 @@ def mapped(endpoint: Endpoint) -> Iterator[None]:
             raise
         message, remedy = _words(error)
         detail = f"{type(error).__name__}: {error}"[:400]
-        raise EndpointError(message, remedy=remedy, detail=detail, node=endpoint.node_id) from error
+        raise EndpointError(message, remedy=remedy, detail=detail, node=node) from error
 
 
 def _words(error: Exception) -> tuple[str, str]:

@@ -79,8 +79,8 @@ class Adoption:
             case "unreadable":
                 deployment.change(
                     JobState.UNKNOWN,
-                    message="Its folder is from another release of SparkDesk",
-                    remedy="Use that release to stop it.",
+                    message="Its folder on the node is from another release of SparkDesk, or its launch was cut off",
+                    remedy="If another release of SparkDesk started it, stop it there; else forget it here.",
                 )
             case _:
                 self._take_running(deployment)

@@ -41,6 +41,8 @@ async def _run(options: argparse.Namespace) -> int:
     require_folders()
     stack = Stack(folder=None if options.simulated else paths.data_dir())
     await stack.open()
+    if stack.store.notice:
+        print(stack.store.notice, file=sys.stderr)
     try:
         rows = await _gather(stack, options)
     finally:

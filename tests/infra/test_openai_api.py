@@ -298,7 +298,7 @@ def test_every_exception_of_the_library_becomes_an_endpoint_error(kind: type[Exc
     if kind is httpx.HTTPStatusError:
         arguments = {"request": request, "response": httpx.Response(500, request=request)}
     takes_words = "message" in inspect.signature(kind).parameters
-    with pytest.raises(EndpointError) as error, mapped(Endpoint("n", "h", 1, "m")):
+    with pytest.raises(EndpointError) as error, mapped("n"):
         raise kind("boom", **arguments) if takes_words else kind()
     assert error.value.remedy
     assert error.value.node == "n"

@@ -37,7 +37,7 @@ class LaunchRequest(BaseModel):
     memory_fraction: Annotated[float, Field(gt=0.0, le=0.98)] | None = None
     """Share of unified memory the engine may take (vLLM)."""
     threads: Annotated[int, Field(ge=1, le=256)] | None = None
-    """CPU threads (llama.cpp); None is one less than the physical cores, at least 1."""
+    """CPU threads (llama.cpp); None is the adapter's own choice."""
     image: Annotated[str, Field(max_length=256)] = ""
     extra_flags: Annotated[tuple[str, ...], Field(max_length=64)] = ()
     environment: Annotated[tuple[tuple[str, str], ...], Field(max_length=64)] = ()

@@ -231,7 +231,7 @@ class TopStrip(QWidget):
         has_cluster = bool(model.cluster_name)
         name = text.one_line(model.cluster_name, 40) if has_cluster else "No cluster yet"
         tint: Token = "text" if has_cluster else "text3"
-        icon, tail = ("network", "chevron-down") if has_cluster else ("unplug", "")
+        icon, tail = ("network", "") if has_cluster else ("unplug", "")
         part = Part(name, "strong" if has_cluster else "body", tint)
         said = f"Cluster {name}" if has_cluster else name
         self._cluster.show_parts((part,), said, icon=icon, icon_tint="text2", tail_icon=tail)

@@ -1,7 +1,7 @@
 """Where SparkDesk keeps what it owns: one module, so that no other builds such a path by hand.
 
 The one rule: a folder handed out here exists and is for its owner alone (0700). ``SPARKDESK_HOME`` moves everything
-below one folder; tests and tours set it, so that they never touch a person's own data.
+below one folder; tests set it, so that they never touch a person's own data.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from sparkdesk.core.command import Exit
 from sparkdesk.core.errors import EndpointError, NodeError
 from sparkdesk.core.jobs.endpoint import Endpoint
 from sparkdesk.core.jobs.rate import add_rates
+from sparkdesk.core.jobs.reading import GENERATED_TOKENS, REQUESTS_RUNNING
 from sparkdesk.core.jobs.record import JobState
 from sparkdesk.core.plain_text import make_line
 from sparkdesk.core.playbooks.job import JOBS_FOLDER, job_command
@@ -107,7 +108,7 @@ class Heartbeat:
     # Metrics --------------------------------------------------------------------------------------------------
 
     async def _read_while_it_answers(self, deployment: Deployment, endpoint: Endpoint) -> None:
-        trail = _Trail()
+        trail = Trail()
         try:
             async with self._pool.client(deployment.job_id, endpoint) as client:
                 while await self._read(deployment, endpoint, client, trail):
@@ -117,7 +118,7 @@ class Heartbeat:
         except (EndpointError, NodeError):
             pass  # the node is asked next
 
-    async def _read(self, deployment: Deployment, endpoint: Endpoint, client: EndpointClient, trail: _Trail) -> bool:
+    async def _read(self, deployment: Deployment, endpoint: Endpoint, client: EndpointClient, trail: Trail) -> bool:
         """One page; whether the server answers as it should. Raises EndpointError."""
         path = endpoint.metrics_path or f"{endpoint.base_path}/models"
         status, body = await client.get(path, max_bytes=MAX_PAGE_BYTES)
@@ -129,7 +130,12 @@ class Heartbeat:
         return True
 
 
-class _Trail:
+def _stands_still(before: dict[str, float], after: dict[str, float]) -> bool:
+    """Whether a request ran and no token was counted."""
+    return after.get(REQUESTS_RUNNING, 0.0) > 0.0 and before.get(GENERATED_TOKENS) == after.get(GENERATED_TOKENS)
+
+
+class Trail:
     """The readings of the last seconds, for rates."""
 
     def __init__(self) -> None:
@@ -139,7 +145,11 @@ class _Trail:
     def add(self, now_s: float, found: dict[str, float]) -> dict[str, float]:
         """The readings with rates against the youngest that is at least RATE_WINDOW_S old, or the oldest there is."""
         while len(self._past) > 1 and now_s - self._past[1][0] >= RATE_WINDOW_S:
-            self._past.popleft()
+            if _stands_still(self._past[0][1], self._past[1][1]):
+                # An answer's tokens, counted at its end, belong to all the time since it began.
+                del self._past[1]
+            else:
+                self._past.popleft()
         before_s, before = self._past[0] if self._past else (now_s, {})
         self._past.append((now_s, found))
         return add_rates(before, found, now_s - before_s)

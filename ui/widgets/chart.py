@@ -59,8 +59,8 @@ def fitting_span_s(times_s: Sequence[float], now_s: float, longest_s: float) -> 
 
 
 def tick_text(value: float) -> str:
-    """Write a tick: whole numbers without decimals, 1.5 K style from 10,000 on."""
-    if value >= 10_000:
+    """Write a tick: whole numbers without decimals, 1.5 K style from 1,000 on, which has room beside the plot."""
+    if value >= 1000:
         return f"{value / 1000:g}{THIN_SPACE}K"
     return grouped(value) if float(value).is_integer() else f"{value:g}"
 

@@ -186,5 +186,5 @@ def test_a_chart_paints_live_stale_and_hostile_figures(dressed: QApplication, is
 
 
 def test_ticks_and_spans_are_short() -> None:
-    assert [tick_text(value) for value in (0, 50, 7.5, 1500, 48000)] == ["0", "50", "7.5", "1,500", "48\u202fK"]
+    assert [tick_text(value) for value in (0, 50, 7.5, 1500, 48000)] == ["0", "50", "7.5", "1.5\u202fK", "48\u202fK"]
     assert [span_text(window) for window in (60, 300, 86_400)] == ["\u221260 s", "\u22125 min", "\u221224 h"]

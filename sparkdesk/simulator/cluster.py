@@ -21,7 +21,7 @@ from typing import Any
 
 import asyncssh
 
-from sparkdesk.simulator import control, identity, program_set
+from sparkdesk.simulator import control, identity, privilege, program_set
 from sparkdesk.simulator.node import Engine, Node, NodeError
 from sparkdesk.simulator.ssh_server import NodeServer
 
@@ -97,6 +97,8 @@ class Cluster:
                 self._confined_reason = str(error)
         else:
             self._confined_reason = "it was asked for"
+        if privilege.plain_user() is not None:
+            self._options.state.chmod(0o711)  # the nodes' user must come to their folders; what else is there is root's
         await _start_all(residents, is_confined=False)
 
     async def _listen(self, server: NodeServer) -> int:

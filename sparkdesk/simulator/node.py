@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sparkdesk.simulator import wire
+from sparkdesk.simulator import privilege, wire
 from sparkdesk.simulator.identity import Identity
 
 START_TIMEOUT_S = 20.0
@@ -118,7 +118,7 @@ class Node:
             **self.identity.public(),
             "confined": self.is_confined,
             "address": self.identity.address,
-            "root": str(self._folder / "root"),
+            "root": str(self._folder / self._root_name()),
             "program_dir": str(self._program_dir),
             "python": os.path.realpath(sys.executable),
             "boot_id": str(uuid.uuid4()),
@@ -126,6 +126,11 @@ class Node:
             "packages": [str(path) for path in self._engine.packages],
             "models": {name: str(path) for name, path in self._engine.models.items()},
         }
+
+    def _root_name(self) -> str:
+        """Confined nodes keep their ids apart from this computer's; who is not confined has a folder to each user."""
+        user = None if self.is_confined else privilege.plain_user()
+        return "root" if user is None else f"root-{user[0]}"
 
     def _last_words(self) -> str:
         lines = (self._folder / "resident.log").read_text("utf-8", "replace").strip().splitlines()

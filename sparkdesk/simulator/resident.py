@@ -21,7 +21,7 @@ import traceback
 from pathlib import Path
 from typing import NoReturn
 
-from sparkdesk.simulator import census, landlock, live, live_files, machine_files, namespace, wire
+from sparkdesk.simulator import census, landlock, live, live_files, machine_files, namespace, privilege, wire
 from sparkdesk.simulator import syscall as sc
 from sparkdesk.simulator.physics import Readings
 
@@ -138,6 +138,7 @@ class Resident:
             home, environment = self._environment(message)
             os.chdir(home)
             argv = self._argv(message)
+            os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # a command gets its three streams and nothing of ours
             os.execve(argv[0], argv, environment)
         except BaseException:  # noqa: BLE001  a forked child must not run on into the parent's loop
             os.write(2, traceback.format_exc().encode())
@@ -153,6 +154,7 @@ class Resident:
             os.setresuid(namespace.USER_ID, namespace.USER_ID, namespace.USER_ID)
         sc.set_process_option(sc.PR_SET_NO_NEW_PRIVS, 1)
         if not self._is_confined:
+            privilege.leave_capabilities()
             landlock.restrict([self._root], self._readable)
 
     def _environment(self, message: wire.Message) -> tuple[str, dict[str, str]]:
@@ -227,6 +229,7 @@ class Resident:
 
 def main(number: int) -> None:
     """Run a node on this open socket."""
+    os.set_inheritable(number, False)  # who holds it can speak as the node
     control = socket.socket(fileno=number)
     namespace.die_with_parent(os.getppid())
     packet = wire.receive(control)
@@ -272,16 +275,31 @@ def _run_unconfined(control: socket.socket, setting: wire.Message) -> None:
     root = Path(str(setting["root"]))
     sc.set_process_option(sc.PR_SET_CHILD_SUBREAPER, 1)
     landlock.check()
+    _leave_root(root, setting)
     _make_folders(root, setting, owner=None)
     _link(root / "home/nvidia/models", setting["models"])
     _link(root / "site", {Path(str(package)).name: str(package) for package in setting["packages"]})
     machine = _machine(setting, proc=root / "proc", sys_dir=root / "sys", live_dir=root / namespace.LIVE_DIR[1:])
     resident = Resident(control, machine, setting)
+    privilege.hide()
     wire.send(control, {"op": "ready"})
     try:
         resident.serve()
     finally:
         resident.end_all()
+
+
+def _leave_root(root: Path, setting: wire.Message) -> None:
+    """From here on this process is an ordinary user, too: it writes where the node's commands write."""
+    parent, user = os.getppid(), privilege.plain_user()
+    if user is None:
+        privilege.leave_capabilities()
+        return
+    privilege.give(str(root), *user)
+    privilege.leave_root(*user)
+    namespace.die_with_parent(parent)  # the kernel forgets that wish when the user changes
+    needed = (setting["program_dir"], setting["python"], os.__file__, *setting["packages"], *setting["models"].values())
+    privilege.check_reach(map(str, needed), [str(root)])
 
 
 def _link(folder: Path, targets: dict[str, str]) -> None:

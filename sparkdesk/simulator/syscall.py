@@ -31,8 +31,13 @@ AT_FDCWD = -100
 AT_RECURSIVE = 0x8000
 
 PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
+PR_CAPBSET_DROP = 24
 PR_SET_CHILD_SUBREAPER = 36
 PR_SET_NO_NEW_PRIVS = 38
+PR_CAP_AMBIENT = 47
+PR_CAP_AMBIENT_CLEAR_ALL = 4
+_CAPABILITY_VERSION_3 = 0x20080522  # Source: linux/capability.h
 
 # These three numbers are the same on x86_64 and aarch64. Source: asm-generic/unistd.h.
 _SYS_MOUNT_SETATTR = 442
@@ -80,6 +85,13 @@ def set_process_option(option: int, value: int) -> None:
     """prctl with one argument."""
     zero = ctypes.c_ulong(0)
     _check(_libc.prctl(ctypes.c_int(option), ctypes.c_ulong(value), zero, zero, zero), f"prctl {option}")
+
+
+def drop_capabilities() -> None:
+    """capset(2): no effective, permitted or inheritable capability is left to this process."""
+    head = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+    none = (ctypes.c_uint32 * 6)()
+    _check(_libc.capset(ctypes.byref(head), ctypes.byref(none)), "capset")
 
 
 def mount(source: str, target: str, kind: str, flags: int, options: str = "") -> None:

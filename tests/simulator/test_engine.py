@@ -146,9 +146,11 @@ async def test_a_vllm_container_runs_from_start_to_stop(cluster: Simulator) -> N
 
 async def test_a_container_outlives_its_client_and_dies_by_kill(cluster: Simulator) -> None:
     async with cluster.connect() as connection:
+        seen: list[str] = []
         process = await connection.create_process(f"exec {RUN} --name two {NVIDIA} --port 8097 2>&1")
         while "Starting to load" not in (line := str(await process.stdout.readline())):
-            assert line, "it ended before it loaded"
+            seen.append(line)
+            assert line, f"it ended before it loaded: {seen}"
         process.kill()
         assert (await process.wait()).exit_signal is not None
         assert (await connection.run("docker ps --format '{{.Names}}'", check=True)).stdout == "two\n"

@@ -1,13 +1,16 @@
 """The simulator's side of a node: starts its resident process and talks to it.
 
-The one rule: everything in a node happens through its resident; this side holds only open files that it handed over.
+The one rule: everything in a node happens through its resident; this side holds only open files that it handed over,
+and takes what comes from there as it would from a stranger: checked, bounded, or left out with a line in the log.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
+import stat
 import subprocess
 import sys
 import uuid
@@ -21,6 +24,11 @@ from sparkdesk.simulator.identity import Identity
 START_TIMEOUT_S = 20.0
 _SOCKET_TIMEOUT_S = 5.0
 _FLUSH_S = 0.5
+_MAX_ID = 2**53
+_MAX_PID = 2**22  # Source: linux/threads.h PID_MAX_LIMIT
+_MAX_REASON = 1000
+_MAX_COMPLAINTS = 20  # lines in the log for one node
+_log = logging.getLogger(__name__)
 _CODE = (
     "import sys; sys.path.insert(0, sys.argv[1]); from sparkdesk.simulator.resident import main; main(int(sys.argv[2]))"
 )
@@ -49,6 +57,7 @@ class Command:
 
     started: Callable[[int, int], None]
     ended: Callable[[int, int], None]
+    is_started: bool = False
 
 
 class Node:
@@ -67,6 +76,7 @@ class Node:
         self._count = 0
         self._received_bytes = 0
         self._sent_bytes = 0
+        self._complaints = 0
         self._flush: asyncio.TimerHandle | None = None
 
     async def start(self, *, is_confined: bool) -> None:
@@ -89,7 +99,7 @@ class Node:
         if message is None or message["op"] != "ready":
             control.close()
             self._kill()
-            reason = str(message["reason"]) if message else self._last_words()
+            reason = str(message.get("reason", "no reason"))[:_MAX_REASON] if message else self._last_words()
             raise NodeError(f"{self.identity.name} did not start: {reason}")
         self._control = control
         loop.add_reader(control, self._answer)
@@ -115,6 +125,7 @@ class Node:
 
     def _setting(self) -> wire.Message:
         return {
+            "op": "begin",
             **self.identity.public(),
             "confined": self.is_confined,
             "address": self.identity.address,
@@ -235,23 +246,53 @@ class Node:
             packet = wire.receive(self._control)
         except BlockingIOError:
             return
-        except ConnectionResetError:
+        except wire.PacketError as error:
+            self._complain(str(error))
+            return
+        except OSError:
             packet = None
         if packet is None:
             asyncio.get_running_loop().remove_reader(self._control)
             self._lose_all()
             return
         message, files = packet
-        number = int(message["id"])
-        if message["op"] == "started" and number in self._commands:
-            self._commands[number].started(int(message["pid"]), files.pop() if files else -1)
+        try:
+            self.take(message, files)
+        except wire.PacketError as error:
+            self._complain(str(error))
+        finally:
+            wire.close_all(files)
+
+    def take(self, message: wire.Message, files: list[int]) -> None:
+        """Do what a message of the resident says; files that are used are taken out of `files`.
+
+        Raises:
+            PacketError: it has not the shape of one, or nobody waits for it. Nothing was done.
+        """
+        number = wire.number(message, "id", _MAX_ID)
+        if message["op"] == "started" and number in self._commands and not self._commands[number].is_started:
+            pid = wire.number(message, "pid", _MAX_PID)
+            if files and not os.isatty(files[-1]):
+                raise wire.PacketError("its file is no terminal")
+            self._commands[number].is_started = True
+            self._commands[number].started(pid, files.pop() if files else -1)
         elif message["op"] == "ended" and number in self._commands:
-            self._commands.pop(number).ended(int(message.get("code", 0)), int(message.get("signal", 0)))
+            code, which = wire.number(message, "code", 255), wire.number(message, "signal", 64)
+            self._commands.pop(number).ended(code, which)
         elif message["op"] == "socket" and files:
+            if not stat.S_ISSOCK(os.fstat(files[-1]).st_mode):
+                raise wire.PacketError("its file is no socket")
             waiter = self._sockets.get(number)
             if waiter is not None and not waiter.done():
                 waiter.set_result(socket.socket(fileno=files.pop()))
-        wire.close_all(files)
+        else:
+            raise wire.PacketError("nobody waits for it")
+
+    def _complain(self, words: str) -> None:
+        """A line in the log, as long as there are not too many."""
+        self._complaints += 1
+        if self._complaints <= _MAX_COMPLAINTS:
+            _log.warning("%s: a packet of the node is left out: %s", self.identity.name, words)
 
     def _lose_all(self) -> None:
         """The resident died: so did every command."""
@@ -263,7 +304,7 @@ class Node:
 def _first_answer(control: socket.socket, answer: asyncio.Future[wire.Message | None]) -> None:
     try:
         packet = wire.receive(control)
-    except ConnectionResetError:
+    except (OSError, wire.PacketError):
         packet = None
     if not answer.done():
         answer.set_result(packet[0] if packet else None)

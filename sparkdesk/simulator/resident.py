@@ -81,6 +81,8 @@ class Resident:
             packet = wire.receive(self._control)
         except ConnectionResetError:
             return False
+        except wire.PacketError:
+            return True  # not of the simulator, which sends none such
         if packet is None:
             return False
         message, files = packet

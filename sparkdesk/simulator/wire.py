@@ -18,6 +18,10 @@ MAX_FILES = 4
 Message = dict[str, Any]
 
 
+class PacketError(Exception):
+    """A packet that is no message; its files are closed."""
+
+
 def pair() -> tuple[socket.socket, socket.socket]:
     """Two connected ends that keep the borders of packets."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -45,9 +49,10 @@ def receive(end: socket.socket) -> tuple[Message, list[int]] | None:
 
     Raises:
         BlockingIOError: nothing has come yet (non-blocking sockets).
+        PacketError: it is no JSON object with the name of an operation, or it was cut.
     """
     room = socket.CMSG_LEN(MAX_FILES * array.array("i").itemsize)
-    packet, ancillary, _flags, _address = end.recvmsg(MAX_PACKET_BYTES, room, socket.MSG_CMSG_CLOEXEC)
+    packet, ancillary, flags, _address = end.recvmsg(MAX_PACKET_BYTES, room, socket.MSG_CMSG_CLOEXEC)
     files = array.array("i")
     for level, kind, data in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
@@ -55,7 +60,31 @@ def receive(end: socket.socket) -> tuple[Message, list[int]] | None:
     if not packet:
         close_all(files.tolist())
         return None
-    return json.loads(packet), files.tolist()
+    try:
+        if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+            raise PacketError("it was cut")
+        return _message(packet), files.tolist()
+    except PacketError:
+        close_all(files.tolist())
+        raise
+
+
+def _message(packet: bytes) -> Message:
+    try:
+        message = json.loads(packet)
+    except (ValueError, RecursionError) as error:
+        raise PacketError(f"it is no JSON: {type(error).__name__}") from error
+    if not isinstance(message, dict) or not isinstance(message.get("op"), str):
+        raise PacketError("it names no operation")
+    return message
+
+
+def number(message: Message, name: str, highest: int) -> int:
+    """A whole number from 0 to `highest`; one that is left out is 0. Raises PacketError for anything else."""
+    value = message.get(name, 0)
+    if type(value) is not int or not 0 <= value <= highest:
+        raise PacketError(f"its {name} is no number from 0 to {highest}")
+    return value
 
 
 def close_all(files: list[int]) -> None:

@@ -146,8 +146,10 @@ async def test_a_vllm_container_runs_from_start_to_stop(cluster: Simulator) -> N
 
 async def test_a_container_outlives_its_client_and_dies_by_kill(cluster: Simulator) -> None:
     async with cluster.connect() as connection:
+        # A small share: what an earlier container held is given back only at the machine's next beat.
+        words = f"{RUN} --name two {NVIDIA} --port 8097 --gpu-memory-utilization 0.2"
+        process = await connection.create_process(f"exec {words} 2>&1")
         seen: list[str] = []
-        process = await connection.create_process(f"exec {RUN} --name two {NVIDIA} --port 8097 2>&1")
         while "Starting to load" not in (line := str(await process.stdout.readline())):
             seen.append(line)
             assert line, f"it ended before it loaded: {seen}"

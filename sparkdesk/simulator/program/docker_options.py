@@ -5,6 +5,7 @@ The one rule: strict. Source: docker's command line reference (Docker CE 28), an
 
 from __future__ import annotations
 
+import re
 from typing import NoReturn
 
 _RUN_VALUES = """
@@ -114,6 +115,7 @@ def parse(command: str, words: list[str]) -> tuple[dict[str, list[str]], list[st
                         command, f"flag needs an argument: {word if len(word) > 2 else repr(word[1]) + ' in ' + word}"
                     )
                 value = left.pop(0)
+            _check_value(command, name, value)
             found[name] = [*found.get(name, []), value] if name in MANY else [value]
     if len(rest) < fewest or 0 <= most < len(rest):
         need = (
@@ -126,6 +128,39 @@ def parse(command: str, words: list[str]) -> tuple[dict[str, list[str]], list[st
         many = "argument" if need.endswith("1") else "arguments"
         raise UsageError(f"docker: \"docker {command}\" requires {need} {many}.\nSee 'docker {command} --help'.", 1)
     return found, rest
+
+
+def _check_value(command: str, name: str, value: str) -> None:
+    """Refuse a value that docker's client refuses before it asks the daemon. Source: docker/cli opts, go-units."""
+    words = ""
+    if name == "gpus":
+        words = _gpus_problem(value)
+    elif name in ("memory", "memory-reservation", "memory-swap", "shm-size"):
+        words = "" if name == "memory-swap" and value == "-1" else _size_problem(value)
+    if words:
+        flag = "-m, --memory" if name == "memory" else f"--{name}"
+        _refuse(command, f'invalid argument "{value}" for "{flag}" flag: {words}')
+
+
+def _gpus_problem(value: str) -> str:
+    for part in value.replace('"', "").split(","):
+        key, equals, text = part.partition("=")
+        count = text if equals else key
+        if (not equals or key == "count") and count != "all" and not re.fullmatch(r"[+-]?[0-9]+", count):
+            if "=" in value and not equals:
+                continue  # a further device of `device=0,1`
+            return f'invalid count ({count}): value must be either "all" or an integer: invalid syntax'
+        if equals and key not in ("count", "device", "driver", "capabilities", "options"):
+            return f"unexpected key '{key}' in '{part}'"
+    return ""
+
+
+def _size_problem(value: str) -> str:
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+) ?([A-Za-z]*)", value)
+    if not match:
+        return f"invalid size: '{value}'"
+    is_unit = re.fullmatch(r"(?:[kmgtp](?:i?b)?|b)?", match[2].lower())
+    return "" if is_unit else f"invalid suffix: '{match[2]}'"
 
 
 def _options(

@@ -93,6 +93,15 @@ def parse(arguments: list[str]) -> dict[str, Any]:
     return found
 
 
+def usage() -> str:
+    """Every flag there is, with its short names and what it takes."""
+    rows = ["usage: llama-server [options]", ""]
+    for long, (shorts, kind) in FLAGS.items():
+        value = {None: "", int: " N", float: " N", str: " VALUE"}.get(kind, "")
+        rows.append(", ".join((*shorts, long)) + (f" {{{','.join(kind)}}}" if isinstance(kind, tuple) else value))
+    return "\n".join(rows)
+
+
 def _value(word: str, kind: Any, text: str) -> Any:
     if isinstance(kind, tuple):
         if text not in kind:

@@ -13,7 +13,7 @@ import sys
 import threading
 from typing import Any
 
-from llama_flags import parse
+from llama_flags import parse, usage
 from spark_state import declare_load, read_json
 
 
@@ -21,7 +21,7 @@ def main(arguments: list[str]) -> int:
     """Serve until a signal. The first TERM waits for open streams as llama.cpp does, the second ends at once."""
     options = parse(arguments)
     if "help" in options:
-        print("usage: llama-server [options]\n\nsimulated node: the engine is llama.cpp on this computer's processor")
+        print(f"{usage()}\n\nsimulated node: the engine is llama.cpp on this computer's processor")
         return 0
     if "version" in options:
         print("version: 11434 (b0-unknown)\nbuilt with simulated CUDA for aarch64-linux-gnu", file=sys.stderr)

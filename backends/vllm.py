@@ -47,6 +47,13 @@ RUNTIME_BYTES = 4 << 30
 """CUDA context, graphs and the API server, outside of the share; an allowance, unverified on hardware."""
 KV_TYPES = ("", "auto", "float16", "bfloat16", "fp8", "fp8_e4m3", "fp8_e5m2", "nvfp4")
 
+QUANTIZATIONS = (
+    "", "awq", "awq_marlin", "gptq", "gptq_marlin", "auto_awq", "auto_gptq", "fp8", "fbgemm_fp8", "modelopt",
+    "modelopt_fp4", "modelopt_mxfp8", "modelopt_mixed", "mxfp4", "gpt_oss_mxfp4", "mxfp8", "compressed-tensors",
+    "quark", "torchao", "moe_wna16", "experts_int8",
+)  # fmt: skip
+"""What --quantization takes; a checkpoint that is quantized already needs none. Source: vLLM 0.33.0's own source."""
+
 METRIC_NAMES = {
     "vllm:generation_tokens_total": GENERATED_TOKENS,
     "vllm:prompt_tokens_total": PROMPT_TOKENS,
@@ -64,7 +71,7 @@ INFO = BackendInfo(
     key="vllm",
     title="vLLM",
     purposes=("chat",),
-    quantizations=("", "fp8", "awq", "gptq", "mxfp4", "modelopt_fp4", "compressed-tensors"),
+    quantizations=QUANTIZATIONS,
     docs="https://docs.vllm.ai/en/stable/cli/serve/",
     default_port=8000,
 )
@@ -81,6 +88,15 @@ class Vllm:
         if request.kv_dtype not in KV_TYPES:
             problems.append(
                 Problem(Severity.ERROR, f"vLLM has no KV type {request.kv_dtype}", "Choose another one.", "kv_dtype")
+            )
+        if request.quantization not in QUANTIZATIONS:
+            problems.append(
+                Problem(
+                    Severity.ERROR,
+                    f"vLLM has no quantization {request.quantization}",
+                    "Choose one of vLLM's, or none for a checkpoint that is quantized already.",
+                    "quantization",
+                )
             )
         if has_errors(problems):
             return problems

@@ -38,7 +38,7 @@ STALL_TIMEOUT_S = 30.0
 END_TIMEOUT_S = 1.0
 """After the last event: for the server to end its answer itself, before the connection is closed on it."""
 ERROR_BODY_BYTES = 64 * 1024
-STILL_THERE: Final = "Check that the deployment is Ready and its node is live, then retry."
+STILL_THERE: Final = "Check that the server runs: its deployment Ready, its node live, its address right. Then retry."
 
 
 class OpenAiClients:

@@ -63,3 +63,9 @@ def test_the_table_names_its_release_and_holds_the_flags_that_playbooks_use() ->
     assert TABLE["version"] == "0.33.0"
     assert TABLE["count"] == len(names) > 250
     assert {"--max-model-len", "--kv-cache-dtype", "--enable-auto-tool-choice", "--speculative-config"} <= names
+
+
+def test_a_quantization_of_another_engine_is_refused_at_its_field() -> None:
+    request = LLAMA.model_copy(update={"quantization": "Q4_1"})
+    problems = vllm.backend.problems(request, context_with(spec_named(request.model)))
+    assert [problem.field for problem in problems if problem.severity == "error"] == ["quantization"]

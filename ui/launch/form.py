@@ -164,8 +164,9 @@ def fill_defaults(
     nodes = values.get("nodes", form.nodes)
     node = next((each for each in contexts if isinstance(nodes, tuple) and each.record.id in nodes), None)
     quantization = form.quantization
-    if spec is not None and "quantization" in left and quantization not in spec.weight_bytes:
-        quantization = next(iter(spec.weight_bytes), "")
+    offered = spec.weight_bytes if spec is not None else {}
+    if "quantization" in left and quantization not in offered:
+        quantization = next(iter(offered), "")
         values["quantization"] = quantization
     if spec is not None and "weights_path" in left:
         values["weights_path"] = choose_path(spec, quantization, node)

@@ -33,7 +33,9 @@ def without_secrets(text: str) -> str:
 
 def write_report(folder: Path, text: str) -> Path | None:
     """Write a report (0600) and let go of the oldest beyond `KEPT`; None when the disk refuses."""
-    name = f"crash-{time.strftime('%Y%m%d-%H%M%S')}-{os.urandom(2).hex()}.txt"
+    now_ns = time.time_ns()  # to the nanosecond, so that names sort as the reports came
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(now_ns // 10**9))
+    name = f"crash-{stamp}-{now_ns % 10**9:09}.txt"
     try:
         handle = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:

@@ -13,8 +13,8 @@ from sparkdesk.core.cluster.node import ClusterRecord, NodeRecord
 from sparkdesk.core.errors import AuthFailed, SparkDeskError
 from sparkdesk.core.ports import Offer
 from sparkdesk.infra.ssh import fingerprint_of
+from sparkdesk.services.fleet.inventory import DEFAULT_NAME
 from sparkdesk.services.ident import new_id
-from sparkdesk.services.inventory import DEFAULT_NAME
 from ui.first_run.model import FirstRunModel, Trust
 
 

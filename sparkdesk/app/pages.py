@@ -16,7 +16,7 @@ from sparkdesk.core.feed import Latest
 from sparkdesk.core.jobs.record import JobState, JobStatus
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.telemetry.sample import Sample
-from sparkdesk.services.conversation import ChatEndpoint
+from sparkdesk.services.chat.conversation import ChatEndpoint
 from ui.chat.model import ChatModel
 from ui.chat.view import ChatPage
 from ui.cluster.model import ClusterFeeds, ClusterModel

@@ -23,13 +23,13 @@ from sparkdesk.infra.openai_api import OpenAiClients
 from sparkdesk.infra.simulation import Simulation
 from sparkdesk.infra.ssh import SshConnector, ensure_key
 from sparkdesk.infra.store import SqliteStore
+from sparkdesk.services.chat.conversation import Conversations
+from sparkdesk.services.chat.server_link import ServerLinks
 from sparkdesk.services.clock import SystemClock
-from sparkdesk.services.conversation import Conversations
+from sparkdesk.services.fleet.inventory import Inventory
 from sparkdesk.services.ident import new_id
-from sparkdesk.services.inventory import Inventory
-from sparkdesk.services.launcher import Launcher
-from sparkdesk.services.runner import Runner
-from sparkdesk.services.server_link import ServerLinks
+from sparkdesk.services.jobs.launcher import Launcher
+from sparkdesk.services.playbooks.runner import Runner
 from sparkdesk.services.tasks import Tasks
 from sparkdesk.services.telemetry import Telemetry
 

@@ -33,9 +33,9 @@ from sparkdesk.core.ports import EndpointClient
 from sparkdesk.infra.openai_api import OpenAiClients
 from sparkdesk.infra.ssh import SshConnector
 from sparkdesk.infra.store import SqliteStore
+from sparkdesk.services.chat.conversation import ChatEndpoint, Conversations
 from sparkdesk.services.clock import SystemClock
-from sparkdesk.services.conversation import ChatEndpoint, Conversations
-from sparkdesk.services.inventory import Inventory
+from sparkdesk.services.fleet.inventory import Inventory
 from sparkdesk.services.tasks import Tasks
 from sparkdesk.services.telemetry import Telemetry
 from sparkdesk.services.wait import wait_for_value

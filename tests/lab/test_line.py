@@ -14,7 +14,7 @@ from sparkdesk.core.command import Command, Exit
 from sparkdesk.infra.ssh import SshConnector
 from sparkdesk.infra.store import SqliteStore
 from sparkdesk.services.clock import SystemClock
-from sparkdesk.services.inventory import Inventory
+from sparkdesk.services.fleet.inventory import Inventory
 from sparkdesk.services.tasks import Tasks
 from sparkdesk.services.telemetry import PulseState, Telemetry
 from sparkdesk.services.wait import wait_for_value

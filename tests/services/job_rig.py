@@ -18,9 +18,9 @@ from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.infra.openai_api import OpenAiClients
 from sparkdesk.infra.store import SqliteStore
 from sparkdesk.services.clock import SystemClock
-from sparkdesk.services.inventory import Inventory
-from sparkdesk.services.launcher import Launcher
-from sparkdesk.services.runner import Runner
+from sparkdesk.services.fleet.inventory import Inventory
+from sparkdesk.services.jobs.launcher import Launcher
+from sparkdesk.services.playbooks.runner import Runner
 from sparkdesk.services.tasks import Tasks
 from sparkdesk.services.telemetry import Telemetry
 from tests.fakes.connector import LocalConnector

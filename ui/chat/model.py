@@ -17,7 +17,7 @@ from sparkdesk.core.chat.session import Turn
 from sparkdesk.core.chat.timing import AnswerTiming
 from sparkdesk.core.errors import SparkDeskError
 from sparkdesk.core.feed import Latest, Lost, Subscription
-from sparkdesk.services.conversation import ChatEndpoint, ChatSummary, Conversation, Conversations
+from sparkdesk.services.chat.conversation import ChatEndpoint, ChatSummary, Conversation, Conversations
 from ui.bridge import Bridge, StreamPump, watch
 from ui.chat.live import Growth, LiveAnswer
 from ui.chat.row import EarlierRow, Row, rows_of

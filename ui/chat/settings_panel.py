@@ -23,7 +23,7 @@ from PySide6.QtWidgets import (
 from sparkdesk.core.chat.message import Sampling
 from sparkdesk.core.chat.server_url import EXAMPLE
 from sparkdesk.core.chat.session import ChatSettings
-from sparkdesk.services.conversation import ChatEndpoint
+from sparkdesk.services.chat.conversation import ChatEndpoint
 from ui import theme
 from ui.chat.model import ContextUse
 from ui.font import font

@@ -19,7 +19,7 @@ from sparkdesk.core.plain_text import make_line
 from sparkdesk.core.playbooks.reader import last_object
 from sparkdesk.core.step import Output, Playbook, Progress, RunEnded, StepEnded, StepEvent, StepStarted
 from sparkdesk.services.clock import Clock
-from sparkdesk.services.job_log import LogPiece
+from sparkdesk.services.jobs.job_log import LogPiece
 
 OURS = "SparkDesk"
 ENGINE = "engine"

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from sparkdesk.core.cluster.node import NodeFacts, NodeRecord
 from sparkdesk.core.jobs.backend import NodeContext
-from sparkdesk.services.node_context import read_survey
+from sparkdesk.services.jobs.node_context import read_survey
 from sparkdesk.services.remote_program import run_program
 from tests.fakes.shell import LocalShell
 
-SURVEY = (Path(__file__).resolve().parents[2] / "sparkdesk" / "remote" / "survey.py").read_bytes()
+SURVEY = (Path(__file__).resolve().parents[3] / "sparkdesk" / "remote" / "survey.py").read_bytes()
 RECORD = NodeRecord("n1", "spark-1", "127.0.0.1", 22, "spark")
 
 

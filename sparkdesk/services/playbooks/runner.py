@@ -27,9 +27,9 @@ from sparkdesk.core.step import (
     StepStarted,
     Wait,
 )
-from sparkdesk.services.action import NotBegun, OutcomeUnknown, Site, answers, perform
 from sparkdesk.services.clock import Clock
-from sparkdesk.services.journal import FINISHED, Journal, RunRecord, read_record
+from sparkdesk.services.playbooks.action import NotBegun, OutcomeUnknown, Site, answers, perform
+from sparkdesk.services.playbooks.journal import FINISHED, Journal, RunRecord, read_record
 
 SETTLE_S = 30.0
 """How long a lost node is waited for, so that a check can decide what became of a step."""

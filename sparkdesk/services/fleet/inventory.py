@@ -15,8 +15,8 @@ from sparkdesk.core.errors import NodeError, Unreachable
 from sparkdesk.core.feed import Latest
 from sparkdesk.core.ports import Connection, Connector, Offer, Shell, Store
 from sparkdesk.services.clock import Clock
+from sparkdesk.services.fleet.line import Line, LiveHook
 from sparkdesk.services.ident import new_id
-from sparkdesk.services.line import Line, LiveHook
 from sparkdesk.services.tasks import Tasks
 
 log = logging.getLogger(__name__)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sparkdesk.core.jobs.reading import GENERATED_TOKENS, REQUESTS_RUNNING
-from sparkdesk.services.heartbeat import Trail
+from sparkdesk.services.jobs.heartbeat import Trail
 
 
 def test_an_answers_tokens_belong_to_all_the_time_since_it_began() -> None:

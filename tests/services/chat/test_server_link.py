@@ -8,7 +8,7 @@ from sparkdesk.core.chat.event import Finished, TextDelta
 from sparkdesk.core.chat.message import ChatRequest, Message, Role, Sampling, TextPart
 from sparkdesk.core.errors import EndpointError
 from sparkdesk.infra.openai_api import OpenAiClients
-from sparkdesk.services.server_link import ServerLinks
+from sparkdesk.services.chat.server_link import ServerLinks
 from tests.servers.llamacpp import llama_server
 
 

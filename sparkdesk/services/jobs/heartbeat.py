@@ -20,8 +20,8 @@ from sparkdesk.core.playbooks.job import JOBS_FOLDER, job_command
 from sparkdesk.core.playbooks.reader import last_object
 from sparkdesk.core.ports import EndpointClient, Shell
 from sparkdesk.services.clock import Clock
-from sparkdesk.services.deployment import Deployment
-from sparkdesk.services.endpoint_pool import EndpointPool
+from sparkdesk.services.jobs.deployment import Deployment
+from sparkdesk.services.jobs.endpoint_pool import EndpointPool
 
 BEAT_S = 2.0
 ASK_EVERY = 15

@@ -13,10 +13,10 @@ from sparkdesk.core.jobs.endpoint import Endpoint
 from sparkdesk.core.jobs.record import JobReport, JobState
 from sparkdesk.core.jobs.report import describe_end, read_reports
 from sparkdesk.core.ports import Shell
-from sparkdesk.services.course import Course
-from sparkdesk.services.deployment import Deployment
-from sparkdesk.services.job_log import LogPiece, NodeLog
-from sparkdesk.services.job_shelf import JobShelf
+from sparkdesk.services.jobs.course import Course
+from sparkdesk.services.jobs.deployment import Deployment
+from sparkdesk.services.jobs.job_log import LogPiece, NodeLog
+from sparkdesk.services.jobs.job_shelf import JobShelf
 from sparkdesk.services.remote_program import run_program
 from sparkdesk.services.tasks import Tasks
 

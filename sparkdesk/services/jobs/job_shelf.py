@@ -20,7 +20,7 @@ from sparkdesk.core.jobs.plan import LaunchPlan
 from sparkdesk.core.jobs.record import JobIntent, JobReport, JobState, JobStatus
 from sparkdesk.core.ports import Store
 from sparkdesk.services.clock import Clock
-from sparkdesk.services.deployment import Deployment
+from sparkdesk.services.jobs.deployment import Deployment
 
 log = logging.getLogger(__name__)
 

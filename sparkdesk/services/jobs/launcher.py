@@ -25,16 +25,16 @@ from sparkdesk.core.models.spec import ModelSpec
 from sparkdesk.core.playbooks.job_removal import removal_playbook
 from sparkdesk.core.ports import EndpointClient, EndpointClients, Shell, Store
 from sparkdesk.core.step import Playbook, StepEvent
-from sparkdesk.services.adoption import Adoption
 from sparkdesk.services.clock import Clock
-from sparkdesk.services.course import Course
-from sparkdesk.services.deployment import Deployment
-from sparkdesk.services.endpoint_pool import EndpointPool
+from sparkdesk.services.fleet.inventory import Inventory
 from sparkdesk.services.ident import new_id
-from sparkdesk.services.inventory import Inventory
-from sparkdesk.services.job_shelf import JobShelf
-from sparkdesk.services.node_context import NodeContexts
-from sparkdesk.services.runner import Runner
+from sparkdesk.services.jobs.adoption import Adoption
+from sparkdesk.services.jobs.course import Course
+from sparkdesk.services.jobs.deployment import Deployment
+from sparkdesk.services.jobs.endpoint_pool import EndpointPool
+from sparkdesk.services.jobs.job_shelf import JobShelf
+from sparkdesk.services.jobs.node_context import NodeContexts
+from sparkdesk.services.playbooks.runner import Runner
 from sparkdesk.services.tasks import Tasks
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from sparkdesk.core.feed import Latest
 from sparkdesk.core.jobs.backend import NodeContext
 from sparkdesk.core.plain_text import make_line
 from sparkdesk.core.ports import Shell
-from sparkdesk.services.inventory import Inventory
+from sparkdesk.services.fleet.inventory import Inventory
 from sparkdesk.services.remote_program import run_program
 
 if TYPE_CHECKING:

@@ -38,7 +38,7 @@ from sparkdesk.core.step import (
 )
 from sparkdesk.infra.store import SqliteStore
 from sparkdesk.services.clock import SystemClock
-from sparkdesk.services.runner import Runner
+from sparkdesk.services.playbooks.runner import Runner
 from tests.fakes.shell import LocalShell
 
 
@@ -400,7 +400,7 @@ _CHILD = textwrap.dedent(
     from sparkdesk.core import step_json
     from sparkdesk.infra.store import SqliteStore
     from sparkdesk.services.clock import SystemClock
-    from sparkdesk.services.runner import Runner
+    from sparkdesk.services.playbooks.runner import Runner
     from tests.fakes.shell import LocalShell
 
     async def main(data, home, playbook):

@@ -18,7 +18,7 @@ from sparkdesk.core.ports import Connection
 from sparkdesk.infra.ssh import SshConnector
 from sparkdesk.infra.store import SqliteStore
 from sparkdesk.services.clock import SystemClock
-from sparkdesk.services.inventory import Inventory
+from sparkdesk.services.fleet.inventory import Inventory
 from sparkdesk.services.tasks import Tasks
 from sparkdesk.services.wait import wait_for_value
 from tests.infra.ssh_server import SshServer, new_key, running_server

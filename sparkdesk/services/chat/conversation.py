@@ -30,7 +30,7 @@ from sparkdesk.core.errors import EndpointError, SparkDeskError
 from sparkdesk.core.feed import Latest, Stream, Subscription
 from sparkdesk.core.jobs.endpoint import Endpoint
 from sparkdesk.core.ports import EndpointClient, Store
-from sparkdesk.services.answer import Answer
+from sparkdesk.services.chat.answer import Answer
 from sparkdesk.services.clock import Clock
 from sparkdesk.services.ident import new_id
 from sparkdesk.services.tasks import Tasks

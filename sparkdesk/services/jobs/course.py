@@ -17,12 +17,12 @@ from sparkdesk.core.playbooks.job import JobSpec, stop_playbook
 from sparkdesk.core.ports import Shell
 from sparkdesk.core.step import Playbook, RunEnded
 from sparkdesk.services.clock import Clock
-from sparkdesk.services.deployment import Deployment
-from sparkdesk.services.endpoint_pool import EndpointPool
-from sparkdesk.services.heartbeat import Heartbeat
 from sparkdesk.services.ident import new_id
-from sparkdesk.services.job_shelf import JobShelf
-from sparkdesk.services.runner import Runner, is_repeatable
+from sparkdesk.services.jobs.deployment import Deployment
+from sparkdesk.services.jobs.endpoint_pool import EndpointPool
+from sparkdesk.services.jobs.heartbeat import Heartbeat
+from sparkdesk.services.jobs.job_shelf import JobShelf
+from sparkdesk.services.playbooks.runner import Runner, is_repeatable
 from sparkdesk.services.tasks import Tasks
 
 CANCEL_TIMEOUT_S = 15.0

@@ -34,7 +34,7 @@ from sparkdesk.core.step import (
 )
 from sparkdesk.core.telemetry.frame import LOG_LINE_BYTES, LineFramer
 from sparkdesk.services.clock import Clock
-from sparkdesk.services.journal import FormerFile, Journal
+from sparkdesk.services.playbooks.journal import FormerFile, Journal
 
 FILE_TIMEOUT_S = 120.0
 MAX_KEPT_BYTES = 1 << 20

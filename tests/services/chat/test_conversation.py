@@ -18,8 +18,8 @@ from sparkdesk.core.jobs.endpoint import Endpoint
 from sparkdesk.core.ports import EndpointClient
 from sparkdesk.infra.openai_api import OpenAiClients
 from sparkdesk.infra.store import SqliteStore
+from sparkdesk.services.chat.conversation import ChatEndpoint, ClientSource, Conversation, Conversations
 from sparkdesk.services.clock import SystemClock
-from sparkdesk.services.conversation import ChatEndpoint, ClientSource, Conversation, Conversations
 from sparkdesk.services.tasks import Tasks
 from tests.servers.llamacpp import LlamaServer, llama_server
 from tests.servers.raw_http import answer, raw_server, stream
@@ -272,7 +272,7 @@ async def test_stop_also_drops_what_waits_in_line(desk: Desk, endless: LlamaServ
 async def test_the_text_so_far_is_on_the_disk_while_it_is_written(
     desk: Desk, endless: LlamaServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sparkdesk.services.conversation.SAVE_EVERY_S", 0.01)
+    monkeypatch.setattr("sparkdesk.services.chat.conversation.SAVE_EVERY_S", 0.01)
     conversation = desk.chats.new(target(endless.port))
     await conversation.ask("Go on.")
     await first_text(conversation)

@@ -1,0 +1,1 @@
+"""Model servers and other jobs on nodes: launched, watched, stopped, adopted."""

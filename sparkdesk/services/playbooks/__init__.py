@@ -1,0 +1,1 @@
+"""Carrying out playbooks: the one place where SparkDesk changes a node."""

@@ -79,6 +79,13 @@ class Shell(Protocol):
         """A local way to a port that the node reaches as host:port; lives as long as the block."""
         ...
 
+    def forward_port(self, host: str, port: int, *, local_port: int = 0) -> AbstractAsyncContextManager[int]:
+        """The same on a TCP port of 127.0.0.1, for the user's own programs; gives the port (0 asks for a free one).
+
+        Any program of this computer can use it while the block lives. Raises NodeBusy when `local_port` is taken.
+        """
+        ...
+
 
 class Connection(Shell, Protocol):
     """A shell that can be closed and tells when it is gone."""
@@ -200,4 +207,16 @@ class Store(Protocol):
 
     async def remove_session(self, session_id: str) -> None:
         """Forget a chat with its messages; no error when there is none."""
+        ...
+
+    async def documents(self, kind: str) -> dict[str, bytes]:
+        """Everything that was kept under this kind ("forward", "details", "field_report"), JSON by id."""
+        ...
+
+    async def save_document(self, kind: str, document_id: str, data: bytes) -> None:
+        """Insert or replace one JSON document."""
+        ...
+
+    async def remove_document(self, kind: str, document_id: str) -> None:
+        """Forget a document; no error when there is none."""
         ...

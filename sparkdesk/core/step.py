@@ -33,6 +33,8 @@ class Run:
     expect: Expect = Expect()
     stdin: bytes = b""
     timeout_s: float = 60.0
+    as_root: bool = False
+    """Through sudo; the runner asks for the password where the node wants one, and no plan holds it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class PutFile:
     path: str
     content: bytes
     mode: int = 0o600
+    as_root: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +137,8 @@ class Playbook:
     title: str
     stages: tuple[Stage, ...]
     schema: int = 1
+    needs_lock: bool = False
+    """Whether its nodes are locked against other computers meanwhile: it changes network, packages, docker or power."""
 
     def steps(self) -> Iterator[Step]:
         """Every step in order."""

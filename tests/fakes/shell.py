@@ -10,14 +10,15 @@ import asyncio
 import os
 import signal
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from sparkdesk.core.command import Command, Exit, Outcome, Refused, Signal, Unknown
-from sparkdesk.core.errors import CommandFailed, Unreachable
+from sparkdesk.core.errors import CommandFailed, NodeBusy, Unreachable
 from sparkdesk.core.ports import LocalAddress
 
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 _LOST = "the line was cut"
 
 
@@ -132,32 +133,54 @@ class LocalShell:
         self._raise_if_cut()
         with tempfile.TemporaryDirectory(prefix="sd") as folder:
             path = os.path.join(folder, "s")
-            serving: set[asyncio.Task[None]] = set()
-
-            async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-                task = asyncio.current_task()
-                assert task is not None
-                serving.add(task)
-                gone = asyncio.ensure_future(self._gone.wait())
-                gone.add_done_callback(lambda _: task.cancel())
+            async with self._serving(host, port) as serve:
+                server = await asyncio.start_unix_server(serve, path)
                 try:
-                    await _join(reader, writer, host, port)
-                except asyncio.CancelledError:
-                    pass  # the line or the forward is gone; asyncio would report a cancelled server task as a bug
+                    yield LocalAddress(path)
                 finally:
-                    gone.cancel()
-                    serving.discard(task)
+                    server.close()
 
-            server = await asyncio.start_unix_server(serve, path)
+    @asynccontextmanager
+    async def forward_port(self, host: str, port: int, *, local_port: int = 0) -> AsyncIterator[int]:
+        """A port of 127.0.0.1 whose connections end at host:port."""
+        self._raise_if_cut()
+        async with self._serving(host, port) as serve:
             try:
-                yield LocalAddress(path)
+                server = await asyncio.start_server(serve, "127.0.0.1", local_port)
+            except OSError as error:
+                raise NodeBusy(f"Port {local_port} is taken", remedy="Use another.", node=self._node) from error
+            try:
+                yield int(server.sockets[0].getsockname()[1])
             finally:
                 server.close()
-                for _ in range(3):  # one that was just accepted begins to be served only now
-                    await asyncio.sleep(0)
-                    for task in tuple(serving):
-                        task.cancel()
-                    await asyncio.gather(*serving, return_exceptions=True)
+
+    @asynccontextmanager
+    async def _serving(self, host: str, port: int) -> AsyncIterator[Serve]:
+        """What a forward's listener calls for each connection; leaving the block ends them all."""
+        serving: set[asyncio.Task[None]] = set()
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            serving.add(task)
+            gone = asyncio.ensure_future(self._gone.wait())
+            gone.add_done_callback(lambda _: task.cancel())
+            try:
+                await _join(reader, writer, host, port)
+            except asyncio.CancelledError:
+                pass  # the line or the forward is gone; asyncio would report a cancelled server task as a bug
+            finally:
+                gone.cancel()
+                serving.discard(task)
+
+        try:
+            yield serve
+        finally:
+            for _ in range(3):  # one that was just accepted begins to be served only now
+                await asyncio.sleep(0)
+                for task in tuple(serving):
+                    task.cancel()
+                await asyncio.gather(*serving, return_exceptions=True)
 
     def _local(self, path: str) -> Path:
         return self._home / path[2:] if path.startswith("~/") else Path(path)

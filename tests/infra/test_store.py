@@ -327,3 +327,18 @@ async def test_writing_never_blocks_the_loop(store: SqliteStore) -> None:
     assert not writing.done()
     release.set()
     await writing
+
+
+async def test_documents_are_kept_by_kind(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path)
+    await store.open()
+    await store.save_document("forward", "a", b"{}")
+    await store.save_document("forward", "a", b'{"port":1}')
+    await store.save_document("details", "a", b"{}")
+    await store.remove_document("details", "a")
+    await store.close()
+    again = SqliteStore(tmp_path)
+    await again.open()
+    assert await again.documents("forward") == {"a": b'{"port":1}'}
+    assert await again.documents("details") == {}
+    await again.close()

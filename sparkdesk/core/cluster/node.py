@@ -18,11 +18,16 @@ class NodeState(StrEnum):
     IDLE = "idle"
     CONNECTING = "connecting"
     LIVE = "live"
+    SLOW = "slow"
+    """Connected, and its samples come late."""
     STALE = "stale"
+    """Connected for all we know, but its samples have stopped: nothing of it may be shown as of now."""
     RECONNECTING = "reconnecting"
     UNREACHABLE = "unreachable"
     REFUSED = "refused"
     IDENTITY_CHANGED = "identity_changed"
+    ASLEEP = "asleep"
+    """Shut down from here, or not tried while this computer sleeps: nobody waits for it."""
 
     @property
     def words(self) -> str:
@@ -31,12 +36,51 @@ class NodeState(StrEnum):
             NodeState.IDLE: "Not connected",
             NodeState.CONNECTING: "Connecting",
             NodeState.LIVE: "Live",
+            NodeState.SLOW: "Slow",
             NodeState.STALE: "Stale",
             NodeState.RECONNECTING: "Reconnecting",
             NodeState.UNREACHABLE: "Unreachable",
             NodeState.REFUSED: "Sign-in refused",
             NodeState.IDENTITY_CHANGED: "Host key changed",
+            NodeState.ASLEEP: "Asleep",
         }[self]
+
+
+class SignIn(StrEnum):
+    """What a node is offered at the sign-in."""
+
+    AUTOMATIC = "automatic"
+    """A key of this application for the node if there is one, then the agent and the user's usual keys."""
+    AGENT = "agent"
+    KEY = "key"
+    """One key file, `NodeRecord.key_path`."""
+    PASSWORD = "password"
+
+
+@dataclass(frozen=True, slots=True)
+class JumpHost:
+    """A machine that the way to a node leads through; its own host key was confirmed too."""
+
+    address: str
+    port: int
+    user: str
+    host_key: str
+    key_path: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON data."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> JumpHost:
+        """From `to_json`; unknown keys are ignored. Raises KeyError, TypeError or ValueError."""
+        return cls(
+            address=str(data["address"]),
+            port=int(data["port"]),
+            user=str(data["user"]),
+            host_key=str(data["host_key"]),
+            key_path=str(data.get("key_path", "")),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +96,16 @@ class NodeRecord:
     machine_id: str = ""
     key_path: str = ""
     """A private key of the application for this node; "" means the user's agent and default keys."""
+    sign_in: SignIn = SignIn.AUTOMATIC
+    jump: JumpHost | None = None
+    other_addresses: tuple[str, ...] = ()
+    """Where else this same machine was met, "address:port"."""
+    serial_hash: str = ""
+    """SHA-256 of machine id and product serial, where clones share host key and machine id; never the serial."""
+    macs: tuple[str, ...] = ()
+    """Its wired management ports' hardware addresses, to wake it."""
+    setup_runs: tuple[str, ...] = ()
+    """Runs of playbooks that installed something for SparkDesk on the node, oldest first; removal offers their undo."""
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON data."""
@@ -69,7 +123,17 @@ class NodeRecord:
             host_key=str(data.get("host_key", "")),
             machine_id=str(data.get("machine_id", "")),
             key_path=str(data.get("key_path", "")),
+            sign_in=SignIn(data.get("sign_in", SignIn.AUTOMATIC)),
+            jump=JumpHost.from_json(data["jump"]) if data.get("jump") else None,
+            other_addresses=_texts(data.get("other_addresses")),
+            serial_hash=str(data.get("serial_hash", "")),
+            macs=_texts(data.get("macs")),
+            setup_runs=_texts(data.get("setup_runs")),
         )
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return tuple(str(item) for item in value) if value else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,5 +208,10 @@ class NodeStatus:
 
     @property
     def is_live(self) -> bool:
-        """Whether the node answers now."""
-        return self.state is NodeState.LIVE
+        """Whether the node answers now and what is shown of it is of now."""
+        return self.state in (NodeState.LIVE, NodeState.SLOW)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether a connection to the node stands, for all we know; work under way on it goes on."""
+        return self.is_live or self.state is NodeState.STALE

@@ -78,6 +78,15 @@ class _Opening:
         return ChannelSession()
 
 
+async def _end_listener(listener: asyncssh.SSHListener) -> None:
+    listener.close()
+    try:
+        async with asyncio.timeout(CLOSE_TIMEOUT_S):
+            await listener.wait_closed()
+    except FOREIGN:
+        pass  # a connection through it hangs; it ends with the node's connection
+
+
 class NodeSession:
     """One node, connected; bytes in, bytes out."""
 
@@ -223,12 +232,28 @@ class NodeSession:
             try:
                 yield LocalAddress(path)
             finally:
-                listener.close()
-                try:
-                    async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                        await listener.wait_closed()
-                except FOREIGN:
-                    pass  # a connection through it hangs; it ends with the node's connection
+                await _end_listener(listener)
+
+    @asynccontextmanager
+    async def forward_port(self, host: str, port: int, *, local_port: int = 0) -> AsyncIterator[int]:
+        """A port of 127.0.0.1 that leads to host:port as the node sees it; gives the port's number."""
+        if self._lost.event.is_set():
+            raise self._gone()
+        try:
+            listener = await self._connection.forward_local_port("127.0.0.1", local_port, host, port)
+        except OSError as error:
+            raise NodeBusy(
+                f"Port {local_port} of this computer is taken",
+                remedy="Let SparkDesk choose another port.",
+                detail=str(error),
+                node=self._node,
+            ) from error
+        except FOREIGN as error:
+            raise map_error(error, node=self._node) from error
+        try:
+            yield listener.get_port()
+        finally:
+            await _end_listener(listener)
 
     async def close(self) -> None:
         """Close within a bounded time; safe to call twice."""

@@ -55,6 +55,15 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (session_number, position)
     ) WITHOUT ROWID;
     """,
+    # 2: what is kept about nodes beside their records: forwards, details, field reports.
+    """
+    CREATE TABLE documents (
+        kind TEXT NOT NULL,
+        id TEXT NOT NULL,
+        data BLOB NOT NULL,
+        PRIMARY KEY (kind, id)
+    ) WITHOUT ROWID;
+    """,
 )
 NEWEST = len(MIGRATIONS)
 

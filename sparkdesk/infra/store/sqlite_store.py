@@ -201,6 +201,21 @@ class SqliteStore:
         )
         return tuple(_blob(row[0]) for row in rows)
 
+    # Documents ------------------------------------------------------------------------------------------------
+
+    async def documents(self, kind: str) -> dict[str, bytes]:
+        """Everything that was kept under this kind, JSON by id."""
+        rows = await self._fetch("SELECT id, data FROM documents WHERE kind = ? ORDER BY id", kind)
+        return {str(row[0]): _blob(row[1]) for row in rows}
+
+    async def save_document(self, kind: str, document_id: str, data: bytes) -> None:
+        """Insert or replace one JSON document."""
+        await self._execute("INSERT OR REPLACE INTO documents VALUES (?, ?, ?)", kind, document_id, data)
+
+    async def remove_document(self, kind: str, document_id: str) -> None:
+        """Forget a document; no error when there is none."""
+        await self._execute("DELETE FROM documents WHERE kind = ? AND id = ?", kind, document_id)
+
     # Inside ---------------------------------------------------------------------------------------------------
 
     async def _fetch(self, sql: str, *values: object) -> list[Any]:

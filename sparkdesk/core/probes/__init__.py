@@ -1,0 +1,1 @@
+"""What is read on nodes, and what it means: everything that reads a node is a probe, and none changes anything."""

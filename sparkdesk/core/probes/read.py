@@ -1,0 +1,112 @@
+"""What a probe reads on a node, as data, and what came back.
+
+A probe names its reads; `remote/reader.py` carries many of them out in one go; a pure function judges the answers. The
+one rule: a read changes nothing on the node, needs no rights beyond the account's own, and is bounded in time and size.
+An answer that could not be got says why; it is never an empty one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sparkdesk.core.errors import SparkDeskError
+
+MAX_TEXT_BYTES = 64 * 1024
+"""The most of one answer that is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadFile:
+    """A file's text. `path` may be a glob: then every match (at most `max_files`), each as one entry."""
+
+    path: str
+    max_bytes: int = 4096
+    max_files: int = 64
+
+
+@dataclass(frozen=True, slots=True)
+class ReadCommand:
+    """A read-only program's output, with LC_ALL=C and no input. Programs are looked up on PATH and in /usr/sbin."""
+
+    argv: tuple[str, ...]
+    timeout_s: float = 5.0
+    max_bytes: int = 16 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ReadDisk:
+    """Size and free bytes of the file system that holds `path`."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReadClock:
+    """The node's wall time, Unix ms, and its offset from this computer as measured over the request."""
+
+
+Read = ReadFile | ReadCommand | ReadDisk | ReadClock
+
+
+class Fault(StrEnum):
+    """Why a read gave nothing."""
+
+    ABSENT = "absent"
+    """No such file or program."""
+    DENIED = "denied"
+    """The account may not read it."""
+    TIMED_OUT = "timed_out"
+    UNREADABLE = "unreadable"
+    """An I/O error, or an answer that the reader could not make sense of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one read gave. With a `fault` every other field but `problem` is empty.
+
+    `texts` are (path, text) for files, one ("", standard output) for a command; text is untrusted, with U+FFFD where it
+    was not UTF-8. `code` is a command's exit code, `errors` its standard error. `numbers` are a disk's `total_bytes`
+    and `free_bytes`, a clock's `t_ms` and `offset_ms`.
+    """
+
+    texts: tuple[tuple[str, str], ...] = ()
+    code: int | None = None
+    errors: str = ""
+    numbers: Mapping[str, float] | None = None
+    fault: Fault | None = None
+    problem: str = ""
+    """The fault in words."""
+
+    @property
+    def text(self) -> str:
+        """The first text, without blanks around it; "" when there is none."""
+        return self.texts[0][1].strip() if self.texts else ""
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether it was read, and a command ended with code 0."""
+        return self.fault is None and self.code in (None, 0)
+
+
+Answers = Mapping[Read, Answer]
+
+
+class ProbeFault(SparkDeskError):
+    """A probe's answers cannot be judged: something it needs could not be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Reads, with a name and where the knowledge behind them comes from."""
+
+    id: str
+    """Stable, kebab-case; shown, saved in reports, named by tests."""
+    title: str
+    reads: tuple[Read, ...]
+    source: str
+    """Where it is written that a Spark answers so (document, issue, code), for a person to look up."""
+
+
+Judge = Callable[[Answers], object]

@@ -6,12 +6,12 @@ start-up files may print before it), within bounds; anything else is CommandFail
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 from sparkdesk.core.command import Exit, Outcome, Refused
 from sparkdesk.core.errors import CommandFailed, NodeBusy, Unreachable
+from sparkdesk.core.playbooks.reader import last_object
 from sparkdesk.core.ports import Shell
 from sparkdesk.core.program import python_command
 
@@ -31,7 +31,7 @@ async def run_program(
     outcome = await shell.run(command, stdin=source + stdin, timeout_s=timeout_s, max_bytes=MAX_ANSWER_BYTES)
     if not outcome.is_ok:
         _raise_failure(shell.node, outcome, args)
-    answer = find_object(outcome.stdout)
+    answer = last_object(outcome.text)
     if answer is None:
         raise CommandFailed(
             f"{shell.node} gave an answer that cannot be read",
@@ -40,20 +40,6 @@ async def run_program(
             node=shell.node,
         )
     return answer
-
-
-def find_object(output: bytes) -> dict[str, Any] | None:
-    """The last line that is one JSON object, or None. Never raises."""
-    for line in reversed(output.splitlines()):
-        if not line.strip().startswith(b"{"):
-            continue
-        try:
-            value = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(value, dict):
-            return value
-    return None
 
 
 def _raise_failure(node: str, outcome: Outcome, args: Sequence[str]) -> None:

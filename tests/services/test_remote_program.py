@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparkdesk.core.errors import CommandFailed, Unreachable
-from sparkdesk.services.remote_program import find_object, run_program
+from sparkdesk.core.playbooks.reader import last_object
+from sparkdesk.services.remote_program import run_program
 from tests.fakes.shell import LocalShell
 
 
@@ -55,8 +56,9 @@ async def test_a_node_without_python_is_told_what_to_install(tmp_path: Path) -> 
 
 @given(st.binary(max_size=400))
 def test_any_bytes_are_read_without_an_error(output: bytes) -> None:
-    assert find_object(output) is None or isinstance(find_object(output), dict)
+    found = last_object(output.decode("utf-8", "replace"))
+    assert found is None or isinstance(found, dict)
 
 
 def test_a_deeply_nested_answer_is_no_object() -> None:
-    assert find_object(b'{"a":' * 100_000) is None
+    assert last_object('{"a":' * 100_000) is None

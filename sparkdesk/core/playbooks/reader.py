@@ -61,7 +61,7 @@ def is_reader(reader: str) -> bool:
 
 def last_object(text: str) -> dict[str, object] | None:
     """The last line that is a JSON object: login shells print greetings before it. None when there is none."""
-    for line in reversed(text.splitlines()):
+    for line in reversed(text.split("\n")):  # not splitlines: a JSON string may hold U+2028 as it is
         if not line.lstrip().startswith("{"):
             continue
         try:

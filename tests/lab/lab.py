@@ -3,12 +3,12 @@
 Every space is held by a process that reads a pipe of ours, and nothing is made in the machine's own network or under a
 path that stays. The one rule: when this process ends, however it ends, the pipes close and everything is gone.
 
-    with Lab(4) as lab, lab.workstation():
+    with Lab(4, folder, cables=(Cable(0, 1, 1, 1),)) as lab, lab.workstation():
         lab.nodes[0].set_link(False)
 
 The workstation is a network of its own, on the management bridge; `workstation()` moves the calling thread into it (a
 network belongs to a thread), so that pytest itself reaches 10.42.0.11 and its event loop needs no child process.
-Cables between the nodes' CX-7 ports are further bridges in the fabric, made by `Fabric.plug` as the management one is.
+A cable between two nodes' QSFP cages is a further bridge in the fabric with both halves of each cage on it.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ import select
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import psutil
@@ -31,14 +32,19 @@ from tests.infra.sshd import require
 
 INIT = Path(__file__).with_name("node_init.sh")
 USER = "nvidia"
+PASSWORD = "correct horse battery"
+"""Of the user on every node, for SSH and for sudo."""
 MANAGEMENT_BRIDGE = "mgmt"
 MANAGEMENT_PORT = "enP7s7"
 """The RJ45 port's name on a Spark. Source: spark-facts 3.1."""
 
+CAGE_PORTS = {0: ("enp1s0f0np0", "enP2p1s0f0np0"), 1: ("enp1s0f1np1", "enP2p1s0f1np1")}
+"""The two halves of each QSFP cage. Source: spark-facts 3.1."""
+
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
 _CLONE_NEWNET = 0x40000000
-_TOOLS = ("unshare", "nsenter", "ip", "ssh-keygen")
+_TOOLS = ("unshare", "nsenter", "ip", "ssh-keygen", "openssl", "sudo", "ping")
 
 
 def find_obstacle() -> str:
@@ -142,6 +148,16 @@ class Fabric:
         run_ip(self.holder.pid, f"link set {end} {'up' if is_up else 'down'}")
 
 
+@dataclass(frozen=True, slots=True)
+class Cable:
+    """A QSFP cable: node and cage at one end, node and cage at the other (by index)."""
+
+    node_a: int
+    cage_a: int
+    node_b: int
+    cage_b: int
+
+
 @dataclass
 class LabNode:
     """One machine: a real sshd on port 22, the user nvidia, its own files over the host's."""
@@ -188,6 +204,27 @@ class LabNode:
         """Pull or plug the management cable."""
         self.fabric.set_link(f"n{self.index}m", is_up)
 
+    def set_cable(self, cage: int, is_up: bool) -> None:
+        """Pull or plug the cable in a QSFP cage."""
+        for half in "ab":
+            self.fabric.set_link(f"n{self.index}p{cage}{half}", is_up)
+
+    @property
+    def boot_id(self) -> str:
+        """The id of this boot."""
+        return (self.root / "run/boot_id").read_text().strip()
+
+    def restart(self, away_s: float = 1.0) -> None:
+        """End every process but the first, be away, and come back with another boot id; files on "disk" stay."""
+        self.set_link(False)
+        for process in psutil.Process(self.holder.pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        self.run("sh", "-c", "cat /proc/sys/kernel/random/uuid > /run/boot_id")
+        time.sleep(away_s)
+        self.start_sshd()
+        self.set_link(True)
+
     def processes(self, word: str) -> list[psutil.Process]:
         """The node's processes whose command line contains `word`."""
         found = []
@@ -218,9 +255,14 @@ class LabNode:
 class Lab:
     """`count` nodes and a workstation on one management network."""
 
-    def __init__(self, count: int, folder: Path, *, marker: str = "lab") -> None:
+    def __init__(
+        self, count: int, folder: Path, *, marker: str = "lab", cables: Sequence[Cable] = (), sshd_options: str = ""
+    ) -> None:
         require(not (obstacle := find_obstacle()), obstacle)
         self._count = count
+        self._cables = tuple(cables)
+        self._sshd_options = sshd_options
+        """Lines for every node's sshd_config, e.g. "MaxSessions 1"."""
         self._marker = marker
         self._holders: list[Holder] = []
         self.key_path = folder / "client"
@@ -255,9 +297,24 @@ class Lab:
         for node in self.nodes:
             mac = f"4c:bb:47:00:{node.index:02x}:10"
             fabric.plug(MANAGEMENT_BRIDGE, f"n{node.index}m", pid=node.holder.pid, port=MANAGEMENT_PORT, mac=mac)
+        for number, cable in enumerate(self._cables):
+            fabric.add_bridge(f"cable{number}")
+            self._plug_cage(fabric, f"cable{number}", cable.node_a, cable.cage_a)
+            self._plug_cage(fabric, f"cable{number}", cable.node_b, cable.cage_b)
+        for node in self.nodes:
             node.holder.go_on()
         for node in self.nodes:
             node.holder.wait_for("ready")
+
+    def _plug_cage(self, fabric: Fabric, bridge: str, index: int, cage: int) -> None:
+        for half, port in zip("ab", CAGE_PORTS[cage], strict=True):
+            mac = f"4c:bb:47:{cage:02x}:{index:02x}:{0x20 if half == 'a' else 0x30:02x}"
+            fabric.plug(bridge, f"n{index}p{cage}{half}", pid=self.nodes[index].holder.pid, port=port, mac=mac)
+
+    def _cabled_ports(self, index: int) -> list[str]:
+        ends = [(cable.node_a, cable.cage_a) for cable in self._cables]
+        ends += [(cable.node_b, cable.cage_b) for cable in self._cables]
+        return [port for node, cage in ends if node == index for port in CAGE_PORTS[cage]]
 
     def _start_node(self, index: int) -> Holder:
         env = {
@@ -268,6 +325,9 @@ class Lab:
             "NODE_PORT": MANAGEMENT_PORT,
             "NODE_USER": USER,
             "NODE_KEY": self.key_path.with_suffix(".pub").read_text().strip(),
+            "NODE_PASSWORD_HASH": _hash_password(PASSWORD),
+            "NODE_CX7_PORTS": " ".join(self._cabled_ports(index)),
+            "NODE_SSHD_OPTIONS": self._sshd_options,
         }
         spaces = ["--net", "--uts", "--mount", "--ipc", "--pid", "--fork", "--kill-child"]
         holder = Holder(spaces, ["bash", str(INIT)], env)
@@ -298,6 +358,13 @@ class Lab:
         holders, self._holders = self._holders, []
         for holder in reversed(holders):
             holder.close()
+
+
+@cache
+def _hash_password(password: str) -> str:
+    return subprocess.run(
+        ["openssl", "passwd", "-6", "-stdin"], input=password, check=True, capture_output=True, text=True
+    ).stdout.strip()
 
 
 def _set_network(descriptor: int) -> None:

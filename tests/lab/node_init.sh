@@ -1,6 +1,7 @@
 # PID 1 of a lab node: makes the machine, then waits until the pipe that it was started with closes; the kernel then
 # ends every process of the node and its mounts and network with it.
-# Needs NODE_NAME, NODE_MACHINE_ID, NODE_ADDRESS, NODE_PORT, NODE_USER, NODE_KEY. Says "pid N", waits for a line, "ready".
+# Needs NODE_NAME, NODE_MACHINE_ID, NODE_ADDRESS, NODE_PORT, NODE_USER, NODE_KEY, NODE_PASSWORD_HASH, NODE_CX7_PORTS,
+# NODE_SSHD_OPTIONS. Says "pid N", waits for a line, "ready".
 set -eu
 read -r pid _ </proc/self/stat # /proc is still the host's here
 echo "pid $pid"
@@ -38,7 +39,13 @@ echo "$NODE_MACHINE_ID" >/etc/machine-id
 sed -i "/^$NODE_USER:/d" /etc/passwd /etc/group /etc/shadow
 echo "$NODE_USER:x:1001:1001::/home/$NODE_USER:/bin/bash" >>/etc/passwd
 echo "$NODE_USER:x:1001:" >>/etc/group
-echo "$NODE_USER:*:19000:0:99999:7:::" >>/etc/shadow
+echo "$NODE_USER:$NODE_PASSWORD_HASH:19000:0:99999:7:::" >>/etc/shadow
+chmod 600 /etc/shadow
+# In sudo's group, as a Spark's first account is; sudo asks for the password above.
+sed -i "s/^sudo:\([^:]*\):\([0-9]*\):.*/sudo:\1:\2:$NODE_USER/" /etc/group
+rm -rf /etc/sudoers.d/*
+printf 'root ALL=(ALL:ALL) ALL\n%%sudo ALL=(ALL:ALL) ALL\n' >/etc/sudoers
+chmod 440 /etc/sudoers
 mkdir -p "/home/$NODE_USER/.ssh"
 echo "$NODE_KEY" >"/home/$NODE_USER/.ssh/authorized_keys"
 [ ! -f /etc/skel/.bashrc ] || cp /etc/skel/.bashrc "/home/$NODE_USER/"
@@ -52,17 +59,22 @@ mkdir -p /run/sshd
 cat >/etc/ssh/sshd_config <<'X'
 HostKey /etc/ssh/ssh_host_ed25519_key
 UsePAM no
-PasswordAuthentication no
+PasswordAuthentication yes
 KbdInteractiveAuthentication no
 UseDNS no
 PrintMotd no
 AcceptEnv LANG LC_*
 Subsystem sftp /usr/lib/openssh/sftp-server
 X
+printf '%s\n' "$NODE_SSHD_OPTIONS" >>/etc/ssh/sshd_config
+cat /proc/sys/kernel/random/uuid >/run/boot_id
+mount --bind /run/boot_id /proc/sys/kernel/random/boot_id
 umount -l /mnt/old
 ip link set lo up
 ip addr add "$NODE_ADDRESS" dev "$NODE_PORT"
 ip link set "$NODE_PORT" up
+# The CX-7 ports: no address but the link-local one, as on a Spark before bring-up.
+for port in $NODE_CX7_PORTS; do ip link set "$port" up; done
 /usr/sbin/sshd -E /run/sshd.log </dev/null >/dev/null 2>&1
 echo ready
 set +e

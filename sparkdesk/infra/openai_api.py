@@ -60,11 +60,12 @@ class OpenAiClients:
         self._stall_timeout_s = stall_timeout_s
         self._monotonic_s = monotonic_s
 
-    def open(self, endpoint: Endpoint, via: LocalAddress | None) -> OpenAiClient:
+    def open(self, endpoint: Endpoint, via: LocalAddress | None, *, api_key: str = "") -> OpenAiClient:
         """A client for the endpoint, through the forward's unix socket when `via` is given.
 
         Raises EndpointError when host and port are not an address.
         """
+        headers = {"accept-encoding": "identity"} | ({"authorization": f"Bearer {api_key}"} if api_key else {})
         with mapped(self._name_of(endpoint.node_id)):
             base = httpx.URL(scheme="http", host=endpoint.host, port=endpoint.port, path="/")
         client = httpx.AsyncClient(
@@ -79,7 +80,7 @@ class OpenAiClients:
             ),
             trust_env=False,
             follow_redirects=False,
-            headers={"accept-encoding": "identity"},
+            headers=headers,
             timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT_S, write=STALL_TIMEOUT_S, pool=CONNECT_TIMEOUT_S),
         )
         return OpenAiClient(

@@ -154,6 +154,19 @@ class LocalShell:
             finally:
                 server.close()
 
+    async def answers(self, host: str, port: int, *, timeout_s: float = 5.0) -> bool | None:
+        """Whether something accepts connections at host:port."""
+        self._raise_if_cut()
+        try:
+            async with asyncio.timeout(timeout_s):
+                _, writer = await asyncio.open_connection(host, port)
+        except TimeoutError:
+            return None
+        except OSError:
+            return False
+        writer.close()
+        return True
+
     @asynccontextmanager
     async def _serving(self, host: str, port: int) -> AsyncIterator[Serve]:
         """What a forward's listener calls for each connection; leaving the block ends them all."""

@@ -255,6 +255,42 @@ class NodeSession:
         finally:
             await _end_listener(listener)
 
+    async def answers(self, host: str, port: int, *, timeout_s: float = 5.0) -> bool | None:
+        """Whether something accepts connections there; None when that is not known in time.
+
+        Raises CommandFailed when sshd forbids forwards, Unreachable.
+        """
+        if self._lost.event.is_set():
+            raise self._gone()
+        answer = asyncio.ensure_future(self._connection.open_connection(host, port, encoding=None))
+        try:
+            async with asyncio.timeout(timeout_s):
+                _, writer = await asyncio.shield(answer)
+        except (TimeoutError, asyncio.CancelledError) as error:
+            answer.add_done_callback(_close_late_stream)  # the node may open it a moment later
+            if isinstance(error, TimeoutError):
+                return None
+            raise
+        except asyncssh.ChannelOpenError as error:
+            if error.code == asyncssh.OPEN_CONNECT_FAILED:
+                return False
+            if error.code == asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED:
+                raise self._no_forwards(error) from error
+            raise map_error(error, node=self._node) from error
+        except FOREIGN as error:
+            raise map_error(error, node=self._node) from error
+        writer.close()
+        return True
+
+    def _no_forwards(self, error: asyncssh.ChannelOpenError) -> CommandFailed:
+        return CommandFailed(
+            f"{self._node}'s SSH server forbids forwards",
+            remedy="On the node set AllowTcpForwarding yes in /etc/ssh/sshd_config, take no-port-forwarding from the "
+            "key's line in ~/.ssh/authorized_keys, then: sudo systemctl reload ssh",
+            detail=error.reason[:400],
+            node=self._node,
+        )
+
     async def close(self) -> None:
         """Close within a bounded time; safe to call twice."""
         self._lost.set("closed by this computer")
@@ -311,3 +347,8 @@ def _prepare(command: Command) -> str:
 def _close_late(answer: asyncio.Future[_Opened]) -> None:
     if not answer.cancelled() and answer.exception() is None:
         answer.result()[0].close()
+
+
+def _close_late_stream(answer: asyncio.Future[tuple[asyncssh.SSHReader[bytes], asyncssh.SSHWriter[bytes]]]) -> None:
+    if not answer.cancelled() and answer.exception() is None:
+        answer.result()[1].close()

@@ -37,10 +37,10 @@ class EndpointPool:
         self._opening: dict[str, asyncio.Lock] = {}
 
     @asynccontextmanager
-    async def client(self, key: str, endpoint: Endpoint) -> AsyncIterator[EndpointClient]:
+    async def client(self, key: str, endpoint: Endpoint, *, api_key: str = "") -> AsyncIterator[EndpointClient]:
         """A client for the endpoint; `key` names the server. Raises a NodeError when its node is not live."""
         async with self._opening.setdefault(key, asyncio.Lock()):
-            lease = await self._take(key, endpoint)
+            lease = await self._take(key, endpoint, api_key)
         try:
             yield lease.client
         finally:
@@ -50,13 +50,13 @@ class EndpointPool:
                     del self._leases[key]
                 await _close(lease)
 
-    async def _take(self, key: str, endpoint: Endpoint) -> _Lease:
+    async def _take(self, key: str, endpoint: Endpoint, api_key: str) -> _Lease:
         shell = self._shells(endpoint.node_id)
         lease = self._leases.get(key)
         if lease is None or lease.shell is not shell:
             stack = AsyncExitStack()
             address = await stack.enter_async_context(shell.forward(endpoint.host, endpoint.port))
-            lease = _Lease(shell, self._clients.open(endpoint, address), stack)
+            lease = _Lease(shell, self._clients.open(endpoint, address, api_key=api_key), stack)
             self._leases[key] = lease
         lease.users += 1
         return lease

@@ -19,7 +19,10 @@ MAX_TEXT_BYTES = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class ReadFile:
-    """A file's text. `path` may be a glob: then every match (at most `max_files`), each as one entry."""
+    """A file's text. `path` may be a glob: then every match (at most `max_files`), each as one entry; `~/` is the home.
+
+    Only plain files are read. A serial number in one comes as a hash: see remote/reader.py.
+    """
 
     path: str
     max_bytes: int = 4096
@@ -68,7 +71,8 @@ class Answer:
 
     `texts` are (path, text) for files, one ("", standard output) for a command; text is untrusted, with U+FFFD where it
     was not UTF-8. `code` is a command's exit code, `errors` its standard error. `numbers` are a disk's `total_bytes`
-    and `free_bytes`, a clock's `t_ms` and `offset_ms`.
+    and `free_bytes`, a clock's `t_ms`, `offset_ms` and `error_ms` (how far the offset may be off), and for files each
+    path's time of change in Unix seconds.
     """
 
     texts: tuple[tuple[str, str], ...] = ()
@@ -78,6 +82,8 @@ class Answer:
     fault: Fault | None = None
     problem: str = ""
     """The fault in words."""
+    is_cut: bool = False
+    """There is more than was kept."""
 
     @property
     def text(self) -> str:
@@ -89,8 +95,38 @@ class Answer:
         """Whether it was read, and a command ended with code 0."""
         return self.fault is None and self.code in (None, 0)
 
+    @property
+    def is_absent(self) -> bool:
+        """Whether it is known that there is no such file or program."""
+        return self.fault is Fault.ABSENT
+
+    def why(self) -> str:
+        """Why it is of no use, in words; "" when it was read and a command ended with code 0."""
+        if self.fault is not None:
+            return self.problem or self.fault.value.replace("_", " ")
+        if self.code in (None, 0):
+            return ""
+        lines = self.errors.strip().splitlines() or self.text.splitlines()
+        return f"exit code {self.code}: {lines[0][:300]}" if lines else f"exit code {self.code}"
+
 
 Answers = Mapping[Read, Answer]
+
+NOT_ASKED = Answer(fault=Fault.UNREADABLE, problem="it was not asked for")
+
+
+def answer_of(answers: Answers, read: Read) -> Answer:
+    """The answer to a read; one that nobody asked for is a fault, so that judges need no second case."""
+    return answers.get(read, NOT_ASKED)
+
+
+def describe(read: Read) -> str:
+    """What is read, in one line as a person would type it."""
+    if isinstance(read, ReadFile):
+        return read.path
+    if isinstance(read, ReadCommand):
+        return " ".join(read.argv)
+    return f"free space of {read.path}" if isinstance(read, ReadDisk) else "the node's clock"
 
 
 class ProbeFault(SparkDeskError):

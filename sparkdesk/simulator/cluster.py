@@ -21,9 +21,10 @@ from typing import Any
 
 import asyncssh
 
-from sparkdesk.simulator import control, identity, privilege, program_set
-from sparkdesk.simulator.node import Engine, Node, NodeError
-from sparkdesk.simulator.ssh_server import NodeServer
+from sparkdesk.simulator import control, identity, program_set
+from sparkdesk.simulator.confinement import privilege
+from sparkdesk.simulator.node.node import Engine, Node, NodeError
+from sparkdesk.simulator.ssh.server import NodeServer
 
 SCHEMA = 1
 FAULTS = ("node-gone", "host-key-changed")

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from sparkdesk.simulator import census, wire
-from sparkdesk.simulator.live import LiveFile
+from sparkdesk.simulator.machine import census
+from sparkdesk.simulator.machine.live import LiveFile
+from sparkdesk.simulator.node import wire
 
 
 def test_a_reader_that_keeps_a_file_open_sees_each_new_text_whole(tmp_path: Path) -> None:

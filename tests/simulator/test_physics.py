@@ -7,8 +7,8 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparkdesk.simulator import gb10, live_files
-from sparkdesk.simulator.physics import Engine, Readings, Usage, step
+from sparkdesk.simulator.machine import gb10, live_files
+from sparkdesk.simulator.machine.physics import Engine, Readings, Usage, step
 
 BUSY = Usage(engines=(Engine(pid=7, name="llama-server", busy=1.0, resident_bytes=2**30),), busy_cores=1.0)
 IDLE = Usage()

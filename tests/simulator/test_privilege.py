@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sparkdesk.simulator import privilege
+from sparkdesk.simulator.confinement import privilege
 from tests.simulator.conftest import PROJECT, TINY_MODEL, Simulator, llama, read_line, running, spawn
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can leave root")
@@ -21,7 +21,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can leave r
 PROBE = """
 import os, sys
 sys.path.insert(0, sys.argv[1])
-from sparkdesk.simulator import privilege
+from sparkdesk.simulator.confinement import privilege
 privilege.leave_root(65534, 65534)
 print(os.getresuid(), os.getresgid(), os.getgroups())
 print([line.split()[1] for line in open("/proc/self/status") if line.startswith(("Cap", "NoNewPrivs"))])

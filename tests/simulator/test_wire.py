@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from sparkdesk.simulator import wire
 from sparkdesk.simulator.identity import load
-from sparkdesk.simulator.node import Command, Engine, Node
+from sparkdesk.simulator.node import wire
+from sparkdesk.simulator.node.node import Command, Engine, Node
 from tests.simulator.conftest import Simulator, StartSimulator
 
 

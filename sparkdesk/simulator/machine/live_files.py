@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 
-from sparkdesk.simulator import gb10
-from sparkdesk.simulator.physics import Readings
+from sparkdesk.simulator.machine import gb10
+from sparkdesk.simulator.machine.physics import Readings
 
 _TICKS_PER_S = 100
 _WORD_BYTES = 4  # RDMA data counters count words of four bytes

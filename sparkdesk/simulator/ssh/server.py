@@ -17,10 +17,10 @@ from typing import Any
 
 import asyncssh
 
-from sparkdesk.simulator import wire
 from sparkdesk.simulator.identity import USER
-from sparkdesk.simulator.node import Command, Node, NodeError
-from sparkdesk.simulator.stream import Sink, Source
+from sparkdesk.simulator.node import wire
+from sparkdesk.simulator.node.node import Command, Node, NodeError
+from sparkdesk.simulator.ssh.stream import Sink, Source
 
 MAX_SESSIONS = 10  # a channel more is refused, as by sshd. Source: sshd_config MaxSessions
 _LOGIN_TIMEOUT_S = 120.0

@@ -11,8 +11,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from sparkdesk.simulator import gb10
-from sparkdesk.simulator.physics import Engine
+from sparkdesk.simulator.machine import gb10
+from sparkdesk.simulator.machine.physics import Engine
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")

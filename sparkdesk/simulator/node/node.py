@@ -18,8 +18,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sparkdesk.simulator import privilege, wire
+from sparkdesk.simulator.confinement import privilege
 from sparkdesk.simulator.identity import Identity
+from sparkdesk.simulator.node import wire
 
 START_TIMEOUT_S = 20.0
 _SOCKET_TIMEOUT_S = 5.0
@@ -29,9 +30,7 @@ _MAX_PID = 2**22  # Source: linux/threads.h PID_MAX_LIMIT
 _MAX_REASON = 1000
 _MAX_COMPLAINTS = 20  # lines in the log for one node
 _log = logging.getLogger(__name__)
-_CODE = (
-    "import sys; sys.path.insert(0, sys.argv[1]); from sparkdesk.simulator.resident import main; main(int(sys.argv[2]))"
-)
+_CODE = "import sys; sys.path.insert(0, sys.argv[1]); from sparkdesk.simulator.node.resident import main; main()"
 
 
 class NodeError(Exception):
@@ -108,7 +107,7 @@ class Node:
         """Start the resident's process; our end of its socket."""
         self._folder.mkdir(parents=True, exist_ok=True)
         control, theirs = wire.pair()
-        root = Path(__file__).resolve().parents[2]
+        root = Path(__file__).resolve().parents[3]
         with open(self._folder / "resident.log", "wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-S", "-E", "-c", _CODE, str(root), str(theirs.fileno())],

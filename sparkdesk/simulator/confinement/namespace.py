@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sparkdesk.simulator import syscall as sc
+from sparkdesk.simulator.confinement import syscall as sc
 
 USER_ID = 1000
 PROGRAM_DIR = "/opt/sparkdesk-sim"  # our programs inside a node; first on its PATH

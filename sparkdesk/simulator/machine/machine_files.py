@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sparkdesk.simulator import gb10
+from sparkdesk.simulator.machine import gb10
 
 _OS_RELEASE = """\
 PRETTY_NAME="Ubuntu 24.04.4 LTS"

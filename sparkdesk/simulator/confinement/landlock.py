@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 
-from sparkdesk.simulator import syscall as sc
+from sparkdesk.simulator.confinement import syscall as sc
 
 _READ = 0x1 | 0x4 | 0x8  # execute, read a file, read a folder
 _WRITE = 0x2

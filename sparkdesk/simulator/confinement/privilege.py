@@ -11,7 +11,7 @@ import errno
 import os
 from collections.abc import Iterable
 
-from sparkdesk.simulator import syscall as sc
+from sparkdesk.simulator.confinement import syscall as sc
 
 NOBODY_ID = 65534  # Source: linux/highuid.h DEFAULT_OVERFLOWUID
 REMEDY = "run it as an ordinary user"

@@ -9,8 +9,8 @@ import os
 import time
 from pathlib import Path
 
-from sparkdesk.simulator import census, live_files, machine_files
-from sparkdesk.simulator.physics import Readings, Usage, step
+from sparkdesk.simulator.machine import census, live_files, machine_files
+from sparkdesk.simulator.machine.physics import Readings, Usage, step
 
 TICK_S = 0.5
 

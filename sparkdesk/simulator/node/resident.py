@@ -21,9 +21,11 @@ import traceback
 from pathlib import Path
 from typing import NoReturn
 
-from sparkdesk.simulator import census, landlock, live, live_files, machine_files, namespace, privilege, wire
-from sparkdesk.simulator import syscall as sc
-from sparkdesk.simulator.physics import Readings
+from sparkdesk.simulator.confinement import landlock, namespace, privilege
+from sparkdesk.simulator.confinement import syscall as sc
+from sparkdesk.simulator.machine import census, live, live_files, machine_files
+from sparkdesk.simulator.machine.physics import Readings
+from sparkdesk.simulator.node import wire
 
 MAX_COMMAND_BYTES = 128 * 1024 - 1  # one word of a command line. Source: linux/binfmts.h MAX_ARG_STRLEN
 _GROUPS = [4, 27, 989]  # adm, sudo, docker as in the node's /etc/group
@@ -229,8 +231,9 @@ class Resident:
             self._signal_all(signal.SIGKILL)
 
 
-def main(number: int) -> None:
-    """Run a node on this open socket."""
+def main() -> None:
+    """Run a node on the open socket whose number is this process's last argument."""
+    number = int(sys.argv[-1])
     os.set_inheritable(number, False)  # who holds it can speak as the node
     control = socket.socket(fileno=number)
     namespace.die_with_parent(os.getppid())

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 
-from sparkdesk.simulator import gb10
+from sparkdesk.simulator.machine import gb10
 
 _UTIL_TAU_S = 0.5
 _POWER_TAU_S = 0.8

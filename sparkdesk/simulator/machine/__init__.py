@@ -1,0 +1,1 @@
+"""What a Spark is and shows of itself: its constants, its files, and the physical model that moves them."""

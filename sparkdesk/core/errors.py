@@ -6,6 +6,7 @@
     │   ├── HostKeyUnknown    the first contact: a person must compare the fingerprint
     │   ├── HostKeyChanged    not the machine that was trusted; refused, never asked as if new
     │   ├── AuthFailed        the node refused the sign-in
+    │   │   └── KeyLocked     a key file needs its passphrase, or another one; nothing was sent
     │   ├── NodeBusy          the node or this application has no free channel or login slot
     │   └── CommandFailed     a command ran and did not do what it should
     ├── PlanError             a launch request that cannot become a plan
@@ -66,6 +67,10 @@ class HostKeyChanged(NodeError):
 
 class AuthFailed(NodeError):
     """The node refused the sign-in."""
+
+
+class KeyLocked(AuthFailed):
+    """A key file needs its passphrase, or another one than was given. Nothing was sent."""
 
 
 class NodeBusy(NodeError):

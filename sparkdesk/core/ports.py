@@ -12,7 +12,7 @@ from typing import Protocol
 
 from sparkdesk.core.chat.event import ChatEvent
 from sparkdesk.core.chat.message import ChatRequest
-from sparkdesk.core.cluster.node import ClusterRecord, NodeRecord
+from sparkdesk.core.cluster.node import ClusterRecord, JumpHost, NodeRecord
 from sparkdesk.core.command import Command, Outcome
 from sparkdesk.core.jobs.endpoint import Endpoint
 from sparkdesk.core.jobs.record import JobIntent
@@ -86,6 +86,13 @@ class Shell(Protocol):
         """
         ...
 
+    async def answers(self, host: str, port: int, *, timeout_s: float = 5.0) -> bool | None:
+        """Whether something accepts connections at host:port as the node sees it; None when that is not known in time.
+
+        Nothing is sent. Raises CommandFailed when the node's SSH server forbids forwards, Unreachable.
+        """
+        ...
+
 
 class Connection(Shell, Protocol):
     """A shell that can be closed and tells when it is gone."""
@@ -112,16 +119,78 @@ class Offer:
 class Connector(Protocol):
     """Opens connections to nodes."""
 
-    async def look(self, address: str, port: int, *, timeout_s: float = 8.0) -> Offer:
-        """Fetch the host key that is offered there, sending nothing secret. Raises Unreachable."""
+    async def look(
+        self,
+        address: str,
+        port: int,
+        *,
+        jump: JumpHost | None = None,
+        jump_password: str | None = None,
+        timeout_s: float = 8.0,
+    ) -> Offer:
+        """Fetch the host key that is offered there, sending nothing secret to it.
+
+        The way leads through `jump`, when given, which is signed in to. Raises Unreachable, NodeBusy; of the jump host
+        as `connect` does, with its title as the error's node.
+        """
         ...
 
-    async def connect(self, record: NodeRecord, *, password: str | None = None, timeout_s: float = 12.0) -> Connection:
-        """Connect to a node whose host key is trusted (record.host_key).
+    async def connect(
+        self,
+        record: NodeRecord,
+        *,
+        password: str | None = None,
+        passphrase: str | None = None,
+        jump_password: str | None = None,
+        timeout_s: float = 12.0,
+    ) -> Connection:
+        """Connect to a node whose host key is trusted (record.host_key), offering what `record.sign_in` says.
 
-        Raises HostKeyUnknown (no trusted key), HostKeyChanged (another key is offered: nothing was sent), AuthFailed,
-        NodeBusy, Unreachable.
+        `passphrase` opens the key file. Raises HostKeyUnknown (no trusted key), HostKeyChanged (another key is
+        offered: nothing was sent), KeyLocked, AuthFailed, NodeBusy, Unreachable; what concerns the jump host carries
+        its title as the error's node.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class OwnKey:
+    """A key pair of the application: where the private half lies, and the public line for authorized_keys."""
+
+    path: str
+    public_line: str
+
+
+@dataclass(frozen=True, slots=True)
+class LocalKey:
+    """A private key of the user's that lies on this computer; `title` names kind, fingerprint and comment."""
+
+    path: str
+    title: str
+    is_locked: bool = False
+
+
+class KeyFolder(Protocol):
+    """The key pairs that the application made for nodes, and the user's own."""
+
+    async def make(self, node_id: str, *, comment: str) -> OwnKey:
+        """The pair for this node, made when there is none. Raises AuthFailed, SettingsError."""
+        ...
+
+    async def remove(self, node_id: str) -> None:
+        """Remove the pair for this node; no error when there is none. Raises SettingsError."""
+        ...
+
+    async def local_keys(self) -> tuple[LocalKey, ...]:
+        """The user's usual keys (~/.ssh). Never raises: one that cannot be read is left out."""
+        ...
+
+
+class KnownHosts(Protocol):
+    """The user's own list of trusted hosts (~/.ssh/known_hosts): a hint for a person, never trust by itself."""
+
+    async def has(self, address: str, port: int, host_key: str) -> bool:
+        """Whether the list has this key for this address and does not revoke it. Never raises."""
         ...
 
 
@@ -144,8 +213,11 @@ class EndpointClient(Protocol):
 class EndpointClients(Protocol):
     """Makes clients for endpoints."""
 
-    def open(self, endpoint: Endpoint, via: LocalAddress | None) -> EndpointClient:
-        """A client for the endpoint, through a forward's socket when `via` is given."""
+    def open(self, endpoint: Endpoint, via: LocalAddress | None, *, api_key: str = "") -> EndpointClient:
+        """A client for the endpoint, through a forward's socket when `via` is given.
+
+        `api_key` goes with every request as a bearer token, and nowhere else.
+        """
         ...
 
 
@@ -219,4 +291,20 @@ class Store(Protocol):
 
     async def remove_document(self, kind: str, document_id: str) -> None:
         """Forget a document; no error when there is none."""
+        ...
+
+
+class NodeTools(Protocol):
+    """The user's own programs, opened on a node. Raises SettingsError: no such program here, or an unusable record."""
+
+    async def open_terminal(self, record: NodeRecord) -> None:
+        """Open the user's terminal with an SSH session on the node; the node's pinned host key is the only one."""
+        ...
+
+    async def open_vscode(self, record: NodeRecord, folder: str) -> None:
+        """Open a folder of the node ("/home/...") in VS Code, which connects by the user's own SSH settings."""
+        ...
+
+    def describe(self, record: NodeRecord) -> str:
+        """The SSH command that `open_terminal` runs, as text for a POSIX shell."""
         ...

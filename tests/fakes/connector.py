@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sparkdesk.core.cluster.node import NodeRecord
+from sparkdesk.core.cluster.node import JumpHost, NodeRecord
 from sparkdesk.core.errors import Unreachable
 from sparkdesk.core.ports import Offer
 from tests.fakes.shell import LocalShell
@@ -22,11 +22,27 @@ class LocalConnector:
         """Ids of nodes that do not answer now."""
         self.shells: dict[str, LocalShell] = {}
 
-    async def look(self, address: str, port: int, *, timeout_s: float = 8.0) -> Offer:
+    async def look(
+        self,
+        address: str,
+        port: int,
+        *,
+        jump: JumpHost | None = None,
+        jump_password: str | None = None,
+        timeout_s: float = 8.0,
+    ) -> Offer:
         """The one key that all local nodes have."""
         return Offer(HOST_KEY, "SHA256:local")
 
-    async def connect(self, record: NodeRecord, *, password: str | None = None, timeout_s: float = 12.0) -> LocalShell:
+    async def connect(
+        self,
+        record: NodeRecord,
+        *,
+        password: str | None = None,
+        passphrase: str | None = None,
+        jump_password: str | None = None,
+        timeout_s: float = 12.0,
+    ) -> LocalShell:
         """A new line to the node."""
         if record.id in self.away:
             raise Unreachable(f"{record.name} does not answer", remedy="Wait.", node=record.name)

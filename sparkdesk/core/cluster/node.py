@@ -67,6 +67,11 @@ class JumpHost:
     host_key: str
     key_path: str = ""
 
+    @property
+    def title(self) -> str:
+        """How messages name it; errors of the way there carry it as their `node`."""
+        return f"jump host {self.address}"
+
     def to_json(self) -> dict[str, Any]:
         """As plain JSON data."""
         return asdict(self)

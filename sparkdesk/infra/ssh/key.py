@@ -19,7 +19,9 @@ from pathlib import Path
 import asyncssh
 from asyncssh.public_key import SSHKeyPair, load_keypairs
 
-from sparkdesk.core.errors import AuthFailed, SettingsError
+from sparkdesk.core.cluster.node import NodeRecord
+from sparkdesk.core.cluster.node import SignIn as How
+from sparkdesk.core.errors import AuthFailed, KeyLocked, SettingsError
 from sparkdesk.infra.ssh.error import FOREIGN
 
 MAX_OFFERED_KEYS = 5
@@ -36,19 +38,35 @@ class SignIn:
 
     pairs: list[SSHKeyPair] = field(default_factory=list)
     password: str | None = field(default=None, repr=False)
+    may_use_usual: bool = False
+    """Whether the agent's keys and the user's usual ones are offered after `pairs`."""
     notes: list[str] = field(default_factory=list)
     tried: list[str] = field(default_factory=list)
     offered: list[str] = field(default_factory=list)
     """The methods that the node offered."""
+    obstacle: AuthFailed | None = None
+    """Why the key of this application for the node could not be offered."""
     agent: asyncssh.SSHAgentClient | None = None
+    _offered_keys: set[bytes] = field(default_factory=set)
 
-    def next_pair(self) -> SSHKeyPair | None:
-        """The next key to offer, or None."""
-        if not self.pairs:
-            return None
-        pair = self.pairs.pop(0)
-        self.tried.append(f"key {name_pair(pair)}")
-        return pair
+    async def next_pair(self) -> SSHKeyPair | None:
+        """The next key to offer, or None. The agent is asked only when what comes first was refused."""
+        while True:
+            if not self.pairs and self.may_use_usual:
+                self.may_use_usual = False
+                await _add_usual_keys(self)
+            if not self.pairs:
+                return None
+            pair = self.pairs.pop(0)
+            if pair.public_data in self._offered_keys:
+                continue
+            if len(self._offered_keys) >= MAX_OFFERED_KEYS:
+                self.notes.append(f"{len(self.pairs) + 1} more keys were not offered")
+                self.pairs.clear()
+                return None
+            self._offered_keys.add(pair.public_data)
+            self.tried.append(f"key {name_pair(pair)}")
+            return pair
 
     def next_password(self, method: str) -> str | None:
         """The password, once: a second try with the same word only counts against us."""
@@ -72,29 +90,45 @@ class SignIn:
             self.agent = None
 
 
-async def gather_sign_in(key_path: str, password: str | None) -> SignIn:
-    """The keys for one attempt: `key_path` alone when given, else the agent's and the user's default ones.
+async def gather_sign_in(record: NodeRecord, password: str | None, passphrase: str | None) -> SignIn:
+    """What one attempt offers, by `record.sign_in`.
 
-    Raises AuthFailed when `key_path` is missing, unreadable, or open to others.
+    Raises KeyLocked, and AuthFailed when the one chosen key is missing, unreadable, or open to others.
     """
-    sign_in = SignIn(password=password)
-    if key_path:
-        sign_in.pairs += await asyncio.to_thread(_read_own_key, key_path)
-        return sign_in
+    match record.sign_in:
+        case How.PASSWORD:
+            return SignIn(password=password)
+        case How.KEY:
+            if not record.key_path:
+                raise AuthFailed("No key file is chosen", remedy="Choose one, or sign in another way.")
+            own = await asyncio.to_thread(_read_own_key, record.key_path, passphrase)
+            return SignIn(pairs=list(own), password=password)
+        case How.AGENT:
+            sign_in = SignIn(password=password)
+            await _add_agent_keys(sign_in)
+            return sign_in
+        case How.AUTOMATIC:
+            sign_in = SignIn(password=password, may_use_usual=True)
+            if record.key_path:
+                try:
+                    sign_in.pairs += await asyncio.to_thread(_read_own_key, record.key_path, passphrase)
+                except AuthFailed as error:
+                    sign_in.obstacle = error
+                    sign_in.notes.append(error.message)
+            return sign_in
+
+
+async def _add_usual_keys(sign_in: SignIn) -> None:
     await _add_agent_keys(sign_in)
     pairs, notes = await asyncio.to_thread(_read_default_keys, Path.home() / ".ssh")
-    known = {pair.public_data for pair in sign_in.pairs}
-    sign_in.pairs += [pair for pair in pairs if pair.public_data not in known]
+    sign_in.pairs += pairs
     sign_in.notes += notes
-    if len(sign_in.pairs) > MAX_OFFERED_KEYS:
-        sign_in.notes.append(f"{len(sign_in.pairs) - MAX_OFFERED_KEYS} more keys were not offered")
-        del sign_in.pairs[MAX_OFFERED_KEYS:]
-    return sign_in
 
 
 async def _add_agent_keys(sign_in: SignIn) -> None:
     path = os.environ.get("SSH_AUTH_SOCK", "")
     if not path:
+        sign_in.notes.append("no SSH agent runs on this computer")
         return
     try:
         async with asyncio.timeout(AGENT_TIMEOUT_S):
@@ -104,15 +138,31 @@ async def _add_agent_keys(sign_in: SignIn) -> None:
         sign_in.notes.append(f"the SSH agent did not answer: {error}"[:200])
 
 
-def _read_own_key(key_path: str) -> Sequence[SSHKeyPair]:
+def _read_own_key(key_path: str, passphrase: str | None) -> Sequence[SSHKeyPair]:
     path = Path(key_path).expanduser()
     check_private(path)
     try:
-        return load_keypairs(str(path))
-    except FOREIGN as error:
-        raise AuthFailed(
-            f"The key {path} cannot be read", remedy="Choose another key, or make a new one.", detail=str(error)
+        return load_keypairs(str(path), passphrase)
+    except asyncssh.KeyEncryptionError as error:
+        raise KeyLocked(
+            f"The passphrase does not open the key {path}", remedy="Enter it again, or choose another key."
         ) from error
+    except asyncssh.KeyImportError as error:
+        if passphrase is None and _is_locked(error):
+            raise KeyLocked(f"The key {path} is locked", remedy="Enter its passphrase.") from error
+        raise _unreadable(path, error) from error
+    except FOREIGN as error:
+        raise _unreadable(path, error) from error
+
+
+def _is_locked(error: asyncssh.KeyImportError) -> bool:
+    return str(error).startswith("Passphrase must be specified")
+
+
+def _unreadable(path: Path, error: Exception) -> AuthFailed:
+    return AuthFailed(
+        f"The key {path} cannot be read", remedy="Choose another key, or make a new one.", detail=str(error)[:400]
+    )
 
 
 def check_private(path: Path) -> None:

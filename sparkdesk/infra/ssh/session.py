@@ -95,6 +95,16 @@ class NodeSession:
         self._node = node
         self._lost = lost
         self._slots = asyncio.Semaphore(MAX_CHANNELS)
+        self._jump: NodeSession | None = None
+
+    @property
+    def connection(self) -> asyncssh.SSHClientConnection:
+        """asyncssh's own, for the connector: the way to a node behind this one."""
+        return self._connection
+
+    def ends_with(self, jump: NodeSession) -> None:
+        """This connection runs over that one, which is closed with it."""
+        self._jump = jump
 
     @property
     def node(self) -> str:
@@ -300,6 +310,9 @@ class NodeSession:
                 await self._connection.wait_closed()
         except FOREIGN:
             self._connection.abort()
+        jump, self._jump = self._jump, None
+        if jump is not None:
+            await jump.close()
 
     async def wait_closed(self) -> str:
         """Wait until the connection is gone; gives the reason in words."""

@@ -1,0 +1,107 @@
+"""Passwords and passphrases by what they are for: kept in the keyring when a person says so, else until the end.
+
+The one rule: a password belongs to one user of one host key. It is looked up by both, so it can only ever be sent to
+the holder of the key that it was given for, whatever address or name that machine has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from sparkdesk.core.cluster.host_key import fingerprint_of
+from sparkdesk.core.cluster.node import JumpHost, NodeRecord
+from sparkdesk.core.ports import Secrets
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What is known for one sign-in; None where nothing is."""
+
+    password: str | None = field(default=None, repr=False)
+    passphrase: str | None = field(default=None, repr=False)
+    jump_password: str | None = field(default=None, repr=False)
+
+
+class Credentials:
+    """Keeps and finds them. `record_of` gives a node's record by its id (KeyError when there is none)."""
+
+    def __init__(self, secrets: Secrets, *, record_of: Callable[[str], NodeRecord]) -> None:
+        self._secrets = secrets
+        self._record_of = record_of
+        self._held: dict[str, str] = {}
+
+    async def get(self, record: NodeRecord) -> Given:
+        """What is known for signing in to this node, and to its jump host."""
+        return Given(
+            password=await self._find(_password_name(record)),
+            passphrase=await self._find(_passphrase_name(record.key_path)),
+            jump_password=await self._find(_password_name(record.jump)) if record.jump is not None else None,
+        )
+
+    def hold_password(self, owner: NodeRecord | JumpHost, password: str) -> None:
+        """Remember a password in memory, until the program ends."""
+        self._hold(_password_name(owner), password)
+
+    def hold_passphrase(self, key_path: str, passphrase: str) -> None:
+        """Remember a passphrase in memory, until the program ends."""
+        self._hold(_passphrase_name(key_path), passphrase)
+
+    async def keep_password(self, owner: NodeRecord | JumpHost, password: str) -> str:
+        """Keep a password beyond the end of the program where that is possible; says in words where it is kept."""
+        return await self._keep(_password_name(owner), password)
+
+    async def keep_passphrase(self, key_path: str, passphrase: str) -> str:
+        """Keep a passphrase likewise."""
+        return await self._keep(_passphrase_name(key_path), passphrase)
+
+    async def share(self, password: str, node_ids: Sequence[str]) -> str:
+        """Keep the same password for these nodes, because a person ticked them; says where.
+
+        Raises KeyError for a node that is not there; then none is kept.
+        """
+        words = ""
+        for record in [self._record_of(node_id) for node_id in node_ids]:
+            words = await self.keep_password(record, password)
+        return words
+
+    async def forget_password(self, owner: NodeRecord | JumpHost) -> None:
+        """Forget the password for this user of this host key."""
+        await self._forget(_password_name(owner))
+
+    async def forget_passphrase(self, key_path: str) -> None:
+        """Forget the passphrase of this key file."""
+        await self._forget(_passphrase_name(key_path))
+
+    def _hold(self, name: str, secret: str) -> None:
+        if name:
+            self._held[name] = secret
+
+    async def _keep(self, name: str, secret: str) -> str:
+        if not name:
+            return "not kept: the host key is not confirmed"
+        await self._secrets.set(name, secret)
+        self._held.pop(name, None)
+        if self._secrets.is_durable:
+            return "kept in this computer's keyring"
+        return "kept until SparkDesk ends: this computer has no keyring that encrypts"
+
+    async def _find(self, name: str) -> str | None:
+        if not name:
+            return None
+        return self._held.get(name) or await self._secrets.get(name)
+
+    async def _forget(self, name: str) -> None:
+        self._held.pop(name, None)
+        if name:
+            await self._secrets.forget(name)
+
+
+def _password_name(owner: NodeRecord | JumpHost) -> str:
+    """ "" without a confirmed host key: such a machine gets no password."""
+    fingerprint = fingerprint_of(owner.host_key)
+    return f"password:{fingerprint}:{owner.user}" if fingerprint else ""
+
+
+def _passphrase_name(key_path: str) -> str:
+    return f"passphrase:{key_path}" if key_path else ""

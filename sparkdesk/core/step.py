@@ -83,9 +83,10 @@ class Serve:
 
 @dataclass(frozen=True, slots=True)
 class Reconnect:
-    """Expect the node to go and come back."""
+    """Expect the node to go and come back; or, without `comes_back`, only to go."""
 
     timeout_s: float = 300.0
+    comes_back: bool = True
 
 
 @dataclass(frozen=True, slots=True)

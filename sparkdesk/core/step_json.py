@@ -59,7 +59,9 @@ def dump(data: object) -> bytes:
 
 def playbook_to_data(playbook: Playbook) -> dict[str, Any]:
     """The playbook as plain JSON data."""
+    more = {"needs_lock": True} if playbook.needs_lock else {}
     return {
+        **more,
         "schema": playbook.schema,
         "title": playbook.title,
         "stages": [
@@ -82,7 +84,7 @@ def playbook_from_data(fields: Fields) -> Playbook:
             remedy="Open it with the release of SparkDesk that made it, or a newer one.",
         )
     stages = tuple(_stage_from(stage) for stage in fields.objects("stages", max_items=MAX_STAGES))
-    playbook = Playbook(title=fields.text("title"), stages=stages, schema=schema)
+    playbook = Playbook(fields.text("title"), stages, schema=schema, needs_lock=_flag_from(fields, "needs_lock"))
     ids = [step.id for step in playbook.steps()]
     if len(ids) > MAX_STEPS:
         raise fields.fail("stages", f"has more than {MAX_STEPS} steps")
@@ -130,10 +132,11 @@ def _expect_to_data(expect: Expect) -> dict[str, Any]:
 def _action_to_data(action: Action) -> dict[str, Any]:
     match action:
         case Run(command, expect, stdin, timeout_s):
-            data = {"command": _command_to_data(command), "expect": _expect_to_data(expect)}
+            data = {"command": _command_to_data(command), "expect": _expect_to_data(expect), **_root_to_data(action)}
             return {"kind": "run", **data, "stdin": bytes_to_data(stdin), "timeout_s": timeout_s}
         case PutFile(path, content, mode):
-            return {"kind": "put_file", "path": path, "content": bytes_to_data(content), "mode": mode}
+            data = {"content": bytes_to_data(content), **_root_to_data(action)}
+            return {"kind": "put_file", "path": path, "mode": mode, **data}
         case Wait():
             return _wait_to_data(action)
         case Follow(command, reader, expect, timeout_s):
@@ -142,12 +145,17 @@ def _action_to_data(action: Action) -> dict[str, Any]:
         case Serve(node, server, client, expect, timeout_s):
             data = {"server": _command_to_data(server), "client": _command_to_data(client)}
             return {"kind": "serve", "node": node, **data, "expect": _expect_to_data(expect), "timeout_s": timeout_s}
-        case Reconnect(timeout_s):
-            return {"kind": "reconnect", "timeout_s": timeout_s}
+        case Reconnect(timeout_s, comes_back):
+            return {"kind": "reconnect", "timeout_s": timeout_s, **({} if comes_back else {"comes_back": False})}
         case Confirm(question):
             return {"kind": "confirm", "question": question}
         case Restore(path):
             return {"kind": "restore", "path": path}
+
+
+def _root_to_data(action: Run | PutFile) -> dict[str, Any]:
+    """Written only where it says something: the same plan has the same bytes, and hash, as before there was sudo."""
+    return {"as_root": True} if action.as_root else {}
 
 
 def _wait_to_data(wait: Wait) -> dict[str, Any]:
@@ -214,6 +222,13 @@ def _expect_from(fields: Fields) -> Expect:
     )
 
 
+def _flag_from(fields: Fields, name: str, default: bool = False) -> bool:
+    value = fields.data.get(name, default)
+    if not isinstance(value, bool):
+        raise fields.fail(name, "is neither true nor false")
+    return value
+
+
 def _timeout_from(fields: Fields) -> float:
     return fields.number("timeout_s", low=0.0, high=MAX_TIMEOUT_S)
 
@@ -224,12 +239,14 @@ def _run_from(fields: Fields) -> Run:
         expect=_expect_from(fields.object("expect")),
         stdin=bytes_from(fields.object("stdin")),
         timeout_s=_timeout_from(fields),
+        as_root=_flag_from(fields, "as_root"),
     )
 
 
 def _put_file_from(fields: Fields) -> PutFile:
     content = bytes_from(fields.object("content"))
-    return PutFile(fields.text("path"), content, mode=fields.whole("mode", low=0, high=0o7777))
+    mode = fields.whole("mode", low=0, high=0o7777)
+    return PutFile(fields.text("path"), content, mode=mode, as_root=_flag_from(fields, "as_root"))
 
 
 def _wait_from(fields: Fields) -> Wait:
@@ -268,7 +285,7 @@ _ACTIONS: Mapping[str, Callable[[Fields], Action]] = {
     "wait": _wait_from,
     "follow": _follow_from,
     "serve": _serve_from,
-    "reconnect": lambda fields: Reconnect(_timeout_from(fields)),
+    "reconnect": lambda fields: Reconnect(_timeout_from(fields), _flag_from(fields, "comes_back", default=True)),
     "confirm": lambda fields: Confirm(fields.text("question")),
     "restore": lambda fields: Restore(fields.text("path")),
 }

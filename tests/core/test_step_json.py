@@ -48,8 +48,12 @@ commands = st.builds(
 )
 expects = st.builds(Expect, exit_codes=st.lists(st.integers(0, 255), max_size=3).map(tuple), reader=words, equals=words)
 actions = st.one_of(
-    st.builds(Run, command=commands, expect=expects, stdin=st.binary(max_size=20), timeout_s=times),
-    st.builds(PutFile, path=words, content=st.binary(max_size=40), mode=st.integers(0, 0o777)),
+    st.builds(
+        Run, command=commands, expect=expects, stdin=st.binary(max_size=20), timeout_s=times, as_root=st.booleans()
+    ),
+    st.builds(
+        PutFile, path=words, content=st.binary(max_size=40), mode=st.integers(0, 0o777), as_root=st.booleans()
+    ),
     st.builds(
         Wait,
         command=commands,
@@ -61,7 +65,7 @@ actions = st.one_of(
     ),
     st.builds(Follow, command=commands, reader=words, expect=expects, timeout_s=times),
     st.builds(Serve, node=words, server=commands, client=commands, expect=expects, timeout_s=times),
-    st.builds(Reconnect, timeout_s=times),
+    st.builds(Reconnect, timeout_s=times, comes_back=st.booleans()),
     st.builds(Confirm, question=words),
     st.builds(Restore, path=words),
 )
@@ -77,7 +81,8 @@ def playbooks(draw: st.DrawFn) -> Playbook:
         Step(id=i, title=draw(words), node=draw(words), apply=draw(parts), check=draw(parts), undo=draw(parts))
         for i in ids
     )
-    return Playbook(draw(words), (Stage(draw(words), steps, draw(st.integers(1, 8))), Stage("", ())))
+    stages = (Stage(draw(words), steps, draw(st.integers(1, 8))), Stage("", ()))
+    return Playbook(draw(words), stages, needs_lock=draw(st.booleans()))
 
 
 def make_plan(playbook: Playbook = EMPTY) -> LaunchPlan:
@@ -110,6 +115,25 @@ def test_a_plan_comes_back_from_json_as_it_was_and_keeps_its_hash() -> None:
     assert again == plan
     assert plan_json.plan_hash(again) == plan_json.plan_hash(plan)
     assert plan_json.plan_hash(make_plan()) != plan_json.plan_hash(plan)
+
+
+def test_root_and_lock_are_written_only_where_they_are_wanted() -> None:
+    """So a plan without them has the bytes, and the hash, that it had before there was sudo."""
+    plain = Playbook("p", (Stage("s", (Step("1", "t", "n1", (Run(Command(("a",))), PutFile("f", b""), Reconnect())),)),))
+    data = step_json.to_json(plain)
+    assert not any(word in data for word in (b"as_root", b"needs_lock", b"comes_back"))
+    root = Step("1", "t", "n1", (Run(Command(("a",)), as_root=True), PutFile("/f", b"", as_root=True)))
+    locked = Playbook("p", (Stage("s", (root,)),), needs_lock=True)
+    assert step_json.to_json(locked).count(b'"as_root":true') == 2
+    assert step_json.from_json(step_json.to_json(locked)) == locked
+
+
+def test_a_flag_that_is_no_truth_value_is_refused() -> None:
+    data = json.loads(step_json.to_json(Playbook("p", (), needs_lock=True)))
+    for value in ("true", 1, None, []):
+        data["needs_lock"] = value
+        with pytest.raises(PlanError):
+            step_json.from_json(json.dumps(data).encode())
 
 
 def test_a_journal_shows_text_as_text() -> None:

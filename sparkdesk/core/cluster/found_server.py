@@ -18,10 +18,12 @@ class FoundServer:
     api: str
     """"openai" or "ollama" (which also answers in the OpenAI way)."""
     engine: str = ""
-    """vllm, sglang, llamacpp, ollama, trtllm, open-webui, or ""."""
+    """vllm, sglang, llamacpp, ollama, trtllm, lmstudio, or ""."""
     title: str = ""
     """What the person sees: "gpt-oss-120b · vLLM"."""
     models: tuple[str, ...] = ()
+    context_tokens: tuple[int | None, ...] = ()
+    """The limit of one request, model by model in the order of `models`."""
     container: str = ""
     process: str = ""
     """The program that holds the port, where the account may see it."""

@@ -6,9 +6,12 @@ The one rule: "" and None mean not known; `problems` says why. Unknown vendors a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Any
+
+from sparkdesk.core.cluster.node import NodeRecord
 
 
 class SudoMode(StrEnum):
@@ -98,3 +101,31 @@ class NodeDetails:
     serial_hash: str = ""
     problems: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Field name -> why it is not known."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON data."""
+        data = {item.name: getattr(self, item.name) for item in fields(self)}
+        data["halves"] = [asdict(half) for half in self.halves]
+        data["updates"] = None if self.updates is None else [asdict(update) for update in self.updates]
+        return data | {"problems": dict(self.problems)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> NodeDetails:
+        """From `to_json`; unknown keys are ignored. Raises KeyError, TypeError, ValueError or AttributeError."""
+        known: dict[str, Any] = {item.name: data[item.name] for item in fields(cls) if item.name in data}
+        known["halves"] = tuple(CageHalf(**half) for half in data.get("halves", ()))
+        updates = data.get("updates")
+        known["updates"] = None if updates is None else tuple(Update(**update) for update in updates)
+        known["sudo"] = SudoMode(data.get("sudo", SudoMode.UNKNOWN))
+        known["groups"], known["macs"] = tuple(data.get("groups", ())), tuple(data.get("macs", ()))
+        known["problems"] = {str(name): str(words) for name, words in data.get("problems", {}).items()}
+        return cls(**known)
+
+
+def note_in_record(record: NodeRecord, details: NodeDetails) -> NodeRecord | None:
+    """The record with what its details add for good (hardware addresses, serial hash); None when that is nothing new.
+
+    What is not known now stays as it was kept: a node that is asleep must still be woken.
+    """
+    noted = replace(record, macs=details.macs or record.macs, serial_hash=details.serial_hash or record.serial_hash)
+    return noted if noted != record else None

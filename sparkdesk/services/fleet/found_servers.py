@@ -44,7 +44,7 @@ _LIST_PORTS = Command(("awk", '$4 == "0A" {print $2, $8}', "/proc/net/tcp", "/pr
 class FoundServers:
     """The servers that others started on the cluster's nodes. `watch` belongs into `Inventory.on_live`."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - called once, where the program is put together; every one is a part of it
         self,
         *,
         nodes: Latest[tuple[NodeStatus, ...]],

@@ -66,7 +66,14 @@ class HostKeyChanged(NodeError):
 
 
 class AuthFailed(NodeError):
-    """The node refused the sign-in."""
+    """The node refused the sign-in.
+
+    `takes_password`: whether it would let itself be given one; `was_login`: whether something was offered, which a node
+    may count against this computer.
+    """
+
+    takes_password = True
+    was_login = False
 
 
 class KeyLocked(AuthFailed):

@@ -6,10 +6,15 @@ or that this computer trusted before.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
 from sparkdesk.core.cluster.node import SignIn
+
+_USER = re.compile(r"[^\W][\w.@\\-]{0,63}\$?|_[\w.-]{0,63}")
+_HOST = re.compile(r"[^\W_](?:[\w.-]{0,252})|[0-9A-Fa-f:.]{2,45}(?:%[\w.-]{1,32})?")
+_BRACKETS = re.compile(r"\[([^\[\]]+)\](?::([^:]*))?")
 
 
 class EnrolStage(StrEnum):
@@ -61,6 +66,53 @@ class Who:
     jump: str = ""
     candidate_id: str = ""
     """The candidate it came from; its confirmed jump host, if any, is used."""
+
+    def problem(self) -> str:
+        """Why this cannot be tried, in words; "" when it can."""
+        if not _is_host(self.address):
+            return "Enter the name or the address of the machine."
+        if not 0 < self.port < 65536:
+            return "A port is a number from 1 to 65535."
+        if not _USER.fullmatch(self.user):
+            return "Enter the user name on the machine: letters, digits, dots and dashes."
+        if self.sign_in is SignIn.KEY and not self.key_path:
+            return "Choose the key file to sign in with."
+        if self.jump and read_place(self.jump, user=self.user) is None:
+            return "Write the jump host as [user@]host[:port]."
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An SSH server's address and the user there."""
+
+    user: str
+    address: str
+    port: int
+
+
+def read_place(text: str, *, user: str) -> Place | None:
+    """Read "[user@]host[:port]", an IPv6 address with a port in brackets; None when it is not such a text."""
+    before, _, rest = text.strip().rpartition("@")
+    match = _BRACKETS.fullmatch(rest)
+    if match is not None:
+        address, port = match.group(1), match.group(2)
+    elif rest.count(":") == 1:
+        address, _, port = rest.partition(":")
+    else:
+        address, port = rest, None
+    if port is not None and not (port.isascii() and port.isdigit() and len(port) <= 5):
+        return None
+    number = int(port) if port is not None else 22
+    name = before or user
+    if not _is_host(address) or not 0 < number < 65536 or not _USER.fullmatch(name):
+        return None
+    return Place(name, address, number)
+
+
+def _is_host(text: str) -> bool:
+    """A name or an address; a link-local one names its port after a percent sign."""
+    return _HOST.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ COMPARE = (
     "and compare the SHA256 line, then trust the key here."
 )
 _RENEW = "On the node run: sudo ssh-keygen -A && sudo systemctl restart ssh"
+_PASSWORD_METHODS = {"password", "keyboard-interactive"}
 _RECEIVED = re.compile(r"No matching host key algorithm found, sent .* and received (\S+)")
 
 
@@ -94,10 +95,11 @@ def explain_refusal(error: NodeError, record: NodeRecord, sign_in: SignIn) -> No
     detail = f"{sign_in.explain()}\n{error.detail}"
     if sign_in.obstacle is not None and not sign_in.tried:
         found = sign_in.obstacle
-        return type(found)(found.message, remedy=found.remedy, detail=detail, node=record.name)
+        refusal = type(found)(found.message, remedy=found.remedy, detail=detail, node=record.name)
+        return _mark(refusal, sign_in)
     if any(not words.startswith("key ") for words in sign_in.tried):
         remedy = "Check the password and the user name, then enter the password again."
-    elif not {"password", "keyboard-interactive"} & set(sign_in.offered):
+    elif not _PASSWORD_METHODS & set(sign_in.offered):
         remedy = "The node takes no password: add a public key of this computer to ~/.ssh/authorized_keys on the node."
         if not sign_in.tried:
             remedy = "SparkDesk found no SSH key on this computer. Make one and add its public line on the node."
@@ -106,7 +108,13 @@ def explain_refusal(error: NodeError, record: NodeRecord, sign_in: SignIn) -> No
     else:
         remedy = "Enter the password once, or add your public key to ~/.ssh/authorized_keys on the node."
     message = f"{record.name} refused the sign-in as {record.user}"
-    return AuthFailed(message, remedy=remedy, detail=detail, node=record.name)
+    return _mark(AuthFailed(message, remedy=remedy, detail=detail, node=record.name), sign_in)
+
+
+def _mark(refusal: AuthFailed, sign_in: SignIn) -> AuthFailed:
+    refusal.takes_password = bool(_PASSWORD_METHODS & set(sign_in.offered))
+    refusal.was_login = bool(sign_in.tried)
+    return refusal
 
 
 def _changed(record: NodeRecord, trusted: asyncssh.SSHKey, offered: str) -> HostKeyChanged:

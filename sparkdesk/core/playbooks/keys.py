@@ -1,0 +1,91 @@
+"""Builds the playbook that lets a key of this application in on a node: one line in ~/.ssh/authorized_keys.
+
+The one rule: other people's lines are never rewritten on the way in, and the way back takes out our own line alone.
+sshd's StrictModes is met: the folder 0700, the file 0600, both the user's own and no links; a home that others may
+write to is said, not changed.
+"""
+
+from __future__ import annotations
+
+import re
+
+from sparkdesk.core.command import Command
+from sparkdesk.core.step import Playbook, Run, Stage, Step
+
+_LINE = re.compile(r"ssh-ed25519 [A-Za-z0-9+/]{60,100}={0,2} [ -~]{1,200}")
+_NOT_PLAIN = re.compile(r"[^A-Za-z0-9@._-]+")
+
+# $1 is our line. `fail` speaks the runner's language: message and remedy.
+_START = r"""fail() { printf '{"message": "%s", "remedy": "%s"}\n' "$1" "$2"; exit 1; }
+export LC_ALL=C
+d=$HOME/.ssh; f=$d/authorized_keys; line=$1
+has_line() { grep -qaxF -e "$line" -- "$f"; }
+"""
+_HOME_IS_SAFE = r"""case $(stat -L -c %A -- "$HOME") in ?????w*|????????w*) false ;; *) [ -d "$HOME" ] ;; esac"""
+_CHECK_HOME = (
+    _HOME_IS_SAFE
+    + r""" || fail 'Other users may write to the home folder: the SSH server takes no key from it' \
+'On the node run: chmod go-w ~   then try again.'"""
+)
+_FOLDER_IS_RIGHT = r"""[ -d "$d" ] && [ ! -L "$d" ] && [ -O "$d" ] && [ "$(stat -c %a -- "$d")" = 700 ]"""
+_MAKE_FOLDER = r"""[ ! -L "$d" ] || fail '~/.ssh is a link to somewhere else' 'Make it a folder first.'
+[ -e "$d" ] || mkdir -m 700 -- "$d" || fail '~/.ssh cannot be made' 'Check the free space and the rights.'
+[ -d "$d" ] || fail '~/.ssh is not a folder' 'Move that file away, then try again.'
+[ -O "$d" ] || fail '~/.ssh belongs to another user' 'On the node run: sudo chown -R $USER ~/.ssh   then try again.'
+chmod 700 -- "$d" || fail 'The rights of ~/.ssh cannot be set' 'Look at that folder on the node.'"""
+_REMOVE_FOLDER = r"""[ -L "$d" ] || rmdir -- "$d" 2>/dev/null || :"""
+_FILE_IS_RIGHT = r"""[ -f "$f" ] && [ ! -L "$f" ] && [ -O "$f" ] && [ "$(stat -c %a -- "$f")" = 600 ]"""
+_MAKE_FILE = r"""[ ! -L "$f" ] || fail 'authorized_keys is a link to somewhere else' 'Make it a file first.'
+if [ ! -e "$f" ]; then
+    (umask 077; set -C; : > "$f") || fail 'authorized_keys cannot be made' 'Check the free space on the node.'
+fi
+[ -f "$f" ] || fail 'authorized_keys is not a file' 'Move it away, then try again.'
+[ -O "$f" ] || fail 'authorized_keys belongs to another user' 'Somebody else manages the keys of this node: ask them.'
+chmod 600 -- "$f" || fail 'The rights of authorized_keys cannot be set' 'Look at that file on the node.'"""
+_REMOVE_FILE = r"""if [ -f "$f" ] && [ ! -L "$f" ] && [ ! -s "$f" ]; then rm -f -- "$f"; fi"""
+# A line that others left without its end gets one first. A full disk leaves the file as long as it was.
+_ADD_LINE = r"""[ -f "$f" ] && [ ! -L "$f" ] || fail 'authorized_keys is no plain file any more' 'Try again.'
+if has_line; then exit 0; fi
+before=$(wc -c < "$f")
+{ [ -z "$(tail -c 1 -- "$f")" ] || printf '\n' >> "$f"; } && printf '%s\n' "$line" >> "$f" && exit 0
+truncate -s "$before" -- "$f"
+fail 'The key cannot be written to authorized_keys' 'Check the free space on the node, then try again.'"""
+_REMOVE_LINE = r"""[ -e "$f" ] || exit 0
+[ -f "$f" ] && [ ! -L "$f" ] || fail 'authorized_keys is no plain file any more' 'Take our line out yourself.'
+has_line || exit 0
+t=$(mktemp -- "$f.XXXXXXXX") || fail 'There is no room to write authorized_keys anew' 'Free some space, then try again.'
+grep -vaxF -e "$line" -- "$f" > "$t"
+[ $? -le 1 ] && chmod 600 -- "$t" && mv -f -- "$t" "$f" && exit 0
+rm -f -- "$t"
+fail 'authorized_keys cannot be written anew' 'Free some space, then try again.'"""
+
+
+def make_comment(computer: str) -> str:
+    """What stands at the end of our line, so that who finds it knows whose it is: "SparkDesk on ana@laptop"."""
+    return f"SparkDesk on {_NOT_PLAIN.sub('-', computer)[:100] or 'a computer'}"
+
+
+def key_playbook(node_id: str, public_line: str) -> Playbook:
+    """Install one public key; its undo removes it, and what was made for it if nothing else is in it.
+
+    Raises ValueError for anything that is not one ed25519 public-key line with a comment.
+    """
+    if not _LINE.fullmatch(public_line):
+        raise ValueError("not a public-key line of ours")
+
+    def sh(script: str) -> tuple[Run, ...]:
+        return (Run(Command(("sh", "-c", _START + script, "sh", public_line))),)
+
+    def step(name: str, title: str, check: str, apply: str, undo: str) -> Step:
+        return Step(
+            id=name, title=title, node=node_id, check=sh(check), apply=sh(apply), verify=sh(check),
+            undo=sh(undo) if undo else (),
+        )  # fmt: skip
+
+    steps = (
+        step("home", "See that no other user may write to the home folder", _HOME_IS_SAFE, _CHECK_HOME, ""),
+        step("folder", "Make ~/.ssh, for its owner alone", _FOLDER_IS_RIGHT, _MAKE_FOLDER, _REMOVE_FOLDER),
+        step("file", "Make ~/.ssh/authorized_keys, for its owner alone", _FILE_IS_RIGHT, _MAKE_FILE, _REMOVE_FILE),
+        step("line", "Add the public key of SparkDesk for this node", "has_line", _ADD_LINE, _REMOVE_LINE),
+    )
+    return Playbook("Set up a key for this node", tuple(Stage(one.title, (one,)) for one in steps))

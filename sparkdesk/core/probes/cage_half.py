@@ -1,8 +1,8 @@
 """The PCIe halves of the QSFP cages: what is read of them, and how that is put together.
 
 The one rule: a half is told by the node's own sysfs, by PCI function; the name map is only the fall-back, because the
-interfaces may be absent until a cable is seen. Source: spark-facts 3.1, sysfs-class-net and -infiniband ABI; unverified
-on hardware.
+interfaces may be absent until a cable is seen. Source: the kernel's sysfs-class-net and -infiniband ABI and NVIDIA's
+playbooks; unverified on hardware.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ _PACKAGES = ReadCommand(
 )
 _NCCL_FILES = ReadFile("/usr/lib/*-linux-gnu/libnccl.so.*.*", max_bytes=0, max_files=8)
 _OWN_NCCL_FILES = ReadFile("~/nccl/build/lib/libnccl.so.*.*", max_bytes=0, max_files=8)
-"""Where NVIDIA's playbook has it built. Source: spark-facts 3.6."""
+"""Where NVIDIA's playbook has it built. Source: NVIDIA/dgx-spark-playbooks, nccl."""
 _PYTHON = ReadCommand(("python3", "--version"), max_bytes=256)
 _SUDO = ReadCommand(("sudo", "-n", "true"), max_bytes=256)
 _UPDATES = ReadCommand(("apt", "list", "--upgradable"), timeout_s=20.0, max_bytes=64 * 1024)
@@ -57,7 +57,7 @@ DETAILS = Probe(
         _UPDATE_NOTE, _DISK, _CLOCK, form.GROUPS, _SUDO, _PYTHON, _DOCKER, form.TOOLKIT, _NVCC, _SMI_VERSION, _VBIOS,
         _PACKAGES, _UPDATES,
     ),
-    source="spark-facts 1.1 to 1.3, 3.1; Ubuntu manual pages",
+    source="public captures of DGX Spark and other GB10 machines; Ubuntu 24.04 manual pages",
 )  # fmt: skip
 
 MAX_CHARS = 200
@@ -115,7 +115,7 @@ class _Sheet:
 def _fill_make(sheet: _Sheet) -> dict[str, Any]:
     product = sheet.text("product", _DMI["product_name"])
     version = sheet.answer(_DMI["product_version"]).text
-    # Lenovo keeps the name in the version, and a machine type (30KL0004FC) in the name. Source: spark-facts 1.3.
+    # Lenovo keeps the name in the version, and a machine type (30KL0004FC) in the name, as a public capture shows.
     if product and "ThinkStation" in version:
         product = make_line(f"{version} ({product})", max_chars=MAX_CHARS)
     return {

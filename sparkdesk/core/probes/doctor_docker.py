@@ -1,0 +1,142 @@
+"""The doctor's checks of docker: the account's group, the daemon, the container toolkit.
+
+The one rule: whether docker can be used is told by the daemon's own answer; group lists only say why not.
+"""
+
+from __future__ import annotations
+
+import re
+
+from sparkdesk.core.probes.check import Check, Finding
+from sparkdesk.core.probes.finding import Case, as_root, as_user, make_fix
+from sparkdesk.core.probes.form import GROUPS, TOOLKIT, USER, parse_version
+from sparkdesk.core.probes.read import Answer, Answers, Probe, ReadCommand
+from sparkdesk.core.step import Confirm, Playbook
+
+_SERVER = ReadCommand(("docker", "version", "--format", "{{.Server.Version}}"), timeout_s=8.0, max_bytes=1024)
+_MEMBERS = ReadCommand(("getent", "group", "docker"), max_bytes=4096)
+_SERVICE = ReadCommand(("systemctl", "is-active", "docker"), max_bytes=256)
+_ACCOUNT = re.compile(r"^[a-z_][a-z0-9_-]{0,31}$")
+"""What a fix puts into a command. Source: useradd(8), the default NAME_REGEX."""
+
+GROUP = Probe(
+    id="docker-group",
+    title="Docker without sudo",
+    reads=(_SERVER, GROUPS, USER, _MEMBERS),
+    source="NVIDIA/dgx-spark-playbooks: the account is not in the group docker by default",
+)
+DAEMON = Probe(
+    id="docker-daemon", title="Docker runs", reads=(_SERVICE, _SERVER), source="systemctl manual page; docker's words"
+)
+CONTAINER_TOOLKIT = Probe(
+    id="container-toolkit",
+    title="Container toolkit",
+    reads=(TOOLKIT,),
+    source="public captures of new nodes, which have nvidia-container-toolkit",
+)
+_NO_DOCKER = "Install Docker as the playbooks of the node's maker say, or use engines that need none (llama.cpp)."
+_NO_CONTAINERS = "vLLM and the other engines that come as containers cannot be started."
+
+
+def _is_denied(answer: Answer) -> bool:
+    return "permission denied" in answer.errors.lower()
+
+
+def judge_group(answers: Answers, node_id: str) -> Finding:
+    """Whether this account may use docker, and if not, whether that is a matter of the group."""
+    case = Case(GROUP, answers, node_id)
+    server, groups, user = case.answer(_SERVER), case.answer(GROUPS), case.answer(USER).text
+    if server.is_ok and server.text:
+        return case.good("This account may use docker")
+    if server.is_absent:
+        return case.fail("docker is not installed", meaning=_NO_CONTAINERS, remedy=_NO_DOCKER)
+    if not _is_denied(server):
+        return case.not_read(_SERVER)
+    name = user if case.answer(USER).is_ok and _ACCOUNT.match(user) else ""
+    members = case.answer(_MEMBERS).text.rpartition(":")[2].split(",") if case.answer(_MEMBERS).is_ok else []
+    if name and name in members and groups.is_ok and "docker" not in groups.text.split():
+        return case.warn(
+            f"{name} is in the group docker, and this sign-in is older than that",
+            meaning=_NO_CONTAINERS,
+            remedy="Disconnect the node and connect again: groups are taken at the sign-in.",
+        )
+    return case.fail(
+        f"{name or 'This account'} may not use docker",
+        meaning=_NO_CONTAINERS,
+        remedy="Add the account to the group docker, then disconnect and connect again: groups are taken at the "
+        "sign-in. Who is in this group can become root on the node.",
+        fix=_make_group_fix(name, node_id) if name else None,
+    )
+
+
+def _make_group_fix(name: str, node_id: str) -> Playbook:
+    is_member = as_user("sh", "-c", 'id -nG "$1" | tr " " "\\n" | grep -qx docker', "sh", name)
+    return make_fix(
+        f"Add {name} to the group docker",
+        node_id,
+        [as_root("usermod", "-aG", "docker", name)],
+        verify=[is_member],
+        undo=[as_root("gpasswd", "-d", name, "docker")],
+        needs_lock=True,
+    )
+
+
+def judge_daemon(answers: Answers, node_id: str) -> Finding:
+    """Whether the daemon runs. Being refused by it is an answer, too."""
+    case = Case(DAEMON, answers, node_id)
+    server, service = case.answer(_SERVER), case.answer(_SERVICE)
+    if server.is_absent:
+        return case.fail("docker is not installed", meaning=_NO_CONTAINERS, remedy=_NO_DOCKER)
+    if server.is_ok and server.text:
+        return case.good(f"Docker {parse_version(server.text) or server.text} answers")
+    if service.is_ok and service.text == "active":
+        return case.good("The docker service is active")
+    if service.fault is None and service.text in ("inactive", "failed", "deactivating"):
+        fix = make_fix(
+            "Start docker",
+            node_id,
+            [as_root("systemctl", "start", "docker", timeout_s=90)],
+            verify=[as_user("systemctl", "is-active", "docker")],
+            undo=[as_root("systemctl", "stop", "docker", timeout_s=90)],
+            needs_lock=True,
+        )
+        return case.fail(
+            f"The docker service is {service.text}",
+            meaning=_NO_CONTAINERS,
+            remedy="Start it. If it does not stay up, read why on the node: journalctl -u docker",
+            fix=fix,
+        )
+    return case.not_read(_SERVICE)
+
+
+def judge_toolkit(answers: Answers, node_id: str) -> Finding:
+    """Whether containers can get at the GPU."""
+    case = Case(CONTAINER_TOOLKIT, answers, node_id)
+    answer = case.answer(TOOLKIT)
+    version = parse_version(answer.text) if answer.is_ok else ""
+    if version:
+        return case.good(f"Container toolkit {version}")
+    if not answer.is_absent:
+        return case.not_read(TOOLKIT)
+    fix = make_fix(
+        "Install the NVIDIA container toolkit",
+        node_id,
+        [
+            Confirm("Docker is started anew at the end: every container on this node stops. Go on?"),
+            as_root("apt-get", "install", "-y", "nvidia-container-toolkit", timeout_s=600),
+            as_root("nvidia-ctk", "runtime", "configure", "--runtime=docker"),
+            as_root("systemctl", "restart", "docker", timeout_s=120),
+        ],
+        verify=[as_user("nvidia-ctk", "--version")],
+        undo=[as_root("apt-get", "remove", "-y", "nvidia-container-toolkit", timeout_s=300)],
+        needs_lock=True,
+    )
+    return case.fail(
+        "The NVIDIA container toolkit is not installed",
+        meaning=f"Containers cannot use the GPU. {_NO_CONTAINERS}",
+        remedy="Install it from the node's own package sources; docker must be started anew then.",
+        fix=fix,
+    )
+
+
+CHECKS = (Check(DAEMON, judge_daemon), Check(GROUP, judge_group), Check(CONTAINER_TOOLKIT, judge_toolkit))

@@ -66,12 +66,14 @@ def llama_server(
     slots: int = 1,
     api_key: str = "",
     is_endless: bool = False,
+    port: int = 0,
 ) -> Iterator[LlamaServer]:
-    """Start a server on a free port of this computer; it is killed at the end of the block.
+    """Start a server on a free port of this computer, or on `port`; it is killed at the end of the block.
 
     `is_endless`: an answer ends only at `max_tokens` or where the context is full, so that a test can stop it.
     """
     command = [sys.executable, __file__, str(model), "--context", str(context_tokens), "--slots", str(slots)]
+    command += ["--port", str(port)]
     if api_key:
         command += ["--api-key", api_key]
     if is_endless:

@@ -120,7 +120,8 @@ class FoundServers:
             if server.id in seen:
                 continue
             self._misses[server.id] = self._misses.get(server.id, 0) + 1
-            if server.port in report.listening and self._misses[server.id] <= MAX_MISSES:
+            is_ours = server.port in self._own_ports(node_id)
+            if server.port in report.listening and not is_ours and self._misses[server.id] <= MAX_MISSES:
                 kept.append(replace(server, is_healthy=None, note="It did not answer in time"))
             else:
                 self._forget(server.id)

@@ -15,6 +15,7 @@ from ui.resource import resource_path
 Role = Literal[
     "display", "page_title", "object_title", "metric", "metric_small", "body", "body_medium", "strong",
     "dense", "dense_medium", "dense_strong", "label", "label_medium", "micro", "port", "mono", "mono_strong",
+    "mono_large",
 ]  # fmt: skip
 
 _W = QFont.Weight
@@ -37,12 +38,14 @@ _ROLES: Final[dict[Role, tuple[float, QFont.Weight, float]]] = {
     "port": (9, _W.DemiBold, 0),
     "mono": (11.5, _W.Normal, 0),
     "mono_strong": (11.5, _W.DemiBold, 0),
+    "mono_large": (15, _W.DemiBold, 0),
 }
 # Line heights, for own-painted text. Source: the type table of the design.
 LINE_HEIGHT: Final[dict[Role, int]] = {
     "display": 32, "page_title": 24, "object_title": 20, "metric": 24, "metric_small": 22, "body": 20,
     "body_medium": 20, "strong": 20, "dense": 18, "dense_medium": 18, "dense_strong": 18, "label": 16,
     "label_medium": 16, "micro": 12, "port": 12, "mono": 18, "mono_strong": 18,
+    "mono_large": 22,
 }  # fmt: skip
 _SANS_FILES: Final = ("Inter-Regular.otf", "Inter-Medium.otf", "Inter-SemiBold.otf")
 _MONO_FILES: Final = ("JetBrainsMono-Regular.ttf", "JetBrainsMono-SemiBold.ttf")

@@ -45,10 +45,15 @@ class SimulationStart:
 class FirstRunModel(QObject):
     """The page emits what the person wants; the application answers with the setters.
 
-    `add_requested` carries address, port, user and sign-in ("automatic" or "password").
+    `who_given` carries the `Who` of the form; `find_wanted` opens the search. `key_file_wanted` carries a function that
+    takes the path of the key file chosen. `add_requested` carries address, port, user and sign-in for who listens to
+    the dialog of `Trust`.
     """
 
     start_simulation = Signal()
+    find_wanted = Signal()
+    who_given = Signal(object)
+    key_file_wanted = Signal(object)
     add_requested = Signal(str, int, str, str)
     trust_given = Signal()
     password_given = Signal(str)

@@ -5,56 +5,66 @@ Rule: what does not work yet says so and is no button; what is running shows how
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QEvent, QSize, Qt
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
-from ui.first_run.address import read_address, user_problem
+from sparkdesk.core.cluster.candidate import Source
+from ui.add_node.search_model import SearchModel
+from ui.add_node.words import neighbourhood_status, source_status
 from ui.first_run.art import ClusterArt
 from ui.first_run.model import FirstRunModel, Trust
 from ui.first_run.trust import TrustDialog
+from ui.first_run.who_form import WhoForm
 from ui.theme import Token
 from ui.widgets.banner import Banner
 from ui.widgets.button import Button
 from ui.widgets.card import Card, Separator
 from ui.widgets.empty_state import IconTile
-from ui.widgets.field import Field, NumberInput, Select, TextInput
 from ui.widgets.icon_label import IconLabel
 from ui.widgets.label import Label
 
 _CARD_WIDTH = 352
-# What everything but the drawing needs.
-_REST_HEIGHT = 558
-_NOT_YET = "Comes with the next version; add by address works today."
+_NO_SEARCH = "The search is not there yet; add by address works."
 
 
 class FirstRunPage(QScrollArea):
     """Art, a headline, three cards and three promises; without the simulation where there is a cluster already."""
 
-    def __init__(self, model: FirstRunModel, parent: QWidget | None = None, *, is_first: bool = True) -> None:
+    def __init__(
+        self,
+        model: FirstRunModel,
+        parent: QWidget | None = None,
+        *,
+        search: SearchModel | None = None,
+        is_first: bool = True,
+    ) -> None:
         super().__init__(parent)
         self._model = model
+        self._search = search
         self._is_first = is_first
         self._dialog: TrustDialog | None = None
         self._art = ClusterArt()
         self._banner = Banner()
-        self.address = TextInput(placeholder="name or 10.0.20.31")
-        self.port = NumberInput(1, 65535, 22)
-        self.port.setGroupSeparatorShown(False)
-        self.user = TextInput(model.local_user)
-        self.sign_in = Select()
-        self.add_button = Button("Check and add", kind="primary")
+        self.form = WhoForm(model.local_user)
+        self.address, self.user, self.sign_in, self.port = (
+            self.form.address,
+            self.form.user,
+            self.form.sign_in,
+            self.form.port,
+        )
+        self.find_button = Button("Find my Sparks", kind="primary")
+        self.add_button = Button("Check and add")
         self.simulate_button = Button("Start the simulation")
-        self._address_field = Field("Address", self.address)
-        self._port_field = Field("Port", self.port)
-        self._user_field = Field("User", self.user)
         self._progress = Label("Always marked “Simulated” in the top bar.", "label", "text3", is_wrapped=True)
+        self._found_words = Label("You choose which ones to add.", "label", "text3", is_wrapped=True)
         self.setWidgetResizable(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setWidget(self._body())
+        self._body = self._make_body()
+        self.setWidget(self._body)
         self._wire()
 
-    def _body(self) -> QWidget:
+    def _make_body(self) -> QWidget:
         body = QWidget()
         body.setProperty("tone", "page")
         column = QVBoxLayout(body)
@@ -86,7 +96,7 @@ class FirstRunPage(QScrollArea):
         # A cluster that is open is not to be swapped for a pretend one by the way.
         self._simulation.setVisible(self._is_first)
         column.addSpacing(20)
-        column.addLayout(_promises())
+        column.addWidget(_Promises())
         column.addSpacing(10)
         shortcuts = Button("Keyboard shortcuts", kind="link")
         shortcuts.clicked.connect(self._model.shortcuts_wanted)
@@ -95,36 +105,29 @@ class FirstRunPage(QScrollArea):
         return body
 
     def _find_card(self) -> Card:
-        card, column = _card("radar", "Find my Sparks", is_first=False)
-        words = "Will look on this network for machines that announce SSH, and in your SSH config, without logging in."
+        card, column = _card("radar", "Find my Sparks", is_first=True)
+        words = (
+            "Looks on this network for machines that announce SSH, and in your SSH config. "
+            "It only listens and asks for names, it does not log in."
+        )
         column.addWidget(Label(words, "dense", "text2", is_wrapped=True))
-        column.addWidget(_fact("globe", "Local network, mDNS", ""))
-        column.addWidget(_fact("key", "~/.ssh/config", ""))
+        self._mdns, self._config, self._others = (Label("", "label", "text3") for _ in range(3))
+        column.addWidget(_fact("globe", "Local network, mDNS", self._mdns))
+        column.addWidget(_fact("key", "~/.ssh/config", self._config))
+        column.addWidget(_fact("network", "Range or CX-7 neighbours", self._others))
         column.addStretch(1)
         column.addWidget(Separator())
-        column.addWidget(Label(_NOT_YET, "label", "text3", is_wrapped=True))
-        button = Button("Find my Sparks")
-        button.set_disabled_reason(_NOT_YET)
-        column.addWidget(_wide(button))
+        column.addWidget(self._found_words)
+        column.addWidget(_wide(self.find_button))
+        if self._search is None:
+            self.find_button.set_disabled_reason(_NO_SEARCH)
         return card
 
     def _add_card(self) -> Card:
-        card, column = _card("plus", "Add by address", is_first=True)
-        words = "For a Spark on this network, behind a VPN or in another subnet."
+        card, column = _card("plus", "Add by address", is_first=False)
+        words = "For a Spark behind a VPN, a jump host, or another subnet."
         column.addWidget(Label(words, "dense", "text2", is_wrapped=True))
-        self.sign_in.set_options([("automatic", "Automatic"), ("password", "Password")])
-        self.sign_in.setToolTip("Automatic tries the SSH agent and your keys, then asks for the password")
-        self.port.setFixedWidth(76)
-        first = QHBoxLayout()
-        first.setSpacing(8)
-        first.addWidget(self._address_field, 1)
-        first.addWidget(self._port_field)
-        second = QHBoxLayout()
-        second.setSpacing(8)
-        second.addWidget(self._user_field, 1)
-        second.addWidget(Field("Sign in with", self.sign_in), 1)
-        column.addLayout(first)
-        column.addLayout(second)
+        column.addWidget(self.form)
         column.addStretch(1)
         column.addWidget(_wide(self.add_button))
         return card
@@ -133,9 +136,9 @@ class FirstRunPage(QScrollArea):
         card, column = _card("flask-conical", "Try the simulated cluster", is_first=False)
         words = "Four pretend Sparks on this computer, reached over real SSH. Nothing leaves this machine."
         column.addWidget(Label(words, "dense", "text2", is_wrapped=True))
-        column.addWidget(_fact("network", "4 nodes around a switch", ""))
-        column.addWidget(_fact("activity", "Live telemetry", "every second"))
-        column.addWidget(_fact("message-square", "A small real model answers", "llama.cpp"))
+        column.addWidget(_fact("network", "4 nodes around a switch", Label("", "label", "text3")))
+        column.addWidget(_fact("activity", "Live telemetry", Label("every second", "label", "text3")))
+        column.addWidget(_fact("message-square", "A small real model answers", Label("llama.cpp", "label", "text3")))
         column.addStretch(1)
         column.addWidget(Separator())
         column.addWidget(self._progress)
@@ -144,35 +147,52 @@ class FirstRunPage(QScrollArea):
 
     def _wire(self) -> None:
         self.simulate_button.clicked.connect(self._model.start_simulation)
+        self.find_button.clicked.connect(self._model.find_wanted)
         self.add_button.clicked.connect(self.submit)
-        for part in (self.address, self.user):
-            part.returnPressed.connect(self.submit)
-        self.address.textEdited.connect(lambda: self._address_field.set_error(""))
-        self.user.textEdited.connect(lambda: self._user_field.set_error(""))
+        self.form.submitted.connect(self.submit)
+        self.form.key_file_wanted.connect(self._model.key_file_wanted)
         self._model.trust_changed.connect(self._show_trust)
         self._model.simulation_changed.connect(self._show_simulation)
+        if self._search is not None:
+            self._search.progress_changed.connect(self._show_search)
+            self._search.found_changed.connect(self._show_search)
+        self._show_search()
         self._show_simulation()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self._art.give_height(self.viewport().height() - _REST_HEIGHT)
+        self._fit_art()
+
+    def event(self, event: QEvent) -> bool:
+        is_done = super().event(event)
+        if event.type() == QEvent.Type.LayoutRequest:
+            # A fold that opens takes the drawing's room before the page has to scroll.
+            self._fit_art()
+        return is_done
+
+    def _fit_art(self) -> None:
+        width = self.viewport().width()
+        rest = max(self._body.heightForWidth(width), self._body.minimumSizeHint().height()) - self._art.height()
+        self._art.give_height(self.viewport().height() - rest)
 
     def submit(self) -> None:
         """Read the form; either say what is wrong at its field or ask for the node."""
-        try:
-            address = read_address(self.address.text())
-        except ValueError as error:
-            self._address_field.set_error(str(error))
-            self.address.setFocus(Qt.FocusReason.OtherFocusReason)
+        who = self.form.read()
+        if who is not None:
+            self._model.who_given.emit(who)
+            self._model.add_requested.emit(who.address, who.port, who.user, who.sign_in.value)
+
+    def _show_search(self) -> None:
+        search = self._search
+        if search is None:
             return
-        user = address.user or self.user.text().strip()
-        if user_problem(user):
-            self._user_field.set_error(user_problem(user))
-            self.user.setFocus(Qt.FocusReason.OtherFocusReason)
-            return
-        self._address_field.set_error("")
-        self._user_field.set_error("")
-        self._model.add_requested.emit(address.host, address.port or self.port.value(), user, self.sign_in.key())
+        self._mdns.setText(source_status(search.progress_of(Source.MDNS)))
+        self._config.setText(source_status(search.progress_of(Source.SSH_CONFIG)))
+        both = (search.progress_of(Source.RANGE), search.progress_of(Source.NEIGHBOUR))
+        self._others.setText(neighbourhood_status(both))
+        count = len(search.candidates)
+        found = f"{count} machine{'' if count == 1 else 's'} found. You choose which ones to add."
+        self._found_words.setText(found if count else "You choose which ones to add.")
 
     def trust_dialog(self) -> TrustDialog | None:
         """Return the dialog of the attempt, None before the first."""
@@ -227,14 +247,14 @@ def _card(icon: str, title: str, *, is_first: bool) -> tuple[Card, QVBoxLayout]:
     return card, column
 
 
-def _fact(icon: str, words: str, note: str) -> QWidget:
+def _fact(icon: str, words: str, note: Label) -> QWidget:
     row = QWidget()
     line = QHBoxLayout(row)
     line.setContentsMargins(0, 2, 0, 2)
     line.setSpacing(10)
     line.addWidget(IconLabel(icon, "text3", size=14))
-    line.addWidget(Label(words, "dense", "text"), 1)
-    line.addWidget(Label(note, "label", "text3"))
+    line.addWidget(Label(words, "dense", "text", is_wrapped=True), 1)
+    line.addWidget(note)
     return row
 
 
@@ -245,20 +265,45 @@ def _wide(button: Button) -> Button:
     return button
 
 
-def _promises() -> QHBoxLayout:
-    row = QHBoxLayout()
+class _Promises(QWidget):
+    """Three promises beside each other, or below each other where the page is too narrow for them."""
+
+    _WORDS = (
+        ("shield-check", "Nothing is installed on a node without a plan you approve"),
+        ("key", "Host keys are shown and pinned, secrets stay in the system keyring"),
+        ("eye", "No telemetry, no account"),
+    )
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._parts = tuple(_promise(icon, words) for icon, words in self._WORDS)
+        self._box = QBoxLayout(QBoxLayout.Direction.LeftToRight, self)
+        self._box.setContentsMargins(0, 0, 0, 0)
+        self._box.addStretch(1)
+        for part in self._parts:
+            self._box.addWidget(part)
+        self._box.addStretch(1)
+        self._turn(self.width())
+
+    def _turn(self, width: int) -> None:
+        needed = sum(part.sizeHint().width() for part in self._parts) + 28 * (len(self._parts) - 1)
+        is_wide = needed <= width
+        self._box.setDirection(QBoxLayout.Direction.LeftToRight if is_wide else QBoxLayout.Direction.TopToBottom)
+        self._box.setSpacing(28 if is_wide else 4)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(max(part.sizeHint().width() for part in self._parts), super().minimumSizeHint().height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._turn(self.width())
+
+
+def _promise(icon: str, words: str) -> QWidget:
+    part = QWidget()
+    row = QHBoxLayout(part)
+    row.setContentsMargins(0, 0, 0, 0)
     row.setSpacing(8)
-    row.addStretch(1)
-    for i, (icon, words) in enumerate(
-        (
-            ("shield-check", "Nothing is installed on a node without a plan you approve"),
-            ("key", "Host keys are shown and pinned, secrets stay in the system keyring"),
-            ("eye", "No telemetry, no account"),
-        )
-    ):
-        if i:
-            row.addSpacing(20)
-        row.addWidget(IconLabel(icon, "text3", size=14))
-        row.addWidget(Label(words, "dense", "text2"))
-    row.addStretch(1)
-    return row
+    row.addWidget(IconLabel(icon, "text3", size=14))
+    row.addWidget(Label(words, "dense", "text2"))
+    return part

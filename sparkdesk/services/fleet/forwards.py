@@ -65,7 +65,10 @@ class Forwards:
                 self._kept[spec.id] = spec if spec.kind != OWN else check_spec(spec)
             except (KeyError, TypeError, ValueError, SettingsError, RecursionError) as error:
                 log.warning("forward %s cannot be read: %s", document_id, error)
+        self._now = {key: forward for key, forward in self._now.items() if forward.state is not ForwardState.CLOSED}
         self._follow(self._nodes.value)
+        for node_id, shell in self._shells.items():
+            self._open_wanted(node_id, shell)
 
     async def open(self, forward_id: str) -> Forward:
         """Want it: it opens now if its node is live, else as soon as it is. Gives it as it stands then.
@@ -127,15 +130,19 @@ class Forwards:
     async def watch(self, node_id: str, shell: Shell) -> None:
         """While the node is live: its wanted forwards are open. Ends with the line, by cancelling."""
         self._shells[node_id] = shell
-        for forward in self.forwards.value:
-            if forward.spec.node_id == node_id and forward.spec.is_wanted:
-                self._start(forward.spec, shell)
+        self._open_wanted(node_id, shell)
         try:
             await asyncio.Event().wait()
         finally:
             if self._shells.get(node_id) is shell:
                 del self._shells[node_id]
                 self._close_all(node_id)
+
+    def _open_wanted(self, node_id: str, shell: Shell) -> None:
+        resting = (ForwardState.CLOSED, ForwardState.WAITING, ForwardState.FAILED)
+        for forward in self.forwards.value:
+            if forward.spec.node_id == node_id and forward.spec.is_wanted and forward.state in resting:
+                self._start(forward.spec, shell)
 
     def _close_all(self, node_id: str) -> None:
         for forward in self.forwards.value:

@@ -109,6 +109,15 @@ class Segmented(QWidget):
         if key in self._parts:
             self._parts[key].setChecked(True)
 
+    def set_text(self, key: str, text: str) -> None:
+        """Change an option's words, e.g. its count; which one is on and has the focus stays."""
+        part = self._parts[key]
+        if text != part.text():
+            part.setText(text)
+            part.setAccessibleName(text)
+            part.updateGeometry()
+            part.update()
+
     def set_disabled_reason(self, key: str, reason: str) -> None:
         """Take an option away with a reason, or give it back with ""."""
         part = self._parts[key]

@@ -1,0 +1,233 @@
+"""A read-only table of short texts, some of them marked.
+
+Rule: a mark is a shape and a word, then a colour; the cells are values, and equal tables repaint nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, QPointF, QRectF, QSize, Qt
+from PySide6.QtGui import QPainter
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QFrame,
+    QHeaderView,
+    QStyle,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTableView,
+    QWidget,
+)
+
+from ui import theme
+from ui.font import Role, font
+from ui.icon import draw_icon
+from ui.theme import Token, color
+from ui.widgets.paint import elided, pen, text_width, write
+
+Index = QModelIndex | QPersistentModelIndex
+CellLook = Literal["plain", "strong", "section", "ok", "warn", "crit", "unknown"]
+_PAD = 8
+_ICON_ROOM = 19
+# look: (fill, icon, tint of icon and word, ink of the text)
+_LOOKS: Final[dict[CellLook, tuple[Token | None, str, Token, Token]]] = {
+    "plain": (None, "", "text3", "text2"),
+    "strong": (None, "", "text3", "text"),
+    "section": ("sunken", "", "text3", "text3"),
+    "ok": (None, "circle-check", "ok", "text2"),
+    "warn": ("warnsoft", "triangle-alert", "warn", "text"),
+    "crit": ("critsoft", "octagon-alert", "crit", "text"),
+    "unknown": (None, "circle-help", "text3", "text3"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One cell. `word` stands after the text and says what the mark means ("differs")."""
+
+    text: str
+    look: CellLook = "plain"
+    word: str = ""
+    hint: str = ""
+    """More about it, for a tooltip and a screen reader; never the only place where something is said."""
+
+    @property
+    def spoken(self) -> str:
+        """The whole cell in words."""
+        return ", ".join(part for part in (self.text, self.word, self.hint) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A whole table. A row of one `section` cell goes over all columns."""
+
+    headers: tuple[str, ...] = ()
+    rows: tuple[tuple[Cell, ...], ...] = ()
+
+
+class CellModel(QAbstractTableModel):
+    """Shows one `Table`."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.table = Table()
+
+    def set_table(self, table: Table) -> bool:
+        """Show another table; tells whether its shape changed, so that spans and widths must be made again."""
+        before = self.table
+        if table == before:
+            return False
+        is_same_shape = table.headers == before.headers and [len(row) for row in table.rows] == [
+            len(row) for row in before.rows
+        ]
+        if not is_same_shape:
+            self.beginResetModel()
+            self.table = table
+            self.endResetModel()
+            return True
+        self.table = table
+        for i, (old, new) in enumerate(zip(before.rows, table.rows, strict=True)):
+            if old != new:
+                self.dataChanged.emit(self.index(i, 0), self.index(i, len(table.headers) - 1))
+        return False
+
+    def cell(self, index: Index) -> Cell | None:
+        """The cell at an index; None beside a section's own cell."""
+        if not index.isValid() or index.row() >= len(self.table.rows):
+            return None
+        row = self.table.rows[index.row()]
+        return row[index.column()] if index.column() < len(row) else None
+
+    def rowCount(self, parent: Index | None = None) -> int:
+        return 0 if parent is not None and parent.isValid() else len(self.table.rows)
+
+    def columnCount(self, parent: Index | None = None) -> int:
+        return 0 if parent is not None and parent.isValid() else len(self.table.headers)
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+        if orientation is Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
+            return self.table.headers[section] if section < len(self.table.headers) else None
+        if orientation is Qt.Orientation.Horizontal and role == Qt.ItemDataRole.TextAlignmentRole:
+            return int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        return None
+
+    def flags(self, index: Index) -> Qt.ItemFlag:
+        cell = self.cell(index)
+        if cell is None or cell.look == "section":
+            return Qt.ItemFlag.ItemIsEnabled
+        return Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+        cell = self.cell(index)
+        if cell is None:
+            return None
+        if role == Qt.ItemDataRole.DisplayRole:
+            return cell.text
+        if role == Qt.ItemDataRole.AccessibleTextRole:
+            return cell.spoken
+        return None
+
+
+class _Delegate(QStyledItemDelegate):
+    def __init__(self, model: CellModel, parent: QObject) -> None:
+        super().__init__(parent)
+        self._model = model
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
+        cell = self._model.cell(index)
+        if cell is None or cell.look == "section":
+            return QSize(40, theme.TABLE_ROW_HEIGHT)
+        width = 2 * _PAD + text_width(cell.text, _role(cell)) + (_ICON_ROOM if _LOOKS[cell.look][1] else 0)
+        width += text_width(cell.word, "label_medium") + 8 if cell.word else 0
+        return QSize(round(width + 1), theme.TABLE_ROW_HEIGHT)
+
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
+        cell = self._model.cell(index)
+        rect = QRectF(option.rect)
+        state: QStyle.StateFlag = option.state
+        painter.save()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        if cell is not None:
+            fill, icon, tint, ink = _LOOKS[cell.look]
+            if state & QStyle.StateFlag.State_Selected:
+                painter.fillRect(rect, color("accentsoft"))
+            elif fill is not None:
+                painter.fillRect(rect, color(fill))
+            left = rect.left() + _PAD
+            if icon:
+                draw_icon(painter, QPointF(left, rect.center().y() - 6), icon, tint, theme.ICON_SIZE_CHIP)
+                left += _ICON_ROOM
+            word_width = text_width(cell.word, "label_medium") + 8 if cell.word else 0.0
+            room = rect.right() - _PAD - word_width - left
+            shown = elided(cell.text, _role(cell), max(room, 8.0))
+            write(painter, QRectF(left, rect.top(), room + 2, rect.height()), shown, role=_role(cell), tint=ink)
+            if cell.word:
+                place = QRectF(left + text_width(shown, _role(cell)) + 8, rect.top(), word_width, rect.height())
+                write(painter, place, cell.word, role="label_medium", tint=tint)
+        painter.setPen(pen(color("border")))
+        painter.drawLine(rect.bottomLeft(), rect.bottomRight())
+        if state & QStyle.StateFlag.State_HasFocus:
+            painter.setPen(pen(color("accent"), 2))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.drawRect(rect.adjusted(1, 1, -2, -2))
+        painter.restore()
+
+
+def _role(cell: Cell) -> Role:
+    return {"strong": "dense_medium", "section": "label"}.get(cell.look, "dense")  # type: ignore[return-value]
+
+
+class CellTable(QTableView):
+    """The table. Arrow keys walk over the cells; the last column takes the room that is left."""
+
+    def __init__(self, what: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.cells = CellModel(self)
+        self.setModel(self.cells)
+        self.setItemDelegate(_Delegate(self.cells, self))
+        self.setAccessibleName(what)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setShowGrid(False)
+        self.setWordWrap(False)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setTabKeyNavigation(False)
+        self.verticalHeader().setVisible(False)
+        self.verticalHeader().setDefaultSectionSize(theme.TABLE_ROW_HEIGHT)
+        self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        head = self.horizontalHeader()
+        head.setFont(font("label"))
+        head.setHighlightSections(False)
+        head.setStretchLastSection(True)
+        head.setMinimumSectionSize(48)
+        self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        theme.notifier.changed.connect(self.viewport().update)
+
+    def set_table(self, table: Table) -> None:
+        """Show another table."""
+        if self.cells.set_table(table):
+            self.clearSpans()
+            for i, row in enumerate(table.rows):
+                if len(row) == 1 and row[0].look == "section" and len(table.headers) > 1:
+                    self.setSpan(i, 0, 1, len(table.headers))
+        self._fit_columns()
+
+    def _fit_columns(self) -> None:
+        """Give each column what its texts need, at most half of the table for one."""
+        limit = max(self.viewport().width() // 2, 160)
+        for column, title in enumerate(self.cells.table.headers[:-1]):
+            wanted = max(self.sizeHintForColumn(column), round(text_width(title, "label")) + 2 * _PAD + 6)
+            self.setColumnWidth(column, min(wanted, limit))
+
+    def wanted_width(self) -> int:
+        """The width at which nothing scrolls sideways."""
+        last = len(self.cells.table.headers) - 1
+        return sum(self.columnWidth(column) for column in range(last)) + max(self.sizeHintForColumn(last), 48)
+
+    def needed_height(self) -> int:
+        """The height at which nothing scrolls."""
+        head = self.horizontalHeader().sizeHint().height() if not self.horizontalHeader().isHidden() else 0
+        return head + len(self.cells.table.rows) * theme.TABLE_ROW_HEIGHT + 2

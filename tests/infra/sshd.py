@@ -56,7 +56,9 @@ def make_key(path: Path, kind: str = "ed25519") -> str:
 class Sshd:
     """One sshd with its own port, host key and home; `key_path` signs in."""
 
-    def __init__(self, folder: Path, *, name: str = "spark-1", options: Sequence[str] = (), port: int = 0) -> None:
+    def __init__(
+        self, folder: Path, *, name: str = "spark-1", options: Sequence[str] = (), port: int = 0, password: str = ""
+    ) -> None:
         self.folder = folder
         self.name = name
         self.port = port or free_port()
@@ -67,6 +69,7 @@ class Sshd:
         self.host_key = make_key(folder / "host")
         self.user = getpass.getuser()
         self._options = options
+        self._password = password
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -76,7 +79,7 @@ class Sshd:
         self._write_config()
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [find_sshd(), "-D", "-e", "-f", str(self.folder / "config")],
+                [*self._own_account(), find_sshd(), "-D", "-e", "-f", str(self.folder / "config")],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=log,
@@ -91,8 +94,30 @@ class Sshd:
             time.sleep(0.01)
         raise RuntimeError("sshd does not listen: " + (self.folder / "log").read_text())
 
+    def _own_account(self) -> list[str]:
+        """With a password: a view of the files in which this user has it, and the node's home, for sshd alone."""
+        if not self._password:
+            return []
+        digest = subprocess.run(
+            ["openssl", "passwd", "-6", "-stdin"], input=self._password, capture_output=True, text=True, check=True
+        ).stdout.strip()
+        for name, line in (
+            ("passwd", f"{self.user}:x:0:0::{self.home}:/bin/sh"),
+            ("shadow", f"{self.user}:{digest}:19000:0:99999:7:::"),
+        ):
+            others = [each for each in Path(f"/etc/{name}").read_text().splitlines() if each.split(":")[0] != self.user]
+            (self.folder / name).write_text("\n".join([line, *others]) + "\n")
+        script = 'mount --bind "$1/passwd" /etc/passwd && mount --bind "$1/shadow" /etc/shadow && shift && exec "$@"'
+        return ["unshare", "--mount", "sh", "-c", script, "sh", str(self.folder)]
+
     def _write_config(self) -> None:
+        own = [] if not self._password else [
+            "PasswordAuthentication yes",
+            "AuthorizedKeysFile .ssh/authorized_keys",
+            "StrictModes yes",
+        ]  # fmt: skip
         lines = [
+            *own,
             f"Port {self.port}",
             "ListenAddress 127.0.0.1",
             f"HostKey {self.folder / 'host'}",
@@ -166,10 +191,16 @@ def _is_sshd(process: psutil.Process) -> bool:
 
 
 @contextmanager
-def running_sshd(folder: Path, *, name: str = "spark-1", options: Sequence[str] = ()) -> Iterator[Sshd]:
-    """An sshd for the length of the block."""
+def running_sshd(
+    folder: Path, *, name: str = "spark-1", options: Sequence[str] = (), password: str = ""
+) -> Iterator[Sshd]:
+    """An sshd for the length of the block. With a password its user has that one, and keys lie in the node's home."""
     find_sshd()
-    server = Sshd(folder, name=name, options=options)
+    if password:
+        require(os.name == "posix" and os.geteuid() == 0, "an sshd that takes passwords needs root")
+        require(shutil.which("unshare") is not None, "unshare is missing")
+        require(shutil.which("openssl") is not None, "openssl is missing")
+    server = Sshd(folder, name=name, options=options, password=password)
     try:
         server.start()
         yield server

@@ -17,8 +17,8 @@ MAX_OUTPUT_BYTES = 64 * 1024
 MAX_MACS = 8
 
 # One line a value, marked, because the user's start-up files may print before it. Only shell built-ins see the serial.
-# Source: dgx-release as captured on Sparks by others; the DMI serial is for root alone and so no use here. CX-7 ports
-# (mlx5_core) do not wake a machine and are left out.
+# The hash is the one of remote/reader.py. Source: dgx-release as captured on Sparks by others; the DMI serial is for
+# root alone and so no use here. CX-7 ports (mlx5_core) do not wake a machine and are left out.
 _SCRIPT = r"""r=${SPARKDESK_ROOT-}
 say() { printf 'sparkdesk-%s %s\n' "$1" "$2"; }
 read_file() { cat "$1" 2>/dev/null | head -c 400 | head -n 1; }
@@ -28,8 +28,10 @@ say host "$(uname -n)"
 say vendor "$(read_file "$r/sys/class/dmi/id/sys_vendor")"
 say product "$(read_file "$r/sys/class/dmi/id/product_name")"
 serial=$(sed -n 's/^DGX_SERIAL_NUMBER="\{0,1\}\([^"]*\).*/\1/p' "$r/etc/dgx-release" 2>/dev/null | tail -n 1)
-case $serial in
-*[!0]*) say serial "$(printf '%s\n%s' "$id" "$serial" | sha256sum | head -c 64)" ;;
+first=${serial%"${serial#?}"}
+case $(printf %s "$serial" | tr A-Z a-z) in
+'' | none | n/a | 'default string' | 'not specified' | 'system serial number' | 'to be filled by o.e.m.') ;;
+*[!"$first"]*) say serial "$(printf '%s\n%s' "$id" "$serial" | sha256sum | head -c 64)" ;;
 esac
 for d in "$r"/sys/class/net/*; do
     [ -e "$d/device" ] && [ ! -e "$d/wireless" ] && [ "$(read_file "$d/type")" = 1 ] || continue

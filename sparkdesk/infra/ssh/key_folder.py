@@ -31,7 +31,12 @@ class NodeKeyFolder:
     async def make(self, node_id: str, *, comment: str) -> OwnKey:
         """The pair for this node, made when there is none. Raises AuthFailed, SettingsError."""
         path = self._path(node_id)
-        line = await asyncio.to_thread(ensure_key, path, comment=comment)
+        making = asyncio.ensure_future(asyncio.to_thread(ensure_key, path, comment=comment))
+        try:
+            line = await asyncio.shield(making)
+        except asyncio.CancelledError:
+            await asyncio.wait({making})  # else the file would appear after it was removed
+            raise
         return OwnKey(str(path), line)
 
     async def remove(self, node_id: str) -> None:

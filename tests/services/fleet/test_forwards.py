@@ -186,6 +186,8 @@ async def test_a_line_that_breaks_leaves_no_port_open(desk: Desk, sshd: Sshd, pa
         forward = await desk.forwards.open(forward_id)
         sshd.kill_sessions()
         await connection.wait_closed()
+    await asyncio.sleep(0.05)
+    assert [name for name in desk.tasks.names if name.startswith("forward")] == []
     assert listening_addresses(forward.local_port) == []
     assert desk.find(forward_id).state is ForwardState.WAITING
 

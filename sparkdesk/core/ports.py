@@ -194,6 +194,19 @@ class KnownHosts(Protocol):
         ...
 
 
+class NetworkWatch(Protocol):
+    """Tells when this computer's network is another: a link, an address or a route came or went."""
+
+    @property
+    def absence(self) -> str:
+        """Why nothing can be told here, in words; "" when it can."""
+        ...
+
+    def changes(self) -> AsyncIterator[None]:
+        """One item a change, at most one in two seconds; ends at once where nothing can be told. Never raises."""
+        ...
+
+
 class EndpointClient(Protocol):
     """Talks to one model server."""
 
@@ -308,3 +321,44 @@ class NodeTools(Protocol):
     def describe(self, record: NodeRecord) -> str:
         """The SSH command that `open_terminal` runs, as text for a POSIX shell."""
         ...
+
+
+# Finding machines ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """A machine that announces SSH on this network. All text is untrusted."""
+
+    name: str
+    host: str
+    """Its name in the local domain: "spark-5c2d.local"."""
+    addresses: tuple[str, ...]
+    port: int
+
+
+class Listener(Protocol):
+    """Hears machines announce themselves."""
+
+    def listen(self) -> AbstractAsyncContextManager[AsyncIterator[Announcement]]:
+        """While the block lives, each announcement as it is heard. Raises Unreachable when this computer cannot."""
+        ...
+
+
+class Greeter(Protocol):
+    """Knocks at SSH ports."""
+
+    async def greet(self, address: str, port: int, *, timeout_s: float) -> str:
+        """The first line of the SSH server there; "" when there is none. Never raises for what is there."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ConfiguredHost:
+    """A host that the user's own SSH configuration names. `jump` is "[user@]host[:port]" or ""."""
+
+    alias: str
+    address: str
+    port: int = 22
+    user: str = ""
+    jump: str = ""

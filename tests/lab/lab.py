@@ -200,6 +200,12 @@ class LabNode:
             ["nsenter", "-t", str(self.holder.pid), "-a", *argv], check=True, capture_output=True, text=True
         ).stdout
 
+    @contextmanager
+    def network(self) -> Iterator[None]:
+        """Move this thread into the node's network for the length of the block."""
+        with _in_network_of(self.holder.pid):
+            yield
+
     def set_link(self, is_up: bool) -> None:
         """Pull or plug the management cable."""
         self.fabric.set_link(f"n{self.index}m", is_up)
@@ -341,23 +347,29 @@ class Lab:
     @contextmanager
     def workstation(self) -> Iterator[None]:
         """Move this thread into the workstation's network for the length of the block."""
-        home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        there = os.open(f"/proc/{self._workstation.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            _set_network(there)
-            try:
-                yield
-            finally:
-                _set_network(home)
-        finally:
-            os.close(there)
-            os.close(home)
+        with _in_network_of(self._workstation.pid):
+            yield
 
     def close(self) -> None:
         """End everything; safe to call twice."""
         holders, self._holders = self._holders, []
         for holder in reversed(holders):
             holder.close()
+
+
+@contextmanager
+def _in_network_of(pid: int) -> Iterator[None]:
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    there = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        _set_network(there)
+        try:
+            yield
+        finally:
+            _set_network(home)
+    finally:
+        os.close(there)
+        os.close(home)
 
 
 @cache

@@ -117,6 +117,7 @@ class Sshd:
             "StrictModes yes",
         ]  # fmt: skip
         lines = [
+            *self._options,  # of several lines for one setting sshd takes the first
             *own,
             f"Port {self.port}",
             "ListenAddress 127.0.0.1",
@@ -133,7 +134,6 @@ class Sshd:
             "PrintMotd no",
             "AcceptEnv LANG LC_*",
             "LogLevel VERBOSE",
-            *self._options,
         ]
         (self.folder / "config").write_text("\n".join(lines) + "\n")
 

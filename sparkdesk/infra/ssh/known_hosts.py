@@ -6,6 +6,7 @@ The one rule: nothing here ever makes a key trusted. What the list says stands b
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import asyncssh
@@ -29,8 +30,18 @@ def _has(path: Path, address: str, port: int, host_key: str) -> bool:
         if path.stat().st_size > MAX_FILE_BYTES:
             return False
         key = read_host_key(host_key)
-        found = asyncssh.match_known_hosts(asyncssh.read_known_hosts(str(path)), address, "", port)
-        trusted, revoked = found[0], found[2]
-        return key in trusted and key not in revoked
+        # Line by line: asyncssh gives up on the whole file at the first line that it does not understand.
+        found = [_match(line, address, port) for line in path.read_text("utf-8", "replace").splitlines()]
     except FOREIGN:
         return False
+    is_revoked = any(key in revoked for _, revoked in found)
+    return not is_revoked and any(key in trusted for trusted, _ in found)
+
+
+def _match(line: str, address: str, port: int) -> tuple[Sequence[asyncssh.SSHKey], Sequence[asyncssh.SSHKey]]:
+    """The keys that this line trusts, and those that it revokes, for the address."""
+    try:
+        found = asyncssh.match_known_hosts(asyncssh.import_known_hosts(line), address, "", port)
+    except FOREIGN:
+        return (), ()
+    return found[0], found[2]

@@ -1,12 +1,14 @@
-"""A desk at which nodes are added: the services, joined as the application joins them, with real SSH and real SQLite."""
+"""A desk at which nodes are added: the services, joined as the application joins them, on real SSH and real SQLite."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 
+from sparkdesk.core.cluster.candidate import Candidate
 from sparkdesk.core.cluster.enrolment import Enrolment, EnrolStage, Who
-from sparkdesk.core.cluster.node import NodeRecord, SignIn
+from sparkdesk.core.cluster.node import NodeRecord, NodeState, SignIn
 from sparkdesk.infra.keychain import KeyringSecrets
 from sparkdesk.infra.ssh import NodeKeyFolder, SshConnector, UserKnownHosts
 from sparkdesk.infra.store import SqliteStore
@@ -25,7 +27,7 @@ TIMEOUT_S = 30.0
 class EnrolDesk:
     """The enroller with its parts; `data` is the application's folder."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, candidates: Mapping[str, Candidate] | None = None) -> None:
         self.data = data
         self.tasks = Tasks()
         self.store = SqliteStore(data)
@@ -39,7 +41,7 @@ class EnrolDesk:
             EnrolmentParts(
                 tasks=self.tasks, connector=self.connector, fleet=self.inventory, credentials=self.credentials,
                 keys=NodeKeyFolder(data / "keys"), known_hosts=UserKnownHosts(), store=self.store, clock=self.clock,
-                computer="ana@laptop",
+                computer="ana@laptop", candidate=(candidates or {}).get,
             )
         )  # fmt: skip
 
@@ -72,6 +74,12 @@ class EnrolDesk:
             return now.stage is stage and (has_choice is None or now.can_set_up_key is has_choice)
 
         return await wait_for_value(self.enroller.enrolment, is_there, timeout_s=TIMEOUT_S)
+
+    async def inventory_is(self, state: NodeState) -> None:
+        """Until the first node's line stands so."""
+        await wait_for_value(
+            self.inventory.nodes, lambda nodes: bool(nodes) and nodes[0].state is state, timeout_s=TIMEOUT_S
+        )
 
     async def idle(self) -> None:
         """Until no attempt is under way, its clean-up included."""

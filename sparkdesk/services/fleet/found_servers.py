@@ -105,10 +105,13 @@ class FoundServers:
             own = sorted(self._own_ports(node_id))
             answer = await run_program(shell, self._program, [str(port) for port in own], timeout_s=RUN_TIMEOUT_S)
             report = read_server_report(answer, node_id=node_id, t_ms=self._clock.now_ms())
-            servers = await asyncio.gather(*(self._unlocked(server) for server in report.servers))
-            if self._record(node_id) is not None:
-                self._known[node_id] = self._with_missed(node_id, servers, report)
-                self._publish()
+            servers = await asyncio.gather(*(self._reopened(server) for server in report.servers))
+            if self._record(node_id) is None:
+                return
+            self._known[node_id] = self._with_missed(node_id, servers, report)
+            self._publish()
+        for server in servers:
+            await self._open_by_kept(server)
 
     def _with_missed(self, node_id: str, servers: list[FoundServer], report: ServerReport) -> tuple[FoundServer, ...]:
         """A busy server may answer late: it stays for some rounds as long as its port listens."""
@@ -166,20 +169,33 @@ class FoundServers:
         self._take(opened, key)
         self._publish()
 
-    async def _unlocked(self, server: FoundServer) -> FoundServer:
-        """The server with its models, if it wants a key and one that it accepts is kept."""
+    async def _reopened(self, server: FoundServer) -> FoundServer:
+        """The server with its models, if it wants a key and accepted one in this run."""
         if not server.needs_key:
             self._keys.pop(server.id, None)
             return server
-        key = self._keys.get(server.id) or await self._secrets.get(self._secret_name(server))
-        if not key:
+        key = self._keys.get(server.id)
+        if key is None:
             return server
         try:
-            opened = await self._open_with(server, key, timeout_s=UNLOCK_TIMEOUT_S)
+            return await self._open_with(server, key, timeout_s=UNLOCK_TIMEOUT_S)
         except SparkDeskError as error:
             return replace(server, note=error.message)
-        self._keys[server.id] = key
-        return opened
+
+    async def _open_by_kept(self, server: FoundServer) -> None:
+        """Try the key that was kept in an earlier run. The keyring may take its time: the server is shown by then."""
+        if not server.needs_key or server.id in self._keys:
+            return
+        key = await self._secrets.get(self._secret_name(server))
+        if not key:
+            return
+        try:
+            opened = await self._open_with(server, key, timeout_s=KEY_TIMEOUT_S)
+        except SparkDeskError as error:
+            log.info("kept key for %s: %s", server.id, error.sentence())
+            return
+        self._take(opened, key)
+        self._publish()
 
     async def _open_with(self, server: FoundServer, key: str, *, timeout_s: float) -> FoundServer:
         endpoint = Endpoint(server.node_id, server.host, server.port, "", engine=server.engine)

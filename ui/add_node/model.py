@@ -57,7 +57,7 @@ class AddNodeModel(QObject):
         self._feeds = feeds
         self._enroller = feeds.enroller
         self._user = local_user
-        self._failed_row: Row = "trust"
+        self._row: Row = "who"
         # What was given for the first node, while the person wants it tried on the others; never kept longer.
         self._shared_password = ""
         self._is_shared_remembered = False
@@ -79,7 +79,9 @@ class AddNodeModel(QObject):
     def _take(self, enrolment: Enrolment) -> None:
         before, self.enrolment = self.enrolment, enrolment
         if enrolment.stage is not EnrolStage.FAILED:
-            self._failed_row = ROW_OF.get(enrolment.stage, "sign_in")
+            self._row = ROW_OF.get(enrolment.stage, "sign_in")
+        elif self._row == "who":
+            self._row = "trust"
         if enrolment.stage is EnrolStage.NEEDS_PASSWORD and before.stage is not enrolment.stage:
             self._offer_shared()
         self.changed.emit()
@@ -92,7 +94,7 @@ class AddNodeModel(QObject):
     @property
     def row(self) -> Row:
         """The row in which something happens now; a failure stays in the row where it happened."""
-        return self._failed_row
+        return self._row
 
     @property
     def is_of_jump_host(self) -> bool:
@@ -178,12 +180,15 @@ class AddNodeModel(QObject):
         """Sign in with a password; `is_for_all`: try it once on each of the nodes that come after this one."""
         if self.stage is not EnrolStage.NEEDS_PASSWORD or not password:
             return
-        self._shared_password = password if is_for_all and self.queue else ""
-        self._is_shared_remembered = remember
+        if not self.enrolment.asked_for:
+            self._shared_password = password if is_for_all and self.queue else ""
+            self._is_shared_remembered = remember
         self._enroller.give_password(password, remember=remember)
 
     def _offer_shared(self) -> None:
-        if not self._shared_password or self._has_tried_shared or self.enrolment.message:
+        # Never to a jump host: it was given for a node.
+        is_wanted = self._shared_password and not self._has_tried_shared
+        if not is_wanted or self.enrolment.message or self.enrolment.asked_for:
             return
         self._has_tried_shared = True
         # Not inside the feed's own call: the service is still telling others.

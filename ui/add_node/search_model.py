@@ -53,7 +53,8 @@ class SearchModel(QObject):
         self.found_changed.emit()
 
     def _take_progress(self, progress: tuple[SearchProgress, ...]) -> None:
-        self._is_starting = False
+        # A search that begins is told as idle everywhere first.
+        self._is_starting = self._is_starting and all(each.state is SearchState.IDLE for each in progress)
         self.progress = {each.source: each for each in progress}
         self.progress_changed.emit()
 
@@ -87,8 +88,8 @@ class SearchModel(QObject):
 
     def stop(self) -> None:
         """Stop looking; what was found stays."""
-        self._is_starting = False
-        if any(each.state is SearchState.RUNNING for each in self.progress.values()):
+        if self.is_searching:
+            self._is_starting = False
             self._feeds.stop_search()
         self.progress_changed.emit()
 

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
 from ui.widgets.button import Button, IconButton
 from ui.widgets.field import Field, TextInput
+from ui.widgets.field_row import field_row
 from ui.widgets.label import Label
 from ui.widgets.toggle import CheckBox
 
@@ -42,15 +43,6 @@ class SecretPart(QWidget):
         self.cancel_button.clicked.connect(self.cancelled)
 
     def _build(self) -> None:
-        line = QHBoxLayout()
-        line.setSpacing(4)
-        line.addWidget(self.field, 1)
-        # Beside the input: under its label (16 px and the gap of the field).
-        eye = QVBoxLayout()
-        eye.setContentsMargins(0, 18, 0, 0)
-        eye.addWidget(self.eye_button)
-        eye.addStretch(1)
-        line.addLayout(eye)
         buttons = QHBoxLayout()
         buttons.setSpacing(8)
         buttons.addStretch(1)
@@ -61,7 +53,7 @@ class SecretPart(QWidget):
         column.setSpacing(8)
         column.addWidget(self._words)
         column.addWidget(self._tried)
-        column.addLayout(line)
+        column.addLayout(field_row(self.field, self.eye_button, spacing=4))
         column.addWidget(self.remember)
         column.addWidget(self.for_all)
         column.addLayout(buttons)

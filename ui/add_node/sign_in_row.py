@@ -21,7 +21,7 @@ from ui.widgets.label import Label
 _KEY_WORDS = (
     "A key pair is made for this computer and this one node. Its public half is added to ~/.ssh/authorized_keys on the "
     "node; the private half stays here, in SparkDesk's own folder, and is never copied to a node. "
-    "Then the password is not needed any more. Activity can undo it."
+    "Then the password is not needed any more. Activity can undo it. Else the password is kept {where}."
 )
 
 
@@ -32,6 +32,7 @@ class QuestionPart(QWidget):
         super().__init__(parent)
         self.title = Label("", "strong", "text", is_wrapped=True)
         self.words = Label("", "body", "text2", is_wrapped=True)
+        self.error = Label("", "dense", "crit", is_wrapped=True, is_selectable=True)
         self.advised_button = Button(advised, kind="primary")
         self.other_button = Button(other)
         buttons = QHBoxLayout()
@@ -44,10 +45,13 @@ class QuestionPart(QWidget):
         column.setSpacing(8)
         column.addWidget(self.title)
         column.addWidget(self.words)
+        column.addWidget(self.error)
         column.addLayout(buttons)
 
-    def ask(self, title: str, words: str) -> None:
-        """Show the question."""
+    def ask(self, title: str, words: str, error: str = "") -> None:
+        """Show the question; `error` is what went wrong with the answer before."""
+        self.error.setText(error)
+        self.error.setVisible(bool(error))
         self.title.setText(title)
         self.words.setText(words)
         self.words.setVisible(bool(words))
@@ -68,7 +72,7 @@ class SignInRow(RowCard):
         self.password_part = SecretPart("Password", "Sign in")
         self.passphrase_part = SecretPart("Passphrase", "Unlock")
         self.key_part = QuestionPart("Set up a key for me", "Keep using the password")
-        self.same_part = QuestionPart("It is the same: add this address", "No, stop here")
+        self.same_part = QuestionPart("It is the same machine", "It is another one")
         self.done_part = QuestionPart("Open the cluster", "Add another")
         self.failure_part = FailurePart()
         self._build()
@@ -173,18 +177,24 @@ class SignInRow(RowCard):
             error = f"The password of the node before: {error}"
         self._wait.setText(_waiting_words(enrolment.stage, host, user))
         goal = "It goes to the holder of the key that you trusted, and to nobody else."
-        self.password_part.show_question(f"The password of {user} on {host}. {goal}", tried, error)
+        whose = sentence(enrolment.asked_for) if enrolment.asked_for else f"{user} on {host}"
+        self.password_part.show_question(f"The password of {whose}. {goal}", tried, error)
         self.password_part.show_memory(
-            is_keyring_durable=self._model.is_keyring_durable, has_others=bool(self._model.queue)
+            is_keyring_durable=self._model.is_keyring_durable,
+            has_others=bool(self._model.queue) and not enrolment.asked_for,
         )
         path = sentence(who.key_path, 200)
         locked = f"The key {path} is locked." if path else "Your key is locked."
         self.passphrase_part.show_question(f"{locked} Its passphrase stays on this computer.", tried, error)
         self.passphrase_part.show_memory(is_keyring_durable=self._model.is_keyring_durable, has_others=False)
-        self.key_part.ask(f"Signed in to {host}. Set up a key, so that no password is needed?", _KEY_WORDS)
+        remedy = sentence(enrolment.remedy)
+        where = "in the system keyring" if self._model.is_keyring_durable else "until SparkDesk ends"
+        failed = " ".join(part for part in (error, remedy) if part)
+        title = f"Signed in to {host}. Set up a key, so that no password is needed?"
+        self.key_part.ask(title, _KEY_WORDS.format(where=where), failed)
         known = sentence(enrolment.known_as, LONGEST_NAME) or "a node of yours"
-        same = f"Host key and machine id are those of {known}: one machine with two addresses, or a copy of its disk."
-        self.same_part.ask(f"Is this {known}, at another address?", same)
+        same = "One machine with two addresses, or a copy of its disk: only you can tell."
+        self.same_part.ask(error or f"Is this {known}, at another address?", remedy or same)
         self.failure_part.show_failure(*failure(enrolment))
         self._fill_end(enrolment, host)
 
@@ -192,8 +202,7 @@ class SignInRow(RowCard):
         status = self._model.added_node()
         name = sentence(status.record.name, LONGEST_NAME) if status is not None else host
         waiting = self._model.queue
-        note = sentence(enrolment.message)
-        self.done_part.ask(f"{name} is added", " ".join(part for part in (node_words(status), note) if part))
+        self.done_part.ask(sentence(enrolment.message) or f"{name} is added", node_words(status))
         self.done_part.advised_button.setText(
             f"Next: {cut(name_of(waiting[0]), 32)}" if waiting else "Open the cluster"
         )

@@ -5,7 +5,7 @@ Rule: a source that cannot be searched says why; a range with a mistake is never
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from sparkdesk.core.cluster.candidate import SearchProgress, SearchState, Source
@@ -14,6 +14,7 @@ from ui.add_node.words import SOURCES, sentence, source_status
 from ui.widgets.button import Button
 from ui.widgets.card import Card, Separator, card_header
 from ui.widgets.field import Field, TextInput
+from ui.widgets.field_row import field_row
 from ui.widgets.icon_label import IconLabel
 from ui.widgets.label import Label
 from ui.widgets.loader import Loader
@@ -82,11 +83,8 @@ class SourceList(Card):
         column.addLayout(card_header("Where it looks"))
         for row in self.rows.values():
             column.addWidget(row)
-        line = QHBoxLayout()
+        line = field_row(self._range_field, self.range_button, spacing=6)
         line.setContentsMargins(24, 0, 0, 0)
-        line.setSpacing(6)
-        line.addWidget(self._range_field, 1)
-        line.addWidget(self.range_button, 0, Qt.AlignmentFlag.AlignBottom)
         column.addLayout(line)
         column.addStretch(1)
         column.addWidget(Separator())

@@ -27,7 +27,7 @@ from ui.widgets.label import Label
 SETTLE_MS: Final = 500
 _LONGEST_PRINT: Final = 56
 _COMPARE = (
-    "Compare it on the Spark itself: at its own screen and keyboard, or in a session that you trust already. "
+    "Compare it on {where} itself: at its own screen and keyboard, or in a session that you trust already. "
     "This prints the same {what} there:"
 )
 
@@ -94,6 +94,7 @@ class OfferPart(QWidget):
         self._offer = offer
         self._settled.start()
         host = sentence(offer.host, LONGEST_NAME)
+        where = "the jump host" if is_of_jump_host else "the Spark"
         if is_of_jump_host:
             self._question.setText(f"First the jump host: is this {host}?")
             self._words.setText("The way to the Spark leads through it. The Spark's own key comes after this one.")
@@ -111,7 +112,7 @@ class OfferPart(QWidget):
         art = art_lines(offer.art)
         self._art.setText(art)
         self._art.setVisible(bool(art))
-        self._compare.setText(_COMPARE.format(what="text and picture" if art else "text"))
+        self._compare.setText(_COMPARE.format(where=where, what="text and picture" if art else "text"))
         self.command.setText(console_command(offer.key_type, has_art=bool(art)))
 
     def forget(self) -> None:
@@ -226,11 +227,10 @@ class TrustRow(RowCard):
         elif has_failed:
             self.failure_part.show_failure(*failure(enrolment))
             self.show_state("failed")
-        elif stage is EnrolStage.IDLE or enrolment.offer is None:
-            self.show_state("todo" if self._model.row != "sign_in" else "done")
+        elif self._model.row != "sign_in":
+            self.show_state("todo")
         else:
-            offer = enrolment.offer
-            self.show_state("done", f"{one_line(offer.fingerprint, _LONGEST_PRINT)} · {key_words(offer.key_type)}")
+            self.show_state("done", _trusted_words(enrolment, is_of_jump_host=self._model.is_of_jump_host))
 
     def focus_first(self) -> None:
         """Put the focus on the safe button."""
@@ -242,3 +242,12 @@ class TrustRow(RowCard):
         }.get(self._model.stage)
         if safe is not None:
             safe.setFocus(Qt.FocusReason.OtherFocusReason)
+
+
+def _trusted_words(enrolment: Enrolment, *, is_of_jump_host: bool) -> str:
+    offer = enrolment.offer
+    if offer is None:
+        return "the key that you trusted before"
+    if is_of_jump_host:
+        return f"of the jump host {one_line(offer.host, LONGEST_NAME)}; the Spark's own key comes next"
+    return f"{one_line(offer.fingerprint, _LONGEST_PRINT)} · {key_words(offer.key_type)}"

@@ -8,9 +8,8 @@ from __future__ import annotations
 from typing import Final, Literal, NamedTuple
 
 from sparkdesk.core.cluster.candidate import Candidate, SearchProgress, SearchState, Source
-from sparkdesk.core.cluster.enrolment import Enrolment, EnrolStage, KeyOffer, Who
+from sparkdesk.core.cluster.enrolment import Enrolment, EnrolStage, KeyOffer, Who, read_place
 from sparkdesk.core.cluster.node import NodeStatus, SignIn
-from ui.first_run.address import read_address
 from ui.text import memory, one_line, percent
 
 Row = Literal["who", "trust", "sign_in"]
@@ -143,12 +142,9 @@ def is_of_jump_host(offer: KeyOffer, who: Who | None) -> bool:
     """Whether the key offered is the jump host's, which comes first, and not the node's own."""
     if who is None or not who.jump:
         return False
-    try:
-        jump = read_address(who.jump)
-    except ValueError:
-        return False
-    host = offer.host.strip("[]").casefold()
-    return who.address.casefold() != host and (host == jump.host.casefold() or host.startswith(jump.host.casefold()))
+    jump = read_place(who.jump, user=who.user)
+    host = offer.host.casefold()
+    return jump is not None and host == jump.address.casefold() != who.address.casefold()
 
 
 def key_words(key_type: str) -> str:

@@ -9,12 +9,13 @@ from __future__ import annotations
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
-from sparkdesk.core.cluster.enrolment import Who
+from sparkdesk.core.cluster.enrolment import Who, read_place
 from sparkdesk.core.cluster.node import SignIn
 from ui.first_run.address import read_address, user_problem
 from ui.text import one_line
 from ui.widgets.button import Button
 from ui.widgets.field import Field, NumberInput, Select, TextInput
+from ui.widgets.field_row import field_row
 
 SSH_PORT = 22
 _OPTIONS = [
@@ -60,13 +61,7 @@ class WhoForm(QWidget):
         self.port.setFixedWidth(76)
         self.fold_button.setAccessibleName(_FOLDED)
         sign_in_row = _row(self._user_field, Field("Sign in with", self.sign_in))
-        key_row = QHBoxLayout(self._key_row)
-        key_row.setContentsMargins(0, 0, 0, 0)
-        key_row.setSpacing(8)
-        key_row.addWidget(self._key_field, 1)
-        key_row.addWidget(self.key_button, 0, Qt.AlignmentFlag.AlignTop)
-        # Beside the field itself, under its label.
-        key_row.setAlignment(self.key_button, Qt.AlignmentFlag.AlignBottom)
+        self._key_row.setLayout(field_row(self._key_field, self.key_button))
         fold = QHBoxLayout(self._fold)
         fold.setContentsMargins(0, 0, 0, 0)
         fold.setSpacing(8)
@@ -156,12 +151,11 @@ class WhoForm(QWidget):
             return self._refuse(self._user_field, user_problem(user))
         if draft.sign_in is SignIn.KEY and not draft.key_path:
             return self._refuse(self._key_field, "Choose the private key, or sign in another way.")
-        jump_problem = _jump_problem(draft.jump)
-        if jump_problem:
+        if draft.jump and read_place(draft.jump, user=user) is None:
             self.set_unfolded(is_unfolded=True)
-            return self._refuse(self._jump_field, jump_problem)
+            return self._refuse(self._jump_field, "Write the jump host as [user@]host[:port].")
         is_key = draft.sign_in is SignIn.KEY
-        return Who(
+        who = Who(
             address=address.host,
             port=address.port or draft.port,
             user=user,
@@ -170,22 +164,13 @@ class WhoForm(QWidget):
             jump=draft.jump,
             candidate_id=draft.candidate_id,
         )
+        return self._refuse(self._address_field, who.problem()) if who.problem() else who
 
     def _refuse(self, field: Field, reason: str) -> Who | None:
         for each in (self._address_field, self._user_field, self._key_field, self._jump_field):
             each.set_error(reason if each is field else "")
         field.editor.setFocus(Qt.FocusReason.OtherFocusReason)
         return None
-
-
-def _jump_problem(text: str) -> str:
-    if not text:
-        return ""
-    try:
-        read_address(text)
-    except ValueError as error:
-        return str(error)
-    return ""
 
 
 def _row(*fields: Field) -> QHBoxLayout:

@@ -125,6 +125,8 @@ class Enrolment:
     trusted_fingerprint: str = ""
     """With CHANGED_KEY: what was trusted before."""
     known_as: str = ""
+    asked_for: str = ""
+    """With NEEDS_PASSWORD: whose password, when it is not the node's own: "jump host 10.0.0.1"."""
     tried: str = ""
     """What was offered and what the node takes, in words."""
     can_set_up_key: bool = False

@@ -201,7 +201,7 @@ class Course:
                 if error.node != jump.title:
                     raise
                 stage = self._screen.stage
-                password = await self._ask_password(error, password, has_message=True)
+                password = await self._ask_password(error, password, asked_for=jump.title)
                 self._screen.show(stage)
             else:
                 self._memory.jump_password = password
@@ -242,7 +242,7 @@ class Course:
         )
 
     async def _ask_password(
-        self, refused: AuthFailed | None, password: str | None, *, has_message: bool = False
+        self, refused: AuthFailed | None, password: str | None, *, asked_for: str = ""
     ) -> str:
         """Ask for a password after a refusal (None: at once). Raises AuthFailed when there is no sense in it."""
         if refused is not None:
@@ -250,12 +250,13 @@ class Course:
             self._count(refused)
             if not refused.takes_password:
                 raise refused
-        is_second = refused is not None and (password is not None or has_message)
+        is_second = refused is not None and (password is not None or bool(asked_for))
         self._screen.note(
             message=refused.message if is_second and refused is not None else "",
             remedy=refused.remedy if is_second and refused is not None else "",
             tried=refused.detail if refused is not None else "",
         )
+        self._screen.ask_for(asked_for)
         answer = await self._screen.ask(EnrolStage.NEEDS_PASSWORD)
         self._is_remembered = answer.is_remembered
         self._screen.note()

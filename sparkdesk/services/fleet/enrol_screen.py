@@ -74,7 +74,12 @@ class Screen:
             tried=make_plain(tried, max_chars=DETAIL_CHARS),
             known_as=known_as,
             can_set_up_key=can_set_up_key,
+            asked_for="",
         )
+
+    def ask_for(self, machine: str) -> None:
+        """Whose password the next question is about, when it is not the node's own."""
+        self._now = replace(self._now, asked_for=make_line(machine, max_chars=LINE_CHARS))
 
     def show_offer(self, host: str, look: HostKeyLook, *, known_as: str, in_known_hosts: bool) -> None:
         """The host key that a person is to compare; it stays in sight until the end."""

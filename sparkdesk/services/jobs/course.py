@@ -22,7 +22,8 @@ from sparkdesk.services.jobs.deployment import Deployment
 from sparkdesk.services.jobs.endpoint_pool import EndpointPool
 from sparkdesk.services.jobs.heartbeat import Heartbeat
 from sparkdesk.services.jobs.job_shelf import JobShelf
-from sparkdesk.services.playbooks.runner import Runner, is_repeatable
+from sparkdesk.services.playbooks.passage import is_repeatable
+from sparkdesk.services.playbooks.runner import Runner
 from sparkdesk.services.tasks import Tasks
 
 CANCEL_TIMEOUT_S = 15.0

@@ -1,90 +1,37 @@
 """Performs one action of a step on its node. The one rule: it ends well only when it is known to be as expected.
 
-Three ways to fail: `StepFailed` (it is known that this did not work) and two kinds of it: `NotBegun` (no connection, no
-channel: nothing was done) and `OutcomeUnknown` (the connection was lost or time ran out before the fate was known: it
-may or may not have worked).
+How it fails otherwise stands in site.py.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 from sparkdesk.core.command import Command, Exit, Outcome, Refused, Unknown
-from sparkdesk.core.errors import CommandFailed, NodeError, StepFailed, Unreachable
-from sparkdesk.core.plain_text import make_line, make_plain
-from sparkdesk.core.playbooks.reader import Verdict, judge, last_object, read_progress
+from sparkdesk.core.errors import CommandFailed, NodeError, StepFailed
+from sparkdesk.core.plain_text import make_plain
+from sparkdesk.core.playbooks.reader import Verdict, judge, read_progress
 from sparkdesk.core.ports import Process, Shell
 from sparkdesk.core.step import (
     Action,
     Confirm,
-    Expect,
     Follow,
-    Output,
-    Progress,
     PutFile,
     Reconnect,
     Restore,
     Run,
     Serve,
-    Step,
-    StepEvent,
     Wait,
 )
 from sparkdesk.core.telemetry.frame import LOG_LINE_BYTES, LineFramer
-from sparkdesk.services.clock import Clock
-from sparkdesk.services.playbooks.journal import FormerFile, Journal
+from sparkdesk.services.playbooks.file import put_file, restore
+from sparkdesk.services.playbooks.site import TAIL_BYTES, NotBegun, OutcomeUnknown, Site, explain, raise_unless_expected
 
-FILE_TIMEOUT_S = 120.0
-MAX_KEPT_BYTES = 1 << 20
-"""The largest file that is kept for Restore: configuration, not weights."""
-MAX_SHOWN_CHARS = 4000
 PROGRESS_EVERY_S = 5.0
 HOLD_S = 10.0
 """How long a line must hold, after a change that was to break it, until we believe that it did not break."""
-TAIL_BYTES = 64 * 1024
-
-# Says "absent", or mode and size of what is there. `~/` is the user's home.
-_LOOK = """p=$1; case $p in "~/"*) p=$HOME/${p#"~/"};; esac
-if [ -e "$p" ]; then stat -L -c 'there %a %s' -- "$p"; else echo absent; fi"""
-_REMOVE = """p=$1; case $p in "~/"*) p=$HOME/${p#"~/"};; esac; rm -f -- "$p\""""
-
-
-class OutcomeUnknown(StepFailed):
-    """It may or may not have worked; only a look at the node can tell."""
-
-
-class NotBegun(StepFailed):
-    """Nothing reached the node."""
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """Where a step's actions are performed, and who hears of them."""
-
-    step: Step
-    shells: Callable[[str], Shell]
-    """A node's shell; raises a NodeError when the node is not live."""
-    clock: Clock
-    journal: Journal
-    emit: Callable[[StepEvent], None]
-    confirm: Callable[[str], Awaitable[bool]] | None = None
-
-    def shell(self) -> Shell:
-        """The shell of the step's node."""
-        return self.shells(self.step.node)
-
-    def say(self, text: str, fraction: float | None = None) -> None:
-        """Tell how far the step is."""
-        self.emit(Progress(self.step.id, self.clock.now_ms(), make_line(text, max_chars=400), fraction))
-
-    def show(self, outcome: Outcome) -> None:
-        """Tell what a command printed, if anything."""
-        text = (outcome.stdout[-TAIL_BYTES:] + outcome.stderr[-TAIL_BYTES:]).decode("utf-8", "replace").strip()
-        if text:
-            shown = make_plain(text[-MAX_SHOWN_CHARS:], max_chars=MAX_SHOWN_CHARS)
-            self.emit(Output(self.step.id, self.clock.now_ms(), shown))
+GONE_LOOKS = 3
+"""So many looks in a row must find nobody before a node counts as gone: one lost connection is not a shut-down."""
 
 
 async def perform(action: Action, site: Site) -> None:
@@ -94,7 +41,7 @@ async def perform(action: Action, site: Site) -> None:
             case Run():
                 await _run(action, site)
             case PutFile():
-                await _put_file(action, site)
+                await put_file(action, site)
             case Wait():
                 await _wait(action, site)
             case Follow():
@@ -102,11 +49,11 @@ async def perform(action: Action, site: Site) -> None:
             case Serve():
                 await _serve(action, site)
             case Reconnect():
-                await _reconnect(action, site)
+                await (_reconnect if action.comes_back else _part)(action, site)
             case Confirm():
                 await _confirm(action, site)
             case Restore():
-                await _restore(action, site)
+                await restore(action, site)
     except NodeError as error:
         kind = StepFailed if isinstance(error, CommandFailed) else NotBegun
         raise kind(
@@ -114,55 +61,16 @@ async def perform(action: Action, site: Site) -> None:
         ) from error
 
 
-def raise_unless_expected(expect: Expect, outcome: Outcome, site: Site, node: str) -> None:
-    """Raises StepFailed or OutcomeUnknown unless the outcome is as expected."""
-    verdict = judge(expect, outcome)
-    if verdict is Verdict.YES:
-        return
-    message, remedy = explain(outcome)
-    detail = make_plain((outcome.stderr[-4000:] or outcome.stdout[-4000:]).decode("utf-8", "replace"))
-    if isinstance(outcome.fate, Refused):
-        raise NotBegun(f"{site.step.title}: {message}", remedy="Try again in a moment.", detail=detail, node=node)
-    if verdict is Verdict.UNKNOWN:
-        raise OutcomeUnknown(
-            f"{site.step.title}: {message}",
-            remedy="Wait until the node is back; SparkDesk then looks what became of it.",
-            detail=detail,
-            node=node,
-        )
-    raise StepFailed(f"{site.step.title}: {message}", remedy=remedy, detail=detail, node=node)
-
-
-def explain(outcome: Outcome) -> tuple[str, str]:
-    """Why an outcome is not as expected, and what to do: in the program's own words when it gave any."""
-    said = last_object(outcome.text) or {}
-    words = next((said[key] for key in ("message", "error", "detail", "reason") if isinstance(said.get(key), str)), "")
-    remedy = said.get("remedy")
-    message = make_line(str(words), max_chars=500) if words else make_line(outcome.explain(), max_chars=500)
-    if outcome.fate == Exit(0) and not words:
-        message = "the command ended well but did not report what was expected"
-    usual = "Read the details, mend the cause on the node, then try again."
-    return message, make_line(remedy, max_chars=500) if isinstance(remedy, str) and remedy else usual
-
-
 # One function per action ----------------------------------------------------------------------------------------
 
 
 async def _run(action: Run, site: Site) -> None:
     shell = site.shell()
-    outcome = await shell.run(action.command, stdin=action.stdin, timeout_s=action.timeout_s)
+    outcome = await site.run(
+        shell, action.command, stdin=action.stdin, timeout_s=action.timeout_s, as_root=action.as_root
+    )
     site.show(outcome)
     raise_unless_expected(action.expect, outcome, site, shell.node)
-
-
-async def _put_file(action: PutFile, site: Site) -> None:
-    shell = site.shell()
-    step = site.step
-    is_restored = any(isinstance(undo, Restore) and undo.path == action.path for undo in step.undo)
-    if is_restored and (step.node, action.path) not in site.journal.record.former:
-        found = await _look(shell, site, action.path)
-        await site.journal.keep_file(step.node, action.path, await _fetch(shell, site, action.path, found))
-    await _put(shell, site, action.path, action.content, action.mode)
 
 
 async def _wait(action: Wait, site: Site) -> None:
@@ -270,6 +178,22 @@ async def _reconnect(action: Reconnect, site: Site) -> None:
         await asyncio.sleep(0.5)
 
 
+async def _part(action: Reconnect, site: Site) -> None:
+    """Until the node answers no more."""
+    start_s = site.clock.monotonic_s()
+    missed = 0
+    while missed < GONE_LOOKS:
+        missed = 0 if await answers(site) else missed + 1
+        if site.clock.monotonic_s() - start_s >= action.timeout_s:
+            raise StepFailed(
+                f"{site.step.title}: the node still answers after {action.timeout_s:.0f} s",
+                remedy="Look at its screen: something may hold the shut-down up. Or hold its power button.",
+                node=site.step.node,
+            )
+        await asyncio.sleep(0.5)
+    site.say("the node answers no more")
+
+
 async def answers(site: Site) -> bool:
     """Whether the step's node runs a command now."""
     try:
@@ -286,60 +210,3 @@ async def _confirm(action: Confirm, site: Site) -> None:
         )
     if not await site.confirm(action.question):
         raise StepFailed(f"{site.step.title}: not confirmed", remedy="Nothing more was done. Start again to go on.")
-
-
-async def _restore(action: Restore, site: Site) -> None:
-    former = site.journal.record.former.get((site.step.node, action.path))
-    if former is None:
-        return  # it was never written
-    shell = site.shell()
-    if former.content is not None:
-        await _put(shell, site, action.path, former.content, former.mode)
-        return
-    outcome = await shell.run(Command(("sh", "-c", _REMOVE, "sh", action.path)))
-    raise_unless_expected(Expect(), outcome, site, shell.node)
-
-
-# Files ------------------------------------------------------------------------------------------------------------
-
-
-async def _look(shell: Shell, site: Site, path: str) -> tuple[int, int] | None:
-    """Mode and size of a file, None when there is none."""
-    command = Command(("sh", "-c", _LOOK, "sh", path))
-    outcome = await shell.run(command, timeout_s=30.0)
-    raise_unless_expected(Expect(), outcome, site, shell.node)
-    words = (outcome.text.strip().splitlines() or [""])[-1].split()
-    if words == ["absent"]:
-        return None
-    if len(words) != 3 or words[0] != "there":
-        raise StepFailed(f"{site.step.title}: cannot see what is at {path}", remedy="Look at that path on the node.")
-    return int(words[1], 8), int(words[2])
-
-
-async def _fetch(shell: Shell, site: Site, path: str, found: tuple[int, int] | None) -> FormerFile:
-    if found is None:
-        return FormerFile(None)
-    mode, size = found
-    if size > MAX_KEPT_BYTES:
-        raise StepFailed(
-            f"{site.step.title}: {path} has {size} bytes; it is too large to be kept for undo",
-            remedy="Move that file away first.",
-            node=shell.node,
-        )
-    async with asyncio.timeout(FILE_TIMEOUT_S):
-        return FormerFile(await shell.fetch(path, max_bytes=MAX_KEPT_BYTES), mode)
-
-
-async def _put(shell: Shell, site: Site, path: str, content: bytes, mode: int) -> None:
-    try:
-        async with asyncio.timeout(FILE_TIMEOUT_S):
-            await shell.put(content, path, mode=mode)
-    except CommandFailed:
-        raise
-    except (Unreachable, TimeoutError) as error:
-        raise OutcomeUnknown(
-            f"{site.step.title}: the connection was lost while {path} was written",
-            remedy="Wait until the node is back; SparkDesk then writes it again.",
-            detail=str(error),
-            node=shell.node,
-        ) from error

@@ -26,6 +26,8 @@ class FormerFile:
 
     content: bytes | None
     mode: int = 0o600
+    is_root: bool = False
+    """Whether root read it, and has to put it back."""
 
 
 @dataclass(slots=True)
@@ -73,8 +75,13 @@ class Journal:
     async def keep_file(self, node: str, path: str, former: FormerFile) -> None:
         """Keep a file's bytes before it is written the first time."""
         content = None if former.content is None else bytes_to_data(former.content)
-        await self._write("file_kept", node=node, path=path, content=content, mode=former.mode)
+        more = {"is_root": True} if former.is_root else {}
+        await self._write("file_kept", node=node, path=path, content=content, mode=former.mode, **more)
         self.record.former[(node, path)] = former
+
+    async def note(self, text: str) -> None:
+        """Keep words for whoever reads the journal later, e.g. whose lock was broken."""
+        await self._write("note", text=text)
 
     async def end(self, result: str, message: str = "") -> None:
         """Close the journal."""
@@ -119,7 +126,8 @@ def _apply_entry(record: RunRecord, kind: str, fields: Fields) -> None:
     elif kind == "file_kept":
         content = bytes_from(fields.object("content")) if fields.has("content") else None
         mode = fields.whole("mode", low=0, high=0o7777)
-        record.former[(fields.text("node"), fields.text("path"))] = FormerFile(content, mode)
+        is_root = fields.data.get("is_root") is True
+        record.former[(fields.text("node"), fields.text("path"))] = FormerFile(content, mode, is_root)
 
 
 def _note_result(record: RunRecord, step_id: str, result: str) -> None:

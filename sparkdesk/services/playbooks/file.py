@@ -1,0 +1,114 @@
+"""Files of a step: written whole, kept before the first write, put back. As the account, or as root through sudo.
+
+The one rule: a file is never half written under its own name, never more open than asked for, and what stood there
+before is in the journal before it is written over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from secrets import token_hex
+
+from sparkdesk.core.command import Command
+from sparkdesk.core.errors import CommandFailed, StepFailed, Unreachable
+from sparkdesk.core.ports import Shell
+from sparkdesk.core.step import Expect, PutFile, Restore
+from sparkdesk.services.playbooks.journal import FormerFile
+from sparkdesk.services.playbooks.site import OutcomeUnknown, Site, raise_unless_expected
+
+FILE_TIMEOUT_S = 120.0
+MAX_KEPT_BYTES = 1 << 20
+"""The largest file that is kept for Restore: configuration, not weights."""
+
+# Says "absent", or mode and size of what is there. `~/` is the user's home.
+_LOOK = """p=$1; case $p in "~/"*) p=$HOME/${p#"~/"};; esac
+if [ -e "$p" ]; then stat -L -c 'there %a %s' -- "$p"; else echo absent; fi"""
+_REMOVE = """p=$1; case $p in "~/"*) p=$HOME/${p#"~/"};; esac; rm -f -- "$p\""""
+# $1 path, $2 mode, $3 size, $4 suffix. set -C: a name that is there, or a link, is not written through.
+_ROOT_PUT = """t=$1.$4; umask 022; mkdir -p -- "$(dirname -- "$1")" || exit 73; umask 077; set -C
+{ cat > "$t"; } || exit 73; set +C
+if [ "$(wc -c < "$t")" -eq "$3" ] && chmod "$2" "$t" && mv -f -- "$t" "$1"; then exit 0; fi
+rm -f -- "$t"; exit 74"""
+
+
+async def put_file(action: PutFile, site: Site) -> None:
+    """Write the file; what was there is kept first when the step's undo puts it back."""
+    shell = site.shell()
+    step = site.step
+    if action.as_root and not action.path.startswith("/"):
+        raise StepFailed(
+            f"{step.title}: root writes to whole paths only, not to {action.path}", remedy="Make the plan again."
+        )
+    is_restored = any(isinstance(undo, Restore) and undo.path == action.path for undo in step.undo)
+    if is_restored and (step.node, action.path) not in site.journal.record.former:
+        former = await _read_former(shell, site, action.path, action.as_root)
+        await site.journal.keep_file(step.node, action.path, former)
+    await _put(shell, site, action.path, FormerFile(action.content, action.mode, action.as_root))
+
+
+async def restore(action: Restore, site: Site) -> None:
+    """Put a file back as it was before this run wrote it."""
+    former = site.journal.record.former.get((site.step.node, action.path))
+    if former is None:
+        return  # it was never written
+    shell = site.shell()
+    if former.content is not None:
+        await _put(shell, site, action.path, former)
+        return
+    outcome = await site.run(shell, Command(("sh", "-c", _REMOVE, "sh", action.path)), as_root=former.is_root)
+    raise_unless_expected(Expect(), outcome, site, shell.node)
+
+
+async def _look(shell: Shell, site: Site, path: str, is_root: bool) -> tuple[int, int] | None:
+    """Mode and size of a file, None when there is none."""
+    outcome = await site.run(shell, Command(("sh", "-c", _LOOK, "sh", path)), as_root=is_root)
+    raise_unless_expected(Expect(), outcome, site, shell.node)
+    words = (outcome.text.strip().splitlines() or [""])[-1].split()
+    if words == ["absent"]:
+        return None
+    if len(words) != 3 or words[0] != "there":
+        raise StepFailed(f"{site.step.title}: cannot see what is at {path}", remedy="Look at that path on the node.")
+    return int(words[1], 8), int(words[2])
+
+
+async def _read_former(shell: Shell, site: Site, path: str, is_root: bool) -> FormerFile:
+    found = await _look(shell, site, path, is_root)
+    if found is None:
+        return FormerFile(None, is_root=is_root)
+    mode, size = found
+    if size > MAX_KEPT_BYTES:
+        raise StepFailed(
+            f"{site.step.title}: {path} has {size} bytes; it is too large to be kept for undo",
+            remedy="Move that file away first.",
+            node=shell.node,
+        )
+    if not is_root:
+        async with asyncio.timeout(FILE_TIMEOUT_S):
+            return FormerFile(await shell.fetch(path, max_bytes=MAX_KEPT_BYTES), mode)
+    outcome = await site.run(shell, Command(("cat", "--", path)), timeout_s=FILE_TIMEOUT_S, as_root=True)
+    raise_unless_expected(Expect(), outcome, site, shell.node)
+    if len(outcome.stdout) != size or outcome.truncated:
+        raise StepFailed(f"{site.step.title}: {path} changed while it was read", remedy="Try again.", node=shell.node)
+    return FormerFile(outcome.stdout, mode, is_root=True)
+
+
+async def _put(shell: Shell, site: Site, path: str, file: FormerFile) -> None:
+    content = file.content or b""
+    try:
+        if file.is_root:
+            words = (path, f"{file.mode:o}", str(len(content)), f"sparkdesk-{token_hex(6)}")
+            command = Command(("sh", "-c", _ROOT_PUT, "sh", *words))
+            outcome = await site.run(shell, command, stdin=content, timeout_s=FILE_TIMEOUT_S, as_root=True)
+            raise_unless_expected(Expect(), outcome, site, shell.node)
+            return
+        async with asyncio.timeout(FILE_TIMEOUT_S):
+            await shell.put(content, path, mode=file.mode)
+    except CommandFailed:
+        raise
+    except (Unreachable, TimeoutError) as error:
+        raise OutcomeUnknown(
+            f"{site.step.title}: the connection was lost while {path} was written",
+            remedy="Wait until the node is back; SparkDesk then writes it again.",
+            detail=str(error),
+            node=shell.node,
+        ) from error

@@ -1,0 +1,278 @@
+"""One passage through a playbook, forward or back: what is done at each step, and what is made of how it ends.
+
+The one rule: nothing is applied twice whose check passes, and nothing counts as done whose outcome is not known.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from sparkdesk.core.errors import SparkDeskError, StepFailed
+from sparkdesk.core.step import (
+    Action,
+    Confirm,
+    Progress,
+    PutFile,
+    Reconnect,
+    Restore,
+    RunEnded,
+    Stage,
+    Step,
+    StepEnded,
+    StepEvent,
+    StepStarted,
+    Wait,
+)
+from sparkdesk.services.clock import Clock
+from sparkdesk.services.playbooks.action import answers, perform
+from sparkdesk.services.playbooks.journal import FINISHED, Journal
+from sparkdesk.services.playbooks.lease import Leases
+from sparkdesk.services.playbooks.site import NotBegun, NotPermitted, OutcomeUnknown, Site
+
+CLEAN_UP_S = 5.0
+_REPEATABLE = (PutFile, Wait, Confirm, Restore, Reconnect)
+"""Actions that may be done again without harm: whole files, looks, questions."""
+_LOOKING = (Wait, Confirm, Reconnect)
+"""Actions that change nothing."""
+
+OnEvent = Callable[[StepEvent], None]
+
+
+def is_repeatable(step: Step) -> bool:
+    """Whether applying the step twice does no harm, so that an interrupted one may just be applied again."""
+    return all(isinstance(action, _REPEATABLE) for action in step.apply)
+
+
+class Passage:
+    """One passage through a playbook: forward or back."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        site: Callable[[Step], Site],
+        emit: OnEvent,
+        clock: Clock,
+        settle_s: float,
+        leases: Leases,
+    ) -> None:
+        self.journal = journal
+        self._site = site
+        self._emit = emit
+        self._clock = clock
+        self._settle_s = settle_s
+        self._leases = leases
+        self._failures: list[StepEnded] = []
+
+    async def go(self, begin: Callable[[], Awaitable[None]], work: Callable[[], Awaitable[None]]) -> RunEnded:
+        """Take the locks, do the work, close the journal, let the locks go, tell the end."""
+        try:
+            await self._leases.take()
+        except StepFailed as error:
+            refused = RunEnded(self._clock.now_ms(), "failed", error.message, error.remedy)
+            self._emit(refused)
+            return refused
+        try:
+            await begin()
+            for note in self._leases.notes:
+                await self.journal.note(note)
+                self._emit(Progress("", self._clock.now_ms(), note))
+            return await self._go(work)
+        finally:
+            await self._bounded(self._leases.release())
+
+    async def _go(self, work: Callable[[], Awaitable[None]]) -> RunEnded:
+        try:
+            await self._keep_leases_during(work)
+        except asyncio.CancelledError:
+            ended = RunEnded(self._clock.now_ms(), "cancelled", "Cancelled", "Start again to go on.")
+            await self._bounded(self.journal.end("cancelled"))
+            self._emit(ended)
+            raise
+        ended = self._sum_up()
+        await self.journal.end(ended.result)
+        self._emit(ended)
+        return ended
+
+    async def _keep_leases_during(self, work: Callable[[], Awaitable[None]]) -> None:
+        if not self.journal.record.playbook.needs_lock:
+            await work()
+            return
+        failure: SparkDeskError | None = None
+        async with asyncio.TaskGroup() as group:
+            keeping = group.create_task(self._leases.keep())
+            try:
+                await work()
+            except SparkDeskError as error:  # the journal cannot be written; as it is, not in a group
+                failure = error
+            finally:
+                keeping.cancel()
+        if failure is not None:
+            raise failure
+
+    def _sum_up(self) -> RunEnded:
+        now_ms = self._clock.now_ms()
+        if not self._failures:
+            return RunEnded(now_ms, "done")
+        # What is known to have failed says more than what is not known.
+        worst = next((end for end in self._failures if end.result == "failed"), self._failures[0])
+        return RunEnded(now_ms, worst.result, worst.message, worst.remedy)
+
+    # Forward --------------------------------------------------------------------------------------------------
+
+    async def run_stages(self) -> None:
+        """Every stage in order; a stage with a failure is the last."""
+        for stage in self.journal.record.playbook.stages:
+            await self._run_stage(stage)
+            if self._failures:
+                return
+
+    async def _run_stage(self, stage: Stage) -> None:
+        room = asyncio.Semaphore(stage.max_parallel)
+
+        async def run(step: Step) -> None:
+            async with room:
+                await self._run_step(step)
+
+        # gather, not a task group: when one step fails the others still come to their own end.
+        ends = await asyncio.gather(*(run(step) for step in stage.steps), return_exceptions=True)
+        for end in ends:
+            if isinstance(end, BaseException):
+                raise end
+
+    async def _run_step(self, step: Step) -> None:
+        if self.journal.record.results.get(step.id) in FINISHED:
+            return
+        await self._settle(step, self._attempt)
+
+    async def _settle(self, step: Step, work: Callable[[Step], Awaitable[str]]) -> None:
+        """Do the work on a step, and note how it ended, whatever happens."""
+        try:
+            result, message, remedy = await work(step), "", ""
+        except asyncio.CancelledError:
+            await self._bounded(self.journal.step_ended(step.id, "cancelled"))
+            self._emit(StepEnded(step.id, self._clock.now_ms(), "cancelled", "Cancelled"))
+            raise
+        except StepFailed as error:
+            result = "unknown" if isinstance(error, OutcomeUnknown) else "failed"
+            message, remedy = error.message, error.remedy
+        await self.journal.step_ended(step.id, result)
+        ended = StepEnded(step.id, self._clock.now_ms(), result, message, remedy)
+        if result in ("failed", "unknown"):
+            self._failures.append(ended)
+        self._emit(ended)
+
+    async def _attempt(self, step: Step) -> str:
+        await self._assure_lease(step)
+        record = self.journal.record
+        was_begun = step.id in record.begun
+        is_open = was_begun and record.results.get(step.id) != "failed"
+        if step.check and await self._passes(step):
+            if not was_begun:
+                return "unchanged"
+            await self._verify(step)
+            return "done"
+        if is_open and not step.check and not is_repeatable(step):
+            raise OutcomeUnknown(
+                f"{step.title}: it was begun before, and nothing tells what became of it",
+                remedy="Look at the node, then undo this run or start it again.",
+                node=step.node,
+            )
+        await self._assure_lease(step)
+        await self.journal.step_started(step.id, "apply")
+        self._started(step, "apply")
+        await self._apply(step)
+        await self._verify(step)
+        return "done"
+
+    async def _assure_lease(self, step: Step) -> None:
+        is_looking = all(isinstance(action, _LOOKING) for action in step.apply)
+        try:
+            await self._leases.assure(step.node, is_looking=is_looking)
+        except NotBegun:
+            if not await self._node_is_back(step):
+                raise
+            await self._leases.assure(step.node, is_looking=is_looking)
+
+    async def _apply(self, step: Step) -> None:
+        try:
+            await self._perform(step, step.apply)
+        except OutcomeUnknown:
+            if not (step.check or is_repeatable(step)) or not await self._node_is_back(step):
+                raise
+            if step.check:
+                if not await self._passes(step):
+                    raise
+            else:
+                await self._perform(step, step.apply)
+
+    async def _verify(self, step: Step) -> None:
+        if not step.verify:
+            return
+        self._started(step, "verify")
+        try:
+            await self._perform(step, step.verify)
+        except OutcomeUnknown:
+            if not await self._node_is_back(step):
+                raise
+            await self._perform(step, step.verify)
+
+    async def _passes(self, step: Step) -> bool:
+        """Whether the check passes. Raises OutcomeUnknown or NotBegun when that cannot be told."""
+        self._started(step, "check")
+        for is_last in (False, True):
+            try:
+                await self._perform(step, step.check)
+                return True
+            except NotPermitted:
+                raise
+            except (OutcomeUnknown, NotBegun):
+                if is_last or not await self._node_is_back(step):
+                    raise
+            except StepFailed:
+                return False
+        return False
+
+    async def _perform(self, step: Step, actions: tuple[Action, ...]) -> None:
+        site = self._site(step)
+        for action in actions:
+            await perform(action, site)
+
+    async def _node_is_back(self, step: Step) -> bool:
+        """Wait for the step's node, bounded; whether it answers."""
+        site = self._site(step)
+        end_s = self._clock.monotonic_s() + self._settle_s
+        while not await answers(site):
+            if self._clock.monotonic_s() >= end_s:
+                return False
+            await asyncio.sleep(0.25)
+        return True
+
+    # Back -----------------------------------------------------------------------------------------------------
+
+    async def undo_steps(self) -> None:
+        """The undo of every step that was begun, last first."""
+        record = self.journal.record
+        for step in reversed(list(record.playbook.steps())):
+            if step.id in record.begun and record.results.get(step.id) != "undone":
+                await self._settle(step, self._undo)
+
+    async def _undo(self, step: Step) -> str:
+        await self._assure_lease(step)
+        await self.journal.step_started(step.id, "undo")
+        self._started(step, "undo")
+        await self._perform(step, step.undo)
+        return "undone"
+
+    # Both -----------------------------------------------------------------------------------------------------
+
+    def _started(self, step: Step, part: str) -> None:
+        self._emit(StepStarted(step.id, part, self._clock.now_ms()))
+
+    async def _bounded(self, work: Awaitable[None]) -> None:
+        """Clean-up, perhaps while being cancelled: shielded from a second cancel, and never long."""
+        try:
+            async with asyncio.timeout(CLEAN_UP_S):
+                await asyncio.shield(work)
+        except (TimeoutError, SparkDeskError):
+            pass  # the journal then ends without this entry, and a resume looks at the node

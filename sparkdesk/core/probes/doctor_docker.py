@@ -44,7 +44,7 @@ def _is_denied(answer: Answer) -> bool:
 
 def judge_group(answers: Answers, node_id: str) -> Finding:
     """Whether this account may use docker, and if not, whether that is a matter of the group."""
-    case = Case(GROUP, answers, node_id)
+    case = Case(GROUP, answers, node_id, is_unverified=False)
     server, groups, user = case.answer(_SERVER), case.answer(GROUPS), case.answer(USER).text
     if server.is_ok and server.text:
         return case.good("This account may use docker")
@@ -83,7 +83,7 @@ def _make_group_fix(name: str, node_id: str) -> Playbook:
 
 def judge_daemon(answers: Answers, node_id: str) -> Finding:
     """Whether the daemon runs. Being refused by it is an answer, too."""
-    case = Case(DAEMON, answers, node_id)
+    case = Case(DAEMON, answers, node_id, is_unverified=False)
     server, service = case.answer(_SERVER), case.answer(_SERVICE)
     if server.is_absent:
         return case.fail("docker is not installed", meaning=_NO_CONTAINERS, remedy=_NO_DOCKER)
@@ -111,7 +111,7 @@ def judge_daemon(answers: Answers, node_id: str) -> Finding:
 
 def judge_toolkit(answers: Answers, node_id: str) -> Finding:
     """Whether containers can get at the GPU."""
-    case = Case(CONTAINER_TOOLKIT, answers, node_id)
+    case = Case(CONTAINER_TOOLKIT, answers, node_id, is_unverified=False)
     answer = case.answer(TOOLKIT)
     version = parse_version(answer.text) if answer.is_ok else ""
     if version:

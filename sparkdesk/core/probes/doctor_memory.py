@@ -56,7 +56,7 @@ def gib(value: float) -> str:
 
 def judge_pressure(answers: Answers, node_id: str) -> Finding:
     """How long tasks wait for memory, and how much is left."""
-    case = Case(PRESSURE, answers, node_id)
+    case = Case(PRESSURE, answers, node_id, is_unverified=False)
     shares = parse_pressure(case.answer(_PRESSURE_FILE).text)
     available = parse_memory(case.answer(MEMINFO).text).get("MemAvailable")
     if available is None:

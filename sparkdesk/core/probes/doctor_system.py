@@ -62,7 +62,7 @@ PCIE = Probe(
 
 def judge_disk(answers: Answers, node_id: str) -> Finding:
     """What is left for models and images."""
-    case = Case(DISK, answers, node_id)
+    case = Case(DISK, answers, node_id, is_unverified=False)
     numbers = case.answer(_DISK).numbers or {}
     free, total = numbers.get("free_bytes"), numbers.get("total_bytes")
     if case.answer(_DISK).fault or free is None or not total:
@@ -78,7 +78,7 @@ def judge_disk(answers: Answers, node_id: str) -> Finding:
 
 def judge_clock(answers: Answers, node_id: str) -> Finding:
     """How far the node's clock is from this computer's, and whether it is kept."""
-    case = Case(CLOCK, answers, node_id)
+    case = Case(CLOCK, answers, node_id, is_unverified=False)
     numbers = case.answer(_CLOCK).numbers or {}
     offset_ms, error_ms = numbers.get("offset_ms"), numbers.get("error_ms", 0.0)
     if case.answer(_CLOCK).fault or offset_ms is None:
@@ -146,7 +146,7 @@ def judge_kernel(answers: Answers, node_id: str) -> Finding:
 
 def judge_units(answers: Answers, node_id: str) -> Finding:
     """Services of the system that have failed."""
-    case = Case(UNITS, answers, node_id)
+    case = Case(UNITS, answers, node_id, is_unverified=False)
     if not case.answer(_FAILED_UNITS).is_ok:
         return case.not_read(_FAILED_UNITS)
     rows = [line.split() for line in form.lines_of(case.answer(_FAILED_UNITS).text)]
@@ -165,7 +165,7 @@ def judge_units(answers: Answers, node_id: str) -> Finding:
 
 def judge_reboot(answers: Answers, node_id: str) -> Finding:
     """Whether updates wait for a restart."""
-    case = Case(REBOOT, answers, node_id)
+    case = Case(REBOOT, answers, node_id, is_unverified=False)
     if case.answer(form.REBOOT).is_absent:
         return case.good("No restart is due")
     if not case.answer(form.REBOOT).is_ok:

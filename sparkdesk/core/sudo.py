@@ -78,8 +78,8 @@ _WORDS: tuple[tuple[Refusal, re.Pattern[str]], ...] = (
     (
         Refusal.BROKEN,
         re.compile(
-            r"no valid sudoers sources|unable to (open|stat|read) /etc/sudoers|sudoers.*(syntax|parse) error|"
-            r"/etc/sudoers\S* is (world|group) writable|must be owned by uid 0|setuid|no new privileges|"
+            r"no valid sudoers sources|unable to (open|stat|read) /etc/sudoers|"
+            r"must be owned by uid 0|setuid|no new privileges|"
             r"effective uid is not 0|account validation failure|unable to initialize PAM|password expired"
         ),
     ),

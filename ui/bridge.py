@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from PySide6.QtCore import QObject, QTimer
@@ -26,6 +27,11 @@ def watch(latest: Latest[T], parent: QObject, slot: Callable[[T], None]) -> Subs
     # Through a function: Qt wants to refer weakly to a method's object, which has slots and no room for that.
     parent.destroyed.connect(lambda: subscription.close())
     return subscription
+
+
+def make_turns() -> AbstractAsyncContextManager[None]:
+    """A gate that lets through one after the other, in the order of coming: for questions to a person."""
+    return asyncio.Lock()
 
 
 class StreamPump(QObject, Generic[T]):

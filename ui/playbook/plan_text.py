@@ -1,0 +1,93 @@
+"""A playbook as a text that a person reads before it runs: every command, every file's lines, and the way back.
+
+The one rule: what is written here is what runs; what is too long is cut and says by how much.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from sparkdesk.core.plain_text import make_plain
+from sparkdesk.core.step import Action, Playbook, PutFile, Run, Step
+from ui import text
+from ui.jobs.step_text import describe_action
+
+MAX_FILE_LINES = 600
+MAX_LINE_CHARS = 2000
+ADDED = "+ "
+"""Before each line of a file that will be written."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanText:
+    """The whole text, and the line on which each step begins."""
+
+    text: str
+    lines: tuple[tuple[str, int], ...]
+
+    def line_of(self, step_id: str) -> int:
+        """The step's first line, counted from 0; 0 for one that is not there."""
+        return dict(self.lines).get(step_id, 0)
+
+
+def plan_text(playbook: Playbook, name_of: Callable[[str], str]) -> PlanText:
+    """What will run, in order."""
+    return _collect(playbook.steps(), name_of, _forward_lines)
+
+
+def undo_text(playbook: Playbook, name_of: Callable[[str], str]) -> PlanText:
+    """What takes it back: the steps from the last to the first."""
+    return _collect(reversed(list(playbook.steps())), name_of, _undo_lines)
+
+
+def _collect(steps: Iterable[Step], name_of: Callable[[str], str], lines_of: Callable[[Step], list[str]]) -> PlanText:
+    lines: list[str] = []
+    places = []
+    for number, step in enumerate(steps, 1):
+        if lines:
+            lines.append("")
+        places.append((step.id, len(lines)))
+        lines.append(f"{number}. {text.one_line(step.title, 120)} · {text.one_line(name_of(step.node), 64)}")
+        lines += lines_of(step)
+    return PlanText("\n".join(lines), tuple(places))
+
+
+def _forward_lines(step: Step) -> list[str]:
+    lines: list[str] = []
+    if step.check:
+        lines += ["# first: is there anything to do?", *_action_lines(step.check)]
+        lines.append("# if so:")
+    lines += _action_lines(step.apply)
+    if step.verify:
+        lines += ["# then, that it is so:", *_action_lines(step.verify)]
+    return lines
+
+
+def _undo_lines(step: Step) -> list[str]:
+    return _action_lines(step.undo) or ["# nothing to take back"]
+
+
+def _action_lines(actions: tuple[Action, ...]) -> list[str]:
+    lines: list[str] = []
+    for action in actions:
+        if isinstance(action, Run | PutFile) and action.as_root:
+            lines.append("# as root, through sudo:")
+        if isinstance(action, PutFile):
+            lines += _file_lines(action)
+        else:
+            lines += make_plain(describe_action(action), max_chars=64 * 1024).split("\n")
+    return lines
+
+
+def _file_lines(action: PutFile) -> list[str]:
+    head = f"write {text.one_line(action.path, 400)} (mode {action.mode:o}, {text.count(len(action.content))} bytes)"
+    try:
+        content = action.content.decode("utf-8")
+    except UnicodeDecodeError:
+        return [f"{head}, which is no text"]
+    rows = content.splitlines()
+    shown = [ADDED + make_plain(row, max_chars=MAX_LINE_CHARS) for row in rows[:MAX_FILE_LINES]]
+    if len(rows) > MAX_FILE_LINES:
+        shown.append(f"# {text.count(len(rows) - MAX_FILE_LINES)} more lines")
+    return [head, *shown]

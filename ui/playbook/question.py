@@ -1,0 +1,170 @@
+"""What a running change may ask a person: the administrator's password, and whether to break another one's lock.
+
+The one rule: one question at a time; a password lives in memory for one run, and only where the person ticked it is it
+offered to another node.
+"""
+
+from __future__ import annotations
+
+import math
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QDialog, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
+
+from sparkdesk.core.cluster.node import NodeStatus
+from sparkdesk.core.feed import Latest
+from sparkdesk.core.playbooks.lock import LockHolder
+from ui import text, theme
+from ui.bridge import Bridge, make_turns
+from ui.node.wrap import wrap_line
+from ui.widgets.button import Button
+from ui.widgets.field import Field, TextInput
+from ui.widgets.icon_label import IconLabel
+from ui.widgets.label import Label
+from ui.widgets.toggle import CheckBox
+
+LEASE_WORDS = "A lock that nobody renews ends by itself after a minute."
+REFUSED = "The password was not accepted. Nothing was changed."
+
+
+class SudoDialog(QDialog):
+    """Asks for the password that sudo wants. `take()` gives it once and forgets it."""
+
+    def __init__(
+        self, *, user: str, node: str, why: str, error: str = "", others: int = 0, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        title = f"Administrator password of {text.one_line(user, 40)} on {text.one_line(node, 64)}"
+        self.setWindowTitle(title)
+        self.setAccessibleName(title)
+        self.setFixedWidth(480)
+        self.input = TextInput()
+        self.input.setEchoMode(QLineEdit.EchoMode.Password)
+        self.field = Field("Password for sudo", self.input)
+        self.field.set_error(error)
+        self.same = CheckBox("Same password on the other node" if others == 1 else "Same password on the other nodes")
+        self.same.setVisible(others > 0)
+        self.cancel = Button("Cancel")
+        self.give = Button("Go on", kind="primary")
+        head = QHBoxLayout()
+        head.setSpacing(10)
+        head.addWidget(IconLabel("lock", "accenttext", size=20), 0, Qt.AlignmentFlag.AlignTop)
+        head.addWidget(Label(title, "object_title", "text", is_wrapped=True), 1)
+        row = QHBoxLayout()
+        row.addStretch(1)
+        row.addWidget(self.cancel)
+        row.addWidget(self.give)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(20, 18, 20, 16)
+        column.setSpacing(theme.GAP)
+        column.addLayout(head)
+        column.addWidget(Label(wrap_line(why, 600), "body", "text2", is_wrapped=True))
+        column.addWidget(self.field)
+        column.addWidget(self.same)
+        kept = "Kept in memory until this change has ended, and written nowhere. It is tried once."
+        column.addWidget(Label(kept, "label", "text3", is_wrapped=True))
+        column.addLayout(row)
+        self.give.setDefault(True)
+        self.cancel.setAutoDefault(False)
+        self.cancel.clicked.connect(self.reject)
+        self.give.clicked.connect(self.accept)
+        self.input.setFocus()
+
+    def accept(self) -> None:
+        """Go on with a password; an empty one is not tried."""
+        if self.input.text():
+            super().accept()
+        else:
+            self.field.set_error("Type the password, or cancel.")
+
+    def take(self) -> str:
+        """The password typed; the field is empty afterwards."""
+        password = self.input.text()
+        self.input.clear()
+        return password
+
+
+class LockDialog(QDialog):
+    """Asks whether to break a lock; accepted is to break it. The safe answer is the default."""
+
+    def __init__(self, holder: LockHolder, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        who = text.one_line(holder.who or holder.account, 100) or "somebody"
+        node = text.one_line(holder.node, 64)
+        title = f"Break the lock of {who}?"
+        self.setWindowTitle(title)
+        self.setAccessibleName(title)
+        self.setFixedWidth(480)
+        doing = text.one_line(holder.what, 200) or "not said what"
+        since = f", since {text.duration(holder.held_s)}" if math.isfinite(holder.held_s) else ""
+        said = f"{who} is changing {node} now: {doing}{since}."
+        account = f" It signs in there as {text.one_line(holder.account, 60)}." if holder.account else ""
+        cost = "Two changes at once can leave the node half changed. The other one stops before its next step."
+        self.setAccessibleDescription(f"{said} {cost}")
+        self.wait = Button("Wait")
+        self.break_it = Button("Break the lock", kind="danger", icon="triangle-alert")
+        self.wait.setDefault(True)
+        self.break_it.setAutoDefault(False)
+        self.wait.clicked.connect(self.reject)
+        self.break_it.clicked.connect(self.accept)
+        head = QHBoxLayout()
+        head.setSpacing(10)
+        head.addWidget(IconLabel("lock", "warn", size=20), 0, Qt.AlignmentFlag.AlignTop)
+        head.addWidget(Label(wrap_line(title, 200), "object_title", "text", is_wrapped=True), 1)
+        row = QHBoxLayout()
+        row.addStretch(1)
+        row.addWidget(self.wait)
+        row.addWidget(self.break_it)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(20, 18, 20, 16)
+        column.setSpacing(theme.GAP)
+        column.addLayout(head)
+        column.addWidget(Label(wrap_line(said + account, 700), "body", "text2", is_wrapped=True))
+        column.addWidget(Label(f"{cost} {LEASE_WORDS}", "dense", "text3", is_wrapped=True))
+        column.addLayout(row)
+        self.wait.setFocus()
+
+
+class Questions:
+    """Asks over a window. `ask_password` and `ask_break` are what a runner takes; `forget` belongs to a run's end."""
+
+    def __init__(self, window: QWidget, nodes: Latest[tuple[NodeStatus, ...]]) -> None:
+        self._window = window
+        self._nodes = nodes
+        self._turns = make_turns()
+        self._shared = ""
+        self._asked: set[str] = set()
+
+    async def ask_password(self, node_id: str, why: str) -> str | None:
+        """The password for sudo on the node, None when the person would not say. Asked again only after a refusal."""
+        async with self._turns:
+            was_asked = node_id in self._asked
+            self._asked.add(node_id)
+            if self._shared and not was_asked:
+                return self._shared
+            record = next((node.record for node in self._nodes.value if node.record.id == node_id), None)
+            dialog = SudoDialog(
+                user=record.user if record else "this account",
+                node=record.name if record else node_id,
+                why=why,
+                error=REFUSED if was_asked else "",
+                others=len(self._nodes.value) - 1 if record else 0,
+                parent=self._window,
+            )
+            code = await Bridge.ask(dialog)
+            password = dialog.take()
+            if code != QDialog.DialogCode.Accepted.value:
+                return None
+            self._shared = password if dialog.same.isChecked() else ""
+            return password
+
+    async def ask_break(self, holder: LockHolder) -> bool:
+        """Whether to break the lock; anything but a clear yes is no."""
+        async with self._turns:
+            code = await Bridge.ask(LockDialog(holder, self._window))
+            return code == QDialog.DialogCode.Accepted.value
+
+    def forget(self) -> None:
+        """The run has ended: no password is kept any longer."""
+        self._shared = ""
+        self._asked.clear()

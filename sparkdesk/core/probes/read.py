@@ -107,7 +107,7 @@ class Answer:
         if self.code in (None, 0):
             return ""
         lines = self.errors.strip().splitlines() or self.text.splitlines()
-        return f"exit code {self.code}: {lines[0][:300]}" if lines else f"exit code {self.code}"
+        return f"exit code {self.code}: {lines[-1][:300]}" if lines else f"exit code {self.code}"
 
 
 Answers = Mapping[Read, Answer]

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Mapping
 
 from sparkdesk.core.cluster.details import NodeDetails
-from sparkdesk.core.errors import StoreError
+from sparkdesk.core.errors import NodeError, StoreError
 from sparkdesk.core.feed import Latest
 from sparkdesk.core.ports import Connection, Shell, Store
 from sparkdesk.core.probes.details import DETAILS, build_details
@@ -51,11 +51,18 @@ class DetailsReader:
         self.details.set({**found, **self.details.value})
 
     async def on_live(self, node_id: str, connection: Connection) -> None:
-        """A hook of the inventory's: read a node that became live, unless that was done lately."""
+        """A hook of the inventory's: read a node that became live, unless that was done lately.
+
+        A node that cannot be read is no event for a person who did not ask: it is logged.
+        """
         await asyncio.sleep(self._settle_s)
         known = self.details.value.get(node_id)
-        if known is None or self._clock.now_ms() - known.t_ms > FRESH_S * 1000:
+        if known is not None and self._clock.now_ms() - known.t_ms <= FRESH_S * 1000:
+            return
+        try:
             await self._read(node_id, connection)
+        except NodeError as error:
+            log.info("details of %s: %s", node_id, error.sentence())
 
     async def refresh(self, node_id: str) -> NodeDetails:
         """Read the node now. Raises Unreachable, NodeBusy, CommandFailed; what was known stays then."""

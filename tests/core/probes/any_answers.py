@@ -16,7 +16,7 @@ _NUMBERS = st.dictionaries(
     max_size=5,
 )
 _FAULTS = st.builds(Answer, fault=st.sampled_from(Fault), problem=st.text(max_size=40))
-_LETTERS = st.characters(exclude_categories=("Cs",))
+_LETTERS = st.characters(exclude_categories=["Cs"])
 
 
 def any_answers(reads: Sequence[Read]) -> st.SearchStrategy[Answers]:

@@ -89,7 +89,7 @@ def test_a_request_says_everything_that_bounds_its_reads() -> None:
 
 def test_why_an_answer_is_of_no_use_is_told_in_words() -> None:
     assert Answer(texts=(("", "x"),), code=0).why() == ""
-    assert Answer(texts=(("", ""),), code=2, errors="first\nsecond\n").why() == "exit code 2: first"
+    assert Answer(texts=(("", ""),), code=2, errors="first\nsecond\n").why() == "exit code 2: second"
     assert Answer(texts=(("", ""),), code=2).why() == "exit code 2"
     assert Answer(fault=Fault.TIMED_OUT).why() == "timed out"
     assert answer_of({}, READS[0]).why() == "it was not asked for"

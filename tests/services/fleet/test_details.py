@@ -118,6 +118,12 @@ async def test_details_are_read_kept_and_there_again_after_a_restart(bench: Benc
     await again.store.close()
 
 
+async def test_a_node_that_is_lost_as_it_comes_is_no_error_to_a_person(bench: Bench) -> None:
+    bench.shell.cut()
+    await bench.details.on_live("n1", bench.shell)
+    assert bench.details.details.value == {}
+
+
 async def test_a_reading_that_is_ended_leaves_what_was_known(bench: Bench) -> None:
     await bench.store.open()
     first = await bench.details.refresh("n1")

@@ -193,6 +193,10 @@ class KnownHosts(Protocol):
         """Whether the list has this key for this address and does not revoke it. Never raises."""
         ...
 
+    async def revokes(self, address: str, port: int, host_key: str) -> bool:
+        """Whether the list says that this key must not be trusted there (@revoked). Never raises."""
+        ...
+
 
 class NetworkWatch(Protocol):
     """Tells when this computer's network is another: a link, an address or a route came or went."""

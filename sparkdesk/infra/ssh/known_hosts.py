@@ -22,20 +22,28 @@ class UserKnownHosts:
 
     async def has(self, address: str, port: int, host_key: str) -> bool:
         """Whether the list has this key for this address and does not revoke it. Never raises."""
-        return await asyncio.to_thread(_has, Path.home() / ".ssh" / "known_hosts", address, port, host_key)
+        return (await asyncio.to_thread(_look_up, _path(), address, port, host_key)) == (True, False)
+
+    async def revokes(self, address: str, port: int, host_key: str) -> bool:
+        """Whether the list says that this key must not be trusted there. Never raises."""
+        return (await asyncio.to_thread(_look_up, _path(), address, port, host_key))[1]
 
 
-def _has(path: Path, address: str, port: int, host_key: str) -> bool:
+def _path() -> Path:
+    return Path.home() / ".ssh" / "known_hosts"
+
+
+def _look_up(path: Path, address: str, port: int, host_key: str) -> tuple[bool, bool]:
+    """Whether the list trusts the key there, and whether it revokes it."""
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
-            return False
+            return False, False
         key = read_host_key(host_key)
         # Line by line: asyncssh gives up on the whole file at the first line that it does not understand.
         found = [_match(line, address, port) for line in path.read_text("utf-8", "replace").splitlines()]
     except FOREIGN:
-        return False
-    is_revoked = any(key in revoked for _, revoked in found)
-    return not is_revoked and any(key in trusted for trusted, _ in found)
+        return False, False
+    return any(key in trusted for trusted, _ in found), any(key in revoked for _, revoked in found)
 
 
 def _match(line: str, address: str, port: int) -> tuple[Sequence[asyncssh.SSHKey], Sequence[asyncssh.SSHKey]]:

@@ -179,6 +179,13 @@ class Course:
         offer = await self._through(jump, lambda password: self._parts.look(address, port, jump, password))
         look = describe_host_key(offer.host_key)
         self._screen.say(f"it shows a key of kind {look.kind}, {look.fingerprint}")
+        if await self._parts.known_hosts.revokes(address, port, offer.host_key):
+            raise Unreachable(
+                f"Your own list of hosts says that the key of {what} must not be trusted",
+                remedy="Look for the @revoked line in ~/.ssh/known_hosts; whoever put it there knows why.",
+                detail=look.fingerprint,
+                node=address,
+            )
         in_list = await self._parts.known_hosts.has(address, port, offer.host_key)
         same = next((node for node in self._known_nodes() if node.host_key == offer.host_key), None)
         self._screen.show_offer(address, look, known_as=same.name if same is not None else "", in_known_hosts=in_list)

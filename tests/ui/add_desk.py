@@ -90,6 +90,7 @@ class Desk:
     is_keyring_durable: Latest[bool] = field(default_factory=lambda: Latest(True))
     candidates: Latest[tuple[Candidate, ...]] = field(default_factory=lambda: Latest(()))
     progress: Latest[tuple[SearchProgress, ...]] = field(default_factory=lambda: Latest(()))
+    begins_as: SearchState = SearchState.RUNNING
     searches: list[SearchOptions] = field(default_factory=list)
     stops: int = 0
 
@@ -106,7 +107,7 @@ class Desk:
 
     def _start_search(self, options: SearchOptions) -> None:
         self.searches.append(options)
-        self.progress.set(tuple(SearchProgress(source, SearchState.RUNNING) for source in sorted(options.sources)))
+        self.progress.set(tuple(SearchProgress(source, self.begins_as) for source in sorted(options.sources)))
 
     def _stop_search(self) -> None:
         self.stops += 1

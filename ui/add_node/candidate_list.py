@@ -141,7 +141,7 @@ class _Delegate(QStyledItemDelegate):
             painter.fillRect(rect, color("accentsoft"))
         elif state & QStyle.StateFlag.State_MouseOver:
             painter.fillRect(rect, color("raised"))
-        if self._view.hasFocus() and state & QStyle.StateFlag.State_Selected:
+        if self._view.hasFocus() and self._view.currentIndex() == index:
             box(painter, rect.adjusted(1, 1, -1, -2), 4, None, pen(color("accent"), 2))
         _paint_tick(painter, QRectF(rect.left() + _PAD, rect.top() + 12, _TICK, _TICK), is_chosen=is_chosen)
         _paint_words(painter, rect, candidate, is_chosen=is_chosen)

@@ -77,7 +77,7 @@ class SourceList(Card):
         self._search = search
         self.rows = {source: SourceRow(source) for source in _ORDER}
         self.range = TextInput(placeholder="10.0.20.0/24")
-        self._range_field = Field("Addresses to ask", self.range, hint="or 10.0.20.10-40")
+        self._range_field = Field("Addresses", self.range)
         self.range_button = Button("Search it")
         column = self.column(spacing=12)
         column.addLayout(card_header("Where it looks"))

@@ -25,7 +25,7 @@ from ui.widgets.field import Field
 from ui.widgets.label import Label
 
 SETTLE_MS: Final = 500
-_LONGEST_PRINT: Final = 56
+_LONGEST_PRINT: Final = 50
 _COMPARE = (
     "Compare it on {where} itself: at its own screen and keyboard, or in a session that you trust already. "
     "This prints the same {what} there:"
@@ -72,7 +72,7 @@ class OfferPart(QWidget):
         well = Card(fill="sunken")
         key = QHBoxLayout(well)
         key.setContentsMargins(14, 10, 14, 10)
-        key.setSpacing(16)
+        key.setSpacing(12)
         key.addLayout(words, 1)
         key.addWidget(self._art, 0, Qt.AlignmentFlag.AlignTop)
         buttons = QHBoxLayout()

@@ -28,7 +28,8 @@ class WhoRow(RowCard):
         self.check_button = Button("Ask for its host key", kind="primary")
         self.skip_button = Button("Skip this one")
         self._why = Label("", "dense", "text2", is_wrapped=True)
-        self._hint = Label("Nothing secret is sent before you have compared the host key.", "label", "text3")
+        hint = "Nothing secret is sent before you have compared the host key."
+        self._hint = Label(hint, "label", "text3", is_wrapped=True)
         buttons = QHBoxLayout()
         buttons.setSpacing(8)
         buttons.addWidget(self._hint, 1)

@@ -52,7 +52,7 @@ SOURCES: Final[dict[Source, SourceWords]] = {
     Source.NEIGHBOUR: SourceWords(
         "CX-7 neighbours", "cable", "of your nodes", "What a node that you added sees through its QSFP ports."
     ),
-    Source.RANGE: SourceWords("Address range", "network", "you type it", "Every address of it is asked for SSH once."),
+    Source.RANGE: SourceWords("Address range", "network", "you type it", "Each of its addresses is asked for SSH once. Also 10.0.20.10-40."),
 }
 
 
@@ -153,7 +153,7 @@ def key_words(key_type: str) -> str:
     for part, words in (("ed25519", "ED25519"), ("ecdsa", "ECDSA"), ("rsa", "RSA")):
         if part in plain:
             return f"{words} on a security key" if plain.startswith("sk-") else words
-    return one_line(key_type, 40) or "type not known"
+    return one_line(key_type, 20) or "type not known"
 
 
 def console_command(key_type: str, *, has_art: bool) -> str:
@@ -170,7 +170,7 @@ def console_command(key_type: str, *, has_art: bool) -> str:
 
 def art_lines(art: str) -> str:
     """Randomart, bounded to what OpenSSH draws (11 lines of 19)."""
-    return "\n".join(one_line(line, 24) for line in art.splitlines()[:13])
+    return "\n".join(one_line(line, 19) for line in art.splitlines()[:11])
 
 
 def node_words(status: NodeStatus | None) -> str:

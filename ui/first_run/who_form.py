@@ -92,6 +92,7 @@ class WhoForm(QWidget):
     def _forget_candidate(self) -> None:
         """Another address is another machine: what was known of the candidate does not hold for it."""
         self._candidate_id = ""
+        self.set_fixed_way("")
 
     def _show_key_row(self) -> None:
         self._key_row.setVisible(self.sign_in.key() == SignIn.KEY)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sparkdesk.core.errors import NodeError, SparkDeskError, StepFailed
 from sparkdesk.core.playbooks.lock import LockHolder, read_holder
@@ -40,6 +40,8 @@ class Locking:
     program: bytes = b""
     owner: str = ""
     renew_s: float = RENEW_S
+    unreleased: set[str] = field(default_factory=set)
+    """Leases of ended runs of ours that a lost line kept us from letting go of: not to be asked about."""
 
 
 class Leases:
@@ -57,6 +59,7 @@ class Leases:
         self._shells = shells
         self._clock = clock
         self._program = locking.program
+        self._unreleased = locking.unreleased
         self._words = (locking.owner[:200], what[:200])
         self._node_ids = sorted(set(node_ids))
         self._ask_break = ask_break
@@ -95,14 +98,18 @@ class Leases:
                 raise NotBegun(
                     f"{shell.node} gave no lock and did not say why", remedy="Try again in a moment.", node=shell.node
                 )
-            if self._ask_break is None or not await self._ask_break(holder):
-                raise LockLost(
-                    holder.words,
-                    remedy="Wait until that is done, or ask them. A lock that nobody renews ends after a minute.",
-                    node=shell.node,
-                )
-            self.notes.append(f"Broke the lock: {holder.words}")
+            if holder.token not in self._unreleased:
+                await self._ask(holder)
             theirs = (holder.token,)
+
+    async def _ask(self, holder: LockHolder) -> None:
+        if self._ask_break is None or not await self._ask_break(holder):
+            raise LockLost(
+                holder.words,
+                remedy="Wait until that is done, or ask them. A lock that nobody renews ends after a minute.",
+                node=holder.node,
+            )
+        self.notes.append(f"Broke the lock: {holder.words}")
 
     def _note_expired(self, expired: object, node_id: str, node: str) -> None:
         for row in expired[:8] if isinstance(expired, list) else ():
@@ -162,6 +169,7 @@ class Leases:
             async with asyncio.timeout(RELEASE_TIMEOUT_S):
                 await self._call(node_id, "release")
         except (SparkDeskError, TimeoutError) as error:
+            self._unreleased.add(self._token)
             log.info("the lock on %s was not let go: %s", node_id, error)
 
     async def _call(self, node_id: str, verb: str, *words: str) -> tuple[Shell, dict[str, object]]:

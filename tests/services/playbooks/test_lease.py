@@ -1,0 +1,277 @@
+"""Two SparkDesks with stores of their own against one node: one changes it at a time, and the other is told who."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import textwrap
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from sparkdesk.core.command import Command
+from sparkdesk.core.errors import Unreachable
+from sparkdesk.core.playbooks.lock import LockHolder
+from sparkdesk.core.ports import Shell
+from sparkdesk.core.step import Expect, Playbook, Run, RunEnded, Stage, Step, StepEnded, StepEvent, Wait
+from sparkdesk.infra.store import SqliteStore
+from sparkdesk.services.clock import SystemClock
+from sparkdesk.services.playbooks.runner import Runner
+from tests.fakes.shell import LocalShell
+
+LOCK = (Path(__file__).parents[3] / "sparkdesk" / "remote" / "lock.py").read_bytes()
+RENEW_S = 0.3
+
+
+def sh(name: str, script: str, node: str = "n1") -> Step:
+    """A step without a check: only the lock keeps it from being done twice."""
+    return Step(name, name.capitalize(), node, (Run(Command(("sh", "-c", script)), timeout_s=20.0),))
+
+
+def book(*steps: Step, title: str = "Change it") -> Playbook:
+    """A playbook that needs the lock."""
+    return Playbook(title, tuple(Stage(step.title, (step,)) for step in steps), needs_lock=True)
+
+
+class Computer:
+    """One computer's runner, store and line to the node."""
+
+    def __init__(self, folder: Path, owner: str) -> None:
+        self.store = SqliteStore(folder / f"data-{owner}")
+        env = {"SPARKDESK_LOCK_DIR": str(folder / "locks")}
+        self.shell = LocalShell(folder / "node", env=env)
+        self.other = LocalShell(folder / "node", node="spark-2", env={"SPARKDESK_LOCK_DIR": str(folder / "locks-2")})
+        self.events: list[StepEvent] = []
+        self.holders: list[LockHolder] = []
+        self.breaks = False
+        self.runner = Runner(
+            shells=self.shells,
+            store=self.store,
+            clock=SystemClock(),
+            ask_break=self.ask_break,
+            lock_program=LOCK,
+            owner=owner,
+            settle_s=5.0,
+            renew_s=RENEW_S,
+        )
+
+    def shells(self, node_id: str) -> Shell:
+        shell = {"n1": self.shell, "n2": self.other}[node_id]
+        if shell.is_cut:
+            raise Unreachable(f"{shell.node} is not connected", remedy="Wait for it.", node=shell.node)
+        return shell
+
+    async def ask_break(self, holder: LockHolder) -> bool:
+        self.holders.append(holder)
+        return self.breaks
+
+    async def run(self, playbook: Playbook, run_id: str = "r") -> RunEnded:
+        return await self.runner.run(run_id, playbook, on_event=self.events.append)
+
+    def results(self) -> dict[str, str]:
+        return {event.step_id: event.result for event in self.events if isinstance(event, StepEnded)}
+
+
+MakeComputer = Callable[[str], Computer]
+
+
+@pytest.fixture
+async def computer(tmp_path: Path) -> AsyncIterator[Callable[[str], Computer]]:
+    for name in ("node", "locks", "locks-2"):
+        (tmp_path / name).mkdir()
+    made: list[Computer] = []
+
+    def make(owner: str) -> Computer:
+        made.append(Computer(tmp_path, owner))
+        return made[-1]
+
+    yield make
+    for one in made:
+        await one.store.close()
+
+
+async def opened(make: MakeComputer, owner: str) -> Computer:
+    """A computer whose store is open."""
+    one = make(owner)
+    await one.store.open()
+    return one
+
+
+async def until_file(path: Path) -> None:
+    """Wait until it is there."""
+    async with asyncio.timeout(30):
+        while not path.exists():
+            await asyncio.sleep(0.02)
+
+
+async def test_of_two_at_once_one_applies_and_the_other_names_it(computer: MakeComputer, tmp_path: Path) -> None:
+    anna, bob = await opened(computer, "anna@laptop"), await opened(computer, "bob@desk")
+    playbook = book(sh("one", "echo x >> log; sleep 1"))
+    ends = await asyncio.gather(anna.run(playbook), bob.run(playbook))
+    assert sorted(end.result for end in ends) == ["done", "failed"]
+    assert (tmp_path / "node/log").read_text() == "x\n"
+    loser, winner = (anna, "bob@desk") if ends[0].result == "failed" else (bob, "anna@laptop")
+    refused = next(end for end in ends if end.result == "failed")
+    assert f"{winner} is changing spark-1 (Change it" in refused.message
+    assert refused.remedy
+    assert await loser.store.journal("r") == (), "nothing was begun, so there is nothing to undo"
+    assert (await loser.run(playbook)).result == "done", "the lock was let go at the end"
+
+
+async def test_a_run_without_the_need_takes_no_lock(computer: MakeComputer, tmp_path: Path) -> None:
+    anna = await opened(computer, "anna@laptop")
+    plain = Playbook("p", (Stage("s", (sh("one", "true"),)),))
+    assert (await anna.run(plain)).result == "done"
+    assert list((tmp_path / "locks").iterdir()) == []
+
+
+async def test_a_lock_outlives_the_lease_while_its_run_goes_on(computer: MakeComputer, tmp_path: Path) -> None:
+    anna = await opened(computer, "anna@laptop")
+    running = asyncio.ensure_future(anna.run(book(sh("one", "touch begun; sleep 1.5"))))
+    await until_file(tmp_path / "node/begun")
+    (lease,) = (tmp_path / "locks").iterdir()
+    before = json.loads(lease.read_text())["renewed_s"]
+    assert (await running).result == "done"
+    assert json.loads(lease.read_text())["renewed_s"] > before
+    assert json.loads(lease.read_text())["released"] is True
+
+
+async def test_who_is_broken_stops_before_the_next_step(computer: MakeComputer, tmp_path: Path) -> None:
+    anna, bob = await opened(computer, "anna@laptop"), await opened(computer, "bob@desk")
+    running = asyncio.ensure_future(
+        anna.run(book(sh("one", "touch begun; sleep 2; echo anna >> log"), sh("two", "echo second >> log")))
+    )
+    await until_file(tmp_path / "node/begun")
+    bob.breaks = True
+    ended = await bob.run(book(sh("other", "echo bob >> log")))
+    assert (ended.result, anna.holders) == ("done", []), ended
+    assert [holder.who for holder in bob.holders] == ["anna@laptop"]
+    broken = await running
+    assert broken.result == "failed"
+    assert "The lock on spark-1 was broken" in broken.message
+    assert broken.remedy
+    assert anna.results() == {"one": "done", "two": "failed"}
+    assert (tmp_path / "node/log").read_text() == "bob\nanna\n"
+    entries = [json.loads(entry) for entry in await bob.store.journal("r")]
+    assert any(entry["kind"] == "note" and "anna@laptop" in entry["text"] for entry in entries)
+
+
+async def test_a_no_to_breaking_leaves_the_holder_alone(computer: MakeComputer, tmp_path: Path) -> None:
+    anna, bob = await opened(computer, "anna@laptop"), await opened(computer, "bob@desk")
+    running = asyncio.ensure_future(anna.run(book(sh("one", "touch begun; sleep 1"), sh("two", "true"))))
+    await until_file(tmp_path / "node/begun")
+    assert (await bob.run(book(sh("other", "true")))).result == "failed"
+    assert len(bob.holders) == 1
+    assert (await running).result == "done"
+
+
+async def test_all_nodes_or_none(computer: MakeComputer, tmp_path: Path) -> None:
+    anna, bob = await opened(computer, "anna@laptop"), await opened(computer, "bob@desk")
+    running = asyncio.ensure_future(anna.run(book(sh("one", "touch begun; sleep 1", "n2"))))
+    await until_file(tmp_path / "node/begun")
+    ended = await bob.run(book(sh("a", "true"), sh("b", "true", "n2")))
+    assert ended.result == "failed"
+    assert "spark-2" in ended.message
+    assert (await anna.run(book(sh("three", "true")), "s")).result == "done", "spark-1 was let go"
+    assert (await running).result == "done"
+
+
+async def test_a_lease_that_a_lost_line_left_behind_is_no_strangers(computer: MakeComputer, tmp_path: Path) -> None:
+    anna = await opened(computer, "anna@laptop")
+    running = asyncio.ensure_future(anna.run(book(sh("one", "touch begun; sleep 1"), sh("two", "echo two >> log"))))
+    await until_file(tmp_path / "node/begun")
+    anna.shell.cut()
+    await asyncio.sleep(RENEW_S * 3)
+    anna.shell.mend()
+    assert (await running).result == "unknown", "the first step's end was not seen"
+    ended = await anna.run(book(sh("two", "echo two >> log")), "s")
+    assert (ended.result, anna.holders) == ("done", []), ended
+
+
+async def test_a_step_that_waits_for_its_node_needs_no_answer_from_it(computer: MakeComputer, tmp_path: Path) -> None:
+    """A restart: the node is away longer than a renewal, and without its lease when it is back."""
+    anna = await opened(computer, "anna@laptop")
+    wait = Wait(Command(("test", "-e", "back")), Expect(), every_s=0.05, timeout_s=30.0)
+    steps = (sh("one", "touch begun"), Step("two", "Two", "n1", (wait,)), sh("three", "echo three >> log"))
+    running = asyncio.ensure_future(anna.run(book(*steps)))
+    await until_file(tmp_path / "node/begun")
+    anna.shell.cut()
+    await asyncio.sleep(RENEW_S * 3)
+    for lease in (tmp_path / "locks").iterdir():
+        lease.unlink()
+    (tmp_path / "node/back").touch()
+    anna.shell.mend()
+    assert (await running).result == "done"
+    (lease,) = (tmp_path / "locks").iterdir()
+    assert json.loads(lease.read_text())["who"] == "anna@laptop"
+
+
+async def test_a_cancelled_run_lets_go(computer: MakeComputer, tmp_path: Path) -> None:
+    anna, bob = await opened(computer, "anna@laptop"), await opened(computer, "bob@desk")
+    running = asyncio.ensure_future(anna.run(book(sh("one", "touch begun; sleep 30"))))
+    await until_file(tmp_path / "node/begun")
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert (await bob.run(book(sh("other", "true")))).result == "done"
+
+
+async def test_without_the_lock_program_nothing_is_changed(computer: MakeComputer, tmp_path: Path) -> None:
+    anna = await opened(computer, "anna@laptop")
+    runner = Runner(shells=anna.shells, store=anna.store, clock=SystemClock())
+    ended = await runner.run("r", book(sh("one", "touch begun")), on_event=anna.events.append)
+    assert ended.result == "failed"
+    assert not (tmp_path / "node/begun").exists()
+
+
+async def test_a_killed_runners_lock_ends_by_itself_and_its_run_goes_on_elsewhere(
+    computer: MakeComputer, tmp_path: Path
+) -> None:
+    """kill -9 in the middle of a step: the lease is not renewed, expires, and is taken over; the journal goes on."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", _VICTIM, str(tmp_path), cwd=Path(__file__).parents[3]
+    )
+    try:
+        await until_file(tmp_path / "node/begun")
+    finally:
+        process.kill()
+        await process.wait()
+    bob = await opened(computer, "bob@desk")
+    assert (await bob.run(book(sh("other", "true")))).result == "failed"
+    assert bob.holders[0].who == "victim@laptop"
+    (lease,) = (tmp_path / "locks").iterdir()
+    value = json.loads(lease.read_text())
+    lease.write_text(json.dumps({**value, "renewed_s": value["renewed_s"] - 61}))
+    assert (await bob.run(book(sh("other", "true")))).result == "done"
+    told = [getattr(event, "text", "") for event in bob.events]
+    assert any("victim@laptop no longer renewed" in text for text in told)
+    again = await opened(computer, "victim@laptop")
+    assert await again.store.unfinished_runs() == ("r",)
+    ended = await again.runner.resume("r", on_event=again.events.append)
+    assert ended.result == "done"
+    assert (tmp_path / "node/log").read_text() == "one\ntwo\n"
+    assert os.path.exists(tmp_path / "node/begun")
+
+
+_VICTIM = textwrap.dedent("""
+    import asyncio, sys
+    from pathlib import Path
+    from sparkdesk.core.command import Command
+    from sparkdesk.core.step import Playbook, Run, Stage, Step
+    from tests.services.playbooks.test_lease import Computer
+
+    async def main():
+        computer = Computer(Path(sys.argv[1]), "victim@laptop")
+        await computer.store.open()
+        done = (Run(Command(("grep", "-q", "one", "log"))),)
+        one = Step("one", "One", "n1", (Run(Command(("sh", "-c", "echo one >> log"))),), check=done)
+        has_two = (Run(Command(("grep", "-q", "two", "log"))),)
+        script = "if [ -e begun ]; then echo two >> log; else touch begun; sleep 60; fi"
+        two = Step("two", "Two", "n1", (Run(Command(("sh", "-c", script))),), check=has_two)
+        await computer.run(Playbook("Long", (Stage("a", (one,)), Stage("b", (two,))), needs_lock=True))
+
+    asyncio.run(main())
+""")

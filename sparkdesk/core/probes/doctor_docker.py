@@ -97,7 +97,6 @@ def judge_daemon(answers: Answers, node_id: str) -> Finding:
             node_id,
             [as_root("systemctl", "start", "docker", timeout_s=90)],
             verify=[as_user("systemctl", "is-active", "docker")],
-            undo=[as_root("systemctl", "stop", "docker", timeout_s=90)],
             needs_lock=True,
         )
         return case.fail(

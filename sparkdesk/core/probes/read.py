@@ -15,6 +15,8 @@ from sparkdesk.core.errors import SparkDeskError
 
 MAX_TEXT_BYTES = 64 * 1024
 """The most of one answer that is kept."""
+NOT_FOUND = 127
+"""The exit code of a shell that finds no such program. Source: POSIX, Shell Command Language 2.8.2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +99,8 @@ class Answer:
 
     @property
     def is_absent(self) -> bool:
-        """Whether it is known that there is no such file or program."""
-        return self.fault is Fault.ABSENT
+        """Whether it is known that there is no such file or program. 127 is how a wrapper script says so (POSIX)."""
+        return self.fault is Fault.ABSENT or self.code == NOT_FOUND
 
     def why(self) -> str:
         """Why it is of no use, in words; "" when it was read and a command ended with code 0."""

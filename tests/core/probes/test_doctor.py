@@ -119,6 +119,7 @@ COMMANDS: list[tuple[str, dict[str, Said], Verdict, str]] = [
     ("docker-group", {"docker version": DOWN}, UNREAD, "Cannot connect"),
     ("docker-group", {"docker version": Fault.ABSENT}, FAIL, "not installed"),
     ("container-toolkit", {"nvidia-ctk": Fault.ABSENT}, FAIL, "not installed"),
+    ("container-toolkit", {"nvidia-ctk": (127, "", "bash: nvidia-ctk: command not found")}, FAIL, "not installed"),
     ("container-toolkit", {"nvidia-ctk": (1, "", "broken")}, UNREAD, "broken"),
     ("failed-units", {"systemctl list-units": (
         0, "fwupd-refresh.service loaded failed failed Refresh fwupd metadata and update motd\n", "")}, WARN, "fwupd"),

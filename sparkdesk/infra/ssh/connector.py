@@ -10,8 +10,6 @@ import asyncio
 import random
 import socket
 from collections import defaultdict
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import asyncssh
@@ -36,7 +34,8 @@ from sparkdesk.infra.ssh.verdict import explain_refusal, judge_key, judge_kinds,
 MAX_CONNECTS_PER_NODE = 4
 """sshd begins to drop logins at ten unfinished ones (Source: sshd_config.5, MaxStartups 10:30:100)."""
 
-MAX_CONNECTS = 8
+MAX_SIGN_INS = 16
+"""In all, at once. Only what answers counts: nodes that are away are dialled beside it and hold nobody up."""
 BUSY_TRIES = 3
 
 
@@ -52,7 +51,7 @@ class SshConnector:
     """Connects to nodes over SSH; limits how many logins are under way at once."""
 
     def __init__(self) -> None:
-        self._gate = asyncio.Semaphore(MAX_CONNECTS)
+        self._gate = asyncio.Semaphore(MAX_SIGN_INS)
         self._node_gates: defaultdict[tuple[str, int], asyncio.Semaphore] = defaultdict(
             lambda: asyncio.Semaphore(MAX_CONNECTS_PER_NODE)
         )
@@ -96,7 +95,7 @@ class SshConnector:
         trusted = read_trusted(record)
         given = _Given(password, passphrase)
         try:
-            async with asyncio.timeout(timeout_s), self._gated(record):
+            async with asyncio.timeout(timeout_s), self._node_gates[record.address, record.port]:
                 if record.jump is None:
                     return await self._connect_patiently(record, trusted, given, None)
                 return await self._connect_through(record, trusted, given, jump_password)
@@ -107,18 +106,12 @@ class SshConnector:
                 node=record.name,
             ) from error
 
-    @asynccontextmanager
-    async def _gated(self, record: NodeRecord) -> AsyncIterator[None]:
-        async with self._node_gates[record.address, record.port], self._gate:
-            yield
-
     async def _connect_through(
         self, record: NodeRecord, trusted: asyncssh.SSHKey | None, given: _Given, jump_password: str | None
     ) -> NodeSession:
         """By a connection to the jump host that is this node's alone and ends with it."""
         assert record.jump is not None
         hop = record_of_jump(record.jump)
-        # The jump host's own gate only: whoever waits for a second place at the common one could wait for ever.
         async with self._node_gates[hop.address, hop.port]:
             jump = await self._connect_patiently(hop, read_trusted(hop), _Given(jump_password), None)
         try:
@@ -143,8 +136,8 @@ class SshConnector:
                     await check_greeting(record, sock)
                 else:
                     way = Tunnel(jump.connection, record)
-                sign_in = await _gather(record, given)
-                session = await self._sign_in(record, trusted, sign_in, way)
+                async with self._gate:
+                    session = await self._sign_in(record, trusted, await _gather(record, given), way)
                 return session
             except NoFreeLogin as busy:
                 if attempt == BUSY_TRIES:

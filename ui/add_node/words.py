@@ -52,7 +52,9 @@ SOURCES: Final[dict[Source, SourceWords]] = {
     Source.NEIGHBOUR: SourceWords(
         "CX-7 neighbours", "cable", "of your nodes", "What a node that you added sees through its QSFP ports."
     ),
-    Source.RANGE: SourceWords("Address range", "network", "you type it", "Each of its addresses is asked for SSH once. Also 10.0.20.10-40."),
+    Source.RANGE: SourceWords(
+        "Address range", "network", "you type it", "Asks each address for SSH once: 10.0.20.0/24 or 10.0.20.10-40."
+    ),
 }
 
 

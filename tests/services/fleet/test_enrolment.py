@@ -470,6 +470,7 @@ async def test_a_node_behind_a_jump_host_is_added_with_both_keys_confirmed(
         assert now.offer.host == "localhost"
         desk.enroller.trust()
         await wait_for_message(desk, EnrolStage.NEEDS_PASSWORD, "jump host localhost")
+        assert desk.enroller.enrolment.value.asked_for == "jump host localhost"
         desk.enroller.give_password("jump secret", remember=False)
         now = await desk.reach(EnrolStage.TRUST)
         assert now.offer is not None

@@ -80,6 +80,7 @@ class MainWindow(QMainWindow):
         self._listed = 0
         self._banner: Banner | None = None
         self._palette: CommandPalette | None = None
+        self._switcher: Callable[[QWidget], None] | None = None
         self._notices: NoticePanel | None = None
         self._toasts: ToastStack | None = None
         self.sidebar = Sidebar()
@@ -358,9 +359,21 @@ class MainWindow(QMainWindow):
         if key in self._factories:
             self.show_page(key)
 
+    def set_switcher(self, open_below: Callable[[QWidget], None]) -> None:
+        """From now on the cluster's name opens a list under it (Ctrl+Shift+C) instead of its page."""
+        is_first, self._switcher = self._switcher is None, open_below
+        self.strip.set_switchable(True)
+        if is_first:
+            self.actions_registry.add(
+                "cluster.switch", "Switch cluster", self._on_cluster, shortcut="Ctrl+Shift+C", icon="network"
+            )
+
     def _on_cluster(self) -> None:
         self.cluster_clicked.emit()
-        self._show_if_there("cluster")
+        if self._switcher is not None:
+            self._switcher(self.strip.cluster_item())
+        else:
+            self._show_if_there("cluster")
 
 
 def first_focusable(region: QWidget) -> QWidget | None:

@@ -17,6 +17,7 @@ import ctypes
 import os
 import select
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -244,18 +245,72 @@ class LabNode:
 
     def kill_sshd(self) -> None:
         """SIGKILL to the listener and to every session."""
+        self._signal_sshd(signal.SIGKILL, psutil.STATUS_ZOMBIE)
+
+    def freeze_sshd(self) -> None:
+        """SIGSTOP to the listener and to every session: the machine answers, nothing on it does."""
+        self._signal_sshd(signal.SIGSTOP, psutil.STATUS_STOPPED)
+
+    def thaw_sshd(self) -> None:
+        """Let them go on."""
         for process in self.processes("sshd"):
-            process.kill()
+            process.send_signal(signal.SIGCONT)
+
+    def _signal_sshd(self, number: signal.Signals, wanted: str) -> None:
+        """Until every one has this status or is gone: one may be forking another at this moment."""
+        deadline_s = time.monotonic() + STOP_TIMEOUT_S
+        while left := [process for process in self.processes("sshd") if status_of(process) not in (wanted, "")]:
+            for process in left:
+                with suppress(psutil.NoSuchProcess):
+                    process.send_signal(number)
+            if time.monotonic() > deadline_s:
+                raise RuntimeError(f"sshd does not take {number.name}")
+            time.sleep(0.01)
 
     def start_sshd(self) -> None:
         """Start listening again."""
         self.run("/usr/sbin/sshd", "-E", "/run/sshd.log")
 
+    def set_sshd_options(self, *lines: str) -> None:
+        """Start sshd anew with these lines before all others; without lines, as it was. Every connection ends.
+
+        Of several lines for one setting sshd takes the first.
+        """
+        config, kept = self.root / "etc/ssh/sshd_config", self.root / "etc/ssh/sshd_config.kept"
+        if not kept.exists():
+            kept.write_text(config.read_text())
+        config.write_text("".join(f"{line}\n" for line in lines) + kept.read_text())
+        self.kill_sshd()
+        self.start_sshd()
+
     def swap_host_key(self) -> None:
         """Become another machine to whoever looks: a new host key, sshd started anew."""
         self.kill_sshd()
-        self.run("sh", "-c", "rm /etc/ssh/ssh_host_*; ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key")
+        self.run(
+            "sh", "-c",
+            "cd /etc/ssh; [ -d kept ] || { mkdir kept; cp -p ssh_host_* kept; }; rm ssh_host_*; "
+            "ssh-keygen -q -t ed25519 -N '' -f ssh_host_ed25519_key",
+        )  # fmt: skip
         self.start_sshd()
+
+    def restore_host_key(self) -> None:
+        """Be the machine again that it was before `swap_host_key`."""
+        self.kill_sshd()
+        self.run("sh", "-c", "cd /etc/ssh; rm ssh_host_*; mv kept/* .; rmdir kept")
+        self.start_sshd()
+
+    @property
+    def sshd_log(self) -> str:
+        """What sshd has said so far."""
+        return (self.root / "run/sshd.log").read_text("utf-8", "replace")
+
+    def fill_home(self) -> None:
+        """Leave no free block on the disk of the homes."""
+        self.run("sh", "-c", "mount -o remount,size=2m /home; cat /dev/zero > /home/ballast 2> /dev/null || true")
+
+    def free_home(self) -> None:
+        """Make room again."""
+        self.run("sh", "-c", "rm -f /home/ballast; mount -o remount,size=64m /home")
 
 
 class Lab:
@@ -355,6 +410,14 @@ class Lab:
         holders, self._holders = self._holders, []
         for holder in reversed(holders):
             holder.close()
+
+
+def status_of(process: psutil.Process) -> str:
+    """The process's status; "" when it is gone."""
+    try:
+        return str(process.status())
+    except psutil.NoSuchProcess:
+        return ""
 
 
 @contextmanager

@@ -52,3 +52,43 @@ def test_a_restart_is_a_new_boot_and_keeps_its_files(pair: Lab) -> None:
     assert node.boot_id != before
     assert node.run("cat", "/proc/sys/kernel/random/boot_id").strip() == node.boot_id
     assert node.run("ls", "/home/nvidia").split() == ["kept"]
+
+
+def test_a_swapped_host_key_can_be_swapped_back(pair: Lab) -> None:
+    node = pair.nodes[1]
+    before = node.host_key
+    node.swap_host_key()
+    node.swap_host_key()
+    assert node.host_key != before
+    node.restore_host_key()
+    assert node.host_key == before
+
+
+def test_a_full_home_takes_no_byte_until_it_is_freed(pair: Lab) -> None:
+    node = pair.nodes[1]
+    write = ("sh", "-c", "echo word > /home/nvidia/word && cat /home/nvidia/word || true")
+    node.fill_home()
+    assert node.run(*write) == ""
+    node.free_home()
+    assert node.run(*write) == "word\n"
+
+
+async def test_a_frozen_server_answers_again_when_it_is_thawed(pair: Lab) -> None:
+    node = pair.nodes[1]
+    with pair.workstation():
+        session = await SshConnector().connect(node.record())
+        node.freeze_sshd()
+        frozen = await session.run(Command(("true",)), timeout_s=1)
+        node.thaw_sshd()
+        thawed = await session.run(Command(("true",)), timeout_s=10)
+        await session.close()
+    assert not frozen.is_ok
+    assert thawed.is_ok
+
+
+async def test_an_option_of_sshd_can_be_set_and_taken_back(pair: Lab) -> None:
+    node = pair.nodes[1]
+    node.set_sshd_options("PubkeyAuthentication no")
+    assert "pubkeyauthentication no" in node.run("/usr/sbin/sshd", "-T").splitlines()
+    node.set_sshd_options()
+    assert "pubkeyauthentication yes" in node.run("/usr/sbin/sshd", "-T").splitlines()

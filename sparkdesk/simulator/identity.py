@@ -17,7 +17,7 @@ from typing import Any
 import asyncssh
 
 NODE_NAMES = ("spark-5c2d", "spark-bd26", "spark-afe0", "spark-3995")
-MAX_NODES = len(NODE_NAMES)
+MAX_NODES = 64
 USER = "nvidia"
 _SCHEMA = 1
 
@@ -47,6 +47,13 @@ class Identity:
         """What the resident process may know: everything but the private host key."""
         return {"index": self.index, "name": self.name, "machine_id": self.machine_id, "gpu_uuid": self.gpu_uuid,
                 "serial": self.serial}  # fmt: skip
+
+
+def name_of(index: int) -> str:
+    """The name of node `index` (from 1): `spark-` and four hexadecimal digits, as from the factory."""
+    if index <= len(NODE_NAMES):
+        return NODE_NAMES[index - 1]
+    return f"spark-{0x1000 + index * 0x9E5 % 0xF000:04x}"
 
 
 def new_host_key() -> asyncssh.SSHKey:
@@ -131,7 +138,7 @@ def _read(file: Path) -> list[Identity]:
 def _new(index: int) -> Identity:
     return Identity(
         index=index,
-        name=NODE_NAMES[index - 1],
+        name=name_of(index),
         machine_id=secrets.token_hex(16),
         gpu_uuid=f"GPU-{uuid.uuid4()}",
         serial=f"{1980000000000 + secrets.randbelow(10**9)}",

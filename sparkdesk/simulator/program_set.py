@@ -15,36 +15,59 @@ from pathlib import Path
 _SOURCE = Path(__file__).resolve().parent / "program"
 # name on the node's PATH -> module in program/
 COMMANDS = {
+    "apt": "apt",
+    "apt-get": "apt_get",
+    "date": "date",
+    "df": "df",
+    "dmesg": "dmesg",
     "docker": "docker",
+    "dpkg-query": "dpkg_query",
     "ethtool": "ethtool",
+    "fwupdmgr": "fwupdmgr",
+    "halt": "power",
     "hostname": "hostname",
     "ibdev2netdev": "ibdev2netdev",
+    "id": "id_program",
     "ip": "ip",
+    "journalctl": "journalctl",
     "llama-server": "llama_server",
     "loginctl": "loginctl",
+    "lspci": "lspci",
+    "nvidia-ctk": "nvidia_ctk",
     "nvidia-smi": "nvidia_smi",
+    "ollama": "ollama",
+    "ping": "ping",
+    "ping6": "ping",
+    "poweroff": "power",
+    "reboot": "power",
+    "shutdown": "power",
     "ss": "ss",
     "sudo": "sudo",
     "systemctl": "systemctl",
+    "timedatectl": "timedatectl",
     "uname": "uname",
 }
+# programs that are no commands by themselves: name -> module
+INNER = {"python_of_fault": "python_of_fault"}
+# below /usr/local/cuda/bin, which is on nobody's PATH
+CUDA = {"nvcc": "nvcc"}
 _MAX_SHEBANG = 120
+_RUNNABLE = ("bin", "inner")
 
 
 def install(folder: Path, tables: dict[str, Path]) -> None:
     """Fill `folder`: modules with their bytecode, `bin/` with one launcher a command, `flags/` with these tables."""
     shutil.rmtree(folder, ignore_errors=True)
-    (folder / "bin").mkdir(parents=True)
+    folder.mkdir(parents=True)
     for source in sorted(_SOURCE.glob("*.py")):
         target = folder / source.name
         target.write_text(source.read_text("utf-8"), "utf-8")
         py_compile.compile(str(target), doraise=True, quiet=1)
     python = os.path.realpath(sys.executable)
-    for command, module in COMMANDS.items():
-        if (folder / f"{module}.py").exists():
-            launcher = folder / "bin" / command
-            launcher.write_text(_launcher(python, module), "utf-8")
-            launcher.chmod(0o755)
+    for place, commands in (("bin", COMMANDS), ("inner", INNER), ("cuda/bin", CUDA)):
+        (folder / place).mkdir(parents=True)
+        for command, module in commands.items():
+            (folder / place / command).write_text(_launcher(python, module, depth=1 + place.count("/")), "utf-8")
     for name in ("python3", "python"):
         (folder / "bin" / name).symlink_to(python)
     for name, table in tables.items():
@@ -52,15 +75,15 @@ def install(folder: Path, tables: dict[str, Path]) -> None:
         (folder / "flags" / name).write_bytes(table.read_bytes())
     for path in folder.rglob("*"):
         if not path.is_symlink():
-            path.chmod(0o755 if path.is_dir() or path.parent.name == "bin" else 0o644)
+            path.chmod(0o755 if path.is_dir() or path.parent.name in _RUNNABLE else 0o644)
     folder.chmod(0o755)
 
 
-def _launcher(python: str, module: str) -> str:
-    """A file that runs the module; Python starts without `site`, which is half of its start-up time."""
+def _launcher(python: str, module: str, *, depth: int) -> str:
+    """A file, so many folders below the modules, that runs one; Python starts without `site`, half its start-up."""
     body = (
         "import os, sys\n"
-        "sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))\n"
+        f"sys.path.insert(0, os.path.realpath(__file__).rsplit('/', {depth + 1})[0])\n"
         f"from {module} import main\n"
         "sys.exit(main(sys.argv[1:]))\n"
     )

@@ -13,22 +13,60 @@ from pathlib import Path
 
 from sparkdesk import paths
 
-_MAX_NODES = 4
+_MAX_NODES = 64
+_MAX_BOOT_S = 3600.0
+_VENDORS = ("nvidia", "asus", "dell", "hp", "lenovo", "gigabyte", "msi", "acer")
+_SERVERS = ("vllm", "ollama", "llamacpp")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
-    parser.add_argument("--nodes", type=int, default=4, choices=range(1, _MAX_NODES + 1), help="how many (default 4)")
+    parser.add_argument("--nodes", type=int, default=4, metavar=f"1-{_MAX_NODES}", help="how many (default 4)")
     parser.add_argument("--state", type=Path, help="folder with what makes the nodes the same after a restart")
     parser.add_argument("--authorized-keys", type=Path, metavar="FILE", help="public keys that may sign in")
-    parser.add_argument("--fault", action="append", default=[], metavar="NAME:NODE",
-                        help="node-gone or host-key-changed, from the start")  # fmt: skip
+    parser.add_argument(
+        "--sign-in",
+        choices=("key", "password", "both"),
+        default="key",
+        help="what SSH takes; a key that the node's user installs is always taken (default key)",
+    )
+    parser.add_argument(
+        "--password-file",
+        type=Path,
+        metavar="FILE",
+        help="the password for sudo (and SSH) in its first line; else one is made, see STATE/password",
+    )
+    parser.add_argument(
+        "--vendor", action="append", default=[], metavar="NAME[:NODE]", help=f"who made the node: {', '.join(_VENDORS)}"
+    )
+    parser.add_argument(
+        "--running",
+        action="append",
+        default=[],
+        metavar="NAME[:NODE]",
+        help=f"a server that somebody else runs there: {', '.join(_SERVERS)}",
+    )
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="NAME:NODE",
+        help="a fault from the start; --list-faults tells which there are",
+    )
+    parser.add_argument("--list-faults", action="store_true", help="say which faults and actions there are, and end")
+    parser.add_argument(
+        "--boot-seconds", type=float, default=5.0, metavar="S", help="how long a restart takes (default 5)"
+    )
     parser.add_argument("--port", type=int, default=0, help="SSH port of every node (default: any that is free)")
     parser.add_argument("--model", type=Path, action="append", default=[], metavar="GGUF", help="one more model file")
     parser.add_argument("--until-eof", action="store_true", help="end when standard input ends")
     parser.add_argument("--unconfined", action="store_true", help="without namespaces, even where they are allowed")
-    parser.add_argument("--control", nargs=3, metavar=("ON|OFF", "FAULT", "NODE"),
-                        help="switch a fault of the cluster that runs on --state, and end")  # fmt: skip
+    parser.add_argument(
+        "--control",
+        nargs=3,
+        metavar=("ON|OFF", "FAULT", "NODE"),
+        help="switch a fault of the cluster that runs on --state, or `on wake NODE`, and end",
+    )
 
 
 def main(arguments: list[str]) -> int:
@@ -36,13 +74,12 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="sparkdesk simulate", description=(__doc__ or "").partition("\n")[0])
     add_arguments(parser)
     options = parser.parse_args(arguments)
-    state = options.state or paths.data_dir() / "simulated" / f"simulated-{options.nodes}"
+    if options.list_faults:
+        return _list_faults()
+    state = (options.state or paths.data_dir() / "simulated" / f"simulated-{options.nodes}").absolute()
     if options.control:
-        return _control(parser, state.absolute(), options.control)
-    faults = tuple(_fault(parser, text) for text in options.fault)
-    for file in (options.authorized_keys, *options.model):
-        if file is not None and not file.is_file():
-            parser.error(f"{file} is not a file")
+        return _control(parser, state, options.control)
+    _check(parser, options)
     if sys.platform != "linux":
         print("simulate: needs Linux; connect to real nodes instead.", file=sys.stderr)
         return 1
@@ -50,17 +87,49 @@ def main(arguments: list[str]) -> int:
 
     return cluster.run(
         cluster.Options(
-            state=state.absolute(),
+            state=state,
             count=options.nodes,
             authorized_keys=options.authorized_keys,
-            faults=faults,
+            faults=tuple(_fault(parser, text) for text in options.fault),
+            running=tuple(_choice(parser, "--running", text, _SERVERS) for text in options.running),
+            vendors=tuple(_choice(parser, "--vendor", text, _VENDORS) for text in options.vendor),
             port=options.port,
             is_until_eof=options.until_eof,
             is_confined=False if options.unconfined else None,
+            sign_in=options.sign_in,
+            password_file=options.password_file,
+            boot_s=options.boot_seconds,
             models=tuple(file.absolute() for file in options.model),
             tables={table.name: table for table in sorted((paths.resources_dir() / "flags").glob("*.toml"))},
         )
     )
+
+
+def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """End with a usage error where a value is none."""
+    if not 1 <= options.nodes <= _MAX_NODES:
+        parser.error(f"--nodes takes 1 to {_MAX_NODES}, not {options.nodes}")
+    if not 0 <= options.boot_seconds <= _MAX_BOOT_S:
+        parser.error(f"--boot-seconds takes 0 to {_MAX_BOOT_S:g}, not {options.boot_seconds:g}")
+    for file in (options.authorized_keys, options.password_file, *options.model):
+        if file is not None and not file.is_file():
+            parser.error(f"{file} is not a file")
+
+
+def _choice(parser: argparse.ArgumentParser, option: str, text: str, known: tuple[str, ...]) -> tuple[str, str]:
+    """NAME or NAME:NODE, of the known names."""
+    name, _colon, node = text.partition(":")
+    if name not in known:
+        parser.error(f"{option} takes {', '.join(known)}, not {name!r}")
+    return name, node
+
+
+def _list_faults() -> int:
+    from sparkdesk.simulator.fault import ACTIONS, FAULTS
+
+    for name, words in [*((fault.name, fault.words) for fault in FAULTS.values()), *ACTIONS.items()]:
+        print(f"{name:<18}{words}")
+    return 0
 
 
 def _fault(parser: argparse.ArgumentParser, text: str) -> tuple[str, str]:

@@ -94,15 +94,6 @@ async def test_a_node_sees_only_its_own_processes_and_its_own_loopback(cluster: 
         process.kill()
 
 
-async def test_sudo_asks_for_a_password_that_nobody_has(cluster: Simulator) -> None:
-    async with cluster.connect() as connection:
-        refused = await connection.run("sudo -n true")
-        assert (refused.exit_status, refused.stderr) == (1, "sudo: a password is required\n")
-        guessed = await connection.run("sudo -S -p '' id", input="nvidia\nspark\nroot\n")
-        assert guessed.exit_status == 1
-        assert "3 incorrect password attempts" in guessed.stderr
-
-
 async def test_killing_the_simulator_leaves_no_process(start: StartSimulator) -> None:
     with start("--nodes", "2") as simulator:
         async with simulator.connect() as connection:

@@ -13,16 +13,18 @@ import os
 import signal
 import socket
 import struct
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sparkdesk.simulator.confinement import syscall as sc
 
 USER_ID = 1000
+FIRST_ID = 0x70000000  # beyond every range that systemd, login or containers give out. Source: systemd, UIDS-GIDS.md
 PROGRAM_DIR = "/opt/sparkdesk-sim"  # our programs inside a node; first on its PATH
 LIVE_DIR = "/run/sparkdesk-sim"  # what the physical model and the programs tell each other
-_ID_COUNT = 65536
+ID_COUNT = 65536
 _PLATFORM_DIRS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 0x1  # Source: linux/sockios.h, linux/if.h
@@ -30,7 +32,10 @@ _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 0x1  # Source: linux/soc
 
 @dataclass(frozen=True, slots=True)
 class RootPlan:
-    """What a node's root is made of. `folder` is its own, kept between starts; the others are of this computer."""
+    """What a node's root is made of. `folder` is its own, kept between starts; the others are of this computer.
+
+    `doors` are open folders and files by which those are reached after this process became a user who could not.
+    """
 
     folder: Path
     host_name: str
@@ -39,12 +44,27 @@ class RootPlan:
     python: Path
     packages: tuple[Path, ...] = ()
     models: dict[str, Path] = field(default_factory=dict)
+    doors: dict[Path, Path] = field(default_factory=dict)
+
+    def through(self, path: Path) -> Path:
+        """The way to one of the paths above."""
+        return self.doors.get(path, path)
+
+    def open_doors(self) -> list[int]:
+        """Open every path above; in the mount namespace that will use them, before rights are given up."""
+        numbers = []
+        for path in (self.folder, self.program_dir, self.python_prefix, *self.packages, *self.models.values()):
+            if path not in self.doors:
+                numbers.append(os.open(path, os.O_PATH | os.O_CLOEXEC))
+                self.doors[path] = Path(f"/proc/self/fd/{numbers[-1]}")
+        return numbers
 
 
-def leave_host() -> bool:
-    """Put this process into new namespaces (the PID namespace counts from its next child).
+def leave_host(first_id: int) -> bool:
+    """Put this process into new namespaces (those of processes and of time count from its next child).
 
-    Returns whether there are many user ids in it (as root) or only one, which is root inside.
+    Returns whether there are many user ids in it (as root; they are `first_id` and on outside, so that a node's root is
+    nobody here) or only one, which is root inside.
     Raises OSError when this computer does not allow it.
     """
     inner_r, inner_w = os.pipe()
@@ -54,7 +74,7 @@ def leave_host() -> bool:
     if helper == 0:  # stays outside, because only from there can many ids be mapped
         os.close(inner_w)
         os.read(inner_r, 1)
-        os.write(outer_w, b"1" if is_root and _map_many(parent) else b"0")
+        os.write(outer_w, b"1" if is_root and _map_many(parent, first_id) else b"0")
         os._exit(0)
     try:
         sc.unshare(
@@ -68,17 +88,40 @@ def leave_host() -> bool:
             os.close(number)
         os.waitpid(helper, 0)
     if not has_many:
+        if _OUTER_USER == 0 and _IS_REAL_ROOT:
+            raise OSError("user ids cannot be mapped, and a node's root must not be this computer's")
         _map_one(os.getpid(), inside=0, outside=_OUTER_USER, group=_OUTER_GROUP)
     return has_many
 
 
 _OUTER_USER, _OUTER_GROUP = os.geteuid(), os.getegid()
+_IS_REAL_ROOT = Path("/proc/self/uid_map").read_text("ascii").split() == ["0", "0", "4294967295"]
 
 
-def _map_many(pid: int) -> bool:
+def become_inner_root() -> None:
+    """Be the root of the new user namespace, which is nobody outside; from here on only `doors` lead to this computer.
+
+    Raises OSError.
+    """
+    os.setgroups([])
+    os.setresgid(0, 0, 0)
+    os.setresuid(0, 0, 0)
+    sc.set_process_option(sc.PR_SET_DUMPABLE, 1)  # else its own files in /proc are not its own
+
+
+def begin_time() -> None:
+    """Let the children's clocks since boot start from now; a kernel without time namespaces leaves them as they are."""
+    with contextlib.suppress(OSError):
+        sc.unshare(sc.CLONE_NEWTIME)
+        offsets = [("monotonic", time.CLOCK_MONOTONIC), ("boottime", time.CLOCK_BOOTTIME)]
+        rows = "".join(f"{name} {-int(time.clock_gettime(clock))} 0\n" for name, clock in offsets)
+        Path("/proc/self/timens_offsets").write_text(rows)
+
+
+def _map_many(pid: int, first_id: int) -> bool:
     try:
         for name in ("uid_map", "gid_map"):
-            Path(f"/proc/{pid}/{name}").write_text(f"0 0 {_ID_COUNT}\n")
+            Path(f"/proc/{pid}/{name}").write_text(f"0 {first_id} {ID_COUNT}\n")
     except OSError:
         return False
     return True
@@ -125,18 +168,19 @@ def raise_loopback() -> None:
 def begin_root(plan: RootPlan) -> Path:
     """Build the new root up to the point where the files of the machine can be written into it. As PID 1.
 
+    Its folder "mount" must be empty: what was left there by root of the node could lead elsewhere.
     The caller then writes /sys and LIVE_DIR below the returned folder and calls `finish_root`.
     """
     sc.mount("none", "/", "", sc.MS_REC | sc.MS_PRIVATE)
-    root = plan.folder / "mount"
-    root.mkdir(exist_ok=True)
+    folder = plan.through(plan.folder)
+    root = folder / "mount"
     _bind(root, root)  # a folder and not a tmpfs, so that a node has the room that this computer's disk has
     _bind(Path("/usr"), root / "usr", is_read_only=True)
     for name in _PLATFORM_DIRS:
         _copy_platform_dir(Path("/") / name, root / name)
-    for name in ("etc", "home", "root", "var"):
-        _bind(plan.folder / name, root / name)
-    for name in ("opt", "srv", "mnt", "media", "old", "proc", "sys"):
+    for name in ("etc", "home", "root", "var", "opt"):
+        _bind(folder / name, root / name)
+    for name in ("srv", "mnt", "media", "old", "proc", "sys"):
         (root / name).mkdir(exist_ok=True)
     for name, options in (("tmp", "mode=1777,size=2g"), ("run", "mode=755,size=256m"), ("sys", "mode=755,size=16m")):
         (root / name).mkdir(exist_ok=True)
@@ -160,17 +204,32 @@ def _copy_platform_dir(source: Path, target: Path) -> None:
 def _bind_programs(plan: RootPlan, root: Path) -> None:
     """Our programs, the Python that runs them, the engine's packages and the models."""
     own = root / PROGRAM_DIR[1:]
-    _bind(plan.program_dir, own / "program", is_read_only=True)
+    for name in ("program", "site"):
+        _remove_links(root, own / name)
+    _bind(plan.through(plan.program_dir), own / "program", is_read_only=True)
     for package in plan.packages:
-        _bind(package, own / "site" / package.name, is_read_only=True)
+        _bind(plan.through(package), own / "site" / package.name, is_read_only=True)
     prefix = plan.python_prefix
     if not plan.python.is_relative_to("/usr"):
-        _bind(prefix, root / str(prefix)[1:], is_read_only=True)
+        _remove_links(root, root / str(prefix)[1:])
+        _bind(plan.through(prefix), root / str(prefix)[1:], is_read_only=True)
     if not prefix.is_relative_to("/usr/local") and Path("/usr/local").is_dir():
         sc.mount("node", str(root / "usr/local"), "tmpfs", sc.MS_NOSUID | sc.MS_NODEV, "mode=755,size=1m")
         (root / "usr/local/bin").symlink_to(f"{PROGRAM_DIR}/program/bin")
+        (root / "usr/local/cuda").symlink_to(f"{PROGRAM_DIR}/program/cuda")
+    _remove_links(root, root / "home/nvidia/models")
     for name, file in plan.models.items():
-        _bind(file, root / "home/nvidia/models" / name, is_read_only=True)
+        _remove_links(root, root / "home/nvidia/models" / name)
+        _bind(plan.through(file), root / "home/nvidia/models" / name, is_read_only=True)
+
+
+def _remove_links(root: Path, target: Path) -> None:
+    """No part of the way to a place of ours may be a link: someone in the node may have made it before."""
+    way = root
+    for name in target.relative_to(root).parts:
+        way /= name
+        if way.is_symlink():
+            way.unlink()
 
 
 def _make_devices(folder: Path) -> None:
@@ -206,6 +265,16 @@ def cover_proc(root: Path, files: Iterator[tuple[str, Path]]) -> None:
         target = root / "proc" / name
         if target.exists():
             _bind(file, target)
+
+
+def cover_drivers(root: Path, files: Mapping[str, str]) -> None:
+    """Show these files below /proc/driver instead of this computer's drivers."""
+    folder = root / "proc/driver"
+    if folder.is_dir():
+        sc.mount("node", str(folder), "tmpfs", sc.MS_NOSUID | sc.MS_NODEV, "mode=755,size=1m")
+        for name, text in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text, "ascii")
 
 
 def finish_root(root: Path, host_name: str) -> None:

@@ -17,6 +17,9 @@ NOBODY_ID = 65534  # Source: linux/highuid.h DEFAULT_OVERFLOWUID
 REMEDY = "run it as an ordinary user"
 _MAX_ID = 2**32 - 2  # the largest is "no change" for setresuid
 _MAX_CAPABILITIES = 64
+# CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID, SETUID, NET_BIND_SERVICE, NET_ADMIN, NET_RAW (all of the node's own
+# user and network namespaces). Source: linux/capability.h
+_ROOT_CAPABILITIES = (0, 1, 3, 4, 5, 6, 7, 10, 12, 13)
 
 
 def plain_user() -> tuple[int, int] | None:
@@ -80,8 +83,22 @@ def leave_capabilities() -> None:
         raise OSError(f"commands of a node must not be root; {REMEDY}")
 
 
-def _empty_bounding_set() -> None:
+def become_small_root() -> None:
+    """What `sudo` gives in a confined node: root of the node, but for what could undo its confinement.
+
+    Without CAP_SYS_ADMIN no read-only mount can be made writable and no namespace entered, without CAP_SYS_PTRACE the
+    resident cannot be looked into, and clock, host name and power stay out of reach in any case. The caller is root of
+    the node. Raises OSError.
+    """
+    sc.set_process_option(sc.PR_SET_NO_NEW_PRIVS, 1)
+    _empty_bounding_set(but=_ROOT_CAPABILITIES)
+    sc.keep_capabilities(sum(1 << number for number in _ROOT_CAPABILITIES))
+
+
+def _empty_bounding_set(but: tuple[int, ...] = ()) -> None:
     for number in range(_MAX_CAPABILITIES):
+        if number in but:
+            continue
         try:
             sc.set_process_option(sc.PR_CAPBSET_DROP, number)
         except OSError as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 
+CLONE_NEWTIME = 0x00000080
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUTS = 0x04000000
 CLONE_NEWIPC = 0x08000000
@@ -88,10 +89,15 @@ def set_process_option(option: int, value: int) -> None:
 
 
 def drop_capabilities() -> None:
-    """capset(2): no effective, permitted or inheritable capability is left to this process."""
+    """No effective, permitted or inheritable capability is left to this process."""
+    keep_capabilities(0)
+
+
+def keep_capabilities(mask: int) -> None:
+    """capset(2): only these are left, as effective and permitted; bit n is capability n (below 32)."""
     head = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
-    none = (ctypes.c_uint32 * 6)()
-    _check(_libc.capset(ctypes.byref(head), ctypes.byref(none)), "capset")
+    sets = (ctypes.c_uint32 * 6)(mask, mask)
+    _check(_libc.capset(ctypes.byref(head), ctypes.byref(sets)), "capset")
 
 
 def mount(source: str, target: str, kind: str, flags: int, options: str = "") -> None:

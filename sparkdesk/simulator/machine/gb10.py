@@ -11,7 +11,9 @@ from dataclasses import dataclass
 KERNEL = "6.17.0-1014-nvidia"
 KERNEL_VERSION = "#14-Ubuntu SMP PREEMPT_DYNAMIC Wed Apr 15 09:12:44 UTC 2026"  # build line unverified on hardware
 DRIVER = "580.142"
+OTHER_DRIVER = "590.44.01"  # of a branch that DGX OS does not have; the number is ours
 CUDA = "13.0"
+NIC_FIRMWARE = "28.45.4028"  # unverified on hardware
 DGX_OS = "7.5.0"
 GPU_NAME = "NVIDIA GB10"
 GPU_BUS_ID = "0000000F:01:00.0"
@@ -19,6 +21,8 @@ COMPUTE_CAPABILITY = "12.1"
 CORES = 20  # ten Cortex-A725 and ten Cortex-X925; which ids are which is unverified on hardware
 
 KIB = 1024
+DISK_BYTES = 4_000_786_976_768  # a 4 TB unit's second partition; the exact figure is unverified on hardware
+SWAP_IN_USE_KB = 6 * KIB * KIB  # with the fault swap-on
 MEM_TOTAL_KB = 127_535_084
 SWAP_TOTAL_KB = 16_777_212
 OS_MEMORY_KB = 2_831_155  # 2.7 GiB: what a fresh desktop uses
@@ -26,6 +30,9 @@ OS_CACHE_KB = 1_468_006  # 1.4 GiB of page cache on a fresh desktop
 
 IDLE_SM_MHZ = 208.0
 LOAD_SM_MHZ = 2418.0
+SLOW_SM_MHZ = (500.0, 950.0)  # the slow state under load
+SLOW_POWER_W = 24.0  # unverified on hardware
+CAPPED_SM_MHZ = 1480.0  # with the fault power-capped; unverified on hardware
 MAX_SM_MHZ = 3003
 IDLE_POWER_W = 4.0
 AWAKE_POWER_W = 11.2  # P0 with nothing to do
@@ -74,3 +81,10 @@ def fabric_address(half: CageHalf, index: int) -> str:
 def hardware_address(index: int, port: int) -> str:
     """A MAC of node `index` (from 1); 4c:bb:47 is NVIDIA's prefix as seen on units, the rest is ours."""
     return f"4c:bb:47:77:{index:02x}:{port:02x}"
+
+
+def link_local(index: int, port: int) -> str:
+    """The IPv6 link-local address that follows from the MAC. Source: RFC 4291, appendix A (modified EUI-64)."""
+    octets = [int(part, 16) for part in hardware_address(index, port).split(":")]
+    words = (octets[0] ^ 2) << 8 | octets[1], octets[2] << 8 | 0xFF, 0xFE00 | octets[3], octets[4] << 8 | octets[5]
+    return "fe80::" + ":".join(f"{word:x}" for word in words)

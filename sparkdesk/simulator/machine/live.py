@@ -5,12 +5,17 @@ The one rule: a file is written over in place and never gets shorter, so a reade
 
 from __future__ import annotations
 
+import json
 import os
 import time
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from sparkdesk.simulator.machine import census, live_files, machine_files
+from sparkdesk.simulator.machine.install import install
 from sparkdesk.simulator.machine.physics import Readings, Usage, step
+from sparkdesk.simulator.machine.vendor import VENDORS
 
 TICK_S = 0.5
 
@@ -34,36 +39,61 @@ class LiveFile:
         self._size = max(self._size, len(data))
 
 
-def install(base: Path, files: dict[str, str], *, is_kept: bool = False) -> None:
-    """Write these files below `base`; with `is_kept`, those that are there stay as they are."""
-    for name, text in files.items():
-        path = base / name
-        if is_kept and path.exists():
-            continue
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, "utf-8")
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """Who the machine is, as far as its files show it."""
+
+    index: int
+    gpu_uuid: str
+    boot_id: str
+    serial: str
+    vendor: str
 
 
 class Machine:
-    """The moving machine of one node: counts, steps the physical model, writes. Call `tick` every TICK_S seconds."""
+    """The moving machine of one node: counts, steps the physical model, writes. Call `tick` every TICK_S seconds.
 
-    def __init__(self, *, index: int, gpu_uuid: str, boot_id: str, proc: Path, sys: Path, live: Path) -> None:
-        self._gpu_uuid = gpu_uuid
+    `conditions` are the names of the faults that are on; `folder` is where the node's programs read what is.
+    """
+
+    def __init__(self, maker: Maker, conditions: Iterable[str], *, proc: Path, sys: Path, live: Path) -> None:
+        self.conditions = set(conditions)
+        self._gpu_uuid = maker.gpu_uuid
         self._boot_time_s = _boot_time_s()
-        self.loads_dir = live / "loads"
+        self.folder = live
         self._now = Readings()
         self._cpu_s: dict[int, float] = {}
         self._last_s = time.monotonic()
         self._received_bytes = 0
         self._sent_bytes = 0
-        install(proc, machine_files.proc_files(boot_id))
-        install(sys, machine_files.sys_files(index))
+        self._kept_cache_bytes: int | None = None
+        vendor = VENDORS[maker.vendor]
+        for folder in (proc, sys):
+            folder.mkdir(parents=True, exist_ok=True)
+        install(proc, machine_files.proc_files(maker.boot_id))
+        install(sys, machine_files.sys_files(maker.index, vendor))
+        install(sys, machine_files.secret_sys_files(maker.serial), mode=0o400 if os.geteuid() == 0 else 0)
         self._proc = {name: LiveFile(proc / name) for name in live_files.proc_files(self._now)}
         self._sys = {name: LiveFile(sys / name) for name in live_files.sys_files(self._now)}
+        self._drop = os.open(proc / "sys/vm/drop_caches", os.O_RDWR | os.O_CLOEXEC)
         self._gpu = LiveFile(live / "gpu.json")
-        for folder in (self.loads_dir, live / "docker"):
-            folder.mkdir(parents=True, exist_ok=True)
-            folder.chmod(0o1777)
+        for name in ("loads", "docker"):
+            (live / name).mkdir(parents=True, exist_ok=True)
+            (live / name).chmod(0o1777)
+        self.set_conditions(self.conditions)
+
+    def move(self, live: Path) -> None:
+        """The folder has another name from now on: the node has taken its root."""
+        self.folder = live
+
+    def set_conditions(self, names: Iterable[str]) -> None:
+        """These faults are on, and no other; the node's programs read them here."""
+        wanted = set(names)
+        self.conditions.clear()
+        self.conditions |= wanted
+        file = self.folder / "conditions.json"
+        file.with_suffix(".part").write_text(json.dumps(sorted(wanted)), "ascii")
+        file.with_suffix(".part").replace(file)
         self._write()
 
     def add_traffic(self, received_bytes: int, sent_bytes: int) -> None:
@@ -86,27 +116,40 @@ class Machine:
             before = self._cpu_s.get(pid, 0.0 if pid in self._cpu_s else task.cpu_s)
             share[pid] = max(0.0, task.cpu_s - before) / dt_s
         self._cpu_s = {pid: task.cpu_s for pid, task in alive.items()}
-        declared = census.loads(self.loads_dir, alive)
+        declared = census.loads(self.folder / "loads", alive)
         engines = census.engines(declared, alive, share, now_s)
         engine_pids = {load.pid for load in declared}
         engine_pids |= {pid for pid, task in alive.items() if task.parent in engine_pids}
         received, sent = self._received_bytes, self._sent_bytes
         self._received_bytes = self._sent_bytes = 0
+        cached = sum(load.cached_bytes for load in declared)
         return Usage(
             engines=tuple(engines),
             other_bytes=sum(task.private_bytes for pid, task in alive.items() if pid not in engine_pids),
             busy_cores=sum(share.values()),
             received_bytes=received,
             sent_bytes=sent,
-            cached_bytes=sum(load.cached_bytes for load in declared),
+            cached_bytes=cached,
+            is_slow="slow-state" in self.conditions,
+            is_capped="power-capped" in self.conditions,
+            has_dropped_caches=self._has_dropped_caches(cached),
         )
 
+    def _has_dropped_caches(self, cached_bytes: int) -> bool:
+        """Whether root wrote to drop_caches, and nothing more was read since."""
+        if os.pread(self._drop, 16, 0).strip() in (b"1", b"2", b"3"):
+            os.pwrite(self._drop, b"0\n", 0)
+            self._kept_cache_bytes = cached_bytes
+        if self._kept_cache_bytes is not None and cached_bytes > self._kept_cache_bytes:
+            self._kept_cache_bytes = None
+        return self._kept_cache_bytes is not None
+
     def _write(self) -> None:
-        for name, text in live_files.proc_files(self._now, self._boot_time_s).items():
+        for name, text in live_files.proc_files(self._now, self._boot_time_s, self.conditions).items():
             self._proc[name].write(text)
-        for name, text in live_files.sys_files(self._now).items():
+        for name, text in live_files.sys_files(self._now, self.conditions).items():
             self._sys[name].write(text)
-        self._gpu.write(live_files.gpu_json(self._now, self._gpu_uuid) + "\n")
+        self._gpu.write(live_files.gpu_json(self._now, self._gpu_uuid, self.conditions) + "\n")
 
 
 def _boot_time_s() -> int:

@@ -7,18 +7,23 @@ while they are being written over in place.
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 
 from sparkdesk.simulator.machine import gb10
 from sparkdesk.simulator.machine.physics import Readings
 
 _TICKS_PER_S = 100
+_SWAPS_HEAD = "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"
 _WORD_BYTES = 4  # RDMA data counters count words of four bytes
 
 
-def proc_files(now: Readings, boot_time_s: int = 0) -> dict[str, str]:
+def proc_files(now: Readings, boot_time_s: int = 0, conditions: Collection[str] = ()) -> dict[str, str]:
     """The moving files of /proc. `boot_time_s` is Unix time, from which programs count when a process began."""
+    swapped_kb = gb10.SWAP_IN_USE_KB if "swap-on" in conditions else 0
     return {
-        "meminfo": _meminfo(now),
+        "meminfo": _meminfo(now, swapped_kb),
+        "swaps": _SWAPS_HEAD + f"/swap.img                               file\t\t{gb10.SWAP_TOTAL_KB}\t"
+        f"{swapped_kb}\t\t-2\n",
         "stat": _stat(now, boot_time_s),
         "loadavg": f"{now.load_1m:.2f} {now.load_5m:.2f} {now.load_15m:.2f} {1 + int(now.load_1m)}/612 2443\n",
         "diskstats": _diskstats(now),
@@ -28,12 +33,17 @@ def proc_files(now: Readings, boot_time_s: int = 0) -> dict[str, str]:
     }
 
 
+def driver(conditions: Collection[str]) -> str:
+    """The driver's version."""
+    return gb10.OTHER_DRIVER if "driver-other" in conditions else gb10.DRIVER
+
+
 def _pressure(share: float) -> str:
     row = f"avg10={share:.2f} avg60={share:.2f} avg300={share:.2f} total=0"
     return f"some {row}\nfull {row}\n"
 
 
-def _meminfo(now: Readings) -> str:
+def _meminfo(now: Readings, swapped_kb: int) -> str:
     values = {
         "MemTotal": gb10.MEM_TOTAL_KB,
         "MemFree": now.free_kb,
@@ -44,7 +54,7 @@ def _meminfo(now: Readings) -> str:
         "Active": now.used_kb // 2,
         "Inactive": now.cached_kb,
         "SwapTotal": gb10.SWAP_TOTAL_KB,
-        "SwapFree": gb10.SWAP_TOTAL_KB,
+        "SwapFree": gb10.SWAP_TOTAL_KB - swapped_kb,
         "Dirty": 0,
         "AnonPages": now.used_kb,
         "Mapped": 412_336,
@@ -82,7 +92,7 @@ def _diskstats(now: Readings) -> str:
     return f" 259       0 nvme0n1 {row} 259       1 nvme0n1p1 {still} 259       2 nvme0n1p2 {row}"
 
 
-def sys_files(now: Readings) -> dict[str, str]:
+def sys_files(now: Readings, conditions: Collection[str] = ()) -> dict[str, str]:
     """The moving files of /sys."""
     zone = f"{round(now.temperature_c + 3) * 1000}\n"
     files = {f"class/thermal/thermal_zone{number}/temp": zone for number in range(7)}
@@ -93,6 +103,7 @@ def sys_files(now: Readings) -> dict[str, str]:
     folder = f"class/net/{gb10.MANAGEMENT_NETDEV}/statistics"
     files |= _counts(f"{folder}/rx_bytes", f"{folder}/rx_packets", now.received_bytes, 1500)
     files |= _counts(f"{folder}/tx_bytes", f"{folder}/tx_packets", now.sent_bytes, 1500)
+    files |= _link_files(conditions)
     halves = [half for half in gb10.HALVES if half.cage == gb10.CABLED_CAGE]
     for half in halves:
         base = f"class/infiniband/{half.rdma}/ports/1/counters"
@@ -102,17 +113,38 @@ def sys_files(now: Readings) -> dict[str, str]:
     return files
 
 
+def _link_files(conditions: Collection[str]) -> dict[str, str]:
+    """What a fault changes at the fast ports."""
+    files = {}
+    lanes = "2" if "pcie-width" in conditions else "4"
+    is_up = "link-down" not in conditions
+    for half in gb10.HALVES:
+        if half.pci.startswith("0002:"):
+            files[f"bus/pci/devices/{half.pci}/current_link_width"] = f"{lanes}\n"
+        if half.cage == gb10.CABLED_CAGE:
+            net, port = f"class/net/{half.netdev}", f"class/infiniband/{half.rdma}/ports/1"
+            files |= {
+                f"{net}/operstate": "up\n" if is_up else "down\n",
+                f"{net}/carrier": "1\n" if is_up else "0\n",
+                f"{net}/speed": f"{gb10.FABRIC_MBPS if is_up else -1}\n",
+                f"{port}/state": "4: ACTIVE\n" if is_up else "1: DOWN\n",
+                f"{port}/phys_state": "5: LinkUp\n" if is_up else "3: Disabled\n",
+            }
+    return files
+
+
 def _counts(data: str, packets: str, count_bytes: int, packet_bytes: int, unit_bytes: int = 1) -> dict[str, str]:
     return {data: f"{count_bytes // unit_bytes}\n", packets: f"{-(-count_bytes // packet_bytes)}\n"}
 
 
-def gpu_json(now: Readings, gpu_uuid: str) -> str:
+def gpu_json(now: Readings, gpu_uuid: str, conditions: Collection[str] = ()) -> str:
     """What the nvidia-smi of the node knows; one object."""
     apps = [
         {"pid": engine.pid, "name": engine.name, "memory_mib": engine.memory_bytes() // 2**20} for engine in now.engines
     ]
     return json.dumps({
         "uuid": gpu_uuid,
+        "driver": driver(conditions),
         "util_pct": round(now.util * 100),
         "sm_mhz": round(now.sm_mhz),
         "power_w": round(now.power_w, 2),

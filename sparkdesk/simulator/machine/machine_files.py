@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from sparkdesk.simulator.machine import gb10
+from sparkdesk.simulator.machine.vendor import Vendor
 
 _OS_RELEASE = """\
 PRETTY_NAME="Ubuntu 24.04.4 LTS"
@@ -41,29 +42,71 @@ export PATH
 _BASHRC = "# ~/.bashrc\ncase $- in *i*) PS1='\\u@\\h:\\w\\$ ';; *) return;; esac\n"
 
 
-def etc_files(name: str, index: int, machine_id: str, serial: str) -> dict[str, str]:
-    """What the node's own /etc and home hold when it is made."""
+# Where a user's JupyterLab listens. Source: two public captures of the file; the port is that of a first user.
+JUPYTER_PORT = 11002
+DASHBOARD_PORT = 11000
+_JUPYTER_PORTS = f"users:\n    - username: nvidia\n      jupyterlab_port: {JUPYTER_PORT}\n"
+_DAEMON_JSON = """\
+{
+    "runtimes": {
+        "nvidia": {
+            "args": [],
+            "path": "nvidia-container-runtime"
+        }
+    }
+}
+"""
+_UPDATES = """
+3 updates can be applied immediately.
+1 of these updates is a standard security update.
+To see these additional updates run: apt list --upgradable
+
+"""
+
+
+def etc_files(name: str, index: int) -> dict[str, str]:
+    """What the node's own folders hold when it is made; a person may change them."""
     return {
-        "etc/dgx-release": _dgx_release(serial),
-        "etc/fastos-release": 'NAME="DGX SPARK FASTOS"\n',
         "etc/os-release": _OS_RELEASE,
         "etc/hostname": f"{name}\n",
         "etc/hosts": f"127.0.0.1 localhost\n127.0.1.1 {name}\n",
-        "etc/machine-id": f"{machine_id}\n",
         "etc/passwd": _PASSWD,
         "etc/group": _GROUP,
         "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
         "etc/profile": _PROFILE,
         "etc/netplan/40-cx7.yaml": _netplan(index),
         "etc/subuid": "nvidia:100000:65536\n",
+        "etc/docker/daemon.json": _DAEMON_JSON,
         "home/nvidia/.bashrc": _BASHRC,
+        "var/lib/apt/periodic/update-success-stamp": "",
+        "var/lib/update-notifier/updates-available": _UPDATES,
+        "opt/nvidia/dgx-dashboard-service/jupyterlab_ports.yaml": _JUPYTER_PORTS,
     }
 
 
-def _dgx_release(serial: str) -> str:
+def release_files(machine_id: str, serial: str, vendor: Vendor) -> dict[str, str]:
+    """Which machine this is: written at each start."""
+    return {
+        "etc/machine-id": f"{machine_id}\n",
+        "etc/dgx-release": _dgx_release(serial, vendor.platform),
+        "etc/fastos-release": 'NAME="DGX SPARK FASTOS"\n',
+    }
+
+
+def driver_files(driver: str) -> dict[str, str]:
+    """Below /proc/driver. The build's name and date are unverified on hardware."""
+    return {
+        "nvidia/version": f"NVRM version: NVIDIA UNIX Open Kernel Module for aarch64  {driver}  Release Build  "
+        "(dvs-builder@U22-I3-AM02-24-3)  Thu Jan  8 05:21:11 UTC 2026\n"
+        "GCC version:  gcc version 13.3.0 (Ubuntu 13.3.0-6ubuntu2~24.04)\n"
+    }
+
+
+def _dgx_release(serial: str, platform: str) -> str:
     return (
         'DGX_NAME="DGX Spark"\nDGX_PRETTY_NAME="NVIDIA DGX Spark"\nDGX_SWBUILD_DATE="2025-09-10-13-50-03"\n'
-        'DGX_SWBUILD_VERSION="7.2.3"\nDGX_COMMIT_ID="833b4a7"\nDGX_PLATFORM="DGX Server for KVM"\n'
+        'DGX_SWBUILD_VERSION="7.2.3"\nDGX_COMMIT_ID="833b4a7"\n'
+        f'DGX_PLATFORM="{platform}"\n'
         f'DGX_SERIAL_NUMBER="{serial}"\n\n'
         'DGX_OTA_VERSION="7.3.1"\nDGX_OTA_DATE="Wed Nov 19 05:05:30 PM CET 2025"\n\n'
         f'DGX_OTA_VERSION="{gb10.DGX_OS}"\nDGX_OTA_DATE="Thu Jun 18 17:40:28 EDT 2026"\n'
@@ -91,30 +134,63 @@ def addresses(index: int) -> list[dict[str, Any]]:
     return found
 
 
-def sys_files(index: int) -> dict[str, str]:
+def fabric_ports(index: int) -> list[tuple[str, str, str]]:
+    """The cabled ports of node `index` (from 1): device, MAC, address."""
+    return [
+        (half.netdev, gb10.hardware_address(index, netdev_number(half.netdev)), gb10.fabric_address(half, index))
+        for half in gb10.HALVES
+        if half.cage == gb10.CABLED_CAGE
+    ]
+
+
+def sys_files(index: int, vendor: Vendor) -> dict[str, str]:
     """What /sys holds; those that move are rewritten later by the physical model."""
-    files = _dmi_files() | _cpu_files() | _temperature_files() | _network_files(index)
+    files = _dmi_files(vendor) | _cpu_files() | _temperature_files() | _network_files(index)
     for half in gb10.HALVES:
         files |= _rdma_files(half, index) | _pci_files(half.pci, "0x15b3", "0x1021", "0x020000")
+        files |= _half_files(half, index)
+    wired = f"bus/pci/devices/0007:01:00.0/net/{gb10.MANAGEMENT_NETDEV}/address"  # 0007: unverified on hardware
+    files[wired] = f"{gb10.hardware_address(index, 1)}\n"
     gpu = _pci_files("000f:01:00.0", "0x10de", "0x2e12", "0x030000")
     disk = {"block/nvme0n1/size": "8001573552\n", "block/nvme0n1/queue/rotational": "0\n"}
     return files | gpu | disk | {"fs/cgroup/.keep": "", "kernel/.keep": ""}
 
 
-def _dmi_files() -> dict[str, str]:
+def _dmi_files(vendor: Vendor) -> dict[str, str]:
     values = {
-        "sys_vendor": "NVIDIA",
-        "product_name": "NVIDIA_DGX_Spark",
-        "product_family": "DGX Spark",
-        "product_version": "A.7",
-        "board_vendor": "NVIDIA",
-        "board_name": "P4242",  # unverified on hardware
-        "bios_vendor": "AMI",
-        "bios_version": "5.36_0ACUM018",
+        "sys_vendor": vendor.sys_vendor,
+        "product_name": vendor.product_name,
+        "product_family": vendor.product_family,
+        "product_version": vendor.product_version,
+        "board_vendor": vendor.sys_vendor,
+        "board_name": vendor.board_name,
+        "bios_vendor": vendor.bios_vendor,
+        "bios_version": vendor.bios_version,
         "bios_date": "04/21/2026",  # unverified on hardware
-        "chassis_vendor": "NVIDIA",
+        "chassis_vendor": vendor.sys_vendor,
     }
     return {f"class/dmi/id/{name}": f"{value}\n" for name, value in values.items()}
+
+
+def secret_sys_files(serial: str) -> dict[str, str]:
+    """What only root may read. Source: Linux, drivers/firmware/dmi-id.c"""
+    return {f"class/dmi/id/{name}": f"{serial}\n" for name in ("product_serial", "board_serial", "chassis_serial")}
+
+
+def _half_files(half: gb10.CageHalf, index: int) -> dict[str, str]:
+    """The ways from a PCI function to its network and RDMA devices."""
+    folder, number = f"bus/pci/devices/{half.pci}", netdev_number(half.netdev)
+    return {
+        f"{folder}/net/{half.netdev}/address": f"{gb10.hardware_address(index, number)}\n",
+        f"class/net/{half.netdev}/device/vendor": "0x15b3\n",
+        f"{folder}/infiniband/{half.rdma}/fw_ver": f"{gb10.NIC_FIRMWARE}\n",
+    }
+
+
+def netdev_number(netdev: str) -> int:
+    """Its place among the node's network devices: the last part of its MAC."""
+    names = ("lo", gb10.MANAGEMENT_NETDEV, gb10.WIFI_NETDEV, *(half.netdev for half in gb10.HALVES))
+    return names.index(netdev)
 
 
 def _cpu_files() -> dict[str, str]:
@@ -171,7 +247,7 @@ def _rdma_files(half: gb10.CageHalf, index: int) -> dict[str, str]:
     port = f"{device}/ports/1"
     files = {
         f"{device}/node_type": "1: CA\n",
-        f"{device}/fw_ver": "28.45.4028\n",  # unverified on hardware
+        f"{device}/fw_ver": f"{gb10.NIC_FIRMWARE}\n",
         f"{device}/hca_type": "MT4129\n",
         f"{device}/device/net/{half.netdev}/.keep": "",
         f"{port}/state": "4: ACTIVE\n" if is_up else "1: DOWN\n",
@@ -199,6 +275,7 @@ def _pci_files(address: str, vendor: str, device: str, kind: str) -> dict[str, s
     values = {"vendor": vendor, "device": device, "class": kind}
     if vendor == "0x15b3":
         values |= {"current_link_width": "4", "current_link_speed": "32.0 GT/s PCIe"}
+        values |= {"max_link_width": "4", "max_link_speed": "32.0 GT/s PCIe"}
     return {f"{folder}/{name}": f"{value}\n" for name, value in values.items()}
 
 
@@ -212,6 +289,7 @@ def proc_files(boot_id: str) -> dict[str, str]:
         "sys/kernel/version": f"{gb10.KERNEL_VERSION}\n",
         "sys/kernel/random/boot_id": f"{boot_id}\n",
         "sys/vm/drop_caches": "0\n",
+        "sys/vm/swappiness": "60\n",
     }
 
 

@@ -17,6 +17,7 @@ _POWER_TAU_S = 0.8
 _HEAT_TAU_S = 22.0
 _HOT_C = 83.0
 _AWAKE_SM_MHZ = 1890.0  # a context is open but nothing runs; unverified on hardware
+_IDLE_UTIL = 0.02
 _POWER_CAP_UTIL = 0.9  # above it a GB10 is mostly held by its power cap
 
 
@@ -53,6 +54,9 @@ class Usage:
     link_received_bytes: int = 0
     link_sent_bytes: int = 0
     cached_bytes: int = 0
+    is_slow: bool = False
+    is_capped: bool = False
+    has_dropped_caches: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,16 +99,17 @@ def step(before: Readings, usage: Usage, dt_s: float) -> Readings:
     wanted = min(1.0, sum(engine.busy for engine in usage.engines))
     util = _toward(before.util, wanted, dt_s, _UTIL_TAU_S)
     is_awake = bool(usage.engines)
-    power = _toward(before.power_w, _power_w(util, is_awake), dt_s, _POWER_TAU_S)
+    power = _toward(before.power_w, _power_w(util, is_awake, is_slow=usage.is_slow), dt_s, _POWER_TAU_S)
     heat = gb10.AMBIENT_C + (gb10.LOAD_C - gb10.AMBIENT_C) * (power - gb10.IDLE_POWER_W) / (
         gb10.LOAD_POWER_W - gb10.IDLE_POWER_W
     )
     temperature = _toward(before.temperature_c, heat, dt_s, _HEAT_TAU_S)
-    capped_us = int(dt_s * 1e6) if util > _POWER_CAP_UTIL else 0
+    cap_from = _POWER_CAP_UTIL if not usage.is_capped else _IDLE_UTIL
+    capped_us = int(dt_s * 1e6) if util > cap_from else 0
     moved = replace(
         before,
         util=util,
-        sm_mhz=_clock_mhz(util, is_awake, temperature),
+        sm_mhz=_limit_mhz(_clock_mhz(util, is_awake, temperature), util, usage),
         power_w=power,
         temperature_c=temperature,
         is_awake=is_awake,
@@ -124,7 +129,8 @@ def _move_bytes(before: Readings, usage: Usage) -> Readings:
     held = sum(engine.memory_bytes() for engine in usage.engines) + usage.other_bytes
     used_kb = min(gb10.MEM_TOTAL_KB, gb10.OS_MEMORY_KB + held // gb10.KIB)
     room_kb = max(0, gb10.MEM_TOTAL_KB - used_kb)
-    cached_kb = min(gb10.OS_CACHE_KB + usage.cached_bytes // gb10.KIB, room_kb)
+    wanted_kb = gb10.OS_CACHE_KB + usage.cached_bytes // gb10.KIB
+    cached_kb = min(gb10.OS_CACHE_KB // 8 if usage.has_dropped_caches else wanted_kb, room_kb)
     read_bytes = max(0, cached_kb - before.cached_kb) * gb10.KIB
     return replace(
         before,
@@ -143,13 +149,23 @@ def _toward(now: float, goal: float, dt_s: float, tau_s: float) -> float:
     return goal + (now - goal) * math.exp(-dt_s / tau_s)
 
 
-def _power_w(util: float, is_awake: bool) -> float:
+def _power_w(util: float, is_awake: bool, *, is_slow: bool) -> float:
     floor = gb10.AWAKE_POWER_W if is_awake else gb10.IDLE_POWER_W
-    return floor + util * (gb10.LOAD_POWER_W - floor)
+    return floor + util * ((gb10.SLOW_POWER_W if is_slow else gb10.LOAD_POWER_W) - floor)
+
+
+def _limit_mhz(clock: float, util: float, usage: Usage) -> float:
+    """What the slow state, or a fault that keeps it at its power cap, leaves of the clock."""
+    if util < _IDLE_UTIL:
+        return clock
+    if usage.is_slow:
+        low, high = gb10.SLOW_SM_MHZ
+        return min(clock, low + (high - low) * util)
+    return min(clock, gb10.CAPPED_SM_MHZ) if usage.is_capped else clock
 
 
 def _clock_mhz(util: float, is_awake: bool, temperature_c: float) -> float:
-    if not is_awake and util < 0.02:
+    if not is_awake and util < _IDLE_UTIL:
         return gb10.IDLE_SM_MHZ
     clock = _AWAKE_SM_MHZ + (gb10.LOAD_SM_MHZ - _AWAKE_SM_MHZ) * min(1.0, util * 2)
     return clock * 0.85 if temperature_c > _HOT_C else clock

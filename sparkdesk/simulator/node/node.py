@@ -20,6 +20,7 @@ from pathlib import Path
 
 from sparkdesk.simulator.confinement import privilege
 from sparkdesk.simulator.identity import Identity
+from sparkdesk.simulator.machine.machine_files import DASHBOARD_PORT, JUPYTER_PORT
 from sparkdesk.simulator.node import wire
 
 START_TIMEOUT_S = 20.0
@@ -28,9 +29,11 @@ _FLUSH_S = 0.5
 _MAX_ID = 2**53
 _MAX_PID = 2**22  # Source: linux/threads.h PID_MAX_LIMIT
 _MAX_REASON = 1000
+# port -> the program that answers one connection
+_SERVICES = {str(DASHBOARD_PORT): "dashboard", str(JUPYTER_PORT): "jupyter"}
 _MAX_COMPLAINTS = 20  # lines in the log for one node
 _log = logging.getLogger(__name__)
-_CODE = "import sys; sys.path.insert(0, sys.argv[1]); from sparkdesk.simulator.node.resident import main; main()"
+_CODE = "import sys; sys.path.insert(0, sys.argv[1]); from sparkdesk.simulator.node.build import main; main()"
 
 
 class NodeError(Exception):
@@ -51,6 +54,20 @@ class Engine:
 
 
 @dataclass(slots=True)
+class Traits:
+    """What a node is beside its identity. `conditions` are the faults that its resident brings about.
+
+    `machine_id` is another one than its own, or ""; `peers` are the numbers of the other nodes on its switch.
+    """
+
+    vendor: str = "nvidia"
+    password_hash: str = ""
+    conditions: set[str] = field(default_factory=set)
+    machine_id: str = ""
+    peers: tuple[int, ...] = ()
+
+
+@dataclass(slots=True)
 class Command:
     """A command that runs in the node. Callbacks: started(process id, terminal or -1), ended(code, signal)."""
 
@@ -62,9 +79,13 @@ class Command:
 class Node:
     """One simulated Spark, from outside."""
 
-    def __init__(self, identity: Identity, folder: Path, program_dir: Path, engine: Engine) -> None:
+    def __init__(
+        self, identity: Identity, folder: Path, program_dir: Path, engine: Engine, traits: Traits | None = None
+    ) -> None:
         self.identity = identity
+        self.traits = traits or Traits()
         self.is_confined = True
+        self.on_power: Callable[[str], None] = lambda how: None
         self._folder = folder
         self._program_dir = program_dir
         self._engine = engine
@@ -76,6 +97,7 @@ class Node:
         self._received_bytes = 0
         self._sent_bytes = 0
         self._complaints = 0
+        self._boots = 0
         self._flush: asyncio.TimerHandle | None = None
 
     async def start(self, *, is_confined: bool) -> None:
@@ -85,6 +107,7 @@ class Node:
             NodeError: it did not come up; its text says why in the kernel's words.
         """
         self.is_confined = is_confined
+        self._boots += 1
         control = self._spawn()
         wire.send(control, self._setting())
         loop = asyncio.get_running_loop()
@@ -122,13 +145,44 @@ class Node:
         control.setblocking(False)
         return control
 
+    @property
+    def is_up(self) -> bool:
+        """Whether its resident runs and has said so."""
+        return self._control is not None
+
+    @property
+    def root(self) -> Path:
+        """The node's own folder on this computer. What is in it was written by strangers."""
+        return self._folder / self._root_name()
+
+    def set_conditions(self, names: set[str]) -> None:
+        """These faults are on inside the node, and no other; kept over restarts."""
+        self.traits.conditions = names
+        if self.is_up:
+            self._send({"op": "conditions", "names": sorted(names)})
+
+    def set_machine_id(self, text: str) -> None:
+        """Show another machine id; "" is its own."""
+        self.traits.machine_id = text
+        if self.is_up:
+            self._send({"op": "machine_id", "text": text or self.identity.machine_id})
+
     def _setting(self) -> wire.Message:
+        traits = self.traits
+        own = self.identity.public()
         return {
             "op": "begin",
-            **self.identity.public(),
+            **own,
+            "machine_id": traits.machine_id or own["machine_id"],
+            "vendor": traits.vendor,
+            "password_hash": traits.password_hash,
+            "conditions": sorted(traits.conditions),
+            "services": _SERVICES,
+            "peers": list(traits.peers),
+            "is_first_boot": self._boots == 1,
             "confined": self.is_confined,
             "address": self.identity.address,
-            "root": str(self._folder / self._root_name()),
+            "root": str(self.root),
             "program_dir": str(self._program_dir),
             "python": os.path.realpath(sys.executable),
             "boot_id": str(uuid.uuid4()),
@@ -211,10 +265,12 @@ class Node:
         """End the node and everything in it."""
         if self._flush is not None:
             self._flush.cancel()
+            self._flush = None
         if self._control is not None:
             asyncio.get_running_loop().remove_reader(self._control)
             self._control.close()
             self._control = None
+            self._lose_all()
         self._kill()
 
     def _kill(self) -> None:
@@ -228,6 +284,8 @@ class Node:
 
     def _flush_bytes(self) -> None:
         self._flush = None
+        if not self.is_up:
+            return
         received, self._received_bytes = self._received_bytes, 0
         sent, self._sent_bytes = self._sent_bytes, 0
         self._send({"op": "traffic", "received": received, "sent": sent})
@@ -278,6 +336,10 @@ class Node:
         elif message["op"] == "ended" and number in self._commands:
             code, which = wire.number(message, "code", 255), wire.number(message, "signal", 64)
             self._commands.pop(number).ended(code, which)
+        elif message["op"] == "power" and message.get("how") in ("reboot", "poweroff"):
+            self.on_power(str(message["how"]))
+        elif message["op"] == "healed" and message.get("name") in self.traits.conditions:
+            self.traits.conditions.discard(str(message["name"]))
         elif message["op"] == "socket" and files:
             if not stat.S_ISSOCK(os.fstat(files[-1]).st_mode):
                 raise wire.PacketError("its file is no socket")

@@ -5,6 +5,7 @@ The one rule: strict and honest: what is not simulated says so and fails. Words 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -18,17 +19,52 @@ import docker_store as store
 from docker_options import UsageError, parse, split
 from docker_run import follow, log_lines, run
 from go_template import TemplateError, fill
+from spark_state import conditions, read_text
 
 Options = dict[str, list[str]]
 _VERSION = "28.3.3"
+_SOCKET = "/var/run/docker.sock"
+_USER_ID, _GROUP_ID, _OVERFLOW_ID = 1000, 989, 65534  # the last: Source: linux/highuid.h
 
 
 class DaemonError(Exception):
     """What the daemon refuses."""
 
 
+class NoDaemon(Exception):
+    """Why the daemon cannot be asked at all."""
+
+
+def _reach_daemon() -> None:
+    """Raise NoDaemon when it does not run, or this user may not ask it. Containers are never root's own."""
+    if "docker-down" in conditions():
+        raise NoDaemon(f"Cannot connect to the Docker daemon at unix://{_SOCKET}. Is the docker daemon running?")
+    if not may_ask():
+        raise NoDaemon(
+            f"permission denied while trying to connect to the Docker daemon socket at unix://{_SOCKET}: Get "
+            f'"http://%2Fvar%2Frun%2Fdocker.sock/v1.51/info": dial unix {_SOCKET}: connect: permission denied'
+        )
+    if os.getuid() == 0:
+        with contextlib.suppress(OSError):  # where the node has one id only, root and the user share it
+            os.setgroups([_GROUP_ID])
+            os.setresgid(_USER_ID, _USER_ID, _USER_ID)
+            os.setresuid(_USER_ID, _USER_ID, _USER_ID)
+
+
+def may_ask() -> bool:
+    """Whether this process may use the daemon's socket: root, and who is in the group docker since they signed in."""
+    if os.getuid() == 0 or "SPARKDESK_ROOT" in os.environ:
+        return True
+    held = os.getgroups()
+    if held and _OVERFLOW_ID not in held:
+        return _GROUP_ID in held
+    rows = [line.split(":") for line in read_text("/etc/group").splitlines()]
+    return any(row[0] == "docker" and "nvidia" in row[-1].split(",") for row in rows)
+
+
 def main(arguments: list[str]) -> int:
     """One command."""
+    command = ""
     try:
         command, words = split(arguments)
         if command == "--version":
@@ -38,10 +74,16 @@ def main(arguments: list[str]) -> int:
         if "help" in options:
             print(f"Usage:  docker {command} [OPTIONS]")
             return 0
+        if command == "version" and "format" not in options:
+            _print_side("Client: Docker Engine - Community")
+        _reach_daemon()
         return _ACTIONS[command](options, rest)
     except UsageError as error:
         print(error, file=sys.stderr)
         return error.code
+    except NoDaemon as error:
+        print(f"docker: {error}" if command == "run" else error, file=sys.stderr)
+        return 125 if command == "run" else 1
     except TemplateError as error:
         print(error, file=sys.stderr)
         return 64
@@ -363,9 +405,14 @@ def _version(options: Options, _rest: list[str]) -> int:
         form = _one(options, "format")
         print(fill("{{json .}}" if form == "json" else form, {"Client": side, "Server": side}))
         return 0
-    for name in ("Client: Docker Engine - Community", "\nServer: Docker Engine - Community\n Engine:"):
-        print(f"{name}\n Version:           {_VERSION}\n API version:       1.51\n OS/Arch:           linux/arm64")
+    _print_side("\nServer: Docker Engine - Community\n Engine:")
     return 0
+
+
+def _print_side(name: str) -> None:
+    print(
+        f"{name}\n Version:           {_VERSION}\n API version:       1.51\n OS/Arch:           linux/arm64", flush=True
+    )
 
 
 def _info(options: Options, _rest: list[str]) -> int:

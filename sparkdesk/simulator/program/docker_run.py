@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import docker_store as store
-from spark_state import FOLDER
+from spark_state import FOLDER, conditions
 
 _DAEMON = 125
 _NOT_FOUND = 127
@@ -62,6 +62,12 @@ def _prepare(options: dict[str, list[str]], words: list[str]) -> tuple[store.Sta
     if restart not in ("", "no"):
         raise Refused(f"a simulated node does not restart containers: --restart {restart}")
     name = _free_name(options.get("name", [""])[-1])
+    if "no-toolkit" in conditions() and ("gpus" in options or "nvidia" in options.get("runtime", [])):
+        raise Refused(
+            'Error response from daemon: could not select device driver "" with capabilities: [[gpu]]'
+            if "gpus" in options
+            else "Error response from daemon: unknown or invalid runtime name: nvidia"
+        )
     arguments = _engine_arguments(image, words[1:], options)
     network = options.get("network", options.get("net", ["bridge"]))[-1]
     now_s = time.time()

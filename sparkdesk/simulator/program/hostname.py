@@ -20,5 +20,6 @@ def main(arguments: list[str]) -> int:
     if arguments[0].startswith("-"):
         print(f"hostname: invalid option -- '{arguments[0].lstrip('-')[:1]}'", file=sys.stderr)
         return 255
-    print("hostname: you must be root to change the host name", file=sys.stderr)
+    words = "you must be root to change the host name" if os.getuid() else "changing it is not simulated"
+    print(f"hostname: {words}", file=sys.stderr)
     return 1

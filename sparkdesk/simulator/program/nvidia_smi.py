@@ -11,10 +11,9 @@ import sys
 import time
 from typing import Any
 
-from smi_page import performance_page, table_page
+from smi_page import full_page, performance_page, table_page
 from spark_state import read_json
 
-DRIVER = "580.142"
 CUDA = "13.0"
 _BAD_ARGUMENT = 2  # manual page: "A supplied argument or flag is invalid"
 _NOT_FOUND = 6
@@ -25,7 +24,6 @@ _PLAIN: dict[str, tuple[str, str | None]] = {
     "index": ("", "0"),
     "count": ("", "1"),
     "name": ("", "NVIDIA GB10"),
-    "driver_version": ("", DRIVER),
     "compute_cap": ("", "12.1"),
     "compute_mode": ("", "Default"),
     "persistence_mode": ("", "Enabled"),
@@ -70,6 +68,7 @@ _PLAIN: dict[str, tuple[str, str | None]] = {
 }
 _MOVING = {
     "uuid": ("", "uuid"),
+    "driver_version": ("", "driver"),
     "pstate": ("", "pstate"),
     "utilization.gpu": ("%", "util_pct"),
     "temperature.gpu": ("", "temperature_c"),
@@ -165,10 +164,11 @@ def _pause_s(options: dict[str, str]) -> float:
 def _chosen(options: dict[str, str]) -> Any:
     """The function that makes the text: (readings, whether it is the first time) -> text."""
     if "help" in options:
-        return lambda _now, _first: "NVIDIA System Management Interface -- v580.142 (simulated)\n"
+        return lambda now, _first: f"NVIDIA System Management Interface -- v{now['driver']} (simulated)\n"
     if "version" in options:
-        return lambda _now, _first: (
-            f"NVIDIA-SMI version  : {DRIVER}\nDRIVER version      : {DRIVER}\nCUDA Version        : {CUDA}\n"
+        return lambda now, _first: (
+            f"NVIDIA-SMI version  : {now['driver']}\nDRIVER version      : {now['driver']}\n"
+            f"CUDA Version        : {CUDA}\n"
         )
     if "list" in options:
         return lambda now, _first: f"GPU 0: NVIDIA GB10 (UUID: {now['uuid']})\n"
@@ -181,12 +181,13 @@ def _chosen(options: dict[str, str]) -> Any:
         form = _format(options)
         return lambda now, first: _header(fields, form, first) + _app_rows(fields, form, now)
     if "query" in options:
-        if options.get("--display", "").upper() != "PERFORMANCE":
-            raise UsageError("Only -q -d PERFORMANCE is simulated.")
-        return lambda now, _first: performance_page(now, DRIVER, CUDA)
+        page = {"PERFORMANCE": performance_page, "": full_page}.get(options.get("--display", "").upper())
+        if page is None:
+            raise UsageError("Only -q and -q -d PERFORMANCE are simulated.")
+        return lambda now, _first: page(now, now["driver"], CUDA)
     if "--format" in options or "--display" in options:
         raise UsageError("Invalid combination of input arguments.")
-    return lambda now, _first: table_page(now, DRIVER, CUDA)
+    return lambda now, _first: table_page(now, now["driver"], CUDA)
 
 
 def _fields(text: str, known: set[str]) -> list[str]:

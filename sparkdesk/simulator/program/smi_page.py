@@ -48,7 +48,57 @@ def _no_apps() -> str:
 
 def performance_page(now: dict[str, Any], driver: str, cuda: str) -> str:
     """`-q -d PERFORMANCE`."""
-    idle = "Active" if now["pstate"] == "P8" else "Not Active"
+    return f"{_log_head(driver, cuda)}\n{_performance(now)}\n"
+
+
+def full_page(now: dict[str, Any], driver: str, cuda: str) -> str:
+    """`-q`: the parts that a GB10 has something to say in; order and further lines are unverified on hardware."""
+    head = _log_head(driver, cuda)
+    return f"""{head}
+    Product Name                          : NVIDIA GB10
+    Product Brand                         : NVIDIA RTX
+    Product Architecture                  : Blackwell
+    Display Active                        : Disabled
+    Persistence Mode                      : Enabled
+    Addressing Mode                       : ATS
+    Serial Number                         : N/A
+    GPU UUID                              : {now["uuid"]}
+    VBIOS Version                         : N/A
+    GSP Firmware Version                  : {driver}
+    PCI
+        Domain                            : 0x000F
+        Device Id                         : 0x2E1210DE
+        Bus Id                            : 0000000F:01:00.0
+    Fan Speed                             : N/A
+{_performance(now)}
+    FB Memory Usage
+        Total                             : N/A
+        Reserved                          : N/A
+        Used                              : N/A
+        Free                              : N/A
+    Compute Mode                          : Default
+    Utilization
+        GPU                               : {now["util_pct"]} %
+        Memory                            : 0 %
+    Temperature
+        GPU Current Temp                  : {now["temperature_c"]} C
+    GPU Power Readings
+        Average Power Draw                : {now["power_w"]:.2f} W
+        Instantaneous Power Draw          : {now["power_w"]:.2f} W
+        Current Power Limit               : N/A
+    Clocks
+        Graphics                          : {now["sm_mhz"]} MHz
+        SM                                : {now["sm_mhz"]} MHz
+        Memory                            : N/A
+    Max Clocks
+        Graphics                          : 3003 MHz
+        SM                                : 3003 MHz
+        Memory                            : N/A
+
+"""
+
+
+def _log_head(driver: str, cuda: str) -> str:
     return f"""
 ==============NVSMI LOG==============
 
@@ -57,8 +107,12 @@ Driver Version                            : {driver}
 CUDA Version                              : {cuda}
 
 Attached GPUs                             : 1
-GPU 0000000F:01:00.0
-    Performance State                     : {now["pstate"]}
+GPU 0000000F:01:00.0"""
+
+
+def _performance(now: dict[str, Any]) -> str:
+    idle = "Active" if now["pstate"] == "P8" else "Not Active"
+    return f"""    Performance State                     : {now["pstate"]}
     Clocks Event Reasons
         Idle                              : {idle}
         Applications Clocks Setting       : Not Active
@@ -74,6 +128,4 @@ GPU 0000000F:01:00.0
         Sync Boost                        : 0 us
         SW Thermal Slowdown               : 0 us
         HW Thermal Slowdown               : 0 us
-        HW Power Brake Slowdown           : 0 us
-
-"""
+        HW Power Brake Slowdown           : 0 us"""

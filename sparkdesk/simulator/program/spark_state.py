@@ -38,6 +38,15 @@ def read_json(name: str) -> dict[str, Any]:
     raise SystemExit(f"the simulator's file {name}.json cannot be read")
 
 
+def conditions() -> set[str]:
+    """The names of the faults that are on in this node."""
+    try:
+        with open(f"{LIVE}/conditions.json", encoding="ascii") as stream:
+            return set(json.load(stream))
+    except (OSError, ValueError):
+        return set()
+
+
 @contextlib.contextmanager
 def declare_load(
     name: str, *, threads: int = 1, memory_bytes: int = 0, ramp_s: float = 0.0, cached_bytes: int = 0

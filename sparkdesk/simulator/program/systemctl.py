@@ -1,44 +1,148 @@
-"""`systemctl` of a node: a few services that a Spark has, and no user manager (linger is off).
+"""`systemctl` of a node: the services that a Spark has, and no user manager (linger is off).
 
-The one rule: it tells and changes nothing. Words and exit codes as systemd 255 has them.
+The one rule: it tells; what root may change is a repair of a fault or the machine's power, and nothing else is taken.
+Words and exit codes as systemd 255 has them.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 
-_ACTIVE = ("docker", "ssh", "dgx-dashboard", "dgx-dashboard-admin", "nvidia-persistenced")
-_NEEDS_ROOT = ("start", "stop", "restart", "reload", "enable", "disable", "mask", "unmask", "daemon-reload")
+import door
+import power
+from spark_state import conditions
+
+_UNITS = {
+    "docker": "Docker Application Container Engine",
+    "containerd": "containerd container runtime",
+    "ssh": "OpenBSD Secure Shell server",
+    "dgx-dashboard": "DGX Dashboard",
+    "dgx-dashboard-admin": "DGX Dashboard administration",
+    "nvidia-persistenced": "NVIDIA Persistence Daemon",
+    "systemd-timesyncd": "Network Time Synchronization",
+    "avahi-daemon": "Avahi mDNS/DNS-SD Stack",
+    "fwupd-refresh": "Refresh fwupd metadata and update motd",
+}
+_NEEDS_ROOT = ("start", "stop", "restart", "reload", "enable", "disable", "mask", "unmask", "daemon-reload",
+               "reset-failed", "try-restart")  # fmt: skip
+_FLAGS = ("-q", "--quiet", "--no-pager", "--system", "--no-ask-password", "--plain", "--no-legend", "--failed", "-a",
+          "--all", "--now", "-i", "--no-wall", "--value", "-l", "--full", "--legend=false")  # fmt: skip
+_WITH_VALUE = ("--state", "--type", "-t", "-p", "--property", "-o", "--output")
 
 
 def main(arguments: list[str]) -> int:
-    """is-active, is-enabled, is-system-running, show; the rest is refused."""
-    words = [word for word in arguments if not word.startswith("-")]
-    options = [word for word in arguments if word.startswith("-")]
-    if "--user" in options:
-        print("Failed to connect to bus: No medium found", file=sys.stderr)
-        return 1
-    for option in options:
-        if option not in ("-q", "--quiet", "--no-pager", "--system", "--no-ask-password") and not option.startswith(
-            "-p"
-        ):
-            print(f"systemctl: unrecognized option '{option}'", file=sys.stderr)
+    """One verb."""
+    options: dict[str, str] = {}
+    words: list[str] = []
+    left = list(arguments)
+    while left:
+        word = left.pop(0)
+        name, equals, value = word.partition("=")
+        if not word.startswith("-"):
+            words.append(word)
+        elif name in _WITH_VALUE:
+            options[name] = value if equals else (left.pop(0) if left else "")
+        elif word == "--user":
+            print("Failed to connect to bus: No medium found", file=sys.stderr)
             return 1
-    if not words:
-        print("systemctl: listing units is not simulated", file=sys.stderr)
-        return 1
-    verb, units = words[0], words[1:]
+        elif word in _FLAGS or word.startswith("-p"):
+            options[word] = ""
+        else:
+            print(f"systemctl: unrecognized option '{word}'", file=sys.stderr)
+            return 1
+    verb = words[0] if words else "list-units"
+    if verb in ("reboot", "poweroff", "halt"):
+        return power.cut("reboot" if verb == "reboot" else "poweroff")
+    return _tell(verb, words[1:], options)
+
+
+def _tell(verb: str, units: list[str], options: dict[str, str]) -> int:
+    states = _states()
     if verb == "is-system-running":
-        print("running")
-        return 0
-    if verb in ("is-active", "is-enabled"):
-        yes, no = ("active", "inactive") if verb == "is-active" else ("enabled", "not-found")
-        known = [unit.removesuffix(".service") in _ACTIVE for unit in units]
+        is_degraded = "failed" in states.values()
+        print("degraded" if is_degraded else "running")
+        return int(is_degraded)
+    if verb in ("is-active", "is-failed"):
+        found = [states.get(_name(unit), "inactive") for unit in units]
         if not {"-q", "--quiet"} & set(options):
-            print("\n".join(yes if is_on else no for is_on in known))
-        return 0 if all(known) and known else 3 if verb == "is-active" else 4
+            print("\n".join(found))
+        wanted = "active" if verb == "is-active" else "failed"
+        return 0 if wanted in found else 3 if verb == "is-active" else 1
+    if verb == "is-enabled":
+        known = [_name(unit) in states for unit in units]
+        if not {"-q", "--quiet"} & set(options):
+            print("\n".join("enabled" if is_on else "not-found" for is_on in known))
+        return 0 if known and all(known) else 4
+    if verb in ("list-units", "show"):
+        return _list(states, options) if verb == "list-units" else _show(states, units, options)
     if verb in _NEEDS_ROOT:
-        print(f"Failed to {verb} {' '.join(units)}: Interactive authentication required.", file=sys.stderr)
-        return 1
+        return _change(verb, units)
     print(f"Unknown command verb {verb}.", file=sys.stderr)
     return 1
+
+
+def _name(unit: str) -> str:
+    return unit.removesuffix(".service")
+
+
+def _states() -> dict[str, str]:
+    """Each unit's state."""
+    on = conditions()
+    states = dict.fromkeys(_UNITS, "active")
+    states["fwupd-refresh"] = "failed" if "failed-unit" in on else "inactive"
+    if "docker-down" in on:
+        states["docker"] = "inactive"
+    if "clock-skew" in on:
+        states["systemd-timesyncd"] = "inactive"
+    return states
+
+
+def _list(states: dict[str, str], options: dict[str, str]) -> int:
+    """`list-units`: those that are loaded; with --failed or --state those."""
+    wanted = "failed" if "--failed" in options else options.get("--state", "")
+    rows = [(f"{name}.service", "failed" if state == "failed" else "active" if state == "active" else "inactive",
+             {"active": "running", "failed": "failed"}.get(state, "dead"), _UNITS[name])
+            for name, state in states.items()]  # fmt: skip
+    rows = [row for row in rows if (wanted in row[1:3] if wanted else row[1] != "inactive" or "--all" in options)]
+    has_legend = not {"--no-legend", "--legend=false"} & set(options)
+    if has_legend:
+        print("  UNIT LOAD ACTIVE SUB DESCRIPTION")
+    mark = "" if "--plain" in options else "  "
+    for unit, active, sub, words in rows:
+        print(f"{'● ' if active == 'failed' and mark else mark}{unit} loaded {active} {sub} {words}")
+    if has_legend:
+        print(f"\n{len(rows)} loaded units listed.")
+    return 0
+
+
+def _show(states: dict[str, str], units: list[str], options: dict[str, str]) -> int:
+    """`show -p A,B UNIT`: of the few properties that are known."""
+    name = _name(units[0]) if units else ""
+    state = states.get(name, "inactive")
+    values = {"Id": f"{name}.service", "LoadState": "loaded" if name in states else "not-found", "ActiveState": state,
+              "SubState": {"active": "running", "failed": "failed"}.get(state, "dead")}  # fmt: skip
+    asked = options.get("-p") or options.get("--property") or ",".join(values)
+    for key in asked.split(","):
+        if key in values:
+            print(values[key] if "--value" in options else f"{key}={values[key]}")
+    return 0
+
+
+def _change(verb: str, units: list[str]) -> int:
+    """What root may change ends a fault; the rest is as it is already, or is said to be unknown."""
+    unknown = [unit for unit in units if _name(unit) not in _UNITS]
+    if unknown:
+        print(f"Failed to {verb} {unknown[0]}: Unit {_name(unknown[0])}.service not found.", file=sys.stderr)
+        return 5
+    if os.getuid() != 0:
+        print(f"Failed to {verb} {' '.join(units)}: Interactive authentication required.", file=sys.stderr)
+        return 1
+    if verb in ("stop", "disable", "mask"):
+        print(f"systemctl {verb} is not simulated", file=sys.stderr)
+        return 1
+    faults = {"docker": "docker-down", "systemd-timesyncd": "clock-skew", "fwupd-refresh": "failed-unit"}
+    for unit in units or (["fwupd-refresh"] if verb == "reset-failed" else []):
+        if faults.get(_name(unit)) in conditions():
+            door.heal(faults[_name(unit)])
+    return 0

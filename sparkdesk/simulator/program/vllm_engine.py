@@ -1,4 +1,4 @@
-"""The engine process of a simulated vLLM: llama.cpp, with the memory that vLLM would have taken declared."""
+"""The engine process of a simulated server: llama.cpp, with the memory that the real one would take declared."""
 
 from __future__ import annotations
 
@@ -28,7 +28,12 @@ def main(arguments: list[str]) -> int:
     }
     memory_bytes, ramp_s = int(setting["reserved_bytes"]), float(setting["ramp_s"])
     cached_bytes = os.path.getsize(setting["file"])
-    with declare_load("VLLM::EngineCore", memory_bytes=memory_bytes, ramp_s=ramp_s, cached_bytes=cached_bytes):
+    with declare_load(
+        str(setting.get("name", "VLLM::EngineCore")),
+        memory_bytes=memory_bytes,
+        ramp_s=ramp_s,
+        cached_bytes=cached_bytes,
+    ):
         return serve(options, setting["file"])
 
 

@@ -1,0 +1,50 @@
+"""What can be wrong with a simulated node, by name: the one table that options, control and documents read.
+
+The one rule: a fault changes what a node says and does, never anything of this computer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault. `is_inside` says that the node's resident brings it about; else its SSH server does."""
+
+    name: str
+    words: str
+    is_inside: bool = True
+
+
+_ALL = (
+    Fault("node-gone", "answers nothing, as without power or cable", is_inside=False),
+    Fault("host-key-changed", "answers with another host key", is_inside=False),
+    Fault("same-identity", "a clone: host key and machine id of another node", is_inside=False),
+    Fault("other-machine", "another machine answers at its address: other host key and machine id", is_inside=False),
+    Fault("slow-ssh", "signing in and starting a command take seconds", is_inside=False),
+    Fault("slow-state", "SM clock of 500 to 950 MHz under load, until power is removed"),
+    Fault("power-capped", "held by its power cap under load"),
+    Fault("disk-full", "the disk is told to be full"),
+    Fault("swap-on", "6 GiB of swap in use"),
+    Fault("clock-skew", "its reported time is ten minutes ahead and not synchronized"),
+    Fault("pcie-width", "the second CX-7 controller has two PCIe lanes"),
+    Fault("link-down", "its cabled CX-7 port has no carrier"),
+    Fault("no-docker-group", "the user is not in the group docker, as on a fresh system"),
+    Fault("docker-down", "the docker daemon does not run"),
+    Fault("no-toolkit", "the container toolkit is not installed"),
+    Fault("driver-other", "a driver of another branch"),
+    Fault("reboot-required", "an update waits for a restart"),
+    Fault("failed-unit", "a systemd unit has failed"),
+    Fault("no-sudo", "sudo is not installed"),
+    Fault("not-in-sudoers", "sudo knows the user not"),
+    Fault("sudo-needs-tty", "sudo wants a terminal"),
+    Fault("sudo-nopasswd", "sudo asks for no password"),
+)
+FAULTS = {fault.name: fault for fault in _ALL}
+# What is told a node once, by `--control on`; they have no off.
+ACTIONS = {
+    "wake": "switch on a node that was shut down",
+    "reboot": "restart it, as its power button would",
+    "power-off": "shut it down, as its power button would",
+}

@@ -10,24 +10,27 @@ import getpass
 import platform
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 from PySide6.QtWidgets import QDialog, QFileDialog
 
 from sparkdesk import __version__, paths
-from sparkdesk.app.add_node import AddNode
 from sparkdesk.app.fault import Faults
 from sparkdesk.app.loop import calling_on_signals
 from sparkdesk.app.pages import Pages
 from sparkdesk.app.stack import Stack
 from sparkdesk.app.window import OpenedWindow, WindowOptions
+from sparkdesk.core.cluster.address_range import range_problem
 from sparkdesk.core.errors import SparkDeskError
 from sparkdesk.core.feed import Latest
 from sparkdesk.core.jobs.plan import LaunchPlan
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.infra.preference import PreferenceFile
 from ui import theme
+from ui.add_node.model import AddNodeFeeds, AddNodeModel
+from ui.add_node.search_model import SearchFeeds, SearchModel
 from ui.bridge import Bridge
 from ui.first_run.model import FirstRunModel, SimulationStart
 from ui.settings.model import SettingsModel
@@ -55,8 +58,23 @@ class Desktop:
         self.settings = SettingsModel(
             opened.preferences, data_folder=str(paths.data_dir()), versions=(("SparkDesk", __version__), *_versions())
         )
+        self.is_keyring_durable: Latest[bool] = Latest(False)
+        """Whether a password that is remembered outlives this run."""
+        fleet = self.stack.fleet
+        self.search = SearchModel(
+            SearchFeeds(
+                fleet.discovery.candidates,
+                fleet.discovery.progress,
+                fleet.discovery.start,
+                fleet.discovery.stop,
+                range_problem,
+            )
+        )
+        self.adding = AddNodeModel(
+            AddNodeFeeds(fleet.enroller.enrolment, fleet.enroller, self.stack.inventory.nodes, self.is_keyring_durable),
+            local_user=_local_user(),
+        )
         self.pages = Pages(self)
-        self.add_node = AddNode(self.stack, self.first_run)
         self._is_over = asyncio.Event()
         self.is_filled: Latest[bool] = Latest(False)
         """Whether the window shows what the start had to show."""
@@ -65,12 +83,7 @@ class Desktop:
     def _wire(self) -> None:
         self.window.close_requested.connect(self._is_over.set)
         self.first_run.start_simulation.connect(lambda: self.bridge.start_exclusive("simulation", self.simulate))
-        self.first_run.add_requested.connect(
-            lambda address, port, user, sign_in: self.bridge.start_exclusive(
-                "add node", self._add_node, address, port, user, sign_in
-            )
-        )
-        self.first_run.cancelled.connect(lambda: self.bridge.cancel("add node"))
+        self.adding.key_file_wanted.connect(lambda take: self.bridge.start(self._choose_key, take))
         self.first_run.shortcuts_wanted.connect(self.window.show_shortcuts)
         self.settings.theme_changed.connect(lambda choice: theme.set_theme(theme.read_choice(choice)))
         self.settings.motion_changed.connect(lambda is_reduced: theme.set_motion(is_reduced=is_reduced))
@@ -96,6 +109,7 @@ class Desktop:
             self.window.banner().show_error(error.message, error.remedy, detail=error.detail)
             return False
         self._show_problems()
+        self.stack.tasks.start(self._ask_keyring)
         self.window.banner().action_clicked.connect(
             lambda: self.bridge.start_exclusive("simulation", self._choose_gguf)
         )
@@ -162,10 +176,17 @@ class Desktop:
             )
         )
 
-    async def _add_node(self, address: str, port: int, user: str, sign_in: str) -> None:
-        if await self.add_node.run(address, port, user, sign_in):
-            self.pages.add_all()
-            self.window.show_page("cluster")
+    async def _ask_keyring(self) -> None:
+        """Learn, before a person is asked for a password, what remembering it would mean here."""
+        await self.stack.secrets.get("is there a keyring")
+        self.is_keyring_durable.set(self.stack.secrets.is_durable)
+
+    async def _choose_key(self, take: Callable[[str], None]) -> None:
+        """Let the person choose a private key's file."""
+        dialog = QFileDialog(self.window, "Choose a private key", str(Path.home() / ".ssh"))
+        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+        if await self.bridge.ask(dialog) == QDialog.DialogCode.Accepted and dialog.selectedFiles():
+            take(dialog.selectedFiles()[0])
 
     async def launch(self, plan: LaunchPlan) -> None:
         """Launch a plan and show it start."""
@@ -199,8 +220,7 @@ class Desktop:
     async def close(self) -> None:
         """Put everything away, then the window. Jobs on nodes go on."""
         self.window.setEnabled(False)
-        for work in ("simulation", "add node"):
-            self.bridge.cancel(work)
+        self.bridge.cancel("simulation")
         self.pages.close()
         await self.stack.close()
         self.window.finish_close()

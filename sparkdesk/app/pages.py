@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QWidget
 
-from sparkdesk.app.shown_node import ShownNodes
 from sparkdesk.core.chat.message import Sampling
 from sparkdesk.core.errors import SparkDeskError
 from sparkdesk.core.feed import Latest
@@ -17,11 +16,12 @@ from sparkdesk.core.jobs.record import JobState, JobStatus
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.telemetry.sample import Sample
 from sparkdesk.services.chat.conversation import ChatEndpoint
+from sparkdesk.services.chat.found_link import offer_found
+from ui.add_node.page import AddNodePage
 from ui.chat.model import ChatModel
 from ui.chat.view import ChatPage
 from ui.cluster.model import ClusterFeeds, ClusterModel
 from ui.cluster.view import ClusterPage
-from ui.first_run.view import FirstRunPage
 from ui.jobs.model import DeploymentFeeds, DeploymentsModel
 from ui.jobs.trace import TOKEN_RATE, Traces
 from ui.jobs.view import DeploymentsPage
@@ -44,7 +44,6 @@ class Pages:
         self._stack = desktop.stack
         self._window = desktop.window
         launcher = self._stack.launcher
-        self.shown = ShownNodes(self._stack.inventory.nodes, self._stack.telemetry)
         self.traces = Traces(launcher.jobs, self._stack.clock.now_ms)
         self.launch_page: LaunchPage | None = None
         self.deployments_page: DeploymentsPage | None = None
@@ -56,11 +55,13 @@ class Pages:
             launcher.jobs.subscribe(self._show_badges),
             launcher.jobs.subscribe(lambda _jobs: self._list_endpoints()),
             self._stack.server_links.endpoints.subscribe(lambda _links: self._list_endpoints()),
+            self._stack.fleet.servers.servers.subscribe(lambda _servers: self._list_endpoints()),
+            self._stack.inventory.nodes.subscribe(lambda _nodes: self._list_endpoints()),
         )
 
     def add_first_run(self) -> None:
         """Only the first-run page leads anywhere."""
-        self._window.add_page("cluster", "Cluster", "network", lambda: FirstRunPage(self._desktop.first_run))
+        self._window.add_page("cluster", "Cluster", "network", lambda: self._make_add_node(is_first=True))
         self._add_settings()
 
     def add_all(self) -> None:
@@ -76,12 +77,23 @@ class Pages:
             "add_node",
             "Add a node",
             "plus",
-            lambda: FirstRunPage(self._desktop.first_run, is_first=False),
+            lambda: self._make_add_node(is_first=False),
             under="cluster",
         )
         window.add_page("chat", "Chat", "message-square", self._make_chat)
         self._add_settings()
         self._shell_feed = ShellFeed(self._shell_feeds(), window.shell, window)
+
+    def _make_add_node(self, *, is_first: bool) -> QWidget:
+        desktop = self._desktop
+        page = AddNodePage(desktop.first_run, desktop.search, desktop.adding, is_first=is_first)
+        page.cluster_wanted.connect(self._show_added)
+        return page
+
+    def _show_added(self) -> None:
+        """A node was added: there is a cluster to show now."""
+        self.add_all()
+        self._window.show_page("cluster")
 
     def _add_settings(self) -> None:
         self._window.add_page(
@@ -96,7 +108,7 @@ class Pages:
         stack = self._stack
         return ShellFeeds(
             cluster=stack.inventory.cluster,
-            nodes=self.shown.nodes,
+            nodes=stack.inventory.nodes,
             jobs=stack.launcher.jobs,
             sample=self.sample,
             tokens_per_s=lambda job_id: self.traces.newest(job_id, TOKEN_RATE),
@@ -108,7 +120,7 @@ class Pages:
         stack = self._stack
         feeds = ClusterFeeds(
             cluster=stack.inventory.cluster,
-            nodes=self.shown.nodes,
+            nodes=stack.inventory.nodes,
             jobs=stack.launcher.jobs,
             sample=self.sample,
             now_ms=stack.clock.now_ms,
@@ -186,10 +198,11 @@ class Pages:
             self.chat_page.model.choose_endpoint(job_id)
 
     def _list_endpoints(self) -> None:
-        """What can be talked to: every deployment that is ready, and the servers that were connected to."""
+        """What can be talked to: deployments that are ready, servers found on nodes, and those connected to by URL."""
         jobs = self._stack.launcher.jobs.value
         ready = [self._chat_endpoint(job) for job in jobs if job.state is JobState.READY and job.endpoint]
-        offered = (*ready, *self._stack.server_links.endpoints.value)
+        found = offer_found(self._stack.fleet.servers, self._stack.inventory.nodes.value)
+        offered = (*ready, *found, *self._stack.server_links.endpoints.value)
         if [known.endpoint for known in offered] != [known.endpoint for known in self.endpoints.value]:
             self.endpoints.set(offered)
 
@@ -230,4 +243,3 @@ class Pages:
         for watch in self._watches:
             watch.close()
         self.traces.close()
-        self.shown.close()

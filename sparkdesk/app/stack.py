@@ -13,12 +13,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sparkdesk import paths
+from sparkdesk.app.fleet import Fleet
 from sparkdesk.app.plugin import find_backends
+from sparkdesk.app.remote import read_remote
 from sparkdesk.core.cluster.node import ClusterRecord, NodeRecord
 from sparkdesk.core.errors import SparkDeskError
 from sparkdesk.core.models.catalogue import read_catalogue
 from sparkdesk.core.ports import Connection
 from sparkdesk.infra.keychain import KeyringSecrets
+from sparkdesk.infra.network_watch import NetworkWatch
 from sparkdesk.infra.openai_api import OpenAiClients
 from sparkdesk.infra.simulation import Simulation
 from sparkdesk.infra.ssh import SshConnector, ensure_key
@@ -35,7 +38,6 @@ from sparkdesk.services.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
 
-REMOTE_DIR = Path(__file__).resolve().parents[1] / "remote"
 SIMULATED_NAME = "simulated-4"
 STEP_TIMEOUT_S = 12.0
 """Longer than any step waits by itself."""
@@ -52,11 +54,21 @@ class Stack:
         self.store = SqliteStore(folder)
         self.secrets = KeyringSecrets()
         self.connector = SshConnector()
-        self.inventory = Inventory(tasks=self.tasks, connector=self.connector, store=self.store, clock=self.clock)
+        self.inventory = Inventory(
+            tasks=self.tasks, connector=self.connector, store=self.store, clock=self.clock, network=NetworkWatch()
+        )
         self.sample_hz = sample_hz
         probe = (read_remote("gpu"), read_remote("probe"))
         self.telemetry = Telemetry(clock=self.clock, programs=probe, hz=sample_hz, on_facts=self.inventory.set_facts)
-        self.runner = Runner(shells=self.inventory.shell, store=self.store, clock=self.clock)
+        self.inventory.follow(self.telemetry.pulse)
+        self.runner = Runner(
+            shells=self.inventory.shell,
+            store=self.store,
+            clock=self.clock,
+            lock_program=read_remote("lock"),
+            owner=owner_name(),
+            identify=self._identify,
+        )
         clients = OpenAiClients(
             failures={key: backend.failure for key, backend in found.backends.items()}, name_of=self._name_of
         )
@@ -76,6 +88,16 @@ class Stack:
             owner=owner_name(),
             clock=self.clock,
         )
+        self.fleet = Fleet(
+            tasks=self.tasks,
+            inventory=self.inventory,
+            connector=self.connector,
+            launcher=self.launcher,
+            store=self.store,
+            secrets=self.secrets,
+            clients=clients,
+            clock=self.clock,
+        )
         self.server_links = ServerLinks(clients)
         self.conversations = Conversations(tasks=self.tasks, store=self.store, clock=self.clock)
         self.simulation: Simulation | None = None
@@ -86,13 +108,19 @@ class Stack:
         await self.telemetry.watch(node_id, connection)
 
     async def open(self) -> None:
-        """Open the store and read the chats. Raises StoreError."""
+        """Open the store, read what is kept about nodes, and the chats. Raises StoreError."""
         await self.store.open()
+        await self.fleet.open()
         await self.conversations.load()
 
     def _name_of(self, node_id: str) -> str:
         names = {status.record.id: status.record.name for status in self.inventory.nodes.value}
         return names.get(node_id, node_id)
+
+    def _identify(self, node_id: str) -> str:
+        """Whose password it is: that of this user at the holder of this host key."""
+        record = self.inventory.status(node_id).record
+        return f"{record.host_key} {record.user}"
 
     async def known_clusters(self) -> tuple[ClusterRecord, ...]:
         """The clusters of this computer that are real; a simulated one is started anew, by itself."""
@@ -122,6 +150,7 @@ class Stack:
 
     async def close(self) -> None:
         """Close everything in the order in which it leans on each other. What hangs does not keep the next waiting."""
+        self.fleet.close()
         steps = [self.conversations.close, self.launcher.close, self.inventory.close]
         if self.simulation is not None:
             steps.append(self.simulation.stop)
@@ -133,11 +162,6 @@ class Stack:
                 log.error("%s did not end within %g s", step.__qualname__, STEP_TIMEOUT_S)
             except SparkDeskError as error:
                 log.warning("%s: %s", step.__qualname__, error.sentence())
-
-
-def read_remote(name: str) -> bytes:
-    """The source of one of our programs for nodes."""
-    return (REMOTE_DIR / f"{name}.py").read_bytes()
 
 
 def owner_name() -> str:

@@ -32,8 +32,8 @@ from sparkdesk.core.jobs.reading import GENERATED_TOKENS
 from sparkdesk.core.jobs.record import JobState, JobStatus
 from sparkdesk.services.wait import wait_for_value
 from ui import theme
+from ui.add_node.page import AddNodePage
 from ui.cluster.view import ClusterPage
-from ui.first_run.view import FirstRunPage
 from ui.launch.model import LaunchModel
 
 LIVE_TIMEOUT_S = 60.0
@@ -171,8 +171,8 @@ class Tour:
             await wait_for_value(self._desktop.is_filled, lambda is_filled: is_filled, timeout_s=LIVE_TIMEOUT_S)
         await self._see("first-run")
         page = self._window.page("cluster")
-        assert isinstance(page, FirstRunPage)
-        QTest.mouseClick(page.simulate_button, Qt.MouseButton.LeftButton)
+        assert isinstance(page, AddNodePage)
+        QTest.mouseClick(page.cards.simulate_button, Qt.MouseButton.LeftButton)
 
     async def _see_nodes(self) -> tuple[NodeStatus, ...]:
         inventory, telemetry = self._stack.inventory, self._stack.telemetry

@@ -1,0 +1,158 @@
+"""What the program can do about nodes beyond keeping a line to them: find, add, know, check, reach.
+
+The one rule: services get what they need here; nothing in here decides anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Mapping, Sequence
+
+from sparkdesk import __version__, paths
+from sparkdesk.app.remote import read_remote
+from sparkdesk.core.cluster.candidate import Candidate
+from sparkdesk.core.cluster.details import NodeDetails, note_in_record
+from sparkdesk.core.cluster.node import NodeRecord
+from sparkdesk.core.ports import ConfiguredHost, EndpointClients, Secrets, Store
+from sparkdesk.infra.mdns import MdnsListener
+from sparkdesk.infra.ssh import NodeKeyFolder, SshConnector, UserKnownHosts
+from sparkdesk.infra.ssh_config import read_ssh_config
+from sparkdesk.infra.ssh_greeting import SshGreeter
+from sparkdesk.infra.terminal import Terminal
+from sparkdesk.services.clock import Clock
+from sparkdesk.services.fleet.credentials import Credentials
+from sparkdesk.services.fleet.details import DetailsReader
+from sparkdesk.services.fleet.discovery import Discovery
+from sparkdesk.services.fleet.doctor import Doctor
+from sparkdesk.services.fleet.enrolment import Enroller, EnrolmentParts
+from sparkdesk.services.fleet.field import FieldReports
+from sparkdesk.services.fleet.forwards import Forwards
+from sparkdesk.services.fleet.found_servers import FoundServers
+from sparkdesk.services.fleet.inventory import Inventory
+from sparkdesk.services.fleet.reader import Reader
+from sparkdesk.services.jobs.launcher import Launcher
+from sparkdesk.services.tasks import Tasks
+
+
+class Fleet:
+    """The fleet's services, joined."""
+
+    def __init__(  # noqa: PLR0913 - called once, where the program is put together
+        self,
+        *,
+        tasks: Tasks,
+        inventory: Inventory,
+        connector: SshConnector,
+        launcher: Launcher,
+        store: Store,
+        secrets: Secrets,
+        clients: EndpointClients,
+        clock: Clock,
+    ) -> None:
+        self._tasks = tasks
+        self._inventory = inventory
+        self._launcher = launcher
+        self.keys = NodeKeyFolder(paths.data_dir() / "keys")
+        self.tools = Terminal(paths.data_dir() / "known_hosts")
+        self.credentials = Credentials(secrets, record_of=self._record)
+        inventory.credentials = self.credentials
+        self.discovery = Discovery(
+            tasks=tasks,
+            inventory=inventory,
+            listener=MdnsListener(),
+            greeter=SshGreeter(),
+            read_hosts=_read_hosts,
+            program=read_remote("neighbours"),
+            clock=clock,
+        )
+        self.enroller = Enroller(
+            EnrolmentParts(
+                tasks=tasks,
+                connector=connector,
+                fleet=inventory,
+                credentials=self.credentials,
+                keys=self.keys,
+                known_hosts=UserKnownHosts(),
+                store=store,
+                clock=clock,
+                computer=socket.gethostname()[:64],
+                candidate=self._candidate,
+            )
+        )
+        self.reader = Reader(program=read_remote("reader"), shells=inventory.shell, clock=clock)
+        self.details = DetailsReader(reader=self.reader, store=store, clock=clock)
+        self.doctor = Doctor(reader=self.reader, clock=clock)
+        self.field = FieldReports(
+            inventory=inventory,
+            reader=self.reader,
+            store=store,
+            clock=clock,
+            application=f"SparkDesk {__version__}",
+        )
+        self.servers = FoundServers(
+            nodes=inventory.nodes,
+            shells=inventory.shell,
+            clients=clients,
+            secrets=secrets,
+            program=read_remote("servers"),
+            clock=clock,
+            own_ports=self._own_ports,
+        )
+        self.forwards = Forwards(nodes=inventory.nodes, store=store, tasks=tasks)
+        inventory.on_live += [self.servers.watch, self.forwards.watch, self.details.on_live]
+        self.details.details.subscribe(self._note_details)
+        launcher.jobs.subscribe(lambda _jobs: self.servers.refresh_own())
+
+    async def open(self) -> None:
+        """Read what is kept about nodes. Raises StoreError."""
+        await self._inventory.load()
+        await self.details.load()
+        await self.field.load()
+        await self.forwards.load()
+
+    def close(self) -> None:
+        """Let go of forwards and of servers that were found."""
+        self.enroller.cancel()
+        self.discovery.stop()
+        self.servers.close()
+        self.forwards.close_all()
+
+    async def forget(self, node_id: str) -> None:
+        """Drop what is kept about a node that was removed. Raises StoreError."""
+        self.doctor.forget(node_id)
+        await self.details.forget(node_id)
+        await self.keys.remove(node_id)
+
+    def _note_details(self, known: Mapping[str, NodeDetails]) -> None:
+        """What a node's details tell about who it is goes into its record, or shows that it is another machine."""
+        for status in self._inventory.nodes.value:
+            record, details = status.record, known.get(status.record.id)
+            if details is None:
+                continue
+            self._inventory.set_serial_hash(record.id, details.serial_hash)
+            noted = note_in_record(self._inventory.status(record.id).record, details)
+            if noted is not None:
+                self._tasks.start(self._inventory.update_node, noted)
+
+    def _record(self, node_id: str) -> NodeRecord:
+        for cluster in self._inventory.clusters.value:
+            for node in cluster.nodes:
+                if node.id == node_id:
+                    return node
+        raise KeyError(node_id)
+
+    def _candidate(self, candidate_id: str) -> Candidate | None:
+        found = self.discovery.candidates.value
+        return next((candidate for candidate in found if candidate.id == candidate_id), None)
+
+    def _own_ports(self, node_id: str) -> set[int]:
+        """The ports on which jobs of SparkDesk answer, or will answer, on a node."""
+        jobs = [job for job in self._launcher.jobs.value if not job.state.is_over and node_id in job.node_ids]
+        plans = [plan for job in jobs if (plan := self._launcher.plan_of(job.job_id)) is not None]
+        ends = [*(job.endpoint for job in jobs), *(plan.endpoint for plan in plans)]
+        return {end.port for end in ends if end is not None and end.node_id == node_id}
+
+
+async def _read_hosts() -> Sequence[ConfiguredHost]:
+    return await asyncio.to_thread(read_ssh_config)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
+from sparkdesk.core.cluster.found_server import FoundServer
 from sparkdesk.core.cluster.node import NodeState, NodeStatus
 from sparkdesk.core.jobs.plan import MemoryLedger
 from sparkdesk.core.telemetry.sample import Sample
@@ -88,6 +89,8 @@ class NodeCard:
     detail_short: str = ""
     """The same with less words, for a narrow card."""
     serving: Mark | None = None
+    found: tuple[str, ...] = ()
+    """Servers that others started there, one a line: shown and talked to, never stopped."""
     memory: Memory = Memory()
     caption: str = ""
     cache_caption: str = ""
@@ -104,11 +107,22 @@ _ALARMS: dict[NodeState, tuple[Mark, str]] = {
     NodeState.REFUSED: (Mark("Sign-in refused", "crit", "lock"), "Sign in"),
     NodeState.IDENTITY_CHANGED: (Mark("Host key changed", "crit", "key"), "Compare keys"),
     NodeState.IDLE: (Mark("Not connected", "neutral", "circle-dashed"), "Connect"),
+    NodeState.ASLEEP: (Mark("Asleep", "neutral", "pause"), "Wake"),
 }
 
 
-def build_card(status: NodeStatus, sample: Sample | None, age_s: float, served: Sequence[Served]) -> NodeCard:
-    """The card of a node. `age_s`: how old the sample is (NaN: there is none)."""
+FOUND_MARK = Mark("Found running", "neutral", "eye")
+NOT_OURS = "not started by SparkDesk"
+
+
+def build_card(
+    status: NodeStatus,
+    sample: Sample | None,
+    age_s: float,
+    served: Sequence[Served],
+    servers: Sequence[FoundServer] = (),
+) -> NodeCard:
+    """The card of a node. `age_s`: how old the sample is (NaN: there is none). `servers` are those others started."""
     name = text.one_line(status.record.name, 64)
     if status.state in _ALARMS:
         return _alarm_card(status, name)
@@ -117,7 +131,33 @@ def build_card(status: NodeStatus, sample: Sample | None, age_s: float, served: 
         word = "Reading" if status.state is NodeState.LIVE else word
         card = NodeCard(status.record.id, name, "loading", Mark(word))
         return replace(card, sentence=f"{name}, {word.lower()}")
-    return _measured_card(status, name, sample, age_s, served)
+    card = _measured_card(status, name, sample, age_s, served)
+    return _with_found(card, servers) if servers else card
+
+
+def _with_found(card: NodeCard, servers: Sequence[FoundServer]) -> NodeCard:
+    """What runs there and is not ours: in our place where we serve nothing, else as a count behind our own."""
+    found = tuple(found_words(server) for server in servers)
+    spoken = f"{card.sentence}, found running: {', '.join(found)}, {NOT_OURS}"
+    if card.serving is not None:
+        return replace(card, headline=f"{card.headline} +{len(found)} found", found=found, sentence=spoken)
+    more = f" +{len(found) - 1}" if len(found) > 1 else ""
+    spoken = spoken.replace("no model served, ", "", 1)
+    return replace(
+        card,
+        headline=found[0] + more,
+        detail=NOT_OURS,
+        detail_short="not ours",
+        serving=FOUND_MARK,
+        found=found,
+        sentence=spoken,
+    )
+
+
+def found_words(server: FoundServer) -> str:
+    """A found server in a few words: "qwen3-8b · vLLM"."""
+    said = server.title or (server.models[0] if server.models else "") or f"a server on port {server.port}"
+    return text.one_line(said, 80)
 
 
 def _alarm_card(status: NodeStatus, name: str) -> NodeCard:
@@ -129,7 +169,7 @@ def _alarm_card(status: NodeStatus, name: str) -> NodeCard:
 
 
 def _measured_card(status: NodeStatus, name: str, sample: Sample, age_s: float, served: Sequence[Served]) -> NodeCard:
-    is_old = status.state is not NodeState.LIVE or age_s > STALE_AFTER_S
+    is_old = not status.is_live or age_s > STALE_AFTER_S
     memory = measure_memory(sample, served)
     card = NodeCard(
         node_id=status.record.id,
@@ -155,6 +195,8 @@ def _state_mark(state: NodeState, age_s: float) -> Mark:
         return Mark(f"Stale {text.age(age_s)}" if text.is_known(age_s) else "Stale", "warn", "clock")
     if age_s > STALE_AFTER_S:
         return Mark(f"{text.age(age_s)} ago", "neutral", "clock")
+    if state is NodeState.SLOW:
+        return Mark("Slow", "warn", "clock")
     return Mark("Live", "ok", "circle-check")
 
 

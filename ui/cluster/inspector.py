@@ -38,6 +38,10 @@ class Inspector(Card):
     closed = Signal()
     reconnect_asked = Signal(str)
     password_given = Signal(str, str)
+    node_asked = Signal(str, str)
+    """Node id and the tab of its page."""
+    terminal_asked = Signal(str)
+    wake_asked = Signal(str)
 
     def __init__(self, model: ClusterModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -54,9 +58,15 @@ class Inspector(Card):
         self._bars = LoadingBars(what="Reading the first values")
         self.trouble = TroublePanel()
         self.trouble.reconnect.clicked.connect(lambda: self.reconnect_asked.emit(self._model.selection[1]))
+        self.trouble.wake.clicked.connect(lambda: self.wake_asked.emit(self._model.selection[1]))
         self.trouble.sign_in_asked.connect(lambda word: self.password_given.emit(self._model.selection[1], word))
         self.charts = NodeCharts(model)
         self._cable_text = Label("", "dense", "text2", is_wrapped=True, is_selectable=True)
+        self.found = Button("", kind="link")
+        self.found.clicked.connect(lambda: self.node_asked.emit(self._model.selection[1], "running"))
+        self.buttons = NodeButtons()
+        self.buttons.node_asked.connect(lambda tab: self.node_asked.emit(self._model.selection[1], tab))
+        self.buttons.terminal.clicked.connect(lambda: self.terminal_asked.emit(self._model.selection[1]))
         self._body = QWidget()
         self._body.setProperty("tone", "page")
         self._build()
@@ -79,7 +89,7 @@ class Inspector(Card):
         inner = QVBoxLayout(self._body)
         inner.setContentsMargins(14, 10, 14, 12)
         inner.setSpacing(10)
-        for part in (self._empty, self.trouble, self._facts, self._cable_text, self._bars):
+        for part in (self._empty, self.trouble, self._facts, self.found, self._cable_text, self._bars):
             inner.addWidget(part)
         inner.addWidget(self.charts, 1)
         inner.addStretch(0)
@@ -90,6 +100,7 @@ class Inspector(Card):
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         area.setWidget(self._body)
         column.addWidget(area, 1)
+        column.addWidget(self.buttons)
 
     def refresh(self) -> None:
         """Show the selection as it is now."""
@@ -97,9 +108,9 @@ class Inspector(Card):
         card = self._model.scene.card(key) if kind == "node" else None
         cable = self._model.scene.cable(key) if kind == "cable" else None
         status = self._model.status(key) if card else None
-        for part in (self._empty, self.trouble, self._facts, self._cable_text, self._bars, self.charts):
-            if part is not self.trouble:
-                part.setVisible(False)
+        for part in (self._empty, self._facts, self.found, self._cable_text, self._bars, self.charts):
+            part.setVisible(False)
+        self.buttons.setVisible(card is not None and status is not None)
         if card is not None and status is not None:
             self._show_node(card, status)
         elif cable is not None:
@@ -125,6 +136,12 @@ class Inspector(Card):
             self.trouble.show_status(status)
         self._facts.setText(facts_of(status))
         self._facts.setVisible(bool(self._facts.text()))
+        self.found.setText(found_title(card.found))
+        self.found.setVisible(bool(card.found))
+        self.found.updateGeometry()
+        # A key that changed: nothing here may lead to a sign-in at what answers there now.
+        barred = "Its host key changed" if status.state is NodeState.IDENTITY_CHANGED else ""
+        self.buttons.terminal.set_disabled_reason(barred)
         self._bars.setVisible(card.look == "loading" and not has_trouble)
         self.charts.setVisible(card.look in ("live", "stale"))
         if self.charts.isVisibleTo(self):
@@ -147,6 +164,38 @@ class Inspector(Card):
     def _name(self, node_id: str) -> str:
         card = self._model.scene.card(node_id)
         return card.name if card else node_id
+
+
+def found_title(found: tuple[str, ...]) -> str:
+    """The link to what others started on the node, short enough for the panel."""
+    if len(found) == 1:
+        return f"Found running: {text.one_line(found[0], 26)}"
+    return f"{len(found)} servers found running" if found else ""
+
+
+class NodeButtons(QWidget):
+    """Ways from the panel to the node's own page and to a terminal."""
+
+    node_asked = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.open = Button("Open node", icon="maximize-2", is_small=True)
+        self.doctor = Button("Doctor", icon="shield-check", is_small=True)
+        self.terminal = Button("Terminal", icon="terminal", is_small=True)
+        row = QHBoxLayout()
+        row.setContentsMargins(14, 8, 14, 10)
+        row.setSpacing(8)
+        for button in (self.open, self.doctor, self.terminal):
+            row.addWidget(button)
+        row.addStretch(1)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(1, 0, 1, 1)
+        column.setSpacing(0)
+        column.addWidget(Separator())
+        column.addLayout(row)
+        self.open.clicked.connect(lambda: self.node_asked.emit("overview"))
+        self.doctor.clicked.connect(lambda: self.node_asked.emit("doctor"))
 
 
 def facts_of(status: NodeStatus) -> str:
@@ -174,6 +223,7 @@ class TroublePanel(QWidget):
         self._message = Label("", "body_medium", "text", is_wrapped=True, is_selectable=True)
         self._remedy = Label("", "dense", "text2", is_wrapped=True, is_selectable=True)
         self.reconnect = Button("Reconnect", icon="refresh-cw")
+        self.wake = Button("Wake", icon="play")
         self.compare = Button("Compare keys", icon="key")
         self.compare.clicked.connect(self._toggle_detail)
         self._detail = CodeView("both host keys", wrap=QTextOption.WrapMode.WrapAnywhere)
@@ -194,7 +244,7 @@ class TroublePanel(QWidget):
         column.addWidget(self._remedy)
         row = QHBoxLayout()
         row.setSpacing(8)
-        for part in (self.reconnect, self.compare):
+        for part in (self.wake, self.reconnect, self.compare):
             row.addWidget(part)
         row.addStretch(1)
         column.addLayout(row)
@@ -214,6 +264,7 @@ class TroublePanel(QWidget):
         self._remedy.setVisible(bool(status.remedy))
         self.reconnect.setText("Connect" if state is NodeState.IDLE else "Reconnect")
         self.reconnect.setVisible(state not in (NodeState.CONNECTING, NodeState.IDENTITY_CHANGED))
+        self.wake.setVisible(state in (NodeState.ASLEEP, NodeState.UNREACHABLE))
         has_keys = state is NodeState.IDENTITY_CHANGED
         self.compare.setVisible(has_keys)
         self._detail.set_pages([("keys", "Host keys", status.detail or "No detail was recorded.")] if has_keys else [])

@@ -7,11 +7,12 @@ a scene at most once a second, and not at all while the page is hidden.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
+from sparkdesk.core.cluster.found_server import FoundServer
 from sparkdesk.core.cluster.node import ClusterRecord, NodeStatus
 from sparkdesk.core.feed import Latest
 from sparkdesk.core.jobs.plan import LaunchPlan
@@ -39,6 +40,8 @@ class ClusterFeeds:
     plan_of: Callable[[str], LaunchPlan | None] = lambda _job_id: None
     series: Callable[[str, str, float], tuple[Any, Any]] | None = None
     """(node id, metric key, span in s) -> times in Unix ms and values, as History.series gives them."""
+    servers: Latest[tuple[FoundServer, ...]] = field(default_factory=lambda: Latest(()))
+    """What runs on the nodes and was not started by SparkDesk."""
 
 
 class ClusterModel(QObject):
@@ -56,6 +59,7 @@ class ClusterModel(QObject):
         watch(feeds.cluster, self, self._mark)
         watch(feeds.nodes, self, self._mark)
         watch(feeds.jobs, self, self._mark)
+        watch(feeds.servers, self, self._mark)
 
     def _mark(self, _value: object) -> None:
         self.dirty.emit()
@@ -69,7 +73,15 @@ class ClusterModel(QObject):
             sample = feeds.sample(node.record.id)
             if sample is not None:
                 samples[node.record.id] = (sample, max(0.0, (now_ms - sample.t_ms) / 1000))
-        known = Known(feeds.cluster.value, feeds.nodes.value, feeds.jobs.value, samples, feeds.traces, feeds.plan_of)
+        known = Known(
+            feeds.cluster.value,
+            feeds.nodes.value,
+            feeds.jobs.value,
+            samples,
+            feeds.traces,
+            feeds.plan_of,
+            feeds.servers.value,
+        )
         scene = build_scene(known)
         if scene == self.scene:
             return False

@@ -98,7 +98,7 @@ def _draw_title(painter: QPainter, rect: QRectF, card: NodeCard) -> None:
     left, top = rect.left() + _PAD, rect.top() + 9
     draw_icon(painter, QPointF(left, top + 4), "server", "text2", theme.ICON_SIZE)
     right = rect.right() - _PAD
-    if card.look == "live":
+    if card.look == "live" and card.mark.kind != "warn":
         # All is well: a quiet word, no filled chip.
         width = text_width(card.mark.text, "label")
         write(painter, QRectF(right - width, top, width + 1, 24), card.mark.text, role="label", tint="text3")
@@ -200,7 +200,7 @@ def _draw_meter(painter: QPainter, rect: QRectF, fraction: float, card: NodeCard
 def _draw_compact(painter: QPainter, rect: QRectF, card: NodeCard) -> None:
     left, right = rect.left() + 10, rect.right() - 10
     write(painter, QRectF(left, rect.top() + 6, right - left, 20), card.name, role="dense_strong", tint="text")
-    if card.look == "live":
+    if card.look == "live" and card.mark.kind != "warn":
         draw_icon(painter, QPointF(right - 14, rect.top() + 9), "circle-check", "ok", 14)
     elif text_width(card.name, "dense_strong") + chip_width(card.mark) + 12 <= right - left:
         draw_chip(painter, right, rect.top() + 6, card.mark)

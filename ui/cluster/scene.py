@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from sparkdesk.core.cluster.found_server import FoundServer
 from sparkdesk.core.cluster.node import ClusterRecord, NodeStatus
 from sparkdesk.core.cluster.port import Port
 from sparkdesk.core.jobs.plan import LaunchPlan
@@ -62,6 +63,7 @@ class Known:
     samples: Mapping[str, tuple[Sample, float]] = field(default_factory=dict)
     traces: Traces | None = None
     plan_of: Callable[[str], LaunchPlan | None] = lambda _job_id: None
+    servers: Sequence[FoundServer] = ()
 
 
 def build_scene(known: Known) -> Scene:
@@ -88,7 +90,8 @@ def build_scene(known: Known) -> Scene:
 
 def _card(node: NodeStatus, known: Known, served: Sequence[Served]) -> NodeCard:
     sample, age_s = known.samples.get(node.record.id, (None, math.nan))
-    return build_card(node, sample, age_s, served)
+    found = [server for server in known.servers if server.node_id == node.record.id]
+    return build_card(node, sample, age_s, served, found)
 
 
 def served_on(node_id: str, known: Known) -> tuple[Served, ...]:

@@ -114,6 +114,11 @@ def _silence(nodes: Sequence[NodeStatus], cards: Sequence[NodeCard]) -> Sentence
 
 def _waiting(nodes: Sequence[NodeStatus], cards: Sequence[NodeCard]) -> Sentence | None:
     live = sum(node.is_live for node in nodes)
+    asleep = [node for node in nodes if node.state is NodeState.ASLEEP]
+    if asleep and live + len(asleep) == len(nodes):
+        name = text.one_line(asleep[0].record.name, 64)
+        who = f"{name} is asleep" if len(asleep) == 1 else f"{len(asleep)} nodes are asleep"
+        return Sentence("note", f"{live} of {len(nodes)} nodes live; {who}.", "Look at it", "node", asleep[0].record.id)
     if live < len(nodes):
         return Sentence("busy", f"Connecting: {live} of {len(nodes)} nodes live.")
     if any(card.look == "loading" for card in cards):

@@ -46,6 +46,10 @@ class ClusterPage(QWidget):
     job_asked = Signal(str)
     """A deployment's id; "" is the page itself."""
     reconnect_asked = Signal(str)
+    node_asked = Signal(str, str)
+    """Node id and the tab of its page: overview, running, forwards, doctor or field."""
+    terminal_asked = Signal(str)
+    wake_asked = Signal(str)
     password_given = Signal(str, str)
     """Node id and password; it is kept nowhere."""
 
@@ -122,6 +126,9 @@ class ClusterPage(QWidget):
         self.inspector.closed.connect(lambda: self.model.select(*NOTHING))
         self.inspector.reconnect_asked.connect(self.reconnect_asked)
         self.inspector.password_given.connect(self.password_given)
+        self.inspector.node_asked.connect(self.node_asked)
+        self.inspector.terminal_asked.connect(self.terminal_asked)
+        self.inspector.wake_asked.connect(self.wake_asked)
         self._drawer.closed.connect(lambda: self.model.select(*NOTHING))
         self._empty.action_clicked.connect(self.add_node_asked)
         self.add_node.clicked.connect(self.add_node_asked)

@@ -22,7 +22,7 @@ SHAPES = {"single": "", "pair": "direct cable", "ring": "ring", "switch": "switc
 
 
 @dataclass(frozen=True, slots=True)
-class ClusterFeeds:
+class ClustersFeeds:
     """What the switcher and the versions page read."""
 
     clusters: Latest[tuple[ClusterRecord, ...]]
@@ -33,7 +33,7 @@ class ClusterFeeds:
 
 
 @dataclass(frozen=True, slots=True)
-class ClusterActions:
+class ClustersActions:
     """What they ask for; each returns at once and, but for the last ones, takes a cluster's id."""
 
     open: Callable[[str], None]
@@ -64,7 +64,7 @@ class ClustersModel(QObject):
 
     changed = Signal()
 
-    def __init__(self, feeds: ClusterFeeds, actions: ClusterActions, parent: QObject | None = None) -> None:
+    def __init__(self, feeds: ClustersFeeds, actions: ClustersActions, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.feeds = feeds
         self.actions = actions

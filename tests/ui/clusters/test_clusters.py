@@ -17,7 +17,7 @@ from tests.ui.node.node_stage import NodeStage, details
 from tests.ui.picture import SHOTS, host_page, take_pictures
 from tests.ui.walk import guessing_labels
 from ui import theme
-from ui.clusters.model import ClusterActions, ClusterFeeds, ClustersModel, usual_value, versions_table, versions_words
+from ui.clusters.model import ClustersActions, ClustersFeeds, ClustersModel, usual_value, versions_table, versions_words
 from ui.clusters.name_dialog import NameDialog, name_problem
 from ui.clusters.remove_dialog import RemoveDialog
 from ui.clusters.switcher import ClusterSwitcher
@@ -28,15 +28,15 @@ from ui.shell.model import ShellModel
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", "does not support raise")
 
 
-def actions(calls: list[tuple[object, ...]]) -> ClusterActions:
+def actions(calls: list[tuple[object, ...]]) -> ClustersActions:
     def recorder(name: str) -> Callable[..., None]:
         return lambda *words: calls.append((name, *words))
 
-    return ClusterActions(**{each.name: recorder(each.name) for each in fields(ClusterActions)})
+    return ClustersActions(**{each.name: recorder(each.name) for each in fields(ClustersActions)})
 
 
 def clusters_model(stage: NodeStage) -> ClustersModel:
-    feeds = ClusterFeeds(
+    feeds = ClustersFeeds(
         clusters=stage.clusters,
         open_cluster=stage.open_cluster,
         nodes=stage.nodes,

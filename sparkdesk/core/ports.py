@@ -280,6 +280,10 @@ class Store(Protocol):
         """Runs whose journal has no closing entry (`{"kind": "run_ended"...}`), newest first."""
         ...
 
+    async def recent_runs(self, limit: int) -> tuple[str, ...]:
+        """The last runs that were journalled, newest first."""
+        ...
+
     async def save_message(self, session_id: str, position: int, message: bytes) -> None:
         """Insert or replace one message (JSON) of a chat."""
         ...

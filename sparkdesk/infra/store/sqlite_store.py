@@ -151,6 +151,10 @@ class SqliteStore:
         """Runs whose last entry is not their end, newest first."""
         return tuple(row[0] for row in await self._fetch("SELECT id FROM runs WHERE NOT is_ended ORDER BY number DESC"))
 
+    async def recent_runs(self, limit: int) -> tuple[str, ...]:
+        """The last runs, newest first."""
+        return tuple(row[0] for row in await self._fetch("SELECT id FROM runs ORDER BY number DESC LIMIT ?", limit))
+
     # Chats ----------------------------------------------------------------------------------------------------
 
     async def save_session(self, session_id: str, title: str, meta: bytes) -> None:

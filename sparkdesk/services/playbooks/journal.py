@@ -41,6 +41,12 @@ class RunRecord:
     """Steps whose apply was announced, so that something of theirs may stand on the node."""
     former: dict[tuple[str, str], FormerFile] = field(default_factory=dict)
     """(node, path) -> the file before the first write of this run."""
+    started_ms: int = 0
+    ended_ms: int | None = None
+    result: str = ""
+    """How it ended last; "" while it is open."""
+    is_undo: bool = False
+    """The last that was begun was an undo."""
 
 
 class Journal:
@@ -101,7 +107,7 @@ async def read_record(store: Store, run_id: str) -> RunRecord:
             raise _unreadable(run_id) from None
         kind = fields.text("kind", "")
         if kind == "run_started":
-            record = RunRecord(playbook_from_data(fields.object("playbook")))
+            record = RunRecord(playbook_from_data(fields.object("playbook")), started_ms=_time_of(fields) or 0)
         elif record is not None:
             _apply_entry(record, kind, fields)
     if record is None:
@@ -116,8 +122,16 @@ def _unreadable(run_id: str) -> PlanError:
     )
 
 
+def _time_of(fields: Fields) -> int | None:
+    return fields.whole_or_none("t_ms", low=0, high=1 << 53)
+
+
 def _apply_entry(record: RunRecord, kind: str, fields: Fields) -> None:
-    if kind == "step_started" and fields.text("part", "") == "apply":
+    if kind == "step_started":
+        record.is_undo = fields.text("part", "") == "undo"
+    record.result = fields.text("result", "") if kind == "run_ended" else ""
+    record.ended_ms = _time_of(fields) if kind == "run_ended" else None
+    if kind == "step_started" and not record.is_undo:
         step_id = fields.text("step")
         record.begun.add(step_id)
         record.results.pop(step_id, None)
@@ -134,3 +148,9 @@ def _note_result(record: RunRecord, step_id: str, result: str) -> None:
     record.results[step_id] = result
     if result == "undone":
         record.begun.discard(step_id)
+
+
+async def set_aside(store: Store, clock: Clock, run_id: str) -> None:
+    """Close the journal of a run that nobody carries on. Raises StoreError."""
+    entry = {"kind": "run_ended", "t_ms": clock.now_ms(), "result": "cancelled", "message": "left as it was"}
+    await store.append_journal(run_id, dump(entry))

@@ -63,6 +63,7 @@ class Passage:
         self._settle_s = settle_s
         self._leases = leases
         self._failures: list[StepEnded] = []
+        self._ended: RunEnded | None = None
 
     async def go(self, begin: Callable[[], Awaitable[None]], work: Callable[[], Awaitable[None]]) -> RunEnded:
         """Take the locks, do the work, close the journal, let the locks go, tell the end."""
@@ -80,18 +81,19 @@ class Passage:
             return await self._go(work)
         finally:
             await self._bounded(self._leases.release())
+            if self._ended is not None:
+                self._emit(self._ended)
 
     async def _go(self, work: Callable[[], Awaitable[None]]) -> RunEnded:
         try:
             await self._keep_leases_during(work)
         except asyncio.CancelledError:
-            ended = RunEnded(self._clock.now_ms(), "cancelled", "Cancelled", "Start again to go on.")
+            self._ended = RunEnded(self._clock.now_ms(), "cancelled", "Cancelled", "Start again to go on.")
             await self._bounded(self.journal.end("cancelled"))
-            self._emit(ended)
             raise
         ended = self._sum_up()
         await self.journal.end(ended.result)
-        self._emit(ended)
+        self._ended = ended
         return ended
 
     async def _keep_leases_during(self, work: Callable[[], Awaitable[None]]) -> None:

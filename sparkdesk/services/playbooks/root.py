@@ -37,7 +37,15 @@ MODE_FRESH_S = 60.0
 POLL_S = 0.02
 _NOTHING = Command(("true",))
 
-AskPassword = Callable[[str, str], Awaitable[str | None]]
+
+@dataclass(frozen=True, slots=True)
+class SharedPassword:
+    """A password of which the person said that it is the same on all nodes of this run."""
+
+    text: str = field(repr=False)
+
+
+AskPassword = Callable[[str, str], Awaitable[str | SharedPassword | None]]
 """Asks the person: node id, why. None: they would not say."""
 
 
@@ -67,6 +75,7 @@ class _Login:
 
     gate: asyncio.Lock = field(default_factory=asyncio.Lock)
     password: str = ""
+    tried: set[str] = field(default_factory=set)
     was_declined: bool = False
 
 
@@ -81,6 +90,8 @@ class Root:
         self._identify = identify
         self._ways: dict[str, _Way] = {}
         self._logins: dict[str, _Login] = {}
+        self._shared = ""
+        self._person = asyncio.Lock()
 
     async def run(
         self, node_id: str, shell: Shell, command: Command, *, why: str, stdin: bytes = b"", timeout_s: float = 60.0
@@ -130,10 +141,11 @@ class Root:
                 return login.password
             for attempt in range(MAX_ASKS):
                 words = why if attempt == 0 else f"{why}. The password was not accepted; nothing was changed"
-                password = None if self._ask is None or login.was_declined else await self._ask(node_id, words)
-                if password is None:
+                password = await self._hear(node_id, words, login)
+                if not password:
                     login.was_declined = True
                     raise _refused(Refusal.NEEDS_PASSWORD, shell)
+                login.tried.add(password)
                 try:
                     outcome = await _converse(shell, _NOTHING, password, b"", CHECK_TIMEOUT_S)
                 except RootRefused as error:
@@ -147,10 +159,18 @@ class Root:
                 return password
         raise AssertionError("unreachable")
 
-    def forget(self) -> None:
-        """The run is over."""
-        self._logins.clear()
-        self._ways.clear()
+    async def _hear(self, node_id: str, why: str, login: _Login) -> str:
+        """What the person answers, one question after another; "" when nobody is there, or they would not say."""
+        if self._ask is None or login.was_declined:
+            return ""
+        async with self._person:
+            if self._shared and self._shared not in login.tried:
+                return self._shared
+            answer = await self._ask(node_id, why)
+        if isinstance(answer, SharedPassword):
+            self._shared = answer.text
+            return answer.text
+        return answer or ""
 
 
 async def _converse(shell: Shell, command: Command, password: str, stdin: bytes, timeout_s: float) -> Outcome:

@@ -15,6 +15,7 @@ from sparkdesk.core.command import Command
 from sparkdesk.core.step import Playbook, PutFile, Restore, Run, RunEnded, Stage, Step, StepEvent
 from sparkdesk.infra.store import SqliteStore
 from sparkdesk.services.clock import SystemClock
+from sparkdesk.services.playbooks.root import SharedPassword
 from sparkdesk.services.playbooks.runner import Runner
 from tests.fakes.sudo_shell import SudoShell, sudo_shell
 
@@ -269,3 +270,23 @@ async def test_four_steps_at_once_ask_once(make_node: MakeNode, store: SqliteSto
     ended = await desk.runner.run("r", Playbook("p", (Stage("s", steps),)), on_event=desk.events.append)
     assert (ended.result, len(desk.asked)) == ("done", 1)
     assert json.loads((await store.journal("r"))[-1])["result"] == "done"
+
+
+@pytest.mark.parametrize(("is_shared", "count"), [(True, 1), (False, 2)])
+async def test_one_password_serves_other_nodes_only_when_the_person_says_so(
+    make_node: MakeNode, store: SqliteStore, is_shared: bool, count: int
+) -> None:
+    nodes = {"n1": make_node(ALL), "n2": make_node(ALL)}
+    asked: list[str] = []
+
+    async def ask(node_id: str, why: str) -> str | SharedPassword:
+        asked.append(node_id)
+        await asyncio.sleep(0.1)
+        return SharedPassword(CANARY) if is_shared else CANARY
+
+    runner = Runner(shells=nodes.__getitem__, store=store, clock=SystemClock(), ask_password=ask)
+    steps = tuple(Step(node_id, node_id, node_id, (as_root("touch /home/root-only/a"),)) for node_id in nodes)
+    ended = await runner.run("r", Playbook("p", (Stage("s", steps),)), on_event=lambda _: None)
+    assert (ended.result, len(asked)) == ("done", count)
+    assert all(node.look("/home/root-only/a").exists() for node in nodes.values())
+    assert CANARY not in repr(SharedPassword(CANARY))

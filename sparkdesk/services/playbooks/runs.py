@@ -1,0 +1,182 @@
+"""The playbooks that were started from the screens: each as a value that follows it, with start, cancel, resume, undo.
+
+The one rule: a run lives in its journal, not here. What an earlier process left unfinished is offered again, and none
+of it is carried on before a person says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+
+from sparkdesk.core.errors import PlanError, SparkDeskError
+from sparkdesk.core.feed import Latest
+from sparkdesk.core.playbooks.run_view import INTERRUPTED, RunView, StepView, begin_again, take_event
+from sparkdesk.core.ports import Store
+from sparkdesk.core.step import Playbook, RunEnded, Step, StepEvent
+from sparkdesk.services.clock import Clock
+from sparkdesk.services.ident import new_id
+from sparkdesk.services.playbooks.journal import RunRecord, read_record, set_aside
+from sparkdesk.services.playbooks.passage import OnEvent
+from sparkdesk.services.playbooks.runner import Runner
+from sparkdesk.services.tasks import Tasks
+
+log = logging.getLogger(__name__)
+
+MAX_SHOWN = 64
+"""Runs that are kept in the feed; the oldest that are over go first."""
+
+Go = Callable[[str, OnEvent], Awaitable[RunEnded]]
+
+
+class PlaybookRuns:
+    """Runs playbooks as tasks and tells how they stand."""
+
+    def __init__(self, *, tasks: Tasks, runner: Runner, store: Store, clock: Clock) -> None:
+        self._tasks = tasks
+        self._runner = runner
+        self._store = store
+        self._clock = clock
+        self._waiting: dict[str, asyncio.Event] = {}
+        self._ends: dict[str, RunEnded] = {}
+        self.runs: Latest[Mapping[str, RunView]] = Latest(MappingProxyType({}))
+        self.on_step: list[Callable[[Step, StepEvent], None]] = []
+        """Told every event of every run's steps, with the step."""
+
+    async def load(self) -> None:
+        """Offer what an earlier process left unfinished. Launches of jobs are not of these: the launcher sees to them.
+
+        Raises StoreError.
+        """
+        jobs = {intent.job_id for intent in await self._store.job_intents()}
+        for run_id in await self._store.unfinished_runs():
+            if run_id not in jobs and run_id not in self.runs.value:
+                try:
+                    self._set(view_of(run_id, await read_record(self._store, run_id)))
+                except PlanError as error:
+                    log.warning("run %s: %s", run_id, error.sentence())
+
+    async def history(self, limit: int = 50) -> tuple[RunView, ...]:
+        """The last runs by their journals, newest first; those under way as they stand. Raises StoreError."""
+        found = []
+        for run_id in await self._store.recent_runs(limit):
+            view = self.runs.value.get(run_id)
+            try:
+                found.append(view or view_of(run_id, await read_record(self._store, run_id)))
+            except PlanError as error:
+                log.warning("run %s: %s", run_id, error.sentence())
+        return tuple(found)
+
+    def start(self, playbook: Playbook) -> str:
+        """Run it from the start, as a task; gives the run's id."""
+        run_id = new_id()
+        self._set(RunView(run_id, playbook, self._clock.now_ms()))
+
+        def go(run_id: str, hear: OnEvent) -> Awaitable[RunEnded]:
+            return self._runner.run(run_id, playbook, on_event=hear)
+
+        self._start(run_id, go)
+        return run_id
+
+    def resume(self, run_id: str) -> None:
+        """Carry a run on that failed or was interrupted; nothing to do for one that is under way or done."""
+        view = self._known(run_id)
+        if view.can_resume:
+            self._set(begin_again(view, is_undo=False))
+            self._start(run_id, lambda run_id, hear: self._runner.resume(run_id, on_event=hear))
+
+    def undo(self, run_id: str) -> None:
+        """Take back what was begun; nothing to do while it is under way, or when nothing can be taken back."""
+        view = self._known(run_id)
+        if view.can_undo:
+            self._set(begin_again(view, is_undo=True))
+            self._start(run_id, lambda run_id, hear: self._runner.undo(run_id, on_event=hear))
+
+    def cancel(self, run_id: str) -> None:
+        """End a run that is under way; what was done stands, and can be carried on or undone."""
+        self._tasks.cancel(_task_name(run_id))
+
+    async def set_aside(self, run_id: str) -> None:
+        """Leave an interrupted run as it is: it is not offered again, but can still be undone. Raises StoreError."""
+        view = self._known(run_id)
+        if view.result == INTERRUPTED:
+            await set_aside(self._store, self._clock, run_id)
+            self._set(replace(view, result="cancelled", message="Left as it was", ended_ms=self._clock.now_ms()))
+
+    async def wait(self, run_id: str) -> RunEnded:
+        """Until a run is over; a caller that is cancelled does not end it. Raises PlanError (no such run)."""
+        while not (view := self._known(run_id)).is_over:
+            await self._waiting.setdefault(run_id, asyncio.Event()).wait()
+        return RunEnded(view.ended_ms or self._clock.now_ms(), view.result, view.message, view.remedy)
+
+    def _start(self, run_id: str, go: Go) -> None:
+        task = self._tasks.start_exclusive(_task_name(run_id), self._run, run_id, go)
+        if task is None:
+            self._end(run_id)
+        else:
+            task.add_done_callback(lambda _: self._end(run_id))
+
+    def _end(self, run_id: str) -> None:
+        """Its task is over, so that it can be carried on or undone at once. One that never began told no end."""
+        unbegun = RunEnded(self._clock.now_ms(), "cancelled", "Cancelled", "Start it again.")
+        ended = self._ends.pop(run_id, unbegun)
+        self._set(take_event(self._known(run_id), ended))
+        self._waiting.pop(run_id, asyncio.Event()).set()
+
+    async def _run(self, run_id: str, go: Go) -> None:
+        try:
+            await go(run_id, lambda event: self._hear(run_id, event))
+        except SparkDeskError as error:  # the journal cannot be written or read
+            self._hear(run_id, RunEnded(self._clock.now_ms(), "failed", error.message, error.remedy))
+            raise
+
+    def _hear(self, run_id: str, event: StepEvent) -> None:
+        if isinstance(event, RunEnded):
+            self._ends[run_id] = event
+            return
+        view = self._known(run_id)
+        for step in view.playbook.steps():
+            if step.id == event.step_id:
+                for listener in self.on_step:
+                    listener(step, event)
+        self._set(take_event(view, event))
+
+    def _known(self, run_id: str) -> RunView:
+        view = self.runs.value.get(run_id)
+        if view is None:
+            raise PlanError("This run is not known any more", remedy="Look at the history.")
+        return view
+
+    def _set(self, view: RunView) -> None:
+        runs = {**self.runs.value, view.run_id: view}
+        over = [run_id for run_id, old in runs.items() if old.is_over and run_id != view.run_id]
+        for run_id in over[: max(0, len(runs) - MAX_SHOWN)]:
+            del runs[run_id]
+        self.runs.set(MappingProxyType(runs))
+
+
+def view_of(run_id: str, record: RunRecord) -> RunView:
+    """A run as its journal tells it."""
+    steps = {step_id: StepView(result) for step_id, result in record.results.items()}
+    steps.update({step_id: StepView("unknown") for step_id in record.begun if step_id not in record.results})
+    result = record.result or INTERRUPTED
+    is_open = result == INTERRUPTED
+    return RunView(
+        run_id=run_id,
+        playbook=record.playbook,
+        started_ms=record.started_ms,
+        ended_ms=record.ended_ms,
+        steps=MappingProxyType(steps),
+        begun=frozenset(record.begun),
+        result=result,
+        message="SparkDesk ended in the middle of this" if is_open else "",
+        remedy="Carry it on, undo it, or leave it as it is." if is_open else "",
+        is_undo=record.is_undo,
+    )
+
+
+def _task_name(run_id: str) -> str:
+    return f"playbook {run_id}"

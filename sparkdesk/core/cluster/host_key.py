@@ -6,7 +6,6 @@ The one rule: what is shown is computed from the key's own bytes, as `ssh-keygen
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 from dataclasses import dataclass
 
@@ -41,7 +40,7 @@ def describe_host_key(line: str) -> HostKeyLook:
         raise ValueError("not a public-key line")
     try:
         blob = base64.b64decode(words[1], validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise ValueError("not a public key") from error
     fields = _read_fields(blob)
     if not fields or fields[0] != words[0].encode():

@@ -8,22 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from sparkdesk.core.cluster.candidate import Candidate
 from sparkdesk.core.cluster.enrolment import EnrolStage, Who, read_place
 from sparkdesk.core.cluster.host_key import describe_host_key, fingerprint_of
-from sparkdesk.core.cluster.identity import Likeness, addresses_of, compare, copy_error, write_address
-from sparkdesk.core.cluster.machine import IDENTIFY, MAX_OUTPUT_BYTES, TIMEOUT_S, Machine, read_machine
-from sparkdesk.core.cluster.node import ClusterRecord, JumpHost, NodeRecord, SignIn
+from sparkdesk.core.cluster.identity import addresses_of
+from sparkdesk.core.cluster.machine import IDENTIFY, MAX_OUTPUT_BYTES, TIMEOUT_S, read_machine
+from sparkdesk.core.cluster.node import JumpHost, NodeRecord, SignIn
 from sparkdesk.core.command import Command
-from sparkdesk.core.errors import AuthFailed, HostKeyChanged, KeyLocked, NodeError, SparkDeskError, Unreachable
-from sparkdesk.core.feed import Latest
+from sparkdesk.core.errors import AuthFailed, HostKeyChanged, KeyLocked, SparkDeskError, Unreachable
 from sparkdesk.core.ports import Connection, Connector, KeyFolder, KnownHosts, Offer, Store
 from sparkdesk.services.clock import Clock
 from sparkdesk.services.fleet.credentials import Credentials
 from sparkdesk.services.fleet.enrol_screen import Screen
 from sparkdesk.services.fleet.key_setup import KeySetUp
+from sparkdesk.services.fleet.recognition import Fleet, Recognition, known_nodes
 from sparkdesk.services.ident import new_id
 
 T = TypeVar("T")
@@ -36,20 +36,6 @@ _BARRED = (
     "SparkDesk stops here: after some failed sign-ins a node bars a computer, for up to 10 minutes. Check the user "
     "name and the password at the node itself, wait a minute, then try again."
 )
-
-
-class Fleet(Protocol):
-    """The nodes of this computer, and where a new one is kept."""
-
-    clusters: Latest[tuple[ClusterRecord, ...]]
-
-    async def add_node(self, record: NodeRecord, *, password: str = "") -> None:
-        """Keep it and connect to it. Raises NodeError, StoreError."""
-        ...
-
-    async def update_node(self, record: NodeRecord) -> None:
-        """Keep what is new about it. Raises KeyError, NodeError, StoreError."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +115,8 @@ class Course:
         else:
             record = replace(record, host_key=await self._confirm(who.address, who.port, jump))
         self._connection = await self._sign_in(record)
-        record, machine = await self._identify(record)
-        if not await self._is_new(record, known, machine):
+        record = await self._identify(record)
+        if not await Recognition(self._parts.fleet, self._screen).is_new(record, known):
             return
         record = await self._choose_sign_in(record)
         await self._keep(record, is_known=known is not None)
@@ -154,16 +140,12 @@ class Course:
         key = await self._confirm(place.address, place.port, None, is_jump=True)
         return JumpHost(place.address, place.port, place.user, key)
 
-    def _known_nodes(self) -> list[NodeRecord]:
-        clusters = self._parts.fleet.clusters.value
-        return [node for cluster in clusters if not cluster.is_simulated for node in cluster.nodes]
-
     def _known_at(self, address: str, port: int, jump: JumpHost | None) -> NodeRecord | None:
         """The node that was last met there, by the same way."""
         way = jump.host_key if jump is not None else ""
         found = [
             node
-            for node in self._known_nodes()
+            for node in known_nodes(self._parts.fleet)
             if (address, port) in addresses_of(node) and (node.jump.host_key if node.jump is not None else "") == way
         ]
         return found[-1] if found and found[-1].host_key else None
@@ -187,7 +169,7 @@ class Course:
                 node=address,
             )
         in_list = await self._parts.known_hosts.has(address, port, offer.host_key)
-        same = next((node for node in self._known_nodes() if node.host_key == offer.host_key), None)
+        same = next((node for node in known_nodes(self._parts.fleet) if node.host_key == offer.host_key), None)
         self._screen.show_offer(address, look, known_as=same.name if same is not None else "", in_known_hosts=in_list)
         await self._screen.ask(EnrolStage.TRUST)
         self._screen.say(f"you confirmed the host key of {what}")
@@ -248,9 +230,7 @@ class Course:
             ),
         )
 
-    async def _ask_password(
-        self, refused: AuthFailed | None, password: str | None, *, asked_for: str = ""
-    ) -> str:
+    async def _ask_password(self, refused: AuthFailed | None, password: str | None, *, asked_for: str = "") -> str:
         """Ask for a password after a refusal (None: at once). Raises AuthFailed when there is no sense in it."""
         if refused is not None:
             self._screen.say(refused.message)
@@ -294,7 +274,8 @@ class Course:
 
     # Who it is --------------------------------------------------------------------------------------------------
 
-    async def _identify(self, record: NodeRecord) -> tuple[NodeRecord, Machine]:
+    async def _identify(self, record: NodeRecord) -> NodeRecord:
+        """The record with what the machine says of itself."""
         assert self._connection is not None
         self._screen.show(EnrolStage.IDENTIFYING)
         self._screen.say("reading who it is")
@@ -310,67 +291,13 @@ class Course:
         shown = f", machine id {machine.machine_id[:8]}…" if machine.machine_id else ""
         self._screen.say(f"it is {machine.words()}{shown}")
         name = machine.hostname if record.name == record.address and machine.hostname else record.name
-        learned = replace(
+        return replace(
             record,
             name=name,
             machine_id=machine.machine_id or record.machine_id,
             serial_hash=machine.serial_hash or record.serial_hash,
             macs=machine.macs or record.macs,
         )
-        return learned, machine
-
-    async def _is_new(self, record: NodeRecord, known: NodeRecord | None, machine: Machine) -> bool:
-        """Whether to go on; a machine that is known already is dealt with here."""
-        if known is not None and _likeness(replace(record, id=known.id), known) is Likeness.COPY:
-            raise copy_error(replace(record, name=f"The machine at {record.address}"), known)
-        for other in self._known_nodes():
-            if other.id == record.id:
-                continue
-            if _likeness(record, other) is Likeness.COPY:
-                raise copy_error(record, other)
-            if record.host_key == other.host_key:
-                await self._add_address(record, other)
-                return False
-            if machine.machine_id and machine.machine_id == other.machine_id and not _is_told_apart(record, other):
-                await self._ask_reinstalled(record, other)
-        return True
-
-    async def _add_address(self, record: NodeRecord, other: NodeRecord) -> None:
-        """The same machine, met at another address: a person says so, and the address is kept with it."""
-        self._screen.say(f"it has the host key of {other.name}, and nothing tells the two apart")
-        self._screen.note(
-            message=f"This is {other.name}, met at another address",
-            remedy="If it is the same machine, the address is added to it.",
-            known_as=other.name,
-        )
-        answer = await self._screen.ask(EnrolStage.SAME_NODE)
-        if not answer.is_yes:
-            raise copy_error(record, other)
-        if record.jump is None:
-            where = write_address(record.address, record.port)
-            others = tuple(dict.fromkeys((*other.other_addresses, where)))
-            await self._parts.fleet.update_node(replace(other, other_addresses=others))
-            words = f"{where} is now another address of {other.name}"
-        else:
-            words = f"{other.name} is known already; a way through a jump host is not kept as a second address"
-        self._screen.finish(other.id, words)
-
-    async def _ask_reinstalled(self, record: NodeRecord, other: NodeRecord) -> None:
-        """The same machine id behind another host key: installed anew, or a copy. Raises NodeError unless a copy."""
-        self._screen.note(
-            message=f"It has the machine id of {other.name}, but another host key",
-            remedy=f"If it is {other.name}, installed anew, say that it is the same. If it is another machine, whose "
-            "disk was copied, it is added as a node of its own.",
-            known_as=other.name,
-        )
-        answer = await self._screen.ask(EnrolStage.SAME_NODE)
-        if answer.is_yes:
-            raise NodeError(
-                f"{other.name} is kept with another host key",
-                remedy=f"Remove {other.name} here first, then add it again: its new key is not taken over silently.",
-                node=record.name,
-            )
-        self._screen.note()
 
     # How it signs in from now on --------------------------------------------------------------------------------
 
@@ -430,7 +357,7 @@ class Course:
 
     def _show_changed(self, error: HostKeyChanged) -> None:
         who = self._who
-        known = [node for node in self._known_nodes() if fingerprint_of(node.host_key) == error.trusted]
+        known = [node for node in known_nodes(self._parts.fleet) if fingerprint_of(node.host_key) == error.trusted]
         self._screen.refuse_changed(error, host=who.address, known_as=known[-1].name if known else "")
 
 
@@ -438,21 +365,6 @@ def _as_node(jump: JumpHost) -> NodeRecord:
     return NodeRecord(
         id="", name=jump.title, address=jump.address, port=jump.port, user=jump.user, host_key=jump.host_key
     )
-
-
-def _likeness(record: NodeRecord, other: NodeRecord) -> Likeness:
-    """As `compare`, but a machine without one network port of the other's is a copy of it, too."""
-    likeness = compare(record, other)
-    return Likeness.COPY if likeness is Likeness.SAME and _has_other_ports(record, other) else likeness
-
-
-def _is_told_apart(record: NodeRecord, other: NodeRecord) -> bool:
-    has_other_serial = bool(record.serial_hash and other.serial_hash) and record.serial_hash != other.serial_hash
-    return has_other_serial or _has_other_ports(record, other)
-
-
-def _has_other_ports(record: NodeRecord, other: NodeRecord) -> bool:
-    return bool(record.macs and other.macs) and not set(record.macs) & set(other.macs)
 
 
 def _ways(record: NodeRecord) -> str:

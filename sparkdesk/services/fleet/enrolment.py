@@ -15,8 +15,9 @@ from sparkdesk.core.feed import Latest
 from sparkdesk.core.ports import Connector, KeyFolder, KnownHosts, LocalKey, Offer, Store
 from sparkdesk.services.clock import Clock
 from sparkdesk.services.fleet.credentials import Credentials
-from sparkdesk.services.fleet.enrol_course import Course, CourseParts, Fleet, Memory
+from sparkdesk.services.fleet.enrol_course import Course, CourseParts, Memory
 from sparkdesk.services.fleet.enrol_screen import Answer, Screen
+from sparkdesk.services.fleet.recognition import Fleet
 from sparkdesk.services.tasks import Tasks
 
 TASK = "add node"

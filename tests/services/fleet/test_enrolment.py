@@ -102,6 +102,19 @@ async def test_the_users_own_known_hosts_is_a_hint_only(desk: EnrolDesk, own_hom
         assert is_untouched(server)
 
 
+async def test_a_key_that_the_users_own_list_revokes_ends_the_attempt(desk: EnrolDesk, own_home: Path) -> None:
+    async with running_server(password=PASSWORD) as server:
+        (own_home / ".ssh").mkdir(mode=0o700)
+        (own_home / ".ssh" / "known_hosts").write_text(f"@revoked * {server.host_key}\n")
+        desk.start(server, SignIn.PASSWORD)
+        now = await desk.reach(EnrolStage.FAILED)
+        assert "must not be trusted" in now.message
+        desk.enroller.trust()
+        await asyncio.sleep(0.05)
+        assert desk.now.stage is EnrolStage.FAILED
+        assert is_untouched(server)
+
+
 async def test_a_known_address_with_another_key_is_refused_with_no_way_on(desk: EnrolDesk) -> None:
     async with running_server(password=PASSWORD) as server:
         await desk.inventory.add_node(server.record(), password=PASSWORD)

@@ -23,6 +23,9 @@ from ui.widgets.label import ElidedLabel, Label
 from ui.widgets.loader import Loader
 from ui.widgets.segmented import Segmented
 
+NOT_YET = "Not checked yet"
+WHAT_IT_DOES = "Read-only checks: disk, driver, docker, clock, swap, throttling, network links. Nothing is changed."
+
 
 class DoctorTab(QWidget):
     """Shows the node's check-up; `refresh` reads the model."""
@@ -41,8 +44,7 @@ class DoctorTab(QWidget):
         self.banner = Banner()
         self.list = ResultList("Checks")
         self.panel = ResultPanel()
-        words = "Read-only checks: disk, driver, docker, clock, swap, throttling, network links. Nothing is changed."
-        self.empty = EmptyState("shield-check", "Not checked yet", words, action="Check this Spark", is_primary=True)
+        self.empty = EmptyState("shield-check", NOT_YET, WHAT_IT_DOES, action="Check this Spark", is_primary=True)
         self._none = Label("", "body", "text3")
         self._stack = QStackedWidget()
         self._lists = QStackedWidget()
@@ -105,6 +107,7 @@ class DoctorTab(QWidget):
         button = self.empty.findChild(Button)
         if button is not None:
             button.set_disabled_reason(away)
+        self.empty.set_words(NOT_YET, f"{WHAT_IT_DOES} {away}." if away else WHAT_IT_DOES)
         self._loader.setVisible(is_running)
         self._loader.set_running(is_running)
         done = len(check_up.findings)

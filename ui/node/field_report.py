@@ -28,6 +28,13 @@ _FIRST_SHOWN = (Hold.DIFFERS, Hold.NOT_SEEN, Hold.HELD)
 NOTHING_SENT = "Read-only. Nothing is sent: a saved report is a file on this computer, without names, addresses or ids."
 
 
+NOT_YET = "Not held against our assumptions yet"
+WHAT_IT_DOES = (
+    "SparkDesk was written without a Spark at hand. This reads what its code takes for true, and says where this node "
+    "agrees. It changes nothing and sends nothing."
+)
+
+
 class FieldReportTab(QWidget):
     """Shows the node's field report; `refresh` reads the model."""
 
@@ -47,11 +54,7 @@ class FieldReportTab(QWidget):
         self.ways = Segmented([(hold.value, hold.words) for hold in _WAYS], what="Which assumptions to show")
         self.list = ResultList("Assumptions")
         self.panel = ResultPanel()
-        words = (
-            "SparkDesk was written without a Spark at hand. This reads what its code takes for true, and says where "
-            "this node agrees. It changes nothing and sends nothing."
-        )
-        self.empty = EmptyState("gauge", "Not held against our assumptions yet", words, action=RUN, is_primary=True)
+        self.empty = EmptyState("gauge", NOT_YET, WHAT_IT_DOES, action=RUN, is_primary=True)
         self._none = Label("", "body", "text3")
         self._stack = QStackedWidget()
         self._lists = QStackedWidget()
@@ -124,6 +127,7 @@ class FieldReportTab(QWidget):
         button = self.empty.findChild(Button)
         if button is not None:
             button.set_disabled_reason(away)
+        self.empty.set_words(NOT_YET, f"{WHAT_IT_DOES} {away}." if away else WHAT_IT_DOES)
         self._loader.setVisible(is_running)
         self._loader.set_running(is_running)
         done = len(report.results)

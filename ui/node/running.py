@@ -155,6 +155,10 @@ def _note_words(server: FoundServer) -> str:
     return " ".join(parts)
 
 
+NOTHING_FOUND = "Nothing else answers on this node"
+WHAT_SHOWS = "What others started on this node shows here: vLLM, SGLang, llama.cpp, Ollama and others."
+
+
 class RunningTab(QWidget):
     """The servers found, and SparkDesk's own jobs in one line; `refresh` reads the model."""
 
@@ -169,8 +173,7 @@ class RunningTab(QWidget):
         self.cards: list[ServerCard] = []
         self._body = QWidget()
         self._list = QVBoxLayout(self._body)
-        words = "What others started on this node shows here: vLLM, SGLang, llama.cpp, Ollama and others."
-        self.empty = EmptyState("radar", "Nothing else answers on this node", words, action="Look again")
+        self.empty = EmptyState("radar", NOTHING_FOUND, WHAT_SHOWS, action="Look again")
         self._stack = QStackedWidget()
         self._build()
         self.look.clicked.connect(self._look_again)
@@ -227,6 +230,9 @@ class RunningTab(QWidget):
         button = self.empty.findChild(Button)
         if button is not None:
             button.set_disabled_reason(away)
+        self.empty.set_words(
+            "What runs there is not known" if away else NOTHING_FOUND, f"{away}." if away else WHAT_SHOWS
+        )
         self._stack.setCurrentIndex(0 if servers else 1)
         self._show_own()
 

@@ -9,12 +9,12 @@ from PySide6.QtCore import QRectF, Qt, QTimer
 from PySide6.QtGui import QKeyEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QVBoxLayout, QWidget
 
+from sparkdesk.core.playbooks.run_view import INTERRUPTED, RUNNING, StepView
 from ui import text, theme
 from ui.node.wrap import wrap_line
 from ui.playbook.model import PARTS, STEP_MARKS, PlaybookModel
 from ui.playbook.plan_text import plan_text, undo_text
 from ui.playbook.plan_view import PlanView
-from ui.playbook.run import RUNNING, StepShown
 from ui.playbook.step_list import StepList, StepRow
 from ui.playbook.warning import WarningCard
 from ui.theme import color
@@ -84,7 +84,9 @@ class PlaybookDialog(QDialog):
         self.copy = IconButton("copy", "Copy this text")
         self.progress = ProgressLine()
         self.words = ElidedLabel("", "dense", "text2")
+        self.leave = Button("Leave as it is", kind="text")
         self.undo = Button("Undo…", icon="undo-2")
+        self.resume = Button("Carry on", icon="play")
         self.cancel = Button("Cancel")
         self.confirm = Button(proposal.confirm, kind="danger" if proposal.is_danger else "primary")
         self._soon = QTimer(self)
@@ -118,7 +120,7 @@ class PlaybookDialog(QDialog):
         buttons = QHBoxLayout()
         buttons.setSpacing(8)
         buttons.addWidget(self.words, 1)
-        for button in (self.undo, self.cancel, self.confirm):
+        for button in (self.leave, self.undo, self.resume, self.cancel, self.confirm):
             button.setAutoDefault(False)
             buttons.addWidget(button)
         self.cancel.setDefault(True)
@@ -143,6 +145,8 @@ class PlaybookDialog(QDialog):
         self.confirm.clicked.connect(self._confirm)
         self.cancel.clicked.connect(self._cancel)
         self.undo.clicked.connect(self._undo)
+        self.resume.clicked.connect(self._resume)
+        self.leave.clicked.connect(lambda: self.model.set_aside())
 
     # What the person does -----------------------------------------------------------------------------------------
 
@@ -162,11 +166,18 @@ class PlaybookDialog(QDialog):
     def _undo(self) -> None:
         """The first press shows what would run, the second runs it."""
         if self._is_undo_shown:
+            self._is_undo_shown = False
             self.ways.set_key("output")
             self.model.undo()
         else:
             self._is_undo_shown = True
             self.ways.set_key("undo")
+        self.refresh()
+
+    def _resume(self) -> None:
+        self._is_undo_shown = False
+        self.ways.set_key("output")
+        self.model.resume()
         self.refresh()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
@@ -203,6 +214,8 @@ class PlaybookDialog(QDialog):
         self.cancel.setText("Stop" if is_running else "Close" if is_over else "Cancel")
         self.cancel.updateGeometry()
         self.undo.setVisible(run is not None and run.can_undo)
+        self.resume.setVisible(run is not None and run.can_resume)
+        self.leave.setVisible(model.is_interrupted())
         self.undo.setText("Undo now" if self._is_undo_shown else "Undo…")
         self.undo.set_kind("danger" if self._is_undo_shown else "default")
         self._show_end()
@@ -232,7 +245,7 @@ class PlaybookDialog(QDialog):
         if not message:
             self.banner.clear()
             return
-        kind = {"done": "ok", "cancelled": "info"}.get(run.result if run else "", "crit")
+        kind = {"done": "ok", "cancelled": "info", INTERRUPTED: "warn"}.get(run.result if run else "", "crit")
         self.banner.show_notice(kind, wrap_line(message), wrap_line(remedy))  # type: ignore[arg-type]  # its kinds
 
     def _show_text(self) -> None:
@@ -250,7 +263,7 @@ class PlaybookDialog(QDialog):
         self.text.show_step(step_id)
 
 
-def _step_words(shown: StepShown) -> str:
+def _step_words(shown: StepView) -> str:
     if shown.state == RUNNING:
         share = f" {shown.fraction * 100:.0f} %" if shown.fraction is not None else ""
         return f"{shown.text or PARTS.get(shown.part, '')}{share}"

@@ -12,14 +12,14 @@ from typing import Final
 from PySide6.QtCore import QObject, Signal
 
 from sparkdesk.core.feed import Latest
+from sparkdesk.core.playbooks.run_view import INTERRUPTED, RUNNING, WAITING, RunView, StepView
 from sparkdesk.core.step import Playbook
 from ui import text
 from ui.bridge import watch
 from ui.jobs.mark import Mark
-from ui.playbook.run import RUNNING, RunShown, StepShown
 
 STEP_MARKS: Final[dict[str, Mark]] = {
-    "waiting": Mark("Not begun", "neutral", "circle-dashed"),
+    WAITING: Mark("Not begun", "neutral", "circle-dashed"),
     RUNNING: Mark("Running", "accent", "loader"),
     "done": Mark("Done", "ok", "circle-check"),
     "unchanged": Mark("Nothing to do", "ok", "circle-check"),
@@ -33,6 +33,7 @@ _ENDS: Final[dict[str, Mark]] = {
     "failed": Mark("Failed", "crit", "octagon-alert"),
     "cancelled": Mark("Stopped", "neutral", "square"),
     "unknown": Mark("End not known", "warn", "circle-help"),
+    INTERRUPTED: Mark("Interrupted", "warn", "triangle-alert"),
 }
 PARTS: Final = {"check": "looking", "apply": "doing", "verify": "checking", "undo": "taking back"}
 
@@ -51,30 +52,33 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class RunFeeds:
-    """What the dialog reads and asks for. `start` gives the run's id at once; the others take it."""
+    """What the dialog reads and asks for, as `PlaybookRuns` gives it: `start` gives a run's id, the others take it."""
 
-    runs: Latest[Mapping[str, RunShown]]
+    runs: Latest[Mapping[str, RunView]]
     start: Callable[[Playbook], str]
     cancel: Callable[[str], None]
     undo: Callable[[str], None]
+    resume: Callable[[str], None]
+    set_aside: Callable[[str], None]
+    """Leave an interrupted run as it is."""
     name_of: Callable[[str], str]
     """A node's id -> its name."""
 
 
 class PlaybookModel(QObject):
-    """One proposal and, once confirmed, its run."""
+    """One proposal and, once confirmed, its run. With `run_id` it is a run that was begun before."""
 
     changed = Signal()
 
-    def __init__(self, proposal: Proposal, feeds: RunFeeds, parent: QObject | None = None) -> None:
+    def __init__(self, proposal: Proposal, feeds: RunFeeds, *, run_id: str = "", parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.proposal = proposal
         self.feeds = feeds
-        self.run_id = ""
-        self._shown: RunShown | None = None
+        self.run_id = run_id
+        self._shown: RunView | None = None
         watch(feeds.runs, self, self._take)
 
-    def _take(self, runs: Mapping[str, RunShown]) -> None:
+    def _take(self, runs: Mapping[str, RunView]) -> None:
         run = runs.get(self.run_id)
         if run is not None and run is not self._shown:
             self._shown = run
@@ -97,7 +101,21 @@ class PlaybookModel(QObject):
         if self._shown is not None and self._shown.can_undo:
             self.feeds.undo(self.run_id)
 
-    def run(self) -> RunShown | None:
+    def resume(self) -> None:
+        """Carry on from where it ended."""
+        if self._shown is not None and self._shown.can_resume:
+            self.feeds.resume(self.run_id)
+
+    def set_aside(self) -> None:
+        """Leave an interrupted run as it is; it is not offered again."""
+        if self.is_interrupted():
+            self.feeds.set_aside(self.run_id)
+
+    def is_interrupted(self) -> bool:
+        """Whether an earlier SparkDesk ended in the middle of it."""
+        return self._shown is not None and self._shown.result == INTERRUPTED
+
+    def run(self) -> RunView | None:
         """The run, None before it was confirmed (or before the runner has told of it)."""
         return self._shown
 
@@ -105,9 +123,9 @@ class PlaybookModel(QObject):
         """Whether it is under way."""
         return bool(self.run_id) and (self._shown is None or not self._shown.is_over)
 
-    def step(self, step_id: str) -> StepShown:
+    def step(self, step_id: str) -> StepView:
         """How a step stands."""
-        return self._shown.step(step_id) if self._shown is not None else StepShown()
+        return self._shown.step(step_id) if self._shown is not None else StepView()
 
     def node_names(self) -> tuple[str, ...]:
         """The nodes that are changed, in order."""
@@ -141,7 +159,7 @@ class PlaybookModel(QObject):
         run = self._shown
         if run is None or not steps:
             return 0.0
-        ended = sum(run.step(step.id).state not in ("waiting", RUNNING) for step in steps)
+        ended = sum(run.step(step.id).state not in (WAITING, RUNNING) for step in steps)
         part = sum(run.step(step.id).fraction or 0.0 for step in steps if run.step(step.id).state == RUNNING)
         share = min(1.0, (ended + part) / len(steps))
         return share if run.is_over else min(share, 0.99)

@@ -13,6 +13,7 @@ from pytestqt.qtbot import QtBot
 
 from sparkdesk.core.command import Command
 from sparkdesk.core.feed import Latest
+from sparkdesk.core.playbooks.run_view import INTERRUPTED, RunView, StepView, begin_again, take_event
 from sparkdesk.core.step import (
     Output,
     Playbook,
@@ -32,7 +33,6 @@ from tests.ui.walk import guessing_labels
 from ui import theme
 from ui.playbook.dialog import PlaybookDialog
 from ui.playbook.model import PlaybookModel, Proposal, RunFeeds
-from ui.playbook.run import RunShown, take_event
 
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", "does not support raise")
 UNIT = b"[Service]\nExecStart=/usr/bin/earlyoom -m 2\n"
@@ -63,22 +63,28 @@ DANGER = Proposal(
 class Desk:
     """Runs as a service would publish them."""
 
-    runs: Latest[Mapping[str, RunShown]] = field(default_factory=lambda: Latest({}))
+    runs: Latest[Mapping[str, RunView]] = field(default_factory=lambda: Latest({}))
     calls: list[tuple[str, str]] = field(default_factory=list)
     window: QWidget | None = None
     """Kept alive: the dialog is its child."""
 
     def start(self, playbook: Playbook) -> str:
         self.calls.append(("start", playbook.title))
-        self.runs.set({"r1": RunShown("r1", playbook)})
+        self.runs.set({"r1": RunView("r1", playbook)})
         return "r1"
+
+    def undo(self, run_id: str) -> None:
+        self.calls.append(("undo", run_id))
+        self.runs.set({run_id: begin_again(self.runs.value[run_id], is_undo=True)})
 
     def feeds(self) -> RunFeeds:
         return RunFeeds(
             runs=self.runs,
             start=self.start,
             cancel=lambda run_id: self.calls.append(("cancel", run_id)),
-            undo=lambda run_id: self.calls.append(("undo", run_id)),
+            undo=self.undo,
+            resume=lambda run_id: self.calls.append(("resume", run_id)),
+            set_aside=lambda run_id: self.calls.append(("set_aside", run_id)),
             name_of=lambda node_id: {"node0": "spark-5c2d", "node1": "spark-bd26"}[node_id],
         )
 
@@ -92,13 +98,13 @@ def desk(dressed: object) -> Desk:
     return Desk()
 
 
-def open_dialog(qtbot: QtBot, desk: Desk, proposal: Proposal = DANGER) -> PlaybookDialog:
+def open_dialog(qtbot: QtBot, desk: Desk, proposal: Proposal = DANGER, run_id: str = "") -> PlaybookDialog:
     window = QWidget()
     window.resize(1100, 700)
     window.show()
     qtbot.addWidget(window)
     desk.window = window
-    dialog = PlaybookDialog(PlaybookModel(proposal, desk.feeds()), window)
+    dialog = PlaybookDialog(PlaybookModel(proposal, desk.feeds(), run_id=run_id), window)
     dialog.show()
     dialog.activateWindow()
     QTest.qWait(20)
@@ -164,6 +170,12 @@ def test_a_failure_says_what_to_do_and_undo_shows_its_commands_first(qtbot: QtBo
     assert desk.calls[-1][0] == "start", "nothing is undone by the first press"
     click(dialog, "undo")
     assert desk.calls[-1] == ("undo", "r1")
+    assert dialog.chip.text() == "Taking back"
+    desk.send(StepStarted("unit", "undo", 6), StepEnded("unit", 7, "undone"), RunEnded(8, "done"))
+    QTest.qWait(90)
+    assert dialog.chip.text() == "Undone"
+    assert not dialog.undo.isVisible()
+    assert not dialog.resume.isVisible()
 
 
 def test_closing_the_dialog_does_not_stop_the_run(qtbot: QtBot, desk: Desk) -> None:
@@ -175,14 +187,30 @@ def test_closing_the_dialog_does_not_stop_the_run(qtbot: QtBot, desk: Desk) -> N
     assert desk.calls == [("start", "Reboot spark-5c2d")]
 
 
+def test_a_run_that_was_interrupted_can_be_carried_on_undone_or_left(qtbot: QtBot, desk: Desk) -> None:
+    steps = {"unit": StepView("done"), "reboot": StepView("unknown")}
+    why, what_now = "SparkDesk ended in the middle of this", "Carry it on, undo it, or leave it as it is."
+    begun = frozenset(steps)
+    run = RunView("r1", PLAYBOOK, 1, steps=steps, begun=begun, result=INTERRUPTED, message=why, remedy=what_now)
+    desk.runs.set({"r1": run})
+    dialog = open_dialog(qtbot, desk, Proposal(PLAYBOOK), run_id="r1")
+    assert dialog.chip.text() == "Interrupted"
+    assert dialog.banner.title() == why
+    assert not dialog.confirm.isVisible()
+    assert dialog.undo.isVisible()
+    click(dialog, "resume")
+    click(dialog, "leave")
+    assert desk.calls == [("resume", "r1"), ("set_aside", "r1")]
+
+
 def test_the_steps_lead_through_the_text_by_keyboard(qtbot: QtBot, desk: Desk) -> None:
     dialog = open_dialog(qtbot, desk)
     dialog.steps.setFocus()
     QTest.keyClick(dialog.steps, Qt.Key.Key_Down)
     QTest.keyClick(dialog.steps, Qt.Key.Key_Down)
-    assert dialog.text.textCursor().block().text().startswith("2. Restart the node") or (
-        dialog.text.textCursor().block().text().startswith("3. Look at the links again")
-    )
+    row = dialog.steps.currentIndex().row()
+    assert row > 0
+    assert dialog.text.textCursor().block().text().startswith(f"{row + 1}. {STEPS[row].title}")
 
 
 def test_hostile_words_stay_plain(qtbot: QtBot, desk: Desk) -> None:

@@ -1,0 +1,44 @@
+"""A plan as a text to read: what will run, and the way back."""
+
+from __future__ import annotations
+
+from sparkdesk.core.command import Command
+from sparkdesk.core.step import Playbook, PutFile, Run, Stage, Step
+from ui.playbook.plan_text import MAX_FILE_LINES, plan_text, undo_text
+
+UNDO = (Run(Command(("rm", "/etc/x")), as_root=True),)
+STEPS = (
+    Step("a", "Write the file", "node0", (PutFile("/etc/x", b"one\ntwo\n", 0o644, as_root=True),), undo=UNDO),
+    Step("b", "Look at it", "node0", (Run(Command(("cat", "/etc/x"))),), check=(Run(Command(("true",))),)),
+)
+PLAYBOOK = Playbook("Two steps", tuple(Stage(step.title, (step,)) for step in STEPS))
+
+
+def test_the_plan_shows_commands_files_and_where_root_is_used() -> None:
+    plan = plan_text(PLAYBOOK, lambda _node: "spark-5c2d")
+    assert plan.text == (
+        "1. Write the file · spark-5c2d\n# as root, through sudo:\nwrite /etc/x (mode 644, 8 bytes)\n+ one\n+ two\n"
+        "\n2. Look at it · spark-5c2d\n# first: is there anything to do?\ntrue\n# if so:\ncat /etc/x"
+    )
+    assert plan.line_of("b") == 6
+
+
+def test_the_way_back_is_shown_from_the_last_step_to_the_first() -> None:
+    plan = undo_text(PLAYBOOK, str)
+    assert plan.text.startswith("1. Look at it · node0\n# nothing to take back\n\n2. Write the file")
+    assert plan.text.endswith("# as root, through sudo:\nrm /etc/x")
+
+
+def test_a_file_that_is_long_or_no_text_says_so() -> None:
+    long = PutFile("~/x", b"row\n" * (MAX_FILE_LINES + 2))
+    step = Step("f", "Files", "n", (long, PutFile("~/y", b"\xff\xfe")))
+    said = plan_text(Playbook("p", (Stage("s", (step,)),)), str).text
+    assert "# 2 more lines" in said
+    assert said.endswith("write ~/y (mode 600, 2 bytes), which is no text")
+
+
+def test_hostile_output_and_titles_cannot_break_the_text() -> None:
+    step = Step("h", "a\n2. Fake · spark", "n", (Run(Command(("echo", "\x1b[2J"))),))
+    said = plan_text(Playbook("p", (Stage("s", (step,)),)), str).text
+    assert "\x1b" not in said
+    assert "\n2. Fake" not in said

@@ -34,7 +34,7 @@ class AddNodePage(QStackedWidget):
     ) -> None:
         super().__init__(parent)
         self._add_node = add_node
-        self.cards = FirstRunPage(first_run, search=search, is_first=is_first)
+        self.cards = FirstRunPage(first_run, search, is_first=is_first)
         self.find_panel = FindPanel(search)
         self.panel = AddNodePanel(add_node)
         for part in (self.cards, self.find_panel, self.panel):

@@ -1,6 +1,6 @@
 """The first page: three ways to begin.
 
-Rule: what does not work yet says so and is no button; what is running shows how far it is.
+Rule: what is running shows how far it is; nothing is asked of a network before a button.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from sparkdesk.core.cluster.candidate import Source
 from ui.add_node.search_model import SearchModel
 from ui.add_node.words import neighbourhood_status, source_status
 from ui.first_run.art import ClusterArt
-from ui.first_run.model import FirstRunModel, Trust
-from ui.first_run.trust import TrustDialog
+from ui.first_run.model import FirstRunModel
 from ui.first_run.who_form import WhoForm
 from ui.theme import Token
 from ui.widgets.banner import Banner
@@ -25,7 +24,6 @@ from ui.widgets.icon_label import IconLabel
 from ui.widgets.label import Label
 
 _CARD_WIDTH = 352
-_NO_SEARCH = "The search is not there yet; add by address works."
 
 
 class FirstRunPage(QScrollArea):
@@ -34,25 +32,18 @@ class FirstRunPage(QScrollArea):
     def __init__(
         self,
         model: FirstRunModel,
+        search: SearchModel,
         parent: QWidget | None = None,
         *,
-        search: SearchModel | None = None,
         is_first: bool = True,
     ) -> None:
         super().__init__(parent)
         self._model = model
         self._search = search
         self._is_first = is_first
-        self._dialog: TrustDialog | None = None
         self._art = ClusterArt()
         self._banner = Banner()
         self.form = WhoForm(model.local_user)
-        self.address, self.user, self.sign_in, self.port = (
-            self.form.address,
-            self.form.user,
-            self.form.sign_in,
-            self.form.port,
-        )
         self.find_button = Button("Find my Sparks", kind="primary")
         self.add_button = Button("Check and add")
         self.simulate_button = Button("Start the simulation")
@@ -119,8 +110,6 @@ class FirstRunPage(QScrollArea):
         column.addWidget(Separator())
         column.addWidget(self._found_words)
         column.addWidget(_wide(self.find_button))
-        if self._search is None:
-            self.find_button.set_disabled_reason(_NO_SEARCH)
         return card
 
     def _add_card(self) -> Card:
@@ -151,11 +140,9 @@ class FirstRunPage(QScrollArea):
         self.add_button.clicked.connect(self.submit)
         self.form.submitted.connect(self.submit)
         self.form.key_file_wanted.connect(self._model.key_file_wanted)
-        self._model.trust_changed.connect(self._show_trust)
         self._model.simulation_changed.connect(self._show_simulation)
-        if self._search is not None:
-            self._search.progress_changed.connect(self._show_search)
-            self._search.found_changed.connect(self._show_search)
+        self._search.progress_changed.connect(self._show_search)
+        self._search.found_changed.connect(self._show_search)
         self._show_search()
         self._show_simulation()
 
@@ -180,12 +167,9 @@ class FirstRunPage(QScrollArea):
         who = self.form.read()
         if who is not None:
             self._model.who_given.emit(who)
-            self._model.add_requested.emit(who.address, who.port, who.user, who.sign_in.value)
 
     def _show_search(self) -> None:
         search = self._search
-        if search is None:
-            return
         self._mdns.setText(source_status(search.progress_of(Source.MDNS)))
         self._config.setText(source_status(search.progress_of(Source.SSH_CONFIG)))
         both = (search.progress_of(Source.RANGE), search.progress_of(Source.NEIGHBOUR))
@@ -193,27 +177,6 @@ class FirstRunPage(QScrollArea):
         count = len(search.candidates)
         found = f"{count} machine{'' if count == 1 else 's'} found. You choose which ones to add."
         self._found_words.setText(found if count else "You choose which ones to add.")
-
-    def trust_dialog(self) -> TrustDialog | None:
-        """Return the dialog of the attempt, None before the first."""
-        return self._dialog
-
-    def _show_trust(self) -> None:
-        trust = self._model.trust
-        self.add_button.set_busy(trust.stage in ("checking", "signing_in"))
-        if self._dialog is None:
-            if trust.stage == "none":
-                return
-            self._dialog = TrustDialog(self.window())
-            self._dialog.cancelled.connect(self._on_cancelled)
-            self._dialog.panel.trusted.connect(self._model.trust_given)
-            self._dialog.panel.signed_in.connect(self._model.password_given)
-            self._dialog.panel.retried.connect(self.submit)
-        self._dialog.show_trust(trust)
-
-    def _on_cancelled(self) -> None:
-        self._model.set_trust(Trust())
-        self._model.cancelled.emit()
 
     def _show_simulation(self) -> None:
         start = self._model.simulation

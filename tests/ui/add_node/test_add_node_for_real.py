@@ -51,8 +51,8 @@ async def test_a_name_and_a_password_lead_to_a_live_keyed_node(
     page: AddNodePage, desk: EnrolDesk, tmp_path: Path
 ) -> None:
     with running_sshd(tmp_path / "sshd", password=PASSWORD) as server:
-        QTest.keyClicks(page.cards.address, f"{server.user}@127.0.0.1:{server.port}")
-        page.cards.sign_in.set_key("password")
+        QTest.keyClicks(page.cards.form.address, f"{server.user}@127.0.0.1:{server.port}")
+        page.cards.form.sign_in.set_key("password")
         click(page.cards.add_button)
         shown = await desk.reach(EnrolStage.TRUST)
         assert shown.offer is not None

@@ -71,7 +71,7 @@ def offer(desk: Desk, shown: KeyOffer = OFFER) -> None:
 
 
 def test_check_and_add_leads_to_the_rows_and_asks_for_the_host_key(page: AddNodePage, desk: Desk) -> None:
-    QTest.keyClicks(page.cards.address, "nvidia@10.0.20.31:2222")
+    QTest.keyClicks(page.cards.form.address, "nvidia@10.0.20.31:2222")
     click(page.cards.add_button)
     assert page.currentWidget() is page.panel
     assert desk.attempt.calls == [("start", Who("10.0.20.31", 2222, "nvidia"))]
@@ -80,8 +80,8 @@ def test_check_and_add_leads_to_the_rows_and_asks_for_the_host_key(page: AddNode
 
 
 def test_the_keyboard_alone_adds_a_node(page: AddNodePage, desk: Desk) -> None:
-    page.cards.address.setFocus()
-    QTest.keyClicks(page.cards.address, "10.0.20.31")
+    page.cards.form.address.setFocus()
+    QTest.keyClicks(page.cards.form.address, "10.0.20.31")
     press(Qt.Key.Key_Return)
     offer(desk)
     assert QApplication.focusWidget() is page.panel.trust_row.offer_part.cancel_button

@@ -45,7 +45,7 @@ def begin(page: AddNodePage, desk: Desk, who: Who = WHO) -> None:
 def test_the_cards_in_pictures(page: AddNodePage, desk: Desk) -> None:
     desk.progress.set((SearchProgress(Source.SSH_CONFIG, SearchState.IDLE, 3),))
     take_pictures(page, "add-cards")
-    page.cards.sign_in.set_key("key")
+    page.cards.form.sign_in.set_key("key")
     page.cards.form.set_unfolded(is_unfolded=True)
     take_pictures(page, "add-cards-unfolded")
 

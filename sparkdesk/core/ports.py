@@ -211,6 +211,17 @@ class NetworkWatch(Protocol):
         ...
 
 
+class Waker(Protocol):
+    """Wakes nodes that were shut down."""
+
+    async def wake(self, macs: Sequence[str], addresses: Sequence[str]) -> None:
+        """Send the wake-up to these hardware addresses, on the networks of these addresses ("192.168.1.7").
+
+        That it was sent says nothing of whether it worked. Raises Unreachable when nothing could be sent.
+        """
+        ...
+
+
 class EndpointClient(Protocol):
     """Talks to one model server."""
 

@@ -42,6 +42,7 @@ class PlaybookRuns:
         self._clock = clock
         self._waiting: dict[str, asyncio.Event] = {}
         self._ends: dict[str, RunEnded] = {}
+        self._listeners: dict[str, OnEvent] = {}
         self.runs: Latest[Mapping[str, RunView]] = Latest(MappingProxyType({}))
         self.on_step: list[Callable[[Step, StepEvent], None]] = []
         """Told every event of every run's steps, with the step."""
@@ -70,10 +71,12 @@ class PlaybookRuns:
                 log.warning("run %s: %s", run_id, error.sentence())
         return tuple(found)
 
-    def start(self, playbook: Playbook) -> str:
-        """Run it from the start, as a task; gives the run's id."""
+    def start(self, playbook: Playbook, *, on_event: OnEvent | None = None) -> str:
+        """Run it from the start, as a task; gives the run's id. `on_event` hears it too."""
         run_id = new_id()
         self._set(RunView(run_id, playbook, self._clock.now_ms()))
+        if on_event is not None:
+            self._listeners[run_id] = on_event
 
         def go(run_id: str, hear: OnEvent) -> Awaitable[RunEnded]:
             return self._runner.run(run_id, playbook, on_event=hear)
@@ -124,6 +127,7 @@ class PlaybookRuns:
         unbegun = RunEnded(self._clock.now_ms(), "cancelled", "Cancelled", "Start it again.")
         ended = self._ends.pop(run_id, unbegun)
         self._set(take_event(self._known(run_id), ended))
+        self._tell(self._listeners.pop(run_id, None), ended)
         self._waiting.pop(run_id, asyncio.Event()).set()
 
     async def _run(self, run_id: str, go: Go) -> None:
@@ -143,6 +147,12 @@ class PlaybookRuns:
                 for listener in self.on_step:
                     listener(step, event)
         self._set(take_event(view, event))
+        self._tell(self._listeners.get(run_id), event)
+
+    @staticmethod
+    def _tell(listener: OnEvent | None, event: StepEvent) -> None:
+        if listener is not None:
+            listener(event)
 
     def _known(self, run_id: str) -> RunView:
         view = self.runs.value.get(run_id)

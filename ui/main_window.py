@@ -371,7 +371,7 @@ class MainWindow(QMainWindow):
     def _on_cluster(self) -> None:
         self.cluster_clicked.emit()
         if self._switcher is not None:
-            self._switcher(self.strip.cluster_item())
+            self._switcher(self.strip.cluster_place())
         else:
             self._show_if_there("cluster")
 

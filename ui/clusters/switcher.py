@@ -81,7 +81,7 @@ class ClusterButton(QAbstractButton):
 
 
 class ClusterSwitcher(QFrame):
-    """A panel over the window; `toggle_below(anchor)` shows or hides it."""
+    """A panel over the window; `open_under(anchor)` shows or hides it."""
 
     def __init__(self, model: ClustersModel, window: QWidget) -> None:
         super().__init__(window)
@@ -119,7 +119,7 @@ class ClusterSwitcher(QFrame):
         if isinstance(app, QApplication):
             app.focusChanged.connect(self._on_focus)
 
-    def toggle_below(self, anchor: QWidget) -> None:
+    def open_under(self, anchor: QWidget) -> None:
         """Show the list under `anchor`, left edges aligned; hide it when it is shown."""
         if self.isVisible():
             self.hide()

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
 
 from PySide6.QtCore import QObject, Signal
 
@@ -24,6 +26,21 @@ from ui.bridge import watch
 
 OFF_STATES = (NodeState.ASLEEP, NodeState.UNREACHABLE, NodeState.IDLE, NodeState.RECONNECTING)
 """The states in which waking a node may help."""
+
+
+ASSUMPTION_OF: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "gpu-answers": "gpu-name",
+        "slow-state": "gpu-clock-under-load",
+        "throttle": "gpu-capped-counters",
+        "temperature": "gpu-temperature",
+        "page-cache": "memory-available",
+        "swap": "swap-size",
+        "kernel-signature": "memory-uncounted",
+        "pcie-width": "cx7-width",
+    }
+)
+"""A check of the doctor -> what it takes for true, where the two have different names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +61,7 @@ class NodeFeeds:
     """As `infra.terminal.describe` writes it."""
     can_wake: Callable[[str], str]
     """ "" or why not."""
-    assumption_of: Mapping[str, str] = field(default_factory=dict)
+    assumption_of: Mapping[str, str] = field(default_factory=lambda: ASSUMPTION_OF)
     """A check's id -> the assumption whose holding on a node says that the check's unverified part was seen there."""
 
 

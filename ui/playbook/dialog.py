@@ -62,6 +62,9 @@ class PlaybookDialog(QDialog):
     def __init__(self, model: PlaybookModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.model = model
+        if model.parent() is None:
+            # Its watches end with the dialog.
+            model.setParent(self)
         proposal = model.proposal
         title = text.one_line(proposal.playbook.title, 120)
         self.setWindowTitle(title)

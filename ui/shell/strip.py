@@ -275,7 +275,7 @@ class TopStrip(QWidget):
             parts = (Part(figure.value, "strong", ink), Part(figure.unit, "dense"))
             item.show_parts(parts, f"{what}: {figure}{old}")
 
-    def cluster_item(self) -> QWidget:
+    def cluster_place(self) -> QWidget:
         """The cluster's name; the list of clusters opens under it."""
         return self._cluster
 

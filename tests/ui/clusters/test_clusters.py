@@ -70,7 +70,7 @@ def open_window(qtbot: QtBot, stage: NodeStage) -> tuple[MainWindow, ClusterSwit
     window.add_page("cluster", "Cluster", "network", QPushButton)
     window.show_page("cluster")
     switcher = ClusterSwitcher(clusters_model(stage), window)
-    window.set_switcher(switcher.toggle_below)
+    window.set_switcher(switcher.open_under)
     window.resize(1100, 700)
     window.show()
     window.activateWindow()
@@ -87,7 +87,7 @@ def click(button: QWidget) -> None:
 
 def test_the_clusters_name_opens_the_list_and_a_click_switches(qtbot: QtBot, stage: NodeStage) -> None:
     window, switcher = open_window(qtbot, stage)
-    click(window.strip.cluster_item())
+    click(window.strip.cluster_place())
     assert switcher.isVisible()
     rows = [(button.row.name, button.row.line, button.row.is_open) for button in switcher.buttons]
     assert rows[:2] == [("rack-4", "4 nodes · switch · 4 live", True), ("desk", "no node yet", False)]
@@ -109,7 +109,7 @@ def test_the_list_is_walked_by_keyboard(qtbot: QtBot, stage: NodeStage) -> None:
     window.actions_registry.run("cluster.switch")
     QTest.keyClick(switcher.buttons[0], Qt.Key.Key_Escape)
     assert not switcher.isVisible()
-    assert window.strip.cluster_item().hasFocus()
+    assert window.strip.cluster_place().hasFocus()
 
 
 def test_a_new_cluster_wants_a_name_that_is_free(qtbot: QtBot, stage: NodeStage) -> None:

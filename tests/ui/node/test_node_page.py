@@ -12,12 +12,15 @@ from PySide6.QtWidgets import QAbstractButton, QMenu
 from pytestqt.qtbot import QtBot
 
 from sparkdesk.core.cluster.node import NodeState
+from sparkdesk.core.probes.assumption_table import ASSUMPTIONS
+from sparkdesk.core.probes.doctor import CHECKS
 from tests.ui import rack
 from tests.ui.node.node_stage import NodeStage, check_up, details, report, server
 from tests.ui.picture import host_page, take_pictures
 from tests.ui.walk import guessing_labels
 from ui.clusters.name_dialog import NameDialog
 from ui.clusters.remove_dialog import RemoveDialog
+from ui.node.model import ASSUMPTION_OF
 from ui.node.view import NodePage
 
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints")
@@ -298,6 +301,12 @@ def test_an_unverified_check_turns_to_seen_with_the_day(qtbot: QtBot, stage: Nod
     stage.reports.set({})
     page.refresh()
     assert {row.title: row.note.text for row in page.doctor.list.results.rows}["Clock"] == "Unverified on hardware"
+
+
+def test_the_checks_and_what_they_rest_on_are_of_the_tables() -> None:
+    checks, assumptions = {each.probe.id for each in CHECKS}, {each.probe.id for each in ASSUMPTIONS}
+    assert set(ASSUMPTION_OF) <= checks
+    assert set(ASSUMPTION_OF.values()) <= assumptions
 
 
 def test_a_check_up_that_runs_says_how_far_it_is(qtbot: QtBot, stage: NodeStage) -> None:

@@ -25,7 +25,8 @@ from sparkdesk.services.telemetry import Pulse, PulseState
 
 log = logging.getLogger(__name__)
 
-VERIFY_TIMEOUT_S = 3.0
+VERIFY_TIMEOUT_S = 5.0
+"""A Spark that is short of memory may need seconds for the smallest command; its connection is worth more than that."""
 STOP_TIMEOUT_S = 5.0
 LOG_LINES = 40
 

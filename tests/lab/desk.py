@@ -1,0 +1,93 @@
+"""The services that watch nodes, joined as the application joins them, on all nodes of the lab."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from sparkdesk.core.cluster.node import ClusterRecord, NodeRecord, NodeState, NodeStatus
+from sparkdesk.infra.network_watch import NetworkWatch
+from sparkdesk.infra.ssh import SshConnector
+from sparkdesk.infra.store import SqliteStore
+from sparkdesk.services.clock import SystemClock
+from sparkdesk.services.fleet.inventory import Inventory
+from sparkdesk.services.tasks import Tasks
+from sparkdesk.services.telemetry import PulseState, Telemetry
+from sparkdesk.services.wait import wait_for_value
+from tests.lab.lab import Lab
+
+REMOTE = Path(__file__).resolve().parents[2] / "sparkdesk" / "remote"
+
+
+class Desk:
+    """One window's worth of services; a node's index in the lab is its index in the cluster."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self.tasks = Tasks()
+        self.store = SqliteStore(None)
+        self.inventory = Inventory(
+            tasks=self.tasks, connector=SshConnector(), store=self.store, clock=SystemClock(), network=NetworkWatch()
+        )
+        self.telemetry = Telemetry(
+            clock=SystemClock(),
+            programs=[(REMOTE / name).read_bytes() for name in ("gpu.py", "probe.py")],
+            hz=5.0,
+            on_facts=self.inventory.set_facts,
+        )
+        self.inventory.on_live.append(self.telemetry.watch)
+        self.inventory.follow(self.telemetry.pulse)
+
+    async def wait_for(self, index: int, *states: NodeState, timeout_s: float = 20.0) -> NodeStatus:
+        """Until this node is in one of these states."""
+        try:
+            nodes = await wait_for_value(
+                self.inventory.nodes, lambda nodes: nodes[index].state in states, timeout_s=timeout_s
+            )
+        except TimeoutError:
+            raise AssertionError(f"never {states}: {self.inventory.nodes.value[index]}") from None
+        return nodes[index]
+
+    async def wait_for_all(self, *, count: int, timeout_s: float = 20.0) -> None:
+        """Until so many nodes from the first on are live."""
+        await wait_for_value(
+            self.inventory.nodes, lambda nodes: all(node.is_live for node in nodes[:count]), timeout_s=timeout_s
+        )
+
+    async def wait_for_pulse(self, index: int, *states: PulseState, timeout_s: float = 20.0) -> None:
+        """Until this node's telemetry stands so."""
+        pulse = self.telemetry.pulse(self.lab.nodes[index].name)
+        await wait_for_value(pulse, lambda now: now.state in states, timeout_s=timeout_s)
+
+    def watch_states(self, index: int) -> list[NodeState]:
+        """Every state that a node is in from now on, as a list that grows."""
+        seen: list[NodeState] = []
+
+        def look(nodes: tuple[NodeStatus, ...]) -> None:
+            if len(nodes) > index and (not seen or seen[-1] is not nodes[index].state):
+                seen.append(nodes[index].state)
+
+        self.inventory.nodes.subscribe(look)
+        return seen
+
+    async def close(self) -> None:
+        await self.inventory.close()
+        await self.tasks.close()
+        await self.store.close()
+
+
+@asynccontextmanager
+async def opened_desk(lab: Lab, *records: NodeRecord) -> AsyncIterator[Desk]:
+    """A desk whose cluster is the lab's, or these records instead; every node that is in the lab is live."""
+    desk = Desk(lab)
+    await desk.store.open()
+    try:
+        cluster = lab.cluster()
+        if records:
+            cluster = ClusterRecord(id=cluster.id, name=cluster.name, nodes=records)
+        await desk.inventory.open(cluster)
+        await desk.wait_for_all(count=len(lab.nodes))
+        yield desk
+    finally:
+        await desk.close()

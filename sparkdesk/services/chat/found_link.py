@@ -16,7 +16,7 @@ MAX_OFFERS = 200
 
 def offer_found(found: FoundServers, nodes: tuple[NodeStatus, ...]) -> tuple[ChatEndpoint, ...]:
     """The servers' models as endpoints of the chat, in the servers' order."""
-    names = {status.record.id: status.record.name for status in nodes if status.is_live}
+    names = {status.record.id: status.record.name for status in nodes if status.is_connected}
     offers = [
         ChatEndpoint(
             id=f"{server.id} {model}",

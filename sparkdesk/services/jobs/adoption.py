@@ -1,17 +1,20 @@
 """Takes up the jobs that a node's folders tell of, and follows their logs.
 
-The one rule: jobs of ours are taken up; jobs of others, and of schemas we do not know, are shown and never touched.
+The one rule: what lies in this account's folders is taken up, whichever computer started it; jobs of other accounts, and
+of schemas we do not know, are shown and never touched.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 
+from sparkdesk.core.command import Command
 from sparkdesk.core.errors import NodeError
 from sparkdesk.core.jobs.endpoint import Endpoint
 from sparkdesk.core.jobs.record import JobReport, JobState
-from sparkdesk.core.jobs.report import describe_end, read_reports
+from sparkdesk.core.jobs.report import JOB_ID, UNKNOWN_ACCOUNT, describe_end, read_foreign_reports, read_reports
 from sparkdesk.core.ports import Shell
 from sparkdesk.services.jobs.course import Course
 from sparkdesk.services.jobs.deployment import Deployment
@@ -26,44 +29,103 @@ LIST_TRIES = 3
 LIST_RETRY_S = 2.0
 BACKLOG_BYTES = 256 * 1024
 """So much of an adopted job's log is read back."""
+LOOK_EVERY_S = 20.0
+"""What another computer starts on the node is seen within this."""
+FULL_EVERY = 15
+"""Each so many looks everything is listed, for what other accounts started."""
+MAX_TRIES = 5
+"""A folder that stays unknown (it was written and never started) is not listed for ever."""
+_NAMES = Command(("sh", "-c", 'ls -1 "$HOME/.local/state/sparkdesk/jobs" 2>/dev/null | head -n 1000'))
+
+Found = tuple[tuple[tuple[JobReport, Endpoint | None], ...], tuple[JobReport, ...]]
+"""Our account's jobs, and what is seen of the others'."""
 
 
 class Adoption:
     """Lists a node's jobs when it becomes live, and keeps one log channel per node."""
 
-    def __init__(self, shelf: JobShelf, course: Course, program: bytes, tasks: Tasks) -> None:
+    def __init__(
+        self, shelf: JobShelf, course: Course, program: bytes, tasks: Tasks, look_every_s: float = LOOK_EVERY_S
+    ) -> None:
         self._shelf = shelf
         self._course = course
         self._program = program
         self._tasks = tasks
+        self._look_every_s = look_every_s
         self._logs: dict[str, NodeLog] = {}
 
     async def adopt(self, node_id: str, shell: Shell) -> None:
         """Take up what the node's folders tell of. A node that cannot be asked is asked again by each heartbeat."""
         await self._shelf.load()
         self._start_log(node_id, shell)
-        reports = await self._list(node_id, shell)
-        if reports is None:
+        found = await self._list(node_id, shell)
+        if found is None:
             for deployment in self._shelf.on_node(node_id):
                 if not deployment.status.state.is_over and not self._course.is_launching(deployment):
                     self._course.watch(deployment)
             return
+        reports, others = found
         for report, endpoint in reports:
             await self._take(report, endpoint)
-        found = {report.job_id for report, _ in reports}
+        self._take_foreign(node_id, others)
+        known = {report.job_id for report, _ in reports}
         for deployment in self._shelf.on_node(node_id):
-            if deployment.job_id not in found:
+            if deployment.job_id not in known and not deployment.status.account:
                 await self._miss(deployment)
 
-    async def _list(self, node_id: str, shell: Shell) -> tuple[tuple[JobReport, Endpoint | None], ...] | None:
+    async def watch(self, node_id: str, shell: Shell) -> None:
+        """See what other computers start on the node, until cancelled; the jobs that are known tend themselves."""
+        tries: Counter[str] = Counter()
+        look = 0
+        while True:
+            await asyncio.sleep(self._look_every_s)
+            look += 1
+            names = await self._read_names(shell)
+            new = {name for name in names if self._shelf.find(name) is None and tries[name] < MAX_TRIES}
+            tries.update(new)
+            if not new and look % FULL_EVERY:
+                continue
+            found = await self._list(node_id, shell)
+            if found is None:
+                continue
+            for report, endpoint in found[0]:
+                known = self._shelf.find(report.job_id)
+                if known is None:
+                    await self._take(report, endpoint)
+                else:
+                    self._shelf.note_report(known, report)
+            self._take_foreign(node_id, found[1])
+
+    async def _read_names(self, shell: Shell) -> list[str]:
+        try:
+            outcome = await shell.run(_NAMES, timeout_s=30.0, max_bytes=64 * 1024)
+        except NodeError:
+            return []
+        return [name for name in outcome.text.split() if JOB_ID.match(name)]
+
+    async def _list(self, node_id: str, shell: Shell) -> Found | None:
         for attempt in range(LIST_TRIES):
             try:
-                return read_reports(await run_program(shell, self._program, ("list",), timeout_s=60.0), node_id)
+                answer = await run_program(shell, self._program, ("list",), timeout_s=60.0)
+                return read_reports(answer, node_id), read_foreign_reports(answer, node_id)
             except NodeError as error:
                 log.warning("list of jobs: %s", error.sentence())
                 if attempt < LIST_TRIES - 1:
                     await asyncio.sleep(LIST_RETRY_S)
         return None
+
+    def _take_foreign(self, node_id: str, reports: tuple[JobReport, ...]) -> None:
+        """Jobs of the node's other accounts: that they run is all that is known, and all that is done."""
+        seen = {report.job_id for report in reports}
+        for deployment in self._shelf.on_node(node_id):
+            if deployment.status.account and deployment.job_id not in seen:
+                self._shelf.drop(deployment)
+        for report in reports:
+            if self._shelf.find(report.job_id) is None:
+                self._shelf.take_report(report, None).change(
+                    message=f"It runs under {_name_account(report.account)}; more cannot be seen from here",
+                    remedy="Ask them, or sign in to the node as that account.",
+                )
 
     async def _take(self, report: JobReport, endpoint: Endpoint | None) -> None:
         deployment = self._shelf.find(report.job_id)
@@ -71,6 +133,7 @@ class Adoption:
             if report.state == "planned":
                 return  # a folder that was never started, of an intent that is not ours to carry on
             deployment = self._shelf.take_report(report, endpoint)
+        self._shelf.note_report(deployment, report)
         if self._course.is_launching(deployment) or deployment.status.state is JobState.STOPPING:
             return
         match report.state:
@@ -89,14 +152,14 @@ class Adoption:
         self._log_of(deployment).follow(deployment.job_id, -BACKLOG_BYTES)
         before = self._shelf.intent_state(deployment)
         is_interrupted = before in (JobState.STARTING, JobState.LOADING, JobState.PLANNED)
-        if is_interrupted and deployment.plan is not None:
+        if is_interrupted and deployment.plan is not None and not self._shelf.is_held_elsewhere(deployment):
             deployment.say("Found running: carrying on with its launch")
             deployment.change(JobState.STARTING, message="")
             self._course.start_launch(deployment, is_resumed=True)
             return
         if before is JobState.STOPPING:
             deployment.set_stop_error("The stop was interrupted. Stop it again.")
-        elif before is not None and before.is_over:
+        elif deployment.status.state.is_over:
             deployment.change(JobState.UNKNOWN)  # it runs after all: somebody started it again
         self._course.watch(deployment)
 
@@ -150,7 +213,7 @@ class Adoption:
         self._log_of(deployment).drop(deployment.job_id)
 
     def drop_lost(self, live: set[str]) -> None:
-        """End the log channels of nodes that are not live; they are opened again, where they were, by `adopt`."""
+        """End the log channels of nodes that are not connected; they are opened again, where they were, by `adopt`."""
         for node_id in self._logs:
             if node_id not in live:
                 self._tasks.cancel(f"log {node_id}")
@@ -169,3 +232,7 @@ class Adoption:
         if piece.end is not None:
             self.drop_log(deployment)
             self._course.check_end(deployment)
+
+
+def _name_account(account: str) -> str:
+    return account if account == UNKNOWN_ACCOUNT else f"the account {account}"

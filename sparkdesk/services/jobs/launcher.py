@@ -19,16 +19,19 @@ from sparkdesk.core.jobs import plan_json
 from sparkdesk.core.jobs.backend import Backend, BackendInfo, NodeContext, PlanContext
 from sparkdesk.core.jobs.plan import LaunchPlan, Problem, Severity
 from sparkdesk.core.jobs.record import JobIntent, JobState, JobStatus, LogLine
+from sparkdesk.core.jobs.report import UNKNOWN_ACCOUNT
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.jobs.timeline import PREFLIGHT
 from sparkdesk.core.models.spec import ModelSpec
+from sparkdesk.core.playbooks.job import JOBS_FOLDER
 from sparkdesk.core.playbooks.job_removal import removal_playbook
+from sparkdesk.core.playbooks.job_takeover import MAX_SPEC_BYTES, read_plan, takeover_playbook
 from sparkdesk.core.ports import EndpointClient, EndpointClients, Shell, Store
 from sparkdesk.core.step import Playbook, StepEvent
 from sparkdesk.services.clock import Clock
 from sparkdesk.services.fleet.inventory import Inventory
 from sparkdesk.services.ident import new_id
-from sparkdesk.services.jobs.adoption import Adoption
+from sparkdesk.services.jobs.adoption import LOOK_EVERY_S, Adoption
 from sparkdesk.services.jobs.course import Course
 from sparkdesk.services.jobs.deployment import Deployment
 from sparkdesk.services.jobs.endpoint_pool import EndpointPool
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+OTHER_RELEASE = "another release of SparkDesk"
 NO_ID = "a" * 16
 """Stands for the job in checks, where no job is begun."""
 
@@ -69,6 +73,7 @@ class Launcher:
         owner: str,
         clock: Clock,
         broken_backends: tuple[str, ...] = (),
+        look_every_s: float = LOOK_EVERY_S,
     ) -> None:
         self.catalogue = catalogue
         self.backends: tuple[BackendInfo, ...] = tuple(backend.info for backend in backends.values())
@@ -86,7 +91,7 @@ class Launcher:
         self._course = Course(
             tasks=tasks, runner=runner, shelf=self._shelf, pool=self._pool, shells=inventory.shell, clock=clock
         )
-        self._adoption = Adoption(self._shelf, self._course, jobs_program, tasks)
+        self._adoption = Adoption(self._shelf, self._course, jobs_program, tasks, look_every_s)
         self.jobs: Latest[tuple[JobStatus, ...]] = self._shelf.jobs
         self._subscription = inventory.nodes.subscribe(self._follow_nodes)
 
@@ -172,7 +177,8 @@ class Launcher:
     async def stop(self, job_id: str) -> None:
         """Stop a job, also while it is starting; returns when that is verified, or `stop_error` says why it is not.
 
-        Stopping twice is stopping once. Raises PlanError (no such job), StepFailed (somebody else's job).
+        Stopping twice is stopping once, also from two computers. Raises PlanError (no such job), StepFailed (it
+        belongs to another account).
         """
         deployment = self._known(job_id)
         self._refuse_others(deployment)
@@ -195,6 +201,37 @@ class Launcher:
         self._adoption.drop_log(deployment)
         await self._shelf.remove(deployment)
 
+    async def take_over(self, job_id: str) -> None:
+        """Look after a job of this account that another computer started: its intent is kept here from now on.
+
+        The other computer sees it, and can still stop it. Raises PlanError (no such job, or its folder does not tell
+        what was asked for), StepFailed (another account's, over, or its node cannot note it), a NodeError, StoreError.
+        """
+        deployment = self._known(job_id)
+        self._refuse_others(deployment)
+        status = deployment.status
+        if status.state.is_over:
+            raise StepFailed(f"{status.title} is over", remedy="Launch it again from here.")
+        plan = deployment.plan or await self._read_plan(deployment)
+        playbook = takeover_playbook(job_id, deployment.node_id, status.title, self._owner)
+        ended = await self._runner.run(new_id(), playbook, on_event=deployment.events.put)
+        if ended.result != "done":
+            raise StepFailed(ended.message, remedy=ended.remedy)
+        cluster = self._inventory.cluster.value
+        await self._shelf.take_over(deployment, plan, cluster.id if cluster is not None else "")
+        deployment.status = replace(deployment.status, holder=self._owner)
+        deployment.say(f"Taken over from {status.holder or status.owner or 'another computer'}")
+        deployment.refresh()
+
+    async def _read_plan(self, deployment: Deployment) -> LaunchPlan:
+        status = deployment.status
+        stop = self._course.stop_playbook_of(deployment)
+        if status.endpoint is None:
+            raise PlanError("This job answers nowhere", remedy="It can be stopped from here all the same.")
+        shell = self._inventory.shell(deployment.node_id)
+        spec = await shell.fetch(f"{JOBS_FOLDER}/{status.job_id}/spec.json", max_bytes=MAX_SPEC_BYTES)
+        return read_plan(spec, status.job_id, status.endpoint, status.title, stop)
+
     # Looking at jobs ----------------------------------------------------------------------------------------------
 
     def log(self, job_id: str) -> Stream[LogLine]:
@@ -215,7 +252,7 @@ class Launcher:
     def stop_plan(self, job_id: str) -> Playbook | None:
         """What stopping will do, to be shown before; None for a job that is not ours to stop."""
         deployment = self._shelf.find(job_id)
-        if deployment is None or not self._shelf.is_ours(deployment):
+        if deployment is None or not self._shelf.may_change(deployment):
             return None
         return self._course.stop_playbook_of(deployment)
 
@@ -234,16 +271,20 @@ class Launcher:
     # Nodes that come and go -----------------------------------------------------------------------------------------
 
     async def adopt(self, node_id: str, shell: Shell) -> None:
-        """A node became live: look at it, list its job folders, take up what is ours. Never raises a NodeError."""
+        """A node became live: look at it, take up the jobs in its folders, and from then on see what others start.
+
+        Runs until it is cancelled. Never raises a NodeError.
+        """
         try:
             await self._contexts.refresh(node_id, shell)
         except SparkDeskError as error:
             log.warning("survey: %s", error.sentence())
         await self._adoption.adopt(node_id, shell)
+        await self._adoption.watch(node_id, shell)
 
     def _follow_nodes(self, nodes: tuple[NodeStatus, ...]) -> None:
         known = frozenset(status.record.id for status in nodes)
-        self._adoption.drop_lost({status.record.id for status in nodes if status.is_live})
+        self._adoption.drop_lost({status.record.id for status in nodes if status.is_connected})
         if known != self._shelf.node_ids:
             self._shelf.show_nodes(known)
             self._tasks.start_exclusive("intents", self._shelf.load)
@@ -262,8 +303,9 @@ class Launcher:
         return deployment
 
     def _refuse_others(self, deployment: Deployment) -> None:
-        if not self._shelf.is_ours(deployment):
-            owner = deployment.status.owner or "another release of SparkDesk"
+        if not self._shelf.may_change(deployment):
+            account = deployment.status.account
+            owner = (account if account == UNKNOWN_ACCOUNT else f"the account {account}") if account else OTHER_RELEASE
             raise StepFailed(
                 f"{deployment.status.title} belongs to {owner}", remedy="Ask them, or stop it on the node itself."
             )

@@ -52,7 +52,7 @@ class NodeContexts:
 
     def current(self) -> tuple[NodeContext, ...]:
         """The contexts with the memory of this moment: quick, asks nobody."""
-        live = (status for status in self._inventory.nodes.value if status.is_live)
+        live = (status for status in self._inventory.nodes.value if status.is_connected)
         return tuple(self._context(status) for status in live)
 
     def close(self) -> None:
@@ -60,7 +60,7 @@ class NodeContexts:
         self._subscription.close()
 
     def _follow_nodes(self, nodes: tuple[NodeStatus, ...]) -> None:
-        live = {status.record.id for status in nodes if status.is_live}
+        live = {status.record.id for status in nodes if status.is_connected}
         for node_id in [node_id for node_id in self._surveys if node_id not in live]:
             del self._surveys[node_id]
         self.publish()

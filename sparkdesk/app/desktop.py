@@ -136,6 +136,7 @@ class Desktop:
             await self.stack.inventory.open(known[0])
         else:
             self.pages.add_first_run()
+        self.pages.node_pages.offer_unfinished()
         self.is_filled.set(True)
 
     async def simulate(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from sparkdesk import __version__, paths
 from sparkdesk.app.remote import read_remote
@@ -35,74 +36,82 @@ from sparkdesk.services.jobs.launcher import Launcher
 from sparkdesk.services.tasks import Tasks
 
 
+@dataclass(frozen=True, slots=True)
+class FleetParts:
+    """What the fleet's services stand on."""
+
+    tasks: Tasks
+    inventory: Inventory
+    connector: SshConnector
+    launcher: Launcher
+    store: Store
+    secrets: Secrets
+    clients: EndpointClients
+    clock: Clock
+
+
 class Fleet:
     """The fleet's services, joined."""
 
-    def __init__(  # noqa: PLR0913 - called once, where the program is put together
-        self,
-        *,
-        tasks: Tasks,
-        inventory: Inventory,
-        connector: SshConnector,
-        launcher: Launcher,
-        store: Store,
-        secrets: Secrets,
-        clients: EndpointClients,
-        clock: Clock,
-    ) -> None:
-        self._tasks = tasks
-        self._inventory = inventory
-        self._launcher = launcher
+    def __init__(self, parts: FleetParts) -> None:
+        self._parts = parts
+        self._inventory = parts.inventory
         self.keys = NodeKeyFolder(paths.data_dir() / "keys")
         self.tools = Terminal(paths.data_dir() / "known_hosts")
-        self.credentials = Credentials(secrets, record_of=self._record)
-        inventory.credentials = self.credentials
+        self.credentials = Credentials(parts.secrets, record_of=self._record)
         self.discovery = Discovery(
-            tasks=tasks,
-            inventory=inventory,
+            tasks=parts.tasks,
+            inventory=parts.inventory,
             listener=MdnsListener(),
             greeter=SshGreeter(),
             read_hosts=_read_hosts,
             program=read_remote("neighbours"),
-            clock=clock,
+            clock=parts.clock,
         )
-        self.enroller = Enroller(
-            EnrolmentParts(
-                tasks=tasks,
-                connector=connector,
-                fleet=inventory,
-                credentials=self.credentials,
-                keys=self.keys,
-                known_hosts=UserKnownHosts(),
-                store=store,
-                clock=clock,
-                computer=socket.gethostname()[:64],
-                candidate=self._candidate,
-            )
-        )
-        self.reader = Reader(program=read_remote("reader"), shells=inventory.shell, clock=clock)
-        self.details = DetailsReader(reader=self.reader, store=store, clock=clock)
-        self.doctor = Doctor(reader=self.reader, clock=clock)
+        self.enroller = Enroller(self._enrolment_parts())
+        self.reader = Reader(program=read_remote("reader"), shells=parts.inventory.shell, clock=parts.clock)
+        self.details = DetailsReader(reader=self.reader, store=parts.store, clock=parts.clock)
+        self.doctor = Doctor(reader=self.reader, clock=parts.clock)
         self.field = FieldReports(
-            inventory=inventory,
+            inventory=parts.inventory,
             reader=self.reader,
-            store=store,
-            clock=clock,
+            store=parts.store,
+            clock=parts.clock,
             application=f"SparkDesk {__version__}",
         )
         self.servers = FoundServers(
-            nodes=inventory.nodes,
-            shells=inventory.shell,
-            clients=clients,
-            secrets=secrets,
+            nodes=parts.inventory.nodes,
+            shells=parts.inventory.shell,
+            clients=parts.clients,
+            secrets=parts.secrets,
             program=read_remote("servers"),
-            clock=clock,
+            clock=parts.clock,
             own_ports=self._own_ports,
         )
-        self.forwards = Forwards(nodes=inventory.nodes, store=store, tasks=tasks)
-        inventory.on_live += [self.servers.watch, self.forwards.watch, self.details.on_live]
+        self.forwards = Forwards(nodes=parts.inventory.nodes, store=parts.store, tasks=parts.tasks)
+        self._join()
+
+    def _join(self) -> None:
+        """Let each hear of what it needs."""
+        self._inventory.credentials = self.credentials
+        self._inventory.on_live += [self.servers.watch, self.forwards.watch, self.details.on_live]
         self.details.details.subscribe(self._note_details)
-        launcher.jobs.subscribe(lambda _jobs: self.servers.refresh_own())
+        self._parts.launcher.jobs.subscribe(lambda _jobs: self.servers.refresh_own())
+
+    def _enrolment_parts(self) -> EnrolmentParts:
+        parts = self._parts
+        return EnrolmentParts(
+            tasks=parts.tasks,
+            connector=parts.connector,
+            fleet=parts.inventory,
+            credentials=self.credentials,
+            keys=self.keys,
+            known_hosts=UserKnownHosts(),
+            store=parts.store,
+            clock=parts.clock,
+            computer=socket.gethostname()[:64],
+            candidate=self._candidate,
+        )
 
     async def open(self) -> None:
         """Read what is kept about nodes. Raises StoreError."""
@@ -133,7 +142,7 @@ class Fleet:
             self._inventory.set_serial_hash(record.id, details.serial_hash)
             noted = note_in_record(self._inventory.status(record.id).record, details)
             if noted is not None:
-                self._tasks.start(self._inventory.update_node, noted)
+                self._parts.tasks.start(self._inventory.update_node, noted)
 
     def _record(self, node_id: str) -> NodeRecord:
         for cluster in self._inventory.clusters.value:
@@ -148,8 +157,8 @@ class Fleet:
 
     def _own_ports(self, node_id: str) -> set[int]:
         """The ports on which jobs of SparkDesk answer, or will answer, on a node."""
-        jobs = [job for job in self._launcher.jobs.value if not job.state.is_over and node_id in job.node_ids]
-        plans = [plan for job in jobs if (plan := self._launcher.plan_of(job.job_id)) is not None]
+        jobs = [job for job in self._parts.launcher.jobs.value if not job.state.is_over and node_id in job.node_ids]
+        plans = [plan for job in jobs if (plan := self._parts.launcher.plan_of(job.job_id)) is not None]
         ends = [*(job.endpoint for job in jobs), *(plan.endpoint for plan in plans)]
         return {end.port for end in ends if end is not None and end.node_id == node_id}
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QWidget
 
+from sparkdesk.app.node_pages import NodePages
 from sparkdesk.core.chat.message import Sampling
 from sparkdesk.core.errors import SparkDeskError
 from sparkdesk.core.feed import Latest
@@ -50,6 +51,7 @@ class Pages:
         self._shell_feed: ShellFeed | None = None
         self._is_complete = False
         self.chat_page: ChatPage | None = None
+        self.node_pages = NodePages(desktop)
         self.endpoints: Latest[tuple[ChatEndpoint, ...]] = Latest(())
         self._watches = (
             launcher.jobs.subscribe(self._show_badges),
@@ -81,6 +83,7 @@ class Pages:
             under="cluster",
         )
         window.add_page("chat", "Chat", "message-square", self._make_chat)
+        self.node_pages.add_all()
         self._add_settings()
         self._shell_feed = ShellFeed(self._shell_feeds(), window.shell, window)
 
@@ -117,7 +120,7 @@ class Pages:
         )
 
     def _make_cluster(self) -> QWidget:
-        stack = self._stack
+        stack, start = self._stack, self._desktop.bridge.start
         feeds = ClusterFeeds(
             cluster=stack.inventory.cluster,
             nodes=stack.inventory.nodes,
@@ -127,14 +130,18 @@ class Pages:
             traces=self.traces,
             plan_of=stack.launcher.plan_of,
             series=lambda node_id, key, span_s: stack.telemetry.history(node_id).series(key, span_s),
+            servers=stack.fleet.servers.servers,
         )
         page = ClusterPage(ClusterModel(feeds))
         page.launch_asked.connect(lambda: self._window.show_page("launch"))
         page.add_node_asked.connect(lambda: self._window.show_page("add_node"))
         page.job_asked.connect(self.show_job)
         page.reconnect_asked.connect(stack.inventory.reconnect)
+        page.node_asked.connect(self.node_pages.show_node)
+        page.terminal_asked.connect(lambda node_id: start(self.node_pages.open_terminal, node_id))
+        page.wake_asked.connect(lambda node_id: start(stack.power.wake, node_id))
         page.password_given.connect(
-            lambda node_id, password: self._desktop.bridge.start(stack.inventory.provide_password, node_id, password)
+            lambda node_id, password: start(stack.inventory.provide_password, node_id, password)
         )
         return page
 
@@ -242,4 +249,5 @@ class Pages:
         """Stop listening."""
         for watch in self._watches:
             watch.close()
+        self.node_pages.close()
         self.traces.close()

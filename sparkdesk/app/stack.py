@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sparkdesk import paths
-from sparkdesk.app.fleet import Fleet
-from sparkdesk.app.plugin import find_backends
+from sparkdesk.app.fleet import Fleet, FleetParts
+from sparkdesk.app.plugin import FoundBackends, find_backends
 from sparkdesk.app.remote import read_remote
 from sparkdesk.core.cluster.node import ClusterRecord, NodeRecord
 from sparkdesk.core.errors import SparkDeskError
@@ -26,13 +26,16 @@ from sparkdesk.infra.openai_api import OpenAiClients
 from sparkdesk.infra.simulation import Simulation
 from sparkdesk.infra.ssh import SshConnector, ensure_key
 from sparkdesk.infra.store import SqliteStore
+from sparkdesk.infra.wake import MagicPacketWaker
 from sparkdesk.services.chat.conversation import Conversations
 from sparkdesk.services.chat.server_link import ServerLinks
 from sparkdesk.services.clock import SystemClock
 from sparkdesk.services.fleet.inventory import Inventory
+from sparkdesk.services.fleet.power import Power
 from sparkdesk.services.ident import new_id
 from sparkdesk.services.jobs.launcher import Launcher
 from sparkdesk.services.playbooks.runner import Runner
+from sparkdesk.services.playbooks.runs import PlaybookRuns
 from sparkdesk.services.tasks import Tasks
 from sparkdesk.services.telemetry import Telemetry
 
@@ -72,7 +75,36 @@ class Stack:
         clients = OpenAiClients(
             failures={key: backend.failure for key, backend in found.backends.items()}, name_of=self._name_of
         )
-        self.launcher = Launcher(
+        self.launcher = self._make_launcher(found, clients)
+        self.fleet = Fleet(
+            FleetParts(
+                tasks=self.tasks,
+                inventory=self.inventory,
+                connector=self.connector,
+                launcher=self.launcher,
+                store=self.store,
+                secrets=self.secrets,
+                clients=clients,
+                clock=self.clock,
+            )
+        )
+        self.runs = PlaybookRuns(tasks=self.tasks, runner=self.runner, store=self.store, clock=self.clock)
+        self.power = Power(
+            inventory=self.inventory,
+            runs=self.runs,
+            waker=MagicPacketWaker(),
+            jobs=self.launcher.jobs,
+            stop_plan=self.launcher.stop_plan,
+            servers=self.fleet.servers.servers,
+        )
+        self.server_links = ServerLinks(clients)
+        self.conversations = Conversations(tasks=self.tasks, store=self.store, clock=self.clock)
+        self.simulation: Simulation | None = None
+        self.inventory.on_live.append(self._watch)
+        self.inventory.on_live.append(self.launcher.adopt)
+
+    def _make_launcher(self, found: FoundBackends, clients: OpenAiClients) -> Launcher:
+        return Launcher(
             tasks=self.tasks,
             inventory=self.inventory,
             telemetry=self.telemetry,
@@ -88,21 +120,6 @@ class Stack:
             owner=owner_name(),
             clock=self.clock,
         )
-        self.fleet = Fleet(
-            tasks=self.tasks,
-            inventory=self.inventory,
-            connector=self.connector,
-            launcher=self.launcher,
-            store=self.store,
-            secrets=self.secrets,
-            clients=clients,
-            clock=self.clock,
-        )
-        self.server_links = ServerLinks(clients)
-        self.conversations = Conversations(tasks=self.tasks, store=self.store, clock=self.clock)
-        self.simulation: Simulation | None = None
-        self.inventory.on_live.append(self._watch)
-        self.inventory.on_live.append(self.launcher.adopt)
 
     async def _watch(self, node_id: str, connection: Connection) -> None:
         await self.telemetry.watch(node_id, connection)
@@ -111,6 +128,7 @@ class Stack:
         """Open the store, read what is kept about nodes, and the chats. Raises StoreError."""
         await self.store.open()
         await self.fleet.open()
+        await self.runs.load()
         await self.conversations.load()
 
     def _name_of(self, node_id: str) -> str:

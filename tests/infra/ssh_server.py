@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import asyncssh
 
@@ -61,11 +62,11 @@ class SshServer:
 
     def record(self, **changes: str) -> NodeRecord:
         """The node's record, trusted; `changes` replace fields."""
-        fields: dict[str, str] = {"host_key": self.host_key, **changes}
+        fields: dict[str, Any] = {"host_key": self.host_key, **changes}
         return NodeRecord(id="spark-1", name="spark-1", address="127.0.0.1", port=self.port, user="nvidia", **fields)
 
 
-def new_key(kind: str = "ssh-ed25519", **options: int) -> asyncssh.SSHKey:
+def new_key(kind: str = "ssh-ed25519", **options: Any) -> asyncssh.SSHKey:
     """A key made in memory."""
     return asyncssh.generate_private_key(kind, **options)
 

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -144,7 +145,7 @@ class Sshd:
 
     def record(self, **changes: str) -> NodeRecord:
         """The node's record, trusted; `changes` replace fields."""
-        fields: dict[str, str] = {"host_key": self.host_key, "key_path": str(self.key_path), **changes}
+        fields: dict[str, Any] = {"host_key": self.host_key, "key_path": str(self.key_path), **changes}
         return NodeRecord(id=self.name, name=self.name, address="127.0.0.1", port=self.port, user=self.user, **fields)
 
     def change_host_key(self, kind: str = "ed25519") -> None:

@@ -36,10 +36,6 @@ class Questions(asyncssh.SSHClient):
         self.offered = key
         return False
 
-    def validate_host_ca_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
-        """No authority is trusted."""
-        return False
-
     async def public_key_auth_requested(self) -> SSHKeyPair | None:
         """The next key to offer."""
         self.sign_in.offered.append("publickey")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import asyncssh
@@ -27,23 +28,21 @@ class NodeKeyFolder:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        # One thread: a removal waits for the making that was given up half way, whose file would else appear after it.
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="keys")
 
     async def make(self, node_id: str, *, comment: str) -> OwnKey:
         """The pair for this node, made when there is none. Raises AuthFailed, SettingsError."""
         path = self._path(node_id)
-        making = asyncio.ensure_future(asyncio.to_thread(ensure_key, path, comment=comment))
-        try:
-            line = await asyncio.shield(making)
-        except asyncio.CancelledError:
-            await asyncio.wait({making})  # else the file would appear after it was removed
-            raise
+        loop = asyncio.get_running_loop()
+        line = await loop.run_in_executor(self._thread, lambda: ensure_key(path, comment=comment))
         return OwnKey(str(path), line)
 
     async def remove(self, node_id: str) -> None:
         """Remove the pair; no error when there is none. Raises SettingsError."""
         path = self._path(node_id)
         try:
-            await asyncio.to_thread(path.unlink, missing_ok=True)
+            await asyncio.get_running_loop().run_in_executor(self._thread, lambda: path.unlink(missing_ok=True))
         except OSError as error:
             raise SettingsError(
                 f"The key {path} cannot be removed", remedy="Remove the file yourself.", detail=str(error)

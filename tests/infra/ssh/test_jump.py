@@ -59,6 +59,7 @@ async def test_look_through_a_jump_host_shows_the_far_key(sshd: Sshd, jump: Sshd
 
 async def test_a_failure_behind_the_jump_host_leaves_no_session_on_it(sshd: Sshd, jump: Sshd) -> None:
     record = behind(sshd, jump)
+    message = ""
     for wrong, kind in (
         (replace(record, host_key=public_line(new_key())), HostKeyChanged),
         (replace(record, sign_in=SignIn.PASSWORD), AuthFailed),
@@ -67,9 +68,10 @@ async def test_a_failure_behind_the_jump_host_leaves_no_session_on_it(sshd: Sshd
         with pytest.raises(kind) as caught:
             await SshConnector().connect(wrong)
         assert caught.value.node == record.name
-    assert "does not reach port" in caught.value.message
+        message = caught.value.message
+    assert "does not reach port" in message
     assert record.jump is not None
-    assert record.jump.title in caught.value.message
+    assert record.jump.title in message
     await until_no_session(jump)
 
 
@@ -165,6 +167,26 @@ async def test_automatic_offers_our_own_key_first_and_the_usual_ones_only_when_i
             session = await SshConnector().connect(server.record(key_path=str(tmp_path / "own")))
             await session.close()
             assert list(dict.fromkeys(server.seen.keys)) == offered
+
+
+async def test_the_agent_is_not_even_asked_when_our_own_key_lets_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = " ".join(ensure_key(tmp_path / "own").split()[:2])
+    visits = 0
+
+    async def visit(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal visits
+        visits += 1
+        writer.close()
+
+    agent = await asyncio.start_unix_server(visit, tmp_path / "agent")
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "agent"))
+    async with running_server(authorized={own}) as server:
+        session = await SshConnector().connect(server.record(key_path=str(tmp_path / "own")))
+        await session.close()
+    assert visits == 0
+    agent.close()
 
 
 async def test_a_locked_key_needs_its_passphrase_and_nothing_is_sent_without(sshd: Sshd) -> None:

@@ -22,6 +22,7 @@ from tests.infra.ssh_server import SshServer
 from tests.infra.sshd import Sshd
 
 TIMEOUT_S = 30.0
+PASSWORD = "correct horse"
 
 
 class EnrolDesk:
@@ -91,3 +92,26 @@ class EnrolDesk:
         await self.inventory.close()
         await self.tasks.close()
         await self.store.close()
+
+
+async def sign_in_by_password(desk: EnrolDesk, server: Sshd | SshServer, *, remember: bool = False) -> None:
+    """Up to the choice between a key and the password."""
+    desk.start(server, SignIn.PASSWORD)
+    await desk.reach(EnrolStage.TRUST)
+    desk.enroller.trust()
+    await desk.reach(EnrolStage.NEEDS_PASSWORD)
+    desk.enroller.give_password(PASSWORD, remember=remember)
+    await desk.reach(EnrolStage.IDENTIFYING, has_choice=True)
+
+
+def home_of(server: Sshd) -> dict[str, bytes]:
+    """Every file of the node's home; folders end in a slash."""
+    found = {}
+    for path in server.home.rglob("*"):
+        name = str(path.relative_to(server.home))
+        found[name + "/" if path.is_dir() else name] = b"" if path.is_dir() else path.read_bytes()
+    return found
+
+
+def keys_of(desk: EnrolDesk) -> list[str]:
+    return sorted(path.name for path in (desk.data / "keys").glob("*"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import stat
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
@@ -15,12 +14,9 @@ from sparkdesk.core.cluster.candidate import Candidate
 from sparkdesk.core.cluster.enrolment import EnrolStage, Who
 from sparkdesk.core.cluster.node import ClusterRecord, JumpHost, NodeRecord, NodeState, SignIn
 from sparkdesk.infra.ssh import ensure_key
-from sparkdesk.services.playbooks.runner import Runner
 from tests.infra.ssh_server import SshServer, new_key, public_line, running_server
 from tests.infra.sshd import Sshd, free_port, running_sshd
-from tests.services.fleet.enrol_desk import EnrolDesk
-
-PASSWORD = "correct horse"
+from tests.services.fleet.enrol_desk import PASSWORD, EnrolDesk, home_of, sign_in_by_password
 
 
 @pytest.fixture
@@ -38,31 +34,8 @@ def node(tmp_path: Path) -> Iterator[Sshd]:
         yield server
 
 
-async def sign_in_by_password(desk: EnrolDesk, server: Sshd | SshServer, *, remember: bool = False) -> None:
-    """Up to the choice between a key and the password."""
-    desk.start(server, SignIn.PASSWORD)
-    await desk.reach(EnrolStage.TRUST)
-    desk.enroller.trust()
-    await desk.reach(EnrolStage.NEEDS_PASSWORD)
-    desk.enroller.give_password(PASSWORD, remember=remember)
-    await desk.reach(EnrolStage.IDENTIFYING, has_choice=True)
-
-
 def run_keygen(*arguments: str, check: bool = True) -> str:
     return subprocess.run(["ssh-keygen", *arguments], check=check, capture_output=True, text=True, timeout=20).stdout
-
-
-def home_of(server: Sshd) -> dict[str, bytes]:
-    """Every file of the node's home; folders end in a slash."""
-    found = {}
-    for path in server.home.rglob("*"):
-        name = str(path.relative_to(server.home))
-        found[name + "/" if path.is_dir() else name] = b"" if path.is_dir() else path.read_bytes()
-    return found
-
-
-def keys_of(desk: EnrolDesk) -> list[str]:
-    return sorted(path.name for path in (desk.data / "keys").glob("*"))
 
 
 def is_untouched(server: SshServer) -> bool:
@@ -264,133 +237,6 @@ async def test_a_node_that_takes_no_password_asks_for_none(desk: EnrolDesk) -> N
         desk.enroller.trust()
         now = await desk.reach(EnrolStage.FAILED)
         assert "no SSH key" in now.remedy
-
-
-# A key for the node -------------------------------------------------------------------------------------------------
-
-
-async def test_from_a_password_to_a_live_node_with_a_key_of_its_own(desk: EnrolDesk, node: Sshd) -> None:
-    await sign_in_by_password(desk, node)
-    desk.enroller.set_up_key()
-    now = await desk.reach(EnrolStage.DONE)
-    (record,) = desk.records
-    assert record.id == now.node_id
-    key = Path(record.key_path)
-    assert stat.S_IMODE(key.stat().st_mode) == 0o600
-    assert stat.S_IMODE(key.parent.stat().st_mode) == 0o700
-    assert len(record.setup_runs) == 1
-    await desk.inventory_is(NodeState.LIVE)
-    assert node.log.count("Accepted password") == 1  # every later sign-in was by the key
-    assert await desk.secrets.get(f"password:{now.offer.fingerprint if now.offer else ''}:{node.user}") is None
-    line = (node.home / ".ssh" / "authorized_keys").read_text()
-    assert line.startswith("ssh-ed25519 ")
-    assert line.endswith(" SparkDesk on ana@laptop\n")
-    assert key.read_text().splitlines()[1] not in "".join(text.decode("latin1") for text in home_of(node).values())
-
-
-async def test_the_set_up_can_be_undone_by_its_run(desk: EnrolDesk, node: Sshd) -> None:
-    (node.home / ".ssh").mkdir(mode=0o700)
-    (node.home / ".ssh" / "authorized_keys").write_text("# mine\nssh-ed25519 AAAA other@host")
-    before = home_of(node)
-    await sign_in_by_password(desk, node)
-    desk.enroller.set_up_key()
-    await desk.reach(EnrolStage.DONE)
-    await desk.inventory_is(NodeState.LIVE)
-    assert home_of(node) != before
-    runner = Runner(shells=desk.inventory.shell, store=desk.store, clock=desk.clock)
-    ended = await runner.undo(desk.records[0].setup_runs[0], on_event=lambda event: None)
-    assert ended.result == "done"
-    before[".ssh/authorized_keys"] += b"\n"  # the end of line that others had left out stays
-    assert home_of(node) == before
-
-
-@pytest.mark.parametrize("last", ["home", "keys_elsewhere"])
-async def test_a_key_that_would_not_let_in_is_taken_back_and_the_password_stays_a_way(
-    desk: EnrolDesk, tmp_path: Path, last: str
-) -> None:
-    options = [f"AuthorizedKeysFile {tmp_path}/managed"] if last == "keys_elsewhere" else []
-    server = Sshd(tmp_path / "sshd", password=PASSWORD, options=options)
-    with running_sshd(tmp_path / "probe", password=PASSWORD):
-        pass  # skips here where it cannot run
-    server.start()
-    try:
-        if last == "home":
-            server.home.chmod(0o770)
-        await sign_in_by_password(desk, server)
-        before = home_of(server)
-        desk.enroller.set_up_key()
-        await desk.reach(EnrolStage.SETTING_UP_KEY)
-        now = await desk.reach(EnrolStage.IDENTIFYING, has_choice=True)
-        assert ("may write" if last == "home" else "does not let in") in now.message
-        assert ("chmod go-w" if last == "home" else "authorizedkeysfile") in now.remedy
-        assert home_of(server) == before
-        assert keys_of(desk) == []
-        desk.enroller.keep_password()
-        now = await desk.reach(EnrolStage.DONE)
-        assert "until SparkDesk ends" in now.message
-        await desk.inventory_is(NodeState.LIVE)
-        assert desk.records[0].sign_in is SignIn.PASSWORD
-    finally:
-        server.stop()
-
-
-@pytest.mark.parametrize("delay_s", [0.0, 0.02, 0.05, 0.1, 0.2, 0.4])
-async def test_giving_up_while_the_key_is_set_up_leaves_nothing(desk: EnrolDesk, node: Sshd, delay_s: float) -> None:
-    await sign_in_by_password(desk, node)
-    before = home_of(node)
-    desk.enroller.set_up_key()
-    await asyncio.sleep(delay_s)
-    if desk.now.stage is EnrolStage.DONE:
-        return
-    desk.enroller.cancel()
-    assert desk.now.stage is EnrolStage.IDLE
-    await desk.idle()
-    assert home_of(node) == before
-    assert keys_of(desk) == []
-    assert desk.records == []
-    assert await desk.store.unfinished_runs() == ()
-
-
-@pytest.mark.parametrize("last", [EnrolStage.TRUST, EnrolStage.NEEDS_PASSWORD, EnrolStage.IDENTIFYING])
-async def test_giving_up_at_any_question_leaves_nothing(desk: EnrolDesk, node: Sshd, last: EnrolStage) -> None:
-    desk.start(node, SignIn.PASSWORD)
-    await desk.reach(EnrolStage.TRUST)
-    if last is not EnrolStage.TRUST:
-        desk.enroller.trust()
-        await desk.reach(EnrolStage.NEEDS_PASSWORD)
-    if last is EnrolStage.IDENTIFYING:
-        desk.enroller.give_password(PASSWORD, remember=True)
-        await desk.reach(EnrolStage.IDENTIFYING, has_choice=True)
-    desk.enroller.cancel()
-    await desk.idle()
-    assert desk.now.stage is EnrolStage.IDLE
-    assert home_of(node) == {}
-    assert desk.records == []
-    assert desk.inventory.clusters.value == ()
-    assert desk.secrets._memory == {}
-    for _ in range(100):
-        if not node.sessions():
-            break
-        await asyncio.sleep(0.05)
-    assert node.sessions() == []
-
-
-async def test_a_connection_that_is_lost_while_the_person_thinks_is_made_anew(desk: EnrolDesk, node: Sshd) -> None:
-    await sign_in_by_password(desk, node)
-    node.kill_sessions()
-    await asyncio.sleep(0.1)
-    desk.enroller.set_up_key()
-    await desk.reach(EnrolStage.DONE)
-
-
-async def test_a_remembered_password_is_kept_for_this_key_and_user_beside_the_new_key(
-    desk: EnrolDesk, node: Sshd
-) -> None:
-    await sign_in_by_password(desk, node, remember=True)
-    desk.enroller.set_up_key()
-    now = await desk.reach(EnrolStage.DONE)
-    assert now.offer is not None
-    assert await desk.secrets.get(f"password:{now.offer.fingerprint}:{node.user}") == PASSWORD
 
 
 # The same machine ---------------------------------------------------------------------------------------------------

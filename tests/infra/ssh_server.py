@@ -101,7 +101,7 @@ async def running_server(
         process_factory=_say_hello,
         encoding=None,
         config=[],
-        **(options or {}),  # type: ignore[arg-type]  # asyncssh takes them all by name
+        **(options or {}),
     )
     try:
         yield SshServer(server.get_port(), public_line(host_keys[0]), seen)

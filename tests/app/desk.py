@@ -21,7 +21,7 @@ from sparkdesk.app.window import OpenedWindow, WindowOptions
 from sparkdesk.core.cluster.node import NodeState, NodeStatus
 from sparkdesk.infra.preference import PreferenceFile
 from sparkdesk.services.wait import wait_for_value
-from ui.first_run.view import FirstRunPage
+from ui.add_node.page import AddNodePage
 from ui.main_window import MainWindow, MemoryStore
 from ui.shell.model import ShellModel
 from ui.widgets.empty_state import EmptyState
@@ -117,11 +117,11 @@ async def all_live(desktop: Desktop, count: int) -> tuple[NodeStatus, ...]:
     )
 
 
-async def first_run_page(desktop: Desktop) -> FirstRunPage:
-    """The page that a new user sees."""
-    await until(lambda: isinstance(desktop.window.page("cluster"), FirstRunPage), "the first-run page")
+async def first_run_page(desktop: Desktop) -> AddNodePage:
+    """The page that a new user sees; its `cards` are the three ways to begin."""
+    await until(lambda: isinstance(desktop.window.page("cluster"), AddNodePage), "the first-run page")
     page = desktop.window.page("cluster")
-    assert isinstance(page, FirstRunPage)
+    assert isinstance(page, AddNodePage)
     return page
 
 

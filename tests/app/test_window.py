@@ -44,7 +44,7 @@ def button_called(desktop: Desktop, words: str) -> Button:
 def test_the_third_card_starts_four_sparks_marked_simulated(app: QApplication) -> None:
     async def story(desktop: Desktop) -> None:
         page = await first_run_page(desktop)
-        QTest.mouseClick(page.simulate_button, Qt.MouseButton.LeftButton)
+        QTest.mouseClick(page.cards.simulate_button, Qt.MouseButton.LeftButton)
         nodes = await all_live(desktop, 4)
         await until(lambda: isinstance(desktop.window.page("cluster"), ClusterPage), "the cluster page")
         shell = desktop.window.shell

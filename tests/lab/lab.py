@@ -268,8 +268,13 @@ class LabNode:
             time.sleep(0.01)
 
     def start_sshd(self) -> None:
-        """Start listening again."""
+        """Start listening again; it listens when this returns."""
         self.run("/usr/sbin/sshd", "-E", "/run/sshd.log")
+        deadline_s = time.monotonic() + START_TIMEOUT_S
+        while ":0016 00000000:0000 0A" not in Path(f"/proc/{self.holder.pid}/net/tcp").read_text():
+            if time.monotonic() > deadline_s:
+                raise RuntimeError("sshd does not listen")
+            time.sleep(0.01)
 
     def set_sshd_options(self, *lines: str) -> None:
         """Start sshd anew with these lines before all others; without lines, as it was. Every connection ends.

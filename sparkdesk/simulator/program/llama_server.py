@@ -115,4 +115,6 @@ def _set_cache_types(library: Any, p: Any, options: dict[str, Any]) -> None:
 
 def _host(asked: str) -> str:
     """Where to listen. A node without a network namespace has only its own loopback address."""
+    if asked.endswith(".sock"):  # llama.cpp takes such a name for a unix socket
+        return asked
     return os.environ.get("SPARKDESK_SIM_ADDRESS") or asked

@@ -11,18 +11,15 @@ import http.client
 import json
 import os
 import signal
-import socket
-import subprocess
 import sys
 import threading
 import time
-from typing import Any
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 
+from engine import Engine
 from ollama_front import VERSION, Front, Model
-from spark_state import FOLDER, read_json
-from vllm_front import is_backend_ready
+from spark_state import read_json
 
 _PORT = 11434
 _CONTEXT = 4096
@@ -85,30 +82,15 @@ def _serve() -> int:
     ending = threading.Event()
     for which in (signal.SIGTERM, signal.SIGINT):
         signal.signal(which, lambda *_: ending.set())
-    backend, port = _start_engine(file, node)
-    front.start((_address(), port))
+    engine = Engine({"file": file, "context": _CONTEXT, "slots": 1, "alias": "ollama", "reserved_bytes": 0,
+                     "ramp_s": 0.0, "packages": node["packages"], "name": "/usr/local/bin/ollama"})  # fmt: skip
+    front.start(engine)
     end_s = time.monotonic() + _LOAD_TIMEOUT_S
-    while not ending.is_set() and time.monotonic() < end_s and not is_backend_ready(_address(), port):
+    while not ending.is_set() and time.monotonic() < end_s and not engine.is_ready():
         ending.wait(0.1)
-    front.is_loaded = is_backend_ready(_address(), port)
-    while not ending.wait(1.0) and backend.poll() is None:
+    front.is_loaded = engine.is_ready()
+    while not ending.wait(1.0) and engine.process.poll() is None:
         pass
     front.close()
-    backend.kill()
-    backend.wait(timeout=5.0)
+    engine.stop()
     return 0
-
-
-def _start_engine(file: str, node: dict[str, Any]) -> tuple[subprocess.Popen[bytes], int]:
-    with socket.socket() as probe:
-        probe.bind((_address(), 0))
-        port: int = probe.getsockname()[1]
-    setting = {"file": file, "port": port, "context": _CONTEXT, "slots": 1, "alias": "ollama", "reserved_bytes": 0,
-               "ramp_s": 0.0, "packages": node["packages"], "name": "/usr/local/bin/ollama"}  # fmt: skip
-    python = os.path.realpath(sys.executable)
-    return subprocess.Popen(
-        [python, "-IS", f"{FOLDER}/vllm_engine.py", json.dumps(setting)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ), port

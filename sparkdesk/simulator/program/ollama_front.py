@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from engine import Engine
+
 VERSION = "0.12.6"
 _MAX_BODY_BYTES = 64 * 2**20
 _TIMEOUT_S = 600.0
@@ -47,7 +49,7 @@ class Front:
 
     def __init__(self, address: str, port: int, model: Model) -> None:
         self.model = model
-        self.backend = ("", 0)
+        self.engine: Engine | None = None
         self.is_loaded = False
         front = self
 
@@ -56,9 +58,9 @@ class Front:
 
         self._server = _Server((address, port), Handler)
 
-    def start(self, backend: tuple[str, int]) -> None:
-        """Answer from now on."""
-        self.backend = backend
+    def start(self, engine: Engine) -> None:
+        """Answer from now on, with this engine."""
+        self.engine = engine
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.2}, daemon=True).start()
 
     def close(self) -> None:
@@ -132,7 +134,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._ask(path, asked)
 
     def _ask(self, path: str, asked: dict[str, Any]) -> None:
-        connection = http.client.HTTPConnection(*self.owner.backend, timeout=_TIMEOUT_S)
+        assert self.owner.engine is not None
+        connection = self.owner.engine.connect(_TIMEOUT_S)
         try:
             if path in _OPENAI:
                 self._pass_on(connection, path, asked)

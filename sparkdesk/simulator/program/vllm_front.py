@@ -13,6 +13,8 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from engine import Engine
+
 _MAX_BODY_BYTES = 64 * 2**20
 _TIMEOUT_S = 600.0
 _POSTS = ("/v1/chat/completions", "/v1/completions", "/tokenize", "/detokenize", "/v1/embeddings", "/v1/messages")
@@ -27,18 +29,6 @@ _METRICS = {
 }
 
 
-def is_backend_ready(address: str, port: int) -> bool:
-    """Whether llama.cpp answers its health check."""
-    connection = http.client.HTTPConnection(address, port, timeout=2.0)
-    try:
-        connection.request("GET", "/health")
-        return connection.getresponse().status == 200
-    except OSError:
-        return False
-    finally:
-        connection.close()
-
-
 class Front:
     """The listening side. Ports are taken at once, so that a taken one fails before the load; answers come later."""
 
@@ -49,7 +39,7 @@ class Front:
         self.model = model
         self.context = context
         self.version = version
-        self.backend = ("", 0)
+        self.engine: Engine | None = None
         self.created = int(time.time())
         front = self
 
@@ -62,9 +52,9 @@ class Front:
             server.server_bind()  # taken but not listening: connections are refused until the model is there
             self._servers.append(server)
 
-    def start(self, address: str, port: int) -> None:
-        """Answer from now on, with this backend."""
-        self.backend = (address, port)
+    def start(self, engine: Engine) -> None:
+        """Answer from now on, with this engine."""
+        self.engine = engine
         for server in self._servers:
             server.server_activate()
             threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.2}, daemon=True).start()
@@ -94,7 +84,7 @@ class _Handler(BaseHTTPRequestHandler):
         """The small pages."""
         path = self.path.partition("?")[0]
         if path in ("/health", "/ping"):
-            self._reply(200 if is_backend_ready(*self.owner.backend) else 503, b"", "")
+            self._reply(200 if self.owner.engine and self.owner.engine.is_ready() else 503, b"", "")
         elif path == "/version":
             self._reply_json(200, {"version": self.owner.version})
         elif path == "/v1/models":
@@ -126,7 +116,8 @@ class _Handler(BaseHTTPRequestHandler):
         self._pass_on(path, body)
 
     def _pass_on(self, path: str, body: bytes) -> None:
-        connection = http.client.HTTPConnection(*self.owner.backend, timeout=_TIMEOUT_S)
+        assert self.owner.engine is not None
+        connection = self.owner.engine.connect(_TIMEOUT_S)
         try:
             connection.request("POST", path, body, {"Content-Type": "application/json"})
             answer = connection.getresponse()
@@ -192,7 +183,8 @@ class _Handler(BaseHTTPRequestHandler):
         return "\n".join(lines) + "\n"
 
     def _backend_metrics(self) -> dict[str, float]:
-        connection = http.client.HTTPConnection(*self.owner.backend, timeout=5.0)
+        assert self.owner.engine is not None
+        connection = self.owner.engine.connect(5.0)
         try:
             connection.request("GET", "/metrics")
             text = connection.getresponse().read().decode("utf-8", "replace")

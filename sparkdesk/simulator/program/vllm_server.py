@@ -11,8 +11,6 @@ import glob
 import json
 import os
 import signal
-import socket
-import subprocess
 import sys
 import threading
 import time
@@ -21,8 +19,9 @@ from typing import Any
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 
 import vllm_flags
-from spark_state import FOLDER, read_json, read_text
-from vllm_front import Front, is_backend_ready
+from engine import Engine
+from spark_state import read_json, read_text
+from vllm_front import Front
 
 LOAD_S = 3.0
 _GIB = 2**30
@@ -149,67 +148,38 @@ def _serve(plan: Plan) -> int:
     except OSError as error:
         print(f"OSError: [Errno {error.errno}] Address already in use", file=sys.stderr, flush=True)
         return 1
-    backend, port = _start_backend(plan)
+    engine = _start_engine(plan)
     try:
-        if not _load(plan, backend, port, ending):
+        if not _load(plan, engine, ending):
             return 0 if ending.is_set() else 1
-        front.start(backend_address(), port)
+        front.start(engine)
         _announce(plan)
         while not ending.wait(0.5):
-            if backend.poll() is not None:
-                print(f"RuntimeError: Engine core died with code {backend.returncode}", file=sys.stderr, flush=True)
+            code = engine.process.poll()
+            if code is not None:
+                print(f"RuntimeError: Engine core died with code {code}", file=sys.stderr, flush=True)
                 return 1
         say("APIServer", "Shutting down", where="launcher.py:210")
         return 0
     finally:
         front.close()
-        _stop_backend(backend)
+        engine.stop()
 
 
-def backend_address() -> str:
-    """Where the engine listens: the node's own loopback."""
-    return os.environ.get("SPARKDESK_SIM_ADDRESS", "127.0.0.1")
-
-
-def _start_backend(plan: Plan) -> tuple[subprocess.Popen[bytes], int]:
-    """llama.cpp as a child in the container's own group, on a port that is free now."""
-    with socket.socket() as probe:
-        probe.bind((backend_address(), 0))
-        port: int = probe.getsockname()[1]
-    setting = {
+def _start_engine(plan: Plan) -> Engine:
+    """llama.cpp as a child in the container's own group."""
+    return Engine({
         "file": plan.file,
-        "port": port,
         "context": plan.context * plan.slots,
         "slots": plan.slots,
         "alias": plan.names[0],
         "reserved_bytes": plan.reserved_bytes,
         "ramp_s": LOAD_S * 0.8,
         "packages": plan.node["packages"],
-    }
-    process = subprocess.Popen(
-        [os.path.realpath(sys.executable), "-IS", f"{FOLDER}/vllm_engine.py", json.dumps(setting)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    return process, port
+    })  # fmt: skip
 
 
-def _stop_backend(backend: subprocess.Popen[bytes]) -> None:
-    """llama.cpp waits for open streams at the first TERM and ends at the second."""
-    for _attempt in range(2):
-        if backend.poll() is None:
-            backend.terminate()
-            try:
-                backend.wait(timeout=0.3)
-            except subprocess.TimeoutExpired:
-                continue
-    if backend.poll() is None:
-        backend.kill()
-        backend.wait(timeout=5.0)
-
-
-def _load(plan: Plan, backend: subprocess.Popen[bytes], port: int, ending: threading.Event) -> bool:
+def _load(plan: Plan, engine: Engine, ending: threading.Event) -> bool:
     """The load phase: vLLM's lines over a few seconds, then until llama.cpp answers. False when told to end or dead."""
     say(
         "EngineCore",
@@ -230,8 +200,8 @@ def _load(plan: Plan, backend: subprocess.Popen[bytes], port: int, ending: threa
     tokens = f"{plan.context * plan.slots:,}"
     say("EngineCore", f"GPU KV cache size: {tokens} tokens", where="kv_cache_utils.py:2327")
     end_s = time.monotonic() + _BACKEND_TIMEOUT_S
-    while not is_backend_ready(backend_address(), port):
-        if backend.poll() is not None or time.monotonic() > end_s:
+    while not engine.is_ready():
+        if engine.process.poll() is not None or time.monotonic() > end_s:
             print("RuntimeError: Engine core initialization failed. See root cause above.", file=sys.stderr, flush=True)
             return False
         if ending.wait(0.05):

@@ -8,17 +8,17 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 
+from engine import SOCKET
 from llama_server import serve
 from spark_state import declare_load
 
 
 def main(arguments: list[str]) -> int:
-    """Serve on the node's loopback until a signal."""
+    """Serve on a socket in the working folder until a signal."""
     setting = json.loads(arguments[0])
     sys.path.insert(0, setting["packages"])
     options = {
-        "host": "127.0.0.1",
-        "port": setting["port"],
+        "host": SOCKET,
         "ctx_size": setting["context"],
         "parallel": setting["slots"],
         "threads": 1,

@@ -74,7 +74,13 @@ class ClusterShelf:
         """Take in or replace clusters, as one change for who watches, and save them. Raises StoreError."""
         self.show(*changed)
         for cluster in changed:
-            await self._store.save_cluster(cluster)
+            await self.save(cluster.id)
+
+    async def save(self, cluster_id: str) -> None:
+        """Save a cluster as it is now, not as it was when somebody asked for it. Raises StoreError."""
+        for cluster in self.clusters.value:
+            if cluster.id == cluster_id:  # one that was removed meanwhile needs no saving
+                await self._store.save_cluster(cluster)
 
     def show(self, *changed: ClusterRecord) -> None:
         """As `put`, without saving."""

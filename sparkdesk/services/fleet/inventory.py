@@ -91,7 +91,7 @@ class Inventory:
                 self._tasks.start(self._watch_network, self._network)
         self._publish()
         await self._shelf.load()
-        await self._shelf.put(self._shelf.get(cluster.id))
+        await self._shelf.save(cluster.id)
 
     async def open_known(self, cluster_id: str) -> None:
         """Open a saved cluster instead of the one that is open. Raises KeyError, StoreError."""
@@ -153,7 +153,7 @@ class Inventory:
         await self._drop_line(record.id)
         self._make_line(record).start()
         self._publish()
-        await self._shelf.put(self._shelf.get(cluster.id))
+        await self._shelf.save(cluster.id)
 
     async def update_node(self, record: NodeRecord) -> None:
         """Keep a node's record. It is connected anew only where the way to it or the sign-in is another one.
@@ -175,7 +175,7 @@ class Inventory:
             await self._drop_line(record.id)
             self._make_line(record).start()
         self._publish()
-        await self._shelf.put(self._shelf.get(cluster.id))
+        await self._shelf.save(cluster.id)
 
     async def rename_node(self, node_id: str, name: str) -> None:
         """Give a node another name. Raises KeyError, SettingsError, StoreError."""
@@ -200,29 +200,32 @@ class Inventory:
         if self._is_open(target.id):
             self._make_line(record).start()
         self._publish()
-        await self._shelf.put(self._shelf.get(target.id), self._shelf.get(source.id))  # it is never in none
+        await self._shelf.save(target.id)  # first: the node is never in none
+        await self._shelf.save(source.id)
 
     def setup_runs_of(self, node_id: str) -> tuple[str, ...]:
         """Runs of playbooks that installed something on the node and can be undone, newest first. KeyError."""
         return tuple(reversed(self._record(node_id).setup_runs))
 
     async def remove_node(self, node_id: str) -> tuple[str, ...]:
-        """Disconnect a node and forget it; on the node nothing changes.
+        """Disconnect a node and forget it and its password; on the node nothing changes.
 
         Gives the runs that installed something there, newest first: to undo them, do so before. Raises KeyError,
         StoreError.
         """
         await self._shelf.load()
         cluster = self._shelf.holder(node_id)
-        runs = self.setup_runs_of(node_id)
+        record = self._record(node_id)
         self._passwords.pop(node_id, None)
         self._show(without_node(cluster, node_id))
         line = self._forget_line(node_id)
         self._publish()
         if line is not None:
             await line.stop(is_removed=True)
-        await self._shelf.put(self._shelf.get(cluster.id))
-        return runs
+        await self._shelf.save(cluster.id)
+        if self.credentials is not None:
+            await self.credentials.forget_password(record)
+        return tuple(reversed(record.setup_runs))
 
     # How they stand --------------------------------------------------------------------------------------------
 
@@ -340,9 +343,8 @@ class Inventory:
         """Keep what a node said about itself."""
         cluster = self._find_holder(record.id)
         if cluster is not None:
-            cluster = with_node(cluster, record)
-            self._show(cluster)
-            self._tasks.start(self._shelf.put, cluster)
+            self._show(with_node(cluster, record))
+            self._tasks.start(self._shelf.save, cluster.id)
 
     async def _connect(self, record: NodeRecord, *, is_bare: bool) -> Connection:
         """For the lines. `is_bare`: no password may go there."""

@@ -4,69 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from sparkdesk.core.cluster.node import ClusterRecord, NodeFacts, NodeRecord, NodeState, NodeStatus
+from sparkdesk.core.cluster.node import ClusterRecord, NodeFacts, NodeRecord, NodeState
 from sparkdesk.core.command import Command
 from sparkdesk.core.errors import NodeError, Unreachable
 from sparkdesk.core.ports import Connection
-from sparkdesk.infra.ssh import SshConnector
-from sparkdesk.infra.store import SqliteStore
-from sparkdesk.services.clock import SystemClock
-from sparkdesk.services.fleet.inventory import Inventory
-from sparkdesk.services.tasks import Tasks
 from sparkdesk.services.wait import wait_for_value
 from tests.infra.ssh_server import SshServer, new_key, running_server
 from tests.infra.sshd import Sshd, free_port, running_sshd
-
-
-class MovedClock(SystemClock):
-    """This computer's clock, whose wall time a test moves as sleep does."""
-
-    def __init__(self) -> None:
-        self.moved_ms = 0
-
-    def now_ms(self) -> int:
-        return super().now_ms() + self.moved_ms
-
-
-class Desk:
-    """An inventory with its parts, as the application joins them."""
-
-    def __init__(self) -> None:
-        self.tasks = Tasks()
-        self.store = SqliteStore(None)
-        self.clock = MovedClock()
-        self.inventory = Inventory(tasks=self.tasks, connector=SshConnector(), store=self.store, clock=self.clock)
-
-    async def wait(self, is_right: Callable[[NodeStatus], bool], *, timeout_s: float = 20.0) -> NodeStatus:
-        """Until the first node is as wanted."""
-        nodes = await wait_for_value(
-            self.inventory.nodes, lambda nodes: bool(nodes) and is_right(nodes[0]), timeout_s=timeout_s
-        )
-        return nodes[0]
-
-    async def wait_for(self, state: NodeState, *, timeout_s: float = 20.0) -> NodeStatus:
-        """Until the first node is in this state."""
-        return await self.wait(lambda node: node.state is state, timeout_s=timeout_s)
-
-    async def close(self) -> None:
-        await self.inventory.close()
-        await self.tasks.close()
-        await self.store.close()
+from tests.services.fleet.fleet_desk import FleetDesk, fleet_desk
 
 
 @pytest.fixture
-async def desk() -> AsyncIterator[Desk]:
-    desk = Desk()
-    await desk.store.open()
-    yield desk
-    await desk.close()
+async def desk() -> AsyncIterator[FleetDesk]:
+    async with fleet_desk() as desk:
+        yield desk
 
 
 def cluster_of(*records: NodeRecord) -> ClusterRecord:
@@ -77,7 +35,7 @@ def named(server: SshServer | Sshd, name: str) -> NodeRecord:
     return replace(server.record(), id=name, name=name)
 
 
-async def test_four_nodes_are_live_and_answer(desk: Desk) -> None:
+async def test_four_nodes_are_live_and_answer(desk: FleetDesk) -> None:
     async with AsyncExitStack() as stack:
         servers = [await stack.enter_async_context(running_server(password="word")) for _ in range(4)]
         await desk.inventory.open(cluster_of(*(named(server, f"spark-{i}") for i, server in enumerate(servers))))
@@ -91,7 +49,7 @@ async def test_four_nodes_are_live_and_answer(desk: Desk) -> None:
         await desk.inventory.close()
 
 
-async def test_a_killed_connection_comes_back_and_its_hooks_with_it(desk: Desk, tmp_path: Path) -> None:
+async def test_a_killed_connection_comes_back_and_its_hooks_with_it(desk: FleetDesk, tmp_path: Path) -> None:
     events: list[str] = []
 
     async def hook(node_id: str, connection: Connection) -> None:
@@ -118,7 +76,7 @@ async def test_a_killed_connection_comes_back_and_its_hooks_with_it(desk: Desk, 
         assert events == ["begun", "ended", "begun"]
 
 
-async def test_a_server_that_comes_later_is_found_within_seconds(desk: Desk, tmp_path: Path) -> None:
+async def test_a_server_that_comes_later_is_found_within_seconds(desk: FleetDesk, tmp_path: Path) -> None:
     server = Sshd(tmp_path / "sshd")
     await desk.inventory.open(cluster_of(server.record()))
     away = await desk.wait_for(NodeState.UNREACHABLE)
@@ -136,7 +94,7 @@ async def test_a_server_that_comes_later_is_found_within_seconds(desk: Desk, tmp
     assert any("times)" in line for line in live.log)
 
 
-async def test_a_changed_host_key_is_refused_and_never_tried_again_by_itself(desk: Desk, tmp_path: Path) -> None:
+async def test_a_changed_host_key_is_refused_and_never_tried_again_by_itself(desk: FleetDesk, tmp_path: Path) -> None:
     with running_sshd(tmp_path / "sshd") as server:
         await desk.inventory.open(cluster_of(server.record()))
         await desk.wait_for(NodeState.LIVE)
@@ -154,7 +112,7 @@ async def test_a_changed_host_key_is_refused_and_never_tried_again_by_itself(des
         await desk.wait_for(NodeState.LIVE)
 
 
-async def test_an_unconfirmed_host_key_waits_for_a_person(desk: Desk) -> None:
+async def test_an_unconfirmed_host_key_waits_for_a_person(desk: FleetDesk) -> None:
     async with running_server(password="word") as server:
         await desk.inventory.open(cluster_of(server.record(host_key="")))
         refused = await desk.wait_for(NodeState.REFUSED)
@@ -167,7 +125,7 @@ async def test_an_unconfirmed_host_key_waits_for_a_person(desk: Desk) -> None:
         await desk.inventory.close()
 
 
-async def test_a_wrong_password_is_tried_once_and_the_right_one_helps_at_once(desk: Desk) -> None:
+async def test_a_wrong_password_is_tried_once_and_the_right_one_helps_at_once(desk: FleetDesk) -> None:
     async with running_server(password="right") as server:
         await desk.inventory.open(cluster_of(server.record()))
         await desk.wait_for(NodeState.REFUSED)
@@ -181,7 +139,7 @@ async def test_a_wrong_password_is_tried_once_and_the_right_one_helps_at_once(de
         await desk.inventory.close()
 
 
-async def test_another_machine_behind_the_same_record_is_refused(desk: Desk, tmp_path: Path) -> None:
+async def test_another_machine_behind_the_same_record_is_refused(desk: FleetDesk, tmp_path: Path) -> None:
     with running_sshd(tmp_path / "sshd") as server:
         await desk.inventory.open(cluster_of(server.record(machine_id="old")))
         await desk.wait_for(NodeState.LIVE)
@@ -194,7 +152,7 @@ async def test_another_machine_behind_the_same_record_is_refused(desk: Desk, tmp
             desk.inventory.shell("spark-1")
 
 
-async def test_a_learned_machine_id_is_kept(desk: Desk, tmp_path: Path) -> None:
+async def test_a_learned_machine_id_is_kept(desk: FleetDesk, tmp_path: Path) -> None:
     with running_sshd(tmp_path / "sshd") as server:
         await desk.inventory.open(cluster_of(server.record()))
         await desk.wait_for(NodeState.LIVE)
@@ -206,7 +164,9 @@ async def test_a_learned_machine_id_is_kept(desk: Desk, tmp_path: Path) -> None:
         assert (await desk.store.clusters())[0].nodes[0].machine_id == "m1"
 
 
-async def test_after_sleep_a_dead_line_is_replaced_at_once_and_a_good_one_is_kept(desk: Desk, tmp_path: Path) -> None:
+async def test_after_sleep_a_dead_line_is_replaced_at_once_and_a_good_one_is_kept(
+    desk: FleetDesk, tmp_path: Path
+) -> None:
     with running_sshd(tmp_path / "a") as good, running_sshd(tmp_path / "b", name="spark-2") as frozen:
         await desk.inventory.open(cluster_of(frozen.record(), good.record()))
         nodes = await wait_for_value(desk.inventory.nodes, lambda all_: all(n.is_live for n in all_), timeout_s=20)
@@ -221,7 +181,7 @@ async def test_after_sleep_a_dead_line_is_replaced_at_once_and_a_good_one_is_kep
         frozen.signal_sessions(signal.SIGCONT)
 
 
-async def test_the_first_node_makes_a_cluster_and_removing_it_forgets_it(desk: Desk) -> None:
+async def test_the_first_node_makes_a_cluster_and_removing_it_forgets_it(desk: FleetDesk) -> None:
     async with running_server(password="word") as server:
         await desk.inventory.add_node(server.record())
         assert desk.inventory.cluster.value is not None
@@ -237,7 +197,7 @@ async def test_the_first_node_makes_a_cluster_and_removing_it_forgets_it(desk: D
             desk.inventory.shell("spark-1")
 
 
-async def test_nodes_that_do_not_answer_do_not_hold_up_the_others(desk: Desk) -> None:
+async def test_nodes_that_do_not_answer_do_not_hold_up_the_others(desk: FleetDesk) -> None:
     dead = [
         NodeRecord(id=f"dead-{i}", name=f"dead-{i}", address="127.0.0.1", port=free_port(), user="nvidia", host_key="")
         for i in range(8)

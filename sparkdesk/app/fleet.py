@@ -14,7 +14,6 @@ from sparkdesk import __version__, paths
 from sparkdesk.app.remote import read_remote
 from sparkdesk.core.cluster.candidate import Candidate
 from sparkdesk.core.cluster.details import NodeDetails, note_in_record
-from sparkdesk.core.cluster.node import NodeRecord
 from sparkdesk.core.ports import ConfiguredHost, EndpointClients, Secrets, Store
 from sparkdesk.infra.mdns import MdnsListener
 from sparkdesk.infra.ssh import NodeKeyFolder, SshConnector, UserKnownHosts
@@ -58,7 +57,7 @@ class Fleet:
         self._inventory = parts.inventory
         self.keys = NodeKeyFolder(paths.data_dir() / "keys")
         self.tools = Terminal(paths.data_dir() / "known_hosts")
-        self.credentials = Credentials(parts.secrets, record_of=self._record)
+        self.credentials = Credentials(parts.secrets)
         self.discovery = Discovery(
             tasks=parts.tasks,
             inventory=parts.inventory,
@@ -143,13 +142,6 @@ class Fleet:
             noted = note_in_record(self._inventory.status(record.id).record, details)
             if noted is not None:
                 self._parts.tasks.start(self._inventory.update_node, noted)
-
-    def _record(self, node_id: str) -> NodeRecord:
-        for cluster in self._inventory.clusters.value:
-            for node in cluster.nodes:
-                if node.id == node_id:
-                    return node
-        raise KeyError(node_id)
 
     def _candidate(self, candidate_id: str) -> Candidate | None:
         found = self.discovery.candidates.value

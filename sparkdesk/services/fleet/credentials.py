@@ -1,12 +1,12 @@
 """Passwords and passphrases by what they are for: kept in the keyring when a person says so, else until the end.
 
 The one rule: a password belongs to one user of one host key. It is looked up by both, so it can only ever be sent to
-the holder of the key that it was given for, whatever address or name that machine has.
+the holder of the key that it was given for, whatever address or name that machine has. That a password is the same on
+other nodes is for a person to say, each time: nothing here tries one on a node that it was not given for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from sparkdesk.core.cluster.host_key import fingerprint_of
@@ -24,11 +24,10 @@ class Given:
 
 
 class Credentials:
-    """Keeps and finds them. `record_of` gives a node's record by its id (KeyError when there is none)."""
+    """Keeps and finds them."""
 
-    def __init__(self, secrets: Secrets, *, record_of: Callable[[str], NodeRecord]) -> None:
+    def __init__(self, secrets: Secrets) -> None:
         self._secrets = secrets
-        self._record_of = record_of
         self._held: dict[str, str] = {}
 
     async def get(self, record: NodeRecord) -> Given:
@@ -54,16 +53,6 @@ class Credentials:
     async def keep_passphrase(self, key_path: str, passphrase: str) -> str:
         """Keep a passphrase likewise."""
         return await self._keep(_passphrase_name(key_path), passphrase)
-
-    async def share(self, password: str, node_ids: Sequence[str]) -> str:
-        """Keep the same password for these nodes, because a person ticked them; says where.
-
-        Raises KeyError for a node that is not there; then none is kept.
-        """
-        words = ""
-        for record in [self._record_of(node_id) for node_id in node_ids]:
-            words = await self.keep_password(record, password)
-        return words
 
     async def forget_password(self, owner: NodeRecord | JumpHost) -> None:
         """Forget the password for this user of this host key."""

@@ -21,8 +21,11 @@ from sparkdesk.services.fleet.recognition import Fleet
 from sparkdesk.services.tasks import Tasks
 
 TASK = "add node"
-SAME_LOOK_S = 10.0
-"""A second click so soon after the first is answered from what was seen then: the node is not touched again."""
+SAME_LOOK_S = 60.0
+"""For so long a host's key is shown again from what was seen: at most one unauthenticated touch a host a minute.
+
+A key that changes meanwhile lets nobody in: the sign-in itself is checked against the one that was shown.
+"""
 
 MAX_LOOKS = 50
 
@@ -143,7 +146,7 @@ class Enroller:
             self._attempt.screen.answer(stage, answer)
 
     async def _look(self, address: str, port: int, jump: JumpHost | None, jump_password: str | None) -> Offer:
-        """The host key there; asked for again within some seconds, the one that was seen. Raises NodeError."""
+        """The host key there; asked for again within the minute, the one that was seen. Raises NodeError."""
         key = (address, port, jump.host_key if jump is not None else "")
         now_s = self._parts.clock.monotonic_s()
         self._looks = {each: seen for each, seen in self._looks.items() if now_s - seen[0] < SAME_LOOK_S}

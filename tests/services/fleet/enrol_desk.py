@@ -25,18 +25,31 @@ TIMEOUT_S = 30.0
 PASSWORD = "correct horse"
 
 
+class MovedClock(SystemClock):
+    """This computer's clock, moved on by `move` without waiting."""
+
+    def __init__(self) -> None:
+        self._moved_s = 0.0
+
+    def move(self, seconds_s: float) -> None:
+        self._moved_s += seconds_s
+
+    def monotonic_s(self) -> float:
+        return super().monotonic_s() + self._moved_s
+
+
 class EnrolDesk:
     """The enroller with its parts; `data` is the application's folder."""
 
     def __init__(self, data: Path, candidates: Mapping[str, Candidate] | None = None) -> None:
         self.data = data
+        self.clock = MovedClock()
         self.tasks = Tasks()
         self.store = SqliteStore(data)
-        self.clock = SystemClock()
         self.connector = SshConnector()
         self.inventory = Inventory(tasks=self.tasks, connector=self.connector, store=self.store, clock=self.clock)
         self.secrets = KeyringSecrets()
-        self.credentials = Credentials(self.secrets, record_of=lambda node: self.inventory.status(node).record)
+        self.credentials = Credentials(self.secrets)
         self.inventory.credentials = self.credentials
         self.enroller = Enroller(
             EnrolmentParts(

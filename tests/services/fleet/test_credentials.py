@@ -17,7 +17,6 @@ from tests.infra.ssh_server import new_key, public_line
 
 ONE = NodeRecord("1", "spark-1", "10.0.0.1", 22, "bob", host_key=public_line(new_key()), key_path="/k")
 TWO = replace(ONE, id="2", name="spark-2", address="10.0.0.2", host_key=public_line(new_key()))
-NODES = {node.id: node for node in (ONE, TWO)}
 
 
 class Vault(KeyringBackend):
@@ -51,7 +50,7 @@ def vault() -> Iterator[Vault]:
 
 def make() -> Credentials:
     """As after a start of the program."""
-    return Credentials(KeyringSecrets(encrypted={__name__}), record_of=NODES.__getitem__)
+    return Credentials(KeyringSecrets(encrypted={__name__}))
 
 
 async def test_a_kept_password_is_there_after_a_restart_for_the_same_key_and_user(vault: Vault) -> None:
@@ -85,14 +84,12 @@ async def test_what_is_only_held_never_reaches_the_keyring(vault: Vault) -> None
     assert await make().get(ONE) == Given()
 
 
-async def test_the_same_password_is_kept_for_those_that_were_ticked_alone(vault: Vault) -> None:
+async def test_one_nodes_password_is_nobody_elses(vault: Vault) -> None:
     credentials = make()
-    await credentials.share("secret", ["2"])
-    assert (await credentials.get(ONE)).password is None
-    assert (await credentials.get(TWO)).password == "secret"
-    with pytest.raises(KeyError):
-        await credentials.share("other", ["1", "nobody"])
-    assert (await credentials.get(ONE)).password is None
+    await credentials.keep_password(ONE, "secret")
+    credentials.hold_password(ONE, "held")
+    assert await credentials.get(TWO) == Given()
+    assert await credentials.get(replace(TWO, id=ONE.id, name=ONE.name, address=ONE.address)) == Given()
 
 
 async def test_a_jump_host_has_its_own_password(vault: Vault) -> None:

@@ -14,9 +14,11 @@ from sparkdesk.core.cluster.candidate import Candidate
 from sparkdesk.core.cluster.enrolment import EnrolStage, Who
 from sparkdesk.core.cluster.node import ClusterRecord, JumpHost, NodeRecord, NodeState, SignIn
 from sparkdesk.infra.ssh import ensure_key
+from sparkdesk.services.wait import wait_for_value
+from tests.infra.ssh_agent import add_key, running_agent
 from tests.infra.ssh_server import SshServer, new_key, public_line, running_server
 from tests.infra.sshd import Sshd, free_port, running_sshd
-from tests.services.fleet.enrol_desk import PASSWORD, EnrolDesk, home_of, sign_in_by_password
+from tests.services.fleet.enrol_desk import PASSWORD, TIMEOUT_S, EnrolDesk, home_of, sign_in_by_password
 
 
 @pytest.fixture
@@ -110,12 +112,32 @@ async def test_a_known_address_with_another_key_is_refused_with_no_way_on(desk: 
         assert is_untouched(impostor)
 
 
-async def test_a_second_click_within_seconds_does_not_touch_the_node_again(desk: EnrolDesk) -> None:
+async def test_a_host_is_asked_for_its_key_once_a_minute_however_often_one_clicks(desk: EnrolDesk) -> None:
     async with running_server(password=PASSWORD) as server:
         for _ in range(4):
             desk.start(server)
-            await desk.reach(EnrolStage.TRUST)
+            now = await desk.reach(EnrolStage.TRUST)
+            assert now.offer is not None
+            desk.clock.move(14.0)
         assert server.seen.connections == 1
+        desk.clock.move(14.0)
+        desk.start(server)
+        await desk.reach(EnrolStage.TRUST)
+        assert server.seen.connections == 2
+        assert is_untouched(server)
+
+
+async def test_a_key_that_changed_since_it_was_shown_lets_nobody_in(desk: EnrolDesk) -> None:
+    async with running_server(password=PASSWORD) as server:
+        desk.start(server, SignIn.PASSWORD)
+        await desk.reach(EnrolStage.TRUST)
+        port = server.port
+    async with running_server(new_key(), password=PASSWORD, port=port) as impostor:
+        desk.enroller.trust()
+        await desk.reach(EnrolStage.NEEDS_PASSWORD)
+        desk.enroller.give_password(PASSWORD, remember=False)
+        await desk.reach(EnrolStage.CHANGED_KEY)
+        assert is_untouched(impostor)
 
 
 async def test_nothing_but_trust_leads_on_from_trust(desk: EnrolDesk) -> None:
@@ -237,6 +259,51 @@ async def test_a_node_that_takes_no_password_asks_for_none(desk: EnrolDesk) -> N
         desk.enroller.trust()
         now = await desk.reach(EnrolStage.FAILED)
         assert "no SSH key" in now.remedy
+
+
+async def test_the_agents_key_lets_in_and_no_other_is_offered(
+    desk: EnrolDesk, own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ensure_key(own_home / ".ssh" / "id_ed25519")
+    with running_sshd(tmp_path / "sshd") as server, running_agent(tmp_path) as agent:
+        monkeypatch.setenv("SSH_AUTH_SOCK", str(agent))
+        add_key(agent, server.key_path)
+        desk.start(server, SignIn.AGENT)
+        await desk.reach(EnrolStage.TRUST)
+        desk.enroller.trust()
+        now = await desk.reach(EnrolStage.DONE)
+        assert not now.can_set_up_key
+        assert desk.records[0].sign_in is SignIn.AGENT
+        assert "Failed publickey" not in server.log
+
+
+async def test_a_password_of_one_node_is_never_tried_on_another(desk: EnrolDesk, node: Sshd) -> None:
+    await sign_in_by_password(desk, node, remember=True)
+    desk.enroller.keep_password()
+    await desk.reach(EnrolStage.DONE)
+    async with running_server(password=PASSWORD) as second:
+        for how in (SignIn.PASSWORD, SignIn.AUTOMATIC):
+            desk.start(second, how, user=node.user)
+            await desk.reach(EnrolStage.TRUST)
+            desk.enroller.trust()
+            await desk.reach(EnrolStage.NEEDS_PASSWORD)
+            await asyncio.sleep(0.05)
+            assert second.seen.passwords == []
+        await desk.inventory.add_node(replace(second.record(), user=node.user, sign_in=SignIn.PASSWORD))
+        await wait_for_value(
+            desk.inventory.nodes, lambda nodes: nodes[-1].state is NodeState.REFUSED, timeout_s=TIMEOUT_S
+        )
+        assert second.seen.passwords == []
+
+
+async def test_a_removed_nodes_password_is_forgotten(desk: EnrolDesk, node: Sshd) -> None:
+    await sign_in_by_password(desk, node, remember=True)
+    desk.enroller.keep_password()
+    await desk.reach(EnrolStage.DONE)
+    (record,) = desk.records
+    assert (await desk.credentials.get(record)).password == PASSWORD
+    await desk.inventory.remove_node(record.id)
+    assert (await desk.credentials.get(record)).password is None
 
 
 # The same machine ---------------------------------------------------------------------------------------------------

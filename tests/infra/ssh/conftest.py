@@ -9,6 +9,7 @@ import pytest
 
 from sparkdesk.infra.ssh import SshConnector
 from sparkdesk.infra.ssh.session import NodeSession
+from tests.infra.ssh_agent import running_agent
 from tests.infra.sshd import Sshd, running_sshd
 
 
@@ -25,3 +26,11 @@ async def node(sshd: Sshd) -> AsyncIterator[NodeSession]:
     session = await SshConnector().connect(sshd.record())
     yield session
     await session.close()
+
+
+@pytest.fixture
+def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The user's SSH agent, as yet without keys: its socket."""
+    with running_agent(tmp_path) as path:
+        monkeypatch.setenv("SSH_AUTH_SOCK", str(path))
+        yield path

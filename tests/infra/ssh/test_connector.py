@@ -6,8 +6,7 @@ import asyncio
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from sparkdesk.core.errors import (
     Unreachable,
 )
 from sparkdesk.infra.ssh import SshConnector, ensure_key
+from tests.infra.ssh_agent import add_key
 from tests.infra.ssh_server import new_key, public_line, running_server
 from tests.infra.sshd import Sshd, free_port, running_sshd
 
@@ -185,22 +185,9 @@ async def test_a_key_that_others_can_read_is_not_used(tmp_path: Path) -> None:
         assert server.seen.keys == []
 
 
-@pytest.fixture
-def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    path = tmp_path / "agent"
-    process = subprocess.Popen(["ssh-agent", "-D", "-a", str(path)], stdout=subprocess.DEVNULL)
-    while not path.exists():
-        time.sleep(0.01)
-    monkeypatch.setenv("SSH_AUTH_SOCK", str(path))
-    yield
-    process.kill()
-    process.wait()
-
-
-@pytest.mark.usefixtures("agent")
-async def test_the_agent_is_asked_for_keys(tmp_path: Path) -> None:
+async def test_the_agent_is_asked_for_keys(agent: Path, tmp_path: Path) -> None:
     line = " ".join(ensure_key(tmp_path / "key").split()[:2])
-    run_tool("ssh-add", "-q", str(tmp_path / "key"))
+    add_key(agent, tmp_path / "key")
     async with running_server(authorized={line}) as server:
         session = await SshConnector().connect(server.record())
         await session.close()
@@ -211,6 +198,21 @@ async def test_a_dead_agent_is_no_obstacle(tmp_path: Path, monkeypatch: pytest.M
     async with running_server(password="right") as server:
         session = await SshConnector().connect(server.record(), password="right")
         await session.close()
+
+
+async def test_the_users_ssh_configuration_changes_nothing(own_home: Path, tmp_path: Path) -> None:
+    """A hop or a program from there would meet no key that was confirmed here."""
+    proof = tmp_path / "ran"
+    lines = [f"ProxyCommand touch {proof}", "ProxyJump nobody@127.0.0.1:1", "User somebody", "Port 1"]
+    lines += ["StrictHostKeyChecking no", "UserKnownHostsFile /dev/null", "ForwardAgent yes"]
+    async with running_server(password="right") as server:
+        (own_home / ".ssh").mkdir(mode=0o700)
+        (own_home / ".ssh" / "config").write_text("Host *\n" + "\n".join(f"    {line}" for line in lines) + "\n")
+        session = await SshConnector().connect(server.record(), password="right")
+        await session.close()
+        await expect(HostKeyChanged, server.record(host_key=public_line(new_key())), password="right")
+        assert server.seen.users == ["nvidia"]
+    assert not proof.exists()
 
 
 async def test_a_closed_port_and_an_unknown_name_are_told_apart() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,28 @@ def test_a_new_key_is_0600_whatever_the_umask(tmp_path: Path, umask: int) -> Non
     assert os.listdir(path.parent) == ["key"]
     assert line.split()[0] == "ssh-ed25519"
     assert line.split()[2] == "sparkdesk@desk"
+
+
+def test_a_private_key_is_0600_from_its_first_byte_on(tmp_path: Path) -> None:
+    """At every call that the making makes, each file that is there is looked at: no moment is missed."""
+    modes: list[tuple[str, int, int]] = []
+
+    def look(*_event: object) -> None:
+        for path in (tmp_path / "keys").glob("*") if (tmp_path / "keys").is_dir() else ():
+            found = path.stat()
+            modes.append((path.name, stat.S_IMODE(found.st_mode), found.st_size))
+
+    before = os.umask(0)
+    sys.setprofile(look)
+    try:
+        ensure_key(tmp_path / "keys" / "key")
+    finally:
+        sys.setprofile(None)
+        os.umask(before)
+    assert {mode for _, mode, _ in modes} == {0o600}
+    assert any(size == 0 for _, _, size in modes)  # it was seen before its first byte
+    assert any(name == "key" for name, _, _ in modes)
+    assert all(size > 0 for name, _, size in modes if name == "key")  # under its name it is whole
 
 
 def test_openssh_accepts_the_key_and_sees_the_same_public_line(tmp_path: Path) -> None:

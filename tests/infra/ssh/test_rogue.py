@@ -20,6 +20,7 @@ import pytest
 from sparkdesk.core.cluster.node import JumpHost, NodeRecord, SignIn
 from sparkdesk.core.errors import HostKeyChanged, HostKeyUnknown, NodeError, Unreachable
 from sparkdesk.infra.ssh import SshConnector, UserKnownHosts, ensure_key
+from tests.infra.ssh_agent import add_key
 from tests.infra.ssh_server import Seen, new_key, public_line, running_server
 from tests.infra.sshd import running_sshd
 
@@ -27,9 +28,11 @@ PASSWORD = "canary-password"
 
 
 @pytest.fixture(autouse=True)
-def usual_key(own_home: Path) -> None:
-    """A key that would be offered to whoever is let that far."""
+def keys_to_lose(own_home: Path, agent: Path, tmp_path: Path) -> None:
+    """A key file and an agent's key that would be offered to whoever is let that far."""
     ensure_key(own_home / ".ssh" / "id_ed25519")
+    ensure_key(tmp_path / "agents")
+    add_key(agent, tmp_path / "agents")
 
 
 def record_at(port: int, host_key: str, **changes: object) -> NodeRecord:
@@ -40,7 +43,7 @@ def record_at(port: int, host_key: str, **changes: object) -> NodeRecord:
 async def attack(record: NodeRecord, seen: Seen | None) -> NodeError:
     """Sign in with all there is, in each way; gives the last refusal. Nobody must have got so far as a user name."""
     error: NodeError | None = None
-    for how in (SignIn.AUTOMATIC, SignIn.PASSWORD):
+    for how in (SignIn.AUTOMATIC, SignIn.PASSWORD, SignIn.AGENT):
         with pytest.raises(NodeError) as caught:
             await SshConnector().connect(replace(record, sign_in=how), password=PASSWORD, timeout_s=20.0)
         error = caught.value

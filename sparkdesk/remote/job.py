@@ -472,7 +472,7 @@ def remove(job: Job) -> Record:
     if state not in ("planned", "ended"):
         raise JobError(f"the job is not over: {words or state}")
     for name in os.listdir(job.folder):
-        if name in OWN_FILES or name.startswith(("log", "job.json.", "exit.json.")):
+        if name in OWN_FILES or name.startswith(("log", "job.json.", "exit.json.", "holder.json")):
             job.remove(name)
     os.rmdir(job.folder)
     return {"removed": True}

@@ -1,8 +1,10 @@
 """Lists and follows the jobs of a node; sent over a channel by length, as the probe is, and never installed.
 
-    list [JOBS_FOLDER]                   one JSON line: {"jobs": [summary, ...], "more": n}, newest first
+    list [JOBS_FOLDER]                   one JSON line: {"jobs": [summary, ...], "more": n, "others": [...]}
     follow [FOLDER:OFFSET ...]           JSON lines for as long as the channel lives
 
+`jobs` come newest first. `others` are jobs of this node's other accounts, as far as anybody may see them: {"job_id",
+"account", "title"} from the guards among the processes and the labels of containers; their folders are closed to us.
 `follow` multiplexes the logs of several jobs: {"job", "offset", "t", "line", "cut"}, `offset` being that behind the
 line, so that it is where to go on; {"job", "lost": bytes} when the asked part is gone; {"job", "ended": exit.json} when
 the log of a job that has ended was read to its end. A negative offset counts from the end. Standard input takes lines
@@ -15,6 +17,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import re
 import select
 import signal
@@ -32,6 +35,9 @@ LINE_BYTES = 8 * 1024
 PIECE_BYTES = 256 * 1024
 POLL_S = 0.2
 HEARTBEAT_S = 8.0
+DOCKER_WAIT_S = 1.5
+JOB_ID = re.compile(r"^[a-z2-7]{16}$")
+GUARD = re.compile(rb"/sparkdesk/jobs/([a-z2-7]{16})/job\.py\x00guard\x00")
 LINE_END = re.compile(rb"[\r\n]")
 SUMMARY_KEYS = (
     "state",
@@ -110,6 +116,7 @@ def summarize(folder: str, may_ask: bool) -> tuple[Record, object]:
     summary = {key: now.get(key) for key in SUMMARY_KEYS}
     summary.update({key: str(spec.get(key) or "")[:200] for key in ("title", "engine", "owner", "plan_hash")})
     summary["endpoint"] = spec.get("token")
+    summary["holder"] = str((read_json(os.path.join(folder, "holder.json")) or {}).get("holder") or "")[:200]
     return summary, spec.get("plan") if now["state"] != "ended" else None
 
 
@@ -130,7 +137,57 @@ def list_jobs(folder: str) -> Record:
         except (ValueError, OSError) as error:
             summary = {"state": "unreadable", "reason": str(error)[:200]}
         found.append(dict(summary, job_id=name[:128]))
-    return {"jobs": found, "more": max(len(names) - MAX_JOBS, 0)}
+    return {"jobs": found, "more": max(len(names) - MAX_JOBS, 0), "others": list_others(set(names))}
+
+
+def read_guards() -> list[Record]:
+    """Guards of other accounts' jobs: python -I .../jobs/ID/job.py guard FOLDER."""
+    found: list[Record] = []
+    for name in os.listdir("/proc"):
+        try:
+            uid = os.stat("/proc/" + name).st_uid if name.isdigit() else os.getuid()
+            if uid == os.getuid():
+                continue
+            with open(f"/proc/{name}/cmdline", "rb") as file:
+                match = GUARD.search(file.read(8192))
+        except OSError:
+            continue  # it has just ended, or may not be seen
+        if match is not None:
+            found.append({"job_id": match.group(1).decode("ascii"), "account": name_account(uid), "title": ""})
+    return found
+
+
+def name_account(uid: int) -> str:
+    """The name of an account."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def read_containers() -> list[Record]:
+    """Containers that run for a job, whoever started them; none where docker does not answer us."""
+    argv = ["docker", "ps", "--filter", "label=sparkdesk.job", "--format", '{{.Label "sparkdesk.job"}} {{.Image}}']
+    try:
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=DOCKER_WAIT_S, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    lines = done.stdout.decode("utf-8", "replace").splitlines() if done.returncode == 0 else []
+    parts = [line.partition(" ") for line in lines]
+    return [
+        {"job_id": job_id, "account": "", "title": image[:200]} for job_id, _, image in parts if JOB_ID.match(job_id)
+    ]
+
+
+def list_others(own: set[str]) -> list[Record]:
+    """Jobs that run here and whose folders are not ours."""
+    found: dict[str, Record] = {}
+    for row in read_guards() + read_containers():
+        job_id = row["job_id"]
+        if job_id not in own and len(found) < MAX_JOBS:
+            known = found.setdefault(job_id, row)
+            known["title"] = known["title"] or row["title"]
+    return list(found.values())
 
 
 class Tail:

@@ -63,14 +63,16 @@ class Rig:
             survey_program=(REMOTE / "survey.py").read_bytes(),
             owner=owner,
             clock=clock,
+            look_every_s=0.5,
         )
         self.inventory.on_live.append(self.launcher.adopt)
         self.states: list[JobState] = []
         self.launcher.jobs.subscribe(self._note)
 
     def _note(self, jobs: tuple[JobStatus, ...]) -> None:
-        if jobs and (not self.states or self.states[-1] is not jobs[0].state):
-            self.states.append(jobs[0].state)
+        states = [job.state for job in jobs if not job.account]  # another account of this machine may run jobs too
+        if states and (not self.states or self.states[-1] is not states[0]):
+            self.states.append(states[0])
 
     async def start(self) -> None:
         """Open the program on the cluster; both nodes are live and looked at."""

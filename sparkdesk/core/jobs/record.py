@@ -58,6 +58,11 @@ class JobReport:
     state: str
     """planned, running, ended, unknown, or unreadable."""
     owner: str = ""
+    """Who started it, user@computer as that SparkDesk called itself."""
+    holder: str = ""
+    """Who took it over since; "" means its owner still has it."""
+    account: str = ""
+    """The node's account it belongs to, where that is not the one we signed in with; such a job is only shown."""
     title: str = ""
     engine: str = ""
     """The engine's title, as the job's folder names it."""
@@ -107,6 +112,11 @@ class JobStatus:
     is_adopted: bool = False
     """Found on the node when the application started, not started in this run."""
     owner: str = ""
+    """Who started it, user@computer."""
+    holder: str = ""
+    """Who took it over since; "" means nobody did."""
+    account: str = ""
+    """Another account of its node that it belongs to; then it is shown and never touched."""
     readings: tuple[tuple[str, float], ...] = ()
     """The newest engine metrics by key of the metric table."""
     stop_error: str = ""

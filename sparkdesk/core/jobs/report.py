@@ -17,6 +17,8 @@ MAX_JOBS = 200
 STATES = ("planned", "running", "ended", "unknown", "unreadable")
 JOB_ID = re.compile(r"^[a-z2-7]{16}$")
 """Ids as services/ident.py makes them; a folder of another name is nobody's job."""
+UNKNOWN_ACCOUNT = "another account"
+"""A container says whose job it is in, not who started it."""
 STOPPED_BY_USER = "stopped by user"
 """The reason that remote/job.py writes when somebody asked for the end."""
 
@@ -31,6 +33,18 @@ def read_reports(found: Mapping[str, object], node_id: str) -> tuple[tuple[JobRe
         if isinstance(job_id, str) and JOB_ID.match(job_id):
             reports.append((_read_report(row, job_id, node_id), _read_endpoint(row.get("endpoint"), node_id)))
     return tuple(reports)
+
+
+def read_foreign_reports(found: Mapping[str, object], node_id: str) -> tuple[JobReport, ...]:
+    """Jobs of the node's other accounts, as far as they can be seen: that they run, and whose they are."""
+    rows = found.get("others")
+    reports = {}
+    for row in rows[:MAX_JOBS] if isinstance(rows, list) else []:
+        job_id = row.get("job_id") if isinstance(row, dict) else None
+        if isinstance(job_id, str) and JOB_ID.match(job_id):
+            account, title = _text(row, "account") or UNKNOWN_ACCOUNT, _text(row, "title")
+            reports[job_id] = JobReport(job_id, node_id, "running", account=account, title=title)
+    return tuple(reports.values())
 
 
 def describe_end(report: JobReport) -> str:
@@ -48,6 +62,7 @@ def _read_report(row: Mapping[str, object], job_id: str, node_id: str) -> JobRep
         node_id=node_id,
         state=state if isinstance(state, str) and state in STATES else "unknown",
         owner=_text(row, "owner"),
+        holder=_text(row, "holder"),
         title=_text(row, "title"),
         engine=_text(row, "engine"),
         pid=_count(row, "pid"),

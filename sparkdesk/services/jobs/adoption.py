@@ -1,7 +1,7 @@
 """Takes up the jobs that a node's folders tell of, and follows their logs.
 
-The one rule: what lies in this account's folders is taken up, whichever computer started it; jobs of other accounts, and
-of schemas we do not know, are shown and never touched.
+The one rule: what lies in this account's folders is taken up, whichever computer started it; jobs of other accounts,
+and of schemas we do not know, are shown and never touched.
 """
 
 from __future__ import annotations

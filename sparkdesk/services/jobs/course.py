@@ -138,6 +138,11 @@ class Course:
             deployment.refresh()
 
     async def _fail(self, deployment: Deployment, ended: RunEnded) -> None:
+        if STOPPED_BY_USER in ended.message:  # not by us: a stop of ours ends the launch first
+            deployment.skip_phases()
+            deployment.change(JobState.STOPPED, message="Stopped from another computer, or on the node itself")
+            await self._shelf.keep_state(deployment)
+            return
         if deployment.plan is not None:
             await self._wait_for_log(deployment)
         message, remedy = ended.message, ended.remedy

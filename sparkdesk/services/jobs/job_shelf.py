@@ -39,6 +39,8 @@ class JobShelf:
         self._clock = clock
         self._deployments: dict[str, Deployment] = {}
         self._intents: dict[str, JobIntent] = {}
+        self._unreadable: set[str] = set()
+        """Jobs whose folder is of another release's schema."""
         self._loading = asyncio.Lock()
 
     def find(self, job_id: str) -> Deployment | None:
@@ -54,9 +56,13 @@ class JobShelf:
         intent = self._intents.get(deployment.job_id)
         return intent.state if intent is not None else None
 
-    def is_ours(self, deployment: Deployment) -> bool:
-        """Whether it was launched from this computer by this user."""
-        return deployment.job_id in self._intents or deployment.status.owner == self._owner
+    def may_change(self, deployment: Deployment) -> bool:
+        """Whether it is this account's on its node, whichever computer started it, and of a schema that we know."""
+        return not deployment.status.account and deployment.job_id not in self._unreadable
+
+    def is_held_elsewhere(self, deployment: Deployment) -> bool:
+        """Whether another computer took it over from this one."""
+        return deployment.status.holder not in ("", self._owner)
 
     def show_nodes(self, node_ids: frozenset[str]) -> None:
         """Show the jobs of these nodes only."""
@@ -110,6 +116,29 @@ class JobShelf:
         self._deployments.pop(deployment.job_id, None)
         self._tell()
 
+    async def take_over(self, deployment: Deployment, plan: LaunchPlan, cluster_id: str) -> None:
+        """It is this computer's from now on: the intent first, as at a launch. Raises StoreError."""
+        status = deployment.status
+        state = JobState.READY  # nothing of its launch is left to be carried on from here
+        intent = JobIntent(status.job_id, cluster_id, status.created_ms, state, plan_json.to_json(plan))
+        await self._store.save_job_intent(intent)
+        self._intents[status.job_id] = intent
+        deployment.plan = plan
+
+    def note_report(self, deployment: Deployment, report: JobReport) -> None:
+        """Who started it and who has it now, as its node says: another computer may have come meanwhile."""
+        (self._unreadable.add if report.state == "unreadable" else self._unreadable.discard)(report.job_id)
+        status = deployment.status
+        owner = report.owner or status.owner
+        if (status.owner, status.holder, status.account) != (owner, report.holder, report.account):
+            deployment.status = replace(status, owner=owner, holder=report.holder, account=report.account)
+            deployment.refresh()
+
+    def drop(self, deployment: Deployment) -> None:
+        """Show it no more."""
+        self._deployments.pop(deployment.job_id, None)
+        self._tell()
+
     def take_report(self, report: JobReport, endpoint: Endpoint | None) -> Deployment:
         """A job that is not known here, as its node describes it."""
         plan = self._read_plan(report)
@@ -128,7 +157,11 @@ class JobShelf:
             endpoint=endpoint,
             is_adopted=True,
             owner=report.owner,
+            holder=report.holder,
+            account=report.account,
         )
+        if report.state == "unreadable":
+            self._unreadable.add(report.job_id)
         return self._add(status, plan)
 
     def _read_plan(self, report: JobReport) -> LaunchPlan | None:

@@ -321,23 +321,6 @@ async def test_a_job_without_an_intent_is_adopted_when_it_is_ours(make_rig: Make
     assert not is_running(pid)
 
 
-async def test_somebody_elses_job_is_shown_and_not_touched(make_rig: MakeRig) -> None:
-    first = make_rig(owner="other@there")
-    await first.start()
-    job_id = await first.launch()
-    await first.until_state(job_id, JobState.READY)
-    await first.close()
-    second = make_rig()
-    await second.start()
-    status = await second.until_state(job_id, JobState.READY)
-    assert status.owner == "other@there"
-    assert second.launcher.stop_plan(job_id) is None
-    for refused in (second.launcher.stop(job_id), second.launcher.remove(job_id)):
-        with pytest.raises(StepFailed, match="belongs to other@there"):
-            await refused
-    assert is_running(first.pid(job_id))
-
-
 async def test_a_folder_of_another_schema_is_shown_and_not_touched(make_rig: MakeRig, tmp_path: Path) -> None:
     folder = tmp_path / "nodes/n1/.local/state/sparkdesk/jobs/abcdefghijklmnop"
     folder.mkdir(parents=True)

@@ -15,6 +15,7 @@ from PySide6.QtCore import QUrl
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QWidget
 
+from sparkdesk.app.node_commands import NodeCommands
 from sparkdesk.core.errors import SettingsError, SparkDeskError, Unreachable
 from sparkdesk.core.playbooks.run_view import INTERRUPTED, RunView
 from sparkdesk.services.fleet.power import PowerPlan
@@ -48,6 +49,7 @@ class NodePages:
         self._shown_node = ""
         self.node_page: NodePage | None = None
         self.switcher: ClusterSwitcher | None = None
+        self._commands: NodeCommands | None = None
 
     # Pages ----------------------------------------------------------------------------------------------------------
 
@@ -55,6 +57,8 @@ class NodePages:
         """Add the pages, and open the list of clusters where the window asks for it."""
         self._window.add_page("node", "Node", "server", self._make_node, under="cluster")
         self._window.add_page("versions", "Versions", "columns-2", self._make_versions, under="cluster")
+        if self._commands is None:
+            self._commands = NodeCommands(self._desktop, self)
         if self.switcher is None:
             self.switcher = ClusterSwitcher(self._clusters_model(), self._window)
             self._window.set_switcher(self.switcher.open_under)
@@ -215,6 +219,8 @@ class NodePages:
     def close(self) -> None:
         """Stop listening."""
         self._watch.close()
+        if self._commands is not None:
+            self._commands.close()
 
     # Reaching a node ------------------------------------------------------------------------------------------------
 

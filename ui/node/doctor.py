@@ -34,6 +34,8 @@ class DoctorTab(QWidget):
         super().__init__(parent)
         self._model = model
         self._told: tuple[str, str] = ("", "")
+        self._wanted: tuple[str, int] = ("", 0)
+        """A check to be shown as soon as a check-up newer than this has it."""
         self.summary = Label("", "strong", "text")
         self.age = ElidedLabel("", "dense", "text3")
         self._loader = Loader("Checking")
@@ -83,19 +85,32 @@ class DoctorTab(QWidget):
         outer.addWidget(self._stack)
 
     def _wire(self) -> None:
-        self.again.clicked.connect(self._run)
-        self.empty.action_clicked.connect(self._run)
-        self.banner.action_clicked.connect(self._run)
+        self.again.clicked.connect(self.read_anew)
+        self.empty.action_clicked.connect(self.read_anew)
+        self.banner.action_clicked.connect(self.read_anew)
         self.filter.textChanged.connect(lambda _words: self.refresh())
         self.ways.changed.connect(lambda _key: self.refresh())
         self.list.chosen.connect(lambda _key: self._show_chosen())
         self.list.opened.connect(lambda _key: self.panel.evidence.setFocus())
         self.panel.action_clicked.connect(self._show_fix)
-        self._model.node_changed.connect(lambda _node_id: self.filter.clear())
+        self._model.node_changed.connect(self._forget)
 
-    def _run(self) -> None:
+    def show_check(self, check_id: str) -> None:
+        """Run the check-up and show this check as soon as it has ended."""
+        self._wanted = (check_id, self._model.check_up().t_ms)
+        self.filter.clear()
+        self.ways.set_key("all")
+        self.read_anew()
+        self.refresh()
+
+    def read_anew(self) -> None:
+        """Check again."""
         if not self._model.away_reason():
             self._model.actions.run_doctor(self._model.node_id)
+
+    def _forget(self, _node_id: str) -> None:
+        self._wanted = ("", 0)
+        self.filter.clear()
 
     def refresh(self) -> None:
         """Show the check-up as it is now."""
@@ -118,9 +133,15 @@ class DoctorTab(QWidget):
         self._show_fault(check_up)
         rows = tuple(finding_row(one, self._model.seen_ms(one)) for one in self._shown())
         self.list.set_rows(rows)
+        self._choose_wanted(check_up)
         self._lists.setCurrentIndex(0 if rows else 1)
         self._none.setText("No check has ended yet" if is_running and not check_up.findings else "No check fits")
         self._show_chosen()
+
+    def _choose_wanted(self, check_up: CheckUp) -> None:
+        check_id, before_ms = self._wanted
+        if check_id and self.list.choose(check_id) and check_up.state == "done" and check_up.t_ms != before_ms:
+            self._wanted = ("", 0)
 
     def _show_fault(self, check_up: CheckUp) -> None:
         message = check_up.message if check_up.state == "failed" else ""

@@ -97,9 +97,9 @@ class FieldReportTab(QWidget):
         outer.addWidget(self._stack)
 
     def _wire(self) -> None:
-        self.run.clicked.connect(self._run)
-        self.empty.action_clicked.connect(self._run)
-        self.banner.action_clicked.connect(self._run)
+        self.run.clicked.connect(self.read_anew)
+        self.empty.action_clicked.connect(self.read_anew)
+        self.banner.action_clicked.connect(self.read_anew)
         self.save.clicked.connect(self._ask_file)
         self.ways.changed.connect(self._choose_way)
         self.list.chosen.connect(lambda _key: self._show_chosen())
@@ -113,7 +113,8 @@ class FieldReportTab(QWidget):
         self._is_way_chosen = True
         self.refresh()
 
-    def _run(self) -> None:
+    def read_anew(self) -> None:
+        """Hold the node against the assumptions again."""
         if not self._model.away_reason():
             self._model.actions.run_field_report(self._model.node_id)
 

@@ -29,6 +29,7 @@ class NodeHead(QWidget):
     move_asked = Signal(str)
     """The cluster's id; "" asks for a new one first."""
     remove_asked = Signal()
+    slow_asked = Signal()
 
     def __init__(self, model: NodeModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -97,6 +98,8 @@ class NodeHead(QWidget):
         move.setEnabled(bool(others))
         if not others:
             move.setTitle("Move to cluster (there is no other)")
+        menu.addSeparator()
+        menu.addAction("When it is slow…").triggered.connect(lambda: self.slow_asked.emit())
         menu.addSeparator()
         menu.addAction("Remove from SparkDesk…").triggered.connect(lambda: self.remove_asked.emit())
         return menu

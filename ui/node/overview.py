@@ -128,7 +128,7 @@ class OverviewTab(QWidget):
         self._waiting_words = Label("", "body", "text2", is_wrapped=True)
         self._stack = QStackedWidget()
         self._build()
-        self.again.clicked.connect(lambda: self._model.actions.refresh_details(self._model.node_id))
+        self.again.clicked.connect(self.read_anew)
         self.update_button.clicked.connect(lambda: self._model.actions.open_dashboard(self._model.node_id))
 
     def _build(self) -> None:
@@ -172,6 +172,10 @@ class OverviewTab(QWidget):
         outer.addLayout(head)
         outer.addWidget(self._stack, 1)
         self._place(2)
+
+    def read_anew(self) -> None:
+        """Read the node again."""
+        self._model.actions.refresh_details(self._model.node_id)
 
     def _place(self, count: int) -> None:
         """Lay the cards out in so many columns, the last card of each as high as its column."""

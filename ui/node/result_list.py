@@ -154,6 +154,13 @@ class ResultList(QListView):
         if self.key() != key:
             self.chosen.emit(self.key())
 
+    def choose(self, key: str) -> bool:
+        """Choose the row of this key; False when it is not there."""
+        keys = [row.key for row in self.results.rows]
+        if key in keys:
+            self.setCurrentIndex(self.results.index(keys.index(key)))
+        return key in keys
+
     def key(self) -> str:
         """The key of the chosen row, "" when there is none."""
         row = self.currentIndex().row()

@@ -176,8 +176,8 @@ class RunningTab(QWidget):
         self.empty = EmptyState("radar", NOTHING_FOUND, WHAT_SHOWS, action="Look again")
         self._stack = QStackedWidget()
         self._build()
-        self.look.clicked.connect(self._look_again)
-        self.empty.action_clicked.connect(self._look_again)
+        self.look.clicked.connect(self.read_anew)
+        self.empty.action_clicked.connect(self.read_anew)
 
     def _build(self) -> None:
         head = QHBoxLayout()
@@ -208,7 +208,8 @@ class RunningTab(QWidget):
         column.addWidget(self._own_row)
         column.addWidget(self._stack, 1)
 
-    def _look_again(self) -> None:
+    def read_anew(self) -> None:
+        """Look for servers again."""
         if not self._model.away_reason():
             self._model.actions.look_for_servers(self._model.node_id)
 

@@ -26,6 +26,8 @@ from ui.widgets.segmented import Segmented
 
 TICK_MS = 1000
 SOON_MS = 80
+CLOCK_CHECK = "slow-state"
+"""The doctor's check of the GPU's clock."""
 TABS: Final = (
     ("overview", "Overview"),
     ("running", "Running"),
@@ -93,6 +95,7 @@ class NodePage(QWidget):
         self.gone.action_clicked.connect(lambda: self.model.actions.show_cluster())
         self.head.rename_asked.connect(self.ask_rename)
         self.head.remove_asked.connect(self.ask_remove)
+        self.head.slow_asked.connect(self.show_clock_check)
         self.head.move_asked.connect(lambda key: self.model.actions.move(self.model.node_id, key))
 
     def show_node(self, node_id: str, tab: str = "") -> None:
@@ -101,6 +104,18 @@ class NodePage(QWidget):
             self.tabs.set_key(tab)
         self.model.select(node_id)
         self.refresh()
+
+    def show_clock_check(self) -> None:
+        """What tells the slow state, and what ends it."""
+        self.tabs.set_key("doctor")
+        self.doctor.show_check(CLOCK_CHECK)
+        self.refresh()
+
+    def read_anew(self) -> None:
+        """Read what the shown tab shows again; forwards are always as shown."""
+        tab = self._pages[self.tabs.key()]
+        if not isinstance(tab, ForwardsTab) and not self.model.away_reason():
+            tab.read_anew()
 
     # When it is drawn ---------------------------------------------------------------------------------------------
 

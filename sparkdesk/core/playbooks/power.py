@@ -26,16 +26,10 @@ LINKS_TRIES = 45
 PEER_WARNING = (
     "The other Spark's CX-7 port can lose its link when this one restarts, and stay down until both have restarted."
 )
-"""Source: spark-facts 3.1 (NVIDIA forum 57373288385, 59755899691, 60075465527): told by users, not seen by us."""
+"""Source: NVIDIA developer forum 57373288385, 59755899691, 60075465527: told by users, not seen by us."""
 BUTTON_WARNING = (
     "A Spark that is shut down comes back by its power button. Waking it over the network was never tried by us."
 )
-SLOW_STATE_REMEDY = (
-    "Shut the node down, pull its power adapter out of the wall for a minute, and start it again: a restart alone does "
-    "not end this."
-)
-"""For a GPU that stays at 500 to 950 MHz under load. Source: spark-facts 1.1 (NVIDIA forum 58057396158, 69227379971,
-68786847067): cleared by removing AC power; unverified on hardware [gpu-clock-under-load]."""
 
 _NETDEVS = " ".join(name for halves in CAGE_NETDEVS.values() for name in halves)
 # $1 names the run. The kernel's id of this boot, then each CX-7 port with a link (0x15b3: Mellanox's PCI vendor id).

@@ -1,7 +1,7 @@
 """The doctor's checks of the GPU: does it answer, its driver, its clock under load, why clocks were lowered, heat.
 
 The one rule: a clock is judged under load only. An idle GPU says nothing about the slow state, and the check says so.
-Thresholds stand with their source; all are unverified on hardware.
+Thresholds stand with their source.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ from sparkdesk.core.probes.finding import Case
 from sparkdesk.core.probes.read import Answers, Fault, Probe, ReadFile
 
 GOOD_BRANCH = "580"
-"""Source: every public capture of DGX OS 7 has this branch, and it alone is supported; unverified on hardware."""
+"""Source: every public capture of DGX OS 7 has this branch, and it alone is supported;
+unverified on hardware [driver-branch]."""
 BAD_DRIVERS = {"580.159.03": "one tool is known not to work with it"}
 LOAD_PERCENT = 50.0
 """Own choice: from here on the clock is taken as one under load."""
 SLOW_MHZ = 1000.0
 HEALTHY_MHZ = 1400.0
-"""Source: sparkview and owners' reports: at least 1400 MHz under load is healthy, the slow state is 500 to 950 MHz."""
+"""Source: sparkview and owners' reports: at least 1400 MHz under load is healthy, the slow state is 500 to 950 MHz;
+unverified on hardware [gpu-clock-under-load]."""
 HOT_WARN_C = 87.0
 HOT_FAIL_C = 95.0
 """Own choice: public captures show 83 to 86 degrees under heavy load."""
@@ -33,10 +35,11 @@ THROTTLE_BITS = {
 }
 """Source: nvml.h, nvmlClocksEventReason*. 0x4, the software power cap, is a GB10's everyday limit and no fault."""
 SLOW_STATE_REMEDY = (
-    "Shut the node down, take the power adapter off for a minute, and start it again; a restart alone does not clear "
-    "it. Use the 240 W adapter that came with the node."
+    "Shut the node down, pull its power adapter out of the wall for a minute, and start it again: a restart alone does "
+    "not end this. Use the 240 W adapter that came with the node."
 )
-"""Source: reports of owners whose node was stuck at 500 to 950 MHz; unverified on hardware."""
+"""Source: NVIDIA developer forum 58057396158, 69227379971, 68786847067: cleared by removing AC power;
+unverified on hardware [gpu-clock-under-load]."""
 THERMAL_COUNTERS = ("SW Thermal Slowdown", "HW Thermal Slowdown")
 BRAKE_COUNTER = "HW Power Brake Slowdown"
 
@@ -131,8 +134,8 @@ def judge_slow_state(answers: Answers, node_id: str) -> Finding:
     if reading.util_percent < LOAD_PERCENT:
         return case.unread(
             f"Not seen: the GPU is not under load ({words})",
-            meaning="The slow state shows under load only.",
-            remedy="Run the doctor again while a model answers.",
+            meaning=f"Slow is {SLOW_MHZ:.0f} MHz and less under load; healthy is {HEALTHY_MHZ:.0f} MHz and more.",
+            remedy=f"Run the doctor again while a model answers. If it is slow then: {SLOW_STATE_REMEDY}",
         )
     if reading.sm_mhz < SLOW_MHZ:
         return case.fail(

@@ -136,6 +136,39 @@ def test_the_menu_moves_a_node_to_another_cluster_of_real_nodes(qtbot: QtBot, st
     assert stage.calls == [("move", "node0", "c2")]
 
 
+def test_a_slow_node_leads_to_the_check_that_tells_the_slow_state_and_what_ends_it(
+    qtbot: QtBot, stage: NodeStage
+) -> None:
+    page = open_page(qtbot, stage)
+    slow = next(action for action in page.head.make_menu().actions() if action.text() == "When it is slow…")
+    slow.trigger()
+    assert stage.calls == [("run_doctor", "node0")]
+    assert page.tabs.key() == "doctor"
+    before = stage.check_ups.value["node0"]
+    clock = replace(before.findings[0], check_id="slow-state", title="Clock under load")
+    for state in ("running", "done"):
+        after = replace(before, state=state, t_ms=before.t_ms + 1, findings=(*before.findings, clock))
+        stage.check_ups.set({**stage.check_ups.value, "node0": after})
+        page.refresh()
+        assert page.doctor.list.key() == "slow-state"
+    page.doctor.list.choose(before.findings[1].check_id)
+    page.refresh()
+    assert page.doctor.list.key() == before.findings[1].check_id
+
+
+def test_f5_reads_what_the_shown_tab_shows(qtbot: QtBot, stage: NodeStage) -> None:
+    page = open_page(qtbot, stage)
+    for tab in ("overview", "running", "forwards", "doctor", "field"):
+        page.show_node("node0", tab)
+        page.read_anew()
+    assert stage.calls == [
+        ("refresh_details", "node0"),
+        ("look_for_servers", "node0"),
+        ("run_doctor", "node0"),
+        ("run_field_report", "node0"),
+    ]
+
+
 def test_a_node_that_was_removed_leads_back(qtbot: QtBot, stage: NodeStage) -> None:
     page = open_page(qtbot, stage)
     stage.nodes.set(stage.nodes.value[1:])

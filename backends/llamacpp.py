@@ -1,7 +1,7 @@
 """llama.cpp's `llama-server`: one GGUF file, one node, one process.
 
 Source of flags, log lines and failures: the llama-server of build b11434, run and captured (tests/data/captures), and
-its README. On GB10 itself: unverified on hardware.
+its README. On GB10 itself: unverified on hardware [llamacpp-on-gb10].
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from sparkdesk.core.playbooks.job import JobSpec, build_plan
 PROGRAM = "llama-server"
 KV_TYPES = ("", "f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1")
 RUNTIME_BYTES = 512 << 20
-"""Compute buffers and the program itself; an allowance, unverified on hardware."""
+"""Compute buffers and the program itself; an allowance, unverified on hardware [llamacpp-buffers]."""
 
 METRIC_NAMES = {
     "llamacpp:tokens_predicted_total": GENERATED_TOKENS,

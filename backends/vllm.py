@@ -2,7 +2,7 @@
 
 Source of the launch form and images: NVIDIA's DGX Spark playbook "vllm"; of flags: the table extracted from vLLM
 0.33.0's own source (resources/flags); of log lines, metrics and failures: vLLM 0.32.0 on CPU, run and captured.
-On GB10 itself: unverified on hardware.
+On GB10 itself: unverified on hardware [vllm-on-gb10].
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ DEFAULT_MEMORY_FRACTION = 0.7
 """Leaves a third of unified memory to the system and the page cache; vLLM's own default of 0.92 does not.
 Source: community recipes for one Spark use 0.4 to 0.7."""
 RUNTIME_BYTES = 4 << 30
-"""CUDA context, graphs and the API server, outside of the share; an allowance, unverified on hardware."""
+"""CUDA context, graphs and the API server, outside of the share; an allowance,
+unverified on hardware [vllm-outside-memory]."""
 KV_TYPES = ("", "auto", "float16", "bfloat16", "fp8", "fp8_e4m3", "fp8_e5m2", "nvfp4")
 
 QUANTIZATIONS = (

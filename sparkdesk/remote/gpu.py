@@ -60,7 +60,7 @@ class Gpus:
 class Nvml(Gpus):
     """NVML through ctypes. Each call may be refused (GB10 has no memory figure): then its cell is absent.
 
-    Source: NVIDIA's nvml.h (structures and constants); unverified on hardware.
+    Source: NVIDIA's nvml.h (structures and constants); on GB10 unverified on hardware [nvml-library, nvml-memory].
     """
 
     source = "nvml"

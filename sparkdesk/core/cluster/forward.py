@@ -21,7 +21,7 @@ _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?|[0-9A-Fa
 _PATH = re.compile(r"/[!-~]*")
 
 JUPYTER_PORTS_FILE = "/opt/nvidia/dgx-dashboard-service/jupyterlab_ports.yaml"
-"""Where the DGX Dashboard notes each user's JupyterLab port; unverified on hardware.
+"""Where the DGX Dashboard notes each user's JupyterLab port; unverified on hardware [jupyter-ports].
 Source: NVIDIA's dgx-dashboard playbook, "find your username and note the assigned port number"."""
 MAX_PORTS_FILE_BYTES = 64 * 1024
 

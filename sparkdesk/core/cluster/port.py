@@ -1,6 +1,6 @@
 """QSFP cages and the cables in them: how a Spark's network hardware is named and read.
 
-Source: spark-facts 3.1 (NVIDIA playbooks): each cage has two PCIe halves, each half a netdev and an RDMA device;
+Source: NVIDIA/dgx-spark-playbooks, connect-two-sparks: each cage has two PCIe halves, each half a netdev and an RDMA device;
 group them by the f0/f1 (npN) suffix, never by name order.
 """
 

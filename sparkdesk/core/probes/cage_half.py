@@ -2,7 +2,7 @@
 
 The one rule: a half is told by the node's own sysfs, by PCI function; the name map is only the fall-back, because the
 interfaces may be absent until a cable is seen. Source: the kernel's sysfs-class-net and -infiniband ABI and NVIDIA's
-playbooks; unverified on hardware.
+playbooks; unverified on hardware [cage-netdevs, cage-rdma-devices, cx7-functions].
 """
 
 from __future__ import annotations

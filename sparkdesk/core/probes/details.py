@@ -1,7 +1,8 @@
 """What is read to know a node in detail, and how the answers become `NodeDetails`.
 
 The one rule: total, and honest about gaps: a field that is not known is empty and `problems` says why. The forms are
-those of public captures of GB10 machines (DGX OS 7, driver 580) and of Ubuntu's manuals; unverified on hardware.
+those of public captures of GB10 machines (DGX OS 7, driver 580) and of Ubuntu's manuals; the field report's
+assumptions hold them against a real one.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The doctor's checks of the memory: pressure, page cache, swap.
 
 The one rule: memory is judged by what the kernel says (MemAvailable, MemFree, PSI), never by nvidia-smi, which has no
-memory figures on a GB10. Thresholds without a source are this project's own and marked unverified on hardware.
+memory figures on a GB10. Thresholds without a source are marked as this project's own choice.
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ class Forward:
 
 
 _PRESETS = (
-    # Source: NVIDIA's dgx-dashboard playbook: localhost:11000 of the Spark, OS login. Unverified on hardware.
+    # Source: NVIDIA's dgx-dashboard playbook: localhost:11000, OS login; unverified on hardware [dashboard-port].
     ("dashboard", "DGX Dashboard", 11000),
     # Its port is read from JUPYTER_PORTS_FILE each time.
     ("jupyter", "JupyterLab", 0),

@@ -1,7 +1,7 @@
 """QSFP cages and the cables in them: how a Spark's network hardware is named and read.
 
-Source: NVIDIA/dgx-spark-playbooks, connect-two-sparks: each cage has two PCIe halves, each half a netdev and an RDMA device;
-group them by the f0/f1 (npN) suffix, never by name order.
+Source: NVIDIA/dgx-spark-playbooks, connect-two-sparks: each cage has two PCIe halves, each half a netdev and an RDMA
+device; group them by the f0/f1 (npN) suffix, never by name order.
 """
 
 from __future__ import annotations

@@ -4,9 +4,11 @@ PYTHON_VENV := .venv/bin/python
 PROGRAMS := sparkdesk/simulator/program
 BOOTSTRAP := sh packaging/bootstrap.sh
 export PYTHONUNBUFFERED := 1
+# A file's tests stay together: they share what is slow to start.
+SPREAD := -n logical --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick lab bench gallery lint install-desktop uninstall-desktop clean
+.PHONY: help run test quick lab deep bench gallery lint install-desktop uninstall-desktop clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -19,10 +21,15 @@ test: ## everything CI runs: quick, then lab; stops at the first failure
 	@$(MAKE) --no-print-directory lab
 
 quick: lint ## linters, types, contracts, and all tests but the lab
-	QT_QPA_PLATFORM=offscreen $(PYTHON_VENV) -m pytest tests --ignore=tests/lab
+	QT_QPA_PLATFORM=offscreen $(PYTHON_VENV) -m pytest tests --ignore=tests/lab $(SPREAD)
 
 lab: ## tests against real sshd in network namespaces (root)
 	@$(BOOTSTRAP) lab
+
+deep: ## long chaos and many more examples; an hour or more, by hand (root)
+	@$(BOOTSTRAP) dev
+	SPARKDESK_DEEP=1 QT_QPA_PLATFORM=offscreen $(PYTHON_VENV) -m pytest tests/core $(SPREAD)
+	@SPARKDESK_DEEP=1 $(BOOTSTRAP) lab
 
 lint: ## ruff, mypy --strict, import contracts
 	@$(BOOTSTRAP) dev

@@ -13,10 +13,12 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-# A machine that is busy elsewhere is no reason to fail; in CI the examples are the same each time.
+# A machine that is busy elsewhere is no reason to fail; in CI the examples are the same each time; `make deep` wants
+# many. What a test sets itself holds for it in both.
 settings.register_profile(
     "house",
     deadline=None,
+    max_examples=10_000 if os.environ.get("SPARKDESK_DEEP") else 100,
     derandomize=os.environ.get("CI") == "true",
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )

@@ -17,7 +17,7 @@ from tests.bench.figure import Figure
 NAMES = ("start.first_frame_cpu", "start.heavy_modules_before_first_frame")
 PAIRS = 15
 LIMIT = 1.5
-HEAVY = frozenset({"pydantic", "numpy", "pyqtgraph", "asyncssh", "httpx", "keyring"})
+HEAVY = frozenset({"pydantic", "numpy", "pyqtgraph", "asyncssh", "httpx", "keyring", "zeroconf"})
 
 BARE_WINDOW = """
 import json, os, time

@@ -279,7 +279,7 @@ async def test_the_text_so_far_is_on_the_disk_while_it_is_written(
     stored: tuple[bytes, ...] = ()
     for _ in range(200):
         stored = await desk.store.messages(conversation.id)
-        if len(stored) == 2:
+        if len(stored) == 2 and turn_from_json(stored[1]).text:
             break
         await asyncio.sleep(0.02)
     partial = turn_from_json(stored[1])

@@ -19,6 +19,7 @@ from sparkdesk.core.cluster.node import NodeState, NodeStatus
 from sparkdesk.services.wait import wait_for_value
 from tests.app.desk import first_run_page, node_in, type_into, until
 from tests.infra.sshd import Sshd
+from tests.simulator.conftest import Simulator
 from ui.add_node.page import AddNodePage
 from ui.cluster.view import ClusterPage
 
@@ -37,10 +38,16 @@ def words_on(part: QWidget) -> str:
     return "\n".join(label.text() for label in part.findChildren(QLabel) if label.isVisible())
 
 
-def console_print(server: Sshd, file: str = "host.pub") -> str:
+def console_print(server: Sshd) -> str:
     """What `ssh-keygen -lvf` prints at the machine itself: the fingerprint and its picture."""
-    command = ["ssh-keygen", "-lvf", str(server.folder / file)]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout
+    return fingerprint(server.host_key)
+
+
+def fingerprint(host_key: str) -> str:
+    """What ssh-keygen prints of a public line: the fingerprint and its picture."""
+    command = ["ssh-keygen", "-lvf", "-"]
+    done = subprocess.run(command, input=host_key, capture_output=True, text=True, check=True, timeout=20)
+    return done.stdout
 
 
 def public_half(key_path: str) -> str:
@@ -152,10 +159,27 @@ async def cluster_page(desktop: Desktop) -> ClusterPage:
 async def add_keyed(adding: Adding, server: Sshd, password: str, *, host: str = "127.0.0.1") -> NodeStatus:
     """The whole way of a person with a host name and a password, up to the live node on the map."""
     adding.ask_for(f"{server.user}@{host}:{server.port}")
-    await adding.trust(console_print(server))
+    return await go_on_keyed(adding, console_print(server), password)
+
+
+async def add_spark(adding: Adding, simulator: Simulator, index: int = 0) -> NodeStatus:
+    """The same way to a simulated Spark, as the form stands when it comes up: sign-in is automatic."""
+    spark = simulator.node(index)
+    adding.ask_for(f"{spark['user']}@{spark['address']}:{spark['port']}", sign_in="automatic")
+    return await go_on_keyed(adding, fingerprint(spark["host_key"]), password_of(simulator), index=index)
+
+
+async def go_on_keyed(adding: Adding, console: str, password: str, *, index: int = 0) -> NodeStatus:
+    """Compare, type the password, take the key, open the cluster; the node is at this place in it."""
+    await adding.trust(console)
     await adding.give_password(password)
     await adding.answer_key(is_wanted=True)
     await adding.reach(EnrolStage.DONE)
     assert password not in adding.page.panel.log.text.toPlainText()
     await adding.open_cluster()
-    return await node_in(adding.desktop, 0, NodeState.LIVE)
+    return await node_in(adding.desktop, index, NodeState.LIVE)
+
+
+def password_of(simulator: Simulator) -> str:
+    """The password of its nodes, as its file has it."""
+    return Path(simulator.line["password_file"]).read_text().strip()

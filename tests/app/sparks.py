@@ -26,10 +26,10 @@ FILES = {"SmolLM2-135M-Instruct": "SmolLM2-135M-Instruct.Q4_1.gguf"}
 
 
 @contextmanager
-def running_sparks(home: Path, count: int) -> Iterator[Simulator]:
+def running_sparks(home: Path, count: int, *words: str) -> Iterator[Simulator]:
     """So many nodes with the tiny model on each; the test is skipped where they cannot run it."""
     require_engine()
-    with running(home, home / "sparks", "--nodes", str(count), "--model", str(TINY_MODEL)) as simulator:
+    with running(home, home / "sparks", "--nodes", str(count), "--model", str(TINY_MODEL), *words) as simulator:
         require(simulator.line["confined"], f"namespaces are not allowed here: {simulator.line['reason']}")
         yield simulator
 

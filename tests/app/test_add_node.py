@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -23,6 +22,7 @@ from tests.app.adding import (
     click,
     cluster_page,
     console_print,
+    fingerprint,
     first_adding,
     keys_on,
     later_adding,
@@ -40,13 +40,6 @@ CONNECTED = (NodeState.LIVE, NodeState.STALE)
 """How a server stands that lets in and answers "hello" to every program."""
 
 
-def fingerprint(server: SshServer) -> str:
-    """What the console of a server in this process would print."""
-    command = ["ssh-keygen", "-lf", "-"]
-    done = subprocess.run(command, input=server.host_key, capture_output=True, text=True, check=True, timeout=20)
-    return done.stdout
-
-
 def is_untouched(server: SshServer) -> bool:
     """Whether nothing that matters ever reached the server."""
     return not server.seen.passwords and not server.seen.keys and "nvidia" not in server.seen.users
@@ -55,7 +48,7 @@ def is_untouched(server: SshServer) -> bool:
 async def add_with_password(adding: Adding, server: SshServer) -> None:
     """Add a server that lets in by password alone, and go on so."""
     adding.ask_for(f"nvidia@127.0.0.1:{server.port}")
-    await adding.trust(fingerprint(server))
+    await adding.trust(fingerprint(server.host_key))
     await adding.give_password(PASSWORD)
     await adding.answer_key(is_wanted=False)
     await adding.open_cluster()
@@ -98,7 +91,7 @@ def test_a_changed_key_is_refused_without_a_way_to_accept_it(app: QApplication, 
     async def story(desktop: Desktop) -> None:
         async with running_server(password=PASSWORD) as server:
             await add_with_password(await first_adding(desktop), server)
-            before, port = fingerprint(server), server.port
+            before, port = fingerprint(server.host_key), server.port
         async with running_server(new_key(), password=PASSWORD, port=port) as impostor:
             desktop.stack.inventory.reconnect(desktop.stack.inventory.nodes.value[0].record.id)
             node = await node_in(desktop, 0, NodeState.IDENTITY_CHANGED)
@@ -111,7 +104,7 @@ def test_a_changed_key_is_refused_without_a_way_to_accept_it(app: QApplication, 
             await adding.reach(EnrolStage.CHANGED_KEY)
             row = adding.page.panel.trust_row
             assert row.changed_part.trusted.text() in before
-            assert row.changed_part.offered.text() in fingerprint(impostor)
+            assert row.changed_part.offered.text() in fingerprint(impostor.host_key)
             buttons = [each.text() for each in row.body.parentWidget().findChildren(Button) if each.isVisible()]
             assert buttons == ["Close"]
             desktop.stack.fleet.enroller.trust()
@@ -150,7 +143,7 @@ def test_a_second_wrong_password_ends_the_attempt_and_says_why(app: QApplication
         async with running_server(password=PASSWORD) as server:
             adding = await first_adding(desktop)
             adding.ask_for(f"nvidia@127.0.0.1:{server.port}")
-            await adding.trust(fingerprint(server))
+            await adding.trust(fingerprint(server.host_key))
             assert server.seen.passwords == []
             await adding.give_password("wrong")
             part = adding.page.panel.sign_in_row.password_part
@@ -205,7 +198,7 @@ def test_without_a_key_that_fits_the_password_is_asked_for(app: QApplication) ->
         async with running_server(password=PASSWORD) as server:
             adding = await first_adding(desktop)
             adding.ask_for(f"nvidia@127.0.0.1:{server.port}", sign_in="automatic")
-            await adding.trust(fingerprint(server))
+            await adding.trust(fingerprint(server.host_key))
             await adding.give_password(PASSWORD)
             await adding.answer_key(is_wanted=False)
             await adding.open_cluster()
@@ -271,7 +264,7 @@ def test_a_node_that_is_added_while_another_page_is_looked_at_goes_on(app: QAppl
             desktop.window.show_page("settings")
             await until(lambda: not adding.page.isVisible(), "another page")
             desktop.window.show_page("cluster")
-            await adding.trust(fingerprint(server))
+            await adding.trust(fingerprint(server.host_key))
             await adding.reach(EnrolStage.NEEDS_PASSWORD)
             QTest.keyClick(adding.page.panel.sign_in_row.password_part.input, Qt.Key.Key_Return)
             assert adding.now.stage is EnrolStage.NEEDS_PASSWORD

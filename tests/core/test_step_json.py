@@ -51,9 +51,7 @@ actions = st.one_of(
     st.builds(
         Run, command=commands, expect=expects, stdin=st.binary(max_size=20), timeout_s=times, as_root=st.booleans()
     ),
-    st.builds(
-        PutFile, path=words, content=st.binary(max_size=40), mode=st.integers(0, 0o777), as_root=st.booleans()
-    ),
+    st.builds(PutFile, path=words, content=st.binary(max_size=40), mode=st.integers(0, 0o777), as_root=st.booleans()),
     st.builds(
         Wait,
         command=commands,
@@ -119,7 +117,9 @@ def test_a_plan_comes_back_from_json_as_it_was_and_keeps_its_hash() -> None:
 
 def test_root_and_lock_are_written_only_where_they_are_wanted() -> None:
     """So a plan without them has the bytes, and the hash, that it had before there was sudo."""
-    plain = Playbook("p", (Stage("s", (Step("1", "t", "n1", (Run(Command(("a",))), PutFile("f", b""), Reconnect())),)),))
+    plain = Playbook(
+        "p", (Stage("s", (Step("1", "t", "n1", (Run(Command(("a",))), PutFile("f", b""), Reconnect())),)),)
+    )
     data = step_json.to_json(plain)
     assert not any(word in data for word in (b"as_root", b"needs_lock", b"comes_back"))
     root = Step("1", "t", "n1", (Run(Command(("a",)), as_root=True), PutFile("/f", b"", as_root=True)))

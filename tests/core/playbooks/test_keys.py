@@ -16,7 +16,7 @@ from sparkdesk.core.step_json import from_json, to_json
 
 BLOB = "AAAAC3NzaC1lZDI1NTE5AAAAINsjRub+eT7y88uYMuZ/OJbZa93keEw22Sm0AbTQX/Qv"
 OURS = f"ssh-ed25519 {BLOB} SparkDesk on ana@laptop"
-OTHERS = f"# mine\nfrom=\"10.0.0.1\" ssh-ed25519 {BLOB[:-4]}aaaa ana\n\nssh-rsa AAAA {'x' * 300}\n"
+OTHERS = f'# mine\nfrom="10.0.0.1" ssh-ed25519 {BLOB[:-4]}aaaa ana\n\nssh-rsa AAAA {"x" * 300}\n'
 
 
 class Home:

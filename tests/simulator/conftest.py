@@ -42,7 +42,7 @@ class Simulator:
         settings = {
             "username": node["user"],
             "client_keys": [str(self.state / "client_ed25519")],
-            "known_hosts": ([asyncssh.import_public_key(node["host_key"])], [], []),
+            "known_hosts": trust(node["host_key"]),
             "config": [],
             "connect_timeout": 20,
             "login_timeout": 20,
@@ -53,6 +53,11 @@ class Simulator:
         """Switch a fault at run time, as a person would."""
         words = ["simulate", "--state", str(self.state), "--control", way, fault, node]
         return subprocess.run([sys.executable, "-m", "sparkdesk", *words], cwd=PROJECT, capture_output=True, timeout=30)
+
+
+def trust(host_key: str) -> tuple[list[asyncssh.SSHKey], list[asyncssh.SSHKey], list[asyncssh.SSHKey]]:
+    """Known hosts with this one key."""
+    return [asyncssh.import_public_key(host_key)], [], []
 
 
 def environment(home: Path) -> dict[str, str]:

@@ -125,7 +125,7 @@ async def test_root_of_a_node_is_nobody_on_this_computer(cluster: Simulator) -> 
     given = password(cluster)
     for words in (
         "touch /usr/bin/sim_root",
-        "mount -o remount,rw /usr/share",
+        "mount -o remount,rw,bind /usr",
         "test -w /proc/sysrq-trigger",
         "test -w /proc/sys/kernel/hostname",
         "cat /proc/1/environ",

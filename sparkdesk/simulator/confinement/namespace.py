@@ -14,7 +14,7 @@ import signal
 import socket
 import struct
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -267,14 +267,12 @@ def cover_proc(root: Path, files: Iterator[tuple[str, Path]]) -> None:
             _bind(file, target)
 
 
-def cover_drivers(root: Path, files: Mapping[str, str]) -> None:
-    """Show these files below /proc/driver instead of this computer's drivers."""
+def cover_drivers(root: Path) -> None:
+    """Show an empty folder of the node's own for /proc/driver instead of this computer's drivers."""
     folder = root / "proc/driver"
     if folder.is_dir():
         sc.mount("node", str(folder), "tmpfs", sc.MS_NOSUID | sc.MS_NODEV, "mode=755,size=1m")
-        for name, text in files.items():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_text(text, "ascii")
+        (folder / "nvidia").mkdir()
 
 
 def finish_root(root: Path, host_name: str) -> None:

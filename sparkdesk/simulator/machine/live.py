@@ -86,6 +86,10 @@ class Machine:
         """The folder has another name from now on: the node has taken its root."""
         self.folder = live
 
+    def driver_files(self) -> dict[str, str]:
+        """What is below /proc/driver now."""
+        return machine_files.driver_files(live_files.driver(self.conditions), self._gpu_uuid)
+
     def set_conditions(self, names: Iterable[str]) -> None:
         """These faults are on, and no other; the node's programs read them here."""
         wanted = set(names)

@@ -93,12 +93,16 @@ def release_files(machine_id: str, serial: str, vendor: Vendor) -> dict[str, str
     }
 
 
-def driver_files(driver: str) -> dict[str, str]:
-    """Below /proc/driver. The build's name and date are unverified on hardware."""
+def driver_files(driver: str, gpu_uuid: str) -> dict[str, str]:
+    """Below /proc/driver. All but the versions is unverified on hardware; form: NVIDIA's open kernel module."""
     return {
         "nvidia/version": f"NVRM version: NVIDIA UNIX Open Kernel Module for aarch64  {driver}  Release Build  "
         "(dvs-builder@U22-I3-AM02-24-3)  Thu Jan  8 05:21:11 UTC 2026\n"
-        "GCC version:  gcc version 13.3.0 (Ubuntu 13.3.0-6ubuntu2~24.04)\n"
+        "GCC version:  gcc version 13.3.0 (Ubuntu 13.3.0-6ubuntu2~24.04)\n",
+        "nvidia/gpus/000f:01:00.0/information": "Model: \t\t NVIDIA GB10\nIRQ:   \t\t 301\n"
+        f"GPU UUID: \t {gpu_uuid}\nVideo BIOS: \t 9a.0b.17.00.00\nBus Type: \t PCIe\nDMA Size: \t 47 bits\n"
+        "DMA Mask: \t 0x7fffffffffff\nBus Location: \t 000f:01:00.0\nDevice Minor: \t 0\n"
+        f"GPU Firmware: \t {driver}\nGPU Excluded:\t No\n",
     }
 
 

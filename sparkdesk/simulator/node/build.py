@@ -80,7 +80,7 @@ def _serve_confined(
     clear(plan.through(plan.folder) / "mount")
     root = namespace.begin_root(plan)
     live_dir = root / namespace.LIVE_DIR[1:]
-    namespace.cover_drivers(root, machine_files.driver_files(live_files.driver(setting["conditions"])))
+    namespace.cover_drivers(root)
     machine = _machine(setting, proc=live_dir / "proc", sys_dir=root / "sys", live_dir=live_dir)
     names = [*machine_files.proc_files(""), *live_files.proc_files(Readings())]
     namespace.cover_proc(root, ((name, live_dir / "proc" / name) for name in names))
@@ -105,6 +105,7 @@ def _run_unconfined(control: socket.socket, setting: wire.Message) -> None:
     landlock.check()
     _leave_root(root, setting)
     _make_folders(root, setting, has_owner=False)
+    os.close(open_folder(root, ["proc", "driver", "nvidia"]))
     _link(root / "home/nvidia/models", setting["models"])
     _link(root / "site", {Path(str(package)).name: str(package) for package in setting["packages"]})
     machine = _machine(setting, proc=root / "proc", sys_dir=root / "sys", live_dir=root / namespace.LIVE_DIR[1:])

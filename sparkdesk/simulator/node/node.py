@@ -22,6 +22,7 @@ from sparkdesk.simulator.confinement import privilege
 from sparkdesk.simulator.identity import Identity
 from sparkdesk.simulator.machine.machine_files import DASHBOARD_PORT, JUPYTER_PORT
 from sparkdesk.simulator.node import wire
+from sparkdesk.simulator.node.root_door import CHANGEABLE
 
 START_TIMEOUT_S = 20.0
 _SOCKET_TIMEOUT_S = 5.0
@@ -338,8 +339,11 @@ class Node:
             self._commands.pop(number).ended(code, which)
         elif message["op"] == "power" and message.get("how") in ("reboot", "poweroff"):
             self.on_power(str(message["how"]))
-        elif message["op"] == "healed" and message.get("name") in self.traits.conditions:
-            self.traits.conditions.discard(str(message["name"]))
+        elif message["op"] == "condition" and message.get("name") in CHANGEABLE:
+            name = {str(message["name"])}
+            self.traits.conditions = (
+                self.traits.conditions | name if message.get("on") else self.traits.conditions - name
+            )
         elif message["op"] == "socket" and files:
             if not stat.S_ISSOCK(os.fstat(files[-1]).st_mode):
                 raise wire.PacketError("its file is no socket")

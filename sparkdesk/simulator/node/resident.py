@@ -48,7 +48,7 @@ class Resident:
         self._is_over = False
         if door is not None:
             door.on_power = lambda how: self._say({"op": "power", "how": how})
-            door.on_heal = self._heal
+            door.on_change = self._change
         self._show_conditions()
 
     def offer(self, services: dict[str, str]) -> None:
@@ -163,6 +163,8 @@ class Resident:
     def _show_conditions(self) -> None:
         """What is seen of faults outside of the moving files and the programs."""
         names = self._machine.conditions
+        if (self._prefix / "proc/driver/nvidia").is_dir():
+            install(self._prefix / "proc/driver", self._machine.driver_files())
         if "reboot-required" in names:
             install(self._prefix, _PENDING)
         else:
@@ -182,10 +184,11 @@ class Resident:
         if has_other_python:
             link.symlink_to(self._commands.program("python_of_fault"))
 
-    def _heal(self, name: str) -> None:
-        """Root of the node repaired something."""
-        self._set_conditions(self._machine.conditions - {name})
-        self._say({"op": "healed", "name": name})
+    def _change(self, name: str, is_on: bool) -> None:
+        """Root of the node repaired something, or took a repair back."""
+        before = set(self._machine.conditions)
+        self._set_conditions(before | {name} if is_on else before - {name})
+        self._say({"op": "condition", "name": name, "on": is_on})
 
     def _say(self, message: wire.Message, files: tuple[int, ...] = ()) -> None:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the next read tells us that it is gone

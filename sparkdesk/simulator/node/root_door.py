@@ -22,6 +22,7 @@ SOCKET_NAME = "root.sock"
 _MAX_CALLERS = 32
 _REMEMBER_S = 900.0  # Source: sudoers(5), timestamp_timeout 15 minutes
 _POWER = ("reboot", "poweroff")
+CHANGEABLE = ("docker-down", "no-toolkit", "clock-skew", "failed-unit")  # what programs of root's can bring about
 
 
 class RootDoor:
@@ -35,7 +36,7 @@ class RootDoor:
         self.callers: dict[int, Caller] = {}
         self.children: dict[int, Caller] = {}
         self.on_power: Callable[[str], None] = lambda how: None
-        self.on_heal: Callable[[str], None] = lambda name: None
+        self.on_change: Callable[[str, bool], None] = lambda name, is_on: None
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.listener.bind(str(folder / SOCKET_NAME))
         (folder / SOCKET_NAME).chmod(0o666)
@@ -130,8 +131,8 @@ class Caller:
         elif op == "power" and self._is_root and message.get("how") in _POWER:
             self._door.on_power(str(message["how"]))
             self.say({"op": "done"})
-        elif op == "heal" and self._is_root:
-            self._door.on_heal(str(message["condition"]))
+        elif op == "change" and self._is_root and message.get("condition") in CHANGEABLE:
+            self._door.on_change(str(message["condition"]), bool(message.get("on")))
             self.say({"op": "done"})
         else:
             return False

@@ -39,6 +39,8 @@ def main(arguments: list[str]) -> int:
         return _upgrade() if options & _SIMULATE else _change("upgrade")
     if verb == "install":
         return _install(words[1:], is_simulated=bool(options & _SIMULATE))
+    if verb in ("remove", "purge"):
+        return _remove(words[1:])
     if verb == "update":
         return _change("update")
     return _fail(f"E: Invalid operation {verb}" if verb else "E: apt-get without a command is not simulated")
@@ -74,6 +76,19 @@ def _upgrade() -> int:
     return 0
 
 
+def _remove(packages: list[str]) -> int:
+    """Only what an installation here can bring back."""
+    if packages != ["nvidia-container-toolkit"]:
+        return _fail(f"E: removing {' '.join(packages)} is not simulated")
+    if os.getuid() != 0:
+        return _fail(_LOCK)
+    _head()
+    count = int("nvidia-container-toolkit" in installed())
+    door.change("no-toolkit", is_on=True)
+    print(f"0 upgraded, 0 newly installed, {count} to remove and {len(UPDATES)} not upgraded.")
+    return 0
+
+
 def _install(packages: list[str], *, is_simulated: bool) -> int:
     known = {*installed(), "nvidia-container-toolkit", "sudo"}
     for package in packages:
@@ -88,7 +103,7 @@ def _install(packages: list[str], *, is_simulated: bool) -> int:
         for package in packages:
             print(f"{package} is already the newest version ({installed()[package]}).")
     elif not is_simulated and "no-toolkit" in conditions():
-        door.heal("no-toolkit")
+        door.change("no-toolkit", is_on=False)
         print("Setting up nvidia-container-toolkit ...")
     print(f"0 upgraded, {len(missing)} newly installed, 0 to remove and {len(UPDATES)} not upgraded.")
     return 0

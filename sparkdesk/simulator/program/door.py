@@ -50,16 +50,16 @@ class Door:
 
 
 def ask_as_root(message: dict[str, Any]) -> None:
-    """What only root may: {"op": "power", "how": ...} or {"op": "heal", "condition": ...}. Raises DoorClosed."""
+    """What only root may ask: {"op": "power", "how"} or {"op": "change", "condition", "on"}. Raises DoorClosed."""
     door = Door()
     door.say(message)
     door.hear()
 
 
-def heal(condition: str) -> bool:
-    """End a fault, as root; False when it is not on or the asker is not root."""
+def change(condition: str, *, is_on: bool) -> bool:
+    """End or begin one of the faults that root's programs can bring about; False when the asker is not root."""
     try:
-        ask_as_root({"op": "heal", "condition": condition})
+        ask_as_root({"op": "change", "condition": condition, "on": is_on})
     except DoorClosed:
         return False
     return True

@@ -130,7 +130,7 @@ def _show(states: dict[str, str], units: list[str], options: dict[str, str]) -> 
 
 
 def _change(verb: str, units: list[str]) -> int:
-    """What root may change ends a fault; the rest is as it is already, or is said to be unknown."""
+    """What root may change ends or begins a fault; the rest is as it is already, or is said to be unknown."""
     unknown = [unit for unit in units if _name(unit) not in _UNITS]
     if unknown:
         print(f"Failed to {verb} {unknown[0]}: Unit {_name(unknown[0])}.service not found.", file=sys.stderr)
@@ -138,11 +138,13 @@ def _change(verb: str, units: list[str]) -> int:
     if os.getuid() != 0:
         print(f"Failed to {verb} {' '.join(units)}: Interactive authentication required.", file=sys.stderr)
         return 1
-    if verb in ("stop", "disable", "mask"):
-        print(f"systemctl {verb} is not simulated", file=sys.stderr)
+    faults = {"docker": "docker-down", "systemd-timesyncd": "clock-skew"}
+    if verb in ("disable", "mask") or (verb == "stop" and not {_name(unit) for unit in units} <= set(faults)):
+        print(f"systemctl {verb} {' '.join(units)} is not simulated", file=sys.stderr)
         return 1
-    faults = {"docker": "docker-down", "systemd-timesyncd": "clock-skew", "fwupd-refresh": "failed-unit"}
-    for unit in units or (["fwupd-refresh"] if verb == "reset-failed" else []):
-        if faults.get(_name(unit)) in conditions():
-            door.heal(faults[_name(unit)])
+    if verb == "reset-failed":
+        door.change("failed-unit", is_on=False)
+    for unit in units:
+        if _name(unit) in faults and verb in ("start", "stop", "restart", "try-restart"):
+            door.change(faults[_name(unit)], is_on=verb == "stop")
     return 0

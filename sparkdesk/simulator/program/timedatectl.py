@@ -1,4 +1,4 @@
-"""`timedatectl` of a node: what time it has, and `set-ntp true`, which ends the fault clock-skew.
+"""`timedatectl` of a node: what time it has, and `set-ntp`, which ends or begins the fault clock-skew.
 
 The one rule: the clock of this computer is never set. Words as systemd 255 has them.
 """
@@ -33,14 +33,13 @@ def main(arguments: list[str]) -> int:
         print(f"    System clock synchronized: {values['NTPSynchronized']}")
         print(f"                  NTP service: {'active' if values['NTP'] == 'yes' else 'inactive'}")
         return 0
-    if verb != "set-ntp" or words[1:] not in (["true"], ["yes"], ["1"]):
+    if verb != "set-ntp" or words[1:] not in (["true"], ["yes"], ["1"], ["false"], ["no"], ["0"]):
         print(f"timedatectl {verb} is not simulated", file=sys.stderr)
         return 1
     if os.getuid() != 0:
         print("Failed to set ntp: Interactive authentication required.", file=sys.stderr)
         return 1
-    if "clock-skew" in conditions():
-        door.heal("clock-skew")
+    door.change("clock-skew", is_on=words[1] in ("false", "no", "0"))
     return 0
 
 

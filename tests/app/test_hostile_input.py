@@ -51,7 +51,7 @@ def test_a_probe_that_sends_rubbish_is_stale_with_the_reason_and_comes_back(
             latest = desktop.stack.telemetry.latest("bad")
             await wait_for_value(latest, lambda sample: sample is not None, timeout_s=20)
             page.model.select("node", "bad")
-            shown = desktop.pages.shown.nodes
+            shown = desktop.stack.inventory.nodes
             beat = Beat()
             bad.mood = mood
             nodes = await wait_for_value(shown, lambda nodes: nodes[0].state is NodeState.STALE, timeout_s=30)

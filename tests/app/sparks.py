@@ -80,7 +80,8 @@ async def job_in(stack: Stack, job_id: str, *states: JobState, timeout_s: float 
     return find(jobs)[0]
 
 
-async def switch_fault(simulator: Simulator, way: str, fault: str, node: str) -> None:
-    """Have a node misbehave, or behave again."""
+async def switch_fault(simulator: Simulator, way: str, fault: str, node: str) -> str:
+    """Have a node misbehave, or behave again; gives the public line of the host key that it shows from now on."""
     done = await asyncio.to_thread(simulator.control, way, fault, node)
     assert done.returncode == 0, done.stderr.decode()
+    return str(json.loads(done.stdout).get("host_key", ""))

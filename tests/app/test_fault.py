@@ -10,7 +10,6 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 from sparkdesk.app.desktop import Desktop
-from sparkdesk.app.window import WindowOptions
 from sparkdesk.core.chat.session import TurnState
 from sparkdesk.core.cluster.node import NodeState
 from sparkdesk.core.jobs.record import JobState
@@ -106,27 +105,3 @@ def test_a_node_that_goes_while_it_answers_is_told_and_nothing_shown_is_lost(
         await desktop.stack.launcher.stop(job.job_id)
 
     assert play(app, story) == 0
-
-
-def test_a_changed_host_key_is_refused_while_the_others_stay_live(app: QApplication, sparks: Simulator) -> None:
-    name = str(sparks.node(1)["name"])
-
-    async def story(desktop: Desktop) -> None:
-        await open_on(desktop, sparks)
-        await switch_fault(sparks, "on", "host-key-changed", name)
-        node_id = desktop.stack.inventory.nodes.value[1].record.id
-        desktop.stack.inventory.reconnect(node_id)
-        changed = await node_in(desktop, 1, NodeState.IDENTITY_CHANGED)
-        assert name in changed.message
-        assert changed.remedy
-        assert "SHA256:" in changed.detail
-        nodes = desktop.stack.inventory.nodes.value
-        assert [node.is_live for node in nodes] == [True, False, True]
-        page = desktop.window.page("cluster")
-        assert isinstance(page, ClusterPage)
-        await until(lambda: name in page.model.scene.sentence.words, "the sentence on top")
-        await switch_fault(sparks, "off", "host-key-changed", name)
-        desktop.stack.inventory.reconnect(node_id)
-        await all_live(desktop, 3)
-
-    assert play(app, story, WindowOptions(is_forgetful=True)) == 0

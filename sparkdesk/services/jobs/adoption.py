@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
+from dataclasses import dataclass
 
 from sparkdesk.core.command import Command
 from sparkdesk.core.errors import NodeError
@@ -35,10 +36,27 @@ FULL_EVERY = 15
 """Each so many looks everything is listed, for what other accounts started."""
 MAX_TRIES = 5
 """A folder that stays unknown (it was written and never started) is not listed for ever."""
-_NAMES = Command(("sh", "-c", 'ls -1 "$HOME/.local/state/sparkdesk/jobs" 2>/dev/null | head -n 1000'))
+MAX_NAMES = 1000
+_GLANCE = Command(
+    (
+        "sh",
+        "-c",
+        'cd "$HOME/.local/state/sparkdesk/jobs" 2>/dev/null || exit 0\n'
+        f"ls -1 | head -n {MAX_NAMES}\ncksum */holder.json 2>/dev/null | head -n {MAX_NAMES}",
+    )
+)
+"""Cheap enough to run again and again: which folders there are, and whether somebody took one over since."""
 
 Found = tuple[tuple[tuple[JobReport, Endpoint | None], ...], tuple[JobReport, ...]]
 """Our account's jobs, and what is seen of the others'."""
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """The names of a node's job folders, and of those that were taken over what the note of it sums up to."""
+
+    names: frozenset[str]
+    holders: frozenset[str]
 
 
 class Adoption:
@@ -74,34 +92,60 @@ class Adoption:
                 await self._miss(deployment)
 
     async def watch(self, node_id: str, shell: Shell) -> None:
-        """See what other computers start on the node, until cancelled; the jobs that are known tend themselves."""
+        """See what other computers start, take over or remove on the node, until cancelled.
+
+        The jobs that are known tend themselves otherwise.
+        """
         tries: Counter[str] = Counter()
+        holders: frozenset[str] | None = None
         look = 0
         while True:
             await asyncio.sleep(self._look_every_s)
             look += 1
-            names = await self._read_names(shell)
-            new = {name for name in names if self._shelf.find(name) is None and tries[name] < MAX_TRIES}
+            glance = await self._glance(shell)
+            if glance is None:
+                continue
+            self._forget_removed(node_id, glance.names)
+            new = {name for name in glance.names if not self._shelf.is_read(name) and tries[name] < MAX_TRIES}
             tries.update(new)
-            if not new and look % FULL_EVERY:
+            if not new and glance.holders == holders and look % FULL_EVERY:
                 continue
             found = await self._list(node_id, shell)
-            if found is None:
-                continue
-            for report, endpoint in found[0]:
-                known = self._shelf.find(report.job_id)
-                if known is None:
-                    await self._take(report, endpoint)
-                else:
-                    self._shelf.note_report(known, report)
-            self._take_foreign(node_id, found[1])
+            if found is not None:
+                holders = glance.holders
+                await self._take_news(found[0])
+                self._take_foreign(node_id, found[1])
 
-    async def _read_names(self, shell: Shell) -> list[str]:
+    async def _take_news(self, reports: tuple[tuple[JobReport, Endpoint | None], ...]) -> None:
+        """Take up what was not known, or not read: its folder was being written when it was seen first."""
+        for report, endpoint in reports:
+            known = self._shelf.find(report.job_id)
+            if known is not None and (self._shelf.is_read(report.job_id) or report.state == "unreadable"):
+                self._shelf.note_report(known, report)
+                continue
+            if known is not None and self._shelf.intent_state(known) is None:
+                self._shelf.drop(known)
+            await self._take(report, endpoint)
+
+    def _forget_removed(self, node_id: str, names: frozenset[str]) -> None:
+        """Jobs that are over, were not launched from here, and whose folders another computer removed."""
+        for deployment in self._shelf.on_node(node_id) if len(names) < MAX_NAMES else ():
+            is_kept = self._shelf.intent_state(deployment) is not None or deployment.job_id in names
+            if deployment.status.state.is_over and not (is_kept or deployment.status.account):
+                self._shelf.drop(deployment)
+
+    async def _glance(self, shell: Shell) -> Glance | None:
         try:
-            outcome = await shell.run(_NAMES, timeout_s=30.0, max_bytes=64 * 1024)
+            outcome = await shell.run(_GLANCE, timeout_s=30.0, max_bytes=128 * 1024)
         except NodeError:
-            return []
-        return [name for name in outcome.text.split() if JOB_ID.match(name)]
+            return None
+        if not outcome.is_ok:
+            return None
+        lines = outcome.text.splitlines()
+        return Glance(
+            names=frozenset(line for line in lines if JOB_ID.match(line)),
+            holders=frozenset(line for line in lines if line.endswith("/holder.json")),
+        )
 
     async def _list(self, node_id: str, shell: Shell) -> Found | None:
         for attempt in range(LIST_TRIES):
@@ -143,7 +187,7 @@ class Adoption:
                 deployment.change(
                     JobState.UNKNOWN,
                     message="Its folder on the node is from another release of SparkDesk, or its launch was cut off",
-                    remedy="If another release of SparkDesk started it, stop it there; else forget it here.",
+                    remedy="If another release of SparkDesk started it, stop it there; else remove the folder.",
                 )
             case _:
                 self._take_running(deployment)
@@ -205,7 +249,8 @@ class Adoption:
 
     def want_log(self, deployment: Deployment) -> None:
         """Somebody looks at the log: of a job that is over, read it back once."""
-        if not deployment.last_line and not deployment.saw_end:
+        has_log = not deployment.status.account  # another account's folder is closed to us
+        if has_log and not deployment.last_line and not deployment.saw_end:
             self._log_of(deployment).follow(deployment.job_id, -BACKLOG_BYTES)
 
     def drop_log(self, deployment: Deployment) -> None:

@@ -60,6 +60,10 @@ class JobShelf:
         """Whether it is this account's on its node, whichever computer started it, and of a schema that we know."""
         return not deployment.status.account and deployment.job_id not in self._unreadable
 
+    def is_read(self, job_id: str) -> bool:
+        """Whether the job is known, and its folder could be read."""
+        return job_id in self._deployments and job_id not in self._unreadable
+
     def is_held_elsewhere(self, deployment: Deployment) -> bool:
         """Whether another computer took it over from this one."""
         return deployment.status.holder not in ("", self._owner)
@@ -137,6 +141,7 @@ class JobShelf:
     def drop(self, deployment: Deployment) -> None:
         """Show it no more."""
         self._deployments.pop(deployment.job_id, None)
+        self._unreadable.discard(deployment.job_id)
         self._tell()
 
     def take_report(self, report: JobReport, endpoint: Endpoint | None) -> Deployment:

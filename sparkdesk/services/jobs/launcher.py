@@ -53,7 +53,8 @@ NO_ID = "a" * 16
 class Launcher:
     """Everything that the screens and the headless verbs do with model servers.
 
-    `job_program`, `jobs_program` and `survey_program` are the texts of remote/job.py, jobs.py and survey.py.
+    `job_program`, `jobs_program` and `survey_program` are the texts of remote/job.py, jobs.py and survey.py. `owner`
+    is who launches and takes over from here, user@computer.
     """
 
     def __init__(  # noqa: PLR0913 - called once, where the program is put together; every one is a part of it
@@ -83,7 +84,7 @@ class Launcher:
         self._runner = runner
         self._backends = backends
         self._job_program = job_program
-        self._owner = owner
+        self.owner = owner
         self._clock = clock
         self._contexts = NodeContexts(inventory, telemetry, survey_program)
         self._pool = EndpointPool(inventory.shell, clients)
@@ -128,7 +129,7 @@ class Launcher:
         nodes = (self._with_own_ports(context) for context in self._contexts.current())
         return PlanContext(
             job_id=job_id,
-            owner=self._owner,
+            owner=self.owner,
             nodes=tuple(nodes),
             spec=next((spec for spec in self.catalogue if spec.name == request.model), None),
             engine_notes=cluster.engine_notes if cluster is not None else {},
@@ -213,13 +214,13 @@ class Launcher:
         if status.state.is_over:
             raise StepFailed(f"{status.title} is over", remedy="Launch it again from here.")
         plan = deployment.plan or await self._read_plan(deployment)
-        playbook = takeover_playbook(job_id, deployment.node_id, status.title, self._owner)
+        playbook = takeover_playbook(job_id, deployment.node_id, status.title, self.owner)
         ended = await self._runner.run(new_id(), playbook, on_event=deployment.events.put)
         if ended.result != "done":
             raise StepFailed(ended.message, remedy=ended.remedy)
         cluster = self._inventory.cluster.value
         await self._shelf.take_over(deployment, plan, cluster.id if cluster is not None else "")
-        deployment.status = replace(deployment.status, holder=self._owner)
+        deployment.status = replace(deployment.status, holder=self.owner)
         deployment.say(f"Taken over from {status.holder or status.owner or 'another computer'}")
         deployment.refresh()
 
@@ -250,11 +251,25 @@ class Launcher:
         return deployment.plan if deployment is not None else None
 
     def stop_plan(self, job_id: str) -> Playbook | None:
-        """What stopping will do, to be shown before; None for a job that is not ours to stop."""
+        """What stopping will do, to be shown before; None for a job that is not ours to stop, or cannot be."""
         deployment = self._shelf.find(job_id)
         if deployment is None or not self._shelf.may_change(deployment):
             return None
-        return self._course.stop_playbook_of(deployment)
+        try:
+            return self._course.stop_playbook_of(deployment)
+        except PlanError:
+            return None
+
+    def takeover_plan(self, job_id: str) -> Playbook | None:
+        """What taking the job over will do, to be shown before; None where nothing is to be taken over from another."""
+        deployment = self._shelf.find(job_id)
+        if deployment is None or not self._shelf.may_change(deployment):
+            return None
+        status = deployment.status
+        is_here = (status.holder or status.owner) == self.owner
+        if is_here or status.endpoint is None or status.state.is_over or status.state is JobState.STOPPING:
+            return None
+        return takeover_playbook(job_id, deployment.node_id, status.title, self.owner)
 
     @asynccontextmanager
     async def client(self, job_id: str) -> AsyncIterator[EndpointClient]:

@@ -20,6 +20,7 @@ def test_an_answers_tokens_belong_to_all_the_time_since_it_began() -> None:
 
 def test_a_counter_that_moves_is_taken_over_the_last_seconds() -> None:
     trail = Trail()
+    found: dict[str, float] = {}
     for second in range(0, 40, 2):
         found = trail.add(second, {GENERATED_TOKENS: second * 10.0 + max(0, second - 20) * 20, REQUESTS_RUNNING: 1.0})
     assert found["generated_tokens_per_s"] == 30.0

@@ -18,10 +18,10 @@ import pytest
 
 from sparkdesk.core.errors import StepFailed
 from sparkdesk.core.jobs.record import JobState
-from sparkdesk.core.step import StepEnded
+from sparkdesk.core.step import PutFile, StepEnded
 from sparkdesk.infra.store import SqliteStore
 from tests.infra.sshd import require
-from tests.services.job_rig import Rig, end_jobs, is_running, until
+from tests.services.job_rig import JOBS, Rig, end_jobs, is_running, until
 
 MakeRig = Callable[[str], Rig]
 FOREIGN = "abcdefghijklmnop"
@@ -167,6 +167,55 @@ async def test_a_job_is_taken_over_and_survives_its_first_computer(
         await again.launcher.take_over(job_id)
 
 
+async def test_who_has_a_job_is_seen_on_both_sides_while_it_goes_to_and_fro(here: Rig, there: Rig) -> None:
+    job_id = await here.launch()
+    await here.until_state(job_id, JobState.READY)
+    await there.until_state(job_id, JobState.READY)
+    assert here.launcher.takeover_plan(job_id) is None, "it is ours"
+    plan = there.launcher.takeover_plan(job_id)
+    assert plan is not None
+    assert [step.title for step in plan.steps()] == ["Take tiny over"]
+    await there.launcher.take_over(job_id)
+    assert there.launcher.takeover_plan(job_id) is None
+    await until(lambda: here.status(job_id).holder == "anna@there")
+    assert here.launcher.takeover_plan(job_id) is not None
+    await here.launcher.take_over(job_id)
+    await until(lambda: there.status(job_id).holder == "me@here")
+    for rig in (here, there):
+        assert rig.status(job_id).state is JobState.READY
+    await here.launcher.stop(job_id)
+    await there.until_state(job_id, JobState.STOPPED)
+    assert there.launcher.takeover_plan(job_id) is None, "it is over"
+
+
+async def test_a_job_that_the_other_removed_goes_from_the_list(here: Rig, there: Rig) -> None:
+    job_id = await here.launch()
+    await here.until_state(job_id, JobState.READY)
+    await there.until_state(job_id, JobState.READY)
+    await here.launcher.stop(job_id)
+    await there.until_state(job_id, JobState.STOPPED)
+    await here.launcher.remove(job_id)
+    await until(lambda: not has(there, job_id))
+
+
+async def test_a_folder_that_is_only_being_written_is_read_when_it_is_whole(
+    here: Rig, there: Rig, tmp_path: Path
+) -> None:
+    plan = here.launcher.plan(here.request())
+    folder = tmp_path / "nodes/n1" / JOBS / plan.job_id
+    folder.mkdir(parents=True)
+    program, spec = (action.content for action in next(plan.playbook.steps()).apply if isinstance(action, PutFile))
+    (folder / "job.py").write_bytes(program)
+    await until(lambda: has(there, plan.job_id, JobState.UNKNOWN))
+    assert there.launcher.stop_plan(plan.job_id) is None, "whose it is cannot be read yet"
+    (folder / "spec.json").write_bytes(spec)
+    start = [sys.executable, "-I", str(folder / "job.py"), "start", str(folder)]
+    await asyncio.to_thread(subprocess.run, start, check=True, capture_output=True, timeout=60)
+    status = await there.until_state(plan.job_id, JobState.READY)
+    assert (status.title, status.owner) == ("tiny", "me@here")
+    assert there.launcher.stop_plan(plan.job_id) is not None
+
+
 async def test_a_launch_that_was_taken_over_is_not_carried_on_by_its_first_computer(
     here: Rig, there: Rig, make_rig: MakeRig, tmp_path: Path
 ) -> None:
@@ -208,6 +257,7 @@ async def test_a_job_of_another_account_is_shown_and_not_touched(there: Rig, tmp
         assert "the account 1901" in status.message
         assert status.remedy
         assert there.launcher.stop_plan(FOREIGN) is None
+        assert there.launcher.takeover_plan(FOREIGN) is None
         for refused in (there.launcher.stop, there.launcher.remove, there.launcher.take_over):
             with pytest.raises(StepFailed, match="belongs to the account 1901"):
                 await refused(FOREIGN)

@@ -24,12 +24,13 @@ from tests.app.adding import (
     console_print,
     fingerprint,
     first_adding,
+    go_on_keyed,
     keys_on,
     later_adding,
     public_half,
     words_on,
 )
-from tests.app.desk import all_live, node_in, play, until
+from tests.app.desk import all_live, node_in, play, type_into, until
 from tests.infra.ssh_server import SshServer, new_key, running_server
 from tests.infra.sshd import free_port, running_sshd
 from ui.widgets.button import Button
@@ -271,3 +272,63 @@ def test_a_node_that_is_added_while_another_page_is_looked_at_goes_on(app: QAppl
             assert server.seen.passwords == []
 
     assert play(app, story) == 0
+
+
+def test_a_node_behind_a_jump_host_at_another_port_is_added_after_both_keys_were_compared(
+    app: QApplication, tmp_path: Path
+) -> None:
+    async def story(desktop: Desktop) -> None:
+        options = ["ListenAddress 127.0.0.3"]
+        with (
+            running_sshd(tmp_path / "jump", password="other word", options=options) as jump,
+            running_sshd(tmp_path / "node", password=PASSWORD) as server,
+        ):
+            adding = await first_adding(desktop)
+            form = adding.page.cards.form
+            click(form.fold_button)
+            type_into(form.port, str(server.port))
+            type_into(form.jump, f"{jump.user}@127.0.0.3:{jump.port}")
+            adding.ask_for("127.0.0.1", user=server.user, sign_in="automatic")
+            await adding.reach(EnrolStage.TRUST)
+            assert "First the jump host: is this 127.0.0.3?" in words_on(adding.page.panel.trust_row)
+            await adding.trust(console_print(jump))
+            await adding.give_password("other word")
+            await until(lambda: "Is this 127.0.0.1?" in words_on(adding.page.panel.trust_row), "the node's own key")
+            assert server.log.count("Accepted") == 0
+            node = await go_on_keyed(adding, console_print(server), PASSWORD)
+            assert node.record.jump is not None
+            assert (node.record.jump.host_key, node.record.port) == (jump.host_key, server.port)
+            assert keys_on(jump.home) == []
+            assert len(keys_on(server.home)) == 1
+
+    assert play(app, story) == 0
+
+
+def test_a_password_that_was_kept_for_one_run_is_asked_for_in_the_next(app: QApplication, tmp_path: Path) -> None:
+    with running_sshd(tmp_path / "sshd", password=PASSWORD) as server:
+
+        async def first(desktop: Desktop) -> None:
+            adding = await first_adding(desktop)
+            adding.ask_for(f"{server.user}@127.0.0.1:{server.port}")
+            await adding.trust(console_print(server))
+            await adding.reach(EnrolStage.NEEDS_PASSWORD)
+            assert "no keyring on this computer" in adding.page.panel.sign_in_row.password_part.remember.text()
+            await adding.give_password(PASSWORD)
+            await adding.answer_key(is_wanted=False)
+            await adding.open_cluster()
+            await node_in(desktop, 0, NodeState.LIVE)
+
+        async def second(desktop: Desktop) -> None:
+            refused = await node_in(desktop, 0, NodeState.REFUSED)
+            page = await cluster_page(desktop)
+            page.model.select("node", refused.record.id)
+            trouble = page.inspector.trouble
+            await until(lambda: trouble.password.isVisible(), "a field for the password")
+            QTest.keyClicks(trouble.password, PASSWORD)
+            click(trouble.sign_in)
+            assert trouble.password.text() == ""
+            await node_in(desktop, 0, NodeState.LIVE)
+
+        assert play(app, first) == 0
+        assert play(app, second) == 0
+        assert keys_on(server.home) == []

@@ -19,7 +19,7 @@ from sparkdesk.core.cluster.node import NodeState
 
 FIRST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 2.0
-"""Between two attempts while TCP does not connect."""
+"""From the beginning of one attempt to the next while TCP does not connect; one that took longer is followed soon."""
 BARRED_PAUSE_S = 30.0
 """After a refused sign-in, or a node that turns logins away. Source: sshd_config.5 (OpenSSH 9.8), PerSourcePenalties:
 failed sign-ins add up, and a client that goes on is shut out for up to ten minutes."""
@@ -28,7 +28,8 @@ ASLEEP_PAUSE_S = 10.0
 JITTER = 1.2
 MAX_REFUSALS = 2
 HURRY_GAP_S = 2.0
-"""A change of the network brings the next attempt forward only when the last one began so long ago."""
+"""A change of the network brings the next attempt forward, or ends one that hangs, only when the last one began so
+long ago."""
 STEADY_S = 10.0
 """A connection that stood so long begins the pauses anew; one that falls sooner counts as a failed attempt."""
 UNREACHABLE_AFTER_S = 30.0
@@ -197,12 +198,13 @@ def _rest(session: Session, state: NodeState) -> Session:
     return replace(session, state=state, phase=Phase.REST, is_barred=False, is_wanted_again=False)
 
 
-def _wait_longer(session: Session, state: NodeState) -> Step:
-    """The next pause while nothing answers."""
+def _wait_longer(session: Session, state: NodeState, spent_s: float = 0.0) -> Step:
+    """The next pause while nothing answers; what the attempt took is taken off."""
     if state is NodeState.ASLEEP:
         return _wait(session, state, ASLEEP_PAUSE_S, ASLEEP_PAUSE_S * JITTER)
     longest_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(session.failures, 10))
-    return _wait(session, state, longest_s / 2, longest_s)
+    most_s = max(FIRST_PAUSE_S, longest_s - spent_s)
+    return _wait(session, state, most_s / 2, most_s)
 
 
 def _bar(session: Session, state: NodeState) -> Step:
@@ -273,7 +275,9 @@ def _fail(session: Session, event: Event, now_s: float) -> Step:
     failed = replace(session, failures=session.failures + 1)
     state = _away_state(session, now_s)
     # A node that goes down or comes up refuses people for a while: no fault of theirs, but no reason to hurry either.
-    return _wait_longer(failed, state) if event.failure is Failure.UNREACHABLE else _bar(failed, state)
+    if event.failure is not Failure.UNREACHABLE:
+        return _bar(failed, state)
+    return _wait_longer(failed, state, now_s - session.tried_at_s)
 
 
 def _lose(session: Session, event: Event, now_s: float) -> Step:
@@ -301,10 +305,10 @@ def _verify(session: Session, event: Event, now_s: float) -> Step:
 
 
 def _hurry(session: Session, event: Event, now_s: float) -> Step:
-    is_free = session.phase is Phase.WAITING and not session.is_barred
-    if not is_free or now_s - session.tried_at_s < HURRY_GAP_S:
+    """At once. An attempt that hangs went out into a network that is not there any more: a new one goes out."""
+    if session.is_barred or now_s - session.tried_at_s < HURRY_GAP_S:
         return session, ()
-    return _try_now(session, session.state, now_s)
+    return _try_now(session, session.state, now_s, *_let_go(session))
 
 
 def _retry(session: Session, event: Event, now_s: float) -> Step:
@@ -418,12 +422,10 @@ _COLUMNS: Mapping[Happened, _Column] = {
     Happened.SAMPLES_STOPPED: _column(_NO_LINE, (_STANDING, _show(NodeState.STALE)), (NodeState.STALE, _AS_SHOWN)),
     Happened.PAUSE_OVER: _column(_NO_PAUSE, ((*_SEEKING, _REFUSED), _end_pause)),
     Happened.NETWORK_CHANGED: _column(
-        _verify, (_SEEKING, _hurry), ((_REFUSED, _CHANGED), _FOR_A_PERSON), (_IDLE, _NOT_WANTED),
-        (_CONNECTING, _UNDER_WAY),
+        _verify, ((_CONNECTING, *_SEEKING), _hurry), ((_REFUSED, _CHANGED), _FOR_A_PERSON), (_IDLE, _NOT_WANTED)
     ),
     Happened.RESUMED: _column(
-        _verify, (_SEEKING, _hurry), ((_REFUSED, _CHANGED), _FOR_A_PERSON), (_IDLE, _NOT_WANTED),
-        (_CONNECTING, _UNDER_WAY),
+        _verify, ((_CONNECTING, *_SEEKING), _hurry), ((_REFUSED, _CHANGED), _FOR_A_PERSON), (_IDLE, _NOT_WANTED)
     ),
     Happened.RETRY_ASKED: _column(_retry, (_CONNECTING, _UNDER_WAY)),
     Happened.PASSWORD_GIVEN: _column(

@@ -11,6 +11,7 @@ from sparkdesk.core.cluster.node import NodeState
 from sparkdesk.core.cluster.session import (
     ASLEEP_PAUSE_S,
     BARRED_PAUSE_S,
+    FIRST_PAUSE_S,
     LONGEST_PAUSE_S,
     TABLE,
     Action,
@@ -136,6 +137,24 @@ def test_pauses_grow_to_two_seconds_while_nothing_answers_and_go_on_for_ever() -
     assert pauses[0].most_s == 0.5
     assert all(pause.most_s == LONGEST_PAUSE_S for pause in pauses[3:])
     assert session.state is NodeState.UNREACHABLE
+
+
+def test_an_attempt_that_hung_is_followed_soon_so_that_a_link_that_is_back_is_used_within_three_seconds() -> None:
+    tcp_timeout_s, lasting = 3.0, [START, *[NO_ANSWER, PAUSE_OVER] * 8]
+    (pause,) = asked(*lasting, (tcp_timeout_s, NO_ANSWER))
+    assert pause == Pause(FIRST_PAUSE_S / 2, FIRST_PAUSE_S)
+    (pause,) = asked(*lasting, (0.5, NO_ANSWER))
+    assert pause == Pause(0.75, 1.5), "two seconds from the beginning of one to the next"
+
+
+def test_a_network_change_ends_an_attempt_that_hangs_and_leaves_a_fresh_one_alone() -> None:
+    for event in (NETWORK, Event(Happened.RESUMED)):
+        for trying in ((START,), (START, NO_ANSWER, PAUSE_OVER)):
+            assert asked(*trying, (2.0, event)) == (Do.ABORT, Connect())
+            assert asked(*trying, (2.0, event), (1.9, event)) == ()
+            assert asked(*trying, (1.9, event)) == ()
+        refused_once = (START, REFUSED, (31.0, PAUSE_OVER))
+        assert asked(*refused_once, (5.0, event)) == (), "a sign-in that was refused is a person's business"
 
 
 def test_after_two_refused_sign_ins_only_a_person_starts_a_third() -> None:

@@ -26,6 +26,7 @@ RUN = "Check this Spark against our assumptions"
 _WAYS = (Hold.HELD, Hold.DIFFERS, Hold.NOT_SEEN)
 _FIRST_SHOWN = (Hold.DIFFERS, Hold.NOT_SEEN, Hold.HELD)
 NOTHING_SENT = "Read-only. Nothing is sent: a saved report is a file on this computer, without names, addresses or ids."
+SIMULATED = "This Spark is simulated: what holds here was not seen on hardware. "
 
 
 NOT_YET = "Not held against our assumptions yet"
@@ -138,9 +139,14 @@ class FieldReportTab(QWidget):
         self.run.set_disabled_reason("" if is_running else away)
         has_saved = bool(report.results) and not is_running
         self.save.set_disabled_reason("" if has_saved else "There is no report yet")
+        self._note.setText((SIMULATED if self._model.is_simulated() else "") + NOTHING_SENT)
         self._show_fault(report)
         self._show_ways(report)
-        rows = tuple(field_row(one, report.t_ms) for one in report.results if one.hold.value == self.ways.key())
+        rows = tuple(
+            field_row(one, report.seen_ms(one.assumption_id))
+            for one in report.results
+            if one.hold.value == self.ways.key()
+        )
         self.list.set_rows(rows)
         self._lists.setCurrentIndex(0 if rows else 1)
         self._none.setText("Nothing yet" if is_running else "None")
@@ -174,7 +180,7 @@ class FieldReportTab(QWidget):
         result = self._chosen()
         self.panel.setVisible(result is not None)
         if result is not None:
-            self.panel.show_text(field_text(result, self._model.report().t_ms))
+            self.panel.show_text(field_text(result, self._model.report().seen_ms(result.assumption_id)))
 
     # Saving -------------------------------------------------------------------------------------------------------
 

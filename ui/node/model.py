@@ -18,7 +18,7 @@ from sparkdesk.core.cluster.found_server import FoundServer
 from sparkdesk.core.cluster.node import ClusterRecord, NodeState, NodeStatus
 from sparkdesk.core.feed import Latest
 from sparkdesk.core.jobs.record import JobStatus
-from sparkdesk.core.probes.assumption import FieldReport, Hold
+from sparkdesk.core.probes.assumption import FieldReport
 from sparkdesk.core.probes.check import CheckUp, Finding, Verdict
 from sparkdesk.core.step import Playbook
 from ui import text
@@ -187,10 +187,7 @@ class NodeModel(QObject):
 
     def seen_ms(self, finding: Finding) -> int:
         """When what an unverified check rests on was seen on this node; 0 when it was not."""
-        report = self.report()
-        wanted = self.feeds.assumption_of.get(finding.check_id, finding.check_id)
-        is_held = any(result.assumption_id == wanted and result.hold is Hold.HELD for result in report.results)
-        return report.t_ms if is_held else 0
+        return self.report().seen_ms(self.feeds.assumption_of.get(finding.check_id, finding.check_id))
 
     def other_clusters(self) -> tuple[tuple[str, str], ...]:
         """Where the node may be moved to: (id, name) of the other clusters of real nodes."""

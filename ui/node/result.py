@@ -105,10 +105,10 @@ def doctor_words(check_up: CheckUp) -> str:
     """How the node stands, in one line."""
     counts = {verdict: sum(one.verdict is verdict for one in check_up.findings) for verdict in Verdict}
     words = (
-        (counts[Verdict.FAIL], "fails", "fail"),
-        (counts[Verdict.WARN], "warns", "warn"),
+        (counts[Verdict.FAIL], "failed", "failed"),
+        (counts[Verdict.WARN], "warning", "warnings"),
         (counts[Verdict.UNREAD], "could not be read", "could not be read"),
-        (counts[Verdict.PASS], "passes", "pass"),
+        (counts[Verdict.PASS], "passed", "passed"),
     )
     return ", ".join(f"{count} {one if count == 1 else many}" for count, one, many in words if count)
 
@@ -116,14 +116,14 @@ def doctor_words(check_up: CheckUp) -> str:
 # Field report -----------------------------------------------------------------------------------------------------
 
 
-def field_row(result: FieldResult, t_ms: int) -> ResultRow:
-    """An assumption in the list; one that held carries the day on which this node showed it."""
-    note = seen_mark(t_ms) if result.hold is Hold.HELD and t_ms else NO_MARK
+def field_row(result: FieldResult, seen_ms: int) -> ResultRow:
+    """An assumption in the list; one that held on hardware carries the day on which this node showed it."""
+    note = seen_mark(seen_ms) if seen_ms else NO_MARK
     title, line = text.one_line(result.claim, 240), text.one_line(result.seen, 240)
     return ResultRow(result.assumption_id, HOLD_MARKS[result.hold], title, line, note)
 
 
-def field_text(result: FieldResult, t_ms: int) -> ResultText:
+def field_text(result: FieldResult, seen_ms: int) -> ResultText:
     """An assumption in the panel."""
     paragraphs = (
         ("What the code takes for true", wrap_line(result.claim, 600)),
@@ -135,7 +135,7 @@ def field_text(result: FieldResult, t_ms: int) -> ResultText:
         title=wrap_line(result.title, 120),
         mark=HOLD_MARKS[result.hold],
         lead=_field_lead(result.hold),
-        note=field_row(result, t_ms).note,
+        note=field_row(result, seen_ms).note,
         paragraphs=tuple((heading, words) for heading, words in paragraphs if words),
         evidence=make_plain(result.seen, max_chars=MAX_EVIDENCE_CHARS),
         evidence_title="What was seen",

@@ -61,6 +61,13 @@ class FieldReport:
     results: tuple[FieldResult, ...] = ()
     message: str = ""
     remedy: str = ""
+    is_simulated: bool = False
+    """The node is a simulated one: whatever held there was not seen on hardware."""
+
+    def seen_ms(self, assumption_id: str) -> int:
+        """When (Unix ms) this was last seen to hold on real hardware; 0 when it was not."""
+        is_held = any(one.assumption_id == assumption_id and one.hold is Hold.HELD for one in self.results)
+        return self.t_ms if is_held and not self.is_simulated else 0
 
     def count(self, hold: Hold) -> int:
         """How many results are so."""

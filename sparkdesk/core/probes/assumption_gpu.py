@@ -34,7 +34,8 @@ def _ask(fields: str) -> ReadCommand:
 # The library's own answer to a question that nvidia-smi cannot show: what it returns for the GPU's memory.
 _NVML_SCRIPT = (
     "import ctypes as c\n"
-    "n=c.CDLL('libnvidia-ml.so.1')\n"
+    "try: n=c.CDLL('libnvidia-ml.so.1')\n"
+    "except OSError as e: raise SystemExit(str(e))\n"
     "d=c.c_void_p()\n"
     "m=(c.c_ulonglong*3)()\n"
     "print('init',n.nvmlInit_v2())\n"

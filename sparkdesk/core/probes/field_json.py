@@ -25,6 +25,7 @@ def report_to_json(report: FieldReport) -> bytes:
             "schema": SCHEMA,
             "node_id": report.node_id,
             "t_ms": report.t_ms,
+            "simulated": int(report.is_simulated),
             "results": [
                 {
                     "id": result.assumption_id,
@@ -48,7 +49,13 @@ def report_from_json(data: bytes) -> FieldReport | None:
         if fields.whole("schema", low=1, high=SCHEMA) != SCHEMA:
             return None
         results = tuple(_result_from(item) for item in fields.objects("results", max_items=MAX_RESULTS))
-        return FieldReport(fields.text("node_id"), "done", fields.whole("t_ms", low=0, high=1 << 53), results)
+        return FieldReport(
+            fields.text("node_id"),
+            "done",
+            fields.whole("t_ms", low=0, high=1 << 53),
+            results,
+            is_simulated=bool(fields.whole("simulated", 0, low=0, high=1)),
+        )
     except (PlanError, ValueError):
         return None
 
@@ -74,6 +81,7 @@ def redacted_json(report: FieldReport, *, application: str, made_at: str, own_wo
             "schema": SCHEMA,
             "application": application,
             "made": made_at,
+            "simulated": report.is_simulated,
             "summary": report.summary(),
             "results": [
                 {

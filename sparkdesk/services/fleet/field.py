@@ -14,7 +14,7 @@ from types import MappingProxyType
 from sparkdesk.core.errors import PlanError, SparkDeskError
 from sparkdesk.core.feed import Latest
 from sparkdesk.core.ports import Store
-from sparkdesk.core.probes.assumption import Assumption, FieldReport, FieldResult, Hold
+from sparkdesk.core.probes.assumption import Assumption, FieldReport, FieldResult
 from sparkdesk.core.probes.assumption_table import ASSUMPTIONS
 from sparkdesk.core.probes.field_json import redacted_json, report_from_json, report_to_json
 from sparkdesk.core.probes.read import Answers
@@ -69,7 +69,9 @@ class FieldReports:
             self._show(before)
             raise
         results = tuple(_judge(assumption, answers) for assumption in self._assumptions)
-        report = FieldReport(node_id, "done", self._clock.now_ms(), results)
+        cluster = self._inventory.cluster.value
+        is_simulated = cluster is not None and cluster.is_simulated
+        report = FieldReport(node_id, "done", self._clock.now_ms(), results, is_simulated=is_simulated)
         self._show(report)
         await self._store.save_document(KIND, node_id, report_to_json(report))
 
@@ -85,13 +87,6 @@ class FieldReports:
             made_at=made.strftime("%Y-%m-%d"),
             own_words=self._own_words(node_id),
         )
-
-    def seen_on(self, node_id: str, assumption_id: str) -> int:
-        """When (Unix ms) this was last seen to hold on the node; 0 when it was not."""
-        report = self.reports.value.get(node_id)
-        results = report.results if report is not None else ()
-        is_held = any(result.assumption_id == assumption_id and result.hold is Hold.HELD for result in results)
-        return report.t_ms if report is not None and is_held else 0
 
     def _own_words(self, node_id: str) -> tuple[str, ...]:
         try:

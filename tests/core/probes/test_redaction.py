@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -47,8 +49,18 @@ def test_a_saved_report_names_no_machine() -> None:
 
 def test_a_kept_report_comes_back_whole() -> None:
     result = FieldResult("x", "X", "A claim", Hold.HELD, "seen", "a source", "core")
-    report = FieldReport("n", "done", 12, (result,))
+    report = FieldReport("n", "done", 12, (result,), is_simulated=True)
     assert report_from_json(report_to_json(report)) == report
+
+
+def test_what_a_simulated_node_showed_was_not_seen_on_hardware() -> None:
+    results = (
+        FieldResult("x", "X", "A claim", Hold.HELD, "", "", ""),
+        FieldResult("y", "Y", "", Hold.DIFFERS, "", "", ""),
+    )
+    real = FieldReport("n", "done", 12, results)
+    assert [real.seen_ms(key) for key in ("x", "y", "z")] == [12, 0, 0]
+    assert replace(real, is_simulated=True).seen_ms("x") == 0
 
 
 @given(st.binary(max_size=300))

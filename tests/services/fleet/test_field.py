@@ -69,8 +69,8 @@ async def test_what_is_right_holds_what_is_wrong_differs_and_it_is_remembered(tm
         assert held["dgx-name"] is Hold.HELD
         assert held["product-family"] is Hold.DIFFERS
         assert held["board-name"] is Hold.NOT_SEEN
-        assert bench.field.seen_on("n1", "dgx-name") == report.t_ms > 0
-        assert bench.field.seen_on("n1", "product-family") == 0
+        assert report.seen_ms("dgx-name") == report.t_ms > 0
+        assert report.seen_ms("product-family") == 0
         saved = bench.field.redacted("n1").decode()
         assert "annas-box" not in saved
         assert "1234567890123" not in saved

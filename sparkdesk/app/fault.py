@@ -16,7 +16,8 @@ from types import TracebackType
 from typing import Any
 
 from sparkdesk import __version__, paths
-from sparkdesk.infra.crash_report import without_secrets, write_report
+from sparkdesk.core.bug import describe_bug
+from sparkdesk.infra.crash_report import write_report
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ class Faults:
         self._seen[place] = self._seen.get(place, 0) + 1
         if self._seen[place] > 1 or len(self._seen) > MAX_REPORTS:
             return
-        report = without_secrets("".join(traceback.format_exception(bug)))
+        report = describe_bug(bug)
         path = _write(f"SparkDesk {__version__}\n{name}\n{report}")
         remedy = f"A report is in {path}." if path else "Its report could not be written: see the details."
         self._show(MESSAGE, remedy, report[-MAX_SHOWN_CHARS:])
@@ -59,13 +60,13 @@ class Faults:
             loop.set_exception_handler(None)
 
     def _on_slot(self, kind: type[BaseException], bug: BaseException, trace: TracebackType | None) -> None:
-        log.error("bug in a slot", exc_info=(kind, bug, trace))
+        log.error("bug in a slot\n%s", describe_bug(bug))
         self.take("a slot", bug)
 
     def _on_callback(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         bug = context.get("exception")
         words = str(context.get("message", "a callback"))
-        log.error("bug in the loop: %s", words, exc_info=bug)
+        log.error("bug in the loop: %s\n%s", words, describe_bug(bug) if isinstance(bug, BaseException) else "")
         if isinstance(bug, BaseException):
             self.take(words, bug)
 

@@ -6,29 +6,13 @@ The one rule: a report is for its owner alone and holds no secret; a disk that r
 from __future__ import annotations
 
 import os
-import re
 import time
 from pathlib import Path
 
+from sparkdesk.core.bug import without_secrets
+
 KEPT = 20
 MAX_CHARS = 200_000
-_HIDDEN = "(left out)"
-_SECRETS = (
-    re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
-    re.compile(r"(?i)(?<=bearer )[^\s'\"]+"),
-    # key=value, key: value and 'key': 'value', the value whole when it stands in quotes.
-    re.compile(
-        r"(?i)(?<![a-z])((?:pass(?:word|phrase|wd)?|secret|token|api[_-]?key|authorization)['\"]?\s*[=:]\s*)"
-        r"(b?'[^'\n]*'|b?\"[^\"\n]*\"|[^\s,;)'\"]+)"
-    ),
-)
-
-
-def without_secrets(text: str) -> str:
-    """The text, with what looks like a key, a password or a token left out."""
-    text = _SECRETS[0].sub(_HIDDEN, text)
-    text = _SECRETS[1].sub(_HIDDEN, text)
-    return _SECRETS[2].sub(rf"\g<1>{_HIDDEN}", text)
 
 
 def write_report(folder: Path, text: str) -> Path | None:

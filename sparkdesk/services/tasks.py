@@ -12,6 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import ParamSpec
 
+from sparkdesk.core.bug import describe_bug
 from sparkdesk.core.errors import SparkDeskError
 
 P = ParamSpec("P")
@@ -76,8 +77,8 @@ class Tasks:
                 log.warning("%s: %s", name, error.sentence())
                 if self.on_error is not None:
                     self.on_error(name, error)
-            except Exception as bug:
-                log.exception("bug in %s", name)
+            except Exception as bug:  # noqa: BLE001 - reported, and it ends no other task
+                log.error("bug in %s\n%s", name, describe_bug(bug))
                 if self.on_bug is not None:
                     self.on_bug(name, bug)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
+import sys
 
 import asyncssh
 import pytest
 
-from tests.simulator.conftest import Simulator
+from tests.simulator.conftest import PROJECT, Simulator, StartSimulator
 
 
 async def alive(connection: asyncssh.SSHClientConnection, words: str) -> bool:
@@ -30,6 +32,48 @@ async def test_bytes_pass_untouched_both_ways(cluster: Simulator) -> None:
         assert result.stdout == data
         assert result.stderr == b"\xff\x00"
         assert result.exit_status == 0
+
+
+WINDOW_BYTES = 2 * 2**20
+"""So much a node may send before asyncssh's client has read something. Source: asyncssh's create_session."""
+
+
+class Ending(asyncssh.SSHClientSession[bytes]):
+    """Counts a channel's bytes, begins to read them late, and notes what came at its end."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.came: list[object] = []
+        self.closed = asyncio.Event()
+
+    def connection_made(self, chan: asyncssh.SSHClientChannel[bytes]) -> None:
+        self.channel = chan
+
+    def data_received(self, data: bytes, datatype: asyncssh.DataType) -> None:
+        if not self.count:
+            self.channel.pause_reading()
+            asyncio.get_running_loop().call_later(0.5, self.channel.resume_reading)
+        self.count += len(data)
+
+    def eof_received(self) -> bool:
+        self.came.append("end of output")
+        return True
+
+    def exit_status_received(self, status: int) -> None:
+        self.came.append(status)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.came.append(exc)
+        self.closed.set()
+
+
+@pytest.mark.parametrize("size_bytes", [0, 1, WINDOW_BYTES + 50_000, 3 * WINDOW_BYTES])
+async def test_the_end_of_the_output_is_told_apart_from_a_cut(cluster: Simulator, size_bytes: int) -> None:
+    async with cluster.connect() as connection:
+        _channel, session = await connection.create_session(Ending, f"head -c {size_bytes} /dev/zero", encoding=None)
+        await asyncio.wait_for(session.closed.wait(), 30)
+    assert session.count == size_bytes
+    assert set(session.came) == {"end of output", 0, None}
 
 
 async def test_a_slow_reader_gets_everything(cluster: Simulator) -> None:
@@ -88,6 +132,33 @@ async def test_a_lost_connection_ends_its_commands(cluster: Simulator) -> None:
         await process.stdout.readline()
         first.abort()
         await until_gone(connection, "sleep 775")
+
+
+async def test_a_user_whose_home_is_gone_starts_in_the_root(start: StartSimulator) -> None:
+    with start("--nodes", "1") as simulator:
+        word = (simulator.state / "password").read_text()
+        async with simulator.connect() as connection:
+            await connection.run("sudo -S -p '' mv /home/nvidia /home/away", input=word, check=True)
+            found = await connection.run("pwd", check=True)
+            words = "Could not chdir to home directory /home/nvidia: No such file or directory\n"
+            assert (found.stdout, found.stderr) == ("/\n", words)
+
+
+def test_a_child_that_becomes_no_command_ends() -> None:
+    script = """
+import os
+from sparkdesk.simulator.node.command import Commands
+commands = Commands({"confined": False, "root": "/nowhere", "address": "", "program_dir": "", "python": "",
+                     "packages": [], "models": {}})
+child = os.fork()
+if child == 0:
+    commands.become({"kind": "exec"}, (0, 1, 2), has_terminal=True)
+    print("ran on")
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    ended = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, timeout=30)
+    assert ended.stdout == "126\n", ended.stderr
+    assert "Traceback" in ended.stderr
 
 
 async def test_a_terminal_is_a_terminal(cluster: Simulator) -> None:

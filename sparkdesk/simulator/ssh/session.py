@@ -157,6 +157,7 @@ class Session(asyncssh.SSHServerSession[bytes]):
         """The client reads again."""
         for output in self._outputs:
             output.resume()
+        self._finish()
 
     def signal_received(self, signal: str) -> None:
         """A signal for the command's process group."""
@@ -174,14 +175,18 @@ class Session(asyncssh.SSHServerSession[bytes]):
         self._finish()
 
     def _finish(self) -> None:
-        """Say how it ended, once it has ended and all its output was read; a real sshd waits for both, too."""
+        """Say how it ended, once it has ended and all its output was sent; a real sshd waits for both, too."""
         if any(output.is_open for output in self._outputs):
             return
         self._terminal = -1
         if self._fate is None or self._channel is None:
             return
+        if self._channel.get_write_buffer_size():  # asyncssh would close after it without an end of the output
+            self._channel.set_write_buffer_limits(0)  # says when all is out
+            return
         code, which = self._fate
         channel, self._channel = self._channel, None
+        channel.write_eof()
         if which:
             channel.exit_with_signal(signal.Signals(which).name[3:])
         else:

@@ -13,13 +13,14 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
+from sparkdesk.core.cluster.identity import addresses_of
 from sparkdesk.core.cluster.node import NodeFacts, NodeRecord, NodeState, NodeStatus
 from sparkdesk.core.cluster.session import Action, Connect, Do, Event, Failure, Happened, Pause, Phase, Session, advance
 from sparkdesk.core.command import Command, Unknown
 from sparkdesk.core.errors import AuthFailed, HostKeyChanged, HostKeyUnknown, KeyLocked, NodeBusy, SparkDeskError
 from sparkdesk.core.ports import Connection
 from sparkdesk.services.clock import Clock
-from sparkdesk.services.fleet.address import Opener, connect_in_turn
+from sparkdesk.services.fleet.address import Impostors, Opener, connect_in_turn
 from sparkdesk.services.tasks import Tasks
 from sparkdesk.services.telemetry import Pulse, PulseState
 
@@ -78,6 +79,7 @@ class Line:
         self._tasks = tasks
         self._clock = clock
         self._connect = connect
+        self._impostors = Impostors(clock)
         self._hooks = hooks
         self._on_change = on_change
         self._session = Session()
@@ -112,7 +114,8 @@ class Line:
             await asyncio.wait(left, timeout=STOP_TIMEOUT_S)
 
     def retry_now(self) -> None:
-        """Try at once; a connection that stands is closed and made anew."""
+        """Try at once, at every address; a connection that stands is closed and made anew."""
+        self._impostors.forget()
         self._tell(Happened.RETRY_ASKED)
 
     def hear_password(self) -> None:
@@ -256,7 +259,7 @@ class Line:
             await asyncio.wait({self._standing})  # the hooks of the connection before are ended first
         is_told = False
         try:
-            connection = await connect_in_turn(self.record, self._connect, self._note, is_bare=is_bare)
+            connection = await connect_in_turn(self.record, self._connect, self._note, self._impostors, is_bare=is_bare)
             is_told = True
         except SparkDeskError as error:
             is_told = True
@@ -317,7 +320,9 @@ class Line:
 
     def _note(self, words: str) -> None:
         """A line of the attempt's log; what repeats is counted, so that the log keeps its beginning in sight."""
-        for index, (text, count) in enumerate(self._log[-2:], start=max(0, len(self._log) - 2)):
+        places = len(addresses_of(self.record))
+        newest = 2 * places + (places > 1)  # as many lines as an attempt has
+        for index, (text, count) in enumerate(self._log[-newest:], start=max(0, len(self._log) - newest)):
             if text[9:] == words:
                 self._log[index] = (text, count + 1)
                 break

@@ -16,7 +16,7 @@ from sparkdesk.core.command import Command
 from sparkdesk.core.errors import NodeError, Unreachable
 from sparkdesk.core.ports import Connection
 from sparkdesk.services.wait import wait_for_value
-from tests.infra.ssh_server import SshServer, new_key, running_server
+from tests.infra.ssh_server import SshServer, new_key, public_line, running_server
 from tests.infra.sshd import Sshd, free_port, running_sshd
 from tests.services.fleet.fleet_desk import FleetDesk, fleet_desk
 
@@ -110,6 +110,25 @@ async def test_a_changed_host_key_is_refused_and_never_tried_again_by_itself(des
         assert desk.inventory.status("spark-1").state is NodeState.IDENTITY_CHANGED
         await desk.inventory.add_node(server.record())
         await desk.wait_for(NodeState.LIVE)
+
+
+async def test_an_address_that_answers_as_another_machine_is_said_and_left_alone_for_a_minute(
+    desk: FleetDesk, tmp_path: Path
+) -> None:
+    with running_sshd(tmp_path / "other") as other:
+        gone = free_port()
+        record = replace(
+            other.record(), port=gone, host_key=public_line(new_key()), other_addresses=(f"127.0.0.1:{other.port}",)
+        )
+        await desk.inventory.open(cluster_of(record))
+        said = f"127.0.0.1 port {other.port} answers as another machine: refused"
+        await desk.wait(lambda node: said in node.message and "Nothing answers" in node.message)
+        await desk.wait(lambda node: any("(4 times)" in line for line in node.log))
+        assert other.log.count("Host key is not trusted") == 1
+        assert said in desk.inventory.status("spark-1").message
+        desk.inventory.reconnect("spark-1")
+        await desk.wait(lambda node: any(line[9:] == f"{said} (2 times)" for line in node.log))
+        assert other.log.count("Host key is not trusted") == 2
 
 
 async def test_an_unconfirmed_host_key_waits_for_a_person(desk: FleetDesk) -> None:

@@ -66,6 +66,13 @@ async def test_exit_codes_signals_folder_and_environment_are_the_commands(cluste
         assert (result.stdout, result.exit_status) == ("got\n", 3)
 
 
+async def test_what_is_no_program_is_said_in_sudos_words(cluster: Simulator) -> None:
+    script = "printf '#!/nope\n' > /tmp/odd; chmod +x /tmp/odd; sudo -k -S -p '' /tmp/odd"
+    async with cluster.connect() as connection:
+        done = await connection.run(script, input=password(cluster))
+    assert (done.exit_status, done.stderr) == (1, "sudo: unable to execute /tmp/odd: No such file or directory\n")
+
+
 async def test_a_password_is_remembered_for_the_same_parent_until_k(cluster: Simulator) -> None:
     script = "sudo -S -p '' true; sudo -n id -u; sudo -k; sudo -n id -u"
     code, text, errors = await run(cluster, script, password(cluster))

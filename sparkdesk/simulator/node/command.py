@@ -6,6 +6,7 @@ says. Both functions that become something run in a forked child and never retur
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import signal
@@ -13,6 +14,7 @@ import struct
 import sys
 import termios
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -53,7 +55,7 @@ class Commands:
 
     def become(self, message: wire.Message, streams: tuple[int, ...], *, has_terminal: bool) -> NoReturn:
         """A command of the user, as the message says."""
-        try:
+        with _ending():
             self._take_streams(streams)
             if has_terminal:
                 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
@@ -61,29 +63,27 @@ class Commands:
                 fcntl.ioctl(0, termios.TIOCSWINSZ, size)
             self._become_user()
             home, environment = self._environment(message)
-            os.chdir(home)
+            _enter(home)
             self._execute(self._argv(message), environment)
-        except BaseException:  # noqa: BLE001  a forked child must not run on into the parent's loop
-            os.write(2, traceback.format_exc().encode())
-        os._exit(126)
 
     def become_root(self, message: wire.Message, streams: tuple[int, ...]) -> NoReturn:
         """A command of the node's root, or by `user` of its user: what `sudo` starts. Only in a confined node."""
-        try:
+        with _ending():
             self._take_streams(streams)
             if message["user"] == "root":
                 privilege.become_small_root()
             else:
                 self._become_user()
-            try:
-                os.chdir(str(message["folder"]))
-            except OSError:
+            with contextlib.suppress(OSError):
                 os.chdir("/")
+                os.chdir(str(message["folder"]))
             environment = {str(name): str(value) for name, value in message["environment"].items()}
-            self._execute([str(word) for word in message["argv"]], environment)
-        except BaseException:  # noqa: BLE001  a forked child must not run on into the parent's loop
-            os.write(2, traceback.format_exc().encode())
-        os._exit(126)
+            argv = [str(word) for word in message["argv"]]
+            try:
+                self._execute(argv, environment)
+            except OSError as error:  # the words and the code are sudo's
+                os.write(2, f"sudo: unable to execute {argv[0]}: {error.strerror}\n".encode())
+                os._exit(1)
 
     def _take_streams(self, streams: tuple[int, ...]) -> None:
         os.setsid()
@@ -144,6 +144,30 @@ class Commands:
         if message["kind"] == "shell":
             return [shell, "-l"] if self.is_confined else [shell, "--norc", "-i"]
         return [shell, "-c", str(message["command"])]
+
+
+@contextlib.contextmanager
+def _ending() -> Iterator[None]:
+    """This process ends in the block: it becomes a program or, where that fails, leaves why on its standard error.
+
+    A forked child must not run on into its parent's loop, whatever happened.
+    """
+    try:
+        yield
+    finally:
+        try:
+            os.write(2, traceback.format_exc().encode())
+        finally:
+            os._exit(126)
+
+
+def _enter(home: str) -> None:
+    """The user's own folder, or the root with a complaint where it is gone. The words are OpenSSH's."""
+    try:
+        os.chdir(home)
+    except OSError as error:
+        os.write(2, f"Could not chdir to home directory {home}: {error.strerror}\n".encode())
+        os.chdir("/")
 
 
 def groups_of(user: str, text: str) -> list[int]:

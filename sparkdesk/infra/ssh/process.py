@@ -85,7 +85,8 @@ class ChannelSession(asyncssh.SSHClientSession[bytes]):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """asyncssh: the channel is closed, or the connection below it is."""
-        self.was_cut = exc is not None or not self.has_ended
+        # asyncssh forgets an end of the output that comes before the session has started: the fate stands for it then.
+        self.was_cut = exc is not None or not (self.has_ended or self.exit_code is not None or self.exit_signal)
         self.has_ended = True
         self.closed.set()
         self.changed.set()

@@ -13,7 +13,7 @@ from ui.add_node.failure_part import FailurePart
 from ui.add_node.model import AddNodeModel
 from ui.add_node.row import RowCard
 from ui.add_node.secret_part import SecretPart
-from ui.add_node.words import LONGEST_NAME, failure, name_of, node_words, sentence
+from ui.add_node.words import LONGEST_NAME, failure, name_of, node_words, sentence, tried_words
 from ui.text import cut
 from ui.widgets.button import Button
 from ui.widgets.label import Label
@@ -21,7 +21,7 @@ from ui.widgets.label import Label
 _KEY_WORDS = (
     "A key pair is made for this computer and this one node. Its public half is added to ~/.ssh/authorized_keys on the "
     "node; the private half stays here, in SparkDesk's own folder, and is never copied to a node. "
-    "Then the password is not needed any more. Activity can undo it. Else the password is kept {where}."
+    "Then the password is not needed any more. Removing the node can undo it. Else the password is kept {where}."
 )
 
 
@@ -171,12 +171,12 @@ class SignInRow(RowCard):
         enrolment = self._model.enrolment
         who = enrolment.who or self._model.draft
         host, user = sentence(who.address, LONGEST_NAME), sentence(who.user, 64)
-        tried = sentence(enrolment.tried)
+        tried = tried_words(enrolment.tried)
         error = sentence(enrolment.message)
         if self._model.has_tried_shared and error:
             error = f"The password of the node before: {error}"
         self._wait.setText(_waiting_words(enrolment.stage, host, user))
-        goal = "It goes to the holder of the key that you trusted, and to nobody else."
+        goal = "It goes only to the holder of the key that you trusted."
         whose = sentence(enrolment.asked_for) if enrolment.asked_for else f"{user} on {host}"
         self.password_part.show_question(f"The password of {whose}. {goal}", tried, error)
         self.password_part.show_memory(

@@ -5,6 +5,7 @@ Rule: pure; whatever comes from a network or a node is bounded and made one line
 
 from __future__ import annotations
 
+import re
 from typing import Final, Literal, NamedTuple
 
 from sparkdesk.core.cluster.candidate import Candidate, SearchProgress, SearchState, Source
@@ -18,6 +19,7 @@ LONGEST_NAME: Final = 80
 LONGEST_SENTENCE: Final = 400
 LONGEST_DETAIL: Final = 4000
 _LONGEST_WORD: Final = 36
+_EXCEPTION: Final = re.compile(r"(?:[A-Z][a-z]+){2,}: ")
 _BREAK: Final = "\u200b"
 """A place to break a line that cannot be seen."""
 SIGN_IN_TITLES: Final[dict[SignIn, str]] = {
@@ -184,6 +186,13 @@ def node_words(status: NodeStatus | None) -> str:
     called = f"calls itself {facts.hostname}" if facts.hostname else ""
     parts = (facts.product or facts.gpu_name, facts.os_version, size, called)
     return " · ".join(sentence(part, 60) for part in parts if part)
+
+
+def tried_words(text: str) -> str:
+    """What was offered and what the node takes, in one line; a library's own exception says nothing to a person."""
+    lines = [line.strip() for line in text.splitlines()[:12] if line.strip() and not _EXCEPTION.match(line.strip())]
+    words = sentence(" · ".join(lines))
+    return words[:1].upper() + words[1:]
 
 
 def failure(enrolment: Enrolment) -> tuple[str, str, str]:

@@ -200,6 +200,18 @@ def test_an_empty_password_is_not_sent_and_a_refused_one_is_said_at_the_field(pa
     assert part.input.echoMode() is QLineEdit.EchoMode.Password
 
 
+def test_what_was_tried_is_said_in_one_line_without_a_librarys_own_words(page: AddNodePage, desk: Desk) -> None:
+    begin(page)
+    tried = (
+        "tried: key ED25519 lab\nthe node offers: publickey, password\nno SSH agent runs on this computer\n"
+        "PermissionDenied: Permission denied for user nvidia on host 10.0.20.31"
+    )
+    desk.attempt.show(EnrolStage.NEEDS_PASSWORD, tried=tried)
+    said = "Tried: key ED25519 lab · the node offers: publickey, password · no SSH agent runs on this computer"
+    assert said in words(page).splitlines()
+    assert "Permission" not in words(page)
+
+
 def test_a_jump_hosts_password_is_asked_for_by_its_name(page: AddNodePage, desk: Desk) -> None:
     begin(page, Who("10.0.20.31", 22, "nvidia", jump="ops@jump.example"))
     desk.attempt.show(EnrolStage.NEEDS_PASSWORD, asked_for="jump host jump.example")

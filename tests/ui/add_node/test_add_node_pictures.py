@@ -127,7 +127,7 @@ def test_a_changed_key_in_pictures(page: AddNodePage, desk: Desk) -> None:
 
 def test_signing_in_in_pictures(page: AddNodePage, desk: Desk) -> None:
     page._begin_candidates((candidate(0, user="nvidia"), candidate(1)))
-    tried = "Tried 2 keys of the SSH agent and ~/.ssh/id_ed25519; the node takes publickey and password."
+    tried = "tried: key ED25519 of the SSH agent, key RSA ~/.ssh/id_rsa\nthe node offers: publickey, password"
     desk.attempt.show(EnrolStage.SIGNING_IN, offer=OFFER)
     take_pictures(page, "add-signing-in")
     desk.attempt.show(EnrolStage.NEEDS_PASSWORD, tried=tried)

@@ -9,12 +9,16 @@ from sparkdesk.core.cluster.node import ClusterRecord, NodeStatus
 from sparkdesk.core.feed import Latest, Stream
 from sparkdesk.core.jobs.plan import LaunchPlan
 from sparkdesk.core.jobs.record import JobState, JobStatus, LogLine
+from sparkdesk.core.step import Playbook
 from sparkdesk.core.telemetry.history import History
 from sparkdesk.core.telemetry.sample import Sample
 from tests.ui import rack
 from ui.cluster.model import ClusterFeeds
 from ui.jobs.model import DeploymentFeeds
 from ui.jobs.trace import Traces
+
+HERE = "me@desk"
+"""How this computer calls itself."""
 
 
 @dataclass
@@ -31,6 +35,9 @@ class Stage:
     histories: dict[str, History] = field(default_factory=dict)
     plans: dict[str, LaunchPlan] = field(default_factory=dict)
     logs: dict[str, Stream[LogLine]] = field(default_factory=dict)
+    takeovers: dict[str, Playbook] = field(default_factory=dict)
+    locked: set[str] = field(default_factory=set)
+    """Jobs that may not be stopped from here."""
 
     def __post_init__(self) -> None:
         self.traces = Traces(self.jobs, lambda: self.now_ms)
@@ -92,8 +99,10 @@ class Stage:
             now_ms=lambda: self.now_ms,
             log=self.log,
             plan_of=self.plans.get,
-            stop_plan=lambda job_id: self.plans[job_id].stop if job_id in self.plans else None,
+            stop_plan=lambda job_id: self.plans[job_id].stop if job_id in {*self.plans} - self.locked else None,
+            takeover_plan=self.takeovers.get,
             engine_titles={"llamacpp": "llama.cpp"},
+            owner=HERE,
         )
 
 

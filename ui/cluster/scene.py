@@ -21,7 +21,7 @@ from ui import text
 from ui.cluster.cable import Cable, End, Shape, build_cables, shape_of
 from ui.cluster.card import NodeCard, Served, build_card
 from ui.cluster.sentence import NO_NODE, Sentence, build_sentence
-from ui.jobs.mark import current_phase, is_coming_up, is_serving, mark_of
+from ui.jobs.mark import current_phase, is_coming_up, is_serving, mark_of_job
 from ui.jobs.trace import TOKEN_RATE, Traces
 
 
@@ -108,7 +108,7 @@ def _served(job: JobStatus, node_id: str, known: Known) -> Served:
     return Served(
         job_id=job.job_id,
         title=job.title,
-        mark=mark_of(job.state),
+        mark=mark_of_job(job),
         is_ready=job.state is JobState.READY,
         token_rate=known.traces.newest(job.job_id, TOKEN_RATE) if known.traces else math.nan,
         running=job.reading(REQUESTS_RUNNING),

@@ -19,7 +19,7 @@ from ui.cluster.map import TopologyMap
 from ui.cluster.model import NOTHING, ClusterModel
 from ui.cluster.scene import Scene
 from ui.cluster.table import NodeTable
-from ui.jobs.mark import current_phase, is_coming_up, mark_of
+from ui.jobs.mark import current_phase, is_coming_up, mark_of_job
 from ui.jobs.trace import TOKEN_RATE
 from ui.widgets.button import Button
 from ui.widgets.card import Card
@@ -268,4 +268,4 @@ def _strip_item(job: JobStatus, names: dict[str, str], model: ClusterModel) -> S
         figures = "   ".join(parts) or "engine metrics n/a"
     where = ", ".join(names.get(node_id, node_id) for node_id in job.node_ids)
     note = f" · {job.endpoint.note}" if job.endpoint and job.endpoint.note else ""
-    return StripItem(job.job_id, text.one_line(job.title, 80), mark_of(job.state), f"{where}{note}", figures)
+    return StripItem(job.job_id, text.one_line(job.title, 80), mark_of_job(job), f"{where}{note}", figures)

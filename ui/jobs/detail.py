@@ -15,7 +15,7 @@ from sparkdesk.core.jobs.record import JobState, JobStatus
 from sparkdesk.core.jobs.record import LogLine as JobLogLine
 from ui import text, theme
 from ui.bridge import StreamPump
-from ui.jobs.mark import is_coming_up, mark_of
+from ui.jobs.mark import is_coming_up, mark_of_job
 from ui.jobs.model import DeploymentsModel, log_rows
 from ui.jobs.trace import TOKEN_RATE
 from ui.widgets.banner import Banner
@@ -24,6 +24,7 @@ from ui.widgets.card import Card
 from ui.widgets.chart import ChartFrame, LiveChart, Series, fitting_span_s
 from ui.widgets.chip import Chip
 from ui.widgets.copy_field import CopyField
+from ui.widgets.empty_state import EmptyState
 from ui.widgets.label import ElidedLabel, Label
 from ui.widgets.log_model import LogLine, LogModel
 from ui.widgets.log_view import LogView
@@ -45,6 +46,7 @@ class HeadCard(Card):
     stop = Signal()
     relaunch = Signal()
     forget = Signal()
+    take_over = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -53,6 +55,8 @@ class HeadCard(Card):
         self._line = ElidedLabel("", "dense", "text3")
         self._found = Chip("Found running", "neutral", "eye")
         self._note = Chip("", "simulated")
+        self._origin = ElidedLabel("", "dense", "text2")
+        self.takeover_button = Button("Take over…", is_small=True)
         self.chat_button = Button("Chat", icon="message-square")
         self.relaunch_button = Button("Relaunch", icon="refresh-cw")
         self.forget_button = Button("Remove…", kind="text", icon="x")
@@ -67,40 +71,58 @@ class HeadCard(Card):
         for button in (self.chat_button, self.relaunch_button, self.forget_button, self.stop_button):
             row.addWidget(button)
         column.addLayout(row)
+        whose = QHBoxLayout()
+        whose.setSpacing(8)
+        whose.addWidget(self._origin, 1)
+        whose.addWidget(self.takeover_button)
+        column.addLayout(whose)
         column.addWidget(self.timeline)
+        self.takeover_button.clicked.connect(self.take_over)
         self.chat_button.clicked.connect(self.chat)
         self.stop_button.clicked.connect(self.stop)
         self.relaunch_button.clicked.connect(self.relaunch)
         self.forget_button.clicked.connect(self.forget)
-        self._found.setToolTip("It ran when SparkDesk was started, and was taken over.")
+        self._found.setToolTip("It ran already when SparkDesk looked at its node.")
 
     def chips(self) -> list[str]:
         """The words of the chips beside the title."""
         return [chip.text() for chip in (self._chip, self._found, self._note) if not chip.isHidden()]
 
+    def origin(self) -> str:
+        """Whose the job is, as it is shown; "" when nothing is said."""
+        return "" if self._origin.isHidden() else self._origin.text()
+
     def show_job(self, model: DeploymentsModel, job: JobStatus) -> None:
         """Show a job."""
         self._title.setText(text.one_line(job.title, 80))
-        self._chip.set_state(*mark_of(job.state))
-        self._line.setText(f"{model.engine(job)} · {model.places(job)}")
-        self._found.setVisible(job.is_adopted)
+        self._chip.set_state(*mark_of_job(job))
+        self._line.setText(model.line(job))
+        origin = model.origin(job)
+        self._origin.setText(origin)
+        self._origin.setVisible(bool(origin))
+        self.takeover_button.setVisible(model.can_take_over(job))
+        self._found.setVisible(job.is_adopted and not origin)
         note = job.endpoint.note if job.endpoint else ""
         self._note.set_state(text.one_line(note, 80), "simulated")
         self._note.setVisible(bool(note))
         is_ready = job.state is JobState.READY
-        self.chat_button.setVisible(not job.state.is_over)
+        self._show_actions(model, job)
+        stages = tuple(Stage(s.title, s.state, s.time_text, s.detail) for s in model.stages(job))  # type: ignore[arg-type]
+        self.timeline.setVisible(bool(stages))
+        self.timeline.set_stages(stages, is_folded=is_ready)
+
+    def _show_actions(self, model: DeploymentsModel, job: JobStatus) -> None:
+        is_ready, is_ours = job.state is JobState.READY, not model.is_read_only(job)
+        self.chat_button.setVisible(is_ours and not job.state.is_over)
         self.chat_button.set_disabled_reason("" if is_ready else "It is not ready yet")
-        self.relaunch_button.setVisible(job.state.is_over)
+        self.relaunch_button.setVisible(is_ours and job.state.is_over)
         has_plan = model.feeds.plan_of(job.job_id) is not None
         self.relaunch_button.set_disabled_reason("" if has_plan else "SparkDesk has no plan of this job")
         self.relaunch_button.setText("Fix and relaunch" if job.state is JobState.FAILED else "Relaunch")
         self.relaunch_button.updateGeometry()
-        self.forget_button.setVisible(job.state.is_over)
-        self.stop_button.setVisible(not job.state.is_over)
+        self.forget_button.setVisible(is_ours and job.state.is_over)
+        self.stop_button.setVisible(is_ours and not job.state.is_over)
         self.stop_button.set_busy(job.state is JobState.STOPPING)
-        stages = tuple(Stage(s.title, s.state, s.time_text, s.detail) for s in model.stages(job))  # type: ignore[arg-type]
-        self.timeline.setVisible(bool(stages))
-        self.timeline.set_stages(stages, is_folded=is_ready)
 
 
 class EndpointCard(Card):
@@ -224,6 +246,7 @@ class DeploymentDetail(QWidget):
     stop_asked = Signal(str)
     relaunch_asked = Signal(str)
     forget_asked = Signal(str)
+    takeover_asked = Signal(str)
 
     def __init__(self, model: DeploymentsModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -235,21 +258,25 @@ class DeploymentDetail(QWidget):
         self.endpoint = EndpointCard()
         self.charts = ChartCards(model)
         self.log = LogView(LogModel(self))
-        log_card = Card()
-        log_card.column(margins=(1, 1, 1, 1)).addWidget(self.log)
+        self.closed = EmptyState("lock", "Nothing more can be seen of it", "")
+        self._log_card = Card()
+        self._log_card.column(margins=(1, 1, 1, 1)).addWidget(self.log)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(theme.GAP)
         for part in (self.head, self.banner, self.endpoint, self.charts):
             column.addWidget(part)
-        log_card.setMinimumHeight(110)
-        column.addWidget(log_card, 1)
+        self._log_card.setMinimumHeight(110)
+        column.addWidget(self._log_card, 1)
+        column.addWidget(self.closed, 1)
+        self.closed.setVisible(False)
         self.charts.setFixedHeight(138)
         for signal, way in (
             (self.head.chat, self.chat_asked),
             (self.head.stop, self.stop_asked),
             (self.head.relaunch, self.relaunch_asked),
             (self.head.forget, self.forget_asked),
+            (self.head.take_over, self.takeover_asked),
         ):
             signal.connect(lambda way=way: way.emit(self._model.job_id))
         self.banner.action_clicked.connect(lambda: self.relaunch_asked.emit(self._model.job_id))
@@ -277,13 +304,20 @@ class DeploymentDetail(QWidget):
             return
         self.head.show_job(self._model, job)
         self.endpoint.show_job(self._model, job)
-        self.charts.setVisible(not job.state.is_over)
-        if not job.state.is_over:
+        is_closed = bool(job.account)
+        self._log_card.setVisible(not is_closed)
+        self.closed.setVisible(is_closed)
+        self.closed.set_words("Nothing more can be seen of it", text.one_line(f"{job.message}. {job.remedy}", 600))
+        has_charts = not (job.state.is_over or is_closed)
+        self.charts.setVisible(has_charts)
+        if has_charts:
             self.charts.show_job(job)
         self._show_message(job)
 
     def _show_message(self, job: JobStatus) -> None:
         message, remedy = text.one_line(job.message, 600), text.one_line(job.remedy, 600)
+        if job.account:  # said where the log would be
+            message = ""
         if job.stop_error:
             message, remedy = "It could not be stopped", text.one_line(job.stop_error, 600)
         if (message, remedy, job.state) == self._told:

@@ -21,6 +21,7 @@ class Mark(NamedTuple):
 
 
 NO_MARK = Mark("")
+READ_ONLY = Mark("Read-only", "neutral", "lock")
 _MARKS: dict[JobState, Mark] = {
     JobState.PLANNED: Mark("Planned", "accent", "clock"),
     JobState.STARTING: Mark("Starting", "accent", "loader"),
@@ -37,6 +38,11 @@ _MARKS: dict[JobState, Mark] = {
 def mark_of(state: JobState) -> Mark:
     """The chip of a state."""
     return _MARKS[state]
+
+
+def mark_of_job(status: JobStatus) -> Mark:
+    """The chip of a job: its state's, but of another account's job only that it is there is known."""
+    return READ_ONLY if status.account else mark_of(status.state)
 
 
 def current_phase(status: JobStatus) -> Phase | None:

@@ -21,7 +21,8 @@ from sparkdesk.core.jobs.record import JobState, JobStatus, LogLine, Phase, Phas
 from sparkdesk.core.step import Playbook
 from ui import text
 from ui.bridge import watch
-from ui.jobs.mark import NO_MARK, Mark, current_phase, is_coming_up, mark_of
+from ui.jobs.mark import NO_MARK, Mark, current_phase, is_coming_up, mark_of_job
+from ui.jobs.origin import describe_origin, name_keeper
 from ui.jobs.step_text import script_of
 from ui.jobs.trace import TOKEN_RATE, Traces
 
@@ -43,6 +44,10 @@ class DeploymentFeeds:
     stop_plan: Callable[[str], Playbook | None]
     engine_titles: Mapping[str, str] = field(default_factory=dict)
     """An engine's key -> how it is called on screen."""
+    takeover_plan: Callable[[str], Playbook | None] = lambda _job_id: None
+    """What taking a job over from another computer will do; None where there is nothing to take over."""
+    owner: str = ""
+    """This user@computer, as jobs name who started them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,14 +142,20 @@ class DeploymentsModel(QObject):
         return Entry(
             job_id=job.job_id,
             title=text.one_line(job.title, 120),
-            mark=mark_of(job.state),
-            line=f"{self.engine(job)} · {self.places(job)}",
+            mark=mark_of_job(job),
+            line=self.line(job, keeper=name_keeper(job, self.feeds.owner)),
             figures=self._figures(job),
             figures_short=self._figures(job, is_short=True),
             fault=fault,
         )
 
+    def line(self, job: JobStatus, *, keeper: str = "") -> str:
+        """Engine, places and, where it is somebody else's, whose it is."""
+        return " · ".join(part for part in (self.engine(job), self.places(job), keeper) if part)
+
     def _figures(self, job: JobStatus, *, is_short: bool = False) -> str:
+        if job.account:
+            return "more cannot be seen"
         if is_coming_up(job):
             phase = current_phase(job)
             return f"{phase.title} {text.one_line(phase.note, 60)}".strip() if phase else job.state.words
@@ -227,7 +238,15 @@ class DeploymentsModel(QObject):
 
     def can_stop(self, job: JobStatus) -> bool:
         """Whether there is something to stop."""
-        return not job.state.is_over and job.state is not JobState.STOPPING
+        return not (job.state.is_over or job.state is JobState.STOPPING or self.is_read_only(job))
+
+    def is_read_only(self, job: JobStatus) -> bool:
+        """Whether it is another account's or another release's: shown, and not touched."""
+        return bool(job.account) or (not job.state.is_over and self.feeds.stop_plan(job.job_id) is None)
+
+    def origin(self, job: JobStatus) -> str:
+        """Who started it and who has it; "" for one of ours."""
+        return describe_origin(job, self.feeds.owner)
 
     def loss(self, job: JobStatus) -> str:
         """What ends when the job is stopped, as a sentence."""
@@ -242,9 +261,19 @@ class DeploymentsModel(QObject):
 
     def stop_script(self, job: JobStatus) -> str:
         """The commands of stopping, as they will run."""
-        playbook = self.feeds.stop_plan(job.job_id)
+        return self._script(self.feeds.stop_plan(job.job_id))
+
+    def can_take_over(self, job: JobStatus) -> bool:
+        """Whether another computer has it, and this one may take it."""
+        return self.feeds.takeover_plan(job.job_id) is not None
+
+    def takeover_script(self, job: JobStatus) -> str:
+        """What taking it over writes on its node."""
+        return self._script(self.feeds.takeover_plan(job.job_id))
+
+    def _script(self, playbook: Playbook | None) -> str:
         if playbook is None:
-            return "# SparkDesk did not start this job and has no plan to stop it."
+            return "# There is nothing that SparkDesk could run for this job."
         names = {node.record.id: node.record.name for node in self.feeds.nodes.value}
         return script_of(playbook, lambda node_id: names.get(node_id, node_id))
 

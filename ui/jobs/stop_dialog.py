@@ -1,9 +1,11 @@
-"""Asks before something is stopped or forgotten: names the loss and shows the commands.
+"""Asks before a job is stopped, forgotten or taken over: names what changes and shows the commands.
 
 The one rule: the safe answer is the default, and it is never modal in a way that stops the application.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QVBoxLayout, QWidget
 
@@ -13,19 +15,33 @@ from ui.widgets.code_view import CodeView
 from ui.widgets.label import Label
 
 
-class StopDialog(QDialog):
-    """Open it with `open()`; `accepted` is the dangerous answer."""
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked: `loss` says what changes, `script` what will run, `action` and `keep` are the answers."""
 
-    def __init__(
-        self, title: str, loss: str, script: str, *, action: str, keep: str = "Keep running", parent: QWidget
-    ) -> None:
+    title: str
+    loss: str
+    script: str
+    action: str
+    keep: str = "Keep running"
+    is_dangerous: bool = True
+
+
+class StopDialog(QDialog):
+    """Open it with `open()`; `accepted` is the answer that changes something."""
+
+    def __init__(self, question: Question, parent: QWidget) -> None:
         super().__init__(parent)
+        title, loss, script = question.title, question.loss, question.script
         self.setWindowTitle(title)
         self.setAccessibleName(title)
         self.setAccessibleDescription(loss)
         self.setMinimumSize(560, 320)
-        self.keep = Button(keep)
-        self.stop = Button(action, kind="danger", icon="square")
+        self.keep = Button(question.keep)
+        self.stop = Button(question.action)
+        if question.is_dangerous:
+            self.stop.set_kind("danger")
+            self.stop.set_icon("square")
         self.keep.setDefault(True)
         self.stop.setAutoDefault(False)
         self.keep.clicked.connect(self.reject)

@@ -1,9 +1,12 @@
 """The deployments page: the list on the left, one deployment on the right.
 
-The one rule: one timer, only while visible; nothing is stopped or forgotten without a dialog that names the loss.
+The one rule: one timer, only while visible; nothing is stopped, forgotten or taken over without a dialog that
+says what changes.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QHideEvent, QKeyEvent, QResizeEvent, QShowEvent
@@ -14,7 +17,8 @@ from ui import text, theme
 from ui.jobs.detail import DeploymentDetail
 from ui.jobs.job_list import JobList
 from ui.jobs.model import DeploymentsModel
-from ui.jobs.stop_dialog import StopDialog
+from ui.jobs.origin import takeover_words
+from ui.jobs.stop_dialog import Question, StopDialog
 from ui.widgets.button import Button
 from ui.widgets.card import Card, Separator
 from ui.widgets.empty_state import EmptyState
@@ -32,6 +36,7 @@ class DeploymentsPage(QWidget):
     chat_asked = Signal(str)
     stop_confirmed = Signal(str)
     remove_confirmed = Signal(str)
+    takeover_confirmed = Signal(str)
     relaunch_asked = Signal(object)
     launch_asked = Signal()
 
@@ -105,6 +110,7 @@ class DeploymentsPage(QWidget):
         self.detail.chat_asked.connect(self.chat_asked)
         self.detail.stop_asked.connect(self._ask_stop)
         self.detail.forget_asked.connect(self._ask_remove)
+        self.detail.takeover_asked.connect(self._ask_takeover)
         self.detail.relaunch_asked.connect(self._relaunch)
 
     def empty_button(self) -> Button | None:
@@ -152,23 +158,38 @@ class DeploymentsPage(QWidget):
         if job is None or not self.model.can_stop(job):
             return
         title = f"Stop {text.one_line(job.title, 80)}?"
-        dialog = StopDialog(title, self.model.loss(job), self.model.stop_script(job), action="Stop", parent=self)
-        self._open(dialog, lambda: self.stop_confirmed.emit(job_id))
+        question = Question(title, self.model.loss(job), self.model.stop_script(job), action="Stop")
+        self._open(question, lambda: self.stop_confirmed.emit(job_id))
 
     def _ask_remove(self, job_id: str) -> None:
         job = self._find(job_id)
-        if job is None or not job.state.is_over:
+        if job is None or not job.state.is_over or self.model.is_read_only(job):
             return
         title = f"Remove {text.one_line(job.title, 80)}?"
         loss = f"Its folder and log on {self.model.places(job)} are deleted. Its entry here goes with them."
         folder = f"~/.local/state/sparkdesk/jobs/{job.job_id}"
         script = f"# on {self.model.places(job)}: the job's folder with its log\nrm -r {folder}"
-        dialog = StopDialog(title, loss, script, action="Remove", keep="Keep", parent=self)
-        self._open(dialog, lambda: self.remove_confirmed.emit(job_id))
+        question = Question(title, loss, script, action="Remove", keep="Keep")
+        self._open(question, lambda: self.remove_confirmed.emit(job_id))
 
-    def _open(self, dialog: StopDialog, on_accepted: object) -> None:
+    def _ask_takeover(self, job_id: str) -> None:
+        job = self._find(job_id)
+        if job is None or not self.model.can_take_over(job):
+            return
+        question = Question(
+            f"Take over {text.one_line(job.title, 80)}?",
+            takeover_words(job, self.model.feeds.owner),
+            self.model.takeover_script(job),
+            action="Take over",
+            keep="Leave it",
+            is_dangerous=False,
+        )
+        self._open(question, lambda: self.takeover_confirmed.emit(job_id))
+
+    def _open(self, question: Question, on_accepted: Callable[[], None]) -> None:
         if self.dialog is not None:
             self.dialog.reject()
+        dialog = StopDialog(question, self)
         self.dialog = dialog
         dialog.accepted.connect(on_accepted)
         dialog.finished.connect(self._forget_dialog)

@@ -47,6 +47,11 @@ def read_foreign_reports(found: Mapping[str, object], node_id: str) -> tuple[Job
     return tuple(reports.values())
 
 
+def name_account(account: str) -> str:
+    """An account of a node as a sentence names it."""
+    return account if account == UNKNOWN_ACCOUNT else f"the account {account}"
+
+
 def describe_end(report: JobReport) -> str:
     """How a job ended, in words."""
     if report.exit_reason:

@@ -15,7 +15,7 @@ from sparkdesk.core.command import Command
 from sparkdesk.core.errors import NodeError
 from sparkdesk.core.jobs.endpoint import Endpoint
 from sparkdesk.core.jobs.record import JobReport, JobState
-from sparkdesk.core.jobs.report import JOB_ID, UNKNOWN_ACCOUNT, describe_end, read_foreign_reports, read_reports
+from sparkdesk.core.jobs.report import JOB_ID, describe_end, name_account, read_foreign_reports, read_reports
 from sparkdesk.core.ports import Shell
 from sparkdesk.services.jobs.course import Course
 from sparkdesk.services.jobs.deployment import Deployment
@@ -167,7 +167,7 @@ class Adoption:
         for report in reports:
             if self._shelf.find(report.job_id) is None:
                 self._shelf.take_report(report, None).change(
-                    message=f"It runs under {_name_account(report.account)}; more cannot be seen from here",
+                    message=f"It runs under {name_account(report.account)}",
                     remedy="Ask them, or sign in to the node as that account.",
                 )
 
@@ -277,7 +277,3 @@ class Adoption:
         if piece.end is not None:
             self.drop_log(deployment)
             self._course.check_end(deployment)
-
-
-def _name_account(account: str) -> str:
-    return account if account == UNKNOWN_ACCOUNT else f"the account {account}"

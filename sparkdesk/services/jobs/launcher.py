@@ -19,7 +19,7 @@ from sparkdesk.core.jobs import plan_json
 from sparkdesk.core.jobs.backend import Backend, BackendInfo, NodeContext, PlanContext
 from sparkdesk.core.jobs.plan import LaunchPlan, Problem, Severity
 from sparkdesk.core.jobs.record import JobIntent, JobState, JobStatus, LogLine
-from sparkdesk.core.jobs.report import UNKNOWN_ACCOUNT
+from sparkdesk.core.jobs.report import name_account
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.jobs.timeline import PREFLIGHT
 from sparkdesk.core.models.spec import ModelSpec
@@ -320,7 +320,7 @@ class Launcher:
     def _refuse_others(self, deployment: Deployment) -> None:
         if not self._shelf.may_change(deployment):
             account = deployment.status.account
-            owner = (account if account == UNKNOWN_ACCOUNT else f"the account {account}") if account else OTHER_RELEASE
+            owner = name_account(account) if account else OTHER_RELEASE
             raise StepFailed(
                 f"{deployment.status.title} belongs to {owner}", remedy="Ask them, or stop it on the node itself."
             )

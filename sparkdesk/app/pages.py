@@ -173,10 +173,13 @@ class Pages:
             plan_of=launcher.plan_of,
             stop_plan=launcher.stop_plan,
             engine_titles={info.key: info.title for info in launcher.backends},
+            takeover_plan=launcher.takeover_plan,
+            owner=launcher.owner,
         )
         page = DeploymentsPage(DeploymentsModel(feeds))
         page.stop_confirmed.connect(lambda job_id: start(launcher.stop, job_id))
         page.remove_confirmed.connect(lambda job_id: start(launcher.remove, job_id))
+        page.takeover_confirmed.connect(lambda job_id: start(launcher.take_over, job_id))
         page.relaunch_asked.connect(self.relaunch)
         page.launch_asked.connect(lambda: self._window.show_page("launch"))
         page.chat_asked.connect(self.chat_with)

@@ -57,6 +57,7 @@ def stage(dressed: object) -> Stage:
     found.locked |= {"foreign", "strange"}
     found.takeovers["theirs"] = takeover_playbook("theirs", "node2", THEIRS.title, HERE)
     found.live(30)
+    found.write("theirs", *(f"slot {i % 8} | processing task {i}" for i in range(40)))
     return found
 
 
@@ -213,7 +214,8 @@ def test_pictures_of_shared_jobs(page: DeploymentsPage, job_id: str) -> None:
 
 
 def test_pictures_of_a_job_that_goes_from_computer_to_computer(page: DeploymentsPage, stage: Stage) -> None:
-    stage.serve(replace(THEIRS, owner="anna@the-other-workstation", holder="bob@laptop-in-the-lab"), *stage.jobs.value)
+    taken = replace(THEIRS, owner="anna@the-other-workstation", holder="bob@laptop-in-the-lab")
+    stage.jobs.set(tuple(taken if job.job_id == "theirs" else job for job in stage.jobs.value))
     page.model.select("theirs")
     take_pictures(page, "deployments-taken")
 

@@ -31,6 +31,11 @@ def sh(name: str, script: str, node: str = "n1") -> Step:
     return Step(name, name.capitalize(), node, (Run(Command(("sh", "-c", script)), timeout_s=20.0),))
 
 
+def held(after: str = "true", node: str = "n1") -> Step:
+    """A step that says that it has begun, and goes on when the test makes the file `go`."""
+    return sh("one", f"touch begun; while [ ! -e go ]; do sleep 0.05; done; {after}", node)
+
+
 def book(*steps: Step, title: str = "Change it") -> Playbook:
     """A playbook that needs the lock."""
     return Playbook(title, tuple(Stage(step.title, (step,)) for step in steps), needs_lock=True)
@@ -109,8 +114,11 @@ async def until_file(path: Path) -> None:
 
 async def test_of_two_at_once_one_applies_and_the_other_names_it(computer: MakeComputer, tmp_path: Path) -> None:
     anna, bob = await opened(computer, "anna@laptop"), await opened(computer, "bob@desk")
-    playbook = book(sh("one", "echo x >> log; sleep 1"))
-    ends = await asyncio.gather(anna.run(playbook), bob.run(playbook))
+    playbook = book(sh("one", "echo x >> log; while [ ! -e go ]; do sleep 0.05; done"))
+    runs = [asyncio.ensure_future(one.run(playbook)) for one in (anna, bob)]
+    await asyncio.wait(runs, return_when=asyncio.FIRST_COMPLETED, timeout=15)
+    (tmp_path / "node/go").touch()
+    ends = await asyncio.gather(*runs)
     assert sorted(end.result for end in ends) == ["done", "failed"]
     assert (tmp_path / "node/log").read_text() == "x\n"
     loser, winner = (anna, "bob@desk") if ends[0].result == "failed" else (bob, "anna@laptop")
@@ -130,23 +138,25 @@ async def test_a_run_without_the_need_takes_no_lock(computer: MakeComputer, tmp_
 
 async def test_a_lock_outlives_the_lease_while_its_run_goes_on(computer: MakeComputer, tmp_path: Path) -> None:
     anna = await opened(computer, "anna@laptop")
-    running = asyncio.ensure_future(anna.run(book(sh("one", "touch begun; sleep 1.5"))))
+    running = asyncio.ensure_future(anna.run(book(held())))
     await until_file(tmp_path / "node/begun")
-    (lease,) = (tmp_path / "locks").iterdir()
+    (lease,) = (path for path in (tmp_path / "locks").iterdir() if path.suffix == ".json")
     before = json.loads(lease.read_text())["renewed_s"]
+    async with asyncio.timeout(15):
+        while json.loads(lease.read_text())["renewed_s"] == before:
+            await asyncio.sleep(0.05)
+    (tmp_path / "node/go").touch()
     assert (await running).result == "done"
-    assert json.loads(lease.read_text())["renewed_s"] > before
     assert json.loads(lease.read_text())["released"] is True
 
 
 async def test_who_is_broken_stops_before_the_next_step(computer: MakeComputer, tmp_path: Path) -> None:
     anna, bob = await opened(computer, "anna@laptop"), await opened(computer, "bob@desk")
-    running = asyncio.ensure_future(
-        anna.run(book(sh("one", "touch begun; sleep 2; echo anna >> log"), sh("two", "echo second >> log")))
-    )
+    running = asyncio.ensure_future(anna.run(book(held("echo anna >> log"), sh("two", "echo second >> log"))))
     await until_file(tmp_path / "node/begun")
     bob.breaks = True
     ended = await bob.run(book(sh("other", "echo bob >> log")))
+    (tmp_path / "node/go").touch()
     assert (ended.result, anna.holders) == ("done", []), ended
     assert [holder.who for holder in bob.holders] == ["anna@laptop"]
     broken = await running
@@ -161,21 +171,24 @@ async def test_who_is_broken_stops_before_the_next_step(computer: MakeComputer, 
 
 async def test_a_no_to_breaking_leaves_the_holder_alone(computer: MakeComputer, tmp_path: Path) -> None:
     anna, bob = await opened(computer, "anna@laptop"), await opened(computer, "bob@desk")
-    running = asyncio.ensure_future(anna.run(book(sh("one", "touch begun; sleep 1"), sh("two", "true"))))
+    running = asyncio.ensure_future(anna.run(book(held(), sh("two", "true"))))
     await until_file(tmp_path / "node/begun")
-    assert (await bob.run(book(sh("other", "true")))).result == "failed"
+    assert (await bob.run(book(sh("other", "touch other")))).result == "failed"
     assert len(bob.holders) == 1
+    assert not (tmp_path / "node/other").exists()
+    (tmp_path / "node/go").touch()
     assert (await running).result == "done"
 
 
 async def test_all_nodes_or_none(computer: MakeComputer, tmp_path: Path) -> None:
     anna, bob = await opened(computer, "anna@laptop"), await opened(computer, "bob@desk")
-    running = asyncio.ensure_future(anna.run(book(sh("one", "touch begun; sleep 1", "n2"))))
+    running = asyncio.ensure_future(anna.run(book(held(node="n2"))))
     await until_file(tmp_path / "node/begun")
     ended = await bob.run(book(sh("a", "true"), sh("b", "true", "n2")))
     assert ended.result == "failed"
     assert "spark-2" in ended.message
     assert (await anna.run(book(sh("three", "true")), "s")).result == "done", "spark-1 was let go"
+    (tmp_path / "node/go").touch()
     assert (await running).result == "done"
 
 

@@ -5,7 +5,7 @@ each can be read by itself. NVML through ctypes costs no process; `nvidia-smi` i
 library cannot be loaded. The one rule: a figure that the driver refuses is absent, never zero (GB10 refuses several).
 
 Environment: SPARKDESK_NVML names the library ("off": do not load one), SPARKDESK_ROOT is put before /proc.
-Stdlib only, Python 3.8+. Unverified on hardware.
+Stdlib only, Python 3.8+. Unverified on hardware [nvml-library].
 """
 
 from __future__ import annotations

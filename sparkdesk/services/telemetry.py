@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -29,10 +30,12 @@ from sparkdesk.services.clock import Clock
 
 log = logging.getLogger(__name__)
 
-HEARTBEAT_S = 2.0
+HEARTBEAT_S = 3.0
 """Well below the 8 s of silence after which a probe leaves its node."""
 SLOW_PERIODS = 1.5
 STALE_PERIODS = 3.0
+LATE_S = 0.01
+"""A timer may ring a little early; so much after the moment it is certain."""
 DEAD_S = 15.0
 """A probe that has said nothing for so long (and ten periods) is given up and started again."""
 RESTART_S = (1.0, 2.0, 5.0, 10.0, 30.0)
@@ -75,7 +78,7 @@ class NodeFeed:
         """Samples since the probe was started."""
         self._clock = clock
         self._builder = SampleBuilder(node_id)
-        self._seen_s = clock.monotonic_s()
+        self._seen_s = self._paced_s = clock.monotonic_s()
         self._complaint = ""
 
     def age_s(self) -> float:
@@ -119,16 +122,30 @@ class NodeFeed:
             self._complaint = found.reason
             log.info("probe line of %s: %s", self.node_id, found.reason)
 
+    def late_s(self) -> float:
+        """As `age_s`, but counted from the last change of the rate at the earliest."""
+        return self._clock.monotonic_s() - max(self._seen_s, self._paced_s)
+
+    def pace(self) -> None:
+        """The rate is another from now on: what came late by the new one was not late."""
+        self._paced_s = self._clock.monotonic_s()
+
+    def next_look_s(self, period_s: float, dead_s: float) -> float:
+        """Seconds until it becomes slow, stale or dead if nothing comes: the moments to look at its age."""
+        late_s = self.late_s()
+        limits_s = (SLOW_PERIODS * period_s, STALE_PERIODS * period_s, dead_s)
+        return max(0.0, min((limit_s for limit_s in limits_s if limit_s >= late_s), default=late_s) - late_s) + LATE_S
+
     def look_at_age(self, name: str, period_s: float) -> None:
         """Say slow or stale when lines are due."""
-        age_s = self.age_s()
-        if self.pulse.value.state is PulseState.STARTING or age_s <= SLOW_PERIODS * period_s:
+        late_s = self.late_s()
+        if self.pulse.value.state is PulseState.STARTING or late_s <= SLOW_PERIODS * period_s:
             return
         if self._complaint:
             words = f"{name}'s probe sends lines that cannot be read: {self._complaint}"
         else:
             words = f"No telemetry from {name}"
-        state = PulseState.SLOW if age_s <= STALE_PERIODS * period_s else PulseState.STALE
+        state = PulseState.SLOW if late_s <= STALE_PERIODS * period_s else PulseState.STALE
         remedy = "Wait: it is started again by itself. If the node answers nothing else either, look at its screen."
         self.tell(state, words, remedy)
 
@@ -153,6 +170,8 @@ class Telemetry:
         self._feeds: dict[str, NodeFeed] = {}
         self._rate_changed = asyncio.Event()
         self._dead_s = dead_s
+        self._looks: set[Callable[[], None]] = set()
+        """What looks at the ages of the probes that run."""
         self.on_facts = on_facts
 
     def feed(self, node_id: str) -> NodeFeed:
@@ -175,7 +194,10 @@ class Telemetry:
 
     def set_rate(self, hz: float) -> None:
         """Samples a second (0.1 to 10) from every node, from now on."""
-        self._hz = min(max(hz, 0.1), 10.0)
+        hz = min(max(hz, 0.1), 10.0)
+        if hz == self._hz:
+            return
+        self._hz = hz
         for feed in self._feeds.values():
             feed.history.period_s = 1.0 / self._hz
         self._wake()
@@ -193,6 +215,10 @@ class Telemetry:
     def _wake(self) -> None:
         self._rate_changed.set()
         self._rate_changed = asyncio.Event()
+        for feed in self._feeds.values():
+            feed.pace()
+        for look in tuple(self._looks):
+            look()
 
     async def watch(self, node_id: str, shell: Shell) -> None:
         """Keep a probe running through this connection until cancelled (which is how it ends when the node goes)."""
@@ -240,19 +266,43 @@ class Telemetry:
             listening = group.create_task(self._listen(feed, process, marker))
             beating = group.create_task(self._beat(process))
             try:
-                while not listening.done():
-                    period_s = 1.0 / self._hz
-                    await asyncio.wait({listening}, timeout=min(period_s / 2, 0.5))
-                    if self._is_paused:
-                        feed.rest()
-                        continue
-                    feed.look_at_age(name, period_s)
-                    if feed.age_s() > max(self._dead_s, 10 * period_s):
-                        return True
-                return False
+                with self._looking(feed, name) as hung:
+                    await asyncio.wait({listening, hung}, return_when=asyncio.FIRST_COMPLETED)
+                return not listening.done()
             finally:
                 listening.cancel()
                 beating.cancel()
+
+    @contextmanager
+    def _looking(self, feed: NodeFeed, name: str) -> Iterator[asyncio.Future[None]]:
+        """Look at the feed's age whenever it may have become late; the future is done when the probe has hung."""
+        loop = asyncio.get_running_loop()
+        hung: asyncio.Future[None] = loop.create_future()
+        timer: asyncio.TimerHandle | None = None
+
+        def look() -> None:
+            nonlocal timer
+            if timer is not None:
+                timer.cancel()
+            if self._is_paused:
+                feed.rest()
+                return
+            period_s = 1.0 / self._hz
+            dead_s = max(self._dead_s, 10 * period_s)
+            feed.look_at_age(name, period_s)
+            if feed.late_s() <= dead_s:
+                timer = loop.call_later(feed.next_look_s(period_s, dead_s), look)
+            elif not hung.done():
+                hung.set_result(None)
+
+        self._looks.add(look)
+        look()
+        try:
+            yield hung
+        finally:
+            self._looks.discard(look)
+            if timer is not None:
+                timer.cancel()
 
     async def _listen(self, feed: NodeFeed, process: Process, marker: bytes) -> None:
         framer = LineFramer(PROBE_LINE_BYTES)

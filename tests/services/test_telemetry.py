@@ -15,7 +15,7 @@ import pytest
 from sparkdesk.core.cluster.node import NodeFacts
 from sparkdesk.core.telemetry.sample import Sample
 from sparkdesk.services.clock import SystemClock
-from sparkdesk.services.telemetry import Pulse, PulseState, Telemetry
+from sparkdesk.services.telemetry import STALE_PERIODS, NodeFeed, Pulse, PulseState, Telemetry
 from sparkdesk.services.wait import wait_for_value
 from tests.fakes.shell import LocalShell
 
@@ -142,6 +142,29 @@ async def test_a_frozen_probe_is_slow_then_stale_and_goes_on_after(tmp_path: Pat
         await pulse_in(telemetry, PulseState.LIVE)
 
 
+class HandClock(SystemClock):
+    """A clock that a test sets."""
+
+    now_s = 0.0
+
+    def monotonic_s(self) -> float:
+        """As set."""
+        return self.now_s
+
+
+def test_a_feed_is_looked_at_in_the_moment_when_it_becomes_stale() -> None:
+    clock = HandClock()
+    feed = NodeFeed("n1", clock, 1.0)
+    feed.tell(PulseState.LIVE)
+    for _ in range(100):
+        clock.now_s += feed.next_look_s(1.0)
+        feed.look_at_age("spark-1", 1.0)
+        if feed.pulse.value.state is PulseState.STALE:
+            break
+    assert STALE_PERIODS < feed.age_s() < STALE_PERIODS + 0.05
+    assert feed.next_look_s(1.0) > 0.0
+
+
 async def test_a_probe_that_hangs_is_given_up_and_another_takes_its_place(tmp_path: Path) -> None:
     telemetry = make_telemetry(dead_s=1.0)
     async with watching(telemetry, LocalShell(tmp_path)):
@@ -241,3 +264,37 @@ async def test_the_rate_changes_and_a_pause_rests_without_ending_the_probe(tmp_p
         telemetry.resume()
         await next_sample(telemetry)
         assert probes_of(tmp_path) == before
+
+
+class MovedClock(SystemClock):
+    """A clock that a test puts forward."""
+
+    moved_s = 0.0
+
+    def monotonic_s(self) -> float:
+        return super().monotonic_s() + self.moved_s
+
+
+async def test_what_came_seldom_as_asked_is_not_late_when_more_is_asked(tmp_path: Path) -> None:
+    clock = MovedClock()
+    telemetry = Telemetry(clock=clock, programs=PROGRAMS, hz=0.2)
+    async with watching(telemetry, LocalShell(tmp_path)):
+        await next_sample(telemetry)
+        clock.moved_s = 4.0
+        telemetry.set_rate(1.0)
+        assert telemetry.pulse(NODE).value.state is PulseState.LIVE
+        assert telemetry.feed(NODE).age_s() >= 4.0, "it is as old as it is"
+        await next_sample(telemetry)
+
+
+async def test_a_silence_is_heard_by_the_new_rate_at_once(tmp_path: Path) -> None:
+    telemetry = make_telemetry(hz=0.1)
+    async with watching(telemetry, LocalShell(tmp_path)):
+        await next_sample(telemetry)
+        for number in probes_of(tmp_path):
+            os.kill(number, signal.SIGSTOP)
+        telemetry.set_rate(10.0)
+        stale = await pulse_in(telemetry, PulseState.STALE)
+        assert stale.remedy
+        for number in probes_of(tmp_path):
+            os.kill(number, signal.SIGCONT)

@@ -19,6 +19,7 @@ from sparkdesk.core.cluster.node import NodeState, SignIn
 from sparkdesk.services.fleet.credentials import Given
 from tests.app.adding import add_spark, click, cluster_page, first_adding, password_of, words_on
 from tests.app.desk import node_in, play, until
+from tests.app.node import choose_on_map, node_page, open_node
 from tests.app.picture import take_pictures
 from tests.app.sparks import running_sparks
 from tests.simulator.conftest import Simulator, until_ready
@@ -26,7 +27,6 @@ from ui.chat.view import ChatPage
 from ui.cluster.card import FOUND_MARK, NOT_OURS
 from ui.cluster.view import ClusterPage
 from ui.node.running import ServerCard
-from ui.node.view import NodePage
 
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", "does not support raise")
 FACTS = ("NVIDIA DGX Spark", "7.5.0", "580.", "GiB", "CUDA", "Docker")
@@ -56,21 +56,6 @@ async def servers_of(simulator: Simulator) -> str:
         return str(shown.stdout)
 
 
-async def node_page(desktop: Desktop) -> NodePage:
-    """The page of one node, once it is shown."""
-    await until(lambda: desktop.window.page_key() == "node", "the node's page")
-    page = desktop.window.page("node")
-    assert isinstance(page, NodePage)
-    return page
-
-
-async def open_node(desktop: Desktop, node_id: str) -> NodePage:
-    """Go from the map to a node's page."""
-    await choose_on_map(desktop, node_id)
-    click((await cluster_page(desktop)).inspector.buttons.open)
-    return await node_page(desktop)
-
-
 def found_on(page: ClusterPage, node_id: str) -> tuple[str, ...]:
     """What the node's card tells of servers that others started."""
     card = page.model.scene.card(node_id)
@@ -86,15 +71,6 @@ async def ask(desktop: Desktop, question: str) -> Turn:
     QTest.keyClick(page.composer.editor, Qt.Key.Key_Return)
     await until(lambda: len(page.model.turns) == 2 and not page.model.is_answering, "the answer", timeout_s=MINUTE_S)
     return page.model.turns[-1]
-
-
-async def choose_on_map(desktop: Desktop, node_id: str) -> None:
-    """Click the node's card on the map."""
-    page = await cluster_page(desktop)
-    await until(lambda: node_id in page.map.map_layout().nodes, "the node on the map")
-    middle = page.map.map_layout().nodes[node_id].center().toPoint()
-    QTest.mouseClick(page.map, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, middle)
-    assert page.model.selection == ("node", node_id)
 
 
 def test_a_spark_that_serves_a_model_is_talked_to_a_minute_after_it_was_added(

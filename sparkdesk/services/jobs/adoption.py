@@ -166,7 +166,9 @@ class Adoption:
                 self._shelf.drop(deployment)
         for report in reports:
             if self._shelf.find(report.job_id) is None:
-                self._shelf.take_report(report, None).change(
+                self._shelf.take_report(
+                    report,
+                    None,
                     message=f"It runs under {name_account(report.account)}",
                     remedy="Ask them, or sign in to the node as that account.",
                 )

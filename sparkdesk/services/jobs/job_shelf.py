@@ -144,7 +144,9 @@ class JobShelf:
         self._unreadable.discard(deployment.job_id)
         self._tell()
 
-    def take_report(self, report: JobReport, endpoint: Endpoint | None) -> Deployment:
+    def take_report(
+        self, report: JobReport, endpoint: Endpoint | None, *, message: str = "", remedy: str = ""
+    ) -> Deployment:
         """A job that is not known here, as its node describes it."""
         plan = self._read_plan(report)
         key = next((k for k, b in self._backends.items() if report.engine in (k, b.info.title)), "")
@@ -160,6 +162,8 @@ class JobShelf:
             state=JobState.UNKNOWN,
             created_ms=report.started_ms or self._clock.now_ms(),
             endpoint=endpoint,
+            message=message,
+            remedy=remedy,
             is_adopted=True,
             owner=report.owner,
             holder=report.holder,

@@ -84,6 +84,12 @@ class NodeBusy(NodeError):
     """No free channel or login slot on the node."""
 
 
+NO_CHANNEL_REMEDY = (
+    "Wait for a running command to end. If it stays so, set MaxSessions 10 in the node's /etc/ssh/sshd_config."
+)
+"""Where a node gives no further channel."""
+
+
 class CommandFailed(NodeError):
     """A command ran on the node and did not do what it should."""
 

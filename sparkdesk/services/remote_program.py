@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sparkdesk.core.command import Exit, Outcome, Refused
-from sparkdesk.core.errors import CommandFailed, NodeBusy, Unreachable
+from sparkdesk.core.errors import NO_CHANNEL_REMEDY, CommandFailed, NodeBusy, Unreachable
 from sparkdesk.core.playbooks.reader import last_object
 from sparkdesk.core.ports import Shell
 from sparkdesk.core.program import python_command
@@ -45,9 +45,7 @@ async def run_program(
 def _raise_failure(node: str, outcome: Outcome, args: Sequence[str]) -> None:
     fate = outcome.fate
     if isinstance(fate, Refused):
-        raise NodeBusy(
-            f"{node} did not begin a command: {fate.reason}", remedy="Wait for a running command to end.", node=node
-        )
+        raise NodeBusy(f"{node} did not begin a command: {fate.reason}", remedy=NO_CHANNEL_REMEDY, node=node)
     what = args[0] if args else "a program"
     if fate == Exit(_NOT_FOUND):
         raise CommandFailed(

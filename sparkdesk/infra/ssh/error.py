@@ -12,7 +12,7 @@ import socket
 import asyncssh
 from asyncssh import misc
 
-from sparkdesk.core.errors import AuthFailed, CommandFailed, NodeBusy, NodeError, Unreachable
+from sparkdesk.core.errors import NO_CHANNEL_REMEDY, AuthFailed, CommandFailed, NodeBusy, NodeError, Unreachable
 
 FOREIGN: tuple[type[Exception], ...] = (
     asyncssh.Error,
@@ -61,7 +61,7 @@ def map_error(error: BaseException, *, node: str, address: str = "", port: int =
         return _map_os_error(error, node, address or node, port)
     if isinstance(error, asyncssh.ChannelOpenError):
         message = f"{node} gives no further channel"
-        return NodeBusy(message, remedy="Try again when less runs on this node.", detail=detail, node=node)
+        return NodeBusy(message, remedy=NO_CHANNEL_REMEDY, detail=detail, node=node)
     if isinstance(error, asyncssh.SFTPError):
         message = f"{node} could not do the file transfer"
         return CommandFailed(message, remedy="Read the details.", detail=detail, node=node)

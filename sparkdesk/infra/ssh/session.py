@@ -19,7 +19,8 @@ from typing import Any
 import asyncssh
 
 from sparkdesk.core.command import Command, Exit, Outcome, Refused, Unknown
-from sparkdesk.core.errors import CommandFailed, NodeBusy, NodeError, Unreachable
+from sparkdesk.core.errors import NO_CHANNEL_REMEDY, CommandFailed, NodeBusy, NodeError, Unreachable
+from sparkdesk.core.plain_text import make_line
 from sparkdesk.core.ports import LocalAddress, Process
 from sparkdesk.infra.ssh.error import FOREIGN, map_error
 from sparkdesk.infra.ssh.process import ChannelSession, NodeProcess
@@ -328,13 +329,13 @@ class NodeSession:
 
     def _failed(self, message: str, outcome: Outcome) -> NodeError:
         if isinstance(outcome.fate, Refused):
-            return NodeBusy(
-                f"{message}: {outcome.fate.reason}", remedy="Wait for a running command to end.", node=self._node
-            )
+            return NodeBusy(f"{message}: {outcome.fate.reason}", remedy=NO_CHANNEL_REMEDY, node=self._node)
         if isinstance(outcome.fate, Exit):
+            said = outcome.stderr.decode("utf-8", "replace").strip().splitlines()
+            is_full = bool(said) and "No space left" in said[-1]
             return CommandFailed(
-                message,
-                remedy="Read what the node said, mend it there, and repeat.",
+                f"{message}: {make_line(said[-1], max_chars=200)}" if said else message,
+                remedy="Make room on its disk, and repeat." if is_full else "Mend that on the node, and repeat.",
                 detail=outcome.explain(),
                 node=self._node,
             )

@@ -157,12 +157,12 @@ def test_a_feed_is_looked_at_in_the_moment_when_it_becomes_stale() -> None:
     feed = NodeFeed("n1", clock, 1.0)
     feed.tell(PulseState.LIVE)
     for _ in range(100):
-        clock.now_s += feed.next_look_s(1.0)
+        clock.now_s += feed.next_look_s(1.0, 15.0)
         feed.look_at_age("spark-1", 1.0)
         if feed.pulse.value.state is PulseState.STALE:
             break
     assert STALE_PERIODS < feed.age_s() < STALE_PERIODS + 0.05
-    assert feed.next_look_s(1.0) > 0.0
+    assert feed.next_look_s(1.0, 15.0) > 0.0
 
 
 async def test_a_probe_that_hangs_is_given_up_and_another_takes_its_place(tmp_path: Path) -> None:

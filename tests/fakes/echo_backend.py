@@ -37,10 +37,13 @@ class EchoLog:
 
 
 class Echo:
-    """The adapter. `extra_flags` of the request go to the engine."""
+    """The adapter. `extra_flags` of the request go to the engine; `program` is the engine as its node knows it."""
 
     info = BackendInfo(key="echo", title="Echo", purposes=("chat",))
     load_timeout_s = 60.0
+
+    def __init__(self, program: tuple[str, ...] = (sys.executable, str(ENGINE))) -> None:
+        self._program = program
 
     def problems(self, request: LaunchRequest, context: PlanContext) -> list[Problem]:
         """What speaks against it."""
@@ -59,7 +62,7 @@ class Echo:
             title=request.served_name,
             engine=self.info.title,
             owner=context.owner,
-            argv=(sys.executable, str(ENGINE), "--port", str(request.port), *request.extra_flags),
+            argv=(*self._program, "--port", str(request.port), *request.extra_flags),
             endpoint=endpoint,
             load_timeout_s=self.load_timeout_s,
             memory_floor_bytes=0,

@@ -20,6 +20,8 @@ from tests.lab.lab import LabNode
 
 BYSTANDERS = 2
 READ_PAUSE_S = 0.1
+SIGN_IN = "userauth-request"
+"""In sshd's log at DEBUG1, whenever somebody begins to sign in."""
 
 
 class Fault(StrEnum):
@@ -73,18 +75,23 @@ class Heard:
     log: list[str] = field(default_factory=list)
 
 
+def broken(fault: Fault, node: LabNode, heard: Heard) -> AbstractContextManager[None]:
+    """For the length of the block. Not for SLOW_READER, which is nothing that happens to the node itself."""
+    return _FAULTS[fault](node, heard)
+
+
 async def strike(node: LabNode, blow: Blow, shell: Callable[[], Shell], heard: Heard) -> None:
     """Break, wait, mend."""
     await asyncio.sleep(blow.after_s)
     if blow.fault is Fault.SLOW_READER:
         await _read_slowly(shell, blow.length_s)
         return
-    broken = _FAULTS[blow.fault](node, heard)
-    await asyncio.to_thread(broken.__enter__)
+    trouble = broken(blow.fault, node, heard)
+    await asyncio.to_thread(trouble.__enter__)
     try:
         await asyncio.sleep(blow.length_s)
     finally:
-        await asyncio.to_thread(broken.__exit__, None, None, None)
+        await asyncio.to_thread(trouble.__exit__, None, None, None)
 
 
 async def _read_slowly(shell: Callable[[], Shell], length_s: float) -> None:
@@ -100,22 +107,28 @@ async def _read_slowly(shell: Callable[[], Shell], length_s: float) -> None:
 @contextmanager
 def _link_down(node: LabNode, _: Heard) -> Iterator[None]:
     node.set_link(False)
-    yield
-    node.set_link(True)
+    try:
+        yield
+    finally:
+        node.set_link(True)
 
 
 @contextmanager
 def _sshd_killed(node: LabNode, _: Heard) -> Iterator[None]:
     node.kill_sshd()
-    yield
-    node.start_sshd()
+    try:
+        yield
+    finally:
+        node.start_sshd()
 
 
 @contextmanager
 def _sshd_frozen(node: LabNode, _: Heard) -> Iterator[None]:
     node.freeze_sshd()
-    yield
-    node.thaw_sshd()
+    try:
+        yield
+    finally:
+        node.thaw_sshd()
 
 
 @contextmanager
@@ -129,36 +142,44 @@ def _key_swapped(node: LabNode, heard: Heard) -> Iterator[None]:
     node.kill_sshd()  # before the log is marked: what the old machine still hears is its own
     begin = len(node.sshd_log)
     node.swap_host_key()
-    yield
-    node.kill_sshd()
-    heard.log.append(node.sshd_log[begin:])
-    node.restore_host_key()
+    try:
+        yield
+    finally:
+        node.kill_sshd()
+        heard.log.append(node.sshd_log[begin:])
+        node.restore_host_key()
 
 
 @contextmanager
 def _home_full(node: LabNode, _: Heard) -> Iterator[None]:
     node.fill_home()
-    yield
-    node.free_home()
+    try:
+        yield
+    finally:
+        node.free_home()
 
 
 @contextmanager
 def _one_session(node: LabNode, _: Heard) -> Iterator[None]:
     node.set_sshd_options("MaxSessions 1")
-    yield
-    node.set_sshd_options()
+    try:
+        yield
+    finally:
+        node.set_sshd_options()
 
 
 @contextmanager
-def no_login(node: LabNode, _: Heard | None = None) -> Iterator[None]:
+def _no_login(node: LabNode, _: Heard) -> Iterator[None]:
     """One login may be under way at a time, and somebody who never ends it has that one."""
     node.set_sshd_options("MaxStartups 1:100:1")
-    with node.network():
-        loiterer = socket.create_connection(("127.0.0.1", 22), timeout=10)
-    with loiterer:
-        loiterer.recv(64)
-        yield
-    node.set_sshd_options()
+    try:
+        with node.network():
+            loiterer = socket.create_connection(("127.0.0.1", 22), timeout=10)
+        with loiterer:
+            loiterer.recv(64)
+            yield
+    finally:
+        node.set_sshd_options()
 
 
 _FAULTS: Mapping[Fault, Callable[[LabNode, Heard], AbstractContextManager[None]]] = {
@@ -169,5 +190,5 @@ _FAULTS: Mapping[Fault, Callable[[LabNode, Heard], AbstractContextManager[None]]
     Fault.KEY_SWAPPED: _key_swapped,
     Fault.HOME_FULL: _home_full,
     Fault.ONE_SESSION: _one_session,
-    Fault.NO_LOGIN: no_login,
+    Fault.NO_LOGIN: _no_login,
 }

@@ -8,20 +8,15 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterator
-from contextlib import AsyncExitStack
 
 import pytest
 
 from sparkdesk.core.cluster.node import NodeState
 from sparkdesk.core.command import Command
-from sparkdesk.infra.openai_api import OpenAiClients
-from sparkdesk.services.clock import SystemClock
-from sparkdesk.services.jobs.launcher import Launcher
-from sparkdesk.services.playbooks.runner import Runner
 from sparkdesk.services.telemetry import PulseState
 from sparkdesk.services.wait import wait_for_value
-from tests.lab.chaos import BYSTANDERS, HARMLESS, Blow, Fault, Heard, Schedule, make_schedule, strike
-from tests.lab.desk import REMOTE, Desk, opened_desk
+from tests.lab.chaos import BYSTANDERS, HARMLESS, SIGN_IN, Blow, Fault, Heard, Schedule, make_schedule, strike
+from tests.lab.desk import Desk, opened_desk
 from tests.lab.lab import PASSWORD, Lab
 from tests.lab.trial import Belongings, Claims, Watch
 
@@ -34,8 +29,6 @@ HEAL_S = 30.0
 LEAVE_S = 15.0
 LAUNCHER_EVERY = 4
 BUSY = "is busy with other logins"
-SIGN_IN = "userauth-request"
-"""In sshd's log at DEBUG1, whenever somebody begins to sign in."""
 
 
 @pytest.fixture(scope="module")
@@ -107,27 +100,6 @@ class Trial:
         return is_live and self.desk.telemetry.pulse(name).value.state is PulseState.LIVE
 
 
-def add_launcher(desk: Desk) -> Launcher:
-    """From the next connection on each node is surveyed, its jobs listed and their logs followed, too."""
-    launcher = Launcher(
-        tasks=desk.tasks,
-        inventory=desk.inventory,
-        telemetry=desk.telemetry,
-        runner=Runner(shells=desk.inventory.shell, store=desk.store, clock=SystemClock()),
-        store=desk.store,
-        backends={},
-        clients=OpenAiClients(),
-        catalogue=(),
-        job_program=(REMOTE / "job.py").read_bytes(),
-        jobs_program=(REMOTE / "jobs.py").read_bytes(),
-        survey_program=(REMOTE / "survey.py").read_bytes(),
-        owner="me@here",
-        clock=SystemClock(),
-    )
-    desk.inventory.on_live.append(launcher.adopt)
-    return launcher
-
-
 async def wait_until_left(lab: Lab) -> None:
     """Until no program of ours runs on any node."""
     async with asyncio.timeout(LEAVE_S):
@@ -139,12 +111,12 @@ async def wait_until_left(lab: Lab) -> None:
 async def test_nodes_in_trouble_heal_and_nothing_untrue_is_said(eight: Lab, seed: int) -> None:
     with eight.workstation():
         before = Belongings.count()
-        async with opened_desk(eight) as desk, AsyncExitStack() as closing:
+        async with opened_desk(eight) as desk:
             for node in eight.nodes:
                 await desk.inventory.provide_password(node.name, PASSWORD)
                 await wait_for_value(desk.telemetry.latest(node.name), lambda sample: sample is not None, timeout_s=20)
             if seed % LAUNCHER_EVERY == 0:
-                closing.push_async_callback(add_launcher(desk).close)
+                desk.add_launcher()
             trial = Trial(desk, make_schedule(seed, NODES, longest_s=longest_s(seed)), seed)
             await trial.run()
         assert not list(trial.watch.wrong)

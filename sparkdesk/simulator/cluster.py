@@ -12,6 +12,7 @@ import contextlib
 import functools
 import json
 import os
+import resource
 import signal
 import sys
 from dataclasses import dataclass, field
@@ -223,6 +224,8 @@ class Cluster:
         for server in self._servers.values():
             await server.close()
         for server in self._servers.values():
+            server.node.leave()
+        for server in self._servers.values():
             server.node.stop()
 
 
@@ -303,6 +306,12 @@ def _watch_stdin(loop: asyncio.AbstractEventLoop, ending: asyncio.Event) -> None
         ending.set()
 
 
+def _allow_open_files() -> None:
+    """As many as this user may have: each command of a node holds three here, and the usual limit is 1024."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def run(options: Options) -> int:
     """Run a cluster; the exit code is 0 after an ordinary end, 1 when it could not start (the reason on stderr)."""
     try:
@@ -310,6 +319,7 @@ def run(options: Options) -> int:
     except (identity.StateError, OSError) as error:
         print(f"simulate: {error}", file=sys.stderr)
         return 1
+    _allow_open_files()
     try:
         return asyncio.run(serve(options))
     except (identity.StateError, NodeError, OSError, asyncssh.KeyImportError) as error:

@@ -19,7 +19,7 @@ import pytest
 
 TINY_MODEL = Path(__file__).resolve().parents[1] / "data" / "models" / "tinytool.gguf"
 PROJECT = Path(__file__).resolve().parents[2]
-START_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 120.0
 READY_TIMEOUT_S = 60.0
 
 

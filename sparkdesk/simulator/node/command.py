@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import resource
 import signal
 import struct
 import sys
@@ -23,6 +24,7 @@ from sparkdesk.simulator.confinement import syscall as sc
 from sparkdesk.simulator.node import wire
 
 MAX_COMMAND_BYTES = 128 * 1024 - 1  # one word of a command line. Source: linux/binfmts.h MAX_ARG_STRLEN
+OPEN_FILES = 1024  # what a sign-in on Ubuntu may have open. Source: systemd's DefaultLimitNOFILE
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PROGRAMS = f"{namespace.LIVE_DIR}/bin:{namespace.PROGRAM_DIR}/program/bin"  # the first is for what a fault puts there
 _GROUP_FILE = Path("/etc/group")
@@ -95,6 +97,8 @@ class Commands:
 
     def _execute(self, argv: list[str], environment: dict[str, str]) -> NoReturn:
         os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+        _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(OPEN_FILES, hard), hard))
         os.execve(argv[0], argv, environment)
 
     def _become_user(self) -> None:

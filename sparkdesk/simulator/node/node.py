@@ -27,6 +27,7 @@ from sparkdesk.simulator.node.root_door import CHANGEABLE
 START_TIMEOUT_S = 20.0
 _SOCKET_TIMEOUT_S = 5.0
 _FLUSH_S = 0.5
+_END_S = 2.0
 _MAX_ID = 2**53
 _MAX_PID = 2**22  # Source: linux/threads.h PID_MAX_LIMIT
 _MAX_REASON = 1000
@@ -262,8 +263,8 @@ class Node:
         """Stop or continue everything in the node."""
         self._send({"op": "freeze", "on": is_on})
 
-    def stop(self) -> None:
-        """End the node and everything in it."""
+    def leave(self) -> None:
+        """Let go of its resident, which ends then with everything in the node; `stop` waits for that."""
         if self._flush is not None:
             self._flush.cancel()
             self._flush = None
@@ -272,13 +273,17 @@ class Node:
             self._control.close()
             self._control = None
             self._lose_all()
+
+    def stop(self) -> None:
+        """End the node and everything in it."""
+        self.leave()
         self._kill()
 
     def _kill(self) -> None:
         if self._process is None:
             return
         try:
-            self._process.wait(timeout=2.0 if not self.is_confined else 0.3)
+            self._process.wait(timeout=_END_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait(timeout=5.0)

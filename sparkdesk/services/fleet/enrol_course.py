@@ -64,6 +64,7 @@ class Memory:
     refusals: int = 0
     are_keys_refused: bool = False
     jump_password: str | None = field(default=None, repr=False)
+    is_jump_password_remembered: bool = False
 
 
 class Course:
@@ -191,6 +192,7 @@ class Course:
                     raise
                 stage = self._screen.stage
                 password = await self._ask_password(error, password, asked_for=jump.title)
+                self._memory.is_jump_password_remembered, self._is_remembered = self._is_remembered, False
                 self._screen.show(stage)
             else:
                 self._memory.jump_password = password
@@ -341,8 +343,7 @@ class Course:
     async def _keep(self, record: NodeRecord, *, is_known: bool) -> None:
         parts = self._parts
         words = f"{record.name} was known already; it now signs in so" if is_known else f"{record.name} is added"
-        if record.jump is not None and self._memory.jump_password is not None:
-            parts.credentials.hold_password(record.jump, self._memory.jump_password)
+        await self._keep_jump_password(record.jump)
         password = self._password if self._password is not None and self._is_remembered else None
         if password is not None:
             kept = await parts.credentials.keep_password(record, password)
@@ -352,6 +353,16 @@ class Course:
         await parts.fleet.add_node(record, password=password or "")
         self._key = None  # from here on it belongs to the node
         self._screen.finish(record.id, words)
+
+    async def _keep_jump_password(self, jump: JumpHost | None) -> None:
+        password = self._memory.jump_password
+        if jump is None or password is None:
+            return
+        if self._memory.is_jump_password_remembered:
+            kept = await self._parts.credentials.keep_password(jump, password)
+            self._screen.say(f"the password of the {jump.title} is {kept}")
+        else:
+            self._parts.credentials.hold_password(jump, password)
 
     # Showing ----------------------------------------------------------------------------------------------------
 

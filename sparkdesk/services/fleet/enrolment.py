@@ -22,7 +22,8 @@ from sparkdesk.services.tasks import Tasks
 
 TASK = "add node"
 SAME_LOOK_S = 60.0
-"""For so long a host's key is shown again from what was seen: at most one unauthenticated touch a host a minute.
+"""For so long a host's key is shown again from what was seen: at most one unauthenticated touch a host a minute. The
+knock of a search, which reads the greeting alone, is counted by itself.
 
 A key that changes meanwhile lets nobody in: the sign-in itself is checked against the one that was shown.
 """

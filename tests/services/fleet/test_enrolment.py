@@ -13,7 +13,7 @@ import pytest
 from sparkdesk.core.cluster.candidate import Candidate
 from sparkdesk.core.cluster.enrolment import EnrolStage, Who
 from sparkdesk.core.cluster.node import ClusterRecord, JumpHost, NodeRecord, NodeState, SignIn
-from sparkdesk.infra.ssh import ensure_key
+from sparkdesk.infra.ssh import ensure_key, fingerprint_of
 from sparkdesk.services.wait import wait_for_value
 from tests.infra.ssh_agent import add_key, running_agent
 from tests.infra.ssh_server import SshServer, new_key, public_line, running_server
@@ -386,8 +386,9 @@ async def test_a_node_that_is_added_again_renews_its_sign_in(desk: EnrolDesk, no
 # Through a jump host ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("is_remembered", [False, True])
 async def test_a_node_behind_a_jump_host_is_added_with_both_keys_confirmed(
-    desk: EnrolDesk, node: Sshd, tmp_path: Path
+    desk: EnrolDesk, node: Sshd, tmp_path: Path, is_remembered: bool
 ) -> None:
     with running_sshd(tmp_path / "jump", password="jump secret") as jump:
         desk.start(node, SignIn.PASSWORD, jump=f"{jump.user}@localhost:{jump.port}")
@@ -397,7 +398,7 @@ async def test_a_node_behind_a_jump_host_is_added_with_both_keys_confirmed(
         desk.enroller.trust()
         await wait_for_message(desk, EnrolStage.NEEDS_PASSWORD, "jump host localhost")
         assert desk.enroller.enrolment.value.asked_for == "jump host localhost"
-        desk.enroller.give_password("jump secret", remember=False)
+        desk.enroller.give_password("jump secret", remember=is_remembered)
         now = await desk.reach(EnrolStage.TRUST)
         assert now.offer is not None
         assert now.offer.host == "127.0.0.1"
@@ -414,6 +415,10 @@ async def test_a_node_behind_a_jump_host_is_added_with_both_keys_confirmed(
         await desk.inventory_is(NodeState.LIVE)
         assert "Failed password" not in jump.log + node.log
         assert home_of(jump) == {}
+        assert (await desk.credentials.get(record)).jump_password == "jump secret"  # for its line
+        kept = await desk.secrets.get(f"password:{fingerprint_of(jump.host_key)}:{jump.user}")
+        assert kept == ("jump secret" if is_remembered else None)
+        assert is_remembered == any("jump host localhost is kept" in line for line in desk.now.log)
 
 
 async def test_a_jump_host_of_a_candidate_is_used_as_it_was_confirmed(tmp_path: Path, node: Sshd) -> None:

@@ -164,12 +164,16 @@ async def test_the_default_key_of_the_user_is_offered_and_named_when_refused(own
         await session.close()
 
 
-async def test_no_more_keys_are_offered_than_sshd_counts(own_home: Path) -> None:
-    for number, name in enumerate(("id_ed25519", "id_ecdsa", "id_rsa", "id_ed25519_sk", "id_ecdsa_sk")):
-        ensure_key(own_home / ".ssh" / name, comment=str(number))
+async def test_no_more_keys_are_offered_than_sshd_counts(own_home: Path, agent: Path, tmp_path: Path) -> None:
+    for number in range(4):
+        ensure_key(tmp_path / f"agents_{number}")
+        add_key(agent, tmp_path / f"agents_{number}")
+    for name in ("id_ed25519", "id_ecdsa", "id_rsa", "id_ed25519_sk", "id_ecdsa_sk"):
+        ensure_key(own_home / ".ssh" / name)
     async with running_server() as server:
-        await expect(AuthFailed, server.record())
-        assert len(set(server.seen.keys)) <= 5
+        error = await expect(AuthFailed, server.record())
+        assert len(set(server.seen.keys)) == 5
+        assert "more keys were not offered" in error.detail
 
 
 async def test_a_key_that_others_can_read_is_not_used(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from tests.infra.sshd import Sshd
 from tests.simulator.conftest import Simulator
 from ui.add_node.page import AddNodePage
 from ui.cluster.view import ClusterPage
+from ui.widgets.button import Button
 
 TIMEOUT_S = 30.0
 
@@ -36,6 +37,11 @@ def click(button: QWidget) -> None:
 def words_on(part: QWidget) -> str:
     """What a person reads there."""
     return "\n".join(label.text() for label in part.findChildren(QLabel) if label.isVisible())
+
+
+def buttons_on(part: QWidget) -> list[str]:
+    """What can be pressed there, by its words."""
+    return [each.text() for each in part.findChildren(Button) if each.isVisible() and each.text()]
 
 
 def console_print(server: Sshd) -> str:

@@ -19,6 +19,7 @@ from sparkdesk.services.fleet.credentials import Given
 from tests.app.adding import (
     Adding,
     add_keyed,
+    buttons_on,
     click,
     cluster_page,
     console_print,
@@ -33,7 +34,6 @@ from tests.app.adding import (
 from tests.app.desk import all_live, node_in, play, type_into, until
 from tests.infra.ssh_server import SshServer, new_key, running_server
 from tests.infra.sshd import free_port, running_sshd
-from ui.widgets.button import Button
 
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", "does not support raise")
 PASSWORD = "correct horse"
@@ -87,8 +87,7 @@ def test_a_host_name_and_a_password_lead_to_a_live_keyed_node(app: QApplication,
         assert server.log.count("Accepted publickey") >= 2
 
 
-@pytest.mark.parametrize("sign_in", ["automatic", "password"])
-def test_a_changed_key_is_refused_without_a_way_to_accept_it(app: QApplication, sign_in: str) -> None:
+def test_a_changed_key_is_refused_and_a_password_typed_for_it_stays_here(app: QApplication) -> None:
     async def story(desktop: Desktop) -> None:
         async with running_server(password=PASSWORD) as server:
             await add_with_password(await first_adding(desktop), server)
@@ -99,15 +98,13 @@ def test_a_changed_key_is_refused_without_a_way_to_accept_it(app: QApplication, 
             assert "127.0.0.1" in node.message
             assert node.remedy
             adding = await later_adding(desktop)
-            adding.ask_for(f"nvidia@127.0.0.1:{port}", sign_in=sign_in)
-            if sign_in == "password":
-                await adding.give_password(PASSWORD)  # it stays here
+            adding.ask_for(f"nvidia@127.0.0.1:{port}")
+            await adding.give_password(PASSWORD)
             await adding.reach(EnrolStage.CHANGED_KEY)
             row = adding.page.panel.trust_row
             assert row.changed_part.trusted.text() in before
             assert row.changed_part.offered.text() in fingerprint(impostor.host_key)
-            buttons = [each.text() for each in row.body.parentWidget().findChildren(Button) if each.isVisible()]
-            assert buttons == ["Close"]
+            assert buttons_on(row) == ["Close"]
             desktop.stack.fleet.enroller.trust()
             assert adding.now.stage is EnrolStage.CHANGED_KEY
             click(row.changed_part.close_button)
@@ -165,7 +162,7 @@ def test_a_second_wrong_password_ends_the_attempt_and_says_why(app: QApplication
     assert play(app, story) == 0
 
 
-@pytest.mark.parametrize("last", ["trust", "password", "refused", "key"])
+@pytest.mark.parametrize("last", ["trust", "refused", "key"])
 def test_giving_up_leaves_nothing_behind(app: QApplication, tmp_path: Path, last: str) -> None:
     async def story(desktop: Desktop) -> None:
         with running_sshd(tmp_path / "sshd", password=PASSWORD) as server:
@@ -190,21 +187,6 @@ def test_giving_up_leaves_nothing_behind(app: QApplication, tmp_path: Path, last
             assert await desktop.stack.known_clusters() == ()
             assert list((paths.data_dir() / "keys").glob("*")) == []
             assert server.log.count("Failed password") == (1 if last == "refused" else 0)
-
-    assert play(app, story) == 0
-
-
-def test_without_a_key_that_fits_the_password_is_asked_for(app: QApplication) -> None:
-    async def story(desktop: Desktop) -> None:
-        async with running_server(password=PASSWORD) as server:
-            adding = await first_adding(desktop)
-            adding.ask_for(f"nvidia@127.0.0.1:{server.port}", sign_in="automatic")
-            await adding.trust(fingerprint(server.host_key))
-            await adding.give_password(PASSWORD)
-            await adding.answer_key(is_wanted=False)
-            await adding.open_cluster()
-            await node_in(desktop, 0, *CONNECTED)
-            assert server.seen.passwords[0] == PASSWORD
 
     assert play(app, story) == 0
 

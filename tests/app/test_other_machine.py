@@ -12,8 +12,8 @@ from sparkdesk.app.desktop import Desktop
 from sparkdesk.core.cluster.enrolment import EnrolStage
 from sparkdesk.core.cluster.node import NodeState
 from tests.app.adding import (
-    Adding,
     add_spark,
+    buttons_on,
     click,
     cluster_page,
     fingerprint,
@@ -26,7 +26,6 @@ from tests.app.desk import node_in, play, until
 from tests.app.picture import take_pictures
 from tests.app.sparks import running_sparks, switch_fault
 from tests.simulator.conftest import Simulator
-from ui.widgets.button import Button
 
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", "does not support raise")
 
@@ -41,12 +40,6 @@ def sparks(tmp_path: Path) -> Iterator[Simulator]:
 def print_of(host_key: str) -> str:
     """The fingerprint alone: "SHA256:..."."""
     return fingerprint(host_key).split()[1]
-
-
-def buttons_of(adding: Adding) -> list[str]:
-    """What can be pressed in the row about trust, by its words."""
-    row = adding.page.panel.trust_row
-    return [each.text() for each in row.findChildren(Button) if each.isVisible() and each.text()]
 
 
 async def keys_at(simulator: Simulator, index: int) -> str:
@@ -81,7 +74,7 @@ def test_another_machine_at_a_known_address_is_refused_in_the_window(app: QAppli
         part = adding.page.panel.trust_row.changed_part
         assert part.trusted.text() == print_of(spark["host_key"])
         assert part.offered.text() == print_of(other_key)
-        assert buttons_of(adding) == ["Close"]
+        assert buttons_on(adding.page.panel.trust_row) == ["Close"]
         await take_pictures(desktop, "changed-key-refused")
         click(part.close_button)
         await adding.end()

@@ -49,7 +49,12 @@ async def choose(adding: Adding, name: str) -> None:
     QTest.mouseClick(rows.viewport(), Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, middle)
 
 
-def test_a_typed_range_leads_to_a_spark_and_its_live_node(app: QApplication, tmp_path: Path, free_host: str) -> None:
+def test_a_typed_range_leads_to_a_spark_and_its_live_node(
+    app: QApplication, own_home: Path, tmp_path: Path, free_host: str
+) -> None:
+    (own_home / ".ssh").mkdir(mode=0o700)
+    (own_home / ".ssh" / "config").write_text("Host lab\n  HostName 127.88.0.20\n  User nvidia\n")
+
     async def story(desktop: Desktop) -> None:
         desktop.window.resize(1440, 900)
         with running_sshd(tmp_path / "sshd", password=PASSWORD, options=[f"ListenAddress {free_host}:22"]) as server:
@@ -62,6 +67,8 @@ def test_a_typed_range_leads_to_a_spark_and_its_live_node(app: QApplication, tmp
             type_into(panel.sources.range, "127.88.0.2-9")
             click(panel.sources.range_button)
             await choose(adding, free_host)
+            (lab,) = [each for each in desktop.search.candidates if each.address == "127.88.0.20"]
+            assert (lab.name, lab.user) == ("lab", "nvidia")
             # Nothing but the greeting was exchanged.
             assert "publickey" not in server.log
             assert "password" not in server.log

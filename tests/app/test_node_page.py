@@ -67,9 +67,11 @@ def test_the_doctor_names_what_is_wrong_with_evidence_and_shows_the_step(app: QA
         await until(lambda: rows.rowCount() == len(found), "a row for every check")
         wrong = {key for key, finding in found.items() if finding.verdict in (Verdict.WARN, Verdict.FAIL)}
         assert {"docker-group", "swap", "pcie-width"} <= wrong
-        assert "2 failed" in page.doctor.summary.text()
-        # The list begins with what fails; a row is chosen by a click.
-        middle = page.doctor.list.visualRect(rows.index(0, 0)).center()
+        failed = sum(finding.verdict is Verdict.FAIL for finding in found.values())
+        assert f"{failed} failed" in page.doctor.summary.text()
+        (row,) = [i for i in range(rows.rowCount()) if "Docker without sudo" in str(rows.index(i, 0).data())]
+        assert row < failed, "what fails does not come first"
+        middle = page.doctor.list.visualRect(rows.index(row, 0)).center()
         QTest.mouseClick(page.doctor.list.viewport(), Qt.MouseButton.LeftButton, pos=middle)
         panel = page.doctor.panel
         assert "nvidia may not use docker" in words_on(panel)

@@ -18,12 +18,13 @@ from sparkdesk.core.probes.assumption_rule import (
 from sparkdesk.core.probes.read import Answer, ReadCommand, ReadFile
 
 _PROBE = "remote/gpu.py"
-_MODEL = "simulator/physics.py"
+_MODEL = "simulator/machine/physics.py"
 _NVTOP = "Syllo/nvtop issue 449"
 _NVITOP = "XuehaiPan/nvitop issue 208"
 _ABSENT = r"^(\[N/A\]|N/A|\[Not Supported\]|Not Supported)$"
 _LOADED_PERCENT = 50.0
 SLOW_STATE_MHZ = 950.0
+SLOW_STATE_W = 45.0
 HEALTHY_MHZ = 1400.0
 
 
@@ -55,6 +56,16 @@ def _judge_clock_under_load(answer: Answer) -> Ruling:
     if not load_percent >= _LOADED_PERCENT:
         return Hold.NOT_SEEN, shown(f"{answer.text} (the GPU is not under load)")
     return (Hold.HELD if clock_mhz >= HEALTHY_MHZ else Hold.DIFFERS), shown(answer.text)
+
+
+def _judge_slow_power(answer: Answer) -> Ruling:
+    parts = answer.text.split(",")
+    if len(parts) != 3:
+        return Hold.DIFFERS, shown(answer.text)
+    clock_mhz, load_percent, power_w = (read_number(part) for part in parts)
+    if not (load_percent >= _LOADED_PERCENT and clock_mhz <= SLOW_STATE_MHZ):
+        return Hold.NOT_SEEN, shown(f"{answer.text} (the GPU is not in the slow state under load)")
+    return (Hold.HELD if power_w <= SLOW_STATE_W else Hold.DIFFERS), shown(answer.text)
 
 
 def _judge_awake_clock(answer: Answer) -> Ruling:
@@ -123,6 +134,11 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
         source="reports of owners; cleared by removing the power plug", where="core/probes/doctor.py",
     ),
     assume(
+        "gpu-slow-power", f"In the slow state the GPU takes no more than {SLOW_STATE_W:.0f} W under load",
+        _ask("clocks.sm,utilization.gpu,power.draw"), _judge_slow_power, source="ours, a guess",
+        where="simulator/machine/gb10.py",
+    ),
+    assume(
         "gpu-awake-clock", "A GPU that is awake and idle stands between 1700 and 2600 MHz",
         _ask("clocks.sm,utilization.gpu,pstate"), _judge_awake_clock, source="ours, a guess", where=_MODEL,
     ),
@@ -144,6 +160,11 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
     assume(
         "gpu-pci-id", "The GPU is 10de:2e12 at 000f:01:00.0", ReadFile("/sys/bus/pci/devices/000f:01:00.0/device"),
         matches(r"^0x2e12$"), source="lspci of a unit", where="core/probes/details.py",
+    ),
+    assume(
+        "gpu-information", "The driver's own file about the GPU names its video BIOS",
+        ReadFile("/proc/driver/nvidia/gpus/*/information"), matches(r"^Video BIOS:\s*\S+"),
+        source="NVIDIA's open kernel module", where="core/probes/details.py",
     ),
     assume(
         "gpu-addressing", "The GPU addresses memory by ATS, without memory of its own",

@@ -19,13 +19,27 @@ from sparkdesk.core.probes.assumption_rule import (
 from sparkdesk.core.probes.read import Answer, ReadCommand, ReadFile
 
 _DGX_RELEASE = ReadFile("/etc/dgx-release", max_bytes=16384)
+_VENDOR_AND_PRODUCT = ReadFile("/sys/class/dmi/id/[ps][ry][os]*_[nv][ae][mn]*")
+"""sys_vendor and product_name, and nothing else that lies there."""
 _MEMINFO = ReadFile("/proc/meminfo", max_bytes=16384)
 _CPUINFO = ReadFile("/proc/cpuinfo", max_bytes=65536)
 _DETAILS = "core/probes/details.py"
-_SIMULATED = "simulator/machine_files.py"
+_SIMULATED = "simulator/machine/machine_files.py"
 _PLAYBOOKS = "NVIDIA/dgx-spark-playbooks 0db7c141"
 _DOCTOR = "spark-doctor's captures of nine units (public repository)"
 _BIG, _SMALL = "0xd85", "0xd87"
+_PRODUCTS = {
+    "NVIDIA": "NVIDIA_DGX_Spark",
+    "ASUSTeK COMPUTER INC.": "GX10",
+    "Dell Inc.": "Dell Pro Max with GB10",
+    "HP": "HP ZGX Nano",
+    "LENOVO": "30KL",
+    "GIGABYTE": "AI TOP ATOM",
+    "MSI": "EdgeXpert",
+    "Acer": "Veriton GN100",
+}
+"""How each vendor's product name begins."""
+_SIZES_TB = (1, 2, 4)
 
 
 def _judge_cores(answer: Answer) -> Ruling:
@@ -61,6 +75,24 @@ def _judge_zones(answer: Answer) -> Ruling:
     return (Hold.HELD if is_right else Hold.DIFFERS), shown(", ".join(kinds))
 
 
+def _judge_product(answer: Answer) -> Ruling:
+    values = {path.rpartition("/")[2]: text.strip() for path, text in answer.texts}
+    vendor, product = values.get("sys_vendor", ""), values.get("product_name", "")
+    seen = shown(f"{vendor}: {product}")
+    if vendor not in _PRODUCTS:
+        return Hold.NOT_SEEN, f"{seen} (no known vendor)"
+    return (Hold.HELD if product.startswith(_PRODUCTS[vendor]) else Hold.DIFFERS), seen
+
+
+def _judge_disk_size(answer: Answer) -> Ruling:
+    """Whole decimal terabytes, or up to 3 % more, as disks have them. Linux counts sectors of 512 bytes."""
+    if not answer.text:
+        return Hold.NOT_SEEN, "it is empty"
+    size_tb = read_number(answer.text) * 512 / 1e12
+    is_right = any(whole <= size_tb <= whole * 1.03 for whole in _SIZES_TB)
+    return (Hold.HELD if is_right else Hold.DIFFERS), shown(f"{answer.text} sectors, {size_tb:.2f} TB")
+
+
 ASSUMPTIONS: tuple[Assumption, ...] = (
     assume(
         "dgx-name", "A Spark's /etc/dgx-release names it DGX Spark", _DGX_RELEASE,
@@ -93,6 +125,11 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
         ReadFile("/sys/class/dmi/id/sys_vendor"),
         matches(r"^(NVIDIA|ASUSTeK COMPUTER INC\.|Dell Inc\.|HP|LENOVO|GIGABYTE|.*Micro-Star.*|MSI|Acer)\b"),
         source=f"{_DOCTOR}; GIGABYTE, MSI and Acer from their product pages only", where=_SIMULATED,
+    ),
+    assume(
+        "product-name", "Each vendor's product name begins as we know it from captures or product pages",
+        _VENDOR_AND_PRODUCT, _judge_product,
+        source=f"{_DOCTOR}; GIGABYTE, MSI and Acer from their product pages only", where="simulator/machine/vendor.py",
     ),
     assume(
         "bios-version", "The firmware's version begins with 5.36 or is the vendor's GX10DGX form",
@@ -135,6 +172,10 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
         source="spark captures of df and lsblk", where=_SIMULATED,
     ),
     assume(
+        "disk-size", "The disk has 1, 2 or 4 TB", ReadFile("/sys/block/nvme0n1/size"), _judge_disk_size,
+        source="product pages; df of a unit with 4 TB", where="simulator/machine/gb10.py",
+    ),
+    assume(
         "nvme-model", "The disk's model can be read without rights", ReadFile("/sys/class/nvme/nvme0/model"),
         matches(r"\S+"), source="Linux's nvme driver", where=_SIMULATED,
     ),
@@ -167,7 +208,7 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
     assume(
         "kernel-build-line", "The kernel's build line names Ubuntu, SMP and PREEMPT_DYNAMIC",
         ReadFile("/proc/sys/kernel/version"), matches(r"^#\d+-Ubuntu SMP PREEMPT_DYNAMIC "),
-        source="ours, from Ubuntu's kernels", where="simulator/gb10.py",
+        source="ours, from Ubuntu's kernels", where="simulator/machine/gb10.py",
     ),
     assume(
         "os-release", "The system is Ubuntu 24.04", ReadFile("/etc/os-release"),

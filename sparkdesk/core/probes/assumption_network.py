@@ -106,7 +106,7 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
     assume(
         "cx7-firmware", "The ports' firmware is of the 28 series", ReadFile("/sys/class/infiniband/*/fw_ver"),
         matches(r"^28\.\d+\.\d+$"), source="ours, from ConnectX-7 cards in other machines",
-        where="simulator/machine_files.py",
+        where="simulator/machine/machine_files.py",
     ),
     assume(
         "rdma-state-words", "An RDMA port's state is a number with its word", ReadFile(_PORT + "state"), _judge_states,
@@ -116,7 +116,7 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
         "rdma-phys-state-words", "A port without a cable is 3: Disabled or 2: Polling, one with a cable 5: LinkUp",
         ReadFile(_PORT + "phys_state"), matches(r"^(2: Polling|3: Disabled|5: LinkUp)$"),
         source="Linux's sysfs-class-infiniband; which of them a Spark shows is ours",
-        where="simulator/machine_files.py",
+        where="simulator/machine/machine_files.py",
     ),
     assume(
         "rdma-words", "RDMA data is counted in words of 4 bytes", ReadFile(_PORT + "counters/port_rcv_*"), _judge_words,
@@ -138,6 +138,12 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
         "management-port", "The RJ45 port is called enP7s7", ReadFile("/sys/class/net/enP7s7/operstate"),
         matches(r"^(up|down|dormant|lowerlayerdown|unknown)$"), source="captures of several units",
         where="core/probes/details.py",
+    ),
+    assume(
+        "management-pci", "The RJ45 port is at 0007:01:00.0 on the bus",
+        ReadFile("/sys/bus/pci/devices/0007:01:00.0/net/*/address"),
+        names_like(r"/net/([^/]+)/", frozenset({"enP7s7"}), needs_all=True), source="ours, from the port's name",
+        where="simulator/machine/machine_files.py",
     ),
     assume(
         "wifi-port", "Wi-Fi is called wlP9s9", ReadFile("/sys/class/net/wlP9s9/operstate"),

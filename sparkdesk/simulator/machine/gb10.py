@@ -1,6 +1,7 @@
 """What a GB10 is, as numbers and words: the one place for constants of the real machine.
 
-The one rule: each stands with its source, and what nobody of ours has seen on hardware says so.
+The one rule: each stands with its source, and what nobody of ours has seen on hardware says so, with the assumption
+that a real Spark can be held against.
 Source unless said otherwise: public captures of DGX Spark units (nvidia-smi, /proc/meminfo, lspci, ethtool).
 """
 
@@ -9,19 +10,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 KERNEL = "6.17.0-1014-nvidia"
-KERNEL_VERSION = "#14-Ubuntu SMP PREEMPT_DYNAMIC Wed Apr 15 09:12:44 UTC 2026"  # build line unverified on hardware
+# The build line is unverified on hardware [kernel-build-line].
+KERNEL_VERSION = "#14-Ubuntu SMP PREEMPT_DYNAMIC Wed Apr 15 09:12:44 UTC 2026"
 DRIVER = "580.142"
 OTHER_DRIVER = "590.44.01"  # of a branch that DGX OS does not have; the number is ours
 CUDA = "13.0"
-NIC_FIRMWARE = "28.45.4028"  # unverified on hardware
+NIC_FIRMWARE = "28.45.4028"  # unverified on hardware [cx7-firmware]
 DGX_OS = "7.5.0"
 GPU_NAME = "NVIDIA GB10"
 GPU_BUS_ID = "0000000F:01:00.0"
 COMPUTE_CAPABILITY = "12.1"
-CORES = 20  # ten Cortex-A725 and ten Cortex-X925; which ids are which is unverified on hardware
+CORES = 20  # ten Cortex-A725 and ten Cortex-X925; which ids are which: unverified on hardware [cpu-order]
 
 KIB = 1024
-DISK_BYTES = 4_000_786_976_768  # a 4 TB unit's second partition; the exact figure is unverified on hardware
+DISK_SECTORS = 8_001_573_552  # of 512 bytes: a 4 TB unit; unverified on hardware [disk-size]
+DISK_BYTES = 4_000_786_976_768  # its second partition; made up for the simulator
 SWAP_IN_USE_KB = 6 * KIB * KIB  # with the fault swap-on
 MEM_TOTAL_KB = 127_535_084
 SWAP_TOTAL_KB = 16_777_212
@@ -31,8 +34,8 @@ OS_CACHE_KB = 1_468_006  # 1.4 GiB of page cache on a fresh desktop
 IDLE_SM_MHZ = 208.0
 LOAD_SM_MHZ = 2418.0
 SLOW_SM_MHZ = (500.0, 950.0)  # the slow state under load
-SLOW_POWER_W = 24.0  # unverified on hardware
-CAPPED_SM_MHZ = 1480.0  # with the fault power-capped; unverified on hardware
+SLOW_POWER_W = 24.0  # unverified on hardware [gpu-slow-power]
+CAPPED_SM_MHZ = 1480.0  # with the fault power-capped; made up for the simulator
 MAX_SM_MHZ = 3003
 IDLE_POWER_W = 4.0
 AWAKE_POWER_W = 11.2  # P0 with nothing to do

@@ -94,7 +94,10 @@ def release_files(machine_id: str, serial: str, vendor: Vendor) -> dict[str, str
 
 
 def driver_files(driver: str, gpu_uuid: str) -> dict[str, str]:
-    """Below /proc/driver. All but the versions is unverified on hardware; form: NVIDIA's open kernel module."""
+    """Below /proc/driver, in the form of NVIDIA's open kernel module; unverified on hardware [gpu-information].
+
+    The build's name and date, IRQ and DMA are made up for the simulator.
+    """
     return {
         "nvidia/version": f"NVRM version: NVIDIA UNIX Open Kernel Module for aarch64  {driver}  Release Build  "
         "(dvs-builder@U22-I3-AM02-24-3)  Thu Jan  8 05:21:11 UTC 2026\n"
@@ -153,10 +156,11 @@ def sys_files(index: int, vendor: Vendor) -> dict[str, str]:
     for half in gb10.HALVES:
         files |= _rdma_files(half, index) | _pci_files(half.pci, "0x15b3", "0x1021", "0x020000")
         files |= _half_files(half, index)
-    wired = f"bus/pci/devices/0007:01:00.0/net/{gb10.MANAGEMENT_NETDEV}/address"  # 0007: unverified on hardware
+    # Where the RJ45 port is on the bus: unverified on hardware [management-pci].
+    wired = f"bus/pci/devices/0007:01:00.0/net/{gb10.MANAGEMENT_NETDEV}/address"
     files[wired] = f"{gb10.hardware_address(index, 1)}\n"
     gpu = _pci_files("000f:01:00.0", "0x10de", "0x2e12", "0x030000")
-    disk = {"block/nvme0n1/size": "8001573552\n", "block/nvme0n1/queue/rotational": "0\n"}
+    disk = {"block/nvme0n1/size": f"{gb10.DISK_SECTORS}\n", "block/nvme0n1/queue/rotational": "0\n"}
     return files | gpu | disk | {"fs/cgroup/.keep": "", "kernel/.keep": ""}
 
 
@@ -170,7 +174,7 @@ def _dmi_files(vendor: Vendor) -> dict[str, str]:
         "board_name": vendor.board_name,
         "bios_vendor": vendor.bios_vendor,
         "bios_version": vendor.bios_version,
-        "bios_date": "04/21/2026",  # unverified on hardware
+        "bios_date": "04/21/2026",  # unverified on hardware [bios-date]
         "chassis_vendor": vendor.sys_vendor,
     }
     return {f"class/dmi/id/{name}": f"{value}\n" for name, value in values.items()}
@@ -200,7 +204,7 @@ def netdev_number(netdev: str) -> int:
 def _cpu_files() -> dict[str, str]:
     files = {f"devices/system/cpu/{name}": f"0-{gb10.CORES - 1}\n" for name in ("online", "possible", "present")}
     for core in range(gb10.CORES):
-        is_big = core % 10 >= 5  # the order of big and small cores is unverified on hardware
+        is_big = core % 10 >= 5  # their order: unverified on hardware [cpu-order]
         folder = f"devices/system/cpu/cpu{core}/cpufreq"
         files[f"{folder}/cpuinfo_max_freq"] = "3900000\n" if is_big else "2808000\n"
         files[f"{folder}/scaling_cur_freq"] = "1378000\n" if is_big else "338000\n"
@@ -210,12 +214,12 @@ def _cpu_files() -> dict[str, str]:
 
 def _temperature_files() -> dict[str, str]:
     files = {}
-    for zone in range(7):  # seven ACPI zones: unverified on hardware
+    for zone in range(7):  # unverified on hardware [thermal-zones]
         files[f"class/thermal/thermal_zone{zone}/type"] = "acpitz\n"
         files[f"class/thermal/thermal_zone{zone}/temp"] = "36000\n"
     files["class/hwmon/hwmon0/name"] = "nvme\n"
     files["class/hwmon/hwmon0/temp1_input"] = "34850\n"
-    files["class/nvme/nvme0/model"] = "SAMSUNG MZALC4T0HBL1-00B07\n"  # unverified on hardware
+    files["class/nvme/nvme0/model"] = "SAMSUNG MZALC4T0HBL1-00B07\n"  # unverified on hardware [nvme-model]
     files["class/nvme/nvme0/hwmon0/temp1_input"] = "34850\n"
     return files
 
@@ -233,7 +237,8 @@ def _network_files(index: int) -> dict[str, str]:
             devices[half.netdev] = {**up, "speed": str(gb10.FABRIC_MBPS), "mtu": str(gb10.FABRIC_MTU)}
         else:
             devices[half.netdev] = {**down, "mtu": "1500"}
-    files = {}
+    # Unverified on hardware [wake-on-lan].
+    files = {f"class/net/{gb10.MANAGEMENT_NETDEV}/device/power/wakeup": "enabled\n"}
     for number, (device, values) in enumerate(devices.items()):
         values = {"address": gb10.hardware_address(index, number), "ifindex": str(number + 1), **values}
         for name, value in values.items():
@@ -245,7 +250,7 @@ def _network_files(index: int) -> dict[str, str]:
 
 
 def _rdma_files(half: gb10.CageHalf, index: int) -> dict[str, str]:
-    """An RDMA device; the words for a port without a cable are unverified on hardware."""
+    """An RDMA device; the words for a port without a cable: unverified on hardware [rdma-phys-state-words]."""
     is_up = half.cage == gb10.CABLED_CAGE
     device = f"class/infiniband/{half.rdma}"
     port = f"{device}/ports/1"
@@ -298,7 +303,7 @@ def proc_files(boot_id: str) -> dict[str, str]:
 
 
 def _cpu_block(core: int) -> str:
-    """One core as Arm kernels print it: no `cpu MHz`, no `model name`. BogoMIPS is unverified on hardware."""
+    """One core as Arm kernels print it: no clock, no model name; BogoMIPS unverified on hardware [cpu-bogomips]."""
     part, revision = ("0xd85", 0) if core % 10 >= 5 else ("0xd87", 1)
     return (
         f"processor\t: {core}\nBogoMIPS\t: 2000.00\n"

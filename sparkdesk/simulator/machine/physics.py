@@ -2,7 +2,7 @@
 
 The one rule: pure and deterministic. The same usage over the same time gives the same readings; nothing moves that no
 real process and no declared load moves. The curves go through points seen on units (gb10.py); between them they are
-our own and unverified on hardware.
+made up for the simulator.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _UTIL_TAU_S = 0.5
 _POWER_TAU_S = 0.8
 _HEAT_TAU_S = 22.0
 _HOT_C = 83.0
-_AWAKE_SM_MHZ = 1890.0  # a context is open but nothing runs; unverified on hardware
+_AWAKE_SM_MHZ = 1890.0  # a context is open but nothing runs; unverified on hardware [gpu-awake-clock]
 _IDLE_UTIL = 0.02
 _POWER_CAP_UTIL = 0.9  # above it a GB10 is mostly held by its power cap
 

@@ -1,7 +1,7 @@
 """`fwupdmgr` of a node: its devices as JSON or as text. It changes nothing.
 
 The one rule: device names are those of captures of units ("Embedded Controller", "UEFI Device Firmware"); ids and
-versions are unverified on hardware. Source of the form: fwupd 1.9, get-devices --json.
+versions are made up for the simulator. Source of the form: fwupd 1.9, get-devices --json.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """`lspci` of a node: its GPU, its ConnectX-7 functions, its disk and its Ethernet, from /sys and the constants.
 
-The one rule: short lines, `-n`, `-nn`, `-D` and `-d`; anything else fails. Descriptions are unverified on hardware.
+The one rule: short lines, `-n`, `-nn`, `-D` and `-d`; anything else fails. Descriptions are made up for the simulator,
+after the public list of PCI ids.
 """
 
 from __future__ import annotations

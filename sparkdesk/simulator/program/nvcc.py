@@ -1,4 +1,4 @@
-"""`nvcc` of a node: its version; it compiles nothing. Version as of captures, build line unverified on hardware."""
+"""`nvcc` of a node: its version; it compiles nothing. Version as of captures; build line and date are made up."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Ollama's HTTP face in front of llama.cpp: its own API and the OpenAI-like one.
 
 The one rule: strict. A path that is not here is Gin's 404, a model that is not here Ollama's error; tokens and times in
-an answer are llama.cpp's own. Source of the forms: Ollama's docs/api.md, version 0.12; unverified on hardware.
+an answer are llama.cpp's own. Source of the forms: Ollama's docs/api.md, version 0.12; not held against a running one.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ def performance_page(now: dict[str, Any], driver: str, cuda: str) -> str:
 
 
 def full_page(now: dict[str, Any], driver: str, cuda: str) -> str:
-    """`-q`: the parts that a GB10 has something to say in; order and further lines are unverified on hardware."""
+    """`-q`: the parts that a GB10 has something to say in; their order is made up for the simulator."""
     head = _log_head(driver, cuda)
     return f"""{head}
     Product Name                          : NVIDIA GB10

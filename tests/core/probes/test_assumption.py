@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +14,7 @@ from sparkdesk.core.probes.assumption_software import LLAMACPP_ALLOWED_BYTES, VL
 from sparkdesk.core.probes.assumption_table import ASSUMPTIONS
 from sparkdesk.core.probes.read import Answer, Fault, ReadCommand
 
+ROOT = Path(__file__).resolve().parents[3]
 TABLE = {assumption.probe.id: assumption for assumption in ASSUMPTIONS}
 
 # id -> (what a Spark would say, something else). Texts are (path, text); a path is "" for a command.
@@ -19,6 +22,11 @@ CASES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     "dgx-name": ({"": 'DGX_NAME="DGX Spark"\n'}, {"": 'DGX_NAME="DGX GB300WS"\n'}),
     "dgx-version": ({"": 'DGX_SWBUILD_VERSION="7.2.3"\n'}, {"": "DGX_SWBUILD_VERSION=next\n"}),
     "ota-version": ({"": 'DGX_OTA_VERSION="7.5.0"\n'}, {"": 'DGX_NAME="DGX Spark"\n'}),
+    "product-name": (
+        {"/sys/class/dmi/id/sys_vendor": "HP\n", "/sys/class/dmi/id/product_name": "HP ZGX Nano G1n AI Station\n"},
+        {"/sys/class/dmi/id/sys_vendor": "HP\n", "/sys/class/dmi/id/product_name": "HP Z8 G5\n"},
+    ),
+    "disk-size": ({"": "2000409264\n"}, {"": "500118192\n"}),
     "memory-total": ({"": "MemTotal:       127535084 kB\n"}, {"": "MemTotal:       32000000 kB\n"}),
     "memory-uncounted": ({"": "CmaTotal: 65536 kB\nCmaFree: 60000 kB\n"}, {"": "CmaTotal: 0 kB\nCmaFree: 9000 kB\n"}),
     "swap-size": ({"": "SwapTotal:      16777212 kB\n"}, {"": "SwapTotal:      33554428 kB\n"}),
@@ -36,6 +44,11 @@ CASES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     "gpu-memory-absent": ({"": "[N/A]\n"}, {"": "24564\n"}),
     "gpu-power": ({"": "11.17\n"}, {"": "[N/A]\n"}),
     "gpu-clock-under-load": ({"": "2418, 96\n"}, {"": "611, 96\n"}),
+    "gpu-slow-power": ({"": "611, 96, 24.10"}, {"": "611, 96, 80.00"}),
+    "gpu-information": (
+        {"": "Model: \t\t NVIDIA GB10\nVideo BIOS: \t 9a.0b.17.00.00\n"},
+        {"": "Model: \t NVIDIA GB10\n"},
+    ),
     "gpu-capped-counters": (
         {"": "        SW Power Capping                  : 123456 us\n"},
         {"": "    Clocks Event Reasons\n"},
@@ -71,6 +84,10 @@ CASES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     "rdma-state-words": (
         {"/sys/class/infiniband/rocep1s0f1/ports/1/state": "4: ACTIVE\n"},
         {"/sys/class/infiniband/rocep1s0f1/ports/1/state": "ACTIVE\n"},
+    ),
+    "management-pci": (
+        {"/sys/bus/pci/devices/0007:01:00.0/net/enP7s7/address": "aa"},
+        {"/sys/bus/pci/devices/0007:01:00.0/net/eth0/address": "aa"},
     ),
     "link-speed": (
         {"/sys/class/net/enp1s0f1np1/speed": "200000\n", "/sys/class/net/enP7s7/speed": "10000\n"},
@@ -141,6 +158,18 @@ def test_no_text_of_a_node_breaks_a_judgement(
 def test_the_allowances_are_those_that_the_backends_plan_with() -> None:
     assert LLAMACPP_ALLOWED_BYTES == llamacpp.RUNTIME_BYTES
     assert VLLM_ALLOWED_BYTES == vllm.RUNTIME_BYTES
+
+
+def test_what_is_no_known_vendors_or_not_slow_is_not_seen() -> None:
+    assert judge(TABLE["product-name"], {"/sys/class/dmi/id/sys_vendor": "Someone\n"}) is Hold.NOT_SEEN
+    assert judge(TABLE["gpu-slow-power"], {"": "2418, 96, 80.00"}) is Hold.NOT_SEEN
+
+
+def test_every_assumption_names_a_place_that_exists() -> None:
+    named = {assumption.where for assumption in ASSUMPTIONS}
+    assert {
+        where for where in named if not any((root / where).exists() for root in (ROOT, ROOT / "sparkdesk"))
+    } == set()
 
 
 def test_only_read_only_programs_are_run() -> None:

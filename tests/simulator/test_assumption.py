@@ -1,0 +1,43 @@
+"""A healthy simulated node is a Spark as the code takes one to be: no assumption differs on it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+
+from sparkdesk.core.probes.assumption import Hold
+from sparkdesk.core.probes.assumption_table import ASSUMPTIONS
+from sparkdesk.core.probes.read import Answer, Answers, Read
+from sparkdesk.core.probes.read_json import MAX_READS, decode_answers, encode_reads
+from tests.simulator.conftest import PROJECT, Simulator
+
+REALLY_HERE = {"python-version"}
+"""A node runs this computer's own Python, and says so."""
+IDLE = {"gpu-clock-under-load", "gpu-awake-clock", "gpu-slow-power", "gpu-processes", "rdma-words"}
+NO_JOB_YET = {"llamacpp-buffers", "llamacpp-on-gb10", "vllm-outside-memory", "vllm-on-gb10"}
+NO_DRIVER = {"nvml-library", "nvml-memory"}
+
+
+async def answers(cluster: Simulator) -> Answers:
+    """What the node gives to every read of the table."""
+    program = (PROJECT / "sparkdesk" / "remote" / "reader.py").read_text("utf-8")
+    reads = list(dict.fromkeys(read for assumption in ASSUMPTIONS for read in assumption.probe.reads))
+    found: dict[Read, Answer] = {}
+    async with cluster.connect() as connection:
+        while left := [read for read in reads if read not in found][:MAX_READS]:
+            request = encode_reads(left)
+            command = f"python3 -c {shlex.quote(program)} reading {len(request)} 40"
+            done = await connection.run(command, input=request, encoding=None, check=True)
+            assert isinstance(done.stdout, bytes)
+            asked = decode_answers(left, json.loads(done.stdout))
+            found |= {read: answer for read, answer in asked.items() if answer is not None}
+    return found
+
+
+async def test_a_healthy_node_differs_from_no_assumption(cluster: Simulator) -> None:
+    given = await answers(cluster)
+    rulings = {assumption.probe.id: assumption.judge(given) for assumption in ASSUMPTIONS}
+    differ = {name: seen for name, (hold, seen) in rulings.items() if hold is Hold.DIFFERS and name not in REALLY_HERE}
+    assert differ == {}
+    unseen = {name for name, (hold, _seen) in rulings.items() if hold is Hold.NOT_SEEN}
+    assert unseen <= IDLE | NO_JOB_YET | NO_DRIVER

@@ -126,6 +126,21 @@ async def test_ten_nodes_at_once_behind_one_jump_host_do_not_block_each_other(ss
     await asyncio.gather(*(session.close() for session in sessions))
 
 
+async def test_each_machine_gets_the_password_that_was_given_for_it_alone(jump: Sshd) -> None:
+    async with running_server(password="of the jump host") as gate:
+        way = JumpHost("127.0.0.1", gate.port, "nvidia", gate.host_key)
+        record = NodeRecord("n", "spark-1", "127.0.0.1", 1, "nvidia", host_key=public_line(new_key()), jump=way)
+        with pytest.raises(AuthFailed) as caught:
+            await SshConnector().connect(record, password="of the node")
+        assert caught.value.node == way.title
+        assert gate.seen.passwords == []
+    async with running_server(password="of the node") as node:
+        record = replace(node.record(), sign_in=SignIn.PASSWORD, jump=through(jump))
+        with pytest.raises(AuthFailed):
+            await SshConnector().connect(record, jump_password="of the jump host")
+        assert node.seen.passwords == []
+
+
 # Ways to sign in ----------------------------------------------------------------------------------------------------
 
 

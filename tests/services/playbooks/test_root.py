@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
@@ -154,6 +155,17 @@ def read_processes() -> bytes:
         except OSError:
             continue
     return b"".join(found)
+
+
+async def test_each_conversation_with_sudo_has_a_prompt_that_nobody_can_foresee(
+    make_node: MakeNode, store: SqliteStore
+) -> None:
+    desk = Desk(make_node(ALL), store, CANARY)
+    assert (await desk.run(as_root("true"), as_root("true"))).result == "done"
+    prompts = re.findall(r"-p sparkdesk([a-z2-7]+) ", "\n".join(desk.shell.lines))
+    assert len(prompts) == 3  # the proof of the password, and two payloads
+    assert len(set(prompts)) == 3
+    assert all(len(prompt) == 16 for prompt in prompts)
 
 
 async def test_a_wrong_password_is_asked_for_once_more(make_node: MakeNode, store: SqliteStore) -> None:

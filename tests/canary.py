@@ -107,7 +107,7 @@ class Search:
 
     @contextmanager
     def watching_processes(self) -> Iterator[None]:
-        """Look at the processes again and again, by a thread of its own, and a last time at the end."""
+        """Look at the processes again and again, by a thread of its own."""
         is_over = threading.Event()
 
         def watch() -> None:

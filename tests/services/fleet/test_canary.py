@@ -10,6 +10,7 @@ import base64
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 import time
@@ -21,6 +22,8 @@ from pathlib import Path
 import asyncssh
 import pytest
 
+from sparkdesk import paths
+from sparkdesk.app.stack import Stack
 from sparkdesk.core.cluster.enrolment import EnrolStage
 from sparkdesk.core.cluster.node import NodeState, SignIn
 from sparkdesk.infra.crash_report import write_report
@@ -30,7 +33,8 @@ from sparkdesk.services.fleet.credentials import Given
 from sparkdesk.services.fleet.enrol_course import Memory
 from sparkdesk.services.fleet.enrol_screen import Answer
 from sparkdesk.services.playbooks.root import SharedPassword
-from tests.canary import Search, forms_of_key, new_secret, new_serial
+from sparkdesk.services.wait import wait_for_value
+from tests.canary import Search, forms_of, forms_of_key, new_secret, new_serial
 from tests.infra.ssh_agent import add_key, running_agent
 from tests.infra.sshd import running_sshd
 from tests.services.fleet.enrol_desk import EnrolDesk
@@ -108,6 +112,34 @@ async def test_no_secret_is_left_anywhere(tmp_path: Path, log_file: Path, monkey
         search.look("what the page was shown", "\n".join(published).encode())
     assert log_file.stat().st_size > 0
     assert search.looked_at > 200
+    assert search.hits == set()
+
+
+async def test_a_sparks_serial_number_stays_on_it(log_file: Path) -> None:
+    """A simulated Spark has one in its release file and in its firmware, and everything that reads it is run."""
+    search = Search({})
+    shown: list[str] = []
+    stack = Stack(folder=paths.data_dir())
+    await stack.open()
+    fleet = stack.fleet
+    for feed in (fleet.details.details, fleet.doctor.check_ups, fleet.field.reports, stack.inventory.nodes):
+        feed.subscribe(lambda value: shown.append(repr(value)))
+    cluster = await stack.open_simulation(["--nodes", "1"])
+    disk = paths.data_dir() / "simulated"
+    serials = re.findall(r'"serial": ?"(\d{9,})"', "".join(path.read_text() for path in disk.rglob("*.json")))
+    search.add("serial", {form for serial in serials for form in forms_of(serial)})
+    await wait_for_value(stack.inventory.nodes, lambda nodes: bool(nodes) and nodes[0].is_live, timeout_s=60)
+    node_id = cluster.nodes[0].id
+    details = await fleet.details.refresh(node_id)
+    await fleet.doctor.run(node_id)
+    await fleet.field.run(node_id)
+    shown.append(fleet.field.redacted(node_id).decode())
+    await stack.close()
+    assert serials
+    assert details.serial_hash
+    search.look("what was shown", "\n".join(shown).encode())
+    search.look("the log", log_file.read_bytes())
+    search.look_in_files(paths.data_dir().parent, but=set(disk.rglob("*")))
     assert search.hits == set()
 
 

@@ -190,6 +190,8 @@ class Course:
             except AuthFailed as error:
                 if error.node != jump.title:
                     raise
+                if isinstance(error, KeyLocked) and not error.takes_password:
+                    raise _locked_at_jump(error, jump) from error
                 stage = self._screen.stage
                 password = await self._ask_password(error, password, asked_for=jump.title)
                 self._memory.is_jump_password_remembered, self._is_remembered = self._is_remembered, False
@@ -370,6 +372,15 @@ class Course:
         who = self._who
         known = [node for node in known_nodes(self._parts.fleet) if fingerprint_of(node.host_key) == error.trusted]
         self._screen.refuse_changed(error, host=who.address, known_as=known[-1].name if known else "")
+
+
+def _locked_at_jump(error: KeyLocked, jump: JumpHost) -> AuthFailed:
+    return AuthFailed(
+        f"{error.message}; the {jump.title} lets in by it",
+        remedy="Add it to the SSH agent (ssh-add), then try again.",
+        detail=error.detail,
+        node=jump.title,
+    )
 
 
 def _as_node(jump: JumpHost) -> NodeRecord:

@@ -447,6 +447,17 @@ async def test_a_jump_host_whose_key_changed_is_refused(desk: EnrolDesk, node: S
         assert node.log.count("Connection from") == 1  # the fixture's own look at the port
 
 
+async def test_a_jump_host_whose_key_is_locked_says_what_to_do(desk: EnrolDesk, node: Sshd, tmp_path: Path) -> None:
+    with running_sshd(tmp_path / "jump") as jump:
+        run_keygen("-q", "-p", "-P", "", "-N", "open sesame", "-f", str(jump.key_path))
+        known = replace(jump.record(), id="j", name="gate", address="localhost", sign_in=SignIn.KEY)
+        await desk.inventory.open(ClusterRecord("c", "Mine", (known,)))
+        desk.start(node, SignIn.PASSWORD, jump=f"{jump.user}@localhost:{jump.port}")
+        now = await desk.reach(EnrolStage.FAILED)
+        assert "is locked; the jump host localhost lets in by it" in now.message
+        assert "ssh-add" in now.remedy
+
+
 async def test_local_keys_are_listed_with_what_is_locked(desk: EnrolDesk, own_home: Path) -> None:
     ensure_key(own_home / ".ssh" / "id_ed25519", comment="me")
     locked = own_home / ".ssh" / "id_rsa"

@@ -25,7 +25,7 @@ from tests.app.adding import (
 from tests.app.desk import node_in, play, until
 from tests.app.picture import take_pictures
 from tests.app.sparks import running_sparks, switch_fault
-from tests.simulator.conftest import Simulator
+from tests.simulator.conftest import Simulator, trust
 
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", "does not support raise")
 
@@ -42,9 +42,9 @@ def print_of(host_key: str) -> str:
     return fingerprint(host_key).split()[1]
 
 
-async def keys_at(simulator: Simulator, index: int) -> str:
-    """The public lines that the node's user has installed."""
-    async with simulator.connect(index, known_hosts=None) as connection:
+async def keys_at(simulator: Simulator, index: int, host_key: str) -> str:
+    """The public lines that the node's user has installed; the node shows this host key now."""
+    async with simulator.connect(index, known_hosts=trust(host_key)) as connection:
         return str((await connection.run("cat ~/.ssh/authorized_keys 2>/dev/null || true")).stdout)
 
 
@@ -106,6 +106,6 @@ def test_a_copy_of_a_known_node_is_not_added_and_keeps_no_key(app: QApplication,
         await adding.end()
         (kept,) = desktop.stack.inventory.nodes.value
         assert (kept.record.address, kept.record.other_addresses) == (first["address"], ())
-        assert await keys_at(sparks, 1) == ""
+        assert await keys_at(sparks, 1, first["host_key"]) == ""
 
     assert play(app, story) == 0

@@ -67,7 +67,7 @@ async def test_exit_codes_signals_folder_and_environment_are_the_commands(cluste
 
 
 async def test_what_is_no_program_is_said_in_sudos_words(cluster: Simulator) -> None:
-    script = "printf '#!/nope\n' > /tmp/odd; chmod +x /tmp/odd; sudo -k -S -p '' /tmp/odd"
+    script = "printf '#!/nope\n' > /tmp/odd; chmod +x /tmp/odd; sudo -S -p '' /tmp/odd"
     async with cluster.connect() as connection:
         done = await connection.run(script, input=password(cluster))
     assert (done.exit_status, done.stderr) == (1, "sudo: unable to execute /tmp/odd: No such file or directory\n")
@@ -78,6 +78,15 @@ async def test_a_password_is_remembered_for_the_same_parent_until_k(cluster: Sim
     code, text, errors = await run(cluster, script, password(cluster))
     assert (code, text, errors) == (1, "0\n", "sudo: a password is required\n")
     assert (await run(cluster, "sudo -n true"))[0] == 1
+
+
+async def test_a_password_is_remembered_for_the_commands_of_one_connection(cluster: Simulator) -> None:
+    async with cluster.connect() as first, cluster.connect() as second:
+        await first.run("sudo -S -p '' true", input=password(cluster), check=True)
+        assert (await first.run("sudo -n id -u")).stdout == "0\n"
+        assert (await second.run("sudo -n id -u")).exit_status == 1
+        await first.run("sudo -k")
+        assert (await first.run("sudo -n id -u")).exit_status == 1
 
 
 async def test_a_terminal_is_asked_without_echo(cluster: Simulator) -> None:

@@ -204,6 +204,8 @@ class Resident:
         pid = self._fork(message, streams, has_terminal=slave >= 0)
         self._children[pid] = number
         self._groups[number] = pid
+        if self._door is not None:
+            self._door.lines[pid] = int(message.get("line", 0))
         self._say({"op": "started", "id": number, "pid": pid}, (master,) if master >= 0 else ())
         for end in (master, slave):
             if end >= 0:
@@ -225,6 +227,8 @@ class Resident:
             if pid == 0:
                 return
             self._guests.discard(pid)
+            if self._door is not None:
+                self._door.lines.pop(pid, None)
             number = self._children.pop(pid, None)
             if number is None:
                 if self._door is not None:

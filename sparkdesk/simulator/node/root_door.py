@@ -33,6 +33,7 @@ class RootDoor:
         self.known = known
         self.conditions = conditions
         self.remembered: dict[tuple[int, int], float] = {}
+        self.lines: dict[int, int] = {}  # process id of a command -> the connection that it came by
         self.callers: dict[int, Caller] = {}
         self.children: dict[int, Caller] = {}
         self.on_power: Callable[[str], None] = lambda how: None
@@ -157,11 +158,16 @@ class Caller:
         self.say({"op": "answer", "is_right": is_right, "is_allowed": is_allowed})
 
     def _key(self) -> tuple[int, int]:
-        """What a remembered password counts for: the terminal's session, or the parent process where there is none."""
+        """What a remembered password counts for: the terminal's session, or the parent process where there is none.
+
+        On a real node the parent of a connection's commands is a process of sshd's own for that connection.
+        """
         fields = _stat(self._pid)
         parent, session, terminal = int(fields[1]), int(fields[3]), int(fields[4])
         if terminal:
             return session, terminal
+        if parent == os.getpid() and self._pid in self._door.lines:
+            return parent, -self._door.lines[self._pid]
         return parent, int(_stat(parent)[19])
 
     def _run(self, message: wire.Message, files: list[int]) -> None:

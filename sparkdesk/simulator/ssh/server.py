@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import itertools
 from collections.abc import Coroutine
 from typing import Any, Protocol
 
@@ -48,6 +49,7 @@ class NodeServer:
         self.connections: set[asyncssh.SSHServerConnection] = set()
         self.is_frozen = False
         self.kept_port = 0
+        self.lines = itertools.count(1)
         self._acceptor: asyncssh.SSHAcceptor | None = None
 
     @property
@@ -117,6 +119,7 @@ class Connection(asyncssh.SSHServer):
         self._server = server
         self._connection: asyncssh.SSHServerConnection | None = None
         self._wrong = 0
+        self.number = next(server.lines)
         self.sessions: set[Session] = set()
         self.delay_s = _SLOW_COMMAND_S if server.is_slow else 0.0
 

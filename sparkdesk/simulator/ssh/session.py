@@ -28,6 +28,7 @@ class Line(Protocol):
 
     sessions: set[Session]
     delay_s: float
+    number: int
 
 
 class Session(asyncssh.SSHServerSession[bytes]):
@@ -37,7 +38,7 @@ class Session(asyncssh.SSHServerSession[bytes]):
         self._node = node
         self._connection = connection
         self._channel: asyncssh.SSHServerChannel[bytes] | None = None
-        self._request: wire.Message = {}
+        self._request: wire.Message = {"line": connection.number}
         self._number = 0
         self._terminal = -1
         self._stdin: Sink | None = None

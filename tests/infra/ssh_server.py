@@ -24,13 +24,17 @@ class Seen:
 
 
 class _Door(asyncssh.SSHServer):
-    def __init__(self, seen: Seen, password: str | None, authorized: set[str]) -> None:
+    def __init__(
+        self, seen: Seen, password: str | None, authorized: set[str], guests: list[asyncssh.SSHServerConnection]
+    ) -> None:
         self._seen = seen
+        self._guests = guests
         self._password = password
         self._authorized = authorized
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         self._seen.connections += 1
+        self._guests.append(conn)
 
     def begin_auth(self, username: str) -> bool:
         self._seen.users.append(username)
@@ -86,15 +90,17 @@ async def running_server(
     *keys: asyncssh.SSHKey,
     password: str | None = None,
     authorized: set[str] | None = None,
+    address: str = "127.0.0.1",
     port: int = 0,
     options: dict[str, object] | None = None,
 ) -> AsyncIterator[SshServer]:
     """A server with these host keys (a new ed25519 one by default) for the length of the block."""
     host_keys = keys or (new_key(),)
     seen = Seen()
-    door: Callable[[], _Door] = lambda: _Door(seen, password, authorized or set())  # noqa: E731
+    guests: list[asyncssh.SSHServerConnection] = []
+    door: Callable[[], _Door] = lambda: _Door(seen, password, authorized or set(), guests)  # noqa: E731
     server = await asyncssh.listen(
-        "127.0.0.1",
+        address,
         port,
         server_host_keys=list(host_keys),
         server_factory=door,
@@ -108,4 +114,7 @@ async def running_server(
     finally:
         server.close()
         await server.wait_closed()
+        for guest in guests:
+            guest.abort()
+            await guest.wait_closed()
         await asyncio.sleep(0)

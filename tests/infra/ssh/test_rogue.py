@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-import asyncssh
 import psutil
 import pytest
 
@@ -139,9 +137,9 @@ async def test_6_the_same_name_at_another_address_is_judged_by_its_key() -> None
     honest, false = new_key(), new_key()
     async with running_server(honest, password=PASSWORD) as node:
         # "localhost" is the name; what it leads to is another machine now, on the same port.
-        async with listening_as(false, "127.0.0.2", node.port) as seen:
+        async with running_server(false, address="127.0.0.2", port=node.port, password=PASSWORD) as rogue:
             record = record_at(node.port, public_line(honest), name="localhost", address="127.0.0.2")
-            assert isinstance(await attack(record, seen), HostKeyChanged)
+            assert isinstance(await attack(record, rogue.seen), HostKeyChanged)
         session = await SshConnector().connect(record_at(node.port, public_line(honest)), password=PASSWORD)
         await session.close()
 
@@ -213,26 +211,3 @@ async def test_a_false_jump_host_gets_nothing(tmp_path: Path) -> None:
                 await SshConnector().look("10.0.0.1", 22, jump=way, jump_password="jump-canary")
         assert rogue.seen.connections == 4
         assert (rogue.seen.users, rogue.seen.passwords, rogue.seen.keys) == ([], [], [])
-
-
-@asynccontextmanager
-async def listening_as(key: asyncssh.SSHKey, address: str, port: int) -> AsyncIterator[Seen]:
-    """A server at another address that notes who comes."""
-    seen = Seen()
-
-    class Door(asyncssh.SSHServer):
-        def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
-            seen.connections += 1
-
-        def begin_auth(self, username: str) -> bool:
-            seen.users.append(username)
-            return True
-
-    server = await asyncssh.listen(
-        address, port, server_host_keys=[key], server_factory=Door, encoding=None, config=[]
-    )  # fmt: skip
-    try:
-        yield seen
-    finally:
-        server.close()
-        await server.wait_closed()

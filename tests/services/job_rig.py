@@ -37,7 +37,13 @@ class Rig:
     """One run of the program: `start` and `close` may be done again over the same folder, as a person does."""
 
     def __init__(
-        self, folder: Path, *, owner: str = "me@here", backends: Mapping[str, Backend] | None = None, path: str = ""
+        self,
+        folder: Path,
+        *,
+        owner: str = "me@here",
+        backends: Mapping[str, Backend] | None = None,
+        path: str = "",
+        look_every_s: float = 0.5,
     ) -> None:
         self.folder = folder
         self.echo = Echo()
@@ -63,7 +69,7 @@ class Rig:
             survey_program=(REMOTE / "survey.py").read_bytes(),
             owner=owner,
             clock=clock,
-            look_every_s=0.5,
+            look_every_s=look_every_s,
         )
         self.inventory.on_live.append(self.launcher.adopt)
         self.states: list[JobState] = []

@@ -23,7 +23,9 @@ from sparkdesk.infra.store import SqliteStore
 from tests.infra.sshd import require
 from tests.services.job_rig import JOBS, Rig, end_jobs, is_running, until
 
-MakeRig = Callable[[str], Rig]
+MakeRig = Callable[..., Rig]
+SELDOM_S = 3.0
+"""A computer that looks so seldom lists everything later than any of these tests waits."""
 FOREIGN = "abcdefghijklmnop"
 GUARD = """import os, sys
 os.setgroups([]); os.setgid(1901); os.setuid(1901)
@@ -37,8 +39,8 @@ sys.stdin.read()
 async def make_rig(tmp_path: Path) -> AsyncIterator[MakeRig]:
     made: list[Rig] = []
 
-    def make(owner: str) -> Rig:
-        made.append(Rig(tmp_path, owner=owner))
+    def make(owner: str, look_every_s: float = 0.5) -> Rig:
+        made.append(Rig(tmp_path, owner=owner, look_every_s=look_every_s))
         return made[-1]
 
     yield make
@@ -167,7 +169,10 @@ async def test_a_job_is_taken_over_and_survives_its_first_computer(
         await again.launcher.take_over(job_id)
 
 
-async def test_who_has_a_job_is_seen_on_both_sides_while_it_goes_to_and_fro(here: Rig, there: Rig) -> None:
+async def test_who_has_a_job_is_seen_on_both_sides_while_it_goes_to_and_fro(make_rig: MakeRig) -> None:
+    here, there = make_rig("me@here", SELDOM_S), make_rig("anna@there", SELDOM_S)
+    await here.start()
+    await there.start()
     job_id = await here.launch()
     await here.until_state(job_id, JobState.READY)
     await there.until_state(job_id, JobState.READY)

@@ -47,6 +47,7 @@ async def test_ollama_answers_its_own_api_and_openais(busy: Simulator) -> None:
         _status, body = await ask(connection, 11434, "/api/ps")
         assert {"size_vram", "context_length", "expires_at"} <= set(json.loads(body)["models"][0])
         question = {"model": name, "messages": [{"role": "user", "content": "ping"}], "stream": False}
+        question |= {"options": {"num_predict": 8}, "max_tokens": 8}
         status, body = await ask(connection, 11434, "/api/chat", question)
         answer = json.loads(body)
         assert (status, answer["done"], answer["message"]["role"]) == (200, True, "assistant")

@@ -44,3 +44,10 @@ def test_a_mark_without_a_known_name_is_found() -> None:
     assert unnamed_marks("A = 1  # unverified on hardware", known)
     assert unnamed_marks("A = 1  # unverified on hardware [other]", known)
     assert not unnamed_marks("A = 1  # unverified on hardware [gpu-name]", known)
+
+
+def test_every_assumption_names_a_place_that_exists() -> None:
+    named = {assumption.where for assumption in ASSUMPTIONS}
+    assert {
+        where for where in named if not any((root / where).exists() for root in (ROOT, ROOT / "sparkdesk"))
+    } == set()

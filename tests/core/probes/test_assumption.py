@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +12,6 @@ from sparkdesk.core.probes.assumption_software import LLAMACPP_ALLOWED_BYTES, VL
 from sparkdesk.core.probes.assumption_table import ASSUMPTIONS
 from sparkdesk.core.probes.read import Answer, Fault, ReadCommand
 
-ROOT = Path(__file__).resolve().parents[3]
 TABLE = {assumption.probe.id: assumption for assumption in ASSUMPTIONS}
 
 # id -> (what a Spark would say, something else). Texts are (path, text); a path is "" for a command.
@@ -163,13 +160,6 @@ def test_the_allowances_are_those_that_the_backends_plan_with() -> None:
 def test_what_is_no_known_vendors_or_not_slow_is_not_seen() -> None:
     assert judge(TABLE["product-name"], {"/sys/class/dmi/id/sys_vendor": "Someone\n"}) is Hold.NOT_SEEN
     assert judge(TABLE["gpu-slow-power"], {"": "2418, 96, 80.00"}) is Hold.NOT_SEEN
-
-
-def test_every_assumption_names_a_place_that_exists() -> None:
-    named = {assumption.where for assumption in ASSUMPTIONS}
-    assert {
-        where for where in named if not any((root / where).exists() for root in (ROOT, ROOT / "sparkdesk"))
-    } == set()
 
 
 def test_only_read_only_programs_are_run() -> None:

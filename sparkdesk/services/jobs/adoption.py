@@ -185,6 +185,8 @@ class Adoption:
         match report.state:
             case "ended" | "planned":
                 await self._take_ended(deployment, report)
+            case "unreadable" if await self._is_cut_off(deployment):
+                await self._take_ended(deployment, report)
             case "unreadable":
                 deployment.change(
                     JobState.UNKNOWN,
@@ -193,6 +195,11 @@ class Adoption:
                 )
             case _:
                 self._take_running(deployment)
+
+    async def _is_cut_off(self, deployment: Deployment) -> bool:
+        """Whether it is a launch of ours that ended, by its journal, before more than files was on the node."""
+        is_begun = self._shelf.intent_state(deployment) in (JobState.STARTING, JobState.PLANNED)
+        return is_begun and not await self._course.was_started(deployment)
 
     def _take_running(self, deployment: Deployment) -> None:
         self._log_of(deployment).follow(deployment.job_id, -BACKLOG_BYTES)
@@ -213,7 +220,7 @@ class Adoption:
         before = self._shelf.intent_state(deployment)
         if deployment.status.state.is_over:
             return
-        if report.state == "planned":
+        if report.state in ("planned", "unreadable"):
             deployment.change(
                 JobState.FAILED, message="Its launch was interrupted before it started", remedy="Launch it again."
             )

@@ -203,7 +203,7 @@ class Course:
 
     async def _stop_what_was_begun(self, deployment: Deployment) -> str:
         """Run the stop playbook unless nothing was started; gives why the end is not verified, "" when it is."""
-        if not await self._was_started(deployment):
+        if not await self.was_started(deployment):
             return ""
         playbook = self.stop_playbook_of(deployment)
         try:
@@ -212,7 +212,7 @@ class Course:
             return error.sentence()
         return "" if ended.result == "done" else f"{ended.message}. {ended.remedy}"
 
-    async def _was_started(self, deployment: Deployment) -> bool:
+    async def was_started(self, deployment: Deployment) -> bool:
         """Whether the launch may have left more than files on the node."""
         begun = await self._runner.begun_steps(deployment.job_id)
         return begun is None or any(not is_repeatable(step) for step in begun)

@@ -1,4 +1,4 @@
-"""What was never seen on hardware is marked, and each mark names an assumption that a real Spark can be held against."""
+"""What nobody saw on hardware is marked, and each mark names an assumption that a real Spark can be held against."""
 
 from __future__ import annotations
 

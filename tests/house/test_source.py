@@ -24,7 +24,6 @@ CATCH_ALL = {
     SUPERVISOR: "reports what no task expected",
     Path("sparkdesk/app.py"): "the last resort before the program ends",
     Path("sparkdesk/app/plugin.py"): "a third party's backend runs while it is imported",
-    Path("sparkdesk/simulator/node/resident.py"): "a forked child must not run on into its parent's loop",
 }
 START_TASKS = {
     SUPERVISOR: "is the supervisor",

@@ -32,7 +32,7 @@ async def test_a_container_without_our_labels_answers_as_vllm(busy: Simulator) -
     async with busy.connect() as connection:
         await until_ready(connection, 8000)
         shown = await connection.run("docker ps --format '{{.Names}}|{{.Labels}}|{{.Ports}}'", check=True)
-        assert shown.stdout == "qwen3||127.0.0.1:8000:8000\n"
+        assert shown.stdout == "qwen3||127.0.0.1:8000->8000/tcp\n"
         _status, models = await ask(connection, 8000, "/v1/models")
         assert json.loads(models)["data"][0]["owned_by"] == "vllm"
 

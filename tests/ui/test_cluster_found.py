@@ -51,6 +51,7 @@ def test_a_found_server_stands_on_its_card_as_not_ours(qtbot: QtBot, stage: Stag
     assert alone.serving is not None
     assert alone.serving.text == "Found running"
     assert "no model served" not in alone.sentence
+    assert page.model.scene.subtitle.endswith("2 found running")
     assert "found running: qwen3-8b · vLLM, not started by SparkDesk" in alone.sentence
     assert beside.headline == "gpt-oss-120b +1 found", "our own stays first"
 

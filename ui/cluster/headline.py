@@ -137,7 +137,7 @@ class JobStrip(QWidget):
         self._items: tuple[StripItem, ...] = ()
         self._is_low = False
         self._cards = [JobCard() for _ in range(self.LIMIT)]
-        self._empty = Label("No model is served. Launch one and it shows here.", "dense", "text3")
+        self._empty = Label("Nothing was launched yet. What you launch shows here.", "dense", "text3")
         self._more = Button("", kind="link")
         self._more.clicked.connect(lambda: self.opened.emit(""))
         row = QHBoxLayout()

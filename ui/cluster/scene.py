@@ -149,7 +149,11 @@ def _subtitle(shape: Shape, known: Known) -> str:
     if _SHAPE_WORDS[shape]:
         parts.append(_SHAPE_WORDS[shape])
     ready = sum(job.state is JobState.READY for job in known.jobs)
-    parts.append(f"{ready} {'model' if ready == 1 else 'models'} served" if ready else "no model served")
+    found = len(known.servers)
+    if ready or not found:
+        parts.append(f"{ready} {'model' if ready == 1 else 'models'} served" if ready else "no model served")
+    if found:
+        parts.append(f"{found} found running")
     return " · ".join(parts)
 
 

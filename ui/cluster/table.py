@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
-from PySide6.QtGui import QColor, QKeyEvent
+from PySide6.QtGui import QColor, QFontMetrics, QKeyEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
 from ui import text, theme
@@ -35,6 +35,10 @@ HEADERS: Final = (
 )
 _NUMBERS: Final = frozenset(range(4, 10))
 _FIRST_FIGURE: Final = 6
+_STRETCHED: Final = 3
+_CELL_ROOM: Final = 24
+"""The padding of a cell on both sides, and what Qt's style keeps free."""
+_KNOWN_WIDTHS: Final = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,7 @@ def build_rows(scene: Scene) -> tuple[Row, ...]:
 
 
 class NodeTableModel(QAbstractTableModel):
-    """Rows of a scene; only cells of changed rows are told to change."""
+    """Rows of a scene; that some have changed is told once for all."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -85,9 +89,9 @@ class NodeTableModel(QAbstractTableModel):
             self.endResetModel()
             return
         before, self.rows = self.rows, rows
-        for i, (old, new) in enumerate(zip(before, rows, strict=True)):
-            if old != new:
-                self.dataChanged.emit(self.index(i, 0), self.index(i, len(HEADERS) - 1))
+        changed = [i for i, (old, new) in enumerate(zip(before, rows, strict=True)) if old != new]
+        if changed:
+            self.dataChanged.emit(self.index(changed[0], 0), self.index(changed[-1], len(HEADERS) - 1))
 
     def rowCount(self, parent: Index | None = None) -> int:
         return 0 if parent is not None and parent.isValid() else len(self.rows)
@@ -155,13 +159,36 @@ class NodeTable(QTableView):
         head = self.horizontalHeader()
         head.setFont(font("label"))
         head.setHighlightSections(False)
-        head.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        head.setSectionResizeMode(3, QHeaderView.ResizeMode.Stretch)
+        head.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        head.setSectionResizeMode(_STRETCHED, QHeaderView.ResizeMode.Stretch)
+        self._widths: dict[tuple[bool, str], int] = {}
         self.selectionModel().selectionChanged.connect(self._tell)
 
     def set_scene(self, scene: Scene) -> None:
         """Show a scene."""
         self.rows.set_scene(scene)
+        self._fit()
+
+    def _fit(self) -> None:
+        """Make columns as wide as their words. Qt's own way asks for every cell again whenever one has changed."""
+        head = self.horizontalHeader()
+        for column, title in enumerate(HEADERS):
+            if column != _STRETCHED:
+                words = {row.cells[column] for row in self.rows.rows}
+                widest = max((self._width(word, is_first=column == 0) for word in words), default=0)
+                width = max(widest + _CELL_ROOM, head.fontMetrics().horizontalAdvance(title) + _CELL_ROOM)
+                if width != self.columnWidth(column):
+                    self.setColumnWidth(column, width)
+
+    def _width(self, word: str, *, is_first: bool) -> int:
+        """How wide a word is, in px."""
+        if len(self._widths) > _KNOWN_WIDTHS:
+            self._widths.clear()
+        width = self._widths.get((is_first, word))
+        if width is None:
+            width = QFontMetrics(font("dense_medium" if is_first else "dense")).horizontalAdvance(word)
+            self._widths[is_first, word] = width
+        return width
 
     def select_node(self, node_id: str) -> None:
         """Select a row without telling anybody."""

@@ -64,7 +64,9 @@ class Machine:
 
     def words(self) -> str:
         """The machine in words, for a log."""
-        made = " ".join(word for word in (self.vendor, self.product) if word)
+        product = self.product.replace("_", " ")
+        is_named = product.lower().startswith(self.vendor.lower())
+        made = product if is_named else f"{self.vendor} {product}".strip()
         return ", ".join(word for word in (self.hostname, made) if word) or "a machine that says nothing of itself"
 
 

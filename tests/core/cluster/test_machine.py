@@ -60,7 +60,8 @@ def test_a_spark_says_who_it_is_and_its_serial_stays_there(root: Path) -> None:
     assert machine.serial_hash == hashlib.sha256(f"{MACHINE_ID}\n{SERIAL}".encode()).hexdigest()
     assert machine.macs == ("4c:bb:47:00:00:10",)
     assert machine.hostname == os.uname().nodename
-    assert "NVIDIA_DGX_Spark" in machine.words()
+    assert "NVIDIA DGX Spark" in machine.words()
+    assert "NVIDIA NVIDIA" not in machine.words()
 
 
 @pytest.mark.parametrize("serial", ["", "0000000000000", "Default string", "N/A", "xxxx"])

@@ -235,7 +235,9 @@ class TroublePanel(QWidget):
         self.sign_in = Button("Sign in", icon="lock")
         self.sign_in.clicked.connect(self._give_password)
         self.password.returnPressed.connect(self._give_password)
-        self._log = CodeView("the connection log", wrap=QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
+        self._log = CodeView(
+            "the connection log", wrap=QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere, shows_end=True
+        )
         self._log.setFixedHeight(180)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)

@@ -9,7 +9,7 @@ import re
 from typing import Final
 
 from PySide6.QtCore import Signal
-from PySide6.QtGui import QGuiApplication, QSyntaxHighlighter, QTextCharFormat, QTextDocument, QTextOption
+from PySide6.QtGui import QGuiApplication, QSyntaxHighlighter, QTextCharFormat, QTextCursor, QTextDocument, QTextOption
 from PySide6.QtWidgets import QHBoxLayout, QPlainTextEdit, QTabBar, QVBoxLayout, QWidget
 
 from ui import theme
@@ -44,7 +44,10 @@ class CommandColors(QSyntaxHighlighter):
 
 
 class CodeView(QWidget):
-    """Tabs above, text below, one copy button. `tab_changed` carries the key of the tab."""
+    """Tabs above, text below, one copy button. `tab_changed` carries the key of the tab.
+
+    With `shows_end` a text that has changed is shown from its last line: for logs.
+    """
 
     tab_changed = Signal(str)
 
@@ -54,11 +57,13 @@ class CodeView(QWidget):
         *,
         title: str = "",
         wrap: QTextOption.WrapMode = QTextOption.WrapMode.NoWrap,
+        shows_end: bool = False,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self._pages: list[tuple[str, str]] = []
         self._what = what
+        self._shows_end = shows_end
         self._tabs = QTabBar()
         self._text = QPlainTextEdit()
         self._copy = IconButton("copy", f"Copy {what}")
@@ -120,4 +125,6 @@ class CodeView(QWidget):
         text = self._pages[index][1] if 0 <= index < len(self._pages) else ""
         if text != self._text.toPlainText():
             self._text.setPlainText(text)
+            if self._shows_end:
+                self._text.moveCursor(QTextCursor.MoveOperation.End)
         self.tab_changed.emit(self.key())

@@ -79,7 +79,7 @@ def _prepare(options: dict[str, list[str]], words: list[str]) -> tuple[store.Sta
         "labels": dict(_pair(text) for text in options.get("label", [])),
         "environment": options.get("env", []),
         "network": network,
-        "ports": ["{0}:{1}->{2}/tcp".format(*_published(text)) for text in options.get("publish", [])],
+        "ports": ["{}:{}->{}/tcp".format(*_published(text)) for text in options.get("publish", [])],
         "auto_remove": "rm" in options,
         "status": "created",
         "pid": 0,

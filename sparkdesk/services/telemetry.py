@@ -131,10 +131,14 @@ class NodeFeed:
         self._paced_s = self._clock.monotonic_s()
 
     def next_look_s(self, period_s: float, dead_s: float) -> float:
-        """Seconds until it becomes slow, stale or dead if nothing comes: the moments to look at its age."""
+        """Seconds until its age is to be looked at: when it becomes slow, stale or dead if nothing comes.
+
+        Never longer than until it is slow: what comes in the next moment may be the last.
+        """
         late_s = self.late_s()
         limits_s = (SLOW_PERIODS * period_s, STALE_PERIODS * period_s, dead_s)
-        return max(0.0, min((limit_s for limit_s in limits_s if limit_s >= late_s), default=late_s) - late_s) + LATE_S
+        left_s = min((limit_s - late_s for limit_s in limits_s if limit_s >= late_s), default=0.0)
+        return min(left_s, SLOW_PERIODS * period_s) + LATE_S
 
     def look_at_age(self, name: str, period_s: float) -> None:
         """Say slow or stale when lines are due."""

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from sparkdesk.core.cluster.node import NodeFacts
+from sparkdesk.core.telemetry.probe import RawSample
 from sparkdesk.core.telemetry.sample import Sample
 from sparkdesk.services.clock import SystemClock
 from sparkdesk.services.telemetry import STALE_PERIODS, NodeFeed, Pulse, PulseState, Telemetry
@@ -152,17 +153,24 @@ class HandClock(SystemClock):
         return self.now_s
 
 
-def test_a_feed_is_looked_at_in_the_moment_when_it_becomes_stale() -> None:
+@pytest.mark.parametrize("starting_s", [0.0, 0.5, 4.0, 20.0])
+def test_a_feed_is_looked_at_in_the_moment_when_it_becomes_stale(starting_s: float) -> None:
     clock = HandClock()
     feed = NodeFeed("n1", clock, 1.0)
-    feed.tell(PulseState.LIVE)
-    for _ in range(100):
-        clock.now_s += feed.next_look_s(1.0, 15.0)
+    feed.begin()
+    look_at_s = feed.next_look_s(1.0, 15.0)
+    while look_at_s < starting_s:
+        clock.now_s = look_at_s
         feed.look_at_age("spark-1", 1.0)
-        if feed.pulse.value.state is PulseState.STALE:
-            break
-    assert STALE_PERIODS < feed.age_s() < STALE_PERIODS + 0.05
-    assert feed.next_look_s(1.0, 15.0) > 0.0
+        look_at_s += feed.next_look_s(1.0, 15.0)
+    clock.now_s = starting_s  # its first sample comes between two looks, and is its last
+    feed.take_reading(RawSample(1, "boot", 1.0, 1.0))
+    while feed.pulse.value.state is not PulseState.STALE:
+        clock.now_s = look_at_s
+        feed.look_at_age("spark-1", 1.0)
+        look_at_s += feed.next_look_s(1.0, 15.0)
+        assert feed.age_s() < STALE_PERIODS + 0.05
+    assert feed.age_s() > STALE_PERIODS
 
 
 async def test_a_probe_that_hangs_is_given_up_and_another_takes_its_place(tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ from tests.lab.lab import LabNode
 
 BYSTANDERS = 2
 READ_PAUSE_S = 0.1
+LATEST_S = 0.5
+"""A blow begins at most so long after the one before it."""
 SIGN_IN = "userauth-request"
 """In sshd's log at DEBUG1, whenever somebody begins to sign in."""
 
@@ -63,7 +65,7 @@ def make_schedule(seed: int, count: int, *, longest_s: float) -> Schedule:
     lot.shuffle(faults)
     blows: list[list[Blow]] = [[] for _ in range(count)]
     for number, fault in enumerate(faults):
-        blow = Blow(fault, lot.uniform(0.0, 0.8), lot.uniform(0.3, longest_s))
+        blow = Blow(fault, lot.uniform(0.0, LATEST_S), lot.uniform(0.3, longest_s))
         blows[hit[number % len(hit)]].append(blow)
     return tuple(tuple(each) for each in blows)
 

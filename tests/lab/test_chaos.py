@@ -40,7 +40,7 @@ def eight(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 def longest_s(seed: int) -> float:
     """How long a fault of this schedule may last: in deep runs sometimes longer than a line lives without answers."""
-    return 20.0 if IS_DEEP and seed % 4 == 3 else 2.5
+    return 20.0 if IS_DEEP and seed % 4 == 3 else 1.5
 
 
 class Trial:

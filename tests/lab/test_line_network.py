@@ -107,9 +107,11 @@ async def test_a_node_is_met_at_its_other_address_when_the_first_is_gone(worksta
     records = [replace(r, other_addresses=others) if r.id == node.name else r for r in workstation.cluster().nodes]
     try:
         async with opened_desk(workstation, *records) as desk:
-            node.run("ip", "addr", "del", f"{node.address}/24", "dev", "enP7s7")
-            node.run("ip", "addr", "add", f"{OTHER_ADDRESS}/24", "dev", "enP7s7")  # it went with the first
+            # It comes back with another address.
+            node.kill_sshd()
             await desk.wait_for(1, NodeState.RECONNECTING, timeout_s=KEEPALIVE_S)
+            node.run("sh", "-c", f"ip addr flush dev enP7s7; ip addr add {OTHER_ADDRESS}/24 dev enP7s7")
+            node.start_sshd()
             live = await desk.wait_for(1, NodeState.LIVE, timeout_s=15)
             assert live.record.address == node.address
             assert any(f"{impostor.address} port 22 answers as another machine: refused" in line for line in live.log)
@@ -117,12 +119,15 @@ async def test_a_node_is_met_at_its_other_address_when_the_first_is_gone(worksta
             await wait_for_value(
                 desk.inventory.nodes, lambda nodes: nodes[1].facts.machine_id == machine_id, timeout_s=9
             )
-            node.run("ip", "addr", "del", f"{OTHER_ADDRESS}/24", "dev", "enP7s7")
+            node.kill_sshd()
+            await desk.wait_for(1, NodeState.RECONNECTING, timeout_s=KEEPALIVE_S)
             said = f"{impostor.address} port 22 answers as another machine: refused"
             await wait_for_value(desk.inventory.nodes, lambda nodes: said in nodes[1].message, timeout_s=40)
             assert desk.inventory.status(node.name).remedy
     finally:
         node.run("sh", "-c", f"ip addr flush dev enP7s7; ip addr add {node.address}/24 dev enP7s7")
+        node.kill_sshd()
+        node.start_sshd()
 
 
 async def test_a_restart_from_here_is_no_error_at_any_time(workstation: Lab) -> None:

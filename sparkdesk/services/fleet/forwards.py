@@ -51,11 +51,13 @@ class Forwards:
         self._tasks = tasks
         self._kept: dict[str, ForwardSpec] = {}
         self._now: dict[str, Forward] = {}
+        self._here: list[str] = []
+        """The nodes whose forwards are listed."""
         self._shells: dict[str, Shell] = {}
         self._last_ports: dict[str, int] = {}
         """The local port that a forward had, for the next time."""
         self.forwards: Latest[tuple[Forward, ...]] = Latest(())
-        self._subscription = nodes.subscribe(self._follow)
+        self._subscription = nodes.subscribe(self._hear_nodes)
 
     async def load(self) -> None:
         """Read what was kept; an entry that cannot be read is left out. Raises StoreError."""
@@ -66,7 +68,7 @@ class Forwards:
             except (KeyError, TypeError, ValueError, SettingsError, RecursionError) as error:
                 log.warning("forward %s cannot be read: %s", document_id, error)
         self._now = {key: forward for key, forward in self._now.items() if forward.state is not ForwardState.CLOSED}
-        self._follow(self._nodes.value)
+        self._follow()
         for node_id, shell in self._shells.items():
             self._open_wanted(node_id, shell)
 
@@ -254,11 +256,17 @@ class Forwards:
         self._now[forward.spec.id] = forward
         self._publish()
 
-    def _follow(self, nodes: tuple[NodeStatus, ...]) -> None:
-        """The list is that of the nodes in sight: presets first, then own entries in the order they were made."""
+    def _hear_nodes(self, nodes: tuple[NodeStatus, ...]) -> None:
+        """Nodes change often, which nodes there are seldom."""
         here = [status.record.id for status in nodes]
+        if here != self._here:
+            self._here = here
+            self._follow()
+
+    def _follow(self) -> None:
+        """The list is that of the nodes in sight: presets first, then own entries in the order they were made."""
         wanted: dict[str, ForwardSpec] = {}
-        for node_id in here:
+        for node_id in self._here:
             wanted |= {spec.id: self._as_kept(spec) for spec in preset_specs(node_id)}
             wanted |= {spec.id: spec for spec in self._kept.values() if spec.node_id == node_id and spec.kind == OWN}
         if list(wanted) == list(self._now):

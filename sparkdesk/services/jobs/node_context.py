@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeGuard
 
-from sparkdesk.core.cluster.node import NodeStatus
+from sparkdesk.core.cluster.node import NodeFacts, NodeRecord, NodeStatus
 from sparkdesk.core.feed import Latest
 from sparkdesk.core.jobs.backend import NodeContext
 from sparkdesk.core.plain_text import make_line
@@ -39,6 +39,8 @@ class NodeContexts:
         self._telemetry = telemetry
         self._program = program
         self._surveys: dict[str, Mapping[str, object]] = {}
+        self._known: tuple[tuple[NodeRecord, NodeFacts], ...] = ()
+        """Of the nodes that were connected when `latest` was made anew."""
         self.latest: Latest[tuple[NodeContext, ...]] = Latest(())
         self._subscription = inventory.nodes.subscribe(self._follow_nodes)
 
@@ -63,7 +65,10 @@ class NodeContexts:
         live = {status.record.id for status in nodes if status.is_connected}
         for node_id in [node_id for node_id in self._surveys if node_id not in live]:
             del self._surveys[node_id]
-        self.publish()
+        known = tuple((status.record, status.facts) for status in nodes if status.is_connected)
+        if known != self._known:  # else only a line's words have changed, as they do often
+            self._known = known
+            self.publish()
 
     def publish(self) -> None:
         """Have `latest` say what `current` says."""

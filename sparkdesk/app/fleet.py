@@ -21,6 +21,7 @@ from sparkdesk.infra.ssh_config import read_ssh_config
 from sparkdesk.infra.ssh_greeting import SshGreeter
 from sparkdesk.infra.terminal import Terminal
 from sparkdesk.services.clock import Clock
+from sparkdesk.services.fleet.calm import Calm
 from sparkdesk.services.fleet.credentials import Credentials
 from sparkdesk.services.fleet.details import DetailsReader
 from sparkdesk.services.fleet.discovery import Discovery
@@ -87,13 +88,15 @@ class Fleet:
             clock=parts.clock,
             own_ports=self._own_ports,
         )
+        self.calm = Calm(parts.inventory.nodes)
         self.forwards = Forwards(nodes=parts.inventory.nodes, store=parts.store, tasks=parts.tasks)
         self._join()
 
     def _join(self) -> None:
         """Let each hear of what it needs."""
         self._inventory.credentials = self.credentials
-        self._inventory.on_live += [self.servers.watch, self.forwards.watch, self.details.on_live]
+        hooks = (self.servers.watch, self.forwards.watch, self.details.on_live, self._parts.launcher.adopt)
+        self._inventory.on_live += [self.calm.after_lines(hook) for hook in hooks]
         self.details.details.subscribe(self._note_details)
         self._parts.launcher.jobs.subscribe(lambda _jobs: self.servers.refresh_own())
 
@@ -125,6 +128,7 @@ class Fleet:
         self.discovery.stop()
         self.servers.close()
         self.forwards.close_all()
+        self.calm.close()
 
     async def forget(self, node_id: str) -> None:
         """Drop what is kept about a node that was removed. Raises StoreError."""

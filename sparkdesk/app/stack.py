@@ -101,7 +101,6 @@ class Stack:
         self.conversations = Conversations(tasks=self.tasks, store=self.store, clock=self.clock)
         self.simulation: Simulation | None = None
         self.inventory.on_live.append(self._watch)
-        self.inventory.on_live.append(self.launcher.adopt)
 
     def _make_launcher(self, found: FoundBackends, clients: OpenAiClients) -> Launcher:
         return Launcher(

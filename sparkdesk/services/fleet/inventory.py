@@ -60,6 +60,7 @@ class Inventory:
         self._passwords: dict[str, str] = {}
         """In memory only, for as long as the program runs."""
         self._is_watching = False
+        self._is_telling = self._has_news = False
         self.credentials: Credentials | None = None
         """Where passwords are looked up that nobody gave in this run."""
         self.clusters = self._shelf.clusters
@@ -363,7 +364,7 @@ class Inventory:
             clock=self._clock,
             connect=self._connect,
             hooks=self.on_live,
-            on_change=self._publish,
+            on_change=self._publish_soon,
         )
         self._lines[record.id] = line
         self._listen(record.id)
@@ -395,6 +396,20 @@ class Inventory:
         statuses = tuple(self._lines[node_id].status for node_id in order if node_id in self._lines)
         if statuses != self.nodes.value:
             self.nodes.set(statuses)
+
+    def _publish_soon(self) -> None:
+        """Lines change in flocks: the first change is told at once, what follows in the same moment as one."""
+        self._has_news = self._is_telling
+        if not self._is_telling:
+            self._is_telling = True
+            asyncio.get_running_loop().call_soon(self._publish_rest)
+            self._publish()
+
+    def _publish_rest(self) -> None:
+        self._is_telling = False
+        if self._has_news:
+            self._has_news = False
+            self._publish()
 
     async def _watch_clock(self) -> None:
         """After this computer slept, every line is tried at once instead of when its time-out says so."""

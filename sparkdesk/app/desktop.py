@@ -19,6 +19,7 @@ from PySide6.QtWidgets import QDialog, QFileDialog
 from sparkdesk import __version__, paths
 from sparkdesk.app.fault import Faults
 from sparkdesk.app.loop import calling_on_signals
+from sparkdesk.app.pace import Pace
 from sparkdesk.app.pages import Pages
 from sparkdesk.app.stack import Stack
 from sparkdesk.app.window import OpenedWindow, WindowOptions
@@ -35,6 +36,7 @@ from ui.bridge import Bridge
 from ui.first_run.model import FirstRunModel, SimulationStart
 from ui.settings.model import SettingsModel
 from ui.shell.model import Notice
+from ui.sight import Sight
 from ui.widgets.empty_state import EmptyState
 
 CHOOSE_GGUF = "Choose a GGUF file"
@@ -75,6 +77,7 @@ class Desktop:
             local_user=_local_user(),
         )
         self.pages = Pages(self)
+        self.pace = Pace(self.stack, Sight(self.window))
         self._is_over = asyncio.Event()
         self.is_filled: Latest[bool] = Latest(False)
         """Whether the window shows what the start had to show."""
@@ -223,6 +226,7 @@ class Desktop:
         self.window.setEnabled(False)
         self.bridge.cancel("simulation")
         self.pages.close()
+        self.pace.close()
         await self.stack.close()
         self.window.finish_close()
 

@@ -196,6 +196,11 @@ class Telemetry:
         """The node's recent past."""
         return self.feed(node_id).history
 
+    @property
+    def hz(self) -> float:
+        """Samples a second that are asked of every node."""
+        return self._hz
+
     def set_rate(self, hz: float) -> None:
         """Samples a second (0.1 to 10) from every node, from now on."""
         hz = min(max(hz, 0.1), 10.0)

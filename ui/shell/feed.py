@@ -45,7 +45,7 @@ class ShellFeed(QObject):
         self._model = model
         self._timer = QTimer(self)
         self._timer.setInterval(TICK_MS)
-        self._timer.timeout.connect(self.refresh)
+        self._timer.timeout.connect(self._tick)
         watch(feeds.cluster, self, self._on_cluster)
         watch(feeds.nodes, self, lambda _nodes: self._show_nodes())
         self._timer.start()
@@ -63,6 +63,12 @@ class ShellFeed(QObject):
         self._model.set_nodes(live, len(nodes))
         every = f"Sampling every {self._feeds.period_s:.1f} s · {live} SSH" if live else "No node connected"
         self._model.set_sampling(every if nodes else "", is_sampling=live > 0)
+
+    def _tick(self) -> None:
+        """Nobody reads the figures of a hidden window."""
+        window = self.parent()
+        if window is None or window.property("visible") is not False:
+            self.refresh()
 
     def refresh(self) -> None:
         """Show the figures of now."""

@@ -3,8 +3,8 @@
 SparkDesk is the whole application with its window and the cluster page in sight, in Qt's loop. The script is what a
 person would write: asyncssh's defaults, all 64 at once, the probe's source by standard input, and done when each probe
 has printed its first readings. The one rule: same nodes, same key, same probe, same process, in turns; the median of
-the rounds' ratios counts. Meanwhile a timer beats in the window's loop: how late its worst beat came, without the time in
-which the kernel ran other programs, is the stall that a person feels; of the rounds the median counts.
+the rounds' ratios counts. Meanwhile a timer beats in the window's loop: how late its worst beat came, without the time
+in which the kernel ran other programs, is the stall that a person feels; of the rounds the median counts.
 """
 
 from __future__ import annotations

@@ -120,8 +120,8 @@ def figures(trial: Trial) -> list[Figure]:
     share, lines_share, bare_share = (100 * each / STRETCH_S for each in (own_s, lines_s, bare_s))
     note = (
         f"{NODES} live nodes, window hidden, {STRETCHES} stretches of {STRETCH_S:g} s, medians; SparkDesk {share:.2f} "
-        f"% of a core, an idle Qt program with a clock and {NODES} SSH connections {lines_share:.2f} %, one with a clock "
-        f"alone {bare_share:.2f} %"
+        f"% of a core, an idle Qt program with a clock and {NODES} SSH connections {lines_share:.2f} %, one with a "
+        f"clock alone {bare_share:.2f} %"
     )
     samples_per_s = trial.samples / (STRETCHES * STRETCH_S * NODES)
     return [

@@ -160,6 +160,7 @@ def test_a_network_change_ends_an_attempt_that_hangs_and_leaves_a_fresh_one_alon
 def test_after_two_refused_sign_ins_only_a_person_starts_a_third() -> None:
     (pause,) = asked(START, REFUSED)
     assert pause == Pause(BARRED_PAUSE_S, BARRED_PAUSE_S * 1.2)
+    assert BARRED_PAUSE_S >= 30.0
     held = (START, REFUSED, (30.0, PAUSE_OVER), REFUSED)
     assert asked(*held) == ()
     assert after(*held).state is NodeState.REFUSED

@@ -270,6 +270,10 @@ class LabNode:
     def start_sshd(self) -> None:
         """Start listening again; it listens when this returns."""
         self.run("/usr/sbin/sshd", "-E", "/run/sshd.log")
+        self.wait_until_listening()
+
+    def wait_until_listening(self) -> None:
+        """sshd goes into the background before it listens."""
         deadline_s = time.monotonic() + START_TIMEOUT_S
         while ":0016 00000000:0000 0A" not in Path(f"/proc/{self.holder.pid}/net/tcp").read_text():
             if time.monotonic() > deadline_s:
@@ -371,6 +375,7 @@ class Lab:
             node.holder.go_on()
         for node in self.nodes:
             node.holder.wait_for("ready")
+            node.wait_until_listening()
 
     def _plug_cage(self, fabric: Fabric, bridge: str, index: int, cage: int) -> None:
         for half, port in zip("ab", CAGE_PORTS[cage], strict=True):

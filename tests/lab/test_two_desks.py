@@ -174,13 +174,13 @@ async def test_a_launch_whose_desk_is_killed_is_one_server_or_none_and_known_to_
 ) -> None:
     node = lab.nodes[1]
     laptop, tower = make_desk("laptop"), make_desk("tower")
-    await asyncio.gather(laptop.start(), tower.start())
+    await laptop.start()
     laptop.send("launch", node=node.name, port=8002, flags=["--load", "1"])
     async with asyncio.timeout(30):
         while not MOMENTS[moment](node):
             await asyncio.sleep(0.01)
     await laptop.kill()
-    await laptop.start()
+    await asyncio.gather(laptop.start(), tower.start())
     jobs = [await laptop.ask("until", job=row["job"], states=OVER) for row in await laptop.ask("jobs")]
     assert len(jobs) == 1 or (moment == "told" and not jobs)
     assert engines(node) == sum(job["state"] == "ready" for job in jobs)

@@ -62,6 +62,8 @@ class Discovery:
         self._knocked_s: dict[str, float] = {}
         self._greetings: dict[str, str] = {}
         """What each host said when it was last knocked at."""
+        self._round = object()
+        """The search that the list belongs to; one that was replaced has nothing more to say."""
         self._views: dict[str, tuple[float, Neighbourhood]] = {}
         """What each node saw when it last looked around, which knocks too, and when that was."""
         self.candidates: Latest[tuple[Candidate, ...]] = Latest(())
@@ -71,13 +73,14 @@ class Discovery:
         """Search anew; what an earlier search found is dropped."""
         self.candidates.set(())
         self.progress.set(tuple(SearchProgress(source) for source in Source))
-        self._tasks.start_exclusive(TASK, self._search, options)
+        self._round = object()
+        self._tasks.start_exclusive(TASK, self._search, options, self._round)
 
     def stop(self) -> None:
         """End the search; what was found stays."""
         self._tasks.cancel(TASK)
 
-    async def _search(self, options: SearchOptions) -> None:
+    async def _search(self, options: SearchOptions, own_round: object) -> None:
         ways = {
             Source.MDNS: self._hear,
             Source.SSH_CONFIG: self._read_config,
@@ -90,7 +93,7 @@ class Discovery:
                 for source in wanted:
                     group.create_task(self._run(source, ways[source]))
         finally:
-            for entry in self.progress.value:
+            for entry in self.progress.value if own_round is self._round else ():
                 if entry.state is SearchState.RUNNING:
                     self._tell(entry.source, SearchState.DONE, note="stopped")
 

@@ -24,9 +24,9 @@ class Given:
 
 
 class Credentials:
-    """Keeps and finds them."""
+    """Keeps and finds them; the only home of a node's password. Without `secrets` everything is in memory only."""
 
-    def __init__(self, secrets: Secrets) -> None:
+    def __init__(self, secrets: Secrets | None = None) -> None:
         self._secrets = secrets
         self._held: dict[str, str] = {}
 
@@ -69,20 +69,24 @@ class Credentials:
     async def _keep(self, name: str, secret: str) -> str:
         if not name:
             return "not kept: the host key is not confirmed"
-        await self._secrets.set(name, secret)
-        self._held.pop(name, None)
-        if self._secrets.is_durable:
-            return "kept in this computer's keyring"
+        if self._secrets is None:
+            self._hold(name, secret)
+        else:
+            await self._secrets.set(name, secret)
+            self._held.pop(name, None)
+            if self._secrets.is_durable:
+                return "kept in this computer's keyring"
         return "kept until SparkDesk ends: this computer has no keyring that encrypts"
 
     async def _find(self, name: str) -> str | None:
         if not name:
             return None
-        return self._held.get(name) or await self._secrets.get(name)
+        held = self._held.get(name)
+        return held if held or self._secrets is None else await self._secrets.get(name)
 
     async def _forget(self, name: str) -> None:
         self._held.pop(name, None)
-        if name:
+        if name and self._secrets is not None:
             await self._secrets.forget(name)
 
 

@@ -18,7 +18,7 @@ from sparkdesk.core.feed import Latest, Subscription
 from sparkdesk.core.ports import Connection, Connector, NetworkWatch, Offer, Shell, Store
 from sparkdesk.services.clock import Clock
 from sparkdesk.services.fleet.cluster_shelf import DEFAULT_NAME, ClusterShelf, with_node, without_node
-from sparkdesk.services.fleet.credentials import Credentials, Given
+from sparkdesk.services.fleet.credentials import Credentials
 from sparkdesk.services.fleet.line import Line, LiveHook
 from sparkdesk.services.tasks import Tasks
 from sparkdesk.services.telemetry import Pulse
@@ -57,12 +57,10 @@ class Inventory:
         self._lines: dict[str, Line] = {}
         self._heard: dict[str, Subscription] = {}
         self._pulses: Pulses | None = None
-        self._passwords: dict[str, str] = {}
-        """In memory only, for as long as the program runs."""
         self._is_watching = False
         self._is_telling = self._has_news = False
-        self.credentials: Credentials | None = None
-        """Where passwords are looked up that nobody gave in this run."""
+        self.credentials = Credentials()
+        """Where passwords are held, each for one user of one host key; replaced by one with a keyring."""
         self.clusters = self._shelf.clusters
         """Every saved cluster of real nodes, and the open one."""
         self.cluster: Latest[ClusterRecord | None] = Latest(None)
@@ -143,7 +141,7 @@ class Inventory:
             check_new(record, self._shelf.real_nodes(but=record.id))
             record = replace(record, name=self._shelf.make_node_name(record.name, record.id))
         if password:
-            self._passwords[record.id] = password
+            self.credentials.hold_password(record, password)
         if cluster is None:
             cluster = await self._cluster_for_new()
         cluster = with_node(self._shelf.get(cluster.id), record)
@@ -217,15 +215,13 @@ class Inventory:
         await self._shelf.load()
         cluster = self._shelf.holder(node_id)
         record = self._record(node_id)
-        self._passwords.pop(node_id, None)
         self._show(without_node(cluster, node_id))
         line = self._forget_line(node_id)
         self._publish()
         if line is not None:
             await line.stop(is_removed=True)
         await self._shelf.save(cluster.id)
-        if self.credentials is not None:
-            await self.credentials.forget_password(record)
+        await self.credentials.forget_password(record)
         return tuple(reversed(record.setup_runs))
 
     # How they stand --------------------------------------------------------------------------------------------
@@ -263,7 +259,7 @@ class Inventory:
             raise NodeError(
                 line.status.message, remedy=line.status.remedy, detail=line.status.detail, node=line.record.name
             )
-        self._passwords[node_id] = password
+        self.credentials.hold_password(line.record, password)
         line.hear_password()
 
     def set_facts(self, node_id: str, facts: NodeFacts) -> None:
@@ -349,8 +345,8 @@ class Inventory:
 
     async def _connect(self, record: NodeRecord, *, is_bare: bool) -> Connection:
         """For the lines. `is_bare`: no password may go there."""
-        given = await self.credentials.get(record) if self.credentials is not None else Given()
-        password = None if is_bare else self._passwords.get(record.id) or given.password
+        given = await self.credentials.get(record)
+        password = None if is_bare else given.password
         if given.passphrase is None and given.jump_password is None:
             return await self._connector.connect(record, password=password)
         return await self._connector.connect(

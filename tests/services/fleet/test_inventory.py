@@ -158,6 +158,21 @@ async def test_a_wrong_password_is_tried_once_and_the_right_one_helps_at_once(de
         await desk.inventory.close()
 
 
+async def test_a_password_of_one_user_is_never_sent_for_another(desk: FleetDesk) -> None:
+    async with running_server(password="right") as server:
+        await desk.inventory.open(cluster_of(server.record()))
+        await desk.wait_for(NodeState.REFUSED)
+        await desk.inventory.provide_password("spark-1", "right")
+        await desk.wait_for(NodeState.LIVE)
+        server.seen.passwords.clear()
+        server.seen.users.clear()
+        await desk.inventory.update_node(replace(desk.inventory.status("spark-1").record, user="root"))
+        await desk.wait_for(NodeState.REFUSED)
+        assert server.seen.users
+        assert server.seen.passwords == []
+        await desk.inventory.close()
+
+
 async def test_another_machine_behind_the_same_record_is_refused(desk: FleetDesk, tmp_path: Path) -> None:
     with running_sshd(tmp_path / "sshd") as server:
         await desk.inventory.open(cluster_of(server.record(machine_id="old")))

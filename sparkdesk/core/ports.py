@@ -177,6 +177,10 @@ class KeyFolder(Protocol):
         """The pair for this node, made when there is none. Raises AuthFailed, SettingsError."""
         ...
 
+    async def has(self, node_id: str) -> bool:
+        """Whether there is a pair for this node. Never raises for an id of ours."""
+        ...
+
     async def remove(self, node_id: str) -> None:
         """Remove the pair for this node; no error when there is none. Raises SettingsError."""
         ...

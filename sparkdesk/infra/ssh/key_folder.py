@@ -7,6 +7,7 @@ a node that was taken over opens no other.
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -37,6 +38,11 @@ class NodeKeyFolder:
         loop = asyncio.get_running_loop()
         line = await loop.run_in_executor(self._thread, lambda: ensure_key(path, comment=comment))
         return OwnKey(str(path), line)
+
+    async def has(self, node_id: str) -> bool:
+        """Whether the pair's file is there, as far as this user can see."""
+        path = self._path(node_id)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: os.path.lexists(path))
 
     async def remove(self, node_id: str) -> None:
         """Remove the pair; no error when there is none. Raises SettingsError."""

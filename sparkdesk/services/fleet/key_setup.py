@@ -1,7 +1,7 @@
 """Sets up a key for a node: makes a pair for this application and this node, and lets only its public half in there.
 
-The one rule: either the node lets in by the new key alone, proven by a sign-in of its own, or nothing is left behind,
-neither on the node nor here.
+The one rule: either the node lets in by the new key alone, proven by a sign-in of its own, or nothing that the attempt
+made is left behind, neither on the node nor here. What was there before it, a working key above all, is never touched.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ class KeySetUp:
         self._say = say
         self._titles: dict[str, str] = {}
         self._run_id = ""
-        self._node_id = ""
+        self._made_for = ""
+        """The node for which this attempt, and no earlier one, makes the pair."""
         self._runner: Runner | None = None
 
     async def install(
@@ -52,9 +53,11 @@ class KeySetUp:
             raise
 
     async def _install(self, record: NodeRecord, shell: Shell, computer: str, jump_password: str | None) -> NodeRecord:
-        self._node_id = record.id
+        is_new = not await self._keys.has(record.id)
+        self._made_for = record.id if is_new else ""
         own = await self._keys.make(record.id, comment=make_comment(computer))
-        self._say(f"made a key pair for this node; its private half stays here: {own.path}")
+        made = "made a key pair for this node" if is_new else "this node has a key pair already"
+        self._say(f"{made}; its private half stays here: {own.path}")
         playbook = key_playbook(record.id, own.public_line)
         self._titles = {step.id: step.title for step in playbook.steps()}
         self._runner = Runner(shells=lambda _node_id: shell, store=self._store, clock=self._clock)
@@ -85,11 +88,12 @@ class KeySetUp:
             self._say("taking the key off the node again")
             if not await self._undo_run(self._runner, run_id):
                 self._say(
-                    "the node does not answer: a line that ends in SparkDesk may stand in its ~/.ssh/authorized_keys; "
-                    "it opens nothing, for its private key is removed here"
+                    "the node does not answer: a line of SparkDesk may stand in its ~/.ssh/authorized_keys"
+                    + ("; it opens nothing, for its private key is removed here" if self._made_for else "")
                 )
-        if self._node_id:
-            await self._keys.remove(self._node_id)
+        node_id, self._made_for = self._made_for, ""
+        if node_id:
+            await self._keys.remove(node_id)
 
     async def _undo_run(self, runner: Runner, run_id: str) -> bool:
         try:

@@ -153,3 +153,44 @@ async def test_a_remembered_password_is_kept_for_this_key_and_user_beside_the_ne
     now = await desk.reach(EnrolStage.DONE)
     assert now.offer is not None
     assert await desk.secrets.get(f"password:{now.offer.fingerprint}:{node.user}") == PASSWORD
+
+
+async def set_up_again(desk: EnrolDesk, node: Sshd) -> tuple[bytes, dict[str, bytes]]:
+    """A node with a key of its own, up to the choice of another attempt at its address; its key, and its home."""
+    await sign_in_by_password(desk, node)
+    desk.enroller.set_up_key()
+    await desk.reach(EnrolStage.DONE)
+    await desk.inventory_is(NodeState.LIVE)
+    kept = Path(desk.records[0].key_path).read_bytes(), home_of(node)
+    desk.start(node, SignIn.PASSWORD)
+    await desk.reach(EnrolStage.NEEDS_PASSWORD)
+    desk.enroller.give_password(PASSWORD, remember=False)
+    await desk.reach(EnrolStage.IDENTIFYING, has_choice=True)
+    return kept
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 0.05, 0.2])
+async def test_giving_up_a_second_set_up_leaves_the_key_that_worked_before(
+    desk: EnrolDesk, node: Sshd, delay_s: float
+) -> None:
+    key, home = await set_up_again(desk, node)
+    desk.enroller.set_up_key()
+    await desk.reach(EnrolStage.SETTING_UP_KEY)
+    await asyncio.sleep(delay_s)
+    desk.enroller.cancel()
+    await desk.idle()
+    assert Path(desk.records[0].key_path).read_bytes() == key
+    assert home_of(node) == home
+    desk.inventory.reconnect(desk.records[0].id)
+    await desk.inventory_is(NodeState.LIVE)
+
+
+async def test_a_second_set_up_that_fails_leaves_the_key_that_worked_before(desk: EnrolDesk, node: Sshd) -> None:
+    key, home = await set_up_again(desk, node)
+    node.home.chmod(0o777)
+    desk.enroller.set_up_key()
+    await desk.reach(EnrolStage.SETTING_UP_KEY)
+    now = await desk.reach(EnrolStage.IDENTIFYING, has_choice=True)
+    assert now.message
+    assert Path(desk.records[0].key_path).read_bytes() == key
+    assert home_of(node) == home

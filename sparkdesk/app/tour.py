@@ -208,8 +208,10 @@ class Tour:
         page.model.pick(self._options.model)
         page.model.set_field("nodes", (node_id,))
         async with self._within(PLAN_TIMEOUT_S, "A plan without errors"):
-            plan = await _wait_for_plan(page.model)
+            await _wait_for_plan(page.model)
         await asyncio.sleep(SETTLE_S)
+        async with self._within(PLAN_TIMEOUT_S, "A plan without errors"):
+            plan = await _wait_for_plan(page.model)  # made anew as nodes tell more: no waiting from here on
         ledger = plan.ledgers[0]
         name = self._stack.inventory.status(ledger.node_id).record.name
         free = "not known" if ledger.free_bytes is None else f"{ledger.free_bytes / 2**30:.1f} GiB left"

@@ -136,7 +136,7 @@ class Desktop:
             self.bridge.start_exclusive("simulation", self.simulate)
         elif known:
             self.pages.add_all()
-            await self.stack.inventory.open(known[0])
+            await self.stack.inventory.open(self.stack.inventory.last_opened() or known[0])
         else:
             self.pages.add_first_run()
         self.pages.node_pages.offer_unfinished()

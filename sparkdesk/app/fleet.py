@@ -14,6 +14,7 @@ from sparkdesk import __version__, paths
 from sparkdesk.app.remote import read_remote
 from sparkdesk.core.cluster.candidate import Candidate
 from sparkdesk.core.cluster.details import NodeDetails, note_in_record
+from sparkdesk.core.cluster.node import NodeRecord
 from sparkdesk.core.ports import ConfiguredHost, EndpointClients, Secrets, Store
 from sparkdesk.infra.mdns import MdnsListener
 from sparkdesk.infra.ssh import NodeKeyFolder, SshConnector, UserKnownHosts
@@ -130,11 +131,15 @@ class Fleet:
         self.forwards.close_all()
         self.calm.close()
 
-    async def forget(self, node_id: str) -> None:
+    async def forget(self, record: NodeRecord) -> None:
         """Drop what is kept about a node that was removed. Raises StoreError."""
-        self.doctor.forget(node_id)
-        await self.details.forget(node_id)
-        await self.keys.remove(node_id)
+        self.doctor.forget(record.id)
+        self.tools.forget(record)
+        await self.details.forget(record.id)
+        await self.field.forget(record.id)
+        await self.forwards.forget(record.id)
+        await self.servers.forget(record)
+        await self.keys.remove(record.id)
 
     def _note_details(self, known: Mapping[str, NodeDetails]) -> None:
         """What a node's details tell about who it is goes into its record, or shows that it is another machine."""

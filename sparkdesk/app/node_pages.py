@@ -16,6 +16,7 @@ from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QWidget
 
 from sparkdesk.app.node_commands import NodeCommands
+from sparkdesk.core.cluster.node import NodeRecord
 from sparkdesk.core.errors import SettingsError, SparkDeskError, Unreachable
 from sparkdesk.core.playbooks.run_view import INTERRUPTED, RunView
 from sparkdesk.services.fleet.power import PowerPlan
@@ -135,7 +136,7 @@ class NodePages:
         actions = ClustersActions(
             open=lambda cluster_id: start(inventory.open_known, cluster_id),
             rename=lambda cluster_id, name: start(inventory.rename_cluster, cluster_id, name),
-            remove=lambda cluster_id: start(self._remove_cluster, cluster_id),
+            remove=lambda cluster_id, is_undone: start(self._remove_cluster, cluster_id, is_undone),
             create=lambda name: start(self._create_cluster, name),
             show_versions=lambda: self._window.show_page("versions"),
             show_cluster=lambda: self._window.show_page("cluster"),
@@ -190,30 +191,39 @@ class NodePages:
 
     async def _remove(self, node_id: str, is_undone: bool) -> None:
         """Forget a node; first take back what SparkDesk installed on it, if that is wished."""
-        inventory = self._stack.inventory
-        for run_id in inventory.setup_runs_of(node_id) if is_undone else ():
+        record = self._stack.inventory.status(node_id).record
+        if is_undone:
+            await self._undo_setup(record)
+        await self._stack.inventory.remove_node(node_id)
+        await self._fleet.forget(record)
+        self._window.show_page("cluster")
+
+    async def _undo_setup(self, record: NodeRecord) -> None:
+        """Take back what SparkDesk installed on a node. Raises SettingsError, and then the node is to be kept."""
+        for run_id in self._stack.inventory.setup_runs_of(record.id):
             ended = await self._stack.runner.undo(run_id, on_event=lambda _event: None)
             if ended.result != "done":
                 raise SettingsError(
-                    f"What SparkDesk installed on {self._name_of(node_id)} could not be taken back: {ended.message}",
+                    f"What SparkDesk installed on {record.name} could not be taken back: {ended.message}",
                     remedy="The node was not removed. Connect to it and try again, or remove it without undo.",
                 )
-        await inventory.remove_node(node_id)
-        await self._fleet.forget(node_id)
-        self._window.show_page("cluster")
 
     async def _create_cluster(self, name: str) -> None:
         cluster = await self._stack.inventory.create_cluster(name)
         await self._stack.inventory.open_known(cluster.id)
         self._window.show_page("cluster")
 
-    async def _remove_cluster(self, cluster_id: str) -> None:
-        """Forget a cluster with its nodes; on the nodes nothing changes."""
+    async def _remove_cluster(self, cluster_id: str, is_undone: bool) -> None:
+        """Forget a cluster with its nodes; first take back what was installed on those that are live, if wished."""
         inventory = self._stack.inventory
         cluster = next((each for each in inventory.clusters.value if each.id == cluster_id), None)
-        for node in cluster.nodes if cluster is not None else ():
+        nodes = cluster.nodes if cluster is not None else ()
+        live = {status.record.id for status in inventory.nodes.value if status.is_live}
+        for node in nodes:
+            if is_undone and node.id in live:
+                await self._undo_setup(node)
             await inventory.remove_node(node.id)
-            await self._fleet.forget(node.id)
+            await self._fleet.forget(node)
         await inventory.remove_cluster(cluster_id)
 
     def close(self) -> None:

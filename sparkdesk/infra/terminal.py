@@ -7,6 +7,7 @@ stands in one, and the node's pinned key is the only key that is accepted.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shlex
 import shutil
@@ -92,6 +93,11 @@ class Terminal:
     def describe(self, record: NodeRecord) -> str:
         """The SSH command as text for a POSIX shell; the file that it names is written. Raises SettingsError."""
         return shlex.join(ssh_argv(record, self._keep_known_hosts(record)))
+
+    def forget(self, record: NodeRecord) -> None:
+        """Drop the file with the pinned keys of a node that was removed."""
+        with contextlib.suppress(OSError):
+            (self._folder / alias_of(record)).unlink(missing_ok=True)
 
     def _keep_known_hosts(self, record: NodeRecord) -> str:
         """The path of the node's known_hosts file, which has exactly the pinned keys."""

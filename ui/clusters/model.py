@@ -38,7 +38,8 @@ class ClustersActions:
 
     open: Callable[[str], None]
     rename: Callable[[str, str], None]
-    remove: Callable[[str], None]
+    remove: Callable[[str, bool], None]
+    """The other answer: whether what SparkDesk installed on its live nodes is undone first."""
     create: Callable[[str], None]
     """The new one's name."""
     show_versions: Callable[[], None]
@@ -46,6 +47,15 @@ class ClustersActions:
     open_dashboard: Callable[[str], None]
     """A node's id; so the next one."""
     refresh_details: Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What removing a cluster means, in words. `offer` is the text of a tick, "" where nothing can be undone."""
+
+    loss: str
+    kept: str
+    offer: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +117,32 @@ class ClustersModel(QObject):
         if opened is not None and opened.id == cluster_id:
             return opened
         return next((record for record in self.feeds.clusters.value if record.id == cluster_id), None)
+
+    def removal(self, record: ClusterRecord) -> Removal:
+        """What to say before a cluster is forgotten, with the nodes on which nothing can be undone now."""
+        count = len(record.nodes)
+        loss = "It has no node."
+        if count:
+            goes, whose = (
+                ("Its one node goes", "its entry") if count == 1 else (f"Its {count} nodes go", "their entries")
+            )
+            loss = f"{goes} with it: {whose}, trusted host keys, forwards and reports on this computer."
+        kept = f"On the {'node' if count == 1 else 'nodes'} nothing is stopped or deleted; what runs there goes on."
+        live = {node.record.id for node in self.feeds.nodes.value if node.is_live}
+        changed = [node for node in record.nodes if node.setup_runs]
+        near = [node for node in changed if node.id in live]
+        away = [node for node in changed if node.id not in live]
+        if away:
+            names = ", ".join(text.one_line(node.name, 40) for node in away[:8])
+            names += f" and {len(away) - 8} more" if len(away) > 8 else ""
+            kept += (
+                f" What SparkDesk installed stays on {names}: not connected now. To undo it there, open this cluster"
+                " and wait until it is live."
+            )
+        runs = sum(len(node.setup_runs) for node in near)
+        where = text.one_line(near[0].name, 40) if len(near) == 1 else f"{len(near)} nodes"
+        offer = f"First undo what SparkDesk installed on {where} ({runs} {'change' if runs == 1 else 'changes'})"
+        return Removal(loss, kept, offer if near else "")
 
     # Versions -----------------------------------------------------------------------------------------------------
 

@@ -226,16 +226,15 @@ class ClusterSwitcher(QFrame):
         record = self.model.record(cluster_id)
         if record is None:
             return
-        count = len(record.nodes)
-        nodes = "Its one node goes" if count == 1 else f"Its {count} nodes go"
-        loss = f"{nodes} with it: their entries and trusted host keys on this computer." if count else "It has no node."
+        removal = self.model.removal(record)
         dialog = RemoveDialog(
             f"Remove {record.name[:60]} from SparkDesk?",
-            loss=loss,
-            kept="On the nodes nothing is stopped or deleted; what runs there goes on.",
+            loss=removal.loss,
+            kept=removal.kept,
+            offer=removal.offer,
             parent=self.window(),
         )
-        dialog.accepted.connect(lambda: self.model.actions.remove(cluster_id))
+        dialog.accepted.connect(lambda: self.model.actions.remove(cluster_id, dialog.wants_undo()))
         self._ask(dialog)
 
     def _ask(self, dialog: QDialog) -> None:

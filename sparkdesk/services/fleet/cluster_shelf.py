@@ -17,6 +17,8 @@ from sparkdesk.core.ports import Store
 from sparkdesk.services.ident import new_id
 
 DEFAULT_NAME = "My Sparks"
+KIND = "open_cluster"
+LAST = "last"
 
 
 class ClusterShelf:
@@ -26,6 +28,7 @@ class ClusterShelf:
         self._store = store
         self._is_loaded = False
         self._loading = asyncio.Lock()
+        self._last_id = ""
         self.clusters: Latest[tuple[ClusterRecord, ...]] = Latest(())
 
     async def load(self) -> None:
@@ -34,6 +37,7 @@ class ClusterShelf:
             if self._is_loaded:
                 return
             saved = await self._store.clusters()
+            self._last_id = (await self._store.documents(KIND)).get(LAST, b"").decode("utf-8", "replace")
             self._is_loaded = True
         shown = {cluster.id: cluster for cluster in self.clusters.value}
         kept = [shown.pop(cluster.id, cluster) for cluster in saved if not cluster.is_simulated or cluster.id in shown]
@@ -42,6 +46,17 @@ class ClusterShelf:
     def real(self) -> tuple[ClusterRecord, ...]:
         """The clusters of real nodes, oldest first."""
         return tuple(cluster for cluster in self.clusters.value if not cluster.is_simulated)
+
+    async def note_opened(self, cluster: ClusterRecord) -> None:
+        """Remember, for the next start, that this cluster is the open one. Raises StoreError."""
+        if not cluster.is_simulated and cluster.id != self._last_id:
+            self._last_id = cluster.id
+            await self._store.save_document(KIND, LAST, cluster.id.encode())
+
+    def last_opened(self) -> ClusterRecord | None:
+        """The real cluster that was open last, else the oldest."""
+        real = self.real()
+        return next((cluster for cluster in real if cluster.id == self._last_id), real[0] if real else None)
 
     def get(self, cluster_id: str) -> ClusterRecord:
         """A cluster. KeyError when there is none."""

@@ -7,6 +7,7 @@ other nodes is for a person to say, each time: nothing here tries one on a node 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from sparkdesk.core.cluster.host_key import fingerprint_of
@@ -54,9 +55,13 @@ class Credentials:
         """Keep a passphrase likewise."""
         return await self._keep(_passphrase_name(key_path), passphrase)
 
-    async def forget_password(self, owner: NodeRecord | JumpHost) -> None:
-        """Forget the password for this user of this host key."""
-        await self._forget(_password_name(owner))
+    async def forget_node(self, record: NodeRecord, others: Iterable[NodeRecord]) -> None:
+        """Forget what was given for a node that was removed, but for what the `others` need too."""
+        needed: set[str] = set()
+        for other in others:
+            needed |= _names_of(other)
+        for name in _names_of(record) - needed:
+            await self._forget(name)
 
     async def forget_passphrase(self, key_path: str) -> None:
         """Forget the passphrase of this key file."""
@@ -88,6 +93,12 @@ class Credentials:
         self._held.pop(name, None)
         if name and self._secrets is not None:
             await self._secrets.forget(name)
+
+
+def _names_of(record: NodeRecord) -> set[str]:
+    """Everything that a sign-in to this node may ask for."""
+    jump = _password_name(record.jump) if record.jump is not None else ""
+    return {_password_name(record), _passphrase_name(record.key_path), jump} - {""}
 
 
 def _password_name(owner: NodeRecord | JumpHost) -> str:

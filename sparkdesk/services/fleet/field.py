@@ -75,6 +75,12 @@ class FieldReports:
         self._show(report)
         await self._store.save_document(KIND, node_id, report_to_json(report))
 
+    async def forget(self, node_id: str) -> None:
+        """Drop the report of a node that was removed. Raises StoreError."""
+        left = {key: report for key, report in self.reports.value.items() if key != node_id}
+        self.reports.set(MappingProxyType(left))
+        await self._store.remove_document(KIND, node_id)
+
     def redacted(self, node_id: str) -> bytes:
         """The report as JSON for a file, without what tells whose machine it is. Raises PlanError: there is none."""
         report = self.reports.value.get(node_id)

@@ -129,6 +129,18 @@ class Forwards:
         self._publish()
         await self._store.remove_document(KIND, forward_id)
 
+    async def forget(self, node_id: str) -> None:
+        """Drop every entry of a node that was removed, open or not. Raises StoreError."""
+        gone = [spec.id for spec in self._kept.values() if spec.node_id == node_id]
+        for forward_id in gone:
+            self._tasks.cancel(_task_name(forward_id))
+            del self._kept[forward_id]
+            self._now.pop(forward_id, None)
+            self._last_ports.pop(forward_id, None)
+        self._publish()
+        for forward_id in gone:
+            await self._store.remove_document(KIND, forward_id)
+
     async def watch(self, node_id: str, shell: Shell) -> None:
         """While the node is live: its wanted forwards are open. Ends with the line, by cancelling."""
         self._shells[node_id] = shell

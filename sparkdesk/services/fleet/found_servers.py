@@ -165,9 +165,25 @@ class FoundServers:
                 "This is no key", remedy="Paste the key as the server was started with it: one word of plain letters."
             )
         opened = await self._open_with(server, key, timeout_s=KEY_TIMEOUT_S)
-        await self._secrets.set(self._secret_name(server), key)
+        await self._keep_key(server, key)
         self._take(opened, key)
         self._publish()
+
+    async def _keep_key(self, server: FoundServer, key: str) -> None:
+        """Keep the key, and the port with the others' of this machine: a keyring cannot be asked what is in it."""
+        machine = self._machine_name(self._record(server.node_id), server.node_id)
+        ports = set((await self._secrets.get(machine) or "").split())
+        await self._secrets.set(machine, " ".join(sorted(ports | {str(server.port)})))
+        await self._secrets.set(f"{machine}:{server.port}", key)
+
+    async def forget(self, record: NodeRecord) -> None:
+        """Forget every key that was given for a server of a node that was removed."""
+        machine = self._machine_name(record, record.id)
+        ports = await self._secrets.get(machine) or ""
+        for port in ports.split():
+            await self._secrets.forget(f"{machine}:{port}")
+        if ports:
+            await self._secrets.forget(machine)
 
     async def _reopened(self, server: FoundServer) -> FoundServer:
         """The server with its models, if it wants a key and accepted one in this run."""
@@ -222,9 +238,12 @@ class FoundServers:
 
     def _secret_name(self, server: FoundServer) -> str:
         """By the node's host key and the port: a key never goes to another machine at the same address."""
-        record = self._record(server.node_id)
-        machine = record.host_key if record is not None and record.host_key else server.node_id
-        return f"model server {hashlib.sha256(machine.encode()).hexdigest()[:32]}:{server.port}"
+        return f"{self._machine_name(self._record(server.node_id), server.node_id)}:{server.port}"
+
+    @staticmethod
+    def _machine_name(record: NodeRecord | None, node_id: str) -> str:
+        machine = record.host_key if record is not None and record.host_key else node_id
+        return f"model server {hashlib.sha256(machine.encode()).hexdigest()[:32]}"
 
     # Keeping ------------------------------------------------------------------------------------------------------
 

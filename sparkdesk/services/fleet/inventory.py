@@ -91,6 +91,11 @@ class Inventory:
         self._publish()
         await self._shelf.load()
         await self._shelf.save(cluster.id)
+        await self._shelf.note_opened(cluster)
+
+    def last_opened(self) -> ClusterRecord | None:
+        """The cluster of real nodes that was open last, else the oldest; None when there is none. After `load`."""
+        return self._shelf.last_opened()
 
     async def open_known(self, cluster_id: str) -> None:
         """Open a saved cluster instead of the one that is open. Raises KeyError, StoreError."""
@@ -221,7 +226,7 @@ class Inventory:
         if line is not None:
             await line.stop(is_removed=True)
         await self._shelf.save(cluster.id)
-        await self.credentials.forget_password(record)
+        await self.credentials.forget_node(record, self._shelf.real_nodes())
         return tuple(reversed(record.setup_runs))
 
     # How they stand --------------------------------------------------------------------------------------------

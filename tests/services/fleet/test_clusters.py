@@ -234,3 +234,21 @@ async def test_what_many_nodes_say_of_themselves_at_once_is_all_kept(desk: Fleet
     (cluster,) = again.inventory.clusters.value
     assert [record.machine_id for record in cluster.nodes] == [f"m{number}" for number in numbers]
     assert cluster.nodes[0].name == "Left"
+
+
+async def test_the_cluster_that_was_open_last_is_the_one_to_reopen(desk: FleetDesk, store: SqliteStore) -> None:
+    inventory = desk.inventory
+    await inventory.add_node(node(1))
+    second = await inventory.create_cluster("Second")
+    await inventory.open_known(second.id)
+    await inventory.open(SIMULATED)
+    again = await reopened(desk, store)
+    await again.inventory.load()
+    last = again.inventory.last_opened()
+    assert last is not None
+    assert last.id == second.id
+    await again.inventory.remove_cluster(second.id)
+    left = again.inventory.last_opened()
+    assert left is not None
+    assert left.id != second.id
+    await again.close()

@@ -103,10 +103,25 @@ async def test_what_is_forgotten_is_gone(vault: Vault) -> None:
     credentials = make()
     await credentials.keep_password(ONE, "secret")
     await credentials.keep_passphrase("/k", "open sesame")
-    await credentials.forget_password(ONE)
+    await credentials.forget_node(TWO, (ONE,))
+    assert await credentials.get(ONE) == Given("secret", "open sesame")
     await credentials.forget_passphrase("/k")
-    await credentials.forget_password(TWO)
+    assert await credentials.get(ONE) == Given("secret")
+    await credentials.forget_node(ONE, ())
     assert await credentials.get(ONE) == Given()
+    assert vault.kept == {}
+
+
+async def test_what_another_node_needs_outlives_a_removed_one(vault: Vault) -> None:
+    jump = JumpHost("10.0.0.9", 22, "gate", public_line(new_key()))
+    one, two = replace(ONE, jump=jump), replace(TWO, jump=jump)
+    credentials = make()
+    await credentials.keep_password(jump, "for the gate")
+    await credentials.keep_passphrase("/k", "open sesame")
+    await credentials.keep_password(one, "secret")
+    await credentials.forget_node(one, (two,))
+    assert await credentials.get(two) == Given(None, "open sesame", "for the gate")
+    await credentials.forget_node(two, ())
     assert vault.kept == {}
 
 

@@ -206,6 +206,16 @@ async def test_what_cannot_be_a_key_is_refused_before_it_is_sent(desk: Desk, loc
         await desk.found.give_key(server.id, key)
 
 
+async def test_the_keys_of_a_removed_node_are_forgotten(desk: Desk, locked: LlamaServer) -> None:
+    server = await desk.look(locked.port)
+    await desk.found.give_key(server.id, KEY)
+    desk.nodes.set(())
+    await desk.found.forget(RECORD)
+    desk.nodes.set((NodeStatus(RECORD, NodeState.LIVE, 0),))
+    assert (await desk.look(locked.port)).needs_key is True
+    assert await desk.secrets.get(desk.found._secret_name(server)) is None
+
+
 async def test_no_key_stands_in_a_command(desk: Desk, locked: LlamaServer) -> None:
     server = await desk.look(locked.port)
     await desk.found.give_key(server.id, KEY)

@@ -138,7 +138,40 @@ def test_removing_a_cluster_names_what_goes_and_keeps_by_default(qtbot: QtBot, s
     dialog = switcher.dialog
     assert isinstance(dialog, RemoveDialog)
     click(dialog.remove)
-    assert stage.calls == [("remove", "c1")]
+    assert stage.calls == [("remove", "c1", False)]
+
+
+def test_removing_a_cluster_offers_to_undo_on_live_nodes_and_names_the_others(qtbot: QtBot, stage: NodeStage) -> None:
+    def changed(index: int, state: NodeState) -> None:
+        nodes = list(stage.nodes.value)
+        record = replace(nodes[index].record, setup_runs=("first", "second"))
+        nodes[index] = replace(nodes[index], record=record, state=state)
+        stage.nodes.set(tuple(nodes))
+        opened = stage.open_cluster.value
+        assert opened is not None
+        stage.open_cluster.set(replace(opened, nodes=tuple(node.record for node in nodes)))
+
+    changed(0, NodeState.LIVE)
+    changed(1, NodeState.UNREACHABLE)
+    _window, switcher = open_window(qtbot, stage)
+    switcher.ask_remove("c1")
+    dialog = switcher.dialog
+    assert isinstance(dialog, RemoveDialog)
+    near, away = (node.record.name for node in stage.nodes.value[:2])
+    assert dialog.undo.isVisible()
+    assert dialog.undo.text() == f"First undo what SparkDesk installed on {near} (2 changes)"
+    assert f"What SparkDesk installed stays on {away}" in dialog.accessibleDescription()
+    click(dialog.undo)
+    click(dialog.remove)
+    assert stage.calls == [("remove", "c1", True)]
+
+
+def test_a_cluster_of_one_node_is_spoken_of_as_one(dressed: object) -> None:
+    stage = NodeStage()
+    removal = clusters_model(stage).removal(rack.cluster(1))
+    assert removal.loss.startswith("Its one node goes with it: its entry")
+    assert "On the node nothing" in removal.kept
+    assert removal.offer == ""
 
 
 def test_a_rename_may_keep_its_own_name(qtbot: QtBot, stage: NodeStage) -> None:

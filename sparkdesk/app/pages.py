@@ -62,8 +62,9 @@ class Pages:
         )
 
     def add_first_run(self) -> None:
-        """Only the first-run page leads anywhere."""
+        """Only the first-run page leads anywhere; the others are listed and say why not."""
         self._window.add_page("cluster", "Cluster", "network", lambda: self._make_add_node(is_first=True))
+        self._add_work_pages(NEEDS_CLUSTER)
         self._add_settings()
 
     def add_all(self) -> None:
@@ -73,8 +74,7 @@ class Pages:
         if self._is_complete:
             return
         self._is_complete = True
-        window.add_page("launch", "Launch", "rocket", self._make_launch)
-        window.add_page("deployments", "Deployments", "layers", self._make_deployments)
+        self._add_work_pages("")
         window.add_page(
             "add_node",
             "Add a node",
@@ -82,10 +82,20 @@ class Pages:
             lambda: self._make_add_node(is_first=False),
             under="cluster",
         )
-        window.add_page("chat", "Chat", "message-square", self._make_chat)
         self.node_pages.add_all()
         self._add_settings()
         self._shell_feed = ShellFeed(self._shell_feeds(), window.shell, window)
+
+    def _add_work_pages(self, obstacle: str) -> None:
+        """What is done with a cluster; `obstacle` says why that cannot be now."""
+        pages = (
+            ("launch", "Launch", "rocket", self._make_launch),
+            ("deployments", "Deployments", "layers", self._make_deployments),
+            ("chat", "Chat", "message-square", self._make_chat),
+        )
+        for key, title, icon, make in pages:
+            self._window.add_page(key, title, icon, make)
+            self._window.set_page_reason(key, obstacle)
 
     def _make_add_node(self, *, is_first: bool) -> QWidget:
         desktop = self._desktop

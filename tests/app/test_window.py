@@ -41,12 +41,20 @@ def button_called(desktop: Desktop, words: str) -> Button:
     return found
 
 
+def closed_entries(desktop: Desktop) -> list[str]:
+    """The entries of the sidebar that lead nowhere now."""
+    items = {key: desktop.window.sidebar.item(key) for key in ("cluster", "launch", "deployments", "chat")}
+    return [key for key, item in items.items() if item is None or not item.isEnabled()]
+
+
 def test_the_third_card_starts_four_sparks_marked_simulated(app: QApplication) -> None:
     async def story(desktop: Desktop) -> None:
         page = await first_run_page(desktop)
+        assert closed_entries(desktop) == ["launch", "deployments", "chat"]
         QTest.mouseClick(page.cards.simulate_button, Qt.MouseButton.LeftButton)
         nodes = await all_live(desktop, 4)
         await until(lambda: isinstance(desktop.window.page("cluster"), ClusterPage), "the cluster page")
+        assert closed_entries(desktop) == []
         shell = desktop.window.shell
         await until(lambda: (shell.nodes_live, shell.nodes_total) == (4, 4), "four live nodes in the strip")
         assert shell.is_simulated

@@ -6,6 +6,7 @@ or that this computer trusted before.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,7 +14,8 @@ from enum import StrEnum
 from sparkdesk.core.cluster.node import SignIn
 
 _USER = re.compile(r"[^\W][\w.@\\-]{0,63}\$?|_[\w.-]{0,63}")
-_HOST = re.compile(r"[^\W_](?:[\w.-]{0,252})|[0-9A-Fa-f:.]{2,45}(?:%[\w.-]{1,32})?")
+_NAME = re.compile(r"[^\W_](?:[\w.-]{0,252})")
+_SCOPE = re.compile(r"[\w.-]{1,32}")
 _BRACKETS = re.compile(r"\[([^\[\]]+)\](?::([^:]*))?")
 
 
@@ -112,7 +114,14 @@ def read_place(text: str, *, user: str) -> Place | None:
 
 def _is_host(text: str) -> bool:
     """A name or an address; a link-local one names its port after a percent sign."""
-    return _HOST.fullmatch(text) is not None
+    if ":" not in text:
+        return _NAME.fullmatch(text) is not None
+    address, percent, scope = text.partition("%")
+    try:
+        ipaddress.IPv6Address(address)
+    except ValueError:
+        return False
+    return not percent or _SCOPE.fullmatch(scope) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +140,8 @@ class Enrolment:
     """What was offered and what the node takes, in words."""
     can_set_up_key: bool = False
     """Signed in by password: a key pair made for this node can take its place."""
+    key_plan: str = ""
+    """With `can_set_up_key`: every step of that and its exact lines, to be read before."""
     log: tuple[str, ...] = ()
     message: str = ""
     remedy: str = ""

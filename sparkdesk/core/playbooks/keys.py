@@ -1,6 +1,7 @@
 """Builds the playbook that lets a key of this application in on a node: one line in ~/.ssh/authorized_keys.
 
-The one rule: other people's lines are never rewritten on the way in, and the way back takes out our own line alone.
+The one rule: other people's lines are never rewritten on the way in, and the way back takes out our own line alone and
+gives folder and file the rights that they had.
 sshd's StrictModes is met: the folder 0700, the file 0600, both the user's own and no links; a home that others may
 write to is said, not changed.
 """
@@ -8,11 +9,14 @@ write to is said, not changed.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sparkdesk.core.command import Command
 from sparkdesk.core.step import Playbook, Run, Stage, Step
 
 _LINE = re.compile(r"ssh-ed25519 [A-Za-z0-9+/]{60,100}={0,2} [ -~]{1,200}")
+_MODE = re.compile(r"[0-7]{3,4}")
 _NOT_PLAIN = re.compile(r"[^A-Za-z0-9@._-]+")
 
 # $1 is our line. `fail` speaks the runner's language: message and remedy.
@@ -65,27 +69,90 @@ def make_comment(computer: str) -> str:
     return f"SparkDesk on {_NOT_PLAIN.sub('-', computer)[:100] or 'a computer'}"
 
 
-def key_playbook(node_id: str, public_line: str) -> Playbook:
+@dataclass(frozen=True, slots=True)
+class FormerRights:
+    """The modes of ~/.ssh and authorized_keys before the set-up, in octal; "" where there was none or nobody knows."""
+
+    folder: str = ""
+    file: str = ""
+
+
+READ_RIGHTS = Command(
+    (
+        "sh",
+        "-c",
+        'for f in "$HOME/.ssh" "$HOME/.ssh/authorized_keys"; do stat -c %a -- "$f" 2>/dev/null || echo -; done',
+    )
+)
+"""Reads them; `read_rights` understands its output."""
+
+
+def read_rights(output: bytes) -> FormerRights:
+    """What `READ_RIGHTS` printed; anything else counts as not known."""
+    lines = output[:64].decode("ascii", "replace").splitlines()
+    folder, file = (line if _MODE.fullmatch(line) else "" for line in (lines if len(lines) == 2 else ["", ""]))
+    return FormerRights(folder, file)
+
+
+def key_playbook(
+    node_id: str, public_line: str, *, former: FormerRights | None = None, stale: Sequence[str] = ()
+) -> Playbook:
     """Install one public key; its undo removes it, and what was made for it if nothing else is in it.
 
-    Raises ValueError for anything that is not one ed25519 public-key line with a comment.
+    `stale`: lines of ours that an attempt before left there; they are taken out once the new one stands. Raises
+    ValueError for anything that is not one ed25519 public-key line with a comment.
     """
-    if not _LINE.fullmatch(public_line):
+    if not all(_LINE.fullmatch(line) for line in (public_line, *stale)):
         raise ValueError("not a public-key line of ours")
-
-    def sh(script: str) -> tuple[Run, ...]:
-        return (Run(Command(("sh", "-c", _START + script, "sh", public_line))),)
-
-    def step(name: str, title: str, check: str, apply: str, undo: str) -> Step:
-        return Step(
-            id=name, title=title, node=node_id, check=sh(check), apply=sh(apply), verify=sh(check),
-            undo=sh(undo) if undo else (),
-        )  # fmt: skip
-
-    steps = (
-        step("home", "See that no other user may write to the home folder", _HOME_IS_SAFE, _CHECK_HOME, ""),
-        step("folder", "Make ~/.ssh, for its owner alone", _FOLDER_IS_RIGHT, _MAKE_FOLDER, _REMOVE_FOLDER),
-        step("file", "Make ~/.ssh/authorized_keys, for its owner alone", _FILE_IS_RIGHT, _MAKE_FILE, _REMOVE_FILE),
-        step("line", "Add the public key of SparkDesk for this node", "has_line", _ADD_LINE, _REMOVE_LINE),
-    )
+    steps = _steps(node_id, public_line, former or FormerRights(), stale)
     return Playbook("Set up a key for this node", tuple(Stage(one.title, (one,)) for one in steps))
+
+
+def describe_key_set_up(comment: str, former: FormerRights, stale: Sequence[str] = ()) -> str:
+    """The same steps as text, for a person to read before there is a key: title, then the exact lines."""
+    line = f"ssh-ed25519 (the public half of the pair) {comment}"
+    words = [f"Every step begins with these lines; $1 is the key's public line:\n    {line}", _indent(_START)]
+    for number, step in enumerate(_steps("", line, former, stale), 1):
+        words.append(f"\n{number}. {step.title}")
+        if step.id.startswith("stale"):
+            words.append(f"    $1 is here: {stale[int(step.id[5:])]}")
+        for part, actions in (("is it so already", step.check), ("if not", step.apply), ("to undo it", step.undo)):
+            for action in actions:
+                assert isinstance(action, Run)
+                words.append(f"  {part}:\n{_indent(action.command.argv[2].removeprefix(_START))}")
+    return "\n".join(words)
+
+
+def _indent(script: str) -> str:
+    return "\n".join(f"    {line}" for line in script.strip().splitlines())
+
+
+def _steps(node_id: str, public_line: str, former: FormerRights, stale: Sequence[str]) -> tuple[Step, ...]:
+    def step(name: str, title: str, check: str, apply: str, undo: str, line: str = public_line) -> Step:
+        def sh(script: str) -> tuple[Run, ...]:
+            return (Run(Command(("sh", "-c", _START + script, "sh", line))),) if script else ()
+
+        return Step(id=name, title=title, node=node_id, check=sh(check), apply=sh(apply), verify=sh(check),
+                    undo=sh(undo))  # fmt: skip
+
+    return (
+        step("home", "See that no other user may write to the home folder", _HOME_IS_SAFE, _CHECK_HOME, ""),
+        step(
+            "folder", "Make ~/.ssh, for its owner alone", _FOLDER_IS_RIGHT, _MAKE_FOLDER,
+            _give_back("$d", former.folder) or _REMOVE_FOLDER,
+        ),
+        step(
+            "file", "Make ~/.ssh/authorized_keys, for its owner alone", _FILE_IS_RIGHT, _MAKE_FILE,
+            _give_back("$f", former.file) or _REMOVE_FILE,
+        ),
+        step("line", "Add the public key of SparkDesk for this node", "has_line", _ADD_LINE, _REMOVE_LINE),
+        *(
+            step(f"stale{i}", "Take out a line that SparkDesk left there before", "! has_line", _REMOVE_LINE, "", line)
+            for i, line in enumerate(stale)
+        ),
+    )  # fmt: skip
+
+
+def _give_back(path: str, mode: str) -> str:
+    """What gives a folder or file that was there before its rights again; "" when there was none."""
+    return f'[ -L "{path}" ] || [ ! -e "{path}" ] || chmod {mode} -- "{path}"' if _MODE.fullmatch(mode) else ""

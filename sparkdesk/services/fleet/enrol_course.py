@@ -22,7 +22,7 @@ from sparkdesk.core.ports import Connection, Connector, KeyFolder, KnownHosts, O
 from sparkdesk.services.clock import Clock
 from sparkdesk.services.fleet.credentials import Credentials
 from sparkdesk.services.fleet.enrol_screen import Screen
-from sparkdesk.services.fleet.key_setup import KeySetUp
+from sparkdesk.services.fleet.key_setup import KeyPlan, KeySetUp, plan_key
 from sparkdesk.services.fleet.recognition import Fleet, Recognition, known_nodes
 from sparkdesk.services.ident import new_id
 
@@ -310,7 +310,10 @@ class Course:
         if self._password is None:
             return record
         record = replace(record, sign_in=SignIn.PASSWORD, key_path="")
-        self._screen.note(can_set_up_key=True)
+        assert self._connection is not None
+        plan = await plan_key(record, self._connection, self._parts.store)
+        words = plan.words(self._parts.computer)
+        self._screen.note(can_set_up_key=True, key_plan=words)
         while True:
             answer = await self._screen.ask(EnrolStage.IDENTIFYING)
             if not answer.is_yes:
@@ -319,14 +322,23 @@ class Course:
             self._screen.note()
             self._screen.show(EnrolStage.SETTING_UP_KEY)
             try:
-                return await self._set_up_key(record)
+                return await self._set_up_key(record, plan)
             except SparkDeskError as error:
                 self._screen.say(error.message)
-                self._screen.note(can_set_up_key=True, message=error.message, remedy=error.remedy, detail=error.detail)
+                self._screen.note(
+                    can_set_up_key=True,
+                    key_plan=words,
+                    message=error.message,
+                    remedy=error.remedy,
+                    detail=error.detail,
+                )
 
-    async def _set_up_key(self, record: NodeRecord) -> NodeRecord:
+    async def _set_up_key(self, record: NodeRecord, plan: KeyPlan) -> NodeRecord:
         if self._connection is None or not (await self._connection.run(_HELLO, timeout_s=5.0)).is_ok:
             self._screen.say("the connection was lost meanwhile; connecting again")
+            lost, self._connection = self._connection, None
+            if lost is not None:
+                await lost.close()
             self._connection = await self._try(record, self._password, None)
             self._screen.show(EnrolStage.SETTING_UP_KEY)
         parts = self._parts
@@ -336,7 +348,7 @@ class Course:
         self._key = key
         try:
             return await key.install(
-                record, self._connection, computer=parts.computer, jump_password=self._memory.jump_password
+                record, self._connection, plan, computer=parts.computer, jump_password=self._memory.jump_password
             )
         except SparkDeskError:
             self._key = None  # it has taken everything back by itself
@@ -353,7 +365,9 @@ class Course:
         elif self._password is not None:
             words += "; it lets in by its own key, and the password is forgotten"
         await parts.fleet.add_node(record, password=password or "")
-        self._key = None  # from here on it belongs to the node
+        key, self._key = self._key, None  # from here on it belongs to the node
+        if key is not None:
+            await key.keep()
         self._screen.finish(record.id, words)
 
     async def _keep_jump_password(self, jump: JumpHost | None) -> None:

@@ -20,6 +20,7 @@ from sparkdesk.services.clock import Clock
 LOG_LINES = 200
 LINE_CHARS = 400
 DETAIL_CHARS = 4000
+PLAN_CHARS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class Screen:
         line = f"{at} {make_line(words, max_chars=LINE_CHARS)}"
         self._set(replace(self._now, log=(*self._now.log, line)[-LOG_LINES:]))
 
-    def note(
+    def note(  # noqa: PLR0913 - each a line of its own on the page
         self,
         *,
         message: str = "",
@@ -64,6 +65,7 @@ class Screen:
         tried: str = "",
         known_as: str = "",
         can_set_up_key: bool = False,
+        key_plan: str = "",
     ) -> None:
         """What stands beside the stage; everything that is not given is cleared."""
         self._now = replace(
@@ -74,6 +76,7 @@ class Screen:
             tried=make_plain(tried, max_chars=DETAIL_CHARS),
             known_as=known_as,
             can_set_up_key=can_set_up_key,
+            key_plan=make_plain(key_plan, max_chars=PLAN_CHARS),
             asked_for="",
         )
 

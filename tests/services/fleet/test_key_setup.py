@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import signal
 import stat
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from sparkdesk.core.cluster.enrolment import EnrolStage
 from sparkdesk.core.cluster.node import NodeState, SignIn
+from sparkdesk.core.step import Run, RunEnded
+from sparkdesk.infra.ssh import NodeKeyFolder
+from sparkdesk.services.fleet.key_attempt import KeyAttempt, KeyAttempts
+from sparkdesk.services.fleet.key_setup import KeySetUp
+from sparkdesk.services.playbooks.journal import read_record
 from sparkdesk.services.playbooks.runner import Runner
+from sparkdesk.services.wait import wait_for_value
 from tests.infra.sshd import Sshd, running_sshd
-from tests.services.fleet.enrol_desk import PASSWORD, EnrolDesk, home_of, keys_of, sign_in_by_password
+from tests.services.fleet.enrol_desk import PASSWORD, TIMEOUT_S, EnrolDesk, home_of, keys_of, sign_in_by_password
 
 
 @pytest.fixture
@@ -194,3 +203,157 @@ async def test_a_second_set_up_that_fails_leaves_the_key_that_worked_before(desk
     assert now.message
     assert Path(desk.records[0].key_path).read_bytes() == key
     assert home_of(node) == home
+
+
+async def test_what_the_set_up_runs_can_be_read_before_it_begins(desk: EnrolDesk, node: Sshd) -> None:
+    await sign_in_by_password(desk, node)
+    plan = desk.now.key_plan
+    assert home_of(node) == {}
+    assert keys_of(desk) == []
+    assert "SparkDesk on ana@laptop" in plan
+    desk.enroller.set_up_key()
+    await desk.reach(EnrolStage.DONE)
+    record = await read_record(desk.store, desk.records[0].setup_runs[0])
+    for step in record.playbook.steps():
+        assert step.title in plan
+        for action in (*step.check, *step.apply, *step.undo):
+            assert isinstance(action, Run)
+            for line in action.command.argv[2].splitlines():
+                assert line in plan
+
+
+async def test_the_undo_gives_folder_and_file_the_rights_that_they_had(desk: EnrolDesk, node: Sshd) -> None:
+    folder = node.home / ".ssh"
+    folder.mkdir()
+    folder.chmod(0o755)
+    file = folder / "authorized_keys"
+    file.write_text("# mine\n")
+    file.chmod(0o644)
+    await sign_in_by_password(desk, node)
+    desk.enroller.set_up_key()
+    await desk.reach(EnrolStage.DONE)
+    await desk.inventory_is(NodeState.LIVE)
+    assert (stat.S_IMODE(folder.stat().st_mode), stat.S_IMODE(file.stat().st_mode)) == (0o700, 0o600)
+    runner = Runner(shells=desk.inventory.shell, store=desk.store, clock=desk.clock)
+    assert (await runner.undo(desk.records[0].setup_runs[0], on_event=lambda event: None)).result == "done"
+    assert (stat.S_IMODE(folder.stat().st_mode), stat.S_IMODE(file.stat().st_mode)) == (0o755, 0o644)
+    assert file.read_text() == "# mine\n"
+
+
+async def test_a_connection_that_is_replaced_is_closed(desk: EnrolDesk, node: Sshd) -> None:
+    await sign_in_by_password(desk, node)
+    old = node.sessions()
+    node.signal_sessions(signal.SIGSTOP)  # it does not answer in time, and is alive again later
+    desk.enroller.set_up_key()
+    await wait_for_value(
+        desk.enroller.enrolment, lambda now: any("connecting again" in line for line in now.log), timeout_s=TIMEOUT_S
+    )
+    for process in old:
+        process.send_signal(signal.SIGCONT)
+    await desk.reach(EnrolStage.DONE)
+    async with asyncio.timeout(10):
+        while any(process.is_running() for process in old):
+            await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def started_after_a_kill(desk: EnrolDesk, node: Sshd, data: Path) -> AsyncIterator[EnrolDesk]:
+    """The next start of a program that was killed while its key's line was added on the node."""
+    await sign_in_by_password(desk, node)
+    desk.enroller.set_up_key()
+    await wait_for_value(
+        desk.enroller.enrolment, lambda now: any("Add the public key" in line for line in now.log), timeout_s=TIMEOUT_S
+    )
+    shutil.copytree(desk.data, data)  # what a kill leaves at this moment: its files, and the line on the node
+    desk.enroller.cancel()
+    await desk.idle()
+    again = EnrolDesk(data)
+    await again.open()
+    try:
+        (note,) = await KeyAttempts(again.store)._all()
+        (node.home / ".ssh").mkdir(mode=0o700, exist_ok=True)
+        (node.home / ".ssh" / "authorized_keys").write_text(f"{note.public_line}\n")
+        yield again
+    finally:
+        await again.close()
+
+
+async def clear_away(desk: EnrolDesk) -> list[tuple[str, str]]:
+    """What the start says of attempts that were cut off."""
+    said: list[tuple[str, str]] = []
+    known = [node for cluster in desk.inventory.clusters.value for node in cluster.nodes]
+    keys = NodeKeyFolder(desk.data / "keys")
+    await KeyAttempts(desk.store).clear_away(known, keys, desk.clock, lambda title, words: said.append((title, words)))
+    return said
+
+
+async def test_a_set_up_that_was_killed_is_cleared_away_at_the_next_start(
+    desk: EnrolDesk, node: Sshd, tmp_path: Path
+) -> None:
+    async with started_after_a_kill(desk, node, tmp_path / "copy") as again:
+        assert await again.store.unfinished_runs() != ()
+        assert keys_of(again) != []
+        ((title, words),) = await clear_away(again)
+        assert f"{node.user}@127.0.0.1" in title
+        assert "SparkDesk on ana@laptop" in words
+        assert "authorized_keys" in words
+        assert keys_of(again) == []
+        assert await again.store.unfinished_runs() == ()
+        assert await clear_away(again) == []  # it is said once
+
+
+async def test_a_line_that_a_killed_set_up_left_is_replaced_when_the_node_is_added(
+    desk: EnrolDesk, node: Sshd, tmp_path: Path
+) -> None:
+    async with started_after_a_kill(desk, node, tmp_path / "copy") as again:
+        await clear_away(again)
+        file = node.home / ".ssh" / "authorized_keys"
+        (stale,) = file.read_text().splitlines()
+        file.write_text(f"# mine\n{stale}\nssh-ed25519 AAAA other@host\n")
+        await sign_in_by_password(again, node)
+        assert stale in again.now.key_plan
+        again.enroller.set_up_key()
+        await again.reach(EnrolStage.DONE)
+        lines = file.read_text().splitlines()
+        assert lines[:2] == ["# mine", "ssh-ed25519 AAAA other@host"]
+        assert stale not in lines
+        assert len(lines) == 3
+        assert await again.store.documents("key_set_up") == {}
+
+
+async def test_the_key_of_a_kept_node_is_never_cleared_away(desk: EnrolDesk, node: Sshd) -> None:
+    await sign_in_by_password(desk, node)
+    desk.enroller.set_up_key()
+    await desk.reach(EnrolStage.DONE)
+    record = desk.records[0]
+    attempt = KeyAttempt(record.id, record.setup_runs[0], record.address, record.user, record.host_key, "x",
+                         record.key_path)  # fmt: skip
+    await KeyAttempts(desk.store).note(attempt)  # killed between keeping the node and ending the attempt
+    assert await clear_away(desk) == []
+    assert keys_of(desk) != []
+    assert await desk.store.documents("key_set_up") == {}
+
+
+async def test_a_step_that_a_node_answers_with_nonsense_is_said_as_a_sentence(desk: EnrolDesk, node: Sshd) -> None:
+    folder = node.home / ".ssh"
+    folder.mkdir(mode=0o700)
+    (folder / "authorized_keys").mkdir(mode=0o700)
+    await sign_in_by_password(desk, node)
+    desk.enroller.set_up_key()
+    await desk.reach(EnrolStage.SETTING_UP_KEY)
+    now = await desk.reach(EnrolStage.IDENTIFYING, has_choice=True)
+    assert "authorized_keys is not a file" in now.message
+
+
+async def test_words_of_a_node_stand_in_the_details_and_not_in_the_sentence(desk: EnrolDesk) -> None:
+    set_up = KeySetUp(
+        keys=NodeKeyFolder(desk.data / "keys"), connector=desk.connector, store=desk.store, clock=desk.clock, say=print
+    )
+    set_up._titles = {"home": "See that no other user may write"}
+    ended = RunEnded(0, "failed", "See that no other user may write: exit code 1: <h1>no</h1>", "Read the details.")
+    error = set_up._explain(ended, "spark-1")
+    assert (
+        error.message
+        == "The key was not set up: spark-1 did not do the step \u201cSee that no other user may write\u201d"
+    )
+    assert error.detail.startswith("exit code 1: <h1>no</h1>")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
+import shlex
 import subprocess
 import sys
 import time
@@ -13,7 +14,11 @@ from collections.abc import Callable
 import asyncssh
 import pytest
 
+from sparkdesk.core.probes.doctor_system import judge_disk
+from sparkdesk.core.probes.read import ReadDisk
+from sparkdesk.core.step import Run
 from sparkdesk.simulator.fault import ACTIONS, FAULTS
+from tests.core.probes.spark_answers import Spark
 from tests.simulator.conftest import PROJECT, Simulator, StartSimulator, trust
 
 
@@ -165,6 +170,22 @@ async def test_root_repairs_what_a_doctor_finds_and_takes_it_back(
                 assert (await connection.run(look)).stdout == words
     finally:
         cluster.control("off", fault, "spark-bd26")
+
+
+async def test_root_empties_what_a_full_disk_can_do_without(cluster: Simulator) -> None:
+    word = (cluster.state / "password").read_text()
+    spark = Spark()
+    spark.disk = (4e12, 5e9)
+    fix = judge_disk(spark.answers((ReadDisk("/"),)), "n").fix
+    assert fix is not None
+    (step,) = fix.steps()
+    async with cluster.connect(1) as connection:
+        for action in step.apply:
+            assert isinstance(action, Run)
+            done = await connection.run(f"sudo -S -p '' {shlex.join(action.command.argv)}", input=word)
+            assert done.exit_status == 0, done.stderr
+        assert done.stdout == "Total reclaimed space: 0B\n"
+        assert (await connection.run("docker images --quiet", check=True)).stdout, "what has a name stays"
 
 
 async def test_the_container_runtime_is_named_beside_what_stands_in_dockers_configuration(cluster: Simulator) -> None:

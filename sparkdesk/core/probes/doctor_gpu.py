@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sparkdesk.core.probes import form
 from sparkdesk.core.probes.check import Check, Finding
-from sparkdesk.core.probes.finding import Case
+from sparkdesk.core.probes.finding import NO_STEP, Case
 from sparkdesk.core.probes.read import Answers, Fault, Probe, ReadFile
 
 GOOD_BRANCH = "580"
@@ -35,8 +35,8 @@ THROTTLE_BITS = {
 }
 """Source: nvml.h, nvmlClocksEventReason*. 0x4, the software power cap, is a GB10's everyday limit and no fault."""
 SLOW_STATE_REMEDY = (
-    "Shut the node down, pull its power adapter out of the wall for a minute, and start it again: a restart alone does "
-    "not end this. Use the 240 W adapter that came with the node."
+    f"{NO_STEP} Shut the node down, pull its power adapter out of the wall for a minute, and start it again: a restart "
+    "alone does not end this. Use the 240 W adapter that came with the node."
 )
 """Source: NVIDIA developer forum 58057396158, 69227379971, 68786847067: cleared by removing AC power;
 unverified on hardware [gpu-clock-under-load]."""
@@ -107,12 +107,12 @@ def judge_driver(answers: Answers, node_id: str) -> Finding:
         return case.fail(
             "The NVIDIA driver is not loaded",
             meaning="No engine can use the GPU.",
-            remedy="Restart the node; if it stays so, update the system in the DGX Dashboard.",
+            remedy=f"{NO_STEP} Restart the node; if it stays so, update the system in the DGX Dashboard.",
         )
     version = form.parse_version(answer.text) if answer.is_ok else ""
     if not version:
         return case.not_read(form.DRIVER)
-    remedy = f"Update the system in the DGX Dashboard; it brings a driver of the {GOOD_BRANCH} branch."
+    remedy = f"{NO_STEP} Update the system in the DGX Dashboard; it brings a driver of the {GOOD_BRANCH} branch."
     if version.partition(".")[0] != GOOD_BRANCH:
         return case.warn(
             f"Driver {version} is not of the {GOOD_BRANCH} branch",
@@ -155,7 +155,7 @@ def judge_throttle(answers: Answers, node_id: str) -> Finding:
     counters = form.parse_performance(case.answer(form.PERFORMANCE).text)
     uptime_s = form.parse_number(case.answer(form.UPTIME).text)
     now = [words for bit, words in THROTTLE_BITS.items() if reading and reading.reasons and reading.reasons & bit]
-    cool = "Give it air on all sides, look for dust, and for a warm neighbour."
+    cool = f"{NO_STEP} Give it air on all sides, look for dust, and for a warm neighbour."
     if now:
         return case.warn(
             f"The clock is held back now by {' and '.join(now)}",
@@ -166,7 +166,7 @@ def judge_throttle(answers: Answers, node_id: str) -> Finding:
         return case.warn(
             f"The power brake held the clock back for {counters[BRAKE_COUNTER] / 1e6:.1f} s",
             meaning="The power supply could not give what was asked for.",
-            remedy="Use the 240 W adapter that came with the node, without a dock or hub between.",
+            remedy=f"{NO_STEP} Use the 240 W adapter that came with the node, without a dock or hub between.",
         )
     thermal_s = sum(counters.get(name, 0) for name in THERMAL_COUNTERS) / 1e6
     if uptime_s and thermal_s / uptime_s > THERMAL_SHARE:

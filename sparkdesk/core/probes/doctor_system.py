@@ -9,7 +9,7 @@ import re
 
 from sparkdesk.core.probes import form
 from sparkdesk.core.probes.check import Check, Finding
-from sparkdesk.core.probes.finding import Case, as_root, as_user, make_fix
+from sparkdesk.core.probes.finding import NO_STEP, Case, as_root, as_user, make_fix
 from sparkdesk.core.probes.read import Answers, Probe, ReadClock, ReadCommand, ReadDisk
 from sparkdesk.core.step import Playbook
 
@@ -28,6 +28,8 @@ PCIE_GTS = 32.0
 """Source: ServeTheHome: each controller is a Gen5 x4 link. Firmware before April 2026 could wire the second as x2."""
 SECOND_CONTROLLER = "0002:01:00."
 CONTROLLERS = ("0000:01:00.", SECOND_CONTROLLER)
+_PRUNE = "command -v docker > /dev/null || exit 0; exec docker image prune --force"
+"""Only layers that no name points to and no container uses. Source: docker's reference, `docker image prune`."""
 _UPDATE = "Update the system and the firmware in the DGX Dashboard, then restart the node."
 
 _DISK = ReadDisk("/")
@@ -68,12 +70,28 @@ def judge_disk(answers: Answers, node_id: str) -> Finding:
     if case.answer(_DISK).fault or free is None or not total:
         return case.not_read(_DISK)
     words = f"{free / GB:.0f} of {total / GB:.0f} GB are free"
-    remedy = "Remove models or images that are not needed; what docker holds is told by: docker system df"
+    remedy = (
+        "Empty apt's cache of packages and remove docker's images without a name: nothing that is in use. If that is "
+        "too little, remove models or images that are not needed; what docker holds is told by: docker system df"
+    )
+    if free >= DISK_WARN_BYTES:
+        return case.good(words)
+    fix = _make_disk_fix(node_id)
     if free < DISK_FAIL_BYTES:
-        return case.fail(words, meaning="Downloads, docker and logs fail when the disk is full.", remedy=remedy)
-    if free < DISK_WARN_BYTES:
-        return case.warn(words, meaning="A large model with its image does not fit any more.", remedy=remedy)
-    return case.good(words)
+        meaning = "Downloads, docker and logs fail when the disk is full."
+        return case.fail(words, meaning=meaning, remedy=remedy, fix=fix)
+    meaning = "A large model with its image does not fit any more."
+    return case.warn(words, meaning=meaning, remedy=remedy, fix=fix)
+
+
+def _make_disk_fix(node_id: str) -> Playbook:
+    """What a node can do without, and gets back by itself when it needs it: so there is no undo."""
+    return make_fix(
+        "Empty apt's cache and remove images without a name",
+        node_id,
+        [as_root("apt-get", "clean", timeout_s=120.0), as_root("sh", "-c", _PRUNE, timeout_s=600.0)],
+        needs_lock=True,
+    )
 
 
 def judge_clock(answers: Answers, node_id: str) -> Finding:
@@ -133,13 +151,13 @@ def judge_kernel(answers: Answers, node_id: str) -> Finding:
             if hides_memory
             else f"Kernel {release} is known to reserve memory that it does not count",
             meaning="Less memory is there than is shown, and a load that should fit freezes the node.",
-            remedy="Start the kernel before it (boot menu), and update the system in the DGX Dashboard.",
+            remedy=f"{NO_STEP} Start the kernel before it (boot menu), and update the system in the DGX Dashboard.",
         )
     if not GOOD_KERNEL.match(release):
         return case.warn(
             f"Kernel {release} is not one of NVIDIA's",
             meaning="The GPU, the CX-7 ports and sleep are tried with NVIDIA's kernels only.",
-            remedy="Install the kernel of DGX OS: update the system in the DGX Dashboard.",
+            remedy=f"{NO_STEP} Install the kernel of DGX OS: update the system in the DGX Dashboard.",
         )
     return case.good(f"Kernel {release}")
 
@@ -191,7 +209,7 @@ def judge_pcie(answers: Answers, node_id: str) -> Finding:
         return case.fail(
             f"{words} instead of {PCIE_WIDTH}",
             meaning="Half of the link's speed is lost in each cage.",
-            remedy=f"The firmware is too old (before April 2026). {_UPDATE}",
+            remedy=f"{NO_STEP} The firmware is too old (before April 2026). {_UPDATE}",
         )
     second = [width for name, width in widths.items() if name.startswith(SECOND_CONTROLLER)]
     if not second or None in widths.values() or 0 in widths.values():
@@ -204,7 +222,9 @@ def judge_pcie(answers: Answers, node_id: str) -> Finding:
     if slow:
         words = ", ".join(f"{name} runs at {speed:g} GT/s" for name, speed in slow.items())
         return case.warn(
-            f"{words} instead of {PCIE_GTS:g}", meaning="The link is slower than it could be.", remedy=_UPDATE
+            f"{words} instead of {PCIE_GTS:g}",
+            meaning="The link is slower than it could be.",
+            remedy=f"{NO_STEP} {_UPDATE}",
         )
     return case.good(f"{len(widths)} functions with {PCIE_WIDTH} lanes each")
 

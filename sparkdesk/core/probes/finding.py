@@ -16,6 +16,8 @@ from sparkdesk.core.step import Action, Playbook, Run, Stage, Step
 
 MAX_EVIDENCE_CHARS = 2000
 MAX_EVIDENCE_LINES = 12
+NO_STEP = "SparkDesk has no step for this that would be safe."
+"""Where a check offers no fix, its remedy says so and goes on with what a person does instead."""
 READ_REMEDY = "Sign in to the node and try the same by hand; then run the doctor again."
 
 

@@ -22,7 +22,7 @@ _LOCK = (
 
 
 def main(arguments: list[str]) -> int:
-    """update, upgrade, dist-upgrade, install."""
+    """update, upgrade, dist-upgrade, install, remove, clean."""
     words, options, left = [], set(), list(arguments)
     while left:
         word = left.pop(0)
@@ -41,6 +41,8 @@ def main(arguments: list[str]) -> int:
         return _install(words[1:], is_simulated=bool(options & _SIMULATE))
     if verb in ("remove", "purge"):
         return _remove(words[1:])
+    if verb == "clean":
+        return _clean()
     if verb == "update":
         return _change("update")
     return _fail(f"E: Invalid operation {verb}" if verb else "E: apt-get without a command is not simulated")
@@ -55,6 +57,17 @@ def _change(verb: str) -> int:
     if os.getuid() != 0:
         return _fail(_LOCK if verb == "upgrade" else _LOCK.replace("dpkg/lock-frontend", "apt/lists/lock"))
     return _fail("E: a simulated node has no way to the Internet")
+
+
+def _clean() -> int:
+    """A node has no fetched packages: there is nothing to empty, and apt says nothing about it."""
+    if os.getuid() == 0:
+        return 0
+    folder = "/var/cache/apt/archives"
+    return _fail(
+        f"E: Could not open lock file {folder}/lock - open (13: Permission denied)\n"
+        f"E: Unable to lock directory {folder}/"
+    )
 
 
 def _head() -> None:

@@ -316,6 +316,19 @@ def _images(options: Options, rest: list[str]) -> int:
     return 0
 
 
+def _prune(options: Options, _rest: list[str]) -> int:
+    """Every image of a node has its name: none is without one, so nothing goes."""
+    if "all" in options or "filter" in options:
+        raise DaemonError("of an image prune only that of images without a name is simulated")
+    if "force" not in options:
+        print("WARNING! This will remove all dangling images.\nAre you sure you want to continue? [y/N] ", end="")
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            print("image prune has been cancelled", file=sys.stderr)
+            return 1
+    print("Total reclaimed space: 0B")
+    return 0
+
+
 def _inspect(options: Options, names: list[str]) -> int:
     return _inspect_all(options, names, is_image=_one(options, "type") == "image", is_any="type" not in options)
 
@@ -439,6 +452,7 @@ _ACTIONS: dict[str, Callable[[Options, list[str]], int]] = {
     "wait": _wait,
     "logs": _logs,
     "images": _images,
+    "image prune": _prune,
     "pull": _pull,
     "version": _version,
     "info": _info,

@@ -50,13 +50,14 @@ COMMANDS: dict[str, Table] = {
     "images": _table("filter format", "all digests no-trunc quiet tree",
                      {"a": "all", "f": "filter", "q": "quiet"}, 0, 1),
     "image inspect": _table("format", "", {"f": "format"}, 1, -1),
+    "image prune": _table("filter", "all force", {"a": "all", "f": "force"}, 0, 0),
     "pull": _table("platform", "all-tags disable-content-trust quiet", {"a": "all-tags", "q": "quiet"}, 1, 1),
     "version": _table("format", "", {"f": "format"}, 0, 0),
     "info": _table("format", "", {"f": "format"}, 0, 0),
 }  # fmt: skip
 OTHER_NAMES = {
     ("image", "ls"): "images", ("image", "list"): "images", ("image", "pull"): "pull", ("system", "info"): "info",
-    ("image", "inspect"): "image inspect",
+    ("image", "inspect"): "image inspect", ("image", "prune"): "image prune",
 }  # fmt: skip
 CONTAINER_COMMANDS = ("run", "inspect", "stop", "kill", "rm", "wait", "logs", "ls", "list", "ps")
 MANY = ("filter", "label", "env", "volume", "publish", "device", "ulimit", "mount", "cap-add", "security-opt")

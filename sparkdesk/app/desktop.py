@@ -123,11 +123,11 @@ class Desktop:
         found = [self.stack.store.notice]
         if isinstance(self._preferences, PreferenceFile):
             found.append(self._preferences.problem)
-            self._preferences.on_problem = lambda problem: self._tell("warn", "Settings were not saved", problem)
+            self._preferences.on_problem = lambda problem: self.tell("warn", "Settings were not saved", problem)
             self._preferences.allow_writes()
         words = [text for text in found if text]
         if words:
-            self._tell("warn", words[0], " ".join(words[1:]))
+            self.tell("warn", words[0], " ".join(words[1:]))
 
     async def _fill(self) -> None:
         known = await self.stack.known_clusters()
@@ -155,7 +155,7 @@ class Desktop:
         self.window.show_page("cluster")
         if cluster.note:
             needs_model = self.stack.simulation is not None and self.stack.simulation.needs_model
-            self._tell("warn", "The simulation is not whole", cluster.note, action=CHOOSE_GGUF if needs_model else "")
+            self.tell("warn", "The simulation is not whole", cluster.note, action=CHOOSE_GGUF if needs_model else "")
 
     async def _choose_gguf(self) -> None:
         """Start the simulation anew with a model file of the person's, and fill the launch form with it."""
@@ -213,7 +213,8 @@ class Desktop:
         self.window.banner().show_error(message, remedy, detail=report)
         self._notify("crit", message, remedy)
 
-    def _tell(self, kind: Literal["ok", "warn"], title: str, words: str, *, action: str = "") -> None:
+    def tell(self, kind: Literal["ok", "warn"], title: str, words: str, *, action: str = "") -> None:
+        """Say something in the banner, and keep it among the notices."""
         self.window.banner().show_notice(kind, title, words, action=action)
         self._notify(kind, title, words)
 

@@ -32,6 +32,7 @@ from sparkdesk.services.fleet.field import FieldReports
 from sparkdesk.services.fleet.forwards import Forwards
 from sparkdesk.services.fleet.found_servers import FoundServers
 from sparkdesk.services.fleet.inventory import Inventory
+from sparkdesk.services.fleet.key_attempt import KeyAttempts
 from sparkdesk.services.fleet.reader import Reader
 from sparkdesk.services.jobs.launcher import Launcher
 from sparkdesk.services.tasks import Tasks
@@ -60,6 +61,8 @@ class Fleet:
         self.keys = NodeKeyFolder(paths.data_dir() / "keys")
         self.tools = Terminal(paths.data_dir() / "known_hosts")
         self.credentials = Credentials(parts.secrets)
+        self.notices: list[tuple[str, str]] = []
+        """What the start found that a person should know: a title and words."""
         self.discovery = Discovery(
             tasks=parts.tasks,
             inventory=parts.inventory,
@@ -117,8 +120,12 @@ class Fleet:
         )
 
     async def open(self) -> None:
-        """Read what is kept about nodes. Raises StoreError."""
+        """Read what is kept about nodes, and clear away set-ups of keys that were cut off. Raises StoreError."""
         await self._inventory.load()
+        known = [node for cluster in self._inventory.clusters.value for node in cluster.nodes]
+        await KeyAttempts(self._parts.store).clear_away(
+            known, self.keys, self._parts.clock, lambda title, words: self.notices.append((title, words))
+        )
         await self.details.load()
         await self.field.load()
         await self.forwards.load()

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import QWidget
 from sparkdesk.app.node_commands import NodeCommands
 from sparkdesk.core.cluster.node import NodeRecord
 from sparkdesk.core.errors import SettingsError, SparkDeskError, Unreachable
+from sparkdesk.core.plain_text import make_line
 from sparkdesk.core.playbooks.run_view import INTERRUPTED, RunView
 from sparkdesk.services.fleet.power import PowerPlan
 from ui.clusters.model import ClustersActions, ClustersFeeds, ClustersModel
@@ -167,10 +168,29 @@ class NodePages:
         dialog.show()
 
     def offer_unfinished(self) -> None:
-        """Show the changes in the middle of which an earlier run of the program ended; what to do is asked."""
+        """Show the changes in the middle of which an earlier run of the program ended; what to do is asked.
+
+        One whose nodes are all gone cannot be carried on or undone: it is set aside, and said.
+        """
+        for title, words in self._fleet.notices:
+            self._desktop.tell("warn", title, words)
+        self._fleet.notices.clear()
+        known = {node.id for cluster in self._stack.inventory.clusters.value for node in cluster.nodes}
         for run in self._stack.runs.runs.value.values():
-            if run.result == INTERRUPTED:
+            if run.result != INTERRUPTED:
+                continue
+            if known.isdisjoint(step.node for step in run.playbook.steps()):
+                self._desktop.bridge.start(self._set_aside, run)
+            else:
                 self.propose(Proposal(run.playbook), run_id=run.run_id)
+
+    async def _set_aside(self, run: RunView) -> None:
+        await self._stack.runs.set_aside(run.run_id)
+        self._desktop.tell(
+            "warn",
+            f"SparkDesk ended in the middle of \u201c{make_line(run.playbook.title, max_chars=100)}\u201d",
+            "Its node is not in SparkDesk any more, so it was left as it is. Look at the node yourself.",
+        )
 
     def _forget_answers(self, runs: Mapping[str, RunView]) -> None:
         """No password outlives the changes that it was given for."""

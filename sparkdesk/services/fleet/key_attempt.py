@@ -65,24 +65,23 @@ class KeyAttempts:
     ) -> None:
         """Take back here what a killed program left of its attempts; `say` gets a title and words for each.
 
-        Raises StoreError.
+        Raises StoreError when the notes cannot be read.
         """
         paths = {(node.id, node.key_path) for node in known if node.key_path}
         unfinished = await self._store.unfinished_runs()
         for attempt in await self._all():
-            if (attempt.node_id, attempt.key_path) in paths:
-                await self.end(attempt.node_id)
-            elif not attempt.is_told:
-                await self._clear(attempt, keys, clock, say, is_open=attempt.run_id in unfinished)
+            try:
+                if (attempt.node_id, attempt.key_path) in paths:
+                    await self.end(attempt.node_id)
+                elif not attempt.is_told:
+                    await self._clear(attempt, keys, clock, say, is_open=attempt.run_id in unfinished)
+            except SparkDeskError as error:  # a key that cannot be removed, a store that cannot be written
+                say(error.message, error.remedy)
 
     async def _clear(
         self, attempt: KeyAttempt, keys: KeyFolder, clock: Clock, say: Callable[[str, str], None], *, is_open: bool
     ) -> None:
-        try:
-            await keys.remove(attempt.node_id)
-        except SparkDeskError as error:
-            say(error.message, error.remedy)
-            return
+        await keys.remove(attempt.node_id)
         was_sent = bool(await self._store.journal(attempt.run_id))
         if is_open:
             await set_aside(self._store, clock, attempt.run_id)

@@ -33,3 +33,15 @@ def test_a_user_and_an_address_are_enough() -> None:
     assert Who("10.0.0.1", user="nvidia").problem() == ""
     assert Who("fe80::1%enp1s0f0np0", user="nvidia", jump="bob@gate").problem() == ""
     assert "user name" in Who("10.0.0.1").problem()
+
+
+@pytest.mark.parametrize(
+    ("address", "is_right"),
+    [
+        ("10.0.0.1", True), ("spark-1.local", True), ("fe80::1%enp1s0f1np1", True), ("2001:db8::7", True),
+        ("10.0.0.1:", False), ("10.0.0.1:22", False), ("fe80::1%", False), ("1:2:3", False), (":", False),
+        ("spark:", False), ("::1%a b", False),
+    ],
+)  # fmt: skip
+def test_an_address_is_a_name_or_an_ip_address_and_nothing_else(address: str, is_right: bool) -> None:
+    assert (Who(address, user="bob").problem() == "") is is_right

@@ -196,10 +196,15 @@ async def test_a_launch_whose_desk_is_killed_is_one_server_or_none_and_known_to_
 
 
 def locked_playbook(node: LabNode) -> Playbook:
-    """Two steps that each append a line, whose checks look for it; the second waits for a sign first."""
+    """Two steps that each append a line, whose checks look for it; the second waits for a sign first.
+
+    What is begun is told apart from what is done: each beginning is a line, too.
+    """
 
     def step(name: str, before: str) -> Step:
-        apply = Command(("sh", "-c", f"touch ~/begun-{name}; {before}echo {name} >> ~/changes"))
+        apply = Command(
+            ("sh", "-c", f"echo {name} >> ~/begins; touch ~/begun-{name}; {before}echo {name} >> ~/changes")
+        )
         check = Command(("grep", "-qx", name, "changes"))
         return Step(name, f"Change {name}", node.name, (Run(apply, timeout_s=60.0),), check=(Run(check),))
 
@@ -211,6 +216,24 @@ async def until_file(path: Path) -> None:
     """Until it is there."""
     async with asyncio.timeout(30):
         while not path.exists():
+            await asyncio.sleep(0.02)
+
+
+def lease_of(node: LabNode, owner: str) -> float | None:
+    """When the node's lease was last renewed, if it is this owner's."""
+    for path in (*(node.root / "run/lock").glob("sparkdesk-lease-*"), *(node.root / "tmp").glob("sparkdesk-lease-*")):
+        lease = json.loads(path.read_text())
+        if lease["who"] == owner and not lease.get("released"):
+            return float(lease["renewed_s"])
+    return None
+
+
+async def until_it_looked_again(node: LabNode, owner: str) -> None:
+    """Until the owner has the lease, and then renewed it twice: it had every chance to begin."""
+    seen: set[float | None] = set()
+    async with asyncio.timeout(60):
+        while len(seen - {None}) < 3:
+            seen.add(lease_of(node, owner))
             await asyncio.sleep(0.02)
 
 
@@ -234,16 +257,17 @@ async def test_a_locked_playbook_is_applied_once_though_its_desk_is_killed_in_th
     again = await second.ask("end", run=await second.ask("run", playbook=playbook, breaks=False))
     assert again["result"] == "failed", "the lease outlives its holder"
     assert (home / "changes").read_text() == "one\n"
-    (home / "go").touch()  # the command that was under way on the node ends by itself
-    async with asyncio.timeout(30):
-        while (home / "changes").read_text() != "one\ntwo\n":
-            await asyncio.sleep(0.02)
-    done = await second.ask("end", run=await second.ask("run", playbook=playbook, breaks=True))
+    run = await second.ask("run", playbook=playbook, breaks=True)  # the first one's command still runs on the node
+    await until_it_looked_again(node, second.owner)
+    assert (home / "begins").read_text() == "one\ntwo\n"
+    (home / "go").touch()
+    done = await second.ask("end", run=run)
     assert done["result"] == "done"
+    assert (home / "begins").read_text() == (home / "changes").read_text() == "one\ntwo\n"
     assert done["holders"][-1] == first.owner, "it was asked about the one whose lock it broke"
     await first.start()
     offered = {run for run, result in (await first.ask("runs")).items() if result == "interrupted"}
     assert offered == {runs[first]}, "it is offered, and not carried on before a person says so"
     await first.ask("resume", run=runs[first])
     assert (await first.ask("end", run=runs[first]))["result"] == "done"
-    assert (home / "changes").read_text() == "one\ntwo\n"
+    assert (home / "begins").read_text() == (home / "changes").read_text() == "one\ntwo\n"

@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from sparkdesk.core.command import Command, Exit, Outcome
+from sparkdesk.core.playbooks.lock import hold_command, is_not_begun
 from tests.infra.sshd import require
 from tests.remote.python_version import PYTHONS
 
@@ -68,12 +70,13 @@ def test_one_holds_and_the_other_is_told_who(lock: Lock) -> None:
     refused = lock("take", "t2", "bob@desk", "Restart")
     assert refused["taken"] is False
     assert (refused["holder"]["who"], refused["holder"]["what"]) == ("anna@laptop", "Set up Docker")
-    assert lock("renew", "t1", "anna@laptop", "Set up Docker") == {"held": True}
+    assert lock("renew", "t1", "anna@laptop", "Set up Docker")["held"] is True
     assert lock("renew", "t2", "bob@desk", "Restart")["held"] is False
     lock("release", "t2")
     assert lock("take", "t2", "bob@desk", "Restart")["taken"] is False, "who holds nothing releases nothing"
     lock("release", "t1")
-    assert lock("take", "t2", "bob@desk", "Restart") == {"taken": True, "expired": [], "lease_s": 60.0}
+    taken = lock("take", "t2", "bob@desk", "Restart")
+    assert (taken["taken"], taken["busy"], taken["expired"], taken["lease_s"]) == (True, [], [], 60.0)
 
 
 def test_a_lease_that_nobody_renews_is_taken_over_and_its_holder_hears_it(lock: Lock, folder: Path) -> None:
@@ -127,8 +130,9 @@ def test_two_accounts_share_one_lock_and_can_break_and_outlive_each_other(lock: 
     assert lock("take", "t3", "anna@laptop", "z", uid=1901)["taken"] is True
     age(folder, 61, 1901)
     assert lock("take", "t4", "bob@desk", "y", uid=1902)["expired"][0]["who"] == "anna@laptop"
-    modes = {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()}
+    modes = {path.name: path.stat().st_mode & 0o777 for path in folder.glob("sparkdesk-lease-*")}
     assert modes == {"sparkdesk-lease-1901.json": 0o644, "sparkdesk-lease-1902.json": 0o644}
+    assert {path.stat().st_mode & 0o777 for path in folder.glob("sparkdesk-busy-*")} == {0o644}
 
 
 def test_a_link_in_the_way_is_neither_followed_nor_believed(lock: Lock, folder: Path, tmp_path: Path) -> None:
@@ -201,3 +205,136 @@ def test_it_waits_while_another_one_decides(folder: Path) -> None:
             assert json.loads(asking.stdout.read())["taken"] is True
     finally:
         os.close(shared)
+
+
+# Commands under a lease -----------------------------------------------------------------------------------------
+
+
+def argv_of(command: Command, python: str = sys.executable) -> list[str]:
+    """The command's words, with this Python."""
+    assert command.argv[0] == "python3"
+    return [python, *command.argv[1:]]
+
+
+def run_held(python: str, file: str, token: str, *argv: str, stdin: bytes = b"") -> Outcome:
+    """How a command under a lease ends."""
+    words = argv_of(hold_command(Command(argv), file, token), python)
+    done = subprocess.run(words, input=stdin, capture_output=True, timeout=60, check=False)
+    return Outcome(Exit(done.returncode), done.stdout, done.stderr)
+
+
+@pytest.fixture
+def orphan(lock: Lock) -> Iterator[tuple[str, Callable[[], None]]]:
+    """The file of lease t1, of which the grandchild of a killed command still runs; and what ends that one."""
+    file = lock("take", "t1", "anna@laptop", "Set up Docker")["file"]
+    script = "exec 3<&0; { read line <&3; echo over; } & echo begun; wait"
+    words = argv_of(hold_command(Command(("sh", "-c", script)), file, "t1"))
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"begun\n"
+        process.kill()
+        process.wait()
+
+        def end() -> None:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.close()
+            assert process.stdout.read() == b"over\n"  # with its end the pipe ends
+
+        yield file, end
+        if not process.stdin.closed:
+            end()
+
+
+def when_free(take: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The answer without a busy row; a process that closed its pipe may yet be on its way out."""
+    for _ in range(100):
+        taken = take()
+        if not taken["busy"]:
+            break
+    return taken
+
+
+def test_who_takes_over_is_told_of_a_command_that_outlives_its_sender(
+    lock: Lock, folder: Path, orphan: tuple[str, Callable[[], None]]
+) -> None:
+    file, end = orphan
+    broken = lock("take", "t2", "bob@desk", "x", "t1")
+    assert broken["taken"] is True
+    assert [(row["who"], row["what"], row["file"]) for row in broken["busy"]] == [
+        ("anna@laptop", "Set up Docker", file)
+    ]
+    age(folder, 61)
+    third = lock("take", "t3", "eve@desk", "y")
+    assert [row["who"] for row in third["expired"]] == ["bob@desk"]
+    assert [row["who"] for row in third["busy"]] == ["anna@laptop"], (
+        "told with its own name, whoever held the lock since"
+    )
+    end()
+    assert when_free(lambda: lock("take", "t3", "eve@desk", "y"))["taken"] is True
+    assert not Path(file).exists()
+
+
+def test_a_release_forgets_no_command_that_still_runs(lock: Lock, orphan: tuple[str, Callable[[], None]]) -> None:
+    _, end = orphan
+    lock("release", "t1")
+    assert [row["who"] for row in lock("take", "t2", "bob@desk", "x")["busy"]] == ["anna@laptop"]
+    end()
+    assert when_free(lambda: lock("take", "t2", "bob@desk", "x"))["busy"] == []
+
+
+def test_commands_of_one_lease_run_beside_each_other(lock: Lock, orphan: tuple[str, Callable[[], None]]) -> None:
+    file, _ = orphan
+    assert lock("take", "t1", "anna@laptop", "Set up Docker")["busy"] == [], "its own are nobody else's"
+    assert run_held(sys.executable, file, "t1", "echo", "beside").stdout == b"beside\n"
+
+
+@pytest.mark.parametrize("how", ["broken", "expired", "let go", "another account's"])
+def test_a_lease_that_is_over_begins_no_command(lock: Lock, folder: Path, how: str) -> None:
+    file = lock("take", "t1", "anna@laptop", "x")["file"]
+    marker = folder / "done"
+    if how == "let go":
+        lock("release", "t1")
+    elif how == "expired":
+        age(folder, 61)
+        lock("take", "t2", "bob@desk", "y")
+    elif how == "broken":
+        lock("take", "t2", "bob@desk", "y", "t1")
+    else:
+        require(os.geteuid() == 0, "another account needs root")
+        lock("take", "t2", "bob@desk", "y", "t1", uid=1901)
+        assert Path(file).exists(), "another account's file stays, and is of no use"
+    outcome = run_held(sys.executable, file, "t1", "touch", str(marker))
+    assert is_not_begun(outcome, "t1")
+    assert not is_not_begun(outcome, "t2")
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_a_held_command_gets_its_input_and_ends_as_it_would_alone(lock: Lock, python: str) -> None:
+    file = lock("take", "t1", "anna@laptop", "x")["file"]
+    assert run_held(python, file, "t1", "cat", stdin=b"\x00\xff word").stdout == b"\x00\xff word"
+    assert run_held(python, file, "t1", "sh", "-c", "echo no >&2; exit 75").fate == Exit(75)
+    assert not is_not_begun(run_held(python, file, "t1", "sh", "-c", "exit 75"), "t1")
+    assert run_held(python, file, "t1", "sh", "-c", "kill -TERM $$").fate == Exit(-15)
+    assert run_held(python, file, "t1", "sh", "-c", "kill -PIPE $$; echo ignored").fate == Exit(-13)
+    absent = run_held(python, file, "t1", "no-such-program")
+    assert (absent.fate, absent.stderr) == (Exit(127), b"no-such-program: No such file or directory\n")
+
+
+def test_root_can_hold_an_accounts_lease(lock: Lock) -> None:
+    require(os.geteuid() == 0, "another account needs root")
+    file = lock("take", "t1", "anna@laptop", "x", uid=1901)["file"]
+    assert run_held(sys.executable, file, "t1", "id", "-u").stdout == b"0\n"
+
+
+def test_nonsense_in_the_way_of_a_held_command_stops_nothing(lock: Lock, folder: Path) -> None:
+    file = lock("take", "t1", "anna@laptop", "x")["file"]
+    for number, text in enumerate(("", "[]", '{"voided": 7}', "[" * 4000, '{"voided": null}')):
+        (folder / f"sparkdesk-lease-9{number}.json").write_text(text)
+    os.mkfifo(folder / "sparkdesk-lease-99.json")
+    (folder / "sparkdesk-busy-7-t9.json").symlink_to("/etc/passwd")
+    os.mkfifo(folder / f"sparkdesk-busy-{os.geteuid()}-t8.json")
+    assert run_held(sys.executable, file, "t1", "echo", "x").stdout == b"x\n"
+    assert lock("take", "t1", "anna@laptop", "x")["busy"] == []

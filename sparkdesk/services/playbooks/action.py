@@ -118,10 +118,15 @@ def _too_late(action: Wait, site: Site, last: Outcome | None) -> StepFailed:
 
 async def _follow(action: Follow, site: Site) -> None:
     shell = site.shell()
+    outcome = await site.locked(action.command, lambda command: _run_followed(action, command, shell, site))
+    raise_unless_expected(action.expect, outcome, site, shell.node)
+
+
+async def _run_followed(action: Follow, command: Command, shell: Shell, site: Site) -> Outcome:
     framer = LineFramer(LOG_LINE_BYTES, splits_returns=True)
     tail = b""
     try:
-        async with asyncio.timeout(action.timeout_s), shell.open(action.command) as process:
+        async with asyncio.timeout(action.timeout_s), shell.open(command) as process:
             async for chunk in process.chunks():
                 tail = (tail + chunk)[-TAIL_BYTES:]
                 for line in framer.feed(chunk):
@@ -131,8 +136,7 @@ async def _follow(action: Follow, site: Site) -> None:
             ended = await process.outcome()
     except TimeoutError:
         ended = Outcome(Unknown(f"no end after {action.timeout_s:.0f} s"))
-    outcome = Outcome(ended.fate, ended.stdout or tail, ended.stderr)
-    raise_unless_expected(action.expect, outcome, site, shell.node)
+    return Outcome(ended.fate, ended.stdout or tail, ended.stderr)
 
 
 async def _serve(action: Serve, site: Site) -> None:
@@ -151,7 +155,7 @@ async def _run_client(action: Serve, shell: Shell, server: Process, site: Site) 
     """Run the client; while the server may still be starting (5 s), a client that fails is begun again."""
     start_s = site.clock.monotonic_s()
     while True:
-        outcome = await shell.run(action.client, timeout_s=action.timeout_s)
+        outcome = await site.locked(action.client, lambda command: shell.run(command, timeout_s=action.timeout_s))
         is_early = site.clock.monotonic_s() - start_s < 5.0
         if not isinstance(outcome.fate, Exit) or judge(action.expect, outcome) is Verdict.YES or not is_early:
             return outcome

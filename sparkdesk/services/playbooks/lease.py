@@ -1,6 +1,7 @@
 """The locks of one run: a lease on each node of its playbook, renewed while it runs, let go at its end.
 
-The one rule: no step begins on a node whose lease is not known to be ours. A lease that cannot be renewed because the
+The one rule: nothing begins on a node whose lease is not known to be ours, nor while a command of an earlier holder
+still runs there: the node itself looks, at the moment the command begins. A lease that cannot be renewed because the
 node is away is not lost; it is asked for again before the next step there.
 """
 
@@ -8,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from sparkdesk.core.command import Command, Outcome
 from sparkdesk.core.errors import NodeError, SparkDeskError, StepFailed
-from sparkdesk.core.playbooks.lock import LockHolder, read_holder
+from sparkdesk.core.playbooks.lock import LockHolder, hold_command, is_not_begun, read_busy, read_file, read_holder
 from sparkdesk.core.ports import Shell
 from sparkdesk.services.clock import Clock
 from sparkdesk.services.ident import new_id
@@ -25,6 +27,10 @@ RENEW_S = 20.0
 """A third of the lease (remote/lock.py): two renewals may fail."""
 CALL_TIMEOUT_S = 20.0
 RELEASE_TIMEOUT_S = 4.0
+BUSY_WAIT_S = 300.0
+"""For a command of an earlier holder to end."""
+BUSY_POLL_S = 1.0
+BUSY_SAY_S = 10.0
 
 AskBreak = Callable[[LockHolder], Awaitable[bool]]
 
@@ -40,6 +46,7 @@ class Locking:
     program: bytes = b""
     owner: str = ""
     renew_s: float = RENEW_S
+    busy_wait_s: float = BUSY_WAIT_S
     unreleased: set[str] = field(default_factory=set)
     """Leases of ended runs of ours that a lost line kept us from letting go of: not to be asked about."""
 
@@ -64,16 +71,22 @@ class Leases:
         self._node_ids = sorted(set(node_ids))
         self._ask_break = ask_break
         self._renew_s = locking.renew_s
+        self._busy_wait_s = locking.busy_wait_s
         self._token = new_id()
         self._held: dict[str, float] = {}
         """Node -> when its lease was last known to be ours."""
+        self._files: dict[str, str] = {}
+        """Node -> the file there that its commands hold."""
+        self._busy: dict[str, tuple[LockHolder, ...]] = {}
+        """Node -> the leases of others of which a command still runs there."""
         self._lost: dict[str, LockLost] = {}
         self.notes: list[str] = []
         """What a person should know of how the leases were got."""
 
-    async def take(self) -> None:
-        """Take all of them, in the order that everybody uses, or none. Raises LockLost (held, not broken), NotBegun.
+    async def take(self, say: Callable[[str], None]) -> None:
+        """Take all of them, in the order that everybody uses, or none; then wait until no other's command runs there.
 
+        `say` hears what is waited for. Raises LockLost (held, not broken; or still busy after a while), NotBegun.
         Cancelled half way it lets go of what it has.
         """
         if self._node_ids and not self._program:
@@ -81,6 +94,7 @@ class Leases:
         try:
             for node_id in self._node_ids:
                 await self._take(node_id)
+            await self._wait_for_commands(say)
         except BaseException:
             await self.release()
             raise
@@ -89,8 +103,7 @@ class Leases:
         theirs: tuple[str, ...] = ()
         while True:
             shell, answer = await self._call(node_id, "take", *self._words, *theirs)
-            if answer.get("taken") is True:
-                self._held[node_id] = self._clock.monotonic_s()
+            if self._keep_answer(node_id, shell.node, answer):
                 self._note_expired(answer.get("expired"), node_id, shell.node)
                 return
             holder = read_holder(answer.get("holder"), node_id, shell.node)
@@ -101,6 +114,42 @@ class Leases:
             if holder.token not in self._unreleased:
                 await self._ask(holder)
             theirs = (holder.token,)
+
+    def _keep_answer(self, node_id: str, node: str, answer: Mapping[str, object]) -> bool:
+        """Whether the lease was taken; when, by which file, and whose commands still run there."""
+        file = read_file(answer)
+        if answer.get("taken") is not True or not file:
+            return False
+        self._held[node_id] = self._clock.monotonic_s()
+        self._files[node_id] = file
+        self._busy[node_id] = read_busy(answer.get("busy"), node_id, node)
+        return True
+
+    async def _wait_for_commands(self, say: Callable[[str], None]) -> None:
+        """Until no command of an earlier holder runs on these nodes. Raises LockLost, NotBegun."""
+        start_s = said_s = self._clock.monotonic_s()
+        for holders in self._busy.values():
+            for holder in holders:
+                say(f"{holder.busy_words}; waiting for its end")
+        while busy := [node_id for node_id, holders in self._busy.items() if holders]:
+            holder = self._busy[busy[0]][0]
+            now_s = self._clock.monotonic_s()
+            if now_s - start_s >= self._busy_wait_s:
+                raise _still_busy(holder, now_s - start_s)
+            if now_s - said_s >= BUSY_SAY_S:
+                said_s = now_s
+                say(f"{holder.busy_words}; waiting {now_s - start_s:.0f} s of at most {self._busy_wait_s:.0f} s")
+            await asyncio.sleep(min(BUSY_POLL_S, self._busy_wait_s / 4))
+            for node_id in self._node_ids:
+                await self._look_again(node_id)
+
+    async def _look_again(self, node_id: str) -> None:
+        if not self._busy[node_id]:
+            await self.assure(node_id, is_looking=False)
+            return
+        shell, answer = await self._call(node_id, "take", *self._words)
+        if not self._keep_answer(node_id, shell.node, answer):
+            raise self._lose(node_id, shell.node, answer)
 
     async def _ask(self, holder: LockHolder) -> None:
         if self._ask_break is None or not await self._ask_break(holder):
@@ -148,20 +197,42 @@ class Leases:
         shell, answer = await self._call(node_id, "renew", *self._words)
         if answer.get("held") is True:
             self._held[node_id] = asked_s
+            self._files[node_id] = read_file(answer)
             return
-        holder = read_holder(answer.get("holder"), node_id, shell.node)
+        raise self._lose(node_id, shell.node, answer)
+
+    def _lose(self, node_id: str, node: str, answer: Mapping[str, object]) -> LockLost:
+        holder = read_holder(answer.get("holder"), node_id, node)
         words = holder.words if holder is not None else "it was taken over while we were away"
         self._held.pop(node_id, None)
         self._lost[node_id] = LockLost(
-            f"The lock on {shell.node} was broken: {words}",
+            f"The lock on {node} was broken: {words}",
             remedy="Nothing more was begun there. Ask them what they changed, then look at the node and go on or undo.",
-            node=shell.node,
+            node=node,
         )
-        raise self._lost[node_id]
+        return self._lost[node_id]
+
+    async def hold(self, node_id: str, command: Command, run: Callable[[Command], Awaitable[Outcome]]) -> Outcome:
+        """What became of the command, run as one that the node begins only under our lease, and that others wait for.
+
+        Raises LockLost and NotBegun: it was not begun; and what `run` raises.
+        """
+        outcome = await run(hold_command(command, self._files.get(node_id, ""), self._token))
+        if not is_not_begun(outcome, self._token):
+            return outcome
+        for lost in self._lost.values():
+            raise lost
+        await self._renew(node_id)  # after a restart the lease is ours again, by another file
+        outcome = await run(hold_command(command, self._files[node_id], self._token))
+        if is_not_begun(outcome, self._token):
+            words = "The node's lock cannot be held"
+            raise NotBegun(words, remedy="Try again in a moment.", detail=outcome.explain(), node=node_id)
+        return outcome
 
     async def release(self) -> None:
         """Let all go, bounded; one that cannot be let go of ends by itself."""
         held, self._held = tuple(self._held), {}
+        self._busy = {}
         await asyncio.gather(*(self._release(node_id) for node_id in held))
 
     async def _release(self, node_id: str) -> None:
@@ -185,3 +256,12 @@ class Leases:
                 detail=error.detail,
                 node=error.node,
             ) from error
+
+
+def _still_busy(holder: LockHolder, waited_s: float) -> LockLost:
+    look = f" on {holder.node}: sudo fuser -v {holder.file}" if holder.file else " on the node."
+    return LockLost(
+        f"{holder.busy_words}; it has not ended in {waited_s:.0f} s",
+        remedy=f"Nothing was begun. Wait for its end and start again. If it hangs, look which program it is{look}",
+        node=holder.node,
+    )

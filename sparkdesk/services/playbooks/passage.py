@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from sparkdesk.core.errors import SparkDeskError, StepFailed
 from sparkdesk.core.step import (
@@ -68,7 +69,7 @@ class Passage:
     async def go(self, begin: Callable[[], Awaitable[None]], work: Callable[[], Awaitable[None]]) -> RunEnded:
         """Take the locks, do the work, close the journal, let the locks go, tell the end."""
         try:
-            await self._leases.take()
+            await self._leases.take(lambda text: self._emit(Progress("", self._clock.now_ms(), text)))
         except StepFailed as error:
             refused = RunEnded(self._clock.now_ms(), "failed", error.message, error.remedy)
             self._emit(refused)
@@ -198,7 +199,7 @@ class Passage:
 
     async def _apply(self, step: Step) -> None:
         try:
-            await self._perform(step, step.apply)
+            await self._change(step, step.apply)
         except OutcomeUnknown:
             if not (step.check or is_repeatable(step)) or not await self._node_is_back(step):
                 raise
@@ -206,7 +207,7 @@ class Passage:
                 if not await self._passes(step):
                     raise
             else:
-                await self._perform(step, step.apply)
+                await self._change(step, step.apply)
 
     async def _verify(self, step: Step) -> None:
         if not step.verify:
@@ -240,6 +241,16 @@ class Passage:
         for action in actions:
             await perform(action, site)
 
+    async def _change(self, step: Step, actions: tuple[Action, ...]) -> None:
+        """Perform what changes the node: under its lock, where the playbook needs one."""
+        site = self._site(step)
+        if self.journal.record.playbook.needs_lock:
+            site = replace(site, hold=self._leases.hold)
+        for number, action in enumerate(actions):
+            if number and not isinstance(action, _LOOKING):
+                await self._assure_lease(step)  # the one before may have taken long
+            await perform(action, site)
+
     async def _node_is_back(self, step: Step) -> bool:
         """Wait for the step's node, bounded; whether it answers."""
         site = self._site(step)
@@ -263,7 +274,7 @@ class Passage:
         await self._assure_lease(step)
         await self.journal.step_started(step.id, "undo")
         self._started(step, "undo")
-        await self._perform(step, step.undo)
+        await self._change(step, step.undo)
         return "undone"
 
     # Both -----------------------------------------------------------------------------------------------------

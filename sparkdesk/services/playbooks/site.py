@@ -24,6 +24,10 @@ MAX_SHOWN_CHARS = 4000
 TAIL_BYTES = 64 * 1024
 
 
+Hold = Callable[[str, Command, Callable[[Command], Awaitable[Outcome]]], Awaitable[Outcome]]
+"""Runs a node's command under the run's lock there (Leases.hold)."""
+
+
 class OutcomeUnknown(StepFailed):
     """It may or may not have worked; only a look at the node can tell."""
 
@@ -48,6 +52,8 @@ class Site:
     emit: Callable[[StepEvent], None]
     root: Root
     confirm: Callable[[str], Awaitable[bool]] | None = None
+    hold: Hold | None = None
+    """For what changes a locked node; None where nothing is locked, and for what only looks."""
 
     def shell(self) -> Shell:
         """The shell of the step's node."""
@@ -57,13 +63,21 @@ class Site:
         self, shell: Shell, command: Command, *, stdin: bytes = b"", timeout_s: float = 30.0, as_root: bool = False
     ) -> Outcome:
         """Run a command, through sudo when `as_root`. Raises NotPermitted and a NodeError."""
-        if not as_root:
-            return await shell.run(command, stdin=stdin, timeout_s=timeout_s)
         why = self.step.title
-        try:
+
+        async def run(command: Command) -> Outcome:
+            if not as_root:
+                return await shell.run(command, stdin=stdin, timeout_s=timeout_s)
             return await self.root.run(self.step.node, shell, command, why=why, stdin=stdin, timeout_s=timeout_s)
+
+        try:
+            return await self.locked(command, run)
         except RootRefused as error:
             raise NotPermitted(f"{why}: {error.message}", remedy=error.remedy, node=shell.node) from error
+
+    async def locked(self, command: Command, run: Callable[[Command], Awaitable[Outcome]]) -> Outcome:
+        """What becomes of the command by `run`, under the lock of the step's node where there is one."""
+        return await (run(command) if self.hold is None else self.hold(self.step.node, command, run))
 
     def say(self, text: str, fraction: float | None = None) -> None:
         """Tell how far the step is."""

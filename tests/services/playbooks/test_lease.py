@@ -112,6 +112,13 @@ async def until_file(path: Path) -> None:
             await asyncio.sleep(0.02)
 
 
+async def until_told(one: Computer, words: str) -> None:
+    """Wait until the run's events say this."""
+    async with asyncio.timeout(30):
+        while not any(words in getattr(event, "text", "") for event in one.events):
+            await asyncio.sleep(0.02)
+
+
 async def test_of_two_at_once_one_applies_and_the_other_names_it(computer: MakeComputer, tmp_path: Path) -> None:
     anna, bob = await opened(computer, "anna@laptop"), await opened(computer, "bob@desk")
     playbook = book(sh("one", "echo x >> log; while [ ! -e go ]; do sleep 0.05; done"))
@@ -140,7 +147,7 @@ async def test_a_lock_outlives_the_lease_while_its_run_goes_on(computer: MakeCom
     anna = await opened(computer, "anna@laptop")
     running = asyncio.ensure_future(anna.run(book(held())))
     await until_file(tmp_path / "node/begun")
-    (lease,) = (path for path in (tmp_path / "locks").iterdir() if path.suffix == ".json")
+    (lease,) = (tmp_path / "locks").glob("sparkdesk-lease-*.json")
     before = json.loads(lease.read_text())["renewed_s"]
     async with asyncio.timeout(15):
         while json.loads(lease.read_text())["renewed_s"] == before:
@@ -155,8 +162,10 @@ async def test_who_is_broken_stops_before_the_next_step(computer: MakeComputer, 
     running = asyncio.ensure_future(anna.run(book(held("echo anna >> log"), sh("two", "echo second >> log"))))
     await until_file(tmp_path / "node/begun")
     bob.breaks = True
-    ended = await bob.run(book(sh("other", "echo bob >> log")))
+    breaking = asyncio.ensure_future(bob.run(book(sh("other", "echo bob >> log"))))
+    await until_told(bob, "A command of anna@laptop still runs")
     (tmp_path / "node/go").touch()
+    ended = await breaking
     assert (ended.result, anna.holders) == ("done", []), ended
     assert [holder.who for holder in bob.holders] == ["anna@laptop"]
     broken = await running
@@ -164,7 +173,7 @@ async def test_who_is_broken_stops_before_the_next_step(computer: MakeComputer, 
     assert "The lock on spark-1 was broken" in broken.message
     assert broken.remedy
     assert anna.results() == {"one": "done", "two": "failed"}
-    assert (tmp_path / "node/log").read_text() == "bob\nanna\n"
+    assert (tmp_path / "node/log").read_text() == "anna\nbob\n"
     entries = [json.loads(entry) for entry in await bob.store.journal("r")]
     assert any(entry["kind"] == "note" and "anna@laptop" in entry["text"] for entry in entries)
 
@@ -257,17 +266,21 @@ async def test_a_killed_runners_lock_ends_by_itself_and_its_run_goes_on_elsewher
     bob = await opened(computer, "bob@desk")
     assert (await bob.run(book(sh("other", "true")))).result == "failed"
     assert bob.holders[0].who == "victim@laptop"
-    (lease,) = (tmp_path / "locks").iterdir()
+    (lease,) = (tmp_path / "locks").glob("sparkdesk-lease-*")
     value = json.loads(lease.read_text())
     lease.write_text(json.dumps({**value, "renewed_s": value["renewed_s"] - 61}))
-    assert (await bob.run(book(sh("other", "true")))).result == "done"
+    taking = asyncio.ensure_future(bob.run(book(sh("other", "echo other >> log"))))
+    await until_told(bob, "A command of victim@laptop still runs on spark-1: Long; waiting for its end")
+    assert (tmp_path / "node/log").read_text() == "one\n"
+    (tmp_path / "node/go").touch()
+    assert (await taking).result == "done"
     told = [getattr(event, "text", "") for event in bob.events]
     assert any("victim@laptop no longer renewed" in text for text in told)
     again = await opened(computer, "victim@laptop")
     assert await again.store.unfinished_runs() == ("r",)
     ended = await again.runner.resume("r", on_event=again.events.append)
     assert ended.result == "done"
-    assert (tmp_path / "node/log").read_text() == "one\ntwo\n"
+    assert (tmp_path / "node/log").read_text() == "one\ntwo\nother\n"
     assert os.path.exists(tmp_path / "node/begun")
 
 
@@ -284,7 +297,7 @@ _VICTIM = textwrap.dedent("""
         done = (Run(Command(("grep", "-q", "one", "log"))),)
         one = Step("one", "One", "n1", (Run(Command(("sh", "-c", "echo one >> log"))),), check=done)
         has_two = (Run(Command(("grep", "-q", "two", "log"))),)
-        script = "if [ -e begun ]; then echo two >> log; else touch begun; sleep 60; fi"
+        script = "touch begun; while [ ! -e go ]; do sleep 0.05; done; echo two >> log"
         two = Step("two", "Two", "n1", (Run(Command(("sh", "-c", script))),), check=has_two)
         await computer.run(Playbook("Long", (Stage("a", (one,)), Stage("b", (two,))), needs_lock=True))
 

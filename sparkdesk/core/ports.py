@@ -201,6 +201,11 @@ class KnownHosts(Protocol):
         """Whether the list says that this key must not be trusted there (@revoked). Never raises."""
         ...
 
+    async def others(self, address: str, port: int, host_key: str) -> tuple[str, ...]:
+        """The keys (public lines) by which the list knows the address, when this one is not among them; those of its
+        own kind first. Never raises."""
+        ...
+
 
 class NetworkWatch(Protocol):
     """Tells when this computer's network is another: a link, an address or a route came or went."""

@@ -25,6 +25,8 @@ from ui.widgets.field import Field
 from ui.widgets.label import Label
 
 SETTLE_MS: Final = 500
+TRUST: Final = "It matches: trust this key"
+TRUST_ANYWAY: Final = "It matches the console: trust this key"
 _LONGEST_PRINT: Final = 50
 _COMPARE = (
     "Compare it on {where} itself: at its own screen and keyboard, or in a session that you trust already. "
@@ -46,11 +48,12 @@ class OfferPart(QWidget):
         self._type = Chip("")
         self._known_hosts = Chip("Same key in your ~/.ssh/known_hosts", "ok")
         self._known_as = Label("", "dense", "warn", is_wrapped=True)
+        self.warning = Label("", "strong", "crit", is_wrapped=True, is_selectable=True)
         self._art = Label("", "mono", "text2")
         self._compare = Label("", "dense", "text2", is_wrapped=True)
         self.command = CopyField("Command for the console")
         self.cancel_button = Button("Cancel")
-        self.trust_button = Button("It matches: trust this key", kind="primary")
+        self.trust_button = Button(TRUST, kind="primary")
         self._build()
         self.copy_button.clicked.connect(self._copy)
 
@@ -83,7 +86,7 @@ class OfferPart(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(10)
-        for part in (self._question, self._words, well, self._compare, self.command):
+        for part in (self._question, self._words, self.warning, well, self._compare, self.command):
             column.addWidget(part)
         column.addLayout(buttons)
 
@@ -103,6 +106,7 @@ class OfferPart(QWidget):
             self._words.setText("This computer meets it for the first time. Nothing was sent to it but the greeting.")
         if offer.known_as:
             self._words.setText("You trust this key already, under another name or address.")
+        self._warn(offer)
         self.fingerprint.setText(one_line(offer.fingerprint, _LONGEST_PRINT))
         self._type.set_state(key_words(offer.key_type), icon="key")
         self._known_hosts.setVisible(offer.in_known_hosts)
@@ -114,6 +118,17 @@ class OfferPart(QWidget):
         self._art.setVisible(bool(art))
         self._compare.setText(_COMPARE.format(where=where, what="text and picture" if art else "text"))
         self.command.setText(console_command(offer.key_type, has_art=bool(art)))
+
+    def _warn(self, offer: KeyOffer) -> None:
+        """Another key in the user's own list: said in full, and the button that trusts is no longer the filled one."""
+        is_other = bool(offer.other_fingerprint)
+        if is_other:
+            self._words.setText("Nothing was sent to it but the greeting.")
+            self.warning.setText(_other_words(offer))
+        self.warning.setVisible(is_other)
+        self.trust_button.setText(TRUST_ANYWAY if is_other else TRUST)
+        self.trust_button.set_kind("danger" if is_other else "primary")
+        self.trust_button.updateGeometry()
 
     def forget(self) -> None:
         """The decision is over: the same key shown again is a new question."""
@@ -127,6 +142,21 @@ class OfferPart(QWidget):
         field = CopyField("fingerprint", self.fingerprint.text())
         field.copy_text()
         field.deleteLater()
+
+
+def _other_words(offer: KeyOffer) -> str:
+    kind, other = key_words(offer.key_type), key_words(offer.other_key_type)
+    known = one_line(offer.other_fingerprint, _LONGEST_PRINT)
+    if kind == other:
+        return (
+            f"Your own SSH knows this address by another key: ~/.ssh/known_hosts has {known}, and this one is not it. "
+            "The machine was set up again, the address went to another one, or somebody stands between you and it. "
+            "Trust it only if its own console prints the text below."
+        )
+    return (
+        f"Your own SSH knows this address by a key of another kind: ~/.ssh/known_hosts has {other} {known}. That says "
+        f"nothing for this {kind} key. Trust it only if its own console prints the text below."
+    )
 
 
 class ChangedPart(QWidget):

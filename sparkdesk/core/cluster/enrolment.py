@@ -28,7 +28,7 @@ class EnrolStage(StrEnum):
     TRUST = "trust"
     """A person must compare `offer` (or, first, `jump_offer`) and say yes."""
     CHANGED_KEY = "changed_key"
-    """Refused: the address is known with another key. There is no way on from here but removing the node."""
+    """Refused: the machine shows another key than the one that was trusted. From here there is only the way back."""
     SIGNING_IN = "signing_in"
     NEEDS_PASSWORD = "needs_password"
     NEEDS_PASSPHRASE = "needs_passphrase"
@@ -54,6 +54,9 @@ class KeyOffer:
     """This computer trusts the same key already, as this node: it is the same machine, or a copy of it."""
     in_known_hosts: bool = False
     """The user's own ~/.ssh/known_hosts has the same key for this address."""
+    other_fingerprint: str = ""
+    """The user's own ~/.ssh/known_hosts has another key for this address, and not this one."""
+    other_key_type: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from sparkdesk.core.cluster.candidate import Candidate
-from sparkdesk.core.cluster.enrolment import EnrolStage, Who, read_place
+from sparkdesk.core.cluster.enrolment import EnrolStage, KeyOffer, Who, read_place
 from sparkdesk.core.cluster.host_key import describe_host_key, fingerprint_of
 from sparkdesk.core.cluster.identity import addresses_of
 from sparkdesk.core.cluster.machine import IDENTIFY, MAX_OUTPUT_BYTES, TIMEOUT_S, read_machine
@@ -169,13 +169,29 @@ class Course:
                 detail=look.fingerprint,
                 node=address,
             )
-        in_list = await self._parts.known_hosts.has(address, port, offer.host_key)
-        same = next((node for node in known_nodes(self._parts.fleet) if node.host_key == offer.host_key), None)
-        self._screen.show_offer(address, look, known_as=same.name if same is not None else "", in_known_hosts=in_list)
+        self._screen.show_offer(await self._describe(address, port, offer.host_key))
         await self._screen.ask(EnrolStage.TRUST)
         self._screen.say(f"you confirmed the host key of {what}")
         self._memory.confirmed[machine] = offer.host_key
         return offer.host_key
+
+    async def _describe(self, address: str, port: int, host_key: str) -> KeyOffer:
+        """What a person compares, with what speaks for the key and against it."""
+        hosts, look = self._parts.known_hosts, describe_host_key(host_key)
+        same = next((node for node in known_nodes(self._parts.fleet) if node.host_key == host_key), None)
+        others = [describe_host_key(each) for each in await hosts.others(address, port, host_key)]
+        if others:
+            self._screen.say(f"your own list of SSH hosts knows this address by another key: {others[0].fingerprint}")
+        return KeyOffer(
+            host=address,
+            fingerprint=look.fingerprint,
+            key_type=look.kind,
+            art=look.art,
+            known_as=same.name if same is not None else "",
+            in_known_hosts=await hosts.has(address, port, host_key),
+            other_fingerprint=others[0].fingerprint if others else "",
+            other_key_type=others[0].kind if others else "",
+        )
 
     async def _through(self, jump: JumpHost | None, work: Callable[[str | None], Awaitable[T]]) -> T:
         """Work that leads through the jump host; asks for its password when it lets in by nothing else."""

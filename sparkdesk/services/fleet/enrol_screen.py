@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from sparkdesk.core.cluster.enrolment import Enrolment, EnrolStage, KeyOffer
-from sparkdesk.core.cluster.host_key import HostKeyLook
 from sparkdesk.core.errors import HostKeyChanged, SparkDeskError
 from sparkdesk.core.plain_text import make_line, make_plain
 from sparkdesk.services.clock import Clock
@@ -84,9 +83,8 @@ class Screen:
         """Whose password the next question is about, when it is not the node's own."""
         self._now = replace(self._now, asked_for=make_line(machine, max_chars=LINE_CHARS))
 
-    def show_offer(self, host: str, look: HostKeyLook, *, known_as: str, in_known_hosts: bool) -> None:
+    def show_offer(self, offer: KeyOffer) -> None:
         """The host key that a person is to compare; it stays in sight until the end."""
-        offer = KeyOffer(host, look.fingerprint, look.kind, look.art, known_as, in_known_hosts)
         self._now = replace(self._now, offer=offer)
 
     async def ask(self, stage: EnrolStage) -> Answer:

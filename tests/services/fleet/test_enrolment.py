@@ -77,6 +77,35 @@ async def test_the_users_own_known_hosts_is_a_hint_only(desk: EnrolDesk, own_hom
         assert is_untouched(server)
 
 
+@pytest.mark.parametrize("kind", ["ssh-ed25519", "ecdsa-sha2-nistp256"])
+async def test_another_key_in_the_users_own_list_is_said_beside_the_new_one(
+    desk: EnrolDesk, own_home: Path, kind: str
+) -> None:
+    async with running_server(password=PASSWORD) as server:
+        other = public_line(new_key(kind))
+        (own_home / ".ssh").mkdir(mode=0o700)
+        (own_home / ".ssh" / "known_hosts").write_text(f"[127.0.0.1]:{server.port} {other}\n")
+        desk.start(server)
+        now = await desk.reach(EnrolStage.TRUST)
+        assert now.offer is not None
+        assert not now.offer.in_known_hosts
+        assert now.offer.other_fingerprint == fingerprint_of(other)
+        assert now.offer.other_key_type == ("ED25519" if kind == "ssh-ed25519" else "ECDSA")
+        assert "by another key" in "".join(now.log)
+        assert is_untouched(server)
+
+
+async def test_a_second_key_of_a_known_host_is_no_contradiction(desk: EnrolDesk, own_home: Path) -> None:
+    async with running_server(password=PASSWORD) as server:
+        place, other = f"[127.0.0.1]:{server.port}", public_line(new_key())
+        (own_home / ".ssh").mkdir(mode=0o700)
+        (own_home / ".ssh" / "known_hosts").write_text(f"{place} {other}\n{place} {server.host_key}\n")
+        desk.start(server)
+        now = await desk.reach(EnrolStage.TRUST)
+        assert now.offer is not None
+        assert (now.offer.in_known_hosts, now.offer.other_fingerprint) == (True, "")
+
+
 async def test_a_key_that_the_users_own_list_revokes_ends_the_attempt(desk: EnrolDesk, own_home: Path) -> None:
     async with running_server(password=PASSWORD) as server:
         (own_home / ".ssh").mkdir(mode=0o700)

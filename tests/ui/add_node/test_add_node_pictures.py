@@ -111,6 +111,9 @@ def test_trust_in_pictures(page: AddNodePage, desk: Desk) -> None:
     known = KeyOffer("10.0.20.31", PRINT, "ssh-ed25519", ART, known_as="spark-5c2d", in_known_hosts=True)
     desk.attempt.show(EnrolStage.TRUST, offer=known)
     take_pictures(page, "add-trust-known")
+    other = KeyOffer("10.0.20.31", PRINT, "ssh-ed25519", ART, other_fingerprint=OTHER_PRINT, other_key_type="ED25519")
+    desk.attempt.show(EnrolStage.TRUST, offer=other)
+    take_pictures(page, "add-trust-other")
 
 
 def test_a_jump_host_in_pictures(page: AddNodePage, desk: Desk) -> None:

@@ -107,6 +107,48 @@ def test_only_the_card_that_changed_is_repainted(qtbot: QtBot, stage: Stage) -> 
     assert page.map.painted == ["node1"]
 
 
+def test_only_the_nodes_of_which_something_new_is_known_are_looked_at(qtbot: QtBot, stage: Stage) -> None:
+    stage.serve(rack.job("j1", "gpt-oss-120b", 0))
+    page = open_page(qtbot, stage)
+    page.refresh()
+    before = page.model.scene
+    stage.measure(1, 20.0)
+    page.refresh()
+    scene = page.model.scene
+    kept = [old is new for old, new in zip(before.cards, scene.cards, strict=True)]
+    assert kept == [True, False, True, True]
+    of_other_nodes = [cable.key for cable in scene.cables if "node1" not in cable.key]
+    assert of_other_nodes
+    assert all(before.cable(key) is scene.cable(key) for key in of_other_nodes)
+
+
+def test_a_card_whose_values_grow_old_says_how_old_they_are(qtbot: QtBot, stage: Stage) -> None:
+    page = open_page(qtbot, stage)
+    words = []
+    for _ in range(3):
+        stage.now_ms += 12_000
+        page.refresh()
+        words.append(page.model.scene.cards[0].mark.text)
+    assert words == ["Stale 12 s", "Stale 24 s", "Stale 36 s"]
+
+
+def test_the_view_that_is_not_shown_catches_up_when_it_is_chosen(qtbot: QtBot, stage: Stage) -> None:
+    page = open_page(qtbot, stage)
+    page.model.select("node", "node2")
+    assert page.table.rows.rows == (), "nobody has seen the table yet"
+    page.ways.set_key("table")
+    page.ways.changed.emit("table")
+    assert [row.node_id for row in page.table.rows.rows] == ["node0", "node1", "node2", "node3"]
+    assert page.table.selectionModel().selectedRows()[0].row() == 2
+    stage.measure(1, 20.0)
+    page.refresh()
+    page.ways.set_key("map")
+    page.map.painted = []
+    page.ways.changed.emit("map")
+    QTest.qWait(20)
+    assert "node1" in page.map.painted
+
+
 def test_a_hidden_page_does_nothing(qtbot: QtBot, stage: Stage) -> None:
     page = open_page(qtbot, stage)
     page.hide()

@@ -18,6 +18,7 @@ Look = Literal["up", "degraded", "down", "unknown", "unused"]
 Shape = Literal["single", "pair", "ring", "switch", "loose"]
 End = tuple[str, str]
 """Node id and cage."""
+_SILENT = {cage: Port(cage, PortState.UNKNOWN) for cage in CAGES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +59,31 @@ def build_cables(
     shape: Shape, node_ids: Sequence[str], ports: Mapping[End, Port], names: Mapping[str, str]
 ) -> tuple[Cable, ...]:
     """Every cable with its state. `ports` holds what is known; an end that is missing is not known."""
-    used_cages = {end[1] for end, port in ports.items() if port.state in (PortState.UP, PortState.DEGRADED)}
-    cables = []
-    for ends in plan_ends(shape, node_ids):
-        known = [ports.get(end, Port(end[1], PortState.UNKNOWN)) for end in ends]
-        # One cable is enough for a pair and for a switch: the other cage is a fault only where it is used elsewhere.
-        is_expected = shape == "ring" or ends[0][1] in used_cages or (shape == "pair" and not used_cages)
-        cables.append(_build(ends, known, names, is_expected=is_expected))
-    return tuple(cables)
+    return CableBuilder().build(shape, node_ids, ports, names)
+
+
+class CableBuilder:
+    """Builds the cables again and again; one of which nothing new is known stays the same."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[End, ...], tuple[object, Cable]] = {}
+
+    def build(
+        self, shape: Shape, node_ids: Sequence[str], ports: Mapping[End, Port], names: Mapping[str, str]
+    ) -> tuple[Cable, ...]:
+        """As `build_cables`."""
+        before, self._made = self._made, {}
+        used_cages = {end[1] for end, port in ports.items() if port.state in (PortState.UP, PortState.DEGRADED)}
+        for ends in plan_ends(shape, node_ids):
+            known = [ports.get(end, _SILENT[end[1]]) for end in ends]
+            # One cable is enough for a pair and for a switch: the other cage is a fault where it is used elsewhere.
+            is_expected = shape == "ring" or ends[0][1] in used_cages or (shape == "pair" and not used_cages)
+            told = (is_expected, known, [names.get(node_id) for node_id, _ in ends])
+            made = before.get(ends)
+            if made is None or made[0] != told:
+                made = (told, _build(ends, known, names, is_expected=is_expected))
+            self._made[ends] = made
+        return tuple(cable for _, cable in self._made.values())
 
 
 def _build(ends: tuple[End, ...], ports: Sequence[Port], names: Mapping[str, str], *, is_expected: bool) -> Cable:

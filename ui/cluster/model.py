@@ -19,7 +19,7 @@ from sparkdesk.core.jobs.plan import LaunchPlan
 from sparkdesk.core.jobs.record import JobStatus
 from sparkdesk.core.telemetry.sample import Sample
 from ui.bridge import watch
-from ui.cluster.scene import Known, Scene, build_scene
+from ui.cluster.scene import Known, Scene, SceneBuilder
 from ui.jobs.trace import Traces
 
 Selection = tuple[str, str]
@@ -55,6 +55,7 @@ class ClusterModel(QObject):
         super().__init__(parent)
         self.feeds = feeds
         self.scene = Scene()
+        self._builder = SceneBuilder()
         self.selection: Selection = NOTHING
         watch(feeds.cluster, self, self._mark)
         watch(feeds.nodes, self, self._mark)
@@ -82,7 +83,7 @@ class ClusterModel(QObject):
             feeds.plan_of,
             feeds.servers.value,
         )
-        scene = build_scene(known)
+        scene = self._builder.build(known)
         if scene == self.scene:
             return False
         self.scene = scene

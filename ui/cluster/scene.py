@@ -1,6 +1,7 @@
 """Everything the cluster page shows at one moment, made from what services know. Pure: no Qt, no clock of its own.
 
-The one rule: a scene is a value. Two equal scenes need no repaint, and a test reads it without a window.
+The one rule: a scene is a value. Two equal scenes need no repaint, and a test reads it without a window; what a part is
+made from decides whether it is made anew, never the time.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from sparkdesk.core.jobs.record import JobState, JobStatus
 from sparkdesk.core.telemetry.cage import ports_of
 from sparkdesk.core.telemetry.sample import Sample
 from ui import text
-from ui.cluster.cable import Cable, End, Shape, build_cables, shape_of
-from ui.cluster.card import NodeCard, Served, build_card
+from ui.cluster.cable import Cable, CableBuilder, End, Shape, shape_of
+from ui.cluster.card import STALE_AFTER_S, NodeCard, Served, build_card
 from ui.cluster.sentence import NO_NODE, Sentence, build_sentence
 from ui.jobs.mark import current_phase, is_coming_up, is_serving, mark_of_job
 from ui.jobs.trace import TOKEN_RATE, Traces
@@ -68,30 +69,91 @@ class Known:
 
 def build_scene(known: Known) -> Scene:
     """The scene of this moment."""
-    served = {node.record.id: served_on(node.record.id, known) for node in known.nodes}
-    cards = tuple(_card(node, known, served[node.record.id]) for node in known.nodes)
-    node_ids = tuple(node.record.id for node in known.nodes)
-    shape = shape_of(known.cluster.shape if known.cluster else "", len(node_ids))
-    ports = _ports(known)
-    names = {card.node_id: card.name for card in cards}
-    cables = build_cables(shape, node_ids, ports, names)
-    return Scene(
-        title=text.one_line(known.cluster.name, 80) if known.cluster else "Cluster",
-        subtitle=_subtitle(shape, known),
-        is_simulated=known.cluster.is_simulated if known.cluster else False,
-        shape=shape,
-        sentence=build_sentence(known.nodes, cards, cables, known.jobs),
-        cards=cards,
-        cables=cables,
-        switch_title=text.one_line(known.cluster.switch_name if known.cluster else "", 60) or "Switch",
-        switch_detail=_switch_detail(cables, ports),
-    )
+    return SceneBuilder().build(known)
 
 
-def _card(node: NodeStatus, known: Known, served: Sequence[Served]) -> NodeCard:
-    sample, age_s = known.samples.get(node.record.id, (None, math.nan))
-    found = [server for server in known.servers if server.node_id == node.record.id]
-    return build_card(node, sample, age_s, served, found)
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A card and what it was made from, as far as that can change it."""
+
+    status: NodeStatus
+    sample: Sample | None
+    served: tuple[Served, ...]
+    found: tuple[FoundServer, ...]
+    card: NodeCard
+
+    def is_of(
+        self, status: NodeStatus, sample: Sample | None, served: tuple[Served, ...], found: tuple[FoundServer, ...]
+    ) -> bool:
+        """Whether the card of these is the one."""
+        is_same = self.status is status and self.sample is sample
+        return is_same and self.served == served and self.found == found
+
+
+class SceneBuilder:
+    """Builds one scene after another; of many nodes only those are looked at of which something new is known."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, _Made] = {}
+        self._ports: dict[str, tuple[Sample, tuple[Port, ...]]] = {}
+        self._cables = CableBuilder()
+
+    def build(self, known: Known) -> Scene:
+        """The scene of this moment."""
+        cards = self._build_cards(known)
+        node_ids = tuple(node.record.id for node in known.nodes)
+        shape = shape_of(known.cluster.shape if known.cluster else "", len(node_ids))
+        ports = self._find_ports(known)
+        names = {card.node_id: card.name for card in cards}
+        cables = self._cables.build(shape, node_ids, ports, names)
+        return Scene(
+            title=text.one_line(known.cluster.name, 80) if known.cluster else "Cluster",
+            subtitle=_subtitle(shape, known),
+            is_simulated=known.cluster.is_simulated if known.cluster else False,
+            shape=shape,
+            sentence=build_sentence(known.nodes, cards, cables, known.jobs),
+            cards=cards,
+            cables=cables,
+            switch_title=text.one_line(known.cluster.switch_name if known.cluster else "", 60) or "Switch",
+            switch_detail=_switch_detail(cables, ports),
+        )
+
+    def _build_cards(self, known: Known) -> tuple[NodeCard, ...]:
+        before, self._made = self._made, {}
+        found: dict[str, list[FoundServer]] = {}
+        for server in known.servers:
+            found.setdefault(server.node_id, []).append(server)
+        cards = []
+        for node in known.nodes:
+            node_id = node.record.id
+            sample, age_s = known.samples.get(node_id, (None, math.nan))
+            parts = (node, sample, served_on(node_id, known), tuple(found.get(node_id, ())))
+            made = before.get(node_id)
+            # The age of values is told in words only where they are old.
+            is_old = sample is not None and not (node.is_live and age_s <= STALE_AFTER_S)
+            if is_old or made is None or not made.is_of(*parts):
+                made = _Made(*parts, build_card(node, sample, age_s, *parts[2:]))
+            if not is_old:
+                self._made[node_id] = made
+            cards.append(made.card)
+        return tuple(cards)
+
+    def _find_ports(self, known: Known) -> dict[End, Port]:
+        before, self._ports = self._ports, {}
+        ports: dict[End, Port] = {}
+        for node in known.nodes:
+            node_id = node.record.id
+            found = known.samples.get(node_id)
+            # An old sample says nothing about a cable of now.
+            if found is None or not node.is_live:
+                continue
+            told = before.get(node_id)
+            if told is None or told[0] is not found[0]:
+                told = (found[0], tuple(ports_of(found[0])))
+            self._ports[node_id] = told
+            for port in told[1]:
+                ports[node_id, port.cage] = port
+        return ports
 
 
 def served_on(node_id: str, known: Known) -> tuple[Served, ...]:
@@ -118,18 +180,6 @@ def _served(job: JobStatus, node_id: str, known: Known) -> Served:
         ledger=ledger,
         note=(phase.note or phase.title) if phase and is_coming_up(job) else job.state.words,
     )
-
-
-def _ports(known: Known) -> dict[End, Port]:
-    ports: dict[End, Port] = {}
-    for node in known.nodes:
-        found = known.samples.get(node.record.id)
-        # An old sample says nothing about a cable of now.
-        if found is None or not node.is_live:
-            continue
-        for port in ports_of(found[0]):
-            ports[node.record.id, port.cage] = port
-    return ports
 
 
 _SHAPE_WORDS: dict[Shape, str] = {

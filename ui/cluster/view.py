@@ -30,6 +30,8 @@ from ui.widgets.segmented import Segmented
 
 TICK_MS = 1000
 SOON_MS = 120
+SOON_PER_NODE_MS = 6
+"""Later by so much for each node: of many nodes something is new all the time while they connect."""
 WIDE_PX = 1060
 """From this width of the page on the inspector stands beside the map (a window of 1280)."""
 LOW_PX = 720
@@ -159,6 +161,9 @@ class ClusterPage(QWidget):
 
     def refresh(self) -> None:
         """Show the state of now."""
+        if self._tick.isActive():
+            self._tick.start()  # from now on: two refreshes at once are one too many
+        self._soon.setInterval(SOON_MS + SOON_PER_NODE_MS * len(self.model.scene.cards))
         self.model.refresh()
         self.strip.set_items(strip_items(self.model))
         if self.inspector.isVisible():
@@ -170,8 +175,6 @@ class ClusterPage(QWidget):
         self.sentence.set_sentence(scene.sentence)
         if not self._is_way_chosen:
             self.ways.set_key("table" if len(scene.cards) >= TABLE_FROM else "map")
-        self.map.set_scene(scene)
-        self.table.set_scene(scene)
         self._show_way()
         self.launch.set_disabled_reason("" if scene.cards else "Add a node first")
         if self.isVisible():
@@ -182,10 +185,17 @@ class ClusterPage(QWidget):
         self._show_way()
 
     def _show_way(self) -> None:
-        shown: QWidget = self.map if self.ways.key() == "map" else self.table
-        if not self.model.scene.cards:
-            shown = self._empty
-        self._stack.setCurrentWidget(shown)
+        """Of map and table only the one that is shown follows the scene; the other catches up when its turn comes."""
+        scene = self.model.scene
+        way = self.map if self.ways.key() == "map" else self.table
+        is_other = self._stack.currentWidget() is not way
+        way.set_scene(scene)
+        if is_other:
+            self._stack.setCurrentWidget(way if scene.cards else self._empty)
+            kind, key = self.model.selection
+            self.table.select_node(key if kind == "node" else "")
+        elif not scene.cards:
+            self._stack.setCurrentWidget(self._empty)
 
     def _choose(self, kind: str, key: str) -> None:
         self.model.select(kind, key)

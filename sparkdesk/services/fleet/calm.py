@@ -1,24 +1,25 @@
 """When lines come before everything else: many nodes are opened at once, and each is to be live soon.
 
-The one rule: what is read of a node besides its telemetry begins when no first attempt is under way any more, and never
-much later than that: a node that does not answer holds nobody up.
+The one rule: what is read of a node besides its telemetry begins when no first attempt is under way any more and every
+live node has said who it is, and never much later than that: a node that does not answer holds nobody up.
 """
 
 from __future__ import annotations
 
 import asyncio
 
-from sparkdesk.core.cluster.node import NodeState, NodeStatus
+from sparkdesk.core.cluster.node import NodeFacts, NodeState, NodeStatus
 from sparkdesk.core.feed import Latest
 from sparkdesk.core.ports import Connection
 from sparkdesk.services.fleet.line import LiveHook
 
-AT_ONCE = 32
+AT_ONCE = 16
 GAP_S = 0.025
-"""So many hooks may begin in one moment, eight nodes' worth; what is more follows one by one."""
+"""So many hooks may begin in one moment, four nodes' worth; what is more follows one by one."""
 LEAST_WAIT_S = 1.0
 WAIT_PER_NODE_S = 0.2
-"""At most so long for each node that is opened; more than ten are needed for it to matter."""
+"""At most so long for each node that is opened; more than five are needed for it to matter."""
+_NOT_HEARD = NodeFacts()
 
 
 class Calm:
@@ -32,7 +33,7 @@ class Calm:
 
     def _look(self, nodes: tuple[NodeStatus, ...]) -> None:
         self._count = len(nodes)
-        if any(status.state is NodeState.CONNECTING for status in nodes):
+        if any(_is_coming(status) for status in nodes):
             self._is_calm.clear()
         else:
             self._is_calm.set()
@@ -61,3 +62,9 @@ class Calm:
     def close(self) -> None:
         """Stop listening."""
         self._subscription.close()
+
+
+def _is_coming(status: NodeStatus) -> bool:
+    """Whether its line or the first words of its probe are still awaited."""
+    is_silent = status.is_live and status.facts == _NOT_HEARD
+    return is_silent or status.state is NodeState.CONNECTING

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
-from sparkdesk.core.cluster.node import NodeRecord, NodeState, NodeStatus
+from sparkdesk.core.cluster.node import NodeFacts, NodeRecord, NodeState, NodeStatus
 from sparkdesk.core.feed import Latest
 from sparkdesk.core.ports import Connection
 from sparkdesk.services.fleet import calm as calm_module
 from sparkdesk.services.fleet.calm import AT_ONCE, GAP_S, Calm
 
+FACTS = NodeFacts(hostname="spark")
+
 
 def statuses(*states: NodeState) -> tuple[NodeStatus, ...]:
     return tuple(
-        NodeStatus(NodeRecord(str(i), f"spark-{i}", "10.0.0.1", 22, "nvidia"), state, 0)
+        NodeStatus(NodeRecord(str(i), f"spark-{i}", "10.0.0.1", 22, "nvidia"), state, 0, facts=FACTS)
         for i, state in enumerate(states)
     )
 
@@ -47,6 +50,16 @@ async def test_a_hook_waits_for_first_attempts_and_not_for_those_that_come_after
     waiting = await begin(Calm(nodes), begun)
     assert begun.names == []
     nodes.set(statuses(NodeState.LIVE, NodeState.RECONNECTING))
+    await waiting
+    assert begun.names == ["0"]
+
+
+async def test_a_hook_waits_until_every_live_node_has_said_who_it_is() -> None:
+    begun, heard = Begun(), statuses(NodeState.LIVE, NodeState.LIVE)
+    nodes = Latest((heard[0], replace(heard[1], facts=NodeFacts())))
+    waiting = await begin(Calm(nodes), begun)
+    assert begun.names == []
+    nodes.set(heard)
     await waiting
     assert begun.names == ["0"]
 

@@ -20,6 +20,8 @@ del _PICTURES[0x09], _PICTURES[0x0A]
 
 def make_plain(text: str, *, max_chars: int = 4096) -> str:
     """The text with control characters as pictures, at most `max_chars` (the end is cut and an ellipsis put)."""
+    if len(text) <= max_chars and text.isascii() and text.isprintable():
+        return text  # nearly every text is so, and a probe's line has dozens
     shown = _ANSI.sub("", text[: 4 * max_chars]).translate(_PICTURES)
     shown = shown.encode("utf-8", "replace").decode("utf-8")
     return shown if len(shown) <= max_chars and len(text) <= 4 * max_chars else shown[: max_chars - 1] + "…"

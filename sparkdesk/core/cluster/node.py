@@ -114,7 +114,9 @@ class NodeRecord:
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON data."""
-        return asdict(self)
+        # Without asdict's deep copies: a cluster is saved whole whenever one of its many nodes has said who it is.
+        data = {name: getattr(self, name) for name in self.__slots__}
+        return data | {"jump": None if self.jump is None else self.jump.to_json()}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> NodeRecord:

@@ -2,9 +2,10 @@
 
 SparkDesk is the whole application with its window and the cluster page in sight, in Qt's loop. The script is what a
 person would write: asyncssh's defaults, all 64 at once, the probe's source by standard input, and done when each probe
-has printed its first readings. The one rule: same nodes, same key, same probe, same process, in turns; the median of
-the rounds' ratios counts. Meanwhile a timer beats in the window's loop: how late its worst beat came, without the time
-in which the kernel ran other programs, is the stall that a person feels; of the rounds the median counts.
+has printed its first readings; probes that have go on until then, as SparkDesk's do. The one rule: same nodes, same
+key, same probe, same process, in turns; the median of the rounds' ratios counts. Meanwhile a timer beats in the
+window's loop: how late its worst beat came, without the time in which the kernel ran other programs, is the stall that
+a person feels; of the rounds the median counts.
 """
 
 from __future__ import annotations
@@ -48,8 +49,8 @@ REMOTE = Path(__file__).resolve().parents[2] / "sparkdesk" / "remote"
 PROGRAMS = tuple((REMOTE / name).read_bytes() for name in ("gpu.py", "probe.py"))
 
 
-async def start_probe(node: dict[str, object], key: str, done: asyncio.Event) -> None:
-    """One node of the plain script: until its first readings, then until all have theirs."""
+async def start_probe(node: dict[str, object], key: str, all_here: asyncio.Barrier) -> None:
+    """One node of the plain script: its probe runs until all have shown their first readings."""
     marker = secrets.token_hex(8)
     trusted = asyncssh.import_public_key(str(node["host_key"]))
     async with asyncssh.connect(
@@ -65,16 +66,18 @@ async def start_probe(node: dict[str, object], key: str, done: asyncio.Event) ->
                 if not line:
                     raise RuntimeError("a probe ended")
                 lines += marker.encode() in line
-            done.set()
+            await all_here.wait()
 
 
 async def run_script(nodes: list[dict[str, object]], key: str) -> float:
     """Seconds until all nodes have shown first readings."""
-    events = [asyncio.Event() for _ in nodes]
+    all_here = asyncio.Barrier(len(nodes) + 1)
     begun_s = time.perf_counter()
-    async with asyncio.timeout(TIMEOUT_S):
-        await asyncio.gather(*(start_probe(node, key, done) for node, done in zip(nodes, events, strict=True)))
-    return time.perf_counter() - begun_s
+    async with asyncio.timeout(TIMEOUT_S), asyncio.TaskGroup() as group:
+        for node in nodes:
+            group.create_task(start_probe(node, key, all_here))
+        await all_here.wait()
+        return time.perf_counter() - begun_s
 
 
 class Opening:

@@ -16,7 +16,7 @@ from sparkdesk import paths
 from sparkdesk.app.fleet import Fleet, FleetParts
 from sparkdesk.app.plugin import FoundBackends, find_backends
 from sparkdesk.app.remote import read_remote
-from sparkdesk.core.cluster.node import ClusterRecord, NodeRecord
+from sparkdesk.core.cluster.node import ClusterRecord
 from sparkdesk.core.errors import SparkDeskError
 from sparkdesk.core.models.catalogue import read_catalogue
 from sparkdesk.core.ports import Connection
@@ -32,7 +32,6 @@ from sparkdesk.services.chat.server_link import ServerLinks
 from sparkdesk.services.clock import SystemClock
 from sparkdesk.services.fleet.inventory import Inventory
 from sparkdesk.services.fleet.power import Power
-from sparkdesk.services.ident import new_id
 from sparkdesk.services.jobs.launcher import Launcher
 from sparkdesk.services.playbooks.runner import Runner
 from sparkdesk.services.playbooks.runs import PlaybookRuns
@@ -96,6 +95,7 @@ class Stack:
             jobs=self.launcher.jobs,
             stop_plan=self.launcher.stop_plan,
             servers=self.fleet.servers.servers,
+            samples=self.telemetry.latest,
         )
         self.server_links = ServerLinks(clients)
         self.conversations = Conversations(tasks=self.tasks, store=self.store, clock=self.clock)
@@ -160,10 +160,6 @@ class Stack:
     def own_key(self) -> Path:
         """Where this application's own SSH key for real nodes lies."""
         return paths.data_dir() / "keys" / "id_ed25519"
-
-    def new_node(self, address: str, port: int, user: str, host_key: str) -> NodeRecord:
-        """A record for a node whose key a person has confirmed."""
-        return NodeRecord(id=new_id(), name=address, address=address, port=port, user=user, host_key=host_key)
 
     async def close(self) -> None:
         """Close everything in the order in which it leans on each other. What hangs does not keep the next waiting."""

@@ -10,7 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sparkdesk.core.cluster.found_server import FoundServer
+from sparkdesk.core.cluster.identity import addresses_of
 from sparkdesk.core.cluster.node import NodeState, NodeStatus
+from sparkdesk.core.cluster.port import PortState
 from sparkdesk.core.errors import PlanError, Unreachable
 from sparkdesk.core.feed import Latest
 from sparkdesk.core.jobs.record import JobStatus
@@ -24,6 +26,8 @@ from sparkdesk.core.playbooks.power import (
 )
 from sparkdesk.core.ports import Waker
 from sparkdesk.core.step import Playbook, RunEnded, Step, StepEnded, StepEvent
+from sparkdesk.core.telemetry.cage import ports_of
+from sparkdesk.core.telemetry.sample import Sample
 from sparkdesk.services.fleet.inventory import Inventory
 from sparkdesk.services.ident import new_id
 from sparkdesk.services.playbooks.passage import OnEvent
@@ -49,7 +53,7 @@ class PowerPlan:
 class Power:
     """Power of the open cluster's nodes. `stop_plan` gives the playbook that stops a job, None for others' jobs."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - called once, where the program is put together
         self,
         *,
         inventory: Inventory,
@@ -58,6 +62,7 @@ class Power:
         jobs: Latest[tuple[JobStatus, ...]],
         stop_plan: Callable[[str], Playbook | None],
         servers: Latest[tuple[FoundServer, ...]] | None = None,
+        samples: Callable[[str], Latest[Sample | None]] | None = None,
     ) -> None:
         self._inventory = inventory
         self._runs = runs
@@ -65,6 +70,7 @@ class Power:
         self._jobs = jobs
         self._stop_plan = stop_plan
         self._servers = servers
+        self._samples = samples
         runs.on_step.append(self._hear)
 
     def reboot_plan(self, node_id: str) -> PowerPlan:
@@ -97,7 +103,7 @@ class Power:
         if obstacle:
             raise PlanError(f"It cannot be woken from here. {obstacle}", remedy="Press the power button of the Spark.")
         record = self._status(node_id).record
-        addresses = [record.address, *(place.rpartition(":")[0] for place in record.other_addresses)]
+        addresses = tuple(dict.fromkeys(address for address, _port in addresses_of(record)))
         try:
             await self._waker.wake(record.macs, addresses)
         except Unreachable as error:
@@ -127,17 +133,25 @@ class Power:
         return PowerPlan(node_id, playbook, (*ours, *others), self._warnings(status, others, is_reboot))
 
     def _warnings(self, status: NodeStatus, others: list[str], is_reboot: bool) -> tuple[str, ...]:
-        cluster = self._inventory.cluster.value
         found = []
         if others:
             found.append(f"Not started from here, and not asked to stop first: {', '.join(others)}.")
-        if cluster is not None and len(cluster.nodes) > 1:
+        if self._may_have_peer(status):
             found.append(PEER_WARNING)
         if not is_reboot:
             found.append(BUTTON_WARNING)
         if status.state is not NodeState.LIVE:
             found.append(f"{status.record.name} is not live now: {status.state.words.lower()}.")
         return tuple(found)
+
+    def _may_have_peer(self, status: NodeStatus) -> bool:
+        """Whether another Spark may hang on its CX-7 ports, known here or not. What is not known counts as a cable."""
+        clusters = (*self._inventory.clusters.value, self._inventory.cluster.value)
+        nodes = {node.id for cluster in clusters if cluster is not None for node in cluster.nodes}
+        if nodes - {status.record.id}:
+            return True
+        sample = self._samples(status.record.id).value if self._samples is not None and status.is_live else None
+        return sample is None or any(port.state is not PortState.DOWN for port in ports_of(sample))
 
     def _stop_of(self, job: JobStatus) -> Playbook | None:
         try:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from sparkdesk.core.cluster.enrolment import EnrolStage
-from sparkdesk.core.cluster.identity import Likeness, compare, copy_error, write_address
+from sparkdesk.core.cluster.identity import Likeness, compare, copy_error, with_address, write_address
 from sparkdesk.core.cluster.node import ClusterRecord, NodeRecord
 from sparkdesk.core.errors import NodeError
 from sparkdesk.core.feed import Latest
@@ -72,8 +72,7 @@ class Recognition:
             raise copy_error(record, other)
         if record.jump is None:
             where = write_address(record.address, record.port)
-            others = tuple(dict.fromkeys((*other.other_addresses, where)))
-            await self._fleet.update_node(replace(other, other_addresses=others))
+            await self._fleet.update_node(with_address(other, record.address, record.port))
             words = f"{where} is now another address of {other.name}"
         else:
             words = f"{other.name} is known already; a way through a jump host is not kept as a second address"

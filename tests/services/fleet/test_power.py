@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from sparkdesk.core.feed import Latest
 from sparkdesk.core.jobs.record import JobState, JobStatus
 from sparkdesk.core.playbooks.power import BUTTON_WARNING, PEER_WARNING
 from sparkdesk.core.step import Playbook, Run, Stage, Step, StepEnded, StepEvent
+from sparkdesk.core.telemetry.sample import Sample
 from sparkdesk.infra.store import SqliteStore
 from sparkdesk.services.clock import SystemClock
 from sparkdesk.services.fleet.inventory import Inventory
@@ -83,6 +85,7 @@ class Desk:
         self.waker = SentWakeUps()
         self.jobs: Latest[tuple[JobStatus, ...]] = Latest(())
         self.servers: Latest[tuple[FoundServer, ...]] = Latest(())
+        self.sample: Latest[Sample | None] = Latest(None)
         self.power = Power(
             inventory=self.inventory,
             runs=self.runs,
@@ -90,6 +93,7 @@ class Desk:
             jobs=self.jobs,
             stop_plan=self.stop_plan,
             servers=self.servers,
+            samples=lambda _node_id: self.sample,
         )
         self.events: list[StepEvent] = []
 
@@ -119,7 +123,7 @@ class Desk:
         await self.store.open()
         nodes = tuple(
             NodeRecord(
-                f"n{i}", f"spark-{i}", f"192.168.1.{i}", 22, "spark", host_key="k", macs=(MAC,) if i == 1 else ()
+                f"n{i}", f"spark-{i}", f"192.168.1.{i}", 22, "spark", host_key=f"k{i}", macs=(MAC,) if i == 1 else ()
             )
             for i in (1, 2)
         )
@@ -170,6 +174,25 @@ async def test_a_plan_names_every_job_that_dies(desk: Desk) -> None:
     assert (first.title, first.phase) == ("Stop it", "stop")
     with pytest.raises(PlanError):
         desk.power.reboot_plan("nothing")
+
+
+async def test_a_lone_nodes_peer_is_warned_of_unless_its_ports_are_seen_without_a_link(desk: Desk) -> None:
+    await desk.inventory.remove_node("n2")
+
+    def is_warned(**up: float) -> bool:
+        desk.sample.set(Sample("n1", 0, 0, "b", {f"cage_up.{cage}": value for cage, value in up.items()}))
+        return PEER_WARNING in desk.power.reboot_plan("n1").warnings
+
+    assert PEER_WARNING in desk.power.reboot_plan("n1").warnings, "nothing is known of its ports"
+    assert is_warned(P0=0.0), "P1 is not known"
+    assert is_warned(P0=0.0, P1=1.0)
+    assert not is_warned(P0=0.0, P1=0.0)
+    other = NodeRecord("n3", "spark-3", "192.168.1.3", 22, "spark", host_key="k3")
+    lab = await desk.inventory.create_cluster("Lab")
+    await desk.inventory.open(replace(lab, nodes=(other,)))
+    await desk.inventory.open_known("c")
+    await desk.until(NodeState.LIVE)
+    assert is_warned(P0=0.0, P1=0.0), "another Spark is known, in another cluster"
 
 
 async def test_a_restart_stops_our_jobs_and_ends_with_another_boot_and_its_links(desk: Desk) -> None:
@@ -247,6 +270,10 @@ async def test_a_shut_down_ends_when_the_node_answers_no_more(desk: Desk) -> Non
     assert desk.power.can_wake("n1") == ""
     await desk.power.wake("n1")
     assert desk.waker.sent == [((MAC,), ("192.168.1.1",))]
+    record = desk.inventory.status("n1").record
+    await desk.inventory.update_node(replace(record, other_addresses=("[fd00::1]:22", "192.168.1.1:2222", "none")))
+    await desk.power.wake("n1")
+    assert desk.waker.sent[1] == ((MAC,), ("192.168.1.1", "fd00::1")), "each address once, as a socket takes it"
 
 
 async def test_what_cannot_be_woken_says_why(desk: Desk) -> None:

@@ -61,11 +61,6 @@ class Latest(Generic[T]):
         callback(self._value)
         return Subscription(leave)
 
-    @property
-    def is_watched(self) -> bool:
-        """Whether anybody subscribes, so that work for nobody can be left undone."""
-        return bool(self._subscribers)
-
 
 @dataclass(frozen=True, slots=True)
 class Lost:

@@ -12,6 +12,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QTextOption
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
+from sparkdesk.core.cluster.machine import product_words
 from sparkdesk.core.cluster.node import NodeState, NodeStatus
 from sparkdesk.core.cluster.port import CAGES, PortState
 from sparkdesk.core.telemetry.cage import CABLE_GBPS, ports_of
@@ -202,7 +203,7 @@ def facts_of(status: NodeStatus) -> str:
     """What is known about a node's make, one line a fact; what is not known is left out."""
     facts = status.facts
     rows = (
-        ("", facts.product.replace("_", " ")),
+        ("", product_words(facts.product)),
         ("", facts.os_version),
         ("Kernel ", facts.kernel),
         ("Driver ", facts.driver_version),

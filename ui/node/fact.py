@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sparkdesk.core.cluster.details import CageHalf, NodeDetails, SudoMode
+from sparkdesk.core.cluster.machine import product_words
 from ui import text
 from ui.node.wrap import wrap_line
 from ui.widgets.cell_table import Cell, Table
@@ -69,7 +70,7 @@ def _machine(details: NodeDetails) -> tuple[Fact, ...]:
         disk = f"{text.disk(details.disk_free_bytes)} free of {text.disk(details.disk_total_bytes)}"
     return (
         _text(details, "Vendor", "vendor"),
-        Fact("Product", wrap_line(details.product, 160).replace("_", " "), _why(details, "product")),
+        Fact("Product", wrap_line(product_words(details.product), 160), _why(details, "product")),
         _text(details, "Board", "board"),
         _number(details, "CPU cores", "cpu_count", lambda value: text.count(value)),
         _number(details, "Unified memory", "mem_total_bytes", lambda value: str(text.memory(value))),

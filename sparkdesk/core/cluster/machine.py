@@ -64,10 +64,15 @@ class Machine:
 
     def words(self) -> str:
         """The machine in words, for a log."""
-        product = self.product.replace("_", " ")
+        product = product_words(self.product)
         is_named = product.lower().startswith(self.vendor.lower())
         made = product if is_named else f"{self.vendor} {product}".strip()
         return ", ".join(word for word in (self.hostname, made) if word) or "a machine that says nothing of itself"
+
+
+def product_words(product: str) -> str:
+    """A product's name as people read it: NVIDIA's own firmware writes NVIDIA_DGX_Spark."""
+    return product.replace("_", " ")
 
 
 def read_machine(output: bytes) -> Machine:

@@ -50,8 +50,6 @@ class ServerReport:
     servers: tuple[FoundServer, ...] = ()
     containers_problem: str = ""
     """Why docker could not be asked; "" when it was."""
-    unasked: tuple[int, ...] = ()
-    """Ports that were not asked for want of room."""
     listening: frozenset[int] = frozenset()
     is_whole: bool = True
 
@@ -73,7 +71,6 @@ def read_server_report(answer: Mapping[str, Any], *, node_id: str, t_ms: int) ->
     return ServerReport(
         tuple(found[port] for port in sorted(found)),
         _text(answer.get("containers_problem"), 300),
-        tuple(_ports(answer.get("left"))),
         frozenset(_ports([row.get("port") for row in listeners])),
         answer.get("is_whole") is True,
     )

@@ -54,11 +54,6 @@ def read(reader: str, stdout: bytes) -> str | None:
     return None if result is None or len(result) > MAX_RESULT_CHARS else result
 
 
-def is_reader(reader: str) -> bool:
-    """Whether a playbook may name this reader in an Expect."""
-    return not reader or reader.partition(":")[0] in _READERS
-
-
 def last_object(text: str) -> dict[str, object] | None:
     """The last line that is a JSON object: login shells print greetings before it. None when there is none."""
     for line in reversed(text.split("\n")):  # not splitlines: a JSON string may hold U+2028 as it is

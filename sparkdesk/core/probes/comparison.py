@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sparkdesk.core.cluster.details import NodeDetails, SudoMode
+from sparkdesk.core.cluster.machine import product_words
 
 GIB = 1 << 30
 
@@ -53,7 +54,7 @@ def _sudo(details: NodeDetails) -> str:
 _ONE_ENGINE = "A model over several nodes needs the same software on each; mixed versions fail at start or run slowly."
 _FABRIC = "Links between unlike firmware or widths run at the speed of the slower side, or do not come up."
 _TABLE: tuple[tuple[str, str, Callable[[NodeDetails], str], str], ...] = (
-    ("product", "Product", _text("product"), ""),
+    ("product", "Product", lambda details: product_words(details.product), ""),
     ("dgx_os", "DGX OS", _text("dgx_os"), _ONE_ENGINE),
     ("os_name", "System", _text("os_name"), ""),
     ("kernel", "Kernel", _text("kernel"), _ONE_ENGINE),

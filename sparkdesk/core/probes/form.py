@@ -1,7 +1,7 @@
 """The forms in which a Spark's files and programs answer, and the reads that details, doctor and field report share.
 
 The one rule: total. Whatever a text holds, a parser gives what it is sure of, and None or nothing for the rest. Sources
-are public captures of GB10 machines and the manuals named; none was seen on hardware by us.
+are public captures of GB10 machines and the manuals named; the table of assumptions holds a real Spark against them.
 """
 
 from __future__ import annotations
@@ -138,7 +138,6 @@ class GpuReading:
     temperature_c: float | None
     power_w: float | None
     sm_mhz: float | None
-    max_sm_mhz: float | None
     reasons: int | None
 
 
@@ -148,13 +147,13 @@ def parse_gpu(answer: Answer) -> GpuReading | None:
     cells = [cell.strip() for cell in row.split(",")]
     if len(cells) != len(GPU_FIELDS):
         return None
-    util, temperature, power, clock, max_clock = (parse_number(cell) for cell in cells[2:7])
+    util, temperature, power, clock = (parse_number(cell) for cell in cells[2:6])
     try:
         reasons = int(cells[7][:20], 16)
     except ValueError:
         reasons = None
     name, pstate = (make_line(cell, max_chars=64) for cell in cells[:2])
-    return GpuReading(name, pstate, util, temperature, power, clock, max_clock, reasons)
+    return GpuReading(name, pstate, util, temperature, power, clock, reasons)
 
 
 def pci_address_of(netdev: str) -> str:

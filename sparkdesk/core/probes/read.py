@@ -11,8 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sparkdesk.core.errors import SparkDeskError
-
 MAX_TEXT_BYTES = 64 * 1024
 """The most of one answer that is kept."""
 NOT_FOUND = 127
@@ -129,10 +127,6 @@ def describe(read: Read) -> str:
     if isinstance(read, ReadCommand):
         return " ".join(read.argv)
     return f"free space of {read.path}" if isinstance(read, ReadDisk) else "the node's clock"
-
-
-class ProbeFault(SparkDeskError):
-    """A probe's answers cannot be judged: something it needs could not be read."""
 
 
 @dataclass(frozen=True, slots=True)

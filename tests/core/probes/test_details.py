@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -176,6 +177,12 @@ def test_nodes_are_compared_field_by_field() -> None:
     assert (rows["cuda"].values, rows["cuda"].is_different) == (("13.0.88", ""), False)
     assert rows["mem_total_bytes"].values == ("121.6 GiB", "121.6 GiB")
     assert differences([NodeDetails("a"), NodeDetails("b")]) == ()
+
+
+def test_a_product_is_compared_by_its_readable_name() -> None:
+    one = details_of(Spark())
+    (row,) = [row for row in differences((one, replace(one, product="NVIDIA DGX Spark"))) if row.field == "product"]
+    assert (row.values, row.is_different) == (("NVIDIA DGX Spark",) * 2, False)
 
 
 def test_the_age_of_the_package_lists_is_counted_by_the_nodes_own_clock() -> None:

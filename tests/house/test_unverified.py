@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from sparkdesk.core.probes.assumption_table import ASSUMPTIONS
 from tests.house.tree import ROOT
 
 FOLDERS = ("sparkdesk", "backends", "ui", "resources")
-MARK = re.compile(r"unverified on hardware", re.IGNORECASE)
+MARK = re.compile(
+    r"unverified on hardware|(?:seen|measured|tried|tested|checked|verified)\b[^.]{0,30}\bby us\b"
+    r"|(?:nobody|none) of us|we (?:have )?never|measured it\b",
+    re.IGNORECASE,
+)
+"""The mark, and other words that say the same and would pass it by."""
 NAMED = re.compile(r"unverified on hardware \[([a-z0-9-]+(?:, [a-z0-9-]+)*)\]", re.IGNORECASE)
 NOUN = {
     "sparkdesk/core/probes/assumption.py",
     "sparkdesk/core/probes/assumption_table.py",
+    "sparkdesk/core/probes/check.py",
     "ui/node/result.py",
 }
 """Where the words are the subject, not a mark."""
@@ -44,6 +52,15 @@ def test_a_mark_without_a_known_name_is_found() -> None:
     assert unnamed_marks("A = 1  # unverified on hardware", known)
     assert unnamed_marks("A = 1  # unverified on hardware [other]", known)
     assert not unnamed_marks("A = 1  # unverified on hardware [gpu-name]", known)
+
+
+@pytest.mark.parametrize(
+    "words", ["nobody of us has measured it", "told by users, not seen by us", "never tried by us", "none of us saw it"]
+)
+def test_other_words_for_the_mark_are_found(words: str) -> None:
+    assert unnamed_marks(f'"""Own choice: {words}."""', frozenset())
+    named = f"A = 1  # {words}; unverified on hardware [gpu-name]"
+    assert not unnamed_marks(named, frozenset({"gpu-name"}))
 
 
 def test_every_assumption_names_a_place_that_exists() -> None:

@@ -37,7 +37,7 @@ UNREACHABLE_AFTER_S = 30.0
 SHUTDOWN_BEGINS_S = 120.0
 """A node that was told to shut down and is still there after this is not on its way down."""
 REBOOT_S = 600.0
-"""Own choice, generous: a DGX Spark may take minutes to start, and nobody of us has measured it."""
+"""Own choice, generous: a start with updates or a check of the disk takes minutes."""
 WAKE_S = 300.0
 SETTLED_S = 120.0
 """Back from an expected absence; a second loss within this still belongs to it."""

@@ -26,10 +26,11 @@ LINKS_TRIES = 45
 PEER_WARNING = (
     "The other Spark's CX-7 port can lose its link when this one restarts, and stay down until both have restarted."
 )
-"""Source: NVIDIA developer forum 57373288385, 59755899691, 60075465527: told by users, not seen by us."""
+"""Source: NVIDIA developer forum 57373288385, 59755899691, 60075465527: users' reports."""
 BUTTON_WARNING = (
-    "A Spark that is shut down comes back by its power button. Waking it over the network was never tried by us."
+    "A Spark that is shut down comes back by its power button. Whether it can be woken over the network is not known."
 )
+"""Unverified on hardware [wake-on-lan]."""
 
 _NETDEVS = " ".join(name for halves in CAGE_NETDEVS.values() for name in halves)
 # $1 names the run. The kernel's id of this boot, then each CX-7 port with a link (0x15b3: Mellanox's PCI vendor id).

@@ -252,8 +252,8 @@ def when_free(take: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     for _ in range(100):
         taken = take()
         if not taken["busy"]:
-            break
-    return taken
+            return taken
+    raise AssertionError(taken)
 
 
 def test_who_takes_over_is_told_of_a_command_that_outlives_its_sender(

@@ -15,7 +15,7 @@ from sparkdesk.core.ports import Shell, Store
 from sparkdesk.core.step import Playbook, RunEnded, Step
 from sparkdesk.services.clock import Clock
 from sparkdesk.services.playbooks.journal import Journal, RunRecord, read_record
-from sparkdesk.services.playbooks.lease import RENEW_S, AskBreak, Leases, Locking
+from sparkdesk.services.playbooks.lease import BUSY_WAIT_S, RENEW_S, AskBreak, Leases, Locking
 from sparkdesk.services.playbooks.passage import OnEvent, Passage
 from sparkdesk.services.playbooks.root import AskPassword, Root
 from sparkdesk.services.playbooks.site import Site
@@ -51,14 +51,16 @@ class Runner:
         identify: Callable[[str], str] = lambda node_id: node_id,
         settle_s: float = SETTLE_S,
         renew_s: float = RENEW_S,
+        busy_wait_s: float = BUSY_WAIT_S,
     ) -> None:
         """`lock_program` is the text of remote/lock.py; `identify` names a node's host key and user, to which a
-        password is bound; `owner` is user@computer, as whom locks are held."""
+        password is bound; `owner` is user@computer, as whom locks are held; `busy_wait_s` is how long a command that
+        outlived an earlier holder of the lock is waited for."""
         self.asks = Asks(confirm, ask_password, ask_break)
         self._shells = shells
         self._store = store
         self._clock = clock
-        self._locking = Locking(lock_program, owner, renew_s)
+        self._locking = Locking(lock_program, owner, renew_s, busy_wait_s)
         self._identify = identify
         self._settle_s = settle_s
         self._running: set[str] = set()

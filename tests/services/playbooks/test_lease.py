@@ -44,7 +44,7 @@ def book(*steps: Step, title: str = "Change it") -> Playbook:
 class Computer:
     """One computer's runner, store and line to the node."""
 
-    def __init__(self, folder: Path, owner: str) -> None:
+    def __init__(self, folder: Path, owner: str, *, renew_s: float = RENEW_S, busy_wait_s: float = 30.0) -> None:
         self.store = SqliteStore(folder / f"data-{owner}")
         env = {"SPARKDESK_LOCK_DIR": str(folder / "locks")}
         self.shell = LocalShell(folder / "node", env=env)
@@ -60,7 +60,8 @@ class Computer:
             lock_program=LOCK,
             owner=owner,
             settle_s=5.0,
-            renew_s=RENEW_S,
+            renew_s=renew_s,
+            busy_wait_s=busy_wait_s,
         )
 
     def shells(self, node_id: str) -> Shell:
@@ -80,17 +81,17 @@ class Computer:
         return {event.step_id: event.result for event in self.events if isinstance(event, StepEnded)}
 
 
-MakeComputer = Callable[[str], Computer]
+MakeComputer = Callable[..., Computer]
 
 
 @pytest.fixture
-async def computer(tmp_path: Path) -> AsyncIterator[Callable[[str], Computer]]:
+async def computer(tmp_path: Path) -> AsyncIterator[MakeComputer]:
     for name in ("node", "locks", "locks-2"):
         (tmp_path / name).mkdir()
     made: list[Computer] = []
 
-    def make(owner: str) -> Computer:
-        made.append(Computer(tmp_path, owner))
+    def make(owner: str, **limits: float) -> Computer:
+        made.append(Computer(tmp_path, owner, **limits))
         return made[-1]
 
     yield make
@@ -98,9 +99,9 @@ async def computer(tmp_path: Path) -> AsyncIterator[Callable[[str], Computer]]:
         await one.store.close()
 
 
-async def opened(make: MakeComputer, owner: str) -> Computer:
+async def opened(make: MakeComputer, owner: str, **limits: float) -> Computer:
     """A computer whose store is open."""
-    one = make(owner)
+    one = make(owner, **limits)
     await one.store.open()
     return one
 
@@ -176,6 +177,61 @@ async def test_who_is_broken_stops_before_the_next_step(computer: MakeComputer, 
     assert (tmp_path / "node/log").read_text() == "anna\nbob\n"
     entries = [json.loads(entry) for entry in await bob.store.journal("r")]
     assert any(entry["kind"] == "note" and "anna@laptop" in entry["text"] for entry in entries)
+
+
+async def test_who_is_broken_between_two_renewals_begins_nothing_more(computer: MakeComputer, tmp_path: Path) -> None:
+    anna, bob = await opened(computer, "anna@laptop", renew_s=3600.0), await opened(computer, "bob@desk")
+    running = asyncio.ensure_future(anna.run(book(held(), sh("two", "echo second >> log"))))
+    await until_file(tmp_path / "node/begun")
+    bob.breaks = True
+    breaking = asyncio.ensure_future(bob.run(book(sh("other", "echo bob >> log"))))
+    await until_told(bob, "A command of anna@laptop still runs")
+    (tmp_path / "node/go").touch()
+    assert (await breaking).result == "done"
+    assert "The lock on spark-1 was broken" in (await running).message
+    assert anna.results() == {"one": "done", "two": "failed"}
+    assert (tmp_path / "node/log").read_text() == "bob\n"
+
+
+async def test_a_command_that_never_ends_is_named_and_nothing_is_begun(computer: MakeComputer, tmp_path: Path) -> None:
+    anna, bob = await opened(computer, "anna@laptop"), await opened(computer, "bob@desk", busy_wait_s=1.0)
+    running = asyncio.ensure_future(anna.run(book(held())))
+    await until_file(tmp_path / "node/begun")
+    bob.breaks = True
+    ended = await bob.run(book(sh("other", "touch other")))
+    assert ended.result == "failed"
+    assert ended.message.startswith("A command of anna@laptop still runs on spark-1: Change it; it has not ended in")
+    assert f"sudo fuser -v {tmp_path}/locks/sparkdesk-busy-{os.getuid()}-" in ended.remedy
+    assert await bob.store.journal("r") == ()
+    (tmp_path / "node/go").touch()
+    await running
+    assert not (tmp_path / "node/other").exists()
+    assert (await bob.run(book(sh("other", "touch other")))).result == "done"
+
+
+async def test_the_wait_for_a_strangers_command_can_be_cancelled(computer: MakeComputer, tmp_path: Path) -> None:
+    anna, bob = await opened(computer, "anna@laptop"), await opened(computer, "bob@desk")
+    running = asyncio.ensure_future(anna.run(book(held())))
+    await until_file(tmp_path / "node/begun")
+    bob.breaks = True
+    waiting = asyncio.ensure_future(bob.run(book(sh("other", "touch other"))))
+    await until_told(bob, "waiting for its end")
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    (tmp_path / "node/go").touch()
+    await running
+    assert (await anna.run(book(sh("three", "true")), "s")).result == "done", "the lock was let go"
+    assert not (tmp_path / "node/other").exists()
+
+
+async def test_a_lock_that_a_restart_swept_away_is_held_anew(computer: MakeComputer, tmp_path: Path) -> None:
+    anna = await opened(computer, "anna@laptop", renew_s=3600.0)
+    locks = tmp_path / "locks"
+    ended = await anna.run(book(sh("one", f"rm -f {locks}/*"), sh("two", f"ls {locks} > seen; echo two >> log")))
+    assert ended.result == "done", ended
+    assert (tmp_path / "node/log").read_text() == "two\n"
+    assert "sparkdesk-busy-" in (tmp_path / "node/seen").read_text()
 
 
 async def test_a_no_to_breaking_leaves_the_holder_alone(computer: MakeComputer, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from sparkdesk.services.playbooks.root import SharedPassword
 from sparkdesk.services.playbooks.runner import Runner
 from tests.fakes.sudo_shell import SudoShell, sudo_shell
 
+LOCK = (Path(__file__).parents[3] / "sparkdesk" / "remote" / "lock.py").read_bytes()
 CANARY = "canary-Z7q-not-seen-anywhere"
 ALL = "bob ALL=(ALL:ALL) ALL"
 FREE = "bob ALL=(ALL:ALL) NOPASSWD: ALL"
@@ -36,8 +37,9 @@ class Desk:
         self.asked: list[str] = []
         self.events: list[StepEvent] = []
         self.runner = Runner(
-            shells=lambda _: shell, store=store, clock=SystemClock(), ask_password=self.ask, settle_s=2.0
-        )
+            shells=lambda _: shell, store=store, clock=SystemClock(), ask_password=self.ask, settle_s=2.0,
+            lock_program=LOCK, owner="anna@laptop",
+        )  # fmt: skip
 
     async def ask(self, node_id: str, why: str) -> str | None:
         self.asked.append(why)
@@ -302,3 +304,23 @@ async def test_one_password_serves_other_nodes_only_when_the_person_says_so(
     assert (ended.result, len(asked)) == ("done", count)
     assert all(node.look("/home/root-only/a").exists() for node in nodes.values())
     assert CANARY not in repr(SharedPassword(CANARY))
+
+
+async def test_a_locked_step_as_root_holds_its_lease_and_gets_password_and_input_apart(
+    make_node: MakeNode, store: SqliteStore
+) -> None:
+    node = make_node(ALL)
+    node.look("/run/lock").mkdir()
+    node.look("/run/lock").chmod(0o1777)
+    desk = Desk(node, store, CANARY)
+    script = "cat > /home/root-only/input; id -u; flock -n /run/lock/sparkdesk-busy-*.json true || echo held"
+    steps = (as_root(script, stdin=b"the input\n"), PutFile("/home/root-only/file", b"whole", as_root=True))
+    step = Step("one", "One", "n1", steps)
+    playbook = Playbook("p", (Stage("s", (step,)),), needs_lock=True)
+    ended = await desk.runner.run("r", playbook, on_event=desk.events.append)
+    assert ended.result == "done", ended
+    assert node.look("/home/root-only/input").read_bytes() == b"the input\n"
+    assert node.look("/home/root-only/file").read_bytes() == b"whole"
+    assert "0\\nheld" in desk.said()
+    assert CANARY not in desk.said()
+    assert not list(node.look("/run/lock").glob("sparkdesk-busy-*")), "let go at the end"

@@ -34,6 +34,7 @@ from sparkdesk.services.fleet.found_servers import FoundServers
 from sparkdesk.services.fleet.inventory import Inventory
 from sparkdesk.services.fleet.key_attempt import KeyAttempts
 from sparkdesk.services.fleet.reader import Reader
+from sparkdesk.services.fleet.touch import Touches
 from sparkdesk.services.jobs.launcher import Launcher
 from sparkdesk.services.tasks import Tasks
 
@@ -63,6 +64,7 @@ class Fleet:
         self.credentials = Credentials(parts.secrets)
         self.notices: list[tuple[str, str]] = []
         """What the start found that a person should know: a title and words."""
+        self.touches = Touches(parts.clock)
         self.discovery = Discovery(
             tasks=parts.tasks,
             inventory=parts.inventory,
@@ -71,6 +73,7 @@ class Fleet:
             read_hosts=_read_hosts,
             program=read_remote("neighbours"),
             clock=parts.clock,
+            touches=self.touches,
         )
         self.enroller = Enroller(self._enrolment_parts())
         self.reader = Reader(program=read_remote("reader"), shells=parts.inventory.shell, clock=parts.clock)
@@ -117,6 +120,7 @@ class Fleet:
             clock=parts.clock,
             computer=socket.gethostname()[:64],
             candidate=self._candidate,
+            touches=self.touches,
         )
 
     async def open(self) -> None:

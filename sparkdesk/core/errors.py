@@ -44,7 +44,9 @@ class NodeError(SparkDeskError):
 
 
 class Unreachable(NodeError):
-    """No answer from the node, or the connection was lost."""
+    """No answer from the node, or the connection was lost. `was_met`: whether something answered at all."""
+
+    was_met = True
 
 
 class HostKeyUnknown(NodeError):

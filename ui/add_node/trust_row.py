@@ -199,10 +199,16 @@ class ChangedPart(QWidget):
         )
         self.trusted.setText(one_line(enrolment.trusted_fingerprint, _LONGEST_PRINT))
         self.offered.setText(one_line(offer.fingerprint, _LONGEST_PRINT))
-        self._next.setText(
-            f"Was it set up again? Compare at its console, then remove {known or 'the node'} from SparkDesk and add it "
-            "anew. This key cannot be accepted here."
-        )
+        if known:
+            self._next.setText(
+                f"Was it set up again? Compare at its console, then remove {known} from SparkDesk and add it anew. "
+                "This key cannot be accepted here."
+            )
+        else:
+            self._next.setText(
+                "It is no node of yours yet, so there is nothing to remove. Compare at its console which key is its "
+                "own, close this and begin again: the key that it shows then is asked about anew."
+            )
         self.command.setText(console_command(offer.key_type, has_art=False))
 
 
@@ -246,7 +252,8 @@ class TrustRow(RowCard):
             self.offer_part.forget()
         if stage is EnrolStage.LOOKING:
             host = sentence((enrolment.who or self._model.draft).address, LONGEST_NAME)
-            self._wait.setText(f"Asking {host} for its host key. Nothing secret is sent.")
+            waiting = sentence(enrolment.message)
+            self._wait.setText(waiting or f"Asking {host} for its host key. Nothing secret is sent.")
             self.show_state("busy")
         elif stage is EnrolStage.TRUST and enrolment.offer is not None:
             self.offer_part.show_offer(enrolment.offer, is_of_jump_host=self._model.is_of_jump_host)

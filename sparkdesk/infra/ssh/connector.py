@@ -125,8 +125,9 @@ class SshConnector:
     async def _connect_patiently(
         self, record: NodeRecord, trusted: asyncssh.SSHKey | None, given: _Given, jump: NodeSession | None
     ) -> NodeSession:
-        """A few tries while sshd has no free login slot; every other failure ends it at once."""
-        for attempt in range(1, BUSY_TRIES + 1):
+        """A few tries while sshd has no free login slot; every other failure ends it at once, and a mere look too."""
+        tries = BUSY_TRIES if trusted is not None else 1
+        for attempt in range(1, tries + 1):
             sock: socket.socket | None = None
             session: NodeSession | None = None
             try:
@@ -140,7 +141,7 @@ class SshConnector:
                     session = await self._sign_in(record, trusted, await _gather(record, given), way)
                 return session
             except NoFreeLogin as busy:
-                if attempt == BUSY_TRIES:
+                if attempt == tries:
                     raise NodeBusy(busy.message, remedy=busy.remedy, detail=busy.detail, node=busy.node) from busy
             except _NothingHeard as silent:
                 kinds = await hear_host_key_kinds(record, None if jump is None else jump.connection)

@@ -67,13 +67,15 @@ class Tunnel:
     def _no_way(self, error: asyncssh.ChannelOpenError) -> Unreachable:
         record = self._record
         assert record.jump is not None
-        return Unreachable(
+        error_here = Unreachable(
             f"The {record.jump.title} does not reach port {record.port} of {record.address}",
             remedy="Check that the node is on and in the jump host's network, and that the jump host allows "
             "forwarding (AllowTcpForwarding).",
             detail=f"{error.reason}"[:400],
             node=record.name,
         )
+        error_here.was_met = False
+        return error_here
 
 
 async def open_socket(record: NodeRecord) -> socket.socket:
@@ -103,8 +105,11 @@ async def open_socket(record: NodeRecord) -> socket.socket:
     raise _unreachable(record, last) from last
 
 
-def _unreachable(record: NodeRecord, error: BaseException) -> NodeError:
-    return map_error(error, node=record.name, address=record.address, port=record.port)
+def _unreachable(record: NodeRecord, error: BaseException, *, was_met: bool = False) -> NodeError:
+    mapped = map_error(error, node=record.name, address=record.address, port=record.port)
+    if isinstance(mapped, Unreachable):
+        mapped.was_met = was_met
+    return mapped
 
 
 async def check_greeting(record: NodeRecord, sock: socket.socket) -> None:
@@ -114,7 +119,7 @@ async def check_greeting(record: NodeRecord, sock: socket.socket) -> None:
     except NotImplementedError:
         return  # an event loop that cannot watch a socket (Windows): asyncssh will say "lost"
     except OSError as error:
-        raise _unreachable(record, error) from error
+        raise _unreachable(record, error, was_met=True) from error
     judge_greeting(record, first)
 
 

@@ -22,6 +22,7 @@ from sparkdesk.core.plain_text import make_line
 from sparkdesk.core.ports import Announcement, ConfiguredHost, Greeter, Listener
 from sparkdesk.services.clock import Clock
 from sparkdesk.services.fleet.inventory import Inventory
+from sparkdesk.services.fleet.touch import Touches
 from sparkdesk.services.ident import new_id
 from sparkdesk.services.remote_program import run_program
 from sparkdesk.services.tasks import Tasks
@@ -35,6 +36,7 @@ MAX_KNOCKS = 64
 KNOCK_AGAIN_S = 60.0
 NEIGHBOURS_S = 20.0
 SSH_PORT = 22
+_MET = "an SSH server, asked for its host key a moment ago"
 TASK = "search"
 
 
@@ -51,6 +53,7 @@ class Discovery:
         read_hosts: Callable[[], Awaitable[Sequence[ConfiguredHost]]],
         program: bytes,
         clock: Clock,
+        touches: Touches | None = None,
     ) -> None:
         self._tasks = tasks
         self._inventory = inventory
@@ -59,7 +62,7 @@ class Discovery:
         self._read_hosts = read_hosts
         self._program = program
         self._clock = clock
-        self._knocked_s: dict[str, float] = {}
+        self._touches = touches or Touches(clock)
         self._greetings: dict[str, str] = {}
         """What each host said when it was last knocked at."""
         self._round = object()
@@ -183,12 +186,12 @@ class Discovery:
 
     async def _greeting_of(self, address: str) -> str:
         """What its SSH server says; a host that was knocked at within the last minute is not disturbed again."""
-        now_s = self._clock.monotonic_s()
-        last_s = self._knocked_s.get(address)
-        if last_s is None or now_s - last_s >= KNOCK_AGAIN_S:
-            self._knocked_s[address] = now_s
+        if self._touches.age_s(address, SSH_PORT) is None:
+            self._touches.note(address, SSH_PORT)
             self._greetings[address] = await self._greeter.greet(address, SSH_PORT, timeout_s=KNOCK_S)
-        return self._greetings.get(address, "")
+            if not self._greetings[address]:
+                self._touches.forget(address, SSH_PORT)
+        return self._greetings.get(address) or _MET if self._touches.age_s(address, SSH_PORT) is not None else ""
 
     async def _look_around(self) -> str:
         live = [status for status in self._inventory.nodes.value if status.is_live]

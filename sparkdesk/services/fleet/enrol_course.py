@@ -24,6 +24,7 @@ from sparkdesk.services.fleet.credentials import Credentials
 from sparkdesk.services.fleet.enrol_screen import Screen
 from sparkdesk.services.fleet.key_setup import KeyPlan, KeySetUp, plan_key
 from sparkdesk.services.fleet.recognition import Fleet, Recognition, known_nodes
+from sparkdesk.services.fleet.touch import Tell
 from sparkdesk.services.ident import new_id
 
 T = TypeVar("T")
@@ -51,7 +52,9 @@ class CourseParts:
     clock: Clock
     computer: str
     """This computer's name, for the comment of a key's public line."""
-    look: Callable[[str, int, JumpHost | None, str | None], Awaitable[Offer]]
+    look: Callable[[str, int, JumpHost | None, str | None, Tell], Awaitable[Offer]]
+    refused: Callable[[str, int, JumpHost | None], None]
+    """Told of a machine that showed another key than the one that was confirmed."""
     candidate: Callable[[str], Candidate | None] = lambda _candidate_id: None
 
 
@@ -77,6 +80,7 @@ class Course:
         self._screen = screen
         self._connection: Connection | None = None
         self._key: KeySetUp | None = None
+        self._jump: JumpHost | None = None
         self._password: str | None = None
         self._is_remembered = False
 
@@ -101,7 +105,7 @@ class Course:
 
     async def _run(self) -> None:
         who = self._who
-        jump = await self._find_jump()
+        jump = self._jump = await self._find_jump()
         known = self._known_at(who.address, who.port, jump)
         record = NodeRecord(
             id=new_id(), name=who.address, address=who.address, port=who.port, user=who.user, sign_in=who.sign_in,
@@ -159,7 +163,10 @@ class Course:
         self._screen.show(EnrolStage.LOOKING)
         what = f"jump host {address}" if is_jump else address
         self._screen.say(f"asking {what} port {port} for its host key; nothing secret is sent")
-        offer = await self._through(jump, lambda password: self._parts.look(address, port, jump, password))
+        offer = await self._through(
+            jump, lambda password: self._parts.look(address, port, jump, password, self._tell_rest)
+        )
+        self._screen.note()
         look = describe_host_key(offer.host_key)
         self._screen.say(f"it shows a key of kind {look.kind}, {look.fingerprint}")
         if await self._parts.known_hosts.revokes(address, port, offer.host_key):
@@ -398,9 +405,30 @@ class Course:
 
     # Showing ----------------------------------------------------------------------------------------------------
 
+    def _tell_rest(self, age_s: float, left_s: float) -> None:
+        self._screen.note(
+            message=f"It was asked {age_s:.0f} s ago, and a machine is asked once a minute: again in {left_s:.0f} s."
+        )
+        self._screen.show(EnrolStage.LOOKING)
+
     def _show_changed(self, error: HostKeyChanged) -> None:
-        who = self._who
+        who, jump = self._who, self._jump
+        is_jump = jump is not None and error.node == jump.title
+        if is_jump and jump is not None:
+            self._parts.refused(jump.address, jump.port, None)
+        else:
+            self._parts.refused(who.address, who.port, jump)
+        self._memory.confirmed.clear()
         known = [node for node in known_nodes(self._parts.fleet) if fingerprint_of(node.host_key) == error.trusted]
+        if not known:
+            error = HostKeyChanged(
+                "It showed you one key, and another one at the sign-in",
+                remedy="Nothing was sent. Two machines may share the address, or somebody stands in between. Compare "
+                "at the console which key is its own, then begin again: what it shows then is asked about anew.",
+                trusted=error.trusted,
+                offered=error.offered,
+                node=error.node,
+            )
         self._screen.refuse_changed(error, host=who.address, known_as=known[-1].name if known else "")
 
 

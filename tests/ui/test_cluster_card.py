@@ -103,6 +103,16 @@ def test_before_the_first_sample_the_card_shows_bars() -> None:
     assert build_card(rack.status(0), None, math.nan, ()).look == "loading"
 
 
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [(NodeState.STALE, "Stale"), (NodeState.RECONNECTING, "Reconnecting"), (NodeState.SLOW, "Reading")],
+)
+def test_a_node_that_never_sent_a_sample_is_called_what_it_is(state: NodeState, words: str) -> None:
+    card = build_card(rack.status(0, state), None, math.nan, ())
+    assert (card.look, card.mark.text) == ("loading", words)
+    assert card.sentence.endswith(f", {words.lower()}")
+
+
 def test_a_screen_reader_hears_the_whole_card_in_one_sentence() -> None:
     card = build_card(rack.status(0), rack.sample(0, 93.8), 0.4, (served(running=8.0),))
     assert card.sentence == (

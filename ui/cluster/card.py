@@ -127,9 +127,9 @@ def build_card(
     if status.state in _ALARMS:
         return _alarm_card(status, name)
     if sample is None:
-        word = "Connecting" if status.state is not NodeState.RECONNECTING else "Reconnecting"
-        word = "Reading" if status.state is NodeState.LIVE else word
-        card = NodeCard(status.record.id, name, "loading", Mark(word))
+        word = "Reading" if status.is_live else status.state.words
+        mark = _state_mark(status.state, math.nan) if status.state is NodeState.STALE else Mark(word)
+        card = NodeCard(status.record.id, name, "loading", mark)
         return replace(card, sentence=f"{name}, {word.lower()}")
     card = _measured_card(status, name, sample, age_s, served)
     return _with_found(card, servers) if servers else card

@@ -35,11 +35,13 @@ from ui.icon import draw_icon
 from ui.jobs.mark import Mark
 from ui.node.mark import tint_of
 from ui.theme import color
-from ui.widgets.paint import elided, write
+from ui.widgets.paint import elided, text_width, write
 
 Index = QModelIndex | QPersistentModelIndex
 _PAD = 12.0
 _ROW_HEIGHT = 48
+_LINE_HEIGHT = 18
+_TITLE_INSET = 2 * _PAD + 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +84,28 @@ class StepModel(QAbstractListModel):
         return None
 
 
+def title_lines(title: str, width: float) -> tuple[str, ...]:
+    """A title over at most two lines of so many pixels; what does not fit there ends in an ellipsis."""
+    words, first = title.split(" "), ""
+    for at, word in enumerate(words):
+        longer = f"{first} {word}" if at else word
+        if text_width(longer, "dense_medium") > width:
+            rest = " ".join(words[at:])
+            return (first, elided(rest, "dense_medium", width)) if first else (elided(rest, "dense_medium", width),)
+        first = longer
+    return (first,)
+
+
 class _Delegate(QStyledItemDelegate):
     def __init__(self, rows: StepModel, parent: QObject) -> None:
         super().__init__(parent)
         self._rows = rows
 
     def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
-        return QSize(120, _ROW_HEIGHT)
+        parent = self.parent()
+        width = parent.viewport().width() if isinstance(parent, QListView) else 0
+        lines = title_lines(self._rows.rows[index.row()].title, width - _TITLE_INSET)
+        return QSize(120, _ROW_HEIGHT + _LINE_HEIGHT * (len(lines) - 1))
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         rect = QRectF(option.rect)
@@ -105,10 +122,12 @@ class _Delegate(QStyledItemDelegate):
         tint = tint_of(row.mark)
         draw_icon(painter, QPointF(left, rect.top() + 8), row.mark.icon or "circle-help", tint, 16)
         left += 24
-        title = elided(row.title, "dense_medium", right - left)
-        write(painter, QRectF(left, rect.top() + 6, right - left, 20), title, role="dense_medium", tint="text")
+        top = rect.top() + 6
+        for title in title_lines(row.title, rect.width() - _TITLE_INSET):
+            write(painter, QRectF(left, top, right - left, 20), title, role="dense_medium", tint="text")
+            top += _LINE_HEIGHT
         line = elided(f"{row.mark.text} · {row.line}", "label", right - left)
-        write(painter, QRectF(left, rect.top() + 25, right - left, 16), line, role="label", tint="text2")
+        write(painter, QRectF(left, top + 1, right - left, 16), line, role="label", tint="text2")
         painter.fillRect(QRectF(rect.left(), rect.bottom() - 1, rect.width(), 1), color("border"))
         painter.restore()
 
@@ -125,7 +144,7 @@ class StepList(QListView):
         self.setItemDelegate(_Delegate(self.steps, self))
         self.setMouseTracking(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
-        self.setUniformItemSizes(True)
+        self.setResizeMode(QListView.ResizeMode.Adjust)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)

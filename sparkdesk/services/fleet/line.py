@@ -138,7 +138,12 @@ class Line:
             return  # a probe that begins has said nothing yet; why the last one ended still holds
         since = time.strftime("%H:%M:%S", time.localtime(pulse.since_ms / 1000))
         words = Words(f"{pulse.message}, since {since}" if pulse.message else "", pulse.remedy)
+        before = self.status.state
         self._tell(kind, Words() if kind is Happened.SAMPLE_ON_TIME else words)
+        if self.status.state is NodeState.STALE and before is not NodeState.STALE:
+            self._note(f"stale: {pulse.message}")
+        elif before is NodeState.STALE and self.status.is_live:
+            self._note("samples come again")
 
     def expect_absence(self, words: str, *, is_asleep: bool) -> None:
         """A reboot or a shut-down was ordered from here: that the node goes is no error, and `words` say why."""

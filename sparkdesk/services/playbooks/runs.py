@@ -174,7 +174,7 @@ def view_of(run_id: str, record: RunRecord) -> RunView:
     steps.update({step_id: StepView("unknown") for step_id in record.begun if step_id not in record.results})
     result = record.result or INTERRUPTED
     is_open = result == INTERRUPTED
-    return RunView(
+    view = RunView(
         run_id=run_id,
         playbook=record.playbook,
         started_ms=record.started_ms,
@@ -183,9 +183,11 @@ def view_of(run_id: str, record: RunRecord) -> RunView:
         begun=frozenset(record.begun),
         result=result,
         message="SparkDesk ended in the middle of this" if is_open else "",
-        remedy="Carry it on, undo it, or leave it as it is." if is_open else "",
         is_undo=record.is_undo,
     )
+    ways = ["Carry it on"] * view.can_resume + ["undo it"] * view.can_undo + ["leave it as it is"]
+    words = f"{', '.join(ways[:-1])}{',' * (len(ways) > 2)} or {ways[-1]}." if len(ways) > 1 else f"{ways[0]}."
+    return replace(view, remedy=words[0].upper() + words[1:]) if is_open else view
 
 
 def _task_name(run_id: str) -> str:

@@ -15,6 +15,7 @@ from sparkdesk.core.cluster.node import ClusterRecord, NodeFacts, NodeRecord, No
 from sparkdesk.core.command import Command
 from sparkdesk.core.errors import NodeError, Unreachable
 from sparkdesk.core.ports import Connection
+from sparkdesk.services.telemetry import Pulse, PulseState
 from sparkdesk.services.wait import wait_for_value
 from tests.infra.ssh_server import SshServer, new_key, public_line, running_server
 from tests.infra.sshd import Sshd, free_port, running_sshd
@@ -241,3 +242,13 @@ async def test_nodes_that_do_not_answer_do_not_hold_up_the_others(desk: FleetDes
         await desk.inventory.provide_password("spark-1", "word")
         await desk.wait_for(NodeState.LIVE, timeout_s=10)
         await desk.inventory.close()
+
+
+async def test_samples_that_stop_and_come_again_stand_in_the_log(desk: FleetDesk, tmp_path: Path) -> None:
+    with running_sshd(tmp_path / "sshd") as server:
+        await desk.inventory.open(cluster_of(server.record()))
+        await desk.wait_for(NodeState.LIVE)
+        for state, message in ((PulseState.STALE, "The probe ended"), (PulseState.LIVE, ""), (PulseState.LIVE, "")):
+            desk.inventory.hear_pulse("spark-1", Pulse(state, 1, message))
+        log = [line[9:] for line in desk.inventory.status("spark-1").log]
+        assert log[log.index("live") + 1 :] == ["stale: The probe ended", "samples come again"]

@@ -16,8 +16,9 @@ from sparkdesk.core.playbooks.run_view import MAX_OUTPUT_CHARS, RunView, take_ev
 from sparkdesk.core.step import Output, Playbook, Run, Stage, Step, StepEvent
 from sparkdesk.infra.store import SqliteStore
 from sparkdesk.services.clock import SystemClock
+from sparkdesk.services.playbooks.journal import RunRecord
 from sparkdesk.services.playbooks.runner import Runner
-from sparkdesk.services.playbooks.runs import PlaybookRuns
+from sparkdesk.services.playbooks.runs import PlaybookRuns, view_of
 from sparkdesk.services.tasks import Tasks
 from sparkdesk.services.wait import wait_for_value
 from tests.fakes.shell import LocalShell
@@ -143,6 +144,7 @@ async def test_a_killed_programs_run_is_offered_and_decided_by_the_person(tmp_pa
     await desk.playbooks.load()
     ((run_id, view),) = desk.playbooks.runs.value.items()
     assert (view.result, view.can_resume, view.can_undo, bool(view.remedy)) == ("interrupted", True, True, True)
+    assert view.remedy == "Carry it on, undo it, or leave it as it is."
     assert [view.step(name).state for name in ("one", "two", "three")] == ["done", "unknown", "waiting"]
     assert (tmp_path / "log").read_text() == "one\n", "nothing is carried on by itself"
     if way == "resume":
@@ -213,3 +215,16 @@ _VICTIM = textwrap.dedent("""
 
     asyncio.run(main())
 """)
+
+
+@pytest.mark.parametrize(
+    ("undo", "words"),
+    [
+        ((Run(Command(("true",))),), "Carry it on, undo it, or leave it as it is."),
+        ((), "Carry it on or leave it as it is."),
+    ],
+)
+def test_an_interrupted_run_names_only_what_can_be_done(undo: tuple[Run, ...], words: str) -> None:
+    step = Step("one", "One", "n1", (Run(Command(("true",))),), undo=undo)
+    record = RunRecord(playbook=Playbook("Do it", (Stage("s", (step,)),)), started_ms=1, begun={"one"})
+    assert view_of("r1", record).remedy == words

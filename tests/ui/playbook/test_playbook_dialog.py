@@ -33,6 +33,7 @@ from tests.ui.walk import guessing_labels
 from ui import theme
 from ui.playbook.dialog import PlaybookDialog
 from ui.playbook.model import PlaybookModel, Proposal, RunFeeds
+from ui.playbook.step_list import title_lines
 
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", "does not support raise")
 UNIT = b"[Service]\nExecStart=/usr/bin/earlyoom -m 2\n"
@@ -243,3 +244,16 @@ def test_pictures_of_the_dialog(qtbot: QtBot, desk: Desk, state: str) -> None:
         theme.set_theme("dark" if choice == "dark" else "light")
         QTest.qWait(60)
         assert dialog.grab().save(str(SHOTS / f"playbook-{state}-{choice}.png"))
+
+
+def test_a_long_title_of_a_step_takes_a_second_line_before_it_is_cut(qtbot: QtBot, desk: Desk) -> None:
+    long = "Wait until spark-5c2d is back with another boot"
+    steps = (Step("short", "Restart it", "node0", ()), Step("long", long, "node0", ()))
+    dialog = open_dialog(qtbot, desk, Proposal(Playbook("Restart", (Stage("s", steps),))))
+    lines = title_lines(long, 196.0)
+    assert len(lines) == 2
+    assert " ".join(lines) == long, "nothing is cut"
+    short, tall = (dialog.steps.visualRect(dialog.steps.steps.index(row)).height() for row in range(2))
+    assert tall > short
+    assert len(title_lines("word " * 40, 196.0)) == 2
+    assert title_lines("w" * 400, 196.0)[0].endswith("\u2026")

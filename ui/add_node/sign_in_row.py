@@ -10,10 +10,20 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from sparkdesk.core.cluster.enrolment import Enrolment, EnrolStage
 from ui.add_node.failure_part import FailurePart
+from ui.add_node.fold import Fold
 from ui.add_node.model import AddNodeModel
 from ui.add_node.row import RowCard
 from ui.add_node.secret_part import SecretPart
-from ui.add_node.words import LONGEST_NAME, failure, name_of, node_words, sentence, tried_words
+from ui.add_node.words import (
+    LONGEST_DETAIL,
+    LONGEST_NAME,
+    LONGEST_PLAN,
+    failure,
+    name_of,
+    node_words,
+    sentence,
+    tried_words,
+)
 from ui.text import cut
 from ui.widgets.button import Button
 from ui.widgets.label import Label
@@ -33,6 +43,8 @@ class QuestionPart(QWidget):
         self.title = Label("", "strong", "text", is_wrapped=True)
         self.words = Label("", "body", "text2", is_wrapped=True)
         self.error = Label("", "dense", "crit", is_wrapped=True, is_selectable=True)
+        self.detail = Fold("Details")
+        self.plan = Fold("What will run", height=220)
         self.advised_button = Button(advised, kind="primary")
         self.other_button = Button(other)
         buttons = QHBoxLayout()
@@ -46,6 +58,8 @@ class QuestionPart(QWidget):
         column.addWidget(self.title)
         column.addWidget(self.words)
         column.addWidget(self.error)
+        column.addWidget(self.detail)
+        column.addWidget(self.plan)
         column.addLayout(buttons)
 
     def ask(self, title: str, words: str, error: str = "") -> None:
@@ -189,9 +203,11 @@ class SignInRow(RowCard):
         self.passphrase_part.show_memory(is_keyring_durable=self._model.is_keyring_durable, has_others=False)
         remedy = sentence(enrolment.remedy)
         where = "in the system keyring" if self._model.is_keyring_durable else "until SparkDesk ends"
-        failed = " ".join(part for part in (error, remedy) if part)
+        failed = " ".join(part for part in (f"{error.rstrip('.')}." if error else "", remedy) if part)
         title = f"Signed in to {host}. Set up a key, so that no password is needed?"
         self.key_part.ask(title, _KEY_WORDS.format(where=where), failed)
+        self.key_part.plan.show_text(enrolment.key_plan[:LONGEST_PLAN])
+        self.key_part.detail.show_text(enrolment.detail[:LONGEST_DETAIL])
         known = sentence(enrolment.known_as, LONGEST_NAME) or "a node of yours"
         same = "One machine with two addresses, or a copy of its disk: only you can tell."
         self.same_part.ask(error or f"Is this {known}, at another address?", remedy or same)

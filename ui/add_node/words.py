@@ -18,6 +18,7 @@ Row = Literal["who", "trust", "sign_in"]
 LONGEST_NAME: Final = 80
 LONGEST_SENTENCE: Final = 400
 LONGEST_DETAIL: Final = 4000
+LONGEST_PLAN: Final = 20_000
 _LONGEST_WORD: Final = 36
 _EXCEPTION: Final = re.compile(r"(?:[A-Z][a-z]+){2,}: ")
 _BREAK: Final = "\u200b"

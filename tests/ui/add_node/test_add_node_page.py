@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
@@ -136,34 +134,6 @@ def test_enter_and_a_double_click_never_trust_a_key_nobody_saw(page: AddNodePage
     QTest.qWait(SETTLE_MS + 60)
     click(page.panel.trust_row.offer_part.trust_button)
     assert desk.attempt.calls.count(("trust",)) == 2
-
-
-@pytest.mark.parametrize("other_type", ["ED25519", "RSA"])
-def test_a_key_that_is_not_the_one_in_your_list_of_hosts_is_warned_of(
-    page: AddNodePage, desk: Desk, other_type: str
-) -> None:
-    desk.attempt.start(WHO)
-    page.open_form()
-    desk.attempt.start(WHO)
-    part = page.panel.trust_row.offer_part
-    desk.attempt.show(EnrolStage.TRUST, offer=OFFER)
-    assert not part.warning.isVisible()
-    other = replace(OFFER, other_fingerprint=OTHER_PRINT, other_key_type=other_type)
-    desk.attempt.show(EnrolStage.TRUST, offer=other)
-    assert part.warning.isVisible()
-    assert "Your own SSH knows this address by" in part.warning.text()
-    assert OTHER_PRINT in part.warning.text()
-    assert part.fingerprint.text() == PRINT
-    assert "first time" not in words(page)
-    assert part.trust_button.text() != TRUST
-    assert page.focusWidget() is not part.trust_button
-    click(part.trust_button)
-    assert ("trust",) not in desk.attempt.calls  # not before it stood long enough to be read
-    QTest.qWait(SETTLE_MS + 50)
-    click(part.trust_button)
-    assert ("trust",) in desk.attempt.calls
-    desk.attempt.show(EnrolStage.TRUST, offer=OFFER)
-    assert part.trust_button.text() == TRUST
 
 
 @pytest.mark.parametrize(

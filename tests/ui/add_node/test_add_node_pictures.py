@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QApplication
 
 from sparkdesk.core.cluster.candidate import SearchProgress, SearchState, Source
 from sparkdesk.core.cluster.enrolment import EnrolStage, KeyOffer, Who
+from sparkdesk.core.playbooks.keys import FormerRights, describe_key_set_up
 from tests.ui import rack
 from tests.ui.add_desk import ART, HOSTILE, OFFER, OTHER_PRINT, PRINT, WHO, Desk, candidate, found_some
 from tests.ui.picture import host_page, take_pictures
@@ -148,6 +149,14 @@ def test_after_signing_in_in_pictures(page: AddNodePage, desk: Desk) -> None:
     begin(page, desk)
     desk.attempt.show(EnrolStage.IDENTIFYING, offer=OFFER, can_set_up_key=True)
     take_pictures(page, "add-key")
+    plan = describe_key_set_up("SparkDesk on ana@laptop", FormerRights())
+    desk.attempt.show(
+        EnrolStage.IDENTIFYING, offer=OFFER, can_set_up_key=True, key_plan=plan, message="The key was not set up: "
+        "spark-5c2d did not do the step “Make ~/.ssh, for its owner alone”", detail="exit code 1: <h1>no</h1>",
+        remedy="The details say what the node answered. Mend the cause there, then try again.",
+    )  # fmt: skip
+    page.panel.sign_in_row.key_part.plan.button.click()
+    take_pictures(page, "add-key-plan")
     desk.attempt.show(EnrolStage.SETTING_UP_KEY)
     take_pictures(page, "add-key-busy")
     desk.attempt.show(EnrolStage.SAME_NODE, known_as="spark-5c2d")

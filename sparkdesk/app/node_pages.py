@@ -260,7 +260,21 @@ class NodePages:
 
     async def _open_vscode(self, node_id: str) -> None:
         status = self._stack.inventory.status(node_id)
-        await self._fleet.tools.open_vscode(status.record, status.facts.home or f"/home/{status.record.user}")
+        folder = status.facts.home or f"/home/{status.record.user}"
+        lines = await self._fleet.tools.open_vscode(status.record, folder)
+        if lines:
+            self._desktop.tell(
+                "warn",
+                f"VS Code does not hold {status.record.name} to the host key that was confirmed here",
+                f"It goes by your own known_hosts file. To accept this key alone, add to ~/.ssh/config:\n{lines}",
+            )
+
+    def tunnel_command(self, node_id: str, host: str, port: int) -> str:
+        """The command with which other programs of this computer reach a server on a node; "" when there is none."""
+        try:
+            return self._fleet.tools.describe(self._stack.inventory.status(node_id).record, tunnel=(host, port))
+        except (KeyError, SparkDeskError):
+            return ""
 
     def _ssh_command(self, node_id: str) -> str:
         try:

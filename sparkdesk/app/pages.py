@@ -185,6 +185,7 @@ class Pages:
             engine_titles={info.key: info.title for info in launcher.backends},
             takeover_plan=launcher.takeover_plan,
             owner=launcher.owner,
+            tunnel_command=self.node_pages.tunnel_command,
         )
         page = DeploymentsPage(DeploymentsModel(feeds))
         page.stop_confirmed.connect(lambda job_id: start(launcher.stop, job_id))

@@ -342,8 +342,11 @@ class NodeTools(Protocol):
         """Open the user's terminal with an SSH session on the node; the node's pinned host key is the only one."""
         ...
 
-    async def open_vscode(self, record: NodeRecord, folder: str) -> None:
-        """Open a folder of the node ("/home/...") in VS Code, which connects by the user's own SSH settings."""
+    async def open_vscode(self, record: NodeRecord, folder: str) -> str:
+        """Open a folder of the node ("/home/...") in VS Code, which connects by the user's own SSH settings.
+
+        Gives the lines for those settings with which it would accept the pinned key alone; "" when it does.
+        """
         ...
 
     def describe(self, record: NodeRecord) -> str:

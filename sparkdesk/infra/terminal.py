@@ -22,6 +22,7 @@ from sparkdesk.core.cluster.ssh_command import (
     alias_of,
     check_folder,
     config_name,
+    is_pinned_by,
     is_reached_by,
     known_hosts_text,
     ssh_argv,
@@ -71,18 +72,20 @@ class Terminal:
         ssh, *words = ssh_argv(record, self._keep_known_hosts(record), program=self._find_ssh())
         await self._start((*terminal, "sh", "-c", _RUN_AND_HOLD, ssh, *words))
 
-    async def open_vscode(self, record: NodeRecord, folder: str) -> None:
+    async def open_vscode(self, record: NodeRecord, folder: str) -> str:
         """Open a folder of the node in VS Code, which reaches it by the user's own SSH settings. Raises SettingsError.
 
-        VS Code takes no options for SSH: another port, a jump host or an own key must stand in ~/.ssh/config.
+        Gives the lines that would have VS Code accept the pinned key alone; "" when the user's settings do so. VS Code
+        takes no options for SSH: another port, a jump host or an own key must stand in ~/.ssh/config.
         """
         check_folder(folder)
         known_hosts = self._keep_known_hosts(record)
         opener = self._find_vscode()
         for host in (config_name(record), f"{record.user}@{record.address}"):
-            if is_reached_by(record, await asyncio.to_thread(self._read_settings, host)):
+            settings = await asyncio.to_thread(self._read_settings, host)
+            if is_reached_by(record, settings):
                 await self._start(opener(host, folder))
-                return
+                return "" if is_pinned_by(record, settings, known_hosts) else ssh_config_text(record, known_hosts)
         raise SettingsError(
             f"VS Code cannot reach {record.name} by your SSH settings yet",
             remedy="It reads ~/.ssh/config only: add the lines in the details there, then open it again.",
@@ -90,9 +93,12 @@ class Terminal:
             node=record.name,
         )
 
-    def describe(self, record: NodeRecord) -> str:
-        """The SSH command as text for a POSIX shell; the file that it names is written. Raises SettingsError."""
-        return shlex.join(ssh_argv(record, self._keep_known_hosts(record)))
+    def describe(self, record: NodeRecord, *, tunnel: tuple[str, int] | None = None) -> str:
+        """The SSH command as text for a POSIX shell; the file that it names is written. Raises SettingsError.
+
+        With `tunnel`, a host and port as the node sees them, it leads the same port of this computer there.
+        """
+        return shlex.join(ssh_argv(record, self._keep_known_hosts(record), tunnel=tunnel))
 
     def forget(self, record: NodeRecord) -> None:
         """Drop the file with the pinned keys of a node that was removed."""

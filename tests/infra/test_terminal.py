@@ -208,7 +208,8 @@ async def test_a_terminal_really_reaches_the_node(computer: Computer, sshd: Sshd
 async def test_vscode_opens_a_node_that_needs_nothing_special(computer: Computer) -> None:
     computer.add_ssh()
     computer.add("code")
-    await computer.terminal().open_vscode(NODE, "/home/nvidia/my work")
+    said = await computer.terminal().open_vscode(NODE, "/home/nvidia/my work")
+    assert "HostKeyAlias sparkdesk-abc" in said, "the pinned key is not enforced, and that is said"
     assert computer.words() == [["code", "--remote", "ssh-remote+nvidia@10.0.0.5", "/home/nvidia/my work"]]
 
 
@@ -221,7 +222,7 @@ async def test_vscode_uses_the_users_own_name_for_a_node_with_another_port(compu
     assert "Host spark-1\n  HostName 10.0.0.5\n  Port 2222\n" in needs.value.detail
     assert computer.words() == []
     computer.config.write_text(needs.value.detail)
-    await computer.terminal().open_vscode(record, "/home/nvidia")
+    assert await computer.terminal().open_vscode(record, "/home/nvidia") == "", "now only the pinned key is accepted"
     assert computer.words() == [["code", "--remote", "ssh-remote+spark-1", "/home/nvidia"]]
 
 

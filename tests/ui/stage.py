@@ -103,6 +103,7 @@ class Stage:
             takeover_plan=self.takeovers.get,
             engine_titles={"llamacpp": "llama.cpp"},
             owner=HERE,
+            tunnel_command=lambda node_id, host, port: f"ssh -N -L 127.0.0.1:{port}:{host}:{port} -- {node_id}",
         )
 
 

@@ -97,17 +97,23 @@ def test_the_current_phase_counts_on_between_two_reports(stage: Stage, model: De
 
 
 def test_an_endpoint_is_told_with_the_tunnel_that_leads_to_it() -> None:
-    said = endpoint_text(rack.endpoint(0, "gpt-oss-120b"), rack.record(0))
+    said = endpoint_text(rack.endpoint(0, "gpt-oss-120b"), rack.record(0), "ssh -N")
     assert said.url == "http://127.0.0.1:8080/v1"
-    assert said.tunnel == "ssh -N -L 8080:127.0.0.1:8080 nvidia@10.0.20.30"
+    assert said.tunnel == "ssh -N"
     assert said.limits == "4,096 tokens a request"
 
 
-def test_a_tunnel_names_the_port_and_the_key_of_the_node_and_quotes_them() -> None:
-    node = replace(rack.record(0), port=22022, key_path="/keys/my key")
-    said = endpoint_text(Endpoint("node0", "127.77.0.1", 8000, "m"), node)
-    assert said.tunnel == "ssh -N -L 8000:127.77.0.1:8000 -i '/keys/my key' -p 22022 nvidia@10.0.20.30"
-    assert said.limits == ""
+def test_a_server_whose_node_is_gone_has_no_tunnel(stage: Stage) -> None:
+    model = DeploymentsModel(stage.deployment_feeds())
+    (first, *_) = [job for job in JOBS if job.endpoint is not None]
+    said = model.endpoint(first)
+    assert said is not None
+    assert said.tunnel.startswith("ssh -N -L ")
+    stage.nodes.set(())
+    gone = model.endpoint(first)
+    assert gone is not None
+    assert (gone.tunnel, gone.where) == ("", "Its node is not in this cluster")
+    assert endpoint_text(Endpoint("node0", "127.77.0.1", 8000, "m"), None, "").limits == ""
 
 
 def test_the_loss_is_named_before_a_stop(model: DeploymentsModel) -> None:

@@ -175,7 +175,7 @@ def test_the_log_of_another_deployment_replaces_the_one_before(page: Deployments
 
 def test_the_tunnel_is_copied_as_shown(page: DeploymentsPage) -> None:
     page.detail.endpoint.tunnel.copy_text()
-    assert QGuiApplication.clipboard().text() == "ssh -N -L 8080:127.0.0.1:8080 nvidia@10.0.20.30"
+    assert QGuiApplication.clipboard().text() == "ssh -N -L 127.0.0.1:8080:127.0.0.1:8080 -- node0"
 
 
 def test_a_hidden_page_does_not_read_on(page: DeploymentsPage, stage: Stage) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from shlex import quote
 
 from PySide6.QtCore import QObject, Signal
 
@@ -48,6 +47,8 @@ class DeploymentFeeds:
     """What taking a job over from another computer will do; None where there is nothing to take over."""
     owner: str = ""
     """This user@computer, as jobs name who started them."""
+    tunnel_command: Callable[[str, str, int], str] = lambda _node_id, _host, _port: ""
+    """A node's id, and a host and port as it sees them -> the command that leads there; "" when there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,7 @@ class DeploymentsModel(QObject):
         self.needle = ""
         self.job_id = ""
         self._wanted = ""
+        self._tunnel: tuple[tuple[Endpoint, NodeRecord | None], str] | None = None
         self._seen: dict[str, tuple[tuple[Phase, ...], int]] = {}
         watch(feeds.jobs, self, self._take)
         watch(feeds.nodes, self, lambda _nodes: self.changed.emit())
@@ -232,7 +234,15 @@ class DeploymentsModel(QObject):
         if job.endpoint is None:
             return None
         node = next((n.record for n in self.feeds.nodes.value if n.record.id == job.endpoint.node_id), None)
-        return endpoint_text(job.endpoint, node)
+        return endpoint_text(job.endpoint, node, self._tunnel_to(job.endpoint, node))
+
+    def _tunnel_to(self, endpoint: Endpoint, node: NodeRecord | None) -> str:
+        """Asked for anew only when the server or the way to its node is another."""
+        if self._tunnel is None or self._tunnel[0] != (endpoint, node):
+            port, host = endpoint.port, endpoint.host
+            command = self.feeds.tunnel_command(endpoint.node_id, host, port) if node is not None else ""
+            self._tunnel = ((endpoint, node), command)
+        return self._tunnel[1]
 
     # Stopping ------------------------------------------------------------------------------------------------------
 
@@ -296,15 +306,11 @@ def request_words(job: JobStatus, *, is_short: bool = False) -> str:
     return ", ".join(parts)
 
 
-def endpoint_text(endpoint: Endpoint, node: NodeRecord | None) -> EndpointText:
-    """How programs on this computer reach a server on a node: through a tunnel that ssh keeps."""
+def endpoint_text(endpoint: Endpoint, node: NodeRecord | None, tunnel: str) -> EndpointText:
+    """How programs on this computer reach a server on a node: through a tunnel that ssh keeps, by this command."""
     port = endpoint.port
-    tunnel, where = "", "Its node is not in this cluster"
+    where = "Its node is not in this cluster"
     if node is not None:
-        words = ["ssh", "-N", "-L", f"{port}:{endpoint.host}:{port}"]
-        words += ["-i", node.key_path] if node.key_path else []
-        words += ["-p", str(node.port)] if node.port != 22 else []
-        tunnel = " ".join(quote(word) for word in [*words, f"{node.user}@{node.address}"])
         where = f"Served on {text.one_line(node.name, 64)}, port {port}, reachable from the node itself only"
     context = f"{text.grouped(endpoint.context_tokens)} tokens a request" if endpoint.context_tokens else ""
     return EndpointText(

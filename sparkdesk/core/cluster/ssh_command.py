@@ -19,6 +19,7 @@ _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,63}")
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252})|[0-9A-Fa-f:.]{2,45}(?:%[A-Za-z0-9_.-]{1,15})?")
 _KEY = re.compile(r"[a-z0-9@.-]{4,60} [A-Za-z0-9+/]{16,8192}={0,3}")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_JUMP = re.compile(r"(?:([^@,\s]+)@)?(?:\[([^\]\s]+)\]|([^:@,\[\]\s]+))(?::(\d{1,5}))?")
 _FOLDER = re.compile(r"/[^\x00-\x1f\x7f]{0,1000}")
 
 
@@ -49,13 +50,27 @@ def known_hosts_text(record: NodeRecord) -> str:
     return "".join(f"{hop.alias} {hop.host_key}\n" for hop in _hops(record))
 
 
-def ssh_argv(record: NodeRecord, known_hosts: str, *, program: str = "ssh") -> tuple[str, ...]:
+def ssh_argv(
+    record: NodeRecord, known_hosts: str, *, program: str = "ssh", tunnel: tuple[str, int] | None = None
+) -> tuple[str, ...]:
     """The command, word by word; `known_hosts` is the path of a file with `known_hosts_text`.
+
+    With `tunnel`, a host and port as the node sees them, it runs nothing there and leads the same port of this
+    computer to it.
 
     Raises SettingsError when a part of the record cannot be used.
     """
     *jumps, node = _hops(record)
-    words = [program, *_words(node, known_hosts)]
+    words = [program]
+    if tunnel is not None:
+        host, port = tunnel
+        if not _HOST.fullmatch(host) or not 0 < port < 65536:
+            raise SettingsError(
+                "The server's address cannot stand in a command", remedy="Use it in the chat here.", node=record.name
+            )
+        end = f"[{host}]" if ":" in host else host
+        words += ["-N", "-L", f"127.0.0.1:{port}:{end}:{port}"]
+    words += _words(node, known_hosts)
     if jumps:
         way = [program, *_words(jumps[0], known_hosts), "-o", "ProxyCommand=none"]
         line = shlex.join(way).replace("%", "%%") + f" -W '[%h]:%p' -- {shlex.quote(jumps[0].address)}"
@@ -75,6 +90,7 @@ def ssh_config_text(record: NodeRecord, known_hosts: str) -> str:
         f"  User {node.user}",
         f"  HostKeyAlias {node.alias}",
         f"  UserKnownHostsFile {_quoted(known_hosts)}",
+        "  StrictHostKeyChecking yes",
     ]
     if node.key_path:
         lines.append(f"  IdentityFile {_quoted(node.key_path)}")
@@ -95,11 +111,44 @@ def is_reached_by(record: NodeRecord, settings: Mapping[str, tuple[str, ...]]) -
     def one(key: str) -> str:
         return settings.get(key, ("",))[0]
 
-    proxies = [one(key) for key in ("proxyjump", "proxycommand") if one(key) not in ("", "none")]
-    has_way = any(record.jump.address in proxy for proxy in proxies) if record.jump is not None else not proxies
+    hops = [one(key) for key in ("proxyjump", "proxycommand") if one(key) not in ("", "none")]
+    if record.jump is None:
+        has_way = not hops
+    else:
+        has_way = _is_jump(record.jump, one("proxyjump")) or _leads_by(record.jump, one("proxycommand"))
     has_key = not record.key_path or record.key_path in settings.get("identityfile", ())
     is_there = one("hostname").lower() == record.address.lower() and one("port") == str(record.port)
     return is_there and one("user") == record.user and has_way and has_key
+
+
+def is_pinned_by(record: NodeRecord, settings: Mapping[str, tuple[str, ...]], known_hosts: str) -> bool:
+    """Whether the user's own SSH settings for a name (`ssh -G`) accept nothing but the node's pinned key."""
+
+    def one(key: str) -> str:
+        return settings.get(key, ("",))[0]
+
+    is_strict = one("stricthostkeychecking").lower() in ("yes", "true", "ask")
+    is_only_file = one("userknownhostsfile").strip('"') == known_hosts
+    return is_strict and is_only_file and one("hostkeyalias") == alias_of(record)
+
+
+def _is_jump(jump: JumpHost, said: str) -> bool:
+    """Whether a ProxyJump, [user@]host[:port], is this machine; what it leaves out is not held against it."""
+    match = _JUMP.fullmatch(said)
+    if match is None:
+        return False
+    user, bracketed, plain, port = match.groups()
+    is_host = (bracketed or plain).lower() == jump.address.lower()
+    return is_host and user in (None, jump.user) and port in (None, str(jump.port))
+
+
+def _leads_by(jump: JumpHost, command: str) -> bool:
+    """Whether a ProxyCommand goes to this machine: a whole word of it, as ssh takes a destination."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return False
+    return any(_is_jump(jump, word) for word in words[1:])
 
 
 def check_folder(folder: str) -> str:

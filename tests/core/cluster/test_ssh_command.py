@@ -13,6 +13,7 @@ from sparkdesk.core.cluster.node import JumpHost, NodeRecord, SignIn
 from sparkdesk.core.cluster.ssh_command import (
     alias_of,
     check_folder,
+    is_pinned_by,
     is_reached_by,
     known_hosts_text,
     ssh_argv,
@@ -126,3 +127,47 @@ def test_the_users_settings_lead_to_the_node_only_when_all_of_it_fits() -> None:
 def test_a_folder_that_is_none_is_refused(folder: str) -> None:
     with pytest.raises(SettingsError):
         check_folder(folder)
+
+
+def test_a_tunnel_is_led_by_the_same_command_with_the_pinned_key_and_the_jump_host() -> None:
+    record = replace(NODE, jump=JUMP)
+    plain, led = ssh_argv(record, FILE), ssh_argv(record, FILE, tunnel=("127.77.0.1", 8000))
+    assert led == ("ssh", "-N", "-L", "127.0.0.1:8000:127.77.0.1:8000", *plain[1:])
+    assert ssh_argv(NODE, FILE, tunnel=("::1", 8000))[3] == "127.0.0.1:8000:[::1]:8000"
+    for host, port in (("a b", 8000), ("$(id)", 8000), ("-x", 8000), ("127.0.0.1", 0)):
+        with pytest.raises(SettingsError):
+            ssh_argv(NODE, FILE, tunnel=(host, port))
+
+
+@pytest.mark.parametrize(
+    ("said", "is_it"),
+    [
+        ({"proxyjump": ("10.0.0.1",)}, True),
+        ({"proxyjump": ("me@10.0.0.1:22",)}, True),
+        ({"proxyjump": ("10.0.0.12",)}, False),
+        ({"proxyjump": ("110.0.0.1",)}, False),
+        ({"proxyjump": ("you@10.0.0.1",)}, False),
+        ({"proxyjump": ("10.0.0.1:2200",)}, False),
+        ({"proxyjump": ("10.0.0.1,10.0.0.9",)}, False),
+        ({"proxycommand": ("ssh -W [%h]:%p -- 10.0.0.1",)}, True),
+        ({"proxycommand": ("ssh -W [%h]:%p -- 10.0.0.12",)}, False),
+        ({"proxycommand": ("ssh 'unfinished 10.0.0.1",)}, False),
+    ],
+)
+def test_a_jump_host_is_compared_as_a_whole(said: dict[str, tuple[str, ...]], is_it: bool) -> None:
+    settings = {"hostname": ("10.0.0.5",), "port": ("2222",), "user": ("nvidia",)} | said
+    record = replace(NODE, jump=JumpHost("10.0.0.1", 22, "me", KEY))
+    assert is_reached_by(record, settings) is is_it
+
+
+def test_the_pinned_key_is_enforced_only_by_its_own_file_under_its_own_name() -> None:
+    fit = {
+        "userknownhostsfile": (FILE,),
+        "hostkeyalias": ("sparkdesk-abc",),
+        "stricthostkeychecking": ("true",),
+    }
+    assert is_pinned_by(NODE, fit, FILE)
+    assert not is_pinned_by(NODE, fit | {"userknownhostsfile": (f"{FILE} /other",)}, FILE)
+    assert not is_pinned_by(NODE, fit | {"hostkeyalias": ("other",)}, FILE)
+    assert not is_pinned_by(NODE, fit | {"stricthostkeychecking": ("accept-new",)}, FILE)
+    assert not is_pinned_by(NODE, {}, FILE)

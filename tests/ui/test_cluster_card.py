@@ -81,7 +81,7 @@ def test_what_was_not_measured_is_not_zero() -> None:
     ("state", "word", "action"),
     [
         (NodeState.UNREACHABLE, "Unreachable", "Reconnect"),
-        (NodeState.REFUSED, "Sign-in refused", "Sign in"),
+        (NodeState.REFUSED, "Not signed in", "Sign in"),
         (NodeState.IDENTITY_CHANGED, "Host key changed", "Compare keys"),
     ],
 )

@@ -267,6 +267,17 @@ def test_pictures_of_trouble(qtbot: QtBot, stage: Stage) -> None:
     take_pictures(page, "cluster-trouble")
 
 
+def test_a_node_that_lets_nobody_in_can_be_added_again(qtbot: QtBot, stage: Stage) -> None:
+    stage.nodes.set((rack.status(0), rack.status(1, NodeState.REFUSED, "The key is missing on this computer")))
+    page = open_page(qtbot, stage)
+    asked: list[bool] = []
+    page.add_node_asked.connect(lambda: asked.append(True))
+    page.model.select("node", "node1")
+    assert page.inspector.trouble.add_again.isVisible()
+    QTest.mouseClick(page.inspector.trouble.add_again, Qt.MouseButton.LeftButton)
+    assert asked == [True]
+
+
 @pytest.mark.parametrize(("shape", "count"), [("", 0), ("single", 1), ("pair", 2), ("ring", 3), ("switch", 8), ("", 3)])
 def test_pictures_of_other_shapes(qtbot: QtBot, dressed: object, shape: str, count: int) -> None:
     stage = Stage(count=count, shape=shape)

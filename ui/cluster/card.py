@@ -104,7 +104,7 @@ class NodeCard:
 
 _ALARMS: dict[NodeState, tuple[Mark, str]] = {
     NodeState.UNREACHABLE: (Mark("Unreachable", "crit", "unplug"), "Reconnect"),
-    NodeState.REFUSED: (Mark("Sign-in refused", "crit", "lock"), "Sign in"),
+    NodeState.REFUSED: (Mark("Not signed in", "crit", "lock"), "Sign in"),
     NodeState.IDENTITY_CHANGED: (Mark("Host key changed", "crit", "key"), "Compare keys"),
     NodeState.IDLE: (Mark("Not connected", "neutral", "circle-dashed"), "Connect"),
     NodeState.ASLEEP: (Mark("Asleep", "neutral", "pause"), "Wake"),

@@ -43,6 +43,7 @@ class Inspector(Card):
     """Node id and the tab of its page."""
     terminal_asked = Signal(str)
     wake_asked = Signal(str)
+    add_again_asked = Signal()
 
     def __init__(self, model: ClusterModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -61,6 +62,7 @@ class Inspector(Card):
         self.trouble.reconnect.clicked.connect(lambda: self.reconnect_asked.emit(self._model.selection[1]))
         self.trouble.wake.clicked.connect(lambda: self.wake_asked.emit(self._model.selection[1]))
         self.trouble.sign_in_asked.connect(lambda word: self.password_given.emit(self._model.selection[1], word))
+        self.trouble.add_again.clicked.connect(self.add_again_asked)
         self.charts = NodeCharts(model)
         self._cable_text = Label("", "dense", "text2", is_wrapped=True, is_selectable=True)
         self.found = Button("", kind="link")
@@ -227,6 +229,8 @@ class TroublePanel(QWidget):
         self.wake = Button("Wake", icon="play")
         self.compare = Button("Compare keys", icon="key")
         self.compare.clicked.connect(self._toggle_detail)
+        self.add_again = Button("Add it again", icon="plus")
+        self.add_again.setToolTip("With a password: then a new key can be set up for it. It stays the same node.")
         self._detail = CodeView("both host keys", wrap=QTextOption.WrapMode.WrapAnywhere)
         self._detail.setFixedHeight(132)
         self._detail.setVisible(False)
@@ -247,7 +251,7 @@ class TroublePanel(QWidget):
         column.addWidget(self._remedy)
         row = QHBoxLayout()
         row.setSpacing(8)
-        for part in (self.wake, self.reconnect, self.compare):
+        for part in (self.wake, self.reconnect, self.compare, self.add_again):
             row.addWidget(part)
         row.addStretch(1)
         column.addLayout(row)
@@ -276,6 +280,7 @@ class TroublePanel(QWidget):
         is_refused = state is NodeState.REFUSED
         self.password.setVisible(is_refused)
         self.sign_in.setVisible(is_refused)
+        self.add_again.setVisible(is_refused)
         self._log.setVisible(bool(status.log))
         self._log.set_pages([("log", "Connection log", "\n".join(text.one_line(line, 300) for line in status.log))])
 

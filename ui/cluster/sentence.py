@@ -36,7 +36,7 @@ _FAULTS: tuple[tuple[NodeState, str, str], ...] = (
         "{name} shows another host key than the one you trusted. Nothing was sent.",
         "Compare keys",
     ),
-    (NodeState.REFUSED, "{name} refused the sign-in.", "Sign in"),
+    (NodeState.REFUSED, "{name} waits for a sign-in.", "Sign in"),
     (NodeState.UNREACHABLE, "{name} does not answer.", "Look at it"),
 )
 

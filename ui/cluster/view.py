@@ -131,6 +131,7 @@ class ClusterPage(QWidget):
         self.inspector.node_asked.connect(self.node_asked)
         self.inspector.terminal_asked.connect(self.terminal_asked)
         self.inspector.wake_asked.connect(self.wake_asked)
+        self.inspector.add_again_asked.connect(self.add_node_asked)
         self._drawer.closed.connect(lambda: self.model.select(*NOTHING))
         self._empty.action_clicked.connect(self.add_node_asked)
         self.add_node.clicked.connect(self.add_node_asked)

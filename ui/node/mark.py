@@ -20,7 +20,7 @@ NODE_MARKS: dict[NodeState, Mark] = {
     NodeState.STALE: Mark("Stale", "warn", "clock"),
     NodeState.RECONNECTING: Mark("Reconnecting", "warn", "clock"),
     NodeState.UNREACHABLE: Mark("Unreachable", "crit", "unplug"),
-    NodeState.REFUSED: Mark("Sign-in refused", "crit", "lock"),
+    NodeState.REFUSED: Mark("Not signed in", "crit", "lock"),
     NodeState.IDENTITY_CHANGED: Mark("Host key changed", "crit", "key"),
     NodeState.ASLEEP: Mark("Asleep", "neutral", "pause"),
 }

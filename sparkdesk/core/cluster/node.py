@@ -40,7 +40,7 @@ class NodeState(StrEnum):
             NodeState.STALE: "Stale",
             NodeState.RECONNECTING: "Reconnecting",
             NodeState.UNREACHABLE: "Unreachable",
-            NodeState.REFUSED: "Sign-in refused",
+            NodeState.REFUSED: "Not signed in",
             NodeState.IDENTITY_CHANGED: "Host key changed",
             NodeState.ASLEEP: "Asleep",
         }[self]

@@ -29,6 +29,7 @@ MAX_OFFERED_KEYS = 5
 
 DEFAULT_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa", "id_ed25519_sk", "id_ecdsa_sk")
 AGENT_TIMEOUT_S = 3.0
+_ANOTHER_KEY = "Sign in with the password, or add the machine again: another key can be chosen or set up there."
 _UNUSABLE: tuple[type[Exception], ...] = (AuthFailed, *FOREIGN)
 
 
@@ -160,9 +161,7 @@ def _is_locked(error: asyncssh.KeyImportError) -> bool:
 
 
 def _unreadable(path: Path, error: Exception) -> AuthFailed:
-    return AuthFailed(
-        f"The key {path} cannot be read", remedy="Choose another key, or make a new one.", detail=str(error)[:400]
-    )
+    return AuthFailed(f"The key {path} cannot be read", remedy=_ANOTHER_KEY, detail=str(error)[:400])
 
 
 def check_private(path: Path) -> None:
@@ -171,7 +170,9 @@ def check_private(path: Path) -> None:
         mode = path.stat().st_mode
     except OSError as error:
         raise AuthFailed(
-            f"The key {path} is missing", remedy="Choose another key, or make a new one.", detail=str(error)
+            f"The key {path} is missing on this computer",
+            remedy=_ANOTHER_KEY,
+            detail=str(error),
         ) from error
     if os.name == "posix" and mode & 0o077:
         raise AuthFailed(f"The key {path} is open to other users", remedy=f"Close it: chmod 600 {path}")

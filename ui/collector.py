@@ -15,6 +15,8 @@ from typing import Final
 from PySide6.QtCore import QObject, QTimer
 
 PERIOD_MS: Final = 250
+IDLE_PERIOD_MS: Final = 1000
+"""After a beat at which nothing was due: an idle program is woken seldom."""
 
 
 class Collector(QObject):
@@ -31,10 +33,12 @@ class Collector(QObject):
     def collect_due(self) -> None:
         """Collect the oldest generation that is due, with all younger ones."""
         counts = gc.get_count()
-        for generation in (2, 1, 0):
-            if counts[generation] > self._thresholds[generation]:
-                gc.collect(generation)
-                return
+        due = [generation for generation in (2, 1, 0) if counts[generation] > self._thresholds[generation]]
+        if due:
+            gc.collect(due[0])
+        period_ms = PERIOD_MS if due else IDLE_PERIOD_MS
+        if period_ms != self._timer.interval():
+            self._timer.setInterval(period_ms)
 
 
 @contextmanager

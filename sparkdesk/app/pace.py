@@ -6,10 +6,13 @@ The one rule: what a person sees, and what a job does, is never sampled more sel
 from __future__ import annotations
 
 from sparkdesk.app.stack import Stack
+from sparkdesk.core.jobs.record import JobState, JobStatus
 from ui.sight import Sight
 
 UNSEEN_HZ = 0.1
 """A line that goes dead is still shown as stale, after three periods, before its connection is given up at 16 s."""
+UNSEEN_FACTOR = 10.0
+"""So many times more seldom nodes are searched for what others start on them."""
 
 
 class Pace:
@@ -22,11 +25,17 @@ class Pace:
         self._watch = stack.launcher.jobs.subscribe(lambda _jobs: self._set())
 
     def _set(self) -> None:
-        is_busy = any(not job.state.is_over for job in self._stack.launcher.jobs.value)
-        is_wanted = self._sight.is_seen or is_busy
-        hz = self._stack.sample_hz
-        self._stack.telemetry.set_rate(hz if is_wanted else min(hz, UNSEEN_HZ))
+        stack = self._stack
+        is_wanted = self._sight.is_seen or any(is_busy(job) for job in stack.launcher.jobs.value)
+        stack.telemetry.set_rate(stack.sample_hz if is_wanted else min(stack.sample_hz, UNSEEN_HZ))
+        for rhythm in (stack.fleet.servers.rhythm, stack.launcher.rhythm):
+            rhythm.set_factor(1.0 if is_wanted else UNSEEN_FACTOR)
 
     def close(self) -> None:
         """Stop listening."""
         self._watch.close()
+
+
+def is_busy(job: JobStatus) -> bool:
+    """Whether a job needs looking after. One whose fate is not known, or another account's, gains nothing by it."""
+    return not (job.state.is_over or job.state is JobState.UNKNOWN or job.account)

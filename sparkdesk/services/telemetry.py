@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 HEARTBEAT_S = 3.0
 """Well below the 8 s of silence after which a probe leaves its node."""
+SELDOM_HEARTBEAT_S = 5.0
+"""At less than a sample a second: nobody looks, and each beat wakes two computers."""
 SLOW_PERIODS = 1.5
 STALE_PERIODS = 3.0
 LATE_S = 0.01
@@ -335,7 +337,7 @@ class Telemetry:
                 changed = self._rate_changed
                 await process.write(f"hz {self._rate():g}\n".encode())
                 try:
-                    async with asyncio.timeout(HEARTBEAT_S):
+                    async with asyncio.timeout(SELDOM_HEARTBEAT_S if self._hz < 1 else HEARTBEAT_S):
                         await changed.wait()
                 except TimeoutError:
                     pass

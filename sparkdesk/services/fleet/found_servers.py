@@ -24,6 +24,7 @@ from sparkdesk.core.ports import EndpointClient, EndpointClients, Secrets, Shell
 from sparkdesk.services.clock import Clock
 from sparkdesk.services.jobs.endpoint_pool import EndpointPool
 from sparkdesk.services.remote_program import run_program
+from sparkdesk.services.rhythm import Rhythm
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +69,7 @@ class FoundServers:
         """Of servers that asked for one and accepted it, by server id."""
         self._asking: dict[str, asyncio.Lock] = {}
         self.servers: Latest[tuple[FoundServer, ...]] = Latest(())
+        self.rhythm = Rhythm()
         self._subscription = nodes.subscribe(self._forget_gone)
 
     # Finding ------------------------------------------------------------------------------------------------------
@@ -86,7 +88,7 @@ class FoundServers:
                     seen = ports
                 except NodeError as error:
                     log.info("servers on %s: %s", shell.node, error.sentence())
-            await asyncio.sleep(REFRESH_S)
+            await self.rhythm.pause(REFRESH_S)
 
     async def look(self, node_id: str) -> None:
         """Look now. Raises a NodeError when the node is not live or cannot be asked."""

@@ -22,6 +22,7 @@ from sparkdesk.services.jobs.deployment import Deployment
 from sparkdesk.services.jobs.job_log import LogPiece, NodeLog
 from sparkdesk.services.jobs.job_shelf import JobShelf
 from sparkdesk.services.remote_program import run_program
+from sparkdesk.services.rhythm import Rhythm
 from sparkdesk.services.tasks import Tasks
 
 log = logging.getLogger(__name__)
@@ -70,6 +71,7 @@ class Adoption:
         self._program = program
         self._tasks = tasks
         self._look_every_s = look_every_s
+        self.rhythm = Rhythm()
         self._logs: dict[str, NodeLog] = {}
 
     async def adopt(self, node_id: str, shell: Shell) -> None:
@@ -100,7 +102,7 @@ class Adoption:
         holders: frozenset[str] | None = None
         look = 0
         while True:
-            await asyncio.sleep(self._look_every_s)
+            await self.rhythm.pause(self._look_every_s)
             look += 1
             glance = await self._glance(shell)
             if glance is None:

@@ -94,6 +94,7 @@ class Launcher:
         )
         self._adoption = Adoption(self._shelf, self._course, jobs_program, tasks, look_every_s)
         self.jobs: Latest[tuple[JobStatus, ...]] = self._shelf.jobs
+        self.rhythm = self._adoption.rhythm
         self._subscription = inventory.nodes.subscribe(self._follow_nodes)
 
     # Planning: quick, asks nobody ---------------------------------------------------------------------------------

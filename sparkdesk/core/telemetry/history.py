@@ -55,7 +55,9 @@ class Ring:
         self._gaps[at] = has_gap
         for key in values:
             if key not in self._columns and len(self._columns) < MAX_KEYS:
-                self._columns[key] = np.full(self._points, np.nan)
+                # Rows to come are not touched: memory is taken as it fills, not at the first sample of many nodes.
+                column = self._columns[key] = np.empty(self._points)
+                column[: self._count] = np.nan
         for key, column in self._columns.items():
             column[at] = values.get(key, np.nan)
         self._count += 1

@@ -33,6 +33,7 @@ from sparkdesk.services.fleet.forwards import Forwards
 from sparkdesk.services.fleet.found_servers import FoundServers
 from sparkdesk.services.fleet.inventory import Inventory
 from sparkdesk.services.fleet.key_attempt import KeyAttempts
+from sparkdesk.services.fleet.look import Looks
 from sparkdesk.services.fleet.reader import Reader
 from sparkdesk.services.fleet.touch import Touches
 from sparkdesk.services.jobs.launcher import Launcher
@@ -64,7 +65,8 @@ class Fleet:
         self.credentials = Credentials(parts.secrets)
         self.notices: list[tuple[str, str]] = []
         """What the start found that a person should know: a title and words."""
-        self.touches = Touches(parts.clock)
+        touches = Touches(parts.clock)
+        self.looks = Looks(parts.connector, touches, parts.clock)
         self.discovery = Discovery(
             tasks=parts.tasks,
             inventory=parts.inventory,
@@ -73,7 +75,8 @@ class Fleet:
             read_hosts=_read_hosts,
             program=read_remote("neighbours"),
             clock=parts.clock,
-            touches=self.touches,
+            touches=touches,
+            finish_visit=self.looks.finish_visit,
         )
         self.enroller = Enroller(self._enrolment_parts())
         self.reader = Reader(program=read_remote("reader"), shells=parts.inventory.shell, clock=parts.clock)
@@ -120,7 +123,7 @@ class Fleet:
             clock=parts.clock,
             computer=socket.gethostname()[:64],
             candidate=self._candidate,
-            touches=self.touches,
+            looks=self.looks,
         )
 
     async def open(self) -> None:

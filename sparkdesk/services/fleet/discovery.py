@@ -54,6 +54,7 @@ class Discovery:
         program: bytes,
         clock: Clock,
         touches: Touches | None = None,
+        finish_visit: Callable[[str, int], Awaitable[None]] | None = None,
     ) -> None:
         self._tasks = tasks
         self._inventory = inventory
@@ -63,6 +64,8 @@ class Discovery:
         self._program = program
         self._clock = clock
         self._touches = touches or Touches(clock)
+        self._finish_visit = finish_visit
+        """Fetches the host key of a server that a knock has just found."""
         self._greetings: dict[str, str] = {}
         """What each host said when it was last knocked at."""
         self._round = object()
@@ -191,6 +194,8 @@ class Discovery:
             self._greetings[address] = await self._greeter.greet(address, SSH_PORT, timeout_s=KNOCK_S)
             if not self._greetings[address]:
                 self._touches.forget(address, SSH_PORT)
+            elif self._finish_visit is not None:
+                await self._finish_visit(address, SSH_PORT)
         return self._greetings.get(address) or _MET if self._touches.age_s(address, SSH_PORT) is not None else ""
 
     async def _look_around(self) -> str:

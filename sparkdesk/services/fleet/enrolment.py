@@ -10,20 +10,18 @@ from dataclasses import dataclass, field
 
 from sparkdesk.core.cluster.candidate import Candidate
 from sparkdesk.core.cluster.enrolment import Enrolment, EnrolStage, Who
-from sparkdesk.core.cluster.node import JumpHost
-from sparkdesk.core.errors import NodeError, Unreachable
 from sparkdesk.core.feed import Latest
-from sparkdesk.core.ports import Connector, KeyFolder, KnownHosts, LocalKey, Offer, Store
+from sparkdesk.core.ports import Connector, KeyFolder, KnownHosts, LocalKey, Store
 from sparkdesk.services.clock import Clock
 from sparkdesk.services.fleet.credentials import Credentials
 from sparkdesk.services.fleet.enrol_course import Course, CourseParts, Memory
 from sparkdesk.services.fleet.enrol_screen import Answer, Screen
+from sparkdesk.services.fleet.look import Looks
 from sparkdesk.services.fleet.recognition import Fleet
-from sparkdesk.services.fleet.touch import REST_S, Tell, Touches
+from sparkdesk.services.fleet.touch import Touches
 from sparkdesk.services.tasks import Tasks
 
 TASK = "add node"
-MAX_LOOKS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +38,8 @@ class EnrolmentParts:
     clock: Clock
     computer: str
     candidate: Callable[[str], Candidate | None] = lambda _candidate_id: None
-    touches: Touches | None = None
-    """The ledger that a search shares; None: one of its own."""
+    looks: Looks | None = None
+    """What a search has seen too; None: its own."""
 
 
 @dataclass
@@ -59,8 +57,7 @@ class Enroller:
     def __init__(self, parts: EnrolmentParts) -> None:
         self._parts = parts
         self._attempt: _Attempt | None = None
-        self._touches = parts.touches or Touches(parts.clock)
-        self._looks: dict[tuple[str, int, str], tuple[float, Offer]] = {}
+        self._looks = parts.looks or Looks(parts.connector, Touches(parts.clock), parts.clock)
         self.enrolment: Latest[Enrolment] = Latest(Enrolment())
 
     def start(self, who: Who) -> None:
@@ -133,7 +130,7 @@ class Enroller:
             CourseParts(
                 connector=parts.connector, fleet=parts.fleet, credentials=parts.credentials, keys=parts.keys,
                 known_hosts=parts.known_hosts, store=parts.store, clock=parts.clock, computer=parts.computer,
-                look=self._look, refused=self._note_refused, candidate=parts.candidate,
+                look=self._looks.look, refused=self._looks.note_refused, candidate=parts.candidate,
             ),
             screen,
         )  # fmt: skip
@@ -143,35 +140,3 @@ class Enroller:
     def _answer(self, stage: EnrolStage, answer: Answer) -> None:
         if self._attempt is not None and self._attempt.screen is not None:
             self._attempt.screen.answer(stage, answer)
-
-    async def _look(
-        self, address: str, port: int, jump: JumpHost | None, jump_password: str | None, tell: Tell
-    ) -> Offer:
-        """The host key there; within the minute the one that was seen, or, after a failure, when the minute is over.
-
-        A key that changes meanwhile lets nobody in: the sign-in itself is checked against the one that was shown.
-        Raises NodeError.
-        """
-        way = jump.host_key if jump is not None else ""
-        now_s = self._parts.clock.monotonic_s()
-        self._looks = {each: seen for each, seen in self._looks.items() if now_s - seen[0] < REST_S}
-        if (address, port, way) in self._looks:
-            return self._looks[address, port, way][1]
-        await self._touches.rest(address, port, way, tell)
-        self._touches.note(address, port, way)
-        try:
-            offer = await self._parts.connector.look(address, port, jump=jump, jump_password=jump_password)
-        except NodeError as error:
-            was_met = not isinstance(error, Unreachable) or error.was_met
-            if not was_met or (jump is not None and error.node == jump.title):
-                self._touches.forget(address, port, way)
-            raise
-        if len(self._looks) < MAX_LOOKS:
-            self._looks[address, port, way] = (self._parts.clock.monotonic_s(), offer)
-        return offer
-
-    def _note_refused(self, address: str, port: int, jump: JumpHost | None) -> None:
-        """It shows another key than the one that was seen: that one is not offered again, and this was a touch."""
-        way = jump.host_key if jump is not None else ""
-        self._looks.pop((address, port, way), None)
-        self._touches.note(address, port, way)

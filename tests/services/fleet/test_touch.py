@@ -10,7 +10,9 @@ import pytest
 
 from sparkdesk.core.cluster.candidate import SearchOptions, SearchState, Source
 from sparkdesk.core.cluster.enrolment import EnrolStage, Who
+from sparkdesk.infra.ssh import SshConnector
 from sparkdesk.services.fleet.discovery import Discovery
+from sparkdesk.services.fleet.look import Looks
 from sparkdesk.services.fleet.touch import REST_S, Touches
 from sparkdesk.services.wait import wait_for_value
 from tests.infra.ssh_server import running_server
@@ -103,7 +105,7 @@ async def test_a_look_waits_for_the_minute_after_a_searchs_knock(desk: EnrolDesk
     async with running_server(password=PASSWORD) as server:
         touches = Touches(desk.clock)
         touches.note("127.0.0.1", server.port)
-        desk.enroller._touches = touches
+        desk.enroller._looks = Looks(SshConnector(), touches, desk.clock)
         desk.start(server)
         await wait_for_value(desk.enroller.enrolment, lambda now: "again in" in now.message, timeout_s=TIMEOUT_S)
         assert server.seen.connections == 0
@@ -111,6 +113,19 @@ async def test_a_look_waits_for_the_minute_after_a_searchs_knock(desk: EnrolDesk
         now = await desk.reach(EnrolStage.TRUST)
         assert now.message == ""
         assert server.seen.connections == 1
+
+
+async def test_a_server_that_a_search_found_is_shown_at_once_to_who_chooses_it(desk: EnrolDesk) -> None:
+    async with running_server(password=PASSWORD) as server:
+        touches = Touches(desk.clock)
+        looks = desk.enroller._looks = Looks(SshConnector(), touches, desk.clock)
+        touches.note("127.0.0.1", server.port)  # the knock
+        await looks.finish_visit("127.0.0.1", server.port)
+        desk.start(server)
+        now = await desk.reach(EnrolStage.TRUST)
+        assert now.offer is not None
+        assert server.seen.connections == 1
+        assert not server.seen.users
 
 
 async def test_a_host_is_asked_for_its_key_once_a_minute_however_often_one_clicks(desk: EnrolDesk) -> None:

@@ -49,6 +49,7 @@ EVENTS = st.builds(
     st.booleans(),
 )
 REACHED: set[tuple[NodeState, Happened]] = set()
+MOST_ROUNDS = 5
 
 
 @dataclass
@@ -411,9 +412,14 @@ def test_every_event_is_gone_through_in_every_state_and_no_promise_is_broken_by_
 
 
 def test_a_line_keeps_its_promises_whatever_happens_and_every_pair_is_reached() -> None:
+    """The first round is the same on each machine with the same modules; what it did not reach, others look for."""
     REACHED.clear()
-    run_state_machine_as_test(
-        Life, settings=settings(max_examples=400, stateful_step_count=40, derandomize=True, deadline=None)
-    )
-    missing = sorted(f"{state} {kind}" for state, kind in set(TABLE) - REACHED)
+    missing: list[str] = []
+    for number in range(MOST_ROUNDS):
+        run_state_machine_as_test(
+            Life, settings=settings(max_examples=400, stateful_step_count=40, derandomize=not number, deadline=None)
+        )
+        missing = sorted(f"{state} {kind}" for state, kind in set(TABLE) - REACHED)
+        if not missing:
+            return
     assert missing == []

@@ -88,6 +88,8 @@ class Refused:
     """The command was never begun: no channel, or refused by the server."""
 
     reason: str
+    remedy: str = ""
+    """What helps, where that is known."""
 
     def words(self) -> str:
         """The fate in words."""

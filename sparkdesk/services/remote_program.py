@@ -45,7 +45,8 @@ async def run_program(
 def _raise_failure(node: str, outcome: Outcome, args: Sequence[str]) -> None:
     fate = outcome.fate
     if isinstance(fate, Refused):
-        raise NodeBusy(f"{node} did not begin a command: {fate.reason}", remedy=NO_CHANNEL_REMEDY, node=node)
+        remedy = fate.remedy or NO_CHANNEL_REMEDY
+        raise NodeBusy(f"{node} did not begin a command: {fate.reason}", remedy=remedy, node=node)
     what = args[0] if args else "a program"
     if fate == Exit(_NOT_FOUND):
         raise CommandFailed(

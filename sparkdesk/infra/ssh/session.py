@@ -139,7 +139,7 @@ class NodeSession:
             return Outcome(fate, bytes(output[:max_bytes]), process.error_tail() if process else b"", is_truncated)
         except NodeError as error:
             if process is None:
-                return Outcome(Unknown(error.message) if opening.was_sent else Refused(error.message))
+                return Outcome(Unknown(error.message) if opening.was_sent else Refused(error.message, error.remedy))
             # The program closed its input early or the line broke while input was sent: its fate tells which.
         end = Unknown(f"stopped after {max_bytes} bytes of output") if is_truncated else process.fate()
         return Outcome(end, bytes(output[:max_bytes]), process.error_tail(), is_truncated or process.was_cut)
@@ -329,7 +329,7 @@ class NodeSession:
 
     def _failed(self, message: str, outcome: Outcome) -> NodeError:
         if isinstance(outcome.fate, Refused):
-            return NodeBusy(f"{message}: {outcome.fate.reason}", remedy=NO_CHANNEL_REMEDY, node=self._node)
+            return NodeBusy(f"{message}: {outcome.fate.reason}", remedy=outcome.fate.remedy or NO_CHANNEL_REMEDY, node=self._node)
         if isinstance(outcome.fate, Exit):
             said = outcome.stderr.decode("utf-8", "replace").strip().splitlines()
             is_full = bool(said) and "No space left" in said[-1]

@@ -155,7 +155,7 @@ class Adoption:
                 answer = await run_program(shell, self._program, ("list",), timeout_s=60.0)
                 return read_reports(answer, node_id), read_foreign_reports(answer, node_id)
             except NodeError as error:
-                log.warning("list of jobs: %s", error.sentence())
+                log.info("list of jobs: %s", error.sentence())
                 if attempt < LIST_TRIES - 1:
                     await asyncio.sleep(LIST_RETRY_S)
         return None

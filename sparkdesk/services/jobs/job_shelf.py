@@ -131,7 +131,8 @@ class JobShelf:
 
     def note_report(self, deployment: Deployment, report: JobReport) -> None:
         """Who started it and who has it now, as its node says: another computer may have come meanwhile."""
-        (self._unreadable.add if report.state == "unreadable" else self._unreadable.discard)(report.job_id)
+        is_foreign = report.state == "unreadable" and report.job_id not in self._intents  # ours is being written
+        (self._unreadable.add if is_foreign else self._unreadable.discard)(report.job_id)
         status = deployment.status
         owner = report.owner or status.owner
         if (status.owner, status.holder, status.account) != (owner, report.holder, report.account):
@@ -169,7 +170,7 @@ class JobShelf:
             holder=report.holder,
             account=report.account,
         )
-        if report.state == "unreadable":
+        if report.state == "unreadable" and report.job_id not in self._intents:
             self._unreadable.add(report.job_id)
         return self._add(status, plan)
 

@@ -44,6 +44,8 @@ class Simulation:
         self._tasks = tasks
         self._process: asyncio.subprocess.Process | None = None
         self._errors: deque[str] = deque(maxlen=60)
+        self._has_said_all = asyncio.Event()
+        """Its standard error was read to the end."""
         self.needs_model = False
         """Whether no model is there that its nodes could serve."""
 
@@ -65,6 +67,7 @@ class Simulation:
             limit=MAX_LINE_BYTES,
             env={**os.environ, "PYTHONPATH": path},
         )
+        self._has_said_all.clear()
         self._tasks.start(self._collect_errors, self._process)
         try:
             line = await asyncio.wait_for(self._read_line(), START_TIMEOUT_S)
@@ -100,8 +103,9 @@ class Simulation:
         """Its last line on standard error, once it has ended."""
         if self._process is not None:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._process.wait(), LAST_WORDS_TIMEOUT_S)
-            await asyncio.sleep(0.05)  # the end of its output is read by another task
+                async with asyncio.timeout(LAST_WORDS_TIMEOUT_S):
+                    await self._process.wait()
+                    await self._has_said_all.wait()
         return make_line(self._errors[-1].removeprefix("simulate: "), max_chars=300) if self._errors else ""
 
     async def _read_line(self) -> bytes:
@@ -114,8 +118,14 @@ class Simulation:
 
     async def _collect_errors(self, process: asyncio.subprocess.Process) -> None:
         assert process.stderr is not None
+        rest = b""
         while chunk := await process.stderr.read(4096):
-            self._errors.extend(chunk.decode("utf-8", "replace").splitlines())
+            *lines, rest = (rest + chunk).split(b"\n")  # a line may come in pieces
+            self._errors.extend(line.decode("utf-8", "replace") for line in lines)
+            rest = rest[:MAX_LINE_BYTES]
+        if rest:
+            self._errors.append(rest.decode("utf-8", "replace"))
+        self._has_said_all.set()
 
     @property
     def hints(self) -> tuple[str, ...]:

@@ -329,7 +329,8 @@ class NodeSession:
 
     def _failed(self, message: str, outcome: Outcome) -> NodeError:
         if isinstance(outcome.fate, Refused):
-            return NodeBusy(f"{message}: {outcome.fate.reason}", remedy=outcome.fate.remedy or NO_CHANNEL_REMEDY, node=self._node)
+            remedy = outcome.fate.remedy or NO_CHANNEL_REMEDY
+            return NodeBusy(f"{message}: {outcome.fate.reason}", remedy=remedy, node=self._node)
         if isinstance(outcome.fate, Exit):
             said = outcome.stderr.decode("utf-8", "replace").strip().splitlines()
             is_full = bool(said) and "No space left" in said[-1]

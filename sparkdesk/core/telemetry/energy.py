@@ -1,0 +1,160 @@
+"""Energy, cost and CO2 out of power samples, for a node or for a deployment over several.
+
+A Spark tells the power of its GPU rail only, about half of what the wall gives; so each figure names what it is of, and
+the wall's is an estimate that carries its source. The one rule: time without samples is a gap. It adds no energy and is
+counted beside it, so that a sum over it is never taken for the whole.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+NAN = float("nan")
+JOULE_PER_KWH = 3.6e6
+GAP_PERIODS = 2.5
+"""Samples further apart than so many periods have a gap between them: as in the charts."""
+MOST_W = 10_000.0
+"""More than any computer that this reads: a power beyond it was misread."""
+
+GPU_RAIL = "GPU rail"
+WALL_ESTIMATE = "wall, estimate"
+
+
+@dataclass(frozen=True, slots=True)
+class WallModel:
+    """A straight line from the GPU rail's power to the wall's: `rest_w` + `factor` x GPU power, at most `most_w`."""
+
+    rest_w: float
+    factor: float
+    most_w: float
+    source: str
+
+    def estimate_w(self, gpu_w: float) -> float:
+        """The wall's power, as an estimate."""
+        return min(self.rest_w + self.factor * gpu_w, self.most_w)
+
+
+SPARK_WALL = WallModel(
+    rest_w=35.9,
+    factor=1.9,
+    most_w=240.0,
+    source="line through two published pairs of GPU rail and wall: 3-4 W and 40-45 W idle, 60-87 W and 170-180 W "
+    "under load; at most the 240 W of the adapter. Unverified on hardware",
+)
+"""The estimate for a DGX Spark; for another machine there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Energy:
+    """What was drawn in `covered_s` seconds of samples; `gap_s` more passed without any. NaN where never known.
+
+    `of` says what was metered: the GPU rail, or an estimate of the wall by the model that `source` tells.
+    """
+
+    joule: float
+    covered_s: float
+    gap_s: float
+    of: str = GPU_RAIL
+    source: str = ""
+
+    @property
+    def kwh(self) -> float:
+        """The energy in kWh."""
+        return self.joule / JOULE_PER_KWH
+
+    @property
+    def mean_w(self) -> float:
+        """Mean power over the time that is covered."""
+        return self.joule / self.covered_s if self.covered_s > 0 else NAN
+
+    @property
+    def coverage(self) -> float:
+        """Share of the time that samples cover, 0 to 1; NaN before any time passed."""
+        passed_s = self.covered_s + self.gap_s
+        return self.covered_s / passed_s if passed_s > 0 else NAN
+
+    def cost(self, price_per_kwh: float) -> float:
+        """What it cost, in the currency of the price; NaN for a price that is none."""
+        return self.kwh * _factor(price_per_kwh)
+
+    def co2_g(self, grid_g_per_kwh: float) -> float:
+        """Grams of CO2 at the grid's grams for each kWh; NaN for a factor that is none."""
+        return self.kwh * _factor(grid_g_per_kwh)
+
+
+NOTHING = Energy(NAN, 0.0, 0.0)
+
+
+class EnergyMeter:
+    """Adds up one node's power. Feed its samples in the order they came; `period_s` is how often they are due now."""
+
+    __slots__ = ("_covered_s", "_gap_s", "_joule", "_last_t_ms", "_last_w", "_wall", "period_s")
+
+    def __init__(self, period_s: float = 1.0, wall: WallModel | None = None) -> None:
+        """With `wall` the meter adds up the estimate of the wall, else the power as it was told."""
+        self.period_s = period_s
+        self._wall = wall
+        self._joule = self._covered_s = self._gap_s = 0.0
+        self._last_t_ms: int | None = None
+        self._last_w = NAN
+
+    def add(self, t_ms: int, power_w: float) -> None:
+        """A sample: Unix ms and watts, NaN where the power was not told.
+
+        One that is not later than the last (a clock was set back, a node booted) counts no time; the next is taken
+        from there.
+        """
+        if not 0.0 <= power_w <= MOST_W:
+            power_w = NAN
+        elif self._wall is not None:
+            power_w = self._wall.estimate_w(power_w)
+        if self._last_t_ms is not None and t_ms > self._last_t_ms:
+            step_s = (t_ms - self._last_t_ms) / 1000.0
+            joule = (self._last_w + power_w) / 2.0 * step_s
+            if step_s <= GAP_PERIODS * self.period_s and joule == joule:
+                self._joule += joule
+                self._covered_s += step_s
+            else:
+                self._gap_s += step_s
+        self._last_t_ms, self._last_w = t_ms, power_w
+
+    def read(self) -> Energy:
+        """What was added up until now."""
+        joule = self._joule if self._covered_s > 0 else NAN
+        if self._wall is None:
+            return Energy(joule, self._covered_s, self._gap_s)
+        return Energy(joule, self._covered_s, self._gap_s, WALL_ESTIMATE, self._wall.source)
+
+
+def add_up(parts: Iterable[Energy]) -> Energy:
+    """The energy of a deployment: that of its nodes together, whole nodes, whatever else ran there.
+
+    NaN when one node's was never known, or when they are not all of the same thing. Times are means over the nodes, so
+    that the coverage is theirs together.
+    """
+    found = tuple(parts)
+    if not found:
+        return NOTHING
+    kinds = {(part.of, part.source) for part in found}
+    of, source = (found[0].of, found[0].source) if len(kinds) == 1 else ("", "")
+    joule = sum(part.joule for part in found) if len(kinds) == 1 else NAN
+    covered_s = sum(part.covered_s for part in found) / len(found)
+    return Energy(joule, covered_s, sum(part.gap_s for part in found) / len(found), of, source)
+
+
+def joule_per_token(power_w: Iterable[float], tokens_per_s: float) -> float:
+    """Energy a token: power of all the deployment's nodes over its speed, both of the same moment or both means.
+
+    Rates and not sums, because a gap in one of two sums would bend the result. NaN when a power is not known, or when
+    no token is made.
+    """
+    powers = tuple(power_w)
+    if not powers or not all(0.0 <= power <= MOST_W for power in powers):
+        return NAN
+    return sum(powers) / tokens_per_s if 0.0 < tokens_per_s < math.inf else NAN
+
+
+def _factor(value: float) -> float:
+    return value if math.isfinite(value) and value >= 0.0 else NAN

@@ -1,0 +1,1 @@
+"""What stands against a cluster being as it should be: concerns, the judges that raise them, and their acceptance."""

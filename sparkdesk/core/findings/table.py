@@ -1,0 +1,26 @@
+"""Every judge of concerns, in one table, and the one way to ask them all. Pure and total."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sparkdesk.core.findings.concern import Judgement
+from sparkdesk.core.findings.judge_cage import judge_cages
+from sparkdesk.core.findings.judge_checks import judge_check_up, judge_node
+from sparkdesk.core.findings.judge_power import judge_power
+from sparkdesk.core.findings.judge_versions import judge_versions
+from sparkdesk.core.findings.judge_wedge import judge_wedge
+from sparkdesk.core.findings.view import Judge, NodeNow
+
+NODE_JUDGES: tuple[Judge, ...] = (judge_wedge, judge_node, judge_power, judge_cages, judge_check_up)
+
+
+def judge_one(view: NodeNow, views: tuple[NodeNow, ...]) -> Iterator[Judgement]:
+    """What can be said now of every possible concern of one of these nodes."""
+    for judge in NODE_JUDGES:
+        yield from judge(view, views)
+
+
+def judge_cluster(views: tuple[NodeNow, ...]) -> Iterator[Judgement]:
+    """What can be said now of every possible concern of the nodes together."""
+    yield from judge_versions(views)

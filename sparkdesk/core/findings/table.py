@@ -12,12 +12,16 @@ from sparkdesk.core.findings.judge_versions import judge_versions
 from sparkdesk.core.findings.judge_wedge import judge_wedge
 from sparkdesk.core.findings.view import Judge, NodeNow
 
-NODE_JUDGES: tuple[Judge, ...] = (judge_wedge, judge_node, judge_power, judge_cages, judge_check_up)
+URGENT_JUDGES: tuple[Judge, ...] = (judge_wedge,)
+"""What a person has seconds for."""
+NODE_JUDGES: tuple[Judge, ...] = (*URGENT_JUDGES, judge_node, judge_power, judge_cages, judge_check_up)
 
 
-def judge_one(view: NodeNow, views: tuple[NodeNow, ...]) -> Iterator[Judgement]:
+def judge_one(
+    view: NodeNow, views: tuple[NodeNow, ...], judges: tuple[Judge, ...] = NODE_JUDGES
+) -> Iterator[Judgement]:
     """What can be said now of every possible concern of one of these nodes."""
-    for judge in NODE_JUDGES:
+    for judge in judges:
         yield from judge(view, views)
 
 

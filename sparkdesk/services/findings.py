@@ -1,0 +1,243 @@
+"""Looks at every node again and again, and tells what is not as it should be: the map's findings.
+
+The one rule: nothing is asked of a node here; what is judged are the feeds that others keep. A node that is away keeps
+the concerns that it had, and neither gets nor loses one.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import asdict, dataclass
+
+from sparkdesk.core.cluster.node import NodeRecord
+from sparkdesk.core.errors import NodeError, SettingsError, StoreError
+from sparkdesk.core.feed import Latest
+from sparkdesk.core.findings.acceptance import Acceptance, accept, mark
+from sparkdesk.core.findings.concern import Concern, worst_first
+from sparkdesk.core.findings.judge_cage import best_of, read_cages
+from sparkdesk.core.findings.standing import Standings
+from sparkdesk.core.findings.table import NODE_JUDGES, URGENT_JUDGES, judge_cluster, judge_one
+from sparkdesk.core.findings.view import CageRecord, NodeNow, Past, nothing
+from sparkdesk.core.ports import Store
+from sparkdesk.core.telemetry.sample import Sample
+from sparkdesk.services.clock import Clock
+from sparkdesk.services.fleet.details import DetailsReader
+from sparkdesk.services.fleet.doctor import Doctor
+from sparkdesk.services.fleet.inventory import Inventory
+from sparkdesk.services.fleet.power_cap import PowerCaps
+from sparkdesk.services.jobs.launcher import Launcher
+from sparkdesk.services.rhythm import Rhythm
+from sparkdesk.services.tasks import Tasks
+from sparkdesk.services.telemetry import PulseState, Telemetry
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 2.0
+"""A round over all nodes; each is looked at in its own moment, so that many of them do not hold up the window."""
+WHOLE_EVERY = 4
+"""What cannot wait is judged in each round, the rest in every fourth: all judges take 2 to 3 ms a node."""
+ACCEPTED = "finding_acceptance"
+BEST_CAGE = "cage_record"
+
+
+@dataclass(frozen=True, slots=True)
+class FindingsParts:
+    """Whose feeds are judged."""
+
+    tasks: Tasks
+    inventory: Inventory
+    telemetry: Telemetry
+    details: DetailsReader
+    doctor: Doctor
+    launcher: Launcher
+    power_caps: PowerCaps
+    store: Store
+    clock: Clock
+
+
+class Findings:
+    """The open cluster's concerns. `findings` is the feed: worst first, those that were accepted last."""
+
+    def __init__(self, parts: FindingsParts) -> None:
+        self._parts = parts
+        self._standings = Standings()
+        self._cluster_id = ""
+        self._views: dict[str, NodeNow] = {}
+        self._boots: dict[str, str] = {}
+        self._accepted: dict[str, Acceptance] = {}
+        self._best: dict[str, dict[str, CageRecord]] = {}
+        self.findings: Latest[tuple[Concern, ...]] = Latest(())
+        self.rhythm = Rhythm()
+
+    async def load(self) -> None:
+        """Take what was kept by an earlier run. Raises StoreError."""
+        store = self._parts.store
+        for key, data in (await store.documents(ACCEPTED)).items():
+            try:
+                self._accepted[key] = Acceptance.from_json(json.loads(data))
+            except (KeyError, TypeError, ValueError) as error:
+                log.warning("an acceptance is left out: %s", error)
+        for key, data in (await store.documents(BEST_CAGE)).items():
+            node_id, _, cage = key.rpartition("/")
+            try:
+                row = json.loads(data)
+                self._best.setdefault(node_id, {})[cage] = CageRecord(int(row["halves"]), float(row["gbps"]))
+            except (KeyError, TypeError, ValueError) as error:
+                log.warning("what was seen of a cage is left out: %s", error)
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        turn = 0
+        while True:
+            records = self._records()
+            turn += 1
+            for number, record in enumerate(records):
+                is_new = record.id not in self._views
+                self._look_at(record, is_whole=is_new or (turn + number) % WHOLE_EVERY == 0)
+                await self.rhythm.pause(LOOK_S / len(records))
+            self._look_over()
+            if not records:
+                await self.rhythm.pause(LOOK_S)
+
+    def look(self) -> None:
+        """One whole round, now."""
+        for record in self._records():
+            self._look_at(record, is_whole=True)
+        self._look_over()
+
+    # Accepting ----------------------------------------------------------------------------------------------------
+
+    async def accept(self, finding_id: str, note: str) -> None:
+        """Live with a concern as it is now, until it changes. Raises SettingsError (it is gone), StoreError."""
+        concern = next((one for one in self.findings.value if one.id == finding_id), None)
+        if concern is None:
+            raise SettingsError("This finding is gone", remedy="There is nothing left to accept.")
+        acceptance = accept(concern, note, self._parts.clock.now_ms())
+        key = self._key(finding_id)
+        await self._parts.store.save_document(ACCEPTED, key, json.dumps(acceptance.to_json()).encode())
+        self._accepted[key] = acceptance
+        self._publish()
+
+    async def unaccept(self, finding_id: str) -> None:
+        """Take an acceptance back; no error when there is none. Raises StoreError."""
+        key = self._key(finding_id)
+        await self._parts.store.remove_document(ACCEPTED, key)
+        self._accepted.pop(key, None)
+        self._publish()
+
+    async def forget(self, node_id: str) -> None:
+        """A node was removed. Raises StoreError."""
+        store = self._parts.store
+        self._views.pop(node_id, None)
+        self._boots.pop(node_id, None)
+        for cage in self._best.pop(node_id, {}):
+            await store.remove_document(BEST_CAGE, f"{node_id}/{cage}")
+        for key in [key for key in self._accepted if f"/{node_id}/" in key]:
+            del self._accepted[key]
+            await store.remove_document(ACCEPTED, key)
+        self._standings.keep_nodes(record.id for record in self._records() if record.id != node_id)
+        self._publish()
+
+    # Looking ------------------------------------------------------------------------------------------------------
+
+    def _records(self) -> tuple[NodeRecord, ...]:
+        """The nodes of the open cluster; what stood in another one is forgotten."""
+        cluster = self._parts.inventory.cluster.value
+        cluster_id = cluster.id if cluster is not None else ""
+        records = tuple(status.record for status in self._parts.inventory.nodes.value)
+        known = {record.id for record in records}
+        if cluster_id != self._cluster_id:
+            self._cluster_id, self._standings = cluster_id, Standings()
+        self._standings.keep_nodes(known)
+        self._views = {node_id: view for node_id, view in self._views.items() if node_id in known}
+        return records
+
+    def _look_at(self, record: NodeRecord, *, is_whole: bool) -> None:
+        view = self._views[record.id] = self._view(record)
+        judges = NODE_JUDGES if is_whole else URGENT_JUDGES
+        found = judge_one(view, tuple(self._views.values()), judges)
+        self._standings.take(found, self._parts.clock.now_ms())
+        self._publish()
+
+    def _look_over(self) -> None:
+        views = tuple(self._views.values())
+        self._standings.take(judge_cluster(views), self._parts.clock.now_ms())
+        self._publish()
+
+    def _view(self, record: NodeRecord) -> NodeNow:
+        parts, node_id = self._parts, record.id
+        feed = parts.telemetry.feed(node_id)
+        sample = feed.latest.value
+        past = Past(nothing, 0)
+        if sample is not None and feed.pulse.value.state in (PulseState.LIVE, PulseState.SLOW):
+            past = Past(feed.history.series, sample.t_ms)
+            self._note_boot(record, sample)
+        jobs = tuple(job for job in parts.launcher.jobs.value if node_id in job.node_ids and not job.state.is_over)
+        plans = {job.job_id: plan for job in jobs if (plan := parts.launcher.stop_plan(job.job_id)) is not None}
+        cages = read_cages(past)
+        self._note_cages(node_id, cages)
+        return NodeNow(
+            node_id=node_id,
+            name=record.name,
+            past=past,
+            details=parts.details.details.value.get(node_id),
+            check_up=parts.doctor.check_ups.value.get(node_id),
+            jobs=jobs,
+            stop_plans=plans,
+            cages=cages,
+            best_cages=dict(self._best.get(node_id, {})),
+            power_capped=parts.power_caps.share(node_id),
+        )
+
+    def _note_boot(self, record: NodeRecord, sample: Sample) -> None:
+        """A node that was restarted may have another driver: what is known in detail is read again."""
+        before = self._boots.get(record.id)
+        self._boots[record.id] = sample.boot_id
+        if before and sample.boot_id and before != sample.boot_id:
+            self._parts.tasks.start(self._refresh, record.id)
+
+    async def _refresh(self, node_id: str) -> None:
+        try:
+            await self._parts.details.refresh(node_id)
+        except NodeError as error:
+            log.info("details after a restart: %s", error.sentence())
+
+    def _note_cages(self, node_id: str, cages: dict[str, CageRecord]) -> None:
+        known = self._best.setdefault(node_id, {})
+        for cage, now in cages.items():
+            best = best_of(known.get(cage), now)
+            if best.halves and best != known.get(cage):
+                known[cage] = best
+                self._parts.tasks.start(self._save_cage, node_id, cage, best)
+
+    async def _save_cage(self, node_id: str, cage: str, best: CageRecord) -> None:
+        try:
+            await self._parts.store.save_document(BEST_CAGE, f"{node_id}/{cage}", json.dumps(asdict(best)).encode())
+        except StoreError as error:
+            log.warning("what was seen of a cage is not kept: %s", error.sentence())
+
+    def _publish(self) -> None:
+        found = []
+        for concern in self._standings.concerns:
+            key = self._key(concern.id)
+            acceptance = self._accepted.get(key)
+            if acceptance is not None and not acceptance.holds_for(concern):
+                del self._accepted[key]  # it has changed: that ends it for good
+                self._parts.tasks.start(self._drop, key)
+            found.append(mark(concern, acceptance))
+        ordered = worst_first(found)
+        if ordered != self.findings.value:
+            self.findings.set(ordered)
+
+    async def _drop(self, key: str) -> None:
+        if key in self._accepted:
+            return  # accepted again meanwhile, as it is now
+        try:
+            await self._parts.store.remove_document(ACCEPTED, key)
+        except StoreError as error:
+            log.warning("an acceptance that has ended is still kept: %s", error.sentence())
+
+    def _key(self, finding_id: str) -> str:
+        """Under which an acceptance is kept: two clusters may have a concern of the same id."""
+        return f"{self._cluster_id} {finding_id}"

@@ -1,0 +1,159 @@
+"""Findings appear, can be accepted, and clear; an acceptance outlives the program and ends with its evidence."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from sparkdesk.core.errors import SettingsError
+from sparkdesk.core.findings.concern import Severity
+from sparkdesk.services.findings import ACCEPTED
+from sparkdesk.services.telemetry import PulseState
+from sparkdesk.services.wait import wait_for_value
+from tests.core.findings.nodes import make_details
+from tests.services.findings_desk import CLUSTER, OTHER, FindingsDesk
+
+DISK = "disk-space/n1/"
+LINK = "link/n1/P1"
+Begin = Callable[[], Awaitable[FindingsDesk]]
+
+
+@pytest.fixture
+async def begin(tmp_path: Path) -> AsyncIterator[Begin]:
+    """Start the program, also again over the same folder after `close`."""
+    desks: list[FindingsDesk] = []
+
+    async def start() -> FindingsDesk:
+        desk = FindingsDesk(tmp_path)
+        desks.append(desk)
+        await desk.open()
+        return desk
+
+    yield start
+    await desks[-1].close()
+
+
+async def test_a_full_disk_appears_and_clears(begin: Begin) -> None:
+    desk = await begin()
+    desk.pass_by(60)
+    assert desk.found == {}
+    desk.pass_by(15, free_gb=50.0)
+    assert desk.found == {}
+    desk.pass_by(25, free_gb=50.0)
+    assert desk.found[DISK].severity is Severity.WARN
+    assert "50 of 4000 GB" in desk.found[DISK].evidence
+    desk.pass_by(60)
+    assert desk.found == {}
+
+
+async def test_a_node_that_falls_silent_keeps_what_it_had_and_gets_nothing(begin: Begin) -> None:
+    desk = await begin()
+    desk.pass_by(60, free_gb=50.0)
+    desk.telemetry.feed("n1").tell(PulseState.STALE, "No telemetry", "Wait.")
+    before = desk.found
+    desk.wait_in_silence(600)
+    assert desk.found == before
+    assert set(before) == {DISK}
+
+
+async def test_a_link_that_was_seen_is_missed_after_a_restart_of_the_program_too(begin: Begin) -> None:
+    desk = await begin()
+    desk.pass_by(5)
+    desk.pass_by(20, up=0.0)
+    assert "200 Gb/s are expected" in desk.found[LINK].evidence
+    await wait_until_idle(desk)
+    await desk.close()
+    desk = await begin()
+    desk.pass_by(20, up=0.0)
+    assert set(desk.found) == {LINK}
+    await desk.findings.forget("n1")
+    desk.pass_by(20, up=0.0)
+    assert desk.found == {}
+
+
+async def wait_until_idle(desk: FindingsDesk) -> None:
+    """Until what was begun in the background has been kept."""
+    async with asyncio.timeout(10):
+        while any("_save_cage" in name or "_drop" in name for name in desk.tasks.names):
+            await asyncio.sleep(0.01)
+
+
+async def test_an_acceptance_survives_a_restart_and_ends_when_the_evidence_changes(begin: Begin) -> None:
+    desk = await begin()
+    desk.pass_by(60, free_gb=50.0)
+    await desk.findings.accept(DISK, "a small disk")
+    assert (desk.found[DISK].is_accepted, desk.found[DISK].note) == (True, "a small disk")
+    await desk.close()
+
+    desk = await begin()
+    desk.pass_by(60, free_gb=60.0)
+    assert (desk.found[DISK].is_accepted, desk.found[DISK].note) == (True, "a small disk")
+    desk.pass_by(60, free_gb=5.0)
+    assert (desk.found[DISK].severity, desk.found[DISK].is_accepted) == (Severity.CRIT, False)
+    await wait_until_idle(desk)
+    assert await desk.store.documents(ACCEPTED) == {}
+    await desk.close()
+
+    desk = await begin()
+    desk.pass_by(60, free_gb=50.0)
+    assert not desk.found[DISK].is_accepted
+
+
+async def test_an_acceptance_can_be_taken_back_and_what_is_gone_cannot_be_accepted(begin: Begin) -> None:
+    desk = await begin()
+    desk.pass_by(60, free_gb=50.0)
+    await desk.findings.accept(DISK, "")
+    await desk.findings.unaccept(DISK)
+    await desk.findings.unaccept(DISK)
+    assert not desk.found[DISK].is_accepted
+    with pytest.raises(SettingsError) as caught:
+        await desk.findings.accept(LINK, "")
+    assert caught.value.remedy
+
+
+async def test_the_worst_comes_first_and_what_was_accepted_last(begin: Begin) -> None:
+    desk = await begin()
+    desk.know(make_details("n1", needs_reboot=True), make_details("n2", driver="580.95.05"))
+    desk.pass_by(60, free_gb=5.0)
+    order = [concern.id for concern in desk.findings.findings.value]
+    assert order == [DISK, "differs//driver", "reboot-required/n1/"]
+    await desk.findings.accept(DISK, "")
+    assert desk.findings.findings.value[-1].id == DISK
+
+
+async def test_another_cluster_has_its_own_findings_and_acceptances(begin: Begin) -> None:
+    desk = await begin()
+    desk.know(make_details("n1"), make_details("n2", driver="580.95.05"), make_details("n9"))
+    desk.findings.look()
+    await desk.findings.accept("differs//driver", "on purpose")
+    await desk.inventory.open(OTHER)
+    desk.findings.look()
+    assert desk.found == {}
+    await desk.inventory.open(CLUSTER)
+    desk.findings.look()
+    assert desk.found["differs//driver"].note == "on purpose"
+
+
+async def test_it_looks_by_itself_and_tells_only_what_is_news(begin: Begin) -> None:
+    desk = await begin()
+    desk.know(make_details("n1"), make_details("n2", driver="580.95.05"))
+    told: list[object] = []
+    desk.findings.findings.subscribe(told.append)
+    desk.tasks.start(desk.findings.run)
+    await wait_for_value(desk.findings.findings, lambda found: bool(found), timeout_s=20)
+    for _ in range(5):
+        desk.findings.look()
+    assert len(told) == 2
+
+
+async def test_what_was_kept_and_is_damaged_is_left_out(begin: Begin, caplog: pytest.LogCaptureFixture) -> None:
+    desk = await begin()
+    await desk.store.save_document(ACCEPTED, f"c1 {DISK}", b'{"severity": "huge"}')
+    await desk.store.save_document("cage_record", "n1/P1", b"[]")
+    await desk.close()
+    desk = await begin()
+    desk.pass_by(60, free_gb=50.0)
+    assert not desk.found[DISK].is_accepted

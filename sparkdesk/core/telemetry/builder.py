@@ -1,7 +1,8 @@
 """Makes samples of raw readings: units, sums over the halves of a cage, and rates from two readings of a counter.
 
 The one rule: a rate needs two readings that belong together. After a reboot, a clock that was set, a counter that went
-back or a missing reading there is no rate for that step: no spike, and no zero.
+back or a missing reading there is no rate for that step: no spike, and no zero. A value that its row of the metric
+table says cannot be was misread, and is missing too.
 Source of the units: Linux's proc(5), sysfs ABI documents (RDMA data counters are words of 4 bytes, disk sectors 512).
 """
 
@@ -12,6 +13,7 @@ from types import MappingProxyType
 
 from sparkdesk.core.cluster.port import CAGE_NETDEVS, CAGE_RDMA_DEVICES
 from sparkdesk.core.telemetry.clock import NodeClock
+from sparkdesk.core.telemetry.metric import find_metric
 from sparkdesk.core.telemetry.probe import RawSample
 from sparkdesk.core.telemetry.sample import Sample
 
@@ -53,7 +55,7 @@ class SampleBuilder:
             t_ms=t_ms,
             sequence=raw.sequence,
             boot_id=raw.boot_id,
-            values=MappingProxyType({key: value for key, value in values.items() if value == value}),
+            values=MappingProxyType({key: value for key, value in values.items() if find_metric(key).can_be(value)}),
             processes=raw.processes or (),
             troubles=raw.troubles,
         )
@@ -107,7 +109,7 @@ def _gpus(raw: RawSample) -> Values:
         return [gpu[key] for gpu in raw.gpus if key in gpu]
 
     if used := cells("u"):
-        yield "gpu_util", min(sum(used) / len(used) / 100.0, 1.0)
+        yield "gpu_util", sum(used) / len(used) / 100.0 if max(used) <= 100.0 else float("nan")
     if heat := cells("t"):
         yield "gpu_temp_c", max(heat)
     if power := cells("p"):
@@ -140,15 +142,17 @@ def _rates(before: RawSample, raw: RawSample) -> Values:
             yield f"net_rx_gbps.{name}", _rate(was.rx_bytes, interface.rx_bytes, step_s, 8.0) / 1e9
             yield f"net_tx_gbps.{name}", _rate(was.tx_bytes, interface.tx_bytes, step_s, 8.0) / 1e9
     for cage, devices in CAGE_RDMA_DEVICES.items():
-        pairs = [(before.rdma[name], raw.rdma[name]) for name in devices if name in before.rdma and name in raw.rdma]
-        if pairs:
+        names = [name for name in devices if name in before.rdma or name in raw.rdma]
+        # A half that came or went in this step: what it carried is not known, so neither is the sum.
+        if names and all(name in before.rdma and name in raw.rdma for name in names):
+            pairs = [(before.rdma[name], raw.rdma[name]) for name in names]
             bits = WORD_BYTES * 8.0
             rx = sum(_rate(old.rx_words, new.rx_words, step_s, bits) for old, new in pairs)
             tx = sum(_rate(old.tx_words, new.tx_words, step_s, bits) for old, new in pairs)
             yield f"rdma_rx_gbps.{cage}", rx / 1e9
             yield f"rdma_tx_gbps.{cage}", tx / 1e9
     for key, short in (("gpu_power_capped", "vp"), ("gpu_heat_capped", "vt")):
-        if raw.gpus and before.gpus:
+        if raw.gpus and len(raw.gpus) == len(before.gpus):
             share = _rate(before.gpus[0].get(short), raw.gpus[0].get(short), step_s, 1e-9)
             yield key, share if share <= 1.0 else (1.0 if share < 1.2 else float("nan"))
 
@@ -159,7 +163,8 @@ def _busy(before: tuple[float, ...], after: tuple[float, ...]) -> float:
         return float("nan")
     grown = [new - old for old, new in zip(before, after, strict=True)]
     total = sum(grown)
-    if total <= 0:
+    # Idle and iowait may go back a little (proc(5)); work that goes back was counted anew.
+    if total <= 0 or any(growth < 0 for at, growth in enumerate(grown) if at not in _IDLE):
         return float("nan")
     return min(max(1.0 - sum(grown[at] for at in _IDLE) / total, 0.0), 1.0)
 

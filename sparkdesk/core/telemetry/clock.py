@@ -12,6 +12,9 @@ WINDOW = 60
 """Readings over which the least delay is looked for."""
 JUMP_S = 1.0
 """Wall and monotonic clock of the node apart by more than this between two readings: its wall clock was set."""
+SET_BACK_S = 120.0
+"""A reading so much earlier than the quickest before it was not sent faster (a silent probe ends long before that is
+possible): our own clock was set back."""
 
 
 class NodeClock:
@@ -27,14 +30,20 @@ class NodeClock:
         self._last_t_ms = 0
 
     def place(self, boot_id: str, monotonic_s: float, wall_s: float, now_ms: int) -> int:
-        """When a reading was taken, as Unix ms of ours; `now_ms` is when it arrived."""
-        if boot_id != self._last_boot:
+        """When a reading was taken, as Unix ms of ours; `now_ms` is when it arrived.
+
+        A reading that does not tell its boot ("") is taken for one of the same boot. When our own clock is set back by
+        minutes, times go on as they began until the node's next boot: else all of them would be one moment.
+        """
+        if boot_id not in ("", self._last_boot):
             self._offsets_ms.clear()
-            self._last_t_ms = 0
+            self._last_t_ms, self._last_boot = 0, boot_id
         elif self.has_jumped(monotonic_s, wall_s):
             self._offsets_ms.clear()
-        self._offsets_ms.append(now_ms - wall_s * 1000.0)
-        self._last_boot, self._last_wall_s, self._last_mono_s = boot_id, wall_s, monotonic_s
+        offset_ms = now_ms - wall_s * 1000.0
+        least_ms = min(self._offsets_ms, default=offset_ms)
+        self._offsets_ms.append(offset_ms if offset_ms > least_ms - SET_BACK_S * 1000.0 else least_ms)
+        self._last_wall_s, self._last_mono_s = wall_s, monotonic_s
         t_ms = int(wall_s * 1000.0 + min(self._offsets_ms))
         self._last_t_ms = max(t_ms, self._last_t_ms + 1)
         return self._last_t_ms

@@ -27,6 +27,10 @@ GPU_KEYS = frozenset(("u", "t", "p", "c", "cm", "th", "mt", "mu", "vp", "vt"))
 MAX_ITEMS = 64
 MAX_TEXT = 256
 MAX_NUMBER = 2.0**64
+MAX_TIME_S = 1e11
+"""Three thousand years: beyond it milliseconds are lost in a float, and no clock of a node stands there."""
+MAX_SPEED_MBPS = 1.6e6
+"""The fastest Ethernet. Some drivers tell 4294967295 for a line whose speed they do not know."""
 
 T = TypeVar("T")
 
@@ -143,6 +147,16 @@ def _whole(value: object) -> int | None:
     return None if number is None else int(number)
 
 
+def _time(value: object) -> float | None:
+    number = _count(value)
+    return number if number is not None and number <= MAX_TIME_S else None
+
+
+def _speed(value: object) -> float | None:
+    number = _count(value)
+    return number if number is not None and number <= MAX_SPEED_MBPS else None
+
+
 def _numbers(value: object, least: int) -> tuple[float, ...]:
     """A list of counts, at least so many and all of them good; else nothing."""
     if not isinstance(value, list) or not least <= len(value) <= MAX_ITEMS:
@@ -215,7 +229,7 @@ def _name_os(dgx: Mapping[str, str], os_name: str) -> str:
 
 
 def _read_sample(data: dict[str, Any]) -> RawSample | Malformed:
-    sequence, monotonic_s, wall_s = _whole(data.get("q")), _count(data.get("m")), _count(data.get("w"))
+    sequence, monotonic_s, wall_s = _whole(data.get("q")), _time(data.get("m")), _time(data.get("w"))
     if sequence is None or monotonic_s is None or wall_s is None:
         return Malformed("a reading without sequence or time")
     return RawSample(
@@ -243,7 +257,7 @@ def _read_sample(data: dict[str, Any]) -> RawSample | Malformed:
 def _read_interface(item: object) -> RawInterface | None:
     if not isinstance(item, list) or len(item) < 5:
         return None
-    return RawInterface(_count(item[0]), _count(item[1]), _text(item[2], 24), _count(item[3]), _count(item[4]))
+    return RawInterface(_count(item[0]), _count(item[1]), _text(item[2], 24), _count(item[3]), _speed(item[4]))
 
 
 def _read_rdma(item: object) -> RawRdma | None:

@@ -149,3 +149,12 @@ def _make_segment(
         frozenset(link for link, count in links.items() if count >= SURE),
         tuple(dict.fromkeys(names)),
     )
+
+
+def has_late_starter(views: Mapping[str, NodeView]) -> bool:
+    """Whether somebody was heard too seldom to tell a late start from a link that works one way: look once more."""
+    return any(
+        (receiver, sender) not in segment.reach and (sender, receiver) not in segment.sure
+        for segment in find_segments(views)
+        for sender, receiver in segment.reach
+    )

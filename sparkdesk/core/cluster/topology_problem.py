@@ -135,14 +135,13 @@ def _judge_direction(segment: Segment, views: Mapping[str, NodeView]) -> Iterato
 
 
 def one_way_pairs(segment: Segment, views: Mapping[str, NodeView]) -> tuple[tuple[End, End], ...]:
-    """(from, to) where nothing arrives although the other direction surely does, and both nodes were asked."""
+    """(from, to) where nothing arrives although the other direction surely does, and who should hear was asked."""
     return tuple(
         sorted(
             (receiver, sender)
             for sender, receiver in segment.sure
             if (receiver, sender) not in segment.reach
             and views[sender[0]].did_answer
-            and views[receiver[0]].did_answer
             and any(half.link_local for half in _live(receiver, views))
         )
     )

@@ -64,7 +64,10 @@ class Cabling:
             for wire in self.wires:
                 for mine in (end for end in wire.ends if end[0] == node):
                     for here in self._up(mine):
-                        heard += [b for other in wire.ends if other != mine for b in self._beacons(here, other, rng)]
+                        # The other half of the same cage may hear this one: on hardware nobody knows.
+                        ends = [other for other in wire.ends if other != mine or rng is None]
+                        beacons = [beacon for other in ends for beacon in self._beacons(here, other, rng)]
+                        heard += [one for one in beacons if (one.from_node, one.from_netdev) != (node, here)]
                         seen += [SeenHost(here, "fe80::1", mac) for mac in wire.strangers]
             macs = frozenset({half.mac for half in halves} | {f"4c:bb:47:00:{int(node[1:]):02x}:10"})
             sized = frozenset(half.netdev for half in halves if half.carrier)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sparkdesk.core.cluster.half import Half, HeardBeacon, LldpName, NodeView
 from sparkdesk.core.cluster.neighbour import SeenHost
 from sparkdesk.core.cluster.port import CAGE_NETDEVS
+from sparkdesk.core.cluster.segment import has_late_starter
 from sparkdesk.core.cluster.topology import Shape, Topology, build_topology
 from tests.core.cluster.cabling import (
     HEARD,
@@ -162,6 +163,43 @@ def test_a_node_that_could_not_be_asked_is_no_stranger_and_its_silence_no_fault(
     assert [cable.key for cable in topology.cables] == ["n1:P1-n2:P1"]
     assert topology.strangers == ()
     assert kinds(topology) == {"not-asked"}
+
+
+def test_a_node_that_is_heard_but_told_nothing_is_not_blamed_for_a_one_way_link() -> None:
+    views = pair().views()
+    views["n2"] = views["n2"].as_absent()
+    topology = build_topology(views, {})
+    assert [cable.key for cable in topology.cables] == ["n1:P1-n2:P1"]
+    assert kinds(topology) == {"not-asked"}
+
+
+def test_a_cable_between_the_two_cages_of_one_node_is_a_loop() -> None:
+    topology = look(Cabling(1, [Wire([("n1", "P0"), ("n1", "P1")])]))
+    assert topology.shape is Shape.LOOP
+    assert [(p.id, p.severity) for p in topology.problems] == [("loop", "warn")]
+
+
+def test_many_strangers_behind_one_cage_are_behind_a_switch() -> None:
+    macs = [f"00:1b:21:00:00:{number:02x}" for number in range(4)]
+    topology = look(Cabling(1, [Wire([("n1", "P0")], macs)]))
+    assert [cable.key for cable in topology.cables] == ["n1:P0-switch"]
+    assert len(topology.strangers) == 4
+
+
+def test_two_switches_that_one_node_joins_are_no_single_switch() -> None:
+    first, second = [("n1", "P0"), ("n2", "P0"), ("n3", "P0")], [("n3", "P1"), ("n4", "P1"), ("n5", "P1")]
+    topology = look(Cabling(5, [Wire(first, is_switch=True), Wire(second, is_switch=True)]))
+    assert topology.shape is Shape.MIXED
+    assert {cable.switch_number for cable in topology.cables} == {0, 1}
+
+
+def test_whether_to_look_once_more_is_told_by_who_was_heard_too_seldom() -> None:
+    views = pair().views()
+    assert not has_late_starter(views)
+    views["n1"] = replace(views["n1"], heard=())
+    assert not has_late_starter(views)
+    views["n2"] = replace(views["n2"], heard=tuple(replace(row, plain=1, sized=0) for row in views["n2"].heard[:1]))
+    assert has_late_starter(views)
 
 
 def test_a_subnet_that_nobody_else_on_the_wire_has_is_told_once() -> None:

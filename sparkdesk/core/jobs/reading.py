@@ -29,7 +29,7 @@ _LINE = re.compile(r"^([A-Za-z_:][A-Za-z0-9_:]{0,200})(\{[^}]{0,4000}\})?[ \t]+(
 def read_prometheus(text: str, names: Mapping[str, str]) -> dict[str, float]:
     """Values by our key for the series in `names` (series name -> key); labelled series of one name are added up.
 
-    Total: lines that are not samples, and values that are not finite numbers, are left out.
+    Total: lines that are not samples are left out, and so is a key of which one value, or the sum, is not finite.
     """
     values: dict[str, float] = {}
     for line in text.splitlines()[:MAX_LINES]:
@@ -40,7 +40,6 @@ def read_prometheus(text: str, names: Mapping[str, str]) -> dict[str, float]:
             value = float(match[3])
         except ValueError:
             continue
-        if math.isfinite(value):
-            key = names[match[1]]
-            values[key] = values.get(key, 0.0) + value
-    return values
+        key = names[match[1]]
+        values[key] = values.get(key, 0.0) + value
+    return {key: value for key, value in values.items() if math.isfinite(value)}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from sparkdesk.core.telemetry.clock import SET_BACK_S
 from sparkdesk.core.telemetry.sample import Sample
 
 FINE_POINTS = 3000
@@ -83,6 +84,9 @@ class History:
 
     def __init__(self, period_s: float = 1.0) -> None:
         self.period_s = period_s
+        self._begin()
+
+    def _begin(self) -> None:
         self._fine = Ring(FINE_POINTS)
         self._coarse = Ring(COARSE_POINTS)
         self._bucket = 0
@@ -90,10 +94,17 @@ class History:
         self._counts: dict[str, int] = {}
 
     def append(self, sample: Sample) -> None:
-        """Add a sample; one that is not later than the last is left out."""
+        """Add a sample; one that is not later than the last is left out.
+
+        After this computer's clock was set back the past lies in a time to come: it is given up, for else nothing
+        would be kept until then.
+        """
         last_ms = self._fine.last_ms
         if sample.t_ms <= last_ms:
-            return
+            if last_ms - sample.t_ms < SET_BACK_S * 1000.0:
+                return
+            self._begin()
+            last_ms = 0
         has_gap = last_ms > 0 and sample.t_ms - last_ms > GAP_PERIODS * self.period_s * 1000.0
         self._fine.append(sample.t_ms, dict(sample.values), has_gap=has_gap)
         bucket = int(sample.t_ms / (COARSE_S * 1000.0))

@@ -73,3 +73,16 @@ def test_a_node_that_invents_keys_cannot_fill_the_memory() -> None:
     for second in range(20):
         history.append(sample(second, **{f"k{second}_{at}": 1.0 for at in range(64)}))
     assert len(history._fine._columns) == MAX_KEYS
+
+
+def test_after_our_clock_was_set_back_what_comes_is_kept_and_a_late_sample_is_still_left_out() -> None:
+    history = History()
+    for second in (7200, 7201, 7195, 0, 1, 2):
+        history.append(sample(second, load1=float(second)))
+    times, values = history.series("load1", 60)
+    assert values.tolist() == [0.0, 1.0, 2.0]
+    assert times[0] == START_MS
+    history = History()
+    for second in (100, 101, 95, 102):
+        history.append(sample(second, load1=float(second)))
+    assert history.series("load1", 60)[1].tolist() == [100.0, 101.0, 102.0]

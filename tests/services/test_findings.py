@@ -137,6 +137,17 @@ async def test_another_cluster_has_its_own_findings_and_acceptances(begin: Begin
     assert desk.found["differs//driver"].note == "on purpose"
 
 
+async def test_a_node_that_was_restarted_is_read_again(begin: Begin) -> None:
+    desk = await begin()
+    desk.know()
+    await wait_for_value(desk.inventory.nodes, lambda nodes: all(node.is_live for node in nodes), timeout_s=20)
+    before = desk.details.details.value["n1"]
+    desk.pass_by(3)
+    assert not any("_refresh" in name for name in desk.tasks.names)
+    desk.pass_by(1, boot_id="b2")
+    await wait_for_value(desk.details.details, lambda known: known["n1"] != before, timeout_s=30)
+
+
 async def test_it_looks_by_itself_and_tells_only_what_is_news(begin: Begin) -> None:
     desk = await begin()
     desk.know(make_details("n1"), make_details("n2", driver="580.95.05"))

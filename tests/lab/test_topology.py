@@ -31,12 +31,12 @@ ALWAYS = {"slow-line"}
 """A virtual cable says 10 Gb/s."""
 
 
-def ask(nodes: Sequence[LabNode]) -> dict[str, dict[str, Any]]:
+def ask(nodes: Sequence[LabNode], tokens: Sequence[str] = ("token",)) -> dict[str, dict[str, Any]]:
     """What the nodes print, all asked at the same time, each as the user and as SparkDesk runs it."""
     wait_for_addresses(nodes)
     running = {}
     for node in nodes:
-        argv = python_command([PROGRAM], "token", node.name).argv
+        argv = python_command([PROGRAM], tokens[node.index % len(tokens)], node.name).argv
         enter = ["nsenter", "-t", str(node.holder.pid), "-a", "-S", "1001", "-G", "1001", *argv]
         env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C"}
         running[node.name] = subprocess.Popen(enter, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env)
@@ -178,6 +178,25 @@ def test_a_port_without_ipv6_says_so(tmp_path: Path) -> None:
         topology = look(lab.nodes)
     assert ("no-ipv6", "spark-2", "P1") in problems(topology)
     assert topology.cable_at(("spark-1", "P1")) is not None
+
+
+def test_an_entry_of_the_neighbour_table_that_does_not_answer_any_more_is_no_proof(tmp_path: Path) -> None:
+    with make(tmp_path, 2, PAIR) as lab:
+        assert ask(lab.nodes)["spark-1"]["seen"]
+        lab.nodes[1].run("sh", "-c", "echo 1 > /proc/sys/net/ipv6/icmp/echo_ignore_all")
+        second = {"4c:bb:47:01:01:20", "4c:bb:47:01:01:30"}
+        assert second & set(lab.nodes[0].run("ip", "-6", "neigh").split())
+        answer = ask(lab.nodes)["spark-1"]
+    assert not second & {row["mac"] for row in answer["seen"]}
+    assert "spark-2" in {row[1] for row in answer["heard"]}
+
+
+def test_what_another_desk_asks_at_the_same_moment_is_not_taken_for_ours(tmp_path: Path) -> None:
+    with make(tmp_path, 2, PAIR) as lab:
+        found = ask(lab.nodes, ("ours", "theirs"))
+    for name, answer in found.items():
+        assert {row[1] for row in answer["heard"]} <= {name}
+        assert answer["seen"]
 
 
 def test_the_program_leaves_nothing_on_the_node(tmp_path: Path) -> None:

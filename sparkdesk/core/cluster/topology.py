@@ -122,7 +122,8 @@ class Topology:
 
 
 def build_topology(views: Mapping[str, NodeView], labels: Mapping[str, str]) -> Topology:
-    """The cabling of these nodes; `labels` are the user's words by a stranger's hardware address.
+    """The cabling of these nodes; `labels` are the user's words by a stranger's hardware address, or,
+    for one that never said a word, by the cage that it is in ("n1:P0").
 
     The nodes' order decides among equals. Pure and total: whatever nodes tell, the answer is a Topology.
     """
@@ -172,7 +173,8 @@ def _cables_of(
         end = segment.ends[0]
         mac = segment.strangers[0] if segment.strangers else ""
         pairs = tuple(HalfPair(half, None) for half in halves_of(end, views))
-        yield Cable(f"{_word(end)}-other", end, stranger=_stranger(segment, labels, mac), halves=pairs)
+        stranger = _stranger(segment, labels, mac, where=_word(end))
+        yield Cable(f"{_word(end)}-other", end, stranger=stranger, halves=pairs)
 
 
 def _is_lame(end: End, segment: Segment, one_way: Iterable[tuple[End, End]]) -> bool:
@@ -189,10 +191,10 @@ def _pair_halves(a: End, b: End, views: Mapping[str, NodeView]) -> tuple[HalfPai
     return tuple(HalfPair(left.get(key), right.get(key)) for key in keys)
 
 
-def _stranger(segment: Segment, labels: Mapping[str, str], mac: str) -> Stranger:
+def _stranger(segment: Segment, labels: Mapping[str, str], mac: str, *, where: str = "") -> Stranger:
     name = next((one.name for one in segment.lldp if one.name), "") if not segment.is_switch else ""
     mac = mac or next((one.mac for one in segment.lldp if one.mac), "")
-    label = labels.get(mac, "")
+    label = labels.get(mac or where, "")
     kind = "device" if name or label else "unknown"
     return Stranger(mac, name, "spark" if mac.startswith(NVIDIA_MACS) and not label else kind, label)
 

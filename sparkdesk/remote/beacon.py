@@ -4,8 +4,9 @@
 
 Run it on all nodes at the same time. On each CX-7 port with a carrier it sends small UDP packets to ff02::5d:1 that
 name this node and port, and others of the port's full MTU (what swallows those only is an MTU fault); it counts those
-of the same token that come in. Meanwhile one ping asks all IPv6 nodes of each link (ff02::1), for machines that know
-nothing of beacons. Prints one JSON object within 2.5 s. Needs no rights, leaves nothing. Stdlib only, Python 3.8+.
+of the same token that come in. A port with an IPv4 address does the same on 239.255.93.1, as some set-ups leave a port
+without IPv6 (link-local: [] in netplan). Meanwhile one ping asks all IPv6 nodes of each link (ff02::1), for machines
+that know nothing of beacons. Prints one JSON object within 2.5 s. Needs no rights, leaves nothing. Stdlib only, 3.8+.
 """
 
 from __future__ import annotations
@@ -22,14 +23,20 @@ import sys
 import time
 
 GROUP = "ff02::5d:1"
+GROUP_4 = "239.255.93.1"
+"""Of the organisation's own range, which no router passes on (and the packets' hop limit is 1). RFC 2365."""
 PORT = 47474
 PERIOD_S = 0.15
 LISTEN_S = 1.6
 MAX_LISTEN_S = 1.9
 END_S = 2.3
 """So long after the start whatever still runs is ended."""
-HEADERS_BYTES = 48
-"""IPv6 and UDP."""
+HEADERS_BYTES = {socket.AF_INET6: 48, socket.AF_INET: 28}
+"""IP and UDP."""
+# Linux's numbers, which Python does not name (everywhere).
+IP_MTU_DISCOVER, IP_PMTUDISC_DO = 10, 2
+IP_MULTICAST_ALL = 49
+IPV6_DONTFRAG = 62
 MAX_PACKET_BYTES = 9216
 MAX_PORTS = 8
 MAX_HEARD = 4096
@@ -147,55 +154,86 @@ def read_port(name: str, addresses: list[str], rdma: dict[str, tuple[str, bool]]
     }
 
 
+def open_ipv6(name: str, index: int) -> socket.socket:
+    """A socket that listens and sends on one port."""
+    end = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    try:
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        group = socket.inet_pton(socket.AF_INET6, GROUP) + struct.pack("@I", index)
+        end.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, group)
+        end.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
+        end.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 1)
+        end.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_LOOP, 0)
+        end.setsockopt(socket.IPPROTO_IPV6, IPV6_DONTFRAG, 1)
+        end.bind((GROUP, PORT, 0, index))
+    except OSError:
+        end.close()
+        raise
+    return end
+
+
+def open_ipv4(name: str, index: int) -> socket.socket:
+    """The same by IPv4."""
+    end = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, name.encode())
+        request = struct.pack("@4s4si", socket.inet_aton(GROUP_4), bytes(4), index)
+        end.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, request)
+        end.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, request)
+        end.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 1)
+        end.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, 0)
+        end.setsockopt(socket.IPPROTO_IP, IP_MULTICAST_ALL, 0)
+        end.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO)
+        end.bind((GROUP_4, PORT))
+    except OSError:
+        end.close()
+        raise
+    return end
+
+
 class Beacon:
     """The sockets of all ports, and what came in through them."""
 
     def __init__(self, token: str, node_id: str) -> None:
         self.token, self.node_id = token, node_id
-        self.sockets: dict[str, socket.socket] = {}
+        self.sockets: list[tuple[str, int, socket.socket]] = []
+        """Port, its number, socket."""
         self.errors: dict[str, str] = {}
         self.sized_sent: set[str] = set()
         self.heard: dict[tuple[str, str, str], list[int]] = {}
 
-    def open(self, name: str) -> None:
+    def open(self, name: str, has_ipv4: bool) -> None:
         """Listen and send on one port."""
-        end = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
-        try:
-            index = socket.if_nametoindex(name)
-            end.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            group = socket.inet_pton(socket.AF_INET6, GROUP) + struct.pack("@I", index)
-            end.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, group)
-            end.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
-            end.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 1)
-            end.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_LOOP, 0)
-            end.setsockopt(socket.IPPROTO_IPV6, getattr(socket, "IPV6_DONTFRAG", 62), 1)
-            end.bind((GROUP, PORT, 0, index))
-            end.setblocking(False)
-        except OSError as error:
-            end.close()
-            self.errors[name] = str(error)
-            return
-        self.sockets[name] = end
-
-    def send(self, size_bytes: dict[str, int]) -> None:
-        """One small packet on each port, and one of its full size."""
-        for name, end in self.sockets.items():
-            target = (GROUP, PORT, 0, socket_index(end))
-            text = json.dumps([self.token, self.node_id, name]).encode()
+        for opener in (open_ipv6, open_ipv4) if has_ipv4 else (open_ipv6,):
             try:
-                end.sendto(text, target)
-                self.errors.pop(name, None)
+                index = socket.if_nametoindex(name)
+                end = opener(name, index)
             except OSError as error:
                 self.errors[name] = str(error)
                 continue
-            if len(text) < size_bytes[name] <= MAX_PACKET_BYTES:
+            end.setblocking(False)
+            self.sockets.append((name, index, end))
+
+    def send(self, mtus: dict[str, int]) -> None:
+        """One small packet on each port, and one of its full size."""
+        for name, index, end in self.sockets:
+            target = (GROUP, PORT, 0, index) if end.family == socket.AF_INET6 else (GROUP_4, PORT)
+            text = json.dumps([self.token, self.node_id, name]).encode()
+            try:
+                end.sendto(text, target)
+            except OSError as error:
+                self.errors[name] = str(error)
+                continue
+            size = mtus[name] - HEADERS_BYTES[end.family]
+            if len(text) < size <= MAX_PACKET_BYTES:
                 with contextlib.suppress(OSError):
-                    end.sendto(text.ljust(size_bytes[name]), target)
+                    end.sendto(text.ljust(size), target)
                     self.sized_sent.add(name)
 
     def receive(self, wait_s: float) -> None:
         """Count what comes in within this time."""
-        by_end = {end: name for name, end in self.sockets.items()}
+        by_end = {end: name for name, _, end in self.sockets}
         for end in select.select(list(by_end), [], [], wait_s)[0]:
             try:
                 data = end.recv(MAX_PACKET_BYTES + 1)
@@ -206,20 +244,15 @@ class Beacon:
             if token == self.token and (key in self.heard or len(self.heard) < MAX_HEARD):
                 self.heard.setdefault(key, [0, 0])[data.endswith(b" ")] += 1
 
-    def talk(self, size_bytes: dict[str, int], seconds: float) -> None:
+    def talk(self, mtus: dict[str, int], seconds: float) -> None:
         """Send and listen for so long."""
         end_s = time.monotonic() + seconds
         next_s = 0.0
         while (now_s := time.monotonic()) < end_s:
             if now_s >= next_s:
                 next_s = now_s + PERIOD_S
-                self.send(size_bytes)
+                self.send(mtus)
             self.receive(max(0.0, min(next_s, end_s) - time.monotonic()))
-
-
-def socket_index(end: socket.socket) -> int:
-    """The port's number that a socket is bound to."""
-    return int(end.getsockname()[3])
 
 
 def read_seen(pings: dict[str, subprocess.Popen[bytes] | None], end_s: float) -> list[dict[str, str]]:
@@ -261,11 +294,12 @@ def main() -> None:
     pings = {name: start("ping", "-6", "-n", "-c", "2", "-w", "2", "-I", name, "ff02::1") for name in live}
     lldp = start("lldpctl", "-f", "keyvalue")
     beacon = Beacon(token, node_id)
-    for name in live:
-        beacon.open(name)
     addresses, rdma = read_addresses(), read_rdma()
+    for name in live:
+        beacon.open(name, any("." in one for one in addresses.get(name, [])))
     facts = [read_port(name, addresses.get(name, []), rdma) for name in ports]
-    beacon.talk({name: (read_number(f"{NET}/{name}/mtu") or 0) - HEADERS_BYTES for name in live}, seconds)
+    if beacon.sockets:
+        beacon.talk({name: read_number(f"{NET}/{name}/mtu") or 0 for name in live}, seconds)
     seen = read_seen(pings, begun_s + END_S - 0.15)
     macs = [read_text(f"{NET}/{name}/address") for name in list_names(NET)]
     answer = {

@@ -180,6 +180,20 @@ def test_a_port_without_ipv6_says_so(tmp_path: Path) -> None:
     assert topology.cable_at(("spark-1", "P1")) is not None
 
 
+def test_ports_with_ipv4_only_find_each_other_and_tell_what_the_wire_swallows(tmp_path: Path) -> None:
+    with make(tmp_path, 2, PAIR) as lab:
+        for node in lab.nodes:
+            for number, port in enumerate(CAGE_PORTS[1]):
+                node.run("sh", "-c", f"echo 1 > /proc/sys/net/ipv6/conf/{port}/disable_ipv6")
+                node.run("ip", "addr", "add", f"192.168.{100 + number}.{10 + node.index}/24", "dev", port)
+        topology = look(lab.nodes)
+        assert (topology.shape, problems(topology)) == (Shape.PAIR, set())
+        for node in lab.nodes:
+            for port in CAGE_PORTS[1]:
+                node.run("ip", "link", "set", port, "mtu", "9000")
+        assert problems(look(lab.nodes)) == {("mtu-mismatch", "spark-1", "P1")}
+
+
 def test_an_entry_of_the_neighbour_table_that_does_not_answer_any_more_is_no_proof(tmp_path: Path) -> None:
     with make(tmp_path, 2, PAIR) as lab:
         assert ask(lab.nodes)["spark-1"]["seen"]

@@ -105,14 +105,14 @@ def _judge_cage(end: End, views: Mapping[str, NodeView]) -> Iterator[Problem]:
 
 
 def _judge_silence(segment: Segment, views: Mapping[str, NodeView]) -> Iterator[Problem]:
-    """A link that nobody answers on; without a link-local address no search goes through it."""
+    """A link that nobody answers on; without any address no search goes through it."""
     for end in segment.ends:
         mute = [half for half in _live(end, views) if half.mac and not half.link_local]
         is_alone = len(segment.ends) == 1 and not segment.strangers and not segment.lldp
-        if mute and (is_alone or len(mute) == len(_live(end, views))):
+        if mute and is_alone:
             names = " and ".join(half.netdev for half in mute)
             yield Problem(
-                "no-ipv6", "warn" if is_alone else "note", *end,
+                "no-ipv6", "warn", *end,
                 f"{title(end, views)}: {names} has no IPv6 link-local address, so what it leads to cannot be seen",
                 "Allow it in netplan (link-local: [ ipv6 ] for this port; net.ipv6.conf.*.disable_ipv6 = 0), then "
                 "look again.",
@@ -142,7 +142,7 @@ def one_way_pairs(segment: Segment, views: Mapping[str, NodeView]) -> tuple[tupl
             for sender, receiver in segment.sure
             if (receiver, sender) not in segment.reach
             and views[sender[0]].did_answer
-            and any(half.link_local for half in _live(receiver, views))
+            and any(half.link_local or half.addresses for half in _live(receiver, views))
         )
     )
 

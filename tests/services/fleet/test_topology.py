@@ -87,8 +87,8 @@ class Desk:
         path = self.homes[node_id] / "asked"
         return path.read_text().split() if path.exists() else []
 
-    def sample(self, node_id: str, carrier: float) -> None:
-        values = {f"net_carrier.{P1[0]}": carrier, "net_carrier.enP7s7": 1.0 - carrier}
+    def sample(self, node_id: str, carrier: float, management: float = 1.0) -> None:
+        values = {f"net_carrier.{P1[0]}": carrier, "net_carrier.enP7s7": management}
         self.samples[node_id].set(Sample(node_id, 1, 1, "b", values))
 
 
@@ -156,8 +156,8 @@ async def test_what_is_no_answer_is_a_failed_look(desk: Desk) -> None:
 async def test_a_look_follows_a_node_that_becomes_live_a_changed_carrier_and_a_node_that_goes(desk: Desk) -> None:
     hook = asyncio.ensure_future(desk.watch.on_live("n1", desk.shells["n1"]))
     await _until_asked(desk, 1)
-    for carrier in (1.0, 1.0, 1.0):
-        desk.sample("n1", carrier)
+    for management in (1.0, 1.0, 0.0):
+        desk.sample("n1", 1.0, management)
     await asyncio.sleep(0.3)
     assert len(desk.asked("n1")) == 1
     desk.sample("n1", 0.0)
@@ -198,6 +198,7 @@ async def test_a_label_names_a_device_at_once_and_is_kept(desk: Desk) -> None:
     await again.load()
     assert (await again.look()).strangers[0].label == "Storage"
     await again.label(STORAGE, "")
+    assert again.topology.value.strangers[0].label == ""
     third = desk.make()
     await third.load()
     assert (await third.look()).strangers[0].label == ""

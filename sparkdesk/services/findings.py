@@ -11,6 +11,7 @@ import logging
 from dataclasses import asdict, dataclass
 
 from sparkdesk.core.cluster.node import NodeRecord
+from sparkdesk.core.cluster.topology import Topology
 from sparkdesk.core.errors import NodeError, SettingsError, StoreError
 from sparkdesk.core.feed import Latest
 from sparkdesk.core.findings.acceptance import Acceptance, accept, mark
@@ -54,6 +55,8 @@ class FindingsParts:
     power_caps: PowerCaps
     store: Store
     clock: Clock
+    topology: Latest[Topology] | None = None
+    """The cabling, where somebody looks at it."""
 
 
 class Findings:
@@ -162,7 +165,8 @@ class Findings:
 
     def _look_over(self) -> None:
         views = tuple(self._views.values())
-        self._standings.take(judge_cluster(views), self._parts.clock.now_ms())
+        topology = self._parts.topology.value if self._parts.topology is not None else None
+        self._standings.take(judge_cluster(views, topology), self._parts.clock.now_ms())
         self._publish()
 
     def _view(self, record: NodeRecord) -> NodeNow:

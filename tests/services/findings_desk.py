@@ -9,6 +9,8 @@ from pathlib import Path
 
 from sparkdesk.core.cluster.details import NodeDetails
 from sparkdesk.core.cluster.node import ClusterRecord, NodeRecord
+from sparkdesk.core.cluster.topology import Topology
+from sparkdesk.core.feed import Latest
 from sparkdesk.core.findings.concern import Concern
 from sparkdesk.core.telemetry.probe import RawInterface, RawSample
 from sparkdesk.infra.openai_api import OpenAiClients
@@ -31,7 +33,9 @@ from tests.services.job_rig import REMOTE
 CLUSTER = ClusterRecord(
     "c1", "Test", tuple(NodeRecord(f"n{i}", f"spark-{i}", "127.0.0.1", 22, "spark", host_key="k") for i in (1, 2))
 )
-OTHER = ClusterRecord("c2", "Other", (NodeRecord("n9", "spark-9", "127.0.0.1", 22, "spark", host_key="k"),))
+OTHER = ClusterRecord(
+    "c2", "Other", tuple(NodeRecord(f"n{i}", f"spark-{i}", "127.0.0.1", 22, "spark", host_key="k") for i in (8, 9))
+)
 
 
 def reading(second: float, *, free_gb: float = 3000.0, up: float = 1.0, boot_id: str = "b1") -> RawSample:
@@ -78,6 +82,7 @@ class FindingsDesk:
             owner="me@here",
             clock=self.clock,
         )
+        self.topology: Latest[Topology] = Latest(Topology())
         self.findings = Findings(
             FindingsParts(
                 tasks=self.tasks,
@@ -89,6 +94,7 @@ class FindingsDesk:
                 power_caps=PowerCaps(reader=reader, telemetry=self.telemetry),
                 store=self.store,
                 clock=self.clock,
+                topology=self.topology,
             )
         )
         self._launcher = launcher

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from sparkdesk.core.cluster.topology import LookState, Topology
+from sparkdesk.core.cluster.topology_problem import Problem
 from sparkdesk.core.errors import SettingsError
 from sparkdesk.core.findings.concern import Severity
 from sparkdesk.services.findings import ACCEPTED
@@ -57,6 +59,29 @@ async def test_a_node_that_falls_silent_keeps_what_it_had_and_gets_nothing(begin
     desk.wait_in_silence(600)
     assert desk.found == before
     assert set(before) == {DISK}
+
+
+async def test_what_had_only_begun_when_a_node_fell_silent_does_not_appear(begin: Begin) -> None:
+    desk = await begin()
+    desk.pass_by(60)
+    desk.pass_by(15, free_gb=50.0)
+    desk.telemetry.feed("n1").tell(PulseState.STALE, "No telemetry", "Wait.")
+    desk.wait_in_silence(600)
+    assert desk.found == {}
+
+
+async def test_what_the_cables_tell_is_among_the_findings(begin: Begin) -> None:
+    desk = await begin()
+    mtu = Problem("mtu-mismatch", "warn", "n1", "P1", "1500 here, 9000 there", "Give both the same.")
+    desk.topology.set(Topology(problems=(mtu,), state=LookState.DONE))
+    desk.findings.look()
+    assert set(desk.found) == {"mtu-mismatch/n1/P1"}
+    desk.topology.set(Topology(state=LookState.FAILED))
+    desk.findings.look()
+    assert set(desk.found) == {"mtu-mismatch/n1/P1"}
+    desk.topology.set(Topology(state=LookState.DONE))
+    desk.findings.look()
+    assert desk.found == {}
 
 
 async def test_a_link_that_was_seen_is_missed_after_a_restart_of_the_program_too(begin: Begin) -> None:
@@ -126,12 +151,16 @@ async def test_the_worst_comes_first_and_what_was_accepted_last(begin: Begin) ->
 
 async def test_another_cluster_has_its_own_findings_and_acceptances(begin: Begin) -> None:
     desk = await begin()
-    desk.know(make_details("n1"), make_details("n2", driver="580.95.05"), make_details("n9"))
+    here = (make_details("n1"), make_details("n2", driver="580.95.05"))
+    desk.know(*here)
     desk.findings.look()
     await desk.findings.accept("differs//driver", "on purpose")
     await desk.inventory.open(OTHER)
     desk.findings.look()
     assert desk.found == {}
+    desk.know(*here, make_details("n8"), make_details("n9", driver="580.95.05"))
+    desk.findings.look()
+    assert not desk.found["differs//driver"].is_accepted
     await desk.inventory.open(CLUSTER)
     desk.findings.look()
     assert desk.found["differs//driver"].note == "on purpose"

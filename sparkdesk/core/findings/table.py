@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from sparkdesk.core.cluster.topology import Topology
 from sparkdesk.core.findings.concern import Judgement
 from sparkdesk.core.findings.judge_cage import judge_cages
 from sparkdesk.core.findings.judge_checks import judge_check_up, judge_node
 from sparkdesk.core.findings.judge_power import judge_power
+from sparkdesk.core.findings.judge_topology import judge_topology
 from sparkdesk.core.findings.judge_versions import judge_versions
 from sparkdesk.core.findings.judge_wedge import judge_wedge
 from sparkdesk.core.findings.view import Judge, NodeNow
@@ -25,6 +27,8 @@ def judge_one(
         yield from judge(view, views)
 
 
-def judge_cluster(views: tuple[NodeNow, ...]) -> Iterator[Judgement]:
-    """What can be said now of every possible concern of the nodes together."""
+def judge_cluster(views: tuple[NodeNow, ...], topology: Topology | None = None) -> Iterator[Judgement]:
+    """What can be said now of every possible concern of the nodes together, and of what joins them."""
     yield from judge_versions(views)
+    if topology is not None:
+        yield from judge_topology(topology, (view.node_id for view in views))

@@ -85,6 +85,28 @@ def test_a_clock_is_taken_from_the_moments_under_load_alone() -> None:
     assert concerns_of(make_node("n1", readings)) == {}
 
 
+def test_a_slow_clock_is_seen_between_idle_moments() -> None:
+    readings: dict[str, Value] = {
+        "gpu_util": lambda age_s: 0.9 if age_s % 4 < 1 else 0.0,
+        "gpu_sm_clock_mhz": lambda age_s: 640.0 if age_s % 4 < 1 else 208.0,
+    }
+    assert "640 MHz" in concerns_of(make_node("n1", readings))["slow-state/n1/"].evidence
+
+
+@pytest.mark.parametrize("name", READINGS)
+def test_readings_that_are_old_or_too_few_tell_nothing(name: str) -> None:
+    readings, key, _, _ = READINGS[name]
+    gone: dict[str, Value] = {
+        each: lambda age_s, value=value: NAN if age_s < 61 else value  # type: ignore[misc]
+        for each, value in {**HEALTHY, **readings}.items()
+        if not callable(value)
+    }
+    assert concerns_of(make_node("n1", gone)) == {}
+    if not key.startswith("link"):  # a carrier is a state: its newest reading is it
+        few = make_past({**HEALTHY, **readings}, span_s=5)
+        assert key not in concerns_of(make_node("n1", past=few))
+
+
 def test_one_bad_moment_is_no_concern() -> None:
     readings: dict[str, Value] = {"gpu_sm_clock_mhz": lambda age_s: 640.0 if age_s < 4 else 2418.0}
     assert concerns_of(make_node("n1", readings)) == {}

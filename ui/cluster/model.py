@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from PySide6.QtCore import QObject, Signal
 
 from sparkdesk.core.cluster.found_server import FoundServer
 from sparkdesk.core.cluster.node import ClusterRecord, NodeStatus
+from sparkdesk.core.cluster.topology import Topology
 from sparkdesk.core.feed import Latest
+from sparkdesk.core.findings.concern import Concern
 from sparkdesk.core.jobs.plan import LaunchPlan
 from sparkdesk.core.jobs.record import JobStatus
+from sparkdesk.core.planning.bandwidth import Bandwidth
 from sparkdesk.core.telemetry.sample import Sample
 from ui.bridge import watch
 from ui.cluster.scene import Known, Scene, SceneBuilder
@@ -25,6 +28,25 @@ from ui.jobs.trace import Traces
 Selection = tuple[str, str]
 """("node", id), ("cable", key) or ("", "")."""
 NOTHING: Selection = ("", "")
+
+
+class EnergyView(Protocol):
+    """What a node or a deployment drew since it is watched. NaN is not known; `wall_joule` is an estimate."""
+
+    @property
+    def joule(self) -> float: ...
+    @property
+    def wall_joule(self) -> float: ...
+    @property
+    def cost(self) -> float: ...
+    @property
+    def currency(self) -> str: ...
+    @property
+    def co2_g(self) -> float: ...
+    @property
+    def j_per_token(self) -> float: ...
+    @property
+    def covered(self) -> float: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +64,15 @@ class ClusterFeeds:
     """(node id, metric key, span in s) -> times in Unix ms and values, as History.series gives them."""
     servers: Latest[tuple[FoundServer, ...]] = field(default_factory=lambda: Latest(()))
     """What runs on the nodes and was not started by SparkDesk."""
+    topology: Latest[Topology] = field(default_factory=lambda: Latest(Topology()))
+    findings: Latest[tuple[Concern, ...]] = field(default_factory=lambda: Latest(()))
+    """Worst first, the accepted ones last."""
+    clusters: Latest[tuple[ClusterRecord, ...]] = field(default_factory=lambda: Latest(()))
+    """Every saved cluster, the open one too."""
+    bandwidth: Callable[[str], Bandwidth | None] = lambda _job_id: None
+    energy: Callable[[str], EnergyView | None] = lambda _node_or_job_id: None
+    charts: Any = None
+    """What the tab of charts reads; None: there is no such tab."""
 
 
 class ClusterModel(QObject):

@@ -54,6 +54,17 @@ class ClusterPage(QWidget):
     wake_asked = Signal(str)
     password_given = Signal(str, str)
     """Node id and password; it is kept nowhere."""
+    job_action_asked = Signal(str, str)
+    """A deployment's id and what to do: chat, logs or stop."""
+    finding_fix_asked = Signal(str)
+    finding_accept_asked = Signal(str, str)
+    """A finding's id and the person's note."""
+    finding_unaccept_asked = Signal(str)
+    label_asked = Signal(str, str)
+    """A stranger's hardware address, or where it has none its cage ("n1:P0"), and the person's name for it."""
+    look_asked = Signal()
+    """Look at the cables again."""
+    cluster_open_asked = Signal(str)
 
     def __init__(self, model: ClusterModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)

@@ -34,10 +34,13 @@ from sparkdesk.services.fleet.found_servers import FoundServers
 from sparkdesk.services.fleet.inventory import Inventory
 from sparkdesk.services.fleet.key_attempt import KeyAttempts
 from sparkdesk.services.fleet.look import Looks
+from sparkdesk.services.fleet.power_cap import PowerCaps
 from sparkdesk.services.fleet.reader import Reader
+from sparkdesk.services.fleet.topology import TopologyWatch
 from sparkdesk.services.fleet.touch import Touches
 from sparkdesk.services.jobs.launcher import Launcher
 from sparkdesk.services.tasks import Tasks
+from sparkdesk.services.telemetry import Telemetry
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ class FleetParts:
 
     tasks: Tasks
     inventory: Inventory
+    telemetry: Telemetry
     connector: SshConnector
     launcher: Launcher
     store: Store
@@ -98,6 +102,16 @@ class Fleet:
             clock=parts.clock,
             own_ports=self._own_ports,
         )
+        self.topology = TopologyWatch(
+            tasks=parts.tasks,
+            nodes=parts.inventory.nodes,
+            shells=parts.inventory.shell,
+            samples=parts.telemetry.latest,
+            store=parts.store,
+            program=read_remote("beacon"),
+            clock=parts.clock,
+        )
+        self.power_caps = PowerCaps(reader=self.reader, telemetry=parts.telemetry)
         self.calm = Calm(parts.inventory.nodes)
         self.forwards = Forwards(nodes=parts.inventory.nodes, store=parts.store, tasks=parts.tasks)
         self._join()
@@ -105,7 +119,14 @@ class Fleet:
     def _join(self) -> None:
         """Let each hear of what it needs."""
         self._inventory.credentials = self.credentials
-        hooks = (self.servers.watch, self.forwards.watch, self.details.on_live, self._parts.launcher.adopt)
+        hooks = (
+            self.servers.watch,
+            self.forwards.watch,
+            self.details.on_live,
+            self._parts.launcher.adopt,
+            self.topology.on_live,
+            self.power_caps.watch,
+        )
         self._inventory.on_live += [self.calm.after_lines(hook) for hook in hooks]
         self.details.details.subscribe(self._note_details)
         self._parts.launcher.jobs.subscribe(lambda _jobs: self.servers.refresh_own())
@@ -136,13 +157,15 @@ class Fleet:
         await self.details.load()
         await self.field.load()
         await self.forwards.load()
+        await self.topology.load()
 
     def close(self) -> None:
-        """Let go of forwards and of servers that were found."""
+        """Let go of forwards and of servers that were found, and look at cables no more."""
         self.enroller.cancel()
         self.discovery.stop()
         self.servers.close()
         self.forwards.close_all()
+        self.topology.close()
         self.calm.close()
 
     async def forget(self, record: NodeRecord) -> None:

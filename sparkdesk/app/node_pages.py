@@ -215,7 +215,7 @@ class NodePages:
         if is_undone:
             await self._undo_setup(record)
         await self._stack.inventory.remove_node(node_id)
-        await self._fleet.forget(record)
+        await self._stack.forget(record)
         self._window.show_page("cluster")
 
     async def _undo_setup(self, record: NodeRecord) -> None:
@@ -243,7 +243,7 @@ class NodePages:
             if is_undone and node.id in live:
                 await self._undo_setup(node)
             await inventory.remove_node(node.id)
-            await self._fleet.forget(node)
+            await self._stack.forget(node)
         await inventory.remove_cluster(cluster_id)
 
     def close(self) -> None:

@@ -16,7 +16,7 @@ from sparkdesk import paths
 from sparkdesk.app.fleet import Fleet, FleetParts
 from sparkdesk.app.plugin import FoundBackends, find_backends
 from sparkdesk.app.remote import read_remote
-from sparkdesk.core.cluster.node import ClusterRecord
+from sparkdesk.core.cluster.node import ClusterRecord, NodeRecord
 from sparkdesk.core.errors import SparkDeskError
 from sparkdesk.core.models.catalogue import read_catalogue
 from sparkdesk.core.ports import Connection
@@ -30,6 +30,7 @@ from sparkdesk.infra.wake import MagicPacketWaker
 from sparkdesk.services.chat.conversation import Conversations
 from sparkdesk.services.chat.server_link import ServerLinks
 from sparkdesk.services.clock import SystemClock
+from sparkdesk.services.findings import Findings, FindingsParts
 from sparkdesk.services.fleet.inventory import Inventory
 from sparkdesk.services.fleet.power import Power
 from sparkdesk.services.jobs.launcher import Launcher
@@ -79,6 +80,7 @@ class Stack:
             FleetParts(
                 tasks=self.tasks,
                 inventory=self.inventory,
+                telemetry=self.telemetry,
                 connector=self.connector,
                 launcher=self.launcher,
                 store=self.store,
@@ -87,6 +89,7 @@ class Stack:
                 clock=self.clock,
             )
         )
+        self.findings = self._make_findings()
         self.runs = PlaybookRuns(tasks=self.tasks, runner=self.runner, store=self.store, clock=self.clock)
         self.power = Power(
             inventory=self.inventory,
@@ -120,6 +123,21 @@ class Stack:
             clock=self.clock,
         )
 
+    def _make_findings(self) -> Findings:
+        parts = FindingsParts(
+            tasks=self.tasks,
+            inventory=self.inventory,
+            telemetry=self.telemetry,
+            details=self.fleet.details,
+            doctor=self.fleet.doctor,
+            launcher=self.launcher,
+            power_caps=self.fleet.power_caps,
+            store=self.store,
+            clock=self.clock,
+            topology=self.fleet.topology.topology,
+        )
+        return Findings(parts)
+
     async def _watch(self, node_id: str, connection: Connection) -> None:
         await self.telemetry.watch(node_id, connection)
 
@@ -127,8 +145,10 @@ class Stack:
         """Open the store, read what is kept about nodes, and the chats. Raises StoreError."""
         await self.store.open()
         await self.fleet.open()
+        await self.findings.load()
         await self.runs.load()
         await self.conversations.load()
+        self.tasks.start(self.findings.run)
 
     def _name_of(self, node_id: str) -> str:
         names = {status.record.id: status.record.name for status in self.inventory.nodes.value}
@@ -138,6 +158,11 @@ class Stack:
         """Whose password it is: that of this user at the holder of this host key."""
         record = self.inventory.status(node_id).record
         return f"{record.host_key} {record.user}"
+
+    async def forget(self, record: NodeRecord) -> None:
+        """Drop what is kept about a node that was removed. Raises StoreError."""
+        await self.fleet.forget(record)
+        await self.findings.forget(record.id)
 
     async def known_clusters(self) -> tuple[ClusterRecord, ...]:
         """The clusters of this computer that are real; a simulated one is started anew, by itself."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QWidget
 
+from sparkdesk.app.cluster_pane import ClusterPane
 from sparkdesk.app.node_pages import NodePages
 from sparkdesk.core.chat.message import Sampling
 from sparkdesk.core.errors import SparkDeskError
@@ -21,8 +22,6 @@ from sparkdesk.services.chat.found_link import offer_found
 from ui.add_node.page import AddNodePage
 from ui.chat.model import ChatModel
 from ui.chat.view import ChatPage
-from ui.cluster.model import ClusterFeeds, ClusterModel
-from ui.cluster.view import ClusterPage
 from ui.jobs.model import DeploymentFeeds, DeploymentsModel
 from ui.jobs.trace import TOKEN_RATE, Traces
 from ui.jobs.view import DeploymentsPage
@@ -52,6 +51,7 @@ class Pages:
         self._is_complete = False
         self.chat_page: ChatPage | None = None
         self.node_pages = NodePages(desktop)
+        self.cluster_pane = ClusterPane(desktop, self)
         self.endpoints: Latest[tuple[ChatEndpoint, ...]] = Latest(())
         self._watches = (
             launcher.jobs.subscribe(self._show_badges),
@@ -70,7 +70,7 @@ class Pages:
     def add_all(self) -> None:
         """Every page; safe to call twice."""
         window = self._window
-        window.add_page("cluster", "Cluster", "network", self._make_cluster)
+        window.add_page("cluster", "Cluster", "network", self.cluster_pane.make)
         if self._is_complete:
             return
         self._is_complete = True
@@ -129,32 +129,6 @@ class Pages:
             period_s=1.0 / stack.sample_hz,
         )
 
-    def _make_cluster(self) -> QWidget:
-        stack, start = self._stack, self._desktop.bridge.start
-        feeds = ClusterFeeds(
-            cluster=stack.inventory.cluster,
-            nodes=stack.inventory.nodes,
-            jobs=stack.launcher.jobs,
-            sample=self.sample,
-            now_ms=stack.clock.now_ms,
-            traces=self.traces,
-            plan_of=stack.launcher.plan_of,
-            series=lambda node_id, key, span_s: stack.telemetry.history(node_id).series(key, span_s),
-            servers=stack.fleet.servers.servers,
-        )
-        page = ClusterPage(ClusterModel(feeds))
-        page.launch_asked.connect(lambda: self._window.show_page("launch"))
-        page.add_node_asked.connect(lambda: self._window.show_page("add_node"))
-        page.job_asked.connect(self.show_job)
-        page.reconnect_asked.connect(stack.inventory.reconnect)
-        page.node_asked.connect(self.node_pages.show_node)
-        page.terminal_asked.connect(lambda node_id: start(self.node_pages.open_terminal, node_id))
-        page.wake_asked.connect(lambda node_id: start(stack.power.wake, node_id))
-        page.password_given.connect(
-            lambda node_id, password: start(stack.inventory.provide_password, node_id, password)
-        )
-        return page
-
     def _make_launch(self) -> QWidget:
         launcher = self._stack.launcher
         feeds = LaunchFeeds(
@@ -202,6 +176,12 @@ class Pages:
         self._window.show_page("deployments")
         if self.deployments_page is not None:
             self.deployments_page.show_job(job_id)
+
+    def ask_stop(self, job_id: str) -> None:
+        """Show a deployment, and ask whether to stop it."""
+        self.show_job(job_id)
+        if self.deployments_page is not None:
+            self.deployments_page.ask_stop(job_id)
 
     def _make_chat(self) -> QWidget:
         page = ChatPage(ChatModel(self._stack.conversations, self.endpoints, self._desktop.bridge))

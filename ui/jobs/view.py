@@ -108,7 +108,7 @@ class DeploymentsPage(QWidget):
         self.launch.clicked.connect(self.launch_asked)
         self._empty.action_clicked.connect(self.launch_asked)
         self.detail.chat_asked.connect(self.chat_asked)
-        self.detail.stop_asked.connect(self._ask_stop)
+        self.detail.stop_asked.connect(self.ask_stop)
         self.detail.forget_asked.connect(self._ask_remove)
         self.detail.takeover_asked.connect(self._ask_takeover)
         self.detail.relaunch_asked.connect(self._relaunch)
@@ -153,7 +153,8 @@ class DeploymentsPage(QWidget):
     def _find(self, job_id: str) -> JobStatus | None:
         return next((job for job in self.model.feeds.jobs.value if job.job_id == job_id), None)
 
-    def _ask_stop(self, job_id: str) -> None:
+    def ask_stop(self, job_id: str) -> None:
+        """Ask whether to stop a deployment, with what is lost and what would run."""
         job = self._find(job_id)
         if job is None or not self.model.can_stop(job):
             return

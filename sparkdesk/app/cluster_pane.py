@@ -1,0 +1,72 @@
+"""The cluster page with what it reads, and where its signals lead.
+
+The one rule: what a person confirms elsewhere is only asked for here; nothing on a node changes from this module.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ui.cluster.model import ClusterFeeds, ClusterModel
+from ui.cluster.view import ClusterPage
+
+if TYPE_CHECKING:
+    from sparkdesk.app.desktop import Desktop
+    from sparkdesk.app.pages import Pages
+
+
+class ClusterPane:
+    """Makes the cluster page and joins it."""
+
+    def __init__(self, desktop: Desktop, pages: Pages) -> None:
+        self._desktop = desktop
+        self._pages = pages
+        self._stack = desktop.stack
+
+    def make(self) -> ClusterPage:
+        """The page, on its first visit."""
+        page = ClusterPage(ClusterModel(self._feeds()))
+        self._join_nodes(page)
+        self._join_jobs(page)
+        self._join_cables(page)
+        return page
+
+    def _feeds(self) -> ClusterFeeds:
+        stack = self._stack
+        return ClusterFeeds(
+            cluster=stack.inventory.cluster,
+            nodes=stack.inventory.nodes,
+            jobs=stack.launcher.jobs,
+            sample=self._pages.sample,
+            now_ms=stack.clock.now_ms,
+            traces=self._pages.traces,
+            plan_of=stack.launcher.plan_of,
+            series=lambda node_id, key, span_s: stack.telemetry.history(node_id).series(key, span_s),
+            servers=stack.fleet.servers.servers,
+            topology=stack.fleet.topology.topology,
+            findings=stack.findings.findings,
+            clusters=stack.inventory.clusters,
+        )
+
+    def _join_nodes(self, page: ClusterPage) -> None:
+        stack, start, node_pages = self._stack, self._desktop.bridge.start, self._pages.node_pages
+        page.launch_asked.connect(lambda: self._desktop.window.show_page("launch"))
+        page.add_node_asked.connect(lambda: self._desktop.window.show_page("add_node"))
+        page.reconnect_asked.connect(stack.inventory.reconnect)
+        page.node_asked.connect(node_pages.show_node)
+        page.terminal_asked.connect(lambda node_id: start(node_pages.open_terminal, node_id))
+        page.wake_asked.connect(lambda node_id: start(stack.power.wake, node_id))
+        page.password_given.connect(
+            lambda node_id, password: start(stack.inventory.provide_password, node_id, password)
+        )
+        page.cluster_open_asked.connect(lambda cluster_id: start(stack.inventory.open_known, cluster_id))
+
+    def _join_jobs(self, page: ClusterPage) -> None:
+        actions = {"chat": self._pages.chat_with, "logs": self._pages.show_job, "stop": self._pages.ask_stop}
+        page.job_asked.connect(self._pages.show_job)
+        page.job_action_asked.connect(lambda job_id, action: actions[action](job_id))
+
+    def _join_cables(self, page: ClusterPage) -> None:
+        watch = self._stack.fleet.topology
+        page.label_asked.connect(lambda key, words: self._desktop.bridge.start(watch.label, key, words))
+        page.look_asked.connect(watch.request)

@@ -11,13 +11,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sparkdesk.core.cluster.port import CAGE_RDMA_DEVICES, CAGES, Port, PortState
+from sparkdesk.core.cluster.topology_problem import Problem
 from sparkdesk.core.telemetry.cage import CABLE_GBPS
 from ui import text
 
-Look = Literal["up", "degraded", "down", "unknown", "unused"]
+Look = Literal["up", "degraded", "wrong", "one_way", "down", "unknown", "stale", "unused"]
+"""WRONG: a link at full speed whose two ends are set up differently. STALE: what it was, of nodes that are silent."""
 Shape = Literal["single", "pair", "ring", "switch", "loose"]
 End = tuple[str, str]
 """Node id and cage."""
+FarKind = Literal["node", "switch", "stranger", "none"]
 _SILENT = {cage: Port(cage, PortState.UNKNOWN) for cage in CAGES}
 
 
@@ -33,6 +36,15 @@ class Cable:
     rx: str = ""
     hint: str = ""
     """Tooltip and accessible text: the whole cable in a sentence or two."""
+    to: FarKind = "none"
+    """What is at its other end."""
+    far: str = ""
+    """The other device's or the switch's title; "" for a node."""
+    detail: str = ""
+    """More of the other device: its hardware address, or that nobody answers."""
+    switch: int = 0
+    problems: tuple[Problem, ...] = ()
+    """What is wrong with it, worst first."""
 
 
 def shape_of(shape: str, node_count: int) -> Shape:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from sparkdesk.core.cluster.found_server import FoundServer
 from sparkdesk.core.cluster.node import ClusterRecord, NodeStatus
 from sparkdesk.core.cluster.port import Port
+from sparkdesk.core.cluster.topology import Topology
+from sparkdesk.core.findings.concern import Concern
 from sparkdesk.core.jobs.plan import LaunchPlan
 from sparkdesk.core.jobs.reading import KV_USED, REQUESTS_RUNNING, REQUESTS_WAITING
 from sparkdesk.core.jobs.record import JobState, JobStatus
@@ -24,6 +26,9 @@ from ui.cluster.card import STALE_AFTER_S, NodeCard, Served, build_card
 from ui.cluster.sentence import NO_NODE, Sentence, build_sentence
 from ui.jobs.mark import current_phase, is_coming_up, is_serving, mark_of_job
 from ui.jobs.trace import TOKEN_RATE, Traces
+
+
+NO_TOPOLOGY = Topology()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,10 @@ class Scene:
     cables: tuple[Cable, ...] = ()
     switch_title: str = ""
     switch_detail: str = ""
+    topology: Topology = NO_TOPOLOGY
+    """What the cables are drawn from; before the first look it is empty."""
+    look_words: str = ""
+    """How the look for cables stands, "" when it is done: "Looking at the cables", or why the last one failed."""
 
     @property
     def node_ids(self) -> tuple[str, ...]:
@@ -65,6 +74,10 @@ class Known:
     traces: Traces | None = None
     plan_of: Callable[[str], LaunchPlan | None] = lambda _job_id: None
     servers: Sequence[FoundServer] = ()
+    topology: Topology = NO_TOPOLOGY
+    concerns: Sequence[Concern] = ()
+    now_ms: int = 0
+    """Unix ms of now, for the age of an old look; 0: not known."""
 
 
 def build_scene(known: Known) -> Scene:

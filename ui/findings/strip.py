@@ -1,0 +1,170 @@
+"""The findings in one strip under the map: the three worst with their time, how many there are, and the way to all.
+
+The one rule: a strip that was told nothing says so; it never claims that all is well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from PySide6.QtCore import QDateTime, Signal
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+
+from sparkdesk.core.findings.concern import Concern, worst_first
+from ui import text
+from ui.findings import words
+from ui.node.mark import tint_of
+from ui.widgets.button import Button
+from ui.widgets.card import Card, Separator
+from ui.widgets.icon_label import IconLabel
+from ui.widgets.label import ElidedLabel, Label
+
+HEIGHT = 76
+HEIGHT_LOW = 36
+SHOWN = 3
+CELL_WIDTH = 250
+"""A cell is not made narrower: there are fewer of them."""
+_HEAD_WIDTH = 116
+
+
+class FindingCell(Card):
+    """One finding. A click or Enter opens it; its link starts the fix."""
+
+    fix_asked = Signal(str)
+    opened = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent, is_clickable=True)
+        self.finding_id = ""
+        self._icon = IconLabel("")
+        self.title = ElidedLabel("", "dense_strong", "text")
+        self.time = Label("", "label", "text3")
+        self.evidence = ElidedLabel("", "label", "text2")
+        self.fix = Button("", kind="link")
+        self.fix.clicked.connect(lambda: self.fix_asked.emit(self.finding_id))
+        self.clicked.connect(lambda: self.opened.emit(self.finding_id))
+        head = QHBoxLayout()
+        head.setSpacing(8)
+        head.addWidget(self._icon)
+        head.addWidget(self.title, 1)
+        head.addWidget(self.time)
+        self._foot = QVBoxLayout()
+        self._foot.setContentsMargins(24, 0, 0, 0)
+        self._foot.setSpacing(0)
+        self._foot.addWidget(self.evidence)
+        self._foot.addWidget(self.fix)
+        column = self.column(spacing=1, margins=(12, 6, 12, 6))
+        column.addLayout(head)
+        column.addLayout(self._foot)
+        column.addStretch(1)
+
+    def paintEvent(self, event: object) -> None:
+        """No frame of its own: it lies in the strip's."""
+
+    def show_finding(self, concern: Concern, names: Mapping[str, str], now_ms: int) -> None:
+        """Show this one."""
+        self.finding_id = concern.id
+        mark = words.MARKS[concern.severity]
+        self._icon.set_icon(mark.icon or "", tint_of(mark))
+        self.title.setText(f"{words.place_of(concern, names)}: {words.title_of(concern)}")
+        self.time.setText(words.since_text(concern.since_ms, now_ms))
+        self.evidence.setText(text.one_line(concern.evidence, 400))
+        label = words.fix_label(concern)
+        self.fix.setText(label.replace("&", "&&"))
+        self.fix.setVisible(bool(label))
+        self.fix.updateGeometry()
+        self.fix.setAccessibleName(f"{label}: {words.title_of(concern)}")
+        self.setAccessibleName(words.spoken(concern, names))
+
+
+class FindingStrip(Card):
+    """The strip. `opened` and `fix_asked` carry a finding's id; `all_asked` wants the whole list."""
+
+    opened = Signal(str)
+    all_asked = Signal()
+    fix_asked = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._findings: tuple[Concern, ...] = ()
+        self._is_low = False
+        self.heading = Label("Findings", "dense_strong", "text")
+        self.counts = Label("", "label", "text3")
+        self.all = Button("All", kind="link")
+        self.all.clicked.connect(self.all_asked)
+        self.state_icon = IconLabel("")
+        self.state_words = Label("", "dense", "text2")
+        self.cells = tuple(FindingCell() for _ in range(SHOWN))
+        self._lines = tuple(Separator(is_vertical=True) for _ in range(SHOWN))
+        self.setAccessibleName("Findings")
+        self._build()
+        self.set_low(False)
+        self.set_findings((), {}, has_looked=False)
+
+    def _build(self) -> None:
+        self._head = QWidget()
+        self._head.setProperty("tone", "page")
+        self._head_row = QVBoxLayout(self._head)
+        self._head_row.setSpacing(1)
+        for part in (self.heading, self.counts, self.all):
+            self._head_row.addWidget(part)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(1, 1, 1, 1)
+        row.setSpacing(0)
+        row.addWidget(self._head)
+        for line, cell in zip(self._lines, self.cells, strict=True):
+            row.addWidget(line)
+            row.addWidget(cell, 1)
+            cell.opened.connect(self.opened)
+            cell.fix_asked.connect(self.fix_asked)
+        self._quiet = QHBoxLayout()
+        self._quiet.setContentsMargins(12, 0, 12, 0)
+        self._quiet.setSpacing(8)
+        self._quiet.addWidget(self.state_icon)
+        self._quiet.addWidget(self.state_words)
+        self._quiet.addStretch(1)
+        row.addLayout(self._quiet)
+
+    def set_findings(
+        self,
+        findings: Sequence[Concern],
+        names: Mapping[str, str],
+        *,
+        has_looked: bool = True,
+        now_ms: int | None = None,
+    ) -> None:
+        """Show these. `names` gives a node's name by its id; `has_looked` False: nothing is known yet."""
+        now_ms = QDateTime.currentMSecsSinceEpoch() if now_ms is None else now_ms
+        self._findings = worst_first(one for one in findings if words.is_open(one))
+        for cell, concern in zip(self.cells, self._findings, strict=False):
+            cell.show_finding(concern, names, now_ms)
+        self.counts.setText(words.count_words(findings))
+        self.all.setText(f"All {len(findings)}")
+        self.all.setAccessibleName(f"All {len(findings)} findings")
+        self.all.updateGeometry()
+        self.all.setVisible(bool(findings))
+        self.counts.setVisible(bool(findings) and not self._is_low)
+        self.state_words.setText(words.NOTHING_TITLE if has_looked else words.UNKNOWN_TITLE)
+        self.state_icon.set_icon(*(("circle-check", "ok") if has_looked else ("circle-help", "text3")))
+        self._place()
+
+    def set_low(self, is_low: bool) -> None:
+        """Take one line of 36 px, for a low window."""
+        self._is_low = is_low
+        self.setFixedHeight(HEIGHT_LOW if is_low else HEIGHT)
+        self._place()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._place()
+
+    def _place(self) -> None:
+        """As many cells as there is room for."""
+        room = 1 if self._is_low else max(1, (self.width() - _HEAD_WIDTH) // CELL_WIDTH)
+        shown = min(len(self._findings), SHOWN, room)
+        for i, (line, cell) in enumerate(zip(self._lines, self.cells, strict=True)):
+            line.setVisible(i < shown)
+            cell.setVisible(i < shown)
+        for part in (self.state_icon, self.state_words):
+            part.setVisible(not self._findings)

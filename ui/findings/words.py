@@ -1,0 +1,95 @@
+"""What a finding looks like in words: its severity, where it is, since when, and what its button does.
+
+The one rule: a severity has a shape and a word; what a node or a plan wrote is one bounded line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from PySide6.QtCore import QDateTime
+
+from sparkdesk.core.cluster.port import CAGES
+from sparkdesk.core.findings.concern import Concern, Severity, worst_first
+from ui import text
+from ui.jobs.mark import Mark
+
+MARKS: dict[Severity, Mark] = {
+    Severity.CRIT: Mark("Critical", "crit", "octagon-alert"),
+    Severity.WARN: Mark("Warning", "warn", "triangle-alert"),
+    Severity.NOTE: Mark("Note", "neutral", "eye"),
+}
+CLUSTER_WORDS = "The cluster"
+NOTHING_TITLE = "Nothing to mend"
+NOTHING_TEXT = "Every node was looked at, and everything is as it should be."
+UNKNOWN_TITLE = "Not looked yet"
+UNKNOWN_TEXT = "What is wrong shows here as soon as a node has sent enough to tell."
+MAX_TITLE_CHARS = 120
+MAX_LABEL_CHARS = 48
+
+
+def is_open(concern: Concern) -> bool:
+    """Whether nobody has accepted it."""
+    return not concern.is_accepted
+
+
+def worst(findings: Iterable[Concern]) -> Concern | None:
+    """The one to tell first: not accepted, and more than a note. None when there is no such."""
+    found = worst_first(one for one in findings if is_open(one) and one.severity is not Severity.NOTE)
+    return found[0] if found else None
+
+
+def title_of(concern: Concern) -> str:
+    """The title alone."""
+    return text.one_line(concern.title, MAX_TITLE_CHARS)
+
+
+def place_of(concern: Concern, names: Mapping[str, str]) -> str:
+    """What it is about: a node, a node's port, or all of them."""
+    if not concern.node_id:
+        return CLUSTER_WORDS
+    name = text.one_line(names.get(concern.node_id, concern.node_id), 64)
+    return f"{name} {concern.subject}" if concern.subject in CAGES else name
+
+
+def subject_of(concern: Concern) -> tuple[str, str]:
+    """Kind and key of what it is about: ("port", "n1:P0"), ("node", id) or ("versions", field of the details)."""
+    if not concern.node_id:
+        return "versions", concern.subject
+    if concern.subject in CAGES:
+        return "port", f"{concern.node_id}:{concern.subject}"
+    return "node", concern.node_id
+
+
+def fix_label(concern: Concern) -> str:
+    """The button's words, "" when SparkDesk can do nothing. The dots say that the plan is shown first."""
+    if concern.fix is None:
+        return ""
+    title = text.one_line(concern.fix.title, MAX_LABEL_CHARS)
+    return title if concern.job_id else f"{title}{text.ELLIPSIS}"
+
+
+def since_text(since_ms: int, now_ms: int) -> str:
+    """The time of day it began, with the date when that is another day; "" when it is not known."""
+    if since_ms <= 0:
+        return ""
+    began, now = QDateTime.fromMSecsSinceEpoch(since_ms), QDateTime.fromMSecsSinceEpoch(now_ms)
+    if began.date() == now.date():
+        return began.toString("HH:mm")
+    return began.toString("d MMM HH:mm" if began.date().year() == now.date().year() else "d MMM yyyy")
+
+
+def spoken(concern: Concern, names: Mapping[str, str]) -> str:
+    """The whole finding for somebody who hears it."""
+    state = "accepted" if concern.is_accepted else MARKS[concern.severity].text
+    evidence = text.one_line(concern.evidence, 400)
+    return f"{place_of(concern, names)}: {state}. {title_of(concern)}. {evidence}"
+
+
+def count_words(findings: Iterable[Concern]) -> str:
+    """How many are open and how many accepted: "3 open, 2 accepted"."""
+    found = tuple(findings)
+    accepted = sum(one.is_accepted for one in found)
+    parts = [f"{len(found) - accepted} open"] if len(found) > accepted else []
+    parts += [f"{accepted} accepted"] if accepted else []
+    return ", ".join(parts)

@@ -6,7 +6,9 @@ import math
 from dataclasses import dataclass, field, replace
 
 from sparkdesk.core.cluster.node import ClusterRecord, NodeStatus
+from sparkdesk.core.cluster.topology import LookState, Topology
 from sparkdesk.core.feed import Latest, Stream
+from sparkdesk.core.findings.concern import Concern
 from sparkdesk.core.jobs.plan import LaunchPlan
 from sparkdesk.core.jobs.record import JobState, JobStatus, LogLine
 from sparkdesk.core.step import Playbook
@@ -33,6 +35,8 @@ class Stage:
     jobs: Latest[tuple[JobStatus, ...]] = field(default_factory=lambda: Latest(()))
     samples: dict[str, Sample] = field(default_factory=dict)
     histories: dict[str, History] = field(default_factory=dict)
+    topology: Latest[Topology] = field(default_factory=lambda: Latest(Topology()))
+    findings: Latest[tuple[Concern, ...]] = field(default_factory=lambda: Latest(()))
     plans: dict[str, LaunchPlan] = field(default_factory=dict)
     logs: dict[str, Stream[LogLine]] = field(default_factory=dict)
     takeovers: dict[str, Playbook] = field(default_factory=dict)
@@ -44,6 +48,7 @@ class Stage:
         if self.count:
             self.cluster.set(rack.cluster(self.count, self.shape))
             self.nodes.set(tuple(rack.status(i) for i in range(self.count)))
+            self.topology.set(Topology(state=LookState.DONE, seen_ms=self.now_ms))
 
     def measure(self, i: int, used_gib: float = 6.2, **values: float) -> None:
         """Node `i` sends a sample now; dots of a key are written as two underscores."""
@@ -79,6 +84,8 @@ class Stage:
             traces=self.traces,
             plan_of=self.plans.get,
             series=lambda node_id, key, span_s: self.histories[node_id].series(key, span_s),
+            topology=self.topology,
+            findings=self.findings,
         )
 
     def log(self, job_id: str) -> Stream[LogLine]:

@@ -92,6 +92,8 @@ class ClusterModel(QObject):
         watch(feeds.nodes, self, self._mark)
         watch(feeds.jobs, self, self._mark)
         watch(feeds.servers, self, self._mark)
+        watch(feeds.findings, self, self._mark)
+        watch(feeds.topology, self, self._mark)
 
     def _mark(self, _value: object) -> None:
         self.dirty.emit()
@@ -113,6 +115,8 @@ class ClusterModel(QObject):
             feeds.traces,
             feeds.plan_of,
             feeds.servers.value,
+            feeds.topology.value,
+            feeds.findings.value,
         )
         scene = self._builder.build(known)
         if scene == self.scene:

@@ -23,10 +23,9 @@ from sparkdesk.core.telemetry.sample import Sample
 from ui import text
 from ui.cluster.cable import Cable, CableBuilder, End, Shape, shape_of
 from ui.cluster.card import STALE_AFTER_S, NodeCard, Served, build_card
-from ui.cluster.sentence import NO_NODE, Sentence, build_sentence
+from ui.cluster.sentence import NO_NODE, Sentence, Told, build_sentence
 from ui.jobs.mark import current_phase, is_coming_up, is_serving, mark_of_job
 from ui.jobs.trace import TOKEN_RATE, Traces
-
 
 NO_TOPOLOGY = Topology()
 
@@ -124,7 +123,7 @@ class SceneBuilder:
             subtitle=_subtitle(shape, known),
             is_simulated=known.cluster.is_simulated if known.cluster else False,
             shape=shape,
-            sentence=build_sentence(known.nodes, cards, cables, known.jobs),
+            sentence=build_sentence(_told(known, cards, cables)),
             cards=cards,
             cables=cables,
             switch_title=text.one_line(known.cluster.switch_name if known.cluster else "", 60) or "Switch",
@@ -167,6 +166,15 @@ class SceneBuilder:
             for port in told[1]:
                 ports[node_id, port.cage] = port
         return ports
+
+
+def _told(known: Known, cards: Sequence[NodeCard], cables: Sequence[Cable]) -> Told:
+    """What the sentence is made from; the rate is that of the deployments that tell one."""
+    ready = [job.job_id for job in known.jobs if job.state is JobState.READY]
+    rates = [known.traces.newest(job_id, TOKEN_RATE) for job_id in ready] if known.traces else []
+    told = [rate for rate in rates if text.is_known(rate)]
+    rate = sum(told) if told else math.nan
+    return Told(known.nodes, cards, cables, known.jobs, known.servers, known.concerns, known.topology, rate)
 
 
 def served_on(node_id: str, known: Known) -> tuple[Served, ...]:

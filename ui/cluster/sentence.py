@@ -1,14 +1,20 @@
 """The state of a cluster in one sentence: that all is well, or the worst thing with its button.
 
-The one rule: "all well" is said only when every node was heard and nothing that was heard is wrong.
+The one rule: "all well" is said only when every node was heard, its cables were looked at, and nothing that was seen is
+wrong; what a person has accepted, and what is a note, is not wrong.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from sparkdesk.core.cluster.found_server import FoundServer
 from sparkdesk.core.cluster.node import NodeState, NodeStatus
+from sparkdesk.core.cluster.topology import LookState, Topology
+from sparkdesk.core.findings.concern import Concern, Severity
 from sparkdesk.core.jobs.record import JobState, JobStatus
 from ui import text
 from ui.cluster.cable import Cable
@@ -17,16 +23,40 @@ from ui.cluster.card import NodeCard
 Tone = Literal["ok", "busy", "note", "warn", "crit"]
 LOW_MEMORY_BYTES = 8 * text.GIB
 """Below this a node may freeze. Source: DESIGN section 12, the word Risky."""
+NOT_SEEN = Topology()
+_MEMORY_RULES = ("wedge",)
+"""Findings that say the same as a low memory seen here; who accepted one has accepted the other."""
 
 
 class Sentence(NamedTuple):
-    """What to say; `action` is a button's text, `kind` what it does ("node", "cable", "job", "add") and to what."""
+    """What to say; `action` is a button's text, `kind` what it does and to what.
+
+    Kinds: "node", "cable", "job", "add", "look" (at the cables again), "finding" (show it) and "fix" (a finding's fix).
+    """
 
     tone: Tone
     words: str
     action: str = ""
     kind: str = ""
     target: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the sentence is made from. `token_rate` is that of all deployments, NaN when no engine tells."""
+
+    nodes: Sequence[NodeStatus]
+    cards: Sequence[NodeCard]
+    cables: Sequence[Cable] = ()
+    jobs: Sequence[JobStatus] = ()
+    servers: Sequence[FoundServer] = ()
+    concerns: Sequence[Concern] = ()
+    topology: Topology = NOT_SEEN
+    token_rate: float = math.nan
+
+    def has_accepted(self, node_id: str, rules: Sequence[str]) -> bool:
+        """Whether the person lives with one of these findings of a node."""
+        return any(one.is_accepted and one.node_id == node_id and one.rule in rules for one in self.concerns)
 
 
 NO_NODE = Sentence("note", "No node yet.", "Add node", "add")
@@ -41,14 +71,42 @@ _FAULTS: tuple[tuple[NodeState, str, str], ...] = (
 )
 
 
-def build_sentence(
-    nodes: Sequence[NodeStatus], cards: Sequence[NodeCard], cables: Sequence[Cable], jobs: Sequence[JobStatus]
-) -> Sentence:
+def build_sentence(told: Told) -> Sentence:
     """The sentence on top of the page."""
-    if not nodes:
+    if not told.nodes:
         return NO_NODE
-    found = _node_fault(nodes) or _silence(nodes, cards) or _memory_fault(cards) or _job_fault(jobs)
-    return found or _cable_fault(cables) or _waiting(nodes, cards) or _all_well(nodes, cards, cables)
+    found = (
+        _node_fault(told.nodes)
+        or _finding(told, Severity.CRIT)
+        or _silence(told.nodes, told.cards)
+        or _memory_fault(told)
+        or _job_fault(told.jobs)
+        or _finding(told, Severity.WARN)
+        or _cable_fault(told)
+        or _waiting(told.nodes, told.cards)
+        or _unseen(told)
+    )
+    return found or _all_well(told)
+
+
+def worst_of(concerns: Sequence[Concern], severity: Severity) -> Concern | None:
+    """The newest of this severity that nobody has accepted."""
+    open_ones = [one for one in concerns if one.severity is severity and not one.is_accepted]
+    return max(open_ones, key=lambda one: one.since_ms, default=None)
+
+
+def _finding(told: Told, severity: Severity) -> Sentence | None:
+    worst = worst_of(told.concerns, severity)
+    if worst is None:
+        return None
+    names = {card.node_id: card.name for card in told.cards}
+    who = f"{names.get(worst.node_id, worst.node_id)}: " if worst.node_id else ""
+    part = f" ({worst.subject})" if worst.subject in ("P0", "P1") and worst.subject not in worst.title else ""
+    rest = sum(not one.is_accepted and one.severity is not Severity.NOTE for one in told.concerns) - 1
+    more = f" {rest} more {'finding' if rest == 1 else 'findings'}." if rest else ""
+    words = f"{text.one_line(who, 66)}{text.one_line(worst.title, 120)}{part}.{more}"
+    action, kind = ("Fix", "fix") if worst.fix is not None else ("Show", "finding")
+    return Sentence("crit" if severity is Severity.CRIT else "warn", words, action, kind, worst.id)
 
 
 def _node_fault(nodes: Sequence[NodeStatus]) -> Sentence | None:
@@ -63,9 +121,13 @@ def _node_fault(nodes: Sequence[NodeStatus]) -> Sentence | None:
     return None
 
 
-def _memory_fault(cards: Sequence[NodeCard]) -> Sentence | None:
-    measured = [card for card in cards if card.memory.total and card.look == "live"]
-    low = [card for card in measured if card.memory.available < LOW_MEMORY_BYTES]
+def _memory_fault(told: Told) -> Sentence | None:
+    measured = [card for card in told.cards if card.memory.total and card.look == "live"]
+    low = [
+        card
+        for card in measured
+        if card.memory.available < LOW_MEMORY_BYTES and not told.has_accepted(card.node_id, _MEMORY_RULES)
+    ]
     if not low:
         return None
     worst = min(low, key=lambda card: card.memory.available)
@@ -83,9 +145,10 @@ def _job_fault(jobs: Sequence[JobStatus]) -> Sentence | None:
     return None
 
 
-def _cable_fault(cables: Sequence[Cable]) -> Sentence | None:
+def _cable_fault(told: Told) -> Sentence | None:
+    accepted = {(one.node_id, one.subject) for one in told.concerns if one.is_accepted}
     for look in ("down", "degraded"):
-        hit = [cable for cable in cables if cable.look == look]
+        hit = [cable for cable in told.cables if cable.look == look and not accepted.intersection(cable.ends)]
         if hit:
             title = hit[0].hint.splitlines()[0]
             more = f" {len(hit) - 1} more cables like it." if len(hit) > 1 else ""
@@ -126,20 +189,43 @@ def _waiting(nodes: Sequence[NodeStatus], cards: Sequence[NodeCard]) -> Sentence
     return None
 
 
+def _unseen(told: Told) -> Sentence | None:
+    """Nobody has looked yet: that is not well."""
+    topology, count = told.topology, len(told.nodes)
+    if count < 2 or topology.seen_ms:
+        return None
+    if topology.state is LookState.FAILED:
+        why = text.one_line(topology.message, 160) or "no reason was given"
+        return Sentence("note", f"The cables could not be looked at: {why}.".replace("..", "."), "Look again", "look")
+    return Sentence("busy", f"Looking at {count} {_nodes(count)}.")
+
+
 def _nodes(count: int) -> str:
     return "node" if count == 1 else "nodes"
 
 
-def _all_well(nodes: Sequence[NodeStatus], cards: Sequence[NodeCard], cables: Sequence[Cable]) -> Sentence:
-    measured = [card for card in cards if card.memory.total]
-    live = f"{len(nodes)} {_nodes(len(nodes))} live"
-    if len(measured) < len(cards):
-        return Sentence("note", f"{live}; memory is not known on {len(cards) - len(measured)}.")
+def _what_runs(told: Told) -> str:
+    """ "2 models, 228 tok/s"; the nodes where nothing is served."""
+    ready = sum(job.state is JobState.READY for job in told.jobs)
+    count = len(told.nodes)
+    parts = [f"{ready} {'model' if ready == 1 else 'models'}" if ready else f"{count} {_nodes(count)} live"]
+    if ready and text.is_known(told.token_rate):
+        parts.append(str(text.token_rate(told.token_rate)))
+    if told.servers:
+        parts.append(f"{len(told.servers)} found running")
+    return ", ".join(parts)
+
+
+def _all_well(told: Told) -> Sentence:
+    measured = [card for card in told.cards if card.memory.total]
+    what, count = _what_runs(told), len(told.nodes)
+    if len(measured) < len(told.cards):
+        return Sentence("note", f"{what}; memory is not known on {len(told.cards) - len(measured)}.")
     least = min(measured, key=lambda card: card.memory.available)
     free = f"least free memory {text.memory(least.memory.available)} on {least.name}"
-    if len(nodes) == 1:
+    if count == 1:
         free = f"free memory {text.memory(least.memory.available)}"
-    unknown = sum(cable.look == "unknown" for cable in cables)
+    unknown = sum(cable.look == "unknown" for cable in told.cables)
     if unknown:
-        return Sentence("note", f"{live}, {free}. {unknown} {'cable is' if unknown == 1 else 'cables are'} not known.")
-    return Sentence("ok", f"All well: {live}, {free}.")
+        return Sentence("note", f"{what}, {free}. {unknown} {'cable is' if unknown == 1 else 'cables are'} not known.")
+    return Sentence("ok", f"All well: {what}, {free}.")

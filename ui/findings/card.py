@@ -44,7 +44,7 @@ class FindingCard(Card):
         self.parts = tuple(_Part(title) for title in _PART_TITLES)
         self.note = Label("", "dense", "text2", is_wrapped=True, is_selectable=True)
         self.fix = Button("", icon="wrench", is_small=True)
-        self.accept = Button(f"Accept{text.ELLIPSIS}", is_small=True, kind="text")
+        self.accept = Button(f"Accept{text.ELLIPSIS}", is_small=True)
         self.unaccept = Button("Take back", icon="undo-2", is_small=True)
         self._row = QBoxLayout(QBoxLayout.Direction.TopToBottom)
         self._build()
@@ -142,7 +142,6 @@ class _Part(QWidget):
         column.setSpacing(1)
         column.addWidget(Label(title, "label", "text3"))
         column.addWidget(self.words)
-        column.addStretch(1)
 
     def say(self, said: str) -> None:
         """Show this text."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from PySide6.QtCore import QDateTime, Signal
-from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtGui import QPaintEvent, QResizeEvent
+from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QSizePolicy, QWidget
 
 from sparkdesk.core.findings.concern import Concern, worst_first
 from ui import text
@@ -26,6 +26,7 @@ SHOWN = 3
 CELL_WIDTH = 250
 """A cell is not made narrower: there are fewer of them."""
 _HEAD_WIDTH = 116
+_DOWN, _ACROSS = QBoxLayout.Direction.TopToBottom, QBoxLayout.Direction.LeftToRight
 
 
 class FindingCell(Card):
@@ -41,6 +42,7 @@ class FindingCell(Card):
         self.title = ElidedLabel("", "dense_strong", "text")
         self.time = Label("", "label", "text3")
         self.evidence = ElidedLabel("", "label", "text2")
+        self.more = ElidedLabel("", "label", "text3")
         self.fix = Button("", kind="link")
         self.fix.clicked.connect(lambda: self.fix_asked.emit(self.finding_id))
         self.clicked.connect(lambda: self.opened.emit(self.finding_id))
@@ -49,17 +51,29 @@ class FindingCell(Card):
         head.addWidget(self._icon)
         head.addWidget(self.title, 1)
         head.addWidget(self.time)
-        self._foot = QVBoxLayout()
-        self._foot.setContentsMargins(24, 0, 0, 0)
+        self._foot = QBoxLayout(_DOWN)
         self._foot.setSpacing(0)
-        self._foot.addWidget(self.evidence)
+        self._foot.addWidget(self.evidence, 1)
+        self._foot.addWidget(self.more, 1)
         self._foot.addWidget(self.fix)
-        column = self.column(spacing=1, margins=(12, 6, 12, 6))
-        column.addLayout(head)
-        column.addLayout(self._foot)
-        column.addStretch(1)
+        self._foot.addStretch(0)
+        for label in (self.evidence, self.more):
+            label.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        self._column = QBoxLayout(_DOWN, self)
+        self._column.addLayout(head)
+        self._column.addLayout(self._foot, 1)
+        self.set_low(False)
 
-    def paintEvent(self, event: object) -> None:
+    def set_low(self, is_low: bool) -> None:
+        """Everything in one line, or in three."""
+        for layout in (self._column, self._foot):
+            layout.setDirection(_ACROSS if is_low else _DOWN)
+        self._column.setContentsMargins(12, *((0, 12, 0) if is_low else (8, 12, 6)))
+        self._column.setSpacing(12 if is_low else 0)
+        self._foot.setContentsMargins(0 if is_low else 24, 0, 0, 0)
+        self._foot.setSpacing(12 if is_low else 0)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
         """No frame of its own: it lies in the strip's."""
 
     def show_finding(self, concern: Concern, names: Mapping[str, str], now_ms: int) -> None:
@@ -73,6 +87,8 @@ class FindingCell(Card):
         label = words.fix_label(concern)
         self.fix.setText(label.replace("&", "&&"))
         self.fix.setVisible(bool(label))
+        self.more.setText("" if label else text.one_line(concern.cost or concern.remedy, 400))
+        self.more.setVisible(not label)
         self.fix.updateGeometry()
         self.fix.setAccessibleName(f"{label}: {words.title_of(concern)}")
         self.setAccessibleName(words.spoken(concern, names))
@@ -99,14 +115,12 @@ class FindingStrip(Card):
         self._lines = tuple(Separator(is_vertical=True) for _ in range(SHOWN))
         self.setAccessibleName("Findings")
         self._build()
-        self.set_low(False)
         self.set_findings((), {}, has_looked=False)
 
     def _build(self) -> None:
         self._head = QWidget()
         self._head.setProperty("tone", "page")
-        self._head_row = QVBoxLayout(self._head)
-        self._head_row.setSpacing(1)
+        self._head_row = QBoxLayout(_DOWN, self._head)
         for part in (self.heading, self.counts, self.all):
             self._head_row.addWidget(part)
         row = QHBoxLayout(self)
@@ -144,15 +158,15 @@ class FindingStrip(Card):
         self.all.setAccessibleName(f"All {len(findings)} findings")
         self.all.updateGeometry()
         self.all.setVisible(bool(findings))
-        self.counts.setVisible(bool(findings) and not self._is_low)
-        self.state_words.setText(words.NOTHING_TITLE if has_looked else words.UNKNOWN_TITLE)
-        self.state_icon.set_icon(*(("circle-check", "ok") if has_looked else ("circle-help", "text3")))
+        if not self._findings:
+            accepted = f": {words.count_words(findings)}" if findings else ""
+            self.state_words.setText(f"{words.NOTHING_TITLE}{accepted}" if has_looked else words.UNKNOWN_TITLE)
+            self.state_icon.set_icon(*(("circle-check", "ok") if has_looked else ("circle-help", "text3")))
         self._place()
 
     def set_low(self, is_low: bool) -> None:
-        """Take one line of 36 px, for a low window."""
+        """Take one line of 36 px, for a low window. With nothing to tell it always does."""
         self._is_low = is_low
-        self.setFixedHeight(HEIGHT_LOW if is_low else HEIGHT)
         self._place()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
@@ -161,9 +175,16 @@ class FindingStrip(Card):
 
     def _place(self) -> None:
         """As many cells as there is room for."""
-        room = 1 if self._is_low else max(1, (self.width() - _HEAD_WIDTH) // CELL_WIDTH)
+        is_low = self._is_low or not self._findings
+        self.setFixedHeight(HEIGHT_LOW if is_low else HEIGHT)
+        self._head_row.setDirection(_ACROSS if is_low else _DOWN)
+        self._head_row.setContentsMargins(12, *((0, 12, 0) if is_low else (8, 12, 6)))
+        self._head_row.setSpacing(10 if is_low else 1)
+        self.counts.setVisible(not is_low)
+        room = 1 if is_low else max(1, (self.width() - _HEAD_WIDTH) // CELL_WIDTH)
         shown = min(len(self._findings), SHOWN, room)
         for i, (line, cell) in enumerate(zip(self._lines, self.cells, strict=True)):
+            cell.set_low(is_low)
             line.setVisible(i < shown)
             cell.setVisible(i < shown)
         for part in (self.state_icon, self.state_words):

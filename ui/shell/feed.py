@@ -17,7 +17,7 @@ from sparkdesk.core.feed import Latest
 from sparkdesk.core.jobs.record import JobState, JobStatus
 from sparkdesk.core.telemetry.sample import Sample
 from ui.bridge import watch
-from ui.shell.model import LeastFree, ShellModel
+from ui.shell.model import FreeSum, LeastFree, ShellModel
 
 TICK_MS = 1000
 STALE_AFTER_S = 3.0
@@ -80,8 +80,12 @@ class ShellFeed(QObject):
         ]
         rates = [self._feeds.tokens_per_s(job.job_id) for job in self._feeds.jobs.value if job.state is JobState.READY]
         powers = [sample.value("gpu_power_w") for _, sample in samples]
+        frees = _known_frees(samples)
         self._model.set_figures(
-            least_free=_least_free(samples), tokens_per_s=_known_sum(rates), gpu_power_w=_known_sum(powers)
+            least_free=min(frees, key=lambda node: node.free_bytes, default=None),
+            tokens_per_s=_known_sum(rates),
+            gpu_power_w=_known_sum(powers),
+            free_sum=FreeSum(sum(node.free_bytes for node in frees), len(frees)) if frees else None,
         )
         self._show_age([sample for _, sample in samples])
 
@@ -91,13 +95,12 @@ class ShellFeed(QObject):
         self._model.set_stale(f"{age_s:.0f} s ago" if age_s > STALE_AFTER_S * max(1.0, self._feeds.period_s) else "")
 
 
-def _least_free(samples: list[tuple[str, Sample]]) -> LeastFree | None:
-    known = [
+def _known_frees(samples: list[tuple[str, Sample]]) -> list[LeastFree]:
+    found = [
         LeastFree(name, sample.value("mem_available_bytes"), sample.value("mem_total_bytes"))
         for name, sample in samples
-        if not math.isnan(sample.value("mem_available_bytes")) and not math.isnan(sample.value("mem_total_bytes"))
     ]
-    return min(known, key=lambda node: node.free_bytes, default=None)
+    return [node for node in found if not math.isnan(node.free_bytes) and not math.isnan(node.total_bytes)]
 
 
 def _known_sum(values: list[float]) -> float:

@@ -21,6 +21,13 @@ class LeastFree(NamedTuple):
     total_bytes: float
 
 
+class FreeSum(NamedTuple):
+    """Free unified memory of all nodes that told it. Memory does not pool: it is for a tooltip only."""
+
+    free_bytes: float
+    nodes: int
+
+
 class Notice(NamedTuple):
     """One entry behind the bell. `page` is the key of the page it leads to, or ""."""
 
@@ -44,6 +51,7 @@ class ShellModel(QObject):
         self.nodes_live = 0
         self.nodes_total = 0
         self.least_free: LeastFree | None = None
+        self.free_sum: FreeSum | None = None
         self.tokens_per_s = math.nan
         self.gpu_power_w = math.nan
         self.sampling_text = ""
@@ -63,8 +71,16 @@ class ShellModel(QObject):
             self.nodes_live, self.nodes_total = live, total
             self.changed.emit()
 
-    def set_figures(self, *, least_free: LeastFree | None, tokens_per_s: float, gpu_power_w: float) -> None:
+    def set_figures(
+        self,
+        *,
+        least_free: LeastFree | None,
+        tokens_per_s: float,
+        gpu_power_w: float,
+        free_sum: FreeSum | None = None,
+    ) -> None:
         """Show the figures of now; None and NaN are unknown. `gpu_power_w` is the sum over live nodes."""
+        self.free_sum = free_sum
         self.least_free, self.tokens_per_s, self.gpu_power_w = least_free, tokens_per_s, gpu_power_w
         self.changed.emit()
 

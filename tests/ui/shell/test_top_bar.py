@@ -1,0 +1,100 @@
+"""The figures of the top bar: the node with the least room, never a sum; what goes first where room is short."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QSignalSpy, QTest
+from PySide6.QtWidgets import QWidget
+from pytestqt.qtbot import QtBot
+
+from tests.ui import rack
+from tests.ui.picture import host_page
+from tests.ui.stage import Stage
+from ui.jobs.trace import TOKEN_RATE
+from ui.shell.feed import ShellFeed, ShellFeeds
+from ui.shell.model import ShellModel
+from ui.shell.strip import StripItem, TopStrip
+
+
+@pytest.fixture
+def stage(dressed: object) -> Stage:
+    found = Stage()
+    for i, used_gib in enumerate((105.2, 6.2, 55.1, 9.6)):
+        found.measure(i, used_gib)
+    found.serve(rack.job("j1", "gpt-oss-120b", 0))
+    return found
+
+
+def feed(stage: Stage, model: ShellModel) -> ShellFeed:
+    feeds = ShellFeeds(
+        cluster=stage.cluster,
+        nodes=stage.nodes,
+        jobs=stage.jobs,
+        sample=stage.samples.get,
+        tokens_per_s=lambda job_id: stage.traces.newest(job_id, TOKEN_RATE),
+        now_ms=lambda: stage.now_ms,
+        period_s=1.0,
+    )
+    return ShellFeed(feeds, model)
+
+
+def open_strip(qtbot: QtBot, stage: Stage, width: int) -> TopStrip:
+    model = ShellModel()
+    strip = TopStrip(model)
+    strip.feed = feed(stage, model)  # type: ignore[attr-defined]  # lives as long as the strip
+    host = host_page(strip, width, 48)
+    qtbot.addWidget(host)
+    QTest.qWait(10)
+    return strip
+
+
+def shown(strip: QWidget) -> list[str]:
+    return [item.accessibleName() for item in strip.findChildren(StripItem) if item.isVisible()]
+
+
+def test_the_least_free_node_is_named_and_the_sum_is_a_tooltip(qtbot: QtBot, stage: Stage) -> None:
+    strip = open_strip(qtbot, stage, 1440)
+    memory = next(item for item in strip.findChildren(StripItem) if "memory" in item.accessibleName())
+    words = [part.text for part in memory.parts()]
+    assert words == ["", "16.4 GiB", "free on spark-5c2d"]
+    assert "All 4 nodes together have" in memory.toolTip()
+    assert "310" not in "".join(words)
+
+
+def test_where_room_is_short_the_power_goes_first_then_the_tokens(qtbot: QtBot, stage: Stage) -> None:
+    strip = open_strip(qtbot, stage, 1440)
+    seen: list[tuple[bool, bool, bool]] = []
+    for width in range(1440, 699, -10):
+        strip.resize(width, 48)
+        names = " | ".join(shown(strip))
+        state = ("GPU rail" in names, "Generated" in names, "Least free" in names)
+        if not seen or seen[-1] != state:
+            seen.append(state)
+    assert seen == [(True, True, True), (False, True, True), (False, False, True)]
+
+
+def test_power_says_that_it_is_the_gpu_rail(qtbot: QtBot, stage: Stage) -> None:
+    strip = open_strip(qtbot, stage, 1440)
+    power = next(item for item in strip.findChildren(StripItem) if "GPU rail" in item.accessibleName())
+    assert [part.text for part in power.parts()] == ["176", "W GPU rail"]
+
+
+def test_a_node_that_tells_no_memory_counts_neither_as_full_nor_as_free(qtbot: QtBot, stage: Stage) -> None:
+    stage.measure(0, 105.2, mem_available_bytes=math.nan)
+    model = ShellModel()
+    feed(stage, model).refresh()
+    assert model.least_free is not None
+    assert model.least_free.node == "spark-afe0"
+    assert model.free_sum is not None
+    assert model.free_sum.nodes == 3
+
+
+def test_a_click_on_the_memory_leads_to_the_cluster(qtbot: QtBot, stage: Stage) -> None:
+    strip = open_strip(qtbot, stage, 1440)
+    spy = QSignalSpy(strip.page_wanted)
+    memory = next(item for item in strip.findChildren(StripItem) if "memory" in item.accessibleName())
+    QTest.mouseClick(memory, Qt.MouseButton.LeftButton)
+    assert list(spy.at(0)) == ["cluster"]

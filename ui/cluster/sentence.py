@@ -19,6 +19,7 @@ from sparkdesk.core.jobs.record import JobState, JobStatus
 from ui import text
 from ui.cluster.cable import Cable
 from ui.cluster.card import NodeCard
+from ui.findings import words
 
 Tone = Literal["ok", "busy", "note", "warn", "crit"]
 LOW_MEMORY_BYTES = 8 * text.GIB
@@ -89,34 +90,27 @@ def build_sentence(told: Told) -> Sentence:
     return found or _all_well(told)
 
 
-def worst_of(concerns: Sequence[Concern], severity: Severity) -> Concern | None:
-    """The newest of this severity that nobody has accepted."""
-    open_ones = [one for one in concerns if one.severity is severity and not one.is_accepted]
-    return max(open_ones, key=lambda one: one.since_ms, default=None)
-
-
 def _finding(told: Told, severity: Severity) -> Sentence | None:
-    worst = worst_of(told.concerns, severity)
+    worst = words.worst(one for one in told.concerns if one.severity is severity)
     if worst is None:
         return None
     names = {card.node_id: card.name for card in told.cards}
-    who = f"{names.get(worst.node_id, worst.node_id)}: " if worst.node_id else ""
-    part = f" ({worst.subject})" if worst.subject in ("P0", "P1") and worst.subject not in worst.title else ""
-    rest = sum(not one.is_accepted and one.severity is not Severity.NOTE for one in told.concerns) - 1
+    rest = sum(words.is_open(one) and one.severity is not Severity.NOTE for one in told.concerns) - 1
     more = f" {rest} more {'finding' if rest == 1 else 'findings'}." if rest else ""
-    words = f"{text.one_line(who, 66)}{text.one_line(worst.title, 120)}{part}.{more}"
-    action, kind = ("Fix", "fix") if worst.fix is not None else ("Show", "finding")
-    return Sentence("crit" if severity is Severity.CRIT else "warn", words, action, kind, worst.id)
+    said = f"{words.place_of(worst, names)}: {words.title_of(worst)}.{more}"
+    label = words.fix_label(worst)
+    action, kind = (label, "fix") if label else ("Show", "finding")
+    return Sentence("crit" if severity is Severity.CRIT else "warn", said, action, kind, worst.id)
 
 
 def _node_fault(nodes: Sequence[NodeStatus]) -> Sentence | None:
-    for state, words, action in _FAULTS:
+    for state, phrase, action in _FAULTS:
         hit = [node for node in nodes if node.state is state]
         if hit:
             more = f" So do {len(hit) - 1} more." if len(hit) > 1 and state is NodeState.IDENTITY_CHANGED else ""
             if len(hit) > 1 and not more:
                 more = f" {len(hit) - 1} more like it."
-            said = words.format(name=text.one_line(hit[0].record.name, 64)) + more
+            said = phrase.format(name=text.one_line(hit[0].record.name, 64)) + more
             return Sentence("crit", said, action, "node", hit[0].record.id)
     return None
 
@@ -131,8 +125,8 @@ def _memory_fault(told: Told) -> Sentence | None:
     if not low:
         return None
     worst = min(low, key=lambda card: card.memory.available)
-    words = f"Only {text.memory(worst.memory.available)} free on {worst.name}: below 8 GiB a node may freeze."
-    return Sentence("warn", words, "Look at it", "node", worst.node_id)
+    said = f"Only {text.memory(worst.memory.available)} free on {worst.name}: below 8 GiB a node may freeze."
+    return Sentence("warn", said, "Look at it", "node", worst.node_id)
 
 
 def _job_fault(jobs: Sequence[JobStatus]) -> Sentence | None:

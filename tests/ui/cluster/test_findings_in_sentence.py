@@ -12,6 +12,7 @@ from sparkdesk.core.jobs.record import JobState
 from sparkdesk.core.step import Playbook
 from tests.ui import rack
 from tests.ui.stage import Stage
+from ui import text
 from ui.cluster.model import ClusterModel
 from ui.cluster.sentence import Sentence
 
@@ -42,9 +43,9 @@ def test_all_well_tells_the_models_their_rate_and_the_least_free_node(stage: Sta
 def test_the_worst_open_finding_is_said_with_its_node_and_a_way_to_it(stage: Stage) -> None:
     stage.findings.set((SLOW,))
     assert say(stage) == Sentence("warn", "spark-afe0: The clock is held low.", "Show", "finding", SLOW.id)
-    stage.findings.set((replace(FULL, fix=Playbook("Stop", ())), SLOW))
+    stage.findings.set((replace(FULL, fix=Playbook("Drop the page cache", ())), SLOW))
     words = "spark-5c2d: The node is about to freeze. 1 more finding."
-    assert say(stage) == Sentence("crit", words, "Fix", "fix", FULL.id)
+    assert say(stage) == Sentence("crit", words, f"Drop the page cache{text.ELLIPSIS}", "fix", FULL.id)
 
 
 def test_what_is_accepted_and_what_is_a_note_leaves_all_well(stage: Stage) -> None:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import pytest
 
-from sparkdesk.core.feed import Latest, Lost
+from sparkdesk.core.feed import Lost
 from sparkdesk.core.jobs.endpoint import Endpoint
-from sparkdesk.core.jobs.record import JobState, JobStatus, LogLine
+from sparkdesk.core.jobs.record import JobState, LogLine
 from tests.ui import rack
 from tests.ui.stage import Stage
 from ui.jobs.model import DeploymentsModel, endpoint_text, log_rows, moment
-from ui.jobs.trace import TOKEN_RATE, Traces
 
 JOBS = (
     rack.job("j1", "gpt-oss-120b", 0),
@@ -147,40 +145,3 @@ def test_moments_are_said_as_people_do() -> None:
     assert moment(rack.NOW_MS, rack.NOW_MS).startswith("today ")
     assert moment(rack.NOW_MS - day_ms, rack.NOW_MS).startswith("yesterday ")
     assert moment(rack.NOW_MS - 9 * day_ms, rack.NOW_MS).startswith("20")
-
-
-# The past of the readings -----------------------------------------------------------------------------------------
-
-
-def test_readings_become_a_series_with_gaps(dressed: object) -> None:
-    now = [0]
-    jobs: Latest[tuple[JobStatus, ...]] = Latest(())
-    traces = Traces(jobs, lambda: now[0])
-    for at_ms in (0, 2000, 4000, 30_000):
-        now[0] = at_ms
-        jobs.set((replace(JOBS[0], readings=rack.readings(1, 0, at_ms / 100)),))
-    times_s, values = traces.series("j1", TOKEN_RATE)
-    assert times_s == [-30.0, -28.0, -26.0, -25.0, 0.0]
-    assert values[:3] == [0.0, 20.0, 40.0]
-    assert math.isnan(values[3])
-    assert values[4] == 300.0
-
-
-def test_an_old_reading_is_not_the_value_of_now(dressed: object) -> None:
-    now = [0]
-    jobs: Latest[tuple[JobStatus, ...]] = Latest((JOBS[0],))
-    traces = Traces(jobs, lambda: now[0])
-    assert traces.newest("j1", TOKEN_RATE) == 228.0
-    now[0] = 20_000
-    assert math.isnan(traces.newest("j1", TOKEN_RATE))
-    assert math.isnan(traces.newest("other", TOKEN_RATE))
-
-
-def test_a_job_that_is_gone_is_forgotten(dressed: object) -> None:
-    jobs: Latest[tuple[JobStatus, ...]] = Latest((JOBS[0],))
-    traces = Traces(jobs, lambda: 0)
-    jobs.set(())
-    assert traces.series("j1", TOKEN_RATE) == ([], [])
-    traces.close()
-    jobs.set((JOBS[0],))
-    assert not traces.has("j1", TOKEN_RATE)

@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparkdesk.core.telemetry.clock import SET_BACK_S
-from sparkdesk.core.telemetry.sample import Sample
+from sparkdesk.core.telemetry.past import Means, mean_rows
+from sparkdesk.core.telemetry.sample import NAN, Sample
+from sparkdesk.core.telemetry.series import Series, Stretch
 
 FINE_POINTS = 3000
 """5 minutes at 10 Hz, 50 minutes at 1 Hz."""
@@ -18,8 +20,6 @@ COARSE_S = 5.0
 COARSE_POINTS = 720
 GAP_PERIODS = 2.5
 MAX_KEYS = 256
-
-Series = tuple[NDArray[np.int64], NDArray[np.float64]]
 
 
 class Ring:
@@ -45,6 +45,16 @@ class Ring:
         return int(self._times[self._count % self._points if self._count > self._points else 0])
 
     @property
+    def is_empty(self) -> bool:
+        """Whether there is no row."""
+        return self._count == 0
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """What was ever measured."""
+        return tuple(self._columns)
+
+    @property
     def is_full(self) -> bool:
         """Whether older rows have been given up."""
         return self._count > self._points
@@ -63,13 +73,46 @@ class Ring:
             column[at] = values.get(key, np.nan)
         self._count += 1
 
-    def series(self, key: str, since_ms: int) -> Series:
-        """Times and values from `since_ms` on, with a NaN point inside each gap."""
+    def newest(self, key: str) -> float:
+        """The last row's value; NaN when it has none."""
+        column = self._columns.get(key)
+        return NAN if column is None or not self._count else float(column[(self._count - 1) % self._points])
+
+    def has(self, key: str) -> bool:
+        """Whether any row that is kept has this value."""
+        column = self._columns.get(key)
+        return column is not None and not bool(np.isnan(column[: self._count]).all())
+
+    def _order(self, since_ms: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Places and times of the rows from `since_ms` on, oldest first."""
         kept = min(self._count, self._points)
         order = np.arange(self._count - kept, self._count) % self._points
         times = self._times[order]
         start = int(np.searchsorted(times, since_ms))
-        order, times = order[start:], times[start:]
+        return order[start:], times[start:]
+
+    def rows(self, since_ms: int, until_ms: int) -> Means:
+        """All values of the rows from `since_ms` until before `until_ms`."""
+        order, times = self._order(since_ms)
+        end = int(np.searchsorted(times, until_ms))
+        order, times = order[:end], times[:end]
+        values = np.empty((len(order), len(self._columns)))
+        for place, column in enumerate(self._columns.values()):
+            values[:, place] = column[order]
+        return Means(times, self.keys, values)
+
+    def holes(self, since_ms: int) -> list[Stretch]:
+        """From the last row before each gap to the first behind it; the row before may be older than `since_ms`."""
+        order, times = self._order(since_ms)
+        found = [(int(times[at - 1]), int(times[at])) for at in np.flatnonzero(self._gaps[order]) if at > 0]
+        if len(order) and self._gaps[order[0]]:
+            before = self._times[(order[0] - 1) % self._points]
+            found.insert(0, (int(min(before, times[0])), int(times[0])))
+        return found
+
+    def series(self, key: str, since_ms: int) -> Series:
+        """Times and values from `since_ms` on, with a NaN point inside each gap."""
+        order, times = self._order(since_ms)
         column = self._columns.get(key)
         values = np.full(len(order), np.nan) if column is None else column[order]
         breaks = np.flatnonzero(self._gaps[order][1:]) + 1
@@ -100,12 +143,11 @@ class History:
         would be kept until then.
         """
         last_ms = self._fine.last_ms
-        if sample.t_ms <= last_ms:
+        if not self._fine.is_empty and sample.t_ms <= last_ms:
             if last_ms - sample.t_ms < SET_BACK_S * 1000.0:
                 return
             self._begin()
-            last_ms = 0
-        has_gap = last_ms > 0 and sample.t_ms - last_ms > GAP_PERIODS * self.period_s * 1000.0
+        has_gap = not self._fine.is_empty and sample.t_ms - last_ms > GAP_PERIODS * self.period_s * 1000.0
         self._fine.append(sample.t_ms, dict(sample.values), has_gap=has_gap)
         bucket = int(sample.t_ms / (COARSE_S * 1000.0))
         if bucket != self._bucket:
@@ -125,11 +167,50 @@ class History:
         self._coarse.append(t_ms, means, has_gap=has_gap)
         self._sums, self._counts = {}, {}
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """What was ever measured of this node."""
+        return self._fine.keys
+
+    @property
+    def first_ms(self) -> int:
+        """The oldest time that can be asked for; 0 when nothing was measured."""
+        first_ms = self._fine.first_ms
+        return min(first_ms, self._coarse.first_ms) if self._coarse.first_ms else first_ms
+
+    @property
+    def last_ms(self) -> int:
+        """The newest sample's time; 0 when there is none."""
+        return self._fine.last_ms
+
+    def newest(self, key: str) -> float:
+        """The newest sample's value; NaN when it has none."""
+        return self._fine.newest(key)
+
+    def has(self, key: str) -> bool:
+        """Whether a sample that is kept has this value."""
+        return self._fine.has(key)
+
     def series(self, key: str, span_s: float) -> Series:
         """Times (Unix ms, int64) and values (float64, code units) of the last `span_s` before the newest sample.
 
         Every sample while the fine ring reaches back that far, else means of 5 s.
         """
-        since_ms = self._fine.last_ms - int(span_s * 1000.0)
+        return self.since(key, self._fine.last_ms - int(span_s * 1000.0))
+
+    def since(self, key: str, since_ms: int) -> Series:
+        """As `series`, from a moment (Unix ms) on."""
+        return self._reaching(since_ms).series(key, since_ms)
+
+    def holes(self, since_ms: int) -> list[Stretch]:
+        """Where nothing was measured from `since_ms` on: the times of the samples before and behind."""
+        return self._reaching(since_ms).holes(since_ms)
+
+    def means(self, since_ms: int, until_ms: int, step_ms: int) -> Means:
+        """Means over steps of `step_ms` (whole multiples of 5 s) whose time is in this range."""
+        return mean_rows(self._coarse.rows(since_ms, until_ms), step_ms)
+
+    def _reaching(self, since_ms: int) -> Ring:
+        """The finest rows that reach back so far."""
         reaches_back = not self._fine.is_full or self._fine.first_ms <= since_ms
-        return (self._fine if reaches_back else self._coarse).series(key, since_ms)
+        return self._fine if reaches_back else self._coarse

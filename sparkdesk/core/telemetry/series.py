@@ -16,6 +16,9 @@ SourceKind: TypeAlias = Literal["node", "job", "server"]
 Series: TypeAlias = tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]
 """(times in Unix ms, ascending; values in the unit of the metric table's row before its scale, NaN where unknown)."""
 
+Stretch: TypeAlias = tuple[int, int]
+"""From and to, Unix ms."""
+
 
 @dataclass(frozen=True, slots=True)
 class ChartSource:

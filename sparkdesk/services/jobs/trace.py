@@ -1,0 +1,40 @@
+"""What the engines of deployments said over the last hour, so that a chart has a past when it is opened.
+
+A job's status carries the newest readings only; this keeps them. The one rule: the same readings told again are no new
+reading, so a server that falls silent leaves a gap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sparkdesk.core.feed import Latest, Subscription
+from sparkdesk.core.jobs.rate import GENERATED_RATE as TOKEN_RATE
+from sparkdesk.core.jobs.record import JobStatus
+from sparkdesk.services.reading_book import ReadingBook
+
+__all__ = ["TOKEN_RATE", "Traces"]
+
+
+class Traces(ReadingBook):
+    """The past readings of every job."""
+
+    def __init__(self, jobs: Latest[tuple[JobStatus, ...]], now_ms: Callable[[], int]) -> None:
+        super().__init__(now_ms)
+        self._taken: dict[str, tuple[tuple[str, float], ...]] = {}
+        self._subscription: Subscription = jobs.subscribe(self._take)
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._subscription.close()
+
+    def _take(self, jobs: tuple[JobStatus, ...]) -> None:
+        for job in jobs:
+            # The tuple is replaced when an engine was read again; the same object is no new reading.
+            if job.readings and job.readings is not self._taken.get(job.job_id):
+                self._taken[job.job_id] = job.readings
+                self.add(job.job_id, dict(job.readings))
+        known = {job.job_id for job in jobs}
+        self.keep_only(known)
+        for job_id in [key for key in self._taken if key not in known]:
+            del self._taken[job_id]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import tomllib
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from sparkdesk.core.errors import SettingsError
-from sparkdesk.core.models.spec import KvGeometry, ModelSpec
+from sparkdesk.core.models.spec import ExpertCounts, KvGeometry, ModelSpec
 
 MAX_BYTES = 4 << 20
 Count = Annotated[int, Field(gt=0, lt=1 << 50)]
@@ -22,6 +22,18 @@ class _Kv(BaseModel):
     head_dim: Count
 
 
+class _Experts(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    total: Count
+    active: Count
+
+    @model_validator(mode="after")
+    def _active_are_among_them(self) -> _Experts:
+        if self.active > self.total:
+            raise ValueError("more experts active than there are")
+        return self
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid")
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}(/[A-Za-z0-9][A-Za-z0-9._-]{0,127})?$")]
@@ -30,6 +42,7 @@ class _Model(BaseModel):
     active_parameters: Count | None = None
     context_tokens: Count | None = None
     kv: _Kv | None = None
+    experts: _Experts | None = None
     weight_bytes: dict[Word, Count] = {}
     files: dict[Word, Word] = {}
     engines: tuple[Word, ...] = ()
@@ -58,13 +71,14 @@ def read_catalogue(text: bytes) -> tuple[ModelSpec, ...]:
 
 
 def _spec(model: _Model) -> ModelSpec:
-    kv = model.kv
+    kv, experts = model.kv, model.experts
     return ModelSpec(
         name=model.name,
         title=model.title,
         parameters=model.parameters,
         active_parameters=model.active_parameters,
         kv=KvGeometry(kv.layers, kv.kv_heads, kv.head_dim) if kv else None,
+        experts=ExpertCounts(experts.total, experts.active) if experts else None,
         context_tokens=model.context_tokens,
         weight_bytes=dict(model.weight_bytes),
         files=dict(model.files),

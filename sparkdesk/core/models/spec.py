@@ -19,6 +19,14 @@ class KvGeometry:
 
 
 @dataclass(frozen=True, slots=True)
+class ExpertCounts:
+    """A mixture's routed experts in each of its layers: how many there are, and how many a token goes through."""
+
+    total: int
+    active: int
+
+
+@dataclass(frozen=True, slots=True)
 class ModelSpec:
     """A model: size, shape, formats. `None` is not known. `source` says where the figures come from."""
 
@@ -27,6 +35,8 @@ class ModelSpec:
     parameters: int | None = None
     active_parameters: int | None = None
     kv: KvGeometry | None = None
+    experts: ExpertCounts | None = None
+    """None: dense, or not known."""
     context_tokens: int | None = None
     """The longest context that it was trained for."""
     weight_bytes: dict[str, int] = field(default_factory=dict)

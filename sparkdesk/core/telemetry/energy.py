@@ -87,6 +87,35 @@ class Energy:
 NOTHING = Energy(NAN, 0.0, 0.0)
 
 
+@dataclass(frozen=True, slots=True)
+class EnergyRates:
+    """What a person said that energy costs and causes; NaN and "" are not said. There is no default."""
+
+    price_per_kwh: float = NAN
+    currency: str = ""
+    grid_g_per_kwh: float = NAN
+
+
+@dataclass(frozen=True, slots=True)
+class EnergyView:
+    """What a node or a deployment drew since it is counted. NaN is not known; `wall_joule` is an estimate.
+
+    `cost` and `co2_g` are of the wall's estimate where there is one, else of what was measured; `words` says which.
+    `j_per_token` is of what was measured, in the time in which tokens were made. `covered`: share of the time since
+    `since_ms` (Unix ms) that samples cover.
+    """
+
+    joule: float
+    wall_joule: float
+    cost: float
+    currency: str
+    co2_g: float
+    j_per_token: float
+    covered: float
+    since_ms: int
+    words: str
+
+
 class EnergyMeter:
     """Adds up one node's power. Feed its samples in the order they came; `period_s` is how often they are due now."""
 

@@ -135,14 +135,10 @@ class Fabric:
         run_ip(self.holder.pid, f"link add {name} type bridge mcast_snooping 0 forward_delay 0", f"link set {name} up")
 
     def plug(self, bridge: str, end: str, *, pid: int, port: str, mac: str = "") -> None:
-        """Connect the machine of process `pid` to a bridge: `port` there, `end` here."""
+        """Connect the machine of process `pid` to a bridge: `port` there, `end` here. No bridge: not plugged."""
         address = f" address {mac}" if mac else ""
-        run_ip(
-            self.holder.pid,
-            f"link add {end} type veth peer name {port} netns {pid}{address}",
-            f"link set {end} master {bridge}",
-            f"link set {end} up",
-        )
+        into = (f"link set {end} master {bridge}", f"link set {end} up") if bridge else ()
+        run_ip(self.holder.pid, f"link add {end} type veth peer name {port} netns {pid}{address}", *into)
 
     def set_link(self, end: str, is_up: bool) -> None:
         """Pull a cable out of, or put it back into, this end; the machine sees its carrier go."""
@@ -215,6 +211,10 @@ class LabNode:
         """Pull or plug the cable in a QSFP cage."""
         for half in "ab":
             self.fabric.set_link(f"n{self.index}p{cage}{half}", is_up)
+
+    def set_speed(self, port: str, mbps: int) -> None:
+        """What the node reads as the line speed of this QSFP port; a Spark's is 200000."""
+        (self.root / "run/speed" / port).write_text(f"{mbps}\n")
 
     @property
     def boot_id(self) -> str:
@@ -326,11 +326,19 @@ class Lab:
     """`count` nodes and a workstation on one management network."""
 
     def __init__(
-        self, count: int, folder: Path, *, marker: str = "lab", cables: Sequence[Cable] = (), sshd_options: str = ""
+        self,
+        count: int,
+        folder: Path,
+        *,
+        marker: str = "lab",
+        cables: Sequence[Cable] | None = (),
+        sshd_options: str = "",
     ) -> None:
+        """`cables` None: every node has all its QSFP ports with nothing plugged in, for a `Patchbay`."""
         require(not (obstacle := find_obstacle()), obstacle)
         self._count = count
-        self._cables = tuple(cables)
+        self._is_loose = cables is None
+        self._cables = tuple(cables or ())
         self._sshd_options = sshd_options
         """Lines for every node's sshd_config, e.g. "MaxSessions 1"."""
         self._marker = marker
@@ -371,6 +379,9 @@ class Lab:
             fabric.add_bridge(f"cable{number}")
             self._plug_cage(fabric, f"cable{number}", cable.node_a, cable.cage_a)
             self._plug_cage(fabric, f"cable{number}", cable.node_b, cable.cage_b)
+        for node in self.nodes if self._is_loose else ():
+            for cage in CAGE_PORTS:
+                self._plug_cage(fabric, "", node.index, cage)
         for node in self.nodes:
             node.holder.go_on()
         for node in self.nodes:
@@ -383,6 +394,8 @@ class Lab:
             fabric.plug(bridge, f"n{index}p{cage}{half}", pid=self.nodes[index].holder.pid, port=port, mac=mac)
 
     def _cabled_ports(self, index: int) -> list[str]:
+        if self._is_loose:
+            return [port for ports in CAGE_PORTS.values() for port in ports]
         ends = [(cable.node_a, cable.cage_a) for cable in self._cables]
         ends += [(cable.node_b, cable.cage_b) for cable in self._cables]
         return [port for node, cage in ends if node == index for port in CAGE_PORTS[cage]]
@@ -404,6 +417,11 @@ class Lab:
         holder = Holder(spaces, ["bash", str(INIT)], env)
         self._holders.append(holder)
         return holder
+
+    @property
+    def marker(self) -> str:
+        """In the environment of every process of this lab."""
+        return self._marker
 
     def cluster(self) -> ClusterRecord:
         """All nodes as a cluster's record."""

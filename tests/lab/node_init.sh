@@ -74,7 +74,13 @@ ip link set lo up
 ip addr add "$NODE_ADDRESS" dev "$NODE_PORT"
 ip link set "$NODE_PORT" up
 # The CX-7 ports: no address but the link-local one, as on a Spark before bring-up.
-for port in $NODE_CX7_PORTS; do ip link set "$port" up; done
+# A virtual cable says 10 Gb/s; what the node reads is a file of its own, which a test may change (LabNode.set_speed).
+mkdir -p /run/speed
+for port in $NODE_CX7_PORTS; do
+    ip link set "$port" up
+    echo 200000 >"/run/speed/$port"
+    mount --bind "/run/speed/$port" "/sys/class/net/$port/speed"
+done
 /usr/sbin/sshd -E /run/sshd.log </dev/null >/dev/null 2>&1
 echo ready
 set +e

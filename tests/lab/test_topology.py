@@ -27,8 +27,6 @@ TWO = (Cable(0, 0, 1, 0), Cable(0, 1, 1, 1))
 RING = (Cable(0, 0, 1, 1), Cable(1, 0, 2, 1), Cable(2, 0, 0, 1))
 CROSSED = (Cable(0, 0, 1, 0), Cable(1, 1, 2, 0), Cable(2, 1, 0, 1))
 CHAIN = (Cable(0, 0, 1, 1), Cable(1, 0, 2, 1))
-ALWAYS = {"slow-line"}
-"""A virtual cable says 10 Gb/s."""
 
 
 def ask(nodes: Sequence[LabNode], tokens: Sequence[str] = ("token",)) -> dict[str, dict[str, Any]]:
@@ -69,8 +67,7 @@ def look(nodes: Sequence[LabNode]) -> Topology:
 
 
 def problems(topology: Topology) -> set[tuple[str, str, str]]:
-    found = {(problem.id, problem.node_id, problem.cage) for problem in topology.problems}
-    return {one for one in found if one[0] not in ALWAYS}
+    return {(problem.id, problem.node_id, problem.cage) for problem in topology.problems}
 
 
 def keys(topology: Topology) -> list[str]:
@@ -146,7 +143,7 @@ def test_a_crossed_ring_whose_addresses_do_not_tell_the_hardware_address(tmp_pat
         topology = look(lab.nodes)
     assert topology.shape is Shape.RING
     assert topology.is_crossed
-    assert {problem.severity for problem in topology.problems if problem.id not in ALWAYS} == {"note"}
+    assert {problem.severity for problem in topology.problems} == {"note"}
 
 
 def test_a_chain_whose_last_node_is_a_stranger(tmp_path: Path) -> None:

@@ -1,0 +1,134 @@
+"""A hundred cablings of real machines on real cables, told by the desk over real SSH: each is what it is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from sparkdesk.core.cluster.node import NodeState, NodeStatus
+from sparkdesk.core.cluster.topology import LookState, Shape, Topology
+from sparkdesk.core.feed import Latest
+from sparkdesk.core.ports import Connection
+from sparkdesk.infra.ssh import SshConnector
+from sparkdesk.infra.store import SqliteStore
+from sparkdesk.services.clock import SystemClock
+from sparkdesk.services.fleet.topology import TopologyWatch
+from sparkdesk.services.tasks import Tasks
+from tests.lab.cabling import COUNT, FAULTS, GUESTS, KINDS, Cabling, Truth, make_cabling, set_ports, split, truth_of
+from tests.lab.lab import Lab
+from tests.lab.patchbay import Patchbay
+
+pytestmark = pytest.mark.lab
+
+PROGRAM = (Path(__file__).resolve().parents[2] / "sparkdesk" / "remote" / "beacon.py").read_bytes()
+NODES = 16
+ROUNDS = split([make_cabling(number) for number in range(COUNT)], NODES)
+
+
+@pytest.fixture(scope="module")
+def bay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lab, Patchbay]]:
+    """Sixteen nodes with nothing plugged in, storage boxes and unknown Sparks."""
+    with Lab(NODES, tmp_path_factory.mktemp("cabling"), marker="cabling", cables=None) as lab:
+        bay = Patchbay(lab, wires=2 * NODES, guests=GUESTS)
+        yield lab, bay
+        bay.close()
+
+
+class Desk:
+    """A connection to every node, and looks at some of them at a time."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._records = lab.cluster().nodes
+        self._connector = SshConnector()
+        self._store = SqliteStore(None)
+        self._tasks = Tasks()
+        self._shells: dict[str, Connection] = {}
+
+    async def open(self) -> None:
+        await self._store.open()
+        opened = await asyncio.gather(*(self._connector.connect(record) for record in self._records))
+        self._shells = {record.id: session for record, session in zip(self._records, opened, strict=True)}
+
+    async def look(self, node_ids: list[str]) -> Topology:
+        statuses = tuple(NodeStatus(one, NodeState.LIVE, 0) for one in self._records if one.id in node_ids)
+        watch = TopologyWatch(
+            tasks=self._tasks,
+            nodes=Latest(statuses),
+            shells=self._shells.__getitem__,
+            samples=lambda _node_id: Latest(None),
+            store=self._store,
+            program=PROGRAM,
+            clock=SystemClock(),
+        )
+        try:
+            return await watch.look()
+        finally:
+            watch.close()
+
+    async def close(self) -> None:
+        await asyncio.gather(*(shell.close() for shell in self._shells.values()))
+        await self._tasks.close()
+        await self._store.close()
+
+
+def seen(topology: Topology, nodes: list[str]) -> Truth:
+    """What was recognised, in the truth's form."""
+    assert (topology.state, sorted(topology.rank_order)) == (LookState.DONE, sorted(nodes))
+    joined = {frozenset({cable.a[0], cable.b[0]}) for cable in topology.cables if cable.b is not None}
+    if topology.shape in (Shape.PAIR, Shape.RING, Shape.CHAIN):
+        assert all(frozenset(pair) in joined for pair in pairwise(topology.rank_order)), topology.rank_order
+    return Truth(
+        topology.shape,
+        frozenset(cable.key for cable in topology.cables),
+        frozenset((problem.id, problem.node_id, problem.cage) for problem in topology.problems),
+        frozenset((stranger.mac, stranger.kind) for stranger in topology.strangers),
+        frozenset(cable.key for cable in topology.cables if cable.is_one_way),
+    )
+
+
+def test_the_hundred_are_of_every_kind_with_every_fault_and_with_guests() -> None:
+    made = [cabling for one in ROUNDS for cabling in one]
+    assert len(made) == COUNT
+    assert {cabling.name.split()[1] for cabling in made} == set(KINDS)
+    faults = Counter(cabling.fault for cabling in made)
+    assert all(faults[fault] >= 7 for fault in FAULTS[1:8])
+    guests = {number % 2 for cabling in made for wire in cabling.wires for number in wire.guests}
+    assert guests == {0, 1}
+
+
+@pytest.mark.timeout(600)
+async def test_a_hundred_cablings_are_each_recognised_as_what_they_are(bay: tuple[Lab, Patchbay]) -> None:
+    lab, patchbay = bay
+    wrong: list[str] = []
+    with lab.workstation():
+        desk = Desk(lab)
+        await desk.open()
+        for cablings in ROUNDS:
+            patchbay.patch([wire for cabling in cablings for wire in cabling.wires])
+            for cabling in cablings:
+                set_ports(cabling, patchbay)
+            names = names_of(cablings)
+            found = await asyncio.gather(*(desk.look(nodes) for nodes in names))
+            for cabling, nodes, topology in zip(cablings, names, found, strict=True):
+                truth, told = truth_of(cabling, nodes), seen(topology, nodes)
+                if told != truth:  # on a slow machine sixteen programs may begin seconds apart: then it alone
+                    told = seen(await desk.look(nodes), nodes)
+                    print(f"{cabling.name} was looked at twice")
+                if told != truth:
+                    wrong.append(f"{cabling.name}:\n  truth {truth}\n  told  {told}")
+        await desk.close()
+    assert not wrong, "\n".join(wrong)
+
+
+def names_of(cablings: list[Cabling]) -> list[list[str]]:
+    """The ids of each cabling's nodes: one cabling after another."""
+    found, used = [], 0
+    for cabling in cablings:
+        found.append([f"spark-{used + number + 1}" for number in range(cabling.count)])
+        used += cabling.count
+    return found

@@ -310,4 +310,4 @@ def test_labels_keep_the_theme_when_the_inspector_becomes_a_drawer(qtbot: QtBot,
     page.resize(1044, 652)
     QTest.mouseClick(page.map, Qt.MouseButton.LeftButton, pos=middle_of(page, "node0"))
     shades = {label.palette().windowText().color().name().upper() for label in page.inspector.findChildren(Label)}
-    assert shades <= {theme.hex_of(token) for token in ("text", "text2", "text3", "crit")}
+    assert shades <= {theme.hex_of(token) for token in ("text", "text2", "text3", "warn", "crit")}

@@ -6,15 +6,17 @@ a scene at most once a second, and not at all while the page is hidden.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from PySide6.QtCore import QObject, Signal
 
 from sparkdesk.core.cluster.found_server import FoundServer
+from sparkdesk.core.cluster.half import End
 from sparkdesk.core.cluster.node import ClusterRecord, NodeStatus
-from sparkdesk.core.cluster.topology import Topology
+from sparkdesk.core.cluster.topology import Cable, Topology
+from sparkdesk.core.cluster.topology_problem import Problem
 from sparkdesk.core.feed import Latest
 from sparkdesk.core.findings.concern import Concern
 from sparkdesk.core.jobs.plan import LaunchPlan
@@ -26,7 +28,7 @@ from ui.cluster.scene import Known, Scene, SceneBuilder
 from ui.jobs.trace import Traces
 
 Selection = tuple[str, str]
-"""("node", id), ("cable", key) or ("", "")."""
+"""("node", id), ("cable", key), ("switch", number), ("stranger", its cable's key) or ("", "")."""
 NOTHING: Selection = ("", "")
 
 
@@ -128,12 +130,21 @@ class ClusterModel(QObject):
 
     def _drop_lost_selection(self) -> None:
         kind, key = self.selection
-        is_there = {"node": self.scene.card(key), "cable": self.scene.cable(key)}.get(kind)
-        if kind and is_there is None:
+        if kind and not self._is_there(kind, key):
             self.select(*NOTHING)
 
+    def _is_there(self, kind: str, key: str) -> bool:
+        if kind == "node":
+            return self.scene.card(key) is not None
+        if kind == "switch":
+            return any(cable.via_switch and str(cable.switch_number) == key for cable in self._cables())
+        if kind == "stranger":
+            seen = self.seen_cable(key)
+            return seen is not None and seen.stranger is not None
+        return kind == "cable" and self.scene.cable(key) is not None
+
     def select(self, kind: str, key: str) -> None:
-        """Select a node or a cable; ("", "") selects nothing."""
+        """Select a node, a cable or what a cable leads to; ("", "") selects nothing."""
         if (kind, key) != self.selection:
             self.selection = (kind, key)
             self.selection_changed.emit(kind, key)
@@ -149,3 +160,46 @@ class ClusterModel(QObject):
     def jobs_on(self, node_id: str) -> tuple[JobStatus, ...]:
         """The jobs of a node that are not over."""
         return tuple(job for job in self.feeds.jobs.value if node_id in job.node_ids and not job.state.is_over)
+
+    # Cables and findings -------------------------------------------------------------------------------------------
+
+    def _cables(self) -> tuple[Cable, ...]:
+        return self.feeds.topology.value.cables
+
+    def seen_cable(self, key: str) -> Cable | None:
+        """A cable as the last look saw it."""
+        return next((cable for cable in self._cables() if cable.key == key), None)
+
+    def cable_at(self, end: End) -> Cable | None:
+        """The cable that the last look saw in a cage."""
+        return self.feeds.topology.value.cable_at(end)
+
+    def problems_at(self, ends: Sequence[End]) -> list[Problem]:
+        """What the last look has against these cages."""
+        return [one for one in self.feeds.topology.value.problems if (one.node_id, one.cage) in ends]
+
+    def findings_of(self, node_id: str) -> tuple[Concern, ...]:
+        """The findings about a node."""
+        return tuple(one for one in self.feeds.findings.value if one.node_id == node_id)
+
+    def findings_at(self, end: End) -> tuple[Concern, ...]:
+        """The findings about one cage of a node."""
+        return tuple(one for one in self.findings_of(end[0]) if one.subject == end[1])
+
+    def names(self) -> dict[str, str]:
+        """The names of the nodes by their ids."""
+        return {card.node_id: card.name for card in self.scene.cards}
+
+    def name_of(self, node_id: str) -> str:
+        """A node's name, its id where it is not known."""
+        card = self.scene.card(node_id)
+        return card.name if card else node_id
+
+    def end_title(self, end: End) -> str:
+        """ "spark-5c2d P1"."""
+        return f"{self.name_of(end[0])} {end[1]}"
+
+    def is_stale(self, node_id: str) -> bool:
+        """Whether what is known of a node is old."""
+        card = self.scene.card(node_id)
+        return card is None or card.look != "live"

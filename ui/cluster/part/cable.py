@@ -1,0 +1,126 @@
+"""One cable: both ends with both halves, what goes through it now, and what is wrong with it.
+
+The one rule: what an end tells is shown under that end; what nobody told is "n/a".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from sparkdesk.core.cluster import topology
+from sparkdesk.core.cluster.half import End, Half
+from sparkdesk.core.cluster.topology_problem import Problem
+from ui import text
+from ui.cluster.cable import Cable
+from ui.cluster.model import ClusterModel
+from ui.cluster.part.chart import NodeCharts
+from ui.cluster.part.fact import FactRows, Row
+from ui.cluster.part.finding import FindingList
+from ui.cluster.part.look import LookRow
+from ui.node.wrap import wrap_line
+from ui.widgets.label import Label
+
+TWO_HALVES = "One QSFP cage has two halves; rates add both"
+
+
+class EndPart(QWidget):
+    """One end of a cable."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.title = Label("", "dense_strong", "text", is_wrapped=True)
+        self.rows = FactRows()
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(4)
+        column.addWidget(self.title)
+        column.addWidget(self.rows)
+
+    def show_end(self, title: str, rows: Sequence[Row], *, is_stale: bool) -> None:
+        """Show this end."""
+        self.title.setText(wrap_line(title, 120))
+        self.rows.set_rows(rows)
+        self.rows.set_stale(is_stale)
+
+
+class CablePart(QWidget):
+    """Shows a cable; `show_cable` once a second while it is the one selected."""
+
+    def __init__(self, model: ClusterModel, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._model = model
+        self.findings = FindingList()
+        self.problems = Label("", "dense", "text2", is_wrapped=True, is_selectable=True)
+        self.ends = (EndPart(), EndPart())
+        self.look = LookRow()
+        self.charts = NodeCharts(model)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(10)
+        for part in (self.findings, self.problems, *self.ends, self.look, self.charts):
+            column.addWidget(part)
+
+    def show_cable(self, ends: Sequence[End], seen: topology.Cable | None) -> None:
+        """Show the cable of these ends. `seen` is None before a look, and for a cage that nothing was seen behind."""
+        model = self._model
+        concerns = [one for end in ends for one in model.findings_at(end)]
+        self.findings.set_findings(concerns, model.names(), model.feeds.now_ms())
+        told = {(one.rule, one.node_id, one.subject) for one in concerns}
+        rest = [one for one in model.problems_at(ends) if (one.id, one.node_id, one.cage) not in told]
+        self.problems.setText("\n".join(_problem_words(one) for one in rest))
+        self.problems.setVisible(bool(rest))
+        for part in self.ends:
+            part.setVisible(False)
+        for part, end in zip(self.ends, ends, strict=False):
+            part.show_end(f"{model.name_of(end[0])} {end[1]}", self._rows(end, seen), is_stale=model.is_stale(end[0]))
+            part.setVisible(True)
+        self.look.show_look(model.feeds.topology.value, model.feeds.now_ms())
+        self.charts.show_ends(ends)
+
+    def _rows(self, end: End, seen: topology.Cable | None) -> list[Row]:
+        sample = self._model.sample(end[0])
+        tx = sample.value(f"cage_tx_gbps.{end[1]}") if sample else math.nan
+        rx = sample.value(f"cage_rx_gbps.{end[1]}") if sample else math.nan
+        what = "RDMA and network counters of both halves"
+        rows = [Row("Sends", str(text.line_rate(tx)), what), Row("Receives", str(text.line_rate(rx)), what)]
+        halves = halves_of(end, seen)
+        if not halves:
+            rows.append(Row("Halves", text.NOT_KNOWN, "No look at the cables has seen them", "text3"))
+        for half in halves:
+            rows += half_rows(half)
+        return rows
+
+
+def halves_of(end: End, seen: topology.Cable | None) -> list[Half]:
+    """The halves of a cable at one of its ends."""
+    if seen is None:
+        return []
+    sides = (pair.a if end == seen.a else pair.b for pair in seen.halves)
+    return [half for half in sides if half is not None]
+
+
+def half_rows(half: Half) -> list[Row]:
+    """What a half tells of itself: its state beside its netdev, then its addresses."""
+    carrier = {True: "up", False: "no link", None: "link n/a"}[half.carrier]
+    speed = f"{half.speed_gbps:.0f}G" if text.is_known(half.speed_gbps) else "speed n/a"
+    mtu = f"MTU {half.mtu}" if half.mtu is not None else "MTU n/a"
+    rdma = {True: "active", False: "not active", None: "state n/a"}[half.is_rdma_active]
+    device = f"{text.one_line(half.rdma_device, 40) or 'RDMA device n/a'} {rdma}"
+    state = f"{carrier}, {speed}, {mtu}" if half.carrier else carrier
+    addresses = ", ".join(text.one_line(one, 50) for one in half.addresses[:6]) or "no address"
+    is_bad = half.carrier is False or half.is_rdma_active is False
+    name = text.one_line(half.netdev, 16)
+    return [Row(name, f"{state}\n{device}\n{addresses}".replace("\n", " · "), tint="warn" if is_bad else "text")]
+
+
+def _problem_words(problem: Problem) -> str:
+    said = f"{text.one_line(problem.message, 300).rstrip('.')}. {text.one_line(problem.remedy, 300)}"
+    return wrap_line(said, 640)
+
+
+def cable_title(cable: Cable, model: ClusterModel) -> str:
+    """ "spark-5c2d P1 to spark-bd26 P0"."""
+    return " to ".join(f"{model.name_of(node_id)} {cage}" for node_id, cage in cable.ends)

@@ -15,12 +15,13 @@ from sparkdesk.core.cluster.topology import Topology
 from sparkdesk.core.errors import NodeError, SettingsError, StoreError
 from sparkdesk.core.feed import Latest
 from sparkdesk.core.findings.acceptance import Acceptance, accept, mark
-from sparkdesk.core.findings.concern import Concern, worst_first
-from sparkdesk.core.findings.judge_cage import best_of, read_cages
+from sparkdesk.core.findings.concern import Concern, concern_id, worst_first
+from sparkdesk.core.findings.judge_cage import best_of, moved_from, read_cages
 from sparkdesk.core.findings.standing import Standings
 from sparkdesk.core.findings.table import NODE_JUDGES, URGENT_JUDGES, judge_cluster, judge_one
-from sparkdesk.core.findings.view import CageRecord, NodeNow, Past, nothing
+from sparkdesk.core.findings.view import CageRecord, NodeNow, Past, is_heard, nothing
 from sparkdesk.core.ports import Store
+from sparkdesk.core.probes.doctor_gpu import SLOW
 from sparkdesk.core.telemetry.sample import Sample
 from sparkdesk.services.clock import Clock
 from sparkdesk.services.fleet.details import DetailsReader
@@ -38,6 +39,8 @@ LOOK_S = 2.0
 """A round over all nodes; each is looked at in its own moment, so that many of them do not hold up the window."""
 WHOLE_EVERY = 4
 """What cannot wait is judged in each round, the rest in every fourth: all judges take 2 to 3 ms a node."""
+DETAILS_EVERY_S = 3600.0
+"""What is known of a node in detail is read again so often, so that nothing stands that was mended long ago."""
 ACCEPTED = "finding_acceptance"
 BEST_CAGE = "cage_record"
 
@@ -60,7 +63,10 @@ class FindingsParts:
 
 
 class Findings:
-    """The open cluster's concerns. `findings` is the feed: worst first, those that were accepted last."""
+    """The open cluster's concerns. `findings` is the feed: worst first, those that were accepted last.
+
+    `heard` are the nodes of which it can be said now that nothing else is wrong with them.
+    """
 
     def __init__(self, parts: FindingsParts) -> None:
         self._parts = parts
@@ -70,7 +76,9 @@ class Findings:
         self._boots: dict[str, str] = {}
         self._accepted: dict[str, Acceptance] = {}
         self._best: dict[str, dict[str, CageRecord]] = {}
+        self._asked_ms: dict[str, int] = {}
         self.findings: Latest[tuple[Concern, ...]] = Latest(())
+        self.heard: Latest[frozenset[str]] = Latest(frozenset())
         self.rhythm = Rhythm()
 
     async def load(self) -> None:
@@ -134,6 +142,7 @@ class Findings:
         store = self._parts.store
         self._views.pop(node_id, None)
         self._boots.pop(node_id, None)
+        self._asked_ms.pop(node_id, None)
         for cage in self._best.pop(node_id, {}):
             await store.remove_document(BEST_CAGE, f"{node_id}/{cage}")
         for key in [key for key in self._accepted if f"/{node_id}/" in key]:
@@ -165,6 +174,9 @@ class Findings:
 
     def _look_over(self) -> None:
         views = tuple(self._views.values())
+        heard = frozenset(view.node_id for view in views if is_heard(view))
+        if heard != self.heard.value:
+            self.heard.set(heard)
         topology = self._parts.topology.value if self._parts.topology is not None else None
         self._standings.take(judge_cluster(views, topology), self._parts.clock.now_ms())
         self._publish()
@@ -177,6 +189,7 @@ class Findings:
         if sample is not None and feed.pulse.value.state in (PulseState.LIVE, PulseState.SLOW):
             past = Past(feed.history.series, sample.t_ms)
             self._note_boot(record, sample)
+            self._keep_details(node_id)
         jobs = tuple(job for job in parts.launcher.jobs.value if node_id in job.node_ids and not job.state.is_over)
         plans = {job.job_id: plan for job in jobs if (plan := parts.launcher.stop_plan(job.job_id)) is not None}
         cages = read_cages(past)
@@ -191,24 +204,49 @@ class Findings:
             stop_plans=plans,
             cages=cages,
             best_cages=dict(self._best.get(node_id, {})),
+            foreign_cages=self._foreign_cages(node_id),
             power_capped=parts.power_caps.share(node_id),
         )
 
     def _note_boot(self, record: NodeRecord, sample: Sample) -> None:
-        """A node that was restarted may have another driver: what is known in detail is read again."""
+        """A node that was restarted may have another driver: what is known in detail is read again.
+
+        That it was slow is forgotten: what ends it is a restart without power, and an idle GPU would not clear it.
+        """
         before = self._boots.get(record.id)
         self._boots[record.id] = sample.boot_id
         if before and sample.boot_id and before != sample.boot_id:
-            self._parts.tasks.start(self._refresh, record.id)
+            self._standings.forget(concern_id(SLOW.id, record.id))
+            self._refresh_soon(record.id)
+
+    def _keep_details(self, node_id: str) -> None:
+        known = self._parts.details.details.value.get(node_id)
+        now_ms = self._parts.clock.now_ms()
+        newest_ms = max(known.t_ms if known is not None else now_ms, self._asked_ms.setdefault(node_id, now_ms))
+        if now_ms - newest_ms >= DETAILS_EVERY_S * 1000:
+            self._refresh_soon(node_id)
+
+    def _refresh_soon(self, node_id: str) -> None:
+        self._asked_ms[node_id] = self._parts.clock.now_ms()
+        self._parts.tasks.start(self._refresh, node_id)
 
     async def _refresh(self, node_id: str) -> None:
         try:
             await self._parts.details.refresh(node_id)
         except NodeError as error:
-            log.info("details after a restart: %s", error.sentence())
+            log.info("details read again: %s", error.sentence())
+
+    def _foreign_cages(self, node_id: str) -> frozenset[str]:
+        """The node's cages that lead to storage or another device."""
+        cables = self._parts.topology.value.cables if self._parts.topology is not None else ()
+        ends = [cable.a for cable in cables if cable.stranger is not None and cable.stranger.kind == "device"]
+        return frozenset(cage for owner, cage in ends if owner == node_id)
 
     def _note_cages(self, node_id: str, cages: dict[str, CageRecord]) -> None:
         known = self._best.setdefault(node_id, {})
+        if (left := moved_from(known, cages)) is not None:
+            del known[left]
+            self._parts.tasks.start(self._drop_cage, node_id, left)
         for cage, now in cages.items():
             best = best_of(known.get(cage), now)
             if best.halves and best != known.get(cage):
@@ -220,6 +258,12 @@ class Findings:
             await self._parts.store.save_document(BEST_CAGE, f"{node_id}/{cage}", json.dumps(asdict(best)).encode())
         except StoreError as error:
             log.warning("what was seen of a cage is not kept: %s", error.sentence())
+
+    async def _drop_cage(self, node_id: str, cage: str) -> None:
+        try:
+            await self._parts.store.remove_document(BEST_CAGE, f"{node_id}/{cage}")
+        except StoreError as error:
+            log.warning("what was seen of a cage is still kept: %s", error.sentence())
 
     def _publish(self) -> None:
         found = []

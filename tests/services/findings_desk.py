@@ -38,9 +38,18 @@ OTHER = ClusterRecord(
 )
 
 
-def reading(second: float, *, free_gb: float = 3000.0, up: float = 1.0, boot_id: str = "b1") -> RawSample:
-    """A node that rests; its disk and its P1 are as wanted."""
-    half = RawInterface(0.0, 0.0, "up" if up else "down", up, 200_000.0 if up else None)
+def reading(
+    second: float,
+    *,
+    free_gb: float = 3000.0,
+    up: float = 1.0,
+    up_p0: float = 0.0,
+    boot_id: str = "b1",
+    **gpu: float,
+) -> RawSample:
+    """A node that rests; its disk, its cages and its GPU (`clock_mhz`, `gpu_percent`) are as wanted."""
+    halves = {"f1np1": up, "f0np0": up_p0}
+    cell = {"c": gpu["clock_mhz"], "u": gpu["gpu_percent"]} if gpu else None
     return RawSample(
         sequence=int(second),
         boot_id=boot_id,
@@ -49,7 +58,12 @@ def reading(second: float, *, free_gb: float = 3000.0, up: float = 1.0, boot_id:
         memory_kb={"mt": 127_535_084, "ma": 110 * 2**20, "ca": 4 * 2**20, "st": 2**24, "sf": 2**24},
         pressure_percent={"ms": 0.0, "mf": 0.0},
         disk_bytes=(4000 * GB, free_gb * GB),
-        interfaces={"enp1s0f1np1": half, "enP2p1s0f1np1": half},
+        interfaces={
+            f"{slot}{name}": RawInterface(0.0, 0.0, "up" if on else "down", on, 200_000.0 if on else None)
+            for name, on in halves.items()
+            for slot in ("enp1s0", "enP2p1s0")
+        },
+        gpus=(cell,) if cell else (),
     )
 
 

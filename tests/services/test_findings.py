@@ -45,7 +45,7 @@ async def test_a_full_disk_appears_and_clears(begin: Begin) -> None:
     desk.pass_by(15, free_gb=50.0)
     assert desk.found == {}
     desk.pass_by(25, free_gb=50.0)
-    assert desk.found[DISK].severity is Severity.WARN
+    assert desk.found[DISK].severity is Severity.NOTE
     assert "50 of 4000 GB" in desk.found[DISK].evidence
     desk.pass_by(60)
     assert desk.found == {}
@@ -97,6 +97,49 @@ async def test_a_link_that_was_seen_is_missed_after_a_restart_of_the_program_too
     await desk.findings.forget("n1")
     desk.pass_by(20, up=0.0)
     assert desk.found == {}
+
+
+async def test_a_cable_that_was_moved_to_the_other_cage_is_not_missed(begin: Begin) -> None:
+    desk = await begin()
+    desk.pass_by(20)
+    desk.pass_by(30, up=0.0, up_p0=1.0)
+    assert desk.found == {}
+    await wait_until_idle(desk)
+    assert list(await desk.store.documents("cage_record")) == ["n1/P0"]
+    desk.pass_by(30, up=0.0, up_p0=0.0)
+    assert set(desk.found) == {"link/n1/P0"}
+
+
+async def test_a_node_is_heard_when_its_readings_go_far_enough_back(begin: Begin) -> None:
+    desk = await begin()
+    desk.pass_by(10)
+    assert desk.findings.heard.value == frozenset()
+    desk.pass_by(40)
+    assert desk.findings.heard.value == {"n1"}
+    desk.telemetry.feed("n1").tell(PulseState.STALE, "No telemetry", "Wait.")
+    desk.findings.look()
+    assert desk.findings.heard.value == frozenset()
+
+
+async def test_a_restart_ends_the_slow_state_that_an_idle_gpu_would_not_clear(begin: Begin) -> None:
+    desk = await begin()
+    desk.pass_by(60, clock_mhz=640.0, gpu_percent=95.0)
+    assert set(desk.found) == {"slow-state/n1/"}
+    desk.pass_by(60, clock_mhz=208.0, gpu_percent=0.0)
+    assert set(desk.found) == {"slow-state/n1/"}
+    desk.pass_by(5, clock_mhz=208.0, gpu_percent=0.0, boot_id="b2")
+    assert desk.found == {}
+
+
+async def test_what_is_known_in_detail_is_read_again_each_hour(begin: Begin) -> None:
+    desk = await begin()
+    desk.know()
+    desk.details.details.set({"n1": make_details("n1", t_ms=desk.clock.now_ms())})
+    desk.pass_by(5)
+    assert not any("_refresh" in name for name in desk.tasks.names)
+    desk.clock.moved_ms += 3_600_000
+    desk.pass_by(2)
+    assert [name for name in desk.tasks.names if "_refresh" in name] != []
 
 
 async def wait_until_idle(desk: FindingsDesk) -> None:

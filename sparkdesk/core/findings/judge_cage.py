@@ -1,12 +1,13 @@
 """Judges the QSFP cages: a link that is gone, half of one, a slow one, and one that is only unlike its neighbours'.
 
 The one rule: a cage is held against the best that was seen of it, else against the same cage of the other nodes; a cage
-of which nothing was ever expected is no concern without a cable.
+of which nothing was ever expected is no concern without a cable. What leads to another device is a note: no job waits
+for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from sparkdesk.core.cluster.port import CAGES
 from sparkdesk.core.findings.concern import Concern, Judgement, Severity, concern_id
@@ -18,6 +19,7 @@ FRESH_S = 15.0
 SUSTAINED_S = 6.0
 """Own choice: longer than a link takes to train again after a cable was moved."""
 WHOLE = CageRecord(2, CABLE_GBPS)
+_EMPTY = CageRecord(0, 0.0)
 _LOOK = "Look at the cable at both ends, and put it in again until it clicks."
 _HALF_COST = "Half of the link's speed is lost: each half carries 100 Gb/s."
 
@@ -37,6 +39,21 @@ def best_of(before: CageRecord | None, now: CageRecord) -> CageRecord:
     if before is None:
         return now
     return CageRecord(max(before.halves, now.halves), max(before.gbps, now.gbps))
+
+
+def moved_from(known: Mapping[str, CageRecord], now: Mapping[str, CageRecord]) -> str | None:
+    """The cage out of which a cable was moved into this node's other cage, where it works as well; None for none.
+
+    A cable that comes up in a cage that never had one, while the other cage has lost its own, is that cable.
+    """
+    for cage in CAGES:
+        other = next(each for each in CAGES if each != cage)
+        had, has, gained = known.get(cage, _EMPTY), now.get(cage), now.get(other, _EMPTY)
+        if not had.halves or has is None or has.halves or known.get(other, _EMPTY).halves:
+            continue
+        if gained.halves >= had.halves and gained.gbps >= had.gbps:
+            return cage
+    return None
 
 
 def judge_cages(view: NodeNow, views: tuple[NodeNow, ...]) -> Iterator[Judgement]:
@@ -70,23 +87,26 @@ def _linked(view: NodeNow) -> set[str]:
 
 
 def _judge(view: NodeNow, cage: str, now: CageRecord, expected: CageRecord | None) -> Concern | None:
-    def warn(kind: str, title: str, evidence: str, cost: str, remedy: str) -> Concern:
-        return Concern(
-            RULE, view.node_id, Severity.WARN, title, evidence, remedy, subject=cage, cost=cost, fingerprint=kind
-        )
+    is_foreign = cage in view.foreign_cages
+
+    def tell(kind: str, title: str, evidence: str, cost: str, remedy: str) -> Concern:
+        severity = Severity.NOTE if is_foreign else Severity.WARN
+        cost = "" if is_foreign else cost
+        return Concern(RULE, view.node_id, severity, title, evidence, remedy, subject=cage, cost=cost, fingerprint=kind)
 
     if now.halves == 0:
         if expected is None:
             return None
-        return warn(
+        return tell(
             "down",
             f"Port {cage} has no link",
             f"No carrier on either half; {expected.gbps:.0f} Gb/s are expected",
             "Models over several nodes cannot use this cable.",
-            f"{_LOOK} If the node on the other side is off or restarts, wait for it.",
+            f"{_LOOK} If the node on the other side is off or restarts, wait for it. If the cable was taken out on "
+            "purpose, accept this.",
         )
     if now.halves < WHOLE.halves:
-        return warn(
+        return tell(
             "half",
             f"Half of port {cage} is missing",
             f"{now.halves} of {WHOLE.halves} halves has a carrier",
@@ -95,7 +115,7 @@ def _judge(view: NodeNow, cage: str, now: CageRecord, expected: CageRecord | Non
         )
     goal_gbps = max(WHOLE.gbps, expected.gbps if expected is not None else 0.0)
     if now.gbps < goal_gbps:
-        return warn(
+        return tell(
             f"slow {now.gbps:.0f}",
             f"Port {cage} runs below its speed",
             f"{now.gbps:.0f} of {goal_gbps:.0f} Gb/s",

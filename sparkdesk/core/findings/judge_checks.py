@@ -6,7 +6,7 @@ The one rule: what the doctor could not read is not known here either; a thresho
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sparkdesk.core.findings.concern import Concern, Judgement, Severity, concern_id
 from sparkdesk.core.findings.doctored import answers_of
@@ -19,6 +19,7 @@ from sparkdesk.core.probes.read import Answers
 SUSTAINED_S = 10.0
 """Own choice: together with the 20 s that the doctor's judges are shown, half a minute of something lasting."""
 _LOADING = (JobState.PLANNED, JobState.STARTING, JobState.LOADING)
+_AGAIN = "The doctor found this; it stays here until the doctor is run again."
 _SEVERITIES = {Verdict.WARN: Severity.WARN, Verdict.FAIL: Severity.CRIT}
 
 
@@ -41,7 +42,7 @@ _ROWS: tuple[tuple[Callable[[Answers, str], Finding], _Row], ...] = (
     (doctor_memory.judge_pressure, _Row("memory-pressure", "Memory is short")),
     (doctor_memory.judge_swap, _Row("swap", "Memory of programs lies on the disk", fail=Severity.WARN)),
     (doctor_memory.judge_page_cache, _Row("page-cache", "The page cache holds memory", warn=Severity.NOTE)),
-    (doctor_system.judge_disk, _Row("disk-space", "The disk is nearly full")),
+    (doctor_system.judge_disk, _Row("disk-space", "The disk has little room", warn=Severity.NOTE)),
     (doctor_system.judge_pcie, _Row("pcie-width", "A ConnectX-7 has lost PCIe speed", 0.0, True, fail=Severity.WARN)),
     (doctor_gpu.judge_driver, _Row("driver-branch", "The driver is not one for DGX OS", 0.0, True)),
     (doctor_system.judge_kernel, _Row("kernel-signature", "The kernel is not one for DGX OS", 0.0, True)),
@@ -61,7 +62,11 @@ def judge_check_up(view: NodeNow, _views: tuple[NodeNow, ...]) -> Iterator[Judge
     """What the last check-up found beyond that; it holds until the doctor is run again."""
     for finding in view.check_up.findings if view.check_up is not None else ():
         if finding.check_id not in ALWAYS_ASKED:
-            yield _judgement(_Row(finding.check_id, finding.title, 0.0), finding, view)
+            judgement = _judgement(_Row(finding.check_id, finding.title, 0.0), finding, view)
+            if judgement.concern is not None:
+                told = replace(judgement.concern, remedy=f"{judgement.concern.remedy} {_AGAIN}".strip())
+                judgement = replace(judgement, concern=told)
+            yield judgement
 
 
 def _judgement(row: _Row, finding: Finding, view: NodeNow) -> Judgement:

@@ -43,6 +43,11 @@ class Standings:
         """What stands, in no order."""
         return tuple(case.shown for case in self._cases.values() if case.shown is not None)
 
+    def forget(self, *ids: str) -> None:
+        """Take these back, and judge them anew."""
+        for key in ids:
+            self._cases.pop(key, None)
+
     def keep_nodes(self, node_ids: Iterable[str]) -> None:
         """Forget what was about other nodes; the cluster's own concerns are judged anew."""
         known = {*node_ids, ""}

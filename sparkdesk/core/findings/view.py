@@ -19,6 +19,8 @@ from sparkdesk.core.probes.check import CheckUp
 from sparkdesk.core.step import Playbook
 
 NAN = float("nan")
+HEARD_S = 60.0
+"""Twice what the slowest judge waits before it tells something (its span of 20 s, then 10 s of lasting)."""
 COVERED_SHARE = 0.5
 """Readings must reach over at least so much of a span to speak for it."""
 
@@ -89,8 +91,15 @@ class NodeNow:
     """By cage, now; one that is not known is absent."""
     best_cages: Mapping[str, CageRecord] = field(default_factory=lambda: MappingProxyType({}))
     """By cage, the best that was ever seen."""
+    foreign_cages: frozenset[str] = frozenset()
+    """Cages that lead to a device that is no node of this cluster: no job waits for them."""
     power_capped: float = NAN
     """Share of the time that the driver's own counter was read over, where samples do not tell it."""
+
+
+def is_heard(view: NodeNow) -> bool:
+    """Whether the node's readings go far enough back to say that nothing is wrong with it."""
+    return covers(view.past.points("mem_available_bytes", HEARD_S), HEARD_S)
 
 
 Judge = Callable[[NodeNow, tuple[NodeNow, ...]], Iterable[Judgement]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sparkdesk.core.findings.concern import Severity
+from sparkdesk.core.findings.judge_cage import moved_from
 from sparkdesk.core.findings.view import CageRecord
 from sparkdesk.core.jobs.record import JobState
 from sparkdesk.core.probes.check import CheckUp, Finding, Verdict
@@ -37,7 +38,7 @@ READINGS: dict[str, tuple[dict[str, Value], str, Severity, str]] = {
         {"gpu_power_capped": 0.6, "gpu_sm_clock_mhz": 1200.0}, "power-capped/n1/", Severity.WARN, "1200 MHz"
     ),
     "heat": ({"gpu_temp_c": 96.0}, "temperature/n1/", Severity.CRIT, "96 °C"),
-    "disk": ({"disk_used_bytes": 3900 * GB}, "disk-space/n1/", Severity.WARN, "100 of 4000 GB"),
+    "disk": ({"disk_used_bytes": 3900 * GB}, "disk-space/n1/", Severity.NOTE, "100 of 4000 GB"),
     "full disk": ({"disk_used_bytes": 4000 * GB}, "disk-space/n1/", Severity.CRIT, "0 of 4000 GB"),
     "pressure": ({"psi_memory_full_avg10": 0.04}, "memory-pressure/n1/", Severity.WARN, "4.0 %"),
     "swap": ({"swap_used_bytes": 6 * GIB}, "swap/n1/", Severity.WARN, "6.0 GiB"),
@@ -144,7 +145,9 @@ def test_a_check_up_counts_for_what_is_not_asked_all_the_time() -> None:
         Finding("failed-units", "n1", "System services", Verdict.PASS, "No service has failed"),
     )
     node = make_node("n1", check_up=CheckUp("n1", "done", 1, rows))
-    assert set(concerns_of(node)) == {"docker-daemon/n1/"}
+    (concern,) = concerns_of(node).values()
+    assert concern.id == "docker-daemon/n1/"
+    assert "until the doctor is run again" in concern.remedy
     assert known_of(node)["clock-skew/n1/"] is False
     assert known_of(node)["failed-units/n1/"] is True
 
@@ -176,6 +179,33 @@ def test_a_slow_cage_that_differs_is_a_warning() -> None:
     slow: dict[str, Value] = {**DOWN, "cage_up.P0": 2.0, "cage_speed_gbps.P0": 100.0}
     found = concerns_of(make_node("n1", slow), make_node("n2"), make_node("n3"))
     assert {key: concern.severity for key, concern in found.items()} == {"link/n1/P0": Severity.WARN}
+
+
+def test_a_cage_that_leads_to_another_device_is_a_note() -> None:
+    for readings in ({"cage_speed_gbps.P1": 100.0}, {"cage_up.P1": 1.0}):
+        (concern,) = concerns_of(make_node("n1", readings, foreign_cages=frozenset({"P1"}))).values()
+        assert (concern.severity, concern.cost) == (Severity.NOTE, "")
+
+
+WHOLE, NONE, HALF = CageRecord(2, 200.0), CageRecord(0, 0.0), CageRecord(1, 200.0)
+
+
+@pytest.mark.parametrize(
+    ("known", "now", "left"),
+    [
+        ({"P0": WHOLE}, {"P0": NONE, "P1": WHOLE}, "P0"),
+        ({"P1": WHOLE, "P0": NONE}, {"P0": WHOLE, "P1": NONE}, "P1"),
+        ({"P0": WHOLE}, {"P0": NONE, "P1": HALF}, None),
+        ({"P0": WHOLE}, {"P1": WHOLE}, None),
+        ({"P0": WHOLE, "P1": WHOLE}, {"P0": NONE, "P1": WHOLE}, None),
+        ({"P0": WHOLE}, {"P0": WHOLE, "P1": WHOLE}, None),
+        ({}, {"P0": NONE, "P1": WHOLE}, None),
+    ],
+)
+def test_a_cable_that_was_moved_to_the_other_cage_is_not_missed(
+    known: dict[str, CageRecord], now: dict[str, CageRecord], left: str | None
+) -> None:
+    assert moved_from(known, now) == left
 
 
 # About to wedge ------------------------------------------------------------------------------------------------------

@@ -213,6 +213,18 @@ lab_obstacle() { # prints why the lab cannot run; nothing when it can
     unshare --mount --net --pid --fork true 2>/dev/null || echo "namespaces are not allowed here"
 }
 
+# Traffic, and neighbours that name themselves, in the lab. lldpd is a service, so see above; without them the tests that
+# need them are skipped, with their reason (in CI they fail).
+install_lab_tools() {
+    [ "${CI:-}" = true ] || [ ! -d /run/systemd/system ] || return 0
+    missing=
+    for pair in iperf3:iperf3 lldpctl:lldpd; do
+        command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair#*:}"
+    done
+    # shellcheck disable=SC2086
+    [ -z "$missing" ] || install_packages $missing || true
+}
+
 lab() {
     prepare_dev
     obstacle=$(lab_obstacle)
@@ -221,6 +233,7 @@ lab() {
         say "lab skipped: $obstacle"
         return 0
     fi
+    install_lab_tools
     QT_QPA_PLATFORM=offscreen exec "$python" -m pytest tests/lab
 }
 

@@ -183,6 +183,11 @@ class History:
         """The newest sample's time; 0 when there is none."""
         return self._fine.last_ms
 
+    @property
+    def closed_ms(self) -> int:
+        """The time of the newest mean of 5 s that is complete; 0 when there is none."""
+        return self._coarse.last_ms
+
     def newest(self, key: str) -> float:
         """The newest sample's value; NaN when it has none."""
         return self._fine.newest(key)

@@ -76,8 +76,13 @@ def is_damage(error: sqlite3.Error) -> bool:
 class Database:
     """The file, its lock and its thread. `path` None keeps everything in memory (a disk that cannot be written)."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(
+        self, path: Path | None, migrations: tuple[str, ...] | None = None, *, is_durable: bool = True
+    ) -> None:
+        """`migrations` None: those of app.db. Unless `is_durable` a power cut may undo the last changes, no more."""
         self.path = path
+        self._migrations = schema.MIGRATIONS if migrations is None else migrations
+        self._is_durable = is_durable
         self.notice = ""
         """What the person should be told about how the file was opened; "" when all is well."""
         self.is_read_only = False
@@ -86,6 +91,10 @@ class Database:
         self._is_closed = False
         # Made on first use, ended by close(): one thread, so that every order of calls is the order on the disk.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
+
+    @property
+    def _newest(self) -> int:
+        return len(self._migrations)
 
     async def open(self) -> None:
         """Lock, check, migrate. Raises StoreError, also when another SparkDesk runs."""
@@ -141,7 +150,7 @@ class Database:
     def _open(self) -> None:
         if self.path is None:
             self._connection = self._prepare(sqlite3.connect(":memory:", isolation_level=None))
-            schema.migrate(self._connection)
+            schema.migrate(self._connection, self._migrations)
             return
         self._secure_folder(self.path)
         if self._lock is not None and not self._lock.take():
@@ -174,16 +183,16 @@ class Database:
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT_S)
         try:
             found = schema.version(connection)
-            if found > schema.NEWEST:
+            if found > self._newest:
                 connection.close()
                 return self._open_newer(path, found)
             self._prepare(connection)
             check = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
             if check != "ok":
                 raise _Damaged(check)
-            if 0 < found < schema.NEWEST:
-                back_up(connection, path.with_name(f"{path.name}.before-{schema.NEWEST}"))
-            schema.migrate(connection)
+            if 0 < found < self._newest:
+                back_up(connection, path.with_name(f"{path.name}.before-{self._newest}"))
+            schema.migrate(connection, self._migrations)
         except BaseException:
             connection.close()
             raise
@@ -191,7 +200,7 @@ class Database:
 
     def _open_newer(self, path: Path, found: int) -> sqlite3.Connection:
         self.is_read_only = True
-        self.notice = f"The database is from a newer SparkDesk (schema {found}; this one knows {schema.NEWEST})"
+        self.notice = f"The database is from a newer SparkDesk (schema {found}; this one knows {self._newest})"
         uri = path.absolute().as_uri() + "?mode=ro"
         connection = sqlite3.connect(
             uri, uri=True, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT_S
@@ -202,7 +211,7 @@ class Database:
     def _prepare(self, connection: sqlite3.Connection) -> sqlite3.Connection:
         connection.text_factory = _decode
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA synchronous = {'FULL' if self._is_durable else 'NORMAL'}")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA trusted_schema = OFF")  # a file may come from a stranger
         return connection

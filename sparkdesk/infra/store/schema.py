@@ -65,7 +65,6 @@ MIGRATIONS: tuple[str, ...] = (
     ) WITHOUT ROWID;
     """,
 )
-NEWEST = len(MIGRATIONS)
 
 
 def version(connection: sqlite3.Connection) -> int:

@@ -32,6 +32,8 @@ KIND = "device-label"
 SETTLE_S = 1.0
 """After a carrier came or went its other half follows at once, and addresses need so long to be made sure of."""
 RUN_TIMEOUT_S = 8.0
+AGAIN_S = 60.0
+"""While something is wrong: an MTU or an address that is mended changes no carrier, so nothing else tells of it."""
 MAX_LABEL_CHARS = 60
 MAX_LABELS = 1000
 _CARRIER = "net_carrier."
@@ -52,6 +54,7 @@ class TopologyWatch:
         program: bytes,
         clock: Clock,
         settle_s: float = SETTLE_S,
+        again_s: float = AGAIN_S,
     ) -> None:
         """`program` is remote/beacon.py; `samples` gives a node's newest sample, whose carriers start a look."""
         self._tasks = tasks
@@ -62,10 +65,13 @@ class TopologyWatch:
         self._program = program
         self._clock = clock
         self._settle_s = settle_s
+        self._again_s = again_s
         self._views: dict[str, NodeView] = {}
         self._labels: dict[str, str] = {}
         self._gate = asyncio.Lock()
-        self._is_wanted = self._is_waiting = False
+        self._changes = 0
+        """Of what was seen, of nodes and of labels: what is built from older ones is not published."""
+        self._is_wanted = self._is_waiting = self._is_pausing = False
         self.topology: Latest[Topology] = Latest(Topology())
         self._subscription = nodes.subscribe(self._forget_gone)
 
@@ -89,6 +95,7 @@ class TopologyWatch:
             finally:
                 if self.topology.value.state is LookState.LOOKING:  # it was cancelled
                     self.topology.set(before)
+            self._look_again_later()
         return self.topology.value
 
     async def _look(self, before: Topology) -> Topology:
@@ -109,8 +116,8 @@ class TopologyWatch:
             return replace(before, state=LookState.FAILED, message=error.message, remedy=error.remedy)
         absent = {node_id: view.as_absent() for node_id, view in self._views.items()}
         self._views = {**absent, **views}
-        found = await asyncio.to_thread(self._build)  # 0.1 s for 64 nodes on a switch
-        return replace(found, seen_ms=self._clock.now_ms())
+        self._changes += 1
+        return replace(await self._build(), seen_ms=self._clock.now_ms())
 
     async def _ask_all(self, live: list[NodeStatus]) -> tuple[dict[str, NodeView], NodeError | None]:
         """Every node at the same moment: each must listen while the others speak."""
@@ -127,14 +134,28 @@ class TopologyWatch:
         except NodeError as error:
             log.info("cables of %s: %s", record.name, error.sentence())
             return error
-        return read_view(record.id, record.name, answer)
+        return await asyncio.to_thread(read_view, record.id, record.name, answer)
 
-    def _build(self) -> Topology:
-        views = {}
-        for status in self._nodes.value:
-            record = status.record
-            views[record.id] = replace(self._views.get(record.id, NodeView(did_answer=False)), name=record.name)
-        return build_topology(views, self._labels)
+    async def _build(self) -> Topology:
+        """From the nodes and the labels of now: in a thread, as 64 nodes on a switch take 0.1 s."""
+        while True:
+            changes, views = self._changes, {}
+            for status in self._nodes.value:
+                record = status.record
+                views[record.id] = replace(self._views.get(record.id, NodeView(did_answer=False)), name=record.name)
+            found = await asyncio.to_thread(build_topology, views, dict(self._labels))
+            if changes == self._changes:
+                return found
+
+    async def _build_anew(self) -> None:
+        """Other nodes or labels, nothing newly seen."""
+        self._changes += 1
+        found = await self._build()
+        now = self.topology.value
+        if now.seen_ms and self._views:
+            self.topology.set(
+                replace(found, seen_ms=now.seen_ms, state=now.state, message=now.message, remedy=now.remedy)
+            )
 
     # When to look --------------------------------------------------------------------------------------------------
 
@@ -173,6 +194,19 @@ class TopologyWatch:
         finally:
             self._is_waiting = False
 
+    def _look_again_later(self) -> None:
+        is_wrong = any(problem.severity != "note" for problem in self.topology.value.problems)
+        if is_wrong and not self._is_pausing and self._tasks.start(self._pause) is not None:
+            self._is_pausing = True
+
+    async def _pause(self) -> None:
+        try:
+            await asyncio.sleep(self._again_s)
+        finally:
+            self._is_pausing = False
+        if any(status.is_live for status in self._nodes.value):
+            self.request()
+
     # Labels ---------------------------------------------------------------------------------------------------------
 
     async def label(self, mac: str, words: str) -> None:
@@ -187,12 +221,7 @@ class TopologyWatch:
         else:
             await self._store.remove_document(KIND, mac)
             self._labels.pop(mac, None)
-        now = self.topology.value
-        if now.seen_ms:
-            fresh = self._build()
-            self.topology.set(
-                replace(fresh, seen_ms=now.seen_ms, state=now.state, message=now.message, remedy=now.remedy)
-            )
+        await self._build_anew()
 
     def _forget_gone(self, nodes: tuple[NodeStatus, ...]) -> None:
         here = {status.record.id for status in nodes}
@@ -200,9 +229,11 @@ class TopologyWatch:
         for node_id in gone:
             del self._views[node_id]
         if gone:
-            self.topology.set(
-                replace(self._build(), seen_ms=self.topology.value.seen_ms) if self._views else Topology()
-            )
+            self._changes += 1
+        if gone and self._views:
+            self._tasks.start(self._build_anew)
+        elif gone:
+            self.topology.set(Topology())
 
     def close(self) -> None:
         """Stop listening to the inventory."""

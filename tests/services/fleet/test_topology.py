@@ -69,6 +69,7 @@ class Desk:
             program=PROGRAM,
             clock=SystemClock(),
             settle_s=0.05,
+            again_s=0.2,
         )
 
     def status(self, node_id: str, state: NodeState = NodeState.LIVE) -> NodeStatus:
@@ -171,6 +172,25 @@ async def test_a_look_follows_a_node_that_becomes_live_a_changed_carrier_and_a_n
     assert len(desk.asked("n1")) == 3
 
 
+async def test_while_something_is_wrong_it_is_looked_at_again_until_it_is_mended(desk: Desk) -> None:
+    wrong = answer(1, 2)
+    for port in wrong["ports"]:  # type: ignore[attr-defined]
+        port["mtu"] = 9000
+    desk.lay("n1", wrong)
+    small = answer(2, 1)
+    for port in small["ports"]:  # type: ignore[attr-defined]
+        port["mtu"] = 1500
+    desk.lay("n2", small)
+    assert [problem.id for problem in (await desk.watch.look()).problems if problem.severity == "warn"]
+    desk.lay("n1", answer(1, 2))
+    await wait_for_value(
+        desk.watch.topology, lambda now: not any(one.severity == "warn" for one in now.problems), timeout_s=20
+    )
+    asked = len(desk.asked("n1"))
+    await asyncio.sleep(0.6)
+    assert len(desk.asked("n1")) == asked, "all is well: nobody asks any more"
+
+
 async def test_many_wishes_within_a_moment_are_one_look(desk: Desk) -> None:
     for _ in range(20):
         desk.watch.request()
@@ -212,11 +232,11 @@ async def test_a_device_that_never_says_a_word_is_labelled_by_the_cage_that_it_i
     assert (stranger.mac, stranger.title) == ("", "Storage")
 
 
-async def test_a_node_that_was_removed_leaves_the_map_at_once(desk: Desk) -> None:
+async def test_a_node_that_was_removed_leaves_the_map_without_a_look(desk: Desk) -> None:
     await desk.watch.look()
     desk.nodes.set((desk.status("n1"),))
-    topology = desk.watch.topology.value
-    assert topology.shape is Shape.SINGLE
+    topology = await wait_for_value(desk.watch.topology, lambda now: now.shape is Shape.SINGLE, timeout_s=10)
+    assert len(desk.asked("n1")) == 1
     assert topology.rank_order == ("n1",)
     desk.nodes.set(())
     assert desk.watch.topology.value.state is LookState.NONE

@@ -97,21 +97,21 @@ class FindingCard(Card):
         self._say(self.fix, label, f"{label}: {words.title_of(concern)}")
         self.fix.set_icon("square" if concern.job_id else "wrench")
         self.fix.set_kind("danger" if concern.job_id else "default")
-        self.fix.setVisible(bool(label))
-        self._keep_focus()
-        self.accept.setVisible(not concern.is_accepted)
+        self._show(self.fix, is_shown=bool(label))
+        self._show(self.accept, is_shown=not concern.is_accepted)
         self.accept.setAccessibleName(f"Accept: {words.title_of(concern)}")
-        self.unaccept.setVisible(concern.is_accepted)
+        self._show(self.unaccept, is_shown=concern.is_accepted)
         self.unaccept.setAccessibleName(f"Take back: {words.title_of(concern)}")
         note = wrap_line(concern.note, 500)
         self.note.setText(f"Accepted: {note}" if note else "Accepted, without a note")
         self.note.setVisible(concern.is_accepted)
         self.setAccessibleName(words.spoken(concern, names))
 
-    def _keep_focus(self) -> None:
+    def _show(self, button: Button, *, is_shown: bool) -> None:
         """A button that goes hands the focus to the card's place, not to another part of the window."""
-        if any(stop.hasFocus() for stop in self.stops()[1:]):
+        if not is_shown and button.hasFocus():
             self.place.setFocus(Qt.FocusReason.OtherFocusReason)
+        button.setVisible(is_shown)
 
     @staticmethod
     def _say(button: Button, label: str, name: str) -> None:

@@ -101,13 +101,19 @@ class FindingPanel(QWidget):
         names: Mapping[str, str],
         *,
         has_looked: bool = True,
+        unheard: Sequence[str] = (),
         now_ms: int | None = None,
     ) -> None:
-        """Show these. `names` gives a node's name by its id; `has_looked` False: nothing is known yet."""
+        """Show these. `names` gives a node's name by its id.
+
+        `has_looked` False: nothing is known yet. `unheard`: names of nodes of which nothing can be told now.
+        """
         self._now_ms = QDateTime.currentMSecsSinceEpoch() if now_ms is None else now_ms
         self._findings, self._names = worst_first(findings), dict(names)
         self.counts.setText(words.count_words(findings))
-        self._stack.setCurrentWidget(self._area if findings else self.well if has_looked else self.empty)
+        quiet = self.well if has_looked and not unheard else self.empty
+        quiet.set_words(*words.quiet_words(has_looked, unheard))
+        self._stack.setCurrentWidget(self._area if findings else quiet)
         self._fill()
 
     def set_folded(self, *, is_folded: bool) -> None:
@@ -181,6 +187,7 @@ class FindingPanel(QWidget):
                 (self._open_column if is_accepted else self._accepted_column).removeWidget(card)
                 layout.removeWidget(card)
                 layout.insertWidget(places[is_accepted], card)
+                card.show()  # a card that gets another parent is hidden until the next turn of the loop
             places[is_accepted] += 1
             (accepted_stops if is_accepted else stops).extend(card.stops())
         way = [*stops, self.fold, *accepted_stops, self.more]

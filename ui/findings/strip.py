@@ -18,7 +18,7 @@ from ui.node.mark import tint_of
 from ui.widgets.button import Button
 from ui.widgets.card import Card, Separator
 from ui.widgets.icon_label import IconLabel
-from ui.widgets.label import ElidedLabel, Label
+from ui.widgets.label import ElidedLabel, Label, plain_tooltip
 
 HEIGHT = 76
 HEIGHT_LOW = 36
@@ -26,6 +26,7 @@ SHOWN = 3
 CELL_WIDTH = 250
 """A cell is not made narrower: there are fewer of them."""
 _HEAD_WIDTH = 116
+_MAX_LABEL_CHARS = 28
 _DOWN, _ACROSS = QBoxLayout.Direction.TopToBottom, QBoxLayout.Direction.LeftToRight
 
 
@@ -59,6 +60,7 @@ class FindingCell(Card):
         self._foot.addStretch(0)
         for label in (self.evidence, self.more):
             label.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self._column = QBoxLayout(_DOWN, self)
         self._column.addLayout(head)
         self._column.addLayout(self._foot, 1)
@@ -84,13 +86,14 @@ class FindingCell(Card):
         self.title.setText(f"{words.place_of(concern, names)}: {words.title_of(concern)}")
         self.time.setText(words.since_text(concern.since_ms, now_ms))
         self.evidence.setText(text.one_line(concern.evidence, 400))
-        label = words.fix_label(concern)
+        label = words.fix_label(concern, _MAX_LABEL_CHARS)
         self.fix.setText(label.replace("&", "&&"))
+        self.fix.setToolTip(plain_tooltip(words.fix_label(concern)))
         self.fix.setVisible(bool(label))
         self.more.setText("" if label else text.one_line(concern.cost or concern.remedy, 400))
         self.more.setVisible(not label)
         self.fix.updateGeometry()
-        self.fix.setAccessibleName(f"{label}: {words.title_of(concern)}")
+        self.fix.setAccessibleName(f"{words.fix_label(concern)}: {words.title_of(concern)}")
         self.setAccessibleName(words.spoken(concern, names))
 
 
@@ -146,9 +149,13 @@ class FindingStrip(Card):
         names: Mapping[str, str],
         *,
         has_looked: bool = True,
+        unheard: Sequence[str] = (),
         now_ms: int | None = None,
     ) -> None:
-        """Show these. `names` gives a node's name by its id; `has_looked` False: nothing is known yet."""
+        """Show these. `names` gives a node's name by its id.
+
+        `has_looked` False: nothing is known yet. `unheard`: names of nodes of which nothing can be told now.
+        """
         now_ms = QDateTime.currentMSecsSinceEpoch() if now_ms is None else now_ms
         self._findings = worst_first(one for one in findings if words.is_open(one))
         for cell, concern in zip(self.cells, self._findings, strict=False):
@@ -159,9 +166,10 @@ class FindingStrip(Card):
         self.all.updateGeometry()
         self.all.setVisible(bool(findings))
         if not self._findings:
-            accepted = f": {words.count_words(findings)}" if findings else ""
-            self.state_words.setText(f"{words.NOTHING_TITLE}{accepted}" if has_looked else words.UNKNOWN_TITLE)
-            self.state_icon.set_icon(*(("circle-check", "ok") if has_looked else ("circle-help", "text3")))
+            title, explained = words.quiet_words(has_looked, unheard)
+            is_well = has_looked and not unheard
+            self.state_words.setText(title if is_well or not has_looked else f"{title}. {explained}")
+            self.state_icon.set_icon(*(("circle-check", "ok") if is_well else ("circle-help", "text3")))
         self._place()
 
     def set_low(self, is_low: bool) -> None:
@@ -180,7 +188,7 @@ class FindingStrip(Card):
         self._head_row.setDirection(_ACROSS if is_low else _DOWN)
         self._head_row.setContentsMargins(12, *((0, 12, 0) if is_low else (8, 12, 6)))
         self._head_row.setSpacing(10 if is_low else 1)
-        self.counts.setVisible(not is_low)
+        self.counts.setVisible(bool(self.counts.text()) and (not is_low or not self._findings))
         room = 1 if is_low else max(1, (self.width() - _HEAD_WIDTH) // CELL_WIDTH)
         shown = min(len(self._findings), SHOWN, room)
         for i, (line, cell) in enumerate(zip(self._lines, self.cells, strict=True)):

@@ -5,7 +5,7 @@ The one rule: a severity has a shape and a word; what a node or a plan wrote is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from PySide6.QtCore import QDateTime
 
@@ -25,7 +25,7 @@ NOTHING_TEXT = "Every node was looked at, and everything is as it should be."
 UNKNOWN_TITLE = "Not looked yet"
 UNKNOWN_TEXT = "What is wrong shows here as soon as a node has sent enough to tell."
 MAX_TITLE_CHARS = 120
-MAX_LABEL_CHARS = 48
+MAX_LABEL_CHARS = 60
 
 
 def is_open(concern: Concern) -> bool:
@@ -61,12 +61,14 @@ def subject_of(concern: Concern) -> tuple[str, str]:
     return "node", concern.node_id
 
 
-def fix_label(concern: Concern) -> str:
-    """The button's words, "" when SparkDesk can do nothing. The dots say that the plan is shown first."""
+def fix_label(concern: Concern, max_chars: int = MAX_LABEL_CHARS) -> str:
+    """The button's words, "" when SparkDesk can do nothing. The dots say that more is shown before anything runs."""
     if concern.fix is None:
         return ""
-    title = text.one_line(concern.fix.title, MAX_LABEL_CHARS)
-    return title if concern.job_id else f"{title}{text.ELLIPSIS}"
+    title = text.one_line(concern.fix.title, 4 * MAX_LABEL_CHARS).rstrip(text.ELLIPSIS)
+    if len(title) > max_chars:
+        title = title[:max_chars].rpartition(" ")[0] or title[:max_chars]
+    return f"{title}{text.ELLIPSIS}"
 
 
 def since_text(since_ms: int, now_ms: int) -> str:
@@ -84,6 +86,16 @@ def spoken(concern: Concern, names: Mapping[str, str]) -> str:
     state = "accepted" if concern.is_accepted else MARKS[concern.severity].text
     evidence = text.one_line(concern.evidence, 400)
     return f"{place_of(concern, names)}: {state}. {title_of(concern)}. {evidence}"
+
+
+def quiet_words(has_looked: bool, unheard: Sequence[str]) -> tuple[str, str]:
+    """Title and text where no finding is open: all is well only when every node was heard."""
+    if not has_looked:
+        return UNKNOWN_TITLE, UNKNOWN_TEXT
+    if not unheard:
+        return NOTHING_TITLE, NOTHING_TEXT
+    who = text.one_line(unheard[0], 64) if len(unheard) == 1 else f"{len(unheard)} nodes"
+    return f"{NOTHING_TITLE} on the nodes that were heard", f"Of {who} it cannot be told now."
 
 
 def count_words(findings: Iterable[Concern]) -> str:

@@ -79,7 +79,7 @@ class Patchbay:
     def patch(self, wires: Sequence[Wire]) -> None:
         """Pull every plug, then put these in."""
         assert len(wires) <= self._count
-        self._reset_ports()
+        self.reset_ports()
         lines = [line for end in self._ends for line in (f"link set {end} down", f"link set {end} nomaster")]
         for number, wire in enumerate(wires):
             lines += _lines_of(wire, f"wire{number}", self._plugged_ends(wire))
@@ -104,15 +104,15 @@ class Patchbay:
     # What is set on the nodes -------------------------------------------------------------------------------------
 
     def set_mtu(self, plug: Plug, mtu: int) -> None:
-        """The MTU of both halves of a cage, until the next `patch`."""
+        """The MTU of both halves of a cage, until the next `patch` or `reset_ports`."""
         self._set(plug, *(f"link set {port} mtu {mtu}" for port in CAGE_PORTS[plug[1]]))
 
     def add_address(self, plug: Plug, half: int, address: str) -> None:
-        """An address on one half, until the next `patch`."""
+        """An address on one half, until the next `patch` or `reset_ports`."""
         self._set(plug, f"addr add {address} dev {CAGE_PORTS[plug[1]][half]}")
 
     def set_speed(self, plug: Plug, mbps: int) -> None:
-        """What the node reads as the speed of both halves of a cage, until the next `patch`."""
+        """What the node reads as the speed of both halves of a cage, until the next `patch` or `reset_ports`."""
         for port in CAGE_PORTS[plug[1]]:
             self._touched.add((plug[0], port))
             self._lab.nodes[plug[0]].set_speed(port, mbps)
@@ -121,7 +121,8 @@ class Patchbay:
         self._touched |= {(plug[0], port) for port in CAGE_PORTS[plug[1]]}
         run_ip(self._lab.nodes[plug[0]].holder.pid, *lines)
 
-    def _reset_ports(self) -> None:
+    def reset_ports(self) -> None:
+        """Take back what was set on the nodes; no plug is touched."""
         for index in {index for index, _ in self._touched}:
             ports = [port for one, port in self._touched if one == index]
             node = self._lab.nodes[index]

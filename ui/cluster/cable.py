@@ -1,4 +1,4 @@
-"""Cables: which ones a shape has, and what the two ends say about them. Pure: no Qt.
+"""What a cable is called now: its state from the last look and from its ports, and the rates at its ends. No Qt.
 
 The one rule: a cable is what its ports say. An end that says nothing makes it "not known": never a tick without data.
 """
@@ -6,27 +6,39 @@ The one rule: a cable is what its ports say. An end that says nothing makes it "
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
 
+from sparkdesk.core.cluster.half import End, Half
 from sparkdesk.core.cluster.port import CAGE_RDMA_DEVICES, CAGES, Port, PortState
-from sparkdesk.core.cluster.topology_problem import Problem
-from sparkdesk.core.telemetry.cage import CABLE_GBPS
+from sparkdesk.core.cluster.topology import Cable as SeenCable
+from sparkdesk.core.cluster.topology import Stranger, Topology
+from sparkdesk.core.cluster.topology_problem import FULL_GBPS, Problem
 from ui import text
+from ui.cluster.wiring import FarKind, Link, Shape, Wiring
+
+__all__ = ["Cable", "CableBuilder", "CableFacts", "End", "FarKind", "Look", "Shape"]
 
 Look = Literal["up", "degraded", "wrong", "one_way", "down", "unknown", "stale", "unused"]
-"""WRONG: a link at full speed whose two ends are set up differently. STALE: what it was, of nodes that are silent."""
-Shape = Literal["single", "pair", "ring", "switch", "loose"]
-End = tuple[str, str]
-"""Node id and cage."""
-FarKind = Literal["node", "switch", "stranger", "none"]
+"""WRONG: a link at full speed that is set up wrongly. STALE: what it was, of nodes that are silent now."""
+ArrowEnd = Literal["", "first", "last"]
 _SILENT = {cage: Port(cage, PortState.UNKNOWN) for cage in CAGES}
+_WRONG = {
+    "mtu-mismatch": "MTU mismatch",
+    "subnet-mismatch": "Wrong subnet",
+    "rdma-inactive": "RDMA not active",
+    "no-ipv6": "no IPv6",
+    "loop": "Loop",
+}
+"""Problems of a cable that has its link; in the order in which they are told."""
+_HALF = ("half-down", "half-missing")
+DETECTING = "detecting"
 
 
 @dataclass(frozen=True, slots=True)
 class Cable:
-    """One cable, or one port without a known other end. Rates are as the first end sees them."""
+    """One line of the map. Rates are as the first end sees them; where only the other end tells, they are turned."""
 
     key: str
     ends: tuple[End, ...]
@@ -45,96 +57,249 @@ class Cable:
     switch: int = 0
     problems: tuple[Problem, ...] = ()
     """What is wrong with it, worst first."""
+    is_detecting: bool = False
+    """Before the first look: the carriers tell, but nobody knows yet where it leads."""
+    arrow: ArrowEnd = ""
+    """The end that still receives, where it works one way only."""
 
 
-def shape_of(shape: str, node_count: int) -> Shape:
-    """The shape to draw. A recorded one that cannot be is drawn as "loose": ports without a claimed other end."""
-    fits = {"single": node_count == 1, "pair": node_count == 2, "ring": node_count == 3, "switch": node_count >= 2}
-    for name in ("single", "pair", "ring", "switch"):
-        if shape == name and fits[name]:
-            return name
-    return "single" if node_count == 1 else "loose"
+@dataclass(frozen=True, slots=True)
+class CableFacts:
+    """What the cables' words are made from."""
+
+    topology: Topology = field(default_factory=Topology)
+    ports: Mapping[End, Port] = field(default_factory=dict)
+    """What is known of now; an end that is missing is not known."""
+    ages_s: Mapping[str, float] = field(default_factory=dict)
+    """Nodes whose values are old or gone, with their age; NaN where that is not known either."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    switch_title: str = "Switch"
 
 
-def plan_ends(shape: Shape, node_ids: Sequence[str]) -> tuple[tuple[End, ...], ...]:
-    """The ends of every cable of a shape: two for a cable between nodes, one towards a switch or an open port."""
-    if shape == "pair":
-        first, second = node_ids
-        return tuple(((first, cage), (second, cage)) for cage in CAGES)
-    if shape == "ring":
-        count = len(node_ids)
-        return tuple(((node_ids[i], "P0"), (node_ids[(i + 1) % count], "P1")) for i in range(count))
-    return tuple(((node_id, cage),) for node_id in node_ids for cage in CAGES)
+class _Parts(NamedTuple):
+    """All that one cable is made from; while it is equal, so is the cable."""
 
-
-def build_cables(
-    shape: Shape, node_ids: Sequence[str], ports: Mapping[End, Port], names: Mapping[str, str]
-) -> tuple[Cable, ...]:
-    """Every cable with its state. `ports` holds what is known; an end that is missing is not known."""
-    return CableBuilder().build(shape, node_ids, ports, names)
+    link: Link
+    ports: tuple[Port, ...]
+    ages: tuple[float | None, ...]
+    """Per end; None where the node is live. Rounded, so that it can be compared."""
+    names: tuple[str, ...]
+    seen: SeenCable | None
+    problems: tuple[Problem, ...]
+    switch_title: str
+    is_expected: bool
+    is_seen: bool
 
 
 class CableBuilder:
     """Builds the cables again and again; one of which nothing new is known stays the same."""
 
     def __init__(self) -> None:
-        self._made: dict[tuple[End, ...], tuple[object, Cable]] = {}
+        self._made: dict[str, tuple[_Parts, Cable]] = {}
 
-    def build(
-        self, shape: Shape, node_ids: Sequence[str], ports: Mapping[End, Port], names: Mapping[str, str]
-    ) -> tuple[Cable, ...]:
-        """As `build_cables`."""
+    def build(self, wiring: Wiring, facts: CableFacts) -> tuple[Cable, ...]:
+        """Every line of the wiring with its state of now."""
         before, self._made = self._made, {}
-        used_cages = {end[1] for end, port in ports.items() if port.state in (PortState.UP, PortState.DEGRADED)}
-        for ends in plan_ends(shape, node_ids):
-            known = [ports.get(end, _SILENT[end[1]]) for end in ends]
+        seen = {cable.key: cable for cable in facts.topology.cables}
+        problems: dict[End, list[Problem]] = {}
+        for problem in facts.topology.problems:
+            problems.setdefault((problem.node_id, problem.cage), []).append(problem)
+        used = {end[1] for end, port in facts.ports.items() if port.state in (PortState.UP, PortState.DEGRADED)}
+        for link in wiring.links:
+            here = tuple(one for end in link.ends for one in problems.get(end, ()))
+            asked = tuple(one for end in link.ends for one in problems.get((end[0], ""), ()))
             # One cable is enough for a pair and for a switch: the other cage is a fault where it is used elsewhere.
-            is_expected = shape == "ring" or ends[0][1] in used_cages or (shape == "pair" and not used_cages)
-            told = (is_expected, known, [names.get(node_id) for node_id, _ in ends])
-            made = before.get(ends)
-            if made is None or made[0] != told:
-                made = (told, _build(ends, known, names, is_expected=is_expected))
-            self._made[ends] = made
+            is_expected = wiring.shape == "ring" or link.ends[0][1] in used or (wiring.shape == "pair" and not used)
+            parts = _Parts(
+                link=link,
+                ports=tuple(facts.ports.get(end, _SILENT[end[1]]) for end in link.ends),
+                ages=tuple(_rounded(facts.ages_s.get(end[0])) for end in link.ends),
+                names=tuple(facts.names.get(end[0], end[0]) for end in link.ends),
+                seen=seen.get(link.key) if wiring.is_seen else None,
+                problems=here + asked if wiring.is_seen else (),
+                switch_title=facts.switch_title,
+                is_expected=is_expected,
+                is_seen=wiring.is_seen,
+            )
+            made = before.get(link.key)
+            if made is None or made[0] != parts:
+                made = (parts, _build(parts))
+            self._made[link.key] = made
         return tuple(cable for _, cable in self._made.values())
 
 
-def _build(ends: tuple[End, ...], ports: Sequence[Port], names: Mapping[str, str], *, is_expected: bool) -> Cable:
-    states = {port.state for port in ports}
-    speeds = [port.speed_gbps for port in ports if text.is_known(port.speed_gbps)]
-    speed = min(speeds) if speeds else math.nan
-    look: Look
-    if PortState.UNKNOWN in states:
-        look, word = "unknown", "not known"
-    elif PortState.DOWN in states:
-        # A cage that nobody uses is no fault; one that its neighbours use is.
-        look, word = ("down", "Down") if is_expected else ("unused", "no link")
-    elif PortState.DEGRADED in states:
-        look, word = "degraded", _degraded_word(speed)
-    else:
-        look, word = "up", f"{speed:.0f}G" if text.is_known(speed) else "Up, speed n/a"
-    has_rates = look in ("up", "degraded")
+def _rounded(age_s: float | None) -> float | None:
+    """NaN is not equal to itself, so an age that is not known is -1."""
+    return None if age_s is None else float(round(age_s)) if text.is_known(age_s) else -1.0
+
+
+def _build(parts: _Parts) -> Cable:
+    link = parts.link
+    look, word = _judge(parts) if parts.is_seen else _judge_unseen(parts)
+    far, detail = _far(parts)
+    tx, rx = _rates(parts.ports) if look in ("up", "degraded", "wrong", "one_way") else ("", "")
     return Cable(
-        key="|".join(f"{node_id}:{cage}" for node_id, cage in ends),
-        ends=ends,
+        key=link.key,
+        ends=link.ends,
         look=look,
         word=word,
-        tx=text.line_rate(ports[0].tx_gbps).value if has_rates else "",
-        rx=text.line_rate(ports[0].rx_gbps).value if has_rates else "",
-        hint=_hint(ends, ports, names, word),
+        tx=tx,
+        rx=rx,
+        hint=_hint(parts, word),
+        to=link.to if parts.is_seen else "none",
+        far=far,
+        detail=detail,
+        switch=link.switch,
+        problems=parts.problems,
+        is_detecting=not parts.is_seen,
+        arrow=_arrow(parts) if look == "one_way" else "",
     )
 
 
-def _degraded_word(speed_gbps: float) -> str:
-    if text.is_known(speed_gbps) and speed_gbps < CABLE_GBPS:
-        return f"{speed_gbps:.0f}G, expected {CABLE_GBPS:.0f}G"
-    return "One half up, expected two"
+# The state ------------------------------------------------------------------------------------------------------------
 
 
-def _hint(ends: tuple[End, ...], ports: Sequence[Port], names: Mapping[str, str], word: str) -> str:
-    title = " to ".join(f"{names.get(node_id, node_id)} {cage}" for node_id, cage in ends)
-    lines = [f"{title}: {word}"]
-    for (node_id, cage), port in zip(ends, ports, strict=True):
-        halves = " and ".join(CAGE_RDMA_DEVICES[cage])
+def _judge_unseen(parts: _Parts) -> tuple[Look, str]:
+    """Before the first look: what the carriers tell, and nothing of where it leads."""
+    states = {port.state for port in parts.ports}
+    if PortState.UNKNOWN in states:
+        return "unknown", "not known"
+    if PortState.DOWN in states:
+        # A cage that nobody uses is no fault; one that its neighbours use is.
+        return ("down", "Down") if parts.is_expected else ("unused", "no link")
+    return _judge_speed(parts)
+
+
+def _judge(parts: _Parts) -> tuple[Look, str]:
+    states = {port.state for port in parts.ports}
+    if parts.link.is_missing or parts.link.to == "none":
+        return _judge_open(parts, states)
+    if PortState.DOWN in states:
+        return "down", "Down"
+    old = [age for age in parts.ages if age is not None]
+    if old:
+        age = max(old)
+        return "stale", f"{text.age(age)} old" if age >= 0 else "not known now"
+    if parts.seen is not None and parts.seen.is_one_way:
+        return "one_way", "One way only"
+    look, word = _judge_speed(parts)
+    if look == "up":
+        kinds = {problem.id for problem in parts.problems}
+        wrong = next((word for kind, word in _WRONG.items() if kind in kinds), "")
+        if wrong:
+            return "wrong", wrong
+        if "miscabled" in kinds:
+            return "up", f"{word}, crossed"
+    return look, word
+
+
+def _judge_open(parts: _Parts, states: set[PortState]) -> tuple[Look, str]:
+    """A cage without a cable, or a cable that is missing."""
+    if states & {PortState.UP, PortState.DEGRADED} and not parts.link.is_missing:
+        return "unknown", "link, not looked at yet"
+    was_asked = all(problem.id != "not-asked" for problem in parts.problems)
+    if not was_asked and PortState.UNKNOWN in states:
+        return "unknown", "not known"
+    return ("down", "No cable") if parts.link.is_missing else ("unused", "no link")
+
+
+def _judge_speed(parts: _Parts) -> tuple[Look, str]:
+    """Of a cable that has its link."""
+    speeds = [port.speed_gbps for port in parts.ports if text.is_known(port.speed_gbps)]
+    halves = _seen_halves(parts)
+    speeds = speeds or [half.speed_gbps for half in halves if half.carrier and text.is_known(half.speed_gbps)]
+    speed = min(speeds, default=math.nan)
+    is_slow = text.is_known(speed) and speed < FULL_GBPS
+    is_half = any(problem.id in _HALF for problem in parts.problems)
+    is_half |= not is_slow and any(port.state is PortState.DEGRADED for port in parts.ports)
+    if is_half:
+        line = speed if text.is_known(speed) else FULL_GBPS
+        return "degraded", f"{line / 2:.0f}G, 1 of 2 halves"
+    if is_slow:
+        return "degraded", f"{speed:.0f}G, expected {FULL_GBPS:.0f}G"
+    return "up", f"{speed:.0f}G" if text.is_known(speed) else "Up, speed n/a"
+
+
+def _seen_halves(parts: _Parts) -> list[Half]:
+    pairs = parts.seen.halves if parts.seen is not None else ()
+    return [half for pair in pairs for half in (pair.a, pair.b) if half is not None]
+
+
+def _arrow(parts: _Parts) -> ArrowEnd:
+    """The end that receives: what it sends does not arrive."""
+    failing = next((problem for problem in parts.problems if problem.id == "one-way"), None)
+    if failing is None or (failing.node_id, failing.cage) == parts.link.ends[0]:
+        return "first" if failing is not None else "last"
+    return "last"
+
+
+def _rates(ports: tuple[Port, ...]) -> tuple[str, str]:
+    """(tx, rx) as the first end sees them."""
+    first = ports[0]
+    tx, rx = first.tx_gbps, first.rx_gbps
+    if len(ports) > 1 and not text.is_known(tx):
+        tx = ports[1].rx_gbps
+    if len(ports) > 1 and not text.is_known(rx):
+        rx = ports[1].tx_gbps
+    return text.line_rate(tx).value, text.line_rate(rx).value
+
+
+# Words ----------------------------------------------------------------------------------------------------------------
+
+
+def _far(parts: _Parts) -> tuple[str, str]:
+    if not parts.is_seen:
+        return "", ""
+    stranger = parts.seen.stranger if parts.seen is not None else None
+    if stranger is not None:
+        return title_of(stranger), _detail(stranger)
+    return (parts.switch_title, "") if parts.link.to == "switch" else ("", "")
+
+
+def title_of(stranger: Stranger) -> str:
+    """How the map calls another device."""
+    if stranger.kind == "spark" and not stranger.name:
+        return "another Spark?"
+    return text.one_line(stranger.label or stranger.name, 60) or "other device"
+
+
+def _detail(stranger: Stranger) -> str:
+    return text.one_line(stranger.mac, 20) or "nobody answers"
+
+
+def _hint(parts: _Parts, word: str) -> str:
+    ends = [f"{name} {end[1]}" for name, end in zip(parts.names, parts.link.ends, strict=True)]
+    far, detail = _far(parts)
+    if far:
+        ends.append(f"{far} ({detail})" if detail else far)
+    lines = [f"{' to '.join(ends)}: {word}"]
+    if not parts.is_seen:
+        lines.append("The cables have not been looked at: this is what the ports tell.")
+    for number, (end, port) in enumerate(zip(parts.link.ends, parts.ports, strict=True)):
         rates = f"tx {text.line_rate(port.tx_gbps)}, rx {text.line_rate(port.rx_gbps)}"
-        lines.append(f"{names.get(node_id, node_id)} {cage} ({halves}): {rates}")
+        halves = [_half_words(half) for half in _halves_at(parts, number)]
+        where = f"{parts.names[number]} {end[1]}"
+        if not halves:
+            halves = list(CAGE_RDMA_DEVICES[end[1]])
+        lines.append(f"{where} ({' and '.join(halves)}): {rates}, both halves added")
+    lines += [f"{problem.message}. {problem.remedy}" for problem in parts.problems]
     return "\n".join(lines)
+
+
+def _halves_at(parts: _Parts, number: int) -> list[Half]:
+    pairs = parts.seen.halves if parts.seen is not None else ()
+    return [half for pair in pairs if (half := pair.a if number == 0 else pair.b) is not None]
+
+
+def _half_words(half: Half) -> str:
+    words = [half.rdma_device or half.netdev]
+    if half.carrier is False:
+        words.append("no link")
+    elif text.is_known(half.speed_gbps):
+        words.append(f"{half.speed_gbps:.0f}G")
+    if half.mtu is not None:
+        words.append(f"MTU {half.mtu}")
+    words += [text.one_line(address, 40) for address in half.addresses[:1]]
+    if half.is_rdma_active is False:
+        words.append("RDMA not active")
+    return " ".join(words)

@@ -10,14 +10,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from sparkdesk.core.cluster.found_server import FoundServer
 from sparkdesk.core.cluster.node import NodeState, NodeStatus
 from sparkdesk.core.jobs.plan import MemoryLedger
 from sparkdesk.core.telemetry.sample import Sample
 from ui import text
-from ui.jobs.mark import Mark
+from ui.jobs.mark import READ_ONLY, Mark
 
 Look = Literal["live", "loading", "stale", "alarm"]
 STALE_AFTER_S = 3.0
@@ -41,6 +41,16 @@ class Served:
     concurrency: int | None = None
     ledger: MemoryLedger | None = None
     note: str = ""
+
+
+class CardJob(NamedTuple):
+    """A deployment that the card's menu offers something for."""
+
+    job_id: str
+    title: str
+    is_ready: bool
+    is_ours: bool
+    """Whether it may be stopped from here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +99,7 @@ class NodeCard:
     detail_short: str = ""
     """The same with less words, for a narrow card."""
     serving: Mark | None = None
+    jobs: tuple[CardJob, ...] = ()
     found: tuple[str, ...] = ()
     """Servers that others started there, one a line: shown and talked to, never stopped."""
     memory: Memory = Memory()
@@ -180,6 +191,7 @@ def _measured_card(status: NodeStatus, name: str, sample: Sample, age_s: float, 
         detail=_detail(served),
         detail_short=_detail(served, is_short=True),
         serving=served[0].mark if served else None,
+        jobs=tuple(CardJob(one.job_id, one.title, one.is_ready, one.mark != READ_ONLY) for one in served),
         memory=memory,
         caption=_caption(memory, sample, is_old=is_old),
         cache_caption=f"{text.memory(memory.cache).value} page cache" if memory.cache and not is_old else "",

@@ -7,28 +7,44 @@ from __future__ import annotations
 
 from typing import Final
 
-from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QAccessible,
     QAccessibleEvent,
+    QContextMenuEvent,
     QFocusEvent,
     QHelpEvent,
     QKeyEvent,
     QMouseEvent,
     QPainter,
     QPaintEvent,
+    QRegion,
     QResizeEvent,
+    QWheelEvent,
 )
-from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
+from PySide6.QtWidgets import QMenu, QScrollBar, QSizePolicy, QToolTip, QWidget
 
 from ui import theme
-from ui.cluster.layout import EDGE, LEGEND_HEIGHT, MapLayout, Side, find_item, lay_out, step_from
+from ui.cluster.card import NodeCard
+from ui.cluster.card_menu import make_menu
+from ui.cluster.layout import find_item, lay_out, rect_of, step_from
 from ui.cluster.model import NOTHING, Selection
-from ui.cluster.paint import draw_cable, draw_legend, draw_node, draw_port, draw_socket, draw_switch
+from ui.cluster.paint import draw_node, ledger_values
+from ui.cluster.place import EDGE, LEGEND_HEIGHT, MapLayout, Side, menu_rect
 from ui.cluster.scene import Scene
+from ui.cluster.stroke import (
+    draw_cable,
+    draw_ghost_line,
+    draw_ghost_port,
+    draw_guests,
+    draw_legend,
+    draw_port,
+    draw_socket,
+    draw_switch,
+)
 from ui.theme import color
 from ui.widgets.label import plain_tooltip
-from ui.widgets.ledger import LedgerLegend
+from ui.widgets.ledger import LedgerLegend, describe
 from ui.widgets.paint import box, pen
 
 _KEYS: Final[dict[Qt.Key, Side]] = {
@@ -49,10 +65,16 @@ class NodeRegion(QWidget):
 
 
 class TopologyMap(QWidget):
-    """Shows a Scene. `chosen` carries a click, Enter or Space; `opened` a second Enter or a double click."""
+    """Shows a Scene. `chosen` carries a click, Enter or Space; `opened` a second Enter or a double click.
+
+    Both carry a kind and a key: ("node", id), ("cable", key), ("switch", number) or ("stranger", its cable's key,
+    "switch" for those on the switch).
+    """
 
     chosen = Signal(str, str)
     opened = Signal(str, str)
+    job_action_asked = Signal(str, str)
+    """Job id and "chat", "logs" or "stop"."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -62,8 +84,15 @@ class TopologyMap(QWidget):
         self._focus: Selection | None = None
         self._is_by_key = False
         """Whether the focus ring is wanted: it was moved by a key, not by the mouse."""
+        self._lit: frozenset[str] = frozenset()
         self._regions: dict[str, NodeRegion] = {}
         self._legend = LedgerLegend("weights", "kv", "runtime", "cache", "free", parent=self)
+        self._scroll = QScrollBar(Qt.Orientation.Vertical, self)
+        self._scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._scroll.hide()
+        self._scroll.valueChanged.connect(self._follow_scroll)
+        self.menu: QMenu | None = None
+        """The card menu that is open, if any."""
         self.repaints = 0
         """How often it was painted; benchmarks and tests read it."""
         self.painted: list[str] = []
@@ -93,31 +122,48 @@ class TopologyMap(QWidget):
     def set_scene(self, scene: Scene) -> None:
         """Show a scene; repaints what differs from the one before."""
         before, self._scene = self._scene, scene
-        if (before.shape, before.node_ids) != (scene.shape, scene.node_ids):
+        if (before.wiring, before.node_ids) != (scene.wiring, scene.node_ids):
             self._lay_out()
             self._name_regions()
             self.update()
             return
         for old, new in zip(before.cards, scene.cards, strict=True):
             if old != new:
-                self.update(self._layout.nodes[new.node_id].toAlignedRect().adjusted(-2, -2, 2, 2))
+                self._update_node(new.node_id)
                 if old.sentence != new.sentence:
                     self._regions[new.node_id].setAccessibleDescription(new.sentence)
                 if (old.look, old.mark) != (new.look, new.mark):
                     self._announce(new.node_id)
         for old_cable, new_cable in zip(before.cables, scene.cables, strict=True):
             if old_cable != new_cable:
-                self.update(self._layout.cables[new_cable.key].area.toAlignedRect().adjusted(-7, -4, 7, 4))
-        switch = self._layout.switch
-        words = (scene.switch_title, scene.switch_detail)
-        if switch is not None and words != (before.switch_title, before.switch_detail):
-            self.update(switch.toAlignedRect())
+                self._update_area(self._layout.cables[new_cable.key].area.adjusted(-7, -4, 7, 4))
+        words = (scene.switch_title, scene.switch_detail, scene.guests)
+        if words != (before.switch_title, before.switch_detail, before.guests):
+            for place in self._layout.switches:
+                self._update_area(place.rects[0].united(place.text))
+        if before.look_words != scene.look_words:
+            self._update_area(QRectF(0, 0, self.width(), LEGEND_HEIGHT))
+
+    def set_lit(self, node_ids: frozenset[str]) -> None:
+        """Light these nodes up: a deployment that runs on them is pointed at."""
+        changed, self._lit = self._lit ^ node_ids, node_ids
+        for node_id in changed:
+            self._update_node(node_id)
+
+    def _update_node(self, node_id: str) -> None:
+        rect = self._layout.nodes.get(node_id)
+        if rect is not None:
+            self._update_area(rect.adjusted(-2, -2, 2, 2))
+
+    def _update_area(self, rect: QRectF) -> None:
+        self.update(rect.toAlignedRect().translated(0, -self._scroll.value()))
 
     def set_selection(self, kind: str, key: str) -> None:
         """Mark a node or a cable as selected."""
         self._selection = (kind, key)
         if kind:
             self._focus = (kind, key)
+            self._scroll_to(self._focus)
         self.update()
 
     def _announce(self, node_id: str) -> None:
@@ -127,12 +173,43 @@ class TopologyMap(QWidget):
             QAccessible.updateAccessibility(QAccessibleEvent(region, QAccessible.Event.DescriptionChanged))
 
     def _lay_out(self) -> None:
-        self._layout = lay_out(self._scene.shape, self._scene.node_ids, self.width(), self.height())
-        hint = self._legend.sizeHint()
-        self._legend.setGeometry(int(self.width() - hint.width() - EDGE), 11, hint.width(), hint.height())
+        layout = lay_out(self._scene.wiring, self.width(), self.height())
+        over = int(layout.height) - self.height()
+        if over > 0:
+            bar = self._scroll.sizeHint().width()
+            layout = lay_out(self._scene.wiring, self.width() - bar, self.height())
+            over = int(layout.height) - self.height()
+            self._scroll.setGeometry(self.width() - bar, 0, bar, self.height())
+            self._scroll.setPageStep(self.height())
+            self._scroll.setSingleStep(40)
+        self._layout = layout
+        self._scroll.setRange(0, max(0, over))
+        self._scroll.setVisible(over > 0)
+        self._place_parts()
+
+    def _place_parts(self) -> None:
+        """The parts that are widgets of their own follow what is painted."""
+        hint, down = self._legend.sizeHint(), self._scroll.value()
+        right = self.width() - (self._scroll.width() if self._scroll.isVisible() else 0)
+        self._legend.setGeometry(int(right - hint.width() - EDGE), 11 - down, hint.width(), hint.height())
         for node_id, rect in self._layout.nodes.items():
             if node_id in self._regions:
-                self._regions[node_id].setGeometry(rect.toAlignedRect())
+                self._regions[node_id].setGeometry(rect.toAlignedRect().translated(0, -down))
+
+    def _follow_scroll(self, _value: int) -> None:
+        self._place_parts()
+        self.update()
+
+    def _scroll_to(self, item: Selection) -> None:
+        rect = rect_of(self._layout, item)
+        if rect is None or not self._scroll.maximum():
+            return
+        low, high = int(rect.bottom()) + 24 - self.height(), int(rect.top()) - 24
+        self._scroll.setValue(min(max(self._scroll.value(), low), max(high, 0)))
+
+    def _place_of(self, at: QPointF) -> QPointF:
+        """A point of the widget as a point of the layout."""
+        return at + QPointF(0, self._scroll.value())
 
     def _name_regions(self) -> None:
         for node_id in [known for known in self._regions if known not in self._layout.nodes]:
@@ -144,7 +221,7 @@ class TopologyMap(QWidget):
                 region.show()
             region.setAccessibleName(card.name)
             region.setAccessibleDescription(card.sentence)
-            region.setGeometry(self._layout.nodes[card.node_id].toAlignedRect())
+        self._place_parts()
         self._legend.setVisible(bool(self._scene.cards))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
@@ -156,73 +233,113 @@ class TopologyMap(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         self.repaints += 1
         self.painted = []
+        if not self._scene.cards:
+            return
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        dirty = event.region()
-        layout, scene = self._layout, self._scene
-        if not scene.cards:
-            return
+        down = self._scroll.value()
+        painter.translate(0, -down)
+        dirty = event.region().translated(0, down)
         if dirty.intersects(QRectF(0, 0, self.width(), LEGEND_HEIGHT).toAlignedRect()):
-            draw_legend(painter, EDGE, 11, self._legend.x())
+            draw_legend(painter, EDGE, 11, self._legend.x(), self._scene.look_words)
+        self._draw_lines(painter, dirty)
+        self._draw_cards(painter, dirty)
+        self._draw_focus(painter)
+
+    def _draw_lines(self, painter: QPainter, dirty: QRegion) -> None:
+        layout, scene = self._layout, self._scene
+        for ghost in layout.ghosts:
+            draw_ghost_line(painter, ghost)
+        # A line that crosses a bar without ending there lies above it.
+        for place in layout.switches:
+            if any(dirty.intersects(rect.toAlignedRect().adjusted(-9, -6, 9, 6)) for rect in place.rects):
+                is_only = len(layout.switches) == 1
+                # A name that one of several tells is not that of all.
+                title = scene.switch_title if is_only else f"Switch {place.number + 1}"
+                draw_switch(painter, place, title, scene.switch_detail if is_only else "")
+                if place.number == 0 and layout.guests is not None:
+                    draw_guests(painter, layout.guests, scene.guests)
         for cable in scene.cables:
-            place = layout.cables[cable.key]
-            if dirty.intersects(place.area.toAlignedRect().adjusted(-7, -4, 7, 4)):
-                is_selected = self._selection == ("cable", cable.key)
-                draw_cable(painter, place, cable, layout.density, is_selected=is_selected)
-        if layout.switch is not None and dirty.intersects(layout.switch.toAlignedRect().adjusted(0, -6, 0, 6)):
-            self._draw_switch(painter, layout.switch)
-        for card in scene.cards:
+            spot = layout.cables[cable.key]
+            if not dirty.intersects(spot.area.toAlignedRect().adjusted(-7, -4, 7, 4)):
+                continue
+            is_selected = self._selection in (("cable", cable.key), ("stranger", cable.key))
+            draw_cable(painter, spot, cable, layout.density, is_selected=is_selected)
+            if layout.switches and cable.look != "unused" and spot.box is None and len(cable.ends) == 1:
+                draw_socket(painter, spot.line[-1])
+
+    def _draw_cards(self, painter: QPainter, dirty: QRegion) -> None:
+        layout = self._layout
+        for card in self._scene.cards:
             rect = layout.nodes[card.node_id]
             if dirty.intersects(rect.toAlignedRect()):
                 self.painted.append(card.node_id)
                 is_selected = self._selection == ("node", card.node_id)
-                draw_node(painter, rect, card, layout.density, is_selected=is_selected)
-        self._draw_focus(painter)
+                is_lit = card.node_id in self._lit
+                draw_node(painter, rect, card, layout.density, is_selected=is_selected, is_lit=is_lit)
+        for ghost in layout.ghosts:
+            draw_ghost_port(painter, ghost)
         for (_, cage), (at, _side) in layout.ports.items():
-            if dirty.intersects(QRectF(at.x() - 16, at.y() - 9, 32, 18).toAlignedRect()):
+            if dirty.intersects(QRect(int(at.x()) - 16, int(at.y()) - 9, 33, 19)):
                 draw_port(painter, at, cage)
-
-    def _draw_switch(self, painter: QPainter, rect: QRectF) -> None:
-        draw_switch(painter, rect, self._scene.switch_title, self._scene.switch_detail)
-        for cable in self._scene.cables:
-            if cable.look != "unused" and len(cable.ends) == 1:
-                draw_socket(painter, self._layout.cables[cable.key].line[-1])
 
     def _draw_focus(self, painter: QPainter) -> None:
         if not self._is_by_key or not self.hasFocus() or self._focus is None:
             return
-        kind, key = self._focus
-        rect = self._layout.nodes.get(key) if kind == "node" else None
-        if kind == "cable" and key in self._layout.cables:
-            rect = self._layout.cables[key].label.adjusted(-7, -3, 7, 3)
+        rect = rect_of(self._layout, self._focus)
         if rect is not None:
-            box(painter, rect.adjusted(-3, -3, 3, 3), theme.RADIUS_CARD + 2, None, pen(color("accent"), 2))
+            aside = 7 if self._focus[0] == "cable" else 0
+            ring = rect.adjusted(-3 - aside, -3, 3 + aside, 3)
+            box(painter, ring, theme.RADIUS_CARD + 2, None, pen(color("accent"), 2))
 
     # The mouse and the keyboard ------------------------------------------------------------------------------------
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         if event.button() != Qt.MouseButton.LeftButton:
             return
-        item = find_item(self._layout, event.position())
+        at = self._place_of(event.position())
+        item = find_item(self._layout, at)
         self._focus, self._is_by_key = item or self._focus, False
+        card = self._card_of(item)
+        if card is not None and card.jobs and self._menu_at(card).contains(at):
+            self._open_menu(card)
+            return
         self.chosen.emit(*(item or NOTHING))
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
-        item = find_item(self._layout, event.position())
+        item = find_item(self._layout, self._place_of(event.position()))
         if item is not None:
             self.opened.emit(*item)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        is_over = find_item(self._layout, event.position()) is not None
+        is_over = find_item(self._layout, self._place_of(event.position())) is not None
         self.setCursor(Qt.CursorShape.PointingHandCursor if is_over else Qt.CursorShape.ArrowCursor)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        if self._scroll.maximum():
+            self._scroll.setValue(self._scroll.value() - event.angleDelta().y())
+            event.accept()
+        else:
+            super().wheelEvent(event)
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        is_mouse = event.reason() is QContextMenuEvent.Reason.Mouse
+        item = find_item(self._layout, self._place_of(QPointF(event.pos()))) if is_mouse else self._focus
+        card = self._card_of(item)
+        if card is not None and card.jobs:
+            self._open_menu(card, event.globalPos() if is_mouse else None)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         key = Qt.Key(event.key())
+        card = self._card_of(self._focus)
+        is_menu = key in (Qt.Key.Key_Menu, Qt.Key.Key_M)
         if key in _KEYS:
             self._move_focus(step_from(self._layout, self._focus, _KEYS[key]))
         elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space) and self._focus is not None:
             is_again = self._focus == self._selection and key != Qt.Key.Key_Space
             (self.opened if is_again else self.chosen).emit(*self._focus)
+        elif is_menu and card is not None and card.jobs:
+            self._open_menu(card)
         elif key == Qt.Key.Key_Escape and self._selection != NOTHING:
             self.chosen.emit(*NOTHING)
         else:
@@ -232,16 +349,40 @@ class TopologyMap(QWidget):
 
     def _move_focus(self, item: Selection | None) -> None:
         self._focus, self._is_by_key = item, True
+        if item is not None:
+            self._scroll_to(item)
         self.setAccessibleDescription(self.describe(item))
         self.update()
 
+    def _card_of(self, item: Selection | None) -> NodeCard | None:
+        return self._scene.card(item[1]) if item is not None and item[0] == "node" else None
+
+    def _menu_at(self, card: NodeCard) -> QRectF:
+        return menu_rect(self._layout.nodes[card.node_id], self._layout.density)
+
+    def _open_menu(self, card: NodeCard, at: QPoint | None = None) -> None:
+        """Chat, Logs and Stop of what runs on a node; by the mouse where it is, else below the card's button."""
+        spot = self._menu_at(card).bottomLeft().toPoint() - QPoint(0, self._scroll.value())
+        self.menu = make_menu(self, card.jobs, self.job_action_asked.emit)
+        self.menu.destroyed.connect(self._forget_menu)
+        self.menu.popup(at or self.mapToGlobal(spot))
+
+    def _forget_menu(self) -> None:
+        self.menu = None
+
     def describe(self, item: Selection | None) -> str:
-        """The whole of a node or a cable in words."""
-        if item is None:
-            return ""
-        card = self._scene.card(item[1]) if item[0] == "node" else None
-        cable = self._scene.cable(item[1]) if item[0] == "cable" else None
-        return card.sentence if card else cable.hint if cable else ""
+        """The whole of a node, a cable, a switch or another device in words."""
+        kind, key = item or NOTHING
+        scene = self._scene
+        card = self._card_of(item)
+        if card is not None:
+            return card.sentence
+        if kind == "switch":
+            return f"{scene.switch_title}: {scene.switch_detail}"
+        if (kind, key) == ("stranger", "switch"):
+            return "\n".join(("On the switch, no node of this cluster:", *scene.guests))
+        cable = scene.cable(key) if kind in ("cable", "stranger") else None
+        return cable.hint if cable else ""
 
     def focusInEvent(self, event: QFocusEvent) -> None:
         if self._focus is None and self._scene.cards:
@@ -261,9 +402,11 @@ class TopologyMap(QWidget):
         return super().event(event)
 
     def _show_tooltip(self, event: QHelpEvent, at: QPointF) -> None:
-        item = find_item(self._layout, at)
+        item = find_item(self._layout, self._place_of(at))
         words = self.describe(item)
-        card = self._scene.card(item[1]) if item and item[0] == "node" else None
+        card = self._card_of(item)
         if card is not None:
-            words = "\n".join([words, *(f"{one.label}: {one.hint}" for one in card.figures if one.hint)])
+            hints = [f"{one.label}: {one.hint}" for one in card.figures if one.hint]
+            ledger = [describe(ledger_values(card.memory))] if card.memory.total else []
+            words = "\n".join([words, *ledger, *hints])
         QToolTip.showText(event.globalPos(), plain_tooltip(words) if words else "", self)

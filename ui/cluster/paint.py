@@ -1,4 +1,4 @@
-"""Paints one node card, one cable, one port and the switch, from values and boxes. No state.
+"""Paints one node card from values and boxes. No state.
 
 The one rule: nothing here measures, decides or asks a service; a card's words are all in its NodeCard.
 """
@@ -6,13 +6,12 @@ The one rule: nothing here measures, decides or asks a service; a card's words a
 from __future__ import annotations
 
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QPainter, QPolygonF
+from PySide6.QtGui import QPainter
 
 from ui import theme
-from ui.cluster.cable import Cable
 from ui.cluster.card import Figure, Memory, NodeCard
-from ui.cluster.layout import PORT_HEIGHT, PORT_WIDTH, CablePlace, Density, Side
-from ui.font import Role, font
+from ui.cluster.place import Density, menu_rect
+from ui.font import font
 from ui.icon import draw_icon
 from ui.jobs.mark import Mark
 from ui.theme import Token, blend, color
@@ -21,7 +20,6 @@ from ui.widgets.paint import box, elided, pen, text_width, write
 
 _PAD = 12.0
 _RIGHT = Qt.AlignmentFlag.AlignRight
-_CENTER = Qt.AlignmentFlag.AlignHCenter
 _CHIPS: dict[str, tuple[Token, Token, str]] = {
     "neutral": ("raised", "text2", ""),
     "accent": ("accentsoft", "accenttext", ""),
@@ -66,16 +64,18 @@ def ledger_values(memory: Memory) -> LedgerValues:
     )
 
 
-def draw_node(painter: QPainter, rect: QRectF, card: NodeCard, density: Density, *, is_selected: bool) -> None:
-    """Paint a whole card."""
+def draw_node(
+    painter: QPainter, rect: QRectF, card: NodeCard, density: Density, *, is_selected: bool, is_lit: bool = False
+) -> None:
+    """Paint a whole card. Lit: a deployment that runs there is pointed at."""
     edge = pen(color("border"))
-    if is_selected:
+    if is_selected or is_lit:
         edge = pen(color("accent"), 2)
     elif card.look == "alarm":
         edge = pen(color("crit" if card.mark.kind == "crit" else "control"))
     elif card.look == "stale":
         edge = pen(color("control"), dash=(4, 3))
-    box(painter, rect, theme.RADIUS_CARD, color("node"), edge)
+    box(painter, rect, theme.RADIUS_CARD, color("accentsoft" if is_lit else "node"), edge)
     if density == "compact":
         _draw_compact(painter, rect, card)
         return
@@ -85,7 +85,7 @@ def draw_node(painter: QPainter, rect: QRectF, card: NodeCard, density: Density,
     elif card.look == "alarm":
         _draw_message(painter, rect, card)
     else:
-        _draw_served(painter, rect, card)
+        _draw_served(painter, rect, card, density)
         _draw_memory(painter, rect, card, density)
         _draw_figures(painter, rect, card, density)
 
@@ -129,8 +129,18 @@ def _draw_message(painter: QPainter, rect: QRectF, card: NodeCard) -> None:
     write(painter, link, card.action, role="dense_medium", tint="accenttext")
 
 
-def _draw_served(painter: QPainter, rect: QRectF, card: NodeCard) -> None:
+def draw_menu_button(painter: QPainter, rect: QRectF) -> None:
+    """Paint the button of a card's menu."""
+    middle = rect.center()
+    draw_icon(painter, QPointF(middle.x() - 8, middle.y() - 8), "ellipsis", "text2", theme.ICON_SIZE)
+
+
+def _draw_served(painter: QPainter, rect: QRectF, card: NodeCard, density: Density) -> None:
     top, right = rect.top() + 37, rect.right() - _PAD
+    if card.jobs:
+        button = menu_rect(rect, density)
+        draw_menu_button(painter, button)
+        right = button.left() - 2
     if card.serving is not None:
         right = draw_chip(painter, right, top - 1, card.serving) - 10
     left = rect.left() + _PAD
@@ -202,6 +212,8 @@ def _draw_compact(painter: QPainter, rect: QRectF, card: NodeCard) -> None:
     write(painter, QRectF(left, rect.top() + 6, right - left, 20), card.name, role="dense_strong", tint="text")
     if card.look == "live" and card.mark.kind != "warn":
         draw_icon(painter, QPointF(right - 14, rect.top() + 9), "circle-check", "ok", 14)
+        if card.jobs:
+            draw_menu_button(painter, menu_rect(rect, "compact"))
     elif text_width(card.name, "dense_strong") + chip_width(card.mark) + 12 <= right - left:
         draw_chip(painter, right, rect.top() + 6, card.mark)
     else:
@@ -219,124 +231,3 @@ def _draw_compact(painter: QPainter, rect: QRectF, card: NodeCard) -> None:
         write(painter, low.translated(0, -14), elided(card.message, "label", low.width()), role="label", tint="text2")
     else:
         box(painter, QRectF(left, rect.top() + 36, (right - left) * 0.8, 6), 3, blend("border", "node", 0.7))
-
-
-# Ports, cables and the switch ------------------------------------------------------------------------------------
-
-_CABLE_TINTS: dict[str, Token] = {"up": "accent", "degraded": "warn", "down": "crit", "unknown": "control"}
-_CABLE_INKS: dict[str, Token] = {"up": "ok", "degraded": "warn", "down": "crit", "unknown": "text3", "unused": "text3"}
-_CABLE_ICONS = {"up": "check", "degraded": "triangle-alert", "down": "x", "unknown": "circle-help"}
-
-
-def draw_port(painter: QPainter, at: QPointF, cage: str) -> None:
-    """Paint a port on the edge of its card."""
-    rect = QRectF(at.x() - PORT_WIDTH / 2, at.y() - PORT_HEIGHT / 2, PORT_WIDTH, PORT_HEIGHT)
-    box(painter, rect, 3, color("sunken"), pen(color("control")))
-    write(painter, rect, cage, role="port", tint="text2", align=_CENTER)
-
-
-def draw_line(painter: QPainter, line: tuple[QPointF, ...], look: str) -> None:
-    """Paint a cable's line: width says the speed, pattern says the state."""
-    if look == "unused":
-        return
-    tint = color(_CABLE_TINTS[look])
-    if look == "up":
-        stroke = pen(tint, 4)
-    elif look == "degraded":
-        stroke = pen(tint, 3, dash=(9, 5))
-    else:
-        stroke = pen(tint, 2, dash=(2, 4))
-    painter.setPen(stroke)
-    painter.setBrush(Qt.BrushStyle.NoBrush)
-    if len(line) == 2:
-        painter.drawLine(line[0], line[1])
-    else:
-        painter.drawPolyline(QPolygonF(list(line)))
-    if look == "down":
-        middle = (line[len(line) // 2 - 1] + line[len(line) // 2]) / 2
-        painter.setPen(pen(tint, 2))
-        for dx in (-5, 5):
-            painter.drawLine(middle + QPointF(-5, -dx), middle + QPointF(5, dx))
-
-
-def draw_cable(painter: QPainter, place: CablePlace, cable: Cable, density: Density, *, is_selected: bool) -> None:
-    """Paint a cable with its words."""
-    has_line = cable.look != "unused" or place.label_side not in ("left", "right")
-    if is_selected and has_line:
-        painter.setPen(pen(color("accentsoft"), 12))
-        painter.setBrush(Qt.BrushStyle.NoBrush)
-        painter.drawPolyline(QPolygonF(list(place.line)))
-        box(painter, place.label.adjusted(-6, -2, 6, 2), theme.RADIUS_CHIP, color("accentsoft"))
-    draw_line(painter, place.line, cable.look)
-    align = {"left": _RIGHT, "right": Qt.AlignmentFlag.AlignLeft}.get(place.label_side, _CENTER)
-    if density == "compact":
-        word = cable.word.split(",")[0] if cable.look in ("up", "degraded", "down") else ""
-        write(painter, place.label, word, role="micro", tint=_CABLE_INKS[cable.look], align=align)
-        return
-    if not has_line:
-        at = place.line[0]
-        beside = QRectF(at.x() - 40, at.y() + (9 if place.line[-1].y() > at.y() else -25), 80, 16)
-        if is_selected:
-            box(painter, beside.adjusted(12, 0, -12, 0), theme.RADIUS_CHIP, color("accentsoft"))
-        write(painter, beside, cable.word, role="label", tint="text3", align=_CENTER)
-        return
-    _draw_cable_words(painter, place.label, cable, place.label_side)
-
-
-def _draw_cable_words(painter: QPainter, label: QRectF, cable: Cable, side: Side) -> None:
-    icon = _CABLE_ICONS.get(cable.look, "")
-    role: Role = "label" if cable.look in ("unused", "unknown") else "dense_strong"
-    word = cable.word
-    width = text_width(word, role) + (16 if icon else 0)
-    if width > label.width():
-        word = word.split(",")[0]
-        width = text_width(word, role) + (16 if icon else 0)
-    has_rates = bool(cable.tx)
-    top = label.top() if has_rates else label.center().y() - 9
-    left = {"left": label.right() - width, "right": label.left()}.get(side, label.center().x() - width / 2)
-    if icon:
-        draw_icon(painter, QPointF(left, top + 3), icon, _CABLE_INKS[cable.look], 12)
-        left += 16
-    write(painter, QRectF(left, top, width, 18), word, role=role, tint=_CABLE_INKS[cable.look])
-    if has_rates:
-        _draw_rates(painter, QRectF(label.left(), top + 17, label.width(), 16), cable, side)
-
-
-def _draw_rates(painter: QPainter, rect: QRectF, cable: Cable, side: Side) -> None:
-    parts: list[tuple[str, Role]] = [("tx ", "label"), (cable.tx, "dense_strong"), ("  rx ", "label")]
-    parts += [(cable.rx, "dense_strong"), (" Gb/s", "label")]
-    width = sum(text_width(words, role) for words, role in parts)
-    left = {"left": rect.right() - width, "right": rect.left()}.get(side, rect.center().x() - width / 2)
-    for words, role in parts:
-        tint: Token = "text" if role == "dense_strong" else "text3"
-        write(painter, QRectF(left, rect.top(), width, 16), words, role=role, tint=tint)
-        left += text_width(words, role)
-
-
-def draw_switch(painter: QPainter, rect: QRectF, title: str, detail: str) -> None:
-    """Paint the switch's body."""
-    box(painter, rect, theme.RADIUS_CARD, color("raised"), pen(color("control")))
-    width = max(text_width(title, "dense_strong"), text_width(detail, "label"))
-    left = rect.center().x() - width / 2
-    draw_icon(painter, QPointF(left - 26, rect.center().y() - 8), "server", "text2", theme.ICON_SIZE)
-    write(painter, QRectF(left, rect.top() + 8, width + 8, 18), title, role="dense_strong", tint="text")
-    write(painter, QRectF(left, rect.top() + 26, width + 8, 16), detail, role="label", tint="text3")
-
-
-def draw_socket(painter: QPainter, at: QPointF) -> None:
-    """Paint a switch's port."""
-    box(painter, QRectF(at.x() - 16, at.y() - 5, 32, 10), 2, color("sunken"), pen(color("control")))
-
-
-LEGEND = (("up", "200G up"), ("degraded", "degraded"), ("down", "down"), ("unknown", "not known"))
-
-
-def draw_legend(painter: QPainter, left: float, top: float, right: float) -> None:
-    """Paint the key to the cables, or none of it when it would not fit: every cable has its word beside it anyway."""
-    if left + sum(text_width(words, "label") + 45 for _, words in LEGEND) > right:
-        return
-    for look, words in LEGEND:
-        draw_line(painter, (QPointF(left, top + 8), QPointF(left + 22, top + 8)), look)
-        width = text_width(words, "label")
-        write(painter, QRectF(left + 29, top, width + 2, 16), words, role="label", tint="text2")
-        left += width + 45

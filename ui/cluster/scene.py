@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from sparkdesk.core.cluster.found_server import FoundServer
 from sparkdesk.core.cluster.node import ClusterRecord, NodeStatus
 from sparkdesk.core.cluster.port import Port
-from sparkdesk.core.cluster.topology import Topology
+from sparkdesk.core.cluster.topology import LookState, Topology
 from sparkdesk.core.findings.concern import Concern
 from sparkdesk.core.jobs.plan import LaunchPlan
 from sparkdesk.core.jobs.reading import KV_USED, REQUESTS_RUNNING, REQUESTS_WAITING
@@ -21,13 +21,15 @@ from sparkdesk.core.jobs.record import JobState, JobStatus
 from sparkdesk.core.telemetry.cage import ports_of
 from sparkdesk.core.telemetry.sample import Sample
 from ui import text
-from ui.cluster.cable import Cable, CableBuilder, End, Shape, shape_of
+from ui.cluster.cable import Cable, CableBuilder, CableFacts, End, Shape, title_of
 from ui.cluster.card import STALE_AFTER_S, NodeCard, Served, build_card
 from ui.cluster.sentence import NO_NODE, Sentence, Told, build_sentence
+from ui.cluster.wiring import Wiring, build_wiring, has_look
 from ui.jobs.mark import current_phase, is_coming_up, is_serving, mark_of_job
 from ui.jobs.trace import TOKEN_RATE, Traces
 
 NO_TOPOLOGY = Topology()
+NO_WIRING = Wiring()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,10 @@ class Scene:
     """What the cables are drawn from; before the first look it is empty."""
     look_words: str = ""
     """How the look for cables stands, "" when it is done: "Looking at the cables", or why the last one failed."""
+    wiring: Wiring = NO_WIRING
+    """Which lines are drawn, and how they are placed."""
+    guests: tuple[str, ...] = ()
+    """Devices on the switch that are no node of the cluster."""
 
     @property
     def node_ids(self) -> tuple[str, ...]:
@@ -113,21 +119,32 @@ class SceneBuilder:
     def build(self, known: Known) -> Scene:
         """The scene of this moment."""
         cards = self._build_cards(known)
-        node_ids = tuple(node.record.id for node in known.nodes)
-        shape = shape_of(known.cluster.shape if known.cluster else "", len(node_ids))
-        ports = self._find_ports(known)
-        names = {card.node_id: card.name for card in cards}
-        cables = self._cables.build(shape, node_ids, ports, names)
+        cluster, topology = known.cluster, known.topology
+        wiring = build_wiring(topology, cluster.shape if cluster else "", tuple(card.node_id for card in cards))
+        switch = topology.switch_name or (cluster.switch_name if cluster else "")
+        facts = CableFacts(
+            topology,
+            self._find_ports(known),
+            _old_ages(known),
+            {card.node_id: card.name for card in cards},
+            text.one_line(switch, 60) or "Switch",
+        )
+        cables = self._cables.build(wiring, facts)
+        guests = _guests(topology) if wiring.is_seen else ()
         return Scene(
-            title=text.one_line(known.cluster.name, 80) if known.cluster else "Cluster",
-            subtitle=_subtitle(shape, known),
-            is_simulated=known.cluster.is_simulated if known.cluster else False,
-            shape=shape,
+            title=text.one_line(cluster.name, 80) if cluster else "Cluster",
+            subtitle=_subtitle(wiring.shape, known),
+            is_simulated=cluster.is_simulated if cluster else False,
+            shape=wiring.shape,
             sentence=build_sentence(_told(known, cards, cables)),
             cards=cards,
             cables=cables,
-            switch_title=text.one_line(known.cluster.switch_name if known.cluster else "", 60) or "Switch",
-            switch_detail=_switch_detail(cables, ports),
+            switch_title=facts.switch_title,
+            switch_detail=_switch_detail(cables, facts.ports),
+            topology=topology,
+            look_words=_look_words(known),
+            wiring=wiring,
+            guests=guests,
         )
 
     def _build_cards(self, known: Known) -> tuple[NodeCard, ...]:
@@ -157,7 +174,7 @@ class SceneBuilder:
             node_id = node.record.id
             found = known.samples.get(node_id)
             # An old sample says nothing about a cable of now.
-            if found is None or not node.is_live:
+            if found is None or not node.is_live or not found[1] <= STALE_AFTER_S:
                 continue
             told = before.get(node_id)
             if told is None or told[0] is not found[0]:
@@ -166,6 +183,39 @@ class SceneBuilder:
             for port in told[1]:
                 ports[node_id, port.cage] = port
         return ports
+
+
+def _old_ages(known: Known) -> dict[str, float]:
+    """The nodes that tell nothing of now, with the age of what they told last; NaN: they never told anything."""
+    ages = {node.record.id: known.samples.get(node.record.id, (None, math.nan))[1] for node in known.nodes}
+    return {
+        node.record.id: ages[node.record.id]
+        for node in known.nodes
+        if not node.is_live or ages[node.record.id] > STALE_AFTER_S
+    }
+
+
+def _guests(topology: Topology) -> tuple[str, ...]:
+    """Devices on a switch: those that no cable of a node leads to."""
+    on_cables = {cable.stranger for cable in topology.cables if cable.stranger is not None}
+    there = [one for one in topology.strangers if one not in on_cables]
+    return tuple(f"{title_of(one)} ({one.mac})" if one.mac else title_of(one) for one in there)
+
+
+def _look_words(known: Known) -> str:
+    """How the look for cables stands; "" where what is drawn is of the last look and that was well."""
+    topology = known.topology
+    if topology.state is LookState.NONE:
+        return "The cables have not been looked at yet"
+    if topology.state is LookState.LOOKING:
+        return "" if has_look(topology) else "Detecting the cables"
+    if topology.state is not LookState.FAILED:
+        return ""
+    why = text.one_line(topology.message, 120) or "the last look failed"
+    if not has_look(topology):
+        return f"Where the cables lead is not known: {why}"
+    age = text.age((known.now_ms - topology.seen_ms) / 1000) if known.now_ms and topology.seen_ms else ""
+    return f"Cables as seen {age} ago: {why}" if age else f"Cables as seen before: {why}"
 
 
 def _told(known: Known, cards: Sequence[NodeCard], cables: Sequence[Cable]) -> Told:
@@ -208,6 +258,9 @@ _SHAPE_WORDS: dict[Shape, str] = {
     "pair": "direct cable",
     "ring": "ring",
     "switch": "switch",
+    "chain": "chain",
+    "loop": "loop",
+    "mixed": "mixed cabling",
     "loose": "shape not known",
 }
 
@@ -217,8 +270,9 @@ def _subtitle(shape: Shape, known: Known) -> str:
     if not count:
         return ""
     parts = [f"{count} {'node' if count == 1 else 'nodes'}"]
-    if _SHAPE_WORDS[shape]:
-        parts.append(_SHAPE_WORDS[shape])
+    words = "no cable between them" if shape == "single" and count > 1 else _SHAPE_WORDS[shape]
+    if words:
+        parts.append(words)
     ready = sum(job.state is JobState.READY for job in known.jobs)
     found = len(known.servers)
     if ready or not found:

@@ -95,6 +95,7 @@ class Conversation:
         self._clock = clock
         self._key = f"chat:{session_id}"
         self._answer: Answer | None = None
+        self._has_begun = False
         self._is_done = asyncio.Event()
         self._is_done.set()
         first = next((turn.text for turn in turns if turn.message.role is Role.USER), "")
@@ -181,10 +182,20 @@ class Conversation:
         self._is_done.set()
 
     def _start_answer(self) -> None:
-        if self._tasks.start_exclusive(self._key, self._run) is None:
+        self._has_begun = False
+        task = self._tasks.start_exclusive(self._key, self._run)
+        if task is None:
+            self._end()
+        else:
+            task.add_done_callback(self._end_unbegun)
+
+    def _end_unbegun(self, _task: asyncio.Task[None]) -> None:
+        """A task that is cancelled before its first step has not even its `finally`."""
+        if not self._has_begun:
             self._end()
 
     async def _run(self) -> None:
+        self._has_begun = True
         try:
             await self._answer_once()
             while self.queued.value:

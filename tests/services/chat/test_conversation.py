@@ -306,6 +306,15 @@ async def test_the_end_of_the_program_keeps_what_had_come(desk: Desk, endless: L
     assert kept.text
 
 
+async def test_an_answer_that_is_stopped_before_it_begins_is_over(desk: Desk) -> None:
+    async with raw_server(stream(is_held=True)) as server:
+        conversation = desk.chats.new(target(server.port))
+        await conversation.ask("What is SparkDesk?")
+        conversation.stop()
+        await done(conversation)
+        assert not conversation.is_answering.value
+
+
 async def test_a_silent_stop_before_the_first_word_ends_the_request(desk: Desk) -> None:
     async with raw_server(stream(is_held=True)) as server:
         conversation = desk.chats.new(target(server.port))

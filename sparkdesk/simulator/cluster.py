@@ -24,8 +24,10 @@ import asyncssh
 from sparkdesk.simulator import control, fault_switch, identity, password, program_set, running
 from sparkdesk.simulator.confinement import privilege
 from sparkdesk.simulator.engine import find_engine
+from sparkdesk.simulator.fabric.cabling import SHAPES
+from sparkdesk.simulator.fabric.fabric import Fabric
 from sparkdesk.simulator.fault_switch import FaultSwitch
-from sparkdesk.simulator.machine import gb10, machine_files
+from sparkdesk.simulator.machine import gb10
 from sparkdesk.simulator.node.node import Node, NodeError, Traits
 from sparkdesk.simulator.node.secret import make_hash
 from sparkdesk.simulator.power import Power
@@ -45,6 +47,7 @@ class Options:
     """
 
     state: Path
+    shape: str = "switch"
     count: int = 4
     authorized_keys: Path | None = None
     faults: tuple[tuple[str, str], ...] = ()
@@ -71,7 +74,9 @@ class Cluster:
         self._engine_problem = ""
         self._key_file = options.state / _CLIENT_KEY
         self._power = Power(group, options.boot_s, self._start_servers)
-        self.faults = FaultSwitch(self._servers, self._power)
+        self.fabric = Fabric(options.shape, options.count)
+        self.fabric.on_change = self._show_ports
+        self.faults = FaultSwitch(self._servers, self._power, self.fabric)
 
     async def start(self) -> dict[str, Any]:
         """Bring every node up; returns the line to print.
@@ -81,7 +86,9 @@ class Cluster:
         """
         options = self._options
         nodes = identity.load(options.state, options.count)
-        known = {node.name for node in nodes}
+        known = [node.name for node in nodes]
+        if options.is_confined is not False:
+            self.fabric.begin()
         for name, node in options.faults:
             fault_switch.check(name, node, known)
         for _name, node in (*options.running, *options.vendors):
@@ -96,9 +103,17 @@ class Cluster:
         self._engine_problem = engine.problem
         known_hash = make_hash(word)
         residents = [
-            Node(node, options.state / "nodes" / node.name, program_dir, engine, self._traits(node, nodes, known_hash))
+            Node(
+                node,
+                options.state / "nodes" / node.name,
+                program_dir,
+                engine,
+                self._traits(node, known_hash),
+            )
             for node in nodes
         ]
+        if options.is_confined is not False:
+            await self.fabric.start()
         await self._start_residents(residents)
         ports = []
         for resident in residents:
@@ -114,10 +129,17 @@ class Cluster:
             self._start_servers(server)
         return self._line()
 
-    def _traits(self, own: identity.Identity, nodes: list[identity.Identity], known_hash: str) -> Traits:
+    def _show_ports(self) -> None:
+        """Faults of cables have changed: the nodes' files show it."""
+        for server in self._servers.values():
+            server.node.show_ports()
+
+    def _traits(self, own: identity.Identity, known_hash: str) -> Traits:
         vendors = [vendor for vendor, node in self._options.vendors if node in ("", own.name)]
-        peers = tuple(node.index for node in nodes if node.index != own.index)
-        return Traits(vendor=vendors[-1] if vendors else "nvidia", password_hash=known_hash, peers=peers)
+        cabling = f"{self._options.shape} of {self._options.count}"
+        return Traits(
+            vendor=vendors[-1] if vendors else "nvidia", password_hash=known_hash, cabling=cabling, fabric=self.fabric
+        )
 
     def _start_servers(self, server: NodeServer) -> None:
         """What somebody else runs on this node."""
@@ -138,6 +160,7 @@ class Cluster:
             self._confined_reason = "it was asked for"
         if privilege.plain_user() is not None:
             self._options.state.chmod(0o711)  # the nodes' user must come to their folders; what else is there is root's
+        self.fabric.give_up("the nodes are not confined")
         await _start_all(residents, is_confined=False)
 
     async def _listen(self, server: NodeServer) -> int:
@@ -174,7 +197,10 @@ class Cluster:
         line: dict[str, Any] = {
             "schema": SCHEMA,
             "name": f"simulated-{count}",
-            "shape": "switch" if count > 1 else "single",
+            "shape": SHAPES[self._options.shape].kind,
+            "cabling": self._options.shape,
+            "packets": self.fabric.is_real,
+            "packets_reason": self.fabric.reason,
             "confined": not self._confined_reason,
             "reason": self._confined_reason,
             "sign_in": self._options.sign_in,
@@ -207,6 +233,10 @@ class Cluster:
             f"  ssh{how} -p {server.port} {identity.USER}@{server.node.identity.address}   # {name}"
             for name, server in self._servers.items()
         ]
+        if self.fabric.reason:
+            rows.append(
+                f"No packets run over their cables ({self.fabric.reason}): what the nodes say of them is a model"
+            )
         over_ssh = "" if self._options.sign_in == "key" else " and ssh"
         return "\n".join(["Simulated Sparks are up:", *rows, f"The password for sudo{over_ssh} is in {file}", ""])
 
@@ -214,9 +244,19 @@ class Cluster:
         """Another node's SSH server, by a name or address that this node reaches it by; None for a stranger."""
         name = host.partition("%")[0]
         for server in self._servers.values():
-            if server.node is not node and name in _names(server.node):
+            if server.node is not node and name in self._names(node, server.node):
                 return server.node.identity.address, server.port or server.kept_port
         return None
+
+    def _names(self, node: Node, other: Node) -> set[str]:
+        """How a node reaches another: by its name, by the management port, and by what its cables lead to."""
+        index = other.identity.index
+        names = {other.identity.name, f"{other.identity.name}.local", gb10.management_address(index)}
+        macs = {port.mac for port in self.fabric.ports_of(index)}
+        for port in self.fabric.ports_of(node.identity.index):
+            for mac, address in port.peers:
+                names |= {gb10.eui64(mac), address} if mac in macs else set()
+        return names - {""}
 
     async def stop(self) -> None:
         """End all: connections first, then the nodes with everything in them."""
@@ -227,17 +267,7 @@ class Cluster:
             server.node.leave()
         for server in self._servers.values():
             server.node.stop()
-
-
-def _names(node: Node) -> set[str]:
-    """How a node's peers reach it: its name, and the addresses of its management and cabled ports."""
-    index = node.identity.index
-    names = {node.identity.name, f"{node.identity.name}.local", gb10.management_address(index)}
-    for half in gb10.HALVES:
-        if half.cage == gb10.CABLED_CAGE:
-            names |= {gb10.fabric_address(half, index)}
-            names |= {gb10.link_local(index, machine_files.netdev_number(half.netdev))}
-    return names
+        self.fabric.stop()
 
 
 async def _start_all(residents: list[Node], *, is_confined: bool) -> None:

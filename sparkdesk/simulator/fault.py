@@ -10,11 +10,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault. `is_inside` says that the node's resident brings it about; else its SSH server does."""
+    """One fault. `is_inside` says that the node's resident brings it about; else its SSH server or its cables do.
+
+    One that `is_of_cage` is at NODE:P0, NODE:P1 or NODE:NETDEV; where none is named, at the cage that is cabled.
+    """
 
     name: str
     words: str
     is_inside: bool = True
+    is_of_cage: bool = False
+
+
+def _of_cage(name: str, words: str) -> Fault:
+    return Fault(name, words, is_inside=False, is_of_cage=True)
 
 
 _ALL = (
@@ -29,7 +37,18 @@ _ALL = (
     Fault("swap-on", "6 GiB of swap in use"),
     Fault("clock-skew", "its reported time is ten minutes ahead and not synchronized"),
     Fault("pcie-width", "the second CX-7 controller has two PCIe lanes"),
-    Fault("link-down", "its cabled CX-7 port has no carrier"),
+    _of_cage("cable-out", "the cable is pulled out of this cage"),
+    _of_cage("link-down", "the same, by its older name"),
+    _of_cage("half-down", "one half of the cage has no link; the second, where none is named"),
+    _of_cage("mtu", "an MTU of 1500 where the others have 9000"),
+    _of_cage("wire-mtu", "what is between the ports swallows packets beyond 1500 bytes; only a sized ping finds it"),
+    _of_cage("wrong-subnet", "addresses in a subnet that nobody else on the wire is in"),
+    _of_cage("slow-line", "a line of 100 Gb/s instead of 200"),
+    _of_cage("one-way", "hears nobody on this wire, but is heard"),
+    _of_cage("rdma-inactive", "the RDMA device of one half is not active; of the second, where none is named"),
+    _of_cage("storage", "a storage machine is plugged in here, in a free cage if there is one: answers a ping, LLDP"),
+    _of_cage("stranger", "another machine is plugged in here: answers a ping with a MAC that no node has"),
+    _of_cage("silent", "something is plugged in here that never says a word"),
     Fault("no-docker-group", "the user is not in the group docker, as on a fresh system"),
     Fault("docker-down", "the docker daemon does not run"),
     Fault("no-toolkit", "the container toolkit is not installed"),

@@ -16,12 +16,22 @@ from sparkdesk import paths
 _MAX_NODES = 64
 _MAX_BOOT_S = 3600.0
 _VENDORS = ("nvidia", "asus", "dell", "hp", "lenovo", "gigabyte", "msi", "acer")
+_SHAPES = ("single", "pair", "pair-two-cables", "ring", "crossed-ring", "switch", "chain", "loop", "mixed")
 _SERVERS = ("vllm", "ollama", "llamacpp")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
-    parser.add_argument("--nodes", type=int, default=4, metavar=f"1-{_MAX_NODES}", help="how many (default 4)")
+    parser.add_argument(
+        "--nodes", type=int, metavar=f"1-{_MAX_NODES}", help="how many (default: as the shape has them; 4 on a switch)"
+    )
+    parser.add_argument(
+        "--shape",
+        choices=_SHAPES,
+        default="",
+        help="how they are cabled (default: a switch, or no cables for one node); --list-shapes says more",
+    )
+    parser.add_argument("--list-shapes", action="store_true", help="say which shapes there are, and end")
     parser.add_argument("--state", type=Path, help="folder with what makes the nodes the same after a restart")
     parser.add_argument("--authorized-keys", type=Path, metavar="FILE", help="public keys that may sign in")
     parser.add_argument(
@@ -50,8 +60,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--fault",
         action="append",
         default=[],
-        metavar="NAME:NODE",
-        help="a fault from the start; --list-faults tells which there are",
+        metavar="NAME:NODE[:PLACE]",
+        help="a fault from the start; a cable's has a place: P0, P1 or a netdev. --list-faults tells which there are",
     )
     parser.add_argument("--list-faults", action="store_true", help="say which faults and actions there are, and end")
     parser.add_argument(
@@ -64,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--control",
         nargs=3,
-        metavar=("ON|OFF", "FAULT", "NODE"),
+        metavar=("ON|OFF", "FAULT", "NODE[:PLACE]"),
         help="switch a fault of the cluster that runs on --state, or `on wake NODE`, and end",
     )
 
@@ -76,10 +86,12 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     if options.list_faults:
         return _list_faults()
-    state = (options.state or paths.data_dir() / "simulated" / f"simulated-{options.nodes}").absolute()
+    if options.list_shapes:
+        return _list_shapes()
+    shape, count = _check(parser, options)
+    state = (options.state or paths.data_dir() / "simulated" / _name_of(shape, count)).absolute()
     if options.control:
         return _control(parser, state, options.control)
-    _check(parser, options)
     if sys.platform != "linux":
         print("simulate: needs Linux; connect to real nodes instead.", file=sys.stderr)
         return 1
@@ -88,7 +100,8 @@ def main(arguments: list[str]) -> int:
     return cluster.run(
         cluster.Options(
             state=state,
-            count=options.nodes,
+            shape=shape,
+            count=count,
             authorized_keys=options.authorized_keys,
             faults=tuple(_fault(parser, text) for text in options.fault),
             running=tuple(_choice(parser, "--running", text, _SERVERS) for text in options.running),
@@ -105,15 +118,27 @@ def main(arguments: list[str]) -> int:
     )
 
 
-def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    """End with a usage error where a value is none."""
-    if not 1 <= options.nodes <= _MAX_NODES:
+def _name_of(shape: str, count: int) -> str:
+    """The folder of a cluster that was given none."""
+    return f"simulated-{count}" if shape in ("switch", "single") else f"simulated-{shape}-{count}"
+
+
+def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> tuple[str, int]:
+    """End with a usage error where a value is none; gives the shape and the number of nodes."""
+    from sparkdesk.simulator.fabric.cabling import choose_shape
+
+    if options.nodes is not None and not 1 <= options.nodes <= _MAX_NODES:
         parser.error(f"--nodes takes 1 to {_MAX_NODES}, not {options.nodes}")
     if not 0 <= options.boot_seconds <= _MAX_BOOT_S:
         parser.error(f"--boot-seconds takes 0 to {_MAX_BOOT_S:g}, not {options.boot_seconds:g}")
     for file in (options.authorized_keys, options.password_file, *options.model):
         if file is not None and not file.is_file():
             parser.error(f"{file} is not a file")
+    try:
+        shape, count = choose_shape(options.shape, options.nodes)
+    except ValueError as error:
+        parser.error(str(error))
+    return shape.name, count
 
 
 def _choice(parser: argparse.ArgumentParser, option: str, text: str, known: tuple[str, ...]) -> tuple[str, str]:
@@ -129,6 +154,17 @@ def _list_faults() -> int:
 
     for name, words in [*((fault.name, fault.words) for fault in FAULTS.values()), *ACTIONS.items()]:
         print(f"{name:<18}{words}")
+    cages = ", ".join(fault.name for fault in FAULTS.values() if fault.is_of_cage)
+    print(f"At a place (NODE:P0, NODE:P1 or NODE:NETDEV; else where a cable is): {cages}", file=sys.stderr)
+    return 0
+
+
+def _list_shapes() -> int:
+    from sparkdesk.simulator.fabric.cabling import SHAPES
+
+    for shape in SHAPES.values():
+        nodes = f"{shape.least}" if shape.least == shape.most else f"{shape.least} to {shape.most}"
+        print(f"{shape.name:<18}{shape.words} (--nodes {nodes})")
     return 0
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from sparkdesk.simulator.machine import gb10, live_files
 from sparkdesk.simulator.machine.physics import Engine, Readings, Usage, step
+from sparkdesk.simulator.machine.traffic import Counts
 
 BUSY = Usage(engines=(Engine(pid=7, name="llama-server", busy=1.0, resident_bytes=2**30),), busy_cores=1.0)
 IDLE = Usage()
@@ -31,7 +32,6 @@ usages = st.builds(
     other_bytes=st.integers(0, 2**38),
     busy_cores=st.floats(0, 20),
     received_bytes=st.integers(0, 2**40),
-    link_sent_bytes=st.integers(0, 2**40),
     cached_bytes=st.integers(0, 2**40),
 )
 
@@ -95,7 +95,6 @@ def test_readings_stay_in_their_ranges_and_counters_never_fall(steps: list[Usage
         assert math.isfinite(now.temperature_c)
         assert 0 <= now.free_kb <= now.available_kb <= gb10.MEM_TOTAL_KB
         assert now.received_bytes >= before.received_bytes
-        assert now.link_sent_bytes >= before.link_sent_bytes
         assert now.disk_read_bytes >= before.disk_read_bytes
 
 
@@ -106,12 +105,13 @@ def test_the_same_use_gives_the_same_files(usage: Usage) -> None:
     assert live_files.sys_files(one) == live_files.sys_files(two)
 
 
-def test_link_counters_are_words_of_four_bytes_on_both_halves_of_the_cabled_cage() -> None:
-    now = step(Readings(), Usage(link_sent_bytes=8_000_000), 0.5)
-    files = live_files.sys_files(now)
+def test_rdma_is_counted_in_words_of_four_bytes_and_packets_in_bytes_at_their_own_port() -> None:
+    counts = {"enp1s0f1np1": Counts(sent_bytes=77, rdma_sent_bytes=8_000_000)}
+    files = live_files.sys_files(Readings(), counts=counts)
     counters = {half.rdma: f"class/infiniband/{half.rdma}/ports/1/counters/port_xmit_data" for half in gb10.HALVES}
-    assert files[counters["rocep1s0f1"]] == files[counters["roceP2p1s0f1"]] == "1000000\n"
-    assert counters["rocep1s0f0"] not in files
+    assert files[counters["rocep1s0f1"]] == "2000000\n"
+    assert files["class/net/enp1s0f1np1/statistics/tx_bytes"] == "77\n"
+    assert {files[counters[half.rdma]] for half in gb10.HALVES if half.rdma != "rocep1s0f1"} == {"0\n"}
 
 
 def test_proc_stat_counts_the_work_of_real_processes_and_all_cores() -> None:

@@ -90,7 +90,7 @@ def leave_host(first_id: int) -> bool:
     if not has_many:
         if _OUTER_USER == 0 and _IS_REAL_ROOT:
             raise OSError("user ids cannot be mapped, and a node's root must not be this computer's")
-        _map_one(os.getpid(), inside=0, outside=_OUTER_USER, group=_OUTER_GROUP)
+        map_one(os.getpid(), user=(0, _OUTER_USER), group=(0, _OUTER_GROUP))
     return has_many
 
 
@@ -127,10 +127,11 @@ def _map_many(pid: int, first_id: int) -> bool:
     return True
 
 
-def _map_one(pid: int, *, inside: int, outside: int, group: int) -> None:
+def map_one(pid: int, *, user: tuple[int, int], group: tuple[int, int]) -> None:
+    """Give the user namespace of this process one user and one group, each (inside, outside). Raises OSError."""
     Path(f"/proc/{pid}/setgroups").write_text("deny")
-    Path(f"/proc/{pid}/uid_map").write_text(f"{inside} {outside} 1\n")
-    Path(f"/proc/{pid}/gid_map").write_text(f"{inside} {group} 1\n")
+    Path(f"/proc/{pid}/uid_map").write_text(f"{user[0]} {user[1]} 1\n")
+    Path(f"/proc/{pid}/gid_map").write_text(f"{group[0]} {group[1]} 1\n")
 
 
 def hold_user_namespace() -> int:
@@ -148,7 +149,7 @@ def hold_user_namespace() -> int:
         os.read(done_r, 1)
         os._exit(0)
     os.read(ready_r, 1)
-    _map_one(holder, inside=USER_ID, outside=0, group=0)
+    map_one(holder, user=(USER_ID, 0), group=(USER_ID, 0))
     number = os.open(f"/proc/{holder}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
     os.close(done_w)
     for end in (ready_r, ready_w, done_r):
@@ -163,6 +164,21 @@ def raise_loopback() -> None:
         request = struct.pack("16sH14s", b"lo", 0, b"")
         flags = struct.unpack("16sH14s", fcntl.ioctl(probe, _SIOCGIFFLAGS, request))[1]
         fcntl.ioctl(probe, _SIOCSIFFLAGS, struct.pack("16sH14s", b"lo", flags | _IFF_UP, b""))
+
+
+def settle_network(folder: Path) -> None:
+    """Let this network's new ports have their address at once and say nothing by themselves, and its users ping.
+
+    `folder` is /proc/sys/net. A kernel that lacks one of these is quiet or quick enough without.
+    """
+    settings = {"ipv6/conf/default/accept_dad": 0, "ipv6/conf/default/router_solicitations": 0}
+    for name, value in settings.items():
+        with contextlib.suppress(OSError):
+            (folder / name).write_text(f"{value}\n")
+    for groups in (f"0 {ID_COUNT - 1}", "0 0"):  # the second where there is but one
+        with contextlib.suppress(OSError):
+            (folder / "ipv4/ping_group_range").write_text(f"{groups}\n")
+            return
 
 
 def begin_root(plan: RootPlan) -> Path:
@@ -187,6 +203,7 @@ def begin_root(plan: RootPlan) -> Path:
         sc.mount("node", str(root / name), "tmpfs", sc.MS_NOSUID | sc.MS_NODEV, options)
     _make_devices(root / "dev")
     sc.mount("proc", str(root / "proc"), "proc", sc.MS_NOSUID | sc.MS_NODEV | sc.MS_NOEXEC)
+    settle_network(root / "proc/sys/net")
     _bind(root / "proc/sys", root / "proc/sys", is_read_only=True)
     _bind_programs(plan, root)
     (root / LIVE_DIR[1:]).mkdir()

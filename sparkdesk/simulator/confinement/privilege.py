@@ -19,6 +19,7 @@ _MAX_ID = 2**32 - 2  # the largest is "no change" for setresuid
 _MAX_CAPABILITIES = 64
 # CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID, SETUID, NET_BIND_SERVICE, NET_ADMIN, NET_RAW (all of the node's own
 # user and network namespaces). Source: linux/capability.h
+_CAP_NET_ADMIN = 12
 _ROOT_CAPABILITIES = (0, 1, 3, 4, 5, 6, 7, 10, 12, 13)
 
 
@@ -93,6 +94,12 @@ def become_small_root() -> None:
     sc.set_process_option(sc.PR_SET_NO_NEW_PRIVS, 1)
     _empty_bounding_set(but=_ROOT_CAPABILITIES)
     sc.keep_capabilities(sum(1 << number for number in _ROOT_CAPABILITIES))
+
+
+def keep_network_rights() -> None:
+    """Of root's rights keep the one to set up networks. Raises OSError."""
+    sc.set_process_option(sc.PR_SET_NO_NEW_PRIVS, 1)
+    sc.keep_capabilities(1 << _CAP_NET_ADMIN)
 
 
 def _empty_bounding_set(but: tuple[int, ...] = ()) -> None:

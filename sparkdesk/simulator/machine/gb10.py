@@ -55,17 +55,16 @@ class CageHalf:
     rdma: str
     pci: str
     cage: int
-    subnet: str
 
 
 # Source: NVIDIA's playbooks, the same on every unit. Cage 1 is the one farther from the RJ45 socket.
 HALVES = (
-    CageHalf("enp1s0f0np0", "rocep1s0f0", "0000:01:00.0", 0, "192.168.102"),
-    CageHalf("enp1s0f1np1", "rocep1s0f1", "0000:01:00.1", 1, "192.168.100"),
-    CageHalf("enP2p1s0f0np0", "roceP2p1s0f0", "0002:01:00.0", 0, "192.168.103"),
-    CageHalf("enP2p1s0f1np1", "roceP2p1s0f1", "0002:01:00.1", 1, "192.168.101"),
+    CageHalf("enp1s0f0np0", "rocep1s0f0", "0000:01:00.0", 0),
+    CageHalf("enp1s0f1np1", "rocep1s0f1", "0000:01:00.1", 1),
+    CageHalf("enP2p1s0f0np0", "roceP2p1s0f0", "0002:01:00.0", 0),
+    CageHalf("enP2p1s0f1np1", "roceP2p1s0f1", "0002:01:00.1", 1),
 )
-CABLED_CAGE = 1
+CABLED_CAGE = 1  # the usual one
 FABRIC_MTU = 9000
 FABRIC_MBPS = 200_000
 MANAGEMENT_MBPS = 10_000
@@ -76,9 +75,14 @@ def management_address(index: int) -> str:
     return f"192.168.10.{10 + index}"
 
 
-def fabric_address(half: CageHalf, index: int) -> str:
-    """The address of node `index` (from 1) on this half, if its cage is cabled."""
-    return f"{half.subnet}.{index}"
+def half_number(half: CageHalf) -> int:
+    """0 for the half in PCI domain 0, 1 for its twin."""
+    return int(half.pci.startswith("0002:"))
+
+
+def netdev_number(netdev: str) -> int:
+    """Its place among the node's network devices: the last part of its MAC."""
+    return ("lo", MANAGEMENT_NETDEV, WIFI_NETDEV, *(half.netdev for half in HALVES)).index(netdev)
 
 
 def hardware_address(index: int, port: int) -> str:
@@ -87,7 +91,12 @@ def hardware_address(index: int, port: int) -> str:
 
 
 def link_local(index: int, port: int) -> str:
-    """The IPv6 link-local address that follows from the MAC. Source: RFC 4291, appendix A (modified EUI-64)."""
-    octets = [int(part, 16) for part in hardware_address(index, port).split(":")]
+    """The IPv6 link-local address of a port of node `index` (from 1)."""
+    return eui64(hardware_address(index, port))
+
+
+def eui64(mac: str) -> str:
+    """The IPv6 link-local address that follows from a MAC. Source: RFC 4291, appendix A (modified EUI-64)."""
+    octets = [int(part, 16) for part in mac.split(":")]
     words = (octets[0] ^ 2) << 8 | octets[1], octets[2] << 8 | 0xFF, 0xFE00 | octets[3], octets[4] << 8 | octets[5]
     return "fe80::" + ":".join(f"{word:x}" for word in words)

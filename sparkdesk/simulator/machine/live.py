@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from sparkdesk.simulator.machine import census, live_files, machine_files
+from sparkdesk.simulator.machine import census, live_files, machine_files, traffic
 from sparkdesk.simulator.machine.install import install
 from sparkdesk.simulator.machine.physics import Readings, Usage, step
 from sparkdesk.simulator.machine.vendor import VENDORS
@@ -48,6 +49,8 @@ class Maker:
     boot_id: str
     serial: str
     vendor: str
+    ports: tuple[Mapping[str, Any], ...] = ()
+    """Its fast ports at the start, as fabric/port.py gives them for a message."""
 
 
 class Machine:
@@ -67,6 +70,9 @@ class Machine:
         self._received_bytes = 0
         self._sent_bytes = 0
         self._kept_cache_bytes: int | None = None
+        self._ports = maker.ports
+        self._counts = traffic.start_counts()
+        self._packets: Path | None = None
         vendor = VENDORS[maker.vendor]
         for folder in (proc, sys):
             folder.mkdir(parents=True, exist_ok=True)
@@ -77,10 +83,11 @@ class Machine:
         self._sys = {name: LiveFile(sys / name) for name in live_files.sys_files(self._now)}
         self._drop = os.open(proc / "sys/vm/drop_caches", os.O_RDWR | os.O_CLOEXEC)
         self._gpu = LiveFile(live / "gpu.json")
-        for name in ("loads", "docker"):
+        for name in ("loads", "docker", "rdma"):
             (live / name).mkdir(parents=True, exist_ok=True)
             (live / name).chmod(0o1777)
         self.set_conditions(self.conditions)
+        self.set_ports(maker.ports, is_real=False)
 
     def move(self, live: Path) -> None:
         """The folder has another name from now on: the node has taken its root."""
@@ -95,10 +102,21 @@ class Machine:
         wanted = set(names)
         self.conditions.clear()
         self.conditions |= wanted
-        file = self.folder / "conditions.json"
-        file.with_suffix(".part").write_text(json.dumps(sorted(wanted)), "ascii")
-        file.with_suffix(".part").replace(file)
+        self._tell("conditions", sorted(wanted))
         self._write()
+
+    def set_ports(self, ports: Iterable[Mapping[str, Any]], *, is_real: bool) -> None:
+        """The fast ports are like this from now on; `is_real` says that packets run through them."""
+        self._ports = tuple(ports)
+        self._packets = Path("/proc/net/dev") if is_real else None
+        self._tell("ports", {"is_real": is_real, "ports": self._ports})
+        self._write()
+
+    def _tell(self, name: str, value: object) -> None:
+        """Let the node's programs read this, whole."""
+        file = self.folder / f"{name}.json"
+        file.with_suffix(".part").write_text(json.dumps(value), "ascii")
+        file.with_suffix(".part").replace(file)
 
     def add_traffic(self, received_bytes: int, sent_bytes: int) -> None:
         """Real bytes that came and went over SSH, for the management port's counters."""
@@ -115,6 +133,7 @@ class Machine:
 
     def _usage(self, dt_s: float, now_s: float, below: int | None) -> Usage:
         alive = census.tasks(Path("/proc"), below)
+        self._counts = traffic.count(self._counts, dt_s, self._packets, self.folder / "rdma", alive)
         share = {}
         for pid, task in alive.items():
             before = self._cpu_s.get(pid, 0.0 if pid in self._cpu_s else task.cpu_s)
@@ -151,7 +170,7 @@ class Machine:
     def _write(self) -> None:
         for name, text in live_files.proc_files(self._now, self._boot_time_s, self.conditions).items():
             self._proc[name].write(text)
-        for name, text in live_files.sys_files(self._now, self.conditions).items():
+        for name, text in live_files.sys_files(self._now, self.conditions, self._ports, self._counts).items():
             self._sys[name].write(text)
         self._gpu.write(live_files.gpu_json(self._now, self._gpu_uuid, self.conditions) + "\n")
 

@@ -6,15 +6,24 @@ while they are being written over in place.
 
 from __future__ import annotations
 
+import ipaddress
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from sparkdesk.simulator.machine import gb10
+from sparkdesk.simulator.machine.machine_files import Ports
 from sparkdesk.simulator.machine.physics import Readings
+from sparkdesk.simulator.machine.traffic import Counts
 
 _TICKS_PER_S = 100
 _SWAPS_HEAD = "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"
 _WORD_BYTES = 4  # RDMA data counters count words of four bytes
+_RATES = {
+    200_000: "200 Gb/sec (2X NDR)\n",
+    100_000: "100 Gb/sec (1X NDR)\n",  # unverified on hardware [rdma-phys-state-words]
+    -1: "40 Gb/sec (4X QDR)\n",
+}
 
 
 def proc_files(now: Readings, boot_time_s: int = 0, conditions: Collection[str] = ()) -> dict[str, str]:
@@ -92,8 +101,10 @@ def _diskstats(now: Readings) -> str:
     return f" 259       0 nvme0n1 {row} 259       1 nvme0n1p1 {still} 259       2 nvme0n1p2 {row}"
 
 
-def sys_files(now: Readings, conditions: Collection[str] = ()) -> dict[str, str]:
-    """The moving files of /sys."""
+def sys_files(
+    now: Readings, conditions: Collection[str] = (), ports: Ports = (), counts: Mapping[str, Counts] | None = None
+) -> dict[str, str]:
+    """The moving files of /sys. `counts` are those of the fast ports, by network device."""
     zone = f"{round(now.temperature_c + 3) * 1000}\n"
     files = {f"class/thermal/thermal_zone{number}/temp": zone for number in range(7)}
     for core in range(gb10.CORES):
@@ -103,33 +114,52 @@ def sys_files(now: Readings, conditions: Collection[str] = ()) -> dict[str, str]
     folder = f"class/net/{gb10.MANAGEMENT_NETDEV}/statistics"
     files |= _counts(f"{folder}/rx_bytes", f"{folder}/rx_packets", now.received_bytes, 1500)
     files |= _counts(f"{folder}/tx_bytes", f"{folder}/tx_packets", now.sent_bytes, 1500)
-    files |= _link_files(conditions)
-    halves = [half for half in gb10.HALVES if half.cage == gb10.CABLED_CAGE]
-    for half in halves:
-        base = f"class/infiniband/{half.rdma}/ports/1/counters"
-        for way, count in (("rcv", now.link_received_bytes), ("xmit", now.link_sent_bytes)):
-            share = count // len(halves)
-            files |= _counts(f"{base}/port_{way}_data", f"{base}/port_{way}_packets", share, 4096, _WORD_BYTES)
-    return files
-
-
-def _link_files(conditions: Collection[str]) -> dict[str, str]:
-    """What a fault changes at the fast ports."""
-    files = {}
     lanes = "2" if "pcie-width" in conditions else "4"
-    is_up = "link-down" not in conditions
+    by_netdev = {port["netdev"]: port for port in ports}
     for half in gb10.HALVES:
         if half.pci.startswith("0002:"):
             files[f"bus/pci/devices/{half.pci}/current_link_width"] = f"{lanes}\n"
-        if half.cage == gb10.CABLED_CAGE:
-            net, port = f"class/net/{half.netdev}", f"class/infiniband/{half.rdma}/ports/1"
-            files |= {
-                f"{net}/operstate": "up\n" if is_up else "down\n",
-                f"{net}/carrier": "1\n" if is_up else "0\n",
-                f"{net}/speed": f"{gb10.FABRIC_MBPS if is_up else -1}\n",
-                f"{port}/state": "4: ACTIVE\n" if is_up else "1: DOWN\n",
-                f"{port}/phys_state": "5: LinkUp\n" if is_up else "3: Disabled\n",
-            }
+        files |= _port_files(half, by_netdev.get(half.netdev, {}))
+        files |= _port_counts(half, (counts or {}).get(half.netdev, Counts()))
+    return files
+
+
+def _port_files(half: gb10.CageHalf, port: Mapping[str, Any]) -> dict[str, str]:
+    """A fast port as its cable lets it be. The words without a link: unverified on hardware [rdma-phys-state-words]."""
+    net, rdma = f"class/net/{half.netdev}", f"class/infiniband/{half.rdma}/ports/1"
+    is_up, is_active = bool(port.get("carrier")), bool(port.get("is_rdma_active"))
+    speed = port.get("speed_mbps", -1)
+    gids = _gids(port) if is_up else ("0000:" * 7 + "0000",) * 4
+    return {
+        f"{net}/operstate": "up\n" if is_up else "down\n",
+        f"{net}/carrier": "1\n" if is_up else "0\n",
+        f"{net}/speed": f"{speed}\n",
+        f"{net}/mtu": f"{port.get('mtu', 1500)}\n",
+        f"{rdma}/state": "4: ACTIVE\n" if is_active else "1: DOWN\n",
+        f"{rdma}/phys_state": "5: LinkUp\n" if is_active else "3: Disabled\n",
+        f"{rdma}/rate": _RATES.get(speed if is_active else -1, _RATES[-1]),
+        **{f"{rdma}/gids/{row}": f"{gid}\n" for row, gid in enumerate(gids)},
+    }
+
+
+def _gids(port: Mapping[str, Any]) -> tuple[str, ...]:
+    """The addresses of an RDMA port: of the link, then of IPv4, each once per version of RoCE."""
+    own = ipaddress.IPv6Address(gb10.eui64(str(port["mac"])))
+    text = str(port["address"]).partition("/")[0]
+    mapped = ipaddress.IPv6Address(f"::ffff:{text}" if text else "::")
+    return (own.exploded, own.exploded, mapped.exploded, mapped.exploded)
+
+
+def _port_counts(half: gb10.CageHalf, counts: Counts) -> dict[str, str]:
+    net, rdma = f"class/net/{half.netdev}/statistics", f"class/infiniband/{half.rdma}/ports/1/counters"
+    files = {
+        f"{net}/rx_bytes": f"{counts.received_bytes}\n",
+        f"{net}/rx_packets": f"{counts.received_packets}\n",
+        f"{net}/tx_bytes": f"{counts.sent_bytes}\n",
+        f"{net}/tx_packets": f"{counts.sent_packets}\n",
+    }
+    for way, moved in (("rcv", counts.rdma_received_bytes), ("xmit", counts.rdma_sent_bytes)):
+        files |= _counts(f"{rdma}/port_{way}_data", f"{rdma}/port_{way}_packets", moved, 4096, _WORD_BYTES)
     return files
 
 

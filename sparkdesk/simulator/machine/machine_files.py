@@ -5,11 +5,18 @@ The one rule: pure. From who the node is to path -> bytes; the caller writes the
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sparkdesk.simulator.machine import gb10
 from sparkdesk.simulator.machine.vendor import Vendor
 
+Ports = Iterable[Mapping[str, Any]]
+"""Ports of a node as fabric/port.py gives them for a message."""
+
+NETPLAN = "40-cx7.yaml"
+CABLING = "# simulated cabling: "
+"""Begins the first line of a netplan that we made."""
 _OS_RELEASE = """\
 PRETTY_NAME="Ubuntu 24.04.4 LTS"
 NAME="Ubuntu"
@@ -64,7 +71,7 @@ To see these additional updates run: apt list --upgradable
 """
 
 
-def etc_files(name: str, index: int) -> dict[str, str]:
+def etc_files(name: str, ports: Ports, cabling: str) -> dict[str, str]:
     """What the node's own folders hold when it is made; a person may change them."""
     return {
         "etc/os-release": _OS_RELEASE,
@@ -74,7 +81,7 @@ def etc_files(name: str, index: int) -> dict[str, str]:
         "etc/group": _GROUP,
         "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
         "etc/profile": _PROFILE,
-        "etc/netplan/40-cx7.yaml": _netplan(index),
+        f"etc/netplan/{NETPLAN}": f"{CABLING}{cabling}\n{_netplan(ports)}",
         "etc/subuid": "nvidia:100000:65536\n",
         "etc/docker/daemon.json": _DAEMON_JSON,
         "home/nvidia/.bashrc": _BASHRC,
@@ -120,33 +127,20 @@ def _dgx_release(serial: str, platform: str) -> str:
     )
 
 
-def _netplan(index: int) -> str:
+def _netplan(ports: Ports) -> str:
     lines = ["network:", "  version: 2", "  ethernets:"]
-    for half in gb10.HALVES:
-        if half.cage == gb10.CABLED_CAGE:
-            address = f"      addresses: [{gb10.fabric_address(half, index)}/24]"
-            lines += [f"    {half.netdev}:", "      dhcp4: no", f"      mtu: {gb10.FABRIC_MTU}", address]
+    for port in ports:
+        if port["address"]:
+            address = f"      addresses: [{port['address']}]"
+            lines += [f"    {port['netdev']}:", "      dhcp4: no", f"      mtu: {gb10.FABRIC_MTU}", address]
     return "\n".join(lines) + "\n"
 
 
 def addresses(index: int) -> list[dict[str, Any]]:
-    """The IPv4 addresses of the node's ports: device, address, prefix length."""
-    found: list[dict[str, Any]] = [
+    """The IPv4 addresses of the ports that no cable changes: device, address, prefix length."""
+    return [
         {"device": "lo", "address": "127.0.0.1", "prefix": 8},
         {"device": gb10.MANAGEMENT_NETDEV, "address": gb10.management_address(index), "prefix": 24},
-    ]
-    for half in gb10.HALVES:
-        if half.cage == gb10.CABLED_CAGE:
-            found.append({"device": half.netdev, "address": gb10.fabric_address(half, index), "prefix": 24})
-    return found
-
-
-def fabric_ports(index: int) -> list[tuple[str, str, str]]:
-    """The cabled ports of node `index` (from 1): device, MAC, address."""
-    return [
-        (half.netdev, gb10.hardware_address(index, netdev_number(half.netdev)), gb10.fabric_address(half, index))
-        for half in gb10.HALVES
-        if half.cage == gb10.CABLED_CAGE
     ]
 
 
@@ -154,7 +148,7 @@ def sys_files(index: int, vendor: Vendor) -> dict[str, str]:
     """What /sys holds; those that move are rewritten later by the physical model."""
     files = _dmi_files(vendor) | _cpu_files() | _temperature_files() | _network_files(index)
     for half in gb10.HALVES:
-        files |= _rdma_files(half, index) | _pci_files(half.pci, "0x15b3", "0x1021", "0x020000")
+        files |= _rdma_files(half) | _pci_files(half.pci, "0x15b3", "0x1021", "0x020000")
         files |= _half_files(half, index)
     # Where the RJ45 port is on the bus: unverified on hardware [management-pci].
     wired = f"bus/pci/devices/0007:01:00.0/net/{gb10.MANAGEMENT_NETDEV}/address"
@@ -187,18 +181,12 @@ def secret_sys_files(serial: str) -> dict[str, str]:
 
 def _half_files(half: gb10.CageHalf, index: int) -> dict[str, str]:
     """The ways from a PCI function to its network and RDMA devices."""
-    folder, number = f"bus/pci/devices/{half.pci}", netdev_number(half.netdev)
+    folder, number = f"bus/pci/devices/{half.pci}", gb10.netdev_number(half.netdev)
     return {
         f"{folder}/net/{half.netdev}/address": f"{gb10.hardware_address(index, number)}\n",
         f"class/net/{half.netdev}/device/vendor": "0x15b3\n",
         f"{folder}/infiniband/{half.rdma}/fw_ver": f"{gb10.NIC_FIRMWARE}\n",
     }
-
-
-def netdev_number(netdev: str) -> int:
-    """Its place among the node's network devices: the last part of its MAC."""
-    names = ("lo", gb10.MANAGEMENT_NETDEV, gb10.WIFI_NETDEV, *(half.netdev for half in gb10.HALVES))
-    return names.index(netdev)
 
 
 def _cpu_files() -> dict[str, str]:
@@ -232,11 +220,7 @@ def _network_files(index: int) -> dict[str, str]:
         gb10.MANAGEMENT_NETDEV: {**up, "speed": str(gb10.MANAGEMENT_MBPS), "mtu": "1500"},
         gb10.WIFI_NETDEV: {**down, "mtu": "1500"},
     }
-    for half in gb10.HALVES:
-        if half.cage == gb10.CABLED_CAGE:
-            devices[half.netdev] = {**up, "speed": str(gb10.FABRIC_MBPS), "mtu": str(gb10.FABRIC_MTU)}
-        else:
-            devices[half.netdev] = {**down, "mtu": "1500"}
+    devices |= {half.netdev: {**down, "mtu": "1500"} for half in gb10.HALVES}
     # Unverified on hardware [wake-on-lan].
     files = {f"class/net/{gb10.MANAGEMENT_NETDEV}/device/power/wakeup": "enabled\n"}
     for number, (device, values) in enumerate(devices.items()):
@@ -249,9 +233,8 @@ def _network_files(index: int) -> dict[str, str]:
     return files
 
 
-def _rdma_files(half: gb10.CageHalf, index: int) -> dict[str, str]:
-    """An RDMA device; the words for a port without a cable: unverified on hardware [rdma-phys-state-words]."""
-    is_up = half.cage == gb10.CABLED_CAGE
+def _rdma_files(half: gb10.CageHalf) -> dict[str, str]:
+    """An RDMA device; its port's state moves with the cable."""
     device = f"class/infiniband/{half.rdma}"
     port = f"{device}/ports/1"
     files = {
@@ -259,9 +242,6 @@ def _rdma_files(half: gb10.CageHalf, index: int) -> dict[str, str]:
         f"{device}/fw_ver": f"{gb10.NIC_FIRMWARE}\n",
         f"{device}/hca_type": "MT4129\n",
         f"{device}/device/net/{half.netdev}/.keep": "",
-        f"{port}/state": "4: ACTIVE\n" if is_up else "1: DOWN\n",
-        f"{port}/phys_state": "5: LinkUp\n" if is_up else "3: Disabled\n",
-        f"{port}/rate": "200 Gb/sec (2X NDR)\n" if is_up else "40 Gb/sec (4X QDR)\n",
         f"{port}/link_layer": "Ethernet\n",
     }
     for name in ("port_xmit_data", "port_rcv_data", "port_xmit_packets", "port_rcv_packets", "port_xmit_wait",
@@ -270,10 +250,7 @@ def _rdma_files(half: gb10.CageHalf, index: int) -> dict[str, str]:
     for name in ("out_of_sequence", "packet_seq_err", "local_ack_timeout_err", "np_cnp_sent", "rp_cnp_handled",
                  "rx_write_requests"):  # fmt: skip
         files[f"{port}/hw_counters/{name}"] = "0\n"
-    octets = [int(part) for part in gb10.fabric_address(half, index).split(".")]
-    gid = "0000:0000:0000:0000:0000:ffff:{:02x}{:02x}:{:02x}{:02x}".format(*octets)
-    for row, kind in enumerate(("IB/RoCE v1", "RoCE v2", "IB/RoCE v1", "RoCE v2") if is_up else ()):
-        files[f"{port}/gids/{row}"] = f"{gid if row > 1 else 'fe80' + gid[4:]}\n"
+    for row, kind in enumerate(("IB/RoCE v1", "RoCE v2", "IB/RoCE v1", "RoCE v2")):
         files[f"{port}/gid_attrs/types/{row}"] = f"{kind}\n"
         files[f"{port}/gid_attrs/ndevs/{row}"] = f"{half.netdev}\n"
     return files

@@ -51,8 +51,6 @@ class Usage:
     busy_cores: float = 0.0
     received_bytes: int = 0
     sent_bytes: int = 0
-    link_received_bytes: int = 0
-    link_sent_bytes: int = 0
     cached_bytes: int = 0
     is_slow: bool = False
     is_capped: bool = False
@@ -78,8 +76,6 @@ class Readings:
     load_15m: float = 0.0
     received_bytes: int = 0
     sent_bytes: int = 0
-    link_received_bytes: int = 0
-    link_sent_bytes: int = 0
     disk_read_bytes: int = 0
     engines: tuple[Engine, ...] = field(default=())
 
@@ -139,8 +135,6 @@ def _move_bytes(before: Readings, usage: Usage) -> Readings:
         disk_read_bytes=before.disk_read_bytes + read_bytes,
         received_bytes=before.received_bytes + usage.received_bytes,
         sent_bytes=before.sent_bytes + usage.sent_bytes,
-        link_received_bytes=before.link_received_bytes + usage.link_received_bytes,
-        link_sent_bytes=before.link_sent_bytes + usage.link_sent_bytes,
     )
 
 

@@ -37,8 +37,12 @@ def main() -> None:
     packet = wire.receive(control)
     if packet is None:
         return
-    setting = packet[0]
+    setting, files = packet
     try:
+        for number in files:  # where the fabric is an ordinary user's, its user namespace is above all nodes'
+            sc.enter_namespace(number, sc.CLONE_NEWUSER)
+            os.close(number)
+            namespace.die_with_parent(os.getppid())
         if setting["confined"]:
             _run_confined(control, setting)
         else:
@@ -95,7 +99,9 @@ def _serve_confined(
     resident.offer(setting["services"])
     if setting["is_first_boot"]:
         resident.edit_group(is_in=True)  # a fault of the simulator's last run may have taken it out
-    wire.send(control, {"op": "ready"})
+    network = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    wire.send(control, {"op": "ready"}, (network,))  # before anything of a stranger runs here
+    os.close(network)
     resident.serve()
 
 
@@ -163,14 +169,30 @@ def _make_folders(folder: Path, setting: wire.Message, *, has_owner: bool) -> No
         os.close(open_folder(folder, name.split("/")))
     (folder / "var/tmp").chmod(0o1777)
     fresh = not (folder / "etc/hostname").exists()
+    _forget_cabling(folder, setting["cabling"])
     vendor = VENDORS[str(setting["vendor"])]
-    install(folder, machine_files.etc_files(setting["name"], setting["index"]), is_kept=True)
+    install(folder, machine_files.etc_files(setting["name"], setting["ports"], setting["cabling"]), is_kept=True)
     install(folder, machine_files.release_files(setting["machine_id"], setting["serial"], vendor))
     for name in _COPIED_ETC:
         _copy(Path("/etc") / name, folder, f"etc/{name}")
     if has_owner and fresh:
         for path in (folder / "home/nvidia", *(folder / "home/nvidia").rglob("*")):
             os.chown(path, namespace.USER_ID, namespace.USER_ID, follow_symlinks=False)
+
+
+def _forget_cabling(folder: Path, cabling: str) -> None:
+    """The netplan that we made for other cables goes; one that a person wrote stays."""
+    number = open_folder(folder, ["etc", "netplan"])
+    try:
+        file = os.open(machine_files.NETPLAN, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=number)
+        with open(file, "rb") as stream:
+            line = stream.readline(200).decode("utf-8", "replace").rstrip("\n")
+        if line.startswith(machine_files.CABLING) and line != f"{machine_files.CABLING}{cabling}":
+            os.unlink(machine_files.NETPLAN, dir_fd=number)
+    except OSError:
+        return  # there is none
+    finally:
+        os.close(number)
 
 
 def _copy(source: Path, base: Path, name: str) -> None:
@@ -196,7 +218,6 @@ def _machine(setting: wire.Message, *, proc: Path, sys_dir: Path, live_dir: Path
         "engine_problem": setting["engine_problem"],
         "models": f"{'' if setting['confined'] else setting['root']}/home/nvidia/models",
         "addresses": machine_files.addresses(int(setting["index"])),
-        "peers": [{"ports": machine_files.fabric_ports(int(index))} for index in setting["peers"]],
     }
     live_dir.mkdir(parents=True, exist_ok=True)
     (live_dir / "bin").mkdir(exist_ok=True)
@@ -207,5 +228,6 @@ def _machine(setting: wire.Message, *, proc: Path, sys_dir: Path, live_dir: Path
         boot_id=str(setting["boot_id"]),
         serial=str(setting["serial"]),
         vendor=str(setting["vendor"]),
+        ports=tuple(setting["ports"]),
     )
     return live.Machine(maker, setting["conditions"], proc=proc, sys=sys_dir, live=live_dir)

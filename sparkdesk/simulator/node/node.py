@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sparkdesk.simulator.confinement import privilege
+from sparkdesk.simulator.fabric.fabric import Fabric, FabricError
 from sparkdesk.simulator.identity import Identity
 from sparkdesk.simulator.machine.machine_files import DASHBOARD_PORT, JUPYTER_PORT
 from sparkdesk.simulator.node import wire
@@ -59,14 +60,15 @@ class Engine:
 class Traits:
     """What a node is beside its identity. `conditions` are the faults that its resident brings about.
 
-    `machine_id` is another one than its own, or ""; `peers` are the numbers of the other nodes on its switch.
+    `machine_id` is another one than its own, or ""; `cabling` names the shape that it is a part of.
     """
 
     vendor: str = "nvidia"
     password_hash: str = ""
     conditions: set[str] = field(default_factory=set)
     machine_id: str = ""
-    peers: tuple[int, ...] = ()
+    cabling: str = ""
+    fabric: Fabric | None = None
 
 
 @dataclass(slots=True)
@@ -82,7 +84,13 @@ class Node:
     """One simulated Spark, from outside."""
 
     def __init__(
-        self, identity: Identity, folder: Path, program_dir: Path, engine: Engine, traits: Traits | None = None
+        self,
+        identity: Identity,
+        folder: Path,
+        program_dir: Path,
+        engine: Engine,
+        traits: Traits | None = None,
+        fabric: Fabric | None = None,
     ) -> None:
         self.identity = identity
         self.traits = traits or Traits()
@@ -111,14 +119,16 @@ class Node:
         self.is_confined = is_confined
         self._boots += 1
         control = self._spawn()
-        wire.send(control, self._setting())
+        fabric = self.traits.fabric
+        user_namespace = fabric.user_namespace if fabric is not None and is_confined else -1
+        wire.send(control, self._setting(), (user_namespace,) if user_namespace >= 0 else ())
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[wire.Message | None] = loop.create_future()
+        answer: asyncio.Future[tuple[wire.Message, list[int]] | None] = loop.create_future()
         loop.add_reader(control, _first_answer, control, answer)
         try:
-            message = await asyncio.wait_for(answer, START_TIMEOUT_S)
+            message, files = await asyncio.wait_for(answer, START_TIMEOUT_S) or (None, [])
         except TimeoutError:
-            message = {"op": "failed", "reason": f"no answer within {START_TIMEOUT_S:g} s"}
+            message, files = {"op": "failed", "reason": f"no answer within {START_TIMEOUT_S:g} s"}, []
         loop.remove_reader(control)
         if message is None or message["op"] != "ready":
             control.close()
@@ -127,6 +137,27 @@ class Node:
             raise NodeError(f"{self.identity.name} did not start: {reason}")
         self._control = control
         loop.add_reader(control, self._answer)
+        try:
+            await self._plug_in(files)
+        finally:
+            wire.close_all(files)
+
+    async def _plug_in(self, files: list[int]) -> None:
+        """Join the node's network, an open file, with the cables, and tell the node of its ports."""
+        fabric = self.traits.fabric
+        if files and fabric is not None and fabric.is_real:
+            try:
+                await fabric.plug(self.identity.index, files[0])
+                await fabric.join()
+            except FabricError as error:
+                _log.warning("%s has no cables: %s", self.identity.name, error)
+        self.show_ports()
+
+    def show_ports(self) -> None:
+        """Tell the node what its ports are like now."""
+        fabric = self.traits.fabric
+        if fabric is not None and self.is_up:
+            self._send({"op": "ports", **fabric.setting_of(self.identity.index)})
 
     def _spawn(self) -> socket.socket:
         """Start the resident's process; our end of its socket."""
@@ -180,7 +211,8 @@ class Node:
             "password_hash": traits.password_hash,
             "conditions": sorted(traits.conditions),
             "services": _SERVICES,
-            "peers": list(traits.peers),
+            "ports": traits.fabric.setting_of(self.identity.index)["ports"] if traits.fabric is not None else [],
+            "cabling": traits.cabling,
             "is_first_boot": self._boots == 1,
             "confined": self.is_confined,
             "address": self.identity.address,
@@ -371,11 +403,13 @@ class Node:
             command.ended(0, 9)
 
 
-def _first_answer(control: socket.socket, answer: asyncio.Future[wire.Message | None]) -> None:
+def _first_answer(control: socket.socket, answer: asyncio.Future[tuple[wire.Message, list[int]] | None]) -> None:
     try:
         packet = wire.receive(control)
     except (OSError, wire.PacketError):
         packet = None
     if not answer.done():
-        answer.set_result(packet[0] if packet else None)
+        answer.set_result(packet)
+    elif packet:
+        wire.close_all(packet[1])
     asyncio.get_running_loop().remove_reader(control)

@@ -20,6 +20,7 @@ from sparkdesk.simulator.machine import census, live
 from sparkdesk.simulator.machine.install import install
 from sparkdesk.simulator.node import wire
 from sparkdesk.simulator.node.command import Commands
+from sparkdesk.simulator.node.port_setter import PortSetter
 from sparkdesk.simulator.node.root_door import RootDoor
 
 _DOCKER_ROW = ("docker:x:989:\n", "docker:x:989:nvidia\n")
@@ -44,6 +45,7 @@ class Resident:
         self._groups: dict[int, int] = {}  # the simulator's number -> process group, until it is forgotten
         self._guests: set[int] = set()  # processes that answer one connection of a service
         self._readers: dict[int, Callable[[], None]] = {}
+        self._setter = PortSetter() if commands.is_confined else None
         self._poll = select.poll()
         self._is_over = False
         if door is not None:
@@ -132,7 +134,7 @@ class Resident:
         self._do(*packet)
 
     def _do(self, message: wire.Message, files: list[int]) -> None:
-        """exec, signal, forget, socket, freeze, traffic, conditions."""
+        """exec, signal, forget, socket, freeze, traffic, conditions, ports, machine_id."""
         if message["op"] == "exec":
             self._start(message, files)
         elif message["op"] == "signal":
@@ -148,6 +150,8 @@ class Resident:
             self._machine.add_traffic(int(message["received"]), int(message["sent"]))
         elif message["op"] == "conditions":
             self._set_conditions(set(message["names"]))
+        elif message["op"] == "ports":
+            self._set_ports(message)
         elif message["op"] == "machine_id":
             install(self._prefix, {"etc/machine-id": f"{message['text']}\n"})
         wire.close_all(files)
@@ -159,6 +163,13 @@ class Resident:
         if "no-docker-group" in changed:
             self.edit_group(is_in="no-docker-group" not in names)
         self._show_conditions()
+
+    def _set_ports(self, message: wire.Message) -> None:
+        """The fast ports are like this from now on."""
+        is_real = bool(message["is_real"]) and self._setter is not None
+        if is_real and self._setter is not None:
+            self._setter.apply(message["ports"])
+        self._machine.set_ports(message["ports"], is_real=is_real)
 
     def _show_conditions(self) -> None:
         """What is seen of faults outside of the moving files and the programs."""

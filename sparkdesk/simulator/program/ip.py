@@ -10,6 +10,7 @@ import os
 import sys
 from typing import Any
 
+import neighbour_table
 from spark_state import ROOT, read_json, read_text
 
 _OBJECTS = {"address": "addr", "addr": "addr", "a": "addr", "link": "link", "l": "link", "route": "route", "r": "route",
@@ -115,6 +116,16 @@ def _link(name: str) -> dict[str, Any]:
     }
 
 
+def _planned() -> list[dict[str, Any]]:
+    """The IPv4 addresses of all ports: device, address, prefix."""
+    rows = list(read_json("node")["addresses"])
+    for port in read_json("ports")["ports"]:
+        address, _slash, prefix = port["address"].partition("/")
+        if address:
+            rows.append({"device": port["netdev"], "address": address, "prefix": int(prefix)})
+    return rows
+
+
 def _addresses(name: str) -> list[dict[str, Any]]:
     return [
         {
@@ -129,7 +140,7 @@ def _addresses(name: str) -> list[dict[str, Any]]:
             "valid_life_time": 4294967295,
             "preferred_life_time": 4294967295,
         }
-        for row in read_json("node")["addresses"]
+        for row in _planned()
         if row["device"] == name
     ]
 
@@ -148,16 +159,21 @@ def eui64(mac: str) -> str:
 
 
 def neighbours(device: str) -> list[tuple[str, str, str]]:
-    """(device, address, MAC) of the cluster's other nodes on the ports that have a carrier, IPv6 before IPv4.
+    """(device, address, MAC) of who is at the other end of the fast ports, IPv6 before IPv4.
 
-    From the plan and not from packets: there are none between simulated nodes. That all of them are seen is what a
-    switch would do; how long an entry lasts was never seen on hardware.
+    The kernel's own table where packets run over the cables; else whom the model of the cables joins with the port.
+    How long an entry lasts was never seen on hardware.
     """
+    told = read_json("ports")
+    if told["is_real"]:
+        names = {port["netdev"] for port in told["ports"]}
+        rows = [row for row in neighbour_table.read() if row[0] in names]
+        return [row for row in rows if not device or row[0] == device]
     found = []
-    for peer in read_json("node")["peers"]:
-        for name, mac, address in peer["ports"]:
-            if (not device or name == device) and read_text(f"/sys/class/net/{name}/carrier") == "1":
-                found += [(name, eui64(mac), mac), (name, address, mac)]
+    for port in told["ports"]:
+        for mac, address in port["peers"] if not device or port["netdev"] == device else ():
+            found.append((port["netdev"], eui64(mac), mac))
+            found += [(port["netdev"], address, mac)] if address else []
     return found
 
 
@@ -209,7 +225,7 @@ def _print_links(rows: list[dict[str, Any]], flags: set[str], *, has_addresses: 
 
 def _print_routes(flags: set[str]) -> int:
     rows: list[dict[str, Any]] = []
-    for row in read_json("node")["addresses"]:
+    for row in _planned():
         net = row["address"].rpartition(".")[0]
         if row["device"] == "enP7s7":
             rows.insert(0, {"dst": "default", "gateway": f"{net}.1", "dev": row["device"], "protocol": "dhcp",

@@ -1,23 +1,26 @@
-"""`ping` of a node: of all nodes on a link (ff02::1), which is how neighbours are found; nothing else is reachable.
+"""`ping` of a node: real echo requests where packets run over the cables, else the model of the cables answers.
 
-The one rule: there are no packets between simulated nodes, so no address of a peer is ever said to answer; only the
-neighbours that a switch would show are told. Words as iputils 20240117 has them.
+The one rule: nobody answers but who would. Where there are no packets only "all nodes of this link" (ff02::1) can be
+asked, and the machines that the model joins with the port answer. Words as iputils 20240117 has them.
 """
 
 from __future__ import annotations
 
 import os
+import socket
 import sys
+import time
 
-from ip import eui64, neighbours
-from spark_state import ROOT, read_text
+import echo
+from ip import eui64
+from spark_state import ROOT, read_json, read_text
 
 _FLAGS = ("-4", "-6", "-n", "-q", "-b", "-D", "-O")
 _VALUES = ("-c", "-w", "-W", "-I", "-i", "-s", "-M", "-t")
 
 
 def main(arguments: list[str]) -> int:
-    """`ping -I IF ff02::1`, or `ff02::1%IF`."""
+    """`ping [options] HOST`; a link-local host needs `-I IF` or %IF."""
     values: dict[str, str] = {}
     hosts, left = [], list(arguments)
     while left:
@@ -36,25 +39,94 @@ def main(arguments: list[str]) -> int:
         return 2
     host, _percent, scope = hosts[0].partition("%")
     device = scope or values.get("-I", "")
+    is_named = bool(device) and "/" not in device and os.path.isdir(f"{ROOT}/sys/class/net/{device}")
+    if (device or host.startswith(("ff02:", "fe80:"))) and not is_named:
+        print(f"ping: unknown iface: {device}", file=sys.stderr)
+        return 2
+    try:
+        request = _request(host, device, values)
+    except ValueError as error:
+        print(f"ping: invalid argument: '{error}'", file=sys.stderr)
+        return 1
+    if read_json("ports")["is_real"]:
+        return _ask(request)
     if host != "ff02::1":
         print("ping: connect: Network is unreachable", file=sys.stderr)
         return 2
-    if not device or "/" in device or not os.path.isdir(f"{ROOT}/sys/class/net/{device}"):
-        print(f"ping: unknown iface: {device}", file=sys.stderr)
+    return _ask_model(device, max(1, request.count))
+
+
+def _request(host: str, device: str, values: dict[str, str]) -> echo.Request:
+    """Raises ValueError with the word that is none."""
+    numbers = {}
+    for name, usual in (("-c", "0"), ("-s", "56"), ("-W", "1"), ("-w", "0")):
+        text = values.get(name, usual)
+        if not text.replace(".", "", 1).isdecimal() or float(text) > 65507:
+            raise ValueError(text)
+        numbers[name] = float(text)
+    return echo.Request(
+        host, device, int(numbers["-c"]), int(numbers["-s"]), numbers["-W"], numbers["-w"], values.get("-M") == "do"
+    )
+
+
+def _ask(request: echo.Request) -> int:
+    """Ask by packets."""
+    try:
+        end, target = echo.open_socket(request)
+    except OSError as error:
+        print(f"ping: connect: {error.strerror or error}", file=sys.stderr)
         return 2
-    return _ask_all(device, max(1, int(values.get("-c", "1"))) if values.get("-c", "1").isdigit() else 1)
+    own = read_text(f"/sys/class/net/{request.device}/address")
+    source = f" from {eui64(own)}%{request.device} {request.device}:" if ":" in request.host else ""
+    print(f"PING {request.host} ({request.host}){source} {request.size} data bytes", flush=True)
+    over_s = time.monotonic() + request.end_s if request.end_s else float("inf")
+    sent, errors, answered = 0, 0, set[int]()
+    while time.monotonic() < over_s and (not request.count or sent < request.count):
+        sent += 1
+        try:
+            echo.send(end, target, sent, request.size)
+        except OSError as error:
+            print(f"ping: sendmsg: {error.strerror}", file=sys.stderr)
+            errors += 1
+        is_last = sent == request.count
+        pause_s = min(over_s, time.monotonic() + (request.wait_s if is_last else 1.0))
+        answered |= _hear(end, request, pause_s, is_last=is_last)
+    return _sum_up(request.host, sent, len(answered), errors)
 
 
-def _ask_all(device: str, count: int) -> int:
+def _hear(end: socket.socket, request: echo.Request, until_s: float, *, is_last: bool) -> set[int]:
+    """Tell of who answers until then; the last request is over with its first answer, as iputils has it."""
+    found = set()
+    scope = f"%{request.device}" if request.device and ":" in request.host else ""
+    while (left_s := until_s - time.monotonic()) > 0:
+        answer = echo.receive(end, left_s)
+        if answer is None:
+            continue
+        found.add(answer.number)
+        row = f"{answer.size} bytes from {answer.address}{scope}: icmp_seq={answer.number} ttl=64"
+        print(f"{row} time={answer.time_ms:.3f} ms", flush=True)
+        if is_last and answer.number == request.count:
+            break
+    return found
+
+
+def _sum_up(host: str, sent: int, received: int, errors: int) -> int:
+    lost = round(100 * (sent - received) / sent) if sent else 0
+    wrong = f", +{errors} errors" if errors else ""
+    print(f"\n--- {host} ping statistics ---")
+    print(f"{sent} packets transmitted, {received} received{wrong}, {lost}% packet loss")
+    return 0 if received else 1
+
+
+def _ask_model(device: str, count: int) -> int:
+    """Ask the model of the cables."""
     own = eui64(read_text(f"/sys/class/net/{device}/address"))
+    port = next((port for port in read_json("ports")["ports"] if port["netdev"] == device), None)
     has_carrier = read_text(f"/sys/class/net/{device}/carrier") == "1"
     print(f"PING ff02::1 (ff02::1) from {own}%{device} {device}: 56 data bytes")
-    others = [address for _device, address, _mac in neighbours(device) if ":" in address]
+    others = [eui64(mac) for mac, _address in port["peers"]] if port is not None else []
     for number in range(1, count + 1 if has_carrier else 1):
         print(f"64 bytes from {own}%{device}: icmp_seq={number} ttl=64 time=0.05 ms")
         for address in others if number < count or count == 1 else []:
             print(f"64 bytes from {address}%{device}: icmp_seq={number} ttl=64 time=0.30 ms")
-    received = count if has_carrier else 0
-    lost = 0 if received else 100
-    print(f"\n--- ff02::1 ping statistics ---\n{count} packets transmitted, {received} received, {lost}% packet loss")
-    return 0 if received else 1
+    return _sum_up("ff02::1", count, count if has_carrier else 0, 0)

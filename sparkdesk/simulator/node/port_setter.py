@@ -1,0 +1,49 @@
+"""Set up the fast ports inside a node's own network: size of packets, IPv4 address, on.
+
+The one rule: only the ports that the fabric has put there are touched; without them nothing happens.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import socket
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from sparkdesk.simulator.fabric.netlink import Netlink
+
+
+class PortSetter:
+    """Remembers what it did to each port, and does what is different."""
+
+    def __init__(self) -> None:
+        self._netlink = Netlink()
+        self._done: dict[str, tuple[int, str]] = {}
+
+    def apply(self, ports: Iterable[Mapping[str, Any]]) -> None:
+        """Let the ports be like this. A port that is gone stays away; a node's root may have changed its own."""
+        there = {name: number for number, name in socket.if_nameindex()}
+        for port in ports:
+            name, wanted = str(port["netdev"]), (int(port["mtu"]), str(port["address"]))
+            if name in there and self._done.get(name) != wanted:
+                with contextlib.suppress(OSError):
+                    self._set(there[name], wanted, self._done.get(name))
+                    self._done[name] = wanted
+
+    def _set(self, number: int, wanted: tuple[int, str], before: tuple[int, str] | None) -> None:
+        self._netlink.set_mtu(number, wanted[0])
+        if before is not None and before[1] and before[1] != wanted[1]:
+            _ignore(errno.EADDRNOTAVAIL, self._netlink.remove_address, number, before[1])
+        if wanted[1] and (before is None or before[1] != wanted[1]):
+            _ignore(errno.EEXIST, self._netlink.add_address, number, wanted[1])
+        self._netlink.set_up(number, is_up=True)
+
+
+def _ignore(code: int, act: Callable[[int, str], None], number: int, address: str) -> None:
+    """Do this; it may have been done already."""
+    try:
+        act(number, address)
+    except OSError as error:
+        if error.errno != code:
+            raise

@@ -52,7 +52,7 @@ def take_pictures(page: QWidget, name: str) -> None:
             needed = page.minimumSizeHint()
             assert needed.width() <= size[0], f"the page is {needed.width()} wide at least"
             assert needed.height() <= size[1], f"the page is {needed.height()} high at least"
-            assert not cut_labels(page)
+            assert not cut_labels(page), cut_labels(page)
             SHOTS.mkdir(parents=True, exist_ok=True)
             assert host.grab().save(str(SHOTS / f"{name}-{choice}-{width}x{height}.png"))
     theme.set_theme("dark")

@@ -5,11 +5,9 @@ The one rule: a computed figure says "computed", an estimate "estimate", and wha
 
 from __future__ import annotations
 
-from sparkdesk.core.cluster.machine import product_words
 from sparkdesk.core.planning.bandwidth import PEAK_GB_PER_S, Bandwidth
-from sparkdesk.core.telemetry.energy import SPARK_WALL
+from sparkdesk.core.telemetry.energy import SPARK_WALL, EnergyView
 from ui import text
-from ui.cluster.model import EnergyView
 
 WHAT_IS_COMPUTED = (
     "Computed, not measured: what each decode step must read (active weights, the experts that the requests touch "
@@ -62,22 +60,23 @@ def job_energy_words(found: EnergyView | None) -> tuple[str, str]:
 
 def energy_rows(found: EnergyView) -> list[tuple[str, str]]:
     """Label and value of all that is known of an energy."""
+    of = f" ({text.one_line(found.words, 40)})" if found.words else ""
     rows = [("GPU rail", energy_words(found.joule))]
     if text.is_known(found.wall_joule):
         rows.append(("Wall", f"about {energy_words(found.wall_joule)}, estimate"))
     if cost_words(found):
-        rows.append(("Cost", f"{cost_words(found)}, of the wall's estimate"))
+        rows.append(("Cost", f"{cost_words(found)}{of}"))
     if text.is_known(found.co2_g):
-        rows.append(("CO2", f"{text.grouped(found.co2_g, 0 if found.co2_g >= 10 else 1)} g, of the wall's estimate"))
+        rows.append(("CO2", f"{text.grouped(found.co2_g, 0 if found.co2_g >= 10 else 1)} g{of}"))
     if text.is_known(found.covered):
         rows.append(("Covered", f"{text.percent(found.covered)} of the time, the rest is a gap"))
     return rows
 
 
-def wall_words(product: str, gpu_power_w: float) -> tuple[str, str]:
+def wall_words(gpu_power_w: float, *, is_spark: bool) -> tuple[str, str]:
     """The wall's power as an estimate, and where it comes from; "n/a" for a machine that nobody measured."""
     if not text.is_known(gpu_power_w):
         return text.NOT_KNOWN, "The node does not tell the GPU's power"
-    if "DGX Spark" not in product_words(product):
+    if not is_spark:
         return text.NOT_KNOWN, "There is no estimate for another machine than a DGX Spark"
     return f"about {text.power(SPARK_WALL.estimate_w(gpu_power_w))}, estimate", SPARK_WALL.source

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal
 
@@ -22,33 +22,18 @@ from sparkdesk.core.findings.concern import Concern
 from sparkdesk.core.jobs.plan import LaunchPlan
 from sparkdesk.core.jobs.record import JobStatus
 from sparkdesk.core.planning.bandwidth import Bandwidth
+from sparkdesk.core.telemetry.energy import EnergyView
 from sparkdesk.core.telemetry.sample import Sample
 from ui.bridge import watch
 from ui.cluster.scene import Known, Scene, SceneBuilder
 from ui.jobs.trace import Traces
 
+if TYPE_CHECKING:
+    from ui.charts.feed import ChartFeeds
+
 Selection = tuple[str, str]
 """("node", id), ("cable", key), ("switch", number), ("stranger", its cable's key) or ("", "")."""
 NOTHING: Selection = ("", "")
-
-
-class EnergyView(Protocol):
-    """What a node or a deployment drew since it is watched. NaN is not known; `wall_joule` is an estimate."""
-
-    @property
-    def joule(self) -> float: ...
-    @property
-    def wall_joule(self) -> float: ...
-    @property
-    def cost(self) -> float: ...
-    @property
-    def currency(self) -> str: ...
-    @property
-    def co2_g(self) -> float: ...
-    @property
-    def j_per_token(self) -> float: ...
-    @property
-    def covered(self) -> float: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +58,10 @@ class ClusterFeeds:
     """Every saved cluster, the open one too."""
     bandwidth: Callable[[str], Bandwidth | None] = lambda _job_id: None
     energy: Callable[[str], EnergyView | None] = lambda _node_or_job_id: None
-    charts: Any = None
+    charts: ChartFeeds | None = None
     """What the tab of charts reads; None: there is no such tab."""
+    memory: Any = None
+    """Where the choice of charts is remembered (get and set by key); None: nowhere."""
 
 
 class ClusterModel(QObject):

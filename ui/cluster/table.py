@@ -1,4 +1,4 @@
-"""The map's equal as a table: the same nodes, the same figures, the same actions.
+"""The map's equal as a table: the same nodes, the same figures and findings, the same actions.
 
 The one rule: what the map shows of a node stands here too, so that nobody needs the picture.
 """
@@ -6,15 +6,24 @@ The one rule: what the map shows of a node stands here too, so that nobody needs
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
-from PySide6.QtGui import QColor, QFontMetrics, QKeyEvent
-from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
+from PySide6.QtGui import QColor, QContextMenuEvent, QFontMetrics, QKeyEvent
+from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QMenu, QTableView, QWidget
 
+from sparkdesk.core.cluster.half import End
+from sparkdesk.core.findings.concern import Concern, worst_first
+from sparkdesk.core.jobs.reading import KV_USED
 from ui import text, theme
+from ui.cluster.cable import Cable
+from ui.cluster.effort import bandwidth_words
+from ui.cluster.model import ClusterModel
 from ui.cluster.scene import Scene
+from ui.findings import words
 from ui.font import font
 from ui.theme import Token, color
 
@@ -24,6 +33,7 @@ HEADERS: Final = (
     "State",
     "Serving",
     "Rate and requests",
+    "Engine",
     "Used GiB",
     "Free GiB",
     "Busy",
@@ -32,13 +42,29 @@ HEADERS: Final = (
     "GPU power",
     "P0",
     "P1",
+    "Findings",
 )
-_NUMBERS: Final = frozenset(range(4, 10))
-_FIRST_FIGURE: Final = 6
+_NUMBERS: Final = frozenset(range(5, 11))
+_FINDINGS: Final = len(HEADERS) - 1
 _STRETCHED: Final = 3
+_MOST_JOBS: Final = 8
 _CELL_ROOM: Final = 24
 """The padding of a cell on both sides, and what Qt's style keeps free."""
 _KNOWN_WIDTHS: Final = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """What a row says of a node beside its card. `jobs` are (id, title), for the menu."""
+
+    engine: str = ""
+    findings: str = ""
+    worst: str = ""
+    """The severity of the worst open finding: note, warn, crit or ""."""
+    jobs: tuple[tuple[str, str], ...] = ()
+
+
+_NOTHING_MORE: Final = Extra()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +75,48 @@ class Row:
     kind: str
     cells: tuple[str, ...]
     sentence: str
+    extra: Extra = _NOTHING_MORE
 
 
-def build_rows(scene: Scene) -> tuple[Row, ...]:
+def build_extras(model: ClusterModel) -> dict[str, Extra]:
+    """Engine figures, findings and jobs of every node."""
+    found: dict[str, list[Concern]] = {}
+    for concern in model.feeds.findings.value:
+        found.setdefault(concern.node_id, []).append(concern)
+    return {card.node_id: _build_extra(card.node_id, found.get(card.node_id, []), model) for card in model.scene.cards}
+
+
+def _build_extra(node_id: str, concerns: Sequence[Concern], model: ClusterModel) -> Extra:
+    jobs = model.jobs_on(node_id)
+    parts = []
+    for job in jobs[:_MOST_JOBS]:
+        kv, bandwidth = job.reading(KV_USED), model.feeds.bandwidth(job.job_id)
+        parts += [f"KV {text.percent(kv)}"] if text.is_known(kv) else []
+        parts += [bandwidth_words(bandwidth, len(job.node_ids))[0]] if bandwidth is not None else []
+    worst = worst_first(one for one in concerns if words.is_open(one))
+    return Extra(
+        engine=" · ".join(parts),
+        findings=words.count_words(concerns) or "none",
+        worst=worst[0].severity.value if worst else "",
+        jobs=tuple((job.job_id, text.one_line(job.title, 60)) for job in jobs[:_MOST_JOBS]),
+    )
+
+
+def _cable_words(cable: Cable, end: End, names: Mapping[str, str]) -> str:
+    """ "200G to spark-bd26 P0"."""
+    other = next((one for one in cable.ends if one != end), None)
+    far = f"{names.get(other[0], other[0])} {other[1]}" if other is not None else cable.far
+    return f"{cable.word} to {far}" if far else cable.word
+
+
+def build_rows(scene: Scene, extras: Mapping[str, Extra]) -> tuple[Row, ...]:
     """The rows of a scene."""
     rows = []
+    names = {card.node_id: card.name for card in scene.cards}
     for card in scene.cards:
-        words = {end[1]: cable.word for cable in scene.cables for end in cable.ends if end[0] == card.node_id}
+        extra = extras.get(card.node_id, _NOTHING_MORE)
+        ends = [(cable, end) for cable in scene.cables for end in cable.ends if end[0] == card.node_id]
+        links = {end[1]: _cable_words(cable, end, names) for cable, end in ends}
         known = bool(card.memory.total) and card.look in ("live", "stale")
         figures = [str(text.Quantity(one.value, one.unit)) for one in card.figures] or [text.NOT_KNOWN] * 4
         cells = (
@@ -63,13 +124,15 @@ def build_rows(scene: Scene) -> tuple[Row, ...]:
             card.mark.text,
             card.headline or text.NOT_KNOWN,
             card.detail or text.NOT_KNOWN,
+            extra.engine or text.NOT_KNOWN,
             text.memory(card.memory.used if known else math.nan).value,
             text.memory(card.memory.available if known else math.nan).value,
             *figures,
-            words.get("P0", text.NOT_KNOWN),
-            words.get("P1", text.NOT_KNOWN),
+            links.get("P0", text.NOT_KNOWN),
+            links.get("P1", text.NOT_KNOWN),
+            extra.findings or text.NOT_KNOWN,
         )
-        rows.append(Row(card.node_id, card.mark.kind, cells, card.sentence))
+        rows.append(Row(card.node_id, card.mark.kind, cells, card.sentence, extra))
     return tuple(rows)
 
 
@@ -80,9 +143,9 @@ class NodeTableModel(QAbstractTableModel):
         super().__init__(parent)
         self.rows: tuple[Row, ...] = ()
 
-    def set_scene(self, scene: Scene) -> None:
+    def set_scene(self, scene: Scene, extras: Mapping[str, Extra]) -> None:
         """Show another scene."""
-        rows = build_rows(scene)
+        rows = build_rows(scene, extras)
         if [row.node_id for row in rows] != [row.node_id for row in self.rows]:
             self.beginResetModel()
             self.rows = rows
@@ -134,14 +197,20 @@ def _ink(row: Row, column: int) -> QColor:
         tint = "text3"
     elif column == 1 and row.kind in ("ok", "warn", "crit"):
         tint = row.kind  # type: ignore[assignment]  # the three are tokens
+    elif column == _FINDINGS and row.extra.worst in ("warn", "crit"):
+        tint = row.extra.worst  # type: ignore[assignment]  # both are tokens
     return color(tint)
 
 
 class NodeTable(QTableView):
-    """The table. `chosen` carries a node's id."""
+    """The table. `chosen` and `opened` carry a node's id; its menu has the actions of a card."""
 
     chosen = Signal(str)
     opened = Signal(str)
+    node_asked = Signal(str, str)
+    """Node id and the tab of its page."""
+    job_action_asked = Signal(str, str)
+    """A deployment's id and chat, logs or stop."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -164,9 +233,9 @@ class NodeTable(QTableView):
         self._widths: dict[tuple[bool, str], int] = {}
         self.selectionModel().selectionChanged.connect(self._tell)
 
-    def set_scene(self, scene: Scene) -> None:
-        """Show a scene."""
-        self.rows.set_scene(scene)
+    def set_scene(self, scene: Scene, extras: Mapping[str, Extra]) -> None:
+        """Show a scene with what is known beside its cards."""
+        self.rows.set_scene(scene, extras)
         self._fit()
 
     def _fit(self) -> None:
@@ -174,8 +243,8 @@ class NodeTable(QTableView):
         head = self.horizontalHeader()
         for column, title in enumerate(HEADERS):
             if column != _STRETCHED:
-                words = {row.cells[column] for row in self.rows.rows}
-                widest = max((self._width(word, is_first=column == 0) for word in words), default=0)
+                said = {row.cells[column] for row in self.rows.rows}
+                widest = max((self._width(word, is_first=column == 0) for word in said), default=0)
                 width = max(widest + _CELL_ROOM, head.fontMetrics().horizontalAdvance(title) + _CELL_ROOM)
                 if width != self.columnWidth(column):
                     self.setColumnWidth(column, width)
@@ -212,3 +281,25 @@ class NodeTable(QTableView):
             event.accept()
             return
         super().keyPressEvent(event)
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        is_by_mouse = event.reason() is QContextMenuEvent.Reason.Mouse
+        index = self.indexAt(event.pos()) if is_by_mouse else self.currentIndex()
+        if index.isValid():
+            menu = self.build_menu(self.rows.rows[index.row()])
+            menu.aboutToHide.connect(menu.deleteLater)
+            menu.popup(event.globalPos())
+
+    def build_menu(self, row: Row) -> QMenu:
+        """The actions of a node and of what runs there."""
+        menu = QMenu(self)
+        node_id = row.node_id
+        menu.addAction("Inspect", lambda: self.opened.emit(node_id))
+        menu.addAction("Open node", lambda: self.node_asked.emit(node_id, "overview"))
+        for job_id, title in row.extra.jobs:
+            menu.addSeparator()
+            for action, verb in (("chat", "Chat with"), ("logs", "Logs of"), ("stop", "Stop")):
+                dots = text.ELLIPSIS if action == "stop" else ""
+                words_of = f"{verb} {title}{dots}".replace("&", "&&")
+                menu.addAction(words_of, partial(self.job_action_asked.emit, job_id, action))
+        return menu

@@ -1,4 +1,4 @@
-"""The cluster page: sentence, map or table, deployments, inspector.
+"""The cluster page: sentence, map or table or charts, saved clusters, deployments, findings, inspector.
 
 The one rule: one timer. It runs only while the page is visible, asks the view-model for a scene, and hands on what
 changed; nothing here repaints because a sample came.
@@ -6,27 +6,36 @@ changed; nothing here repaints because a sample came.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QHideEvent, QKeyEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
-from sparkdesk.core.jobs.reading import REQUESTS_RUNNING, REQUESTS_WAITING
-from sparkdesk.core.jobs.record import JobState, JobStatus
-from ui import text, theme
-from ui.cluster.headline import JobStrip, StateSentence, StripItem
+from sparkdesk.core.cluster.half import End
+from sparkdesk.core.cluster.topology import LookState
+from ui import theme
+from ui.cluster.finding_drawer import FindingDrawer
+from ui.cluster.headline import StateSentence
 from ui.cluster.inspector import Inspector
 from ui.cluster.map import TopologyMap
 from ui.cluster.model import NOTHING, ClusterModel
+from ui.cluster.part.look import look_words
 from ui.cluster.scene import Scene
-from ui.cluster.table import NodeTable
-from ui.jobs.mark import current_phase, is_coming_up, mark_of_job
-from ui.jobs.trace import TOKEN_RATE
-from ui.widgets.button import Button
+from ui.cluster.strip import JobStrip, strip_items
+from ui.cluster.table import NodeTable, build_extras
+from ui.cluster.thumbnail import ThumbnailRow, build_thumbnails
+from ui.findings.strip import FindingStrip
+from ui.widgets.button import Button, IconButton
 from ui.widgets.card import Card
 from ui.widgets.drawer import Drawer
 from ui.widgets.empty_state import EmptyState
-from ui.widgets.label import Label
+from ui.widgets.label import ElidedLabel, Label, plain_tooltip
 from ui.widgets.segmented import Segmented
+
+if TYPE_CHECKING:
+    from ui.charts.mini import MiniCharts
+    from ui.charts.view import ChartsPage
 
 TICK_MS = 1000
 SOON_MS = 120
@@ -35,7 +44,12 @@ SOON_PER_NODE_MS = 6
 WIDE_PX = 1060
 """From this width of the page on the inspector stands beside the map (a window of 1280)."""
 LOW_PX = 720
-"""Below this height of the page (a window of 820) the strip is one line high."""
+"""Below this height of the page the strips are one line high."""
+NO_THUMBNAILS_PX = 772
+"""Below this height of the page (a window of 820) the saved clusters are not shown."""
+ALONE_LEAST, ALONE_HEIGHT = 252, 290
+"""Of the map of one node; the rest of its place is for charts."""
+_NO_LIMIT = 16777215
 TABLE_FROM = 9
 """From this many nodes on the table is what is shown first."""
 
@@ -65,26 +79,41 @@ class ClusterPage(QWidget):
     look_asked = Signal()
     """Look at the cables again."""
     cluster_open_asked = Signal(str)
+    save_asked = Signal(str, bytes)
+    """A path that the person chose, and the charts' values or picture to write there."""
 
     def __init__(self, model: ClusterModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.model = model
         self._title = Label("", "page_title", "text")
-        self._subtitle = Label("", "dense", "text3")
+        self._subtitle = ElidedLabel("", "dense", "text3")
         ways: list[tuple[str, ...]] = [("map", "Map", "map"), ("table", "Table", "list")]
+        if model.feeds.charts is not None:
+            ways.append(("charts", "Charts", "activity"))
         self.ways = Segmented(ways, what="Show the cluster as", chosen="map")
+        self.look = IconButton("refresh-cw", "Look at the cables again")
         self.add_node = Button("Add node", icon="plus")
         self.launch = Button("Launch a model", kind="primary", icon="rocket")
         self.sentence = StateSentence()
         self.map = TopologyMap()
         self.table = NodeTable()
+        self.charts: ChartsPage | None = None
+        """Made when its tab is first chosen."""
+        self.mini: MiniCharts | None = None
+        """In place of cables, for a cluster of one."""
         hint = "Add a DGX Spark by its address to see it here."
         self._empty = EmptyState("server", "No node yet", hint, action="Add node")
         self._stack = QStackedWidget()
+        self.thumbnails = ThumbnailRow()
         self.strip = JobStrip()
+        self.findings = FindingStrip()
         self.inspector = Inspector(model)
         self._drawer = Drawer(self)
+        self.finding_drawer = FindingDrawer(self)
         self._body = QHBoxLayout()
+        self._well = Card(fill="window")
+        self._well_column = self._well.column(margins=(1, 1, 1, 1))
+        self._told: tuple[object, ...] = ()
         self._is_docked = True
         self._is_way_chosen = False
         self._was_selected = False
@@ -95,22 +124,23 @@ class ClusterPage(QWidget):
         self._soon.setInterval(SOON_MS)
         self._build()
         self._wire()
+        self._wire_inspector()
+        self._wire_findings()
 
     def _build(self) -> None:
         for shown in (self.map, self.table, self._empty):
             self._stack.addWidget(shown)
         head = QHBoxLayout()
         head.setSpacing(theme.GAP)
-        for part in (self._title, self._subtitle):
-            head.addWidget(part)
-        head.addStretch(1)
-        for control in (self.ways, self.add_node, self.launch):
+        head.addWidget(self._title)
+        head.addWidget(self._subtitle, 1)
+        for control in (self.look, self.ways, self.add_node, self.launch):
             head.addWidget(control)
-        well = Card(fill="window")
-        well.column(margins=(1, 1, 1, 1)).addWidget(self._stack)
+        self._well_column.addWidget(self._stack, 1)
+        self._well_column.addWidget(self.thumbnails)
         left = QVBoxLayout()
         left.setSpacing(theme.GAP)
-        left.addWidget(well, 1)
+        left.addWidget(self._well, 1)
         left.addWidget(self.strip)
         self._body.setSpacing(theme.GAP)
         self._body.addLayout(left, 1)
@@ -121,6 +151,8 @@ class ClusterPage(QWidget):
         column.addLayout(head)
         column.addWidget(self.sentence)
         column.addLayout(self._body, 1)
+        column.addSpacing(4)
+        column.addWidget(self.findings)
         self.setAccessibleName("Cluster")
 
     def _wire(self) -> None:
@@ -130,23 +162,47 @@ class ClusterPage(QWidget):
         self.model.scene_changed.connect(self._show_scene)
         self.model.selection_changed.connect(self._show_selection)
         self.ways.changed.connect(self._choose_way)
+        self.look.clicked.connect(self.look_asked)
         self.map.chosen.connect(self._choose)
         self.map.opened.connect(self._open_inspector)
+        self.map.job_action_asked.connect(self.job_action_asked)
         self.table.chosen.connect(lambda node_id: self.model.select("node", node_id))
         self.table.opened.connect(lambda node_id: self._open_inspector("node", node_id))
+        self.table.node_asked.connect(self.node_asked)
+        self.table.job_action_asked.connect(self.job_action_asked)
         self.sentence.pressed.connect(self._follow)
         self.strip.opened.connect(self.job_asked)
-        self.inspector.closed.connect(lambda: self.model.select(*NOTHING))
-        self.inspector.reconnect_asked.connect(self.reconnect_asked)
-        self.inspector.password_given.connect(self.password_given)
-        self.inspector.node_asked.connect(self.node_asked)
-        self.inspector.terminal_asked.connect(self.terminal_asked)
-        self.inspector.wake_asked.connect(self.wake_asked)
-        self.inspector.add_again_asked.connect(self.add_node_asked)
+        self.strip.lit.connect(self.map.set_lit)
+        self.thumbnails.opened.connect(self.cluster_open_asked)
         self._drawer.closed.connect(lambda: self.model.select(*NOTHING))
         self._empty.action_clicked.connect(self.add_node_asked)
         self.add_node.clicked.connect(self.add_node_asked)
         self.launch.clicked.connect(self.launch_asked)
+
+    def _wire_inspector(self) -> None:
+        inspector = self.inspector
+        inspector.closed.connect(lambda: self.model.select(*NOTHING))
+        inspector.reconnect_asked.connect(self.reconnect_asked)
+        inspector.password_given.connect(self.password_given)
+        inspector.node_asked.connect(self.node_asked)
+        inspector.terminal_asked.connect(self.terminal_asked)
+        inspector.wake_asked.connect(self.wake_asked)
+        inspector.add_again_asked.connect(self.add_node_asked)
+        inspector.look_asked.connect(self.look_asked)
+        inspector.label_asked.connect(self.label_asked)
+        inspector.finding_show_asked.connect(self.finding_drawer.open_at)
+
+    def _wire_findings(self) -> None:
+        self.findings.all_asked.connect(lambda: self.finding_drawer.open_at(""))
+        self.findings.opened.connect(self.finding_drawer.open_at)
+        self.findings.fix_asked.connect(self.finding_fix_asked)
+        self.finding_drawer.panel.subject_asked.connect(self._show_subject)
+        self.finding_drawer.panel.fix_asked.connect(self.finding_fix_asked)
+        self.finding_drawer.panel.accept_asked.connect(self.finding_accept_asked)
+        self.finding_drawer.panel.unaccept_asked.connect(self.finding_unaccept_asked)
+        self.inspector.finding_fix_asked.connect(self.finding_fix_asked)
+        self.inspector.finding_accept_asked.connect(self.finding_accept_asked)
+        self.inspector.finding_unaccept_asked.connect(self.finding_unaccept_asked)
 
     # When it is drawn ----------------------------------------------------------------------------------------------
 
@@ -177,9 +233,41 @@ class ClusterPage(QWidget):
             self._tick.start()  # from now on: two refreshes at once are one too many
         self._soon.setInterval(SOON_MS + SOON_PER_NODE_MS * len(self.model.scene.cards))
         self.model.refresh()
+        if self.table.isVisible():
+            self.table.set_scene(self.model.scene, build_extras(self.model))
         self.strip.set_items(strip_items(self.model))
+        self.thumbnails.set_thumbnails(build_thumbnails(self.model))
+        if self.mini is not None:
+            self.mini.refresh()
+        self._show_look()
+        self._show_findings()
         if self.inspector.isVisible():
             self.inspector.refresh()
+
+    def _show_look(self) -> None:
+        topology = self.model.feeds.topology.value
+        self.look.setVisible(len(self.model.scene.cards) > 1)
+        self.look.setEnabled(topology.state is not LookState.LOOKING)
+        said = f"Look at the cables again. {look_words(topology, self.model.feeds.now_ms())}"
+        self.look.setToolTip(plain_tooltip(said))
+        self.look.setAccessibleDescription(said)
+
+    def _show_findings(self) -> None:
+        """The strip and the open list; what did not change is not touched."""
+        model = self.model
+        cards = model.scene.cards
+        was_seen = len(cards) < 2 or model.feeds.topology.value.seen_ms > 0
+        has_looked = was_seen and any(card.memory.total for card in cards)
+        unheard = tuple(card.name for card in cards if card.look != "live")
+        concerns, names, is_open = model.feeds.findings.value, model.names(), self.finding_drawer.isVisible()
+        told = (concerns, names, has_looked, unheard, is_open)
+        if told == self._told:
+            return
+        self._told = told
+        lists = (self.findings, self.finding_drawer.panel) if is_open else (self.findings,)
+        now_ms = model.feeds.now_ms()
+        for shown in lists:
+            shown.set_findings(concerns, names, has_looked=has_looked, unheard=unheard, now_ms=now_ms)
 
     def _show_scene(self, scene: Scene) -> None:
         self._title.setText(scene.title)
@@ -199,15 +287,58 @@ class ClusterPage(QWidget):
     def _show_way(self) -> None:
         """Of map and table only the one that is shown follows the scene; the other catches up when its turn comes."""
         scene = self.model.scene
-        way = self.map if self.ways.key() == "map" else self.table
+        key = self.ways.key()
+        way = self.map if key == "map" else self.table if key == "table" else self._make_charts()
         is_other = self._stack.currentWidget() is not way
-        way.set_scene(scene)
+        if key == "map":
+            self.map.set_scene(scene)
+        elif key == "table":
+            self.table.set_scene(scene, build_extras(self.model))
         if is_other:
             self._stack.setCurrentWidget(way if scene.cards else self._empty)
             kind, key = self.model.selection
             self.table.select_node(key if kind == "node" else "")
         elif not scene.cards:
             self._stack.setCurrentWidget(self._empty)
+
+        self._make_room(key, len(scene.cards))
+
+    def _make_charts(self) -> QWidget:
+        """The charts, made on the first visit: what draws them takes long to load."""
+        feeds = self.model.feeds
+        if self.charts is None and feeds.charts is not None:
+            from ui.charts.model import ChartsModel
+            from ui.charts.view import ChartsPage
+
+            self.charts = ChartsPage(ChartsModel(feeds.charts, feeds.memory))
+            self.charts.setContentsMargins(10, 10, 10, 10)
+            self.charts.save_asked.connect(self.save_asked)
+            self._stack.addWidget(self.charts)
+        return self.charts if self.charts is not None else self.map
+
+    def _make_room(self, key: str, count: int) -> None:
+        """Charts take all the room; a cluster of one has charts of its node in place of cables."""
+        has_all = key == "charts"
+        if self._is_docked:
+            self.inspector.setVisible(not has_all)
+        self.strip.setVisible(not has_all)
+        feeds = self.model.feeds.charts
+        is_alone = count == 1 and key == "map" and feeds is not None
+        if is_alone and self.mini is None and feeds is not None:
+            from ui.charts.mini import MiniCharts
+
+            self.mini = MiniCharts(feeds)
+            self.mini.setContentsMargins(14, 0, 14, 12)
+            self.mini.pressed.connect(lambda: self._choose_way_by_key("charts"))
+            self._well_column.insertWidget(1, self.mini, 1)
+        if self.mini is not None:
+            self.mini.setVisible(is_alone)
+        self._stack.setMinimumHeight(ALONE_LEAST if is_alone else 0)
+        self._stack.setMaximumHeight(ALONE_HEIGHT if is_alone else _NO_LIMIT)
+
+    def _choose_way_by_key(self, key: str) -> None:
+        self.ways.set_key(key)
+        self._choose_way(key)
 
     def _choose(self, kind: str, key: str) -> None:
         self.model.select(kind, key)
@@ -237,14 +368,37 @@ class ClusterPage(QWidget):
     def _follow(self, kind: str, target: str) -> None:
         if kind in ("node", "cable"):
             self._open_inspector(kind, target)
+        elif kind == "finding":
+            self.finding_drawer.open_at(target)
+        elif kind == "fix":
+            self.finding_fix_asked.emit(target)
+        elif kind == "look":
+            self.look_asked.emit()
         elif kind == "job":
             self.job_asked.emit(target)
         elif kind == "add":
             self.add_node_asked.emit()
 
+    def _show_subject(self, kind: str, key: str) -> None:
+        """Show what a finding is about."""
+        self.finding_drawer.close_drawer()
+        if kind == "port":
+            self._open_inspector(*self._item_at((key.partition(":")[0], key.partition(":")[2])))
+        elif kind == "node":
+            self._open_inspector("node", key)
+        elif self.model.scene.cards:
+            self.node_asked.emit(self.model.scene.cards[0].node_id, "overview")
+
+    def _item_at(self, end: End) -> tuple[str, str]:
+        """The cable in a cage; its node where none is drawn there."""
+        cable = next((cable for cable in self.model.scene.cables if end in cable.ends), None)
+        return ("cable", cable.key) if cable is not None else ("node", end[0])
+
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self.strip.set_low(self.height() < LOW_PX)
+        self.findings.set_low(self.height() < LOW_PX)
+        self.thumbnails.set_low(self.height() < NO_THUMBNAILS_PX)
         is_docked = self.width() >= WIDE_PX
         if is_docked == self._is_docked:
             return
@@ -264,30 +418,3 @@ class ClusterPage(QWidget):
             event.accept()
             return
         super().keyPressEvent(event)
-
-
-def strip_items(model: ClusterModel) -> list[StripItem]:
-    """The deployments for the strip: what serves or comes up, newest first."""
-    names = {card.node_id: card.name for card in model.scene.cards}
-    jobs = [job for job in model.feeds.jobs.value if not job.state.is_over]
-    return [_strip_item(job, names, model) for job in jobs]
-
-
-def _strip_item(job: JobStatus, names: dict[str, str], model: ClusterModel) -> StripItem:
-    phase = current_phase(job)
-    if is_coming_up(job) and phase is not None:
-        figures = f"{phase.title} {text.one_line(phase.note, 40)}".strip()
-    elif job.state is not JobState.READY:
-        figures = "engine metrics n/a"
-    else:
-        rate = model.feeds.traces.newest(job.job_id, TOKEN_RATE)
-        running, waiting = job.reading(REQUESTS_RUNNING), job.reading(REQUESTS_WAITING)
-        parts = [str(text.token_rate(rate))] if text.is_known(rate) else []
-        if text.is_known(running):
-            parts.append(f"{running:.0f} running")
-        if text.is_known(waiting):
-            parts.append(f"{waiting:.0f} waiting")
-        figures = "   ".join(parts) or "engine metrics n/a"
-    where = ", ".join(names.get(node_id, node_id) for node_id in job.node_ids)
-    note = f" · {job.endpoint.note}" if job.endpoint and job.endpoint.note else ""
-    return StripItem(job.job_id, text.one_line(job.title, 80), mark_of_job(job), f"{where}{note}", figures)

@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from sparkdesk.core.cluster.machine import product_words
 from sparkdesk.core.cluster.node import NodeStatus
 from sparkdesk.core.telemetry.sample import Sample
+from sparkdesk.services.energies import is_spark
 from ui import text
 from ui.cluster.card import Memory, NodeCard
 from ui.cluster.effort import energy_rows, wall_words
@@ -98,7 +99,7 @@ class NodePart(QWidget):
             self.age.setText(f"These values are {text.age(age_s)} old.")
         self.ledger.set_values(ledger_of(card.memory))
         self.memory.set_rows(memory_rows(card.memory))
-        self.rows.set_rows(gpu_rows(sample, status.facts.product))
+        self.rows.set_rows(gpu_rows(sample, has_estimate=is_spark(status.facts)))
         energy = self._model.feeds.energy(card.node_id)
         self.energy_title.setVisible(energy is not None)
         self.energy.setVisible(energy is not None)
@@ -157,11 +158,11 @@ def memory_rows(memory: Memory) -> list[Row]:
     return rows
 
 
-def gpu_rows(sample: Sample | None, product: str) -> list[Row]:
+def gpu_rows(sample: Sample | None, *, has_estimate: bool) -> list[Row]:
     """The GPU's figures; its utilisation stands here and not on the card."""
     value = sample.value if sample is not None else _missing
     watt = value("gpu_power_w")
-    wall, source = wall_words(product, watt)
+    wall, source = wall_words(watt, is_spark=has_estimate)
     util = text.percent(value("gpu_util"))
     return [
         _row("GPU", f"{util}, may be polling" if util != text.NOT_KNOWN else util, POLLS),

@@ -23,9 +23,12 @@ from sparkdesk.core.jobs.plan import LaunchPlan, MemoryLedger, Problem, Severity
 from sparkdesk.core.jobs.reading import (
     CACHED_TOKENS,
     GENERATED_TOKENS,
+    KV_TOKENS,
+    KV_USED,
     PROMPT_TOKENS,
     REQUESTS_RUNNING,
     REQUESTS_WAITING,
+    SPECULATION,
     read_prometheus,
 )
 from sparkdesk.core.jobs.request import LaunchRequest
@@ -44,6 +47,9 @@ METRIC_NAMES = {
     "llamacpp:prompt_tokens_cached_total": CACHED_TOKENS,
     "llamacpp:requests_processing": REQUESTS_RUNNING,
     "llamacpp:requests_deferred": REQUESTS_WAITING,
+    "llamacpp:spec_decode_num_drafts_total": SPECULATION,
+    "llamacpp:kv_cache_usage_ratio": KV_USED,
+    "llamacpp:kv_cache_tokens": KV_TOKENS,
 }
 
 INFO = BackendInfo(

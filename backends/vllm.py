@@ -24,13 +24,16 @@ from sparkdesk.core.jobs.plan import LaunchPlan, MemoryLedger, Problem, Severity
 from sparkdesk.core.jobs.reading import (
     CACHED_TOKENS,
     GENERATED_TOKENS,
+    KV_TOKENS,
     KV_USED,
     PREEMPTIONS,
     PROMPT_TOKENS,
     REQUESTS_RUNNING,
     REQUESTS_WAITING,
+    SPECULATION,
     TTFT_COUNT,
     TTFT_SUM_S,
+    read_labels,
     read_prometheus,
 )
 from sparkdesk.core.jobs.request import LaunchRequest
@@ -64,6 +67,7 @@ METRIC_NAMES = {
     "vllm:kv_cache_usage_perc": KV_USED,
     "vllm:gpu_cache_usage_perc": KV_USED,
     "vllm:num_preemptions_total": PREEMPTIONS,
+    "vllm:spec_decode_num_drafts_total": SPECULATION,
     "vllm:time_to_first_token_seconds_sum": TTFT_SUM_S,
     "vllm:time_to_first_token_seconds_count": TTFT_COUNT,
 }
@@ -149,7 +153,9 @@ class Vllm:
 
     def readings(self, text: str) -> dict[str, float]:
         """The /metrics page."""
-        return read_prometheus(text, METRIC_NAMES)
+        found = read_prometheus(text, METRIC_NAMES)
+        capacity = _kv_capacity_tokens(text)
+        return found | {KV_TOKENS: found[KV_USED] * capacity} if capacity and KV_USED in found else found
 
     def failure(self, status: int, body: bytes) -> EndpointFailure | None:
         """What an HTTP failure means."""
@@ -174,6 +180,19 @@ class Vllm:
         if "EngineCore" in message:
             return EndpointFailure("engine_dead", message, "Look at the server's log and launch it again.")
         return EndpointFailure("bad_request" if status < 500 else "other", message, "Look at the server's log.")
+
+
+def _kv_capacity_tokens(text: str) -> int | None:
+    """Tokens that the KV cache of one engine holds; None when it is not told, or of several engines.
+
+    Where the size is not told, blocks times their length: too much for models with several kinds of layers.
+    """
+    labels = read_labels(text, "vllm:cache_config_info")
+    if len(labels) != 1:
+        return None
+    words = [labels[0].get(name, "") for name in ("kv_cache_size_tokens", "num_gpu_blocks", "block_size")]
+    size, blocks, length = (int(word) if re.fullmatch(r"\d{1,12}", word) else 0 for word in words)
+    return size or blocks * length or None
 
 
 def _argv(request: LaunchRequest, node: NodeContext, container: str) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 
 from sparkdesk.core.telemetry.history import GAP_PERIODS, History
+from sparkdesk.core.telemetry.metric import METRICS
 from sparkdesk.core.telemetry.sample import Sample
 
 NAN = float("nan")
@@ -30,13 +31,14 @@ class ReadingBook:
         return tuple(self._histories)
 
     def add(self, source_id: str, readings: Mapping[str, float], period_s: float = PERIOD_S) -> None:
-        """What it said just now; it is due again in `period_s`."""
+        """What it said just now; it is due again in `period_s`. Kept is what the metric table says can be."""
         history = self._histories.setdefault(source_id, History(period_s))
         history.period_s = period_s
         now_ms = self._now_ms()
         if 0 <= now_ms - history.last_ms < LEAST_STEP_MS and history.keys:
             return
-        history.append(Sample(source_id, now_ms, 0, "", readings))
+        values = {key: value for key, value in readings.items() if key in METRICS and METRICS[key].can_be(value)}
+        history.append(Sample(source_id, now_ms, 0, "", values))
 
     def keep_only(self, known: Collection[str]) -> None:
         """Forget all others."""

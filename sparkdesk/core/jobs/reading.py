@@ -21,7 +21,6 @@ SPECULATION = "drafts_total"
 """Guesses of tokens ahead (speculative decoding): where it grows a step makes several tokens."""
 KV_TOKENS = "kv_tokens"
 """Tokens that the KV cache holds for requests that run."""
-KV_CAPACITY_TOKENS = "kv_capacity_tokens"
 MODEL_BYTES = "model_bytes"
 """Memory that the loaded models take, as the server says."""
 TTFT_SUM_S = "ttft_seconds_sum"
@@ -29,14 +28,20 @@ TTFT_COUNT = "ttft_seconds_count"
 
 COUNTERS = (GENERATED_TOKENS, PROMPT_TOKENS, CACHED_TOKENS, PREEMPTIONS, TTFT_SUM_S, TTFT_COUNT)
 
+LEVELS = frozenset((KV_USED, KV_TOKENS))
+"""Where several series, or an old and a new name, tell the same: the highest counts, and a sum would be none."""
+
 MAX_LINES = 20_000
+MAX_LABELS = 200
 _LINE = re.compile(r"^([A-Za-z_:][A-Za-z0-9_:]{0,200})(\{[^}]{0,4000}\})?[ \t]+(\S{1,40})")
+_LABEL = re.compile(r'([A-Za-z_][A-Za-z0-9_]{0,100})="([^"\\]{0,200})"')
 
 
 def read_prometheus(text: str, names: Mapping[str, str]) -> dict[str, float]:
     """Values by our key for the series in `names` (series name -> key); labelled series of one name are added up.
 
-    Total: lines that are not samples are left out, and so is a key of which one value, or the sum, is not finite.
+    Of `LEVELS` the highest counts. Total: lines that are not samples are left out, and so is a key of which one value,
+    or the sum, is not finite.
     """
     values: dict[str, float] = {}
     for line in text.splitlines()[:MAX_LINES]:
@@ -48,5 +53,18 @@ def read_prometheus(text: str, names: Mapping[str, str]) -> dict[str, float]:
         except ValueError:
             continue
         key = names[match[1]]
-        values[key] = values.get(key, 0.0) + value
+        if key in LEVELS and key in values and not math.isnan(value):
+            values[key] = max(values[key], value)
+        else:
+            values[key] = values.get(key, 0.0) + value
     return {key: value for key, value in values.items() if math.isfinite(value)}
+
+
+def read_labels(text: str, name: str) -> tuple[dict[str, str], ...]:
+    """The labels of each series of this name: for those whose value says nothing. Total."""
+    found = []
+    for line in text.splitlines()[:MAX_LINES]:
+        match = _LINE.match(line) if line.startswith(name) else None
+        if match is not None and match[1] == name:
+            found.append(dict(_LABEL.findall(match[2] or "")[:MAX_LABELS]))
+    return tuple(found)

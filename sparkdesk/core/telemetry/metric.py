@@ -82,6 +82,11 @@ def _traffic(key: str, title: str, high: float, source: str, digits: int) -> Met
     return Metric(key, title, "Gb/s", 0.0, high, source, digits=digits, is_rate=True, most=_MOST_GBPS)
 
 
+def _tokens(key: str, title: str) -> Metric:
+    return Metric(key, title, "tok/s", 0.0, NAN, f"{_ENGINE}; counters", digits=1, is_rate=True, most=1e7)
+
+
+_ENGINE = "the model server's own page of metrics"
 _NVML = "NVML or nvidia-smi"
 _POWER = f"{_NVML}: power.draw; the GPU rail, about half of the box"
 _SM_CLOCK = f"{_NVML}: clocks.current.sm"
@@ -143,6 +148,16 @@ _ROWS = (
     _traffic("cage_tx_gbps", "Cable sent", 200.0, _CAGE, 1),
     Metric("cage_speed_gbps", "Cable line rate", "Gb/s", 0.0, 200.0, _FASTER, most=1600.0, limit=_SPEED_LIMIT),
     Metric("cage_up", "Cable halves up", "", 0.0, 2.0, "carrier of the two halves", most=2.0),
+    _tokens("generated_tokens_per_s", "Generated"),
+    _tokens("prompt_tokens_per_s", "Prompt read"),
+    _tokens("cached_tokens_per_s", "Prompt from cache"),
+    Metric("requests_running", "Requests running", "", 0.0, NAN, _ENGINE, most=1e6),
+    Metric("requests_waiting", "Requests waiting", "", 0.0, NAN, _ENGINE, most=1e9),
+    _fraction("kv_used_fraction", "KV cache in use", f"{_ENGINE}; several caches: the fullest"),
+    Metric("kv_tokens", "Tokens in the KV cache", "", 0.0, NAN, f"{_ENGINE}; of requests that run", most=1e12),
+    Metric("ttft_s", "Time to first token", "ms", 0.0, NAN, _ENGINE, 1000.0, 0, True, most=1e6),
+    Metric("preemptions_per_s", "Preemptions", "1/s", 0.0, NAN, _ENGINE, digits=2, is_rate=True, most=1e6),
+    _memory("model_bytes", "Models in memory", "Ollama: /api/ps, size_vram"),
     Metric("clock_offset_s", "Clock ahead of ours", "s", NAN, NAN, _OFFSET, 1.0, 1, least=-math.inf),
 )
 

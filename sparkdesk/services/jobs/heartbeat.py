@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from sparkdesk.core.command import Exit
 from sparkdesk.core.errors import EndpointError, NodeError
 from sparkdesk.core.jobs.endpoint import Endpoint
+from sparkdesk.core.jobs.engine_page import MORE_PAGES, EnginePage
 from sparkdesk.core.jobs.rate import add_rates
 from sparkdesk.core.jobs.reading import GENERATED_TOKENS, REQUESTS_RUNNING
 from sparkdesk.core.jobs.record import JobState
@@ -126,6 +127,8 @@ class Heartbeat:
             return False
         if status == 200 and endpoint.metrics_path and deployment.backend is not None and _is_watched(deployment):
             found = deployment.backend.readings(body.decode("utf-8", "replace"))
+            for page in MORE_PAGES.get(endpoint.engine, ()):
+                found |= await read_page(client, page)
             deployment.change(readings=tuple(trail.add(self._clock.monotonic_s(), found).items()))
         return True
 
@@ -133,6 +136,12 @@ class Heartbeat:
 def _stands_still(before: dict[str, float], after: dict[str, float]) -> bool:
     """Whether a request ran and no token was counted."""
     return after.get(REQUESTS_RUNNING, 0.0) > 0.0 and before.get(GENERATED_TOKENS) == after.get(GENERATED_TOKENS)
+
+
+async def read_page(client: EndpointClient, page: EnginePage) -> dict[str, float]:
+    """What a page tells; nothing when it is not there. Raises EndpointError."""
+    status, body = await client.get(page.path, max_bytes=MAX_PAGE_BYTES)
+    return page.read(body.decode("utf-8", "replace")) if status == 200 else {}
 
 
 class Trail:

@@ -89,6 +89,8 @@ class Absences:
 
 def _note(changes: dict[str, deque[tuple[int, str]]], node_id: str, now_ms: int, words: str) -> None:
     known = changes.setdefault(node_id, deque(maxlen=KEEP))
+    while known and known[-1][0] > now_ms:
+        known.pop()  # this computer's clock was set back
     if not known or known[-1][1] != words:
         known.append((now_ms, words))
 

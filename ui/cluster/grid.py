@@ -300,7 +300,7 @@ class _Rows:
             left = max(EDGE, (left + right - least) / 2)
             right = min(self._width - EDGE, left + least)
         top = band.bars_top + band.switches.index(number) * (self._size.bar + 10)
-        return QRectF(left, top, (right if spine is None else spine) - left, self._size.bar)
+        return QRectF(left, top, (right if spine is None else spine + 4) - left, self._size.bar)
 
     def _bar_text(self, rect: QRectF, band: int) -> QRectF:
         """Where no line passes: the whole bar of an only switch, else the space between the first two columns."""

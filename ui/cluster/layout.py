@@ -120,7 +120,7 @@ def _lay_triangle(wiring: Wiring, width: float, height: float) -> MapLayout:
             other = next((each[0] for each in link.ends if each != end), "")
             ports[end] = _triangle_port(ids, nodes, end, other)
     lanes = _triangle_lanes(wiring, ports, top + node_height + gap / 2)
-    cables = {link.key: _triangle_cable(link, ports, lanes) for link in wiring.links}
+    cables = {link.key: _triangle_cable(link, ports, lanes, width) for link in wiring.links}
     ghosts = tuple(_triangle_ghost(ids, nodes, ports, a, b, lanes) for a, b in wiring.ghosts)
     return MapLayout(density, nodes, ports, cables, ghosts=ghosts, height=low + node_height + EDGE)
 
@@ -157,12 +157,12 @@ def _triangle_lanes(wiring: Wiring, ports: Ports, middle: float) -> dict[str, fl
     return found
 
 
-def _triangle_cable(link: Link, ports: Ports, lanes: dict[str, float]) -> CablePlace:
+def _triangle_cable(link: Link, ports: Ports, lanes: dict[str, float], room: float) -> CablePlace:
     start, side = ports[link.ends[0]]
     if len(link.ends) == 1:
         is_below = side == "bottom"
         line: tuple[QPointF, ...] = (start, start + QPointF(0, 18 if is_below else -18))
-        label = QRectF(start.x() - 15, start.y() + 10 if is_below else start.y() - 10 - OPEN_HEIGHT, 70, OPEN_HEIGHT)
+        label = QRectF(start.x() + 18, start.y() + 4 if is_below else start.y() - 4 - OPEN_HEIGHT, 70, OPEN_HEIGHT)
         return CablePlace(link.key, line, label, "right", area_of(line, label))
     end, end_side = ports[link.ends[1]]
     if side in ("left", "right") and end_side in ("left", "right"):
@@ -175,7 +175,7 @@ def _triangle_cable(link: Link, ports: Ports, lanes: dict[str, float]) -> CableP
     low, high = (start, end) if start.y() > end.y() else (end, start)
     # Outside of the triangle there is room for words.
     is_left = low.x() < high.x()
-    width = min(LABEL_WIDTH, low.x() - 16) if is_left else LABEL_WIDTH
+    width = min(LABEL_WIDTH, (low.x() if is_left else room - low.x()) - 18)
     label = QRectF(low.x() + 14, y - LABEL_HEIGHT / 2, width, LABEL_HEIGHT)
     if is_left:
         label.moveRight(low.x() - 14)
@@ -239,7 +239,8 @@ def rect_of(layout: MapLayout, item: tuple[str, str]) -> QRectF | None:
 
 def step_from(layout: MapLayout, item: tuple[str, str] | None, direction: Side) -> tuple[str, str] | None:
     """The next thing in a direction: nearest by distance, with what lies off the axis counted double."""
-    spots = {(kind, key): rect.center() for kind, key, rect in reversed(_boxes(layout))}
+    bars = {(kind, key): rect for kind, key, rect in reversed(_boxes(layout))}
+    spots = {each: rect.center() for each, rect in bars.items()}
     items = [("node", key) for key in layout.nodes] + [("cable", key) for key in layout.cables]
     items += [each for each in spots if each[0] != "node"]
     if not items:
@@ -253,6 +254,10 @@ def step_from(layout: MapLayout, item: tuple[str, str] | None, direction: Side) 
         if other == item:
             continue
         away = spots[other] - here
+        if other[0] == "switch":
+            # A bar is as near as its nearest point, or nothing would lead to it.
+            bar = bars[other]
+            away = QPointF(min(max(here.x(), bar.left()), bar.right()), away.y() + here.y()) - here
         along, across = {
             "left": (-away.x(), abs(away.y())),
             "right": (away.x(), abs(away.y())),

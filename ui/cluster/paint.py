@@ -5,12 +5,16 @@ The one rule: nothing here measures, decides or asks a service; a card's words a
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from functools import partial
+
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QPainter
 
 from ui import theme
 from ui.cluster.card import Figure, Memory, NodeCard
 from ui.cluster.place import Density, menu_rect
+from ui.cluster.stamp import draw_stamp
 from ui.font import font
 from ui.icon import draw_icon
 from ui.jobs.mark import Mark
@@ -68,14 +72,14 @@ def draw_node(
     painter: QPainter, rect: QRectF, card: NodeCard, density: Density, *, is_selected: bool, is_lit: bool = False
 ) -> None:
     """Paint a whole card. Lit: a deployment that runs there is pointed at."""
-    edge = pen(color("border"))
+    edge: tuple[Token, float, bool] = ("border", 1, False)
     if is_selected or is_lit:
-        edge = pen(color("accent"), 2)
+        edge = ("accent", 2, False)
     elif card.look == "alarm":
-        edge = pen(color("crit" if card.mark.kind == "crit" else "control"))
+        edge = ("crit" if card.mark.kind == "crit" else "control", 1, False)
     elif card.look == "stale":
-        edge = pen(color("control"), dash=(4, 3))
-    box(painter, rect, theme.RADIUS_CARD, color("accentsoft" if is_lit else "node"), edge)
+        edge = ("control", 1, True)
+    draw_stamp(painter, rect, ("card", edge, is_lit), partial(_paint_empty, edge, is_lit))
     if density == "compact":
         _draw_compact(painter, rect, card)
         return
@@ -88,6 +92,12 @@ def draw_node(
         _draw_served(painter, rect, card, density)
         _draw_memory(painter, rect, card, density)
         _draw_figures(painter, rect, card, density)
+
+
+def _paint_empty(edge: tuple[Token, float, bool], is_lit: bool, painter: QPainter, rect: QRectF) -> None:
+    tint, width, is_dashed = edge
+    stroke = pen(color(tint), width, dash=(4, 3) if is_dashed else ())
+    box(painter, rect, theme.RADIUS_CARD, color("accentsoft" if is_lit else "node"), stroke)
 
 
 def _ink(card: NodeCard, token: Token) -> Token:
@@ -158,10 +168,19 @@ def _draw_served(painter: QPainter, rect: QRectF, card: NodeCard, density: Densi
         write(painter, QRectF(left, top, right - left, 18), detail, role="dense", tint="text3")
 
 
+def _draw_bar(painter: QPainter, rect: QRectF, card: NodeCard) -> None:
+    is_stale = card.look == "stale"
+    draw_stamp(painter, rect, ("bar", card.memory, is_stale), partial(_paint_bar, card.memory, is_stale))
+
+
+def _paint_bar(memory: Memory, is_stale: bool, painter: QPainter, rect: QRectF) -> None:
+    draw_ledger(painter, rect, ledger_values(memory), is_stale=is_stale)
+
+
 def _draw_memory(painter: QPainter, rect: QRectF, card: NodeCard, density: Density) -> None:
     top = rect.top() + 62
     bar = QRectF(rect.left() + _PAD, top, rect.width() - 2 * _PAD, 16)
-    draw_ledger(painter, bar, ledger_values(card.memory), is_stale=card.look == "stale")
+    _draw_bar(painter, bar, card)
     line = QRectF(bar.left(), top + 18, bar.width(), 18)
     if card.look == "stale" or not card.memory.total:
         write(painter, line, card.caption, role="label", tint="text3")
@@ -179,12 +198,12 @@ def _draw_memory(painter: QPainter, rect: QRectF, card: NodeCard, density: Densi
 
 
 def _draw_figures(painter: QPainter, rect: QRectF, card: NodeCard, density: Density) -> None:
-    step = (rect.width() - 2 * _PAD) / max(1, len(card.figures))
     top = rect.top() + (99 if density == "low" else 108)
     extra = max(0.0, rect.height() - 168) / 2
-    for i, figure in enumerate(card.figures):
-        left = rect.left() + _PAD + i * step
-        write(painter, QRectF(left, top + extra, step, 14), figure.label, role="label", tint="text3")
+    room = rect.width() - 2 * _PAD
+    for figure, label, (offset, step) in _figure_columns(card.figures, room):
+        left = rect.left() + _PAD + offset
+        write(painter, QRectF(left, top + extra, step, 14), label, role="label", tint="text3")
         value_top = top + extra + 14
         place = QRectF(left, value_top, step, 18)
         write(painter, place, figure.value, role="dense_strong", tint=_value_ink(card, figure))
@@ -193,6 +212,27 @@ def _draw_figures(painter: QPainter, rect: QRectF, card: NodeCard, density: Dens
             write(painter, QRectF(unit_left, value_top, step, 18), figure.unit, role="label", tint="text3")
         if figure.fraction is not None and density == "full":
             _draw_meter(painter, QRectF(left, value_top + 21, step - 22, 4), figure.fraction, card)
+
+
+def _figure_columns(figures: Sequence[Figure], room: float) -> Iterator[tuple[Figure, str, tuple[float, float]]]:
+    """Each figure with its label, its offset and its width: equal columns, or on a narrow card as wide as needed."""
+    step = room / max(1, len(figures))
+    needs = [_figure_width(figure, figure.label) for figure in figures]
+    if all(need + 8 <= step for need in needs):
+        yield from ((figure, figure.label, (i * step, step)) for i, figure in enumerate(figures))
+        return
+    labels = [figure.label.removeprefix("GPU ").removeprefix("SM ").capitalize() for figure in figures]
+    needs = [_figure_width(figure, label) for figure, label in zip(figures, labels, strict=True)]
+    gap = max(4.0, (room - sum(needs)) / max(1, len(figures) - 1))
+    left = 0.0
+    for figure, label, need in zip(figures, labels, needs, strict=True):
+        yield figure, label, (left, need + gap)
+        left += need + gap
+
+
+def _figure_width(figure: Figure, label: str) -> float:
+    unit = text_width(figure.unit, "label") + 4 if figure.unit else 0.0
+    return max(text_width(label, "label"), text_width(figure.value, "dense_strong") + unit)
 
 
 def _value_ink(card: NodeCard, figure: Figure) -> Token:
@@ -222,7 +262,7 @@ def _draw_compact(painter: QPainter, rect: QRectF, card: NodeCard) -> None:
     low = QRectF(left, rect.top() + 48, right - left, 18)
     if card.look in ("live", "stale"):
         bar = QRectF(left, rect.top() + 32, right - left, 10)
-        draw_ledger(painter, bar, ledger_values(card.memory), is_stale=card.look == "stale")
+        _draw_bar(painter, bar, card)
         free = f"{card.memory.available / (1 << 30):.1f} GiB free" if card.memory.total else "memory n/a"
         room = right - left - text_width(free, "label") - 8
         write(painter, low, elided(card.headline, "label", room), role="label", tint=_ink(card, "text2"))

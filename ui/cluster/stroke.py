@@ -6,14 +6,16 @@ The one rule: a line's width says its speed and its pattern its state, and the w
 from __future__ import annotations
 
 import math
+from functools import partial
 
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QPainter, QPen, QPolygonF
+from PySide6.QtGui import QPainter, QPainterPath, QPen, QPolygonF
 
 from ui import theme
 from ui.cluster.cable import ArrowEnd, Cable, Look
 from ui.cluster.place import PORT_HEIGHT, PORT_WIDTH, CablePlace, Density, Ghost, Side, SwitchPlace
-from ui.font import Role
+from ui.cluster.stamp import draw_stamp
+from ui.font import Role, font
 from ui.icon import draw_icon
 from ui.theme import Token, color
 from ui.widgets.paint import box, elided, pen, text_width, write
@@ -55,6 +57,10 @@ _ARROW = 7.0
 def draw_port(painter: QPainter, at: QPointF, cage: str) -> None:
     """Paint a port on the edge of its card."""
     rect = QRectF(at.x() - PORT_WIDTH / 2, at.y() - PORT_HEIGHT / 2, PORT_WIDTH, PORT_HEIGHT)
+    draw_stamp(painter, rect, ("port", cage, font("port").pixelSize()), partial(_paint_port, cage))
+
+
+def _paint_port(cage: str, painter: QPainter, rect: QRectF) -> None:
     box(painter, rect, 3, color("sunken"), pen(color("control")))
     write(painter, rect, cage, role="port", tint="text2", align=_CENTER)
 
@@ -213,15 +219,14 @@ def _draw_device(painter: QPainter, rect: QRectF, cable: Cable) -> None:
 
 def draw_switch(painter: QPainter, place: SwitchPlace, title: str, detail: str) -> None:
     """Paint a switch's bars, and its words in the first of them."""
-    if place.spine is not None:
-        painter.setPen(pen(color("control"), 8))
-        painter.drawLine(*place.spine)
-        painter.setPen(pen(color("raised"), 6))
-        painter.drawLine(*place.spine)
-    for rect in place.rects:
-        box(painter, rect, theme.RADIUS_CARD, color("raised"), pen(color("control")))
+    painter.setPen(pen(color("control")))
+    painter.setBrush(color("raised"))
+    painter.drawPath(_switch_outline(place))
     if place.text.height() < 40:
         _write_on_low_switch(painter, place.text, title, detail)
+        return
+    if not detail:
+        _write_on_low_switch(painter, place.text, title, "")
         return
     room, middle = place.text.width() - 44, place.text.center()
     title, detail = elided(title, "dense_strong", room), elided(detail, "label", room)
@@ -230,6 +235,20 @@ def draw_switch(painter: QPainter, place: SwitchPlace, title: str, detail: str) 
     draw_icon(painter, QPointF(left - 26, middle.y() - 8), "server", "text2", theme.ICON_SIZE)
     write(painter, QRectF(left, middle.y() - 18, width + 8, 18), title, role="dense_strong", tint="text")
     write(painter, QRectF(left, middle.y(), width + 8, 16), detail, role="label", tint="text3")
+
+
+def _switch_outline(place: SwitchPlace) -> QPainterPath:
+    """All bars of a switch and what joins them, as one body."""
+    path = QPainterPath()
+    for rect in place.rects:
+        bar = QPainterPath()
+        bar.addRoundedRect(rect.adjusted(0.5, 0.5, -0.5, -0.5), theme.RADIUS_CARD, theme.RADIUS_CARD)
+        path = path.united(bar) if place.spine is not None else bar
+    if place.spine is not None:
+        spine = QPainterPath()
+        spine.addRect(QRectF(*place.spine).adjusted(-8, 0, 0, 0))
+        path = path.united(spine)
+    return path
 
 
 def _write_on_low_switch(painter: QPainter, area: QRectF, title: str, detail: str) -> None:
@@ -258,7 +277,11 @@ def draw_guests(painter: QPainter, rect: QRectF, guests: tuple[str, ...]) -> Non
 
 def draw_socket(painter: QPainter, at: QPointF) -> None:
     """Paint a switch's port."""
-    box(painter, QRectF(at.x() - 16, at.y() - 5, 32, 10), 2, color("sunken"), pen(color("control")))
+    draw_stamp(painter, QRectF(at.x() - 16, at.y() - 5, 32, 10), ("socket",), _paint_socket)
+
+
+def _paint_socket(painter: QPainter, rect: QRectF) -> None:
+    box(painter, rect, 2, color("sunken"), pen(color("control")))
 
 
 LEGEND: tuple[tuple[Look, str], ...] = (

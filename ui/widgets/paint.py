@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtCore import QLineF, QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPainterPath, QPen
 
 from ui.font import Role, font
@@ -66,6 +66,7 @@ def text_width(text: str, role: Role = "body") -> float:
     return QFontMetricsF(font(role)).horizontalAdvance(text)
 
 
+@lru_cache(maxsize=2048)
 def elided(text: str, role: Role, width: float, mode: Qt.TextElideMode = Qt.TextElideMode.ElideRight) -> str:
     """Return the text cut with an ellipsis to fit `width` pixels."""
     return QFontMetricsF(font(role)).elidedText(text, mode, width)
@@ -80,10 +81,12 @@ def hatch(
     painter.setPen(pen(shade, width))
     run = rect.height()
     start = rect.left() - run - (rect.left() % step)
+    low, high = (rect.bottom(), rect.top()) if lean > 0 else (rect.top(), rect.bottom())
+    lines = []
     while start < rect.right() + step:
-        low, high = (rect.bottom(), rect.top()) if lean > 0 else (rect.top(), rect.bottom())
-        painter.drawLine(QPointF(start, low), QPointF(start + run, high))
+        lines.append(QLineF(start, low, start + run, high))
         start += step * 1.4142
+    painter.drawLines(lines)
     painter.restore()
 
 

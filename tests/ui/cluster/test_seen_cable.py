@@ -1,0 +1,202 @@
+"""What is drawn is the cabling that was seen: every cable of the topology, its state in a word, and nothing else."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from sparkdesk.core.cluster.node import NodeState
+from sparkdesk.core.cluster.topology import LookState, Topology
+from tests.core.cluster.cabling import Cabling, Wire, pair, switch
+from tests.ui.cluster.cabled import CASES, MACS, Cabled, placed, wire_to
+from ui.cluster.cable import Cable
+from ui.cluster.scene import SceneBuilder, build_scene
+
+
+def only(scene_cables: tuple[Cable, ...], *looks: str) -> list[Cable]:
+    return [cable for cable in scene_cables if cable.look in looks]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_drawn_cables_are_those_of_the_topology_and_end_at_its_cages(name: str) -> None:
+    case = CASES[name]()
+    topology, scene = case.topology(), case.scene()
+    drawn = {cable.key: cable for cable in scene.cables if cable.to != "none" and cable.word != "No cable"}
+    assert set(drawn) == {cable.key for cable in topology.cables}
+    layout = placed(scene)
+    for cable in topology.cables:
+        line = layout.cables[cable.key].line
+        assert line[0] == layout.ports[cable.a][0]
+        if cable.b is not None:
+            assert line[-1] == layout.ports[cable.b][0]
+        elif cable.via_switch:
+            bar = next(each for each in layout.switches if each.number == cable.switch_number)
+            assert any(rect.adjusted(0, -1, 0, 1).contains(line[-1]) for rect in bar.rects)
+        else:
+            box = layout.cables[cable.key].box
+            assert box is not None
+            assert box.adjusted(0, -1, 0, 1).contains(line[-1])
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_cage_is_drawn_once(name: str) -> None:
+    case = CASES[name]()
+    ends = [end for cable in case.scene().cables for end in cable.ends]
+    assert sorted(ends) == [(node, cage) for node in sorted(case.cabling.nodes) for cage in ("P0", "P1")]
+
+
+@pytest.mark.parametrize(
+    ("name", "look", "word"),
+    [
+        ("pair", "up", "200G"),
+        ("half-down", "degraded", "100G, 1 of 2 halves"),
+        ("slow", "degraded", "100G, expected 200G"),
+        ("mtu", "wrong", "MTU mismatch"),
+        ("subnet", "wrong", "Wrong subnet"),
+        ("one-way", "one_way", "One way only"),
+        ("loop", "wrong", "Loop"),
+        ("pair-crossed", "up", "200G, crossed"),
+        ("cable-out", "down", "No cable"),
+        ("switch-cable-out", "down", "No cable"),
+    ],
+)
+def test_a_cables_word_says_what_is_the_matter(name: str, look: str, word: str) -> None:
+    scene = CASES[name]().scene()
+    assert word in {cable.word for cable in only(scene.cables, look)}
+
+
+def test_the_whole_message_and_its_remedy_are_in_the_tooltip() -> None:
+    case = CASES["mtu"]()
+    problem = case.topology().problems[0]
+    cable = only(case.scene().cables, "wrong")[0]
+    assert problem.message in cable.hint
+    assert problem.remedy in cable.hint
+    assert "rocep1s0f1 200G MTU 9000" in cable.hint
+    assert "roceP2p1s0f1 200G MTU 1500" in cable.hint
+    assert cable.problems == (problem,)
+
+
+def test_one_way_points_at_the_end_that_still_receives() -> None:
+    cable = only(CASES["one-way"]().scene().cables, "one_way")[0]
+    assert (cable.ends, cable.arrow) == ((("n1", "P1"), ("n2", "P1")), "last")
+
+
+def test_a_cable_that_was_pulled_is_down_at_once_though_no_look_was_taken_since() -> None:
+    case = CASES["pair"]()
+    topology = case.topology()
+    case.values = {"n1": {"cage_up.P1": 0.0}}
+    cable = next(cable for cable in case.scene(topology).cables if cable.to == "node")
+    assert (cable.look, cable.word, cable.tx) == ("down", "Down", "")
+
+
+def test_rates_are_the_first_ends_and_where_it_is_silent_those_of_the_other_end_turned() -> None:
+    case = CASES["pair"]()
+    cable = next(cable for cable in case.scene().cables if cable.to == "node")
+    assert (cable.tx, cable.rx) == ("11.8", "9.6")
+    case.values = {"n1": {"cage_tx_gbps.P1": math.nan, "cage_rx_gbps.P1": math.nan}}
+    cable = next(cable for cable in case.scene().cables if cable.to == "node")
+    assert (cable.tx, cable.rx) == ("9.1", "12.8")
+
+
+def test_another_device_has_its_label_or_name_or_address_and_a_silent_one_says_so() -> None:
+    stored = next(cable for cable in CASES["other-device"]().scene().cables if cable.to == "stranger")
+    assert (stored.far, stored.detail) == ("Storage", MACS[0])
+    first, second = (cable for cable in CASES["strangers"]().scene().cables if cable.to == "stranger")
+    assert (first.far, first.detail) == ("other device", MACS[0])
+    assert (second.far, second.detail) == ("other device", "nobody answers")
+    spark = Cabling(1, [wire_to(("n1", "P0"), "4c:bb:47:99:00:01")])
+    assert Cabled(spark).scene().cables[0].far == "another Spark?"
+
+
+def test_devices_on_a_switch_are_told_on_the_switch() -> None:
+    case = CASES["switch-guests"]()
+    scene = case.scene()
+    assert [words.split(" (")[0] for words in scene.guests] == ["other device", "other device"]
+    assert placed(scene).guests is not None
+    case.labels = {MACS[1]: "NAS"}
+    assert f"NAS ({MACS[1]})" in case.scene().guests
+
+
+def test_a_link_that_came_after_the_look_is_not_called_no_link() -> None:
+    case = Cabled(pair(), "pair", values={"n1": {"cage_up.P0": 2.0, "cage_speed_gbps.P0": 200.0}})
+    cable = next(cable for cable in case.scene().cables if cable.key == "n1:P0")
+    assert (cable.look, cable.word) == ("unknown", "link, not looked at yet")
+
+
+@pytest.mark.parametrize(("state", "age_s"), [(NodeState.STALE, 14.2), (NodeState.LIVE, 14.2)])
+def test_cables_of_a_node_that_is_silent_are_grey_with_the_age_and_without_rates(
+    state: NodeState, age_s: float
+) -> None:
+    case = Cabled(switch(3), "switch", states={"n2": state}, ages_s={"n2": age_s})
+    found = {cable.key: cable for cable in case.scene().cables}
+    assert (found["n2:P0-switch"].look, found["n2:P0-switch"].word) == ("stale", "14 s old")
+    assert found["n2:P0-switch"].tx == ""
+    assert found["n1:P0-switch"].look == "up"
+
+
+def test_a_node_that_could_not_be_asked_has_cages_that_are_not_known() -> None:
+    case = Cabled(Cabling(2, [Wire([("n1", "P1"), ("n2", "P1")])]), "", states={"n2": NodeState.UNREACHABLE})
+    case.change = lambda views: views.update(n2=views["n2"].as_absent())
+    found = {cable.key: cable for cable in case.scene().cables}
+    assert found["n2:P0"].word == "not known"
+    assert found["n1:P0"].word == "no link"
+
+
+# When it was looked -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", [LookState.NONE, LookState.LOOKING])
+def test_before_the_first_look_carriers_tell_and_no_cable_claims_another_end(state: LookState) -> None:
+    scene = CASES["switch"]().scene(Topology(state=state))
+    assert all(cable.is_detecting and cable.to == "none" for cable in scene.cables)
+    assert {cable.word for cable in scene.cables if cable.ends[0][1] == "P1"} == {"200G"}
+    assert scene.look_words
+    assert not scene.wiring.is_seen
+
+
+def test_while_it_looks_again_the_cables_stay_as_they_were() -> None:
+    case = CASES["ring"]()
+    before = case.topology()
+    scene = case.scene(replace(before, state=LookState.LOOKING, seen_ms=5))
+    assert scene.cables == case.scene().cables
+    assert scene.look_words == ""
+
+
+def test_after_a_look_that_failed_the_old_cables_stand_with_their_age_and_the_reason() -> None:
+    case = CASES["ring"]()
+    failed = replace(case.topology(), state=LookState.FAILED, seen_ms=1_000, message="spark-5c2d gave no answer")
+    scene = build_scene(case.known(failed, now_ms=181_000))
+    assert scene.cables == case.scene().cables
+    assert scene.look_words == "Cables as seen 3 min ago: spark-5c2d gave no answer"
+    never = case.scene(Topology(state=LookState.FAILED, message="No node is connected"))
+    assert never.look_words == "Where the cables lead is not known: No node is connected"
+
+
+def test_the_switch_is_called_as_it_names_itself_else_as_the_user_calls_it_else_switch() -> None:
+    case = CASES["switch"]()
+    topology = case.topology()
+    assert case.scene(replace(topology, switch_name="sn3700")).switch_title == "sn3700"
+    assert case.scene(topology).switch_title == "MikroTik CRS804"
+    known = case.known(topology)
+    assert known.cluster is not None
+    plain = replace(known, cluster=replace(known.cluster, switch_name=""))
+    assert build_scene(plain).switch_title == "Switch"
+
+
+def test_a_cable_of_which_nothing_new_is_known_stays_the_same() -> None:
+    case = CASES["ring"]()
+    builder, topology = SceneBuilder(), case.topology()
+    before = builder.build(case.known(topology))
+    case.values = {"n1": {"cage_tx_gbps.P0": 40.0}}
+    after = builder.build(case.known(replace(topology, state=LookState.LOOKING, seen_ms=1)))
+    kept = {old.key: old is new for old, new in zip(before.cables, after.cables, strict=True)}
+    assert kept == {"n1:P0-n2:P1": False, "n1:P1-n3:P0": True, "n2:P0-n3:P1": True}
+
+
+def test_pulling_a_cable_of_a_ring_moves_no_card() -> None:
+    whole = CASES["ring-of-six"]().scene()
+    cabling = CASES["ring-of-six"]().cabling
+    del cabling.wires[2]
+    assert Cabled(cabling).scene().wiring.node_ids == whole.wiring.node_ids

@@ -35,13 +35,18 @@ class MiniCharts(QWidget):
         self._measures = [measure_of(key) for key in KEYS]
         self.charts = [LiveChart(each.title, unit=each.unit) for each in self._measures]
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
-        grid = QGridLayout(self)
-        grid.setContentsMargins(0, 0, 0, 0)
-        grid.setHorizontalSpacing(2 * theme.GAP)
-        grid.setVerticalSpacing(theme.GAP)
-        for at, chart in enumerate(self.charts):
-            grid.addWidget(chart, at // 2, at % 2)
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setHorizontalSpacing(2 * theme.GAP)
+        self._grid.setVerticalSpacing(theme.GAP)
+        self.set_low(False)
         self.setAccessibleName("Charts of the node")
+
+    def set_low(self, is_low: bool) -> None:
+        """All beside each other, where the window is low; else two by two."""
+        columns = len(self.charts) if is_low else 2
+        for at, chart in enumerate(self.charts):
+            self._grid.addWidget(chart, at // columns, at % columns)
 
     def show_source(self, source_id: str) -> None:
         """Show another source from the next `refresh` on."""

@@ -6,14 +6,17 @@ of the cursor repaints two strips. pyqtgraph's own axes, menus and mouse stay of
 
 from __future__ import annotations
 
+import atexit
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from weakref import WeakSet
 
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QPointF, QRect, QRectF, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QResizeEvent, QWheelEvent
 from PySide6.QtWidgets import QGraphicsView, QWidget
+from shiboken6 import delete, isValid
 
 from ui import theme
 from ui.charts.frame import Line, PlotFrame, Shade, clock
@@ -47,6 +50,17 @@ class Reach:
         return list(range(-(-self.start_ms // step_ms) * step_ms, self.end_ms + 1, step_ms))
 
 
+_living: WeakSet[QGraphicsView] = WeakSet()
+
+
+@atexit.register
+def end_canvases() -> None:
+    """End what is left before Python takes its modules apart: scenes that outlive them crash the process."""
+    for canvas in list(_living):
+        if isValid(canvas):
+            delete(canvas)
+
+
 class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no annotations
     """The lines, over gaps and grid, under limits and cursor. Its scene is measured in its own pixels."""
 
@@ -65,8 +79,12 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no annotat
         self.setCentralItem(self._box)
         self.setAntialiasing(True)
         self.setCacheMode(QGraphicsView.CacheModeFlag.CacheNone)
+        # What is painted again is said here alone: the scene would do it a second time, when its own events come.
+        self.setViewportUpdateMode(QGraphicsView.ViewportUpdateMode.NoViewportUpdate)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.viewport().setAutoFillBackground(False)
+        self.viewport().setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+        _living.add(self)
 
     def set_plot(self, plot: PlotFrame, reach: Reach) -> None:
         """Show another frame."""
@@ -82,6 +100,8 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no annotat
             curve.setData(xs, ys, pen=line_pen(line.slot, is_stale=line.is_stale, device_ratio=self._ratio()))
         low, high = plot.low, plot.high if plot.high > plot.low else plot.low + 1.0
         self._box.setRange(xRange=(-reach.span_s, 0.0), yRange=(low, high), padding=0, disableAutoRange=False)
+        # Now and not in the first paint: that would cause a second one.
+        self._box.prepareForPaint()
         self.viewport().update()
 
     def set_picture_ratio(self, ratio: float) -> None:
@@ -190,9 +210,10 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no annotat
             painter.drawLine(QPointF(0, y), QPointF(self.width(), y))
             words = f"limit: {bound.words}"
             top = y - 15 if y >= 16 else y + 1
-            box = QRectF(self.width() - text_width(words, "label") - 6, top, text_width(words, "label") + 4, 14)
+            # At the left: what is missing now is told at the right.
+            box = QRectF(0, top, text_width(words, "label") + 8, 14)
             painter.fillRect(box, color("surface", 0.8))
-            write(painter, box, words, role="label", tint="warn", align=Qt.AlignmentFlag.AlignRight)
+            write(painter, box, words, role="label", tint="warn", align=Qt.AlignmentFlag.AlignHCenter)
             written.append(box)
         return written
 
@@ -235,13 +256,17 @@ class PlotPane(QWidget):
         super().__init__(parent)
         self.canvas = Canvas(self)
         self.has_clock = False
+        self._scale: tuple[object, ...] = ()
         self.setMinimumHeight(64)
         theme.notifier.changed.connect(self._wear)
 
     def set_plot(self, plot: PlotFrame, reach: Reach) -> None:
         """Show another frame."""
+        has_moved = (plot.ticks, plot.low, plot.high) != self._scale
+        self._scale = (plot.ticks, plot.low, plot.high)
         self.canvas.set_plot(plot, reach)
-        self.update()
+        if has_moved or self.has_clock:
+            self.update()
 
     def set_clock(self, has_clock: bool) -> None:
         """Whether the times stand below."""

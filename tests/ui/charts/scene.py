@@ -30,6 +30,7 @@ class Scene:
     told: dict[str, list[Gap]] = field(default_factory=dict)
     silent: set[str] = field(default_factory=set)
     """Sources that send nothing while time goes on."""
+    period_ms: int = 1000
     asked: int = 0
     cluster: ClusterRecord | None = None
 
@@ -43,10 +44,10 @@ class Scene:
         self.sources.append(source)
         self.histories[source.id] = History()
 
-    def live(self, seconds: int) -> None:
-        """Let so many seconds pass; whoever is not silent sends a sample in each."""
-        for _ in range(seconds):
-            self.now_ms += 1000
+    def live(self, periods: int) -> None:
+        """Let so many periods (seconds, unless told) pass; whoever is not silent sends a sample in each."""
+        for _ in range(periods):
+            self.now_ms += self.period_ms
             for i, source in enumerate(self.sources):
                 if source.id not in self.silent:
                     values = _node_values(i, self.now_ms) if source.kind == "node" else _job_values(i, self.now_ms)

@@ -90,7 +90,8 @@ def _pair_cable(link: Link, ports: Ports, middle: float) -> CablePlace:
         x = middle + (-12 if start.y() < end.y() else 12)
         line = (start, QPointF(x, start.y()), QPointF(x, end.y()), end)
         if start.y() > end.y():
-            label.moveTop(start.y() + 10)
+            # Below the words of an open cage opposite.
+            label.moveTop(start.y() + 10 + OPEN_HEIGHT)
     return CablePlace(link.key, line, label, "top", area_of(line, label))
 
 

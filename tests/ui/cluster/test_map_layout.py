@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import random
 from functools import cache
 from itertools import combinations, pairwise, takewhile
 
 import pytest
 from PySide6.QtCore import QPointF, QRectF
 
-from tests.ui.cluster.cabled import CASES, placed
+from tests.core.cluster.cabling import random_cabling
+from tests.ui.cluster.cabled import CASES, Cabled, placed
 from ui.cluster.layout import find_item, rect_of, step_from
 from ui.cluster.place import MapLayout, Side
 from ui.cluster.scene import Scene
@@ -36,13 +38,9 @@ def boxes_of(layout: MapLayout) -> dict[str, QRectF]:
     return found | {f"bar {bar.number} {i}": rect for bar in layout.switches for i, rect in enumerate(bar.rects)}
 
 
-@pytest.mark.parametrize("name", [*NAMES, "switch-of-64"])
-@pytest.mark.parametrize(("width", "height"), SIZES)
-def test_nothing_lies_on_anything_else_and_all_is_inside(name: str, width: int, height: int) -> None:
-    scene = scene_of(name)
-    layout = placed(scene, width, height)
+def check_boxes(layout: MapLayout, width: float, height: float) -> None:
+    """Nothing lies on anything else, and all is inside."""
     boxes = boxes_of(layout)
-    assert set(layout.nodes) == set(scene.node_ids)
     for one, rect in boxes.items():
         assert rect.width() > 20, one
         assert QRectF(0, 0, width, max(layout.height, height)).contains(rect), one
@@ -53,27 +51,48 @@ def test_nothing_lies_on_anything_else_and_all_is_inside(name: str, width: int, 
             assert not rect.intersects(against), f"{one} lies on {other}"
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize(("width", "height"), SMALL)
-def test_no_line_runs_over_a_card_or_through_words(name: str, width: int, height: int) -> None:
-    layout = placed(scene_of(name), width, height)
+def check_lines(layout: MapLayout) -> None:
+    """No line runs over a card, through words or another device, or along another line."""
     for key, place in layout.cables.items():
         for part in spans(place.line):
             for node_id, rect in layout.nodes.items():
                 assert not part.intersects(rect.adjusted(1, 8, -1, -8)), f"{key} runs over {node_id}"
             for other, against in layout.cables.items():
                 assert not part.intersects(against.label), f"{key} runs through the words of {other}"
+                is_through = other != key and against.box is not None and part.intersects(against.box)
+                assert not is_through, f"{key} runs through the device of {other}"
+    for (one, first), (other, second) in combinations(layout.cables.items(), 2):
+        for part in spans(first.line):
+            for beside in spans(second.line):
+                met = part.intersected(beside)
+                assert max(met.width(), met.height()) < 4, f"{one} lies on {other}"
+
+
+@pytest.mark.parametrize("name", [*NAMES, "switch-of-64"])
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_nothing_lies_on_anything_else_and_all_is_inside(name: str, width: int, height: int) -> None:
+    scene = scene_of(name)
+    layout = placed(scene, width, height)
+    assert set(layout.nodes) == set(scene.node_ids)
+    check_boxes(layout, width, height)
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(("width", "height"), SMALL)
-def test_no_two_lines_lie_on_each_other(name: str, width: int, height: int) -> None:
-    layout = placed(scene_of(name), width, height)
-    for (one, first), (other, second) in combinations(layout.cables.items(), 2):
-        for part in spans(first.line):
-            for against in spans(second.line):
-                met = part.intersected(against)
-                assert max(met.width(), met.height()) < 4, f"{one} lies on {other}"
+def test_no_line_runs_over_a_card_through_words_or_along_another(name: str, width: int, height: int) -> None:
+    check_lines(placed(scene_of(name), width, height))
+
+
+@pytest.mark.parametrize("seed", range(80, 120))
+def test_any_cabling_whatsoever_is_drawn_whole_and_legibly(seed: int) -> None:
+    rng = random.Random(seed)
+    case = Cabled(random_cabling(rng), rng.choice(("", "pair", "ring", "switch")))
+    scene = case.scene()
+    drawn = {cable.key for cable in scene.cables if cable.to != "none" and cable.word != "No cable"}
+    assert drawn == case.cabling.keys()
+    layout = placed(scene, *SMALL[0])
+    check_boxes(layout, *SMALL[0])
+    check_lines(layout)
 
 
 @pytest.mark.parametrize("name", NAMES)

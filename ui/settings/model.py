@@ -9,6 +9,18 @@ from typing import Final, Protocol
 
 from PySide6.QtCore import QObject, Signal
 
+from sparkdesk.core.telemetry.energy import EnergyRates
+from ui.settings.rate import (
+    CURRENCY_KEY,
+    GRID_KEY,
+    MOST_GRID_G,
+    MOST_PRICE,
+    PRICE_KEY,
+    read_amount,
+    read_currency,
+    read_rates,
+)
+
 SCALES_PERCENT: Final = (90, 100, 110, 125, 150)
 THEME_KEY: Final = "appearance.theme"
 SCALE_KEY: Final = "appearance.scale_percent"
@@ -41,6 +53,7 @@ class SettingsModel(QObject):
     theme_changed = Signal(str)
     motion_changed = Signal(bool)
     scale_changed = Signal(int)
+    rates_changed = Signal()
 
     def __init__(
         self,
@@ -82,3 +95,30 @@ class SettingsModel(QObject):
         """Store and announce whether things may not move."""
         self._store.set(MOTION_KEY, is_reduced)
         self.motion_changed.emit(is_reduced)
+
+    def rates(self) -> EnergyRates:
+        """Return what was said that energy costs and causes."""
+        return read_rates(self._store)
+
+    def set_price(self, text: str) -> str:
+        """Store the price of a kWh as typed, "" takes it back; return what is wrong with it, then nothing changes."""
+        return self._set_amount(PRICE_KEY, text, MOST_PRICE)
+
+    def set_grid(self, text: str) -> str:
+        """Store the grid's grams of CO2 for a kWh as typed, as `set_price` does."""
+        return self._set_amount(GRID_KEY, text, MOST_GRID_G)
+
+    def set_currency(self, text: str) -> str:
+        """Store the word beside a cost; return what is wrong with it, then nothing changes."""
+        words, problem = read_currency(text)
+        if not problem:
+            self._store.set(CURRENCY_KEY, words)
+            self.rates_changed.emit()
+        return problem
+
+    def _set_amount(self, key: str, text: str, most: float) -> str:
+        value, problem = read_amount(text, most)
+        if not problem:
+            self._store.set(key, value if value == value else "")
+            self.rates_changed.emit()
+        return problem

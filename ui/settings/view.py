@@ -5,15 +5,18 @@ Rule: one column of at most 640 px; each block says what it changes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from ui import theme
 from ui.settings.model import SCALES_PERCENT, SettingsModel
+from ui.settings.rate import write_amount
 from ui.text import THIN_SPACE
 from ui.widgets.card import Card
 from ui.widgets.copy_field import CopyField
-from ui.widgets.field import Field, Select
+from ui.widgets.field import Field, Select, TextInput
 from ui.widgets.label import Label
 from ui.widgets.segmented import Segmented
 from ui.widgets.toggle import Switch
@@ -35,7 +38,7 @@ class SettingsPage(QScrollArea):
         column.setContentsMargins(theme.PAGE_PADDING, theme.PAGE_PADDING, theme.PAGE_PADDING, theme.PAGE_PADDING)
         column.setSpacing(theme.GAP)
         column.addWidget(Label("Settings", "page_title", "text"))
-        for card in (self._looks(), self._data(), self._about()):
+        for card in (self._looks(), self._energy(), self._data(), self._about()):
             card.setMaximumWidth(_WIDTH)
             column.addWidget(card)
         column.addStretch(1)
@@ -71,6 +74,27 @@ class SettingsPage(QScrollArea):
         column.addLayout(row)
         return card
 
+    def _energy(self) -> Card:
+        card = Card()
+        column = card.column(spacing=12)
+        column.addWidget(Label("Energy", "dense_strong", "text"))
+        rates = self._model.rates()
+        row = QHBoxLayout()
+        row.setSpacing(12)
+        for label, text, store in (
+            ("Price of a kWh", write_amount(rates.price_per_kwh), self._model.set_price),
+            ("Currency", rates.currency, self._model.set_currency),
+            ("CO2 of the grid, g for a kWh", write_amount(rates.grid_g_per_kwh), self._model.set_grid),
+        ):
+            row.addWidget(_typed(label, text, store), 1)
+        column.addLayout(row)
+        words = (
+            "Without a price no cost is shown, and without the grid's figure no CO2. Both are on your bill or your "
+            "supplier's page. A Spark measures its GPU rail only; what the wall gives is an estimate."
+        )
+        column.addWidget(Label(words, "dense", "text2", is_wrapped=True))
+        return card
+
     def _data(self) -> Card:
         card = Card()
         column = card.column()
@@ -93,3 +117,11 @@ class SettingsPage(QScrollArea):
             grid.addWidget(Label(version, "dense", "text", is_selectable=True), row, 1)
         column.addLayout(grid)
         return card
+
+
+def _typed(label: str, text: str, store: Callable[[str], str]) -> Field:
+    """A field that is stored when it is left; what is wrong with it stands under it."""
+    editor = TextInput(text, placeholder="not set")
+    field = Field(label, editor)
+    editor.editingFinished.connect(lambda: field.set_error(store(editor.text())))
+    return field

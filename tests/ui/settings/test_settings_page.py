@@ -1,17 +1,21 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QApplication
 
+from sparkdesk.core.telemetry.energy import EnergyRates
 from tests.ui.picture import host_page, take_pictures
 from tests.ui.walk import guessing_labels
 from ui import theme
 from ui.main_window import MemoryStore
 from ui.settings.model import SettingsModel, read_scale
+from ui.settings.rate import CURRENCY_KEY, GRID_KEY, PRICE_KEY, read_amount, read_rates, write_amount
 from ui.settings.view import SettingsPage
-from ui.widgets.field import Select
+from ui.widgets.field import Field, Select, TextInput
 from ui.widgets.toggle import Switch
 
 
@@ -60,6 +64,58 @@ def test_a_stored_theme_that_is_none_is_the_systems() -> None:
     store = MemoryStore()
     store.set("appearance.theme", ["dark"])
     assert SettingsModel(store).theme() == "system"
+
+
+def typed(page: SettingsPage, label: str, text: str) -> Field:
+    field = next(field for field in page.findChildren(Field) if field.editor.accessibleName() == label)
+    assert isinstance(field.editor, TextInput)
+    field.editor.setText(text)
+    QTest.keyClick(field.editor, Qt.Key.Key_Return)
+    return field
+
+
+def test_energy_has_no_price_until_somebody_names_one(page: SettingsPage, store: MemoryStore) -> None:
+    rates = read_rates(store)
+    assert math.isnan(rates.price_per_kwh)
+    assert math.isnan(rates.grid_g_per_kwh)
+    assert rates.currency == ""
+    typed(page, "Price of a kWh", " 0,32 ")
+    typed(page, "Currency", "EUR")
+    typed(page, "CO2 of the grid, g for a kWh", "380")
+    assert read_rates(store) == EnergyRates(0.32, "EUR", 380.0)
+    typed(page, "Price of a kWh", "")
+    assert math.isnan(read_rates(store).price_per_kwh)
+
+
+@pytest.mark.parametrize("text", ["cheap", "-1", "1e9", "nan", "inf", "1.2.3", "1,000,000", "1_0", "٣"])
+def test_a_price_that_is_none_is_refused_with_a_reason(page: SettingsPage, store: MemoryStore, text: str) -> None:
+    typed(page, "Price of a kWh", "0.5")
+    field = typed(page, "Price of a kWh", text)
+    assert field.error()
+    assert read_rates(store).price_per_kwh == 0.5
+    assert typed(page, "Price of a kWh", "0.25").error() == ""
+
+
+def test_a_currency_is_a_short_word(page: SettingsPage, store: MemoryStore) -> None:
+    assert typed(page, "Currency", "much too long a word").error()
+    assert typed(page, "Currency", "5").error()
+    assert typed(page, "Currency", "€").error() == ""
+    assert read_rates(store).currency == "€"
+
+
+@pytest.mark.parametrize("stored", [None, "0.3", True, -1, 1e300, math.nan, math.inf, [1], 10**400])
+def test_a_stored_rate_that_is_none_is_no_rate(stored: object) -> None:
+    store = MemoryStore()
+    for key in (PRICE_KEY, GRID_KEY, CURRENCY_KEY):
+        store.set(key, stored)
+    rates = read_rates(store)
+    assert math.isnan(rates.price_per_kwh)
+    assert math.isnan(rates.grid_g_per_kwh)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.3, 0.12345, 380.0, 1_000_000.0])
+def test_a_rate_is_written_as_it_is_read(value: float) -> None:
+    assert read_amount(write_amount(value), 1e6) == (value, "")
 
 
 def test_settings_in_pictures(page: SettingsPage) -> None:

@@ -29,6 +29,8 @@ EVERY_S = 20.0
 """A kill loses so much of the history at most."""
 SPAN_MS = 3_900_000
 """What charts can show, and a little more."""
+AT_ONCE = 8
+"""After so many sources the event loop gets its turn."""
 SLEPT_S = 30.0
 """The wall clock ahead of the monotonic one by so much between two batches: this computer slept, or was set."""
 
@@ -90,7 +92,12 @@ class Recorder:
         """Keep what has come since the last batch. Never raises."""
         if not self._is_open:
             return
-        found = [(source_id, means) for source_id, means in self._fresh(is_last=is_last) if len(means.times_ms)]
+        found: list[tuple[str, Means]] = []
+        for number, (source_id, means) in enumerate(self._fresh(is_last=is_last), 1):
+            if len(means.times_ms):
+                found.append((source_id, means))
+            if number % AT_ONCE == 0:
+                await asyncio.sleep(0)
         sums = self._energies.changes()
         try:
             await self._shelf.write(Batch(self._clock.now_ms(), found, sums))
@@ -115,7 +122,7 @@ class Recorder:
 
     def _fresh(self, *, is_last: bool) -> Iterator[tuple[str, Means]]:
         """Means of whole steps that were not kept yet; of the step under way too when it is the last time."""
-        for source_id, history in self._histories():
+        for source_id, history in tuple(self._histories()):
             until_ms = history.closed_ms if is_last else history.closed_ms // STEP_MS * STEP_MS
             done_ms = self._done.get(source_id, 0)
             since_ms = 0 if until_ms < done_ms else done_ms  # a clock was set back: the history began anew

@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 
 from sparkdesk.core.cluster.found_server import FoundServer
 from sparkdesk.core.cluster.node import NodeState, NodeStatus
+from sparkdesk.core.findings.concern import Concern, Severity
 from sparkdesk.core.jobs.plan import MemoryLedger
 from sparkdesk.core.telemetry.sample import Sample
 from ui import text
@@ -98,6 +99,8 @@ class NodeCard:
     detail: str = ""
     detail_short: str = ""
     """The same with less words, for a narrow card."""
+    finding: Mark | None = None
+    """How many findings of the node nobody has accepted yet; notes do not count."""
     serving: Mark | None = None
     jobs: tuple[CardJob, ...] = ()
     found: tuple[str, ...] = ()
@@ -169,6 +172,18 @@ def found_words(server: FoundServer) -> str:
     """A found server in a few words: "qwen3-8b · vLLM"."""
     said = server.title or (server.models[0] if server.models else "") or f"a server on port {server.port}"
     return text.one_line(said, 80)
+
+
+def with_concerns(card: NodeCard, concerns: Sequence[Concern]) -> NodeCard:
+    """The same card with what is wrong with the node, notes and what was accepted left out."""
+    open_ones = [one for one in concerns if not one.is_accepted and one.severity is not Severity.NOTE]
+    if not open_ones:
+        return card
+    is_crit = any(one.severity is Severity.CRIT for one in open_ones)
+    words = "1 finding" if len(open_ones) == 1 else f"{len(open_ones)} findings"
+    spoken = ", ".join(text.one_line(one.title, 120) for one in open_ones)
+    mark = Mark(words, "crit" if is_crit else "warn")
+    return replace(card, finding=mark, sentence=f"{card.sentence}, {words}: {spoken}")
 
 
 def _alarm_card(status: NodeStatus, name: str) -> NodeCard:

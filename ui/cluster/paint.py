@@ -14,7 +14,7 @@ from PySide6.QtGui import QPainter
 from ui import theme
 from ui.cluster.card import Figure, Memory, NodeCard
 from ui.cluster.place import Density, menu_rect
-from ui.cluster.stamp import draw_stamp
+from ui.cluster.sprite import draw_sprite
 from ui.font import font
 from ui.icon import draw_icon
 from ui.jobs.mark import Mark
@@ -79,7 +79,7 @@ def draw_node(
         edge = ("crit" if card.mark.kind == "crit" else "control", 1, False)
     elif card.look == "stale":
         edge = ("control", 1, True)
-    draw_stamp(painter, rect, ("card", edge, is_lit), partial(_paint_empty, edge, is_lit))
+    draw_sprite(painter, rect, ("card", edge, is_lit), partial(_paint_empty, edge, is_lit))
     if density == "compact":
         _draw_compact(painter, rect, card)
         return
@@ -108,7 +108,9 @@ def _draw_title(painter: QPainter, rect: QRectF, card: NodeCard) -> None:
     left, top = rect.left() + _PAD, rect.top() + 9
     draw_icon(painter, QPointF(left, top + 4), "server", "text2", theme.ICON_SIZE)
     right = rect.right() - _PAD
-    if card.look == "live" and card.mark.kind != "warn":
+    if card.look == "live" and card.finding is not None:
+        right = draw_chip(painter, right, top + 2, card.finding)
+    elif card.look == "live" and card.mark.kind != "warn":
         # All is well: a quiet word, no filled chip.
         width = text_width(card.mark.text, "label")
         write(painter, QRectF(right - width, top, width + 1, 24), card.mark.text, role="label", tint="text3")
@@ -170,7 +172,7 @@ def _draw_served(painter: QPainter, rect: QRectF, card: NodeCard, density: Densi
 
 def _draw_bar(painter: QPainter, rect: QRectF, card: NodeCard) -> None:
     is_stale = card.look == "stale"
-    draw_stamp(painter, rect, ("bar", card.memory, is_stale), partial(_paint_bar, card.memory, is_stale))
+    draw_sprite(painter, rect, ("bar", card.memory, is_stale), partial(_paint_bar, card.memory, is_stale))
 
 
 def _paint_bar(memory: Memory, is_stale: bool, painter: QPainter, rect: QRectF) -> None:
@@ -251,7 +253,9 @@ def _draw_compact(painter: QPainter, rect: QRectF, card: NodeCard) -> None:
     left, right = rect.left() + 10, rect.right() - 10
     write(painter, QRectF(left, rect.top() + 6, right - left, 20), card.name, role="dense_strong", tint="text")
     if card.look == "live" and card.mark.kind != "warn":
-        draw_icon(painter, QPointF(right - 14, rect.top() + 9), "circle-check", "ok", 14)
+        kind = card.finding.kind if card.finding is not None else "ok"
+        icon = _CHIPS[kind][2] if card.finding is not None else "circle-check"
+        draw_icon(painter, QPointF(right - 14, rect.top() + 9), icon, _CHIPS[kind][1], 14)
         if card.jobs:
             draw_menu_button(painter, menu_rect(rect, "compact"))
     elif text_width(card.name, "dense_strong") + chip_width(card.mark) + 12 <= right - left:
@@ -265,7 +269,8 @@ def _draw_compact(painter: QPainter, rect: QRectF, card: NodeCard) -> None:
         _draw_bar(painter, bar, card)
         free = f"{card.memory.available / (1 << 30):.1f} GiB free" if card.memory.total else "memory n/a"
         room = right - left - text_width(free, "label") - 8
-        write(painter, low, elided(card.headline, "label", room), role="label", tint=_ink(card, "text2"))
+        headline = card.headline if card.serving is not None else "No model"
+        write(painter, low, elided(headline, "label", room), role="label", tint=_ink(card, "text2"))
         write(painter, low, free, role="label", tint="text3", align=_RIGHT)
     elif card.look == "alarm":
         write(painter, low.translated(0, -14), elided(card.message, "label", low.width()), role="label", tint="text2")

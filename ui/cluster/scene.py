@@ -22,7 +22,7 @@ from sparkdesk.core.telemetry.cage import ports_of
 from sparkdesk.core.telemetry.sample import Sample
 from ui import text
 from ui.cluster.cable import Cable, CableBuilder, CableFacts, End, Shape, title_of
-from ui.cluster.card import STALE_AFTER_S, NodeCard, Served, build_card
+from ui.cluster.card import STALE_AFTER_S, NodeCard, Served, build_card, with_concerns
 from ui.cluster.sentence import NO_NODE, Sentence, Told, build_sentence
 from ui.cluster.wiring import Wiring, build_wiring, has_look
 from ui.jobs.mark import current_phase, is_coming_up, is_serving, mark_of_job
@@ -81,8 +81,6 @@ class Known:
     servers: Sequence[FoundServer] = ()
     topology: Topology = NO_TOPOLOGY
     concerns: Sequence[Concern] = ()
-    now_ms: int = 0
-    """Unix ms of now, for the age of an old look; 0: not known."""
 
 
 def build_scene(known: Known) -> Scene:
@@ -98,14 +96,20 @@ class _Made:
     sample: Sample | None
     served: tuple[Served, ...]
     found: tuple[FoundServer, ...]
+    concerns: tuple[Concern, ...]
     card: NodeCard
 
     def is_of(
-        self, status: NodeStatus, sample: Sample | None, served: tuple[Served, ...], found: tuple[FoundServer, ...]
+        self,
+        status: NodeStatus,
+        sample: Sample | None,
+        served: tuple[Served, ...],
+        found: tuple[FoundServer, ...],
+        concerns: tuple[Concern, ...],
     ) -> bool:
         """Whether the card of these is the one."""
         is_same = self.status is status and self.sample is sample
-        return is_same and self.served == served and self.found == found
+        return is_same and self.served == served and self.found == found and self.concerns == concerns
 
 
 class SceneBuilder:
@@ -152,16 +156,21 @@ class SceneBuilder:
         found: dict[str, list[FoundServer]] = {}
         for server in known.servers:
             found.setdefault(server.node_id, []).append(server)
+        concerns: dict[str, list[Concern]] = {}
+        for concern in known.concerns:
+            concerns.setdefault(concern.node_id, []).append(concern)
         cards = []
         for node in known.nodes:
             node_id = node.record.id
             sample, age_s = known.samples.get(node_id, (None, math.nan))
-            parts = (node, sample, served_on(node_id, known), tuple(found.get(node_id, ())))
+            served, others = served_on(node_id, known), tuple(found.get(node_id, ()))
+            parts = (node, sample, served, others, tuple(concerns.get(node_id, ())))
             made = before.get(node_id)
             # The age of values is told in words only where they are old.
             is_old = sample is not None and not (node.is_live and age_s <= STALE_AFTER_S)
             if is_old or made is None or not made.is_of(*parts):
-                made = _Made(*parts, build_card(node, sample, age_s, *parts[2:]))
+                card = build_card(node, sample, age_s, served, others)
+                made = _Made(*parts, with_concerns(card, parts[4]))
             if not is_old:
                 self._made[node_id] = made
             cards.append(made.card)
@@ -214,7 +223,8 @@ def _look_words(known: Known) -> str:
     why = text.one_line(topology.message, 120) or "the last look failed"
     if not has_look(topology):
         return f"Where the cables lead is not known: {why}"
-    age = text.age((known.now_ms - topology.seen_ms) / 1000) if known.now_ms and topology.seen_ms else ""
+    now_ms = max((round(sample.t_ms + age_s * 1000) for sample, age_s in known.samples.values()), default=0)
+    age = text.age((now_ms - topology.seen_ms) / 1000) if now_ms and topology.seen_ms else ""
     return f"Cables as seen {age} ago: {why}" if age else f"Cables as seen before: {why}"
 
 

@@ -33,6 +33,7 @@ class Cabled:
     values: dict[str, dict[str, float]] = field(default_factory=dict)
     states: dict[str, NodeState] = field(default_factory=dict)
     ages_s: dict[str, float] = field(default_factory=dict)
+    now_ms: int = rack.NOW_MS
 
     def topology(self) -> Topology:
         """What the core makes of it."""
@@ -60,7 +61,7 @@ class Cabled:
             values[f"cage_tx_gbps.{cage}"] = 11.8 + i if up else float("nan")
             values[f"cage_rx_gbps.{cage}"] = 9.6 - i / 2 if up else float("nan")
         made = rack.sample(i, (93.8, 12.2, 55.1, 30.6)[i % 4], values | self.values.get(node, {}))
-        return replace(made, node_id=node)
+        return replace(made, node_id=node, t_ms=self.now_ms - round(self.ages_s.get(node, 0.4) * 1000))
 
     def known(self, topology: Topology | None = None, **more: object) -> Known:
         """What a scene is made from."""

@@ -167,7 +167,8 @@ def test_while_it_looks_again_the_cables_stay_as_they_were() -> None:
 def test_after_a_look_that_failed_the_old_cables_stand_with_their_age_and_the_reason() -> None:
     case = CASES["ring"]()
     failed = replace(case.topology(), state=LookState.FAILED, seen_ms=1_000, message="spark-5c2d gave no answer")
-    scene = build_scene(case.known(failed, now_ms=181_000))
+    case.now_ms = 181_000
+    scene = build_scene(case.known(failed))
     assert scene.cables == case.scene().cables
     assert scene.look_words == "Cables as seen 3 min ago: spark-5c2d gave no answer"
     never = case.scene(Topology(state=LookState.FAILED, message="No node is connected"))

@@ -27,9 +27,10 @@ from PySide6.QtWidgets import QMenu, QScrollBar, QSizePolicy, QToolTip, QWidget
 from ui import theme
 from ui.cluster.card import NodeCard
 from ui.cluster.card_menu import make_menu
+from ui.cluster.card_stamp import CardStamps
 from ui.cluster.layout import find_item, lay_out, rect_of, step_from
 from ui.cluster.model import NOTHING, Selection
-from ui.cluster.paint import draw_node, ledger_values
+from ui.cluster.paint import ledger_values
 from ui.cluster.place import EDGE, LEGEND_HEIGHT, MapLayout, Side, menu_rect
 from ui.cluster.scene import Scene
 from ui.cluster.stroke import (
@@ -85,6 +86,7 @@ class TopologyMap(QWidget):
         self._is_by_key = False
         """Whether the focus ring is wanted: it was moved by a key, not by the mouse."""
         self._lit: frozenset[str] = frozenset()
+        self._stamps = CardStamps()
         self._regions: dict[str, NodeRegion] = {}
         self._legend = LedgerLegend("weights", "kv", "runtime", "cache", "free", parent=self)
         self._scroll = QScrollBar(Qt.Orientation.Vertical, self)
@@ -214,6 +216,7 @@ class TopologyMap(QWidget):
     def _name_regions(self) -> None:
         for node_id in [known for known in self._regions if known not in self._layout.nodes]:
             self._regions.pop(node_id).deleteLater()
+        self._stamps.keep_only(self._layout.nodes)
         for card in self._scene.cards:
             region = self._regions.get(card.node_id)
             if region is None:
@@ -276,7 +279,7 @@ class TopologyMap(QWidget):
                 self.painted.append(card.node_id)
                 is_selected = self._selection == ("node", card.node_id)
                 is_lit = card.node_id in self._lit
-                draw_node(painter, rect, card, layout.density, is_selected=is_selected, is_lit=is_lit)
+                self._stamps.draw(painter, rect, card, layout.density, is_selected=is_selected, is_lit=is_lit)
         for ghost in layout.ghosts:
             draw_ghost_port(painter, ghost)
         for (_, cage), (at, _side) in layout.ports.items():

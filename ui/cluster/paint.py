@@ -14,7 +14,7 @@ from PySide6.QtGui import QPainter
 from ui import theme
 from ui.cluster.card import Figure, Memory, NodeCard
 from ui.cluster.place import Density, menu_rect
-from ui.cluster.sprite import draw_sprite
+from ui.cluster.stamp import draw_stamp
 from ui.font import font
 from ui.icon import draw_icon
 from ui.jobs.mark import Mark
@@ -79,7 +79,7 @@ def draw_node(
         edge = ("crit" if card.mark.kind == "crit" else "control", 1, False)
     elif card.look == "stale":
         edge = ("control", 1, True)
-    draw_sprite(painter, rect, ("card", edge, is_lit), partial(_paint_empty, edge, is_lit))
+    draw_stamp(painter, rect, ("card", edge, is_lit), partial(_paint_empty, edge, is_lit))
     if density == "compact":
         _draw_compact(painter, rect, card)
         return
@@ -172,7 +172,7 @@ def _draw_served(painter: QPainter, rect: QRectF, card: NodeCard, density: Densi
 
 def _draw_bar(painter: QPainter, rect: QRectF, card: NodeCard) -> None:
     is_stale = card.look == "stale"
-    draw_sprite(painter, rect, ("bar", card.memory, is_stale), partial(_paint_bar, card.memory, is_stale))
+    draw_stamp(painter, rect, ("bar", card.memory, is_stale), partial(_paint_bar, card.memory, is_stale))
 
 
 def _paint_bar(memory: Memory, is_stale: bool, painter: QPainter, rect: QRectF) -> None:

@@ -14,7 +14,7 @@ from PySide6.QtGui import QPainter, QPainterPath, QPen, QPolygonF
 from ui import theme
 from ui.cluster.cable import ArrowEnd, Cable, Look
 from ui.cluster.place import PORT_HEIGHT, PORT_WIDTH, CablePlace, Density, Ghost, Side, SwitchPlace
-from ui.cluster.sprite import draw_sprite
+from ui.cluster.stamp import draw_stamp
 from ui.font import Role, font
 from ui.icon import draw_icon
 from ui.theme import Token, color
@@ -57,7 +57,7 @@ _ARROW = 7.0
 def draw_port(painter: QPainter, at: QPointF, cage: str) -> None:
     """Paint a port on the edge of its card."""
     rect = QRectF(at.x() - PORT_WIDTH / 2, at.y() - PORT_HEIGHT / 2, PORT_WIDTH, PORT_HEIGHT)
-    draw_sprite(painter, rect, ("port", cage, font("port").pixelSize()), partial(_paint_port, cage))
+    draw_stamp(painter, rect, ("port", cage, font("port").pixelSize()), partial(_paint_port, cage))
 
 
 def _paint_port(cage: str, painter: QPainter, rect: QRectF) -> None:
@@ -277,7 +277,7 @@ def draw_guests(painter: QPainter, rect: QRectF, guests: tuple[str, ...]) -> Non
 
 def draw_socket(painter: QPainter, at: QPointF) -> None:
     """Paint a switch's port."""
-    draw_sprite(painter, QRectF(at.x() - 16, at.y() - 5, 32, 10), ("socket",), _paint_socket)
+    draw_stamp(painter, QRectF(at.x() - 16, at.y() - 5, 32, 10), ("socket",), _paint_socket)
 
 
 def _paint_socket(painter: QPainter, rect: QRectF) -> None:

@@ -87,8 +87,8 @@ def test_the_table_has_the_same_nodes_and_the_same_selection(qtbot: QtBot, stage
     assert page.table.isVisible()
     rows = page.table.rows.rows
     assert [row.cells[0] for row in rows] == list(rack.NAMES)
-    assert rows[0].cells[2:4] == ("gpt-oss-120b", "221 tok/s · 8 running, 15 waiting")
-    assert rows[0].cells[5:7] == ("93.8", "27.8")
+    assert rows[0].cells[3:5] == ("gpt-oss-120b", "221 tok/s · 8 running, 15 waiting")
+    assert rows[0].cells[6:8] == ("93.8", "27.8")
     page.table.selectRow(3)
     assert page.model.selection == ("node", "node3")
 

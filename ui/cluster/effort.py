@@ -45,12 +45,12 @@ def cost_words(found: EnergyView) -> str:
 
 
 def job_energy_words(found: EnergyView | None) -> tuple[str, str]:
-    """The energy of a deployment in one line, and its tooltip; "" where nothing is known."""
+    """The energy of a deployment in one line, what matters most first, and its tooltip; "" where nothing is known."""
     if found is None:
         return "", ""
     parts = []
     if text.is_known(found.j_per_token):
-        parts.append(f"{text.grouped(found.j_per_token, 2 if found.j_per_token < 10 else 1)} J/token")
+        parts.append(f"{text.grouped(found.j_per_token, 2 if found.j_per_token < 10 else 1)} J/tok")
     if text.is_known(found.joule):
         parts.append(energy_words(found.joule))
     if cost_words(found):

@@ -140,8 +140,10 @@ def _job_fault(jobs: Sequence[JobStatus]) -> Sentence | None:
 
 
 def _cable_fault(told: Told) -> Sentence | None:
+    if not told.topology.seen_ms:
+        return None  # where they lead is a guess until somebody has looked
     accepted = {(one.node_id, one.subject) for one in told.concerns if one.is_accepted}
-    for look in ("down", "degraded"):
+    for look in ("one_way", "down", "wrong", "degraded"):
         hit = [cable for cable in told.cables if cable.look == look and not accepted.intersection(cable.ends)]
         if hit:
             title = hit[0].hint.splitlines()[0]

@@ -94,22 +94,22 @@ def _figures(job: JobStatus, model: ClusterModel) -> str:
         parts.append(f"{running:.0f} running")
     if text.is_known(waiting):
         parts.append(f"{waiting:.0f} waiting")
-    return " · ".join(parts) or NO_METRICS
+    return DOT.join(parts) or NO_METRICS
 
 
 class FittedLabel(Label):
-    """Words joined by dots, as many of them as fit, from the first: values are never cut."""
+    """The first of several wordings that fits, or nothing: a value or a name is never cut."""
 
     def __init__(self, role: Role, tint: Token) -> None:
         super().__init__("", role, tint)
         self._role: Role = role
-        self._words: tuple[str, ...] = ()
+        self._wordings: tuple[str, ...] = ()
         self.setAlignment(Qt.AlignmentFlag.AlignRight)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
 
-    def set_words(self, said: str) -> None:
-        """Show these."""
-        self._words = tuple(said.split(DOT)) if said else ()
+    def set_wordings(self, wordings: Sequence[str]) -> None:
+        """Show the first of these that fits."""
+        self._wordings = tuple(wordings)
         self._fit()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
@@ -117,11 +117,16 @@ class FittedLabel(Label):
         self._fit()
 
     def _fit(self) -> None:
-        fitting = (DOT.join(self._words[:count]) for count in range(len(self._words), 0, -1))
-        self.setText(next((said for said in fitting if text_width(said, self._role) <= self.width()), ""))
+        self.setText(next((one for one in self._wordings if text_width(one, self._role) <= self.width()), ""))
 
     def minimumSizeHint(self) -> QSize:
         return QSize(0, super().minimumSizeHint().height())
+
+
+def shorter(said: str) -> list[str]:
+    """Words joined by dots, then with one less at the end, and so on."""
+    parts = said.split(DOT)
+    return [DOT.join(parts[:count]) for count in range(len(parts), 0, -1)]
 
 
 class JobCard(Card):
@@ -133,16 +138,17 @@ class JobCard(Card):
         super().__init__(is_clickable=True)
         self.job_id = ""
         self._title = ElidedLabel("", "dense_strong", "text")
+        self._short = FittedLabel("label", "text2")
         self._chip = Chip()
         self._figures = Label("", "dense", "text2")
-        self._where = ElidedLabel("", "label", "text3")
+        self._where = FittedLabel("label", "text3")
         self.traffic = Label("", "label", "text2")
         self.energy = FittedLabel("label", "text3")
-        column = self.column(spacing=2, margins=(12, 8, 12, 8))
+        column = self.column(spacing=2, margins=(10, 6, 10, 6))
         rows = (
-            ((self._title, 1), (self._chip, 0)),
-            ((self._figures, 0), (self._where, 1)),
-            ((self.traffic, 0), (self.energy, 1)),
+            ((self._title, 3), (self._short, 2), (self._chip, 0)),
+            ((self._figures, 0), (self.energy, 1)),
+            ((self.traffic, 0), (self._where, 1)),
         )
         for row in rows:
             line = QHBoxLayout()
@@ -150,24 +156,24 @@ class JobCard(Card):
             for part, stretch in row:
                 line.addWidget(part, stretch)
             column.addLayout(line)
-        self._where.setAlignment(Qt.AlignmentFlag.AlignRight)
         self.setMinimumWidth(180)
         self.setMaximumWidth(460)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
 
-    def show_item(self, item: StripItem, *, is_low: bool, has_effort: bool) -> None:
-        """Show a deployment; `has_effort` keeps the third line, so that cards beside each other are alike."""
+    def show_item(self, item: StripItem, *, is_low: bool) -> None:
+        """Show a deployment, in a low window in one line."""
         self.job_id = item.job_id
         self._title.setText(item.title)
         self._chip.set_state(*item.mark)
-        self._where.setText(item.where)
+        count = len(item.node_ids)
+        self._where.set_wordings((*shorter(item.where), f"{count} nodes" if count > 1 else ""))
         self._figures.setText(item.figures)
         self.traffic.setText(item.traffic)
-        self.energy.set_words(item.energy)
-        for part in (self._where, self._figures):
+        self.energy.set_wordings(shorter(item.energy))
+        self._short.set_wordings(shorter(item.figures))
+        self._short.setVisible(is_low)
+        for part in (self._where, self._figures, self.traffic, self.energy):
             part.setVisible(not is_low)
-        for part in (self.traffic, self.energy):
-            part.setVisible(has_effort and not is_low)
         self.setToolTip(plain_tooltip(item.hint))
         told = (item.title, item.mark.text, item.where, item.figures, item.traffic, item.energy)
         self.setAccessibleName(", ".join(part for part in told if part))
@@ -252,9 +258,8 @@ class JobStrip(QWidget):
 
     def _show(self) -> None:
         shown = self._items[: self._room()]
-        has_effort = any(item.traffic or item.energy for item in shown)
         for card, item in zip(self._cards, shown, strict=False):
-            card.show_item(item, is_low=self._is_low, has_effort=has_effort)
+            card.show_item(item, is_low=self._is_low)
         for i, card in enumerate(self._cards):
             card.setVisible(i < len(shown))
         self._empty.setVisible(not self._items)

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QMenu, QTableView,
 from sparkdesk.core.cluster.half import End
 from sparkdesk.core.findings.concern import Concern, worst_first
 from sparkdesk.core.jobs.reading import KV_USED
+from sparkdesk.core.jobs.record import JobState
 from ui import text, theme
 from ui.cluster.cable import Cable
 from ui.cluster.effort import bandwidth_words
@@ -31,6 +32,7 @@ Index = QModelIndex | QPersistentModelIndex
 HEADERS: Final = (
     "Node",
     "State",
+    "Findings",
     "Serving",
     "Rate and requests",
     "Engine",
@@ -42,11 +44,10 @@ HEADERS: Final = (
     "GPU power",
     "P0",
     "P1",
-    "Findings",
 )
-_NUMBERS: Final = frozenset(range(5, 11))
-_FINDINGS: Final = len(HEADERS) - 1
-_STRETCHED: Final = 3
+_NUMBERS: Final = frozenset(range(6, 12))
+_FINDINGS: Final = 2
+_STRETCHED: Final = len(HEADERS) - 1
 _MOST_JOBS: Final = 8
 _CELL_ROOM: Final = 24
 """The padding of a cell on both sides, and what Qt's style keeps free."""
@@ -90,7 +91,8 @@ def _build_extra(node_id: str, concerns: Sequence[Concern], model: ClusterModel)
     jobs = model.jobs_on(node_id)
     parts = []
     for job in jobs[:_MOST_JOBS]:
-        kv, bandwidth = job.reading(KV_USED), model.feeds.bandwidth(job.job_id)
+        is_ready = job.state is JobState.READY
+        kv, bandwidth = job.reading(KV_USED), model.feeds.bandwidth(job.job_id) if is_ready else None
         parts += [f"KV {text.percent(kv)}"] if text.is_known(kv) else []
         parts += [bandwidth_words(bandwidth, len(job.node_ids))[0]] if bandwidth is not None else []
     worst = worst_first(one for one in concerns if words.is_open(one))
@@ -122,6 +124,7 @@ def build_rows(scene: Scene, extras: Mapping[str, Extra]) -> tuple[Row, ...]:
         cells = (
             card.name,
             card.mark.text,
+            extra.findings or text.NOT_KNOWN,
             card.headline or text.NOT_KNOWN,
             card.detail or text.NOT_KNOWN,
             extra.engine or text.NOT_KNOWN,
@@ -130,7 +133,6 @@ def build_rows(scene: Scene, extras: Mapping[str, Extra]) -> tuple[Row, ...]:
             *figures,
             links.get("P0", text.NOT_KNOWN),
             links.get("P1", text.NOT_KNOWN),
-            extra.findings or text.NOT_KNOWN,
         )
         rows.append(Row(card.node_id, card.mark.kind, cells, card.sentence, extra))
     return tuple(rows)

@@ -25,7 +25,7 @@ from ui.theme import Token, color
 from ui.widgets.label import Label
 from ui.widgets.paint import box, elided, fill, pen, write
 
-HEIGHT = 74
+HEIGHT = 60
 WIDTH = 190
 LIMIT = 4
 MOST_DRAWN = 6
@@ -124,16 +124,16 @@ class ThumbnailButton(QAbstractButton):
         box(painter, rect, theme.RADIUS_CONTROL, color("sunken"), edge)
         if self.hasFocus():
             box(painter, rect.adjusted(2, 2, -2, -2), theme.RADIUS_CONTROL, None, pen(color("accent"), 2))
-        draw_shape(painter, QRectF(10, 8, _ART_WIDTH - 14, HEIGHT - 16), shown)
+        draw_shape(painter, QRectF(10, 6, _ART_WIDTH - 14, HEIGHT - 12), shown)
         room = rect.width() - _ART_WIDTH - 12
         sign = 22 if shown.tone is not None else 0
         name = elided(shown.name, "dense_strong", room - sign)
-        write(painter, QRectF(_ART_WIDTH, 9, room - sign, 18), name, role="dense_strong")
+        write(painter, QRectF(_ART_WIDTH, 4, room - sign, 18), name, role="dense_strong")
         if shown.tone is not None:
             icon, tint = _ICONS[shown.tone]
-            draw_icon(painter, QPointF(rect.width() - 26, 11), icon, tint, 14)
+            draw_icon(painter, QPointF(rect.width() - 24, 6), icon, tint, 14)
         for i, said in enumerate((shown.line, shown.state)):
-            words_rect = QRectF(_ART_WIDTH, 28 + 17 * i, room, 16)
+            words_rect = QRectF(_ART_WIDTH, 22 + 16 * i, room, 16)
             write(painter, words_rect, elided(said, "label", room), role="label", tint="text2" if i == 0 else "text3")
 
 
@@ -164,7 +164,7 @@ def _places(rect: QRectF, shape: str, count: int) -> list[QPointF]:
         return [middle] * count
     if shape == "ring" and count > 2:
         steps = (2 * pi * i / count - pi / 2 for i in range(count))
-        return [QPointF(middle.x() + 24 * cos(turn), middle.y() + 20 * sin(turn)) for turn in steps]
+        return [QPointF(middle.x() + 24 * cos(turn), middle.y() + 18 * sin(turn)) for turn in steps]
     if count == 2 or shape == "chain":
         step = (rect.width() - 22) / (count - 1)
         return [QPointF(rect.left() + 11 + i * step, middle.y()) for i in range(count)]
@@ -188,7 +188,7 @@ class ThumbnailRow(QWidget):
         self.buttons = tuple(ThumbnailButton() for _ in range(LIMIT))
         self.more = Label("", "label", "text3")
         row = QHBoxLayout(self)
-        row.setContentsMargins(14, 0, 14, 12)
+        row.setContentsMargins(14, 0, 14, 10)
         row.setSpacing(10)
         for button in self.buttons:
             row.addWidget(button, 1)

@@ -47,7 +47,7 @@ LOW_PX = 720
 """Below this height of the page the strips are one line high."""
 NO_THUMBNAILS_PX = 772
 """Below this height of the page (a window of 820) the saved clusters are not shown."""
-ALONE_LEAST, ALONE_HEIGHT = 252, 290
+ALONE_HEIGHT = 304
 """Of the map of one node; the rest of its place is for charts."""
 _NO_LIMIT = 16777215
 TABLE_FROM = 9
@@ -151,7 +151,6 @@ class ClusterPage(QWidget):
         column.addLayout(head)
         column.addWidget(self.sentence)
         column.addLayout(self._body, 1)
-        column.addSpacing(4)
         column.addWidget(self.findings)
         self.setAccessibleName("Cluster")
 
@@ -190,11 +189,11 @@ class ClusterPage(QWidget):
         inspector.add_again_asked.connect(self.add_node_asked)
         inspector.look_asked.connect(self.look_asked)
         inspector.label_asked.connect(self.label_asked)
-        inspector.finding_show_asked.connect(self.finding_drawer.open_at)
+        inspector.finding_show_asked.connect(self._open_list)
 
     def _wire_findings(self) -> None:
-        self.findings.all_asked.connect(lambda: self.finding_drawer.open_at(""))
-        self.findings.opened.connect(self.finding_drawer.open_at)
+        self.findings.all_asked.connect(self._open_list)
+        self.findings.opened.connect(self._open_list)
         self.findings.fix_asked.connect(self.finding_fix_asked)
         self.finding_drawer.panel.subject_asked.connect(self._show_subject)
         self.finding_drawer.panel.fix_asked.connect(self.finding_fix_asked)
@@ -296,8 +295,8 @@ class ClusterPage(QWidget):
             self.table.set_scene(scene, build_extras(self.model))
         if is_other:
             self._stack.setCurrentWidget(way if scene.cards else self._empty)
-            kind, key = self.model.selection
-            self.table.select_node(key if kind == "node" else "")
+            kind, chosen = self.model.selection
+            self.table.select_node(chosen if kind == "node" else "")
         elif not scene.cards:
             self._stack.setCurrentWidget(self._empty)
 
@@ -329,11 +328,11 @@ class ClusterPage(QWidget):
 
             self.mini = MiniCharts(feeds)
             self.mini.setContentsMargins(14, 0, 14, 12)
+            self.mini.set_low(self.height() < LOW_PX)
             self.mini.pressed.connect(lambda: self._choose_way_by_key("charts"))
             self._well_column.insertWidget(1, self.mini, 1)
         if self.mini is not None:
             self.mini.setVisible(is_alone)
-        self._stack.setMinimumHeight(ALONE_LEAST if is_alone else 0)
         self._stack.setMaximumHeight(ALONE_HEIGHT if is_alone else _NO_LIMIT)
 
     def _choose_way_by_key(self, key: str) -> None:
@@ -369,7 +368,7 @@ class ClusterPage(QWidget):
         if kind in ("node", "cable"):
             self._open_inspector(kind, target)
         elif kind == "finding":
-            self.finding_drawer.open_at(target)
+            self._open_list(target)
         elif kind == "fix":
             self.finding_fix_asked.emit(target)
         elif kind == "look":
@@ -378,6 +377,12 @@ class ClusterPage(QWidget):
             self.job_asked.emit(target)
         elif kind == "add":
             self.add_node_asked.emit()
+
+    def _open_list(self, finding_id: str = "") -> None:
+        """Show all findings, at this one when it is told."""
+        self.finding_drawer.open()
+        self._show_findings()
+        self.finding_drawer.open_at(finding_id)
 
     def _show_subject(self, kind: str, key: str) -> None:
         """Show what a finding is about."""
@@ -399,6 +404,8 @@ class ClusterPage(QWidget):
         self.strip.set_low(self.height() < LOW_PX)
         self.findings.set_low(self.height() < LOW_PX)
         self.thumbnails.set_low(self.height() < NO_THUMBNAILS_PX)
+        if self.mini is not None:
+            self.mini.set_low(self.height() < LOW_PX)
         is_docked = self.width() >= WIDE_PX
         if is_docked == self._is_docked:
             return
@@ -408,6 +415,7 @@ class ClusterPage(QWidget):
             self._drawer.hide()
             self._body.addWidget(self.inspector)
             self.inspector.setVisible(True)
+            self.finding_drawer.raise_()
         else:
             self._body.removeWidget(self.inspector)
             self._drawer.set_panel(self.inspector)

@@ -22,7 +22,8 @@ from ui.widgets.paint import pen, text_width, write
 
 _HEAD_HEIGHT = 20
 _FOOT_HEIGHT = 16
-_TICKS_WIDTH = 28
+_FOOT_HEIGHT_LOW = 15
+_TICKS_WIDTH = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +147,7 @@ class LiveChart(QWidget):
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         self._draw_head(painter)
-        foot = _FOOT_HEIGHT if self.height() >= 96 else 12
+        foot = _FOOT_HEIGHT if self.height() >= 96 else _FOOT_HEIGHT_LOW
         plot = QRectF(_TICKS_WIDTH, _HEAD_HEIGHT + 5, self.width() - _TICKS_WIDTH - 1, 0)
         plot.setBottom(self.height() - foot)
         span = self._span()
@@ -218,7 +219,7 @@ class LiveChart(QWidget):
             text = self.tick_text(span.low + share * (span.high - span.low))
             box = QRectF(0, y - 8, _TICKS_WIDTH - 6, 16)
             write(painter, box, text, role="label", tint="text3", align=right_align)
-        foot = QRectF(plot.left(), plot.bottom() + 2, plot.width(), 14)
+        foot = QRectF(plot.left(), plot.bottom() + 1, plot.width(), min(15.0, self.height() - plot.bottom() - 1))
         write(painter, foot, span_text(self._frame.window_s), role="label", tint="text3")
         write(painter, foot, "now", role="label", tint="text3", align=right_align)
 

@@ -71,7 +71,8 @@ def half(i: int, cage: str, which: int, **more: object) -> Half:
     made = Half(
         f"node{i}", HALVES[cage][which], DEVICES[cage][which], f"4c:bb:47:00:0{i}:0{which}", "fe80::1", True, 100.0
     )
-    return replace(made, mtu=9000, addresses=(address,), is_rdma_active=True, **more)  # type: ignore[arg-type]
+    made = replace(made, mtu=9000, addresses=(address,), is_rdma_active=True)
+    return replace(made, **more) if more else made  # type: ignore[arg-type]
 
 
 def pairs(i: int, cage: str, other: int | None = None, other_cage: str = "") -> tuple[HalfPair, ...]:
@@ -100,8 +101,8 @@ def switch_topology(seen_ms: int = rack.NOW_MS) -> Topology:
 
 
 def pair_topology(seen_ms: int = rack.NOW_MS) -> Topology:
-    """Two nodes with one direct cable, P0 to P0."""
-    cable = Cable("node0:P0-node1:P0", ("node0", "P0"), ("node1", "P0"), halves=pairs(0, "P0", 1, "P0"))
+    """Two nodes with one direct cable, P1 to P1."""
+    cable = Cable("node0:P1-node1:P1", ("node0", "P1"), ("node1", "P1"), halves=pairs(0, "P1", 1, "P1"))
     return Topology(Shape.PAIR, (cable,), ("node0", "node1"), seen_ms=seen_ms, state=LookState.DONE)
 
 
@@ -120,6 +121,12 @@ def energy(owner_id: str) -> EnergyView | None:
 
 class Desk(Stage):
     """A stage with everything that the page can show."""
+
+    def measure(self, i: int, used_gib: float = 6.2, **values: float) -> None:
+        """As in a stage; the first of four nodes has a device in its other cage."""
+        if i == 0 and self.count == 4:
+            values = {"cage_up__P0": 2.0, "cage_speed_gbps__P0": 200.0, "cage_tx_gbps__P0": 3.1, **values}
+        super().measure(i, used_gib, **values)
 
     def dress(self) -> None:
         """Cables, findings and models of a working day."""

@@ -22,8 +22,7 @@ def test_pictures_of_a_working_day(qtbot: QtBot, dressed: object) -> None:
     page.model.select("cable", page.model.cable_at(("node1", "P1")).key)  # type: ignore[union-attr]
     take_pictures(page, "page-cable")
     page.model.select("stranger", "node0:P0-other")
-    page.finding_drawer.open_at("")
-    page.refresh()
+    page.findings.all.click()
     take_pictures(page, "page-findings")
 
 

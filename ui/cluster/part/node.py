@@ -99,7 +99,8 @@ class NodePart(QWidget):
             self.age.setText(f"These values are {text.age(age_s)} old.")
         self.ledger.set_values(ledger_of(card.memory))
         self.memory.set_rows(memory_rows(card.memory))
-        self.rows.set_rows(gpu_rows(sample, has_estimate=is_spark(status.facts)))
+        is_group = any(len(job.node_ids) > 1 for job in self._model.jobs_on(card.node_id))
+        self.rows.set_rows(gpu_rows(sample, has_estimate=is_spark(status.facts), is_group=is_group))
         energy = self._model.feeds.energy(card.node_id)
         self.energy_title.setVisible(energy is not None)
         self.energy.setVisible(energy is not None)
@@ -158,14 +159,14 @@ def memory_rows(memory: Memory) -> list[Row]:
     return rows
 
 
-def gpu_rows(sample: Sample | None, *, has_estimate: bool) -> list[Row]:
-    """The GPU's figures; its utilisation stands here and not on the card."""
+def gpu_rows(sample: Sample | None, *, has_estimate: bool, is_group: bool) -> list[Row]:
+    """The GPU's figures; its utilisation stands here and not on the card. `is_group`: a server over several nodes."""
     value = sample.value if sample is not None else _missing
     watt = value("gpu_power_w")
     wall, source = wall_words(watt, is_spark=has_estimate)
     util = text.percent(value("gpu_util"))
     return [
-        _row("GPU", f"{util}, may be polling" if util != text.NOT_KNOWN else util, POLLS),
+        _row("GPU", f"{util}; a waiting rank polls" if is_group and util != text.NOT_KNOWN else util, POLLS),
         _row("SM clock", str(text.frequency(value("gpu_sm_clock_mhz")))),
         _row("GPU temp", str(text.temperature(value("gpu_temp_c")))),
         _row("GPU rail", str(text.power(watt)), "What the GPU's own rail draws: about half of the box"),

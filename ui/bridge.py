@@ -24,9 +24,19 @@ P = ParamSpec("P")
 def watch(latest: Latest[T], parent: QObject, slot: Callable[[T], None]) -> Subscription:
     """Call `slot` with the value now and at each change, until `parent` is destroyed or the result is closed."""
     subscription = latest.subscribe(slot)
-    # Through a function: Qt wants to refer weakly to a method's object, which has slots and no room for that.
-    parent.destroyed.connect(lambda: subscription.close())
-    return subscription
+    return Subscription(_end_with(parent, subscription.close))
+
+
+def _end_with(parent: QObject, close: Callable[[], None]) -> Callable[[], None]:
+    """Call `close` when `parent` is destroyed; gives what calls it before, and leaves nothing with the parent then."""
+    # Through a function: Qt wants to refer weakly to a method's object, which may have slots and no room for that.
+    connection = parent.destroyed.connect(lambda: close())
+
+    def end() -> None:
+        QObject.disconnect(connection)
+        close()
+
+    return end
 
 
 def make_turns() -> AbstractAsyncContextManager[None]:
@@ -49,7 +59,7 @@ class StreamPump(QObject, Generic[T]):
         self._rest.timeout.connect(self._flush)
         self.set_rate(rate_hz)
         self._reader: StreamReader[T] = stream.read(self._wake, limit=16384)
-        parent.destroyed.connect(lambda: self._reader.close())
+        self._end = _end_with(parent, self._reader.close)
 
     def set_rate(self, rate_hz: float) -> None:
         """Change the most updates a second."""
@@ -69,7 +79,7 @@ class StreamPump(QObject, Generic[T]):
     def close(self) -> None:
         """Stop reading; what waits is dropped."""
         self._rest.stop()
-        self._reader.close()
+        self._end()
 
 
 class Bridge(QObject):

@@ -208,21 +208,28 @@ def _dress_lists(document: QTextDocument) -> None:
 
 
 def _dress_tables(document: QTextDocument) -> None:
-    for frame in document.rootFrame().childFrames():
-        if isinstance(frame, QTextTable):
-            shape = frame.format().toTableFormat()
-            shape.setBorder(1)
-            shape.setBorderCollapse(True)
-            shape.setBorderBrush(color("border"))
-            shape.setBorderStyle(QTextFrameFormat.BorderStyle.BorderStyle_Solid)
-            shape.setCellPadding(_CELL_PADDING_PX)
-            shape.setCellSpacing(0)
-            shape.setMargin(0)
-            shape.setTopMargin(2)
-            shape.setBottomMargin(4)
-            shape.setWidth(QTextLength(QTextLength.Type.VariableLength, 0))
-            frame.setFormat(shape)
-            _align_head(frame)
+    for table in _tables(document):
+        shape = table.format().toTableFormat()
+        shape.setBorder(1)
+        shape.setBorderCollapse(True)
+        shape.setBorderBrush(color("border"))
+        shape.setBorderStyle(QTextFrameFormat.BorderStyle.BorderStyle_Solid)
+        shape.setCellPadding(_CELL_PADDING_PX)
+        shape.setCellSpacing(0)
+        shape.setMargin(0)
+        shape.setTopMargin(2)
+        shape.setBottomMargin(4)
+        shape.setWidth(QTextLength(QTextLength.Type.VariableLength, 0))
+        table.setFormat(shape)
+        _align_head(table)
+
+
+def _tables(document: QTextDocument) -> Iterator[QTextTable]:
+    """The tables, found by their first cells: PySide keeps each root frame it was asked for as long as the document."""
+    for block in _blocks(document):
+        table: QTextTable | None = QTextCursor(block).currentTable()
+        if table is not None and table.firstPosition() == block.position():
+            yield table
 
 
 def _align_head(table: QTextTable) -> None:

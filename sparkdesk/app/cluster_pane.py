@@ -5,8 +5,13 @@ The one rule: what a person confirms elsewhere is only asked for here; nothing o
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sparkdesk.app.finding_actions import FindingActions
+from sparkdesk.app.owned_file import write_for_owner
+from ui.charts.feed import ChartFeeds
 from ui.cluster.model import ClusterFeeds, ClusterModel
 from ui.cluster.view import ClusterPage
 
@@ -22,6 +27,7 @@ class ClusterPane:
         self._desktop = desktop
         self._pages = pages
         self._stack = desktop.stack
+        self.findings = FindingActions(desktop, pages.node_pages)
 
     def make(self) -> ClusterPage:
         """The page, on its first visit."""
@@ -29,6 +35,8 @@ class ClusterPane:
         self._join_nodes(page)
         self._join_jobs(page)
         self._join_cables(page)
+        self._join_findings(page)
+        page.save_asked.connect(lambda path, data: self._desktop.bridge.start(_save, path, data))
         return page
 
     def _feeds(self) -> ClusterFeeds:
@@ -46,6 +54,21 @@ class ClusterPane:
             topology=stack.fleet.topology.topology,
             findings=stack.findings.findings,
             clusters=stack.inventory.clusters,
+            bandwidth=stack.records.bandwidths.of,
+            energy=stack.records.energies.energy,
+            charts=self._chart_feeds(),
+            memory=self._desktop.preferences,
+        )
+
+    def _chart_feeds(self) -> ChartFeeds:
+        book, inventory = self._stack.records.series, self._stack.inventory
+        return ChartFeeds(
+            sources=book.sources,
+            keys=book.keys,
+            series=book.series,
+            now_ms=self._stack.clock.now_ms,
+            gaps=book.gaps,
+            cluster=lambda: inventory.cluster.value,
         )
 
     def _join_nodes(self, page: ClusterPage) -> None:
@@ -70,3 +93,16 @@ class ClusterPane:
         watch = self._stack.fleet.topology
         page.label_asked.connect(lambda key, words: self._desktop.bridge.start(watch.label, key, words))
         page.look_asked.connect(watch.request)
+
+    def _join_findings(self, page: ClusterPage) -> None:
+        page.finding_fix_asked.connect(self.findings.fix)
+        page.finding_accept_asked.connect(self.findings.accept)
+        page.finding_unaccept_asked.connect(self.findings.unaccept)
+
+    def close(self) -> None:
+        """Stop listening."""
+        self.findings.close()
+
+
+async def _save(path: str, data: bytes) -> None:
+    await asyncio.to_thread(write_for_owner, Path(path), data)

@@ -50,7 +50,7 @@ class Desktop:
         self.window = opened.window
         self.options = options
         self.simulation_words = options.simulation
-        self._preferences = opened.preferences
+        self.preferences = opened.preferences
         self.stack = Stack(folder=None if options.is_forgetful else paths.data_dir())
         self.stack.tasks.on_error = self._show_error
         self.faults = Faults(self._show_bug)
@@ -120,11 +120,11 @@ class Desktop:
 
     def _show_problems(self) -> None:
         """What was found wrong with the files of this computer, and from now on with the preferences."""
-        found = [self.stack.store.notice]
-        if isinstance(self._preferences, PreferenceFile):
-            found.append(self._preferences.problem)
-            self._preferences.on_problem = lambda problem: self.tell("warn", "Settings were not saved", problem)
-            self._preferences.allow_writes()
+        found = [self.stack.store.notice, self.stack.records.recorder.notice]
+        if isinstance(self.preferences, PreferenceFile):
+            found.append(self.preferences.problem)
+            self.preferences.on_problem = lambda problem: self.tell("warn", "Settings were not saved", problem)
+            self.preferences.allow_writes()
         words = [text for text in found if text]
         if words:
             self.tell("warn", words[0], " ".join(words[1:]))

@@ -6,7 +6,6 @@ The one rule: a change is shown first; what a person confirms there is exactly w
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QWidget
 
 from sparkdesk.app.node_commands import NodeCommands
+from sparkdesk.app.owned_file import write_for_owner
 from sparkdesk.core.cluster.node import NodeRecord
 from sparkdesk.core.errors import SettingsError, SparkDeskError, Unreachable
 from sparkdesk.core.plain_text import make_line
@@ -294,7 +294,7 @@ class NodePages:
 
     async def _save_report(self, node_id: str, path: str) -> None:
         """Write the redacted report where the person wants it."""
-        await asyncio.to_thread(_write, Path(path), self._fleet.field.redacted(node_id))
+        await asyncio.to_thread(write_for_owner, Path(path), self._fleet.field.redacted(node_id))
 
     def _name_of(self, node_id: str) -> str:
         names = {status.record.id: status.record.name for status in self._stack.inventory.nodes.value}
@@ -306,14 +306,3 @@ def _open_url(url: str) -> None:
     target = QUrl(url)
     if target.scheme() in ("http", "https") and target.host() in ("127.0.0.1", "localhost"):
         QDesktopServices.openUrl(target)
-
-
-def _write(path: Path, data: bytes) -> None:
-    """For the person's own eyes first: nobody else of this computer may read it. Raises SettingsError."""
-    try:
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(data)
-    except OSError as error:
-        raise SettingsError(
-            f"{path} could not be written", remedy="Choose another folder.", detail=str(error)
-        ) from error

@@ -28,7 +28,8 @@ class Pace:
         stack = self._stack
         is_wanted = self._sight.is_seen or any(is_busy(job) for job in stack.launcher.jobs.value)
         stack.telemetry.set_rate(stack.sample_hz if is_wanted else min(stack.sample_hz, UNSEEN_HZ))
-        for rhythm in (stack.fleet.servers.rhythm, stack.launcher.rhythm, stack.fleet.power_caps.rhythm):
+        fleet, readings = stack.fleet, stack.records.server_readings
+        for rhythm in (fleet.servers.rhythm, fleet.power_caps.rhythm, readings.rhythm, stack.launcher.rhythm):
             rhythm.set_factor(1.0 if is_wanted else UNSEEN_FACTOR)
 
     def close(self) -> None:

@@ -23,7 +23,7 @@ from ui.add_node.page import AddNodePage
 from ui.chat.model import ChatModel
 from ui.chat.view import ChatPage
 from ui.jobs.model import DeploymentFeeds, DeploymentsModel
-from ui.jobs.trace import TOKEN_RATE, Traces
+from ui.jobs.trace import TOKEN_RATE
 from ui.jobs.view import DeploymentsPage
 from ui.launch.model import LaunchFeeds, LaunchModel
 from ui.launch.view import LaunchPage
@@ -44,7 +44,7 @@ class Pages:
         self._stack = desktop.stack
         self._window = desktop.window
         launcher = self._stack.launcher
-        self.traces = Traces(launcher.jobs, self._stack.clock.now_ms)
+        self.traces = self._stack.records.traces
         self.launch_page: LaunchPage | None = None
         self.deployments_page: DeploymentsPage | None = None
         self._shell_feed: ShellFeed | None = None
@@ -244,4 +244,4 @@ class Pages:
         for watch in self._watches:
             watch.close()
         self.node_pages.close()
-        self.traces.close()
+        self.cluster_pane.close()

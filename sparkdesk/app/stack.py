@@ -15,6 +15,7 @@ from pathlib import Path
 from sparkdesk import paths
 from sparkdesk.app.fleet import Fleet, FleetParts
 from sparkdesk.app.plugin import FoundBackends, find_backends
+from sparkdesk.app.records import RecordParts, Records
 from sparkdesk.app.remote import read_remote
 from sparkdesk.core.cluster.node import ClusterRecord, NodeRecord
 from sparkdesk.core.errors import SparkDeskError
@@ -90,6 +91,7 @@ class Stack:
             )
         )
         self.findings = self._make_findings()
+        self.records = self._make_records(folder)
         self.runs = PlaybookRuns(tasks=self.tasks, runner=self.runner, store=self.store, clock=self.clock)
         self.power = Power(
             inventory=self.inventory,
@@ -138,6 +140,19 @@ class Stack:
         )
         return Findings(parts)
 
+    def _make_records(self, folder: Path | None) -> Records:
+        parts = RecordParts(
+            tasks=self.tasks,
+            inventory=self.inventory,
+            telemetry=self.telemetry,
+            launcher=self.launcher,
+            servers=self.fleet.servers,
+            backends=self.backends,
+            clock=self.clock,
+            folder=folder,
+        )
+        return Records(parts)
+
     async def _watch(self, node_id: str, connection: Connection) -> None:
         await self.telemetry.watch(node_id, connection)
 
@@ -148,6 +163,7 @@ class Stack:
         await self.findings.load()
         await self.runs.load()
         await self.conversations.load()
+        await self.records.open()
         self.tasks.start(self.findings.run)
 
     def _name_of(self, node_id: str) -> str:
@@ -163,6 +179,7 @@ class Stack:
         """Drop what is kept about a node that was removed. Raises StoreError."""
         await self.fleet.forget(record)
         await self.findings.forget(record.id)
+        await self.records.recorder.forget(record.id)
 
     async def known_clusters(self) -> tuple[ClusterRecord, ...]:
         """The clusters of this computer that are real; a simulated one is started anew, by itself."""
@@ -189,7 +206,7 @@ class Stack:
     async def close(self) -> None:
         """Close everything in the order in which it leans on each other. What hangs does not keep the next waiting."""
         self.fleet.close()
-        steps = [self.conversations.close, self.launcher.close, self.inventory.close]
+        steps = [self.records.close, self.conversations.close, self.launcher.close, self.inventory.close]
         if self.simulation is not None:
             steps.append(self.simulation.stop)
         for step in (*steps, self.tasks.close, self.store.close):

@@ -130,13 +130,14 @@ def explain_holes(
     for start, end in holes:
         at = start
         for shut, opened in closed:
-            if opened <= at or shut >= end:
+            if opened <= at or shut >= end or at >= end:
                 continue
             shut = at if shut - at <= BREAK_MS else shut
             opened = end if end - opened <= BREAK_MS else opened
             if shut > at:
                 gaps.append(Gap(at, shut, reason(at, shut)))
-            gaps.append(Gap(shut, opened, CLOSED))
+            begun = gaps.pop().start_ms if gaps and gaps[-1] == Gap(gaps[-1].start_ms, shut, CLOSED) else shut
+            gaps.append(Gap(begun, opened, CLOSED))
             at = opened
         if end > at:
             gaps.append(Gap(at, end, reason(at, end)))

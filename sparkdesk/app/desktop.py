@@ -60,6 +60,7 @@ class Desktop:
         self.settings = SettingsModel(
             opened.preferences, data_folder=str(paths.data_dir()), versions=(("SparkDesk", __version__), *_versions())
         )
+        self.stack.records.energies.rates = self.settings.rates
         self.is_keyring_durable: Latest[bool] = Latest(False)
         """Whether a password that is remembered outlives this run."""
         fleet = self.stack.fleet

@@ -265,7 +265,9 @@ def step_from(layout: MapLayout, item: tuple[str, str] | None, direction: Side) 
             "top": (-away.y(), abs(away.x())),
             "bottom": (away.y(), abs(away.x())),
         }[direction]
-        cost = along + 2 * across + (ASIDE if across > along else 0.0)
+        # From a card its cables come first, and the switch from there.
+        is_far = across > along or (other[0] == "switch" and item[0] == "node")
+        cost = along + 2 * across + (ASIDE if is_far else 0.0)
         if along > 1 and cost < best_cost:
             best, best_cost = other, cost
     return best

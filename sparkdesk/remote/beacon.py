@@ -41,6 +41,7 @@ MAX_PACKET_BYTES = 9216
 MAX_PORTS = 8
 MAX_HEARD = 4096
 MAX_HOSTS = 256
+MAX_NAMES = 64
 MELLANOX = "0x15b3"
 CX7_NAME = re.compile(r"^en[pP]\d*[pP]?\d*s0f\d+np\d+$")
 ANSWER = re.compile(r"bytes from (fe80:[0-9a-f:]+[0-9a-f])(?:%\S+?)?: icmp_seq")
@@ -147,6 +148,7 @@ def read_port(name: str, addresses: list[str], rdma: dict[str, tuple[str, bool]]
         "carrier": read_carrier(name),
         "speed_mbps": read_number(f"{NET}/{name}/speed"),
         "mtu": read_number(f"{NET}/{name}/mtu"),
+        "link_changes": read_number(f"{NET}/{name}/carrier_changes"),
         "link_local": next((one.split("/")[0] for one in addresses if one.startswith("fe80:")), ""),
         "addresses": [one for one in addresses if not one.startswith("fe80:")][:16],
         "rdma": device,
@@ -269,18 +271,27 @@ def read_seen(pings: dict[str, subprocess.Popen[bytes] | None], end_s: float) ->
     return found[:MAX_HOSTS]
 
 
-def read_lldp(process: subprocess.Popen[bytes] | None, end_s: float) -> dict[str, dict[str, object]]:
-    """Who names itself at the other end, where lldpd runs and lets itself be asked: "lldp.PORT.chassis.name=..."."""
-    found: dict[str, dict[str, object]] = {}
+def read_lldp(process: subprocess.Popen[bytes] | None, end_s: float) -> list[dict[str, object]]:
+    """Who names itself at the other end, where lldpd runs and lets itself be asked: "lldp.PORT.chassis.name=...".
+
+    A port may have several such neighbours, one after another: with a word that was there before begins the next.
+    """
+    found: list[dict[str, object]] = []
+    newest: dict[str, dict[str, object]] = {}
     for line in finish(process, end_s).splitlines():
         key, _, value = line.partition("=")
         words = key.split(".")
-        if len(words) >= 4 and words[0] == "lldp" and words[2] == "chassis":
-            row = found.setdefault(words[1], {})
-            if words[3:] in (["name"], ["mac"]):
-                row.setdefault(words[3], value[:200])
-            elif words[3:] == ["Bridge", "enabled"]:
-                row["is_bridge"] = value == "on"
+        if len(words) < 4 or words[0] != "lldp" or words[2] != "chassis":
+            continue
+        word = ".".join(words[3:])
+        told = {"name": value[:200], "mac": value[:200], "Bridge.enabled": value == "on"}.get(word)
+        if told is None:
+            continue
+        word = "is_bridge" if word == "Bridge.enabled" else word
+        if word in newest.get(words[1], {word: None}) and len(found) < MAX_NAMES:
+            newest[words[1]] = {"port": words[1]}
+            found.append(newest[words[1]])
+        newest.get(words[1], {})[word] = told
     return found
 
 
@@ -292,7 +303,8 @@ def main() -> None:
     ports = find_ports()
     live = [name for name in ports if read_carrier(name)]
     pings = {name: start("ping", "-6", "-n", "-c", "2", "-w", "2", "-I", name, "ff02::1") for name in live}
-    lldp = start("lldpctl", "-f", "keyvalue")
+    asked = ("-f", "keyvalue")
+    lldp = start("lldpctl", *asked) or start("/usr/sbin/lldpctl", *asked)  # a user's PATH may go without sbin
     beacon = Beacon(token, node_id)
     addresses, rdma = read_addresses(), read_rdma()
     for name in live:

@@ -31,6 +31,7 @@ class Guest:
     """A machine that is no node of ours: it has a port or two, answers a ping, and that is all."""
 
     macs: tuple[str, ...]
+    has_ipv6: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +74,13 @@ class Patchbay:
         self._guests.append((holder, ends))
         for half, (end, mac) in enumerate(zip(ends, guest.macs, strict=True)):
             self._fabric.plug("", end, pid=holder.pid, port=f"eth{half}", mac=mac)
-            run_ip(holder.pid, f"link set eth{half} up")
+            mode = "" if guest.has_ipv6 else "addrgenmode none"
+            run_ip(holder.pid, f"link set eth{half} {mode} up")
         self._ends += ends
+
+    def guest_pid(self, number: int) -> int:
+        """The process that holds a guest's network."""
+        return self._guests[number][0].pid
 
     def patch(self, wires: Sequence[Wire]) -> None:
         """Pull every plug, then put these in."""

@@ -6,26 +6,17 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 
-from sparkdesk.core.cluster.node import NodeState, NodeStatus
 from sparkdesk.core.cluster.topology import LookState, Shape, Topology
-from sparkdesk.core.feed import Latest
-from sparkdesk.core.ports import Connection
-from sparkdesk.infra.ssh import SshConnector
-from sparkdesk.infra.store import SqliteStore
-from sparkdesk.services.clock import SystemClock
-from sparkdesk.services.fleet.topology import TopologyWatch
-from sparkdesk.services.tasks import Tasks
 from tests.lab.cabling import COUNT, FAULTS, GUESTS, KINDS, Cabling, Truth, make_cabling, set_ports, split, truth_of
 from tests.lab.lab import Lab
+from tests.lab.looker import Looker
 from tests.lab.patchbay import Patchbay
 
 pytestmark = pytest.mark.lab
 
-PROGRAM = (Path(__file__).resolve().parents[2] / "sparkdesk" / "remote" / "beacon.py").read_bytes()
 NODES = 16
 ROUNDS = split([make_cabling(number) for number in range(COUNT)], NODES)
 
@@ -37,43 +28,6 @@ def bay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lab, Patchba
         bay = Patchbay(lab, wires=2 * NODES, guests=GUESTS)
         yield lab, bay
         bay.close()
-
-
-class Desk:
-    """A connection to every node, and looks at some of them at a time."""
-
-    def __init__(self, lab: Lab) -> None:
-        self._records = lab.cluster().nodes
-        self._connector = SshConnector()
-        self._store = SqliteStore(None)
-        self._tasks = Tasks()
-        self._shells: dict[str, Connection] = {}
-
-    async def open(self) -> None:
-        await self._store.open()
-        opened = await asyncio.gather(*(self._connector.connect(record) for record in self._records))
-        self._shells = {record.id: session for record, session in zip(self._records, opened, strict=True)}
-
-    async def look(self, node_ids: list[str]) -> Topology:
-        statuses = tuple(NodeStatus(one, NodeState.LIVE, 0) for one in self._records if one.id in node_ids)
-        watch = TopologyWatch(
-            tasks=self._tasks,
-            nodes=Latest(statuses),
-            shells=self._shells.__getitem__,
-            samples=lambda _node_id: Latest(None),
-            store=self._store,
-            program=PROGRAM,
-            clock=SystemClock(),
-        )
-        try:
-            return await watch.look()
-        finally:
-            watch.close()
-
-    async def close(self) -> None:
-        await asyncio.gather(*(shell.close() for shell in self._shells.values()))
-        await self._tasks.close()
-        await self._store.close()
 
 
 def seen(topology: Topology, nodes: list[str]) -> Truth:
@@ -106,7 +60,7 @@ async def test_a_hundred_cablings_are_each_recognised_as_what_they_are(bay: tupl
     lab, patchbay = bay
     wrong: list[str] = []
     with lab.workstation():
-        desk = Desk(lab)
+        desk = Looker(lab)
         await desk.open()
         for cablings in ROUNDS:
             patchbay.patch([wire for cabling in cablings for wire in cabling.wires])

@@ -44,6 +44,7 @@ def tools(tmp_path: Path) -> Path:
     ]}]  # fmt: skip
     lldp = "lldp.enp1s0f0np0.chassis.mac=b8:59:9f:00:00:01\nlldp.enp1s0f0np0.chassis.name=sn3700\n"
     lldp += "lldp.enp1s0f0np0.chassis.Bridge.enabled=on\nlldp.enp1s0f0np0.port.descr=swp1\n"
+    lldp += "lldp.enp1s0f0np0.chassis.mac=4c:bb:47:00:00:30\nlldp.enp1s0f0np0.chassis.Bridge.enabled=off\n"
     for name, text in {"ip": json.dumps(addresses), "lldpctl": lldp}.items():
         (folder / name).write_text(f"#!{shutil.which('sh')}\necho '{text}'\n")
         os.chmod(folder / name, 0o755)
@@ -71,7 +72,8 @@ def test_a_port_is_told_with_its_facts(python: str, tmp_path: Path, tools: Path)
     assert half.addresses == ("192.168.100.10/24",)
     assert view.macs == {"4c:bb:47:00:00:20", "4c:bb:47:00:00:10"}
     assert [(one.netdev, one.name, one.mac, one.is_bridge) for one in view.lldp] == [
-        ("enp1s0f0np0", "sn3700", "b8:59:9f:00:00:01", True)
+        ("enp1s0f0np0", "sn3700", "b8:59:9f:00:00:01", True),
+        ("enp1s0f0np0", "", "4c:bb:47:00:00:30", False),
     ]
     assert view.heard == ()
 

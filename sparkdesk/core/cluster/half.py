@@ -44,6 +44,8 @@ class Half:
     addresses: tuple[str, ...] = ()
     is_rdma_active: bool | None = None
     """None when the node shows no RDMA devices at all."""
+    link_changes: int | None = None
+    """How often the link has come or gone since the node started; None when it is not told."""
 
     @property
     def cage(self) -> str:
@@ -60,6 +62,20 @@ class HeardBeacon:
     from_netdev: str
     plain: int
     sized: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class HeardFrame:
+    """How often a half heard another one below all addresses: frames to `everybody`, and to the `nearest` bridge.
+
+    No bridge passes on the second kind: who hears the first only is behind a switch. Source: IEEE 802.1Q, table 8-1.
+    """
+
+    netdev: str
+    from_node: str
+    from_netdev: str
+    everybody: int
+    nearest: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +103,15 @@ class NodeView:
     """The netdevs that sent sized beacons."""
     did_answer: bool = True
     note: str = ""
+    frames: tuple[HeardFrame, ...] = ()
+    """Heard in an earlier look below all addresses, on links that have not changed since."""
+    askers: tuple[tuple[str, str], ...] = ()
+    """(netdev, hardware address) of who asked for an IPv4 address in that look."""
 
     def as_absent(self) -> NodeView:
         """The same node when it could not be asked: its hardware addresses are still its own, nothing else is told."""
         halves = tuple(Half(half.node_id, half.netdev, mac=half.mac) for half in self.halves)
         return replace(
-            self, halves=halves, heard=(), seen=(), lldp=(), sized_sent=frozenset(), did_answer=False, note=""
-        )
+            self, halves=halves, heard=(), seen=(), lldp=(), sized_sent=frozenset(), did_answer=False, note="",
+            frames=(), askers=(),
+        )  # fmt: skip

@@ -1,7 +1,7 @@
 """Which cages are on one wire: the cages and strangers that reach each other, put together from what each node heard.
 
-The one rule: a beacon is proof of one direction only; an answered ping is proof of both. Both halves of a cage count
-as one, because behind one plug they may or may not hear each other.
+The one rule: a beacon or a frame is proof of one direction only; an answered ping is proof of both. Both halves of a
+cage count as one, because behind one plug they may or may not hear each other.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from sparkdesk.core.cluster.half import End, HeardBeacon, LldpName, NodeView, cage_of
+from sparkdesk.core.cluster.half import End, HeardBeacon, HeardFrame, LldpName, NodeView, cage_of
 
 SURE = 3
 """A beacon heard so often means that both programs ran side by side: then silence the other way is no late start."""
@@ -33,6 +33,8 @@ class Segment:
     """Of `reach`, where the two are known to have listened side by side."""
     lldp: tuple[LldpName, ...] = ()
     """Who of the unknown names itself here."""
+    is_direct: bool | None = None
+    """Of two plugs: whether nothing is between them. None: nothing that was heard tells."""
 
     @property
     def is_switch(self) -> bool:
@@ -40,7 +42,7 @@ class Segment:
         if len(self.ends) >= 3 or len(self.strangers) > MAX_STRANGER_HALVES:
             return True
         if len(self.ends) == 2:
-            return bool(self.strangers or self.lldp)
+            return bool(self.strangers or self.lldp) or self.is_direct is False
         return not self.strangers and any(name.is_bridge for name in self.lldp)
 
     @property
@@ -88,10 +90,16 @@ def find_segments(views: Mapping[str, NodeView]) -> tuple[Segment, ...]:
             if link is not None:
                 groups.join(*link)
                 reach[link] = reach.get(link, 0) + row.plain + row.sized
+        for frame in view.frames:
+            link = frame_link(node_id, frame, views)
+            if link is not None:
+                groups.join(*link)
+                reach[link] = reach.get(link, 0) + frame.everybody + frame.nearest
         for end, other in _answers(node_id, view, owners):
             groups.join(end, other)
             if other[0] != _STRANGER:
                 reach[end, other] = reach[other, end] = _ANSWERED
+    _join_askers(groups, views, owners)
     order = {node_id: number for number, node_id in enumerate(views)}
     segments = [_make_segment(spots, reach, views, order, owners) for spots in groups.all().values()]
     return tuple(sorted(segments, key=lambda segment: [(order[node], cage) for node, cage in segment.ends]))
@@ -102,6 +110,13 @@ def heard_link(node_id: str, row: HeardBeacon, views: Mapping[str, NodeView]) ->
     sender, here = (row.from_node, cage_of(row.from_netdev)), (node_id, cage_of(row.netdev))
     is_known = row.from_node in views and row.plain + row.sized > 0 and row.plain >= 0 and row.sized >= 0
     return (sender, here) if is_known and sender[1] and here[1] and sender != here else None
+
+
+def frame_link(node_id: str, row: HeardFrame, views: Mapping[str, NodeView]) -> tuple[End, End] | None:
+    """(from, to) of a heard frame, as `heard_link` of a beacon."""
+    return heard_link(
+        node_id, HeardBeacon(row.netdev, row.from_node, row.from_netdev, row.everybody, row.nearest), views
+    )
 
 
 def own_macs(views: Mapping[str, NodeView]) -> dict[str, End]:
@@ -123,6 +138,34 @@ def _answers(node_id: str, view: NodeView, owners: Mapping[str, End]) -> Iterato
         if not here[1] or owner == here or (owner is not None and not owner[1]):
             continue
         yield here, owner if owner is not None else (_STRANGER, host.mac)
+
+
+def _join_askers(groups: _Groups, views: Mapping[str, NodeView], owners: Mapping[str, End]) -> None:
+    """Who asks for an IPv4 address is a stranger where nobody else is; beside a node it may be a program on that."""
+    alone = {spots[0] for spots in groups.all().values() if len(spots) == 1}
+    for node_id, view in views.items():
+        for netdev, mac in view.askers:
+            end = (node_id, cage_of(netdev))
+            if end in alone and mac not in owners:
+                groups.join(end, (_STRANGER, mac))
+
+
+def _is_direct(ends: list[End], views: Mapping[str, NodeView], owners: Mapping[str, End]) -> bool | None:
+    """Whether two plugs are joined by nothing but a cable: what no bridge passes on gets through, or does not."""
+    everybody = nearest = 0
+    for node_id in {end[0] for end in ends}:
+        for row in views[node_id].frames:
+            link = frame_link(node_id, row, views)
+            if link is not None and set(link) == set(ends):
+                everybody, nearest = everybody + row.everybody, nearest + row.nearest
+    is_named = any(
+        cage_of(name.netdev) == here[1] and owners.get(name.mac, ("", ""))[0] == there[0]
+        for here, there in (ends, reversed(ends))
+        for name in views[here[0]].lldp
+    )
+    if nearest or is_named:
+        return True
+    return False if everybody >= SURE else None
 
 
 def _make_segment(
@@ -148,6 +191,7 @@ def _make_segment(
         frozenset(links),
         frozenset(link for link, count in links.items() if count >= SURE),
         tuple(dict.fromkeys(names)),
+        _is_direct(ends, views, owners) if len(ends) == 2 else None,
     )
 
 

@@ -24,6 +24,8 @@ from sparkdesk.core.cluster.topology_problem import (
 NVIDIA_MACS = ("4c:bb:47", "48:b0:2d")
 """Prefixes of hardware addresses as seen on Sparks and on other NVIDIA machines: a likeness, no proof."""
 
+DOUBT = "A direct cable, or a switch that tells nothing of itself"
+
 
 class Shape(StrEnum):
     """How the nodes are joined. SINGLE: no node is joined to another; MIXED: anything else than the pure forms."""
@@ -94,6 +96,8 @@ class Cable:
     halves: tuple[HalfPair, ...] = ()
     switch_number: int = 0
     """Which switch, where there is more than one: 0, 1, ..."""
+    is_direct: bool | None = None
+    """Between two nodes: whether surely nothing is between them. None: a switch that stays silent looks the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +119,12 @@ class Topology:
     def is_crossed(self) -> bool:
         """A ring or a pair that works, but is plugged in another way than the guides have it."""
         return any(problem.id == "miscabled" for problem in self.problems)
+
+    @property
+    def doubt(self) -> str:
+        """What cannot be told, in words; "" when there is nothing. A pair on a silent switch looks like a cable."""
+        is_sure = all(cable.is_direct for cable in self.cables if cable.b is not None)
+        return "" if self.shape is not Shape.PAIR or is_sure else DOUBT
 
     def cable_at(self, end: End) -> Cable | None:
         """The cable in this cage."""
@@ -168,7 +178,8 @@ def _cables_of(
             yield Cable(key, end, via_switch=True, is_one_way=is_lame, halves=pairs, switch_number=number)
     elif len(segment.ends) == 2:
         a, b = segment.ends
-        yield Cable(f"{_word(a)}-{_word(b)}", a, b, is_one_way=bool(one_way), halves=_pair_halves(a, b, views))
+        key, pairs = f"{_word(a)}-{_word(b)}", _pair_halves(a, b, views)
+        yield Cable(key, a, b, is_one_way=bool(one_way), halves=pairs, is_direct=segment.is_direct)
     elif segment.ends:
         end = segment.ends[0]
         mac = segment.strangers[0] if segment.strangers else ""

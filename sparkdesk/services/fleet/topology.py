@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from sparkdesk.core.cluster.beacon import read_view
+from sparkdesk.core.cluster.frame import FrameView, add_frames
 from sparkdesk.core.cluster.half import NodeView, cage_of
 from sparkdesk.core.cluster.node import NodeStatus
 from sparkdesk.core.cluster.segment import has_late_starter
@@ -22,7 +23,9 @@ from sparkdesk.core.plain_text import make_line
 from sparkdesk.core.ports import Shell, Store
 from sparkdesk.core.telemetry.sample import Sample
 from sparkdesk.services.clock import Clock
+from sparkdesk.services.fleet.deep_look import DEEP_S, listen_deep
 from sparkdesk.services.ident import new_id
+from sparkdesk.services.playbooks.root import Root
 from sparkdesk.services.remote_program import run_program
 from sparkdesk.services.tasks import Tasks
 
@@ -53,20 +56,24 @@ class TopologyWatch:
         store: Store,
         program: bytes,
         clock: Clock,
+        frames_program: bytes = b"",
         settle_s: float = SETTLE_S,
         again_s: float = AGAIN_S,
     ) -> None:
-        """`program` is remote/beacon.py; `samples` gives a node's newest sample, whose carriers start a look."""
+        """`program` is remote/beacon.py, `frames_program` remote/frames.py. Other carriers in a sample start a look."""
         self._tasks = tasks
         self._nodes = nodes
         self._shells = shells
         self._samples = samples
         self._store = store
         self._program = program
+        self._frames_program = frames_program
         self._clock = clock
         self._settle_s = settle_s
         self._again_s = again_s
         self._views: dict[str, NodeView] = {}
+        self._frames: dict[str, FrameView] = {}
+        """Heard below all addresses, the last time that a person wanted it."""
         self._labels: dict[str, str] = {}
         self._gate = asyncio.Lock()
         self._changes = 0
@@ -119,6 +126,19 @@ class TopologyWatch:
         self._changes += 1
         return replace(await self._build(), seen_ms=self._clock.now_ms())
 
+    async def look_deep(self, root: Root, *, seconds: float = DEEP_S) -> Topology:
+        """Look below all addresses, with sudo: for ports without any, and for a switch that hides; then look as always.
+
+        What it tells holds until a link comes or goes. Raises NodeError: sudo did not let us, or nobody gave the
+        password (then nothing was done), or a node is away.
+        """
+        live = [status.record.id for status in self._nodes.value if status.is_live]
+        heard = await listen_deep(
+            {node_id: self._shells(node_id) for node_id in live}, self._frames_program, root, seconds=seconds
+        )
+        self._frames.update(heard)
+        return await self.look()
+
     async def _ask_all(self, live: list[NodeStatus]) -> tuple[dict[str, NodeView], NodeError | None]:
         """Every node at the same moment: each must listen while the others speak."""
         token = new_id()
@@ -143,7 +163,7 @@ class TopologyWatch:
             for status in self._nodes.value:
                 record = status.record
                 views[record.id] = replace(self._views.get(record.id, NodeView(did_answer=False)), name=record.name)
-            found = await asyncio.to_thread(build_topology, views, dict(self._labels))
+            found = await asyncio.to_thread(_build, views, dict(self._frames), dict(self._labels))
             if changes == self._changes:
                 return found
 
@@ -228,6 +248,7 @@ class TopologyWatch:
         gone = [node_id for node_id in self._views if node_id not in here]
         for node_id in gone:
             del self._views[node_id]
+            self._frames.pop(node_id, None)
         if gone:
             self._changes += 1
         if gone and self._views:
@@ -238,6 +259,10 @@ class TopologyWatch:
     def close(self) -> None:
         """Stop listening to the inventory."""
         self._subscription.close()
+
+
+def _build(views: Mapping[str, NodeView], frames: Mapping[str, FrameView], labels: Mapping[str, str]) -> Topology:
+    return build_topology(add_frames(views, frames), labels)
 
 
 def _carriers_of(sample: Sample) -> Carriers:

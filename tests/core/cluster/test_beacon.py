@@ -23,7 +23,7 @@ def test_an_answer_becomes_a_view() -> None:
         "ports": [PORT],
         "macs": ["4c:bb:47:00:00:20", "4c:bb:47:00:00:10"],
         "heard": [["enp1s0f0np0", "n2", "enP2p1s0f0np0", 9, 8]],
-        "lldp": {"enp1s0f0np0": {"name": "sn\x1b[31m3700", "mac": "b8:59:9f:00:00:01", "is_bridge": True}},
+        "lldp": [{"port": "enp1s0f0np0", "name": "sn\x1b[31m3700", "mac": "b8:59:9f:00:00:01", "is_bridge": True}],
         "sized_sent": ["enp1s0f0np0"],
     }
     view = read_view("n1", "spark-1", answer)

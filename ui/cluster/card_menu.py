@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMenu, QWidget
 
@@ -18,7 +19,7 @@ ACTIONS = (("chat", "Chat"), ("logs", "Logs"), ("stop", "Stop\u2026"))
 def make_menu(parent: QWidget, jobs: tuple[CardJob, ...], ask: Callable[[str, str], None]) -> QMenu:
     """A menu with Chat, Logs and Stop of one deployment, or one submenu for each of several. It deletes itself."""
     menu = QMenu(parent)
-    menu.aboutToHide.connect(menu.deleteLater)
+    menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
     for job in jobs:
         # A title is untrusted text: an ampersand in it is no shortcut.
         part = menu if len(jobs) == 1 else menu.addMenu(job.title.replace("&", "&&"))

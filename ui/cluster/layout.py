@@ -240,8 +240,8 @@ def rect_of(layout: MapLayout, item: tuple[str, str]) -> QRectF | None:
 
 def step_from(layout: MapLayout, item: tuple[str, str] | None, direction: Side) -> tuple[str, str] | None:
     """The next thing in a direction: nearest by distance, with what lies off the axis counted double."""
-    bars = {(kind, key): rect for kind, key, rect in reversed(_boxes(layout))}
-    spots = {each: rect.center() for each, rect in bars.items()}
+    rects = {(kind, key): rect for kind, key, rect in reversed(_boxes(layout))}
+    spots = {each: rect.center() for each, rect in rects.items()}
     items = [("node", key) for key in layout.nodes] + [("cable", key) for key in layout.cables]
     items += [each for each in spots if each[0] != "node"]
     if not items:
@@ -255,10 +255,10 @@ def step_from(layout: MapLayout, item: tuple[str, str] | None, direction: Side) 
         if other == item:
             continue
         away = spots[other] - here
-        if other[0] == "switch":
-            # A bar is as near as its nearest point, or nothing would lead to it.
-            bar = bars[other]
-            away = QPointF(min(max(here.x(), bar.left()), bar.right()), away.y() + here.y()) - here
+        if direction in ("top", "bottom"):
+            # What is wide is as near as its nearest point.
+            wide = layout.cables[other[1]].label if other[0] == "cable" else rects[other]
+            away.setX(min(max(here.x(), wide.left()), wide.right()) - here.x())
         along, across = {
             "left": (-away.x(), abs(away.y())),
             "right": (away.x(), abs(away.y())),

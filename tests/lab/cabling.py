@@ -29,6 +29,9 @@ GUESTS = tuple(
 """By twos: a storage box, a Spark."""
 
 
+_LOOKS = {"half-down": "degraded", "slow-line": "degraded", "mtu-mismatch": "wrong", "subnet-mismatch": "wrong"}
+
+
 @dataclass
 class Cabling:
     """What is plugged in, on nodes 0 to count - 1, and what is wrong with it."""
@@ -226,6 +229,20 @@ def truth_of(made: Cabling, nodes: Sequence[str]) -> Truth:
             problems |= _plug_notes(wire, shape)
         keys |= set(found)
     return Truth(shape, frozenset(keys), frozenset(problems), _strangers(made), frozenset(one_way))
+
+
+def looks_of(made: Cabling, truth: Truth) -> dict[str, str]:
+    """How each cable must be drawn."""
+    hurt = {":".join(end_at(plug)): _LOOKS[kind] for kind, plug in made.problems if kind in _LOOKS}
+    looks = {}
+    for key in truth.keys:
+        ends = [end for end in hurt if end in key.split("-switch")[0].replace("-spark", " spark").split()]
+        looks[key] = hurt[ends[0]] if ends else "up"
+        if key in truth.one_way:
+            looks[key] = "one_way"
+        if any((":".join(end), kind) == (key.split("-spark")[0], "loop") for kind, *end in truth.problems):
+            looks[key] = "wrong"
+    return looks
 
 
 def _plug_notes(wire: Wire, shape: Shape) -> set[tuple[str, str, str]]:

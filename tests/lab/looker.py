@@ -33,12 +33,15 @@ class Looker:
         opened = await asyncio.gather(*(self._connector.connect(record) for record in self._records))
         self._shells = {record.id: session for record, session in zip(self._records, opened, strict=True)}
 
+    def statuses(self, node_ids: list[str]) -> tuple[NodeStatus, ...]:
+        """These nodes, live."""
+        return tuple(NodeStatus(one, NodeState.LIVE, 0) for one in self._records if one.id in node_ids)
+
     def watch(self, node_ids: list[str]) -> TopologyWatch:
         """A watch over these nodes as if they were a cluster. Close it."""
-        statuses = tuple(NodeStatus(one, NodeState.LIVE, 0) for one in self._records if one.id in node_ids)
         return TopologyWatch(
             tasks=self._tasks,
-            nodes=Latest(statuses),
+            nodes=Latest(self.statuses(node_ids)),
             shells=self._shells.__getitem__,
             samples=lambda _node_id: Latest(None),
             store=self._store,

@@ -1,4 +1,4 @@
-"""A hundred cablings of real machines on real cables, told by the desk over real SSH: each is what it is."""
+"""A hundred cablings of real machines on real cables, told over real SSH: each is seen and drawn as what it is."""
 
 from __future__ import annotations
 
@@ -10,7 +10,20 @@ from itertools import pairwise
 import pytest
 
 from sparkdesk.core.cluster.topology import LookState, Shape, Topology
-from tests.lab.cabling import COUNT, FAULTS, GUESTS, KINDS, Cabling, Truth, make_cabling, set_ports, split, truth_of
+from tests.lab.cabling import (
+    COUNT,
+    FAULTS,
+    GUESTS,
+    KINDS,
+    Cabling,
+    Truth,
+    looks_of,
+    make_cabling,
+    set_ports,
+    split,
+    truth_of,
+)
+from tests.lab.drawing import draw, drawn
 from tests.lab.lab import Lab
 from tests.lab.looker import Looker
 from tests.lab.patchbay import Patchbay
@@ -56,7 +69,7 @@ def test_the_hundred_are_of_every_kind_with_every_fault_and_with_guests() -> Non
 
 
 @pytest.mark.timeout(600)
-async def test_a_hundred_cablings_are_each_recognised_as_what_they_are(bay: tuple[Lab, Patchbay]) -> None:
+async def test_a_hundred_cablings_are_each_recognised_and_drawn_as_what_they_are(bay: tuple[Lab, Patchbay]) -> None:
     lab, patchbay = bay
     wrong: list[str] = []
     with lab.workstation():
@@ -71,8 +84,12 @@ async def test_a_hundred_cablings_are_each_recognised_as_what_they_are(bay: tupl
             for cabling, nodes, topology in zip(cablings, names, found, strict=True):
                 truth, told = truth_of(cabling, nodes), seen(topology, nodes)
                 if told != truth:  # on a slow machine sixteen programs may begin seconds apart: then it alone
-                    told = seen(await desk.look(nodes), nodes)
+                    topology = await desk.look(nodes)
+                    told = seen(topology, nodes)
                     print(f"{cabling.name} was looked at twice")
+                picture = drawn(draw(topology, desk.statuses(nodes)))
+                if picture != (looks := looks_of(cabling, truth)):
+                    wrong.append(f"{cabling.name}:\n  truth {looks}\n  drawn {picture}")
                 if told != truth:
                     wrong.append(f"{cabling.name}:\n  truth {truth}\n  told  {told}")
         await desk.close()

@@ -46,7 +46,9 @@ def click(shown: TopologyMap, at: QPointF) -> None:
 
 
 def menu_of(shown: TopologyMap) -> QMenu:
-    return shown.menu
+    menu = shown.menu
+    assert menu is not None
+    return menu
 
 
 def signals(spy: QSignalSpy) -> list[list[object]]:

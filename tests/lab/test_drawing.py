@@ -41,11 +41,9 @@ P1_OF_SECOND = (1, 1)
 Problems = AbstractSet[tuple[str, Plug]]
 
 
-def cabling(
-    name: str, count: int, *wires: Wire, fault: str = "", problem: tuple[str, tuple[int, int]] | None = None
-) -> Cabling:
+def cabling(name: str, count: int, *wires: Wire, fault: str = "", problems: Problems = frozenset()) -> Cabling:
     """A cabling with a fault at the second node's P1, and what that leads to."""
-    return Cabling(name, count, list(wires), fault, P1_OF_SECOND, {problem} if problem is not None else set())
+    return Cabling(name, count, list(wires), fault, P1_OF_SECOND, set(problems))
 
 
 FIRST = (

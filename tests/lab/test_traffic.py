@@ -1,4 +1,4 @@
-"""Real traffic on a real cable is seen on that cable, at both its ends, in its direction, and on no other."""
+"""Real traffic on a real cable is seen and drawn on that cable, at both ends, in its direction, and on no other."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ import pytest
 from sparkdesk.core.telemetry.sample import Sample
 from tests.infra.sshd import require
 from tests.lab.desk import Desk, opened_desk
+from tests.lab.drawing import draw
 from tests.lab.lab import CAGE_PORTS, Cable, Lab, LabNode
+from tests.lab.looker import Looker
 
 pytestmark = pytest.mark.lab
 
@@ -101,6 +103,10 @@ async def test_traffic_shows_within_2_s_on_its_cable_at_both_ends_in_its_directi
     answers = {("spark-1", "P0", "rx"), ("spark-2", "P1", "tx")}
     with lab.workstation():
         async with opened_desk(lab, hz=1.0) as desk:
+            looker = Looker(lab)
+            await looker.open()
+            topology = await looker.look([node.name for node in lab.nodes])
+            await looker.close()
             watch = Watch(desk)
             quiet = rates(await watch.after(0, 3))
             assert all(rate < QUIET_GBPS for rate in quiet.values()), quiet
@@ -116,6 +122,11 @@ async def test_traffic_shows_within_2_s_on_its_cable_at_both_ends_in_its_directi
                     assert all(
                         busy[key] < busy[key[0], key[1], "tx" if key[2] == "rx" else "rx"] / 5 for key in answers
                     )
+                    scene = draw(topology, desk.inventory.nodes.value, samples, "ring")
+                    told = {cable.key: (float(cable.tx) > 0, float(cable.rx) > 0) for cable in scene.cables}
+                    assert told.pop("spark-1:P0-spark-2:P1") == (True, False)
+                    assert set(told.values()) == {(False, False)}
+                    assert set(told) == {"spark-1:P1-spark-3:P0", "spark-2:P0-spark-3:P1"}
                     others = {key: rate for key, rate in busy.items() if key not in loud | answers}
                     assert all(rate < QUIET_GBPS for rate in others.values()), others
             ended_ms = time.time_ns() // 1_000_000

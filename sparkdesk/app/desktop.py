@@ -10,7 +10,7 @@ import getpass
 import platform
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -86,7 +86,7 @@ class Desktop:
 
     def _wire(self) -> None:
         self.window.close_requested.connect(self._is_over.set)
-        self.first_run.start_simulation.connect(lambda: self.bridge.start_exclusive("simulation", self.simulate))
+        self.first_run.start_simulation.connect(self._start_simulation)
         self.adding.key_file_wanted.connect(lambda take: self.bridge.start(self._choose_key, take))
         self.first_run.shortcuts_wanted.connect(self.window.show_shortcuts)
         self.settings.theme_changed.connect(lambda choice: theme.set_theme(theme.read_choice(choice)))
@@ -143,9 +143,13 @@ class Desktop:
         self.pages.node_pages.offer_unfinished()
         self.is_filled.set(True)
 
+    def _start_simulation(self, words: Sequence[str]) -> None:
+        self.simulation_words = tuple(words)
+        self.bridge.start_exclusive("simulation", self.simulate)
+
     async def simulate(self) -> None:
         """Start the simulated cluster and show it."""
-        self.first_run.set_simulation(SimulationStart("starting", "Starting four Sparks"))
+        self.first_run.set_simulation(SimulationStart("starting"))
         try:
             cluster = await self.stack.open_simulation(self.simulation_words)
         except SparkDeskError as error:

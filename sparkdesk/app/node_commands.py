@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING
 
+from sparkdesk.app.broken_things import BrokenThings
 from sparkdesk.core.cluster.node import NodeStatus
 from sparkdesk.core.errors import SettingsError
 from ui.cluster.view import ClusterPage
@@ -38,6 +39,7 @@ class NodeCommands:
             icon="terminal",
         )
         registry.add("refresh", "Refresh what is shown", self._refresh, shortcut="F5", icon="refresh-cw")
+        self._broken_things = BrokenThings(desktop, self._chosen)
         self._watch = self._inventory.nodes.subscribe(self._list_nodes)
         self._list_nodes(self._inventory.nodes.value)
 
@@ -84,10 +86,13 @@ class NodeCommands:
             "versions": (fleet.details.refresh,),
         }
         live = [status.record.id for status in self._inventory.nodes.value if status.is_live]
+        if self._window.page_key() == "cluster":
+            fleet.topology.request()
         for read in readers.get(self._window.page_key(), ()):
             for node_id in live:
                 start(read, node_id)
 
     def close(self) -> None:
         """Stop listening."""
+        self._broken_things.close()
         self._watch.close()

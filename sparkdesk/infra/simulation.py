@@ -26,6 +26,7 @@ from sparkdesk.services.tasks import Tasks
 START_TIMEOUT_S = 90.0
 STOP_TIMEOUT_S = 10.0
 LAST_WORDS_TIMEOUT_S = 2.0
+CONTROL_TIMEOUT_S = 20.0
 MAX_LINE_BYTES = 256 * 1024
 MAX_NODES = 64
 _ROOT = str(Path(__file__).resolve().parents[2])
@@ -56,17 +57,7 @@ class Simulation:
 
     async def start(self, options: Sequence[str] = ()) -> ClusterRecord:
         """Start and wait for the line. Raises SimulationFailed with what the child said."""
-        command = [sys.executable, "-m", "sparkdesk", "simulate", "--until-eof"]
-        command += ["--state", str(self._state_dir), "--authorized-keys", f"{self._client_key}.pub", *options]
-        path = os.pathsep.join(part for part in (_ROOT, os.environ.get("PYTHONPATH", "")) if part)
-        self._process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            limit=MAX_LINE_BYTES,
-            env={**os.environ, "PYTHONPATH": path},
-        )
+        self._process = await self._spawn(["--until-eof", "--authorized-keys", f"{self._client_key}.pub", *options])
         self._has_said_all.clear()
         self._tasks.start(self._collect_errors, self._process)
         try:
@@ -85,6 +76,36 @@ class Simulation:
             raise
         self.needs_model = bool(json.loads(line).get("model_missing"))
         return cluster
+
+    async def _spawn(self, words: Sequence[str]) -> asyncio.subprocess.Process:
+        path = os.pathsep.join(part for part in (_ROOT, os.environ.get("PYTHONPATH", "")) if part)
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "sparkdesk", "simulate", "--state", str(self._state_dir), *words),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            limit=MAX_LINE_BYTES,
+            env={**os.environ, "PYTHONPATH": path},
+        )
+
+    async def control(self, fault: str, place: str, *, is_on: bool) -> None:
+        """Switch a fault of a node, or of a place of it ("spark-5c2d:P1"). Raises SimulationFailed with the reason."""
+        process = await self._spawn(["--control", "on" if is_on else "off", fault, place])
+        try:
+            async with asyncio.timeout(CONTROL_TIMEOUT_S):
+                _, errors = await process.communicate()
+            reason = make_line(errors.decode("utf-8", "replace").strip().removeprefix("simulate: "), max_chars=300)
+        except TimeoutError:
+            reason = f"no answer within {CONTROL_TIMEOUT_S:g} s"
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        if process.returncode != 0:
+            raise SimulationFailed(
+                f"The simulated cluster did not take {fault} of {place}{f': {reason}' if reason else ''}",
+                remedy="Start the simulated cluster again if it goes on.",
+            )
 
     async def watch(self) -> None:
         """Return when it was stopped. Raises SimulationFailed when it ended by itself."""

@@ -10,6 +10,15 @@ from typing import Literal
 
 from PySide6.QtCore import QObject, Signal
 
+SHAPES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("4 nodes around a switch", ()),
+    ("3 nodes in a ring", ("--shape", "ring")),
+    ("2 nodes, one cable", ("--shape", "pair")),
+    ("1 node", ("--nodes", "1")),
+    ("8 nodes around a switch", ("--nodes", "8")),
+)
+"""What can be tried, and the simulator's words for it; the first is what the card offers."""
+
 SimulationStage = Literal["idle", "starting", "failed"]
 
 
@@ -28,10 +37,10 @@ class FirstRunModel(QObject):
     """The page emits what the person wants; the application answers with the setters.
 
     `who_given` carries the `Who` of the form; `find_wanted` opens the search. `key_file_wanted` carries a function that
-    takes the path of the key file chosen.
+    takes the path of the key file chosen. `start_simulation` carries the simulator's words for the shape.
     """
 
-    start_simulation = Signal()
+    start_simulation = Signal(object)
     find_wanted = Signal()
     who_given = Signal(object)
     key_file_wanted = Signal(object)

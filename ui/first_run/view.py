@@ -13,13 +13,14 @@ from sparkdesk.core.cluster.candidate import Source
 from ui.add_node.search_model import SearchModel
 from ui.add_node.words import neighbourhood_status, source_status
 from ui.first_run.art import ClusterArt
-from ui.first_run.model import FirstRunModel
+from ui.first_run.model import SHAPES, FirstRunModel
 from ui.first_run.who_form import WhoForm
 from ui.theme import Token
 from ui.widgets.banner import Banner
 from ui.widgets.button import Button
 from ui.widgets.card import Card, Separator
 from ui.widgets.empty_state import IconTile
+from ui.widgets.field import Select
 from ui.widgets.icon_label import IconLabel
 from ui.widgets.label import Label
 
@@ -47,6 +48,9 @@ class FirstRunPage(QScrollArea):
         self.find_button = Button("Find my Sparks", kind="primary")
         self.add_button = Button("Check and add")
         self.simulate_button = Button("Start the simulation")
+        self.shape = Select()
+        self.shape.set_options([(title, title) for title, _words in SHAPES])
+        self.shape.setAccessibleName("Which simulated Sparks")
         self._progress = Label("Always marked “Simulated” in the top bar.", "label", "text3", is_wrapped=True)
         self._found_words = Label("You choose which ones to add.", "label", "text3", is_wrapped=True)
         self.setWidgetResizable(True)
@@ -124,19 +128,20 @@ class FirstRunPage(QScrollArea):
 
     def _simulation_card(self) -> Card:
         card, column = _card("flask-conical", "Try the simulated cluster", is_first=False)
-        words = "Four pretend Sparks on this computer, reached over real SSH. Nothing leaves this machine."
+        words = "Pretend Sparks on this computer, reached over real SSH. Nothing leaves this machine."
         column.addWidget(Label(words, "dense", "text2", is_wrapped=True))
         column.addStretch(1)
-        column.addWidget(_fact("network", "4 nodes around a switch", Label("", "label", "text3")))
+        column.addWidget(self.shape)
         column.addWidget(_fact("activity", "Live telemetry", Label("every second", "label", "text3")))
         column.addWidget(_fact("message-square", "A small real model answers", Label("llama.cpp", "label", "text3")))
+        column.addWidget(_fact("unplug", "Break things: cable, node, memory", Label("Ctrl+K", "label", "text3")))
         column.addWidget(Separator())
         column.addWidget(self._progress)
         column.addWidget(_wide(self.simulate_button))
         return card
 
     def _wire(self) -> None:
-        self.simulate_button.clicked.connect(self._model.start_simulation)
+        self.simulate_button.clicked.connect(self._start_simulation)
         self.find_button.clicked.connect(self._model.find_wanted)
         self.add_button.clicked.connect(self.submit)
         self.form.submitted.connect(self.submit)
@@ -169,6 +174,10 @@ class FirstRunPage(QScrollArea):
         if who is not None:
             self._model.who_given.emit(who)
 
+    def _start_simulation(self) -> None:
+        words = next(words for title, words in SHAPES if title == self.shape.key())
+        self._model.start_simulation.emit(words)
+
     def _show_search(self) -> None:
         search = self._search
         self._mdns.setText(source_status(search.progress_of(Source.MDNS)))
@@ -185,7 +194,7 @@ class FirstRunPage(QScrollArea):
         self.simulate_button.set_busy(is_starting)
         self.simulate_button.setText("Starting..." if is_starting else "Start the simulation")
         if is_starting:
-            self._progress.setText(start.progress or "Starting four nodes")
+            self._progress.setText(start.progress or f"Starting {self.shape.key()}")
             self._progress.set_tint("accenttext")
         else:
             self._progress.setText("Always marked “Simulated” in the top bar.")

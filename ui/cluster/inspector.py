@@ -59,21 +59,55 @@ class Inspector(Card):
         self._empty.setAlignment(Qt.AlignmentFlag.AlignHCenter)
         self.look = LookRow()
         self.node = NodePart(model)
-        self.cable = CablePart(model)
-        self.switch = SwitchPart(model)
-        self.stranger = StrangerPart(model)
+        self._cable: CablePart | None = None
+        self._switch: SwitchPart | None = None
+        self._stranger: StrangerPart | None = None
         self.trouble = self.node.trouble
         self.found = self.node.found
         self.buttons = NodeButtons()
         self._area = QScrollArea()
         self._body = QWidget()
         self._body.setProperty("tone", "page")
+        self._inner = QVBoxLayout(self._body)
         self._build()
         self._wire()
         self.refresh()
 
-    def _parts(self) -> tuple[QWidget, ...]:
-        return self._empty, self.node, self.cable, self.switch, self.stranger
+    # Parts that are seldom shown are made when they are, so that the page is there sooner.
+
+    @property
+    def cable(self) -> CablePart:
+        """What is shown of a cable."""
+        if self._cable is None:
+            self._cable = CablePart(self._model)
+            self._cable.look.look_asked.connect(self.look_asked)
+            self._join_findings(self._cable.findings)
+            self._add_part(self._cable)
+        return self._cable
+
+    @property
+    def switch(self) -> SwitchPart:
+        """What is shown of a switch."""
+        if self._switch is None:
+            self._switch = SwitchPart(self._model)
+            self._switch.look.look_asked.connect(self.look_asked)
+            self._add_part(self._switch)
+        return self._switch
+
+    @property
+    def stranger(self) -> StrangerPart:
+        """What is shown of another device."""
+        if self._stranger is None:
+            self._stranger = StrangerPart(self._model)
+            self._stranger.look.look_asked.connect(self.look_asked)
+            self._stranger.label_asked.connect(self.label_asked)
+            self._add_part(self._stranger)
+        return self._stranger
+
+    def _add_part(self, part: QWidget) -> None:
+        part.setProperty("tone", "page")
+        part.setVisible(False)
+        self._inner.insertWidget(0, part)
 
     def _build(self) -> None:
         column = self.column(spacing=0, margins=(0, 0, 0, 0))
@@ -89,14 +123,12 @@ class Inspector(Card):
         sub.addWidget(self._sub)
         column.addLayout(sub)
         column.addWidget(Separator())
-        inner = QVBoxLayout(self._body)
-        inner.setContentsMargins(14, 10, 14, 12)
-        inner.setSpacing(10)
-        for part in self._parts():
-            inner.addWidget(part)
-            part.setProperty("tone", "page")
-        inner.addWidget(self.look)
-        inner.addStretch(1)
+        self._inner.setContentsMargins(14, 10, 14, 12)
+        self._inner.setSpacing(10)
+        self._add_part(self._empty)
+        self._add_part(self.node)
+        self._inner.addWidget(self.look)
+        self._inner.addStretch(1)
         self.trouble.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self._area.setWidgetResizable(True)
         self._area.setFrameShape(QFrame.Shape.NoFrame)
@@ -115,11 +147,8 @@ class Inspector(Card):
         self.node.running_asked.connect(lambda: self.node_asked.emit(self._model.selection[1], "running"))
         self.buttons.node_asked.connect(lambda tab: self.node_asked.emit(self._model.selection[1], tab))
         self.buttons.terminal.clicked.connect(lambda: self.terminal_asked.emit(self._model.selection[1]))
-        for findings in (self.node.findings, self.cable.findings):
-            self._join_findings(findings)
-        for look in (self.look, self.cable.look, self.switch.look, self.stranger.look):
-            look.look_asked.connect(self.look_asked)
-        self.stranger.label_asked.connect(self.label_asked)
+        self._join_findings(self.node.findings)
+        self.look.look_asked.connect(self.look_asked)
 
     def _join_findings(self, findings: FindingList) -> None:
         findings.fix_asked.connect(self.finding_fix_asked)
@@ -162,8 +191,9 @@ class Inspector(Card):
         self._chip.setVisible(False)
 
     def _show_part(self, shown: QWidget) -> None:
-        for part in self._parts():
-            part.setVisible(part is shown)
+        for part in (self._empty, self.node, self._cable, self._switch, self._stranger):
+            if part is not None:
+                part.setVisible(part is shown)
 
     def _show_node(self, card: NodeCard, status: NodeStatus) -> None:
         record = status.record

@@ -104,7 +104,7 @@ class FittedLabel(Label):
         super().__init__("", role, tint)
         self._role: Role = role
         self._wordings: tuple[str, ...] = ()
-        self.setAlignment(Qt.AlignmentFlag.AlignRight)
+        self.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
 
     def set_wordings(self, wordings: Sequence[str]) -> None:
@@ -137,6 +137,7 @@ class JobCard(Card):
     def __init__(self) -> None:
         super().__init__(is_clickable=True)
         self.job_id = ""
+        self._shown: tuple[StripItem | None, bool | None] = (None, None)
         self._title = ElidedLabel("", "dense_strong", "text")
         self._short = FittedLabel("label", "text2")
         self._chip = Chip()
@@ -162,6 +163,9 @@ class JobCard(Card):
 
     def show_item(self, item: StripItem, *, is_low: bool) -> None:
         """Show a deployment, in a low window in one line."""
+        if (item, is_low) == self._shown:
+            return
+        was_low, self._shown = self._shown[1], (item, is_low)
         self.job_id = item.job_id
         self._title.setText(item.title)
         self._chip.set_state(*item.mark)
@@ -171,11 +175,12 @@ class JobCard(Card):
         self.traffic.setText(item.traffic)
         self.energy.set_wordings(shorter(item.energy))
         self._short.set_wordings(shorter(item.figures))
-        self._short.setVisible(is_low)
-        for part in (self._where, self._figures, self.traffic, self.energy):
-            part.setVisible(not is_low)
-        self.setToolTip(plain_tooltip(item.hint))
+        if was_low is not is_low:
+            self._short.setVisible(is_low)
+            for part in (self._where, self._figures, self.traffic, self.energy):
+                part.setVisible(not is_low)
         told = (item.title, item.mark.text, item.where, item.figures, item.traffic, item.energy)
+        self.setToolTip(plain_tooltip(item.hint))
         self.setAccessibleName(", ".join(part for part in told if part))
         self.setAccessibleDescription(item.hint)
 

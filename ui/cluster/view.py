@@ -109,7 +109,7 @@ class ClusterPage(QWidget):
         self.findings = FindingStrip()
         self.inspector = Inspector(model)
         self._drawer = Drawer(self)
-        self.finding_drawer = FindingDrawer(self)
+        self._list: FindingDrawer | None = None
         self._body = QHBoxLayout()
         self._well = Card(fill="window")
         self._well_column = self._well.column(margins=(1, 1, 1, 1))
@@ -195,13 +195,21 @@ class ClusterPage(QWidget):
         self.findings.all_asked.connect(self._open_list)
         self.findings.opened.connect(self._open_list)
         self.findings.fix_asked.connect(self.finding_fix_asked)
-        self.finding_drawer.panel.subject_asked.connect(self._show_subject)
-        self.finding_drawer.panel.fix_asked.connect(self.finding_fix_asked)
-        self.finding_drawer.panel.accept_asked.connect(self.finding_accept_asked)
-        self.finding_drawer.panel.unaccept_asked.connect(self.finding_unaccept_asked)
         self.inspector.finding_fix_asked.connect(self.finding_fix_asked)
         self.inspector.finding_accept_asked.connect(self.finding_accept_asked)
         self.inspector.finding_unaccept_asked.connect(self.finding_unaccept_asked)
+
+    @property
+    def finding_drawer(self) -> FindingDrawer:
+        """The list of all findings; made when it is first opened."""
+        if self._list is None:
+            self._list = FindingDrawer(self)
+            panel = self._list.panel
+            panel.subject_asked.connect(self._show_subject)
+            panel.fix_asked.connect(self.finding_fix_asked)
+            panel.accept_asked.connect(self.finding_accept_asked)
+            panel.unaccept_asked.connect(self.finding_unaccept_asked)
+        return self._list
 
     # When it is drawn ----------------------------------------------------------------------------------------------
 
@@ -256,9 +264,10 @@ class ClusterPage(QWidget):
         model = self.model
         cards = model.scene.cards
         was_seen = len(cards) < 2 or model.feeds.topology.value.seen_ms > 0
-        has_looked = was_seen and any(card.memory.total for card in cards)
+        has_looked = was_seen and any(card.look == "live" for card in cards)
         unheard = tuple(card.name for card in cards if card.look != "live")
-        concerns, names, is_open = model.feeds.findings.value, model.names(), self.finding_drawer.isVisible()
+        concerns, names = model.feeds.findings.value, model.names()
+        is_open = self._list is not None and self._list.isVisible()
         told = (concerns, names, has_looked, unheard, is_open)
         if told == self._told:
             return
@@ -415,7 +424,8 @@ class ClusterPage(QWidget):
             self._drawer.hide()
             self._body.addWidget(self.inspector)
             self.inspector.setVisible(True)
-            self.finding_drawer.raise_()
+            if self._list is not None:
+                self._list.raise_()
         else:
             self._body.removeWidget(self.inspector)
             self._drawer.set_panel(self.inspector)

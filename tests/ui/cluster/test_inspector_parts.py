@@ -73,6 +73,7 @@ def test_values_that_are_old_say_their_age(qtbot: QtBot, desk: Desk) -> None:
     assert not page.inspector.node.age.isVisible()
     desk.now_ms += 14_000
     page.refresh()
+    assert page.inspector.node.age.isVisible()
     assert page.inspector.node.age.text() == "These values are 14 s old."
 
 

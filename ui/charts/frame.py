@@ -313,8 +313,8 @@ def _round_step(most: float) -> float:
 def ticks_of(low: float, high: float) -> tuple[float, ...]:
     """Two to five round numbers from `low` to `high`."""
     reach = high - low
-    if not math.isfinite(reach) or reach <= 0:
-        return (low,)
+    if not math.isfinite(reach) or reach <= 1e-12 + 1e-9 * max(abs(low), abs(high)):
+        return (low,)  # less than a float can tell apart, and than anybody measures
     step = _round_step(reach / 2)
     first = math.ceil(low / step - 1e-9)
     return tuple(round(i * step, 12) for i in range(first, math.floor(high / step + 1e-9) + 1))

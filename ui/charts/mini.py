@@ -32,6 +32,8 @@ class MiniCharts(QWidget):
         super().__init__(parent)
         self._feeds = feeds
         self._source_id = ""
+        self.ages: list[str] = []
+        """How old each chart's value is, "" for one of now."""
         self._measures = [measure_of(key) for key in KEYS]
         self.charts = [LiveChart(each.title, unit=each.unit) for each in self._measures]
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
@@ -58,6 +60,7 @@ class MiniCharts(QWidget):
             return
         source_id = self._source_id or next((each.id for each in self._feeds.sources() if each.kind == "node"), "")
         has = frozenset(self._feeds.keys(source_id)) if source_id else frozenset()
+        self.ages = []
         for chart, measure in zip(self.charts, self._measures, strict=True):
             chart.set_empty_text("No value yet" if measure.key in has or not has else "Not reported")
             self._show(chart, measure, source_id if measure.key in has else "")
@@ -75,7 +78,8 @@ class MiniCharts(QWidget):
         chart.set_frame(ChartFrame(window_s=fitting_span_s(times_s, now_s, SPAN_S)))
         value_text = measure.write(values[newest]) if newest >= 0 else text.NOT_KNOWN
         chart.set_series([Series("", times_s, values)], now_s=now_s, value_text=value_text)
-        chart.set_stale_text(f"{text.age(age_s)} ago" if age_s > OLD_S else "")
+        self.ages.append(f"{text.age(age_s)} ago" if age_s > OLD_S else "")
+        chart.set_stale_text(self.ages[-1])
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         if self.rect().contains(event.position().toPoint()):

@@ -6,17 +6,14 @@ of the cursor repaints two strips. pyqtgraph's own axes, menus and mouse stay of
 
 from __future__ import annotations
 
-import atexit
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from weakref import WeakSet
 
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QPointF, QRect, QRectF, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QResizeEvent, QWheelEvent
 from PySide6.QtWidgets import QGraphicsView, QWidget
-from shiboken6 import delete, isValid
 
 from ui import theme
 from ui.charts.frame import Line, PlotFrame, Shade, clock
@@ -50,17 +47,6 @@ class Reach:
         return list(range(-(-self.start_ms // step_ms) * step_ms, self.end_ms + 1, step_ms))
 
 
-_living: WeakSet[QGraphicsView] = WeakSet()
-
-
-@atexit.register
-def end_canvases() -> None:
-    """End what is left before Python takes its modules apart: scenes that outlive them crash the process."""
-    for canvas in list(_living):
-        if isValid(canvas):
-            delete(canvas)
-
-
 class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no annotations
     """The lines, over gaps and grid, under limits and cursor. Its scene is measured in its own pixels."""
 
@@ -72,6 +58,7 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no annotat
         self.plot = PlotFrame((), "", "")
         self.reach = Reach()
         self.cursor_ms: float | None = None
+        self.repaints = 0
         self._picture_ratio = 0.0
         self._curves: list[pg.PlotCurveItem] = []
         self._box = pg.ViewBox(enableMenu=False, enableMouse=False, border=None)
@@ -84,7 +71,6 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no annotat
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.viewport().setAutoFillBackground(False)
         self.viewport().setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
-        _living.add(self)
 
     def set_plot(self, plot: PlotFrame, reach: Reach) -> None:
         """Show another frame."""
@@ -164,6 +150,7 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no annotat
     # Painting -----------------------------------------------------------------------------------------------------
 
     def drawBackground(self, painter: QPainter, rect: QRectF) -> None:  # noqa: N802
+        self.repaints += 1
         painter.fillRect(rect, color("surface"))
         for shade in self.plot.shades:
             left, right = self._ends(shade)

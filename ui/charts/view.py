@@ -114,14 +114,15 @@ class ChartsPage(QWidget):
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         self._idle_ticks = 0
+        self.model.set_cursor(None)
         self.model.refresh()
         self._show_choice()
         self._tick.start()
 
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)
+        # Nothing more: windows are hidden a last time while the program ends.
         self._tick.stop()
-        self.model.set_cursor(None)
 
     def _on_tick(self) -> None:
         self._idle_ticks = 0 if self.isActiveWindow() else self._idle_ticks + 1

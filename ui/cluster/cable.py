@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 from sparkdesk.core.cluster.half import End, Half
 from sparkdesk.core.cluster.port import CAGE_RDMA_DEVICES, CAGES, Port, PortState
 from sparkdesk.core.cluster.topology import Cable as SeenCable
-from sparkdesk.core.cluster.topology import Stranger, Topology
+from sparkdesk.core.cluster.topology import LookState, Stranger, Topology
 from sparkdesk.core.cluster.topology_problem import FULL_GBPS, Problem
 from ui import text
 from ui.cluster.wiring import FarKind, Link, Shape, Wiring
@@ -89,6 +89,7 @@ class _Parts(NamedTuple):
     switch_title: str
     is_expected: bool
     is_seen: bool
+    is_looking: bool
 
 
 class CableBuilder:
@@ -120,6 +121,7 @@ class CableBuilder:
                 switch_title=facts.switch_title,
                 is_expected=is_expected,
                 is_seen=wiring.is_seen,
+                is_looking=not wiring.is_seen and facts.topology.state is LookState.LOOKING,
             )
             made = before.get(link.key)
             if made is None or made[0] != parts:
@@ -163,7 +165,7 @@ def _judge_unseen(parts: _Parts) -> tuple[Look, str]:
     """Before the first look: what the carriers tell, and nothing of where it leads."""
     states = {port.state for port in parts.ports}
     if PortState.UNKNOWN in states:
-        return "unknown", "not known"
+        return "unknown", DETECTING if parts.is_looking else "not known"
     if PortState.DOWN in states:
         # A cage that nobody uses is no fault; one that its neighbours use is.
         return ("down", "Down") if parts.is_expected else ("unused", "no link")

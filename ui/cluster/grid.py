@@ -343,7 +343,7 @@ class _Rows:
         gap = self._x[link.ends[0][0]][1] / 2
         # Beside the middle of a straight cable; else close to the port, where no lane is.
         zone = self._size.zone + (self._stretch if link.to == "switch" else 0.0)
-        away = 4.0 if link.to == "none" else max(4.0, (zone - height) / 2)
+        away = 4.0 if link.to == "none" else max(2.0, (zone - height) / 2)
         top = card.bottom() + away if side == "bottom" else card.top() - away - height
         if link.ends[0][1] == "P0":
             left = max(card.left() - gap + 3, start.x() - aside - LABEL_WIDTH, 4.0)
@@ -386,7 +386,7 @@ def _size_of(count: int, columns: int) -> _Size:
 
 
 def _low(size: _Size) -> _Size:
-    return _Size("low", size.columns, 140.0, size.gap_x, 46.0, 44.0, 36.0, 10.0)
+    return _Size("low", size.columns, 140.0, size.gap_x, 38.0, 40.0, 36.0, 10.0)
 
 
 def _cells_of(wiring: Wiring) -> dict[str, tuple[int, int]]:

@@ -37,7 +37,7 @@ __all__ = ["CablePlace", "Density", "MapLayout", "Side", "find_item", "lay_out",
 HIT_WIDTH = 12.0
 ASIDE = 10_000.0
 """What lies more aside than ahead is taken only when nothing lies ahead."""
-_TRIANGLE_GAP = 96.0
+_TRIANGLE_GAP = 84.0
 
 
 def lay_out(wiring: Wiring, width: float, height: float) -> MapLayout:

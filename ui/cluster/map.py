@@ -259,9 +259,11 @@ class TopologyMap(QWidget):
                 is_only = len(layout.switches) == 1
                 # A name that one of several tells is not that of all.
                 title = scene.switch_title if is_only else f"Switch {place.number + 1}"
-                draw_switch(painter, place, title, scene.switch_detail if is_only else "")
+                is_selected = self._selection == ("switch", str(place.number))
+                draw_switch(painter, place, title, scene.switch_detail if is_only else "", is_selected=is_selected)
                 if place.number == 0 and layout.guests is not None:
-                    draw_guests(painter, layout.guests, scene.guests)
+                    is_selected = self._selection == ("stranger", "switch")
+                    draw_guests(painter, layout.guests, scene.guests, is_selected=is_selected)
         for cable in scene.cables:
             spot = layout.cables[cable.key]
             if not dirty.intersects(spot.area.toAlignedRect().adjusted(-7, -4, 7, 4)):

@@ -217,9 +217,9 @@ def _draw_device(painter: QPainter, rect: QRectF, cable: Cable) -> None:
     write(painter, QRectF(left, rect.top() + 18, room, 15), words, role="label", tint="text3")
 
 
-def draw_switch(painter: QPainter, place: SwitchPlace, title: str, detail: str) -> None:
+def draw_switch(painter: QPainter, place: SwitchPlace, title: str, detail: str, *, is_selected: bool) -> None:
     """Paint a switch's bars, and its words in the first of them."""
-    painter.setPen(pen(color("control")))
+    painter.setPen(pen(color("accent"), 2) if is_selected else pen(color("control")))
     painter.setBrush(color("raised"))
     painter.drawPath(_switch_outline(place))
     if place.text.height() < 40:
@@ -266,10 +266,11 @@ def _write_on_low_switch(painter: QPainter, area: QRectF, title: str, detail: st
         write(painter, QRectF(left + wide + 12, middle.y() - 8, more, 16), detail, role="label", tint="text3")
 
 
-def draw_guests(painter: QPainter, rect: QRectF, guests: tuple[str, ...]) -> None:
+def draw_guests(painter: QPainter, rect: QRectF, guests: tuple[str, ...], *, is_selected: bool) -> None:
     """Paint the mark on a switch for devices that are no nodes."""
     words = guests[0] if len(guests) == 1 else f"{len(guests)} other devices"
-    box(painter, rect, theme.RADIUS_CHIP, color("window"), pen(color("control"), dash=(4, 3)))
+    edge = pen(color("accent"), 2) if is_selected else pen(color("control"), dash=(4, 3))
+    box(painter, rect, theme.RADIUS_CHIP, color("window"), edge)
     draw_icon(painter, QPointF(rect.left() + 6, rect.center().y() - 6), "unplug", "text2", theme.ICON_SIZE_CHIP)
     area = rect.adjusted(23, 0, -5, 0)
     write(painter, area, elided(words, "label", area.width()), role="label", tint="text2")

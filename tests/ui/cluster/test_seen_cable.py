@@ -156,6 +156,14 @@ def test_before_the_first_look_carriers_tell_and_no_cable_claims_another_end(sta
     assert not scene.wiring.is_seen
 
 
+def test_while_the_first_look_goes_on_what_no_carrier_tells_is_being_detected() -> None:
+    case = CASES["pair"]()
+    case.values = {"n1": {"cage_up.P1": math.nan, "cage_up.P0": math.nan}}
+    scene = case.scene(Topology(state=LookState.LOOKING))
+    assert {cable.word for cable in scene.cables} == {"detecting"}
+    assert scene.look_words == "Detecting the cables"
+
+
 def test_while_it_looks_again_the_cables_stay_as_they_were() -> None:
     case = CASES["ring"]()
     before = case.topology()

@@ -74,13 +74,18 @@ async def test_an_hour_s_chart_has_its_past_after_a_restart(desk: Kept) -> None:
 
 
 async def test_each_mean_is_kept_once_and_is_of_whole_steps(desk: Kept) -> None:
-    for _ in range(12):
-        desk.sample(seconds=7)
-        await desk.recorder.save()
+    for second in range(84):
+        desk.sample(power_w=float(second))
+        if second % 7 == 0:
+            await desk.recorder.save()
+    changes = await desk.shelf._database.read(lambda db: db.total_changes)
+    assert changes < 50  # 12 batches of a run's end, a sum and at most two rows, and the names
     again = await desk.restart(1000)
-    times = again.past.means["n1"].times_ms
-    assert (np.diff(times) == STEP_MS).all()
-    assert (times % STEP_MS == STEP_MS // 2).all()
+    found = again.past.means["n1"]
+    assert (np.diff(found.times_ms) == STEP_MS).all()
+    assert (found.times_ms % STEP_MS == STEP_MS // 2).all()
+    powers = found.values[1:-1, found.keys.index("gpu_power_w")]
+    assert np.diff(powers).tolist() == [10.0] * (len(powers) - 1)
     await again.recorder.close()
 
 
@@ -170,7 +175,9 @@ async def test_a_full_disk_is_said_and_the_next_batch_is_tried_again(desk: Kept)
     desk.sample(seconds=60)
     await desk.recorder.save()
     assert desk.recorder.notice == ""
-    await desk.recorder.close()
+    again = await desk.restart(1000)
+    assert len(again.past.means["n1"].times_ms) > 3
+    await again.recorder.close()
 
 
 async def test_a_damaged_file_is_said(tmp_path: Path) -> None:

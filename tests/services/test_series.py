@@ -136,6 +136,14 @@ def test_after_a_restart_the_past_stands_before_a_gap_that_says_sparkdesk_was_cl
     assert desk.book.gaps("n1", 300) == (Gap(NOW + 5000 - 300_000, NOW + 1000, "SparkDesk was closed"),)
 
 
+def test_a_past_of_a_time_to_come_is_not_mixed_with_what_is_measured(desk: Desk) -> None:
+    desk.keep("n1", NOW - 60_000, 20)  # kept before this computer's clock was set back
+    desk.sample(seconds=50)
+    times, values = desk.book.series("n1", "gpu_power_w", 3600)
+    assert (np.diff(times) > 0).all()
+    assert values[-50:].tolist() == [10.0] * 50
+
+
 def test_a_source_that_told_nothing_yet_shows_its_past_and_what_it_waits_for(desk: Desk) -> None:
     desk.keep("n1", NOW - 900_000, 30)
     desk.past.closed = ((NOW - 600_000, NOW - 300_000),)

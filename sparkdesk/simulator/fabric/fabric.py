@@ -123,6 +123,7 @@ class Fabric:
             {
                 "end": _end_of(port),
                 "segment": port.segment,
+                "is_switched": port.is_switched,
                 "carrier": port.carrier,
                 "is_deaf": port.is_deaf,
                 "mtu": port.wire_mtu,

@@ -17,7 +17,8 @@ _NESTED = 0x8000
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER, _IFLA_PROTINFO = 1, 3, 4, 10, 12
 _IFLA_LINKINFO, _IFLA_AF_SPEC, _IFLA_NET_NS_FD = 18, 26, 28
 _INFO_KIND, _INFO_DATA, _VETH_PEER = 1, 2, 1
-_BR_FORWARD_DELAY, _BR_MCAST_SNOOPING = 1, 23
+_BR_FORWARD_DELAY, _BR_GROUP_FWD_MASK, _BR_MCAST_SNOOPING = 1, 9, 23
+_ALL_GROUPS = 0xFFF8  # all that Linux lets one choose
 _BRPORT_LEARNING, _BRPORT_UNICAST_FLOOD, _BRPORT_MCAST_FLOOD, _BRPORT_BCAST_FLOOD = 8, 9, 27, 30
 _INET6_ADDR_GEN_MODE, _GEN_NONE = 8, 1
 _IFF_UP = 0x1
@@ -82,9 +83,14 @@ class Netlink:
                     raise OSError(-error, f"netlink {kind}")
                 return
 
-    def add_bridge(self, name: str) -> None:
-        """A bridge that passes everything on at once, has no address of its own, and is up."""
+    def add_bridge(self, name: str, *, is_switch: bool) -> None:
+        """A bridge that is up, passes on at once and has no address of its own.
+
+        A cable, other than a switch, passes on what is for the nearest bridge, too.
+        """
         settings = _number(_BR_FORWARD_DELAY, 0) + _attribute(_BR_MCAST_SNOOPING, b"\0")
+        if not is_switch:
+            settings += _attribute(_BR_GROUP_FWD_MASK, struct.pack("=H", _ALL_GROUPS))
         info = _nest(_IFLA_LINKINFO, _attribute(_INFO_KIND, b"bridge"), _nest(_INFO_DATA, settings))
         self._ask(_NEWLINK, _CREATE | _EXCL, _link() + _name(name) + info)
         self.hide(socket.if_nametoindex(name))

@@ -97,9 +97,9 @@ class Patchbay:
 
     def _set_wires(self, ports: list[dict[str, Any]], devices: list[dict[str, Any]]) -> None:
         there = {name: number for number, name in socket.if_nameindex()}
-        wanted = {str(port["segment"]) for port in ports if port["segment"]}
-        for segment in sorted(wanted - there.keys()):
-            self._netlink.add_bridge(segment)
+        wanted = {str(port["segment"]): bool(port["is_switched"]) for port in ports if port["segment"]}
+        for segment in sorted(wanted.keys() - there.keys()):
+            self._netlink.add_bridge(segment, is_switch=wanted[segment])
             there[segment] = socket.if_nametoindex(segment)
         for port in ports:
             name = str(port["end"])

@@ -44,6 +44,7 @@ class Port:
     cage: int
     half: int
     segment: str = ""
+    is_switched: bool = False
     carrier: bool = False
     speed_mbps: int = -1
     mtu: int = SMALL_MTU
@@ -128,6 +129,7 @@ def _make_port(end: End, half: gb10.CageHalf, at: dict[End, Wire], on: frozenset
         port = replace(
             port,
             segment=f"w{wire.number}" if wire.is_switch else f"w{wire.number}{'ab'[number]}",
+            is_switched=wire.is_switch,
             carrier=is_whole,
             lldp=(SWITCH_NAME, _SWITCH_MAC, True) if wire.is_switch else None,
             address=address_of(wire, end, number),

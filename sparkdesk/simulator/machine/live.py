@@ -107,7 +107,13 @@ class Machine:
 
     def set_ports(self, ports: Iterable[Mapping[str, Any]], *, is_real: bool) -> None:
         """The fast ports are like this from now on; `is_real` says that packets run through them."""
+        before = {port["netdev"]: port["carrier"] for port in self._ports}
         self._ports = tuple(ports)
+        for port in self._ports:
+            name = str(port["netdev"])
+            self._counts[name] = traffic.count_change(
+                self._counts[name], has_changed=port["carrier"] is not before[name]
+            )
         self._packets = Path("/proc/net/dev") if is_real else None
         self._tell("ports", {"is_real": is_real, "ports": self._ports})
         self._write()

@@ -157,6 +157,7 @@ def _port_counts(half: gb10.CageHalf, counts: Counts) -> dict[str, str]:
         f"{net}/rx_packets": f"{counts.received_packets}\n",
         f"{net}/tx_bytes": f"{counts.sent_bytes}\n",
         f"{net}/tx_packets": f"{counts.sent_packets}\n",
+        f"class/net/{half.netdev}/carrier_changes": f"{counts.link_changes}\n",
     }
     for way, moved in (("rcv", counts.rdma_received_bytes), ("xmit", counts.rdma_sent_bytes)):
         files |= _counts(f"{rdma}/port_{way}_data", f"{rdma}/port_{way}_packets", moved, 4096, _WORD_BYTES)

@@ -28,11 +28,18 @@ class Counts:
     sent_packets: int = 0
     rdma_received_bytes: int = 0
     rdma_sent_bytes: int = 0
+    link_changes: int = 1
+    """How often the link came or went; the first is that of the start."""
 
 
 def start_counts() -> dict[str, Counts]:
     """Every fast port of a node that has just started, by network device."""
     return {half.netdev: Counts() for half in gb10.HALVES}
+
+
+def count_change(before: Counts, *, has_changed: bool) -> Counts:
+    """The counts of a port after its link came or went."""
+    return replace(before, link_changes=before.link_changes + 1) if has_changed else before
 
 
 def count(

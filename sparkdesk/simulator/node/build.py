@@ -110,6 +110,7 @@ def _run_unconfined(control: socket.socket, setting: wire.Message) -> None:
     sc.set_process_option(sc.PR_SET_CHILD_SUBREAPER, 1)
     landlock.check()
     _leave_root(root, setting)
+    root.mkdir(parents=True, exist_ok=True)
     _make_folders(root, setting, has_owner=False)
     os.close(open_folder(root, ["proc", "driver", "nvidia"]))
     _link(root / "home/nvidia/models", setting["models"])

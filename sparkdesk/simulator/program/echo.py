@@ -11,15 +11,14 @@ import select
 import socket
 import struct
 import time
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _PAYLOAD_BYTES = 8  # the time of sending
 # Linux's numbers, which Python does not name (everywhere).
 _SO_BINDTODEVICE, _IP_MTU_DISCOVER, _IPV6_MTU_DISCOVER, _IPV6_DONTFRAG, _PMTUDISC_DO = 25, 10, 23, 62, 2
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """Whom to ask and how. `device` is "" for the way that the routes have; `size` counts bytes after the header."""
 
     host: str
@@ -33,8 +32,7 @@ class Request:
     """Never in pieces."""
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """One echo reply."""
 
     address: str

@@ -10,7 +10,6 @@ import os
 import sys
 from typing import Any
 
-import neighbour_table
 from spark_state import ROOT, read_json, read_text
 
 _OBJECTS = {"address": "addr", "addr": "addr", "a": "addr", "link": "link", "l": "link", "route": "route", "r": "route",
@@ -166,6 +165,8 @@ def neighbours(device: str) -> list[tuple[str, str, str]]:
     """
     told = read_json("ports")
     if told["is_real"]:
+        import neighbour_table  # here: it costs time that other questions need not wait
+
         names = {port["netdev"] for port in told["ports"]}
         rows = [row for row in neighbour_table.read() if row[0] in names]
         return [row for row in rows if not device or row[0] == device]

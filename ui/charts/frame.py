@@ -59,9 +59,14 @@ class Line:
         if not len(self.times_ms):
             return math.nan
         right = int(np.searchsorted(self.times_ms, t_ms))
-        near = min((max(right - 1, 0), min(right, len(self.times_ms) - 1)), key=lambda i: abs(self.times_ms[i] - t_ms))
-        if abs(float(self.times_ms[near]) - t_ms) > _NEAR_STEPS * self.step_ms:
-            return math.nan
+        sides = [i for i in (right - 1, right) if 0 <= i < len(self.times_ms)]
+        near = min(sides, key=lambda i: abs(float(self.times_ms[i]) - t_ms))
+        # Between two neighbours that are known nothing is missing, however far apart they are measured.
+        is_between = len(sides) == 2 and bool(np.isfinite(self.values[sides]).all())
+        if not is_between:
+            near = next((i for i in sides if math.isfinite(self.values[i])), near)
+            if abs(float(self.times_ms[near]) - t_ms) > _NEAR_STEPS * self.step_ms:
+                return math.nan
         return float(self.values[near]) * self.measure.scale
 
     def newest(self) -> float:

@@ -22,7 +22,7 @@ def line_pen(slot: int, *, is_stale: bool = False, device_ratio: float = 1.0) ->
 
     pyqtgraph scales the painter, so the pen is cosmetic; such a one counts the pixels of the device.
     """
-    result = pen(color(tint_of(slot, is_stale=is_stale)), dash=SERIES_DASH[slot % len(SERIES_DASH)])
+    result = QPen(pen(color(tint_of(slot, is_stale=is_stale)), dash=SERIES_DASH[slot % len(SERIES_DASH)]))
     result.setWidthF(device_ratio)
     result.setCosmetic(True)
     return result

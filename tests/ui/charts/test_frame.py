@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -44,6 +45,18 @@ def test_a_line_breaks_in_a_gap_and_has_no_value_there(scene: Scene) -> None:
     assert math.isnan(line.at(scene.now_ms - 45_000))
     assert math.isnan(line.at(scene.now_ms - 31_500))
     assert line.at(scene.now_ms - 10_000) == pytest.approx(line.at(scene.now_ms - 10_300))
+
+
+def test_what_was_kept_in_long_steps_can_be_read_at_every_moment(scene: Scene) -> None:
+    line = frame_of(scene).plots[0].lines[0]
+    last_ms = int(line.times_ms[-1])
+    past = np.arange(last_ms - 200_000, last_ms - 130_000, 5000)
+    values = np.concatenate((np.arange(14.0), [math.nan], line.values))
+    joined = replace(line, times_ms=np.concatenate((past, [last_ms - 126_000], line.times_ms)), values=values)
+    assert joined.at(last_ms - 198_000) == 0.0
+    assert joined.at(last_ms - 197_000) == 1.0
+    assert math.isnan(joined.at(last_ms - 128_000))
+    assert joined.at(last_ms) == line.at(last_ms)
 
 
 def test_a_hole_without_a_reason_is_told_with_its_times(scene: Scene) -> None:

@@ -8,11 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
-from PySide6.QtGui import QColor, QContextMenuEvent, QFontMetrics, QKeyEvent
+from PySide6.QtGui import QAction, QColor, QContextMenuEvent, QFontMetrics, QKeyEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QMenu, QTableView, QWidget
 
 from sparkdesk.core.cluster.half import End
@@ -21,6 +20,8 @@ from sparkdesk.core.jobs.reading import KV_USED
 from sparkdesk.core.jobs.record import JobState
 from ui import text, theme
 from ui.cluster.cable import Cable
+from ui.cluster.card import CardJob
+from ui.cluster.card_menu import make_menu
 from ui.cluster.effort import bandwidth_words
 from ui.cluster.model import ClusterModel
 from ui.cluster.scene import Scene
@@ -56,13 +57,12 @@ _KNOWN_WIDTHS: Final = 5000
 
 @dataclass(frozen=True, slots=True)
 class Extra:
-    """What a row says of a node beside its card. `jobs` are (id, title), for the menu."""
+    """What a row says of a node beside its card."""
 
     engine: str = ""
     findings: str = ""
     worst: str = ""
     """The severity of the worst open finding: note, warn, crit or ""."""
-    jobs: tuple[tuple[str, str], ...] = ()
 
 
 _NOTHING_MORE: Final = Extra()
@@ -77,10 +77,12 @@ class Row:
     cells: tuple[str, ...]
     sentence: str
     extra: Extra = _NOTHING_MORE
+    jobs: tuple[CardJob, ...] = ()
+    """For the menu."""
 
 
 def build_extras(model: ClusterModel) -> dict[str, Extra]:
-    """Engine figures, findings and jobs of every node."""
+    """Engine figures and findings of every node."""
     found: dict[str, list[Concern]] = {}
     for concern in model.feeds.findings.value:
         found.setdefault(concern.node_id, []).append(concern)
@@ -100,7 +102,6 @@ def _build_extra(node_id: str, concerns: Sequence[Concern], model: ClusterModel)
         engine=" · ".join(parts),
         findings=words.count_words(concerns) or "none",
         worst=worst[0].severity.value if worst else "",
-        jobs=tuple((job.job_id, text.one_line(job.title, 60)) for job in jobs[:_MOST_JOBS]),
     )
 
 
@@ -134,7 +135,7 @@ def build_rows(scene: Scene, extras: Mapping[str, Extra]) -> tuple[Row, ...]:
             links.get("P0", text.NOT_KNOWN),
             links.get("P1", text.NOT_KNOWN),
         )
-        rows.append(Row(card.node_id, card.mark.kind, cells, card.sentence, extra))
+        rows.append(Row(card.node_id, card.mark.kind, cells, card.sentence, extra, card.jobs))
     return tuple(rows)
 
 
@@ -289,19 +290,18 @@ class NodeTable(QTableView):
         index = self.indexAt(event.pos()) if is_by_mouse else self.currentIndex()
         if index.isValid():
             menu = self.build_menu(self.rows.rows[index.row()])
-            menu.aboutToHide.connect(menu.deleteLater)
             menu.popup(event.globalPos())
 
     def build_menu(self, row: Row) -> QMenu:
         """The actions of a node and of what runs there."""
-        menu = QMenu(self)
-        node_id = row.node_id
-        menu.addAction("Inspect", lambda: self.opened.emit(node_id))
-        menu.addAction("Open node", lambda: self.node_asked.emit(node_id, "overview"))
-        for job_id, title in row.extra.jobs:
-            menu.addSeparator()
-            for action, verb in (("chat", "Chat with"), ("logs", "Logs of"), ("stop", "Stop")):
-                dots = text.ELLIPSIS if action == "stop" else ""
-                words_of = f"{verb} {title}{dots}".replace("&", "&&")
-                menu.addAction(words_of, partial(self.job_action_asked.emit, job_id, action))
+        menu = make_menu(self, row.jobs, self.job_action_asked.emit)
+        node_id, jobs = row.node_id, menu.actions()
+        inspect, opening = QAction("Inspect", menu), QAction("Open node", menu)
+        inspect.triggered.connect(lambda: self.opened.emit(node_id))
+        opening.triggered.connect(lambda: self.node_asked.emit(node_id, "overview"))
+        if jobs:
+            menu.insertActions(jobs[0], [inspect, opening])
+            menu.insertSeparator(jobs[0])
+        else:
+            menu.addActions([inspect, opening])
         return menu

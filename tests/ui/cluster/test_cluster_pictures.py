@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pytestqt.qtbot import QtBot
 
-from sparkdesk.core.feed import Latest
 from tests.ui import rack
-from tests.ui.cluster.desk import Desk, open_page, pair_topology, switch_topology
+from tests.ui.cluster.desk import Desk, open_page, switch_topology
 from tests.ui.picture import take_pictures
 from ui.cluster.model import NOTHING
 
@@ -21,9 +20,6 @@ def test_pictures_of_a_working_day(qtbot: QtBot, dressed: object) -> None:
     take_pictures(page, "page-day")
     page.model.select("cable", page.model.cable_at(("node1", "P1")).key)  # type: ignore[union-attr]
     take_pictures(page, "page-cable")
-    page.model.select("stranger", "node0:P0-other")
-    page.findings.all.click()
-    take_pictures(page, "page-findings")
 
 
 def test_pictures_of_one_node_and_of_the_table(qtbot: QtBot, dressed: object) -> None:
@@ -39,11 +35,3 @@ def test_pictures_of_one_node_and_of_the_table(qtbot: QtBot, dressed: object) ->
     page.ways.changed.emit("table")
     page.model.select(*NOTHING)
     take_pictures(page, "page-table")
-
-
-def test_pictures_of_a_pair_where_all_is_well(qtbot: QtBot, dressed: object) -> None:
-    desk = Desk(2, "pair")
-    desk.serve(rack.job("j1", "gpt-oss-120b", 0, node_ids=("node0", "node1")))
-    desk.live(60)
-    desk.topology.set(pair_topology(desk.now_ms))
-    take_pictures(open_page(qtbot, desk.feeds(clusters=Latest(()))), "page-pair")

@@ -205,8 +205,10 @@ def test_the_menu_of_a_row_asks_for_what_the_card_asks_for(qtbot: QtBot, desk: D
     spy, opened = QSignalSpy(page.job_action_asked), QSignalSpy(page.node_asked)
     menu = page.table.build_menu(page.table.rows.rows[2])
     actions = {action.text(): action for action in menu.actions() if action.text()}
-    actions["Open node"].trigger()
-    for words in ("Chat with qwen3.6-35b-a3b", "Logs of qwen3.6-35b-a3b", "Stop qwen3.6-35b-a3b…"):
+    for words in ("Inspect", "Open node", "Chat", "Logs", "Stop…"):
         actions[words].trigger()
+    assert page.model.selection == ("node", "node2")
     assert list(opened.at(0)) == ["node2", "overview"]
     assert [list(spy.at(i)) for i in range(3)] == [["j2", "chat"], ["j2", "logs"], ["j2", "stop"]]
+    loading = page.table.build_menu(page.table.rows.rows[3])
+    assert [action.isEnabled() for action in loading.actions() if "Chat" in action.text()] == [False]

@@ -23,6 +23,7 @@ from ui.cluster.part.chart import NodeCharts
 from ui.cluster.part.fact import FactRows, Row
 from ui.cluster.part.finding import FindingList
 from ui.cluster.part.trouble import TroublePanel
+from ui.findings import words
 from ui.widgets.button import Button
 from ui.widgets.card import LoadingBars
 from ui.widgets.label import Label
@@ -48,7 +49,7 @@ class NodePart(QWidget):
         self.ledger = LedgerBar()
         self.memory = FactRows()
         self.rows = FactRows()
-        self.energy_title = Label("Energy since watching began", "dense_strong", "text")
+        self.energy_title = Label("", "dense_strong", "text")
         self.energy = FactRows()
         self._bars = LoadingBars(what="Reading the first values")
         self.charts = NodeCharts(model)
@@ -105,6 +106,8 @@ class NodePart(QWidget):
         self.energy_title.setVisible(energy is not None)
         self.energy.setVisible(energy is not None)
         if energy is not None:
+            since = words.since_text(energy.since_ms, self._model.feeds.now_ms())
+            self.energy_title.setText(f"Energy since {since or 'watching began'}")
             self.energy.set_rows([Row(label, value) for label, value in energy_rows(energy)])
         for shown in (self.ledger, self.memory, self.rows):
             shown.set_stale(is_stale)

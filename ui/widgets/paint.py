@@ -6,17 +6,23 @@ Rule: lines of one pixel stay sharp (half-pixel inset), and nothing here owns a 
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Final
 
-from PySide6.QtCore import QLineF, QRectF, Qt
-from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPainterPath, QPen
+from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPainterPath, QPen, QStaticText
 
 from ui.font import Role, font
 from ui.theme import Token, color
 
 
 def pen(shade: QColor, width: float = 1.0, *, dash: tuple[float, ...] = ()) -> QPen:
-    """Return a pen; `dash` is in pixels, whatever the width."""
-    result = QPen(shade, width)
+    """Return a pen; `dash` is in pixels, whatever the width. Shared: copy it before changing it."""
+    return _pen(shade.rgba(), width, dash)
+
+
+@lru_cache(maxsize=256)
+def _pen(rgba: int, width: float, dash: tuple[float, ...]) -> QPen:
+    result = QPen(QColor.fromRgba(rgba), width)
     result.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
     result.setCapStyle(Qt.PenCapStyle.FlatCap)
     if dash:
@@ -51,7 +57,31 @@ def write(
     """Paint one line of plain text, centred in the height of `rect`."""
     painter.setFont(font(role))
     painter.setPen(tint if isinstance(tint, QColor) else color(tint))
-    painter.drawText(rect, _flags(align), text)
+    free, over = rect.width() - text_width(text, role), rect.height() - line_height(role)
+    share = _SHARES.get(align)
+    if free < 0 or over < 0 or share is None or not text.isprintable():
+        painter.drawText(rect, _flags(align), text)  # which cuts what does not fit, and makes one line of several
+        return
+    painter.drawStaticText(QPointF(rect.left() + free * share, rect.top() + over / 2), laid_out(text, role))
+
+
+_SHARES: Final = {Qt.AlignmentFlag.AlignLeft: 0.0, Qt.AlignmentFlag.AlignHCenter: 0.5, Qt.AlignmentFlag.AlignRight: 1.0}
+"""Of the free width, left of the text."""
+
+
+@lru_cache(maxsize=2048)
+def laid_out(text: str, role: Role) -> QStaticText:
+    """Return plain text whose glyphs are placed once: that costs several times what painting them does."""
+    result = QStaticText(text)
+    result.setTextFormat(Qt.TextFormat.PlainText)
+    result.prepare(font=font(role))
+    return result
+
+
+@lru_cache(maxsize=32)
+def line_height(role: Role) -> float:
+    """Return the height of a role's font in pixels; `LINE_HEIGHT` is what its lines take."""
+    return QFontMetricsF(font(role)).height()
 
 
 @lru_cache(maxsize=16)

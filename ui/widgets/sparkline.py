@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QRect, QRectF, QSize, Qt
-from PySide6.QtGui import QImage, QPainter, QPaintEvent, QRegion, QResizeEvent, QStaticText
+from PySide6.QtCore import QRect, QRectF, QSize
+from PySide6.QtGui import QImage, QPainter, QPaintEvent, QRegion, QResizeEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from ui import theme
@@ -21,7 +20,7 @@ from ui.font import font
 from ui.text import NOT_KNOWN, is_known, one_line
 from ui.theme import SERIES, color
 from ui.widgets.curve import nice_ceiling
-from ui.widgets.paint import elided, fill, write
+from ui.widgets.paint import elided, fill, laid_out, write
 from ui.widgets.trend import Raster, TrendTable
 
 HEAD_HEIGHT = 24
@@ -40,14 +39,6 @@ class SparkQuantity:
     title: str
     words: Callable[[float], str]
     high: float | None = None
-
-
-@lru_cache(maxsize=4096)
-def laid_out(words: str) -> QStaticText:
-    """Plain text whose glyphs are placed once: values repeat, and placing them costs more than painting them."""
-    text = QStaticText(words)
-    text.setTextFormat(Qt.TextFormat.PlainText)
-    return text
 
 
 @dataclass(slots=True)
@@ -156,7 +147,7 @@ class SparklineSheet(QWidget):
         painter.setFont(font("dense"))
         for row in rows:
             painter.setPen(color("text3" if row in self._stale else "text"))
-            painter.drawStaticText(_PAD, HEAD_HEIGHT + row * ROW_HEIGHT + 2, laid_out(self._names[row]))
+            painter.drawStaticText(_PAD, HEAD_HEIGHT + row * ROW_HEIGHT + 2, laid_out(self._names[row], "dense"))
 
     def _draw_lines(self, painter: QPainter, rows: range, region: QRegion) -> None:
         ratio = self.devicePixelRatioF()
@@ -205,4 +196,4 @@ class SparklineSheet(QWidget):
             painter.setPen(color("text3" if row in self._stale else "text"))
             top = HEAD_HEIGHT + row * ROW_HEIGHT + _LINE_TOP
             for number, value in enumerate(self.trends.newest[row].tolist()):
-                painter.drawStaticText(lefts[number], top, laid_out(self._text_of(number, value)))
+                painter.drawStaticText(lefts[number], top, laid_out(self._text_of(number, value), "label"))

@@ -423,7 +423,7 @@ class ClusterPage(QWidget):
             self._drawer.take_panel()
             self._drawer.hide()
             self._body.addWidget(self.inspector)
-            self.inspector.setVisible(True)
+            self.inspector.setVisible(self.ways.key() != "charts")
             if self._list is not None:
                 self._list.raise_()
         else:

@@ -45,11 +45,19 @@ def reading(
     up: float = 1.0,
     up_p0: float = 0.0,
     boot_id: str = "b1",
-    **gpu: float,
+    **more: float,
 ) -> RawSample:
-    """A node that rests; its disk, its cages and its GPU (`clock_mhz`, `gpu_percent`) are as wanted."""
-    halves = {"f1np1": up, "f0np0": up_p0}
-    cell = {"c": gpu["clock_mhz"], "u": gpu["gpu_percent"]} if gpu else None
+    """A node that rests; its disk and its cages (`up_second`: the second half of P1) are as wanted.
+
+    `clock_mhz` and `gpu_percent` are of its GPU.
+    """
+    halves = {
+        "enp1s0f1np1": up,
+        "enP2p1s0f1np1": min(up, more.get("up_second", 1.0)),
+        "enp1s0f0np0": up_p0,
+        "enP2p1s0f0np0": up_p0,
+    }
+    cell = {"c": more["clock_mhz"], "u": more["gpu_percent"]} if "clock_mhz" in more else None
     return RawSample(
         sequence=int(second),
         boot_id=boot_id,
@@ -59,9 +67,8 @@ def reading(
         pressure_percent={"ms": 0.0, "mf": 0.0},
         disk_bytes=(4000 * GB, free_gb * GB),
         interfaces={
-            f"{slot}{name}": RawInterface(0.0, 0.0, "up" if on else "down", on, 200_000.0 if on else None)
+            name: RawInterface(0.0, 0.0, "up" if on else "down", on, 200_000.0 if on else None)
             for name, on in halves.items()
-            for slot in ("enp1s0", "enP2p1s0")
         },
         gpus=(cell,) if cell else (),
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sparkdesk.core.cluster.topology import LookState, Topology
+from sparkdesk.core.cluster.topology import Cable, LookState, Stranger, Topology
 from sparkdesk.core.cluster.topology_problem import Problem
 from sparkdesk.core.errors import SettingsError
 from sparkdesk.core.findings.concern import Severity
@@ -108,6 +108,15 @@ async def test_a_cable_that_was_moved_to_the_other_cage_is_not_missed(begin: Beg
     assert list(await desk.store.documents("cage_record")) == ["n1/P0"]
     desk.pass_by(30, up=0.0, up_p0=0.0)
     assert set(desk.found) == {"link/n1/P0"}
+
+
+async def test_half_a_cable_to_storage_is_a_note_and_to_somebody_unknown_a_warning(begin: Begin) -> None:
+    desk = await begin()
+    for kind, severity in (("unknown", Severity.WARN), ("device", Severity.NOTE)):
+        other = Cable("n1:P1-other", ("n1", "P1"), stranger=Stranger("02:00:00:00:00:01", kind=kind))
+        desk.topology.set(Topology(cables=(other,), state=LookState.DONE))
+        desk.pass_by(30, up_second=0.0)
+        assert desk.found[LINK].severity is severity
 
 
 async def test_a_node_is_heard_when_its_readings_go_far_enough_back(begin: Begin) -> None:

@@ -25,10 +25,17 @@ import json, os
 pid = os.getpid()
 row = {"pid": pid, "name": "load", "started_s": 0}
 open(f"/run/sparkdesk-sim/loads/{pid}.json", "w").write(json.dumps(row))
-while True:
+is_child = any(os.fork() == 0 for _ in range(4))
+if is_child:
+    os.setsid()
+while not is_child or os.getppid() == pid:
     sum(range(9999))
 """
-"""A program that uses the GPU, as the simulated Spark counts it: by its processor time."""
+"""A program that uses the GPU, as the simulated Spark counts it: by the processor time of it and its children.
+
+Children with sessions of their own, because a busy computer gives each session no more than its share, and less than
+half of a core is no load.
+"""
 
 
 @pytest.fixture(scope="module")

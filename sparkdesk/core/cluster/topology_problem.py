@@ -199,10 +199,12 @@ def networks_of(half: Half) -> frozenset[Network]:
 
 def _judge_subnets(segment: Segment, views: Mapping[str, NodeView]) -> Iterator[Problem]:
     here = {half: networks_of(half) for end in segment.ends for half in _live(end, views)}
+    # A half without a link keeps its address: the one that it was joined with is not in a wrong subnet for that.
+    known = {half: networks_of(half) for end in segment.ends for half in halves_of(end, views)}
     told = set[End]()
     for half, networks in here.items():
         end = (half.node_id, half.cage)
-        others = [theirs for other, theirs in here.items() if other.node_id != half.node_id and theirs]
+        others = [theirs for other, theirs in known.items() if other.node_id != half.node_id and theirs]
         is_told = not segment.is_switch and any(other != end for other in told)  # once a cable is enough
         if not networks or not others or is_told or any(networks & theirs for theirs in others):
             continue

@@ -215,6 +215,19 @@ def test_a_subnet_that_nobody_else_on_the_wire_has_is_told_once() -> None:
     assert "enP2p1s0f1np1" in topology.problems[0].message
 
 
+def test_a_half_whose_twin_at_the_other_end_has_no_link_is_in_no_wrong_subnet() -> None:
+    cabling = pair()
+    views = cabling.views()
+    for number, node in enumerate(("n1", "n2")):
+        halves = []
+        for half in views[node].halves:
+            net = 100 + CAGE_NETDEVS[half.cage].index(half.netdev)
+            carrier = half.carrier and (node, half.netdev) != ("n2", "enP2p1s0f1np1")
+            halves.append(replace(half, carrier=carrier, addresses=(f"192.168.{net}.{10 + number}/24",)))
+        views[node] = replace(views[node], halves=tuple(halves))
+    assert kinds(build_topology(views, {})) == {"half-down"}
+
+
 def test_both_halves_in_one_subnet_are_a_note() -> None:
     views = pair().views()
     for node in views:

@@ -90,6 +90,8 @@ class _Parts(NamedTuple):
     is_expected: bool
     is_seen: bool
     is_looking: bool
+    doubt: str
+    """What cannot be told of where it leads."""
 
 
 class CableBuilder:
@@ -121,6 +123,7 @@ class CableBuilder:
                 switch_title=facts.switch_title,
                 is_expected=is_expected,
                 is_seen=wiring.is_seen,
+                doubt=facts.topology.doubt if wiring.is_seen and link.to == "node" else "",
                 is_looking=not wiring.is_seen and facts.topology.state is LookState.LOOKING,
             )
             made = before.get(link.key)
@@ -277,6 +280,8 @@ def _hint(parts: _Parts, word: str) -> str:
     lines = [f"{' to '.join(ends)}: {word}"]
     if not parts.is_seen:
         lines.append("The cables have not been looked at: this is what the ports tell.")
+    if parts.doubt:
+        lines.append(f"{parts.doubt}.")
     for number, (end, port) in enumerate(zip(parts.link.ends, parts.ports, strict=True)):
         rates = f"tx {text.line_rate(port.tx_gbps)}, rx {text.line_rate(port.rx_gbps)}"
         halves = [_half_words(half) for half in _halves_at(parts, number)]

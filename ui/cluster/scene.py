@@ -281,6 +281,8 @@ def _subtitle(shape: Shape, known: Known) -> str:
         return ""
     parts = [f"{count} {'node' if count == 1 else 'nodes'}"]
     words = "no cable between them" if shape == "single" and count > 1 else _SHAPE_WORDS[shape]
+    if shape == "pair" and known.topology.doubt:
+        words = "pair"  # a switch that tells nothing of itself looks the same
     if words:
         parts.append(words)
     ready = sum(job.state is JobState.READY for job in known.jobs)

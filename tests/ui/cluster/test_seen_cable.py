@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from sparkdesk.core.cluster.node import NodeState
-from sparkdesk.core.cluster.topology import LookState, Topology
+from sparkdesk.core.cluster.topology import DOUBT, LookState, Topology
 from tests.core.cluster.cabling import Cabling, Wire, pair, switch
 from tests.ui.cluster.cabled import CASES, MACS, Cabled, placed, wire_to
 from ui.cluster.cable import Cable
@@ -76,6 +76,16 @@ def test_the_whole_message_and_its_remedy_are_in_the_tooltip() -> None:
     assert "rocep1s0f1 200G MTU 9000" in cable.hint
     assert "roceP2p1s0f1 200G MTU 1500" in cable.hint
     assert cable.problems == (problem,)
+
+
+def test_a_cable_that_may_be_a_silent_switch_is_not_called_direct() -> None:
+    case = CASES["pair"]()
+    topology = case.topology()
+    assert DOUBT in next(cable for cable in case.scene(topology).cables if cable.to == "node").hint
+    assert "direct" not in case.scene(topology).subtitle
+    sure = replace(topology, cables=tuple(replace(cable, is_direct=True) for cable in topology.cables))
+    assert all(DOUBT not in cable.hint for cable in case.scene(sure).cables)
+    assert "direct cable" in case.scene(sure).subtitle
 
 
 def test_one_way_points_at_the_end_that_still_receives() -> None:

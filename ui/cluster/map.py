@@ -413,5 +413,6 @@ class TopologyMap(QWidget):
         if card is not None:
             hints = [f"{one.label}: {one.hint}" for one in card.figures if one.hint]
             ledger = [describe(ledger_values(card.memory))] if card.memory.total else []
-            words = "\n".join([words, *ledger, *hints])
+            keys = ["Menu key or M: Chat, Logs, Stop"] if card.jobs else []
+            words = "\n".join([words, *ledger, *hints, *keys])
         QToolTip.showText(event.globalPos(), plain_tooltip(words) if words else "", self)

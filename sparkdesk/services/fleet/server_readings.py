@@ -17,7 +17,7 @@ from sparkdesk.core.jobs.engine_page import MORE_PAGES, PAGES, EnginePage
 from sparkdesk.core.ports import EndpointClient
 from sparkdesk.services.clock import Clock
 from sparkdesk.services.fleet.found_servers import FoundServers
-from sparkdesk.services.jobs.heartbeat import Trail, read_page
+from sparkdesk.services.jobs.heartbeat import Trail, read_more, read_page
 from sparkdesk.services.reading_book import ReadingBook
 from sparkdesk.services.rhythm import Rhythm
 from sparkdesk.services.tasks import Tasks
@@ -121,9 +121,9 @@ class ServerReadings(ReadingBook):
         trail = Trail()
         while server_id in self._watched:
             self._begin(server_id)
-            found: dict[str, float] = {}
-            for page in pages:
-                found |= await read_page(client, page)
+            found = await read_page(client, pages[0])
+            if found:
+                found |= await read_more(client, pages[1:])
             if not found or server_id not in self._watched:
                 return
             told = trail.add(self._clock.monotonic_s(), found)

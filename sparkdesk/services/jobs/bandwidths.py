@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 from sparkdesk.core.feed import Latest
 from sparkdesk.core.jobs.plan import LaunchPlan
@@ -50,7 +51,7 @@ class Bandwidths:
             return _unknown("The model is not in the catalogue, so its shape is not known")
         if job.reading(SPECULATION) > 0 or is_speculative(plan.request):
             return _unknown("It makes several tokens a step (speculative decoding); how many steps is not known")
-        return _compute(job, plan.request, spec)
+        return _compute(job, plan, spec)
 
 
 def is_speculative(request: LaunchRequest) -> bool:
@@ -58,7 +59,8 @@ def is_speculative(request: LaunchRequest) -> bool:
     return any(flag.startswith(_SPECULATIVE_FLAGS) for flag in request.extra_flags)
 
 
-def _compute(job: JobStatus, request: LaunchRequest, spec: ModelSpec) -> Bandwidth:
+def _compute(job: JobStatus, plan: LaunchPlan, spec: ModelSpec) -> Bandwidth:
+    request = plan.request
     rate, running = job.reading(GENERATED_RATE), job.reading(REQUESTS_RUNNING)
     if running == 0.0:
         return _unknown("No request runs")
@@ -69,13 +71,21 @@ def _compute(job: JobStatus, request: LaunchRequest, spec: ModelSpec) -> Bandwid
         return _unknown(f"How large a value of the KV type {request.kv_dtype} is, is not known")
     kv_tokens = job.reading(KV_TOKENS)
     experts = None if spec.experts is None else Experts(spec.experts.total, spec.experts.active)
+    facts = facts_of(spec, request.quantization, kv_value_bytes=value_bytes, experts=experts)
+    if facts.weight_bytes is None:
+        facts = replace(facts, weight_bytes=_planned_weights(plan))
     return effective_bandwidth(
-        facts_of(spec, request.quantization, kv_value_bytes=value_bytes, experts=experts),
+        facts,
         steps_per_s=steps_of(rate, running),
         batch=max(running, 1.0),
         kv_tokens=None if math.isnan(kv_tokens) else kv_tokens,
         nodes=len(set(job.node_ids)),
     )
+
+
+def _planned_weights(plan: LaunchPlan) -> float | None:
+    """Bytes of weights that the plan saw on the node, such as a file's size; None over several nodes, or not known."""
+    return plan.ledgers[0].weights_bytes if len(plan.ledgers) == 1 and len(plan.request.nodes) == 1 else None
 
 
 def _unknown(reason: str) -> Bandwidth:

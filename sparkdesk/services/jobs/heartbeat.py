@@ -6,8 +6,9 @@ The one rule: a server is gone only when its node says so. A node that does not 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from sparkdesk.core.command import Exit
 from sparkdesk.core.errors import EndpointError, NodeError
@@ -23,6 +24,8 @@ from sparkdesk.core.ports import EndpointClient, Shell
 from sparkdesk.services.clock import Clock
 from sparkdesk.services.jobs.deployment import Deployment
 from sparkdesk.services.jobs.endpoint_pool import EndpointPool
+
+log = logging.getLogger(__name__)
 
 BEAT_S = 2.0
 ASK_EVERY = 15
@@ -127,8 +130,7 @@ class Heartbeat:
             return False
         if status == 200 and endpoint.metrics_path and deployment.backend is not None and _is_watched(deployment):
             found = deployment.backend.readings(body.decode("utf-8", "replace"))
-            for page in MORE_PAGES.get(endpoint.engine, ()):
-                found |= await read_page(client, page)
+            found |= await read_more(client, MORE_PAGES.get(endpoint.engine, ()))
             deployment.change(readings=tuple(trail.add(self._clock.monotonic_s(), found).items()))
         return True
 
@@ -142,6 +144,17 @@ async def read_page(client: EndpointClient, page: EnginePage) -> dict[str, float
     """What a page tells; nothing when it is not there. Raises EndpointError."""
     status, body = await client.get(page.path, max_bytes=MAX_PAGE_BYTES)
     return page.read(body.decode("utf-8", "replace")) if status == 200 else {}
+
+
+async def read_more(client: EndpointClient, pages: Sequence[EnginePage]) -> dict[str, float]:
+    """What further pages tell. One that cannot be had, or is too long, tells nothing, and that is no fault."""
+    found: dict[str, float] = {}
+    for page in pages:
+        try:
+            found |= await read_page(client, page)
+        except EndpointError as error:
+            log.debug("%s: %s", page.path, error.sentence())
+    return found
 
 
 class Trail:

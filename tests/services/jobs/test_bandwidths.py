@@ -7,7 +7,7 @@ import pytest
 from sparkdesk.core.errors import SettingsError
 from sparkdesk.core.feed import Latest
 from sparkdesk.core.jobs.endpoint import Endpoint
-from sparkdesk.core.jobs.plan import LaunchPlan
+from sparkdesk.core.jobs.plan import LaunchPlan, MemoryLedger
 from sparkdesk.core.jobs.rate import GENERATED_RATE
 from sparkdesk.core.jobs.reading import KV_TOKENS, REQUESTS_RUNNING, SPECULATION
 from sparkdesk.core.jobs.record import JobState, JobStatus
@@ -35,6 +35,7 @@ def compute(
     request: LaunchRequest | None = REQUEST,
     state: JobState = JobState.READY,
     catalogue: tuple[ModelSpec, ...] = (BF16, *CATALOGUE),
+    seen_bytes: int | None = None,
     **readings: float,
 ) -> Bandwidth | None:
     told = {key: value for key, value in (READINGS | readings).items() if value == value}
@@ -43,7 +44,8 @@ def compute(
     plan = None
     if request is not None:
         endpoint = Endpoint("n1", "127.0.0.1", 8000, "qwen")
-        plan = LaunchPlan("j1", request, "qwen", Playbook("", ()), Playbook("", ()), endpoint, (), ())
+        ledger = MemoryLedger("n1", None, None, seen_bytes, None, None)
+        plan = LaunchPlan("j1", request, "qwen", Playbook("", ()), Playbook("", ()), endpoint, (ledger,), ())
     return Bandwidths(Latest((job,)), lambda _job_id: plan, catalogue).of("j1")
 
 
@@ -97,6 +99,16 @@ def test_what_the_cache_holds_is_read_too_by_its_type() -> None:
     per_token = 32 * 2 * 8 * 128
     assert full.step_bytes - empty.step_bytes == pytest.approx(20_000 * per_token * 2)
     assert half.step_bytes - empty.step_bytes == pytest.approx(20_000 * per_token)
+
+
+def test_weights_of_another_form_are_as_large_as_the_file_that_was_seen() -> None:
+    llama = REQUEST.model_copy(update={"model": "meta-llama/Llama-3.1-8B-Instruct", "quantization": "Q4_K_M"})
+    assert "weights take is not known" in reason(request=llama)
+    found = compute(llama, generated_tokens_per_s=30.0, seen_bytes=5_000_000_000)
+    assert found is not None
+    assert found.gb_per_s == pytest.approx(150)
+    two = llama.model_copy(update={"nodes": ("n1", "n2")})
+    assert "weights take is not known" in reason(request=two, seen_bytes=5_000_000_000)
 
 
 def test_two_nodes_have_twice_the_peak() -> None:

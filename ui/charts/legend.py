@@ -18,9 +18,9 @@ from ui.charts.mark import draw_swatch
 from ui.widgets.paint import elided, text_width, write
 
 ROW_HEIGHT = 20
-_SWATCH = 26
-_PAD = 14
-_VALUE_ROOM = 38.0
+_SWATCH = 25
+_PAD = 12
+_VALUE_ROOM = 34.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class Legend(QWidget):
         x = self._head_width() + 18
         row, first_x = 0, 10.0
         for entry in self.entries:
-            if x + entry.width() > self.width() and x > first_x:
+            if x + entry.width() - _PAD > self.width() and x > first_x:
                 row, x = row + 1, first_x
             self._places.append((QPointF(x, row * ROW_HEIGHT), entry))
             x += entry.width()

@@ -7,9 +7,10 @@ of the cursor repaints two strips. pyqtgraph's own axes, menus and mouse stay of
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QPointF, QRect, QRectF, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QResizeEvent, QWheelEvent
@@ -18,6 +19,7 @@ from PySide6.QtWidgets import QGraphicsView, QWidget
 from ui import theme
 from ui.charts.frame import Line, PlotFrame, Shade, clock
 from ui.charts.mark import draw_marker, line_pen
+from ui.text import MINUS, THIN_SPACE, grouped
 from ui.theme import color
 from ui.widgets.paint import elided, hatch, pen, text_width, write
 
@@ -119,6 +121,9 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no annotat
         high = float(self.height())
         return high - (value - self.plot.low) / (reach if reach > 0 else 1.0) * high
 
+    def _value_at(self, y: float) -> float:
+        return self.plot.high - y / max(float(self.height()), 1.0) * (self.plot.high - self.plot.low)
+
     def time_at(self, x: float) -> float:
         """The time at a place, in Unix ms."""
         return self.reach.start_ms + x / max(float(self.width()), 1.0) * (self.reach.end_ms - self.reach.start_ms)
@@ -206,10 +211,21 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no annotat
 
     def _draw_labels(self, painter: QPainter, taken: list[QRectF]) -> None:
         gaps = [(*self._ends(shade), shade.words) for shade in self.plot.shades]
-        for box, words in place_labels(gaps, self.width(), taken):
-            if box.bottom() <= self.height():
-                painter.fillRect(box, color("surface", 0.8))
-                write(painter, box, words, role="label", tint="text2", align=Qt.AlignmentFlag.AlignHCenter)
+        room = QRectF(0, 0, self.width(), self.height())
+        for box, words in place_labels(gaps, room, taken, self._crowd):
+            painter.fillRect(box, color("surface", 0.8))
+            write(painter, box, words, role="label", tint="text2", align=Qt.AlignmentFlag.AlignHCenter)
+
+    def _crowd(self, box: QRectF) -> int:
+        """How many values a box would hide."""
+        ends = [self.time_at(box.left()), self.time_at(box.right())]
+        low, high = self._value_at(box.bottom()), self._value_at(box.top())
+        count = 0
+        for line in self.plot.lines:
+            first, last = np.searchsorted(line.times_ms, ends)
+            values = line.values[first:last] * line.measure.scale
+            count += int(np.count_nonzero((values >= low) & (values <= high)))
+        return count
 
     def _ends(self, shade: Shade) -> tuple[float, float]:
         left = max(self.x_of(shade.start_ms), 0.0)
@@ -217,23 +233,31 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no annotat
 
 
 def place_labels(
-    gaps: Sequence[tuple[float, float, str]], width: float, taken: Sequence[QRectF] = ()
+    gaps: Sequence[tuple[float, float, str]], room: QRectF, taken: Sequence[QRectF], crowd: Callable[[QRectF], int]
 ) -> list[tuple[QRectF, str]]:
-    """Boxes for the words of gaps (left, right, words): each at its gap, none over another or over what is `taken`.
+    """Boxes for the words of gaps (left, right, words): each at its gap, at the top or the bottom of `room`, where it
+    hides the least (`crowd`), none over another or over what is `taken`.
 
     What finds no room in three rows is not written here; the table and the summary have it.
     """
     placed: list[tuple[QRectF, str]] = []
     for left, right, words in gaps:
-        shown = elided(words, "label", max(width - 8, 40))
+        shown = elided(words, "label", max(room.width() - 8, 40))
         needed = text_width(shown, "label") + 8
-        start = min(max((left + right - needed) / 2, 0.0), max(width - needed, 0.0))
-        for row in range(_MOST_LABEL_ROWS):
-            box = QRectF(start, 2 + row * (_LABEL_HEIGHT + 1), needed, _LABEL_HEIGHT)
-            if not any(box.intersects(other) for other in (*taken, *(each for each, _ in placed))):
-                placed.append((box, shown))
-                break
+        start = min(max((left + right - needed) / 2, 0.0), max(room.width() - needed, 0.0))
+        boxes = [QRectF(start, y, needed, _LABEL_HEIGHT) for y in _label_rows(room.height())]
+        busy = (*taken, *(box for box, _ in placed))
+        free = [box for box in boxes if not any(box.intersects(other) for other in busy)]
+        if free:
+            placed.append((min(free, key=crowd), shown))
     return placed
+
+
+def _label_rows(height: float) -> list[float]:
+    """Tops of the rows that labels may stand in: from the top down, then from the bottom up."""
+    rows = [2.0 + row * (_LABEL_HEIGHT + 1) for row in range(_MOST_LABEL_ROWS)]
+    rows += [height - _LABEL_HEIGHT - top for top in rows]
+    return [top for top in rows if 0 <= top <= height - _LABEL_HEIGHT]
 
 
 class PlotPane(QWidget):
@@ -304,5 +328,5 @@ def tick_text(value: float, digits: int) -> str:
     """A tick; millions and more are shortened, for there is room for seven characters."""
     for limit, ending in ((1e9, "G"), (1e6, "M")):
         if abs(value) >= limit:
-            return f"{value / limit:g}\u202f{ending}"
-    return f"{value:,.{digits}f}".replace("-", "\u2212")
+            return f"{value / limit:g}{THIN_SPACE}{ending}".replace("-", MINUS)
+    return grouped(value, digits)

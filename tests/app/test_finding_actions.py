@@ -13,17 +13,15 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QWidget
 
 from sparkdesk.app.desktop import Desktop
-from sparkdesk.app.finding_actions import FindingActions
 from sparkdesk.app.window import WindowOptions
 from sparkdesk.core.command import Command
 from sparkdesk.core.errors import NodeError
-from sparkdesk.core.findings.concern import Concern
 from sparkdesk.core.jobs.record import JobState
 from tests.app.adding import click
 from tests.app.desk import all_live, play, until
 from tests.app.sparks import job_in, launch, record_of, running_sparks
 from tests.simulator.conftest import Simulator
-from tests.ui.picture import host_page
+from ui.cluster.view import ClusterPage
 from ui.findings.accept_dialog import AcceptDialog
 from ui.findings.card import FindingCard
 from ui.findings.panel import FindingPanel
@@ -59,33 +57,20 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
         yield simulator
 
 
-class Bench:
-    """The list of findings over the running application, joined as the page joins it."""
+async def all_findings(desktop: Desktop) -> FindingPanel:
+    """The list of the cluster page, opened from its strip."""
+    desktop.window.show_page("cluster")
+    page = desktop.window.page("cluster")
+    assert isinstance(page, ClusterPage)
+    await until(page.findings.all.isVisible, "a finding in the strip", timeout_s=30.0)
+    click(page.findings.all)
+    return page.finding_drawer.panel
 
-    def __init__(self, desktop: Desktop) -> None:
-        self.desktop = desktop
-        self.panel = FindingPanel()
-        self.host = host_page(self.panel, 900, 700)
-        self.actions = actions = FindingActions(desktop, desktop.pages.node_pages)
-        self.panel.fix_asked.connect(actions.fix)
-        self.panel.accept_asked.connect(actions.accept)
-        self.panel.unaccept_asked.connect(actions.unaccept)
-        self._watch = desktop.stack.findings.findings.subscribe(self._show)
-        self._show(desktop.stack.findings.findings.value)
 
-    def _show(self, findings: tuple[Concern, ...]) -> None:
-        self.panel.set_findings(findings, {}, now_ms=self.desktop.stack.clock.now_ms())
-
-    async def card(self, finding_id: str) -> FindingCard:
-        """The card of a finding, once it is there."""
-        await until(lambda: finding_id in self.panel.cards, finding_id, timeout_s=30.0)
-        return self.panel.cards[finding_id]
-
-    def close(self) -> None:
-        self._watch.close()
-        self.actions.close()
-        self.host.close()
-        self.host.deleteLater()
+async def card_of(panel: FindingPanel, finding_id: str) -> FindingCard:
+    """The card of a finding, once it is there."""
+    await until(lambda: finding_id in panel.cards, finding_id, timeout_s=30.0)
+    return panel.cards[finding_id]
 
 
 async def shown(kind: type[QWidget]) -> QWidget:
@@ -98,27 +83,29 @@ async def shown(kind: type[QWidget]) -> QWidget:
     return found()[-1]
 
 
-async def accept_and_take_back(bench: Bench, card: FindingCard) -> None:
+async def accept_and_take_back(panel: FindingPanel, card: FindingCard) -> None:
     click(card.accept)
     dialog = await shown(AcceptDialog)
     assert isinstance(dialog, AcceptDialog)
     QTest.keyClicks(dialog.input, "no containers here")
     QTest.keyClick(dialog.input, Qt.Key.Key_Return)
     await until(lambda: card.concern is not None and card.concern.is_accepted, "the acceptance")
-    click(bench.panel.fold)
+    click(panel.fold)
     assert card.note.text() == "Accepted: no containers here"
     click(card.unaccept)
     await until(lambda: card.concern is not None and not card.concern.is_accepted, "the finding's return")
 
 
-async def mend(bench: Bench, card: FindingCard, finding_id: str) -> None:
+async def mend(desktop: Desktop, panel: FindingPanel, card: FindingCard) -> None:
+    assert card.concern is not None
+    finding_id = card.concern.id
     click(card.fix)
     dialog = await shown(PlaybookDialog)
     assert isinstance(dialog, PlaybookDialog)
     assert "systemctl start docker" in dialog.text.toPlainText()
-    assert not bench.desktop.stack.runs.runs.value, "nothing runs before it was confirmed"
+    assert not desktop.stack.runs.runs.value, "nothing runs before it was confirmed"
     click(dialog.confirm)
-    await until(lambda: finding_id not in bench.panel.cards, "the finding's end", timeout_s=30.0)
+    await until(lambda: finding_id not in panel.cards, "the finding's end", timeout_s=30.0)
     click(dialog.cancel)
 
 
@@ -132,14 +119,13 @@ async def be_hungry(desktop: Desktop, node_id: str) -> None:
         pass
 
 
-async def save(bench: Bench, node_id: str) -> None:
-    desktop = bench.desktop
+async def save(desktop: Desktop, panel: FindingPanel, node_id: str) -> None:
     job = await launch(desktop.stack, node_id)
     desktop.stack.tasks.start(be_hungry, desktop, node_id)
-    card = await bench.card(f"wedge/{node_id}/")
+    card = await card_of(panel, f"wedge/{node_id}/")
     await until(lambda: card.fix.isVisible(), "the way out")
     assert card.fix.text() == f"Stop {job.title}…"
-    assert next(iter(bench.desktop.stack.findings.findings.value)).rule == "wedge", "nothing is worse"
+    assert next(iter(desktop.stack.findings.findings.value)).rule == "wedge", "nothing is worse"
     click(card.fix)
     dialog = await shown(StopDialog)
     assert isinstance(dialog, StopDialog)
@@ -157,15 +143,11 @@ def test_a_finding_is_accepted_taken_back_and_mended_and_a_full_node_is_saved_by
         await desktop.stack.inventory.open(record_of(spark))
         (node,) = await all_live(desktop, 1)
         node_id = node.record.id
-        bench = Bench(desktop)
-        try:
-            finding_id = f"docker-daemon/{node_id}/"
-            await desktop.stack.fleet.doctor.run(node_id)
-            card = await bench.card(finding_id)
-            await accept_and_take_back(bench, card)
-            await mend(bench, card, finding_id)
-            await save(bench, node_id)
-        finally:
-            bench.close()
+        await desktop.stack.fleet.doctor.run(node_id)
+        panel = await all_findings(desktop)
+        card = await card_of(panel, f"docker-daemon/{node_id}/")
+        await accept_and_take_back(panel, card)
+        await mend(desktop, panel, card)
+        await save(desktop, panel, node_id)
 
     assert play(app, story, OPTIONS) == 0

@@ -24,6 +24,8 @@ from tests.lab.lab import Lab
 REMOTE = Path(__file__).resolve().parents[2] / "sparkdesk" / "remote"
 SAMPLE_HZ = 5.0
 LOOK_EVERY_S = 1.0
+WAIT_S = 60.0
+"""For what will come, however slow the machine is; what must come in time says its own time."""
 
 
 class Desk:
@@ -75,7 +77,7 @@ class Desk:
         self.inventory.on_live.append(self.launcher.adopt)
         return self.launcher
 
-    async def wait_for(self, index: int, *states: NodeState, timeout_s: float = 20.0) -> NodeStatus:
+    async def wait_for(self, index: int, *states: NodeState, timeout_s: float = WAIT_S) -> NodeStatus:
         """Until this node is in one of these states."""
         try:
             nodes = await wait_for_value(
@@ -85,13 +87,13 @@ class Desk:
             raise AssertionError(f"never {states}: {self.inventory.nodes.value[index]}") from None
         return nodes[index]
 
-    async def wait_for_all(self, *, count: int, timeout_s: float = 20.0) -> None:
+    async def wait_for_all(self, *, count: int, timeout_s: float = WAIT_S) -> None:
         """Until so many nodes from the first on are live."""
         await wait_for_value(
             self.inventory.nodes, lambda nodes: all(node.is_live for node in nodes[:count]), timeout_s=timeout_s
         )
 
-    async def wait_for_pulse(self, index: int, *states: PulseState, timeout_s: float = 20.0) -> None:
+    async def wait_for_pulse(self, index: int, *states: PulseState, timeout_s: float = WAIT_S) -> None:
         """Until this node's telemetry stands so."""
         pulse = self.telemetry.pulse(self.lab.nodes[index].name)
         await wait_for_value(pulse, lambda now: now.state in states, timeout_s=timeout_s)

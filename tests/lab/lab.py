@@ -43,7 +43,7 @@ CAGE_PORTS = {0: ("enp1s0f0np0", "enP2p1s0f0np0"), 1: ("enp1s0f1np1", "enP2p1s0f
 """The two halves of each QSFP cage. Source: spark-facts 3.1."""
 
 START_TIMEOUT_S = 30.0
-STOP_TIMEOUT_S = 10.0
+STOP_TIMEOUT_S = 30.0
 _CLONE_NEWNET = 0x40000000
 _TOOLS = ("unshare", "nsenter", "ip", "ssh-keygen", "openssl", "sudo", "ping")
 

@@ -20,13 +20,13 @@ from tests.lab.desk import Desk, opened_desk
 from tests.lab.lab import PASSWORD, Lab
 from tests.lab.trial import Belongings, Claims, Watch
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
 
 IS_DEEP = bool(os.environ.get("SPARKDESK_DEEP"))
 SEEDS = range(300) if IS_DEEP else range(24)
 NODES = 8
-HEAL_S = 30.0
-LEAVE_S = 15.0
+HEAL_S = 60.0
+LEAVE_S = 30.0
 LAUNCHER_EVERY = 4
 BUSY = "is busy with other logins"
 
@@ -114,7 +114,9 @@ async def test_nodes_in_trouble_heal_and_nothing_untrue_is_said(eight: Lab, seed
         async with opened_desk(eight) as desk:
             for node in eight.nodes:
                 await desk.inventory.provide_password(node.name, PASSWORD)
-                await wait_for_value(desk.telemetry.latest(node.name), lambda sample: sample is not None, timeout_s=20)
+                await wait_for_value(
+                    desk.telemetry.latest(node.name), lambda sample: sample is not None, timeout_s=HEAL_S
+                )
             if seed % LAUNCHER_EVERY == 0:
                 desk.add_launcher()
             trial = Trial(desk, make_schedule(seed, NODES, longest_s=longest_s(seed)), seed)

@@ -39,8 +39,8 @@ def networks() -> dict[str, list[int]]:
 
 
 def wait_until_gone(spaces: set[str]) -> dict[str, list[int]]:
-    """What is left of these network spaces after at most ten seconds."""
-    for _ in range(100):
+    """What is left of these network spaces after at most half a minute."""
+    for _ in range(300):
         left = {space: pids for space, pids in networks().items() if space in spaces}
         if not left:
             return {}

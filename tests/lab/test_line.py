@@ -13,12 +13,15 @@ from sparkdesk.core.cluster.node import NodeState
 from sparkdesk.core.command import Command, Exit
 from sparkdesk.services.telemetry import PulseState
 from sparkdesk.services.wait import wait_for_value
-from tests.lab.desk import Desk, opened_desk
+from tests.lab.desk import WAIT_S, Desk, opened_desk
 from tests.lab.lab import Lab
 
 pytestmark = pytest.mark.lab
 
-KEEPALIVE_S = 16.0
+KEEPALIVE_S = 24.0
+"""A dead line is given up after 15 s."""
+AT_ONCE_S = 8.0
+"""Well before that."""
 
 
 @pytest.fixture
@@ -36,9 +39,9 @@ async def test_four_nodes_are_live_each_under_its_own_name(desk: Desk) -> None:
 
 async def test_every_node_delivers_samples_and_says_who_it_is(desk: Desk) -> None:
     for index, node in enumerate(desk.lab.nodes):
-        await wait_for_value(desk.telemetry.latest(node.name), lambda sample: sample is not None, timeout_s=20)
+        await wait_for_value(desk.telemetry.latest(node.name), lambda sample: sample is not None, timeout_s=WAIT_S)
         nodes = await wait_for_value(
-            desk.inventory.nodes, lambda nodes, i=index: bool(nodes[i].facts.machine_id), timeout_s=20
+            desk.inventory.nodes, lambda nodes, i=index: bool(nodes[i].facts.machine_id), timeout_s=WAIT_S
         )
         assert nodes[index].facts.machine_id == f"{index + 1:032x}"
 
@@ -48,7 +51,7 @@ async def test_a_dead_link_is_seen_at_once_closed_in_time_and_heals(desk: Desk) 
     await desk.wait_for_pulse(1, PulseState.LIVE)
     node.set_link(False)
     try:
-        stale = await desk.wait_for(1, NodeState.STALE, timeout_s=5)
+        stale = await desk.wait_for(1, NodeState.STALE, timeout_s=AT_ONCE_S)
         assert "No telemetry from spark-2, since " in stale.message
         assert stale.remedy
         assert not stale.is_live
@@ -58,9 +61,9 @@ async def test_a_dead_link_is_seen_at_once_closed_in_time_and_heals(desk: Desk) 
         assert lost.remedy
     finally:
         node.set_link(True)
-    live = await desk.wait_for(1, NodeState.LIVE, timeout_s=10)
+    live = await desk.wait_for(1, NodeState.LIVE, timeout_s=WAIT_S)
     assert live.facts.machine_id == f"{2:032x}"
-    await desk.wait_for_pulse(1, PulseState.LIVE, timeout_s=10)
+    await desk.wait_for_pulse(1, PulseState.LIVE, timeout_s=WAIT_S)
     assert desk.inventory.status("spark-1").is_live
 
 
@@ -87,23 +90,23 @@ async def test_a_frozen_machine_is_stale_then_lost_and_heals_when_it_goes_on(des
     for process in frozen:
         process.send_signal(signal.SIGSTOP)
     try:
-        await desk.wait_for(1, NodeState.STALE, timeout_s=5)
+        await desk.wait_for(1, NodeState.STALE, timeout_s=AT_ONCE_S)
         await desk.wait_for(1, NodeState.RECONNECTING, timeout_s=KEEPALIVE_S)
         assert desk.inventory.status("spark-1").is_live
     finally:
         for process in frozen:
             process.send_signal(signal.SIGCONT)
-    await desk.wait_for(1, NodeState.LIVE, timeout_s=20)
-    await desk.wait_for_pulse(1, PulseState.LIVE, timeout_s=10)
+    await desk.wait_for(1, NodeState.LIVE, timeout_s=WAIT_S)
+    await desk.wait_for_pulse(1, PulseState.LIVE, timeout_s=WAIT_S)
 
 
 async def test_a_killed_sshd_is_found_again_when_it_is_back(desk: Desk) -> None:
     node = desk.lab.nodes[0]
     node.kill_sshd()
-    lost = await desk.wait_for(0, NodeState.RECONNECTING, NodeState.UNREACHABLE, timeout_s=5)
+    lost = await desk.wait_for(0, NodeState.RECONNECTING, NodeState.UNREACHABLE, timeout_s=AT_ONCE_S)
     assert lost.message
     await asyncio.sleep(1.0)
     assert not desk.inventory.status(node.name).is_live
     node.start_sshd()
-    await desk.wait_for(0, NodeState.LIVE, timeout_s=10)
-    await desk.wait_for_pulse(0, PulseState.LIVE, timeout_s=10)
+    await desk.wait_for(0, NodeState.LIVE, timeout_s=WAIT_S)
+    await desk.wait_for_pulse(0, PulseState.LIVE, timeout_s=WAIT_S)

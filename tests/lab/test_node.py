@@ -23,9 +23,9 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 async def test_the_password_opens_ssh_and_sudo(pair: Lab) -> None:
     with pair.workstation():
         session = await SshConnector().connect(pair.nodes[0].record())
-        refused = await session.run(Command(("sudo", "-n", "id", "-u")), timeout_s=10)
+        refused = await session.run(Command(("sudo", "-n", "id", "-u")), timeout_s=30)
         asked = await session.run(
-            Command(("sudo", "-S", "-p", "", "id", "-u")), stdin=f"{PASSWORD}\n".encode(), timeout_s=10
+            Command(("sudo", "-S", "-p", "", "id", "-u")), stdin=f"{PASSWORD}\n".encode(), timeout_s=30
         )
         await session.close()
     assert not refused.is_ok
@@ -80,7 +80,7 @@ async def test_a_frozen_server_answers_again_when_it_is_thawed(pair: Lab) -> Non
         node.freeze_sshd()
         frozen = await session.run(Command(("true",)), timeout_s=1)
         node.thaw_sshd()
-        thawed = await session.run(Command(("true",)), timeout_s=10)
+        thawed = await session.run(Command(("true",)), timeout_s=30)
         await session.close()
     assert not frozen.is_ok
     assert thawed.is_ok

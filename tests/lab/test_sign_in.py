@@ -41,7 +41,7 @@ async def desk(tmp_path: Path, pair: Lab) -> AsyncIterator[EnrolDesk]:
 def link_local(lab: Lab) -> str:
     """The far node's own address on the cable, as the near node names it; once both are sure of their addresses."""
     shown: list[str] = []
-    for _ in range(100):
+    for _ in range(300):
         shown = [node.run("ip", "-6", "-o", "addr", "show", "dev", PORT, "scope", "link") for node in lab.nodes]
         if all("inet6" in each and "tentative" not in each for each in shown):
             return shown[1].split("inet6 ")[1].split("/")[0] + "%" + PORT

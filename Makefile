@@ -8,7 +8,7 @@ export PYTHONUNBUFFERED := 1
 SPREAD := -n logical --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick lab deep bench gallery lint install-desktop uninstall-desktop clean
+.PHONY: help run test quick lab deep bench soak gallery lint install-desktop uninstall-desktop clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +41,10 @@ lint: ## ruff, mypy --strict, import contracts
 bench: ## every figure, printed and in build/bench.json (ONLY=word: those whose name contains it)
 	@$(BOOTSTRAP) dev
 	$(PYTHON_VENV) tests/bench/run.py $(if $(ONLY),--only "$(ONLY)")
+
+soak: ## ten minutes of work in one on simulated Sparks: fails when something grows (LEAK=widget plants one)
+	@$(BOOTSTRAP) dev
+	PYTHONPATH=. QT_QPA_PLATFORM=offscreen $(PYTHON_VENV) tests/soak/soak.py $(if $(LEAK),--leak "$(LEAK)")
 
 gallery: ## a picture of every widget in both themes, in build/gallery/
 	@$(BOOTSTRAP) app

@@ -43,7 +43,7 @@ class AcceptDialog(QDialog):
         column.addWidget(Label(title, "object_title", "text", is_wrapped=True))
         column.addWidget(Label(wrap_line(concern.title), "body_medium", "text", is_wrapped=True))
         column.addWidget(Label(wrap_line(concern.evidence), "dense", "text2", is_wrapped=True))
-        column.addWidget(Field("Note, for you and for whoever looks next", self.input))
+        column.addWidget(Field("Note, kept on this computer", self.input))
         column.addWidget(Label(HOLDS, "dense", "text3", is_wrapped=True))
         row = QHBoxLayout()
         row.addStretch(1)

@@ -26,9 +26,11 @@ POWER = "gpu_power_w"
 SPARK_GPU = "NVIDIA GB10"
 MAX_KEPT = 512
 """Sums that are kept; those that were counted last stay."""
+KNOWN_SHARE = 0.9
+"""A wall's estimate is shown once so much of the time is of machines that are known for Sparks."""
 MOST = 1e18
 """No sum of ours comes near it: what is kept and larger was not written by us."""
-_SUMS = ("joule", "covered_s", "gap_s", "wall_joule", "wall_s", "token_joule", "tokens")
+_SUMS = ("joule", "covered_s", "gap_s", "wall_joule", "wall_s", "odd_s", "token_joule", "tokens")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,9 @@ class _Step:
     gap_s: float
     wall_joule: float
     wall_s: float
+    """Seconds in which the machine was known for a Spark; what it is may be told a moment after its power."""
+    odd_s: float
+    """Seconds in which it was known for another."""
 
 
 class _NodeMeter:
@@ -48,23 +53,25 @@ class _NodeMeter:
     def __init__(self) -> None:
         self._rail = EnergyMeter()
         self._wall = EnergyMeter(wall=SPARK_WALL)
-        self._last = _Step(0.0, 0.0, 0.0, 0.0, 0.0)
+        self._last = (0.0, 0.0, 0.0, 0.0)
 
-    def add(self, sample: Sample, period_s: float, *, is_spark: bool) -> _Step:
-        """What this sample added."""
+    def add(self, sample: Sample, period_s: float, *, is_spark: bool | None) -> _Step:
+        """What this sample added; `is_spark` None: not known yet."""
         power_w = sample.value(POWER)
         self._rail.period_s = self._wall.period_s = period_s
         self._rail.add(sample.t_ms, power_w)
-        self._wall.add(sample.t_ms, power_w if is_spark else NAN)
-        rail, wall, last = self._rail.read(), self._wall.read(), self._last
-        now = _Step(_known(rail.joule), rail.covered_s, rail.gap_s, _known(wall.joule), wall.covered_s)
+        self._wall.add(sample.t_ms, power_w)
+        rail, wall = self._rail.read(), self._wall.read()
+        now = (_known(rail.joule), rail.covered_s, rail.gap_s, _known(wall.joule))
+        joule, covered_s, gap_s, wall_joule = (new - old for new, old in zip(now, self._last, strict=True))
         self._last = now
         return _Step(
-            now.joule - last.joule,
-            now.covered_s - last.covered_s,
-            now.gap_s - last.gap_s,
-            now.wall_joule - last.wall_joule,
-            now.wall_s - last.wall_s,
+            joule,
+            covered_s,
+            gap_s,
+            wall_joule,
+            wall_s=covered_s if is_spark else 0.0,
+            odd_s=covered_s if is_spark is False else 0.0,
         )
 
 
@@ -79,6 +86,7 @@ class _Tally:
     gap_s: float = 0.0
     wall_joule: float = 0.0
     wall_s: float = 0.0
+    odd_s: float = 0.0
     token_joule: float = 0.0
     tokens: float = 0.0
     is_changed: bool = False
@@ -98,6 +106,7 @@ class _Tally:
         self.gap_s += step.gap_s
         self.wall_joule += step.wall_joule
         self.wall_s += step.wall_s
+        self.odd_s += step.odd_s
         self.last_ms = t_ms
         self.is_changed = True
 
@@ -147,7 +156,7 @@ class Energies:
         self._meters: dict[str, _NodeMeter] = {}
         self._tallies: dict[str, _Tally] = {}
         self._counts: dict[str, _Count] = {}
-        self._sparks: frozenset[str] = frozenset()
+        self._facts: dict[str, NodeFacts] = {}
         self._jobs_on: dict[str, tuple[str, ...]] = {}
         self._watches: dict[str, Subscription] = {}
         self._subscriptions = (nodes.subscribe(self._take_nodes), jobs.subscribe(self._take_jobs))
@@ -164,7 +173,7 @@ class Energies:
         if tally is None:
             return None
         joule = tally.joule if tally.covered_s > 0 else NAN
-        has_wall = tally.wall_s > 0 and tally.wall_s >= 0.999 * tally.covered_s
+        has_wall = tally.odd_s == 0 < tally.wall_s and tally.wall_s >= KNOWN_SHARE * tally.covered_s
         wall_joule = tally.wall_joule if has_wall else NAN
         rates = self.rates()
         kwh = (wall_joule if has_wall else joule) / JOULE_PER_KWH
@@ -213,8 +222,8 @@ class Energies:
     # What comes ---------------------------------------------------------------------------------------------------
 
     def _take_nodes(self, nodes: tuple[NodeStatus, ...]) -> None:
-        self._sparks = frozenset(status.record.id for status in nodes if is_spark(status.facts))
-        here = {status.record.id for status in nodes}
+        self._facts = {status.record.id: status.facts for status in nodes}
+        here = set(self._facts)
         for node_id in here - set(self._watches):
             self._meters[node_id] = _NodeMeter()
             self._watches[node_id] = self._telemetry.latest(node_id).subscribe(self._take_sample)
@@ -226,8 +235,7 @@ class Energies:
         if sample is None or sample.node_id not in self._meters:
             return
         node_id = sample.node_id
-        is_one = node_id in self._sparks
-        step = self._meters[node_id].add(sample, 1.0 / self._telemetry.hz, is_spark=is_one)
+        step = self._meters[node_id].add(sample, 1.0 / self._telemetry.hz, is_spark=is_spark(self._facts[node_id]))
         for subject_id in (node_id, *self._jobs_on.get(node_id, ())):
             tally = self._tallies.get(subject_id)
             if tally is None:
@@ -270,9 +278,9 @@ class Energies:
             now.waiting_joule = joule
 
 
-def is_spark(facts: NodeFacts) -> bool:
-    """Whether the wall's estimate holds for this machine."""
-    return facts.gpu_name == SPARK_GPU
+def is_spark(facts: NodeFacts) -> bool | None:
+    """Whether the wall's estimate holds for this machine; None: it did not say yet."""
+    return facts.gpu_name == SPARK_GPU if facts.gpu_name else None
 
 
 def _known(value: float) -> float:

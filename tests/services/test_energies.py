@@ -93,6 +93,31 @@ def test_for_another_machine_there_is_no_wall_and_the_words_say_so(desk: Desk) -
     assert "the GPU rail alone" in view.words
 
 
+def test_a_machine_that_says_what_it_is_a_moment_after_its_power_has_a_wall(desk: Desk) -> None:
+    desk.nodes.set((node("n1", NodeFacts()),))
+    desk.run(3, 40.0)
+    view = desk.energies.energy("n1")
+    assert view is not None
+    assert math.isnan(view.wall_joule)
+    desk.nodes.set((node("n1"),))
+    desk.run(98, 40.0)
+    view = desk.energies.energy("n1")
+    assert view is not None
+    assert view.wall_joule == pytest.approx(100 * SPARK_WALL.estimate_w(40.0))
+
+
+def test_a_job_of_which_one_node_is_no_spark_or_not_known_has_no_wall(desk: Desk) -> None:
+    for other in (NodeFacts(gpu_name="NVIDIA H100"), NodeFacts()):
+        desk.energies.forget("j1")
+        desk.nodes.set((node("n1"), node("n2", other)))
+        desk.jobs.set((JOB,))
+        desk.run(50, 10.0, 20.0)
+        view = desk.energies.energy("j1")
+        assert view is not None
+        assert view.joule > 0
+        assert math.isnan(view.wall_joule)
+
+
 def test_time_without_power_is_a_gap_and_not_zero(desk: Desk) -> None:
     desk.run(5, NAN)
     view = desk.energies.energy("n1")

@@ -1,6 +1,6 @@
 """Means that were kept over the end of the program: their rows, and how they are joined to what is measured now.
 
-The one rule: between what was kept and what is measured there is a gap unless the two touch; nothing is drawn across.
+The one rule: between what was kept and what is measured there is a gap; nothing is drawn across.
 Imports numpy: import this module only after the first frame.
 """
 
@@ -108,14 +108,12 @@ def break_up(times: NDArray[np.int64], values: NDArray[np.float64]) -> Series:
 
 
 def join(past: Series, live: Series) -> Series:
-    """What was kept before what is measured, with a NaN point where they do not touch."""
+    """What was kept before what is measured, with a NaN point between: whenever that was, nobody measured there."""
     if not len(past[0]) or not len(live[0]):
         return live if len(live[0]) else past
     times = np.concatenate((past[0], live[0]))
     values = np.concatenate((past[1], live[1]))
     at = len(past[0])
-    if live[0][0] - past[0][-1] <= BREAK_MS:
-        return times, values
     return np.insert(times, at, (times[at - 1] + times[at]) // 2), np.insert(values, at, np.nan)
 
 

@@ -112,7 +112,7 @@ class Cluster:
             )
             for node in nodes
         ]
-        if options.is_confined is not False:
+        if os.geteuid() != 0:  # only then its user namespace must be there before the nodes
             await self.fabric.start()
         await self._start_residents(residents)
         ports = []

@@ -35,6 +35,7 @@ _ALL = (
     Fault("power-capped", "held by its power cap under load"),
     Fault("disk-full", "the disk is told to be full"),
     Fault("swap-on", "6 GiB of swap in use"),
+    Fault("memory-pressure", "1 GiB of memory is left, and tasks wait for it most of the time"),
     Fault("clock-skew", "its reported time is ten minutes ahead and not synchronized"),
     Fault("pcie-width", "the second CX-7 controller has two PCIe lanes"),
     _of_cage("cable-out", "the cable is pulled out of this cage"),

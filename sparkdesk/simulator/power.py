@@ -63,7 +63,7 @@ class Power:
     async def _cycle(self, server: NodeServer, how: str) -> None:
         await asyncio.sleep(ANSWER_S)
         server.cut()
-        server.node.stop()
+        await server.node.lose_power()
         if how == "poweroff":
             self._busy.discard(server.node.identity.name)
             self._off.add(server.node.identity.name)

@@ -16,18 +16,23 @@ from sparkdesk import paths
 _MAX_NODES = 64
 _MAX_BOOT_S = 3600.0
 _VENDORS = ("nvidia", "asus", "dell", "hp", "lenovo", "gigabyte", "msi", "acer")
-_SHAPES = ("single", "pair", "pair-two-cables", "ring", "crossed-ring", "switch", "chain", "loop", "mixed")
+_PLACES = (
+    "A fault of a cable is at NODE:P0, NODE:P1 or NODE:NETDEV, e.g. cable-out spark-5c2d:P1. With no place it is\n"
+    "where a cable is. NODE is a name, or a number from 1."
+)
 _SERVERS = ("vllm", "ollama", "llamacpp")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
+    from sparkdesk.simulator.fabric.cabling import SHAPES
+
     parser.add_argument(
         "--nodes", type=int, metavar=f"1-{_MAX_NODES}", help="how many (default: as the shape has them; 4 on a switch)"
     )
     parser.add_argument(
         "--shape",
-        choices=_SHAPES,
+        choices=tuple(SHAPES),
         default="",
         help="how they are cabled (default: a switch, or no cables for one node); --list-shapes says more",
     )
@@ -81,7 +86,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: list[str]) -> int:
     """Run a cluster, or talk to the one that runs."""
-    parser = argparse.ArgumentParser(prog="sparkdesk simulate", description=(__doc__ or "").partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="sparkdesk simulate",
+        description=(__doc__ or "").partition("\n")[0],
+        epilog=_tell_names(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     add_arguments(parser)
     options = parser.parse_args(arguments)
     if options.list_faults:
@@ -149,22 +159,37 @@ def _choice(parser: argparse.ArgumentParser, option: str, text: str, known: tupl
     return name, node
 
 
-def _list_faults() -> int:
+def _shape_rows() -> list[str]:
+    from sparkdesk.simulator.fabric.cabling import SHAPES
+
+    rows = []
+    for shape in SHAPES.values():
+        nodes = f"{shape.least}" if shape.least == shape.most else f"{shape.least} to {shape.most}"
+        rows.append(f"{shape.name:<18}{shape.words} (--nodes {nodes})")
+    return rows
+
+
+def _fault_rows() -> list[str]:
     from sparkdesk.simulator.fault import ACTIONS, FAULTS
 
-    for name, words in [*((fault.name, fault.words) for fault in FAULTS.values()), *ACTIONS.items()]:
-        print(f"{name:<18}{words}")
-    cages = ", ".join(fault.name for fault in FAULTS.values() if fault.is_of_cage)
-    print(f"At a place (NODE:P0, NODE:P1 or NODE:NETDEV; else where a cable is): {cages}", file=sys.stderr)
+    return [f"{name:<18}{words}" for name, words in [*((one.name, one.words) for one in FAULTS.values()),
+                                                     *ACTIONS.items()]]  # fmt: skip
+
+
+def _tell_names() -> str:
+    """All shapes, faults and actions, for people."""
+    shapes, faults = ("\n".join(f"  {row}" for row in rows) for rows in (_shape_rows(), _fault_rows()))
+    return f"shapes:\n{shapes}\n\nfaults and actions:\n{faults}\n\n{_PLACES}"
+
+
+def _list_faults() -> int:
+    print("\n".join(_fault_rows()))
+    print(_PLACES, file=sys.stderr)
     return 0
 
 
 def _list_shapes() -> int:
-    from sparkdesk.simulator.fabric.cabling import SHAPES
-
-    for shape in SHAPES.values():
-        nodes = f"{shape.least}" if shape.least == shape.most else f"{shape.least} to {shape.most}"
-        print(f"{shape.name:<18}{shape.words} (--nodes {nodes})")
+    print("\n".join(_shape_rows()))
     return 0
 
 

@@ -90,6 +90,12 @@ def test_pulling_a_cable_takes_the_link_from_both_ends_but_only_from_one_behind_
         assert gone == lost
 
 
+def test_the_other_end_of_a_cable_is_dark_while_a_node_has_no_power() -> None:
+    ports = make_ports(make_wires("chain", 3), (), 3, dark=(1,))
+    lit = {(port.node, port.cage) for port in ports if port.carrier}
+    assert lit == {(2, 0), (3, 1)}
+
+
 @pytest.mark.parametrize(
     ("shape", "count", "wanted"),
     [("", None, ("switch", 4)), ("", 1, ("single", 1)), ("", 7, ("switch", 7)), ("ring", None, ("ring", 3))],

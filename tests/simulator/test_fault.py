@@ -91,6 +91,8 @@ while True: sum(range(9999))\''
     [
         ("disk-full", "df -h /", " 100% /"),
         ("disk-full", "python3 -I -S -c 'import os; print(os.statvfs(\"/\").f_bavail)'", "0\n"),
+        ("memory-pressure", "grep MemAvailable /proc/meminfo", "MemAvailable:    1048576 kB"),
+        ("memory-pressure", "cat /proc/pressure/memory", "some avg10=72.00"),
         ("swap-on", "grep SwapFree /proc/meminfo", "10485756 kB"),
         ("clock-skew", "timedatectl show -p NTPSynchronized", "NTPSynchronized=no"),
         ("pcie-width", "cat /sys/bus/pci/devices/0002:01:00.1/current_link_width", "2\n"),

@@ -45,10 +45,12 @@ class Fabric:
         self.on_change: Callable[[], None] = lambda: None
         self._count = count
         self._faults: frozenset[LinkFault] = frozenset()
+        self._dark: frozenset[int] = frozenset()
         self._ports = make_ports(self.wires, (), count)
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._gate = asyncio.Lock()
+        self._is_begun = False
 
     @property
     def is_real(self) -> bool:
@@ -79,9 +81,17 @@ class Fabric:
         theirs.close()
         control.setblocking(False)
         self._control = control
+        self._is_begun = True
 
     async def start(self) -> None:
-        """Wait for the network; where there is none, `reason` says why."""
+        """Wait for the network, once; where there is none, `reason` says why."""
+        async with self._gate:
+            if not self._is_begun:
+                return
+            self._is_begun = False
+            await self._start()
+
+    async def _start(self) -> None:
         try:
             message, files = await self._hear(START_TIMEOUT_S)
         except FabricError as error:
@@ -97,6 +107,7 @@ class Fabric:
     def give_up(self, reason: str) -> None:
         """There are no packets, and this is why."""
         self.reason = reason
+        self._is_begun = False
         self.stop()
 
     async def plug(self, node: int, network: int) -> None:
@@ -138,7 +149,17 @@ class Fabric:
         """Switch a fault of a cage on or off. Raises ValueError for a wrong place, FabricError."""
         fault = read_fault(name, node, place, self.wires)
         self._faults = self._faults | {fault} if is_on else self._faults - {fault}
-        self._ports = make_ports(self.wires, self._faults, self._count)
+        await self._change()
+
+    async def set_power(self, node: int, *, is_on: bool) -> None:
+        """A node has power or not: without, the other end of its cable has no link. Raises FabricError."""
+        dark = self._dark - {node} if is_on else self._dark | {node}
+        if dark != self._dark:
+            self._dark = dark
+            await self._change()
+
+    async def _change(self) -> None:
+        self._ports = make_ports(self.wires, self._faults, self._count, self._dark)
         await self.join()
         self.on_change()
 

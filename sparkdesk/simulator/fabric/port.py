@@ -100,9 +100,12 @@ def read_fault(name: str, node: int, place: str, wires: Sequence[Wire]) -> LinkF
 _OF_HALVES = ("half-down", "rdma-inactive")
 
 
-def make_ports(wires: Iterable[Wire], faults: Iterable[LinkFault], count: int) -> tuple[Port, ...]:
-    """All ports of nodes 1 to `count`, four a node."""
-    on = frozenset(faults)
+def make_ports(
+    wires: Iterable[Wire], faults: Iterable[LinkFault], count: int, dark: Iterable[int] = ()
+) -> tuple[Port, ...]:
+    """All ports of nodes 1 to `count`, four a node. Nodes that are `dark` have no power: their ends give no light."""
+    unlit = (LinkFault("cable-out", End(node, cage)) for node in dark for cage in (0, 1))
+    on = frozenset((*faults, *unlit))
     at = {end: wire for wire in wires for end in wire.ends}
     ports = [_make_port(End(node, half.cage), half, at, on) for node in range(1, count + 1) for half in gb10.HALVES]
     return tuple(replace(port, peers=tuple(_peers(port, ports, on))) for port in ports)

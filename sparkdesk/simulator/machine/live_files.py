@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import json
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 from sparkdesk.simulator.machine import gb10
@@ -28,6 +29,10 @@ _RATES = {
 
 def proc_files(now: Readings, boot_time_s: int = 0, conditions: Collection[str] = ()) -> dict[str, str]:
     """The moving files of /proc. `boot_time_s` is Unix time, from which programs count when a process began."""
+    if "memory-pressure" in conditions:
+        now = replace(now, used_kb=max(now.used_kb, gb10.MEM_TOTAL_KB - gb10.SHORT_OF_MEMORY_KB))
+        now = replace(now, cached_kb=min(now.cached_kb, now.available_kb))
+    some, full = gb10.MEMORY_PRESSURE if "memory-pressure" in conditions else (0.0, 0.0)
     swapped_kb = gb10.SWAP_IN_USE_KB if "swap-on" in conditions else 0
     return {
         "meminfo": _meminfo(now, swapped_kb),
@@ -36,9 +41,9 @@ def proc_files(now: Readings, boot_time_s: int = 0, conditions: Collection[str] 
         "stat": _stat(now, boot_time_s),
         "loadavg": f"{now.load_1m:.2f} {now.load_5m:.2f} {now.load_15m:.2f} {1 + int(now.load_1m)}/612 2443\n",
         "diskstats": _diskstats(now),
-        "pressure/memory": _pressure(0.0),
-        "pressure/io": _pressure(0.0),
-        "pressure/cpu": _pressure(0.0),
+        "pressure/memory": _pressure(some, full),
+        "pressure/io": _pressure(),
+        "pressure/cpu": _pressure(),
     }
 
 
@@ -47,9 +52,11 @@ def driver(conditions: Collection[str]) -> str:
     return gb10.OTHER_DRIVER if "driver-other" in conditions else gb10.DRIVER
 
 
-def _pressure(share: float) -> str:
-    row = f"avg10={share:.2f} avg60={share:.2f} avg300={share:.2f} total=0"
-    return f"some {row}\nfull {row}\n"
+def _pressure(some: float = 0.0, full: float = 0.0) -> str:
+    """Percent of the time that some or all tasks wait. The total is not moved."""
+    rows = (f"{kind} avg10={share:.2f} avg60={share:.2f} avg300={share:.2f} total=0" for kind, share in
+            (("some", some), ("full", full)))  # fmt: skip
+    return "\n".join(rows) + "\n"
 
 
 def _meminfo(now: Readings, swapped_kb: int) -> str:

@@ -145,13 +145,26 @@ class Node:
     async def _plug_in(self, files: list[int]) -> None:
         """Join the node's network, an open file, with the cables, and tell the node of its ports."""
         fabric = self.traits.fabric
-        if files and fabric is not None and fabric.is_real:
-            try:
+        if fabric is None:
+            return
+        await fabric.start()
+        try:
+            if files and fabric.is_real:
                 await fabric.plug(self.identity.index, files[0])
-                await fabric.join()
-            except FabricError as error:
-                _log.warning("%s has no cables: %s", self.identity.name, error)
+            await fabric.set_power(self.identity.index, is_on=True)
+            await fabric.join()
+        except FabricError as error:
+            _log.warning("%s has no cables: %s", self.identity.name, error)
         self.show_ports()
+
+    async def lose_power(self) -> None:
+        """End the node and everything in it; the others see its cables go dark."""
+        self.stop()
+        if self.traits.fabric is not None:
+            try:
+                await self.traits.fabric.set_power(self.identity.index, is_on=False)
+            except FabricError as error:
+                _log.warning("the cables of %s stay as they are: %s", self.identity.name, error)
 
     def show_ports(self) -> None:
         """Tell the node what its ports are like now."""

@@ -9,6 +9,7 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sparkdesk.app.deep_look import DeepLook
 from sparkdesk.app.finding_actions import FindingActions
 from sparkdesk.app.owned_file import write_for_owner
 from ui.charts.feed import ChartFeeds
@@ -28,6 +29,7 @@ class ClusterPane:
         self._pages = pages
         self._stack = desktop.stack
         self.findings = FindingActions(desktop, pages.node_pages)
+        self.deep_look = DeepLook(desktop, pages.node_pages)
 
     def make(self) -> ClusterPage:
         """The page, on its first visit."""
@@ -93,6 +95,7 @@ class ClusterPane:
         watch = self._stack.fleet.topology
         page.label_asked.connect(lambda key, words: self._desktop.bridge.start(watch.label, key, words))
         page.look_asked.connect(watch.request)
+        page.deep_look_asked.connect(self.deep_look.ask_or_stop)
 
     def _join_findings(self, page: ClusterPage) -> None:
         page.finding_fix_asked.connect(self.findings.fix)

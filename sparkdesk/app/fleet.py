@@ -109,6 +109,7 @@ class Fleet:
             samples=parts.telemetry.latest,
             store=parts.store,
             program=read_remote("beacon"),
+            frames_program=read_remote("frames"),
             clock=parts.clock,
         )
         self.power_caps = PowerCaps(reader=self.reader, telemetry=parts.telemetry)

@@ -71,7 +71,7 @@ class Stack:
             clock=self.clock,
             lock_program=read_remote("lock"),
             owner=owner_name(),
-            identify=self._identify,
+            identify=self.identify,
         )
         clients = OpenAiClients(
             failures={key: backend.failure for key, backend in found.backends.items()}, name_of=self._name_of
@@ -170,7 +170,7 @@ class Stack:
         names = {status.record.id: status.record.name for status in self.inventory.nodes.value}
         return names.get(node_id, node_id)
 
-    def _identify(self, node_id: str) -> str:
+    def identify(self, node_id: str) -> str:
         """Whose password it is: that of this user at the holder of this host key."""
         record = self.inventory.status(node_id).record
         return f"{record.host_key} {record.user}"

@@ -209,6 +209,8 @@ def _note(data: dict[str, Any]) -> str:
     parts: list[str] = []
     if not data.get("confined", True):
         parts.append(f"The nodes can only be read: {data.get('reason', 'namespaces are not allowed here')}.")
+    elif not data.get("packets", True):
+        parts.append(f"No packets run over their cables: {data.get('packets_reason', 'it is not allowed here')}.")
     if data.get("engine_missing"):
         parts.append(
             f"No model server can start: {data['engine_missing']}. Connect to a server of yours in Chat instead."

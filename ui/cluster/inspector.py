@@ -45,6 +45,7 @@ class Inspector(Card):
     finding_unaccept_asked = Signal(str)
     finding_show_asked = Signal(str)
     look_asked = Signal()
+    deep_look_asked = Signal()
     label_asked = Signal(str, str)
 
     def __init__(self, model: ClusterModel, parent: QWidget | None = None) -> None:
@@ -80,7 +81,7 @@ class Inspector(Card):
         """What is shown of a cable."""
         if self._cable is None:
             self._cable = CablePart(self._model)
-            self._cable.look.look_asked.connect(self.look_asked)
+            self._join_look(self._cable.look)
             self._join_findings(self._cable.findings)
             self._add_part(self._cable)
         return self._cable
@@ -90,7 +91,7 @@ class Inspector(Card):
         """What is shown of a switch."""
         if self._switch is None:
             self._switch = SwitchPart(self._model)
-            self._switch.look.look_asked.connect(self.look_asked)
+            self._join_look(self._switch.look)
             self._add_part(self._switch)
         return self._switch
 
@@ -99,7 +100,7 @@ class Inspector(Card):
         """What is shown of another device."""
         if self._stranger is None:
             self._stranger = StrangerPart(self._model)
-            self._stranger.look.look_asked.connect(self.look_asked)
+            self._join_look(self._stranger.look)
             self._stranger.label_asked.connect(self.label_asked)
             self._add_part(self._stranger)
         return self._stranger
@@ -148,7 +149,11 @@ class Inspector(Card):
         self.buttons.node_asked.connect(lambda tab: self.node_asked.emit(self._model.selection[1], tab))
         self.buttons.terminal.clicked.connect(lambda: self.terminal_asked.emit(self._model.selection[1]))
         self._join_findings(self.node.findings)
-        self.look.look_asked.connect(self.look_asked)
+        self._join_look(self.look)
+
+    def _join_look(self, row: LookRow) -> None:
+        row.look_asked.connect(self.look_asked)
+        row.deep_look_asked.connect(self.deep_look_asked)
 
     def _join_findings(self, findings: FindingList) -> None:
         findings.fix_asked.connect(self.finding_fix_asked)

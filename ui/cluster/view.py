@@ -78,6 +78,8 @@ class ClusterPage(QWidget):
     """A stranger's hardware address, or where it has none its cage ("n1:P0"), and the person's name for it."""
     look_asked = Signal()
     """Look at the cables again."""
+    deep_look_asked = Signal()
+    """Look below all addresses, with sudo; or stop such a look."""
     cluster_open_asked = Signal(str)
     save_asked = Signal(str, bytes)
     """A path that the person chose, and the charts' values or picture to write there."""
@@ -188,6 +190,7 @@ class ClusterPage(QWidget):
         inspector.wake_asked.connect(self.wake_asked)
         inspector.add_again_asked.connect(self.add_node_asked)
         inspector.look_asked.connect(self.look_asked)
+        inspector.deep_look_asked.connect(self.deep_look_asked)
         inspector.label_asked.connect(self.label_asked)
         inspector.finding_show_asked.connect(self._open_list)
 

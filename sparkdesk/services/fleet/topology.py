@@ -133,9 +133,17 @@ class TopologyWatch:
         password (then nothing was done), or a node is away.
         """
         live = [status.record.id for status in self._nodes.value if status.is_live]
-        heard = await listen_deep(
-            {node_id: self._shells(node_id) for node_id in live}, self._frames_program, root, seconds=seconds
-        )
+        async with self._gate:
+            before = self.topology.value
+            words = f"Listening on the cables of {len(live)} nodes, {seconds:.0f} s"
+            self.topology.set(replace(before, state=LookState.LOOKING, message=words, remedy=""))
+            try:
+                heard = await listen_deep(
+                    {node_id: self._shells(node_id) for node_id in live}, self._frames_program, root, seconds=seconds
+                )
+            finally:
+                now = self.topology.value
+                self.topology.set(replace(now, state=before.state, message=before.message, remedy=before.remedy))
         self._frames.update(heard)
         return await self.look()
 

@@ -55,19 +55,19 @@ def job_energy_words(found: EnergyView | None) -> tuple[str, str]:
         parts.append(energy_words(found.joule))
     if cost_words(found):
         parts.append(cost_words(found))
-    return " · ".join(parts), "\n".join(f"{label}: {value}" for label, value in energy_rows(found))
+    told = [f"{label}: {value}" for label, value in energy_rows(found)]
+    return " · ".join(parts), "\n".join([*told, text.one_line(found.words, 240)])
 
 
 def energy_rows(found: EnergyView) -> list[tuple[str, str]]:
     """Label and value of all that is known of an energy."""
-    of = f" ({text.one_line(found.words, 40)})" if found.words else ""
     rows = [("GPU rail", energy_words(found.joule))]
     if text.is_known(found.wall_joule):
         rows.append(("Wall", f"about {energy_words(found.wall_joule)}, estimate"))
     if cost_words(found):
-        rows.append(("Cost", f"{cost_words(found)}{of}"))
+        rows.append(("Cost", cost_words(found)))
     if text.is_known(found.co2_g):
-        rows.append(("CO2", f"{text.grouped(found.co2_g, 0 if found.co2_g >= 10 else 1)} g{of}"))
+        rows.append(("CO2", f"{text.grouped(found.co2_g, 0 if found.co2_g >= 10 else 1)} g"))
     if text.is_known(found.covered):
         rows.append(("Covered", f"{text.percent(found.covered)} of the time, the rest is a gap"))
     return rows

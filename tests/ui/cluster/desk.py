@@ -62,6 +62,7 @@ CROSSED = Concern(
 )
 HALVES = {"P0": ("enp1s0f0np0", "enP2p1s0f0np0"), "P1": ("enp1s0f1np1", "enP2p1s0f1np1")}
 DEVICES = {"P0": ("rocep1s0f0", "roceP2p1s0f0"), "P1": ("rocep1s0f1", "roceP2p1s0f1")}
+WORDS = "Energy is the GPU rail's. Cost and CO2 are of the wall, an estimate."
 MAC = "9c:63:c0:11:22:33"
 
 
@@ -116,7 +117,7 @@ def bandwidth(job_id: str) -> Bandwidth | None:
 def energy(owner_id: str) -> EnergyView | None:
     """What the service adds up."""
     per_token = 0.78 if owner_id.startswith("j") else math.nan
-    return EnergyView(44_640.0, 111_600.0, 0.0093, "EUR", 11.8, per_token, 0.98, SINCE_MS, "wall, estimate")
+    return EnergyView(44_640.0, 111_600.0, 0.0093, "EUR", 11.8, per_token, 0.98, SINCE_MS, WORDS)
 
 
 class Desk(Stage):

@@ -11,8 +11,9 @@ from PySide6.QtTest import QSignalSpy, QTest
 from pytestqt.qtbot import QtBot
 
 from sparkdesk.core.cluster.topology import HalfPair, LookState, Stranger
+from sparkdesk.core.step import Playbook
 from tests.ui import rack
-from tests.ui.cluster.desk import MAC, MTU, SLOW, Desk, half, open_page, pair_topology
+from tests.ui.cluster.desk import MAC, MTU, SLOW, WORDS, Desk, half, open_page, pair_topology
 from ui.cluster.model import NOTHING
 from ui.cluster.view import ClusterPage
 
@@ -41,7 +42,8 @@ def test_a_node_tells_its_rail_the_wall_as_an_estimate_and_its_energy(qtbot: QtB
     assert node.rows.value("Wall") == "about 120 W, estimate"
     assert node.energy.value("GPU rail") == "12.4 Wh"
     assert node.energy.value("Wall") == "about 31.0 Wh, estimate"
-    assert node.energy.value("Cost") == "0.0093 EUR (wall, estimate)"
+    assert node.energy.value("Cost") == "0.0093 EUR"
+    assert node.energy_words.text() == WORDS
     assert node.memory.value("KV cache").startswith("20.9 GiB reserved, ")
 
 
@@ -95,6 +97,19 @@ def test_a_finding_of_a_node_is_accepted_with_a_note(qtbot: QtBot, desk: Desk) -
     desk.findings.set(())
     page.refresh()
     assert page.inspector.node.findings.cards == {}
+
+
+def test_the_words_of_a_fix_fit_into_the_panel(qtbot: QtBot, desk: Desk) -> None:
+    fix = Playbook("Empty apt's cache and remove the images without a name", ())
+    desk.findings.set((replace(SLOW, fix=fix),))
+    page = open_at(qtbot, desk, "node", "node2")
+    button = page.inspector.node.findings.cards[SLOW.id].fix
+    assert button.text() == "Empty apt's cache and…"
+    assert button.width() >= button.sizeHint().width()
+    assert "remove the images" in button.accessibleName()
+    spy = QSignalSpy(page.finding_fix_asked)
+    QTest.mouseClick(button, LEFT)
+    assert list(spy.at(0)) == [SLOW.id]
 
 
 def test_a_cable_shows_both_ends_with_both_halves(qtbot: QtBot, dressed: object) -> None:

@@ -44,7 +44,7 @@ def test_a_deployment_tells_its_memory_traffic_as_computed_and_its_energy(qtbot:
     assert first.traffic.text() == "178 GB/s · 65\u202f% of 2 x 273, computed"
     assert first.energy.text().startswith("0.78 J/tok")
     assert "must read (active weights" in first.toolTip()
-    assert "wall, estimate" in first.toolTip()
+    assert "Wall: about 31.0 Wh, estimate" in first.toolTip()
     assert second.traffic.text() == "GB/s n/a"
     assert "How many experts the model has is not known" in second.toolTip()
 

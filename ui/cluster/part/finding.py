@@ -11,9 +11,12 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from sparkdesk.core.findings.concern import Concern, worst_first
+from ui.findings import words
 from ui.findings.accept_dialog import AcceptDialog
 from ui.findings.card import FindingCard
+from ui.widgets.label import plain_tooltip
 
+LABEL_CHARS = 24
 MOST = 6
 """More are in the list of all."""
 
@@ -49,6 +52,10 @@ class FindingList(QWidget):
             if found is None:
                 found = self.cards[concern.id] = self._make(concern.id)
             found.show_finding(concern, names, now_ms)
+            # The panel is narrow: the button's accessible name has its words whole.
+            found.fix.setText(words.fix_label(concern, LABEL_CHARS).replace("&", "&&"))
+            found.fix.setToolTip(plain_tooltip(words.fix_label(concern)))
+            found.fix.updateGeometry()
             if self._column.indexOf(found) != place:
                 self._column.insertWidget(place, found)
         self.setVisible(bool(shown))

@@ -24,6 +24,7 @@ from ui.cluster.part.fact import FactRows, Row
 from ui.cluster.part.finding import FindingList
 from ui.cluster.part.trouble import TroublePanel
 from ui.findings import words
+from ui.node.wrap import wrap_line
 from ui.widgets.button import Button
 from ui.widgets.card import LoadingBars
 from ui.widgets.label import Label
@@ -51,6 +52,7 @@ class NodePart(QWidget):
         self.rows = FactRows()
         self.energy_title = Label("", "dense_strong", "text")
         self.energy = FactRows()
+        self.energy_words = Label("", "label", "text3", is_wrapped=True)
         self._bars = LoadingBars(what="Reading the first values")
         self.charts = NodeCharts(model)
         self._values = QWidget()
@@ -63,7 +65,7 @@ class NodePart(QWidget):
         inner.setSpacing(8)
         memory, power = (Label(title, "dense_strong", "text") for title in ("Unified memory", "GPU and power"))
         values: tuple[QWidget, ...] = (self.age, memory, self.ledger, self.memory, power, self.rows)
-        for part in (*values, self.energy_title, self.energy):
+        for part in (*values, self.energy_title, self.energy, self.energy_words):
             inner.addWidget(part)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -101,13 +103,14 @@ class NodePart(QWidget):
         self.ledger.set_values(ledger_of(card.memory))
         self.memory.set_rows(memory_rows(card.memory))
         is_group = any(len(job.node_ids) > 1 for job in self._model.jobs_on(card.node_id))
-        self.rows.set_rows(gpu_rows(sample, has_estimate=is_spark(status.facts), is_group=is_group))
+        self.rows.set_rows(gpu_rows(sample, has_estimate=bool(is_spark(status.facts)), is_group=is_group))
         energy = self._model.feeds.energy(card.node_id)
-        self.energy_title.setVisible(energy is not None)
-        self.energy.setVisible(energy is not None)
+        for part in (self.energy_title, self.energy, self.energy_words):
+            part.setVisible(energy is not None)
         if energy is not None:
             since = words.since_text(energy.since_ms, self._model.feeds.now_ms())
             self.energy_title.setText(f"Energy since {since or 'watching began'}")
+            self.energy_words.setText(wrap_line(energy.words, 240))
             self.energy.set_rows([Row(label, value) for label, value in energy_rows(energy)])
         for shown in (self.ledger, self.memory, self.rows):
             shown.set_stale(is_stale)

@@ -138,7 +138,7 @@ def build_frame(feeds: ChartFeeds, choice: Choice, sources: Sequence[ChartSource
     """Everything that is drawn at `end_ms`: each series is read once."""
     start_ms = end_ms - int(choice.span_s * 1000)
     offered = {source.id: frozenset(feeds.keys(source.id)) for source in sources}
-    gaps = {source.id: tuple(feeds.gaps(source.id, choice.span_s)) for source in sources}
+    gaps: dict[str, tuple[Gap, ...]] = {}  # of what is drawn only: many may be chosen
 
     def build_plot(keys: Plot) -> PlotFrame:
         wanted = [(source, key) for source in sources for key in keys if key in offered[source.id]]
@@ -148,6 +148,8 @@ def build_frame(feeds: ChartFeeds, choice: Choice, sources: Sequence[ChartSource
             found = feeds.series(source.id, key, choice.span_s)
             look = (_name(source, key, sources, keys), slot)
             lines.append(_line(source, measure_of(key), look, cut(found, start_ms, end_ms), end_ms))
+            if source.id not in gaps:
+                gaps[source.id] = tuple(feeds.gaps(source.id, choice.span_s))
         return _plot(keys, tuple(lines), len(wanted), _shades(lines, gaps, (start_ms, end_ms)), choice.is_fitted)
 
     plots = tuple(build_plot(keys) for keys in choice.plots)

@@ -183,6 +183,18 @@ def test_arrow_keys_step_from_sample_to_sample_and_say_the_values(qtbot: QtBot, 
     assert page.model.cursor_ms is None
 
 
+def test_a_cursor_that_the_keys_put_somewhere_stays_when_the_mouse_leaves(qtbot: QtBot, scene: Scene) -> None:
+    page = open_page(qtbot, scene)
+    canvas = page.plots.cards[0].pane.canvas
+    page.plots.setFocus()
+    QTest.keyClick(page.plots, Qt.Key.Key_Left)
+    canvas.hovered.emit(None)
+    assert page.model.cursor_ms is not None
+    canvas.hovered.emit(scene.now_ms - 20_000.0)
+    canvas.hovered.emit(None)
+    assert page.model.cursor_ms is None
+
+
 def test_while_paused_time_stands_still_and_the_cursor_goes_on(qtbot: QtBot, scene: Scene) -> None:
     page = open_page(qtbot, scene)
     QTest.mouseClick(page.pause, Qt.MouseButton.LeftButton)

@@ -115,6 +115,28 @@ def test_no_two_lines_of_a_plot_look_alike_and_what_is_too_much_is_counted(scene
         assert plot.left_out == max(wanted - MOST_LINES, 0)
 
 
+def test_a_node_and_a_deployment_with_one_metric_look_different(scene: Scene) -> None:
+    scene.add(ChartSource("j1", "gpt-oss", "job"))
+    scene.live(2)
+    feeds = replace(scene.feeds(), keys=lambda _source_id: ("gpu_power_w",))
+    lines = build_frame(feeds, POWER, scene.sources, scene.now_ms).plots[0].lines
+    assert [line.slot for line in lines] == [0, 1, 2, 3, 4]
+
+
+def test_gaps_are_asked_for_what_is_drawn_only() -> None:
+    scene = Scene(count=60)
+    scene.live(2)
+    asked: list[str] = []
+
+    def gaps(source_id: str, _span_s: float) -> tuple[Gap, ...]:
+        asked.append(source_id)
+        return ()
+
+    plots = build_frame(replace(scene.feeds(), gaps=gaps), Choice(), scene.sources, scene.now_ms).plots
+    assert [plot.left_out for plot in plots] == [55] * 4
+    assert asked == [source.id for source in scene.sources[:MOST_LINES]]
+
+
 def test_several_metrics_of_several_sources_are_told_apart_by_name(scene: Scene) -> None:
     names = [line.name for line in frame_of(scene, Choice(plots=(("cage_rx_gbps.P1", "cage_tx_gbps.P1"),))).lines]
     assert names[:2] == ["spark-5c2d · Cable received, P1", "spark-5c2d · Cable sent, P1"]

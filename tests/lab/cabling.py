@@ -7,6 +7,7 @@ again.
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -15,7 +16,7 @@ from sparkdesk.core.cluster.half import End
 from sparkdesk.core.cluster.topology import Shape
 from tests.lab.patchbay import Guest, Patchbay, Plug, Wire
 
-COUNT = 100
+COUNT = 300 if os.environ.get("SPARKDESK_DEEP") else 100
 KINDS = ("single", "pair", "two", "ring", "crossed", "chain", "switch", "rails", "loop", "apart")
 FAULTS = ("", "out", "half-down", "mtu", "wire-mtu", "subnet", "one-way", "slow", "unanswered", "strangers")
 STORAGE, SPARK = "00:1b:21:{:02x}:00:01", "4c:bb:47:99:{:02x}:{:02x}"
@@ -62,7 +63,7 @@ class Truth:
 def make_cabling(number: int) -> Cabling:
     """One of the hundred."""
     rng = random.Random(number)
-    kind, fault = KINDS[number % 10], FAULTS[number // 10]
+    kind, fault = KINDS[number % 10], FAULTS[number // 10 % 10]
     made = _make(kind, rng)
     made.name = f"{number}: {kind} {fault or 'as it should be'}"
     joined = [wire for wire in made.wires if len({node for node, _ in wire.plugs}) > 1]

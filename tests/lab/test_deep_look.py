@@ -140,7 +140,7 @@ async def test_without_the_password_nothing_is_done_and_nothing_taken_away(looke
     with pytest.raises(CommandFailed) as refused:
         await watch.look_deep(Root(SystemClock(), decline), seconds=4.0)
     assert refused.value.remedy
-    assert watch.topology.value is before
+    assert watch.topology.value == before
     watch.close()
 
 

@@ -17,6 +17,7 @@ from sparkdesk.core.cluster.half import NodeView, cage_of
 from sparkdesk.core.cluster.node import NodeStatus
 from sparkdesk.core.cluster.segment import has_late_starter
 from sparkdesk.core.cluster.topology import LookState, Topology, build_topology
+from sparkdesk.core.cluster.topology_problem import Problem
 from sparkdesk.core.errors import NodeError
 from sparkdesk.core.feed import Latest
 from sparkdesk.core.plain_text import make_line
@@ -36,7 +37,10 @@ SETTLE_S = 1.0
 """After a carrier came or went its other half follows at once, and addresses need so long to be made sure of."""
 RUN_TIMEOUT_S = 8.0
 AGAIN_S = 60.0
-"""While something is wrong: an MTU or an address that is mended changes no carrier, so nothing else tells of it."""
+"""While something is wrong of which no carrier tells when it is mended, e.g. an MTU; twice as long each time that
+nothing has changed."""
+LATEST_AGAIN_S = 600.0
+TOLD_BY_CARRIERS = ("half-down", "half-missing", "slow-line", "loop", "no-answer", "miscabled", "not-asked")
 MAX_LABEL_CHARS = 60
 MAX_LABELS = 1000
 _CARRIER = "net_carrier."
@@ -70,7 +74,8 @@ class TopologyWatch:
         self._frames_program = frames_program
         self._clock = clock
         self._settle_s = settle_s
-        self._again_s = again_s
+        self._again_s = self._pause_s = again_s
+        self._wrong: tuple[Problem, ...] = ()
         self._views: dict[str, NodeView] = {}
         self._frames: dict[str, FrameView] = {}
         """Heard below all addresses, the last time that a person wanted it."""
@@ -223,13 +228,15 @@ class TopologyWatch:
             self._is_waiting = False
 
     def _look_again_later(self) -> None:
-        is_wrong = any(problem.severity != "note" for problem in self.topology.value.problems)
-        if is_wrong and not self._is_pausing and self._tasks.start(self._pause) is not None:
-            self._is_pausing = True
+        wrong = tuple(one for one in self.topology.value.problems if one.id not in TOLD_BY_CARRIERS)
+        if wrong and not self._is_pausing:
+            self._pause_s = min(2 * self._pause_s, LATEST_AGAIN_S) if wrong == self._wrong else self._again_s
+            self._is_pausing = self._tasks.start(self._pause) is not None
+        self._wrong = wrong
 
     async def _pause(self) -> None:
         try:
-            await asyncio.sleep(self._again_s)
+            await asyncio.sleep(self._pause_s)
         finally:
             self._is_pausing = False
         if any(status.is_live for status in self._nodes.value):

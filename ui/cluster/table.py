@@ -116,10 +116,9 @@ def build_rows(scene: Scene, extras: Mapping[str, Extra]) -> tuple[Row, ...]:
     """The rows of a scene."""
     rows = []
     names = {card.node_id: card.name for card in scene.cards}
+    links = {end: _cable_words(cable, end, names) for cable in scene.cables for end in cable.ends}
     for card in scene.cards:
         extra = extras.get(card.node_id, _NOTHING_MORE)
-        ends = [(cable, end) for cable in scene.cables for end in cable.ends if end[0] == card.node_id]
-        links = {end[1]: _cable_words(cable, end, names) for cable, end in ends}
         known = bool(card.memory.total) and card.look in ("live", "stale")
         figures = [str(text.Quantity(one.value, one.unit)) for one in card.figures] or [text.NOT_KNOWN] * 4
         cells = (
@@ -132,8 +131,8 @@ def build_rows(scene: Scene, extras: Mapping[str, Extra]) -> tuple[Row, ...]:
             text.memory(card.memory.used if known else math.nan).value,
             text.memory(card.memory.available if known else math.nan).value,
             *figures,
-            links.get("P0", text.NOT_KNOWN),
-            links.get("P1", text.NOT_KNOWN),
+            links.get((card.node_id, "P0"), text.NOT_KNOWN),
+            links.get((card.node_id, "P1"), text.NOT_KNOWN),
         )
         rows.append(Row(card.node_id, card.mark.kind, cells, card.sentence, extra, card.jobs))
     return tuple(rows)

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 from sparkdesk.app.deep_look import DeepLook
 from sparkdesk.app.finding_actions import FindingActions
 from sparkdesk.app.owned_file import write_for_owner
+from sparkdesk.core.findings.concern import Concern, Severity
 from ui.charts.feed import ChartFeeds
 from ui.cluster.model import ClusterFeeds, ClusterModel
 from ui.cluster.view import ClusterPage
+from ui.findings.words import is_open, place_of, title_of
 
 if TYPE_CHECKING:
     from sparkdesk.app.desktop import Desktop
@@ -30,6 +32,8 @@ class ClusterPane:
         self._stack = desktop.stack
         self.findings = FindingActions(desktop, pages.node_pages)
         self.deep_look = DeepLook(desktop, pages.node_pages)
+        self._alarmed: frozenset[str] = frozenset()
+        self._watch = self._stack.findings.findings.subscribe(self._tell_findings)
 
     def make(self) -> ClusterPage:
         """The page, on its first visit."""
@@ -55,6 +59,7 @@ class ClusterPane:
             servers=stack.fleet.servers.servers,
             topology=stack.fleet.topology.topology,
             findings=stack.findings.findings,
+            heard=stack.findings.heard,
             clusters=stack.inventory.clusters,
             bandwidth=stack.records.bandwidths.of,
             energy=stack.records.energies.energy,
@@ -102,8 +107,21 @@ class ClusterPane:
         page.finding_accept_asked.connect(self.findings.accept)
         page.finding_unaccept_asked.connect(self.findings.unaccept)
 
+    def _tell_findings(self, findings: tuple[Concern, ...]) -> None:
+        """How many are open stands beside "Cluster"; one that soon stops work is said on every page, once."""
+        opened = [one for one in findings if is_open(one) and one.severity is not Severity.NOTE]
+        alarms = {one.id: one for one in opened if one.severity is Severity.CRIT}
+        self._desktop.window.set_badge("cluster", str(len(opened)) if opened else "")
+        names = {status.record.id: status.record.name for status in self._stack.inventory.nodes.value}
+        for finding_id in alarms.keys() - self._alarmed:
+            concern = alarms[finding_id]
+            title = f"{place_of(concern, names)}: {title_of(concern)}"
+            self._desktop.tell("warn", title, f"{concern.evidence}. {concern.remedy}")
+        self._alarmed = frozenset(alarms)
+
     def close(self) -> None:
         """Stop listening."""
+        self._watch.close()
         self.findings.close()
 
 

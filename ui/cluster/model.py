@@ -54,6 +54,8 @@ class ClusterFeeds:
     topology: Latest[Topology] = field(default_factory=lambda: Latest(Topology()))
     findings: Latest[tuple[Concern, ...]] = field(default_factory=lambda: Latest(()))
     """Worst first, the accepted ones last."""
+    heard: Latest[frozenset[str]] | None = None
+    """The nodes that were heard long enough to say that nothing is wrong; None: those that are live."""
     clusters: Latest[tuple[ClusterRecord, ...]] = field(default_factory=lambda: Latest(()))
     """Every saved cluster, the open one too."""
     bandwidth: Callable[[str], Bandwidth | None] = lambda _job_id: None
@@ -135,6 +137,11 @@ class ClusterModel(QObject):
         if (kind, key) != self.selection:
             self.selection = (kind, key)
             self.selection_changed.emit(kind, key)
+
+    def heard(self) -> frozenset[str]:
+        """The nodes of which can be said that nothing is wrong, where nothing is found."""
+        live = frozenset(card.node_id for card in self.scene.cards if card.look == "live")
+        return live if self.feeds.heard is None else live & self.feeds.heard.value
 
     def status(self, node_id: str) -> NodeStatus | None:
         """How a node is now."""

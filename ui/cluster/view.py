@@ -267,8 +267,9 @@ class ClusterPage(QWidget):
         model = self.model
         cards = model.scene.cards
         was_seen = len(cards) < 2 or model.feeds.topology.value.seen_ms > 0
-        has_looked = was_seen and any(card.look == "live" for card in cards)
-        unheard = tuple(card.name for card in cards if card.look != "live")
+        heard = model.heard()
+        has_looked = was_seen and bool(heard)
+        unheard = tuple(card.name for card in cards if card.node_id not in heard)
         concerns, names = model.feeds.findings.value, model.names()
         is_open = self._list is not None and self._list.isVisible()
         told = (concerns, names, has_looked, unheard, is_open)
@@ -303,8 +304,8 @@ class ClusterPage(QWidget):
         is_other = self._stack.currentWidget() is not way
         if key == "map":
             self.map.set_scene(scene)
-        elif key == "table":
-            self.table.set_scene(scene, build_extras(self.model))
+        elif key == "table" and is_other:
+            self.table.set_scene(scene, build_extras(self.model))  # from then on each refresh does
         if is_other:
             self._stack.setCurrentWidget(way if scene.cards else self._empty)
             kind, chosen = self.model.selection

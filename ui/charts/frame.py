@@ -270,7 +270,7 @@ def find_holes(line: Line, end_ms: int) -> Iterable[Gap]:
 
 def _plot(keys: Plot, lines: tuple[Line, ...], wanted: int, shades: tuple[Shade, ...], is_fitted: bool) -> PlotFrame:
     measures = [measure_of(key) for key in keys]
-    bounds = tuple(dict.fromkeys(bound for measure in measures for bound in measure.bounds))
+    bounds = tuple(_bounds(measures))
     low, high = scale_of(lines, measures, bounds, is_fitted=is_fitted)
     if not wanted:
         words = "No chosen source has it"
@@ -283,6 +283,13 @@ def _plot(keys: Plot, lines: tuple[Line, ...], wanted: int, shades: tuple[Shade,
     return PlotFrame(
         keys, title, measures[0].unit, lines, shades, bounds, low, high, ticks_of(low, high), left_out, words
     )
+
+
+def _bounds(measures: Sequence[Measure]) -> Iterable[Bound]:
+    """The limits; where a plot has several metrics each says whose it is."""
+    for measure in measures:
+        for bound in measure.bounds:
+            yield bound if len(measures) == 1 else Bound(bound.value, f"{measure.title} {bound.words}")
 
 
 def scale_of(

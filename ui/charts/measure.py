@@ -1,4 +1,4 @@
-"""How a quantity is written and scaled on a chart: the metric table's row, or the engine's own figures.
+"""How a quantity is written and scaled on a chart: the metric table's row, made ready for the screen.
 
 The one rule: titles, units and limits come from the metric table where it knows the key; what nobody described is
 shown under its key without a unit.
@@ -7,11 +7,9 @@ shown under its key without a unit.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from sparkdesk.core.jobs import rate, reading
 from sparkdesk.core.telemetry.metric import find_metric, title_of
 from ui.text import NOT_KNOWN, grouped, one_line
 
@@ -52,6 +50,8 @@ class Measure:
     digits: int = 0
     top: float = NAN
     bounds: tuple[Bound, ...] = ()
+    source: str = ""
+    """Where its values come from, in words; "" when nobody told."""
 
     def write(self, value: float) -> str:
         """A value in screen units with its digits, without the unit; "n/a" where there is none."""
@@ -62,47 +62,22 @@ class Measure:
         return f"{self.write(value)} {self.unit}" if self.unit and math.isfinite(value) else self.write(value)
 
 
-# title, unit, scale, digits: what engines tell of themselves
-_ENGINE: Final[Mapping[str, tuple[str, str, float, int]]] = {
-    rate.GENERATED_RATE: ("Generated", "tok/s", 1.0, 1),
-    rate.PROMPT_RATE: ("Prompt read", "tok/s", 1.0, 1),
-    "cached_tokens_per_s": ("Prompt from cache", "tok/s", 1.0, 1),
-    "preemptions_per_s": ("Preemptions", "1/s", 1.0, 2),
-    rate.TTFT_MEAN_S: ("Time to first token", "ms", 1000.0, 0),
-    reading.REQUESTS_RUNNING: ("Requests running", "", 1.0, 0),
-    reading.REQUESTS_WAITING: ("Requests waiting", "", 1.0, 0),
-    reading.KV_USED: ("KV cache in use", "%", 100.0, 0),
-    reading.GENERATED_TOKENS: ("Generated, in all", "tokens", 1.0, 0),
-    reading.PROMPT_TOKENS: ("Prompt, in all", "tokens", 1.0, 0),
-    reading.CACHED_TOKENS: ("Prompt from cache, in all", "tokens", 1.0, 0),
-    reading.PREEMPTIONS: ("Preemptions, in all", "", 1.0, 0),
-}
-
-
 def measure_of(key: str) -> Measure:
     """What is known of a key; a key comes from a service, its part after the dot from a node."""
     try:
         row = find_metric(key)
     except KeyError:
-        return _measure_of_engine(key)
+        return Measure(key, one_line(key, 60), "", _code_unit(key, ""), digits=2)
     scale, found = row.scale, []
     if row.limit is not None:
-        when = f" {row.limit.when}" if row.limit.when else ""
+        when = f", {row.limit.when}" if row.limit.when else ""
         for side, value in (("at least", row.limit.low), ("at most", row.limit.high)):
             if math.isfinite(value):
                 words = f"{side} {grouped(value * scale, row.digits)} {row.unit}".rstrip()
                 found.append(Bound(value * scale, f"{words}{when}"))
     top = row.high * scale if row.unit == "%" else NAN
     title = one_line(title_of(key), 60)
-    return Measure(key, title, row.unit, _code_unit(key, row.unit), scale, row.digits, top, tuple(found))
-
-
-def _measure_of_engine(key: str) -> Measure:
-    row = _ENGINE.get(key.partition(".")[0])
-    if row is None:
-        return Measure(key, one_line(key, 60), "", _code_unit(key, ""), digits=2)
-    title, unit, scale, digits = row
-    return Measure(key, title, unit, _code_unit(key, unit), scale, digits, 100.0 if unit == "%" else NAN)
+    return Measure(key, title, row.unit, _code_unit(key, row.unit), scale, row.digits, top, tuple(found), row.source)
 
 
 def _code_unit(key: str, unit: str) -> str:

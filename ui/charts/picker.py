@@ -57,6 +57,8 @@ class Row:
     note: str = ""
     is_on: bool = False
     reason: str = ""
+    hint: str = ""
+    """Where its values come from."""
 
 
 class RowModel(QAbstractListModel):
@@ -91,7 +93,7 @@ class RowModel(QAbstractListModel):
         if role == Qt.ItemDataRole.DisplayRole:
             return row.title
         if role == Qt.ItemDataRole.ToolTipRole:
-            return plain_tooltip(row.reason or row.title)
+            return plain_tooltip("\n".join(part for part in (row.title, row.hint, row.reason) if part))
         if role == Qt.ItemDataRole.CheckStateRole:
             return Qt.CheckState.Checked if row.is_on else Qt.CheckState.Unchecked
         if role == Qt.ItemDataRole.AccessibleTextRole:
@@ -278,7 +280,7 @@ class Picker(Card):
             is_on = model.choice.has(key)
             reason = "" if is_on else model.reason_against(key, self._target())
             note = f"{count} of {source_count}" if count < source_count else measure.unit
-            rows.append(Row(key, measure.title, note, is_on, reason))
+            rows.append(Row(key, measure.title, note, is_on, reason, measure.source))
         return tuple(rows)
 
     def _note_words(self) -> str:

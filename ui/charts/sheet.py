@@ -14,6 +14,7 @@ import numpy as np
 
 from ui import text
 from ui.charts.frame import Frame, Line, PlotFrame, Shade, clock
+from ui.charts.measure import measure_of
 
 _FORMULA = ("=", "+", "-", "@")
 TABLE_ROWS = 60
@@ -91,6 +92,7 @@ def plot_words(plot: PlotFrame) -> str:
     parts += [f"Limit: {bound.words}." for bound in plot.bounds]
     if plot.left_out:
         parts.append(f"{plot.left_out} more are not drawn.")
+    parts += [f"From {source}." for source in dict.fromkeys(measure_of(key).source for key in plot.keys) if source]
     parts += [f"Gap: {shade_words(shade)}." for shade in plot.shades]
     return " ".join(parts)
 

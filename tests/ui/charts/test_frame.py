@@ -187,6 +187,11 @@ def test_scales_begin_at_zero_and_reach_a_limit_that_is_near(scene: Scene) -> No
     assert 40 < fitted.low < fitted.high < 90
 
 
+def test_a_limit_says_whose_it_is_where_a_plot_has_several_metrics(scene: Scene) -> None:
+    plot = frame_of(scene, Choice(plots=(("gpu_temp_c", "cpu_temp_c"),))).plots[0]
+    assert [bound.words for bound in plot.bounds] == ["GPU temperature at most 86 °C"]
+
+
 @given(st.floats(-1e9, 1e9), st.floats(0, 1e9))
 def test_ticks_lie_inside_of_the_scale(low: float, reach: float) -> None:
     ticks = ticks_of(low, low + reach)

@@ -8,7 +8,7 @@ from ui.charts.measure import measure_of
 def test_title_unit_and_limit_come_from_the_metric_table() -> None:
     clock = measure_of("gpu_sm_clock_mhz")
     assert (clock.title, clock.unit, clock.code_unit) == ("SM clock", "MHz", "MHz")
-    assert [bound.words for bound in clock.bounds] == ["at least 1,400 MHz under load"]
+    assert [bound.words for bound in clock.bounds] == ["at least 1,400 MHz, under load"]
     memory = measure_of("mem_available_bytes")
     assert (memory.unit, memory.code_unit, memory.bounds[0].value) == ("GiB", "B", 8.0)
 

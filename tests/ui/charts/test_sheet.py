@@ -88,5 +88,6 @@ def test_the_summary_says_values_limits_and_gaps(scene: Scene) -> None:
     assert "GPU temperature in °C: spark-5c2d now " in words
     assert "Limit: at most 86 °C." in words
     assert "Gap: spark-bd26: no value " in words
+    assert "From NVML or nvidia-smi: temperature.gpu." in words
     assert "Time to first token in ms: no chosen source has it." in words
     assert summary_of(replace(build_frame(scene.feeds(), choice, (), scene.now_ms), plots=())) == "No plot is shown."

@@ -84,6 +84,8 @@ class ClusterModel(QObject):
         watch(feeds.jobs, self, self._mark)
         watch(feeds.servers, self, self._mark)
         watch(feeds.findings, self, self._mark)
+        if feeds.heard is not None:
+            watch(feeds.heard, self, self._mark)
         watch(feeds.topology, self, self._mark)
 
     def _mark(self, _value: object) -> None:
@@ -108,6 +110,7 @@ class ClusterModel(QObject):
             feeds.servers.value,
             feeds.topology.value,
             feeds.findings.value,
+            feeds.heard.value if feeds.heard is not None else None,
         )
         scene = self._builder.build(known)
         if scene == self.scene:

@@ -81,6 +81,8 @@ class Known:
     servers: Sequence[FoundServer] = ()
     topology: Topology = NO_TOPOLOGY
     concerns: Sequence[Concern] = ()
+    heard: frozenset[str] | None = None
+    """The nodes that were heard long enough to say that nothing is wrong; None: nobody counts."""
 
 
 def build_scene(known: Known) -> Scene:
@@ -234,7 +236,9 @@ def _told(known: Known, cards: Sequence[NodeCard], cables: Sequence[Cable]) -> T
     rates = [known.traces.newest(job_id, TOKEN_RATE) for job_id in ready] if known.traces else []
     told = [rate for rate in rates if text.is_known(rate)]
     rate = sum(told) if told else math.nan
-    return Told(known.nodes, cards, cables, known.jobs, known.servers, known.concerns, known.topology, rate)
+    return Told(
+        known.nodes, cards, cables, known.jobs, known.servers, known.concerns, known.topology, rate, known.heard
+    )
 
 
 def served_on(node_id: str, known: Known) -> tuple[Served, ...]:

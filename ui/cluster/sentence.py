@@ -54,6 +54,8 @@ class Told:
     concerns: Sequence[Concern] = ()
     topology: Topology = NOT_SEEN
     token_rate: float = math.nan
+    heard: frozenset[str] | None = None
+    """The nodes that were heard long enough to say that nothing is wrong; None: nobody counts."""
 
     def has_accepted(self, node_id: str, rules: Sequence[str]) -> bool:
         """Whether the person lives with one of these findings of a node."""
@@ -224,4 +226,6 @@ def _all_well(told: Told) -> Sentence:
     unknown = sum(cable.look == "unknown" for cable in told.cables)
     if unknown:
         return Sentence("note", f"{what}, {free}. {unknown} {'cable is' if unknown == 1 else 'cables are'} not known.")
+    if told.heard is not None and any(node.record.id not in told.heard for node in told.nodes):
+        return Sentence("note", f"Nothing wrong so far: {what}, {free}.")
     return Sentence("ok", f"All well: {what}, {free}.")

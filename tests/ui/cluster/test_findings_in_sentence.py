@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from sparkdesk.core.cluster.topology import LookState, Topology
+from sparkdesk.core.feed import Latest
 from sparkdesk.core.findings.concern import Concern, Severity
 from sparkdesk.core.jobs.record import JobState
 from sparkdesk.core.step import Playbook
@@ -86,3 +87,14 @@ def test_one_node_alone_needs_no_look_at_cables(dressed: object) -> None:
     stage.measure(0, 10.0)
     stage.topology.set(Topology())
     assert say(stage).words == "All well: 1 node live, free memory 111.6 GiB."
+
+
+def test_nodes_that_were_heard_for_a_moment_only_are_well_so_far(stage: Stage) -> None:
+    heard: Latest[frozenset[str]] = Latest(frozenset({"node0", "node1"}))
+    model = ClusterModel(replace(stage.cluster_feeds(), heard=heard))
+    model.refresh()
+    assert model.scene.sentence.tone == "note"
+    assert model.scene.sentence.words.startswith("Nothing wrong so far: 4 nodes live, least free memory")
+    heard.set(frozenset(f"node{i}" for i in range(4)))
+    model.refresh()
+    assert model.scene.sentence.words.startswith("All well: 4 nodes live")

@@ -27,6 +27,9 @@ from sparkdesk.core.jobs.reading import (
 
 NAN = float("nan")
 MAX_ROWS = 4096
+_ANSWERING = "answering_tokens"
+"""Tokens of the answers that are being made; some engines count an answer only when it ends."""
+_BUSY = "busy_slots"
 MOST = 1e15
 
 SGLANG_NAMES = {
@@ -64,13 +67,33 @@ class EnginePage:
 def read_slots(text: str) -> dict[str, float]:
     """llama-server's /slots: tokens of the requests that run, and their share of all slots' context.
 
-    Nothing when a slot does not tell what it holds.
+    Nothing when a slot does not tell what it holds. For `merge_page`: what the answers under way have so far.
     """
-    held = context = 0.0
+    held = context = answering = busy = 0.0
     for row in _rows(_parse(text)):
-        tokens = _held(row) if row.get("is_processing") is True else 0.0
-        held, context = held + tokens, context + _amount(row.get("n_ctx"))
-    return {KV_TOKENS: held, KV_USED: min(held / context, 1.0)} if context > 0 and held == held else {}
+        context += _amount(row.get("n_ctx"))
+        if row.get("is_processing") is True:
+            busy, held, answering = busy + 1, held + _held(row), answering + _decoded(row)
+    if not context > 0 or held != held:
+        return {}
+    told = {KV_TOKENS: held, KV_USED: min(held / context, 1.0), _BUSY: busy}
+    return told | {_ANSWERING: answering} if answering == answering else told
+
+
+def merge_page(found: Mapping[str, float], more: Mapping[str, float]) -> dict[str, float]:
+    """What an engine's page told, with what a further one adds.
+
+    llama-server counts an answer when it ends; what the slots made so far is added, so that its rate is live. The two
+    pages are of two moments: when they do not agree on what runs, an answer has just ended or begun, and how many
+    tokens were made is not known.
+    """
+    merged = {key: value for key, value in (*found.items(), *more.items()) if key not in (_ANSWERING, _BUSY)}
+    if GENERATED_TOKENS in merged and _ANSWERING in more:
+        if found.get(REQUESTS_RUNNING) == more[_BUSY]:
+            merged[GENERATED_TOKENS] += more[_ANSWERING]
+        else:
+            del merged[GENERATED_TOKENS]
+    return merged
 
 
 def read_loaded(text: str) -> dict[str, float]:
@@ -117,11 +140,16 @@ def _rows(value: object) -> list[Mapping[str, object]]:
 
 def _held(slot: Mapping[str, object]) -> float:
     """Tokens of a slot that works. Some builds count the answer in `n_prompt_tokens`, some the question alone."""
-    steps = slot.get("next_token")
     parts = [slot.get("n_prompt_tokens_processed"), slot.get("n_prompt_tokens_cache")]
-    parts += [step.get("n_decoded") for step in _rows(steps if isinstance(steps, list) else [steps])]
-    told, counted = _amount(slot.get("n_prompt_tokens")), sum(map(_amount, parts))
+    told, counted = _amount(slot.get("n_prompt_tokens")), sum(map(_amount, parts)) + _decoded(slot)
     return counted if counted > told or told != told else told
+
+
+def _decoded(slot: Mapping[str, object]) -> float:
+    """Tokens of the answer that a slot has made so far."""
+    steps = slot.get("next_token")
+    rows = _rows(steps if isinstance(steps, list) else [steps])
+    return sum(_amount(step.get("n_decoded")) for step in rows) if rows else NAN
 
 
 def _amount(value: object) -> float:

@@ -123,7 +123,7 @@ class ServerReadings(ReadingBook):
             self._begin(server_id)
             found = await read_page(client, pages[0])
             if found:
-                found |= await read_more(client, pages[1:])
+                found = await read_more(client, pages[1:], found)
             if not found or server_id not in self._watched:
                 return
             told = trail.add(self._clock.monotonic_s(), found)

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from sparkdesk.core.command import Exit
 from sparkdesk.core.errors import EndpointError, NodeError
 from sparkdesk.core.jobs.endpoint import Endpoint
-from sparkdesk.core.jobs.engine_page import MORE_PAGES, EnginePage
+from sparkdesk.core.jobs.engine_page import MORE_PAGES, EnginePage, merge_page
 from sparkdesk.core.jobs.rate import add_rates
 from sparkdesk.core.jobs.reading import GENERATED_TOKENS, REQUESTS_RUNNING
 from sparkdesk.core.jobs.record import JobState
@@ -130,7 +130,7 @@ class Heartbeat:
             return False
         if status == 200 and endpoint.metrics_path and deployment.backend is not None and _is_watched(deployment):
             found = deployment.backend.readings(body.decode("utf-8", "replace"))
-            found |= await read_more(client, MORE_PAGES.get(endpoint.engine, ()))
+            found = await read_more(client, MORE_PAGES.get(endpoint.engine, ()), found)
             deployment.change(readings=tuple(trail.add(self._clock.monotonic_s(), found).items()))
         return True
 
@@ -146,15 +146,16 @@ async def read_page(client: EndpointClient, page: EnginePage) -> dict[str, float
     return page.read(body.decode("utf-8", "replace")) if status == 200 else {}
 
 
-async def read_more(client: EndpointClient, pages: Sequence[EnginePage]) -> dict[str, float]:
-    """What further pages tell. One that cannot be had, or is too long, tells nothing, and that is no fault."""
-    found: dict[str, float] = {}
+async def read_more(
+    client: EndpointClient, pages: Sequence[EnginePage], found: Mapping[str, float]
+) -> dict[str, float]:
+    """With what further pages tell. One that cannot be had, or is too long, adds nothing, and that is no fault."""
     for page in pages:
         try:
-            found |= await read_page(client, page)
+            found = merge_page(found, await read_page(client, page))
         except EndpointError as error:
             log.debug("%s: %s", page.path, error.sentence())
-    return found
+    return dict(found)
 
 
 class Trail:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from backends.llamacpp import backend as llamacpp
 from backends.vllm import backend as vllm
-from sparkdesk.core.jobs.engine_page import PAGES, read_loaded, read_sglang, read_slots, read_trtllm
+from sparkdesk.core.jobs.engine_page import PAGES, merge_page, read_loaded, read_sglang, read_slots, read_trtllm
 from sparkdesk.core.jobs.reading import (
     GENERATED_TOKENS,
     KV_TOKENS,
@@ -99,9 +99,21 @@ def test_llama_s_slots_tell_what_requests_hold() -> None:
         n_prompt_tokens_cache=80,
         next_token={"n_decoded": 20},
     )
-    assert read_slots(json.dumps([idle])) == {KV_TOKENS: 0.0, KV_USED: 0.0}
-    assert read_slots(json.dumps([idle, new])) == {KV_TOKENS: 280.0, KV_USED: 0.14}
-    assert read_slots(json.dumps([new, old])) == {KV_TOKENS: 400.0, KV_USED: 0.2}
+    for rows, tokens, share in (([idle], 0.0, 0.0), ([idle, new], 280.0, 0.14), ([new, old], 400.0, 0.2)):
+        assert merge_page({}, read_slots(json.dumps(rows))) == {KV_TOKENS: tokens, KV_USED: share}
+
+
+def test_tokens_of_answers_under_way_are_counted_when_both_pages_agree_on_what_runs() -> None:
+    busy = slot(busy=True, n_prompt_tokens=60, next_token=[{"n_decoded": 40}])
+    slots = read_slots(json.dumps([busy, slot(busy=False, next_token=[{"n_decoded": 9}])]))
+    assert merge_page({GENERATED_TOKENS: 100.0, REQUESTS_RUNNING: 1.0}, slots)[GENERATED_TOKENS] == 140.0
+    torn = merge_page({GENERATED_TOKENS: 100.0, REQUESTS_RUNNING: 0.0}, slots)
+    assert torn == {REQUESTS_RUNNING: 0.0, KV_TOKENS: 60.0, KV_USED: 0.03}
+    ended = read_slots(json.dumps([slot(busy=False)]))
+    assert GENERATED_TOKENS not in merge_page({GENERATED_TOKENS: 100.0, REQUESTS_RUNNING: 1.0}, ended)
+    silent = read_slots(json.dumps([slot(busy=True, n_prompt_tokens=60)]))
+    assert merge_page({GENERATED_TOKENS: 100.0, REQUESTS_RUNNING: 1.0}, silent)[GENERATED_TOKENS] == 100.0
+    assert merge_page({GENERATED_TOKENS: 100.0}, {}) == {GENERATED_TOKENS: 100.0}
 
 
 @pytest.mark.parametrize("row", [slot(busy=True), slot(busy=True, n_prompt_tokens="5"), {"is_processing": True}])

@@ -79,10 +79,13 @@ class Recorder:
 
     async def run(self) -> None:
         """Keep a batch again and again until cancelled."""
-        wall_ms, monotonic_s = self._clock.now_ms(), self._clock.monotonic_s()
+        begun_s = monotonic_s = self._clock.monotonic_s()
+        wall_ms = self._clock.now_ms()
         while self._is_open:
             await asyncio.sleep(self._every_s)
             now_ms, now_s = self._clock.now_ms(), self._clock.monotonic_s()
+            if now_s - begun_s > SPAN_MS / 1000.0:
+                self._past.means = {}  # no chart reaches back to earlier runs any more
             if (now_ms - wall_ms) / 1000.0 - (now_s - monotonic_s) > SLEPT_S:
                 self._absences.note_sleep(wall_ms, now_ms)
             wall_ms, monotonic_s = now_ms, now_s

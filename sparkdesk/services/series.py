@@ -23,6 +23,7 @@ from sparkdesk.services.telemetry import Telemetry
 
 _ORDER = {key: at for at, key in enumerate(METRICS)}
 _NOTHING = Means()
+NOT_RUNNING = "not running"
 
 
 @dataclass(slots=True)
@@ -99,11 +100,8 @@ class SeriesBook:
                 holes.append((history.last_ms, now_ms))
         elif kept_ms := self._last_kept_ms(source_id, now_ms):
             holes.append((kept_ms, now_ms))
-        node_id = self._node_of(source_id)
         clipped = [(max(start, since_ms), end) for start, end in holes if end > since_ms]
-        return explain_holes(
-            clipped, self._parts.past.closed, lambda start, end: self._parts.absences.reason(node_id, start, end)
-        )
+        return explain_holes(clipped, self._parts.past.closed, lambda start, end: self._reason(source_id, start, end))
 
     def _since_ms(self, span_s: float) -> int:
         return self._parts.now_ms() - int(span_s * 1000.0)
@@ -123,15 +121,18 @@ class SeriesBook:
         times = self._parts.past.means.get(source_id, _NOTHING).between(0, until_ms).times_ms
         return int(times[-1]) if len(times) else 0
 
-    def _node_of(self, source_id: str) -> str:
-        """Whose absence explains a gap."""
+    def _reason(self, source_id: str, start_ms: int, end_ms: int) -> str:
+        """Why nothing was measured: of a deployment or server that is its node's absence, or its own end."""
+        node_id = source_id
         for job in self._parts.jobs.value:
             if job.job_id == source_id:
-                return job.endpoint.node_id if job.endpoint is not None else job.node_ids[0]
+                if job.state.is_over and end_ms >= self._parts.now_ms():
+                    return NOT_RUNNING
+                node_id = job.endpoint.node_id if job.endpoint is not None else job.node_ids[0]
         for server in self._parts.servers.value:
             if server.id == source_id:
-                return server.node_id
-        return source_id
+                node_id = server.node_id
+        return self._parts.absences.reason(node_id, start_ms, end_ms)
 
     @staticmethod
     def _limit_ms(history: History) -> float:

@@ -125,6 +125,20 @@ async def test_batches_are_kept_while_it_runs(desk: Kept) -> None:
     await desk.recorder.close()
 
 
+async def test_earlier_runs_are_let_go_when_no_chart_reaches_back_to_them(desk: Kept) -> None:
+    desk.sample(seconds=60)
+    again = await desk.restart(1000)
+    running = asyncio.ensure_future(again.recorder.run())
+    await asyncio.sleep(0)
+    assert again.past.means
+    again.clock.ms += SPAN_MS + 1000
+    async with asyncio.timeout(20):
+        while again.past.means:
+            await asyncio.sleep(0.01)
+    running.cancel()
+    await again.recorder.close()
+
+
 async def test_the_sleep_of_this_computer_is_noticed(desk: Kept) -> None:
     steady_s = 0.0
     desk.clock.monotonic_s = lambda: steady_s  # type: ignore[method-assign]

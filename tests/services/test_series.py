@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -216,6 +217,15 @@ def test_a_deployment_s_gap_has_its_node_s_reason(desk: Desk) -> None:
     desk.show(NodeState.LIVE)
     tell(6.0)
     assert desk.book.gaps("j1", 300) == (Gap(NOW, NOW + 60_000, "node unreachable"),)
+
+
+def test_a_deployment_that_ended_is_not_running_and_not_unreachable(desk: Desk) -> None:
+    job = JobStatus("j1", "gpt-oss", "vLLM", ("n1",), JobState.READY, 0, readings=((GENERATED_RATE, 5.0),))
+    desk.jobs.set((job,))
+    desk.show(NodeState.UNREACHABLE)
+    desk.jobs.set((replace(job, state=JobState.STOPPED),))
+    desk.clock.ms += 60_000
+    assert desk.book.gaps("j1", 300) == (Gap(NOW, NOW + 60_000, "not running"),)
 
 
 def test_a_reboot_leaves_no_spike_and_a_gap(desk: Desk) -> None:

@@ -31,6 +31,7 @@ LEAST_GAP_MS = 5000
 SAME_GAP_MS = 3000
 _NEAR_STEPS = 1.25
 _DIGITS = re.compile(r"[0-9]+")
+_CLOCK = re.compile(r"[0-9]{2}:[0-9]{2}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -238,8 +239,21 @@ def _shades(lines: Sequence[Line], gaps: dict[str, tuple[Gap, ...]], reach: tupl
     for gap, names in sorted(found, key=lambda item: item[0].start_ms):
         whose = "" if len(names) == len(lines) else f"{', '.join(names)}: "
         start_ms, end_ms = max(gap.start_ms, reach[0]), min(gap.end_ms, reach[1])
-        shades.append(Shade(start_ms, end_ms, f"{whose}{text.one_line(gap.words, 120)}"))
+        shades.append(Shade(start_ms, end_ms, f"{whose}{_with_time(gap, reach)}"))
     return tuple(shades)
+
+
+def _with_time(gap: Gap, reach: tuple[int, int]) -> str:
+    """Why nothing is known, and when, unless the words tell that themselves."""
+    words = text.one_line(gap.words, 120)
+    if _CLOCK.search(words):
+        return words
+    has_seconds = gap.end_ms - gap.start_ms < 120_000
+    start, end = clock(gap.start_ms, has_seconds=has_seconds), clock(gap.end_ms, has_seconds=has_seconds)
+    begins_before, lasts = gap.start_ms <= reach[0], gap.end_ms >= reach[1] - SAME_GAP_MS
+    if begins_before:
+        return f"{words} all this time" if lasts else f"{words} until {end}"
+    return f"{words} since {start}" if lasts else f"{words} {start} to {end}"
 
 
 def _is_same(one: Gap, other: Gap) -> bool:
@@ -260,9 +274,9 @@ def find_holes(line: Line, end_ms: int) -> Iterable[Gap]:
     for before in np.flatnonzero(np.diff(known) > 1):
         start_ms, back_ms = int(line.times_ms[known[before]]), int(line.times_ms[known[before + 1]])
         if back_ms - start_ms >= LEAST_GAP_MS:
-            yield Gap(start_ms, back_ms, f"no value {clock(start_ms)} to {clock(back_ms)}")
+            yield Gap(start_ms, back_ms, "no value")
     if line.is_stale:
-        yield Gap(line.newest_ms, end_ms, f"no value since {clock(line.newest_ms)}")
+        yield Gap(line.newest_ms, end_ms, "no value")
 
 
 # Scales ------------------------------------------------------------------------------------------------------------
@@ -281,7 +295,17 @@ def _plot(keys: Plot, lines: tuple[Line, ...], wanted: int, shades: tuple[Shade,
     title = " and ".join(measure.title for measure in measures)
     left_out = max(wanted - MOST_LINES, 0)
     return PlotFrame(
-        keys, title, measures[0].unit, lines, shades, bounds, low, high, ticks_of(low, high), left_out, words
+        keys,
+        title,
+        measures[0].unit,
+        lines,
+        shades,
+        bounds,
+        low,
+        high,
+        () if words else ticks_of(low, high),
+        left_out,
+        words,
     )
 
 

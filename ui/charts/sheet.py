@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from ui import text
-from ui.charts.frame import Frame, Line, PlotFrame, Shade, clock
+from ui.charts.frame import Frame, Line, PlotFrame, clock
 from ui.charts.measure import measure_of
 
 _FORMULA = ("=", "+", "-", "@")
@@ -93,15 +93,8 @@ def plot_words(plot: PlotFrame) -> str:
     if plot.left_out:
         parts.append(f"{plot.left_out} more are not drawn.")
     parts += [f"From {source}." for source in dict.fromkeys(measure_of(key).source for key in plot.keys) if source]
-    parts += [f"Gap: {shade_words(shade)}." for shade in plot.shades]
+    parts += [f"Gap: {shade.words}." for shade in plot.shades]
     return " ".join(parts)
-
-
-def shade_words(shade: Shade) -> str:
-    """Why nothing is known, with its time where the words have none."""
-    since = clock(shade.start_ms)
-    has_time = since[:5] in shade.words
-    return shade.words if has_time else f"{shade.words}, {since} to {clock(shade.end_ms)}"
 
 
 def _line_words(line: Line) -> str:

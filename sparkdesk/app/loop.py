@@ -13,10 +13,11 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Coroutine, Iterator
+from contextvars import Context
 from typing import Any
 
 import qasync
-from PySide6.QtCore import QCoreApplication, QEvent
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, QTimerEvent
 from PySide6.QtWidgets import QApplication
 
 from ui.collector import collecting_here
@@ -25,9 +26,78 @@ END_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LAST_TASKS_TIMEOUT_S = 5.0
 
 
+class _Waits(QObject):
+    """Calls that are due later. Each has a timer of Qt's, which ends with the call, done or cancelled."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._handles: dict[int, asyncio.TimerHandle] = {}
+        self._timers: dict[asyncio.TimerHandle, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._timers)
+
+    def add(self, handle: asyncio.TimerHandle, delay_s: float) -> None:
+        """Run it after so long."""
+        timer = self.startTimer(int(delay_s * 1000))
+        self._handles[timer] = handle
+        self._timers[handle] = timer
+
+    def drop(self, handle: asyncio.TimerHandle) -> None:
+        """Run it no more; nothing where it has run."""
+        timer = self._timers.pop(handle, None)
+        if timer is not None:
+            self.killTimer(timer)
+            del self._handles[timer]
+
+    def timerEvent(self, event: QTimerEvent) -> None:
+        handle = self._handles.get(event.timerId())
+        if handle is not None:
+            self.drop(handle)
+            handle._run()
+
+    def clear(self) -> None:
+        """Run none of them."""
+        for handle in tuple(self._timers):
+            self.drop(handle)
+
+
+class Loop(qasync.QEventLoop):  # type: ignore[misc] - qasync is not annotated
+    """qasync's loop, but what is cancelled is gone.
+
+    qasync keeps a cancelled call and its timer until it would have been due. Every token of an answer is waited for
+    with a limit of a minute: at 200 a second 12,000 timers would stand at any time.
+    """
+
+    def __init__(self, app: QApplication) -> None:
+        self.waits = _Waits()
+        """What is due later."""
+        super().__init__(app)
+
+    def call_later(
+        self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.Handle:
+        """As asyncio's."""
+        if delay <= 0:
+            handle: asyncio.Handle = super().call_later(delay, callback, *args, context=context)
+            return handle
+        later = asyncio.TimerHandle(self.time() + delay, callback, args, self, context)
+        self.waits.add(later, delay)
+        return later
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        """asyncio's own hook: called by the handle."""
+        self.waits.drop(handle)
+
+    def close(self) -> None:
+        """As asyncio's."""
+        self.waits.clear()
+        super().close()
+
+
 def run_in_loop(app: QApplication, main: Callable[[], Coroutine[Any, Any, int]]) -> int:
     """Run `main` in a new loop to its end; gives its exit code. Its exceptions fly."""
-    loop = qasync.QEventLoop(app)
+    loop = Loop(app)
     with contextlib.closing(loop), _ended_generators(loop), collecting_here():
         asyncio.set_event_loop(loop)
         try:

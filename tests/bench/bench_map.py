@@ -17,7 +17,7 @@ from PySide6.QtWidgets import QApplication, QWidget
 from tests.bench.figure import Figure
 from tests.ui import rack
 from tests.ui.stage import Stage
-from ui.cluster.map import TopologyMap
+from ui.cluster.map.view import TopologyMap
 from ui.cluster.model import ClusterModel
 from ui.style import install_style
 from ui.theme import color

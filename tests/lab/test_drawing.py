@@ -26,7 +26,7 @@ from tests.lab.lab import Lab
 from tests.lab.patchbay import Patchbay, Plug, Wire
 from tests.ui.picture import SHOTS
 from ui import theme
-from ui.cluster.map import TopologyMap
+from ui.cluster.map.view import TopologyMap
 from ui.cluster.scene import Scene
 from ui.style import install_style
 

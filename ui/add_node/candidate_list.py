@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 from sparkdesk.core.cluster.candidate import Candidate
 from ui.add_node.search_model import SearchModel
 from ui.add_node.words import LONGEST_NAME, name_of, other_ways, place, way_to, why_found
-from ui.cluster.paint import draw_chip
+from ui.cluster.map.card_paint import draw_chip
 from ui.icon import draw_icon
 from ui.jobs.mark import Mark
 from ui.text import one_line

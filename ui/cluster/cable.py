@@ -16,7 +16,7 @@ from sparkdesk.core.cluster.topology import Cable as SeenCable
 from sparkdesk.core.cluster.topology import LookState, Stranger, Topology
 from sparkdesk.core.cluster.topology_problem import FULL_GBPS, Problem
 from ui import text
-from ui.cluster.wiring import FarKind, Link, Shape, Wiring
+from ui.cluster.map.wiring import FarKind, Link, Shape, Wiring
 
 __all__ = ["Cable", "CableBuilder", "CableFacts", "End", "FarKind", "Look", "Shape"]
 

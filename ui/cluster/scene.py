@@ -23,8 +23,8 @@ from sparkdesk.core.telemetry.sample import Sample
 from ui import text
 from ui.cluster.cable import Cable, CableBuilder, CableFacts, End, Shape, title_of
 from ui.cluster.card import STALE_AFTER_S, NodeCard, Served, build_card, with_concerns
+from ui.cluster.map.wiring import Wiring, build_wiring, has_look
 from ui.cluster.sentence import NO_NODE, Sentence, Told, build_sentence
-from ui.cluster.wiring import Wiring, build_wiring, has_look
 from ui.jobs.mark import current_phase, is_coming_up, is_serving, mark_of_job
 from ui.jobs.trace import TOKEN_RATE, Traces
 

@@ -18,7 +18,7 @@ from ui import theme
 from ui.cluster.finding_drawer import FindingDrawer
 from ui.cluster.headline import StateSentence
 from ui.cluster.inspector import Inspector
-from ui.cluster.map import TopologyMap
+from ui.cluster.map.view import TopologyMap
 from ui.cluster.model import NOTHING, ClusterModel
 from ui.cluster.part.look import look_words
 from ui.cluster.scene import Scene

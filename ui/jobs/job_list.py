@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from ui.cluster.paint import chip_width, draw_chip
+from ui.cluster.map.card_paint import chip_width, draw_chip
 from ui.font import font
 from ui.jobs.model import Entry
 from ui.theme import color

@@ -31,7 +31,7 @@ from PySide6.QtWidgets import (
 )
 
 from ui import theme
-from ui.cluster.paint import chip_width, draw_chip
+from ui.cluster.map.card_paint import chip_width, draw_chip
 from ui.font import LINE_HEIGHT
 from ui.icon import draw_icon
 from ui.node.mark import tint_of

@@ -15,8 +15,8 @@ from sparkdesk.core.cluster.topology import Topology, build_topology
 from sparkdesk.core.telemetry.sample import Sample
 from tests.core.cluster.cabling import Cabling, Wire, chain, crossed_ring, pair, ring, switch, two_cables
 from tests.ui import rack
-from ui.cluster.layout import lay_out
-from ui.cluster.place import MapLayout
+from ui.cluster.map.layout import lay_out
+from ui.cluster.map.place import MapLayout
 from ui.cluster.scene import Known, Scene, build_scene
 
 Views = dict[str, NodeView]

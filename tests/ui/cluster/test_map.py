@@ -17,8 +17,8 @@ from sparkdesk.core.jobs.record import JobState, JobStatus
 from tests.ui import rack
 from tests.ui.cluster.cabled import CASES, Cabled
 from tests.ui.picture import host_page
-from ui.cluster.map import TopologyMap
-from ui.cluster.place import menu_rect
+from ui.cluster.map.place import menu_rect
+from ui.cluster.map.view import TopologyMap
 from ui.cluster.scene import build_scene
 
 pytestmark = [

@@ -11,8 +11,8 @@ from PySide6.QtCore import QPointF, QRectF
 
 from tests.core.cluster.cabling import random_cabling
 from tests.ui.cluster.cabled import CASES, Cabled, placed
-from ui.cluster.layout import find_item, rect_of, step_from
-from ui.cluster.place import MapLayout, Side
+from ui.cluster.map.layout import find_item, rect_of, step_from
+from ui.cluster.map.place import MapLayout, Side
 from ui.cluster.scene import Scene
 
 SIZES = ((688, 470), (848, 570), (1012, 470), (1400, 800))

@@ -17,7 +17,7 @@ from tests.ui import rack
 from tests.ui.cluster.cabled import CASES, Cabled
 from tests.ui.picture import SHOTS, SIZES, page_size
 from ui import theme
-from ui.cluster.map import TopologyMap
+from ui.cluster.map.view import TopologyMap
 from ui.cluster.scene import Scene, build_scene
 from ui.theme import ThemeName
 

@@ -10,7 +10,7 @@ from sparkdesk.core.cluster.topology import Topology
 from sparkdesk.core.telemetry.cage import ports_of
 from tests.ui import rack
 from ui.cluster.cable import Cable, CableBuilder, CableFacts
-from ui.cluster.wiring import Shape, build_wiring, planned_ends, shape_of
+from ui.cluster.map.wiring import Shape, build_wiring, planned_ends, shape_of
 
 NAMES = {f"node{i}": rack.record(i).name for i in range(8)}
 

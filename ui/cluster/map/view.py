@@ -27,13 +27,7 @@ from PySide6.QtWidgets import QMenu, QScrollBar, QSizePolicy, QToolTip, QWidget
 from ui import theme
 from ui.cluster.card import NodeCard
 from ui.cluster.card_menu import make_menu
-from ui.cluster.card_stamp import CardStamps
-from ui.cluster.layout import find_item, lay_out, rect_of, step_from
-from ui.cluster.model import NOTHING, Selection
-from ui.cluster.paint import ledger_values
-from ui.cluster.place import EDGE, LEGEND_HEIGHT, MapLayout, Side, menu_rect
-from ui.cluster.scene import Scene
-from ui.cluster.stroke import (
+from ui.cluster.map.cable_paint import (
     draw_cable,
     draw_ghost_line,
     draw_ghost_port,
@@ -43,6 +37,12 @@ from ui.cluster.stroke import (
     draw_socket,
     draw_switch,
 )
+from ui.cluster.map.card_paint import ledger_values
+from ui.cluster.map.card_stamp import CardStamps
+from ui.cluster.map.layout import find_item, lay_out, rect_of, step_from
+from ui.cluster.map.place import EDGE, LEGEND_HEIGHT, MapLayout, Side, menu_rect
+from ui.cluster.model import NOTHING, Selection
+from ui.cluster.scene import Scene
 from ui.theme import color
 from ui.widgets.label import plain_tooltip
 from ui.widgets.ledger import LedgerLegend, describe

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from PySide6.QtCore import QPointF, QRectF
 
 from sparkdesk.core.cluster.half import End
-from ui.cluster.place import (
+from ui.cluster.map.place import (
     CAGE_SHARE,
     EDGE,
     LABEL_HEIGHT,
@@ -30,7 +30,7 @@ from ui.cluster.place import (
     SwitchPlace,
     area_of,
 )
-from ui.cluster.wiring import Link, Wiring
+from ui.cluster.map.wiring import Link, Wiring
 
 FULL_NODES = 4
 """More than that are drawn compact."""

@@ -11,8 +11,8 @@ from itertools import pairwise
 from PySide6.QtCore import QPointF, QRectF
 
 from sparkdesk.core.cluster.half import End
-from ui.cluster.grid import lay_rows
-from ui.cluster.place import (
+from ui.cluster.map.grid import lay_rows
+from ui.cluster.map.place import (
     CAGE_SHARE,
     EDGE,
     LABEL_HEIGHT,
@@ -30,7 +30,7 @@ from ui.cluster.place import (
     Side,
     area_of,
 )
-from ui.cluster.wiring import Link, Wiring
+from ui.cluster.map.wiring import Link, Wiring
 
 __all__ = ["CablePlace", "Density", "MapLayout", "Side", "find_item", "lay_out", "step_from"]
 

@@ -13,8 +13,8 @@ from PySide6.QtGui import QPainter, QPixmap
 
 from ui import theme
 from ui.cluster.card import NodeCard
-from ui.cluster.paint import draw_node
-from ui.cluster.place import Density
+from ui.cluster.map.card_paint import draw_node
+from ui.cluster.map.place import Density
 
 _EDGE = 2
 """A selected card's edge reaches out of its box."""

@@ -13,8 +13,8 @@ from PySide6.QtGui import QPainter, QPainterPath, QPen, QPolygonF
 
 from ui import theme
 from ui.cluster.cable import ArrowEnd, Cable, Look
-from ui.cluster.place import PORT_HEIGHT, PORT_WIDTH, CablePlace, Density, Ghost, Side, SwitchPlace
-from ui.cluster.stamp import draw_stamp
+from ui.cluster.map.place import PORT_HEIGHT, PORT_WIDTH, CablePlace, Density, Ghost, Side, SwitchPlace
+from ui.cluster.map.stamp import draw_stamp
 from ui.font import Role, font
 from ui.icon import draw_icon
 from ui.theme import Token, color

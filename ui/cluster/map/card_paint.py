@@ -13,8 +13,8 @@ from PySide6.QtGui import QPainter
 
 from ui import theme
 from ui.cluster.card import Figure, Memory, NodeCard
-from ui.cluster.place import Density, menu_rect
-from ui.cluster.stamp import draw_stamp
+from ui.cluster.map.place import Density, menu_rect
+from ui.cluster.map.stamp import draw_stamp
 from ui.font import font
 from ui.icon import draw_icon
 from ui.jobs.mark import Mark

@@ -32,7 +32,8 @@ class _Waits(QObject):
     def __init__(self) -> None:
         super().__init__()
         self._handles: dict[int, asyncio.TimerHandle] = {}
-        self._timers: dict[asyncio.TimerHandle, int] = {}
+        self._timers: dict[int, int] = {}
+        """By the handle's identity: handles of equal calls are equal."""
 
     def __len__(self) -> int:
         return len(self._timers)
@@ -41,11 +42,11 @@ class _Waits(QObject):
         """Run it after so long."""
         timer = self.startTimer(int(delay_s * 1000))
         self._handles[timer] = handle
-        self._timers[handle] = timer
+        self._timers[id(handle)] = timer
 
     def drop(self, handle: asyncio.TimerHandle) -> None:
         """Run it no more; nothing where it has run."""
-        timer = self._timers.pop(handle, None)
+        timer = self._timers.pop(id(handle), None)
         if timer is not None:
             self.killTimer(timer)
             del self._handles[timer]
@@ -58,11 +59,11 @@ class _Waits(QObject):
 
     def clear(self) -> None:
         """Run none of them."""
-        for handle in tuple(self._timers):
+        for handle in tuple(self._handles.values()):
             self.drop(handle)
 
 
-class Loop(qasync.QEventLoop):  # type: ignore[misc] - qasync is not annotated
+class Loop(qasync.QEventLoop):  # type: ignore[misc]  # qasync is not annotated
     """qasync's loop, but what is cancelled is gone.
 
     qasync keeps a cancelled call and its timer until it would have been due. Every token of an answer is waited for

@@ -1,0 +1,62 @@
+"""The application's event loop: calls that are due later come in time, and what is cancelled is gone at once."""
+
+from __future__ import annotations
+
+import asyncio
+
+from PySide6.QtWidgets import QApplication
+
+from sparkdesk.app.loop import Loop, run_in_loop
+
+
+def test_a_limit_that_was_not_reached_leaves_no_timer(app: QApplication) -> None:
+    async def main() -> int:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, Loop)
+        before = len(loop.waits)
+        for _ in range(50):
+            async with asyncio.timeout(60):
+                await asyncio.sleep(0)
+        assert len(loop.waits) == before
+        return 3
+
+    assert run_in_loop(app, main) == 3
+
+
+def test_calls_come_in_their_order_and_a_cancelled_one_never(app: QApplication) -> None:
+    async def main() -> int:
+        loop, came = asyncio.get_running_loop(), list[str]()
+        late = loop.call_later(0.05, came.append, "late")
+        loop.call_later(0.01, came.append, "soon")
+        never = loop.call_later(0.02, came.append, "never")
+        never.cancel()
+        never.cancel()
+        try:
+            async with asyncio.timeout(0.001):
+                await asyncio.Event().wait()
+        except TimeoutError:
+            came.append("limit")
+        while "late" not in came:
+            await asyncio.sleep(0.005)
+        late.cancel()
+        assert came == ["limit", "soon", "late"]
+        return 0
+
+    assert run_in_loop(app, main) == 0
+
+
+def test_a_call_that_raises_is_told_and_ends_nothing(app: QApplication) -> None:
+    told = list[str]()
+
+    def fail() -> None:
+        raise ValueError("a bug")
+
+    async def main() -> int:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _loop, context: told.append(str(context["exception"])))
+        loop.call_later(0.005, fail)
+        await asyncio.sleep(0.02)
+        return 0
+
+    assert run_in_loop(app, main) == 0
+    assert told == ["a bug"]

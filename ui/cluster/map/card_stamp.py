@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Container
 
-from PySide6.QtCore import QRectF, Qt
+from PySide6.QtCore import QRectF
 from PySide6.QtGui import QPainter, QPixmap
 
 from ui import theme
 from ui.cluster.card import NodeCard
 from ui.cluster.map.card_paint import draw_node
 from ui.cluster.map.place import Density
-
-_EDGE = 2
-"""A selected card's edge reaches out of its box."""
+from ui.cluster.map.stamp import area_of, can_keep, make_stamp
 
 
 class CardStamps:
@@ -31,22 +29,19 @@ class CardStamps:
     ) -> None:
         """Paint a card."""
         ratio = painter.device().devicePixelRatio()
-        if not float(ratio).is_integer():
-            draw_node(painter, rect, card, density, is_selected=is_selected, is_lit=is_lit)
+
+        def paint(strokes: QPainter, place: QRectF) -> None:
+            draw_node(strokes, place, card, density, is_selected=is_selected, is_lit=is_lit)
+
+        if not can_keep(ratio):
+            paint(painter, rect)
             return
-        area = rect.toAlignedRect().adjusted(-_EDGE, -_EDGE, _EDGE, _EDGE)
+        area = area_of(rect)
         place = rect.translated(-area.left(), -area.top())
         key = (card, density, is_selected, is_lit, ratio, place.getRect(), theme.name())
         kept = self._kept.get(card.node_id)
         if kept is None or kept[0] != key:
-            stamp = QPixmap(area.size() * ratio)
-            stamp.setDevicePixelRatio(ratio)
-            stamp.fill(Qt.GlobalColor.transparent)
-            strokes = QPainter(stamp)
-            strokes.setRenderHint(QPainter.RenderHint.Antialiasing)
-            draw_node(strokes, place, card, density, is_selected=is_selected, is_lit=is_lit)
-            strokes.end()
-            kept = self._kept[card.node_id] = (key, stamp)
+            kept = self._kept[card.node_id] = (key, make_stamp(area.size(), ratio, place, paint))
         painter.drawPixmap(area.topLeft(), kept[1])
 
     def keep_only(self, node_ids: Container[str]) -> None:

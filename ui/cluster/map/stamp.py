@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 
-from PySide6.QtCore import QRectF, QSize, Qt
+from PySide6.QtCore import QRect, QRectF, QSize, Qt
 from PySide6.QtGui import QPainter, QPixmap
 
 from ui import theme
@@ -26,15 +26,15 @@ def draw_stamp(
 ) -> None:
     """Paint the part into `rect`, from its stamp where there is one."""
     ratio = painter.device().devicePixelRatio()
-    area = rect.toAlignedRect().adjusted(-_EDGE, -_EDGE, _EDGE, _EDGE)
-    if not float(ratio).is_integer():
+    if not can_keep(ratio):
         paint(painter, rect)
         return
+    area = area_of(rect)
     place = rect.translated(-area.left(), -area.top())
     whole = (key, place.getRect(), ratio, theme.name())
     stamp = _stamps.get(whole)
     if stamp is None:
-        stamp = _stamps[whole] = _make(area.size(), ratio, place, paint)
+        stamp = _stamps[whole] = make_stamp(area.size(), ratio, place, paint)
         if len(_stamps) > LIMIT:
             _stamps.popitem(last=False)
     else:
@@ -42,7 +42,18 @@ def draw_stamp(
     painter.drawPixmap(area.topLeft(), stamp)
 
 
-def _make(size: QSize, ratio: float, place: QRectF, paint: Callable[[QPainter, QRectF], None]) -> QPixmap:
+def can_keep(ratio: float) -> bool:
+    """Whether pixels lie on whole points."""
+    return float(ratio).is_integer()
+
+
+def area_of(rect: QRectF) -> QRect:
+    """The whole points that a part in this box may touch."""
+    return rect.toAlignedRect().adjusted(-_EDGE, -_EDGE, _EDGE, _EDGE)
+
+
+def make_stamp(size: QSize, ratio: float, place: QRectF, paint: Callable[[QPainter, QRectF], None]) -> QPixmap:
+    """A picture of the part, painted into `place` of it."""
     stamp = QPixmap(size * ratio)
     stamp.setDevicePixelRatio(ratio)
     stamp.fill(Qt.GlobalColor.transparent)

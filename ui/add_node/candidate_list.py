@@ -22,11 +22,11 @@ from PySide6.QtWidgets import (
 from sparkdesk.core.cluster.candidate import Candidate
 from ui.add_node.search_model import SearchModel
 from ui.add_node.words import LONGEST_NAME, name_of, other_ways, place, way_to, why_found
-from ui.cluster.map.card_paint import draw_chip
 from ui.icon import draw_icon
 from ui.jobs.mark import Mark
 from ui.text import one_line
 from ui.theme import Token, color
+from ui.widgets.chip import draw_chip
 from ui.widgets.label import plain_tooltip
 from ui.widgets.paint import box, elided, pen, text_width, write
 

@@ -17,10 +17,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from ui.cluster.map.card_paint import chip_width, draw_chip
 from ui.font import font
 from ui.jobs.model import Entry
 from ui.theme import color
+from ui.widgets.chip import chip_width, draw_chip
 from ui.widgets.paint import elided, text_width, write
 
 Index = QModelIndex | QPersistentModelIndex

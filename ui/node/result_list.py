@@ -31,7 +31,6 @@ from PySide6.QtWidgets import (
 )
 
 from ui import theme
-from ui.cluster.map.card_paint import chip_width, draw_chip
 from ui.font import LINE_HEIGHT
 from ui.icon import draw_icon
 from ui.node.mark import tint_of
@@ -39,7 +38,7 @@ from ui.node.result import ResultRow, ResultText
 from ui.theme import color
 from ui.widgets.button import Button
 from ui.widgets.card import Card
-from ui.widgets.chip import Chip
+from ui.widgets.chip import Chip, chip_width, draw_chip
 from ui.widgets.code_view import CodeView
 from ui.widgets.label import Label
 from ui.widgets.paint import elided, text_width, write

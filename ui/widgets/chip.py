@@ -19,8 +19,9 @@ from ui.widgets.paint import box, pen, text_width, write
 
 ChipKind = Literal["neutral", "accent", "ok", "warn", "crit", "simulated"]
 
-# kind: (fill, text, icon)
-_LOOKS: Final[dict[ChipKind, tuple[Token, Token, str]]] = {
+ChipState = tuple[str, ChipKind, str | None]
+"""Words, kind and icon; None takes the kind's own icon, "" none."""
+CHIP_LOOKS: Final[dict[ChipKind, tuple[Token, Token, str]]] = {
     "neutral": ("raised", "text2", ""),
     "accent": ("accentsoft", "accenttext", ""),
     "ok": ("oksoft", "ok", "check"),
@@ -28,8 +29,39 @@ _LOOKS: Final[dict[ChipKind, tuple[Token, Token, str]]] = {
     "crit": ("critsoft", "crit", "octagon-alert"),
     "simulated": ("raised", "text2", "flask-conical"),
 }
+"""By kind: fill, ink, icon."""
 _PAD = 7
-_ICON_GAP = 5
+_ICON_ROOM = theme.ICON_SIZE_CHIP + 5
+
+
+def _icon_of(state: ChipState) -> str:
+    return state[2] if state[2] is not None else CHIP_LOOKS[state[1]][2]
+
+
+def chip_width(state: ChipState) -> float:
+    """How wide a chip is."""
+    return text_width(state[0], "label_medium") + 2 * _PAD + (_ICON_ROOM if _icon_of(state) else 0)
+
+
+def draw_chip(painter: QPainter, right: float, top: float, state: ChipState) -> float:
+    """Paint a chip whose right edge is at `right`; returns its left edge."""
+    rect = QRectF(right - chip_width(state), top, chip_width(state), theme.CHIP_HEIGHT)
+    _paint(painter, rect, state)
+    return rect.left()
+
+
+def _paint(painter: QPainter, rect: QRectF, state: ChipState) -> None:
+    text, kind, _ = state
+    fill, tint, _ = CHIP_LOOKS[kind]
+    edge = pen(color("border")) if kind in ("neutral", "simulated") else None
+    box(painter, rect, theme.RADIUS_CHIP, color(fill), edge)
+    left = rect.left() + _PAD
+    name = _icon_of(state)
+    if name:
+        top = rect.top() + (rect.height() - theme.ICON_SIZE_CHIP) / 2
+        draw_icon(painter, QPointF(left, top), name, tint, theme.ICON_SIZE_CHIP)
+        left += _ICON_ROOM
+    write(painter, QRectF(left, rect.top(), rect.width(), rect.height()), text, role="label_medium", tint=tint)
 
 
 class Chip(QLabel):
@@ -49,7 +81,7 @@ class Chip(QLabel):
 
     def set_state(self, text: str, kind: ChipKind = "neutral", icon: str | None = None) -> None:
         """Say another state; does nothing when it is the one already shown."""
-        if (text, kind, icon) == (self.text(), self._kind, self._icon):
+        if (text, kind, icon) == self._state():
             return
         self._kind, self._icon = kind, icon
         self.setText(text)
@@ -60,12 +92,11 @@ class Chip(QLabel):
         """Return the kind shown now."""
         return self._kind
 
-    def _icon_name(self) -> str:
-        return self._icon or _LOOKS[self._kind][2] if self._icon != "" else ""
+    def _state(self) -> ChipState:
+        return self.text(), self._kind, self._icon
 
     def sizeHint(self) -> QSize:
-        icon_width = theme.ICON_SIZE_CHIP + _ICON_GAP if self._icon_name() else 0
-        return QSize(round(text_width(self.text(), "label_medium") + 0.5) + icon_width + 2 * _PAD, theme.CHIP_HEIGHT)
+        return QSize(round(chip_width(self._state()) + 0.5), theme.CHIP_HEIGHT)
 
     def minimumSizeHint(self) -> QSize:
         return self.sizeHint()
@@ -73,14 +104,4 @@ class Chip(QLabel):
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        fill, tint, _ = _LOOKS[self._kind]
-        is_bordered = self._kind in ("neutral", "simulated")
-        edge = pen(color("border")) if is_bordered else None
-        box(painter, QRectF(self.rect()), theme.RADIUS_CHIP, color(fill), edge)
-        left = float(_PAD)
-        name = self._icon_name()
-        if name:
-            top = (self.height() - theme.ICON_SIZE_CHIP) / 2
-            draw_icon(painter, QPointF(left, top), name, tint, theme.ICON_SIZE_CHIP)
-            left += theme.ICON_SIZE_CHIP + _ICON_GAP
-        write(painter, QRectF(left, 0, self.width() - left, self.height()), self.text(), role="label_medium", tint=tint)
+        _paint(painter, QRectF(self.rect()), self._state())

@@ -17,43 +17,13 @@ from ui.cluster.map.place import Density, menu_rect
 from ui.cluster.map.stamp import draw_stamp
 from ui.font import font
 from ui.icon import draw_icon
-from ui.jobs.mark import Mark
 from ui.theme import Token, blend, color
+from ui.widgets.chip import CHIP_LOOKS, chip_width, draw_chip
 from ui.widgets.ledger import LedgerValues, draw_ledger
 from ui.widgets.paint import box, elided, pen, text_width, write
 
 _PAD = 12.0
 _RIGHT = Qt.AlignmentFlag.AlignRight
-_CHIPS: dict[str, tuple[Token, Token, str]] = {
-    "neutral": ("raised", "text2", ""),
-    "accent": ("accentsoft", "accenttext", ""),
-    "ok": ("oksoft", "ok", "check"),
-    "warn": ("warnsoft", "warn", "triangle-alert"),
-    "crit": ("critsoft", "crit", "octagon-alert"),
-    "simulated": ("raised", "text2", "flask-conical"),
-}
-
-
-def chip_width(mark: Mark) -> float:
-    """How wide a chip is."""
-    icon = mark.icon if mark.icon is not None else _CHIPS[mark.kind][2]
-    return text_width(mark.text, "label_medium") + 14 + (17 if icon else 0)
-
-
-def draw_chip(painter: QPainter, right: float, top: float, mark: Mark) -> float:
-    """Paint a chip whose right edge is at `right`; returns its left edge."""
-    width = chip_width(mark)
-    fill, tint, own_icon = _CHIPS[mark.kind]
-    rect = QRectF(right - width, top, width, theme.CHIP_HEIGHT)
-    edge = pen(color("border")) if mark.kind in ("neutral", "simulated") else None
-    box(painter, rect, theme.RADIUS_CHIP, color(fill), edge)
-    left = rect.left() + 7
-    icon = mark.icon if mark.icon is not None else own_icon
-    if icon:
-        draw_icon(painter, QPointF(left, top + 4), icon, tint, theme.ICON_SIZE_CHIP)
-        left += 17
-    write(painter, QRectF(left, top, width, theme.CHIP_HEIGHT), mark.text, role="label_medium", tint=tint)
-    return rect.left()
 
 
 def ledger_values(memory: Memory) -> LedgerValues:
@@ -254,14 +224,15 @@ def _draw_compact(painter: QPainter, rect: QRectF, card: NodeCard) -> None:
     write(painter, QRectF(left, rect.top() + 6, right - left, 20), card.name, role="dense_strong", tint="text")
     if card.look == "live" and card.mark.kind != "warn":
         kind = card.finding.kind if card.finding is not None else "ok"
-        icon = _CHIPS[kind][2] if card.finding is not None else "circle-check"
-        draw_icon(painter, QPointF(right - 14, rect.top() + 9), icon, _CHIPS[kind][1], 14)
+        _, tint, icon = CHIP_LOOKS[kind]
+        icon = icon if card.finding is not None else "circle-check"
+        draw_icon(painter, QPointF(right - 14, rect.top() + 9), icon, tint, 14)
         if card.jobs:
             draw_menu_button(painter, menu_rect(rect, "compact"))
     elif text_width(card.name, "dense_strong") + chip_width(card.mark) + 12 <= right - left:
         draw_chip(painter, right, rect.top() + 6, card.mark)
     else:
-        tint = _CHIPS[card.mark.kind][1]
+        tint = CHIP_LOOKS[card.mark.kind][1]
         draw_icon(painter, QPointF(right - 14, rect.top() + 9), card.mark.icon or "circle-help", tint, 14)
     low = QRectF(left, rect.top() + 48, right - left, 18)
     if card.look in ("live", "stale"):

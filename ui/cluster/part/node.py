@@ -18,6 +18,7 @@ from sparkdesk.services.energies import is_spark
 from ui import text
 from ui.cluster.card import Memory, NodeCard
 from ui.cluster.effort import energy_rows, wall_words
+from ui.cluster.map.card_paint import ledger_values
 from ui.cluster.model import ClusterModel
 from ui.cluster.part.chart import NodeCharts
 from ui.cluster.part.fact import FactRows, Row
@@ -28,7 +29,7 @@ from ui.node.wrap import wrap_line
 from ui.widgets.button import Button
 from ui.widgets.card import LoadingBars
 from ui.widgets.label import Label
-from ui.widgets.ledger import LedgerBar, LedgerValues
+from ui.widgets.ledger import LedgerBar
 
 POLLS = "A waiting rank of a server over several nodes polls: it looks busy at 96 % and is idle."
 
@@ -100,7 +101,7 @@ class NodePart(QWidget):
         if sample is not None:
             age_s = max(0.0, (self._model.feeds.now_ms() - sample.t_ms) / 1000)
             self.age.setText(f"These values are {text.age(age_s)} old.")
-        self.ledger.set_values(ledger_of(card.memory))
+        self.ledger.set_values(ledger_values(card.memory))
         self.memory.set_rows(memory_rows(card.memory))
         is_group = any(len(job.node_ids) > 1 for job in self._model.jobs_on(card.node_id))
         self.rows.set_rows(gpu_rows(sample, has_estimate=bool(is_spark(status.facts)), is_group=is_group))
@@ -136,18 +137,6 @@ def found_title(found: tuple[str, ...]) -> str:
     if len(found) == 1:
         return f"Found running: {text.one_line(found[0], 26)}"
     return f"{len(found)} servers found running" if found else ""
-
-
-def ledger_of(memory: Memory) -> LedgerValues:
-    """The card's memory as the bar shows it."""
-    return LedgerValues(
-        total_bytes=memory.total,
-        weights_bytes=memory.weights,
-        kv_reserved_bytes=memory.kv,
-        kv_used_bytes=memory.kv_used,
-        runtime_bytes=memory.other,
-        page_cache_bytes=memory.cache,
-    )
 
 
 def memory_rows(memory: Memory) -> list[Row]:

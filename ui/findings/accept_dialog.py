@@ -5,6 +5,8 @@ The one rule: nothing is accepted for good; what changes or gets worse comes bac
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QVBoxLayout, QWidget
 
 from sparkdesk.core.findings.acceptance import MAX_NOTE_CHARS
@@ -59,3 +61,12 @@ class AcceptDialog(QDialog):
     def note(self) -> str:
         """What was written, without blanks around it."""
         return self.input.text().strip()
+
+
+def ask_note(concern: Concern, parent: QWidget, accept: Callable[[str, str], None]) -> AcceptDialog:
+    """Open the question over `parent`; `accept` gets the finding's id and the note, when a person accepts it."""
+    dialog = AcceptDialog(concern, parent)
+    dialog.accepted.connect(lambda: accept(dialog.finding_id, dialog.note()))
+    dialog.finished.connect(dialog.deleteLater)
+    dialog.open()
+    return dialog

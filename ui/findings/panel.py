@@ -15,7 +15,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QStackedWidget, 
 from sparkdesk.core.findings.concern import Concern, worst_first
 from ui import theme
 from ui.findings import words
-from ui.findings.accept_dialog import AcceptDialog
+from ui.findings.accept_dialog import AcceptDialog, ask_note
 from ui.findings.card import FindingCard
 from ui.widgets.button import Button
 from ui.widgets.empty_state import EmptyState
@@ -222,9 +222,5 @@ class FindingPanel(QWidget):
 
     def _ask(self, finding_id: str) -> None:
         concern = self._find(finding_id)
-        if concern is None:
-            return
-        dialog = self.dialog = AcceptDialog(concern, self)
-        dialog.accepted.connect(lambda: self.accept_asked.emit(finding_id, dialog.note()))
-        dialog.finished.connect(dialog.deleteLater)
-        dialog.open()
+        if concern is not None:
+            self.dialog = ask_note(concern, self, self.accept_asked.emit)

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from sparkdesk.core.findings.concern import Concern, worst_first
 from ui.findings import words
-from ui.findings.accept_dialog import AcceptDialog
+from ui.findings.accept_dialog import AcceptDialog, ask_note
 from ui.findings.card import FindingCard
 from ui.widgets.label import plain_tooltip
 
@@ -70,9 +70,5 @@ class FindingList(QWidget):
 
     def _ask(self, finding_id: str) -> None:
         card = self.cards.get(finding_id)
-        if card is None or card.concern is None:
-            return
-        dialog = self.dialog = AcceptDialog(card.concern, self.window())
-        dialog.accepted.connect(lambda: self.accept_asked.emit(finding_id, dialog.note()))
-        dialog.finished.connect(dialog.deleteLater)
-        dialog.open()
+        if card is not None and card.concern is not None:
+            self.dialog = ask_note(card.concern, self.window(), self.accept_asked.emit)

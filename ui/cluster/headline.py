@@ -10,30 +10,31 @@ from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from ui import theme
-from ui.cluster.sentence import Sentence
+from ui.cluster.sentence import Sentence, Tone
 from ui.icon import draw_icon
 from ui.theme import Token
 from ui.widgets.button import Button
 from ui.widgets.label import ElidedLabel
 
-_LOOKS: dict[str, tuple[str, Token]] = {
+TONE_SIGNS: dict[Tone, tuple[str, Token]] = {
     "ok": ("circle-check", "ok"),
     "busy": ("loader", "accenttext"),
     "note": ("circle-help", "text3"),
     "warn": ("triangle-alert", "warn"),
     "crit": ("octagon-alert", "crit"),
 }
+"""By how a cluster stands: icon and ink."""
 
 
 class _Sign(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.setFixedSize(20, 20)
-        self.tone = "note"
+        self.tone: Tone = "note"
         theme.notifier.changed.connect(self.update)
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        name, tint = _LOOKS[self.tone]
+        name, tint = TONE_SIGNS[self.tone]
         draw_icon(QPainter(self), QPointF(2, 2), name, tint, 16)
 
 

@@ -17,6 +17,7 @@ from PySide6.QtWidgets import QAbstractButton, QHBoxLayout, QSizePolicy, QWidget
 from sparkdesk.core.cluster.node import ClusterRecord
 from sparkdesk.core.cluster.topology import Shape
 from ui import text, theme
+from ui.cluster.headline import TONE_SIGNS
 from ui.cluster.model import ClusterModel
 from ui.cluster.sentence import Tone
 from ui.findings import words
@@ -30,13 +31,6 @@ WIDTH = 190
 LIMIT = 4
 MOST_DRAWN = 6
 _ART_WIDTH = 84.0
-_ICONS: dict[Tone, tuple[str, Token]] = {
-    "ok": ("circle-check", "ok"),
-    "busy": ("loader", "accenttext"),
-    "note": ("circle-help", "text3"),
-    "warn": ("triangle-alert", "warn"),
-    "crit": ("octagon-alert", "crit"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +124,7 @@ class ThumbnailButton(QAbstractButton):
         name = elided(shown.name, "dense_strong", room - sign)
         write(painter, QRectF(_ART_WIDTH, 4, room - sign, 18), name, role="dense_strong")
         if shown.tone is not None:
-            icon, tint = _ICONS[shown.tone]
+            icon, tint = TONE_SIGNS[shown.tone]
             draw_icon(painter, QPointF(rect.width() - 24, 6), icon, tint, 14)
         for i, said in enumerate((shown.line, shown.state)):
             words_rect = QRectF(_ART_WIDTH, 22 + 16 * i, room, 16)

@@ -5,7 +5,6 @@ The one rule: what an end tells is shown under that end; what nobody told is "n/
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from PySide6.QtWidgets import QVBoxLayout, QWidget
@@ -17,7 +16,7 @@ from ui import text
 from ui.cluster.cable import Cable
 from ui.cluster.model import ClusterModel
 from ui.cluster.part.chart import NodeCharts
-from ui.cluster.part.fact import FactRows, Row
+from ui.cluster.part.fact import FactRows, Row, reader_of
 from ui.cluster.part.finding import FindingList
 from ui.cluster.part.look import LookRow
 from ui.node.wrap import wrap_line
@@ -81,9 +80,8 @@ class CablePart(QWidget):
         self.charts.show_ends(ends)
 
     def _rows(self, end: End, seen: topology.Cable | None) -> list[Row]:
-        sample = self._model.sample(end[0])
-        tx = sample.value(f"cage_tx_gbps.{end[1]}") if sample else math.nan
-        rx = sample.value(f"cage_rx_gbps.{end[1]}") if sample else math.nan
+        value = reader_of(self._model.sample(end[0]))
+        tx, rx = (value(f"cage_{way}_gbps.{end[1]}") for way in ("tx", "rx"))
         what = "RDMA and network counters of both halves"
         rows = [Row("Sends", str(text.line_rate(tx)), what), Row("Receives", str(text.line_rate(rx)), what)]
         halves = halves_of(end, seen)

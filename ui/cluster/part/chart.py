@@ -5,7 +5,6 @@ The one rule: a gap stays a gap, and old values say how old they are.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from PySide6.QtWidgets import QVBoxLayout, QWidget
@@ -15,6 +14,7 @@ from sparkdesk.core.telemetry.cage import CABLE_GBPS, ports_of
 from sparkdesk.core.telemetry.sample import Sample
 from ui import text, theme
 from ui.cluster.model import ClusterModel
+from ui.cluster.part.fact import reader_of
 from ui.widgets.chart import ChartFrame, LiveChart, Series, fitting_span_s
 
 SPAN_S = 300.0
@@ -45,7 +45,7 @@ class NodeCharts(QWidget):
         sample = self._model.sample(node_id)
         self._show_parts(is_node=True, ends=1)
         now_s = self._model.feeds.now_ms() / 1000
-        value = sample.value if sample else _missing
+        value = reader_of(sample)
         used = self._series(node_id, "mem_used_bytes", "in use", 1 / text.GIB, tint="s1")
         span_s = fitting_span_s(used.times_s, now_s, SPAN_S)
         gpu = self._series(node_id, "gpu_util", "", 100.0)
@@ -81,17 +81,16 @@ class NodeCharts(QWidget):
             chart.setVisible(i < ends)
 
     def _show_rate(self, chart: LiveChart, node_id: str, cage: str, now_s: float, name: str) -> None:
-        sample = self._model.sample(node_id)
+        value = reader_of(self._model.sample(node_id))
         series = [self._series(node_id, f"cage_{way}_gbps.{cage}", way, 1.0) for way in ("rx", "tx")]
-        speed = sample.value(f"cage_speed_gbps.{cage}") if sample else math.nan
+        speed = value(f"cage_speed_gbps.{cage}")
         is_slow = text.is_known(speed) and speed < CABLE_GBPS
         limit_text = f"link limit {speed:.0f}" if is_slow else ""
         span_s = fitting_span_s(series[0].times_s, now_s, SPAN_S)
         chart.set_frame(ChartFrame(window_s=span_s, limit=speed if is_slow else None, limit_text=limit_text))
         chart.set_title(f"{name} {cage} RoCE rate".strip())
-        rate = sample.value(f"cage_rx_gbps.{cage}") if sample else math.nan
         chart.set_empty_text("No rate reported")
-        chart.set_series(series, now_s=now_s, value_text=text.line_rate(rate).value)
+        chart.set_series(series, now_s=now_s, value_text=text.line_rate(value(f"cage_rx_gbps.{cage}")).value)
 
     def _series(self, node_id: str, key: str, name: str, scale: float, tint: theme.Token | None = None) -> Series:
         read = self._model.feeds.series
@@ -99,10 +98,6 @@ class NodeCharts(QWidget):
             return Series(name, (), (), tint)
         times_ms, values = read(node_id, key, SPAN_S)
         return Series(name, [t / 1000 for t in times_ms], [value * scale for value in values], tint)
-
-
-def _missing(_key: str) -> float:
-    return math.nan
 
 
 def _percent(fraction: float) -> str:

@@ -5,12 +5,14 @@ The one rule: a row whose value is not known says "n/a" and why in its tooltip; 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGridLayout, QWidget
 
+from sparkdesk.core.telemetry.sample import Sample
 from ui.node.wrap import wrap_line
 from ui.theme import Token
 from ui.widgets.label import Label, plain_tooltip
@@ -25,6 +27,11 @@ class Row(NamedTuple):
     value: str
     hint: str = ""
     tint: Token = "text"
+
+
+def reader_of(sample: Sample | None) -> Callable[[str], float]:
+    """What was measured, by key of the metric table; NaN for all that was not, and where there is no sample."""
+    return sample.value if sample is not None else lambda _key: math.nan
 
 
 class FactRows(QWidget):

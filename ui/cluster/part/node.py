@@ -6,8 +6,6 @@ is pale and says its age.
 
 from __future__ import annotations
 
-import math
-
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
@@ -21,7 +19,7 @@ from ui.cluster.effort import energy_rows, wall_words
 from ui.cluster.map.card_paint import ledger_values
 from ui.cluster.model import ClusterModel
 from ui.cluster.part.chart import NodeCharts
-from ui.cluster.part.fact import FactRows, Row
+from ui.cluster.part.fact import FactRows, Row, reader_of
 from ui.cluster.part.finding import FindingList
 from ui.cluster.part.trouble import TroublePanel
 from ui.findings import words
@@ -156,7 +154,7 @@ def memory_rows(memory: Memory) -> list[Row]:
 
 def gpu_rows(sample: Sample | None, *, has_estimate: bool, is_group: bool) -> list[Row]:
     """The GPU's figures; its utilisation stands here and not on the card. `is_group`: a server over several nodes."""
-    value = sample.value if sample is not None else _missing
+    value = reader_of(sample)
     watt = value("gpu_power_w")
     wall, source = wall_words(watt, is_spark=has_estimate)
     util = text.percent(value("gpu_util"))
@@ -171,7 +169,3 @@ def gpu_rows(sample: Sample | None, *, has_estimate: bool, is_group: bool) -> li
 
 def _row(label: str, value: str, hint: str = "") -> Row:
     return Row(label, value, hint, "text3" if value == text.NOT_KNOWN else "text")
-
-
-def _missing(_key: str) -> float:
-    return math.nan

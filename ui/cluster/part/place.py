@@ -5,15 +5,13 @@ The one rule: a device is named only as it names itself or as the person labels 
 
 from __future__ import annotations
 
-import math
-
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from sparkdesk.core.cluster.topology import Cable, Stranger, Topology
 from ui import text
 from ui.cluster.model import ClusterModel
-from ui.cluster.part.fact import FactRows, Row
+from ui.cluster.part.fact import FactRows, Row, reader_of
 from ui.cluster.part.look import LookRow
 from ui.node.wrap import wrap_line
 from ui.widgets.button import Button
@@ -57,9 +55,8 @@ class SwitchPart(QWidget):
         self.look.show_look(topology, model.feeds.now_ms())
 
     def _cable_words(self, cable: Cable) -> str:
-        sample = self._model.sample(cable.a[0])
-        value = sample.value if sample is not None and not self._model.is_stale(cable.a[0]) else _missing
-        cage = cable.a[1]
+        node_id, cage = cable.a
+        value = reader_of(None if self._model.is_stale(node_id) else self._model.sample(node_id))
         speed = value(f"cage_speed_gbps.{cage}")
         rates = f"tx {text.line_rate(value(f'cage_tx_gbps.{cage}')).value}, "
         rates += f"rx {text.line_rate(value(f'cage_rx_gbps.{cage}'))}"
@@ -130,7 +127,3 @@ def switch_title(topology: Topology, number: int, declared: str) -> str:
     name = topology.switch_name if number == 0 else ""
     title = text.one_line(name or (declared if number == 0 else ""), 60) or "Switch"
     return title if number == 0 else f"{title} {number + 1}"
-
-
-def _missing(_key: str) -> float:
-    return math.nan

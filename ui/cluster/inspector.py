@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QSizePolicy, QVB
 from sparkdesk.core.cluster.node import NodeState, NodeStatus
 from sparkdesk.core.cluster.topology import Cable as SeenCable
 from ui import text
-from ui.cluster.cable import Cable
+from ui.cluster.cable import Cable, Look
 from ui.cluster.card import NodeCard
 from ui.cluster.model import ClusterModel
 from ui.cluster.part.cable import TWO_HALVES, CablePart, cable_title
@@ -22,11 +22,11 @@ from ui.cluster.part.node import NodePart
 from ui.cluster.part.place import StrangerPart, SwitchPart, switch_title
 from ui.widgets.button import Button, IconButton
 from ui.widgets.card import Card, Separator
-from ui.widgets.chip import Chip
+from ui.widgets.chip import Chip, ChipKind
 from ui.widgets.label import ElidedLabel, Label
 
 WIDTH = 340
-_KINDS = {"up": "ok", "degraded": "warn", "wrong": "warn", "one_way": "crit", "down": "crit"}
+_KINDS: dict[Look, ChipKind] = {"up": "ok", "degraded": "warn", "wrong": "warn", "one_way": "crit", "down": "crit"}
 
 
 class Inspector(Card):
@@ -214,7 +214,7 @@ class Inspector(Card):
 
     def _show_cable(self, cable: Cable, seen: SeenCable | None) -> None:
         self._show_head(cable_title(cable, self._model), TWO_HALVES)
-        self._chip.set_state(cable.word, _KINDS.get(cable.look, "neutral"))  # type: ignore[arg-type]  # chip kinds
+        self._chip.set_state(cable.word, _KINDS.get(cable.look, "neutral"))
         self._chip.setVisible(True)
         self._show_part(self.cable)
         self.cable.show_cable(cable.ends, seen)

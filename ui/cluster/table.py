@@ -53,6 +53,8 @@ _MOST_JOBS: Final = 8
 _CELL_ROOM: Final = 24
 """The padding of a cell on both sides, and what Qt's style keeps free."""
 _KNOWN_WIDTHS: Final = 5000
+_LOUD: Final[dict[str, Token]] = {"ok": "ok", "warn": "warn", "crit": "crit"}
+"""The ink of a state or a severity that must be seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,10 +199,10 @@ def _ink(row: Row, column: int) -> QColor:
     tint: Token = "text" if column == 0 else "text2"
     if row.cells[column] == text.NOT_KNOWN:
         tint = "text3"
-    elif column == 1 and row.kind in ("ok", "warn", "crit"):
-        tint = row.kind  # type: ignore[assignment]  # the three are tokens
-    elif column == _FINDINGS and row.extra.worst in ("warn", "crit"):
-        tint = row.extra.worst  # type: ignore[assignment]  # both are tokens
+    elif column == 1:
+        tint = _LOUD.get(row.kind, tint)
+    elif column == _FINDINGS:
+        tint = _LOUD.get(row.extra.worst, tint)
     return color(tint)
 
 

@@ -8,7 +8,7 @@ the nearest bridge (01:80:C2:00:00:0E), which no bridge passes on. So where the 
 not, there is a switch between; where both do, it is a cable. It counts those of the same token that come in, and
 notes who sends what only a switch sends (spanning tree), who names itself (LLDP), and who asks for an IPv4 address
 (ARP). Changes nothing, leaves nothing, passes nothing on of what it hears but names. Prints one JSON object.
-Stdlib only, 3.8+. That a ConnectX-7 hands up frames for the nearest bridge is unverified on hardware.
+Stdlib only, 3.8+. That a ConnectX-7 hands up frames for the nearest bridge: unverified on hardware [nearest-bridge].
 """
 
 from __future__ import annotations

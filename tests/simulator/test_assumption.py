@@ -14,6 +14,8 @@ from tests.simulator.conftest import PROJECT, Simulator
 REALLY_HERE = {"python-version"}
 """A node runs this computer's own Python, and says so."""
 IDLE = {"gpu-clock-under-load", "gpu-awake-clock", "gpu-slow-power", "gpu-processes", "rdma-words"}
+NO_NEIGHBOUR = {"nearest-bridge"}
+"""Nobody names himself at the other end of a direct cable."""
 NO_JOB_YET = {"llamacpp-buffers", "llamacpp-on-gb10", "vllm-outside-memory", "vllm-on-gb10"}
 NO_DRIVER = {"nvml-library", "nvml-memory"}
 
@@ -40,4 +42,4 @@ async def test_a_healthy_node_differs_from_no_assumption(cluster: Simulator) -> 
     differ = {name: seen for name, (hold, seen) in rulings.items() if hold is Hold.DIFFERS and name not in REALLY_HERE}
     assert differ == {}
     unseen = {name for name, (hold, _seen) in rulings.items() if hold is Hold.NOT_SEEN}
-    assert unseen <= IDLE | NO_JOB_YET | NO_DRIVER
+    assert unseen <= IDLE | NO_JOB_YET | NO_DRIVER | NO_NEIGHBOUR

@@ -73,6 +73,15 @@ def _judge_speeds(answer: Answer) -> Ruling:
     return (Hold.HELD if set(up.values()) <= {200000.0, 100000.0} else Hold.DIFFERS), shown(seen)
 
 
+def _judge_nearest_bridge(answer: Answer) -> Ruling:
+    """LLDP is sent to the address of the nearest bridge: a neighbour that a port names came in by such a frame."""
+    heard = {match.group(1) for match in re.finditer(r"^lldp\.([^.\s]+)\.via=LLDP\s*$", answer.text, re.MULTILINE)}
+    named = sorted(heard & _NETDEVS)
+    if not named:
+        return Hold.NOT_SEEN, "no neighbour names itself by LLDP on a port of a cage"
+    return Hold.HELD, shown(f"LLDP came in on {', '.join(named)}")
+
+
 ASSUMPTIONS: tuple[Assumption, ...] = (
     assume(
         "cage-netdevs", "The ports of the two QSFP cages are called " + ", ".join(sorted(_NETDEVS)),
@@ -133,6 +142,11 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
     assume(
         "gid-index", "GID 3 of an RDMA port is RoCE v2", ReadFile(_PORT + "gid_attrs/types/3"), matches(r"^RoCE v2$"),
         source=_PLAYBOOKS, where="core/planning",
+    ),
+    assume(
+        "nearest-bridge", "A ConnectX-7 hands up frames for the nearest bridge (01:80:c2:00:00:0e)",
+        ReadCommand(("lldpctl", "-f", "keyvalue")), _judge_nearest_bridge,
+        source="ours; LLDP comes to that address (IEEE 802.1AB, 7.1)", where="remote/frames.py",
     ),
     assume(
         "management-port", "The RJ45 port is called enP7s7", ReadFile("/sys/class/net/enP7s7/operstate"),

@@ -162,8 +162,17 @@ def test_what_is_no_known_vendors_or_not_slow_is_not_seen() -> None:
     assert judge(TABLE["gpu-slow-power"], {"": "2418, 96, 80.00"}) is Hold.NOT_SEEN
 
 
+def test_a_neighbour_by_lldp_shows_that_frames_for_the_nearest_bridge_come_in() -> None:
+    bridge = TABLE["nearest-bridge"]
+    assert judge(bridge, {"": "lldp.enp1s0f1np1.via=LLDP\nlldp.enp1s0f1np1.chassis.name=sn3700\n"}) is Hold.HELD
+    assert judge(bridge, {"": "lldp.enP7s7.via=LLDP\n"}) is Hold.NOT_SEEN, "the RJ45 port is another card's"
+    assert judge(bridge, {"": "lldp.enp1s0f1np1.via=CDPv2\n"}) is Hold.NOT_SEEN, "CDP has another address"
+    assert judge(bridge, {"": ""}) is Hold.NOT_SEEN
+
+
 def test_only_read_only_programs_are_run() -> None:
-    allowed = {"nvidia-smi", "python3", "docker", "nvidia-ctk", "/usr/local/cuda/bin/nvcc", "ss", "ls", "ibdev2netdev"}
+    allowed = {"nvidia-smi", "python3", "docker", "nvidia-ctk", "/usr/local/cuda/bin/nvcc", "ss", "ls"}
+    allowed |= {"ibdev2netdev", "lldpctl"}
     for assumption in ASSUMPTIONS:
         for read in assumption.probe.reads:
             if isinstance(read, ReadCommand):

@@ -28,6 +28,7 @@ TELL_ONLY = (
     r"id (-un|-Gn|-u|-g)",
     r"ip (-j |-br |-4 |-6 )*(link|addr|address|route|neigh)( show)?( dev \S+)?",
     r"ls (-d |-1 )*(/[A-Za-z0-9._*/-]+ ?)+",
+    r"lldpctl -f keyvalue",
     r"lspci( -[nmDk]+)*",
     r"nvidia-ctk --version",
     r"nvidia-smi (--version|-L|--query-(gpu|compute-apps)=[a-z0-9_.,]+ --format=csv,noheader(,nounits)?)",

@@ -14,6 +14,7 @@ from sparkdesk.app.node_pages import NodePages
 from sparkdesk.core.chat.message import Sampling
 from sparkdesk.core.errors import SparkDeskError
 from sparkdesk.core.feed import Latest
+from sparkdesk.core.jobs.rate import GENERATED_RATE
 from sparkdesk.core.jobs.record import JobState, JobStatus
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.telemetry.sample import Sample
@@ -23,7 +24,6 @@ from ui.add_node.page import AddNodePage
 from ui.chat.model import ChatModel
 from ui.chat.view import ChatPage
 from ui.jobs.model import DeploymentFeeds, DeploymentsModel
-from ui.jobs.trace import TOKEN_RATE
 from ui.jobs.view import DeploymentsPage
 from ui.launch.model import LaunchFeeds, LaunchModel
 from ui.launch.view import LaunchPage
@@ -124,7 +124,7 @@ class Pages:
             nodes=stack.inventory.nodes,
             jobs=stack.launcher.jobs,
             sample=self.sample,
-            tokens_per_s=lambda job_id: self.traces.newest(job_id, TOKEN_RATE),
+            tokens_per_s=lambda job_id: self.traces.newest(job_id, GENERATED_RATE),
             now_ms=stack.clock.now_ms,
             period_s=1.0 / stack.sample_hz,
         )

@@ -36,6 +36,7 @@ from sparkdesk.infra.store import SqliteStore
 from sparkdesk.services.chat.conversation import ChatEndpoint, Conversations
 from sparkdesk.services.clock import SystemClock
 from sparkdesk.services.fleet.inventory import Inventory
+from sparkdesk.services.jobs.trace import Traces
 from sparkdesk.services.tasks import Tasks
 from sparkdesk.services.telemetry import Telemetry
 from sparkdesk.services.wait import wait_for_value
@@ -47,7 +48,6 @@ from ui.chat.model import ChatModel
 from ui.chat.view import ChatPage
 from ui.cluster.model import ClusterFeeds, ClusterModel
 from ui.cluster.view import ClusterPage
-from ui.jobs.trace import Traces
 from ui.style import install_style
 
 NAMES = ("heartbeat.four_nodes_and_chat_p99", "heartbeat.tokens_shown", "heartbeat.samples_read")

@@ -14,10 +14,10 @@ from sparkdesk.core.jobs.record import JobState, JobStatus, LogLine
 from sparkdesk.core.step import Playbook
 from sparkdesk.core.telemetry.history import History
 from sparkdesk.core.telemetry.sample import Sample
+from sparkdesk.services.jobs.trace import Traces
 from tests.ui import rack
 from ui.cluster.model import ClusterFeeds
 from ui.jobs.model import DeploymentFeeds
-from ui.jobs.trace import Traces
 
 HERE = "me@desk"
 """How this computer calls itself."""

@@ -24,9 +24,9 @@ from sparkdesk.core.jobs.record import JobStatus
 from sparkdesk.core.planning.bandwidth import Bandwidth
 from sparkdesk.core.telemetry.energy import EnergyView
 from sparkdesk.core.telemetry.sample import Sample
+from sparkdesk.services.jobs.trace import Traces
 from ui.bridge import watch
 from ui.cluster.scene import Known, Scene, SceneBuilder
-from ui.jobs.trace import Traces
 
 if TYPE_CHECKING:
     from ui.charts.feed import ChartFeeds

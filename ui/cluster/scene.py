@@ -16,17 +16,18 @@ from sparkdesk.core.cluster.port import Port
 from sparkdesk.core.cluster.topology import LookState, Topology
 from sparkdesk.core.findings.concern import Concern
 from sparkdesk.core.jobs.plan import LaunchPlan
+from sparkdesk.core.jobs.rate import GENERATED_RATE
 from sparkdesk.core.jobs.reading import KV_USED, REQUESTS_RUNNING, REQUESTS_WAITING
 from sparkdesk.core.jobs.record import JobState, JobStatus
 from sparkdesk.core.telemetry.cage import ports_of
 from sparkdesk.core.telemetry.sample import Sample
+from sparkdesk.services.jobs.trace import Traces
 from ui import text
 from ui.cluster.cable import Cable, CableBuilder, CableFacts, End, Shape, title_of
 from ui.cluster.card import STALE_AFTER_S, NodeCard, Served, build_card, with_concerns
 from ui.cluster.map.wiring import Wiring, build_wiring, has_look
 from ui.cluster.sentence import NO_NODE, Sentence, Told, build_sentence
 from ui.jobs.mark import current_phase, is_coming_up, is_serving, mark_of_job
-from ui.jobs.trace import TOKEN_RATE, Traces
 
 NO_TOPOLOGY = Topology()
 NO_WIRING = Wiring()
@@ -233,7 +234,7 @@ def _look_words(known: Known) -> str:
 def _told(known: Known, cards: Sequence[NodeCard], cables: Sequence[Cable]) -> Told:
     """What the sentence is made from; the rate is that of the deployments that tell one."""
     ready = [job.job_id for job in known.jobs if job.state is JobState.READY]
-    rates = [known.traces.newest(job_id, TOKEN_RATE) for job_id in ready] if known.traces else []
+    rates = [known.traces.newest(job_id, GENERATED_RATE) for job_id in ready] if known.traces else []
     told = [rate for rate in rates if text.is_known(rate)]
     rate = sum(told) if told else math.nan
     return Told(
@@ -257,7 +258,7 @@ def _served(job: JobStatus, node_id: str, known: Known) -> Served:
         title=job.title,
         mark=mark_of_job(job),
         is_ready=job.state is JobState.READY,
-        token_rate=known.traces.newest(job.job_id, TOKEN_RATE) if known.traces else math.nan,
+        token_rate=known.traces.newest(job.job_id, GENERATED_RATE) if known.traces else math.nan,
         running=job.reading(REQUESTS_RUNNING),
         waiting=job.reading(REQUESTS_WAITING),
         kv_used=job.reading(KV_USED),

@@ -13,6 +13,7 @@ from PySide6.QtCore import QEvent, QSize, Qt, Signal
 from PySide6.QtGui import QEnterEvent, QFocusEvent, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
+from sparkdesk.core.jobs.rate import GENERATED_RATE
 from sparkdesk.core.jobs.reading import REQUESTS_RUNNING, REQUESTS_WAITING
 from sparkdesk.core.jobs.record import JobState, JobStatus
 from ui import text, theme
@@ -20,7 +21,6 @@ from ui.cluster.effort import bandwidth_words, job_energy_words
 from ui.cluster.model import ClusterModel
 from ui.font import Role
 from ui.jobs.mark import Mark, current_phase, is_coming_up, mark_of_job
-from ui.jobs.trace import TOKEN_RATE
 from ui.theme import Token
 from ui.widgets.button import Button
 from ui.widgets.card import Card
@@ -87,7 +87,7 @@ def _figures(job: JobStatus, model: ClusterModel) -> str:
         return f"{phase.title} {text.one_line(phase.note, 40)}".strip()
     if job.state is not JobState.READY:
         return NO_METRICS
-    rate = model.feeds.traces.newest(job.job_id, TOKEN_RATE)
+    rate = model.feeds.traces.newest(job.job_id, GENERATED_RATE)
     running, waiting = job.reading(REQUESTS_RUNNING), job.reading(REQUESTS_WAITING)
     parts = [str(text.token_rate(rate))] if text.is_known(rate) else []
     if text.is_known(running):

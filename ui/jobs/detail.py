@@ -10,6 +10,7 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
 
 from sparkdesk.core.feed import Lost
+from sparkdesk.core.jobs.rate import GENERATED_RATE
 from sparkdesk.core.jobs.reading import KV_USED, REQUESTS_RUNNING, REQUESTS_WAITING
 from sparkdesk.core.jobs.record import JobState, JobStatus
 from sparkdesk.core.jobs.record import LogLine as JobLogLine
@@ -17,7 +18,6 @@ from ui import text, theme
 from ui.bridge import StreamPump
 from ui.jobs.mark import is_coming_up, mark_of_job
 from ui.jobs.model import DeploymentsModel, log_rows
-from ui.jobs.trace import TOKEN_RATE
 from ui.widgets.banner import Banner
 from ui.widgets.button import Button
 from ui.widgets.card import Card
@@ -197,11 +197,11 @@ class ChartCards(QWidget):
     def show_job(self, job: JobStatus) -> None:
         """Show what there is of the job's last quarter of an hour."""
         traces = self._model.feeds.traces
-        span_s = fitting_span_s(traces.series(job.job_id, TOKEN_RATE)[0], 0.0, SPAN_S)
+        span_s = fitting_span_s(traces.series(job.job_id, GENERATED_RATE)[0], 0.0, SPAN_S)
         self.tokens.set_frame(ChartFrame(window_s=span_s, gap_s=GAP_S))
         self.kv.set_frame(ChartFrame(window_s=span_s, gap_s=GAP_S, high=100.0))
-        rate = traces.newest(job.job_id, TOKEN_RATE)
-        self._show(self.tokens, job, [(TOKEN_RATE, "", 1.0)], text.token_rate(rate).value)
+        rate = traces.newest(job.job_id, GENERATED_RATE)
+        self._show(self.tokens, job, [(GENERATED_RATE, "", 1.0)], text.token_rate(rate).value)
         running, waiting = traces.newest(job.job_id, REQUESTS_RUNNING), traces.newest(job.job_id, REQUESTS_WAITING)
         said = text.NOT_KNOWN
         if text.is_known(running):

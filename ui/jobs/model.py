@@ -15,15 +15,16 @@ from sparkdesk.core.cluster.node import NodeRecord, NodeStatus
 from sparkdesk.core.feed import Latest, Lost, Stream
 from sparkdesk.core.jobs.endpoint import Endpoint
 from sparkdesk.core.jobs.plan import LaunchPlan
+from sparkdesk.core.jobs.rate import GENERATED_RATE
 from sparkdesk.core.jobs.reading import REQUESTS_RUNNING, REQUESTS_WAITING
 from sparkdesk.core.jobs.record import JobState, JobStatus, LogLine, Phase, PhaseState
 from sparkdesk.core.step import Playbook
+from sparkdesk.services.jobs.trace import Traces
 from ui import text
 from ui.bridge import watch
 from ui.jobs.mark import NO_MARK, Mark, current_phase, is_coming_up, mark_of_job
 from ui.jobs.origin import describe_origin, name_keeper
 from ui.jobs.step_text import script_of
-from ui.jobs.trace import TOKEN_RATE, Traces
 
 SECTIONS = ("Running", "Starting", "Stopped or failed, logs kept")
 LEVELS = {"debug": "DEBUG", "trace": "DEBUG", "info": "INFO", "warn": "WARN", "warning": "WARN", "error": "ERROR"}
@@ -163,7 +164,7 @@ class DeploymentsModel(QObject):
             return f"{phase.title} {text.one_line(phase.note, 60)}".strip() if phase else job.state.words
         if job.state.is_over:
             return f"started {moment(job.created_ms, self.feeds.now_ms())}"
-        rate = self.feeds.traces.newest(job.job_id, TOKEN_RATE)
+        rate = self.feeds.traces.newest(job.job_id, GENERATED_RATE)
         parts = [str(text.token_rate(rate))] if text.is_known(rate) else []
         requests = request_words(job, is_short=is_short)
         return "   ".join([*parts, requests] if requests else parts) or "engine metrics n/a"

@@ -9,11 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sparkdesk.core.feed import Latest, Subscription
-from sparkdesk.core.jobs.rate import GENERATED_RATE as TOKEN_RATE
 from sparkdesk.core.jobs.record import JobStatus
 from sparkdesk.services.reading_book import ReadingBook
-
-__all__ = ["TOKEN_RATE", "Traces"]
 
 
 class Traces(ReadingBook):

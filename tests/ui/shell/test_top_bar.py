@@ -10,10 +10,10 @@ from PySide6.QtTest import QSignalSpy, QTest
 from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
+from sparkdesk.core.jobs.rate import GENERATED_RATE
 from tests.ui import rack
 from tests.ui.picture import host_page
 from tests.ui.stage import Stage
-from ui.jobs.trace import TOKEN_RATE
 from ui.shell.feed import ShellFeed, ShellFeeds
 from ui.shell.model import ShellModel
 from ui.shell.strip import StripItem, TopStrip
@@ -34,7 +34,7 @@ def feed(stage: Stage, model: ShellModel) -> ShellFeed:
         nodes=stage.nodes,
         jobs=stage.jobs,
         sample=stage.samples.get,
-        tokens_per_s=lambda job_id: stage.traces.newest(job_id, TOKEN_RATE),
+        tokens_per_s=lambda job_id: stage.traces.newest(job_id, GENERATED_RATE),
         now_ms=lambda: stage.now_ms,
         period_s=1.0,
     )

@@ -17,7 +17,7 @@ from contextvars import Context
 from typing import Any
 
 import qasync
-from PySide6.QtCore import QCoreApplication, QEvent, QObject, QTimerEvent
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, QSocketNotifier, QTimerEvent
 from PySide6.QtWidgets import QApplication
 
 from ui.collector import collecting_here
@@ -63,16 +63,45 @@ class _Waits(QObject):
             self.drop(handle)
 
 
+class _Reader(QObject):
+    """Calls when a file descriptor can be read, again and again, by one notifier of Qt's."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self._handle: asyncio.Handle | None = None
+        self._notifier = QSocketNotifier(number, QSocketNotifier.Type.Read, self)
+        self._notifier.setEnabled(False)
+        self._notifier.activated.connect(self._call)
+
+    def begin(self, handle: asyncio.Handle) -> None:
+        """Call this from now on."""
+        self._handle = handle
+        self._notifier.setEnabled(True)
+
+    def end(self) -> bool:
+        """Call nothing; tells whether anything was to be called."""
+        was_begun, self._handle = self._handle is not None, None
+        self._notifier.setEnabled(False)
+        return was_begun
+
+    def _call(self) -> None:
+        if self._handle is not None:
+            self._handle._run()
+
+
 class Loop(qasync.QEventLoop):  # type: ignore[misc]  # qasync is not annotated
-    """qasync's loop, but what is cancelled is gone.
+    """qasync's loop, but what is cancelled is gone, and what pauses is kept.
 
     qasync keeps a cancelled call and its timer until it would have been due. Every token of an answer is waited for
-    with a limit of a minute: at 200 a second 12,000 timers would stand at any time.
+    with a limit of a minute: at 200 a second 12,000 timers would stand at any time. And it makes a notifier anew each
+    time a connection reads on, which is with every token too, and with each of them PySide loses count of None.
     """
 
     def __init__(self, app: QApplication) -> None:
         self.waits = _Waits()
         """What is due later."""
+        self._readers: dict[int, _Reader] = {}
+        """By number. They stay: the next connection gets the number of one that was closed."""
         super().__init__(app)
 
     def call_later(
@@ -90,10 +119,28 @@ class Loop(qasync.QEventLoop):  # type: ignore[misc]  # qasync is not annotated
         """asyncio's own hook: called by the handle."""
         self.waits.drop(handle)
 
+    def _add_reader(self, fd: Any, callback: Callable[..., object], *args: Any) -> None:
+        """asyncio's own hook: its transports call it."""
+        number = _number_of(fd)
+        if number not in self._readers:
+            self._readers[number] = _Reader(number)
+        self._readers[number].begin(asyncio.Handle(callback, args, self))
+
+    def _remove_reader(self, fd: Any) -> bool:
+        """asyncio's own hook."""
+        reader = self._readers.get(_number_of(fd))
+        return reader is not None and reader.end()
+
     def close(self) -> None:
         """As asyncio's."""
         self.waits.clear()
+        for reader in self._readers.values():
+            reader.end()
         super().close()
+
+
+def _number_of(fd: Any) -> int:
+    return fd if isinstance(fd, int) else int(fd.fileno())
 
 
 def run_in_loop(app: QApplication, main: Callable[[], Coroutine[Any, Any, int]]) -> int:

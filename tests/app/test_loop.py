@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
 from PySide6.QtWidgets import QApplication
 
@@ -60,3 +61,31 @@ def test_a_call_that_raises_is_told_and_ends_nothing(app: QApplication) -> None:
 
     assert run_in_loop(app, main) == 0
     assert told == ["a bug"]
+
+
+def test_a_connection_that_pauses_reads_on_and_its_number_serves_the_next(app: QApplication) -> None:
+    async def main() -> int:
+        loop = asyncio.get_running_loop()
+        for _ in range(3):
+            ours, theirs = socket.socketpair()
+            reader, writer = await asyncio.open_connection(sock=ours)
+            for word in (b"one\n", b"two\n"):
+                writer.transport.pause_reading()  # type: ignore[attr-defined]
+                theirs.send(word)
+                await asyncio.sleep(0.01)
+                assert not reader._buffer  # type: ignore[attr-defined]
+                writer.transport.resume_reading()  # type: ignore[attr-defined]
+                assert await asyncio.wait_for(reader.readline(), 5) == word
+            theirs.close()
+            assert await asyncio.wait_for(reader.read(), 5) == b""
+            writer.close()
+            await writer.wait_closed()
+        ours, theirs = socket.socketpair()
+        loop.add_reader(ours, print)
+        assert loop.remove_reader(ours)
+        assert not loop.remove_reader(ours)
+        ours.close()
+        theirs.close()
+        return 0
+
+    assert run_in_loop(app, main) == 0

@@ -9,21 +9,17 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sparkdesk.core.cluster.node import NodeFacts, NodeStatus
 from sparkdesk.core.feed import Latest, Subscription
 from sparkdesk.core.jobs.reading import GENERATED_TOKENS, REQUESTS_RUNNING
 from sparkdesk.core.jobs.record import JobState, JobStatus
-from sparkdesk.core.telemetry.energy import JOULE_PER_KWH, SPARK_WALL, EnergyMeter, EnergyRates, EnergyView
-from sparkdesk.core.telemetry.sample import Sample
+from sparkdesk.core.telemetry.energy import SPARK_WALL, Energy, EnergyMeter, EnergyRates, EnergyView, is_spark
+from sparkdesk.core.telemetry.sample import NAN, Sample
 from sparkdesk.services.telemetry import Telemetry
 
-__all__ = ["Energies", "EnergyRates", "EnergyView"]
-
-NAN = float("nan")
 POWER = "gpu_power_w"
-SPARK_GPU = "NVIDIA GB10"
 MAX_KEPT = 512
 """Sums that are kept; those that were counted last stay."""
 KNOWN_SHARE = 0.9
@@ -172,20 +168,18 @@ class Energies:
         tally = self._tallies.get(subject_id)
         if tally is None:
             return None
-        joule = tally.joule if tally.covered_s > 0 else NAN
+        rail = Energy(tally.joule if tally.covered_s > 0 else NAN, tally.covered_s, tally.gap_s)
         has_wall = tally.odd_s == 0 < tally.wall_s and tally.wall_s >= KNOWN_SHARE * tally.covered_s
-        wall_joule = tally.wall_joule if has_wall else NAN
+        paid = replace(rail, joule=tally.wall_joule) if has_wall else rail
         rates = self.rates()
-        kwh = (wall_joule if has_wall else joule) / JOULE_PER_KWH
-        passed_s = tally.covered_s + tally.gap_s
         return EnergyView(
-            joule=joule,
-            wall_joule=wall_joule,
-            cost=kwh * rates.price_per_kwh,
+            joule=rail.joule,
+            wall_joule=tally.wall_joule if has_wall else NAN,
+            cost=paid.cost(rates.price_per_kwh),
             currency=rates.currency,
-            co2_g=kwh * rates.grid_g_per_kwh,
+            co2_g=paid.co2_g(rates.grid_g_per_kwh),
             j_per_token=tally.token_joule / tally.tokens if tally.tokens > 0 else NAN,
-            covered=tally.covered_s / passed_s if passed_s > 0 else NAN,
+            covered=rail.coverage,
             since_ms=tally.since_ms,
             words=_words(has_wall=has_wall, has_price=math.isfinite(rates.price_per_kwh)),
         )
@@ -276,11 +270,6 @@ class Energies:
             tally.is_changed = True
         elif job.reading(REQUESTS_RUNNING) > 0:
             now.waiting_joule = joule
-
-
-def is_spark(facts: NodeFacts) -> bool | None:
-    """Whether the wall's estimate holds for this machine; None: it did not say yet."""
-    return facts.gpu_name == SPARK_GPU if facts.gpu_name else None
 
 
 def _known(value: float) -> float:

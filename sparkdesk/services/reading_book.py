@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 
-from sparkdesk.core.telemetry.history import GAP_PERIODS, History
+from sparkdesk.core.telemetry.history import History
 from sparkdesk.core.telemetry.metric import METRICS
-from sparkdesk.core.telemetry.sample import Sample
+from sparkdesk.core.telemetry.sample import GAP_PERIODS, Sample
 
 NAN = float("nan")
 LEAST_STEP_MS = 500

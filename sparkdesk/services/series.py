@@ -13,9 +13,10 @@ from sparkdesk.core.cluster.found_server import FoundServer
 from sparkdesk.core.cluster.node import NodeStatus
 from sparkdesk.core.feed import Latest
 from sparkdesk.core.jobs.record import JobStatus
-from sparkdesk.core.telemetry.history import GAP_PERIODS, History
+from sparkdesk.core.telemetry.history import History
 from sparkdesk.core.telemetry.metric import METRICS
 from sparkdesk.core.telemetry.past import Means, explain_holes, join
+from sparkdesk.core.telemetry.sample import GAP_PERIODS
 from sparkdesk.core.telemetry.series import ChartSource, Gap, Series, Stretch
 from sparkdesk.services.absence import Absences
 from sparkdesk.services.reading_book import ReadingBook

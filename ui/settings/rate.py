@@ -9,7 +9,8 @@ import math
 from typing import Final, Protocol
 
 from sparkdesk.core.plain_text import make_line
-from sparkdesk.core.telemetry.energy import NAN, EnergyRates
+from sparkdesk.core.telemetry.energy import EnergyRates
+from sparkdesk.core.telemetry.sample import NAN
 
 PRICE_KEY: Final = "energy.price_per_kwh"
 CURRENCY_KEY: Final = "energy.currency"

@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparkdesk.core.telemetry.clock import SET_BACK_S
+from sparkdesk.core.telemetry.sample import GAP_PERIODS
 
 Values = NDArray[np.float64]
 
 COLUMNS = 100
 """Of one sparkline. They are about as wide as their columns in pixels: more could not be seen."""
-GAP_PERIODS = 2.5
 
 
 class TrendTable:

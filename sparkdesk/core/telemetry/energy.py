@@ -8,18 +8,15 @@ counted beside it, so that a sum over it is never taken for the whole.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-NAN = float("nan")
+from sparkdesk.core.cluster.node import NodeFacts
+from sparkdesk.core.telemetry.sample import GAP_PERIODS, NAN
+
 JOULE_PER_KWH = 3.6e6
-GAP_PERIODS = 2.5
-"""Samples further apart than so many periods have a gap between them: as in the charts."""
 MOST_W = 10_000.0
 """More than any computer that this reads: a power beyond it was misread."""
-
-GPU_RAIL = "GPU rail"
-WALL_ESTIMATE = "wall, estimate"
+SPARK_GPU = "NVIDIA GB10"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,28 +43,18 @@ SPARK_WALL = WallModel(
 """The estimate for a DGX Spark; for another machine there is none."""
 
 
+def is_spark(facts: NodeFacts) -> bool | None:
+    """Whether the wall's estimate holds for this machine; None: it did not say yet."""
+    return facts.gpu_name == SPARK_GPU if facts.gpu_name else None
+
+
 @dataclass(frozen=True, slots=True)
 class Energy:
-    """What was drawn in `covered_s` seconds of samples; `gap_s` more passed without any. NaN where never known.
-
-    `of` says what was metered: the GPU rail, or an estimate of the wall by the model that `source` tells.
-    """
+    """What was drawn in `covered_s` seconds of samples; `gap_s` more passed without any. NaN where never known."""
 
     joule: float
     covered_s: float
     gap_s: float
-    of: str = GPU_RAIL
-    source: str = ""
-
-    @property
-    def kwh(self) -> float:
-        """The energy in kWh."""
-        return self.joule / JOULE_PER_KWH
-
-    @property
-    def mean_w(self) -> float:
-        """Mean power over the time that is covered."""
-        return self.joule / self.covered_s if self.covered_s > 0 else NAN
 
     @property
     def coverage(self) -> float:
@@ -77,14 +64,11 @@ class Energy:
 
     def cost(self, price_per_kwh: float) -> float:
         """What it cost, in the currency of the price; NaN for a price that is none."""
-        return self.kwh * _factor(price_per_kwh)
+        return self.joule / JOULE_PER_KWH * _factor(price_per_kwh)
 
     def co2_g(self, grid_g_per_kwh: float) -> float:
         """Grams of CO2 at the grid's grams for each kWh; NaN for a factor that is none."""
-        return self.kwh * _factor(grid_g_per_kwh)
-
-
-NOTHING = Energy(NAN, 0.0, 0.0)
+        return self.joule / JOULE_PER_KWH * _factor(grid_g_per_kwh)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,38 +135,7 @@ class EnergyMeter:
 
     def read(self) -> Energy:
         """What was added up until now."""
-        joule = self._joule if self._covered_s > 0 else NAN
-        if self._wall is None:
-            return Energy(joule, self._covered_s, self._gap_s)
-        return Energy(joule, self._covered_s, self._gap_s, WALL_ESTIMATE, self._wall.source)
-
-
-def add_up(parts: Iterable[Energy]) -> Energy:
-    """The energy of a deployment: that of its nodes together, whole nodes, whatever else ran there.
-
-    NaN when one node's was never known, or when they are not all of the same thing. Times are means over the nodes, so
-    that the coverage is theirs together.
-    """
-    found = tuple(parts)
-    if not found:
-        return NOTHING
-    kinds = {(part.of, part.source) for part in found}
-    of, source = (found[0].of, found[0].source) if len(kinds) == 1 else ("", "")
-    joule = sum(part.joule for part in found) if len(kinds) == 1 else NAN
-    covered_s = sum(part.covered_s for part in found) / len(found)
-    return Energy(joule, covered_s, sum(part.gap_s for part in found) / len(found), of, source)
-
-
-def joule_per_token(power_w: Iterable[float], tokens_per_s: float) -> float:
-    """Energy a token: power of all the deployment's nodes over its speed, both of the same moment or both means.
-
-    Rates and not sums, because a gap in one of two sums would bend the result. NaN when a power is not known, or when
-    no token is made.
-    """
-    powers = tuple(power_w)
-    if not powers or not all(0.0 <= power <= MOST_W for power in powers):
-        return NAN
-    return sum(powers) / tokens_per_s if 0.0 < tokens_per_s < math.inf else NAN
+        return Energy(self._joule if self._covered_s > 0 else NAN, self._covered_s, self._gap_s)
 
 
 def _factor(value: float) -> float:

@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 
 from sparkdesk.core.telemetry.clock import SET_BACK_S
 from sparkdesk.core.telemetry.past import Means, mean_rows
-from sparkdesk.core.telemetry.sample import NAN, Sample
+from sparkdesk.core.telemetry.sample import GAP_PERIODS, NAN, Sample
 from sparkdesk.core.telemetry.series import Series, Stretch
 
 FINE_POINTS = 3000
 """5 minutes at 10 Hz, 50 minutes at 1 Hz."""
 COARSE_S = 5.0
 COARSE_POINTS = 720
-GAP_PERIODS = 2.5
 MAX_KEYS = 256
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 NAN = float("nan")
+GAP_PERIODS = 2.5
+"""Samples further apart than so many periods have a gap between them: in charts, sparklines and sums alike."""
 
 
 @dataclass(frozen=True, slots=True)

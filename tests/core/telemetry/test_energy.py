@@ -8,18 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparkdesk.core.telemetry import history
-from sparkdesk.core.telemetry.energy import (
-    GAP_PERIODS,
-    GPU_RAIL,
-    NOTHING,
-    SPARK_WALL,
-    WALL_ESTIMATE,
-    Energy,
-    EnergyMeter,
-    add_up,
-    joule_per_token,
-)
+from sparkdesk.core.telemetry.energy import SPARK_WALL, Energy, EnergyMeter
+from sparkdesk.core.telemetry.sample import GAP_PERIODS
 
 T_MS = 1_700_000_000_000
 
@@ -33,12 +23,10 @@ def metered(powers: list[float], *, step_ms: int = 1000, meter: EnergyMeter | No
 
 def test_an_hour_at_100_watts_is_a_tenth_of_a_kwh_and_costs_as_much() -> None:
     found = metered([100.0] * 3601)
-    assert found.kwh == pytest.approx(0.1)
-    assert found.mean_w == pytest.approx(100.0)
+    assert found.joule == pytest.approx(360_000.0)
     assert [found.covered_s, found.gap_s, found.coverage] == pytest.approx([3600.0, 0.0, 1.0])
     assert found.cost(0.30) == pytest.approx(0.03)
     assert found.co2_g(380.0) == pytest.approx(38.0)
-    assert found.of == GPU_RAIL
 
 
 def test_a_ramp_is_counted_by_its_mean() -> None:
@@ -60,7 +48,6 @@ def test_a_gap_adds_no_energy_and_is_counted() -> None:
 def test_a_power_that_was_not_told_is_a_gap_and_not_zero(unread: float) -> None:
     found = metered([60.0, 60.0, unread, 60.0, 60.0])
     assert found.joule == pytest.approx(120.0)
-    assert found.mean_w == pytest.approx(60.0)
     assert (found.covered_s, found.gap_s) == (2.0, 2.0)
 
 
@@ -68,11 +55,9 @@ def test_before_two_samples_nothing_is_known() -> None:
     for found in (metered([]), metered([50.0]), metered([math.nan] * 9)):
         assert math.isnan(found.joule)
         assert math.isnan(found.cost(0.3))
-        assert math.isnan(found.mean_w)
 
 
-def test_a_gap_is_the_same_here_and_in_the_charts() -> None:
-    assert GAP_PERIODS == history.GAP_PERIODS
+def test_a_step_of_a_seldom_asked_node_is_no_gap() -> None:
     slow = EnergyMeter(period_s=10.0)
     assert metered([50.0] * 3, step_ms=20_000, meter=slow).gap_s == 0.0
 
@@ -109,32 +94,13 @@ def test_energy_is_never_negative_nor_more_than_the_highest_power_over_the_time_
         assert math.isnan(found.joule)
 
 
-def test_the_wall_is_an_estimate_that_names_its_source_and_meets_the_published_ranges() -> None:
+def test_the_walls_estimate_meets_the_published_ranges() -> None:
     found = metered([87.0] * 11, meter=EnergyMeter(wall=SPARK_WALL))
-    assert (found.of, found.source) == (WALL_ESTIMATE, SPARK_WALL.source)
+    assert found.joule == pytest.approx(10 * SPARK_WALL.estimate_w(87.0))
     assert 40 <= SPARK_WALL.estimate_w(3.5) <= 45
     assert 170 <= SPARK_WALL.estimate_w((60 + 87) / 2) <= 180
     assert SPARK_WALL.estimate_w(500.0) == 240.0
     assert metered([math.nan] * 5, meter=EnergyMeter(wall=SPARK_WALL)).covered_s == 0.0
-
-
-def test_a_deployment_is_its_nodes_together_and_unknown_when_one_is() -> None:
-    one, two = metered([50.0] * 11), metered([70.0] * 11)
-    both = add_up([one, two])
-    assert both.joule == pytest.approx(1200.0)
-    assert both.mean_w == pytest.approx(120.0)
-    assert both.of == GPU_RAIL
-    assert math.isnan(add_up([one, NOTHING]).joule)
-    assert math.isnan(add_up([]).joule)
-    wall = metered([50.0] * 11, meter=EnergyMeter(wall=SPARK_WALL))
-    assert math.isnan(add_up([one, wall]).joule)
-    assert add_up([one, wall]).of == ""
-
-
-def test_a_token_costs_the_power_of_all_nodes_over_the_speed() -> None:
-    assert joule_per_token([60.0, 60.0], 30.0) == pytest.approx(4.0)
-    for powers, speed in (([60.0, math.nan], 30.0), ([], 30.0), ([60.0], 0.0), ([60.0], math.nan), ([-1.0], 30.0)):
-        assert math.isnan(joule_per_token(powers, speed))
 
 
 @pytest.mark.parametrize("factor", [math.nan, -0.1, math.inf])

@@ -117,7 +117,7 @@ def test_a_screen_reader_hears_the_whole_card_in_one_sentence() -> None:
     card = build_card(rack.status(0), rack.sample(0, 93.8), 0.4, (served(running=8.0),))
     assert card.sentence == (
         "spark-5c2d, live, gpt-oss-120b ready, 228 tok/s, 8 running, 14 waiting, "
-        "memory 93.8 of 121.6 gibibytes used, Busy 100 %, SM clock 2.41 GHz, GPU temp 58 °C, GPU power 44 W"
+        "memory 93.8 of 121.6 gibibytes used, Busy 100 %, SM clock 2.41 GHz, GPU temp 58 °C, GPU rail 44 W"
     )
 
 

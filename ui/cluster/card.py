@@ -127,6 +127,7 @@ _ALARMS: dict[NodeState, tuple[Mark, str]] = {
 
 FOUND_MARK = Mark("Found running", "neutral", "eye")
 NOT_OURS = "not started by SparkDesk"
+RAIL = "What the GPU's own rail draws: about half of the box"
 
 
 def build_card(
@@ -319,7 +320,7 @@ def _figures(sample: Sample, served: Sequence[Served]) -> tuple[Figure, ...]:
         Figure("Busy", percent, "%" if is_busy_known else "", round(busy, 2) if is_busy_known else None, hint),
         Figure("SM clock", clock.value, clock.unit),
         Figure("GPU temp", temperature.value, temperature.unit),
-        Figure("GPU power", power.value, power.unit),
+        Figure("GPU rail", power.value, power.unit, hint=RAIL),
     )
 
 

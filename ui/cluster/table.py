@@ -42,7 +42,7 @@ HEADERS: Final = (
     "Busy",
     "SM clock",
     "GPU temp",
-    "GPU power",
+    "GPU power (rail)",
     "P0",
     "P1",
 )

@@ -112,7 +112,7 @@ _SPEED_LIMIT = Limit(low=200.0, when="cable between two Sparks", source="NVIDIA'
 _ROWS = (
     _fraction("gpu_util", "GPU busy", f"{_NVML}: utilization.gpu; a waiting rank of a group polls and looks busy"),
     _heat("gpu_temp_c", "GPU temperature", 110.0, f"{_NVML}: temperature.gpu", _HEAT_LIMIT),
-    Metric("gpu_power_w", "GPU power", "W", 0.0, 140.0, _POWER, most=1e4),
+    Metric("gpu_power_w", "GPU power (rail)", "W", 0.0, 140.0, _POWER, most=1e4),
     Metric("gpu_sm_clock_mhz", "SM clock", "MHz", 0.0, 3003.0, _SM_CLOCK, most=1e4, limit=_CLOCK_LIMIT),
     Metric("gpu_sm_clock_max_mhz", "SM clock, highest", "MHz", 0.0, NAN, f"{_NVML}: clocks.max.sm", most=1e4),
     Metric("gpu_throttle_mask", "Throttle reasons", "", 0.0, NAN, f"{_NVML}: clocks_throttle_reasons.active"),

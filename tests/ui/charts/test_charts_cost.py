@@ -15,6 +15,7 @@ from tests.ui.picture import host_page
 from ui.charts.model import ChartsModel
 from ui.charts.view import ChartsPage
 
+PARTS = ("pyqtgraph", "ui.charts")
 SETTLE = 20
 REFRESHES = 60
 
@@ -45,7 +46,7 @@ def test_refreshes_leave_nothing_behind(qtbot: QtBot, dressed: object) -> None:
             QCoreApplication.processEvents()
         gc.collect()
         items = sum(len(card.pane.canvas.scene().items()) for card in page.plots.cards)
-        ours = [each for each in gc.get_objects() if type(each).__module__.startswith(("pyqtgraph", "ui.charts"))]
+        ours = [each for each in gc.get_objects() if str(type(each).__module__).startswith(PARTS)]
         return sys.getrefcount(None), len(ours), len(page.findChildren(QObject)), items
 
     none, objects, widgets, items = run(SETTLE)

@@ -72,7 +72,12 @@ def shown_plots(page: ChartsPage) -> list[str]:
 
 def test_at_first_the_nodes_are_drawn_in_four_plots(qtbot: QtBot, scene: Scene) -> None:
     page = open_page(qtbot, scene)
-    assert shown_plots(page) == ["GPU power in W", "SM clock in MHz", "Memory used in GiB", "GPU temperature in °C"]
+    assert shown_plots(page) == [
+        "GPU power (rail) in W",
+        "SM clock in MHz",
+        "Memory used in GiB",
+        "GPU temperature in °C",
+    ]
     assert [name for name, _ in legend(page, 0)] == list(rack.NAMES)
 
 
@@ -174,7 +179,7 @@ def test_arrow_keys_step_from_sample_to_sample_and_say_the_values(qtbot: QtBot, 
     assert page.model.cursor_ms == pytest.approx(newest - 3000, abs=250)
     QTest.keyClick(page.plots, Qt.Key.Key_Right)
     assert page.model.cursor_ms == pytest.approx(newest - 2000, abs=250)
-    assert f"{clock(page.model.cursor_ms)}. GPU power, spark-5c2d " in page.plots.accessibleDescription()
+    assert f"{clock(page.model.cursor_ms)}. GPU power (rail), spark-5c2d " in page.plots.accessibleDescription()
     QTest.keyClick(page.plots, Qt.Key.Key_Home)
     first = page.model.cursor_ms
     QTest.keyClick(page.plots, Qt.Key.Key_Left)
@@ -248,7 +253,7 @@ def test_the_plots_can_be_read_as_a_table_and_in_words(qtbot: QtBot, scene: Scen
     page.ways.set_key("table")
     page.ways.changed.emit("table")
     table = page.table.cells.table
-    assert table.headers[:2] == ("Time", "GPU power (W), spark-5c2d")
+    assert table.headers[:2] == ("Time", "GPU power (rail) (W), spark-5c2d")
     assert "n/a" in {row[2].text for row in table.rows}
     assert "Gap: spark-bd26: no samples " in page.summary.text()
     assert guessing_labels(page) == []

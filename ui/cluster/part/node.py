@@ -11,10 +11,10 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from sparkdesk.core.cluster.machine import product_words
 from sparkdesk.core.cluster.node import NodeStatus
+from sparkdesk.core.telemetry.energy import is_spark
 from sparkdesk.core.telemetry.sample import Sample
-from sparkdesk.services.energies import is_spark
 from ui import text
-from ui.cluster.card import Memory, NodeCard
+from ui.cluster.card import RAIL, Memory, NodeCard
 from ui.cluster.effort import energy_rows, wall_words
 from ui.cluster.map.card_paint import ledger_values
 from ui.cluster.model import ClusterModel
@@ -162,7 +162,7 @@ def gpu_rows(sample: Sample | None, *, has_estimate: bool, is_group: bool) -> li
         _row("GPU", f"{util}; a waiting rank polls" if is_group and util != text.NOT_KNOWN else util, POLLS),
         _row("SM clock", str(text.frequency(value("gpu_sm_clock_mhz")))),
         _row("GPU temp", str(text.temperature(value("gpu_temp_c")))),
-        _row("GPU rail", str(text.power(watt)), "What the GPU's own rail draws: about half of the box"),
+        _row("GPU rail", str(text.power(watt)), RAIL),
         _row("Wall", wall, source),
     ]
 

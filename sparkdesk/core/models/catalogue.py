@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from sparkdesk.core.errors import SettingsError
-from sparkdesk.core.models.spec import ExpertCounts, KvGeometry, ModelSpec
+from sparkdesk.core.models.spec import Experts, KvGeometry, ModelSpec
 
 MAX_BYTES = 4 << 20
 Count = Annotated[int, Field(gt=0, lt=1 << 50)]
@@ -78,7 +78,7 @@ def _spec(model: _Model) -> ModelSpec:
         parameters=model.parameters,
         active_parameters=model.active_parameters,
         kv=KvGeometry(kv.layers, kv.kv_heads, kv.head_dim) if kv else None,
-        experts=ExpertCounts(experts.total, experts.active) if experts else None,
+        experts=Experts(experts.total, experts.active) if experts else None,
         context_tokens=model.context_tokens,
         weight_bytes=dict(model.weight_bytes),
         files=dict(model.files),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 
@@ -19,11 +20,24 @@ class KvGeometry:
 
 
 @dataclass(frozen=True, slots=True)
-class ExpertCounts:
+class Experts:
     """A mixture's routed experts in each of its layers: how many there are, and how many a token goes through."""
 
     total: int
     active: int
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether a model can be made so."""
+        return 0 < self.active <= self.total
+
+    def distinct(self, tokens: float) -> float:
+        """Experts of a layer that so many tokens (1 or more) touch together, on average; never more than there are.
+
+        Taken as if every token chose evenly and by itself; real routers prefer some, so it is a little high.
+        """
+        untouched = math.pow(1.0 - self.active / self.total, tokens)
+        return min(self.total * (1.0 - untouched), float(self.total))
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +49,7 @@ class ModelSpec:
     parameters: int | None = None
     active_parameters: int | None = None
     kv: KvGeometry | None = None
-    experts: ExpertCounts | None = None
+    experts: Experts | None = None
     """None: dense, or not known."""
     context_tokens: int | None = None
     """The longest context that it was trained for."""

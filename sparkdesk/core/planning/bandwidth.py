@@ -12,34 +12,13 @@ import math
 from dataclasses import dataclass
 from typing import TypeGuard
 
-from sparkdesk.core.models.spec import ModelSpec
+from sparkdesk.core.models.spec import Experts, ModelSpec
 
 NAN = float("nan")
 PEAK_GB_PER_S = 273.0
 """Peak of one node's unified memory, 10^9 bytes a second. Source: NVIDIA's DGX Spark data sheet (LPDDR5X)."""
 COMPUTED = "computed"
 """The word beside every figure of this module."""
-
-
-@dataclass(frozen=True, slots=True)
-class Experts:
-    """A mixture's experts in each of its layers: how many there are, and how many one token goes through."""
-
-    total: int
-    active: int
-
-    @property
-    def is_valid(self) -> bool:
-        """Whether a model can be made so."""
-        return 0 < self.active <= self.total
-
-    def distinct(self, tokens: float) -> float:
-        """Experts of a layer that so many tokens (1 or more) touch together, on average; never more than there are.
-
-        Taken as if every token chose evenly and by itself; real routers prefer some, so it is a little high.
-        """
-        untouched = math.pow(1.0 - self.active / self.total, tokens)
-        return min(self.total * (1.0 - untouched), float(self.total))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,22 +53,20 @@ class Bandwidth:
         return not self.reason
 
 
-def facts_of(
-    spec: ModelSpec | None, quantization: str, *, kv_value_bytes: float, experts: Experts | None = None
-) -> StepFacts:
+def facts_of(spec: ModelSpec | None, quantization: str, *, kv_value_bytes: float) -> StepFacts:
     """The facts of a model of the catalogue, with these weights and KV values of this size.
 
-    The catalogue gives `active_parameters` of mixtures only: without it a model is dense, unless `experts` is given.
+    The catalogue gives `active_parameters` of mixtures only: without it a model is dense, unless it has experts.
     """
     if spec is None:
-        return StepFacts(None, None, None, None, experts)
-    dense = spec.parameters if experts is None else None
+        return StepFacts(None, None, None, None)
+    dense = spec.parameters if spec.experts is None else None
     return StepFacts(
         weight_bytes=spec.weight_bytes.get(quantization),
         parameters=spec.parameters,
         active_parameters=dense if spec.active_parameters is None else spec.active_parameters,
         kv_bytes_per_token=None if spec.kv is None else spec.kv.bytes_per_token(kv_value_bytes),
-        experts=experts,
+        experts=spec.experts,
     )
 
 

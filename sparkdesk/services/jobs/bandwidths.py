@@ -17,7 +17,7 @@ from sparkdesk.core.jobs.reading import KV_TOKENS, REQUESTS_RUNNING, SPECULATION
 from sparkdesk.core.jobs.record import JobState, JobStatus
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.models.spec import ModelSpec
-from sparkdesk.core.planning.bandwidth import Bandwidth, Experts, effective_bandwidth, facts_of, steps_of
+from sparkdesk.core.planning.bandwidth import Bandwidth, effective_bandwidth, facts_of, steps_of
 from sparkdesk.core.planning.memory import VALUE_BYTES
 
 NAN = float("nan")
@@ -70,8 +70,7 @@ def _compute(job: JobStatus, plan: LaunchPlan, spec: ModelSpec) -> Bandwidth:
     if value_bytes is None:
         return _unknown(f"How large a value of the KV type {request.kv_dtype} is, is not known")
     kv_tokens = job.reading(KV_TOKENS)
-    experts = None if spec.experts is None else Experts(spec.experts.total, spec.experts.active)
-    facts = facts_of(spec, request.quantization, kv_value_bytes=value_bytes, experts=experts)
+    facts = facts_of(spec, request.quantization, kv_value_bytes=value_bytes)
     if facts.weight_bytes is None:
         facts = replace(facts, weight_bytes=_planned_weights(plan))
     return effective_bandwidth(

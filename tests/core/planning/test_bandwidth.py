@@ -9,11 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparkdesk.core.models.spec import KvGeometry, ModelSpec
+from sparkdesk.core.models.spec import Experts, KvGeometry, ModelSpec
 from sparkdesk.core.planning.bandwidth import (
     PEAK_GB_PER_S,
     Bandwidth,
-    Experts,
     StepFacts,
     effective_bandwidth,
     facts_of,
@@ -145,7 +144,7 @@ def test_the_figure_grows_with_steps_requests_and_tokens_and_never_passes_the_pe
         (facts_of(QWEN, "fp5", kv_value_bytes=2.0), 30.0, 1.0, 0.0, "weights"),
         (replace(MOE, active_parameters=None), 30.0, 1.0, 0.0, "parameters a token uses"),
         (replace(MOE, active_parameters=90e9), 30.0, 1.0, 0.0, "parameters a token uses"),
-        (facts_of(replace(QWEN, active_parameters=None), "bf16", kv_value_bytes=2.0, experts=Experts(8, 2)),
+        (facts_of(replace(QWEN, active_parameters=None, experts=Experts(8, 2)), "bf16", kv_value_bytes=2.0),
          30.0, 1.0, 0.0, "parameters a token uses"),
         (replace(MOE, experts=None), 30.0, 2.0, 0.0, "experts"),
         (replace(MOE, experts=Experts(8, 9)), 30.0, 2.0, 0.0, "experts"),

@@ -36,8 +36,13 @@ async def listen_deep(
         outcome = await _run(root, node_id, shell, command, program, timeout_s=seconds + SLACK_S)
         return await asyncio.to_thread(_read, shell.node, outcome)
 
-    views = await asyncio.gather(*(listen(node_id, shell) for node_id, shell in shells.items()))
-    return dict(zip(shells, views, strict=True))
+    try:
+        async with asyncio.TaskGroup() as group:
+            views = {node_id: group.create_task(listen(node_id, shell)) for node_id, shell in shells.items()}
+    except ExceptionGroup as failed:
+        # The others were stopped: half a look tells less than the last whole one.
+        raise failed.exceptions[0] from failed
+    return {node_id: task.result() for node_id, task in views.items()}
 
 
 async def _run(

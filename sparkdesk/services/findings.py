@@ -87,14 +87,14 @@ class Findings:
         for key, data in (await store.documents(ACCEPTED)).items():
             try:
                 self._accepted[key] = Acceptance.from_json(json.loads(data))
-            except (KeyError, TypeError, ValueError) as error:
+            except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
                 log.warning("an acceptance is left out: %s", error)
         for key, data in (await store.documents(BEST_CAGE)).items():
             node_id, _, cage = key.rpartition("/")
             try:
                 row = json.loads(data)
                 self._best.setdefault(node_id, {})[cage] = CageRecord(int(row["halves"]), float(row["gbps"]))
-            except (KeyError, TypeError, ValueError) as error:
+            except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
                 log.warning("what was seen of a cage is left out: %s", error)
 
     async def run(self) -> None:

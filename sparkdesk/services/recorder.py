@@ -112,6 +112,7 @@ class Recorder:
     async def forget(self, source_id: str) -> None:
         """A node was removed: nothing about it stays. Raises StoreError."""
         self._energies.forget(source_id)
+        self._done.pop(source_id, None)
         self._past.means = {key: means for key, means in self._past.means.items() if key != source_id}
         if self._is_open:
             await self._shelf.forget(source_id)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 
 from sparkdesk.core.cluster.node import NodeState, NodeStatus
 from sparkdesk.core.feed import Latest, Subscription
@@ -72,9 +73,7 @@ class Absences:
             node_id = status.record.id
             _note(self._states, node_id, self._now_ms(), _STATES.get(status.state, ""))
             if node_id not in self._watches:
-                self._watches[node_id] = self._pulse(node_id).subscribe(
-                    lambda pulse, node_id=node_id: self._take_pulse(node_id, pulse)  # type: ignore[misc]
-                )
+                self._watches[node_id] = self._pulse(node_id).subscribe(partial(self._take_pulse, node_id))
         for node_id in [known for known in self._watches if known not in here]:
             self._watches.pop(node_id).close()
             self._states.pop(node_id, None)

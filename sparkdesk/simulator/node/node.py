@@ -90,7 +90,6 @@ class Node:
         program_dir: Path,
         engine: Engine,
         traits: Traits | None = None,
-        fabric: Fabric | None = None,
     ) -> None:
         self.identity = identity
         self.traits = traits or Traits()

@@ -66,12 +66,13 @@ class _Waits(QObject):
 class _Reader(QObject):
     """Calls when a file descriptor can be read, again and again, by one notifier of Qt's."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, number: int) -> None:
         super().__init__()
+        self._loop = loop
         self._handle: asyncio.Handle | None = None
         self._notifier = QSocketNotifier(number, QSocketNotifier.Type.Read, self)
         self._notifier.setEnabled(False)
-        self._notifier.activated.connect(self._call)
+        self._notifier.activated.connect(self._note)
 
     def begin(self, handle: asyncio.Handle) -> None:
         """Call this from now on."""
@@ -84,9 +85,17 @@ class _Reader(QObject):
         self._notifier.setEnabled(False)
         return was_begun
 
-    def _call(self) -> None:
+    def _note(self) -> None:
+        """In its turn: what was called last time and waits to run may end this, as it does in asyncio's own loop."""
+        self._notifier.setEnabled(False)
         if self._handle is not None:
-            self._handle._run()
+            self._loop.call_soon(self._call, self._handle)
+
+    def _call(self, handle: asyncio.Handle) -> None:
+        if handle is self._handle:
+            handle._run()
+        if self._handle is not None:
+            self._notifier.setEnabled(True)
 
 
 class Loop(qasync.QEventLoop):  # type: ignore[misc]  # qasync is not annotated
@@ -123,7 +132,7 @@ class Loop(qasync.QEventLoop):  # type: ignore[misc]  # qasync is not annotated
         """asyncio's own hook: its transports call it."""
         number = _number_of(fd)
         if number not in self._readers:
-            self._readers[number] = _Reader(number)
+            self._readers[number] = _Reader(self, number)
         self._readers[number].begin(asyncio.Handle(callback, args, self))
 
     def _remove_reader(self, fd: Any) -> bool:

@@ -89,3 +89,21 @@ def test_a_connection_that_pauses_reads_on_and_its_number_serves_the_next(app: Q
         return 0
 
     assert run_in_loop(app, main) == 0
+
+
+def test_who_waits_for_a_byte_is_called_once(app: QApplication) -> None:
+    async def main() -> int:
+        loop = asyncio.get_running_loop()
+        ours, theirs = socket.socketpair()
+        for _ in range(20):
+            came: asyncio.Future[None] = loop.create_future()
+            loop.add_reader(ours, came.set_result, None)
+            theirs.send(b"x")
+            await asyncio.wait_for(came, 5)  # it can still be read while this task waits for its turn
+            loop.remove_reader(ours)
+            ours.recv(10)
+        ours.close()
+        theirs.close()
+        return 0
+
+    assert run_in_loop(app, main) == 0

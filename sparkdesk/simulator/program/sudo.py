@@ -238,9 +238,9 @@ def _read_terminal(prompt: str) -> str | None:
         before = termios.tcgetattr(number)
         silent = list(before)
         silent[3] &= ~termios.ECHO
-        os.write(number, prompt.encode())
-        termios.tcsetattr(number, termios.TCSAFLUSH, silent)
+        termios.tcsetattr(number, termios.TCSAFLUSH, silent)  # before the prompt: a quick answer must not be flushed
         try:
+            os.write(number, prompt.encode())
             line = os.read(number, 4096)
         finally:
             termios.tcsetattr(number, termios.TCSANOW, before)

@@ -99,6 +99,7 @@ class ClusterPane:
     def _join_cables(self, page: ClusterPage) -> None:
         watch = self._stack.fleet.topology
         page.label_asked.connect(lambda key, words: self._desktop.bridge.start(watch.label, key, words))
+        page.switch_label_asked.connect(lambda keys, words: self._desktop.bridge.start(watch.label_all, keys, words))
         page.look_asked.connect(watch.request)
         page.deep_look_asked.connect(self.deep_look.ask_or_stop)
 

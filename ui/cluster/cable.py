@@ -6,14 +6,14 @@ The one rule: a cable is what its ports say. An end that says nothing makes it "
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from sparkdesk.core.cluster.half import End, Half
 from sparkdesk.core.cluster.port import CAGE_RDMA_DEVICES, CAGES, Port, PortState
 from sparkdesk.core.cluster.topology import Cable as SeenCable
-from sparkdesk.core.cluster.topology import LookState, Stranger, Topology
+from sparkdesk.core.cluster.topology import LookState, Stranger, Switch, Topology
 from sparkdesk.core.cluster.topology_problem import FULL_GBPS, Problem
 from ui import text
 from ui.cluster.map.wiring import FarKind, Link, Shape, Wiring
@@ -34,6 +34,7 @@ _WRONG = {
 """Problems of a cable that has its link; in the order in which they are told."""
 _HALF = ("half-down", "half-missing")
 DETECTING = "detecting"
+SWITCH = "Switch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,8 @@ class CableFacts:
     ages_s: Mapping[str, float] = field(default_factory=dict)
     """Nodes whose values are old or gone, with their age; NaN where that is not known either."""
     names: Mapping[str, str] = field(default_factory=dict)
-    switch_title: str = "Switch"
+    switch_titles: tuple[str, ...] = ()
+    """By the switches' numbers."""
 
 
 class _Parts(NamedTuple):
@@ -120,7 +122,7 @@ class CableBuilder:
                 names=tuple(facts.names.get(end[0], end[0]) for end in link.ends),
                 seen=seen.get(link.key) if wiring.is_seen else None,
                 problems=here + asked if wiring.is_seen else (),
-                switch_title=facts.switch_title,
+                switch_title=title_at(facts.switch_titles, link.switch),
                 is_expected=is_expected,
                 is_seen=wiring.is_seen,
                 doubt=facts.topology.doubt if wiring.is_seen and link.to == "node" else "",
@@ -259,6 +261,22 @@ def _far(parts: _Parts) -> tuple[str, str]:
     if stranger is not None:
         return title_of(stranger), _detail(stranger)
     return (parts.switch_title, "") if parts.link.to == "switch" else ("", "")
+
+
+def switch_titles(topology: Topology, declared: str) -> tuple[str, ...]:
+    """What each switch is called: by the user, else by itself, else "Switch". `declared`: as the cluster was set up."""
+    switches = topology.switches or (Switch(),)
+    names = [one.title for one in switches]
+    if len(switches) == 1:
+        return (text.one_line(names[0] or declared, 60) or SWITCH,)
+    # A name that several tell is not that of one.
+    shown = [text.one_line(name, 60) or SWITCH for name in names]
+    return tuple(f"{name} {i + 1}" if shown.count(name) > 1 or name == SWITCH else name for i, name in enumerate(shown))
+
+
+def title_at(titles: Sequence[str], number: int) -> str:
+    """The title of the switch of this number."""
+    return titles[number] if 0 <= number < len(titles) else SWITCH
 
 
 def title_of(stranger: Stranger) -> str:

@@ -19,7 +19,7 @@ from ui.cluster.part.chart import NodeCharts
 from ui.cluster.part.finding import FindingList
 from ui.cluster.part.look import LookRow
 from ui.cluster.part.node import NodePart
-from ui.cluster.part.place import StrangerPart, SwitchPart, switch_title
+from ui.cluster.part.place import StrangerPart, SwitchPart
 from ui.widgets.button import Button, IconButton
 from ui.widgets.card import Card, Separator
 from ui.widgets.chip import Chip, ChipKind
@@ -47,6 +47,7 @@ class Inspector(Card):
     look_asked = Signal()
     deep_look_asked = Signal()
     label_asked = Signal(str, str)
+    switch_label_asked = Signal(tuple, str)
 
     def __init__(self, model: ClusterModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -92,6 +93,7 @@ class Inspector(Card):
         if self._switch is None:
             self._switch = SwitchPart(self._model)
             self._join_look(self._switch.look)
+            self._switch.label_asked.connect(self.switch_label_asked)
             self._add_part(self._switch)
         return self._switch
 
@@ -166,6 +168,11 @@ class Inspector(Card):
         """The charts of what is shown."""
         return self.cable.charts if self._model.selection[0] == "cable" else self.node.charts
 
+    @property
+    def title(self) -> str:
+        """What the shown is called."""
+        return self._title.text()
+
     def refresh(self) -> None:
         """Show the selection as it is now."""
         model = self._model
@@ -220,10 +227,10 @@ class Inspector(Card):
         self.cable.show_cable(cable.ends, seen)
 
     def _show_switch(self, number: int) -> None:
-        topology, cluster = self._model.feeds.topology.value, self._model.feeds.cluster.value
-        count = sum(cable.via_switch and cable.switch_number == number for cable in topology.cables)
-        title = switch_title(topology, number, cluster.switch_name if cluster else "")
-        self._show_head(title, f"{count} {'cable' if count == 1 else 'cables'} of this cluster")
+        count = len(self._model.feeds.topology.value.cables_of_switch(number))
+        self._show_head(
+            self._model.scene.switch_title(number), f"{count} {'cable' if count == 1 else 'cables'} of this cluster"
+        )
         self._show_part(self.switch)
         self.switch.show_switch(number)
 

@@ -23,7 +23,7 @@ from sparkdesk.core.telemetry.cage import ports_of
 from sparkdesk.core.telemetry.sample import Sample
 from sparkdesk.services.jobs.trace import Traces
 from ui import text
-from ui.cluster.cable import Cable, CableBuilder, CableFacts, End, Shape, title_of
+from ui.cluster.cable import Cable, CableBuilder, CableFacts, End, Shape, switch_titles, title_at, title_of
 from ui.cluster.card import STALE_AFTER_S, NodeCard, Served, build_card, with_concerns
 from ui.cluster.map.wiring import Wiring, build_wiring, has_look
 from ui.cluster.sentence import NO_NODE, Sentence, Told, build_sentence
@@ -44,7 +44,8 @@ class Scene:
     sentence: Sentence = NO_NODE
     cards: tuple[NodeCard, ...] = ()
     cables: tuple[Cable, ...] = ()
-    switch_title: str = ""
+    switch_titles: tuple[str, ...] = ()
+    """By the switches' numbers."""
     switch_detail: str = ""
     topology: Topology = NO_TOPOLOGY
     """What the cables are drawn from; before the first look it is empty."""
@@ -59,6 +60,10 @@ class Scene:
     def node_ids(self) -> tuple[str, ...]:
         """The nodes in the cluster's order."""
         return tuple(card.node_id for card in self.cards)
+
+    def switch_title(self, number: int) -> str:
+        """What the switch of this number is called."""
+        return title_at(self.switch_titles, number)
 
     def card(self, node_id: str) -> NodeCard | None:
         """A node's card."""
@@ -128,13 +133,12 @@ class SceneBuilder:
         cards = self._build_cards(known)
         cluster, topology = known.cluster, known.topology
         wiring = build_wiring(topology, cluster.shape if cluster else "", tuple(card.node_id for card in cards))
-        switch = topology.switch_name or (cluster.switch_name if cluster else "")
         facts = CableFacts(
             topology,
             self._find_ports(known),
             _old_ages(known),
             {card.node_id: card.name for card in cards},
-            text.one_line(switch, 60) or "Switch",
+            switch_titles(topology, cluster.switch_name if cluster else ""),
         )
         cables = self._cables.build(wiring, facts)
         guests = _guests(topology) if wiring.is_seen else ()
@@ -146,7 +150,7 @@ class SceneBuilder:
             sentence=build_sentence(_told(known, cards, cables)),
             cards=cards,
             cables=cables,
-            switch_title=facts.switch_title,
+            switch_titles=facts.switch_titles,
             switch_detail=_switch_detail(cables, facts.ports),
             topology=topology,
             look_words=_look_words(known),

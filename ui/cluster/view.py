@@ -76,6 +76,8 @@ class ClusterPage(QWidget):
     finding_unaccept_asked = Signal(str)
     label_asked = Signal(str, str)
     """A stranger's hardware address, or where it has none its cage ("n1:P0"), and the person's name for it."""
+    switch_label_asked = Signal(tuple, str)
+    """The cages that lead to a switch ("n1:P0", ...), and the person's name for it."""
     look_asked = Signal()
     """Look at the cables again."""
     deep_look_asked = Signal()
@@ -192,6 +194,7 @@ class ClusterPage(QWidget):
         inspector.look_asked.connect(self.look_asked)
         inspector.deep_look_asked.connect(self.deep_look_asked)
         inspector.label_asked.connect(self.label_asked)
+        inspector.switch_label_asked.connect(self.switch_label_asked)
         inspector.finding_show_asked.connect(self._open_list)
 
     def _wire_findings(self) -> None:

@@ -68,6 +68,21 @@ class Stranger:
 
 
 @dataclass(frozen=True, slots=True)
+class Switch:
+    """A switch that cages lead to. Its number is its place in `Topology.switches`."""
+
+    name: str = ""
+    """As it names itself by LLDP. Untrusted, bounded."""
+    label: str = ""
+    """The user's name for it, kept with each cage that leads to it: one that stays plugged keeps it."""
+
+    @property
+    def title(self) -> str:
+        """How to call it; "" when nobody has named it."""
+        return self.label or self.name
+
+
+@dataclass(frozen=True, slots=True)
 class HalfPair:
     """One half of a cable: the half at each end, None where the node shows none (or where no node is)."""
 
@@ -109,11 +124,17 @@ class Topology:
     rank_order: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
     strangers: tuple[Stranger, ...] = ()
-    switch_name: str = ""
+    switches: tuple[Switch, ...] = ()
+    """By `Cable.switch_number`."""
     seen_ms: int = 0
     state: LookState = LookState.NONE
     message: str = ""
     remedy: str = ""
+
+    @property
+    def switch_name(self) -> str:
+        """What the first switch is called; "" when nobody has named it, and when there is none."""
+        return self.switches[0].title if self.switches else ""
 
     @property
     def is_crossed(self) -> bool:
@@ -130,10 +151,14 @@ class Topology:
         """The cable in this cage."""
         return next((cable for cable in self.cables if end in (cable.a, cable.b)), None)
 
+    def cables_of_switch(self, number: int) -> tuple[Cable, ...]:
+        """The cables that lead to the switch of this number."""
+        return tuple(cable for cable in self.cables if cable.via_switch and cable.switch_number == number)
+
 
 def build_topology(views: Mapping[str, NodeView], labels: Mapping[str, str]) -> Topology:
     """The cabling of these nodes; `labels` are the user's words by a stranger's hardware address, or,
-    for one that never said a word, by the cage that it is in ("n1:P0").
+    for a switch and for one that never said a word, by the cage that it is in ("n1:P0").
 
     The nodes' order decides among equals. Pure and total: whatever nodes tell, the answer is a Topology.
     """
@@ -150,14 +175,13 @@ def build_topology(views: Mapping[str, NodeView], labels: Mapping[str, str]) -> 
     problems = find_problems(views, segments)
     if shape in (Shape.RING, Shape.PAIR):
         problems = sort_problems([*problems, *find_miscabled(segments, views, shape is Shape.RING)])
-    names = [name.name for segment in switches for name in segment.lldp if name.name]
     return Topology(
         shape=shape,
         cables=cables,
         rank_order=_rank_order(tuple(views), segments),
         problems=problems,
         strangers=tuple(dict.fromkeys(strangers)),
-        switch_name=names[0] if names else "",
+        switches=tuple(_switch(segment, labels) for segment in switches),
         state=LookState.DONE,
     )
 
@@ -174,18 +198,18 @@ def _cables_of(
         for end in segment.ends:
             pairs = tuple(HalfPair(half, None) for half in halves_of(end, views))
             is_lame = _is_lame(end, segment, one_way)
-            key = f"{_word(end)}-{suffix}"
+            key = f"{cage_key(end)}-{suffix}"
             yield Cable(key, end, via_switch=True, is_one_way=is_lame, halves=pairs, switch_number=number)
     elif len(segment.ends) == 2:
         a, b = segment.ends
-        key, pairs = f"{_word(a)}-{_word(b)}", _pair_halves(a, b, views)
+        key, pairs = f"{cage_key(a)}-{cage_key(b)}", _pair_halves(a, b, views)
         yield Cable(key, a, b, is_one_way=bool(one_way), halves=pairs, is_direct=segment.is_direct)
     elif segment.ends:
         end = segment.ends[0]
         mac = segment.strangers[0] if segment.strangers else ""
         pairs = tuple(HalfPair(half, None) for half in halves_of(end, views))
-        stranger = _stranger(segment, labels, mac, where=_word(end))
-        yield Cable(f"{_word(end)}-other", end, stranger=stranger, halves=pairs)
+        stranger = _stranger(segment, labels, mac, where=cage_key(end))
+        yield Cable(f"{cage_key(end)}-other", end, stranger=stranger, halves=pairs)
 
 
 def _is_lame(end: End, segment: Segment, one_way: Iterable[tuple[End, End]]) -> bool:
@@ -210,7 +234,13 @@ def _stranger(segment: Segment, labels: Mapping[str, str], mac: str, *, where: s
     return Stranger(mac, name, "spark" if mac.startswith(NVIDIA_MACS) and not label else kind, label)
 
 
-def _word(end: End) -> str:
+def _switch(segment: Segment, labels: Mapping[str, str]) -> Switch:
+    label = next((label for end in segment.ends if (label := labels.get(cage_key(end), ""))), "")
+    return Switch(next((one.name for one in segment.lldp if one.name), ""), label)
+
+
+def cage_key(end: End) -> str:
+    """Under what the user's words for what is in this cage are kept: "n1:P0"."""
     return f"{end[0]}:{end[1]}"
 
 

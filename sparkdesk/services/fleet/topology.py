@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from sparkdesk.core.cluster.beacon import read_view
@@ -244,18 +244,23 @@ class TopologyWatch:
 
     # Labels ---------------------------------------------------------------------------------------------------------
 
-    async def label(self, mac: str, words: str) -> None:
+    async def label(self, key: str, words: str) -> None:
         """Name the device with this hardware address (or in this cage, "n1:P0", when it never said a word).
 
         No words take the name away. Raises StoreError.
         """
+        await self.label_all((key,), words)
+
+    async def label_all(self, keys: Sequence[str], words: str) -> None:
+        """Name what is behind all of these, as `label`: a switch, behind each cage that leads to it."""
         words = make_line(words.strip(), max_chars=MAX_LABEL_CHARS)
-        if words:
-            await self._store.save_document(KIND, mac, json.dumps({"label": words}).encode())
-            self._labels[mac] = words
-        else:
-            await self._store.remove_document(KIND, mac)
-            self._labels.pop(mac, None)
+        for key in keys:
+            if words:
+                await self._store.save_document(KIND, key, json.dumps({"label": words}).encode())
+                self._labels[key] = words
+            else:
+                await self._store.remove_document(KIND, key)
+                self._labels.pop(key, None)
         await self._build_anew()
 
     def _forget_gone(self, nodes: tuple[NodeStatus, ...]) -> None:

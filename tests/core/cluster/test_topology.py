@@ -279,6 +279,22 @@ def test_a_switch_that_names_itself_is_seen_even_with_two_nodes_on_it() -> None:
     assert build_topology(views, {}).shape is Shape.PAIR
 
 
+def test_a_switch_has_the_label_of_any_cage_that_leads_to_it_before_its_own_name() -> None:
+    cabling = Cabling(6, [Wire([(f"n{i}", cage) for i in range(1, 7)], is_switch=True) for cage in ("P0", "P1")])
+    views = cabling.views()
+    name = LldpName("enp1s0f1np1", "sn3700", "b8:59:9f:00:00:01", is_bridge=True)
+    views["n1"] = replace(views["n1"], lldp=(name,))
+    own = build_topology(views, {})
+    numbers = {cable.a: cable.switch_number for cable in own.cables}
+    rails = [numbers["n1", "P0"], numbers["n1", "P1"]]
+    assert [own.switches[number].title for number in rails] == ["", "sn3700"]
+    named = build_topology(views, {"n4:P1": "Rail B", "n9:P0": "gone"})
+    assert [named.switches[number].title for number in rails] == ["", "Rail B"]
+    assert named.switches[rails[1]].name == "sn3700"
+    assert {cable.a[1] for cable in named.cables_of_switch(rails[1])} == {"P1"}
+    assert look(pair()).switches == ()
+
+
 def test_a_beacon_in_the_name_of_a_node_that_is_not_known_makes_no_cable() -> None:
     views = pair().views()
     fake = HeardBeacon("enp1s0f0np0", "n99", "enp1s0f0np0", HEARD, HEARD)

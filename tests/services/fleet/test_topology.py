@@ -26,6 +26,7 @@ from tests.fakes.shell import LocalShell
 PROGRAM = b"import sys; open('asked', 'a').write(sys.argv[1] + '\\n'); print(open('answer.json').read())"
 """Tells what the test has laid down, and notes that it was asked. The real one is tried in the lab."""
 STORAGE = "00:1b:21:00:00:01"
+LLDP = {"port": CAGE_NETDEVS["P1"][0], "name": "sn3700", "mac": "b8:59:9f:00:00:01", "is_bridge": True}
 P1 = CAGE_NETDEVS["P1"]
 
 
@@ -230,6 +231,25 @@ async def test_a_device_that_never_says_a_word_is_labelled_by_the_cage_that_it_i
     await desk.watch.label("n1:P0", "Storage")
     (stranger,) = desk.watch.topology.value.strangers
     assert (stranger.mac, stranger.title) == ("", "Storage")
+
+
+async def test_a_switchs_name_is_kept_with_each_of_its_cages_over_a_restart(desk: Desk) -> None:
+    for number in (1, 2):
+        desk.lay(f"n{number}", {**answer(number, 3 - number), "lldp": [dict(LLDP)]})
+    assert (await desk.watch.look()).switch_name == "sn3700"
+    told: list[str] = []
+    subscription = desk.watch.topology.subscribe(lambda now: told.append(now.switch_name))
+    await desk.watch.label_all(("n1:P1", "n2:P1"), " Rack\x1b[31m 4 ")
+    subscription.close()
+    assert told[-1] == "Rack 4"
+    assert told.count("Rack 4") == 1, "it is built anew once, not for each cage"
+    again = desk.make()
+    await again.load()
+    assert (await again.look()).switch_name == "Rack 4"
+    await again.label("n1:P1", "")
+    assert again.topology.value.switch_name == "Rack 4", "the other cage has it still"
+    await again.label_all(("n1:P1", "n2:P1"), "")
+    assert again.topology.value.switch_name == "sn3700"
 
 
 async def test_a_node_that_was_removed_leaves_the_map_without_a_look(desk: Desk) -> None:

@@ -10,7 +10,7 @@ from pytestqt.qtbot import QtBot
 
 from sparkdesk.core.cluster.half import Half
 from sparkdesk.core.cluster.node import ClusterRecord
-from sparkdesk.core.cluster.topology import Cable, HalfPair, LookState, Shape, Stranger, Topology
+from sparkdesk.core.cluster.topology import Cable, HalfPair, LookState, Shape, Stranger, Switch, Topology
 from sparkdesk.core.cluster.topology_problem import Problem
 from sparkdesk.core.feed import Latest
 from sparkdesk.core.findings.concern import Concern, Severity
@@ -95,7 +95,7 @@ def switch_topology(seen_ms: int = rack.NOW_MS) -> Topology:
         rank_order=tuple(f"node{i}" for i in range(4)),
         problems=(problem,),
         strangers=(stranger,),
-        switch_name="CRS804-4DDQ",
+        switches=(Switch("CRS804-4DDQ"),),
         seen_ms=seen_ms,
         state=LookState.DONE,
     )

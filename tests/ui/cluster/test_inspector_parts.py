@@ -10,7 +10,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QSignalSpy, QTest
 from pytestqt.qtbot import QtBot
 
-from sparkdesk.core.cluster.topology import HalfPair, LookState, Stranger
+from sparkdesk.core.cluster.topology import HalfPair, LookState, Stranger, Switch
 from sparkdesk.core.step import Playbook
 from tests.ui import rack
 from tests.ui.cluster.desk import MAC, MTU, SLOW, WORDS, Desk, half, open_page, pair_topology
@@ -148,6 +148,36 @@ def test_a_switch_shows_who_is_joined_to_it(qtbot: QtBot, desk: Desk) -> None:
     desk.topology.set(pair_topology(desk.now_ms))
     page.refresh()
     assert page.model.selection == NOTHING, "there is no switch any more"
+
+
+def test_a_person_names_a_switch_and_sees_whose_name_it_has(qtbot: QtBot, desk: Desk) -> None:
+    page = open_at(qtbot, desk, "switch", "0")
+    part = page.inspector.switch
+    assert part.words.text() == "It names itself by LLDP."
+    spy = QSignalSpy(page.switch_label_asked)
+    QTest.keyClicks(part.naming.input, "Rack 4")
+    page.refresh()
+    assert part.naming.input.text() == "Rack 4", "what is being written stays"
+    QTest.mouseClick(part.naming.save, LEFT)
+    assert list(spy.at(0)) == [tuple(f"node{i}:P1" for i in range(4)), "Rack 4"]
+    desk.topology.set(replace(desk.topology.value, switches=(Switch("CRS804-4DDQ", "Rack 4"),)))
+    page.refresh()
+    assert part.words.text().replace("\n", " ") == "You named it; by LLDP it names itself CRS804-4DDQ."
+    assert page.inspector.title == "Rack 4"
+    page.model.select("cable", "node1:P1-switch")
+    page.refresh()
+    assert page.inspector.title == "spark-bd26 P1 to Rack 4"
+
+
+def test_a_switch_that_nobody_named_says_so(qtbot: QtBot, desk: Desk) -> None:
+    desk.topology.set(replace(desk.topology.value, switches=(Switch(),)))
+    page = open_at(qtbot, desk, "switch", "0")
+    words = page.inspector.switch.words
+    assert "has its name from the cluster's setup" in words.text()
+    assert desk.cluster.value is not None
+    desk.cluster.set(replace(desk.cluster.value, switch_name=""))
+    page.refresh()
+    assert words.text() == "It does not name itself (no LLDP), so it is called Switch."
 
 
 def test_another_device_is_labelled_and_said_to_be_no_rank(qtbot: QtBot, desk: Desk) -> None:

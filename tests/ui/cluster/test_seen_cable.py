@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from sparkdesk.core.cluster.node import NodeState
-from sparkdesk.core.cluster.topology import DOUBT, LookState, Topology
+from sparkdesk.core.cluster.topology import DOUBT, LookState, Switch, Topology
 from tests.core.cluster.cabling import Cabling, Wire, pair, switch
 from tests.ui.cluster.cabled import CASES, MACS, Cabled, placed, wire_to
 from ui.cluster.cable import Cable
@@ -193,15 +193,32 @@ def test_after_a_look_that_failed_the_old_cables_stand_with_their_age_and_the_re
     assert never.look_words == "Where the cables lead is not known: No node is connected"
 
 
-def test_the_switch_is_called_as_it_names_itself_else_as_the_user_calls_it_else_switch() -> None:
+def test_the_switch_is_called_as_the_user_calls_it_else_as_it_names_itself_else_switch() -> None:
     case = CASES["switch"]()
     topology = case.topology()
-    assert case.scene(replace(topology, switch_name="sn3700")).switch_title == "sn3700"
-    assert case.scene(topology).switch_title == "MikroTik CRS804"
+    named = replace(topology, switches=(Switch("sn3700"),))
+    assert case.scene(named).switch_titles == ("sn3700",)
+    assert case.scene(replace(named, switches=(Switch("sn3700", "Rack 4"),))).switch_titles == ("Rack 4",)
+    assert case.scene(topology).switch_titles == ("MikroTik CRS804",), "as the cluster was set up"
     known = case.known(topology)
     assert known.cluster is not None
     plain = replace(known, cluster=replace(known.cluster, switch_name=""))
-    assert build_scene(plain).switch_title == "Switch"
+    assert build_scene(plain).switch_titles == ("Switch",)
+
+
+def test_several_switches_have_a_number_where_their_names_do_not_tell_them_apart() -> None:
+    case = CASES["two-rails"]()
+    topology = case.topology()
+    assert case.scene().switch_titles == ("Switch 1", "Switch 2"), "the one set up with could be either"
+    for switches, titles in (
+        ((Switch("sn3700"), Switch()), ("sn3700", "Switch 2")),
+        ((Switch("sn3700"), Switch("sn3700")), ("sn3700 1", "sn3700 2")),
+        ((Switch("sn3700"), Switch("sn3700", "Rail B")), ("sn3700", "Rail B")),
+    ):
+        scene = case.scene(replace(topology, switches=switches))
+        assert scene.switch_titles == titles
+        for cable in scene.cables:
+            assert (cable.far, titles[cable.switch] in cable.hint) == (titles[cable.switch], True)
 
 
 def test_a_cable_of_which_nothing_new_is_known_stays_the_same() -> None:

@@ -139,8 +139,8 @@ class TopologyMap(QWidget):
         for old_cable, new_cable in zip(before.cables, scene.cables, strict=True):
             if old_cable != new_cable:
                 self._update_area(self._layout.cables[new_cable.key].area.adjusted(-7, -4, 7, 4))
-        words = (scene.switch_title, scene.switch_detail, scene.guests)
-        if words != (before.switch_title, before.switch_detail, before.guests):
+        words = (scene.switch_titles, scene.switch_detail, scene.guests)
+        if words != (before.switch_titles, before.switch_detail, before.guests):
             for place in self._layout.switches:
                 self._update_area(place.rects[0].united(place.text))
         if before.look_words != scene.look_words:
@@ -257,8 +257,7 @@ class TopologyMap(QWidget):
         for place in layout.switches:
             if any(dirty.intersects(rect.toAlignedRect().adjusted(-9, -6, 9, 6)) for rect in place.rects):
                 is_only = len(layout.switches) == 1
-                # A name that one of several tells is not that of all.
-                title = scene.switch_title if is_only else f"Switch {place.number + 1}"
+                title = scene.switch_title(place.number)
                 is_selected = self._selection == ("switch", str(place.number))
                 draw_switch(painter, place, title, scene.switch_detail if is_only else "", is_selected=is_selected)
                 if place.number == 0 and layout.guests is not None:
@@ -383,7 +382,8 @@ class TopologyMap(QWidget):
         if card is not None:
             return card.sentence
         if kind == "switch":
-            return f"{scene.switch_title}: {scene.switch_detail}"
+            title = scene.switch_title(int(key) if key.isdecimal() else 0)
+            return f"{title}: {scene.switch_detail}" if len(scene.switch_titles) == 1 else title
         if (kind, key) == ("stranger", "switch"):
             return "\n".join(("On the switch, no node of this cluster:", *scene.guests))
         cable = scene.cable(key) if kind in ("cable", "stranger") else None

@@ -120,5 +120,5 @@ def _problem_words(problem: Problem) -> str:
 
 
 def cable_title(cable: Cable, model: ClusterModel) -> str:
-    """ "spark-5c2d P1 to spark-bd26 P0"."""
-    return " to ".join(f"{model.name_of(node_id)} {cage}" for node_id, cage in cable.ends)
+    """ "spark-5c2d P1 to spark-bd26 P0"; to a switch or another device by its title."""
+    return " to ".join([*(model.end_title(end) for end in cable.ends), *filter(None, (cable.far,))])

@@ -8,7 +8,7 @@ from __future__ import annotations
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
-from sparkdesk.core.cluster.topology import Cable, Stranger, Topology
+from sparkdesk.core.cluster.topology import Cable, Stranger, Switch, cage_key
 from ui import text
 from ui.cluster.model import ClusterModel
 from ui.cluster.part.fact import FactRows, Row, reader_of
@@ -27,32 +27,76 @@ _KINDS = {
 NO_RANK = "It is left out of ranks: no job is placed on it."
 
 
+class NameField(QWidget):
+    """A field for the person's name for a device, with its button."""
+
+    given = Signal(str)
+
+    def __init__(self, example: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._of = ""
+        self.input = TextInput(placeholder=f"For example: {example}")
+        self.input.setMaxLength(LABEL_CHARS)
+        self.save = Button("Label", is_small=True)
+        row = QHBoxLayout()
+        row.addWidget(self.save)
+        row.addStretch(1)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(10)
+        column.addWidget(Field("Your name for it", self.input))
+        column.addLayout(row)
+        self.save.clicked.connect(self._give)
+        self.input.returnPressed.connect(self._give)
+
+    def show_label(self, of: str, label: str) -> None:
+        """Show the name of a device; what a person is writing is not taken away by the next second."""
+        if of != self._of:
+            self._of = of
+            self.input.setText(text.one_line(label, LABEL_CHARS))
+
+    def _give(self) -> None:
+        self.given.emit(self.input.text().strip())
+
+
 class SwitchPart(QWidget):
-    """A switch: who is joined to it, and how fast."""
+    """A switch: whose name it has, with a field for the person's own; who is joined to it, and how fast."""
+
+    label_asked = Signal(tuple, str)
+    """The cages that lead to it, and the words."""
 
     def __init__(self, model: ClusterModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._model = model
+        self._keys: tuple[str, ...] = ()
         self.words = Label("", "dense", "text2", is_wrapped=True, is_selectable=True)
         self.rows = FactRows()
+        self.naming = NameField("rack switch")
         self.look = LookRow()
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(10)
-        for part in (self.words, self.rows, self.look):
+        for part in (self.words, self.rows, self.naming, self.look):
             column.addWidget(part)
+        self.naming.given.connect(self._give)
 
     def show_switch(self, number: int) -> None:
         """Show the switch of this number."""
         model = self._model
         topology = model.feeds.topology.value
-        cables = [cable for cable in topology.cables if cable.via_switch and cable.switch_number == number]
-        is_named = bool(topology.switch_name)
-        self.words.setText(
-            "It names itself by LLDP." if is_named else "It does not name itself (no LLDP), so it is called Switch."
-        )
+        cables = topology.cables_of_switch(number)
+        switch = topology.switches[number] if number < len(topology.switches) else Switch()
+        self._keys = tuple(cage_key(cable.a) for cable in cables)
+        cluster = model.feeds.cluster.value
+        is_declared = cluster is not None and bool(cluster.switch_name) and len(topology.switches) == 1
+        said = name_words(switch, model.scene.switch_title(number), is_declared=is_declared)
+        self.words.setText(wrap_line(said, 240))
         self.rows.set_rows([Row(model.end_title(cable.a), self._cable_words(cable)) for cable in cables[:64]])
+        self.naming.show_label(f"{number} {switch.label}", switch.label)
         self.look.show_look(topology, model.feeds.now_ms())
+
+    def _give(self, words: str) -> None:
+        self.label_asked.emit(self._keys, words)
 
     def _cable_words(self, cable: Cable) -> str:
         node_id, cage = cable.a
@@ -76,31 +120,20 @@ class StrangerPart(QWidget):
         self._key = ""
         self.words = Label("", "dense", "text2", is_wrapped=True)
         self.rows = FactRows()
-        self.label = TextInput(placeholder="For example: storage")
-        self.label.setMaxLength(LABEL_CHARS)
-        self.save = Button("Label", is_small=True)
+        self.naming = NameField("storage")
+        self.label, self.save = self.naming.input, self.naming.save
         self.look = LookRow()
-        field = Field("Your name for it", self.label)
-        row = QHBoxLayout()
-        row.addWidget(self.save)
-        row.addStretch(1)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(10)
-        for part in (self.words, self.rows, field):
+        for part in (self.words, self.rows, self.naming, self.look):
             column.addWidget(part)
-        column.addLayout(row)
-        column.addWidget(self.look)
-        self.save.clicked.connect(self._give)
-        self.label.returnPressed.connect(self._give)
+        self.naming.given.connect(self._give)
 
     def show_stranger(self, cable: Cable, stranger: Stranger) -> None:
         """Show what is behind this cable."""
-        key = label_key(cable, stranger)
-        if key != self._key:
-            # What a person is writing is not taken away by the next second.
-            self._key = key
-            self.label.setText(text.one_line(stranger.label, LABEL_CHARS))
+        self._key = label_key(cable, stranger)
+        self.naming.show_label(self._key, stranger.label)
         self.words.setText(f"{_KINDS.get(stranger.kind, _KINDS['unknown'])} {NO_RANK}")
         name = wrap_line(stranger.name, 120) or text.NOT_KNOWN
         self.rows.set_rows(
@@ -112,18 +145,23 @@ class StrangerPart(QWidget):
         )
         self.look.show_look(self._model.feeds.topology.value, self._model.feeds.now_ms())
 
-    def _give(self) -> None:
+    def _give(self, words: str) -> None:
         if self._key:
-            self.label_asked.emit(self._key, self.label.text().strip())
+            self.label_asked.emit(self._key, words)
 
 
 def label_key(cable: Cable, stranger: Stranger) -> str:
     """Under what a device's label is kept: its address, or the cage where it never told one."""
-    return stranger.mac or f"{cable.a[0]}:{cable.a[1]}"
+    return stranger.mac or cage_key(cable.a)
 
 
-def switch_title(topology: Topology, number: int, declared: str) -> str:
-    """The switch's name: its own, the one it was set up with, or "Switch"."""
-    name = topology.switch_name if number == 0 else ""
-    title = text.one_line(name or (declared if number == 0 else ""), 60) or "Switch"
-    return title if number == 0 else f"{title} {number + 1}"
+def name_words(switch: Switch, title: str, *, is_declared: bool) -> str:
+    """Whose name a switch has: the user's, its own, the one it was set up with, or none."""
+    own = f"by LLDP it names itself {switch.name}" if switch.name else "it does not name itself (no LLDP)"
+    if switch.label:
+        return f"You named it; {own}."
+    if switch.name:
+        return "It names itself by LLDP."
+    if is_declared:
+        return "It has its name from the cluster's setup; it does not name itself (no LLDP)."
+    return f"It does not name itself (no LLDP), so it is called {title}."

@@ -64,7 +64,7 @@ class FindingActions:
         question = Question(
             f"{text.one_line(plan.title, 80)}?",
             f"{self._title(concern)}: {text.one_line(concern.evidence, 300)}. What it serves ends now.",
-            script_of(plan, self._name_of),
+            script_of(plan, self._stack.inventory.name_of),
             action="Stop it",
         )
         if self.dialog is not None:
@@ -80,12 +80,7 @@ class FindingActions:
             self.dialog = None
 
     def _title(self, concern: Concern) -> str:
-        names = {status.record.id: status.record.name for status in self._stack.inventory.nodes.value}
-        return f"{words.place_of(concern, names)}: {words.title_of(concern)}"
-
-    def _name_of(self, node_id: str) -> str:
-        names = {status.record.id: status.record.name for status in self._stack.inventory.nodes.value}
-        return names.get(node_id, node_id)
+        return f"{words.place_of(concern, self._stack.inventory.names())}: {words.title_of(concern)}"
 
     def _look_again(self, runs: Mapping[str, RunView]) -> None:
         """A fix has ended: what only a reading of the details or a check-up tells is read again."""

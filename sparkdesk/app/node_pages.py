@@ -161,7 +161,7 @@ class NodePages:
             undo=runs.undo,
             resume=runs.resume,
             set_aside=lambda run_id: self._desktop.bridge.start(runs.set_aside, run_id),
-            name_of=self._name_of,
+            name_of=self._stack.inventory.name_of,
         )
         dialog = PlaybookDialog(PlaybookModel(proposal, feeds, run_id=run_id), self._window)
         dialog.finished.connect(dialog.deleteLater)
@@ -288,17 +288,13 @@ class NodePages:
             raise Unreachable(
                 forward.message or "The dashboard's port is not open yet",
                 remedy=forward.remedy or "It opens when the node is live.",
-                node=self._name_of(node_id),
+                node=self._stack.inventory.name_of(node_id),
             )
         _open_url(forward.url)
 
     async def _save_report(self, node_id: str, path: str) -> None:
         """Write the redacted report where the person wants it."""
         await asyncio.to_thread(write_for_owner, Path(path), self._fleet.field.redacted(node_id))
-
-    def _name_of(self, node_id: str) -> str:
-        names = {status.record.id: status.record.name for status in self._stack.inventory.nodes.value}
-        return names.get(node_id, node_id)
 
 
 def _open_url(url: str) -> None:

@@ -218,12 +218,11 @@ class Pages:
     def _chat_endpoint(self, job: JobStatus) -> ChatEndpoint:
         assert job.endpoint is not None
         plan = self._stack.launcher.plan_of(job.job_id)
-        names = {status.record.id: status.record.name for status in self._stack.inventory.nodes.value}
         return ChatEndpoint(
             id=job.job_id,
             endpoint=job.endpoint,
             source=lambda: self._stack.launcher.client(job.job_id),
-            node=names.get(job.endpoint.node_id, ""),
+            node=self._stack.inventory.names().get(job.endpoint.node_id, ""),
             system_prompt=plan.request.system_prompt if plan else "",
             sampling=Sampling(temperature=plan.request.temperature if plan else None),
         )

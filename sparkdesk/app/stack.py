@@ -74,7 +74,7 @@ class Stack:
             identify=self.identify,
         )
         clients = OpenAiClients(
-            failures={key: backend.failure for key, backend in found.backends.items()}, name_of=self._name_of
+            failures={key: backend.failure for key, backend in found.backends.items()}, name_of=self.inventory.name_of
         )
         self.launcher = self._make_launcher(found, clients)
         self.fleet = Fleet(
@@ -165,10 +165,6 @@ class Stack:
         await self.conversations.load()
         await self.records.open()
         self.tasks.start(self.findings.run)
-
-    def _name_of(self, node_id: str) -> str:
-        names = {status.record.id: status.record.name for status in self.inventory.nodes.value}
-        return names.get(node_id, node_id)
 
     def identify(self, node_id: str) -> str:
         """Whose password it is: that of this user at the holder of this host key."""

@@ -235,6 +235,14 @@ class Inventory:
         """How the node is now. KeyError when there is none."""
         return self._lines[node_id].status
 
+    def names(self) -> dict[str, str]:
+        """The nodes' names by their ids."""
+        return {status.record.id: status.record.name for status in self.nodes.value}
+
+    def name_of(self, node_id: str) -> str:
+        """A node's name; its id where it is none of the open cluster."""
+        return self.names().get(node_id, node_id)
+
     def shell(self, node_id: str) -> Shell:
         """The connection to a node, which may be slow or stale. Raises Unreachable, with the reason, without one."""
         line = self._lines.get(node_id)

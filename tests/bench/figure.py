@@ -39,6 +39,11 @@ class Figure:
         """A figure that is ok from ``limit`` on; NaN is not ok."""
         return cls(name, _known(value), unit, f">= {limit:g}", value >= limit, baseline, note)
 
+    @classmethod
+    def told(cls, name: str, value: float, unit: str, *, baseline: float | None = None, note: str = "") -> Figure:
+        """A figure without a goal, printed to be looked at; NaN is not ok."""
+        return cls(name, _known(value), unit, "printed", math.isfinite(value), baseline, note)
+
     def row(self) -> dict[str, object]:
         """As JSON keeps it."""
         return asdict(self)

@@ -76,7 +76,7 @@ def take_count() -> Count:
         tasks=tasks,
         threads=threading.active_count(),
         objects=count,
-        memory_bytes=_resident_bytes(),
+        memory_bytes=resident_bytes(),
     )
 
 
@@ -99,7 +99,8 @@ def _count_trees() -> int:
     return lines
 
 
-def _resident_bytes() -> int:
+def resident_bytes() -> int:
+    """Memory of this process that is in use; 0 where that is not told."""
     status = Path("/proc/self/statm")
     return int(status.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") if status.exists() else 0
 

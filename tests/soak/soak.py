@@ -52,8 +52,8 @@ HZ = 10.0
 SAMPLES = 600
 """Of each node: ten minutes at one a second."""
 CYCLES = 12
-LIMIT_S = 900.0
-WAIT_S = 60.0
+LIMIT_S = 1800.0
+WAIT_S = 120.0
 PAGES = ("launch", "deployments", "chat", "settings", "add_node", "cluster")
 LOOK_S = 0.12
 """How long a page is looked at."""
@@ -69,8 +69,8 @@ GROWN = 50
 class Soak:
     """One run: `counts` are the quiet moments, `deeds` what was done how often."""
 
-    def __init__(self, sparks: Simulator, steady: ChatEndpoint, leak: str) -> None:
-        self._sparks, self._steady = sparks, steady
+    def __init__(self, sparks: Simulator, steady: ChatEndpoint, cycles: int, leak: str) -> None:
+        self._sparks, self._steady, self._cycles = sparks, steady, cycles
         self._leak = leak
         self._kept: list[object] = []
         self.counts: list[Count] = []
@@ -93,7 +93,7 @@ class Soak:
         for at, record in enumerate(nodes):
             stack.telemetry.latest(record.id).subscribe(lambda _sample, at=at: self._note_sample(at))
         begun_s = time.monotonic()
-        for cycle in range(CYCLES):
+        for cycle in range(self._cycles):
             if cycle % 2:
                 await self._fail(desktop, cycle)
             else:
@@ -218,10 +218,12 @@ class Soak:
 
     def missing(self) -> list[str]:
         """What did not happen as often as it should, in words."""
-        want = {"pages": CYCLES * len(PAGES), "jobs": CYCLES // 2, "answers": CYCLES, "losses": CYCLES // 2}
+        half = self._cycles // 2
+        want = {"pages": 2 * half * len(PAGES), "jobs": half, "answers": 2 * half, "losses": half, "findings": half}
         found = [f"{name}: {self.deeds[name]} of {least}" for name, least in want.items() if self.deeds[name] < least]
-        few = [count for at, count in enumerate(self.samples) if at != LOST and count < 0.9 * SAMPLES]
-        return found + [f"a node sent {count} samples of {SAMPLES}" for count in few]
+        due = SAMPLES * self._cycles // CYCLES
+        few = [count for at, count in enumerate(self.samples) if at != LOST and count < 0.9 * due]
+        return found + [f"a node sent {count} samples of {due}" for count in few]
 
 
 def _has_said_enough(conversation: Conversation) -> bool:
@@ -265,7 +267,7 @@ async def live(opened: OpenedWindow, story: Story) -> int:
     return 0
 
 
-def run(leak: str) -> Soak:
+def run(cycles: int, leak: str) -> Soak:
     """The whole soak. Raises what its story raises."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         home = Path(name)
@@ -276,7 +278,7 @@ def run(leak: str) -> Soak:
         app.setQuitOnLastWindowClosed(False)
         install_style(app, "dark")
         with running_sparks(home, NODES) as sparks, token_server(TOKENS_PER_S, TEXT) as port:
-            soak = Soak(sparks, steady_endpoint(port), leak)
+            soak = Soak(sparks, steady_endpoint(port), cycles, leak)
             store = MemoryStore()
             window = MainWindow(ShellModel(), store)
             window.resize(1440, 900)
@@ -291,9 +293,10 @@ def main() -> int:
     """0 when nothing grew, 1 when something did, or did not happen."""
     parser = argparse.ArgumentParser(description="Ten minutes of work in one; fails when something grows.")
     parser.add_argument("--leak", choices=("widget", "none", "descriptor", "task", "memory"), default="")
+    parser.add_argument("--cycles", type=int, default=CYCLES, help=f"fewer than {CYCLES} are a look, not a soak")
     parser.add_argument("--output", type=Path, default=Path("build/soak.json"))
     options = parser.parse_args()
-    soak = run(options.leak)
+    soak = run(options.cycles, options.leak)
     print(table(soak.counts))
     print(f"{soak.took_s:.0f} s, samples of each node {soak.samples}, {soak.deeds}")
     grown, missing = judge(soak.counts), soak.missing()

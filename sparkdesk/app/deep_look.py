@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sparkdesk.services.fleet.deep_look import DEEP_S
 from sparkdesk.services.playbooks.root import Root
-from ui.jobs.stop_dialog import Question, StopDialog
+from ui.playbook.ask_dialog import AskDialog, Question
 
 if TYPE_CHECKING:
     from sparkdesk.app.desktop import Desktop
@@ -37,7 +37,7 @@ class DeepLook:
         self._stack = desktop.stack
         self._pages = pages
         self._is_under_way = False
-        self.dialog: StopDialog | None = None
+        self.dialog: AskDialog | None = None
 
     def ask_or_stop(self) -> None:
         """Ask whether to look; when one is under way, stop it."""
@@ -45,7 +45,7 @@ class DeepLook:
             self._desktop.bridge.cancel(KEY)
             return
         if self.dialog is None:
-            dialog = self.dialog = StopDialog(QUESTION, self._desktop.window)
+            dialog = self.dialog = AskDialog(QUESTION, self._desktop.window)
             dialog.accepted.connect(lambda: self._desktop.bridge.start_exclusive(KEY, self._look))
             dialog.finished.connect(self._forget)
             dialog.open()

@@ -15,7 +15,7 @@ from sparkdesk.core.step import Playbook
 from ui import text
 from ui.findings import words
 from ui.jobs.step_text import script_of
-from ui.jobs.stop_dialog import Question, StopDialog
+from ui.playbook.ask_dialog import AskDialog, Question
 from ui.playbook.model import Proposal
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class FindingActions:
         self._shown: list[tuple[Playbook, str]] = []
         """Fixes that were shown, each with its node."""
         self._ended: set[str] = set()
-        self.dialog: StopDialog | None = None
+        self.dialog: AskDialog | None = None
         self._watch = self._stack.runs.runs.subscribe(self._look_again)
 
     def fix(self, finding_id: str) -> None:
@@ -69,12 +69,12 @@ class FindingActions:
         )
         if self.dialog is not None:
             self.dialog.reject()
-        dialog = self.dialog = StopDialog(question, self._desktop.window)
+        dialog = self.dialog = AskDialog(question, self._desktop.window)
         dialog.accepted.connect(lambda: self._desktop.bridge.start(self._stack.launcher.stop, concern.job_id))
         dialog.finished.connect(lambda _code: self._forget(dialog))
         dialog.open()
 
-    def _forget(self, dialog: StopDialog) -> None:
+    def _forget(self, dialog: AskDialog) -> None:
         dialog.deleteLater()
         if self.dialog is dialog:
             self.dialog = None

@@ -25,7 +25,7 @@ from ui.cluster.view import ClusterPage
 from ui.findings.accept_dialog import AcceptDialog
 from ui.findings.card import FindingCard
 from ui.findings.panel import FindingPanel
-from ui.jobs.stop_dialog import StopDialog
+from ui.playbook.ask_dialog import AskDialog
 from ui.playbook.dialog import PlaybookDialog
 
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", "does not support raise")
@@ -127,10 +127,10 @@ async def save(desktop: Desktop, panel: FindingPanel, node_id: str) -> None:
     assert card.fix.text() == f"Stop {job.title}…"
     assert next(iter(desktop.stack.findings.findings.value)).rule == "wedge", "nothing is worse"
     click(card.fix)
-    dialog = await shown(StopDialog)
-    assert isinstance(dialog, StopDialog)
+    dialog = await shown(AskDialog)
+    assert isinstance(dialog, AskDialog)
     assert job.job_id in dialog.commands.text()
-    click(dialog.stop)
+    click(dialog.go)
     await job_in(desktop.stack, job.job_id, JobState.STOPPED)
 
 

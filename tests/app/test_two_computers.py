@@ -59,12 +59,12 @@ def test_a_person_takes_over_what_another_computer_started_and_stops_it(
         click(head.takeover_button)
         assert page.dialog is not None
         assert "holder.json" in page.dialog.commands.text()
-        click(page.dialog.stop)
+        click(page.dialog.go)
         await until(lambda: head.origin().endswith("taken over by this computer"), "the take-over")
         assert "Take over…" not in buttons_on(head)
         click(head.stop_button)
         assert page.dialog is not None
-        click(page.dialog.stop)
+        click(page.dialog.go)
         await job_in(desktop.stack, job.job_id, JobState.STOPPED)
         assert (await job_in(anna, job.job_id, JobState.STOPPED)).stop_error == ""
         await anna.close()

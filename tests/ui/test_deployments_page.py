@@ -86,14 +86,14 @@ def test_stopping_asks_first_and_names_the_loss(page: DeploymentsPage) -> None:
     assert spy.count() == 0, "Enter keeps it running"
     assert not dialog.isVisible()
     assert dialog.keep.isDefault()
-    assert not dialog.stop.isDefault()
+    assert not dialog.go.isDefault()
 
 
 def test_a_stop_that_is_meant_goes_out_once(page: DeploymentsPage) -> None:
     spy = QSignalSpy(page.stop_confirmed)
     QTest.mouseClick(page.detail.head.stop_button, Qt.MouseButton.LeftButton)
     assert page.dialog is not None
-    QTest.mouseClick(page.dialog.stop, Qt.MouseButton.LeftButton)
+    QTest.mouseClick(page.dialog.go, Qt.MouseButton.LeftButton)
     assert spy.count() == 1
     assert list(spy.at(0)) == ["j1"]
 
@@ -124,7 +124,7 @@ def test_an_ended_job_can_be_removed_after_a_question(page: DeploymentsPage) -> 
     QTest.mouseClick(page.detail.head.forget_button, Qt.MouseButton.LeftButton)
     assert page.dialog is not None
     assert "spark-3995" in page.dialog.accessibleDescription()
-    QTest.mouseClick(page.dialog.stop, Qt.MouseButton.LeftButton)
+    QTest.mouseClick(page.dialog.go, Qt.MouseButton.LeftButton)
     assert list(spy.at(0)) == ["j3"]
 
 

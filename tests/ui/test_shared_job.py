@@ -146,7 +146,7 @@ def test_a_takeover_that_is_meant_goes_out_once_and_is_then_shown(
     spy = QSignalSpy(page.takeover_confirmed)
     QTest.mouseClick(page.detail.head.takeover_button, Qt.MouseButton.LeftButton)
     assert page.dialog is not None
-    QTest.mouseClick(page.dialog.stop, Qt.MouseButton.LeftButton)
+    QTest.mouseClick(page.dialog.go, Qt.MouseButton.LeftButton)
     assert [list(spy.at(i)) for i in range(spy.count())] == [["theirs"]]
     del stage.takeovers["theirs"]
     jobs = (replace(job, holder=HERE) if job.job_id == "theirs" else job for job in stage.jobs.value)

@@ -18,7 +18,7 @@ from ui.jobs.detail import DeploymentDetail
 from ui.jobs.job_list import JobList
 from ui.jobs.model import DeploymentsModel
 from ui.jobs.origin import takeover_words
-from ui.jobs.stop_dialog import Question, StopDialog
+from ui.playbook.ask_dialog import AskDialog, Question
 from ui.widgets.button import Button
 from ui.widgets.card import Card, Separator
 from ui.widgets.empty_state import EmptyState
@@ -43,7 +43,7 @@ class DeploymentsPage(QWidget):
     def __init__(self, model: DeploymentsModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.model = model
-        self.dialog: StopDialog | None = None
+        self.dialog: AskDialog | None = None
         self._summary = Label("", "dense", "text3")
         self.launch = Button("Launch a model", kind="primary", icon="rocket")
         self.filter = TextInput(placeholder="Filter", is_small=True, icon_name="search")
@@ -190,7 +190,7 @@ class DeploymentsPage(QWidget):
     def _open(self, question: Question, on_accepted: Callable[[], None]) -> None:
         if self.dialog is not None:
             self.dialog.reject()
-        dialog = StopDialog(question, self)
+        dialog = AskDialog(question, self)
         self.dialog = dialog
         dialog.accepted.connect(on_accepted)
         dialog.finished.connect(self._forget_dialog)

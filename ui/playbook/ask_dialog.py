@@ -1,4 +1,4 @@
-"""Asks before a job is stopped, forgotten or taken over: names what changes and shows the commands.
+"""Asks before something is done on nodes: names what changes and shows the commands.
 
 The one rule: the safe answer is the default, and it is never modal in a way that stops the application.
 """
@@ -27,7 +27,7 @@ class Question:
     is_dangerous: bool = True
 
 
-class StopDialog(QDialog):
+class AskDialog(QDialog):
     """Open it with `open()`; `accepted` is the answer that changes something."""
 
     def __init__(self, question: Question, parent: QWidget) -> None:
@@ -38,14 +38,14 @@ class StopDialog(QDialog):
         self.setAccessibleDescription(loss)
         self.setMinimumSize(560, 320)
         self.keep = Button(question.keep)
-        self.stop = Button(question.action)
+        self.go = Button(question.action)
         if question.is_dangerous:
-            self.stop.set_kind("danger")
-            self.stop.set_icon("square")
+            self.go.set_kind("danger")
+            self.go.set_icon("square")
         self.keep.setDefault(True)
-        self.stop.setAutoDefault(False)
+        self.go.setAutoDefault(False)
         self.keep.clicked.connect(self.reject)
-        self.stop.clicked.connect(self.accept)
+        self.go.clicked.connect(self.accept)
         column = QVBoxLayout(self)
         column.setContentsMargins(20, 18, 20, 16)
         column.setSpacing(theme.GAP)
@@ -57,6 +57,6 @@ class StopDialog(QDialog):
         row = QHBoxLayout()
         row.addStretch(1)
         row.addWidget(self.keep)
-        row.addWidget(self.stop)
+        row.addWidget(self.go)
         column.addLayout(row)
         self.keep.setFocus()

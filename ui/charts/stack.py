@@ -14,7 +14,7 @@ from ui.charts.frame import PlotFrame
 from ui.charts.legend import Legend
 from ui.charts.model import ChartsModel
 from ui.charts.plot import PlotPane, Reach
-from ui.charts.sheet import plot_words, summary_of
+from ui.charts.sheet import summary_of
 from ui.theme import color
 from ui.widgets.button import IconButton
 from ui.widgets.card import Card
@@ -135,10 +135,6 @@ class PlotStack(QWidget):
         # Said because the person moved it, never because a second passed.
         self.setAccessibleDescription(self.model.values_at_cursor() or summary_of(self.model.frame))
         event.accept()
-
-    def words_of(self, at: int) -> str:
-        """One plot in sentences."""
-        return plot_words(self.model.frame.plots[at])
 
     # A picture ----------------------------------------------------------------------------------------------------
 

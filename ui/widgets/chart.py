@@ -1,4 +1,4 @@
-"""Live charts and sparklines, painted by hand: one polyline a series, ticks as small text, no axes.
+"""Live charts, painted by hand: one polyline a series, ticks as small text, no axes.
 
 Rule: at most one repaint a second, only while visible; stale is grey with its age, and no data says so.
 """
@@ -257,50 +257,6 @@ class LiveChart(QWidget):
         painter.drawLine(QPointF(plot.left(), y), QPointF(plot.right(), y))
         box = QRectF(plot.left(), y - 15 if y - 15 > plot.top() - 4 else y + 1, plot.width() - 2, 14)
         write(painter, box, self._frame.limit_text, role="label", tint="warn", align=Qt.AlignmentFlag.AlignRight)
-
-
-class Sparkline(QWidget):
-    """A line without words; the figure it belongs to stands beside it."""
-
-    def __init__(
-        self, what: str, *, window_s: float = 300.0, tint: Token = "s1", parent: QWidget | None = None
-    ) -> None:
-        super().__init__(parent)
-        self._window_s = window_s
-        self._tint: Token = tint
-        self._series = Series("", (), ())
-        self._now_s = 0.0
-        self._high: float | None = None
-        self._is_stale = False
-        self.setAccessibleName(what)
-        self.setMinimumSize(40, 16)
-        theme.notifier.changed.connect(self.update)
-
-    def set_values(
-        self, times_s: Sequence[float], values: Sequence[float], *, now_s: float, high: float | None = None
-    ) -> None:
-        """Show samples up to `now_s`; `high` fixes the top."""
-        self._series, self._now_s, self._high = Series("", times_s, values), now_s, high
-        self.update()
-
-    def set_stale(self, is_stale: bool) -> None:
-        """Grey the line because it is old."""
-        self._is_stale = is_stale
-        self.update()
-
-    def sizeHint(self) -> QSize:
-        return QSize(80, 24)
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        rect = QRectF(self.rect()).adjusted(0, 1, 0, -1)
-        peak = highest([self._series.values])
-        top = self._high if self._high is not None else nice_ceiling(peak)
-        span = Span(self._now_s - self._window_s, self._now_s, 0.0, top)
-        painter.setPen(pen(color("control" if self._is_stale else self._tint), 1.4))
-        for line in polylines(self._series.times_s, self._series.values, span, rect, gap_s=3.5):
-            painter.drawPolyline(line)
 
 
 def _fill_under(painter: QPainter, line: QPolygonF, bottom: float, tint: Token, share: float = 0.16) -> None:

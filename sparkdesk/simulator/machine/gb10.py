@@ -17,14 +17,10 @@ OTHER_DRIVER = "590.44.01"  # of a branch that DGX OS does not have; the number 
 CUDA = "13.0"
 NIC_FIRMWARE = "28.45.4028"  # unverified on hardware [cx7-firmware]
 DGX_OS = "7.5.0"
-GPU_NAME = "NVIDIA GB10"
-GPU_BUS_ID = "0000000F:01:00.0"
-COMPUTE_CAPABILITY = "12.1"
 CORES = 20  # ten Cortex-A725 and ten Cortex-X925; which ids are which: unverified on hardware [cpu-order]
 
 KIB = 1024
 DISK_SECTORS = 8_001_573_552  # of 512 bytes: a 4 TB unit; unverified on hardware [disk-size]
-DISK_BYTES = 4_000_786_976_768  # its second partition; made up for the simulator
 SWAP_IN_USE_KB = 6 * KIB * KIB  # with the fault swap-on
 SHORT_OF_MEMORY_KB = KIB * KIB  # what is left with the fault memory-pressure
 MEMORY_PRESSURE = (72.0, 41.0)  # percent of the time that some, all tasks wait then; made up for the simulator

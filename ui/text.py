@@ -6,6 +6,7 @@ Rule: every figure a person reads goes through here; what is unknown is written 
 from __future__ import annotations
 
 import math
+from datetime import datetime
 from typing import Final, NamedTuple
 
 THIN_SPACE: Final = "\u202f"  # narrow and not breaking
@@ -179,6 +180,11 @@ def age(time_s: float | None) -> str:
     if time_s < 3600:
         return f"{time_s // 60:.0f} min"
     return f"{time_s // 3600:.0f} h"
+
+
+def time_of_day(t_ms: float, *, has_seconds: bool = True) -> str:
+    """Write a moment (Unix ms) as the wall clock of this computer shows it."""
+    return datetime.fromtimestamp(t_ms / 1000.0).strftime("%H:%M:%S" if has_seconds else "%H:%M")
 
 
 def cut(text: str, limit: int) -> str:

@@ -9,7 +9,6 @@ import asyncio
 import getpass
 import platform
 import re
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -29,7 +28,7 @@ from sparkdesk.core.feed import Latest
 from sparkdesk.core.jobs.plan import LaunchPlan
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.infra.preference import PreferenceFile
-from ui import theme
+from ui import text, theme
 from ui.add_node.model import AddNodeFeeds, AddNodeModel
 from ui.add_node.search_model import SearchFeeds, SearchModel
 from ui.bridge import Bridge
@@ -224,7 +223,7 @@ class Desktop:
         self._notify(kind, title, words)
 
     def _notify(self, kind: Literal["ok", "warn", "crit"], title: str, words: str) -> None:
-        time_text = time.strftime("%H:%M", time.localtime(self.stack.clock.now_ms() // 1000))
+        time_text = text.time_of_day(self.stack.clock.now_ms(), has_seconds=False)
         self.window.shell.add_notice(Notice(kind, title, words, time_text))
 
     async def close(self) -> None:

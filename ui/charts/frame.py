@@ -10,7 +10,6 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -130,11 +129,6 @@ class Frame:
         return tuple(line for plot in self.plots for line in plot.lines)
 
 
-def clock(t_ms: float, *, has_seconds: bool = True) -> str:
-    """A moment as the wall clock of this computer shows it."""
-    return datetime.fromtimestamp(t_ms / 1000.0).strftime("%H:%M:%S" if has_seconds else "%H:%M")
-
-
 def build_frame(feeds: ChartFeeds, choice: Choice, sources: Sequence[ChartSource], end_ms: int) -> Frame:
     """Everything that is drawn at `end_ms`: each series is read once."""
     start_ms = end_ms - int(choice.span_s * 1000)
@@ -249,7 +243,7 @@ def _with_time(gap: Gap, reach: tuple[int, int]) -> str:
     if _CLOCK.search(words):
         return words
     has_seconds = gap.end_ms - gap.start_ms < 120_000
-    start, end = clock(gap.start_ms, has_seconds=has_seconds), clock(gap.end_ms, has_seconds=has_seconds)
+    start, end = (text.time_of_day(t_ms, has_seconds=has_seconds) for t_ms in (gap.start_ms, gap.end_ms))
     begins_before, lasts = gap.start_ms <= reach[0], gap.end_ms >= reach[1] - SAME_GAP_MS
     if begins_before:
         return f"{words} all this time" if lasts else f"{words} until {end}"

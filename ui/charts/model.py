@@ -19,7 +19,7 @@ from sparkdesk.core.telemetry.series import ChartSource
 from ui import text
 from ui.charts.choice import MOST_KEYS, MOST_PLOTS, Choice, read_choice, write_choice
 from ui.charts.feed import ChartFeeds
-from ui.charts.frame import Frame, build_frame, clock
+from ui.charts.frame import Frame, build_frame
 from ui.charts.measure import measure_of
 from ui.charts.sheet import csv_bytes
 
@@ -190,13 +190,13 @@ class ChartsModel(QObject):
         """The time under the cursor and its distance to the right edge; "" without a cursor."""
         if self.cursor_ms is None:
             return ""
-        return f"{clock(self.cursor_ms)}, {text.age((self.frame.end_ms - self.cursor_ms) / 1000)} ago"
+        return f"{text.time_of_day(self.cursor_ms)}, {text.age((self.frame.end_ms - self.cursor_ms) / 1000)} ago"
 
     def values_at_cursor(self) -> str:
         """Every value under the cursor in words, for a reader who does not see it."""
         if self.cursor_ms is None:
             return ""
-        return f"{clock(self.cursor_ms)}. " + "; ".join(self._value_words(self.cursor_ms))
+        return f"{text.time_of_day(self.cursor_ms)}. " + "; ".join(self._value_words(self.cursor_ms))
 
     def _value_words(self, t_ms: float) -> Iterable[str]:
         for plot in self.frame.plots:
@@ -216,7 +216,7 @@ class ChartsModel(QObject):
         """The line over an exported picture."""
         cluster = self._feeds.cluster()
         name = text.one_line(cluster.name, 60) if cluster else "Charts"
-        span = f"{clock(self.frame.start_ms)} to {clock(self.frame.end_ms)}"
+        span = f"{text.time_of_day(self.frame.start_ms)} to {text.time_of_day(self.frame.end_ms)}"
         return f"{name} · {span}{' · Simulated' if self.is_simulated() else ''}"
 
     def csv(self) -> bytes:
@@ -227,6 +227,6 @@ class ChartsModel(QObject):
         """A name for a file that holds what is drawn now; letters of the cluster's name that any file may have."""
         cluster = self._feeds.cluster()
         kept = "".join(c for c in (cluster.name if cluster else "") if c.isascii() and (c.isalnum() or c in "-_"))[:40]
-        moment = clock(self.frame.end_ms).replace(":", "")
+        moment = text.time_of_day(self.frame.end_ms).replace(":", "")
         parts = ("sparkdesk", kept, "simulated" if self.is_simulated() else "", "charts", moment)
         return "-".join(part for part in parts if part) + f".{ending}"

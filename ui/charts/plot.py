@@ -17,9 +17,9 @@ from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QResize
 from PySide6.QtWidgets import QGraphicsView, QWidget
 
 from ui import theme
-from ui.charts.frame import Line, PlotFrame, Shade, clock
+from ui.charts.frame import Line, PlotFrame, Shade
 from ui.charts.mark import draw_marker, line_pen
-from ui.text import MINUS, THIN_SPACE, grouped
+from ui.text import MINUS, THIN_SPACE, grouped, time_of_day
 from ui.theme import color
 from ui.widgets.paint import elided, hatch, pen, text_width, write
 
@@ -312,7 +312,7 @@ class PlotPane(QWidget):
         y = self.height() - FOOT_HEIGHT + 2
         for t_ms in canvas.reach.ticks():
             x = min(AXIS_WIDTH + canvas.x_of(t_ms), self.width() - 22.0)
-            write(painter, QRectF(x - 30, y, 60, 14), clock(t_ms, has_seconds=False), role="label", tint="text3",
+            write(painter, QRectF(x - 30, y, 60, 14), time_of_day(t_ms, has_seconds=False), role="label", tint="text3",
                   align=centre)  # fmt: skip
 
 

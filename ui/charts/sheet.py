@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from ui import text
-from ui.charts.frame import Frame, Line, PlotFrame, clock
+from ui.charts.frame import Frame, Line, PlotFrame
 from ui.charts.measure import measure_of
 
 _FORMULA = ("=", "+", "-", "@")
@@ -70,7 +70,7 @@ def table_of(frame: Frame) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]
     step_ms = max(int(frame.span_s * 1000 / TABLE_ROWS), 1000)
     last_ms = frame.end_ms // step_ms * step_ms
     moments = range(last_ms, frame.start_ms, -step_ms)
-    rows = ((clock(t_ms), *(line.measure.write(line.at(t_ms)) for line in lines)) for t_ms in moments)
+    rows = ((text.time_of_day(t_ms), *(line.measure.write(line.at(t_ms)) for line in lines)) for t_ms in moments)
     return heads, tuple(rows)
 
 
@@ -78,7 +78,7 @@ def summary_of(frame: Frame) -> str:
     """All plots in sentences: what each line is now, its range, and the gaps."""
     if not frame.plots:
         return "No plot is shown."
-    span = f"{clock(frame.start_ms)} to {clock(frame.end_ms)}"
+    span = f"{text.time_of_day(frame.start_ms)} to {text.time_of_day(frame.end_ms)}"
     paused = ", paused" if frame.is_paused else ""
     return "\n".join([f"{span}{paused}.", *(plot_words(plot) for plot in frame.plots)])
 

@@ -16,11 +16,11 @@ from tests.ui import rack
 from tests.ui.charts.scene import Scene
 from tests.ui.picture import host_page, take_pictures
 from tests.ui.walk import guessing_labels
-from ui.charts.frame import clock
 from ui.charts.model import ChartsModel
 from ui.charts.picker import TickList
 from ui.charts.view import ChartsPage
 from ui.main_window import MemoryStore
+from ui.text import time_of_day
 
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", "does not support raise")
 
@@ -44,7 +44,9 @@ def scene(dressed: object) -> Scene:
     start_ms = found.now_ms
     found.live(20)
     found.silent = set()
-    found.told["node1"] = [Gap(start_ms, found.now_ms, f"no samples {clock(start_ms)} to {clock(found.now_ms)}")]
+    found.told["node1"] = [
+        Gap(start_ms, found.now_ms, f"no samples {time_of_day(start_ms)} to {time_of_day(found.now_ms)}")
+    ]
     found.live(30)
     return found
 
@@ -157,7 +159,7 @@ def test_the_mouse_moves_one_cursor_through_all_plots(qtbot: QtBot, scene: Scene
         wanted = [line.measure.write(line.at(page.model.cursor_ms)) for line in plot.lines]
         assert [value for _, value in legend(page, at)] == wanted
         assert "n/a" not in wanted
-    assert page.cursor_label.text() == f"{clock(page.model.cursor_ms)}, 10 s ago"
+    assert page.cursor_label.text() == f"{time_of_day(page.model.cursor_ms)}, 10 s ago"
 
 
 def test_in_a_gap_the_cursor_finds_no_value(qtbot: QtBot, scene: Scene) -> None:
@@ -179,7 +181,7 @@ def test_arrow_keys_step_from_sample_to_sample_and_say_the_values(qtbot: QtBot, 
     assert page.model.cursor_ms == pytest.approx(newest - 3000, abs=250)
     QTest.keyClick(page.plots, Qt.Key.Key_Right)
     assert page.model.cursor_ms == pytest.approx(newest - 2000, abs=250)
-    assert f"{clock(page.model.cursor_ms)}. GPU power (rail), spark-5c2d " in page.plots.accessibleDescription()
+    assert f"{time_of_day(page.model.cursor_ms)}. GPU power (rail), spark-5c2d " in page.plots.accessibleDescription()
     QTest.keyClick(page.plots, Qt.Key.Key_Home)
     first = page.model.cursor_ms
     QTest.keyClick(page.plots, Qt.Key.Key_Left)

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from sparkdesk.core.telemetry.series import ChartSource, Gap
 from tests.ui.charts.scene import Scene
 from ui.charts.choice import Choice
-from ui.charts.frame import MOST_LINES, MOST_POINTS, Frame, build_frame, clock, scale_of, thin, ticks_of
+from ui.charts.frame import MOST_LINES, MOST_POINTS, Frame, build_frame, scale_of, thin, ticks_of
 from ui.charts.measure import measure_of
+from ui.text import time_of_day
 
 POWER = Choice(plots=(("gpu_power_w",),))
 
@@ -62,7 +63,7 @@ def test_what_was_kept_in_long_steps_can_be_read_at_every_moment(scene: Scene) -
 def test_a_hole_without_a_reason_is_told_with_its_times(scene: Scene) -> None:
     shades = frame_of(scene).plots[0].shades
     assert len(shades) == 1
-    start, end = clock(shades[0].start_ms), clock(shades[0].end_ms)
+    start, end = time_of_day(shades[0].start_ms), time_of_day(shades[0].end_ms)
     assert shades[0].words == f"spark-bd26: no value {start} to {end}"
     assert 29_000 <= shades[0].end_ms - shades[0].start_ms <= 32_000
 
@@ -70,7 +71,7 @@ def test_a_hole_without_a_reason_is_told_with_its_times(scene: Scene) -> None:
 def test_a_reason_that_is_known_stands_in_place_of_the_hole(scene: Scene) -> None:
     scene.told["node1"] = [Gap(scene.now_ms - 61_000, scene.now_ms - 30_000, "no samples")]
     shades = frame_of(scene).plots[0].shades
-    start, end = clock(scene.now_ms - 61_000), clock(scene.now_ms - 30_000)
+    start, end = time_of_day(scene.now_ms - 61_000), time_of_day(scene.now_ms - 30_000)
     assert [shade.words for shade in shades] == [f"spark-bd26: no samples {start} to {end}"]
 
 
@@ -81,7 +82,7 @@ def test_one_reason_for_all_sources_is_told_once(scene: Scene) -> None:
         scene.told[source.id] = [Gap(start_ms + 400 * i, scene.now_ms - 300 * i, "SparkDesk was closed")]
     scene.live(20)
     words = [shade.words for shade in frame_of(scene).plots[0].shades]
-    assert words[1] == f"SparkDesk was closed {clock(start_ms)} to {clock(start_ms + 60_000)}"
+    assert words[1] == f"SparkDesk was closed {time_of_day(start_ms)} to {time_of_day(start_ms + 60_000)}"
     assert len(words) == 2
 
 
@@ -89,12 +90,12 @@ def test_a_gap_that_began_before_or_lasts_until_now_says_so() -> None:
     scene = Scene(count=1)
     scene.live(5)
     scene.told["node0"] = [Gap(scene.now_ms - 300_000, scene.now_ms - 20_000, "SparkDesk was closed")]
-    until = clock(scene.now_ms - 20_000, has_seconds=False)
+    until = time_of_day(scene.now_ms - 20_000, has_seconds=False)
     assert frame_of(scene).plots[0].shades[0].words == f"SparkDesk was closed until {until}"
     scene.told["node0"] = [Gap(scene.now_ms - 600_000, scene.now_ms, "not reached")]
     assert frame_of(scene).plots[0].shades[0].words == "not reached all this time"
     scene.told["node0"] = [Gap(scene.now_ms - 60_000, scene.now_ms - 100, "not reached")]
-    assert frame_of(scene).plots[0].shades[0].words == f"not reached since {clock(scene.now_ms - 60_000)}"
+    assert frame_of(scene).plots[0].shades[0].words == f"not reached since {time_of_day(scene.now_ms - 60_000)}"
 
 
 def test_a_source_that_fell_silent_is_old_and_others_are_not(scene: Scene) -> None:

@@ -5,7 +5,7 @@ The one rule: a look that failed says why and takes nothing away; what is shown 
 
 from __future__ import annotations
 
-from PySide6.QtCore import QDateTime, Signal
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from sparkdesk.core.cluster.topology import LookState, Topology
@@ -19,7 +19,8 @@ DEEPER = "Look deeper..."
 
 def look_words(topology: Topology, now_ms: int) -> str:
     """The state of the look in words: looking, failed with its reason, or when the cables were seen."""
-    seen = f"Seen at {_clock(topology.seen_ms)}, {text.age((now_ms - topology.seen_ms) / 1000)} ago"
+    moment = text.time_of_day(topology.seen_ms, has_seconds=False)
+    seen = f"Seen at {moment}, {text.age((now_ms - topology.seen_ms) / 1000)} ago"
     if topology.state is LookState.LOOKING:
         return (text.one_line(topology.message, 240) or "Looking at the cables") + text.ELLIPSIS
     if topology.state is LookState.FAILED:
@@ -28,10 +29,6 @@ def look_words(topology: Topology, now_ms: int) -> str:
         kept = f" {seen}." if topology.seen_ms else ""
         return f"The last look failed: {why.rstrip('.')}.{remedy}{kept}"
     return f"{seen}." if topology.seen_ms else "The cables were not looked at yet."
-
-
-def _clock(t_ms: int) -> str:
-    return QDateTime.fromMSecsSinceEpoch(t_ms).toString("HH:mm")
 
 
 class LookRow(QWidget):

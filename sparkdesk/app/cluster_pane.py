@@ -57,6 +57,7 @@ class ClusterPane:
             plan_of=stack.launcher.plan_of,
             series=lambda node_id, key, span_s: stack.telemetry.history(node_id).series(key, span_s),
             servers=stack.fleet.servers.servers,
+            server_reading=stack.records.server_readings.newest,
             topology=stack.fleet.topology.topology,
             findings=stack.findings.findings,
             heard=stack.findings.heard,

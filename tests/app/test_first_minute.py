@@ -23,7 +23,7 @@ from tests.app.picture import take_pictures
 from tests.app.sparks import running_sparks
 from tests.simulator.conftest import Simulator, until_ready
 from ui.chat.view import ChatPage
-from ui.cluster.card import FOUND_MARK, NOT_OURS
+from ui.cluster.card import FOUND_MARK, NOT_OURS, NOT_OURS_SHORT
 from ui.cluster.view import ClusterPage
 from ui.node.running import ServerCard
 
@@ -80,7 +80,9 @@ async def talk(desktop: Desktop, node_id: str) -> None:
     await take_pictures(desktop, "found-on-the-map")
     card = map_page.model.scene.card(node_id)
     assert card is not None
-    assert (card.serving, card.detail) == (FOUND_MARK, NOT_OURS)
+    assert card.serving == FOUND_MARK
+    assert NOT_OURS in card.sentence
+    assert card.detail.endswith((NOT_OURS, NOT_OURS_SHORT)), "with its figures as soon as it tells some"
     click(map_page.inspector.found)
     page = await node_page(desktop)
     (server,) = [each for each in page.running.findChildren(ServerCard) if each.isVisible()]

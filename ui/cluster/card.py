@@ -44,6 +44,30 @@ class Served:
     note: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A server that others started on a node, with what it tells. Numbers are NaN when it does not."""
+
+    server: FoundServer
+    token_rate: float = math.nan
+    running: float = math.nan
+    waiting: float = math.nan
+    kv_used: float = math.nan
+
+
+class FoundNote(NamedTuple):
+    """A found server in words: its name, its rate and requests, and its KV cache; "" where it does not tell."""
+
+    name: str
+    work: str = ""
+    kv: str = ""
+
+    @property
+    def told(self) -> str:
+        """All that it tells of its work."""
+        return " · ".join(filter(None, (self.work, self.kv)))
+
+
 class CardJob(NamedTuple):
     """A deployment that the card's menu offers something for."""
 
@@ -103,8 +127,8 @@ class NodeCard:
     """How many findings of the node nobody has accepted yet; notes do not count."""
     serving: Mark | None = None
     jobs: tuple[CardJob, ...] = ()
-    found: tuple[str, ...] = ()
-    """Servers that others started there, one a line: shown and talked to, never stopped."""
+    found_notes: tuple[FoundNote, ...] = ()
+    """Servers that others started there: shown and talked to, never stopped."""
     memory: Memory = Memory()
     caption: str = ""
     cache_caption: str = ""
@@ -114,6 +138,11 @@ class NodeCard:
     """A link on the card, e.g. "Compare keys"; pressing it selects the node, where the buttons are."""
     sentence: str = ""
     """The whole card for a screen reader."""
+
+    @property
+    def found(self) -> tuple[str, ...]:
+        """The names of the servers that others started there."""
+        return tuple(note.name for note in self.found_notes)
 
 
 _ALARMS: dict[NodeState, tuple[Mark, str]] = {
@@ -127,6 +156,8 @@ _ALARMS: dict[NodeState, tuple[Mark, str]] = {
 
 FOUND_MARK = Mark("Found running", "neutral", "eye")
 NOT_OURS = "not started by SparkDesk"
+NOT_OURS_SHORT = "not ours"
+COUNTED = "Requests that run now; how many fit at once, a found server does not tell"
 RAIL = "What the GPU's own rail draws: about half of the box"
 
 
@@ -135,9 +166,9 @@ def build_card(
     sample: Sample | None,
     age_s: float,
     served: Sequence[Served],
-    servers: Sequence[FoundServer] = (),
+    found: Sequence[Found] = (),
 ) -> NodeCard:
-    """The card of a node. `age_s`: how old the sample is (NaN: there is none). `servers` are those others started."""
+    """The card of a node. `age_s`: how old the sample is (NaN: there is none). `found` are servers others started."""
     name = text.one_line(status.record.name, 64)
     if status.state in _ALARMS:
         return _alarm_card(status, name)
@@ -146,27 +177,33 @@ def build_card(
         mark = _state_mark(status.state, math.nan) if status.state is NodeState.STALE else Mark(word)
         card = NodeCard(status.record.id, name, "loading", mark)
         return replace(card, sentence=f"{name}, {word.lower()}")
-    card = _measured_card(status, name, sample, age_s, served)
-    return _with_found(card, servers) if servers else card
+    card = _measured_card(status, name, sample, age_s, served, found)
+    return _with_found(card, found) if found else card
 
 
-def _with_found(card: NodeCard, servers: Sequence[FoundServer]) -> NodeCard:
+def _with_found(card: NodeCard, found: Sequence[Found]) -> NodeCard:
     """What runs there and is not ours: in our place where we serve nothing, else as a count behind our own."""
-    found = tuple(found_words(server) for server in servers)
-    spoken = f"{card.sentence}, found running: {', '.join(found)}, {NOT_OURS}"
+    notes = tuple(_note_of(one) for one in found)
+    said = (f"{note.name} ({note.told.replace(' · ', ', ')})" if note.told else note.name for note in notes)
+    spoken = f"{card.sentence}, found running: {', '.join(said)}, {NOT_OURS}"
     if card.serving is not None:
-        return replace(card, headline=f"{card.headline} +{len(found)} found", found=found, sentence=spoken)
-    more = f" +{len(found) - 1}" if len(found) > 1 else ""
-    spoken = spoken.replace("no model served, ", "", 1)
+        return replace(card, headline=f"{card.headline} +{len(notes)} found", found_notes=notes, sentence=spoken)
+    more = f" +{len(notes) - 1}" if len(notes) > 1 else ""
+    work = _work_words(found)
     return replace(
         card,
-        headline=found[0] + more,
-        detail=NOT_OURS,
-        detail_short="not ours",
+        headline=notes[0].name + more,
+        detail=f"{work} · {NOT_OURS_SHORT}" if work else NOT_OURS,
+        detail_short=_work_words(found, is_short=True) or NOT_OURS_SHORT,
         serving=FOUND_MARK,
-        found=found,
-        sentence=spoken,
+        found_notes=notes,
+        sentence=spoken.replace("no model served, ", "", 1),
     )
+
+
+def _note_of(found: Found) -> FoundNote:
+    kv = f"KV {text.percent(found.kv_used)}" if text.is_known(found.kv_used) else ""
+    return FoundNote(found_words(found.server), _work_words((found,)), kv)
 
 
 def found_words(server: FoundServer) -> str:
@@ -195,7 +232,9 @@ def _alarm_card(status: NodeStatus, name: str) -> NodeCard:
     return replace(card, sentence=f"{name}, {mark.text.lower()}. {message} {remedy}".strip())
 
 
-def _measured_card(status: NodeStatus, name: str, sample: Sample, age_s: float, served: Sequence[Served]) -> NodeCard:
+def _measured_card(
+    status: NodeStatus, name: str, sample: Sample, age_s: float, served: Sequence[Served], found: Sequence[Found]
+) -> NodeCard:
     is_old = not status.is_live or age_s > STALE_AFTER_S
     memory = measure_memory(sample, served)
     card = NodeCard(
@@ -211,7 +250,7 @@ def _measured_card(status: NodeStatus, name: str, sample: Sample, age_s: float, 
         memory=memory,
         caption=_caption(memory, sample, is_old=is_old),
         cache_caption=f"{text.memory(memory.cache).value} page cache" if memory.cache and not is_old else "",
-        figures=_figures(sample, served),
+        figures=_figures(sample, _busy_figure(served, found)),
     )
     return replace(card, sentence=_sentence(card, served, age_s if is_old else 0.0))
 
@@ -239,16 +278,21 @@ def _detail(served: Sequence[Served], *, is_short: bool = False) -> str:
     ready = [one for one in served if one.is_ready]
     if not ready:
         return text.one_line(served[0].note, 60) if served else ""
+    return _work_words(ready, is_short=is_short) or "engine metrics n/a"
+
+
+def _work_words(engines: Sequence[Served | Found], *, is_short: bool = False) -> str:
+    """ "228 tok/s · 8 running, 14 waiting" of all that tell; "" when none does."""
     parts = []
-    rate = _total([one.token_rate for one in ready])
+    rate = _total([one.token_rate for one in engines])
     if text.is_known(rate):
         parts.append(str(text.token_rate(rate)))
-    running, waiting = _total([one.running for one in ready]), _total([one.waiting for one in ready])
+    running, waiting = _total([one.running for one in engines]), _total([one.waiting for one in engines])
     if text.is_known(running) and is_short:
         parts.append(f"{running:.0f}" + (f" / {waiting:.0f}" if text.is_known(waiting) else ""))
     elif text.is_known(running):
         parts.append(f"{running:.0f} running" + (f", {waiting:.0f} waiting" if text.is_known(waiting) else ""))
-    return " · ".join(parts) or "engine metrics n/a"
+    return " · ".join(parts)
 
 
 def _total(values: Sequence[float]) -> float:
@@ -308,16 +352,26 @@ def busy_share(served: Sequence[Served]) -> float:
     return min(1.0, sum(one.running for one in known) / slots) if slots else math.nan
 
 
-def _figures(sample: Sample, served: Sequence[Served]) -> tuple[Figure, ...]:
-    busy = busy_share(served)
-    is_busy_known = text.is_known(busy)
-    hint = "" if is_busy_known else ("The engine does not report it" if served else "No model is served here")
+def _busy_figure(served: Sequence[Served], found: Sequence[Found]) -> Figure:
+    """How busy the engines are: a share of the slots that we launched, or a count where others' slots are not known."""
+    busy, others = busy_share(served), [one.running for one in found]
+    if any(running > 0 for running in others):
+        running = _total([*(one.running for one in served if one.is_ready), *others])
+        return Figure("Busy", f"{running:.0f}", "req", hint=COUNTED)
+    if not served and others and all(running == 0 for running in others):
+        busy = 0.0
+    if text.is_known(busy):
+        return Figure("Busy", f"{busy * 100:.0f}", "%", round(busy, 2))
+    hint = "The engine does not report it" if served or found else "No model is served here"
+    return Figure("Busy", text.NOT_KNOWN, hint=hint)
+
+
+def _figures(sample: Sample, busy: Figure) -> tuple[Figure, ...]:
     clock = text.frequency(sample.value("gpu_sm_clock_mhz"))
     temperature = text.temperature(sample.value("gpu_temp_c"))
     power = text.power(sample.value("gpu_power_w"))
-    percent = f"{busy * 100:.0f}" if is_busy_known else text.NOT_KNOWN
     return (
-        Figure("Busy", percent, "%" if is_busy_known else "", round(busy, 2) if is_busy_known else None, hint),
+        busy,
         Figure("SM clock", clock.value, clock.unit),
         Figure("GPU temp", temperature.value, temperature.unit),
         Figure("GPU rail", power.value, power.unit, hint=RAIL),

@@ -6,6 +6,7 @@ a scene at most once a second, and not at all while the page is hidden.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -51,6 +52,8 @@ class ClusterFeeds:
     """(node id, metric key, span in s) -> times in Unix ms and values, as History.series gives them."""
     servers: Latest[tuple[FoundServer, ...]] = field(default_factory=lambda: Latest(()))
     """What runs on the nodes and was not started by SparkDesk."""
+    server_reading: Callable[[str, str], float] = lambda _server_id, _key: math.nan
+    """What such a server tells now: its id and a key of the metric table; NaN when it does not."""
     topology: Latest[Topology] = field(default_factory=lambda: Latest(Topology()))
     findings: Latest[tuple[Concern, ...]] = field(default_factory=lambda: Latest(()))
     """Worst first, the accepted ones last."""
@@ -108,6 +111,7 @@ class ClusterModel(QObject):
             feeds.traces,
             feeds.plan_of,
             feeds.servers.value,
+            feeds.server_reading,
             feeds.topology.value,
             feeds.findings.value,
             feeds.heard.value if feeds.heard is not None else None,

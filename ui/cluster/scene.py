@@ -24,7 +24,7 @@ from sparkdesk.core.telemetry.sample import Sample
 from sparkdesk.services.jobs.trace import Traces
 from ui import text
 from ui.cluster.cable import Cable, CableBuilder, CableFacts, End, Shape, switch_titles, title_at, title_of
-from ui.cluster.card import STALE_AFTER_S, NodeCard, Served, build_card, with_concerns
+from ui.cluster.card import STALE_AFTER_S, Found, NodeCard, Served, build_card, with_concerns
 from ui.cluster.map.wiring import Wiring, build_wiring, has_look
 from ui.cluster.sentence import NO_NODE, Sentence, Told, build_sentence
 from ui.jobs.mark import current_phase, is_coming_up, is_serving, mark_of_job
@@ -85,6 +85,8 @@ class Known:
     traces: Traces | None = None
     plan_of: Callable[[str], LaunchPlan | None] = lambda _job_id: None
     servers: Sequence[FoundServer] = ()
+    server_reading: Callable[[str, str], float] = lambda _server_id, _key: math.nan
+    """What a found server tells now: its id and a key of the metric table; NaN when it does not."""
     topology: Topology = NO_TOPOLOGY
     concerns: Sequence[Concern] = ()
     heard: frozenset[str] | None = None
@@ -103,7 +105,7 @@ class _Made:
     status: NodeStatus
     sample: Sample | None
     served: tuple[Served, ...]
-    found: tuple[FoundServer, ...]
+    found: tuple[Found, ...]
     concerns: tuple[Concern, ...]
     card: NodeCard
 
@@ -112,7 +114,7 @@ class _Made:
         status: NodeStatus,
         sample: Sample | None,
         served: tuple[Served, ...],
-        found: tuple[FoundServer, ...],
+        found: tuple[Found, ...],
         concerns: tuple[Concern, ...],
     ) -> bool:
         """Whether the card of these is the one."""
@@ -160,9 +162,9 @@ class SceneBuilder:
 
     def _build_cards(self, known: Known) -> tuple[NodeCard, ...]:
         before, self._made = self._made, {}
-        found: dict[str, list[FoundServer]] = {}
+        found: dict[str, list[Found]] = {}
         for server in known.servers:
-            found.setdefault(server.node_id, []).append(server)
+            found.setdefault(server.node_id, []).append(_found(server, known))
         concerns: dict[str, list[Concern]] = {}
         for concern in known.concerns:
             concerns.setdefault(concern.node_id, []).append(concern)
@@ -239,11 +241,32 @@ def _told(known: Known, cards: Sequence[NodeCard], cables: Sequence[Cable]) -> T
     """What the sentence is made from; the rate is that of the deployments that tell one."""
     ready = [job.job_id for job in known.jobs if job.state is JobState.READY]
     rates = [known.traces.newest(job_id, GENERATED_RATE) for job_id in ready] if known.traces else []
-    told = [rate for rate in rates if text.is_known(rate)]
-    rate = sum(told) if told else math.nan
     return Told(
-        known.nodes, cards, cables, known.jobs, known.servers, known.concerns, known.topology, rate, known.heard
+        known.nodes,
+        cards,
+        cables,
+        known.jobs,
+        known.servers,
+        known.concerns,
+        known.topology,
+        _sum_of(rates),
+        known.heard,
+        _sum_of([known.server_reading(server.id, GENERATED_RATE) for server in known.servers]),
     )
+
+
+def _sum_of(rates: Sequence[float]) -> float:
+    """The sum of those that are known; NaN when none is."""
+    told = [rate for rate in rates if text.is_known(rate)]
+    return sum(told) if told else math.nan
+
+
+def _found(server: FoundServer, known: Known) -> Found:
+    def read(key: str) -> float:
+        value = known.server_reading(server.id, key)
+        return value if text.is_known(value) else math.nan  # one object, so that equal cards are equal
+
+    return Found(server, read(GENERATED_RATE), read(REQUESTS_RUNNING), read(REQUESTS_WAITING), read(KV_USED))
 
 
 def served_on(node_id: str, known: Known) -> tuple[Served, ...]:

@@ -56,6 +56,8 @@ class Told:
     token_rate: float = math.nan
     heard: frozenset[str] | None = None
     """The nodes that were heard long enough to say that nothing is wrong; None: nobody counts."""
+    found_rate: float = math.nan
+    """The rate of the servers that others started, NaN when none of them tells."""
 
     def has_accepted(self, node_id: str, rules: Sequence[str]) -> bool:
         """Whether the person lives with one of these findings of a node."""
@@ -203,14 +205,15 @@ def _nodes(count: int) -> str:
 
 
 def _what_runs(told: Told) -> str:
-    """ "2 models, 228 tok/s"; the nodes where nothing is served."""
+    """ "2 models, 228 tok/s, 1 found running at 41 tok/s"; the nodes where nothing is served."""
     ready = sum(job.state is JobState.READY for job in told.jobs)
     count = len(told.nodes)
     parts = [f"{ready} {'model' if ready == 1 else 'models'}" if ready else f"{count} {_nodes(count)} live"]
     if ready and text.is_known(told.token_rate):
         parts.append(str(text.token_rate(told.token_rate)))
     if told.servers:
-        parts.append(f"{len(told.servers)} found running")
+        rate = f" at {text.token_rate(told.found_rate)}" if text.is_known(told.found_rate) else ""
+        parts.append(f"{len(told.servers)} found running{rate}")
     return ", ".join(parts)
 
 

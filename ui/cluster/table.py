@@ -20,7 +20,7 @@ from sparkdesk.core.jobs.reading import KV_USED
 from sparkdesk.core.jobs.record import JobState
 from ui import text, theme
 from ui.cluster.cable import Cable
-from ui.cluster.card import CardJob
+from ui.cluster.card import FOUND_MARK, CardJob, NodeCard
 from ui.cluster.card_menu import make_menu
 from ui.cluster.effort import bandwidth_words
 from ui.cluster.model import ClusterModel
@@ -88,17 +88,20 @@ def build_extras(model: ClusterModel) -> dict[str, Extra]:
     found: dict[str, list[Concern]] = {}
     for concern in model.feeds.findings.value:
         found.setdefault(concern.node_id, []).append(concern)
-    return {card.node_id: _build_extra(card.node_id, found.get(card.node_id, []), model) for card in model.scene.cards}
+    return {card.node_id: _build_extra(card, found.get(card.node_id, []), model) for card in model.scene.cards}
 
 
-def _build_extra(node_id: str, concerns: Sequence[Concern], model: ClusterModel) -> Extra:
-    jobs = model.jobs_on(node_id)
+def _build_extra(card: NodeCard, concerns: Sequence[Concern], model: ClusterModel) -> Extra:
+    jobs = model.jobs_on(card.node_id)
     parts = []
     for job in jobs[:_MOST_JOBS]:
         is_ready = job.state is JobState.READY
         kv, bandwidth = job.reading(KV_USED), model.feeds.bandwidth(job.job_id) if is_ready else None
         parts += [f"KV {text.percent(kv)}"] if text.is_known(kv) else []
         parts += [bandwidth_words(bandwidth, len(job.node_ids))[0]] if bandwidth is not None else []
+    # Where nothing is ours, rate and requests of the found ones have the column before.
+    told = [note.kv if card.serving == FOUND_MARK else note.told for note in card.found_notes]
+    parts += [f"found: {one}" for one in told if one]
     worst = worst_first(one for one in concerns if words.is_open(one))
     return Extra(
         engine=" · ".join(parts),

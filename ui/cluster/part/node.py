@@ -14,7 +14,7 @@ from sparkdesk.core.cluster.node import NodeStatus
 from sparkdesk.core.telemetry.energy import is_spark
 from sparkdesk.core.telemetry.sample import Sample
 from ui import text
-from ui.cluster.card import RAIL, Memory, NodeCard
+from ui.cluster.card import RAIL, FoundNote, Memory, NodeCard
 from ui.cluster.effort import energy_rows, wall_words
 from ui.cluster.map.card_paint import ledger_values
 from ui.cluster.model import ClusterModel
@@ -45,6 +45,7 @@ class NodePart(QWidget):
         self.facts = Label("", "dense", "text2", is_wrapped=True, is_selectable=True)
         self.found = Button("", kind="link")
         self.found.clicked.connect(self.running_asked)
+        self.found_words = Label("", "dense", "text2", is_wrapped=True)
         self.age = Label("", "dense", "warn", is_wrapped=True)
         self.ledger = LedgerBar()
         self.memory = FactRows()
@@ -69,8 +70,9 @@ class NodePart(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(10)
-        for part in (self.trouble, self.findings, self.facts, self.found, self._values, self._bars, self.charts):
+        for part in (self.trouble, self.findings, self.facts, self.found, self.found_words, self._values, self._bars):
             column.addWidget(part)
+        column.addWidget(self.charts)
 
     def show_node(self, card: NodeCard, status: NodeStatus) -> None:
         """Show this node as it is now."""
@@ -84,6 +86,8 @@ class NodePart(QWidget):
         self.found.setText(found_title(card.found))
         self.found.setVisible(bool(card.found))
         self.found.updateGeometry()
+        self.found_words.setText(found_work(card.found_notes))
+        self.found_words.setVisible(bool(self.found_words.text()))
         self._bars.setVisible(card.look == "loading" and not has_trouble)
         has_values = card.look in ("live", "stale")
         self._values.setVisible(has_values)
@@ -135,6 +139,13 @@ def found_title(found: tuple[str, ...]) -> str:
     if len(found) == 1:
         return f"Found running: {text.one_line(found[0], 26)}"
     return f"{len(found)} servers found running" if found else ""
+
+
+def found_work(notes: tuple[FoundNote, ...]) -> str:
+    """What the found servers tell of their work, one line each; "" when none tells."""
+    if len(notes) == 1:
+        return notes[0].told
+    return "\n".join(f"{text.one_line(note.name, 26)}: {note.told}" for note in notes if note.told)
 
 
 def memory_rows(memory: Memory) -> list[Row]:

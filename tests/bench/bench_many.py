@@ -119,12 +119,12 @@ async def run_nodes(count: int, folder: Path) -> Told:
     watch.samples = 0
     begun_s, cpu_s = time.perf_counter(), time.process_time()
     await heart.listen(RUN_S)
-    took_s, cpu_s = time.perf_counter() - begun_s, time.process_time() - cpu_s
+    took_s, cpu_s, samples = time.perf_counter() - begun_s, time.process_time() - cpu_s, watch.samples
     memory_mb = (resident_bytes() - before_bytes) / 1e6
     paint_ms = [cpu_of_refresh(page) for _ in range(10) if await asyncio.sleep(1.0, result=True)]
     told = Told(
         late_ms=watch.late_ms, own_ms=heart.own_ms, cpu_share=100 * cpu_s / took_s, memory_mb=memory_mb,
-        paint_ms=paint_ms, samples=watch.samples, way=page.ways.key(),
+        paint_ms=paint_ms, samples=samples, way=page.ways.key(),
     )  # fmt: skip
     page.close()
     await tasks.close()

@@ -6,12 +6,13 @@ Rule: it owns no work. It says what the person wants (`close_requested`, `page_s
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QByteArray, QEvent, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
+from ui.preference import Preferences
 from ui.shell.model import ShellModel
 from ui.shell.nav import Sidebar
 from ui.shell.strip import TopStrip
@@ -27,16 +28,6 @@ MIN_SIZE = QSize(1100, 700)
 START_SIZE = QSize(1440, 900)
 FOLD_BELOW = 1280
 AFTER_FIRST_FRAME_MS = 30
-
-
-class Store(Protocol):
-    """Where small things about the window are kept. Values are str, int, float or bool."""
-
-    def get(self, key: str, default: object = None) -> object:
-        """Return what is stored, or `default`."""
-
-    def set(self, key: str, value: object) -> None:
-        """Store a value."""
 
 
 class MemoryStore:
@@ -61,7 +52,7 @@ class MainWindow(QMainWindow):
     page_shown = Signal(str)
     cluster_clicked = Signal()
 
-    def __init__(self, model: ShellModel, store: Store) -> None:
+    def __init__(self, model: ShellModel, store: Preferences) -> None:
         super().__init__()
         self.setWindowTitle("SparkDesk")
         self.setMinimumSize(MIN_SIZE)

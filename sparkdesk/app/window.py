@@ -21,7 +21,7 @@ from sparkdesk.app.folder import require_folders
 from sparkdesk.core.errors import SettingsError
 from sparkdesk.infra.preference import PreferenceFile
 from ui.main_window import MainWindow, MemoryStore
-from ui.main_window import Store as PreferenceStore
+from ui.preference import Preferences
 from ui.settings.model import SCALE_KEY, THEME_KEY, read_scale
 from ui.shell.model import ShellModel
 from ui.style import STYLE_ARGUMENTS, install_style
@@ -47,7 +47,7 @@ class OpenedWindow(NamedTuple):
 
     app: QApplication
     window: MainWindow
-    preferences: PreferenceStore
+    preferences: Preferences
 
 
 def has_screen() -> bool:
@@ -114,7 +114,7 @@ def open_window(options: WindowOptions) -> OpenedWindow:
     return OpenedWindow(app, window, preferences)
 
 
-def preference_store(options: WindowOptions) -> PreferenceStore:
+def preference_store(options: WindowOptions) -> Preferences:
     """Where small things are remembered."""
     if options.is_forgetful:
         store = MemoryStore()

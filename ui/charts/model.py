@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Protocol
 
 import numpy as np
 from PySide6.QtCore import QObject, Signal
@@ -22,20 +21,11 @@ from ui.charts.feed import ChartFeeds
 from ui.charts.frame import Frame, build_frame
 from ui.charts.measure import measure_of
 from ui.charts.sheet import csv_bytes
+from ui.preference import Preferences
 
 FIRST_SOURCES = 4
 _NEVER = np.empty(0, np.int64)
 _ORDER = {key: at for at, key in enumerate(METRICS)}
-
-
-class Memory(Protocol):
-    """Where the choice is remembered; the settings' store."""
-
-    def get(self, key: str, default: object = None) -> object:
-        """Return what is stored, or `default`."""
-
-    def set(self, key: str, value: object) -> None:
-        """Store a value."""
 
 
 class ChartsModel(QObject):
@@ -45,7 +35,7 @@ class ChartsModel(QObject):
     choice_changed = Signal()
     cursor_changed = Signal()
 
-    def __init__(self, feeds: ChartFeeds, memory: Memory | None = None, parent: QObject | None = None) -> None:
+    def __init__(self, feeds: ChartFeeds, memory: Preferences | None = None, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._feeds = feeds
         self._memory = memory

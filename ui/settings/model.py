@@ -5,11 +5,12 @@ Rule: QtCore only; what is stored may be anything and is read with care.
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from typing import Final
 
 from PySide6.QtCore import QObject, Signal
 
 from sparkdesk.core.telemetry.energy import EnergyRates
+from ui.preference import Preferences
 from ui.settings.rate import (
     CURRENCY_KEY,
     GRID_KEY,
@@ -28,17 +29,7 @@ MOTION_KEY: Final = "appearance.is_motion_reduced"
 _THEMES: Final = ("system", "dark", "light")
 
 
-class Store(Protocol):
-    """Where settings are kept."""
-
-    def get(self, key: str, default: object = None) -> object:
-        """Return what is stored, or `default`."""
-
-    def set(self, key: str, value: object) -> None:
-        """Store a value."""
-
-
-def read_scale(store: Store) -> int:
+def read_scale(store: Preferences) -> int:
     """Return the stored scale in percent, 100 for anything that is none of ours.
 
     Qt reads it from QT_SCALE_FACTOR before the first window, so a change waits for the next start.
@@ -57,7 +48,7 @@ class SettingsModel(QObject):
 
     def __init__(
         self,
-        store: Store,
+        store: Preferences,
         *,
         data_folder: str = "",
         versions: tuple[tuple[str, str], ...] = (),

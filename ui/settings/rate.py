@@ -6,11 +6,12 @@ The one rule: nothing is invented. What is not said, or cannot be, is no rate; t
 from __future__ import annotations
 
 import math
-from typing import Final, Protocol
+from typing import Final
 
 from sparkdesk.core.plain_text import make_line
 from sparkdesk.core.telemetry.energy import EnergyRates
 from sparkdesk.core.telemetry.sample import NAN
+from ui.preference import Preferences
 
 PRICE_KEY: Final = "energy.price_per_kwh"
 CURRENCY_KEY: Final = "energy.currency"
@@ -22,14 +23,7 @@ MOST_GRID_G: Final = 5000.0
 MOST_CURRENCY_CHARS: Final = 8
 
 
-class Store(Protocol):
-    """Where settings are kept."""
-
-    def get(self, key: str, default: object = None) -> object:
-        """Return what is stored, or `default`."""
-
-
-def read_rates(store: Store) -> EnergyRates:
+def read_rates(store: Preferences) -> EnergyRates:
     """What is stored, as far as it can be."""
     return EnergyRates(
         price_per_kwh=_stored(store.get(PRICE_KEY), MOST_PRICE),

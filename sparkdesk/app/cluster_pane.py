@@ -114,7 +114,7 @@ class ClusterPane:
         opened = [one for one in findings if is_open(one) and one.severity is not Severity.NOTE]
         alarms = {one.id: one for one in opened if one.severity is Severity.CRIT}
         self._desktop.window.set_badge("cluster", str(len(opened)) if opened else "")
-        names = {status.record.id: status.record.name for status in self._stack.inventory.nodes.value}
+        names = self._stack.inventory.names()
         for finding_id in alarms.keys() - self._alarmed:
             concern = alarms[finding_id]
             title = f"{place_of(concern, names)}: {title_of(concern)}"

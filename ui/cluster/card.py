@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Literal, NamedTuple
 
 from sparkdesk.core.cluster.found_server import FoundServer
@@ -334,15 +333,10 @@ def _rounded(size_bytes: float) -> int:
 
 def _caption(memory: Memory, sample: Sample, *, is_old: bool) -> str:
     if is_old:
-        return f"Last seen {clock_time(sample.t_ms)}. Values are old."
+        return f"Last seen {text.time_of_day(sample.t_ms)}. Values are old."
     if not memory.total:
         return "Unified memory n/a"
     return f"{text.memory(memory.used).value} / {text.memory(memory.total)} used"
-
-
-def clock_time(t_ms: int) -> str:
-    """Local wall-clock time of a moment, with seconds."""
-    return datetime.fromtimestamp(t_ms / 1000).strftime("%H:%M:%S")  # the person's own zone
 
 
 def busy_share(served: Sequence[Served]) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
@@ -28,8 +28,10 @@ from sparkdesk.core.telemetry.sample import Sample
 from sparkdesk.services.jobs.trace import Traces
 from ui.bridge import watch
 from ui.cluster.scene import Known, Scene, SceneBuilder
+from ui.preference import Preferences
 
 if TYPE_CHECKING:
+    from sparkdesk.core.telemetry.series import Series
     from ui.charts.feed import ChartFeeds
 
 Selection = tuple[str, str]
@@ -48,7 +50,7 @@ class ClusterFeeds:
     now_ms: Callable[[], int]
     traces: Traces
     plan_of: Callable[[str], LaunchPlan | None] = lambda _job_id: None
-    series: Callable[[str, str, float], tuple[Any, Any]] | None = None
+    series: Callable[[str, str, float], Series] | None = None
     """(node id, metric key, span in s) -> times in Unix ms and values, as History.series gives them."""
     servers: Latest[tuple[FoundServer, ...]] = field(default_factory=lambda: Latest(()))
     """What runs on the nodes and was not started by SparkDesk."""
@@ -65,8 +67,8 @@ class ClusterFeeds:
     energy: Callable[[str], EnergyView | None] = lambda _node_or_job_id: None
     charts: ChartFeeds | None = None
     """What the tab of charts reads; None: there is no such tab."""
-    memory: Any = None
-    """Where the choice of charts is remembered (get and set by key); None: nowhere."""
+    memory: Preferences | None = None
+    """Where the choice of charts is remembered; None: nowhere."""
 
 
 class ClusterModel(QObject):

@@ -6,6 +6,7 @@ The one rule: nothing is invented. What is not said, or cannot be, is no rate; t
 from __future__ import annotations
 
 import math
+import re
 from typing import Final
 
 from sparkdesk.core.plain_text import make_line
@@ -21,6 +22,8 @@ MOST_PRICE: Final = 1_000_000.0
 MOST_GRID_G: Final = 5000.0
 """Beyond what the dirtiest power plant emits for a kWh."""
 MOST_CURRENCY_CHARS: Final = 8
+_TWO_WAYS: Final = re.compile(r"[1-9][0-9]{0,2},[0-9]{3}")
+"""A comma that may part thousands as well as decimals."""
 
 
 def read_rates(store: Preferences) -> EnergyRates:
@@ -33,10 +36,15 @@ def read_rates(store: Preferences) -> EnergyRates:
 
 
 def read_amount(text: str, most: float) -> tuple[float, str]:
-    """A typed amount and "", NaN and "" when nothing was typed, or NaN and what is wrong. A comma is taken as a dot."""
+    """A typed amount and "", NaN and "" when nothing was typed, or NaN and what is wrong. A comma is taken as a dot, but
+    where it may as well part the thousands ("1,000") the person is asked which.
+    """
     words = text.strip()
     if not words:
         return NAN, ""
+    if _TWO_WAYS.fullmatch(words):
+        whole, parts = words.split(",")
+        return NAN, f"This can be read in two ways: write {whole}{parts} or {whole}.{parts}."
     try:
         value = float(words.replace(",", ".")) if words.isascii() and "_" not in words else NAN
     except ValueError:

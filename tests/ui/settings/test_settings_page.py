@@ -96,6 +96,24 @@ def test_a_price_that_is_none_is_refused_with_a_reason(page: SettingsPage, store
     assert typed(page, "Price of a kWh", "0.25").error() == ""
 
 
+@pytest.mark.parametrize(
+    ("text", "ways"),
+    [("1,000", ("1000", "1.000")), (" 12,345 ", ("12345", "12.345")), ("380,125", ("380125", "380.125"))],
+)
+def test_a_comma_that_may_part_thousands_is_asked_about(
+    page: SettingsPage, store: MemoryStore, text: str, ways: tuple[str, str]
+) -> None:
+    typed(page, "Price of a kWh", "0.5")
+    error = typed(page, "Price of a kWh", text).error()
+    assert all(way in error for way in ways), error
+    assert read_rates(store).price_per_kwh == 0.5
+
+
+@pytest.mark.parametrize(("text", "value"), [("0,325", 0.325), ("1,0000", 1.0), ("1000,5", 1000.5), ("1.000", 1.0)])
+def test_a_comma_that_can_only_part_decimals_is_taken_as_a_dot(text: str, value: float) -> None:
+    assert read_amount(text, 1e6) == (value, "")
+
+
 def test_a_currency_is_a_short_word(page: SettingsPage, store: MemoryStore) -> None:
     assert typed(page, "Currency", "much too long a word").error()
     assert typed(page, "Currency", "5").error()

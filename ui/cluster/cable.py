@@ -16,9 +16,7 @@ from sparkdesk.core.cluster.topology import Cable as SeenCable
 from sparkdesk.core.cluster.topology import LookState, Stranger, Switch, Topology
 from sparkdesk.core.cluster.topology_problem import FULL_GBPS, Problem
 from ui import text
-from ui.cluster.map.wiring import FarKind, Link, Shape, Wiring
-
-__all__ = ["Cable", "CableBuilder", "CableFacts", "End", "FarKind", "Look", "Shape"]
+from ui.cluster.map.wiring import FarKind, Link, Wiring
 
 Look = Literal["up", "degraded", "wrong", "one_way", "down", "unknown", "stale", "unused"]
 """WRONG: a link at full speed that is set up wrongly. STALE: what it was, of nodes that are silent now."""

@@ -16,10 +16,10 @@ from ui.cluster.card import NodeCard
 from ui.cluster.model import ClusterModel
 from ui.cluster.part.cable import TWO_HALVES, CablePart, cable_title
 from ui.cluster.part.chart import NodeCharts
+from ui.cluster.part.far_end import StrangerPart, SwitchPart
 from ui.cluster.part.finding import FindingList
 from ui.cluster.part.look import LookRow
 from ui.cluster.part.node import NodePart
-from ui.cluster.part.place import StrangerPart, SwitchPart
 from ui.widgets.button import Button, IconButton
 from ui.widgets.card import Card, Separator
 from ui.widgets.chip import Chip, ChipKind

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sparkdesk.core.cluster.found_server import FoundServer
+from sparkdesk.core.cluster.half import End
 from sparkdesk.core.cluster.node import ClusterRecord, NodeStatus
 from sparkdesk.core.cluster.port import Port
 from sparkdesk.core.cluster.topology import LookState, Topology
@@ -23,9 +24,9 @@ from sparkdesk.core.telemetry.cage import ports_of
 from sparkdesk.core.telemetry.sample import Sample
 from sparkdesk.services.jobs.trace import Traces
 from ui import text
-from ui.cluster.cable import Cable, CableBuilder, CableFacts, End, Shape, switch_titles, title_at, title_of
+from ui.cluster.cable import Cable, CableBuilder, CableFacts, switch_titles, title_at, title_of
 from ui.cluster.card import STALE_AFTER_S, Found, NodeCard, Served, build_card, with_concerns
-from ui.cluster.map.wiring import Wiring, build_wiring, has_look
+from ui.cluster.map.wiring import Shape, Wiring, build_wiring, has_look
 from ui.cluster.sentence import NO_NODE, Sentence, Told, build_sentence
 from ui.jobs.mark import current_phase, is_coming_up, is_serving, mark_of_job
 

@@ -32,8 +32,6 @@ from ui.cluster.map.place import (
 )
 from ui.cluster.map.wiring import Link, Wiring
 
-__all__ = ["CablePlace", "Density", "MapLayout", "Side", "find_item", "lay_out", "step_from"]
-
 HIT_WIDTH = 12.0
 ASIDE = 10_000.0
 """What lies more aside than ahead is taken only when nothing lies ahead."""

@@ -249,9 +249,9 @@ class TopStrip(QWidget):
         is_whole = model.nodes_live == model.nodes_total
         figure = f"{model.nodes_live}/{model.nodes_total}"
         parts = (Part(figure, "strong", "text" if is_whole else "warn"), Part("nodes live", "dense", "text2"))
-        icon, tint = ("circle-check", "ok") if is_whole else ("triangle-alert", "warn")
+        sign: tuple[str, Token] = ("circle-check", "ok") if is_whole else ("triangle-alert", "warn")
         name = f"{model.nodes_live} of {model.nodes_total} nodes live"
-        self._nodes.show_parts(parts, name, icon=icon, icon_tint=tint)  # type: ignore[arg-type]
+        self._nodes.show_parts(parts, name, icon=sign[0], icon_tint=sign[1])
 
     def _show_figures(self) -> None:
         model = self._model

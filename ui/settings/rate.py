@@ -36,8 +36,9 @@ def read_rates(store: Preferences) -> EnergyRates:
 
 
 def read_amount(text: str, most: float) -> tuple[float, str]:
-    """A typed amount and "", NaN and "" when nothing was typed, or NaN and what is wrong. A comma is taken as a dot, but
-    where it may as well part the thousands ("1,000") the person is asked which.
+    """A typed amount and "", NaN and "" when nothing was typed, or NaN and what is wrong.
+
+    A comma is taken as a dot, but where it may as well part the thousands ("1,000") the person is asked which.
     """
     words = text.strip()
     if not words:

@@ -23,7 +23,7 @@ from tests.app.picture import take_pictures
 from tests.app.sparks import running_sparks
 from tests.simulator.conftest import Simulator, until_ready
 from ui.chat.view import ChatPage
-from ui.cluster.card import FOUND_MARK, NOT_OURS, NOT_OURS_SHORT
+from ui.cluster.card import FOUND_MARK, NOT_OURS, NOT_OURS_SHORT, NodeCard
 from ui.cluster.view import ClusterPage
 from ui.node.running import ServerCard
 
@@ -55,6 +55,13 @@ async def servers_of(simulator: Simulator) -> str:
         return str(shown.stdout)
 
 
+def card_of(page: ClusterPage, node_id: str) -> NodeCard:
+    """The node's card."""
+    card = page.model.scene.card(node_id)
+    assert card is not None
+    return card
+
+
 def found_on(page: ClusterPage, node_id: str) -> tuple[str, ...]:
     """What the node's card tells of servers that others started."""
     card = page.model.scene.card(node_id)
@@ -78,11 +85,11 @@ async def talk(desktop: Desktop, node_id: str) -> None:
     map_page = await cluster_page(desktop)
     await until(lambda: found_on(map_page, node_id) == ("qwen3-8b · vLLM",), "the server on the card")
     await take_pictures(desktop, "found-on-the-map")
-    card = map_page.model.scene.card(node_id)
-    assert card is not None
+    await until(lambda: " running" in card_of(map_page, node_id).detail, "what it tells of its work")
+    card = card_of(map_page, node_id)
     assert card.serving == FOUND_MARK
     assert NOT_OURS in card.sentence
-    assert card.detail.endswith((NOT_OURS, NOT_OURS_SHORT)), "with its figures as soon as it tells some"
+    assert card.detail.endswith(NOT_OURS_SHORT)
     click(map_page.inspector.found)
     page = await node_page(desktop)
     (server,) = [each for each in page.running.findChildren(ServerCard) if each.isVisible()]

@@ -22,6 +22,8 @@ settings.register_profile(
     derandomize=os.environ.get("CI") == "true",
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
+# For a second run of tests whose examples have been tried in the first (`--hypothesis-profile few`).
+settings.register_profile("few", settings.get_profile("house"), max_examples=5)
 settings.load_profile("house")
 
 # Before anything imports Qt: most machines that run tests have no screen.

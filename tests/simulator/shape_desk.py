@@ -88,7 +88,7 @@ class Told:
 
     def strangers(self, number: int) -> tuple[str, ...]:
         """What that round's strangers are called."""
-        return tuple(sorted(one.title for one in self.rounds[number].strangers))
+        return tuple(sorted(one.label or one.name or one.mac for one in self.rounds[number].strangers))
 
     def problems(self, number: int) -> tuple[str, ...]:
         """The problems of that round."""

@@ -278,10 +278,9 @@ def title_at(titles: Sequence[str], number: int) -> str:
 
 
 def title_of(stranger: Stranger) -> str:
-    """How the map calls another device."""
-    if stranger.kind == "spark" and not stranger.name:
-        return "another Spark?"
-    return text.one_line(stranger.label or stranger.name, 60) or "other device"
+    """How another device is called: by the person's name for it, else by its own."""
+    unnamed = "another Spark?" if stranger.kind == "spark" else "other device"
+    return text.one_line(stranger.label or stranger.name, 60) or unnamed
 
 
 def _detail(stranger: Stranger) -> str:

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QSizePolicy, QVB
 from sparkdesk.core.cluster.node import NodeState, NodeStatus
 from sparkdesk.core.cluster.topology import Cable as SeenCable
 from ui import text
-from ui.cluster.cable import Cable, Look
+from ui.cluster.cable import Cable, Look, title_of
 from ui.cluster.card import NodeCard
 from ui.cluster.model import ClusterModel
 from ui.cluster.part.cable import TWO_HALVES, CablePart, cable_title
@@ -237,7 +237,7 @@ class Inspector(Card):
     def _show_stranger(self, seen: SeenCable) -> None:
         if seen.stranger is None:
             return
-        self._show_head(seen.stranger.title, "Other device")
+        self._show_head(title_of(seen.stranger), "Other device")
         self._show_part(self.stranger)
         self.stranger.show_stranger(seen, seen.stranger)
 

@@ -262,7 +262,7 @@ def test_a_storage_box_is_another_device_with_the_users_label_and_out_of_the_ran
     cable = next(cable for cable in topology.cables if cable.stranger is not None)
     assert cable.key == "n1:P0-other"
     assert cable.stranger is not None
-    assert (cable.stranger.title, cable.stranger.kind) == ("Storage", "device")
+    assert (cable.stranger.label, cable.stranger.kind) == ("Storage", "device")
     assert topology.shape is Shape.PAIR
     assert topology.rank_order == ("n1", "n2")
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
 from sparkdesk.core.cluster.node import NodeRecord, NodeState, NodeStatus
 from sparkdesk.core.cluster.port import CAGE_NETDEVS
-from sparkdesk.core.cluster.topology import LookState, Shape
+from sparkdesk.core.cluster.topology import LookState, Shape, Topology
 from sparkdesk.core.errors import Unreachable
 from sparkdesk.core.feed import Latest
 from sparkdesk.core.ports import Shell
@@ -60,7 +60,7 @@ class Desk:
         self.nodes: Latest[tuple[NodeStatus, ...]] = Latest(tuple(map(self.status, self.shells)))
         self.watch = self.make()
 
-    def make(self) -> TopologyWatch:
+    def make(self, again_s: float = 600.0) -> TopologyWatch:
         return TopologyWatch(
             tasks=self.tasks,
             nodes=self.nodes,
@@ -70,7 +70,7 @@ class Desk:
             program=PROGRAM,
             clock=SystemClock(),
             settle_s=0.05,
-            again_s=0.2,
+            again_s=again_s,
         )
 
     def status(self, node_id: str, state: NodeState = NodeState.LIVE) -> NodeStatus:
@@ -173,23 +173,82 @@ async def test_a_look_follows_a_node_that_becomes_live_a_changed_carrier_and_a_n
     assert len(desk.asked("n1")) == 3
 
 
-async def test_while_something_is_wrong_it_is_looked_at_again_until_it_is_mended(desk: Desk) -> None:
-    wrong = answer(1, 2)
-    for port in wrong["ports"]:  # type: ignore[attr-defined]
-        port["mtu"] = 9000
-    desk.lay("n1", wrong)
-    small = answer(2, 1)
-    for port in small["ports"]:  # type: ignore[attr-defined]
-        port["mtu"] = 1500
-    desk.lay("n2", small)
-    assert [problem.id for problem in (await desk.watch.look()).problems if problem.severity == "warn"]
-    desk.lay("n1", answer(1, 2))
-    await wait_for_value(
-        desk.watch.topology, lambda now: not any(one.severity == "warn" for one in now.problems), timeout_s=20
-    )
-    asked = len(desk.asked("n1"))
-    await asyncio.sleep(0.6)
-    assert len(desk.asked("n1")) == asked, "all is well: nobody asks any more"
+def small(port: dict[str, object]) -> None:
+    port["mtu"] = 1500
+
+
+def foreign(port: dict[str, object]) -> None:
+    port["addresses"] = [str(port["addresses"]).replace("10.0.", "10.9.")[2:-2]]
+
+
+def deaf(port: dict[str, object]) -> None:
+    port["is_rdma_active"] = False
+
+
+def whole(node: int, *, spoil: Callable[[dict[str, object]], None] | None = None) -> dict[str, object]:
+    """A node's answer with all that no carrier tells, right, or one half of it wrong."""
+    told = answer(node, 3 - node)
+    for half, port in enumerate(told["ports"]):  # type: ignore[var-annotated,arg-type]
+        port.update(mtu=9000, addresses=[f"10.0.{half}.{node}/24"], rdma=f"rocep{half}", is_rdma_active=True)
+    if spoil is not None:
+        spoil(told["ports"][1])  # type: ignore[index]
+    return told
+
+
+def kinds(topology: Topology) -> set[str]:
+    return {problem.id for problem in topology.problems if problem.severity == "warn"}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "kind"), [(small, "mtu-mismatch"), (foreign, "subnet-mismatch"), (deaf, "rdma-inactive")]
+)
+async def test_what_no_carrier_tells_appears_by_itself_and_goes_by_itself(
+    desk: Desk, spoil: Callable[[dict[str, object]], None], kind: str
+) -> None:
+    watch = desk.make(again_s=0.1)
+    for number in (1, 2):
+        desk.lay(f"n{number}", whole(number))
+    assert kinds(await watch.look()) == set()
+    states: set[LookState] = set()
+    watch.topology.subscribe(lambda now: states.add(now.state))
+    desk.lay("n2", whole(2, spoil=spoil))
+    await wait_for_value(watch.topology, lambda now: kinds(now) == {kind}, timeout_s=20)
+    desk.lay("n2", whole(2))
+    await wait_for_value(watch.topology, lambda now: not kinds(now), timeout_s=20)
+    assert states == {LookState.DONE}, "nobody asked, so nobody is told that it is looked"
+    watch.close()
+
+
+async def test_what_is_other_in_one_quiet_look_alone_is_not_told(desk: Desk) -> None:
+    first = await desk.watch.look()
+    told: list[Topology] = []
+    desk.watch.topology.subscribe(told.append)
+    await desk.watch.look_quietly()
+    assert len(desk.asked("n1")) == 2, "as before: once is enough"
+    desk.lay("n2", {**answer(2, 1), "ports": []})
+    heal = asyncio.ensure_future(_lay_when_asked(desk, "n2", answer(2, 1), 3))
+    await desk.watch.look_quietly()
+    await heal
+    assert len(desk.asked("n1")) == 4
+    assert [one.cables for one in told] == [first.cables, first.cables]
+    assert told[-1].seen_ms >= first.seen_ms
+
+
+async def _lay_when_asked(desk: Desk, node_id: str, told: dict[str, object], times: int) -> None:
+    while len(desk.asked(node_id)) < times:
+        await asyncio.sleep(0)
+    desk.lay(node_id, told)
+
+
+async def test_a_node_that_is_away_keeps_the_shape_and_draws_no_cable(desk: Desk) -> None:
+    assert (await desk.watch.look()).shape is Shape.PAIR
+    desk.shells["n2"].cut()
+    desk.lay("n1", {**answer(1, 2, count=0)})
+    alone = await desk.watch.look()
+    assert (alone.shape, alone.away) == (Shape.PAIR, ("n2",))
+    assert not any(cable.b for cable in alone.cables)
+    again = await desk.make().look()
+    assert again.shape is Shape.SINGLE, "nobody has seen how it was"
 
 
 async def test_many_wishes_within_a_moment_are_one_look(desk: Desk) -> None:
@@ -213,7 +272,7 @@ async def test_a_label_names_a_device_at_once_and_is_kept(desk: Desk) -> None:
     await desk.watch.look()
     await desk.watch.label(STORAGE, " Storage\x1b[31m ")
     (stranger,) = desk.watch.topology.value.strangers
-    assert (stranger.title, stranger.kind) == ("Storage", "device")
+    assert (stranger.label, stranger.kind) == ("Storage", "device")
     assert desk.watch.topology.value.state is LookState.DONE
     again = desk.make()
     await again.load()
@@ -230,7 +289,7 @@ async def test_a_device_that_never_says_a_word_is_labelled_by_the_cage_that_it_i
     await desk.watch.look()
     await desk.watch.label("n1:P0", "Storage")
     (stranger,) = desk.watch.topology.value.strangers
-    assert (stranger.mac, stranger.title) == ("", "Storage")
+    assert (stranger.mac, stranger.label) == ("", "Storage")
 
 
 async def test_a_switchs_name_is_kept_with_each_of_its_cages_over_a_restart(desk: Desk) -> None:

@@ -154,7 +154,7 @@ class SceneBuilder:
             cards=cards,
             cables=cables,
             switch_titles=facts.switch_titles,
-            switch_detail=_switch_detail(cables, facts.ports),
+            switch_detail=_switch_detail(wiring, cables, facts.ports),
             topology=topology,
             look_words=_look_words(known),
             wiring=wiring,
@@ -296,6 +296,8 @@ def _served(job: JobStatus, node_id: str, known: Known) -> Served:
     )
 
 
+_LINKED: frozenset[Look] = frozenset(("up", "degraded", "wrong"))
+"""A cable that is set up wrongly has its link too."""
 _SHAPE_WORDS: dict[Shape, str] = {
     "single": "",
     "pair": "direct cable",
@@ -327,10 +329,13 @@ def _subtitle(shape: Shape, known: Known) -> str:
     return " · ".join(parts)
 
 
-def _switch_detail(cables: Sequence[Cable], ports: Mapping[End, Port]) -> str:
-    sent = [port.tx_gbps for port in ports.values() if text.is_known(port.tx_gbps)]
-    up = sum(cable.look in ("up", "degraded") for cable in cables)
-    parts = [f"{up} {'cable' if up == 1 else 'cables'} up" if up else "no cable known"]
+def _switch_detail(wiring: Wiring, cables: Sequence[Cable], ports: Mapping[End, Port]) -> str:
+    """Of the cables that end on a switch, and only of those: how many have their link, and what they carry now."""
+    ends = {link.key: link.ends[0] for link in wiring.links if link.to == "switch"}
+    there = [cable for cable in cables if cable.key in ends and cable.look in _LINKED]
+    told = [ports[ends[cable.key]].tx_gbps for cable in there if ends[cable.key] in ports]
+    sent = [rate for rate in told if text.is_known(rate)]
+    parts = [f"{len(there)} {'cable' if len(there) == 1 else 'cables'} up" if there else "no cable known"]
     if sent:
         parts.append(f"{text.line_rate(sum(sent))} now")
     return " · ".join(parts)

@@ -11,6 +11,7 @@ from PySide6.QtTest import QSignalSpy, QTest
 from PySide6.QtWidgets import QMenu, QWidget
 from pytestqt.qtbot import QtBot
 
+from sparkdesk.core.cluster.node import NodeState
 from sparkdesk.core.cluster.topology import LookState
 from sparkdesk.core.findings.concern import Concern, Severity
 from sparkdesk.core.jobs.record import JobState, JobStatus
@@ -248,3 +249,18 @@ def test_how_the_look_for_cables_stands_is_painted_above_the_map(qtbot: QtBot) -
     settle(shown)
     assert shown.repaints == before + 1
     assert case.scene(failed).look_words == "Cables as seen 4 min ago: No answer"
+
+
+def test_a_cage_that_leads_nowhere_has_no_socket_of_a_switch(qtbot: QtBot) -> None:
+    case = CASES["switch"]()
+    topology, lost = case.topology(), CASES["switch"]()
+    lost.states = {"n2": NodeState.RECONNECTING}
+    shown = open_map(qtbot, lost)
+    shown.set_scene(build_scene(lost.known(topology)))
+    cable = next(one for one in build_scene(lost.known(topology)).cables if one.key == "n2:P0")
+    assert cable.look in ("unknown", "unused")
+    below = shown.map_layout().cables["n2:P0"].line[-1]
+    picture = shown.grab().toImage()
+    ratio = picture.devicePixelRatio()
+    row = [picture.pixelColor(int((below.x() + dx) * ratio), int(below.y() * ratio)) for dx in (-14, -10, 10, 14)]
+    assert set(row) == {picture.pixelColor(int((below.x() - 14) * ratio), int((below.y() + 12) * ratio))}

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from sparkdesk.core.cluster.node import NodeState
+from sparkdesk.core.cluster.port import CAGE_NETDEVS
 from sparkdesk.core.cluster.topology import DOUBT, LookState, Switch, Topology
 from tests.core.cluster.cabling import Cabling, Wire, pair, switch
 from tests.ui.cluster.cabled import CASES, MACS, Cabled, placed, wire_to
@@ -236,3 +237,12 @@ def test_pulling_a_cable_of_a_ring_moves_no_card() -> None:
     cabling = CASES["ring-of-six"]().cabling
     del cabling.wires[2]
     assert Cabled(cabling).scene().wiring.node_ids == whole.wiring.node_ids
+
+
+def test_the_bar_of_a_switch_counts_its_own_cables_and_their_traffic_and_a_wrong_one_is_up() -> None:
+    case = Cabled(Cabling(3, [*switch(3, ("P1",)).wires, Wire([("n1", "P0"), ("n2", "P0")])]))
+    case.cabling.mtus = {("n3", netdev): 1500 for netdev in CAGE_NETDEVS["P1"]}
+    scene = case.scene()
+    assert "wrong" in {cable.look for cable in scene.cables if cable.to == "switch"}
+    # 11.8, 12.8 and 13.8 Gb/s by P1; what runs over the direct cable is not the switch's.
+    assert scene.switch_detail == "3 cables up · 38.4 Gb/s now"

@@ -263,13 +263,14 @@ class TopologyMap(QWidget):
                 if place.number == 0 and layout.guests is not None:
                     is_selected = self._selection == ("stranger", "switch")
                     draw_guests(painter, layout.guests, scene.guests, is_selected=is_selected)
+        on_switch = {link.key for link in scene.wiring.links if link.to == "switch"}
         for cable in scene.cables:
             spot = layout.cables[cable.key]
             if not dirty.intersects(spot.area.toAlignedRect().adjusted(-7, -4, 7, 4)):
                 continue
             is_selected = self._selection in (("cable", cable.key), ("stranger", cable.key))
             draw_cable(painter, spot, cable, layout.density, is_selected=is_selected)
-            if layout.switches and cable.look != "unused" and spot.box is None and len(cable.ends) == 1:
+            if cable.key in on_switch and cable.look != "unused":
                 draw_socket(painter, spot.line[-1])
 
     def _draw_cards(self, painter: QPainter, dirty: QRegion) -> None:

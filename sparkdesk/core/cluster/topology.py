@@ -61,11 +61,6 @@ class Stranger:
     label: str = ""
     """The user's name for it."""
 
-    @property
-    def title(self) -> str:
-        """How to call it."""
-        return self.label or self.name or self.mac or "other device"
-
 
 @dataclass(frozen=True, slots=True)
 class Switch:

@@ -24,7 +24,7 @@ from sparkdesk.core.telemetry.cage import ports_of
 from sparkdesk.core.telemetry.sample import Sample
 from sparkdesk.services.jobs.trace import Traces
 from ui import text
-from ui.cluster.cable import Cable, CableBuilder, CableFacts, switch_titles, title_at, title_of
+from ui.cluster.cable import Cable, CableBuilder, CableFacts, Look, switch_titles, title_at, title_of
 from ui.cluster.card import STALE_AFTER_S, Found, NodeCard, Served, build_card, with_concerns
 from ui.cluster.map.wiring import Shape, Wiring, build_wiring, has_look
 from ui.cluster.sentence import NO_NODE, Sentence, Told, build_sentence

@@ -12,7 +12,7 @@ from ui.sight import Sight
 UNSEEN_HZ = 0.1
 """A line that goes dead is still shown as stale, after three periods, before its connection is given up at 16 s."""
 UNSEEN_FACTOR = 10.0
-"""So many times more seldom nodes are searched for what others start on them."""
+"""So many times more seldom nodes are searched for what others start on them, and cables looked at."""
 
 
 class Pace:
@@ -29,7 +29,8 @@ class Pace:
         is_wanted = self._sight.is_seen or any(is_busy(job) for job in stack.launcher.jobs.value)
         stack.telemetry.set_rate(stack.sample_hz if is_wanted else min(stack.sample_hz, UNSEEN_HZ))
         fleet, readings = stack.fleet, stack.records.server_readings
-        for rhythm in (fleet.servers.rhythm, fleet.power_caps.rhythm, readings.rhythm, stack.launcher.rhythm):
+        seldom = (fleet.servers, fleet.power_caps, fleet.topology, readings, stack.launcher)
+        for rhythm in (each.rhythm for each in seldom):
             rhythm.set_factor(1.0 if is_wanted else UNSEEN_FACTOR)
 
     def close(self) -> None:

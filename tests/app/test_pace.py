@@ -29,7 +29,8 @@ def test_nodes_are_asked_seldom_while_the_window_is_hidden(qapp: QApplication) -
         await wait_for_value(desktop.is_filled, bool, timeout_s=20)
         telemetry = desktop.stack.telemetry
         assert telemetry.hz == desktop.stack.sample_hz > UNSEEN_HZ
-        rhythms = (desktop.stack.fleet.servers.rhythm, desktop.stack.launcher.rhythm)
+        fleet = desktop.stack.fleet
+        rhythms = (fleet.servers.rhythm, fleet.topology.rhythm, desktop.stack.launcher.rhythm)
         desktop.window.hide()
         await until(lambda: telemetry.hz == UNSEEN_HZ, "a slower rate")
         assert {rhythm.factor for rhythm in rhythms} == {UNSEEN_FACTOR}

@@ -274,17 +274,15 @@ def _shape_of(made: Cabling, nodes: Sequence[str]) -> Shape:
     links = [(members, is_switch) for members, is_switch in reach if len(members) > 1]
     if not links:
         return Shape.LOOP if any(len(wire.plugs) == 2 for wire in made.wires) else Shape.SINGLE
+    if any(is_switch for _, is_switch in links):
+        joined = {node for members, _ in links for node in members}
+        is_one = all(is_switch for _, is_switch in links) and any(members == joined for members, _ in links)
+        return Shape.SWITCH if is_one else Shape.MIXED
     met = {nodes[0]}
     for _ in nodes:
         met |= {node for members, _ in links if members & met for node in members}
     if len(met) < len(nodes):
         return Shape.MIXED
-    if any(is_switch for _, is_switch in links):
-        return (
-            Shape.SWITCH
-            if all(is_switch and len(members) == len(nodes) for members, is_switch in links)
-            else Shape.MIXED
-        )
     if len(nodes) == 2:
         return Shape.PAIR
     return Shape.RING if len({frozenset(members) for members, _ in links}) == len(nodes) else Shape.CHAIN

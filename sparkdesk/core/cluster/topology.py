@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 
 from sparkdesk.core.cluster.half import End, Half, NodeView
 from sparkdesk.core.cluster.port import CAGES
@@ -24,6 +25,7 @@ from sparkdesk.core.cluster.topology_problem import (
 NVIDIA_MACS = ("4c:bb:47", "48:b0:2d")
 """Prefixes of hardware addresses as seen on Sparks and on other NVIDIA machines: a likeness, no proof."""
 
+NO_VIEWS: Mapping[str, NodeView] = MappingProxyType({})
 DOUBT = "A direct cable, or a switch that tells nothing of itself"
 
 
@@ -125,6 +127,10 @@ class Topology:
     state: LookState = LookState.NONE
     message: str = ""
     remedy: str = ""
+    away: tuple[str, ...] = ()
+    """Nodes that did not answer; the shape counts them by what they told last."""
+    apart: tuple[str, ...] = ()
+    """Nodes that answered and that no cable joins with the others, which are all on one switch."""
 
     @property
     def switch_name(self) -> str:
@@ -151,9 +157,12 @@ class Topology:
         return tuple(cable for cable in self.cables if cable.via_switch and cable.switch_number == number)
 
 
-def build_topology(views: Mapping[str, NodeView], labels: Mapping[str, str]) -> Topology:
+def build_topology(
+    views: Mapping[str, NodeView], labels: Mapping[str, str], past: Mapping[str, NodeView] = NO_VIEWS
+) -> Topology:
     """The cabling of these nodes; `labels` are the user's words by a stranger's hardware address, or,
-    for a switch and for one that never said a word, by the cage that it is in ("n1:P0").
+    for a switch and for one that never said a word, by the cage that it is in ("n1:P0"). `past` is what nodes told
+    when they answered last: a node that is away counts for the shape as it was then, and draws no cable.
 
     The nodes' order decides among equals. Pure and total: whatever nodes tell, the answer is a Topology.
     """
@@ -166,7 +175,11 @@ def build_topology(views: Mapping[str, NodeView], labels: Mapping[str, str]) -> 
     )
     strangers = [cable.stranger for cable in cables if cable.stranger is not None]
     strangers += [_stranger(segment, labels, mac) for segment in switches for mac in segment.strangers]
-    shape = _shape_of(tuple(views), segments) if any(view.did_answer for view in views.values()) else Shape.UNKNOWN
+    away = tuple(node for node, view in views.items() if not view.did_answer)
+    kept = {node: past[node] for node in away if node in past}
+    shape = Shape.UNKNOWN
+    if len(away) < len(views):
+        shape = _shape_of(tuple(views), find_segments({**views, **kept}) if kept else segments)
     problems = find_problems(views, segments)
     if shape in (Shape.RING, Shape.PAIR):
         problems = sort_problems([*problems, *find_miscabled(segments, views, shape is Shape.RING)])
@@ -178,7 +191,15 @@ def build_topology(views: Mapping[str, NodeView], labels: Mapping[str, str]) -> 
         strangers=tuple(dict.fromkeys(strangers)),
         switches=tuple(_switch(segment, labels) for segment in switches),
         state=LookState.DONE,
+        away=away,
+        apart=tuple(_apart(views, segments)) if shape is Shape.SWITCH else (),
     )
+
+
+def _apart(views: Mapping[str, NodeView], segments: Iterable[Segment]) -> Iterator[str]:
+    """The nodes that answered and are on no switch."""
+    joined = {end[0] for segment in segments if segment.is_switch for end in segment.ends}
+    return (node for node, view in views.items() if view.did_answer and node not in joined)
 
 
 # Cables --------------------------------------------------------------------------------------------------------------
@@ -248,11 +269,13 @@ def _shape_of(nodes: tuple[str, ...], segments: Iterable[Segment]) -> Shape:
     if not links:
         return Shape.LOOP if any(segment.is_loop for segment in wires) else Shape.SINGLE
     reach = _neighbours(nodes, links)
+    joined = [node for node in nodes if reach[node]]
+    if any(segment.is_switch for segment in links):
+        # One that is not joined at all has its cable out: the others are on a switch no less.
+        has_all = any({end[0] for end in segment.ends} == set(joined) for segment in links)
+        return Shape.SWITCH if has_all and all(segment.is_switch for segment in links) else Shape.MIXED
     if len(_walk(nodes[0], reach)) < len(nodes):
         return Shape.MIXED
-    if any(segment.is_switch for segment in links):
-        is_pure = all(segment.is_switch and {end[0] for end in segment.ends} == set(nodes) for segment in links)
-        return Shape.SWITCH if is_pure else Shape.MIXED
     if len(nodes) == 2:
         return Shape.PAIR
     return Shape.RING if all(len(reach[node]) == 2 for node in nodes) else Shape.CHAIN

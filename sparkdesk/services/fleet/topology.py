@@ -17,7 +17,6 @@ from sparkdesk.core.cluster.half import NodeView, cage_of
 from sparkdesk.core.cluster.node import NodeStatus
 from sparkdesk.core.cluster.segment import has_late_starter
 from sparkdesk.core.cluster.topology import LookState, Topology, build_topology
-from sparkdesk.core.cluster.topology_problem import Problem
 from sparkdesk.core.errors import NodeError
 from sparkdesk.core.feed import Latest
 from sparkdesk.core.plain_text import make_line
@@ -28,6 +27,7 @@ from sparkdesk.services.fleet.deep_look import DEEP_S, listen_deep
 from sparkdesk.services.ident import new_id
 from sparkdesk.services.playbooks.root import Root
 from sparkdesk.services.remote_program import run_program
+from sparkdesk.services.rhythm import Rhythm
 from sparkdesk.services.tasks import Tasks
 
 log = logging.getLogger(__name__)
@@ -37,10 +37,9 @@ SETTLE_S = 1.0
 """After a carrier came or went its other half follows at once, and addresses need so long to be made sure of."""
 RUN_TIMEOUT_S = 8.0
 AGAIN_S = 60.0
-"""While something is wrong of which no carrier tells when it is mended, e.g. an MTU; twice as long each time that
-nothing has changed."""
-LATEST_AGAIN_S = 600.0
-TOLD_BY_CARRIERS = ("half-down", "half-missing", "slow-line", "loop", "no-answer", "miscabled", "not-asked")
+"""Of an MTU, a subnet, an RDMA device no carrier tells: so often it is looked for them, well or not."""
+CROWD = 16
+"""More nodes than this are looked at more seldom, in proportion: on a switch each hears all others."""
 MAX_LABEL_CHARS = 60
 MAX_LABELS = 1000
 _CARRIER = "net_carrier."
@@ -74,16 +73,18 @@ class TopologyWatch:
         self._frames_program = frames_program
         self._clock = clock
         self._settle_s = settle_s
-        self._again_s = self._pause_s = again_s
-        self._wrong: tuple[Problem, ...] = ()
+        self._again_s = again_s
+        self.rhythm = Rhythm()
         self._views: dict[str, NodeView] = {}
+        self._past: dict[str, NodeView] = {}
+        """What each node told when it answered last."""
         self._frames: dict[str, FrameView] = {}
         """Heard below all addresses, the last time that a person wanted it."""
         self._labels: dict[str, str] = {}
         self._gate = asyncio.Lock()
         self._changes = 0
         """Of what was seen, of nodes and of labels: what is built from older ones is not published."""
-        self._is_wanted = self._is_waiting = self._is_pausing = False
+        self._is_wanted = self._is_waiting = self._is_kept = False
         self.topology: Latest[Topology] = Latest(Topology())
         self._subscription = nodes.subscribe(self._forget_gone)
 
@@ -94,6 +95,12 @@ class TopologyWatch:
                 self._labels[mac] = make_line(str(json.loads(data)["label"]), max_chars=MAX_LABEL_CHARS)
             except (KeyError, TypeError, ValueError) as error:
                 log.warning("the label of %s is left out: %s", mac, error)
+
+    def move_times(self, moved_ms: int) -> None:
+        """This computer's clock was set by so much: what was seen keeps its age."""
+        seen = self.topology.value
+        if seen.seen_ms:
+            self.topology.set(replace(seen, seen_ms=seen.seen_ms + moved_ms))
 
     # Looking -------------------------------------------------------------------------------------------------------
 
@@ -107,8 +114,17 @@ class TopologyWatch:
             finally:
                 if self.topology.value.state is LookState.LOOKING:  # it was cancelled
                     self.topology.set(before)
-            self._look_again_later()
+            self._keep_looking()
         return self.topology.value
+
+    async def look_quietly(self) -> None:
+        """Look without a word, for what no carrier tells; what is other than before must be seen twice to be told."""
+        async with self._gate:
+            before = self.topology.value
+            found = await self._look(before)
+            if replace(found, seen_ms=before.seen_ms) != before:
+                found = await self._look(before)
+            self.topology.set(found)
 
     async def _look(self, before: Topology) -> Topology:
         live = [status for status in self._nodes.value if status.is_live]
@@ -128,6 +144,7 @@ class TopologyWatch:
             return replace(before, state=LookState.FAILED, message=error.message, remedy=error.remedy)
         absent = {node_id: view.as_absent() for node_id, view in self._views.items()}
         self._views = {**absent, **views}
+        self._past = {**self._past, **{node_id: view for node_id, view in views.items() if view.did_answer}}
         self._changes += 1
         return replace(await self._build(), seen_ms=self._clock.now_ms())
 
@@ -176,7 +193,7 @@ class TopologyWatch:
             for status in self._nodes.value:
                 record = status.record
                 views[record.id] = replace(self._views.get(record.id, NodeView(did_answer=False)), name=record.name)
-            found = await asyncio.to_thread(_build, views, dict(self._frames), dict(self._labels))
+            found = await asyncio.to_thread(_build, views, dict(self._past), dict(self._frames), dict(self._labels))
             if changes == self._changes:
                 return found
 
@@ -227,20 +244,18 @@ class TopologyWatch:
         finally:
             self._is_waiting = False
 
-    def _look_again_later(self) -> None:
-        wrong = tuple(one for one in self.topology.value.problems if one.id not in TOLD_BY_CARRIERS)
-        if wrong and not self._is_pausing:
-            self._pause_s = min(2 * self._pause_s, LATEST_AGAIN_S) if wrong == self._wrong else self._again_s
-            self._is_pausing = self._tasks.start(self._pause) is not None
-        self._wrong = wrong
+    def _keep_looking(self) -> None:
+        if not self._is_kept:
+            self._is_kept = self._tasks.start(self._look_ever_again) is not None
 
-    async def _pause(self) -> None:
-        try:
-            await asyncio.sleep(self._pause_s)
-        finally:
-            self._is_pausing = False
-        if any(status.is_live for status in self._nodes.value):
-            self.request()
+    async def _look_ever_again(self) -> None:
+        while True:
+            live = sum(status.is_live for status in self._nodes.value)
+            await self.rhythm.pause(self._again_s * max(1.0, live / CROWD))
+            now = self.topology.value
+            has_reason = bool(now.cables) or now.state is LookState.FAILED
+            if has_reason and any(status.is_live for status in self._nodes.value):
+                await self.look_quietly()
 
     # Labels ---------------------------------------------------------------------------------------------------------
 
@@ -268,6 +283,7 @@ class TopologyWatch:
         gone = [node_id for node_id in self._views if node_id not in here]
         for node_id in gone:
             del self._views[node_id]
+            self._past.pop(node_id, None)
             self._frames.pop(node_id, None)
         if gone:
             self._changes += 1
@@ -281,8 +297,13 @@ class TopologyWatch:
         self._subscription.close()
 
 
-def _build(views: Mapping[str, NodeView], frames: Mapping[str, FrameView], labels: Mapping[str, str]) -> Topology:
-    return build_topology(add_frames(views, frames), labels)
+def _build(
+    views: Mapping[str, NodeView],
+    past: Mapping[str, NodeView],
+    frames: Mapping[str, FrameView],
+    labels: Mapping[str, str],
+) -> Topology:
+    return build_topology(add_frames(views, frames), labels, past)
 
 
 def _carriers_of(sample: Sample) -> Carriers:

@@ -193,6 +193,26 @@ def test_two_switches_that_one_node_joins_are_no_single_switch() -> None:
     assert {cable.switch_number for cable in topology.cables} == {0, 1}
 
 
+def test_one_cable_out_of_a_switch_leaves_a_switch() -> None:
+    cabling = switch(4, ("P0",))
+    cabling.wires[0].ends.remove(("n4", "P0"))
+    topology = look(cabling)
+    assert (topology.shape, topology.apart, topology.away) == (Shape.SWITCH, ("n4",), ())
+
+
+@pytest.mark.parametrize("cabling", [ring(), switch(4, ("P0",)), chain(), pair()])
+def test_a_node_that_is_away_counts_for_the_shape_as_it_was(cabling: Cabling) -> None:
+    before = cabling.views()
+    now = dict(before)
+    gone = list(now)[-1]
+    now[gone] = now[gone].as_absent()
+    for name in list(now)[:-1]:
+        now[name] = replace(now[name], heard=tuple(row for row in now[name].heard if row.from_node != gone))
+    topology = build_topology(now, {}, before)
+    assert (topology.shape, topology.away, topology.apart) == (build_topology(before, {}).shape, (gone,), ())
+    assert gone not in {end[0] for cable in topology.cables for end in (cable.a, cable.b) if end}
+
+
 def test_whether_to_look_once_more_is_told_by_who_was_heard_too_seldom() -> None:
     views = pair().views()
     assert not has_late_starter(views)

@@ -18,6 +18,7 @@ from sparkdesk.services.fleet.found_servers import FoundServers
 from sparkdesk.services.fleet.inventory import Inventory
 from sparkdesk.services.fleet.server_readings import ServerReadings
 from sparkdesk.services.jobs.bandwidths import Bandwidths
+from sparkdesk.services.jobs.effort import Efforts
 from sparkdesk.services.jobs.launcher import Launcher
 from sparkdesk.services.jobs.trace import Traces
 from sparkdesk.services.recorder import Recorder
@@ -46,7 +47,10 @@ class Records:
     def __init__(self, parts: RecordParts) -> None:
         self._tasks = parts.tasks
         nodes, jobs, now_ms = parts.inventory.nodes, parts.launcher.jobs, parts.clock.now_ms
-        self.traces = Traces(jobs, now_ms)
+        self.energies = Energies(telemetry=parts.telemetry, nodes=nodes, jobs=jobs)
+        self.bandwidths = Bandwidths(jobs, parts.launcher.plan_of, parts.launcher.catalogue)
+        # After the energies, which have then counted the readings that the traces ask about.
+        self.traces = Traces(jobs, now_ms, Efforts(self.energies, self.bandwidths).of)
         self.server_readings = ServerReadings(
             servers=parts.servers,
             tasks=parts.tasks,
@@ -68,8 +72,6 @@ class Records:
                 now_ms=now_ms,
             )
         )
-        self.energies = Energies(telemetry=parts.telemetry, nodes=nodes, jobs=jobs)
-        self.bandwidths = Bandwidths(jobs, parts.launcher.plan_of, parts.launcher.catalogue)
         self.recorder = Recorder(
             shelf=SqliteHistory(parts.folder),
             telemetry=parts.telemetry,

@@ -16,10 +16,10 @@ from sparkdesk.core.feed import Latest, Subscription
 from sparkdesk.core.jobs.reading import GENERATED_TOKENS, REQUESTS_RUNNING
 from sparkdesk.core.jobs.record import JobState, JobStatus
 from sparkdesk.core.telemetry.energy import SPARK_WALL, Energy, EnergyMeter, EnergyRates, EnergyView, is_spark
+from sparkdesk.core.telemetry.metric import GPU_POWER
 from sparkdesk.core.telemetry.sample import NAN, Sample
 from sparkdesk.services.telemetry import Telemetry
 
-POWER = "gpu_power_w"
 MAX_KEPT = 512
 """Sums that are kept; those that were counted last stay."""
 KNOWN_SHARE = 0.9
@@ -53,7 +53,7 @@ class _NodeMeter:
 
     def add(self, sample: Sample, period_s: float, *, is_spark: bool | None) -> _Step:
         """What this sample added; `is_spark` None: not known yet."""
-        power_w = sample.value(POWER)
+        power_w = sample.value(GPU_POWER)
         self._rail.period_s = self._wall.period_s = period_s
         self._rail.add(sample.t_ms, power_w)
         self._wall.add(sample.t_ms, power_w)
@@ -145,6 +145,8 @@ class Energies:
         telemetry: Telemetry,
         nodes: Latest[tuple[NodeStatus, ...]],
         jobs: Latest[tuple[JobStatus, ...]],
+    j_per_token: float = NAN
+    """Of the tokens that were made since the reading before."""
         rates: Callable[[], EnergyRates] = EnergyRates,
     ) -> None:
         self._telemetry = telemetry
@@ -195,6 +197,11 @@ class Energies:
         """Go on from what was kept; what cannot be read is left out, and what was counted in this run is added."""
         for subject_id, data in list(kept.items())[:MAX_KEPT]:
             try:
+    def newest_j_per_token(self, job_id: str) -> float:
+        """J per token since the reading before the newest; NaN where none was made, or the time has a gap."""
+        count = self._counts.get(job_id)
+        return count.j_per_token if count is not None else NAN
+
                 old = _Tally.from_json(data)
             except (ValueError, TypeError, KeyError, RecursionError, OverflowError):
                 continue
@@ -280,3 +287,4 @@ def _words(*, has_wall: bool, has_price: bool) -> str:
     """What the figures are of."""
     of = "the wall, an estimate" if has_wall else "the GPU rail alone: the whole machine draws more"
     return f"Energy is the GPU rail's. Cost and CO2 are of {of}." + ("" if has_price else " No price is set.")
+            now.j_per_token = joule / (tokens - before.tokens)

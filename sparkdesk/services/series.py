@@ -1,7 +1,8 @@
 """Everything that was measured, as charts ask for it: nodes, deployments and found servers under one roof.
 
 The one rule: what was kept from before the start and what is measured now are one series, and between them is a gap
-that says that SparkDesk was closed. Asks nobody; what is not known is NaN.
+that says that SparkDesk was closed. Asks nobody; what is not known is NaN. The wall's power is kept nowhere: it is
+reckoned from the rail's.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from sparkdesk.core.cluster.found_server import FoundServer
 from sparkdesk.core.cluster.node import NodeStatus
 from sparkdesk.core.feed import Latest
 from sparkdesk.core.jobs.record import JobStatus
+from sparkdesk.core.telemetry.energy import SPARK_WALL, is_spark
 from sparkdesk.core.telemetry.history import History
-from sparkdesk.core.telemetry.metric import METRICS
+from sparkdesk.core.telemetry.metric import GPU_POWER, METRICS, WALL_POWER
 from sparkdesk.core.telemetry.past import Means, explain_holes, join
 from sparkdesk.core.telemetry.sample import GAP_PERIODS
 from sparkdesk.core.telemetry.series import ChartSource, Gap, Series, Stretch
@@ -74,10 +76,15 @@ class SeriesBook:
         live = history.keys if history is not None else ()
         kept = self._parts.past.means.get(source_id, _NOTHING).keys
         known = {key for key in (*live, *kept) if key.partition(".")[0] in METRICS}
+        if GPU_POWER in known and self._is_spark(source_id):
+            known.add(WALL_POWER)
         return sorted(known, key=lambda key: (_ORDER[key.partition(".")[0]], key))
 
     def series(self, source_id: str, key: str, span_s: float) -> Series:
         """The last `span_s` until now: times in Unix ms, values in code units, a NaN point inside each gap."""
+        if key == WALL_POWER and self._is_spark(source_id):
+            times_ms, rail_w = self.series(source_id, GPU_POWER, span_s)
+            return times_ms, SPARK_WALL.estimate_all(rail_w)
         since_ms = self._since_ms(span_s)
         history = self._history(source_id)
         first_ms = history.first_ms if history is not None and history.keys else 0
@@ -103,6 +110,10 @@ class SeriesBook:
             holes.append((kept_ms, now_ms))
         clipped = [(max(start, since_ms), end) for start, end in holes if end > since_ms]
         return explain_holes(clipped, self._parts.past.closed, lambda start, end: self._reason(source_id, start, end))
+
+    def _is_spark(self, source_id: str) -> bool:
+        """Whether this is a node that the wall's estimate holds for."""
+        return any(node.record.id == source_id and is_spark(node.facts) for node in self._parts.nodes.value)
 
     def _since_ms(self, span_s: float) -> int:
         return self._parts.now_ms() - int(span_s * 1000.0)

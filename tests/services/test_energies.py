@@ -169,6 +169,23 @@ def test_a_token_costs_what_was_drawn_while_tokens_were_made(desk: Desk) -> None
     assert j_per_token(desk) == pytest.approx(900 / 180)
 
 
+def test_the_newest_tokens_have_an_energy_of_their_own(desk: Desk) -> None:
+    newest = desk.energies.newest_j_per_token
+    tell(desk, 100.0)
+    desk.run(2, 10.0, 20.0)
+    tell(desk, 100.0)
+    assert math.isnan(newest("j1"))
+    desk.run(10, 10.0, 20.0)
+    tell(desk, 160.0)
+    desk.run(10, 30.0, 30.0)
+    tell(desk, 220.0)
+    assert newest("j1") == pytest.approx(600 / 60, rel=0.05)
+    desk.run(10, 10.0, 20.0)
+    tell(desk, 220.0, 0.0)
+    assert math.isnan(newest("j1")), "no token was made"
+    assert math.isnan(newest("nobody"))
+
+
 def test_a_counter_of_tokens_that_jumps_back_and_a_gap_count_nothing(desk: Desk) -> None:
     tell(desk, 100.0)
     desk.run(10, 10.0, 20.0)

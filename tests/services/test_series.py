@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from sparkdesk.core.cluster.found_server import FoundServer
-from sparkdesk.core.cluster.node import NodeRecord, NodeState, NodeStatus
+from sparkdesk.core.cluster.node import NodeFacts, NodeRecord, NodeState, NodeStatus
 from sparkdesk.core.feed import Latest
 from sparkdesk.core.jobs.rate import GENERATED_RATE
 from sparkdesk.core.jobs.record import JobState, JobStatus
+from sparkdesk.core.telemetry.energy import SPARK_WALL
 from sparkdesk.core.telemetry.frame import Line
 from sparkdesk.core.telemetry.past import STEP_MS, Means
 from sparkdesk.core.telemetry.probe import RawSample, parse_line
@@ -44,8 +45,8 @@ class HandClock:
 class Desk:
     """The book over real telemetry that is fed with probe lines."""
 
-    def __init__(self) -> None:
-        self.clock = HandClock()
+    def __init__(self, clock: HandClock | None = None) -> None:
+        self.clock = clock or HandClock()
         self.nodes: Latest[tuple[NodeStatus, ...]] = Latest(())
         self.jobs: Latest[tuple[JobStatus, ...]] = Latest(())
         self.servers: Latest[tuple[FoundServer, ...]] = Latest(())
@@ -69,9 +70,9 @@ class Desk:
         self.sequence = 0
         self.show(NodeState.LIVE)
 
-    def show(self, state: NodeState) -> None:
+    def show(self, state: NodeState, gpu: str = "") -> None:
         record = NodeRecord(id="n1", name="spark-1", address="a", port=22, user="me")
-        self.nodes.set((NodeStatus(record, state, self.clock.ms),))
+        self.nodes.set((NodeStatus(record, state, self.clock.ms, facts=NodeFacts(gpu_name=gpu)),))
 
     def sample(self, *, seconds: int = 1, power_w: float = 10.0, boot: str = "b") -> None:
         """Lines of the probe, one a second."""
@@ -120,6 +121,31 @@ def test_a_node_s_quantities_stand_in_the_order_of_the_table(desk: Desk) -> None
     assert desk.book.keys("nobody") == []
     assert desk.book.series("nobody", "load1", 300)[0].tolist() == []
     assert desk.book.gaps("nobody", 300) == ()
+
+
+def test_a_spark_s_wall_is_reckoned_from_its_rail_now_and_in_the_past(desk: Desk) -> None:
+    desk.keep("n1", NOW - 120_000, 3)
+    desk.show(NodeState.LIVE, gpu="NVIDIA GB10")
+    desk.sample(seconds=2, power_w=50.0)
+    keys = list(desk.book.keys("n1"))
+    assert keys[keys.index("gpu_power_w") + 1] == "wall_power_w"
+    times_ms, wall_w = desk.book.series("n1", "wall_power_w", 300)
+    rail_ms, rail_w = desk.book.series("n1", "gpu_power_w", 300)
+    assert times_ms.tolist() == rail_ms.tolist()
+    assert rail_w[0] == 7.0
+    assert wall_w[0] == pytest.approx(SPARK_WALL.estimate_w(7.0))
+    assert wall_w[-1] == pytest.approx(SPARK_WALL.estimate_w(50.0))
+    assert np.isnan(wall_w).tolist() == np.isnan(rail_w).tolist(), "a gap is a gap"
+    desk.sample(power_w=200.0)
+    assert desk.book.series("n1", "wall_power_w", 300)[1][-1] == SPARK_WALL.most_w
+
+
+@pytest.mark.parametrize("gpu", ["", "NVIDIA GeForce RTX 4090"])
+def test_another_machine_has_no_wall(desk: Desk, gpu: str) -> None:
+    desk.show(NodeState.LIVE, gpu=gpu)
+    desk.sample(seconds=2)
+    assert "wall_power_w" not in desk.book.keys("n1")
+    assert not np.isfinite(desk.book.series("n1", "wall_power_w", 300)[1]).any()
 
 
 def test_after_a_restart_the_past_stands_before_a_gap_that_says_sparkdesk_was_closed(desk: Desk) -> None:

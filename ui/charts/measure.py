@@ -22,6 +22,7 @@ _CODE_UNITS: Final = (
     ("_bytes", "B"),
     ("_gbps", "Gb/s"),
     ("_mhz", "MHz"),
+    ("_joule", "J"),
     ("_per_s", "1/s"),
     ("_ms", "ms"),
     ("_c", "°C"),

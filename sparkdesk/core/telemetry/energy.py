@@ -10,6 +10,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from sparkdesk.core.cluster.node import NodeFacts
 from sparkdesk.core.telemetry.sample import GAP_PERIODS, NAN
 
@@ -31,6 +34,10 @@ class WallModel:
     def estimate_w(self, gpu_w: float) -> float:
         """The wall's power, as an estimate."""
         return min(self.rest_w + self.factor * gpu_w, self.most_w)
+
+    def estimate_all(self, gpu_w: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """The wall's power for each power of the rail; NaN stays NaN."""
+        return np.minimum(self.rest_w + self.factor * gpu_w, self.most_w)
 
 
 SPARK_WALL = WallModel(

@@ -12,6 +12,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 NAN = float("nan")
+GPU_POWER = "gpu_power_w"
+WALL_POWER = "wall_power_w"
+ENERGY = "energy_joule"
+TOKEN_ENERGY = "joule_per_token"
+BANDWIDTH = "bandwidth_bytes_per_s"
+ENGINE_BUSY = "busy_fraction"
 _GIB = 1 / 2**30
 _GB = 1e-9
 _MOST_BYTES = 2.0**60
@@ -50,6 +56,13 @@ class Metric:
     """Outside of `least` and `most` (NaN: open) a value was misread; unlike `low` and `high`, the range of a scale."""
     limit: Limit | None = None
     """Outside of it something is wrong; None where nobody has published such a figure."""
+    short: str = ""
+    """The title where there is little room."""
+
+    @property
+    def short_title(self) -> str:
+        """The title for a card."""
+        return self.short or self.title
 
     def can_be(self, value: float) -> bool:
         """Whether this can be a reading at all; NaN cannot."""
@@ -74,8 +87,8 @@ def _memory(key: str, title: str, source: str, limit: Limit | None = None) -> Me
     return Metric(key, title, "GiB", 0.0, NAN, source, scale=_GIB, digits=1, most=_MOST_BYTES, limit=limit)
 
 
-def _heat(key: str, title: str, high: float, source: str, limit: Limit | None = None) -> Metric:
-    return Metric(key, title, "°C", 0.0, high, source, least=-60.0, most=200.0, limit=limit)
+def _heat(key: str, title: str, high: float, source: str, limit: Limit | None = None, short: str = "") -> Metric:
+    return Metric(key, title, "°C", 0.0, high, source, least=-60.0, most=200.0, limit=limit, short=short)
 
 
 def _traffic(key: str, title: str, high: float, source: str, digits: int) -> Metric:
@@ -89,6 +102,11 @@ def _tokens(key: str, title: str) -> Metric:
 _ENGINE = "the model server's own page of metrics"
 _NVML = "NVML or nvidia-smi"
 _POWER = f"{_NVML}: power.draw; the GPU rail, about half of the box"
+_WALL = "an estimate from the GPU rail's power, for a DGX Spark only"
+_RAIL_SUM = "the GPU rail's power, added up over the time that samples cover"
+_TOKEN_JOULE = "the GPU rail's energy since the last reading, over the tokens made in the same time"
+_STEP_READS = "computed, not measured: bytes that each decode step must read, times the steps a second"
+_SLOTS = f"{_ENGINE}: requests that run, over the slots that were launched"
 _SM_CLOCK = f"{_NVML}: clocks.current.sm"
 _MEMINFO = "/proc/meminfo"
 _RDMA = "RDMA port counters, both halves of the cage"
@@ -111,8 +129,9 @@ _SPEED_LIMIT = Limit(low=200.0, when="cable between two Sparks", source="NVIDIA'
 
 _ROWS = (
     _fraction("gpu_util", "GPU busy", f"{_NVML}: utilization.gpu; a waiting rank of a group polls and looks busy"),
-    _heat("gpu_temp_c", "GPU temperature", 110.0, f"{_NVML}: temperature.gpu", _HEAT_LIMIT),
-    Metric("gpu_power_w", "GPU power (rail)", "W", 0.0, 140.0, _POWER, most=1e4),
+    _heat("gpu_temp_c", "GPU temperature", 110.0, f"{_NVML}: temperature.gpu", _HEAT_LIMIT, "GPU temp"),
+    Metric(GPU_POWER, "GPU power (rail)", "W", 0.0, 140.0, _POWER, most=1e4, short="GPU rail"),
+    Metric(WALL_POWER, "Wall power (estimate)", "W", 0.0, 240.0, _WALL, most=240.0, short="Wall"),
     Metric("gpu_sm_clock_mhz", "SM clock", "MHz", 0.0, 3003.0, _SM_CLOCK, most=1e4, limit=_CLOCK_LIMIT),
     Metric("gpu_sm_clock_max_mhz", "SM clock, highest", "MHz", 0.0, NAN, f"{_NVML}: clocks.max.sm", most=1e4),
     Metric("gpu_throttle_mask", "Throttle reasons", "", 0.0, NAN, f"{_NVML}: clocks_throttle_reasons.active"),
@@ -157,6 +176,10 @@ _ROWS = (
     Metric("kv_tokens", "Tokens in the KV cache", "", 0.0, NAN, f"{_ENGINE}; of requests that run", most=1e12),
     Metric("ttft_s", "Time to first token", "ms", 0.0, NAN, _ENGINE, 1000.0, 0, True, most=1e6),
     Metric("preemptions_per_s", "Preemptions", "1/s", 0.0, NAN, _ENGINE, digits=2, is_rate=True, most=1e6),
+    _fraction(ENGINE_BUSY, "Busy", _SLOTS),
+    Metric(BANDWIDTH, "Memory bandwidth (computed)", "GB/s", 0.0, NAN, _STEP_READS, _GB, 1, True, most=1e14),
+    Metric(TOKEN_ENERGY, "Energy per token (GPU rail)", "J/tok", 0.0, NAN, _TOKEN_JOULE, digits=2, is_rate=True),
+    Metric(ENERGY, "Energy (GPU rail)", "Wh", 0.0, NAN, _RAIL_SUM, 1 / 3600.0, 2, most=1e18),
     _memory("model_bytes", "Models in memory", "Ollama: /api/ps, size_vram"),
     Metric("clock_offset_s", "Clock ahead of ours", "s", NAN, NAN, _OFFSET, 1.0, 1, least=-math.inf),
 )

@@ -88,6 +88,11 @@ class Records:
         await self.recorder.open()
         self._tasks.start(self.recorder.run)
 
+    def move_times(self, moved_ms: int) -> None:
+        """This computer's clock was set by so much."""
+        for book in (self.traces, self.server_readings, self._absences, self.energies, self.recorder):
+            book.move_times(moved_ms)
+
     async def close(self) -> None:
         """Keep the rest, and listen no more. Raises StoreError."""
         try:

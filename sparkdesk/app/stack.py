@@ -30,7 +30,7 @@ from sparkdesk.infra.store import SqliteStore
 from sparkdesk.infra.wake import MagicPacketWaker
 from sparkdesk.services.chat.conversation import Conversations
 from sparkdesk.services.chat.server_link import ServerLinks
-from sparkdesk.services.clock import SystemClock
+from sparkdesk.services.clock import ClockWatch, SystemClock
 from sparkdesk.services.findings import Findings, FindingsParts
 from sparkdesk.services.fleet.inventory import Inventory
 from sparkdesk.services.fleet.power import Power
@@ -92,6 +92,9 @@ class Stack:
         )
         self.findings = self._make_findings()
         self.records = self._make_records(folder)
+        # The sums of energy first: they listen to the samples, which come with other times from the telemetry.
+        moved = (self.records, self.telemetry, self.fleet.topology, self.findings)
+        self.clock_watch = ClockWatch(self.clock, [one.move_times for one in moved])
         self.runs = PlaybookRuns(tasks=self.tasks, runner=self.runner, store=self.store, clock=self.clock)
         self.power = Power(
             inventory=self.inventory,
@@ -165,6 +168,7 @@ class Stack:
         await self.conversations.load()
         await self.records.open()
         self.tasks.start(self.findings.run)
+        self.tasks.start(self.clock_watch.run)
 
     def identify(self, node_id: str) -> str:
         """Whose password it is: that of this user at the holder of this host key."""

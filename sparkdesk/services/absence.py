@@ -28,7 +28,10 @@ _STATES = {
 }
 RESTARTED = "probe restarted"
 PAUSED = "measuring was paused"
-_RANK = (SLEPT, *dict.fromkeys(_STATES.values()), PAUSED, RESTARTED)
+CLOCK_SET = "this computer's clock was set"
+CLOCK_SET_MS = 30_000
+"""A longer gap has another reason."""
+_RANK = (SLEPT, *dict.fromkeys(_STATES.values()), PAUSED, RESTARTED, CLOCK_SET)
 """Where several are true of one gap, the first of these is said."""
 
 
@@ -46,6 +49,8 @@ class Absences:
         self._states: dict[str, deque[tuple[int, str]]] = {}
         self._pulses: dict[str, deque[tuple[int, str]]] = {}
         self._slept: deque[tuple[int, int]] = deque(maxlen=KEEP)
+        self._set_ms: deque[int] = deque(maxlen=KEEP)
+        """When this computer's clock was set."""
         self._watches: dict[str, Subscription] = {}
         self._subscription = nodes.subscribe(self._take)
 
@@ -60,9 +65,19 @@ class Absences:
         """This computer slept from then to then: nobody asked any node."""
         self._slept.append((start_ms, end_ms))
 
+    def move_times(self, moved_ms: int) -> None:
+        """This computer's clock was set by so much, just now."""
+        self._slept = deque(((shut + moved_ms, opened + moved_ms) for shut, opened in self._slept), KEEP)
+        self._set_ms = deque((*(at + moved_ms for at in self._set_ms), self._now_ms()), KEEP)
+        for known in (self._states, self._pulses):
+            for node_id, changes in known.items():
+                known[node_id] = deque(((at + moved_ms, words) for at, words in changes), KEEP)
+
     def reason(self, node_id: str, start_ms: int, end_ms: int) -> str:
         """Words for a stretch without samples of a node."""
         said = {words for shut, opened in self._slept if shut < end_ms and opened > start_ms for words in (SLEPT,)}
+        if end_ms - start_ms <= CLOCK_SET_MS and any(start_ms <= at <= end_ms for at in self._set_ms):
+            said.add(CLOCK_SET)
         for changes in (self._states.get(node_id), self._pulses.get(node_id)):
             said |= _said(changes or (), start_ms, end_ms)
         return next((words for words in _RANK if words in said), NO_SAMPLES)

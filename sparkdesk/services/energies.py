@@ -51,6 +51,11 @@ class _NodeMeter:
         self._wall = EnergyMeter(wall=SPARK_WALL)
         self._last = (0.0, 0.0, 0.0, 0.0)
 
+    def move_times(self, moved_ms: int) -> None:
+        """This computer's clock was set by so much."""
+        self._rail.move_times(moved_ms)
+        self._wall.move_times(moved_ms)
+
     def add(self, sample: Sample, period_s: float, *, is_spark: bool | None) -> _Step:
         """What this sample added; `is_spark` None: not known yet."""
         power_w = sample.value(GPU_POWER)
@@ -106,6 +111,12 @@ class _Tally:
         self.last_ms = t_ms
         self.is_changed = True
 
+    def move_times(self, moved_ms: int) -> None:
+        """This computer's clock was set by so much."""
+        self.since_ms += moved_ms
+        self.last_ms += moved_ms
+        self.kept_ms += moved_ms if self.kept_ms else 0
+
     def to_json(self) -> bytes:
         """As it is kept."""
         sums = {name: getattr(self, name) for name in _SUMS}
@@ -134,6 +145,8 @@ class _Count:
     gap_s: float
     waiting_joule: float = 0.0
     """Drawn while requests ran and no token was counted: some engines count an answer at its end."""
+    j_per_token: float = NAN
+    """Of the tokens that were made since the reading before."""
 
 
 class Energies:
@@ -145,8 +158,6 @@ class Energies:
         telemetry: Telemetry,
         nodes: Latest[tuple[NodeStatus, ...]],
         jobs: Latest[tuple[JobStatus, ...]],
-    j_per_token: float = NAN
-    """Of the tokens that were made since the reading before."""
         rates: Callable[[], EnergyRates] = EnergyRates,
     ) -> None:
         self._telemetry = telemetry
@@ -186,6 +197,11 @@ class Energies:
             words=_words(has_wall=has_wall, has_price=math.isfinite(rates.price_per_kwh)),
         )
 
+    def newest_j_per_token(self, job_id: str) -> float:
+        """J per token since the reading before the newest; NaN where none was made, or the time has a gap."""
+        count = self._counts.get(job_id)
+        return count.j_per_token if count is not None else NAN
+
     def forget(self, subject_id: str) -> None:
         """Begin anew with the next sample."""
         self._tallies.pop(subject_id, None)
@@ -197,11 +213,6 @@ class Energies:
         """Go on from what was kept; what cannot be read is left out, and what was counted in this run is added."""
         for subject_id, data in list(kept.items())[:MAX_KEPT]:
             try:
-    def newest_j_per_token(self, job_id: str) -> float:
-        """J per token since the reading before the newest; NaN where none was made, or the time has a gap."""
-        count = self._counts.get(job_id)
-        return count.j_per_token if count is not None else NAN
-
                 old = _Tally.from_json(data)
             except (ValueError, TypeError, KeyError, RecursionError, OverflowError):
                 continue
@@ -219,6 +230,13 @@ class Energies:
         for tally in changed.values():
             tally.is_changed = False
         return {key: tally.to_json() for key, tally in changed.items()}
+
+    def move_times(self, moved_ms: int) -> None:
+        """This computer's clock was set by so much: no time passed, so there is no gap."""
+        for meter in self._meters.values():
+            meter.move_times(moved_ms)
+        for tally in self._tallies.values():
+            tally.move_times(moved_ms)
 
     # What comes ---------------------------------------------------------------------------------------------------
 
@@ -274,6 +292,7 @@ class Energies:
         if tokens > before.tokens:
             tally.tokens += tokens - before.tokens
             tally.token_joule += joule
+            now.j_per_token = joule / (tokens - before.tokens)
             tally.is_changed = True
         elif job.reading(REQUESTS_RUNNING) > 0:
             now.waiting_joule = joule
@@ -287,4 +306,3 @@ def _words(*, has_wall: bool, has_price: bool) -> str:
     """What the figures are of."""
     of = "the wall, an estimate" if has_wall else "the GPU rail alone: the whole machine draws more"
     return f"Energy is the GPU rail's. Cost and CO2 are of {of}." + ("" if has_price else " No price is set.")
-            now.j_per_token = joule / (tokens - before.tokens)

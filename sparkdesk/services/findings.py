@@ -97,6 +97,12 @@ class Findings:
             except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
                 log.warning("what was seen of a cage is left out: %s", error)
 
+    def move_times(self, moved_ms: int) -> None:
+        """This computer's clock was set by so much: what stands keeps its age."""
+        self._standings.move_times(moved_ms)
+        self._asked_ms = {node_id: at_ms + moved_ms for node_id, at_ms in self._asked_ms.items()}
+        self._publish()
+
     async def run(self) -> None:
         """Look until cancelled."""
         turn = 0

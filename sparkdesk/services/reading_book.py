@@ -40,6 +40,11 @@ class ReadingBook:
         values = {key: value for key, value in readings.items() if key in METRICS and METRICS[key].can_be(value)}
         history.append(Sample(source_id, now_ms, 0, "", values))
 
+    def move_times(self, moved_ms: int) -> None:
+        """This computer's clock was set by so much."""
+        for history in self._histories.values():
+            history.move_times(moved_ms)
+
     def keep_only(self, known: Collection[str]) -> None:
         """Forget all others."""
         for source_id in [key for key in self._histories if key not in known]:

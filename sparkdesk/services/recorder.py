@@ -32,7 +32,7 @@ SPAN_MS = 3_900_000
 AT_ONCE = 8
 """After so many sources the event loop gets its turn."""
 SLEPT_S = 30.0
-"""The wall clock ahead of the monotonic one by so much between two batches: this computer slept, or was set."""
+"""A batch comes later than it was due by so much: this computer slept."""
 
 
 class Recorder:
@@ -79,16 +79,16 @@ class Recorder:
 
     async def run(self) -> None:
         """Keep a batch again and again until cancelled."""
-        begun_s = monotonic_s = self._clock.monotonic_s()
-        wall_ms = self._clock.now_ms()
+        begun_s = self._clock.monotonic_s()
         while self._is_open:
+            before_s = self._clock.monotonic_s()
             await asyncio.sleep(self._every_s)
-            now_ms, now_s = self._clock.now_ms(), self._clock.monotonic_s()
+            now_s = self._clock.monotonic_s()
             if now_s - begun_s > SPAN_MS / 1000.0:
                 self._past.means = {}  # no chart reaches back to earlier runs any more
-            if (now_ms - wall_ms) / 1000.0 - (now_s - monotonic_s) > SLEPT_S:
-                self._absences.note_sleep(wall_ms, now_ms)
-            wall_ms, monotonic_s = now_ms, now_s
+            if now_s - before_s - self._every_s > SLEPT_S:
+                now_ms = self._clock.now_ms()
+                self._absences.note_sleep(now_ms - round((now_s - before_s) * 1000), now_ms)
             await self.save()
 
     async def save(self, *, is_last: bool = False) -> None:
@@ -108,6 +108,13 @@ class Recorder:
             self._tell(error)
             return
         self.notice = self._shelf.notice
+
+    def move_times(self, moved_ms: int) -> None:
+        """This computer's clock was set by so much; what lies in the file already keeps its times."""
+        self._done = {source_id: done_ms + moved_ms for source_id, done_ms in self._done.items() if done_ms}
+        past = self._past
+        past.means = {source_id: means.move_times(moved_ms) for source_id, means in past.means.items()}
+        past.closed = tuple((shut + moved_ms, opened + moved_ms) for shut, opened in past.closed)
 
     async def forget(self, source_id: str) -> None:
         """A node was removed: nothing about it stays. Raises StoreError."""

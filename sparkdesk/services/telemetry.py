@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from sparkdesk.core.cluster.node import NodeFacts
@@ -81,11 +82,25 @@ class NodeFeed:
         self._clock = clock
         self._builder = SampleBuilder(node_id)
         self._seen_s = self._paced_s = clock.monotonic_s()
+        self._taken_s = math.nan
         self._complaint = ""
 
     def age_s(self) -> float:
         """Seconds since the last sample came, or since the probe was started."""
         return self._clock.monotonic_s() - self._seen_s
+
+    def sample_age_s(self) -> float:
+        """Seconds since the newest sample was taken, whatever this computer's clock says; NaN before the first."""
+        return self._clock.monotonic_s() - self._taken_s
+
+    def move_times(self, moved_ms: int) -> None:
+        """This computer's clock was set by so much."""
+        self._builder.move_times(moved_ms)
+        self.history.move_times(moved_ms)
+        self.pulse.set(replace(self.pulse.value, since_ms=self.pulse.value.since_ms + moved_ms))
+        sample = self.latest.value
+        if sample is not None:
+            self.latest.set(replace(sample, t_ms=sample.t_ms + moved_ms))
 
     def begin(self) -> None:
         """A probe was started."""
@@ -108,8 +123,10 @@ class NodeFeed:
 
     def take_reading(self, raw: RawSample) -> None:
         """Keep and publish a reading."""
-        sample = self._builder.build(raw, self._clock.now_ms())
+        now_ms = self._clock.now_ms()
+        sample = self._builder.build(raw, now_ms)
         self._seen_s = self._clock.monotonic_s()
+        self._taken_s = self._seen_s - max(0.0, (now_ms - sample.t_ms) / 1000.0)
         self._complaint = ""
         self.lines += 1
         self.history.append(sample)
@@ -197,6 +214,11 @@ class Telemetry:
     def history(self, node_id: str) -> History:
         """The node's recent past."""
         return self.feed(node_id).history
+
+    def move_times(self, moved_ms: int) -> None:
+        """This computer's clock was set by so much: what is known of the nodes keeps its age."""
+        for feed in self._feeds.values():
+            feed.move_times(moved_ms)
 
     @property
     def hz(self) -> float:

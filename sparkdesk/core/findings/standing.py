@@ -43,6 +43,13 @@ class Standings:
         """What stands, in no order."""
         return tuple(case.shown for case in self._cases.values() if case.shown is not None)
 
+    def move_times(self, moved_ms: int) -> None:
+        """This computer's clock was set by so much."""
+        for case in self._cases.values():
+            case.last_ms += moved_ms
+            if case.shown is not None:
+                case.shown = replace(case.shown, since_ms=case.shown.since_ms + moved_ms)
+
     def forget(self, *ids: str) -> None:
         """Take these back, and judge them anew."""
         for key in ids:

@@ -60,6 +60,10 @@ class SampleBuilder:
             troubles=raw.troubles,
         )
 
+    def move_times(self, moved_ms: int) -> None:
+        """Our own clock was set by so much."""
+        self._clock.move_times(moved_ms)
+
     def _belongs(self, before: RawSample, raw: RawSample) -> bool:
         step_s = raw.monotonic_s - before.monotonic_s
         is_same_boot = raw.boot_id == before.boot_id

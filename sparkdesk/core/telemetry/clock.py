@@ -48,6 +48,11 @@ class NodeClock:
         self._last_t_ms = max(t_ms, self._last_t_ms + 1)
         return self._last_t_ms
 
+    def move_times(self, moved_ms: int) -> None:
+        """Our own clock was set by so much."""
+        self._offsets_ms = deque((offset_ms + moved_ms for offset_ms in self._offsets_ms), WINDOW)
+        self._last_t_ms += moved_ms if self._last_t_ms else 0
+
     def has_jumped(self, monotonic_s: float, wall_s: float) -> bool:
         """Whether the node's wall clock was set (or the node slept) since the reading before."""
         if not self._offsets_ms:

@@ -140,6 +140,11 @@ class EnergyMeter:
                 self._gap_s += step_s
         self._last_t_ms, self._last_w = t_ms, power_w
 
+    def move_times(self, moved_ms: int) -> None:
+        """This computer's clock was set by so much."""
+        if self._last_t_ms is not None:
+            self._last_t_ms += moved_ms
+
     def read(self) -> Energy:
         """What was added up until now."""
         return Energy(self._joule if self._covered_s > 0 else NAN, self._covered_s, self._gap_s)

@@ -53,6 +53,10 @@ class Ring:
         """What was ever measured."""
         return tuple(self._columns)
 
+    def move_times(self, moved_ms: int) -> None:
+        """Add so much to each time."""
+        self._times[: self._count] += moved_ms
+
     @property
     def is_full(self) -> bool:
         """Whether older rows have been given up."""
@@ -126,12 +130,16 @@ class History:
 
     def __init__(self, period_s: float = 1.0) -> None:
         self.period_s = period_s
+        self._is_broken = False
+        """Whether a gap comes next, however soon."""
         self._begin()
 
     def _begin(self) -> None:
         self._fine = Ring(FINE_POINTS)
         self._coarse = Ring(COARSE_POINTS)
         self._bucket = 0
+        self._begin_ms = 0
+        """From where the buckets are counted."""
         self._sums: dict[str, float] = {}
         self._counts: dict[str, int] = {}
 
@@ -146,9 +154,10 @@ class History:
             if last_ms - sample.t_ms < SET_BACK_S * 1000.0:
                 return
             self._begin()
-        has_gap = not self._fine.is_empty and sample.t_ms - last_ms > GAP_PERIODS * self.period_s * 1000.0
+        is_late = self._is_broken or sample.t_ms - last_ms > GAP_PERIODS * self.period_s * 1000.0
+        has_gap, self._is_broken = is_late and not self._fine.is_empty, False
         self._fine.append(sample.t_ms, dict(sample.values), has_gap=has_gap)
-        bucket = int(sample.t_ms / (COARSE_S * 1000.0))
+        bucket = int((sample.t_ms - self._begin_ms) / (COARSE_S * 1000.0))
         if bucket != self._bucket:
             self._close_bucket()
             self._bucket = bucket
@@ -156,10 +165,17 @@ class History:
             self._sums[key] = self._sums.get(key, 0.0) + value
             self._counts[key] = self._counts.get(key, 0) + 1
 
+    def move_times(self, moved_ms: int) -> None:
+        """This computer's clock was set: what was measured keeps its distance to now, and a gap shows where it was."""
+        self._fine.move_times(moved_ms)
+        self._coarse.move_times(moved_ms)
+        self._begin_ms += moved_ms
+        self._is_broken = not self._fine.is_empty
+
     def _close_bucket(self) -> None:
         if not self._counts:
             return
-        t_ms = int((self._bucket + 0.5) * COARSE_S * 1000.0)
+        t_ms = int((self._bucket + 0.5) * COARSE_S * 1000.0) + self._begin_ms
         last_ms = self._coarse.last_ms
         has_gap = last_ms > 0 and t_ms - last_ms > GAP_PERIODS * COARSE_S * 1000.0
         means = {key: total / self._counts[key] for key, total in self._sums.items()}

@@ -422,15 +422,15 @@ class Inventory:
 
     async def _watch_clock(self) -> None:
         """After this computer slept, every line is tried at once instead of when its time-out says so."""
-        before_ms = self._clock.now_ms()
+        before_s = self._clock.monotonic_s()
         while True:
             await asyncio.sleep(TICK_S)
-            now_ms = self._clock.now_ms()
-            if now_ms - before_ms > AWAY_S * 1000:
-                log.info("this computer was away for %s s", (now_ms - before_ms) // 1000)
+            now_s = self._clock.monotonic_s()
+            if now_s - before_s > AWAY_S:
+                log.info("this computer was away for %.0f s", now_s - before_s)
                 for line in tuple(self._lines.values()):
                     line.hear_resume()
-            before_ms = now_ms
+            before_s = now_s
 
     async def _watch_network(self, network: NetworkWatch) -> None:
         async for _ in network.changes():

@@ -7,7 +7,7 @@ made from decides whether it is made anew, never the time.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sparkdesk.core.cluster.found_server import FoundServer
@@ -310,6 +310,15 @@ _SHAPE_WORDS: dict[Shape, str] = {
 }
 
 
+def _missing_words(known: Known) -> Iterator[str]:
+    """Who is not there where the shape counts him: "1 node away"."""
+    topology, there = known.topology, {node.record.id for node in known.nodes}
+    for nodes, words in ((topology.away, "away"), (topology.apart, "not on it")):
+        count = len(there.intersection(nodes))
+        if count:
+            yield f"{count} {'node' if count == 1 else 'nodes'} {words}"
+
+
 def _subtitle(shape: Shape, known: Known) -> str:
     count = len(known.nodes)
     if not count:
@@ -319,7 +328,7 @@ def _subtitle(shape: Shape, known: Known) -> str:
     if shape == "pair" and known.topology.doubt:
         words = "pair"  # a switch that tells nothing of itself looks the same
     if words:
-        parts.append(words)
+        parts.append(", ".join((words, *_missing_words(known))))
     ready = sum(job.state is JobState.READY for job in known.jobs)
     found = len(known.servers)
     if ready or not found:

@@ -9,7 +9,7 @@ import pytest
 
 from sparkdesk.core.cluster.node import NodeState
 from sparkdesk.core.cluster.port import CAGE_NETDEVS
-from sparkdesk.core.cluster.topology import DOUBT, LookState, Switch, Topology
+from sparkdesk.core.cluster.topology import DOUBT, LookState, Switch, Topology, build_topology
 from tests.core.cluster.cabling import Cabling, Wire, pair, switch
 from tests.ui.cluster.cabled import CASES, MACS, Cabled, placed, wire_to
 from ui.cluster.cable import Cable
@@ -246,3 +246,14 @@ def test_the_bar_of_a_switch_counts_its_own_cables_and_their_traffic_and_a_wrong
     assert "wrong" in {cable.look for cable in scene.cables if cable.to == "switch"}
     # 11.8, 12.8 and 13.8 Gb/s by P1; what runs over the direct cable is not the switch's.
     assert scene.switch_detail == "3 cables up · 38.4 Gb/s now"
+
+
+def test_a_node_that_is_away_and_one_off_the_switch_leave_the_words_of_the_shape() -> None:
+    whole = Cabled(switch(4, ("P0",)))
+    before = whole.cabling.views()
+    now = {**before, "n4": before["n4"].as_absent()}
+    topology = build_topology(now, {}, before)
+    assert "4 nodes · switch, 1 node away · " in whole.scene(topology).subtitle
+    out = switch(4, ("P0",))
+    out.wires[0].ends.remove(("n4", "P0"))
+    assert "4 nodes · switch, 1 node not on it · " in Cabled(out).scene().subtitle

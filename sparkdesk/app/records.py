@@ -11,9 +11,7 @@ from pathlib import Path
 
 from sparkdesk.core.jobs.backend import Backend
 from sparkdesk.infra.store.history_store import SqliteHistory
-from sparkdesk.services.absence import Absences
 from sparkdesk.services.clock import Clock
-from sparkdesk.services.energies import Energies
 from sparkdesk.services.fleet.found_servers import FoundServers
 from sparkdesk.services.fleet.inventory import Inventory
 from sparkdesk.services.fleet.server_readings import ServerReadings
@@ -21,8 +19,10 @@ from sparkdesk.services.jobs.bandwidths import Bandwidths
 from sparkdesk.services.jobs.effort import Efforts
 from sparkdesk.services.jobs.launcher import Launcher
 from sparkdesk.services.jobs.trace import Traces
-from sparkdesk.services.recorder import Recorder
-from sparkdesk.services.series import Past, SeriesBook, SeriesParts
+from sparkdesk.services.records.absence import Absences
+from sparkdesk.services.records.energies import Energies
+from sparkdesk.services.records.recorder import Recorder
+from sparkdesk.services.records.series import Past, SeriesBook, SeriesParts
 from sparkdesk.services.tasks import Tasks
 from sparkdesk.services.telemetry import Telemetry
 

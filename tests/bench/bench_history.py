@@ -17,11 +17,11 @@ from sparkdesk.core.feed import Latest
 from sparkdesk.core.jobs.record import JobStatus
 from sparkdesk.core.telemetry.sample import Sample
 from sparkdesk.infra.store.history_store import FILE_NAME, SqliteHistory
-from sparkdesk.services.absence import Absences
-from sparkdesk.services.energies import Energies
-from sparkdesk.services.reading_book import ReadingBook
-from sparkdesk.services.recorder import EVERY_S, Recorder
-from sparkdesk.services.series import Past, SeriesBook, SeriesParts
+from sparkdesk.services.records.absence import Absences
+from sparkdesk.services.records.energies import Energies
+from sparkdesk.services.records.reading_book import ReadingBook
+from sparkdesk.services.records.recorder import EVERY_S, Recorder
+from sparkdesk.services.records.series import Past, SeriesBook, SeriesParts
 from sparkdesk.services.telemetry import Telemetry
 from tests.bench.figure import Figure
 

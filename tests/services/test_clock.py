@@ -8,8 +8,8 @@ import pytest
 from sparkdesk.core.findings.concern import Concern, Judgement, Severity
 from sparkdesk.core.findings.standing import Standings
 from sparkdesk.services.clock import ClockWatch, SystemClock
-from sparkdesk.services.energies import Energies
-from tests.services.test_series import NOW, Desk, HandClock
+from sparkdesk.services.records.energies import Energies
+from tests.services.records.test_series import NOW, Desk, HandClock
 
 HOUR_MS = 3_600_000
 

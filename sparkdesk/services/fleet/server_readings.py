@@ -18,7 +18,7 @@ from sparkdesk.core.ports import EndpointClient
 from sparkdesk.services.clock import Clock
 from sparkdesk.services.fleet.found_servers import FoundServers
 from sparkdesk.services.jobs.heartbeat import Trail, read_more, read_page
-from sparkdesk.services.reading_book import ReadingBook
+from sparkdesk.services.records.reading_book import ReadingBook
 from sparkdesk.services.rhythm import Rhythm
 from sparkdesk.services.tasks import Tasks
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sparkdesk.core.telemetry.metric import BANDWIDTH, ENERGY, TOKEN_ENERGY
-from sparkdesk.services.energies import Energies
 from sparkdesk.services.jobs.bandwidths import Bandwidths
+from sparkdesk.services.records.energies import Energies
 
 
 class Efforts:

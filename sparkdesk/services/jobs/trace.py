@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 from sparkdesk.core.feed import Latest, Subscription
 from sparkdesk.core.jobs.record import JobStatus
-from sparkdesk.services.reading_book import ReadingBook
+from sparkdesk.services.records.reading_book import ReadingBook
 
 
 class Traces(ReadingBook):

@@ -19,10 +19,10 @@ from sparkdesk.core.step import Playbook
 from sparkdesk.core.telemetry.metric import BANDWIDTH, ENERGY, TOKEN_ENERGY, find_metric, title_of
 from sparkdesk.core.telemetry.sample import Sample
 from sparkdesk.services.clock import SystemClock
-from sparkdesk.services.energies import Energies
 from sparkdesk.services.jobs.bandwidths import Bandwidths
 from sparkdesk.services.jobs.effort import Efforts
 from sparkdesk.services.jobs.trace import Traces
+from sparkdesk.services.records.energies import Energies
 from sparkdesk.services.telemetry import Telemetry
 
 SPEC = ModelSpec(name="own/model", title="Model", parameters=10**9, weight_bytes={"": 2 * 10**9})

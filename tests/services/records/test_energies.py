@@ -17,7 +17,7 @@ from sparkdesk.core.jobs.record import JobState, JobStatus
 from sparkdesk.core.telemetry.energy import SPARK_WALL, EnergyRates
 from sparkdesk.core.telemetry.sample import Sample
 from sparkdesk.services.clock import SystemClock
-from sparkdesk.services.energies import MAX_KEPT, Energies
+from sparkdesk.services.records.energies import MAX_KEPT, Energies
 from sparkdesk.services.telemetry import Telemetry
 
 NAN = math.nan

@@ -19,10 +19,10 @@ from sparkdesk.core.telemetry.frame import Line
 from sparkdesk.core.telemetry.past import STEP_MS, Means
 from sparkdesk.core.telemetry.probe import RawSample, parse_line
 from sparkdesk.core.telemetry.series import ChartSource, Gap
-from sparkdesk.services.absence import Absences
 from sparkdesk.services.jobs.trace import Traces
-from sparkdesk.services.reading_book import ReadingBook
-from sparkdesk.services.series import Past, SeriesBook, SeriesParts
+from sparkdesk.services.records.absence import Absences
+from sparkdesk.services.records.reading_book import ReadingBook
+from sparkdesk.services.records.series import Past, SeriesBook, SeriesParts
 from sparkdesk.services.telemetry import PulseState, Telemetry
 
 NOW = 1_900_000_000_000

@@ -20,8 +20,8 @@ from sparkdesk.core.telemetry.metric import GPU_POWER, METRICS, WALL_POWER
 from sparkdesk.core.telemetry.past import Means, explain_holes, join
 from sparkdesk.core.telemetry.sample import GAP_PERIODS
 from sparkdesk.core.telemetry.series import ChartSource, Gap, Series, Stretch
-from sparkdesk.services.absence import Absences
-from sparkdesk.services.reading_book import ReadingBook
+from sparkdesk.services.records.absence import Absences
+from sparkdesk.services.records.reading_book import ReadingBook
 from sparkdesk.services.telemetry import Telemetry
 
 _ORDER = {key: at for at, key in enumerate(METRICS)}

@@ -13,10 +13,10 @@ from sparkdesk.core.jobs.rate import GENERATED_RATE
 from sparkdesk.core.jobs.record import JobState, JobStatus
 from sparkdesk.core.telemetry.past import STEP_MS
 from sparkdesk.infra.store.history_store import FILE_NAME, SqliteHistory
-from sparkdesk.services.energies import Energies
-from sparkdesk.services.recorder import SPAN_MS, Recorder
-from sparkdesk.services.series import SeriesParts
-from tests.services.test_series import NOW, Desk
+from sparkdesk.services.records.energies import Energies
+from sparkdesk.services.records.recorder import SPAN_MS, Recorder
+from sparkdesk.services.records.series import SeriesParts
+from tests.services.records.test_series import NOW, Desk
 
 
 class Kept(Desk):

@@ -16,11 +16,11 @@ from sparkdesk.core.feed import Latest
 from sparkdesk.core.telemetry.history import History
 from sparkdesk.core.telemetry.past import STEP_MS, Means
 from sparkdesk.core.telemetry.shelf import Batch, HistoryShelf
-from sparkdesk.services.absence import Absences
 from sparkdesk.services.clock import Clock
-from sparkdesk.services.energies import Energies
-from sparkdesk.services.reading_book import ReadingBook
-from sparkdesk.services.series import Past
+from sparkdesk.services.records.absence import Absences
+from sparkdesk.services.records.energies import Energies
+from sparkdesk.services.records.reading_book import ReadingBook
+from sparkdesk.services.records.series import Past
 from sparkdesk.services.telemetry import Telemetry
 
 log = logging.getLogger(__name__)

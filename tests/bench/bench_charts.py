@@ -1,4 +1,4 @@
-"""How much processor time the open charts page costs: four plots of four nodes with 600 points, once a second.
+"""How much processor time the open charts page costs: four plots of 4 and of 16 nodes, 600 points a line, a second.
 
 The one rule: CPU time of this process, the median of many; a second of refresh and repaint is measured beside painting
 one polyline of 600 points by hand.
@@ -23,9 +23,10 @@ from ui.style import install_style
 from ui.theme import color
 from ui.widgets.paint import pen
 
-NAMES = ("charts.cpu_4_plots_4_nodes", "charts.cursor_step", "charts.reads_hidden")
+NAMES = ("charts.cpu_4_plots_4_nodes", "charts.cursor_step", "charts.reads_hidden", "charts.cpu_4_plots_16_nodes")
 ROUNDS = 40
 SHARE_LIMIT = 5.0
+MANY_SHARE_LIMIT = 10.0
 CURSOR_LIMIT_MS = 12.0
 HIDDEN_MS = 2200
 
@@ -47,39 +48,61 @@ def measure() -> list[Figure]:
     app = QApplication.instance() or QApplication([])
     assert isinstance(app, QApplication)
     install_style(app, "dark")
-    from ui.charts.model import ChartsModel
-    from ui.charts.view import ChartsPage
-
-    scene = Scene(period_ms=500)
-    scene.live(620)
-    model = ChartsModel(scene.feeds())
-    page = ChartsPage(model)
-    host = host_page(page, 1232, 852)
-    QCoreApplication.processEvents()
-    points = min(len(line.times_ms) for line in model.frame.lines)
-
-    def second() -> None:
-        scene.now_ms += 1000
-        model.refresh()
-        QCoreApplication.processEvents()
-
-    def step() -> None:
-        model.step_cursor(-1)
-        QCoreApplication.processEvents()
-
-    shown_ms = cpu_ms(second)
-    cursor_ms = cpu_ms(step)
-    model.set_cursor(None)
-    host.hide()
-    asked = scene.asked
-    QTest.qWait(HIDDEN_MS)
-    hidden = float(scene.asked - asked)
-    note = f"{len(model.frame.lines)} lines of {points} points, offscreen raster, median CPU"
+    few, many = Sheet(4), Sheet(16)
+    shown_ms, cursor_ms = few.cpu_of_second_ms(), cpu_ms(few.step)
+    hidden = few.reads_hidden()
+    many_ms = many.cpu_of_second_ms()
+    many.host.hide()
     return [
-        Figure.at_most(NAMES[0], shown_ms / 10, "% of a core", SHARE_LIMIT, baseline=_floor_ms() / 10, note=note),
+        Figure.at_most(NAMES[0], shown_ms / 10, "% of a core", SHARE_LIMIT, baseline=_floor_ms() / 10, note=few.note()),
         Figure.at_most(NAMES[1], cursor_ms, "ms", CURSOR_LIMIT_MS, note="four legends and four strips"),
         Figure.at_most(NAMES[2], hidden, "reads", 0.0, note=f"series read in {HIDDEN_MS} ms out of sight"),
+        Figure.at_most(NAMES[3], many_ms / 10, "% of a core", MANY_SHARE_LIMIT, note=many.note()),
     ]
+
+
+class Sheet:
+    """The page with four plots, and every node of a cluster in each."""
+
+    def __init__(self, nodes: int) -> None:
+        from ui.charts.model import ChartsModel
+        from ui.charts.view import ChartsPage
+
+        self.scene = Scene(count=nodes, period_ms=500)
+        self.scene.live(620)
+        self.model = ChartsModel(self.scene.feeds())
+        self.host = host_page(ChartsPage(self.model), 1232, 852)
+        for source in self.scene.sources:
+            self.model.set_source(source.id, is_on=True)
+        QCoreApplication.processEvents()
+
+    def cpu_of_second_ms(self) -> float:
+        """CPU time of a second of refresh and repaint."""
+        return cpu_ms(self._second)
+
+    def step(self) -> None:
+        """A step of the cursor."""
+        self.model.step_cursor(-1)
+        QCoreApplication.processEvents()
+
+    def reads_hidden(self) -> float:
+        """How many series are read while nobody sees the page."""
+        self.model.set_cursor(None)
+        self.host.hide()
+        asked = self.scene.asked
+        QTest.qWait(HIDDEN_MS)
+        return float(self.scene.asked - asked)
+
+    def note(self) -> str:
+        """What was measured."""
+        lines = self.model.frame.lines
+        points = min(len(line.times_ms) for line in lines)
+        return f"{len(lines)} lines of {points} points, offscreen raster, median CPU"
+
+    def _second(self) -> None:
+        self.scene.live(1000 // self.scene.period_ms)
+        self.model.refresh()
+        QCoreApplication.processEvents()
 
 
 def _floor_ms() -> float:

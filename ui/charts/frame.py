@@ -20,8 +20,8 @@ from ui.charts.choice import Choice, Plot
 from ui.charts.feed import ChartFeeds
 from ui.charts.measure import Bound, Measure, measure_of
 
-MOST_LINES = 5
-"""As many as there are colours that everybody can tell apart."""
+MOST_LINES = 16
+"""As many as can be painted in time and told apart by colour, dash and marker; the rest is counted, not drawn."""
 MOST_POINTS = 600
 STALE_STEPS = 3.5
 """A source is old after so many of its own steps without a value."""

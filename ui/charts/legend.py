@@ -60,7 +60,7 @@ class Legend(QWidget):
         super().__init__(parent)
         self._title = ""
         self._unit = ""
-        self._more = ""
+        self.more = ""
         self.entries: tuple[Entry, ...] = ()
         self._places: list[tuple[QPointF, Entry]] = []
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -70,9 +70,9 @@ class Legend(QWidget):
         """Show a plot's lines; equal words are not painted again."""
         entries = entries_of(plot, cursor_ms)
         more = f"{plot.left_out} more not drawn" if plot.left_out else ""
-        if (entries, plot.title, plot.unit, more) == (self.entries, self._title, self._unit, self._more):
+        if (entries, plot.title, plot.unit, more) == (self.entries, self._title, self._unit, self.more):
             return
-        self.entries, self._title, self._unit, self._more = entries, plot.title, plot.unit, more
+        self.entries, self._title, self._unit, self.more = entries, plot.title, plot.unit, more
         self._lay_out()
         self.update()
 
@@ -99,7 +99,7 @@ class Legend(QWidget):
 
     def _head_width(self) -> float:
         unit = text_width(self._unit, "label") + 6 if self._unit else 0.0
-        more = text_width(self._more, "label") + 12 if self._more else 0.0
+        more = text_width(self.more, "label") + 12 if self.more else 0.0
         return 10 + min(text_width(self._title, "dense_medium"), self.width() * 0.5) + unit + more
 
     def paintEvent(self, event: QPaintEvent) -> None:
@@ -109,9 +109,9 @@ class Legend(QWidget):
         write(painter, QRectF(10, 0, self.width(), ROW_HEIGHT), title, role="dense_medium", tint="text")
         x = 10 + text_width(title, "dense_medium") + 6
         write(painter, QRectF(x, 1, self.width(), ROW_HEIGHT), self._unit, role="label", tint="text3")
-        if self._more:
+        if self.more:
             x += text_width(self._unit, "label") + 12
-            write(painter, QRectF(x, 1, self.width(), ROW_HEIGHT), self._more, role="label", tint="text3")
+            write(painter, QRectF(x, 1, self.width(), ROW_HEIGHT), self.more, role="label", tint="text3")
         for at, entry in self._places:
             self._draw_entry(painter, at, entry)
 

@@ -1,6 +1,7 @@
-"""How the five kinds of line look: colour, dash and marker, one function for plot, legend and cursor.
+"""How the lines of a plot look: colour, dash and marker, one function for plot, legend and cursor.
 
-The one rule: colour is never the only difference, and a line that is old is grey.
+The one rule: colour is never the only difference, and a line that is old is grey. Five colours come round again with
+another dash and another marker, so that two lines with one dash have two markers, however many there are up to 25.
 """
 
 from __future__ import annotations
@@ -17,12 +18,22 @@ def tint_of(slot: int, *, is_stale: bool = False) -> Token:
     return "control" if is_stale else SERIES[slot % len(SERIES)]
 
 
+def dash_of(slot: int) -> tuple[float, ...]:
+    """The dash of a line: one further with each round of the colours."""
+    return SERIES_DASH[(slot + slot // len(SERIES)) % len(SERIES_DASH)]
+
+
+def marker_of(slot: int) -> int:
+    """Which of the five shapes a line has: two further with each round of the colours."""
+    return (slot + 2 * (slot // len(SERIES))) % len(SERIES)
+
+
 def line_pen(slot: int, *, is_stale: bool = False, device_ratio: float = 1.0) -> QPen:
     """The pen of a line: one pixel wide, because a little more costs ten times as much to paint.
 
     pyqtgraph scales the painter, so the pen is cosmetic; such a one counts the pixels of the device.
     """
-    result = QPen(pen(color(tint_of(slot, is_stale=is_stale)), dash=SERIES_DASH[slot % len(SERIES_DASH)]))
+    result = QPen(pen(color(tint_of(slot, is_stale=is_stale)), dash=dash_of(slot)))
     result.setWidthF(device_ratio)
     result.setCosmetic(True)
     return result
@@ -34,7 +45,7 @@ def draw_marker(painter: QPainter, at: QPointF, slot: int, *, is_stale: bool = F
     painter.setPen(Qt.PenStyle.NoPen)
     painter.setBrush(shade)
     x, y = at.x(), at.y()
-    kind = slot % len(SERIES)
+    kind = marker_of(slot)
     if kind == 0:
         painter.drawEllipse(at, size, size)
     elif kind == 1:
@@ -54,7 +65,7 @@ def draw_marker(painter: QPainter, at: QPointF, slot: int, *, is_stale: bool = F
 
 def draw_swatch(painter: QPainter, rect: QRectF, slot: int, *, is_stale: bool = False) -> None:
     """Paint a piece of the line with its marker in the middle."""
-    swatch = pen(color(tint_of(slot, is_stale=is_stale)), 1.6, dash=SERIES_DASH[slot % len(SERIES_DASH)])
+    swatch = pen(color(tint_of(slot, is_stale=is_stale)), 1.6, dash=dash_of(slot))
     painter.setPen(swatch)
     painter.drawLine(QPointF(rect.left(), rect.center().y()), QPointF(rect.right(), rect.center().y()))
     draw_marker(painter, rect.center(), slot, is_stale=is_stale, size=3.0)

@@ -268,7 +268,6 @@ class PlotPane(QWidget):
         self.canvas = Canvas(self)
         self.has_clock = False
         self._scale: tuple[object, ...] = ()
-        self.setMinimumHeight(64)
         theme.notifier.changed.connect(self._wear)
 
     def set_plot(self, plot: PlotFrame, reach: Reach) -> None:

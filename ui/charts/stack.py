@@ -22,6 +22,10 @@ from ui.widgets.paint import write
 
 PICTURE_SCALE = 2.0
 _TITLE_HEIGHT = 34
+_MANY_LINES = 8
+_LEAST_HEIGHT = 64
+_LEAST_HEIGHT_OF_MANY = 150
+"""Lines that lie close together need room; the page then scrolls."""
 _STEPS = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1, Qt.Key.Key_PageUp: -10, Qt.Key.Key_PageDown: 10}
 
 
@@ -46,6 +50,7 @@ class PlotCard(Card):
         """Show another frame of the plot."""
         self.legend.set_plot(plot, cursor_ms)
         self.pane.set_plot(plot, reach)
+        self.pane.setMinimumHeight(_LEAST_HEIGHT_OF_MANY if len(plot.lines) > _MANY_LINES else _LEAST_HEIGHT)
         name = f"Remove the plot of {plot.title}"
         if name != self.remove.accessibleName():
             self.remove.setAccessibleName(name)

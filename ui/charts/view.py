@@ -70,20 +70,17 @@ class ChartsPage(QWidget):
             bar.addWidget(part)
         sheet = Card()
         sheet_column = sheet.column()
-        words = QScrollArea()
-        words.setWidgetResizable(True)
-        words.setFrameShape(QFrame.Shape.NoFrame)
-        words.setFixedHeight(SUMMARY_HEIGHT)
         body = QWidget()
         body.setProperty("tone", "page")
         inner = QVBoxLayout(body)
         inner.setContentsMargins(0, 0, 8, 0)
         inner.addWidget(self.summary)
         inner.addStretch(1)
-        words.setWidget(body)
+        words = _scrolled(body)
+        words.setFixedHeight(SUMMARY_HEIGHT)
         sheet_column.addWidget(words)
         sheet_column.addWidget(self.table, 1)
-        for shown in (self.plots, sheet, self._empty):
+        for shown in (_scrolled(self.plots), sheet, self._empty):
             self._stack.addWidget(shown)
         right = QVBoxLayout()
         right.setSpacing(8)
@@ -194,3 +191,14 @@ class ChartsPage(QWidget):
             event.accept()
             return
         super().keyPressEvent(event)
+
+
+def _scrolled(body: QWidget) -> QScrollArea:
+    """What may need more height than there is: many lines have a long legend."""
+    area = QScrollArea()
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setWidget(body)
+    return area

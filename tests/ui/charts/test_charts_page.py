@@ -122,8 +122,27 @@ def test_a_plot_takes_metrics_of_its_own_unit_only(qtbot: QtBot, scene: Scene) -
     assert reasons["mem_available_bytes"] == ""
     click(page.picker.metrics, "mem_available_bytes")
     assert shown_plots(page)[2] == "Memory used and Memory available in GiB"
-    assert len({entry.slot for entry in page.plots.cards[2].legend.entries}) == 5
-    assert page.model.frame.plots[2].left_out == 3
+    assert len({entry.slot for entry in page.plots.cards[2].legend.entries}) == 8
+
+
+def test_many_lines_have_a_long_legend_above_their_plot_and_the_rest_is_counted(qtbot: QtBot, dressed: object) -> None:
+    scene = Scene(count=20)
+    scene.live(30)
+    page = open_page(qtbot, scene)
+    for source in scene.sources:
+        page.model.set_source(source.id, is_on=True)
+    cards = page.plots.cards
+    assert [len(card.legend.entries) for card in cards] == [16] * 4
+    assert {card.legend.more for card in cards} == {"4 more not drawn"}
+
+    def is_laid_out() -> bool:
+        feet = [card.legend.mapTo(card, QPoint(0, card.legend.height())).y() for card in cards]
+        tops = [card.pane.mapTo(card, QPoint(0, 0)).y() for card in cards]
+        return all(foot <= top for foot, top in zip(feet, tops, strict=True)) and all(
+            card.pane.height() >= 150 for card in cards
+        )
+
+    qtbot.waitUntil(is_laid_out)
 
 
 def test_the_choice_is_remembered_for_each_cluster(qtbot: QtBot, scene: Scene) -> None:

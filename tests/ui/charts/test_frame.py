@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from sparkdesk.core.telemetry.series import ChartSource, Gap
 from tests.ui.charts.scene import Scene
 from ui.charts.choice import Choice
 from ui.charts.frame import MOST_LINES, MOST_POINTS, Frame, build_frame, scale_of, thin, ticks_of
+from ui.charts.mark import dash_of, marker_of
 from ui.charts.measure import measure_of
 from ui.text import time_of_day
 
@@ -129,6 +131,16 @@ def test_no_two_lines_of_a_plot_look_alike_and_what_is_too_much_is_counted(scene
         assert plot.left_out == max(wanted - MOST_LINES, 0)
 
 
+def test_sixteen_nodes_are_drawn_and_every_two_differ_in_more_than_colour() -> None:
+    scene = Scene(count=17)
+    scene.live(2)
+    plot = frame_of(scene).plots[0]
+    assert (len(plot.lines), plot.left_out) == (16, 1)
+    for one, other in combinations(plot.lines, 2):
+        looks = [(dash_of(line.slot), marker_of(line.slot)) for line in (one, other)]
+        assert looks[0] != looks[1], "dash and marker tell a line, without its colour"
+
+
 def test_a_node_and_a_deployment_with_one_metric_look_different(scene: Scene) -> None:
     scene.add(ChartSource("j1", "gpt-oss", "job"))
     scene.live(2)
@@ -147,7 +159,7 @@ def test_gaps_are_asked_for_what_is_drawn_only() -> None:
         return ()
 
     plots = build_frame(replace(scene.feeds(), gaps=gaps), Choice(), scene.sources, scene.now_ms).plots
-    assert [plot.left_out for plot in plots] == [55] * 4
+    assert [plot.left_out for plot in plots] == [60 - MOST_LINES] * 4
     assert asked == [source.id for source in scene.sources[:MOST_LINES]]
 
 

@@ -6,6 +6,7 @@ The one rule: a line's width says its speed and its pattern its state, and the w
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Sequence
 from functools import partial
 
 from PySide6.QtCore import QPointF, QRectF, Qt
@@ -52,6 +53,8 @@ _ICONS: dict[Look, str] = {
     "stale": "clock",
 }
 _ARROW = 7.0
+HOP = 7.0
+"""Half of the gap in what a line runs over."""
 
 
 def draw_port(painter: QPainter, at: QPointF, cage: str) -> None:
@@ -87,6 +90,17 @@ def draw_line(painter: QPainter, line: tuple[QPointF, ...], look: Look, *, is_de
     _stroke(painter, line, stroke)
     if look == "down":
         _draw_cross(painter, line)
+
+
+def draw_hops(painter: QPainter, place: CablePlace, cable: Cable) -> None:
+    """Break what the cable hops over, so that nobody takes the two for joined. To be painted after all lines."""
+    for hop in place.hops if cable.look != "unused" else ():
+        gap = QRectF(hop.x() - HOP, hop.y() - HOP, 2 * HOP, 2 * HOP)
+        painter.save()
+        painter.setClipRect(gap, Qt.ClipOperation.IntersectClip)
+        painter.fillRect(gap, color("window"))
+        draw_line(painter, place.line, cable.look, is_detecting=cable.is_detecting)
+        painter.restore()
 
 
 def _stroke(painter: QPainter, line: tuple[QPointF, ...], stroke: QPen) -> None:
@@ -142,16 +156,15 @@ def draw_ghost_port(painter: QPainter, ghost: Ghost) -> None:
 
 def draw_cable(painter: QPainter, place: CablePlace, cable: Cable, density: Density, *, is_selected: bool) -> None:
     """Paint a cable with its words, and the other device at its end."""
-    has_line = cable.look != "unused"
     if is_selected:
-        if has_line:
+        if cable.look != "unused":
             _stroke(painter, place.line, pen(color("accentsoft"), 12))
-        box(painter, place.label.adjusted(-6, -2, 6, 2), theme.RADIUS_CHIP, color("accentsoft"))
+        box(painter, words_rect(place, cable, density), theme.RADIUS_CHIP, color("accentsoft"))
     draw_line(painter, place.line, cable.look, is_detecting=cable.is_detecting)
     if cable.arrow:
         _draw_arrow(painter, place.line, cable.arrow)
     if place.box is not None:
-        _draw_device(painter, place.box, cable)
+        _draw_device(painter, place.box, cable, is_selected=is_selected)
     if density == "compact":
         if cable.look not in ("unused", "unknown"):
             word = _fitting(cable.word, "micro", place.label.width())
@@ -172,9 +185,29 @@ def _fitting(word: str, role: Role, width: float) -> str:
     return short if text_width(short, role) <= width else elided(short, role, width)
 
 
+def words_rect(place: CablePlace, cable: Cable, density: Density) -> QRectF:
+    """What the words of a cable cover, with a little air: less than their place."""
+    label, is_compact = place.label, density == "compact"
+    role: Role = "micro" if is_compact else _word_role(cable)
+    icon = 0 if is_compact or cable.look not in _ICONS else 16
+    width = text_width(_fitting(cable.word, role, label.width() - icon), role) + icon
+    if cable.tx and not is_compact:
+        width = max(width, sum(text_width(words, each) for words, each in _rate_parts(cable, label.width())))
+    rect = QRectF(label.left(), label.top(), min(width, label.width()), label.height())
+    if place.label_side == "left":
+        rect.moveRight(label.right())
+    elif place.label_side != "right":
+        rect.moveCenter(label.center())
+    return rect.adjusted(-5, -1, 5, 1)
+
+
+def _word_role(cable: Cable) -> Role:
+    return "label" if cable.look in ("unused", "unknown", "stale") else "dense_strong"
+
+
 def _draw_words(painter: QPainter, label: QRectF, cable: Cable, side: Side) -> None:
     icon = _ICONS.get(cable.look, "")
-    role: Role = "label" if cable.look in ("unused", "unknown", "stale") else "dense_strong"
+    role = _word_role(cable)
     room = label.width() - (16 if icon else 0)
     word = _fitting(cable.word, role, room)
     width = text_width(word, role) + (16 if icon else 0)
@@ -190,10 +223,7 @@ def _draw_words(painter: QPainter, label: QRectF, cable: Cable, side: Side) -> N
 
 
 def _draw_rates(painter: QPainter, rect: QRectF, cable: Cable, side: Side) -> None:
-    parts: list[tuple[str, Role]] = [("tx ", "label"), (cable.tx, "dense_strong"), ("  rx ", "label")]
-    parts += [(cable.rx, "dense_strong"), (" Gb/s", "label")]
-    if sum(text_width(words, role) for words, role in parts) > rect.width():
-        parts.pop()
+    parts = _rate_parts(cable, rect.width())
     width = sum(text_width(words, role) for words, role in parts)
     left = {"left": rect.right() - width, "right": rect.left()}.get(side, rect.center().x() - width / 2)
     for words, role in parts:
@@ -202,9 +232,18 @@ def _draw_rates(painter: QPainter, rect: QRectF, cable: Cable, side: Side) -> No
         left += text_width(words, role)
 
 
-def _draw_device(painter: QPainter, rect: QRectF, cable: Cable) -> None:
+def _rate_parts(cable: Cable, room: float) -> list[tuple[str, Role]]:
+    parts: list[tuple[str, Role]] = [("tx ", "label"), (cable.tx, "dense_strong"), ("  rx ", "label")]
+    parts += [(cable.rx, "dense_strong"), (" Gb/s", "label")]
+    if sum(text_width(words, role) for words, role in parts) > room:
+        parts.pop()
+    return parts
+
+
+def _draw_device(painter: QPainter, rect: QRectF, cable: Cable, *, is_selected: bool) -> None:
     """What a cable leads to that is no node: its name and its hardware address."""
-    box(painter, rect, theme.RADIUS_CONTROL, color("raised"), pen(color("control"), dash=(4, 3)))
+    edge = pen(color("accent"), 2) if is_selected else pen(color("control"), dash=(4, 3))
+    box(painter, rect, theme.RADIUS_CONTROL, color("raised"), edge)
     left, room = rect.left() + 8, rect.width() - 16
     if rect.height() < 30:
         write(painter, QRectF(left, rect.top(), room, rect.height()), elided(cable.far, "label", room), role="label")
@@ -294,17 +333,37 @@ LEGEND: tuple[tuple[Look, str], ...] = (
 )
 
 
-def draw_legend(painter: QPainter, left: float, top: float, right: float, words: str) -> None:
-    """Paint how the look stands, or else the key to the lines, if it fits: every cable has its word beside it."""
+_SWATCH = 22
+_NARROW_SWATCH = 16
+
+
+def legend_of(room: float, looks: Collection[Look]) -> tuple[tuple[Look, str], ...]:
+    """The key to the lines: all of it where there is room, else to those that are drawn, as many as fit."""
+    if not looks:
+        return ()
+    if _legend_width(LEGEND, _SWATCH) <= room or _legend_width(LEGEND, _NARROW_SWATCH) <= room:
+        return LEGEND
+    found = [entry for entry in LEGEND if entry[0] in looks]
+    while found and _legend_width(found, _NARROW_SWATCH) > room:
+        found.pop()
+    return tuple(found)
+
+
+def _legend_width(entries: Sequence[tuple[Look, str]], swatch: int) -> float:
+    return sum(text_width(words, "label") + 2 * swatch + 1 for _, words in entries)
+
+
+def draw_legend(painter: QPainter, left: float, top: float, right: float, words: str, looks: Collection[Look]) -> None:
+    """Paint how the look stands, or else the key to the lines. `looks`: those that are drawn."""
     if words:
         draw_icon(painter, QPointF(left, top + 2), "circle-help", "text3", theme.ICON_SIZE_CHIP)
         room = right - left - 30
         write(painter, QRectF(left + 18, top, room, 16), elided(words, "label", room), role="label", tint="text2")
         return
-    if left + sum(text_width(words, "label") + 45 for _, words in LEGEND) > right:
-        return
-    for look, name in LEGEND:
-        draw_line(painter, (QPointF(left, top + 8), QPointF(left + 22, top + 8)), look)
+    entries = legend_of(right - left, looks)
+    swatch = _SWATCH if _legend_width(entries, _SWATCH) <= right - left else _NARROW_SWATCH
+    for look, name in entries:
+        draw_line(painter, (QPointF(left, top + 8), QPointF(left + swatch, top + 8)), look)
         width = text_width(name, "label")
-        write(painter, QRectF(left + 29, top, width + 2, 16), name, role="label", tint="text2")
-        left += width + 45
+        write(painter, QRectF(left + swatch + 7, top, width + 2, 16), name, role="label", tint="text2")
+        left += width + 2 * swatch + 1

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from typing import NamedTuple
 
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QPainter
@@ -32,9 +33,9 @@ def ledger_values(memory: Memory) -> LedgerValues:
         total_bytes=memory.total,
         weights_bytes=memory.weights,
         kv_reserved_bytes=memory.kv,
-        kv_used_bytes=memory.kv_used,
+        kv_used_bytes=memory.kv_used or 0,
         runtime_bytes=memory.other,
-        page_cache_bytes=memory.cache,
+        page_cache_bytes=memory.cache or 0,
     )
 
 
@@ -53,7 +54,7 @@ def draw_node(
     if density == "compact":
         _draw_compact(painter, rect, card)
         return
-    _draw_title(painter, rect, card)
+    _draw_title(painter, rect, card, density)
     if card.look == "loading":
         _draw_bars(painter, rect)
     elif card.look == "alarm":
@@ -70,12 +71,32 @@ def _paint_empty(edge: tuple[Token, float, bool], is_lit: bool, painter: QPainte
     box(painter, rect, theme.RADIUS_CARD, color("accentsoft" if is_lit else "node"), stroke)
 
 
+class _Tops(NamedTuple):
+    """How far below its upper edge the rows of a card begin."""
+
+    title: float = 9.0
+    served: float = 37.0
+    bar: float = 62.0
+    figures: float = 108.0
+
+
+_TIGHT = _Tops(5.0, 30.0, 54.0, 89.0)
+_HIGH = _Tops(13.0, 46.0, 76.0, 132.0)
+"""Of a card of 200 px, where there are one or two."""
+
+
+def _tops(rect: QRectF, density: Density) -> _Tops:
+    if density == "full":
+        return _HIGH if rect.height() >= 200 else _Tops()
+    return _TIGHT if rect.height() < 140 else _Tops(figures=99.0)
+
+
 def _ink(card: NodeCard, token: Token) -> Token:
     return "text3" if card.look == "stale" else token
 
 
-def _draw_title(painter: QPainter, rect: QRectF, card: NodeCard) -> None:
-    left, top = rect.left() + _PAD, rect.top() + 9
+def _draw_title(painter: QPainter, rect: QRectF, card: NodeCard, density: Density) -> None:
+    left, top = rect.left() + _PAD, rect.top() + _tops(rect, density).title
     draw_icon(painter, QPointF(left, top + 4), "server", "text2", theme.ICON_SIZE)
     right = rect.right() - _PAD
     if card.look == "live" and card.finding is not None:
@@ -118,7 +139,7 @@ def draw_menu_button(painter: QPainter, rect: QRectF) -> None:
 
 
 def _draw_served(painter: QPainter, rect: QRectF, card: NodeCard, density: Density) -> None:
-    top, right = rect.top() + 37, rect.right() - _PAD
+    top, right = rect.top() + _tops(rect, density).served, rect.right() - _PAD
     if card.jobs:
         button = menu_rect(rect, density)
         draw_menu_button(painter, button)
@@ -150,7 +171,7 @@ def _paint_bar(memory: Memory, is_stale: bool, painter: QPainter, rect: QRectF) 
 
 
 def _draw_memory(painter: QPainter, rect: QRectF, card: NodeCard, density: Density) -> None:
-    top = rect.top() + 62
+    top = rect.top() + _tops(rect, density).bar
     bar = QRectF(rect.left() + _PAD, top, rect.width() - 2 * _PAD, 16)
     _draw_bar(painter, bar, card)
     line = QRectF(bar.left(), top + 18, bar.width(), 18)
@@ -170,13 +191,12 @@ def _draw_memory(painter: QPainter, rect: QRectF, card: NodeCard, density: Densi
 
 
 def _draw_figures(painter: QPainter, rect: QRectF, card: NodeCard, density: Density) -> None:
-    top = rect.top() + (99 if density == "low" else 108)
-    extra = max(0.0, rect.height() - 168) / 2
+    top = rect.top() + _tops(rect, density).figures
     room = rect.width() - 2 * _PAD
     for figure, label, (offset, step) in _figure_columns(card.figures, room):
         left = rect.left() + _PAD + offset
-        write(painter, QRectF(left, top + extra, step, 14), label, role="label", tint="text3")
-        value_top = top + extra + 14
+        write(painter, QRectF(left, top, step, 14), label, role="label", tint="text3")
+        value_top = top + 14
         place = QRectF(left, value_top, step, 18)
         write(painter, place, figure.value, role="dense_strong", tint=_value_ink(card, figure))
         if figure.unit:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from PySide6.QtCore import QPointF, QRectF
 
 from sparkdesk.core.cluster.half import End
+from ui.cluster.map.lane import LANE, Lane, lies_along, order_lanes, with_hops
 from ui.cluster.map.place import (
     CAGE_SHARE,
     EDGE,
@@ -21,6 +23,7 @@ from ui.cluster.map.place import (
     NODE_MAX_WIDTH,
     OPEN_HEIGHT,
     PORT_HEIGHT,
+    TIGHT_HEIGHT,
     CablePlace,
     Density,
     Ghost,
@@ -35,11 +38,14 @@ from ui.cluster.map.wiring import Link, Wiring
 FULL_NODES = 4
 """More than that are drawn compact."""
 COLUMNS_COMPACT = 4
-LANE = 10.0
 PART = 10.0
 """How far the ports of a lower row stand aside, so that no line from below meets one from above."""
 MAX_STRETCH = 46.0
 GUESTS_WIDTH = 168.0
+SIDE = 8.0
+"""What words and boxes keep free at the map's own edge."""
+LEAST_TEXT = 150.0
+"""Of a switch's words about the middle of its bar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,22 +65,12 @@ class _Size:
 
 
 @dataclass(slots=True)
-class _Lane:
-    """A line's way through a channel."""
-
-    key: str
-    left: float
-    right: float
-    number: int = 0
-
-
-@dataclass(slots=True)
 class _Band:
     """Two rows and the channel between them; the last one may have only one row."""
 
     number: int
     has_lower: bool
-    lanes: list[_Lane] = field(default_factory=list)
+    lanes: list[Lane] = field(default_factory=list)
     switches: list[int] = field(default_factory=list)
     has_upper_box: bool = False
     has_lower_box: bool = False
@@ -85,9 +81,11 @@ class _Band:
     bars_top: float = 0.0
 
     @property
-    def lane_count(self) -> int:
-        """How many lanes lie below each other."""
-        return max((lane.number for lane in self.lanes), default=-1) + 1
+    def lanes_height(self) -> float:
+        """How much room the lanes below each other take; above a switch so much that what they cross is seen there."""
+        if not self.lanes:
+            return 0.0
+        return LANE * (max(lane.number for lane in self.lanes) + 1) + (18 if self.switches else 8)
 
 
 def lay_rows(wiring: Wiring, width: float, height: float) -> MapLayout:
@@ -138,7 +136,8 @@ class _Rows:
             bar = switches[0].rects[0]
             guests = QRectF(bar.right() - GUESTS_WIDTH - 12, bar.center().y() - 11, GUESTS_WIDTH, 22)
             switches[0].text.setRight(guests.left() - 8)
-        return MapLayout(self._size.density, nodes, ports, cables, switches, guests, ghosts, bottom + EDGE)
+        below = 8.0 if self._size.density == "tight" else EDGE
+        return MapLayout(self._size.density, nodes, ports, with_hops(cables), switches, guests, ghosts, bottom + below)
 
     # Across ---------------------------------------------------------------------------------------------------------
 
@@ -201,23 +200,38 @@ class _Rows:
         return max(x for x, _ in self._x.values()) + self._node_width + LANE * (number + 1)
 
     def _take_lanes(self) -> None:
-        """Every line between two cages gets a lane in each channel that it passes."""
-        for key, a, b in self._paths:
-            bands = [self._bands[self._cells[end[0]][0] // 2] for end in (a, b)]
-            xs = [self._port_x(a), self._port_x(b)]
-            if bands[0] is bands[1]:
-                self._take(bands[0], key, min(xs), max(xs))
-                continue
-            for band, x in zip(bands, xs, strict=True):
-                spine = self._spine_x(key)
-                self._take(band, key, min(x, spine), max(x, spine))
+        """Every line between two cages gets a lane in each channel that it passes.
 
-    @staticmethod
-    def _take(band: _Band, key: str, left: float, right: float) -> None:
-        lane = _Lane(key, left - 8, right + 8)
-        taken = {other.number for other in band.lanes if other.left < lane.right and lane.left < other.right}
-        lane.number = next(number for number in range(len(taken) + 1) if number not in taken)
-        band.lanes.append(lane)
+        Ports of two rows stand above each other; aside only where a line from below would run along one from above.
+        """
+        for part in (0.0, self._part):
+            self._part = part
+            for band in self._bands:
+                band.lanes = []
+            for key, a, b in self._paths:
+                self._take(key, a, b)
+            for band in self._bands:
+                order_lanes(band.lanes)
+            if not any(self._runs_along(band) for band in self._bands):
+                return
+
+    def _take(self, key: str, a: End, b: End) -> None:
+        bands = [self._bands[self._cells[end[0]][0] // 2] for end in (a, b)]
+        ways = [(self._port_x(end), self._is_lower(end)) for end in (a, b)]
+        if bands[0] is bands[1]:
+            bands[0].lanes.append(Lane(key, (ways[0], ways[1])))
+            return
+        for band, way, other in zip(bands, ways, reversed(bands), strict=True):
+            band.lanes.append(Lane(key, (way, (self._spine_x(key), other.number > band.number))))
+
+    def _is_lower(self, end: End) -> bool:
+        return bool(self._cells[end[0]][0] % 2)
+
+    def _runs_along(self, band: _Band) -> bool:
+        """Whether a line from below lies on one from above."""
+        to_bar = (link.ends[0] for link in self._wiring.links if link.to == "switch")
+        here = (end for end in to_bar if self._cells[end[0]][0] == 2 * band.number)
+        return lies_along(band.lanes, {round(self._port_x(end)) for end in here})
 
     # Down -----------------------------------------------------------------------------------------------------------
 
@@ -229,10 +243,11 @@ class _Rows:
                 band = self._bands[row // 2]
                 band.has_lower_box |= bool(row % 2)
                 band.has_upper_box |= not row % 2
-        need = LEGEND_HEIGHT + EDGE + sum(self._height_of(band, 0.0) for band in self._bands)
-        if need > self._height and self._size.density == "full" and len(self._cells) > 2:
-            self._size = _low(self._size)
-            need = LEGEND_HEIGHT + EDGE + sum(self._height_of(band, 0.0) for band in self._bands)
+        need = self._needed_height()
+        for smaller in (_low, _tight, _compact):
+            if need > self._height and self._size.density != "compact" and len(self._cells) > 2:
+                self._size = smaller(self._size)
+                need = self._needed_height()
         zones = sum(2 if band.has_lower else 1 for band in self._bands)
         stretch = min(MAX_STRETCH, max(0.0, self._height - need) / zones) if self._spans else 0.0
         self._stretch = stretch
@@ -242,17 +257,21 @@ class _Rows:
             band.top = y + self._size.node_height
             upper = self._size.zone + stretch + (self._size.box + 8 if band.has_upper_box else 0.0)
             band.lanes_top = band.top + upper
-            band.bars_top = band.lanes_top + (8 + LANE * band.lane_count if band.lanes else 0.0)
+            band.bars_top = band.lanes_top + band.lanes_height
             y += self._height_of(band, stretch)
             band.bottom = y - self._size.between - (self._size.node_height if band.has_lower else 0.0)
         return y - self._size.between
+
+    def _needed_height(self) -> float:
+        below = 8.0 if self._size.density == "tight" else EDGE
+        return LEGEND_HEIGHT + below - self._size.between + sum(self._height_of(band, 0.0) for band in self._bands)
 
     def _height_of(self, band: _Band, stretch: float) -> float:
         size = self._size
         zone = size.zone + stretch
         found = size.node_height + zone + size.between
         found += size.box + 8 if band.has_upper_box else 0.0
-        found += 8 + LANE * band.lane_count if band.lanes else 0.0
+        found += band.lanes_height
         found += len(band.switches) * (size.bar + 10) - 10 if band.switches else 0.0
         if band.has_lower:
             found += zone + size.node_height + (size.box + 8 if band.has_lower_box else 0.0)
@@ -302,14 +321,23 @@ class _Rows:
         top = band.bars_top + band.switches.index(number) * (self._size.bar + 10)
         return QRectF(left, top, (right if spine is None else spine + 4) - left, self._size.bar)
 
-    def _bar_text(self, rect: QRectF, band: int) -> QRectF:
-        """Where no line passes: the whole bar of an only switch, else the space between the first two columns."""
-        if len(self._spans) == 1 and not self._paths:
-            return QRectF(rect)
-        columns = sorted({self._x[node][0] for node, (row, _) in self._cells.items() if row // 2 == band})
-        left = columns[0] + self._node_width * CAGE_SHARE["P1"] + PART + 20
-        right = columns[1] + self._node_width * CAGE_SHARE["P0"] - 20 if len(columns) > 1 else rect.right()
-        return QRectF(left, rect.top(), max(right - left, 80.0), rect.height())
+    def _bar_text(self, rect: QRectF, number: int) -> QRectF:
+        """Where no line passes: about the bar's middle if there is room, else the widest free part."""
+        band = self._bands[number]
+        passing = [x for lane in band.lanes for x, is_lower in lane.ways if is_lower]
+        for link in self._wiring.links:
+            # Of several bars lines to one may pass another.
+            is_here = link.to == "switch" and self._cells[link.ends[0][0]][0] // 2 == number
+            if is_here and len(band.switches) > 1:
+                passing.append(self._port_x(link.ends[0]))
+        edges = sorted([rect.left() - 10, rect.right() + 10, *(x for x in passing if rect.left() < x < rect.right())])
+        middle = rect.center().x()
+        free = [(left + 12, right - 12) for left, right in pairwise(edges)]
+        reach = max((min(middle - left, right - middle) for left, right in free), default=0.0)
+        if reach >= LEAST_TEXT / 2:
+            return QRectF(middle - reach, rect.top(), 2 * reach, rect.height())
+        left, right = max(free, key=lambda part: part[1] - part[0])
+        return QRectF(left, rect.top(), right - left, rect.height())
 
     def _cable(self, link: Link, ports: Ports, nodes: dict[str, QRectF], switches: Sequence[SwitchPlace]) -> CablePlace:
         end = link.ends[0]
@@ -338,7 +366,8 @@ class _Rows:
     def _label(self, link: Link, start: QPointF, side: Side, card: QRectF) -> tuple[QRectF, Side]:
         """Words beside the port: those of P0 left of it, those of P1 right."""
         is_compact = self._size.density == "compact"
-        aside = 18.0 if is_compact or self._size.density == "low" else 14.0
+        # On a low card the port stands outside, where the words of an open cage are.
+        aside = 14.0 if self._size.density == "full" and link.to != "none" else 18.0
         height = OPEN_HEIGHT if is_compact or link.to == "none" else LABEL_HEIGHT
         gap = self._x[link.ends[0][0]][1] / 2
         # Beside the middle of a straight cable; else close to the port, where no lane is.
@@ -346,18 +375,18 @@ class _Rows:
         away = 4.0 if link.to == "none" else max(2.0, (zone - height) / 2)
         top = card.bottom() + away if side == "bottom" else card.top() - away - height
         if link.ends[0][1] == "P0":
-            left = max(card.left() - gap + 3, start.x() - aside - LABEL_WIDTH, 4.0)
+            left = max(card.left() - gap + 3, start.x() - aside - LABEL_WIDTH, SIDE)
             return QRectF(left, top, start.x() - aside - left, height), "left"
-        right = min(card.right() + gap - 3, start.x() + aside + LABEL_WIDTH, self._width - 4)
+        right = min(card.right() + gap - 3, start.x() + aside + LABEL_WIDTH, self._width - SIDE)
         return QRectF(start.x() + aside, top, right - start.x() - aside, height), "right"
 
     def _box(self, end: End, start: QPointF, top: float, card: QRectF) -> QRectF:
         """Where the other device stands, at the outer side of its port."""
         gap = self._x[end[0]][1] / 2
         if end[1] == "P0":
-            left = max(card.left() - gap + 3, start.x() + 15 - 220, 4.0)
+            left = max(card.left() - gap + 3, start.x() + 15 - 220, SIDE)
             return QRectF(left, top, start.x() + 15 - left, self._size.box)
-        right = min(card.right() + gap - 3, start.x() - 15 + 220, self._width - 4)
+        right = min(card.right() + gap - 3, start.x() - 15 + 220, self._width - SIDE)
         return QRectF(start.x() - 15, top, right - start.x() + 15, self._size.box)
 
     def _path(self, key: str, start: QPointF, end: QPointF, a: End, b: End) -> tuple[QPointF, ...]:
@@ -380,13 +409,22 @@ def _ghost_key(number: int) -> str:
 
 def _size_of(count: int, columns: int) -> _Size:
     if count > FULL_NODES:
-        return _Size("compact", columns, 72.0, 12.0, 30.0, 34.0, 20.0, 16.0)
+        return _compact(_Size("full", columns, 168.0, 12.0, 50.0, 52.0, 36.0, 16.0))
     node_height = 200.0 if count == 1 else 168.0
     return _Size("full", columns, node_height, 48.0, 50.0, 52.0, 36.0, 16.0)
 
 
 def _low(size: _Size) -> _Size:
     return _Size("low", size.columns, 140.0, size.gap_x, 38.0, 40.0, 36.0, 10.0)
+
+
+def _tight(size: _Size) -> _Size:
+    """With every figure still: rows closer together, a switch in one line."""
+    return _Size("tight", size.columns, TIGHT_HEIGHT, size.gap_x, 38.0, 24.0, 36.0, 10.0)
+
+
+def _compact(size: _Size) -> _Size:
+    return _Size("compact", size.columns, 72.0, size.gap_x, 30.0, 34.0, 20.0, 16.0)
 
 
 def _cells_of(wiring: Wiring) -> dict[str, tuple[int, int]]:

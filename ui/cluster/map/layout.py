@@ -22,6 +22,7 @@ from ui.cluster.map.place import (
     OPEN_HEIGHT,
     PORT_HEIGHT,
     PORT_WIDTH,
+    TIGHT_HEIGHT,
     CablePlace,
     Density,
     Ghost,
@@ -97,7 +98,8 @@ def _pair_cable(link: Link, ports: Ports, middle: float) -> CablePlace:
 
 
 def _node_height(height: float, gaps: float) -> tuple[float, Density]:
-    return (168.0, "full") if height - LEGEND_HEIGHT - EDGE - gaps >= 2 * 168 else (140.0, "low")
+    room = (height - LEGEND_HEIGHT - EDGE - gaps) / 2
+    return (168.0, "full") if room >= 168 else (140.0, "low") if room >= 140 else (TIGHT_HEIGHT, "tight")
 
 
 def _lay_triangle(wiring: Wiring, width: float, height: float) -> MapLayout:

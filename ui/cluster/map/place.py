@@ -12,7 +12,8 @@ from PySide6.QtCore import QPointF, QRectF
 
 from sparkdesk.core.cluster.half import End
 
-Density = Literal["full", "low", "compact"]
+Density = Literal["full", "low", "tight", "compact"]
+"""TIGHT has every figure of LOW with less air between its rows; COMPACT has none."""
 Side = Literal["left", "right", "top", "bottom"]
 Ports = dict[End, tuple[QPointF, Side]]
 
@@ -23,6 +24,8 @@ PORT_HEIGHT: Final = 15.0
 NODE_MAX_WIDTH: Final = 440.0
 LABEL_WIDTH: Final = 150.0
 LABEL_HEIGHT: Final = 34.0
+TIGHT_HEIGHT: Final = 126.0
+"""Of a card whose map has hardly any height."""
 OPEN_HEIGHT: Final = 16.0
 """Of the words at a cage without a cable."""
 CAGE_SHARE: Final = {"P0": 0.38, "P1": 0.58}
@@ -41,6 +44,8 @@ class CablePlace:
     """Everything that is painted for it."""
     box: QRectF | None = None
     """Where the other device at its end stands."""
+    hops: tuple[QPointF, ...] = ()
+    """Where it runs over another cable that it is not joined with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,4 +97,6 @@ def menu_rect(card: QRectF, density: Density) -> QRectF:
     """Where the button of a card's menu stands."""
     if density == "compact":
         return QRectF(card.right() - 10 - 14 - 28, card.top() + 4, 24, 24)
-    return QRectF(card.right() - 10 - 24, card.top() + 34, 24, 24)
+    # In the row of what is served.
+    down = 27.0 if density == "tight" else 43.0 if card.height() >= 200 else 34.0
+    return QRectF(card.right() - 10 - 24, card.top() + down, 24, 24)

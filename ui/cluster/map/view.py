@@ -25,6 +25,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QMenu, QScrollBar, QSizePolicy, QToolTip, QWidget
 
 from ui import theme
+from ui.cluster.cable import Look
 from ui.cluster.card import NodeCard
 from ui.cluster.card_menu import make_menu
 from ui.cluster.map.cable_paint import (
@@ -32,6 +33,7 @@ from ui.cluster.map.cable_paint import (
     draw_ghost_line,
     draw_ghost_port,
     draw_guests,
+    draw_hops,
     draw_legend,
     draw_port,
     draw_socket,
@@ -143,7 +145,7 @@ class TopologyMap(QWidget):
         if words != (before.switch_titles, before.switch_detail, before.guests):
             for place in self._layout.switches:
                 self._update_area(place.rects[0].united(place.text))
-        if before.look_words != scene.look_words:
+        if before.look_words != scene.look_words or _looks(before) != _looks(scene):
             self._update_area(QRectF(0, 0, self.width(), LEGEND_HEIGHT))
 
     def set_lit(self, node_ids: frozenset[str]) -> None:
@@ -244,7 +246,7 @@ class TopologyMap(QWidget):
         painter.translate(0, -down)
         dirty = event.region().translated(0, down)
         if dirty.intersects(QRectF(0, 0, self.width(), LEGEND_HEIGHT).toAlignedRect()):
-            draw_legend(painter, EDGE, 11, self._legend.x(), self._scene.look_words)
+            draw_legend(painter, EDGE, 11, self._legend.x(), self._scene.look_words, _looks(self._scene))
         self._draw_lines(painter, dirty)
         self._draw_cards(painter, dirty)
         self._draw_focus(painter)
@@ -272,6 +274,8 @@ class TopologyMap(QWidget):
             draw_cable(painter, spot, cable, layout.density, is_selected=is_selected)
             if cable.key in on_switch and cable.look != "unused":
                 draw_socket(painter, spot.line[-1])
+        for cable in scene.cables:
+            draw_hops(painter, layout.cables[cable.key], cable)
 
     def _draw_cards(self, painter: QPainter, dirty: QRegion) -> None:
         layout = self._layout
@@ -417,3 +421,10 @@ class TopologyMap(QWidget):
             keys = ["Menu key or M: Chat, Logs, Stop"] if card.jobs else []
             words = "\n".join([words, *ledger, *hints, *keys])
         QToolTip.showText(event.globalPos(), plain_tooltip(words) if words else "", self)
+
+
+def _looks(scene: Scene) -> set[Look]:
+    """What the key to the lines is about: the lines that are drawn. A node alone without any cable needs none."""
+    if len(scene.cards) == 1 and all(link.to == "none" for link in scene.wiring.links):
+        return set()
+    return {cable.look for cable in scene.cables if cable.look != "unused"}

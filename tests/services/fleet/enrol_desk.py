@@ -29,6 +29,7 @@ class MovedClock(SystemClock):
     """This computer's clock, moved on by `move` without waiting."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._moved_s = 0.0
 
     def move(self, seconds_s: float) -> None:

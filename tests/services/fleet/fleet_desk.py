@@ -19,6 +19,7 @@ class MovedClock(SystemClock):
     """This computer's clock, whose wall time a test moves as sleep does."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.moved_ms = 0
 
     def now_ms(self) -> int:

@@ -55,6 +55,7 @@ class ClusterPane:
             now_ms=stack.clock.now_ms,
             traces=self._pages.traces,
             plan_of=stack.launcher.plan_of,
+            age_s=lambda node_id: stack.telemetry.feed(node_id).sample_age_s(),
             series=lambda node_id, key, span_s: stack.telemetry.history(node_id).series(key, span_s),
             servers=stack.fleet.servers.servers,
             server_reading=stack.records.server_readings.newest,

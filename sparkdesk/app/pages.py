@@ -125,7 +125,7 @@ class Pages:
             jobs=stack.launcher.jobs,
             sample=self.sample,
             tokens_per_s=lambda job_id: self.traces.newest(job_id, GENERATED_RATE),
-            now_ms=stack.clock.now_ms,
+            age_s=lambda node_id: stack.telemetry.feed(node_id).sample_age_s(),
             period_s=1.0 / stack.sample_hz,
         )
 

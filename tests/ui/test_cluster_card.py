@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,9 @@ from hypothesis import strategies as st
 from sparkdesk.core.cluster.node import NodeState
 from sparkdesk.core.jobs.record import JobState
 from tests.ui import rack
+from ui import text
 from ui.cluster.card import Served, build_card, busy_share, measure_memory
+from ui.cluster.part.node import memory_rows
 from ui.jobs.mark import mark_of
 
 GIB = rack.GIB
@@ -133,3 +136,27 @@ def test_equal_figures_give_equal_cards_so_that_nothing_is_repainted() -> None:
     first = build_card(rack.status(0), rack.sample(0, 93.81), 0.4, ())
     second = build_card(rack.status(0), rack.sample(0, 93.79), 0.9, ())
     assert first == second
+
+
+def test_what_is_not_told_is_no_zero() -> None:
+    silent = replace(served(), kv_used=math.nan)
+    memory = measure_memory(rack.sample(0, 93.8, {"mem_page_cache_bytes": math.nan}), (silent,))
+    assert (memory.kv_used, memory.cache) == (None, None)
+    rows = {row.label: row.value for row in memory_rows(memory)}
+    assert rows["Free"].endswith(", page cache n/a")
+    assert rows["KV cache"].endswith("reserved, in use n/a")
+    idle = measure_memory(rack.sample(0, 93.8), (replace(served(), kv_used=0.0),))
+    assert {row.label: row.value for row in memory_rows(idle)}["KV cache"].endswith("0.0 GiB in use")
+
+
+def test_the_card_s_free_memory_is_the_measured_one() -> None:
+    sample = rack.sample(0, 2.97)
+    memory = measure_memory(sample, (served(),))
+    assert text.memory(memory.available) == text.memory(sample.value("mem_available_bytes"))
+
+
+def test_a_sum_of_which_a_part_is_not_told_is_at_least_so_much() -> None:
+    silent = Served("j2", "qwen", mark_of(JobState.READY), is_ready=True)
+    card = build_card(rack.status(0), rack.sample(0, 93.8), 0.4, (served(running=8.0), silent))
+    assert card.detail == "at least 228 tok/s · at least 8 running, at least 14 waiting"
+    assert card.detail_short == "at least 228 tok/s · 8+ / 14+"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from sparkdesk.core.cluster.node import NodeState
@@ -80,3 +82,16 @@ def test_a_node_that_went_quiet_comes_before_a_launch_that_failed(stage: Stage) 
     stage.serve(rack.job("j5", "qwen3.5", 1, JobState.FAILED))
     stage.nodes.set((*stage.nodes.value[:3], rack.status(3, NodeState.RECONNECTING)))
     assert say(stage).words == "3 of 4 nodes live: spark-3995 is being reconnected."
+
+
+def test_a_rate_that_not_all_tell_is_said_as_the_least(stage: Stage) -> None:
+    stage.serve(rack.job("j1", "gpt-oss", 0), replace(rack.job("j2", "qwen3-8b", 1), readings=()))
+    assert ", at least " in say(stage).words
+
+
+def test_the_age_of_the_feed_counts_and_not_a_clock_that_was_set(stage: Stage) -> None:
+    stage.now_ms += 3_600_000
+    model = ClusterModel(replace(stage.cluster_feeds(), age_s=lambda _node: 0.4))
+    model.refresh()
+    assert {card.look for card in model.scene.cards} == {"live"}
+    assert model.scene.sentence.tone == "ok"

@@ -17,6 +17,7 @@ from ui.main_window import MIN_SIZE, MainWindow, MemoryStore
 from ui.shell.model import LeastFree, Notice, ShellModel
 from ui.shell.nav import NavItem
 from ui.text import GIB
+from ui.total import Total
 from ui.widgets.button import Button
 from ui.widgets.empty_state import EmptyState
 
@@ -62,7 +63,8 @@ def live(window: MainWindow) -> None:
     model = window.shell
     model.set_cluster("desk-4", is_simulated=True)
     model.set_nodes(3, 4)
-    model.set_figures(least_free=LeastFree("spark-5c2d", 96.1 * GIB, 121.6 * GIB), tokens_per_s=285, gpu_power_w=189)
+    least = LeastFree("spark-5c2d", 96.1 * GIB, 121.6 * GIB)
+    model.set_figures(least_free=least, tokens_per_s=Total(285, 1, 1), gpu_power_w=Total(189, 4, 4))
     model.set_sampling("Sampling every 1.0 s · 4 SSH", is_sampling=True)
 
 

@@ -18,6 +18,7 @@ from sparkdesk.core.jobs.plan import MemoryLedger
 from sparkdesk.core.telemetry.sample import Sample
 from ui import text
 from ui.jobs.mark import READ_ONLY, Mark
+from ui.total import Total, total_of
 
 Look = Literal["live", "loading", "stale", "alarm"]
 STALE_AFTER_S = 3.0
@@ -84,9 +85,11 @@ class Memory:
     total: int = 0
     weights: int = 0
     kv: int = 0
-    kv_used: int = 0
+    kv_used: int | None = 0
+    """None: an engine does not tell."""
     other: int = 0
-    cache: int = 0
+    cache: int | None = 0
+    """None: the node does not tell."""
 
     @property
     def used(self) -> int:
@@ -283,20 +286,21 @@ def _detail(served: Sequence[Served], *, is_short: bool = False) -> str:
 def _work_words(engines: Sequence[Served | Found], *, is_short: bool = False) -> str:
     """ "228 tok/s · 8 running, 14 waiting" of all that tell; "" when none does."""
     parts = []
-    rate = _total([one.token_rate for one in engines])
-    if text.is_known(rate):
-        parts.append(str(text.token_rate(rate)))
-    running, waiting = _total([one.running for one in engines]), _total([one.waiting for one in engines])
-    if text.is_known(running) and is_short:
-        parts.append(f"{running:.0f}" + (f" / {waiting:.0f}" if text.is_known(waiting) else ""))
-    elif text.is_known(running):
-        parts.append(f"{running:.0f} running" + (f", {waiting:.0f} waiting" if text.is_known(waiting) else ""))
+    rate = total_of(one.token_rate for one in engines)
+    if rate.told:
+        parts.append(rate.words(text.token_rate(rate.value)))
+    running, waiting = total_of(one.running for one in engines), total_of(one.waiting for one in engines)
+    if running.told and is_short:
+        parts.append(_count(running) + (f" / {_count(waiting)}" if waiting.told else ""))
+    elif running.told:
+        queue = f", {waiting.words(f'{waiting.value:.0f}')} waiting" if waiting.told else ""
+        parts.append(f"{running.words(f'{running.value:.0f}')} running{queue}")
     return " · ".join(parts)
 
 
-def _total(values: Sequence[float]) -> float:
-    known = [value for value in values if text.is_known(value)]
-    return sum(known) if known else math.nan
+def _count(found: Total) -> str:
+    """ "8+" where some do not tell."""
+    return f"{found.value:.0f}{'+' if found.is_partial else ''}"
 
 
 def measure_memory(sample: Sample, served: Sequence[Served]) -> Memory:
@@ -305,20 +309,20 @@ def measure_memory(sample: Sample, served: Sequence[Served]) -> Memory:
     if not (text.is_known(total) and text.is_known(available)) or total <= 0:
         return Memory()
     used = max(0.0, total - available)
-    weights = min(used, _planned(served, "weights_bytes"))
-    kv = min(used - weights, _planned(served, "kv_bytes"))
-    kv_used = sum(
-        (one.ledger.kv_bytes or 0) * one.kv_used for one in served if one.ledger is not None and one.kv_used > 0
-    )
+    weights = _rounded(min(used, _planned(served, "weights_bytes")))
+    kv = _rounded(min(max(0.0, used - weights), _planned(served, "kv_bytes")))
+    in_caches = [one.ledger.kv_bytes * one.kv_used for one in served if one.ledger is not None and one.ledger.kv_bytes]
+    kv_used = sum(in_caches)  # one that is not known makes the sum not known
     page_cache = sample.value("mem_page_cache_bytes")
-    cache = min(page_cache, available) if text.is_known(page_cache) else 0.0
+    # What is free is said beside other figures of it: it is rounded by itself, and the rest makes up the whole.
+    rest = max(0, _rounded(total) - _rounded(min(available, total)) - weights - kv)
     return Memory(
         total=_rounded(total),
-        weights=_rounded(weights),
-        kv=_rounded(kv),
-        kv_used=_rounded(min(kv, kv_used)),
-        other=_rounded(used - weights - kv),
-        cache=_rounded(cache),
+        weights=weights,
+        kv=kv,
+        kv_used=min(kv, _rounded(kv_used)) if text.is_known(kv_used) else None,
+        other=rest,
+        cache=_rounded(min(page_cache, available)) if text.is_known(page_cache) else None,
     )
 
 
@@ -350,8 +354,8 @@ def _busy_figure(served: Sequence[Served], found: Sequence[Found]) -> Figure:
     """How busy the engines are: a share of the slots that we launched, or a count where others' slots are not known."""
     busy, others = busy_share(served), [one.running for one in found]
     if any(running > 0 for running in others):
-        running = _total([*(one.running for one in served if one.is_ready), *others])
-        return Figure("Busy", f"{running:.0f}", "req", hint=COUNTED)
+        running = total_of([*(one.running for one in served if one.is_ready), *others])
+        return Figure("Busy", _count(running), "req", hint=COUNTED)
     if not served and others and all(running == 0 for running in others):
         busy = 0.0
     if text.is_known(busy):

@@ -50,6 +50,8 @@ class ClusterFeeds:
     now_ms: Callable[[], int]
     traces: Traces
     plan_of: Callable[[str], LaunchPlan | None] = lambda _job_id: None
+    age_s: Callable[[str], float] | None = None
+    """Seconds since a node's newest sample was taken; None: by its time alone."""
     series: Callable[[str, str, float], Series] | None = None
     """(node id, metric key, span in s) -> times in Unix ms and values, as History.series gives them."""
     servers: Latest[tuple[FoundServer, ...]] = field(default_factory=lambda: Latest(()))
@@ -99,12 +101,11 @@ class ClusterModel(QObject):
     def refresh(self) -> bool:
         """Make the scene of now; tells whether it differs from the one before."""
         feeds = self.feeds
-        now_ms = feeds.now_ms()
         samples = {}
         for node in feeds.nodes.value:
             sample = feeds.sample(node.record.id)
             if sample is not None:
-                samples[node.record.id] = (sample, max(0.0, (now_ms - sample.t_ms) / 1000))
+                samples[node.record.id] = (sample, self.age_s(node.record.id))
         known = Known(
             feeds.cluster.value,
             feeds.nodes.value,
@@ -159,6 +160,15 @@ class ClusterModel(QObject):
     def sample(self, node_id: str) -> Sample | None:
         """What a node measured last."""
         return self.feeds.sample(node_id)
+
+    def age_s(self, node_id: str) -> float:
+        """Seconds since a node's newest sample was taken; NaN before the first."""
+        sample = self.feeds.sample(node_id)
+        if sample is None:
+            return math.nan
+        if self.feeds.age_s is not None:
+            return self.feeds.age_s(node_id)
+        return max(0.0, (self.feeds.now_ms() - sample.t_ms) / 1000)
 
     def jobs_on(self, node_id: str) -> tuple[JobStatus, ...]:
         """The jobs of a node that are not over."""

@@ -21,6 +21,7 @@ from sparkdesk.core.jobs.rate import GENERATED_RATE
 from sparkdesk.core.jobs.reading import KV_USED, REQUESTS_RUNNING, REQUESTS_WAITING
 from sparkdesk.core.jobs.record import JobState, JobStatus
 from sparkdesk.core.telemetry.cage import ports_of
+from sparkdesk.core.telemetry.free_memory import read_free
 from sparkdesk.core.telemetry.sample import Sample
 from sparkdesk.services.jobs.trace import Traces
 from ui import text
@@ -29,6 +30,7 @@ from ui.cluster.card import STALE_AFTER_S, Found, NodeCard, Served, build_card, 
 from ui.cluster.map.wiring import Shape, Wiring, build_wiring, has_look
 from ui.cluster.sentence import NO_NODE, Sentence, Told, build_sentence
 from ui.jobs.mark import current_phase, is_coming_up, is_serving, mark_of_job
+from ui.total import total_of
 
 NO_TOPOLOGY = Topology()
 NO_WIRING = Wiring()
@@ -250,16 +252,11 @@ def _told(known: Known, cards: Sequence[NodeCard], cables: Sequence[Cable]) -> T
         known.servers,
         known.concerns,
         known.topology,
-        _sum_of(rates),
+        total_of(rates),
         known.heard,
-        _sum_of([known.server_reading(server.id, GENERATED_RATE) for server in known.servers]),
+        total_of(known.server_reading(server.id, GENERATED_RATE) for server in known.servers),
+        read_free((card.node_id, known.samples[card.node_id][0]) for card in cards if card.look == "live"),
     )
-
-
-def _sum_of(rates: Sequence[float]) -> float:
-    """The sum of those that are known; NaN when none is."""
-    told = [rate for rate in rates if text.is_known(rate)]
-    return sum(told) if told else math.nan
 
 
 def _found(server: FoundServer, known: Known) -> Found:

@@ -6,7 +6,6 @@ wrong; what a person has accepted, and what is a note, is not wrong.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -16,14 +15,14 @@ from sparkdesk.core.cluster.node import NodeState, NodeStatus
 from sparkdesk.core.cluster.topology import LookState, Topology
 from sparkdesk.core.findings.concern import Concern, Severity
 from sparkdesk.core.jobs.record import JobState, JobStatus
+from sparkdesk.core.telemetry.free_memory import LOW_BYTES, FreeMemory, find_least
 from ui import text
 from ui.cluster.cable import Cable
 from ui.cluster.card import NodeCard
 from ui.findings import words
+from ui.total import NO_TOTAL, Total
 
 Tone = Literal["ok", "busy", "note", "warn", "crit"]
-LOW_MEMORY_BYTES = 8 * text.GIB
-"""Below this a node may freeze. Source: DESIGN section 12, the word Risky."""
 NOT_SEEN = Topology()
 _MEMORY_RULES = ("wedge",)
 """Findings that say the same as a low memory seen here; who accepted one has accepted the other."""
@@ -44,7 +43,7 @@ class Sentence(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What the sentence is made from. `token_rate` is that of all deployments, NaN when no engine tells."""
+    """What the sentence is made from. `token_rate` is that of all deployments."""
 
     nodes: Sequence[NodeStatus]
     cards: Sequence[NodeCard]
@@ -53,11 +52,13 @@ class Told:
     servers: Sequence[FoundServer] = ()
     concerns: Sequence[Concern] = ()
     topology: Topology = NOT_SEEN
-    token_rate: float = math.nan
+    token_rate: Total = NO_TOTAL
     heard: frozenset[str] | None = None
     """The nodes that were heard long enough to say that nothing is wrong; None: nobody counts."""
-    found_rate: float = math.nan
-    """The rate of the servers that others started, NaN when none of them tells."""
+    found_rate: Total = NO_TOTAL
+    """The rate of the servers that others started."""
+    frees: Sequence[FreeMemory] = ()
+    """The free memory of the live nodes that tell it."""
 
     def has_accepted(self, node_id: str, rules: Sequence[str]) -> bool:
         """Whether the person lives with one of these findings of a node."""
@@ -120,17 +121,17 @@ def _node_fault(nodes: Sequence[NodeStatus]) -> Sentence | None:
 
 
 def _memory_fault(told: Told) -> Sentence | None:
-    measured = [card for card in told.cards if card.memory.total and card.look == "live"]
-    low = [
-        card
-        for card in measured
-        if card.memory.available < LOW_MEMORY_BYTES and not told.has_accepted(card.node_id, _MEMORY_RULES)
-    ]
-    if not low:
+    low = [one for one in told.frees if one.is_low and not told.has_accepted(one.node_id, _MEMORY_RULES)]
+    worst = find_least(low)
+    if worst is None:
         return None
-    worst = min(low, key=lambda card: card.memory.available)
-    said = f"Only {text.memory(worst.memory.available)} free on {worst.name}: below 8 GiB a node may freeze."
+    limit = f"below {LOW_BYTES / text.GIB:.0f} GiB a node may freeze"
+    said = f"Only {text.memory(worst.free_bytes)} free on {_name_of(told, worst.node_id)}: {limit}."
     return Sentence("warn", said, "Look at it", "node", worst.node_id)
+
+
+def _name_of(told: Told, node_id: str) -> str:
+    return next((card.name for card in told.cards if card.node_id == node_id), node_id)
 
 
 def _job_fault(jobs: Sequence[JobStatus]) -> Sentence | None:
@@ -209,23 +210,22 @@ def _what_runs(told: Told) -> str:
     ready = sum(job.state is JobState.READY for job in told.jobs)
     count = len(told.nodes)
     parts = [f"{ready} {'model' if ready == 1 else 'models'}" if ready else f"{count} {_nodes(count)} live"]
-    if ready and text.is_known(told.token_rate):
-        parts.append(str(text.token_rate(told.token_rate)))
+    if ready and told.token_rate.told:
+        parts.append(told.token_rate.words(text.token_rate(told.token_rate.value)))
     if told.servers:
-        rate = f" at {text.token_rate(told.found_rate)}" if text.is_known(told.found_rate) else ""
+        rate = f" at {told.found_rate.words(text.token_rate(told.found_rate.value))}" if told.found_rate.told else ""
         parts.append(f"{len(told.servers)} found running{rate}")
     return ", ".join(parts)
 
 
 def _all_well(told: Told) -> Sentence:
-    measured = [card for card in told.cards if card.memory.total]
     what, count = _what_runs(told), len(told.nodes)
-    if len(measured) < len(told.cards):
-        return Sentence("note", f"{what}; memory is not known on {len(told.cards) - len(measured)}.")
-    least = min(measured, key=lambda card: card.memory.available)
-    free = f"least free memory {text.memory(least.memory.available)} on {least.name}"
+    least = find_least(told.frees)
+    if least is None or len(told.frees) < len(told.cards):
+        return Sentence("note", f"{what}; memory is not known on {len(told.cards) - len(told.frees)}.")
+    free = f"least free memory {text.memory(least.free_bytes)} on {_name_of(told, least.node_id)}"
     if count == 1:
-        free = f"free memory {text.memory(least.memory.available)}"
+        free = f"free memory {text.memory(least.free_bytes)}"
     unknown = sum(cable.look == "unknown" for cable in told.cables)
     if unknown:
         return Sentence("note", f"{what}, {free}. {unknown} {'cable is' if unknown == 1 else 'cables are'} not known.")

@@ -15,9 +15,11 @@ from PySide6.QtCore import QObject, QTimer
 from sparkdesk.core.cluster.node import ClusterRecord, NodeStatus
 from sparkdesk.core.feed import Latest
 from sparkdesk.core.jobs.record import JobState, JobStatus
+from sparkdesk.core.telemetry.free_memory import find_least, read_free
 from sparkdesk.core.telemetry.sample import Sample
 from ui.bridge import watch
-from ui.shell.model import FreeSum, LeastFree, ShellModel
+from ui.shell.model import LeastFree, ShellModel
+from ui.total import total_of
 
 TICK_MS = 1000
 STALE_AFTER_S = 3.0
@@ -32,7 +34,8 @@ class ShellFeeds:
     jobs: Latest[tuple[JobStatus, ...]]
     sample: Callable[[str], Sample | None]
     tokens_per_s: Callable[[str], float]
-    now_ms: Callable[[], int]
+    age_s: Callable[[str], float]
+    """Seconds since a node's newest sample was taken."""
     period_s: float
 
 
@@ -73,37 +76,21 @@ class ShellFeed(QObject):
     def refresh(self) -> None:
         """Show the figures of now."""
         self._show_nodes()
-        samples = [
-            (status.record.name, sample)
-            for status in self._feeds.nodes.value
-            if status.is_live and (sample := self._feeds.sample(status.record.id)) is not None
-        ]
+        nodes = self._feeds.nodes.value
+        live = [status.record for status in nodes if status.is_live]
+        samples = [(node.id, sample) for node in live if (sample := self._feeds.sample(node.id)) is not None]
         rates = [self._feeds.tokens_per_s(job.job_id) for job in self._feeds.jobs.value if job.state is JobState.READY]
         powers = [sample.value("gpu_power_w") for _, sample in samples]
-        frees = _known_frees(samples)
+        frees = read_free(samples)
+        least, names = find_least(frees), {node.id: node.name for node in live}
         self._model.set_figures(
-            least_free=min(frees, key=lambda node: node.free_bytes, default=None),
-            tokens_per_s=_known_sum(rates),
-            gpu_power_w=_known_sum(powers),
-            free_sum=FreeSum(sum(node.free_bytes for node in frees), len(frees)) if frees else None,
+            least_free=LeastFree(names[least.node_id], least.free_bytes, least.total_bytes) if least else None,
+            tokens_per_s=total_of(rates),
+            gpu_power_w=total_of(powers, of=len(nodes)),
+            free_sum=total_of((one.free_bytes for one in frees), of=len(nodes)),
         )
-        self._show_age([sample for _, sample in samples])
+        self._show_age([node_id for node_id, _ in samples])
 
-    def _show_age(self, samples: list[Sample]) -> None:
-        newest = max((sample.t_ms for sample in samples), default=None)
-        age_s = math.nan if newest is None else (self._feeds.now_ms() - newest) / 1000
+    def _show_age(self, node_ids: list[str]) -> None:
+        age_s = min((self._feeds.age_s(node_id) for node_id in node_ids), default=math.nan)
         self._model.set_stale(f"{age_s:.0f} s ago" if age_s > STALE_AFTER_S * max(1.0, self._feeds.period_s) else "")
-
-
-def _known_frees(samples: list[tuple[str, Sample]]) -> list[LeastFree]:
-    found = [
-        LeastFree(name, sample.value("mem_available_bytes"), sample.value("mem_total_bytes"))
-        for name, sample in samples
-    ]
-    return [node for node in found if not math.isnan(node.free_bytes) and not math.isnan(node.total_bytes)]
-
-
-def _known_sum(values: list[float]) -> float:
-    """The sum of what is known; NaN when nothing is."""
-    known = [value for value in values if not math.isnan(value)]
-    return sum(known) if known else math.nan

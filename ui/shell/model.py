@@ -5,10 +5,11 @@ Rule: QtCore only; others write through the setters, the widgets read on `change
 
 from __future__ import annotations
 
-import math
 from typing import Literal, NamedTuple
 
 from PySide6.QtCore import QObject, Signal
+
+from ui.total import NO_TOTAL, Total
 
 MAX_NOTICES = 100
 
@@ -19,13 +20,6 @@ class LeastFree(NamedTuple):
     node: str
     free_bytes: float
     total_bytes: float
-
-
-class FreeSum(NamedTuple):
-    """Free unified memory of all nodes that told it. Memory does not pool: it is for a tooltip only."""
-
-    free_bytes: float
-    nodes: int
 
 
 class Notice(NamedTuple):
@@ -39,7 +33,7 @@ class Notice(NamedTuple):
 
 
 class ShellModel(QObject):
-    """Properties of the strip and the sidebar's foot. Unknown figures are NaN; no cluster is the empty name."""
+    """Properties of the strip and the sidebar's foot. What nobody told is NaN; no cluster is the empty name."""
 
     changed = Signal()
     notices_changed = Signal()
@@ -51,9 +45,10 @@ class ShellModel(QObject):
         self.nodes_live = 0
         self.nodes_total = 0
         self.least_free: LeastFree | None = None
-        self.free_sum: FreeSum | None = None
-        self.tokens_per_s = math.nan
-        self.gpu_power_w = math.nan
+        self.free_sum = NO_TOTAL
+        """Free memory of all nodes that told it. Memory does not pool: it is for a tooltip only."""
+        self.tokens_per_s = NO_TOTAL
+        self.gpu_power_w = NO_TOTAL
         self.sampling_text = ""
         self.is_sampling = False
         self.stale_text = ""
@@ -75,11 +70,11 @@ class ShellModel(QObject):
         self,
         *,
         least_free: LeastFree | None,
-        tokens_per_s: float,
-        gpu_power_w: float,
-        free_sum: FreeSum | None = None,
+        tokens_per_s: Total,
+        gpu_power_w: Total,
+        free_sum: Total = NO_TOTAL,
     ) -> None:
-        """Show the figures of now; None and NaN are unknown. `gpu_power_w` is the sum over live nodes."""
+        """Show the figures of now; None is unknown. `tokens_per_s` is of deployments, the other two are of nodes."""
         self.free_sum = free_sum
         self.least_free, self.tokens_per_s, self.gpu_power_w = least_free, tokens_per_s, gpu_power_w
         self.changed.emit()

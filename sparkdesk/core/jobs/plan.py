@@ -8,6 +8,7 @@ from enum import StrEnum
 from sparkdesk.core.jobs.endpoint import Endpoint
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.step import Playbook
+from sparkdesk.core.telemetry.free_memory import LOW_BYTES
 
 GIB = 1 << 30
 
@@ -72,7 +73,7 @@ class MemoryLedger:
             return Fit.UNKNOWN
         if free < 0:
             return Fit.TOO_BIG
-        if free < 8 * GIB:
+        if free < LOW_BYTES:
             return Fit.RISKY
         return Fit.TIGHT if free < 12 * GIB else Fit.FITS
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from sparkdesk.core.errors import PlanError
 from sparkdesk.core.jobs.backend import NodeContext, PlanContext
-from sparkdesk.core.jobs.plan import Fit, MemoryLedger, Problem, Severity
+from sparkdesk.core.jobs.plan import GIB, Fit, MemoryLedger, Problem, Severity
 from sparkdesk.core.jobs.request import LaunchRequest
+from sparkdesk.core.telemetry.free_memory import LOW_BYTES
 
 
 def has_errors(problems: list[Problem]) -> bool:
@@ -69,7 +70,7 @@ def fit_problems(ledger: MemoryLedger, node: NodeContext) -> list[Problem]:
             return [
                 Problem(
                     Severity.WARNING,
-                    f"Less than 8 GiB would be left on {name}: the node may freeze",
+                    f"Less than {LOW_BYTES / GIB:.0f} GiB would be left on {name}: the node may freeze",
                     "Lower the context or the number of users, or stop what runs there.",
                     "context_tokens",
                 )

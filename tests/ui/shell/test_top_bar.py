@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from PySide6.QtCore import Qt
@@ -10,10 +11,13 @@ from PySide6.QtTest import QSignalSpy, QTest
 from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
+from sparkdesk.core.cluster.node import NodeState
 from sparkdesk.core.jobs.rate import GENERATED_RATE
 from tests.ui import rack
 from tests.ui.picture import host_page
 from tests.ui.stage import Stage
+from ui import text
+from ui.cluster.model import ClusterModel
 from ui.shell.feed import ShellFeed, ShellFeeds
 from ui.shell.model import ShellModel
 from ui.shell.strip import StripItem, TopStrip
@@ -35,7 +39,7 @@ def feed(stage: Stage, model: ShellModel) -> ShellFeed:
         jobs=stage.jobs,
         sample=stage.samples.get,
         tokens_per_s=lambda job_id: stage.traces.newest(job_id, GENERATED_RATE),
-        now_ms=lambda: stage.now_ms,
+        age_s=lambda node_id: (stage.now_ms - stage.samples[node_id].t_ms) / 1000,
         period_s=1.0,
     )
     return ShellFeed(feeds, model)
@@ -88,8 +92,7 @@ def test_a_node_that_tells_no_memory_counts_neither_as_full_nor_as_free(qtbot: Q
     feed(stage, model).refresh()
     assert model.least_free is not None
     assert model.least_free.node == "spark-afe0"
-    assert model.free_sum is not None
-    assert model.free_sum.nodes == 3
+    assert (model.free_sum.told, model.free_sum.of) == (3, 4)
 
 
 def test_a_click_on_the_memory_leads_to_the_cluster(qtbot: QtBot, stage: Stage) -> None:
@@ -98,3 +101,48 @@ def test_a_click_on_the_memory_leads_to_the_cluster(qtbot: QtBot, stage: Stage) 
     memory = next(item for item in strip.findChildren(StripItem) if "memory" in item.accessibleName())
     QTest.mouseClick(memory, Qt.MouseButton.LeftButton)
     assert list(spy.at(0)) == ["cluster"]
+
+
+def test_a_sum_over_some_of_the_nodes_says_of_how_many(qtbot: QtBot, stage: Stage) -> None:
+    nodes = list(stage.nodes.value)
+    nodes[3] = rack.status(3, NodeState.UNREACHABLE)
+    stage.nodes.set(tuple(nodes))
+    silent = rack.job("j2", "qwen3-8b", 1)
+    stage.serve(*stage.jobs.value, replace(silent, readings=()))
+    strip = open_strip(qtbot, stage, 1440)
+    items = {item.parts()[1].text: item for item in strip.findChildren(StripItem) if len(item.parts()) > 1}
+    assert [part.text for part in items["W GPU rail"].parts()] == ["132", "W GPU rail", "3 of 4"]
+    assert items["W GPU rail"].accessibleName().startswith("Power of 3 of 4 nodes: at least 132 W")
+    assert items["tok/s"].parts()[-1].text == "1 of 2"
+    memory = next(item for item in strip.findChildren(StripItem) if "memory" in item.accessibleName())
+    assert "3 of 4 nodes together have at least" in memory.toolTip()
+
+
+def test_the_top_bar_and_the_sentence_name_the_same_node_with_the_same_figure(qtbot: QtBot, stage: Stage) -> None:
+    stage.serve()
+    for i, used_gib in enumerate((2.98, 2.91, 2.93, 2.90)):
+        stage.measure(i, used_gib, cage_up__P0=0.0)
+    model = ShellModel()
+    feed(stage, model).refresh()
+    page = ClusterModel(stage.cluster_feeds())
+    page.refresh()
+    least = model.least_free
+    assert least is not None
+    said = f"least free memory {text.memory(least.free_bytes)} on {least.node}"
+    assert said in page.scene.sentence.words
+
+
+def test_of_nodes_that_look_alike_the_first_is_named(qtbot: QtBot, stage: Stage) -> None:
+    for i, used_gib in enumerate((9.61, 9.62, 9.60, 9.64)):
+        stage.measure(i, used_gib)
+    model = ShellModel()
+    feed(stage, model).refresh()
+    assert model.least_free is not None
+    assert model.least_free.node == "spark-5c2d"
+
+
+def test_old_figures_tell_the_age_of_the_feed_and_not_of_a_clock_that_was_set(qtbot: QtBot, stage: Stage) -> None:
+    model = ShellModel()
+    feeds = replace(feed(stage, model)._feeds, age_s=lambda _node: 14.0)
+    ShellFeed(feeds, model).refresh()
+    assert model.stale_text == "14 s ago"

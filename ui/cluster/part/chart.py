@@ -61,7 +61,7 @@ class NodeCharts(QWidget):
         self.power.set_frame(ChartFrame(window_s=span_s))
         self.power.set_series([power], now_s=now_s, value_text=text.power(value("gpu_power_w")).value)
         self._show_rate(self.rates[0], node_id, _busiest_cage(sample), now_s, "")
-        old = f"{text.age(now_s - sample.t_ms / 1000)} ago" if sample and is_stale else ""
+        old = f"{text.age(self._model.age_s(node_id))} ago" if sample and is_stale else ""
         for chart in (self.gpu, self.memory, self.power, self.rates[0]):
             chart.set_stale_text(old)
 

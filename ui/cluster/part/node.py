@@ -15,7 +15,7 @@ from sparkdesk.core.telemetry.energy import is_spark
 from sparkdesk.core.telemetry.sample import Sample
 from ui import text
 from ui.cluster.card import RAIL, FoundNote, Memory, NodeCard
-from ui.cluster.effort import energy_rows, wall_words
+from ui.effort import energy_rows, wall_words
 from ui.cluster.map.card_paint import ledger_values
 from ui.cluster.model import ClusterModel
 from ui.cluster.part.chart import NodeCharts
@@ -101,8 +101,7 @@ class NodePart(QWidget):
         is_stale = card.look == "stale"
         self.age.setVisible(is_stale and sample is not None)
         if sample is not None:
-            age_s = max(0.0, (self._model.feeds.now_ms() - sample.t_ms) / 1000)
-            self.age.setText(f"These values are {text.age(age_s)} old.")
+            self.age.setText(f"These values are {text.age(self._model.age_s(card.node_id))} old.")
         self.ledger.set_values(ledger_values(card.memory))
         self.memory.set_rows(memory_rows(card.memory))
         is_group = any(len(job.node_ids) > 1 for job in self._model.jobs_on(card.node_id))
@@ -153,11 +152,13 @@ def memory_rows(memory: Memory) -> list[Row]:
     if not memory.total:
         return [Row("In use", text.NOT_KNOWN, "The node tells no memory", "text3")]
     in_use = f"{text.memory(memory.used).value} of {text.memory(memory.total)}"
-    free = f"{text.memory(memory.available)}, {text.memory(memory.cache)} of it page cache"
+    cache = "page cache n/a" if memory.cache is None else f"{text.memory(memory.cache)} of it page cache"
+    free = f"{text.memory(memory.available)}, {cache}"
     rows = [Row("In use", in_use), Row("Free", free, "What a program can get: page cache gives way")]
     if memory.weights or memory.kv:
         rows.append(Row("Weights", str(text.memory(memory.weights)), "As planned at the launch"))
-        kv = f"{text.memory(memory.kv)} reserved, {text.memory(memory.kv_used)} in use"
+        used = "in use n/a" if memory.kv_used is None else f"{text.memory(memory.kv_used)} in use"
+        kv = f"{text.memory(memory.kv)} reserved, {used}"
         rows.append(Row("KV cache", kv, "Reserved as planned at the launch; in use as the engine tells"))
         rows.append(Row("Other", str(text.memory(memory.other)), "Runtime, programs and the system"))
     return rows

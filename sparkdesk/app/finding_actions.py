@@ -83,7 +83,7 @@ class FindingActions:
         return f"{words.place_of(concern, self._stack.inventory.names())}: {words.title_of(concern)}"
 
     def _look_again(self, runs: Mapping[str, RunView]) -> None:
-        """A fix has ended: what only a reading of the details or a check-up tells is read again."""
+        """A fix has ended: what only the details, a check-up or a look at the cables tells is read again."""
         for run_id, run in runs.items():
             node_id = next((node for plan, node in self._shown if plan == run.playbook), "")
             if not run.is_over or run_id in self._ended or not node_id:
@@ -91,6 +91,7 @@ class FindingActions:
             self._ended.add(run_id)
             fleet, start = self._stack.fleet, self._desktop.bridge.start
             start(fleet.details.refresh, node_id)
+            fleet.topology.request()
             if node_id in fleet.doctor.check_ups.value:
                 start(fleet.doctor.run, node_id)
 

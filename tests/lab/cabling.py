@@ -135,7 +135,8 @@ def _hurt(made: Cabling, wire: Wire, rng: random.Random) -> Wire:
         made.problems.add(("half-down", made.at))
         return replace(wire, halves_out=((made.at, rng.choice((0, 1))),))
     if made.fault == "mtu":
-        made.problems.add(("mtu-mismatch", others[0]))
+        # Whoever is unlike most others is told; of two the smaller one.
+        made.problems.add(("mtu-mismatch", made.at if len(wire.plugs) > 2 else others[0]))
     elif made.fault == "wire-mtu":
         made.problems.add(("mtu-mismatch", first))
         return replace(wire, mtu=1500)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -20,6 +21,15 @@ Network = ipaddress.IPv4Network
 
 
 @dataclass(frozen=True, slots=True)
+class PortMtu:
+    """A port's MTU as it was found, and as the others on its wire have it."""
+
+    netdev: str
+    found: int
+    wanted: int
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """One thing to know or to mend. `id` is its kind; with node and cage it is one place."""
 
@@ -30,6 +40,9 @@ class Problem:
     cage: str
     message: str
     remedy: str
+    netdev: str = ""
+    """The half that it is about; "" is the cage, or the node."""
+    mtu: PortMtu | None = None
 
 
 def find_problems(views: Mapping[str, NodeView], segments: Iterable[Segment]) -> tuple[Problem, ...]:
@@ -101,6 +114,7 @@ def _judge_cage(end: End, views: Mapping[str, NodeView]) -> Iterator[Problem]:
                 "rdma-inactive", "warn", *end,
                 f"{where}: {device} of {half.netdev} is not active, so NCCL cannot use this half",
                 "Look at ibv_devinfo and at the kernel's messages on the node; a restart of both nodes often mends it.",
+                netdev=half.netdev,
             )  # fmt: skip
 
 
@@ -148,23 +162,28 @@ def one_way_pairs(segment: Segment, views: Mapping[str, NodeView]) -> tuple[tupl
 
 
 def _judge_mtu(segment: Segment, views: Mapping[str, NodeView]) -> Iterator[Problem]:
-    mtus = {half.mtu for end in segment.ends for half in _live(end, views) if half.mtu is not None}
-    if len(mtus) > 1:
-        least, most = min(mtus), max(mtus)
-        small = next(half for end in segment.ends for half in _live(end, views) if half.mtu == least)
-        end = (small.node_id, small.cage)
+    """Every half that is unlike most on its wire; of two sizes that are as frequent, the smaller one is wrong."""
+    halves = [half for end in segment.ends for half in _live(end, views)]
+    counts = Counter(half.mtu for half in halves if half.mtu is not None)
+    usual = max(counts, key=lambda mtu: (counts[mtu], mtu), default=0)
+    for half in halves if len(counts) > 1 else ():
+        if half.mtu is None or half.mtu == usual:
+            continue
+        end = (half.node_id, half.cage)
         yield Problem(
             "mtu-mismatch", "warn", *end,
-            f"{title(end, views)}: {small.netdev} has MTU {least}, another port on this wire has {most}: large packets "
+            f"{title(end, views)}: {half.netdev} has MTU {half.mtu}, others on this wire have {usual}: large packets "
             "are lost without a word",
-            f"Give both ends the same MTU, e.g. on {_name(end[0], views)}: sudo ip link set {small.netdev} mtu {most}, "
-            "and the same in netplan.",
+            f"Give all ends the same MTU, e.g. on {_name(end[0], views)}: sudo ip link set {half.netdev} mtu {usual}, "
+            "and the same in netplan, which has the last word after a restart.",
+            netdev=half.netdev, mtu=PortMtu(half.netdev, half.mtu, usual),
         )  # fmt: skip
+    if len(counts) > 1:
         return
     for sender, receiver in lost_sizes(segment, views):
         yield Problem(
             "mtu-mismatch", "warn", *sender,
-            f"Packets as large as the MTU ({max(mtus, default=0)}) do not get from {title(sender, views)} to "
+            f"Packets as large as the MTU ({usual}) do not get from {title(sender, views)} to "
             f"{title(receiver, views)}, small ones do",
             "Raise the MTU of what is between them (the switch's ports to 9216), or lower it at all ends.",
         )  # fmt: skip
@@ -215,6 +234,7 @@ def _judge_subnets(segment: Segment, views: Mapping[str, NodeView]) -> Iterator[
             "subnet-mismatch", "warn", *end,
             f"{title(end, views)}: {half.netdev} is in {shown}, which nobody else on this wire is in ({wanted})",
             f"Give {half.netdev} an address in the subnet of the port that it is joined with.",
+            netdev=half.netdev,
         )  # fmt: skip
     for end in segment.ends:
         halves = _live(end, views)

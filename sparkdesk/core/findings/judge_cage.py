@@ -9,9 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from sparkdesk.core.cluster.port import CAGES
+from sparkdesk.core.cluster.port import CAGE_NETDEVS, CAGES
+from sparkdesk.core.findings.cable_fix import make_link_fix
 from sparkdesk.core.findings.concern import Concern, Judgement, Severity, concern_id
+from sparkdesk.core.findings.judge_topology import HALF_COST
 from sparkdesk.core.findings.view import CageRecord, NodeNow, Past
+from sparkdesk.core.probes.finding import NO_STEP
+from sparkdesk.core.step import Playbook
 from sparkdesk.core.telemetry.cage import CABLE_GBPS
 
 RULE = "link"
@@ -21,7 +25,7 @@ SUSTAINED_S = 6.0
 WHOLE = CageRecord(2, CABLE_GBPS)
 _EMPTY = CageRecord(0, 0.0)
 _LOOK = "Look at the cable at both ends, and put it in again until it clicks."
-_HALF_COST = "Half of the link's speed is lost: each half carries 100 Gb/s."
+_UP_FIRST = "Bring the half up; where that does not help it takes a hand."
 
 
 def read_cages(past: Past) -> dict[str, CageRecord]:
@@ -81,6 +85,16 @@ def _expected(view: NodeNow, cage: str, others: list[NodeNow]) -> CageRecord | N
     return max(linked, key=lambda one: one.gbps) if linked and 2 * len(linked) > len(seen) else None
 
 
+def _down_halves(view: NodeNow, cage: str) -> list[str]:
+    """The halves that the node shows and that have no carrier; of one that is switched off it tells its counters."""
+
+    def is_down(netdev: str) -> bool:
+        carrier, received = (view.past.last(f"{key}.{netdev}", FRESH_S) for key in ("net_carrier", "net_rx_gbps"))
+        return carrier == 0 or (carrier != carrier and received == received)
+
+    return [netdev for netdev in CAGE_NETDEVS[cage] if is_down(netdev)]
+
+
 def _linked(view: NodeNow) -> set[str]:
     """The cages that have a link."""
     return {cage for cage, found in view.cages.items() if found.halves > 0}
@@ -89,10 +103,12 @@ def _linked(view: NodeNow) -> set[str]:
 def _judge(view: NodeNow, cage: str, now: CageRecord, expected: CageRecord | None) -> Concern | None:
     is_foreign = cage in view.foreign_cages
 
-    def tell(kind: str, title: str, evidence: str, cost: str, remedy: str) -> Concern:
+    def tell(kind: str, title: str, evidence: str, cost: str, remedy: str, fix: Playbook | None = None) -> Concern:
         severity = Severity.NOTE if is_foreign else Severity.WARN
-        cost = "" if is_foreign else cost
-        return Concern(RULE, view.node_id, severity, title, evidence, remedy, subject=cage, cost=cost, fingerprint=kind)
+        return Concern(
+            RULE, view.node_id, severity, title, evidence, remedy,
+            subject=cage, cost="" if is_foreign else cost, fix=fix, fingerprint=kind,
+        )  # fmt: skip
 
     if now.halves == 0:
         if expected is None:
@@ -106,12 +122,16 @@ def _judge(view: NodeNow, cage: str, now: CageRecord, expected: CageRecord | Non
             "purpose, accept this.",
         )
     if now.halves < WHOLE.halves:
+        down = _down_halves(view, cage)
+        fix = make_link_fix(view.node_id, down[0]) if len(down) == 1 else None
         return tell(
             "half",
             f"Half of port {cage} is missing",
-            f"{now.halves} of {WHOLE.halves} halves has a carrier",
-            _HALF_COST,
-            f"{_LOOK} If it stays, restart the nodes at both ends: a port can be lost when its peer restarts.",
+            f"{now.halves} of {WHOLE.halves} halves has a carrier{f'; {down[0]} has none' if fix else ''}",
+            HALF_COST,
+            f"{_UP_FIRST if fix else NO_STEP} {_LOOK} If it stays, restart the nodes at both ends: a port can be lost "
+            "when its peer restarts.",
+            fix,
         )
     goal_gbps = max(WHOLE.gbps, expected.gbps if expected is not None else 0.0)
     if now.gbps < goal_gbps:
@@ -120,7 +140,8 @@ def _judge(view: NodeNow, cage: str, now: CageRecord, expected: CageRecord | Non
             f"Port {cage} runs below its speed",
             f"{now.gbps:.0f} of {goal_gbps:.0f} Gb/s",
             f"Models over several nodes wait {goal_gbps / max(now.gbps, 1.0):.1f} times as long for each other.",
-            "At a switch, set the port to 200G-baseCR4 and turn its autonegotiation off; else try another cable.",
+            f"{NO_STEP} At a switch, set the port to 200G-baseCR4 and turn its autonegotiation off; else try another "
+            "cable.",
         )
     return None
 

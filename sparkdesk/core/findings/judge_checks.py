@@ -15,6 +15,7 @@ from sparkdesk.core.jobs.record import JobState
 from sparkdesk.core.probes import doctor_gpu, doctor_memory, doctor_system
 from sparkdesk.core.probes.check import Finding, Verdict
 from sparkdesk.core.probes.read import Answers
+from sparkdesk.core.step import Playbook
 
 SUSTAINED_S = 10.0
 """Own choice: together with the 20 s that the doctor's judges are shown, half a minute of something lasting."""
@@ -84,7 +85,7 @@ def _judgement(row: _Row, finding: Finding, view: NodeNow) -> Judgement:
             evidence=finding.message,
             cost=finding.meaning,
             remedy=finding.remedy,
-            fix=finding.fix,
+            fix=finding.fix or _checked_fix(view, finding),
             fingerprint=finding.message if row.is_categorical else finding.verdict.value,
         )
     return Judgement(
@@ -94,3 +95,10 @@ def _judgement(row: _Row, finding: Finding, view: NodeNow) -> Judgement:
         appear_s=row.sustained_s,
         clear_s=row.sustained_s,
     )
+
+
+def _checked_fix(view: NodeNow, finding: Finding) -> Playbook | None:
+    """What the last check-up offered for the same: it read what samples do not tell, e.g. how it is set now."""
+    found = view.check_up.findings if view.check_up is not None else ()
+    is_same = (one.fix for one in found if one.check_id == finding.check_id and one.verdict in _SEVERITIES)
+    return next(is_same, None)

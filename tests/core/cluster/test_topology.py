@@ -14,6 +14,7 @@ from sparkdesk.core.cluster.neighbour import SeenHost
 from sparkdesk.core.cluster.port import CAGE_NETDEVS
 from sparkdesk.core.cluster.segment import has_late_starter
 from sparkdesk.core.cluster.topology import Shape, Topology, build_topology
+from sparkdesk.core.cluster.topology_problem import PortMtu
 from tests.core.cluster.cabling import (
     HEARD,
     Cabling,
@@ -111,8 +112,19 @@ def test_a_half_that_the_node_does_not_show_is_told() -> None:
 def test_different_mtus_on_one_wire_are_told_at_the_smaller_one() -> None:
     cabling = pair()
     cabling.mtus = {("n2", netdev): 1500 for netdev in CAGE_NETDEVS["P1"]}
-    (problem,) = look(cabling).problems
-    assert (problem.id, problem.node_id, problem.cage) == ("mtu-mismatch", "n2", "P1")
+    problems = look(cabling).problems
+    assert [(one.id, one.node_id, one.cage) for one in problems] == [("mtu-mismatch", "n2", "P1")] * 2
+    assert {one.mtu for one in problems} == {PortMtu(netdev, 1500, 9000) for netdev in CAGE_NETDEVS["P1"]}
+
+
+def test_of_many_on_a_switch_the_one_with_another_mtu_is_told() -> None:
+    for wrong, others in ((1500, 9000), (9000, 1500)):
+        cabling = switch(4, ("P0",))
+        cabling.mtus = {(f"n{i}", netdev): others for i in range(1, 5) for netdev in CAGE_NETDEVS["P0"]}
+        cabling.mtus["n3", CAGE_NETDEVS["P0"][1]] = wrong
+        (problem,) = look(cabling).problems
+        assert (problem.id, problem.node_id) == ("mtu-mismatch", "n3")
+        assert problem.mtu == PortMtu(CAGE_NETDEVS["P0"][1], wrong, others)
 
 
 def test_large_packets_that_a_switch_swallows_are_told_though_both_ends_look_right() -> None:

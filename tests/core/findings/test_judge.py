@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import pytest
 
+from sparkdesk.core.cluster.port import CAGE_NETDEVS
 from sparkdesk.core.findings.concern import Severity
 from sparkdesk.core.findings.judge_cage import moved_from
 from sparkdesk.core.findings.view import CageRecord
 from sparkdesk.core.jobs.record import JobState
 from sparkdesk.core.probes.check import CheckUp, Finding, Verdict
+from sparkdesk.core.probes.finding import NO_STEP
+from sparkdesk.core.step import Run, Wait
 from tests.core.findings.nodes import (
     GB,
     GIB,
     HEALTHY,
     NAN,
+    NOW_MS,
     Value,
     concerns_of,
     known_of,
@@ -268,3 +272,32 @@ def test_a_node_whose_version_is_not_known_neither_differs_nor_agrees() -> None:
     other = make_node("n3", details=make_details("n3", driver="580.95.05"))
     assert "differs//driver" in concerns_of(make_node("n1"), silent, other)
     assert known_of(make_node("n1"))["differs//driver"] is True
+
+
+@pytest.mark.parametrize("sign", ["net_carrier", "net_rx_gbps"])
+def test_the_half_that_has_lost_its_link_is_brought_up_and_waited_for(sign: str) -> None:
+    """One that is switched off tells no carrier at all, only its counters."""
+    up, down = CAGE_NETDEVS["P1"]
+    readings: dict[str, Value] = {"cage_up.P1": 1.0, f"net_carrier.{up}": 1.0, f"{sign}.{down}": 0.0}
+    concern = concerns_of(make_node(readings=readings))["link/n1/P1"]
+    assert "100 of 200 Gb/s" in concern.cost
+    assert down in concern.evidence
+    assert concern.fix is not None
+    (step,) = concern.fix.steps()
+    (run,), (wait,) = step.apply, step.verify
+    assert isinstance(run, Run)
+    assert isinstance(wait, Wait)
+    assert (run.as_root, run.command.argv) == (True, ("ip", "link", "set", "dev", down, "up"))
+    assert wait.command.argv == ("cat", f"/sys/class/net/{down}/carrier")
+    unknown = concerns_of(make_node(readings={"cage_up.P1": 1.0}))["link/n1/P1"]
+    assert unknown.fix is None
+    assert unknown.remedy.startswith(NO_STEP)
+
+
+def test_swap_is_mended_by_what_the_last_check_up_read() -> None:
+    swapped: dict[str, Value] = {"swap_used_bytes": 6 * GIB}
+    assert concerns_of(make_node(readings=swapped))["swap/n1/"].fix is None
+    fix = stop_plan("swapping")
+    found = Finding("swap", "n1", "Swap", Verdict.WARN, "used", remedy="r", fix=fix)
+    checked = make_node(readings=swapped, check_up=CheckUp("n1", "done", NOW_MS, (found,)))
+    assert concerns_of(checked)["swap/n1/"].fix is fix

@@ -7,10 +7,14 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sparkdesk.core.cluster.port import CAGE_NETDEVS
 from sparkdesk.core.cluster.topology import LookState, Topology
-from sparkdesk.core.cluster.topology_problem import Problem
+from sparkdesk.core.cluster.topology_problem import PortMtu, Problem
+from sparkdesk.core.findings.cable_fix import make_link_fix, make_mtu_fix
 from sparkdesk.core.findings.concern import Judgement, Severity
-from sparkdesk.core.findings.judge_topology import TITLES, judge_topology
+from sparkdesk.core.findings.judge_topology import COSTS, HALF_COST, TITLES, judge_topology
+from sparkdesk.core.probes.finding import NO_STEP
+from sparkdesk.core.step import Action, Run
 
 MTU = Problem("mtu-mismatch", "warn", "n1", "P1", "n1 P1 has MTU 1500, the other 9000", "Give both the same.")
 SEEN = Topology(problems=(MTU,), state=LookState.DONE)
@@ -25,8 +29,53 @@ def test_a_problem_becomes_a_concern_with_its_port_and_remedy() -> None:
     concern = judged(SEEN)[KEY].concern
     assert concern is not None
     assert (concern.severity, concern.subject, concern.evidence) == (Severity.WARN, "P1", MTU.message)
-    assert concern.remedy == MTU.remedy
+    assert concern.remedy == f"{NO_STEP} {MTU.remedy}"
+    assert concern.cost
     assert [one.id for one in judged(SEEN).values() if one.concern is not None] == [KEY]
+
+
+def test_both_wrong_halves_of_a_port_are_told_in_one_concern_with_one_fix_for_both() -> None:
+    halves = CAGE_NETDEVS["P1"]
+    both = tuple(
+        replace(MTU, message=f"{netdev} has MTU 1500", netdev=netdev, mtu=PortMtu(netdev, 1500, 9000))
+        for netdev in halves
+    )
+    concern = judged(Topology(problems=both, state=LookState.DONE))[KEY].concern
+    assert concern is not None
+    assert all(netdev in concern.evidence for netdev in halves)
+    assert concern.remedy == MTU.remedy
+    assert concern.fix is not None
+    assert concern.fix.needs_lock
+    (step,) = concern.fix.steps()
+    assert commands(step.apply) == [f"ip link set dev {netdev} mtu 9000" for netdev in halves]
+    assert commands(step.undo) == [f"ip link set dev {netdev} mtu 1500" for netdev in halves]
+    assert all(isinstance(action, Run) and action.as_root for action in step.apply)
+    assert "until the next restart" in concern.fix.title
+
+
+def commands(actions: tuple[Action, ...]) -> list[str]:
+    return [" ".join(action.command.argv) for action in actions if isinstance(action, Run)]
+
+
+def test_one_dead_half_costs_half_of_the_cable_and_both_cost_the_whole() -> None:
+    one = Problem("rdma-inactive", "warn", "n1", "P1", "a is not active", "Restart.", CAGE_NETDEVS["P1"][0])
+    other = replace(one, message="b is not active", netdev=CAGE_NETDEVS["P1"][1])
+    costs = []
+    for problems in ((one,), (one, other)):
+        concern = judged(Topology(problems=problems, state=LookState.DONE))["rdma-inactive/n1/P1"].concern
+        assert concern is not None
+        assert concern.fix is None
+        assert concern.remedy.startswith(NO_STEP)
+        costs.append(concern.cost)
+    assert costs == [HALF_COST, COSTS["rdma-inactive"]]
+    assert "100 of 200 Gb/s" in HALF_COST
+
+
+def test_a_port_of_another_name_or_an_mtu_that_cannot_be_gets_no_fix() -> None:
+    for port in (PortMtu("eth0", 1500, 9000), PortMtu(CAGE_NETDEVS["P1"][0], 1500, 65000)):
+        assert make_mtu_fix("n1", (port,)) is None
+    assert make_mtu_fix("n1", ()) is None
+    assert make_link_fix("n1", "-x f0") is None
 
 
 def test_it_is_gone_after_a_whole_look_alone() -> None:

@@ -16,7 +16,7 @@ from sparkdesk.services.wait import wait_for_value
 
 
 class MovedClock(SystemClock):
-    """This computer's clock, whose wall time a test moves as sleep does."""
+    """This computer's clock, which a test moves on as sleep does."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -24,6 +24,9 @@ class MovedClock(SystemClock):
 
     def now_ms(self) -> int:
         return super().now_ms() + self.moved_ms
+
+    def monotonic_s(self) -> float:
+        return super().monotonic_s() + self.moved_ms / 1000.0
 
 
 class FleetDesk:

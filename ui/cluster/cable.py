@@ -299,7 +299,9 @@ def _hint(parts: _Parts, word: str) -> str:
         lines.append(f"{parts.doubt}.")
     for number, (end, port) in enumerate(zip(parts.link.ends, parts.ports, strict=True)):
         rates = f"tx {text.line_rate(port.tx_gbps)}, rx {text.line_rate(port.rx_gbps)}"
-        halves = [_half_words(half) for half in _halves_at(parts, number)]
+        # What the look saw of the halves is not said of a link that has gone since, or that nobody tells of.
+        is_there = port.state in (PortState.UP, PortState.DEGRADED)
+        halves = [_half_words(half) for half in _halves_at(parts, number) if is_there or half.carrier is False]
         where = f"{parts.names[number]} {end[1]}"
         if not halves:
             halves = list(CAGE_RDMA_DEVICES[end[1]])

@@ -187,6 +187,11 @@ class ClusterModel(QObject):
         """The cable that the last look saw in a cage."""
         return self.feeds.topology.value.cable_at(end)
 
+    def look_age_s(self) -> float:
+        """Seconds since the cables were seen; NaN before the first look."""
+        seen_ms = self.feeds.topology.value.seen_ms
+        return max(0.0, (self.feeds.now_ms() - seen_ms) / 1000) if seen_ms else math.nan
+
     def problems_at(self, ends: Sequence[End]) -> list[Problem]:
         """What the last look has against these cages."""
         return [one for one in self.feeds.topology.value.problems if (one.node_id, one.cage) in ends]

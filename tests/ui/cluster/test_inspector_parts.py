@@ -129,6 +129,23 @@ def test_a_cable_shows_both_ends_with_both_halves(qtbot: QtBot, dressed: object)
     assert second.rows.value("enP2p1s0f1np1") == "no link · roceP2p1s0f1 not active · 192.168.101.2/24"
 
 
+def test_a_cable_that_went_down_shows_so_at_once_and_says_when_the_rest_was_seen(qtbot: QtBot, dressed: object) -> None:
+    desk = Desk(2, "pair")
+    desk.live(5)
+    topology = pair_topology(desk.now_ms)
+    desk.topology.set(topology)
+    page = open_at(qtbot, desk, "cable", topology.cables[0].key)
+    desk.now_ms += 43_000
+    links = {"net_carrier__enp1s0f1np1": 0.0, "net_carrier__enP2p1s0f1np1": 1.0, "net_speed_gbps__enP2p1s0f1np1": 50.0}
+    desk.measure(0, 6.2, **links)
+    desk.measure(1, 6.2)
+    page.refresh()
+    rows = page.inspector.cable.ends[0].rows
+    assert rows.value("enp1s0f1np1") == "no link · rocep1s0f1 state n/a · 192.168.100.1/24 · seen 43 s ago"
+    assert rows.value("enP2p1s0f1np1").startswith("up, 50G, MTU 9000 · roceP2p1s0f1 active · ")
+    assert {row.label: row.tint for row in rows.rows()}["enp1s0f1np1"] == "warn"
+
+
 def test_a_problem_of_a_cable_is_told_with_its_remedy(qtbot: QtBot, desk: Desk) -> None:
     page = open_at(qtbot, desk, "cable", "node1:P1-switch")
     assert list(page.inspector.cable.findings.cards) == [MTU.id]

@@ -257,3 +257,11 @@ def test_a_node_that_is_away_and_one_off_the_switch_leave_the_words_of_the_shape
     out = switch(4, ("P0",))
     out.wires[0].ends.remove(("n4", "P0"))
     assert "4 nodes · switch, 1 node not on it · " in Cabled(out).scene().subtitle
+
+
+def test_what_the_look_saw_is_not_said_of_a_link_that_has_gone_since() -> None:
+    case = Cabled(pair(), values={"n1": {"cage_up.P1": 0.0, "cage_speed_gbps.P1": float("nan")}})
+    (cable,) = only(case.scene().cables, "down")
+    first = next(line for line in cable.hint.splitlines() if line.startswith("spark-5c2d P1 ("))
+    assert "200G" not in first
+    assert "MTU" not in first

@@ -1,11 +1,12 @@
 """One cable: both ends with both halves, what goes through it now, and what is wrong with it.
 
-The one rule: what an end tells is shown under that end; what nobody told is "n/a".
+The one rule: what an end tells is shown under that end; what nobody told is "n/a". Link, speed and rates are of now,
+out of samples; what only the look told says when that was.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
@@ -22,6 +23,9 @@ from ui.cluster.part.look import LookRow
 from ui.node.wrap import wrap_line
 from ui.widgets.label import Label
 
+SEEN_AFTER_S = 10.0
+"""What was seen longer ago says so."""
+NOW_AND_THEN = "Link and speed are of now; MTU, RDMA state and addresses are of the last look"
 TWO_HALVES = "One QSFP cage has two halves; rates add both"
 
 
@@ -80,15 +84,18 @@ class CablePart(QWidget):
         self.charts.show_ends(ends)
 
     def _rows(self, end: End, seen: topology.Cable | None) -> list[Row]:
-        value = reader_of(self._model.sample(end[0]))
+        sample = self._model.sample(end[0])
+        value, now = reader_of(sample), reader_of(None if self._model.is_stale(end[0]) else sample)
         tx, rx = (value(f"cage_{way}_gbps.{end[1]}") for way in ("tx", "rx"))
         what = "RDMA and network counters of both halves"
         rows = [Row("Sends", str(text.line_rate(tx)), what), Row("Receives", str(text.line_rate(rx)), what)]
         halves = halves_of(end, seen)
         if not halves:
             rows.append(Row("Halves", text.NOT_KNOWN, "No look at the cables has seen them", "text3"))
+        age_s = self._model.look_age_s()
+        seen_words = f"seen {text.age(age_s)} ago" if age_s > SEEN_AFTER_S else ""
         for half in halves:
-            rows += half_rows(half)
+            rows += half_rows(half, now, seen_words)
         return rows
 
 
@@ -100,18 +107,28 @@ def halves_of(end: End, seen: topology.Cable | None) -> list[Half]:
     return [half for half in sides if half is not None]
 
 
-def half_rows(half: Half) -> list[Row]:
-    """What a half tells of itself: its state beside its netdev, then its addresses."""
-    carrier = {True: "up", False: "no link", None: "link n/a"}[half.carrier]
-    speed = f"{half.speed_gbps:.0f}G" if text.is_known(half.speed_gbps) else "speed n/a"
+def half_rows(half: Half, now: Callable[[str], float], seen: str = "") -> list[Row]:
+    """What a half tells of itself: link and speed of `now` (by key), or as the look saw them; the rest with `seen`."""
+    carrier_now, speed_now = now(f"net_carrier.{half.netdev}"), now(f"net_speed_gbps.{half.netdev}")
+    is_up = bool(carrier_now) if text.is_known(carrier_now) else half.carrier
+    speed_gbps = speed_now if text.is_known(speed_now) else half.speed_gbps
+    link = {True: "up", False: "no link", None: "link n/a"}[is_up]
+    speed = f"{speed_gbps:.0f}G" if text.is_known(speed_gbps) else "speed n/a"
     mtu = f"MTU {half.mtu}" if half.mtu is not None else "MTU n/a"
-    rdma = {True: "active", False: "not active", None: "state n/a"}[half.is_rdma_active]
-    device = f"{text.one_line(half.rdma_device, 40) or 'RDMA device n/a'} {rdma}"
-    state = f"{carrier}, {speed}, {mtu}" if half.carrier else carrier
-    addresses = ", ".join(text.one_line(one, 50) for one in half.addresses[:6]) or "no address"
-    is_bad = half.carrier is False or half.is_rdma_active is False
-    name = text.one_line(half.netdev, 16)
-    return [Row(name, f"{state}\n{device}\n{addresses}".replace("\n", " · "), tint="warn" if is_bad else "text")]
+    parts = [f"{link}, {speed}, {mtu}" if is_up else link, _device_words(half, has_changed=half.carrier is not is_up)]
+    parts.append(", ".join(text.one_line(one, 50) for one in half.addresses[:6]) or "no address")
+    parts += [seen] if seen else []
+    is_bad = is_up is False or half.is_rdma_active is False
+    words = " · ".join(parts)
+    return [Row(text.one_line(half.netdev, 16), words, NOW_AND_THEN, tint="warn" if is_bad else "text")]
+
+
+def _device_words(half: Half, *, has_changed: bool) -> str:
+    """The RDMA device with its state, which nothing is known of where the link came or went since the look."""
+    device = text.one_line(half.rdma_device, 40) or "RDMA device n/a"
+    state = None if has_changed else half.is_rdma_active
+    words = {True: "active", False: "not active", None: "state n/a"}
+    return f"{device} {words[state]}"
 
 
 def _problem_words(problem: Problem) -> str:

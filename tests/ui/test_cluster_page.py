@@ -235,13 +235,13 @@ def test_deployments_below_the_map_lead_to_their_page(qtbot: QtBot, stage: Stage
     assert list(spy.at(0)) == ["j2"]
 
 
-def test_a_node_that_is_removed_is_no_longer_selected(qtbot: QtBot, stage: Stage) -> None:
+def test_a_node_that_is_removed_gives_its_place_in_the_inspector_to_the_first(qtbot: QtBot, stage: Stage) -> None:
     page = open_page(qtbot, stage)
     page.model.select("node", "node3")
     stage.count = 3
     stage.nodes.set(stage.nodes.value[:3])
     page.refresh()
-    assert page.model.selection == NOTHING
+    assert page.model.selection == ("node", "node0")
     assert len(page.map.map_layout().nodes) == 3
 
 

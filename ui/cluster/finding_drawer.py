@@ -6,7 +6,7 @@ The one rule: it closes with Esc or its cross and changes nothing under it.
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from ui.findings.panel import FindingPanel
 from ui.widgets.button import IconButton
@@ -27,11 +27,7 @@ class FindingDrawer(Drawer):
         inside.setProperty("tone", "page")
         column = QVBoxLayout(inside)
         column.setContentsMargins(14, 12, 10, 12)
-        column.setSpacing(4)
-        top = QHBoxLayout()
-        top.addStretch(1)
-        top.addWidget(self.close_button)
-        column.addLayout(top)
+        self.panel.head.addWidget(self.close_button)
         column.addWidget(self.panel, 1)
         self.set_panel(inside)
         self.setAccessibleName("All findings")

@@ -20,6 +20,7 @@ from ui.cluster.part.far_end import StrangerPart, SwitchPart
 from ui.cluster.part.finding import FindingList
 from ui.cluster.part.look import LookRow
 from ui.cluster.part.node import NodePart
+from ui.node.wrap import wrap_line
 from ui.widgets.button import Button, IconButton
 from ui.widgets.card import Card, Separator
 from ui.widgets.chip import Chip, ChipKind
@@ -198,7 +199,7 @@ class Inspector(Card):
             self.look.show_look(model.feeds.topology.value, model.feeds.now_ms())
 
     def _show_head(self, title: str, sub: str) -> None:
-        self._title.setText(text.one_line(title, 140))
+        self._title.setText(wrap_line(title, 140))
         self._sub.setText(text.one_line(sub, 200))
         self._chip.setVisible(False)
 

@@ -26,6 +26,7 @@ from ui.cluster.strip import JobStrip, strip_items
 from ui.cluster.table import NodeTable, build_extras
 from ui.cluster.thumbnail import ThumbnailRow, build_thumbnails
 from ui.findings.strip import FindingStrip
+from ui.findings.words import worst
 from ui.widgets.button import Button, IconButton
 from ui.widgets.card import Card
 from ui.widgets.drawer import Drawer
@@ -45,8 +46,8 @@ WIDE_PX = 1060
 """From this width of the page on the inspector stands beside the map (a window of 1280)."""
 LOW_PX = 720
 """Below this height of the page the strips are one line high."""
-NO_THUMBNAILS_PX = 772
-"""Below this height of the page (a window of 820) the saved clusters are not shown."""
+NO_THUMBNAILS_PX = 740
+"""Below this height of the page (a window of 788) the saved clusters are not shown."""
 ALONE_HEIGHT = 304
 """Of the map of one node; the rest of its place is for charts."""
 _NO_LIMIT = 16777215
@@ -121,6 +122,7 @@ class ClusterPage(QWidget):
         self._is_docked = True
         self._is_way_chosen = False
         self._was_selected = False
+        self._selected = NOTHING
         self._tick = QTimer(self)
         self._tick.setInterval(TICK_MS)
         self._soon = QTimer(self)
@@ -231,10 +233,13 @@ class ClusterPage(QWidget):
         self._soon.stop()
 
     def _select_first(self) -> None:
-        """Beside the map there is room to show something: the first node, until the person chooses."""
-        if self._is_docked and not self._was_selected and self.model.scene.cards:
+        """Beside the map there is room to show something, until the person chooses: the worst one, or the first."""
+        cards = self.model.scene.cards
+        if self._is_docked and not self._was_selected and cards:
             self._was_selected = True
-            self.model.select("node", self.model.scene.cards[0].node_id)
+            first = worst(self.model.feeds.findings.value)
+            chosen = first.node_id if first is not None and self.model.scene.card(first.node_id) else cards[0].node_id
+            self.model.select("node", chosen)
 
     def _refresh_soon(self) -> None:
         if self.isVisible() and not self._soon.isActive():
@@ -364,7 +369,10 @@ class ClusterPage(QWidget):
     # Selection -----------------------------------------------------------------------------------------------------
 
     def _show_selection(self, kind: str, key: str) -> None:
-        self._was_selected = True
+        before, self._selected = self._selected, (kind, key)
+        # What went with its cluster was not put away by the person: something else is chosen in its place.
+        is_gone = not kind and before[0] == "node" and self.model.scene.card(before[1]) is None
+        self._was_selected = not is_gone
         self.map.set_selection(kind, key)
         self.table.select_node(key if kind == "node" else "")
         self.inspector.refresh()
@@ -393,6 +401,10 @@ class ClusterPage(QWidget):
             self.job_asked.emit(target)
         elif kind == "add":
             self.add_node_asked.emit()
+
+    def show_finding(self, finding_id: str) -> None:
+        """Open the list of findings at this one."""
+        self._open_list(finding_id)
 
     def _open_list(self, finding_id: str = "") -> None:
         """Show all findings, at this one when it is told."""

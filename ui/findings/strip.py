@@ -19,6 +19,7 @@ from ui.widgets.button import Button
 from ui.widgets.card import Card, Separator
 from ui.widgets.icon_label import IconLabel
 from ui.widgets.label import ElidedLabel, Label, plain_tooltip
+from ui.widgets.paint import text_width
 
 HEIGHT = 76
 HEIGHT_LOW = 36
@@ -26,7 +27,9 @@ SHOWN = 3
 CELL_WIDTH = 250
 """A cell is not made narrower: there are fewer of them."""
 _HEAD_WIDTH = 116
-_MAX_LABEL_CHARS = 28
+_SHORTEST_LABEL = 12
+_FIX_SHARE_LOW = 0.42
+"""Of a cell in one line, for its fix."""
 _DOWN, _ACROSS = QBoxLayout.Direction.TopToBottom, QBoxLayout.Direction.LeftToRight
 
 
@@ -39,6 +42,7 @@ class FindingCell(Card):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent, is_clickable=True)
         self.finding_id = ""
+        self._concern: Concern | None = None
         self._icon = IconLabel("")
         self.title = ElidedLabel("", "dense_strong", "text")
         self.time = Label("", "label", "text3")
@@ -74,6 +78,26 @@ class FindingCell(Card):
         self._column.setSpacing(12 if is_low else 0)
         self._foot.setContentsMargins(0 if is_low else 24, 0, 0, 0)
         self._foot.setSpacing(12 if is_low else 0)
+        self._fit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        """As much of the fix's words as there is room for: in three lines all of the last one."""
+        if self._concern is None:
+            return
+        is_low = self._column.direction() == _ACROSS
+        room = self.width() * _FIX_SHARE_LOW if is_low else self.width() - 60
+        label = words.fix_label(self._concern)
+        for chars in range(len(label), _SHORTEST_LABEL, -1):
+            if text_width(label, "dense_medium") <= room:
+                break
+            label = words.fix_label(self._concern, chars)
+        if label.replace("&", "&&") != self.fix.text():
+            self.fix.setText(label.replace("&", "&&"))
+            self.fix.updateGeometry()
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """No frame of its own: it lies in the strip's."""
@@ -86,8 +110,9 @@ class FindingCell(Card):
         self.title.setText(f"{words.place_of(concern, names)}: {words.title_of(concern)}")
         self.time.setText(words.since_text(concern.since_ms, now_ms))
         self.evidence.setText(text.one_line(concern.evidence, 400))
-        label = words.fix_label(concern, _MAX_LABEL_CHARS)
-        self.fix.setText(label.replace("&", "&&"))
+        label = words.fix_label(concern)
+        self._concern = concern
+        self._fit()
         self.fix.setToolTip(plain_tooltip(words.fix_label(concern)))
         self.fix.setVisible(bool(label))
         self.more.setText("" if label else text.one_line(concern.cost or concern.remedy, 400))
@@ -157,10 +182,10 @@ class FindingStrip(Card):
         `has_looked` False: nothing is known yet. `unheard`: names of nodes of which nothing can be told now.
         """
         now_ms = QDateTime.currentMSecsSinceEpoch() if now_ms is None else now_ms
-        self._findings = worst_first(one for one in findings if words.is_open(one))
+        self._findings = worst_first(one for one in findings if not one.is_accepted)
         for cell, concern in zip(self.cells, self._findings, strict=False):
             cell.show_finding(concern, names, now_ms)
-        self.counts.setText(words.count_words(findings))
+        self.counts.setText(words.count_words(findings, most=2))
         self.all.setText(f"All {len(findings)}")
         self.all.setAccessibleName(f"All {len(findings)} findings")
         self.all.updateGeometry()

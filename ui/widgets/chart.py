@@ -6,34 +6,56 @@ Rule: at most one repaint a second, only while visible; stale is grey with its a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from ui import theme
-from ui.text import MINUS, NOT_KNOWN, THIN_SPACE, grouped
+from ui.text import MINUS, NOT_KNOWN, THIN_SPACE, grouped, one_line
 from ui.theme import SERIES, SERIES_DASH, Token, color
 from ui.widgets.curve import Span, highest, nice_ceiling, polylines
-from ui.widgets.paint import pen, text_width, write
+from ui.widgets.paint import elided, pen, text_width, write
+
+if TYPE_CHECKING:
+    from sparkdesk.core.telemetry.series import Gap
 
 _HEAD_HEIGHT = 20
+_HOLE_WORDS_PX = 60
+"""A narrower hole is shaded without words."""
 _FOOT_HEIGHT = 16
 _FOOT_HEIGHT_LOW = 15
-_TICKS_WIDTH = 32
+_TICKS_WIDTH = 32.0
+_TICKS_GAP = 8.0
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One line: times in seconds (any one clock, ascending) and values; NaN is a gap. `tint` "" takes its turn."""
+    """One line: times in seconds (any one clock, ascending) and values; `tint` None takes its turn.
+
+    A NaN is a gap, and nothing else is: who measures knows how often, so a line of few values is no row of dots.
+    """
 
     name: str
     times_s: Sequence[float]
     values: Sequence[float]
     tint: Token | None = None
+
+
+class Hole(NamedTuple):
+    """A stretch of time without values, in the series' seconds, and why in a few words."""
+
+    start_s: float
+    end_s: float
+    words: str
+
+
+def holes_of(gaps: Iterable[Gap]) -> tuple[Hole, ...]:
+    """The gaps of a source as these charts take them."""
+    return tuple(Hole(gap.start_ms / 1000, gap.end_ms / 1000, one_line(gap.words, 80)) for gap in gaps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +64,6 @@ class ChartFrame:
 
     window_s: float = 300.0
     high: float | None = None
-    gap_s: float = 3.5
     is_area: bool = True
     is_stacked: bool = False
     limit: float | None = None
@@ -92,6 +113,7 @@ class LiveChart(QWidget):
         self._now_s = 0.0
         self._value = NOT_KNOWN
         self._stale_text = ""
+        self._holes: tuple[Hole, ...] = ()
         self._empty_text = "No data yet"
         self.tick_text: Callable[[float], str] = tick_text
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
@@ -119,6 +141,12 @@ class LiveChart(QWidget):
         self._describe()
         self.update()
 
+    def set_holes(self, holes: Sequence[Hole]) -> None:
+        """Say of stretches without values why there are none."""
+        self._holes = tuple(holes)
+        self._describe()
+        self.update()
+
     def set_stale_text(self, text: str) -> None:
         """Grey everything and say how old it is ("14 s ago"); "" is live again."""
         if text != self._stale_text:
@@ -138,7 +166,9 @@ class LiveChart(QWidget):
         unit = f" {self._unit}" if self._unit and self._value != NOT_KNOWN else ""
         self.setAccessibleName(f"{self._title} {self._value}{unit}")
         names = ", ".join(series.name for series in self._series if series.name)
-        self.setAccessibleDescription(f"Chart, last {span_text(self._frame.window_s)[1:]}. {names}".strip())
+        whys = dict.fromkeys(hole.words for hole in self._holes if hole.end_s > self._now_s - self._frame.window_s)
+        said = f"Chart, last {span_text(self._frame.window_s)[1:]}. {names}".strip()
+        self.setAccessibleDescription(f"{said}{' Gaps: ' + ', '.join(whys) if whys else ''}")
 
     def sizeHint(self) -> QSize:
         return QSize(280, 108)
@@ -148,10 +178,12 @@ class LiveChart(QWidget):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         self._draw_head(painter)
         foot = _FOOT_HEIGHT if self.height() >= 96 else _FOOT_HEIGHT_LOW
-        plot = QRectF(_TICKS_WIDTH, _HEAD_HEIGHT + 5, self.width() - _TICKS_WIDTH - 1, 0)
-        plot.setBottom(self.height() - foot)
         span = self._span()
+        left = self.ticks_width()
+        plot = QRectF(left, _HEAD_HEIGHT + 5, self.width() - left - 1, 0)
+        plot.setBottom(self.height() - foot)
         self._draw_grid(painter, plot, span)
+        self._draw_holes(painter, plot, span)
         if not self.has_data():
             align = Qt.AlignmentFlag.AlignHCenter
             write(painter, plot, self._empty_text, role="label", tint="text3", align=align)
@@ -165,6 +197,13 @@ class LiveChart(QWidget):
                 self._draw_series(painter, plot, span, i, series)
         painter.restore()
         self._draw_limit(painter, plot, span)
+
+    def ticks_width(self) -> float:
+        """How much room the ticks have left of the plot, in px: more than usual where one is long ("0.005")."""
+        high = self._span().high
+        return max(
+            _TICKS_WIDTH, *(text_width(self.tick_text(high * share), "label") + _TICKS_GAP for share in (0.5, 1))
+        )
 
     def _span(self) -> Span:
         if self._frame.high is not None:
@@ -217,15 +256,28 @@ class LiveChart(QWidget):
             painter.setPen(pen(color("grid")))
             painter.drawLine(QPointF(plot.left(), y), QPointF(plot.right(), y))
             text = self.tick_text(span.low + share * (span.high - span.low))
-            box = QRectF(0, y - 8, _TICKS_WIDTH - 6, 16)
+            box = QRectF(0, y - 8, plot.left() - 6, 16)
             write(painter, box, text, role="label", tint="text3", align=right_align)
         foot = QRectF(plot.left(), plot.bottom() + 1, plot.width(), min(15.0, self.height() - plot.bottom() - 1))
         write(painter, foot, span_text(self._frame.window_s), role="label", tint="text3")
         write(painter, foot, "now", role="label", tint="text3", align=right_align)
 
+    def _draw_holes(self, painter: QPainter, plot: QRectF, span: Span) -> None:
+        scale = plot.width() / (span.end - span.start)
+        for hole in self._holes:
+            left = max(plot.left() + (hole.start_s - span.start) * scale, plot.left())
+            right = min(plot.left() + (hole.end_s - span.start) * scale, plot.right())
+            if right - left < 1:
+                continue
+            painter.fillRect(QRectF(left, plot.top(), right - left, plot.height()), color("raised", 0.6))
+            words = elided(hole.words, "label", right - left - 8)
+            if right - left >= _HOLE_WORDS_PX and self.has_data():
+                box = QRectF(left, plot.top(), right - left, 16)
+                write(painter, box, words, role="label", tint="text3", align=Qt.AlignmentFlag.AlignHCenter)
+
     def _draw_series(self, painter: QPainter, plot: QRectF, span: Span, index: int, series: Series) -> None:
         tint = "control" if self._stale_text else self._tint_of(index, series)
-        lines = polylines(series.times_s, series.values, span, plot, gap_s=self._frame.gap_s)
+        lines = polylines(series.times_s, series.values, span, plot)
         is_filled = self._frame.is_area and index == 0
         for line in lines:
             if is_filled and line.size() > 1:
@@ -245,7 +297,7 @@ class LiveChart(QWidget):
             layers.append((total, self._tint_of(i, series)))
         # From the highest down, so that each layer covers what is not its own.
         for values, tint in reversed(layers):
-            for line in polylines(self._series[0].times_s, values, span, plot, gap_s=self._frame.gap_s):
+            for line in polylines(self._series[0].times_s, values, span, plot):
                 if line.size() > 1:
                     _fill_under(painter, line, plot.bottom(), "control" if self._stale_text else tint, share=1.0)
 

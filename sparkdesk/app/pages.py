@@ -160,6 +160,8 @@ class Pages:
             takeover_plan=launcher.takeover_plan,
             owner=launcher.owner,
             tunnel_command=self.node_pages.tunnel_command,
+            bandwidth=self._stack.records.bandwidths.of,
+            energy=self._stack.records.energies.energy,
         )
         page = DeploymentsPage(DeploymentsModel(feeds))
         page.stop_confirmed.connect(lambda job_id: start(launcher.stop, job_id))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,8 @@ from PySide6.QtTest import QSignalSpy, QTest
 from pytestqt.qtbot import QtBot
 
 from sparkdesk.core.jobs.record import JobState
+from sparkdesk.core.planning.bandwidth import Bandwidth
+from sparkdesk.core.telemetry.energy import EnergyView
 from tests.ui import rack
 from tests.ui.picture import SHOTS, host_page, take_pictures
 from tests.ui.stage import Stage
@@ -26,8 +29,17 @@ ADOPTED = replace(
 )
 
 
+DRAWN = EnergyView(7200.0, 18_000.0, math.nan, "", math.nan, 1.25, 0.98, 1, "Energy is the GPU rail's.")
+
+
+def bandwidth(job_id: str) -> Bandwidth | None:
+    known = Bandwidth(178.0, 178.0 / 273.0, 5.87e9)
+    return known if job_id == "j1" else Bandwidth(math.nan, math.nan, math.nan, "No request runs")
+
+
 def open_page(qtbot: QtBot, stage: Stage) -> DeploymentsPage:
-    page = DeploymentsPage(DeploymentsModel(stage.deployment_feeds()))
+    feeds = replace(stage.deployment_feeds(), bandwidth=bandwidth, energy=lambda _job_id: DRAWN)
+    page = DeploymentsPage(DeploymentsModel(feeds))
     host = host_page(page, 1232, 852)
     qtbot.addWidget(host)
     host.activateWindow()
@@ -59,6 +71,19 @@ def test_a_ready_deployment_shows_state_endpoint_charts_and_log(page: Deployment
     assert detail.log.model.total() == 201
     assert detail.head.timeline.stages()[-1].title == "Ready"
     assert detail.head.timeline.height() < 30, "the timeline folds when ready"
+
+
+def test_a_deployment_tells_its_memory_bandwidth_and_energy_without_a_hover(page: DeploymentsPage) -> None:
+    said = page.detail.effort.said()
+    assert said["Memory bandwidth (computed)"] == "178 GB/s · 65\u202f% of 273"
+    assert said["Energy per token (GPU rail)"] == "1.25 J/tok"
+    assert said["Wall"] == "about 5.0 Wh, estimate"
+    page.window().resize(1100, 700)
+    assert page.detail.effort.isVisible()
+    page.model.select("j4")
+    assert page.detail.effort.said()["Memory bandwidth (computed)"] == "n/a: no request runs"
+    page.model.select("j2")
+    assert not page.detail.effort.isVisible(), "one that is not ready takes nothing"
 
 
 def test_what_an_engine_does_not_report_is_said(page: DeploymentsPage) -> None:

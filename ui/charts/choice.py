@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 MOST_PLOTS: Final = 4
-MOST_KEYS: Final = 5
-"""Metrics in one plot: as many as there are kinds of line."""
+MOST_KEYS: Final = 16
+"""Metrics in one plot: as many as it draws lines."""
 MOST_SOURCES: Final = 256
 SPANS_S: Final = (300.0, 3600.0)
 FIRST_KEYS: Final = (("gpu_power_w",), ("gpu_sm_clock_mhz",), ("mem_used_bytes",), ("gpu_temp_c",))

@@ -15,10 +15,12 @@ from sparkdesk.core.cluster.found_server import FoundServer
 from sparkdesk.core.cluster.node import NodeState, NodeStatus
 from sparkdesk.core.findings.concern import Concern, Severity
 from sparkdesk.core.jobs.plan import MemoryLedger
+from sparkdesk.core.telemetry.metric import ENGINE_BUSY, GPU_POWER
 from sparkdesk.core.telemetry.sample import Sample
 from ui import text
 from ui.jobs.mark import READ_ONLY, Mark
 from ui.total import Total, total_of
+from ui.quantity import title_of_card, write_quantity
 
 Look = Literal["live", "loading", "stale", "alarm"]
 STALE_AFTER_S = 3.0
@@ -355,25 +357,20 @@ def _busy_figure(served: Sequence[Served], found: Sequence[Found]) -> Figure:
     busy, others = busy_share(served), [one.running for one in found]
     if any(running > 0 for running in others):
         running = total_of([*(one.running for one in served if one.is_ready), *others])
-        return Figure("Busy", _count(running), "req", hint=COUNTED)
+        return Figure(title_of_card(ENGINE_BUSY), _count(running), "req", hint=COUNTED)
     if not served and others and all(running == 0 for running in others):
         busy = 0.0
     if text.is_known(busy):
-        return Figure("Busy", f"{busy * 100:.0f}", "%", round(busy, 2))
+        return Figure(title_of_card(ENGINE_BUSY), f"{busy * 100:.0f}", "%", round(busy, 2))
     hint = "The engine does not report it" if served or found else "No model is served here"
-    return Figure("Busy", text.NOT_KNOWN, hint=hint)
+    return Figure(title_of_card(ENGINE_BUSY), text.NOT_KNOWN, hint=hint)
 
 
 def _figures(sample: Sample, busy: Figure) -> tuple[Figure, ...]:
-    clock = text.frequency(sample.value("gpu_sm_clock_mhz"))
-    temperature = text.temperature(sample.value("gpu_temp_c"))
-    power = text.power(sample.value("gpu_power_w"))
-    return (
-        busy,
-        Figure("SM clock", clock.value, clock.unit),
-        Figure("GPU temp", temperature.value, temperature.unit),
-        Figure("GPU rail", power.value, power.unit, hint=RAIL),
-    )
+    """Busy, and what the table calls its rows."""
+    shown = [(key, write_quantity(key, sample.value(key))) for key in ("gpu_sm_clock_mhz", "gpu_temp_c", GPU_POWER)]
+    rows = [Figure(title_of_card(key), *said, hint=RAIL if key == GPU_POWER else "") for key, said in shown]
+    return (busy, *rows)
 
 
 def _sentence(card: NodeCard, served: Sequence[Served], age_s: float) -> str:

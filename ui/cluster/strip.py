@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 
 from PySide6.QtCore import QEvent, QSize, Qt, Signal
 from PySide6.QtGui import QEnterEvent, QFocusEvent, QResizeEvent
@@ -17,8 +18,8 @@ from sparkdesk.core.jobs.rate import GENERATED_RATE
 from sparkdesk.core.jobs.reading import REQUESTS_RUNNING, REQUESTS_WAITING
 from sparkdesk.core.jobs.record import JobState, JobStatus
 from ui import text, theme
-from ui.cluster.effort import bandwidth_words, job_energy_words
 from ui.cluster.model import ClusterModel
+from ui.effort import bandwidth_wordings, bandwidth_words, job_energy_words
 from ui.font import Role
 from ui.jobs.mark import Mark, current_phase, is_coming_up, mark_of_job
 from ui.theme import Token
@@ -30,6 +31,10 @@ from ui.widgets.paint import text_width
 
 CARD_WIDTH = 262
 """A card is not made narrower: there are fewer of them."""
+_MOST_WIDTH = 460
+_MOST_WIDTH_LOW = 640
+_KNOWN_WORDINGS = 3
+"""A memory traffic that is known has so many wordings; one that is not has less."""
 DOT = " · "
 NO_METRICS = "engine metrics n/a"
 
@@ -43,7 +48,7 @@ class StripItem:
     mark: Mark
     where: str
     figures: str
-    traffic: str = ""
+    traffic: tuple[str, ...] = ()
     energy: str = ""
     hint: str = ""
     node_ids: frozenset[str] = frozenset()
@@ -59,13 +64,14 @@ def strip_items(model: ClusterModel) -> list[StripItem]:
 def _strip_item(job: JobStatus, names: Mapping[str, str], model: ClusterModel) -> StripItem:
     where = ", ".join(names.get(node_id, node_id) for node_id in job.node_ids)
     note = f" · {job.endpoint.note}" if job.endpoint and job.endpoint.note else ""
-    traffic = energy = ""
+    traffic: tuple[str, ...] = ()
+    energy = ""
     hints = [f"On {where}{note}"]
     if job.state is JobState.READY:
         bandwidth = model.feeds.bandwidth(job.job_id)
         if bandwidth is not None:
-            traffic, hint = bandwidth_words(bandwidth, len(job.node_ids))
-            hints.append(hint)
+            traffic = bandwidth_wordings(bandwidth, len(job.node_ids))
+            hints.append(bandwidth_words(bandwidth, len(job.node_ids))[1])
         energy, hint = job_energy_words(model.feeds.energy(job.job_id))
         hints += [hint] if hint else []
     return StripItem(
@@ -100,16 +106,18 @@ def _figures(job: JobStatus, model: ClusterModel) -> str:
 class FittedLabel(Label):
     """The first of several wordings that fits, or nothing: a value or a name is never cut."""
 
-    def __init__(self, role: Role, tint: Token) -> None:
+    def __init__(self, role: Role, tint: Token, side: Qt.AlignmentFlag = Qt.AlignmentFlag.AlignRight) -> None:
         super().__init__("", role, tint)
         self._role: Role = role
         self._wordings: tuple[str, ...] = ()
-        self.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self.setAlignment(side | Qt.AlignmentFlag.AlignVCenter)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
 
     def set_wordings(self, wordings: Sequence[str]) -> None:
         """Show the first of these that fits."""
-        self._wordings = tuple(wordings)
+        if tuple(wordings) != self._wordings:
+            self._wordings = tuple(wordings)
+            self.updateGeometry()
         self._fit()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
@@ -119,6 +127,10 @@ class FittedLabel(Label):
     def _fit(self) -> None:
         self.setText(next((one for one in self._wordings if text_width(one, self._role) <= self.width()), ""))
 
+    def sizeHint(self) -> QSize:
+        longest = self._wordings[0] if self._wordings else ""
+        return QSize(ceil(text_width(longest, self._role)) + 1, super().sizeHint().height())
+
     def minimumSizeHint(self) -> QSize:
         return QSize(0, super().minimumSizeHint().height())
 
@@ -127,6 +139,15 @@ def shorter(said: str) -> list[str]:
     """Words joined by dots, then with one less at the end, and so on."""
     parts = said.split(DOT)
     return [DOT.join(parts[:count]) for count in range(len(parts), 0, -1)]
+
+
+def one_line_wordings(item: StripItem) -> list[str]:
+    """Figures and, where it is known, memory traffic in one line; where there is no room the rate keeps it longest."""
+    plain = shorter(item.figures)
+    if len(item.traffic) < _KNOWN_WORDINGS:
+        return plain
+    traffic = item.traffic[1]
+    return [DOT.join((item.figures, traffic)), DOT.join((plain[-1], traffic)), *plain]
 
 
 class JobCard(Card):
@@ -139,15 +160,16 @@ class JobCard(Card):
         self.job_id = ""
         self._shown: tuple[StripItem | None, bool | None] = (None, None)
         self._title = ElidedLabel("", "dense_strong", "text")
-        self._short = FittedLabel("label", "text2")
+        self.short = FittedLabel("label", "text2")
         self._chip = Chip()
         self._figures = Label("", "dense", "text2")
         self._where = FittedLabel("label", "text3")
-        self.traffic = Label("", "label", "text2")
+        self.traffic = FittedLabel("label", "text2", Qt.AlignmentFlag.AlignLeft)
+        self.traffic.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
         self.energy = FittedLabel("label", "text3")
         column = self.column(spacing=2, margins=(10, 6, 10, 6))
         rows = (
-            ((self._title, 3), (self._short, 2), (self._chip, 0)),
+            ((self._title, 1), (self.short, 1), (self._chip, 0)),
             ((self._figures, 0), (self.energy, 1)),
             ((self.traffic, 0), (self._where, 1)),
         )
@@ -158,7 +180,7 @@ class JobCard(Card):
                 line.addWidget(part, stretch)
             column.addLayout(line)
         self.setMinimumWidth(180)
-        self.setMaximumWidth(460)
+        self.setMaximumWidth(_MOST_WIDTH)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
 
     def show_item(self, item: StripItem, *, is_low: bool) -> None:
@@ -172,11 +194,12 @@ class JobCard(Card):
         count = len(item.node_ids)
         self._where.set_wordings((*shorter(item.where), f"{count} nodes" if count > 1 else ""))
         self._figures.setText(item.figures)
-        self.traffic.setText(item.traffic)
+        self.traffic.set_wordings(item.traffic)
         self.energy.set_wordings(shorter(item.energy))
-        self._short.set_wordings(shorter(item.figures))
+        self.short.set_wordings(one_line_wordings(item))
         if was_low is not is_low:
-            self._short.setVisible(is_low)
+            self.setMaximumWidth(_MOST_WIDTH_LOW if is_low else _MOST_WIDTH)
+            self.short.setVisible(is_low)
             for part in (self._where, self._figures, self.traffic, self.energy):
                 part.setVisible(not is_low)
         told = (item.title, item.mark.text, item.where, item.figures, item.traffic, item.energy)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
-from PySide6.QtGui import QAction, QColor, QContextMenuEvent, QFontMetrics, QKeyEvent
+from PySide6.QtGui import QAction, QColor, QContextMenuEvent, QFontMetrics, QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QMenu, QTableView, QWidget
 
 from sparkdesk.core.cluster.half import End
@@ -22,9 +22,9 @@ from ui import text, theme
 from ui.cluster.cable import Cable
 from ui.cluster.card import FOUND_MARK, CardJob, NodeCard
 from ui.cluster.card_menu import make_menu
-from ui.cluster.effort import bandwidth_words
 from ui.cluster.model import ClusterModel
 from ui.cluster.scene import Scene
+from ui.effort import bandwidth_words
 from ui.findings import words
 from ui.font import font
 from ui.theme import Token, color
@@ -50,8 +50,15 @@ _NUMBERS: Final = frozenset(range(6, 12))
 _FINDINGS: Final = 2
 _STRETCHED: Final = len(HEADERS) - 1
 _MOST_JOBS: Final = 8
-_CELL_ROOM: Final = 24
-"""The padding of a cell on both sides, and what Qt's style keeps free."""
+_CELL_PADDING: Final = 5
+"""With the 3 px that Qt's style keeps free as much as a heading has."""
+_CELL_ROOM: Final = 20
+"""Of a column beside its words."""
+_FIRST_TO_GO: Final = (5, 9, 10, 4, 8, 11)
+"""Where a table is wider than its place, these columns go first, and before them those that say nothing. What is left
+says where a node stands: its state, findings, work, memory and cables. The map and the inspector have all."""
+_ALWAYS: Final = frozenset((0, 1, 12, 13))
+"""The node, its state and its cables."""
 _KNOWN_WIDTHS: Final = 5000
 _LOUD: Final[dict[str, Token]] = {"ok": "ok", "warn": "warn", "crit": "crit"}
 """The ink of a state or a severity that must be seen."""
@@ -102,7 +109,7 @@ def _build_extra(card: NodeCard, concerns: Sequence[Concern], model: ClusterMode
     # Where nothing is ours, rate and requests of the found ones have the column before.
     told = [note.kv if card.serving == FOUND_MARK else note.told for note in card.found_notes]
     parts += [f"found: {one}" for one in told if one]
-    worst = worst_first(one for one in concerns if words.is_open(one))
+    worst = worst_first(one for one in concerns if not one.is_accepted)
     return Extra(
         engine=" · ".join(parts),
         findings=words.count_words(concerns) or "none",
@@ -228,7 +235,7 @@ class NodeTable(QTableView):
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setShowGrid(False)
-        self.setStyleSheet("QTableView::item { padding: 0 8px; }")
+        self.setStyleSheet(f"QTableView::item {{ padding: 0 {_CELL_PADDING}px; }}")
         self.setWordWrap(False)
         self.verticalHeader().setVisible(False)
         self.verticalHeader().setDefaultSectionSize(theme.TABLE_ROW_HEIGHT + 4)
@@ -245,16 +252,40 @@ class NodeTable(QTableView):
         self.rows.set_scene(scene, extras)
         self._fit()
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
     def _fit(self) -> None:
         """Make columns as wide as their words. Qt's own way asks for every cell again whenever one has changed."""
-        head = self.horizontalHeader()
-        for column, title in enumerate(HEADERS):
-            if column != _STRETCHED:
-                said = {row.cells[column] for row in self.rows.rows}
-                widest = max((self._width(word, is_first=column == 0) for word in said), default=0)
-                width = max(widest + _CELL_ROOM, head.fontMetrics().horizontalAdvance(title) + _CELL_ROOM)
-                if width != self.columnWidth(column):
-                    self.setColumnWidth(column, width)
+        widths = [self._needed(column) for column in range(len(HEADERS))]
+        hidden = self._too_many(widths)
+        for column, width in enumerate(widths):
+            if self.isColumnHidden(column) is not (column in hidden):
+                self.setColumnHidden(column, column in hidden)
+            if column not in hidden and column != _STRETCHED and width != self.columnWidth(column):
+                self.setColumnWidth(column, width)
+
+    def _needed(self, column: int) -> int:
+        said = {row.cells[column] for row in self.rows.rows}
+        widest = max((self._width(word, is_first=column == 0) for word in said), default=0)
+        title = self.horizontalHeader().fontMetrics().horizontalAdvance(HEADERS[column])
+        return max(widest, title) + _CELL_ROOM
+
+    def _too_many(self, widths: Sequence[int]) -> set[int]:
+        """The columns for which there is no room."""
+        over, hidden = sum(widths) - self.viewport().width(), set[int]()
+        silent = [
+            column
+            for column in range(len(HEADERS))
+            if column not in _ALWAYS and all(row.cells[column] == text.NOT_KNOWN for row in self.rows.rows)
+        ]
+        for column in dict.fromkeys((*silent, *_FIRST_TO_GO)):
+            if over <= 0 or not self.rows.rows:
+                break
+            hidden.add(column)
+            over -= widths[column]
+        return hidden
 
     def _width(self, word: str, *, is_first: bool) -> int:
         """How wide a word is, in px."""

@@ -16,6 +16,7 @@ from sparkdesk.core.jobs.record import JobState, JobStatus
 from sparkdesk.core.jobs.record import LogLine as JobLogLine
 from ui import text, theme
 from ui.bridge import StreamPump
+from ui.jobs.effort_card import EffortCard
 from ui.jobs.mark import is_coming_up, mark_of_job
 from ui.jobs.model import DeploymentsModel, log_rows
 from ui.widgets.banner import Banner
@@ -32,8 +33,6 @@ from ui.widgets.timeline import Stage, StateTimeline
 
 LOG_HZ = 10.0
 SPAN_S = 900.0
-GAP_S = 7.0
-"""Engines are read every 2 s; three that are missing break the line."""
 NARROW_PX = 760
 LOW_PX = 640
 """Below this height the charts are as low as they can be read."""
@@ -172,9 +171,9 @@ class ChartCards(QWidget):
     def __init__(self, model: DeploymentsModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._model = model
-        self.tokens = LiveChart("Generated tokens", unit="tok/s", frame=ChartFrame(window_s=SPAN_S, gap_s=GAP_S))
-        self.requests = LiveChart("Requests", frame=ChartFrame(window_s=SPAN_S, gap_s=GAP_S))
-        self.kv = LiveChart("KV cache in use", unit="%", frame=ChartFrame(window_s=SPAN_S, high=100.0, gap_s=GAP_S))
+        self.tokens = LiveChart("Generated tokens", unit="tok/s", frame=ChartFrame(window_s=SPAN_S))
+        self.requests = LiveChart("Requests", frame=ChartFrame(window_s=SPAN_S))
+        self.kv = LiveChart("KV cache in use", unit="%", frame=ChartFrame(window_s=SPAN_S, high=100.0))
         self._cards = []
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
@@ -198,15 +197,15 @@ class ChartCards(QWidget):
         """Show what there is of the job's last quarter of an hour."""
         traces = self._model.feeds.traces
         span_s = fitting_span_s(traces.series(job.job_id, GENERATED_RATE)[0], 0.0, SPAN_S)
-        self.tokens.set_frame(ChartFrame(window_s=span_s, gap_s=GAP_S))
-        self.kv.set_frame(ChartFrame(window_s=span_s, gap_s=GAP_S, high=100.0))
+        self.tokens.set_frame(ChartFrame(window_s=span_s))
+        self.kv.set_frame(ChartFrame(window_s=span_s, high=100.0))
         rate = traces.newest(job.job_id, GENERATED_RATE)
         self._show(self.tokens, job, [(GENERATED_RATE, "", 1.0)], text.token_rate(rate).value)
         running, waiting = traces.newest(job.job_id, REQUESTS_RUNNING), traces.newest(job.job_id, REQUESTS_WAITING)
         said = text.NOT_KNOWN
         if text.is_known(running):
             said = f"{running:.0f}" + (f" / {waiting:.0f}" if text.is_known(waiting) else "")
-        self.requests.set_frame(ChartFrame(window_s=span_s, gap_s=GAP_S, high=self._even_top(job)))
+        self.requests.set_frame(ChartFrame(window_s=span_s, high=self._even_top(job)))
         keys = [(REQUESTS_RUNNING, "running", 1.0), (REQUESTS_WAITING, "waiting", 1.0)]
         self._show(self.requests, job, keys, said)
         used = traces.newest(job.job_id, KV_USED)
@@ -257,6 +256,7 @@ class DeploymentDetail(QWidget):
         self.banner = Banner()
         self.endpoint = EndpointCard()
         self.charts = ChartCards(model)
+        self.effort = EffortCard()
         self.log = LogView(LogModel(self))
         self.closed = EmptyState("lock", "Nothing more can be seen of it", "")
         self._log_card = Card()
@@ -264,7 +264,7 @@ class DeploymentDetail(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(theme.GAP)
-        for part in (self.head, self.banner, self.endpoint, self.charts):
+        for part in (self.head, self.banner, self.endpoint, self.charts, self.effort):
             column.addWidget(part)
         self._log_card.setMinimumHeight(110)
         column.addWidget(self._log_card, 1)
@@ -310,6 +310,7 @@ class DeploymentDetail(QWidget):
         self.closed.set_words("Nothing more can be seen of it", text.one_line(f"{job.message}. {job.remedy}", 600))
         has_charts = not (job.state.is_over or is_closed)
         self.charts.setVisible(has_charts)
+        self.effort.show_cells(self._model.effort(job) if has_charts else ())
         if has_charts:
             self.charts.show_job(job)
         self._show_message(job)

@@ -18,10 +18,13 @@ from sparkdesk.core.jobs.plan import LaunchPlan
 from sparkdesk.core.jobs.rate import GENERATED_RATE
 from sparkdesk.core.jobs.reading import REQUESTS_RUNNING, REQUESTS_WAITING
 from sparkdesk.core.jobs.record import JobState, JobStatus, LogLine, Phase, PhaseState
+from sparkdesk.core.planning.bandwidth import Bandwidth
 from sparkdesk.core.step import Playbook
+from sparkdesk.core.telemetry.energy import EnergyView
 from sparkdesk.services.jobs.trace import Traces
 from ui import text
 from ui.bridge import watch
+from ui.effort import EffortCell, effort_cells
 from ui.jobs.mark import NO_MARK, Mark, current_phase, is_coming_up, mark_of_job
 from ui.jobs.origin import describe_origin, name_keeper
 from ui.jobs.step_text import script_of
@@ -50,6 +53,8 @@ class DeploymentFeeds:
     """This user@computer, as jobs name who started them."""
     tunnel_command: Callable[[str, str, int], str] = lambda _node_id, _host, _port: ""
     """A node's id, and a host and port as it sees them -> the command that leads there; "" when there is none."""
+    bandwidth: Callable[[str], Bandwidth | None] = lambda _job_id: None
+    energy: Callable[[str], EnergyView | None] = lambda _job_id: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +173,13 @@ class DeploymentsModel(QObject):
         parts = [str(text.token_rate(rate))] if text.is_known(rate) else []
         requests = request_words(job, is_short=is_short)
         return "   ".join([*parts, requests] if requests else parts) or "engine metrics n/a"
+
+    def effort(self, job: JobStatus) -> tuple[EffortCell, ...]:
+        """What it takes of its machines; nothing for one that does not run."""
+        if job.state is not JobState.READY:
+            return ()
+        bandwidth, energy = self.feeds.bandwidth(job.job_id), self.feeds.energy(job.job_id)
+        return effort_cells(bandwidth, energy, len(job.node_ids))
 
     def engine(self, job: JobStatus) -> str:
         """The engine's title, its key where no adapter has one."""

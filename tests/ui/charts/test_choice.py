@@ -38,11 +38,11 @@ def test_a_metric_stands_in_one_plot_only() -> None:
     assert Choice(plots=(("a",),)).with_key("a", -1).plots == (("a",),)
 
 
-def test_a_fifth_plot_and_a_sixth_metric_find_no_room() -> None:
+def test_a_fifth_plot_and_a_seventeenth_metric_find_no_room() -> None:
     full = Choice(plots=tuple((key,) for key in "abcd"))
     assert full.with_key("e", -1) == full
-    packed = Choice(plots=(tuple("abcde"),))
-    assert packed.with_key("f", 0) == packed
+    packed = Choice(plots=(tuple("abcdefghijklmnop"),))
+    assert packed.with_key("q", 0) == packed
     assert packed.with_key("f", 3) == packed
 
 

@@ -49,6 +49,17 @@ def test_a_deployment_tells_its_memory_traffic_as_computed_and_its_energy(qtbot:
     assert "How many experts the model has is not known" in second.toolTip()
 
 
+def test_in_a_low_window_memory_traffic_stands_beside_the_rate(qtbot: QtBot, desk: Desk) -> None:
+    page = open_page(qtbot, desk.feeds())
+    page.strip.set_low(is_low=True)
+    page.strip.resize(1440, page.strip.height())
+    first, second = page.strip.cards()[:2]
+    qtbot.waitUntil(lambda: "GB/s" in first.short.text())
+    assert "tok/s" in first.short.text()
+    assert "178 GB/s, computed" in first.short.text()
+    assert "GB/s" not in second.short.text(), "what is not known takes no room from what is"
+
+
 def test_a_deployment_that_is_pointed_at_or_has_the_focus_lights_its_nodes(qtbot: QtBot, desk: Desk) -> None:
     page = open_page(qtbot, desk.feeds())
     lit: list[frozenset[str]] = []

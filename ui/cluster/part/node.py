@@ -12,18 +12,20 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from sparkdesk.core.cluster.machine import product_words
 from sparkdesk.core.cluster.node import NodeStatus
 from sparkdesk.core.telemetry.energy import is_spark
+from sparkdesk.core.telemetry.metric import GPU_POWER, WALL_POWER
 from sparkdesk.core.telemetry.sample import Sample
 from ui import text
 from ui.cluster.card import RAIL, FoundNote, Memory, NodeCard
-from ui.effort import energy_rows, wall_words
 from ui.cluster.map.card_paint import ledger_values
 from ui.cluster.model import ClusterModel
 from ui.cluster.part.chart import NodeCharts
 from ui.cluster.part.fact import FactRows, Row, reader_of
 from ui.cluster.part.finding import FindingList
 from ui.cluster.part.trouble import TroublePanel
+from ui.effort import energy_rows, wall_words
 from ui.findings import words
 from ui.node.wrap import wrap_line
+from ui.quantity import title_of_card, write_quantity
 from ui.widgets.button import Button
 from ui.widgets.card import LoadingBars
 from ui.widgets.label import Label
@@ -167,15 +169,16 @@ def memory_rows(memory: Memory) -> list[Row]:
 def gpu_rows(sample: Sample | None, *, has_estimate: bool, is_group: bool) -> list[Row]:
     """The GPU's figures; its utilisation stands here and not on the card. `is_group`: a server over several nodes."""
     value = reader_of(sample)
-    watt = value("gpu_power_w")
+    watt = value(GPU_POWER)
     wall, source = wall_words(watt, is_spark=has_estimate)
     util = text.percent(value("gpu_util"))
     return [
         _row("GPU", f"{util}; a waiting rank polls" if is_group and util != text.NOT_KNOWN else util, POLLS),
-        _row("SM clock", str(text.frequency(value("gpu_sm_clock_mhz")))),
-        _row("GPU temp", str(text.temperature(value("gpu_temp_c")))),
-        _row("GPU rail", str(text.power(watt)), RAIL),
-        _row("Wall", wall, source),
+        *(
+            _row(title_of_card(key), str(write_quantity(key, value(key))), RAIL if key == GPU_POWER else "")
+            for key in ("gpu_sm_clock_mhz", "gpu_temp_c", GPU_POWER)
+        ),
+        _row(title_of_card(WALL_POWER), wall, source),
     ]
 
 

@@ -41,7 +41,7 @@ NO_METRICS = "engine metrics n/a"
 
 @dataclass(frozen=True, slots=True)
 class StripItem:
-    """One deployment as the strip shows it. `traffic` and `energy` are "" where nothing can be told."""
+    """One deployment as the strip shows it. `traffic` is in less and less words; it and `energy` may be empty."""
 
     job_id: str
     title: str
@@ -202,7 +202,7 @@ class JobCard(Card):
             self.short.setVisible(is_low)
             for part in (self._where, self._figures, self.traffic, self.energy):
                 part.setVisible(not is_low)
-        told = (item.title, item.mark.text, item.where, item.figures, item.traffic, item.energy)
+        told = (item.title, item.mark.text, item.where, item.figures, *item.traffic[:1], item.energy)
         self.setToolTip(plain_tooltip(item.hint))
         self.setAccessibleName(", ".join(part for part in told if part))
         self.setAccessibleDescription(item.hint)

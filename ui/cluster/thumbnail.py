@@ -18,6 +18,7 @@ from sparkdesk.core.cluster.node import ClusterRecord
 from sparkdesk.core.cluster.topology import Shape
 from ui import text, theme
 from ui.cluster.headline import TONE_SIGNS
+from ui.cluster.map.wiring import Wiring
 from ui.cluster.model import ClusterModel
 from ui.cluster.sentence import Tone
 from ui.findings import words
@@ -31,6 +32,9 @@ WIDTH = 190
 LIMIT = 4
 MOST_DRAWN = 6
 _ART_WIDTH = 84.0
+Art = tuple[tuple[int, int], ...]
+"""Joined nodes by their numbers; `ON_SWITCH` in place of the second: a cable to a switch."""
+ON_SWITCH = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,24 @@ class Thumbnail:
     tone: Tone | None = None
     """None: not watched, so nothing is claimed."""
     is_open: bool = False
+    art: Art = ()
+    """What its cables join; () where only the shape's name is known."""
+
+
+def art_of(wiring: Wiring, node_ids: Sequence[str]) -> Art:
+    """What the cables of a look join, nodes by their place in `node_ids`."""
+    if wiring.is_seen and wiring.shape == "chain":
+        # Its nodes stand in the order of the chain.
+        return tuple(pairwise(range(min(len(node_ids), MOST_DRAWN))))
+    number = {node_id: i for i, node_id in enumerate(node_ids[:MOST_DRAWN])}
+    found: dict[tuple[int, int], None] = {}
+    for link in wiring.links if wiring.is_seen else ():
+        ends = [number[end[0]] for end in link.ends if end[0] in number]
+        if link.to == "switch" and ends:
+            found[ends[0], ON_SWITCH] = None
+        elif link.to == "node" and len(ends) == 2 and ends[0] != ends[1]:
+            found[min(ends), max(ends)] = None
+    return tuple(sorted(found))
 
 
 def build_thumbnails(model: ClusterModel) -> tuple[Thumbnail, ...]:
@@ -61,6 +83,7 @@ def build_thumbnails(model: ClusterModel) -> tuple[Thumbnail, ...]:
 
 def _build(record: ClusterRecord, model: ClusterModel, *, is_open: bool) -> Thumbnail:
     count = len(record.nodes)
+    art: Art = ()
     shape, nodes = record.shape, f"{count} {'node' if count == 1 else 'nodes'}"
     tone: Tone | None = None
     state = "Not open"
@@ -69,9 +92,10 @@ def _build(record: ClusterRecord, model: ClusterModel, *, is_open: bool) -> Thum
         nodes = f"{live} of {count}"
         tone, state = model.scene.sentence.tone, _worst_word(model)
         seen = model.feeds.topology.value.shape
-        shape = shape or ("" if seen is Shape.UNKNOWN else seen.value)
+        shape = shape if seen is Shape.UNKNOWN else seen.value
+        art = art_of(model.scene.wiring, tuple(node.id for node in record.nodes))
     line = " · ".join(part for part in (nodes, "" if shape == "single" else shape) if part)
-    return Thumbnail(record.id, text.one_line(record.name, 60), shape, count, line, state, tone, is_open)
+    return Thumbnail(record.id, text.one_line(record.name, 60), shape, count, line, state, tone, is_open, art)
 
 
 def _worst_word(model: ClusterModel) -> str:
@@ -132,23 +156,32 @@ class ThumbnailButton(QAbstractButton):
 
 
 def draw_shape(painter: QPainter, rect: QRectF, shown: Thumbnail) -> None:
-    """The cluster's shape in a few strokes: lines first, then the nodes over them."""
+    """The cluster's cables in a few strokes, and the nodes over them."""
     count = min(shown.node_count, MOST_DRAWN)
     places = _places(rect, shown.shape, count)
+    art = shown.art or _art_of_shape(shown.shape, count)
     line: Token = "s1" if shown.is_open else "control"
-    painter.setPen(pen(color(line), 2))
-    if shown.shape == "switch":
-        middle = rect.center().y()
-        for at in places:
-            painter.drawLine(at, QPointF(at.x(), middle))
-    elif shown.shape in ("pair", "ring", "chain") and count > 1:
-        ends = [*places, places[0]] if shown.shape == "ring" and count > 2 else places
-        for first, second in pairwise(ends):
-            painter.drawLine(first, second)
-    if shown.shape == "switch":
-        fill(painter, QRectF(rect.left() + 4, rect.center().y() - 4, rect.width() - 8, 8), color("raised"))
+    # Of any cabling whatsoever the name alone tells no cable: dots say that there are some.
+    is_vague = shown.shape == "mixed" and not shown.art
+    painter.setPen(pen(color(line), 2, dash=(1.5, 2.5) if is_vague else ()))
+    middle = rect.center().y()
+    for first, second in art:
+        if first < count and second < count:
+            painter.drawLine(places[first], QPointF(places[first].x(), middle) if second < 0 else places[second])
+    if any(second == ON_SWITCH for _, second in art):
+        fill(painter, QRectF(rect.left() + 4, middle - 4, rect.width() - 8, 8), color("raised"))
     for at in places:
         box(painter, QRectF(at.x() - 10, at.y() - 6, 20, 12), 3, color("node"), pen(color("control")))
+
+
+def _art_of_shape(shape: str, count: int) -> Art:
+    """The cables of a shape by its name."""
+    if shape == "switch":
+        return tuple((i, ON_SWITCH) for i in range(count))
+    if shape not in ("pair", "ring", "chain", "mixed") or count < 2:
+        return ()
+    closing = ((0, count - 1),) if shape in ("ring", "mixed") and count > 2 else ()
+    return (*pairwise(range(count)), *closing)
 
 
 def _places(rect: QRectF, shape: str, count: int) -> list[QPointF]:

@@ -10,8 +10,10 @@ from pytestqt.qtbot import QtBot
 
 from sparkdesk.core.step import Playbook
 from tests.ui import rack
+from tests.ui.cluster.cabled import CASES
 from tests.ui.cluster.desk import CACHE, MTU, Desk, open_page
 from ui.cluster.model import NOTHING
+from ui.cluster.thumbnail import ON_SWITCH, Thumbnail, ThumbnailButton, art_of
 from ui.cluster.view import ClusterPage
 from ui.findings.strip import FindingStrip
 from ui.widgets.chart import LiveChart, Series
@@ -103,3 +105,24 @@ def test_a_long_tick_has_its_room_left_of_the_plot(qtbot: QtBot) -> None:
     qtbot.addWidget(chart)
     chart.set_series([Series("rx", [0.0, 1.0], [0.0041, 0.0044])], now_s=1.0, value_text="0.0")
     assert chart.ticks_width() >= text_width("0.005", "label") + 6
+
+
+def test_a_small_picture_has_the_cables_that_were_seen_of_any_shape() -> None:
+    drawn = {name: art_of(CASES[name]().scene().wiring, ("n1", "n2", "n3", "n4")) for name in ("chain", "switch")}
+    assert drawn["chain"] == ((0, 1), (1, 2), (2, 3))
+    assert drawn["switch"] == tuple((i, ON_SWITCH) for i in range(4))
+    mixed = art_of(CASES["mixed"]().scene().wiring, [f"n{i + 1}" for i in range(6)])
+    assert (0, 3) in mixed
+    assert sum(second == ON_SWITCH for _, second in mixed) == 6
+
+
+def test_a_saved_cluster_of_any_cabling_has_a_picture_with_lines(qtbot: QtBot) -> None:
+    pictures = []
+    for shape in ("mixed", "chain", "single"):
+        button = ThumbnailButton()
+        qtbot.addWidget(button)
+        button.resize(190, 60)
+        button.set_thumbnail(Thumbnail("c", "lab", shape, 4, "", ""))
+        pictures.append(button.grab().toImage())
+    assert pictures[0] != pictures[2]
+    assert pictures[1] != pictures[2]

@@ -70,6 +70,8 @@ class MainWindow(QMainWindow):
         self._is_open_narrow = False
         self._listed = 0
         self._banner: Banner | None = None
+        self._alarm: Banner | None = None
+        self._holders: list[tuple[Banner, QVBoxLayout]] = []
         self._palette: CommandPalette | None = None
         self._switcher: Callable[[QWidget], None] | None = None
         self._notices: NoticePanel | None = None
@@ -234,23 +236,32 @@ class MainWindow(QMainWindow):
     def banner(self) -> Banner:
         """Return the banner above the page; it is made on first use."""
         if self._banner is None:
-            from ui.widgets.banner import Banner
-
-            self._banner = Banner()
-            holder = QVBoxLayout()
-            holder.setContentsMargins(16, 12, 16, 0)
-            holder.addWidget(self._banner)
-            # An empty holder takes its margins even while the banner is hidden, so it comes and goes with it.
-            self._column.insertLayout(0, holder)
-            self._banner.installEventFilter(self)
-            holder.setContentsMargins(0, 0, 0, 0)
-            self._banner_holder = holder
+            self._banner = self._make_banner(1 if self._alarm is not None else 0)
         return self._banner
 
+    def alarm(self) -> Banner:
+        """Return the banner over that one, of what soon stops work; it is made on first use."""
+        if self._alarm is None:
+            self._alarm = self._make_banner(0)
+        return self._alarm
+
+    def _make_banner(self, place: int) -> Banner:
+        from ui.widgets.banner import Banner
+
+        banner, holder = Banner(), QVBoxLayout()
+        holder.setContentsMargins(0, 0, 0, 0)
+        holder.addWidget(banner)
+        # An empty holder takes its margins even while the banner is hidden, so it comes and goes with it.
+        self._column.insertLayout(place, holder)
+        self._holders.append((banner, holder))
+        banner.installEventFilter(self)
+        return banner
+
     def eventFilter(self, watched: object, event: QEvent) -> bool:
-        if watched is self._banner and event.type() in (QEvent.Type.ShowToParent, QEvent.Type.HideToParent):
+        if event.type() in (QEvent.Type.ShowToParent, QEvent.Type.HideToParent):
             is_shown = event.type() == QEvent.Type.ShowToParent
-            self._banner_holder.setContentsMargins(16, 12 if is_shown else 0, 16, 0)
+            for holder in (holder for banner, holder in self._holders if banner is watched):
+                holder.setContentsMargins(16, 12 if is_shown else 0, 16, 0)
         return False
 
     def toasts(self) -> ToastStack:

@@ -9,14 +9,15 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sparkdesk.app.alarm import Alarm
 from sparkdesk.app.deep_look import DeepLook
 from sparkdesk.app.finding_actions import FindingActions
 from sparkdesk.app.owned_file import write_for_owner
-from sparkdesk.core.findings.concern import Concern, Severity
+from sparkdesk.core.findings.concern import Concern
 from ui.charts.feed import ChartFeeds
 from ui.cluster.model import ClusterFeeds, ClusterModel
 from ui.cluster.view import ClusterPage
-from ui.findings.words import is_open, place_of, title_of
+from ui.findings import words
 
 if TYPE_CHECKING:
     from sparkdesk.app.desktop import Desktop
@@ -32,8 +33,8 @@ class ClusterPane:
         self._stack = desktop.stack
         self.findings = FindingActions(desktop, pages.node_pages)
         self.deep_look = DeepLook(desktop, pages.node_pages)
-        self._alarmed: frozenset[str] = frozenset()
-        self._watch = self._stack.findings.findings.subscribe(self._tell_findings)
+        self._alarm = Alarm(desktop, self.findings)
+        self._watch = self._stack.findings.findings.subscribe(self._count_findings)
 
     def make(self) -> ClusterPage:
         """The page, on its first visit."""
@@ -56,7 +57,7 @@ class ClusterPane:
             traces=self._pages.traces,
             plan_of=stack.launcher.plan_of,
             age_s=lambda node_id: stack.telemetry.feed(node_id).sample_age_s(),
-            series=lambda node_id, key, span_s: stack.telemetry.history(node_id).series(key, span_s),
+            series=stack.records.series.series,
             servers=stack.fleet.servers.servers,
             server_reading=stack.records.server_readings.newest,
             topology=stack.fleet.topology.topology,
@@ -110,21 +111,15 @@ class ClusterPane:
         page.finding_accept_asked.connect(self.findings.accept)
         page.finding_unaccept_asked.connect(self.findings.unaccept)
 
-    def _tell_findings(self, findings: tuple[Concern, ...]) -> None:
-        """How many are open stands beside "Cluster"; one that soon stops work is said on every page, once."""
-        opened = [one for one in findings if is_open(one) and one.severity is not Severity.NOTE]
-        alarms = {one.id: one for one in opened if one.severity is Severity.CRIT}
-        self._desktop.window.set_badge("cluster", str(len(opened)) if opened else "")
-        names = self._stack.inventory.names()
-        for finding_id in alarms.keys() - self._alarmed:
-            concern = alarms[finding_id]
-            title = f"{place_of(concern, names)}: {title_of(concern)}"
-            self._desktop.tell("warn", title, f"{concern.evidence}. {concern.remedy}")
-        self._alarmed = frozenset(alarms)
+    def _count_findings(self, findings: tuple[Concern, ...]) -> None:
+        """How many are open stands beside "Cluster"."""
+        opened = words.count(findings).open
+        self._desktop.window.set_badge("cluster", str(opened) if opened else "")
 
     def close(self) -> None:
         """Stop listening."""
         self._watch.close()
+        self._alarm.close()
         self.findings.close()
 
 

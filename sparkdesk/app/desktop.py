@@ -211,20 +211,21 @@ class Desktop:
 
     def _show_error(self, _name: str, error: SparkDeskError) -> None:
         self.window.banner().show_error(error.message, error.remedy, detail=error.detail, node=error.node)
-        self._notify("crit", error.message, error.remedy)
+        self.keep_notice("crit", error.message, error.remedy)
 
     def _show_bug(self, message: str, remedy: str, report: str) -> None:
         self.window.banner().show_error(message, remedy, detail=report)
-        self._notify("crit", message, remedy)
+        self.keep_notice("crit", message, remedy)
 
     def tell(self, kind: Literal["ok", "warn"], title: str, words: str, *, action: str = "") -> None:
         """Say something in the banner, and keep it among the notices."""
         self.window.banner().show_notice(kind, title, words, action=action)
-        self._notify(kind, title, words)
+        self.keep_notice(kind, title, words)
 
-    def _notify(self, kind: Literal["ok", "warn", "crit"], title: str, words: str) -> None:
+    def keep_notice(self, kind: Literal["ok", "warn", "crit"], title: str, words: str, *, page: str = "") -> None:
+        """Keep it among the notices, with its time; `page` is where it leads to."""
         time_text = text.time_of_day(self.stack.clock.now_ms(), has_seconds=False)
-        self.window.shell.add_notice(Notice(kind, title, words, time_text))
+        self.window.shell.add_notice(Notice(kind, title, words, time_text, page))
 
     async def close(self) -> None:
         """Put everything away, then the window. Jobs on nodes go on."""

@@ -18,9 +18,10 @@ from sparkdesk.core.jobs.plan import MemoryLedger
 from sparkdesk.core.telemetry.metric import ENGINE_BUSY, GPU_POWER
 from sparkdesk.core.telemetry.sample import Sample
 from ui import text
+from ui.findings import words
 from ui.jobs.mark import READ_ONLY, Mark
-from ui.total import Total, total_of
 from ui.quantity import title_of_card, write_quantity
+from ui.total import Total, total_of
 
 Look = Literal["live", "loading", "stale", "alarm"]
 STALE_AFTER_S = 3.0
@@ -218,14 +219,14 @@ def found_words(server: FoundServer) -> str:
 
 def with_concerns(card: NodeCard, concerns: Sequence[Concern]) -> NodeCard:
     """The same card with what is wrong with the node, notes and what was accepted left out."""
-    open_ones = [one for one in concerns if not one.is_accepted and one.severity is not Severity.NOTE]
+    open_ones = [one for one in concerns if words.is_open(one)]
     if not open_ones:
         return card
     is_crit = any(one.severity is Severity.CRIT for one in open_ones)
-    words = "1 finding" if len(open_ones) == 1 else f"{len(open_ones)} findings"
+    told = words.open_words(len(open_ones))
     spoken = ", ".join(text.one_line(one.title, 120) for one in open_ones)
-    mark = Mark(words, "crit" if is_crit else "warn")
-    return replace(card, finding=mark, sentence=f"{card.sentence}, {words}: {spoken}")
+    mark = Mark(told, "crit" if is_crit else "warn")
+    return replace(card, finding=mark, sentence=f"{card.sentence}, {told}: {spoken}")
 
 
 def _alarm_card(status: NodeStatus, name: str) -> NodeCard:

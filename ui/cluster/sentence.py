@@ -100,8 +100,8 @@ def _finding(told: Told, severity: Severity) -> Sentence | None:
     if worst is None:
         return None
     names = {card.node_id: card.name for card in told.cards}
-    rest = sum(words.is_open(one) and one.severity is not Severity.NOTE for one in told.concerns) - 1
-    more = f" {rest} more {'finding' if rest == 1 else 'findings'}." if rest else ""
+    rest = words.count(told.concerns).open - 1
+    more = f" {words.open_words(rest, 'more ')}." if rest else ""
     said = f"{words.place_of(worst, names)}: {words.title_of(worst)}.{more}"
     label = words.fix_label(worst)
     action, kind = (label, "fix") if label else ("Show", "finding")

@@ -6,6 +6,7 @@ The one rule: a severity has a shape and a word; what a node or a plan wrote is 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from PySide6.QtCore import QDateTime
 
@@ -28,14 +29,31 @@ MAX_TITLE_CHARS = 120
 MAX_LABEL_CHARS = 60
 
 
+class Counts(NamedTuple):
+    """How many findings there are, by what a person has to do with them; each is counted once."""
+
+    open: int = 0
+    """What wants to be mended."""
+    notes: int = 0
+    """To know, and nothing to mend."""
+    accepted: int = 0
+
+
 def is_open(concern: Concern) -> bool:
-    """Whether nobody has accepted it."""
-    return not concern.is_accepted
+    """Whether it wants to be mended: nobody has accepted it, and it is more than a note."""
+    return not concern.is_accepted and concern.severity is not Severity.NOTE
+
+
+def count(findings: Iterable[Concern]) -> Counts:
+    """The one way to count findings, wherever a number of them stands."""
+    found = tuple(findings)
+    opened, accepted = sum(map(is_open, found)), sum(one.is_accepted for one in found)
+    return Counts(opened, len(found) - opened - accepted, accepted)
 
 
 def worst(findings: Iterable[Concern]) -> Concern | None:
     """The one to tell first: not accepted, and more than a note. None when there is no such."""
-    found = worst_first(one for one in findings if is_open(one) and one.severity is not Severity.NOTE)
+    found = worst_first(filter(is_open, findings))
     return found[0] if found else None
 
 
@@ -98,10 +116,14 @@ def quiet_words(has_looked: bool, unheard: Sequence[str]) -> tuple[str, str]:
     return f"{NOTHING_TITLE} on the nodes that were heard", f"Of {who} it cannot be told now."
 
 
-def count_words(findings: Iterable[Concern]) -> str:
-    """How many are open and how many accepted: "3 open, 2 accepted"."""
-    found = tuple(findings)
-    accepted = sum(one.is_accepted for one in found)
-    parts = [f"{len(found) - accepted} open"] if len(found) > accepted else []
-    parts += [f"{accepted} accepted"] if accepted else []
-    return ", ".join(parts)
+def count_words(findings: Iterable[Concern], most: int = 3) -> str:
+    """ "3 open, 1 note, 2 accepted": the first `most` of them that there are."""
+    counts = count(findings)
+    rows = ((counts.open, "open"), (counts.notes, "note" if counts.notes == 1 else "notes"))
+    parts = [f"{number} {name}" for number, name in (*rows, (counts.accepted, "accepted")) if number]
+    return ", ".join(parts[:most])
+
+
+def open_words(number: int, more: str = "") -> str:
+    """ "1 finding", "3 findings", "2 more findings", of those that are open."""
+    return f"{number} {more}{'finding' if number == 1 else 'findings'}"

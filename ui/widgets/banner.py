@@ -37,7 +37,7 @@ class Banner(QFrame):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._kind: BannerKind = "crit"
+        self.kind: BannerKind = "crit"
         self._title = Label("", "strong", "text", is_wrapped=True, is_selectable=True)
         self._remedy = Label("", "dense", "text2", is_wrapped=True, is_selectable=True)
         self._action = Button("", is_small=True)
@@ -84,7 +84,7 @@ class Banner(QFrame):
         self._show(kind, title, text, "", action)
 
     def _show(self, kind: BannerKind, title: str, text: str, detail: str, action: str = "") -> None:
-        self._kind = kind
+        self.kind = kind
         self._title.setText(title)
         self._remedy.setText(text)
         self._remedy.setVisible(bool(text))
@@ -115,6 +115,6 @@ class Banner(QFrame):
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        fill, tint, name = _LOOKS[self._kind]
+        fill, tint, name = _LOOKS[self.kind]
         box(painter, QRectF(self.rect()), theme.RADIUS_CARD, color(fill), pen(color(tint)))
         draw_icon(painter, QPointF(14, 12), name, tint)

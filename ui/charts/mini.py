@@ -15,7 +15,7 @@ from PySide6.QtWidgets import QGridLayout, QSizePolicy, QWidget
 from ui import text, theme
 from ui.charts.feed import ChartFeeds
 from ui.charts.measure import Measure, measure_of
-from ui.widgets.chart import ChartFrame, LiveChart, Series, fitting_span_s
+from ui.widgets.chart import ChartFrame, LiveChart, Series, fitting_span_s, holes_of
 
 KEYS: Final = ("mem_used_bytes", "gpu_power_w", "gpu_sm_clock_mhz", "gpu_temp_c")
 SPAN_S: Final = 300.0
@@ -61,7 +61,9 @@ class MiniCharts(QWidget):
         source_id = self._source_id or next((each.id for each in self._feeds.sources() if each.kind == "node"), "")
         has = frozenset(self._feeds.keys(source_id)) if source_id else frozenset()
         self.ages = []
+        holes = holes_of(self._feeds.gaps(source_id, SPAN_S)) if source_id else ()
         for chart, measure in zip(self.charts, self._measures, strict=True):
+            chart.set_holes(holes)
             chart.set_empty_text("No value yet" if measure.key in has or not has else "Not reported")
             self._show(chart, measure, source_id if measure.key in has else "")
 

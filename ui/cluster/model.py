@@ -53,7 +53,7 @@ class ClusterFeeds:
     age_s: Callable[[str], float] | None = None
     """Seconds since a node's newest sample was taken; None: by its time alone."""
     series: Callable[[str, str, float], Series] | None = None
-    """(node id, metric key, span in s) -> times in Unix ms and values, as History.series gives them."""
+    """(node id, metric key, span in s) -> times in Unix ms and values, as SeriesBook.series gives them."""
     servers: Latest[tuple[FoundServer, ...]] = field(default_factory=lambda: Latest(()))
     """What runs on the nodes and was not started by SparkDesk."""
     server_reading: Callable[[str, str], float] = lambda _server_id, _key: math.nan

@@ -129,7 +129,7 @@ class History:
     """One node's samples. `period_s` is how often they are due now; change it with the rate."""
 
     def __init__(self, period_s: float = 1.0) -> None:
-        self.period_s = period_s
+        self._period_s = self._due_s = period_s
         self._is_broken = False
         """Whether a gap comes next, however soon."""
         self._begin()
@@ -143,6 +143,21 @@ class History:
         self._sums: dict[str, float] = {}
         self._counts: dict[str, int] = {}
 
+    @property
+    def period_s(self) -> float:
+        """How often samples are due now."""
+        return self._period_s
+
+    @period_s.setter
+    def period_s(self, period_s: float) -> None:
+        self._period_s = period_s
+        self._due_s = max(self._due_s, period_s)
+
+    @property
+    def gap_ms(self) -> float:
+        """After so long without a sample there is a gap: a change of the rate counts from the next sample on."""
+        return GAP_PERIODS * self._due_s * 1000.0
+
     def append(self, sample: Sample) -> None:
         """Add a sample; one that is not later than the last is left out.
 
@@ -154,8 +169,9 @@ class History:
             if last_ms - sample.t_ms < SET_BACK_S * 1000.0:
                 return
             self._begin()
-        is_late = self._is_broken or sample.t_ms - last_ms > GAP_PERIODS * self.period_s * 1000.0
+        is_late = self._is_broken or sample.t_ms - last_ms > self.gap_ms
         has_gap, self._is_broken = is_late and not self._fine.is_empty, False
+        self._due_s = self._period_s
         self._fine.append(sample.t_ms, dict(sample.values), has_gap=has_gap)
         bucket = int((sample.t_ms - self._begin_ms) / (COARSE_S * 1000.0))
         if bucket != self._bucket:

@@ -18,7 +18,6 @@ from sparkdesk.core.telemetry.energy import SPARK_WALL, is_spark
 from sparkdesk.core.telemetry.history import History
 from sparkdesk.core.telemetry.metric import GPU_POWER, METRICS, WALL_POWER
 from sparkdesk.core.telemetry.past import Means, explain_holes, join
-from sparkdesk.core.telemetry.sample import GAP_PERIODS
 from sparkdesk.core.telemetry.series import ChartSource, Gap, Series, Stretch
 from sparkdesk.services.records.absence import Absences
 from sparkdesk.services.records.reading_book import ReadingBook
@@ -101,10 +100,10 @@ class SeriesBook:
         holes = past.holes()
         if history is not None and is_measured:
             kept_ms = self._last_kept_ms(source_id, first_ms)
-            if kept_ms and first_ms - kept_ms > self._limit_ms(history) and first_ms > since_ms:
+            if kept_ms and first_ms - kept_ms > history.gap_ms and first_ms > since_ms:
                 holes.append((kept_ms, first_ms))
             holes += history.holes(since_ms)
-            if now_ms - history.last_ms > self._limit_ms(history):
+            if now_ms - history.last_ms > history.gap_ms:
                 holes.append((history.last_ms, now_ms))
         elif kept_ms := self._last_kept_ms(source_id, now_ms):
             holes.append((kept_ms, now_ms))
@@ -145,7 +144,3 @@ class SeriesBook:
             if server.id == source_id:
                 node_id = server.node_id
         return self._parts.absences.reason(node_id, start_ms, end_ms)
-
-    @staticmethod
-    def _limit_ms(history: History) -> float:
-        return GAP_PERIODS * history.period_s * 1000.0

@@ -86,3 +86,19 @@ def test_after_our_clock_was_set_back_what_comes_is_kept_and_a_late_sample_is_st
     for second in (100, 101, 95, 102):
         history.append(sample(second, load1=float(second)))
     assert history.series("load1", 60)[1].tolist() == [100.0, 101.0, 102.0]
+
+
+def test_a_line_goes_on_where_the_rate_was_raised_or_lowered() -> None:
+    history = History()
+    for second in (0, 1, 2):
+        history.append(sample(second, load1=1.0))
+    history.period_s = 10.0
+    for second in (12, 22, 32):
+        history.append(sample(second, load1=1.0))
+    history.period_s = 1.0
+    assert history.gap_ms == 25_000, "the next one is still due as before"
+    for second in (42, 43, 44):
+        history.append(sample(second, load1=1.0))
+    assert not np.isnan(history.series("load1", 60)[1]).any()
+    history.append(sample(54, load1=1.0))
+    assert np.isnan(history.series("load1", 60)[1]).sum() == 1

@@ -3,6 +3,7 @@ from __future__ import annotations
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
+from sparkdesk.core.telemetry.series import Gap
 from tests.ui.charts.scene import Scene
 from tests.ui.picture import host_page, take_pictures
 from ui.charts.mini import MiniCharts
@@ -47,3 +48,26 @@ def test_hidden_it_reads_nothing(qtbot: QtBot, dressed: object) -> None:
     asked = scene.asked
     mini.refresh()
     assert scene.asked == asked
+
+
+def test_means_ten_seconds_apart_are_a_line_and_no_row_of_dots(qtbot: QtBot, dressed: object) -> None:
+    scene = Scene(count=1, period_ms=10_000)
+    scene.histories["node0"].period_s = 10.0
+    scene.live(20)
+    mini = open_mini(qtbot, scene)
+    mini.refresh()
+    chart = mini.charts[0]
+    image = chart.grab().toImage()
+    empty = image.pixelColor(45, chart.height() - 22)
+    row = [image.pixelColor(x, chart.height() - 22) != empty for x in range(chart.width() // 2, chart.width() - 6)]
+    assert all(row), "the area under the line is filled without a break"
+
+
+def test_that_sparkdesk_was_closed_is_said(qtbot: QtBot, dressed: object) -> None:
+    scene = Scene(count=1)
+    scene.live(30)
+    scene.told["node0"] = [Gap(scene.now_ms - 200_000, scene.now_ms - 30_000, "SparkDesk was closed")]
+    mini = open_mini(qtbot, scene)
+    mini.refresh()
+    assert all(chart.accessibleDescription().endswith("Gaps: SparkDesk was closed") for chart in mini.charts)
+    take_pictures(mini, "charts-mini-closed")

@@ -12,8 +12,10 @@ from pytestqt.qtbot import QtBot
 
 from sparkdesk.core.cluster.topology import HalfPair, LookState, Stranger, Switch
 from sparkdesk.core.step import Playbook
+from sparkdesk.core.telemetry.series import Gap
 from tests.ui import rack
 from tests.ui.cluster.desk import MAC, MTU, SLOW, WORDS, Desk, half, open_page, pair_topology
+from ui.charts.feed import ChartFeeds
 from ui.cluster.model import NOTHING
 from ui.cluster.view import ClusterPage
 
@@ -238,3 +240,22 @@ def test_look_again_says_looking_failed_or_when(qtbot: QtBot, desk: Desk) -> Non
     page.refresh()
     assert look.words.text().startswith("The last look failed: No answer. Is it on? Seen at ")
     assert not look.again.is_busy()
+
+
+def test_the_charts_of_a_node_say_that_sparkdesk_was_closed(qtbot: QtBot, desk: Desk) -> None:
+    gap = Gap(desk.now_ms - 250_000, desk.now_ms - 10_000, "SparkDesk was closed")
+    charts = ChartFeeds(
+        sources=lambda: (),
+        keys=lambda _id: (),
+        series=lambda node_id, key, span_s: desk.histories[node_id].series(key, span_s),
+        now_ms=lambda: desk.now_ms,
+        gaps=lambda node_id, _span_s: (gap,) if node_id == "node2" else (),
+    )
+    page = open_page(qtbot, replace(desk.feeds(), charts=charts))
+    page.model.select("node", "node2")
+    node = page.inspector.node.charts
+    assert all(
+        "SparkDesk was closed" in chart.accessibleDescription() for chart in (node.gpu, node.power, node.rates[0])
+    )
+    page.model.select("node", "node1")
+    assert "closed" not in node.gpu.accessibleDescription()

@@ -15,7 +15,7 @@ from sparkdesk.core.telemetry.sample import Sample
 from ui import text, theme
 from ui.cluster.model import ClusterModel
 from ui.cluster.part.fact import reader_of
-from ui.widgets.chart import ChartFrame, LiveChart, Series, fitting_span_s
+from ui.widgets.chart import ChartFrame, Hole, LiveChart, Series, fitting_span_s, holes_of
 
 SPAN_S = 300.0
 
@@ -61,6 +61,9 @@ class NodeCharts(QWidget):
         self.power.set_frame(ChartFrame(window_s=span_s))
         self.power.set_series([power], now_s=now_s, value_text=text.power(value("gpu_power_w")).value)
         self._show_rate(self.rates[0], node_id, _busiest_cage(sample), now_s, "")
+        holes = self._holes(node_id)
+        for chart in (self.gpu, self.memory, self.power):
+            chart.set_holes(holes)
         old = f"{text.age(self._model.age_s(node_id))} ago" if sample and is_stale else ""
         for chart in (self.gpu, self.memory, self.power, self.rates[0]):
             chart.set_stale_text(old)
@@ -90,7 +93,12 @@ class NodeCharts(QWidget):
         chart.set_frame(ChartFrame(window_s=span_s, limit=speed if is_slow else None, limit_text=limit_text))
         chart.set_title(f"{name} {cage} RoCE rate".strip())
         chart.set_empty_text("No rate reported")
+        chart.set_holes(self._holes(node_id))
         chart.set_series(series, now_s=now_s, value_text=text.line_rate(value(f"cage_rx_gbps.{cage}")).value)
+
+    def _holes(self, node_id: str) -> tuple[Hole, ...]:
+        feeds = self._model.feeds.charts
+        return holes_of(feeds.gaps(node_id, SPAN_S)) if feeds is not None else ()
 
     def _series(self, node_id: str, key: str, name: str, scale: float, tint: theme.Token | None = None) -> Series:
         read = self._model.feeds.series

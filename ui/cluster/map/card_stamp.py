@@ -41,7 +41,8 @@ class CardStamps:
         key = (card, density, is_selected, is_lit, ratio, place.getRect(), theme.name())
         kept = self._kept.get(card.node_id)
         if kept is None or kept[0] != key:
-            kept = self._kept[card.node_id] = (key, make_stamp(area.size(), ratio, place, paint))
+            old = kept[1] if kept is not None else None
+            kept = self._kept[card.node_id] = (key, make_stamp(area.size(), ratio, place, paint, old))
         painter.drawPixmap(area.topLeft(), kept[1])
 
     def keep_only(self, node_ids: Container[str]) -> None:

@@ -52,9 +52,15 @@ def area_of(rect: QRectF) -> QRect:
     return rect.toAlignedRect().adjusted(-_EDGE, -_EDGE, _EDGE, _EDGE)
 
 
-def make_stamp(size: QSize, ratio: float, place: QRectF, paint: Callable[[QPainter, QRectF], None]) -> QPixmap:
-    """A picture of the part, painted into `place` of it."""
-    stamp = QPixmap(size * ratio)
+def make_stamp(
+    size: QSize, ratio: float, place: QRectF, paint: Callable[[QPainter, QRectF], None], old: QPixmap | None = None
+) -> QPixmap:
+    """A picture of the part, painted into `place` of it: onto `old` where that fits.
+
+    The first painting on each new pixmap costs PySide 6.11 six references to None for ever.
+    """
+    whole = size * ratio
+    stamp = old if old is not None and old.size() == whole else QPixmap(whole)
     stamp.setDevicePixelRatio(ratio)
     stamp.fill(Qt.GlobalColor.transparent)
     strokes = QPainter(stamp)

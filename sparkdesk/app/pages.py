@@ -140,6 +140,7 @@ class Pages:
             clock_s=self._stack.clock.monotonic_s,
             broken_backends=launcher.broken_backends,
             refresh_memory=launcher.refresh_memory,
+            topology=self._stack.fleet.topology.topology,
         )
         page = LaunchPage(LaunchModel(feeds))
         page.launch_asked.connect(lambda plan: self._desktop.bridge.start(self._desktop.launch, plan))

@@ -14,6 +14,7 @@ from pytestqt.qtbot import QtBot
 
 from backends.llamacpp import LlamaCpp
 from backends.vllm import Vllm
+from sparkdesk.core.cluster.topology import Stranger, Topology
 from sparkdesk.core.feed import Latest
 from sparkdesk.core.jobs.backend import Backend, NodeContext, PlanContext
 from sparkdesk.core.jobs.plan import LaunchPlan, Problem
@@ -78,8 +79,8 @@ class Engines:
         return LaunchFeeds(infos, CATALOGUE, self.contexts, self.problems, self.plan, time.perf_counter)
 
 
-def open_page(qtbot: QtBot, engines: Engines) -> LaunchPage:
-    page = LaunchPage(LaunchModel(engines.feeds()))
+def open_page(qtbot: QtBot, engines: Engines, **changes: object) -> LaunchPage:
+    page = LaunchPage(LaunchModel(replace(engines.feeds(), **changes)))  # type: ignore[arg-type]  # by name
     host = host_page(page, 1232, 852)
     qtbot.addWidget(host)
     host.activateWindow()
@@ -103,6 +104,39 @@ def test_the_page_opens_with_a_plan_that_fits(page: LaunchPage) -> None:
     assert page.plan.launch.isEnabled()
     assert page.plan.commands.text().startswith("llama-server")
     assert "--model /home/nvidia/models/SmolLM2-135M-Instruct.Q4_1.gguf" in page.plan.commands.text()
+
+
+def chips(page: LaunchPage) -> list[str]:
+    return [chip.node_id for chip in page.form.nodes.chips if not chip.isHidden()]
+
+
+def test_nodes_are_offered_in_the_order_of_their_cables_and_strangers_never(qtbot: QtBot, dressed: object) -> None:
+    topology: Latest[Topology] = Latest(Topology())
+    page = open_page(qtbot, Engines(RACK), topology=topology)
+    assert chips(page) == ["node0", "node1", "node2", "node3"]
+    stranger = Stranger("02:00:00:00:00:07", "storage")
+    topology.set(Topology(rank_order=("node2", "node0", "gone", "node3"), strangers=(stranger,)))
+    assert chips(page) == ["node2", "node0", "node3", "node1"], "whom no cable was seen of comes last"
+
+
+def test_a_launch_on_several_nodes_has_their_ranks_by_cable_however_they_were_chosen(
+    qtbot: QtBot, dressed: object
+) -> None:
+    topology = Latest(Topology(rank_order=("node3", "node1", "node0", "node2")))
+    engines = Engines(RACK)
+    infos = [replace(info, parallelisms=("single", "tensor")) for info in engines.feeds().backends]
+    page = open_page(qtbot, engines, topology=topology, backends=infos)
+    page.model.set_field("nodes", ())
+    for node_id in ("node0", "node1", "node2", "node3"):
+        page.model.toggle_node(node_id)
+    assert page.model.form.nodes == ("node3", "node1", "node0", "node2")
+    topology.set(Topology(rank_order=("node0", "node1", "node2", "node3")))
+    settle(page)
+    assert page.model.form.nodes == ("node0", "node1", "node2", "node3")
+    assert page.model.preview.request is not None
+    page.model.load(page.model.preview.request.model_copy(update={"nodes": ("node2", "node0")}))
+    settle(page)
+    assert page.model.preview.request.nodes == ("node0", "node2"), "also of a recipe for other cables"
 
 
 def test_typing_a_port_changes_the_command(page: LaunchPage) -> None:

@@ -260,7 +260,7 @@ class FormPanel(Card):
         self.fields["weights_path"].setVisible(bool(info and info.needs_weights_path))
         limit = f"max {text.pool(spec.context_tokens)}" if spec and spec.context_tokens else ""
         self.fields["context_tokens"].set_hint(limit)
-        self.nodes.show_nodes(self._model.feeds.contexts.value, form.nodes)
+        self.nodes.show_nodes(self._model.feeds.ranked_contexts(), form.nodes)
         self._is_filling = False
 
     def _show_errors(self) -> None:
@@ -268,7 +268,7 @@ class FormPanel(Card):
         for name, part in self.fields.items():
             part.set_error(errors.get(name, ""))
             part.setToolTip(plain_tooltip(hints[name]) if name in hints else "")
-        self.nodes.show_nodes(self._model.feeds.contexts.value, self._model.form.nodes)
+        self.nodes.show_nodes(self._model.feeds.ranked_contexts(), self._model.form.nodes)
 
 
 def _pair(first: QWidget, second: QWidget, shares: tuple[int, int] = (1, 1)) -> QHBoxLayout:

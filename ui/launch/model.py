@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from sparkdesk.core.cluster.rank import ranked
+from sparkdesk.core.cluster.topology import Topology
 from sparkdesk.core.errors import SparkDeskError
 from sparkdesk.core.feed import Latest
 from sparkdesk.core.jobs.backend import BackendInfo, NodeContext
@@ -47,6 +49,13 @@ class LaunchFeeds:
     broken_backends: Sequence[str] = ()
     refresh_memory: Callable[[], None] = lambda: None
     """Has `contexts` tell the memory of this moment; asks nobody."""
+    topology: Latest[Topology] = field(default_factory=lambda: Latest(Topology()))
+    """How the nodes are cabled: their order in a job of several."""
+
+    def ranked_contexts(self) -> tuple[NodeContext, ...]:
+        """The nodes to choose from, in the cabling's order."""
+        known = {context.record.id: context for context in self.contexts.value}
+        return tuple(known[node_id] for node_id in ranked(known, self.topology.value.rank_order))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +126,9 @@ class LaunchModel(QObject):
         self._fit_queue: list[ModelSpec] = []
         if feeds.catalogue:
             self.form = pick_model(self.form, feeds.catalogue[0], self.backends)
+        self._rank_order: tuple[str, ...] = ()
         watch(feeds.contexts, self, self._take_contexts)
+        watch(feeds.topology, self, self._take_topology)
 
     # The form ------------------------------------------------------------------------------------------------------
 
@@ -147,7 +158,7 @@ class LaunchModel(QObject):
             chosen: tuple[str, ...] = (node_id,)
         else:
             chosen = tuple(n for n in nodes if n != node_id) if node_id in nodes else (*nodes, node_id)
-        self.set_field("nodes", chosen)
+        self.set_field("nodes", ranked(chosen, self.feeds.topology.value.rank_order))
 
     def pick(self, name: str) -> None:
         """Choose a model from the catalogue."""
@@ -165,7 +176,7 @@ class LaunchModel(QObject):
         self.preview_changed.emit()
 
     def _set_form(self, form: Form) -> None:
-        self.form = fill_defaults(form, self._spec_of(form), self.feeds.contexts.value, self.backends)
+        self.form = fill_defaults(form, self._spec_of(form), self.feeds.ranked_contexts(), self.backends)
         self.is_anyway = False
         self.form_changed.emit()
         self._timer.start()
@@ -175,12 +186,20 @@ class LaunchModel(QObject):
 
     def _take_contexts(self, _contexts: tuple[NodeContext, ...]) -> None:
         before = self.form
-        self.form = fill_defaults(self.form, self.spec(), self.feeds.contexts.value, self.backends)
+        self.form = fill_defaults(self.form, self.spec(), self.feeds.ranked_contexts(), self.backends)
         if self.form != before:
             self.form_changed.emit()
         self._timer.start()
         self._fit_queue = list(self.feeds.catalogue)
         self._fit_timer.start()
+
+    def _take_topology(self, topology: Topology) -> None:
+        """Other cables, another order; a look that tells the same changes nothing."""
+        if topology.rank_order != self._rank_order:
+            self._rank_order = topology.rank_order
+            self.form = replace(self.form, nodes=ranked(self.form.nodes, topology.rank_order))
+            self.form_changed.emit()
+            self._timer.start()
 
     # The preview ---------------------------------------------------------------------------------------------------
 
@@ -199,7 +218,8 @@ class LaunchModel(QObject):
             self.catalogue_changed.emit()
             return
         spec = self._fit_queue.pop(0)
-        form = fill_defaults(pick_model(Form(), spec, self.backends), spec, self.feeds.contexts.value, self.backends)
+        contexts = self.feeds.ranked_contexts()
+        form = fill_defaults(pick_model(Form(), spec, self.backends), spec, contexts, self.backends)
         self.fits[spec.name] = _fit_mark(form, self.feeds)
 
     # Launching -----------------------------------------------------------------------------------------------------
@@ -257,8 +277,12 @@ TITLES = {
 
 
 def make_preview(form: Form, feeds: LaunchFeeds) -> Preview:
-    """The preview of a form. Errors of the form come first: without a request there is nothing to ask the engine."""
-    request, errors = read_form(form)
+    """The preview of a form, its nodes in the cabling's order.
+
+    Errors of the form come first: without a request there is nothing to ask the engine.
+    """
+    # An earlier launch or a recipe may have been written for other cables.
+    request, errors = read_form(replace(form, nodes=ranked(form.nodes, feeds.topology.value.rank_order)))
     if request is None:
         return Preview(errors=errors)
     problems = tuple(feeds.problems(request))

@@ -25,6 +25,8 @@ CALM_BYTES = 12 * GIB
 """With more than this, a model that loads is no danger however fast it takes memory."""
 HORIZON_S = 45.0
 """Stopping a server takes 10 to 20 s, and a person has to read first."""
+SOON_S = 5.0
+"""A smaller number is no more exact than "seconds"."""
 SOME_SHARE = 0.05
 APPEAR_S = 2.0
 CLEAR_S = 20.0
@@ -66,8 +68,10 @@ def newest_job(view: NodeNow) -> JobStatus | None:
 
 def _tell(view: NodeNow, available: float, left_s: float, full: float) -> Concern:
     seen = [f"{gib(available)} of memory are left"]
-    if left_s <= 10 * HORIZON_S:
-        seen.append(f"at this rate for {left_s:.0f} s")
+    if left_s < SOON_S:
+        seen.append("at this rate it is full within seconds")
+    elif left_s <= 10 * HORIZON_S:
+        seen.append(f"at this rate it is full in {left_s:.0f} s")
     if full > 0:
         seen.append(f"everything waited for memory {full * 100:.0f} % of the last 10 s")
     job = newest_job(view)

@@ -251,7 +251,10 @@ def test_it_offers_to_stop_the_newest_job_that_is_ours() -> None:
     assert concern.job_id == "new"
     assert "model new" in concern.remedy
     assert "5.0 GiB" in concern.evidence
-    assert "20 s" in concern.evidence
+    assert "full in 20 s" in concern.evidence
+    last = concerns_of(make_node("n1", {"mem_available_bytes": falling(1, 0.2)}))["wedge/n1/"]
+    assert "within seconds" in last.evidence
+    assert "0 s" not in last.evidence
 
 
 # Versions ------------------------------------------------------------------------------------------------------------

@@ -97,10 +97,19 @@ def test_who_waits_for_a_byte_is_called_once(app: QApplication) -> None:
         ours, theirs = socket.socketpair()
         for _ in range(20):
             came: asyncio.Future[None] = loop.create_future()
-            loop.add_reader(ours, came.set_result, None)
+            calls = list[bool]()
+
+            def take(came: asyncio.Future[None] = came, calls: list[bool] = calls) -> None:
+                calls.append(came.done())
+                if not came.done():
+                    came.set_result(None)
+
+            loop.add_reader(ours, take)
             theirs.send(b"x")
-            await asyncio.wait_for(came, 5)  # it can still be read while this task waits for its turn
+            async with asyncio.timeout(5):
+                await came  # it can still be read while this task waits for its turn
             loop.remove_reader(ours)
+            assert calls == [False]
             ours.recv(10)
         ours.close()
         theirs.close()

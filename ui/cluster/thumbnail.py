@@ -11,7 +11,7 @@ from itertools import pairwise
 from math import cos, pi, sin
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QAbstractButton, QHBoxLayout, QSizePolicy, QWidget
 
 from sparkdesk.core.cluster.node import ClusterRecord
@@ -28,10 +28,14 @@ from ui.widgets.label import Label
 from ui.widgets.paint import box, elided, fill, pen, write
 
 HEIGHT = 60
-WIDTH = 190
+WIDTH = 182
 LIMIT = 4
 MOST_DRAWN = 6
 _ART_WIDTH = 84.0
+_SPACING = 10
+_SIDES = 18
+_MORE = 60
+"""For the words for those that have no room."""
 Art = tuple[tuple[int, int], ...]
 """Joined nodes by their numbers; `ON_SWITCH` in place of the second: a cable to a switch."""
 ON_SWITCH = -1
@@ -216,7 +220,7 @@ class ThumbnailRow(QWidget):
         self.more = Label("", "label", "text3")
         row = QHBoxLayout(self)
         row.setContentsMargins(14, 0, 14, 10)
-        row.setSpacing(10)
+        row.setSpacing(_SPACING)
         for button in self.buttons:
             row.addWidget(button, 1)
             button.clicked.connect(lambda *, button=button: self._open(button))
@@ -224,8 +228,12 @@ class ThumbnailRow(QWidget):
         row.addStretch(0)
         self.more.setVisible(False)
         self.setAccessibleName("Saved clusters")
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.setVisible(False)
+
+    def minimumSizeHint(self) -> QSize:
+        """Any width will do: there are fewer of them then."""
+        return QSize(0, super().minimumSizeHint().height())
 
     def set_low(self, is_low: bool) -> None:
         """Hide where the window is low."""
@@ -238,7 +246,19 @@ class ThumbnailRow(QWidget):
         if tuple(shown) == self._shown:
             return
         self._shown = tuple(shown)
-        first = list(shown[:LIMIT])
+        self._place()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._place()
+
+    def _place(self) -> None:
+        """As many as there is room for: none lies on another."""
+        shown = self._shown
+        count = min(LIMIT, len(shown))
+        while count > 1 and self.width() < count * (WIDTH + _SPACING) + (_MORE if count < len(shown) else 0) + _SIDES:
+            count -= 1
+        first = list(shown[:count])
         opened = next((one for one in shown if one.is_open), None)
         if opened is not None and opened not in first:
             first[-1] = opened

@@ -18,9 +18,11 @@ from ui.node.wrap import wrap_line
 from ui.widgets.button import Button
 from ui.widgets.card import Card
 from ui.widgets.chip import Chip
-from ui.widgets.label import Label
+from ui.widgets.label import Label, plain_tooltip
 
 WIDE_PX = 700
+_MOST_LABEL_CHARS = 34
+"""The button stands beside another in a drawer; its tooltip has all."""
 """From here on what was seen, what it costs and what to do stand side by side."""
 _PART_TITLES = ("Seen", "What it costs", "What to do")
 
@@ -93,8 +95,9 @@ class FindingCard(Card):
         self.title.setText(title)
         for part, said in zip(self.parts, (concern.evidence, concern.cost, concern.remedy), strict=True):
             part.say(said)
-        label = words.fix_label(concern)
-        self._say(self.fix, label, f"{label}: {words.title_of(concern)}")
+        label = words.fix_label(concern, _MOST_LABEL_CHARS)
+        self._say(self.fix, label, f"{words.fix_label(concern)}: {words.title_of(concern)}")
+        self.fix.setToolTip(plain_tooltip(words.fix_label(concern)))
         self.fix.set_icon("square" if concern.job_id else "wrench")
         self.fix.set_kind("danger" if concern.job_id else "default")
         self._show(self.fix, is_shown=bool(label))

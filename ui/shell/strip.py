@@ -271,6 +271,8 @@ class TopStrip(QWidget):
                     Part(str(free), "strong", ink),
                     Part(f"free on {text.one_line(least.node, 40)}", "dense"),
                 )
+            if model.stale_text:
+                figures += (Part(model.stale_text, "dense", "warn"),)
             name = f"Least free memory: {free} of {text.memory(least.total_bytes)} on {least.node}{old}"
             self._memory.show_parts((Part("", share=share, tint=meter_tint), *figures), f"{name}{_sum_words(model)}")
         tokens, watt = model.tokens_per_s, model.gpu_power_w

@@ -13,8 +13,8 @@ CHAIN = Cabling(
     3, [Wire([("n1", "P1"), ("n3", "P0")]), Wire([("n2", "P0"), ("n3", "P1")]), wire_to(("n1", "P0"), *MACS)]
 )
 DIRECT = Wire([("n1", "P0"), ("n2", "P0")])
-LOW_ROOM = (1010, 397)
-"""Of the map in a window of 1100 x 700 with a banner."""
+LOW_ROOM = (1010, 386)
+"""Of the map in a window of 1100 x 700 with a banner of two lines and a deployment."""
 
 
 def test_a_chain_with_storage_crosses_no_line_and_its_ports_stand_above_each_other() -> None:

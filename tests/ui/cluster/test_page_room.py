@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from PySide6.QtCore import QPoint
+from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
 from sparkdesk.core.step import Playbook
@@ -13,7 +15,7 @@ from tests.ui import rack
 from tests.ui.cluster.cabled import CASES
 from tests.ui.cluster.desk import CACHE, MTU, Desk, open_page
 from ui.cluster.model import NOTHING
-from ui.cluster.thumbnail import ON_SWITCH, Thumbnail, ThumbnailButton, art_of
+from ui.cluster.thumbnail import ON_SWITCH, Thumbnail, ThumbnailButton, ThumbnailRow, art_of
 from ui.cluster.view import ClusterPage
 from ui.findings.strip import FindingStrip
 from ui.widgets.chart import LiveChart, Series
@@ -126,3 +128,21 @@ def test_a_saved_cluster_of_any_cabling_has_a_picture_with_lines(qtbot: QtBot) -
         pictures.append(button.grab().toImage())
     assert pictures[0] != pictures[2]
     assert pictures[1] != pictures[2]
+
+
+@pytest.mark.parametrize(("width", "count"), [(816, 4), (686, 3), (420, 1)])
+def test_saved_clusters_lie_beside_each_other_and_the_rest_is_counted(qtbot: QtBot, width: int, count: int) -> None:
+    host = QWidget()
+    qtbot.addWidget(host)
+    row = ThumbnailRow(host)
+    row.resize(1200, 70)
+    row.set_thumbnails([Thumbnail(f"c{i}", f"lab-{i}", "ring", 3, "", "", is_open=i == 3) for i in range(4)])
+    host.show()
+    row.resize(width, 70)
+    shown = [button for button in row.buttons if button.isVisible()]
+    assert len(shown) == count
+    assert any(button.shown.is_open for button in shown)
+    assert row.more.isVisible() is (count < 4)
+    row.layout().activate()  # type: ignore[union-attr]  # it has one
+    assert all(a.geometry().right() < b.geometry().left() for a, b in pairwise(shown))
+    assert shown[-1].geometry().right() <= width

@@ -261,6 +261,10 @@ def _draw_compact(painter: QPainter, rect: QRectF, card: NodeCard) -> None:
         free = f"{card.memory.available / (1 << 30):.1f} GiB free" if card.memory.total else "memory n/a"
         room = right - left - text_width(free, "label") - 8
         headline = card.headline if card.serving is not None else "No model"
+        figures = " · ".join(f"{one.value} {one.unit}" for one in card.figures if one.fraction is None and one.unit)
+        if figures and text_width(f"{headline} · {figures}", "label") <= room:
+            # A wide card of few nodes in a low window.
+            headline = f"{headline} · {figures}"
         write(painter, low, elided(headline, "label", room), role="label", tint=_ink(card, "text2"))
         write(painter, low, free, role="label", tint="text3", align=_RIGHT)
     elif card.look == "alarm":

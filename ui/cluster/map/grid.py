@@ -136,8 +136,8 @@ class _Rows:
             bar = switches[0].rects[0]
             guests = QRectF(bar.right() - GUESTS_WIDTH - 12, bar.center().y() - 11, GUESTS_WIDTH, 22)
             switches[0].text.setRight(guests.left() - 8)
-        below = 8.0 if self._size.density == "tight" else EDGE
-        return MapLayout(self._size.density, nodes, ports, with_hops(cables), switches, guests, ghosts, bottom + below)
+        height = bottom + self._margins()[1]
+        return MapLayout(self._size.density, nodes, ports, with_hops(cables), switches, guests, ghosts, height)
 
     # Across ---------------------------------------------------------------------------------------------------------
 
@@ -252,7 +252,7 @@ class _Rows:
         stretch = min(MAX_STRETCH, max(0.0, self._height - need) / zones) if self._spans else 0.0
         self._stretch = stretch
         total = need + stretch * zones
-        y = LEGEND_HEIGHT + max(0.0, (self._height - total) / 2)
+        y = self._margins()[0] + max(0.0, (self._height - total) / 2)
         for band in self._bands:
             band.top = y + self._size.node_height
             upper = self._size.zone + stretch + (self._size.box + 8 if band.has_upper_box else 0.0)
@@ -263,8 +263,12 @@ class _Rows:
         return y - self._size.between
 
     def _needed_height(self) -> float:
-        below = 8.0 if self._size.density == "tight" else EDGE
-        return LEGEND_HEIGHT + below - self._size.between + sum(self._height_of(band, 0.0) for band in self._bands)
+        above, below = self._margins()
+        return above + below - self._size.between + sum(self._height_of(band, 0.0) for band in self._bands)
+
+    def _margins(self) -> tuple[float, float]:
+        """What stays free above and below all."""
+        return (LEGEND_HEIGHT - 4, 8.0) if self._size.density == "tight" else (LEGEND_HEIGHT, EDGE)
 
     def _height_of(self, band: _Band, stretch: float) -> float:
         size = self._size
@@ -420,7 +424,7 @@ def _low(size: _Size) -> _Size:
 
 def _tight(size: _Size) -> _Size:
     """With every figure still: rows closer together, a switch in one line."""
-    return _Size("tight", size.columns, TIGHT_HEIGHT, size.gap_x, 38.0, 24.0, 36.0, 10.0)
+    return _Size("tight", size.columns, TIGHT_HEIGHT, size.gap_x, 36.0, 22.0, 36.0, 10.0)
 
 
 def _compact(size: _Size) -> _Size:

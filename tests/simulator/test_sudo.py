@@ -173,3 +173,16 @@ async def test_a_link_that_root_of_a_node_leaves_is_not_followed_at_the_next_sta
         async with simulator.connect() as connection:
             assert len(str((await connection.run("cat /etc/machine-id", check=True)).stdout)) == 33
     assert target.read_text() == "kept"
+
+
+async def test_root_gives_a_port_another_mtu_until_a_fault_gives_it_one(cluster: Simulator) -> None:
+    given, port = password(cluster), "enp1s0f1np1"
+    show = f"cat /sys/class/net/{port}/mtu; ip -j link show dev {port} | grep -o '\"mtu\":[0-9]*'"
+    assert (await run(cluster, f"ip link set dev {port} mtu 1500"))[0] == 2
+    code, text, _errors = await run(cluster, f"{ASK} ip link set dev {port} mtu 1500; {show}", given)
+    assert (code, text) == (0, '1500\n"mtu":1500\n')
+    assert (await run(cluster, f"{ASK} ip link set dev {port} mtu 90000", given))[0] == 2
+    assert (await run(cluster, f"{ASK} ip link set dev {port} up", given))[0] == 0
+    assert (await run(cluster, f"{ASK} ip link set dev nope up", given))[0] == 1
+    code, text, _errors = await run(cluster, f"{ASK} ip link set {port} mtu 9000; {show}", given)
+    assert (code, text) == (0, '9000\n"mtu":9000\n')

@@ -46,11 +46,14 @@ class Resident:
         self._guests: set[int] = set()  # processes that answer one connection of a service
         self._readers: dict[int, Callable[[], None]] = {}
         self._setter = PortSetter() if commands.is_confined else None
+        self._ports: wire.Message = {"ports": [], "is_real": False}
+        self._own_mtus: dict[str, tuple[int, int]] = {}  # by port: the MTU that it had, and the one that root gave it
         self._poll = select.poll()
         self._is_over = False
         if door is not None:
             door.on_power = lambda how: self._say({"op": "power", "how": how})
             door.on_change = self._change
+            door.on_mtu = self._set_mtu
         self._show_conditions()
 
     def offer(self, services: dict[str, str]) -> None:
@@ -166,10 +169,23 @@ class Resident:
 
     def _set_ports(self, message: wire.Message) -> None:
         """The fast ports are like this from now on."""
+        self._ports = message
+        ports = [{**port, "mtu": self._mtu_of(port["netdev"], port["mtu"])} for port in message["ports"]]
         is_real = bool(message["is_real"]) and self._setter is not None
         if is_real and self._setter is not None:
-            self._setter.apply(message["ports"])
-        self._machine.set_ports(message["ports"], is_real=is_real)
+            self._setter.apply(ports)
+        self._machine.set_ports(ports, is_real=is_real)
+
+    def _set_mtu(self, netdev: str, mtu: int) -> None:
+        """Root of the node gave a port another MTU: until the node restarts, or a fault gives it one."""
+        for port in self._ports["ports"]:
+            if port["netdev"] == netdev:
+                self._own_mtus[netdev] = (port["mtu"], mtu)
+        self._set_ports(self._ports)
+
+    def _mtu_of(self, netdev: str, told: int) -> int:
+        before, own = self._own_mtus.get(netdev, (told, told))
+        return own if before == told else told
 
     def _show_conditions(self) -> None:
         """What is seen of faults outside of the moving files and the programs."""

@@ -22,6 +22,7 @@ SOCKET_NAME = "root.sock"
 _MAX_CALLERS = 32
 _REMEMBER_S = 900.0  # Source: sudoers(5), timestamp_timeout 15 minutes
 _POWER = ("reboot", "poweroff")
+MOST_MTU = 9216
 CHANGEABLE = ("docker-down", "no-toolkit", "clock-skew", "failed-unit")  # what programs of root's can bring about
 
 
@@ -38,6 +39,7 @@ class RootDoor:
         self.children: dict[int, Caller] = {}
         self.on_power: Callable[[str], None] = lambda how: None
         self.on_change: Callable[[str, bool], None] = lambda name, is_on: None
+        self.on_mtu: Callable[[str, int], None] = lambda netdev, mtu: None
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.listener.bind(str(folder / SOCKET_NAME))
         (folder / SOCKET_NAME).chmod(0o666)
@@ -134,6 +136,9 @@ class Caller:
             self.say({"op": "done"})
         elif op == "change" and self._is_root and message.get("condition") in CHANGEABLE:
             self._door.on_change(str(message["condition"]), bool(message.get("on")))
+            self.say({"op": "done"})
+        elif op == "mtu" and self._is_root:
+            self._door.on_mtu(str(message["netdev"]), wire.number(message, "mtu", MOST_MTU))
             self.say({"op": "done"})
         else:
             return False

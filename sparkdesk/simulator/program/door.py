@@ -50,7 +50,10 @@ class Door:
 
 
 def ask_as_root(message: dict[str, Any]) -> None:
-    """What only root may ask: {"op": "power", "how"} or {"op": "change", "condition", "on"}. Raises DoorClosed."""
+    """What only root may ask: {"op": "power", "how"}, {"op": "change", "condition", "on"}, or an MTU.
+
+    The last is {"op": "mtu", "netdev", "mtu"}. Raises DoorClosed.
+    """
     door = Door()
     door.say(message)
     door.hear()

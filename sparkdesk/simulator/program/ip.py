@@ -1,6 +1,7 @@
 """`ip` of a node: addresses, links and routes of its ports, from /sys and the address plan.
 
-The one rule: it shows and changes nothing. Output as iproute2 6.1 prints it; a change is refused as for a plain user.
+The one rule: it shows, and of all changes root can make one only: the MTU of a port (and switch on what is on). Output
+as iproute2 6.1 prints it; a plain user is refused.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 import sys
 from typing import Any
 
+from door import DoorClosed, ask_as_root
 from spark_state import ROOT, read_json, read_text
 
 _OBJECTS = {"address": "addr", "addr": "addr", "a": "addr", "link": "link", "l": "link", "route": "route", "r": "route",
@@ -28,6 +30,8 @@ class UsageError(Exception):
 
 def main(arguments: list[str]) -> int:
     """`ip [options] addr|link|route [show] [dev NAME]`."""
+    if os.getuid() == 0 and arguments[:2] == ["link", "set"]:
+        return _set_link(arguments[2:])
     try:
         flags, thing, device = parse(arguments)
     except UsageError as error:
@@ -53,6 +57,25 @@ def main(arguments: list[str]) -> int:
                 row["addr_info"].append(_link_local(row["address"]))
     _print_links(rows, flags, has_addresses=thing == "addr")
     return 0
+
+
+def _set_link(words: list[str]) -> int:
+    """`ip link set [dev] NAME up` and `... mtu N`, by root."""
+    words = words[1:] if words[:1] == ["dev"] else words
+    if not words or words[0] not in _devices():
+        print(f'Cannot find device "{words[0] if words else ""}"', file=sys.stderr)
+        return 1
+    if words[1:] == ["up"]:
+        return 0  # all ports are: whether there is a link is for the cable to say
+    if len(words) == 3 and words[1] == "mtu" and words[2].isdecimal():
+        try:
+            ask_as_root({"op": "mtu", "netdev": words[0], "mtu": int(words[2])})
+        except DoorClosed:
+            print("Error: mtu greater than device maximum.", file=sys.stderr)
+            return 2
+        return 0
+    print(f"ip link set {' '.join(words)} is not simulated", file=sys.stderr)
+    return 2
 
 
 def parse(arguments: list[str]) -> tuple[set[str], str, str]:

@@ -14,9 +14,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import NamedTuple
 
 from sparkdesk.core.cluster.node import NodeFacts
-from sparkdesk.core.command import Exit, Outcome
+from sparkdesk.core.command import Exit, Outcome, Signal
 from sparkdesk.core.errors import NodeError
 from sparkdesk.core.feed import Latest
 from sparkdesk.core.plain_text import make_line
@@ -45,6 +46,9 @@ RESTART_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 STEADY_LINES = 30
 """After so many samples a restart counts as the first again."""
 OUTCOME_TIMEOUT_S = 3.0
+TOLD_TO_END = (Signal("TERM"), Signal("INT"), Signal("HUP"))
+"""As a probe, or the shell around it, ends when it is told to: SparkDesk ends, a simulated node with it, a node shuts
+down. A probe that hears nothing from here, because this computer slept, leaves with code 0."""
 
 
 class PulseState(StrEnum):
@@ -67,6 +71,14 @@ class Pulse:
     message: str = ""
     remedy: str = ""
     restarts: int = 0
+
+
+class _End(NamedTuple):
+    """Why a probe ended, what to do, and how loud the log says it."""
+
+    message: str
+    remedy: str = "Look at the node if this goes on."
+    level: int = logging.WARNING
 
 
 class NodeFeed:
@@ -259,17 +271,17 @@ class Telemetry:
         failures = 0
         try:
             while True:
-                message, remedy = await self._run_probe(feed, shell)
+                message, remedy, level = await self._run_probe(feed, shell)
                 failures = 1 if feed.lines >= STEADY_LINES else failures + 1
                 wait_s = RESTART_S[min(failures, len(RESTART_S)) - 1]
-                log.log(logging.WARNING if failures == 1 else logging.DEBUG, "telemetry: %s", message)
+                log.log(level if failures == 1 else logging.DEBUG, "telemetry: %s", message)
                 feed.tell(PulseState.STOPPED, message, f"{remedy} Tried again in {wait_s:g} s.", restarts=failures)
                 await asyncio.sleep(wait_s)
         finally:
             feed.tell(PulseState.STOPPED, f"{shell.node} is not connected", "Telemetry goes on when it is back.")
 
-    async def _run_probe(self, feed: NodeFeed, shell: Shell) -> tuple[str, str]:
-        """One life of a probe: why it ended, and what to do."""
+    async def _run_probe(self, feed: NodeFeed, shell: Shell) -> _End:
+        """One life of a probe."""
         marker = secrets.token_hex(8)
         command = python_command(self._programs, marker, f"{self._rate():g}")
         feed.begin()
@@ -282,15 +294,15 @@ class Telemetry:
                     lost = error  # it may have ended before it read its source; how it ended says more
                 else:
                     if await self._talk(feed, shell.node, process, marker.encode()):
-                        return f"The probe on {shell.node} has hung", "Look at the node if this goes on."
+                        return _End(f"The probe on {shell.node} has hung")
                 async with asyncio.timeout(OUTCOME_TIMEOUT_S):
                     outcome = await process.outcome()
                 if lost is not None and not isinstance(outcome.fate, Exit):
-                    return lost.message, lost.remedy
+                    return _End(lost.message, lost.remedy)
         except NodeError as error:
-            return error.message, error.remedy
+            return _End(error.message, error.remedy)
         except TimeoutError:
-            return f"The probe on {shell.node} ended in an unknown way", "Look at the node if this goes on."
+            return _End(f"The probe on {shell.node} ended in an unknown way")
         return _explain(shell.node, outcome)
 
     async def _talk(self, feed: NodeFeed, name: str, process: Process, marker: bytes) -> bool:
@@ -370,9 +382,10 @@ class Telemetry:
         return 0.0 if self._is_paused else self._hz
 
 
-def _explain(name: str, outcome: Outcome) -> tuple[str, str]:
+def _explain(name: str, outcome: Outcome) -> _End:
     """Why a probe ended, for people."""
     if outcome.fate == Exit(127):
-        return f"{name} has no python3", "Install it on the node: sudo apt install python3."
-    words = make_line(outcome.explain(), max_chars=300)
-    return f"The probe on {name} ended: {words}", "Look at the node if this goes on."
+        return _End(f"{name} has no python3", "Install it on the node: sudo apt install python3.")
+    if outcome.is_ok or outcome.fate in TOLD_TO_END:
+        return _End(f"The probe on {name} was ended", level=logging.INFO)
+    return _End(f"The probe on {name} ended: {make_line(outcome.explain(), max_chars=300)}")

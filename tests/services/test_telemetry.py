@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import os
 import signal
@@ -200,6 +201,19 @@ async def test_a_probe_that_fails_is_told_with_its_last_words(tmp_path: Path) ->
     async with watching(telemetry, LocalShell(tmp_path)):
         pulse = await pulse_in(telemetry, PulseState.STOPPED)
         assert "exit code 1: no luck today" in pulse.message
+
+
+@pytest.mark.parametrize(("is_told", "levels"), [(True, []), (False, [logging.WARNING])])
+async def test_a_probe_that_was_told_to_end_is_nothing_to_warn_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, is_told: bool, levels: list[int]
+) -> None:
+    telemetry = make_telemetry()
+    async with watching(telemetry, LocalShell(tmp_path)):
+        await next_sample(telemetry)
+        for number in probes_of(tmp_path):
+            os.kill(number, signal.SIGTERM if is_told else signal.SIGKILL)
+        await pulse_in(telemetry, PulseState.STOPPED)
+    assert [record.levelno for record in caplog.records if record.levelno >= logging.WARNING] == levels
 
 
 @pytest.mark.parametrize(

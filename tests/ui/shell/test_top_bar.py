@@ -146,3 +146,13 @@ def test_old_figures_tell_the_age_of_the_feed_and_not_of_a_clock_that_was_set(qt
     feeds = replace(feed(stage, model)._feeds, age_s=lambda _node: 14.0)
     ShellFeed(feeds, model).refresh()
     assert model.stale_text == "14 s ago"
+
+
+@pytest.mark.parametrize("width", [1440, 1100])
+def test_how_old_figures_are_stands_beside_them_in_words(qtbot: QtBot, stage: Stage, width: int) -> None:
+    strip = open_strip(qtbot, stage, width)
+    strip._model.set_stale("14 s ago")
+    (memory,) = [item for item in strip.findChildren(StripItem) if "Least free" in item.accessibleName()]
+    assert memory.parts()[-1].text == "14 s ago"
+    strip._model.set_stale("")
+    assert "ago" not in memory.parts()[-1].text

@@ -6,7 +6,7 @@ more than its line. Imports numpy: import this module after the first frame.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,7 @@ from ui.font import font
 from ui.text import NOT_KNOWN, is_known, one_line
 from ui.theme import SERIES, color
 from ui.widgets.curve import nice_ceiling
-from ui.widgets.paint import elided, fill, laid_out, write
+from ui.widgets.paint import elided, fill, laid_out, text_width, write
 from ui.widgets.trend import Raster, TrendTable
 
 HEAD_HEIGHT = 24
@@ -29,7 +29,8 @@ NAME_WIDTH = 128
 VALUE_WIDTH = 68
 _PAD = 8
 _LINE_TOP = 3
-_LINE_HEIGHT = 16
+_NAME_HEIGHT = 18
+_VALUE_HEIGHT = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,19 @@ class SparkQuantity:
     title: str
     words: Callable[[float], str]
     high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SheetSize:
+    """Of a sheet's parts in px. A head of 0 leaves the titles to whoever shows the sheet."""
+
+    row: int = ROW_HEIGHT
+    head: int = HEAD_HEIGHT
+    name: int = NAME_WIDTH
+    value: int = VALUE_WIDTH
+
+
+STANDARD_SIZE = SheetSize()
 
 
 @dataclass(slots=True)
@@ -55,12 +69,14 @@ class SparklineSheet(QWidget):
 
     def __init__(
         self, names: Sequence[str], quantities: Sequence[SparkQuantity], trends: TrendTable,
-        parent: QWidget | None = None,
+        parent: QWidget | None = None, sizes: SheetSize = STANDARD_SIZE,
     ) -> None:  # fmt: skip
         super().__init__(parent)
-        self._names = tuple(elided(one_line(name, 64), "dense", NAME_WIDTH - 2 * _PAD) for name in names)
+        self._sizes = sizes
+        self._names = tuple(one_line(name, 64) for name in names)
         self._quantities = tuple(quantities)
         self._stale: frozenset[int] = frozenset()
+        self._ages: Mapping[int, str] = {}
         self._drawn: _Drawn | None = None
         self._shown_end = -1
         self.trends = trends
@@ -73,30 +89,54 @@ class SparklineSheet(QWidget):
         theme.notifier.changed.connect(self._show_all)
 
     def sizeHint(self) -> QSize:
-        return QSize(NAME_WIDTH + len(self._quantities) * 150, HEAD_HEIGHT + ROW_HEIGHT * len(self._names))
+        sizes = self._sizes
+        return QSize(sizes.name + len(self._quantities) * 150, sizes.head + sizes.row * len(self._names))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self._drawn = None
 
-    def set_stale(self, rows: frozenset[int]) -> None:
-        """Grey these rows because their values are old."""
+    def set_stale(self, rows: frozenset[int], ages: Mapping[int, str] | None = None) -> None:
+        """Grey these rows because their values are old; `ages` are words beside their names."""
         if rows != self._stale:
             self._stale = rows
             self._show_all()
+        if (ages or {}) != self._ages:
+            self._ages = dict(ages or {})
+            self.update(0, self._sizes.head, self._sizes.name, self.height() - self._sizes.head)
+
+    @property
+    def stale_rows(self) -> dict[int, str]:
+        """The grey rows, with the words of their age."""
+        return {row: self._ages.get(row, "") for row in sorted(self._stale)}
+
+    def set_trends(self, trends: TrendTable) -> None:
+        """Show another past of the same rows and quantities."""
+        self.trends = trends
+        self._shown_end = -1
+        self._show_all()
+
+    def row_rect(self, row: int) -> QRect:
+        """Where a row is."""
+        return QRect(0, self._sizes.head + row * self._sizes.row, self.width(), self._sizes.row)
+
+    def row_at(self, y: float) -> int:
+        """The row at a height, -1 where none is."""
+        row = int((y - self._sizes.head) // self._sizes.row)
+        return row if 0 <= row < len(self._names) else -1
 
     def show_now(self, now_ms: int) -> None:
         """Show what is new, once or twice a second. Nothing is painted while it is hidden."""
         self.trends.move_to(now_ms)
         if self.trends.end != self._shown_end:
             self._shown_end = self.trends.end
-            self.update(NAME_WIDTH, 0, self.width() - NAME_WIDTH, self.height())
+            self.update(self._sizes.name, 0, self.width() - self._sizes.name, self.height())
             return
         moved = QRegion()
         for number in range(len(self._quantities)):
-            left = int(self._left(number) + self._line_width() * 0.95)
-            right = int(self._left(number) + self._line_width()) + VALUE_WIDTH
-            moved += QRect(left, HEAD_HEIGHT, right - left, self.height() - HEAD_HEIGHT)
+            left = int(self.left_of(number) + self._line_width() * 0.95)
+            right = int(self.left_of(number) + self._line_width()) + self._sizes.value
+            moved += QRect(left, self._sizes.head, right - left, self.height() - self._sizes.head)
         self.update(moved)
 
     def _show_all(self) -> None:
@@ -110,11 +150,12 @@ class SparklineSheet(QWidget):
     def _text_of(self, quantity: int, value: float) -> str:
         return self._quantities[quantity].words(value) if is_known(value) else NOT_KNOWN
 
-    def _left(self, quantity: int) -> float:
-        return NAME_WIDTH + quantity * (self.width() - NAME_WIDTH) / max(1, len(self._quantities))
+    def left_of(self, quantity: int) -> float:
+        """Where a quantity's lines begin."""
+        return self._sizes.name + quantity * (self.width() - self._sizes.name) / max(1, len(self._quantities))
 
     def _line_width(self) -> float:
-        return max(self._left(1) - self._left(0) - VALUE_WIDTH - _PAD, 8.0)
+        return max(self.left_of(1) - self.left_of(0) - self._sizes.value - _PAD, 8.0)
 
     # Painting ------------------------------------------------------------------------------------------------------
 
@@ -122,43 +163,53 @@ class SparklineSheet(QWidget):
         self.repaints += 1
         painter = QPainter(self)
         dirty = event.rect()
-        if dirty.top() < HEAD_HEIGHT:
+        if dirty.top() < self._sizes.head:
             self._draw_head(painter)
         rows = self._rows_in(dirty)
         if not rows:
             return
         for row in rows:
-            fill(painter, QRectF(0, HEAD_HEIGHT + (row + 1) * ROW_HEIGHT - 1, self.width(), 1), color("grid"))
-        if dirty.left() < NAME_WIDTH:
+            fill(painter, QRectF(0, self.row_rect(row).bottom(), self.width(), 1), color("grid"))
+        if dirty.left() < self._sizes.name:
             self._draw_names(painter, rows)
         self._draw_lines(painter, rows, event.region())
         self._draw_values(painter, rows)
 
     def _rows_in(self, dirty: QRect) -> range:
-        first = max(0, (dirty.top() - HEAD_HEIGHT) // ROW_HEIGHT)
-        return range(first, min(len(self._names), (dirty.bottom() - HEAD_HEIGHT) // ROW_HEIGHT + 1))
+        head, height = self._sizes.head, self._sizes.row
+        first = max(0, (dirty.top() - head) // height)
+        return range(first, min(len(self._names), (dirty.bottom() - head) // height + 1))
 
     def _draw_head(self, painter: QPainter) -> None:
         for number, quantity in enumerate(self._quantities):
-            title = QRectF(self._left(number), 0, self._line_width() + VALUE_WIDTH, HEAD_HEIGHT)
+            title = QRectF(self.left_of(number), 0, self._line_width() + self._sizes.value, self._sizes.head)
             write(painter, title, quantity.title, role="label", tint="text3")
 
     def _draw_names(self, painter: QPainter, rows: range) -> None:
-        painter.setFont(font("dense"))
         for row in rows:
+            top, free = self.row_rect(row).top(), float(self._sizes.name - 2 * _PAD)
+            age = self._ages.get(row, "")
             painter.setPen(color("text3" if row in self._stale else "text"))
-            painter.drawStaticText(_PAD, HEAD_HEIGHT + row * ROW_HEIGHT + 2, laid_out(self._names[row], "dense"))
+            if age:
+                painter.setFont(font("label"))
+                width = text_width(age, "label")
+                y = top + (self._sizes.row - _VALUE_HEIGHT) // 2
+                painter.drawStaticText(round(_PAD + free - width), y, laid_out(age, "label"))
+                free -= width + _PAD
+            painter.setFont(font("dense"))
+            name = laid_out(elided(self._names[row], "dense", free), "dense")
+            painter.drawStaticText(_PAD, top + (self._sizes.row - _NAME_HEIGHT) // 2, name)
 
     def _draw_lines(self, painter: QPainter, rows: range, region: QRegion) -> None:
         ratio = self.devicePixelRatioF()
-        width, height = round(self._line_width() * ratio), round(ROW_HEIGHT * ratio)
+        width, height = round(self._line_width() * ratio), round(self._sizes.row * ratio)
         lines = self._pixels(rows, width, height, round(_LINE_TOP * ratio))
         size = (lines.shape[2] * width, len(rows) * height)
         image = QImage(lines.data, *size, QImage.Format.Format_ARGB32_Premultiplied)
-        top = HEAD_HEIGHT + rows.start * ROW_HEIGHT
+        top = self.row_rect(rows.start).top()
         for number in range(len(self._quantities)):
-            left = round(self._left(number))
-            whole = QRect(left, top, round(width / ratio), len(rows) * ROW_HEIGHT)
+            left = round(self.left_of(number))
+            whole = QRect(left, top, round(width / ratio), len(rows) * self._sizes.row)
             place = QRectF((region & whole).boundingRect())
             x, y = (place.left() - left) * ratio + number * width, (place.top() - top) * ratio
             painter.drawImage(place, image, QRectF(x, y, place.width() * ratio, place.height() * ratio))
@@ -171,7 +222,7 @@ class SparklineSheet(QWidget):
             high = [
                 nice_ceiling(float(peak)) if fixed is None else fixed for fixed, peak in zip(high, peaks, strict=True)
             ]
-        raster = Raster(width, round(_LINE_HEIGHT * height / ROW_HEIGHT), tuple(each or 1.0 for each in high))
+        raster = Raster(width, height - 2 * top, tuple(each or 1.0 for each in high))
         of = (rows, raster, self.trends.end)
         first = raster.last_columns_from
         if self._drawn is None or self._drawn.of != of:
@@ -191,9 +242,9 @@ class SparklineSheet(QWidget):
 
     def _draw_values(self, painter: QPainter, rows: range) -> None:
         painter.setFont(font("label"))
-        lefts = [round(self._left(number) + self._line_width()) + 6 for number in range(len(self._quantities))]
+        lefts = [round(self.left_of(number) + self._line_width()) + 6 for number in range(len(self._quantities))]
         for row in rows:
             painter.setPen(color("text3" if row in self._stale else "text"))
-            top = HEAD_HEIGHT + row * ROW_HEIGHT + _LINE_TOP
+            top = self.row_rect(row).top() + (self._sizes.row - _VALUE_HEIGHT) // 2
             for number, value in enumerate(self.trends.newest[row].tolist()):
                 painter.drawStaticText(lefts[number], top, laid_out(self._text_of(number, value), "label"))

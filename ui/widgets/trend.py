@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from sparkdesk.core.telemetry.clock import SET_BACK_S
 from sparkdesk.core.telemetry.sample import GAP_PERIODS
@@ -58,18 +58,22 @@ class TrendTable:
             np.fmin(self._low[row, :, at], values, out=self._low[row, :, at])
             np.fmax(self._high[row, :, at], values, out=self._high[row, :, at])
 
-    def fill(self, row: int, quantity: int, times_ms: Sequence[int], values: Sequence[float]) -> None:
+    def fill(self, row: int, quantity: int, times_ms: ArrayLike, values: ArrayLike) -> None:
         """Take a past that is known already (ascending), before the row's first `add`."""
-        for t_ms, value in zip(times_ms, values, strict=True):
-            column = int(t_ms / self._step_ms)
-            if column > self._end:
-                self._move_on(column)
-            if column > self._end - COLUMNS and math.isfinite(value):
-                at = (row, quantity, column % COLUMNS)
-                self._low[at] = np.fmin(self._low[at], value)
-                self._high[at] = np.fmax(self._high[at], value)
-                self._last[row] = max(self._last[row], column)
-                self.newest[row, quantity] = value
+        found = np.asarray(values, np.float64)
+        is_known = np.isfinite(found)
+        if not is_known.any():
+            return
+        columns, found = (np.asarray(times_ms)[is_known] / self._step_ms).astype(np.int64), found[is_known]
+        if columns[-1] > self._end:
+            self._move_on(int(columns[-1]))
+        in_sight = columns > self._end - COLUMNS
+        if in_sight.any():
+            columns, found = columns[in_sight], found[in_sight]
+            np.fmin.at(self._low[row, quantity], columns % COLUMNS, found)
+            np.fmax.at(self._high[row, quantity], columns % COLUMNS, found)
+            self._last[row] = max(self._last[row], int(columns[-1]))
+            self.newest[row, quantity] = found[-1]
 
     @property
     def end(self) -> int:
@@ -147,7 +151,11 @@ class Raster:
         """1 where a line is, from a pixel column on: rows x height x quantities x width, as one image needs them."""
         start = max(0, first_pixel - 1)  # each column is joined to the one before it
         scale = ((self.height - 1) / np.asarray(self.tops))[:, None]
-        upper, lower = (self._y(_stretch(values, self.width, start), scale) for values in (high, low))
+        if self.width < COLUMNS:
+            high, low = _pool(high, self.width, np.fmax)[..., start:], _pool(low, self.width, np.fmin)[..., start:]
+        else:
+            high, low = _stretch(high, self.width, start), _stretch(low, self.width, start)
+        upper, lower = self._y(high, scale), self._y(low, scale)
         first, last = upper.copy(), lower.copy()
         np.fmin(first[..., 1:], lower[..., :-1], out=first[..., 1:], where=~np.isnan(upper[..., 1:]))
         np.fmax(last[..., 1:], upper[..., :-1], out=last[..., 1:], where=~np.isnan(lower[..., 1:]))
@@ -159,6 +167,13 @@ class Raster:
 
     def _y(self, values: Values, scale: Values) -> Values:
         return np.clip((self.height - 1) - values * scale, 0.0, self.height - 1.0)
+
+
+def _pool(values: Values, width: int, extreme: np.ufunc) -> Values:
+    """COLUMNS values as fewer pixels: each takes the extreme of its columns, so a peak survives here too."""
+    firsts = np.arange(width) * COLUMNS // width
+    pooled: Values = extreme.reduceat(values, firsts, axis=-1)
+    return pooled
 
 
 def _stretch(values: Values, width: int, start: int) -> Values:

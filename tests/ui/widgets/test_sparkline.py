@@ -127,3 +127,13 @@ def test_an_old_row_is_grey_in_both_themes(qtbot: QtBot) -> None:
             image = sheet.grab().toImage()
             inks = {image.pixelColor(x, y).name() for x in range(NAME_WIDTH, 300) for y in range(24, 46)}
             assert theme.color(token).name() in inks  # type: ignore[arg-type]
+
+
+def test_a_peak_survives_where_there_are_fewer_pixels_than_columns() -> None:
+    table = TrendTable(1, 1)
+    for second in range(300):
+        table.add(0, EVEN_MS + second * 1000, [100.0 if second == 151 else 10.0])
+    for width in (41, 64, 99):
+        columns = lit(table, width=width)
+        assert columns.count(list(range(10))) == 1
+        assert all(columns)

@@ -23,7 +23,8 @@ from ui.cluster.model import NOTHING, ClusterModel
 from ui.cluster.part.look import look_words
 from ui.cluster.scene import Scene
 from ui.cluster.strip import JobStrip, strip_items
-from ui.cluster.table import NodeTable, build_extras
+from ui.cluster.table import NodeTable
+from ui.cluster.table_pane import TablePane
 from ui.cluster.thumbnail import ThumbnailRow, build_thumbnails
 from ui.findings.strip import FindingStrip
 from ui.findings.words import worst
@@ -102,6 +103,7 @@ class ClusterPage(QWidget):
         self.sentence = StateSentence()
         self.map = TopologyMap()
         self.table = NodeTable()
+        self.tables = TablePane(model, self.table)
         self.charts: ChartsPage | None = None
         """Made when its tab is first chosen."""
         self.mini: MiniCharts | None = None
@@ -134,7 +136,7 @@ class ClusterPage(QWidget):
         self._wire_findings()
 
     def _build(self) -> None:
-        for shown in (self.map, self.table, self._empty):
+        for shown in (self.map, self.tables, self._empty):
             self._stack.addWidget(shown)
         head = QHBoxLayout()
         head.setSpacing(theme.GAP)
@@ -171,8 +173,8 @@ class ClusterPage(QWidget):
         self.map.chosen.connect(self._choose)
         self.map.opened.connect(self._open_inspector)
         self.map.job_action_asked.connect(self.job_action_asked)
-        self.table.chosen.connect(lambda node_id: self.model.select("node", node_id))
-        self.table.opened.connect(lambda node_id: self._open_inspector("node", node_id))
+        self.tables.chosen.connect(lambda node_id: self.model.select("node", node_id))
+        self.tables.opened.connect(lambda node_id: self._open_inspector("node", node_id))
         self.table.node_asked.connect(self.node_asked)
         self.table.job_action_asked.connect(self.job_action_asked)
         self.sentence.pressed.connect(self._follow)
@@ -251,8 +253,7 @@ class ClusterPage(QWidget):
             self._tick.start()  # from now on: two refreshes at once are one too many
         self._soon.setInterval(SOON_MS + SOON_PER_NODE_MS * len(self.model.scene.cards))
         self.model.refresh()
-        if self.table.isVisible():
-            self.table.set_scene(self.model.scene, build_extras(self.model))
+        self.tables.refresh()
         self.strip.set_items(strip_items(self.model))
         self.thumbnails.set_thumbnails(build_thumbnails(self.model))
         if self.mini is not None:
@@ -308,16 +309,16 @@ class ClusterPage(QWidget):
         """Of map and table only the one that is shown follows the scene; the other catches up when its turn comes."""
         scene = self.model.scene
         key = self.ways.key()
-        way = self.map if key == "map" else self.table if key == "table" else self._make_charts()
+        way = self.map if key == "map" else self.tables if key == "table" else self._make_charts()
         is_other = self._stack.currentWidget() is not way
         if key == "map":
             self.map.set_scene(scene)
         elif key == "table" and is_other:
-            self.table.set_scene(scene, build_extras(self.model))  # from then on each refresh does
+            self.tables.catch_up()  # from then on each refresh does
         if is_other:
             self._stack.setCurrentWidget(way if scene.cards else self._empty)
             kind, chosen = self.model.selection
-            self.table.select_node(chosen if kind == "node" else "")
+            self.tables.select_node(chosen if kind == "node" else "")
         elif not scene.cards:
             self._stack.setCurrentWidget(self._empty)
 
@@ -374,7 +375,7 @@ class ClusterPage(QWidget):
         is_gone = not kind and before[0] == "node" and self.model.scene.card(before[1]) is None
         self._was_selected = not is_gone
         self.map.set_selection(kind, key)
-        self.table.select_node(key if kind == "node" else "")
+        self.tables.select_node(key if kind == "node" else "")
         self.inspector.refresh()
         if not self._is_docked:
             if kind:

@@ -15,7 +15,7 @@ from sparkdesk.core.probes.finding import as_root, make_fix
 from sparkdesk.core.step import Expect, Playbook, Run, Wait
 
 TRAIN_S = 30.0
-"""So long a link may take until both ends agree. Own choice, unverified on hardware."""
+"""So long a link may take until both ends agree. Own choice."""
 LEAST_MTU, MOST_MTU = 1280, 9216
 """What IPv6 needs (RFC 8200), and what ports of switches take."""
 _PLAIN = re.compile("[A-Za-z][A-Za-z0-9]{1,14}")

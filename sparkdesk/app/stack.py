@@ -93,7 +93,8 @@ class Stack:
         self.findings = self._make_findings()
         self.records = self._make_records(folder)
         # The sums of energy first: they listen to the samples, which come with other times from the telemetry.
-        moved = (self.records, self.telemetry, self.fleet.topology, self.findings)
+        fleet = self.fleet
+        moved = (self.records, self.telemetry, fleet.topology, fleet.details, fleet.doctor, self.findings)
         self.clock_watch = ClockWatch(self.clock, [one.move_times for one in moved])
         self.runs = PlaybookRuns(tasks=self.tasks, runner=self.runner, store=self.store, clock=self.clock)
         self.power = Power(

@@ -339,9 +339,8 @@ def _switch_detail(wiring: Wiring, cables: Sequence[Cable], ports: Mapping[End, 
     """Of the cables that end on a switch, and only of those: how many have their link, and what they carry now."""
     ends = {link.key: link.ends[0] for link in wiring.links if link.to == "switch"}
     there = [cable for cable in cables if cable.key in ends and cable.look in _LINKED]
-    told = [ports[ends[cable.key]].tx_gbps for cable in there if ends[cable.key] in ports]
-    sent = [rate for rate in told if text.is_known(rate)]
+    sent = total_of((ports[at].tx_gbps for cable in there if (at := ends[cable.key]) in ports), of=len(there))
     parts = [f"{len(there)} {'cable' if len(there) == 1 else 'cables'} up" if there else "no cable known"]
-    if sent:
-        parts.append(f"{text.line_rate(sum(sent))} now")
+    if sent.told:
+        parts.append(f"{sent.words(text.line_rate(sent.value))} now")
     return " · ".join(parts)

@@ -9,6 +9,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 
 from sparkdesk.core.cluster.details import NodeDetails
 from sparkdesk.core.errors import NodeError, StoreError
@@ -67,6 +68,11 @@ class DetailsReader:
     async def refresh(self, node_id: str) -> NodeDetails:
         """Read the node now. Raises Unreachable, NodeBusy, CommandFailed; what was known stays then."""
         return await self._read(node_id, node_id)
+
+    def move_times(self, moved_ms: int) -> None:
+        """This computer's clock was set by so much: what was read keeps its age."""
+        known = self.details.value.items()
+        self.details.set({key: replace(found, t_ms=found.t_ms + moved_ms) for key, found in known})
 
     async def forget(self, node_id: str) -> None:
         """A node was removed. Raises StoreError."""

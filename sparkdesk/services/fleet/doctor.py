@@ -53,6 +53,11 @@ class Doctor:
             self._tell(replace(check_up, t_ms=self._clock.now_ms()))
         return self.check_ups.value[node_id]
 
+    def move_times(self, moved_ms: int) -> None:
+        """This computer's clock was set by so much: a check-up keeps its age."""
+        known = self.check_ups.value.items()
+        self.check_ups.set({key: replace(one, t_ms=one.t_ms + moved_ms * bool(one.t_ms)) for key, one in known})
+
     def forget(self, node_id: str) -> None:
         """A node was removed."""
         self.check_ups.set({key: value for key, value in self.check_ups.value.items() if key != node_id})

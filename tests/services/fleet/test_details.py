@@ -150,3 +150,9 @@ async def test_programs_out_of_the_way_are_found(bench: Bench) -> None:
     assert found.container_toolkit == "1.20.0"
     assert json.loads((await bench.store.documents(KIND))["n1"])["container_toolkit"] == "1.20.0"
     await bench.store.close()
+
+
+async def test_what_was_read_keeps_its_age_when_this_computers_clock_is_set(bench: Bench) -> None:
+    read = await bench.details.refresh("n1")
+    bench.details.move_times(3_600_000)
+    assert bench.details.details.value["n1"].t_ms == read.t_ms + 3_600_000

@@ -265,3 +265,10 @@ def test_what_the_look_saw_is_not_said_of_a_link_that_has_gone_since() -> None:
     first = next(line for line in cable.hint.splitlines() if line.startswith("spark-5c2d P1 ("))
     assert "200G" not in first
     assert "MTU" not in first
+
+
+def test_what_a_switch_carries_is_at_least_so_much_where_an_end_does_not_tell() -> None:
+    cabling = switch(3)
+    assert Cabled(cabling).scene().switch_detail.startswith("3 cables up · ")
+    untold = Cabled(cabling, values={"n2": {"cage_tx_gbps.P0": float("nan")}})
+    assert untold.scene().switch_detail == "3 cables up · at least 25.6 Gb/s now"

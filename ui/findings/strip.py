@@ -161,7 +161,6 @@ class FindingStrip(Card):
             cell.opened.connect(self.opened)
             cell.fix_asked.connect(self.fix_asked)
         self._quiet = QHBoxLayout()
-        self._quiet.setContentsMargins(12, 0, 12, 0)
         self._quiet.setSpacing(8)
         self._quiet.addWidget(self.state_icon)
         self._quiet.addWidget(self.state_words)
@@ -220,5 +219,7 @@ class FindingStrip(Card):
             cell.set_low(is_low)
             line.setVisible(i < shown)
             cell.setVisible(i < shown)
+        # Its margins would keep the last cell off the strip's edge.
+        self._quiet.setContentsMargins(*((0, 0, 0, 0) if self._findings else (12, 0, 12, 0)))
         for part in (self.state_icon, self.state_words):
             part.setVisible(not self._findings)

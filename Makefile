@@ -42,9 +42,9 @@ bench: ## every figure, printed and in build/bench.json (ONLY=word: those whose 
 	@$(BOOTSTRAP) dev
 	$(PYTHON_VENV) tests/bench/run.py $(if $(ONLY),--only "$(ONLY)")
 
-soak: ## ten minutes of work in one on simulated Sparks: fails when something grows (LEAK=widget plants one)
+soak: ## ten minutes of work in one on simulated Sparks: fails when something grows (LEAK=widget plants one; CYCLES=6: shorter)
 	@$(BOOTSTRAP) dev
-	PYTHONPATH=. QT_QPA_PLATFORM=offscreen $(PYTHON_VENV) tests/soak/soak.py $(if $(LEAK),--leak "$(LEAK)")
+	PYTHONPATH=. QT_QPA_PLATFORM=offscreen $(PYTHON_VENV) tests/soak/soak.py $(if $(LEAK),--leak "$(LEAK)") $(if $(CYCLES),--cycles "$(CYCLES)")
 
 gallery: ## a picture of every widget in both themes, in build/gallery/
 	@$(BOOTSTRAP) app

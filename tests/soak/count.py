@@ -28,7 +28,9 @@ class Count:
     """How many there are at one moment."""
 
     none_references: int
-    """PySide 6.12.0 loses one with each void call where None is not immortal (CPython before 3.12)."""
+    """Where None is not immortal (CPython before 3.12), PySide 6.12.0 loses one with each void call, which ends in a
+    crash. PySide 6.11.3 gains one for each virtual function of a new object that Qt calls first and Python does not
+    override, which harms nothing: 6 for a pixmap that is painted on, 7 to 14 for a widget that is shown."""
     qt_objects: int
     """In the trees of all windows and of the application, with what Qt itself made."""
     python_qt_objects: int
@@ -42,8 +44,11 @@ class Count:
     """Resident."""
 
 
+NONE_A_MOMENT = 3000
+"""What PySide 6.11.3 gains with a cycle's new widgets (rows of a chat, a job's page); 1560 to 2350 were measured."""
+NONE_LOST = 1500
+"""More lost references to None than this are a crash that comes."""
 SLACK = {
-    "none_references": 1500,
     "qt_objects": 4,
     "python_qt_objects": 4,
     "descriptors": 1,
@@ -52,7 +57,8 @@ SLACK = {
     "objects": 3000,
     "memory_bytes": 4_000_000,
 }
-"""What a floor may rise by from one third to the next, and for None fall as well: data that is kept on purpose."""
+"""What a floor may rise by from one third to the next: data that is kept on purpose. For memory it is what the last
+two thirds may grow by together."""
 
 
 def take_count() -> Count:
@@ -105,6 +111,11 @@ def resident_bytes() -> int:
     return int(status.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") if status.exists() else 0
 
 
+def slack_of(name: str, third: int) -> int:
+    """What this count may rise by over so many moments."""
+    return NONE_A_MOMENT * third if name == "none_references" else SLACK[name]
+
+
 def judge(counts: Sequence[Count]) -> list[str]:
     """What grew, in words; nothing when all is flat.
 
@@ -120,8 +131,12 @@ def judge(counts: Sequence[Count]) -> list[str]:
         name = field.name
         least, later = (min(getattr(count, name) for count in part) for part in (before, last))
         grown = later - least
-        if grown > SLACK[name] or (name == "none_references" and grown < -SLACK[name]):
-            found.append(f"{name} went from {least} to {later} in the last third (allowed: {SLACK[name]})")
+        if name == "memory_bytes":
+            # Two floors that lie a third apart; the last two thirds are nearly twice as long.
+            grown = grown * (2 * third - 1) // third
+        slack = slack_of(name, third)
+        if grown > slack or (name == "none_references" and grown < -NONE_LOST):
+            found.append(f"{name} went from {least} to {later} in the last two thirds (allowed: {slack})")
     return found
 
 

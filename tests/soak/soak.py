@@ -51,7 +51,7 @@ NODES = 4
 HZ = 10.0
 SAMPLES = 600
 """Of each node: ten minutes at one a second."""
-CYCLES = 12
+CYCLES = 8
 LIMIT_S = 1800.0
 WAIT_S = 120.0
 PAGES = ("launch", "deployments", "chat", "settings", "add_node", "cluster")

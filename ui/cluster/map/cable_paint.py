@@ -14,6 +14,7 @@ from PySide6.QtGui import QPainter, QPainterPath, QPen, QPolygonF
 
 from ui import theme
 from ui.cluster.cable import ArrowEnd, Cable, Look
+from ui.cluster.map.lane import HOP
 from ui.cluster.map.place import PORT_HEIGHT, PORT_WIDTH, CablePlace, Density, Ghost, Side, SwitchPlace
 from ui.cluster.map.stamp import draw_stamp
 from ui.font import Role, font
@@ -53,8 +54,6 @@ _ICONS: dict[Look, str] = {
     "stale": "clock",
 }
 _ARROW = 7.0
-HOP = 7.0
-"""Half of the gap in what a line runs over."""
 
 
 def draw_port(painter: QPainter, at: QPointF, cage: str) -> None:

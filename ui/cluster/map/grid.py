@@ -13,7 +13,7 @@ from itertools import pairwise
 from PySide6.QtCore import QPointF, QRectF
 
 from sparkdesk.core.cluster.half import End
-from ui.cluster.map.lane import LANE, Lane, lies_along, order_lanes, with_hops
+from ui.cluster.map.lane import HOP, LANE, Lane, lies_along, order_lanes, with_hops
 from ui.cluster.map.place import (
     CAGE_SHARE,
     EDGE,
@@ -40,6 +40,7 @@ FULL_NODES = 4
 COLUMNS_COMPACT = 4
 PART = 10.0
 """How far the ports of a lower row stand aside, so that no line from below meets one from above."""
+FEW_LANES = 3
 MAX_STRETCH = 46.0
 GUESTS_WIDTH = 168.0
 SIDE = 8.0
@@ -85,7 +86,16 @@ class _Band:
         """How much room the lanes below each other take; above a switch so much that what they cross is seen there."""
         if not self.lanes:
             return 0.0
-        return LANE * (max(lane.number for lane in self.lanes) + 1) + (18 if self.switches else 8)
+        return self.lane_step * self._lane_count + (18 if self.switches else 8)
+
+    @property
+    def _lane_count(self) -> int:
+        return max((lane.number for lane in self.lanes), default=-1) + 1
+
+    @property
+    def lane_step(self) -> float:
+        """From one lane to the next: a few lie so far apart that a line is seen between two that it meets."""
+        return 2 * HOP + 4 if self._lane_count <= FEW_LANES else LANE
 
 
 def lay_rows(wiring: Wiring, width: float, height: float) -> MapLayout:
@@ -404,7 +414,7 @@ class _Rows:
     @staticmethod
     def _lane_y(key: str, band: _Band) -> float:
         number = next(lane.number for lane in band.lanes if lane.key == key)
-        return band.lanes_top + LANE * number + LANE / 2
+        return band.lanes_top + band.lane_step * (number + 0.5)
 
 
 def _ghost_key(number: int) -> str:

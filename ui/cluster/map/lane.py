@@ -14,7 +14,9 @@ from PySide6.QtCore import QPointF
 from ui.cluster.map.place import CablePlace
 
 LANE = 10.0
-"""From one lane to the next."""
+"""From one lane to the next, where there are many."""
+HOP = 7.0
+"""Half of the gap in what a line runs over."""
 _MOST_TRIED = 5
 """So many lanes are tried in every order: 120 of them."""
 _CLEAR = 3.0

@@ -29,6 +29,8 @@ from ui.widgets.paint import box, elided, fill, pen, text_width, write
 from ui.widgets.sparkline import SheetSize, SparklineSheet, SparkQuantity
 from ui.widgets.trend import TrendTable
 
+STEP_MS = 5000
+"""Two refreshes further apart than this, or in the other order: what is shown is made anew."""
 SPAN_S: Final = 300.0
 _MEMORY: Final = "mem_used_bytes"
 _MEMORY_TOTAL: Final = "mem_total_bytes"
@@ -197,6 +199,7 @@ class TrendPane(QWidget):
         self._fed: list[int] = []
         """The time of each row's newest sample in the lines."""
         self._told: tuple[object, ...] = ()
+        self._shown_ms = 0
         self._regions: list[NodeRegion] = []
         self._head = _Head(self)
         self.sheet = TrendSheet((), None, _empty(0))
@@ -232,18 +235,31 @@ class TrendPane(QWidget):
         if made_of != self._made_of:
             self._made_of = made_of
             self._make([card.name for card in cards], high_bytes)
+        now_ms = model.feeds.now_ms()
+        if not 0 <= now_ms - self._shown_ms <= STEP_MS:
+            self._fed = []  # this computer's clock was set: the series have moved with it
+        self._shown_ms = now_ms
         if len(self._fed) != len(cards):
             self._fed = [0] * len(cards)
             self.sheet.set_trends(self._past())
+        self._take(samples)
+        self._mark_stale()
+        self._describe()
+
+    def _take(self, samples: Sequence[Sample | None]) -> None:
+        """Add the samples that are new; where nothing moved nothing is painted."""
+        trends = self.sheet.trends
+        end, is_new = trends.end, False
         for row, sample in enumerate(samples):
             if sample is not None and sample.t_ms != self._fed[row]:
-                self._fed[row] = sample.t_ms
+                self._fed[row], is_new = sample.t_ms, True
                 values = [trend.now(sample) for trend in TRENDS]
-                self.sheet.trends.add(row, sample.t_ms, values)
-                self.sheet.trends.newest[row] = values  # also where they are too old to have a place in the lines
-        self._mark_stale()
-        self.sheet.show_now(model.feeds.now_ms())
-        self._describe()
+                trends.add(row, sample.t_ms, values)
+                trends.newest[row] = values  # also where they are too old to have a place in the lines
+        now_ms = self._model.feeds.now_ms()
+        trends.move_to(now_ms)
+        if is_new or trends.end != end:
+            self.sheet.show_now(now_ms)
 
     def _make(self, names: Sequence[str], high_bytes: float | None) -> None:
         """A sheet of other rows."""
@@ -279,8 +295,9 @@ class TrendPane(QWidget):
         return trends
 
     def _mark_stale(self) -> None:
-        rows = frozenset(row for row, node_id in enumerate(self._ids) if self._model.is_stale(node_id))
-        ages = {row: self._model.age_s(self._ids[row]) for row in sorted(rows)}
+        cards = self._model.scene.cards
+        rows = frozenset(row for row, card in enumerate(cards) if card.look != "live")
+        ages = {row: self._model.age_s(cards[row].node_id) for row in sorted(rows)}
         self.sheet.set_stale(rows, {row: f"{text.age(age)} ago" for row, age in ages.items() if text.is_known(age)})
 
     def regions(self) -> tuple[NodeRegion, ...]:
@@ -317,7 +334,7 @@ class TrendPane(QWidget):
 
     def _describe(self) -> None:
         """Say the rows anew with each new column of the lines; a screen reader cannot follow every second."""
-        told = (self.sheet.trends.end, tuple(self._model.is_stale(node_id) for node_id in self._ids))
+        told = (self.sheet.trends.end, tuple(self.sheet.stale_rows))
         if told == self._told:
             return
         self._told = told

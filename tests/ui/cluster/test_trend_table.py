@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QEvent, QObject, QPoint, Qt
+from PySide6.QtGui import QPaintEvent, QRegion
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
@@ -159,6 +160,38 @@ def test_nothing_is_painted_or_kept_while_it_is_hidden(qtbot: QtBot) -> None:
     assert (~np.isnan(low[0, 0])).sum() >= 13, "what came meanwhile is there"
 
 
+class Watcher(QObject):
+    """Gathers where a widget is painted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.painted = QRegion()
+
+    def eventFilter(self, _watched: QObject, event: QEvent) -> bool:
+        if isinstance(event, QPaintEvent):
+            self.painted += event.region()
+        return False
+
+
+def test_only_what_moved_is_painted(qtbot: QtBot) -> None:
+    desk = Desk()
+    desk.live(10)
+    desk.now_ms += 3000 - desk.now_ms % 3000  # a column of the lines begins
+    for i in range(4):
+        desk.measure(i)
+    page, pane = open_trends(qtbot, desk)
+    watcher, painted = Watcher(), pane.sheet.repaints
+    page.refresh()
+    qtbot.wait(20)
+    assert pane.sheet.repaints == painted, "nothing is new"
+    pane.sheet.installEventFilter(watcher)
+    desk.live(1)
+    page.refresh()
+    qtbot.waitUntil(lambda: not watcher.painted.isEmpty())
+    old = QRegion(0, 0, int(pane.sheet.left_of(0)) + 20, pane.sheet.height())
+    assert not watcher.painted.intersects(old), "names and the past stay as they are"
+
+
 def test_sixty_four_nodes_scroll_and_the_selected_row_is_in_sight(qtbot: QtBot) -> None:
     desk = Desk(64)
     desk.live(3)
@@ -209,3 +242,17 @@ def _measure_wave(desk: Desk, i: int, step: int) -> None:
     clock = 731.0 if i % 8 == 2 else 2411 + 300 * wave
     heat = 58 + 12 * math.sin(step / 30 + i)
     desk.measure(i, 60 + 40 * wave, gpu_power_w=50 + 30 * wave, gpu_sm_clock_mhz=clock, gpu_temp_c=heat, **rates)
+
+
+@pytest.mark.parametrize("by_ms", [3_600_000, -3_600_000])
+def test_after_the_clock_was_set_the_lines_are_where_they_were(qtbot: QtBot, by_ms: int) -> None:
+    desk = Desk()
+    desk.live(120)
+    page, pane = open_trends(qtbot, desk)
+    before = np.isfinite(pane.sheet.trends.bounds(range(4))[1]).sum()
+    desk.now_ms += by_ms
+    for history in desk.histories.values():
+        history.move_times(by_ms)
+    desk.live(1)
+    page.refresh()
+    assert np.isfinite(pane.sheet.trends.bounds(range(4))[1]).sum() >= before > 0

@@ -23,7 +23,7 @@ class Request(NamedTuple):
 
     host: str
     device: str = ""
-    count: int = 0
+    probes: int = 0
     size: int = 56
     wait_s: float = 1.0
     end_s: float = 0.0

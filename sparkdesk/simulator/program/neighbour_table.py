@@ -16,7 +16,7 @@ _USELESS = 0x20 | 0x40  # failed; needs none, as of groups
 
 def read() -> list[tuple[str, str, str]]:
     """(device, address, MAC), IPv6 first. Nothing where the kernel tells nothing."""
-    found = []
+    found: list[tuple[str, str, str]] = []
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as end:
         end.settimeout(2.0)
         for family in (socket.AF_INET6, socket.AF_INET):
@@ -29,7 +29,7 @@ def read() -> list[tuple[str, str, str]]:
 
 
 def _read_dump(end: socket.socket, family: int) -> list[tuple[str, str, str]]:
-    found = []
+    found: list[tuple[str, str, str]] = []
     while True:
         data = end.recv(65536)
         while len(data) >= 16:

@@ -53,7 +53,7 @@ def main(arguments: list[str]) -> int:
     if host != "ff02::1":
         print("ping: connect: Network is unreachable", file=sys.stderr)
         return 2
-    return _ask_model(device, max(1, request.count))
+    return _ask_model(device, max(1, request.probes))
 
 
 def _request(host: str, device: str, values: dict[str, str]) -> echo.Request:
@@ -81,14 +81,14 @@ def _ask(request: echo.Request) -> int:
     print(f"PING {request.host} ({request.host}){source} {request.size} data bytes", flush=True)
     over_s = time.monotonic() + request.end_s if request.end_s else float("inf")
     sent, errors, answered = 0, 0, set[int]()
-    while time.monotonic() < over_s and (not request.count or sent < request.count):
+    while time.monotonic() < over_s and (not request.probes or sent < request.probes):
         sent += 1
         try:
             echo.send(end, target, sent, request.size)
         except OSError as error:
             print(f"ping: sendmsg: {error.strerror}", file=sys.stderr)
             errors += 1
-        is_last = sent == request.count
+        is_last = sent == request.probes
         pause_s = min(over_s, time.monotonic() + (request.wait_s if is_last else 1.0))
         answered |= _hear(end, request, pause_s, is_last=is_last)
     return _sum_up(request.host, sent, len(answered), errors)
@@ -105,7 +105,7 @@ def _hear(end: socket.socket, request: echo.Request, until_s: float, *, is_last:
         found.add(answer.number)
         row = f"{answer.size} bytes from {answer.address}{scope}: icmp_seq={answer.number} ttl=64"
         print(f"{row} time={answer.time_ms:.3f} ms", flush=True)
-        if is_last and answer.number == request.count:
+        if is_last and answer.number == request.probes:
             break
     return found
 

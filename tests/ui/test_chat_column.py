@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 
@@ -40,17 +41,20 @@ class Made:
 
     def __init__(self) -> None:
         self.count = 0
+        self.slowness_s = 0.0
         self.column = LazyColumn(self._make, lambda row, width: 30)
         self.host = host_page(self.column, 400, 300)
 
     def _make(self, row: Hashable, parent: QWidget) -> RowWidget:
         assert isinstance(row, Line)
         self.count += 1
+        time.sleep(self.slowness_s)
         return LineWidget(row, parent)
 
     def show(self, *names: str) -> None:
         self.column.set_rows([Line(name) for name in names])
         QTest.qWait(5)
+        assert QTest.qWaitFor(lambda: self.column.is_complete, 5000)
 
     def top_of(self, name: str) -> int:
         """Where a row's top is in the view."""
@@ -68,6 +72,16 @@ def made(dressed: QApplication) -> Iterator[Made]:
 
 def names(count: int, prefix: str = "r") -> list[str]:
     return [f"{prefix}{i}" for i in range(count)]
+
+
+def test_rows_below_others_that_take_long_are_made_one_in_a_turn(made: Made) -> None:
+    made.show("r0")
+    made.slowness_s = 0.003
+    made.column.set_rows([Line(name) for name in names(5)])
+    assert made.count == 2
+    assert QTest.qWaitFor(lambda: made.column.is_complete, 5000)
+    assert made.count == 5
+    assert made.column.widget_of(Line("r4")) is not None
 
 
 def test_of_ten_thousand_rows_only_those_near_the_window_are_made(made: Made) -> None:

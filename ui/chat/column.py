@@ -6,6 +6,8 @@ the newest stays in sight until the person scrolls up.
 
 from __future__ import annotations
 
+import math
+import time
 from bisect import bisect_right
 from collections.abc import Callable, Hashable, Sequence
 from itertools import accumulate
@@ -21,6 +23,8 @@ _TOP_PX: Final = 16
 _NEAR: Final = 1.0
 """Rows within this many screens of the view are made; those beyond three times as many are dropped."""
 _BOTTOM_SLACK_PX: Final = 24
+_GROWTH_S: Final = 0.002
+"""No further row is made after so long where rows came below others; the next ones are made in the loop's next turn."""
 
 
 class RowWidget(QWidget):
@@ -91,6 +95,10 @@ class LazyColumn(QScrollArea):
         self._later.setSingleShot(True)
         self._later.setInterval(0)
         self._later.timeout.connect(self._measure)
+        self._more = QTimer(self)
+        self._more.setSingleShot(True)
+        self._more.setInterval(0)
+        self._more.timeout.connect(lambda: self._place(self._anchor(), _GROWTH_S))
 
     def rows(self) -> tuple[Hashable, ...]:
         """The rows, from the top."""
@@ -109,6 +117,11 @@ class LazyColumn(QScrollArea):
         """Whether the newest row is kept in sight."""
         return self._is_following
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether all rows near the view are made."""
+        return not self._more.isActive()
+
     def set_rows(self, rows: Sequence[Hashable]) -> None:
         """Show these rows; widgets of rows that stay, at the top and at the bottom, are kept."""
         old = self._slots
@@ -120,7 +133,7 @@ class LazyColumn(QScrollArea):
             self._drop(slot)
         anchor = self._anchor()
         self._slots = [*old[:head], *new, *old[len(old) - tail :]]
-        self._place(anchor)
+        self._place(anchor, _GROWTH_S if head else math.inf)
 
     def jump_to_newest(self) -> None:
         """Go to the bottom and stay there."""
@@ -147,17 +160,22 @@ class LazyColumn(QScrollArea):
         index = min(max(bisect_right(self._tops, top) - 1, 0), len(self._slots) - 1)
         return self._slots[index], self._tops[index] - top
 
-    def _place(self, anchor: tuple[_Slot, int] | None) -> None:
-        """Give every row its place, make those in sight, and hold the view where it was."""
+    def _place(self, anchor: tuple[_Slot, int] | None, budget_s: float = math.inf) -> None:
+        """Give every row its place, make those in sight, and hold the view where it was.
+
+        Within the budget of time: the rest is made in the next turn of the loop.
+        """
         if self._is_placing:
             return
         self._is_placing = True
+        self._more.stop()
+        end_s = time.perf_counter() + budget_s
         try:
             for _ in range(3):
                 self._tops = list(accumulate((slot.height + slot.gap_px for slot in self._slots), initial=_TOP_PX))
                 self._page.resize(self.viewport().width(), max(self._tops[-1] + 6, self.viewport().height()))
                 self._hold(anchor)
-                if not self._make_near():
+                if not self._make_near(end_s):
                     break
             self._move_widgets()
         finally:
@@ -182,18 +200,25 @@ class LazyColumn(QScrollArea):
         first = max(0, bisect_right(self._tops, top - screens * height) - 1)
         return first, min(len(self._slots), bisect_right(self._tops, top + (1 + screens) * height))
 
-    def _make_near(self) -> bool:
-        """Make the rows near the view and drop those far away. True when a height came out other than thought."""
+    def _make_near(self, end_s: float) -> bool:
+        """Make the rows near the view and drop those far away. True when a height came out other than thought.
+
+        When that takes longer than to `end_s` (of the performance counter), one row is made each time.
+        """
         if not self.isVisible():
             return False
         first, end = self._span(_NEAR)
         low, high = self._span(3 * _NEAR)
-        width, is_off = self.text_width(), False
+        width, is_off, has_filled = self.text_width(), False, False
         for slot in (*self._slots[:low], *self._slots[high:]):
             self._drop(slot)
         for slot in self._slots[first:end]:
             if slot.widget is None:
+                if (has_filled or self._more.isActive()) and time.perf_counter() > end_s:
+                    self._more.start()
+                    break
                 self._fill(slot)
+                has_filled = True
             is_off = slot.measure(width) or is_off
         return is_off
 

@@ -1,6 +1,6 @@
 """Ten minutes of a working day in one: `make soak`. Fails when something grows that should not.
 
-The whole application with its window, on four simulated Sparks behind real SSH that are asked ten times a second: 600
+The whole application with its window, on four simulated Sparks behind real SSH that are asked four times a second: 600
 samples a node, as many as come in ten minutes. Meanwhile pages and themes are switched, a model is launched, talked
 to, stopped and removed, a node is lost and comes back, a cable fails and findings come and clear. The one rule: it is
 counted only when the window shows the same as at the moment before: the map, four live nodes, no job, no finding of
@@ -48,7 +48,7 @@ from ui.style import install_style
 from ui.widgets.empty_state import EmptyState
 
 NODES = 4
-HZ = 10.0
+HZ = 4.0
 SAMPLES = 600
 """Of each node: ten minutes at one a second."""
 CYCLES = 8

@@ -131,7 +131,7 @@ def test_the_sentence_names_the_rates_of_our_own_and_of_found_servers_apart(qtbo
     assert ", 2 found running, least free" in page.sentence.words()
     told[QWEN.id] = VLLM
     page.refresh()
-    assert page.sentence.words().startswith("All well: 1 model, 248 tok/s, 2 found running at 41.2 tok/s, least free")
+    assert page.sentence.words().startswith("All well: 1 model, 248 tok/s, 2 found running (at least 41.2 tok/s)")
 
 
 def test_a_server_without_a_name_is_named_by_its_port(qtbot: QtBot, stage: Stage) -> None:

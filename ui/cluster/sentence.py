@@ -206,14 +206,14 @@ def _nodes(count: int) -> str:
 
 
 def _what_runs(told: Told) -> str:
-    """ "2 models, 228 tok/s, 1 found running at 41 tok/s"; the nodes where nothing is served."""
+    """ "2 models, 228 tok/s, 1 found running (41 tok/s)"; the nodes where nothing is served."""
     ready = sum(job.state is JobState.READY for job in told.jobs)
     count = len(told.nodes)
     parts = [f"{ready} {'model' if ready == 1 else 'models'}" if ready else f"{count} {_nodes(count)} live"]
     if ready and told.token_rate.told:
         parts.append(told.token_rate.words(text.token_rate(told.token_rate.value)))
     if told.servers:
-        rate = f" at {told.found_rate.words(text.token_rate(told.found_rate.value))}" if told.found_rate.told else ""
+        rate = f" ({told.found_rate.words(text.token_rate(told.found_rate.value))})" if told.found_rate.told else ""
         parts.append(f"{len(told.servers)} found running{rate}")
     return ", ".join(parts)
 

@@ -133,7 +133,7 @@ class Loop(qasync.QEventLoop):  # type: ignore[misc]  # qasync is not annotated
         number = _number_of(fd)
         if number not in self._readers:
             self._readers[number] = _Reader(self, number)
-        self._readers[number].begin(asyncio.Handle(callback, args, self))
+        self._readers[number].begin(asyncio.Handle(_unless_done(callback), args, self))
 
     def _remove_reader(self, fd: Any) -> bool:
         """asyncio's own hook."""
@@ -146,6 +146,14 @@ class Loop(qasync.QEventLoop):  # type: ignore[misc]  # qasync is not annotated
         for reader in self._readers.values():
             reader.end()
         super().close()
+
+
+def _unless_done(callback: Callable[..., object]) -> Callable[..., object]:
+    """A library waits with a future's own `set_result`: one that was cancelled in this very turn is left alone."""
+    future = getattr(callback, "__self__", None)
+    if not isinstance(future, asyncio.Future) or callback.__name__ != "set_result":
+        return callback
+    return lambda *args: None if future.done() else callback(*args)
 
 
 def _number_of(fd: Any) -> int:

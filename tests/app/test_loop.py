@@ -116,3 +116,26 @@ def test_who_waits_for_a_byte_is_called_once(app: QApplication) -> None:
         return 0
 
     assert run_in_loop(app, main) == 0
+
+
+def test_a_wait_that_was_cancelled_in_the_turn_of_its_byte_is_no_bug(app: QApplication) -> None:
+    told = list[object]()
+
+    async def main() -> int:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _loop, context: told.append(context))
+        here, there = socket.socketpair()
+        for end in (here, there):
+            end.setblocking(False)
+        waiting = loop.create_future()
+        loop.add_reader(here, waiting.set_result, None)
+        waiting.cancel()
+        there.send(b"x")
+        await asyncio.sleep(0.05)
+        loop.remove_reader(here)
+        here.close()
+        there.close()
+        return 0
+
+    assert run_in_loop(app, main) == 0
+    assert told == []

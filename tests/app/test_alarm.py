@@ -20,7 +20,7 @@ from ui.widgets.button import Button
 
 STOP = Playbook("Stop Qwen", ())
 FULL = Concern(
-    "wedge", "n1", Severity.CRIT, "The node is about to freeze", "1.2 GiB of memory are left", "Stop Qwen.",
+    "wedge", "n1", Severity.CRIT, "The node is about to freeze", "1.2 GiB of memory is left", "Stop Qwen.",
     fix=STOP, job_id="j1",
 )  # fmt: skip
 HOT = Concern("temperature", "n1", Severity.CRIT, "The node is hot", "97 °C", "Look at its fans.", since_ms=-1)
@@ -55,7 +55,7 @@ def test_an_alarm_stands_on_every_page_until_its_finding_clears_or_is_accepted(q
 
         desktop.tell("ok", "Something else", "was said")
         assert banner.isVisible(), "nothing takes its place"
-        findings.set((replace(FULL, evidence="1.1 GiB of memory are left"), HOT))
+        findings.set((replace(FULL, evidence="1.1 GiB of memory is left"), HOT))
         assert "1.1 GiB" in banner.accessibleName()
         findings.set((HOT, replace(FULL, is_accepted=True)))
         assert banner.title() == "n1: The node is hot"
@@ -72,7 +72,7 @@ def test_an_alarm_stands_on_every_page_until_its_finding_clears_or_is_accepted(q
 
         findings.set((FULL,))
         banner.clear()
-        findings.set((replace(FULL, evidence="1.0 GiB of memory are left"),))
+        findings.set((replace(FULL, evidence="1.0 GiB of memory is left"),))
         assert banner.isHidden(), "who closed it has read it"
         findings.set(())
         findings.set((FULL,))

@@ -21,9 +21,9 @@ from ui.widgets.chip import Chip
 from ui.widgets.label import Label, plain_tooltip
 
 WIDE_PX = 700
-_MOST_LABEL_CHARS = 34
-"""The button stands beside another in a drawer; its tooltip has all."""
 """From here on what was seen, what it costs and what to do stand side by side."""
+_MOST_LABEL_CHARS = 44
+"""The button stands beside another in a drawer; its tooltip has all."""
 _PART_TITLES = ("Seen", "What it costs", "What to do")
 
 
@@ -88,7 +88,7 @@ class FindingCard(Card):
         if (concern, since, place) == self._said:
             return
         self.concern, self._said = concern, (concern, since, place)
-        title = wrap_line(concern.title, words.MAX_TITLE_CHARS)
+        title = wrap_line(words.title_of(concern), 2 * words.MAX_TITLE_CHARS)
         self.chip.set_state(*words.MARKS[concern.severity])
         self._say(self.place, place, f"{place}: show it")
         self.since.setText(f"since {since}" if since else "")

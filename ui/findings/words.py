@@ -58,8 +58,12 @@ def worst(findings: Iterable[Concern]) -> Concern | None:
 
 
 def title_of(concern: Concern) -> str:
-    """The title alone."""
-    return text.one_line(concern.title, MAX_TITLE_CHARS)
+    """The title alone, and of when it is where nobody can tell now."""
+    title = text.one_line(concern.title, MAX_TITLE_CHARS)
+    if not concern.silent_ms:
+        return title
+    seen = QDateTime.fromMSecsSinceEpoch(concern.silent_ms).toString("d MMM HH:mm")
+    return f"{title} (as of {seen}, silent since)"
 
 
 def place_of(concern: Concern, names: Mapping[str, str]) -> str:

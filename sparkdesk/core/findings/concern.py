@@ -50,6 +50,8 @@ class Concern:
     """The evidence that matters, without figures that move: an acceptance holds until this changes."""
     since_ms: int = 0
     """Since when it has been seen, Unix ms of this computer."""
+    silent_ms: int = 0
+    """The moment that it is told of, Unix ms, where nobody can tell since then whether it still is so; else 0."""
     is_accepted: bool = False
     note: str = ""
     """What was noted when it was accepted."""
@@ -82,3 +84,7 @@ class Judgement:
     """It must be so for this long before it is told."""
     clear_s: float = 0.0
     """It must be gone for this long before it is taken back."""
+    easing: str = ""
+    """The evidence of now for what still stands because it has not been gone for long enough; "" keeps the old one."""
+    is_brief: bool = False
+    """It is true for seconds only: where it cannot be told any more, what stands says of when it is."""

@@ -38,14 +38,16 @@ def judge_wedge(view: NodeNow, _views: tuple[NodeNow, ...]) -> Iterator[Judgemen
     points = view.past.points("mem_available_bytes", TREND_S)
     available = view.past.last("mem_available_bytes", FRESH_S)
     if available != available:
-        yield Judgement(key, is_known=False)
+        yield Judgement(key, is_known=False, is_brief=True)
         return
     some, full = (view.past.last(f"psi_memory_{kind}_avg10", FRESH_S) for kind in ("some", "full"))
     left_s = seconds_left(points, available)
     is_stuck = full * 100 >= FULL_FAIL_PERCENT
     is_ending = left_s <= HORIZON_S and (available < CALM_BYTES / 2 or some >= SOME_SHARE)
     if available >= CALM_BYTES or not (available < EMPTY_BYTES or is_stuck or is_ending):
-        yield Judgement(key, clear_s=CLEAR_S)
+        # Plainly back is back at once; what is only better has to last, and says what there is meanwhile.
+        easing = f"{gib(available)} of memory is left again; this goes when it lasts"
+        yield Judgement(key, clear_s=0.0 if available >= CALM_BYTES else CLEAR_S, easing=easing)
         return
     yield Judgement(key, _tell(view, available, left_s, full), appear_s=APPEAR_S, clear_s=CLEAR_S)
 
@@ -67,7 +69,7 @@ def newest_job(view: NodeNow) -> JobStatus | None:
 
 
 def _tell(view: NodeNow, available: float, left_s: float, full: float) -> Concern:
-    seen = [f"{gib(available)} of memory are left"]
+    seen = [f"{gib(available)} of memory is left"]
     if left_s < SOON_S:
         seen.append("at this rate it is full within seconds")
     elif left_s <= 10 * HORIZON_S:

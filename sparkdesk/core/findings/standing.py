@@ -48,7 +48,7 @@ class Standings:
         for case in self._cases.values():
             case.last_ms += moved_ms
             if case.shown is not None:
-                case.shown = replace(case.shown, since_ms=case.shown.since_ms + moved_ms)
+                case.shown = _move(case.shown, moved_ms)
 
     def forget(self, *ids: str) -> None:
         """Take these back, and judge them anew."""
@@ -68,17 +68,26 @@ def _take(case: _Case, judgement: Judgement, now_ms: int) -> None:
     is_same = kind == case.last
     case.last_ms = now_ms
     if kind == _UNKNOWN:
+        if judgement.is_brief and case.shown is not None and not case.shown.silent_ms:
+            case.shown = replace(case.shown, silent_ms=now_ms - step_ms)
         return  # what was seen before goes on after it; the time from here on counts again, the gap does not
     case.seen_ms = case.seen_ms + step_ms if is_same else 0
     case.last = kind
     if concern is None:
         if case.seen_ms >= judgement.clear_s * 1000:
             case.shown = None
+        elif case.shown is not None:
+            case.shown = replace(case.shown, evidence=judgement.easing or case.shown.evidence, silent_ms=0)
     elif case.shown is not None and kind == _kind_of(case.shown):
         case.shown = replace(concern, since_ms=case.shown.since_ms)
     elif case.seen_ms >= judgement.appear_s * 1000:
         since_ms = case.shown.since_ms if case.shown is not None else now_ms - case.seen_ms
         case.shown = replace(concern, since_ms=since_ms)
+
+
+def _move(concern: Concern, moved_ms: int) -> Concern:
+    silent_ms = concern.silent_ms + moved_ms if concern.silent_ms else 0
+    return replace(concern, since_ms=concern.since_ms + moved_ms, silent_ms=silent_ms)
 
 
 def _kind(judgement: Judgement) -> str:

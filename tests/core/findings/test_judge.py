@@ -7,6 +7,8 @@ import pytest
 from sparkdesk.core.cluster.port import CAGE_NETDEVS
 from sparkdesk.core.findings.concern import Severity
 from sparkdesk.core.findings.judge_cage import moved_from
+from sparkdesk.core.findings.standing import Standings
+from sparkdesk.core.findings.table import URGENT_JUDGES, judge_one
 from sparkdesk.core.findings.view import CageRecord
 from sparkdesk.core.jobs.record import JobState
 from sparkdesk.core.probes.check import CheckUp, Finding, Verdict
@@ -255,6 +257,19 @@ def test_it_offers_to_stop_the_newest_job_that_is_ours() -> None:
     last = concerns_of(make_node("n1", {"mem_available_bytes": falling(1, 0.2)}))["wedge/n1/"]
     assert "within seconds" in last.evidence
     assert "0 s" not in last.evidence
+
+
+def test_the_alarm_goes_at_once_when_memory_is_plainly_back_and_else_says_what_there_is() -> None:
+    standings = Standings()
+
+    def look(available_gib: float, second: int) -> str:
+        node = make_node("n1", {"mem_available_bytes": available_gib * GIB})
+        standings.take(judge_one(node, (node,), URGENT_JUDGES), NOW_MS + 1000 * second)
+        return "; ".join(one.evidence for one in standings.concerns)
+
+    assert [look(1.0, second) for second in (0, 2)] == ["", "1.0 GiB of memory is left"]
+    assert "6.0 GiB" in look(6.0, 4)
+    assert look(118.0, 6) == ""
 
 
 # Versions ------------------------------------------------------------------------------------------------------------

@@ -91,6 +91,31 @@ def test_figures_move_while_it_stands_and_another_severity_must_last_too() -> No
     assert (shown.severity, shown.since_ms) == (Severity.CRIT, first.since_ms)
 
 
+def test_what_is_true_for_seconds_says_of_when_it_is_once_nobody_can_tell() -> None:
+    course = Course()
+    course.go(IS, 12)
+    (shown,) = course.go(UNKNOWN, 60)
+    assert shown.silent_ms == 0, "what lasts is as true as before"
+    course.go(IS, 2)
+    heard_ms = course.now_ms
+    (shown,) = course.go(replace(UNKNOWN, is_brief=True), 600)
+    assert shown.silent_ms == heard_ms
+    course.standings.move_times(5000)
+    course.now_ms += 5000
+    assert course.standings.concerns[0].silent_ms == heard_ms + 5000
+    (shown,) = course.go(IS, 2)
+    assert shown.silent_ms == 0
+
+
+def test_what_stands_until_it_has_been_gone_for_long_enough_tells_what_there_is_now() -> None:
+    course = Course()
+    course.go(IS, 12)
+    (shown,) = course.go(replace(IS_NOT, easing="900 MHz"), 6)
+    assert shown.evidence == "900 MHz"
+    (shown,) = course.go(IS, 2)
+    assert shown.evidence == SLOW.evidence
+
+
 def test_what_was_about_a_node_that_was_removed_is_forgotten() -> None:
     course = Course()
     course.go(IS, 12)

@@ -103,6 +103,14 @@ def test_the_button_says_what_happens() -> None:
     assert words.fix_label(find(findings, "slow-state")) == ""
 
 
+def test_an_alarm_about_a_silent_node_says_of_when_it_is() -> None:
+    wedge = find(real_findings(), "wedge")
+    assert "as of" not in words.title_of(wedge)
+    silent = words.title_of(replace(wedge, silent_ms=1_790_000_000_000))
+    assert silent.startswith(f"{wedge.title} (as of ")
+    assert silent.endswith("silent since)")
+
+
 def test_a_time_of_another_day_has_its_date() -> None:
     assert len(words.since_text(NOW_MS, NOW_MS)) == 5
     assert len(words.since_text(NOW_MS - 3 * 86_400_000, NOW_MS)) > 8

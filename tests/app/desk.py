@@ -54,7 +54,9 @@ class Beat:
         self._before_s = time.thread_time()
 
 
-def play(app: QApplication, story: Story, options: WindowOptions | None = None) -> int:
+def play(
+    app: QApplication, story: Story, options: WindowOptions | None = None, *, limit_s: float = STORY_TIMEOUT_S
+) -> int:
     """Open the application, let `story` happen in it, close it by its window; gives its exit code."""
     options = options or WindowOptions()
     store = MemoryStore() if options.is_forgetful else PreferenceFile(paths.state_dir() / "window.json", is_held=True)
@@ -64,17 +66,17 @@ def play(app: QApplication, story: Story, options: WindowOptions | None = None) 
     window.show()
     opened = OpenedWindow(app, window, store)
     try:
-        return run_in_loop(app, lambda: _live(opened, options, story))
+        return run_in_loop(app, lambda: _live(opened, options, story, limit_s))
     finally:
         window.deleteLater()
 
 
-async def _live(opened: OpenedWindow, options: WindowOptions, story: Story) -> int:
+async def _live(opened: OpenedWindow, options: WindowOptions, story: Story, limit_s: float) -> int:
     desktop = Desktop(opened, options)
     async with asyncio.TaskGroup() as group:
         life = group.create_task(desktop.run())
         try:
-            async with asyncio.timeout(STORY_TIMEOUT_S):
+            async with asyncio.timeout(limit_s):
                 await story(desktop)
         finally:
             opened.window.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
@@ -20,10 +21,11 @@ RING = "3 nodes in a ring"
 async def until_seen(desktop: Desktop, shape: Shape) -> Topology:
     """Until the cabling is recognised as that."""
     return await wait_for_value(
-        desktop.stack.fleet.topology.topology, lambda topology: topology.shape is shape, timeout_s=40
+        desktop.stack.fleet.topology.topology, lambda topology: topology.shape is shape, timeout_s=90
     )
 
 
+@pytest.mark.timeout(240)
 def test_a_ring_is_tried_broken_on_purpose_and_mended(qapp: QApplication) -> None:
     async def story(desktop: Desktop) -> None:
         window = desktop.window
@@ -45,4 +47,4 @@ def test_a_ring_is_tried_broken_on_purpose_and_mended(qapp: QApplication) -> Non
         window.actions_registry.run("simulation.mend")
         await until_seen(desktop, Shape.RING)
 
-    assert play(qapp, story, WindowOptions(is_forgetful=True)) == 0
+    assert play(qapp, story, WindowOptions(is_forgetful=True), limit_s=150) == 0

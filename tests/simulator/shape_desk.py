@@ -45,14 +45,14 @@ class Case:
     faulty_kind: str = ""
     faulty_problems: tuple[str, ...] = ()
     strangers: tuple[str, ...] = ()
-    """What those who are no nodes are called, with the faults on."""
+    """What those who are no nodes call themselves, with the faults on; "": one that says nothing."""
 
 
 CASES = (
     Case("single", "single", faults=(("storage", "1"), ("stranger", "1:P1")), faulty_kind="single",
          strangers=("02:5d:51:00:01:01", "storage-1")),
     Case("pair", "pair", ("1:P1-2:P1",), faults=(("silent", "1:P0"), ("rdma-inactive", "2")), faulty_kind="pair",
-         faulty_problems=("no-answer 1 P0", "rdma-inactive 2 P1"), strangers=("other device",)),
+         faulty_problems=("no-answer 1 P0", "rdma-inactive 2 P1"), strangers=("",)),
     Case("pair-two-cables", "pair", ("1:P0-2:P0", "1:P1-2:P1")),
     Case("ring", "ring", ("1:P0-2:P1", "1:P1-3:P0", "2:P0-3:P1"),
          faults=(("cable-out", "1:P0"), ("mtu", "2:P0"), ("wrong-subnet", "3:P0")), faulty_kind="chain",

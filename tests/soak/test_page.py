@@ -50,7 +50,9 @@ def test_a_page_that_is_looked_at_leaves_nothing_behind(qapp: QApplication) -> N
         page.close()
         page.deleteLater()
         theme.set_theme("dark")
-    assert (after.qt_objects, after.python_qt_objects) == (before.qt_objects, before.python_qt_objects)
+    # Fewer is fine: what an earlier test left may go meanwhile.
+    assert after.qt_objects <= before.qt_objects
+    assert after.python_qt_objects <= before.python_qt_objects
     assert (after.descriptors, after.threads) == (before.descriptors, before.threads)
     # Each repainted pixmap that is made anew costs six of them for ever, each call of PySide 6.12.0 takes one.
     assert abs(after.none_references - before.none_references) < SLACK

@@ -106,7 +106,9 @@ async def test_a_key_that_would_not_let_in_is_taken_back_and_the_password_stays_
 
 
 @pytest.mark.parametrize("delay_s", [0.0, 0.02, 0.05, 0.1, 0.2, 0.4])
-async def test_giving_up_while_the_key_is_set_up_leaves_nothing(desk: EnrolDesk, node: Sshd, delay_s: float) -> None:
+async def test_giving_up_while_the_key_is_set_up_leaves_nothing_or_a_whole_node(
+    desk: EnrolDesk, node: Sshd, delay_s: float
+) -> None:
     await sign_in_by_password(desk, node)
     before = home_of(node)
     desk.enroller.set_up_key()
@@ -116,10 +118,13 @@ async def test_giving_up_while_the_key_is_set_up_leaves_nothing(desk: EnrolDesk,
     desk.enroller.cancel()
     assert desk.now.stage is EnrolStage.IDLE
     await desk.idle()
+    assert await desk.store.unfinished_runs() == ()
+    if desk.records:  # it was added in the moment before: then it stays, with the key that lets in
+        assert len(keys_of(desk)) == 1
+        assert home_of(node) != before
+        return
     assert home_of(node) == before
     assert keys_of(desk) == []
-    assert desk.records == []
-    assert await desk.store.unfinished_runs() == ()
 
 
 @pytest.mark.parametrize("last", [EnrolStage.TRUST, EnrolStage.NEEDS_PASSWORD, EnrolStage.IDENTIFYING])

@@ -38,12 +38,16 @@ class BrokenThings:
         self._registry = desktop.window.actions_registry
         self._chosen = chosen
         self._broken: set[tuple[str, str]] = set()
+        self._cluster_id = ""
         self._is_listed = False
         self._watch = self._inventory.cluster.subscribe(self._list)
         self._list(self._inventory.cluster.value)
 
     def _list(self, cluster: ClusterRecord | None) -> None:
-        self._broken.clear()
+        cluster_id = cluster.id if cluster is not None else ""
+        if cluster_id != self._cluster_id:  # its record is set anew with every change of a node
+            self._cluster_id = cluster_id
+            self._broken.clear()
         is_simulated = cluster is not None and cluster.is_simulated
         if is_simulated == self._is_listed:
             return

@@ -94,7 +94,15 @@ class Stack:
         self.records = self._make_records(folder)
         # The sums of energy first: they listen to the samples, which come with other times from the telemetry.
         fleet = self.fleet
-        moved = (self.records, self.telemetry, fleet.topology, fleet.details, fleet.doctor, self.findings)
+        moved = (
+            self.records,
+            self.telemetry,
+            fleet.topology,
+            fleet.details,
+            fleet.doctor,
+            fleet.servers,
+            self.findings,
+        )
         self.clock_watch = ClockWatch(self.clock, [one.move_times for one in moved])
         self.runs = PlaybookRuns(tasks=self.tasks, runner=self.runner, store=self.store, clock=self.clock)
         self.power = Power(

@@ -94,6 +94,12 @@ class FoundServers:
         """Look now. Raises a NodeError when the node is not live or cannot be asked."""
         await self._ask(node_id, self._shells(node_id))
 
+    def move_times(self, moved_ms: int) -> None:
+        """This computer's clock was set by so much: what was found keeps its age."""
+        for node_id, servers in self._known.items():
+            self._known[node_id] = tuple(replace(server, t_ms=server.t_ms + moved_ms) for server in servers)
+        self._publish()
+
     def refresh_own(self) -> None:
         """Own jobs have come or gone: leave out what is theirs."""
         self._publish()

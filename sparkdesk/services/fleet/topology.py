@@ -110,10 +110,11 @@ class TopologyWatch:
             before = self.topology.value
             self.topology.set(replace(before, state=LookState.LOOKING, message="", remedy=""))
             try:
-                self.topology.set(await self._look(before))
+                self.topology.set(await self._look())
             finally:
-                if self.topology.value.state is LookState.LOOKING:  # it was cancelled
-                    self.topology.set(before)
+                now = self.topology.value
+                if now.state is LookState.LOOKING:  # it was cancelled; labels may have changed meanwhile
+                    self.topology.set(replace(now, state=before.state, message=before.message, remedy=before.remedy))
             self._keep_looking()
         return self.topology.value
 
@@ -121,16 +122,16 @@ class TopologyWatch:
         """Look without a word, for what no carrier tells; what is other than before must be seen twice to be told."""
         async with self._gate:
             before = self.topology.value
-            found = await self._look(before)
+            found = await self._look()
             if replace(found, seen_ms=before.seen_ms) != before:
-                found = await self._look(before)
+                found = await self._look()
             self.topology.set(found)
 
-    async def _look(self, before: Topology) -> Topology:
+    async def _look(self) -> Topology:
         live = [status for status in self._nodes.value if status.is_live]
         if not live:
             return replace(
-                before,
+                self.topology.value,
                 state=LookState.FAILED,
                 message="No node is connected",
                 remedy="Connect a node, then look again.",
@@ -141,7 +142,7 @@ class TopologyWatch:
             again, _ = await self._ask_all(live)
             views = {**views, **again}
         if error is not None and not views:
-            return replace(before, state=LookState.FAILED, message=error.message, remedy=error.remedy)
+            return replace(self.topology.value, state=LookState.FAILED, message=error.message, remedy=error.remedy)
         absent = {node_id: view.as_absent() for node_id, view in self._views.items()}
         self._views = {**absent, **views}
         self._past = {**self._past, **{node_id: view for node_id, view in views.items() if view.did_answer}}

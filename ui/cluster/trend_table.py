@@ -9,9 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtCore import QRectF, Qt, Signal
 from PySide6.QtGui import QFocusEvent, QHideEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QShowEvent
 from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
@@ -45,7 +47,10 @@ _PAGE_ROWS: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """One column: a row of the metric table, and the keys of a sample that it adds up."""
+    """One column: a row of the metric table, and the keys of a sample that it adds up.
+
+    A part that is not known makes the sum not known; only a cage without a link is known to carry nothing.
+    """
 
     metric: str
     keys: tuple[str, ...]
@@ -61,10 +66,40 @@ class Trend:
         return str(write_quantity(self.metric, value))
 
     def now(self, sample: Sample | None) -> float:
-        """The newest value, NaN where nothing was told."""
-        known = [sample.value(key) for key in self.keys] if sample is not None else []
-        known = [value for value in known if text.is_known(value)]
-        return sum(known) if known else math.nan
+        """The newest value, NaN where a part was not told."""
+        return math.nan if sample is None else sum(_part_now(sample, key) for key in self.keys)
+
+    def past(self, read: Callable[[str], Series]) -> Series:
+        """What `read` knows of the keys, as one."""
+        return add_up([_part_past(read, key) for key in self.keys])
+
+
+def _up_key(key: str) -> str:
+    """The key that tells whether the cage of this key has its link; "" where it is of no cage."""
+    cage = key.partition(".")[2]
+    return f"cage_up.{cage}" if cage in CAGES else ""
+
+
+def _part_now(sample: Sample, key: str) -> float:
+    value, up = sample.value(key), _up_key(key)
+    return 0.0 if up and not text.is_known(value) and sample.value(up) == 0 else value
+
+
+def _part_past(read: Callable[[str], Series], key: str) -> Series:
+    part, up = read(key), _up_key(key)
+    if not up:
+        return part
+    ups = read(up)
+    times = np.union1d(part[0], ups[0])
+    values = _values_at(times, part)
+    return times, np.where(np.isnan(values) & (_values_at(times, ups) == 0), 0.0, values)
+
+
+def _values_at(times: NDArray[np.int64], part: Series) -> NDArray[np.float64]:
+    """A series at these times, which hold all of its own; NaN where it has none."""
+    values = np.full(len(times), np.nan)
+    values[np.searchsorted(times, part[0])] = part[1]
+    return values
 
 
 TRENDS: Final = (
@@ -78,15 +113,11 @@ TRENDS: Final = (
 
 
 def add_up(parts: Sequence[Series]) -> Series:
-    """Series as one: at each time the sum of what is known then, NaN where nothing is."""
+    """Series as one: at each time the sum of all, NaN where one is not known."""
     if len(parts) == 1:
         return parts[0]
     times = np.unique(np.concatenate([part_times for part_times, _ in parts]))
-    total = np.full(len(times), np.nan)
-    for part_times, values in parts:
-        at = np.searchsorted(times, part_times)
-        total[at] = np.where(np.isnan(total[at]), values, total[at] + np.nan_to_num(values))
-    return times, total
+    return times, np.sum([_values_at(times, part) for part in parts], axis=0)
 
 
 class TrendSheet(SparklineSheet):
@@ -291,7 +322,7 @@ class TrendPane(QWidget):
             if read is None or self._model.sample(node_id) is None:
                 continue
             for column, trend in enumerate(TRENDS):
-                trends.fill(row, column, *add_up([read(node_id, key, SPAN_S) for key in trend.keys]))
+                trends.fill(row, column, *trend.past(partial(_read_span, read, node_id)))
         return trends
 
     def _mark_stale(self) -> None:
@@ -342,6 +373,10 @@ class TrendPane(QWidget):
             region.setAccessibleDescription(self.sentence(row))
         if self.sheet.selected >= 0:
             self.sheet.setAccessibleDescription(self.sentence(self.sheet.selected))
+
+
+def _read_span(read: Callable[[str, str, float], Series], node_id: str, key: str) -> Series:
+    return read(node_id, key, SPAN_S)
 
 
 def _empty(rows: int) -> TrendTable:

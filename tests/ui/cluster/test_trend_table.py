@@ -114,7 +114,33 @@ def test_what_is_not_known_says_so_and_traffic_of_both_cages_is_added_up(qtbot: 
     assert (pane.sheet.value_text(1, 2), pane.sheet.value_text(1, 4)) == ("n/a", "n/a")
     times = np.array([1000, 2000], np.int64), np.array([2000, 3000], np.int64)
     total = add_up([(times[0], np.array([1.0, 2.0])), (times[1], np.array([5.0, math.nan]))])
-    assert np.array_equal(total[1], [1.0, 7.0, math.nan], equal_nan=True)
+    assert np.array_equal(total[1], [math.nan, 7.0, math.nan], equal_nan=True)
+
+
+def test_one_cage_alone_is_not_shown_as_the_traffic_of_both(qtbot: QtBot) -> None:
+    desk = Desk()
+    both = {"cage_up__P0": 2.0, "cage_rx_gbps__P0": 90.0, "cage_rx_gbps__P1": 100.0}
+    for second in range(12):
+        desk.now_ms += 3000 - desk.now_ms % 3000
+        hole = {"cage_rx_gbps__P1": math.nan} if second in (6, 11) else {}
+        desk.measure(1, **(both | hole))
+    _, pane = open_trends(qtbot, desk)
+    assert pane.sheet.value_text(1, 4) == "n/a", "its P1 is not known now"
+    low, _ = pane.sheet.trends.bounds(range(1, 2))
+    line = low[0, 4]
+    assert set(line[~np.isnan(line)]) == {190.0}, "where a part is not known there is no false drop"
+    assert np.isnan(line[-6])
+
+
+def test_a_cage_without_a_link_carries_nothing_and_hides_nothing(qtbot: QtBot) -> None:
+    desk = Desk()
+    for _ in range(3):
+        desk.now_ms += 3000
+        desk.measure(1, cage_up__P0=0.0, cage_rx_gbps__P1=100.0)
+    _, pane = open_trends(qtbot, desk)
+    assert pane.sheet.value_text(1, 4) == "100.0 Gb/s"
+    low, _ = pane.sheet.trends.bounds(range(1, 2))
+    assert set(low[0, 4][~np.isnan(low[0, 4])]) == {100.0}
 
 
 def test_an_old_row_is_grey_and_tells_its_age(qtbot: QtBot) -> None:

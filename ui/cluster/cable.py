@@ -201,11 +201,19 @@ def _judge(parts: _Parts) -> tuple[Look, str]:
 def _judge_open(parts: _Parts, states: set[PortState]) -> tuple[Look, str]:
     """A cage without a cable, or a cable that is missing."""
     if states & {PortState.UP, PortState.DEGRADED} and not parts.link.is_missing:
-        return "unknown", "link, not looked at yet"
+        is_old = all(age is not None for age in parts.ages)
+        return "unknown", "not known now" if is_old else "link, not looked at yet"
     was_asked = all(problem.id != "not-asked" for problem in parts.problems)
     if not was_asked and PortState.UNKNOWN in states:
         return "unknown", "not known"
-    return ("down", "No cable") if parts.link.is_missing else ("unused", "no link")
+    ages = [age for age in parts.ages if age is not None]
+    if len(ages) < len(parts.ages):
+        return ("down", "No cable") if parts.link.is_missing else ("unused", "no link")
+    # All its ends are silent: what they told is not of now.
+    if min(ages) < 0:
+        return "unknown", "not known now"
+    word = f"{text.age(max(ages))} ago"
+    return ("unknown", f"No cable {word}") if parts.link.is_missing else ("unused", f"no link {word}")
 
 
 def _judge_speed(parts: _Parts) -> tuple[Look, str]:

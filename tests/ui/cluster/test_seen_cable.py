@@ -147,6 +147,23 @@ def test_cables_of_a_node_that_is_silent_are_grey_with_the_age_and_without_rates
     assert found["n1:P0-switch"].look == "up"
 
 
+def test_an_empty_cage_of_a_silent_node_says_how_old_that_is() -> None:
+    case = Cabled(switch(3), "switch", states={"n2": NodeState.STALE}, ages_s={"n2": 14.2})
+    found = {cable.key: cable for cable in case.scene().cables}
+    assert (found["n2:P1"].look, found["n2:P1"].word) == ("unused", "no link 14 s ago")
+    assert (found["n1:P1"].look, found["n1:P1"].word) == ("unused", "no link")
+
+
+def test_a_missing_cable_is_told_as_of_now_only_while_one_of_its_ends_is_heard() -> None:
+    case = CASES["cable-out"]()
+    whole = next(cable for cable in case.scene().cables if cable.word == "No cable")
+    case.ages_s = {whole.ends[0][0]: 14.2}
+    assert "No cable" in {cable.word for cable in case.scene().cables}
+    case.ages_s = {end[0]: 14.2 for end in whole.ends}
+    silent = next(cable for cable in case.scene().cables if cable.ends == whole.ends)
+    assert (silent.look, silent.word) == ("unknown", "No cable 14 s ago")
+
+
 def test_a_node_that_could_not_be_asked_has_cages_that_are_not_known() -> None:
     case = Cabled(Cabling(2, [Wire([("n1", "P1"), ("n2", "P1")])]), "", states={"n2": NodeState.UNREACHABLE})
     case.change = lambda views: views.update(n2=views["n2"].as_absent())

@@ -150,6 +150,8 @@ class ClusterModel(QObject):
 
     def heard(self) -> frozenset[str]:
         """The nodes of which can be said that nothing is wrong, where nothing is found."""
+        if len(self.scene.cards) > 1 and not self.feeds.topology.value.seen_ms:
+            return frozenset()  # where nobody looked at the cables nothing is said to be well
         live = frozenset(card.node_id for card in self.scene.cards if card.look == "live")
         return live if self.feeds.heard is None else live & self.feeds.heard.value
 

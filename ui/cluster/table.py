@@ -92,13 +92,19 @@ class Row:
 
 def build_extras(model: ClusterModel) -> dict[str, Extra]:
     """Engine figures and findings of every node."""
-    found: dict[str, list[Concern]] = {}
+    found, heard = dict[str, list[Concern]](), model.heard()
     for concern in model.feeds.findings.value:
         found.setdefault(concern.node_id, []).append(concern)
-    return {card.node_id: _build_extra(card, found.get(card.node_id, []), model) for card in model.scene.cards}
+    extras = {}
+    for card in model.scene.cards:
+        concerns = found.get(card.node_id, [])
+        quiet = "none" if card.node_id in heard else ""
+        extras[card.node_id] = _build_extra(card, concerns, quiet, model)
+    return extras
 
 
-def _build_extra(card: NodeCard, concerns: Sequence[Concern], model: ClusterModel) -> Extra:
+def _build_extra(card: NodeCard, concerns: Sequence[Concern], quiet: str, model: ClusterModel) -> Extra:
+    """`quiet`: what is said where nothing was found."""
     jobs = model.jobs_on(card.node_id)
     parts = []
     for job in jobs[:_MOST_JOBS]:
@@ -112,7 +118,7 @@ def _build_extra(card: NodeCard, concerns: Sequence[Concern], model: ClusterMode
     worst = worst_first(one for one in concerns if not one.is_accepted)
     return Extra(
         engine=" · ".join(parts),
-        findings=words.count_words(concerns) or "none",
+        findings=words.count_words(concerns) or quiet,
         worst=worst[0].severity.value if worst else "",
     )
 

@@ -275,9 +275,8 @@ class ClusterPage(QWidget):
         """The strip and the open list; what did not change is not touched."""
         model = self.model
         cards = model.scene.cards
-        was_seen = len(cards) < 2 or model.feeds.topology.value.seen_ms > 0
         heard = model.heard()
-        has_looked = was_seen and bool(heard)
+        has_looked = bool(heard)
         unheard = tuple(card.name for card in cards if card.node_id not in heard)
         concerns, names = model.feeds.findings.value, model.names()
         is_open = self._list is not None and self._list.isVisible()

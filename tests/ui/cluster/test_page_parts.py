@@ -210,6 +210,19 @@ def test_the_table_has_findings_links_and_engine_figures(qtbot: QtBot, desk: Des
     assert [each.cells[2] for each in page.table.rows.rows] == ["none", "1 accepted", "none", "none"]
 
 
+def test_the_table_says_none_only_of_nodes_that_were_heard_and_looked_at(qtbot: QtBot, desk: Desk) -> None:
+    desk.findings.set((MTU,))
+    heard = Latest(frozenset({"node0", "node1"}))
+    page = open_page(qtbot, desk.feeds(heard=heard))
+    choose(page, "table")
+    assert [each.cells[2] for each in page.table.rows.rows] == ["none", "1 open", "n/a", "n/a"]
+    desk.findings.set(())
+    desk.topology.set(Topology())
+    page.refresh()
+    assert page.findings.state_words.text() == "Not looked yet"
+    assert {each.cells[2] for each in page.table.rows.rows} == {"n/a"}
+
+
 def test_the_menu_of_a_row_asks_for_what_the_card_asks_for(qtbot: QtBot, desk: Desk) -> None:
     page = open_page(qtbot, desk.feeds())
     choose(page, "table")

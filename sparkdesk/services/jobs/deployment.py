@@ -5,6 +5,7 @@ The one rule: nothing here asks a node or starts anything. Events come in, a new
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
 from collections.abc import Callable
@@ -18,8 +19,10 @@ from sparkdesk.core.jobs.timeline import Timeline
 from sparkdesk.core.plain_text import make_line
 from sparkdesk.core.playbooks.reader import last_object
 from sparkdesk.core.step import Output, Playbook, Progress, RunEnded, StepEnded, StepEvent, StepStarted
+from sparkdesk.core.telemetry.sample import GAP_PERIODS
 from sparkdesk.services.clock import Clock
 from sparkdesk.services.jobs.job_log import LogPiece
+from sparkdesk.services.records.reading_book import PERIOD_S
 
 OURS = "SparkDesk"
 ENGINE = "engine"
@@ -29,6 +32,8 @@ GUARD_MARK = "[sparkdesk] "
 KEEP_LINES = 5000
 KEEP_EVENTS = 1000
 LINE_CHARS = 8192
+READINGS_FOR_S = GAP_PERIODS * PERIOD_S
+"""So long the readings of an engine are those of now: as long as a ReadingBook tells them."""
 # Words that most engines use, and the one letter behind the time that llama.cpp uses.
 _ERROR = re.compile(r"\b(ERROR|FATAL|CRITICAL|Traceback)\b|\b[Ee]rror:|Exception\b|^[\d.]{5,24} E ")
 _WARNING = re.compile(r"\bWARN(ING)?\b|\b[Ww]arning:|^[\d.]{5,24} W ")
@@ -57,6 +62,7 @@ class Deployment:
         self.saw_end = False
         """Whether the log was read to the job's end."""
         self._is_proved = False
+        self._forgetting: asyncio.TimerHandle | None = None
         self._clock = clock
         self._tell = tell
         self._timeline = Timeline(plan.playbook if plan is not None else _NOT_LAUNCHED)
@@ -90,6 +96,16 @@ class Deployment:
             status = replace(status, readings=readings)
         self.status = replace(status, state=state or status.state)
         self.refresh()
+
+    def take_readings(self, readings: tuple[tuple[str, float], ...], *, for_s: float = READINGS_FOR_S) -> None:
+        """What its engine said just now. When nothing newer came after `for_s`, it is not known any more."""
+        if self._forgetting is not None:
+            self._forgetting.cancel()
+        self._forgetting = asyncio.get_running_loop().call_later(for_s, self._forget_readings)
+        self.change(readings=readings)
+
+    def _forget_readings(self) -> None:
+        self.change(readings=())
 
     def set_stop_error(self, words: str) -> None:
         """Why the last stop is not verified; "" takes it back."""

@@ -131,7 +131,7 @@ class Heartbeat:
         if status == 200 and endpoint.metrics_path and deployment.backend is not None and _is_watched(deployment):
             found = deployment.backend.readings(body.decode("utf-8", "replace"))
             found = await read_more(client, MORE_PAGES.get(endpoint.engine, ()), found)
-            deployment.change(readings=tuple(trail.add(self._clock.monotonic_s(), found).items()))
+            deployment.take_readings(tuple(trail.add(self._clock.monotonic_s(), found).items()))
         return True
 
 

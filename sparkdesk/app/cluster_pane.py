@@ -43,6 +43,7 @@ class ClusterPane:
         self._join_jobs(page)
         self._join_cables(page)
         self._join_findings(page)
+        page.model.refreshed.connect(self._pages.refresh_top_bar)
         page.save_asked.connect(lambda path, data: self._desktop.bridge.start(_save, path, data))
         return page
 

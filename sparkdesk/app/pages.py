@@ -14,7 +14,6 @@ from sparkdesk.app.node_pages import NodePages
 from sparkdesk.core.chat.message import Sampling
 from sparkdesk.core.errors import SparkDeskError
 from sparkdesk.core.feed import Latest
-from sparkdesk.core.jobs.rate import GENERATED_RATE
 from sparkdesk.core.jobs.record import JobState, JobStatus
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.telemetry.sample import Sample
@@ -86,6 +85,11 @@ class Pages:
         self._add_settings()
         self._shell_feed = ShellFeed(self._shell_feeds(), window.shell, window)
 
+    def refresh_top_bar(self) -> None:
+        """Show there what is known now, as the page does that is refreshed in the same moment."""
+        if self._shell_feed is not None:
+            self._shell_feed.refresh()
+
     def _add_work_pages(self, obstacle: str) -> None:
         """What is done with a cluster; `obstacle` says why that cannot be now."""
         pages = (
@@ -124,7 +128,7 @@ class Pages:
             nodes=stack.inventory.nodes,
             jobs=stack.launcher.jobs,
             sample=self.sample,
-            tokens_per_s=lambda job_id: self.traces.newest(job_id, GENERATED_RATE),
+            reading=self.traces.newest,
             age_s=lambda node_id: stack.telemetry.feed(node_id).sample_age_s(),
             period_s=1.0 / stack.sample_hz,
         )

@@ -27,7 +27,7 @@ from sparkdesk.core.telemetry.energy import EnergyView
 from sparkdesk.core.telemetry.sample import Sample
 from sparkdesk.services.jobs.trace import Traces
 from ui.bridge import watch
-from ui.cluster.scene import Known, Scene, SceneBuilder
+from ui.cluster.scene import Known, Scene, SceneBuilder, old_ages
 from ui.preference import Preferences
 
 if TYPE_CHECKING:
@@ -79,6 +79,8 @@ class ClusterModel(QObject):
     dirty = Signal()
     scene_changed = Signal(object)
     selection_changed = Signal(str, str)
+    refreshed = Signal()
+    """The figures of now are read: who shows the same ones elsewhere reads them in the same moment."""
 
     def __init__(self, feeds: ClusterFeeds, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -100,12 +102,8 @@ class ClusterModel(QObject):
 
     def refresh(self) -> bool:
         """Make the scene of now; tells whether it differs from the one before."""
-        feeds = self.feeds
-        samples = {}
-        for node in feeds.nodes.value:
-            sample = feeds.sample(node.record.id)
-            if sample is not None:
-                samples[node.record.id] = (sample, self.age_s(node.record.id))
+        feeds, samples = self.feeds, self._samples()
+        self.refreshed.emit()
         known = Known(
             feeds.cluster.value,
             feeds.nodes.value,
@@ -126,6 +124,16 @@ class ClusterModel(QObject):
         self._drop_lost_selection()
         self.scene_changed.emit(scene)
         return True
+
+    def _samples(self) -> dict[str, tuple[Sample, float]]:
+        """The newest of each node that told one, with its age in s."""
+        nodes = [node.record.id for node in self.feeds.nodes.value]
+        found = ((node_id, self.feeds.sample(node_id)) for node_id in nodes)
+        return {node_id: (sample, self.age_s(node_id)) for node_id, sample in found if sample is not None}
+
+    def silent(self) -> dict[str, float]:
+        """The nodes that tell nothing of now, with the age in s of what they told last; NaN: they never told."""
+        return old_ages(self.feeds.nodes.value, self._samples())
 
     def _drop_lost_selection(self) -> None:
         kind, key = self.selection
@@ -188,11 +196,6 @@ class ClusterModel(QObject):
     def cable_at(self, end: End) -> Cable | None:
         """The cable that the last look saw in a cage."""
         return self.feeds.topology.value.cable_at(end)
-
-    def look_age_s(self) -> float:
-        """Seconds since the cables were seen; NaN before the first look."""
-        seen_ms = self.feeds.topology.value.seen_ms
-        return max(0.0, (self.feeds.now_ms() - seen_ms) / 1000) if seen_ms else math.nan
 
     def problems_at(self, ends: Sequence[End]) -> list[Problem]:
         """What the last look has against these cages."""

@@ -29,8 +29,8 @@ from ui.cluster.cable import Cable, CableBuilder, CableFacts, Look, switch_title
 from ui.cluster.card import STALE_AFTER_S, Found, NodeCard, Served, build_card, with_concerns
 from ui.cluster.map.wiring import Shape, Wiring, build_wiring, has_look
 from ui.cluster.sentence import NO_NODE, Sentence, Told, build_sentence
-from ui.jobs.mark import current_phase, is_coming_up, is_serving, mark_of_job
-from ui.total import total_of
+from ui.jobs.mark import Mark, current_phase, is_coming_up, is_serving, mark_of_job, mark_of_silent_job
+from ui.total import NO_TOTAL, total_of, total_rate
 
 NO_TOPOLOGY = Topology()
 NO_WIRING = Wiring()
@@ -141,7 +141,7 @@ class SceneBuilder:
         facts = CableFacts(
             topology,
             self._find_ports(known),
-            _old_ages(known),
+            old_ages(known.nodes, known.samples),
             {card.node_id: card.name for card in cards},
             switch_titles(topology, cluster.switch_name if cluster else ""),
         )
@@ -171,11 +171,12 @@ class SceneBuilder:
         concerns: dict[str, list[Concern]] = {}
         for concern in known.concerns:
             concerns.setdefault(concern.node_id, []).append(concern)
+        silent = old_ages(known.nodes, known.samples)
         cards = []
         for node in known.nodes:
             node_id = node.record.id
             sample, age_s = known.samples.get(node_id, (None, math.nan))
-            served, others = served_on(node_id, known), tuple(found.get(node_id, ()))
+            served, others = served_on(node_id, known, silent), tuple(found.get(node_id, ()))
             parts = (node, sample, served, others, tuple(concerns.get(node_id, ())))
             made = before.get(node_id)
             # The age of values is told in words only where they are old.
@@ -206,14 +207,20 @@ class SceneBuilder:
         return ports
 
 
-def _old_ages(known: Known) -> dict[str, float]:
+def old_ages(nodes: Sequence[NodeStatus], samples: Mapping[str, tuple[Sample, float]]) -> dict[str, float]:
     """The nodes that tell nothing of now, with the age of what they told last; NaN: they never told anything."""
-    ages = {node.record.id: known.samples.get(node.record.id, (None, math.nan))[1] for node in known.nodes}
+    ages = {node.record.id: samples.get(node.record.id, (None, math.nan))[1] for node in nodes}
     return {
         node.record.id: ages[node.record.id]
-        for node in known.nodes
+        for node in nodes
         if not node.is_live or ages[node.record.id] > STALE_AFTER_S
     }
+
+
+def job_mark(job: JobStatus, silent: Mapping[str, float]) -> Mark:
+    """The chip of a job: of a silent node nobody knows its state of now. `silent` is as `old_ages` gives it."""
+    ages = [silent[node_id] for node_id in job.node_ids if node_id in silent]
+    return mark_of_silent_job(job, max(ages, key=lambda age: (age == age, age))) if ages else mark_of_job(job)
 
 
 def _guests(topology: Topology) -> tuple[str, ...]:
@@ -242,8 +249,6 @@ def _look_words(known: Known) -> str:
 
 def _told(known: Known, cards: Sequence[NodeCard], cables: Sequence[Cable]) -> Told:
     """What the sentence is made from; the rate is that of the deployments that tell one."""
-    ready = [job.job_id for job in known.jobs if job.state is JobState.READY]
-    rates = [known.traces.newest(job_id, GENERATED_RATE) for job_id in ready] if known.traces else []
     return Told(
         known.nodes,
         cards,
@@ -252,7 +257,7 @@ def _told(known: Known, cards: Sequence[NodeCard], cables: Sequence[Cable]) -> T
         known.servers,
         known.concerns,
         known.topology,
-        total_of(rates),
+        total_rate(known.jobs, known.traces.newest) if known.traces else NO_TOTAL,
         known.heard,
         total_of(known.server_reading(server.id, GENERATED_RATE) for server in known.servers),
         read_free((card.node_id, known.samples[card.node_id][0]) for card in cards if card.look == "live"),
@@ -267,21 +272,21 @@ def _found(server: FoundServer, known: Known) -> Found:
     return Found(server, read(GENERATED_RATE), read(REQUESTS_RUNNING), read(REQUESTS_WAITING), read(KV_USED))
 
 
-def served_on(node_id: str, known: Known) -> tuple[Served, ...]:
-    """What runs or starts on a node, ready ones first."""
+def served_on(node_id: str, known: Known, silent: Mapping[str, float]) -> tuple[Served, ...]:
+    """What runs or starts on a node, ready ones first. `silent` is as `old_ages` gives it."""
     jobs = [job for job in known.jobs if node_id in job.node_ids and is_serving(job)]
     jobs.sort(key=lambda job: job.state is not JobState.READY)
-    return tuple(_served(job, node_id, known) for job in jobs)
+    return tuple(_served(job, node_id, known, silent) for job in jobs)
 
 
-def _served(job: JobStatus, node_id: str, known: Known) -> Served:
+def _served(job: JobStatus, node_id: str, known: Known, silent: Mapping[str, float]) -> Served:
     plan = known.plan_of(job.job_id)
     ledger = next((each for each in plan.ledgers if each.node_id == node_id), None) if plan else None
     phase = current_phase(job)
     return Served(
         job_id=job.job_id,
         title=job.title,
-        mark=mark_of_job(job),
+        mark=job_mark(job, silent),
         is_ready=job.state is JobState.READY,
         token_rate=known.traces.newest(job.job_id, GENERATED_RATE) if known.traces else math.nan,
         running=job.reading(REQUESTS_RUNNING),

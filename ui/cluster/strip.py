@@ -19,9 +19,10 @@ from sparkdesk.core.jobs.reading import REQUESTS_RUNNING, REQUESTS_WAITING
 from sparkdesk.core.jobs.record import JobState, JobStatus
 from ui import text, theme
 from ui.cluster.model import ClusterModel
+from ui.cluster.scene import job_mark
 from ui.effort import bandwidth_wordings, bandwidth_words, job_energy_words
 from ui.font import Role
-from ui.jobs.mark import Mark, current_phase, is_coming_up, mark_of_job
+from ui.jobs.mark import Mark, current_phase, is_coming_up
 from ui.theme import Token
 from ui.widgets.button import Button
 from ui.widgets.card import Card
@@ -58,10 +59,11 @@ def strip_items(model: ClusterModel) -> list[StripItem]:
     """The deployments for the strip: what serves or comes up, newest first."""
     names = model.names()
     jobs = [job for job in model.feeds.jobs.value if not job.state.is_over]
-    return [_strip_item(job, names, model) for job in jobs]
+    silent = model.silent() if jobs else {}
+    return [_strip_item(job, job_mark(job, silent), names, model) for job in jobs]
 
 
-def _strip_item(job: JobStatus, names: Mapping[str, str], model: ClusterModel) -> StripItem:
+def _strip_item(job: JobStatus, mark: Mark, names: Mapping[str, str], model: ClusterModel) -> StripItem:
     where = ", ".join(names.get(node_id, node_id) for node_id in job.node_ids)
     note = f" · {job.endpoint.note}" if job.endpoint and job.endpoint.note else ""
     traffic: tuple[str, ...] = ()
@@ -77,7 +79,7 @@ def _strip_item(job: JobStatus, names: Mapping[str, str], model: ClusterModel) -
     return StripItem(
         job_id=job.job_id,
         title=text.one_line(job.title, 80),
-        mark=mark_of_job(job),
+        mark=mark,
         where=text.one_line(f"{where}{note}", 200),
         figures=_figures(job, model),
         traffic=traffic,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from sparkdesk.core.jobs.record import JobState, JobStatus, Phase, PhaseState
+from ui import text
 
 MarkKind = Literal["neutral", "accent", "ok", "warn", "crit", "simulated"]
 
@@ -43,6 +44,15 @@ def mark_of(state: JobState) -> Mark:
 def mark_of_job(status: JobStatus) -> Mark:
     """The chip of a job: its state's, but of another account's job only that it is there is known."""
     return READ_ONLY if status.account else mark_of(status.state)
+
+
+def mark_of_silent_job(status: JobStatus, silent_s: float) -> Mark:
+    """The chip of a job with a node that tells nothing of now, for so long (NaN: not known how long)."""
+    mark = mark_of_job(status)
+    if status.account or status.state is not JobState.READY:
+        return mark
+    how_long = f"{text.age(silent_s)} ago" if text.is_known(silent_s) else "not heard"
+    return Mark(f"{mark.text} {how_long}", "neutral", "clock")
 
 
 def current_phase(status: JobStatus) -> Phase | None:

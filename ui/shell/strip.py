@@ -206,6 +206,7 @@ class TopStrip(QWidget):
         self.bell = Bell()
         self._brand_width = theme.SIDE_WIDTH
         self._has_numbers = True
+        self._has_shares = True
         self._lead = QSpacerItem(theme.SIDE_WIDTH + 10, 0)
         self._row = QHBoxLayout(self)
         self._row.setContentsMargins(0, 0, 12, 1)
@@ -283,8 +284,9 @@ class TopStrip(QWidget):
         )
         found = ((self._tokens, rate, tokens), (self._power, power, watt))
         for (item, figure, total), name in zip(found, names, strict=True):
-            of = (Part(total.share_words, "dense", "text3"),) if total.is_partial else ()
-            item.show_parts((Part(figure.value, "strong", ink), Part(figure.unit, "dense"), *of), name)
+            of = (Part(total.share_words, "dense", "text3"),) if total.is_partial and self._has_shares else ()
+            value = f"{figure.value}+" if total.is_partial and not self._has_shares else figure.value
+            item.show_parts((Part(value, "strong", ink), Part(figure.unit, "dense"), *of), name)
 
     def cluster_place(self) -> QWidget:
         """The cluster's name; the list of clusters opens under it."""
@@ -308,13 +310,18 @@ class TopStrip(QWidget):
         self._fit()
 
     def _fit(self) -> None:
-        """Drop what nobody tells and what has no room: W first, then tok/s, memory, the search's words; states stay."""
+        """Drop what nobody tells and what has no room: W first, then tok/s, memory, the search's words; states stay.
+
+        Before a figure goes, "132 W 3 of 4" becomes "132+ W": it is still no whole.
+        """
         if not self._model.cluster_name:
             for part in (self._nodes, self._memory, self._tokens, self._power):
                 part.setVisible(False)
             return
         room = self.width() - self._brand_width - 10 - 12 - 24
-        for dropped in range(5):
+        for step in range(9):
+            dropped = step // 2
+            self._has_shares = step % 2 == 0
             self._has_numbers = dropped < 3
             self._search.set_folded(dropped >= 4)
             self._show_figures()

@@ -12,7 +12,6 @@ from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
 from sparkdesk.core.cluster.node import NodeState
-from sparkdesk.core.jobs.rate import GENERATED_RATE
 from tests.ui import rack
 from tests.ui.picture import host_page
 from tests.ui.stage import Stage
@@ -38,7 +37,7 @@ def feed(stage: Stage, model: ShellModel) -> ShellFeed:
         nodes=stage.nodes,
         jobs=stage.jobs,
         sample=stage.samples.get,
-        tokens_per_s=lambda job_id: stage.traces.newest(job_id, GENERATED_RATE),
+        reading=stage.traces.newest,
         age_s=lambda node_id: (stage.now_ms - stage.samples[node_id].t_ms) / 1000,
         period_s=1.0,
     )
@@ -116,6 +115,55 @@ def test_a_sum_over_some_of_the_nodes_says_of_how_many(qtbot: QtBot, stage: Stag
     assert items["tok/s"].parts()[-1].text == "1 of 2"
     memory = next(item for item in strip.findChildren(StripItem) if "memory" in item.accessibleName())
     assert "3 of 4 nodes together have at least" in memory.toolTip()
+
+
+def test_a_sum_over_some_says_so_in_less_room_before_it_goes(qtbot: QtBot, stage: Stage) -> None:
+    nodes = list(stage.nodes.value)
+    nodes[3] = rack.status(3, NodeState.UNREACHABLE)
+    stage.nodes.set(tuple(nodes))
+    strip = open_strip(qtbot, stage, 1440)
+    power = next(item for item in strip.findChildren(StripItem) if "GPU rail" in item.accessibleName())
+    seen: list[list[str]] = []
+    for width in range(1440, 699, -1):
+        strip.resize(width, 48)
+        words = [part.text for part in power.parts()] if power.isVisible() else []
+        if words not in seen:
+            seen.append(words)
+    assert seen == [["132", "W GPU rail", "3 of 4"], ["132+", "W GPU rail"], []]
+    assert "at least 132 W" in power.accessibleName()
+
+
+def test_a_node_whose_samples_are_old_is_in_no_sum_of_now(qtbot: QtBot, stage: Stage) -> None:
+    stage.now_ms += 12_000
+    for i in (1, 2, 3):
+        stage.measure(i, 6.2)
+    model = ShellModel()
+    feed(stage, model).refresh()
+    assert (model.gpu_power_w.told, model.gpu_power_w.of) == (3, 4)
+    assert model.least_free is not None
+    assert model.least_free.node == "spark-bd26"
+    assert model.stale_text == ""
+    stage.now_ms += 12_000
+    stage.measure(3, 6.2)
+    stage.now_ms += 5_000
+    feed(stage, model).refresh()
+    assert model.gpu_power_w.told == 4
+    assert model.stale_text == "29 s ago"
+
+
+def test_the_top_bar_reads_the_rate_in_the_same_moment_as_the_sentence(qtbot: QtBot, stage: Stage) -> None:
+    for i in range(4):
+        stage.measure(i, cage_up__P0=0.0)
+    model, page = ShellModel(), ClusterModel(stage.cluster_feeds())
+    shell = feed(stage, model)
+    page.refreshed.connect(shell.refresh)
+    page.refresh()
+    for rate in (59.4, 41.8):
+        stage.now_ms += 1_000
+        stage.serve(replace(stage.jobs.value[0], readings=rack.readings(1.0, 0.0, rate)))
+        page.refresh()
+        assert model.tokens_per_s.words(text.token_rate(model.tokens_per_s.value)) == f"{rate} tok/s"
+        assert f"{rate} tok/s" in page.scene.sentence.words
 
 
 def test_the_top_bar_and_the_sentence_name_the_same_node_with_the_same_figure(qtbot: QtBot, stage: Stage) -> None:

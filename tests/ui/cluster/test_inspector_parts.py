@@ -143,7 +143,8 @@ def test_a_cable_that_went_down_shows_so_at_once_and_says_when_the_rest_was_seen
     desk.measure(1, 6.2)
     page.refresh()
     rows = page.inspector.cable.ends[0].rows
-    assert rows.value("enp1s0f1np1") == "no link · rocep1s0f1 state n/a · 192.168.100.1/24 · seen 43 s ago"
+    assert rows.value("enp1s0f1np1") == "no link · rocep1s0f1 state n/a · 192.168.100.1/24"
+    assert page.inspector.cable.look.words.text().endswith(", 43 s ago.")
     assert rows.value("enP2p1s0f1np1").startswith("up, 50G, MTU 9000 · roceP2p1s0f1 active · ")
     assert {row.label: row.tint for row in rows.rows()}["enp1s0f1np1"] == "warn"
 

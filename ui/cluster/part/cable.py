@@ -1,7 +1,7 @@
 """One cable: both ends with both halves, what goes through it now, and what is wrong with it.
 
 The one rule: what an end tells is shown under that end; what nobody told is "n/a". Link, speed and rates are of now,
-out of samples; what only the look told says when that was.
+out of samples; when the rest was seen is said once, under both ends.
 """
 
 from __future__ import annotations
@@ -23,8 +23,6 @@ from ui.cluster.part.look import LookRow
 from ui.node.wrap import wrap_line
 from ui.widgets.label import Label
 
-SEEN_AFTER_S = 10.0
-"""What was seen longer ago says so."""
 NOW_AND_THEN = "Link and speed are of now; MTU, RDMA state and addresses are of the last look"
 TWO_HALVES = "One QSFP cage has two halves; rates add both"
 
@@ -92,10 +90,8 @@ class CablePart(QWidget):
         halves = halves_of(end, seen)
         if not halves:
             rows.append(Row("Halves", text.NOT_KNOWN, "No look at the cables has seen them", "text3"))
-        age_s = self._model.look_age_s()
-        seen_words = f"seen {text.age(age_s)} ago" if age_s > SEEN_AFTER_S else ""
         for half in halves:
-            rows += half_rows(half, now, seen_words)
+            rows += half_rows(half, now)
         return rows
 
 
@@ -107,8 +103,8 @@ def halves_of(end: End, seen: topology.Cable | None) -> list[Half]:
     return [half for half in sides if half is not None]
 
 
-def half_rows(half: Half, now: Callable[[str], float], seen: str = "") -> list[Row]:
-    """What a half tells of itself: link and speed of `now` (by key), or as the look saw them; the rest with `seen`."""
+def half_rows(half: Half, now: Callable[[str], float]) -> list[Row]:
+    """What a half tells of itself: link and speed of `now` (by key), or as the look saw them; the rest as it did."""
     carrier_now, speed_now = now(f"net_carrier.{half.netdev}"), now(f"net_speed_gbps.{half.netdev}")
     is_up = bool(carrier_now) if text.is_known(carrier_now) else half.carrier
     speed_gbps = speed_now if text.is_known(speed_now) else half.speed_gbps
@@ -117,7 +113,6 @@ def half_rows(half: Half, now: Callable[[str], float], seen: str = "") -> list[R
     mtu = f"MTU {half.mtu}" if half.mtu is not None else "MTU n/a"
     parts = [f"{link}, {speed}, {mtu}" if is_up else link, _device_words(half, has_changed=half.carrier is not is_up)]
     parts.append(", ".join(text.one_line(one, 50) for one in half.addresses[:6]) or "no address")
-    parts += [seen] if seen else []
     is_bad = is_up is False or half.is_rdma_active is False
     words = " · ".join(parts)
     return [Row(text.one_line(half.netdev, 16), words, NOW_AND_THEN, tint="warn" if is_bad else "text")]

@@ -63,6 +63,8 @@ def test_nodes_that_were_not_heard_are_not_all_well(stage: Stage) -> None:
     assert say(stage) == Sentence("busy", "4 nodes live, reading the first values.")
     stage.nodes.set((*stage.nodes.value[:3], rack.status(3, NodeState.CONNECTING)))
     assert say(stage).words == "Connecting: 3 of 4 nodes live."
+    stage.nodes.set((rack.status(3, NodeState.CONNECTING),))
+    assert say(stage).words == "Connecting to the node."
 
 
 def test_cables_that_are_not_known_are_said_and_not_called_well(stage: Stage) -> None:

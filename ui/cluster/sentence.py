@@ -164,9 +164,8 @@ def _silence(nodes: Sequence[NodeStatus], cards: Sequence[NodeCard]) -> Sentence
     if again:
         name = text.one_line(again[0].record.name, 64)
         verb = "is being reconnected" if again[0].state is NodeState.RECONNECTING else "has gone quiet"
-        return Sentence(
-            "warn", f"{live} of {len(nodes)} nodes live: {name} {verb}.", "Look at it", "node", again[0].record.id
-        )
+        count = f"{live} of {len(nodes)} nodes live: " if len(nodes) > 1 else ""
+        return Sentence("warn", f"{count}{name} {verb}.", "Look at it", "node", again[0].record.id)
     heard = {node.record.id for node in nodes if node.is_live}
     stale = next((card for card in cards if card.look == "stale" and card.node_id in heard), None)
     if stale is not None:
@@ -182,9 +181,11 @@ def _waiting(nodes: Sequence[NodeStatus], cards: Sequence[NodeCard]) -> Sentence
     if asleep and live + len(asleep) == len(nodes):
         name = text.one_line(asleep[0].record.name, 64)
         who = f"{name} is asleep" if len(asleep) == 1 else f"{len(asleep)} nodes are asleep"
-        return Sentence("note", f"{live} of {len(nodes)} nodes live; {who}.", "Look at it", "node", asleep[0].record.id)
+        count = f"{live} of {len(nodes)} nodes live; " if len(nodes) > 1 else ""
+        return Sentence("note", f"{count}{who}.", "Look at it", "node", asleep[0].record.id)
     if live < len(nodes):
-        return Sentence("busy", f"Connecting: {live} of {len(nodes)} nodes live.")
+        words = f": {live} of {len(nodes)} nodes live" if len(nodes) > 1 else " to the node"
+        return Sentence("busy", f"Connecting{words}.")
     if any(card.look == "loading" for card in cards):
         return Sentence("busy", f"{live} {_nodes(live)} live, reading the first values.")
     return None

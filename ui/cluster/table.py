@@ -11,8 +11,17 @@ from dataclasses import dataclass
 from typing import Final
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
-from PySide6.QtGui import QAction, QColor, QContextMenuEvent, QFontMetrics, QKeyEvent, QResizeEvent
-from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QMenu, QTableView, QWidget
+from PySide6.QtGui import QAction, QBrush, QColor, QContextMenuEvent, QFontMetrics, QKeyEvent, QResizeEvent
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QMenu,
+    QStyle,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTableView,
+    QWidget,
+)
 
 from sparkdesk.core.cluster.half import End
 from sparkdesk.core.findings.concern import Concern, worst_first
@@ -222,6 +231,16 @@ def _ink(row: Row, column: int) -> QColor:
     return color(tint)
 
 
+class _Delegate(QStyledItemDelegate):
+    """A selected row lies on its colour and keeps its inks: a style sheet would give all its words one."""
+
+    def initStyleOption(self, option: QStyleOptionViewItem, index: Index) -> None:  # noqa: N802
+        super().initStyleOption(option, index)
+        if option.state & QStyle.StateFlag.State_Selected:
+            option.state &= ~(QStyle.StateFlag.State_Selected | QStyle.StateFlag.State_MouseOver)
+            option.backgroundBrush = QBrush(color("accentsoft"))
+
+
 class NodeTable(QTableView):
     """The table. `chosen` and `opened` carry a node's id; its menu has the actions of a card."""
 
@@ -236,6 +255,7 @@ class NodeTable(QTableView):
         super().__init__(parent)
         self.rows = NodeTableModel(self)
         self.setModel(self.rows)
+        self.setItemDelegate(_Delegate(self))
         self.setAccessibleName("Nodes")
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from sparkdesk.core.telemetry.series import Gap
 
 _HEAD_HEIGHT = 20
-_HOLE_WORDS_PX = 60
-"""A narrower hole is shaded without words."""
+_HOLE_WORDS_PX = 120
+"""A narrower hole is shaded without words that do not fit: a few letters of them say nothing."""
 _FOOT_HEIGHT = 16
 _FOOT_HEIGHT_LOW = 15
 _TICKS_WIDTH = 32.0
@@ -64,6 +64,8 @@ class ChartFrame:
 
     window_s: float = 300.0
     high: float | None = None
+    least_high: float = 0.0
+    """Where it scales by the data: what is far below this is no more than nothing."""
     is_area: bool = True
     is_stacked: bool = False
     limit: float | None = None
@@ -84,7 +86,10 @@ def tick_text(value: float) -> str:
     """Write a tick: whole numbers without decimals, 1.5 K style from 1,000 on, which has room beside the plot."""
     if value >= 1000:
         return f"{value / 1000:g}{THIN_SPACE}K"
-    return grouped(value) if float(value).is_integer() else f"{value:g}"
+    if float(value).is_integer():
+        return grouped(value)
+    short = f"{value:g}"
+    return f"{value:.9f}".rstrip("0") if "e" in short else short
 
 
 def span_text(window_s: float) -> str:
@@ -211,6 +216,7 @@ class LiveChart(QWidget):
         else:
             peak = self._stack_peak() if self._frame.is_stacked else highest(each.values for each in self._series)
             top = nice_ceiling(max(peak if math.isfinite(peak) else 0.0, self._frame.limit or 0.0) * 1.05)
+            top = max(top, self._frame.least_high)
         return Span(self._now_s - self._frame.window_s, self._now_s, 0.0, top)
 
     def _stack_peak(self) -> float:
@@ -270,8 +276,10 @@ class LiveChart(QWidget):
             if right - left < 1:
                 continue
             painter.fillRect(QRectF(left, plot.top(), right - left, plot.height()), color("raised", 0.6))
-            words = elided(hole.words, "label", right - left - 8)
-            if right - left >= _HOLE_WORDS_PX and self.has_data():
+            room = right - left - 8
+            words = elided(hole.words, "label", room)
+            has_room = right - left >= _HOLE_WORDS_PX or text_width(hole.words, "label") <= room
+            if has_room and self.has_data():
                 box = QRectF(left, plot.top(), right - left, 16)
                 write(painter, box, words, role="label", tint="text3", align=Qt.AlignmentFlag.AlignHCenter)
 

@@ -5,6 +5,8 @@ Rule: it says what to do next; where that is impossible now, it says why.
 
 from __future__ import annotations
 
+from typing import Final
+
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
@@ -14,6 +16,9 @@ from ui.icon import draw_icon
 from ui.theme import Token, color
 from ui.widgets.label import Label
 from ui.widgets.paint import box
+
+_WIDEST: Final = 420
+"""Of the text's lines, in px."""
 
 
 class IconTile(QWidget):
@@ -57,12 +62,13 @@ class EmptyState(QWidget):
         self._title = Label(title, "object_title", "text")
         self._text = Label(text, "body", "text2", is_wrapped=True)
         self._text.setAlignment(Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop)
-        self._text.setFixedWidth(420)
+        self._text.setMaximumWidth(_WIDEST)
         column = QVBoxLayout(self)
         column.setSpacing(10)
         column.addStretch(1)
-        for part in (IconTile(icon, size=44), self._title, self._text):
+        for part in (IconTile(icon, size=44), self._title):
             column.addWidget(part, 0, Qt.AlignmentFlag.AlignHCenter)
+        column.addWidget(self._text)  # without an alignment it is as wide as there is room, and in the middle
         if action:
             column.addWidget(self._make_button(action, is_primary), 0, Qt.AlignmentFlag.AlignHCenter)
         column.addStretch(1)

@@ -6,7 +6,7 @@ import pytest
 from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QTabBar, QWidget
+from PySide6.QtWidgets import QApplication, QLabel, QTabBar, QWidget
 
 from tests.ui.picture import host_page
 from tests.ui.walk import guessing_labels
@@ -15,6 +15,7 @@ from ui.widgets.button import Button, IconButton
 from ui.widgets.chart import ChartFrame, LiveChart, Series, span_text, tick_text
 from ui.widgets.code_view import CodeView
 from ui.widgets.drawer import Drawer
+from ui.widgets.empty_state import EmptyState
 from ui.widgets.timeline import Stage, StateTimeline
 from ui.widgets.toast import ToastStack
 
@@ -102,6 +103,21 @@ def test_the_action_of_a_toast_is_done_and_closes_it(dressed: QApplication) -> N
     assert stack.toasts() == ()
 
 
+def test_what_an_empty_page_says_fits_into_a_drawer(dressed: QApplication) -> None:
+    page = EmptyState("radar", "Not looked yet", "What is wrong shows here as soon as a node has sent enough to tell.")
+    host_page(page, 300, 300)
+    assert page.width() == 300
+    assert all(page.rect().contains(label.geometry()) for label in page.findChildren(QLabel))
+
+
+def test_a_scale_ends_at_its_least_top_where_next_to_nothing_goes_on(dressed: QApplication) -> None:
+    chart = LiveChart("Rate", frame=ChartFrame(least_high=1000.0))
+    chart.set_series([Series("", (0.0, 1.0), (4e-06, 0.0))], now_s=1.0, value_text="0.0")
+    wide = chart.ticks_width()
+    chart.set_frame(ChartFrame())
+    assert chart.ticks_width() > wide, "the ticks of so small a figure are long"
+
+
 def test_a_drawer_keeps_to_the_right_edge_and_escape_closes_it(dressed: QApplication) -> None:
     host = QWidget()
     host_page(host, 800, 600)
@@ -187,4 +203,5 @@ def test_a_chart_paints_live_stale_and_hostile_figures(dressed: QApplication, is
 
 def test_ticks_and_spans_are_short() -> None:
     assert [tick_text(value) for value in (0, 50, 7.5, 1500, 48000)] == ["0", "50", "7.5", "1.5\u202fK", "48\u202fK"]
+    assert [tick_text(value) for value in (0.05, 4e-06)] == ["0.05", "0.000004"]
     assert [span_text(window) for window in (60, 300, 86_400)] == ["\u221260 s", "\u22125 min", "\u221224 h"]

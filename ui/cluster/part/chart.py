@@ -18,6 +18,8 @@ from ui.cluster.part.fact import reader_of
 from ui.widgets.chart import ChartFrame, Hole, LiveChart, Series, fitting_span_s, holes_of
 
 SPAN_S = 300.0
+LEAST_GBPS = 0.1
+"""The least top of a rate's scale: what is shown beside it is not finer."""
 
 
 class NodeCharts(QWidget):
@@ -90,7 +92,9 @@ class NodeCharts(QWidget):
         is_slow = text.is_known(speed) and speed < CABLE_GBPS
         limit_text = f"link limit {speed:.0f}" if is_slow else ""
         span_s = fitting_span_s(series[0].times_s, now_s, SPAN_S)
-        chart.set_frame(ChartFrame(window_s=span_s, limit=speed if is_slow else None, limit_text=limit_text))
+        limit = speed if is_slow else None
+        frame = ChartFrame(window_s=span_s, least_high=LEAST_GBPS, limit=limit, limit_text=limit_text)
+        chart.set_frame(frame)
         chart.set_title(f"{name} {cage} RoCE rate".strip())
         chart.set_empty_text("No rate reported")
         chart.set_holes(self._holes(node_id))

@@ -22,7 +22,7 @@ from ui.widgets.label import Label, plain_tooltip
 
 WIDE_PX = 700
 """From here on what was seen, what it costs and what to do stand side by side."""
-_MOST_LABEL_CHARS = 44
+_MOST_LABEL_CHARS = 40
 """The button stands beside another in a drawer; its tooltip has all."""
 _PART_TITLES = ("Seen", "What it costs", "What to do")
 

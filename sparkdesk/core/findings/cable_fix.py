@@ -36,7 +36,7 @@ def make_mtu_fix(node_id: str, ports: Sequence[PortMtu]) -> Playbook | None:
         return None
     values = " and ".join(dict.fromkeys(str(port.wanted) for port in ports))
     return make_fix(
-        f"Set the MTU to {values}, until the next restart",
+        f"Set MTU {values} until the next restart",
         node_id,
         [_set_mtu(port.netdev, port.wanted) for port in ports],
         verify=[Run(_read(port.netdev, "mtu"), Expect(reader="text", equals=str(port.wanted))) for port in ports],

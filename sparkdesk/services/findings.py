@@ -184,7 +184,9 @@ class Findings:
         if heard != self.heard.value:
             self.heard.set(heard)
         topology = self._parts.topology.value if self._parts.topology is not None else None
-        self._standings.take(judge_cluster(views, topology), self._parts.clock.now_ms())
+        cluster = self._parts.inventory.cluster.value
+        declared = cluster.shape if cluster is not None else ""
+        self._standings.take(judge_cluster(views, topology, declared), self._parts.clock.now_ms())
         self._publish()
 
     def _view(self, record: NodeRecord) -> NodeNow:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,26 @@ async def test_a_link_that_was_seen_is_missed_after_a_restart_of_the_program_too
     await desk.findings.forget("n1")
     desk.pass_by(20, up=0.0)
     assert desk.found == {}
+
+
+async def test_a_cable_that_the_cluster_was_set_up_with_and_that_was_never_there_is_found(tmp_path: Path) -> None:
+    desk = FindingsDesk(tmp_path)
+    await desk.open(replace(CLUSTER, shape="pair"))
+    try:
+        desk.topology.set(Topology(state=LookState.DONE, rank_order=("n1", "n2"), seen_ms=1))
+        for _ in range(20):
+            desk.pass_by(1, "n1", up=0.0)
+            desk.pass_by(1, "n2", up=0.0)
+        assert desk.found["missing-cable/n1/P0"].severity is Severity.WARN
+        await desk.findings.accept("missing-cable/n1/P0", "none was bought")
+        assert desk.found["missing-cable/n1/P0"].is_accepted
+        for _ in range(20):
+            desk.pass_by(1, "n1")
+            desk.pass_by(1, "n2")
+        assert desk.found == {}
+        await wait_until_idle(desk)
+    finally:
+        await desk.close()
 
 
 async def test_a_cable_that_was_moved_to_the_other_cage_is_not_missed(begin: Begin) -> None:

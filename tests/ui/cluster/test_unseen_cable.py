@@ -6,11 +6,12 @@ import math
 
 import pytest
 
+from sparkdesk.core.cluster.planned_cable import planned_ends, shape_of
 from sparkdesk.core.cluster.topology import Topology
 from sparkdesk.core.telemetry.cage import ports_of
 from tests.ui import rack
 from ui.cluster.cable import Cable, CableBuilder, CableFacts
-from ui.cluster.map.wiring import Shape, build_wiring, planned_ends, shape_of
+from ui.cluster.map.wiring import Shape, build_wiring
 
 NAMES = {f"node{i}": rack.record(i).name for i in range(8)}
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sparkdesk.core.cluster.half import End
+from sparkdesk.core.cluster.planned_cable import TRIANGLE, find_missing, planned_ends, shape_of
 from sparkdesk.core.cluster.port import CAGES
 from sparkdesk.core.cluster.topology import Cable, LookState, Topology
 from sparkdesk.core.cluster.topology import Shape as Seen
@@ -19,7 +20,6 @@ Shape = Literal["single", "pair", "ring", "switch", "chain", "loop", "mixed", "l
 Form = Literal["pair", "triangle", "rows"]
 """How cards and cables are placed. Rows can show anything; the other two are for the plain cases."""
 FarKind = Literal["node", "switch", "stranger", "none"]
-_TRIANGLE = 3
 _SHAPES: dict[Seen, Shape] = {
     Seen.SINGLE: "single",
     Seen.PAIR: "pair",
@@ -82,8 +82,9 @@ def build_wiring(topology: Topology, declared: str, node_ids: Sequence[str]) -> 
     if not has_look(topology):
         return _guess(declared, tuple(node_ids))
     known = set(node_ids)
-    links = [_link(cable) for cable in topology.cables if all(end[0] in known for end in _ends(cable))]
-    links += _missing(links, declared, tuple(node_ids))
+    cables = [cable for cable in topology.cables if all(end[0] in known for end in _ends(cable))]
+    links = [_link(cable) for cable in cables]
+    links += [_missing(ends) for ends in find_missing(cables, declared, node_ids)]
     taken = {end for link in links for end in link.ends}
     links += [_open((node, cage)) for node in node_ids for cage in CAGES if (node, cage) not in taken]
     shape = _shape_of(topology.shape)
@@ -98,27 +99,6 @@ def build_wiring(topology: Topology, declared: str, node_ids: Sequence[str]) -> 
         is_seen=True,
         has_switch_guests=any(stranger not in named for stranger in topology.strangers),
     )
-
-
-def shape_of(declared: str, node_count: int) -> Shape:
-    """The shape before the first look. A recorded one that cannot be is "loose": ports without a claimed other end."""
-    fits = {"single": node_count == 1, "pair": node_count == 2, "ring": node_count == _TRIANGLE}
-    fits["switch"] = node_count >= 2
-    for name in ("single", "pair", "ring", "switch"):
-        if declared == name and fits[name]:
-            return name
-    return "single" if node_count == 1 else "loose"
-
-
-def planned_ends(shape: Shape, node_ids: Sequence[str]) -> tuple[tuple[End, ...], ...]:
-    """The ends of every cable that a shape would have by the guides."""
-    if shape == "pair":
-        first, second = node_ids
-        return tuple(((first, cage), (second, cage)) for cage in CAGES)
-    if shape == "ring":
-        count = len(node_ids)
-        return tuple(((node_ids[i], "P0"), (node_ids[(i + 1) % count], "P1")) for i in range(count))
-    return tuple(((node_id, cage),) for node_id in node_ids for cage in CAGES)
 
 
 def _guess(declared: str, node_ids: tuple[str, ...]) -> Wiring:
@@ -148,36 +128,10 @@ def _open(end: End) -> Link:
     return Link(f"{end[0]}:{end[1]}", (end,))
 
 
-def _missing(links: Sequence[Link], declared: str, node_ids: tuple[str, ...]) -> Iterator[Link]:
-    """Cables of the declared shape that nobody sees, where their cages are free."""
-    shape = shape_of(declared, len(node_ids))
-    taken = {end for link in links for end in link.ends}
-    joined = {frozenset(end[0] for end in link.ends) for link in links if link.to == "node"}
-    if shape in ("pair", "ring"):
-        for ends in planned_ends(shape, node_ids):
-            nodes = frozenset(end[0] for end in ends)
-            free = _free_cages(nodes, taken, node_ids)
-            if nodes not in joined and (free if shape == "ring" else not taken & set(ends)):
-                found = ends if not taken & set(ends) else free
-                taken |= set(found)
-                yield Link("-".join(f"{node}:{cage}" for node, cage in found), found, "node", is_missing=True)
-    elif shape == "switch":
-        # Each cage that others have on the switch; a node that uses its other cage instead misses nothing.
-        wired = [link for link in links if link.to == "switch"]
-        there = {link.ends[0][0] for link in wired}
-        cages = sorted({link.ends[0][1] for link in wired})
-        for node in node_ids:
-            end = (node, cages[0]) if cages else None
-            if end is not None and node not in there and end not in taken:
-                yield Link(f"{end[0]}:{end[1]}-switch", (end,), "switch", is_missing=True)
-
-
-def _free_cages(nodes: Collection[str], taken: Collection[End], order: Sequence[str]) -> tuple[End, ...]:
-    """A free cage of each of two nodes; () where one has none."""
-    found = [
-        next(((node, cage) for cage in CAGES if (node, cage) not in taken), None) for node in order if node in nodes
-    ]
-    return tuple(end for end in found if end is not None) if None not in found else ()
+def _missing(ends: tuple[End, ...]) -> Link:
+    if len(ends) == 1:
+        return Link(f"{ends[0][0]}:{ends[0][1]}-switch", ends, "switch", is_missing=True)
+    return Link("-".join(f"{node}:{cage}" for node, cage in ends), ends, "node", is_missing=True)
 
 
 def _form_of(links: Iterable[Link], count: int, declared: str) -> Form:
@@ -188,12 +142,12 @@ def _form_of(links: Iterable[Link], count: int, declared: str) -> Form:
         return "rows"
     if count == 2:
         return "pair"
-    return "triangle" if count == _TRIANGLE and len(joins) == len(set(joins)) else "rows"
+    return "triangle" if count == TRIANGLE and len(joins) == len(set(joins)) else "rows"
 
 
 def _round_order(topology: Topology, links: Iterable[Link], node_ids: tuple[str, ...]) -> tuple[str, ...]:
     """Round from the first node, in the direction that most cables go from P0 to P1: a cable pulled moves no card."""
-    if len(node_ids) <= _TRIANGLE:
+    if len(node_ids) <= TRIANGLE:
         return node_ids
     known = set(node_ids)
     order = [node for node in topology.rank_order if node in known]

@@ -250,9 +250,10 @@ class TopStrip(QWidget):
         model = self._model
         is_whole = model.nodes_live == model.nodes_total
         figure = f"{model.nodes_live}/{model.nodes_total}"
-        parts = (Part(figure, "strong", "text" if is_whole else "warn"), Part("nodes live", "dense", "text2"))
+        word = "node live" if model.nodes_total == 1 else "nodes live"
+        parts = (Part(figure, "strong", "text" if is_whole else "warn"), Part(word, "dense", "text2"))
         sign: tuple[str, Token] = ("circle-check", "ok") if is_whole else ("triangle-alert", "warn")
-        name = f"{model.nodes_live} of {model.nodes_total} nodes live"
+        name = f"{model.nodes_live} of {model.nodes_total} {word}"
         self._nodes.show_parts(parts, name, icon=sign[0], icon_tint=sign[1])
 
     def _show_figures(self) -> None:

@@ -62,9 +62,9 @@ def _tell(problems: Sequence[Problem], title: str) -> Concern:
     """One concern of a cage: both of its halves may have the same problem."""
     first = problems[0]
     severity = Severity(first.severity) if first.severity in tuple(Severity) else Severity.WARN
-    message = make_line("; ".join(dict.fromkeys(one.message for one in problems)), max_chars=MAX_EVIDENCE_CHARS)
+    message, remedy = _words(problems)
+    message = make_line(message, max_chars=MAX_EVIDENCE_CHARS)
     fix = make_mtu_fix(first.node_id, [one.mtu for one in problems if one.mtu is not None])
-    remedy = " ".join(dict.fromkeys(one.remedy for one in problems))
     is_by_hand = fix is None and severity is not Severity.NOTE
     halves = {one.netdev for one in problems}
     is_half = first.id in OF_HALVES and len(halves) == 1 and "" not in halves
@@ -80,3 +80,21 @@ def _tell(problems: Sequence[Problem], title: str) -> Concern:
         fix=fix,
         fingerprint=message,
     )
+
+
+def _words(problems: Sequence[Problem]) -> tuple[str, str]:
+    """What was seen and what to do; halves with the same MTU are named together, not told one after the other."""
+    first, *rest = problems
+    others = list(dict.fromkeys(one.netdev for one in rest if one.netdev != first.netdev))
+    if others and all(one.mtu is not None and one.netdev and _shape(one) == _shape(first) for one in problems):
+        names = " and ".join((first.netdev, *others))
+        message = first.message.replace(first.netdev, names).replace(" has MTU", " have MTU")
+        more = f" The same for {' and '.join(others)}." if first.netdev in first.remedy else ""
+        return message, first.remedy + more
+    message = "; ".join(dict.fromkeys(one.message for one in problems))
+    return message, " ".join(dict.fromkeys(one.remedy for one in problems))
+
+
+def _shape(problem: Problem) -> tuple[str, str]:
+    """The words without the half's name."""
+    return problem.message.replace(problem.netdev, "*"), problem.remedy.replace(problem.netdev, "*")

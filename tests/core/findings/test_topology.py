@@ -8,13 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparkdesk.core.cluster.port import CAGE_NETDEVS
-from sparkdesk.core.cluster.topology import LookState, Topology
+from sparkdesk.core.cluster.topology import LookState, Topology, build_topology
 from sparkdesk.core.cluster.topology_problem import PortMtu, Problem
 from sparkdesk.core.findings.cable_fix import make_link_fix, make_mtu_fix
 from sparkdesk.core.findings.concern import Judgement, Severity
 from sparkdesk.core.findings.judge_topology import COSTS, HALF_COST, TITLES, judge_topology
 from sparkdesk.core.probes.finding import NO_STEP
 from sparkdesk.core.step import Action, Run
+from tests.core.cluster.cabling import pair
 
 MTU = Problem("mtu-mismatch", "warn", "n1", "P1", "n1 P1 has MTU 1500, the other 9000", "Give both the same.")
 SEEN = Topology(problems=(MTU,), state=LookState.DONE)
@@ -51,6 +52,18 @@ def test_both_wrong_halves_of_a_port_are_told_in_one_concern_with_one_fix_for_bo
     assert commands(step.undo) == [f"ip link set dev {netdev} mtu 1500" for netdev in halves]
     assert all(isinstance(action, Run) and action.as_root for action in step.apply)
     assert "until the next restart" in concern.fix.title
+
+
+def test_what_both_halves_of_a_port_share_is_said_once() -> None:
+    cabling = pair()
+    cabling.mtus = {("n2", netdev): 1500 for netdev in CAGE_NETDEVS["P1"]}
+    concern = judged(build_topology(cabling.views(), {}))["mtu-mismatch/n2/P1"].concern
+    assert concern is not None
+    first, second = CAGE_NETDEVS["P1"]
+    for said, words in ((concern.evidence, "large packets"), (concern.remedy, "netplan")):
+        assert said.count(words) == 1
+        assert said.count(first) == said.count(second) == 1
+    assert "have MTU 1500" in concern.evidence
 
 
 def commands(actions: tuple[Action, ...]) -> list[str]:

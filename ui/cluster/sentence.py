@@ -12,8 +12,11 @@ from typing import Literal, NamedTuple
 
 from sparkdesk.core.cluster.found_server import FoundServer
 from sparkdesk.core.cluster.node import NodeState, NodeStatus
+from sparkdesk.core.cluster.port import CAGES
 from sparkdesk.core.cluster.topology import LookState, Topology
 from sparkdesk.core.findings.concern import Concern, Severity
+from sparkdesk.core.findings.judge_missing import PAIR
+from sparkdesk.core.findings.judge_missing import RULE as MISSING
 from sparkdesk.core.jobs.record import JobState, JobStatus
 from sparkdesk.core.telemetry.free_memory import LOW_BYTES, FreeMemory, find_least
 from ui import text
@@ -148,6 +151,8 @@ def _cable_fault(told: Told) -> Sentence | None:
     if not told.topology.seen_ms:
         return None  # where they lead is a guess until somebody has looked
     accepted = {(one.node_id, one.subject) for one in told.concerns if one.is_accepted}
+    if len(told.nodes) == PAIR:  # one cable is enough for two: who does without it has accepted both cages
+        accepted |= {(node, cage) for node, _ in accepted if told.has_accepted(node, (MISSING,)) for cage in CAGES}
     for look in ("one_way", "down", "wrong", "degraded"):
         hit = [cable for cable in told.cables if cable.look == look and not accepted.intersection(cable.ends)]
         if hit:

@@ -10,6 +10,7 @@ import pytest
 from sparkdesk.core.cluster.node import NodeState
 from sparkdesk.core.cluster.port import CAGE_NETDEVS
 from sparkdesk.core.cluster.topology import DOUBT, LookState, Switch, Topology, build_topology
+from sparkdesk.core.findings.concern import Concern, Severity
 from tests.core.cluster.cabling import Cabling, Wire, pair, switch
 from tests.ui.cluster.cabled import CASES, MACS, Cabled, placed, wire_to
 from ui.cluster.cable import Cable
@@ -66,6 +67,14 @@ def test_every_cage_is_drawn_once(name: str) -> None:
 def test_a_cables_word_says_what_is_the_matter(name: str, look: str, word: str) -> None:
     scene = CASES[name]().scene()
     assert word in {cable.word for cable in only(scene.cables, look)}
+
+
+def test_two_nodes_whose_missing_cable_was_accepted_miss_no_other() -> None:
+    known = CASES["pair-cable-out"]().known()
+    known = replace(known, topology=replace(known.topology, seen_ms=1))
+    assert build_scene(known).sentence.kind == "cable"
+    accepted = Concern("missing-cable", "n1", Severity.WARN, "t", "e", "r", subject="P0", is_accepted=True)
+    assert build_scene(replace(known, concerns=(accepted,))).sentence.kind != "cable"
 
 
 def test_the_whole_message_and_its_remedy_are_in_the_tooltip() -> None:

@@ -92,18 +92,7 @@ class Stack:
         )
         self.findings = self._make_findings()
         self.records = self._make_records(folder)
-        # The sums of energy first: they listen to the samples, which come with other times from the telemetry.
-        fleet = self.fleet
-        moved = (
-            self.records,
-            self.telemetry,
-            fleet.topology,
-            fleet.details,
-            fleet.doctor,
-            fleet.servers,
-            self.findings,
-        )
-        self.clock_watch = ClockWatch(self.clock, [one.move_times for one in moved])
+        self.clock_watch = self._make_clock_watch()
         self.runs = PlaybookRuns(tasks=self.tasks, runner=self.runner, store=self.store, clock=self.clock)
         self.power = Power(
             inventory=self.inventory,
@@ -118,6 +107,15 @@ class Stack:
         self.conversations = Conversations(tasks=self.tasks, store=self.store, clock=self.clock)
         self.simulation: Simulation | None = None
         self.inventory.on_live.append(self._watch)
+
+    def _make_clock_watch(self) -> ClockWatch:
+        """With all that remembers times. The sums of energy come first: they listen to the samples, which come with
+        other times from the telemetry.
+        """
+        fleet = self.fleet
+        on_nodes = (fleet.topology, fleet.details, fleet.doctor, fleet.servers)
+        moved = (self.records, self.telemetry, *on_nodes, self.findings)
+        return ClockWatch(self.clock, [one.move_times for one in moved])
 
     def _make_launcher(self, found: FoundBackends, clients: OpenAiClients) -> Launcher:
         return Launcher(

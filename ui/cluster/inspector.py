@@ -27,7 +27,7 @@ from ui.widgets.chip import Chip, ChipKind
 from ui.widgets.label import ElidedLabel, Label
 
 WIDTH = 340
-_KINDS: dict[Look, ChipKind] = {"up": "ok", "degraded": "warn", "wrong": "warn", "one_way": "crit", "down": "warn"}
+_KINDS: dict[Look, ChipKind] = {"up": "ok", "degraded": "warn", "wrong": "warn", "one_way": "crit", "down": "crit"}
 
 
 class Inspector(Card):

@@ -30,7 +30,7 @@ _TINTS: dict[Look, Token] = {
     "degraded": "warn",
     "wrong": "warn",
     "one_way": "crit",
-    "down": "warn",
+    "down": "crit",
     "unknown": "control",
     "stale": "control",
 }
@@ -39,7 +39,7 @@ _INKS: dict[Look, Token] = {
     "degraded": "warn",
     "wrong": "warn",
     "one_way": "crit",
-    "down": "warn",
+    "down": "crit",
     "unknown": "text3",
     "stale": "text3",
     "unused": "text3",
@@ -120,7 +120,7 @@ def _middle(line: tuple[QPointF, ...]) -> tuple[QPointF, QPointF]:
 
 def _draw_cross(painter: QPainter, line: tuple[QPointF, ...]) -> None:
     middle, _ = _middle(line)
-    painter.setPen(pen(color("warn"), 2))
+    painter.setPen(pen(color("crit"), 2))
     for dx in (-5, 5):
         painter.drawLine(middle + QPointF(-5, -dx), middle + QPointF(5, dx))
 

@@ -1,16 +1,14 @@
 """A sum over several of whom some may not tell: it says of how many it is.
 
-The one rule: a part is never shown as the whole.
+The one rule: a part is never shown as the whole. It imports nothing heavy: the first frame needs it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from sparkdesk.core.jobs.rate import GENERATED_RATE
-from sparkdesk.core.jobs.record import JobState, JobStatus
 from ui.text import Quantity, is_known
 
 
@@ -44,8 +42,3 @@ def total_of(values: Iterable[float], of: int = 0) -> Total:
     found = list(values)
     known = [value for value in found if is_known(value)]
     return Total(sum(known) if known else math.nan, len(known), max(of, len(found)))
-
-
-def total_rate(jobs: Iterable[JobStatus], newest: Callable[[str, str], float]) -> Total:
-    """What all deployments generate in tokens/s. `newest` takes a job's id and a metric's key; NaN is not known."""
-    return total_of(newest(job.job_id, GENERATED_RATE) for job in jobs if job.state is JobState.READY)

@@ -30,7 +30,8 @@ from ui.cluster.card import STALE_AFTER_S, Found, NodeCard, Served, build_card, 
 from ui.cluster.map.wiring import Shape, Wiring, build_wiring, has_look
 from ui.cluster.sentence import NO_NODE, Sentence, Told, build_sentence
 from ui.jobs.mark import Mark, current_phase, is_coming_up, is_serving, mark_of_job, mark_of_silent_job
-from ui.total import NO_TOTAL, total_of, total_rate
+from ui.jobs.total_rate import total_rate
+from ui.total import NO_TOTAL, total_of
 
 NO_TOPOLOGY = Topology()
 NO_WIRING = Wiring()

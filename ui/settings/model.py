@@ -9,7 +9,7 @@ from typing import Final
 
 from PySide6.QtCore import QObject, Signal
 
-from sparkdesk.core.telemetry.energy import EnergyRates
+from sparkdesk.core.telemetry.energy_rate import EnergyRates
 from ui.preference import Preferences
 from ui.settings.rate import (
     CURRENCY_KEY,

@@ -10,7 +10,7 @@ import re
 from typing import Final
 
 from sparkdesk.core.plain_text import make_line
-from sparkdesk.core.telemetry.energy import EnergyRates
+from sparkdesk.core.telemetry.energy_rate import EnergyRates
 from sparkdesk.core.telemetry.sample import NAN
 from ui.preference import Preferences
 

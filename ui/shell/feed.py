@@ -19,8 +19,9 @@ from sparkdesk.core.telemetry.free_memory import find_least, read_free
 from sparkdesk.core.telemetry.sample import Sample
 from ui.bridge import watch
 from ui.cluster.card import STALE_AFTER_S
+from ui.jobs.total_rate import total_rate
 from ui.shell.model import LeastFree, ShellModel
-from ui.total import total_of, total_rate
+from ui.total import total_of
 
 TICK_MS = 1000
 

@@ -79,15 +79,6 @@ class Energy:
 
 
 @dataclass(frozen=True, slots=True)
-class EnergyRates:
-    """What a person said that energy costs and causes; NaN and "" are not said. There is no default."""
-
-    price_per_kwh: float = NAN
-    currency: str = ""
-    grid_g_per_kwh: float = NAN
-
-
-@dataclass(frozen=True, slots=True)
 class EnergyView:
     """What a node or a deployment drew since it is counted. NaN is not known; `wall_joule` is an estimate.
 

@@ -15,7 +15,8 @@ from sparkdesk.core.cluster.node import NodeFacts, NodeStatus
 from sparkdesk.core.feed import Latest, Subscription
 from sparkdesk.core.jobs.reading import GENERATED_TOKENS, REQUESTS_RUNNING
 from sparkdesk.core.jobs.record import JobState, JobStatus
-from sparkdesk.core.telemetry.energy import SPARK_WALL, Energy, EnergyMeter, EnergyRates, EnergyView, is_spark
+from sparkdesk.core.telemetry.energy import SPARK_WALL, Energy, EnergyMeter, EnergyView, is_spark
+from sparkdesk.core.telemetry.energy_rate import EnergyRates
 from sparkdesk.core.telemetry.metric import GPU_POWER
 from sparkdesk.core.telemetry.sample import NAN, Sample
 from sparkdesk.services.telemetry import Telemetry

@@ -14,7 +14,8 @@ from sparkdesk.core.cluster.node import NodeFacts, NodeRecord, NodeState, NodeSt
 from sparkdesk.core.feed import Latest
 from sparkdesk.core.jobs.reading import GENERATED_TOKENS, REQUESTS_RUNNING
 from sparkdesk.core.jobs.record import JobState, JobStatus
-from sparkdesk.core.telemetry.energy import SPARK_WALL, EnergyRates
+from sparkdesk.core.telemetry.energy import SPARK_WALL
+from sparkdesk.core.telemetry.energy_rate import EnergyRates
 from sparkdesk.core.telemetry.sample import Sample
 from sparkdesk.services.clock import SystemClock
 from sparkdesk.services.records.energies import MAX_KEPT, Energies

@@ -7,7 +7,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QApplication
 
-from sparkdesk.core.telemetry.energy import EnergyRates
+from sparkdesk.core.telemetry.energy_rate import EnergyRates
 from tests.ui.picture import host_page, take_pictures
 from tests.ui.walk import guessing_labels
 from ui import theme

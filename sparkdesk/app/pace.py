@@ -29,7 +29,7 @@ class Pace:
         is_wanted = self._sight.is_seen or any(is_busy(job) for job in stack.launcher.jobs.value)
         stack.telemetry.set_rate(stack.sample_hz if is_wanted else min(stack.sample_hz, UNSEEN_HZ))
         fleet, readings = stack.fleet, stack.records.server_readings
-        seldom = (fleet.servers, fleet.power_caps, fleet.topology, readings, stack.launcher)
+        seldom = (fleet.servers, fleet.power_caps, fleet.topology, readings, stack.launcher, stack.findings)
         for rhythm in (each.rhythm for each in seldom):
             rhythm.set_factor(1.0 if is_wanted else UNSEEN_FACTOR)
 

@@ -34,6 +34,11 @@ class LaunchRequest(BaseModel):
     kv_dtype: Annotated[str, Field(pattern=r"^[a-z0-9_]{0,16}$")] = ""
     tensor_parallel_size: Annotated[int, Field(ge=1, le=64)] = 1
     pipeline_parallel_size: Annotated[int, Field(ge=1, le=64)] = 1
+    data_parallel_size: Annotated[int, Field(ge=1, le=64)] = 1
+    speculative: Annotated[str, Field(pattern=r"^[a-z0-9_]{0,32}$")] = ""
+    """Method of speculative decoding; "" is none."""
+    build: Annotated[str, Field(pattern=r"^[a-z0-9_-]{0,32}$")] = ""
+    """Which build of the engine its plan was made for; "" is its stock build."""
     memory_fraction: Annotated[float, Field(gt=0.0, le=0.98)] | None = None
     """Share of unified memory the engine may take (vLLM)."""
     threads: Annotated[int, Field(ge=1, le=256)] | None = None

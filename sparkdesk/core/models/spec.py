@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,58 @@ class Experts:
         return min(self.total * (1.0 - untouched), float(self.total))
 
 
+class LayerKind(StrEnum):
+    """What a layer keeps for each sequence."""
+
+    FULL = "full"
+    """Attention over all tokens: its cache grows with every token."""
+    SLIDING = "sliding"
+    """Attention over a window: its cache stops growing there."""
+    LATENT = "latent"
+    """Multi-head latent attention (MLA): one compressed vector a token, the same on every tensor parallel rank."""
+    LINEAR = "linear"
+    """Gated delta, Mamba and their like: a fixed state, whatever the length."""
+    NONE = "none"
+    """Keeps nothing (a feed-forward or expert layer of its own)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerGroup:
+    """`count` layers of one kind. What a kind does not use is 0."""
+
+    kind: LayerKind
+    count: int
+    kv_heads: int = 0
+    head_dim: int = 0
+    window_tokens: int = 0
+    latent_dim: int = 0
+    """Values a token, of LATENT: kv_lora_rank + rope dimension (and an index's, where there is one)."""
+    state_bytes: int = 0
+    """Bytes a sequence and layer, of LINEAR."""
+    has_shared_kv: bool = False
+    """K and V are one tensor: half the values."""
+
+
+@dataclass(frozen=True, slots=True)
+class WeightFormat:
+    """A model's weights as one checkpoint has them."""
+
+    key: str
+    """BF16, FP8, NVFP4, MXFP4, AWQ, GPTQ, INT4, INT8, or a GGUF type (Q4_K_M, Q8_0, ...)."""
+    weight_bytes: int
+    """In unified memory, all nodes together; what stays unquantized is in it."""
+    repo: str = ""
+    """Hub id."""
+    engines: tuple[str, ...] = ()
+    file: str = ""
+    """Of a GGUF."""
+    loss: str = ""
+    """Published loss against BF16, in words with its figure; "" where nobody published one."""
+    loss_source: str = ""
+    source: str = ""
+    """Of `weight_bytes`; "computed" where it is parameters times bits."""
+
+
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
     """A model: size, shape, formats. `None` is not known. `source` says where the figures come from."""
@@ -62,3 +115,16 @@ class ModelSpec:
     temperature: float | None = None
     licence: str = ""
     source: str = ""
+    key: str = ""
+    """Short name of the catalogue: llama-3.3-70b."""
+    purposes: tuple[str, ...] = ()
+    """chat, code, reasoning, vision, embed."""
+    hidden_size: int | None = None
+    attention_heads: int | None = None
+    layers: tuple[LayerGroup, ...] = ()
+    """All layers in groups; empty where the shape is not known."""
+    formats: tuple[WeightFormat, ...] = ()
+    speculatives: tuple[str, ...] = ()
+    """Draft heads or models that exist for it: mtp, eagle3, draft, dflash."""
+    sources: dict[str, str] = field(default_factory=dict)
+    """Field -> where its figure comes from; `recalled` where nobody looked it up."""

@@ -56,6 +56,9 @@ class MemoryLedger:
     runtime_bytes: int | None
     undivided_bytes: int | None = None
     """What weights and KV cache take together, when only their sum is known."""
+    reserve_bytes: int = 0
+    """What nobody else may have: the system's own where its use was not read, and what the engine's share of memory
+    holds beyond its weights, KV cache and runtime."""
 
     @property
     def free_bytes(self) -> int | None:
@@ -63,7 +66,7 @@ class MemoryLedger:
         model = (self.weights_bytes, self.kv_bytes) if self.undivided_bytes is None else (self.undivided_bytes,)
         parts = (self.total_bytes, self.others_bytes, self.runtime_bytes, *model)
         known = [part for part in parts if part is not None]
-        return known[0] - sum(known[1:]) if len(known) == len(parts) else None
+        return known[0] - sum(known[1:]) - self.reserve_bytes if len(known) == len(parts) else None
 
     @property
     def fit(self) -> Fit:

@@ -1,0 +1,99 @@
+"""Whether a model can be divided as a setup says, and whether a workload is one at all.
+
+The one rule: what cannot be is a problem at its field of the form, never an exception.
+"""
+
+from __future__ import annotations
+
+import math
+
+from sparkdesk.core.jobs.plan import Problem, Severity
+from sparkdesk.core.models.spec import LayerKind, ModelSpec
+from sparkdesk.core.planning.memory import MOST_TOKENS, MOST_USERS, is_count
+from sparkdesk.core.planning.parallelism import Parallelism
+from sparkdesk.core.planning.place import Place
+from sparkdesk.core.planning.setup import Setup
+from sparkdesk.core.planning.workload import Workload
+
+_MOST_SIZE = 64
+_SIZES = (("tensor_parallel_size", "tensor"), ("pipeline_parallel_size", "pipeline"), ("data_parallel_size", "data"))
+
+
+def division_problems(setup: Setup, place: Place) -> tuple[Problem, ...]:
+    """What forbids this division of this model over these nodes by this engine."""
+    sizes = {field: getattr(setup.parallelism, field) for field, _ in _SIZES}
+    wrong = [field for field, size in sizes.items() if not is_count(size, _MOST_SIZE)]
+    if wrong:
+        return tuple(
+            _error(f"{field} is not a whole number from 1 to {_MOST_SIZE}", "Write a number of nodes.", field)
+            for field in wrong
+        )
+    problems = [
+        _error(
+            f"{setup.engine.title} has no {kind} parallel over nodes", "Set it to 1, or choose another engine.", field
+        )
+        for field, kind in _SIZES
+        if sizes[field] > 1 and kind not in setup.engine.parallelisms
+    ]
+    world, count = setup.parallelism.world_size, len(place.nodes)
+    if world != count:
+        words = f"{setup.parallelism.label} takes {world} {_nodes(world)}, and {count} {_are(count)} chosen"
+        problems.append(_error(words, f"Choose {world} {_nodes(world)}, or sizes whose product is {count}.", "nodes"))
+    return (*problems, *_tensor_problems(setup.spec, setup.parallelism), *_pipeline_problems(setup))
+
+
+def workload_problems(workload: Workload) -> tuple[Problem, ...]:
+    """Counts that are not counts: zero, negative, not whole, or beyond any model."""
+    problems = []
+    for field, most in (("prompt_tokens", MOST_TOKENS), ("answer_tokens", MOST_TOKENS), ("users", MOST_USERS)):
+        if not is_count(getattr(workload, field), most):
+            words = f"{field.replace('_', ' ').capitalize()} must be a whole number from 1 to {most:,}"
+            problems.append(_error(words, "Write how long requests are, and how many come at once.", field))
+    share = workload.cached_share
+    if not (math.isfinite(share) and 0.0 <= share < 1.0):
+        problems.append(
+            _error("The cached share must be from 0 to below 1", "Write 0 where nothing is cached.", "cached_share")
+        )
+    return tuple(problems)
+
+
+def _tensor_problems(spec: ModelSpec, parallelism: Parallelism) -> list[Problem]:
+    size, field = parallelism.tensor_parallel_size, "tensor_parallel_size"
+    if size == 1:
+        return []
+    remedy = f"Divide it by layers (pipeline parallel size {size}), or run {size} copies (data parallel size {size})."
+    heads = spec.attention_heads
+    if heads and heads % size:
+        return [_error(f"{heads} attention heads cannot be divided over {size} nodes", remedy, field)]
+    for kv_heads in sorted(_kv_heads(spec)):
+        # Fewer KV heads than ranks are copied, so then the ranks must be a multiple of them.
+        if (kv_heads % size if kv_heads >= size else size % kv_heads) != 0:
+            return [_error(f"{kv_heads} KV heads cannot be divided over {size} nodes", remedy, field)]
+    return []
+
+
+def _kv_heads(spec: ModelSpec) -> set[int]:
+    kinds = (LayerKind.FULL, LayerKind.SLIDING)
+    found = {group.kv_heads for group in spec.layers if group.kind in kinds and group.kv_heads > 0}
+    return found or ({spec.kv.kv_heads} if spec.kv is not None else set())
+
+
+def _pipeline_problems(setup: Setup) -> list[Problem]:
+    size = setup.parallelism.pipeline_parallel_size
+    layers = sum(group.count for group in setup.spec.layers) or (setup.spec.kv.layers if setup.spec.kv else 0)
+    if layers and size > layers:
+        words = f"{layers} layers cannot be divided over {size} nodes"
+        return [_error(words, f"Take at most {layers} stages.", "pipeline_parallel_size")]
+    return []
+
+
+def _error(message: str, remedy: str, field: str) -> Problem:
+    return Problem(Severity.ERROR, message, remedy, field)
+
+
+def _nodes(count: int) -> str:
+    return "node" if count == 1 else "nodes"
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"

@@ -1,0 +1,304 @@
+"""What fits: the memory ledger of every node of a plan, the longest context and the most users that it holds.
+
+The one rule: parts sum to the total. `kv_bytes` is what the workload needs; `reserve_bytes` is what nobody else may
+have: the system's own where its use was not read, and what the engine's share holds beyond the workload's need (a
+share is a multiple of a hundredth). What is left is free, and page cache is part of it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Final
+
+from sparkdesk.core.jobs.plan import GIB, Fit, MemoryLedger, Problem, Severity
+from sparkdesk.core.planning.advice import (
+    Change,
+    with_context,
+    with_more_nodes,
+    with_other_division,
+    with_small_cache,
+    with_smaller_weights,
+    with_smaller_weights_on_more_nodes,
+    with_users,
+    without_neighbours,
+)
+from sparkdesk.core.planning.division import division_problems, workload_problems
+from sparkdesk.core.planning.memory import (
+    MOST_TOKENS,
+    MOST_USERS,
+    Need,
+    Room,
+    is_count,
+    is_divisible,
+    need_of,
+    room_of,
+    sequences_bytes,
+)
+from sparkdesk.core.planning.place import NodeRoom, Place
+from sparkdesk.core.planning.setup import Setup
+from sparkdesk.core.planning.workload import Workload
+from sparkdesk.core.telemetry.free_memory import LOW_BYTES
+
+SAFE_LEFT_BYTES: Final = int(LOW_BYTES)
+"""What must be left so that a node cannot freeze: the most users and the longest context keep it free."""
+WORST_FIRST: Final = (Fit.TOO_BIG, Fit.RISKY, Fit.UNKNOWN, Fit.TIGHT, Fit.FITS)
+MOST_FRACTION: Final = 0.98
+"""Of `LaunchRequest.memory_fraction`."""
+_STEPS: Final = 100
+"""A share is written in hundredths."""
+
+
+def ledgers(setup: Setup, workload: Workload, place: Place) -> tuple[MemoryLedger, ...]:
+    """One ledger for each of the place's nodes, in their order. Total: what is absurd or not known gives None parts."""
+    need = need_of(setup, workload)
+    rooms = tuple(room_of(node, place) for node in place.nodes)
+    fraction = _fraction(setup, need, rooms)
+    return tuple(_ledger(node.node_id, room, need, fraction) for node, room in zip(place.nodes, rooms, strict=True))
+
+
+def worst_fit(found: Iterable[MemoryLedger]) -> Fit:
+    """The word of the worst node; not known where there is none."""
+    fits = {ledger.fit for ledger in found}
+    return next((fit for fit in WORST_FIRST if fit in fits), Fit.UNKNOWN)
+
+
+def fraction_for(setup: Setup, workload: Workload, place: Place) -> float | None:
+    """The smallest share, in hundredths, that holds this workload on every node.
+
+    None for an engine that takes no share, where the need is not known, or where no share is large enough.
+    """
+    if setup.engine.memory_fraction is None:
+        return None
+    return _smallest_fraction(need_of(setup, workload), tuple(room_of(node, place) for node in place.nodes))
+
+
+def largest_fraction(total_bytes: float, available_bytes: float) -> float:
+    """The largest share, in hundredths, with which an engine starts: available >= share x total. 0 to 0.98.
+
+    Source: vLLM's and SGLang's own check at start; on unified memory both read MemAvailable.
+    """
+    if not (math.isfinite(total_bytes) and math.isfinite(available_bytes)) or total_bytes <= 0:
+        return 0.0
+    steps = math.floor(max(0.0, min(available_bytes / total_bytes, 1.0)) * _STEPS + 1e-9)
+    return min(steps / _STEPS, MOST_FRACTION)
+
+
+def max_context_tokens(setup: Setup, workload: Workload, place: Place) -> int | None:
+    """The longest context (prompt and answer) of each of the workload's users that leaves every node safe.
+
+    Never longer than the model was trained for; 0 where not even one token fits; None where the need is not known.
+    """
+    if not is_divisible(setup.parallelism) or not is_count(workload.users, MOST_USERS * 1024):
+        return None
+    budget = _kv_budget(setup, place)
+    most = min(setup.spec.context_tokens or MOST_TOKENS, MOST_TOKENS)
+    return None if budget is None else _longest(setup, workload.users, budget, most)
+
+
+def max_concurrency(setup: Setup, workload: Workload, place: Place) -> int | None:
+    """The most requests of the workload's length at once that leave every node safe: 0 to 4096; None: not known."""
+    if not is_divisible(setup.parallelism) or not is_count(workload.context_tokens, 1 << 40):
+        return None
+    budget = _kv_budget(setup, place)
+    one = sequences_bytes(setup, tokens=workload.context_tokens, users=1)
+    if budget is None or one is None or not math.isfinite(one):
+        return None
+    if budget < 0:
+        return 0
+    replicas = setup.parallelism.data_parallel_size
+    return MOST_USERS if one <= 0 else min(MOST_USERS, int(budget // one) * replicas)
+
+
+def _ledger(node_id: str, room: Room, need: Need, fraction: float | None) -> MemoryLedger:
+    needed, spare = need.total_bytes, 0
+    if fraction is not None and needed is not None and room.total_bytes is not None:
+        spare = max(0, int(fraction * room.total_bytes - needed))
+    return MemoryLedger(
+        node_id=node_id,
+        total_bytes=room.total_bytes,
+        others_bytes=room.others_bytes,
+        weights_bytes=None if need.weights_bytes is None else math.ceil(need.weights_bytes),
+        kv_bytes=None if need.kv_bytes is None else math.ceil(need.kv_bytes),
+        runtime_bytes=math.ceil(need.runtime_bytes),
+        reserve_bytes=room.system_bytes + spare,
+    )
+
+
+def _fraction(setup: Setup, need: Need, rooms: tuple[Room, ...]) -> float | None:
+    """The share that the engine takes: as the setup says, else what the workload needs."""
+    if setup.engine.memory_fraction is None:
+        return None
+    if setup.memory_fraction is not None:
+        return setup.memory_fraction if 0.0 < setup.memory_fraction <= 1.0 else None
+    return _smallest_fraction(need, rooms)
+
+
+def _smallest_fraction(need: Need, rooms: tuple[Room, ...]) -> float | None:
+    totals = [room.total_bytes for room in rooms if room.total_bytes is not None]
+    needed = need.total_bytes
+    if needed is None or not totals or len(totals) < len(rooms) or not math.isfinite(needed):
+        return None
+    fraction = math.ceil(needed / min(totals) * _STEPS - 1e-9) / _STEPS
+    return fraction if fraction <= MOST_FRACTION else None
+
+
+def _kv_budget(setup: Setup, place: Place) -> float | None:
+    """Bytes that the fullest node can give to KV cache and stay safe; None where a part is not known."""
+    rooms = tuple(room_of(node, place) for node in place.nodes)
+    weights = need_of(setup, _NOBODY).weights_bytes
+    lefts = [room.left_bytes for room in rooms]
+    known = [left for left in lefts if left is not None]
+    if weights is None or not rooms or len(known) < len(lefts):
+        return None
+    budget = float(min(known) - SAFE_LEFT_BYTES)
+    if setup.engine.memory_fraction is not None:
+        totals = [room.total_bytes or 0 for room in rooms]
+        fraction = setup.memory_fraction
+        if fraction is None or not 0.0 < fraction <= 1.0:
+            pairs = zip(totals, known, strict=True)
+            fraction = min(largest_fraction(total, left - SAFE_LEFT_BYTES) for total, left in pairs)
+        budget = fraction * min(totals)
+    return budget - weights - need_of(setup, _NOBODY).runtime_bytes
+
+
+_NOBODY: Final = Workload("", "", 0, 0, 0)
+
+
+def _longest(setup: Setup, users: int, budget: float, most: int) -> int | None:
+    """The most tokens of each user whose cache is within the budget: beyond all windows it grows in a line."""
+
+    def held(tokens: int) -> float:
+        found = sequences_bytes(setup, tokens=tokens, users=users)
+        return math.inf if found is None else found
+
+    if sequences_bytes(setup, tokens=1, users=1) is None:
+        return None
+    if held(1) > budget:
+        return 0
+    if held(most) <= budget:
+        return most
+    low, high = 1, most
+    bend = max((group.window_tokens for group in setup.spec.layers), default=0)
+    if 1 <= bend < most and held(bend) <= budget:
+        low = bend
+    elif 1 <= bend < most:
+        high = bend
+    if high == most:
+        slope = (held(most) - held(low)) / (most - low)
+        guess = low + int((budget - held(low)) / slope) if slope > 0 else most
+        low, high = max(low, guess - 1), min(most, guess + 2)
+        if held(low) > budget or held(high) <= budget:
+            low, high = 1, most
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if held(middle) <= budget else (low, middle)
+    return low
+
+
+def what_would_fit(setup: Setup, workload: Workload, place: Place) -> tuple[Change, ...]:
+    """Changes after which this plan is safe on every node, each seen to be so: the smallest of each kind."""
+    if not is_divisible(setup.parallelism):
+        return ()
+    args = (setup, workload, place)
+    kinds = (
+        without_neighbours(*args),
+        with_users(*args, max_concurrency(*args)),
+        with_context(*args, max_context_tokens(*args)),
+        with_small_cache(*args),
+        with_other_division(*args),
+        with_smaller_weights(*args),
+        with_more_nodes(*args),
+    )
+    found = [next((change for change in kind if _is_safe(change)), None) for kind in kinds]
+    fitting = tuple(change for change in found if change is not None)
+    if fitting:
+        return fitting
+    both = next((one for one in with_smaller_weights_on_more_nodes(*args) if _is_safe(one)), None)
+    return () if both is None else (both,)
+
+
+def memory_problems(
+    setup: Setup, workload: Workload, place: Place, found: tuple[MemoryLedger, ...]
+) -> tuple[Problem, ...]:
+    """What speaks against the plan: sizes that cannot be, an engine's share that is wrong, and what does not fit.
+
+    `found` are its ledgers. The remedy of what does not fit says, with numbers, what would.
+    """
+    problems = workload_problems(workload) + division_problems(setup, place)
+    if problems:
+        return problems
+    return (*_share_problems(setup, workload, place, found), *_fit_problems(setup, workload, place, found))
+
+
+def _is_safe(change: Change) -> bool:
+    return worst_fit(ledgers(change.setup, change.workload, change.place)) in (Fit.FITS, Fit.TIGHT)
+
+
+def _fit_problems(
+    setup: Setup, workload: Workload, place: Place, found: tuple[MemoryLedger, ...]
+) -> tuple[Problem, ...]:
+    fit = worst_fit(found)
+    names = {node.node_id: node.name for node in place.nodes}
+    if fit is Fit.UNKNOWN:
+        return (
+            Problem(
+                Severity.WARNING,
+                "How much memory this takes is not known",
+                "Watch the nodes' free memory while it loads; the guard stops the job below its floor.",
+            ),
+        )
+    if fit not in (Fit.RISKY, Fit.TOO_BIG):
+        return ()
+    worst = min((ledger for ledger in found if ledger.free_bytes is not None), key=lambda one: one.free_bytes or 0)
+    name, free_gib = names.get(worst.node_id, worst.node_id), (worst.free_bytes or 0) / GIB
+    message = f"Too big for {name}: it needs {-free_gib:.1f} GiB more than there is"
+    if fit is Fit.RISKY:
+        message = f"Only {free_gib:.1f} GiB would be left on {name}: the node may freeze"
+    changes = what_would_fit(setup, workload, place)
+    remedy = f"What would fit: {'; '.join(change.words for change in changes)}."
+    if not changes:
+        remedy = "No change of it was found that fits: choose a smaller model."
+    return (Problem(Severity.WARNING, message, remedy, changes[0].field if changes else "model"),)
+
+
+def _share_problems(
+    setup: Setup, workload: Workload, place: Place, found: tuple[MemoryLedger, ...]
+) -> tuple[Problem, ...]:
+    """The engine's own check at its start, and whether the share that was chosen holds the workload."""
+    share = setup.memory_fraction
+    problems: list[Problem] = []
+    if setup.engine.memory_fraction is None or share is None:
+        return ()
+    field = "memory_fraction"
+    if not 0.0 < share <= MOST_FRACTION:
+        return (
+            Problem(Severity.ERROR, f"A share of memory is above 0 and at most {MOST_FRACTION}", "Write 0.7.", field),
+        )
+    for node, ledger in zip(place.nodes, found, strict=True):
+        problems += start_problems(node, share, setup.engine.title)
+        total, known = ledger.total_bytes, (ledger.weights_bytes, ledger.kv_bytes, ledger.runtime_bytes)
+        needed = sum(part for part in known if part is not None)
+        if total is not None and None not in known and needed > share * total + 1:
+            enough = fraction_for(setup, workload, place)
+            remedy = f"Take {enough:.2f}." if enough else "Take fewer users, a shorter context or smaller weights."
+            words = f"A share of {share:.2f} of {node.name} is {share * total / GIB:.1f} GiB; "
+            words += f"weights, KV cache and runtime need {needed / GIB:.1f} GiB"
+            problems.append(Problem(Severity.WARNING, words, remedy, field))
+    return tuple(problems)
+
+
+def start_problems(node: NodeRoom, share: float, engine_title: str) -> tuple[Problem, ...]:
+    """Whether the engine would start at all with this share: MemAvailable >= share x MemTotal on every node.
+
+    Source: vLLM's and SGLang's own check; its words: "Free memory on device ... is less than desired".
+    """
+    if node.total_bytes is None or node.available_bytes is None or node.available_bytes >= share * node.total_bytes:
+        return ()
+    largest = largest_fraction(node.total_bytes, node.available_bytes)
+    words = f"{engine_title} will not start on {node.name}: {node.available_bytes / GIB:.1f} GiB are available, and a "
+    words += f"share of {share:.2f} is {share * node.total_bytes / GIB:.1f} GiB"
+    remedy = f"The largest share that passes is {largest:.2f}; or stop what runs there."
+    if largest <= 0.0:
+        remedy = "Stop what runs there."
+    return (Problem(Severity.ERROR, words, remedy, "memory_fraction"),)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from sparkdesk.core.jobs.backend import BackendInfo, NodeContext
 from sparkdesk.core.models.spec import KvGeometry, ModelSpec
 from tests.ui import rack
-from ui.launch.form import Form, choose_path, fill_defaults, load_request, name_for, pick_model, read_form
+from ui.launch.default import Around, choose_path, fill_defaults, name_for, pick_model
+from ui.launch.form import Form, load_request, read_form
 
 SPEC = ModelSpec(
     name="SmolLM2-135M-Instruct",
@@ -37,7 +38,7 @@ def context(i: int, free_gib: float, **more: object) -> NodeContext:
 
 def filled(*contexts: NodeContext) -> Form:
     form = pick_model(Form(engine="vllm"), SPEC, BACKENDS)
-    return fill_defaults(form, SPEC, contexts, BACKENDS)
+    return fill_defaults(form, Around(SPEC, contexts, BACKENDS))
 
 
 def test_a_model_from_the_catalogue_fills_the_form() -> None:
@@ -62,7 +63,7 @@ def test_a_port_that_is_held_is_passed_over() -> None:
 
 def test_what_the_person_typed_is_not_overwritten() -> None:
     form = filled(context(0, 28)).typed("port", "9000").typed("nodes", ("node0",))
-    form = fill_defaults(form, SPEC, (context(1, 115), context(0, 28)), BACKENDS)
+    form = fill_defaults(form, Around(SPEC, (context(1, 115), context(0, 28)), BACKENDS))
     assert (form.port, form.nodes) == ("9000", ("node0",))
 
 

@@ -166,7 +166,7 @@ def test_an_error_stands_under_its_field_and_the_button_says_why(page: LaunchPag
 
 
 def test_a_port_that_is_held_is_said_with_who_holds_it(page: LaunchPage) -> None:
-    page.model.toggle_node("node0")
+    page.model.set_field("nodes", ("node0",))
     page.model.set_field("port", "8080")
     settle(page)
     assert page.form.fields["port"].error() == ("Port 8080 is in use on spark-5c2d by gpt-oss-120b. Take port 8081.")
@@ -175,6 +175,7 @@ def test_a_port_that_is_held_is_said_with_who_holds_it(page: LaunchPage) -> None
 def test_a_node_is_chosen_by_its_chip(page: LaunchPage) -> None:
     chip = page.form.nodes.chips[2]
     assert chip.accessibleName() == "spark-afe0, 66.5 GiB free"
+    QTest.mouseClick(page.form.nodes.chips[1], Qt.MouseButton.LeftButton)
     QTest.mouseClick(chip, Qt.MouseButton.LeftButton)
     settle(page)
     assert page.model.form.nodes == ("node2",)
@@ -184,14 +185,14 @@ def test_a_node_is_chosen_by_its_chip(page: LaunchPage) -> None:
 
 def test_too_big_needs_launch_anyway(page: LaunchPage) -> None:
     page.model.pick(BIG.name)
-    page.model.toggle_node("node0")
+    page.model.set_field("nodes", ("node0",))
     settle(page)
     assert page.model.preview.verdict.text == "Too big"
     assert not page.plan.launch.isEnabled()
     assert page.plan.anyway.isVisible()
     QTest.mouseClick(page.plan.anyway, Qt.MouseButton.LeftButton)
     assert page.plan.launch.isEnabled()
-    page.model.toggle_node("node1")
+    page.model.set_field("nodes", ("node1",))
     settle(page)
     assert not page.model.is_anyway, "another node is another risk"
 
@@ -301,7 +302,7 @@ def test_pictures_of_the_page(page: LaunchPage) -> None:
 
 def test_pictures_of_a_plan_that_is_too_big(page: LaunchPage) -> None:
     page.model.pick(BIG.name)
-    page.model.toggle_node("node0")
+    page.model.set_field("nodes", ("node0",))
     settle(page)
     item = page.plan.steps.topLevelItem(1)
     assert item is not None

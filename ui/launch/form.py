@@ -7,34 +7,58 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
 
 from pydantic import ValidationError
 
-from sparkdesk.core.jobs.backend import BackendInfo, NodeContext
 from sparkdesk.core.jobs.request import LaunchRequest
-from sparkdesk.core.models.spec import ModelSpec
+from sparkdesk.core.planning.parallelism import Parallelism
+from sparkdesk.core.planning.row import PlanRow
+from sparkdesk.core.planning.workload import CHAT, PRESETS, Workload
 
 DEFAULT_CONTEXT_TOKENS = 4096
-MAX_PORT_TRIES = 200
+MAX_TOKENS = 4_194_304
+CUSTOM = "custom"
+LOAD_FIELDS = ("prompt_tokens", "answer_tokens", "users", "cached_percent")
 FIELDS = (
-    "engine", "model", "quantization", "weights_path", "nodes", "context_tokens", "concurrency", "port",
-    "served_name", "extra_flags", "environment",
+    *LOAD_FIELDS, "engine", "model", "quantization", "build", "weights_path", "nodes", "parallelism",
+    "context_tokens", "concurrency", "kv_dtype", "speculative", "port", "served_name", "extra_flags", "environment",
 )  # fmt: skip
 """The fields that have a place on the form; an error of another field belongs to the whole."""
+_SPLITS = ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size")
+NO_SPECULATION, STOCK = "none", "stock"
+"""The planner's words for what a request leaves empty."""
+ONE_NODE = Parallelism()
+
+
+def place_of(name: str) -> str:
+    """Where a request's field stands on the form; "" is the whole."""
+    return "parallelism" if name in _SPLITS else name if name in FIELDS else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
     """The form as it stands. `touched` are fields that the person changed, which no default overwrites."""
 
+    workload: str = CHAT.key
+    """Key of the preset, or custom."""
+    prompt_tokens: str = str(CHAT.prompt_tokens)
+    answer_tokens: str = str(CHAT.answer_tokens)
+    users: int = CHAT.users
+    cached_percent: str = "0"
+    """Of each prompt, whose KV is there already."""
     engine: str = ""
     model: str = ""
     quantization: str = ""
+    build: str = STOCK
+    parallelism: Parallelism = ONE_NODE
+    kv_dtype: str = ""
+    """"" is the engine's own choice."""
+    speculative: str = NO_SPECULATION
     weights_path: str = ""
     nodes: tuple[str, ...] = ()
+    pool: tuple[str, ...] = ()
+    """The nodes that the table of plans may use; `nodes` are among them."""
     context_tokens: str = str(DEFAULT_CONTEXT_TOKENS)
     concurrency: int = 1
     port: str = "8000"
@@ -45,11 +69,57 @@ class Form:
     temperature: float | None = None
     base: LaunchRequest | None = None
     """A request that was loaded: its fields without a place on the form are kept."""
+    best: PlanRow | None = None
+    """The best plan of the model on these nodes when they were chosen: what the plan's fields follow until touched."""
     touched: frozenset[str] = frozenset()
 
     def typed(self, name: str, value: object) -> Form:
         """The form after the person changed a field."""
-        return replace(self, **{name: value}, touched=self.touched | {name})  # type: ignore[arg-type]  # by name
+        load = {"workload": CUSTOM} if name in LOAD_FIELDS else {}
+        changed = {**load, name: value}
+        return replace(self, **changed, touched=self.touched | {name})  # type: ignore[arg-type]  # by name
+
+
+def read_whole(typed: str) -> int | None:
+    """A whole number of 0 or more with or without grouping; None is anything else."""
+    digits = re.sub(r"[\s,_\u202f]", "", typed)
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 9 else None
+
+
+def read_workload(form: Form) -> tuple[Workload | None, dict[str, str]]:
+    """What the server will be asked to do, or None and what is wrong by field."""
+    errors: dict[str, str] = {}
+    numbers: dict[str, int] = {}
+    for name, most in (("prompt_tokens", MAX_TOKENS), ("answer_tokens", MAX_TOKENS), ("cached_percent", 99)):
+        least = 0 if name == "cached_percent" else 1
+        number = read_whole(getattr(form, name))
+        if number is None:
+            errors[name] = "A whole number"
+        elif not least <= number <= most:
+            errors[name] = f"{least:,} to {most:,}"
+        else:
+            numbers[name] = number
+    if errors:
+        return None, errors
+    titles = {preset.key: preset.title for preset in PRESETS}
+    prompt, answer, share = numbers["prompt_tokens"], numbers["answer_tokens"], numbers["cached_percent"] / 100
+    return Workload(form.workload, titles.get(form.workload, "Custom"), prompt, answer, form.users, share), {}
+
+
+def choose_workload(form: Form, key: str) -> Form:
+    """The form after a preset was chosen; Custom keeps the numbers."""
+    preset = next((each for each in PRESETS if each.key == key), None)
+    if preset is None:
+        return replace(form, workload=CUSTOM)
+    return replace(
+        form,
+        workload=preset.key,
+        prompt_tokens=str(preset.prompt_tokens),
+        answer_tokens=str(preset.answer_tokens),
+        users=preset.users,
+        cached_percent=str(round(preset.cached_share * 100)),
+        touched=form.touched - set(LOAD_FIELDS),
+    )
 
 
 def read_form(form: Form) -> tuple[LaunchRequest | None, dict[str, str]]:
@@ -57,11 +127,11 @@ def read_form(form: Form) -> tuple[LaunchRequest | None, dict[str, str]]:
     errors: dict[str, str] = {}
     values: dict[str, object] = form.base.model_dump() if form.base else {}
     for name in ("context_tokens", "port"):
-        digits = re.sub(r"[\s,_\u202f]", "", getattr(form, name))
-        if digits.isascii() and digits.isdigit() and len(digits) <= 9:
-            values[name] = int(digits)
-        else:
+        number = read_whole(getattr(form, name))
+        if number is None:
             errors[name] = "A whole number"
+        else:
+            values[name] = number
     try:
         values["extra_flags"] = tuple(shlex.split(form.extra_flags))
     except ValueError:
@@ -74,9 +144,12 @@ def read_form(form: Form) -> tuple[LaunchRequest | None, dict[str, str]]:
         errors["model"] = "Choose a model or write its name"
     if not form.nodes:
         errors["nodes"] = "Choose a node"
-    for name in ("engine", "model", "quantization", "weights_path", "served_name"):
+    for name in ("engine", "model", "quantization", "weights_path", "served_name", "kv_dtype"):
         values[name] = getattr(form, name).strip()
     values |= {"nodes": form.nodes, "concurrency": form.concurrency}
+    values |= {name: getattr(form.parallelism, name) for name in _SPLITS}
+    values["speculative"] = "" if form.speculative == NO_SPECULATION else form.speculative
+    values["build"] = "" if form.build == STOCK else form.build
     values |= {"system_prompt": form.system_prompt, "temperature": form.temperature}
     # What could not be read is replaced by something harmless, so that the other fields are still judged.
     tried = values | {name: _HARMLESS[name] for name in errors}
@@ -119,82 +192,8 @@ def _by_field(error: ValidationError) -> dict[str, str]:
         elif each["type"] in ("greater_than_equal", "less_than_equal"):
             context = each.get("ctx", {})
             words = f"At least {context['ge']:,}" if "ge" in context else f"At most {context['le']:,}"
-        errors.setdefault(name if name in FIELDS else "", words[:1].upper() + words[1:200])
+        errors.setdefault(place_of(name), words[:1].upper() + words[1:200])
     return errors
-
-
-def choose_node(contexts: Sequence[NodeContext]) -> str:
-    """The node with the most free memory, the first when nothing is known; "" when there is none."""
-    if not contexts:
-        return ""
-    return max(contexts, key=lambda node: node.mem_available_bytes or -1).record.id
-
-
-def choose_path(spec: ModelSpec, quantization: str, node: NodeContext | None) -> str:
-    """Where the model's file lies on the node: where it was seen, else where it would be put."""
-    name = spec.files.get(quantization, "")
-    if not name:
-        return ""
-    seen = [path for path in node.weight_files if PurePosixPath(path).name == name] if node else []
-    return min(seen, key=len) if seen else f"~/models/{name}"
-
-
-def choose_port(info: BackendInfo | None, node: NodeContext | None) -> int:
-    """The engine's own port, or the next one that nobody holds there."""
-    first = info.default_port if info else 8000
-    used = node.used_ports if node else {}
-    return next((port for port in range(first, first + MAX_PORT_TRIES) if port not in used), first)
-
-
-def name_for(model: str) -> str:
-    """A name to serve a model under: the last part of its name in small letters."""
-    return re.sub(r"[^a-z0-9._-]+", "-", model.rsplit("/", 1)[-1].lower()).strip("-.")[:64]
-
-
-def fill_defaults(
-    form: Form, spec: ModelSpec | None, contexts: Sequence[NodeContext], backends: Mapping[str, BackendInfo]
-) -> Form:
-    """The form with every field that the person left alone set to what fits the others."""
-    left = [name for name in FIELDS if name not in form.touched]
-    values: dict[str, object] = {}
-    known = {node.record.id for node in contexts}
-    if "nodes" in left and not (form.nodes and set(form.nodes) <= known):
-        best = choose_node(contexts)
-        values["nodes"] = (best,) if best else ()
-    nodes = values.get("nodes", form.nodes)
-    node = next((each for each in contexts if isinstance(nodes, tuple) and each.record.id in nodes), None)
-    quantization = form.quantization
-    offered = spec.weight_bytes if spec is not None else {}
-    if "quantization" in left and quantization not in offered:
-        quantization = next(iter(offered), "")
-        values["quantization"] = quantization
-    if spec is not None and "weights_path" in left:
-        values["weights_path"] = choose_path(spec, quantization, node)
-    if "port" in left:
-        values["port"] = str(choose_port(backends.get(form.engine), node))
-    if "served_name" in left:
-        values["served_name"] = name_for(form.model)
-    if spec is not None and "context_tokens" in left:
-        values["context_tokens"] = str(min(spec.context_tokens or DEFAULT_CONTEXT_TOKENS, DEFAULT_CONTEXT_TOKENS))
-    return replace(form, **values)  # type: ignore[arg-type]  # by name
-
-
-def pick_model(form: Form, spec: ModelSpec, backends: Mapping[str, BackendInfo]) -> Form:
-    """The form after a model was chosen from the catalogue: what belonged to the one before is let go."""
-    engine = form.engine
-    if spec.engines and engine not in spec.engines:
-        engine = next((key for key in spec.engines if key in backends), engine)
-    kept = form.touched - {"quantization", "weights_path", "served_name", "context_tokens", "model", "engine", "port"}
-    return replace(
-        form,
-        model=spec.name,
-        engine=engine,
-        quantization="",
-        system_prompt=spec.system_prompt,
-        temperature=spec.temperature,
-        base=None,
-        touched=kept,
-    )
 
 
 def load_request(request: LaunchRequest) -> Form:
@@ -205,6 +204,7 @@ def load_request(request: LaunchRequest) -> Form:
         quantization=request.quantization,
         weights_path=request.weights_path,
         nodes=request.nodes,
+        pool=request.nodes,
         context_tokens=str(request.context_tokens),
         concurrency=request.concurrency,
         port=str(request.port),
@@ -213,6 +213,10 @@ def load_request(request: LaunchRequest) -> Form:
         environment="\n".join(f"{name}={value}" for name, value in request.environment),
         system_prompt=request.system_prompt,
         temperature=request.temperature,
+        parallelism=Parallelism(*(getattr(request, name) for name in _SPLITS)),
+        kv_dtype=request.kv_dtype,
+        speculative=request.speculative or NO_SPECULATION,
+        build=request.build or STOCK,
         base=request,
-        touched=frozenset(FIELDS),
+        touched=frozenset(FIELDS) - set(LOAD_FIELDS),
     )

@@ -24,6 +24,7 @@ from ui import text, theme
 from ui.font import font
 from ui.icon import draw_icon
 from ui.launch.catalogue import describe_shape
+from ui.launch.default import formats_of
 from ui.launch.model import TITLES, LaunchModel
 from ui.theme import color
 from ui.widgets.card import Card, Separator
@@ -238,7 +239,7 @@ class FormPanel(Card):
         options = [(each.name, each.title) for each in self._model.feeds.catalogue]
         self.catalogue.set_options([("", "Choose a model"), *options])
         self.catalogue.set_key(spec.name if spec else "")
-        formats = list(spec.weight_bytes) if spec else [form.quantization]
+        formats = [each.key for each in formats_of(spec)] or [form.quantization]
         self.quantization.set_options([(key, key or "As released") for key in formats or [""]])
         self.quantization.set_key(form.quantization)
         self.engine.set_key(form.engine)

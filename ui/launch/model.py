@@ -1,4 +1,4 @@
-"""The launch page's view-model: the form, and what a launch of it would do.
+"""The launch page's view-model: the form, what a launch of it would do, and every other way to serve the model.
 
 The one rule: every change computes the whole plan anew, 100 ms after the last one, and says how long that took. What
 is shown is the plan that would run.
@@ -6,103 +6,48 @@ is shown is the plan that would run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from sparkdesk.core.cluster.rank import ranked
 from sparkdesk.core.cluster.topology import Topology
 from sparkdesk.core.errors import SparkDeskError
-from sparkdesk.core.feed import Latest
 from sparkdesk.core.jobs.backend import BackendInfo, NodeContext
-from sparkdesk.core.jobs.plan import Fit, LaunchPlan, Problem, Severity
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.models.spec import ModelSpec
-from ui import text
+from sparkdesk.core.planning.question import Limits, Question
+from sparkdesk.core.planning.row import PlanRow
+from sparkdesk.core.planning.workload import CHAT, Workload
 from ui.bridge import watch
-from ui.jobs.mark import Mark, MarkKind
-from ui.launch.form import FIELDS, Form, fill_defaults, load_request, pick_model, read_form
+from ui.jobs.mark import Mark
+from ui.launch.default import (
+    PLAN_FIELDS,
+    Around,
+    changed_fields,
+    fill_defaults,
+    match_model,
+    pick_model,
+    reset_field,
+    take_row,
+)
+from ui.launch.feeds import LaunchFeeds
+from ui.launch.form import LOAD_FIELDS, Form, choose_workload, load_request, read_workload
+from ui.launch.preview import FIT_ICONS, FIT_KINDS, Preview, make_preview
+
+__all__ = ["DEBOUNCE_MS", "FIT_KINDS", "TITLES", "LaunchFeeds", "LaunchModel", "Preview", "make_preview"]
 
 DEBOUNCE_MS = 100
-FIT_KINDS: dict[Fit, MarkKind] = {
-    Fit.FITS: "ok",
-    Fit.TIGHT: "warn",
-    Fit.RISKY: "warn",
-    Fit.TOO_BIG: "crit",
-    Fit.UNKNOWN: "neutral",
-}
-_WORST = (Fit.TOO_BIG, Fit.RISKY, Fit.UNKNOWN, Fit.TIGHT, Fit.FITS)
-
-
-@dataclass(frozen=True, slots=True)
-class LaunchFeeds:
-    """What the page asks. `problems` and `plan` are pure and quick; `plan` raises PlanError."""
-
-    backends: Sequence[BackendInfo]
-    catalogue: Sequence[ModelSpec]
-    contexts: Latest[tuple[NodeContext, ...]]
-    problems: Callable[[LaunchRequest], list[Problem]]
-    plan: Callable[[LaunchRequest], LaunchPlan]
-    clock_s: Callable[[], float]
-    """Monotonic; only measures how long a plan took."""
-    broken_backends: Sequence[str] = ()
-    refresh_memory: Callable[[], None] = lambda: None
-    """Has `contexts` tell the memory of this moment; asks nobody."""
-    topology: Latest[Topology] = field(default_factory=lambda: Latest(Topology()))
-    """How the nodes are cabled: their order in a job of several."""
-
-    def ranked_contexts(self) -> tuple[NodeContext, ...]:
-        """The nodes to choose from, in the cabling's order."""
-        known = {context.record.id: context for context in self.contexts.value}
-        return tuple(known[node_id] for node_id in ranked(known, self.topology.value.rank_order))
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """What a launch of the form would do, or why it cannot be."""
-
-    request: LaunchRequest | None = None
-    plan: LaunchPlan | None = None
-    errors: Mapping[str, str] = field(default_factory=dict)
-    """By field: what forbids the launch; "" is the whole form."""
-    hints: Mapping[str, str] = field(default_factory=dict)
-    """By field: warnings and notes."""
-    problems: tuple[Problem, ...] = ()
-    compute_ms: float = 0.0
-
-    @property
-    def fit(self) -> Fit:
-        """The worst word of all nodes."""
-        fits = {ledger.fit for ledger in self.plan.ledgers} if self.plan else {Fit.UNKNOWN}
-        return next((fit for fit in _WORST if fit in fits), Fit.UNKNOWN)
-
-    @property
-    def needs_anyway(self) -> bool:
-        """Whether the person must say that the risk is meant."""
-        return self.plan is not None and self.fit in (Fit.RISKY, Fit.TOO_BIG)
-
-    @property
-    def verdict(self) -> Mark:
-        """The chip beside the title."""
-        if self.plan is None:
-            count = max(1, len(self.errors))
-            return Mark("1 error" if count == 1 else f"{count} errors", "crit", "octagon-alert")
-        warnings = sum(problem.severity is Severity.WARNING for problem in self.problems)
-        words = self.fit.value
-        kind = FIT_KINDS[self.fit]
-        if warnings and self.fit in (Fit.FITS, Fit.TIGHT):
-            words += f" with {warnings} {'warning' if warnings == 1 else 'warnings'}"
-            kind = "warn"
-        icon = {"ok": "circle-check", "neutral": "circle-help"}.get(kind)
-        return Mark(words, kind, icon)
+_STRUCTURE = frozenset((*PLAN_FIELDS, "model", "nodes", "workload"))
+"""Fields after which the best plan is looked for again; numbers that are being typed move no other field."""
 
 
 class LaunchModel(QObject):
-    """The form and its preview."""
+    """The form, its preview and the table of plans. `rows_changed` comes with every `preview_changed`, before it."""
 
     form_changed = Signal()
     preview_changed = Signal()
+    rows_changed = Signal()
     catalogue_changed = Signal()
     launch_asked = Signal(object)
     """The LaunchPlan to run."""
@@ -113,6 +58,16 @@ class LaunchModel(QObject):
         self.backends: dict[str, BackendInfo] = {info.key: info for info in feeds.backends}
         self.form = Form(engine=next(iter(self.backends), ""))
         self.preview = Preview()
+        self.workload: Workload = CHAT
+        """The load that rows and tiles speak of; the last one that could be read."""
+        self.load_errors: dict[str, str] = {}
+        self.rows: tuple[PlanRow, ...] = ()
+        """Every way to serve the model on the chosen nodes, ranked."""
+        self.row: PlanRow | None = None
+        """The form's own setup."""
+        self.rows_ms = 0.0
+        self.rows_note = ""
+        """Why there are no rows."""
         self.fits: dict[str, Mark] = {}
         self.is_anyway = False
         self.is_launching = False
@@ -134,7 +89,7 @@ class LaunchModel(QObject):
 
     def spec(self) -> ModelSpec | None:
         """The catalogue's entry for the model on the form."""
-        return next((spec for spec in self.feeds.catalogue if spec.name == self.form.model), None)
+        return match_model(self.feeds.catalogue, self.form.model)[0]
 
     def info(self) -> BackendInfo | None:
         """The engine on the form."""
@@ -147,18 +102,33 @@ class LaunchModel(QObject):
     def set_field(self, name: str, value: object) -> None:
         """The person changed a field."""
         if getattr(self.form, name) != value:
-            self._set_form(self.form.typed(name, value))
+            form = self.form.typed(name, value)
+            if name in ("engine", "quantization"):
+                # The checkpoint's name follows the choice; a name that the catalogue does not know stays.
+                form = replace(form, touched=form.touched - {"model"}) if self.spec() else form
+            self._set_form(form, has_new_best=name in _STRUCTURE)
+
+    def choose_workload(self, key: str) -> None:
+        """Choose a preset, or custom."""
+        self._set_form(choose_workload(self.form, key))
+
+    def reset(self, name: str) -> None:
+        """Give a field back to the defaults."""
+        self._set_form(reset_field(self.form, name, self._around(self.form)), has_new_best=name in _STRUCTURE)
+
+    def changed_fields(self) -> frozenset[str]:
+        """What the person set to something else than it would be by itself."""
+        return changed_fields(self.form, self._around(self.form))
 
     def toggle_node(self, node_id: str) -> None:
-        """Choose a node; engines that serve from one node only have one."""
-        info = self.info()
-        is_single = info is None or tuple(info.parallelisms) == ("single",)
-        nodes = self.form.nodes
-        if is_single:
-            chosen: tuple[str, ...] = (node_id,)
-        else:
-            chosen = tuple(n for n in nodes if n != node_id) if node_id in nodes else (*nodes, node_id)
-        self.set_field("nodes", ranked(chosen, self.feeds.topology.value.rank_order))
+        """Choose a node, or let it go."""
+        order = self.feeds.topology.value.rank_order
+        is_chosen = node_id in self.form.nodes
+        nodes, pool = (
+            ranked([n for n in old if n != node_id] + ([] if is_chosen else [node_id]), order)
+            for old in (self.form.nodes, self.form.pool)
+        )
+        self._set_form(replace(self.form.typed("nodes", nodes), pool=pool))
 
     def pick(self, name: str) -> None:
         """Choose a model from the catalogue."""
@@ -167,26 +137,39 @@ class LaunchModel(QObject):
             self._set_form(pick_model(self.form, spec, self.backends))
 
     def load(self, request: LaunchRequest) -> None:
-        """Fill the form from an earlier launch."""
-        self._set_form(load_request(request))
+        """Fill the form from an earlier launch; the workload stays."""
+        kept = {name: getattr(self.form, name) for name in ("workload", *LOAD_FIELDS)}
+        self._set_form(replace(load_request(request), **kept), has_new_best=False)
+
+    def choose_row(self, row: PlanRow) -> None:
+        """Load a row of the table into the form. The table stays that of the nodes chosen before."""
+        self._set_form(take_row(self.form, row), has_new_best=False)
 
     def set_anyway(self, is_anyway: bool) -> None:
         """The person says that the risk is meant."""
         self.is_anyway = is_anyway
         self.preview_changed.emit()
 
-    def _set_form(self, form: Form) -> None:
-        self.form = fill_defaults(form, self._spec_of(form), self.feeds.ranked_contexts(), self.backends)
+    def _set_form(self, form: Form, *, has_new_best: bool = True) -> None:
+        form = fill_defaults(form, self._around(form))
+        if has_new_best:
+            form = replace(form, best=self._find_best(form))
+            form = fill_defaults(form, self._around(form))
+        self.form = form
         self.is_anyway = False
         self.form_changed.emit()
         self._timer.start()
 
-    def _spec_of(self, form: Form) -> ModelSpec | None:
-        return next((spec for spec in self.feeds.catalogue if spec.name == form.model), None)
+    def _around(self, form: Form) -> Around:
+        spec, weights = match_model(self.feeds.catalogue, form.model)
+        return Around(spec, self.feeds.ranked_contexts(), self.backends, self.feeds.engines, weights)
 
     def _take_contexts(self, _contexts: tuple[NodeContext, ...]) -> None:
         before = self.form
-        self.form = fill_defaults(self.form, self.spec(), self.feeds.ranked_contexts(), self.backends)
+        self.form = fill_defaults(self.form, self._around(self.form))
+        if self.form.nodes != before.nodes:
+            self.form = replace(self.form, best=self._find_best(self.form))
+            self.form = fill_defaults(self.form, self._around(self.form))
         if self.form != before:
             self.form_changed.emit()
         self._timer.start()
@@ -204,12 +187,69 @@ class LaunchModel(QObject):
     # The preview ---------------------------------------------------------------------------------------------------
 
     def recompute(self) -> None:
-        """Make the preview of the form as it is now."""
+        """Make the preview and the rows of the form as it is now."""
         self._timer.stop()
         began_s = self.feeds.clock_s()
         made = make_preview(self.form, self.feeds)
+        middle_s = self.feeds.clock_s()
+        self._compute_rows()
+        self.rows_ms = (self.feeds.clock_s() - middle_s) * 1000
         self.preview = replace(made, compute_ms=(self.feeds.clock_s() - began_s) * 1000)
+        self.rows_changed.emit()
         self.preview_changed.emit()
+
+    def _compute_rows(self) -> None:
+        workload, self.load_errors = read_workload(self.form)
+        spec = self.spec()
+        self.rows, self.row, self.rows_note = (), None, ""
+        if workload is None:
+            self.rows_note = "Mend the workload: its numbers cannot be read."
+            return
+        self.workload = workload
+        if spec is None:
+            self.rows_note = "The shape of this model is not known: its config.json is needed to compare plans."
+            return
+        try:
+            self.rows = self._ask(spec, workload, self.form.pool)
+            self.row = next((row for row in self.rows if self.is_form(row)), None) or self._own_row(spec, workload)
+        except SparkDeskError as error:
+            self.rows_note = error.sentence()
+
+    def is_form(self, row: PlanRow) -> bool:
+        """Whether a row is the setup that the form says, on the same nodes."""
+        form, setup = self.form, row.setup
+        said = (form.engine, form.quantization, form.build, form.parallelism, form.kv_dtype, form.speculative)
+        has = (setup.engine.key, setup.weights.key, setup.build.key, setup.parallelism, setup.kv_dtype)
+        return said == (*has, setup.speculative) and form.nodes == tuple(n.node_id for n in row.place.nodes)
+
+    def _own_row(self, spec: ModelSpec, workload: Workload) -> PlanRow | None:
+        limits = limits_of(self.form, frozenset(PLAN_FIELDS))
+        return next(iter(self._ask(spec, workload, self.form.nodes, limits)), None)
+
+    def _ask(
+        self, spec: ModelSpec, workload: Workload, node_ids: tuple[str, ...], limits: Limits | None = None
+    ) -> tuple[PlanRow, ...]:
+        if not node_ids:
+            return ()
+        question = Question(
+            spec, workload, self.feeds.place(node_ids), limits or Limits(), must_use_all_nodes=limits is not None
+        )
+        return self.feeds.plan_rows(question)
+
+    def _find_best(self, form: Form) -> PlanRow | None:
+        """The best plan within what the person fixed, one that can be started from here before one that cannot."""
+        spec, weights = match_model(self.feeds.catalogue, form.model)
+        workload = read_workload(form)[0] or self.workload
+        if spec is None:
+            return None
+        limits = limits_of(form, form.touched & set(PLAN_FIELDS))
+        if weights is not None and "model" in form.touched:
+            limits = replace(limits, format=weights.key)
+        try:
+            rows = self._ask(spec, workload, form.nodes, limits)
+        except SparkDeskError:
+            return None
+        return next((row for row in rows if row.setup.engine.key in self.backends), next(iter(rows), None))
 
     def _fit_next(self) -> None:
         """One model of the catalogue an event-loop turn, so that a long one never stops the window."""
@@ -219,8 +259,8 @@ class LaunchModel(QObject):
             return
         spec = self._fit_queue.pop(0)
         contexts = self.feeds.ranked_contexts()
-        form = fill_defaults(pick_model(Form(), spec, self.backends), spec, contexts, self.backends)
-        self.fits[spec.name] = _fit_mark(form, self.feeds)
+        around = Around(spec, contexts, self.backends, self.feeds.engines)
+        self.fits[spec.name] = _fit_mark(fill_defaults(pick_model(Form(), spec, self.backends), around), self.feeds)
 
     # Launching -----------------------------------------------------------------------------------------------------
 
@@ -262,13 +302,21 @@ class LaunchModel(QObject):
 
 
 TITLES = {
+    "prompt_tokens": "Prompt, tokens",
+    "answer_tokens": "Answer, tokens",
+    "users": "Users at once",
+    "cached_percent": "Cached, %",
     "engine": "Engine",
     "model": "Model",
     "quantization": "Quantization",
+    "build": "Build",
     "weights_path": "Weights on the node",
-    "nodes": "Node",
+    "nodes": "Nodes",
+    "parallelism": "Parallelism",
     "context_tokens": "Context per request",
     "concurrency": "Concurrent requests",
+    "kv_dtype": "KV cache dtype",
+    "speculative": "Speculative decoding",
     "port": "Port",
     "served_name": "Served name",
     "extra_flags": "Extra flags",
@@ -276,29 +324,19 @@ TITLES = {
 }
 
 
-def make_preview(form: Form, feeds: LaunchFeeds) -> Preview:
-    """The preview of a form, its nodes in the cabling's order.
-
-    Errors of the form come first: without a request there is nothing to ask the engine.
-    """
-    # An earlier launch or a recipe may have been written for other cables.
-    request, errors = read_form(replace(form, nodes=ranked(form.nodes, feeds.topology.value.rank_order)))
-    if request is None:
-        return Preview(errors=errors)
-    problems = tuple(feeds.problems(request))
-    by_field: dict[str, str] = {}
-    hints: dict[str, str] = {}
-    for problem in problems:
-        place = problem.field if problem.field in FIELDS else ""
-        said = f"{text.one_line(problem.message, 300)}. {text.one_line(problem.remedy, 300)}"
-        (by_field if problem.severity is Severity.ERROR else hints).setdefault(place, said)
-    if by_field:
-        return Preview(request, None, by_field, hints, problems)
-    try:
-        plan = feeds.plan(request)
-    except SparkDeskError as error:
-        return Preview(request, None, {"": error.sentence()}, hints, problems)
-    return Preview(request, plan, {}, hints, problems)
+def limits_of(form: Form, names: frozenset[str]) -> Limits:
+    """What the form fixes of a plan, of these fields."""
+    split = form.parallelism if "parallelism" in names else None
+    return Limits(
+        engine=form.engine if "engine" in names else "",
+        format=form.quantization if "quantization" in names else "",
+        build=form.build if "build" in names else "",
+        tensor=split.tensor_parallel_size if split else None,
+        pipeline=split.pipeline_parallel_size if split else None,
+        data=split.data_parallel_size if split else None,
+        kv_dtype=form.kv_dtype if "kv_dtype" in names else None,
+        speculative=form.speculative if "speculative" in names else None,
+    )
 
 
 def _fit_mark(form: Form, feeds: LaunchFeeds) -> Mark:
@@ -308,4 +346,4 @@ def _fit_mark(form: Form, feeds: LaunchFeeds) -> Mark:
     if preview.plan is None:
         return Mark("Not here", "neutral", "circle-dashed")
     kind = FIT_KINDS[preview.fit]
-    return Mark(preview.fit.value, kind, {"ok": "circle-check", "neutral": "circle-help"}.get(kind))
+    return Mark(preview.fit.value, kind, FIT_ICONS.get(kind))

@@ -1,0 +1,250 @@
+"""What the form says by itself: every field that the person left alone follows the others. Pure.
+
+The one rule: a default never overwrites what was typed, unless the choice that was made is no longer there to make.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
+
+from sparkdesk.core.jobs.backend import BackendInfo, NodeContext
+from sparkdesk.core.models.spec import ModelSpec, WeightFormat
+from sparkdesk.core.planning.parallelism import Parallelism
+from sparkdesk.core.planning.row import PlanRow
+from sparkdesk.core.planning.setup import EngineProfile
+from ui.launch.form import DEFAULT_CONTEXT_TOKENS, FIELDS, LOAD_FIELDS, NO_SPECULATION, STOCK, Form, read_workload
+
+MAX_PORT_TRIES = 200
+
+
+def choose_node(contexts: Sequence[NodeContext]) -> str:
+    """The node with the most free memory, the first when nothing is known; "" when there is none."""
+    if not contexts:
+        return ""
+    return max(contexts, key=lambda node: node.mem_available_bytes or -1).record.id
+
+
+def choose_path(spec: ModelSpec, quantization: str, node: NodeContext | None) -> str:
+    """Where the model's file lies on the node: where it was seen, else where it would be put."""
+    name = next((each.file for each in formats_of(spec) if each.key == quantization), "")
+    if not name:
+        return ""
+    seen = [path for path in node.weight_files if PurePosixPath(path).name == name] if node else []
+    return min(seen, key=len) if seen else f"~/models/{name}"
+
+
+def choose_port(info: BackendInfo | None, node: NodeContext | None) -> int:
+    """The engine's own port, or the next one that nobody holds there."""
+    first = info.default_port if info else 8000
+    used = node.used_ports if node else {}
+    return next((port for port in range(first, first + MAX_PORT_TRIES) if port not in used), first)
+
+
+def name_for(model: str) -> str:
+    """A name to serve a model under: the last part of its name in small letters."""
+    return re.sub(r"[^a-z0-9._-]+", "-", model.rsplit("/", 1)[-1].lower()).strip("-.")[:64]
+
+
+def formats_of(spec: ModelSpec | None) -> tuple[WeightFormat, ...]:
+    """A model's checkpoints; of an entry that has only sizes, one for each size."""
+    if spec is None:
+        return ()
+    if spec.formats:
+        return spec.formats
+    return tuple(
+        WeightFormat(key, size, spec.name, spec.engines, spec.files.get(key, ""))
+        for key, size in spec.weight_bytes.items()
+    )
+
+
+def refuse_format(weights: WeightFormat, engine: str, profile: EngineProfile | None) -> str:
+    """Why an engine does not run these weights; "" where it does, or where nobody knows."""
+    title = profile.title if profile else engine
+    if profile is not None and weights.key and weights.key not in profile.formats:
+        return f"{title} does not run {weights.key}"
+    if weights.engines and engine not in weights.engines:
+        return f"This checkpoint is not for {title}"
+    return ""
+
+
+def match_model(catalogue: Sequence[ModelSpec], words: str) -> tuple[ModelSpec | None, WeightFormat | None]:
+    """The entry that a name on the form means, and the checkpoint where the name is that of one."""
+    for spec in catalogue:
+        for weights in spec.formats:
+            if weights.repo == words:
+                return spec, weights
+        if words and words in (spec.name, spec.key):
+            return spec, None
+    return None, None
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What the defaults of a form lean on."""
+
+    spec: ModelSpec | None
+    contexts: Sequence[NodeContext]
+    backends: Mapping[str, BackendInfo]
+    engines: Mapping[str, EngineProfile] = field(default_factory=dict)
+    weights: WeightFormat | None = None
+    """The checkpoint that the model's name is that of."""
+
+
+def fill_defaults(form: Form, around: Around) -> Form:
+    """The form with every field that the person left alone set to what fits the others."""
+    form = _fill_nodes(form, around.contexts)
+    form = _fill_plan(form, around)
+    form = _fill_split(form)
+    return _fill_server(_fill_load(form, around.spec), around)
+
+
+def _fill_nodes(form: Form, contexts: Sequence[NodeContext]) -> Form:
+    known = {node.record.id for node in contexts}
+    nodes = form.nodes
+    if "nodes" not in form.touched and not (nodes and set(nodes) <= known):
+        best = choose_node(contexts)
+        nodes = (best,) if best else ()
+    pool = form.pool if set(nodes) <= set(form.pool) else nodes
+    return replace(form, nodes=nodes, pool=pool)
+
+
+def _fill_plan(form: Form, around: Around) -> Form:
+    best = form.best.setup if form.best else None
+    if best is not None and "engine" not in form.touched:
+        form = replace(form, engine=best.engine.key)
+    profile = around.engines.get(form.engine)
+    is_bests = best is not None and best.engine.key == form.engine
+    form = _fill_format(form, around, best.weights.key if best is not None and is_bests else None)
+    offers = {
+        "build": tuple(build.key for build in profile.builds) if profile else (STOCK,),
+        "kv_dtype": ("", *profile.kv_dtypes) if profile else ("",),
+        "speculative": profile.speculatives if profile else (NO_SPECULATION,),
+    }
+    bests = {"build": best.build.key, "kv_dtype": best.kv_dtype, "speculative": best.speculative} if best else {}
+    own = {"build": STOCK, "kv_dtype": "", "speculative": NO_SPECULATION}
+    values: dict[str, object] = {}
+    for name, offered in offers.items():
+        if name not in form.touched or (profile is not None and getattr(form, name) not in offered):
+            values[name] = bests[name] if is_bests else own[name]
+    return replace(form, **values)  # type: ignore[arg-type]  # by name
+
+
+def _fill_format(form: Form, around: Around, best_key: str | None) -> Form:
+    formats = formats_of(around.spec)
+    profile = around.engines.get(form.engine)
+    usable = [each for each in formats if not refuse_format(each, form.engine, profile)] or list(formats)
+    keys = [each.key for each in usable]
+    # A word that is none of the model's formats is the engine's own, for quantizing while it loads.
+    is_possible = form.quantization in keys or form.quantization not in [each.key for each in formats]
+    if "quantization" in form.touched and is_possible:
+        chosen = form.quantization
+    elif not formats:
+        chosen = ""
+    elif around.weights is not None and "model" in form.touched:
+        chosen = around.weights.key
+    elif best_key in keys:
+        chosen = best_key or ""
+    else:
+        chosen = keys[0]
+    repo = next((each.repo for each in formats if each.key == chosen), "")
+    model = repo or (around.spec.name if around.spec else "")
+    return replace(form, quantization=chosen, model=form.model if "model" in form.touched or not model else model)
+
+
+def _fill_split(form: Form) -> Form:
+    """Sizes that do not make the chosen nodes are no choice any more."""
+    count = max(1, len(form.nodes))
+    best = form.best.setup.parallelism if form.best else None
+    if "parallelism" in form.touched and form.parallelism.world_size == count:
+        return form
+    chosen = best if best is not None and best.world_size == count else Parallelism(count)
+    return replace(form, parallelism=chosen)
+
+
+def _fill_load(form: Form, spec: ModelSpec | None) -> Form:
+    workload, _ = read_workload(form)
+    values: dict[str, object] = {}
+    if workload is not None and "context_tokens" not in form.touched:
+        rounded = -(-workload.context_tokens // DEFAULT_CONTEXT_TOKENS) * DEFAULT_CONTEXT_TOKENS
+        limit = spec.context_tokens if spec and spec.context_tokens else rounded
+        values["context_tokens"] = str(min(rounded, limit))
+    if "concurrency" not in form.touched:
+        values["concurrency"] = form.users
+    return replace(form, **values)  # type: ignore[arg-type]  # by name
+
+
+def _fill_server(form: Form, around: Around) -> Form:
+    node = next((each for each in around.contexts if each.record.id in form.nodes), None)
+    values: dict[str, object] = {}
+    if around.spec is not None and "weights_path" not in form.touched:
+        values["weights_path"] = choose_path(around.spec, form.quantization, node)
+    if "port" not in form.touched:
+        values["port"] = str(choose_port(around.backends.get(form.engine), node))
+    if "served_name" not in form.touched:
+        values["served_name"] = name_for(form.model)
+    return replace(form, **values)  # type: ignore[arg-type]  # by name
+
+
+_KEPT = frozenset((*LOAD_FIELDS, "nodes", "concurrency", "extra_flags", "environment"))
+"""What a person set that another model does not undo."""
+
+
+def pick_model(form: Form, spec: ModelSpec, backends: Mapping[str, BackendInfo]) -> Form:
+    """The form after a model was chosen from the catalogue: what belonged to the one before is let go."""
+    engine = form.engine
+    if spec.engines and engine not in spec.engines:
+        engine = next((key for key in spec.engines if key in backends), engine)
+    return replace(
+        form,
+        model=spec.name,
+        engine=engine,
+        quantization="",
+        system_prompt=spec.system_prompt,
+        temperature=spec.temperature,
+        base=None,
+        best=None,
+        touched=form.touched & _KEPT,
+    )
+
+
+def take_row(form: Form, row: PlanRow) -> Form:
+    """The form after a row of the table was chosen: its setup on its nodes, all else as it is."""
+    setup = row.setup
+    return replace(
+        form,
+        engine=setup.engine.key,
+        model=setup.weights.repo or setup.spec.name,
+        quantization=setup.weights.key,
+        build=setup.build.key,
+        parallelism=setup.parallelism,
+        kv_dtype=setup.kv_dtype,
+        speculative=setup.speculative,
+        nodes=tuple(node.node_id for node in row.place.nodes),
+        base=None,
+        touched=(form.touched - {"model", "weights_path"}) | set(PLAN_FIELDS) | {"nodes"},
+    )
+
+
+PLAN_FIELDS = ("engine", "quantization", "build", "parallelism", "kv_dtype", "speculative")
+"""What the best plan sets where the person did not."""
+
+
+_MARKED = frozenset(FIELDS) - {*LOAD_FIELDS, "nodes", "model", "weights_path", "extra_flags", "environment"}
+"""Fields whose own value is worth telling apart from the person's."""
+
+
+def changed_fields(form: Form, around: Around) -> frozenset[str]:
+    """What the person set to something else than it would be by itself."""
+    return frozenset(
+        name
+        for name in form.touched
+        if name in _MARKED and getattr(reset_field(form, name, around), name) != getattr(form, name)
+    )
+
+
+def reset_field(form: Form, name: str, around: Around) -> Form:
+    """The form with one field as it would be by itself."""
+    return fill_defaults(replace(form, touched=form.touched - {name}), around)

@@ -1,0 +1,49 @@
+"""What the launch page asks of the rest: one value of plain callables, which whoever opens the page fills in.
+
+The one rule: the page itself reads no file, asks no node and computes no figure; what is not wired gives nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sparkdesk.core.cluster.rank import ranked
+from sparkdesk.core.cluster.topology import Topology
+from sparkdesk.core.feed import Latest
+from sparkdesk.core.jobs.backend import BackendInfo, NodeContext
+from sparkdesk.core.jobs.plan import LaunchPlan, Problem
+from sparkdesk.core.jobs.request import LaunchRequest
+from sparkdesk.core.models.spec import ModelSpec
+from sparkdesk.core.planning.place import Place
+from sparkdesk.core.planning.question import Question
+from sparkdesk.core.planning.row import PlanRow
+from sparkdesk.core.planning.setup import EngineProfile
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchFeeds:
+    """What the page asks. All calls are pure and quick; `plan` and `plan_rows` raise PlanError."""
+
+    backends: Sequence[BackendInfo]
+    catalogue: Sequence[ModelSpec]
+    contexts: Latest[tuple[NodeContext, ...]]
+    problems: Callable[[LaunchRequest], list[Problem]]
+    plan: Callable[[LaunchRequest], LaunchPlan]
+    clock_s: Callable[[], float]
+    """Monotonic; only measures how long a plan took."""
+    broken_backends: Sequence[str] = ()
+    refresh_memory: Callable[[], None] = lambda: None
+    """Has `contexts` tell the memory of this moment; asks nobody."""
+    topology: Latest[Topology] = field(default_factory=lambda: Latest(Topology()))
+    """How the nodes are cabled: their order in a job of several."""
+    engines: Mapping[str, EngineProfile] = field(default_factory=dict)
+    """What the planner knows of each engine, those without an adapter too."""
+    place: Callable[[tuple[str, ...]], Place] = lambda _node_ids: Place(())
+    """Nodes by id, as the planner sees them at this moment."""
+    plan_rows: Callable[[Question], tuple[PlanRow, ...]] = lambda _question: ()
+
+    def ranked_contexts(self) -> tuple[NodeContext, ...]:
+        """The nodes to choose from, in the cabling's order."""
+        known = {context.record.id: context for context in self.contexts.value}
+        return tuple(known[node_id] for node_id in ranked(known, self.topology.value.rank_order))

@@ -1,0 +1,104 @@
+"""What a launch of the form would do: the plan that would run, or why there is none. Pure.
+
+The one rule: an error stands at its field; without a request there is nothing to ask the engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from sparkdesk.core.cluster.rank import ranked
+from sparkdesk.core.errors import SparkDeskError
+from sparkdesk.core.jobs.plan import Fit, LaunchPlan, Problem, Severity
+from sparkdesk.core.jobs.request import LaunchRequest
+from ui import text
+from ui.jobs.mark import Mark, MarkKind
+from ui.launch.feeds import LaunchFeeds
+from ui.launch.form import Form, place_of, read_form
+
+FIT_KINDS: dict[Fit, MarkKind] = {
+    Fit.FITS: "ok",
+    Fit.TIGHT: "warn",
+    Fit.RISKY: "warn",
+    Fit.TOO_BIG: "crit",
+    Fit.UNKNOWN: "neutral",
+}
+FIT_ICONS: dict[MarkKind, str] = {"ok": "circle-check", "neutral": "circle-help"}
+_WORST = (Fit.TOO_BIG, Fit.RISKY, Fit.UNKNOWN, Fit.TIGHT, Fit.FITS)
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a launch of the form would do, or why it cannot be."""
+
+    request: LaunchRequest | None = None
+    plan: LaunchPlan | None = None
+    errors: Mapping[str, str] = field(default_factory=dict)
+    """By field: what forbids the launch; "" is the whole form."""
+    hints: Mapping[str, str] = field(default_factory=dict)
+    """By field: warnings and notes."""
+    problems: tuple[Problem, ...] = ()
+    compute_ms: float = 0.0
+
+    @property
+    def fit(self) -> Fit:
+        """The worst word of all nodes."""
+        fits = {ledger.fit for ledger in self.plan.ledgers} if self.plan else {Fit.UNKNOWN}
+        return next((fit for fit in _WORST if fit in fits), Fit.UNKNOWN)
+
+    @property
+    def needs_anyway(self) -> bool:
+        """Whether the person must say that the risk is meant."""
+        return self.plan is not None and self.fit in (Fit.RISKY, Fit.TOO_BIG)
+
+    @property
+    def verdict(self) -> Mark:
+        """The chip beside the title."""
+        if self.plan is None:
+            count = max(1, len(self.errors))
+            return Mark("1 error" if count == 1 else f"{count} errors", "crit", "octagon-alert")
+        warnings = sum(problem.severity is Severity.WARNING for problem in self.problems)
+        words = self.fit.value
+        kind = FIT_KINDS[self.fit]
+        if warnings and self.fit in (Fit.FITS, Fit.TIGHT):
+            words += f" with {warnings} {'warning' if warnings == 1 else 'warnings'}"
+            kind = "warn"
+        return Mark(words, kind, FIT_ICONS.get(kind))
+
+
+def make_preview(form: Form, feeds: LaunchFeeds) -> Preview:
+    """The preview of a form, its nodes in the cabling's order.
+
+    Errors of the form come first: without a request there is nothing to ask the engine.
+    """
+    # An earlier launch or a recipe may have been written for other cables.
+    request, errors = read_form(replace(form, nodes=ranked(form.nodes, feeds.topology.value.rank_order)))
+    if request is None:
+        return Preview(errors=errors)
+    reason = refuse_engine(request.engine, feeds)
+    if reason:
+        return Preview(request, None, {"engine": reason})
+    problems = tuple(feeds.problems(request))
+    by_field: dict[str, str] = {}
+    hints: dict[str, str] = {}
+    for problem in problems:
+        said = f"{text.one_line(problem.message, 300)}. {text.one_line(problem.remedy, 300)}"
+        (by_field if problem.severity is Severity.ERROR else hints).setdefault(place_of(problem.field), said)
+    if by_field:
+        return Preview(request, None, by_field, hints, problems)
+    try:
+        plan = feeds.plan(request)
+    except SparkDeskError as error:
+        return Preview(request, None, {"": error.sentence()}, hints, problems)
+    return Preview(request, plan, {}, hints, problems)
+
+
+def refuse_engine(key: str, feeds: LaunchFeeds) -> str:
+    """Why this engine cannot be started from here; "" where it can."""
+    if any(info.key == key for info in feeds.backends):
+        return ""
+    profile = feeds.engines.get(key)
+    if profile is None:
+        return "There is no adapter for this engine. Choose another one."
+    return f"SparkDesk cannot start {profile.title} yet. Look at its plan and export it, or choose another engine."

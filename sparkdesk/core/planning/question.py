@@ -1,0 +1,189 @@
+"""What a person asks the planner: a model, a load, nodes, and what is fixed already.
+
+The one rule: what cannot be answered is a problem at the field that asks for it, never an exception and never an
+empty table without a word.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from sparkdesk.core.jobs.plan import Problem, Severity
+from sparkdesk.core.models.spec import LayerKind, ModelSpec
+from sparkdesk.core.planning.cost import Prices
+from sparkdesk.core.planning.place import Place
+from sparkdesk.core.planning.workload import Workload
+
+MAX_TOKENS = 4_194_304
+"""The same bound as the launch form's context."""
+MAX_USERS = 4096
+MAX_NODES = 64
+
+
+class Goal(StrEnum):
+    """What ranking is for."""
+
+    BALANCED = "balanced"
+    """As fast as it goes, but what costs quality, running users or certainty must earn it."""
+    FAST = "fast"
+    """The criterion alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What is fixed; what is empty or None is free. Words are keys, compared without regard to capitals."""
+
+    engine: str = ""
+    format: str = ""
+    """Key of a `WeightFormat`, or the hub id of one."""
+    build: str = ""
+    """"" is each engine's first build, and a few rows for the others."""
+    tensor: int | None = None
+    pipeline: int | None = None
+    data: int | None = None
+    kv_dtype: str | None = None
+    speculative: str | None = None
+
+    @property
+    def world_size(self) -> int:
+        """Nodes that the fixed sizes take at least."""
+        return (self.tensor or 1) * (self.pipeline or 1) * (self.data or 1)
+
+    @property
+    def is_divided(self) -> bool:
+        """Whether all three sizes are fixed."""
+        return None not in (self.tensor, self.pipeline, self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question to the planner. Rows use one node up to all of `place.nodes`."""
+
+    spec: ModelSpec
+    workload: Workload
+    place: Place
+    limits: Limits = Limits()
+    must_use_all_nodes: bool = False
+    goal: Goal = Goal.BALANCED
+    prices: Prices = field(default_factory=Prices)
+
+
+def load_problems(question: Question) -> list[Problem]:
+    """What is wrong with the load itself: no tokens, no users, more than the model was trained for."""
+    load, spec = question.workload, question.spec
+    problems = [
+        _error(f"{words} must be a whole number from 1 to {most:,}", f"Give {words.lower()} in that range.", field)
+        for words, value, most, field in (
+            ("Prompt tokens", load.prompt_tokens, MAX_TOKENS, "prompt_tokens"),
+            ("Answer tokens", load.answer_tokens, MAX_TOKENS, "answer_tokens"),
+            ("Users", load.users, MAX_USERS, "users"),
+        )
+        if not 1 <= value <= most
+    ]
+    if not 0.0 <= load.cached_share < 1.0:
+        problems.append(
+            _error("The cached share must be 0 or more and below 1", "Give 0.9 for nine tenths.", "cached_share")
+        )
+    if spec.context_tokens is not None and load.context_tokens > spec.context_tokens:
+        problems.append(
+            _error(
+                f"{spec.title} was made for {spec.context_tokens:,} tokens; prompt and answer are "
+                f"{load.context_tokens:,}",
+                f"Let prompt and answer together be at most {spec.context_tokens:,} tokens.",
+                "prompt_tokens",
+            )
+        )
+    if not 1 <= len(question.place.nodes) <= MAX_NODES:
+        problems.append(_error(f"A plan takes 1 to {MAX_NODES} nodes", "Choose so many.", "nodes"))
+    return problems
+
+
+def tensor_problem(spec: ModelSpec, size: int) -> str:
+    """Why this model cannot be divided so by tensor parallelism; "" when it can, as far as its shape is known.
+
+    Engines want a power of two, the attention heads divided evenly, and KV heads either divided evenly or copied
+    evenly. Source: vLLM's and SGLang's own checks at start.
+    """
+    if size == 1:
+        return ""
+    if size & (size - 1):
+        return f"Tensor parallel takes 2, 4 or 8 nodes, not {size}"
+    if spec.attention_heads is not None and spec.attention_heads % size:
+        return f"{spec.title} has {spec.attention_heads} attention heads, which {size} does not divide"
+    for heads in kv_head_counts(spec):
+        if heads % size and size % heads:
+            return f"{spec.title} has {heads} KV heads, which {size} nodes can neither divide nor copy evenly"
+    return ""
+
+
+def kv_head_counts(spec: ModelSpec) -> tuple[int, ...]:
+    """KV heads of the layers that have some; each count once."""
+    kinds = (LayerKind.FULL, LayerKind.SLIDING)
+    counts = {group.kv_heads for group in spec.layers if group.kind in kinds and group.kv_heads}
+    if not counts and spec.kv is not None and not spec.layers:
+        counts = {spec.kv.kv_heads}
+    return tuple(sorted(counts))
+
+
+def layer_count(spec: ModelSpec) -> int | None:
+    """All layers of the model; None when its shape is not known."""
+    if spec.layers:
+        return sum(group.count for group in spec.layers)
+    return None if spec.kv is None else spec.kv.layers
+
+
+def division_problems(question: Question) -> list[Problem]:
+    """What speaks against the sizes that are fixed."""
+    spec, limits, nodes = question.spec, question.limits, len(question.place.nodes)
+    problems = []
+    for size, field, name in (
+        (limits.tensor, "tensor_parallel_size", "Tensor"),
+        (limits.pipeline, "pipeline_parallel_size", "Pipeline"),
+        (limits.data, "data_parallel_size", "Data"),
+    ):
+        if size is not None and not 1 <= size <= MAX_NODES:
+            problems.append(
+                _error(f"{name} parallel size must be 1 to {MAX_NODES}", "Give a size in that range.", field)
+            )
+    if problems:
+        return problems
+    if limits.tensor is not None and (reason := tensor_problem(spec, limits.tensor)):
+        problems.append(_error(reason, "Divide it by pipeline or data parallel.", "tensor_parallel_size"))
+    layers = layer_count(spec)
+    if limits.pipeline is not None and layers is not None and limits.pipeline > layers:
+        problems.append(
+            _error(f"{spec.title} has {layers} layers", f"Take at most {layers} stages.", "pipeline_parallel_size")
+        )
+    if limits.data is not None and limits.data > question.workload.users:
+        problems.append(
+            _error(
+                f"Data parallel {limits.data} leaves nodes idle with {_users(question.workload.users)}",
+                f"Take at most {question.workload.users}, or more users.",
+                "data_parallel_size",
+            )
+        )
+    if limits.world_size > nodes:
+        widest = max(
+            ("tensor_parallel_size", limits.tensor or 1),
+            ("pipeline_parallel_size", limits.pipeline or 1),
+            ("data_parallel_size", limits.data or 1),
+            key=lambda pair: pair[1],
+        )[0]
+        problems.append(
+            _error(
+                f"TP {limits.tensor or 1} × PP {limits.pipeline or 1} × DP {limits.data or 1} takes "
+                f"{limits.world_size} nodes, and {nodes} {'is' if nodes == 1 else 'are'} chosen",
+                "Choose more nodes, or divide it less.",
+                widest,
+            )
+        )
+    return problems
+
+
+def _users(count: int) -> str:
+    return "one user" if count == 1 else f"{count} users"
+
+
+def _error(message: str, remedy: str, field: str) -> Problem:
+    return Problem(Severity.ERROR, message, remedy, field)

@@ -99,6 +99,15 @@ def token_interval(time_s: float | None) -> Quantity:
     return Quantity(grouped(time_ms, 1 if time_ms < 19.95 else 0), "ms")
 
 
+def span(low: Quantity, high: Quantity) -> str:
+    """Write a band: "13.9 – 17.8" where both have one unit (which stands beside the value), else both with theirs."""
+    if NOT_KNOWN in (low.value, high.value):
+        return NOT_KNOWN
+    if low.unit == high.unit:
+        return low.value if low.value == high.value else f"{low.value} – {high.value}"
+    return f"{low} – {high}"
+
+
 def power(power_w: float | None, rail: str = "") -> Quantity:
     """Power in W; `rail` says which ("GPU"), because a rail is not the wall."""
     return _fixed(power_w, 0, f"W {rail}".strip())

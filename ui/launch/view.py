@@ -14,7 +14,7 @@ from ui import text, theme
 from ui.launch.catalogue import CataloguePanel
 from ui.launch.form_panel import FormPanel
 from ui.launch.model import LaunchModel
-from ui.launch.plan_panel import PlanPanel
+from ui.launch.plan.view import PlanPanel
 from ui.widgets.banner import Banner
 from ui.widgets.label import Label
 

@@ -19,6 +19,8 @@ from ui.theme import Token, blend, color
 from ui.widgets.paint import box, hatch, pen, rounded_clip, text_width, write
 
 _LABEL_MIN_PX: Final = 24
+_HATCHED: Final = frozenset(("cache", "others", "reserve"))
+"""Parts without a figure of their own in the bar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +37,14 @@ class LedgerValues:
     runtime_bytes: float = 0.0
     others_bytes: float = 0.0
     page_cache_bytes: float = 0.0
+    reserve_bytes: float = 0.0
+    """What the engine or the system holds and nobody uses."""
 
     @property
     def used_bytes(self) -> float:
         """What programs hold; without page cache."""
-        return self.others_bytes + self.weights_bytes + self.kv_reserved_bytes + self.runtime_bytes
+        held = self.others_bytes + self.weights_bytes + self.kv_reserved_bytes + self.runtime_bytes
+        return held + self.reserve_bytes
 
     @property
     def free_bytes(self) -> float:
@@ -65,6 +70,7 @@ def segments(values: LedgerValues) -> list[Segment]:
         Segment("weights", "weights", values.weights_bytes, "ledger_weights", "ledger_weights_text"),
         Segment("kv", "KV cache reserved", values.kv_reserved_bytes, "ledger_kv", "ledger_kv_text"),
         Segment("runtime", "other", values.runtime_bytes, "ledger_other", "ledger_other_text"),
+        Segment("reserve", "reserve", values.reserve_bytes, "control", "text3"),
         Segment("cache", "page cache", values.page_cache_bytes, "ledger_cache", "text3"),
         Segment("free", "free", max(values.free_bytes, 0.0), "ledger_free", "text3"),
     ]
@@ -102,7 +108,7 @@ def draw_ledger(
             break
         cell = QRectF(left, rect.top(), max(width - 1, 0.5), rect.height())
         _draw_segment(painter, cell, part, values, is_stale=is_stale)
-        if width >= _LABEL_MIN_PX and not is_stale and part.key not in ("cache", "others") and rect.height() >= 14:
+        if width >= _LABEL_MIN_PX and not is_stale and part.key not in _HATCHED and rect.height() >= 14:
             # What lies beyond the end is hatched over, so words stay before it.
             end = rect.left() + values.total_bytes / whole * rect.width() - 3
             shown = QRectF(cell.left(), cell.top(), min(cell.right(), end) - cell.left(), cell.height())
@@ -122,6 +128,9 @@ def _draw_segment(painter: QPainter, cell: QRectF, part: Segment, values: Ledger
         painter.fillRect(cell, color("ledger_free"))
         if not is_stale:
             hatch(painter, cell, color("ledger_cache"), step=4.5, width=1.6)
+    elif part.key == "reserve":
+        painter.fillRect(cell, color("ledger_free"))
+        hatch(painter, cell, _fill_of(part, is_stale=is_stale), step=3, width=1)
     elif part.key == "others":
         painter.fillRect(cell, color("raised"))
         hatch(painter, cell, _fill_of(part, is_stale=is_stale), step=4.2, width=4, lean=-1)
@@ -205,8 +214,11 @@ class LedgerLegend(QWidget):
         "weights": ("weights", "ledger_weights"),
         "kv": ("KV cache", "ledger_kv"),
         "runtime": ("other", "ledger_other"),
+        "engine": ("runtime", "ledger_other"),
+        "reserve": ("reserve", "control"),
         "cache": ("page cache", "ledger_cache"),
         "free": ("free", "ledger_free"),
+        "left": ("left", "ledger_free"),
     }
 
     def __init__(self, *keys: str, parent: QWidget | None = None) -> None:
@@ -227,11 +239,12 @@ class LedgerLegend(QWidget):
         for key in self._keys:
             word, token = self.NAMES[key]
             swatch = QRectF(left, 3, 10, 10)
-            if key in ("cache", "others"):
+            if key in _HATCHED:
                 box(painter, swatch, 2, color("ledger_free"))
                 painter.save()
                 painter.setClipPath(rounded_clip(swatch, 2))
-                hatch(painter, swatch, color(token), step=4, width=1.5, lean=1 if key == "cache" else -1)
+                step, width = (3.0, 1.0) if key == "reserve" else (4.0, 1.5)
+                hatch(painter, swatch, color(token), step=step, width=width, lean=-1 if key == "others" else 1)
                 painter.restore()
             else:
                 box(painter, swatch, 2, color(token))

@@ -1,0 +1,1 @@
+"""The plan column of the launch page."""

@@ -1,0 +1,219 @@
+"""The ranked table's cells: every way to serve the model as words, with bands and reasons for whoever asks.
+
+The one rule: a column has one unit, which stands in its header; QtCore only, so that no colour is decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
+
+from sparkdesk.core.jobs.plan import Fit
+from sparkdesk.core.planning.figure import Figure
+from sparkdesk.core.planning.row import PlanRow
+from ui import text
+from ui.launch.plan import words
+from ui.text import GIB
+
+Index = QModelIndex | QPersistentModelIndex
+Column = Literal[
+    "rank", "split", "quantization", "nodes", "ttft", "tpot", "total", "left", "engine", "quality", "toll", "kv",
+    "power", "cost", "why",
+]  # fmt: skip
+COLUMNS: Final[tuple[Column, ...]] = (
+    "rank", "engine", "split", "quantization", "nodes", "kv", "ttft", "tpot", "total", "left", "quality", "power",
+    "cost", "toll", "why",
+)  # fmt: skip
+NUMBERS: Final[frozenset[Column]] = frozenset(
+    ("rank", "nodes", "ttft", "tpot", "total", "left", "power", "cost", "toll")
+)
+_TITLES: Final[dict[Column, str]] = {
+    "rank": "#",
+    "engine": "Engine",
+    "split": "Split",
+    "quantization": "Quant",
+    "nodes": "Nodes",
+    "kv": "KV",
+    "ttft": "TTFT s",
+    "tpot": "TPOT ms",
+    "total": "tok/s",
+    "left": "left GiB",
+    "quality": "Loss",
+    "power": "W wall",
+    "cost": "cost/M tok",
+    "toll": "Others",
+    "why": "Why",
+}
+_MEANINGS: Final[dict[Column, str]] = {
+    "rank": "Rank under this workload; rows without one do not fit",
+    "engine": "Engine and build",
+    "split": "How the model is divided over the nodes",
+    "quantization": "Format of the weights",
+    "nodes": "Nodes that it takes",
+    "kv": "Format of the KV cache",
+    "ttft": "Time to the first token of the last user, seconds",
+    "tpot": "Time for each further token of a user, milliseconds",
+    "total": "Tokens a second of all users together, while they decode",
+    "left": "Unified memory left on the fullest node, GiB",
+    "quality": "What the format costs in answers, against BF16",
+    "power": "Power of all its nodes at the wall, W",
+    "cost": "Energy and price of the machines for a million tokens, in the currency of the settings",
+    "toll": "What it costs those who run there now, of their tok/s",
+    "why": "Why it stands here; of those that do not fit, what is missing",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RowWords:
+    """A row as the table shows it."""
+
+    cells: dict[Column, str]
+    hints: dict[Column, str]
+    has_room: bool
+    fit: Fit
+    sentence: str
+
+
+def seconds_cell(time_s: float) -> str:
+    """A time in a column of seconds: 0.41, 1.42, 15.8, 125."""
+    if not text.is_known(time_s) or time_s < 0:
+        return text.NOT_KNOWN
+    return text.grouped(time_s, 2 if time_s < 9.995 else 1 if time_s < 99.95 else 0)
+
+
+def row_words(row: PlanRow) -> RowWords:
+    """Every cell of a row, with what a tooltip adds."""
+    shown = row.shown
+    left = words.least_left_bytes(row)
+    has_room = words.has_room(row)
+    cells: dict[Column, str] = {
+        "rank": text.count(row.rank) if row.rank > 0 else "",
+        "engine": words.engine_words(row),
+        "split": words.split_words(row),
+        "quantization": row.setup.weights.key,
+        "nodes": text.count(row.setup.parallelism.world_size),
+        "kv": words.kv_words(row),
+        "ttft": seconds_cell(shown.ttft_s.value),
+        "tpot": text.token_interval(shown.tpot_s.value).value,
+        "total": text.token_rate(shown.output_tok_s.value).value,
+        "left": text.grouped(left / GIB, 1) if left is not None else text.NOT_KNOWN,
+        "quality": words.quality_words(row),
+        "power": text.power(row.cost.power_w.value).value,
+        "cost": words.money(row.cost.total_per_million.value),
+        "toll": words.toll_change(row),
+        "why": words.why_words(row) if has_room else words.refusal(row),
+    }
+    return RowWords(cells, _hints(row, cells), has_room, row.fit, _sentence(row, cells))
+
+
+def _hints(row: PlanRow, cells: dict[Column, str]) -> dict[Column, str]:
+    shown = row.shown
+    leans = "\n{}. {}".format(*words.leans_words(shown))
+    return {
+        "ttft": _band(shown.ttft_s, "s", seconds_cell) + leans,
+        "tpot": _band(shown.tpot_s, "ms", lambda s: text.token_interval(s).value) + leans,
+        "total": _band(shown.output_tok_s, "tok/s", lambda rate: text.token_rate(rate).value) + leans,
+        "power": _band(row.cost.power_w, "W", lambda w: text.power(w).value),
+        "cost": _band(row.cost.total_per_million, "per million tokens", words.money),
+        "quality": words.quality_sentence(row),
+        "toll": "\n".join(words.toll_sentence(toll) for toll in row.tolls),
+        "why": "\n".join(text.one_line(f"{each.message}. {each.remedy}", 400) for each in row.problems) or cells["why"],
+        "engine": _engine_hint(row),
+    }
+
+
+def _engine_hint(row: PlanRow) -> str:
+    setup = row.setup
+    said = f"{setup.engine.title}, build {setup.build.title or setup.build.key}"
+    note = text.one_line(setup.build.note, 200)
+    said += f": {note}" if note else ""
+    return said if setup.engine.is_launchable else f"{said}\nSparkDesk cannot start it yet: to look at and export"
+
+
+def _band(figure: Figure, unit: str, write: Callable[[float], str]) -> str:
+    if not figure.is_known:
+        return "Not known"
+    return f"{write(figure.value)} {unit}, between {write(figure.low)} and {write(figure.high)}"
+
+
+def _sentence(row: PlanRow, cells: dict[Column, str]) -> str:
+    place = f"Rank {row.rank}" if words.has_room(row) else row.fit.value
+    return (
+        f"{place}: {cells['split']}, {cells['quantization']} on {cells['engine']}; first token {cells['ttft']} s, "
+        f"then {cells['tpot']} ms, {cells['total']} tokens a second in all; {cells['left']} GiB left. {cells['why']}"
+    )
+
+
+class RowsModel(QAbstractTableModel):
+    """The rows of one answer of the planner."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.rows: tuple[PlanRow, ...] = ()
+        self.told: tuple[RowWords, ...] = ()
+        self.users = 1
+
+    def set_rows(self, rows: Sequence[PlanRow]) -> bool:
+        """Show other rows; tells whether anything changed."""
+        if tuple(rows) == self.rows:
+            return False
+        self.beginResetModel()
+        self.rows = tuple(rows)
+        self.told = tuple(row_words(row) for row in self.rows)
+        self.users = rows[0].workload.users if rows else 1
+        self.endResetModel()
+        return True
+
+    def is_silent(self, column: Column) -> bool:
+        """Whether a column says nothing of any row."""
+        silent = {text.NOT_KNOWN, "", "none"} if column == "toll" else {text.NOT_KNOWN, ""}
+        return all(row.cells[column] in silent for row in self.told)
+
+    def title(self, column: Column) -> str:
+        """A column's heading, with its unit."""
+        return f"tok/s @{text.count(self.users)}" if column == "total" else _TITLES[column]
+
+    def rowCount(self, parent: Index | None = None) -> int:
+        return 0 if parent is not None and parent.isValid() else len(self.rows)
+
+    def columnCount(self, parent: Index | None = None) -> int:
+        return 0 if parent is not None and parent.isValid() else len(COLUMNS)
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+        if orientation is not Qt.Orientation.Horizontal:
+            return None
+        column = COLUMNS[section]
+        if role == Qt.ItemDataRole.DisplayRole:
+            return self.title(column)
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return align(column)
+        return _MEANINGS[column] if role == Qt.ItemDataRole.ToolTipRole else None
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+        if not index.isValid() or index.row() >= len(self.told):
+            return None
+        row, column = self.told[index.row()], COLUMNS[index.column()]
+        if role == Qt.ItemDataRole.DisplayRole:
+            return row.cells[column]
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return align(column)
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return plain(row.hints.get(column, "")) or None
+        if role == Qt.ItemDataRole.AccessibleDescriptionRole and index.column() == 0:
+            return row.sentence
+        return None
+
+
+def plain(hint: str) -> str:
+    """Words for a tooltip, letter for letter: Qt would guess markup in them."""
+    escaped = hint.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\n", "<br>")
+    return f"<qt>{escaped}</qt>" if hint else ""
+
+
+def align(column: Column) -> int:
+    """Numbers right, words left."""
+    side = Qt.AlignmentFlag.AlignRight if column in NUMBERS else Qt.AlignmentFlag.AlignLeft
+    return int(side | Qt.AlignmentFlag.AlignVCenter)

@@ -1,0 +1,65 @@
+"""The ranked table with what stands over it: how many ways there are, and why the first is the first.
+
+The one rule: "first" always comes with its criterion, and where nothing fits, with what would make it fit.
+"""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+
+from sparkdesk.core.planning.row import PlanRow
+from ui.launch.plan import words
+from ui.launch.plan.rows_table import RowsTable
+from ui.widgets.button import Button
+from ui.widgets.label import Label
+
+
+class RowsPane(QWidget):
+    """Heading, sentence and table. `chosen` carries a PlanRow."""
+
+    chosen = Signal(object)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.count = Label("", "label", "text3")
+        self.columns = Button("All columns", kind="link", is_small=True)
+        self.why = Label("", "dense", "text2", is_wrapped=True, is_selectable=True)
+        self.table = RowsTable()
+        self._has_all = False
+        head = QHBoxLayout()
+        head.setContentsMargins(16, 8, 12, 0)
+        head.setSpacing(8)
+        head.addWidget(Label("Ways to serve it", "dense_strong", "text"))
+        head.addWidget(self.count)
+        head.addStretch(1)
+        head.addWidget(self.columns)
+        said = QHBoxLayout()
+        said.setContentsMargins(16, 2, 16, 4)
+        said.addWidget(self.why)
+        body = QHBoxLayout()
+        body.setContentsMargins(8, 0, 8, 0)
+        body.addWidget(self.table)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addLayout(head)
+        column.addLayout(said)
+        column.addLayout(body)
+        self.columns.clicked.connect(self._turn)
+        self.table.chosen.connect(self.chosen)
+
+    def show_rows(self, rows: tuple[PlanRow, ...], own: PlanRow | None) -> None:
+        """Show these rows; without any the whole goes away."""
+        self.setVisible(bool(rows))
+        if not rows:
+            return
+        fitting = sum(words.has_room(row) for row in rows)
+        self.count.setText(f"{len(rows)} compared, {fitting} fit" if fitting != 1 else f"{len(rows)} compared, 1 fits")
+        self.why.setText(words.first_sentence(rows))
+        self.table.show_rows(rows, own)
+
+    def _turn(self) -> None:
+        self._has_all = not self._has_all
+        self.columns.setText("Fewer columns" if self._has_all else "All columns")
+        self.table.set_all(self._has_all)

@@ -1,0 +1,98 @@
+"""What the column shows at this moment: whose figures, whose memory, how it all is judged, or why there is nothing.
+
+The one rule: verdict, ledgers and table speak of one plan; what is no longer of the form is marked as old. QtCore free.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sparkdesk.core.jobs.plan import Fit, MemoryLedger, Severity
+from sparkdesk.core.planning.ledger import worst_fit
+from sparkdesk.core.planning.row import PlanRow
+from ui.jobs.mark import Mark
+from ui.launch.model import LaunchModel
+from ui.launch.plan.problem_list import ProblemLine, problem_lines
+from ui.launch.preview import FIT_ICONS, FIT_KINDS
+
+_TOGETHER = "Weights and KV cache are known together only; the bar shows them as runtime"
+_NO_FIGURES = "No speed can be said: "
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One look of the column."""
+
+    row: PlanRow | None
+    """Whose figures: the form's own, or the last ones of it."""
+    is_old: bool
+    """The form has errors since: the figures are those of before."""
+    ledgers: tuple[MemoryLedger, ...]
+    chips: tuple[Mark, ...]
+    note: str
+    """Why there are no figures, or whose they are; "" where they are the form's."""
+    problems: tuple[ProblemLine, ...]
+    is_computing: bool = False
+
+
+def look_at(model: LaunchModel, last: PlanRow | None) -> Shown:
+    """What to show of the model now. `last` is the row that was shown before."""
+    preview, row = model.preview, model.row
+    if preview.compute_ms <= 0:
+        return Shown(None, False, (), (), "Computing the plan.", (), is_computing=True)
+    kept = last if row is None and _is_of_the_form(model, last) else None
+    is_old = kept is not None or bool(model.load_errors and row is None)
+    shown = row or kept
+    plan = preview.plan
+    ledgers = plan.ledgers if plan is not None else shown.ledgers if shown is not None else ()
+    notes = list(plan.notes) if plan is not None else []
+    if any(ledger.undivided_bytes is not None for ledger in ledgers):
+        notes.append(_TOGETHER)
+    problems = problem_lines((*preview.problems, *(row.problems if row is not None else ())), preview.errors, notes)
+    chips = _chips(ledgers, problems, len(preview.errors), is_old=is_old)
+    return Shown(shown, is_old, ledgers, chips, _note(model, shown, is_old=is_old), problems)
+
+
+def _is_of_the_form(model: LaunchModel, last: PlanRow | None) -> bool:
+    """Whether figures of before still are worth a look: the same model, and a form that cannot be read just now."""
+    if last is None or not model.form.nodes or not (model.load_errors or model.preview.request is None):
+        return False
+    spec = model.spec()
+    return spec is not None and spec.name == last.setup.spec.name
+
+
+def _note(model: LaunchModel, row: PlanRow | None, *, is_old: bool) -> str:
+    if is_old:
+        return "The form has errors: these are the figures from before. Mend what is marked."
+    if row is not None:
+        return ""
+    if not model.feeds.contexts.value:
+        return _NO_FIGURES + "no node is live. Add a node, or wait until one answers."
+    if not model.form.nodes:
+        return _NO_FIGURES + "no node is chosen. Choose one in the form."
+    if model.rows_note:
+        return model.rows_note
+    spec = model.spec()
+    if spec is None or not (spec.layers or spec.kv):
+        return _NO_FIGURES + "the shape of this model is not known. Its config.json is needed."
+    return _NO_FIGURES + "the planner has no plan for this form."
+
+
+def _chips(
+    ledgers: tuple[MemoryLedger, ...], problems: tuple[ProblemLine, ...], errors: int, *, is_old: bool
+) -> tuple[Mark, ...]:
+    chips = []
+    fit = worst_fit(ledgers)
+    if ledgers and not is_old:
+        warnings = sum(severity == Severity.WARNING.value for severity, _, _ in problems)
+        chips.append(_fit_chip(fit, warnings))
+    if errors:
+        chips.append(Mark("1 error" if errors == 1 else f"{errors} errors", "crit", "octagon-alert"))
+    return tuple(chips)
+
+
+def _fit_chip(fit: Fit, warnings: int) -> Mark:
+    words, kind = fit.value, FIT_KINDS[fit]
+    if warnings and fit in (Fit.FITS, Fit.TIGHT):
+        return Mark(f"{words} with {warnings} {'warning' if warnings == 1 else 'warnings'}", "warn", "triangle-alert")
+    return Mark(words, kind, FIT_ICONS.get(kind))

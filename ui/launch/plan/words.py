@@ -1,0 +1,255 @@
+"""What the plan column says of a row: the sentences and figures that tile, table and tooltip share.
+
+The one rule: a figure is written in one place, so that no two parts of the column can disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sparkdesk.core.jobs.plan import Fit
+from sparkdesk.core.planning.figure import Figure
+from sparkdesk.core.planning.prediction import MeasuredCase, Prediction
+from sparkdesk.core.planning.row import PlanRow, Toll
+from sparkdesk.core.planning.workload import Workload
+from ui import text
+from ui.text import Quantity
+
+_LONGEST_NAME: Final = 60
+QUALITY_WORDS: Final = ("none", "minimal", "small", "noticeable", "moderate")
+"""By level of `Quality`: what the format costs in answers."""
+GB10_GB_PER_S: Final = 273.0
+"""Of unified memory. Source: NVIDIA's data sheet of DGX Spark."""
+
+
+@dataclass(frozen=True, slots=True)
+class TileWords:
+    """One of the four figures: `alone` is there where neighbours make another figure of it."""
+
+    title: str
+    figure: Figure
+    alone: Figure | None
+    write: Callable[[float | None], Quantity]
+    is_measured: bool
+    """The nearest measured case is this very one."""
+    is_supported: bool
+    """A measured case is near and the device is fitted; else the figure is drawn without weight."""
+
+    @property
+    def value(self) -> Quantity:
+        """The figure with its unit."""
+        return self.write(self.figure.value)
+
+    @property
+    def band(self) -> str:
+        """ "13.9 – 17.8"."""
+        return text.span(self.write(self.figure.low), self.write(self.figure.high))
+
+    @property
+    def sentence(self) -> str:
+        """All of it, for a screen reader."""
+        if not self.figure.is_known:
+            return f"{self.title}: not known"
+        said = f"{self.title}: about {self.value}, {self.band}"
+        return f"{said}; alone {self.write(self.alone.value)}" if self.alone is not None else said
+
+
+def token_words(tokens: int) -> str:
+    """Write a count of tokens as people say it: 32K, 512, 1,000."""
+    return f"{tokens // 1024}K" if tokens >= 1024 and tokens % 1024 == 0 else text.count(tokens)
+
+
+def users_words(users: int) -> str:
+    """ "1 user", "4 users"."""
+    return "1 user" if users == 1 else f"{text.count(users)} users"
+
+
+def tiles_of(row: PlanRow) -> tuple[TileWords, ...]:
+    """TTFT, TPOT, each user's rate and everybody's."""
+    load, shown = row.workload, row.shown
+    alone = row.alone if row.shared is not None else None
+    is_supported = shown.is_fitted and bool(shown.leans_on)
+    is_measured = is_supported and not shown.leans_on[0].distance
+
+    def tile(title: str, of: Callable[[Prediction], Figure], write: Callable[[float | None], Quantity]) -> TileWords:
+        return TileWords(title, of(shown), of(alone) if alone else None, write, is_measured, is_supported)
+
+    return (
+        tile(f"TTFT, {token_words(load.prompt_tokens)} prompt", lambda p: p.ttft_s, text.first_token_time),
+        tile(f"TPOT, {users_words(load.users)}", lambda p: p.tpot_s, text.token_interval),
+        tile(f"Each user, {text.count(load.users)} active", lambda p: p.user_tok_s, text.token_rate),
+        tile(f"Total, {text.count(load.users)} active", lambda p: p.output_tok_s, text.token_rate),
+    )
+
+
+def neighbour_names(row: PlanRow) -> str:
+    """ "gpt-oss-120b", "gpt-oss-120b and smollm2-135m"."""
+    names = list(dict.fromkeys(_name(each.title) for each in row.place.neighbours))
+    return " and ".join(", ".join(names).rsplit(", ", 1)) if names else ""
+
+
+def neighbour_sentence(row: PlanRow) -> str:
+    """What the two figures of a tile mean; "" where the nodes are free."""
+    if row.shared is None:
+        return ""
+    names = neighbour_names(row) or "the neighbours"
+    verb = "are" if len({each.title for each in row.place.neighbours}) > 1 else "is"
+    return f"With {names} as busy as {'they' if verb == 'are' else 'it'} {verb} now; “alone” is without"
+
+
+def toll_sentence(toll: Toll) -> str:
+    """What the launch costs a neighbour."""
+    name = _name(toll.title)
+    if not text.is_known(toll.slowdown):
+        return f"What this launch costs {name} is not known: how busy it is cannot be read"
+    lost = 1.0 - toll.slowdown
+    if lost < 0.005:
+        return f"{name} keeps its speed"
+    return f"{name} keeps {text.percent(toll.slowdown)} of its tok/s while this one is busy"
+
+
+def toll_change(row: PlanRow) -> str:
+    """The largest toll as a change: "−18 %"; "none" where nobody is there, n/a where it is not known."""
+    if not row.tolls:
+        return "none" if not row.place.neighbours else text.NOT_KNOWN
+    known = [toll.slowdown for toll in row.tolls if text.is_known(toll.slowdown)]
+    if len(known) < len(row.tolls):
+        return text.NOT_KNOWN
+    lost = 1.0 - min(known)
+    return text.change(-100 * lost, "%") if lost >= 0.005 else "none"
+
+
+def case_words(case: MeasuredCase) -> str:
+    """ "NVIDIA table 3: NVFP4, TP 4, 32K/1K, 1 user → 15.55 s, 72 ms"."""
+    return f"{text.one_line(case.title, 160)} → {text.one_line(case.figures, 120)}"
+
+
+def leans_words(prediction: Prediction) -> tuple[str, str]:
+    """What a prediction leans on, and what is not the same there."""
+    if not prediction.is_fitted:
+        return "Estimate, not fitted", "From the data sheet alone: no measured case of this device is known here"
+    if not prediction.leans_on:
+        return "No measured case is near", "From the model alone, so the band is its widest"
+    nearest = prediction.leans_on[0]
+    differs = text.one_line(nearest.distance, 200)
+    return f"Leans on {case_words(nearest)}", f"Differs here: {differs}" if differs else "This very case was measured"
+
+
+def engine_words(row: PlanRow) -> str:
+    """ "vLLM tuned"; a build that is the only one is not named."""
+    setup = row.setup
+    has_builds = len(setup.engine.builds) > 1
+    return f"{setup.engine.title} {setup.build.key}" if has_builds and setup.build.key else setup.engine.title
+
+
+def split_words(row: PlanRow) -> str:
+    """ "TP 2 × PP 2"."""
+    return row.setup.parallelism.label
+
+
+def kv_words(row: PlanRow) -> str:
+    """ "fp8", "16 bit"."""
+    return row.setup.kv_dtype if row.setup.kv_dtype not in ("", "auto") else "16 bit"
+
+
+def quality_words(row: PlanRow) -> str:
+    """The loss in one word."""
+    level = row.quality.level
+    return QUALITY_WORDS[level] if 0 <= level < len(QUALITY_WORDS) else text.NOT_KNOWN
+
+
+def quality_sentence(row: PlanRow) -> str:
+    """The loss with where it comes from: a measurement of this checkpoint, or only its class."""
+    said = text.one_line(row.quality.words, 160) or quality_words(row)
+    source = text.one_line(row.quality.source, 160)
+    return f"{said} ({source})" if source else f"{said} (of the class, not measured on this checkpoint)"
+
+
+def money(amount: float) -> str:
+    """An amount in the settings' currency: two figures after the point, three below 0.1."""
+    return text.grouped(amount, 3 if abs(amount) < 0.1 else 2) if text.is_known(amount) else text.NOT_KNOWN
+
+
+def least_left_bytes(row: PlanRow) -> int | None:
+    """What is left on the fullest node; None where one is not known."""
+    left = [ledger.free_bytes for ledger in row.ledgers]
+    known = [each for each in left if each is not None]
+    return min(known) if known and len(known) == len(left) else None
+
+
+def why_words(row: PlanRow) -> str:
+    """Why a row stands where it does: of one that fails, what would make it fit comes with it."""
+    if row.why:
+        return text.one_line(row.why, 300)
+    problem = next(iter(row.problems), None)
+    return text.one_line(problem.message, 300) if problem else ""
+
+
+def refusal(row: PlanRow) -> str:
+    """Why a row cannot be ranked, with what would make it fit."""
+    problem = next(iter(row.problems), None)
+    if problem is None:
+        return why_words(row)
+    return text.one_line(f"{problem.message}. {problem.remedy}", 300)
+
+
+def has_room(row: PlanRow) -> bool:
+    """Whether a row is one that can be ranked."""
+    return row.rank > 0 and row.fit is not Fit.TOO_BIG
+
+
+def first_sentence(rows: Sequence[PlanRow]) -> str:
+    """Why the first stands first, with its criterion; where nothing fits, that and what would make it fit."""
+    if not rows:
+        return ""
+    first = rows[0]
+    name = f"{split_words(first)}, {first.setup.weights.key} on {engine_words(first)}"
+    if has_room(first):
+        return f"First of {text.count(len(rows))}: {name}. {why_words(first)}".rstrip(". ") + "."
+    remedy = next((text.one_line(each.remedy, 300) for each in first.problems if each.remedy), "")
+    return f"Nothing fits. Nearest: {name}. {why_words(first)}".rstrip(". ") + f". {remedy}".rstrip()
+
+
+def facts_of(row: PlanRow) -> tuple[tuple[str, str], ...]:
+    """The lines below the figures: what, how much. Every hidden column of the table is here for the chosen row."""
+    load = row.workload
+    most = text.count(row.max_concurrency) if row.max_concurrency is not None else text.NOT_KNOWN
+    longest = text.count(row.max_context_tokens) if row.max_context_tokens is not None else text.NOT_KNOWN
+    facts = [
+        ("Longest context", f"{longest} tokens, {users_words(load.users)}"),
+        ("Most users", f"{most} at {token_words(load.context_tokens)} each"),
+        ("KV cache", kv_words(row)),
+        ("Quality loss", quality_sentence(row)),
+    ]
+    if row.setup.speculative not in ("", "none"):
+        facts.append(("Speculative", row.setup.speculative))
+    if row.cost.power_w.is_known:
+        facts.append(("Power", f"{_of_band(row.cost.power_w, text.power)} at the wall, all nodes"))
+    if row.cost.total_per_million.is_known:
+        energy = row.cost.energy_per_million
+        of_it = f", energy {money(energy.value)}" if energy.is_known else ""
+        facts.append(("Cost", f"{money(row.cost.total_per_million.value)} per million tokens{of_it}"))
+    if row.shown.memory_gb_per_s > 0:
+        facts.append(("Memory read", _memory_words(row)))
+    return tuple(facts)
+
+
+def _memory_words(row: PlanRow) -> str:
+    read = text.grouped(row.shown.memory_gb_per_s)
+    is_gb10 = all(node.device == "gb10" for node in row.place.nodes)
+    return f"{read} of {GB10_GB_PER_S:.0f} GB/s each node" if is_gb10 else f"{read} GB/s each node"
+
+
+def _of_band(figure: Figure, write: Callable[[float | None], Quantity]) -> str:
+    return f"{write(figure.value)} ({text.span(write(figure.low), write(figure.high))})"
+
+
+def parts_title(load: Workload) -> str:
+    """The heading over the parts bars."""
+    return f"Where the time goes, {users_words(load.users)}"
+
+
+def _name(title: str) -> str:
+    return text.one_line(title, _LONGEST_NAME)

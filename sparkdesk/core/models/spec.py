@@ -66,7 +66,7 @@ class LayerGroup:
     head_dim: int = 0
     window_tokens: int = 0
     latent_dim: int = 0
-    """Values a token, of LATENT: kv_lora_rank + rope dimension (and an index's, where there is one)."""
+    """Values a token that every rank keeps whole: kv_lora_rank + rope dimension of LATENT, an index's of any kind."""
     state_bytes: int = 0
     """Bytes a sequence and layer, of LINEAR."""
     has_shared_kv: bool = False
@@ -81,6 +81,10 @@ class WeightFormat:
     """BF16, FP8, NVFP4, MXFP4, AWQ, GPTQ, INT4, INT8, or a GGUF type (Q4_K_M, Q8_0, ...)."""
     weight_bytes: int
     """In unified memory, all nodes together; what stays unquantized is in it."""
+    expert_bytes: int = 0
+    """Of them, routed experts: a step reads only those that its tokens touch. 0: dense, or the split is not known."""
+    unread_bytes: int = 0
+    """Of them, what no decode step reads whole: input embeddings (a row a token), vision and audio parts."""
     repo: str = ""
     """Hub id."""
     engines: tuple[str, ...] = ()
@@ -91,6 +95,15 @@ class WeightFormat:
     loss_source: str = ""
     source: str = ""
     """Of `weight_bytes`; "computed" where it is parameters times bits."""
+
+    def read_bytes(self, experts: Experts | None, tokens: float) -> float:
+        """Bytes that one pass of so many tokens (1 or more) reads, over all nodes.
+
+        Every byte that is neither an expert's nor unread, and of the experts those that the tokens touch together.
+        """
+        always = self.weight_bytes - self.expert_bytes - self.unread_bytes
+        touched = experts.distinct(tokens) / experts.total if experts else 1.0
+        return always + self.expert_bytes * touched
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,179 @@
+"""The shipped catalogue is whole, says where its figures come from, and is found by every name in use."""
+
+from __future__ import annotations
+
+import pytest
+
+from sparkdesk.core.errors import SettingsError
+from sparkdesk.core.models.catalogue import MAX_BYTES, find_model, read_catalogue, weights_of
+from sparkdesk.core.models.spec import LayerKind, ModelSpec
+from sparkdesk.paths import resources_dir
+
+CATALOGUE = read_catalogue((resources_dir() / "catalogue" / "models.toml").read_bytes())
+BY_KEY = {spec.key: spec for spec in CATALOGUE}
+LAYER = 'layers = [{ kind = "full", count = 4, kv_heads = 2, head_dim = 64 }]'
+
+
+def one_model(*lines: str) -> bytes:
+    return "\n".join(['[[model]]\nname = "own/model"\ntitle = "Model"', *lines]).encode()
+
+
+def test_the_small_model_that_runs_everywhere_comes_first() -> None:
+    first = CATALOGUE[0]
+    assert (first.name, first.engines) == ("SmolLM2-135M-Instruct", ("llamacpp",))
+    assert first.files == {"Q4_1": "SmolLM2-135M-Instruct.Q4_1.gguf"}
+    assert first.weight_bytes == {"Q4_1": 98_362_432}
+
+
+@pytest.mark.parametrize("spec", CATALOGUE, ids=lambda spec: spec.key)
+def test_every_model_says_its_size_shape_and_sources(spec: ModelSpec) -> None:
+    assert spec.parameters
+    assert spec.layers
+    assert spec.context_tokens
+    assert spec.hidden_size
+    assert spec.attention_heads
+    assert spec.purposes
+    assert spec.licence
+    assert spec.formats
+    assert all(each.source and each.engines for each in spec.formats)
+    assert {"parameters", "layers"} <= spec.sources.keys()
+    if spec.experts is not None:
+        assert spec.active_parameters is not None
+        assert spec.active_parameters < spec.parameters
+        assert all(each.expert_bytes for each in spec.formats)
+
+
+@pytest.mark.parametrize("spec", CATALOGUE, ids=lambda spec: spec.key)
+def test_sizes_of_formats_agree_with_their_bits(spec: ModelSpec) -> None:
+    bits = {"BF16": 16, "FP8": 8, "NVFP4": 4.5, "MXFP4": 4.25, "MXFP4_MOE": 4.25, "AWQ": 4.16, "GPTQ": 4.16}
+    bits |= {"INT4": 4.16, "Q8_0": 8.5, "Q4_K_M": 4.85, "Q4_1": 5.0}
+    for each in spec.formats:
+        assert spec.parameters is not None
+        ratio = each.weight_bytes * 8 / spec.parameters / bits[each.key]
+        # What stays in 16 bit makes small and mixed checkpoints larger, never much smaller.
+        assert 0.99 <= ratio <= 1.95 or spec.key == "deepseek-v4-flash", (each.key, ratio)
+
+
+# Source: the makers' own words, in 10^9 parameters: all, and those that a token passes.
+@pytest.mark.parametrize(
+    ("key", "total", "active"),
+    [
+        ("gpt-oss-120b", 117, 5.1),
+        ("gpt-oss-20b", 21, 3.6),
+        ("qwen3-235b-a22b", 235, 22),
+        ("qwen3.5-397b-a17b", 397, 17),
+        ("qwen3.6-35b-a3b", 35, 3),
+        ("minimax-m2.5", 230, 10),
+        ("nemotron-3-super-120b-a12b", 120, 12),
+        ("glm-5", 744, 40),
+        ("deepseek-v3", 671, 37),
+        ("gemma-4-26b-a4b", 25.2, 3.8),
+    ],
+)
+def test_parameters_agree_with_what_their_makers_say(key: str, total: float, active: float) -> None:
+    spec = BY_KEY[key]
+    assert spec.parameters == pytest.approx(total * 1e9, rel=0.02)
+    assert spec.active_parameters == pytest.approx(active * 1e9, rel=0.06)
+
+
+def test_one_token_reads_what_was_published() -> None:
+    # Source: NVIDIA's table: 40.6 GB a token of Llama 3.3 70B in NVFP4.
+    llama = BY_KEY["llama-3.3-70b"].formats[0]
+    assert llama.read_bytes(None, 1) == pytest.approx(40.6e9, rel=0.002)
+    # 30.3 tokens a second in BF16 were published as 178 GB a second.
+    qwen = BY_KEY["qwen3.5-35b-a3b"]
+    half = next(each for each in qwen.formats if each.key == "BF16")
+    assert half.read_bytes(qwen.experts, 1) * 30.3 / 1e9 == pytest.approx(178, rel=0.02)
+    assert half.read_bytes(qwen.experts, 10_000) == pytest.approx(half.weight_bytes - half.unread_bytes, rel=0.001)
+
+
+@pytest.mark.parametrize(
+    ("words", "key", "weights"),
+    [
+        ("gpt-oss-120b", "gpt-oss-120b", ""),
+        ("openai/gpt-oss-120b", "gpt-oss-120b", "MXFP4"),
+        ("OpenAI/GPT-OSS-120B", "gpt-oss-120b", "MXFP4"),
+        (" GPT-OSS 120B ", "gpt-oss-120b", ""),
+        ("llama-3.3-70b", "llama-3.3-70b", ""),
+        ("meta-llama/Llama-3.3-70B-Instruct", "llama-3.3-70b", ""),
+        ("nvidia/Llama-3.3-70B-Instruct-NVFP4", "llama-3.3-70b", "NVFP4"),
+        ("nvidia/llama-3.3-70b-instruct-fp4", "llama-3.3-70b", "NVFP4"),
+        ("Llama-3.3-70B-Instruct-FP8", "llama-3.3-70b", "FP8"),
+        ("llama-3.3-70b-nvfp4", "llama-3.3-70b", "NVFP4"),
+        ("Llama 3.3 70B", "llama-3.3-70b", ""),
+        ("qwen3-coder-next-fp8", "qwen3-coder-next", "FP8"),
+        ("https://huggingface.co/Qwen/Qwen3.5-397B-A17B", "qwen3.5-397b-a17b", ""),
+        ("bartowski/Llama-3.3-70B-Instruct-GGUF:q4_k_m", "llama-3.3-70b", "Q4_K_M"),
+        ("Qwen/Qwen3-8B-GGUF", "qwen3-8b", ""),
+        ("smollm2-135m-instruct.q4_1.gguf", "smollm2-135m", "Q4_1"),
+        ("GLM-5", "glm-5", ""),
+        ("zai-org/glm-5-fp8", "glm-5", "FP8"),
+    ],
+)
+def test_a_model_is_found_by_every_name_in_use(words: str, key: str, weights: str) -> None:
+    match = find_model(CATALOGUE, words)
+    assert match is not None
+    assert match.spec.key == key
+    assert (match.weights.key if match.weights else "") == weights
+
+
+@pytest.mark.parametrize("words", ["", "  ", "/", "llama", "gpt-oss-1200b", "x" * 10_000, "own/model"])
+def test_what_no_model_is_called_finds_none(words: str) -> None:
+    assert find_model(CATALOGUE, words) is None
+
+
+def test_every_checkpoint_and_key_leads_to_its_own_model() -> None:
+    for spec in CATALOGUE:
+        for name in (spec.key, spec.name, spec.title, *(each.repo for each in spec.formats if each.repo)):
+            match = find_model(CATALOGUE, name)
+            assert match is not None, name
+            assert match.spec is spec, name
+
+
+def test_a_launch_names_the_checkpoint_that_it_loads() -> None:
+    spec = BY_KEY["llama-3.3-70b"]
+    assert weights_of(spec, spec.name, "") == spec.formats[0]
+    found = weights_of(spec, "meta-llama/Llama-3.3-70B-Instruct", "")
+    assert found is not None
+    assert found.key == "BF16"
+    assert weights_of(spec, spec.name, "nvfp4") == spec.formats[0]
+    assert weights_of(spec, spec.name, "Q2_K") is None
+    assert weights_of(spec, "own/model", "") is None
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (("parameters = 0",), "parameters"),
+        (("parameters = -5",), "parameters"),
+        (("parameters = 1e309",), "parameters"),
+        (("experts = { total = 4, active = 8 }",), "more experts active"),
+        (('layers = [{ kind = "full", count = 4 }]',), "full layers need kv_heads and head_dim"),
+        (('layers = [{ kind = "round", count = 4 }]',), "kind"),
+        (('formats = [{ key = "FP8", weight_bytes = 5, expert_bytes = 6 }]',), "larger than all weights"),
+        (('formats = [{ key = "$(id)", weight_bytes = 5 }]',), "key"),
+        (('formats = [{ key = "FP8", weight_bytes = 5, repo = "-v /:/" }]',), "repo"),
+        (
+            ('key = "a"', LAYER, '[[model]]\nname = "own/other"\ntitle = "Other"\nkey = "a"'),
+            "two models have the key a",
+        ),
+        (("colour = 4",), "colour"),
+        (("[[[",), ""),
+    ],
+)
+def test_a_wrong_entry_is_refused_and_named(lines: tuple[str, ...], words: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        read_catalogue(one_model(*lines))
+    assert words in refused.value.detail
+
+
+def test_a_file_of_any_size_or_code_is_refused_without_harm() -> None:
+    for text in (b"\xff\xfe", b"[[model]]\n" + b"#" * MAX_BYTES):
+        with pytest.raises(SettingsError):
+            read_catalogue(text)
+
+
+def test_a_full_entry_is_read_as_it_stands() -> None:
+    (spec,) = read_catalogue(one_model('key = "own"', LAYER, 'formats = [{ key = "FP8", weight_bytes = 5 }]'))
+    assert spec.layers[0].kind is LayerKind.FULL
+    assert (spec.layers[0].count, spec.formats[0].weight_bytes, spec.weight_bytes) == (4, 5, {"FP8": 5})

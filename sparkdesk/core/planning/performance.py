@@ -1,0 +1,107 @@
+"""How fast a setup is under a load: the time to the first token, between tokens, to the end, and rates.
+
+The one rule: every figure has its band and its parts; where anything that it needs is not known, so is the figure.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from sparkdesk.core.planning.figure import UNKNOWN, Figure, total_s
+from sparkdesk.core.planning.place import Device, Place
+from sparkdesk.core.planning.prediction import Prediction
+from sparkdesk.core.planning.setup import Setup
+from sparkdesk.core.planning.share import ALL, Share
+from sparkdesk.core.planning.speed.decode import Decode, decode_of
+from sparkdesk.core.planning.speed.nearness import Nearest, nearest_cases
+from sparkdesk.core.planning.speed.prefill import prefill_parts
+from sparkdesk.core.planning.speed.terms import Terms, terms_of
+from sparkdesk.core.planning.workload import Workload
+
+if TYPE_CHECKING:
+    from sparkdesk.core.planning.reference import Reference
+
+MOST = 1e15
+"""Seconds or tokens a second beyond which a figure is no answer."""
+
+
+def predict(setup: Setup, workload: Workload, place: Place, reference: Reference, *, share: Share = ALL) -> Prediction:
+    """Speed of a setup with the nodes of `place`; `share` is what neighbours leave of them.
+
+    A shape, device, cache type or share that is not known gives unknown figures, never zero. Never raises for numbers.
+    """
+    devices = _devices(place, reference)
+    terms = terms_of(setup, place, devices, reference.calibration, share) if _is_load(workload) else None
+    if terms is None:
+        return _unknown()
+    is_fitted = all(device.is_fitted for device in devices)
+    nearest = nearest_cases(setup, workload, reference.measurements) if is_fitted else Nearest((), True, True)
+    return _prediction(terms, workload, reference, nearest, is_fitted)
+
+
+def _prediction(
+    terms: Terms, workload: Workload, reference: Reference, nearest: Nearest, is_fitted: bool
+) -> Prediction:
+    decode, ttft_parts = decode_of(terms, workload), prefill_parts(terms, workload)
+    tpot_s, ttft_s = total_s(decode.parts), total_s(ttft_parts)
+    if not (0.0 < tpot_s < MOST and 0.0 < ttft_s < MOST):
+        return _unknown()
+    calibration = reference.calibration
+    decode_band = ttft_band = calibration.roofline_band
+    if is_fitted:
+        decode_band = calibration.decode_band.far if nearest.is_decode_far else calibration.decode_band.near
+        ttft_band = calibration.ttft_band.far if nearest.is_ttft_far else calibration.ttft_band.near
+    tpot, ttft = _banded(tpot_s, decode_band), _banded(ttft_s, ttft_band)
+    more = float(max(0, workload.answer_tokens - 1))
+    e2e = Figure(ttft.value + more * tpot.value, ttft.low + more * tpot.low, ttft.high + more * tpot.high)
+    return Prediction(
+        ttft_s=ttft,
+        tpot_s=tpot,
+        e2e_s=e2e,
+        prefill_tok_s=ttft.inverse(workload.new_prompt_tokens * workload.users),
+        output_tok_s=tpot.inverse(float(workload.users)),
+        ttft_parts=ttft_parts,
+        tpot_parts=decode.parts,
+        leans_on=nearest.cases,
+        is_fitted=is_fitted,
+        memory_gb_per_s=decode.read_bytes / tpot_s / 1e9,
+        compute_share=_compute_share(terms, decode, tpot_s),
+        link_gb_per_s=decode.sent_bytes / tpot_s / 1e9,
+    )
+
+
+def _compute_share(terms: Terms, decode: Decode, tpot_s: float) -> float:
+    return min(1.0, decode.operations / tpot_s / terms.operations_per_s)
+
+
+def _banded(value: float, band: float) -> Figure:
+    """The band is of factors: 0.25 is from four fifths to five quarters."""
+    return Figure(value, value / (1.0 + band), value * (1.0 + band))
+
+
+def _devices(place: Place, reference: Reference) -> list[Device]:
+    """Of the nodes, each once; none when one of them is not known."""
+    keys = {node.device for node in place.nodes}
+    found = [reference.devices[key] for key in keys if key in reference.devices]
+    return found if len(found) == len(keys) else []
+
+
+def _is_load(workload: Workload) -> bool:
+    counts = (workload.prompt_tokens, workload.answer_tokens, workload.users)
+    return all(1 <= count < MOST for count in counts) and 0.0 <= workload.cached_share < 1.0
+
+
+def _unknown() -> Prediction:
+    return Prediction(
+        ttft_s=UNKNOWN,
+        tpot_s=UNKNOWN,
+        e2e_s=UNKNOWN,
+        prefill_tok_s=UNKNOWN,
+        output_tok_s=UNKNOWN,
+        ttft_parts=(),
+        tpot_parts=(),
+        memory_gb_per_s=math.nan,
+        compute_share=math.nan,
+        link_gb_per_s=math.nan,
+    )

@@ -1,0 +1,89 @@
+"""The numbers that the performance model cannot know from physics: fitted ones, and data about engines.
+
+The one rule: what is fitted comes from the shipped measurements by the shipped fit; what is data names its source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """Parameters that the fit finds. Efficiencies are shares of a device's peak, above 0 to 1."""
+
+    dense_efficiency: float
+    """Of memory bandwidth, where every token reads the same weights."""
+    expert_efficiency: float
+    """Of memory bandwidth, where tokens read the experts that they are routed to."""
+    kv_efficiency: float
+    layer_overhead_s: float
+    """A layer of a decode step, beside what it reads: launches, small kernels."""
+    eager_overhead_s: float
+    """The same, where each kernel is launched by itself (no CUDA graphs)."""
+    collective_overhead_s: float
+    """What an engine adds to each all-reduce over what the cable takes."""
+    dense_utilisation: float
+    """Of peak compute at the weights' precision, while a prompt is read."""
+    expert_utilisation: float
+    attention_utilisation: float
+    """Of 16 bit peak compute."""
+    collective_rate_share: float
+    """Of the cable's rate, that large all-reduces reach inside an engine."""
+
+    def replaced(self, values: Mapping[str, float]) -> Fitted:
+        """With some of them changed."""
+        return Fitted(**{name: values.get(name, getattr(self, name)) for name in self.__dataclass_fields__})
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSpeed:
+    """What the model must know of one engine, as data."""
+
+    chunk_tokens: int
+    """Tokens of one prompt that a step takes at most."""
+    step_tokens: int
+    """Tokens of all prompts that a step takes at most."""
+    compute_share: float = 1.0
+    """Its compute while reading prompts, over that of the fitted engines."""
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Speculation:
+    """A method of speculative decoding: unmeasured here, so its predictions carry a wide band."""
+
+    draft_tokens: int
+    acceptance: float
+    """Chance that a drafted token is taken, each given the one before it."""
+    draft_share: float
+    """Weights read for each drafted token, over those that one token of the model reads."""
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """Relative half widths, from the residuals of models that the fit did not see: 0.2 is 20 % either way."""
+
+    near: float
+    """Where a measured case of the model, or one much like it, stands near."""
+    far: float
+    """Where none does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Everything of resources/planning/calibration.toml."""
+
+    fitted: Fitted
+    decode_band: Band
+    ttft_band: Band
+    roofline_band: float
+    """Of a device that nothing was measured on: estimate, not fitted."""
+    engines: Mapping[str, EngineSpeed]
+    speculations: Mapping[str, Speculation]
+    shared_bits: Mapping[str, float]
+    """Bits of the weights that every token passes in a mixture of experts, by format (attention, head, shared)."""
+    tuned_shared_bits: Mapping[str, float]
+    """The same in a build that quantizes them too."""

@@ -1,0 +1,91 @@
+"""Which measured cases stand near a prediction: what it leans on, and how wide its band is.
+
+The one rule: distance is counted in what is not the same, in the order of how much it changes a speed: model, format,
+engine and build, division, then how far users and prompt are apart (in doublings).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sparkdesk.core.planning.prediction import MeasuredCase
+from sparkdesk.core.planning.setup import Setup
+from sparkdesk.core.planning.speed.measurement import Measurement
+from sparkdesk.core.planning.workload import Workload
+
+MODEL, FORMAT, ENGINE, BUILD, DIVISION, KV, DOUBLING = 4.0, 1.5, 1.5, 2.0, 1.0, 0.25, 0.25
+FAR = 3.0
+"""From this distance on no case is near: another model always is."""
+MOST_CASES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """The nearest cases, nearest first, and whether none is near for each of the two phases."""
+
+    cases: tuple[MeasuredCase, ...]
+    is_decode_far: bool
+    is_ttft_far: bool
+
+
+def nearest_cases(setup: Setup, workload: Workload, measurements: tuple[Measurement, ...]) -> Nearest:
+    """What a prediction of this setup under this load leans on."""
+    found = [
+        (distance, row)
+        for row in measurements
+        if row.is_fitted and row.model == setup.spec.key and (distance := _distance(setup, workload, row)) < FAR
+    ]
+    found.sort(key=lambda pair: (pair[0], pair[1].key))
+    has_speculation = setup.speculative not in ("", "none")
+    return Nearest(
+        tuple(_case(setup, workload, row) for _, row in found[:MOST_CASES]),
+        is_decode_far=has_speculation or not any(row.tpot_s for _, row in found),
+        is_ttft_far=not any(row.ttft_s for _, row in found),
+    )
+
+
+def _distance(setup: Setup, workload: Workload, row: Measurement) -> float:
+    apart = 0.0 if row.model == setup.spec.key else MODEL
+    apart += FORMAT * (row.format != setup.weights.key) + ENGINE * (row.engine != setup.engine.key)
+    apart += BUILD * (row.build != setup.build.key) + DIVISION * (row.parallelism != setup.parallelism)
+    apart += KV * (row.kv_dtype != setup.kv_dtype)
+    return apart + DOUBLING * (
+        _doublings(workload.users, row.users) + _doublings(workload.prompt_tokens, row.prompt_tokens)
+    )
+
+
+def _doublings(one: float, other: float) -> float:
+    return abs(math.log2(one / other))
+
+
+def _case(setup: Setup, workload: Workload, row: Measurement) -> MeasuredCase:
+    users = "1 user" if row.users == 1 else f"{row.users} users"
+    load = f"{row.prompt_tokens:,} in, {row.answer_tokens:,} out, {users}"
+    title = f"{row.source}: {row.format}, {row.engine}, {row.build}, {row.parallelism.label}, {load}"
+    figures = []
+    if row.ttft_s is not None:
+        figures.append(f"{row.ttft_s:.2f} s to the first token")
+    if row.tpot_s is not None:
+        figures.append(f"{row.tpot_s * 1e3:.1f} ms a token")
+    return MeasuredCase(row.key, title, ", ".join(figures), _join(_differences(setup, workload, row)))
+
+
+def _differences(setup: Setup, workload: Workload, row: Measurement) -> Iterable[str]:
+    pairs = (
+        ("format", row.format, setup.weights.key),
+        ("engine", row.engine, setup.engine.key),
+        ("build", row.build, setup.build.key),
+        ("division", row.parallelism.label, setup.parallelism.label),
+        ("KV type", row.kv_dtype or "16 bit", setup.kv_dtype or "16 bit"),
+        ("users", row.users, workload.users),
+        ("prompt", row.prompt_tokens, workload.prompt_tokens),
+        ("speculative decoding", row.speculative, setup.speculative),
+    )
+    return (name for name, measured, asked in pairs if measured != asked)
+
+
+def _join(words: Iterable[str]) -> str:
+    found = list(words)
+    return f"another {', '.join(found)}" if found else ""

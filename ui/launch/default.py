@@ -55,9 +55,14 @@ def formats_of(spec: ModelSpec | None) -> tuple[WeightFormat, ...]:
     if spec.formats:
         return spec.formats
     return tuple(
-        WeightFormat(key, size, spec.name, spec.engines, spec.files.get(key, ""))
+        WeightFormat(key, size, repo=spec.name, engines=spec.engines, file=spec.files.get(key, ""))
         for key, size in spec.weight_bytes.items()
     )
+
+
+def kv_word(planned: str) -> str:
+    """A plan's type of the KV cache as the form has it: "auto" is the engine's own choice."""
+    return "" if planned == "auto" else planned
 
 
 def refuse_format(weights: WeightFormat, engine: str, profile: EngineProfile | None) -> str:
@@ -123,12 +128,13 @@ def _fill_plan(form: Form, around: Around) -> Form:
         "kv_dtype": ("", *profile.kv_dtypes) if profile else ("",),
         "speculative": profile.speculatives if profile else (NO_SPECULATION,),
     }
-    bests = {"build": best.build.key, "kv_dtype": best.kv_dtype, "speculative": best.speculative} if best else {}
     own = {"build": STOCK, "kv_dtype": "", "speculative": NO_SPECULATION}
+    if best is not None and is_bests:
+        own = {"build": best.build.key, "kv_dtype": kv_word(best.kv_dtype), "speculative": best.speculative}
     values: dict[str, object] = {}
     for name, offered in offers.items():
         if name not in form.touched or (profile is not None and getattr(form, name) not in offered):
-            values[name] = bests[name] if is_bests else own[name]
+            values[name] = own[name]
     return replace(form, **values)  # type: ignore[arg-type]  # by name
 
 
@@ -220,7 +226,7 @@ def take_row(form: Form, row: PlanRow) -> Form:
         quantization=setup.weights.key,
         build=setup.build.key,
         parallelism=setup.parallelism,
-        kv_dtype=setup.kv_dtype,
+        kv_dtype=kv_word(setup.kv_dtype),
         speculative=setup.speculative,
         nodes=tuple(node.node_id for node in row.place.nodes),
         base=None,

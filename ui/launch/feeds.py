@@ -13,6 +13,7 @@ from sparkdesk.core.cluster.topology import Topology
 from sparkdesk.core.feed import Latest
 from sparkdesk.core.jobs.backend import BackendInfo, NodeContext
 from sparkdesk.core.jobs.plan import LaunchPlan, Problem
+from sparkdesk.core.jobs.recipe.imported import Imported
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.models.spec import ModelSpec
 from sparkdesk.core.planning.place import Place
@@ -42,6 +43,15 @@ class LaunchFeeds:
     place: Callable[[tuple[str, ...]], Place] = lambda _node_ids: Place(())
     """Nodes by id, as the planner sees them at this moment."""
     plan_rows: Callable[[Question], tuple[PlanRow, ...]] = lambda _question: ()
+
+    read_paste: Callable[[str], Imported] | None = None
+    """Reads a pasted command, recipe, hub id or path. Runs nothing and asks nobody."""
+    read_file: Callable[[str, Callable[[str, str], None]], None] | None = None
+    """Reads a file that the person chose and tells (its text, what went wrong)."""
+    export: Callable[[str, LaunchRequest], str] | None = None
+    """Writes a request as `command` or one of `export_kinds`. Raises PlanError."""
+    export_kinds: Sequence[tuple[str, str]] = ()
+    """(key, title) of the ways to write a request, beside the command."""
 
     def ranked_contexts(self) -> tuple[NodeContext, ...]:
         """The nodes to choose from, in the cabling's order."""

@@ -12,7 +12,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from sparkdesk.core.cluster.rank import ranked
 from sparkdesk.core.cluster.topology import Topology
-from sparkdesk.core.errors import SparkDeskError
+from sparkdesk.core.errors import PlanError, SparkDeskError
 from sparkdesk.core.jobs.backend import BackendInfo, NodeContext
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.models.spec import ModelSpec
@@ -26,6 +26,7 @@ from ui.launch.default import (
     Around,
     changed_fields,
     fill_defaults,
+    kv_word,
     match_model,
     pick_model,
     reset_field,
@@ -33,6 +34,16 @@ from ui.launch.default import (
 )
 from ui.launch.feeds import LaunchFeeds
 from ui.launch.form import LOAD_FIELDS, Form, choose_workload, load_request, read_workload
+from ui.launch.option import (
+    Offer,
+    Split,
+    build_offers,
+    engine_offers,
+    format_offers,
+    kv_offers,
+    speculation_offers,
+    split_offers,
+)
 from ui.launch.preview import FIT_ICONS, FIT_KINDS, Preview, make_preview
 
 __all__ = ["DEBOUNCE_MS", "FIT_KINDS", "TITLES", "LaunchFeeds", "LaunchModel", "Preview", "make_preview"]
@@ -119,6 +130,33 @@ class LaunchModel(QObject):
     def changed_fields(self) -> frozenset[str]:
         """What the person set to something else than it would be by itself."""
         return changed_fields(self.form, self._around(self.form))
+
+    def reset_all(self) -> None:
+        """Give every changed field back to the defaults."""
+        self._set_form(replace(self.form, touched=self.form.touched - self.changed_fields()))
+
+    def offers(self, name: str) -> list[Offer]:
+        """What a choice of the form offers."""
+        form, spec, profile = self.form, self.spec(), self.feeds.engines.get(self.form.engine)
+        if name == "engine":
+            return engine_offers(self.backends, self.feeds.engines)
+        if name == "quantization":
+            return format_offers(form, spec, self.feeds.engines)
+        if name == "kv_dtype":
+            return kv_offers(form, profile)
+        if name == "speculative":
+            return speculation_offers(form, spec, profile)
+        if name == "build":
+            return build_offers(form, profile)
+        place = self.feeds.place(form.nodes)
+        return split_offers(Split(form, profile, spec, self.workload, place, self.rows))
+
+    def export(self, kind: str) -> str:
+        """The form's request, written in another way. Raises PlanError."""
+        request = self.preview.request
+        if self.feeds.export is None or request is None:
+            raise PlanError("There is nothing to write", remedy="Mend what is marked in the form.")
+        return self.feeds.export(kind, request)
 
     def toggle_node(self, node_id: str) -> None:
         """Choose a node, or let it go."""
@@ -219,7 +257,7 @@ class LaunchModel(QObject):
         """Whether a row is the setup that the form says, on the same nodes."""
         form, setup = self.form, row.setup
         said = (form.engine, form.quantization, form.build, form.parallelism, form.kv_dtype, form.speculative)
-        has = (setup.engine.key, setup.weights.key, setup.build.key, setup.parallelism, setup.kv_dtype)
+        has = (setup.engine.key, setup.weights.key, setup.build.key, setup.parallelism, kv_word(setup.kv_dtype))
         return said == (*has, setup.speculative) and form.nodes == tuple(n.node_id for n in row.place.nodes)
 
     def _own_row(self, spec: ModelSpec, workload: Workload) -> PlanRow | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from PySide6.QtCore import QEvent, QPointF, Qt, Signal
-from PySide6.QtGui import QAction, QPainter, QPaintEvent, QResizeEvent, QWheelEvent
+from PySide6.QtGui import QAction, QPainter, QPaintEvent, QResizeEvent, QStandardItemModel, QWheelEvent
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLineEdit, QSizePolicy, QSpinBox, QVBoxLayout, QWidget
 
 from ui import theme
@@ -16,7 +16,7 @@ from ui.font import font
 from ui.icon import draw_icon, icon
 from ui.theme import blend, color
 from ui.widgets.button import IconButton
-from ui.widgets.label import Label
+from ui.widgets.label import Label, plain_tooltip
 
 _Editor = TypeVar("_Editor", bound=QWidget)
 
@@ -178,6 +178,15 @@ class Select(QComboBox):
         if index >= 0:
             self.setCurrentIndex(index)
 
+    def set_disabled_reason(self, key: str, reason: str) -> None:
+        """Take an option away with a reason, or give it back with ""."""
+        index, model = self.findData(key), self.model()
+        item = model.item(index) if index >= 0 and isinstance(model, QStandardItemModel) else None
+        if item is not None:
+            item.setEnabled(not reason)
+            item.setToolTip(plain_tooltip(reason) if reason else "")
+            item.setAccessibleDescription(reason)
+
     def set_error(self, has_error: bool) -> None:
         """Show or hide the red edge."""
         restyle(self, "state", "error" if has_error else "")
@@ -213,12 +222,12 @@ class Field(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
+        self._head = QHBoxLayout()
+        self._head.addWidget(self._label)
+        self._head.addStretch(1)
+        self._head.addWidget(self._hint)
         if label or hint:
-            head = QHBoxLayout()
-            head.addWidget(self._label)
-            head.addStretch(1)
-            head.addWidget(self._hint)
-            column.addLayout(head)
+            column.addLayout(self._head)
         column.addWidget(editor)
         column.addWidget(self._error)
         column.addStretch(1)
@@ -235,6 +244,10 @@ class Field(QWidget):
         mark = getattr(self.editor, "set_error", None)
         if callable(mark):
             mark(bool(reason))
+
+    def add_after_label(self, part: QWidget) -> None:
+        """Put a part right after the label's words."""
+        self._head.insertWidget(1, part)
 
     def error_label(self) -> QWidget:
         """The error line, to be laid out elsewhere where the field is too narrow for it."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QPainter, QPaintEvent
-from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QSizePolicy, QToolButton, QWidget
+from PySide6.QtWidgets import QButtonGroup, QGridLayout, QSizePolicy, QToolButton, QWidget
 
 from ui import theme
 from ui.icon import draw_icon
@@ -65,19 +65,29 @@ class _Part(QToolButton):
 
 
 class Segmented(QWidget):
-    """Options are (key, text) or (key, text, icon). `changed` carries a key the person chose."""
+    """Options are (key, text) or (key, text, icon), in rows of `columns` (0: all in one).
+
+    `changed` carries a key the person chose.
+    """
 
     changed = Signal(str)
 
     def __init__(
-        self, options: list[tuple[str, ...]], *, what: str, chosen: str = "", parent: QWidget | None = None
+        self,
+        options: list[tuple[str, ...]],
+        *,
+        what: str,
+        chosen: str = "",
+        columns: int = 0,
+        parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self.setAccessibleName(what)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self._group = QButtonGroup(self)
         self._parts: dict[str, _Part] = {}
-        self._row = QHBoxLayout(self)
+        self._columns = columns
+        self._row = QGridLayout(self)
         self._row.setContentsMargins(3, 3, 3, 3)
         self._row.setSpacing(2)
         self.set_options(options, chosen)
@@ -92,11 +102,12 @@ class Segmented(QWidget):
             self._row.removeWidget(part)
             part.deleteLater()
         self._parts = {}
-        for option in options:
+        columns = self._columns or max(1, len(options))
+        for at, option in enumerate(options):
             part = _Part(option[0], option[1], option[2] if len(option) > 2 else "", self)
             self._parts[part.key] = part
             self._group.addButton(part)
-            self._row.addWidget(part)
+            self._row.addWidget(part, at // columns, at % columns)
         if self._parts:
             self._parts.get(kept, next(iter(self._parts.values()))).setChecked(True)
 

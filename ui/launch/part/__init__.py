@@ -1,0 +1,1 @@
+"""The pieces of the launch form, each a widget of its own that holds nothing of the form."""

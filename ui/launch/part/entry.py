@@ -1,0 +1,71 @@
+"""Editors of the launch form: a field that shows that it was changed, and some lines of mono text.
+
+The one rule: what a person changed has a dot and a way back, beside its own label.
+"""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtWidgets import QPlainTextEdit, QWidget
+
+from ui import theme
+from ui.font import font
+from ui.theme import color
+from ui.widgets.button import IconButton
+from ui.widgets.field import Field, restyle
+
+
+class _Dot(QWidget):
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setToolTip("You changed this")
+        theme.notifier.changed.connect(self.update)
+
+    def sizeHint(self) -> QSize:
+        return QSize(10, 10)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(color("accent"))
+        painter.drawEllipse(self.rect().center(), 3, 3)
+
+
+class Entry(Field):
+    """A field that can be given back to its default. `reset_asked` carries its name."""
+
+    reset_asked = Signal(str)
+
+    def __init__(self, name: str, title: str, editor: QWidget, *, hint: str = "") -> None:
+        super().__init__(title, editor, hint=hint)
+        self._title = title
+        self._dot = _Dot()
+        self._dot.setFixedSize(10, 10)
+        self.reset = IconButton("undo-2", f"Reset: {title}", size=16)
+        self.reset.clicked.connect(lambda: self.reset_asked.emit(name))
+        self.add_after_label(self.reset)
+        self.add_after_label(self._dot)
+        self.set_changed(is_changed=False)
+
+    def set_changed(self, *, is_changed: bool) -> None:
+        """Show or hide the dot and the way back."""
+        self._dot.setVisible(is_changed)
+        self.reset.setVisible(is_changed)
+        self.editor.setAccessibleName(f"{self._title}, changed" if is_changed else self._title)
+
+
+class LinesInput(QPlainTextEdit):
+    """Some lines of mono text that Tab leaves."""
+
+    def __init__(self, placeholder: str, rows: int, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setFont(font("mono"))
+        self.setPlaceholderText(placeholder)
+        self.setTabChangesFocus(True)
+        self.setFixedHeight(rows * theme.LOG_ROW_HEIGHT + 14)
+
+    def set_error(self, has_error: bool) -> None:
+        """Show or hide the red edge."""
+        restyle(self, "state", "error" if has_error else "")

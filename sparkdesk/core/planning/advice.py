@@ -72,13 +72,8 @@ def with_smaller_weights(setup: Setup, workload: Workload, place: Place) -> Iter
 
 def smaller_formats(setup: Setup) -> list[WeightFormat]:
     """Those that this engine runs, the largest first."""
-    fitting = [
-        weights
-        for weights in setup.spec.formats
-        if 0 < weights.weight_bytes < setup.weights.weight_bytes
-        and weights.key in setup.engine.formats
-        and (not weights.engines or setup.engine.key in weights.engines)
-    ]
+    most = setup.weights.weight_bytes
+    fitting = [one for one in setup.spec.formats if 0 < one.weight_bytes < most and setup.engine.can_run(one)]
     return sorted(fitting, key=lambda weights: -weights.weight_bytes)
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 import math
 
 from sparkdesk.core.jobs.plan import Problem, Severity
-from sparkdesk.core.models.spec import LayerKind, ModelSpec
+from sparkdesk.core.models.spec import ModelSpec
 from sparkdesk.core.planning.memory import MOST_TOKENS, MOST_USERS, is_count
 from sparkdesk.core.planning.parallelism import Parallelism
 from sparkdesk.core.planning.place import Place
+from sparkdesk.core.planning.question import layer_count, tensor_problem
 from sparkdesk.core.planning.setup import Setup
 from sparkdesk.core.planning.workload import Workload
 
@@ -39,7 +40,7 @@ def division_problems(setup: Setup, place: Place) -> tuple[Problem, ...]:
     if world != count:
         words = f"{setup.parallelism.label} takes {world} {_nodes(world)}, and {count} {_are(count)} chosen"
         problems.append(_error(words, f"Choose {world} {_nodes(world)}, or sizes whose product is {count}.", "nodes"))
-    return (*problems, *_tensor_problems(setup.spec, setup.parallelism), *_pipeline_problems(setup))
+    return (*problems, *_shape_problems(setup.spec, setup.parallelism))
 
 
 def workload_problems(workload: Workload) -> tuple[Problem, ...]:
@@ -57,34 +58,18 @@ def workload_problems(workload: Workload) -> tuple[Problem, ...]:
     return tuple(problems)
 
 
-def _tensor_problems(spec: ModelSpec, parallelism: Parallelism) -> list[Problem]:
-    size, field = parallelism.tensor_parallel_size, "tensor_parallel_size"
-    if size == 1:
-        return []
-    remedy = f"Divide it by layers (pipeline parallel size {size}), or run {size} copies (data parallel size {size})."
-    heads = spec.attention_heads
-    if heads and heads % size:
-        return [_error(f"{heads} attention heads cannot be divided over {size} nodes", remedy, field)]
-    for kv_heads in sorted(_kv_heads(spec)):
-        # Fewer KV heads than ranks are copied, so then the ranks must be a multiple of them.
-        if (kv_heads % size if kv_heads >= size else size % kv_heads) != 0:
-            return [_error(f"{kv_heads} KV heads cannot be divided over {size} nodes", remedy, field)]
-    return []
-
-
-def _kv_heads(spec: ModelSpec) -> set[int]:
-    kinds = (LayerKind.FULL, LayerKind.SLIDING)
-    found = {group.kv_heads for group in spec.layers if group.kind in kinds and group.kv_heads > 0}
-    return found or ({spec.kv.kv_heads} if spec.kv is not None else set())
-
-
-def _pipeline_problems(setup: Setup) -> list[Problem]:
-    size = setup.parallelism.pipeline_parallel_size
-    layers = sum(group.count for group in setup.spec.layers) or (setup.spec.kv.layers if setup.spec.kv else 0)
-    if layers and size > layers:
-        words = f"{layers} layers cannot be divided over {size} nodes"
-        return [_error(words, f"Take at most {layers} stages.", "pipeline_parallel_size")]
-    return []
+def _shape_problems(spec: ModelSpec, parallelism: Parallelism) -> list[Problem]:
+    problems = []
+    size, layers = parallelism.tensor_parallel_size, layer_count(spec)
+    if reason := tensor_problem(spec, size):
+        remedy = (
+            f"Divide it by layers (pipeline parallel size {size}), or run {size} copies (data parallel size {size})."
+        )
+        problems.append(_error(reason, remedy, "tensor_parallel_size"))
+    if layers is not None and parallelism.pipeline_parallel_size > layers:
+        words = f"{spec.title} has {layers} layers, too few for {parallelism.pipeline_parallel_size} nodes"
+        problems.append(_error(words, f"Take at most {layers} stages.", "pipeline_parallel_size"))
+    return problems
 
 
 def _error(message: str, remedy: str, field: str) -> Problem:

@@ -8,7 +8,8 @@ share is a multiple of a hundredth). What is left is free, and page cache is par
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Final
 
 from sparkdesk.core.jobs.plan import GIB, Fit, MemoryLedger, Problem, Severity
@@ -55,6 +56,35 @@ def ledgers(setup: Setup, workload: Workload, place: Place) -> tuple[MemoryLedge
     rooms = tuple(room_of(node, place) for node in place.nodes)
     fraction = _fraction(setup, need, rooms)
     return tuple(_ledger(node.node_id, room, need, fraction) for node, room in zip(place.nodes, rooms, strict=True))
+
+
+def launch_ledgers(setup: Setup, workload: Workload, place: Place) -> tuple[MemoryLedger, ...]:
+    """As the engine really takes it when it starts: one that takes a share makes KV cache of all that is left of it.
+
+    What is free is the same as in `ledgers` of the same share, where the share holds the workload. Without a known size
+    of the weights they and the cache are known together only.
+    """
+    share = setup.memory_fraction if setup.memory_fraction is not None else fraction_for(setup, workload, place)
+    if setup.engine.memory_fraction is None or share is None:
+        return ledgers(setup, workload, place)
+    need = need_of(setup, workload)
+    return tuple(_taken(node.node_id, room_of(node, place), need, share) for node in place.nodes)
+
+
+def _taken(node_id: str, room: Room, need: Need, share: float) -> MemoryLedger:
+    weights = None if need.weights_bytes is None else math.ceil(need.weights_bytes)
+    runtime = math.ceil(need.runtime_bytes)
+    left = None if room.total_bytes is None else round(room.total_bytes * share) - runtime
+    return MemoryLedger(
+        node_id=node_id,
+        total_bytes=room.total_bytes,
+        others_bytes=room.others_bytes,
+        weights_bytes=weights,
+        kv_bytes=None if left is None or weights is None else left - weights,
+        runtime_bytes=runtime,
+        undivided_bytes=left if weights is None else None,
+        reserve_bytes=room.system_bytes,
+    )
 
 
 def worst_fit(found: Iterable[MemoryLedger]) -> Fit:
@@ -197,11 +227,15 @@ def _longest(setup: Setup, users: int, budget: float, most: int) -> int | None:
 
 
 def what_would_fit(setup: Setup, workload: Workload, place: Place) -> tuple[Change, ...]:
-    """Changes after which this plan is safe on every node, each seen to be so: the smallest of each kind."""
+    """Changes after which this plan is safe on every node, each seen to be so: the smallest of each kind.
+
+    Where the share was chosen, it is planned anew for what is left of the workload.
+    """
     if not is_divisible(setup.parallelism):
         return ()
-    args = (setup, workload, place)
+    args = (replace(setup, memory_fraction=None), workload, place)
     kinds = (
+        _with_planned_share(setup, workload, place),
         without_neighbours(*args),
         with_users(*args, max_concurrency(*args)),
         with_context(*args, max_context_tokens(*args)),
@@ -212,10 +246,28 @@ def what_would_fit(setup: Setup, workload: Workload, place: Place) -> tuple[Chan
     )
     found = [next((change for change in kind if _is_safe(change)), None) for kind in kinds]
     fitting = tuple(change for change in found if change is not None)
-    if fitting:
-        return fitting
-    both = next((one for one in with_smaller_weights_on_more_nodes(*args) if _is_safe(one)), None)
-    return () if both is None else (both,)
+    if not fitting:
+        both = next((one for one in with_smaller_weights_on_more_nodes(*args) if _is_safe(one)), None)
+        fitting = () if both is None else (both,)
+    return fitting if setup.memory_fraction is None else tuple(_with_share_named(change) for change in fitting)
+
+
+def _with_planned_share(setup: Setup, workload: Workload, place: Place) -> Iterator[Change]:
+    """The share that the workload needs, where a larger one was chosen."""
+    enough = fraction_for(setup, workload, place)
+    if setup.memory_fraction is not None and enough is not None and enough < setup.memory_fraction:
+        planned = replace(setup, memory_fraction=enough)
+        words = f"a memory share of {enough:.2f} instead of {setup.memory_fraction:.2f}"
+        yield Change(words, "memory_fraction", planned, workload, place)
+
+
+def _with_share_named(change: Change) -> Change:
+    """The change with its planned share, in its words too."""
+    share = fraction_for(change.setup, change.workload, change.place)
+    if change.setup.memory_fraction is not None or share is None:
+        return change
+    setup = replace(change.setup, memory_fraction=share)
+    return replace(change, words=f"{change.words} with a memory share of {share:.2f}", setup=setup)
 
 
 def memory_problems(
@@ -228,16 +280,17 @@ def memory_problems(
     problems = workload_problems(workload) + division_problems(setup, place)
     if problems:
         return problems
-    return (*_share_problems(setup, workload, place, found), *_fit_problems(setup, workload, place, found))
+    return (*share_problems(setup, workload, place, found), *fit_problems(setup, workload, place, found))
 
 
 def _is_safe(change: Change) -> bool:
     return worst_fit(ledgers(change.setup, change.workload, change.place)) in (Fit.FITS, Fit.TIGHT)
 
 
-def _fit_problems(
+def fit_problems(
     setup: Setup, workload: Workload, place: Place, found: tuple[MemoryLedger, ...]
 ) -> tuple[Problem, ...]:
+    """What the word of the worst node means, and what would make the plan safe."""
     fit = worst_fit(found)
     names = {node.node_id: node.name for node in place.nodes}
     if fit is Fit.UNKNOWN:
@@ -262,7 +315,7 @@ def _fit_problems(
     return (Problem(Severity.WARNING, message, remedy, changes[0].field if changes else "model"),)
 
 
-def _share_problems(
+def share_problems(
     setup: Setup, workload: Workload, place: Place, found: tuple[MemoryLedger, ...]
 ) -> tuple[Problem, ...]:
     """The engine's own check at its start, and whether the share that was chosen holds the workload."""
@@ -301,4 +354,4 @@ def start_problems(node: NodeRoom, share: float, engine_title: str) -> tuple[Pro
     remedy = f"The largest share that passes is {largest:.2f}; or stop what runs there."
     if largest <= 0.0:
         remedy = "Stop what runs there."
-    return (Problem(Severity.ERROR, words, remedy, "memory_fraction"),)
+    return (Problem(Severity.WARNING, words, remedy, "memory_fraction"),)

@@ -21,18 +21,18 @@ from sparkdesk.core.planning.setup import Setup
 from sparkdesk.core.planning.workload import Workload
 
 VALUE_BYTES = {"": 2.0, "auto": 2.0, "f16": 2.0, "bf16": 2.0, "bfloat16": 2.0, "float16": 2.0, "f32": 4.0, "fp8": 1.0}
-VALUE_BYTES |= {"fp8_e4m3": 1.0, "fp8_e5m2": 1.0, "q8_0": 34 / 32, "q4_0": 18 / 32, "q4_1": 20 / 32}
-"""Bytes of one KV value by data type. q8_0, q4_0, q4_1: blocks of 32 values with their scales (ggml's block sizes)."""
+VALUE_BYTES |= {"fp8_e4m3": 1.0, "fp8_e5m2": 1.0, "nvfp4": 9 / 16, "q8_0": 34 / 32, "q5_0": 22 / 32, "q5_1": 24 / 32}
+VALUE_BYTES |= {"q4_0": 18 / 32, "q4_1": 20 / 32, "iq4_nl": 18 / 32}
+"""Bytes of one KV value by data type. The last six: blocks of 32 values with their scales (ggml's block sizes); nvfp4:
+16 values with a scale of one byte."""
 
 DEVICE_BYTES: Final = {"gb10": 127_535_084 * 1024}
 """MemTotal of a node that nobody read: 121.6 GiB. Source: /proc/meminfo of a DGX Spark of 2026. Other devices' nodes
 bring their own figure (`NodeRoom.total_bytes`, from the table of devices)."""
 SYSTEM_BYTES: Final = 4 * GIB
-"""What the system, a desktop session and the services of an idle node take, where nobody read it: an allowance,
-unverified on hardware [idle-memory]."""
+"""What the system, a desktop session and the services of an idle node take, where nobody read it: an allowance."""
 NCCL_BYTES: Final = GIB // 2
-"""Buffers of the collectives and the workers' own processes on each node of several: an allowance, unverified on
-hardware [nccl-buffers]."""
+"""Buffers of the collectives and the workers' own processes on each node of several: an allowance."""
 DRAFT_SHARES: Final = {"draft": 0.15, "draft_model": 0.15, "eagle": 0.03, "eagle3": 0.03, "dflash": 0.03}
 """A draft model's weights over the model's own, by method: an allowance (8B beside 70B; one layer of 36). The heads of
 mtp are in the checkpoint; ngram and suffix have no weights."""

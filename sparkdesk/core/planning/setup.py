@@ -44,6 +44,13 @@ class EngineProfile:
     """False: SparkDesk has no adapter for it yet; its plans are shown and exported only."""
     source: str = ""
 
+    def can_run(self, weights: WeightFormat) -> bool:
+        """Whether it can serve this checkpoint; an engine of GGUF files runs any of them."""
+        if weights.engines and self.key not in weights.engines:
+            return False
+        keys = {key.casefold() for key in self.formats}
+        return weights.key.casefold() in keys or (bool(weights.file) and "gguf" in keys)
+
 
 @dataclass(frozen=True, slots=True)
 class Setup:
@@ -58,4 +65,4 @@ class Setup:
     """"" is the engine's own choice: 16 bit."""
     speculative: str = "none"
     memory_fraction: float | None = None
-    """None: the engine's default."""
+    """None: the share that the workload needs (`ledger.fraction_for`), of an engine that takes one."""

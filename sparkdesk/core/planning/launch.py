@@ -1,0 +1,89 @@
+"""A launch request as the planner sees it: its setup, its load, its nodes; so form and plan table say the same.
+
+The one rule: a launch takes what its request says; where the request is silent, what the adapter's profile says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sparkdesk.core.jobs.backend import NodeContext, PlanContext
+from sparkdesk.core.jobs.request import LaunchRequest
+from sparkdesk.core.models.spec import ModelSpec, WeightFormat
+from sparkdesk.core.planning.parallelism import Parallelism
+from sparkdesk.core.planning.place import Neighbour, NodeRoom, Place
+from sparkdesk.core.planning.setup import Build, EngineProfile, Setup
+from sparkdesk.core.planning.workload import Workload
+
+STOCK = "stock"
+NO_SPECULATION = "none"
+
+
+def setup_of(request: LaunchRequest, spec: ModelSpec | None, profile: EngineProfile) -> Setup:
+    """The setup that a request asks for. An engine that takes a share takes the request's, else its profile's."""
+    key = request.build or STOCK
+    return Setup(
+        spec=spec if spec is not None else ModelSpec(request.model, request.served_name),
+        weights=weights_of(request, spec),
+        engine=profile,
+        build=next((build for build in profile.builds if build.key == key), Build(key, key)),
+        parallelism=Parallelism(
+            request.tensor_parallel_size, request.pipeline_parallel_size, request.data_parallel_size
+        ),
+        kv_dtype=request.kv_dtype,
+        speculative=request.speculative or NO_SPECULATION,
+        memory_fraction=None if profile.memory_fraction is None else request.memory_fraction or profile.memory_fraction,
+    )
+
+
+def weights_of(request: LaunchRequest, spec: ModelSpec | None) -> WeightFormat:
+    """The checkpoint that a request names, by its hub id and format; 0 bytes where it is not known.
+
+    Quantized on line (the engine's own word, not a format of the model) it is counted as it lies on disk: it is loaded
+    so, and what is left of it is not more.
+    """
+    formats = spec.formats if spec is not None else ()
+    own = [each for each in formats if each.repo and each.repo.casefold() == request.model.casefold()]
+    keyed = [each for each in own or formats if each.key == request.quantization]
+    if keyed or own:
+        return (keyed or own)[0]
+    keyed = [each for each in formats if each.key == request.quantization]
+    if keyed:
+        return keyed[0]
+    known = spec.weight_bytes.get(request.quantization, spec.weight_bytes.get("", 0)) if spec is not None else 0
+    return WeightFormat(request.quantization, known, repo=request.model)
+
+
+def has_format(spec: ModelSpec | None, key: str) -> bool:
+    """Whether this word names a checkpoint of the model: then the engine needs no word for it."""
+    return spec is not None and any(each.key == key for each in spec.formats)
+
+
+def workload_of(request: LaunchRequest) -> Workload:
+    """Its users, each with a request as long as it allows."""
+    answer = min(512, request.context_tokens // 4)
+    return Workload("custom", "This launch", request.context_tokens - answer, answer, request.concurrency)
+
+
+def place_of(request: LaunchRequest, context: PlanContext) -> Place:
+    """The chosen nodes that are known, as they were read. Where it was not read who is there, nobody knows it."""
+    chosen = [node for node_id in request.nodes for node in context.nodes if node.record.id == node_id]
+    unread = tuple(
+        Neighbour("", "what runs there", (node.record.id,), float("nan"), float("nan"))
+        for node in chosen
+        if node.mem_available_bytes is None
+    )
+    return Place(tuple(_room(node) for node in chosen), neighbours=unread)
+
+
+def _room(node: NodeContext) -> NodeRoom:
+    # No device: what was not read of a live node is not known, and nobody's nominal size stands in for it.
+    record = node.record
+    return NodeRoom(record.id, record.name, node.mem_total_bytes, node.mem_available_bytes, device="")
+
+
+def with_weights(setup: Setup, weight_bytes: int | None) -> Setup:
+    """The same setup with the weights' size as it was seen on the node; unchanged where nobody saw it."""
+    if weight_bytes is None:
+        return setup
+    return replace(setup, weights=replace(setup.weights, weight_bytes=weight_bytes))

@@ -1,4 +1,4 @@
-"""The figures of one plan: four tiles, where the time goes, what they lean on, what else is known of it.
+"""The figures of one plan: four tiles, what they are beside neighbours, where the time goes, what they lean on.
 
 The one rule: all of it is of one row; nothing here is computed.
 """
@@ -6,7 +6,7 @@ The one rule: all of it is of one row; nothing here is computed.
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from sparkdesk.core.planning.row import PlanRow
 from ui.launch.plan import words
@@ -16,42 +16,6 @@ from ui.launch.plan.tiles import TileRow
 from ui.widgets.card import Separator
 from ui.widgets.icon_label import IconLabel
 from ui.widgets.label import Label
-
-_COLUMNS = 2
-
-
-class FactGrid(QWidget):
-    """What, how much; two pairs a line."""
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._grid = QGridLayout(self)
-        self._grid.setContentsMargins(0, 0, 0, 0)
-        self._grid.setHorizontalSpacing(10)
-        self._grid.setVerticalSpacing(2)
-        for column in range(_COLUMNS):
-            self._grid.setColumnStretch(2 * column + 1, 1)
-        self.facts: tuple[tuple[str, str], ...] = ()
-        self._labels: list[tuple[Label, Label]] = []
-
-    def show_facts(self, facts: tuple[tuple[str, str], ...]) -> None:
-        """Show these."""
-        self.facts = facts
-        while len(self._labels) < len(facts):
-            line, column = divmod(len(self._labels), _COLUMNS)
-            pair = (Label("", "label", "text3"), Label("", "label", "text", is_wrapped=True, is_selectable=True))
-            for i, label in enumerate(pair):
-                self._grid.addWidget(
-                    label, line, 2 * column + i, Qt.AlignmentFlag.AlignTop if not i else Qt.AlignmentFlag(0)
-                )
-            self._labels.append(pair)
-        for i, (name, value) in enumerate(self._labels):
-            for label in (name, value):
-                label.setVisible(i < len(facts))
-            if i < len(facts):
-                name.setText(facts[i][0])
-                value.setText(facts[i][1])
-                value.setAccessibleName(f"{facts[i][0]}: {facts[i][1]}")
 
 
 class TollLines(QWidget):
@@ -85,7 +49,7 @@ class TollLines(QWidget):
 
 
 class FigurePane(QWidget):
-    """The middle of the column."""
+    """The figures over the table."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -95,35 +59,37 @@ class FigurePane(QWidget):
         self.parts_title = Label("", "dense_strong", "text")
         self.parts = PartsPane()
         self.leans = LeansOnStrip()
-        self.facts = FactGrid()
+        self._beside = _padded(self.neighbours, self.tolls, margins=(16, 2, 16, 8))
+        self._where = _padded(self.parts_title, self.parts, margins=(16, 8, 16, 10))
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        column.addWidget(Separator())
-        column.addWidget(self.tiles)
-        column.addWidget(_padded(self.neighbours, self.tolls, margins=(16, 0, 16, 8)))
-        column.addWidget(self.leans)
-        column.addWidget(_padded(self.parts_title, self.parts, self.facts, margins=(16, 10, 16, 10)))
+        for part in (Separator(), self.tiles, self._beside, Separator(), self._where, self.leans):
+            column.addWidget(part)
 
     def show_row(self, row: PlanRow) -> None:
         """Show the figures of a row."""
         self.tiles.show_tiles(words.tiles_of(row))
-        said = words.neighbour_sentence(row)
-        self.neighbours.setText(said)
-        self.neighbours.setVisible(bool(said))
+        self.neighbours.setText(words.neighbour_sentence(row))
         self.tolls.show_row(row)
+        self._beside.setVisible(bool(self.neighbours.text() or row.tolls))
+        self.neighbours.setVisible(bool(self.neighbours.text()))
         self.leans.show_prediction(row.shown)
-        self.parts_title.setText(words.parts_title(row.workload))
+        self.parts_title.setText(words.parts_title(row))
         self.parts.show_parts(row.shown.ttft_parts, row.shown.tpot_parts)
-        self.parts_title.setVisible(bool(row.shown.ttft_parts or row.shown.tpot_parts))
-        self.facts.show_facts(words.facts_of(row))
+        self._where.setVisible(bool(row.shown.ttft_parts or row.shown.tpot_parts))
 
     def set_stale(self, is_stale: bool) -> None:
         """Pale all figures because the form has moved on."""
-        for part in self.findChildren(QWidget):
-            pale = getattr(part, "set_stale", None)
-            if callable(pale):
-                pale(is_stale)
+        pale(self, is_stale=is_stale)
+
+
+def pale(widget: QWidget, *, is_stale: bool) -> None:
+    """Pale every part inside that knows how."""
+    for part in widget.findChildren(QWidget):
+        set_stale = getattr(part, "set_stale", None)
+        if callable(set_stale):
+            set_stale(is_stale)
 
 
 def _padded(*parts: QWidget, margins: tuple[int, int, int, int]) -> QWidget:

@@ -40,8 +40,8 @@ class LedgerRows(QWidget):
         self._grid.setColumnStretch(1, 1)
         self.rows: list[tuple[Label, LedgerBar, Label, Chip]] = []
 
-    def show_ledgers(self, ledgers: tuple[MemoryLedger, ...], names: list[str]) -> None:
-        """Show these ledgers."""
+    def show_ledgers(self, ledgers: tuple[MemoryLedger, ...], names: list[str], *, is_old: bool = False) -> None:
+        """Show these ledgers; old ones are pale and have no verdict."""
         while len(self.rows) < len(ledgers):
             row = (Label("", "dense_medium", "text"), LedgerBar(), Label("", "dense_strong", "text"), Chip())
             for column, part in enumerate(row):
@@ -60,3 +60,6 @@ class LedgerRows(QWidget):
             is_over = (ledger.free_bytes or 0) < 0
             left.setText("" if is_over else f"{free} left" if free.unit else "left n/a")
             chip.set_state(ledger.fit.value, FIT_KINDS[ledger.fit])
+            chip.setVisible(not is_old)
+            for part in (name, bar, left):
+                part.set_stale(is_old)

@@ -24,17 +24,17 @@ PART_NAMES: Final[dict[str, tuple[str, Token]]] = {
     "communication": ("communication", "s4"),
     "bubble": ("bubble", "ledger_cache"),
     "overhead": ("overhead", "ledger_other"),
-    "compute": ("compute", "s5"),
+    "compute": ("compute", "s3"),
     "queue": ("queue", "ledger_cache"),
 }
 _HATCHED: Final = frozenset(("bubble", "queue"))
 """Waiting, not work."""
 _LEAST_SHARE: Final = 0.0005
-_LABEL_WIDTH: Final = 46
+_LABEL_WIDTH: Final = 38
 _BAR_HEIGHT: Final = 14
 _LINE: Final = 18
 _SWATCH: Final = 10
-_BETWEEN: Final = 14
+_BETWEEN: Final = 13
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +114,12 @@ class PartsBar(QWidget):
     def _lines(self, width: float) -> list[list[DrawnPart]]:
         """The key's entries, broken into lines."""
         lines: list[list[DrawnPart]] = [[]]
-        left = float(_LABEL_WIDTH)
+        left = 0.0
         for part in self.parts:
             needed = _SWATCH + 6 + text_width(part.words, "label")
             if lines[-1] and left + needed > width:
                 lines.append([])
-                left = float(_LABEL_WIDTH)
+                left = 0.0
             lines[-1].append(part)
             left += needed + _BETWEEN
         return lines
@@ -133,7 +133,7 @@ class PartsBar(QWidget):
         self._paint_bar(painter, bar)
         top = float(_LINE)
         for line in self._lines(self.width()):
-            left = float(_LABEL_WIDTH)
+            left = 0.0
             for part in line:
                 left = self._paint_entry(painter, left, top, part)
             top += _LINE

@@ -25,6 +25,7 @@ class RowsPane(QWidget):
         self.count = Label("", "label", "text3")
         self.columns = Button("All columns", kind="link", is_small=True)
         self.why = Label("", "dense", "text2", is_wrapped=True, is_selectable=True)
+        self.own = Label("", "dense", "text2", is_wrapped=True, is_selectable=True)
         self.table = RowsTable()
         self._has_all = False
         head = QHBoxLayout()
@@ -34,9 +35,11 @@ class RowsPane(QWidget):
         head.addWidget(self.count)
         head.addStretch(1)
         head.addWidget(self.columns)
-        said = QHBoxLayout()
+        said = QVBoxLayout()
         said.setContentsMargins(16, 2, 16, 4)
+        said.setSpacing(2)
         said.addWidget(self.why)
+        said.addWidget(self.own)
         body = QHBoxLayout()
         body.setContentsMargins(8, 0, 8, 0)
         body.addWidget(self.table)
@@ -57,6 +60,8 @@ class RowsPane(QWidget):
         fitting = sum(words.has_room(row) for row in rows)
         self.count.setText(f"{len(rows)} compared, {fitting} fit" if fitting != 1 else f"{len(rows)} compared, 1 fits")
         self.why.setText(words.first_sentence(rows))
+        self.own.setText(words.own_sentence(rows, own))
+        self.own.setVisible(bool(self.own.text()))
         self.table.show_rows(rows, own)
 
     def _turn(self) -> None:

@@ -136,12 +136,13 @@ class RowsTable(QTableView):
         self.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
         self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         head = self.horizontalHeader()
-        head.setFont(font("label"))
         head.setFixedHeight(_HEAD_HEIGHT)
         head.setHighlightSections(False)
         head.setMinimumSectionSize(20)
         head.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         self.setStyleSheet(f"QHeaderView::section {{ padding: 0 {_PAD}px; }}")
+        # After the style sheet, which dresses the heading anew.
+        head.setFont(font("label"))
         self.clicked.connect(self._choose)
         theme.notifier.changed.connect(self.viewport().update)
 
@@ -204,7 +205,8 @@ class RowsTable(QTableView):
         role = role_of(column)
         widest = max((text_width(told.cells[column], role) for told in self.rows.told), default=0.0)
         widest += _ICON_ROOM if column == "why" else 0
-        return round(max(widest, text_width(self.rows.title(column), "label") + 2) + 2 * _PAD + 1)
+        title = self.horizontalHeader().fontMetrics().horizontalAdvance(self.rows.title(column))
+        return round(max(widest, title + 2) + 2 * _PAD + 1)
 
     def _choose(self, index: Index) -> None:
         if index.isValid():

@@ -12,6 +12,8 @@ from sparkdesk.core.jobs.plan import LaunchPlan
 from sparkdesk.core.planning.row import PlanRow
 from ui.jobs.step_text import describe_playbook, script_of
 from ui.launch.model import LaunchModel
+from ui.launch.plan import words
+from ui.launch.plan.fact_grid import FactGrid
 from ui.launch.plan.figure_pane import FigurePane
 from ui.launch.plan.ledger_rows import LedgerRows
 from ui.launch.plan.problem_list import ProblemList
@@ -74,6 +76,7 @@ class PlanPanel(Card):
         self.memory = MemoryPane()
         self.figures = FigurePane()
         self.ways = RowsPane()
+        self.facts = FactGrid()
         self.problems = ProblemList()
         self._work = StepPane()
         self.steps, self.commands = self._work.steps, self._work.commands
@@ -97,7 +100,7 @@ class PlanPanel(Card):
         body.setSpacing(0)
         self._noted = _padded(self.note, self.loading)
         self._found = _padded(self.problems)
-        for part in (self._noted, self.memory, self.figures, Separator(), self.ways, self._found):
+        for part in (self._noted, self.memory, self.figures, self.ways, self.facts, self._found):
             body.addWidget(part)
         body.addWidget(self._work, 1)
         body.addStretch(0)
@@ -162,11 +165,16 @@ class PlanPanel(Card):
         self.memory.setVisible(bool(shown.ledgers))
         if shown.ledgers:
             name_of = self._model.node_name
-            self.ledgers.show_ledgers(shown.ledgers, [name_of(ledger.node_id) for ledger in shown.ledgers])
+            names = [name_of(ledger.node_id) for ledger in shown.ledgers]
+            is_old = shown.is_old and self._model.preview.plan is None
+            self.ledgers.show_ledgers(shown.ledgers, names, is_old=is_old)
         self.figures.setVisible(shown.row is not None)
         if shown.row is not None:
             self.figures.show_row(shown.row)
+            self.facts.show_facts(words.facts_of(shown.row))
+        self.facts.setVisible(shown.row is not None)
         self.figures.set_stale(shown.is_old)
+        self.facts.set_stale(shown.is_old)
 
     def _show_steps(self, plan: LaunchPlan) -> None:
         name_of = self._model.node_name

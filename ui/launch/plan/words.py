@@ -13,7 +13,6 @@ from sparkdesk.core.jobs.plan import Fit
 from sparkdesk.core.planning.figure import Figure
 from sparkdesk.core.planning.prediction import MeasuredCase, Prediction
 from sparkdesk.core.planning.row import PlanRow, Toll
-from sparkdesk.core.planning.workload import Workload
 from ui import text
 from ui.text import Quantity
 
@@ -212,6 +211,15 @@ def first_sentence(rows: Sequence[PlanRow]) -> str:
     return f"Nothing fits. Nearest: {name}. {why_words(first)}".rstrip(". ") + f". {remedy}".rstrip()
 
 
+def own_sentence(rows: Sequence[PlanRow], own: PlanRow | None) -> str:
+    """Why the form's own plan is not the first; "" where it is, or is none of these."""
+    if own is None or not rows or own == rows[0]:
+        return ""
+    place = f"Yours is number {text.count(own.rank)}" if has_room(own) and own in rows else "Yours"
+    said = why_words(own) if has_room(own) else refusal(own)
+    return f"{place}: {said}".rstrip(". ") + "." if said else ""
+
+
 def facts_of(row: PlanRow) -> tuple[tuple[str, str], ...]:
     """The lines below the figures: what, how much. Every hidden column of the table is here for the chosen row."""
     load = row.workload
@@ -246,9 +254,10 @@ def _of_band(figure: Figure, write: Callable[[float | None], Quantity]) -> str:
     return f"{write(figure.value)} ({text.span(write(figure.low), write(figure.high))})"
 
 
-def parts_title(load: Workload) -> str:
+def parts_title(row: PlanRow) -> str:
     """The heading over the parts bars."""
-    return f"Where the time goes, {users_words(load.users)}"
+    names = neighbour_names(row) if row.shared is not None else ""
+    return f"Where the time goes, beside {names}" if names else "Where the time goes"
 
 
 def _name(title: str) -> str:

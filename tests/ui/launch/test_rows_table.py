@@ -1,0 +1,110 @@
+"""The ranked table: what its cells say, how it is chosen from, what goes where it is narrow."""
+
+from __future__ import annotations
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QSignalSpy, QTest
+from pytestqt.qtbot import QtBot
+
+from sparkdesk.core.planning.row import PlanRow
+from tests.ui.launch import made
+from tests.ui.picture import host_page
+from ui.launch.plan.rows_model import COLUMNS, NUMBERS, RowsModel, align, seconds_cell
+from ui.launch.plan.rows_pane import RowsPane
+from ui.launch.plan.rows_table import RowsTable
+
+
+def cells(table: RowsTable, line: int) -> dict[str, object]:
+    return {name: table.rows.index(line, i).data() for i, name in enumerate(COLUMNS)}
+
+
+def hidden(table: RowsTable) -> set[str]:
+    return {name for i, name in enumerate(COLUMNS) if table.isColumnHidden(i)}
+
+
+@pytest.fixture
+def pane(qtbot: QtBot, dressed: object) -> RowsPane:
+    pane = RowsPane()
+    host = host_page(pane, 608, 400)
+    qtbot.addWidget(host)
+    host.activateWindow()
+    rows = made.rows()
+    pane.show_rows(rows, rows[0])
+    return pane
+
+
+def test_a_row_says_its_figures_in_the_units_of_the_headings(pane: RowsPane) -> None:
+    first = cells(pane.table, 0)
+    assert (first["rank"], first["split"], first["quantization"], first["engine"]) == (
+        "1",
+        "TP 2",
+        "NVFP4",
+        "vLLM stock",
+    )
+    assert (first["ttft"], first["tpot"], first["total"], first["left"]) == ("15.8", "73", "54.8", "88.0")
+    assert pane.table.rows.title("total") == "tok/s @4"
+    assert [seconds_cell(s) for s in (0.412, 1.42, 15.8, 125.0, -1.0)] == ["0.41", "1.42", "15.8", "125", "n/a"]
+
+
+def test_one_that_does_not_fit_has_no_rank_and_says_what_would_make_it_fit(pane: RowsPane) -> None:
+    last = cells(pane.table, 3)
+    assert last["rank"] == ""
+    assert str(last["left"]).startswith("\u2212")
+    assert last["why"] == "Too big by 14.4 GiB on spark-5c2d. Take 4 nodes, or a context of 8,192 tokens."
+    assert pane.count.text() == "4 compared, 3 fit"
+
+
+def test_the_band_and_the_case_are_in_the_hint(pane: RowsPane) -> None:
+    hint = pane.table.rows.index(0, COLUMNS.index("ttft")).data(Qt.ItemDataRole.ToolTipRole)
+    assert "between 13.9 and 17.7" in hint
+    assert "Made case" in hint
+
+
+def test_numbers_stand_right_and_words_left(dressed: object) -> None:
+    right = int(Qt.AlignmentFlag.AlignRight)
+    assert all(bool(align(column) & right) is (column in NUMBERS) for column in COLUMNS)
+    assert {"ttft", "tpot", "total", "left"} <= NUMBERS
+
+
+def test_a_click_and_a_key_choose_a_row(pane: RowsPane) -> None:
+    spy = QSignalSpy(pane.chosen)
+    table = pane.table
+    at = table.visualRect(table.rows.index(1, COLUMNS.index("split"))).center()
+    QTest.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=at)
+    table.setFocus()
+    QTest.keyClick(table, Qt.Key.Key_Down)
+    QTest.keyClick(table, Qt.Key.Key_Return)
+    chosen: list[PlanRow] = [spy.at(i)[0] for i in range(spy.count())]
+    assert [row.rank for row in chosen] == [2, 3]
+
+
+def test_where_it_is_narrow_speed_and_memory_stay(pane: RowsPane) -> None:
+    gone = hidden(pane.table)
+    assert not gone & {"rank", "split", "quantization", "ttft", "tpot", "total", "left", "why"}
+    assert gone & {"cost", "power"}
+    assert pane.table.has_hidden()
+    assert pane.table.horizontalScrollBar().maximum() == 0
+
+
+def test_all_columns_can_be_asked_for(pane: RowsPane) -> None:
+    QTest.mouseClick(pane.columns, Qt.MouseButton.LeftButton)
+    assert not hidden(pane.table) - {"toll"}, "nobody runs here, so it says nothing"
+    assert pane.table.horizontalScrollBar().maximum() > 0
+    assert pane.columns.text() == "Fewer columns"
+
+
+def test_the_row_of_the_form_is_marked(pane: RowsPane) -> None:
+    rows = made.rows()
+    pane.show_rows(rows, rows[2])
+    assert pane.table.own_row() == 2
+    pane.show_rows(rows, None)
+    assert pane.table.own_row() == -1
+
+
+def test_the_same_rows_reset_nothing(dressed: object) -> None:
+    model = RowsModel()
+    spy = QSignalSpy(model.modelReset)
+    assert model.set_rows(made.rows())
+    assert not model.set_rows(made.rows())
+    assert spy.count() == 1

@@ -97,11 +97,13 @@ class Course:
 
     async def _leave(self) -> None:
         """Close what is open, and take back a key that nobody will use."""
-        if self._key is not None:
-            await self._key.undo()
-        if self._connection is not None:
-            await self._connection.close()
-        self._password = None
+        try:
+            if self._key is not None:
+                await self._key.undo()
+        finally:  # also where the end of the program cuts that off
+            self._password = None
+            if self._connection is not None:
+                await self._connection.close()
 
     async def _run(self) -> None:
         who = self._who

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
 from sparkdesk.core.cluster.enrolment import EnrolStage
@@ -259,6 +260,24 @@ async def test_a_connection_that_is_replaced_is_closed(desk: EnrolDesk, node: Ss
     async with asyncio.timeout(10):
         while any(process.is_running() for process in old):
             await asyncio.sleep(0.05)
+
+
+async def test_an_undo_that_is_cut_off_leaves_no_connection_open(desk: EnrolDesk, node: Sshd) -> None:
+    await sign_in_by_password(desk, node)
+    desk.enroller.set_up_key()
+    await wait_for_value(
+        desk.enroller.enrolment, lambda now: any("Add the public key" in line for line in now.log), timeout_s=TIMEOUT_S
+    )
+    node.signal_sessions(signal.SIGSTOP)  # nothing is undone while it does not answer
+    desk.enroller.cancel()
+    (task,) = [task for task, name in desk.tasks._running.items() if name == "add node"]
+    await asyncio.sleep(0.2)
+    assert not task.done()
+    task.cancel()  # as the end of the program does when its patience is over
+    await asyncio.wait([task], timeout=TIMEOUT_S)
+    await asyncio.sleep(0.05)
+    ends = [link for link in psutil.Process().net_connections("tcp") if link.raddr and link.raddr.port == node.port]
+    assert [link for link in ends if link.status == psutil.CONN_ESTABLISHED] == []
 
 
 @asynccontextmanager

@@ -24,6 +24,8 @@ from ui.collector import collecting_here
 
 END_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LAST_TASKS_TIMEOUT_S = 5.0
+LAST_TURNS = 20
+"""Closing a connection takes a few turns of the loop: of the SSH library, of asyncio, and of those who are told."""
 
 
 class _Waits(QObject):
@@ -189,12 +191,14 @@ def _ended_generators(loop: Any) -> Iterator[None]:
 
 
 async def _end_tasks() -> None:
-    """End what libraries started; ours were ended by their supervisor."""
+    """End what libraries started, and let what was closed close; our own tasks were ended by their supervisor."""
     left = asyncio.all_tasks() - {asyncio.current_task()}
     for task in left:
         task.cancel()
     if left:
         await asyncio.wait(left, timeout=LAST_TASKS_TIMEOUT_S)
+    for _ in range(LAST_TURNS):
+        await asyncio.sleep(0)
 
 
 @contextlib.contextmanager

@@ -139,3 +139,25 @@ def test_a_wait_that_was_cancelled_in_the_turn_of_its_byte_is_no_bug(app: QAppli
 
     assert run_in_loop(app, main) == 0
     assert told == []
+
+
+def test_a_connection_whose_closing_takes_some_turns_is_closed_at_the_end(app: QApplication) -> None:
+    here: socket.socket | None = None
+
+    async def main() -> int:
+        nonlocal here
+        loop = asyncio.get_running_loop()
+        here, there = socket.socketpair()
+        there.close()
+        transport, _ = await loop.create_connection(asyncio.Protocol, sock=here)
+        transport.pause_reading()
+
+        def close_later(turns: int) -> None:
+            loop.call_soon(close_later, turns - 1) if turns else transport.abort()
+
+        close_later(12)
+        return 0
+
+    assert run_in_loop(app, main) == 0
+    assert here is not None
+    assert here.fileno() == -1

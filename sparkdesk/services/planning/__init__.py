@@ -1,0 +1,1 @@
+"""What the planner must know of the cluster at this moment."""

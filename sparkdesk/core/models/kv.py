@@ -17,9 +17,12 @@ def kv_bytes_per_sequence(spec: ModelSpec, *, tokens: float, value_bytes: float)
     `value_bytes` is the size of one cached value (2.0 for 16 bit, 1.0 for FP8). State of linear layers keeps its own
     size, whatever the cache's data type.
     """
-    if not spec.layers:
-        return None
-    return math.fsum(group.count * _layer_bytes(group, tokens, value_bytes) for group in spec.layers)
+    return layers_bytes(spec.layers, tokens, value_bytes) if spec.layers else None
+
+
+def layers_bytes(layers: tuple[LayerGroup, ...], tokens: float, value_bytes: float) -> float:
+    """Bytes that one sequence of this length keeps in these layers."""
+    return math.fsum(group.count * _layer_bytes(group, tokens, value_bytes) for group in layers)
 
 
 def growing_bytes_per_token(spec: ModelSpec, *, value_bytes: float) -> float | None:

@@ -12,7 +12,9 @@ import math
 from dataclasses import dataclass
 from typing import TypeGuard
 
-from sparkdesk.core.models.spec import Experts, ModelSpec
+from sparkdesk.core.models.catalogue import weights_of
+from sparkdesk.core.models.kv import layers_bytes
+from sparkdesk.core.models.spec import Experts, LayerGroup, ModelSpec
 
 NAN = float("nan")
 PEAK_GB_PER_S = 273.0
@@ -26,15 +28,17 @@ class StepFacts:
     """What a step's reads depend on. `None` is not known.
 
     `weight_bytes` is all weights as they lie in memory, over all nodes; `active_parameters` equals `parameters` in a
-    dense model. `state_bytes` is what linear-attention layers keep for each request, whatever its length.
+    dense model. Without `expert_bytes` a mixture's weights divide as its parameters do. Empty `layers`: not known.
     """
 
     weight_bytes: float | None
     parameters: float | None
     active_parameters: float | None
-    kv_bytes_per_token: float | None
+    layers: tuple[LayerGroup, ...] = ()
+    kv_value_bytes: float = 2.0
     experts: Experts | None = None
-    state_bytes: float = 0.0
+    expert_bytes: float = 0.0
+    unread_bytes: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +57,24 @@ class Bandwidth:
         return not self.reason
 
 
-def facts_of(spec: ModelSpec | None, quantization: str, *, kv_value_bytes: float) -> StepFacts:
-    """The facts of a model of the catalogue, with these weights and KV values of this size.
+def facts_of(spec: ModelSpec | None, model: str, quantization: str, *, kv_value_bytes: float) -> StepFacts:
+    """The facts of a launch of `model` (the hub id or catalogue name) in this format, with KV values of this size.
 
     The catalogue gives `active_parameters` of mixtures only: without it a model is dense, unless it has experts.
     """
     if spec is None:
-        return StepFacts(None, None, None, None)
+        return StepFacts(None, None, None)
     dense = spec.parameters if spec.experts is None else None
+    weights = weights_of(spec, model, quantization)
     return StepFacts(
-        weight_bytes=spec.weight_bytes.get(quantization),
+        weight_bytes=weights.weight_bytes if weights else None,
         parameters=spec.parameters,
         active_parameters=dense if spec.active_parameters is None else spec.active_parameters,
-        kv_bytes_per_token=None if spec.kv is None else spec.kv.bytes_per_token(kv_value_bytes),
+        layers=spec.layers,
+        kv_value_bytes=kv_value_bytes,
         experts=spec.experts,
+        expert_bytes=weights.expert_bytes if weights else 0.0,
+        unread_bytes=weights.unread_bytes if weights else 0.0,
     )
 
 
@@ -107,28 +115,34 @@ def step_reads(facts: StepFacts, *, batch: float, kv_tokens: float | None) -> tu
         return NAN, reason
     if not _is_amount(kv_tokens):
         return NAN, "How many tokens the KV cache holds is not known"
-    if kv_tokens and not _is_amount(facts.kv_bytes_per_token):
+    if kv_tokens and not (facts.layers and _is_amount(facts.kv_value_bytes)):
         return NAN, "What a token takes in this model's KV cache is not known"
-    if not _is_amount(facts.state_bytes):
-        return NAN, "What this model keeps for each request is not known"
-    kv = kv_tokens * facts.kv_bytes_per_token if kv_tokens and facts.kv_bytes_per_token else 0.0
-    return weights + kv + batch * facts.state_bytes, ""
+    # As if all requests were equally long: with windows that are full, it is a little high.
+    return weights + batch * layers_bytes(facts.layers, kv_tokens / batch, facts.kv_value_bytes), ""
 
 
 def _weight_reads(facts: StepFacts, batch: float) -> tuple[float, str]:
     """Bytes of weights: those that every token passes, and the experts that the requests touch together."""
-    total, active, experts = facts.parameters, facts.active_parameters, facts.experts
+    total, active = facts.parameters, facts.active_parameters
     if not _is_amount(facts.weight_bytes) or not facts.weight_bytes:
         return NAN, "What the model's weights take is not known"
     if not _is_amount(total) or not _is_amount(active) or not 0 < active <= total:
         return NAN, "How many of the model's parameters a token uses is not known"
+    read = max(facts.weight_bytes - facts.unread_bytes, 0.0)
     share = active / total
-    if share < 1.0 and batch > 1.0:
-        if experts is None or not experts.is_valid or experts.active == experts.total:
+    if share >= 1.0:
+        return read, ""
+    experts = facts.experts
+    if experts is None or not experts.is_valid or experts.active == experts.total:
+        if batch > 1.0:
             return NAN, "How many experts the model has is not known, nor so what several requests read together"
-        # From the published two figures: `active` is reached with one token's experts, `total` with all of them.
-        more = (experts.distinct(batch) - experts.active) / (experts.total - experts.active)
-        share += (1.0 - share) * min(max(more, 0.0), 1.0)
+        return facts.weight_bytes * share, ""
+    if facts.expert_bytes:
+        touched = facts.expert_bytes * experts.distinct(batch) / experts.total
+        return max(read - facts.expert_bytes, 0.0) + touched, ""
+    # From the published two figures: `active` is reached with one token's experts, `total` with all of them.
+    more = (experts.distinct(batch) - experts.active) / (experts.total - experts.active)
+    share += (1.0 - share) * min(max(more, 0.0), 1.0)
     return facts.weight_bytes * min(share, 1.0), ""
 
 

@@ -16,6 +16,7 @@ from sparkdesk.core.jobs.rate import GENERATED_RATE
 from sparkdesk.core.jobs.reading import KV_TOKENS, REQUESTS_RUNNING, SPECULATION
 from sparkdesk.core.jobs.record import JobState, JobStatus
 from sparkdesk.core.jobs.request import LaunchRequest
+from sparkdesk.core.models.catalogue import find_model
 from sparkdesk.core.models.spec import ModelSpec
 from sparkdesk.core.planning.bandwidth import Bandwidth, effective_bandwidth, facts_of, steps_of
 from sparkdesk.core.planning.memory import VALUE_BYTES
@@ -36,7 +37,7 @@ class Bandwidths:
     ) -> None:
         self._jobs = jobs
         self._plan_of = plan_of
-        self._specs = {spec.name: spec for spec in catalogue}
+        self._catalogue = catalogue
 
     def of(self, job_id: str) -> Bandwidth | None:
         """What the deployment reads from memory a second, over all its nodes; None for a job that does not run."""
@@ -46,12 +47,12 @@ class Bandwidths:
         plan = self._plan_of(job_id)
         if plan is None:
             return _unknown("How this deployment was started is not known")
-        spec = self._specs.get(plan.request.model)
-        if spec is None:
+        match = find_model(self._catalogue, plan.request.model)
+        if match is None:
             return _unknown("The model is not in the catalogue, so its shape is not known")
         if job.reading(SPECULATION) > 0 or is_speculative(plan.request):
             return _unknown("It makes several tokens a step (speculative decoding); how many steps is not known")
-        return _compute(job, plan, spec)
+        return _compute(job, plan, match.spec)
 
 
 def is_speculative(request: LaunchRequest) -> bool:
@@ -70,7 +71,7 @@ def _compute(job: JobStatus, plan: LaunchPlan, spec: ModelSpec) -> Bandwidth:
     if value_bytes is None:
         return _unknown(f"How large a value of the KV type {request.kv_dtype} is, is not known")
     kv_tokens = job.reading(KV_TOKENS)
-    facts = facts_of(spec, request.quantization, kv_value_bytes=value_bytes)
+    facts = facts_of(spec, request.model, request.quantization, kv_value_bytes=value_bytes)
     if facts.weight_bytes is None:
         facts = replace(facts, weight_bytes=_planned_weights(plan))
     return effective_bandwidth(

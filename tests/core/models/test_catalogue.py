@@ -45,7 +45,7 @@ def test_every_model_says_its_size_shape_and_sources(spec: ModelSpec) -> None:
 
 @pytest.mark.parametrize("spec", CATALOGUE, ids=lambda spec: spec.key)
 def test_sizes_of_formats_agree_with_their_bits(spec: ModelSpec) -> None:
-    bits = {"BF16": 16, "FP8": 8, "NVFP4": 4.5, "MXFP4": 4.25, "MXFP4_MOE": 4.25, "AWQ": 4.16, "GPTQ": 4.16}
+    bits = {"BF16": 16, "FP8": 8, "NVFP4": 4.5, "MXFP4": 4.25, "MXFP4_GGUF": 4.25, "AWQ": 4.16, "GPTQ": 4.16}
     bits |= {"INT4": 4.16, "Q8_0": 8.5, "Q4_K_M": 4.85, "Q4_1": 5.0}
     for each in spec.formats:
         assert spec.parameters is not None

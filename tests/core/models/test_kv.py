@@ -87,6 +87,7 @@ def test_a_model_of_128k_tokens_keeps_what_is_published() -> None:
 def test_linear_layers_keep_the_same_state_whatever_the_length_and_the_cache_type() -> None:
     spec = spec_of("qwen3.6-35b-a3b")
     state = kv_bytes_per_sequence(spec, tokens=0, value_bytes=2.0)
+    assert state is not None
     # 30 layers of 32 heads x 128 x 128 in 32 bit: 60 MiB, and the convolution's columns.
     assert state == pytest.approx(60 * (1 << 20), rel=0.03)
     assert kv_bytes_per_sequence(spec, tokens=0, value_bytes=1.0) == state

@@ -13,7 +13,7 @@ from sparkdesk.core.jobs.reading import KV_TOKENS, REQUESTS_RUNNING, SPECULATION
 from sparkdesk.core.jobs.record import JobState, JobStatus
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.models.catalogue import read_catalogue
-from sparkdesk.core.models.spec import ModelSpec
+from sparkdesk.core.models.spec import ModelSpec, WeightFormat
 from sparkdesk.core.planning.bandwidth import Bandwidth
 from sparkdesk.core.step import Playbook
 from sparkdesk.paths import resources_dir
@@ -25,7 +25,7 @@ BF16 = ModelSpec(
     title="Qwen3.5 35B-A3B",
     parameters=35_000_000_000,
     active_parameters=3_000_000_000,
-    weight_bytes={"": 70_000_000_000},
+    formats=(WeightFormat("BF16", 70_000_000_000, repo="Qwen/Qwen3.5-35B-A3B"),),
 )
 REQUEST = LaunchRequest(engine="vllm", model="Qwen/Qwen3.5-35B-A3B", nodes=("n1",), served_name="qwen")
 READINGS = {GENERATED_RATE: 30.3, REQUESTS_RUNNING: 1.0, KV_TOKENS: 0.0}

@@ -14,7 +14,7 @@ from sparkdesk.core.jobs.rate import GENERATED_RATE
 from sparkdesk.core.jobs.reading import GENERATED_TOKENS, KV_TOKENS, REQUESTS_RUNNING
 from sparkdesk.core.jobs.record import JobState, JobStatus
 from sparkdesk.core.jobs.request import LaunchRequest
-from sparkdesk.core.models.spec import ModelSpec
+from sparkdesk.core.models.spec import ModelSpec, WeightFormat
 from sparkdesk.core.step import Playbook
 from sparkdesk.core.telemetry.metric import BANDWIDTH, ENERGY, TOKEN_ENERGY, find_metric, title_of
 from sparkdesk.core.telemetry.sample import Sample
@@ -25,7 +25,9 @@ from sparkdesk.services.jobs.trace import Traces
 from sparkdesk.services.records.energies import Energies
 from sparkdesk.services.telemetry import Telemetry
 
-SPEC = ModelSpec(name="own/model", title="Model", parameters=10**9, weight_bytes={"": 2 * 10**9})
+SPEC = ModelSpec(
+    name="own/model", title="Model", parameters=10**9, formats=(WeightFormat("BF16", 2 * 10**9, repo="own/model"),)
+)
 REQUEST = LaunchRequest(engine="vllm", model="own/model", nodes=("n1",), served_name="model")
 
 

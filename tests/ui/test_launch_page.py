@@ -239,10 +239,13 @@ def test_the_commands_can_be_copied(page: LaunchPage) -> None:
 
 
 def test_the_catalogue_says_what_fits_now(qtbot: QtBot, page: LaunchPage) -> None:
-    qtbot.waitUntil(lambda: len(page.model.fits) == len(CATALOGUE), timeout=3000)
+    qtbot.waitUntil(lambda: len(page.model.standings) == len(CATALOGUE), timeout=3000)
     QTest.qWait(20)
     rows = [page.catalogue.entries.index(i).data() for i in range(2)]
-    assert rows == ["SmolLM2 135M Instruct, Q4_1 · llama.cpp · 98.4 MB, Fits", "gpt-oss 120B, vLLM · 65.5 GB, Fits"]
+    assert rows == [
+        "SmolLM2 135M Instruct, Q4_1 · llama.cpp · 98.4 MB, Fits, on all 4 nodes",
+        "gpt-oss 120B, vLLM · 65.5 GB, Fits",
+    ]
 
 
 def test_the_catalogue_is_searched_and_picked_by_keyboard(page: LaunchPage) -> None:

@@ -1,4 +1,4 @@
-"""The catalogue's list: what can be launched, how big it is, and whether it fits now.
+"""The catalogue's list: what can be launched, how fast it would be, whether it fits now, and who holds its files.
 
 The one rule: only what the catalogue has is listed, and a fit is the word of a plan that was really made.
 """
@@ -22,6 +22,7 @@ from PySide6.QtGui import QPainter
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QFrame,
+    QHBoxLayout,
     QListView,
     QStyle,
     QStyledItemDelegate,
@@ -30,77 +31,44 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from sparkdesk.core.jobs.backend import BackendInfo
 from sparkdesk.core.models.spec import ModelSpec
-from ui import text
 from ui.icon import draw_icon
-from ui.jobs.mark import Mark
+from ui.launch.part.filter_chip import FilterChip
+from ui.launch.standing import Standing, describe_spec, is_match
 from ui.theme import Token, color
+from ui.widgets.button import Button
 from ui.widgets.card import Card, Separator
 from ui.widgets.field import TextInput
-from ui.widgets.label import Label
+from ui.widgets.label import Label, plain_tooltip
 from ui.widgets.paint import elided, text_width, write
 
 Index = QModelIndex | QPersistentModelIndex
-ROW_HEIGHT = 50
+ROW_HEIGHT = 66
 EntryRole = Qt.ItemDataRole.UserRole + 1
-_NO_MARK = Mark("", "neutral", "")
 _TINTS: dict[str, Token] = {"ok": "ok", "warn": "warn", "crit": "crit"}
 _ICONS = {"ok": "circle-check", "warn": "triangle-alert", "crit": "octagon-alert"}
-
-
-def describe_spec(spec: ModelSpec, backends: Mapping[str, BackendInfo]) -> str:
-    """Engines and the size of the weights, in one line."""
-    engines = ", ".join(backends[key].title for key in spec.engines if key in backends) or "no engine here"
-    sizes = [size for size in spec.weight_bytes.values() if size]
-    formats = ", ".join(key for key in spec.weight_bytes if key)
-    parts = [formats, engines, str(text.disk(min(sizes))) if sizes else ""]
-    return " · ".join(part for part in parts if part)
-
-
-def describe_shape(spec: ModelSpec | None) -> str:
-    """What is known of a model's shape, in one line."""
-    if spec is None:
-        return "Not in the catalogue: what it takes is not known"
-    parts = []
-    if spec.parameters:
-        billions = spec.parameters / 1e9
-        parts.append(f"{billions:.1f} B parameters" if billions >= 1 else f"{spec.parameters / 1e6:.1f} M parameters")
-    if spec.active_parameters:
-        parts.append(f"{spec.active_parameters / 1e9:.1f} B active")
-    if spec.kv:
-        parts.append(f"{spec.kv.layers} layers, {spec.kv.kv_heads} KV heads")
-    if spec.licence:
-        parts.append(spec.licence)
-    return " · ".join(parts)
+_NOTHING = Standing()
 
 
 class CatalogueModel(QAbstractListModel):
-    """The entries that pass the search, with the fit of each."""
+    """The entries that pass search and filters, with how each stands on these nodes."""
 
-    def __init__(self, backends: Mapping[str, BackendInfo], parent: QObject | None = None) -> None:
+    def __init__(self, engine_titles: Mapping[str, str], parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._backends = backends
-        self._all: tuple[ModelSpec, ...] = ()
-        self._fits: Mapping[str, Mark] = {}
+        self._titles = engine_titles
+        self._standings: Mapping[str, Standing] = {}
         self.shown: list[ModelSpec] = []
 
-    def set_entries(self, specs: Sequence[ModelSpec], fits: Mapping[str, Mark], needle: str) -> None:
-        """Show what contains `needle` in name, title or engines."""
-        wanted = needle.strip().lower()
-        shown = [s for s in specs if wanted in f"{s.name} {s.title} {describe_spec(s, self._backends)}".lower()]
-        self._all, self._fits = tuple(specs), dict(fits)
-        if [s.name for s in shown] == [s.name for s in self.shown]:
-            if shown:
-                self.dataChanged.emit(self.index(0), self.index(len(shown) - 1))
+    def set_entries(self, specs: Sequence[ModelSpec], standings: Mapping[str, Standing]) -> None:
+        """Show these entries."""
+        self._standings = dict(standings)
+        if [s.name for s in specs] == [s.name for s in self.shown]:
+            if specs:
+                self.dataChanged.emit(self.index(0), self.index(len(specs) - 1))
             return
         self.beginResetModel()
-        self.shown = shown
+        self.shown = list(specs)
         self.endResetModel()
-
-    def total(self) -> int:
-        """How many there are without a search."""
-        return len(self._all)
 
     def rowCount(self, parent: Index | None = None) -> int:
         return 0 if parent is not None and parent.isValid() else len(self.shown)
@@ -109,12 +77,15 @@ class CatalogueModel(QAbstractListModel):
         if not index.isValid() or index.row() >= len(self.shown):
             return None
         spec = self.shown[index.row()]
-        fit = self._fits.get(spec.name, _NO_MARK)
-        line = describe_spec(spec, self._backends)
+        stands = self._standings.get(spec.name, _NOTHING)
+        line = describe_spec(spec, self._titles)
         if role == EntryRole:
-            return [spec.title, line, fit.text, fit.kind]
+            return [spec.title, line, stands]
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
-            return f"{spec.title}, {line}" + (f", {fit.text}" if fit.text else "")
+            return ", ".join(part for part in (spec.title, line, stands.fit.text, stands.speed, stands.holders) if part)
+        if role == Qt.ItemDataRole.ToolTipRole:
+            said = [f"{spec.title}: {line}", stands.plan, stands.holders]
+            return plain_tooltip("\n".join(part for part in said if part))
         return None
 
 
@@ -128,7 +99,7 @@ class _EntryDelegate(QStyledItemDelegate):
             return
         rect = QRectF(option.rect)
         state: QStyle.StateFlag = option.state
-        title, line, fit, kind = entry
+        title, line, stands = entry
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         if state & QStyle.StateFlag.State_Selected:
@@ -136,33 +107,46 @@ class _EntryDelegate(QStyledItemDelegate):
             painter.fillRect(QRectF(rect.left(), rect.top(), 2, rect.height()), color("accent"))
         elif state & QStyle.StateFlag.State_MouseOver:
             painter.fillRect(rect, color("raised"))
-        right = rect.right() - 12
-        if fit:
-            width = text_width(fit, "label")
-            tint = _TINTS.get(kind, "text3")
-            write(painter, QRectF(right - width, rect.top() + 7, width + 1, 18), fit, role="label", tint="text2")
-            right -= width + 17
-            draw_icon(painter, QPointF(right, rect.top() + 10), _ICONS.get(kind, "circle-help"), tint, 12)
-            right -= 8
-        left = rect.left() + 12
-        name = elided(title, "dense_strong", right - left)
-        write(painter, QRectF(left, rect.top() + 7, right - left + 2, 18), name, role="dense_strong", tint="text")
-        room = rect.right() - 12 - left
+        left, right = rect.left() + 12, rect.right() - 12
+        room = right - left
+        at = _write_right(painter, right, rect.top() + 7, stands.fit.text, stands.fit.kind)
+        name = elided(title, "dense_strong", at - left)
+        write(painter, QRectF(left, rect.top() + 7, at - left + 2, 18), name, role="dense_strong", tint="text")
         write(painter, QRectF(left, rect.top() + 26, room, 16), elided(line, "label", room), role="label", tint="text3")
+        third = QRectF(left, rect.top() + 43, room, 16)
+        write(painter, third, stands.speed, role="label_medium", tint="text2")
+        free = room - (text_width(stands.speed, "label_medium") + 10 if stands.speed else 0)
+        held = elided(stands.holders, "label", free)
+        write(painter, third, held, role="label", tint="text3", align=Qt.AlignmentFlag.AlignRight)
         painter.fillRect(QRectF(rect.left(), rect.bottom() - 1, rect.width(), 1), color("border"))
         painter.restore()
 
 
+def _write_right(painter: QPainter, right: float, top: float, fit: str, kind: str) -> float:
+    """The word of the fit with its sign; returns where it begins."""
+    if not fit:
+        return right
+    right -= text_width(fit, "label")
+    write(painter, QRectF(right, top, 200, 18), fit, role="label", tint="text2")
+    draw_icon(painter, QPointF(right - 17, top + 3), _ICONS.get(kind, "circle-help"), _TINTS.get(kind, "text3"), 12)
+    return right - 25
+
+
 class CataloguePanel(Card):
-    """Search, list and where the catalogue comes from. `picked` carries a model's name."""
+    """Search, filters, list, and the ways in. `picked` carries a model's name."""
 
     picked = Signal(str)
+    paste_asked = Signal()
+    import_asked = Signal()
 
-    def __init__(self, backends: Mapping[str, BackendInfo], parent: QWidget | None = None) -> None:
+    def __init__(self, engine_titles: Mapping[str, str], parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.entries = CatalogueModel(backends, self)
+        self._titles = engine_titles
+        self.entries = CatalogueModel(engine_titles, self)
         self.search = TextInput(placeholder="Search models", is_small=True, icon_name="search")
         self.search.setAccessibleName("Search models")
+        self.fits = FilterChip("Fits now")
+        self.on_disk = FilterChip("On disk")
         self.list = QListView()
         self.list.setModel(self.entries)
         self.list.setItemDelegate(_EntryDelegate(self.list))
@@ -172,28 +156,56 @@ class CataloguePanel(Card):
         self.list.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.setAccessibleName("Models")
+        self.opener = Button("Import\u2026", is_small=True, icon="download")
+        self.paste = Button("Paste", is_small=True, icon="terminal")
         self._foot = Label("", "label", "text3", is_wrapped=True)
         self._specs: Sequence[ModelSpec] = ()
-        self._fits: Mapping[str, Mark] = {}
+        self._standings: Mapping[str, Standing] = {}
+        self._build()
+        self.search.textChanged.connect(lambda _text: self._show())
+        self.fits.toggled.connect(lambda _on: self._show())
+        self.on_disk.toggled.connect(lambda _on: self._show())
+        self.list.clicked.connect(self._pick)
+        self.list.activated.connect(self._pick)
+        self.paste.clicked.connect(self.paste_asked)
+        self.opener.clicked.connect(self.import_asked)
+
+    def _build(self) -> None:
         column = self.column(spacing=0, margins=(1, 1, 1, 1))
         top = QVBoxLayout()
         top.setContentsMargins(11, 11, 11, 11)
+        top.setSpacing(8)
         top.addWidget(self.search)
+        chips = QHBoxLayout()
+        chips.setSpacing(6)
+        chips.addWidget(self.fits)
+        chips.addWidget(self.on_disk)
+        chips.addStretch(1)
+        top.addLayout(chips)
         column.addLayout(top)
         column.addWidget(Separator())
         column.addWidget(self.list, 1)
         column.addWidget(Separator())
         foot = QVBoxLayout()
-        foot.setContentsMargins(12, 8, 12, 8)
+        foot.setContentsMargins(12, 8, 12, 9)
+        foot.setSpacing(8)
         foot.addWidget(self._foot)
+        ways = QHBoxLayout()
+        ways.setSpacing(8)
+        ways.addWidget(self.opener)
+        ways.addWidget(self.paste)
+        ways.addStretch(1)
+        foot.addLayout(ways)
         column.addLayout(foot)
-        self.search.textChanged.connect(lambda _text: self._show())
-        self.list.clicked.connect(self._pick)
-        self.list.activated.connect(self._pick)
 
-    def set_entries(self, specs: Sequence[ModelSpec], fits: Mapping[str, Mark]) -> None:
+    def set_ways(self, *, can_paste: bool, can_import: bool) -> None:
+        """Show the ways in that there are."""
+        self.paste.setVisible(can_paste)
+        self.opener.setVisible(can_import)
+
+    def set_entries(self, specs: Sequence[ModelSpec], standings: Mapping[str, Standing]) -> None:
         """Show the catalogue."""
-        self._specs, self._fits = specs, fits
+        self._specs, self._standings = specs, standings
         self._show()
 
     def mark(self, name: str) -> None:
@@ -205,15 +217,29 @@ class CataloguePanel(Card):
             self.list.clearSelection()
 
     def _show(self) -> None:
-        self.entries.set_entries(self._specs, self._fits, self.search.text())
-        shown, total = len(self.entries.shown), len(self._specs)
+        marked = self.list.currentIndex()
+        name = self.entries.shown[marked.row()].name if marked.isValid() and self.list.selectedIndexes() else ""
+        shown = [spec for spec in self._specs if self._passes(spec)]
+        self.entries.set_entries(shown, self._standings)
+        self.mark(name)
+        total = len(self._specs)
         if not total:
             self._foot.setText("The catalogue is empty. Write a model's name in the form.")
         elif not shown:
-            self._foot.setText("No model matches. Write its name in the form, or clear the search.")
+            is_filtered = self.fits.isChecked() or self.on_disk.isChecked()
+            words = "take a filter off" if is_filtered else "clear the search"
+            self._foot.setText(f"No model matches. Write its name in the form, or {words}.")
         else:
-            count = f"{total} models" if shown == total else f"{shown} of {total} models"
-            self._foot.setText(f"{count}, from the list that came with SparkDesk. Nothing is fetched.")
+            count = f"{total} models" if len(shown) == total else f"{len(shown)} of {total} models"
+            self._foot.setText(f"{count}. Speed: one chat user on the chosen nodes. Nothing is fetched.")
+
+    def _passes(self, spec: ModelSpec) -> bool:
+        stands = self._standings.get(spec.name, _NOTHING)
+        if self.fits.isChecked() and not stands.is_fitting:
+            return False
+        if self.on_disk.isChecked() and not stands.holders:
+            return False
+        return is_match(spec, self.search.text(), self._titles)
 
     def _pick(self, index: Index) -> None:
         if index.isValid():

@@ -8,7 +8,6 @@ from __future__ import annotations
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from ui import text
-from ui.launch.catalogue import describe_shape
 from ui.launch.foot import FormFoot
 from ui.launch.model import TITLES, LaunchModel
 from ui.launch.option import Offer, key_of, split_of
@@ -16,6 +15,7 @@ from ui.launch.part.context_input import ContextInput
 from ui.launch.part.entry import Entry, LinesInput
 from ui.launch.part.node_picker import NodePicker
 from ui.launch.part.workload_part import WorkloadPart
+from ui.launch.standing import describe_shape
 from ui.widgets.card import Card, Separator
 from ui.widgets.field import Field, Select, Stepper, TextInput
 from ui.widgets.label import Label, plain_tooltip

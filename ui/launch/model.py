@@ -16,6 +16,7 @@ from sparkdesk.core.errors import PlanError, SparkDeskError
 from sparkdesk.core.jobs.backend import BackendInfo, NodeContext
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.models.spec import ModelSpec
+from sparkdesk.core.planning.place import Place
 from sparkdesk.core.planning.question import Limits, Question
 from sparkdesk.core.planning.row import PlanRow
 from sparkdesk.core.planning.workload import CHAT, Workload
@@ -45,6 +46,7 @@ from ui.launch.option import (
     split_offers,
 )
 from ui.launch.preview import FIT_ICONS, FIT_KINDS, Preview, make_preview
+from ui.launch.standing import NO_MARK, Standing, find_holders, stand
 
 __all__ = ["DEBOUNCE_MS", "FIT_KINDS", "TITLES", "LaunchFeeds", "LaunchModel", "Preview", "make_preview"]
 
@@ -79,7 +81,10 @@ class LaunchModel(QObject):
         self.rows_ms = 0.0
         self.rows_note = ""
         """Why there are no rows."""
-        self.fits: dict[str, Mark] = {}
+        self.standings: dict[str, Standing] = {}
+        """How each model of the catalogue stands on the chosen nodes."""
+        self._stood_on: tuple[str, ...] = ()
+        self._everywhere = Place(())
         self.is_anyway = False
         self.is_launching = False
         self._timer = QTimer(self)
@@ -196,6 +201,8 @@ class LaunchModel(QObject):
         self.form = form
         self.is_anyway = False
         self.form_changed.emit()
+        # While somebody types, the list waits.
+        self._fit_timer.stop()
         self._timer.start()
 
     def _around(self, form: Form) -> Around:
@@ -212,7 +219,6 @@ class LaunchModel(QObject):
             self.form_changed.emit()
         self._timer.start()
         self._fit_queue = list(self.feeds.catalogue)
-        self._fit_timer.start()
 
     def _take_topology(self, topology: Topology) -> None:
         """Other cables, another order; a look that tells the same changes nothing."""
@@ -235,6 +241,12 @@ class LaunchModel(QObject):
         self.preview = replace(made, compute_ms=(self.feeds.clock_s() - began_s) * 1000)
         self.rows_changed.emit()
         self.preview_changed.emit()
+        if self.form.pool != self._stood_on:
+            self._stood_on = self.form.pool
+            self._fit_queue = list(self.feeds.catalogue)
+        if self._fit_queue:
+            self._everywhere = self.feeds.place(tuple(c.record.id for c in self.feeds.ranked_contexts()))
+            self._fit_timer.start()
 
     def _compute_rows(self) -> None:
         workload, self.load_errors = read_workload(self.form)
@@ -296,9 +308,29 @@ class LaunchModel(QObject):
             self.catalogue_changed.emit()
             return
         spec = self._fit_queue.pop(0)
-        contexts = self.feeds.ranked_contexts()
-        around = Around(spec, contexts, self.backends, self.feeds.engines)
-        self.fits[spec.name] = _fit_mark(fill_defaults(pick_model(Form(), spec, self.backends), around), self.feeds)
+        holders = find_holders(spec, self.feeds.ranked_contexts(), self._everywhere)
+        try:
+            row = next(iter(self._ask(spec, CHAT, self.form.pool)), None)
+        except SparkDeskError:
+            row = None
+        fit = NO_MARK if row else self._fit_mark(spec)
+        self.standings[spec.name] = stand(row, fit, holders)
+
+    def _fit_mark(self, spec: ModelSpec) -> Mark:
+        """Without a row of the planner, the word of the engine's own plan."""
+        if not self.feeds.contexts.value:
+            return NO_MARK
+        around = Around(spec, self.feeds.ranked_contexts(), self.backends, self.feeds.engines)
+        preview = make_preview(fill_defaults(pick_model(Form(), spec, self.backends), around), self.feeds)
+        if preview.plan is None:
+            return Mark("Not here", "neutral", "circle-dashed")
+        kind = FIT_KINDS[preview.fit]
+        return Mark(preview.fit.value, kind, FIT_ICONS.get(kind))
+
+    def engine_titles(self) -> dict[str, str]:
+        """What engines are called, those without an adapter too."""
+        known = {key: profile.title for key, profile in self.feeds.engines.items()}
+        return known | {key: info.title for key, info in self.backends.items()}
 
     # Launching -----------------------------------------------------------------------------------------------------
 
@@ -375,13 +407,3 @@ def limits_of(form: Form, names: frozenset[str]) -> Limits:
         kv_dtype=form.kv_dtype if "kv_dtype" in names else None,
         speculative=form.speculative if "speculative" in names else None,
     )
-
-
-def _fit_mark(form: Form, feeds: LaunchFeeds) -> Mark:
-    if not feeds.contexts.value:
-        return Mark("", "neutral", "")
-    preview = make_preview(form, feeds)
-    if preview.plan is None:
-        return Mark("Not here", "neutral", "circle-dashed")
-    kind = FIT_KINDS[preview.fit]
-    return Mark(preview.fit.value, kind, FIT_ICONS.get(kind))

@@ -31,7 +31,7 @@ class LaunchPage(QWidget):
         super().__init__(parent)
         self.model = model
         self.banner = Banner()
-        self.catalogue = CataloguePanel(model.backends)
+        self.catalogue = CataloguePanel(model.engine_titles())
         self.form = FormPanel(model)
         self.plan = PlanPanel(model)
         self.catalogue.setFixedWidth(226)
@@ -56,7 +56,7 @@ class LaunchPage(QWidget):
         self.setAccessibleName("Launch")
         self.catalogue.picked.connect(model.pick)
         model.launch_asked.connect(self.launch_asked)
-        model.form_changed.connect(lambda: self.catalogue.mark(model.form.model))
+        model.form_changed.connect(self._mark)
         model.catalogue_changed.connect(self._show_catalogue)
         self._show_catalogue()
         self._tell_broken()
@@ -74,8 +74,12 @@ class LaunchPage(QWidget):
             self.banner.clear()
 
     def _show_catalogue(self) -> None:
-        self.catalogue.set_entries(self.model.feeds.catalogue, self.model.fits)
-        self.catalogue.mark(self.model.form.model)
+        self.catalogue.set_entries(self.model.feeds.catalogue, self.model.standings)
+        self._mark()
+
+    def _mark(self) -> None:
+        spec = self.model.spec()
+        self.catalogue.mark(spec.name if spec else "")
 
     def _tell_broken(self) -> None:
         broken = self.model.feeds.broken_backends

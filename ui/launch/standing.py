@@ -1,0 +1,110 @@
+"""How a model of the catalogue stands on the chosen nodes: does it fit, how fast is its best plan, who holds its files.
+
+The one rule: what was not computed or not seen is left out, never guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from sparkdesk.core.jobs.backend import NodeContext
+from sparkdesk.core.jobs.plan import Fit
+from sparkdesk.core.models.spec import ModelSpec
+from sparkdesk.core.planning.place import Place
+from sparkdesk.core.planning.row import PlanRow
+from ui import text
+from ui.jobs.mark import Mark
+from ui.launch.default import formats_of
+from ui.launch.preview import FIT_ICONS, FIT_KINDS
+
+NO_MARK = Mark("", "neutral", "")
+MAX_NAMED = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a row of the catalogue says of its model."""
+
+    fit: Mark = NO_MARK
+    speed: str = ""
+    """Of one user, with its unit."""
+    plan: str = ""
+    """Which plan that is of."""
+    holders: str = ""
+    """Which nodes hold its files."""
+    is_fitting: bool = False
+
+
+def stand(row: PlanRow | None, fit: Mark, holders: str) -> Standing:
+    """What the best plan says; without one, `fit` alone."""
+    if row is None:
+        return Standing(fit, holders=holders, is_fitting=fit.text in (Fit.FITS.value, Fit.TIGHT.value))
+    kind = FIT_KINDS[row.fit]
+    mark = Mark(row.fit.value, kind, FIT_ICONS.get(kind))
+    rate = row.shown.user_tok_s
+    is_fitting = row.fit in (Fit.FITS, Fit.TIGHT)
+    can_run = row.fit is not Fit.TOO_BIG and rate.is_known
+    return Standing(mark, str(text.token_rate(rate.value)) if can_run else "", plan_words(row), holders, is_fitting)
+
+
+def plan_words(row: PlanRow) -> str:
+    """A plan in a line: engine, format, split."""
+    setup = row.setup
+    nodes = len(row.place.nodes)
+    where = "one node" if nodes == 1 else f"{setup.parallelism.label} on {nodes} nodes"
+    return f"{setup.weights.key} on {setup.engine.title}, {where}"
+
+
+def find_holders(spec: ModelSpec, contexts: Sequence[NodeContext], place: Place) -> str:
+    """Which nodes hold files of the model, in words; "" is none that is known of."""
+    repos = {weights.repo for weights in formats_of(spec) if weights.repo}
+    files = {weights.file for weights in formats_of(spec) if weights.file}
+    held = {node.node_id for node in place.nodes if repos & node.held_repos}
+    held |= {c.record.id for c in contexts if files & {PurePosixPath(path).name for path in c.weight_files}}
+    names = [text.one_line(context.record.name, 40) for context in contexts if context.record.id in held]
+    if not names:
+        return ""
+    if len(names) == len(contexts) > 1:
+        return f"on all {len(names)} nodes"
+    return "on " + ", ".join(names) if len(names) <= MAX_NAMED else f"on {len(names)} of {len(contexts)} nodes"
+
+
+def describe_spec(spec: ModelSpec, engine_titles: Mapping[str, str]) -> str:
+    """Formats, engines and the size of the smallest weights, in one line."""
+    formats = formats_of(spec)
+    keys = dict.fromkeys([*spec.engines, *(engine for weights in formats for engine in weights.engines)])
+    engines = ", ".join(engine_titles[key] for key in keys if key in engine_titles) or "no engine here"
+    sizes = [weights.weight_bytes for weights in formats if weights.weight_bytes]
+    named = ", ".join(dict.fromkeys(weights.key for weights in formats if weights.key))
+    parts = [named, engines, str(text.disk(min(sizes))) if sizes else ""]
+    return " · ".join(part for part in parts if part)
+
+
+def describe_shape(spec: ModelSpec | None) -> str:
+    """What is known of a model's shape, in one line."""
+    if spec is None:
+        return "Not in the catalogue: needs config.json before its memory and speed can be told"
+    parts = []
+    if spec.parameters:
+        billions = spec.parameters / 1e9
+        kind = "" if spec.active_parameters else " dense" if spec.experts is None else ""
+        parts.append(f"{billions:.1f} B{kind}" if billions >= 1 else f"{spec.parameters / 1e6:.1f} M{kind}")
+    if spec.active_parameters:
+        parts.append(f"{spec.active_parameters / 1e9:.1f} B active")
+    layers = sum(group.count for group in spec.layers) or (spec.kv.layers if spec.kv else 0)
+    if layers:
+        parts.append(f"{layers} layers")
+    if spec.kv:
+        parts.append(f"{spec.kv.kv_heads} KV heads")
+    if spec.licence:
+        parts.append(spec.licence)
+    return " · ".join(parts)
+
+
+def is_match(spec: ModelSpec, needle: str, engine_titles: Mapping[str, str]) -> bool:
+    """Whether every word of the search is in name, key, title, purposes, formats or engines."""
+    repos = " ".join(weights.repo for weights in formats_of(spec))
+    said = f"{spec.name} {spec.key} {spec.title} {' '.join(spec.purposes)} {repos} {describe_spec(spec, engine_titles)}"
+    return all(word in said.lower() for word in needle.lower().split())

@@ -70,8 +70,8 @@ class Question:
 
 
 def load_problems(question: Question) -> list[Problem]:
-    """What is wrong with the load itself: no tokens, no users, more than the model was trained for."""
-    load, spec = question.workload, question.spec
+    """What is wrong with the load itself: no tokens, no users, no nodes."""
+    load = question.workload
     problems = [
         _error(f"{words} must be a whole number from 1 to {most:,}", f"Give {words.lower()} in that range.", field)
         for words, value, most, field in (
@@ -85,18 +85,20 @@ def load_problems(question: Question) -> list[Problem]:
         problems.append(
             _error("The cached share must be 0 or more and below 1", "Give 0.9 for nine tenths.", "cached_share")
         )
-    if spec.context_tokens is not None and load.context_tokens > spec.context_tokens:
-        problems.append(
-            _error(
-                f"{spec.title} was made for {spec.context_tokens:,} tokens; prompt and answer are "
-                f"{load.context_tokens:,}",
-                f"Let prompt and answer together be at most {spec.context_tokens:,} tokens.",
-                "prompt_tokens",
-            )
-        )
     if not 1 <= len(question.place.nodes) <= MAX_NODES:
         problems.append(_error(f"A plan takes 1 to {MAX_NODES} nodes", "Choose so many.", "nodes"))
     return problems
+
+
+def context_problem(spec: ModelSpec, load: Workload) -> Problem | None:
+    """A request that is longer than what the model was made for: engines refuse it, whatever the memory."""
+    if spec.context_tokens is None or load.context_tokens <= spec.context_tokens:
+        return None
+    return _error(
+        f"{spec.title} was made for {spec.context_tokens:,} tokens; prompt and answer are {load.context_tokens:,}",
+        f"Let prompt and answer together be at most {spec.context_tokens:,} tokens.",
+        "prompt_tokens",
+    )
 
 
 def tensor_problem(spec: ModelSpec, size: int) -> str:
@@ -137,15 +139,13 @@ def division_problems(question: Question) -> list[Problem]:
     """What speaks against the sizes that are fixed."""
     spec, limits, nodes = question.spec, question.limits, len(question.place.nodes)
     problems = []
-    for size, field, name in (
+    for size, at, name in (
         (limits.tensor, "tensor_parallel_size", "Tensor"),
         (limits.pipeline, "pipeline_parallel_size", "Pipeline"),
         (limits.data, "data_parallel_size", "Data"),
     ):
         if size is not None and not 1 <= size <= MAX_NODES:
-            problems.append(
-                _error(f"{name} parallel size must be 1 to {MAX_NODES}", "Give a size in that range.", field)
-            )
+            problems.append(_error(f"{name} parallel size must be 1 to {MAX_NODES}", "Give a size in that range.", at))
     if problems:
         return problems
     if limits.tensor is not None and (reason := tensor_problem(spec, limits.tensor)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
@@ -45,7 +45,7 @@ class LaunchDesk:
         self,
         planner: Callable[[Question], tuple[PlanRow, ...]],
         catalogue: Sequence[ModelSpec],
-        engines: dict[str, EngineProfile],
+        engines: Mapping[str, EngineProfile],
         used_gib: Sequence[float] = (6.2, 6.2, 6.2, 6.2),
         neighbours: tuple[Neighbour, ...] = (),
     ) -> None:

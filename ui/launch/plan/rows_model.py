@@ -21,11 +21,11 @@ from ui.text import GIB
 Index = QModelIndex | QPersistentModelIndex
 Column = Literal[
     "rank", "split", "quantization", "nodes", "ttft", "tpot", "total", "left", "engine", "quality", "toll", "kv",
-    "power", "cost", "why",
+    "speculative", "power", "cost", "why",
 ]  # fmt: skip
 COLUMNS: Final[tuple[Column, ...]] = (
-    "rank", "engine", "split", "quantization", "nodes", "kv", "ttft", "tpot", "total", "left", "quality", "power",
-    "cost", "toll", "why",
+    "rank", "engine", "split", "quantization", "nodes", "kv", "speculative", "ttft", "tpot", "total", "left",
+    "quality", "power", "cost", "toll", "why",
 )  # fmt: skip
 NUMBERS: Final[frozenset[Column]] = frozenset(
     ("rank", "nodes", "ttft", "tpot", "total", "left", "power", "cost", "toll")
@@ -37,6 +37,7 @@ _TITLES: Final[dict[Column, str]] = {
     "quantization": "Quant",
     "nodes": "Nodes",
     "kv": "KV",
+    "speculative": "Draft",
     "ttft": "TTFT s",
     "tpot": "TPOT ms",
     "total": "tok/s",
@@ -54,6 +55,7 @@ _MEANINGS: Final[dict[Column, str]] = {
     "quantization": "Format of the weights",
     "nodes": "Nodes that it takes",
     "kv": "Format of the KV cache",
+    "speculative": "Speculative decoding",
     "ttft": "Time to the first token of the last user, seconds",
     "tpot": "Time for each further token of a user, milliseconds",
     "total": "Tokens a second of all users together, while they decode",
@@ -90,12 +92,13 @@ def row_words(row: PlanRow) -> RowWords:
     left = words.least_left_bytes(row)
     has_room = words.has_room(row)
     cells: dict[Column, str] = {
-        "rank": text.count(row.rank) if row.rank > 0 else "",
+        "rank": text.count(row.rank) if has_room else "",
         "engine": words.engine_words(row),
         "split": words.split_words(row),
         "quantization": row.setup.weights.key,
         "nodes": text.count(row.setup.parallelism.world_size),
         "kv": words.kv_words(row),
+        "speculative": words.speculative_words(row),
         "ttft": seconds_cell(shown.ttft_s.value),
         "tpot": text.token_interval(shown.tpot_s.value).value,
         "total": text.token_rate(shown.output_tok_s.value).value,
@@ -142,7 +145,7 @@ def _band(figure: Figure, unit: str, write: Callable[[float], str]) -> str:
 def _sentence(row: PlanRow, cells: dict[Column, str]) -> str:
     place = f"Rank {row.rank}" if words.has_room(row) else row.fit.value
     return (
-        f"{place}: {cells['split']}, {cells['quantization']} on {cells['engine']}; first token {cells['ttft']} s, "
+        f"{place}: {words.name_of(row)}; first token {cells['ttft']} s, "
         f"then {cells['tpot']} ms, {cells['total']} tokens a second in all; {cells['left']} GiB left. {cells['why']}"
     )
 
@@ -168,8 +171,10 @@ class RowsModel(QAbstractTableModel):
         return True
 
     def is_silent(self, column: Column) -> bool:
-        """Whether a column says nothing of any row."""
-        silent = {text.NOT_KNOWN, "", "none"} if column == "toll" else {text.NOT_KNOWN, ""}
+        """Whether a column says nothing of any row, or one engine's name again and again."""
+        if column == "engine":
+            return len({row.cells[column] for row in self.told}) <= 1 and len(self.told) > 1
+        silent = {text.NOT_KNOWN, "", "none"} if column in ("toll", "speculative") else {text.NOT_KNOWN, ""}
         return all(row.cells[column] in silent for row in self.told)
 
     def title(self, column: Column) -> str:

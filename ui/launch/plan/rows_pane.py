@@ -28,6 +28,8 @@ class RowsPane(QWidget):
         self.own = Label("", "dense", "text2", is_wrapped=True, is_selectable=True)
         self.table = RowsTable()
         self._has_all = False
+        self._rows: tuple[PlanRow, ...] = ()
+        self._own: PlanRow | None = None
         head = QHBoxLayout()
         head.setContentsMargins(16, 8, 12, 0)
         head.setSpacing(8)
@@ -51,6 +53,7 @@ class RowsPane(QWidget):
         column.addLayout(body)
         self.columns.clicked.connect(self._turn)
         self.table.chosen.connect(self.chosen)
+        self.table.looked_at.connect(self._tell)
 
     def show_rows(self, rows: tuple[PlanRow, ...], own: PlanRow | None) -> None:
         """Show these rows; without any the whole goes away."""
@@ -60,9 +63,16 @@ class RowsPane(QWidget):
         fitting = sum(words.has_room(row) for row in rows)
         self.count.setText(f"{len(rows)} compared, {fitting} fit" if fitting != 1 else f"{len(rows)} compared, 1 fits")
         self.why.setText(words.first_sentence(rows))
-        self.own.setText(words.own_sentence(rows, own))
-        self.own.setVisible(bool(self.own.text()))
+        self._rows, self._own = rows, own
         self.table.show_rows(rows, own)
+        self._tell(None)
+
+    def _tell(self, looked_at: PlanRow | None) -> None:
+        """The sentence of the row where the keyboard is, else of the form's own."""
+        is_other = looked_at is not None and looked_at != self._own and looked_at != self._rows[0]
+        said = words.row_sentence(looked_at) if is_other and looked_at else words.own_sentence(self._rows, self._own)
+        self.own.setText(said)
+        self.own.setVisible(bool(said))
 
     def _turn(self) -> None:
         self._has_all = not self._has_all

@@ -34,10 +34,10 @@ MOST_ROWS: Final = 8
 _HEAD_HEIGHT: Final = 26
 _PAD: Final = 6
 _ICON_ROOM: Final = 18
-_LEAST_WHY: Final = 110
+_LEAST_WHY: Final = 84
 _MOST_WHY: Final = 900
-_FIRST_TO_GO: Final[tuple[Column, ...]] = ("cost", "power", "kv", "nodes", "toll", "quality", "engine")
-"""Where there is no room for all. Rank, split, format, speed and memory stay."""
+_FIRST_TO_GO: Final[tuple[Column, ...]] = ("cost", "power", "nodes", "quality", "toll", "kv", "speculative", "engine")
+"""Where there is no room for all. Rank, split, format, speed and memory stay; what tells two rows apart goes last."""
 _MARKS: Final[dict[Fit, tuple[str, Token]]] = {
     Fit.FITS: ("circle-check", "ok"),
     Fit.TIGHT: ("triangle-alert", "warn"),
@@ -114,6 +114,8 @@ class RowsTable(QTableView):
     """The table. `chosen` carries the PlanRow that a person chose by click, Enter or Space."""
 
     chosen = Signal(object)
+    looked_at = Signal(object)
+    """The PlanRow under the keyboard's place; None where the table lost it."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -219,14 +221,20 @@ class RowsTable(QTableView):
             event.accept()
             return
         super().keyPressEvent(event)
-        self.viewport().update()
+        self._tell_place()
 
     def focusInEvent(self, event: QFocusEvent) -> None:
         super().focusInEvent(event)
         if not self.currentIndex().isValid() and self.rows.rows:
             self.setCurrentIndex(self.rows.index(max(self._own_row, 0), 0))
-        self.viewport().update()
+        self._tell_place()
 
     def focusOutEvent(self, event: QFocusEvent) -> None:
         super().focusOutEvent(event)
+        self.looked_at.emit(None)
+        self.viewport().update()
+
+    def _tell_place(self) -> None:
+        index = self.currentIndex()
+        self.looked_at.emit(self.rows.rows[index.row()] if index.isValid() else None)
         self.viewport().update()

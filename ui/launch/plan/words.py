@@ -148,6 +148,20 @@ def split_words(row: PlanRow) -> str:
     return row.setup.parallelism.label
 
 
+def speculative_words(row: PlanRow) -> str:
+    """ "eagle3", "none"."""
+    return row.setup.speculative or "none"
+
+
+def name_of(row: PlanRow) -> str:
+    """A way to serve in a few words: "TP 4, NVFP4 with eagle3, KV fp8 on vLLM stock"."""
+    draft = speculative_words(row)
+    parts = [split_words(row), row.setup.weights.key + (f" with {draft}" if draft != "none" else "")]
+    if row.setup.kv_dtype not in ("", "auto"):
+        parts.append(f"KV {row.setup.kv_dtype}")
+    return f"{', '.join(parts)} on {engine_words(row)}"
+
+
 def kv_words(row: PlanRow) -> str:
     """ "fp8", "16 bit"."""
     return row.setup.kv_dtype if row.setup.kv_dtype not in ("", "auto") else "16 bit"
@@ -204,7 +218,7 @@ def first_sentence(rows: Sequence[PlanRow]) -> str:
     if not rows:
         return ""
     first = rows[0]
-    name = f"{split_words(first)}, {first.setup.weights.key} on {engine_words(first)}"
+    name = name_of(first)
     if has_room(first):
         return f"First of {text.count(len(rows))}: {name}. {why_words(first)}".rstrip(". ") + "."
     remedy = next((text.one_line(each.remedy, 300) for each in first.problems if each.remedy), "")
@@ -212,12 +226,21 @@ def first_sentence(rows: Sequence[PlanRow]) -> str:
 
 
 def own_sentence(rows: Sequence[PlanRow], own: PlanRow | None) -> str:
-    """Why the form's own plan is not the first; "" where it is, or is none of these."""
+    """Why the form's own plan is not the first; "" where it is."""
     if own is None or not rows or own == rows[0]:
         return ""
-    place = f"Yours is number {text.count(own.rank)}" if has_room(own) and own in rows else "Yours"
-    said = why_words(own) if has_room(own) else refusal(own)
-    return f"{place}: {said}".rstrip(". ") + "." if said else ""
+    is_ranked = has_room(own) and own in rows
+    return _said_of(own, f"Yours is number {text.count(own.rank)}" if is_ranked else "Yours")
+
+
+def row_sentence(row: PlanRow) -> str:
+    """Why a row stands where it does; of one that does not fit, what would make it fit."""
+    return _said_of(row, f"Number {text.count(row.rank)}, {name_of(row)}" if has_room(row) else name_of(row))
+
+
+def _said_of(row: PlanRow, start: str) -> str:
+    said = why_words(row) if has_room(row) else refusal(row)
+    return f"{start}: {said}".rstrip(". ") + "." if said else ""
 
 
 def facts_of(row: PlanRow) -> tuple[tuple[str, str], ...]:
@@ -231,8 +254,8 @@ def facts_of(row: PlanRow) -> tuple[tuple[str, str], ...]:
         ("KV cache", kv_words(row)),
         ("Quality loss", quality_sentence(row)),
     ]
-    if row.setup.speculative not in ("", "none"):
-        facts.append(("Speculative", row.setup.speculative))
+    if speculative_words(row) != "none":
+        facts.append(("Speculative", speculative_words(row)))
     if row.cost.power_w.is_known:
         facts.append(("Power", f"{_of_band(row.cost.power_w, text.power)} at the wall, all nodes"))
     if row.cost.total_per_million.is_known:

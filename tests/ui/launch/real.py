@@ -1,0 +1,62 @@
+"""The launch page with the planner's own tables and catalogue: what a person would see of these models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from pytestqt.qtbot import QtBot
+
+from sparkdesk.core.models.catalogue import find_model, read_catalogue
+from sparkdesk.core.models.spec import ModelSpec
+from sparkdesk.core.planning.place import Neighbour
+from sparkdesk.core.planning.question import Question
+from sparkdesk.core.planning.reference import FILES, Reference, read_reference
+from sparkdesk.core.planning.row import PlanRow
+from sparkdesk.core.planning.search import plan_rows
+from tests.ui.launch.desk import LaunchDesk, choose_nodes, open_page, settle
+from ui.launch.view import LaunchPage
+
+_RESOURCES = Path(__file__).resolve().parents[3] / "resources"
+
+
+@lru_cache(maxsize=1)
+def reference() -> Reference:
+    """The tables that ship."""
+    return read_reference({stem: (_RESOURCES / "planning" / f"{stem}.toml").read_bytes() for stem in FILES})
+
+
+@lru_cache(maxsize=1)
+def catalogue() -> tuple[ModelSpec, ...]:
+    """The models that ship."""
+    return read_catalogue((_RESOURCES / "catalogue" / "models.toml").read_bytes())
+
+
+def answer(question: Question) -> tuple[PlanRow, ...]:
+    """The planner itself."""
+    return plan_rows(question, reference())
+
+
+def open_model(
+    qtbot: QtBot,
+    key: str,
+    nodes: Sequence[int],
+    *,
+    workload: str = "chat",
+    quantization: str = "",
+    used_gib: Sequence[float] = (6.2, 6.2, 6.2, 6.2),
+    neighbours: tuple[Neighbour, ...] = (),
+) -> LaunchPage:
+    """The page with this model on these nodes."""
+    desk = LaunchDesk(answer, catalogue(), reference().engines, used_gib, neighbours)
+    page = open_page(qtbot, desk)
+    found = find_model(catalogue(), key)
+    assert found is not None, key
+    page.model.pick(found.spec.name)
+    page.model.choose_workload(workload)
+    choose_nodes(page, *nodes)
+    if quantization:
+        page.model.set_field("quantization", quantization)
+    settle(page)
+    return page

@@ -99,22 +99,17 @@ def _node_power_w(device: Device | None, prediction: Prediction, nodes: int) -> 
         return UNKNOWN
     if not device.is_fitted:  # only its published power is known; a machine that waits for memory draws less
         return Figure(device.power_w, device.power_w * 0.5, device.power_w)
-    prompt = _prompt_share(prediction)
+    prompt = prediction.prompt_share
     reading = REST_W + COMPUTE_W
     memory = prediction.memory_gb_per_s / device.peak_gb_per_s
     answering = REST_W + MEMORY_W * min(memory, 1.0) + COMPUTE_W * min(prediction.compute_share, 1.0)
     rail = prompt * reading + (1.0 - prompt) * answering
     if math.isnan(rail):
         return UNKNOWN
-    rail = min(max(rail, WAITING_W) if nodes > 1 else rail, MOST_RAIL_W)
+    is_polling = nodes > 1 and prediction.link_gb_per_s > 0.0  # copies of the model (DP) do not wait for each other
+    rail = min(max(rail, WAITING_W) if is_polling else rail, MOST_RAIL_W)
     low, high = rail * LOW_FACTOR, min(rail * HIGH_FACTOR, MOST_RAIL_W)
     return Figure(*(SPARK_WALL.estimate_w(watts) for watts in (rail, low, high)))
-
-
-def _prompt_share(prediction: Prediction) -> float:
-    if not (prediction.ttft_s.is_known and prediction.e2e_s.is_known) or prediction.e2e_s.value <= 0.0:
-        return math.nan
-    return min(1.0, max(0.0, prediction.ttft_s.value / prediction.e2e_s.value))
 
 
 def _sum(figures: list[Figure]) -> Figure:

@@ -13,18 +13,17 @@ from types import MappingProxyType
 from sparkdesk.core.cluster.half import Half
 from sparkdesk.core.cluster.topology import Cable, HalfPair, Topology
 from sparkdesk.core.planning.place import Link
+from sparkdesk.core.planning.speed.cable import DEFAULT_LINK
 
 HALF_GBPS = 100.0
 """One half of a cage is four lanes of PCIe 5: a cable gives 200 Gb/s only over both. Source: NVIDIA's playbooks."""
 REACH = 0.80
 """Of the line rate that a collective reaches: all-gather of two nodes 18.9 to 21 GB/s at 200 Gb/s and MTU 1500."""
-REACH_JUMBO = 0.93
+REACH_JUMBO = 0.948
 """The same at MTU 9000: 23.7 GB/s with both RDMA devices."""
 JUMBO_MTU = 8000
 RING_SHARE = 0.5
 """Of a pair's rate in a ring of direct cables. Source: NVIDIA's own thresholds, 10 GB/s for a ring and 21.9 else."""
-LATENCY_S = 30e-6
-"""Of a small message between two nodes over RDMA, staged through host memory. An allowance: unverified on hardware."""
 OFFICE = Link(gb_per_s=1.0, latency_s=150e-6, title="10 GbE network, no cable between them")
 """Source: at most 1.2 GB/s over the management port; arithmetic. The latency is an allowance."""
 NO_MEASUREMENTS: Mapping[str, float] = MappingProxyType({})
@@ -73,7 +72,7 @@ def _slowest(cables: Iterable[Cable], measured: Mapping[str, float], words: str,
         title = f"{line:.0f}G cable" if math.isfinite(line) else "cable"
         found.append((rate, is_measured, " ".join(filter(None, (title, words)))))
     rate, is_measured, title = min(found)
-    return Link(rate, LATENCY_S, is_measured, title) if rate > 0.0 else OFFICE
+    return Link(rate, DEFAULT_LINK.latency_s, is_measured, title) if rate > 0.0 else OFFICE
 
 
 def _switched(topology: Topology, chosen: frozenset[str]) -> list[Cable]:

@@ -20,6 +20,7 @@ from sparkdesk.core.planning.place import Neighbour, Place
 from sparkdesk.core.planning.prediction import Prediction
 from sparkdesk.core.planning.row import Toll
 from sparkdesk.core.planning.share import ALL, Share
+from sparkdesk.core.planning.speed.cable import DEFAULT_LINK
 
 NAN = math.nan
 REACHABLE_GB_PER_S = 192.0
@@ -95,15 +96,17 @@ def _share_on(node_id: str, others: Iterable[Neighbour], mine: Prediction, reach
     """What is left on one node: of memory bandwidth while it decodes, of compute while it reads prompts."""
     here = [one for one in others if node_id in one.node_ids]
     asked = math.fsum(one.gb_per_s for one in here)
-    return _memory_factor(asked, mine.memory_gb_per_s, reachable), 1.0 / (1.0 + _busy_share(here, reachable))
+    # Who alone gets more than that has shown that it can be reached; a neighbour's more is not left for this one.
+    memory = _factor(asked, mine.memory_gb_per_s, max(reachable, mine.memory_gb_per_s))
+    return memory, 1.0 / (1.0 + _busy_share(here, reachable))
 
 
-def _memory_factor(asked: float, more: float, reachable: float) -> float:
-    """By what all are slowed when `more` comes to what is `asked` already; each alone is within reach by being so."""
+def _factor(asked: float, more: float, reachable: float) -> float:
+    """By what all are slowed when `more` comes to what is `asked` already."""
     total = asked + more
     if math.isnan(total):
         return NAN
-    return min(1.0, max(reachable, asked, more) / total) if total > 0.0 else 1.0
+    return min(1.0, reachable / total) if total > 0.0 else 1.0
 
 
 def _busy_share(here: Iterable[Neighbour], reachable: float) -> float:
@@ -121,33 +124,25 @@ def _slowdown(one: Neighbour, place: Place, others: tuple[Neighbour, ...], mine:
         return NAN
     if one.gb_per_s <= 0.0 and one.compute_share <= 0.0:
         return 1.0
-    prompt_share = _prompt_share(mine)
+    prompt_share = mine.prompt_share if math.isfinite(mine.prompt_share) else 0.0
     factors = []
     for node_id in (node.node_id for node in place.nodes if node.node_id in one.node_ids):
         here = [other for other in others if node_id in other.node_ids]
         asked = math.fsum(other.gb_per_s for other in here)
-        memory = _memory_factor(asked, mine.memory_gb_per_s, reachable)
-        factors.append(prompt_share / (1.0 + _busy_share(here, reachable)) + (1.0 - prompt_share) * memory)
-    if one.link_gb_per_s > 0.0 and len(place.nodes) > 1:
+        memory = _factor(asked, mine.memory_gb_per_s, max(reachable, asked))
+        busy = _busy_share(here, reachable)  # above 1 they wait for each other already
+        factors.append(prompt_share * max(1.0, busy) / (1.0 + busy) + (1.0 - prompt_share) * memory)
+    if not one.link_gb_per_s <= 0.0 and len(place.nodes) > 1:
         factors.append(_link_factor(place, others, mine))
     return _least(factors)
 
 
-def _prompt_share(mine: Prediction) -> float:
-    """Part of its time that it reads prompts; 0 where that is not known."""
-    if not (mine.ttft_s.is_known and mine.e2e_s.is_known) or mine.e2e_s.value <= 0.0:
-        return 0.0
-    return min(1.0, max(0.0, mine.ttft_s.value / mine.e2e_s.value))
-
-
 def _link_factor(place: Place, others: Iterable[Neighbour], mine: Prediction) -> float:
-    """What is left of the cable of the node whose cable is asked most; 1 where the cable itself is not known."""
-    if place.link is None:
-        return 1.0
+    """What is left of the cable of the node whose cable is asked most."""
     asked = _most(
         math.fsum(one.link_gb_per_s for one in others if node.node_id in one.node_ids) for node in place.nodes
     )
-    return _memory_factor(asked, mine.link_gb_per_s, place.link.gb_per_s)
+    return _factor(asked, mine.link_gb_per_s, (place.link or DEFAULT_LINK).gb_per_s)
 
 
 def _least(values: Iterable[float]) -> float:

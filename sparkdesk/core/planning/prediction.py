@@ -5,6 +5,7 @@ The one rule: times are of one request among the workload's users; rates say whe
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from sparkdesk.core.planning.figure import Figure, Parts
@@ -48,6 +49,13 @@ class Prediction:
     """Of a node's compute while it decodes, 0 to 1."""
     link_gb_per_s: float = 0.0
     """What it sends over a node's cable while it decodes."""
+
+    @property
+    def prompt_share(self) -> float:
+        """Part of a request's time until its first token, 0 to 1; NaN: not known."""
+        if not (self.ttft_s.is_known and self.e2e_s.is_known) or self.e2e_s.value <= 0.0:
+            return math.nan
+        return min(1.0, max(0.0, self.ttft_s.value / self.e2e_s.value))
 
     @property
     def user_tok_s(self) -> Figure:

@@ -15,8 +15,9 @@ from sparkdesk.core.errors import PlanError
 from sparkdesk.core.jobs.plan import Fit, Problem, Severity
 from sparkdesk.core.models.spec import ModelSpec
 from sparkdesk.core.planning.figure import UNKNOWN, Figure, Part, Parts
-from sparkdesk.core.planning.place import Device, Link, Place
+from sparkdesk.core.planning.place import Device, Place
 from sparkdesk.core.planning.prediction import MeasuredCase
+from sparkdesk.core.planning.speed.cable import DEFAULT_LINK
 from sparkdesk.core.planning.training_case import TrainingCase, find_cases
 from sparkdesk.core.planning.training_memory import (
     GRADIENT_BYTES,
@@ -35,8 +36,6 @@ adapters beside frozen weights in 16 or 4 bit; pretrain, rl: of the measured wor
 WHOLE = frozenset(("full", "ddp", "fsdp", "pretrain", "rl"))
 """Methods that train every weight: their computation is the same."""
 
-ASSUMED_LINK = Link(gb_per_s=20.0, latency_s=30e-6, title="200G cable (assumed)")
-"""Source: all-gather of two nodes measured 18.9 to 23.7 GB/s; the latency is an allowance."""
 BUCKET_BYTES = 25e6
 """Gradients go in pieces of this size. Source: PyTorch, DistributedDataParallel, bucket_cap_mb."""
 BACKWARD_SHARE = 2.0 / 3.0
@@ -273,7 +272,7 @@ def _exchange_s(question: TrainingQuestion, shape: Shape, step: _Step, *, is_sha
 
     All-reduce of n nodes sends 2 (n - 1) / n of its bytes over each cable, all-gather and reduce-scatter half of that.
     """
-    nodes, link = len(question.place.nodes), question.place.link or ASSUMED_LINK
+    nodes, link = len(question.place.nodes), question.place.link or DEFAULT_LINK
     trained = trained_parameters(question.method, shape, question.rank)
     if nodes == 1:
         return 0.0

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -194,6 +196,27 @@ def _by_field(error: ValidationError) -> dict[str, str]:
             words = f"At least {context['ge']:,}" if "ge" in context else f"At most {context['le']:,}"
         errors.setdefault(place_of(name), words[:1].upper() + words[1:200])
     return errors
+
+
+def take_fields(form: Form, fields: Mapping[str, Any], nodes: tuple[str, ...]) -> Form:
+    """The form after what an outside text says was put into it; what the text leaves open stays as it is.
+
+    `fields` are valid values of LaunchRequest. Those without a place on the form are kept with the request.
+    """
+    filler = {"engine": form.engine or "x", "model": "x", "nodes": nodes or ("x",), "served_name": "x"}
+    known = load_request(LaunchRequest.model_validate(filler | dict(fields)))
+    names = {place_of(name) for name in fields} - {"", "nodes"}
+    values = {name: getattr(known, name) for name in names}
+    values |= {name: fields[name] for name in ("system_prompt", "temperature") if name in fields}
+    is_bare = not any(place_of(name) == "" for name in fields)
+    return replace(
+        form,
+        **values,
+        nodes=nodes,
+        pool=nodes if not set(nodes) <= set(form.pool) else form.pool,
+        base=None if is_bare else known.base,
+        touched=form.touched | names | {"nodes"},
+    )
 
 
 def load_request(request: LaunchRequest) -> Form:

@@ -5,6 +5,7 @@ The one rule: an error stands under its own field; a field keeps what was typed.
 
 from __future__ import annotations
 
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from ui import text
@@ -16,8 +17,10 @@ from ui.launch.part.entry import Entry, LinesInput
 from ui.launch.part.node_picker import NodePicker
 from ui.launch.part.workload_part import WorkloadPart
 from ui.launch.standing import describe_shape
+from ui.widgets.button import IconButton
 from ui.widgets.card import Card, Separator
 from ui.widgets.field import Field, Select, Stepper, TextInput
+from ui.widgets.field_row import field_row
 from ui.widgets.label import Label, plain_tooltip
 from ui.widgets.segmented import Segmented
 
@@ -25,7 +28,10 @@ SPLIT_COLUMNS = 3
 
 
 class FormPanel(Card):
-    """The whole form."""
+    """The whole form. Folded, it has the catalogue's list of choice and its ways in too."""
+
+    paste_asked = Signal()
+    import_asked = Signal()
 
     def __init__(self, model: LaunchModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -34,6 +40,8 @@ class FormPanel(Card):
         self._title = Label("", "object_title", "text", is_wrapped=True)
         self._shape = Label("", "label", "text3", is_wrapped=True)
         self.catalogue = Select()
+        self.paste = IconButton("terminal", "Paste a command, recipe or hub id")
+        self.opener = IconButton("download", "Import a recipe")
         self.workload = WorkloadPart()
         self.model_name = TextInput(placeholder="owner/name or a name from the list")
         self.choices = {name: Select() for name in ("engine", "quantization", "build", "kv_dtype", "speculative")}
@@ -91,7 +99,16 @@ class FormPanel(Card):
         self.set_folded(is_folded=False)
 
     def _fill_column(self, form: QVBoxLayout) -> None:
-        form.addWidget(self._pick_field)
+        ways = QHBoxLayout()
+        ways.setSpacing(2)
+        ways.addWidget(self.opener)
+        ways.addWidget(self.paste)
+        holder = QWidget()
+        holder.setLayout(ways)
+        ways.setContentsMargins(0, 0, 0, 0)
+        self._picks = QWidget()
+        self._picks.setLayout(field_row(self._pick_field, holder))
+        form.addWidget(self._picks)
         title = QVBoxLayout()
         title.setSpacing(2)
         title.addWidget(self._title)
@@ -132,6 +149,8 @@ class FormPanel(Card):
         self.concurrency.changed.connect(lambda value: self._tell("concurrency", value))
         self.context.edited.connect(lambda typed: self._tell("context_tokens", typed))
         self.split.changed.connect(lambda key: self._tell("parallelism", split_of(key)))
+        self.paste.clicked.connect(self.paste_asked)
+        self.opener.clicked.connect(self.import_asked)
         self.nodes.toggled.connect(self._model.toggle_node)
         self.workload.preset_chosen.connect(self._model.choose_workload)
         self.workload.edited.connect(self._tell)
@@ -144,9 +163,14 @@ class FormPanel(Card):
         if not self._is_filling and self.catalogue.key():
             self._model.pick(self.catalogue.key())
 
+    def set_ways(self, *, can_paste: bool, can_import: bool) -> None:
+        """Show the ways in that there are."""
+        self.paste.setVisible(can_paste)
+        self.opener.setVisible(can_import)
+
     def set_folded(self, *, is_folded: bool) -> None:
         """Show the catalogue as a list of choice above the form, where there is no room for it beside."""
-        self._pick_field.setVisible(is_folded)
+        self._picks.setVisible(is_folded)
 
     def fill(self) -> None:
         """Show the form as the view-model has it."""

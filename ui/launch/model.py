@@ -14,12 +14,14 @@ from sparkdesk.core.cluster.rank import ranked
 from sparkdesk.core.cluster.topology import Topology
 from sparkdesk.core.errors import PlanError, SparkDeskError
 from sparkdesk.core.jobs.backend import BackendInfo, NodeContext
+from sparkdesk.core.jobs.recipe.imported import Imported
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.models.spec import ModelSpec
 from sparkdesk.core.planning.place import Place
-from sparkdesk.core.planning.question import Limits, Question
+from sparkdesk.core.planning.question import Limits, Question, load_problems
 from sparkdesk.core.planning.row import PlanRow
 from sparkdesk.core.planning.workload import CHAT, Workload
+from ui import text
 from ui.bridge import watch
 from ui.jobs.mark import Mark
 from ui.launch.default import (
@@ -34,7 +36,7 @@ from ui.launch.default import (
     take_row,
 )
 from ui.launch.feeds import LaunchFeeds
-from ui.launch.form import LOAD_FIELDS, Form, choose_workload, load_request, read_workload
+from ui.launch.form import LOAD_FIELDS, Form, choose_workload, load_request, read_workload, take_fields
 from ui.launch.option import (
     Offer,
     Split,
@@ -184,6 +186,19 @@ class LaunchModel(QObject):
         kept = {name: getattr(self.form, name) for name in ("workload", *LOAD_FIELDS)}
         self._set_form(replace(load_request(request), **kept), has_new_best=False)
 
+    def take_import(self, imported: Imported) -> None:
+        """Put what an outside text says into the form; nodes as many as it takes, those with most room first."""
+        form = self.form
+        spec, _ = match_model(self.feeds.catalogue, str(imported.fields.get("model", form.model)))
+        if spec is not None and "model" in imported.fields:
+            form = pick_model(form, spec, self.backends)
+        nodes = form.nodes
+        if len(nodes) != imported.nodes_wanted:
+            contexts = sorted(self.feeds.contexts.value, key=lambda node: -(node.mem_available_bytes or -1))
+            roomiest = [context.record.id for context in contexts[: imported.nodes_wanted]]
+            nodes = ranked(roomiest, self.feeds.topology.value.rank_order) or nodes
+        self._set_form(take_fields(form, imported.fields, nodes))
+
     def choose_row(self, row: PlanRow) -> None:
         """Load a row of the table into the form. The table stays that of the nodes chosen before."""
         self._set_form(take_row(self.form, row), has_new_best=False)
@@ -259,6 +274,10 @@ class LaunchModel(QObject):
         if spec is None:
             self.rows_note = "The shape of this model is not known: its config.json is needed to compare plans."
             return
+        question = Question(spec, workload, self.feeds.place(self.form.pool))
+        for problem in load_problems(question):
+            if problem.field in LOAD_FIELDS:
+                self.load_errors.setdefault(problem.field, text.one_line(problem.message, 200))
         try:
             self.rows = self._ask(spec, workload, self.form.pool)
             self.row = next((row for row in self.rows if self.is_form(row)), None) or self._own_row(spec, workload)

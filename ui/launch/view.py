@@ -5,15 +5,17 @@ The one rule: the page only lays out; what may be launched and why not is the vi
 
 from __future__ import annotations
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QResizeEvent, QShowEvent
-from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
 
 from sparkdesk.core.jobs.request import LaunchRequest
 from ui import text, theme
 from ui.launch.catalogue import CataloguePanel
 from ui.launch.form_panel import FormPanel
 from ui.launch.model import LaunchModel
+from ui.launch.paste.drawer import PasteDrawer
+from ui.launch.paste.model import PasteModel
 from ui.launch.plan.view import PlanPanel
 from ui.widgets.banner import Banner
 from ui.widgets.label import Label
@@ -56,6 +58,13 @@ class LaunchPage(QWidget):
         self.setAccessibleName("Launch")
         self.catalogue.picked.connect(model.pick)
         model.launch_asked.connect(self.launch_asked)
+        self.paste: PasteDrawer | None = None
+        self.dialog: QFileDialog | None = None
+        can_paste = model.feeds.read_paste is not None
+        for panel in (self.catalogue, self.form):
+            panel.set_ways(can_paste=can_paste, can_import=can_paste and model.feeds.read_file is not None)
+            panel.paste_asked.connect(lambda: self.open_paste())
+            panel.import_asked.connect(self.open_import)
         model.form_changed.connect(self._mark)
         model.catalogue_changed.connect(self._show_catalogue)
         self._show_catalogue()
@@ -64,6 +73,41 @@ class LaunchPage(QWidget):
     def load(self, request: LaunchRequest) -> None:
         """Fill the form from an earlier launch ("Relaunch", "Fix and relaunch")."""
         self.model.load(request)
+
+    def open_paste(self, text: str = "") -> None:
+        """Open the drawer that reads pasted text."""
+        read = self.model.feeds.read_paste
+        if read is None:
+            return
+        if self.paste is None:
+            self.paste = PasteDrawer(PasteModel(read, self), self)
+            self.paste.fill_asked.connect(self.model.take_import)
+        self.paste.open_with(text)
+
+    def open_import(self) -> None:
+        """Ask for a recipe's file; its text goes to the drawer. The application reads it."""
+        dialog = QFileDialog(self, "Open a recipe")
+        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+        dialog.setNameFilters(["Recipes and scripts (*.yaml *.yml *.toml *.sh *.txt *.json)", "All files (*)"])
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.fileSelected.connect(self._read_file)
+        dialog.destroyed.connect(self._forget_dialog)
+        self.dialog = dialog
+        dialog.open()
+
+    def _forget_dialog(self) -> None:
+        self.dialog = None
+
+    def _read_file(self, path: str) -> None:
+        if self.model.feeds.read_file is not None:
+            self.model.feeds.read_file(path, self._take_file)
+
+    def _take_file(self, read: str, wrong: str) -> None:
+        if wrong:
+            self.banner.show_error("The file cannot be read", text.one_line(wrong, 300))
+        else:
+            self.banner.clear()
+            self.open_paste(read)
 
     def end_launch(self, message: str = "", remedy: str = "") -> None:
         """The launch is on its way, or was refused with a message."""

@@ -1,4 +1,4 @@
-"""In which order plans stand, and why: one criterion from the workload, and four stated rules over it.
+"""In which order plans stand, and why: one criterion from the workload, and the stated rules over it.
 
 The one rule: every preference that is not the criterion is a constant here, with its reason, so that a person can
 disagree with it. All of them are our own choice; none is measured.
@@ -28,6 +28,8 @@ NEIGHBOUR_GAIN = 1.5
 DEPARTURE_GAIN = 1.25
 """An 8 bit KV cache, or speculative decoding, must gain so much over the same plan without: the first costs some
 quality, the gain of the second depends on the text (it counts with the slow end of its band)."""
+QUALITY_GAIN = 1.1
+"""Each level of quality that weights lose must gain a tenth: nobody notices a tenth of time, some notice quality."""
 TIE = 1.03
 """Plans within 3 % are equal (the bands are wider): then quality, what SparkDesk can launch, fewer nodes, more room."""
 FOUR_BIT_LEVEL = 3
@@ -150,6 +152,7 @@ def _score(row: PlanRow, goal: Goal, is_harming: bool) -> float:
             score = shown.high * DEPARTURE_GAIN
         if row.setup.kv_dtype:
             score *= DEPARTURE_GAIN
+        score *= QUALITY_GAIN**row.quality.level
     return score * NEIGHBOUR_GAIN if is_harming else score
 
 

@@ -1,0 +1,28 @@
+"""The planner's tables and the catalogue, as they ship with SparkDesk.
+
+The one rule: this is the only place that knows under which names they lie.
+"""
+
+from __future__ import annotations
+
+from sparkdesk import paths
+from sparkdesk.core.models.catalogue import read_catalogue
+from sparkdesk.core.models.spec import ModelSpec
+from sparkdesk.core.planning.reference import FILES, Reference, read_reference
+from sparkdesk.core.planning.training_case import TrainingCase, read_training
+
+
+def load_reference() -> Reference:
+    """Devices, engines, measurements and calibration. Raises SettingsError."""
+    folder = paths.resources_dir() / "planning"
+    return read_reference({stem: (folder / f"{stem}.toml").read_bytes() for stem in FILES})
+
+
+def load_catalogue() -> tuple[ModelSpec, ...]:
+    """The models that SparkDesk knows. Raises SettingsError."""
+    return read_catalogue((paths.resources_dir() / "catalogue" / "models.toml").read_bytes())
+
+
+def load_training() -> tuple[TrainingCase, ...]:
+    """Measured training runs. Raises SettingsError."""
+    return read_training((paths.resources_dir() / "planning" / "training.toml").read_bytes())

@@ -16,6 +16,7 @@ from sparkdesk.core.jobs.plan import LaunchPlan, Problem
 from sparkdesk.core.jobs.recipe.imported import Imported
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.models.spec import ModelSpec
+from sparkdesk.core.planning.agent_workload import AgentRun
 from sparkdesk.core.planning.place import Place
 from sparkdesk.core.planning.question import Question
 from sparkdesk.core.planning.row import PlanRow
@@ -43,6 +44,8 @@ class LaunchFeeds:
     place: Callable[[tuple[str, ...]], Place] = lambda _node_ids: Place(())
     """Nodes by id, as the planner sees them at this moment."""
     plan_rows: Callable[[Question], tuple[PlanRow, ...]] = lambda _question: ()
+    agent_run: Callable[[PlanRow], AgentRun | None] = lambda _row: None
+    """The row's workload as one task a user: until all are done, and where more at once stops helping."""
 
     read_paste: Callable[[str], Imported] | None = None
     """Reads a pasted command, recipe, hub id or path. Runs nothing and asks nobody."""

@@ -46,7 +46,7 @@ def test_pictures_of_the_plans_that_were_asked_for(name: str, qtbot: QtBot, dres
 
 def test_pictures_beside_a_busy_neighbour(qtbot: QtBot, dressed: object) -> None:
     used = (70.0, 6.2, 6.2, 6.2)
-    page = open_model(qtbot, "qwen3-30b-a3b", (0,), workload="coding", used_gib=used, neighbours=(BUSY,))
+    page = open_model(qtbot, "qwen3.6-35b-a3b", (0,), workload="coding", used_gib=used, neighbours=(BUSY,))
     check_agreement(page)
     take_pictures(page, "plan-neighbour")
 

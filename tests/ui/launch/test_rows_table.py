@@ -40,7 +40,7 @@ def test_a_row_says_its_figures_in_the_units_of_the_headings(pane: RowsPane) -> 
         "1",
         "TP 2",
         "NVFP4",
-        "vLLM stock",
+        "vLLM",
     )
     assert (first["ttft"], first["tpot"], first["total"], first["left"]) == ("15.8", "73", "54.8", "88.0")
     assert pane.table.rows.title("total") == "tok/s @4"
@@ -81,7 +81,7 @@ def test_a_click_and_a_key_choose_a_row(pane: RowsPane) -> None:
 
 def test_where_it_is_narrow_speed_and_memory_stay(pane: RowsPane) -> None:
     gone = hidden(pane.table)
-    assert not gone & {"rank", "split", "quantization", "ttft", "tpot", "total", "left", "why"}
+    assert not gone & {"rank", "split", "quantization", "ttft", "tpot", "total", "left"}
     assert gone & {"cost", "power"}
     assert pane.table.has_hidden()
     assert pane.table.horizontalScrollBar().maximum() == 0

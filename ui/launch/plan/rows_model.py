@@ -93,8 +93,8 @@ def row_words(row: PlanRow) -> RowWords:
     has_room = words.has_room(row)
     cells: dict[Column, str] = {
         "rank": text.count(row.rank) if has_room else "",
-        "engine": words.engine_words(row),
-        "split": words.split_words(row),
+        "engine": words.short_engine(row),
+        "split": words.split_words(row).replace(" \u00d7 ", "\u00d7"),
         "quantization": row.setup.weights.key,
         "nodes": text.count(row.setup.parallelism.world_size),
         "kv": words.kv_words(row),

@@ -32,11 +32,13 @@ from ui.widgets.paint import elided, fill, pen, text_width, write
 ROW_HEIGHT: Final = 26
 MOST_ROWS: Final = 8
 _HEAD_HEIGHT: Final = 26
-_PAD: Final = 6
+_PAD: Final = 5
 _ICON_ROOM: Final = 18
-_LEAST_WHY: Final = 84
+_LEAST_WHY: Final = 96
 _MOST_WHY: Final = 900
-_FIRST_TO_GO: Final[tuple[Column, ...]] = ("cost", "power", "nodes", "quality", "toll", "kv", "speculative", "engine")
+_FIRST_TO_GO: Final[tuple[Column, ...]] = (
+    "cost", "power", "nodes", "quality", "toll", "why", "kv", "speculative", "engine",
+)  # fmt: skip
 """Where there is no room for all. Rank, split, format, speed and memory stay; what tells two rows apart goes last."""
 _MARKS: Final[dict[Fit, tuple[str, Token]]] = {
     Fit.FITS: ("circle-check", "ok"),
@@ -80,8 +82,8 @@ class _Delegate(QStyledItemDelegate):
 
     def _paint_words(self, painter: QPainter, rect: QRectF, column: Column, told: RowWords) -> None:
         room = rect.adjusted(_PAD, 0, -_PAD, 0)
-        if column == "why":
-            name, tint = _MARKS[told.fit if told.has_room else Fit.TOO_BIG if told.fit is Fit.FITS else told.fit]
+        if column == "rank":
+            name, tint = _MARKS[told.fit if told.has_room else Fit.TOO_BIG]
             draw_icon(painter, QPointF(room.left(), room.center().y() - 6), name, tint, theme.ICON_SIZE_CHIP)
             room.setLeft(room.left() + _ICON_ROOM)
         words = told.cells[column]
@@ -188,25 +190,23 @@ class RowsTable(QTableView):
         needed = {column: self._needed(column) for column in COLUMNS}
         room = self.viewport().width()
         hidden = {column for column in COLUMNS if self.rows.is_silent(column) and column not in ("rank", "why")}
-        if not self._has_all:
-            over = sum(width for column, width in needed.items() if column not in hidden | {"why"}) + _LEAST_WHY - room
-            for column in _FIRST_TO_GO:
-                if over > 0 and column not in hidden:
-                    hidden.add(column)
-                    over -= needed[column]
-        taken = sum(width for column, width in needed.items() if column not in hidden | {"why"})
-        why = max(room - taken, _LEAST_WHY)
-        if self._has_all:
-            why = max(why, min(needed["why"], _MOST_WHY))
+        needed["why"] = min(needed["why"], _MOST_WHY if self._has_all else _LEAST_WHY)
+        over = sum(width for column, width in needed.items() if column not in hidden) - room
+        for column in () if self._has_all else _FIRST_TO_GO:
+            if over > 0 and column not in hidden:
+                hidden.add(column)
+                over -= needed[column]
+        # What is left over goes to the reasons, or to the column whose words end soonest.
+        needed["split" if "why" in hidden else "why"] += max(0, -over)
         for i, column in enumerate(COLUMNS):
             self.setColumnHidden(i, column in hidden)
-            self.setColumnWidth(i, why if column == "why" else needed[column])
+            self.setColumnWidth(i, needed[column])
         self.setFixedHeight(self.needed_height())
 
     def _needed(self, column: Column) -> int:
         role = role_of(column)
         widest = max((text_width(told.cells[column], role) for told in self.rows.told), default=0.0)
-        widest += _ICON_ROOM if column == "why" else 0
+        widest += _ICON_ROOM if column == "rank" else 0
         title = self.horizontalHeader().fontMetrics().horizontalAdvance(self.rows.title(column))
         return round(max(widest, title + 2) + 2 * _PAD + 1)
 

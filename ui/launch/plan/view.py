@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWi
 
 from sparkdesk.core.jobs.plan import LaunchPlan
 from sparkdesk.core.planning.row import PlanRow
+from sparkdesk.core.planning.workload import CODING
 from ui.jobs.step_text import describe_playbook, script_of
 from ui.launch.model import LaunchModel
 from ui.launch.plan import words
@@ -171,10 +172,15 @@ class PlanPanel(Card):
         self.figures.setVisible(shown.row is not None)
         if shown.row is not None:
             self.figures.show_row(shown.row)
-            self.facts.show_facts(words.facts_of(shown.row))
+            self.facts.show_facts(words.facts_of(shown.row, self._agent_words(shown.row)))
         self.facts.setVisible(shown.row is not None)
         self.figures.set_stale(shown.is_old)
         self.facts.set_stale(shown.is_old)
+
+    def _agent_words(self, row: PlanRow) -> str:
+        is_for_agents = row.workload.key == CODING.key
+        run = self._model.feeds.agent_run(row) if is_for_agents else None
+        return words.agent_sentence(run, row.workload.users)
 
     def _show_steps(self, plan: LaunchPlan) -> None:
         name_of = self._model.node_name

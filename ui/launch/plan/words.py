@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sparkdesk.core.jobs.plan import Fit
+from sparkdesk.core.jobs.plan import Fit, Severity
+from sparkdesk.core.planning.agent_workload import AgentRun
 from sparkdesk.core.planning.figure import Figure
 from sparkdesk.core.planning.prediction import MeasuredCase, Prediction
 from sparkdesk.core.planning.row import PlanRow, Toll
@@ -143,6 +144,14 @@ def engine_words(row: PlanRow) -> str:
     return f"{setup.engine.title} {setup.build.key}" if has_builds and setup.build.key else setup.engine.title
 
 
+def short_engine(row: PlanRow) -> str:
+    """The engine in a narrow column: its first build is not named."""
+    title = row.setup.engine.title.replace("TensorRT-LLM", "TRT-LLM")
+    builds = row.setup.engine.builds
+    is_first = not builds or row.setup.build.key == builds[0].key
+    return title if is_first else f"{title} {row.setup.build.key}"
+
+
 def split_words(row: PlanRow) -> str:
     """ "TP 2 × PP 2"."""
     return row.setup.parallelism.label
@@ -202,15 +211,17 @@ def why_words(row: PlanRow) -> str:
 
 def refusal(row: PlanRow) -> str:
     """Why a row cannot be ranked, with what would make it fit."""
-    problem = next(iter(row.problems), None)
+    errors = (problem for problem in row.problems if problem.severity is Severity.ERROR)
+    problem = next(errors, None) or next(iter(row.problems), None)
     if problem is None:
         return why_words(row)
     return text.one_line(f"{problem.message}. {problem.remedy}", 300)
 
 
 def has_room(row: PlanRow) -> bool:
-    """Whether a row is one that can be ranked."""
-    return row.rank > 0 and row.fit is not Fit.TOO_BIG
+    """Whether a row is one that can be ranked: it fits, and nothing forbids it."""
+    is_forbidden = any(problem.severity is Severity.ERROR for problem in row.problems)
+    return row.rank > 0 and row.fit is not Fit.TOO_BIG and not is_forbidden
 
 
 def first_sentence(rows: Sequence[PlanRow]) -> str:
@@ -223,6 +234,18 @@ def first_sentence(rows: Sequence[PlanRow]) -> str:
         return f"First of {text.count(len(rows))}: {name}. {why_words(first)}".rstrip(". ") + "."
     remedy = next((text.one_line(each.remedy, 300) for each in first.problems if each.remedy), "")
     return f"Nothing fits. Nearest: {name}. {why_words(first)}".rstrip(". ") + f". {remedy}".rstrip()
+
+
+def agent_sentence(run: AgentRun | None, tasks: int) -> str:
+    """How long agents' tasks take together; "" where that is not known."""
+    if run is None or not run.total_s.is_known or tasks < 2:
+        return ""
+    single = next((point for point in run.points if point.concurrency == 1), None)
+    said = f"{text.count(tasks)} tasks, {text.count(run.concurrency)} at once: all done in about "
+    said += str(text.first_token_time(run.total_s.value))
+    if single is not None and single.wave_s.is_known and single.wave_s.value > 0:
+        said += f", {run.total_s.value / single.wave_s.value:.1f} times one task alone"
+    return f"{said}; from {text.count(run.knee)} at once on more hardly helps" if run.knee is not None else said
 
 
 def own_sentence(rows: Sequence[PlanRow], own: PlanRow | None) -> str:
@@ -243,17 +266,20 @@ def _said_of(row: PlanRow, start: str) -> str:
     return f"{start}: {said}".rstrip(". ") + "." if said else ""
 
 
-def facts_of(row: PlanRow) -> tuple[tuple[str, str], ...]:
-    """The lines below the figures: what, how much. Every hidden column of the table is here for the chosen row."""
+def facts_of(row: PlanRow, agents: str = "") -> tuple[tuple[str, str], ...]:
+    """The lines below the table: what, how much. Every hidden column of it is here for the chosen row."""
     load = row.workload
     most = text.count(row.max_concurrency) if row.max_concurrency is not None else text.NOT_KNOWN
     longest = text.count(row.max_context_tokens) if row.max_context_tokens is not None else text.NOT_KNOWN
     facts = [
         ("Longest context", f"{longest} tokens, {users_words(load.users)}"),
         ("Most users", f"{most} at {token_words(load.context_tokens)} each"),
+        ("Engine", engine_words(row)),
         ("KV cache", kv_words(row)),
         ("Quality loss", quality_sentence(row)),
     ]
+    if agents:
+        facts.append(("Agent tasks", agents))
     if speculative_words(row) != "none":
         facts.append(("Speculative", speculative_words(row)))
     if row.cost.power_w.is_known:

@@ -32,8 +32,11 @@ from sparkdesk.core.jobs.reading import (
     read_prometheus,
 )
 from sparkdesk.core.jobs.request import LaunchRequest
-from sparkdesk.core.planning.memory import kv_bytes, used_bytes
-from sparkdesk.core.planning.preflight import fit_problems, has_errors, node_problems, port_problems, refuse_errors
+from sparkdesk.core.models.spec import ModelSpec
+from sparkdesk.core.planning.launch import NO_SPECULATION, STOCK, place_of, setup_of, with_weights, workload_of
+from sparkdesk.core.planning.ledger import fit_problems, launch_ledgers
+from sparkdesk.core.planning.preflight import has_errors, node_problems, port_problems, refuse_errors, tensor_problems
+from sparkdesk.core.planning.setup import Build, EngineProfile, Setup
 from sparkdesk.core.playbooks.job import JobSpec, build_plan
 
 PROGRAM = "llama-server"
@@ -63,6 +66,21 @@ INFO = BackendInfo(
 )
 
 
+PROFILE = EngineProfile(
+    key=INFO.key,
+    title=INFO.title,
+    formats=("GGUF", *INFO.quantizations),
+    kv_dtypes=("auto", "q8_0", "q4_0"),
+    parallelisms=(),  # over nodes it is not launched yet, so more of them are not proposed either
+    speculatives=(NO_SPECULATION, "mtp"),
+    builds=(Build(STOCK, "CUDA build"),),
+    runtime_bytes=RUNTIME_BYTES,
+)
+"""What this adapter launches; a test holds it against the planner's table of engines."""
+MTP_TOKENS = 3
+"""Tokens that a model's own head guesses a step. Source: NVIDIA's playbook "llama-cpp"."""
+
+
 class LlamaCpp:
     """The adapter; holds no state."""
 
@@ -70,13 +88,8 @@ class LlamaCpp:
 
     def problems(self, request: LaunchRequest, context: PlanContext) -> list[Problem]:
         """What speaks against the request."""
-        problems = node_problems(request, context)
-        if request.kv_dtype not in KV_TYPES:
-            problems.append(
-                Problem(
-                    Severity.ERROR, f"llama.cpp has no KV type {request.kv_dtype}", "Choose another one.", "kv_dtype"
-                )
-            )
+        problems = node_problems(request, context) + tensor_problems(request, context.spec)
+        problems += _word_problems(request, context.spec)
         if not request.weights_path:
             problems.append(
                 Problem(
@@ -100,7 +113,8 @@ class LlamaCpp:
                 )
             )
         problems += port_problems(request, node)
-        return problems + fit_problems(_ledger(request, context), node)
+        setup, load, place = _setup(request, context), workload_of(request), place_of(request, context)
+        return [*problems, *fit_problems(setup, load, place, launch_ledgers(setup, load, place))]
 
     def plan(self, request: LaunchRequest, context: PlanContext) -> LaunchPlan:
         """The plan. Raises PlanError when the request has an error."""
@@ -170,28 +184,46 @@ def _argv(request: LaunchRequest, weights_path: str) -> tuple[str, ...]:
     words += ["--threads", str(request.threads or 1), "--n-gpu-layers", "99", "--flash-attn", "on"]
     if request.kv_dtype:
         words += ["--cache-type-k", request.kv_dtype, "--cache-type-v", request.kv_dtype]
+    if request.speculative == "mtp":
+        words += ["--spec-type", "draft-mtp", "--spec-draft-n-max", str(MTP_TOKENS)]
     return (*words, "--metrics", "--slots", "--jinja", *request.extra_flags)
 
 
-def _weights_bytes(request: LaunchRequest, context: PlanContext) -> int | None:
+def _setup(request: LaunchRequest, context: PlanContext) -> Setup:
+    """The request's setup, with the weights as large as their file on the node, where it was seen."""
     node = context.node(request.nodes[0])
-    on_disk = node.weight_files.get(_weights_path(request, node))
-    if on_disk is not None:
-        return on_disk
-    return context.spec.weight_bytes.get(request.quantization) if context.spec else None
+    return with_weights(setup_of(request, context.spec, PROFILE), node.weight_files.get(_weights_path(request, node)))
 
 
 def _ledger(request: LaunchRequest, context: PlanContext) -> MemoryLedger:
-    node = context.node(request.nodes[0])
-    tokens = request.context_tokens * request.concurrency
-    return MemoryLedger(
-        node_id=node.record.id,
-        total_bytes=node.mem_total_bytes,
-        others_bytes=used_bytes(node),
-        weights_bytes=_weights_bytes(request, context),
-        kv_bytes=kv_bytes(context.spec, tokens=tokens, kv_dtype=request.kv_dtype),
-        runtime_bytes=RUNTIME_BYTES,
-    )
+    return launch_ledgers(_setup(request, context), workload_of(request), place_of(request, context))[0]
+
+
+def _word_problems(request: LaunchRequest, spec: ModelSpec | None) -> list[Problem]:
+    """Words that this engine does not have."""
+    problems = []
+    if request.kv_dtype not in KV_TYPES:
+        problems.append(_error(f"llama.cpp has no KV type {request.kv_dtype}", "Choose another one.", "kv_dtype"))
+    if request.build not in ("", STOCK):
+        words = f"llama.cpp has no build {request.build} here"
+        problems.append(_error(words, "Choose stock: it is the llama-server that is on the node.", "build"))
+    method, field = request.speculative, "speculative"
+    if method == "mtp" and spec is not None and method not in spec.speculatives:
+        words = f"{spec.title} has no mtp head, as far as is known"
+        problems.append(_error(words, "Choose none, or a GGUF that holds the head.", field))
+    elif method == "mtp":
+        words = "Speculative decoding by mtp needs a GGUF that holds the model's own head"
+        problems.append(Problem(Severity.NOTE, words, "Such files have MTP in their names.", field))
+    elif method not in ("", NO_SPECULATION):
+        words = f"Speculative decoding by {method} needs a draft model's file, and none is named"
+        problems.append(
+            _error(words, "Write --model-draft with its path among the further flags, or none here.", field)
+        )
+    return problems
+
+
+def _error(message: str, remedy: str, field: str) -> Problem:
+    return Problem(Severity.ERROR, message, remedy, field)
 
 
 def _file_problems(request: LaunchRequest, node: NodeContext) -> list[Problem]:

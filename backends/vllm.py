@@ -7,7 +7,9 @@ On GB10 itself: unverified on hardware [vllm-on-gb10].
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import dataclass, replace
 
 from sparkdesk.core.jobs.backend import (
     BackendInfo,
@@ -37,8 +39,19 @@ from sparkdesk.core.jobs.reading import (
     read_prometheus,
 )
 from sparkdesk.core.jobs.request import LaunchRequest
-from sparkdesk.core.planning.memory import used_bytes
-from sparkdesk.core.planning.preflight import fit_problems, has_errors, node_problems, port_problems, refuse_errors
+from sparkdesk.core.models.spec import ModelSpec
+from sparkdesk.core.planning.launch import (
+    NO_SPECULATION,
+    STOCK,
+    has_format,
+    place_of,
+    setup_of,
+    weights_of,
+    workload_of,
+)
+from sparkdesk.core.planning.ledger import fit_problems, launch_ledgers, share_problems
+from sparkdesk.core.planning.preflight import has_errors, node_problems, port_problems, refuse_errors, tensor_problems
+from sparkdesk.core.planning.setup import Build, EngineProfile
 from sparkdesk.core.playbooks.job import JobSpec, build_plan
 
 DEFAULT_IMAGE = "nvcr.io/nvidia/vllm:26.05-py3"
@@ -47,7 +60,7 @@ DEFAULT_MEMORY_FRACTION = 0.7
 """Leaves a third of unified memory to the system and the page cache; vLLM's own default of 0.92 does not.
 Source: community recipes for one Spark use 0.4 to 0.7."""
 RUNTIME_BYTES = 4 << 30
-"""CUDA context, graphs and the API server, outside of the share; an allowance,
+"""CUDA context, graphs, activations and the server, beside weights and KV cache; an allowance,
 unverified on hardware [vllm-outside-memory]."""
 KV_TYPES = ("", "auto", "float16", "bfloat16", "fp8", "fp8_e4m3", "fp8_e5m2", "nvfp4")
 
@@ -80,6 +93,54 @@ INFO = BackendInfo(
     docs="https://docs.vllm.ai/en/stable/cli/serve/",
     default_port=8000,
 )
+EAGER, TUNED_BUILD = "eager", "tuned"
+PROFILE = EngineProfile(
+    key=INFO.key,
+    title=INFO.title,
+    formats=("BF16", "FP8", "INT8", "NVFP4", "MXFP4", "AWQ", "GPTQ", "INT4"),
+    kv_dtypes=("auto", "fp8"),
+    parallelisms=(),  # over nodes it is not launched yet, so more of them are not proposed either
+    speculatives=(NO_SPECULATION, "mtp", "ngram"),
+    builds=(Build(STOCK, "Stock image"), Build(TUNED_BUILD, "Tuned image"), Build(EAGER, "Without CUDA graphs")),
+    runtime_bytes=RUNTIME_BYTES,
+    memory_fraction=DEFAULT_MEMORY_FRACTION,
+)
+"""What this adapter launches; a test holds it against the planner's table of engines."""
+DRAFT_TOKENS = {"mtp": 3, "ngram": 5}
+"""Tokens guessed a step. Source: NVIDIA's recipes (mtp), vLLM's documentation (ngram)."""
+NGRAM_LOOKUP = 4
+"""The longest run of words that is looked up in the prompt. Source: vLLM's documentation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """What makes a model's tuned build: words after the stock ones, variables, an image of its own ("": the stock)."""
+
+    flags: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...] = ()
+    image: str = ""
+    note: str = ""
+
+
+TUNINGS = {
+    "openai/gpt-oss-120b": Tuning(
+        ("--quantization", "mxfp4", "--mxfp4-backend", "CUTLASS", "--mxfp4-layers", "moe,qkv,o,lm_head",
+         "--attention-backend", "FLASHINFER"),
+        (("VLLM_USE_FLASHINFER_MOE_MXFP4_MXFP8", "1"),),
+        "sparkarena/spark-vllm-docker:mxfp4",
+        "The tuned build is a container image of the community, not of NVIDIA or vLLM",
+    ),
+    "nvidia/qwen3.6-35b-a3b-nvfp4": Tuning(
+        ("--attention-backend", "flashinfer", "--moe-backend", "marlin", "--max-num-batched-tokens", "8192",
+         "--enable-chunked-prefill", "--async-scheduling", "--enable-prefix-caching", "--load-format",
+         "fastsafetensors"),
+    ),
+    "qwen/qwen3-coder-next-fp8": Tuning(("--attention-backend", "flashinfer")),
+    "nvidia/nvidia-nemotron-3-super-120b-a12b-nvfp4": Tuning(
+        ("--moe-backend", "marlin", "--mamba-ssm-cache-dtype", "float32"),
+    ),
+}  # fmt: skip
+"""By hub id in lower case. Source: NVIDIA's playbooks "vllm" and "nemotron", the community's recipes for one Spark."""
 
 
 class Vllm:
@@ -89,35 +150,13 @@ class Vllm:
 
     def problems(self, request: LaunchRequest, context: PlanContext) -> list[Problem]:
         """What speaks against the request."""
-        problems = node_problems(request, context)
-        if request.kv_dtype not in KV_TYPES:
-            problems.append(
-                Problem(Severity.ERROR, f"vLLM has no KV type {request.kv_dtype}", "Choose another one.", "kv_dtype")
-            )
-        if request.quantization not in QUANTIZATIONS:
-            problems.append(
-                Problem(
-                    Severity.ERROR,
-                    f"vLLM has no quantization {request.quantization}",
-                    "Choose one of vLLM's, or none for a checkpoint that is quantized already.",
-                    "quantization",
-                )
-            )
+        problems = node_problems(request, context) + tensor_problems(request, context.spec)
+        problems += _word_problems(request, context.spec)
         if has_errors(problems):
             return problems
         node = context.node(request.nodes[0])
         problems += _docker_problems(request, node) + port_problems(request, node)
-        ledger = _ledger(request, context)
-        if ledger.weights_bytes is not None and ledger.kv_bytes is not None and ledger.kv_bytes <= 0:
-            problems.append(
-                Problem(
-                    Severity.ERROR,
-                    "The memory share leaves no room for the KV cache",
-                    "Raise the memory share or choose a smaller model.",
-                    "memory_fraction",
-                )
-            )
-        return problems + fit_problems(ledger, node)
+        return problems + _memory_problems(request, context)
 
     def plan(self, request: LaunchRequest, context: PlanContext) -> LaunchPlan:
         """The plan. Raises PlanError when the request has an error."""
@@ -140,12 +179,13 @@ class Vllm:
             title=request.served_name,
             engine=INFO.title,
             owner=context.owner,
-            argv=_argv(request, node, container),
+            argv=_argv(request, node, container, context.spec),
             endpoint=endpoint,
             stop_argv=(("docker", "stop", "--time", "20", container), ("docker", "rm", container)),
             extra={"container": container},
         )
-        return build_plan(request, context, spec, ledger=_ledger(request, context), command_title="docker run")
+        plan = build_plan(request, context, spec, ledger=_ledger(request, context), command_title="docker run")
+        return replace(plan, notes=(*plan.notes, *_build_notes(request)))
 
     def log_reader(self) -> VllmLog:
         """A new reader."""
@@ -195,15 +235,16 @@ def _kv_capacity_tokens(text: str) -> int | None:
     return size or blocks * length or None
 
 
-def _argv(request: LaunchRequest, node: NodeContext, container: str) -> tuple[str, ...]:
+def _argv(request: LaunchRequest, node: NodeContext, container: str, spec: ModelSpec | None) -> tuple[str, ...]:
     home = node.home or f"/home/{node.record.user}"
+    tuning = _tuning(request)
     words = ["docker", "run", "--name", container, "--label", f"sparkdesk.job={container.removeprefix('sparkdesk-')}"]
     words += ["--label", f"sparkdesk.plan={request.digest}", "--label", "sparkdesk.schema=1"]
     words += ["--restart", "no", "--gpus", "all", "--ipc", "host"]
     words += ["--network", "host", "--volume", f"{home}/.cache/huggingface:/root/.cache/huggingface"]
-    for name, value in request.environment:
+    for name, value in (*(tuning.environment if tuning else ()), *request.environment):
         words += ["--env", f"{name}={value}"]
-    image = request.image or DEFAULT_IMAGE
+    image = _image(request)
     words.append(image)
     if not image.partition(":")[0].endswith("vllm/vllm-openai"):
         # The upstream image's entry point is the server already; NVIDIA's needs the words.
@@ -214,31 +255,116 @@ def _argv(request: LaunchRequest, node: NodeContext, container: str) -> tuple[st
     words += ["--gpu-memory-utilization", f"{request.memory_fraction or DEFAULT_MEMORY_FRACTION:.2f}"]
     if request.kv_dtype:
         words += ["--kv-cache-dtype", request.kv_dtype]
-    if request.quantization:
+    # The model's own format needs no word: the checkpoint carries it. A word of vLLM's quantizes as it loads.
+    if request.quantization and not has_format(spec, request.quantization):
         words += ["--quantization", request.quantization]
-    return (*words, *request.extra_flags)
+    words += _speculation(request, spec)
+    if request.build == EAGER:
+        words.append("--enforce-eager")
+    return (*words, *(tuning.flags if tuning else ()), *request.extra_flags)
+
+
+def _speculation(request: LaunchRequest, spec: ModelSpec | None) -> list[str]:
+    """The flag of a speculative method; none for none."""
+    method = request.speculative
+    if method not in DRAFT_TOKENS:
+        return []
+    config: dict[str, str | int] = {"method": method, "num_speculative_tokens": DRAFT_TOKENS[method]}
+    if method == "ngram":
+        config["prompt_lookup_max"] = NGRAM_LOOKUP
+    elif spec is not None and spec.experts is not None and weights_of(request, spec).key == "NVFP4":
+        # The head's experts are not quantized: the kernels of the model's own do not take them (NVIDIA's recipes).
+        config["moe_backend"] = "triton"
+    return ["--speculative-config", json.dumps(config, separators=(",", ":"))]
+
+
+def _tuning(request: LaunchRequest) -> Tuning | None:
+    return TUNINGS.get(request.model.casefold()) if request.build == TUNED_BUILD else None
+
+
+def _image(request: LaunchRequest) -> str:
+    tuning = _tuning(request)
+    return request.image or (tuning.image if tuning else "") or DEFAULT_IMAGE
+
+
+def _build_notes(request: LaunchRequest) -> tuple[str, ...]:
+    """What stands beside a build that is not the stock one."""
+    if request.build != TUNED_BUILD:
+        return ()
+    tuning = _tuning(request)
+    if tuning is None:
+        return (f"No tuned build of {request.model} is known: it is launched as the stock one",)
+    return (tuning.note,) if tuning.note else ()
+
+
+def _word_problems(request: LaunchRequest, spec: ModelSpec | None) -> list[Problem]:
+    """Words that this engine does not have."""
+    problems = []
+    if request.kv_dtype not in KV_TYPES:
+        problems.append(_error(f"vLLM has no KV type {request.kv_dtype}", "Choose another one.", "kv_dtype"))
+    if has_format(spec, request.quantization):
+        if not PROFILE.can_run(weights_of(request, spec)):
+            words = f"vLLM does not run the {request.quantization} weights of this model"
+            problems.append(_error(words, "Choose another format, or another engine.", "quantization"))
+    elif request.quantization not in QUANTIZATIONS:
+        remedy = "Choose one of vLLM's, or none for a checkpoint that is quantized already."
+        problems.append(_error(f"vLLM has no quantization {request.quantization}", remedy, "quantization"))
+    if request.build not in ("", *(build.key for build in PROFILE.builds)):
+        keys = ", ".join(build.key for build in PROFILE.builds)
+        problems.append(_error(f"vLLM has no build {request.build} here", f"Choose one of: {keys}.", "build"))
+    return problems + _speculative_problems(request, spec)
+
+
+def _speculative_problems(request: LaunchRequest, spec: ModelSpec | None) -> list[Problem]:
+    method, field = request.speculative, "speculative"
+    if method in ("", NO_SPECULATION, "ngram"):
+        return []
+    remedy = "Choose ngram, which needs no weights, or none."
+    if method != "mtp":
+        words = f"Speculative decoding by {method} needs a draft model beside the model, and none is named"
+        more = "Write --speculative-config with the draft model's hub id among the further flags, or choose ngram."
+        return [_error(words, more, field)]
+    if spec is None:
+        words = f"Whether {request.model} has an mtp head is not known"
+        return [Problem(Severity.WARNING, words, "Without one, vLLM stops at its start: then choose ngram.", field)]
+    if method not in spec.speculatives:
+        return [_error(f"{spec.title} has no mtp head, as far as is known", remedy, field)]
+    return []
+
+
+def _ledgers(request: LaunchRequest, context: PlanContext) -> tuple[MemoryLedger, ...]:
+    setup = setup_of(request, context.spec, PROFILE)
+    return launch_ledgers(setup, workload_of(request), place_of(request, context))
 
 
 def _ledger(request: LaunchRequest, context: PlanContext) -> MemoryLedger:
-    """vLLM takes its whole share at the start: what the weights leave of it becomes KV cache."""
-    node = context.node(request.nodes[0])
-    weights = context.spec.weight_bytes.get(request.quantization) if context.spec else None
-    share = None
-    if node.mem_total_bytes is not None:
-        share = round(node.mem_total_bytes * (request.memory_fraction or DEFAULT_MEMORY_FRACTION))
-    return MemoryLedger(
-        node_id=node.record.id,
-        total_bytes=node.mem_total_bytes,
-        others_bytes=used_bytes(node),
-        weights_bytes=weights,
-        kv_bytes=None if share is None or weights is None else share - weights,
-        runtime_bytes=RUNTIME_BYTES,
-        undivided_bytes=share if weights is None else None,
-    )
+    """vLLM takes its whole share at the start: what weights and runtime leave of it becomes KV cache."""
+    return _ledgers(request, context)[0]
+
+
+def _memory_problems(request: LaunchRequest, context: PlanContext) -> list[Problem]:
+    parts = (setup_of(request, context.spec, PROFILE), workload_of(request), place_of(request, context))
+    found = _ledgers(request, context)
+    problems = [
+        _error(
+            "The memory share leaves no room for the KV cache",
+            "Raise the memory share or choose a smaller model.",
+            "memory_fraction",
+        )
+        for ledger in found
+        if ledger.weights_bytes is not None and ledger.kv_bytes is not None and ledger.kv_bytes <= 0
+    ]
+    if problems:
+        return problems
+    return [*share_problems(*parts), *fit_problems(*parts, found)]
+
+
+def _error(message: str, remedy: str, field: str) -> Problem:
+    return Problem(Severity.ERROR, message, remedy, field)
 
 
 def _docker_problems(request: LaunchRequest, node: NodeContext) -> list[Problem]:
-    name, image = node.record.name, request.image or DEFAULT_IMAGE
+    name, image = node.record.name, _image(request)
     if node.programs and "docker" not in node.programs:
         return [Problem(Severity.ERROR, f"docker was not found on {name}", "Install it (DGX OS has it).", "engine")]
     if node.images is not None and image not in node.images:

@@ -15,6 +15,7 @@ from sparkdesk.core.step import Action, PutFile, Run, Wait
 ROOT = Path(__file__).resolve().parents[2]
 JOB_ID = "abcdefghijklmnop"
 GGUF = "/home/nvidia/models/SmolLM2-135M-Instruct.Q4_1.gguf"
+MTP_GGUF = "/home/nvidia/models/Qwen3.6-35B-A3B-Q4_K_M.gguf"
 
 NODE = NodeContext(
     record=NodeRecord(id="node-1", name="spark-5c2d", address="127.77.0.1", port=22, user="nvidia"),
@@ -23,7 +24,7 @@ NODE = NodeContext(
     mem_available_bytes=124_000_000 * 1024,
     cpu_count=20,
     images=("nvcr.io/nvidia/vllm:26.05-py3",),
-    weight_files={GGUF: 98_362_432},
+    weight_files={GGUF: 98_362_432, MTP_GGUF: 21_340_000_000},
     programs={"docker": "/usr/bin/docker", "llama-server": "/usr/local/bin/llama-server"},
     home="/home/nvidia",
 )
@@ -48,8 +49,9 @@ def show_plan(plan: LaunchPlan) -> str:
     lines.append(
         f"ledger total {ledger.total_bytes} others {ledger.others_bytes} weights {ledger.weights_bytes}"
         f" kv {ledger.kv_bytes} runtime {ledger.runtime_bytes} undivided {ledger.undivided_bytes}"
-        f" free {ledger.free_bytes} {ledger.fit}"
+        f" reserve {ledger.reserve_bytes} free {ledger.free_bytes} {ledger.fit}"
     )
+    lines += [f"note {note}" for note in plan.notes]
     for command in plan.commands:
         lines += ["", f"command on {command.node_id}: {command.title}", command.text]
     for playbook in (plan.playbook, plan.stop):

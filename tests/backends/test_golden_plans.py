@@ -13,7 +13,7 @@ from backends import llamacpp, vllm
 from sparkdesk.core.jobs.backend import Backend
 from sparkdesk.core.jobs.plan import Severity
 from sparkdesk.core.jobs.request import LaunchRequest
-from tests.backends.context import GGUF, ROOT, context_with, show_plan, spec_named
+from tests.backends.context import GGUF, MTP_GGUF, ROOT, context_with, show_plan, spec_named
 
 SMOL = LaunchRequest(
     engine="llamacpp",
@@ -40,11 +40,61 @@ LLAMA = LaunchRequest(
     environment=(("VLLM_LOGGING_LEVEL", "INFO"),),
 )
 UPSTREAM = LLAMA.model_copy(update={"image": "vllm/vllm-openai:v0.33.0", "memory_fraction": 0.6})
+QWEN = LaunchRequest(
+    engine="vllm",
+    model="nvidia/Qwen3.6-35B-A3B-NVFP4",
+    nodes=("node-1",),
+    served_name="qwen3.6-35b",
+    context_tokens=262_144,
+    concurrency=4,
+    quantization="NVFP4",
+    kv_dtype="fp8",
+    speculative="mtp",
+    build="tuned",
+    memory_fraction=0.4,
+)
+GPT_OSS = LaunchRequest(
+    engine="vllm",
+    model="openai/gpt-oss-120b",
+    nodes=("node-1",),
+    served_name="gpt-oss-120b",
+    context_tokens=131_072,
+    quantization="MXFP4",
+    build="tuned",
+)
+ON_LINE = LaunchRequest(
+    engine="vllm",
+    model="meta-llama/Llama-3.1-8B-Instruct",
+    nodes=("node-1",),
+    served_name="llama-3.1-8b",
+    context_tokens=8192,
+    quantization="fp8",
+    speculative="ngram",
+    build="eager",
+)
+MTP = LaunchRequest(
+    engine="llamacpp",
+    model="nvidia/Qwen3.6-35B-A3B-NVFP4",
+    weights_path=MTP_GGUF,
+    nodes=("node-1",),
+    served_name="qwen3.6-35b",
+    port=8080,
+    context_tokens=32_768,
+    concurrency=2,
+    quantization="Q4_K_M",
+    kv_dtype="q8_0",
+    speculative="mtp",
+    build="stock",
+)
 
 CASES: list[tuple[str, Backend, LaunchRequest]] = [
     ("llamacpp_smollm2", llamacpp.backend, SMOL),
     ("vllm_llama_70b", vllm.backend, LLAMA),
     ("vllm_upstream_image", vllm.backend, UPSTREAM),
+    ("vllm_qwen_tuned_mtp", vllm.backend, QWEN),
+    ("vllm_gpt_oss_tuned", vllm.backend, GPT_OSS),
+    ("vllm_eager_ngram", vllm.backend, ON_LINE),
+    ("llamacpp_mtp", llamacpp.backend, MTP),
 ]
 
 

@@ -9,7 +9,7 @@ import pytest
 from backends import vllm
 from sparkdesk.core.jobs.request import LaunchRequest
 from tests.backends.context import ROOT, context_with, spec_named
-from tests.backends.test_golden_plans import LLAMA, UPSTREAM
+from tests.backends.test_golden_plans import GPT_OSS, LLAMA, ON_LINE, QWEN, UPSTREAM
 
 TABLE = tomllib.loads((ROOT / "resources/flags/vllm-0.33.0.toml").read_text())
 
@@ -43,9 +43,24 @@ def engine_words(request: LaunchRequest) -> list[str]:
     return words[words.index(request.model) + 1 :]
 
 
-@pytest.mark.parametrize("request_", [LLAMA, UPSTREAM], ids=["nvidia", "upstream"])
+@pytest.mark.parametrize(
+    "request_", [LLAMA, UPSTREAM, QWEN, ON_LINE], ids=["nvidia", "upstream", "tuned-mtp", "eager-ngram"]
+)
 def test_every_flag_of_a_plan_is_in_the_engines_own_table(request_: LaunchRequest) -> None:
     assert check_flags(engine_words(request_)) == []
+
+
+def test_only_the_patched_image_gets_the_flags_that_only_it_has() -> None:
+    unknown = [wrong for wrong in check_flags(engine_words(GPT_OSS)) if wrong.startswith("unknown: --")]
+    assert unknown == ["unknown: --mxfp4-backend", "unknown: --mxfp4-layers"]
+    words = vllm.backend.plan(GPT_OSS, context_with(spec_named(GPT_OSS.model))).commands[0].text
+    assert "sparkarena/spark-vllm-docker:mxfp4" in words
+
+
+@pytest.mark.parametrize("hub_id", sorted(vllm.TUNINGS))
+def test_every_tuned_build_of_the_stock_image_has_flags_that_vllm_knows(hub_id: str) -> None:
+    tuning = vllm.TUNINGS[hub_id]
+    assert tuning.image or check_flags(list(tuning.flags)) == []
 
 
 def test_a_flag_that_vllm_does_not_know_is_found() -> None:

@@ -44,12 +44,10 @@ def weights_of(request: LaunchRequest, spec: ModelSpec | None) -> WeightFormat:
     """
     formats = spec.formats if spec is not None else ()
     own = [each for each in formats if each.repo and each.repo.casefold() == request.model.casefold()]
-    keyed = [each for each in own or formats if each.key == request.quantization]
-    if keyed or own:
-        return (keyed or own)[0]
     keyed = [each for each in formats if each.key == request.quantization]
-    if keyed:
-        return keyed[0]
+    for found in ([each for each in own if each in keyed], keyed, own):
+        if found:
+            return found[0]
     known = spec.weight_bytes.get(request.quantization, spec.weight_bytes.get("", 0)) if spec is not None else 0
     return WeightFormat(request.quantization, known, repo=request.model)
 

@@ -280,7 +280,7 @@ def memory_problems(
     problems = workload_problems(workload) + division_problems(setup, place)
     if problems:
         return problems
-    return (*share_problems(setup, workload, place, found), *fit_problems(setup, workload, place, found))
+    return (*share_problems(setup, workload, place), *fit_problems(setup, workload, place, found))
 
 
 def _is_safe(change: Change) -> bool:
@@ -315,24 +315,20 @@ def fit_problems(
     return (Problem(Severity.WARNING, message, remedy, changes[0].field if changes else "model"),)
 
 
-def share_problems(
-    setup: Setup, workload: Workload, place: Place, found: tuple[MemoryLedger, ...]
-) -> tuple[Problem, ...]:
+def share_problems(setup: Setup, workload: Workload, place: Place) -> tuple[Problem, ...]:
     """The engine's own check at its start, and whether the share that was chosen holds the workload."""
-    share = setup.memory_fraction
-    problems: list[Problem] = []
+    share, field = setup.memory_fraction, "memory_fraction"
     if setup.engine.memory_fraction is None or share is None:
         return ()
-    field = "memory_fraction"
     if not 0.0 < share <= MOST_FRACTION:
-        return (
-            Problem(Severity.ERROR, f"A share of memory is above 0 and at most {MOST_FRACTION}", "Write 0.7.", field),
-        )
-    for node, ledger in zip(place.nodes, found, strict=True):
+        words = f"A share of memory is above 0 and at most {MOST_FRACTION}"
+        return (Problem(Severity.ERROR, words, f"Write {setup.engine.memory_fraction}.", field),)
+    problems: list[Problem] = []
+    needed = need_of(setup, workload).total_bytes
+    for node in place.nodes:
         problems += start_problems(node, share, setup.engine.title)
-        total, known = ledger.total_bytes, (ledger.weights_bytes, ledger.kv_bytes, ledger.runtime_bytes)
-        needed = sum(part for part in known if part is not None)
-        if total is not None and None not in known and needed > share * total + 1:
+        total = room_of(node, place).total_bytes
+        if total is not None and needed is not None and needed > share * total + 1:
             enough = fraction_for(setup, workload, place)
             remedy = f"Take {enough:.2f}." if enough else "Take fewer users, a shorter context or smaller weights."
             words = f"A share of {share:.2f} of {node.name} is {share * total / GIB:.1f} GiB; "

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from sparkdesk.core.errors import PlanError
 from sparkdesk.core.jobs.backend import NodeContext, PlanContext
-from sparkdesk.core.jobs.plan import GIB, Fit, MemoryLedger, Problem, Severity
+from sparkdesk.core.jobs.plan import Problem, Severity
 from sparkdesk.core.jobs.request import LaunchRequest
-from sparkdesk.core.telemetry.free_memory import LOW_BYTES
+from sparkdesk.core.models.spec import ModelSpec
+from sparkdesk.core.planning.question import tensor_problem
 
 
 def has_errors(problems: list[Problem]) -> bool:
@@ -31,12 +32,13 @@ def node_problems(request: LaunchRequest, context: PlanContext) -> list[Problem]
         for node_id in request.nodes
         if node_id not in known
     ]
-    if len(request.nodes) > 1 or request.tensor_parallel_size * request.pipeline_parallel_size > 1:
+    sizes = request.tensor_parallel_size * request.pipeline_parallel_size * request.data_parallel_size
+    if len(request.nodes) > 1 or sizes > 1:
         problems.append(
             Problem(
                 Severity.ERROR,
                 "Serving over several nodes is not built yet",
-                "Choose one node, with tensor and pipeline parallel size 1.",
+                "Choose one node, with tensor, pipeline and data parallel size 1.",
                 "nodes",
             )
         )
@@ -53,35 +55,10 @@ def port_problems(request: LaunchRequest, node: NodeContext) -> list[Problem]:
     return [Problem(Severity.ERROR, f"Port {request.port} is in use on {node.record.name} by {holder}", remedy, "port")]
 
 
-def fit_problems(ledger: MemoryLedger, node: NodeContext) -> list[Problem]:
-    """What the ledger's word means for the launch."""
-    name = node.record.name
-    match ledger.fit:
-        case Fit.TOO_BIG:
-            return [
-                Problem(
-                    Severity.WARNING,
-                    f"Too big for {name}: the node may freeze and need its power cut",
-                    "Lower the context or the number of users, or stop what runs there.",
-                    "context_tokens",
-                )
-            ]
-        case Fit.RISKY:
-            return [
-                Problem(
-                    Severity.WARNING,
-                    f"Less than {LOW_BYTES / GIB:.0f} GiB would be left on {name}: the node may freeze",
-                    "Lower the context or the number of users, or stop what runs there.",
-                    "context_tokens",
-                )
-            ]
-        case Fit.UNKNOWN:
-            return [
-                Problem(
-                    Severity.WARNING,
-                    f"How much memory this takes on {name} is not known",
-                    "Watch the node's free memory while it loads; the guard stops the job below its floor.",
-                )
-            ]
-        case _:
-            return []
+def tensor_problems(request: LaunchRequest, spec: ModelSpec | None) -> list[Problem]:
+    """A tensor parallel size that does not divide the model, as far as its shape is known."""
+    size = request.tensor_parallel_size
+    if spec is None or not (reason := tensor_problem(spec, size)):
+        return []
+    remedy = f"Divide it by layers (pipeline parallel size {size}), or run {size} copies (data parallel size {size})."
+    return [Problem(Severity.ERROR, reason, remedy, "tensor_parallel_size")]

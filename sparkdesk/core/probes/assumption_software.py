@@ -107,7 +107,7 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
         _in_log("ggml_cuda_init", r"Device 0: NVIDIA GB10"), source="llama.cpp's source", where="backends/llamacpp.py",
     ),
     assume(
-        "vllm-outside-memory", "What vLLM takes outside of its share stays below the plan's allowance of 4 GiB",
+        "vllm-outside-memory", "What vLLM's graphs take stays below the plan's allowance of 4 GiB beside weights and cache",
         _JOB_LOGS,
         _sum_below(r"Graph capturing finished in .*? took (\d+(?:\.\d+)?) GiB", 1024 * MIB, VLLM_ALLOWED_BYTES),
         source="ours, an allowance", where="backends/vllm.py",

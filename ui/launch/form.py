@@ -44,8 +44,8 @@ class Form:
 
     workload: str = CHAT.key
     """Key of the preset, or custom."""
-    prompt_tokens: str = str(CHAT.prompt_tokens)
-    answer_tokens: str = str(CHAT.answer_tokens)
+    prompt_tokens: str = f"{CHAT.prompt_tokens:,}"
+    answer_tokens: str = f"{CHAT.answer_tokens:,}"
     users: int = CHAT.users
     cached_percent: str = "0"
     """Of each prompt, whose KV is there already."""
@@ -61,7 +61,7 @@ class Form:
     nodes: tuple[str, ...] = ()
     pool: tuple[str, ...] = ()
     """The nodes that the table of plans may use; `nodes` are among them."""
-    context_tokens: str = str(DEFAULT_CONTEXT_TOKENS)
+    context_tokens: str = f"{DEFAULT_CONTEXT_TOKENS:,}"
     concurrency: int = 1
     port: str = "8000"
     served_name: str = ""
@@ -116,8 +116,8 @@ def choose_workload(form: Form, key: str) -> Form:
     return replace(
         form,
         workload=preset.key,
-        prompt_tokens=str(preset.prompt_tokens),
-        answer_tokens=str(preset.answer_tokens),
+        prompt_tokens=f"{preset.prompt_tokens:,}",
+        answer_tokens=f"{preset.answer_tokens:,}",
         users=preset.users,
         cached_percent=str(round(preset.cached_share * 100)),
         touched=form.touched - set(LOAD_FIELDS),
@@ -228,7 +228,7 @@ def load_request(request: LaunchRequest) -> Form:
         weights_path=request.weights_path,
         nodes=request.nodes,
         pool=request.nodes,
-        context_tokens=str(request.context_tokens),
+        context_tokens=f"{request.context_tokens:,}",
         concurrency=request.concurrency,
         port=str(request.port),
         served_name=request.served_name,

@@ -178,6 +178,8 @@ class FormPanel(Card):
         model, form, spec = self._model, self._model.form, self._model.spec()
         self._title.setText(spec.title if spec else text.one_line(form.model, 128) or "No model chosen")
         self._shape.setText(describe_shape(spec))
+        said = [part for part in (spec.licence, spec.source) if part] if spec else []
+        self._shape.setToolTip(plain_tooltip("\n".join(said)) if said else "")
         entries = [Offer(each.name, each.title) for each in model.feeds.catalogue]
         self._offer("catalogue", self.catalogue, [Offer("", "Choose a model"), *entries], spec.name if spec else "")
         for name, choice in self.choices.items():

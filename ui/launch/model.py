@@ -20,6 +20,7 @@ from sparkdesk.core.models.spec import ModelSpec
 from sparkdesk.core.planning.place import Place
 from sparkdesk.core.planning.question import Limits, Question, load_problems
 from sparkdesk.core.planning.row import PlanRow
+from sparkdesk.core.planning.setup import Setup
 from sparkdesk.core.planning.workload import CHAT, Workload
 from ui import text
 from ui.bridge import watch
@@ -53,6 +54,8 @@ from ui.launch.standing import NO_MARK, Standing, find_holders, stand
 __all__ = ["DEBOUNCE_MS", "FIT_KINDS", "TITLES", "LaunchFeeds", "LaunchModel", "Preview", "make_preview"]
 
 DEBOUNCE_MS = 100
+SHOWN_EVERY = 6
+"""Models of the catalogue that are computed between two looks at the list."""
 _STRUCTURE = frozenset((*PLAN_FIELDS, "model", "nodes", "workload"))
 """Fields after which the best plan is looked for again; numbers that are being typed move no other field."""
 
@@ -85,6 +88,7 @@ class LaunchModel(QObject):
         """Why there are no rows."""
         self.standings: dict[str, Standing] = {}
         """How each model of the catalogue stands on the chosen nodes."""
+        self._wants_best = True
         self._stood_on: tuple[str, ...] = ()
         self._everywhere = Place(())
         self.is_anyway = False
@@ -209,11 +213,8 @@ class LaunchModel(QObject):
         self.preview_changed.emit()
 
     def _set_form(self, form: Form, *, has_new_best: bool = True) -> None:
-        form = fill_defaults(form, self._around(form))
-        if has_new_best:
-            form = replace(form, best=self._find_best(form))
-            form = fill_defaults(form, self._around(form))
-        self.form = form
+        self.form = fill_defaults(form, self._around(form))
+        self._wants_best |= has_new_best
         self.is_anyway = False
         self.form_changed.emit()
         # While somebody types, the list waits.
@@ -227,9 +228,7 @@ class LaunchModel(QObject):
     def _take_contexts(self, _contexts: tuple[NodeContext, ...]) -> None:
         before = self.form
         self.form = fill_defaults(self.form, self._around(self.form))
-        if self.form.nodes != before.nodes:
-            self.form = replace(self.form, best=self._find_best(self.form))
-            self.form = fill_defaults(self.form, self._around(self.form))
+        self._wants_best |= self.form.nodes != before.nodes
         if self.form != before:
             self.form_changed.emit()
         self._timer.start()
@@ -249,10 +248,12 @@ class LaunchModel(QObject):
         """Make the preview and the rows of the form as it is now."""
         self._timer.stop()
         began_s = self.feeds.clock_s()
-        made = make_preview(self.form, self.feeds)
-        middle_s = self.feeds.clock_s()
+        before = self.form
         self._compute_rows()
-        self.rows_ms = (self.feeds.clock_s() - middle_s) * 1000
+        self.rows_ms = (self.feeds.clock_s() - began_s) * 1000
+        made = make_preview(self.form, self.feeds)
+        if self.form != before:
+            self.form_changed.emit()
         self.preview = replace(made, compute_ms=(self.feeds.clock_s() - began_s) * 1000)
         self.rows_changed.emit()
         self.preview_changed.emit()
@@ -280,16 +281,15 @@ class LaunchModel(QObject):
                 self.load_errors.setdefault(problem.field, text.one_line(problem.message, 200))
         try:
             self.rows = self._ask(spec, workload, self.form.pool)
+            if self._wants_best:
+                self._follow_best(spec, workload)
             self.row = next((row for row in self.rows if self.is_form(row)), None) or self._own_row(spec, workload)
         except SparkDeskError as error:
             self.rows_note = error.sentence()
 
     def is_form(self, row: PlanRow) -> bool:
         """Whether a row is the setup that the form says, on the same nodes."""
-        form, setup = self.form, row.setup
-        said = (form.engine, form.quantization, form.build, form.parallelism, form.kv_dtype, form.speculative)
-        has = (setup.engine.key, setup.weights.key, setup.build.key, setup.parallelism, kv_word(setup.kv_dtype))
-        return said == (*has, setup.speculative) and form.nodes == tuple(n.node_id for n in row.place.nodes)
+        return ids_of(row) == self.form.nodes and is_within(row.setup, self.form, frozenset(PLAN_FIELDS))
 
     def _own_row(self, spec: ModelSpec, workload: Workload) -> PlanRow | None:
         limits = limits_of(self.form, frozenset(PLAN_FIELDS))
@@ -305,26 +305,28 @@ class LaunchModel(QObject):
         )
         return self.feeds.plan_rows(question)
 
-    def _find_best(self, form: Form) -> PlanRow | None:
-        """The best plan within what the person fixed, one that can be started from here before one that cannot."""
-        spec, weights = match_model(self.feeds.catalogue, form.model)
-        workload = read_workload(form)[0] or self.workload
-        if spec is None:
-            return None
-        limits = limits_of(form, form.touched & set(PLAN_FIELDS))
+    def _follow_best(self, spec: ModelSpec, workload: Workload) -> None:
+        """Set what the person left alone as the best plan on the chosen nodes has it, within what the person fixed.
+
+        A plan that can be started from here goes before one that cannot.
+        """
+        self._wants_best = False
+        form = self.form
+        fixed = form.touched & set(PLAN_FIELDS)
+        weights = match_model(self.feeds.catalogue, form.model)[1]
         if weights is not None and "model" in form.touched:
-            limits = replace(limits, format=weights.key)
-        try:
-            rows = self._ask(spec, workload, form.nodes, limits)
-        except SparkDeskError:
-            return None
-        return next((row for row in rows if row.setup.engine.key in self.backends), next(iter(rows), None))
+            form, fixed = replace(form, quantization=weights.key), fixed | {"quantization"}
+        rows = [row for row in self.rows if ids_of(row) == form.nodes and is_within(row.setup, form, fixed)]
+        if not rows:
+            rows = list(self._ask(spec, workload, form.nodes, limits_of(form, fixed)))
+        can_start = (row for row in rows if row.setup.engine.key in self.backends)
+        best = next(can_start, next(iter(rows), None))
+        self.form = fill_defaults(replace(self.form, best=best), self._around(self.form))
 
     def _fit_next(self) -> None:
         """One model of the catalogue an event-loop turn, so that a long one never stops the window."""
         if not self._fit_queue:
             self._fit_timer.stop()
-            self.catalogue_changed.emit()
             return
         spec = self._fit_queue.pop(0)
         holders = find_holders(spec, self.feeds.ranked_contexts(), self._everywhere)
@@ -334,6 +336,8 @@ class LaunchModel(QObject):
             row = None
         fit = NO_MARK if row else self._fit_mark(spec)
         self.standings[spec.name] = stand(row, fit, holders)
+        if len(self._fit_queue) % SHOWN_EVERY == 0:
+            self.catalogue_changed.emit()
 
     def _fit_mark(self, spec: ModelSpec) -> Mark:
         """Without a row of the planner, the word of the engine's own plan."""
@@ -411,6 +415,24 @@ TITLES = {
     "extra_flags": "Extra flags",
     "environment": "Environment",
 }
+
+
+def ids_of(row: PlanRow) -> tuple[str, ...]:
+    """The nodes that a row uses."""
+    return tuple(node.node_id for node in row.place.nodes)
+
+
+def is_within(setup: Setup, form: Form, names: frozenset[str]) -> bool:
+    """Whether a setup is what the form says in these fields."""
+    has = {
+        "engine": setup.engine.key,
+        "quantization": setup.weights.key,
+        "build": setup.build.key,
+        "parallelism": setup.parallelism,
+        "kv_dtype": kv_word(setup.kv_dtype),
+        "speculative": setup.speculative,
+    }
+    return all(has[name] == getattr(form, name) for name in names)
 
 
 def limits_of(form: Form, names: frozenset[str]) -> Limits:

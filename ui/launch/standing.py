@@ -98,8 +98,6 @@ def describe_shape(spec: ModelSpec | None) -> str:
         parts.append(f"{layers} layers")
     if spec.kv:
         parts.append(f"{spec.kv.kv_heads} KV heads")
-    if spec.licence:
-        parts.append(spec.licence)
     return " · ".join(parts)
 
 

@@ -69,6 +69,6 @@ class ContextInput(QWidget):
         self.input.setAccessibleName(name)
 
     def _draw(self, at: int) -> None:
-        typed = str(self._stops[at])
+        typed = f"{self._stops[at]:,}"
         self.input.setText(typed)
         self.edited.emit(typed)

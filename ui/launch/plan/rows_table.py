@@ -5,6 +5,7 @@ The one rule: where the column is narrow, what tells the ways apart stays and th
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Set
 from typing import Final
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
@@ -191,13 +192,12 @@ class RowsTable(QTableView):
         room = self.viewport().width()
         hidden = {column for column in COLUMNS if self.rows.is_silent(column) and column not in ("rank", "why")}
         needed["why"] = min(needed["why"], _MOST_WHY if self._has_all else _LEAST_WHY)
-        over = sum(width for column, width in needed.items() if column not in hidden) - room
-        for column in () if self._has_all else _FIRST_TO_GO:
-            if over > 0 and column not in hidden:
-                hidden.add(column)
-                over -= needed[column]
+        spare = room - sum(width for column, width in needed.items() if column not in hidden)
+        if not self._has_all:
+            gone, spare = _too_many(needed, hidden, spare)
+            hidden |= gone
         # What is left over goes to the reasons, or to the column whose words end soonest.
-        needed["split" if "why" in hidden else "why"] += max(0, -over)
+        needed["split" if "why" in hidden else "why"] += max(0, spare)
         for i, column in enumerate(COLUMNS):
             self.setColumnHidden(i, column in hidden)
             self.setColumnWidth(i, needed[column])
@@ -238,3 +238,18 @@ class RowsTable(QTableView):
         index = self.currentIndex()
         self.looked_at.emit(self.rows.rows[index.row()] if index.isValid() else None)
         self.viewport().update()
+
+
+def _too_many(needed: Mapping[Column, int], silent: Set[Column], spare: int) -> tuple[set[Column], int]:
+    """The columns for which there is no room, and the room that is left then."""
+    gone = list[Column]()
+    for column in _FIRST_TO_GO:
+        if spare < 0 and column not in silent:
+            gone.append(column)
+            spare += needed[column]
+    # A wide one that went last may have made room for a narrow one.
+    for column in tuple(reversed(gone)):
+        if needed[column] <= spare:
+            gone.remove(column)
+            spare -= needed[column]
+    return set(gone), spare

@@ -96,7 +96,7 @@ class PlanPanel(Card):
     def _build(self) -> None:
         inner = QWidget()
         inner.setProperty("tone", "page")
-        body = QVBoxLayout(inner)
+        self._body = body = QVBoxLayout(inner)
         body.setContentsMargins(0, 0, 0, 0)
         body.setSpacing(0)
         self._noted = _padded(self.note, self.loading)
@@ -154,6 +154,8 @@ class PlanPanel(Card):
         self._found.setVisible(bool(shown.problems))
         plan = model.preview.plan
         self._work.setVisible(plan is not None)
+        # What is left of the height goes to the commands, or to nobody.
+        self._body.setStretch(self._body.count() - 1, 0 if plan is not None else 1)
         if plan is not None:
             self._show_steps(plan)
         self._show_button()

@@ -34,6 +34,9 @@ UNKNOWN_PREDICTION = Prediction(
     output_tok_s=UNKNOWN,
     ttft_parts=(),
     tpot_parts=(),
+    memory_gb_per_s=NAN,
+    compute_share=NAN,
+    link_gb_per_s=NAN,
 )
 """Of a setup beside a neighbour that does not say how busy it is."""
 

@@ -1,0 +1,1 @@
+"""Command lines of engines: read without a shell, written for one."""

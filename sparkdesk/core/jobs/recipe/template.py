@@ -1,0 +1,204 @@
+"""The three keys that recipe formats share: values (`defaults`), variables (`env`) and the command's template.
+
+The one rule: the command is filled and read as text; where there is none, the values say the same flags.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from sparkdesk.core.errors import PlanError
+from sparkdesk.core.jobs.recipe.command.flag_map import ENGINES, EngineFlags
+from sparkdesk.core.jobs.recipe.command.flag_reader import read_flags
+from sparkdesk.core.jobs.recipe.command.line import read_command
+from sparkdesk.core.jobs.recipe.command.words import Word
+from sparkdesk.core.jobs.recipe.imported import Draft, show
+from sparkdesk.core.jobs.recipe.placeholder import render, text_of
+from sparkdesk.core.jobs.recipe.risk import SUBSTITUTION, check_name, check_text, check_variable
+
+MAX_VALUES = 256
+MAX_VALUE_CHARS = 8192
+_LOCAL_IMAGE = re.compile(r"vllm-node(?:[:@-].*)?")
+_WIDE_KEYS = {"tp": "tensor_parallel", "pp": "pipeline_parallel", "dp": "data_parallel"}
+_LONG_KEYS = {f"{key}_size": key for key in _WIDE_KEYS.values()} | _WIDE_KEYS
+
+
+def take_template(draft: Draft, data: Mapping[str, Any], defaults: Mapping[str, str], engine: str) -> None:
+    """Model, variables and flags of a recipe. `engine`: its key; "" lets the command tell."""
+    take_environment(draft, data.get("env"))
+    model = _take_model(draft, data.get("model"))
+    command = data.get("command")
+    if command is not None and not isinstance(command, str):
+        draft.refuse("command", "command is no text", "Write it as one text.")
+        command = None
+    values = {"model": model, **defaults} if model else dict(defaults)
+    if command:
+        _take_command(draft, command, values)
+        engine = str(draft.fields.get("engine", "")) or engine
+    if engine in ENGINES:
+        draft.fields.setdefault("engine", engine)
+        _take_values(draft, ENGINES[engine], defaults, command or "")
+    if model and "model" not in draft.fields and not any(problem.field == "model" for problem in draft.problems):
+        _set_model(draft, model, engine)
+
+
+def values_of(draft: Draft, data: Mapping[str, Any], key: str, overrides: Mapping[str, Any]) -> dict[str, str]:
+    """A map of the recipe as texts, with a person's own values over it. What is no plain value is refused."""
+    given = mapping_of(draft, data, key)
+    values: dict[str, str] = {}
+    for name, value in (dict(list(given.items())[:MAX_VALUES]) | dict(overrides)).items():
+        where = f"{key}.{show(name)[:64]}"
+        if value is None:
+            continue
+        if isinstance(value, Mapping | list | tuple):
+            draft.refuse(where, f"{where} is a list or a map", "Write one value.")
+        elif isinstance(value, int) and abs(value) >= 10**40:
+            draft.refuse(where, f"{where} is {show(value)}", "Write a number that the engine takes.")
+        elif len(text := text_of(value)) > MAX_VALUE_CHARS:
+            draft.refuse(where, f"{where} has {len(text)} characters", f"Write at most {MAX_VALUE_CHARS}.")
+        else:
+            values[str(name)] = text
+    return values
+
+
+def mapping_of(draft: Draft, data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """A key's map; empty where it is missing; a problem where it is something else."""
+    value = data.get(key)
+    if value is None or isinstance(value, Mapping):
+        return value or {}
+    draft.refuse(key, f"{key} is {show(value)[:80]!r}, not a map of values", "Write it as lines of `key: value`.")
+    return {}
+
+
+def take_environment(draft: Draft, value: object) -> None:
+    """The recipe's variables for the server."""
+    for name, text in mapping_of(draft, {"env": value}, "env").items():
+        if isinstance(text, Mapping | list):
+            draft.refuse("environment", f"{show(name)[:64]} is a list or a map", "Write one value.")
+        elif text is not None and check_variable(draft, "env", str(name), text_of(text)):
+            known = tuple(pair for pair in draft.fields.get("environment", ()) if pair[0] != name)
+            draft.fields["environment"] = (*known, (str(name), text_of(text)))
+
+
+def take_image(draft: Draft, value: object) -> None:
+    """The container's image."""
+    if value is None:
+        return
+    if not isinstance(value, str):
+        draft.refuse("image", f"The container {show(value)[:80]!r} is no image", "Write an image as registry/name:tag.")
+    elif check_name(draft, "image", value):
+        draft.fields["image"] = value
+        if _LOCAL_IMAGE.fullmatch(value):
+            draft.warn(
+                "image",
+                f"{value} is built by hand on each node: no registry has it to pull",
+                "Build it there first, or choose another image, or leave it empty for SparkDesk's own.",
+            )
+
+
+def take_title(draft: Draft, data: Mapping[str, Any]) -> None:
+    """The recipe's own name, which is shown and nothing else."""
+    name = data.get("name")
+    if name is None:
+        return
+    if not isinstance(name, str):
+        draft.refuse("name", f"The name {show(name)[:80]!r} is no text", "Write it as a text.")
+    elif check_name(draft, "name", name):
+        draft.title = name
+
+
+def take_revision(draft: Draft, value: object) -> None:
+    """A pinned revision of the weights."""
+    if value is None:
+        return
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,127}", value):
+        draft.refuse("model_revision", f"{show(value)[:80]!r} is no revision", "Write a commit, a tag or a branch.")
+    elif draft.fields.get("engine") in ("vllm", "sglang") and "--revision" not in draft.fields.get("extra_flags", ()):
+        draft.fields["extra_flags"] = (*draft.fields.get("extra_flags", ()), "--revision", value)
+    else:
+        draft.leave("model_revision", value, "This engine takes no revision.")
+
+
+def list_rest(draft: Draft, data: Mapping[str, Any], known: frozenset[str], shown: Mapping[str, str]) -> None:
+    """Every other key: hooks and mods are shown and off, the rest was not understood."""
+    for key, value in data.items():
+        name = str(key)
+        if name in shown and value not in (None, [], {}, ""):
+            for at, item in enumerate(value if isinstance(value, list) else [value]):
+                draft.turn_off(shown[name], f"{name}[{at}]" if isinstance(value, list) else name, item)
+            draft.warn(
+                name,
+                f"{show(name)} would change a computer; SparkDesk shows it and does not run it",
+                "Do by hand on the nodes what the server needs of it.",
+            )
+        elif name not in known and name not in shown:
+            draft.miss(name, value, "No key that SparkDesk knows: kept for writing back.")
+
+
+def _take_model(draft: Draft, value: object) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        draft.refuse("model", f"The model {show(value)[:80]!r} is no text", "Write it as owner/name.")
+        return ""
+    return value if check_name(draft, "model", value) else ""
+
+
+def _set_model(draft: Draft, model: str, engine: str) -> None:
+    if engine == "llamacpp":
+        draft.fields["model"], mark, quantization = model.partition(":")
+        if mark:
+            draft.fields["quantization"] = quantization
+    else:
+        draft.fields["model"] = model
+
+
+def _take_command(draft: Draft, command: str, values: Mapping[str, str]) -> None:
+    try:
+        text, missing = render(command, values)
+    except PlanError as error:
+        draft.refuse("command", error.message, error.remedy)
+        return
+    for key in missing:
+        if key != "model" or not any(problem.field == "model" for problem in draft.problems):
+            draft.refuse("command", f"The command asks for {{{key}}}, which nothing sets", f"Add {key} to `defaults`.")
+    if SUBSTITUTION.search(command):
+        draft.refuse(
+            "command",
+            "The command asks a shell to run something inside it",
+            "Nothing from a recipe is run: write the value itself.",
+        )
+    if not read_command(draft, text) and not any(problem.field in ("command", "engine") for problem in draft.problems):
+        draft.refuse("command", "The command starts no model server", "Write vllm serve, sglang or llama-server.")
+
+
+def _take_values(draft: Draft, engine: EngineFlags, defaults: Mapping[str, str], command: str) -> None:
+    """The values that have a field or a flag. After a command they fill what it left open."""
+    inner = Draft()
+    rows = {flag.key: flag for flag in engine.flags if flag.key}
+    words: list[Word] = []
+    for name, text in defaults.items():
+        row = rows.get(_LONG_KEYS.get(name, name))
+        flag = f"--{name.replace('_', '-')}"
+        if row is not None:
+            words += (Word(row.names[0]), Word(text))
+        elif name == "host":
+            draft.leave("defaults.host", text, "SparkDesk's servers answer on the node's own loopback.")
+        elif flag in engine.switches and text in ("true", "false"):
+            words += [Word(flag)] if text == "true" and not command else []
+        elif flag in engine.valued | engine.own and not command:
+            words += (Word(flag), Word(text))
+        elif f"{{{name}}}" not in command:
+            draft.miss(
+                f"defaults.{name}", text, "The command does not ask for it." if command else "No flag is so named."
+            )
+        else:
+            check_text(draft, f"defaults.{show(name)[:64]}", text)
+    read_flags(inner, engine, words)
+    for name, value in inner.fields.items():
+        draft.fields.setdefault(name, value)
+    draft.problems += inner.problems
+    draft.set_aside += inner.set_aside
+    draft.unknown += inner.unknown

@@ -6,7 +6,7 @@ is ever made.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from sparkdesk.core.jobs.plan import Problem, Severity
@@ -160,14 +160,30 @@ def question_problems(question: Question, reference: Reference) -> tuple[Problem
     """Everything that is wrong with a question, at its field; none: there is at least one row."""
     found = [*load_problems(question), *_choice_problems(question, reference), *division_problems(question)]
     if not found and not has_setups(question, reference):
-        found.append(
-            _error(
-                f"No engine divides {question.spec.title} so over {len(question.place.nodes)} nodes",
-                "Leave tensor, pipeline and data parallel open, or choose another number of nodes.",
-                "pipeline_parallel_size",
-            )
-        )
+        found.append(_impossible(question, reference))
     return tuple(found)
+
+
+def _impossible(question: Question, reference: Reference) -> Problem:
+    """Why nothing is left although each thing that is fixed is possible by itself."""
+    limits, engines = question.limits, {engine.key: engine for engine, _ in pairs(question, reference)}
+    names = _join(dict.fromkeys(engine.title for engine in engines.values())) or "No engine"
+    for size, kind in ((limits.tensor, "tensor"), (limits.pipeline, "pipeline"), (limits.data, "data")):
+        if engines and (size or 1) > 1 and not any(kind in engine.parallelisms for engine in engines.values()):
+            verb = "has" if len(engines) == 1 else "have"
+            return _error(f"{names} {verb} no {kind} parallel over nodes", "Set it to 1.", f"{kind}_parallel_size")
+    if not engines:
+        return _error(
+            f"No engine has all that is fixed for {question.spec.title}",
+            "Leave build, KV type or speculative decoding open.",
+            "engine",
+        )
+    count = len(question.place.nodes)
+    return _error(
+        f"{names} cannot divide {question.spec.title} so over {'one node' if count == 1 else f'{count} nodes'}",
+        "Leave tensor, pipeline and data parallel open, or choose another number of nodes.",
+        "nodes",
+    )
 
 
 def has_setups(question: Question, reference: Reference) -> bool:
@@ -216,16 +232,17 @@ def _detail_problems(limits: Limits, spec: ModelSpec, engines: list[EngineProfil
     problems = []
     builds = dict.fromkeys(build.key for engine in engines for build in engine.builds)
     if limits.build and limits.build.lower() not in builds:
-        problems.append(_unknown("build", limits.build, builds, "build"))
+        problems.append(_unknown("build", limits.build, builds, "build", engines))
     caches = dict.fromkeys(key for engine in engines for key in engine.kv_dtypes)
     if limits.kv_dtype is not None and plain_cache(limits.kv_dtype) not in ("", *caches):
-        problems.append(_unknown("KV type", limits.kv_dtype, ("auto", *(key for key in caches if key)), "kv_dtype"))
+        known = ("auto", *(key for key in caches if key))
+        problems.append(_unknown("KV type", limits.kv_dtype, known, "kv_dtype", engines))
     methods = dict.fromkeys(key for engine in engines for key in engine.speculatives)
     if limits.speculative is not None:
         method = limits.speculative.lower() or NO_SPECULATION
         usable = [NO_SPECULATION, *(key for key in methods if key in spec.speculatives or key in FREE_OF_MODEL)]
         if method not in (NO_SPECULATION, *methods):
-            problems.append(_unknown("speculative method", limits.speculative, usable, "speculative"))
+            problems.append(_unknown("speculative method", limits.speculative, usable, "speculative", engines))
         elif method not in usable:
             words = f"{spec.title} has nothing for speculative decoding by {method}, as far as is known"
             problems.append(_error(words, f"Choose {_join(dict.fromkeys(usable), last='or')}.", "speculative"))
@@ -259,8 +276,10 @@ def _is_known_to(engine: EngineProfile, one: Parallelism) -> bool:
     )
 
 
-def _unknown(noun: str, word: str, known: Iterable[str], field: str) -> Problem:
-    return _error(f"SparkDesk knows no {noun} {word[:80]!r}", f"It knows {_join(dict.fromkeys(known))}.", field)
+def _unknown(noun: str, word: str, known: Iterable[str], field: str, engines: Sequence[EngineProfile] = ()) -> Problem:
+    """A word that nobody knows, or that the only engine left does not."""
+    who, verb = (engines[0].title, "has") if len(engines) == 1 else ("SparkDesk", "knows")
+    return _error(f"{who} {verb} no {noun} {word[:80]!r}", f"It {verb} {_join(dict.fromkeys(known))}.", field)
 
 
 def _join(words: Iterable[str], last: str = "and") -> str:

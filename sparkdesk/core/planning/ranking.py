@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from sparkdesk.core.jobs.plan import Fit, Severity
 from sparkdesk.core.planning.combination import NO_SPECULATION
 from sparkdesk.core.planning.explanation import HARM, explain
+from sparkdesk.core.planning.parallelism import Parallelism
 from sparkdesk.core.planning.question import Goal
 from sparkdesk.core.planning.row import PlanRow
 from sparkdesk.core.planning.workload import Workload
@@ -25,13 +26,12 @@ FEW_USERS = 16
 """Up to so many users `READABLE_TOK_S` is the target of each, beyond `BEARABLE_TOK_S`."""
 NEIGHBOUR_GAIN = 1.5
 """A plan that slows a running deployment must be so many times as fast as one that does not: its users did not ask."""
-DEPARTURE_GAIN = 1.25
-"""An 8 bit KV cache, or speculative decoding, must gain so much over the same plan without: the first costs some
-quality, the gain of the second depends on the text (it counts with the slow end of its band)."""
-QUALITY_GAIN = 1.1
-"""Each level of quality that weights lose must gain a tenth: nobody notices a tenth of time, some notice quality."""
+QUALITY_GAIN = 1.08
+"""Each level of quality that weights lose must gain so much: nobody notices 8 % of time, some notice lost quality."""
 TIE = 1.03
-"""Plans within 3 % are equal (the bands are wider): then quality, what SparkDesk can launch, fewer nodes, more room."""
+"""Plans within 3 % are equal (the bands are wider): then quality, what SparkDesk can launch, fewer nodes, more room.
+A plan that departs from the plain one (8 bit cache, speculative decoding) never stands before it, however fast it is:
+the first costs quality, and what the second gains depends on the text. It stands right behind."""
 FOUR_BIT_LEVEL = 3
 """Quality level from which weights have less than 8 bits' quality."""
 FITTING = (Fit.FITS, Fit.TIGHT)
@@ -93,14 +93,16 @@ def rank(rows: Iterable[PlanRow], goal: Goal, *, is_build_fixed: bool) -> tuple[
 def order(rows: Iterable[PlanRow], goal: Goal, *, is_build_fixed: bool) -> list[PlanRow]:
     """The rows in their order, as they are."""
     found = [Standing(row, goal, is_build_fixed) for row in rows]
-    _raise_quality(found, goal)
+    if goal is Goal.BALANCED:
+        _raise_quality(found)
+        _hold_back_departures(found)
     return _ordered(found)
 
 
 class Standing:
     """A row with what decides its place, computed once."""
 
-    __slots__ = ("is_harming", "row", "score", "shelf", "tie", "tier", "user_tok_s")
+    __slots__ = ("departures", "is_harming", "row", "score", "shelf", "tie", "tier", "user_tok_s")
 
     def __init__(self, row: PlanRow, goal: Goal, is_build_fixed: bool) -> None:
         self.row = row
@@ -114,7 +116,9 @@ class Standing:
         target = criterion_of(row.workload).target_tok_s
         is_slow = row.workload.users > 1 and self.user_tok_s < target
         self.tier = 2 if is_slow else 1
+        self.departures = (row.setup.kv_dtype != "") + (row.setup.speculative != NO_SPECULATION)
         self.tie = (
+            self.departures,
             row.quality.level,
             not row.setup.engine.is_launchable,
             len(row.place.nodes),
@@ -148,24 +152,32 @@ def _score(row: PlanRow, goal: Goal, is_harming: bool) -> float:
         return math.inf
     score = shown.value
     if goal is Goal.BALANCED:
-        if row.setup.speculative != NO_SPECULATION:
-            score = shown.high * DEPARTURE_GAIN
-        if row.setup.kv_dtype:
-            score *= DEPARTURE_GAIN
         score *= QUALITY_GAIN**row.quality.level
     return score * NEIGHBOUR_GAIN if is_harming else score
 
 
-def _raise_quality(found: list[Standing], goal: Goal) -> None:
-    """Balanced: where 8 bits (or what was trained in less) reach the target and harm nobody, they stand before 4."""
-    if goal is not Goal.BALANCED:
-        return
+def _raise_quality(found: list[Standing]) -> None:
+    """Where 8 bits (or what was trained in less) reach the target and harm nobody, they stand before 4."""
     must_harm = all(one.is_harming for one in found)
     for one in found:
         target = criterion_of(one.row.workload).target_tok_s
         is_enough = one.user_tok_s >= target and (must_harm or not one.is_harming)
         if is_enough and one.row.quality.level < FOUR_BIT_LEVEL:
             one.tier = 0
+
+
+def _hold_back_departures(found: list[Standing]) -> None:
+    """A plan with an 8 bit cache or speculation counts as no faster than the same one without, where that fits."""
+    plain = {_way(one.row): one for one in found if not one.departures and one.shelf == 0}
+    for one in found:
+        sibling = plain.get(_way(one.row))
+        if one.departures and one.shelf == 0 and sibling is not None:
+            one.tier, one.score = max((one.tier, one.score), (sibling.tier, sibling.score))
+
+
+def _way(row: PlanRow) -> tuple[str, str, Parallelism, str]:
+    setup = row.setup
+    return setup.engine.key, setup.weights.repo + setup.weights.key, setup.parallelism, setup.build.key
 
 
 def _ordered(found: list[Standing]) -> list[PlanRow]:

@@ -115,9 +115,11 @@ class _EntryDelegate(QStyledItemDelegate):
         write(painter, QRectF(left, rect.top() + 26, room, 16), elided(line, "label", room), role="label", tint="text3")
         third = QRectF(left, rect.top() + 43, room, 16)
         write(painter, third, stands.speed, role="label_medium", tint="text2")
-        free = room - (text_width(stands.speed, "label_medium") + 10 if stands.speed else 0)
-        held = elided(stands.holders, "label", free)
+        used = text_width(stands.speed, "label_medium") + 8 if stands.speed else 0.0
+        held = elided(stands.holders, "label", room - used)
         write(painter, third, held, role="label", tint="text3", align=Qt.AlignmentFlag.AlignRight)
+        if room - used - text_width(held, "label") > text_width(stands.best, "label") + 8:
+            write(painter, third.adjusted(used, 0, 0, 0), stands.best, role="label", tint="text3")
         painter.fillRect(QRectF(rect.left(), rect.bottom() - 1, rect.width(), 1), color("border"))
         painter.restore()
 

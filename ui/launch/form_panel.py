@@ -5,6 +5,8 @@ The one rule: an error stands under its own field; a field keeps what was typed.
 
 from __future__ import annotations
 
+import math
+
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
@@ -37,8 +39,8 @@ class FormPanel(Card):
         super().__init__(parent)
         self._model = model
         self._is_filling = False
-        self._title = Label("", "object_title", "text", is_wrapped=True)
-        self._shape = Label("", "label", "text3", is_wrapped=True)
+        self.title = Label("", "object_title", "text", is_wrapped=True)
+        self.shape = Label("", "label", "text3", is_wrapped=True)
         self.catalogue = Select()
         self.paste = IconButton("terminal", "Paste a command, recipe or hub id")
         self.opener = IconButton("download", "Import a recipe")
@@ -111,8 +113,8 @@ class FormPanel(Card):
         form.addWidget(self._picks)
         title = QVBoxLayout()
         title.setSpacing(2)
-        title.addWidget(self._title)
-        title.addWidget(self._shape)
+        title.addWidget(self.title)
+        title.addWidget(self.shape)
         form.addLayout(title)
         form.addWidget(self.workload)
         form.addWidget(self.fields["model"])
@@ -176,10 +178,10 @@ class FormPanel(Card):
         """Show the form as the view-model has it."""
         self._is_filling = True
         model, form, spec = self._model, self._model.form, self._model.spec()
-        self._title.setText(spec.title if spec else text.one_line(form.model, 128) or "No model chosen")
-        self._shape.setText(describe_shape(spec))
+        self.title.setText(spec.title if spec else text.one_line(form.model, 128) or "No model chosen")
+        self.shape.setText(describe_shape(spec))
         said = [part for part in (spec.licence, spec.source) if part] if spec else []
-        self._shape.setToolTip(plain_tooltip("\n".join(said)) if said else "")
+        self.shape.setToolTip(plain_tooltip("\n".join(said)) if said else "")
         entries = [Offer(each.name, each.title) for each in model.feeds.catalogue]
         self._offer("catalogue", self.catalogue, [Offer("", "Choose a model"), *entries], spec.name if spec else "")
         for name, choice in self.choices.items():
@@ -245,7 +247,8 @@ class FormPanel(Card):
     def _context_hint(self) -> str:
         spec, row = self._model.spec(), self._model.row
         parts = []
-        if row is not None and row.max_context_tokens is not None:
+        limit = spec.context_tokens if spec is not None and spec.context_tokens else math.inf
+        if row is not None and row.max_context_tokens is not None and row.max_context_tokens < limit:
             parts.append(f"fits {text.pool(row.max_context_tokens)}")
         if spec is not None and spec.context_tokens:
             parts.append(f"max {text.pool(spec.context_tokens)}")

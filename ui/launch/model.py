@@ -18,7 +18,7 @@ from sparkdesk.core.jobs.recipe.imported import Imported
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.models.spec import ModelSpec
 from sparkdesk.core.planning.place import Place
-from sparkdesk.core.planning.question import Limits, Question, load_problems
+from sparkdesk.core.planning.question import Limits, Question, context_problem, load_problems
 from sparkdesk.core.planning.row import PlanRow
 from sparkdesk.core.planning.setup import Setup
 from sparkdesk.core.planning.workload import CHAT, Workload
@@ -276,7 +276,8 @@ class LaunchModel(QObject):
             self.rows_note = "The shape of this model is not known: its config.json is needed to compare plans."
             return
         question = Question(spec, workload, self.feeds.place(self.form.pool))
-        for problem in load_problems(question):
+        too_long = context_problem(spec, workload)
+        for problem in (*load_problems(question), *((too_long,) if too_long else ())):
             if problem.field in LOAD_FIELDS:
                 self.load_errors.setdefault(problem.field, text.one_line(problem.message, 200))
         try:

@@ -30,8 +30,10 @@ class Standing:
     fit: Mark = NO_MARK
     speed: str = ""
     """Of one user, with its unit."""
+    best: str = ""
+    """Format and split of the plan that it is of, short."""
     plan: str = ""
-    """Which plan that is of."""
+    """That plan in words."""
     holders: str = ""
     """Which nodes hold its files."""
     is_fitting: bool = False
@@ -46,7 +48,10 @@ def stand(row: PlanRow | None, fit: Mark, holders: str) -> Standing:
     rate = row.shown.user_tok_s
     is_fitting = row.fit in (Fit.FITS, Fit.TIGHT)
     can_run = row.fit is not Fit.TOO_BIG and rate.is_known
-    return Standing(mark, str(text.token_rate(rate.value)) if can_run else "", plan_words(row), holders, is_fitting)
+    speed = str(text.token_rate(rate.value)) if can_run else ""
+    split = row.setup.parallelism
+    best = row.setup.weights.key + (f", {split.label}" if split.world_size > 1 else "")
+    return Standing(mark, speed, best if can_run else "", plan_words(row), holders, is_fitting)
 
 
 def plan_words(row: PlanRow) -> str:

@@ -42,8 +42,8 @@ class WorkloadPart(QWidget):
             "cached_percent": self.cached,
         }
         self.fields = {name: Field(TITLES[name], editor) for name, editor in editors.items()}
-        self._wrong = Label("", "label", "crit", is_wrapped=True)
-        self._wrong.setVisible(False)
+        self.wrong = Label("", "label", "crit", is_wrapped=True)
+        self.wrong.setVisible(False)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)
@@ -56,7 +56,7 @@ class WorkloadPart(QWidget):
             row.addWidget(part, 0, at)
             row.setColumnStretch(at, 1)
         column.addLayout(row)
-        column.addWidget(self._wrong)
+        column.addWidget(self.wrong)
         self.presets.changed.connect(self.preset_chosen)
         for name, line in (("prompt_tokens", self.prompt), ("answer_tokens", self.answer)):
             line.textEdited.connect(lambda typed, name=name: self.edited.emit(name, typed))
@@ -85,5 +85,5 @@ class WorkloadPart(QWidget):
             if callable(mark):
                 mark(name in errors)
             part.editor.setAccessibleDescription(errors.get(name, ""))
-        self._wrong.setText("; ".join(f"{TITLES[name]}: {words}" for name, words in errors.items()))
-        self._wrong.setVisible(bool(errors))
+        self.wrong.setText("; ".join(f"{TITLES[name]}: {words}" for name, words in errors.items()))
+        self.wrong.setVisible(bool(errors))

@@ -5,17 +5,18 @@ The one rule: the form changes only on "Fill the form"; what stays out of it is 
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QTextCursor
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPlainTextEdit, QScrollArea, QVBoxLayout, QWidget
 
 from ui.font import font
-from ui.icon import icon
 from ui.launch.paste.model import Line, PasteModel, Section, sections_of
 from ui.theme import Token
 from ui.widgets.button import Button, IconButton
 from ui.widgets.card import Separator
 from ui.widgets.chip import Chip, ChipKind
 from ui.widgets.drawer import Drawer
+from ui.widgets.icon_label import IconLabel
 from ui.widgets.label import Label
 
 WIDTH = 460
@@ -100,7 +101,11 @@ class PasteDrawer(Drawer):
             self.model.recompute()
         self.open()
         self.input.setFocus(Qt.FocusReason.PopupFocusReason)
-        self.input.selectAll()
+        if text:
+            self.input.moveCursor(QTextCursor.MoveOperation.End)
+        else:
+            # The next paste replaces what was read before.
+            self.input.selectAll()
 
     def sections(self) -> tuple[Section, ...]:
         """What is listed."""
@@ -126,7 +131,9 @@ class PasteDrawer(Drawer):
             part.deleteLater()
         self._parts = []
         for section in sections:
-            self._add(Label(section.title, "dense_strong", "text"))
+            title = Label(section.title, "dense_strong", "text")
+            title.setContentsMargins(0, 8 if self._parts else 0, 0, 2)
+            self._add(title)
             for line in section.lines:
                 self._add(_line_part(line))
 
@@ -145,8 +152,7 @@ def _line_part(line: Line) -> QWidget:
     row = QHBoxLayout(part)
     row.setContentsMargins(0, 0, 0, 2)
     row.setSpacing(8)
-    sign = Label()
-    sign.setPixmap(icon(line.icon, _TINTS.get(line.icon, "text3")).pixmap(QSize(14, 14)))
+    sign = IconLabel(line.icon, _TINTS.get(line.icon, "text3"), size=14)
     row.addWidget(sign, 0, Qt.AlignmentFlag.AlignTop)
     words = QVBoxLayout()
     words.setSpacing(0)

@@ -1,0 +1,261 @@
+"""The launch form with the planner and the tables that ship: what is offered, what follows what, and what says why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QSignalSpy, QTest
+from PySide6.QtWidgets import QToolButton
+from pytestqt.qtbot import QtBot
+
+from sparkdesk.core.planning.parallelism import Parallelism
+from tests.ui.launch.desk import LaunchDesk, choose_nodes, open_page
+from tests.ui.launch.real import answer, catalogue, open_model, reference
+from tests.ui.picture import cut_labels
+from ui.launch.option import key_of, split_of, splits_of
+from ui.launch.view import LaunchPage
+from ui.widgets.segmented import Segmented
+
+LLAMA, GPT = "llama-3.3-70b", "gpt-oss-120b"
+Open = Callable[..., LaunchPage]
+
+
+@pytest.fixture
+def opened(qtbot: QtBot, dressed: object) -> Open:
+    """Opens the page with a model of the catalogue on nodes of the rack."""
+
+    def open_one(key: str = GPT, nodes: tuple[int, ...] = (1,), **more: object) -> LaunchPage:
+        return open_model(qtbot, key, nodes, **more)  # type: ignore[arg-type]  # by name
+
+    return open_one
+
+
+def parts_of(choice: Segmented) -> dict[str, QToolButton]:
+    return {part.text(): part for part in choice.findChildren(QToolButton)}
+
+
+def click_preset(page: LaunchPage, title: str) -> None:
+    QTest.mouseClick(parts_of(page.form.workload.presets)[title], Qt.MouseButton.LeftButton)
+
+
+def click_text(page: LaunchPage, name: str, typed: str) -> None:
+    line = {
+        "prompt": page.form.workload.prompt,
+        "cached": page.form.workload.cached,
+        "context": page.form.context.input,
+    }[name]
+    line.setFocus()
+    line.selectAll()
+    QTest.keyClicks(line, typed)
+
+
+def test_a_preset_fills_the_load_and_what_follows_it(opened: Open) -> None:
+    page = opened()
+    click_preset(page, "Coding agent")
+    page.model.recompute()
+    form, load = page.model.form, page.model.workload
+    assert (load.prompt_tokens, load.answer_tokens, load.users, load.cached_share) == (61_440, 1024, 4, 0.9)
+    assert page.form.workload.prompt.text() == "61,440"
+    assert (form.context_tokens, form.concurrency) == ("65,536", 4)
+    request = page.model.preview.request
+    assert request is not None
+    assert request.context_tokens >= load.context_tokens
+    assert all(row.workload == load for row in page.model.rows)
+
+
+def test_typing_a_number_of_the_load_makes_it_custom_and_moves_only_what_was_left_alone(opened: Open) -> None:
+    page = opened()
+    page.model.set_field("concurrency", 7)
+    click_text(page, "prompt", "30000")
+    page.model.recompute()
+    assert page.form.workload.presets.key() == "custom"
+    assert page.model.workload.prompt_tokens == 30_000
+    assert page.model.form.context_tokens == "32,768"
+    assert page.model.form.concurrency == 7, "the person's own stays"
+    click_preset(page, "Batch")
+    assert page.model.form.users == 128
+    assert page.model.form.concurrency == 7
+
+
+@pytest.mark.parametrize(
+    ("name", "typed", "words"),
+    [
+        ("prompt", "0", "Prompt: 1 to 4,194,304"),
+        ("prompt", "many", "Prompt: A whole number"),
+        ("cached", "100", "0 to 99"),
+    ],
+)
+def test_a_load_that_cannot_be_read_is_said_below_it_and_asks_nothing(
+    opened: Open, name: str, typed: str, words: str
+) -> None:
+    page = opened()
+    click_text(page, name, typed)
+    page.model.recompute()
+    assert words in page.form.workload.wrong.text()
+    assert page.model.rows == ()
+    assert "workload" in page.model.rows_note
+    assert page.model.preview.plan is not None, "the server itself does not need the load"
+
+
+def test_a_load_that_is_longer_than_the_model_can_is_said_at_the_prompt(opened: Open) -> None:
+    page = opened()
+    click_text(page, "prompt", "500000")
+    page.model.recompute()
+    assert "131,072" in page.form.workload.wrong.text()
+
+
+def test_the_form_follows_the_best_plan_that_can_be_started_until_it_is_touched(opened: Open) -> None:
+    page = opened(LLAMA)
+    best = next(row for row in page.model.rows if row.setup.engine.is_launchable)
+    assert page.model.row is not None
+    assert page.model.row.setup == best.setup
+    assert page.model.changed_fields() == frozenset()
+    page.form.quantization.setCurrentIndex(page.form.quantization.findData("FP8"))
+    page.model.recompute()
+    assert page.model.form.quantization == "FP8"
+    assert page.model.row is not None
+    assert page.model.row.setup.weights.key == "FP8"
+    assert page.model.form.model == page.model.row.setup.weights.repo, "the checkpoint follows the format"
+
+
+def test_what_was_changed_has_a_dot_and_a_way_back(opened: Open) -> None:
+    page = opened()
+    entry = page.form.fields["context_tokens"]
+    assert not entry.reset.isVisible()
+    click_text(page, "context", "16384")
+    assert entry.reset.isVisible()
+    assert entry.editor.accessibleName() == "Context per request, changed"
+    QTest.mouseClick(entry.reset, Qt.MouseButton.LeftButton)
+    assert page.model.form.context_tokens == "4,096"
+    assert not entry.reset.isVisible()
+
+
+def test_reset_gives_back_all_that_was_changed_and_nothing_of_the_load(opened: Open) -> None:
+    page = opened()
+    click_text(page, "prompt", "3000")
+    for name, value in (("port", "9000"), ("concurrency", 5), ("kv_dtype", "fp8")):
+        page.model.set_field(name, value)
+    assert page.model.changed_fields() >= {"port", "concurrency"}
+    QTest.mouseClick(page.form.foot.reset, Qt.MouseButton.LeftButton)
+    page.model.recompute()
+    assert page.model.changed_fields() == frozenset()
+    assert (page.model.form.port, page.model.form.concurrency) == ("8000", 1)
+    assert page.model.form.prompt_tokens == "3000"
+
+
+def test_every_way_to_divide_the_nodes_is_offered_and_what_cannot_be_says_why(opened: Open) -> None:
+    page = opened(LLAMA, (0, 1, 2))
+    parts = parts_of(page.form.split)
+    assert list(parts) == ["TP 3", "PP 3", "DP 3"]
+    assert not parts["TP 3"].isEnabled()
+    assert "not 3" in parts["TP 3"].toolTip()
+    assert parts["PP 3"].isEnabled()
+    assert not parts["DP 3"].isEnabled(), "one user leaves two of three nodes idle"
+
+
+def test_splits_make_the_nodes_each_once() -> None:
+    for count in range(1, 17):
+        found = splits_of(count)
+        assert {split.world_size for split in found} == {count}
+        assert len(set(found)) == len(found)
+        assert [split_of(key_of(split)) for split in found] == found
+    assert splits_of(4)[:4] == [Parallelism(4), Parallelism(2, 2), Parallelism(1, 4), Parallelism(1, 1, 4)]
+
+
+def test_an_engine_without_an_adapter_can_be_looked_at_but_not_launched(opened: Open) -> None:
+    page = opened(LLAMA)
+    page.form.engine.setCurrentIndex(page.form.engine.findData("trtllm"))
+    page.model.recompute()
+    assert page.form.engine.currentText() == "TensorRT-LLM (plan only)"
+    assert page.model.row is not None
+    assert page.model.row.setup.engine.key == "trtllm"
+    assert page.form.fields["engine"].error().startswith("SparkDesk cannot start TensorRT-LLM yet")
+    assert not page.plan.launch.isEnabled()
+    assert "TensorRT-LLM" in page.plan.launch.toolTip()
+
+
+def test_a_format_that_the_engine_does_not_run_is_off_with_the_reason(opened: Open) -> None:
+    page = opened(LLAMA)
+    page.model.set_field("engine", "vllm")
+    page.model.recompute()
+    offers = {offer.key: offer.reason for offer in page.model.offers("quantization")}
+    assert offers["Q4_K_M"] == "vLLM does not run Q4_K_M. Choose another engine first."
+    assert offers["NVFP4"] == ""
+    page.model.set_field("engine", "llamacpp")
+    page.model.recompute()
+    assert page.model.form.quantization == "Q4_K_M", "a choice that is gone gives way to one that is there"
+
+
+def test_several_nodes_are_planned_and_the_button_says_why_they_cannot_be_launched(opened: Open) -> None:
+    page = opened(GPT, (0, 1))
+    assert page.model.form.nodes == ("node0", "node1")
+    assert page.model.row is not None
+    assert len(page.model.row.place.nodes) == 2
+    assert "not built yet" in page.plan.launch.toolTip()
+
+
+def test_a_row_of_the_table_loads_into_the_form_and_the_table_stays(opened: Open) -> None:
+    page = opened(GPT, (0, 1))
+    rows = page.model.rows
+    single = next(row for row in rows if len(row.place.nodes) == 1 and row.setup.engine.key == "vllm")
+    page.model.choose_row(single)
+    page.model.recompute()
+    assert page.model.form.nodes == tuple(node.node_id for node in single.place.nodes)
+    assert page.model.is_form(single)
+    assert page.model.row is not None
+    assert page.model.row.setup == single.setup
+    assert [row.setup for row in page.model.rows] == [row.setup for row in rows]
+    other = next(chip for chip in page.form.nodes.chips if chip.node_id in ("node0", "node1") and not chip.isChecked())
+    assert "table still counts on it" in other.accessibleDescription()
+    choose_nodes(page, 0, 1)
+    assert set(page.model.form.nodes) == {"node0", "node1"}
+
+
+def test_a_model_of_unknown_shape_hides_the_numbers_and_says_what_is_missing(opened: Open) -> None:
+    page = opened()
+    page.form.model_name.selectAll()
+    QTest.keyClicks(page.form.model_name, "someone/unheard-of")
+    page.model.recompute()
+    assert page.model.spec() is None
+    assert (page.model.rows, page.model.row) == ((), None)
+    assert "config.json" in page.model.rows_note
+    assert "config.json" in page.form.shape.text()
+
+
+def test_the_slider_offers_the_usual_lengths_up_to_what_the_model_was_made_for(opened: Open) -> None:
+    page = opened()
+    slider = page.form.context.slider
+    slider.setValue(slider.maximum())
+    assert page.model.form.context_tokens == "131,072"
+    assert page.form.context.input.text() == "131,072"
+    slider.setFocus()
+    QTest.keyClick(slider, Qt.Key.Key_Left)
+    assert page.model.form.context_tokens == "98,304"
+
+
+def test_typing_asks_the_planner_once_when_it_rests(qtbot: QtBot, dressed: object) -> None:
+    asked: list[int] = []
+
+    def count(question: object) -> tuple[object, ...]:
+        asked.append(1)
+        return answer(question)  # type: ignore[arg-type]  # handed on
+
+    page = open_page(qtbot, LaunchDesk(count, catalogue()[:1], reference().engines))  # type: ignore[arg-type]
+    qtbot.waitUntil(lambda: len(page.model.standings) == 1, timeout=3000)
+    asked.clear()
+    spy = QSignalSpy(page.model.rows_changed)
+    click_text(page, "prompt", "123456")
+    assert asked == [], "no figure is computed between two keys"
+    qtbot.waitUntil(lambda: spy.count() == 1, timeout=3000)
+    assert len(asked) <= 2
+
+
+def test_no_label_of_the_form_is_cut_with_everything_shown(opened: Open) -> None:
+    page = opened(LLAMA, (0, 1, 2, 3), workload="coding")
+    for name, value in (("context_tokens", "70,000"), ("concurrency", 9), ("kv_dtype", "fp8"), ("port", "9001")):
+        page.model.set_field(name, value)
+    page.model.recompute()
+    QTest.qWait(50)
+    assert not cut_labels(page.form)

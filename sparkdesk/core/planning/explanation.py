@@ -67,14 +67,16 @@ def name_of(row: PlanRow, beside: PlanRow) -> str:
 
 def _of_first(row: PlanRow, ordered: Sequence[PlanRow], criterion: str) -> str:
     fitting = [one for one in ordered[1:] if one.fit in (Fit.FITS, Fit.TIGHT) and one.shown.e2e_s.is_known]
-    other = next((one for one in fitting if _is_other_way(one, row)), fitting[0] if fitting else None)
-    if other is None or not row.shown.e2e_s.is_known:
-        return criterion if other is None else "How fast it is, is not known"
-    mine, theirs = row.shown.e2e_s.value, other.shown.e2e_s.value
-    if mine > theirs:
-        lead = f"{name_of(other, row)} takes {_time(theirs)} an answer, this {_time(mine)}"
-        reason = _harm(other) or _quality(row, other) or _economy(row, other)
+    if not fitting or not row.shown.e2e_s.is_known:
+        return "How fast it is, is not known" if fitting else criterion
+    mine = row.shown.e2e_s.value
+    rivals = [one for one in fitting if _is_other_way(one, row) and _is_as_plain(one, row)]
+    faster = min(rivals, key=lambda one: one.shown.e2e_s.value, default=row)
+    if faster.shown.e2e_s.value * SAME < mine:
+        lead = f"{name_of(faster, row)} takes {_time(faster.shown.e2e_s.value)} an answer, this {_time(mine)}"
+        reason = _harm(faster) or _quality(row, faster) or _economy(row, faster)
         return f"{lead}; {reason}" if reason else lead
+    other = rivals[0] if rivals else fitting[0]
     words = difference(row, other)
     return f"{criterion}: {words} with {name_of(other, row)}" if words else criterion
 
@@ -141,6 +143,12 @@ def _harm(row: PlanRow) -> str:
 
 def _is_other_way(row: PlanRow, first: PlanRow) -> bool:
     return (row.setup.weights.key, row.setup.parallelism) != (first.setup.weights.key, first.setup.parallelism)
+
+
+def _is_as_plain(row: PlanRow, first: PlanRow) -> bool:
+    """Whether both are the same in what a plan may depart in: cache, speculation, build."""
+    mine, theirs = row.setup, first.setup
+    return (mine.kv_dtype, mine.speculative, mine.build.key) == (theirs.kv_dtype, theirs.speculative, theirs.build.key)
 
 
 def _seconds(prediction: Prediction, name: str) -> dict[str, float]:

@@ -119,6 +119,7 @@ class Standing:
         self.departures = (row.setup.kv_dtype != "") + (row.setup.speculative != NO_SPECULATION)
         self.tie = (
             self.departures,
+            row.shown.e2e_s.value if self.departures else 0.0,
             row.quality.level,
             not row.setup.engine.is_launchable,
             len(row.place.nodes),

@@ -3,7 +3,8 @@
     survey [PROGRAM ...]                 one JSON line; a cell that could not be read is null
 
 home, cpu_count, mem_total_bytes, mem_available_bytes, disk_free_bytes (of the home's disk), programs (name -> path),
-weights (path -> bytes of every *.gguf below ~/models and the hub's cache, ~ written out), ports (listening TCP port ->
+weights (path -> bytes of every *.gguf below ~/models and the hub's cache, ~ written out), repos (hub id -> bytes of
+safetensors, of every whole download in the hub's cache), ports (listening TCP port ->
 who, as far as a 127.0.0.1 server would meet it), images (docker's, null when docker does not answer).
 The one rule: nothing is changed, and every cell has its own bound in time and number. Stdlib only, Python 3.8+.
 
@@ -22,7 +23,9 @@ import time
 
 ROOT = os.environ.get("SPARKDESK_ROOT", "").rstrip("/")
 LOOPBACK = os.environ.get("SPARKDESK_LOOPBACK", "127.0.0.1")
-WEIGHT_FOLDERS = ("~/models", "~/.cache/huggingface/hub")
+HUB_FOLDER = "~/.cache/huggingface/hub"
+WEIGHT_FOLDERS = ("~/models", HUB_FOLDER)
+MAX_REPOS = 300
 MAX_FILES = 500
 MAX_WALK_S = 3.0
 MAX_DEPTH = 8
@@ -59,6 +62,35 @@ def find_weights() -> dict[str, int]:
                         pass  # a link to a file that is not whole yet
             if len(found) >= MAX_FILES or time.monotonic() > until:
                 return found
+    return found
+
+
+def measure_snapshot(folder: str) -> int:
+    """Bytes of a downloaded revision's safetensors; 0 where one of "...-00001-of-00012" is not there, or not whole."""
+    names = [name for name in os.listdir(folder) if name.endswith(".safetensors")]
+    counts = {name.rpartition("-of-")[2] for name in names if "-of-" in name}
+    if any(sum(name.endswith("-of-" + count) for name in names) != int(count[:-12]) for count in counts):
+        return 0
+    return sum(os.path.getsize(os.path.join(folder, name)) for name in names)
+
+
+def find_repos() -> dict[str, int]:
+    """Hub id -> bytes, of the repositories of which a whole revision lies in the hub's cache; bounded as the files."""
+    root = os.path.expanduser(HUB_FOLDER)
+    found: dict[str, int] = {}
+    until = time.monotonic() + MAX_WALK_S
+    for name in sorted(os.listdir(root)) if os.path.isdir(root) else []:
+        if len(found) >= MAX_REPOS or time.monotonic() > until:
+            break
+        snapshots = os.path.join(root, name, "snapshots")
+        for revision in os.listdir(snapshots) if name.startswith("models--") and os.path.isdir(snapshots) else []:
+            try:
+                size = measure_snapshot(os.path.join(snapshots, revision))
+            except (OSError, ValueError):
+                continue  # a link to a file that is not whole yet, or no revision at all
+            if size:
+                repo = name[len("models--") :].replace("--", "/", 1)
+                found[repo] = max(size, found.get(repo, 0))
     return found
 
 
@@ -128,6 +160,7 @@ def survey(programs: list[str]) -> dict[str, Any]:
         "disk_free_bytes": lambda: shutil.disk_usage(os.path.expanduser("~")).free,
         "programs": lambda: {name: path for name, path in paths.items() if path},
         "weights": find_weights,
+        "repos": find_repos,
         "ports": find_ports,
         "images": lambda: list_images() if paths.get("docker") else None,
     }

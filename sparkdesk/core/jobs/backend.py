@@ -56,6 +56,8 @@ class NodeContext:
     images: tuple[str, ...] | None = None
     weight_files: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     """Path on the node -> bytes, of the model files that were found there."""
+    hub_repos: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    """Hub id -> bytes of its safetensors, of those that lie whole in the hub's cache."""
     used_ports: Mapping[int, str] = field(default_factory=lambda: MappingProxyType({}))
     """Port -> who holds it, in words."""
     programs: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))

@@ -22,8 +22,8 @@ def repo_of(path: str) -> str:
 
 
 def held_repos(context: NodeContext, specs: Iterable[ModelSpec] = ()) -> frozenset[str]:
-    """Hub ids whose files the node has; `specs` tell whose a GGUF that lies elsewhere is, by its name and size."""
-    held = {repo for path in context.weight_files if (repo := repo_of(path))}
+    """Hub ids whose files the node has; `specs` tell whose a GGUF that lies elsewhere is, by its name."""
+    held = {*context.hub_repos, *(repo for path in context.weight_files if (repo := repo_of(path)))}
     names = {path.rpartition("/")[2] for path in context.weight_files}
     for spec in specs:
         held |= {one.repo for one in spec.formats if one.file and one.repo and one.file in names}

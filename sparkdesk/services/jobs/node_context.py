@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeGuard
 from sparkdesk.core.cluster.node import NodeFacts, NodeRecord, NodeStatus
 from sparkdesk.core.feed import Latest
 from sparkdesk.core.jobs.backend import NodeContext
+from sparkdesk.core.jobs.request import MODEL_PATTERN
 from sparkdesk.core.plain_text import make_line
 from sparkdesk.core.ports import Shell
 from sparkdesk.services.fleet.inventory import Inventory
@@ -101,6 +102,11 @@ def read_survey(context: NodeContext, found: Mapping[str, object]) -> NodeContex
         images=tuple(_texts(images)) if isinstance(images, list) else None,
         weight_files={
             path: size for path, value in _pairs(found.get("weights")) if (size := _count(value)) is not None
+        },
+        hub_repos={
+            repo: size
+            for repo, value in _pairs(found.get("repos"))
+            if MODEL_PATTERN.match(repo) and (size := _count(value)) is not None
         },
         used_ports={
             int(port): make_line(value, max_chars=100)

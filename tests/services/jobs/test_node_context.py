@@ -29,6 +29,20 @@ def prepare(home: Path) -> None:
     snapshot = home / ".cache/huggingface/hub/models--a--b/snapshots/c0/weights.gguf"
     snapshot.parent.mkdir(parents=True)
     snapshot.symlink_to(blob)
+    hub = home / ".cache/huggingface/hub"
+    for name, files in {
+        "models--owner--whole--name": ("m-00001-of-00002.safetensors", "m-00002-of-00002.safetensors"),
+        "models--owner--half": ("m-00001-of-00002.safetensors",),
+        "models--single--file": ("model.safetensors", "config.json"),
+        "datasets--owner--rows": ("rows.safetensors",),
+    }.items():
+        folder = hub / name / "snapshots" / "c0"
+        folder.mkdir(parents=True)
+        for file in files:
+            (folder / file).write_bytes(b"x" * (9 if file == "model.safetensors" else 3))
+    broken = hub / "models--owner--broken" / "snapshots" / "c0"
+    broken.mkdir(parents=True)
+    (broken / "model.safetensors").symlink_to(home / "nothing")
     (home / "models").mkdir()
     (home / "models" / "one.GGUF").write_bytes(b"x" * 5)
     (home / "models" / "gone.gguf").symlink_to(home / "nothing")
@@ -48,6 +62,7 @@ async def test_the_survey_finds_models_ports_and_programs(tmp_path: Path) -> Non
         f"{tmp_path}/models/one.GGUF": 5,
         f"{tmp_path}/.cache/huggingface/hub/models--a--b/snapshots/c0/weights.gguf": 7,
     }
+    assert context.hub_repos == {"owner/whole--name": 6, "single/file": 9}
     assert "(pid " in context.used_ports[port]
     assert list(context.programs) == ["sh"]
     assert context.images is None

@@ -229,9 +229,9 @@ def _longest(setup: Setup, users: int, budget: float, most: int) -> int | None:
 def what_would_fit(setup: Setup, workload: Workload, place: Place) -> tuple[Change, ...]:
     """Changes after which this plan is safe on every node, each seen to be so: the smallest of each kind.
 
-    Where the share was chosen, it is planned anew for what is left of the workload.
+    Where the share was chosen, it is planned anew for the changed plan. Empty for what cannot be at all.
     """
-    if not is_divisible(setup.parallelism):
+    if division_problems(setup, place) or workload_problems(workload):
         return ()
     args = (replace(setup, memory_fraction=None), workload, place)
     kinds = (

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from sparkdesk.core.cluster.found_server import FoundServer
@@ -44,7 +44,7 @@ class Sight:
     servers: tuple[FoundServer, ...]
     samples: Mapping[str, Sample]
     """By node id, of those that told one."""
-    measured_gb_per_s: Mapping[str, float] = NO_MEASUREMENTS
+    measured_gb_per_s: Mapping[str, float] = field(default_factory=lambda: NO_MEASUREMENTS)
     """Cable key -> what a collective was measured at."""
 
 

@@ -28,7 +28,7 @@ from sparkdesk.core.planning.performance import predict
 from sparkdesk.core.planning.place import Place
 from sparkdesk.core.planning.quality import quality_of
 from sparkdesk.core.planning.question import Question, context_problem
-from sparkdesk.core.planning.ranking import FITTING, TIE, order, rank
+from sparkdesk.core.planning.ranking import FITTING, TIE, least_free, order, rank
 from sparkdesk.core.planning.reference import Reference
 from sparkdesk.core.planning.row import PlanRow
 from sparkdesk.core.planning.setup import Setup
@@ -36,6 +36,8 @@ from sparkdesk.core.planning.setup import Setup
 LEADERS = 8
 """Plain rows whose variants are tried: so many of the leading ones, and so many that miss least memory; of those that
 differ in the engine alone the first."""
+ADVISED = 8
+"""Rows that do not fit of which what would make them fit is found out; the others say what is missing."""
 NO_ADAPTER = Problem(
     Severity.NOTE,
     "SparkDesk cannot launch this engine itself yet",
@@ -55,8 +57,8 @@ def plan_rows(question: Question, reference: Reference) -> tuple[PlanRow, ...]:
             for division in valid_divisions(question, engine, count):
                 plain, others = setups(question, engine, weights, division)
                 makes.append((make_row(question, plain, place, reference), others))
-    variants = _variants(question, makes, reference)
-    return rank([*(row for row, _ in makes), *variants], question.goal, is_build_fixed=bool(question.limits.build))
+    rows = [*(row for row, _ in makes), *_variants(question, makes, reference)]
+    return _advised(rank(rows, question.goal, is_build_fixed=bool(question.limits.build)))
 
 
 def best_row(question: Question, reference: Reference) -> PlanRow | None:
@@ -65,13 +67,12 @@ def best_row(question: Question, reference: Reference) -> PlanRow | None:
 
 
 def make_row(question: Question, setup: Setup, place: Place, reference: Reference) -> PlanRow:
-    """One setup with all its figures; its rank is not decided yet."""
+    """One setup with all its figures; its rank is not decided yet, nor what would make it fit."""
     load = question.workload
     room = ledgers(setup, load, place)
     alone = predict(setup, load, place, reference)
-    problems = memory_problems(setup, load, place, room)
-    if (too_long := context_problem(setup.spec, load)) is not None:
-        problems = (too_long, *problems)
+    too_long = context_problem(setup.spec, load)
+    problems = () if too_long is None else (too_long,)
     if not setup.engine.is_launchable:
         problems = (*problems, NO_ADAPTER)
     row = PlanRow(
@@ -91,6 +92,30 @@ def make_row(question: Question, setup: Setup, place: Place, reference: Referenc
         shared = predict_shared(place, alone, lambda share: predict(setup, load, place, reference, share=share))
         row = replace(row, shared=shared, tolls=tolls(place, alone))
     return replace(row, cost=cost_of(row.shown, load, place, reference.devices, question.prices))
+
+
+def _advised(rows: tuple[PlanRow, ...]) -> tuple[PlanRow, ...]:
+    """The rows, with what would make those fit that do not: of the nearest ones, for each is planned anew for that."""
+    found, advised = [], 0
+    for row in rows:
+        if row.fit in FITTING:
+            found.append(row)
+            continue
+        advised += 1
+        if advised <= ADVISED or row.fit is Fit.UNKNOWN:
+            more = memory_problems(row.setup, row.workload, row.place, row.ledgers)
+        else:
+            more = (_short_problem(row),)
+        found.append(replace(row, problems=(*row.problems, *more)))
+    return tuple(found)
+
+
+def _short_problem(row: PlanRow) -> Problem:
+    left = (least_free(row) or 0) / (1 << 30)
+    words = f"It needs {-left:.1f} GiB more than there is on a node"
+    if row.fit is Fit.RISKY:
+        words = f"Only {left:.1f} GiB would be left on a node: it may freeze"
+    return Problem(Severity.WARNING, words, "Take one of the plans that stand before it.", "quantization")
 
 
 def _variants(question: Question, makes: list[tuple[PlanRow, list[Setup]]], reference: Reference) -> list[PlanRow]:

@@ -14,6 +14,7 @@ from sparkdesk.core.feed import Latest
 from sparkdesk.core.jobs.backend import Backend, NodeContext, PlanContext
 from sparkdesk.core.jobs.plan import LaunchPlan, Problem
 from sparkdesk.core.jobs.request import LaunchRequest
+from sparkdesk.core.models.catalogue import find_model
 from sparkdesk.core.models.spec import ModelSpec
 from sparkdesk.core.planning.place import Neighbour, NodeRoom, Place
 from sparkdesk.core.planning.question import Question
@@ -59,7 +60,8 @@ class LaunchDesk:
 
     def _context(self, request: LaunchRequest) -> PlanContext:
         self._count += 1
-        spec = next((spec for spec in self._catalogue if spec.name == request.model), None)
+        match = find_model(self._catalogue, request.model)
+        spec = match.spec if match is not None else None
         return PlanContext(f"job{self._count:013d}", "ada@desk", self.contexts.value, spec, job_program=b"#!/bin/sh\n")
 
     def _problems(self, request: LaunchRequest) -> list[Problem]:

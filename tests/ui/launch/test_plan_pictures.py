@@ -30,6 +30,12 @@ def check_agreement(page: LaunchPage) -> None:
     """What stands beside each other says the same."""
     row, panel = page.model.row, page.plan
     assert row is not None
+    plan = page.model.preview.plan
+    if plan is not None:
+        launched = min(ledger.free_bytes or 0 for ledger in plan.ledgers)
+        planned = min(ledger.free_bytes or 0 for ledger in row.ledgers)
+        # The form's context is rounded up, so a launch takes somewhat more than the workload needs.
+        assert 0 <= planned - launched <= 0.06 * rack.TOTAL, "the table promises what the launch does not leave"
     shown = [chip.text() for *_, chip in panel.ledgers.rows if chip.isVisibleTo(panel)]
     assert any(panel.chips[0].text().startswith(word) for word in shown), (panel.chips[0].text(), shown)
     for parts, figure in ((row.shown.tpot_parts, row.shown.tpot_s), (row.shown.ttft_parts, row.shown.ttft_s)):

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from sparkdesk.core.errors import SparkDeskError
+from sparkdesk.core.jobs.recipe.command.flag_reader import name_of_file
 from sparkdesk.core.jobs.recipe.command.line import read_command
 from sparkdesk.core.jobs.recipe.completion import complete
 from sparkdesk.core.jobs.recipe.imported import Draft, Imported, digest_of
@@ -116,8 +117,7 @@ def _take_path(draft: Draft, text: str) -> None:
     draft.fields["engine"] = "llamacpp"
     if check_name(draft, "weights_path", path):
         draft.fields["weights_path"] = path
-        name = re.sub(r"[^A-Za-z0-9._-]", "-", path.rsplit("/", 1)[-1])[:-5].lstrip("-._")
-        draft.fields["model"] = name[:120] or "model"
+        draft.fields["model"] = name_of_file(path)
     if found := _QUANTIZED_FILE.search(path):
         draft.fields["quantization"] = found[1].upper()
 

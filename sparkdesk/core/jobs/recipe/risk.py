@@ -6,6 +6,7 @@ The one rule: every refusal says why and what to do instead; a value is judged a
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from sparkdesk.core.jobs.recipe.imported import Draft, show
 from sparkdesk.core.plain_text import make_plain
@@ -105,8 +106,11 @@ def refuse_power(draft: Draft, place: str, what: str) -> None:
     )
 
 
-def check_variable(draft: Draft, place: str, name: str, value: str) -> bool:
-    """Whether a variable for the server may be taken; otherwise says why not. A secret's value is never shown."""
+def check_variable(draft: Draft, place: str, name: str, value: str, asks: Sequence[str] | None = None) -> bool:
+    """Whether a variable for the server may be taken; otherwise says why not. A secret's value is never shown.
+
+    `asks`: what a shell would have expanded in it; None: every $NAME is so.
+    """
     if not re.fullmatch(r"[A-Z_][A-Z0-9_]{0,127}", name):
         draft.refuse("environment", f"{show(name)[:80]!r} is no name of a variable", "Use capitals, digits and _.")
         return False
@@ -122,7 +126,8 @@ def check_variable(draft: Draft, place: str, name: str, value: str) -> bool:
             f"{place}.{name}", "(not shown)", "A secret: SparkDesk takes it from this computer's keychain only."
         )
         return False
-    if found := VARIABLE.search(value):
+    found = VARIABLE.search(value) if asks is None else VARIABLE.match(" ".join(asks))
+    if found:
         draft.warn(
             "environment",
             f"{name} is {show(found[0])}, a variable of another computer; it is not set",

@@ -40,7 +40,8 @@ def take_template(draft: Draft, data: Mapping[str, Any], defaults: Mapping[str, 
     if engine in ENGINES:
         draft.fields.setdefault("engine", engine)
         _take_values(draft, ENGINES[engine], defaults, command or "")
-    if model and "model" not in draft.fields and not any(problem.field == "model" for problem in draft.problems):
+    is_open = "model" not in draft.fields or "weights_path" in draft.fields  # a file's name is only a guess
+    if model and is_open and not any(problem.field == "model" for problem in draft.problems):
         _set_model(draft, model, engine)
 
 

@@ -52,6 +52,7 @@ def read_container(draft: Draft, words: Sequence[Word], *, is_exec: bool = False
     at = 0
     while at < len(words) and words[at].text.startswith("-"):
         name, mark, value = words[at].text.partition("=")
+        asks: Sequence[str] = words[at].asks
         at += 1
         if not mark and not name.startswith("--") and len(name) > 2:
             if set(name[1:]) <= _SHORT_SWITCHES:
@@ -60,19 +61,19 @@ def read_container(draft: Draft, words: Sequence[Word], *, is_exec: bool = False
             name, mark, value = name[:2], "=", name[2:]  # -p8000:8000
         is_switch = name in _SWITCHES or (not name.startswith("--") and set(name[1:]) <= _SHORT_SWITCHES)
         if not mark and not is_switch and at < len(words):
-            value = words[at].text
+            value, asks = words[at].text, words[at].asks
             at += 1
-        take_option(draft, found, _LONG.get(name, name), value)
+        take_option(draft, found, _LONG.get(name, name), value, asks)
     if at < len(words):
         found.image = "" if is_exec else words[at].text
         found.words = list(words[at + 1 :])
     return found
 
 
-def take_option(draft: Draft, found: Container, name: str, value: str) -> None:
-    """One option of a container, by its long name."""
+def take_option(draft: Draft, found: Container, name: str, value: str, asks: Sequence[str] | None = None) -> None:
+    """One option of a container, by its long name. `asks`: what a shell would have expanded in its value."""
     if name == "--env":
-        _take_variable(draft, found, value)
+        _take_variable(draft, found, value, asks)
     elif name in ("--volume", "--mount"):
         source, target = _mount(name, value)
         found.mounts[target] = source
@@ -103,12 +104,12 @@ def _mount(name: str, value: str) -> tuple[str, str]:
     return source, rest.partition(":")[0]
 
 
-def _take_variable(draft: Draft, found: Container, value: str) -> None:
+def _take_variable(draft: Draft, found: Container, value: str, asks: Sequence[str] | None) -> None:
     name, mark, text = value.partition("=")
     if not mark:
         draft.leave("docker", f"--env {name}", "A variable of another computer: SparkDesk takes none of this one's.")
         return
-    if check_variable(draft, "environment", name, text):
+    if check_variable(draft, "environment", name, text, asks):
         found.variables[name] = text
         draft.fields["environment"] = (*draft.fields.get("environment", ()), (name, text))
 

@@ -148,10 +148,9 @@ def _keep_file(draft: Draft, name: str, path: str) -> bool:
     if document is None:
         draft.warn("extra_flags", f"{name} names the file {show(path)}", "See that the server finds it on each node.")
         return True
-    share = re.search(r"\bfree_gpu_memory_fraction:\s*([0-9.]{1,12})", document)
-    cache = re.search(
-        r"\bkv_cache_config:[^\n]{0,200}?(?:\n[ \t][^\n]{0,200}?){0,8}\bdtype:\s*[\"']?([a-z0-9_]{1,16})", document
-    )
+    share = re.search(r"\bfree_gpu_memory_fraction:\s{0,9}([0-9.]{1,12})", document)
+    _, _, settings = document.partition("kv_cache_config:")
+    cache = re.search(r"\bdtype:\s{0,9}[\"']?([a-z0-9_]{1,16})", settings[:1000])
     if share:
         _take_share(draft, Flag("memory_fraction", ()), share[1])
     if cache:
@@ -249,8 +248,7 @@ def _settle_llamacpp(draft: Draft, extra: list[str]) -> list[str]:
         fields["context_tokens"] = context // slots  # its context is shared by the slots
     path = fields.get("weights_path")
     if isinstance(path, str):
-        fields["weights_path"] = path
-        fields.setdefault("model", re.sub(r"\.gguf$", "", path.rsplit("/", 1)[-1], flags=re.IGNORECASE))
+        fields.setdefault("model", name_of_file(path))
     kept: list[str] = []
     modes: dict[str, str] = {}
     at = 0
@@ -270,6 +268,12 @@ def _settle_llamacpp(draft: Draft, extra: list[str]) -> list[str]:
         size = "tensor_parallel_size" if modes.get("split") in ("row", "tensor") else "pipeline_parallel_size"
         fields[size] = modes["rpc"].count(",") + 2
     return kept
+
+
+def name_of_file(path: str) -> str:
+    """A model's name, made of its file's."""
+    stem = re.sub(r"\.gguf$", "", path.rsplit("/", 1)[-1], flags=re.IGNORECASE)
+    return re.sub(r"[^A-Za-z0-9._-]", "-", stem).lstrip("-._")[:120] or "model"
 
 
 def _is_own_llamacpp(fields: dict[str, Any], name: str, value: str) -> bool:

@@ -95,15 +95,15 @@ class _Reader:
         else:
             self._other(command, name)
 
-    def _unwrap(self, words: Sequence[Word]) -> tuple[list[Word], list[tuple[str, str]]]:
+    def _unwrap(self, words: Sequence[Word]) -> tuple[list[Word], list[tuple[str, str, Word]]]:
         """The words without what only starts or prepares them, and the variables that are set for them."""
         rest = list(words)
-        variables: list[tuple[str, str]] = []
+        variables: list[tuple[str, str, Word]] = []
         while rest:
             match = _ASSIGNMENT.fullmatch(rest[0].text)
             name = rest[0].text.rsplit("/", 1)[-1]
             if match:
-                variables.append((match[1], match[2]))
+                variables.append((match[1], match[2], rest[0]))
                 del rest[0]
             elif name in _WRAPPERS and len(rest) > 1:
                 self._draft.leave("command", name, "SparkDesk starts the server its own way.")
@@ -113,7 +113,7 @@ class _Reader:
             else:
                 break
         if not rest:
-            for key, value in variables:
+            for key, value, _ in variables:
                 self._draft.leave(key, value, "Set for what follows in the text.")
         return rest, variables
 
@@ -125,9 +125,9 @@ class _Reader:
         self._draft.leave("command", shown, "SparkDesk starts the ranks its own way.")
         return words[at:]
 
-    def _take_variables(self, variables: list[tuple[str, str]]) -> None:
-        for name, value in variables:
-            if check_variable(self._draft, "environment", name, value):
+    def _take_variables(self, variables: list[tuple[str, str, Word]]) -> None:
+        for name, value, word in variables:
+            if check_variable(self._draft, "environment", name, value, word.asks):
                 known = self._draft.fields.get("environment", ())
                 self._draft.fields["environment"] = (*known, (name, value))
 

@@ -32,7 +32,9 @@ def command_of(request: LaunchRequest) -> str:
     """
     engine = ENGINES[request.engine]
     words = server_words(request, engine)
-    groups = _groups(words, len(engine.program) + engine.is_model_positional)
+    if starts_itself(engine, request.image):
+        del words[: len(engine.program)]
+    groups = _groups(words, words.index(request.model) + 1 if engine.is_model_positional else len(engine.program))
     if request.image:
         lines = [f"docker run {_quoted(('--gpus', 'all', '--ipc', 'host', '--network', 'host'))}"]
         lines.append(f"--volume {CACHE_MOUNT}")  # unquoted: the shell knows what ~ is
@@ -60,6 +62,11 @@ def server_words(request: LaunchRequest, engine: EngineFlags, *, host: str = "12
     if engine.engine == "llamacpp":
         words += _llamacpp_words(request)
     return words + plain_flags(request)
+
+
+def starts_itself(engine: EngineFlags, image: str) -> bool:
+    """Whether the image's entry point is the server, which then gets model and flags alone."""
+    return engine.engine == "vllm" and image.partition(":")[0].endswith("vllm/vllm-openai")
 
 
 def plain_flags(request: LaunchRequest) -> list[str]:

@@ -1,0 +1,122 @@
+"""Writes a launch request as a recipe that sparkrun takes.
+
+The one rule: what a recipe said and SparkDesk does not know is written back as it was; what the form says wins.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from sparkdesk.core.jobs.recipe.command.flag_map import ENGINES, RUNTIMES, SIZE_FIELDS, EngineFlags
+from sparkdesk.core.jobs.recipe.command.text import plain_environment, plain_flags, server_words
+from sparkdesk.core.jobs.recipe.export.yaml_lines import write_yaml
+from sparkdesk.core.jobs.recipe.imported import Imported
+from sparkdesk.core.jobs.recipe.recipe import EUGR, SPARKRUN, read_recipe
+from sparkdesk.core.jobs.request import LaunchRequest
+
+_RUNTIME = {"vllm": "vllm", "sglang": "sglang", "llamacpp": "llama-cpp", "trtllm": "trtllm"}
+_ELSEWHERE = frozenset({"nodes", "system_prompt", "temperature", "build", "quantization"})
+"""Fields that no key of the format says: where it runs, what a chat starts with, a checkpoint's own format."""
+_LITERAL = frozenset({"model", "quantization", "speculative"})
+"""Stand in the command as the engine writes them."""
+
+
+def export_recipe(request: LaunchRequest, *, origin: Imported | None = None) -> str:
+    """The request as a sparkrun recipe (YAML). `origin`: what it was imported from, whose other keys are kept.
+
+    Raises KeyError for an engine that SparkDesk has no flags of.
+    """
+    return write_yaml(recipe_of(request, origin=origin))
+
+
+def recipe_of(request: LaunchRequest, *, origin: Imported | None = None) -> dict[str, Any]:
+    """As `export_recipe`, as data."""
+    engine = ENGINES[request.engine]
+    kept: Mapping[str, Any] = {}
+    if origin is not None and origin.source_kind in (SPARKRUN, EUGR):
+        kept = origin.origin or {}
+    data: dict[str, Any] = {"recipe_version": "2"}
+    data |= {key: value for key, value in kept.items() if key not in ("recipe_version", "solo_only", "cluster_only")}
+    data["model"] = _model(request)
+    if RUNTIMES.get(str(kept.get("runtime"))) != request.engine:
+        data["runtime"] = _RUNTIME[request.engine]
+    if request.image:
+        data["container"] = request.image
+    count = len(request.nodes)
+    data |= {"min_nodes": count, "max_nodes": count}
+    defaults = kept.get("defaults")
+    data["defaults"] = _defaults(request, engine, defaults if isinstance(defaults, Mapping) else {})
+    data["env"] = _environment(request, kept.get("env"))
+    if not data["env"]:
+        del data["env"]
+    if "command" not in kept or not _says(data, request):
+        data["command"] = _command(request, engine)
+    return data
+
+
+def _model(request: LaunchRequest) -> str:
+    if request.engine == "llamacpp" and request.quantization and not request.weights_path:
+        return f"{request.model}:{request.quantization}"
+    return request.model
+
+
+def _defaults(request: LaunchRequest, engine: EngineFlags, kept: Mapping[str, Any]) -> dict[str, Any]:
+    """The recipe's values: those that have a field from the form, the others as they were."""
+    values = {"host": "127.0.0.1"} | dict(kept)
+    for flag in engine.flags:
+        value = getattr(request, flag.field)
+        is_said = flag.key in values or not (flag.field in SIZE_FIELDS and value == 1)
+        if not flag.key or flag.field in _LITERAL or not is_said:
+            continue
+        if value is None or value == "":
+            values.pop(flag.key, None)
+        else:
+            is_shared = engine.engine == "llamacpp" and flag.field == "context_tokens"
+            values[flag.key] = value * request.concurrency if is_shared else value
+    return values
+
+
+def _environment(request: LaunchRequest, kept: object) -> dict[str, Any]:
+    """The recipe's variables that SparkDesk did not take (they name another computer's), and the form's."""
+    values = {str(key): value for key, value in kept.items()} if isinstance(kept, Mapping) else {}
+    taken = dict(plain_environment(request))
+    names = {name for name, value in values.items() if "$" in str(value) or name in taken}
+    result: dict[str, Any] = {name: value for name, value in values.items() if name in names}
+    for name, value in taken.items():
+        if str(result.get(name)) != value:
+            result[name] = value
+    return result
+
+
+def _command(request: LaunchRequest, engine: EngineFlags) -> str:
+    """The command as a template, a flag a line, whose values come from `defaults`."""
+    keys = {flag.names[0]: flag.key for flag in engine.flags if flag.key and flag.field not in _LITERAL}
+    keys["--host"] = "host"
+    words = server_words(request, engine)
+    own = len(words) - len(plain_flags(request))
+    lines = [" ".join(engine.program) + (" {model}" if engine.is_model_positional else "")]
+    at = len(engine.program) + engine.is_model_positional
+    while at < len(words):
+        word = words[at]
+        if word in keys and at < own:
+            lines.append(f"{word} {{{keys[word]}}}")
+            at += 2
+            continue
+        if word.startswith("--"):
+            lines.append(shlex.quote(word))
+        else:
+            lines[-1] += f" {shlex.quote(word)}"
+        at += 1
+    return " \\\n  ".join(lines) + "\n"
+
+
+def _says(data: Mapping[str, Any], request: LaunchRequest) -> bool:
+    """Whether the recipe with its old command is read as this request."""
+    read = read_recipe(data, kind=SPARKRUN).fields
+    return all(
+        read.get(name, field.default) == getattr(request, name)
+        for name, field in LaunchRequest.model_fields.items()
+        if name not in _ELSEWHERE and name != "served_name"
+    )

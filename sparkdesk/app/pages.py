@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtWidgets import QWidget
 
 from sparkdesk.app.cluster_pane import ClusterPane
+from sparkdesk.app.launch_pane import LaunchPane
 from sparkdesk.app.node_pages import NodePages
 from sparkdesk.core.chat.message import Sampling
 from sparkdesk.core.errors import SparkDeskError
@@ -24,7 +25,6 @@ from ui.chat.model import ChatModel
 from ui.chat.view import ChatPage
 from ui.jobs.model import DeploymentFeeds, DeploymentsModel
 from ui.jobs.view import DeploymentsPage
-from ui.launch.model import LaunchFeeds, LaunchModel
 from ui.launch.view import LaunchPage
 from ui.settings.view import SettingsPage
 from ui.shell.feed import ShellFeed, ShellFeeds
@@ -51,6 +51,7 @@ class Pages:
         self.chat_page: ChatPage | None = None
         self.node_pages = NodePages(desktop)
         self.cluster_pane = ClusterPane(desktop, self)
+        self._launch_pane = LaunchPane(desktop)
         self.endpoints: Latest[tuple[ChatEndpoint, ...]] = Latest(())
         self._watches = (
             launcher.jobs.subscribe(self._show_badges),
@@ -80,6 +81,9 @@ class Pages:
             "plus",
             lambda: self._make_add_node(is_first=False),
             under="cluster",
+        )
+        window.actions_registry.add(
+            "launch.paste", "Paste a command, recipe or model to launch", self._paste, icon="terminal"
         )
         self.node_pages.add_all()
         self._add_settings()
@@ -134,22 +138,14 @@ class Pages:
         )
 
     def _make_launch(self) -> QWidget:
-        launcher = self._stack.launcher
-        feeds = LaunchFeeds(
-            backends=launcher.backends,
-            catalogue=launcher.catalogue,
-            contexts=launcher.node_contexts,
-            problems=launcher.problems,
-            plan=launcher.plan,
-            clock_s=self._stack.clock.monotonic_s,
-            broken_backends=launcher.broken_backends,
-            refresh_memory=launcher.refresh_memory,
-            topology=self._stack.fleet.topology.topology,
-        )
-        page = LaunchPage(LaunchModel(feeds))
-        page.launch_asked.connect(lambda plan: self._desktop.bridge.start(self._desktop.launch, plan))
-        self.launch_page = page
-        return page
+        self.launch_page = self._launch_pane.make()
+        return self.launch_page
+
+    def _paste(self) -> None:
+        """Show the launch page with its drawer for pasted text."""
+        self._window.show_page("launch")
+        if self.launch_page is not None:
+            self.launch_page.open_paste()
 
     def _make_deployments(self) -> QWidget:
         launcher, start = self._stack.launcher, self._desktop.bridge.start

@@ -22,6 +22,7 @@ from sparkdesk.core.jobs.record import JobIntent, JobState, JobStatus, LogLine
 from sparkdesk.core.jobs.report import name_account
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.jobs.timeline import PREFLIGHT
+from sparkdesk.core.models.catalogue import find_model
 from sparkdesk.core.models.spec import ModelSpec
 from sparkdesk.core.playbooks.job import JOBS_FOLDER
 from sparkdesk.core.playbooks.job_removal import removal_playbook
@@ -128,11 +129,12 @@ class Launcher:
     def _plan_context(self, request: LaunchRequest, job_id: str) -> PlanContext:
         cluster = self._inventory.cluster.value
         nodes = (self._with_own_ports(context) for context in self._contexts.current())
+        match = find_model(self.catalogue, request.model)
         return PlanContext(
             job_id=job_id,
             owner=self.owner,
             nodes=tuple(nodes),
-            spec=next((spec for spec in self.catalogue if spec.name == request.model), None),
+            spec=match.spec if match is not None else None,
             engine_notes=cluster.engine_notes if cluster is not None else {},
             job_program=self._job_program,
         )

@@ -1,0 +1,108 @@
+"""The launch page, joined with the planner, with recipes and pasted text, and with the files that a person chooses.
+
+The one rule: a recipe is read and shown here; nothing of it ever runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sparkdesk.app.planner import Planner
+from sparkdesk.core.errors import PlanError
+from sparkdesk.core.jobs.recipe.command.text import command_of
+from sparkdesk.core.jobs.recipe.export.compose import export_compose
+from sparkdesk.core.jobs.recipe.export.kubernetes import export_kubernetes
+from sparkdesk.core.jobs.recipe.export.recipe import export_recipe
+from sparkdesk.core.jobs.recipe.export.script import export_script
+from sparkdesk.core.jobs.recipe.imported import Imported
+from sparkdesk.core.jobs.recipe.paste import MAX_CHARS, read_paste
+from sparkdesk.core.jobs.request import LaunchRequest
+from sparkdesk.infra.yaml_text import read_yaml
+from ui.launch.feeds import LaunchFeeds
+from ui.launch.model import LaunchModel
+from ui.launch.view import LaunchPage
+
+if TYPE_CHECKING:
+    from sparkdesk.app.desktop import Desktop
+
+READ_TIMEOUT_S = 10.0
+"""A file on a network that is gone never comes."""
+EXPORTS: dict[str, tuple[str, Callable[[LaunchRequest], str]]] = {
+    "sparkrun": ("Recipe for sparkrun", export_recipe),
+    "script": ("Shell script", export_script),
+    "compose": ("Docker Compose file", export_compose),
+    "kubernetes": ("Kubernetes manifest", export_kubernetes),
+}
+
+
+class LaunchPane:
+    """Makes the launch page and answers it."""
+
+    def __init__(self, desktop: Desktop) -> None:
+        self._desktop = desktop
+        self._launcher = desktop.stack.launcher
+        self.planner = Planner(desktop.stack)
+
+    def make(self) -> LaunchPage:
+        """The page."""
+        page = LaunchPage(LaunchModel(self._feeds()))
+        page.launch_asked.connect(lambda plan: self._desktop.bridge.start(self._desktop.launch, plan))
+        return page
+
+    def _feeds(self) -> LaunchFeeds:
+        stack, launcher, planner = self._desktop.stack, self._launcher, self.planner
+        return LaunchFeeds(
+            backends=launcher.backends,
+            catalogue=launcher.catalogue,
+            contexts=launcher.node_contexts,
+            problems=launcher.problems,
+            plan=launcher.plan,
+            clock_s=stack.clock.monotonic_s,
+            broken_backends=launcher.broken_backends,
+            refresh_memory=launcher.refresh_memory,
+            topology=stack.fleet.topology.topology,
+            engines=planner.reference.engines,
+            place=planner.place,
+            plan_rows=planner.rows,
+            read_paste=self._read_paste,
+            read_file=lambda path, tell: self._desktop.bridge.start(self._read_file, Path(path), tell),
+            export=export_request,
+            export_kinds=tuple((key, title) for key, (title, _) in EXPORTS.items()),
+        )
+
+    def _read_paste(self, text: str) -> Imported:
+        backends = {info.key for info in self._launcher.backends}
+        return read_paste(text, self._launcher.catalogue, backends, load_yaml=read_yaml)
+
+    async def _read_file(self, path: Path, tell: Callable[[str, str], None]) -> None:
+        try:
+            async with asyncio.timeout(READ_TIMEOUT_S):
+                tell(await asyncio.to_thread(_text_of, path), "")
+        except TimeoutError:
+            tell("", f"{path.name} did not come within {READ_TIMEOUT_S:g} s")
+        except (OSError, UnicodeDecodeError, ValueError) as error:
+            tell("", str(error))
+
+
+def _text_of(path: Path) -> str:
+    """A plain file's text, bounded: a pipe or a device has no end. Raises OSError, ValueError."""
+    if not path.is_file():
+        raise ValueError(f"{path.name} is not a file")
+    with path.open("rb") as stream:
+        read = stream.read(4 * MAX_CHARS + 1)
+    if len(read) > 4 * MAX_CHARS:
+        raise ValueError(f"{path.name} is larger than a recipe may be")
+    return read.decode("utf-8")
+
+
+def export_request(kind: str, request: LaunchRequest) -> str:
+    """The request as `command` or one of `EXPORTS`. Raises PlanError."""
+    try:
+        return command_of(request) if kind == "command" else EXPORTS[kind][1](request)
+    except KeyError as error:
+        raise PlanError(
+            f"SparkDesk has no command line of {request.engine}", remedy="Choose another engine."
+        ) from error

@@ -81,7 +81,7 @@ def match_model(catalogue: Sequence[ModelSpec], words: str) -> tuple[ModelSpec |
         for weights in spec.formats:
             if weights.repo == words:
                 return spec, weights
-        if words and words in (spec.name, spec.key):
+        if words and words == spec.name:
             return spec, None
     return None, None
 

@@ -9,6 +9,7 @@ import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import ValidationError
@@ -196,6 +197,12 @@ def _by_field(error: ValidationError) -> dict[str, str]:
             words = f"At least {context['ge']:,}" if "ge" in context else f"At most {context['le']:,}"
         errors.setdefault(place_of(name), words[:1].upper() + words[1:200])
     return errors
+
+
+SILENT: Mapping[str, Any] = MappingProxyType(
+    {"kv_dtype": "", "speculative": "", "build": "", "extra_flags": (), "environment": (), **dict.fromkeys(_SPLITS, 1)}
+)
+"""What a whole command or recipe says by not saying it."""
 
 
 def take_fields(form: Form, fields: Mapping[str, Any], nodes: tuple[str, ...]) -> Form:

@@ -141,6 +141,7 @@ class FormPanel(Card):
         }
         for name, line in texts.items():
             line.textEdited.connect(lambda typed, name=name: self._model.set_field(name, typed))
+        self.model_name.editingFinished.connect(self._model.settle_name)
         for name, lines in {"extra_flags": self.flags, "environment": self.environment}.items():
             lines.textChanged.connect(lambda name=name, lines=lines: self._tell(name, lines.toPlainText()))
         for name, choice in self.choices.items():

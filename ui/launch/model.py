@@ -16,6 +16,7 @@ from sparkdesk.core.errors import PlanError, SparkDeskError
 from sparkdesk.core.jobs.backend import BackendInfo, NodeContext
 from sparkdesk.core.jobs.recipe.imported import Imported
 from sparkdesk.core.jobs.request import LaunchRequest
+from sparkdesk.core.models.catalogue import find_model
 from sparkdesk.core.models.spec import ModelSpec
 from sparkdesk.core.planning.place import Place
 from sparkdesk.core.planning.question import Limits, Question, context_problem, load_problems
@@ -37,7 +38,7 @@ from ui.launch.default import (
     take_row,
 )
 from ui.launch.feeds import LaunchFeeds
-from ui.launch.form import LOAD_FIELDS, Form, choose_workload, load_request, read_workload, take_fields
+from ui.launch.form import LOAD_FIELDS, SILENT, Form, choose_workload, load_request, read_workload, take_fields
 from ui.launch.option import (
     Offer,
     Split,
@@ -48,12 +49,14 @@ from ui.launch.option import (
     speculation_offers,
     split_offers,
 )
-from ui.launch.preview import FIT_ICONS, FIT_KINDS, Preview, make_preview
+from ui.launch.preview import FIT_ICONS, FIT_KINDS, Preview, make_preview, refused_fields
 from ui.launch.standing import NO_MARK, Standing, find_holders, stand
 
 __all__ = ["DEBOUNCE_MS", "FIT_KINDS", "TITLES", "LaunchFeeds", "LaunchModel", "Preview", "make_preview"]
 
 DEBOUNCE_MS = 100
+MAX_TRIED = 8
+"""Plans that the form looks at for one that the engine's adapter takes."""
 SHOWN_EVERY = 6
 """Models of the catalogue that are computed between two looks at the list."""
 _STRUCTURE = frozenset((*PLAN_FIELDS, "model", "nodes", "workload"))
@@ -130,6 +133,15 @@ class LaunchModel(QObject):
                 form = replace(form, touched=form.touched - {"model"}) if self.spec() else form
             self._set_form(form, has_new_best=name in _STRUCTURE)
 
+    def settle_name(self) -> None:
+        """The person has written the model's name: a key, a title or other capitals become what the catalogue has."""
+        if self.spec() is not None or not self.form.model.strip():
+            return
+        found = find_model(self.feeds.catalogue, self.form.model)
+        if found is not None:
+            form = pick_model(self.form, found.spec, self.backends)
+            self._set_form(form.typed("quantization", found.weights.key) if found.weights else form)
+
     def choose_workload(self, key: str) -> None:
         """Choose a preset, or custom."""
         self._set_form(choose_workload(self.form, key))
@@ -201,7 +213,9 @@ class LaunchModel(QObject):
             contexts = sorted(self.feeds.contexts.value, key=lambda node: -(node.mem_available_bytes or -1))
             roomiest = [context.record.id for context in contexts[: imported.nodes_wanted]]
             nodes = ranked(roomiest, self.feeds.topology.value.rank_order) or nodes
-        self._set_form(take_fields(form, imported.fields, nodes))
+        is_whole = imported.source_kind not in ("hub", "gguf")
+        fields = {**(SILENT if is_whole else {}), **imported.fields}
+        self._set_form(take_fields(form, fields, nodes))
 
     def choose_row(self, row: PlanRow) -> None:
         """Load a row of the table into the form. The table stays that of the nodes chosen before."""
@@ -251,7 +265,7 @@ class LaunchModel(QObject):
         before = self.form
         self._compute_rows()
         self.rows_ms = (self.feeds.clock_s() - began_s) * 1000
-        made = make_preview(self.form, self.feeds)
+        made = make_preview(self.form, self.feeds, self.row)
         if self.form != before:
             self.form_changed.emit()
         self.preview = replace(made, compute_ms=(self.feeds.clock_s() - began_s) * 1000)
@@ -320,9 +334,12 @@ class LaunchModel(QObject):
         rows = [row for row in self.rows if ids_of(row) == form.nodes and is_within(row.setup, form, fixed)]
         if not rows:
             rows = list(self._ask(spec, workload, form.nodes, limits_of(form, fixed)))
-        can_start = (row for row in rows if row.setup.engine.key in self.backends)
-        best = next(can_start, next(iter(rows), None))
-        self.form = fill_defaults(replace(self.form, best=best), self._around(self.form))
+        can_start = [row for row in rows if row.setup.engine.key in self.backends][:MAX_TRIED]
+        around = self._around(self.form)
+        tried = [fill_defaults(replace(self.form, best=row), around) for row in can_start or rows[:1]]
+        found = (form for form in tried if not refused_fields(form, self.feeds) & set(PLAN_FIELDS))
+        plain = fill_defaults(replace(self.form, best=None), around)
+        self.form = next(found, next(iter(tried), plain))
 
     def _fit_next(self) -> None:
         """One model of the catalogue an event-loop turn, so that a long one never stops the window."""

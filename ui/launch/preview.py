@@ -12,6 +12,9 @@ from sparkdesk.core.cluster.rank import ranked
 from sparkdesk.core.errors import SparkDeskError
 from sparkdesk.core.jobs.plan import Fit, LaunchPlan, Problem, Severity
 from sparkdesk.core.jobs.request import LaunchRequest
+from sparkdesk.core.planning.launch import workload_of
+from sparkdesk.core.planning.ledger import fraction_for
+from sparkdesk.core.planning.row import PlanRow
 from ui import text
 from ui.jobs.mark import Mark, MarkKind
 from ui.launch.feeds import LaunchFeeds
@@ -67,8 +70,8 @@ class Preview:
         return Mark(words, kind, FIT_ICONS.get(kind))
 
 
-def make_preview(form: Form, feeds: LaunchFeeds) -> Preview:
-    """The preview of a form, its nodes in the cabling's order.
+def make_preview(form: Form, feeds: LaunchFeeds, row: PlanRow | None = None) -> Preview:
+    """The preview of a form, its nodes in the cabling's order. `row` is the planner's own of this form.
 
     Errors of the form come first: without a request there is nothing to ask the engine.
     """
@@ -76,6 +79,7 @@ def make_preview(form: Form, feeds: LaunchFeeds) -> Preview:
     request, errors = read_form(replace(form, nodes=ranked(form.nodes, feeds.topology.value.rank_order)))
     if request is None:
         return Preview(errors=errors)
+    request = take_share(request, row)
     reason = refuse_engine(request.engine, feeds)
     if reason:
         return Preview(request, None, {"engine": reason})
@@ -92,6 +96,25 @@ def make_preview(form: Form, feeds: LaunchFeeds) -> Preview:
     except SparkDeskError as error:
         return Preview(request, None, {"": error.sentence()}, hints, problems)
     return Preview(request, plan, {}, hints, problems)
+
+
+def take_share(request: LaunchRequest, row: PlanRow | None) -> LaunchRequest:
+    """The request with the least share of memory that holds it, for an engine that takes one: as the table counts.
+
+    Where the planner knows no such share, the engine's default stays.
+    """
+    if row is None or request.memory_fraction is not None:
+        return request
+    share = row.setup.memory_fraction or fraction_for(row.setup, workload_of(request), row.place)
+    return request if share is None else request.model_copy(update={"memory_fraction": share})
+
+
+def refused_fields(form: Form, feeds: LaunchFeeds) -> set[str]:
+    """The fields at which the engine's adapter refuses a form; what cannot be read is not its business."""
+    request, _ = read_form(form)
+    if request is None or refuse_engine(request.engine, feeds):
+        return set()
+    return {place_of(each.field) for each in feeds.problems(request) if each.severity is Severity.ERROR}
 
 
 def refuse_engine(key: str, feeds: LaunchFeeds) -> str:

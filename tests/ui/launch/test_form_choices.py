@@ -14,6 +14,7 @@ from sparkdesk.core.planning.parallelism import Parallelism
 from tests.ui.launch.desk import LaunchDesk, choose_nodes, open_page
 from tests.ui.launch.real import answer, catalogue, open_model, reference
 from tests.ui.picture import cut_labels
+from ui.launch.default import PLAN_FIELDS
 from ui.launch.option import key_of, split_of, splits_of
 from ui.launch.view import LaunchPage
 from ui.widgets.segmented import Segmented
@@ -118,6 +119,17 @@ def test_the_form_follows_the_best_plan_that_can_be_started_until_it_is_touched(
     assert page.model.row is not None
     assert page.model.row.setup.weights.key == "FP8"
     assert page.model.form.model == page.model.row.setup.weights.repo, "the checkpoint follows the format"
+
+
+def test_by_itself_the_form_never_says_what_the_engine_refuses(opened: Open) -> None:
+    page = opened()
+    for key in ("gpt-oss-20b", LLAMA, "qwen3-coder-next"):
+        spec = next(spec for spec in catalogue() if spec.key == key)
+        for preset in ("chat", "coding"):
+            page.model.pick(spec.name)
+            page.model.choose_workload(preset)
+            page.model.recompute()
+            assert not set(page.model.preview.errors) & set(PLAN_FIELDS), (key, preset, page.model.preview.errors)
 
 
 def test_what_was_changed_has_a_dot_and_a_way_back(opened: Open) -> None:

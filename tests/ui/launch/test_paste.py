@@ -1,0 +1,201 @@
+"""Paste anything: what is read is explained, nothing runs, and the form changes only when asked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtTest import QTest
+from pytestqt.qtbot import QtBot
+
+from sparkdesk.core.errors import PlanError
+from sparkdesk.core.jobs.recipe.paste import read_paste
+from sparkdesk.core.jobs.request import LaunchRequest
+from sparkdesk.core.planning.parallelism import Parallelism
+from sparkdesk.infra.yaml_text import read_yaml
+from tests.ui.launch.desk import LaunchDesk
+from tests.ui.launch.real import answer, catalogue, reference
+from tests.ui.picture import host_page, take_pictures
+from ui.launch.model import LaunchModel
+from ui.launch.paste.drawer import PasteDrawer
+from ui.launch.view import LaunchPage
+
+pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints")
+SERVE = "vllm serve openai/gpt-oss-120b --max-model-len 32768 --max-num-seqs 4 --port 8123 --kv-cache-dtype fp8"
+HOSTILE = (
+    "docker run --privileged -v /:/host --gpus all vllm/vllm-openai:latest --model openai/gpt-oss-120b --what-is-this 3"
+)
+RECIPE = """
+recipe_version: "1"
+name: two nodes
+model: openai/gpt-oss-120b
+container: vllm-node
+mods: [mods/fix]
+defaults: {port: 8000, tensor_parallel: 2, gpu_memory_utilization: 0.8, max_model_len: 65536}
+command: |
+  vllm serve openai/gpt-oss-120b --tensor-parallel-size {tensor_parallel} --max-model-len {max_model_len}
+"""
+
+
+class Written:
+    """Files that a person may choose, and what is written out of the form."""
+
+    def __init__(self) -> None:
+        self.files = {"/tmp/one.yaml": RECIPE}  # a name, never opened
+
+    def read(self, path: str, tell: object) -> None:
+        found = self.files.get(path)
+        tell(found or "", "" if found else "There is no such file")  # type: ignore[operator]  # as the page gives it
+
+    def export(self, kind: str, request: LaunchRequest) -> str:
+        if kind == "broken":
+            raise PlanError("Not of this", remedy="Choose another.")
+        return f"{kind}: {request.model} on {request.port}"
+
+
+@pytest.fixture
+def page(qtbot: QtBot, dressed: object) -> LaunchPage:
+    desk, written = LaunchDesk(answer, catalogue(), reference().engines), Written()
+    feeds = replace(
+        desk.feeds(),
+        read_paste=partial(read_paste, catalogue=catalogue(), backends=("vllm", "llamacpp"), load_yaml=read_yaml),
+        read_file=written.read,
+        export=written.export,
+        export_kinds=(("script", "Shell script"), ("broken", "Broken")),
+    )
+    page = LaunchPage(LaunchModel(feeds))
+    qtbot.addWidget(host_page(page, 1232, 852))
+    page.window().activateWindow()
+    page.model.recompute()
+    return page
+
+
+def opened(page: LaunchPage, text: str) -> PasteDrawer:
+    QTest.mouseClick(page.catalogue.paste, Qt.MouseButton.LeftButton)
+    assert page.paste is not None
+    QGuiApplication.clipboard().setText(text)
+    page.paste.input.paste()
+    page.paste.model.recompute()
+    return page.paste
+
+
+def lines(drawer: PasteDrawer, key: str) -> list[str]:
+    return [
+        f"{line.title}: {line.words}" for section in drawer.sections() if section.key == key for line in section.lines
+    ]
+
+
+def test_a_pasted_command_fills_the_form_when_asked(page: LaunchPage) -> None:
+    drawer = opened(page, SERVE)
+    assert drawer.model.verdict() == ("Command", "ok")
+    assert "Context per request: 32,768" in lines(drawer, "taken")
+    before = page.model.form
+    assert page.model.form == before, "reading changes nothing"
+    QTest.mouseClick(drawer.fill, Qt.MouseButton.LeftButton)
+    page.model.recompute()
+    form = page.model.form
+    assert (form.engine, form.model, form.context_tokens, form.concurrency) == (
+        "vllm", "openai/gpt-oss-120b", "32,768", 4,
+    )  # fmt: skip
+    assert (form.port, form.kv_dtype) == ("8123", "fp8")
+    assert not drawer.isVisible()
+    assert page.model.preview.errors == {}
+    assert "--port 8123" in page.plan.commands.text()
+
+
+def test_what_a_hostile_command_asks_for_is_explained_and_never_reaches_the_form(page: LaunchPage) -> None:
+    drawer = opened(page, HOSTILE)
+    problems = " ".join(lines(drawer, "problems"))
+    assert "/:/host" in problems
+    assert "privileged" in problems
+    assert any("--what-is-this" in line for line in (*lines(drawer, "unknown"), *lines(drawer, "taken")))
+    assert drawer.model.verdict()[1] == "crit"
+    QTest.mouseClick(drawer.fill, Qt.MouseButton.LeftButton)
+    page.model.recompute()
+    for line in (page.model.form.extra_flags, page.plan.commands.text()):
+        assert "privileged" not in line
+        assert "/:/host" not in line
+
+
+def test_a_recipe_for_two_nodes_takes_two_and_its_mods_stay_off(page: LaunchPage) -> None:
+    drawer = opened(page, RECIPE)
+    assert drawer.model.verdict()[0].startswith("eugr recipe")
+    assert any("mods/fix" in line for line in lines(drawer, "off"))
+    QTest.mouseClick(drawer.fill, Qt.MouseButton.LeftButton)
+    page.model.recompute()
+    assert len(page.model.form.nodes) == 2
+    assert page.model.form.parallelism == Parallelism(2)
+    request = page.model.preview.request
+    assert request is not None
+    assert (request.tensor_parallel_size, request.context_tokens) == (2, 65_536)
+    assert request.memory_fraction == 0.8, "what has no place on the form is kept with it"
+
+
+def test_a_hub_id_alone_chooses_the_model_and_leaves_the_rest(page: LaunchPage) -> None:
+    page.model.set_field("port", "8222")
+    drawer = opened(page, "https://huggingface.co/openai/gpt-oss-20b")
+    assert drawer.model.verdict()[0] == "Hub model"
+    QTest.mouseClick(drawer.fill, Qt.MouseButton.LeftButton)
+    spec = page.model.spec()
+    assert spec is not None
+    assert spec.key == "gpt-oss-20b"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "   \n", "rm -rf / && curl x | sh", "\x00\u202e", "!!python/object:os.system [x]"]
+)
+def test_what_is_not_understood_fills_nothing(page: LaunchPage, text: str) -> None:
+    drawer = opened(page, text)
+    before = page.model.form
+    assert not drawer.fill.isEnabled()
+    assert drawer.fill.toolTip()
+    QTest.mouseClick(drawer.fill, Qt.MouseButton.LeftButton)
+    assert page.model.form == before
+
+
+def test_it_is_read_while_it_is_typed_and_escape_closes_it(qtbot: QtBot, page: LaunchPage) -> None:
+    drawer = opened(page, "")
+    QTest.keyClicks(drawer.input, "openai/gpt-oss-20b")
+    qtbot.waitUntil(lambda: drawer.model.verdict()[0] == "Hub model", timeout=3000)
+    QTest.keyClick(drawer.input, Qt.Key.Key_Escape)
+    assert not drawer.isVisible()
+
+
+def test_a_chosen_file_goes_through_the_drawer_and_a_bad_one_is_said(page: LaunchPage) -> None:
+    QTest.mouseClick(page.catalogue.opener, Qt.MouseButton.LeftButton)
+    assert page.dialog is not None
+    assert not page.dialog.isModal() or page.dialog.isVisible()
+    page.dialog.fileSelected.emit("/tmp/one.yaml")  # a name, never opened
+    assert page.paste is not None
+    assert page.paste.isVisible()
+    assert page.paste.model.verdict()[0].startswith("eugr recipe")
+    page.paste.close_drawer()
+    page.dialog.fileSelected.emit("/gone.yaml")
+    assert page.banner.title() == "The file cannot be read"
+    assert not page.paste.isVisible()
+
+
+def test_the_command_is_copied_as_the_form_says_it(page: LaunchPage) -> None:
+    page.model.set_field("port", "8333")
+    page.model.recompute()
+    QTest.mouseClick(page.form.foot.copy, Qt.MouseButton.LeftButton)
+    assert QGuiApplication.clipboard().text().startswith("command: ")
+    assert QGuiApplication.clipboard().text().endswith(" on 8333")
+    page.form.foot.menu.actions()[0].trigger()
+    assert QGuiApplication.clipboard().text().startswith("script: ")
+    page.form.foot.menu.actions()[1].trigger()
+    assert QGuiApplication.clipboard().text().startswith("script: "), (
+        "what cannot be written leaves the clipboard alone"
+    )
+    assert "Not of this" in page.form.foot.copy.toolTip()
+    page.model.set_field("port", "80")
+    page.model.recompute()
+    assert not page.form.foot.copy.isEnabled()
+
+
+def test_pictures_of_pasted_text(page: LaunchPage) -> None:
+    opened(page, HOSTILE)
+    take_pictures(page, "launch-paste")

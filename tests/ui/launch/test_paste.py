@@ -58,10 +58,11 @@ class Written:
 
 @pytest.fixture
 def page(qtbot: QtBot, dressed: object) -> LaunchPage:
-    desk, written = LaunchDesk(answer, catalogue(), reference().engines), Written()
+    few = tuple(spec for spec in catalogue() if spec.key in ("gpt-oss-120b", "gpt-oss-20b"))
+    desk, written = LaunchDesk(answer, few, reference().engines), Written()
     feeds = replace(
         desk.feeds(),
-        read_paste=partial(read_paste, catalogue=catalogue(), backends=("vllm", "llamacpp"), load_yaml=read_yaml),
+        read_paste=partial(read_paste, catalogue=few, backends=("vllm", "llamacpp"), load_yaml=read_yaml),
         read_file=written.read,
         export=written.export,
         export_kinds=(("script", "Shell script"), ("broken", "Broken")),

@@ -51,7 +51,12 @@ def test_more_at_once_stops_helping_at_the_knee() -> None:
     def saturated(users: int) -> Prediction:
         return lasting(10.0 + max(0, users - 8) * 10.0 / 8)
 
+    def ever_less(users: int) -> Prediction:
+        return lasting(5.0 + users)
+
     assert run_tasks(work(64), saturated).knee == 8
+    run = run_tasks(work(64), ever_less)
+    assert (run.concurrency, run.knee) == (64, 32)  # 32 / 37 a second is nine tenths of 64 / 69, 24 / 29 is not
 
 
 def test_an_unknown_speed_gives_an_unknown_time() -> None:

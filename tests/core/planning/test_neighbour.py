@@ -47,6 +47,12 @@ def test_an_idle_neighbour_takes_nothing_and_loses_nothing() -> None:
     assert predict_shared(idle, alone := prediction(), lambda _share: prediction(1.0)) is alone
 
 
+def test_an_idle_one_loses_nothing_to_busy_ones_either() -> None:
+    idle, other = tolls(place(busy(0.0), busy(150.0, job="j2")), prediction(prompt_share=0.5))
+    assert idle.slowdown == 1.0
+    assert other.slowdown < 0.7
+
+
 def test_two_that_ask_more_than_there_is_are_slowed_alike() -> None:
     shared = place(busy(150.0))
     left, (toll,) = share_left(shared, prediction()), tolls(shared, prediction())

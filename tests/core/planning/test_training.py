@@ -64,9 +64,15 @@ def test_a_slow_cable_shows_and_one_node_needs_none() -> None:
     fast = first(TrainingQuestion("ddp", "qwen3-4b", place(3)))
     slow = first(TrainingQuestion("ddp", "qwen3-4b", place(3, Link(0.5, 1e-4))))
     assert {part.key: part.seconds for part in slow.parts}["communication"] > 1.0
+    assert {part.key: part.seconds for part in fast.parts}["communication"] == 0.0  # hidden, as the published row says
     assert slow.samples_s.value < fast.samples_s.value
     alone = first(TrainingQuestion("ddp", "qwen3-4b", place(1, Link(0.001, 1.0))))
     assert alone.step_s.value == pytest.approx(15.73)
+
+
+def test_the_slowest_node_decides() -> None:
+    row = first(TrainingQuestion("ddp", "qwen3-4b", place(2, clock=0.5)))
+    assert row.step_s.value == pytest.approx(2 * 15.73)
 
 
 def test_rows_come_for_all_nodes_first_then_for_fewer() -> None:

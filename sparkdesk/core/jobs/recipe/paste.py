@@ -43,10 +43,12 @@ def read_paste(
     backends: Collection[str] = (),
     *,
     load_yaml: Loader | None = None,
+    is_recipe: bool = False,
 ) -> Imported:
     """The text as fields of a launch request.
 
     `catalogue` completes names and formats. `backends`: keys of the engines that have an adapter; empty is not known.
+    `is_recipe`: it can be nothing else, e.g. because its file says so.
     Never raises: what is wrong is a problem of the result.
     """
     draft = Draft()
@@ -55,11 +57,12 @@ def read_paste(
         draft.refuse("", f"The text has {len(text)} characters", f"Paste at most {MAX_CHARS}.")
         return draft.settle("", digest)
     stripped = text.strip().strip("\u200b\ufeff")
-    kind = _read_word(draft, stripped) if not re.search(r"\s", stripped) or _is_path(stripped) else ""
+    is_word = not is_recipe and (not re.search(r"\s", stripped) or _is_path(stripped))
+    kind = _read_word(draft, stripped) if is_word else ""
     origin: Mapping[str, Any] | None = None
     if not kind:
         first = _first_line(stripped)
-        if _YAML_LINE.match(first) or (_TOML_LINE.match(first) and _load_toml(stripped) is not None):
+        if is_recipe or _YAML_LINE.match(first) or (_TOML_LINE.match(first) and _load_toml(stripped) is not None):
             kind, origin = _read_recipe(draft, stripped, load_yaml)
         elif read_command(draft, text):
             kind = "command"

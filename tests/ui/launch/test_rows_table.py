@@ -95,6 +95,29 @@ def test_all_columns_can_be_asked_for(pane: RowsPane) -> None:
     assert pane.columns.text() == "Fewer columns"
 
 
+def test_the_row_under_the_keyboard_says_why_it_stands_there(pane: RowsPane) -> None:
+    table = pane.table
+    assert not pane.own.isVisible(), "the form's own is the first, which has its sentence"
+    table.setFocus()
+    for _ in range(3):
+        QTest.keyClick(table, Qt.Key.Key_Down)
+    assert pane.own.text() == (
+        "One node, NVFP4 on vLLM stock: Too big by 14.4 GiB on spark-5c2d. Take 4 nodes, or a context of 8,192 tokens."
+    )
+    pane.columns.setFocus()
+    assert not pane.own.isVisible()
+
+
+def test_a_wide_table_has_all_columns_and_gives_the_rest_to_the_reasons(pane: RowsPane) -> None:
+    pane.window().resize(1400, 400)
+    pane.resize(1400, 400)
+    table = pane.table
+    assert hidden(table) == {"toll", "engine", "speculative"}
+    widths = sum(table.columnWidth(i) for i in range(len(COLUMNS)))
+    assert widths == table.viewport().width()
+    assert table.columnWidth(COLUMNS.index("why")) > 300
+
+
 def test_the_row_of_the_form_is_marked(pane: RowsPane) -> None:
     rows = made.rows()
     pane.show_rows(rows, rows[2])

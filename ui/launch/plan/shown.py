@@ -49,7 +49,9 @@ def look_at(model: LaunchModel, last: PlanRow | None) -> Shown:
     if any(ledger.undivided_bytes is not None for ledger in ledgers):
         notes.append(_TOGETHER)
     problems = problem_lines((*preview.problems, *(row.problems if row is not None else ())), preview.errors, notes)
-    chips = _chips(ledgers, problems, len(preview.errors), is_old=is_old)
+    # Memory of a plan that would run is of now, whatever the load says.
+    fit = worst_fit(ledgers) if ledgers and (plan is not None or not is_old) else None
+    chips = _chips(fit, problems, len({*preview.errors, *model.load_errors}))
     return Shown(shown, is_old, ledgers, chips, _note(model, shown, is_old=is_old), problems)
 
 
@@ -63,7 +65,7 @@ def _is_of_the_form(model: LaunchModel, last: PlanRow | None) -> bool:
 
 def _note(model: LaunchModel, row: PlanRow | None, *, is_old: bool) -> str:
     if is_old:
-        return "The form has errors: these are the figures from before. Mend what is marked."
+        return "The form has errors: the speed is that from before. Mend what is marked."
     if row is not None:
         return ""
     if not model.feeds.contexts.value:
@@ -78,12 +80,9 @@ def _note(model: LaunchModel, row: PlanRow | None, *, is_old: bool) -> str:
     return _NO_FIGURES + "the planner has no plan for this form."
 
 
-def _chips(
-    ledgers: tuple[MemoryLedger, ...], problems: tuple[ProblemLine, ...], errors: int, *, is_old: bool
-) -> tuple[Mark, ...]:
+def _chips(fit: Fit | None, problems: tuple[ProblemLine, ...], errors: int) -> tuple[Mark, ...]:
     chips = []
-    fit = worst_fit(ledgers)
-    if ledgers and not is_old:
+    if fit is not None:
         warnings = sum(severity == Severity.WARNING.value for severity, _, _ in problems)
         chips.append(_fit_chip(fit, warnings))
     if errors:

@@ -53,6 +53,10 @@ class FigureTile(QWidget):
         self._is_stale = is_stale
         self.update()
 
+    def is_stale(self) -> bool:
+        """Whether the figure is marked as old."""
+        return self._is_stale
+
     def sizeHint(self) -> QSize:
         has_alone = self.words is not None and self.words.alone is not None
         return QSize(144, _HEIGHT + (_LINE if has_alone else 0))

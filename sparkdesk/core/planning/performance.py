@@ -13,6 +13,7 @@ from sparkdesk.core.planning.place import Device, Place
 from sparkdesk.core.planning.prediction import Prediction
 from sparkdesk.core.planning.setup import Setup
 from sparkdesk.core.planning.share import ALL, Share
+from sparkdesk.core.planning.speed.calibration import Calibration
 from sparkdesk.core.planning.speed.decode import Decode, decode_of
 from sparkdesk.core.planning.speed.nearness import Nearest, nearest_cases
 from sparkdesk.core.planning.speed.prefill import prefill_parts
@@ -31,23 +32,22 @@ def predict(setup: Setup, workload: Workload, place: Place, reference: Reference
 
     A shape, device, cache type or share that is not known gives unknown figures, never zero. Never raises for numbers.
     """
-    devices = _devices(place, reference)
+    devices = devices_of(place, reference)
     terms = terms_of(setup, place, devices, reference.calibration, share) if _is_load(workload) else None
     if terms is None:
         return _unknown()
     is_fitted = all(device.is_fitted for device in devices)
     nearest = nearest_cases(setup, workload, reference.measurements) if is_fitted else Nearest((), True, True)
-    return _prediction(terms, workload, reference, nearest, is_fitted)
+    return _prediction(terms, workload, reference.calibration, nearest, is_fitted)
 
 
 def _prediction(
-    terms: Terms, workload: Workload, reference: Reference, nearest: Nearest, is_fitted: bool
+    terms: Terms, workload: Workload, calibration: Calibration, nearest: Nearest, is_fitted: bool
 ) -> Prediction:
     decode, ttft_parts = decode_of(terms, workload), prefill_parts(terms, workload)
     tpot_s, ttft_s = total_s(decode.parts), total_s(ttft_parts)
     if not (0.0 < tpot_s < MOST and 0.0 < ttft_s < MOST):
         return _unknown()
-    calibration = reference.calibration
     decode_band = ttft_band = calibration.roofline_band
     if is_fitted:
         decode_band = calibration.decode_band.far if nearest.is_decode_far else calibration.decode_band.near
@@ -72,7 +72,7 @@ def _prediction(
 
 
 def _compute_share(terms: Terms, decode: Decode, tpot_s: float) -> float:
-    return min(1.0, decode.operations / tpot_s / terms.operations_per_s)
+    return min(1.0, decode.operations / tpot_s / terms.peak_operations_per_s)
 
 
 def _banded(value: float, band: float) -> Figure:
@@ -80,7 +80,7 @@ def _banded(value: float, band: float) -> Figure:
     return Figure(value, value / (1.0 + band), value * (1.0 + band))
 
 
-def _devices(place: Place, reference: Reference) -> list[Device]:
+def devices_of(place: Place, reference: Reference) -> list[Device]:
     """Of the nodes, each once; none when one of them is not known."""
     keys = {node.device for node in place.nodes}
     found = [reference.devices[key] for key in keys if key in reference.devices]

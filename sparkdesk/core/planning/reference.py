@@ -127,12 +127,17 @@ class _Measurements(_Strict):
 class _Fitted(_Strict):
     dense_efficiency: Ratio
     expert_efficiency: Ratio
+    own_efficiency: Ratio
+    token_likeness: Annotated[float, Field(ge=0.0, le=100.0)]
     kv_efficiency: Ratio
-    layer_overhead_s: Time
+    step_overhead_s: Time
     eager_overhead_s: Time
+    sequence_overhead_s: Time
+    crowded_tokens: Positive
     collective_overhead_s: Time
     dense_utilisation: Ratio
     expert_utilisation: Ratio
+    own_utilisation: Ratio
     attention_utilisation: Ratio
     collective_rate_share: Ratio
 
@@ -145,7 +150,7 @@ class _Band(_Strict):
 class _EngineSpeed(_Strict):
     chunk_tokens: Count
     step_tokens: Count
-    compute_share: Positive = 1.0
+    has_own_kernels: bool = False
     source: Text
 
 
@@ -163,8 +168,7 @@ class _Calibration(_Strict):
     roofline_band: Positive
     engines: dict[Word, _EngineSpeed]
     speculations: dict[Word, _Speculation]
-    shared_bits: dict[Word, Positive]
-    tuned_shared_bits: dict[Word, Positive]
+    tuned_shared_shares: dict[Word, Ratio]
 
 
 Schema = TypeVar("Schema", bound=_Strict)
@@ -248,6 +252,5 @@ def _calibration(row: _Calibration) -> Calibration:
         roofline_band=row.roofline_band,
         engines={key: EngineSpeed(**one.model_dump()) for key, one in row.engines.items()},
         speculations={key: Speculation(**one.model_dump()) for key, one in row.speculations.items()},
-        shared_bits=dict(row.shared_bits),
-        tuned_shared_bits=dict(row.tuned_shared_bits),
+        tuned_shared_shares=dict(row.tuned_shared_shares),
     )

@@ -17,16 +17,26 @@ class Fitted:
     """Of memory bandwidth, where every token reads the same weights."""
     expert_efficiency: float
     """Of memory bandwidth, where tokens read the experts that they are routed to."""
+    own_efficiency: float
+    """Of memory bandwidth for all weights, of an engine that unpacks them by kernels of its own (llama.cpp)."""
+    token_likeness: float
+    """How much the tokens of one decode step choose the same experts: see `unlike_tokens`."""
     kv_efficiency: float
-    layer_overhead_s: float
-    """A layer of a decode step, beside what it reads: launches, small kernels."""
+    step_overhead_s: float
+    """A decode step of an engine with Python in its loop, beside what it reads."""
     eager_overhead_s: float
-    """The same, where each kernel is launched by itself (no CUDA graphs)."""
+    """What each layer adds where kernels are launched one by one (no CUDA graphs)."""
+    sequence_overhead_s: float
+    """A linear layer for each sequence: small kernels over its state."""
+    crowded_tokens: float
+    """See `decode._crowding`. Set so that the measured order of TP and PP holds, not fitted."""
     collective_overhead_s: float
     """What an engine adds to each all-reduce over what the cable takes."""
     dense_utilisation: float
     """Of peak compute at the weights' precision, while a prompt is read."""
     expert_utilisation: float
+    own_utilisation: float
+    """Of 16 bit peak compute, of engines that unpack weights by kernels of their own (llama.cpp)."""
     attention_utilisation: float
     """Of 16 bit peak compute."""
     collective_rate_share: float
@@ -45,8 +55,8 @@ class EngineSpeed:
     """Tokens of one prompt that a step takes at most."""
     step_tokens: int
     """Tokens of all prompts that a step takes at most."""
-    compute_share: float = 1.0
-    """Its compute while reading prompts, over that of the fitted engines."""
+    has_own_kernels: bool = False
+    """Whether it multiplies packed weights by kernels of its own, not by the vendor's (llama.cpp)."""
     source: str = ""
 
 
@@ -83,7 +93,6 @@ class Calibration:
     """Of a device that nothing was measured on: estimate, not fitted."""
     engines: Mapping[str, EngineSpeed]
     speculations: Mapping[str, Speculation]
-    shared_bits: Mapping[str, float]
-    """Bits of the weights that every token passes in a mixture of experts, by format (attention, head, shared)."""
-    tuned_shared_bits: Mapping[str, float]
-    """The same in a build that quantizes them too."""
+    tuned_shared_shares: Mapping[str, float]
+    """By format: of the weights that every token passes (attention, head), what a build reads that quantizes them as
+    the experts are."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from sparkdesk.core.planning.figure import Part, Parts
 from sparkdesk.core.planning.speed.cable import all_reduce_s, hop_s
+from sparkdesk.core.planning.speed.shape import Shape, unlike_tokens
 from sparkdesk.core.planning.speed.terms import Terms
 from sparkdesk.core.planning.workload import Workload
 
@@ -84,16 +85,18 @@ def _stage(terms: Terms, workload: Workload, sequences: float, tokens: float) ->
     shape, fitted, tensor = terms.shape, terms.fitted, terms.parallelism.tensor_parallel_size
     share = terms.stage_share
     mine = share / tensor
+    routed_share = mine * _crowding(shape, tokens, tensor, fitted.crowded_tokens)
     drafts = 1.0
     if terms.speculation:
         drafts += terms.speculation.draft_tokens * terms.speculation.draft_share
-    shared, routed = shape.shared_bytes * mine * drafts, shape.routed_read_bytes(tokens) * mine
+    shared, routed = (
+        shape.shared_bytes * mine * drafts,
+        shape.routed_read_bytes(unlike_tokens(tokens, fitted.token_likeness)) * routed_share,
+    )
     kv = terms.growth.bytes_at(workload.prompt_tokens + workload.answer_tokens / 2.0) * sequences * share
-    rate = terms.bytes_per_s
-    reading = shared / (rate * fitted.dense_efficiency) + routed / (rate * fitted.expert_efficiency)
+    reading = shared / terms.shared_bytes_per_s + routed / terms.routed_bytes_per_s
     operations = 2.0 * shape.active_parameters * tokens * mine
-    utilisation = fitted.expert_utilisation if shape.is_mixture else fitted.dense_utilisation
-    computing = operations / (terms.operations_per_s * utilisation * terms.engine.compute_share)
+    computing = operations / terms.operations_per_s
     layers = shape.layers * share
     message = tokens * shape.hidden_size * VALUE_BYTES
     each = all_reduce_s(
@@ -101,13 +104,26 @@ def _stage(terms: Terms, workload: Workload, sequences: float, tokens: float) ->
     )
     return _Stage(
         weights_s=max(reading, computing),
-        kv_s=kv / (rate * fitted.kv_efficiency),
-        overhead_s=layers * (fitted.eager_overhead_s if terms.is_eager else fitted.layer_overhead_s) * drafts,
+        kv_s=kv / terms.kv_bytes_per_s,
+        overhead_s=share
+        * (terms.step_overhead_s + sequences * shape.linear_layers * fitted.sequence_overhead_s / tensor),
         collectives_s=2.0 * layers * each,
         read_bytes=shared + routed + kv,
         sent_bytes=2.0 * layers * message * 2.0 * (tensor - 1) / tensor,
         operations=operations,
     )
+
+
+def _crowding(shape: Shape, tokens: float, tensor: int, crowded_tokens: float) -> float:
+    """How much longer a tensor parallel rank takes for its slices of the experts than an even division says.
+
+    1 while an expert gets less than a token, up to `tensor` (no gain from dividing) where it gets many. Measured once
+    and not explained: gpt-oss-120b over two nodes gains from TP up to 32 users, and loses half to PP with 128.
+    """
+    if shape.experts is None or tensor == 1:
+        return 1.0
+    each = tokens * shape.experts.active / shape.experts.total
+    return float(tensor ** (1.0 - math.exp(-((each / crowded_tokens) ** 2))))
 
 
 def _tokens_per_step(terms: Terms) -> float:

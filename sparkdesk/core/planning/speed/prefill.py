@@ -43,17 +43,14 @@ def _seconds(terms: Terms, workload: Workload, users: int) -> tuple[float, float
 
 def _computing(terms: Terms, workload: Workload, users: int, steps: float) -> float:
     """Of one step over all layers, each tensor parallel rank's share."""
-    shape, fitted, tensor = terms.shape, terms.fitted, terms.parallelism.tensor_parallel_size
+    shape, tensor = terms.shape, terms.parallelism.tensor_parallel_size
     new = workload.new_prompt_tokens
     tokens = new * users / steps
-    rate = terms.bytes_per_s
-    reading = shape.shared_bytes / (rate * fitted.dense_efficiency)
-    reading += shape.routed_read_bytes(tokens) / (rate * fitted.expert_efficiency)
-    utilisation = fitted.expert_utilisation if shape.is_mixture else fitted.dense_utilisation
-    multiplying = 2.0 * shape.active_parameters * tokens / (terms.operations_per_s * utilisation)
+    reading = shape.shared_bytes / terms.shared_bytes_per_s
+    reading += shape.routed_read_bytes(max(tokens, 1.0)) / terms.routed_bytes_per_s
+    multiplying = 2.0 * shape.active_parameters * tokens / terms.operations_per_s
     attending = shape.attention_operations(workload.prompt_tokens - new, new) * users / steps
-    attending /= terms.attention_operations_per_s * fitted.attention_utilisation
-    return (reading + (multiplying + attending) / terms.engine.compute_share) / tensor
+    return (reading + multiplying + attending / terms.attention_operations_per_s) / tensor
 
 
 def _sending(terms: Terms, tokens: float, steps: float, turns: float) -> float:

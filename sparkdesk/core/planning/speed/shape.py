@@ -17,12 +17,16 @@ NUMBER_BITS = {"BF16": 16, "F16": 16, "FP8": 8, "INT8": 8, "NVFP4": 4, "MXFP4": 
 LATENT_HEAD_VALUES = 160
 """Mean of the query-key (192) and value (128) width of a latent attention head while a prompt is read. Source: DeepSeek
 V3's configuration."""
+STATE_PASSES = 2.0
+"""A linear layer's state is read and written back at each token."""
+MOST_BYTES = 2.0
+"""Of one parameter that is read: what a file holds beyond 16 bit a parameter is something else."""
 MOST_PARAMETERS = 1 << 50
 
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """KV bytes of one sequence: `per_token` x tokens + those of windows + `fixed`."""
+    """Bytes that a step moves for one sequence: `per_token` x tokens + those of windows + `fixed`."""
 
     per_token: float
     windows: tuple[tuple[float, float], ...]
@@ -46,6 +50,8 @@ class Shape:
     experts: Experts | None
     active_parameters: float
     layers: int
+    linear_layers: int
+    """Of them, those with a state."""
     hidden_size: float
     full_width: float
     """Query heads x head size, summed over the layers that attend to everything."""
@@ -59,10 +65,10 @@ class Shape:
         return self.experts is not None and self.routed_bytes > 0.0
 
     def routed_read_bytes(self, tokens: float) -> float:
-        """Weights of the experts that so many tokens touch together, all layers."""
+        """Weights of the experts that so many tokens (1 or more) touch together if each chooses by itself."""
         if self.experts is None:
             return 0.0
-        return self.routed_bytes * self.experts.distinct(max(tokens, 1.0)) / self.experts.total
+        return self.routed_bytes * self.experts.distinct(tokens) / self.experts.total
 
     def attention_operations(self, past: float, new: float) -> float:
         """Of one prompt of `new` tokens behind `past` ones that are there: scores and values, the causal half."""
@@ -73,15 +79,29 @@ class Shape:
         return 4.0 * work
 
 
-def shape_of(spec: ModelSpec, weights: WeightFormat, shared_bits: float | None) -> Shape | None:
-    """The shape, or None when size or layers are not known. `shared_bits`: see `Calibration.shared_bits`."""
+def unlike_tokens(tokens: float, likeness: float) -> float:
+    """So many tokens that choose experts each by itself touch as many as `tokens` (1 or more) of real texts do.
+
+    Routers prefer some experts and texts resemble each other, so each further token brings less that is new:
+    ln(1 + c n) / ln(1 + c), where `likeness` c is 0 for tokens that have nothing in common.
+    """
+    tokens = max(tokens, 1.0)
+    return math.log1p(likeness * tokens) / math.log1p(likeness) if likeness > 0.0 else tokens
+
+
+def shape_of(spec: ModelSpec, weights: WeightFormat, shared_share: float = 1.0) -> Shape | None:
+    """The shape, or None when size or layers are not known.
+
+    `shared_share`: of the weights that every token passes, what a build that quantizes them too still reads.
+    """
     return _shape(
         (spec.parameters, spec.active_parameters),
         spec.experts,
         spec.hidden_size,
         spec.attention_heads,
         spec.layers or _of_geometry(spec.kv),
-        (weights.key, float(weights.weight_bytes), shared_bits),
+        (weights.key, weights.weight_bytes, weights.expert_bytes, weights.unread_bytes),
+        shared_share,
     )
 
 
@@ -113,45 +133,47 @@ def _growth(layers: tuple[LayerGroup, ...], value_bytes: float, tensor: int) -> 
             case LayerKind.LATENT:
                 per_token += group.count * group.latent_dim * value_bytes
             case LayerKind.LINEAR:
-                fixed += group.count * group.state_bytes / tensor
+                fixed += STATE_PASSES * group.count * group.state_bytes / tensor
             case LayerKind.NONE:
                 pass
     return Growth(per_token, tuple(windows), fixed)
 
 
 @lru_cache(maxsize=512)
-def _shape(
+def _shape(  # noqa: PLR0913 - the hashable parts of a model, for the cache
     sizes: tuple[int | None, int | None],
     experts: Experts | None,
     hidden_size: int | None,
     attention_heads: int | None,
     layers: tuple[LayerGroup, ...],
-    weights: tuple[str, float, float | None],
+    weights: tuple[str, int, int, int],
+    shared_share: float,
 ) -> Shape | None:
     parameters, active_parameters = sizes
-    key, weight_bytes, shared_bits = weights
+    key, weight_bytes, expert_bytes, unread_bytes = weights
     count = sum(group.count for group in layers)
-    if not parameters or not 0 < parameters < MOST_PARAMETERS or count < 1 or weight_bytes <= 0.0:
+    if not parameters or not 0 < parameters < MOST_PARAMETERS or count < 1 or weight_bytes <= 0:
         return None
     active = active_parameters if active_parameters else (parameters if experts is None else 0)
     if not 0 < active <= parameters or (experts is not None and not experts.is_valid):
         return None
-    if experts is None or experts.active == experts.total or active == parameters:
-        experts, routed = None, 0.0
-    else:
+    shared_parameters = float(active)
+    if experts is not None and experts.active < experts.total:
         routed = min((parameters - active) / (1.0 - experts.active / experts.total), float(parameters))
-    shared = parameters - routed
-    shared_bytes = weight_bytes * shared / parameters
-    if shared_bits is not None and experts is not None:
-        shared_bytes = min(max(shared, 0.0) * shared_bits / 8.0, weight_bytes / 2.0)
-    hidden = float(hidden_size or _guessed_hidden_size(shared, count))
+        shared_parameters = parameters - routed
+        expert_bytes = expert_bytes or round(weight_bytes * routed / parameters)
+    else:
+        experts, expert_bytes = None, 0
+    shared_bytes = min(float(max(0, weight_bytes - expert_bytes - unread_bytes)), shared_parameters * MOST_BYTES)
+    hidden = float(hidden_size or _guessed_hidden_size(shared_parameters, count))
     full, windowed = _widths(layers, attention_heads, hidden)
     return Shape(
-        shared_bytes=shared_bytes,
-        routed_bytes=weight_bytes - shared_bytes if experts is not None else 0.0,
+        shared_bytes=shared_bytes * shared_share,
+        routed_bytes=float(min(expert_bytes, weight_bytes)),
         experts=experts,
         active_parameters=float(active),
         layers=count,
+        linear_layers=sum(group.count for group in layers if group.kind is LayerKind.LINEAR),
         hidden_size=hidden,
         full_width=full,
         windowed_widths=windowed,

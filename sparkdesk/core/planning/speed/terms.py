@@ -33,13 +33,17 @@ class Terms:
     fitted: Fitted
     engine: EngineSpeed
     speculation: Speculation | None
-    is_eager: bool
-    bytes_per_s: float
-    """Peak of the slowest node's memory, as far as neighbours leave it."""
+    step_overhead_s: float
+    """Of a step over all layers."""
+    shared_bytes_per_s: float
+    """Of weights that every token passes, on the slowest node, as far as neighbours leave its memory."""
+    routed_bytes_per_s: float
+    kv_bytes_per_s: float
     operations_per_s: float
-    """Peak compute at the weights' precision, of the slowest node."""
+    """Of multiplying by weights, on the slowest node."""
     attention_operations_per_s: float
-    """The same at 16 bit."""
+    peak_operations_per_s: float
+    """At the weights' precision."""
 
     @property
     def stage_share(self) -> float:
@@ -50,8 +54,8 @@ class Terms:
 
 def terms_of(setup: Setup, place: Place, devices: list[Device], calibration: Calibration, share: Share) -> Terms | None:
     """The terms, or None when the model's shape, its cache's values or what neighbours leave are not known."""
-    bits = calibration.tuned_shared_bits if setup.build.key in (TUNED, EAGER) else calibration.shared_bits
-    shape = shape_of(setup.spec, setup.weights, bits.get(setup.weights.key))
+    shares = calibration.tuned_shared_shares if setup.build.key in (TUNED, EAGER) else {}
+    shape = shape_of(setup.spec, setup.weights, shares.get(setup.weights.key, 1.0))
     growth = growth_of(setup.spec, VALUE_BYTES.get(setup.kv_dtype, 0.0), setup.parallelism.tensor_parallel_size)
     parts = (share.memory, share.compute, share.link)
     if shape is None or growth is None or not devices or not all(0.0 < part <= 1.0 for part in parts):
@@ -59,20 +63,38 @@ def terms_of(setup: Setup, place: Place, devices: list[Device], calibration: Cal
     clock = min((node.sm_clock_share for node in place.nodes), default=1.0)
     if not 0.0 < clock <= 1.0:
         return None
-    link = place.link or DEFAULT_LINK
+    link, engine = place.link or DEFAULT_LINK, calibration.engines.get(setup.engine.key, DEFAULT_ENGINE)
+    fitted, build = calibration.fitted, setup.build.key
+    is_own = engine.has_own_kernels
+    vendor_share = fitted.expert_efficiency if shape.is_mixture else fitted.dense_efficiency
+    memory = min(one.peak_gb_per_s for one in devices) * 1e9 * share.memory
+    compute = 1e12 * share.compute * clock
+    peak = min(_tflops(one, shape.number_bits) for one in devices) * compute
+    half = min(_tflops(one, 16) for one in devices) * compute
+    vendors = peak * (fitted.expert_utilisation if shape.is_mixture else fitted.dense_utilisation)
     return Terms(
         shape=shape,
         growth=growth,
         parallelism=setup.parallelism,
         link=Link(link.gb_per_s * share.link, link.latency_s),
-        fitted=calibration.fitted,
-        engine=calibration.engines.get(setup.engine.key, DEFAULT_ENGINE),
+        fitted=fitted,
+        engine=engine,
         speculation=calibration.speculations.get(setup.speculative),
-        is_eager=setup.build.key == EAGER,
-        bytes_per_s=min(one.peak_gb_per_s for one in devices) * 1e9 * share.memory,
-        operations_per_s=min(_tflops(one, shape.number_bits) for one in devices) * 1e12 * share.compute * clock,
-        attention_operations_per_s=min(_tflops(one, 16) for one in devices) * 1e12 * share.compute * clock,
+        step_overhead_s=_overhead_s(shape, engine, fitted, is_eager=build == EAGER),
+        shared_bytes_per_s=memory * (fitted.own_efficiency if is_own else vendor_share),
+        routed_bytes_per_s=memory * (fitted.own_efficiency if is_own else vendor_share),
+        kv_bytes_per_s=memory * fitted.kv_efficiency,
+        operations_per_s=half * fitted.own_utilisation if engine.has_own_kernels else vendors,
+        attention_operations_per_s=half * fitted.attention_utilisation,
+        peak_operations_per_s=peak,
     )
+
+
+def _overhead_s(shape: Shape, engine: EngineSpeed, fitted: Fitted, *, is_eager: bool) -> float:
+    """What a step takes beside its work; an engine without Python in its loop is taken to need none."""
+    if engine.has_own_kernels:
+        return 0.0
+    return fitted.step_overhead_s + shape.layers * fitted.eager_overhead_s * is_eager
 
 
 def _tflops(device: Device, bits: int) -> float:

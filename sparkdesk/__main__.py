@@ -8,6 +8,7 @@ that the window's first frame waits for nothing that it does not show.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ WINDOW_VERB = "run"
 _VERBS_DIR = Path(__file__).resolve().parent / "verbs"
 _EXIT_USAGE = 2
 _EXIT_INTERRUPTED = 130  # 128 + SIGINT, as a shell counts
+_EXIT_NO_READER = 141  # 128 + SIGPIPE
 
 
 def verb_names() -> list[str]:
@@ -47,7 +49,13 @@ def main(arguments: list[str] | None = None) -> int:
         return _EXIT_USAGE
     run: Callable[[list[str]], int] = importlib.import_module(f"sparkdesk.verbs.{name}").main
     try:
-        return run(words[1:])
+        try:
+            return run(words[1:])
+        finally:
+            print(end="", flush=True)
+    except BrokenPipeError:  # the reader ended first (`| head`); what is buffered would fail once more at the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _EXIT_NO_READER
     except SparkDeskError as error:
         print(f"SparkDesk: {error.sentence()}", file=sys.stderr)
         return 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -40,3 +41,12 @@ def test_finding_the_verb_imports_nothing_heavy() -> None:
     ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)
     heavy = {"pydantic", "numpy", "pyqtgraph", "asyncssh", "httpx", "keyring", "PySide6", "asyncio"}
     assert heavy.isdisjoint(ended.stdout.split()), ended.stderr
+
+
+def test_a_reader_that_ends_first_gets_no_traceback() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "sparkdesk", "models"]
+    ended = subprocess.run(command, cwd=ROOT, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60)
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (141, "")

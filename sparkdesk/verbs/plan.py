@@ -10,6 +10,7 @@ import argparse
 import json
 import math
 import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from sparkdesk.core.jobs.plan import Problem
-    from sparkdesk.core.models.spec import ModelSpec, WeightFormat
+    from sparkdesk.core.models.catalogue import Match
+    from sparkdesk.core.models.spec import ModelSpec
     from sparkdesk.core.planning.place import Place
     from sparkdesk.core.planning.question import Question
     from sparkdesk.core.planning.reference import Reference
@@ -73,11 +75,12 @@ def main(arguments: list[str]) -> int:
         if options.train:
             return _train(parser, options, load_reference())
         reference = load_reference()
-        spec, weights = _find(options.model, load_catalogue())
+        match, doubts = _find(options.model, load_catalogue())
     except PlanError as error:
         parser.error(f"argument MODEL: {error.sentence()}")
-    question = _question(options, spec, weights, reference)
-    return _answer(parser, options, question, reference)
+    for doubt in doubts:
+        print(make_line(f"{doubt.message}. {doubt.remedy}", max_chars=400), file=sys.stderr)
+    return _answer(parser, options, _question(options, match, reference), reference)
 
 
 def _answer(parser: _Parser, options: argparse.Namespace, question: Question, reference: Reference) -> int:
@@ -108,14 +111,12 @@ def _print_json(document: dict[str, Any]) -> None:
 # What was asked -------------------------------------------------------------------------------------------------------
 
 
-def _question(
-    options: argparse.Namespace, spec: ModelSpec, weights: WeightFormat | None, reference: Reference
-) -> Question:
+def _question(options: argparse.Namespace, match: Match, reference: Reference) -> Question:
     from sparkdesk.core.planning.question import Goal, Limits, Question
 
     limits = Limits(
         engine=options.engine or "",
-        format=options.quantization or (weights.key if weights else ""),
+        format=options.quantization or (match.weights.key if match.weights else ""),
         build=options.build or "",
         tensor=options.tp,
         pipeline=options.pp,
@@ -127,7 +128,7 @@ def _question(
     if limits.is_divided and limits.world_size <= nodes:
         nodes = limits.world_size
     place = _place(nodes, options, reference)
-    return Question(spec, _workload(options), place, limits, goal=Goal(options.goal))
+    return Question(match.spec, _workload(options), place, limits, goal=Goal(options.goal))
 
 
 def _workload(options: argparse.Namespace) -> Workload:
@@ -154,32 +155,33 @@ def _place(nodes: int, options: argparse.Namespace, reference: Reference) -> Pla
     return Place(tuple(rooms))
 
 
-def _find(words: str, catalogue: Sequence[ModelSpec]) -> tuple[ModelSpec, WeightFormat | None]:
-    """The model that is meant: a path when it looks like one, else a name of the catalogue, else a path.
-
-    Raises PlanError.
+def _find(words: str, catalogue: Sequence[ModelSpec]) -> tuple[Match, tuple[Problem, ...]]:
+    """The model that is meant, and what is doubtful about it: a path when the words look like one, else a name of the
+    catalogue, else a path. Raises PlanError.
     """
     from sparkdesk.core.errors import PlanError
     from sparkdesk.core.models.catalogue import find_model
 
     path = _path(words)
     if path is not None and _looks_like_path(words):
-        return _read(path), None
+        return _read(path)
     match = find_model(catalogue, words)
     if match is not None:
-        return match.spec, match.weights
+        return match, ()
     if path is not None and _exists(path):
-        return _read(path), None
+        return _read(path)
     near = _near(words, catalogue)
     hint = f"Did you mean {near}?" if near else "`python -m sparkdesk models` lists what it knows."
     name = repr(make_line(words, max_chars=100))
     raise PlanError(f"{name} is neither a model of the catalogue nor a readable path", remedy=hint)
 
 
-def _read(path: Path) -> ModelSpec:
+def _read(path: Path) -> tuple[Match, tuple[Problem, ...]]:
     from sparkdesk.app.model_file import read_model
+    from sparkdesk.core.models.catalogue import Match
 
-    return read_model(path)
+    found = read_model(path)
+    return Match(found.spec), found.doubts
 
 
 def _path(words: str) -> Path | None:
@@ -225,7 +227,7 @@ def _train(parser: _Parser, options: argparse.Namespace, reference: Reference) -
     from sparkdesk.core.planning.training_report import training_json, training_table
 
     cases = load_training()
-    spec = None if find_cases(cases, options.model) else _find(options.model, load_catalogue())[0]
+    spec = None if find_cases(cases, options.model) else _find(options.model, load_catalogue())[0].spec
     method = "" if options.train == "any" else options.train
     question = TrainingQuestion(
         method=method,

@@ -72,9 +72,8 @@ def launch_ledgers(setup: Setup, workload: Workload, place: Place) -> tuple[Memo
 
 
 def _taken(node_id: str, room: Room, need: Need, share: float) -> MemoryLedger:
-    weights = None if need.weights_bytes is None else math.ceil(need.weights_bytes)
-    runtime = math.ceil(need.runtime_bytes)
-    left = None if room.total_bytes is None else round(room.total_bytes * share) - runtime
+    weights, _, runtime = _whole(need)
+    left = None if room.total_bytes is None else int(room.total_bytes * share) - runtime
     return MemoryLedger(
         node_id=node_id,
         total_bytes=room.total_bytes,
@@ -141,18 +140,26 @@ def max_concurrency(setup: Setup, workload: Workload, place: Place) -> int | Non
 
 
 def _ledger(node_id: str, room: Room, need: Need, fraction: float | None) -> MemoryLedger:
-    needed, spare = need.total_bytes, 0
-    if fraction is not None and needed is not None and room.total_bytes is not None:
-        spare = max(0, int(fraction * room.total_bytes - needed))
+    parts = _whole(need)
+    known = [part for part in parts if part is not None]
+    spare = 0
+    if fraction is not None and room.total_bytes is not None and len(known) == len(parts):
+        spare = max(0, int(fraction * room.total_bytes) - sum(known))
     return MemoryLedger(
         node_id=node_id,
         total_bytes=room.total_bytes,
         others_bytes=room.others_bytes,
-        weights_bytes=None if need.weights_bytes is None else math.ceil(need.weights_bytes),
-        kv_bytes=None if need.kv_bytes is None else math.ceil(need.kv_bytes),
-        runtime_bytes=math.ceil(need.runtime_bytes),
+        weights_bytes=parts[0],
+        kv_bytes=parts[1],
+        runtime_bytes=parts[2],
         reserve_bytes=room.system_bytes + spare,
     )
+
+
+def _whole(need: Need) -> tuple[int | None, int | None, int]:
+    """Weights, KV cache and runtime in whole bytes, so that parts sum to the byte."""
+    weights = None if need.weights_bytes is None else math.ceil(need.weights_bytes)
+    return weights, None if need.kv_bytes is None else math.ceil(need.kv_bytes), math.ceil(need.runtime_bytes)
 
 
 def _fraction(setup: Setup, need: Need, rooms: tuple[Room, ...]) -> float | None:

@@ -160,9 +160,10 @@ class CataloguePanel(Card):
         self.list.setAccessibleName("Models")
         self.opener = Button("Import\u2026", is_small=True, icon="download")
         self.paste = Button("Paste", is_small=True, icon="terminal")
-        self._foot = Label("", "label", "text3", is_wrapped=True)
+        self.foot = Label("", "label", "text3", is_wrapped=True)
         self._specs: Sequence[ModelSpec] = ()
         self._standings: Mapping[str, Standing] = {}
+        self._marked = ""
         self._build()
         self.search.textChanged.connect(lambda _text: self._show())
         self.fits.toggled.connect(lambda _on: self._show())
@@ -191,7 +192,7 @@ class CataloguePanel(Card):
         foot = QVBoxLayout()
         foot.setContentsMargins(12, 8, 12, 9)
         foot.setSpacing(8)
-        foot.addWidget(self._foot)
+        foot.addWidget(self.foot)
         ways = QHBoxLayout()
         ways.setSpacing(8)
         ways.addWidget(self.opener)
@@ -212,28 +213,28 @@ class CataloguePanel(Card):
 
     def mark(self, name: str) -> None:
         """Select an entry by name without telling anybody; a name that is not listed selects nothing."""
+        self._marked = name
         rows = [i for i, spec in enumerate(self.entries.shown) if spec.name == name]
         if rows:
             self.list.setCurrentIndex(self.entries.index(rows[0]))
         else:
             self.list.clearSelection()
+            self.list.setCurrentIndex(QModelIndex())
 
     def _show(self) -> None:
-        marked = self.list.currentIndex()
-        name = self.entries.shown[marked.row()].name if marked.isValid() and self.list.selectedIndexes() else ""
         shown = [spec for spec in self._specs if self._passes(spec)]
         self.entries.set_entries(shown, self._standings)
-        self.mark(name)
+        self.mark(self._marked)
         total = len(self._specs)
         if not total:
-            self._foot.setText("The catalogue is empty. Write a model's name in the form.")
+            self.foot.setText("The catalogue is empty. Write a model's name in the form.")
         elif not shown:
             is_filtered = self.fits.isChecked() or self.on_disk.isChecked()
             words = "take a filter off" if is_filtered else "clear the search"
-            self._foot.setText(f"No model matches. Write its name in the form, or {words}.")
+            self.foot.setText(f"No model matches. Write its name in the form, or {words}.")
         else:
             count = f"{total} models" if len(shown) == total else f"{len(shown)} of {total} models"
-            self._foot.setText(f"{count}. Speed: one chat user on the chosen nodes. Nothing is fetched.")
+            self.foot.setText(f"{count}. Speed: one chat user on the chosen nodes. Nothing is fetched.")
 
     def _passes(self, spec: ModelSpec) -> bool:
         stands = self._standings.get(spec.name, _NOTHING)

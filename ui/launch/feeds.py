@@ -21,6 +21,7 @@ from sparkdesk.core.planning.place import Place
 from sparkdesk.core.planning.question import Question
 from sparkdesk.core.planning.row import PlanRow
 from sparkdesk.core.planning.setup import EngineProfile
+from sparkdesk.core.planning.table import Cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,8 @@ class LaunchFeeds:
     agent_run: Callable[[PlanRow], AgentRun | None] = lambda _row: None
     """The row's workload as one task a user: until all are done, and where more at once stops helping."""
 
+    best_cell: Callable[[ModelSpec, Place], Cell | None] | None = None
+    """The best plan of a model on up to all these nodes for one chat user, quick enough for a whole catalogue."""
     read_paste: Callable[[str], Imported] | None = None
     """Reads a pasted command, recipe, hub id or path. Runs nothing and asks nobody."""
     read_file: Callable[[str, Callable[[str, str], None]], None] | None = None

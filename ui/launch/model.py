@@ -93,7 +93,7 @@ class LaunchModel(QObject):
         """How each model of the catalogue stands on the chosen nodes."""
         self._wants_best = True
         self._stood_on: tuple[str, ...] = ()
-        self._everywhere = Place(())
+        self._room, self._everywhere = Place(()), Place(())
         self.is_anyway = False
         self.is_launching = False
         self._timer = QTimer(self)
@@ -271,12 +271,8 @@ class LaunchModel(QObject):
         self.preview = replace(made, compute_ms=(self.feeds.clock_s() - began_s) * 1000)
         self.rows_changed.emit()
         self.preview_changed.emit()
-        if self.form.pool != self._stood_on:
-            self._stood_on = self.form.pool
-            self._fit_queue = list(self.feeds.catalogue)
-        if self._fit_queue:
-            self._everywhere = self.feeds.place(tuple(c.record.id for c in self.feeds.ranked_contexts()))
-            self._fit_timer.start()
+        if self.form.pool != self._stood_on or self._fit_queue:
+            self.look_at_all()
 
     def _compute_rows(self) -> None:
         workload, self.load_errors = read_workload(self.form)
@@ -341,6 +337,14 @@ class LaunchModel(QObject):
         plain = fill_defaults(replace(self.form, best=None), around)
         self.form = next(found, next(iter(tried), plain))
 
+    def look_at_all(self) -> None:
+        """Have every model of the catalogue looked at anew on the nodes of now."""
+        self._stood_on = self.form.pool
+        self._room = self.feeds.place(self.form.pool)
+        self._everywhere = self.feeds.place(tuple(c.record.id for c in self.feeds.ranked_contexts()))
+        self._fit_queue = list(self.feeds.catalogue)
+        self._fit_timer.start()
+
     def _fit_next(self) -> None:
         """One model of the catalogue an event-loop turn, so that a long one never stops the window."""
         if not self._fit_queue:
@@ -348,12 +352,9 @@ class LaunchModel(QObject):
             return
         spec = self._fit_queue.pop(0)
         holders = find_holders(spec, self.feeds.ranked_contexts(), self._everywhere)
-        try:
-            row = next(iter(self._ask(spec, CHAT, self.form.pool)), None)
-        except SparkDeskError:
-            row = None
-        fit = NO_MARK if row else self._fit_mark(spec)
-        self.standings[spec.name] = stand(row, fit, holders)
+        cell = self.feeds.best_cell(spec, self._room) if self.feeds.best_cell and self._room.nodes else None
+        fit = NO_MARK if cell else self._fit_mark(spec)
+        self.standings[spec.name] = stand(cell, fit, holders, self.engine_titles())
         if len(self._fit_queue) % SHOWN_EVERY == 0:
             self.catalogue_changed.emit()
 

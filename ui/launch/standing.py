@@ -13,7 +13,7 @@ from sparkdesk.core.jobs.backend import NodeContext
 from sparkdesk.core.jobs.plan import Fit
 from sparkdesk.core.models.spec import ModelSpec
 from sparkdesk.core.planning.place import Place
-from sparkdesk.core.planning.row import PlanRow
+from sparkdesk.core.planning.table import Cell
 from ui import text
 from ui.jobs.mark import Mark
 from ui.launch.default import formats_of
@@ -39,27 +39,19 @@ class Standing:
     is_fitting: bool = False
 
 
-def stand(row: PlanRow | None, fit: Mark, holders: str) -> Standing:
+def stand(cell: Cell | None, fit: Mark, holders: str, engine_titles: Mapping[str, str]) -> Standing:
     """What the best plan says; without one, `fit` alone."""
-    if row is None:
+    if cell is None or cell.fit is Fit.UNKNOWN:
         return Standing(fit, holders=holders, is_fitting=fit.text in (Fit.FITS.value, Fit.TIGHT.value))
-    kind = FIT_KINDS[row.fit]
-    mark = Mark(row.fit.value, kind, FIT_ICONS.get(kind))
-    rate = row.shown.user_tok_s
-    is_fitting = row.fit in (Fit.FITS, Fit.TIGHT)
-    can_run = row.fit is not Fit.TOO_BIG and rate.is_known
-    speed = str(text.token_rate(rate.value)) if can_run else ""
-    split = row.setup.parallelism
-    best = row.setup.weights.key + (f", {split.label}" if split.world_size > 1 else "")
-    return Standing(mark, speed, best if can_run else "", plan_words(row), holders, is_fitting)
-
-
-def plan_words(row: PlanRow) -> str:
-    """A plan in a line: engine, format, split."""
-    setup = row.setup
-    nodes = len(row.place.nodes)
-    where = "one node" if nodes == 1 else f"{setup.parallelism.label} on {nodes} nodes"
-    return f"{setup.weights.key} on {setup.engine.title}, {where}"
+    kind = FIT_KINDS[cell.fit]
+    mark = Mark(cell.fit.value, kind, FIT_ICONS.get(kind))
+    is_fitting = cell.fit in (Fit.FITS, Fit.TIGHT)
+    if cell.fit is Fit.TOO_BIG or not cell.user_tok_s.is_known:
+        return Standing(mark, holders=holders, is_fitting=is_fitting)
+    where = f"{cell.parallelism} on {cell.used_nodes} nodes" if cell.used_nodes > 1 else "one node"
+    plan = f"{cell.quantization} on {engine_titles.get(cell.engine, cell.engine)}, {where}"
+    best = cell.quantization + (f", {cell.parallelism}" if cell.used_nodes > 1 else "")
+    return Standing(mark, str(text.token_rate(cell.user_tok_s.value)), best, plan, holders, is_fitting)
 
 
 def find_holders(spec: ModelSpec, contexts: Sequence[NodeContext], place: Place) -> str:

@@ -60,6 +60,8 @@ class Cell:
     missing_bytes: int | None = None
     """Of NO: what is too little on the fullest node of the plan that misses least."""
     repo: str = ""
+    fit: Fit = Fit.UNKNOWN
+    """The verdict's own word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +157,7 @@ def _cell(question: Question, rows: list[PlanRow], count: int, is_owned: bool, r
         max_context_tokens=None if is_too_big else max_context_tokens(setup, question.workload, best.place),
         missing_bytes=-left if is_too_big and left is not None else None,
         repo=setup.weights.repo,
+        fit=best.fit,
     )
 
 

@@ -20,6 +20,7 @@ from sparkdesk.core.planning.place import Neighbour, NodeRoom, Place
 from sparkdesk.core.planning.question import Question
 from sparkdesk.core.planning.row import PlanRow
 from sparkdesk.core.planning.setup import EngineProfile
+from sparkdesk.core.planning.table import Cell
 from tests.ui import rack
 from tests.ui.picture import host_page
 from ui.launch.model import LaunchFeeds, LaunchModel
@@ -57,6 +58,7 @@ class LaunchDesk:
         self._neighbours = neighbours
         self._backends: dict[str, Backend] = {"vllm": Vllm(), "llamacpp": LlamaCpp()}
         self._count = 0
+        self.best_cell: Callable[[ModelSpec, Place], Cell | None] | None = None
 
     def _context(self, request: LaunchRequest) -> PlanContext:
         self._count += 1
@@ -97,6 +99,7 @@ class LaunchDesk:
             engines=self._engines,
             place=self.place,
             plan_rows=self._planner,
+            best_cell=self.best_cell,
         )
 
 

@@ -10,11 +10,12 @@ from pytestqt.qtbot import QtBot
 
 from sparkdesk.core.models.catalogue import find_model, read_catalogue
 from sparkdesk.core.models.spec import ModelSpec
-from sparkdesk.core.planning.place import Neighbour
+from sparkdesk.core.planning.place import Neighbour, Place
 from sparkdesk.core.planning.question import Question
 from sparkdesk.core.planning.reference import FILES, Reference, read_reference
 from sparkdesk.core.planning.row import PlanRow
 from sparkdesk.core.planning.search import plan_rows
+from sparkdesk.core.planning.table import Cell, models_table
 from tests.ui.launch.desk import LaunchDesk, choose_nodes, open_page, settle
 from ui.launch.view import LaunchPage
 
@@ -38,6 +39,11 @@ def answer(question: Question) -> tuple[PlanRow, ...]:
     return plan_rows(question, reference())
 
 
+def best_cell(spec: ModelSpec, place: Place) -> Cell | None:
+    """The planner's own quick word for the catalogue's list."""
+    return models_table((spec,), place, reference(), (len(place.nodes),))[0].cells[0]
+
+
 def open_model(
     qtbot: QtBot,
     key: str,
@@ -50,6 +56,7 @@ def open_model(
 ) -> LaunchPage:
     """The page with this model on these nodes."""
     desk = LaunchDesk(answer, catalogue(), reference().engines, used_gib, neighbours)
+    desk.best_cell = best_cell
     page = open_page(qtbot, desk)
     found = find_model(catalogue(), key)
     assert found is not None, key

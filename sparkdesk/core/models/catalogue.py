@@ -10,6 +10,7 @@ import re
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -241,12 +242,14 @@ def _without_owner(name: str) -> str:
     return name.casefold().rsplit("/", 1)[-1]
 
 
+@lru_cache(maxsize=4096)
 def _loose(name: str) -> str:
     """One spelling for what differs in separators only, and for NVIDIA's two suffixes."""
     short = _SEPARATORS.sub("-", _without_owner(name)).strip("-")
     return f"{short.removesuffix('-fp4')}-nvfp4" if short.endswith("-fp4") else short
 
 
+@lru_cache(maxsize=4096)
 def _loosest(name: str) -> str:
     """Without any separator, and without the words that hubs add to the name of a family."""
     return re.sub(r"-(instruct|it|chat)(?=-|$)", "", _loose(name)).replace("-", "")

@@ -119,12 +119,13 @@ def plan_training(
     Raises PlanError: an unknown method, a model that is neither measured nor of a known size, absurd numbers.
     """
     _refuse_absurd(question)
-    known = find_cases(cases, question.model) or (find_cases(cases, question.spec.name) if question.spec else ())
+    names = (question.model, *((question.spec.name, question.spec.key) if question.spec is not None else ()))
+    known = next((found for name in names if name and (found := find_cases(cases, name))), ())
     if not known and (question.spec is None or question.spec.parameters is None):
-        names = ", ".join(dict.fromkeys(case.key for case in cases))
+        measured = ", ".join(dict.fromkeys(case.key for case in cases))
         raise PlanError(
             "What this model takes to train is not known",
-            remedy=f"Choose a model whose number of parameters is known, or a measured workload: {names}.",
+            remedy=f"Choose a model whose number of parameters is known, or a measured workload: {measured}.",
         )
     methods = (question.method,) if question.method else _methods_of(known, question.spec)
     rows = []
@@ -173,7 +174,8 @@ def _row(question: TrainingQuestion, cases: tuple[TrainingCase, ...], devices: M
     case = _case_for(method, cases)
     shape = shape_of(question.spec) if question.spec is not None else Shape(None)
     if shape.parameters is None and cases:
-        shape = Shape(cases[0].parameters, cases[0].layers, cases[0].hidden_size)
+        one = cases[0]
+        shape = Shape(one.parameters, one.layers, one.hidden_size, one.working_bytes)
     step = _measured_step(question, case) if case is not None else _roofline_step(question, shape, devices)
     step = replace(step, compute=step.compute.scaled(1.0 / _slowest_clock(place)))
     is_sharded = _is_sharded(question, shape, step)

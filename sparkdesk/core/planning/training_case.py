@@ -89,6 +89,7 @@ class _Case(BaseModel):
     step_s: Amount | None = None
     layers: Count | None = None
     hidden_size: Count | None = None
+    working_bytes: Count | None = None
 
     @model_validator(mode="after")
     def _has_a_single_node(self) -> _Case:

@@ -81,6 +81,8 @@ class Shape:
     parameters: int | None
     layers: int | None = None
     hidden_size: int | None = None
+    working_bytes: int | None = None
+    """In place of activations, for what is no language model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,8 @@ def training_memory(node: NodeRoom, place: Place, shape: Shape, load: TrainingLo
 
 def _activations(shape: Shape, tokens: int | None) -> int | None:
     """With gradient checkpoints: each layer's input, one layer's inside, the logits."""
+    if shape.working_bytes is not None:
+        return shape.working_bytes
     if shape.layers is None or shape.hidden_size is None or tokens is None:
         return None
     values = tokens * shape.hidden_size * (shape.layers * WEIGHT_BYTES + WORKING_VALUES)

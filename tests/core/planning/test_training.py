@@ -51,6 +51,7 @@ def test_every_published_row_comes_out_within_a_twentieth(case: TrainingCase, ru
     assert row.leans_on is not None
     assert row.leans_on.title.startswith(case.source)
     assert row.is_fitted
+    assert row.fit is Fit.FITS  # it ran there
 
 
 def test_a_step_is_the_sum_of_its_parts() -> None:

@@ -120,7 +120,7 @@ def plan_training(
     """
     _refuse_absurd(question)
     names = (question.model, *((question.spec.name, question.spec.key) if question.spec is not None else ()))
-    known = next((found for name in names if name and (found := find_cases(cases, name))), ())
+    known = next((few for name in names if name and (few := find_cases(cases, name))), ())
     if not known and (question.spec is None or question.spec.parameters is None):
         measured = ", ".join(dict.fromkeys(case.key for case in cases))
         raise PlanError(

@@ -52,6 +52,8 @@ class TrainingCase:
     """As the source gives it, of one node."""
     layers: int | None = None
     hidden_size: int | None = None
+    working_bytes: int | None = None
+    """What it takes beside weights, gradients and optimizer, where no shape tells that."""
 
     @property
     def single(self) -> float:

@@ -37,7 +37,6 @@ SPEC = ModelSpec(
     "Qwen/Qwen3-8B",
     "Qwen3 8B",
     parameters=8_000_000_000,
-    weight_bytes={"": 16_000_000_000},
     formats=(WeightFormat("BF16", 16_000_000_000, repo="Qwen/Qwen3-8B"),),
 )
 NOTHING: Mapping[str, float] = MappingProxyType({})

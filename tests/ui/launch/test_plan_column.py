@@ -10,7 +10,7 @@ from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
 from sparkdesk.core.jobs.plan import Fit
-from sparkdesk.core.models.spec import ModelSpec
+from sparkdesk.core.models.spec import ModelSpec, WeightFormat
 from sparkdesk.core.planning.figure import total_s
 from sparkdesk.core.planning.ledger import worst_fit
 from tests.ui.launch import made
@@ -20,7 +20,7 @@ from ui.launch.plan.rows_model import COLUMNS
 from ui.launch.plan.shown import look_at
 from ui.launch.view import LaunchPage
 
-STRANGE = ModelSpec(name="someone/strange", title="Strange", engines=("vllm",))
+STRANGE = ModelSpec(name="someone/strange", title="Strange", formats=(WeightFormat("BF16", 1, engines=("vllm",)),))
 
 
 def desk(*rows: object, **more: object) -> LaunchDesk:
@@ -57,10 +57,11 @@ def test_the_time_it_took_is_said(page: LaunchPage) -> None:
 def test_a_row_chosen_in_the_table_goes_into_the_form(page: LaunchPage) -> None:
     table = page.plan.ways.table
     table.setFocus()
-    table.setCurrentIndex(table.rows.index(2, COLUMNS.index("split")))
-    QTest.keyClick(table, Qt.Key.Key_Space)
     assert page.model.form.parallelism.world_size == 1
-    assert len(page.model.form.nodes) == 1
+    table.setCurrentIndex(table.rows.index(1, COLUMNS.index("split")))
+    QTest.keyClick(table, Qt.Key.Key_Space)
+    assert page.model.form.parallelism.pipeline_parallel_size == 2
+    assert page.model.form.nodes == ("node0", "node1")
 
 
 def test_beside_a_busy_neighbour_both_figures_and_the_toll_stand_there(qtbot: QtBot, dressed: object) -> None:
@@ -70,8 +71,8 @@ def test_beside_a_busy_neighbour_both_figures_and_the_toll_stand_there(qtbot: Qt
     assert "alone 15.8 s" in figures.tiles.tiles[0].accessibleName()
     assert "19.4 s" in figures.tiles.tiles[0].accessibleName()
     assert figures.tolls.isVisible()
-    assert total_s(made.shared_row().shown.ttft_parts) == pytest.approx(19.4), "the parts are of the larger figure"
-    assert "TTFT" in figures.parts.ttft.accessibleName()
+    drawn = figures.parts.ttft.parts
+    assert sum(part.seconds for part in drawn) == pytest.approx(19.4), "the parts are of the figure over them"
 
 
 def test_a_model_without_a_known_shape_has_no_figures_but_says_what_is_needed(qtbot: QtBot, dressed: object) -> None:

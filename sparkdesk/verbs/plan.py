@@ -112,7 +112,9 @@ def _print_json(document: dict[str, Any]) -> None:
 
 
 def _question(options: argparse.Namespace, match: Match, reference: Reference) -> Question:
+    from sparkdesk.core.planning.cost import Prices
     from sparkdesk.core.planning.question import Goal, Limits, Question
+    from sparkdesk.core.telemetry.energy_rate import EnergyRates
 
     limits = Limits(
         engine=options.engine or "",
@@ -128,7 +130,8 @@ def _question(options: argparse.Namespace, match: Match, reference: Reference) -
     if limits.is_divided and limits.world_size <= nodes:
         nodes = limits.world_size
     place = _place(nodes, options, reference)
-    return Question(match.spec, _workload(options), place, limits, goal=Goal(options.goal))
+    prices = Prices(EnergyRates(math.nan if options.kwh_price is None else options.kwh_price), options.machine_price)
+    return Question(match.spec, _workload(options), place, limits, goal=Goal(options.goal), prices=prices)
 
 
 def _workload(options: argparse.Namespace) -> Workload:
@@ -278,6 +281,9 @@ def _make_parser() -> _Parser:
         default="balanced",
         help="fast: speed alone decides (balanced)",
     )
+    price = _amount(0.0, 1e9)
+    place.add_argument("--kwh-price", type=price, metavar="MONEY", help="of a kilowatt hour, for the cost")
+    place.add_argument("--machine-price", type=price, metavar="MONEY", help="of a node, for the cost")
     parser.add_argument("--train", metavar="METHOD", default="", help="plan training instead of serving")
     parser.add_argument("--batch", type=_count(1 << 20), metavar="N", help="with --train: samples a node and step")
     parser.add_argument("--all", action="store_true", help=f"more than the first {SHOWN_ROWS} rows of the table")

@@ -221,6 +221,14 @@ def test_other_devices_are_estimates_that_are_not_fitted(capsys: pytest.CaptureF
     assert answer("llama-3.3-70b", capsys)["plans"][0]["is_fitted"] is True
 
 
+def test_cost_is_known_where_prices_are(capsys: pytest.CaptureFixture[str]) -> None:
+    unknown = answer("qwen3-8b", capsys)["plans"][0]["cost"]
+    assert unknown["energy_per_million"] == {"value": None, "low": None, "high": None}
+    cost = answer("qwen3-8b --kwh-price 0.3 --machine-price 4000", capsys)["plans"][0]["cost"]
+    assert 0 < cost["energy_per_million"]["value"] < cost["total_per_million"]["value"]
+    assert "argument --kwh-price: " in complaint(["qwen3-8b", "--kwh-price", "nan"], capsys)
+
+
 def test_training_is_planned_on_all_nodes_first(capsys: pytest.CaptureFixture[str]) -> None:
     document = answer("Qwen3-4B --train ddp --nodes 3", capsys)
     assert [row["nodes"] for row in document["plans"]] == [3, 2, 1]

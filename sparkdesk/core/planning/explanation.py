@@ -15,6 +15,8 @@ from sparkdesk.core.planning.row import PlanRow
 HARM = 0.97
 """A neighbour that keeps less than this part of its speed is slowed; above it nobody would notice."""
 SAME = 1.005
+EQUAL = 1.03
+"""Plans so near are equal: there is nothing to explain between them."""
 LEAST_DIFFERENCE = 0.005
 """Below half a percent of the time nothing is worth a sentence."""
 
@@ -76,7 +78,8 @@ def _of_first(row: PlanRow, ordered: Sequence[PlanRow], criterion: str) -> str:
         lead = f"{name_of(faster, row)} takes {_time(faster.shown.e2e_s.value)} an answer, this {_time(mine)}"
         reason = _harm(faster) or _quality(row, faster) or _economy(row, faster)
         return f"{lead}; {reason}" if reason else lead
-    other = rivals[0] if rivals else fitting[0]
+    behind = (one for one in (rivals or fitting) if one.shown.e2e_s.value > mine * EQUAL)
+    other = next(behind, rivals[0] if rivals else fitting[0])
     words = difference(row, other)
     return f"{criterion}: {words} with {name_of(other, row)}" if words else criterion
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from sparkdesk.core.jobs.plan import Fit, Severity
 from sparkdesk.core.planning.combination import NO_SPECULATION
-from sparkdesk.core.planning.explanation import HARM, explain
+from sparkdesk.core.planning.explanation import EQUAL, HARM, explain
 from sparkdesk.core.planning.parallelism import Parallelism
 from sparkdesk.core.planning.question import Goal
 from sparkdesk.core.planning.row import PlanRow
@@ -28,7 +28,7 @@ NEIGHBOUR_GAIN = 1.5
 """A plan that slows a running deployment must be so many times as fast as one that does not: its users did not ask."""
 QUALITY_GAIN = 1.08
 """Each level of quality that weights lose must gain so much: nobody notices 8 % of time, some notice lost quality."""
-TIE = 1.03
+TIE = EQUAL
 """Plans within 3 % are equal (the bands are wider): then quality, what SparkDesk can launch, fewer nodes, more room.
 A plan that departs from the plain one (8 bit cache, speculative decoding) never stands before it, however fast it is:
 the first costs quality, and what the second gains depends on the text. It stands right behind."""

@@ -42,7 +42,7 @@ def test_full_nodes_run_less() -> None:
 def test_a_model_that_nobody_knows_anything_of_is_not_called_impossible() -> None:
     (row,) = models_table([ModelSpec("someone/something", "Something")], place_of(2), reference())
     assert {cell.verdict for cell in row.cells} == {Verdict.UNKNOWN}
-    shapeless = replace(spec_of("qwen3-8b"), layers=(), kv=None)
+    shapeless = replace(spec_of("qwen3-8b"), layers=())
     (row,) = models_table([shapeless], place_of(1), reference(), (1,))
     assert row.cells[0].verdict is Verdict.UNKNOWN
 

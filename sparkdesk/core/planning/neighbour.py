@@ -88,7 +88,7 @@ def tolls(place: Place, prediction: Prediction, *, reachable_gb_per_s: float = R
 
 def busyness_words(place: Place) -> str:
     """What is not known of the neighbours, for the screen; "" where all is."""
-    silent = [one.title for one in neighbours_of(place) if not math.isfinite(one.gb_per_s)]
+    silent = [one.title for one in neighbours_of(place) if not math.isfinite(one.gb_per_s + one.link_gb_per_s)]
     return f"How busy {_join(silent)} {'is' if len(silent) == 1 else 'are'} now is not known" if silent else ""
 
 

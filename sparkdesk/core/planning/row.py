@@ -75,5 +75,5 @@ class PlanRow:
 
     @property
     def shown(self) -> Prediction:
-        """What ranking and screens lead with: shared where a neighbour is there."""
-        return self.shared or self.alone
+        """What ranking and screens lead with: shared where a neighbour is there of which is known how busy it is."""
+        return self.shared if self.shared is not None and self.shared.e2e_s.is_known else self.alone

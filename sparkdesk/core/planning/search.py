@@ -23,7 +23,7 @@ from sparkdesk.core.planning.combination import (
 )
 from sparkdesk.core.planning.cost import cost_of
 from sparkdesk.core.planning.ledger import ledgers, max_concurrency, max_context_tokens, memory_problems, worst_fit
-from sparkdesk.core.planning.neighbour import neighbours_of, predict_shared, tolls
+from sparkdesk.core.planning.neighbour import busyness_words, neighbours_of, predict_shared, tolls
 from sparkdesk.core.planning.performance import predict
 from sparkdesk.core.planning.place import Place
 from sparkdesk.core.planning.quality import quality_of
@@ -89,6 +89,11 @@ def make_row(question: Question, setup: Setup, place: Place, reference: Referenc
         problems=problems,
     )
     if neighbours_of(place):
+        if silence := busyness_words(place):
+            note = Problem(
+                Severity.NOTE, silence, "The figures are those of this launch alone; it may be slower.", "nodes"
+            )
+            row = replace(row, problems=(*row.problems, note))
         shared = predict_shared(place, alone, lambda share: predict(setup, load, place, reference, share=share))
         row = replace(row, shared=shared, tolls=tolls(place, alone))
     return replace(row, cost=cost_of(row.shown, load, place, reference.devices, question.prices))

@@ -16,10 +16,11 @@ from sparkdesk.core.planning.performance import predict
 from sparkdesk.core.planning.place import Neighbour, Place
 from sparkdesk.core.planning.prediction import Prediction
 from sparkdesk.core.planning.row import PlanRow
+from sparkdesk.core.planning.search import plan_rows
 from sparkdesk.core.planning.setup import Setup
 from sparkdesk.core.planning.share import Share
 from sparkdesk.core.planning.workload import Workload
-from tests.core.planning.planner import load_of, place_of, reference, spec_of
+from tests.core.planning.planner import ask, load_of, place_of, reference, spec_of
 
 NAN = float("nan")
 
@@ -40,7 +41,7 @@ LOAD = load_of(32_768, 1024, 4)
 
 
 def busy(gb_per_s: float, compute: float = 0.0) -> Neighbour:
-    return Neighbour("j1", "gpt-oss-120b", ("n1",), gb_per_s, 30.0, compute_share=compute)
+    return Neighbour("j1", "gpt-oss-120b", ("n1",), gb_per_s, 30.0, bytes_held=10 << 30, compute_share=compute)
 
 
 def test_four_published_tasks_take_about_two_and_a_half_times_one() -> None:
@@ -70,6 +71,21 @@ def test_a_busy_neighbour_makes_the_tasks_last_longer_and_a_silent_one_unknown()
 
 def _predict(setup: Setup, load: Workload, place: Place, share: Share) -> Prediction:
     return predict(setup, load, place, reference(), share=share)
+
+
+def test_beside_a_silent_neighbour_the_figures_alone_lead_and_the_row_says_so() -> None:
+    question = replace(ask("qwen3-coder-next", 1, LOAD), place=place_of(1, neighbours=(busy(NAN),)))
+    row = plan_rows(question, reference())[0]
+    assert row.shared is not None
+    assert not row.shared.tpot_s.is_known
+    assert row.shown is row.alone
+    assert row.cost.power_w.is_known
+    assert [problem.message for problem in row.problems] == ["How busy gpt-oss-120b is now is not known"]
+    told = plan_rows(replace(question, place=place_of(1, neighbours=(busy(120.0),))), reference())[0]
+    assert told.shown is told.shared
+    assert told.shared is not None
+    assert told.shared.tpot_s.value > told.alone.tpot_s.value
+    assert told.problems == ()
 
 
 MODELS = st.sampled_from(

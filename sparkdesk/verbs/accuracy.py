@@ -14,7 +14,7 @@ from sparkdesk.core.models.spec import ModelSpec
 from sparkdesk.core.planning.reference import FILES, Reference, read_reference
 from sparkdesk.core.planning.speed.accuracy import bands_of, cases_of, report_of
 from sparkdesk.core.planning.speed.calibration import Band, Fitted
-from sparkdesk.core.planning.speed.fit import Row, fit, fit_without, rows_of
+from sparkdesk.core.planning.speed.fit import START, Row, fit, fit_without, rows_of
 from sparkdesk.paths import resources_dir
 
 REPORT = Path("docs") / "accuracy.md"
@@ -60,7 +60,7 @@ def _fit_again(folder: Path) -> None:
     """Fits, with each model left out once, and writes the parameters and the bands that follow from the errors."""
     reference, specs = _read(folder)
     rows = [row for row in rows_of(reference, specs) if row.measured.is_fitted]
-    fitted = fit(rows, reference, reference.calibration.fitted)
+    fitted = fit(rows, reference, START)
     left_out = _left_out(rows, reference, fitted)
     refitted = Reference(
         reference.devices,

@@ -32,6 +32,13 @@ def predict(setup: Setup, workload: Workload, place: Place, reference: Reference
 
     A shape, device, cache type or share that is not known gives unknown figures, never zero. Never raises for numbers.
     """
+    try:
+        return _predicted(setup, workload, place, reference, share)
+    except OverflowError:  # a count of hundreds of digits
+        return _unknown()
+
+
+def _predicted(setup: Setup, workload: Workload, place: Place, reference: Reference, share: Share) -> Prediction:
     devices = devices_of(place, reference)
     terms = terms_of(setup, place, devices, reference.calibration, share) if _is_load(workload) else None
     if terms is None:

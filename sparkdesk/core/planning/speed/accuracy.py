@@ -14,7 +14,7 @@ from sparkdesk.core.planning.reference import Reference
 from sparkdesk.core.planning.speed.calibration import Band, Fitted
 from sparkdesk.core.planning.speed.fit import Row
 
-QUANTILE = 0.9
+QUANTILE = 0.95
 """Of the errors, that a band covers."""
 LEAST_BAND = 0.15
 """What two nodes of one make, a driver or a prompt's words change by themselves: an allowance."""

@@ -51,6 +51,26 @@ BOUNDS: Mapping[str, tuple[float, float]] = {
 """Parameter -> least and most that physics allows. 0.9 of the peak: a matrix-vector probe reached 247 of 273 GB/s."""
 
 
+START = Fitted(
+    dense_efficiency=0.7,
+    expert_efficiency=0.7,
+    own_efficiency=0.7,
+    token_likeness=0.1,
+    kv_efficiency=0.7,
+    step_overhead_s=2e-3,
+    eager_overhead_s=6e-4,
+    sequence_overhead_s=2e-5,
+    crowded_tokens=2.5,
+    collective_overhead_s=3e-5,
+    dense_utilisation=0.5,
+    expert_utilisation=0.5,
+    own_utilisation=0.3,
+    attention_utilisation=0.5,
+    collective_rate_share=0.9,
+)
+"""Where the search begins: what a person would guess."""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """A measurement with the setup that it was made with."""

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 
-from sparkdesk.core.models.spec import Experts, KvGeometry, LayerGroup, LayerKind, ModelSpec, WeightFormat
+from sparkdesk.core.models.spec import Experts, LayerGroup, LayerKind, ModelSpec, WeightFormat
 
 NUMBER_BITS = {"BF16": 16, "F16": 16, "FP8": 8, "INT8": 8, "NVFP4": 4, "MXFP4": 4}
 """Bits that the multiplication runs at, where the device has them; other 4 bit formats are unpacked to 16 bit."""
@@ -99,7 +99,7 @@ def shape_of(spec: ModelSpec, weights: WeightFormat, shared_share: float = 1.0) 
         spec.experts,
         spec.hidden_size,
         spec.attention_heads,
-        spec.layers or _of_geometry(spec.kv),
+        spec.layers,
         (weights.key, weights.weight_bytes, weights.expert_bytes, weights.unread_bytes),
         shared_share,
     )
@@ -107,12 +107,7 @@ def shape_of(spec: ModelSpec, weights: WeightFormat, shared_share: float = 1.0) 
 
 def growth_of(spec: ModelSpec, value_bytes: float, tensor: int) -> Growth | None:
     """KV bytes of one sequence on one tensor parallel rank, all pipeline stages together; None when not known."""
-    return _growth(spec.layers or _of_geometry(spec.kv), value_bytes, tensor)
-
-
-def _of_geometry(kv: KvGeometry | None) -> tuple[LayerGroup, ...]:
-    """A model of which only the growing layers are known, as if it had no others."""
-    return () if kv is None else (LayerGroup(LayerKind.FULL, kv.layers, kv.kv_heads, kv.head_dim),)
+    return _growth(spec.layers, value_bytes, tensor)
 
 
 @lru_cache(maxsize=512)

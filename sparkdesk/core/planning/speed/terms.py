@@ -61,7 +61,7 @@ def terms_of(setup: Setup, place: Place, devices: list[Device], calibration: Cal
     if shape is None or growth is None or not devices or not all(0.0 < part <= 1.0 for part in parts):
         return None
     clock = min((node.sm_clock_share for node in place.nodes), default=1.0)
-    if not 0.0 < clock <= 1.0:
+    if not 0.0 < clock <= 1.0 or not _is_possible(setup.parallelism, place.link, devices):
         return None
     link, engine = place.link or DEFAULT_LINK, calibration.engines.get(setup.engine.key, DEFAULT_ENGINE)
     fitted, build = calibration.fitted, setup.build.key
@@ -88,6 +88,16 @@ def terms_of(setup: Setup, place: Place, devices: list[Device], calibration: Cal
         attention_operations_per_s=half * fitted.attention_utilisation,
         peak_operations_per_s=peak,
     )
+
+
+def _is_possible(parallelism: Parallelism, link: Link | None, devices: list[Device]) -> bool:
+    """Whether sizes, rates and latencies are ones that something can have."""
+    sizes = (parallelism.tensor_parallel_size, parallelism.pipeline_parallel_size, parallelism.data_parallel_size)
+    rates = [one.peak_gb_per_s for one in devices] + [_tflops(one, 16) for one in devices]
+    if link is not None:
+        rates.append(link.gb_per_s)
+    latency_s = link.latency_s if link else 0.0
+    return min(sizes) >= 1 and all(0.0 < rate < math.inf for rate in rates) and 0.0 <= latency_s < math.inf
 
 
 def _overhead_s(shape: Shape, engine: EngineSpeed, fitted: Fitted, *, is_eager: bool) -> float:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparkdesk.core.jobs.backend import BackendInfo, NodeContext
-from sparkdesk.core.models.spec import KvGeometry, ModelSpec
+from sparkdesk.core.models.spec import LayerGroup, LayerKind, ModelSpec, WeightFormat
 from tests.ui import rack
 from ui.launch.default import Around, choose_path, fill_defaults, name_for, pick_model
 from ui.launch.form import Form, load_request, read_form
@@ -17,11 +17,9 @@ from ui.launch.form import Form, load_request, read_form
 SPEC = ModelSpec(
     name="SmolLM2-135M-Instruct",
     title="SmolLM2 135M Instruct",
-    kv=KvGeometry(30, 3, 64),
+    layers=(LayerGroup(LayerKind.FULL, 30, kv_heads=3, head_dim=64),),
     context_tokens=8192,
-    weight_bytes={"Q4_1": 98_362_432},
-    files={"Q4_1": "SmolLM2-135M-Instruct.Q4_1.gguf"},
-    engines=("llamacpp",),
+    formats=(WeightFormat("Q4_1", 98_362_432, engines=("llamacpp",), file="SmolLM2-135M-Instruct.Q4_1.gguf"),),
     system_prompt="You are a helpful assistant.",
     temperature=0.2,
 )

@@ -19,7 +19,7 @@ from sparkdesk.core.feed import Latest
 from sparkdesk.core.jobs.backend import Backend, NodeContext, PlanContext
 from sparkdesk.core.jobs.plan import LaunchPlan, Problem
 from sparkdesk.core.jobs.request import LaunchRequest
-from sparkdesk.core.models.spec import KvGeometry, ModelSpec
+from sparkdesk.core.models.spec import LayerGroup, LayerKind, ModelSpec, WeightFormat
 from tests.ui import rack
 from tests.ui.picture import host_page, take_pictures
 from tests.ui.test_launch_form import SPEC
@@ -30,10 +30,9 @@ BIG = ModelSpec(
     name="openai/gpt-oss-120b",
     title="gpt-oss 120B",
     parameters=117_000_000_000,
-    kv=KvGeometry(18, 8, 64),
+    layers=(LayerGroup(LayerKind.FULL, 18, kv_heads=8, head_dim=64),),
     context_tokens=131_072,
-    weight_bytes={"": 65_498_251_264},
-    engines=("vllm",),
+    formats=(WeightFormat("MXFP4", 65_498_251_264, repo="openai/gpt-oss-120b", engines=("vllm",)),),
 )
 CATALOGUE = (SPEC, BIG)
 
@@ -244,7 +243,7 @@ def test_the_catalogue_says_what_fits_now(qtbot: QtBot, page: LaunchPage) -> Non
     rows = [page.catalogue.entries.index(i).data() for i in range(2)]
     assert rows == [
         "SmolLM2 135M Instruct, Q4_1 · llama.cpp · 98.4 MB, Fits, on all 4 nodes",
-        "gpt-oss 120B, vLLM · 65.5 GB, Fits",
+        "gpt-oss 120B, MXFP4 · vLLM · 65.5 GB, Fits",
     ]
 
 

@@ -234,7 +234,7 @@ class CataloguePanel(Card):
             self.foot.setText(f"No model matches. Write its name in the form, or {words}.")
         else:
             count = f"{total} models" if len(shown) == total else f"{len(shown)} of {total} models"
-            self.foot.setText(f"{count}. Speed: one chat user on the chosen nodes. Nothing is fetched.")
+            self.foot.setText(f"{count}. Speed of one chat user on the chosen nodes.")
 
     def _passes(self, spec: ModelSpec) -> bool:
         stands = self._standings.get(spec.name, _NOTHING)

@@ -49,15 +49,8 @@ def name_for(model: str) -> str:
 
 
 def formats_of(spec: ModelSpec | None) -> tuple[WeightFormat, ...]:
-    """A model's checkpoints; of an entry that has only sizes, one for each size."""
-    if spec is None:
-        return ()
-    if spec.formats:
-        return spec.formats
-    return tuple(
-        WeightFormat(key, size, repo=spec.name, engines=spec.engines, file=spec.files.get(key, ""))
-        for key, size in spec.weight_bytes.items()
-    )
+    """A model's checkpoints; none of a model that nobody knows."""
+    return spec.formats if spec is not None else ()
 
 
 def kv_word(planned: str) -> str:
@@ -196,6 +189,11 @@ def _fill_server(form: Form, around: Around) -> Form:
 
 _KEPT = frozenset((*LOAD_FIELDS, "nodes", "concurrency", "extra_flags", "environment"))
 """What a person set that another model does not undo."""
+
+
+def leave_model(form: Form) -> Form:
+    """The form without what was chosen for the model before; its engine stays."""
+    return replace(form, base=None, best=None, touched=form.touched & (_KEPT | {"model", "engine"}))
 
 
 def pick_model(form: Form, spec: ModelSpec, backends: Mapping[str, BackendInfo]) -> Form:

@@ -118,19 +118,28 @@ class FormPanel(Card):
         form.addLayout(title)
         form.addWidget(self.workload)
         form.addWidget(self.fields["model"])
-        form.addLayout(_pair(self.fields["engine"], self.fields["quantization"]))
+        self._add_pair(form, "engine", "quantization")
         form.addWidget(self.fields["weights_path"])
         form.addWidget(self.fields["nodes"])
         form.addWidget(self.fields["parallelism"])
         form.addWidget(self.fields["context_tokens"])
-        form.addLayout(_pair(self.fields["concurrency"], self.fields["kv_dtype"]))
-        form.addLayout(_pair(self.fields["speculative"], self.fields["build"]))
+        self._add_pair(form, "concurrency", "kv_dtype")
+        self._add_pair(form, "speculative", "build")
         form.addWidget(Separator())
-        form.addLayout(_pair(self.fields["served_name"], self.fields["port"], shares=(3, 2)))
-        form.addWidget(self.fields["port"].error_label())
+        self._add_pair(form, "served_name", "port", shares=(3, 2))
         form.addWidget(self.fields["extra_flags"])
         form.addWidget(self.fields["environment"])
         form.addStretch(1)
+
+    def _add_pair(self, form: QVBoxLayout, first: str, second: str, shares: tuple[int, int] = (1, 1)) -> None:
+        """Two fields beside each other; what is wrong with them stands below, where there is room for it."""
+        row = QHBoxLayout()
+        row.setSpacing(10)
+        row.addWidget(self.fields[first], shares[0])
+        row.addWidget(self.fields[second], shares[1])
+        form.addLayout(row)
+        form.addWidget(self.fields[first].error_label())
+        form.addWidget(self.fields[second].error_label())
 
     def _wire(self) -> None:
         texts = {
@@ -206,6 +215,8 @@ class FormPanel(Card):
         self.fields["weights_path"].setVisible(bool(info and info.needs_weights_path))
         for name in ("kv_dtype", "speculative", "build"):
             self.fields[name].setVisible(profile is not None or name in form.touched)
+        for name, words in model.choice_hints().items():
+            self.fields[name].set_hint(words)
         changed = model.changed_fields()
         for name, field in self.fields.items():
             field.set_changed(is_changed=name in changed)
@@ -254,11 +265,3 @@ class FormPanel(Card):
         if spec is not None and spec.context_tokens:
             parts.append(f"max {text.pool(spec.context_tokens)}")
         return " · ".join(parts)
-
-
-def _pair(first: QWidget, second: QWidget, shares: tuple[int, int] = (1, 1)) -> QHBoxLayout:
-    row = QHBoxLayout()
-    row.setSpacing(10)
-    row.addWidget(first, shares[0])
-    row.addWidget(second, shares[1])
-    return row

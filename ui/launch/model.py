@@ -32,6 +32,7 @@ from ui.launch.default import (
     changed_fields,
     fill_defaults,
     kv_word,
+    leave_model,
     match_model,
     pick_model,
     reset_field,
@@ -45,6 +46,7 @@ from ui.launch.option import (
     build_offers,
     engine_offers,
     format_offers,
+    hints_of,
     kv_offers,
     speculation_offers,
     split_offers,
@@ -131,6 +133,8 @@ class LaunchModel(QObject):
             if name in ("engine", "quantization"):
                 # The checkpoint's name follows the choice; a name that the catalogue does not know stays.
                 form = replace(form, touched=form.touched - {"model"}) if self.spec() else form
+            if name == "model" and match_model(self.feeds.catalogue, str(value))[0] is not self.spec():
+                form = leave_model(form)
             self._set_form(form, has_new_best=name in _STRUCTURE)
 
     def settle_name(self) -> None:
@@ -157,6 +161,10 @@ class LaunchModel(QObject):
     def reset_all(self) -> None:
         """Give every changed field back to the defaults."""
         self._set_form(replace(self.form, touched=self.form.touched - self.changed_fields()))
+
+    def choice_hints(self) -> dict[str, str]:
+        """Some words beside the choices, by field."""
+        return hints_of(self.form, self.backends, self.feeds.engines)
 
     def offers(self, name: str) -> list[Offer]:
         """What a choice of the form offers."""

@@ -45,7 +45,7 @@ class Offer:
 def engine_offers(backends: Mapping[str, BackendInfo], engines: Mapping[str, EngineProfile]) -> list[Offer]:
     """All engines; those without an adapter can be looked at."""
     found = [Offer(key, info.title) for key, info in backends.items()]
-    return found + [Offer(key, f"{one.title} (plan only)") for key, one in engines.items() if key not in backends]
+    return found + [Offer(key, one.title) for key, one in engines.items() if key not in backends]
 
 
 def format_offers(form: Form, spec: ModelSpec | None, engines: Mapping[str, EngineProfile]) -> list[Offer]:
@@ -83,6 +83,16 @@ def build_offers(form: Form, profile: EngineProfile | None) -> list[Offer]:
     found = {build.key: Offer(build.key, build.title) for build in profile.builds} if profile else {}
     found.setdefault(form.build, Offer(form.build, "Stock" if form.build == STOCK else form.build))
     return list(found.values())
+
+
+def hints_of(form: Form, backends: Mapping[str, BackendInfo], engines: Mapping[str, EngineProfile]) -> dict[str, str]:
+    """Some words beside the choices, by field."""
+    hints = {"engine": "", "kv_dtype": ""}
+    if form.engine in engines and form.engine not in backends:
+        hints["engine"] = "plan only"
+    if form.kv_dtype in ("fp8", "q8_0"):
+        hints["kv_dtype"] = "halves KV"
+    return hints
 
 
 def splits_of(count: int) -> list[Parallelism]:

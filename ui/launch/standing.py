@@ -16,7 +16,6 @@ from sparkdesk.core.planning.place import Place
 from sparkdesk.core.planning.table import Cell
 from ui import text
 from ui.jobs.mark import Mark
-from ui.launch.default import formats_of
 from ui.launch.preview import FIT_ICONS, FIT_KINDS
 
 NO_MARK = Mark("", "neutral", "")
@@ -56,8 +55,8 @@ def stand(cell: Cell | None, fit: Mark, holders: str, engine_titles: Mapping[str
 
 def find_holders(spec: ModelSpec, contexts: Sequence[NodeContext], place: Place) -> str:
     """Which nodes hold files of the model, in words; "" is none that is known of."""
-    repos = {weights.repo for weights in formats_of(spec) if weights.repo}
-    files = {weights.file for weights in formats_of(spec) if weights.file}
+    repos = {weights.repo for weights in spec.formats if weights.repo}
+    files = {weights.file for weights in spec.formats if weights.file}
     held = {node.node_id for node in place.nodes if repos & node.held_repos}
     held |= {c.record.id for c in contexts if files & {PurePosixPath(path).name for path in c.weight_files}}
     names = [text.one_line(context.record.name, 40) for context in contexts if context.record.id in held]
@@ -70,9 +69,8 @@ def find_holders(spec: ModelSpec, contexts: Sequence[NodeContext], place: Place)
 
 def describe_spec(spec: ModelSpec, engine_titles: Mapping[str, str]) -> str:
     """Formats, engines and the size of the smallest weights, in one line."""
-    formats = formats_of(spec)
-    keys = dict.fromkeys([*spec.engines, *(engine for weights in formats for engine in weights.engines)])
-    engines = ", ".join(engine_titles[key] for key in keys if key in engine_titles) or "no engine here"
+    formats = spec.formats
+    engines = ", ".join(engine_titles[key] for key in spec.engines if key in engine_titles) or "no engine here"
     sizes = [weights.weight_bytes for weights in formats if weights.weight_bytes]
     named = ", ".join(dict.fromkeys(weights.key for weights in formats if weights.key))
     parts = [named, engines, str(text.disk(min(sizes))) if sizes else ""]
@@ -90,16 +88,17 @@ def describe_shape(spec: ModelSpec | None) -> str:
         parts.append(f"{billions:.1f} B{kind}" if billions >= 1 else f"{spec.parameters / 1e6:.1f} M{kind}")
     if spec.active_parameters:
         parts.append(f"{spec.active_parameters / 1e9:.1f} B active")
-    layers = sum(group.count for group in spec.layers) or (spec.kv.layers if spec.kv else 0)
+    layers = sum(group.count for group in spec.layers)
     if layers:
         parts.append(f"{layers} layers")
-    if spec.kv:
-        parts.append(f"{spec.kv.kv_heads} KV heads")
+    heads = sorted({group.kv_heads for group in spec.layers if group.kv_heads})
+    if heads:
+        parts.append(f"{' and '.join(map(str, heads))} KV heads")
     return " · ".join(parts)
 
 
 def is_match(spec: ModelSpec, needle: str, engine_titles: Mapping[str, str]) -> bool:
     """Whether every word of the search is in name, key, title, purposes, formats or engines."""
-    repos = " ".join(weights.repo for weights in formats_of(spec))
+    repos = " ".join(weights.repo for weights in spec.formats)
     said = f"{spec.name} {spec.key} {spec.title} {' '.join(spec.purposes)} {repos} {describe_spec(spec, engine_titles)}"
     return all(word in said.lower() for word in needle.lower().split())

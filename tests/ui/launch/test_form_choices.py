@@ -186,7 +186,8 @@ def test_an_engine_without_an_adapter_can_be_looked_at_but_not_launched(opened: 
     page = opened(LLAMA)
     page.form.engine.setCurrentIndex(page.form.engine.findData("trtllm"))
     page.model.recompute()
-    assert page.form.engine.currentText() == "TensorRT-LLM (plan only)"
+    assert page.form.engine.currentText() == "TensorRT-LLM"
+    assert page.model.choice_hints()["engine"] == "plan only"
     assert page.model.row is not None
     assert page.model.row.setup.engine.key == "trtllm"
     assert page.form.fields["engine"].error().startswith("SparkDesk cannot start TensorRT-LLM yet")
@@ -232,13 +233,16 @@ def test_a_row_of_the_table_loads_into_the_form_and_the_table_stays(opened: Open
 
 
 def test_a_model_of_unknown_shape_hides_the_numbers_and_says_what_is_missing(opened: Open) -> None:
-    page = opened()
+    page = opened(LLAMA)
+    page.model.set_field("quantization", "FP8")
     page.form.model_name.selectAll()
     QTest.keyClicks(page.form.model_name, "someone/unheard-of")
     page.model.recompute()
     assert page.model.spec() is None
     assert (page.model.rows, page.model.row) == ((), None)
     assert "config.json" in page.model.rows_note
+    assert page.model.form.quantization == "", "the format was one of the model before"
+    assert page.model.preview.plan is not None
     assert "config.json" in page.form.shape.text()
 
 

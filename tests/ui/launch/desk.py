@@ -16,6 +16,7 @@ from sparkdesk.core.jobs.plan import LaunchPlan, Problem
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.models.catalogue import find_model
 from sparkdesk.core.models.spec import ModelSpec
+from sparkdesk.core.planning.agent_workload import AgentRun
 from sparkdesk.core.planning.place import Neighbour, NodeRoom, Place
 from sparkdesk.core.planning.question import Question
 from sparkdesk.core.planning.row import PlanRow
@@ -59,6 +60,7 @@ class LaunchDesk:
         self._backends: dict[str, Backend] = {"vllm": Vllm(), "llamacpp": LlamaCpp()}
         self._count = 0
         self.best_cell: Callable[[ModelSpec, Place], Cell | None] | None = None
+        self.agent_run: Callable[[PlanRow], AgentRun | None] = lambda _row: None
 
     def _context(self, request: LaunchRequest) -> PlanContext:
         self._count += 1
@@ -100,6 +102,7 @@ class LaunchDesk:
             place=self.place,
             plan_rows=self._planner,
             best_cell=self.best_cell,
+            agent_run=self.agent_run,
         )
 
 

@@ -10,7 +10,11 @@ from pytestqt.qtbot import QtBot
 
 from sparkdesk.core.models.catalogue import find_model, read_catalogue
 from sparkdesk.core.models.spec import ModelSpec
+from sparkdesk.core.planning.agent_workload import AgentRun, AgentWorkload, run_tasks
+from sparkdesk.core.planning.neighbour import predict_shared
+from sparkdesk.core.planning.performance import predict
 from sparkdesk.core.planning.place import Neighbour, Place
+from sparkdesk.core.planning.prediction import Prediction
 from sparkdesk.core.planning.question import Question
 from sparkdesk.core.planning.reference import FILES, Reference, read_reference
 from sparkdesk.core.planning.row import PlanRow
@@ -44,6 +48,22 @@ def best_cell(spec: ModelSpec, place: Place) -> Cell | None:
     return models_table((spec,), place, reference(), (len(place.nodes),))[0].cells[0]
 
 
+def agent_run(row: PlanRow) -> AgentRun:
+    """The row's workload as one task a user."""
+    load = row.workload
+    tasks = AgentWorkload(load.users, load.prompt_tokens, load.answer_tokens, load.cached_share, load.users)
+
+    def predict_at(users: int) -> Prediction:
+        at = tasks.at(users)
+        alone = predict(row.setup, at, row.place, reference())
+        beside = predict_shared(
+            row.place, alone, lambda share: predict(row.setup, at, row.place, reference(), share=share)
+        )
+        return beside or alone
+
+    return run_tasks(tasks, predict_at)
+
+
 def open_model(
     qtbot: QtBot,
     key: str,
@@ -57,6 +77,7 @@ def open_model(
     """The page with this model on these nodes."""
     desk = LaunchDesk(answer, catalogue(), reference().engines, used_gib, neighbours)
     desk.best_cell = best_cell
+    desk.agent_run = agent_run
     page = open_page(qtbot, desk)
     found = find_model(catalogue(), key)
     assert found is not None, key

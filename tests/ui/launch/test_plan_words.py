@@ -105,6 +105,8 @@ def test_agents_tasks_are_said_with_what_one_alone_takes() -> None:
         "4 tasks, 4 at once: all done in about 4 min 20 s, 2.6 times one task alone; "
         "from 2 at once on more hardly helps"
     )
+    unseen = replace(run, knee=4)
+    assert words.agent_sentence(unseen, 4).endswith("2.6 times one task alone"), "nothing was tried beyond"
     assert words.agent_sentence(None, 4) == ""
     assert words.agent_sentence(replace(run, total_s=made.NOT_KNOWN), 4) == ""
 

@@ -245,7 +245,9 @@ def agent_sentence(run: AgentRun | None, tasks: int) -> str:
     said += str(text.first_token_time(run.total_s.value))
     if single is not None and single.wave_s.is_known and single.wave_s.value > 0:
         said += f", {run.total_s.value / single.wave_s.value:.1f} times one task alone"
-    return f"{said}; from {text.count(run.knee)} at once on more hardly helps" if run.knee is not None else said
+    # The last that was tried says nothing of more.
+    is_seen = run.knee is not None and run.knee < max(point.concurrency for point in run.points)
+    return f"{said}; from {text.count(run.knee)} at once on more hardly helps" if is_seen else said
 
 
 def own_sentence(rows: Sequence[PlanRow], own: PlanRow | None) -> str:

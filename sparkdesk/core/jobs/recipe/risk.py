@@ -14,7 +14,7 @@ from sparkdesk.core.plain_text import make_plain
 SUBSTITUTION = re.compile(r"\$\(|`|<\(|>\(")
 VARIABLE = re.compile(r"\$(?:\{[^}]{0,200}\}|[A-Za-z_][A-Za-z0-9_]{0,127})")
 SECRET_NAME = re.compile(
-    r"(?:^|_)(?:TOKENS?|SECRETS?|PASSWORDS?|PASSWD|CREDENTIALS?|APIKEY|(?:API|ACCESS|PRIVATE)_KEY)(?:_|$)"
+    r"(?:^|_)(?:TOKEN|SECRETS?|PASSWORDS?|PASSWD|CREDENTIALS?|APIKEY|(?:API|ACCESS|PRIVATE)_KEY)(?:_|$)"
 )
 LOADER_NAMES = frozenset({
     "BASH_ENV", "ENV", "PYTHONSTARTUP", "PYTHONPATH", "PYTHONHOME", "PYTHONINSPECT", "GCONV_PATH", "PATH", "IFS",

@@ -17,6 +17,7 @@ from sparkdesk.core.jobs.recipe.command.words import Word
 from sparkdesk.core.jobs.recipe.imported import Draft, show
 from sparkdesk.core.jobs.recipe.placeholder import render, text_of
 from sparkdesk.core.jobs.recipe.risk import SUBSTITUTION, check_name, check_text, check_variable
+from sparkdesk.core.jobs.request import MODEL_PATTERN
 
 MAX_VALUES = 256
 MAX_VALUE_CHARS = 8192
@@ -144,7 +145,12 @@ def _take_model(draft: Draft, value: object) -> str:
     if not isinstance(value, str):
         draft.refuse("model", f"The model {show(value)[:80]!r} is no text", "Write it as owner/name.")
         return ""
-    return value if check_name(draft, "model", value) else ""
+    if not check_name(draft, "model", value):
+        return ""
+    if not MODEL_PATTERN.match(value.partition(":")[0]):
+        draft.refuse("model", f"The model {value[:80]!r} is no name of a model", "Write it as owner/name.")
+        return ""
+    return value
 
 
 def _set_model(draft: Draft, model: str, engine: str) -> None:
@@ -163,7 +169,7 @@ def _take_command(draft: Draft, command: str, values: Mapping[str, str]) -> None
         draft.refuse("command", error.message, error.remedy)
         return
     for key in missing:
-        if key != "model" or not any(problem.field == "model" for problem in draft.problems):
+        if not any(problem.field in (key, f"defaults.{key}", "defaults", "params") for problem in draft.problems):
             draft.refuse("command", f"The command asks for {{{key}}}, which nothing sets", f"Add {key} to `defaults`.")
     if SUBSTITUTION.search(command):
         draft.refuse(

@@ -35,6 +35,7 @@ def test_what_is_not_a_field_is_kept_or_listed() -> None:
 def test_other_commands_are_listed_and_not_taken() -> None:
     listed = [each.text for each in read_paste(VLLM_CONTAINER).unknown]
     assert any("curl" in text for text in listed)
+    assert "> /dev/null" in listed
 
 
 def test_an_unknown_flag_is_passed_on_and_said() -> None:

@@ -26,6 +26,7 @@ from sparkdesk.core.jobs.recipe.risk import VARIABLE, check_name, check_text
 SPECULATIVE_TOKENS = 3
 """Tokens that SparkDesk lets a draft guess when a request names the method alone. Source: NVIDIA's playbooks."""
 _OWN = "SparkDesk gives this flag itself, by where and how it launches."
+_PLACE = re.compile(r"\{[A-Za-z_]\w*\}")
 _COUNT = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)([kKmM]?)")
 _UNITS = {"": 1, "k": 1000, "K": 1024, "m": 1_000_000, "M": 1 << 20}
 _IS_SWITCH = re.compile(r"--(?:enable|disable|no)-")
@@ -53,11 +54,13 @@ def read_flags(draft: Draft, engine: EngineFlags, words: Sequence[Word]) -> None
 
 def take_field(draft: Draft, flag: Flag, text: str) -> list[str]:
     """One value of a known concept into its field; what else must be passed on is returned as flags."""
-    if (
-        not check_text(draft, flag.field, text)
-        if flag.kind == "speculative"
-        else not check_name(draft, flag.field, text)
-    ):
+    if _PLACE.fullmatch(text):
+        draft.miss(flag.names[0], text, "A place in a template that nothing fills.")
+        return []
+    if flag.kind == "path" and text.startswith("$HOME/"):
+        text = f"~{text[5:]}"  # the node's home, whoever pasted
+    check = check_text if flag.kind == "speculative" else check_name
+    if not check(draft, flag.field, text):
         return []
     if flag.field in draft.fields and flag.field != "engine":
         draft.leave(flag.names[0], show(draft.fields[flag.field]), "Said twice: the last one counts.")
@@ -87,7 +90,9 @@ def _take_positional(draft: Draft, engine: EngineFlags, word: Word) -> None:
     if word.text == "serve" and engine.engine == "trtllm" and "model" not in draft.fields:
         return
     if engine.is_model_positional and "model" not in draft.fields:
-        if check_name(draft, "model", word.text):
+        if _PLACE.fullmatch(word.text):
+            draft.miss("command", word.text, "A place in a template that nothing fills.")
+        elif check_name(draft, "model", word.text):
             draft.fields["model"] = word.text
         return
     draft.miss("command", word.text, "This word belongs to no flag.")

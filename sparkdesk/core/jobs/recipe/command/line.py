@@ -81,6 +81,8 @@ class _Reader:
         words, variables = self._unwrap(command.words)
         if not words:
             return
+        for redirect in command.redirects:
+            self._draft.miss("command", redirect, "SparkDesk writes no file but the log that it keeps itself.")
         server = server_of([word.text for word in words])
         name = words[0].text.rsplit("/", 1)[-1]
         if server is not None and not self._is_found:

@@ -21,6 +21,7 @@ _TYPOGRAPHY = str.maketrans({
 })  # fmt: skip
 """What web pages and chat programs make of quotes and spaces."""
 _PROMPT = re.compile(r"^(?:[\w.-]+@[\w.-]+:[^$#\n]{0,80})?[$❯] (?=\S)", re.MULTILINE)
+_QUOTED = re.compile(r"""('[^']*'|"(?:[^"\\]|\\.)*")""", re.DOTALL)
 _DASH = re.compile(r"(?<!\S)[–—](?=[a-z])")
 
 
@@ -39,8 +40,13 @@ class ShellCommand:
     words: list[Word] = field(default_factory=list)
     document: str = ""
     """A here document's lines."""
-    target: str = ""
-    """The file that a > names."""
+    redirects: list[str] = field(default_factory=list)
+    """Files that < and > name, with the sign before them."""
+
+    @property
+    def target(self) -> str:
+        """The file that the command writes; "" for none."""
+        return next((each.lstrip("> ") for each in self.redirects if each.startswith(">")), "")
 
     @property
     def line(self) -> str:
@@ -49,8 +55,10 @@ class ShellCommand:
 
 
 def clean(text: str) -> str:
-    """The text with typographic quotes, dashes, spaces and shell prompts made plain."""
-    return _DASH.sub("--", _PROMPT.sub("", text.translate(_TYPOGRAPHY)))
+    """The text with typographic quotes, dashes, spaces and shell prompts made plain, outside of plain quotes."""
+    parts = _QUOTED.split(_PROMPT.sub("", text.replace("\r\n", "\n")))
+    parts[::2] = [_DASH.sub("--", part.translate(_TYPOGRAPHY)) for part in parts[::2]]
+    return "".join(parts)
 
 
 def split_script(text: str, known: Mapping[str, str] | None = None) -> list[ShellCommand]:
@@ -217,9 +225,9 @@ class _Splitter:
             raise PlanError("The text has too many words for a command", remedy="Paste the command alone.")
         if self._redirect.startswith("<<"):
             self._documents.append((self._command, word.text))
-        elif self._redirect in (">", ">>", ">|"):
-            self._command.target = word.text
-        elif not self._redirect:
+        elif self._redirect:
+            self._command.redirects.append(f"{self._redirect} {word.text}")
+        else:
             self._command.words.append(word)
         self._redirect = ""
 

@@ -103,6 +103,13 @@ def test_a_neighbour_that_stands_in_the_way_is_named() -> None:
     assert "stop gpt-oss-120b" in problem.remedy
 
 
+def test_stopping_a_neighbour_frees_what_it_holds_and_no_more() -> None:
+    held = (Neighbour("j1", "gpt-oss-120b", ("n0",), 200.0, 30.0, bytes_held=66 * GIB),)
+    changes = what_would_fit(setup("FP8"), CHAT, place(1, 50.0, held))
+    (stopped,) = [change for change in changes if change.words == "stop gpt-oss-120b"]
+    assert (stopped.place.nodes[0].available_bytes, stopped.place.neighbours) == (116 * GIB, ())
+
+
 def test_several_copies_that_do_not_fit_become_one_that_is_divided() -> None:
     changes = what_would_fit(setup("BF16", Parallelism(1, 1, 2)), CHAT, place(2))
     assert "one copy divided over the nodes (TP 2)" in [change.words for change in changes]

@@ -92,15 +92,16 @@ def setups(
 ) -> tuple[Setup, list[Setup]]:
     """The plain setup (first build, 16 bit cache, no speculation, or as fixed) and its variants.
 
-    Variants are cache and method freely together, and each other build by itself.
+    A variant departs in one thing: cache, method or build. Two at once are planned when one of them is fixed.
     """
     limits = question.limits
     builds = builds_of(engine, limits)
     caches = caches_of(engine, limits)
     methods = methods_of(engine, question)
     plain = Setup(question.spec, weights, engine, builds[0], division, caches[0], methods[0])
-    others = [replace(plain, kv_dtype=cache, speculative=method) for cache in caches for method in methods]
-    return plain, [*others[1:], *(replace(plain, build=build) for build in builds[1:])]
+    others = [replace(plain, kv_dtype=cache) for cache in caches[1:]]
+    others += [replace(plain, speculative=method) for method in methods[1:]]
+    return plain, [*others, *(replace(plain, build=build) for build in builds[1:])]
 
 
 def builds_of(engine: EngineProfile, limits: Limits) -> tuple[Build, ...]:

@@ -1,9 +1,9 @@
 """All ways to serve one model on a place, each with its figures, in the order of their merit.
 
 What is listed, as a rule: every valid engine x format x division over one to all nodes, plain (the engine's first
-build, a 16 bit cache, no speculation, or what is fixed). Of the leading ones, and of those that only just do not fit,
-also what comes of an 8 bit cache, a speculative method and another build; of these a variant is left out when it is
-no better in anything than the plain one.
+build, a 16 bit cache, no speculation, or what is fixed). Of the leading ones, and of those that miss least memory, also
+the same with an 8 bit cache, with each speculative method, with each other build; of these a variant is left out when
+it is no better in anything than the plain one. Whatever is fixed in the question is listed, better or not.
 
 The one rule: pure and total. A question that has problems gets no rows; `question_problems` says why.
 """
@@ -11,8 +11,10 @@ The one rule: pure and total. A question that has problems gets no rows; `questi
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
+from typing import NamedTuple
 
-from sparkdesk.core.jobs.plan import Fit, Problem, Severity
+from sparkdesk.core.jobs.plan import Fit, MemoryLedger, Problem, Severity
 from sparkdesk.core.planning.combination import (
     choose_nodes,
     counts_of,
@@ -26,17 +28,19 @@ from sparkdesk.core.planning.ledger import ledgers, max_concurrency, max_context
 from sparkdesk.core.planning.neighbour import busyness_words, neighbours_of, predict_shared, tolls
 from sparkdesk.core.planning.performance import predict
 from sparkdesk.core.planning.place import Place
+from sparkdesk.core.planning.prediction import Prediction
 from sparkdesk.core.planning.quality import quality_of
 from sparkdesk.core.planning.question import Question, context_problem
 from sparkdesk.core.planning.ranking import FITTING, TIE, least_free, order, rank
 from sparkdesk.core.planning.reference import Reference
-from sparkdesk.core.planning.row import PlanRow
+from sparkdesk.core.planning.row import PlanRow, Toll
 from sparkdesk.core.planning.setup import Setup
+from sparkdesk.core.planning.share import Share
 
 LEADERS = 8
 """Plain rows whose variants are tried: so many of the leading ones, and so many that miss least memory; of those that
 differ in the engine alone the first."""
-ADVISED = 8
+ADVISED = 6
 """Rows that do not fit of which what would make them fit is found out; the others say what is missing."""
 NO_ADAPTER = Problem(
     Severity.NOTE,
@@ -50,53 +54,95 @@ def plan_rows(question: Question, reference: Reference) -> tuple[PlanRow, ...]:
     """The ranked rows, fitting first, then what does not fit with its reason; () where the question has problems."""
     if question_problems(question, reference):
         return ()
+    search = _Search(question, reference)
     makes: list[tuple[PlanRow, list[Setup]]] = []
-    for engine, weights in pairs(question, reference):
-        for count in counts_of(question):
-            place = choose_nodes(question.place, count, weights.repo)
+    for count in counts_of(question):
+        for engine, weights in pairs(question, reference):
+            place = search.place(count, weights.repo)
             for division in valid_divisions(question, engine, count):
                 plain, others = setups(question, engine, weights, division)
-                makes.append((make_row(question, plain, place, reference), others))
-    rows = [*(row for row, _ in makes), *_variants(question, makes, reference)]
+                makes.append((search.row(plain, place), others))
+    rows = [*(row for row, _ in makes), *_variants(search, makes)]
     return _advised(rank(rows, question.goal, is_build_fixed=bool(question.limits.build)))
 
 
-def best_row(question: Question, reference: Reference) -> PlanRow | None:
-    """The first of `plan_rows`."""
-    return next(iter(plan_rows(question, reference)), None)
+class _Memory(NamedTuple):
+    """What a setup takes of its nodes."""
+
+    ledgers: tuple[MemoryLedger, ...]
+    fit: Fit
+    max_context_tokens: int | None
+    max_concurrency: int | None
 
 
-def make_row(question: Question, setup: Setup, place: Place, reference: Reference) -> PlanRow:
-    """One setup with all its figures; its rank is not decided yet, nor what would make it fit."""
-    load = question.workload
-    room = ledgers(setup, load, place)
-    alone = predict(setup, load, place, reference)
-    too_long = context_problem(setup.spec, load)
-    problems = () if too_long is None else (too_long,)
-    if not setup.engine.is_launchable:
-        problems = (*problems, NO_ADAPTER)
-    row = PlanRow(
-        rank=0,
-        setup=setup,
-        place=place,
-        workload=load,
-        ledgers=room,
-        max_context_tokens=max_context_tokens(setup, load, place),
-        max_concurrency=max_concurrency(setup, load, place),
-        alone=alone,
-        quality=quality_of(setup.weights, setup.kv_dtype),
-        fit=worst_fit(room),
-        problems=problems,
-    )
-    if neighbours_of(place):
-        if silence := busyness_words(place):
-            note = Problem(
-                Severity.NOTE, silence, "The figures are those of this launch alone; it may be slower.", "nodes"
-            )
-            row = replace(row, problems=(*row.problems, note))
-        shared = predict_shared(place, alone, lambda share: predict(setup, load, place, reference, share=share))
-        row = replace(row, shared=shared, tolls=tolls(place, alone))
-    return replace(row, cost=cost_of(row.shown, load, place, reference.devices, question.prices))
+class _Search:
+    """Makes the rows of one question. Engines that take the same memory share the arithmetic of it."""
+
+    def __init__(self, question: Question, reference: Reference) -> None:
+        self.question, self.reference = question, reference
+        too_long = context_problem(question.spec, question.workload)
+        self._problems = () if too_long is None else (too_long,)
+        self._places: dict[tuple[str, ...], Place] = {}
+        self._memory: dict[tuple[object, ...], _Memory] = {}
+
+    def place(self, count: int, repo: str) -> Place:
+        """The nodes for so many; one value for the same nodes."""
+        place = choose_nodes(self.question.place, count, repo)
+        return self._places.setdefault(tuple(node.node_id for node in place.nodes), place)
+
+    def row(self, setup: Setup, place: Place) -> PlanRow:
+        """One setup with all its figures; its rank is not decided yet, nor what would make it fit."""
+        question, load = self.question, self.question.workload
+        memory = self._memory_of(setup, place)
+        alone = predict(setup, load, place, self.reference)
+        shared: Prediction | None = None
+        harmed: tuple[Toll, ...] = ()
+        problems = self._problems
+        if not setup.engine.is_launchable:
+            problems = (*problems, NO_ADAPTER)
+        if neighbours_of(place):
+            shared = predict_shared(place, alone, partial(self._shared, setup, place))
+            harmed = tolls(place, alone)
+            if silence := busyness_words(place):
+                remedy = "The figures are those of this launch alone; it may be slower."
+                problems = (*problems, Problem(Severity.NOTE, silence, remedy, "nodes"))
+        return PlanRow(
+            rank=0,
+            setup=setup,
+            place=place,
+            workload=load,
+            ledgers=memory.ledgers,
+            max_context_tokens=memory.max_context_tokens,
+            max_concurrency=memory.max_concurrency,
+            alone=alone,
+            shared=shared,
+            tolls=harmed,
+            cost=cost_of(shared or alone, load, place, self.reference.devices, question.prices),
+            quality=quality_of(setup.weights, setup.kv_dtype),
+            fit=memory.fit,
+            problems=problems,
+        )
+
+    def _shared(self, setup: Setup, place: Place, share: Share) -> Prediction:
+        return predict(setup, self.question.workload, place, self.reference, share=share)
+
+    def _memory_of(self, setup: Setup, place: Place) -> _Memory:
+        engine, load = setup.engine, self.question.workload
+        key = (
+            id(place),
+            id(setup.weights),
+            setup.parallelism,
+            setup.kv_dtype,
+            setup.speculative,
+            engine.runtime_bytes,
+            engine.memory_fraction is None,
+        )
+        found = self._memory.get(key)
+        if found is None:
+            room = ledgers(setup, load, place)
+            context, users = max_context_tokens(setup, load, place), max_concurrency(setup, load, place)
+            found = self._memory[key] = _Memory(room, worst_fit(room), context, users)
+        return found
 
 
 def _advised(rows: tuple[PlanRow, ...]) -> tuple[PlanRow, ...]:
@@ -123,10 +169,10 @@ def _short_problem(row: PlanRow) -> Problem:
     return Problem(Severity.WARNING, words, "Take one of the plans that stand before it.", "quantization")
 
 
-def _variants(question: Question, makes: list[tuple[PlanRow, list[Setup]]], reference: Reference) -> list[PlanRow]:
+def _variants(search: _Search, makes: list[tuple[PlanRow, list[Setup]]]) -> list[PlanRow]:
     """The variants worth a line, of the leading plain rows and of those that miss least."""
     others = {id(row): variants for row, variants in makes if variants}
-    plain = order([row for row, _ in makes], question.goal, is_build_fixed=True)
+    plain = order([row for row, _ in makes], search.question.goal, is_build_fixed=True)
     ways = {(row.setup.weights.key, row.setup.parallelism): row for row in reversed(plain)}
     leading = [row for row in plain if ways[row.setup.weights.key, row.setup.parallelism] is row]
     fitting = [row for row in leading if row.fit in FITTING][:LEADERS]
@@ -136,7 +182,7 @@ def _variants(question: Question, makes: list[tuple[PlanRow, list[Setup]]], refe
         for setup in others.get(id(row), []):
             if row.fit not in FITTING and setup.kv_dtype == row.setup.kv_dtype:
                 continue  # only a smaller cache can make it fit
-            variant = make_row(question, setup, row.place, reference)
+            variant = search.row(setup, row.place)
             if _is_better_in_something(variant, row):
                 found.append(variant)
     return found

@@ -18,7 +18,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from sparkdesk.core.errors import SettingsError
 from sparkdesk.core.models.spec import (
     Experts,
-    KvGeometry,
     LayerGroup,
     LayerKind,
     ModelSpec,
@@ -144,23 +143,16 @@ def _spec(model: _Model) -> ModelSpec:
     experts = model.experts
     layers = tuple(LayerGroup(**group.model_dump()) for group in model.layers)
     formats = tuple(WeightFormat(**(each.model_dump() | {"repo": each.repo or ""})) for each in model.formats)
-    own = next((each for each in formats if each.repo == model.name and not each.file), None)
-    sizes = {"": own.weight_bytes} if own else {}
     return ModelSpec(
         name=model.name,
         title=model.title,
         parameters=model.parameters,
         active_parameters=model.active_parameters,
-        kv=_geometry(layers),
         experts=Experts(experts.total, experts.active) if experts else None,
         context_tokens=model.context_tokens,
-        weight_bytes=sizes | {each.key: each.weight_bytes for each in formats},
-        files={each.key: each.file for each in formats if each.file},
-        engines=tuple(dict.fromkeys(engine for each in formats for engine in each.engines)),
         system_prompt=model.system_prompt,
         temperature=model.temperature,
         licence=model.licence,
-        source="; ".join(dict.fromkeys(model.sources.values())),
         key=model.key,
         purposes=model.purposes,
         hidden_size=model.hidden_size,
@@ -170,11 +162,6 @@ def _spec(model: _Model) -> ModelSpec:
         speculatives=model.speculatives,
         sources=dict(model.sources),
     )
-
-
-def _geometry(layers: tuple[LayerGroup, ...]) -> KvGeometry | None:
-    full = [group for group in layers if group.kind is LayerKind.FULL]
-    return KvGeometry(full[0].count, full[0].kv_heads, full[0].head_dim) if len(full) == 1 else None
 
 
 @dataclass(frozen=True, slots=True)

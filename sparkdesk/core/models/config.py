@@ -112,11 +112,8 @@ def _spec(top: Fields, text: Fields, name: str) -> tuple[ModelSpec, Quantization
         context_tokens=text.count("max_position_embeddings", "n_positions", "max_seq_len", "seq_length", most=1 << 32),
         layers=mixers.groups,
         formats=(weights,) if weights else (),
-        weight_bytes={"": weights.weight_bytes, weights.key: weights.weight_bytes} if weights else {},
-        engines=weights.engines if weights else (),
         purposes=("chat", "vision") if top.has("vision_config") else ("chat",),
         speculatives=("mtp",) if text.count("num_nextn_predict_layers", "mtp_num_hidden_layers", least=0) else (),
-        source="computed from config.json",
         sources={"parameters": "computed from config.json", "layers": "config.json"},
     )
     return spec, quantization

@@ -87,12 +87,8 @@ def _spec(header: Header, fields: Fields, name: str) -> ModelSpec:
         context_tokens=fields.count(f"{family}.context_length", most=1 << 32),
         layers=_layers(header, fields, family),
         formats=(weights,),
-        weight_bytes={weights.key: weights.weight_bytes},
-        files={weights.key: weights.file},
-        engines=weights.engines,
         purposes=("chat",),
         speculatives=("mtp",) if fields.count(f"{family}.nextn_predict_layers", least=0) else (),
-        source="read from the GGUF's own header",
         sources={"parameters": "sum of the GGUF's tensors", "layers": "the GGUF's own header"},
     )
 

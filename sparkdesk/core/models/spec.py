@@ -8,19 +8,6 @@ from enum import StrEnum
 
 
 @dataclass(frozen=True, slots=True)
-class KvGeometry:
-    """What one token costs in the KV cache: `layers` x 2 x `kv_heads` x `head_dim` values."""
-
-    layers: int
-    kv_heads: int
-    head_dim: int
-
-    def bytes_per_token(self, value_bytes: float) -> float:
-        """Bytes of KV cache for one token with values of this size (2.0 for 16 bit, 1.0 for FP8)."""
-        return self.layers * 2 * self.kv_heads * self.head_dim * value_bytes
-
-
-@dataclass(frozen=True, slots=True)
 class Experts:
     """A mixture's routed experts in each of its layers: how many there are, and how many a token goes through."""
 
@@ -81,10 +68,6 @@ class WeightFormat:
     """BF16, FP8, NVFP4, MXFP4, AWQ, GPTQ, INT4, INT8, or a GGUF type (Q4_K_M, Q8_0, ...)."""
     weight_bytes: int
     """In unified memory, all nodes together; what stays unquantized is in it."""
-    expert_bytes: int = 0
-    """Of them, routed experts: a step reads only those that its tokens touch. 0: dense, or the split is not known."""
-    unread_bytes: int = 0
-    """Of them, what no decode step reads whole: input embeddings (a row a token), vision and audio parts."""
     repo: str = ""
     """Hub id."""
     engines: tuple[str, ...] = ()
@@ -95,6 +78,10 @@ class WeightFormat:
     loss_source: str = ""
     source: str = ""
     """Of `weight_bytes`; "computed" where it is parameters times bits."""
+    expert_bytes: int = 0
+    """Of `weight_bytes`, routed experts: a step reads only those that its tokens touch. 0: dense, or not known."""
+    unread_bytes: int = 0
+    """Of `weight_bytes`, what no decode step reads whole: input embeddings (a row a token), vision and audio parts."""
 
     def read_bytes(self, experts: Experts | None, tokens: float) -> float:
         """Bytes that one pass of so many tokens (1 or more) reads, over all nodes.
@@ -114,20 +101,13 @@ class ModelSpec:
     title: str
     parameters: int | None = None
     active_parameters: int | None = None
-    kv: KvGeometry | None = None
     experts: Experts | None = None
     """None: dense, or not known."""
     context_tokens: int | None = None
     """The longest context that it was trained for."""
-    weight_bytes: dict[str, int] = field(default_factory=dict)
-    """Quantization -> bytes of its weights."""
-    files: dict[str, str] = field(default_factory=dict)
-    """Quantization -> file name of a GGUF."""
-    engines: tuple[str, ...] = ()
     system_prompt: str = ""
     temperature: float | None = None
     licence: str = ""
-    source: str = ""
     key: str = ""
     """Short name of the catalogue: llama-3.3-70b."""
     purposes: tuple[str, ...] = ()
@@ -141,3 +121,13 @@ class ModelSpec:
     """Draft heads or models that exist for it: mtp, eagle3, draft, dflash."""
     sources: dict[str, str] = field(default_factory=dict)
     """Field -> where its figure comes from; `recalled` where nobody looked it up."""
+
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """Engines that run one of its formats, in the formats' order."""
+        return tuple(dict.fromkeys(engine for each in self.formats for engine in each.engines))
+
+    @property
+    def source(self) -> str:
+        """Where its figures come from, in one line."""
+        return "; ".join(dict.fromkeys(self.sources.values()))

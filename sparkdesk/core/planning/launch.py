@@ -48,8 +48,7 @@ def weights_of(request: LaunchRequest, spec: ModelSpec | None) -> WeightFormat:
     for found in ([each for each in own if each in keyed], keyed, own):
         if found:
             return found[0]
-    known = spec.weight_bytes.get(request.quantization, spec.weight_bytes.get("", 0)) if spec is not None else 0
-    return WeightFormat(request.quantization, known, repo=request.model)
+    return WeightFormat(request.quantization, 0, repo=request.model)
 
 
 def has_format(spec: ModelSpec | None, key: str) -> bool:

@@ -7,14 +7,12 @@ weights of the catalogue's models.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Final
 
 from sparkdesk.core.jobs.backend import NodeContext
 from sparkdesk.core.jobs.plan import GIB
 from sparkdesk.core.models.kv import node_kv_bytes
-from sparkdesk.core.models.spec import ModelSpec
 from sparkdesk.core.planning.parallelism import Parallelism
 from sparkdesk.core.planning.place import NodeRoom, Place
 from sparkdesk.core.planning.setup import Setup
@@ -101,18 +99,9 @@ def sequences_bytes(setup: Setup, *, tokens: int, users: int) -> float | None:
     value_bytes = VALUE_BYTES.get(setup.kv_dtype)
     if value_bytes is None:
         return None
-    return node_kv(setup.spec, tokens, users, value_bytes, setup.parallelism)
-
-
-def node_kv(spec: ModelSpec, tokens: int, sequences: int, value_bytes: float, parallelism: Parallelism) -> float | None:
-    """Bytes of the fullest node; a model that tells one geometry for all its layers counts with that."""
-    if spec.layers or spec.kv is None:
-        return node_kv_bytes(spec, tokens=tokens, sequences=sequences, value_bytes=value_bytes, parallelism=parallelism)
-    heads, tensor = spec.kv.kv_heads, parallelism.tensor_parallel_size
-    layers = math.ceil(spec.kv.layers / parallelism.pipeline_parallel_size)
-    share = layers / spec.kv.layers * math.ceil(heads / tensor) / heads
-    own = math.ceil(sequences / parallelism.data_parallel_size)
-    return own * tokens * spec.kv.bytes_per_token(value_bytes) * share
+    return node_kv_bytes(
+        setup.spec, tokens=tokens, sequences=users, value_bytes=value_bytes, parallelism=setup.parallelism
+    )
 
 
 def runtime_bytes(setup: Setup) -> float:
@@ -138,13 +127,6 @@ def used_bytes(node: NodeContext) -> int | None:
     if node.mem_total_bytes is None or node.mem_available_bytes is None:
         return None
     return max(0, node.mem_total_bytes - node.mem_available_bytes)
-
-
-def kv_bytes(spec: ModelSpec | None, *, tokens: int, kv_dtype: str) -> int | None:
-    """Bytes of KV cache for this many tokens; None when the model's shape or the data type is not known."""
-    if spec is None or spec.kv is None or kv_dtype not in VALUE_BYTES:
-        return None
-    return round(spec.kv.bytes_per_token(VALUE_BYTES[kv_dtype]) * tokens)
 
 
 def _weights_bytes(setup: Setup) -> float | None:

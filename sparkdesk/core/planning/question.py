@@ -123,16 +123,12 @@ def kv_head_counts(spec: ModelSpec) -> tuple[int, ...]:
     """KV heads of the layers that have some; each count once."""
     kinds = (LayerKind.FULL, LayerKind.SLIDING)
     counts = {group.kv_heads for group in spec.layers if group.kind in kinds and group.kv_heads}
-    if not counts and spec.kv is not None and not spec.layers:
-        counts = {spec.kv.kv_heads}
     return tuple(sorted(counts))
 
 
 def layer_count(spec: ModelSpec) -> int | None:
     """All layers of the model; None when its shape is not known."""
-    if spec.layers:
-        return sum(group.count for group in spec.layers)
-    return None if spec.kv is None else spec.kv.layers
+    return sum(group.count for group in spec.layers) or None
 
 
 def division_problems(question: Question) -> list[Problem]:

@@ -21,8 +21,8 @@ def one_model(*lines: str) -> bytes:
 def test_the_small_model_that_runs_everywhere_comes_first() -> None:
     first = CATALOGUE[0]
     assert (first.name, first.engines) == ("SmolLM2-135M-Instruct", ("llamacpp",))
-    assert first.files == {"Q4_1": "SmolLM2-135M-Instruct.Q4_1.gguf"}
-    assert first.weight_bytes == {"Q4_1": 98_362_432}
+    (weights,) = first.formats
+    assert (weights.key, weights.file, weights.weight_bytes) == ("Q4_1", "SmolLM2-135M-Instruct.Q4_1.gguf", 98_362_432)
 
 
 @pytest.mark.parametrize("spec", CATALOGUE, ids=lambda spec: spec.key)
@@ -176,4 +176,4 @@ def test_a_file_of_any_size_or_code_is_refused_without_harm() -> None:
 def test_a_full_entry_is_read_as_it_stands() -> None:
     (spec,) = read_catalogue(one_model('key = "own"', LAYER, 'formats = [{ key = "FP8", weight_bytes = 5 }]'))
     assert spec.layers[0].kind is LayerKind.FULL
-    assert (spec.layers[0].count, spec.formats[0].weight_bytes, spec.weight_bytes) == (4, 5, {"FP8": 5})
+    assert (spec.layers[0].count, spec.formats[0].weight_bytes, spec.engines) == (4, 5, ())

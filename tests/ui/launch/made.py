@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from sparkdesk.core.jobs.plan import Fit, MemoryLedger, Problem, Severity
-from sparkdesk.core.models.spec import KvGeometry, LayerGroup, LayerKind, ModelSpec, WeightFormat
+from sparkdesk.core.models.spec import LayerGroup, LayerKind, ModelSpec, WeightFormat
 from sparkdesk.core.planning.figure import Figure, Part
 from sparkdesk.core.planning.parallelism import Parallelism
 from sparkdesk.core.planning.place import Neighbour, NodeRoom, Place
@@ -25,10 +25,7 @@ SPEC = ModelSpec(
     name="nvidia/Llama-3.3-70B-Instruct-FP4",
     title="Llama 3.3 70B",
     parameters=70_553_706_496,
-    kv=KvGeometry(80, 8, 128),
     context_tokens=131_072,
-    weight_bytes={"NVFP4": WEIGHTS.weight_bytes},
-    engines=("vllm",),
     key="llama-3.3-70b",
     layers=(LayerGroup(LayerKind.FULL, 80, 8, 128),),
     formats=(WEIGHTS,),

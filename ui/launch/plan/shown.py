@@ -75,7 +75,7 @@ def _note(model: LaunchModel, row: PlanRow | None, *, is_old: bool) -> str:
     if model.rows_note:
         return model.rows_note
     spec = model.spec()
-    if spec is None or not (spec.layers or spec.kv):
+    if spec is None or not spec.layers:
         return _NO_FIGURES + "the shape of this model is not known. Its config.json is needed."
     return _NO_FIGURES + "the planner has no plan for this form."
 

@@ -183,10 +183,10 @@ def _smallest_fraction(need: Need, rooms: tuple[Room, ...]) -> float | None:
 def _kv_budget(setup: Setup, place: Place) -> float | None:
     """Bytes that the fullest node can give to KV cache and stay safe; None where a part is not known."""
     rooms = tuple(room_of(node, place) for node in place.nodes)
-    weights = need_of(setup, _NOBODY).weights_bytes
+    need = need_of(setup, _NOBODY)
     lefts = [room.left_bytes for room in rooms]
     known = [left for left in lefts if left is not None]
-    if weights is None or not rooms or len(known) < len(lefts):
+    if need.weights_bytes is None or not rooms or len(known) < len(lefts):
         return None
     budget = float(min(known) - SAFE_LEFT_BYTES)
     if setup.engine.memory_fraction is not None:
@@ -196,7 +196,7 @@ def _kv_budget(setup: Setup, place: Place) -> float | None:
             pairs = zip(totals, known, strict=True)
             fraction = min(largest_fraction(total, left - SAFE_LEFT_BYTES) for total, left in pairs)
         budget = fraction * min(totals)
-    return budget - weights - need_of(setup, _NOBODY).runtime_bytes
+    return budget - need.weights_bytes - need.runtime_bytes
 
 
 _NOBODY: Final = Workload("", "", 0, 0, 0)
@@ -209,10 +209,9 @@ def _longest(setup: Setup, users: int, budget: float, most: int) -> int | None:
         found = sequences_bytes(setup, tokens=tokens, users=users)
         return math.inf if found is None else found
 
-    if sequences_bytes(setup, tokens=1, users=1) is None:
-        return None
-    if held(1) > budget:
-        return 0
+    least = held(1)
+    if least > budget:
+        return None if math.isinf(least) else 0
     if held(most) <= budget:
         return most
     low, high = 1, most

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from pytestqt.qtbot import QtBot
 
+from sparkdesk.core.planning.parallelism import Parallelism
 from sparkdesk.core.planning.place import Neighbour
 from tests.ui import rack
 from tests.ui.launch import made
@@ -74,5 +75,5 @@ def test_pictures_of_a_model_of_no_known_shape(qtbot: QtBot, dressed: object) ->
 
 
 def test_pictures_of_an_estimate(qtbot: QtBot, dressed: object) -> None:
-    page = open_page(qtbot, desk(made.row(alone=made.prediction(is_fitted=False))))
+    page = open_page(qtbot, desk(made.row(1, Parallelism(1), alone=made.prediction(is_fitted=False))))
     take_pictures(page, "plan-estimate")

@@ -74,6 +74,10 @@ def test_the_first_sentence_has_its_criterion() -> None:
     )
 
 
+def test_the_only_way_is_not_called_the_first() -> None:
+    assert words.first_sentence((made.row(),)).startswith("The only way: TP 2, NVFP4 on vLLM stock. Lowest latency")
+
+
 def test_where_nothing_fits_it_says_what_would() -> None:
     said = words.first_sentence((made.misfit(),))
     assert said.startswith("Nothing fits. Nearest: One node, NVFP4 on vLLM stock.")

@@ -231,7 +231,8 @@ def first_sentence(rows: Sequence[PlanRow]) -> str:
     first = rows[0]
     name = name_of(first)
     if has_room(first):
-        return f"First of {text.count(len(rows))}: {name}. {why_words(first)}".rstrip(". ") + "."
+        start = f"First of {text.count(len(rows))}" if len(rows) > 1 else "The only way"
+        return f"{start}: {name}. {why_words(first)}".rstrip(". ") + "."
     remedy = next((text.one_line(each.remedy, 300) for each in first.problems if each.remedy), "")
     return f"Nothing fits. Nearest: {name}. {why_words(first)}".rstrip(". ") + f". {remedy}".rstrip()
 

@@ -78,8 +78,10 @@ def _of_first(row: PlanRow, ordered: Sequence[PlanRow], criterion: str) -> str:
         lead = f"{name_of(faster, row)} takes {_time(faster.shown.e2e_s.value)} an answer, this {_time(mine)}"
         reason = _harm(faster) or _quality(row, faster) or _economy(row, faster)
         return f"{lead}; {reason}" if reason else lead
-    behind = (one for one in (rivals or fitting) if one.shown.e2e_s.value > mine * EQUAL)
-    other = next(behind, rivals[0] if rivals else fitting[0])
+    others = rivals or [one for one in fitting if one.shown.e2e_s.value >= mine]
+    if not others:  # what is faster departs in something: it stands behind for that
+        return f"{criterion}, without speculation or a smaller cache"
+    other = next((one for one in others if one.shown.e2e_s.value > mine * EQUAL), others[0])
     words = difference(row, other)
     return f"{criterion}: {words} with {name_of(other, row)}" if words else criterion
 

@@ -148,6 +148,12 @@ def test_the_first_row_says_the_largest_difference_in_its_own_parts() -> None:
         assert float(words) == pytest.approx(part.seconds * 1000, rel=0.06)
 
 
+def test_a_plain_plan_before_its_faster_variants_says_that_it_is_plain() -> None:
+    rows = plan_rows(ask("qwen3-coder-next", 1, CODING, engine="vllm", format="FP8"), reference())
+    assert min(row.shown.e2e_s.value for row in rows[1:]) < rows[0].shown.e2e_s.value
+    assert rows[0].why == "Highest total for 4 users, prompts included, without speculation or a smaller cache"
+
+
 def test_a_slower_first_row_says_what_it_is_first_for() -> None:
     rows = plan_rows(ask("qwen3.6-35b-a3b", 1, engine="vllm"), reference())
     assert is_fitting(rows[0])

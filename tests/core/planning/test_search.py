@@ -59,6 +59,9 @@ def test_three_nodes_take_pipeline_or_data_parallel_but_not_tensor() -> None:
     rows = plan_rows(replace(ask(LLAMA, 3, BATCH), must_use_all_nodes=True), reference())
     assert {row.setup.parallelism.label for row in rows} == {"PP 3", "DP 3"}
     assert problem_fields(LLAMA, 3, tensor=3) == ["tensor_parallel_size"]
+    divisible = (LayerGroup(LayerKind.FULL, 80, kv_heads=12, head_dim=128),)
+    question = replace(ask(LLAMA, 3), spec=replace(spec_of(LLAMA), attention_heads=48, layers=divisible))
+    assert {row.setup.parallelism.tensor_parallel_size for row in plan_rows(question, reference())} == {1, 2}
 
 
 def test_heads_that_do_not_divide_refuse_tensor_parallel() -> None:

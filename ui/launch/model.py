@@ -299,7 +299,7 @@ class LaunchModel(QObject):
             if problem.field in LOAD_FIELDS:
                 self.load_errors.setdefault(problem.field, text.one_line(problem.message, 200))
         try:
-            self.rows = self._ask(spec, workload, self.form.pool)
+            self.rows = self.feeds.plan_rows(question) if self.form.pool else ()
             if self._wants_best:
                 self._follow_best(spec, workload)
             self.row = next((row for row in self.rows if self.is_form(row)), None) or self._own_row(spec, workload)

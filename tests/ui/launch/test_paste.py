@@ -107,6 +107,20 @@ def test_a_pasted_command_fills_the_form_when_asked(page: LaunchPage) -> None:
     assert "--port 8123" in page.plan.commands.text()
 
 
+def test_a_whole_command_says_none_where_it_is_silent_and_a_bare_id_says_nothing(page: LaunchPage) -> None:
+    for name, value in (("kv_dtype", "fp8"), ("speculative", "ngram"), ("extra_flags", "--mine 1")):
+        page.model.set_field(name, value)
+    drawer = opened(page, "openai/gpt-oss-20b")
+    QTest.mouseClick(drawer.fill, Qt.MouseButton.LeftButton)
+    assert page.model.form.extra_flags == "--mine 1"
+    drawer = opened(page, "vllm serve openai/gpt-oss-120b --port 8123")
+    QTest.mouseClick(drawer.fill, Qt.MouseButton.LeftButton)
+    page.model.recompute()
+    form = page.model.form
+    assert (form.kv_dtype, form.speculative, form.build, form.extra_flags) == ("", "none", "stock", "")
+    assert {"kv_dtype", "speculative"} <= form.touched, "the best plan does not change what the command said"
+
+
 def test_what_a_hostile_command_asks_for_is_explained_and_never_reaches_the_form(page: LaunchPage) -> None:
     drawer = opened(page, HOSTILE)
     problems = " ".join(lines(drawer, "problems"))

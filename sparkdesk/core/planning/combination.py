@@ -149,7 +149,7 @@ def choose_nodes(place: Place, count: int, repo: str = "") -> Place:
     nodes = tuple(place.nodes[at] for at in sorted(order[:count]))
     ids = {node.node_id for node in nodes}
     beside = tuple(one for one in place.neighbours if ids.intersection(one.node_ids))
-    return Place(nodes, place.link, beside)
+    return Place(nodes, place.links.get(frozenset(ids), place.link), beside)
 
 
 def _preference(node: NodeRoom, repo: str) -> tuple[bool, float, bool]:

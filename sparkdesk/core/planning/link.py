@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from itertools import combinations
 from types import MappingProxyType
 
 from sparkdesk.core.cluster.half import Half
@@ -26,6 +27,8 @@ RING_SHARE = 0.5
 """Of a pair's rate in a ring of direct cables. Source: NVIDIA's own thresholds, 10 GB/s for a ring and 21.9 else."""
 OFFICE = Link(gb_per_s=1.0, latency_s=150e-6, title="10 GbE network, no cable between them")
 """Source: at most 1.2 GB/s over the management port; arithmetic. The latency is an allowance."""
+MOST_GROUPED = 6
+"""Nodes of which all groups are looked at; beyond, on a switch, they are all alike."""
 NO_MEASUREMENTS: Mapping[str, float] = MappingProxyType({})
 
 
@@ -47,6 +50,19 @@ def link_between(
         return OFFICE
     share = 1.0 if len(chosen) == 2 else RING_SHARE
     return _slowest(_best_of_pairs(direct), measured_gb_per_s, "in a ring" if len(chosen) > 2 else "", share)
+
+
+def links_within(
+    topology: Topology, node_ids: Iterable[str], measured_gb_per_s: Mapping[str, float] = NO_MEASUREMENTS
+) -> Mapping[frozenset[str], Link]:
+    """What joins smaller groups of these nodes, where it is another link than all have; of at most `MOST_GROUPED`."""
+    chosen = tuple(dict.fromkeys(node_ids))
+    if not 2 < len(chosen) <= MOST_GROUPED:
+        return {}
+    whole = link_between(topology, chosen, measured_gb_per_s)
+    groups = (frozenset(some) for size in range(2, len(chosen)) for some in combinations(chosen, size))
+    found = {group: link_between(topology, group, measured_gb_per_s) for group in groups}
+    return {group: link for group, link in found.items() if link is not None and link != whole}
 
 
 def cable_gbps(cable: Cable) -> float:

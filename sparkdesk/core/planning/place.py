@@ -6,6 +6,7 @@ what it assumes instead.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 
@@ -87,3 +88,5 @@ class Place:
     link: Link | None = None
     """None: one node, or the cables are not known (then a 200G cable is assumed and said)."""
     neighbours: tuple[Neighbour, ...] = ()
+    links: Mapping[frozenset[str], Link] = field(default_factory=dict, hash=False)
+    """Ids of some of the nodes -> what joins just these, where that is not `link` (a pair's own cable in a ring)."""

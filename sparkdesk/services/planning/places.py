@@ -20,7 +20,7 @@ from sparkdesk.core.jobs.backend import NodeContext
 from sparkdesk.core.jobs.record import JobState, JobStatus
 from sparkdesk.core.models.spec import ModelSpec
 from sparkdesk.core.planning.held_weights import held_repos
-from sparkdesk.core.planning.link import NO_MEASUREMENTS, link_between
+from sparkdesk.core.planning.link import NO_MEASUREMENTS, link_between, links_within
 from sparkdesk.core.planning.place import Neighbour, NodeRoom, Place
 from sparkdesk.core.probes.doctor_gpu import HEALTHY_MHZ
 from sparkdesk.core.telemetry.sample import Sample
@@ -69,6 +69,7 @@ def build_place(
         ),
         link=link_between(sight.topology, chosen, sight.measured_gb_per_s),
         neighbours=neighbours,
+        links=links_within(sight.topology, chosen, sight.measured_gb_per_s),
     )
 
 

@@ -13,7 +13,7 @@ from sparkdesk.core.planning.agent_plan import plan_agents
 from sparkdesk.core.planning.neighbour import predict_shared, tolls
 from sparkdesk.core.planning.parallelism import Parallelism
 from sparkdesk.core.planning.performance import predict
-from sparkdesk.core.planning.place import Neighbour, Place
+from sparkdesk.core.planning.place import Link, Neighbour, Place
 from sparkdesk.core.planning.prediction import Prediction
 from sparkdesk.core.planning.row import PlanRow
 from sparkdesk.core.planning.search import plan_rows
@@ -120,3 +120,13 @@ def test_a_busier_neighbour_never_makes_a_plan_faster_nor_itself(
         if factor:  # an idle one has nothing to lose
             assert toll.slowdown <= last_toll + 1e-9 or factor * gb_per_s > 192.0
         previous, last_toll = shared, toll.slowdown if factor else 1.0
+
+
+def test_two_of_a_ring_are_judged_by_their_own_cable() -> None:
+    slow, fast = Link(11.8, 32e-6), Link(23.7, 32e-6)
+    ring = replace(place_of(3), link=slow)
+    known = replace(ring, links={frozenset(pair): fast for pair in (("n1", "n2"), ("n1", "n3"), ("n2", "n3"))})
+    question = ask("llama-3.3-70b", 3, load_of(32_768, 1024, 1), tensor=2, engine="vllm", format="NVFP4")
+    by_ring, by_cable = (plan_rows(replace(question, place=place), reference())[0] for place in (ring, known))
+    assert by_cable.place.link == fast
+    assert by_cable.alone.ttft_s.value < by_ring.alone.ttft_s.value

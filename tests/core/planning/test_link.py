@@ -10,7 +10,7 @@ import pytest
 from sparkdesk.core.cluster.half import NodeView
 from sparkdesk.core.cluster.port import CAGE_NETDEVS
 from sparkdesk.core.cluster.topology import Topology, build_topology
-from sparkdesk.core.planning.link import NO_MEASUREMENTS, OFFICE, link_between
+from sparkdesk.core.planning.link import NO_MEASUREMENTS, OFFICE, link_between, links_within
 from sparkdesk.core.planning.place import Link
 from tests.core.cluster.cabling import Cabling, chain, pair, ring, switch, two_cables
 
@@ -82,6 +82,17 @@ def test_the_slowest_cable_of_a_switch_decides_for_those_who_use_it() -> None:
     cabling.down.add(("n3", CAGE_NETDEVS["P0"][1]))
     assert link(cabling, "n1", "n2", "n3").title.startswith("100G")
     assert link(cabling, "n1", "n2", "n4").title.startswith("200G")
+
+
+def test_a_part_of_the_nodes_may_be_joined_better_than_all() -> None:
+    nodes = ("n1", "n2", "n3")
+    of_ring, of_chain = links_within(seen(ring()), nodes), links_within(seen(chain()), nodes)
+    assert {one.gb_per_s for one in of_ring.values()} == {link(pair()).gb_per_s}
+    assert len(of_ring) == 3
+    assert frozenset(("n1", "n3")) not in of_chain  # as all together: no cable
+    assert of_chain[frozenset(("n1", "n2"))].title == "200G cable"
+    assert links_within(seen(switch(4, ("P0",))), ("n1", "n2", "n3", "n4")) == {}
+    assert links_within(seen(pair()), ("n1", "n2")) == {}
 
 
 def test_two_cables_give_no_more_than_one() -> None:

@@ -50,6 +50,11 @@ def test_verdict_ledgers_tiles_and_marked_row_are_of_one_plan(page: LaunchPage) 
     assert [part.key for part in drawn] == ["weights", "kv", "communication", "overhead"], "a part of 0 is left out"
 
 
+def test_a_ledger_says_its_node_and_its_word(page: LaunchPage) -> None:
+    name, bar, _, chip = page.plan.ledgers.rows[0]
+    assert bar.accessibleName().startswith(f"{name.text()}, {chip.text()}: Unified memory 121.6 GiB")
+
+
 def test_the_time_it_took_is_said(page: LaunchPage) -> None:
     assert page.plan.timing.text().startswith("computed offline in ")
 

@@ -61,6 +61,13 @@ def test_the_band_and_the_case_are_in_the_hint(pane: RowsPane) -> None:
     assert "Made case" in hint
 
 
+def test_a_row_is_one_sentence_for_who_cannot_see_the_table(pane: RowsPane) -> None:
+    said = pane.table.rows.index(0, 0).data(Qt.ItemDataRole.AccessibleDescriptionRole)
+    assert said.startswith("Rank 1: TP 2, NVFP4 on vLLM stock; first token 15.8 s, then 73 ms, 54.8 tokens a second")
+    last = pane.table.rows.index(3, 0).data(Qt.ItemDataRole.AccessibleDescriptionRole)
+    assert last.startswith("Too big: One node")
+
+
 def test_numbers_stand_right_and_words_left(dressed: object) -> None:
     right = int(Qt.AlignmentFlag.AlignRight)
     assert all(bool(align(column) & right) is (column in NUMBERS) for column in COLUMNS)

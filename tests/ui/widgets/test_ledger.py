@@ -26,6 +26,13 @@ def test_the_sentence_says_every_part() -> None:
     )
 
 
+def test_what_is_reserved_lies_before_what_is_free_and_counts_as_taken() -> None:
+    planned = LedgerValues(100 * GIB, 40 * GIB, 20 * GIB, reserve_bytes=10 * GIB)
+    assert [part.key for part in segments(planned)] == ["weights", "kv", "reserve", "free"]
+    assert planned.free_bytes == 30 * GIB
+    assert "reserve 10.0 GiB" in describe(planned)
+
+
 def test_too_much_is_said_with_how_much() -> None:
     over = LedgerValues(100 * GIB, 90 * GIB, 20 * GIB, others_bytes=4.4 * GIB)
     assert describe(over).endswith("; 14.4 GiB too much")

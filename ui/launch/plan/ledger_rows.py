@@ -55,6 +55,7 @@ class LedgerRows(QWidget):
         for (name, bar, left, chip), ledger, said in zip(self.rows, ledgers, names, strict=False):
             name.setText(said)
             bar.set_values(ledger_values(ledger) if ledger.total_bytes else LedgerValues())
+            bar.setAccessibleName(f"{said}, {ledger.fit.value}: {bar.accessibleName()}")
             free = text.memory(ledger.free_bytes)
             # The bar itself writes how much is too much.
             is_over = (ledger.free_bytes or 0) < 0

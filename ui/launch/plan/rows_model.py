@@ -73,10 +73,8 @@ class RowWords:
     """A row as the table shows it."""
 
     cells: dict[Column, str]
-    hints: dict[Column, str]
     has_room: bool
     fit: Fit
-    sentence: str
 
 
 def seconds_cell(time_s: float) -> str:
@@ -87,7 +85,7 @@ def seconds_cell(time_s: float) -> str:
 
 
 def row_words(row: PlanRow) -> RowWords:
-    """Every cell of a row, with what a tooltip adds."""
+    """Every cell of a row."""
     shown = row.shown
     left = words.least_left_bytes(row)
     has_room = words.has_room(row)
@@ -109,7 +107,7 @@ def row_words(row: PlanRow) -> RowWords:
         "toll": words.toll_change(row),
         "why": words.why_words(row) if has_room else words.refusal(row),
     }
-    return RowWords(cells, _hints(row, cells), has_room, row.fit, _sentence(row, cells))
+    return RowWords(cells, has_room, row.fit)
 
 
 def _hints(row: PlanRow, cells: dict[Column, str]) -> dict[Column, str]:
@@ -206,9 +204,10 @@ class RowsModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return align(column)
         if role == Qt.ItemDataRole.ToolTipRole:
-            return plain(row.hints.get(column, "")) or None
+            # Made when somebody asks: there may be two hundred rows, and a new set with every key that is typed.
+            return plain(_hints(self.rows[index.row()], row.cells).get(column, "")) or None
         if role == Qt.ItemDataRole.AccessibleDescriptionRole and index.column() == 0:
-            return row.sentence
+            return _sentence(self.rows[index.row()], row.cells)
         return None
 
 

@@ -21,7 +21,8 @@ _TYPOGRAPHY = str.maketrans({
 })  # fmt: skip
 """What web pages and chat programs make of quotes and spaces."""
 _PROMPT = re.compile(r"^(?:[\w.-]+@[\w.-]+:[^$#\n]{0,80})?[$❯] (?=\S)", re.MULTILINE)
-_QUOTED = re.compile(r"""('[^']*'|"(?:[^"\\]|\\.)*")""", re.DOTALL)
+_QUOTED = re.compile(r"""('[^']*+(?:'|\Z)|"(?:[^"\\]|\\.)*+\\?(?:"|\Z))""", re.DOTALL)
+"""A quoted part; one that nothing closes goes to the end, so that no text is looked through twice."""
 _DASH = re.compile(r"(?<!\S)[–—](?=[a-z])")
 
 

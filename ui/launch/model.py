@@ -98,6 +98,8 @@ class LaunchModel(QObject):
         self._room, self._everywhere = Place(()), Place(())
         self.is_anyway = False
         self.is_launching = False
+        self.imported: Imported | None = None
+        """The recipe or text that the form was filled from last, for writing it back with what only it knows."""
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(DEBOUNCE_MS)
@@ -203,6 +205,7 @@ class LaunchModel(QObject):
         """Choose a model from the catalogue."""
         spec = next((each for each in self.feeds.catalogue if each.name == name), None)
         if spec is not None:
+            self.imported = None
             self._set_form(pick_model(self.form, spec, self.backends))
 
     def load(self, request: LaunchRequest) -> None:
@@ -223,6 +226,7 @@ class LaunchModel(QObject):
             nodes = ranked(roomiest, self.feeds.topology.value.rank_order) or nodes
         is_whole = imported.source_kind not in ("hub", "gguf")
         fields = {**(SILENT if is_whole else {}), **imported.fields}
+        self.imported = imported
         self._set_form(take_fields(form, fields, nodes))
 
     def choose_row(self, row: PlanRow) -> None:
@@ -407,7 +411,10 @@ class LaunchModel(QObject):
     def launch(self) -> None:
         """Ask for the launch of exactly what is shown."""
         if self._timer.isActive():
+            before = self.form
             self.recompute()
+            if self.form != before:
+                return  # it follows another best plan now, which nobody has seen yet
         if not self.blocker() and self.preview.plan is not None:
             self.is_launching = True
             self.preview_changed.emit()

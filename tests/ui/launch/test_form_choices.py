@@ -274,6 +274,19 @@ def test_typing_asks_the_planner_once_when_it_rests(qtbot: QtBot, dressed: objec
     assert len(asked) <= 2
 
 
+def test_a_plan_that_nobody_has_seen_is_not_launched(opened: Open) -> None:
+    page = opened(GPT)
+    asked = QSignalSpy(page.launch_asked)
+    assert page.plan.launch.isEnabled()
+    page.model.pick(next(spec.name for spec in FEW if spec.key == CODER))
+    QTest.mouseClick(page.plan.launch, Qt.MouseButton.LeftButton)
+    assert asked.count() == 0, "the form follows another best plan, which stands there only now"
+    assert page.model.row is not None
+    QTest.mouseClick(page.plan.launch, Qt.MouseButton.LeftButton)
+    assert asked.count() == 1
+    assert asked.at(0)[0] is page.model.preview.plan
+
+
 def test_no_label_of_the_form_is_cut_with_everything_shown(opened: Open) -> None:
     page = opened(LLAMA, (0, 1, 2, 3), workload="coding")
     for name, value in (("context_tokens", "70,000"), ("concurrency", 9), ("kv_dtype", "fp8"), ("port", "9001")):

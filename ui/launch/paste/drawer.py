@@ -121,6 +121,8 @@ class PasteDrawer(Drawer):
         words, kind = self.model.verdict()
         self.chip.set_state(words, _chip_kind(kind))
         self.chip.setVisible(bool(words))
+        digest = self.model.imported.digest if self.model.imported else ""
+        self.chip.setToolTip(f"SHA-256 of the text: {digest}" if digest else "")
         self.fill.set_disabled_reason(self.model.blocker())
         sections = sections_of(self.model.imported)
         if sections == self._shown:

@@ -12,7 +12,8 @@ from pathlib import Path
 from sparkdesk.core.models.catalogue import read_catalogue
 from sparkdesk.core.models.spec import ModelSpec
 from sparkdesk.core.planning.reference import FILES, Reference, read_reference
-from sparkdesk.core.planning.speed.accuracy import bands_of, cases_of, report_of
+from sparkdesk.core.planning.speed.accuracy import bands_of, cases_of
+from sparkdesk.core.planning.speed.accuracy_report import report_of
 from sparkdesk.core.planning.speed.calibration import Band, Fitted
 from sparkdesk.core.planning.speed.fit import START, Row, fit, fit_without, rows_of
 from sparkdesk.paths import resources_dir

@@ -50,7 +50,7 @@ def _distance(setup: Setup, workload: Workload, row: Measurement) -> float:
     apart = 0.0 if row.model == setup.spec.key else MODEL
     apart += FORMAT * (row.format != setup.weights.key) + ENGINE * (row.engine != setup.engine.key)
     apart += BUILD * (row.build != setup.build.key) + DIVISION * (row.parallelism != setup.parallelism)
-    apart += KV * (row.kv_dtype != setup.kv_dtype)
+    apart += KV * (_cache(row.kv_dtype) != _cache(setup.kv_dtype))
     return apart + DOUBLING * (
         _doublings(workload.users, row.users) + _doublings(workload.prompt_tokens, row.prompt_tokens)
     )
@@ -61,9 +61,10 @@ def _doublings(one: float, other: float) -> float:
 
 
 def _case(setup: Setup, workload: Workload, row: Measurement) -> MeasuredCase:
+    build = "" if row.build == "stock" else f" {row.build}"
     users = "1 user" if row.users == 1 else f"{row.users} users"
-    load = f"{row.prompt_tokens:,} in, {row.answer_tokens:,} out, {users}"
-    title = f"{row.source}: {row.format}, {row.engine}, {row.build}, {row.parallelism.label}, {load}"
+    load = f"{_short(row.prompt_tokens)}/{_short(row.answer_tokens)}"
+    title = f"{row.source}: {row.format}, {row.engine}{build}, {row.parallelism.label}, {load}, {users}"
     figures = []
     if row.ttft_s is not None:
         figures.append(f"{row.ttft_s:.2f} s to the first token")
@@ -72,13 +73,23 @@ def _case(setup: Setup, workload: Workload, row: Measurement) -> MeasuredCase:
     return MeasuredCase(row.key, title, ", ".join(figures), _join(_differences(setup, workload, row)))
 
 
+def _short(tokens: int) -> str:
+    """A count of tokens as benchmarks write it: 32K, 512."""
+    return f"{tokens // 1024}K" if tokens >= 1024 and tokens % 1024 == 0 else f"{tokens:,}"
+
+
+def _cache(kv_dtype: str) -> str:
+    """The KV type in words; the engine's own choice is 16 bit."""
+    return kv_dtype if kv_dtype not in ("", "auto") else "16 bit"
+
+
 def _differences(setup: Setup, workload: Workload, row: Measurement) -> Iterable[str]:
     pairs = (
         ("format", row.format, setup.weights.key),
         ("engine", row.engine, setup.engine.key),
         ("build", row.build, setup.build.key),
         ("division", row.parallelism.label, setup.parallelism.label),
-        ("KV type", row.kv_dtype or "16 bit", setup.kv_dtype or "16 bit"),
+        ("KV type", _cache(row.kv_dtype), _cache(setup.kv_dtype)),
         ("users", row.users, workload.users),
         ("prompt", row.prompt_tokens, workload.prompt_tokens),
         ("speculative decoding", row.speculative, setup.speculative),

@@ -106,6 +106,7 @@ class _Search:
             if silence := busyness_words(place):
                 remedy = "The figures are those of this launch alone; it may be slower."
                 problems = (*problems, Problem(Severity.NOTE, silence, remedy, "nodes"))
+        now = shared if shared is not None and shared.e2e_s.is_known else alone
         return PlanRow(
             rank=0,
             setup=setup,
@@ -117,7 +118,7 @@ class _Search:
             alone=alone,
             shared=shared,
             tolls=harmed,
-            cost=cost_of(shared or alone, load, place, self.reference.devices, question.prices),
+            cost=cost_of(now, load, place, self.reference.devices, question.prices),
             quality=quality_of(setup.weights, setup.kv_dtype),
             fit=memory.fit,
             problems=problems,

@@ -59,7 +59,7 @@ def name_of(row: PlanRow, beside: PlanRow) -> str:
         words.append(setup.weights.key)
     words.append(setup.parallelism.label if setup.parallelism.world_size > 1 else "one node")
     if setup.build.key != other.build.key:
-        words.append(f"{setup.build.title} build")
+        words.append(setup.build.title)
     if setup.speculative != other.speculative:
         words.append("no speculation" if setup.speculative == "none" else setup.speculative)
     if setup.kv_dtype != other.kv_dtype:
@@ -112,7 +112,7 @@ def _misfit(row: PlanRow, message: str) -> str:
 
 
 def _other_build(row: PlanRow, first: PlanRow) -> str:
-    return f"needs the {row.setup.build.title} build" if row.setup.build.key != first.setup.build.key else ""
+    return f"needs another build: {row.setup.build.title}" if row.setup.build.key != first.setup.build.key else ""
 
 
 def _quality(better: PlanRow, worse: PlanRow) -> str:

@@ -21,7 +21,7 @@ _CLASSES = {
     "INT8": SMALL, "W8A8": SMALL, "Q8_0": SMALL, "Q8_1": SMALL,
     "NVFP4": NOTICEABLE, "FP4": NOTICEABLE,
     "INT4": MODERATE, "AWQ": MODERATE, "GPTQ": MODERATE,
-    "MXFP4": NONE,
+    "MXFP4": NONE, "MXFP4_GGUF": NONE,
 }  # fmt: skip
 """MXFP4: the models that come in it were trained to it, so the checkpoint has nothing that it was made from."""
 _GGUF = re.compile(r"^(?:IQ|Q|TQ)(\d)")

@@ -144,7 +144,7 @@ def number(value: float | None) -> float | None:
 # For people -----------------------------------------------------------------------------------------------------------
 
 _COLUMNS = (
-    f"{'':>3} {'engine':<9} {'weights':<8} {'nodes':>5} {'split':<11} {'KV':<5} {'spec':<7} {'build':<6} {'fit':<9}"
+    f"{'':>3} {'engine':<9} {'weights':<10} {'nodes':>5} {'split':<11} {'KV':<5} {'spec':<7} {'build':<6} {'fit':<9}"
     f" {'left GiB':>8} {'TTFT s':>7} {'TPOT ms':>7} {'tok/s each':>10} {'all':>7} {'context':>8}  why"
 )
 
@@ -175,7 +175,7 @@ def _line(row: PlanRow) -> str:
     setup, shown = row.setup, row.shown
     left = [ledger.free_bytes for ledger in row.ledgers if ledger.free_bytes is not None]
     return (
-        f"{row.rank:>3} {setup.engine.key:<9.9} {setup.weights.key:<8.8} {len(row.place.nodes):>5}"
+        f"{row.rank:>3} {setup.engine.key:<9.9} {setup.weights.key:<10.10} {len(row.place.nodes):>5}"
         f" {setup.parallelism.label:<11.11} {setup.kv_dtype or 'auto':<5.5} {setup.speculative:<7.7}"
         f" {setup.build.key:<6.6} {row.fit.value:<9} {_digits(min(left) / GIB if left else None, 1):>8}"
         f" {_digits(shown.ttft_s.value, 2):>7} {_digits(shown.tpot_s.value * 1000, 1):>7}"

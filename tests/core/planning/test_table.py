@@ -32,6 +32,12 @@ def test_nodes_beyond_the_place_are_there_and_marked() -> None:
     assert row.cell(9) is None
 
 
+def test_a_third_node_that_would_make_it_slower_is_not_used() -> None:
+    (row,) = models_table([spec_of("llama-3.3-70b")], place_of(3), reference(), (2, 3))
+    assert [cell.used_nodes for cell in row.cells] == [2, 2]
+    assert row.cells[0].user_tok_s == row.cells[1].user_tok_s
+
+
 def test_full_nodes_run_less() -> None:
     (empty,) = models_table([spec_of("gpt-oss-120b")], place_of(1), reference(), (1,))
     (full,) = models_table([spec_of("gpt-oss-120b")], place_of(1, free_gib=(40.0,)), reference(), (1,))

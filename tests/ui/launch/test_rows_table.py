@@ -133,6 +133,17 @@ def test_the_row_of_the_form_is_marked(pane: RowsPane) -> None:
     assert pane.table.own_row() == -1
 
 
+def test_one_row_of_each_split_can_be_asked_for(pane: RowsPane) -> None:
+    rows = (*made.rows(), made.row(4, why="As fast as the first"), made.row(5, why="As fast as the first too"))
+    pane.show_rows(rows, rows[5])
+    QTest.mouseClick(pane.splits, Qt.MouseButton.LeftButton)
+    assert [row.rank for row in pane.table.rows.rows] == [1, 2, 3, 5], "the best of each, and the form's own"
+    assert pane.table.own_row() == 3
+    assert pane.count.text() == "6 compared, 5 fit"
+    QTest.mouseClick(pane.splits, Qt.MouseButton.LeftButton)
+    assert len(pane.table.rows.rows) == 6
+
+
 def test_the_same_rows_reset_nothing(dressed: object) -> None:
     model = RowsModel()
     spy = QSignalSpy(model.modelReset)

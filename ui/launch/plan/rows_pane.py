@@ -23,11 +23,13 @@ class RowsPane(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.count = Label("", "label", "text3")
+        self.splits = Button("One per split", kind="link", is_small=True)
         self.columns = Button("All columns", kind="link", is_small=True)
         self.why = Label("", "dense", "text2", is_wrapped=True, is_selectable=True)
         self.own = Label("", "dense", "text2", is_wrapped=True, is_selectable=True)
         self.table = RowsTable()
         self._has_all = False
+        self._is_short = False
         self._rows: tuple[PlanRow, ...] = ()
         self._own: PlanRow | None = None
         head = QHBoxLayout()
@@ -36,6 +38,7 @@ class RowsPane(QWidget):
         head.addWidget(Label("Ways to serve it", "dense_strong", "text"))
         head.addWidget(self.count)
         head.addStretch(1)
+        head.addWidget(self.splits)
         head.addWidget(self.columns)
         said = QVBoxLayout()
         said.setContentsMargins(16, 2, 16, 4)
@@ -51,7 +54,8 @@ class RowsPane(QWidget):
         column.addLayout(head)
         column.addLayout(said)
         column.addLayout(body)
-        self.columns.clicked.connect(self._turn)
+        self.columns.clicked.connect(self._turn_columns)
+        self.splits.clicked.connect(self._turn_splits)
         self.table.chosen.connect(self.chosen)
         self.table.looked_at.connect(self._tell)
 
@@ -64,7 +68,7 @@ class RowsPane(QWidget):
         self.count.setText(f"{len(rows)} compared, {fitting} fit" if fitting != 1 else f"{len(rows)} compared, 1 fits")
         self.why.setText(words.first_sentence(rows))
         self._rows, self._own = rows, own
-        self.table.show_rows(rows, own)
+        self._fill()
         self._tell(None)
 
     def _tell(self, looked_at: PlanRow | None) -> None:
@@ -74,7 +78,16 @@ class RowsPane(QWidget):
         self.own.setText(said)
         self.own.setVisible(bool(said))
 
-    def _turn(self) -> None:
+    def _fill(self) -> None:
+        is_short, rows = self._is_short, self._rows
+        self.table.show_rows(words.best_of_splits(rows, self._own) if is_short else rows, self._own)
+
+    def _turn_splits(self) -> None:
+        self._is_short = not self._is_short
+        self.splits.setText("Every way" if self._is_short else "One per split")
+        self._fill()
+
+    def _turn_columns(self) -> None:
         self._has_all = not self._has_all
         self.columns.setText("Fewer columns" if self._has_all else "All columns")
         self.table.set_all(self._has_all)

@@ -12,6 +12,7 @@ from typing import Final
 from sparkdesk.core.jobs.plan import Fit, Severity
 from sparkdesk.core.planning.agent_workload import AgentRun
 from sparkdesk.core.planning.figure import Figure
+from sparkdesk.core.planning.parallelism import Parallelism
 from sparkdesk.core.planning.prediction import MeasuredCase, Prediction
 from sparkdesk.core.planning.row import PlanRow, Toll
 from ui import text
@@ -222,6 +223,18 @@ def has_room(row: PlanRow) -> bool:
     """Whether a row is one that can be ranked: it fits, and nothing forbids it."""
     is_forbidden = any(problem.severity is Severity.ERROR for problem in row.problems)
     return row.rank > 0 and row.fit is not Fit.TOO_BIG and not is_forbidden
+
+
+def best_of_splits(rows: Sequence[PlanRow], own: PlanRow | None) -> tuple[PlanRow, ...]:
+    """The best row of every division over nodes, in their order, and the form's own."""
+    seen = set[Parallelism]()
+    kept = []
+    for row in rows:
+        split = row.setup.parallelism
+        if split not in seen or row == own:
+            kept.append(row)
+        seen.add(split)
+    return tuple(kept)
 
 
 def first_sentence(rows: Sequence[PlanRow]) -> str:

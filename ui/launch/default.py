@@ -13,8 +13,9 @@ from pathlib import PurePosixPath
 from sparkdesk.core.jobs.backend import BackendInfo, NodeContext
 from sparkdesk.core.models.spec import ModelSpec, WeightFormat
 from sparkdesk.core.planning.parallelism import Parallelism
+from sparkdesk.core.planning.question import Limits
 from sparkdesk.core.planning.row import PlanRow
-from sparkdesk.core.planning.setup import EngineProfile
+from sparkdesk.core.planning.setup import EngineProfile, Setup
 from ui.launch.form import DEFAULT_CONTEXT_TOKENS, FIELDS, LOAD_FIELDS, NO_SPECULATION, STOCK, Form, read_workload
 
 MAX_PORT_TRIES = 200
@@ -234,6 +235,39 @@ def take_row(form: Form, row: PlanRow) -> Form:
 
 PLAN_FIELDS = ("engine", "quantization", "build", "parallelism", "kv_dtype", "speculative")
 """What the best plan sets where the person did not."""
+
+
+def ids_of(row: PlanRow) -> tuple[str, ...]:
+    """The nodes that a row uses."""
+    return tuple(node.node_id for node in row.place.nodes)
+
+
+def is_within(setup: Setup, form: Form, names: frozenset[str]) -> bool:
+    """Whether a setup is what the form says in these fields."""
+    has = {
+        "engine": setup.engine.key,
+        "quantization": setup.weights.key,
+        "build": setup.build.key,
+        "parallelism": setup.parallelism,
+        "kv_dtype": kv_word(setup.kv_dtype),
+        "speculative": setup.speculative,
+    }
+    return all(has[name] == getattr(form, name) for name in names)
+
+
+def limits_of(form: Form, names: frozenset[str]) -> Limits:
+    """What the form fixes of a plan, of these fields."""
+    split = form.parallelism if "parallelism" in names else None
+    return Limits(
+        engine=form.engine if "engine" in names else "",
+        format=form.quantization if "quantization" in names else "",
+        build=form.build if "build" in names else "",
+        tensor=split.tensor_parallel_size if split else None,
+        pipeline=split.pipeline_parallel_size if split else None,
+        data=split.data_parallel_size if split else None,
+        kv_dtype=form.kv_dtype if "kv_dtype" in names else None,
+        speculative=form.speculative if "speculative" in names else None,
+    )
 
 
 _MARKED = frozenset(FIELDS) - {*LOAD_FIELDS, "nodes", "model", "weights_path", "extra_flags", "environment"}

@@ -21,7 +21,6 @@ from sparkdesk.core.models.spec import ModelSpec
 from sparkdesk.core.planning.place import Place
 from sparkdesk.core.planning.question import Limits, Question, context_problem, load_problems
 from sparkdesk.core.planning.row import PlanRow
-from sparkdesk.core.planning.setup import Setup
 from sparkdesk.core.planning.workload import CHAT, Workload
 from ui import text
 from ui.bridge import watch
@@ -31,8 +30,10 @@ from ui.launch.default import (
     Around,
     changed_fields,
     fill_defaults,
-    kv_word,
+    ids_of,
+    is_within,
     leave_model,
+    limits_of,
     match_model,
     pick_model,
     reset_field,
@@ -449,36 +450,3 @@ TITLES = {
     "extra_flags": "Extra flags",
     "environment": "Environment",
 }
-
-
-def ids_of(row: PlanRow) -> tuple[str, ...]:
-    """The nodes that a row uses."""
-    return tuple(node.node_id for node in row.place.nodes)
-
-
-def is_within(setup: Setup, form: Form, names: frozenset[str]) -> bool:
-    """Whether a setup is what the form says in these fields."""
-    has = {
-        "engine": setup.engine.key,
-        "quantization": setup.weights.key,
-        "build": setup.build.key,
-        "parallelism": setup.parallelism,
-        "kv_dtype": kv_word(setup.kv_dtype),
-        "speculative": setup.speculative,
-    }
-    return all(has[name] == getattr(form, name) for name in names)
-
-
-def limits_of(form: Form, names: frozenset[str]) -> Limits:
-    """What the form fixes of a plan, of these fields."""
-    split = form.parallelism if "parallelism" in names else None
-    return Limits(
-        engine=form.engine if "engine" in names else "",
-        format=form.quantization if "quantization" in names else "",
-        build=form.build if "build" in names else "",
-        tensor=split.tensor_parallel_size if split else None,
-        pipeline=split.pipeline_parallel_size if split else None,
-        data=split.data_parallel_size if split else None,
-        kv_dtype=form.kv_dtype if "kv_dtype" in names else None,
-        speculative=form.speculative if "speculative" in names else None,
-    )

@@ -49,7 +49,7 @@ from sparkdesk.core.planning.launch import (
     weights_of,
     workload_of,
 )
-from sparkdesk.core.planning.ledger import fit_problems, launch_ledgers, share_problems
+from sparkdesk.core.planning.ledger import fit_problems, launch_ledgers, share_problems, start_note
 from sparkdesk.core.planning.preflight import has_errors, node_problems, port_problems, refuse_errors, tensor_problems
 from sparkdesk.core.planning.setup import Build, EngineProfile
 from sparkdesk.core.playbooks.job import JobSpec, build_plan
@@ -185,7 +185,7 @@ class Vllm:
             extra={"container": container},
         )
         plan = build_plan(request, context, spec, ledger=_ledger(request, context), command_title="docker run")
-        return replace(plan, notes=(*plan.notes, *_build_notes(request)))
+        return replace(plan, notes=(*plan.notes, *_start_notes(request, context), *_build_notes(request)))
 
     def log_reader(self) -> VllmLog:
         """A new reader."""
@@ -285,6 +285,12 @@ def _tuning(request: LaunchRequest) -> Tuning | None:
 def _image(request: LaunchRequest) -> str:
     tuning = _tuning(request)
     return request.image or (tuning.image if tuning else "") or DEFAULT_IMAGE
+
+
+def _start_notes(request: LaunchRequest, context: PlanContext) -> tuple[str, ...]:
+    share = request.memory_fraction or DEFAULT_MEMORY_FRACTION
+    notes = (start_note(node, share, INFO.title) for node in place_of(request, context).nodes)
+    return tuple(note for note in notes if note)
 
 
 def _build_notes(request: LaunchRequest) -> tuple[str, ...]:

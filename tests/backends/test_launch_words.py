@@ -108,6 +108,13 @@ def test_a_share_that_is_not_available_is_said_with_both_numbers_and_the_largest
     assert "0.65" in problem.remedy
 
 
+def test_a_share_that_passes_the_engines_check_is_said_with_its_numbers() -> None:
+    plan = vllm.backend.plan(LLAMA, context_with(spec_named(LLAMA.model), mem_available_bytes=100 * GIB))
+    (note,) = [note for note in plan.notes if "checks at its start" in note]
+    for words in ("0.70 of spark-5c2d", "85.1 GiB", "100.0 GiB are", "up to 0.82"):
+        assert words in note
+
+
 def test_a_share_that_is_too_small_for_the_load_names_the_one_that_is_enough() -> None:
     problems = problems_of(changed(LLAMA, memory_fraction=0.4, kv_dtype=""))
     (problem,) = [problem for problem in problems if problem.field == "memory_fraction"]

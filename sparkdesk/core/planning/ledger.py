@@ -357,3 +357,15 @@ def start_problems(node: NodeRoom, share: float, engine_title: str) -> tuple[Pro
     if largest <= 0.0:
         remedy = "Stop what runs there."
     return (Problem(Severity.WARNING, words, remedy, "memory_fraction"),)
+
+
+def start_note(node: NodeRoom, share: float, engine_title: str) -> str:
+    """The engine's own check at its start, with its numbers, where it passes; "" where it does not or is not known."""
+    if node.total_bytes is None or node.available_bytes is None or start_problems(node, share, engine_title):
+        return ""
+    asked, available = share * node.total_bytes / GIB, node.available_bytes / GIB
+    largest = largest_fraction(node.total_bytes, node.available_bytes)
+    words = (
+        f"{engine_title} takes {share:.2f} of {node.name}'s memory, {asked:.1f} GiB, and checks at its start that so"
+    )
+    return f"{words} much is available: {available:.1f} GiB are, so up to {largest:.2f}"

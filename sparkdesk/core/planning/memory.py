@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from sparkdesk.core.jobs.backend import NodeContext
 from sparkdesk.core.jobs.plan import GIB
 from sparkdesk.core.models.kv import node_kv_bytes
 from sparkdesk.core.planning.parallelism import Parallelism
@@ -120,13 +119,6 @@ def room_of(node: NodeRoom, place: Place) -> Room:
     held = [neighbour.bytes_held for neighbour in place.neighbours if node.node_id in neighbour.node_ids]
     known = [amount for amount in held if amount is not None]
     return Room(total, sum(known) if len(known) == len(held) else None, SYSTEM_BYTES)
-
-
-def used_bytes(node: NodeContext) -> int | None:
-    """What is in use on the node now: total less available (page cache counts as free)."""
-    if node.mem_total_bytes is None or node.mem_available_bytes is None:
-        return None
-    return max(0, node.mem_total_bytes - node.mem_available_bytes)
 
 
 def _weights_bytes(setup: Setup) -> float | None:

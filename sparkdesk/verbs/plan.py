@@ -126,10 +126,7 @@ def _question(options: argparse.Namespace, match: Match, reference: Reference) -
         kv_dtype=options.kv_dtype,
         speculative=options.speculative,
     )
-    nodes = options.nodes or max(1, limits.world_size)
-    if limits.is_divided and limits.world_size <= nodes:
-        nodes = limits.world_size
-    place = _place(nodes, options, reference)
+    place = _place(options.nodes or limits.world_size, options, reference)
     prices = Prices(EnergyRates(math.nan if options.kwh_price is None else options.kwh_price), options.machine_price)
     return Question(match.spec, _workload(options), place, limits, goal=Goal(options.goal), prices=prices)
 

@@ -246,7 +246,7 @@ def test_no_face_no_network_and_no_node_is_needed() -> None:
         "socket.socket.connect = socket.getaddrinfo = refuse\n"
         "from sparkdesk.__main__ import main\n"
         "code = main(['plan', 'gpt-oss-120b', '--nodes', '2', '--json'])\n"
-        "heavy = {'PySide6', 'asyncssh', 'httpx', 'asyncio', 'sqlite3'} & set(sys.modules)\n"
+        "heavy = {'PySide6', 'asyncssh', 'httpx', 'numpy', 'asyncio', 'sqlite3'} & set(sys.modules)\n"
         "sys.exit(f'imported {heavy}' if heavy else code)\n"
     )
     ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)

@@ -50,11 +50,6 @@ class Limits:
         """Nodes that the fixed sizes take at least."""
         return (self.tensor or 1) * (self.pipeline or 1) * (self.data or 1)
 
-    @property
-    def is_divided(self) -> bool:
-        """Whether all three sizes are fixed."""
-        return None not in (self.tensor, self.pipeline, self.data)
-
 
 @dataclass(frozen=True, slots=True)
 class Question:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
 from sparkdesk.core.cluster.node import NodeFacts
 from sparkdesk.core.telemetry.sample import GAP_PERIODS, NAN
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 JOULE_PER_KWH = 3.6e6
 MOST_W = 10_000.0
@@ -37,7 +39,7 @@ class WallModel:
 
     def estimate_all(self, gpu_w: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """The wall's power for each power of the rail; NaN stays NaN."""
-        return np.minimum(self.rest_w + self.factor * gpu_w, self.most_w)
+        return (self.rest_w + self.factor * gpu_w).clip(max=self.most_w)
 
 
 SPARK_WALL = WallModel(

@@ -7,6 +7,7 @@ of its GPU only, and the planner has not even that.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -60,7 +61,8 @@ def cost_of(
     prediction: Prediction, workload: Workload, place: Place, devices: Mapping[str, Device], prices: Prices
 ) -> Cost:
     """Power of all nodes and money for 10^6 output tokens. What is not known stays UNKNOWN."""
-    power_w = _sum([_node_power_w(devices.get(node.device), prediction, len(place.nodes)) for node in place.nodes])
+    kinds = Counter(node.device for node in place.nodes)
+    power_w = _sum([_node_power_w(devices.get(key), prediction, len(place.nodes)).scaled(kinds[key]) for key in kinds])
     seconds = _seconds_per_million(prediction, workload)
     if not seconds.is_known:
         return Cost(power_w)

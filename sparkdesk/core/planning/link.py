@@ -27,8 +27,8 @@ RING_SHARE = 0.5
 """Of a pair's rate in a ring of direct cables. Source: NVIDIA's own thresholds, 10 GB/s for a ring and 21.9 else."""
 OFFICE = Link(gb_per_s=1.0, latency_s=150e-6, title="10 GbE network, no cable between them")
 """Source: at most 1.2 GB/s over the management port; arithmetic. The latency is an allowance."""
-MOST_GROUPED = 6
-"""Nodes of which all groups are looked at; beyond, on a switch, they are all alike."""
+MOST_GROUPED = 4
+"""Nodes of which all groups are looked at; more are on a switch, where groups are alike."""
 NO_MEASUREMENTS: Mapping[str, float] = MappingProxyType({})
 
 

@@ -1,8 +1,8 @@
 """What one server needs of each node's memory: weights, KV cache and runtime, and what a node has to give.
 
-The one rule: the fullest node counts. Every node of a replica is taken to hold an even share of the weights; what does
-not divide evenly (an embedding at a pipeline's ends, a stage with one layer more) is neglected: under 2 % of the
-weights of the catalogue's models.
+The one rule: the fullest node counts for KV cache. Every node of a replica is taken to hold an even share of the
+weights; neglected is what does not divide evenly over a pipeline: a stage with one layer more, and the embedding and
+the head at its ends (unquantized, together up to about 2 GB more on one node, for a model of 405B over four stages).
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from sparkdesk.core.planning.ledger import worst_fit
 from tests.ui.launch import made
 from tests.ui.launch.desk import LaunchDesk, choose_nodes, open_page, settle
 from ui.launch.model import LaunchModel
-from ui.launch.plan.rows_model import COLUMNS
+from ui.launch.plan.rows.model import COLUMNS
 from ui.launch.plan.shown import look_at
 from ui.launch.view import LaunchPage
 

@@ -10,9 +10,9 @@ from pytestqt.qtbot import QtBot
 from sparkdesk.core.planning.row import PlanRow
 from tests.ui.launch import made
 from tests.ui.picture import host_page
-from ui.launch.plan.rows_model import COLUMNS, NUMBERS, RowsModel, align, seconds_cell
-from ui.launch.plan.rows_pane import RowsPane
-from ui.launch.plan.rows_table import RowsTable
+from ui.launch.plan.rows.model import COLUMNS, NUMBERS, RowsModel, align, seconds_cell
+from ui.launch.plan.rows.pane import RowsPane
+from ui.launch.plan.rows.table import RowsTable
 
 
 def cells(table: RowsTable, line: int) -> dict[str, object]:

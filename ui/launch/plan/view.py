@@ -18,7 +18,7 @@ from ui.launch.plan.fact_grid import FactGrid
 from ui.launch.plan.figure_pane import FigurePane
 from ui.launch.plan.ledger_rows import LedgerRows
 from ui.launch.plan.problem_list import ProblemList
-from ui.launch.plan.rows_pane import RowsPane
+from ui.launch.plan.rows.pane import RowsPane
 from ui.launch.plan.shown import Shown, look_at
 from ui.launch.plan.step_tree import StepTree
 from ui.widgets.button import Button

@@ -26,7 +26,7 @@ from sparkdesk.core.planning.row import PlanRow
 from ui import text, theme
 from ui.font import Role, font
 from ui.icon import draw_icon
-from ui.launch.plan.rows_model import COLUMNS, NUMBERS, Column, Index, RowsModel, RowWords
+from ui.launch.plan.rows.model import COLUMNS, NUMBERS, Column, Index, RowsModel, RowWords
 from ui.theme import Token, color
 from ui.widgets.paint import elided, fill, pen, text_width, write
 

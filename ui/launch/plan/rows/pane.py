@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from sparkdesk.core.planning.row import PlanRow
 from ui.launch.plan import words
-from ui.launch.plan.rows_table import RowsTable
+from ui.launch.plan.rows.table import RowsTable
 from ui.widgets.button import Button
 from ui.widgets.label import Label
 

@@ -244,7 +244,11 @@ class FormPanel(Card):
         self._shown["parallelism"] = offers
         for offer in offers:
             self.split.set_disabled_reason(offer.key, offer.reason)
-        self.split.set_key(key_of(form.parallelism))
+        chosen = key_of(form.parallelism)
+        self.split.set_key(chosen)
+        # What stands in the way of the chosen one is said without pointing at it.
+        own = next((offer.reason for offer in offers if offer.key == chosen), "")
+        self.fields["parallelism"].set_error(model.preview.errors.get("parallelism", "") or own)
 
     def _show_answers(self) -> None:
         model = self._model

@@ -172,6 +172,10 @@ def test_every_way_to_divide_the_nodes_is_offered_and_what_cannot_be_says_why(op
     assert "not 3" in parts["TP 3"].toolTip()
     assert parts["PP 3"].isEnabled()
     assert not parts["DP 3"].isEnabled(), "one user leaves two of three nodes idle"
+    assert page.form.fields["parallelism"].error() == ""
+    page.model.set_field("parallelism", Parallelism(3))
+    page.model.recompute()
+    assert "not 3" in page.form.fields["parallelism"].error(), "without pointing at it"
 
 
 def test_splits_make_the_nodes_each_once() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import struct
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from sparkdesk.app.model_file import CONFIG_MAX_BYTES, read_model
 from sparkdesk.core.errors import PlanError
+from sparkdesk.core.models.gguf import HEAD_BYTES
 from sparkdesk.verbs import plan
 
 CONFIG: dict[str, Any] = {
@@ -87,6 +89,19 @@ def test_a_file_without_end_is_never_read(folder: Path, capsys: pytest.CaptureFi
 def test_a_config_is_read_up_to_a_bound(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "config.json").write_bytes(json.dumps(CONFIG).encode() + b" " * CONFIG_MAX_BYTES)
     assert "larger than 4 MiB" in complaint(folder, capsys)
+
+
+def test_a_gguf_is_read_up_to_a_bound(folder: Path) -> None:
+    with (folder / "big.gguf").open("wb") as file:
+        file.truncate(4 * HEAD_BYTES)
+    tracemalloc.start()
+    try:
+        with pytest.raises(PlanError):
+            read_model(folder / "big.gguf")
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 2.5 * HEAD_BYTES
 
 
 def test_other_files_are_not_opened(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -151,6 +151,8 @@ class _EngineSpeed(_Strict):
     chunk_tokens: Count
     step_tokens: Count
     has_own_kernels: bool = False
+    mixture_bits: Literal[4, 8, 16] = 4
+    tuned_mixture_bits: Literal[4, 8, 16] = 4
     source: Text
 
 

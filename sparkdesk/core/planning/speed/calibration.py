@@ -57,6 +57,10 @@ class EngineSpeed:
     """Tokens of all prompts that a step takes at most."""
     has_own_kernels: bool = False
     """Whether it multiplies packed weights by kernels of its own, not by the vendor's (llama.cpp)."""
+    mixture_bits: int = 4
+    """Bits at which it multiplies experts of 4 bit on the fitted device: 16 where its kernels unpack them."""
+    tuned_mixture_bits: int = 4
+    """The same of a tuned build."""
     source: str = ""
 
 

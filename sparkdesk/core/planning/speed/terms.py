@@ -19,6 +19,7 @@ from sparkdesk.core.planning.speed.shape import Growth, Shape, growth_of, shape_
 
 DEFAULT_ENGINE = EngineSpeed(chunk_tokens=2048, step_tokens=8192)
 EAGER, TUNED = "eager", "tuned"
+FOUR_BITS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def terms_of(setup: Setup, place: Place, devices: list[Device], calibration: Cal
     vendor_share = fitted.expert_efficiency if shape.is_mixture else fitted.dense_efficiency
     memory = min(one.peak_gb_per_s for one in devices) * 1e9 * share.memory
     compute = 1e12 * share.compute * clock
-    peak = min(_tflops(one, shape.number_bits) for one in devices) * compute
+    peak = min(_tflops(one, _bits(shape, engine, one, build)) for one in devices) * compute
     half = min(_tflops(one, 16) for one in devices) * compute
     vendors = peak * (fitted.expert_utilisation if shape.is_mixture else fitted.dense_utilisation)
     return Terms(
@@ -105,6 +106,13 @@ def _overhead_s(shape: Shape, engine: EngineSpeed, fitted: Fitted, *, is_eager: 
     if engine.has_own_kernels:
         return 0.0
     return fitted.step_overhead_s + shape.layers * fitted.eager_overhead_s * is_eager
+
+
+def _bits(shape: Shape, engine: EngineSpeed, device: Device, build: str) -> int:
+    """Of the numbers that are multiplied: the weights', or more where an engine unpacks a 4 bit mixture's first."""
+    if not (shape.is_mixture and shape.number_bits == FOUR_BITS and device.is_fitted):
+        return shape.number_bits
+    return engine.tuned_mixture_bits if build in (TUNED, EAGER) else engine.mixture_bits
 
 
 def _tflops(device: Device, bits: int) -> float:

@@ -44,7 +44,7 @@ def read_feed_forward(text: Fields, model_type: str, hidden: int, mixers: tuple[
     dense = _own_layers(text, _DENSE_WORDS) if _has_own_layers(text) else len(mixers) - sparse
     if text.flag("enable_moe_block"):
         dense = len(mixers)
-    return _mixture(text, (hidden, matrices), (sparse, dense), experts)
+    return _mixture(text, (hidden, matrices), (sparse, dense), experts, has_lone_shared=model_type.startswith("llama4"))
 
 
 def _experts(text: Fields) -> Experts | None:
@@ -67,7 +67,10 @@ def _experts(text: Fields) -> Experts | None:
     return Experts(total, active)
 
 
-def _mixture(text: Fields, size: tuple[int, int], layers: tuple[int, int], experts: Experts) -> FeedForward:
+def _mixture(
+    text: Fields, size: tuple[int, int], layers: tuple[int, int], experts: Experts, *, has_lone_shared: bool
+) -> FeedForward:
+    """`has_lone_shared`: a shared expert as wide as a routed one, of which the file says nothing (Llama 4)."""
     (hidden, matrices), (sparse, dense) = size, layers
     inner = text.count("moe_intermediate_size", "expert_intermediate_size", most=1 << 24)
     inner = inner or text.need("intermediate_size", "ffn_hidden_size", most=1 << 24)
@@ -80,7 +83,8 @@ def _mixture(text: Fields, size: tuple[int, int], layers: tuple[int, int], exper
         least=0,
     )
     if shared is None:
-        shared = inner * (text.count("n_shared_experts", "num_shared_experts", most=1 << 16, least=0) or 0)
+        count = text.count("n_shared_experts", "num_shared_experts", most=1 << 16, least=0)
+        shared = inner * (int(has_lone_shared) if count is None else count)
     each = matrices * hidden * shared + hidden * experts.total + (2 * hidden * latent if latent != hidden else 0)
     block = text.count("dense_intermediate_size", "intermediate_size_mlp", "intermediate_size", most=1 << 24) or 0
     return FeedForward(

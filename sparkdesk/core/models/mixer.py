@@ -55,7 +55,7 @@ class Mixers:
     """The mixers of all layers: what they are called, what they keep, how many parameters they have."""
 
     names: tuple[str, ...]
-    """Of each layer: full, sliding, chunked, linear, mamba, compressed, heavily_compressed, none."""
+    """Of each layer: full, sliding, chunked, linear, mamba, compressed, heavily_compressed, lone_window, none."""
     groups: tuple[LayerGroup, ...]
     parameters: int
     hidden_size: int
@@ -108,10 +108,25 @@ def _names(text: Fields, model_type: str, count: int) -> tuple[str, ...]:
         if len(names) != count:
             raise text.wrong(field, f"has {len(names)} layers, but num_hidden_layers is {count}")
         return names
+    if text.has("compress_ratios"):
+        return _compressed_names(text, count)
     interval = text.count("full_attention_interval", most=MOST_LAYERS)
     if interval is not None:
         return tuple("linear" if (index + 1) % interval else "full" for index in range(count))
+    if text.has("attention_chunk_size"):
+        nth = text.count("no_rope_layer_interval", most=MOST_LAYERS) or 4
+        return tuple("chunked" if (index + 1) % nth else "full" for index in range(count))
     return _windowed(text, model_type, count)
+
+
+def _compressed_names(text: Fields, count: int) -> tuple[str, ...]:
+    """DeepSeek V4's layers by how many tokens share a vector; further entries are those of its draft layers."""
+    ratios = (text.entries("compress_ratios") or ())[:count]
+    names = [{0: "lone_window", 4: "compressed", 128: "heavily_compressed"}.get(ratio, "") for ratio in ratios
+             if isinstance(ratio, int)]  # fmt: skip
+    if len(names) != count or "" in names:
+        raise text.wrong("compress_ratios", f"is not 0, 4 or 128 for each of {count} layers")
+    return tuple(names)
 
 
 def _windowed(text: Fields, model_type: str, count: int) -> tuple[str, ...]:
@@ -157,8 +172,8 @@ class _Reader:
                 return self._linear()
             case "mamba":
                 return self._mamba()
-            case "compressed" | "heavily_compressed":
-                return self._compressed(_COMPRESSIONS[name])
+            case "compressed" | "heavily_compressed" | "lone_window":
+                return self._compressed(_COMPRESSIONS.get(name, 0))
             case _ if self._text.has("kv_lora_rank"):
                 return self._latent()
             case _:
@@ -207,13 +222,19 @@ class _Reader:
         return LayerGroup(LayerKind.LATENT, 1, latent_dim=rank + rope + index), own
 
     def _compressed(self, rate: int) -> tuple[LayerGroup, int]:
-        """DeepSeek V4: one vector for several tokens, and in the lightly compressed layers an index of them."""
+        """DeepSeek V4: one vector for several tokens, and in the lightly compressed layers an index of them.
+
+        Rate 0 is a window alone; the window that the others keep beside it (a few MB) is neglected.
+        """
         text, hidden, heads = self._text, self.hidden, self.heads
         width, rank = text.need("head_dim", most=1 << 16), text.need("q_lora_rank", most=1 << 20)
         index = text.count("index_head_dim", most=1 << 16) or 0
         own = rank * (hidden + heads * width) + 2 * hidden * width
         groups, out_rank = text.count("o_groups", most=1 << 16) or 1, text.count("o_lora_rank", most=1 << 20) or hidden
         own += heads * width * out_rank + groups * out_rank * hidden
+        if not rate:
+            window = text.need("sliding_window")
+            return LayerGroup(LayerKind.SLIDING, 1, 1, width, window, has_shared_kv=True), own
         dim = width + (index if rate <= 4 else 0)
         return LayerGroup(LayerKind.LATENT, 1, latent_dim=max(1, dim // rate)), own
 

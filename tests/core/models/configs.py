@@ -218,6 +218,49 @@ GEMMA_4_31B: Config = {
     },
     "tie_word_embeddings": True,
 }
+LLAMA_4_SCOUT: Config = {
+    "model_type": "llama4",
+    "text_config": {
+        "model_type": "llama4_text",
+        "attention_chunk_size": 8192,
+        "head_dim": 128,
+        "hidden_size": 5120,
+        "interleave_moe_layer_step": 1,
+        "intermediate_size": 8192,
+        "intermediate_size_mlp": 16384,
+        "max_position_embeddings": 10485760,
+        "num_attention_heads": 40,
+        "num_experts_per_tok": 1,
+        "num_hidden_layers": 48,
+        "num_key_value_heads": 8,
+        "num_local_experts": 16,
+        "tie_word_embeddings": False,
+        "vocab_size": 202048,
+    },
+}
+DEEPSEEK_V4_FLASH: Config = {
+    "model_type": "deepseek_v4",
+    "compress_ratios": [128, 128] + [128, 4] * 20 + [128],
+    "head_dim": 512,
+    "hidden_size": 4096,
+    "index_head_dim": 128,
+    "index_n_heads": 64,
+    "max_position_embeddings": 1048576,
+    "moe_intermediate_size": 2048,
+    "n_routed_experts": 256,
+    "n_shared_experts": 1,
+    "num_attention_heads": 64,
+    "num_experts_per_tok": 6,
+    "num_hidden_layers": 43,
+    "num_key_value_heads": 1,
+    "num_nextn_predict_layers": 1,
+    "o_groups": 8,
+    "o_lora_rank": 1024,
+    "q_lora_rank": 1024,
+    "sliding_window": 128,
+    "tie_word_embeddings": False,
+    "vocab_size": 129280,
+}
 BY_KEY = {
     "llama-3.3-70b": LLAMA_70B,
     "qwen3-4b": QWEN3_4B,
@@ -229,5 +272,7 @@ BY_KEY = {
     "nemotron-3-nano-30b-a3b": NEMOTRON_NANO,
     "minimax-m2.5": MINIMAX_M2,
     "gemma-4-31b": GEMMA_4_31B,
+    "llama-4-scout": LLAMA_4_SCOUT,
+    "deepseek-v4-flash": DEEPSEEK_V4_FLASH,
 }
 """By the key of the same model in the catalogue."""

@@ -218,6 +218,8 @@ def test_an_absurd_size_is_refused_at_its_field(field: str, value: object) -> No
         (LLAMA | {"layer_types": [4] * 80}, "layer_types"),
         (LLAMA | {"layer_types": ["linear_attention"] * 80}, "linear_num_value_heads"),
         (LLAMA | {"kv_lora_rank": 512}, "qk_rope_head_dim"),
+        (configs.DEEPSEEK_V4_FLASH | {"compress_ratios": [4] * 42}, "compress_ratios"),
+        (configs.DEEPSEEK_V4_FLASH | {"compress_ratios": [5] * 43}, "compress_ratios"),
         (configs.QWEN3_30B | {"num_experts_per_tok": 129}, "num_experts_per_tok"),
         (configs.QWEN3_30B | {"num_experts_per_tok": None}, "num_experts_per_tok"),
         (LLAMA | {"text_config": 7}, "text_config"),

@@ -57,6 +57,7 @@ class Neighbour:
     tokens_per_s: float
     """What its users get now, all together; NaN: not known."""
     bytes_held: int | None = None
+    """Of memory, on each of its nodes; None: not known."""
     compute_share: float = 0.0
     """Of a node's compute, 0 to 1."""
     link_gb_per_s: float = 0.0

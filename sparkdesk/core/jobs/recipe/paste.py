@@ -9,7 +9,6 @@ import re
 import tomllib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
-from urllib.parse import unquote
 
 from sparkdesk.core.errors import SparkDeskError
 from sparkdesk.core.jobs.recipe.command.flag_reader import name_of_file
@@ -30,6 +29,7 @@ _GGUF_PATH = re.compile(r"(?:~|/|\.|\$HOME/|file:///)\S?.{0,1000}\.gguf", re.IGN
 _QUANTIZED_FILE = re.compile(
     r"[._-]((?:UD-)?(?:I?Q\d[A-Z0-9_]*|BF16|F16|MXFP4[A-Z0-9_]*))(?:-\d{5}-of-\d{5})?\.gguf$", re.I
 )
+_PERCENT = re.compile(r"%([2-7][0-9A-Fa-f])")  # of a file name in an address
 _YAML_LINE = re.compile(r"""(?:---|%YAML|\{|["']?[A-Za-z_][\w.-]*["']?\s*:(?:\s|$))""")
 _TOML_LINE = re.compile(r"(?:\[|[\w.-]+\s*=)")
 
@@ -102,7 +102,7 @@ def _read_word(draft: Draft, text: str) -> str:
 
 def _take_hub(draft: Draft, match: re.Match[str]) -> None:
     draft.fields["model"] = match[1]
-    revision, path = match[3], unquote(match[4] or "")
+    revision, path = match[3], _PERCENT.sub(lambda found: chr(int(found[1], 16)), match[4] or "")
     if revision and revision != "main" and check_name(draft, "extra_flags", revision):
         draft.fields["extra_flags"] = ("--revision", revision)
     if path.lower().endswith(".gguf") or match[2] or match[1].upper().endswith("GGUF"):

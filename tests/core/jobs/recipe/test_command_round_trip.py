@@ -37,9 +37,12 @@ def test_the_words_are_those_that_a_shell_reads(request: LaunchRequest) -> None:
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_an_ordinary_command_needs_no_comment(engine: str) -> None:
-    request = LaunchRequest(engine=engine, model="a/b", nodes=("x",), served_name="a/b", context_tokens=8192)
+    request = LaunchRequest(
+        engine=engine, model="a/b", nodes=("x",), served_name="a/b", context_tokens=8192, concurrency=4
+    )
     text = command_of(request)
-    assert text.startswith(" ".join(ENGINES[engine].program)) or engine == "trtllm"
+    assert text.startswith(" ".join(ENGINES[engine].program))
+    assert ("32768" in text) == (engine == "llamacpp")  # its slots share the context
     assert read_paste(text).request(("x",)) == request
 
 

@@ -119,7 +119,8 @@ def test_any_text_gives_fields_or_problems_and_never_an_exception(text: str, is_
 @pytest.mark.parametrize(
     "text",
     ["vllm serve " + "$(" * 50_000, "x " * 120_000, "vllm serve a/b " + "'" * 99_999, "<<E\n" * 20_000,
-     "\\\n" * 100_000, "vllm serve a/b " + "--x " * 60_000, '"' + '\\"' * 100_000, "{a: " * 60_000, "~/" + "a" * 200_000],
+     "\\\n" * 100_000, "vllm serve a/b " + "--x " * 60_000, '"' + '\\"' * 100_000, "{a: " * 60_000,
+     "~/" + "a" * 200_000],
 )  # fmt: skip
 def test_a_long_hostile_text_is_read_in_linear_time(text: str) -> None:
     assert read_paste(text, load_yaml=read_yaml).problems

@@ -147,7 +147,8 @@ def _note(request: LaunchRequest, text: str) -> dict[str, Any]:
     """What reading the command back does not give."""
     draft = Draft()
     read_command(draft, text)
-    read: Mapping[str, Any] = draft.settle("", "").fields
+    fields = draft.settle("", "").fields
+    read: Mapping[str, Any] = {"served_name": fields.get("model")} | dict(fields)
     return {
         name: getattr(request, name)
         for name in NOTE_FIELDS

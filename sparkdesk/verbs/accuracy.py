@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from sparkdesk.core.errors import SettingsError
 from sparkdesk.core.models.catalogue import read_catalogue
 from sparkdesk.core.models.spec import ModelSpec
 from sparkdesk.core.planning.reference import FILES, Reference, read_reference
@@ -32,6 +33,10 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--write", action="store_true", help=f"write {REPORT} instead of printing it")
     options = parser.parse_args(arguments)
     folder = resources_dir()
+    if (options.fit or options.write) and not (folder.parent / REPORT).is_file():
+        raise SettingsError(
+            "An installed SparkDesk cannot write its own tables", remedy="Run this in a clone of the source."
+        )
     if options.fit:
         _fit_again(folder)
     text = report(folder)
@@ -71,7 +76,7 @@ def _fit_again(folder: Path) -> None:
     )
     decode, ttft = bands_of(cases_of(rows, refitted, left_out))
     path = folder / "planning" / "calibration.toml"
-    path.write_text(_with_values(path.read_text("utf-8"), fitted, decode, ttft), "utf-8")
+    path.write_text(with_values(path.read_text("utf-8"), fitted, decode, ttft), "utf-8")
     lines = [_HEAD]
     for model, values in left_out.items():
         lines.append(f'["{model}"]\n' + "".join(f"{name} = {value!r}\n" for name, value in asdict(values).items()))
@@ -83,7 +88,7 @@ def _left_out(rows: Sequence[Row], reference: Reference, fitted: Fitted) -> Mapp
     return {model: fit_without(model, rows, reference, fitted) for model in models}
 
 
-def _with_values(text: str, fitted: Fitted, decode: Band, ttft: Band) -> str:
+def with_values(text: str, fitted: Fitted, decode: Band, ttft: Band) -> str:
     """The calibration file with these values, everything else as it was."""
     for name, values in (("fitted", asdict(fitted)), ("decode_band", asdict(decode)), ("ttft_band", asdict(ttft))):
         body = "".join(f"{key} = {value!r}\n" for key, value in values.items())

@@ -67,6 +67,8 @@ class LaunchPane:
             engines=planner.reference.engines,
             place=planner.place,
             plan_rows=planner.rows,
+            best_cell=planner.best_cell,
+            agent_run=planner.agent_run,
             read_paste=self._read_paste,
             read_file=lambda path, tell: self._desktop.bridge.start(self._read_file, Path(path), tell),
             export=export_request,

@@ -6,16 +6,22 @@ The one rule: it asks no node and no network; every answer is computed here.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sparkdesk.app.plan_data import load_reference
 from sparkdesk.core.models.catalogue import find_model
+from sparkdesk.core.models.spec import ModelSpec
+from sparkdesk.core.planning.agent_plan import plan_agents
+from sparkdesk.core.planning.agent_workload import AgentRun
+from sparkdesk.core.planning.cost import Prices
 from sparkdesk.core.planning.place import Place
 from sparkdesk.core.planning.question import Question
 from sparkdesk.core.planning.reference import Reference
 from sparkdesk.core.planning.row import PlanRow
 from sparkdesk.core.planning.search import plan_rows
+from sparkdesk.core.planning.table import Cell, models_table
 from sparkdesk.services.planning.neighbourhood import Busyness
 from sparkdesk.services.planning.places import Places
 
@@ -28,7 +34,7 @@ class Planner:
 
     def __init__(self, stack: Stack) -> None:
         self._launcher = stack.launcher
-        records = stack.records
+        records = self._records = stack.records
         self.places = Places(
             contexts=lambda: stack.launcher.node_contexts.value,
             topology=stack.fleet.topology.topology,
@@ -55,7 +61,17 @@ class Planner:
 
     def rows(self, question: Question) -> tuple[PlanRow, ...]:
         """Every way to serve the model there, ranked."""
-        return plan_rows(question, self.reference)
+        prices = Prices(rates=self._records.energies.rates())
+        return plan_rows(replace(question, prices=prices), self.reference)
+
+    def agent_run(self, row: PlanRow) -> AgentRun:
+        """How long one task of each user takes, and where more at once stops helping."""
+        return plan_agents(row, self.reference)
+
+    def best_cell(self, spec: ModelSpec, place: Place) -> Cell:
+        """What a model does there for one user, in short."""
+        (row,) = models_table((spec,), place, self.reference, (len(place.nodes),))
+        return row.cells[0]
 
     def _active_parameters(self, job_id: str) -> float:
         plan = self._launcher.plan_of(job_id)

@@ -14,12 +14,12 @@ from pathlib import Path
 
 from sparkdesk import paths
 from sparkdesk.app.fleet import Fleet, FleetParts
+from sparkdesk.app.plan_data import load_catalogue
 from sparkdesk.app.plugin import FoundBackends, find_backends
 from sparkdesk.app.records import RecordParts, Records
 from sparkdesk.app.remote import read_remote
 from sparkdesk.core.cluster.node import ClusterRecord, NodeRecord
 from sparkdesk.core.errors import SparkDeskError
-from sparkdesk.core.models.catalogue import read_catalogue
 from sparkdesk.core.ports import Connection
 from sparkdesk.infra.keychain import KeyringSecrets
 from sparkdesk.infra.network_watch import NetworkWatch
@@ -127,7 +127,7 @@ class Stack:
             backends=found.backends,
             broken_backends=found.broken,
             clients=clients,
-            catalogue=read_catalogue((paths.resources_dir() / "catalogue" / "models.toml").read_bytes()),
+            catalogue=load_catalogue(),
             job_program=read_remote("job"),
             jobs_program=read_remote("jobs"),
             survey_program=read_remote("survey"),

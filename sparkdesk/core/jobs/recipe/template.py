@@ -16,7 +16,7 @@ from sparkdesk.core.jobs.recipe.command.line import read_command
 from sparkdesk.core.jobs.recipe.command.words import Word
 from sparkdesk.core.jobs.recipe.imported import Draft, show
 from sparkdesk.core.jobs.recipe.placeholder import render, text_of
-from sparkdesk.core.jobs.recipe.risk import SUBSTITUTION, check_name, check_text, check_variable
+from sparkdesk.core.jobs.recipe.risk import SECRET_NAME, SUBSTITUTION, check_name, check_text, check_variable
 from sparkdesk.core.jobs.request import MODEL_PATTERN
 
 MAX_VALUES = 256
@@ -191,6 +191,10 @@ def _take_values(draft: Draft, engine: EngineFlags, defaults: Mapping[str, str],
         flag = f"--{name.replace('_', '-')}"
         if row is not None:
             words += (Word(row.names[0]), Word(text))
+        elif SECRET_NAME.search(name.upper()):
+            draft.leave(
+                f"defaults.{name}", "(not shown)", "A secret: SparkDesk takes it from this computer's keychain."
+            )
         elif name == "host":
             draft.leave("defaults.host", text, "SparkDesk's servers answer on the node's own loopback.")
         elif flag in engine.switches and text in ("true", "false"):

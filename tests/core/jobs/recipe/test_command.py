@@ -27,7 +27,7 @@ def test_what_is_not_a_field_is_kept_or_listed() -> None:
     flags = imported.fields["extra_flags"]
     assert flags[:3] == ("--trust-remote-code", "--attention-backend", "flashinfer")
     assert "--enable-auto-tool-choice" in flags
-    assert flags[flags.index("--speculative-config") + 1].endswith('"moe_backend":"triton"}')
+    assert "--speculative-config" not in flags  # what the adapter gives for the method alone
     assert [each.text for each in imported.set_aside if each.where == "--host"] == ["0.0.0.0"]
     assert any("--trust-remote-code" in problem.message for problem in imported.problems)
 
@@ -105,6 +105,19 @@ def test_secrets_are_neither_taken_nor_shown() -> None:
     imported = read_paste("docker run -e HF_TOKEN=hf_abc vllm/vllm-openai:x a/b --api-key sk-def --hf-token=hf_ghi")
     assert not any(secret in repr(imported) for secret in ("hf_abc", "sk-def", "hf_ghi"))
     assert {each.where for each in imported.set_aside} >= {"environment.HF_TOKEN", "--api-key", "--hf-token"}
+
+
+def test_what_a_speculative_method_says_beyond_its_name_is_kept() -> None:
+    settings = '{"method":"dflash","model":"z-lab/x","num_speculative_tokens":15}'
+    imported = read_paste(f"vllm serve a/b --speculative-config '{settings}'")
+    assert imported.fields["speculative"] == "dflash"
+    assert imported.fields["extra_flags"] == ("--speculative-config", settings)
+
+
+def test_a_secret_that_the_text_sets_before_is_not_shown() -> None:
+    imported = read_paste("export HF_TOKEN=hf_abc\nuv run vllm serve a/b")
+    assert imported.fields["model"] == "a/b"
+    assert "hf_abc" not in repr(imported)
 
 
 def test_a_mounted_file_is_said_as_its_place_on_the_node() -> None:

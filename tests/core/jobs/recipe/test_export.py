@@ -102,9 +102,14 @@ def test_no_export_holds_a_secret(write: Any) -> None:
 
 
 def test_a_secret_of_the_recipe_itself_is_not_written_back() -> None:
-    imported = read_recipe(read_yaml(SPARKRUN) | {"env": {"HF_TOKEN": SECRET, "A": "1", "B": "$B"}})
-    written = yaml.safe_load(export_recipe(imported.request(("a", "b")), origin=imported))
-    assert written["env"] == {"A": "1", "B": "$B"}
+    data = read_yaml(SPARKRUN) | {"env": {"HF_TOKEN": SECRET, "A": "1", "B": "$B"}}
+    data["defaults"]["api_key"] = SECRET
+    data["command"] = data["command"].replace("--host", f"--api-key {SECRET} --host")
+    imported = read_recipe(data)
+    text = export_recipe(imported.request(("a", "b")), origin=imported)
+    assert yaml.safe_load(text)["env"] == {"A": "1", "B": "$B"}
+    assert SECRET not in text
+    assert SECRET not in repr((imported.unknown, imported.set_aside, imported.problems, imported.fields))
 
 
 @pytest.mark.parametrize("engine", ["vllm", "sglang", "trtllm", "llamacpp"])

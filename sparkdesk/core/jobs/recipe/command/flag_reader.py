@@ -25,6 +25,8 @@ from sparkdesk.core.jobs.recipe.risk import VARIABLE, check_name, check_text
 
 SPECULATIVE_TOKENS = 3
 """Tokens that SparkDesk lets a draft guess when a request names the method alone. Source: NVIDIA's playbooks."""
+NGRAM = {"num_speculative_tokens": 5, "prompt_lookup_max": 4}
+"""The same for the method that looks the answer up in the prompt. Source: vLLM's documentation."""
 _OWN = "SparkDesk gives this flag itself, by where and how it launches."
 _PLACE = re.compile(r"\{[A-Za-z_]\w*\}")
 _COUNT = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)([kKmM]?)")
@@ -221,9 +223,15 @@ def _take_speculative(draft: Draft, flag: Flag, text: str) -> list[str]:
         draft.refuse(flag.field, f"{show(text)[:120]!r} names no method", 'Write it as {"method": "mtp"}.')
         return []
     draft.fields[flag.field] = SPECULATIVE_METHODS.get(method, method)
-    if settings == {"method": method, "num_speculative_tokens": SPECULATIVE_TOKENS}:
+    plain = speculative_settings(method)
+    if settings in (plain, plain | {"moe_backend": "triton"}):  # the adapter adds the second where the model needs it
         return []
     return [flag.names[0], text]
+
+
+def speculative_settings(method: str) -> dict[str, Any]:
+    """vLLM's settings of a method that a request names alone."""
+    return {"method": method} | (NGRAM if method == "ngram" else {"num_speculative_tokens": SPECULATIVE_TOKENS})
 
 
 def _json_object(text: str) -> dict[str, Any] | None:

@@ -15,7 +15,7 @@ from sparkdesk.core.jobs.recipe.command.flag_map import ENGINES, EngineFlags, sp
 from sparkdesk.core.jobs.recipe.command.flag_reader import read_flags
 from sparkdesk.core.jobs.recipe.command.words import ShellCommand, Word, clean, split_script
 from sparkdesk.core.jobs.recipe.imported import Draft
-from sparkdesk.core.jobs.recipe.risk import SUBSTITUTION, check_name, check_variable
+from sparkdesk.core.jobs.recipe.risk import SECRET_NAME, SUBSTITUTION, check_name, check_variable
 
 NOTE_MARK = "# sparkdesk: "
 """Begins the comment in which SparkDesk's own commands say what no flag can."""
@@ -27,7 +27,18 @@ NOTE_FIELDS = frozenset({
 MAX_DEPTH = 3
 _NOT_RUN = "Another command: SparkDesk runs none but the server's, and that one its own way."
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
-_WRAPPERS = {"sudo": 0, "env": 0, "nohup": 0, "exec": 0, "time": 0, "trtllm-llmapi-launch": 0, "timeout": 1, "then": 0}
+_WRAPPERS = {
+    "sudo": 0,
+    "env": 0,
+    "nohup": 0,
+    "exec": 0,
+    "time": 0,
+    "trtllm-llmapi-launch": 0,
+    "timeout": 1,
+    "then": 0,
+    "uvx": 0,
+    "uv": 1,
+}
 """Programs that start the next one, with how many words of their own come first."""
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,127}/[A-Za-z0-9][\w.-]{0,127}")
 _UNKNOWN_SERVERS = {"ollama": "Ollama", "lms": "LM Studio", "mlx_lm.server": "MLX", "text-generation-launcher": "TGI"}
@@ -116,7 +127,8 @@ class _Reader:
                 break
         if not rest:
             for key, value, _ in variables:
-                self._draft.leave(key, value, "Set for what follows in the text.")
+                shown = "(not shown)" if SECRET_NAME.search(key.upper()) else value
+                self._draft.leave(key, shown, "Set for what follows in the text.")
         return rest, variables
 
     def _unwrap_mpi(self, words: list[Word]) -> list[Word]:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sparkdesk.core.jobs.recipe.command.flag_map import ENGINES, SECRETS, SIZE_FIELDS, EngineFlags, spell
-from sparkdesk.core.jobs.recipe.command.flag_reader import SPECULATIVE_TOKENS
+from sparkdesk.core.jobs.recipe.command.flag_reader import speculative_settings
 from sparkdesk.core.jobs.recipe.command.line import NOTE_FIELDS, NOTE_MARK, read_command
 from sparkdesk.core.jobs.recipe.imported import Draft
 from sparkdesk.core.jobs.recipe.risk import SECRET_NAME
@@ -114,7 +114,7 @@ def _speculative_words(request: LaunchRequest, engine: EngineFlags, flag: str) -
     if engine.engine == "sglang":
         return [flag, "NEXTN" if request.speculative == "mtp" else request.speculative.upper()]
     method = "draft_model" if request.speculative == "draft" else request.speculative
-    return [flag, json.dumps({"method": method, "num_speculative_tokens": SPECULATIVE_TOKENS})]
+    return [flag, json.dumps(speculative_settings(method))]
 
 
 def _llamacpp_words(request: LaunchRequest) -> list[str]:

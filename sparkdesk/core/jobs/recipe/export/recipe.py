@@ -9,11 +9,12 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from sparkdesk.core.jobs.recipe.command.flag_map import ENGINES, RUNTIMES, SIZE_FIELDS, EngineFlags
+from sparkdesk.core.jobs.recipe.command.flag_map import ENGINES, RUNTIMES, SECRETS, SIZE_FIELDS, EngineFlags
 from sparkdesk.core.jobs.recipe.command.text import plain_environment, plain_flags, server_words
 from sparkdesk.core.jobs.recipe.export.yaml_lines import write_yaml
 from sparkdesk.core.jobs.recipe.imported import Imported
 from sparkdesk.core.jobs.recipe.recipe import EUGR, SPARKRUN, read_recipe
+from sparkdesk.core.jobs.recipe.risk import SECRET_NAME
 from sparkdesk.core.jobs.request import LaunchRequest
 
 _RUNTIME = {"vllm": "vllm", "sglang": "sglang", "llamacpp": "llama-cpp", "trtllm": "trtllm"}
@@ -51,7 +52,7 @@ def recipe_of(request: LaunchRequest, *, origin: Imported | None = None) -> dict
     data["env"] = _environment(request, kept.get("env"))
     if not data["env"]:
         del data["env"]
-    if "command" not in kept or not _says(data, request):
+    if "command" not in kept or _has_secret(kept["command"]) or not _says(data, request):
         data["command"] = _command(request, engine)
     return data
 
@@ -64,7 +65,9 @@ def _model(request: LaunchRequest) -> str:
 
 def _defaults(request: LaunchRequest, engine: EngineFlags, kept: Mapping[str, Any]) -> dict[str, Any]:
     """The recipe's values: those that have a field from the form, the others as they were."""
-    values = {"host": "127.0.0.1"} | dict(kept)
+    values = {"host": "127.0.0.1"} | {
+        name: value for name, value in kept.items() if not SECRET_NAME.search(name.upper())
+    }
     for flag in engine.flags:
         value = getattr(request, flag.field)
         is_said = flag.key in values or not (flag.field in SIZE_FIELDS and value == 1)
@@ -110,6 +113,10 @@ def _command(request: LaunchRequest, engine: EngineFlags) -> str:
             lines[-1] += f" {shlex.quote(word)}"
         at += 1
     return " \\\n  ".join(lines) + "\n"
+
+
+def _has_secret(command: object) -> bool:
+    return any(flag in str(command).replace("_", "-") for flag in SECRETS)
 
 
 def _says(data: Mapping[str, Any], request: LaunchRequest) -> bool:

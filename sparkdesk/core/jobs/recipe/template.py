@@ -19,6 +19,8 @@ from sparkdesk.core.jobs.recipe.placeholder import render, text_of
 from sparkdesk.core.jobs.recipe.risk import SECRET_NAME, SUBSTITUTION, check_name, check_text, check_variable
 from sparkdesk.core.jobs.request import MODEL_PATTERN
 
+_CONFIG = re.compile(r"\{(?:config\.)?([A-Za-z_][A-Za-z0-9_]{0,63})\}")
+_PLACE = re.compile(r"\{[A-Za-z_][A-Za-z0-9_.]{0,127}\}")
 MAX_VALUES = 256
 MAX_VALUE_CHARS = 8192
 _LOCAL_IMAGE = re.compile(r"vllm-node(?:[:@-].*)?")
@@ -28,7 +30,8 @@ _LONG_KEYS = {f"{key}_size": key for key in _WIDE_KEYS.values()} | _WIDE_KEYS
 
 def take_template(draft: Draft, data: Mapping[str, Any], defaults: Mapping[str, str], engine: str) -> None:
     """Model, variables and flags of a recipe. `engine`: its key; "" lets the command tell."""
-    take_environment(draft, data.get("env"))
+    defaults = _fill_values(draft, data, defaults)
+    take_environment(draft, data.get("env"), defaults)
     model = _take_model(draft, data.get("model"))
     command = data.get("command")
     if command is not None and not isinstance(command, str):
@@ -74,14 +77,38 @@ def mapping_of(draft: Draft, data: Mapping[str, Any], key: str) -> Mapping[str, 
     return {}
 
 
-def take_environment(draft: Draft, value: object) -> None:
-    """The recipe's variables for the server."""
+def take_environment(draft: Draft, value: object, values: Mapping[str, str] | None = None) -> None:
+    """The recipe's variables for the server; {config.key} in them is a value of the recipe."""
     for name, text in mapping_of(draft, {"env": value}, "env").items():
         if isinstance(text, Mapping | list):
             draft.refuse("environment", f"{show(name)[:64]} is a list or a map", "Write one value.")
-        elif text is not None and check_variable(draft, "env", str(name), text_of(text)):
-            known = tuple(pair for pair in draft.fields.get("environment", ()) if pair[0] != name)
-            draft.fields["environment"] = (*known, (str(name), text_of(text)))
+        elif text is not None:
+            _take_variable(draft, str(name), _CONFIG.sub(lambda key: (values or {}).get(key[1], key[0]), text_of(text)))
+
+
+def _take_variable(draft: Draft, name: str, text: str) -> None:
+    if found := _PLACE.search(text):
+        draft.warn(
+            "environment", f"{show(name)[:64]} asks for {found[0]}; it is not set", "Write its value in the form."
+        )
+        draft.miss(f"env.{name}", text, "Only the launcher that it was written for knows this.")
+    elif check_variable(draft, "env", name, text):
+        known = tuple(pair for pair in draft.fields.get("environment", ()) if pair[0] != name)
+        draft.fields["environment"] = (*known, (name, text))
+
+
+def _fill_values(draft: Draft, data: Mapping[str, Any], defaults: Mapping[str, str]) -> dict[str, str]:
+    """The values with each other filled in; one that cannot be is refused."""
+    known = {key: str(data[key]) for key in ("model", "model_revision") if isinstance(data.get(key), str)} | dict(
+        defaults
+    )
+    filled: dict[str, str] = {}
+    for name, text in defaults.items():
+        try:
+            filled[name] = render(text, known)[0]
+        except PlanError as error:
+            draft.refuse(f"defaults.{show(name)[:64]}", error.message, error.remedy)
+    return filled
 
 
 def take_image(draft: Draft, value: object) -> None:

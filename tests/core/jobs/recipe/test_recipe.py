@@ -227,6 +227,18 @@ def test_variables_of_another_computer_are_listed_and_not_set() -> None:
     assert [each.where for each in imported.unknown] == ["env.CACHE"]
 
 
+def test_values_fill_each_other_and_variables_and_the_rest_is_said() -> None:
+    data = read_yaml(SPARKRUN) | {
+        "env": {"LENGTH": "{config.max_model_len}", "WEIGHTS": "{launch.model_path}"},
+        "defaults": {**read_yaml(SPARKRUN)["defaults"], "served_model_name": "{alias}", "alias": "oss"},
+    }
+    imported = read_recipe(data)
+    assert imported.fields["served_name"] == "oss"
+    assert imported.fields["environment"] == (("LENGTH", "131072"),)
+    assert "env.WEIGHTS" in {each.where for each in imported.unknown}
+    assert [problem.field for problem in imported.problems] == ["environment"]
+
+
 def test_approval_is_of_the_exact_bytes() -> None:
     one, other = read(SPARKRUN), read(SPARKRUN + "\n")
     assert one.is_approved({one.digest})

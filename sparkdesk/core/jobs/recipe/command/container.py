@@ -26,7 +26,7 @@ _LONG = {
 _OWN = frozenset({
     "--rm", "--detach", "--interactive", "--tty", "--init", "--name", "--gpus", "--network", "--ipc", "--ulimit",
     "--shm-size", "--restart", "--label", "--hostname", "--log-driver", "--log-opt", "--pull", "--platform", "--quiet",
-    "--stop-timeout", "--runtime", "--workdir",
+    "--stop-timeout", "--runtime", "--workdir", "--entrypoint",
 })  # fmt: skip
 """How SparkDesk runs a container is its own affair: these change nothing about what is served."""
 _POWER = frozenset({
@@ -84,7 +84,7 @@ def take_option(draft: Draft, found: Container, name: str, value: str, asks: Seq
         refuse_power(draft, name, f"{name} {value}".strip())
     elif name in _POWER_OF_HOST and value != "private":
         refuse_power(draft, name, f"{name} {value}")
-    elif name == "--entrypoint":
+    elif name == "--entrypoint" and value:
         draft.warn(name, f"It starts {value!r} instead of the image's own program", "Check what the server will run.")
         found.words.insert(0, Word(value))
     elif name == "--publish":

@@ -147,7 +147,7 @@ def take_revision(draft: Draft, value: object) -> None:
     elif draft.fields.get("engine") in ("vllm", "sglang") and "--revision" not in draft.fields.get("extra_flags", ()):
         draft.fields["extra_flags"] = (*draft.fields.get("extra_flags", ()), "--revision", value)
     else:
-        draft.leave("model_revision", value, "This engine takes no revision.")
+        draft.leave("model_revision", value, "A flag says it already, or the engine takes none.")
 
 
 def list_rest(draft: Draft, data: Mapping[str, Any], known: frozenset[str], shown: Mapping[str, str]) -> None:

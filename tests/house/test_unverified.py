@@ -63,6 +63,14 @@ def test_other_words_for_the_mark_are_found(words: str) -> None:
     assert not unnamed_marks(named, frozenset({"gpu-name"}))
 
 
+def test_every_allowance_of_the_planner_is_marked_where_it_stands() -> None:
+    planned = [assumption for assumption in ASSUMPTIONS if assumption.where.startswith("core/planning/")]
+    assert len(planned) >= 7
+    for assumption in planned:
+        named = NAMED.findall((ROOT / "sparkdesk" / assumption.where).read_text("utf-8"))
+        assert assumption.probe.id in named, assumption.where
+
+
 def test_every_assumption_names_a_place_that_exists() -> None:
     named = {assumption.where for assumption in ASSUMPTIONS}
     assert {

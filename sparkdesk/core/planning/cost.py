@@ -32,7 +32,8 @@ MEMORY_W = 34.0
 """More at the peak of memory bandwidth: from 25 W at 14 to 20 tokens a second of a 3B model in 16 bit (90 to 128 GB/s).
 Computed."""
 COMPUTE_W = 45.0
-"""More at full compute: to the middle of the 60 to 87 W under load. Computed."""
+"""More at full compute: to the middle of the 60 to 87 W under load. Computed; with the two above:
+unverified on hardware [work-power]."""
 WAITING_W = 72.5
 """GPU rail of a node in a group that talks over the cable: 60 to 85 W, even without requests (NCCL polls)."""
 MOST_RAIL_W = 87.0

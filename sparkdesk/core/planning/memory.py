@@ -27,12 +27,14 @@ DEVICE_BYTES: Final = {"gb10": 127_535_084 * 1024}
 """MemTotal of a node that nobody read: 121.6 GiB. Source: /proc/meminfo of a DGX Spark of 2026. Other devices' nodes
 bring their own figure (`NodeRoom.total_bytes`, from the table of devices)."""
 SYSTEM_BYTES: Final = 4 * GIB
-"""What the system, a desktop session and the services of an idle node take, where nobody read it: an allowance."""
+"""What the system, a desktop session and the services of an idle node take, where nobody read it: an allowance,
+unverified on hardware [system-reserve]."""
 NCCL_BYTES: Final = GIB // 2
-"""Buffers of the collectives and the workers' own processes on each node of several: an allowance."""
+"""Buffers of the collectives and the workers' own processes on each node of several: an allowance,
+unverified on hardware [nccl-buffers]."""
 DRAFT_SHARES: Final = {"draft": 0.15, "draft_model": 0.15, "eagle": 0.03, "eagle3": 0.03, "dflash": 0.03}
-"""A draft model's weights over the model's own, by method: an allowance (8B beside 70B; one layer of 36). The heads of
-mtp are in the checkpoint; ngram and suffix have no weights."""
+"""A draft model's weights over the model's own, by method: an allowance (8B beside 70B; one layer of 36),
+unverified on hardware [draft-weights]. The heads of mtp are in the checkpoint; ngram and suffix have no weights."""
 MOST_TOKENS: Final = 4_194_304
 MOST_USERS: Final = 4096
 """Bounds of `LaunchRequest`."""

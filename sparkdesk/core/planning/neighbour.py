@@ -7,7 +7,7 @@ The one rule: how busy a neighbour is, is read and never supposed. Where it is n
 
 Source of the turns: CUDA runs the work of several processes one after the other (NVIDIA, Multi-Process Service,
 "Volta MPS" chapter: without it kernels of different processes cannot run at once). How GB10 divides between two that
-are bound by memory is unverified on hardware.
+are bound by memory: unverified on hardware [memory-sharing].
 """
 
 from __future__ import annotations

@@ -41,7 +41,8 @@ BUCKET_BYTES = 25e6
 BACKWARD_SHARE = 2.0 / 3.0
 """Of the computation: backward is twice forward."""
 OVERLAP = 0.8
-"""Of that time in which the exchange goes on beside it; the last bucket has nobody to hide behind. An allowance."""
+"""Of that time in which the exchange goes on beside it; the last bucket has nobody to hide behind. An allowance,
+unverified on hardware [training-overlap]."""
 UTILISATION = Figure(0.40, 0.22, 0.52)
 """Of a device's 16-bit peak, without a measured row. nanochat's measured row is 0.49; computed."""
 OPERATIONS = {"lora": 6.0, "qlora": 6.0}

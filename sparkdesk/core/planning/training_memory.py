@@ -22,7 +22,8 @@ OPTIMIZER_BYTES = 12.0
 QLORA_WEIGHT_BYTES = 0.55
 """4 bit with its scales."""
 RUNTIME_BYTES = 4 * GIB
-"""CUDA context, kernels' workspaces, NCCL's buffers, the program. An allowance."""
+"""CUDA context, kernels' workspaces, NCCL's buffers, the program. An allowance; with what stands around it:
+unverified on hardware [training-memory]."""
 VOCABULARY = 131_072
 """Where logits are computed; an assumption, as a shape does not tell it."""
 LOGIT_BYTES = 6.0

@@ -23,18 +23,20 @@ _JOB_LOGS = ReadFile("~/.local/state/sparkdesk/jobs/*/log", max_bytes=65536, max
 MIB = 1024**2
 LLAMACPP_ALLOWED_BYTES = 512 * MIB
 VLLM_ALLOWED_BYTES = 4096 * MIB
+NCCL_ALLOWED_BYTES = 512 * MIB
 """What the plans allow beside weights and KV cache; a test holds both against the backends."""
 
 
-def _sum_below(pattern: str, unit_bytes: float, highest_bytes: float) -> Rule:
-    """Held when, in each log, the sizes that the pattern finds add up to no more than what the plan allows."""
+def _sum_below(pattern: str, unit_bytes: float, highest_bytes: float, marker: str = "") -> Rule:
+    """Held when, in each log that has the marker, the sizes that the pattern finds add up to no more than the plan
+    allows."""
     compiled = re.compile(pattern)
 
     def rule(answer: Answer) -> Ruling:
         sums = [
             sum(read_number(size) for size in found) * unit_bytes
             for _, text in answer.texts
-            if (found := compiled.findall(text))
+            if marker in text and (found := compiled.findall(text))
         ]
         if not sums:
             return Hold.NOT_SEEN, "no job of this engine has run here yet"
@@ -107,10 +109,16 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
         _in_log("ggml_cuda_init", r"Device 0: NVIDIA GB10"), source="llama.cpp's source", where="backends/llamacpp.py",
     ),
     assume(
-        "vllm-outside-memory", "What vLLM's graphs take stays below the plan's allowance of 4 GiB beside weights and cache",
+        "vllm-outside-memory", "vLLM's graphs stay below the plan's allowance of 4 GiB beside weights and cache",
         _JOB_LOGS,
         _sum_below(r"Graph capturing finished in .*? took (\d+(?:\.\d+)?) GiB", 1024 * MIB, VLLM_ALLOWED_BYTES),
         source="ours, an allowance", where="backends/vllm.py",
+    ),
+    assume(
+        "nccl-buffers", "Over several nodes vLLM holds no more outside PyTorch than the plan's allowance of 512 MiB",
+        _JOB_LOGS,
+        _sum_below(r"non_torch_memory takes (\d+(?:\.\d+)?) ?GiB", 1024 * MIB, NCCL_ALLOWED_BYTES, "using nccl=="),
+        source="ours, an allowance; vLLM tells it in some versions only", where="core/planning/memory.py",
     ),
     assume(
         "vllm-on-gb10", "vLLM starts on a GB10 and says so in the words that its reader knows", _JOB_LOGS,

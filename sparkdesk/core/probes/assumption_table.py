@@ -6,7 +6,13 @@ holds both lists against each other.
 
 from __future__ import annotations
 
-from sparkdesk.core.probes import assumption_gpu, assumption_machine, assumption_network, assumption_software
+from sparkdesk.core.probes import (
+    assumption_gpu,
+    assumption_machine,
+    assumption_network,
+    assumption_planning,
+    assumption_software,
+)
 from sparkdesk.core.probes.assumption import Assumption
 
 ASSUMPTIONS: tuple[Assumption, ...] = (
@@ -14,4 +20,5 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
     *assumption_gpu.ASSUMPTIONS,
     *assumption_network.ASSUMPTIONS,
     *assumption_software.ASSUMPTIONS,
+    *assumption_planning.ASSUMPTIONS,
 )

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backends import llamacpp, vllm
+from sparkdesk.core.planning.memory import NCCL_BYTES
 from sparkdesk.core.probes.assumption import Assumption, FieldReport, Hold
-from sparkdesk.core.probes.assumption_software import LLAMACPP_ALLOWED_BYTES, VLLM_ALLOWED_BYTES
+from sparkdesk.core.probes.assumption_software import LLAMACPP_ALLOWED_BYTES, NCCL_ALLOWED_BYTES, VLLM_ALLOWED_BYTES
 from sparkdesk.core.probes.assumption_table import ASSUMPTIONS
 from sparkdesk.core.probes.read import Answer, Fault, ReadCommand
 
@@ -99,6 +100,15 @@ CASES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         {"a/log": "sched_reserve:      CUDA0 compute buffer size =   254.50 MiB\n"},
         {"a/log": "sched_reserve:      CUDA0 compute buffer size =   900.50 MiB\n"},
     ),
+    "nccl-buffers": (
+        {"a/log": "vLLM is using nccl==2.27.3\nmodel weights take 20.10GiB; non_torch_memory takes 0.31GiB; rest\n"},
+        {"a/log": "vLLM is using nccl==2.27.3\nmodel weights take 20.10GiB; non_torch_memory takes 1.31GiB; rest\n"},
+    ),
+    "system-reserve": (
+        {"": "MemTotal: 127535084 kB\nMemAvailable: 124535084 kB\n\nprograms 0\n"},
+        {"": "MemTotal: 127535084 kB\nMemAvailable: 120535084 kB\n\nprograms 0\n"},
+    ),
+    "work-power": ({"": "11.40, 0, P0\n"}, {"": "31.40, 0, P0\n"}),
     "llamacpp-on-gb10": (
         {"a/log": "ggml_cuda_init: found 1 CUDA devices:\n  Device 0: NVIDIA GB10, compute capability 12.1\n"},
         {"a/log": "ggml_cuda_init: no CUDA-capable device is detected\n"},
@@ -155,11 +165,24 @@ def test_no_text_of_a_node_breaks_a_judgement(
 def test_the_allowances_are_those_that_the_backends_plan_with() -> None:
     assert LLAMACPP_ALLOWED_BYTES == llamacpp.RUNTIME_BYTES
     assert VLLM_ALLOWED_BYTES == vllm.RUNTIME_BYTES
+    assert NCCL_ALLOWED_BYTES == NCCL_BYTES
 
 
 def test_what_is_no_known_vendors_or_not_slow_is_not_seen() -> None:
     assert judge(TABLE["product-name"], {"/sys/class/dmi/id/sys_vendor": "Someone\n"}) is Hold.NOT_SEEN
     assert judge(TABLE["gpu-slow-power"], {"": "2418, 96, 80.00"}) is Hold.NOT_SEEN
+
+
+def test_an_allowance_of_the_planner_is_judged_only_where_the_node_tells_it() -> None:
+    busy = {"": "MemTotal: 127535084 kB\nMemAvailable: 20535084 kB\n\nprograms 1\n"}
+    assert judge(TABLE["system-reserve"], busy) is Hold.NOT_SEEN
+    assert judge(TABLE["work-power"], {"": "62.00, 96, P0\n"}) is Hold.HELD
+    assert judge(TABLE["work-power"], {"": "95.00, 96, P0\n"}) is Hold.DIFFERS
+    assert judge(TABLE["work-power"], {"": "4.00, 0, P8\n"}) is Hold.NOT_SEEN, "asleep"
+    one_node = {"a/log": "model weights take 20.10GiB; non_torch_memory takes 1.31GiB\n"}
+    assert judge(TABLE["nccl-buffers"], one_node) is Hold.NOT_SEEN
+    for untold in ("draft-weights", "memory-sharing", "training-overlap", "training-memory"):
+        assert judge(TABLE[untold], {"a/log": "anything\n"}) is Hold.NOT_SEEN
 
 
 def test_a_neighbour_by_lldp_shows_that_frames_for_the_nearest_bridge_come_in() -> None:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import combinations
 
 from sparkdesk.core.jobs.plan import Problem, Severity
 from sparkdesk.core.models.spec import ModelSpec, WeightFormat
+from sparkdesk.core.planning.link import MOST_GROUPED
 from sparkdesk.core.planning.memory import VALUE_BYTES
 from sparkdesk.core.planning.parallelism import Parallelism
-from sparkdesk.core.planning.place import NodeRoom, Place
+from sparkdesk.core.planning.place import Link, NodeRoom, Place
 from sparkdesk.core.planning.question import (
     Limits,
     Question,
@@ -24,6 +26,7 @@ from sparkdesk.core.planning.question import (
 )
 from sparkdesk.core.planning.reference import Reference
 from sparkdesk.core.planning.setup import Build, EngineProfile, Setup
+from sparkdesk.core.planning.speed.cable import DEFAULT_LINK
 
 NO_SPECULATION = "none"
 FREE_OF_MODEL = ("ngram", "suffix")
@@ -32,6 +35,8 @@ SPECULATING_USERS = 16
 """Up to so many users speculative decoding is tried."""
 EVERY_COUNT_TO = 4
 """Up to so many nodes every count is tried; beyond, powers of two and all of them."""
+CROWDED_SHARE = 0.5
+"""A node with less room than this share of the roomiest comes after all others, whatever its cable."""
 EIGHT_BIT_BYTES = (1.0, 1.125)
 """From and to, of one KV value with its scales: the 8 bit types."""
 
@@ -139,22 +144,49 @@ def methods_of(engine: EngineProfile, question: Question) -> tuple[str, ...]:
 
 
 def choose_nodes(place: Place, count: int, repo: str = "") -> Place:
-    """The `count` nodes with most room, as they stand in rank order, with the neighbours that they have.
+    """The best `count` nodes, as they stand in rank order, with the cable and the neighbours that they have.
 
-    Owned nodes first, then room (what is available, else the total), then those that hold the files, then rank.
+    Owned nodes first; then such as have room; then the group with the fastest cable; then most room (what is
+    available, else the total), those that hold the files, and rank.
     """
     if count == len(place.nodes):
         return place
     order = sorted(range(len(place.nodes)), key=lambda at: (*_preference(place.nodes[at], repo), at))
-    nodes = tuple(place.nodes[at] for at in sorted(order[:count]))
-    ids = {node.node_id for node in nodes}
+    picked = order[:count]
+    if (
+        place.links and len(order) <= MOST_GROUPED
+    ):  # combinations keep the order: of equal groups the first has most room
+        picked = list(min(combinations(order, count), key=lambda group: _group_preference(place, group)))
+    nodes = tuple(place.nodes[at] for at in sorted(picked))
+    ids = frozenset(node.node_id for node in nodes)
     beside = tuple(one for one in place.neighbours if ids.intersection(one.node_ids))
-    return Place(nodes, place.links.get(frozenset(ids), place.link), beside)
+    within = {group: link for group, link in place.links.items() if group < ids}
+    return Place(nodes, _link_of(place, ids), beside, within)
+
+
+def _group_preference(place: Place, group: tuple[int, ...]) -> tuple[int, int, float]:
+    """Less is better: nodes to lend, nodes that are crowded beside the roomiest, the cable's rate."""
+    nodes = [place.nodes[at] for at in group]
+    most = max(_room_bytes(node) for node in place.nodes)
+    link = _link_of(place, frozenset(node.node_id for node in nodes)) or DEFAULT_LINK
+    return (
+        sum(not node.is_owned for node in nodes),
+        sum(_room_bytes(node) < CROWDED_SHARE * most for node in nodes),
+        -link.gb_per_s,
+    )
+
+
+def _link_of(place: Place, ids: frozenset[str]) -> Link | None:
+    return place.links.get(ids, place.link)
 
 
 def _preference(node: NodeRoom, repo: str) -> tuple[bool, float, bool]:
+    return (not node.is_owned, -_room_bytes(node), bool(repo) and repo not in node.held_repos)
+
+
+def _room_bytes(node: NodeRoom) -> float:
     room = node.available_bytes if node.available_bytes is not None else node.total_bytes
-    return (not node.is_owned, -float(room or 0), bool(repo) and repo not in node.held_repos)
+    return float(room or 0)
 
 
 def question_problems(question: Question, reference: Reference) -> tuple[Problem, ...]:

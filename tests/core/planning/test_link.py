@@ -10,8 +10,9 @@ import pytest
 from sparkdesk.core.cluster.half import NodeView
 from sparkdesk.core.cluster.port import CAGE_NETDEVS
 from sparkdesk.core.cluster.topology import Topology, build_topology
+from sparkdesk.core.planning.combination import choose_nodes
 from sparkdesk.core.planning.link import NO_MEASUREMENTS, OFFICE, link_between, links_within
-from sparkdesk.core.planning.place import Link
+from sparkdesk.core.planning.place import Link, NodeRoom, Place
 from tests.core.cluster.cabling import Cabling, chain, pair, ring, switch, two_cables
 
 
@@ -119,3 +120,42 @@ def test_what_was_not_seen_is_not_known() -> None:
     assert link_between(replace(looked, away=("n2",)), ("n1", "n2")) is None
     assert link_between(seen(changed(pair(), speed_gbps=float("nan"))), ("n1", "n2")) is None
     assert link_between(Topology(), ("n1", "n2")) is None
+
+
+def chosen(cabling: Cabling, count: int, *room_gib: int, **lent: bool) -> tuple[list[str], Link | None]:
+    """The nodes that are taken of all, and what joins them."""
+    topology = seen(cabling)
+    names = [f"n{number}" for number in range(1, len(room_gib) + 1)]
+    rooms = tuple(
+        NodeRoom(name, name, 121 << 30, gib << 30, is_owned=not lent.get(name))
+        for name, gib in zip(names, room_gib, strict=True)
+    )
+    place = Place(rooms, link_between(topology, names), links=links_within(topology, names))
+    found = choose_nodes(place, count)
+    return [node.node_id for node in found.nodes], found.link
+
+
+def test_of_a_chain_nodes_are_taken_that_are_cabled_with_each_other() -> None:
+    nodes, found = chosen(chain(), 2, 110, 90, 105)
+    assert nodes == ["n1", "n2"]  # n1 and n3 have most room, and no cable between them
+    assert found == link(chain(), "n1", "n2")
+    assert chosen(chain(), 2, 90, 100, 110)[0] == ["n2", "n3"]
+    assert chosen(chain(), 1, 90, 100, 110)[0] == ["n3"]
+    assert chosen(chain(), 2, 110, 30, 105)[0] == ["n1", "n3"]  # a crowded node is no help, whatever its cable
+    assert chosen(chain(), 2, 110, 100, 105, n2=True)[0] == ["n1", "n3"]  # nor one that the person does not have
+
+
+def test_of_a_ring_the_pair_whose_cable_has_both_halves_up_is_taken() -> None:
+    assert chosen(ring(3), 2, 100, 105, 110)[0] == ["n2", "n3"]
+    half = ring(3)
+    half.down.add(("n3", CAGE_NETDEVS["P1"][1]))
+    slow = {pair for pair in (("n1", "n2"), ("n2", "n3"), ("n1", "n3")) if link(half, *pair).title == "100G cable"}
+    assert len(slow) == 1
+    for room_gib in ((100, 105, 110), (110, 105, 100), (105, 110, 100)):
+        nodes, found = chosen(half, 2, *room_gib)
+        assert tuple(nodes) not in slow
+        assert found is not None
+        assert found.title == "200G cable"
+    four, found = chosen(ring(4), 2, 110, 80, 105, 90)
+    assert found == link(ring(4), "n1", "n2")
+    assert four == ["n1", "n4"]  # n1 and n3 are across

@@ -152,11 +152,10 @@ def choose_nodes(place: Place, count: int, repo: str = "") -> Place:
     if count == len(place.nodes):
         return place
     order = sorted(range(len(place.nodes)), key=lambda at: (*_preference(place.nodes[at], repo), at))
-    picked = order[:count]
-    if (
-        place.links and len(order) <= MOST_GROUPED
-    ):  # combinations keep the order: of equal groups the first has most room
-        picked = list(min(combinations(order, count), key=lambda group: _group_preference(place, group)))
+    picked: Iterable[int] = order[:count]
+    if place.links and len(order) <= MOST_GROUPED:
+        # Combinations keep the order, so of groups that are equal the one with most room comes first.
+        picked = min(combinations(order, count), key=lambda group: _group_preference(place, group))
     nodes = tuple(place.nodes[at] for at in sorted(picked))
     ids = frozenset(node.node_id for node in nodes)
     beside = tuple(one for one in place.neighbours if ids.intersection(one.node_ids))
@@ -164,7 +163,7 @@ def choose_nodes(place: Place, count: int, repo: str = "") -> Place:
     return Place(nodes, _link_of(place, ids), beside, within)
 
 
-def _group_preference(place: Place, group: tuple[int, ...]) -> tuple[int, int, float]:
+def _group_preference(place: Place, group: Iterable[int]) -> tuple[int, int, float]:
     """Less is better: nodes to lend, nodes that are crowded beside the roomiest, the cable's rate."""
     nodes = [place.nodes[at] for at in group]
     most = max(_room_bytes(node) for node in place.nodes)

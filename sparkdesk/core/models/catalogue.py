@@ -78,6 +78,7 @@ class _Format(BaseModel):
     expert_bytes: Size = 0
     unread_bytes: Size = 0
     repo: Name | None = None
+    repo_source: Word = ""
     engines: tuple[Word, ...] = ()
     file: Word = ""
     loss: Word = ""
@@ -114,6 +115,7 @@ class _Model(BaseModel):
 
 class _Catalogue(BaseModel):
     model_config = ConfigDict(extra="forbid")
+    repo_source: Word = ""
     model: tuple[_Model, ...] = ()
 
     @model_validator(mode="after")
@@ -136,13 +138,13 @@ def read_catalogue(text: bytes) -> tuple[ModelSpec, ...]:
         raise SettingsError(
             "The catalogue of models cannot be read", remedy="Mend the file, or remove it.", detail=str(error)[:2000]
         ) from error
-    return tuple(_spec(model) for model in catalogue.model)
+    return tuple(_spec(model, catalogue.repo_source) for model in catalogue.model)
 
 
-def _spec(model: _Model) -> ModelSpec:
+def _spec(model: _Model, repo_source: str) -> ModelSpec:
     experts = model.experts
     layers = tuple(LayerGroup(**group.model_dump()) for group in model.layers)
-    formats = tuple(WeightFormat(**(each.model_dump() | {"repo": each.repo or ""})) for each in model.formats)
+    formats = tuple(_weights(each, repo_source) for each in model.formats)
     return ModelSpec(
         name=model.name,
         title=model.title,
@@ -164,6 +166,12 @@ def _spec(model: _Model) -> ModelSpec:
     )
 
 
+def _weights(each: _Format, repo_source: str) -> WeightFormat:
+    """One checkpoint; without a word of its own on its names, what the file says of all."""
+    names = {"repo": each.repo or "", "repo_source": each.repo_source or (repo_source if each.repo else "")}
+    return WeightFormat(**(each.model_dump() | names))
+
+
 @dataclass(frozen=True, slots=True)
 class Match:
     """A model, and the checkpoint that the words named: None where they named the model, or its 16-bit release."""
@@ -176,7 +184,8 @@ def find_model(specs: Sequence[ModelSpec], words: str) -> Match | None:
     """The model of these words: a key, a hub id with or without its owner, a GGUF's file name, or a title.
 
     Capitals, and dots, dashes and spaces between words, do not matter. `-FP4` and `-NVFP4` are one suffix (NVIDIA's own
-    tables use both); `owner/name:Q4_K_M` names one file of a repository; `llama-3.3-70b-nvfp4` a format of a key.
+    tables use both); `owner/name:Q4_K_M` names one file of a repository; `llama-3.3-70b-nvfp4` a format of a key. The
+    first words of a key are enough where only one model's begins so (`nemotron-3-super`).
     """
     asked = words.strip().casefold()[:MAX_WORDS].removeprefix("https://huggingface.co/").rstrip("/")
     if not asked:
@@ -187,7 +196,14 @@ def find_model(specs: Sequence[ModelSpec], words: str) -> Match | None:
         found = next((match for match, name in _names(specs) if read(name) == wanted), None)
         if found is not None:
             return found
-    return None
+    return None if "/" in asked else _the_only_one_that_begins(specs, asked)
+
+
+def _the_only_one_that_begins(specs: Sequence[ModelSpec], asked: str) -> Match | None:
+    """The model whose key begins with these whole words; None where several do, or none does."""
+    begin = f"{_loose(asked)}-"
+    found = [spec for spec in specs if _loose(spec.key).startswith(begin)]
+    return Match(found[0]) if len(found) == 1 else None
 
 
 def weights_of(spec: ModelSpec, model: str, quantization: str) -> WeightFormat | None:

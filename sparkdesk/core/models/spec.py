@@ -60,6 +60,10 @@ class LayerGroup:
     """K and V are one tensor: half the values."""
 
 
+RECALLED = "recalled"
+"""The source of what nobody looked up."""
+
+
 @dataclass(frozen=True, slots=True)
 class WeightFormat:
     """A model's weights as one checkpoint has them."""
@@ -70,6 +74,8 @@ class WeightFormat:
     """In unified memory, all nodes together; what stays unquantized is in it."""
     repo: str = ""
     """Hub id."""
+    repo_source: str = ""
+    """Where the names of repository and file were read; `RECALLED` where nobody looked them up."""
     engines: tuple[str, ...] = ()
     file: str = ""
     """Of a GGUF."""
@@ -82,6 +88,11 @@ class WeightFormat:
     """Of `weight_bytes`, routed experts: a step reads only those that its tokens touch. 0: dense, or not known."""
     unread_bytes: int = 0
     """Of `weight_bytes`, what no decode step reads whole: input embeddings (a row a token), vision and audio parts."""
+
+    @property
+    def is_repo_recalled(self) -> bool:
+        """Whether nobody looked up if there is a repository of this name."""
+        return bool(self.repo) and self.repo_source == RECALLED
 
     def read_bytes(self, experts: Experts | None, tokens: float) -> float:
         """Bytes that one pass of so many tokens (1 or more) reads, over all nodes.

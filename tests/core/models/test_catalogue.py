@@ -108,6 +108,13 @@ def test_one_token_reads_what_was_published() -> None:
         ("smollm2-135m-instruct.q4_1.gguf", "smollm2-135m", "Q4_1"),
         ("GLM-5", "glm-5", ""),
         ("zai-org/glm-5-fp8", "glm-5", "FP8"),
+        ("nemotron-3-super", "nemotron-3-super-120b-a12b", ""),
+        ("Nemotron 3 Super", "nemotron-3-super-120b-a12b", ""),
+        ("deepseek-ai/DeepSeek-R1", "deepseek-r1", ""),
+        ("deepseek-ai/DeepSeek-R1-0528", "deepseek-r1", "FP8"),
+        ("nvidia/DeepSeek-R1-0528-NVFP4", "deepseek-r1", "NVFP4"),
+        ("MiniMaxAI/MiniMax-M2", "minimax-m2", "FP8"),
+        ("minimax-m2.1", "minimax-m2.1", ""),
     ],
 )
 def test_a_model_is_found_by_every_name_in_use(words: str, key: str, weights: str) -> None:
@@ -117,7 +124,21 @@ def test_a_model_is_found_by_every_name_in_use(words: str, key: str, weights: st
     assert (match.weights.key if match.weights else "") == weights
 
 
-@pytest.mark.parametrize("words", ["", "  ", "/", "llama", "gpt-oss-1200b", "x" * 10_000, "own/model"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "",
+        "  ",
+        "/",
+        "llama",
+        "gpt-oss",
+        "nemotron-3-sup",
+        "own/nemotron-3-super",
+        "gpt-oss-1200b",
+        "x" * 10_000,
+        "own/model",
+    ],
+)
 def test_what_no_model_is_called_finds_none(words: str) -> None:
     assert find_model(CATALOGUE, words) is None
 
@@ -177,3 +198,21 @@ def test_a_full_entry_is_read_as_it_stands() -> None:
     (spec,) = read_catalogue(one_model('key = "own"', LAYER, 'formats = [{ key = "FP8", weight_bytes = 5 }]'))
     assert spec.layers[0].kind is LayerKind.FULL
     assert (spec.layers[0].count, spec.formats[0].weight_bytes, spec.engines) == (4, 5, ())
+
+
+def test_every_repository_says_where_its_name_was_read() -> None:
+    for spec in CATALOGUE:
+        for each in spec.formats:
+            assert bool(each.repo) == bool(each.repo_source), (spec.key, each.key)
+    recalled = {each.repo for spec in CATALOGUE for each in spec.formats if each.is_repo_recalled}
+    assert recalled == {"cyankiwi/MiniMax-M2.1-AWQ-4bit"}
+
+
+def test_a_format_has_its_own_word_on_its_name_before_the_catalogues() -> None:
+    formats = (
+        'formats = [{ key = "FP8", weight_bytes = 5, repo = "own/a", repo_source = "recalled" },'
+        ' { key = "BF16", weight_bytes = 9, repo = "own/b" }, { key = "INT8", weight_bytes = 5 }]'
+    )
+    (spec,) = read_catalogue(b'repo_source = "a page"\n' + one_model(LAYER, formats))
+    assert [each.repo_source for each in spec.formats] == ["recalled", "a page", ""]
+    assert [each.is_repo_recalled for each in spec.formats] == [True, False, False]

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QWidget
 
 from sparkdesk.app.cluster_pane import ClusterPane
 from sparkdesk.app.launch_pane import LaunchPane
+from sparkdesk.app.models_pane import ModelsPane
 from sparkdesk.app.node_pages import NodePages
 from sparkdesk.core.chat.message import Sampling
 from sparkdesk.core.errors import SparkDeskError
@@ -52,6 +53,7 @@ class Pages:
         self.node_pages = NodePages(desktop)
         self.cluster_pane = ClusterPane(desktop, self)
         self._launch_pane = LaunchPane(desktop)
+        self._models_pane = ModelsPane(desktop, self._launch_pane.planner)
         self.endpoints: Latest[tuple[ChatEndpoint, ...]] = Latest(())
         self._watches = (
             launcher.jobs.subscribe(self._show_badges),
@@ -85,6 +87,9 @@ class Pages:
         window.actions_registry.add(
             "launch.paste", "Paste a command, recipe or model to launch", self._paste, icon="terminal"
         )
+        window.actions_registry.add(
+            "models.run", "What can my Sparks run", lambda: window.show_page("models"), icon="list"
+        )
         self.node_pages.add_all()
         self._add_settings()
         self._shell_feed = ShellFeed(self._shell_feeds(), window.shell, window)
@@ -98,12 +103,14 @@ class Pages:
         """What is done with a cluster; `obstacle` says why that cannot be now."""
         pages = (
             ("launch", "Launch", "rocket", self._make_launch),
+            ("models", "Models", "list", self._make_models),
             ("deployments", "Deployments", "layers", self._make_deployments),
             ("chat", "Chat", "message-square", self._make_chat),
         )
         for key, title, icon, make in pages:
             self._window.add_page(key, title, icon, make)
-            self._window.set_page_reason(key, obstacle)
+            # What Sparks could run can be asked before there is one.
+            self._window.set_page_reason(key, obstacle if key != "models" else "")
 
     def _make_add_node(self, *, is_first: bool) -> QWidget:
         desktop = self._desktop
@@ -140,6 +147,17 @@ class Pages:
     def _make_launch(self) -> QWidget:
         self.launch_page = self._launch_pane.make()
         return self.launch_page
+
+    def _make_models(self) -> QWidget:
+        page = self._models_pane.make()
+        page.plan_asked.connect(self._plan_model)
+        return page
+
+    def _plan_model(self, name: str, node_ids: tuple[str, ...]) -> None:
+        """Show the launch page with this model on these nodes."""
+        self._window.show_page("launch")
+        if self.launch_page is not None:
+            self.launch_page.plan_model(name, node_ids)
 
     def _paste(self) -> None:
         """Show the launch page with its drawer for pasted text."""

@@ -5,6 +5,8 @@ The one rule: the page only lays out; what may be launched and why not is the vi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
@@ -73,6 +75,16 @@ class LaunchPage(QWidget):
     def load(self, request: LaunchRequest) -> None:
         """Fill the form from an earlier launch ("Relaunch", "Fix and relaunch")."""
         self.model.load(request)
+
+    def plan_model(self, name: str, node_ids: Sequence[str]) -> None:
+        """Fill the form with a model of the catalogue on these nodes."""
+        model = self.model
+        model.pick(name)
+        # Of nodes that only the table may use, too, none is left that is not wanted.
+        for node_id in set(model.form.pool) - set(model.form.nodes):
+            model.toggle_node(node_id)
+        for node_id in set(model.form.nodes) ^ set(node_ids):
+            model.toggle_node(node_id)
 
     def open_paste(self, text: str = "") -> None:
         """Open the drawer that reads pasted text."""

@@ -7,11 +7,12 @@ The one rule: nodes that the person does not have may be asked for, and are mark
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from sparkdesk.core.jobs.plan import Fit
+from sparkdesk.core.jobs.plan import Fit, MemoryLedger
 from sparkdesk.core.models.spec import ModelSpec
 from sparkdesk.core.planning.combination import choose_nodes, pairs, setups, valid_divisions
 from sparkdesk.core.planning.figure import UNKNOWN, Figure
@@ -19,7 +20,7 @@ from sparkdesk.core.planning.ledger import ledgers, max_context_tokens, worst_fi
 from sparkdesk.core.planning.neighbour import UNKNOWN_PREDICTION, neighbours_of, predict_shared, tolls
 from sparkdesk.core.planning.performance import predict
 from sparkdesk.core.planning.place import NodeRoom, Place
-from sparkdesk.core.planning.prediction import Prediction
+from sparkdesk.core.planning.prediction import MeasuredCase, Prediction
 from sparkdesk.core.planning.quality import quality_of
 from sparkdesk.core.planning.question import Question
 from sparkdesk.core.planning.ranking import FITTING, least_free, order
@@ -62,6 +63,12 @@ class Cell:
     repo: str = ""
     fit: Fit = Fit.UNKNOWN
     """The verdict's own word."""
+    node_ids: tuple[str, ...] = ()
+    """Of the plan that was chosen, in rank order; those that are not owned have ids that no node has."""
+    ledger: MemoryLedger | None = None
+    """Of that plan's fullest node."""
+    leans_on: MeasuredCase | None = None
+    """The nearest measured case of its speed; None: none is near, or nothing was predicted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +100,7 @@ def models_table(
     counts = tuple(sorted({count for count in node_counts if count >= 1}))
     load = replace(workload, users=1)
     owned = sum(node.is_owned for node in place.nodes)
-    places = {count: choose_nodes(_widened(place, count), count) for count in range(1, max(counts, default=0) + 1)}
+    places = {count: choose_nodes(widen_place(place, count), count) for count in range(1, max(counts, default=0) + 1)}
     questions = (Question(spec, load, place) for spec in specs)
     return tuple(ModelRow(one.spec, _cells(one, counts, places, owned, reference)) for one in questions)
 
@@ -158,7 +165,14 @@ def _cell(question: Question, rows: list[PlanRow], count: int, is_owned: bool, r
         missing_bytes=-left if is_too_big and left is not None else None,
         repo=setup.weights.repo,
         fit=best.fit,
+        node_ids=tuple(node.node_id for node in best.place.nodes),
+        ledger=min(best.ledgers, key=_free_bytes, default=None),
+        leans_on=next(iter(best.shown.leans_on), None),
     )
+
+
+def _free_bytes(ledger: MemoryLedger) -> float:
+    return math.inf if ledger.free_bytes is None else ledger.free_bytes
 
 
 def _verdict(fit: Fit) -> Verdict:
@@ -167,8 +181,8 @@ def _verdict(fit: Fit) -> Verdict:
     return {Fit.RISKY: Verdict.RISKY, Fit.TOO_BIG: Verdict.NO}.get(fit, Verdict.UNKNOWN)
 
 
-def _widened(place: Place, count: int) -> Place:
-    """The place with nodes like its first one added until there are so many; those are not owned."""
+def widen_place(place: Place, count: int) -> Place:
+    """The place with nodes like its first one added until it has `count`; those are not owned, and empty."""
     like = place.nodes[0] if place.nodes else NodeRoom("", "")
     more = tuple(
         NodeRoom(f"more-{at}", f"one more ({at})", like.total_bytes, device=like.device, is_owned=False)

@@ -1,0 +1,60 @@
+"""The page of what these Sparks can run, joined with the planner, and its way to the launch page.
+
+The one rule: it works without any node too; then its columns are of Sparks that nobody uses.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sparkdesk.app.planner import Planner
+from sparkdesk.core.errors import PlanError
+from sparkdesk.core.models.spec import ModelSpec
+from sparkdesk.core.planning.combination import choose_nodes
+from sparkdesk.core.planning.place import Place
+from sparkdesk.core.planning.question import Question
+from sparkdesk.core.planning.table import ModelRow, models_table, widen_place
+from sparkdesk.core.planning.workload import CHAT
+from ui.models.feeds import ModelsFeeds
+from ui.models.model import ModelsModel
+from ui.models.view import ModelsPage
+
+if TYPE_CHECKING:
+    from sparkdesk.app.desktop import Desktop
+
+
+class ModelsPane:
+    """Makes the page and answers it."""
+
+    def __init__(self, desktop: Desktop, planner: Planner) -> None:
+        self._stack = desktop.stack
+        self._planner = planner
+
+    def make(self) -> ModelsPage:
+        """The page; whoever makes it joins `plan_asked`."""
+        return ModelsPage(ModelsModel(self._feeds()))
+
+    def _feeds(self) -> ModelsFeeds:
+        launcher, engines = self._stack.launcher, self._planner.reference.engines
+        return ModelsFeeds(
+            catalogue=launcher.catalogue,
+            row_for=self._row_for,
+            place=self._planner.place,
+            contexts=launcher.node_contexts,
+            clock_s=self._stack.clock.monotonic_s,
+            remedy=self.remedy,
+            refresh_memory=launcher.refresh_memory,
+            engine_titles={key: profile.title for key, profile in engines.items()},
+        )
+
+    def _row_for(self, spec: ModelSpec, place: Place, counts: tuple[int, ...]) -> ModelRow:
+        return models_table((spec,), place, self._planner.reference, counts)[0]
+
+    def remedy(self, spec: ModelSpec, place: Place, count: int) -> str:
+        """What would make the model fit that does not fit on so many nodes; "" where the planner knows nothing."""
+        question = Question(spec, CHAT, choose_nodes(widen_place(place, count), count))
+        try:
+            rows = self._planner.rows(question)
+        except PlanError as error:
+            return error.remedy
+        return next((problem.remedy for row in rows for problem in row.problems if problem.remedy), "")

@@ -1,0 +1,35 @@
+"""Pictures of what the Sparks can run, for people to look at: build/shots/models-*.png."""
+
+from __future__ import annotations
+
+from pytestqt.qtbot import QtBot
+
+from tests.ui.launch.real import catalogue
+from tests.ui.models.desk import ModelsDesk, click, open_models
+from tests.ui.picture import take_pictures
+
+
+def test_pictures_of_two_nodes_beside_two_that_nobody_owns(qtbot: QtBot, dressed: object) -> None:
+    held = ("openai/gpt-oss-120b", "nvidia/Llama-3.3-70B-Instruct-NVFP4")
+    page = open_models(qtbot, ModelsDesk(catalogue(), (6.2, 40.0), held))
+    click(page, "gpt-oss-120b", 2)
+    take_pictures(page, "models-two")
+
+
+def test_pictures_of_one_that_does_not_fit(qtbot: QtBot, dressed: object) -> None:
+    page = open_models(qtbot, ModelsDesk(catalogue(), (6.2, 6.2, 6.2, 6.2)))
+    click(page, "glm-5", 3)
+    take_pictures(page, "models-no")
+
+
+def test_pictures_without_a_cluster(qtbot: QtBot, dressed: object) -> None:
+    page = open_models(qtbot, ModelsDesk(catalogue(), ()))
+    click(page, "llama-3.3-70b", 4)
+    take_pictures(page, "models-none")
+
+
+def test_pictures_of_nothing_found_and_of_many_nodes(qtbot: QtBot, dressed: object) -> None:
+    page = open_models(qtbot, ModelsDesk(catalogue()[:12], (6.2,) * 8))
+    take_pictures(page, "models-eight")
+    page.filters.search.setText("no such model")
+    take_pictures(page, "models-nothing")

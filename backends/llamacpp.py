@@ -33,9 +33,15 @@ from sparkdesk.core.jobs.reading import (
 )
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.models.spec import ModelSpec
-from sparkdesk.core.planning.launch import NO_SPECULATION, STOCK, place_of, setup_of, with_weights, workload_of
-from sparkdesk.core.planning.ledger import fit_problems, launch_ledgers
-from sparkdesk.core.planning.preflight import has_errors, node_problems, port_problems, refuse_errors, tensor_problems
+from sparkdesk.core.planning.launch.preflight import (
+    has_errors,
+    node_problems,
+    port_problems,
+    refuse_errors,
+    tensor_problems,
+)
+from sparkdesk.core.planning.launch.request import NO_SPECULATION, STOCK, place_of, setup_of, with_weights, workload_of
+from sparkdesk.core.planning.memory.ledger import fit_problems, launch_ledgers
 from sparkdesk.core.planning.setup import Build, EngineProfile, Setup
 from sparkdesk.core.playbooks.job import JobSpec, build_plan
 

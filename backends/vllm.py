@@ -40,7 +40,14 @@ from sparkdesk.core.jobs.reading import (
 )
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.models.spec import ModelSpec
-from sparkdesk.core.planning.launch import (
+from sparkdesk.core.planning.launch.preflight import (
+    has_errors,
+    node_problems,
+    port_problems,
+    refuse_errors,
+    tensor_problems,
+)
+from sparkdesk.core.planning.launch.request import (
     NO_SPECULATION,
     STOCK,
     has_format,
@@ -49,8 +56,7 @@ from sparkdesk.core.planning.launch import (
     weights_of,
     workload_of,
 )
-from sparkdesk.core.planning.ledger import fit_problems, launch_ledgers, share_problems, start_note
-from sparkdesk.core.planning.preflight import has_errors, node_problems, port_problems, refuse_errors, tensor_problems
+from sparkdesk.core.planning.memory.ledger import fit_problems, launch_ledgers, share_problems, start_note
 from sparkdesk.core.planning.setup import Build, EngineProfile
 from sparkdesk.core.playbooks.job import JobSpec, build_plan
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sparkdesk.core.planning.bandwidth import PEAK_GB_PER_S, Bandwidth
+from sparkdesk.core.planning.speed.bandwidth import PEAK_GB_PER_S, Bandwidth
 from sparkdesk.core.telemetry.energy import SPARK_WALL, EnergyView
 from sparkdesk.core.telemetry.metric import BANDWIDTH, ENERGY, GPU_POWER, TOKEN_ENERGY, WALL_POWER, find_metric
 from ui import text

@@ -9,7 +9,7 @@ from sparkdesk import paths
 from sparkdesk.core.models.catalogue import read_catalogue
 from sparkdesk.core.models.spec import ModelSpec
 from sparkdesk.core.planning.reference import FILES, Reference, read_reference
-from sparkdesk.core.planning.training_case import TrainingCase, read_training
+from sparkdesk.core.planning.training.case import TrainingCase, read_training
 
 
 def load_reference() -> Reference:

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 from sparkdesk.app.plan_data import load_reference
 from sparkdesk.core.models.catalogue import find_model
 from sparkdesk.core.models.spec import ModelSpec
-from sparkdesk.core.planning.agent_plan import plan_agents
-from sparkdesk.core.planning.agent_workload import AgentRun
+from sparkdesk.core.planning.agent.plan import plan_agents
+from sparkdesk.core.planning.agent.workload import AgentRun
 from sparkdesk.core.planning.cost import Prices
 from sparkdesk.core.planning.place import Place
-from sparkdesk.core.planning.question import Question
+from sparkdesk.core.planning.search.question import Question
 from sparkdesk.core.planning.reference import Reference
 from sparkdesk.core.planning.row import PlanRow
-from sparkdesk.core.planning.search import plan_rows
-from sparkdesk.core.planning.table import Cell, models_table
+from sparkdesk.core.planning.search.rows import plan_rows
+from sparkdesk.core.planning.search.table import Cell, models_table
 from sparkdesk.services.planning.neighbourhood import Busyness
 from sparkdesk.services.planning.places import Places
 

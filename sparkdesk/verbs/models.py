@@ -45,8 +45,8 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     from sparkdesk.app.plan_data import load_catalogue, load_reference
     from sparkdesk.core.planning.place import NodeRoom, Place
-    from sparkdesk.core.planning.table import models_table
-    from sparkdesk.core.planning.table_report import models_json, models_text
+    from sparkdesk.core.planning.search.table import models_table
+    from sparkdesk.core.planning.search.table_report import models_json, models_text
 
     reference, catalogue = load_reference(), load_catalogue()
     word = options.purpose.lower()

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from sparkdesk.core.models.catalogue import Match
     from sparkdesk.core.models.spec import ModelSpec
     from sparkdesk.core.planning.place import Place
-    from sparkdesk.core.planning.question import Question
     from sparkdesk.core.planning.reference import Reference
+    from sparkdesk.core.planning.search.question import Question
 
 FITS, FITS_NOT, USAGE = 0, 1, 2
 MAX_NODES = 64
@@ -84,10 +84,10 @@ def main(arguments: list[str]) -> int:
 
 
 def _answer(parser: _Parser, options: argparse.Namespace, question: Question, reference: Reference) -> int:
-    from sparkdesk.core.planning.combination import question_problems
-    from sparkdesk.core.planning.ranking import is_fitting
-    from sparkdesk.core.planning.report import plans_json, plans_table
-    from sparkdesk.core.planning.search import plan_rows
+    from sparkdesk.core.planning.search.combination import question_problems
+    from sparkdesk.core.planning.search.ranking import is_fitting
+    from sparkdesk.core.planning.search.report import plans_json, plans_table
+    from sparkdesk.core.planning.search.rows import plan_rows
 
     for problem in question_problems(question, reference):
         parser.error(_sentence(problem))
@@ -113,7 +113,7 @@ def _print_json(document: dict[str, Any]) -> None:
 
 def _question(options: argparse.Namespace, match: Match, reference: Reference) -> Question:
     from sparkdesk.core.planning.cost import Prices
-    from sparkdesk.core.planning.question import Goal, Limits, Question
+    from sparkdesk.core.planning.search.question import Goal, Limits, Question
     from sparkdesk.core.telemetry.energy_rate import EnergyRates
 
     limits = Limits(
@@ -222,9 +222,9 @@ def _train(parser: _Parser, options: argparse.Namespace, reference: Reference) -
     """`--train METHOD`: steps, samples and tokens a second, on all nodes and on fewer."""
     from sparkdesk.app.plan_data import load_catalogue, load_training
     from sparkdesk.core.errors import PlanError
-    from sparkdesk.core.planning.training import TrainingQuestion, plan_training
-    from sparkdesk.core.planning.training_case import find_cases
-    from sparkdesk.core.planning.training_report import training_json, training_table
+    from sparkdesk.core.planning.training.case import find_cases
+    from sparkdesk.core.planning.training.plan import TrainingQuestion, plan_training
+    from sparkdesk.core.planning.training.report import training_json, training_table
 
     cases = load_training()
     spec = None if find_cases(cases, options.model) else _find(options.model, load_catalogue())[0].spec
@@ -349,7 +349,7 @@ def _quoted(text: str) -> str:
 def _choices() -> str:
     """Engines, quantizations, KV types, methods and workloads, for the help."""
     from sparkdesk.app.plan_data import load_reference
-    from sparkdesk.core.planning.training import METHODS
+    from sparkdesk.core.planning.training.plan import METHODS
 
     engines = load_reference().engines.values()
 

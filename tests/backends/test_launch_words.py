@@ -11,8 +11,8 @@ import pytest
 from backends import llamacpp, vllm
 from sparkdesk.core.jobs.plan import GIB, Fit, Problem, Severity
 from sparkdesk.core.jobs.request import LaunchRequest
-from sparkdesk.core.planning.launch import place_of, setup_of, workload_of
-from sparkdesk.core.planning.ledger import fraction_for, launch_ledgers, ledgers
+from sparkdesk.core.planning.launch.request import place_of, setup_of, workload_of
+from sparkdesk.core.planning.memory.ledger import fraction_for, launch_ledgers, ledgers
 from tests.backends.context import ROOT, context_with, spec_named
 from tests.backends.test_golden_plans import GPT_OSS, LLAMA, MTP, ON_LINE, QWEN, SMOL
 

@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable
 
 from sparkdesk.core.planning.place import NodeRoom, Place
-from sparkdesk.core.planning.question import Question
-from sparkdesk.core.planning.search import plan_rows
-from sparkdesk.core.planning.table import models_table
+from sparkdesk.core.planning.search.question import Question
+from sparkdesk.core.planning.search.rows import plan_rows
+from sparkdesk.core.planning.search.table import models_table
 from sparkdesk.core.planning.workload import BATCH, PRESETS, Workload
 from tests.bench.figure import Figure
 from tests.core.planning.planner import catalogue, reference, spec_of

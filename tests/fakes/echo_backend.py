@@ -18,7 +18,7 @@ from sparkdesk.core.jobs.endpoint import Endpoint
 from sparkdesk.core.jobs.plan import LaunchPlan, MemoryLedger, Problem
 from sparkdesk.core.jobs.reading import GENERATED_TOKENS, read_prometheus
 from sparkdesk.core.jobs.request import LaunchRequest
-from sparkdesk.core.planning.preflight import node_problems, port_problems, refuse_errors
+from sparkdesk.core.planning.launch.preflight import node_problems, port_problems, refuse_errors
 from sparkdesk.core.playbooks.job import JobSpec, build_plan
 
 ENGINE = Path(__file__).resolve().parents[1] / "servers" / "echo_engine.py"

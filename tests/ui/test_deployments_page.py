@@ -12,7 +12,7 @@ from PySide6.QtTest import QSignalSpy, QTest
 from pytestqt.qtbot import QtBot
 
 from sparkdesk.core.jobs.record import JobState
-from sparkdesk.core.planning.bandwidth import Bandwidth
+from sparkdesk.core.planning.speed.bandwidth import Bandwidth
 from sparkdesk.core.telemetry.energy import EnergyView
 from tests.ui import rack
 from tests.ui.picture import SHOTS, host_page, take_pictures

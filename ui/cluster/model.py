@@ -22,7 +22,7 @@ from sparkdesk.core.feed import Latest
 from sparkdesk.core.findings.concern import Concern
 from sparkdesk.core.jobs.plan import LaunchPlan
 from sparkdesk.core.jobs.record import JobStatus
-from sparkdesk.core.planning.bandwidth import Bandwidth
+from sparkdesk.core.planning.speed.bandwidth import Bandwidth
 from sparkdesk.core.telemetry.energy import EnergyView
 from sparkdesk.core.telemetry.sample import Sample
 from sparkdesk.services.jobs.trace import Traces

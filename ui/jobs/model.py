@@ -18,7 +18,7 @@ from sparkdesk.core.jobs.plan import LaunchPlan
 from sparkdesk.core.jobs.rate import GENERATED_RATE
 from sparkdesk.core.jobs.reading import REQUESTS_RUNNING, REQUESTS_WAITING
 from sparkdesk.core.jobs.record import JobState, JobStatus, LogLine, Phase, PhaseState
-from sparkdesk.core.planning.bandwidth import Bandwidth
+from sparkdesk.core.planning.speed.bandwidth import Bandwidth
 from sparkdesk.core.step import Playbook
 from sparkdesk.core.telemetry.energy import EnergyView
 from sparkdesk.services.jobs.trace import Traces

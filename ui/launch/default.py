@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from sparkdesk.core.jobs.backend import BackendInfo, NodeContext
 from sparkdesk.core.models.spec import ModelSpec, WeightFormat
 from sparkdesk.core.planning.parallelism import Parallelism
-from sparkdesk.core.planning.question import Limits
+from sparkdesk.core.planning.search.question import Limits
 from sparkdesk.core.planning.row import PlanRow
 from sparkdesk.core.planning.setup import EngineProfile, Setup
 from ui.launch.form import DEFAULT_CONTEXT_TOKENS, FIELDS, LOAD_FIELDS, NO_SPECULATION, STOCK, Form, read_workload

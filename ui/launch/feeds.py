@@ -16,12 +16,12 @@ from sparkdesk.core.jobs.plan import LaunchPlan, Problem
 from sparkdesk.core.jobs.recipe.imported import Imported
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.models.spec import ModelSpec
-from sparkdesk.core.planning.agent_workload import AgentRun
+from sparkdesk.core.planning.agent.workload import AgentRun
 from sparkdesk.core.planning.place import Place
-from sparkdesk.core.planning.question import Question
+from sparkdesk.core.planning.search.question import Question
 from sparkdesk.core.planning.row import PlanRow
 from sparkdesk.core.planning.setup import EngineProfile
-from sparkdesk.core.planning.table import Cell
+from sparkdesk.core.planning.search.table import Cell
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.models.catalogue import find_model
 from sparkdesk.core.models.spec import ModelSpec
 from sparkdesk.core.planning.place import Place
-from sparkdesk.core.planning.question import Limits, Question, context_problem, load_problems
+from sparkdesk.core.planning.search.question import Limits, Question, context_problem, load_problems
 from sparkdesk.core.planning.row import PlanRow
 from sparkdesk.core.planning.workload import CHAT, Workload
 from ui import text

@@ -13,7 +13,7 @@ from sparkdesk.core.jobs.plan import Fit, Severity
 from sparkdesk.core.models.spec import ModelSpec
 from sparkdesk.core.planning.parallelism import Parallelism
 from sparkdesk.core.planning.place import Place
-from sparkdesk.core.planning.question import Limits, Question, division_problems
+from sparkdesk.core.planning.search.question import Limits, Question, division_problems
 from sparkdesk.core.planning.row import PlanRow
 from sparkdesk.core.planning.setup import EngineProfile
 from sparkdesk.core.planning.workload import Workload

@@ -12,8 +12,8 @@ from sparkdesk.core.cluster.rank import ranked
 from sparkdesk.core.errors import SparkDeskError
 from sparkdesk.core.jobs.plan import Fit, LaunchPlan, Problem, Severity
 from sparkdesk.core.jobs.request import LaunchRequest
-from sparkdesk.core.planning.launch import workload_of
-from sparkdesk.core.planning.ledger import fraction_for
+from sparkdesk.core.planning.launch.request import workload_of
+from sparkdesk.core.planning.memory.ledger import fraction_for
 from sparkdesk.core.planning.row import PlanRow
 from ui import text
 from ui.jobs.mark import Mark, MarkKind

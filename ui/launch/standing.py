@@ -13,7 +13,7 @@ from sparkdesk.core.jobs.backend import NodeContext
 from sparkdesk.core.jobs.plan import Fit
 from sparkdesk.core.models.spec import ModelSpec
 from sparkdesk.core.planning.place import Place
-from sparkdesk.core.planning.table import Cell
+from sparkdesk.core.planning.search.table import Cell
 from ui import text
 from ui.jobs.mark import Mark
 from ui.launch.preview import FIT_ICONS, FIT_KINDS

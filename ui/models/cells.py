@@ -9,7 +9,7 @@ from typing import Final
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
 
-from sparkdesk.core.planning.table import Cell
+from sparkdesk.core.planning.search.table import Cell
 from ui import text
 from ui.models import words
 from ui.models.model import Entry, ModelsModel

@@ -12,7 +12,7 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
-from sparkdesk.core.planning.table import Cell, Verdict
+from sparkdesk.core.planning.search.table import Cell, Verdict
 from ui import text
 from ui.launch.plan.ledger_rows import ledger_values
 from ui.launch.plan.tiles import paint_band

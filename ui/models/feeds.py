@@ -12,7 +12,7 @@ from sparkdesk.core.feed import Latest
 from sparkdesk.core.jobs.backend import NodeContext
 from sparkdesk.core.models.spec import ModelSpec
 from sparkdesk.core.planning.place import Place
-from sparkdesk.core.planning.table import ModelRow
+from sparkdesk.core.planning.search.table import ModelRow
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from sparkdesk.core.jobs.backend import NodeContext
 from sparkdesk.core.models.spec import ModelSpec
 from sparkdesk.core.planning.place import Place
-from sparkdesk.core.planning.table import Cell, ModelRow, Verdict
+from sparkdesk.core.planning.search.table import Cell, ModelRow, Verdict
 from ui.bridge import watch
 from ui.launch.standing import find_holders, is_match
 from ui.models import words

@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from sparkdesk.core.planning.table import Cell
+from sparkdesk.core.planning.search.table import Cell
 from ui import text, theme
 from ui.icon import draw_icon
 from ui.models import words

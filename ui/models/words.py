@@ -11,7 +11,7 @@ from typing import Final
 from sparkdesk.core.jobs.plan import Fit
 from sparkdesk.core.models.spec import ModelSpec
 from sparkdesk.core.planning.figure import Figure
-from sparkdesk.core.planning.table import Cell, Verdict
+from sparkdesk.core.planning.search.table import Cell, Verdict
 from sparkdesk.core.planning.workload import CHAT
 from ui import text
 from ui.jobs.mark import Mark

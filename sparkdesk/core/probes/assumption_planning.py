@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from sparkdesk.core.planning.cost import MOST_RAIL_W, REST_W
-from sparkdesk.core.planning.memory import SYSTEM_BYTES
+from sparkdesk.core.planning.memory.need import SYSTEM_BYTES
 from sparkdesk.core.probes.assumption import Assumption, Hold
 from sparkdesk.core.probes.assumption_rule import Rule, Ruling, assume, read_number, shown, text_of
 from sparkdesk.core.probes.read import Answer, ReadCommand, ReadFile
@@ -75,11 +75,11 @@ def _untold(reason: str) -> Rule:
 ASSUMPTIONS: tuple[Assumption, ...] = (
     assume(
         "system-reserve", "Without a program on the GPU the system keeps no more than 4 GiB",
-        ReadCommand(("python3", "-c", _IDLE_SCRIPT)), _judge_system, source=_OWN, where="core/planning/memory.py",
+        ReadCommand(("python3", "-c", _IDLE_SCRIPT)), _judge_system, source=_OWN, where="core/planning/memory/need.py",
     ),
     assume(
         "draft-weights", "A draft model is 15 % of its model's weights, a draft head 3 %", _JOB_LOGS,
-        _untold("engines log the weights of model and draft as one sum"), source=_OWN, where="core/planning/memory.py",
+        _untold("engines log the weights of model and draft as one sum"), source=_OWN, where="core/planning/memory/need.py",
     ),
     assume(
         "work-power", "The GPU's rail takes 11 to 12 W awake without work, and at most 87 W", _POWER, _judge_power,
@@ -93,12 +93,12 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
     assume(
         "training-overlap", "Four fifths of the time of backward can hide the exchange of gradients", _JOB_LOGS,
         _untold("only a profile of a training step on several nodes tells it"), source=_OWN,
-        where="core/planning/training.py",
+        where="core/planning/training/plan.py",
     ),
     assume(
         "training-memory", "Training with AdamW in mixed precision takes 16 bytes a parameter and 4 GiB",
         _JOB_LOGS,
         _untold("frameworks do not log what each part takes"), source="the frameworks' defaults; the 4 GiB are ours",
-        where="core/planning/training_memory.py",
+        where="core/planning/training/memory.py",
     ),
 )  # fmt: skip

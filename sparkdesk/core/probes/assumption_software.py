@@ -118,7 +118,7 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
         "nccl-buffers", "Over several nodes vLLM holds no more outside PyTorch than the plan's allowance of 512 MiB",
         _JOB_LOGS,
         _sum_below(r"non_torch_memory takes (\d+(?:\.\d+)?) ?GiB", 1024 * MIB, NCCL_ALLOWED_BYTES, "using nccl=="),
-        source="ours, an allowance; vLLM tells it in some versions only", where="core/planning/memory.py",
+        source="ours, an allowance; vLLM tells it in some versions only", where="core/planning/memory/need.py",
     ),
     assume(
         "vllm-on-gb10", "vLLM starts on a GB10 and says so in the words that its reader knows", _JOB_LOGS,

@@ -18,8 +18,8 @@ from sparkdesk.core.jobs.record import JobState, JobStatus
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.models.catalogue import find_model
 from sparkdesk.core.models.spec import ModelSpec
-from sparkdesk.core.planning.bandwidth import Bandwidth, effective_bandwidth, facts_of, steps_of
-from sparkdesk.core.planning.memory import VALUE_BYTES
+from sparkdesk.core.planning.memory.need import VALUE_BYTES
+from sparkdesk.core.planning.speed.bandwidth import Bandwidth, effective_bandwidth, facts_of, steps_of
 
 NAN = float("nan")
 _SPECULATIVE_FLAGS = ("--speculative", "--spec-", "--num-speculative", "--draft", "--model-draft", "-md")

@@ -16,8 +16,8 @@ from sparkdesk.core.jobs.plan import LaunchPlan, MemoryLedger
 from sparkdesk.core.jobs.rate import GENERATED_RATE, PROMPT_RATE
 from sparkdesk.core.jobs.reading import MODEL_BYTES, REQUESTS_RUNNING
 from sparkdesk.core.jobs.record import JobState, JobStatus
-from sparkdesk.core.planning.bandwidth import Bandwidth
 from sparkdesk.core.planning.place import Neighbour
+from sparkdesk.core.planning.speed.bandwidth import Bandwidth
 
 NAN = math.nan
 NO_READINGS: Mapping[str, float] = MappingProxyType({})

@@ -9,9 +9,9 @@ from pathlib import Path
 from sparkdesk.core.models.catalogue import find_model, read_catalogue
 from sparkdesk.core.models.spec import ModelSpec
 from sparkdesk.core.planning.place import Neighbour, NodeRoom, Place
-from sparkdesk.core.planning.question import Limits, Question
 from sparkdesk.core.planning.reference import FILES, Reference, read_reference
 from sparkdesk.core.planning.row import PlanRow
+from sparkdesk.core.planning.search.question import Limits, Question
 from sparkdesk.core.planning.workload import CHAT, Workload
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -10,9 +10,9 @@ import pytest
 from sparkdesk.core.cluster.half import NodeView
 from sparkdesk.core.cluster.port import CAGE_NETDEVS
 from sparkdesk.core.cluster.topology import Topology, build_topology
-from sparkdesk.core.planning.combination import choose_nodes
 from sparkdesk.core.planning.link import NO_MEASUREMENTS, OFFICE, link_between, links_within
 from sparkdesk.core.planning.place import Link, NodeRoom, Place
+from sparkdesk.core.planning.search.combination import choose_nodes
 from tests.core.cluster.cabling import Cabling, chain, pair, ring, switch, two_cables
 
 

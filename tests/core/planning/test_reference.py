@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sparkdesk.core.errors import SettingsError
-from sparkdesk.core.planning.memory import VALUE_BYTES
+from sparkdesk.core.planning.memory.need import VALUE_BYTES
 from sparkdesk.core.planning.reference import FILES, read_reference
 from tests.core.planning.speed.speeds import RESOURCES, catalogue, reference
 

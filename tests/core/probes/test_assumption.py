@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backends import llamacpp, vllm
-from sparkdesk.core.planning.memory import NCCL_BYTES
+from sparkdesk.core.planning.memory.need import NCCL_BYTES
 from sparkdesk.core.probes.assumption import Assumption, FieldReport, Hold
 from sparkdesk.core.probes.assumption_software import LLAMACPP_ALLOWED_BYTES, NCCL_ALLOWED_BYTES, VLLM_ALLOWED_BYTES
 from sparkdesk.core.probes.assumption_table import ASSUMPTIONS

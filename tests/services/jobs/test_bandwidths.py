@@ -14,7 +14,7 @@ from sparkdesk.core.jobs.record import JobState, JobStatus
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.models.catalogue import read_catalogue
 from sparkdesk.core.models.spec import ModelSpec, WeightFormat
-from sparkdesk.core.planning.bandwidth import Bandwidth
+from sparkdesk.core.planning.speed.bandwidth import Bandwidth
 from sparkdesk.core.step import Playbook
 from sparkdesk.paths import resources_dir
 from sparkdesk.services.jobs.bandwidths import Bandwidths

@@ -15,7 +15,7 @@ from sparkdesk.core.cluster.topology_problem import Problem
 from sparkdesk.core.feed import Latest
 from sparkdesk.core.findings.concern import Concern, Severity
 from sparkdesk.core.jobs.record import JobState
-from sparkdesk.core.planning.bandwidth import Bandwidth
+from sparkdesk.core.planning.speed.bandwidth import Bandwidth
 from sparkdesk.core.step import Playbook
 from sparkdesk.core.telemetry.energy import EnergyView
 from sparkdesk.core.telemetry.series import ChartSource

@@ -16,12 +16,12 @@ from sparkdesk.core.jobs.plan import LaunchPlan, Problem
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.models.catalogue import find_model
 from sparkdesk.core.models.spec import ModelSpec
-from sparkdesk.core.planning.agent_workload import AgentRun
+from sparkdesk.core.planning.agent.workload import AgentRun
 from sparkdesk.core.planning.place import Neighbour, NodeRoom, Place
-from sparkdesk.core.planning.question import Question
 from sparkdesk.core.planning.row import PlanRow
+from sparkdesk.core.planning.search.question import Question
+from sparkdesk.core.planning.search.table import Cell
 from sparkdesk.core.planning.setup import EngineProfile
-from sparkdesk.core.planning.table import Cell
 from tests.ui import rack
 from tests.ui.picture import host_page
 from ui.launch.model import LaunchFeeds, LaunchModel

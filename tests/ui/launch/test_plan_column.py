@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 from sparkdesk.core.jobs.plan import Fit
 from sparkdesk.core.models.spec import ModelSpec, WeightFormat
 from sparkdesk.core.planning.figure import total_s
-from sparkdesk.core.planning.ledger import worst_fit
+from sparkdesk.core.planning.memory.ledger import worst_fit
 from tests.ui.launch import made
 from tests.ui.launch.desk import LaunchDesk, choose_nodes, open_page, settle
 from ui.launch.model import LaunchModel

@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 
 from sparkdesk.core.jobs.plan import Fit
-from sparkdesk.core.planning.agent_workload import AgentPoint, AgentRun
+from sparkdesk.core.planning.agent.workload import AgentPoint, AgentRun
 from sparkdesk.core.planning.row import Quality, Toll
 from sparkdesk.core.planning.workload import BATCH
 from tests.ui.launch import made

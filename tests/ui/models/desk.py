@@ -15,7 +15,7 @@ from sparkdesk.core.jobs.backend import NodeContext
 from sparkdesk.core.models.catalogue import find_model
 from sparkdesk.core.models.spec import ModelSpec
 from sparkdesk.core.planning.place import NodeRoom, Place
-from sparkdesk.core.planning.table import ModelRow, models_table
+from sparkdesk.core.planning.search.table import ModelRow, models_table
 from tests.ui.launch.desk import node
 from tests.ui.launch.real import catalogue, reference
 from tests.ui.picture import host_page

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sparkdesk.core.jobs.plan import Fit, MemoryLedger, Severity
-from sparkdesk.core.planning.ledger import worst_fit
+from sparkdesk.core.planning.memory.ledger import worst_fit
 from sparkdesk.core.planning.row import PlanRow
 from ui.jobs.mark import Mark
 from ui.launch.model import LaunchModel

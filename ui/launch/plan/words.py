@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sparkdesk.core.jobs.plan import Fit, Severity
-from sparkdesk.core.planning.agent_workload import AgentRun
+from sparkdesk.core.planning.agent.workload import AgentRun
 from sparkdesk.core.planning.figure import Figure
 from sparkdesk.core.planning.parallelism import Parallelism
 from sparkdesk.core.planning.prediction import MeasuredCase, Prediction

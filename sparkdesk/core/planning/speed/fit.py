@@ -17,7 +17,6 @@ from dataclasses import asdict, dataclass, replace
 
 from sparkdesk.core.models.spec import ModelSpec
 from sparkdesk.core.planning.figure import total_s
-from sparkdesk.core.planning.performance import devices_of
 from sparkdesk.core.planning.place import NodeRoom, Place
 from sparkdesk.core.planning.reference import Reference
 from sparkdesk.core.planning.setup import Setup
@@ -25,6 +24,7 @@ from sparkdesk.core.planning.share import ALL
 from sparkdesk.core.planning.speed.calibration import Calibration, Fitted
 from sparkdesk.core.planning.speed.decode import decode_of
 from sparkdesk.core.planning.speed.measurement import Measurement
+from sparkdesk.core.planning.speed.performance import devices_of
 from sparkdesk.core.planning.speed.prefill import prefill_parts
 from sparkdesk.core.planning.speed.terms import terms_of
 

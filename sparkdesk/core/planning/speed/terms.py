@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from sparkdesk.core.planning.memory import VALUE_BYTES
+from sparkdesk.core.planning.memory.need import VALUE_BYTES
 from sparkdesk.core.planning.parallelism import Parallelism
 from sparkdesk.core.planning.place import Device, Link, Place
 from sparkdesk.core.planning.setup import Setup

@@ -13,8 +13,8 @@ from sparkdesk.core.jobs.plan import Fit
 from sparkdesk.core.models.spec import LayerGroup, LayerKind, ModelSpec
 from sparkdesk.core.planning.figure import total_s
 from sparkdesk.core.planning.place import Device, Link, NodeRoom, Place
-from sparkdesk.core.planning.training import METHODS, TrainingQuestion, TrainingRow, plan_training
-from sparkdesk.core.planning.training_case import MeasuredRun, TrainingCase, find_cases, read_training
+from sparkdesk.core.planning.training.case import MeasuredRun, TrainingCase, find_cases, read_training
+from sparkdesk.core.planning.training.plan import METHODS, TrainingQuestion, TrainingRow, plan_training
 from sparkdesk.paths import resources_dir
 
 TABLE = (resources_dir() / "planning" / "training.toml").read_bytes()

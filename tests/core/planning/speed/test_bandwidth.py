@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sparkdesk.core.models.kv import layers_bytes
 from sparkdesk.core.models.spec import Experts, LayerGroup, LayerKind, ModelSpec, WeightFormat
-from sparkdesk.core.planning.bandwidth import (
+from sparkdesk.core.planning.speed.bandwidth import (
     PEAK_GB_PER_S,
     Bandwidth,
     StepFacts,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sparkdesk.core.models.spec import ModelSpec
-from sparkdesk.core.planning.search import plan_rows
-from sparkdesk.core.planning.table import Verdict, models_table
+from sparkdesk.core.planning.search.rows import plan_rows
+from sparkdesk.core.planning.search.table import Verdict, models_table
 from tests.core.planning.planner import ask, catalogue, place_of, reference, spec_of
 
 

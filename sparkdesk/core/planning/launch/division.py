@@ -9,10 +9,10 @@ import math
 
 from sparkdesk.core.jobs.plan import Problem, Severity
 from sparkdesk.core.models.spec import ModelSpec
-from sparkdesk.core.planning.memory import MOST_TOKENS, MOST_USERS, is_count
+from sparkdesk.core.planning.memory.need import MOST_TOKENS, MOST_USERS, is_count
 from sparkdesk.core.planning.parallelism import Parallelism
 from sparkdesk.core.planning.place import Place
-from sparkdesk.core.planning.question import layer_count, tensor_problem
+from sparkdesk.core.planning.search.question import layer_count, tensor_problem
 from sparkdesk.core.planning.setup import Setup
 from sparkdesk.core.planning.workload import Workload
 

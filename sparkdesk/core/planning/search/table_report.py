@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sparkdesk.core.planning.report import SCHEMA, figure_json
-from sparkdesk.core.planning.table import Cell, ModelRow, Verdict
+from sparkdesk.core.planning.search.report import SCHEMA, figure_json
+from sparkdesk.core.planning.search.table import Cell, ModelRow, Verdict
 
 WIDTH = 30
 """Characters of a node count's column."""

@@ -15,7 +15,21 @@ from functools import partial
 from typing import NamedTuple
 
 from sparkdesk.core.jobs.plan import Fit, MemoryLedger, Problem, Severity
-from sparkdesk.core.planning.combination import (
+from sparkdesk.core.planning.cost import cost_of
+from sparkdesk.core.planning.memory.ledger import (
+    ledgers,
+    max_concurrency,
+    max_context_tokens,
+    memory_problems,
+    worst_fit,
+)
+from sparkdesk.core.planning.neighbour import busyness_words, neighbours_of, predict_shared, tolls
+from sparkdesk.core.planning.place import Place
+from sparkdesk.core.planning.prediction import Prediction
+from sparkdesk.core.planning.quality import quality_of
+from sparkdesk.core.planning.reference import Reference
+from sparkdesk.core.planning.row import PlanRow, Toll
+from sparkdesk.core.planning.search.combination import (
     choose_nodes,
     counts_of,
     pairs,
@@ -23,19 +37,11 @@ from sparkdesk.core.planning.combination import (
     setups,
     valid_divisions,
 )
-from sparkdesk.core.planning.cost import cost_of
-from sparkdesk.core.planning.ledger import ledgers, max_concurrency, max_context_tokens, memory_problems, worst_fit
-from sparkdesk.core.planning.neighbour import busyness_words, neighbours_of, predict_shared, tolls
-from sparkdesk.core.planning.performance import predict
-from sparkdesk.core.planning.place import Place
-from sparkdesk.core.planning.prediction import Prediction
-from sparkdesk.core.planning.quality import quality_of
-from sparkdesk.core.planning.question import Question, context_problem
-from sparkdesk.core.planning.ranking import FITTING, TIE, least_free, order, rank
-from sparkdesk.core.planning.reference import Reference
-from sparkdesk.core.planning.row import PlanRow, Toll
+from sparkdesk.core.planning.search.question import Question, context_problem
+from sparkdesk.core.planning.search.ranking import FITTING, TIE, least_free, order, rank
 from sparkdesk.core.planning.setup import Setup
 from sparkdesk.core.planning.share import Share
+from sparkdesk.core.planning.speed.performance import predict
 
 LEADERS = 8
 """Plain rows whose variants are tried: so many of the leading ones, and so many that miss least memory; of those that

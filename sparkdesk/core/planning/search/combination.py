@@ -13,10 +13,11 @@ from itertools import combinations
 from sparkdesk.core.jobs.plan import Problem, Severity
 from sparkdesk.core.models.spec import ModelSpec, WeightFormat
 from sparkdesk.core.planning.link import MOST_GROUPED
-from sparkdesk.core.planning.memory import VALUE_BYTES
+from sparkdesk.core.planning.memory.need import VALUE_BYTES
 from sparkdesk.core.planning.parallelism import Parallelism
 from sparkdesk.core.planning.place import Link, NodeRoom, Place
-from sparkdesk.core.planning.question import (
+from sparkdesk.core.planning.reference import Reference
+from sparkdesk.core.planning.search.question import (
     Limits,
     Question,
     division_problems,
@@ -24,7 +25,6 @@ from sparkdesk.core.planning.question import (
     load_problems,
     tensor_problem,
 )
-from sparkdesk.core.planning.reference import Reference
 from sparkdesk.core.planning.setup import Build, EngineProfile, Setup
 from sparkdesk.core.planning.speed.cable import DEFAULT_LINK
 

@@ -11,11 +11,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from sparkdesk.core.jobs.plan import Fit, Severity
-from sparkdesk.core.planning.combination import NO_SPECULATION
-from sparkdesk.core.planning.explanation import EQUAL, HARM, explain
 from sparkdesk.core.planning.parallelism import Parallelism
-from sparkdesk.core.planning.question import Goal
 from sparkdesk.core.planning.row import PlanRow
+from sparkdesk.core.planning.search.combination import NO_SPECULATION
+from sparkdesk.core.planning.search.explanation import EQUAL, HARM, explain
+from sparkdesk.core.planning.search.question import Goal
 from sparkdesk.core.planning.workload import Workload
 
 READABLE_TOK_S = 20.0

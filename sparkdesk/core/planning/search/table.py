@@ -14,19 +14,19 @@ from enum import StrEnum
 
 from sparkdesk.core.jobs.plan import Fit, MemoryLedger
 from sparkdesk.core.models.spec import ModelSpec
-from sparkdesk.core.planning.combination import choose_nodes, pairs, setups, valid_divisions
 from sparkdesk.core.planning.figure import UNKNOWN, Figure
-from sparkdesk.core.planning.ledger import ledgers, max_context_tokens, worst_fit
+from sparkdesk.core.planning.memory.ledger import ledgers, max_context_tokens, worst_fit
 from sparkdesk.core.planning.neighbour import UNKNOWN_PREDICTION, neighbours_of, predict_shared, tolls
-from sparkdesk.core.planning.performance import predict
 from sparkdesk.core.planning.place import NodeRoom, Place
 from sparkdesk.core.planning.prediction import MeasuredCase, Prediction
 from sparkdesk.core.planning.quality import quality_of
-from sparkdesk.core.planning.question import Question
-from sparkdesk.core.planning.ranking import FITTING, least_free, order
 from sparkdesk.core.planning.reference import Reference
 from sparkdesk.core.planning.row import PlanRow
+from sparkdesk.core.planning.search.combination import choose_nodes, pairs, setups, valid_divisions
+from sparkdesk.core.planning.search.question import Question
+from sparkdesk.core.planning.search.ranking import FITTING, least_free, order
 from sparkdesk.core.planning.share import Share
+from sparkdesk.core.planning.speed.performance import predict
 from sparkdesk.core.planning.workload import CHAT, Workload
 
 NODE_COUNTS = (1, 2, 3, 4)

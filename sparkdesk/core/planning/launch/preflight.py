@@ -7,7 +7,7 @@ from sparkdesk.core.jobs.backend import NodeContext, PlanContext
 from sparkdesk.core.jobs.plan import Problem, Severity
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.models.spec import ModelSpec
-from sparkdesk.core.planning.question import tensor_problem
+from sparkdesk.core.planning.search.question import tensor_problem
 
 
 def has_errors(problems: list[Problem]) -> bool:

@@ -13,9 +13,9 @@ from sparkdesk.core.jobs.plan import MemoryLedger, Problem
 from sparkdesk.core.models.spec import ModelSpec
 from sparkdesk.core.plain_text import make_line
 from sparkdesk.core.planning.figure import Figure, Parts
-from sparkdesk.core.planning.question import Question
-from sparkdesk.core.planning.ranking import criterion_of, is_fitting
 from sparkdesk.core.planning.row import Cost, PlanRow
+from sparkdesk.core.planning.search.question import Question
+from sparkdesk.core.planning.search.ranking import criterion_of, is_fitting
 from sparkdesk.core.planning.workload import Workload
 
 SCHEMA = 1

@@ -10,8 +10,9 @@ import pytest
 from sparkdesk.core.planning.figure import Figure
 from sparkdesk.core.planning.place import Neighbour
 from sparkdesk.core.planning.prediction import Prediction
-from sparkdesk.core.planning.question import Goal
-from sparkdesk.core.planning.ranking import (
+from sparkdesk.core.planning.row import PlanRow, Toll
+from sparkdesk.core.planning.search.question import Goal
+from sparkdesk.core.planning.search.ranking import (
     FOUR_BIT_LEVEL,
     NEIGHBOUR_GAIN,
     READABLE_TOK_S,
@@ -22,8 +23,7 @@ from sparkdesk.core.planning.ranking import (
     order,
     rank,
 )
-from sparkdesk.core.planning.row import PlanRow, Toll
-from sparkdesk.core.planning.search import plan_rows
+from sparkdesk.core.planning.search.rows import plan_rows
 from sparkdesk.core.planning.workload import BATCH, CHAT, CODING
 from tests.core.planning.planner import ask, first, load_of, place_of, reference, words_of
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sparkdesk.core.jobs.plan import GIB, Fit, MemoryLedger
 from sparkdesk.core.models.spec import LayerGroup, LayerKind, ModelSpec, WeightFormat
-from sparkdesk.core.planning.ledger import (
+from sparkdesk.core.planning.memory.ledger import (
     fraction_for,
     largest_fraction,
     launch_ledgers,
@@ -19,7 +19,7 @@ from sparkdesk.core.planning.ledger import (
     max_context_tokens,
     worst_fit,
 )
-from sparkdesk.core.planning.memory import NCCL_BYTES, SYSTEM_BYTES
+from sparkdesk.core.planning.memory.need import NCCL_BYTES, SYSTEM_BYTES
 from sparkdesk.core.planning.parallelism import Parallelism
 from sparkdesk.core.planning.place import Neighbour, NodeRoom, Place
 from sparkdesk.core.planning.setup import Setup

@@ -13,7 +13,8 @@ from dataclasses import replace
 from typing import Final
 
 from sparkdesk.core.jobs.plan import GIB, Fit, MemoryLedger, Problem, Severity
-from sparkdesk.core.planning.advice import (
+from sparkdesk.core.planning.launch.division import division_problems, workload_problems
+from sparkdesk.core.planning.memory.advice import (
     Change,
     with_context,
     with_more_nodes,
@@ -24,8 +25,7 @@ from sparkdesk.core.planning.advice import (
     with_users,
     without_neighbours,
 )
-from sparkdesk.core.planning.division import division_problems, workload_problems
-from sparkdesk.core.planning.memory import (
+from sparkdesk.core.planning.memory.need import (
     MOST_TOKENS,
     MOST_USERS,
     Need,

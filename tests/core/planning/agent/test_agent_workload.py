@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparkdesk.core.planning.agent_workload import AgentWorkload, run_tasks
+from sparkdesk.core.planning.agent.workload import AgentWorkload, run_tasks
 from sparkdesk.core.planning.figure import UNKNOWN, Figure
 from sparkdesk.core.planning.prediction import Prediction
 

@@ -18,8 +18,8 @@ from sparkdesk.core.planning.figure import UNKNOWN, Figure, Part, Parts
 from sparkdesk.core.planning.place import Device, Place
 from sparkdesk.core.planning.prediction import MeasuredCase
 from sparkdesk.core.planning.speed.cable import DEFAULT_LINK
-from sparkdesk.core.planning.training_case import TrainingCase, find_cases
-from sparkdesk.core.planning.training_memory import (
+from sparkdesk.core.planning.training.case import TrainingCase, find_cases
+from sparkdesk.core.planning.training.memory import (
     GRADIENT_BYTES,
     WEIGHT_BYTES,
     Shape,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from sparkdesk.core.jobs.plan import GIB, Fit, MemoryLedger
 from sparkdesk.core.models.spec import LayerKind, ModelSpec
-from sparkdesk.core.planning.memory import room_of
+from sparkdesk.core.planning.memory.need import room_of
 from sparkdesk.core.planning.place import NodeRoom, Place
 
 WEIGHT_BYTES = 2.0

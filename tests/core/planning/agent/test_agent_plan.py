@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sparkdesk.core.planning.agent_plan import plan_agents
+from sparkdesk.core.planning.agent.plan import plan_agents
 from sparkdesk.core.planning.neighbour import predict_shared, tolls
 from sparkdesk.core.planning.parallelism import Parallelism
-from sparkdesk.core.planning.performance import predict
 from sparkdesk.core.planning.place import Link, Neighbour, Place
 from sparkdesk.core.planning.prediction import Prediction
 from sparkdesk.core.planning.row import PlanRow
-from sparkdesk.core.planning.search import plan_rows
+from sparkdesk.core.planning.search.rows import plan_rows
 from sparkdesk.core.planning.setup import Setup
 from sparkdesk.core.planning.share import Share
+from sparkdesk.core.planning.speed.performance import predict
 from sparkdesk.core.planning.workload import Workload
 from tests.core.planning.planner import ask, load_of, place_of, reference, spec_of
 

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 
 from sparkdesk.core.jobs.plan import GIB, Fit, Problem, Severity
 from sparkdesk.core.models.catalogue import read_catalogue
-from sparkdesk.core.planning.advice import Change
-from sparkdesk.core.planning.division import division_problems, workload_problems
-from sparkdesk.core.planning.ledger import ledgers, memory_problems, what_would_fit, worst_fit
+from sparkdesk.core.planning.launch.division import division_problems, workload_problems
+from sparkdesk.core.planning.memory.advice import Change
+from sparkdesk.core.planning.memory.ledger import ledgers, memory_problems, what_would_fit, worst_fit
 from sparkdesk.core.planning.parallelism import Parallelism
 from sparkdesk.core.planning.place import Neighbour, Place
 from sparkdesk.core.planning.setup import Setup
@@ -21,7 +21,7 @@ from sparkdesk.core.planning.workload import BATCH, CHAT, CODING, PRESETS, Workl
 from tests.core.planning.plans import LLAMA, LLAMACPP, VLLM, load, place, questions, setup
 
 Question = tuple[Setup, Workload, Place]
-CATALOGUE = read_catalogue((Path(__file__).resolve().parents[3] / "resources/catalogue/models.toml").read_bytes())
+CATALOGUE = read_catalogue((Path(__file__).resolve().parents[4] / "resources/catalogue/models.toml").read_bytes())
 
 
 def problems_of(question: Question) -> tuple[Problem, ...]:

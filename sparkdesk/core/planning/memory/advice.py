@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 
 from sparkdesk.core.jobs.plan import GIB
 from sparkdesk.core.models.spec import WeightFormat
-from sparkdesk.core.planning.division import division_problems
-from sparkdesk.core.planning.memory import VALUE_BYTES
+from sparkdesk.core.planning.launch.division import division_problems
+from sparkdesk.core.planning.memory.need import VALUE_BYTES
 from sparkdesk.core.planning.parallelism import Parallelism
 from sparkdesk.core.planning.place import Neighbour, NodeRoom, Place
 from sparkdesk.core.planning.setup import Setup

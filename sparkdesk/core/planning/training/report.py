@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from sparkdesk.core.planning.figure import Figure
-from sparkdesk.core.planning.report import SCHEMA, figure_json, parts_json, problem_json
-from sparkdesk.core.planning.training import TrainingQuestion, TrainingRow
-from sparkdesk.core.planning.training_memory import TrainingMemory
+from sparkdesk.core.planning.search.report import SCHEMA, figure_json, parts_json, problem_json
+from sparkdesk.core.planning.training.memory import TrainingMemory
+from sparkdesk.core.planning.training.plan import TrainingQuestion, TrainingRow
 
 UNKNOWN = "n/a"
 

@@ -9,10 +9,10 @@ import pytest
 
 from sparkdesk.core.jobs.plan import Fit, Severity
 from sparkdesk.core.models.spec import LayerGroup, LayerKind
-from sparkdesk.core.planning.combination import choose_nodes, divisions, node_counts, question_problems
 from sparkdesk.core.planning.place import NodeRoom
-from sparkdesk.core.planning.ranking import is_fitting
-from sparkdesk.core.planning.search import plan_rows
+from sparkdesk.core.planning.search.combination import choose_nodes, divisions, node_counts, question_problems
+from sparkdesk.core.planning.search.ranking import is_fitting
+from sparkdesk.core.planning.search.rows import plan_rows
 from sparkdesk.core.planning.workload import BATCH, CODING
 from tests.core.planning.planner import GIB, ask, first, load_of, place_of, reference, spec_of, words_of
 

@@ -12,12 +12,12 @@ from sparkdesk.core.models.kv import kv_bytes_per_sequence
 from sparkdesk.core.models.spec import LayerKind, ModelSpec, WeightFormat
 from sparkdesk.core.planning.figure import Figure, total_s
 from sparkdesk.core.planning.parallelism import Parallelism
-from sparkdesk.core.planning.performance import predict
 from sparkdesk.core.planning.place import Link, Place
 from sparkdesk.core.planning.prediction import Prediction
 from sparkdesk.core.planning.reference import Reference
 from sparkdesk.core.planning.setup import Setup
 from sparkdesk.core.planning.share import Share
+from sparkdesk.core.planning.speed.performance import predict
 from sparkdesk.core.planning.speed.shape import growth_of
 from sparkdesk.core.planning.workload import Workload
 from tests.core.planning.speed.speeds import (

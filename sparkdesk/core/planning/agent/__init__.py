@@ -1,0 +1,1 @@
+"""Many tasks of agents: how long until all are done, and where more at once stops helping."""

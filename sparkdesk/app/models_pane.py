@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sparkdesk.app.planner import Planner
-from sparkdesk.core.errors import PlanError
+from sparkdesk.core.errors import PlanError, SettingsError
 from sparkdesk.core.models.spec import ModelSpec
 from sparkdesk.core.planning.place import Place
 from sparkdesk.core.planning.search.combination import choose_nodes
@@ -35,16 +35,22 @@ class ModelsPane:
         return ModelsPage(ModelsModel(self._feeds()))
 
     def _feeds(self) -> ModelsFeeds:
-        launcher, engines = self._stack.launcher, self._planner.reference.engines
+        launcher = self._stack.launcher
+        problem, titles = "", dict[str, str]()
+        try:
+            titles = {key: profile.title for key, profile in self._planner.reference.engines.items()}
+        except SettingsError as error:
+            problem = error.sentence()
         return ModelsFeeds(
-            catalogue=launcher.catalogue,
+            catalogue=() if problem else launcher.catalogue,
             row_for=self._row_for,
             place=self._planner.place,
             contexts=launcher.node_contexts,
             clock_s=self._stack.clock.monotonic_s,
             remedy=self.remedy,
             refresh_memory=launcher.refresh_memory,
-            engine_titles={key: profile.title for key, profile in engines.items()},
+            engine_titles=titles,
+            problem=problem,
         )
 
     def _row_for(self, spec: ModelSpec, place: Place, counts: tuple[int, ...]) -> ModelRow:

@@ -130,7 +130,7 @@ class _Fitted(_Strict):
     own_efficiency: Ratio
     token_likeness: Annotated[float, Field(ge=0.0, le=100.0)]
     kv_efficiency: Ratio
-    step_overhead_s: Time
+    layer_overhead_s: Time
     eager_overhead_s: Time
     sequence_overhead_s: Time
     crowded_tokens: Positive

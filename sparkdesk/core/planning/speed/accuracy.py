@@ -70,6 +70,14 @@ def mean_error(errors: Iterable[float]) -> float:
     return math.fsum(sizes) / len(sizes) if sizes else math.nan
 
 
+def fair_mean_error(cases: Iterable[Case]) -> float:
+    """Mean of the sizes of errors where each model of each source counts once, however many rows it has."""
+    groups: dict[tuple[str, str], list[float]] = {}
+    for case in cases:
+        groups.setdefault((case.row.measured.model, case.row.measured.source), []).append(case.error)
+    return mean_error(mean_error(errors) for errors in groups.values())
+
+
 def bands_of(cases: Sequence[Case]) -> tuple[Band, Band]:
     """The bands of decode and of the time to the first token: what `QUANTILE` of the errors stay within.
 

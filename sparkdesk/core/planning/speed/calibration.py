@@ -22,12 +22,14 @@ class Fitted:
     token_likeness: float
     """How much the tokens of one decode step choose the same experts: see `unlike_tokens`."""
     kv_efficiency: float
-    step_overhead_s: float
-    """A decode step of an engine with Python in its loop, beside what it reads."""
+    layer_overhead_s: float
+    """What each layer of a mixture adds to a decode step beside what it reads: the router, sorting tokens by expert and
+    gathering them again, each in small kernels. Not in an engine with kernels of its own (llama.cpp)."""
     eager_overhead_s: float
     """What each layer adds where kernels are launched one by one (no CUDA graphs)."""
     sequence_overhead_s: float
-    """A linear layer for each sequence: small kernels over its state."""
+    """A linear layer for each sequence beyond the first: small kernels over its state. For the first one too in an
+    engine with kernels of its own."""
     crowded_tokens: float
     """See `decode._crowding`. Set so that the measured order of TP and PP holds, not fitted."""
     collective_overhead_s: float
@@ -56,7 +58,8 @@ class EngineSpeed:
     step_tokens: int
     """Tokens of all prompts that a step takes at most."""
     has_own_kernels: bool = False
-    """Whether it multiplies packed weights by kernels of its own, not by the vendor's (llama.cpp)."""
+    """Whether it multiplies packed weights by kernels of its own, not by the vendor's (llama.cpp): they unpack and
+    multiply in turn."""
     mixture_bits: int = 4
     """Bits at which it multiplies experts of 4 bit on the fitted device: 16 where its kernels unpack them."""
     tuned_mixture_bits: int = 4

@@ -1,7 +1,7 @@
 """A decode step: what each node reads, computes and sends to give every user one more token.
 
 The one rule: a step's time is the sum of its parts; each part is an amount of work over a rate. Reading and computing
-overlap, so weights take the longer of the two.
+overlap, so weights take the longer of the two (their sum where an engine's own kernels unpack and multiply in turn).
 
 How pipeline stages work: the users are divided into as many groups as there are stages, as far as there are users.
 A group passes the stages one after the other, so every user gets a token once each stage had its turn with a group.
@@ -103,15 +103,23 @@ def _stage(terms: Terms, workload: Workload, sequences: float, tokens: float) ->
         tensor, message, terms.link, overhead_s=fitted.collective_overhead_s, rate_share=fitted.collective_rate_share
     )
     return _Stage(
-        weights_s=max(reading, computing),
+        weights_s=reading + computing if terms.engine.has_own_kernels else max(reading, computing),
         kv_s=kv / terms.kv_bytes_per_s,
-        overhead_s=share
-        * (terms.step_overhead_s + sequences * shape.linear_layers * fitted.sequence_overhead_s / tensor),
+        overhead_s=share * (terms.step_overhead_s + _states_s(terms, sequences) / tensor),
         collectives_s=2.0 * layers * each,
         read_bytes=shared + routed + kv,
         sent_bytes=2.0 * layers * message * 2.0 * (tensor - 1) / tensor,
         operations=operations,
     )
+
+
+def _states_s(terms: Terms, sequences: float) -> float:
+    """What small kernels over the linear layers' states take, beside moving the states.
+
+    Of the vendor's kernels the first sequence's are not seen beside the rest of a step.
+    """
+    counted = sequences if terms.engine.has_own_kernels else max(0.0, sequences - 1.0)
+    return counted * terms.shape.linear_layers * terms.fitted.sequence_overhead_s
 
 
 def _crowding(shape: Shape, tokens: float, tensor: int, crowded_tokens: float) -> float:

@@ -4,8 +4,9 @@ The one rule: the same rows give the same parameters on every machine: a coordin
 steps and bounds and no randomness.
 
 What is made small: the sum over rows of a function of the error's logarithm that is square near zero, straight beyond
-`STRAIGHT`, and steep again beyond `STEEP`, so that no single row is left far off. A model with many rows counts a
-little less in each. Rows with speculative decoding or of unknown configuration take no part.
+`STRAIGHT`, and steep again beyond `STEEP`, so that no single row is left far off. Each model of each source counts
+once for answers and once for first tokens, however many rows it has: its rows share one weight. Rows with speculative
+decoding or of unknown configuration take no part.
 """
 
 from __future__ import annotations
@@ -29,7 +30,6 @@ from sparkdesk.core.planning.speed.prefill import prefill_parts
 from sparkdesk.core.planning.speed.terms import terms_of
 
 STRAIGHT, STEEP, STEEPNESS = 0.08, 0.17, 20.0
-MODEL_POWER = 0.1
 ROUNDS, FIRST_STEP, SHRINK = 14, 0.2, 0.7
 DIGITS = 4
 BOUNDS: Mapping[str, tuple[float, float]] = {
@@ -38,9 +38,9 @@ BOUNDS: Mapping[str, tuple[float, float]] = {
     "own_efficiency": (0.3, 0.9),
     "token_likeness": (0.001, 1.0),
     "kv_efficiency": (0.4, 0.9),
-    "step_overhead_s": (2e-4, 1e-2),
+    "layer_overhead_s": (1e-6, 5e-4),
     "eager_overhead_s": (1e-4, 2e-3),
-    "sequence_overhead_s": (1e-7, 1e-4),
+    "sequence_overhead_s": (1e-7, 5e-4),
     "collective_overhead_s": (1e-6, 2e-4),
     "dense_utilisation": (0.05, 1.0),
     "expert_utilisation": (0.05, 1.0),
@@ -57,7 +57,7 @@ START = Fitted(
     own_efficiency=0.7,
     token_likeness=0.1,
     kv_efficiency=0.7,
-    step_overhead_s=2e-3,
+    layer_overhead_s=5e-5,
     eager_overhead_s=6e-4,
     sequence_overhead_s=2e-5,
     crowded_tokens=2.5,
@@ -108,12 +108,12 @@ def cost(rows: Sequence[Row], reference: Reference, fitted: Fitted) -> float:
     """What the fit makes small."""
     calibration = replace(reference.calibration, fitted=fitted)
     errors = [
-        ((row.measured.model, kind), math.log(predicted / measured))
+        ((row.measured.model, row.measured.source, kind), math.log(predicted / measured))
         for row in rows
         for kind, measured, predicted in _pairs(row, reference, calibration)
     ]
-    counts = Counter(model for model, _ in errors)
-    return math.fsum(_loss(abs(error)) / float(counts[model]) ** MODEL_POWER for model, error in errors)
+    counts = Counter(group for group, _ in errors)
+    return math.fsum(_loss(abs(error)) / counts[group] for group, error in errors)
 
 
 def fit(rows: Sequence[Row], reference: Reference, start: Fitted) -> Fitted:

@@ -52,6 +52,8 @@ class Shape:
     layers: int
     linear_layers: int
     """Of them, those with a state."""
+    mixture_layers: int
+    """Of them, those with experts: all, or those without attention where a model has such; 0 of a dense model."""
     hidden_size: float
     full_width: float
     """Query heads x head size, summed over the layers that attend to everything."""
@@ -168,12 +170,17 @@ def _shape(  # noqa: PLR0913 - the hashable parts of a model, for the cache
         experts=experts,
         active_parameters=float(active),
         layers=count,
-        linear_layers=sum(group.count for group in layers if group.kind is LayerKind.LINEAR),
+        linear_layers=_count(layers, LayerKind.LINEAR),
+        mixture_layers=(_count(layers, LayerKind.NONE) or count) if experts is not None else 0,
         hidden_size=hidden,
         full_width=full,
         windowed_widths=windowed,
         number_bits=NUMBER_BITS.get(key, 16),
     )
+
+
+def _count(layers: tuple[LayerGroup, ...], kind: LayerKind) -> int:
+    return sum(group.count for group in layers if group.kind is kind)
 
 
 def _guessed_hidden_size(parameters: float, layers: int) -> float:

@@ -35,7 +35,7 @@ class Terms:
     engine: EngineSpeed
     speculation: Speculation | None
     step_overhead_s: float
-    """Of a step over all layers."""
+    """Of a step over all layers, but for what sequences add."""
     shared_bytes_per_s: float
     """Of weights that every token passes, on the slowest node, as far as neighbours leave its memory."""
     routed_bytes_per_s: float
@@ -102,10 +102,10 @@ def _is_possible(parallelism: Parallelism, link: Link | None, devices: list[Devi
 
 
 def _overhead_s(shape: Shape, engine: EngineSpeed, fitted: Fitted, *, is_eager: bool) -> float:
-    """What a step takes beside its work; an engine without Python in its loop is taken to need none."""
+    """What a step takes beside its work; an engine with kernels of its own is taken to need none."""
     if engine.has_own_kernels:
         return 0.0
-    return fitted.step_overhead_s + shape.layers * fitted.eager_overhead_s * is_eager
+    return shape.mixture_layers * fitted.layer_overhead_s + shape.layers * fitted.eager_overhead_s * is_eager
 
 
 def _bits(shape: Shape, engine: EngineSpeed, device: Device, build: str) -> int:

@@ -217,8 +217,8 @@ class DetailPanel(Card):
         self.band.show_cell(cell)
         self.band_words.setText(f"between {words.band_words(cell.user_tok_s)}")
         self.leans.setText(words.leans_words(cell))
-        context = text.count(cell.max_context_tokens)
-        self.context.setText(f"Longest context {context} tokens, one user")
+        context = words.context_sentence(cell.max_context_tokens)
+        self.context.setText(f"{context[:1].upper()}{context[1:]}, one user")
 
 
 def _column(

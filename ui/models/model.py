@@ -13,6 +13,7 @@ from typing import Final
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from sparkdesk.core.jobs.backend import NodeContext
+from sparkdesk.core.jobs.plan import Fit
 from sparkdesk.core.models.spec import ModelSpec
 from sparkdesk.core.planning.place import Place
 from sparkdesk.core.planning.search.table import Cell, ModelRow, Verdict
@@ -180,11 +181,13 @@ class ModelsModel(QObject):
             self._show()
 
     def _choose_largest(self) -> None:
-        """Where nobody chose one, the largest model that fits now: what most want to know."""
-        fitting = [entry for entry in self._all.values() if self._fits_now(entry)]
-        if not self.chosen_name and fitting:
-            self.chosen_name = max(fitting, key=lambda entry: entry.spec.parameters or 0).spec.name
-            self.chosen_count = min(self.now_count, self.counts[-1])
+        """Where nobody chose one, the largest model that fits now with room to spare: what most want to know."""
+        count = min(self.now_count, self.counts[-1])
+        cells = {name: entry.cell(count) for name, entry in self._all.items()}
+        roomy = [name for name, cell in cells.items() if cell is not None and cell.fit is Fit.FITS]
+        if not self.chosen_name and roomy:
+            self.chosen_name = max(roomy, key=lambda name: self._all[name].spec.parameters or 0)
+            self.chosen_count = count
 
     # What is looked for --------------------------------------------------------------------------------------------
 

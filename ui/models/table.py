@@ -32,7 +32,7 @@ from ui.widgets.paint import box, elided, fill, pen, text_width, write
 ROW_HEIGHT: Final = 44
 _LEAST_MODEL, _MOST_MODEL = 160, 300
 _SIZE_WIDTH: Final = 92
-_FILES_WIDTH: Final = 116
+_FILES_WIDTH: Final = 104
 _LEAST_COUNT: Final = 112
 _ICON_ROOM: Final = 18
 _TINTS: Final[dict[str, Token]] = {"ok": "ok", "warn": "warn", "crit": "crit"}
@@ -180,7 +180,10 @@ class ModelsTable(QTableView):
                 column = before.column()
             index = self.cells.index(names.index(self._model.chosen_name), column)
             if index != before:
+                # What was chosen elsewhere does not take the table away from who reads it.
+                self.setAutoScroll(False)
                 self.setCurrentIndex(index)
+                self.setAutoScroll(True)
         self.viewport().update()
 
     def is_chosen(self, entry: Entry) -> bool:

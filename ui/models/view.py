@@ -118,4 +118,4 @@ class ModelsPage(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self.detail.setFixedWidth(264 if self.width() < NARROW_PX else 316)
+        self.detail.setFixedWidth(264 if self.width() < NARROW_PX else 296)

@@ -55,7 +55,16 @@ def context_cell(tokens: int | None) -> str:
     """A context in a narrow column: 128K, 1,024K."""
     if tokens is None:
         return text.NOT_KNOWN
+    if tokens < 1:
+        return "none safe"
     return f"{tokens // 1024:,}K" if tokens >= 1024 else text.count(tokens)
+
+
+def context_sentence(tokens: int | None) -> str:
+    """The longest context of one user; 0: even a short one leaves too little for the system."""
+    if tokens is not None and tokens < 1:
+        return "no context leaves a node the 8 GiB that it needs"
+    return f"longest context {text.count(tokens)} tokens"
 
 
 def missing_words(cell: Cell) -> str:
@@ -137,8 +146,7 @@ def cell_sentence(title: str, cell: Cell | None, engine_titles: Mapping[str, str
     if not runs(cell):
         missing = missing_words(cell)
         return f"{said}, {missing}" if missing else said
-    context = text.count(cell.max_context_tokens)
     return (
         f"{said}, {plan_words(cell, engine_titles)}; about {text.token_rate(cell.user_tok_s.value)} for one user, "
-        f"longest context {context} tokens"
+        f"{context_sentence(cell.max_context_tokens)}"
     )

@@ -9,6 +9,8 @@ from typing import Final
 
 from PySide6.QtCore import QObject, Signal
 
+from sparkdesk.core.feed import Latest
+from sparkdesk.core.jobs.recipe.approval import Approvals, read_approvals
 from sparkdesk.core.telemetry.energy_rate import EnergyRates
 from ui.preference import Preferences
 from ui.settings.rate import (
@@ -26,6 +28,7 @@ SCALES_PERCENT: Final = (90, 100, 110, 125, 150)
 THEME_KEY: Final = "appearance.theme"
 SCALE_KEY: Final = "appearance.scale_percent"
 MOTION_KEY: Final = "appearance.is_motion_reduced"
+APPROVED_KEY: Final = "recipes.approved"
 _THEMES: Final = ("system", "dark", "light")
 
 
@@ -58,6 +61,8 @@ class SettingsModel(QObject):
         self._store = store
         self.data_folder = data_folder
         self.versions = versions
+        self.approvals: Latest[Approvals] = Latest(read_approvals(store.get(APPROVED_KEY)))
+        """The recipes that may fill the launch form; kept with the settings, so on this computer only."""
 
     def theme(self) -> str:
         """Return "system", "dark" or "light"."""
@@ -106,6 +111,18 @@ class SettingsModel(QObject):
             self._store.set(CURRENCY_KEY, words)
             self.rates_changed.emit()
         return problem
+
+    def approve_recipe(self, digest: str, day: str) -> None:
+        """Remember that the person approved the text with this SHA-256 on this day (YYYY-MM-DD). Runs nothing."""
+        self._set_approvals(self.approvals.value.add(digest, day))
+
+    def forget_recipes(self) -> None:
+        """Take back every approval. What a recipe filled or started before stays as it is."""
+        self._set_approvals(Approvals())
+
+    def _set_approvals(self, approvals: Approvals) -> None:
+        self._store.set(APPROVED_KEY, approvals.written())
+        self.approvals.set(approvals)
 
     def _set_amount(self, key: str, text: str, most: float) -> str:
         value, problem = read_amount(text, most)

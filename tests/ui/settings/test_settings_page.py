@@ -5,7 +5,7 @@ import math
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QAbstractButton, QApplication
+from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel
 
 from sparkdesk.core.telemetry.energy_rate import EnergyRates
 from tests.ui.picture import host_page, take_pictures
@@ -129,6 +129,22 @@ def test_a_stored_rate_that_is_none_is_no_rate(stored: object) -> None:
     rates = read_rates(store)
     assert math.isnan(rates.price_per_kwh)
     assert math.isnan(rates.grid_g_per_kwh)
+
+
+def test_approved_recipes_are_counted_kept_and_forgotten(page: SettingsPage, store: MemoryStore) -> None:
+    def said() -> list[str]:
+        return [label.text() for label in page.findChildren(QLabel) if label.text().startswith("Approved recipes")]
+
+    settings = page.model
+    forget = next(button for button in page.findChildren(QAbstractButton) if button.text() == "Forget all")
+    assert (said(), forget.isEnabled()) == (["Approved recipes: 0"], False)
+    settings.approve_recipe("ab" * 32, "2026-11-21")
+    settings.approve_recipe("cd" * 32, "2026-11-22")
+    assert (said(), forget.isEnabled()) == (["Approved recipes: 2"], True)
+    assert SettingsModel(store).approvals.value.day_of("ab" * 32) == "2026-11-21", "it outlives the window"
+    QTest.mouseClick(forget, Qt.MouseButton.LeftButton)
+    assert (said(), forget.isEnabled()) == (["Approved recipes: 0"], False)
+    assert SettingsModel(store).approvals.value.days == ()
 
 
 @pytest.mark.parametrize("value", [0.0, 0.3, 0.12345, 380.0, 1_000_000.0])

@@ -19,8 +19,8 @@ CATALOGUE = (
         title="Llama 3.3 70B",
         key="llama-3.3-70b",
         formats=(
-            WeightFormat("BF16", 141 << 30, "meta-llama/Llama-3.3-70B-Instruct", ("vllm",)),
-            WeightFormat("NVFP4", 43 << 30, "nvidia/Llama-3.3-70B-Instruct-NVFP4", ("vllm", "trtllm")),
+            WeightFormat("BF16", 141 << 30, "meta-llama/Llama-3.3-70B-Instruct", engines=("vllm",)),
+            WeightFormat("NVFP4", 43 << 30, "nvidia/Llama-3.3-70B-Instruct-NVFP4", engines=("vllm", "trtllm")),
         ),
     ),
 )

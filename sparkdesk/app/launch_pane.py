@@ -1,12 +1,13 @@
 """The launch page, joined with the planner, with recipes and pasted text, and with the files that a person chooses.
 
-The one rule: a recipe is read and shown here; nothing of it ever runs.
+The one rule: a recipe is read and shown here, and approved by a person; nothing of it ever runs.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,14 +71,20 @@ class LaunchPane:
             best_cell=planner.best_cell,
             agent_run=planner.agent_run,
             read_paste=self._read_paste,
+            approvals=self._desktop.settings.approvals,
+            approve=self._approve,
             read_file=lambda path, tell: self._desktop.bridge.start(self._read_file, Path(path), tell),
             export=export_request,
             export_kinds=tuple((key, title) for key, (title, _) in EXPORTS.items()),
         )
 
-    def _read_paste(self, text: str) -> Imported:
+    def _read_paste(self, text: str, *, is_recipe: bool = False) -> Imported:
         backends = {info.key for info in self._launcher.backends}
-        return read_paste(text, self._launcher.catalogue, backends, load_yaml=read_yaml)
+        return read_paste(text, self._launcher.catalogue, backends, load_yaml=read_yaml, is_recipe=is_recipe)
+
+    def _approve(self, digest: str) -> None:
+        now_s = self._desktop.stack.clock.now_ms() / 1000
+        self._desktop.settings.approve_recipe(digest, datetime.fromtimestamp(now_s).date().isoformat())
 
     async def _read_file(self, path: Path, tell: Callable[[str, str], None]) -> None:
         try:
@@ -100,9 +107,11 @@ def _text_of(path: Path) -> str:
     return read.decode("utf-8")
 
 
-def export_request(kind: str, request: LaunchRequest) -> str:
-    """The request as `command` or one of `EXPORTS`. Raises PlanError."""
+def export_request(kind: str, request: LaunchRequest, origin: Imported | None = None) -> str:
+    """The request as `command` or one of `EXPORTS`; a recipe keeps what only its `origin` says. Raises PlanError."""
     try:
+        if kind == "sparkrun":
+            return export_recipe(request, origin=origin)
         return command_of(request) if kind == "command" else EXPORTS[kind][1](request)
     except KeyError as error:
         raise PlanError(

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 GOOD, FORBIDDEN, USAGE = 0, 1, 2
 MAX_BYTES = 256 * 1024
 EXPORTS = ("sparkrun", "script", "compose", "kubernetes", "command")
-_RECIPE_SUFFIXES = (".yaml", ".yml", ".json", ".toml")
 
 
 def main(arguments: list[str]) -> int:
@@ -75,7 +74,7 @@ def _import(data: bytes, name: str) -> Imported:
     from sparkdesk import paths
     from sparkdesk.app.plugin import find_backends
     from sparkdesk.core.jobs.recipe.imported import Draft, digest_of
-    from sparkdesk.core.jobs.recipe.paste import read_paste
+    from sparkdesk.core.jobs.recipe.paste import is_recipe_name, read_paste
     from sparkdesk.core.models.catalogue import read_catalogue
     from sparkdesk.infra.yaml_text import read_yaml
 
@@ -91,8 +90,8 @@ def _import(data: bytes, name: str) -> Imported:
             draft.refuse("", "The file is not text", "Save it as UTF-8.")
             return draft.settle("", digest_of(data))
     catalogue = read_catalogue((paths.resources_dir() / "catalogue" / "models.toml").read_bytes())
-    is_recipe = Path(name).suffix.lower() in _RECIPE_SUFFIXES
-    return read_paste(text, catalogue, find_backends().backends, load_yaml=read_yaml, is_recipe=is_recipe)
+    backends = find_backends().backends
+    return read_paste(text, catalogue, backends, load_yaml=read_yaml, is_recipe=is_recipe_name(name))
 
 
 def _refused(message: str, remedy: str) -> Imported:

@@ -7,21 +7,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from sparkdesk.core.cluster.rank import ranked
 from sparkdesk.core.cluster.topology import Topology
 from sparkdesk.core.feed import Latest
 from sparkdesk.core.jobs.backend import BackendInfo, NodeContext
 from sparkdesk.core.jobs.plan import LaunchPlan, Problem
+from sparkdesk.core.jobs.recipe.approval import Approvals
 from sparkdesk.core.jobs.recipe.imported import Imported
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.models.spec import ModelSpec
 from sparkdesk.core.planning.agent.workload import AgentRun
 from sparkdesk.core.planning.place import Place
-from sparkdesk.core.planning.search.question import Question
 from sparkdesk.core.planning.row import PlanRow
-from sparkdesk.core.planning.setup import EngineProfile
+from sparkdesk.core.planning.search.question import Question
 from sparkdesk.core.planning.search.table import Cell
+from sparkdesk.core.planning.setup import EngineProfile
+
+
+class ReadPaste(Protocol):
+    """Reads a text; raises nothing. `is_recipe`: its file's name says that it can be nothing else."""
+
+    def __call__(self, text: str, *, is_recipe: bool = False) -> Imported: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +58,17 @@ class LaunchFeeds:
 
     best_cell: Callable[[ModelSpec, Place], Cell | None] | None = None
     """The best plan of a model on up to all these nodes for one chat user, quick enough for a whole catalogue."""
-    read_paste: Callable[[str], Imported] | None = None
+    read_paste: ReadPaste | None = None
     """Reads a pasted command, recipe, hub id or path. Runs nothing and asks nobody."""
+    approvals: Latest[Approvals] = field(default_factory=lambda: Latest(Approvals()))
+    """The recipes that a person has approved on this computer."""
+    approve: Callable[[str], None] = lambda _digest: None
+    """Remembers a SHA-256 in `approvals`; where it is not wired nothing is ever approved."""
     read_file: Callable[[str, Callable[[str, str], None]], None] | None = None
     """Reads a file that the person chose and tells (its text, what went wrong)."""
-    export: Callable[[str, LaunchRequest], str] | None = None
-    """Writes a request as `command` or one of `export_kinds`. Raises PlanError."""
+    export: Callable[[str, LaunchRequest, Imported | None], str] | None = None
+    """Writes a request as `command` or one of `export_kinds`, with what only the text that it came from knows (the
+    third). Raises PlanError."""
     export_kinds: Sequence[tuple[str, str]] = ()
     """(key, title) of the ways to write a request, beside the command."""
 

@@ -19,8 +19,8 @@ from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.models.catalogue import find_model
 from sparkdesk.core.models.spec import ModelSpec
 from sparkdesk.core.planning.place import Place
-from sparkdesk.core.planning.search.question import Limits, Question, context_problem, load_problems
 from sparkdesk.core.planning.row import PlanRow
+from sparkdesk.core.planning.search.question import Limits, Question, context_problem, load_problems
 from sparkdesk.core.planning.workload import CHAT, Workload
 from ui import text
 from ui.bridge import watch
@@ -40,7 +40,7 @@ from ui.launch.default import (
     take_row,
 )
 from ui.launch.feeds import LaunchFeeds
-from ui.launch.form import LOAD_FIELDS, SILENT, Form, choose_workload, load_request, read_workload, take_fields
+from ui.launch.form import LOAD_FIELDS, Form, choose_workload, load_request, read_workload
 from ui.launch.option import (
     Offer,
     Split,
@@ -52,6 +52,7 @@ from ui.launch.option import (
     speculation_offers,
     split_offers,
 )
+from ui.launch.paste.filling import fill_form
 from ui.launch.preview import FIT_ICONS, FIT_KINDS, Preview, make_preview, refused_fields
 from ui.launch.standing import NO_MARK, Standing, find_holders, stand
 
@@ -190,7 +191,7 @@ class LaunchModel(QObject):
         request = self.preview.request
         if self.feeds.export is None or request is None:
             raise PlanError("There is nothing to write", remedy="Mend what is marked in the form.")
-        return self.feeds.export(kind, request)
+        return self.feeds.export(kind, request, self.imported)
 
     def toggle_node(self, node_id: str) -> None:
         """Choose a node, or let it go."""
@@ -211,24 +212,16 @@ class LaunchModel(QObject):
 
     def load(self, request: LaunchRequest) -> None:
         """Fill the form from an earlier launch; the workload stays."""
+        self.imported = None
         kept = {name: getattr(self.form, name) for name in ("workload", *LOAD_FIELDS)}
         self._set_form(replace(load_request(request), **kept), has_new_best=False)
 
     def take_import(self, imported: Imported) -> None:
-        """Put what an outside text says into the form; nodes as many as it takes, those with most room first."""
-        form = self.form
-        spec, _ = match_model(self.feeds.catalogue, str(imported.fields.get("model", form.model)))
-        if spec is not None and "model" in imported.fields:
-            form = pick_model(form, spec, self.backends)
-        nodes = form.nodes
-        if len(nodes) != imported.nodes_wanted:
-            contexts = sorted(self.feeds.contexts.value, key=lambda node: -(node.mem_available_bytes or -1))
-            roomiest = [context.record.id for context in contexts[: imported.nodes_wanted]]
-            nodes = ranked(roomiest, self.feeds.topology.value.rank_order) or nodes
-        is_whole = imported.source_kind not in ("hub", "gguf")
-        fields = {**(SILENT if is_whole else {}), **imported.fields}
-        self.imported = imported
-        self._set_form(take_fields(form, fields, nodes))
+        """Put what an outside text says into the form; a text that still needs an approval changes nothing."""
+        form = fill_form(self.form, imported, self.feeds, self.backends)
+        if form is not None:
+            self.imported = imported
+            self._set_form(form)
 
     def choose_row(self, row: PlanRow) -> None:
         """Load a row of the table into the form. The table stays that of the nodes chosen before."""

@@ -11,6 +11,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
 
+from sparkdesk.core.jobs.recipe.paste import is_recipe_name
 from sparkdesk.core.jobs.request import LaunchRequest
 from ui import text, theme
 from ui.launch.catalogue import CataloguePanel
@@ -86,15 +87,16 @@ class LaunchPage(QWidget):
         for node_id in set(model.form.nodes) ^ set(node_ids):
             model.toggle_node(node_id)
 
-    def open_paste(self, text: str = "") -> None:
-        """Open the drawer that reads pasted text."""
+    def open_paste(self, text: str = "", *, is_recipe: bool = False) -> None:
+        """Open the drawer that reads pasted text. `is_recipe`: it is a recipe file's."""
         read = self.model.feeds.read_paste
         if read is None:
             return
         if self.paste is None:
-            self.paste = PasteDrawer(PasteModel(read, self), self)
+            feeds = self.model.feeds
+            self.paste = PasteDrawer(PasteModel(read, feeds.approvals, feeds.approve, self), self)
             self.paste.fill_asked.connect(self.model.take_import)
-        self.paste.open_with(text)
+        self.paste.open_with(text, is_recipe=is_recipe)
 
     def open_import(self) -> None:
         """Ask for a recipe's file; its text goes to the drawer. The application reads it."""
@@ -112,14 +114,14 @@ class LaunchPage(QWidget):
 
     def _read_file(self, path: str) -> None:
         if self.model.feeds.read_file is not None:
-            self.model.feeds.read_file(path, self._take_file)
+            self.model.feeds.read_file(path, lambda read, wrong: self._take_file(path, read, wrong))
 
-    def _take_file(self, read: str, wrong: str) -> None:
+    def _take_file(self, path: str, read: str, wrong: str) -> None:
         if wrong:
             self.banner.show_error("The file cannot be read", text.one_line(wrong, 300))
         else:
             self.banner.clear()
-            self.open_paste(read)
+            self.open_paste(read, is_recipe=is_recipe_name(path))
 
     def end_launch(self, message: str = "", remedy: str = "") -> None:
         """The launch is on its way, or was refused with a message."""

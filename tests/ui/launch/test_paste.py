@@ -1,4 +1,5 @@
-"""Paste anything: what is read is explained, nothing runs, and the form changes only when asked."""
+"""Paste anything: what is read is explained, nothing runs, and the form changes only when asked, and only with what a
+person has approved where somebody else wrote it."""
 
 from __future__ import annotations
 
@@ -11,7 +12,9 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
+from sparkdesk.app.launch_pane import EXPORTS, export_request
 from sparkdesk.core.errors import PlanError
+from sparkdesk.core.jobs.recipe.imported import Imported, digest_of
 from sparkdesk.core.jobs.recipe.paste import read_paste
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.planning.parallelism import Parallelism
@@ -22,8 +25,11 @@ from tests.ui.picture import host_page, take_pictures
 from ui.launch.model import LaunchModel
 from ui.launch.paste.drawer import PasteDrawer
 from ui.launch.view import LaunchPage
+from ui.main_window import MemoryStore
+from ui.settings.model import SettingsModel
 
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints")
+DAY = "2026-11-21"
 SERVE = "vllm serve openai/gpt-oss-120b --max-model-len 32768 --max-num-seqs 4 --port 8123 --kv-cache-dtype fp8"
 HOSTILE = (
     "docker run --privileged -v /:/host --gpus all vllm/vllm-openai:latest --model openai/gpt-oss-120b --what-is-this 3"
@@ -40,32 +46,45 @@ command: |
 """
 
 
+ONE_LINE = "{model: openai/gpt-oss-20b, runtime: vllm, defaults: {max_model_len: 8192}}"
+UNKNOWN = RECIPE.replace('recipe_version: "1"', 'recipe_version: "2"\nbrand_new: {a: [1, {b: null}]}\nruntime: vllm')
+
+
 class Written:
-    """Files that a person may choose, and what is written out of the form."""
+    """Files that a person may choose, and what is written out of the form. Their names are never opened."""
 
     def __init__(self) -> None:
-        self.files = {"/tmp/one.yaml": RECIPE}  # a name, never opened
+        self.files = {"/a/one.yaml": RECIPE, "/a/windows.yaml": RECIPE.replace("\n", "\r\n"), "/a/x.JSON": ONE_LINE}
 
     def read(self, path: str, tell: object) -> None:
         found = self.files.get(path)
         tell(found or "", "" if found else "There is no such file")  # type: ignore[operator]  # as the page gives it
 
-    def export(self, kind: str, request: LaunchRequest) -> str:
+    def export(self, kind: str, request: LaunchRequest, origin: Imported | None) -> str:
         if kind == "broken":
             raise PlanError("Not of this", remedy="Choose another.")
+        if kind in EXPORTS:
+            return export_request(kind, request, origin)
         return f"{kind}: {request.model} on {request.port}"
 
 
 @pytest.fixture
-def page(qtbot: QtBot, dressed: object) -> LaunchPage:
+def settings() -> SettingsModel:
+    return SettingsModel(MemoryStore())
+
+
+@pytest.fixture
+def page(qtbot: QtBot, dressed: object, settings: SettingsModel) -> LaunchPage:
     few = tuple(spec for spec in catalogue() if spec.key in ("gpt-oss-120b", "gpt-oss-20b"))
     desk, written = LaunchDesk(answer, few, reference().engines), Written()
     feeds = replace(
         desk.feeds(),
         read_paste=partial(read_paste, catalogue=few, backends=("vllm", "llamacpp"), load_yaml=read_yaml),
+        approvals=settings.approvals,
+        approve=lambda digest: settings.approve_recipe(digest, DAY),
         read_file=written.read,
         export=written.export,
-        export_kinds=(("script", "Shell script"), ("broken", "Broken")),
+        export_kinds=(("plain", "Plain"), ("broken", "Broken"), ("sparkrun", "Recipe")),
     )
     page = LaunchPage(LaunchModel(feeds))
     qtbot.addWidget(host_page(page, 1232, 852))
@@ -183,7 +202,7 @@ def test_a_chosen_file_goes_through_the_drawer_and_a_bad_one_is_said(page: Launc
     QTest.mouseClick(page.catalogue.opener, Qt.MouseButton.LeftButton)
     assert page.dialog is not None
     assert not page.dialog.isModal() or page.dialog.isVisible()
-    page.dialog.fileSelected.emit("/tmp/one.yaml")  # a name, never opened
+    page.dialog.fileSelected.emit("/a/one.yaml")
     assert page.paste is not None
     assert page.paste.isVisible()
     assert page.paste.model.verdict()[0].startswith("eugr recipe")
@@ -193,6 +212,126 @@ def test_a_chosen_file_goes_through_the_drawer_and_a_bad_one_is_said(page: Launc
     assert not page.paste.isVisible()
 
 
+def choose_file(page: LaunchPage, path: str) -> PasteDrawer:
+    QTest.mouseClick(page.catalogue.opener, Qt.MouseButton.LeftButton)
+    assert page.dialog is not None
+    page.dialog.fileSelected.emit(path)
+    assert page.paste is not None
+    return page.paste
+
+
+def test_a_recipe_fills_the_form_only_with_the_approval_that_the_button_names(
+    page: LaunchPage, settings: SettingsModel
+) -> None:
+    drawer = opened(page, RECIPE)
+    before = page.model.form
+    assert drawer.approval.words() == f"Not approved on this computer · sha256 {digest_of(RECIPE)[:8]}…"
+    assert drawer.fill.text() == "Approve and fill the form"
+    assert digest_of(RECIPE)[16:32] in lines(drawer, "bytes")[0]
+    assert (settings.approvals.value.days, page.model.form) == ((), before), "looking approves nothing"
+    QTest.mouseClick(drawer.fill, Qt.MouseButton.LeftButton)
+    assert settings.approvals.value.days == ((digest_of(RECIPE), DAY),)
+    assert page.model.form.context_tokens == "65,536"
+    drawer = opened(page, RECIPE)
+    assert drawer.approval.words().startswith(f"Approved on this computer since {DAY} · sha256 ")
+    assert drawer.fill.text() == "Fill the form"
+
+
+def test_a_changed_byte_is_not_approved_again(page: LaunchPage, settings: SettingsModel) -> None:
+    settings.approve_recipe(digest_of(RECIPE), DAY)
+    drawer = opened(page, f"{RECIPE} ")
+    assert drawer.approval.words().startswith("Not approved")
+    settings.approve_recipe(digest_of(f"{RECIPE} "), DAY)
+    assert drawer.fill.text() == "Fill the form", "an approval shows at once"
+    settings.forget_recipes()
+    assert drawer.fill.text() == "Approve and fill the form", "so does its end"
+
+
+def test_a_text_that_was_changed_and_not_shown_yet_is_not_approved_by_the_click(
+    page: LaunchPage, settings: SettingsModel
+) -> None:
+    drawer = opened(page, RECIPE)
+    before = page.model.form
+    drawer.input.appendPlainText("# another")
+    QTest.mouseClick(drawer.fill, Qt.MouseButton.LeftButton)
+    assert settings.approvals.value.days == ()
+    assert page.model.form == before
+    assert drawer.isVisible()
+    QTest.mouseClick(drawer.fill, Qt.MouseButton.LeftButton)
+    assert settings.approvals.value.days == ((digest_of(f"{RECIPE}\n# another"), DAY),)
+
+
+@pytest.mark.parametrize("text", [RECIPE, HOSTILE, "vllm serve openai/gpt-oss-20b --trust-remote-code"])
+def test_what_is_not_approved_reaches_no_form_and_so_no_launch(page: LaunchPage, text: str) -> None:
+    launched: list[object] = []
+    page.launch_asked.connect(launched.append)
+    before, request = page.model.form, page.model.preview.request
+    drawer = opened(page, text)
+    imported = drawer.model.imported
+    assert imported is not None
+    drawer.fill_asked.emit(imported)  # as if the drawer had forgotten to ask
+    page.model.take_import(imported)
+    page.model.recompute()
+    assert (page.model.form, page.model.imported, page.model.preview.request) == (before, None, request)
+    page.model.launch()
+    assert [plan.request for plan in launched] == [request]  # type: ignore[attr-defined]  # a LaunchPlan
+
+
+def test_plain_fields_of_a_command_need_no_approval_and_an_image_does(page: LaunchPage) -> None:
+    drawer = opened(page, SERVE)
+    assert not drawer.approval.isVisible()
+    assert drawer.fill.text() == "Fill the form"
+    drawer = opened(page, HOSTILE)
+    assert drawer.approval.isVisible()
+    assert drawer.fill.text() == "Approve and fill the form"
+
+
+def test_a_file_is_approved_by_its_own_bytes_not_by_those_of_the_input(
+    page: LaunchPage, settings: SettingsModel
+) -> None:
+    drawer = choose_file(page, "/a/windows.yaml")
+    QTest.mouseClick(drawer.fill, Qt.MouseButton.LeftButton)
+    assert settings.approvals.value.days == ((digest_of(RECIPE.replace("\n", "\r\n")), DAY),)
+
+
+def test_a_recipe_s_file_is_read_as_one_until_it_is_typed_into(page: LaunchPage) -> None:
+    drawer = choose_file(page, "/a/x.JSON")
+    assert drawer.model.verdict()[0].startswith("sparkrun recipe")
+    drawer.input.setPlainText("openai/gpt-oss-20b")
+    drawer.model.recompute()
+    assert drawer.model.verdict()[0] == "Hub model"
+    page.open_paste("openai/gpt-oss-20b", is_recipe=True)
+    assert drawer.model.verdict()[1] == "crit", "a recipe's file can be nothing else"
+
+
+def test_what_a_recipe_says_that_nobody_knows_survives_the_form(page: LaunchPage) -> None:
+    drawer = opened(page, UNKNOWN)
+    assert "brand_new" in " ".join(lines(drawer, "unknown"))
+    QTest.mouseClick(drawer.fill, Qt.MouseButton.LeftButton)
+    page.model.set_field("context_tokens", "16,384")
+    page.model.recompute()
+    page.form.foot.menu.actions()[2].trigger()
+    data = read_yaml(QGuiApplication.clipboard().text())
+    assert data["brand_new"] == {"a": [1, {"b": None}]}
+    assert (data["name"], data["mods"]) == ("two nodes", ["mods/fix"])
+    assert data["defaults"]["max_model_len"] == 16_384, "what the form says wins"
+    page.model.pick(page.model.feeds.catalogue[0].name)
+    page.model.recompute()
+    page.form.foot.menu.actions()[2].trigger()
+    assert "brand_new" not in QGuiApplication.clipboard().text(), "another model came from no recipe"
+
+
+def test_a_launch_of_before_came_from_no_recipe(page: LaunchPage) -> None:
+    drawer = opened(page, UNKNOWN)
+    QTest.mouseClick(drawer.fill, Qt.MouseButton.LeftButton)
+    page.model.recompute()
+    request = page.model.preview.request
+    assert request is not None
+    assert page.model.imported is not None
+    page.load(request)
+    assert page.model.imported is None
+
+
 def test_the_command_is_copied_as_the_form_says_it(page: LaunchPage) -> None:
     page.model.set_field("port", "8333")
     page.model.recompute()
@@ -200,17 +339,19 @@ def test_the_command_is_copied_as_the_form_says_it(page: LaunchPage) -> None:
     assert QGuiApplication.clipboard().text().startswith("command: ")
     assert QGuiApplication.clipboard().text().endswith(" on 8333")
     page.form.foot.menu.actions()[0].trigger()
-    assert QGuiApplication.clipboard().text().startswith("script: ")
+    assert QGuiApplication.clipboard().text().startswith("plain: ")
     page.form.foot.menu.actions()[1].trigger()
-    assert QGuiApplication.clipboard().text().startswith("script: "), (
-        "what cannot be written leaves the clipboard alone"
-    )
+    assert QGuiApplication.clipboard().text().startswith("plain: "), "what cannot be written leaves the clipboard alone"
     assert "Not of this" in page.form.foot.copy.toolTip()
     page.model.set_field("port", "80")
     page.model.recompute()
     assert not page.form.foot.copy.isEnabled()
 
 
-def test_pictures_of_pasted_text(page: LaunchPage) -> None:
+def test_pictures_of_pasted_text(page: LaunchPage, settings: SettingsModel) -> None:
     opened(page, HOSTILE)
     take_pictures(page, "launch-paste")
+    opened(page, RECIPE)
+    take_pictures(page, "launch-paste-recipe")
+    settings.approve_recipe(digest_of(RECIPE), DAY)
+    take_pictures(page, "launch-paste-approved")

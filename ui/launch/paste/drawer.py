@@ -1,6 +1,7 @@
 """The drawer for pasted text: what it says is read while it is typed, and nothing of it is run.
 
-The one rule: the form changes only on "Fill the form"; what stays out of it is listed with its reason.
+The one rule: the form changes only on the one button in the foot, which names the approval where it gives one; what
+stays out of the form is listed with its reason.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from PySide6.QtGui import QTextCursor
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPlainTextEdit, QScrollArea, QVBoxLayout, QWidget
 
 from ui.font import font
+from ui.launch.paste.approval_strip import ApprovalStrip
 from ui.launch.paste.model import Line, PasteModel, Section, sections_of
 from ui.theme import Token
 from ui.widgets.button import Button, IconButton
@@ -43,6 +45,7 @@ class PasteDrawer(Drawer):
         self.input.setTabChangesFocus(True)
         self.input.setFixedHeight(170)
         self.chip = Chip()
+        self.approval = ApprovalStrip()
         self.fill = Button("Fill the form", kind="primary")
         self.close_button = IconButton("x", "Close")
         self._found = QVBoxLayout()
@@ -91,13 +94,15 @@ class PasteDrawer(Drawer):
         column.addWidget(Separator())
         column.addWidget(area, 1)
         column.addWidget(Separator())
+        column.addWidget(self.approval)
         column.addLayout(foot)
 
-    def open_with(self, text: str = "") -> None:
-        """Slide in; a text replaces what stands there."""
+    def open_with(self, text: str = "", *, is_recipe: bool = False) -> None:
+        """Slide in; a text replaces what stands there. `is_recipe`: it is a recipe file's."""
         if text:
             self.input.setPlainText(text)
-            self.model.set_text(text)
+            # As it came: the input turns the ends of lines into its own, and the digest is of the file's bytes.
+            self.model.set_text(text, is_recipe=is_recipe)
             self.model.recompute()
         self.open()
         self.input.setFocus(Qt.FocusReason.PopupFocusReason)
@@ -112,8 +117,8 @@ class PasteDrawer(Drawer):
         return self._shown
 
     def _give(self) -> None:
-        imported = self.model.settled()
-        if imported is not None and not self.model.blocker():
+        imported = self.model.give()
+        if imported is not None:
             self.close_drawer()
             self.fill_asked.emit(imported)
 
@@ -124,6 +129,8 @@ class PasteDrawer(Drawer):
         digest = self.model.imported.digest if self.model.imported else ""
         self.chip.setToolTip(f"SHA-256 of the text: {digest}" if digest else "")
         self.fill.set_disabled_reason(self.model.blocker())
+        self.fill.setText(self.model.action())
+        self.approval.show_approval(self.model.approval())
         sections = sections_of(self.model.imported)
         if sections == self._shown:
             return

@@ -20,6 +20,7 @@ from sparkdesk.core.jobs.recipe.risk import check_name
 from sparkdesk.core.models.spec import ModelSpec
 
 MAX_CHARS = 256 * 1024
+_RECIPE_SUFFIXES = (".yaml", ".yml", ".json", ".toml")
 _HUB = re.compile(
     r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/(?:models/)?"
     r"([\w.-]{1,128}/[\w.-]{1,128})(?::([\w.-]{1,64}))?(?:/(?:tree|blob|resolve)/([^/?#\s]+)(?:/([^?#\s]*))?)?/?(?:[?#].*)?"
@@ -70,6 +71,11 @@ def read_paste(
         _refuse_all(draft, stripped)
     complete(draft, catalogue, backends)
     return draft.settle(kind, digest, origin)
+
+
+def is_recipe_name(name: str) -> bool:
+    """Whether a file of this name can be nothing but a recipe."""
+    return name.lower().endswith(_RECIPE_SUFFIXES)
 
 
 def _is_path(text: str) -> bool:

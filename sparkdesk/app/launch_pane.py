@@ -69,6 +69,7 @@ class LaunchPane:
             place=planner.place,
             plan_rows=planner.rows,
             best_cell=planner.best_cell,
+            currency=planner.currency,
             agent_run=planner.agent_run,
             read_paste=self._read_paste,
             approvals=self._desktop.settings.approvals,

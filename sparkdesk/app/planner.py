@@ -17,9 +17,9 @@ from sparkdesk.core.planning.agent.plan import plan_agents
 from sparkdesk.core.planning.agent.workload import AgentRun
 from sparkdesk.core.planning.cost import Prices
 from sparkdesk.core.planning.place import Place
-from sparkdesk.core.planning.search.question import Question
 from sparkdesk.core.planning.reference import Reference
 from sparkdesk.core.planning.row import PlanRow
+from sparkdesk.core.planning.search.question import Question
 from sparkdesk.core.planning.search.rows import plan_rows
 from sparkdesk.core.planning.search.table import Cell, models_table
 from sparkdesk.services.planning.neighbourhood import Busyness
@@ -63,6 +63,10 @@ class Planner:
         """Every way to serve the model there, ranked."""
         prices = Prices(rates=self._records.energies.rates())
         return plan_rows(replace(question, prices=prices), self.reference)
+
+    def currency(self) -> str:
+        """What the settings call the money of costs; "" is not said."""
+        return self._records.energies.rates().currency
 
     def agent_run(self, row: PlanRow) -> AgentRun:
         """How long one task of each user takes, and where more at once stops helping."""

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from sparkdesk.core.jobs.backend import BackendInfo, NodeContext
+from sparkdesk.core.jobs.plan import Fit
 from sparkdesk.core.models.spec import ModelSpec, WeightFormat
 from sparkdesk.core.planning.parallelism import Parallelism
-from sparkdesk.core.planning.search.question import Limits
 from sparkdesk.core.planning.row import PlanRow
+from sparkdesk.core.planning.search.question import Limits
 from sparkdesk.core.planning.setup import EngineProfile, Setup
 from ui.launch.form import DEFAULT_CONTEXT_TOKENS, FIELDS, LOAD_FIELDS, NO_SPECULATION, STOCK, Form, read_workload
 
@@ -26,6 +27,13 @@ def choose_node(contexts: Sequence[NodeContext]) -> str:
     if not contexts:
         return ""
     return max(contexts, key=lambda node: node.mem_available_bytes or -1).record.id
+
+
+def fewest_nodes(rows: Sequence[PlanRow]) -> tuple[str, ...]:
+    """The nodes of the plan that fits on the fewest, of engines with an adapter where one of them fits; () is none."""
+    fitting = [row for row in rows if row.fit in (Fit.FITS, Fit.TIGHT)]
+    best = min(fitting, key=lambda row: (not row.setup.engine.is_launchable, len(row.place.nodes)), default=None)
+    return ids_of(best) if best is not None else ()
 
 
 def choose_path(spec: ModelSpec, quantization: str, node: NodeContext | None) -> str:
@@ -213,6 +221,13 @@ def pick_model(form: Form, spec: ModelSpec, backends: Mapping[str, BackendInfo])
         best=None,
         touched=form.touched & _KEPT,
     )
+
+
+def pick_format(form: Form, weights: WeightFormat, around: Around) -> Form:
+    """The form after a checkpoint was named: an engine that nobody fixed yields to it, one that was fixed stays."""
+    engines = [form.engine] if "engine" in form.touched else [form.engine, *around.backends]
+    able = [key for key in engines if not refuse_format(weights, key, around.engines.get(key))]
+    return replace(form, engine=able[0]).typed("quantization", weights.key) if able else form
 
 
 def take_row(form: Form, row: PlanRow) -> Form:

@@ -53,6 +53,8 @@ class LaunchFeeds:
     place: Callable[[tuple[str, ...]], Place] = lambda _node_ids: Place(())
     """Nodes by id, as the planner sees them at this moment."""
     plan_rows: Callable[[Question], tuple[PlanRow, ...]] = lambda _question: ()
+    currency: Callable[[], str] = lambda: ""
+    """What the settings call the money of costs; "" is not said."""
     agent_run: Callable[[PlanRow], AgentRun | None] = lambda _row: None
     """The row's workload as one task a user: until all are done, and where more at once stops helping."""
 

@@ -79,7 +79,6 @@ class FormPanel(Card):
         self.fill()
 
     def _build(self) -> None:
-        self.fields["nodes"].set_hint("free for a model")
         self.fields["parallelism"].set_hint("one GPU a node")
         self.fields["extra_flags"].set_hint("as on the command line")
         self.fields["environment"].set_hint("one a line; no secrets")
@@ -215,9 +214,10 @@ class FormPanel(Card):
         self.fields["weights_path"].setVisible(bool(info and info.needs_weights_path))
         for name in ("kv_dtype", "speculative", "build"):
             self.fields[name].setVisible(profile is not None or name in form.touched)
-        for name, words in model.choice_hints().items():
-            self.fields[name].set_hint(words)
         changed = model.changed_fields()
+        for name, words in model.choice_hints().items():
+            # Beside the sign of a change there is no room for it; who chose it has seen it.
+            self.fields[name].set_hint("" if name == "kv_dtype" and name in changed else words)
         for name, field in self.fields.items():
             field.set_changed(is_changed=name in changed)
         self._show_nodes()
@@ -234,6 +234,7 @@ class FormPanel(Card):
     def _show_nodes(self) -> None:
         model, form = self._model, self._model.form
         self.nodes.show_nodes(model.feeds.ranked_contexts(), form.nodes, form.pool)
+        self.fields["nodes"].set_hint(model.nodes_hint() or "free for a model")
         is_divided = len(form.nodes) > 1
         self.fields["parallelism"].setVisible(is_divided)
         if not is_divided:

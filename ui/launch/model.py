@@ -29,12 +29,14 @@ from ui.launch.default import (
     PLAN_FIELDS,
     Around,
     changed_fields,
+    fewest_nodes,
     fill_defaults,
     ids_of,
     is_within,
     leave_model,
     limits_of,
     match_model,
+    pick_format,
     pick_model,
     reset_field,
     take_row,
@@ -96,6 +98,9 @@ class LaunchModel(QObject):
         self.standings: dict[str, Standing] = {}
         """How each model of the catalogue stands on the chosen nodes."""
         self._wants_best = True
+        self._wants_room = True
+        """A model was chosen: where nobody chose nodes, as many are taken as it needs."""
+        self._room_note = ""
         self._stood_on: tuple[str, ...] = ()
         self._room, self._everywhere = Place(()), Place(())
         self.is_anyway = False
@@ -146,9 +151,22 @@ class LaunchModel(QObject):
         if self.spec() is not None or not self.form.model.strip():
             return
         found = find_model(self.feeds.catalogue, self.form.model)
-        if found is not None:
-            form = pick_model(self.form, found.spec, self.backends)
-            self._set_form(form.typed("quantization", found.weights.key) if found.weights else form)
+        if found is None:
+            return
+        has_engine = "engine" in self.form.touched
+        form = self._picked(found.spec)
+        if has_engine and found.weights is None:
+            form = form.typed("engine", self.form.engine)
+        # A name is that of the model's main checkpoint; in 16 bit it is that of the whole family.
+        main = find_model((found.spec,), found.spec.name)
+        weights = found.weights or (main.weights if main is not None else None)
+        self._set_form(pick_format(form, weights, self._around(form)) if weights is not None else form)
+
+    def _picked(self, spec: ModelSpec) -> Form:
+        """The form with this model; nodes that nobody chose are looked for anew."""
+        form = pick_model(self.form, spec, self.backends)
+        self._wants_room, self._room_note = True, ""
+        return form if "nodes" in form.touched else replace(form, nodes=(), pool=())
 
     def choose_workload(self, key: str) -> None:
         """Choose a preset, or custom."""
@@ -208,7 +226,7 @@ class LaunchModel(QObject):
         spec = next((each for each in self.feeds.catalogue if each.name == name), None)
         if spec is not None:
             self.imported = None
-            self._set_form(pick_model(self.form, spec, self.backends))
+            self._set_form(self._picked(spec))
 
     def load(self, request: LaunchRequest) -> None:
         """Fill the form from an earlier launch; the workload stays."""
@@ -298,11 +316,34 @@ class LaunchModel(QObject):
                 self.load_errors.setdefault(problem.field, text.one_line(problem.message, 200))
         try:
             self.rows = self.feeds.plan_rows(question) if self.form.pool else ()
+            if self._wants_room:
+                self._take_room(spec, workload)
             if self._wants_best:
                 self._follow_best(spec, workload)
             self.row = next((row for row in self.rows if self.is_form(row)), None) or self._own_row(spec, workload)
         except SparkDeskError as error:
             self.rows_note = error.sentence()
+
+    def _take_room(self, spec: ModelSpec, workload: Workload) -> None:
+        """Where the model does not fit on the node that was taken by itself: the fewest on which it does, else all."""
+        everywhere = tuple(context.record.id for context in self.feeds.ranked_contexts())
+        self._wants_room = not everywhere
+        is_chosen = "nodes" in self.form.touched or len(everywhere) < 2
+        if is_chosen or not self.rows or fewest_nodes(self.rows):
+            return
+        rows = self._ask(spec, workload, everywhere)
+        nodes = fewest_nodes(rows) or everywhere
+        self._room_note = (
+            f"{len(nodes)} is the fewest it fits on" if fewest_nodes(rows) else f"too big even for {len(nodes)}"
+        )
+        form = replace(self.form, nodes=nodes, pool=nodes)
+        self.form = fill_defaults(form, self._around(form))
+        self._wants_best = True
+        self.rows = rows if nodes == everywhere else self._ask(spec, workload, nodes)
+
+    def nodes_hint(self) -> str:
+        """Why so many nodes are chosen, where nobody chose them; "" where one does."""
+        return "" if "nodes" in self.form.touched else self._room_note
 
     def is_form(self, row: PlanRow) -> bool:
         """Whether a row is the setup that the form says, on the same nodes."""
@@ -389,6 +430,11 @@ class LaunchModel(QObject):
         if self.preview.errors:
             field_name, words = next(iter(self.preview.errors.items()))
             return f"{TITLES.get(field_name, '')}: {words}" if field_name in TITLES else words
+        if self.load_errors:
+            field_name, words = next(iter(self.load_errors.items()))
+            return f"{TITLES[field_name]}: {words}"
+        if self.preview.plan_only:
+            return self.preview.plan_only
         if self.preview.plan is None:
             return "Computing the plan"
         if self.preview.needs_anyway and not self.is_anyway:

@@ -12,6 +12,7 @@ from sparkdesk.core.cluster.rank import ranked
 from sparkdesk.core.errors import SparkDeskError
 from sparkdesk.core.jobs.plan import Fit, LaunchPlan, Problem, Severity
 from sparkdesk.core.jobs.request import LaunchRequest
+from sparkdesk.core.planning.launch.preflight import ONE_NODE_ONLY
 from sparkdesk.core.planning.launch.request import workload_of
 from sparkdesk.core.planning.memory.ledger import fraction_for
 from sparkdesk.core.planning.row import PlanRow
@@ -28,6 +29,7 @@ FIT_KINDS: dict[Fit, MarkKind] = {
     Fit.UNKNOWN: "neutral",
 }
 FIT_ICONS: dict[MarkKind, str] = {"ok": "circle-check", "neutral": "circle-help"}
+PLAN_ONLY = Mark("Plan only", "neutral", "eye")
 _WORST = (Fit.TOO_BIG, Fit.RISKY, Fit.UNKNOWN, Fit.TIGHT, Fit.FITS)
 
 
@@ -42,6 +44,8 @@ class Preview:
     hints: Mapping[str, str] = field(default_factory=dict)
     """By field: warnings and notes."""
     problems: tuple[Problem, ...] = ()
+    plan_only: str = ""
+    """Why this can be looked at and exported but not started from here; it is nobody's mistake."""
     compute_ms: float = 0.0
 
     @property
@@ -58,6 +62,8 @@ class Preview:
     @property
     def verdict(self) -> Mark:
         """The chip beside the title."""
+        if self.plan is None and self.plan_only and not self.errors:
+            return PLAN_ONLY
         if self.plan is None:
             count = max(1, len(self.errors))
             return Mark("1 error" if count == 1 else f"{count} errors", "crit", "octagon-alert")
@@ -82,15 +88,20 @@ def make_preview(form: Form, feeds: LaunchFeeds, row: PlanRow | None = None) -> 
     request = take_share(request, row)
     reason = refuse_engine(request.engine, feeds)
     if reason:
-        return Preview(request, None, {"engine": reason})
+        is_known = request.engine in feeds.engines
+        return Preview(request, plan_only=reason) if is_known else Preview(request, None, {"engine": reason})
     problems = tuple(feeds.problems(request))
+    only = ""
+    if ONE_NODE_ONLY in problems and len(request.nodes) > 1:
+        only = f"{ONE_NODE_ONLY.message}. Look at the plan and export it, or choose one node."
+        problems = tuple(each for each in problems if each != ONE_NODE_ONLY)
     by_field: dict[str, str] = {}
     hints: dict[str, str] = {}
     for problem in problems:
         said = f"{text.one_line(problem.message, 300)}. {text.one_line(problem.remedy, 300)}"
         (by_field if problem.severity is Severity.ERROR else hints).setdefault(place_of(problem.field), said)
-    if by_field:
-        return Preview(request, None, by_field, hints, problems)
+    if by_field or only:
+        return Preview(request, None, by_field, hints, problems, only)
     try:
         plan = feeds.plan(request)
     except SparkDeskError as error:

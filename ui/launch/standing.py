@@ -20,6 +20,8 @@ from ui.launch.preview import FIT_ICONS, FIT_KINDS
 
 NO_MARK = Mark("", "neutral", "")
 MAX_NAMED = 2
+LEAST_BYTES = 1_000_000
+"""No model is smaller: weights of less stand for a size that nobody knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ def describe_spec(spec: ModelSpec, engine_titles: Mapping[str, str]) -> str:
     """Formats, engines and the size of the smallest weights, in one line."""
     formats = spec.formats
     engines = ", ".join(engine_titles[key] for key in spec.engines if key in engine_titles) or "no engine here"
-    sizes = [weights.weight_bytes for weights in formats if weights.weight_bytes]
+    sizes = [weights.weight_bytes for weights in formats if weights.weight_bytes >= LEAST_BYTES]
     named = ", ".join(dict.fromkeys(weights.key for weights in formats if weights.key))
     parts = [named, engines, str(text.disk(min(sizes))) if sizes else ""]
     return " · ".join(part for part in parts if part)

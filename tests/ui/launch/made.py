@@ -12,8 +12,8 @@ from sparkdesk.core.planning.figure import Figure, Part
 from sparkdesk.core.planning.parallelism import Parallelism
 from sparkdesk.core.planning.place import Neighbour, NodeRoom, Place
 from sparkdesk.core.planning.prediction import MeasuredCase, Prediction
-from sparkdesk.core.planning.search.question import Question
 from sparkdesk.core.planning.row import Cost, PlanRow, Quality, Toll
+from sparkdesk.core.planning.search.question import Question
 from sparkdesk.core.planning.setup import Build, EngineProfile, Setup
 from sparkdesk.core.planning.workload import Workload
 from tests.ui import rack

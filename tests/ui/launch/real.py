@@ -12,14 +12,14 @@ from sparkdesk.core.models.catalogue import find_model, read_catalogue
 from sparkdesk.core.models.spec import ModelSpec
 from sparkdesk.core.planning.agent.workload import AgentRun, AgentWorkload, run_tasks
 from sparkdesk.core.planning.neighbour import predict_shared
-from sparkdesk.core.planning.speed.performance import predict
 from sparkdesk.core.planning.place import Neighbour, Place
 from sparkdesk.core.planning.prediction import Prediction
-from sparkdesk.core.planning.search.question import Question
 from sparkdesk.core.planning.reference import FILES, Reference, read_reference
 from sparkdesk.core.planning.row import PlanRow
+from sparkdesk.core.planning.search.question import Question
 from sparkdesk.core.planning.search.rows import plan_rows
 from sparkdesk.core.planning.search.table import Cell, models_table
+from sparkdesk.core.planning.speed.performance import predict
 from tests.ui.launch.desk import LaunchDesk, choose_nodes, open_page, settle
 from ui.launch.view import LaunchPage
 

@@ -9,12 +9,13 @@ from PySide6.QtCore import QAbstractItemModel, Qt
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
+from sparkdesk.core.jobs.plan import Fit
 from sparkdesk.core.planning.place import NodeRoom, Place
 from tests.ui.launch.desk import LaunchDesk, choose_nodes
 from tests.ui.launch.real import answer, best_cell, catalogue, reference
 from tests.ui.picture import host_page
 from ui.launch.model import LaunchModel
-from ui.launch.standing import find_holders
+from ui.launch.standing import describe_spec, find_holders
 from ui.launch.view import LaunchPage
 
 FEW = tuple(s for s in catalogue() if s.key in ("gpt-oss-120b", "llama-3.3-70b", "qwen3.5-397b-a17b", "gpt-oss-20b"))
@@ -52,6 +53,11 @@ def settled(qtbot: QtBot, page: LaunchPage) -> None:
 @pytest.fixture
 def page(qtbot: QtBot, dressed: object) -> LaunchPage:
     return open_with(qtbot)
+
+
+def by_key(key: str) -> str:
+    """A model's name."""
+    return next(spec.name for spec in FEW if spec.key == key)
 
 
 def rows(page: LaunchPage) -> list[str]:
@@ -125,6 +131,15 @@ def test_a_key_or_a_title_that_was_typed_becomes_the_catalogues_own_name(page: L
     QTest.keyClick(field, Qt.Key.Key_Return)
     page.model.recompute()
     assert field.text() == "openai/gpt-oss-20b"
+    assert (page.model.form.engine, page.model.form.quantization) == ("vllm", "MXFP4"), "the checkpoint of that name"
+    page.model.set_field("engine", "llamacpp")
+    QTest.keyClicks(field, "x")
+    field.selectAll()
+    QTest.keyClicks(field, "gpt-oss-120b")
+    QTest.keyClick(field, Qt.Key.Key_Return)
+    page.model.recompute()
+    assert page.model.form.engine == "llamacpp", "what was chosen stays"
+    assert field.text() == "ggml-org/gpt-oss-120b-GGUF", "and the checkpoint follows it"
 
 
 def test_holders_are_named_as_long_as_they_are_few(page: LaunchPage) -> None:
@@ -134,3 +149,39 @@ def test_holders_are_named_as_long_as_they_are_few(page: LaunchPage) -> None:
         held = frozenset({"openai/gpt-oss-120b"})
         nodes = tuple(NodeRoom(c.record.id, "", held_repos=held) for c in contexts[:count])
         assert find_holders(gpt, contexts, Place(nodes)) == words
+
+
+def test_a_model_that_one_node_does_not_hold_takes_as_many_as_it_needs(page: LaunchPage) -> None:
+    model = page.model
+    model.pick(by_key("qwen3.5-397b-a17b"))
+    model.recompute()
+    assert len(model.form.nodes) == 2
+    assert model.row is not None
+    assert model.row.fit in (Fit.FITS, Fit.TIGHT)
+    assert model.nodes_hint() == "2 is the fewest it fits on"
+    model.pick(by_key("gpt-oss-120b"))
+    model.recompute()
+    assert (len(model.form.nodes), model.nodes_hint()) == (1, ""), "nobody chose two"
+
+
+def test_nodes_that_were_chosen_are_not_changed_by_a_model(qtbot: QtBot, page: LaunchPage) -> None:
+    choose_nodes(page, 1)
+    page.model.pick(by_key("qwen3.5-397b-a17b"))
+    page.model.recompute()
+    assert page.model.form.nodes == ("node1",)
+    assert page.model.nodes_hint() == ""
+
+
+def test_a_model_that_fits_nowhere_takes_all_nodes_and_says_so(qtbot: QtBot, dressed: object) -> None:
+    page = open_with(qtbot, (100.0, 100.0, 100.0, 100.0))
+    page.model.pick(by_key("qwen3.5-397b-a17b"))
+    page.model.recompute()
+    assert len(page.model.form.nodes) == 4
+    assert page.model.nodes_hint() == "too big even for 4"
+
+
+def test_a_size_that_nobody_knows_is_not_written() -> None:
+    spec = next(spec for spec in FEW if spec.key == "gpt-oss-20b")
+    unknown = replace(spec, formats=(replace(spec.formats[0], weight_bytes=1),))
+    assert "MB" not in describe_spec(unknown, {})
+    assert "13.7 GB" in describe_spec(replace(spec, formats=spec.formats[:1]), {})

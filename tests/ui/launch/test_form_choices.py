@@ -7,13 +7,13 @@ from collections.abc import Callable
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QSignalSpy, QTest
-from PySide6.QtWidgets import QToolButton
+from PySide6.QtWidgets import QScrollArea, QToolButton
 from pytestqt.qtbot import QtBot
 
 from sparkdesk.core.planning.parallelism import Parallelism
 from tests.ui.launch.desk import LaunchDesk, choose_nodes, open_page
 from tests.ui.launch.real import answer, catalogue, reference
-from tests.ui.picture import cut_labels
+from tests.ui.picture import cut_labels, page_size
 from ui.launch.default import PLAN_FIELDS
 from ui.launch.option import key_of, split_of, splits_of
 from ui.launch.view import LaunchPage
@@ -104,6 +104,9 @@ def test_a_load_that_cannot_be_read_is_said_below_it_and_asks_nothing(
     assert page.model.rows == ()
     assert "workload" in page.model.rows_note
     assert page.model.preview.plan is not None, "the server itself does not need the load"
+    assert words.partition(": ")[2] in page.model.blocker(), "a launch waits until it is mended"
+    page.model.launch()
+    assert not page.model.is_launching
 
 
 def test_a_load_that_is_longer_than_the_model_can_is_said_at_the_prompt(opened: Open) -> None:
@@ -187,6 +190,17 @@ def test_splits_make_the_nodes_each_once() -> None:
     assert splits_of(4)[:4] == [Parallelism(4), Parallelism(2, 2), Parallelism(1, 4), Parallelism(1, 1, 4)]
 
 
+def check_plan_only(page: LaunchPage, why: str) -> None:
+    """Nothing is red, the button says why, and the request can be written down."""
+    assert not page.plan.launch.isEnabled()
+    assert why in page.plan.launch.toolTip()
+    assert (page.model.preview.verdict.text, page.model.preview.verdict.kind) == ("Plan only", "neutral")
+    assert page.plan.chips[1].text() == "Plan only"
+    assert page.form.fields["engine"].error() == page.form.fields["nodes"].error() == ""
+    assert not any(severity == "error" for severity, *_ in page.plan.problems.lines())
+    assert page.model.preview.request is not None, "it can be exported"
+
+
 def test_an_engine_without_an_adapter_can_be_looked_at_but_not_launched(opened: Open) -> None:
     page = opened(LLAMA)
     page.form.engine.setCurrentIndex(page.form.engine.findData("trtllm"))
@@ -195,9 +209,7 @@ def test_an_engine_without_an_adapter_can_be_looked_at_but_not_launched(opened: 
     assert page.model.choice_hints()["engine"] == "plan only"
     assert page.model.row is not None
     assert page.model.row.setup.engine.key == "trtllm"
-    assert page.form.fields["engine"].error().startswith("SparkDesk cannot start TensorRT-LLM yet")
-    assert not page.plan.launch.isEnabled()
-    assert "TensorRT-LLM" in page.plan.launch.toolTip()
+    check_plan_only(page, "SparkDesk cannot start TensorRT-LLM yet")
 
 
 def test_a_format_that_the_engine_does_not_run_is_off_with_the_reason(opened: Open) -> None:
@@ -217,7 +229,11 @@ def test_several_nodes_are_planned_and_the_button_says_why_they_cannot_be_launch
     assert page.model.form.nodes == ("node0", "node1")
     assert page.model.row is not None
     assert len(page.model.row.place.nodes) == 2
-    assert "not built yet" in page.plan.launch.toolTip()
+    check_plan_only(page, "not built yet")
+    page.model.set_field("port", "70000")
+    page.model.recompute()
+    assert page.model.preview.verdict.kind == "crit", "what is really wrong is still an error"
+    assert page.model.blocker().startswith("Port: ")
 
 
 def test_a_row_of_the_table_loads_into_the_form_and_the_table_stays(opened: Open) -> None:
@@ -299,3 +315,19 @@ def test_no_label_of_the_form_is_cut_with_everything_shown(opened: Open) -> None
     page.model.recompute()
     QTest.qWait(50)
     assert not cut_labels(page.form)
+
+
+def test_the_form_never_scrolls_sideways_in_the_least_window(opened: Open) -> None:
+    page = opened(LLAMA)
+    size = page_size(1100, 700)
+    page.window().resize(*size)
+    page.resize(*size)
+    for name, value in (("concurrency", 9), ("kv_dtype", "fp8"), ("speculative", "ngram"), ("build", "tuned")):
+        page.model.set_field(name, value)
+    for name in ("prompt_tokens", "answer_tokens", "cached_percent", "context_tokens", "port"):
+        page.model.set_field(name, "abc")
+    page.model.recompute()
+    QTest.qWait(30)
+    (area,) = page.form.findChildren(QScrollArea)
+    assert area.horizontalScrollBar().maximum() == 0
+    assert cut_labels(page.form) == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QSignalSpy, QTest
@@ -10,6 +12,7 @@ from pytestqt.qtbot import QtBot
 from sparkdesk.core.planning.row import PlanRow
 from tests.ui.launch import made
 from tests.ui.picture import host_page
+from ui.launch.plan import words
 from ui.launch.plan.rows.model import COLUMNS, NUMBERS, RowsModel, align, seconds_cell
 from ui.launch.plan.rows.pane import RowsPane
 from ui.launch.plan.rows.table import RowsTable
@@ -133,15 +136,40 @@ def test_the_row_of_the_form_is_marked(pane: RowsPane) -> None:
     assert pane.table.own_row() == -1
 
 
-def test_one_row_of_each_split_can_be_asked_for(pane: RowsPane) -> None:
-    rows = (*made.rows(), made.row(4, why="As fast as the first"), made.row(5, why="As fast as the first too"))
+def test_the_best_of_each_split_and_format_stands_there_until_all_are_asked_for(pane: RowsPane) -> None:
+    other = replace(made.WEIGHTS, key="FP8")
+    eight = made.row(6)
+    eight = replace(eight, setup=replace(eight.setup, weights=other))
+    rows = (*made.rows(), made.row(4, why="As fast as the first"), made.row(5, why="As fast as the first too"), eight)
     pane.show_rows(rows, rows[5])
-    QTest.mouseClick(pane.splits, Qt.MouseButton.LeftButton)
-    assert [row.rank for row in pane.table.rows.rows] == [1, 2, 3, 5], "the best of each, and the form's own"
-    assert pane.table.own_row() == 3
-    assert pane.count.text() == "6 compared, 5 fit"
-    QTest.mouseClick(pane.splits, Qt.MouseButton.LeftButton)
+    assert [row.rank for row in pane.table.rows.rows] == [1, 2, 3, 0, 5, 6], "the best of each, and the form's own"
+    assert pane.table.own_row() == 4
+    assert pane.count.text() == "7 compared, 6 fit", "what is not shown counts"
+    assert pane.every.text() == "All 7 ways"
+    QTest.mouseClick(pane.every, Qt.MouseButton.LeftButton)
+    assert len(pane.table.rows.rows) == 7  # all
+    QTest.mouseClick(pane.every, Qt.MouseButton.LeftButton)
     assert len(pane.table.rows.rows) == 6
+
+
+def test_there_is_nothing_to_ask_for_where_all_ways_differ(pane: RowsPane) -> None:
+    rows = made.rows()[:3]
+    pane.show_rows(rows, rows[0])
+    assert not pane.every.isVisible()
+
+
+def test_costs_are_in_the_currency_of_the_settings(pane: RowsPane) -> None:
+    rows = made.rows()
+    table = pane.table.rows
+    assert table.title("cost") == "cost/M tok", "nobody said which"
+    pane.show_rows(rows, rows[0], "EUR")
+    assert table.title("cost") == "EUR/M tok"
+    hint = str(table.index(0, COLUMNS.index("cost")).data(Qt.ItemDataRole.ToolTipRole))
+    assert "EUR per million tokens" in hint
+    assert dict(words.facts_of(rows[0], "", "EUR"))["Cost"] == "0.38 EUR per million tokens, energy 0.11 EUR"
+    pane.show_rows(rows, rows[0], "a\u202every long word")
+    assert "\u202e" not in table.title("cost")
+    assert len(table.title("cost")) <= 16
 
 
 def test_the_same_rows_reset_nothing(dressed: object) -> None:

@@ -13,7 +13,7 @@ from sparkdesk.core.planning.row import PlanRow
 from ui.jobs.mark import Mark
 from ui.launch.model import LaunchModel
 from ui.launch.plan.problem_list import ProblemLine, problem_lines
-from ui.launch.preview import FIT_ICONS, FIT_KINDS
+from ui.launch.preview import FIT_ICONS, FIT_KINDS, PLAN_ONLY
 
 _TOGETHER = "Weights and KV cache are known together only; the bar shows them as runtime"
 _NO_FIGURES = "No speed can be said: "
@@ -51,7 +51,8 @@ def look_at(model: LaunchModel, last: PlanRow | None) -> Shown:
     problems = problem_lines((*preview.problems, *(row.problems if row is not None else ())), preview.errors, notes)
     # Memory of a plan that would run is of now, whatever the load says.
     fit = worst_fit(ledgers) if ledgers and (plan is not None or not is_old) else None
-    chips = _chips(fit, problems, len({*preview.errors, *model.load_errors}))
+    is_plan_only = bool(preview.plan_only)
+    chips = _chips(fit, problems, len({*preview.errors, *model.load_errors}), is_plan_only=is_plan_only)
     return Shown(shown, is_old, ledgers, chips, _note(model, shown, is_old=is_old), problems)
 
 
@@ -80,13 +81,15 @@ def _note(model: LaunchModel, row: PlanRow | None, *, is_old: bool) -> str:
     return _NO_FIGURES + "the planner has no plan for this form."
 
 
-def _chips(fit: Fit | None, problems: tuple[ProblemLine, ...], errors: int) -> tuple[Mark, ...]:
+def _chips(fit: Fit | None, problems: tuple[ProblemLine, ...], errors: int, *, is_plan_only: bool) -> tuple[Mark, ...]:
     chips = []
     if fit is not None:
         warnings = sum(severity == Severity.WARNING.value for severity, _, _ in problems)
         chips.append(_fit_chip(fit, warnings))
     if errors:
         chips.append(Mark("1 error" if errors == 1 else f"{errors} errors", "crit", "octagon-alert"))
+    elif is_plan_only:
+        chips.append(PLAN_ONLY)
     return tuple(chips)
 
 

@@ -149,7 +149,7 @@ class PlanPanel(Card):
             if i < len(shown.chips):
                 chip.set_state(*shown.chips[i])
         self._show_figures(shown)
-        self.ways.show_rows(model.rows, model.row)
+        self.ways.show_rows(model.rows, model.row, model.feeds.currency())
         self.problems.show_lines(shown.problems)
         self._found.setVisible(bool(shown.problems))
         plan = model.preview.plan
@@ -173,8 +173,9 @@ class PlanPanel(Card):
             self.ledgers.show_ledgers(shown.ledgers, names, is_old=is_old)
         self.figures.setVisible(shown.row is not None)
         if shown.row is not None:
+            currency = self._model.feeds.currency()
             self.figures.show_row(shown.row)
-            self.facts.show_facts(words.facts_of(shown.row, self._agent_words(shown.row)))
+            self.facts.show_facts(words.facts_of(shown.row, self._agent_words(shown.row), currency))
         self.facts.setVisible(shown.row is not None)
         self.figures.set_stale(shown.is_old)
         self.facts.set_stale(shown.is_old)

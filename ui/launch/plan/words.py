@@ -19,6 +19,7 @@ from ui import text
 from ui.text import Quantity
 
 _LONGEST_NAME: Final = 60
+MOST_CURRENCY: Final = 8
 QUALITY_WORDS: Final = ("none", "minimal", "small", "noticeable", "moderate")
 """By level of `Quality`: what the format costs in answers."""
 GB10_GB_PER_S: Final = 273.0
@@ -190,9 +191,12 @@ def quality_sentence(row: PlanRow) -> str:
     return f"{said} ({source})" if source else f"{said} (of the class, not measured on this checkpoint)"
 
 
-def money(amount: float) -> str:
+def money(amount: float, currency: str = "") -> str:
     """An amount in the settings' currency: two figures after the point, three below 0.1."""
-    return text.grouped(amount, 3 if abs(amount) < 0.1 else 2) if text.is_known(amount) else text.NOT_KNOWN
+    if not text.is_known(amount):
+        return text.NOT_KNOWN
+    said = text.grouped(amount, 3 if abs(amount) < 0.1 else 2)
+    return f"{said} {text.one_line(currency, MOST_CURRENCY)}".rstrip()
 
 
 def least_left_bytes(row: PlanRow) -> int | None:
@@ -225,15 +229,18 @@ def has_room(row: PlanRow) -> bool:
     return row.rank > 0 and row.fit is not Fit.TOO_BIG and not is_forbidden
 
 
-def best_of_splits(rows: Sequence[PlanRow], own: PlanRow | None) -> tuple[PlanRow, ...]:
-    """The best row of every division over nodes, in their order, and the form's own."""
-    seen = set[Parallelism]()
+def best_of_each(rows: Sequence[PlanRow], own: PlanRow | None) -> tuple[PlanRow, ...]:
+    """The best row of every division over nodes and format of the weights, in their order, and the form's own.
+
+    One that does not fit stands for itself: it may be another one's reason to choose more nodes.
+    """
+    seen = set[tuple[Parallelism, str, bool]]()
     kept = []
     for row in rows:
-        split = row.setup.parallelism
-        if split not in seen or row == own:
+        kind = row.setup.parallelism, row.setup.weights.key, has_room(row)
+        if kind not in seen or row is own:
             kept.append(row)
-        seen.add(split)
+        seen.add(kind)
     return tuple(kept)
 
 
@@ -282,7 +289,7 @@ def _said_of(row: PlanRow, start: str) -> str:
     return f"{start}: {said}".rstrip(". ") + "." if said else ""
 
 
-def facts_of(row: PlanRow, agents: str = "") -> tuple[tuple[str, str], ...]:
+def facts_of(row: PlanRow, agents: str = "", currency: str = "") -> tuple[tuple[str, str], ...]:
     """The lines below the table: what, how much. Every hidden column of it is here for the chosen row."""
     load = row.workload
     most = text.count(row.max_concurrency) if row.max_concurrency is not None else text.NOT_KNOWN
@@ -302,8 +309,8 @@ def facts_of(row: PlanRow, agents: str = "") -> tuple[tuple[str, str], ...]:
         facts.append(("Power", f"{_of_band(row.cost.power_w, text.power)} at the wall, all nodes"))
     if row.cost.total_per_million.is_known:
         energy = row.cost.energy_per_million
-        of_it = f", energy {money(energy.value)}" if energy.is_known else ""
-        facts.append(("Cost", f"{money(row.cost.total_per_million.value)} per million tokens{of_it}"))
+        of_it = f", energy {money(energy.value, currency)}" if energy.is_known else ""
+        facts.append(("Cost", f"{money(row.cost.total_per_million.value, currency)} per million tokens{of_it}"))
     if row.shown.memory_gb_per_s > 0:
         facts.append(("Memory read", _memory_words(row)))
     return tuple(facts)

@@ -7,7 +7,15 @@ from sparkdesk.core.jobs.backend import NodeContext, PlanContext
 from sparkdesk.core.jobs.plan import Problem, Severity
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.models.spec import ModelSpec
-from sparkdesk.core.planning.search.question import tensor_problem
+from sparkdesk.core.planning.launch.division import tensor_problem
+
+ONE_NODE_ONLY = Problem(
+    Severity.ERROR,
+    "Serving over several nodes is not built yet",
+    "Choose one node, with tensor, pipeline and data parallel size 1.",
+    "nodes",
+)
+"""What no engine can do yet: who shows it tells it apart from a mistake in the request."""
 
 
 def has_errors(problems: list[Problem]) -> bool:
@@ -34,14 +42,7 @@ def node_problems(request: LaunchRequest, context: PlanContext) -> list[Problem]
     ]
     sizes = request.tensor_parallel_size * request.pipeline_parallel_size * request.data_parallel_size
     if len(request.nodes) > 1 or sizes > 1:
-        problems.append(
-            Problem(
-                Severity.ERROR,
-                "Serving over several nodes is not built yet",
-                "Choose one node, with tensor, pipeline and data parallel size 1.",
-                "nodes",
-            )
-        )
+        problems.append(ONE_NODE_ONLY)
     return problems
 
 

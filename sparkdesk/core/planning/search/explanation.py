@@ -17,6 +17,8 @@ HARM = 0.97
 SAME = 1.005
 EQUAL = 1.03
 """Plans so near are equal: there is nothing to explain between them."""
+NAMES = {"kv": "KV"}
+"""Parts whose name is not their key."""
 LEAST_DIFFERENCE = 0.005
 """Below half a percent of the time nothing is worth a sentence."""
 
@@ -45,7 +47,9 @@ def difference(row: PlanRow, other: PlanRow) -> str:
             gain = sign * (second.get(key, 0.0) - first.get(key, 0.0)) * weight
             if gain > best:
                 best = gain
-                words = f"{key} {_time(first.get(key, 0.0))} instead of {_time(second.get(key, 0.0))}{unit}"
+                words = (
+                    f"{NAMES.get(key, key)} {_time(first.get(key, 0.0))} instead of {_time(second.get(key, 0.0))}{unit}"
+                )
     return words if best > LEAST_DIFFERENCE * mine.e2e_s.value else ""
 
 

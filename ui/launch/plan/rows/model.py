@@ -110,15 +110,16 @@ def row_words(row: PlanRow) -> RowWords:
     return RowWords(cells, has_room, row.fit)
 
 
-def _hints(row: PlanRow, cells: dict[Column, str]) -> dict[Column, str]:
+def _hints(row: PlanRow, cells: dict[Column, str], currency: str) -> dict[Column, str]:
     shown = row.shown
+    money = f"{text.one_line(currency, words.MOST_CURRENCY)} per million tokens".strip()
     leans = "\n{}. {}".format(*words.leans_words(shown))
     return {
         "ttft": _band(shown.ttft_s, "s", seconds_cell) + leans,
         "tpot": _band(shown.tpot_s, "ms", lambda s: text.token_interval(s).value) + leans,
         "total": _band(shown.output_tok_s, "tok/s", lambda rate: text.token_rate(rate).value) + leans,
         "power": _band(row.cost.power_w, "W", lambda w: text.power(w).value),
-        "cost": _band(row.cost.total_per_million, "per million tokens", words.money),
+        "cost": _band(row.cost.total_per_million, money, words.money),
         "quality": words.quality_sentence(row),
         "toll": "\n".join(words.toll_sentence(toll) for toll in row.tolls),
         "why": "\n".join(text.one_line(f"{each.message}. {each.remedy}", 400) for each in row.problems) or cells["why"],
@@ -156,12 +157,14 @@ class RowsModel(QAbstractTableModel):
         self.rows: tuple[PlanRow, ...] = ()
         self.told: tuple[RowWords, ...] = ()
         self.users = 1
+        self.currency = ""
 
-    def set_rows(self, rows: Sequence[PlanRow]) -> bool:
-        """Show other rows; tells whether anything changed."""
-        if tuple(rows) == self.rows:
+    def set_rows(self, rows: Sequence[PlanRow], currency: str = "") -> bool:
+        """Show other rows, their costs in this currency; tells whether anything changed."""
+        if tuple(rows) == self.rows and currency == self.currency:
             return False
         self.beginResetModel()
+        self.currency = currency
         self.rows = tuple(rows)
         self.told = tuple(row_words(row) for row in self.rows)
         self.users = rows[0].workload.users if rows else 1
@@ -177,6 +180,8 @@ class RowsModel(QAbstractTableModel):
 
     def title(self, column: Column) -> str:
         """A column's heading, with its unit."""
+        if column == "cost" and self.currency:
+            return f"{text.one_line(self.currency, words.MOST_CURRENCY)}/M tok"
         return f"tok/s @{text.count(self.users)}" if column == "total" else _TITLES[column]
 
     def rowCount(self, parent: Index | None = None) -> int:
@@ -205,7 +210,7 @@ class RowsModel(QAbstractTableModel):
             return align(column)
         if role == Qt.ItemDataRole.ToolTipRole:
             # Made when somebody asks: there may be two hundred rows, and a new set with every key that is typed.
-            return plain(_hints(self.rows[index.row()], row.cells).get(column, "")) or None
+            return plain(_hints(self.rows[index.row()], row.cells, self.currency).get(column, "")) or None
         if role == Qt.ItemDataRole.AccessibleDescriptionRole and index.column() == 0:
             return _sentence(self.rows[index.row()], row.cells)
         return None

@@ -1,5 +1,6 @@
 """The ranked table with what stands over it: how many ways there are, and why the first is the first.
 
+Of ways that differ in engine, cache or build alone the best stands there, until all are asked for.
 The one rule: "first" always comes with its criterion, and where nothing fits, with what would make it fit.
 """
 
@@ -9,6 +10,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from sparkdesk.core.planning.row import PlanRow
+from ui import text
 from ui.launch.plan import words
 from ui.launch.plan.rows.table import RowsTable
 from ui.widgets.button import Button
@@ -23,13 +25,14 @@ class RowsPane(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.count = Label("", "label", "text3")
-        self.splits = Button("One per split", kind="link", is_small=True)
+        self.every = Button("All ways", kind="link", is_small=True)
         self.columns = Button("All columns", kind="link", is_small=True)
         self.why = Label("", "dense", "text2", is_wrapped=True, is_selectable=True)
         self.own = Label("", "dense", "text2", is_wrapped=True, is_selectable=True)
         self.table = RowsTable()
         self._has_all = False
-        self._is_short = False
+        self._is_short = True
+        self._currency = ""
         self._rows: tuple[PlanRow, ...] = ()
         self._own: PlanRow | None = None
         head = QHBoxLayout()
@@ -38,7 +41,7 @@ class RowsPane(QWidget):
         head.addWidget(Label("Ways to serve it", "dense_strong", "text"))
         head.addWidget(self.count)
         head.addStretch(1)
-        head.addWidget(self.splits)
+        head.addWidget(self.every)
         head.addWidget(self.columns)
         said = QVBoxLayout()
         said.setContentsMargins(16, 2, 16, 4)
@@ -55,11 +58,11 @@ class RowsPane(QWidget):
         column.addLayout(said)
         column.addLayout(body)
         self.columns.clicked.connect(self._turn_columns)
-        self.splits.clicked.connect(self._turn_splits)
+        self.every.clicked.connect(self._turn_every)
         self.table.chosen.connect(self.chosen)
         self.table.looked_at.connect(self._tell)
 
-    def show_rows(self, rows: tuple[PlanRow, ...], own: PlanRow | None) -> None:
+    def show_rows(self, rows: tuple[PlanRow, ...], own: PlanRow | None, currency: str = "") -> None:
         """Show these rows; without any the whole goes away."""
         self.setVisible(bool(rows))
         if not rows:
@@ -67,7 +70,7 @@ class RowsPane(QWidget):
         fitting = sum(words.has_room(row) for row in rows)
         self.count.setText(f"{len(rows)} compared, {fitting} fit" if fitting != 1 else f"{len(rows)} compared, 1 fits")
         self.why.setText(words.first_sentence(rows))
-        self._rows, self._own = rows, own
+        self._rows, self._own, self._currency = rows, own, currency
         self._fill()
         self._tell(None)
 
@@ -79,12 +82,13 @@ class RowsPane(QWidget):
         self.own.setVisible(bool(said))
 
     def _fill(self) -> None:
-        is_short, rows = self._is_short, self._rows
-        self.table.show_rows(words.best_of_splits(rows, self._own) if is_short else rows, self._own)
+        best = words.best_of_each(self._rows, self._own)
+        self.table.show_rows(best if self._is_short else self._rows, self._own, self._currency)
+        self.every.setText(f"All {text.count(len(self._rows))} ways" if self._is_short else "Best of each split")
+        self.every.setVisible(len(best) < len(self._rows))
 
-    def _turn_splits(self) -> None:
+    def _turn_every(self) -> None:
         self._is_short = not self._is_short
-        self.splits.setText("Every way" if self._is_short else "One per split")
         self._fill()
 
     def _turn_columns(self) -> None:

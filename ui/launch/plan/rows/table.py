@@ -151,11 +151,11 @@ class RowsTable(QTableView):
         self.clicked.connect(self._choose)
         theme.notifier.changed.connect(self.viewport().update)
 
-    def show_rows(self, rows: tuple[PlanRow, ...], own: PlanRow | None) -> None:
+    def show_rows(self, rows: tuple[PlanRow, ...], own: PlanRow | None, currency: str = "") -> None:
         """Show these rows; `own` is the form's. The place where one was looking stays."""
         looked_at = self.verticalScrollBar().value()
         before = self.currentIndex().row()
-        is_new = self.rows.set_rows(rows)
+        is_new = self.rows.set_rows(rows, currency)
         self._own_row = rows.index(own) if own in rows else -1
         if is_new:
             self._fit()

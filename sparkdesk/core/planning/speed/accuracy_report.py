@@ -32,7 +32,7 @@ _ASSUMPTIONS = (
     ),
     (
         "What stays off.",
-        "The stock gpt-oss-120b with one user is said about a tenth too fast: its 16 bit attention reads slower than "
+        "The stock gpt-oss-120b with one user is said an eighth too fast: its 16 bit attention reads slower than "
         "the one efficiency of mixtures says, and the other mixtures do not bear a second one. NVIDIA's 4 users that "
         "start together get their first token sooner than the planner says by a fifth: fuller tiles of the experts' "
         "products (each expert gets 160 tokens of a step in place of 40) were tried and explain little of it. "
@@ -47,8 +47,8 @@ _ASSUMPTIONS = (
     (
         "Users that start together.",
         "A step takes up to 2,048 tokens of each prompt and 8,192 of all (vLLM, SGLang). So users share the reading of "
-        "the weights, and the time to the first token grows slower than their number. This explains NVIDIA's 9, 12 and "
-        "15 s for 1, 2 and 4 users; that their prompts shared a cached part would explain it as well.",
+        "the weights, and the time to the first token grows slower than their number. This explains NVIDIA's 9 and "
+        "12 s for 1 and 2 users, not all of its 15 s for 4; that their prompts shared a cached part would explain it as well.",
     ),
     (
         "Cable.",

@@ -113,23 +113,30 @@ def largest_fraction(total_bytes: float, available_bytes: float) -> float:
     return min(steps / _STEPS, MOST_FRACTION)
 
 
-def max_context_tokens(setup: Setup, workload: Workload, place: Place) -> int | None:
-    """The longest context (prompt and answer) of each of the workload's users that leaves every node safe.
+def kept_bytes(fit: Fit) -> int:
+    """What the longest context and the most users of a plan with this word keep free: a risky one keeps nothing."""
+    return 0 if fit is Fit.RISKY else SAFE_LEFT_BYTES
+
+
+def max_context_tokens(
+    setup: Setup, workload: Workload, place: Place, *, left_bytes: int = SAFE_LEFT_BYTES
+) -> int | None:
+    """The longest context (prompt and answer) of each of the workload's users that leaves so much on every node.
 
     Never longer than the model was trained for; 0 where not even one token fits; None where the need is not known.
     """
     if not is_divisible(setup.parallelism) or not is_count(workload.users, MOST_USERS * 1024):
         return None
-    budget = _kv_budget(setup, place)
+    budget = _kv_budget(setup, place, left_bytes)
     most = min(setup.spec.context_tokens or MOST_TOKENS, MOST_TOKENS)
     return None if budget is None else _longest(setup, workload.users, budget, most)
 
 
-def max_concurrency(setup: Setup, workload: Workload, place: Place) -> int | None:
-    """The most requests of the workload's length at once that leave every node safe: 0 to 4096; None: not known."""
+def max_concurrency(setup: Setup, workload: Workload, place: Place, *, left_bytes: int = SAFE_LEFT_BYTES) -> int | None:
+    """The most requests of the workload's length at once that leave so much on every node: 0 to 4096; None: unknown."""
     if not is_divisible(setup.parallelism) or not is_count(workload.context_tokens, 1 << 40):
         return None
-    budget = _kv_budget(setup, place)
+    budget = _kv_budget(setup, place, left_bytes)
     one = sequences_bytes(setup, tokens=workload.context_tokens, users=1)
     if budget is None or one is None or not math.isfinite(one):
         return None
@@ -180,21 +187,21 @@ def _smallest_fraction(need: Need, rooms: tuple[Room, ...]) -> float | None:
     return fraction if fraction <= MOST_FRACTION else None
 
 
-def _kv_budget(setup: Setup, place: Place) -> float | None:
-    """Bytes that the fullest node can give to KV cache and stay safe; None where a part is not known."""
+def _kv_budget(setup: Setup, place: Place, left_bytes: int) -> float | None:
+    """Bytes that the fullest node can give to KV cache so that this much is left; None where a part is not known."""
     rooms = tuple(room_of(node, place) for node in place.nodes)
     need = need_of(setup, _NOBODY)
     lefts = [room.left_bytes for room in rooms]
     known = [left for left in lefts if left is not None]
     if need.weights_bytes is None or not rooms or len(known) < len(lefts):
         return None
-    budget = float(min(known) - SAFE_LEFT_BYTES)
+    budget = float(min(known) - left_bytes)
     if setup.engine.memory_fraction is not None:
         totals = [room.total_bytes or 0 for room in rooms]
         fraction = setup.memory_fraction
         if fraction is None or not 0.0 < fraction <= 1.0:
             pairs = zip(totals, known, strict=True)
-            fraction = min(largest_fraction(total, left - SAFE_LEFT_BYTES) for total, left in pairs)
+            fraction = min(largest_fraction(total, left - left_bytes) for total, left in pairs)
         budget = fraction * min(totals)
     return budget - need.weights_bytes - need.runtime_bytes
 

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from sparkdesk.core.jobs.plan import Fit, MemoryLedger, Problem, Severity
 from sparkdesk.core.planning.cost import cost_of
 from sparkdesk.core.planning.memory.ledger import (
+    kept_bytes,
     ledgers,
     max_concurrency,
     max_context_tokens,
@@ -147,8 +148,11 @@ class _Search:
         found = self._memory.get(key)
         if found is None:
             room = ledgers(setup, load, place)
-            context, users = max_context_tokens(setup, load, place), max_concurrency(setup, load, place)
-            found = self._memory[key] = _Memory(room, worst_fit(room), context, users)
+            fit = worst_fit(room)
+            left_bytes = kept_bytes(fit)
+            context = max_context_tokens(setup, load, place, left_bytes=left_bytes)
+            users = max_concurrency(setup, load, place, left_bytes=left_bytes)
+            found = self._memory[key] = _Memory(room, fit, context, users)
         return found
 
 

@@ -187,3 +187,12 @@ def test_every_figure_of_every_row_is_known_for_a_model_of_the_catalogue() -> No
             assert math.isfinite(figure.value)
             assert figure.low <= figure.value <= figure.high
         assert row.why
+
+
+def test_a_risky_plan_tells_how_far_it_goes_and_that_is_at_least_its_load() -> None:
+    rows = plan_rows(ask("deepseek-v3", 3), reference())
+    risky = [row for row in rows if row.fit is Fit.RISKY]
+    assert risky
+    for row in risky:
+        assert (row.max_context_tokens or 0) >= row.workload.context_tokens
+        assert (row.max_concurrency or 0) >= row.workload.users

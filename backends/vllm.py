@@ -51,9 +51,9 @@ from sparkdesk.core.planning.launch.request import (
     NO_SPECULATION,
     STOCK,
     has_format,
+    launched_weights,
     place_of,
     setup_of,
-    weights_of,
     workload_of,
 )
 from sparkdesk.core.planning.memory.ledger import fit_problems, launch_ledgers, share_problems, start_note
@@ -278,7 +278,7 @@ def _speculation(request: LaunchRequest, spec: ModelSpec | None) -> list[str]:
     config: dict[str, str | int] = {"method": method, "num_speculative_tokens": DRAFT_TOKENS[method]}
     if method == "ngram":
         config["prompt_lookup_max"] = NGRAM_LOOKUP
-    elif spec is not None and spec.experts is not None and weights_of(request, spec).key == "NVFP4":
+    elif spec is not None and spec.experts is not None and launched_weights(request, spec).key == "NVFP4":
         # The head's experts are not quantized: the kernels of the model's own do not take them (NVIDIA's recipes).
         config["moe_backend"] = "triton"
     return ["--speculative-config", json.dumps(config, separators=(",", ":"))]
@@ -315,7 +315,7 @@ def _word_problems(request: LaunchRequest, spec: ModelSpec | None) -> list[Probl
     if request.kv_dtype not in KV_TYPES:
         problems.append(_error(f"vLLM has no KV type {request.kv_dtype}", "Choose another one.", "kv_dtype"))
     if has_format(spec, request.quantization):
-        if not PROFILE.can_run(weights_of(request, spec)):
+        if not PROFILE.can_run(launched_weights(request, spec)):
             words = f"vLLM does not run the {request.quantization} weights of this model"
             problems.append(_error(words, "Choose another format, or another engine.", "quantization"))
     elif request.quantization not in QUANTIZATIONS:

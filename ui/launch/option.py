@@ -13,8 +13,8 @@ from sparkdesk.core.jobs.plan import Fit, Severity
 from sparkdesk.core.models.spec import ModelSpec
 from sparkdesk.core.planning.parallelism import Parallelism
 from sparkdesk.core.planning.place import Place
-from sparkdesk.core.planning.search.question import Limits, Question, division_problems
 from sparkdesk.core.planning.row import PlanRow
+from sparkdesk.core.planning.search.question import Limits, Question, fixed_size_problems
 from sparkdesk.core.planning.setup import EngineProfile
 from sparkdesk.core.planning.workload import Workload
 from ui.launch.default import formats_of, refuse_format
@@ -159,7 +159,7 @@ def _refuse_split(split: Parallelism, around: Split) -> str:
     if around.spec is None:
         return ""
     limits = Limits(tensor=tensor, pipeline=pipeline, data=data)
-    problems = division_problems(Question(around.spec, around.workload, around.place, limits))
+    problems = fixed_size_problems(Question(around.spec, around.workload, around.place, limits))
     if problems:
         return problems[0].message
     form = around.form

@@ -15,9 +15,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 
-from sparkdesk.core.planning.figure import UNKNOWN
 from sparkdesk.core.planning.place import Neighbour, Place
-from sparkdesk.core.planning.prediction import Prediction
+from sparkdesk.core.planning.prediction import UNKNOWN_PREDICTION, Prediction
 from sparkdesk.core.planning.row import Toll
 from sparkdesk.core.planning.share import ALL, Share
 from sparkdesk.core.planning.speed.cable import DEFAULT_LINK
@@ -26,19 +25,6 @@ NAN = math.nan
 REACHABLE_GB_PER_S = 192.0
 """10^9 bytes a second that programs get of a GB10's 273 together. Source: 180 to 192 reported as the reachable budget;
 a program that alone gets more raises it."""
-UNKNOWN_PREDICTION = Prediction(
-    ttft_s=UNKNOWN,
-    tpot_s=UNKNOWN,
-    e2e_s=UNKNOWN,
-    prefill_tok_s=UNKNOWN,
-    output_tok_s=UNKNOWN,
-    ttft_parts=(),
-    tpot_parts=(),
-    memory_gb_per_s=NAN,
-    compute_share=NAN,
-    link_gb_per_s=NAN,
-)
-"""Of a setup beside a neighbour that does not say how busy it is."""
 
 
 def neighbours_of(place: Place) -> tuple[Neighbour, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from sparkdesk.core.planning.figure import Figure, Parts
+from sparkdesk.core.planning.figure import UNKNOWN, Figure, Parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +61,18 @@ class Prediction:
     def user_tok_s(self) -> Figure:
         """Tokens a second that one user sees."""
         return self.tpot_s.inverse()
+
+
+UNKNOWN_PREDICTION = Prediction(
+    ttft_s=UNKNOWN,
+    tpot_s=UNKNOWN,
+    e2e_s=UNKNOWN,
+    prefill_tok_s=UNKNOWN,
+    output_tok_s=UNKNOWN,
+    ttft_parts=(),
+    tpot_parts=(),
+    memory_gb_per_s=math.nan,
+    compute_share=math.nan,
+    link_gb_per_s=math.nan,
+)
+"""Where something that a prediction needs is not known."""

@@ -79,7 +79,8 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
     ),
     assume(
         "draft-weights", "A draft model is 15 % of its model's weights, a draft head 3 %", _JOB_LOGS,
-        _untold("engines log the weights of model and draft as one sum"), source=_OWN, where="core/planning/memory/need.py",
+        _untold("engines log the weights of model and draft as one sum"), source=_OWN,
+        where="core/planning/memory/need.py",
     ),
     assume(
         "work-power", "The GPU's rail takes 11 to 12 W awake without work, and at most 87 W", _POWER, _judge_power,

@@ -6,8 +6,8 @@ The one rule: as many at once as the row's memory holds and no more; what its ne
 from __future__ import annotations
 
 from sparkdesk.core.planning.agent.workload import AgentRun, AgentWorkload, run_tasks
-from sparkdesk.core.planning.neighbour import UNKNOWN_PREDICTION, predict_shared
-from sparkdesk.core.planning.prediction import Prediction
+from sparkdesk.core.planning.neighbour import predict_shared
+from sparkdesk.core.planning.prediction import UNKNOWN_PREDICTION, Prediction
 from sparkdesk.core.planning.reference import Reference
 from sparkdesk.core.planning.row import PlanRow
 from sparkdesk.core.planning.speed.performance import predict

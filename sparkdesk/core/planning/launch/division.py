@@ -8,11 +8,10 @@ from __future__ import annotations
 import math
 
 from sparkdesk.core.jobs.plan import Problem, Severity
-from sparkdesk.core.models.spec import ModelSpec
+from sparkdesk.core.models.spec import LayerKind, ModelSpec
 from sparkdesk.core.planning.memory.need import MOST_TOKENS, MOST_USERS, is_count
 from sparkdesk.core.planning.parallelism import Parallelism
 from sparkdesk.core.planning.place import Place
-from sparkdesk.core.planning.search.question import layer_count, tensor_problem
 from sparkdesk.core.planning.setup import Setup
 from sparkdesk.core.planning.workload import Workload
 
@@ -56,6 +55,36 @@ def workload_problems(workload: Workload) -> tuple[Problem, ...]:
             _error("The cached share must be from 0 to below 1", "Write 0 where nothing is cached.", "cached_share")
         )
     return tuple(problems)
+
+
+def tensor_problem(spec: ModelSpec, size: int) -> str:
+    """Why this model cannot be divided so by tensor parallelism; "" when it can, as far as its shape is known.
+
+    Engines want a power of two, the attention heads divided evenly, and KV heads either divided evenly or copied
+    evenly. Source: vLLM's and SGLang's own checks at start.
+    """
+    if size == 1:
+        return ""
+    if size & (size - 1):
+        return f"Tensor parallel takes 2, 4 or 8 nodes, not {size}"
+    if spec.attention_heads is not None and spec.attention_heads % size:
+        return f"{spec.title} has {spec.attention_heads} attention heads, which {size} does not divide"
+    for heads in kv_head_counts(spec):
+        if heads % size and size % heads:
+            return f"{spec.title} has {heads} KV heads, which {size} nodes can neither divide nor copy evenly"
+    return ""
+
+
+def kv_head_counts(spec: ModelSpec) -> tuple[int, ...]:
+    """KV heads of the layers that have some; each count once."""
+    kinds = (LayerKind.FULL, LayerKind.SLIDING)
+    counts = {group.kv_heads for group in spec.layers if group.kind in kinds and group.kv_heads}
+    return tuple(sorted(counts))
+
+
+def layer_count(spec: ModelSpec) -> int | None:
+    """All layers of the model; None when its shape is not known."""
+    return sum(group.count for group in spec.layers) or None
 
 
 def _shape_problems(spec: ModelSpec, parallelism: Parallelism) -> list[Problem]:

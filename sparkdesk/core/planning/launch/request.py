@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from sparkdesk.core.jobs.backend import NodeContext, PlanContext
 from sparkdesk.core.jobs.request import LaunchRequest
+from sparkdesk.core.models.catalogue import weights_of
 from sparkdesk.core.models.spec import ModelSpec, WeightFormat
 from sparkdesk.core.planning.parallelism import Parallelism
 from sparkdesk.core.planning.place import Neighbour, NodeRoom, Place
@@ -24,7 +25,7 @@ def setup_of(request: LaunchRequest, spec: ModelSpec | None, profile: EngineProf
     key = request.build or STOCK
     return Setup(
         spec=spec if spec is not None else ModelSpec(request.model, request.served_name),
-        weights=weights_of(request, spec),
+        weights=launched_weights(request, spec),
         engine=profile,
         build=next((build for build in profile.builds if build.key == key), Build(key, key)),
         parallelism=Parallelism(
@@ -36,19 +37,15 @@ def setup_of(request: LaunchRequest, spec: ModelSpec | None, profile: EngineProf
     )
 
 
-def weights_of(request: LaunchRequest, spec: ModelSpec | None) -> WeightFormat:
+def launched_weights(request: LaunchRequest, spec: ModelSpec | None) -> WeightFormat:
     """The checkpoint that a request names, by its hub id and format; 0 bytes where it is not known.
 
     Quantized on line (the engine's own word, not a format of the model) it is counted as it lies on disk: it is loaded
     so, and what is left of it is not more.
     """
-    formats = spec.formats if spec is not None else ()
-    own = [each for each in formats if each.repo and each.repo.casefold() == request.model.casefold()]
-    keyed = [each for each in formats if each.key == request.quantization]
-    for found in ([each for each in own if each in keyed], keyed, own):
-        if found:
-            return found[0]
-    return WeightFormat(request.quantization, 0, repo=request.model)
+    key = request.quantization if has_format(spec, request.quantization) else ""
+    found = weights_of(spec, request.model, key) if spec is not None else None
+    return found or WeightFormat(request.quantization, 0, repo=request.model)
 
 
 def has_format(spec: ModelSpec | None, key: str) -> bool:

@@ -12,19 +12,13 @@ from itertools import combinations
 
 from sparkdesk.core.jobs.plan import Problem, Severity
 from sparkdesk.core.models.spec import ModelSpec, WeightFormat
+from sparkdesk.core.planning.launch.division import layer_count, tensor_problem
 from sparkdesk.core.planning.link import MOST_GROUPED
 from sparkdesk.core.planning.memory.need import VALUE_BYTES
 from sparkdesk.core.planning.parallelism import Parallelism
 from sparkdesk.core.planning.place import Link, NodeRoom, Place
 from sparkdesk.core.planning.reference import Reference
-from sparkdesk.core.planning.search.question import (
-    Limits,
-    Question,
-    division_problems,
-    layer_count,
-    load_problems,
-    tensor_problem,
-)
+from sparkdesk.core.planning.search.question import Limits, Question, fixed_size_problems, load_problems
 from sparkdesk.core.planning.setup import Build, EngineProfile, Setup
 from sparkdesk.core.planning.speed.cable import DEFAULT_LINK
 
@@ -190,7 +184,7 @@ def _room_bytes(node: NodeRoom) -> float:
 
 def question_problems(question: Question, reference: Reference) -> tuple[Problem, ...]:
     """Everything that is wrong with a question, at its field; none: there is at least one row."""
-    found = [*load_problems(question), *_choice_problems(question, reference), *division_problems(question)]
+    found = [*load_problems(question), *_choice_problems(question, reference), *fixed_size_problems(question)]
     if not found and not has_setups(question, reference):
         found.append(_impossible(question, reference))
     return tuple(found)

@@ -10,14 +10,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from sparkdesk.core.jobs.plan import Problem, Severity
-from sparkdesk.core.models.spec import LayerKind, ModelSpec
+from sparkdesk.core.models.spec import ModelSpec
 from sparkdesk.core.planning.cost import Prices
+from sparkdesk.core.planning.launch.division import layer_count, tensor_problem, workload_problems
 from sparkdesk.core.planning.place import Place
 from sparkdesk.core.planning.workload import Workload
 
-MAX_TOKENS = 4_194_304
-"""The same bound as the launch form's context."""
-MAX_USERS = 4096
 MAX_NODES = 64
 
 
@@ -66,20 +64,7 @@ class Question:
 
 def load_problems(question: Question) -> list[Problem]:
     """What is wrong with the load itself: no tokens, no users, no nodes."""
-    load = question.workload
-    problems = [
-        _error(f"{words} must be a whole number from 1 to {most:,}", f"Give {words.lower()} in that range.", field)
-        for words, value, most, field in (
-            ("Prompt tokens", load.prompt_tokens, MAX_TOKENS, "prompt_tokens"),
-            ("Answer tokens", load.answer_tokens, MAX_TOKENS, "answer_tokens"),
-            ("Users", load.users, MAX_USERS, "users"),
-        )
-        if not 1 <= value <= most
-    ]
-    if not 0.0 <= load.cached_share < 1.0:
-        problems.append(
-            _error("The cached share must be 0 or more and below 1", "Give 0.9 for nine tenths.", "cached_share")
-        )
+    problems = list(workload_problems(question.workload))
     if not 1 <= len(question.place.nodes) <= MAX_NODES:
         problems.append(_error(f"A plan takes 1 to {MAX_NODES} nodes", "Choose so many.", "nodes"))
     return problems
@@ -96,37 +81,7 @@ def context_problem(spec: ModelSpec, load: Workload) -> Problem | None:
     )
 
 
-def tensor_problem(spec: ModelSpec, size: int) -> str:
-    """Why this model cannot be divided so by tensor parallelism; "" when it can, as far as its shape is known.
-
-    Engines want a power of two, the attention heads divided evenly, and KV heads either divided evenly or copied
-    evenly. Source: vLLM's and SGLang's own checks at start.
-    """
-    if size == 1:
-        return ""
-    if size & (size - 1):
-        return f"Tensor parallel takes 2, 4 or 8 nodes, not {size}"
-    if spec.attention_heads is not None and spec.attention_heads % size:
-        return f"{spec.title} has {spec.attention_heads} attention heads, which {size} does not divide"
-    for heads in kv_head_counts(spec):
-        if heads % size and size % heads:
-            return f"{spec.title} has {heads} KV heads, which {size} nodes can neither divide nor copy evenly"
-    return ""
-
-
-def kv_head_counts(spec: ModelSpec) -> tuple[int, ...]:
-    """KV heads of the layers that have some; each count once."""
-    kinds = (LayerKind.FULL, LayerKind.SLIDING)
-    counts = {group.kv_heads for group in spec.layers if group.kind in kinds and group.kv_heads}
-    return tuple(sorted(counts))
-
-
-def layer_count(spec: ModelSpec) -> int | None:
-    """All layers of the model; None when its shape is not known."""
-    return sum(group.count for group in spec.layers) or None
-
-
-def division_problems(question: Question) -> list[Problem]:
+def fixed_size_problems(question: Question) -> list[Problem]:
     """What speaks against the sizes that are fixed."""
     spec, limits, nodes = question.spec, question.limits, len(question.place.nodes)
     problems = []

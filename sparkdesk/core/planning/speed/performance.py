@@ -5,12 +5,11 @@ The one rule: every figure has its band and its parts; where anything that it ne
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
-from sparkdesk.core.planning.figure import UNKNOWN, Figure, total_s
+from sparkdesk.core.planning.figure import Figure, total_s
 from sparkdesk.core.planning.place import Device, Place
-from sparkdesk.core.planning.prediction import Prediction
+from sparkdesk.core.planning.prediction import UNKNOWN_PREDICTION, Prediction
 from sparkdesk.core.planning.setup import Setup
 from sparkdesk.core.planning.share import ALL, Share
 from sparkdesk.core.planning.speed.calibration import Calibration
@@ -35,14 +34,14 @@ def predict(setup: Setup, workload: Workload, place: Place, reference: Reference
     try:
         return _predicted(setup, workload, place, reference, share)
     except OverflowError:  # a count of hundreds of digits
-        return _unknown()
+        return UNKNOWN_PREDICTION
 
 
 def _predicted(setup: Setup, workload: Workload, place: Place, reference: Reference, share: Share) -> Prediction:
     devices = devices_of(place, reference)
     terms = terms_of(setup, place, devices, reference.calibration, share) if _is_load(workload) else None
     if terms is None:
-        return _unknown()
+        return UNKNOWN_PREDICTION
     is_fitted = all(device.is_fitted for device in devices)
     nearest = nearest_cases(setup, workload, reference.measurements) if is_fitted else Nearest((), True, True)
     return _prediction(terms, workload, reference.calibration, nearest, is_fitted)
@@ -54,7 +53,7 @@ def _prediction(
     decode, ttft_parts = decode_of(terms, workload), prefill_parts(terms, workload)
     tpot_s, ttft_s = total_s(decode.parts), total_s(ttft_parts)
     if not (0.0 < tpot_s < MOST and 0.0 < ttft_s < MOST):
-        return _unknown()
+        return UNKNOWN_PREDICTION
     decode_band = ttft_band = calibration.roofline_band
     if is_fitted:
         decode_band = calibration.decode_band.far if nearest.is_decode_far else calibration.decode_band.near
@@ -97,18 +96,3 @@ def devices_of(place: Place, reference: Reference) -> list[Device]:
 def _is_load(workload: Workload) -> bool:
     counts = (workload.prompt_tokens, workload.answer_tokens, workload.users)
     return all(1 <= count < MOST for count in counts) and 0.0 <= workload.cached_share < 1.0
-
-
-def _unknown() -> Prediction:
-    return Prediction(
-        ttft_s=UNKNOWN,
-        tpot_s=UNKNOWN,
-        e2e_s=UNKNOWN,
-        prefill_tok_s=UNKNOWN,
-        output_tok_s=UNKNOWN,
-        ttft_parts=(),
-        tpot_parts=(),
-        memory_gb_per_s=math.nan,
-        compute_share=math.nan,
-        link_gb_per_s=math.nan,
-    )

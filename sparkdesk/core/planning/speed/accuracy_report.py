@@ -48,7 +48,8 @@ _ASSUMPTIONS = (
         "Users that start together.",
         "A step takes up to 2,048 tokens of each prompt and 8,192 of all (vLLM, SGLang). So users share the reading of "
         "the weights, and the time to the first token grows slower than their number. This explains NVIDIA's 9 and "
-        "12 s for 1 and 2 users, not all of its 15 s for 4; that their prompts shared a cached part would explain it as well.",
+        "12 s for 1 and 2 users, not all of its 15 s for 4; that their prompts shared a cached "
+        "part would explain it as well.",
     ),
     (
         "Cable.",

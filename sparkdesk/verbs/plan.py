@@ -71,6 +71,7 @@ def main(arguments: list[str]) -> int:
     from sparkdesk.app.plan_data import load_catalogue, load_reference
     from sparkdesk.core.errors import PlanError
 
+    _refuse_unused(parser, options)
     try:
         if options.train:
             return _train(parser, options, load_reference())
@@ -81,6 +82,17 @@ def main(arguments: list[str]) -> int:
     for doubt in doubts:
         print(make_line(f"{doubt.message}. {doubt.remedy}", max_chars=400), file=sys.stderr)
     return _answer(parser, options, _question(options, match, reference), reference)
+
+
+def _refuse_unused(parser: _Parser, options: argparse.Namespace) -> None:
+    """What would be passed over in silence is a mistake: it belongs to the other kind of plan."""
+    if options.train:
+        serving = ("engine", "quantization", "build", "tp", "pp", "dp", "kv_dtype", "speculative", "osl", "concurrency")
+        for name in serving:
+            if getattr(options, name) not in (None, ""):
+                parser.error(f"argument --{name.replace('_', '-')}: it belongs to serving, not to --train")
+    elif options.batch is not None:
+        parser.error("argument --batch: it belongs to --train; for serving give --concurrency")
 
 
 def _answer(parser: _Parser, options: argparse.Namespace, question: Question, reference: Reference) -> int:

@@ -256,3 +256,30 @@ def test_no_face_no_network_and_no_node_is_needed() -> None:
 
 def test_the_tables_that_the_planner_reads_are_shipped() -> None:
     assert [stem for stem in FILES if not (ROOT / "resources" / "planning" / f"{stem}.toml").is_file()] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        ("qwen3-8b --batch 4", "--batch"),
+        ("qwen3-4b --train ddp --engine vllm", "--engine"),
+        ("qwen3-4b --train ddp --nodes 2 --tp 2", "--tp"),
+        ("qwen3-4b --train ddp --concurrency 8", "--concurrency"),
+    ],
+)
+def test_an_option_of_the_other_kind_of_plan_is_refused_and_not_passed_over(
+    words: str, option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert f"argument {option}: it belongs to" in complaint(words.split(), capsys)
+
+
+def test_the_table_tells_power_cost_and_whose_first_token_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    plan.main("gpt-oss-120b --concurrency 8 --kwh-price 0.3 --machine-price 4000".split())
+    told = capsys.readouterr().out
+    assert "cost/M" in told
+    assert "last of 8 users" in told
+    assert "Cost is not known" not in told
+    plan.main("gpt-oss-120b --device b200".split())
+    told = capsys.readouterr().out
+    assert "Estimate, not fitted" in told
+    assert "Cost is not known" in told

@@ -145,7 +145,8 @@ def number(value: float | None) -> float | None:
 
 _COLUMNS = (
     f"{'':>3} {'engine':<9} {'weights':<10} {'nodes':>5} {'split':<11} {'KV':<5} {'spec':<7} {'build':<6} {'fit':<9}"
-    f" {'left GiB':>8} {'TTFT s':>7} {'TPOT ms':>7} {'tok/s each':>10} {'all':>7} {'context':>8}  why"
+    f" {'left GiB':>8} {'TTFT s':>7} {'TPOT ms':>7} {'tok/s each':>10} {'all':>7} {'context':>8} {'W':>5} {'cost/M':>7}"
+    f"  why"
 )
 
 
@@ -164,7 +165,7 @@ def plans_table(question: Question, rows: Sequence[PlanRow], most: int) -> str:
     ]
     if len(rows) > most:
         lines.append(f"... and {len(rows) - most} more (--all)")
-    lines += _remedies(rows)
+    lines += _remedies(rows) + _notes(question, rows)
     if rows and rows[0].shown.leans_on:
         case = rows[0].shown.leans_on[0]
         lines += ["", f"The first leans on {case.title}: {case.figures}{f' ({case.distance})' * bool(case.distance)}."]
@@ -180,8 +181,27 @@ def _line(row: PlanRow) -> str:
         f" {setup.build.key:<6.6} {row.fit.value:<9} {_digits(min(left) / GIB if left else None, 1):>8}"
         f" {_digits(shown.ttft_s.value, 2):>7} {_digits(shown.tpot_s.value * 1000, 1):>7}"
         f" {_digits(shown.user_tok_s.value, 1):>10} {_digits(shown.output_tok_s.value, 1):>7}"
-        f" {UNKNOWN if row.max_context_tokens is None else row.max_context_tokens:>8}  {row.why}"
+        f" {UNKNOWN if row.max_context_tokens is None else row.max_context_tokens:>8}"
+        f" {_digits(row.cost.power_w.value, 0):>5} {_digits(_cost(row), 2):>7}  {row.why}"
     )
+
+
+def _cost(row: PlanRow) -> float:
+    """Money for a million tokens: all of it where the machines' price is known, else the energy's."""
+    total = row.cost.total_per_million
+    return total.value if total.is_known else row.cost.energy_per_million.value
+
+
+def _notes(question: Question, rows: Sequence[PlanRow]) -> list[str]:
+    """What a reader must know of the columns."""
+    notes = []
+    if question.workload.users > 1:
+        notes.append(f"TTFT is that of the last of {question.workload.users} users who start together.")
+    if rows and not rows[0].shown.is_fitted:
+        notes.append("Estimate, not fitted: nothing was measured on this device, so figures are of its roofline alone.")
+    if rows and not any(math.isfinite(_cost(row)) for row in rows):
+        notes.append("Cost is not known without a price of energy: --kwh-price, and --machine-price for the machines'.")
+    return ["", *notes] if notes else []
 
 
 def _remedies(rows: Sequence[PlanRow]) -> list[str]:

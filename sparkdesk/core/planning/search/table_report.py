@@ -5,6 +5,7 @@ The one rule: as of `report`: no NaN in JSON. Node counts that a person does not
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -75,7 +76,7 @@ def _cell_text(cell: Cell) -> str:
             risk = "risky " if cell.verdict is Verdict.RISKY else ""
             return f"{risk}{cell.quantization}{split} {speed} {_tokens(cell.max_context_tokens)}"
         case Verdict.NO if cell.missing_bytes is not None:
-            return f"no, {cell.missing_bytes / (1 << 30):.0f} GiB missing"
+            return f"no, {_gib(cell.missing_bytes)} GiB missing"
         case _:
             return cell.verdict.value
 
@@ -84,3 +85,8 @@ def _tokens(count: int | None) -> str:
     if count is None:
         return "n/a"
     return f"{count // 1024}K" if count >= 1024 else str(count)
+
+
+def _gib(missing_bytes: float) -> str:
+    """Rounded up, so that what is missing is never said to be nothing."""
+    return str(math.ceil(missing_bytes / (1 << 30)))

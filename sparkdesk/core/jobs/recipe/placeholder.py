@@ -13,6 +13,8 @@ from sparkdesk.core.errors import PlanError
 MAX_ROUNDS = 8
 MAX_CHARS = 64 * 1024
 _KEY = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]{0,63})\}")
+ASKED = re.compile(r"\{(?:config\.)?([A-Za-z_][A-Za-z0-9_]{0,63})\}")
+"""What asks for a value of the recipe, in a command or a variable."""
 
 
 def render(template: str, values: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:

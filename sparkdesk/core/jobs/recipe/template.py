@@ -15,11 +15,10 @@ from sparkdesk.core.jobs.recipe.command.flag_reader import read_flags
 from sparkdesk.core.jobs.recipe.command.line import read_command
 from sparkdesk.core.jobs.recipe.command.words import Word
 from sparkdesk.core.jobs.recipe.imported import Draft, show
-from sparkdesk.core.jobs.recipe.placeholder import render, text_of
+from sparkdesk.core.jobs.recipe.placeholder import ASKED, render, text_of
 from sparkdesk.core.jobs.recipe.risk import SECRET_NAME, SUBSTITUTION, check_name, check_text, check_variable
 from sparkdesk.core.jobs.request import MODEL_PATTERN
 
-_CONFIG = re.compile(r"\{(?:config\.)?([A-Za-z_][A-Za-z0-9_]{0,63})\}")
 _PLACE = re.compile(r"\{[A-Za-z_][A-Za-z0-9_.]{0,127}\}")
 MAX_VALUES = 256
 MAX_VALUE_CHARS = 8192
@@ -83,7 +82,7 @@ def take_environment(draft: Draft, value: object, values: Mapping[str, str] | No
         if isinstance(text, Mapping | list):
             draft.refuse("environment", f"{show(name)[:64]} is a list or a map", "Write one value.")
         elif text is not None:
-            _take_variable(draft, str(name), _CONFIG.sub(lambda key: (values or {}).get(key[1], key[0]), text_of(text)))
+            _take_variable(draft, str(name), ASKED.sub(lambda key: (values or {}).get(key[1], key[0]), text_of(text)))
 
 
 def _take_variable(draft: Draft, name: str, text: str) -> None:

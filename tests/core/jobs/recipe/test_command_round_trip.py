@@ -46,6 +46,22 @@ def test_an_ordinary_command_needs_no_comment(engine: str) -> None:
     assert read_paste(text).request(("x",)) == request
 
 
+@pytest.mark.parametrize(
+    ("engine", "words"),
+    [
+        ("vllm", "--max-model-len 8192"),
+        ("sglang", "--context-length 8192"),
+        ("trtllm", "--max_seq_len 8192"),
+        ("llamacpp", "--ctx-size 32768"),
+    ],
+)
+def test_the_context_is_said_in_the_engine_s_own_words(engine: str, words: str) -> None:
+    request = LaunchRequest(
+        engine=engine, model="a/b", nodes=("x",), served_name="a/b", context_tokens=8192, concurrency=4
+    )
+    assert words in command_of(request).replace(" \\\n ", "")
+
+
 def test_secrets_are_not_written() -> None:
     request = LaunchRequest(
         engine="vllm",

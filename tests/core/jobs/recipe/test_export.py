@@ -95,6 +95,54 @@ def test_a_literal_in_the_old_command_does_not_win_over_the_form() -> None:
     assert read_recipe(recipe_of(request, origin=imported)).fields["port"] == 8002
 
 
+def test_a_recipe_that_says_the_request_gets_no_value_that_its_command_ignores() -> None:
+    data = {
+        "model": "a/b", "runtime": "vllm", "defaults": {"port": 8001, "note": "kept"},
+        "command": "vllm serve {model} --port {port} --max-model-len 4096 --max-num-seqs 1",
+    }  # fmt: skip
+    imported = read_recipe(data)
+    written = recipe_of(imported.request(("a",)), origin=imported)
+    assert (written["defaults"], written["command"]) == (data["defaults"], data["command"])
+    changed = imported.request(("a",)).model_copy(update={"port": 8002})
+    written = recipe_of(changed, origin=imported)
+    assert (written["defaults"], written["command"]) == ({"port": 8002, "note": "kept"}, data["command"])
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("concurrency", 8, "--max-num-seqs {max_num_seqs}"),
+        ("served_name", "mine", "--served-model-name {served_model_name}"),
+    ],
+)
+def test_a_command_that_cannot_say_what_the_form_says_is_written_anew(field: str, value: object, words: str) -> None:
+    imported = read_recipe({"model": "a/b", "runtime": "vllm", "command": "vllm serve {model}", "odd": 1})
+    request = imported.request(("a",)).model_copy(update={field: value})
+    written = recipe_of(request, origin=imported)
+    assert words in written["command"]
+    assert written["odd"] == 1
+    assert read_recipe(written).request(("a",)) == request
+
+
+def test_a_value_that_the_command_never_asked_for_is_asked_for_in_the_new_one() -> None:
+    data = {"model": "a/b", "runtime": "vllm", "defaults": {"max_num_seqs": 4}, "command": "vllm serve {model}"}
+    imported = read_recipe(data)
+    assert imported.fields["concurrency"] == 4
+    assert "{max_num_seqs}" in recipe_of(imported.request(("a",)), origin=imported)["command"]
+
+
+def test_values_that_other_values_and_variables_ask_for_keep_their_command() -> None:
+    data = {
+        "model": "a/b", "runtime": "vllm", "defaults": {"length": "{size}", "size": "4096", "key": "7"},
+        "env": {"ODD": "{config.key}"},
+        "command": "vllm serve {model} --max-model-len {length} --max-num-seqs 1",
+    }  # fmt: skip
+    imported = read_recipe(data)
+    written = recipe_of(imported.request(("a",)), origin=imported)
+    assert (written["command"], written["defaults"]) == (data["command"], data["defaults"])
+    assert written["env"] == {"ODD": "7"}, "a variable is the form's"
+
+
 @pytest.mark.parametrize("write", [export_recipe, export_script, export_compose, export_kubernetes])
 def test_no_export_holds_a_secret(write: Any) -> None:
     assert SECRET not in write(TWO)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from sparkdesk.core.errors import PlanError
 from sparkdesk.core.jobs.plan import Severity
 from sparkdesk.core.jobs.recipe.imported import Imported
 from sparkdesk.core.jobs.recipe.paste import read_paste
@@ -251,3 +252,17 @@ def test_placeholders_are_filled_through_each_other_and_bounded() -> None:
     for values in ({"a": "{a}{a}"}, {"a": "{b}", "b": "{a}"}, {"a": "y" * 5000}):
         with pytest.raises(Exception, match=r"circle|grows"):
             render("{a}" * 20, values)
+
+
+def test_a_command_that_grows_too_long_is_given_up_at_once() -> None:
+    class Counted(dict[str, str]):
+        asked = 0
+
+        def get(self, key: str, default: Any = None) -> Any:
+            self.asked += 1
+            return super().get(key, default)
+
+    values = Counted(a="y" * 8192)
+    with pytest.raises(PlanError, match="grows"):
+        render("{a}" * 20_000, values)
+    assert values.asked < 20, "what is too long is not written out first"

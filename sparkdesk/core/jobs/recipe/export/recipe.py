@@ -1,6 +1,7 @@
 """Writes a launch request as a recipe that sparkrun takes.
 
-The one rule: what a recipe said and SparkDesk does not know is written back as it was; what the form says wins.
+The one rule: what a recipe said and SparkDesk does not know is written back as it was; what the form says wins. A
+value that the command does not ask for says nothing: where one would be needed, the command is written anew.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from sparkdesk.core.jobs.recipe.command.flag_map import ENGINES, RUNTIMES, SECRE
 from sparkdesk.core.jobs.recipe.command.text import plain_environment, plain_flags, server_words
 from sparkdesk.core.jobs.recipe.export.yaml_lines import write_yaml
 from sparkdesk.core.jobs.recipe.imported import Imported
+from sparkdesk.core.jobs.recipe.placeholder import ASKED
 from sparkdesk.core.jobs.recipe.recipe import EUGR, SPARKRUN, read_recipe
 from sparkdesk.core.jobs.recipe.risk import SECRET_NAME
 from sparkdesk.core.jobs.request import LaunchRequest
@@ -47,12 +49,17 @@ def recipe_of(request: LaunchRequest, *, origin: Imported | None = None) -> dict
         data["container"] = request.image
     count = len(request.nodes)
     data |= {"min_nodes": count, "max_nodes": count}
-    defaults = kept.get("defaults")
-    data["defaults"] = _defaults(request, engine, defaults if isinstance(defaults, Mapping) else {})
+    given = kept.get("defaults")
+    defaults = _without_secrets(given) if isinstance(given, Mapping) else {}
+    # In the order of the format: values, variables, command.
+    full = _defaults(request, engine, defaults)
+    asked = _asked_names(kept.get("command"), defaults, kept.get("env"))
+    data["defaults"] = defaults | {name: value for name, value in full.items() if name in asked}
     data["env"] = _environment(request, kept.get("env"))
     if not data["env"]:
         del data["env"]
-    if "command" not in kept or _has_secret(kept["command"]) or not _says(data, request):
+    if "command" not in kept or _has_secret(kept["command"]) or not _says(data, asked, request):
+        data["defaults"] = full
         data["command"] = _command(request, engine)
     return data
 
@@ -63,11 +70,19 @@ def _model(request: LaunchRequest) -> str:
     return request.model
 
 
+def _without_secrets(kept: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in kept.items() if not SECRET_NAME.search(str(name).upper())}
+
+
+def _asked_names(command: object, defaults: Mapping[str, Any], env: object) -> frozenset[str]:
+    """The names of the values that the recipe's own texts ask for."""
+    texts = (command, *defaults.values(), *(env.values() if isinstance(env, Mapping) else ()))
+    return frozenset(name for text in texts if isinstance(text, str) for name in ASKED.findall(text))
+
+
 def _defaults(request: LaunchRequest, engine: EngineFlags, kept: Mapping[str, Any]) -> dict[str, Any]:
-    """The recipe's values: those that have a field from the form, the others as they were."""
-    values = {"host": "127.0.0.1"} | {
-        name: value for name, value in kept.items() if not SECRET_NAME.search(name.upper())
-    }
+    """The recipe's values for SparkDesk's command: those that have a field from the form, the others as they were."""
+    values = {"host": "127.0.0.1"} | dict(kept)
     for flag in engine.flags:
         value = getattr(request, flag.field)
         is_said = flag.key in values or not (flag.field in SIZE_FIELDS and value == 1)
@@ -119,11 +134,12 @@ def _has_secret(command: object) -> bool:
     return any(flag in str(command).replace("_", "-") for flag in SECRETS)
 
 
-def _says(data: Mapping[str, Any], request: LaunchRequest) -> bool:
-    """Whether the recipe with its old command is read as this request."""
-    read = read_recipe(data, kind=SPARKRUN).fields
+def _says(data: Mapping[str, Any], asked: frozenset[str], request: LaunchRequest) -> bool:
+    """Whether the recipe with its old command, and the values that this asks for, is read as this request."""
+    values = {name: value for name, value in data["defaults"].items() if name in asked}
+    read = {"served_name": request.model} | dict(read_recipe({**data, "defaults": values}, kind=SPARKRUN).fields)
     return all(
         read.get(name, field.default) == getattr(request, name)
         for name, field in LaunchRequest.model_fields.items()
-        if name not in _ELSEWHERE and name != "served_name"
+        if name not in _ELSEWHERE
     )

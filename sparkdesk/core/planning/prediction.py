@@ -23,6 +23,9 @@ class MeasuredCase:
     """What it measured, with units: "15.55 s, 72 ms"."""
     distance: str = ""
     """What is not the same here: "" where it is this very case."""
+    ttft_s: float | None = None
+    """What was measured; None: it was not. To stand beside a figure only where `distance` is ""."""
+    tpot_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,9 +61,13 @@ def test_a_figure_without_a_near_case_says_so() -> None:
 
 
 def test_only_this_very_case_counts_as_measured() -> None:
-    assert not words.tiles_of(made.row())[0].is_measured
-    exact = made.row(alone=made.prediction(leans_on=(replace(made.CASE, distance=""),)))
-    assert words.tiles_of(exact)[0].is_measured
+    near = replace(made.CASE, tpot_s=0.07)
+    assert all(tile.measured is None for tile in words.tiles_of(made.row(alone=made.prediction(leans_on=(near,)))))
+    exact = made.row(alone=made.prediction(leans_on=(replace(near, distance=""),)))
+    ttft, tpot, user, total = words.tiles_of(exact)
+    assert ttft.measured is None, "the first token's time was not"
+    assert [str(each.write(each.measured)) for each in (tpot, user, total)] == ["70 ms", "14.3 tok/s", "57.1 tok/s"]
+    assert tpot.sentence.endswith("; measured 70 ms")
     assert words.leans_words(exact.shown)[1] == "This very case was measured"
 
 

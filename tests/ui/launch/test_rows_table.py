@@ -166,7 +166,7 @@ def test_costs_are_in_the_currency_of_the_settings(pane: RowsPane) -> None:
     assert table.title("cost") == "EUR/M tok"
     hint = str(table.index(0, COLUMNS.index("cost")).data(Qt.ItemDataRole.ToolTipRole))
     assert "EUR per million tokens" in hint
-    assert dict(words.facts_of(rows[0], "", "EUR"))["Cost"] == "0.38 EUR per million tokens, energy 0.11 EUR"
+    assert dict(words.facts_of(rows[0], currency="EUR"))["Cost"] == "0.38 EUR per million tokens, energy 0.11 EUR"
     pane.show_rows(rows, rows[0], "a\u202every long word")
     assert "\u202e" not in table.title("cost")
     assert len(table.title("cost")) <= 16

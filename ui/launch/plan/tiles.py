@@ -58,8 +58,8 @@ class FigureTile(QWidget):
         return self._is_stale
 
     def sizeHint(self) -> QSize:
-        has_alone = self.words is not None and self.words.alone is not None
-        return QSize(144, _HEIGHT + (_LINE if has_alone else 0))
+        has_more = self.words is not None and bool(self.words.beside)
+        return QSize(144, _HEIGHT + (_LINE if has_more else 0))
 
     def minimumSizeHint(self) -> QSize:
         return QSize(112, self.sizeHint().height())
@@ -77,10 +77,10 @@ class FigureTile(QWidget):
         paint_band(painter, track, self.words, is_stale=self._is_stale)
         band = elided(self.words.band, "label", room.width())
         write(painter, QRectF(_PAD, _WORDS_TOP, room.width(), _LINE), band, role="label", tint=self._ink("text2"))
-        if self.words.alone is not None:
-            alone = elided(f"alone {self.words.write(self.words.alone.value)}", "label", room.width())
+        if self.words.beside:
+            beside = elided(self.words.beside, "label", room.width())
             place = QRectF(_PAD, _WORDS_TOP + _LINE, room.width(), _LINE)
-            write(painter, place, alone, role="label", tint=self._ink("text2"))
+            write(painter, place, beside, role="label", tint=self._ink("text2"))
 
     def _paint_value(self, painter: QPainter, words: TileWords) -> None:
         value = words.value
@@ -97,7 +97,7 @@ class FigureTile(QWidget):
 
 
 def paint_band(painter: QPainter, track: QRectF, words: TileWords, *, is_stale: bool = False) -> None:
-    """Paint track, band and mark: a diamond where this very case was measured, else a tick; the figure alone dashed."""
+    """Paint track, band and a tick; a diamond at what was measured of this very case; the figure alone dashed."""
     middle = track.center().y()
     painter.setPen(pen(color("grid"), 2))
     painter.drawLine(QPointF(track.left(), middle), QPointF(track.right(), middle))
@@ -105,7 +105,8 @@ def paint_band(painter: QPainter, track: QRectF, words: TileWords, *, is_stale: 
     if not figure.is_known or figure.value <= 0:
         return
     others = (words.alone.value,) if words.alone is not None and words.alone.is_known else ()
-    whole = max(2 * figure.value, figure.high, *others) * 1.02
+    measured = () if words.measured is None else (words.measured,)
+    whole = max(2 * figure.value, figure.high, *others, *measured) * 1.02
 
     def at(amount: float) -> float:
         return track.left() + max(0.0, min(amount / whole, 1.0)) * track.width()
@@ -117,11 +118,10 @@ def paint_band(painter: QPainter, track: QRectF, words: TileWords, *, is_stale: 
         painter.setPen(pen(color("text3"), 2, dash=(2, 2)))
         painter.drawLine(QPointF(at(other), middle - 6), QPointF(at(other), middle + 6))
     x = at(figure.value)
-    if words.is_measured:
-        _paint_diamond(painter, QPointF(x, middle))
-        return
     painter.setPen(pen(blend("accent", "surface", theme.STALE_SHARE) if is_stale else color("accent"), 2))
     painter.drawLine(QPointF(x, middle - 6), QPointF(x, middle + 6))
+    for each in measured:
+        _paint_diamond(painter, QPointF(at(each), middle))
 
 
 def _paint_diamond(painter: QPainter, at: QPointF) -> None:

@@ -34,8 +34,8 @@ class TileWords:
     figure: Figure
     alone: Figure | None
     write: Callable[[float | None], Quantity]
-    is_measured: bool
-    """The nearest measured case is this very one."""
+    measured: float | None
+    """What was measured of this very case, to stand beside the figure; None: nobody did, or not this of it."""
     is_supported: bool
     """A measured case is near and the device is fitted; else the figure is drawn without weight."""
 
@@ -48,6 +48,13 @@ class TileWords:
     def band(self) -> str:
         """ "13.9 – 17.8"."""
         return text.span(self.write(self.figure.low), self.write(self.figure.high))
+    @property
+    def beside(self) -> str:
+        """What stands below it: the figure alone, the one that was measured; "" is neither."""
+        parts = [] if self.alone is None else [f"alone {self.write(self.alone.value)}"]
+        parts += [] if self.measured is None else [f"measured {self.write(self.measured)}"]
+        return ", ".join(parts)
+
 
     @property
     def sentence(self) -> str:
@@ -55,7 +62,7 @@ class TileWords:
         if not self.figure.is_known:
             return f"{self.title}: not known"
         said = f"{self.title}: about {self.value}, {self.band}"
-        return f"{said}; alone {self.write(self.alone.value)}" if self.alone is not None else said
+        return f"{said}; {self.beside}" if self.beside else said
 
 
 def token_words(tokens: int) -> str:
@@ -73,16 +80,25 @@ def tiles_of(row: PlanRow) -> tuple[TileWords, ...]:
     load, shown = row.workload, row.shown
     alone = row.alone if row.shared is not None else None
     is_supported = shown.is_fitted and bool(shown.leans_on)
-    is_measured = is_supported and not shown.leans_on[0].distance
+    case = shown.leans_on[0] if is_supported and not shown.leans_on[0].distance else None
+    ttft_s, tpot_s = (case.ttft_s, case.tpot_s) if case is not None else (None, None)
+    user_tok_s = 1.0 / tpot_s if tpot_s else None
+    total_tok_s = load.users / tpot_s if tpot_s else None
+    active = f"{text.count(load.users)} active"
 
-    def tile(title: str, of: Callable[[Prediction], Figure], write: Callable[[float | None], Quantity]) -> TileWords:
-        return TileWords(title, of(shown), of(alone) if alone else None, write, is_measured, is_supported)
+    def tile(
+        title: str,
+        of: Callable[[Prediction], Figure],
+        write: Callable[[float | None], Quantity],
+        measured: float | None,
+    ) -> TileWords:
+        return TileWords(title, of(shown), of(alone) if alone else None, write, measured, is_supported)
 
     return (
-        tile(f"TTFT, {token_words(load.prompt_tokens)} prompt", lambda p: p.ttft_s, text.first_token_time),
-        tile(f"TPOT, {users_words(load.users)}", lambda p: p.tpot_s, text.token_interval),
-        tile(f"Each user, {text.count(load.users)} active", lambda p: p.user_tok_s, text.token_rate),
-        tile(f"Total, {text.count(load.users)} active", lambda p: p.output_tok_s, text.token_rate),
+        tile(f"TTFT, {token_words(load.prompt_tokens)} prompt", lambda p: p.ttft_s, text.first_token_time, ttft_s),
+        tile(f"TPOT, {users_words(load.users)}", lambda p: p.tpot_s, text.token_interval, tpot_s),
+        tile(f"Each user, {active}", lambda p: p.user_tok_s, text.token_rate, user_tok_s),
+        tile(f"Total, {active}", lambda p: p.output_tok_s, text.token_rate, total_tok_s),
     )
 
 

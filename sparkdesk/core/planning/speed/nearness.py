@@ -7,15 +7,22 @@ engine and build, division, then how far users and prompt are apart (in doubling
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from sparkdesk.core.planning.prediction import MeasuredCase
-from sparkdesk.core.planning.setup import Setup
+from sparkdesk.core.planning.setup import EngineProfile, Setup
 from sparkdesk.core.planning.speed.measurement import Measurement
 from sparkdesk.core.planning.workload import Workload
 
+if TYPE_CHECKING:
+    from sparkdesk.core.planning.reference import Reference
+
 MODEL, FORMAT, ENGINE, BUILD, DIVISION, KV, DOUBLING = 4.0, 1.5, 1.5, 2.0, 1.0, 0.25, 0.25
+SLIGHT = 0.01
+"""So that the very case stands before one that differs only in what hardly matters."""
 FAR = 3.0
 """From this distance on no case is near: another model always is."""
 MOST_CASES = 3
@@ -30,17 +37,26 @@ class Nearest:
     is_ttft_far: bool
 
 
-def nearest_cases(setup: Setup, workload: Workload, measurements: tuple[Measurement, ...]) -> Nearest:
-    """What a prediction of this setup under this load leans on."""
+def nearest_cases(setup: Setup, workload: Workload, reference: Reference, departures: tuple[str, ...] = ()) -> Nearest:
+    """What a prediction of this setup under this load leans on; `departures` are what else is not as it was there."""
     found = [
         (distance, row)
-        for row in measurements
+        for row in reference.measurements
         if row.is_fitted and row.model == setup.spec.key and (distance := _distance(setup, workload, row)) < FAR
     ]
     found.sort(key=lambda pair: (pair[0], pair[1].key))
     has_speculation = setup.speculative not in ("", "none")
     return Nearest(
-        tuple(_case(setup, workload, row) for _, row in found[:MOST_CASES]),
+        tuple(
+            MeasuredCase(
+                row.key,
+                *_words(row, *_titles(row, reference.engines)),
+                _join((*_differences(setup, workload, row), *departures)),
+                row.ttft_s,
+                row.tpot_s,
+            )
+            for _, row in found[:MOST_CASES]
+        ),
         is_decode_far=has_speculation or not any(row.tpot_s for _, row in found),
         is_ttft_far=not any(row.ttft_s for _, row in found),
     )
@@ -51,6 +67,9 @@ def _distance(setup: Setup, workload: Workload, row: Measurement) -> float:
     apart += FORMAT * (row.format != setup.weights.key) + ENGINE * (row.engine != setup.engine.key)
     apart += BUILD * (row.build != setup.build.key) + DIVISION * (row.parallelism != setup.parallelism)
     apart += KV * (_cache(row.kv_dtype) != _cache(setup.kv_dtype))
+    apart += SLIGHT * (row.answer_tokens != workload.answer_tokens) + SLIGHT * (
+        row.cached_share != workload.cached_share
+    )
     return apart + DOUBLING * (
         _doublings(workload.users, row.users) + _doublings(workload.prompt_tokens, row.prompt_tokens)
     )
@@ -60,17 +79,28 @@ def _doublings(one: float, other: float) -> float:
     return abs(math.log2(one / other))
 
 
-def _case(setup: Setup, workload: Workload, row: Measurement) -> MeasuredCase:
-    build = "" if row.build == "stock" else f" {row.build}"
+def _titles(row: Measurement, engines: Mapping[str, EngineProfile]) -> tuple[str, str]:
+    """What its engine and build are called; the engine's first build goes without saying."""
+    engine = engines.get(row.engine)
+    if engine is None:
+        return row.engine, row.build
+    later = {build.key: build.title for build in engine.builds[1:]}
+    return engine.title, later.get(row.build, "")
+
+
+@lru_cache(maxsize=1024)
+def _words(row: Measurement, engine: str, build: str) -> tuple[str, str]:
+    """Source and conditions, and what was measured."""
+    made = f" ({build[:1].lower()}{build[1:]})" if build else ""
     users = "1 user" if row.users == 1 else f"{row.users} users"
     load = f"{_short(row.prompt_tokens)}/{_short(row.answer_tokens)}"
-    title = f"{row.source}: {row.format}, {row.engine}{build}, {row.parallelism.label}, {load}, {users}"
+    title = f"{row.source}: {row.format}, {engine}{made}, {row.parallelism.label}, {load}, {users}"
     figures = []
     if row.ttft_s is not None:
         figures.append(f"{row.ttft_s:.2f} s to the first token")
     if row.tpot_s is not None:
         figures.append(f"{row.tpot_s * 1e3:.1f} ms a token")
-    return MeasuredCase(row.key, title, ", ".join(figures), _join(_differences(setup, workload, row)))
+    return title, ", ".join(figures)
 
 
 def _short(tokens: int) -> str:
@@ -92,6 +122,8 @@ def _differences(setup: Setup, workload: Workload, row: Measurement) -> Iterable
         ("KV type", _cache(row.kv_dtype), _cache(setup.kv_dtype)),
         ("users", row.users, workload.users),
         ("prompt", row.prompt_tokens, workload.prompt_tokens),
+        ("answer length", row.answer_tokens, workload.answer_tokens),
+        ("cached share", row.cached_share, workload.cached_share),
         ("speculative decoding", row.speculative, setup.speculative),
     )
     return (name for name, measured, asked in pairs if measured != asked)

@@ -12,6 +12,7 @@ from sparkdesk.core.planning.place import Device, Place
 from sparkdesk.core.planning.prediction import UNKNOWN_PREDICTION, Prediction
 from sparkdesk.core.planning.setup import Setup
 from sparkdesk.core.planning.share import ALL, Share
+from sparkdesk.core.planning.speed.cable import DEFAULT_LINK
 from sparkdesk.core.planning.speed.calibration import Calibration
 from sparkdesk.core.planning.speed.decode import Decode, decode_of
 from sparkdesk.core.planning.speed.nearness import Nearest, nearest_cases
@@ -22,6 +23,8 @@ from sparkdesk.core.planning.workload import Workload
 if TYPE_CHECKING:
     from sparkdesk.core.planning.reference import Reference
 
+FULL_CABLE = 0.75
+"""Of a 200G cable's rate: collectives over one were measured at 80 to 95 % of its line."""
 MOST = 1e15
 """Seconds or tokens a second beyond which a figure is no answer."""
 
@@ -43,7 +46,9 @@ def _predicted(setup: Setup, workload: Workload, place: Place, reference: Refere
     if terms is None:
         return UNKNOWN_PREDICTION
     is_fitted = all(device.is_fitted for device in devices)
-    nearest = nearest_cases(setup, workload, reference.measurements) if is_fitted else Nearest((), True, True)
+    nearest = Nearest((), True, True)
+    if is_fitted:
+        nearest = nearest_cases(setup, workload, reference, _departures(place, share))
     return _prediction(terms, workload, reference.calibration, nearest, is_fitted)
 
 
@@ -75,6 +80,17 @@ def _prediction(
         compute_share=_compute_share(terms, decode, tpot_s),
         link_gb_per_s=decode.sent_bytes / tpot_s / 1e9,
     )
+
+
+def _departures(place: Place, share: Share) -> tuple[str, ...]:
+    """What of the place is not as it was where others measured: they had free nodes, full clocks and 200G cables."""
+    is_slow = len(place.nodes) > 1 and (place.link or DEFAULT_LINK).gb_per_s < FULL_CABLE * DEFAULT_LINK.gb_per_s
+    departures = (
+        ("load of neighbours", share != ALL),
+        ("GPU clock", any(node.sm_clock_share < 1.0 for node in place.nodes)),
+        ("cable", is_slow),
+    )
+    return tuple(name for name, departs in departures if departs)
 
 
 def _compute_share(terms: Terms, decode: Decode, tpot_s: float) -> float:

@@ -297,8 +297,24 @@ def test_the_case_that_was_measured_so_is_leant_on_first() -> None:
     found = speed(setup("llama-3.3-70b", "NVFP4", TP2, engine="trtllm"), load(32_768, 1024))
     assert (found.leans_on[0].key, found.leans_on[0].distance) == ("t3-llama-70b-tp2", "")
     assert "133.0 ms" in found.leans_on[0].figures
+    assert found.leans_on[0].tpot_s == pytest.approx(0.133)
+    assert ": NVFP4, TensorRT-LLM, TP 2, 32K/1K, 1 user" in found.leans_on[0].title, "titles, not keys"
     other = speed(setup("llama-3.3-70b", "NVFP4", TP2), load(32_768, 1024))
     assert "engine" in other.leans_on[0].distance
+
+
+def test_a_case_is_this_very_one_only_where_load_and_place_are_the_same() -> None:
+    what, there = setup("llama-3.3-70b", "NVFP4", TP2, engine="trtllm"), place(2)
+    slow = replace(there, link=Link(11.0, 32e-6))
+    hot = replace(there, nodes=tuple(replace(node, sm_clock_share=0.7) for node in there.nodes))
+    cases = {
+        "another answer length": speed(what, load(32_768, 512)),
+        "another cached share": speed(what, replace(load(32_768, 1024), cached_share=0.5)),
+        "another cable": speed(what, load(32_768, 1024), slow),
+        "another GPU clock": speed(what, load(32_768, 1024), hot),
+        "another load of neighbours": predict(what, load(32_768, 1024), there, reference(), share=Share(memory=0.5)),
+    }
+    assert {words: found.leans_on[0].distance for words, found in cases.items()} == {words: words for words in cases}
 
 
 def test_a_model_that_nobody_measured_carries_the_wide_band() -> None:

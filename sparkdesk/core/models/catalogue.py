@@ -83,6 +83,7 @@ class _Format(BaseModel):
     file: Word = ""
     loss: Word = ""
     loss_source: Word = ""
+    loss_points: Annotated[float, Field(ge=0, le=100)] | None = None
     source: Word = ""
 
     @model_validator(mode="after")

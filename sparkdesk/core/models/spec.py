@@ -82,6 +82,8 @@ class WeightFormat:
     loss: str = ""
     """Published loss against BF16, in words with its figure; "" where nobody published one."""
     loss_source: str = ""
+    loss_points: float | None = None
+    """The same as points lower, on average of the tests that were published."""
     source: str = ""
     """Of `weight_bytes`; "computed" where it is parameters times bits."""
     expert_bytes: int = 0

@@ -15,6 +15,8 @@ from sparkdesk.core.planning.row import Quality
 NONE, MINIMAL, SMALL, NOTICEABLE, MODERATE = range(5)
 WORDS = ("none", "minimal", "small", "noticeable on edge cases", "moderate")
 """By level."""
+MOST_POINTS = (0.0, 0.5, 2.0, 4.0)
+"""By level: points lower on average of the published tests. Our own choice, so that one column sorts both."""
 _CLASSES = {
     "FP32": NONE, "F32": NONE, "BF16": NONE, "FP16": NONE, "F16": NONE,
     "FP8": MINIMAL, "FP8_E4M3": MINIMAL, "FP8_E5M2": MINIMAL, "MXFP8": MINIMAL,
@@ -45,7 +47,7 @@ def class_of(format_key: str) -> int | None:
 
 def quality_of(weights: WeightFormat, kv_dtype: str = "") -> Quality:
     """What weights and cache cost together: the worse of the two. A format of no class is taken for the worst."""
-    level = class_of(weights.key)
+    level = class_of(weights.key) if weights.loss_points is None else _level_of(weights.loss_points)
     words, source = (weights.loss, weights.loss_source) if weights.loss else (_class_words(level), "")
     known = MODERATE if level is None else level
     cache = _CACHE_CLASSES.get(kv_dtype.lower(), NONE)
@@ -58,6 +60,11 @@ def is_eight_bit_or_more(weights: WeightFormat) -> bool:
     """Whether it loses no more than eight bits do; a checkpoint that was trained in four bits loses nothing."""
     level = class_of(weights.key)
     return level is not None and level <= SMALL
+
+
+def _level_of(points: float) -> int:
+    """The level of a published loss."""
+    return next((level for level, most in enumerate(MOST_POINTS) if points <= most), MODERATE)
 
 
 def _class_words(level: int | None) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from sparkdesk.core.models.spec import WeightFormat
@@ -59,3 +61,10 @@ def test_what_loses_no_more_than_eight_bits_is_told_from_four() -> None:
         "BF16", "FP8", "INT8", "Q8_0", "MXFP4",
     ]  # fmt: skip
     assert not [key for key in ("NVFP4", "INT4", "AWQ", "Q6_K", "Q4_1") if is_eight_bit_or_more(weights(key))]
+
+
+@pytest.mark.parametrize(("points", "level"), [(0.0, 0), (0.4, 1), (1.65, 2), (2.6, 3), (9.0, 4)])
+def test_a_published_loss_sorts_by_its_size_and_not_by_the_formats_class(points: float, level: int) -> None:
+    published = replace(weights("NVFP4", loss="published", loss_source="model card"), loss_points=points)
+    assert quality_of(published).level == level
+    assert quality_of(published, "q4_0").level == 4

@@ -218,7 +218,37 @@ def test_other_devices_are_estimates_that_are_not_fitted(capsys: pytest.CaptureF
     row = answer("llama-3.3-70b --device b200", capsys)["plans"][0]
     assert row["is_fitted"] is False
     assert row["leans_on"] == []
+    assert "Estimate, not fitted: nothing was measured on B200 SXM 180 GB" in [
+        one["message"] for one in row["problems"]
+    ]
+    assert {ledger["total"] for ledger in row["memory_bytes"]} == {193_273_528_320}
+    assert plan.main(["llama-3.3-70b", "--device", "h100", "--nodes", "2"]) == 0
+    assert "Estimate, not fitted: nothing was measured on H100 SXM 80 GB" in capsys.readouterr().out
     assert answer("llama-3.3-70b", capsys)["plans"][0]["is_fitted"] is True
+
+
+@pytest.mark.parametrize("device", ["b200", "h100"])
+def test_a_plan_of_this_place_is_judged_on_the_bigger_one(device: str, capsys: pytest.CaptureFixture[str]) -> None:
+    here = answer("llama-3.3-70b --nodes 2 --engine vllm --quantization NVFP4 --tp 2 --pp 1 --dp 1", capsys)["plans"][0]
+    words = (
+        f"{here['repo']} --nodes {here['nodes']} --engine {here['engine']} --quantization {here['quantization']}"
+        f" --build {here['build']} --kv-dtype {here['kv_dtype']} --speculative {here['speculative']}"
+        f" --tp {here['tensor_parallel_size']} --pp {here['pipeline_parallel_size']} --dp {here['data_parallel_size']}"
+    )
+    there = answer(f"{words} --device {device}", capsys)["plans"][0]
+    same = ("engine", "quantization", "build", "kv_dtype", "speculative", "nodes", "tensor_parallel_size")
+    assert {key: there[key] for key in same} == {key: here[key] for key in same}
+    assert there["fits"] is True
+    assert there["tpot_s"]["value"] < here["tpot_s"]["value"] / 4
+    weights = {ledger["weights"] for plan in (here, there) for ledger in plan["memory_bytes"]}
+    assert len(weights) == 1
+
+
+def test_a_repository_whose_name_nobody_checked_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    row = answer("minimax-m2.1 --nodes 2 --quantization AWQ", capsys)["plans"][0]
+    assert f"Repository name not checked: {row['repo']}" in [one["message"] for one in row["problems"]]
+    checked = answer("minimax-m2.5 --nodes 2 --quantization AWQ", capsys)["plans"][0]
+    assert not any("not checked" in one["message"] for one in checked["problems"])
 
 
 def test_cost_is_known_where_prices_are(capsys: pytest.CaptureFixture[str]) -> None:
@@ -274,12 +304,12 @@ def test_an_option_of_the_other_kind_of_plan_is_refused_and_not_passed_over(
 
 
 def test_the_table_tells_power_cost_and_whose_first_token_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    plan.main("gpt-oss-120b --concurrency 8 --kwh-price 0.3 --machine-price 4000".split())
+    plan.main(["gpt-oss-120b", "--concurrency", "8", "--kwh-price", "0.3", "--machine-price", "4000"])
     told = capsys.readouterr().out
     assert "cost/M" in told
     assert "last of 8 users" in told
     assert "Cost is not known" not in told
-    plan.main("gpt-oss-120b --device b200".split())
+    plan.main(["gpt-oss-120b", "--device", "b200"])
     told = capsys.readouterr().out
     assert "Estimate, not fitted" in told
     assert "Cost is not known" in told

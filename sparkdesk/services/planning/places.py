@@ -28,6 +28,8 @@ from sparkdesk.services.planning.neighbourhood import Busyness, job_neighbours, 
 
 DEVICES = MappingProxyType({"NVIDIA GB10": "gb10", "NVIDIA H100": "h100", "NVIDIA B200": "b200"})
 """How a GPU names itself, or begins to -> key of resources/planning/devices.toml."""
+UNIFIED = "gb10"
+"""The device whose memory is the system's."""
 SUSTAINED_MHZ = 2400.0
 """A GB10's clock under load where nothing holds it down: 2.4 to 2.5 GHz."""
 BUSY_SHARE = 0.5
@@ -76,7 +78,7 @@ def build_place(
 def device_of(facts: NodeFacts) -> str:
     """The key of the node's device; a GB10 where it did not say, "" for a GPU that the planner does not know."""
     if not facts.gpu_name:
-        return "gb10"
+        return UNIFIED
     return next((key for name, key in DEVICES.items() if facts.gpu_name.startswith(name)), "")
 
 
@@ -100,12 +102,15 @@ def _room(
 ) -> NodeRoom:
     node_id = context.record.id
     here = [one for one in neighbours if node_id in one.node_ids]
+    device = device_of(context.facts)
+    # What a node reads is its system's memory; a GPU with memory of its own has its device's.
+    is_read = device not in DEVICES.values() or device == UNIFIED
     return NodeRoom(
         node_id=node_id,
         name=context.record.name,
-        total_bytes=context.mem_total_bytes,
-        available_bytes=_available_bytes(context, here, starting),
-        device=device_of(context.facts),
+        total_bytes=context.mem_total_bytes if is_read else None,
+        available_bytes=_available_bytes(context, here, starting) if is_read else None,
+        device=device,
         held_repos=held_repos(context, specs),
         sm_clock_share=clock_share(sample),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sparkdesk.core.errors import SettingsError
-from sparkdesk.core.planning.memory.need import VALUE_BYTES
+from sparkdesk.core.planning.memory.need import DEVICE_BYTES, VALUE_BYTES
 from sparkdesk.core.planning.reference import FILES, read_reference
 from tests.core.planning.speed.speeds import RESOURCES, catalogue, reference
 
@@ -62,3 +62,7 @@ def test_a_figure_that_cannot_be_is_refused(stem: str, old: bytes, new: bytes) -
     with pytest.raises(SettingsError) as caught:
         read_reference(texts(**{stem: text.replace(old, new)}))
     assert caught.value.remedy
+
+
+def test_a_node_that_nobody_read_has_the_memory_of_its_device() -> None:
+    assert {key: device.memory_bytes for key, device in reference().devices.items()} == DEVICE_BYTES

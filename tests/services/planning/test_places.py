@@ -22,6 +22,7 @@ from sparkdesk.core.jobs.record import JobState, JobStatus
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.models.spec import ModelSpec, WeightFormat
 from sparkdesk.core.planning.figure import UNKNOWN
+from sparkdesk.core.planning.memory.need import room_of
 from sparkdesk.core.planning.neighbour import is_known, share_left
 from sparkdesk.core.planning.place import Place
 from sparkdesk.core.planning.prediction import Prediction
@@ -123,6 +124,15 @@ def test_one_node_and_an_unseen_cabling_have_no_link(desk: Desk) -> None:
     assert desk.places.place(("n1",)).link is None
     desk.topology.set(Topology())
     assert desk.places.place(("n1", "n2")).link is None
+
+
+def test_a_gpu_with_its_own_memory_has_its_devices_and_not_the_systems(desk: Desk) -> None:
+    facts = NodeFacts(gpu_name="NVIDIA H100 80GB HBM3")
+    desk.contexts["n1"] = desk.context("n1", facts=facts, mem_total_bytes=2000 * GIB, mem_available_bytes=1900 * GIB)
+    place = desk.places.place(("n1",))
+    (node,) = place.nodes
+    assert (node.device, node.total_bytes, node.available_bytes) == ("h100", None, None)
+    assert room_of(node, place).total_bytes == 80 * GIB
 
 
 def test_a_node_that_nobody_knows_is_one_of_which_nothing_was_read(desk: Desk) -> None:

@@ -6,8 +6,9 @@ from sparkdesk.core.errors import PlanError
 from sparkdesk.core.jobs.backend import NodeContext, PlanContext
 from sparkdesk.core.jobs.plan import Problem, Severity
 from sparkdesk.core.jobs.request import LaunchRequest
-from sparkdesk.core.models.spec import ModelSpec
+from sparkdesk.core.models.spec import ModelSpec, WeightFormat
 from sparkdesk.core.planning.launch.division import tensor_problem
+from sparkdesk.core.planning.launch.request import launched_weights
 
 ONE_NODE_ONLY = Problem(
     Severity.ERROR,
@@ -43,7 +44,15 @@ def node_problems(request: LaunchRequest, context: PlanContext) -> list[Problem]
     sizes = request.tensor_parallel_size * request.pipeline_parallel_size * request.data_parallel_size
     if len(request.nodes) > 1 or sizes > 1:
         problems.append(ONE_NODE_ONLY)
-    return problems
+    return problems + name_problems(launched_weights(request, context.spec))
+
+
+def name_problems(weights: WeightFormat) -> list[Problem]:
+    """A checkpoint whose repository nobody looked up: a launch would find out only when it fetches."""
+    if not weights.is_repo_recalled:
+        return []
+    remedy = "Look the name up before you launch it: the download may find nothing."
+    return [Problem(Severity.NOTE, f"Repository name not checked: {weights.repo}", remedy, "model")]
 
 
 def port_problems(request: LaunchRequest, node: NodeContext) -> list[Problem]:

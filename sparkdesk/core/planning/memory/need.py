@@ -23,9 +23,9 @@ VALUE_BYTES |= {"q4_0": 18 / 32, "q4_1": 20 / 32, "iq4_nl": 18 / 32}
 """Bytes of one KV value by data type. The last six: blocks of 32 values with their scales (ggml's block sizes); nvfp4:
 16 values with a scale of one byte."""
 
-DEVICE_BYTES: Final = {"gb10": 127_535_084 * 1024}
-"""MemTotal of a node that nobody read: 121.6 GiB. Source: /proc/meminfo of a DGX Spark of 2026. Other devices' nodes
-bring their own figure (`NodeRoom.total_bytes`, from the table of devices)."""
+DEVICE_BYTES: Final = {"gb10": 130_595_926_016, "h100": 85_899_345_920, "b200": 193_273_528_320}
+"""A device's memory where nobody read it of the node, the same as in resources/planning/devices.toml. gb10: MemTotal,
+121.6 GiB. Source: /proc/meminfo of a DGX Spark of 2026; the others: NVIDIA's data sheets."""
 SYSTEM_BYTES: Final = 4 * GIB
 """What the system, a desktop session and the services of an idle node take, where nobody read it: an allowance,
 unverified on hardware [system-reserve]."""

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from sparkdesk.core.jobs.plan import Fit, MemoryLedger, Problem, Severity
 from sparkdesk.core.planning.cost import cost_of
+from sparkdesk.core.planning.launch.preflight import name_problems
 from sparkdesk.core.planning.memory.ledger import (
     kept_bytes,
     ledgers,
@@ -42,7 +43,7 @@ from sparkdesk.core.planning.search.question import Question, context_problem
 from sparkdesk.core.planning.search.ranking import FITTING, TIE, least_free, order, rank
 from sparkdesk.core.planning.setup import Setup
 from sparkdesk.core.planning.share import Share
-from sparkdesk.core.planning.speed.performance import predict
+from sparkdesk.core.planning.speed.performance import devices_of, predict
 
 LEADERS = 8
 """Plain rows whose variants are tried: so many of the leading ones, and so many that miss least memory; of those that
@@ -104,15 +105,9 @@ class _Search:
         alone = predict(setup, load, place, self.reference)
         shared: Prediction | None = None
         harmed: tuple[Toll, ...] = ()
-        problems = self._problems
-        if not setup.engine.is_launchable:
-            problems = (*problems, NO_ADAPTER)
         if neighbours_of(place):
             shared = predict_shared(place, alone, partial(self._shared, setup, place))
             harmed = tolls(place, alone)
-            if silence := busyness_words(place):
-                remedy = "The figures are those of this launch alone; it may be slower."
-                problems = (*problems, Problem(Severity.NOTE, silence, remedy, "nodes"))
         now = shared if shared is not None and shared.e2e_s.is_known else alone
         return PlanRow(
             rank=0,
@@ -128,8 +123,21 @@ class _Search:
             cost=cost_of(now, load, place, self.reference.devices, question.prices),
             quality=quality_of(setup.weights, setup.kv_dtype),
             fit=memory.fit,
-            problems=problems,
+            problems=(*self._problems, *self._notes(setup, place, alone)),
         )
+
+    def _notes(self, setup: Setup, place: Place, alone: Prediction) -> list[Problem]:
+        """What is to be known of a row before one trusts it; nothing that forbids it."""
+        notes = [] if setup.engine.is_launchable else [NO_ADAPTER]
+        notes += name_problems(setup.weights)
+        if not alone.is_fitted:
+            titles = dict.fromkeys(device.title for device in devices_of(place, self.reference) if not device.is_fitted)
+            words = f"Estimate, not fitted: nothing was measured on {' and '.join(titles)}"
+            notes.append(Problem(Severity.NOTE, words, "The figures are a data sheet's; look at their bands.", "nodes"))
+        if silence := busyness_words(place):
+            remedy = "The figures are those of this launch alone; it may be slower."
+            notes.append(Problem(Severity.NOTE, silence, remedy, "nodes"))
+        return notes
 
     def _shared(self, setup: Setup, place: Place, share: Share) -> Prediction:
         return predict(setup, self.question.workload, place, self.reference, share=share)

@@ -15,10 +15,10 @@ from enum import StrEnum
 from sparkdesk.core.jobs.plan import Fit, MemoryLedger
 from sparkdesk.core.models.spec import ModelSpec
 from sparkdesk.core.planning.figure import UNKNOWN, Figure
-from sparkdesk.core.planning.memory.ledger import ledgers, max_context_tokens, worst_fit
-from sparkdesk.core.planning.neighbour import UNKNOWN_PREDICTION, neighbours_of, predict_shared, tolls
+from sparkdesk.core.planning.memory.ledger import kept_bytes, ledgers, max_context_tokens, worst_fit
+from sparkdesk.core.planning.neighbour import neighbours_of, predict_shared, tolls
 from sparkdesk.core.planning.place import NodeRoom, Place
-from sparkdesk.core.planning.prediction import MeasuredCase, Prediction
+from sparkdesk.core.planning.prediction import UNKNOWN_PREDICTION, MeasuredCase, Prediction
 from sparkdesk.core.planning.quality import quality_of
 from sparkdesk.core.planning.reference import Reference
 from sparkdesk.core.planning.row import PlanRow
@@ -161,7 +161,9 @@ def _cell(question: Question, rows: list[PlanRow], count: int, is_owned: bool, r
         quantization=setup.weights.key,
         parallelism=setup.parallelism.label,
         user_tok_s=best.shown.user_tok_s,
-        max_context_tokens=None if is_too_big else max_context_tokens(setup, question.workload, best.place),
+        max_context_tokens=None
+        if is_too_big
+        else max_context_tokens(setup, question.workload, best.place, left_bytes=kept_bytes(best.fit)),
         missing_bytes=-left if is_too_big and left is not None else None,
         repo=setup.weights.repo,
         fit=best.fit,

@@ -17,6 +17,8 @@ from sparkdesk.core.planning.speed.accuracy import bands_of, cases_of
 from sparkdesk.core.planning.speed.accuracy_report import report_of
 from sparkdesk.core.planning.speed.calibration import Band, Fitted
 from sparkdesk.core.planning.speed.fit import START, Row, fit, fit_without, rows_of
+from sparkdesk.core.planning.training.accuracy import training_section
+from sparkdesk.core.planning.training.case import read_training
 from sparkdesk.paths import resources_dir
 
 REPORT = Path("docs") / "accuracy.md"
@@ -29,7 +31,7 @@ _HEAD = """# The fitted parameters that are found when no row of a model is seen
 def main(arguments: list[str]) -> int:
     """Prints the accuracy report; exit code 0."""
     parser = argparse.ArgumentParser(prog="sparkdesk accuracy", description=__doc__, allow_abbrev=False)
-    parser.add_argument("--fit", action="store_true", help="find the parameters again and write them (about a minute)")
+    parser.add_argument("--fit", action="store_true", help="find the parameters again and write them (about 20 s)")
     parser.add_argument("--write", action="store_true", help=f"write {REPORT} instead of printing it")
     options = parser.parse_args(arguments)
     folder = resources_dir()
@@ -54,7 +56,9 @@ def report(folder: Path) -> str:
         model: Fitted(**values)
         for model, values in tomllib.loads((folder / "planning" / LEFT_OUT).read_text("utf-8")).items()
     }
-    return report_of(cases_of(rows_of(reference, specs), reference, left_out), reference)
+    trained = read_training((folder / "planning" / "training.toml").read_bytes())
+    text = report_of(cases_of(rows_of(reference, specs), reference, left_out), reference)
+    return text + training_section(trained, reference.devices)
 
 
 def _read(folder: Path) -> tuple[Reference, tuple[ModelSpec, ...]]:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from sparkdesk.app.planner import Planner
 from sparkdesk.core.errors import PlanError, SettingsError
 from sparkdesk.core.models.spec import ModelSpec
-from sparkdesk.core.planning.place import Place
+from sparkdesk.core.planning.place import Place, widen_place
 from sparkdesk.core.planning.search.combination import choose_nodes
 from sparkdesk.core.planning.search.question import Question
-from sparkdesk.core.planning.search.table import ModelRow, models_table, widen_place
+from sparkdesk.core.planning.search.table import ModelRow, models_table
 from sparkdesk.core.planning.workload import CHAT
 from ui.models.feeds import ModelsFeeds
 from ui.models.model import ModelsModel

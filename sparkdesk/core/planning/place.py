@@ -7,7 +7,7 @@ what it assumes instead.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,3 +91,13 @@ class Place:
     neighbours: tuple[Neighbour, ...] = ()
     links: Mapping[frozenset[str], Link] = field(default_factory=dict, hash=False)
     """Ids of some of the nodes -> what joins just these, where that is not `link` (a pair's own cable in a ring)."""
+
+
+def widen_place(place: Place, count: int) -> Place:
+    """The place with nodes like its first one added until it has `count`; those are not owned, and empty."""
+    like = place.nodes[0] if place.nodes else NodeRoom("", "")
+    more = tuple(
+        NodeRoom(f"more-{at}", f"one more ({at})", like.total_bytes, device=like.device, is_owned=False)
+        for at in range(len(place.nodes) + 1, count + 1)
+    )
+    return replace(place, nodes=place.nodes + more)

@@ -74,6 +74,13 @@ class PlanRow:
     """One clause: why it stands here; of the first, with the largest difference to the next."""
 
     @property
+    def least_free_bytes(self) -> int | None:
+        """Left on the fullest node, negative where it is too big for it; None where a node's is not known."""
+        left = [ledger.free_bytes for ledger in self.ledgers]
+        known = [free for free in left if free is not None]
+        return min(known) if known and len(known) == len(left) else None
+
+    @property
     def shown(self) -> Prediction:
         """What ranking and screens lead with: shared where a neighbour is there of which is known how busy it is."""
         return self.shared if self.shared is not None and self.shared.e2e_s.is_known else self.alone

@@ -13,7 +13,7 @@ from sparkdesk.core.models.spec import WeightFormat
 from sparkdesk.core.planning.launch.division import division_problems
 from sparkdesk.core.planning.memory.need import VALUE_BYTES
 from sparkdesk.core.planning.parallelism import Parallelism
-from sparkdesk.core.planning.place import Neighbour, NodeRoom, Place
+from sparkdesk.core.planning.place import Neighbour, Place, widen_place
 from sparkdesk.core.planning.setup import Setup
 from sparkdesk.core.planning.workload import Workload
 
@@ -88,7 +88,7 @@ def with_other_division(setup: Setup, workload: Workload, place: Place) -> Itera
 def with_more_nodes(setup: Setup, workload: Workload, place: Place) -> Iterator[Change]:
     """More nodes like the first one, with nobody on them: the fewest first."""
     for count in range(len(place.nodes) + 1, MOST_NODES + 1):
-        larger = replace(place, nodes=place.nodes + _new_nodes(place, count - len(place.nodes)))
+        larger = widen_place(place, count)
         for division in divisions(setup, larger, count):
             words = f"{count} nodes ({division.label})"
             yield Change(words, "nodes", replace(setup, parallelism=division), workload, larger)
@@ -121,14 +121,6 @@ def divisions(setup: Setup, place: Place, count: int) -> Iterator[Parallelism]:
             division = Parallelism(tensor, count // tensor, 1)
             if not division_problems(replace(setup, parallelism=division), place):
                 yield division
-
-
-def _new_nodes(place: Place, count: int) -> tuple[NodeRoom, ...]:
-    first = place.nodes[0] if place.nodes else NodeRoom("", "")
-    return tuple(
-        NodeRoom(f"more-{i}", "one more node", first.total_bytes, device=first.device, is_owned=False)
-        for i in range(1, count + 1)
-    )
 
 
 def _without(place: Place, stopped: tuple[Neighbour, ...]) -> Place:

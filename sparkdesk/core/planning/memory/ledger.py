@@ -48,6 +48,8 @@ MOST_FRACTION: Final = 0.98
 """Of `LaunchRequest.memory_fraction`."""
 _STEPS: Final = 100
 """A share is written in hundredths."""
+_NOBODY: Final = Workload("", "", 0, 0, 0)
+"""The load of a plan without users: what is left is for their cache."""
 
 
 def ledgers(setup: Setup, workload: Workload, place: Place) -> tuple[MemoryLedger, ...]:
@@ -204,9 +206,6 @@ def _kv_budget(setup: Setup, place: Place, left_bytes: int) -> float | None:
             fraction = min(largest_fraction(total, left - left_bytes) for total, left in pairs)
         budget = fraction * min(totals)
     return budget - need.weights_bytes - need.runtime_bytes
-
-
-_NOBODY: Final = Workload("", "", 0, 0, 0)
 
 
 def _longest(setup: Setup, users: int, budget: float, most: int) -> int | None:

@@ -15,6 +15,7 @@ from sparkdesk.core.planning.row import PlanRow
 HARM = 0.97
 """A neighbour that keeps less than this part of its speed is slowed; above it nobody would notice."""
 SAME = 1.005
+"""Times that differ by less are the same."""
 EQUAL = 1.03
 """Plans so near are equal: there is nothing to explain between them."""
 NAMES = {"kv": "KV"}
@@ -29,7 +30,7 @@ def explain(row: PlanRow, rank: int, ordered: Sequence[PlanRow], criterion: str)
     if row.fit is Fit.TOO_BIG or problem is not None:
         return _misfit(row, problem.message if problem else "")
     if row.fit is Fit.RISKY:
-        return f"Risky: {_gib(_least_free(row))} GiB left, the node may freeze"
+        return f"Risky: {_gib(row.least_free_bytes)} GiB left, the node may freeze"
     if rank == 1:
         return _of_first(row, ordered, criterion)
     return _of_other(row, ordered[0])
@@ -109,7 +110,7 @@ def _of_other(row: PlanRow, first: PlanRow) -> str:
 
 
 def _misfit(row: PlanRow, message: str) -> str:
-    left = _least_free(row)
+    left = row.least_free_bytes
     if row.fit is Fit.TOO_BIG and left is not None:
         return f"Too big: {_gib(-left)} GiB missing on a node"
     return message or "Too big"
@@ -135,7 +136,7 @@ def _economy(first: PlanRow, second: PlanRow) -> str:
     if len(first.place.nodes) != len(second.place.nodes):
         few, many = sorted((len(first.place.nodes), len(second.place.nodes)))
         return f"with {few} of {many} nodes" if len(first.place.nodes) == few else ""
-    mine, theirs = _least_free(first), _least_free(second)
+    mine, theirs = first.least_free_bytes, second.least_free_bytes
     if mine is not None and theirs is not None and mine - theirs > 1 << 30:
         return f"{_gib(mine)} GiB left instead of {_gib(theirs)}"
     return ""
@@ -162,11 +163,6 @@ def _is_as_plain(row: PlanRow, first: PlanRow) -> bool:
 
 def _seconds(prediction: Prediction, name: str) -> dict[str, float]:
     return {part.key: part.seconds for part in getattr(prediction, name) if math.isfinite(part.seconds)}
-
-
-def _least_free(row: PlanRow) -> int | None:
-    left = [ledger.free_bytes for ledger in row.ledgers if ledger.free_bytes is not None]
-    return min(left, default=None)
 
 
 def _gib(count: int | None) -> str:

@@ -123,15 +123,13 @@ class Standing:
             row.quality.level,
             not row.setup.engine.is_launchable,
             len(row.place.nodes),
-            -(least_free(row) or 0),
+            -(row.least_free_bytes or 0),
         )
 
 
 def least_free(row: PlanRow) -> int | None:
     """Bytes left on the fullest node; None where one is not known."""
-    left = [ledger.free_bytes for ledger in row.ledgers]
-    known = [free for free in left if free is not None]
-    return min(known) if known and len(known) == len(left) else None
+    return row.least_free_bytes
 
 
 def _shelf(row: PlanRow, is_build_fixed: bool) -> int:
@@ -182,7 +180,7 @@ def _way(row: PlanRow) -> tuple[str, str, Parallelism, str]:
 
 
 def _ordered(found: list[Standing]) -> list[PlanRow]:
-    too_big = sorted((one for one in found if one.shelf == 5), key=lambda one: -(least_free(one.row) or -math.inf))
+    too_big = sorted((one for one in found if one.shelf == 5), key=lambda one: -(one.row.least_free_bytes or -math.inf))
     waiting = sorted((one for one in found if one.shelf < 5), key=lambda one: (one.shelf, one.tier, one.score))
     ordered: list[PlanRow] = []
     while waiting:

@@ -17,14 +17,14 @@ from sparkdesk.core.models.spec import ModelSpec
 from sparkdesk.core.planning.figure import UNKNOWN, Figure
 from sparkdesk.core.planning.memory.ledger import kept_bytes, ledgers, max_context_tokens, worst_fit
 from sparkdesk.core.planning.neighbour import neighbours_of, predict_shared, tolls
-from sparkdesk.core.planning.place import NodeRoom, Place
+from sparkdesk.core.planning.place import Place, widen_place
 from sparkdesk.core.planning.prediction import UNKNOWN_PREDICTION, MeasuredCase, Prediction
 from sparkdesk.core.planning.quality import quality_of
 from sparkdesk.core.planning.reference import Reference
 from sparkdesk.core.planning.row import PlanRow
 from sparkdesk.core.planning.search.combination import choose_nodes, pairs, setups, valid_divisions
 from sparkdesk.core.planning.search.question import Question
-from sparkdesk.core.planning.search.ranking import FITTING, least_free, order
+from sparkdesk.core.planning.search.ranking import FITTING, order
 from sparkdesk.core.planning.share import Share
 from sparkdesk.core.planning.speed.performance import predict
 from sparkdesk.core.planning.workload import CHAT, Workload
@@ -150,8 +150,11 @@ def _cell(question: Question, rows: list[PlanRow], count: int, is_owned: bool, r
     if best is None:
         return Cell(count, is_owned, Verdict.NO if question.spec.formats else Verdict.UNKNOWN)
     setup = best.setup
-    left = least_free(best)
+    left = best.least_free_bytes
     is_too_big = best.fit is Fit.TOO_BIG
+    context = None
+    if not is_too_big:
+        context = max_context_tokens(setup, question.workload, best.place, left_bytes=kept_bytes(best.fit))
     return Cell(
         nodes=count,
         is_owned=is_owned,
@@ -161,9 +164,7 @@ def _cell(question: Question, rows: list[PlanRow], count: int, is_owned: bool, r
         quantization=setup.weights.key,
         parallelism=setup.parallelism.label,
         user_tok_s=best.shown.user_tok_s,
-        max_context_tokens=None
-        if is_too_big
-        else max_context_tokens(setup, question.workload, best.place, left_bytes=kept_bytes(best.fit)),
+        max_context_tokens=context,
         missing_bytes=-left if is_too_big and left is not None else None,
         repo=setup.weights.repo,
         fit=best.fit,
@@ -181,13 +182,3 @@ def _verdict(fit: Fit) -> Verdict:
     if fit in FITTING:
         return Verdict.FITS
     return {Fit.RISKY: Verdict.RISKY, Fit.TOO_BIG: Verdict.NO}.get(fit, Verdict.UNKNOWN)
-
-
-def widen_place(place: Place, count: int) -> Place:
-    """The place with nodes like its first one added until it has `count`; those are not owned, and empty."""
-    like = place.nodes[0] if place.nodes else NodeRoom("", "")
-    more = tuple(
-        NodeRoom(f"more-{at}", f"one more ({at})", like.total_bytes, device=like.device, is_owned=False)
-        for at in range(len(place.nodes) + 1, count + 1)
-    )
-    return replace(place, nodes=place.nodes + more)

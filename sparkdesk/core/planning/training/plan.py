@@ -85,7 +85,9 @@ class TrainingRow:
     samples_s: Figure
     """Samples a second (of reinforcement learning: frames)."""
     tok_s: Figure
+    """Tokens a second; not known where the length of a sample is not."""
     step_s: Figure
+    """Seconds of one step: all nodes' samples once."""
     parts: Parts
     """compute, communication (what is not hidden of it); sums to step_s.value."""
     is_sharded: bool
@@ -105,8 +107,11 @@ class _Step:
     """One node's step before anything goes over the cable."""
 
     compute: Figure
+    """Seconds."""
     accumulation: int
+    """Passes before the weights change."""
     syncs: int
+    """Exchanges of gradients."""
     samples: int
     units_per_sample: float
     """Tokens of a sample; NaN: not known."""

@@ -87,7 +87,7 @@ class Launcher:
         self._job_program = job_program
         self.owner = owner
         self._clock = clock
-        self._contexts = NodeContexts(inventory, telemetry, survey_program)
+        self._contexts = NodeContexts(inventory, telemetry, survey_program, self._own_ports)
         self._pool = EndpointPool(inventory.shell, clients)
         self._shelf = JobShelf(store, backends, owner, clock)
         self._course = Course(
@@ -96,7 +96,8 @@ class Launcher:
         self._adoption = Adoption(self._shelf, self._course, jobs_program, tasks, look_every_s)
         self.jobs: Latest[tuple[JobStatus, ...]] = self._shelf.jobs
         self.rhythm = self._adoption.rhythm
-        self._subscription = inventory.nodes.subscribe(self._follow_nodes)
+        self._held: frozenset[tuple[str, int]] = frozenset()
+        self._subscriptions = (inventory.nodes.subscribe(self._follow_nodes), self.jobs.subscribe(self._follow_jobs))
 
     # Planning: quick, asks nobody ---------------------------------------------------------------------------------
 
@@ -128,25 +129,23 @@ class Launcher:
 
     def _plan_context(self, request: LaunchRequest, job_id: str) -> PlanContext:
         cluster = self._inventory.cluster.value
-        nodes = (self._with_own_ports(context) for context in self._contexts.current())
         match = find_model(self.catalogue, request.model)
         return PlanContext(
             job_id=job_id,
             owner=self.owner,
-            nodes=tuple(nodes),
+            nodes=self._contexts.current(),
             spec=match.spec if match is not None else None,
             engine_notes=cluster.engine_notes if cluster is not None else {},
             job_program=self._job_program,
         )
 
-    def _with_own_ports(self, context: NodeContext) -> NodeContext:
+    def _own_ports(self, node_id: str) -> dict[int, str]:
         """A server that is starting holds its port already, although nothing listens there yet."""
-        ours = {
+        return {
             job.endpoint.port: job.title
             for job in self.jobs.value
-            if job.endpoint is not None and job.endpoint.node_id == context.record.id and not job.state.is_over
+            if job.endpoint is not None and job.endpoint.node_id == node_id and not job.state.is_over
         }
-        return replace(context, used_ports={**ours, **context.used_ports})
 
     # Launch and stop ----------------------------------------------------------------------------------------------
 
@@ -307,9 +306,18 @@ class Launcher:
             self._shelf.show_nodes(known)
             self._tasks.start_exclusive("intents", self._shelf.load)
 
+    def _follow_jobs(self, jobs: tuple[JobStatus, ...]) -> None:
+        """A server that comes or goes changes what its node has left; each look at a job that goes on does not."""
+        live = (job.endpoint for job in jobs if job.endpoint is not None and not job.state.is_over)
+        held = frozenset((endpoint.node_id, endpoint.port) for endpoint in live)
+        if held != self._held:
+            self._held = held
+            self._contexts.publish()
+
     async def close(self) -> None:
         """Let go of everything; jobs on the nodes run on. A launch under way is journalled, to be carried on later."""
-        self._subscription.close()
+        for subscription in self._subscriptions:
+            subscription.close()
         self._contexts.close()
         await self._course.close()
         self._pool.close()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeGuard
 
@@ -35,7 +35,15 @@ MAX_BYTES = 1 << 50
 class NodeContexts:
     """Gathers and keeps the context of each live node, in the cluster's order."""
 
-    def __init__(self, inventory: Inventory, telemetry: Telemetry, program: bytes) -> None:
+    def __init__(
+        self,
+        inventory: Inventory,
+        telemetry: Telemetry,
+        program: bytes,
+        own_ports: Callable[[str], Mapping[int, str]] = lambda _node_id: {},
+    ) -> None:
+        """`own_ports`: by node, what our jobs hold already, also where nothing listens there yet."""
+        self._own_ports = own_ports
         self._inventory = inventory
         self._telemetry = telemetry
         self._program = program
@@ -80,6 +88,7 @@ class NodeContexts:
     def _context(self, status: NodeStatus) -> NodeContext:
         node_id = status.record.id
         context = read_survey(NodeContext(status.record, status.facts), self._surveys.get(node_id, {}))
+        context = replace(context, used_ports={**self._own_ports(node_id), **context.used_ports})
         sample = self._telemetry.latest(node_id).value
         if sample is None:
             return context

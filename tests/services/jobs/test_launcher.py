@@ -165,6 +165,11 @@ async def test_a_port_that_our_own_starting_job_will_take_is_in_use(rig: Rig) ->
     assert endpoint is not None
     problems = rig.launcher.problems(rig.request(port=endpoint.port))
     assert [problem.field for problem in problems] == ["port"]
+    held = [node.used_ports for node in rig.launcher.node_contexts.value]
+    assert endpoint.port in held[0], "who chooses the next launch's port sees it without another look at the node"
+    await rig.launcher.stop(job_id)
+    held = [node.used_ports for node in rig.launcher.node_contexts.value]
+    assert endpoint.port not in held[0]
 
 
 async def test_an_unknown_engine_is_a_problem_of_its_field(rig: Rig) -> None:

@@ -78,6 +78,8 @@ class MemoryLedger:
             return Fit.TOO_BIG
         if free < LOW_BYTES:
             return Fit.RISKY
+        if self.undivided_bytes is not None:
+            return Fit.UNKNOWN  # the share leaves enough; whether the model fits into the share nobody knows
         return Fit.TIGHT if free < 12 * GIB else Fit.FITS
 
 

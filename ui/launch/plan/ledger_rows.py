@@ -8,7 +8,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGridLayout, QWidget
 
-from sparkdesk.core.jobs.plan import MemoryLedger
+from sparkdesk.core.jobs.plan import Fit, MemoryLedger
 from ui import text
 from ui.launch.preview import FIT_KINDS
 from ui.widgets.chip import Chip
@@ -17,13 +17,15 @@ from ui.widgets.ledger import LedgerBar, LedgerValues
 
 
 def ledger_values(ledger: MemoryLedger) -> LedgerValues:
-    """A plan's ledger as the bar takes it; what is not known is not drawn. Weights and KV in one go to "other"."""
+    """A plan's ledger as the bar takes it; what is not known is not drawn: of a share, not how a model fills it."""
+    if ledger.total_bytes is None or ledger.undivided_bytes is not None:
+        return LedgerValues()
     return LedgerValues(
-        total_bytes=ledger.total_bytes or 0,
+        total_bytes=ledger.total_bytes,
         others_bytes=ledger.others_bytes or 0,
         weights_bytes=ledger.weights_bytes or 0,
         kv_reserved_bytes=max(0, ledger.kv_bytes or 0),
-        runtime_bytes=(ledger.runtime_bytes or 0) + (ledger.undivided_bytes or 0),
+        runtime_bytes=ledger.runtime_bytes or 0,
         reserve_bytes=ledger.reserve_bytes,
     )
 
@@ -54,9 +56,9 @@ class LedgerRows(QWidget):
                 part.setVisible(i < len(ledgers))
         for (name, bar, left, chip), ledger, said in zip(self.rows, ledgers, names, strict=False):
             name.setText(said)
-            bar.set_values(ledger_values(ledger) if ledger.total_bytes else LedgerValues())
+            bar.set_values(ledger_values(ledger))
             bar.setAccessibleName(f"{said}, {ledger.fit.value}: {bar.accessibleName()}")
-            free = text.memory(ledger.free_bytes)
+            free = text.memory(ledger.free_bytes if ledger.fit is not Fit.UNKNOWN else None)
             # The bar itself writes how much is too much.
             is_over = (ledger.free_bytes or 0) < 0
             left.setText("" if is_over else f"{free} left" if free.unit else "left n/a")

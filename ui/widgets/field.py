@@ -19,6 +19,8 @@ from ui.widgets.button import IconButton
 from ui.widgets.label import Label, plain_tooltip
 
 _Editor = TypeVar("_Editor", bound=QWidget)
+_OCTAGON_WIDTH = 110
+"""From this width on a field has room for the octagon beside what was typed."""
 
 
 def restyle(widget: QWidget, name: str, value: str) -> None:
@@ -47,6 +49,7 @@ class TextInput(QLineEdit):
         self.setFont(font("mono" if is_mono else "dense" if is_small else "body"))
         if is_small:
             self.setProperty("density", "small")
+        self._has_error = False
         self._error_action: QAction | None = None
         self._icon_name = icon_name
         self._icon_action: QAction | None = None
@@ -57,7 +60,17 @@ class TextInput(QLineEdit):
 
     def set_error(self, has_error: bool) -> None:
         """Show or hide the red edge and the octagon inside the field."""
+        self._has_error = has_error
         restyle(self, "state", "error" if has_error else "")
+        self._show_octagon()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._show_octagon()
+
+    def _show_octagon(self) -> None:
+        """In a narrow field the octagon would cover what was typed: there the red edge and the words are the mark."""
+        has_error = self._has_error and self.width() >= _OCTAGON_WIDTH
         if has_error and self._error_action is None:
             trailing = QLineEdit.ActionPosition.TrailingPosition
             self._error_action = self.addAction(icon("octagon-alert", "crit"), trailing)

@@ -74,6 +74,17 @@ def test_an_error_stands_under_its_field_until_it_is_cleared(dressed: QApplicati
     assert field.error() == ""
 
 
+def test_a_narrow_field_with_an_error_keeps_its_room_for_what_was_typed(dressed: QApplication) -> None:
+    narrow, wide = TextInput("1e309"), TextInput("1e309")
+    for line, width in ((narrow, 66), (wide, 200)):
+        shown(line, width, 32)
+        line.set_error(True)
+    assert (len(narrow.actions()), len(wide.actions())) == (0, 1), "the octagon would cover the digits"
+    assert narrow.property("state") == wide.property("state") == "error"
+    wide.resize(66, 32)
+    assert wide.actions() == []
+
+
 def test_a_number_shows_itself_and_the_wheel_needs_the_focus(dressed: QApplication) -> None:
     number = NumberInput(1, 65535, 8355)
     shown(number, 120, 32)

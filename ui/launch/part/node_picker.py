@@ -9,7 +9,7 @@ from collections.abc import Collection
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QPainter, QPaintEvent
-from PySide6.QtWidgets import QGridLayout, QSizePolicy, QToolButton, QWidget
+from PySide6.QtWidgets import QGridLayout, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from sparkdesk.core.jobs.backend import NodeContext
 from ui import text, theme
@@ -18,7 +18,8 @@ from ui.theme import color
 from ui.widgets.label import Label, plain_tooltip
 from ui.widgets.paint import box, pen, text_width, write
 
-_SPARE = "Not used by this plan; the table still counts on it"
+_KEPT = "the table still counts on it. Click to use it."
+_SPARE = f"Not used by this plan; {_KEPT}"
 
 
 class NodeChip(QToolButton):
@@ -84,7 +85,14 @@ class NodePicker(QWidget):
         super().__init__(parent)
         self.chips: list[NodeChip] = []
         self._none = Label("No node is live. The plan needs one.", "dense", "text3", is_wrapped=True)
-        self._grid = QGridLayout(self)
+        self.spare = Label("", "label", "text3", is_wrapped=True)
+        self.spare.setVisible(False)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(4)
+        self._grid = QGridLayout()
+        column.addLayout(self._grid)
+        column.addWidget(self.spare)
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setSpacing(8)
         self._grid.addWidget(self._none, 0, 0, 1, 2)
@@ -103,3 +111,6 @@ class NodePicker(QWidget):
         for i, chip in enumerate(self.chips):
             chip.setVisible(i < len(contexts))
         self._none.setVisible(not contexts)
+        spare = sum(c.record.id in pool and c.record.id not in chosen for c in contexts)
+        self.spare.setVisible(spare > 0)
+        self.spare.setText(f"Dashed: {'' if spare == 1 else f'{spare} '}not used by this plan; {_KEPT}")

@@ -24,7 +24,7 @@ PART_NAMES: Final[dict[str, tuple[str, Token]]] = {
     "communication": ("communication", "s4"),
     "bubble": ("bubble", "ledger_cache"),
     "overhead": ("overhead", "ledger_other"),
-    "compute": ("compute", "s3"),
+    "compute": ("compute", "s2"),
     "queue": ("queue", "ledger_cache"),
 }
 _HATCHED: Final = frozenset(("bubble", "queue"))

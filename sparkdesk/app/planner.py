@@ -68,9 +68,9 @@ class Planner:
         """What the settings call the money of costs; "" is not said."""
         return self._records.energies.rates().currency
 
-    def agent_run(self, row: PlanRow) -> AgentRun:
-        """How long one task of each user takes, and where more at once stops helping."""
-        return plan_agents(row, self.reference)
+    def agent_run(self, row: PlanRow, tasks: int) -> AgentRun:
+        """How long so many tasks take, as many at once as the row has users, and with other numbers at once."""
+        return plan_agents(row, self.reference, tasks=tasks, concurrency=row.workload.users)
 
     def best_cell(self, spec: ModelSpec, place: Place) -> Cell:
         """What a model does there for one user, in short."""

@@ -55,8 +55,9 @@ class LaunchFeeds:
     plan_rows: Callable[[Question], tuple[PlanRow, ...]] = lambda _question: ()
     currency: Callable[[], str] = lambda: ""
     """What the settings call the money of costs; "" is not said."""
-    agent_run: Callable[[PlanRow], AgentRun | None] = lambda _row: None
-    """The row's workload as one task a user: until all are done, and where more at once stops helping."""
+    agent_run: Callable[[PlanRow, int], AgentRun | None] = lambda _row, _tasks: None
+    """So many tasks of the row's workload, as many at once as it has users: until all are done, and how long with
+    other numbers at once."""
 
     best_cell: Callable[[ModelSpec, Place], Cell | None] | None = None
     """The best plan of a model on up to all these nodes for one chat user, quick enough for a whole catalogue."""

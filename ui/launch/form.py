@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.planning.parallelism import Parallelism
 from sparkdesk.core.planning.row import PlanRow
-from sparkdesk.core.planning.workload import CHAT, PRESETS, Workload
+from sparkdesk.core.planning.workload import CHAT, CODING, PRESETS, Workload
 
 DEFAULT_CONTEXT_TOKENS = 4096
 MAX_TOKENS = 4_194_304
@@ -28,6 +28,8 @@ FIELDS = (
     "context_tokens", "concurrency", "kv_dtype", "speculative", "port", "served_name", "extra_flags", "environment",
 )  # fmt: skip
 """The fields that have a place on the form; an error of another field belongs to the whole."""
+TASK_LOADS = (CODING.key, CUSTOM)
+"""The loads of which a heap of tasks is planned."""
 _SPLITS = ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size")
 NO_SPECULATION, STOCK = "none", "stock"
 """The planner's words for what a request leaves empty."""
@@ -50,6 +52,8 @@ class Form:
     users: int = CHAT.users
     cached_percent: str = "0"
     """Of each prompt, whose KV is there already."""
+    tasks: int = 8
+    """How many requests there are in all, where agents' tasks are planned; no part of the launch itself."""
     engine: str = ""
     model: str = ""
     quantization: str = ""

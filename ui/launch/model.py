@@ -231,7 +231,7 @@ class LaunchModel(QObject):
     def load(self, request: LaunchRequest) -> None:
         """Fill the form from an earlier launch; the workload stays."""
         self.imported = None
-        kept = {name: getattr(self.form, name) for name in ("workload", *LOAD_FIELDS)}
+        kept = {name: getattr(self.form, name) for name in ("workload", "tasks", *LOAD_FIELDS)}
         self._set_form(replace(load_request(request), **kept), has_new_best=False)
 
     def take_import(self, imported: Imported) -> None:

@@ -60,7 +60,7 @@ class LaunchDesk:
         self._backends: dict[str, Backend] = {"vllm": Vllm(), "llamacpp": LlamaCpp()}
         self._count = 0
         self.best_cell: Callable[[ModelSpec, Place], Cell | None] | None = None
-        self.agent_run: Callable[[PlanRow], AgentRun | None] = lambda _row: None
+        self.agent_run: Callable[[PlanRow, int], AgentRun | None] = lambda _row, _tasks: None
 
     def _context(self, request: LaunchRequest) -> PlanContext:
         self._count += 1

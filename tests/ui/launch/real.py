@@ -10,16 +10,14 @@ from pytestqt.qtbot import QtBot
 
 from sparkdesk.core.models.catalogue import find_model, read_catalogue
 from sparkdesk.core.models.spec import ModelSpec
-from sparkdesk.core.planning.agent.workload import AgentRun, AgentWorkload, run_tasks
-from sparkdesk.core.planning.neighbour import predict_shared
+from sparkdesk.core.planning.agent.plan import plan_agents
+from sparkdesk.core.planning.agent.workload import AgentRun
 from sparkdesk.core.planning.place import Neighbour, Place
-from sparkdesk.core.planning.prediction import Prediction
 from sparkdesk.core.planning.reference import FILES, Reference, read_reference
 from sparkdesk.core.planning.row import PlanRow
 from sparkdesk.core.planning.search.question import Question
 from sparkdesk.core.planning.search.rows import plan_rows
 from sparkdesk.core.planning.search.table import Cell, models_table
-from sparkdesk.core.planning.speed.performance import predict
 from tests.ui.launch.desk import LaunchDesk, choose_nodes, open_page, settle
 from ui.launch.view import LaunchPage
 
@@ -48,20 +46,9 @@ def best_cell(spec: ModelSpec, place: Place) -> Cell | None:
     return models_table((spec,), place, reference(), (len(place.nodes),))[0].cells[0]
 
 
-def agent_run(row: PlanRow) -> AgentRun:
-    """The row's workload as one task a user."""
-    load = row.workload
-    tasks = AgentWorkload(load.users, load.prompt_tokens, load.answer_tokens, load.cached_share, load.users)
-
-    def predict_at(users: int) -> Prediction:
-        at = tasks.at(users)
-        alone = predict(row.setup, at, row.place, reference())
-        beside = predict_shared(
-            row.place, alone, lambda share: predict(row.setup, at, row.place, reference(), share=share)
-        )
-        return beside or alone
-
-    return run_tasks(tasks, predict_at)
+def agent_run(row: PlanRow, tasks: int) -> AgentRun:
+    """So many tasks of the row's workload, as many at once as it has users."""
+    return plan_agents(row, reference(), tasks=tasks, concurrency=row.workload.users)
 
 
 def open_model(

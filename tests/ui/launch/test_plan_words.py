@@ -6,7 +6,6 @@ import math
 from dataclasses import replace
 
 from sparkdesk.core.jobs.plan import Fit
-from sparkdesk.core.planning.agent.workload import AgentPoint, AgentRun
 from sparkdesk.core.planning.row import Quality, Toll
 from sparkdesk.core.planning.workload import BATCH
 from tests.ui.launch import made
@@ -101,22 +100,6 @@ def test_the_facts_of_a_row_say_quality_with_its_source() -> None:
 def test_a_row_with_a_rank_that_is_too_big_is_not_ranked() -> None:
     assert not words.has_room(replace(made.row(1), fit=Fit.TOO_BIG))
     assert words.has_room(made.row(1))
-
-
-def test_agents_tasks_are_said_with_what_one_alone_takes() -> None:
-    waves = (
-        AgentPoint(1, made.figure(400.0), made.figure(100.0)),
-        AgentPoint(4, made.figure(260.0), made.figure(260.0)),
-    )
-    run = AgentRun(waves[1].total_s, 4, 2, waves)
-    assert words.agent_sentence(run, 4) == (
-        "4 tasks, 4 at once: all done in about 4 min 20 s, 2.6 times one task alone; "
-        "from 2 at once on more hardly helps"
-    )
-    unseen = replace(run, knee=4)
-    assert words.agent_sentence(unseen, 4).endswith("2.6 times one task alone"), "nothing was tried beyond"
-    assert words.agent_sentence(None, 4) == ""
-    assert words.agent_sentence(replace(run, total_s=made.NOT_KNOWN), 4) == ""
 
 
 def test_tokens_are_said_as_people_do() -> None:

@@ -6,10 +6,11 @@ The one rule: a preset only fills the numbers; changing one of them makes the lo
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QGridLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
 
+from sparkdesk.core.planning.agent.workload import MOST_TASKS
 from sparkdesk.core.planning.workload import PRESETS
-from ui.launch.form import CUSTOM, Form
+from ui.launch.form import CUSTOM, TASK_LOADS, Form
 from ui.widgets.field import Field, NumberInput, TextInput
 from ui.widgets.label import Label
 from ui.widgets.segmented import Segmented
@@ -42,6 +43,9 @@ class WorkloadPart(QWidget):
             "cached_percent": self.cached,
         }
         self.fields = {name: Field(TITLES[name], editor) for name, editor in editors.items()}
+        self.tasks = NumberInput(1, MOST_TASKS, 8)
+        self._at_once = Label("", "label", "text3")
+        self._heap = self._make_heap()
         self.wrong = Label("", "label", "crit", is_wrapped=True)
         self.wrong.setVisible(False)
         column = QVBoxLayout(self)
@@ -56,12 +60,30 @@ class WorkloadPart(QWidget):
             row.addWidget(part, 0, at)
             row.setColumnStretch(at, 1)
         column.addLayout(row)
+        column.addWidget(self._heap)
         column.addWidget(self.wrong)
         self.presets.changed.connect(self.preset_chosen)
         for name, line in (("prompt_tokens", self.prompt), ("answer_tokens", self.answer)):
             line.textEdited.connect(lambda typed, name=name: self.edited.emit(name, typed))
         self.cached.textEdited.connect(lambda typed: self.edited.emit("cached_percent", typed))
         self.users.valueChanged.connect(lambda value: self.edited.emit("users", value))
+        self.tasks.valueChanged.connect(lambda value: self.edited.emit("tasks", value))
+
+    def _make_heap(self) -> QWidget:
+        """How many tasks there are in all."""
+        heap = QWidget()
+        self.tasks.setAccessibleName("Tasks in all")
+        self.tasks.setFixedWidth(80)
+        name = Label("Tasks", "label", "text3")
+        name.setBuddy(self.tasks)
+        line = QHBoxLayout(heap)
+        line.setContentsMargins(0, 0, 0, 0)
+        line.setSpacing(8)
+        line.addWidget(name)
+        line.addWidget(self.tasks)
+        line.addWidget(self._at_once)
+        line.addStretch(1)
+        return heap
 
     def fill(self, form: Form) -> None:
         """Show what the form says."""
@@ -74,9 +96,12 @@ class WorkloadPart(QWidget):
         for line, value in lines:
             if line.text() != value:
                 line.setText(value)
-        self.users.blockSignals(True)
-        self.users.setValue(form.users)
-        self.users.blockSignals(False)
+        for box, number in ((self.users, form.users), (self.tasks, form.tasks)):
+            box.blockSignals(True)
+            box.setValue(number)
+            box.blockSignals(False)
+        self._at_once.setText(f"in all, {form.users:,} at once")
+        self._heap.setVisible(form.workload in TASK_LOADS)
 
     def show_errors(self, errors: dict[str, str]) -> None:
         """Mark the fields that cannot be read; the words stand below all of them, where there is room."""

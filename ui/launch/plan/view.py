@@ -10,10 +10,12 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWi
 
 from sparkdesk.core.jobs.plan import LaunchPlan
 from sparkdesk.core.planning.row import PlanRow
-from sparkdesk.core.planning.workload import CODING
 from ui.jobs.step_text import describe_playbook, script_of
+from ui.launch.form import TASK_LOADS
 from ui.launch.model import LaunchModel
 from ui.launch.plan import words
+from ui.launch.plan.agent_card import AgentCard
+from ui.launch.plan.agent_words import AgentWords, agent_words
 from ui.launch.plan.fact_grid import FactGrid
 from ui.launch.plan.figure_pane import FigurePane
 from ui.launch.plan.ledger_rows import LedgerRows
@@ -76,6 +78,7 @@ class PlanPanel(Card):
         self.loading = LoadingBars(what="Computing the plan")
         self.memory = MemoryPane()
         self.figures = FigurePane()
+        self.agents = AgentCard()
         self.ways = RowsPane()
         self.facts = FactGrid()
         self.problems = ProblemList()
@@ -101,7 +104,7 @@ class PlanPanel(Card):
         body.setSpacing(0)
         self._noted = _padded(self.note, self.loading)
         self._found = _padded(self.problems)
-        for part in (self._noted, self.memory, self.figures, self.ways, self.facts, self._found):
+        for part in (self._noted, self.memory, self.figures, self.agents, self.ways, self.facts, self._found):
             body.addWidget(part)
         body.addWidget(self._work, 1)
         body.addStretch(0)
@@ -175,15 +178,18 @@ class PlanPanel(Card):
         if shown.row is not None:
             currency = self._model.feeds.currency()
             self.figures.show_row(shown.row)
-            self.facts.show_facts(words.facts_of(shown.row, self._agent_words(shown.row), currency))
+            self.facts.show_facts(words.facts_of(shown.row, currency))
         self.facts.setVisible(shown.row is not None)
         self.figures.set_stale(shown.is_old)
         self.facts.set_stale(shown.is_old)
+        self.agents.show_words(self._agent_words(shown.row))
+        self.agents.set_stale(shown.is_old)
 
-    def _agent_words(self, row: PlanRow) -> str:
-        is_for_agents = row.workload.key == CODING.key
-        run = self._model.feeds.agent_run(row) if is_for_agents else None
-        return words.agent_sentence(run, row.workload.users)
+    def _agent_words(self, row: PlanRow | None) -> AgentWords | None:
+        if row is None or row.workload.key not in TASK_LOADS:
+            return None
+        tasks = self._model.form.tasks
+        return agent_words(self._model.feeds.agent_run(row, tasks), tasks)
 
     def _show_steps(self, plan: LaunchPlan) -> None:
         name_of = self._model.node_name

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from sparkdesk.core.jobs.plan import Fit, Severity
-from sparkdesk.core.planning.agent.workload import AgentRun
 from sparkdesk.core.planning.figure import Figure
 from sparkdesk.core.planning.parallelism import Parallelism
 from sparkdesk.core.planning.prediction import MeasuredCase, Prediction
@@ -273,20 +272,6 @@ def first_sentence(rows: Sequence[PlanRow]) -> str:
     return f"Nothing fits. Nearest: {name}. {why_words(first)}".rstrip(". ") + f". {remedy}".rstrip()
 
 
-def agent_sentence(run: AgentRun | None, tasks: int) -> str:
-    """How long agents' tasks take together; "" where that is not known."""
-    if run is None or not run.total_s.is_known or tasks < 2:
-        return ""
-    single = next((point for point in run.points if point.concurrency == 1), None)
-    said = f"{text.count(tasks)} tasks, {text.count(run.concurrency)} at once: all done in about "
-    said += str(text.first_token_time(run.total_s.value))
-    if single is not None and single.wave_s.is_known and single.wave_s.value > 0:
-        said += f", {run.total_s.value / single.wave_s.value:.1f} times one task alone"
-    # The last that was tried says nothing of more.
-    is_seen = run.knee is not None and run.knee < max(point.concurrency for point in run.points)
-    return f"{said}; from {text.count(run.knee)} at once on more hardly helps" if is_seen else said
-
-
 def own_sentence(rows: Sequence[PlanRow], own: PlanRow | None) -> str:
     """Why the form's own plan is not the first; "" where it is."""
     if own is None or not rows or own == rows[0]:
@@ -305,7 +290,7 @@ def _said_of(row: PlanRow, start: str) -> str:
     return f"{start}: {said}".rstrip(". ") + "." if said else ""
 
 
-def facts_of(row: PlanRow, agents: str = "", currency: str = "") -> tuple[tuple[str, str], ...]:
+def facts_of(row: PlanRow, currency: str = "") -> tuple[tuple[str, str], ...]:
     """The lines below the table: what, how much. Every hidden column of it is here for the chosen row."""
     load = row.workload
     most = text.count(row.max_concurrency) if row.max_concurrency is not None else text.NOT_KNOWN
@@ -317,8 +302,6 @@ def facts_of(row: PlanRow, agents: str = "", currency: str = "") -> tuple[tuple[
         ("KV cache", kv_words(row)),
         ("Quality loss", quality_sentence(row)),
     ]
-    if agents:
-        facts.append(("Agent tasks", agents))
     if speculative_words(row) != "none":
         facts.append(("Speculative", speculative_words(row)))
     if row.cost.power_w.is_known:

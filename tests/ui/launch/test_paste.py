@@ -46,7 +46,6 @@ command: |
 """
 
 
-ONE_LINE = "{model: openai/gpt-oss-20b, runtime: vllm, defaults: {max_model_len: 8192}}"
 UNKNOWN = RECIPE.replace('recipe_version: "1"', 'recipe_version: "2"\nbrand_new: {a: [1, {b: null}]}\nruntime: vllm')
 
 
@@ -54,7 +53,11 @@ class Written:
     """Files that a person may choose, and what is written out of the form. Their names are never opened."""
 
     def __init__(self) -> None:
-        self.files = {"/a/one.yaml": RECIPE, "/a/windows.yaml": RECIPE.replace("\n", "\r\n"), "/a/x.JSON": ONE_LINE}
+        self.files = {
+            "/a/one.yaml": RECIPE,
+            "/a/windows.yaml": RECIPE.replace("\n", "\r\n"),
+            "/a/x.YML": "openai/gpt-oss-20b",
+        }
 
     def read(self, path: str, tell: object) -> None:
         found = self.files.get(path)
@@ -295,13 +298,12 @@ def test_a_file_is_approved_by_its_own_bytes_not_by_those_of_the_input(
 
 
 def test_a_recipe_s_file_is_read_as_one_until_it_is_typed_into(page: LaunchPage) -> None:
-    drawer = choose_file(page, "/a/x.JSON")
-    assert drawer.model.verdict()[0].startswith("sparkrun recipe")
-    drawer.input.setPlainText("openai/gpt-oss-20b")
+    drawer = choose_file(page, "/a/x.YML")
+    assert drawer.model.verdict()[1] == "crit", "a recipe's file can be nothing else"
+    assert not drawer.fill.isEnabled()
+    drawer.input.insertPlainText(" ")
     drawer.model.recompute()
     assert drawer.model.verdict()[0] == "Hub model"
-    page.open_paste("openai/gpt-oss-20b", is_recipe=True)
-    assert drawer.model.verdict()[1] == "crit", "a recipe's file can be nothing else"
 
 
 def test_what_a_recipe_says_that_nobody_knows_survives_the_form(page: LaunchPage) -> None:

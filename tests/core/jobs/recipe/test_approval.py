@@ -11,10 +11,11 @@ from sparkdesk.infra.yaml_text import read_yaml
 from tests.core.jobs.recipe.test_recipe import EUGR, SPARK_PULSE, SPARKRUN
 
 DAY = "2026-11-21"
+PLAIN = "{model: a/b, defaults: {port: 8123}, description: x}"
 OWN = 'engine = "vllm"\nmodel = "a/b"\nport = 8123\n'
 
 
-@pytest.mark.parametrize("text", [SPARKRUN, EUGR, SPARK_PULSE, OWN], ids=["sparkrun", "eugr", "spark-pulse", "own"])
+@pytest.mark.parametrize("text", [SPARKRUN, EUGR, SPARK_PULSE, OWN, PLAIN])
 def test_every_recipe_needs_an_approval_of_its_exact_bytes(text: str) -> None:
     imported = read_paste(text, load_yaml=read_yaml)
     assert needs_approval(imported)

@@ -133,7 +133,7 @@ def test_a_value_that_the_command_never_asked_for_is_asked_for_in_the_new_one() 
 
 def test_values_that_other_values_and_variables_ask_for_keep_their_command() -> None:
     data = {
-        "model": "a/b", "runtime": "vllm", "defaults": {"length": "{size}", "size": "4096", "key": "7"},
+        "model": "a/b", "runtime": "vllm", "defaults": {"length": "{size}", "size": "8192", "key": "7"},
         "env": {"ODD": "{config.key}"},
         "command": "vllm serve {model} --max-model-len {length} --max-num-seqs 1",
     }  # fmt: skip

@@ -22,6 +22,7 @@ class Fitted:
     token_likeness: float
     """How much the tokens of one decode step choose the same experts: see `unlike_tokens`."""
     kv_efficiency: float
+    """Of memory bandwidth, for KV cache and states."""
     layer_overhead_s: float
     """What each layer of a mixture adds to a decode step beside what it reads: the router, sorting tokens by expert and
     gathering them again, each in small kernels. Not in an engine with kernels of its own (llama.cpp)."""
@@ -35,8 +36,9 @@ class Fitted:
     collective_overhead_s: float
     """What an engine adds to each all-reduce over what the cable takes."""
     dense_utilisation: float
-    """Of peak compute at the weights' precision, while a prompt is read."""
+    """Of peak compute at the weights' precision, while a prompt is read, of a model without experts."""
     expert_utilisation: float
+    """The same of a mixture."""
     own_utilisation: float
     """Of 16 bit peak compute, of engines that unpack weights by kernels of their own (llama.cpp)."""
     attention_utilisation: float
@@ -72,6 +74,7 @@ class Speculation:
     """A method of speculative decoding: unmeasured here, so its predictions carry a wide band."""
 
     draft_tokens: int
+    """Drafted for each step."""
     acceptance: float
     """Chance that a drafted token is taken, each given the one before it."""
     draft_share: float

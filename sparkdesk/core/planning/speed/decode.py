@@ -19,7 +19,7 @@ from sparkdesk.core.planning.speed.shape import Shape, unlike_tokens
 from sparkdesk.core.planning.speed.terms import Terms
 from sparkdesk.core.planning.workload import Workload
 
-VALUE_BYTES = 2.0
+SENT_VALUE_BYTES = 2.0
 """Of one activation on the cable: 16 bit."""
 
 
@@ -62,7 +62,9 @@ def decode_of(terms: Terms, workload: Workload) -> Decode:
     hop = 0.0
     if stages > 1:
         hop = hop_s(
-            tokens * terms.shape.hidden_size * VALUE_BYTES, terms.link, rate_share=terms.fitted.collective_rate_share
+            tokens * terms.shape.hidden_size * SENT_VALUE_BYTES,
+            terms.link,
+            rate_share=terms.fitted.collective_rate_share,
         )
     gain = 1.0 / _tokens_per_step(terms)
     parts = (
@@ -72,7 +74,7 @@ def decode_of(terms: Terms, workload: Workload) -> Decode:
         Part("bubble", (stages - groups) * stage.total_s * gain),
         Part("overhead", groups * stage.overhead_s * gain),
     )
-    hop_bytes = groups * tokens * terms.shape.hidden_size * VALUE_BYTES if stages > 1 else 0.0
+    hop_bytes = groups * tokens * terms.shape.hidden_size * SENT_VALUE_BYTES if stages > 1 else 0.0
     return Decode(
         parts,
         groups * stage.read_bytes * gain,
@@ -94,11 +96,11 @@ def _stage(terms: Terms, workload: Workload, sequences: float, tokens: float) ->
         shape.routed_read_bytes(unlike_tokens(tokens, fitted.token_likeness)) * routed_share,
     )
     kv = terms.growth.bytes_at(workload.prompt_tokens + workload.answer_tokens / 2.0) * sequences * share
-    reading = shared / terms.shared_bytes_per_s + routed / terms.routed_bytes_per_s
+    reading = (shared + routed) / terms.weight_bytes_per_s
     operations = 2.0 * shape.active_parameters * tokens * mine
     computing = operations / terms.operations_per_s
     layers = shape.layers * share
-    message = tokens * shape.hidden_size * VALUE_BYTES
+    message = tokens * shape.hidden_size * SENT_VALUE_BYTES
     each = all_reduce_s(
         tensor, message, terms.link, overhead_s=fitted.collective_overhead_s, rate_share=fitted.collective_rate_share
     )

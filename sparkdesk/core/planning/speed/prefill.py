@@ -15,7 +15,7 @@ import math
 
 from sparkdesk.core.planning.figure import Part, Parts
 from sparkdesk.core.planning.speed.cable import all_reduce_s, hop_s
-from sparkdesk.core.planning.speed.decode import VALUE_BYTES
+from sparkdesk.core.planning.speed.decode import SENT_VALUE_BYTES
 from sparkdesk.core.planning.speed.terms import Terms
 from sparkdesk.core.planning.workload import Workload
 
@@ -46,15 +46,14 @@ def _computing(terms: Terms, workload: Workload, users: int, steps: float) -> fl
     shape, tensor = terms.shape, terms.parallelism.tensor_parallel_size
     new = workload.new_prompt_tokens
     tokens = new * users / steps
-    reading = shape.shared_bytes / terms.shared_bytes_per_s
-    reading += shape.routed_read_bytes(max(tokens, 1.0)) / terms.routed_bytes_per_s
+    reading = (shape.shared_bytes + shape.routed_read_bytes(max(tokens, 1.0))) / terms.weight_bytes_per_s
     multiplying = 2.0 * shape.active_parameters * tokens / terms.operations_per_s
     attending = shape.attention_operations(workload.prompt_tokens - new, new) * users / steps
     return (reading + multiplying + attending / terms.attention_operations_per_s) / tensor
 
 
 def _sending(terms: Terms, tokens: float, steps: float, turns: float) -> float:
-    message = tokens * terms.shape.hidden_size * VALUE_BYTES
+    message = tokens * terms.shape.hidden_size * SENT_VALUE_BYTES
     fitted, tensor = terms.fitted, terms.parallelism.tensor_parallel_size
     each = all_reduce_s(
         tensor, message, terms.link, overhead_s=fitted.collective_overhead_s, rate_share=fitted.collective_rate_share

@@ -36,9 +36,8 @@ class Terms:
     speculation: Speculation | None
     step_overhead_s: float
     """Of a step over all layers, but for what sequences add."""
-    shared_bytes_per_s: float
-    """Of weights that every token passes, on the slowest node, as far as neighbours leave its memory."""
-    routed_bytes_per_s: float
+    weight_bytes_per_s: float
+    """On the slowest node, as far as neighbours leave its memory."""
     kv_bytes_per_s: float
     operations_per_s: float
     """Of multiplying by weights, on the slowest node."""
@@ -66,7 +65,6 @@ def terms_of(setup: Setup, place: Place, devices: list[Device], calibration: Cal
         return None
     link, engine = place.link or DEFAULT_LINK, calibration.engines.get(setup.engine.key, DEFAULT_ENGINE)
     fitted, build = calibration.fitted, setup.build.key
-    is_own = engine.has_own_kernels
     vendor_share = fitted.expert_efficiency if shape.is_mixture else fitted.dense_efficiency
     memory = min(one.peak_gb_per_s for one in devices) * 1e9 * share.memory
     compute = 1e12 * share.compute * clock
@@ -82,8 +80,7 @@ def terms_of(setup: Setup, place: Place, devices: list[Device], calibration: Cal
         engine=engine,
         speculation=calibration.speculations.get(setup.speculative),
         step_overhead_s=_overhead_s(shape, engine, fitted, is_eager=build == EAGER),
-        shared_bytes_per_s=memory * (fitted.own_efficiency if is_own else vendor_share),
-        routed_bytes_per_s=memory * (fitted.own_efficiency if is_own else vendor_share),
+        weight_bytes_per_s=memory * (fitted.own_efficiency if engine.has_own_kernels else vendor_share),
         kv_bytes_per_s=memory * fitted.kv_efficiency,
         operations_per_s=half * fitted.own_utilisation if engine.has_own_kernels else vendors,
         attention_operations_per_s=half * fitted.attention_utilisation,

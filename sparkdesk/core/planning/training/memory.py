@@ -76,7 +76,7 @@ class TrainingMemory:
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class TrainedShape:
     """What training must know of a model; None is not known."""
 
     parameters: int | None
@@ -97,29 +97,29 @@ class TrainingLoad:
     rank: int
 
 
-def shape_of(spec: ModelSpec) -> Shape:
+def trained_shape_of(spec: ModelSpec) -> TrainedShape:
     """The shape of a model of the catalogue: layers that keep nothing (feed-forward alone) count half a layer."""
     count = sum(
         group.count if group.kind is not LayerKind.NONE else math.ceil(group.count / 2) for group in spec.layers
     )
-    return Shape(spec.parameters, count or None, spec.hidden_size)
+    return TrainedShape(spec.parameters, count or None, spec.hidden_size)
 
 
-def adapter_parameters(shape: Shape, rank: int) -> float | None:
+def adapter_parameters(shape: TrainedShape, rank: int) -> float | None:
     """Parameters that LoRA of this rank trains."""
     if shape.layers is not None and shape.hidden_size is not None:
         return ADAPTER_FACTOR * shape.layers * rank * shape.hidden_size
     return None if shape.parameters is None else ADAPTER_SHARE * rank * shape.parameters
 
 
-def trained_parameters(method: str, shape: Shape, rank: int) -> float | None:
+def trained_parameters(method: str, shape: TrainedShape, rank: int) -> float | None:
     """Parameters that have gradients."""
     if method in ("lora", "qlora"):
         return adapter_parameters(shape, rank)
     return None if shape.parameters is None else float(shape.parameters)
 
 
-def training_memory(node: NodeRoom, place: Place, shape: Shape, load: TrainingLoad) -> TrainingMemory:
+def training_memory(node: NodeRoom, place: Place, shape: TrainedShape, load: TrainingLoad) -> TrainingMemory:
     """Memory of one node of the place."""
     room = room_of(node, place)
     trained = trained_parameters(load.method, shape, load.rank)
@@ -138,7 +138,7 @@ def training_memory(node: NodeRoom, place: Place, shape: Shape, load: TrainingLo
     )
 
 
-def _activations(shape: Shape, tokens: int | None) -> int | None:
+def _activations(shape: TrainedShape, tokens: int | None) -> int | None:
     """With gradient checkpoints: each layer's input, one layer's inside, the logits."""
     if shape.working_bytes is not None:
         return shape.working_bytes

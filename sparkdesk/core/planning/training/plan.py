@@ -22,11 +22,11 @@ from sparkdesk.core.planning.training.case import TrainingCase, find_cases
 from sparkdesk.core.planning.training.memory import (
     GRADIENT_BYTES,
     WEIGHT_BYTES,
-    Shape,
+    TrainedShape,
     TrainingLoad,
     TrainingMemory,
-    shape_of,
     trained_parameters,
+    trained_shape_of,
     training_memory,
 )
 
@@ -53,7 +53,7 @@ MEASURED_BAND = 0.05
 DEFAULT_SEQUENCE_TOKENS = 2048
 DEFAULT_BATCH = 4
 MOST_BATCH = 1 << 20
-MOST_TOKENS = 1 << 24
+MOST_SEQUENCE_TOKENS = 1 << 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,7 @@ def _refuse_absurd(question: TrainingQuestion) -> None:
         name
         for name, value, most in (
             ("batch", question.batch, MOST_BATCH),
-            ("sequence length", question.sequence_tokens, MOST_TOKENS),
+            ("sequence length", question.sequence_tokens, MOST_SEQUENCE_TOKENS),
             ("rank", question.rank, 1 << 16),
         )
         if value is not None and not 1 <= value <= most
@@ -178,10 +178,10 @@ def _rank(row: TrainingRow) -> tuple[int, float]:
 def _row(question: TrainingQuestion, cases: tuple[TrainingCase, ...], devices: Mapping[str, Device]) -> TrainingRow:
     method, place = question.method, question.place
     case = _case_for(method, cases)
-    shape = shape_of(question.spec) if question.spec is not None else Shape(None)
+    shape = trained_shape_of(question.spec) if question.spec is not None else TrainedShape(None)
     if shape.parameters is None and cases:
         one = cases[0]
-        shape = Shape(one.parameters, one.layers, one.hidden_size, one.working_bytes)
+        shape = TrainedShape(one.parameters, one.layers, one.hidden_size, one.working_bytes)
     step = _measured_step(question, case) if case is not None else _roofline_step(question, shape, devices)
     step = replace(step, compute=step.compute.scaled(1.0 / _slowest_clock(place)))
     is_sharded = _is_sharded(question, shape, step)
@@ -230,7 +230,7 @@ def _measured_step(question: TrainingQuestion, case: TrainingCase) -> _Step:
     return _Step(compute, case.accumulation, case.syncs, question.batch or case.batch, length)
 
 
-def _roofline_step(question: TrainingQuestion, shape: Shape, devices: Mapping[str, Device]) -> _Step:
+def _roofline_step(question: TrainingQuestion, shape: TrainedShape, devices: Mapping[str, Device]) -> _Step:
     """From the operations of a step and the devices' peak; active parameters of a mixture."""
     batch = question.batch or DEFAULT_BATCH
     length = question.sequence_tokens or DEFAULT_SEQUENCE_TOKENS
@@ -249,7 +249,7 @@ def _slowest_clock(place: Place) -> float:
     return min((share for share in shares if 0.0 < share <= 1.0), default=1.0)
 
 
-def _is_sharded(question: TrainingQuestion, shape: Shape, step: _Step) -> bool:
+def _is_sharded(question: TrainingQuestion, shape: TrainedShape, step: _Step) -> bool:
     """FSDP always; adapters only where the frozen weights do not fit on each node."""
     if len(question.place.nodes) == 1 or question.method not in ("fsdp", "lora", "qlora"):
         return False
@@ -258,7 +258,9 @@ def _is_sharded(question: TrainingQuestion, shape: Shape, step: _Step) -> bool:
     return any(one.fit is Fit.TOO_BIG for one in _memory(question, shape, step, is_sharded=False))
 
 
-def _memory(question: TrainingQuestion, shape: Shape, step: _Step, *, is_sharded: bool) -> tuple[TrainingMemory, ...]:
+def _memory(
+    question: TrainingQuestion, shape: TrainedShape, step: _Step, *, is_sharded: bool
+) -> tuple[TrainingMemory, ...]:
     # Where the length of a sample was not published the usual one is supposed: it is rather too long than too short.
     length = step.units_per_sample if math.isfinite(step.units_per_sample) else DEFAULT_SEQUENCE_TOKENS
     tokens = math.ceil(length * step.samples / step.accumulation)
@@ -275,7 +277,7 @@ def _memory(question: TrainingQuestion, shape: Shape, step: _Step, *, is_sharded
 # What goes over the cable ---------------------------------------------------------------------------------------------
 
 
-def _exchange_s(question: TrainingQuestion, shape: Shape, step: _Step, *, is_sharded: bool) -> float:
+def _exchange_s(question: TrainingQuestion, shape: TrainedShape, step: _Step, *, is_sharded: bool) -> float:
     """Seconds that a step's exchanges take by themselves; 0 on one node.
 
     All-reduce of n nodes sends 2 (n - 1) / n of its bytes over each cable, all-gather and reduce-scatter half of that.

@@ -33,6 +33,13 @@ def test_each_model_has_a_verdict_for_each_number_of_nodes(capsys: pytest.Captur
     assert rows["glm-5"]["nodes"][2]["missing_bytes"] > 0
 
 
+def test_a_repository_that_nobody_looked_up_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = answer("--nodes 2", capsys)
+    cells = {row["key"]: row["nodes"][1] for row in rows.values()}
+    assert (cells["minimax-m2.1"]["quantization"], cells["minimax-m2.1"]["is_repo_checked"]) == ("AWQ", False)
+    assert (cells["minimax-m2.5"]["quantization"], cells["minimax-m2.5"]["is_repo_checked"]) == ("AWQ", True)
+
+
 def test_more_nodes_never_look_worse(capsys: pytest.CaptureFixture[str]) -> None:
     order = ("no", "not known", "risky", "fits")
     for row in answer("", capsys).values():

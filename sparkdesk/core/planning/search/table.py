@@ -61,6 +61,8 @@ class Cell:
     missing_bytes: int | None = None
     """Of NO: what is too little on the fullest node of the plan that misses least."""
     repo: str = ""
+    is_repo_recalled: bool = False
+    """Nobody looked up whether there is a repository of that name."""
     fit: Fit = Fit.UNKNOWN
     """The verdict's own word."""
     node_ids: tuple[str, ...] = ()
@@ -167,6 +169,7 @@ def _cell(question: Question, rows: list[PlanRow], count: int, is_owned: bool, r
         max_context_tokens=context,
         missing_bytes=-left if is_too_big and left is not None else None,
         repo=setup.weights.repo,
+        is_repo_recalled=setup.weights.is_repo_recalled,
         fit=best.fit,
         node_ids=tuple(node.node_id for node in best.place.nodes),
         ledger=min(best.ledgers, key=_free_bytes, default=None),

@@ -61,6 +61,7 @@ def _cell_json(cell: Cell) -> dict[str, Any]:
         "engine": cell.engine,
         "quantization": cell.quantization,
         "repo": cell.repo,
+        "is_repo_checked": bool(cell.repo) and not cell.is_repo_recalled,
         "parallelism": cell.parallelism,
         "user_tok_s": figure_json(cell.user_tok_s),
         "max_context_tokens": cell.max_context_tokens,

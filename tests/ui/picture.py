@@ -41,21 +41,25 @@ def host_page(page: QWidget, width: int, height: int) -> QWidget:
 
 def take_pictures(page: QWidget, name: str) -> None:
     """Both themes at both sizes."""
-    host = page.window()
     for choice in ("dark", "light"):
         theme.set_theme("dark" if choice == "dark" else "light")
-        for width, height in SIZES:
-            size = page_size(width, height)
-            host.resize(*size)
-            page.resize(*size)
-            QTest.qWait(150)
-            needed = page.minimumSizeHint()
-            assert needed.width() <= size[0], f"the page is {needed.width()} wide at least"
-            assert needed.height() <= size[1], f"the page is {needed.height()} high at least"
-            assert not cut_labels(page), cut_labels(page)
-            SHOTS.mkdir(parents=True, exist_ok=True)
-            assert host.grab().save(str(SHOTS / f"{name}-{choice}-{width}x{height}.png"))
+        for size in SIZES:
+            take_picture(page, f"{name}-{choice}", size)
     theme.set_theme("dark")
+
+
+def take_picture(page: QWidget, name: str, window: tuple[int, int], *, rest_ms: int = 150) -> None:
+    """The page as it is in a window of this size, in the theme of now, after it came to rest."""
+    host, size = page.window(), page_size(*window)
+    host.resize(*size)
+    page.resize(*size)
+    QTest.qWait(rest_ms)
+    needed = page.minimumSizeHint()
+    assert needed.width() <= size[0], f"the page is {needed.width()} wide at least"
+    assert needed.height() <= size[1], f"the page is {needed.height()} high at least"
+    assert not cut_labels(page), cut_labels(page)
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    assert host.grab().save(str(SHOTS / f"{name}-{window[0]}x{window[1]}.png"))
 
 
 def cut_labels(page: QWidget) -> list[str]:

@@ -51,21 +51,23 @@ def agent_run(row: PlanRow, tasks: int) -> AgentRun:
     return plan_agents(row, reference(), tasks=tasks, concurrency=row.workload.users)
 
 
-def open_model(
+def open_real(
     qtbot: QtBot,
-    key: str,
-    nodes: Sequence[int],
-    *,
-    workload: str = "chat",
-    quantization: str = "",
+    specs: Sequence[ModelSpec],
     used_gib: Sequence[float] = (6.2, 6.2, 6.2, 6.2),
     neighbours: tuple[Neighbour, ...] = (),
 ) -> LaunchPage:
-    """The page with this model on these nodes."""
-    desk = LaunchDesk(answer, catalogue(), reference().engines, used_gib, neighbours)
+    """The page over the planner itself, with these models."""
+    desk = LaunchDesk(answer, specs, reference().engines, used_gib, neighbours)
     desk.best_cell = best_cell
     desk.agent_run = agent_run
-    page = open_page(qtbot, desk)
+    return open_page(qtbot, desk)
+
+
+def show_model(
+    page: LaunchPage, key: str, nodes: Sequence[int], workload: str = "chat", quantization: str = ""
+) -> None:
+    """Choose this model on these nodes."""
     found = find_model(catalogue(), key)
     assert found is not None, key
     page.model.pick(found.spec.name)
@@ -74,4 +76,3 @@ def open_model(
     if quantization:
         page.model.set_field("quantization", quantization)
     settle(page)
-    return page

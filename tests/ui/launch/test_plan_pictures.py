@@ -1,18 +1,15 @@
-"""Pictures of the plan column, for people to look at: build/shots/plan-*.png. Made rows, and the planner's own."""
+"""Pictures of the plan column, for people to look at: build/shots/plan-*.png. The planner's own figures."""
 
 from __future__ import annotations
 
 import pytest
 from pytestqt.qtbot import QtBot
 
-from sparkdesk.core.planning.parallelism import Parallelism
 from sparkdesk.core.planning.place import Neighbour
 from tests.ui import rack
-from tests.ui.launch import made
-from tests.ui.launch.desk import open_page, settle
-from tests.ui.launch.real import open_model
-from tests.ui.launch.test_plan_column import desk
-from tests.ui.picture import take_pictures
+from tests.ui.launch.real import catalogue, open_real, show_model
+from tests.ui.picture import take_picture
+from ui import theme
 from ui.launch.view import LaunchPage
 
 LLAMA = "llama-3.3-70b"
@@ -24,7 +21,13 @@ ASKED = {
     "plan-gpt-oss-2": ("gpt-oss-120b", (0, 1), "batch", ""),
     "plan-qwen-4": ("qwen3.5-397b-a17b", (0, 1, 2, 3), "chat", ""),
     "plan-glm-3": ("glm-5", (0, 1, 2), "chat", ""),
+    "plan-neighbour": ("qwen3.6-35b-a3b", (0,), "coding", ""),
 }
+FEW = tuple(
+    spec for spec in catalogue() if spec.key in {key for key, *_ in ASKED.values()} | {"gpt-oss-20b", "qwen3-8b"}
+)
+"""Enough for the list: how each of them stands is computed anew for every choice of nodes."""
+LOOKS: tuple[tuple[theme.ThemeName, tuple[int, int]], ...] = (("dark", (1440, 900)), ("light", (1100, 700)))
 
 
 def check_agreement(page: LaunchPage) -> None:
@@ -43,36 +46,17 @@ def check_agreement(page: LaunchPage) -> None:
         assert sum(part.seconds for part in parts) == pytest.approx(figure.value, rel=1e-6)
 
 
-@pytest.mark.parametrize("name", ASKED)
-def test_pictures_of_the_plans_that_were_asked_for(name: str, qtbot: QtBot, dressed: object) -> None:
-    key, nodes, workload, quantization = ASKED[name]
-    page = open_model(qtbot, key, nodes, workload=workload, quantization=quantization)
-    check_agreement(page)
-    assert page.plan.agents.isVisible() is (workload == "coding")
-    take_pictures(page, name)
-
-
-def test_pictures_beside_a_busy_neighbour(qtbot: QtBot, dressed: object) -> None:
-    used = (70.0, 6.2, 6.2, 6.2)
-    page = open_model(qtbot, "qwen3.6-35b-a3b", (0,), workload="coding", used_gib=used, neighbours=(BUSY,))
-    check_agreement(page)
-    take_pictures(page, "plan-neighbour")
-
-
-def test_pictures_of_an_unreadable_number(qtbot: QtBot, dressed: object) -> None:
-    page = open_page(qtbot, desk())
-    page.model.set_field("prompt_tokens", "abc")
-    settle(page)
-    take_pictures(page, "plan-old")
-
-
-def test_pictures_of_a_model_of_no_known_shape(qtbot: QtBot, dressed: object) -> None:
-    page = open_page(qtbot, desk())
-    page.model.set_field("model", "someone/unheard-of")
-    settle(page)
-    take_pictures(page, "plan-no-shape")
-
-
-def test_pictures_of_an_estimate(qtbot: QtBot, dressed: object) -> None:
-    page = open_page(qtbot, desk(made.row(1, Parallelism(1), alone=made.prediction(is_fitted=False))))
-    take_pictures(page, "plan-estimate")
+def test_pictures_of_the_plans_that_were_asked_for(qtbot: QtBot, dressed: object) -> None:
+    free = open_real(qtbot, FEW)
+    shared = open_real(qtbot, FEW, (70.0, 6.2, 6.2, 6.2), (BUSY,))
+    # Each theme is put on once: it dresses every widget anew.
+    for choice, window in LOOKS:
+        theme.set_theme(choice)
+        for name, (key, nodes, workload, quantization) in ASKED.items():
+            page = shared if name == "plan-neighbour" else free
+            show_model(page, key, nodes, workload, quantization)
+            check_agreement(page)
+            assert page.plan.agents.isVisible() is (workload == "coding")
+            assert page.plan.figures.neighbours.isVisible() is (page is shared)
+            take_picture(page, f"{name}-{choice}", window, rest_ms=30)
+    theme.set_theme("dark")

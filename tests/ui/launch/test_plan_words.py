@@ -59,15 +59,23 @@ def test_a_figure_without_a_near_case_says_so() -> None:
     assert not words.tiles_of(bare)[0].is_supported
 
 
+def test_a_line_does_not_end_between_a_number_and_its_unit() -> None:
+    said = words.case_words(
+        replace(made.CASE, title="Who: vLLM, TP 4, 1 user", figures="15.55 s to it, 72.0 ms a token")
+    )
+    for kept in ("TP\u00a04", "1\u00a0user", "15.55\u00a0s to", "72.0\u00a0ms a"):
+        assert kept in said, said
+
+
 def test_only_this_very_case_counts_as_measured() -> None:
     near = replace(made.CASE, tpot_s=0.07)
     assert all(tile.measured is None for tile in words.tiles_of(made.row(alone=made.prediction(leans_on=(near,)))))
     exact = made.row(alone=made.prediction(leans_on=(replace(near, distance=""),)))
+    assert words.leans_words(exact.shown)[1] == "This very case was measured"
     ttft, tpot, user, total = words.tiles_of(exact)
     assert ttft.measured is None, "the first token's time was not"
     assert [str(each.write(each.measured)) for each in (tpot, user, total)] == ["70 ms", "14.3 tok/s", "57.1 tok/s"]
     assert tpot.sentence.endswith("; measured 70 ms")
-    assert words.leans_words(exact.shown)[1] == "This very case was measured"
 
 
 def test_the_first_sentence_has_its_criterion() -> None:

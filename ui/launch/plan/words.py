@@ -5,6 +5,7 @@ The one rule: a figure is written in one place, so that no two parts of the colu
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -19,6 +20,8 @@ from ui.text import Quantity
 
 _LONGEST_NAME: Final = 60
 MOST_CURRENCY: Final = 8
+_BESIDE_A_NUMBER: Final = re.compile(r"(?<=\d) (?=(?:ms|s|users?)\b)|(?<=\b[TPD]P) (?=\d)")
+"""Where a line does not end: between a number and what it counts."""
 QUALITY_WORDS: Final = ("none", "minimal", "small", "noticeable", "moderate")
 """By level of `Quality`: what the format costs in answers."""
 GB10_GB_PER_S: Final = 273.0
@@ -47,13 +50,13 @@ class TileWords:
     def band(self) -> str:
         """ "13.9 – 17.8"."""
         return text.span(self.write(self.figure.low), self.write(self.figure.high))
+
     @property
     def beside(self) -> str:
         """What stands below it: the figure alone, the one that was measured; "" is neither."""
         parts = [] if self.alone is None else [f"alone {self.write(self.alone.value)}"]
         parts += [] if self.measured is None else [f"measured {self.write(self.measured)}"]
         return ", ".join(parts)
-
 
     @property
     def sentence(self) -> str:
@@ -140,7 +143,8 @@ def toll_change(row: PlanRow) -> str:
 
 def case_words(case: MeasuredCase) -> str:
     """ "NVIDIA table 3: NVFP4, TP 4, 32K/1K, 1 user → 15.55 s, 72 ms"."""
-    return f"{text.one_line(case.title, 160)} → {text.one_line(case.figures, 120)}"
+    said = f"{text.one_line(case.title, 160)} → {text.one_line(case.figures, 120)}"
+    return _BESIDE_A_NUMBER.sub("\u00a0", said)
 
 
 def leans_words(prediction: Prediction) -> tuple[str, str]:

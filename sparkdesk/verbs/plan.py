@@ -125,12 +125,14 @@ def _print_json(document: dict[str, Any]) -> None:
 
 def _question(options: argparse.Namespace, match: Match, reference: Reference) -> Question:
     from sparkdesk.core.planning.cost import Prices
+    from sparkdesk.core.planning.search.checkpoint import format_of
     from sparkdesk.core.planning.search.question import Goal, Limits, Question
     from sparkdesk.core.telemetry.energy_rate import EnergyRates
 
+    form, notes = format_of(match, options.model, options.quantization or "")
     limits = Limits(
         engine=options.engine or "",
-        format=options.quantization or (match.weights.key if match.weights else ""),
+        format=form,
         build=options.build or "",
         tensor=options.tp,
         pipeline=options.pp,
@@ -140,7 +142,8 @@ def _question(options: argparse.Namespace, match: Match, reference: Reference) -
     )
     place = _place(options.nodes or limits.world_size, options, reference)
     prices = Prices(EnergyRates(math.nan if options.kwh_price is None else options.kwh_price), options.machine_price)
-    return Question(match.spec, _workload(options), place, limits, goal=Goal(options.goal), prices=prices)
+    goal = Goal(options.goal)
+    return Question(match.spec, _workload(options), place, limits, goal=goal, prices=prices, notes=notes)
 
 
 def _workload(options: argparse.Namespace) -> Workload:

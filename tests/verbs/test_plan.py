@@ -106,6 +106,50 @@ def test_a_model_is_found_by_key_and_by_hub_id(name: str, capsys: pytest.Capture
     assert formats == {"NVFP4"} if "fp4" in name.lower() else len(formats) > 1
 
 
+def test_a_main_checkpoints_hub_id_names_the_model_and_a_quantized_ones_its_format(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def formats(words: str) -> set[str]:
+        return {row["quantization"] for row in answer(words, capsys)["plans"]}
+
+    assert formats("openai/gpt-oss-20b") == {"MXFP4", "MXFP4_GGUF"}
+    assert formats("openai/gpt-oss-20b --engine llamacpp") == {"MXFP4_GGUF"}
+    assert formats("meta-llama/Llama-3.1-8B-Instruct --quantization FP4") == {"NVFP4"}
+    assert formats("nvidia/Llama-3.3-70B-Instruct-NVFP4") == {"NVFP4"}
+    row = answer("nvidia/Llama-3.3-70B-Instruct-NVFP4 --quantization FP8", capsys)["plans"][0]
+    assert (row["quantization"], row["is_checkpoint_known"]) == ("FP8", True)
+    assert "FP8 is planned, as asked" in row["problems"][0]["message"]
+
+
+@pytest.mark.parametrize("form", ["INT8", "GPTQ", "MXFP4", "AWQ", "Q6_K", "int4-autoround"])
+def test_a_format_that_nobody_published_is_answered(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = answer(f"llama-3.1-8b --quantization {form}", capsys)["plans"]
+    assert rows[0]["fits"] is True
+    assert not any(row["is_checkpoint_known"] for row in rows)
+    assert all("size computed" in row["problems"][0]["message"] for row in rows)
+    assert plan.main(["llama-3.1-8b", "--quantization", form]) == 0
+    assert "size computed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ("llama-3.3-70b --quantization NVFP4 --build eager", {"build": "eager"}),
+        ("llama-3.3-70b --quantization NVFP4 --kv-dtype fp8", {"kv_dtype": "fp8"}),
+        ("qwen3-coder-next --quantization FP8 --speculative mtp", {"speculative": "mtp"}),
+        ("gpt-oss-120b --quantization MXFP4 --tp 2 --build tuned", {"tensor_parallel_size": 2, "build": "tuned"}),
+    ],
+)
+def test_what_is_pinned_is_the_first_plan_and_the_only_one(
+    words: str, wanted: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    fixed = {"--engine": "vllm", "--build": "stock", "--kv-dtype": "auto", "--speculative": "none"}
+    fixed |= {"--tp": "1", "--pp": "1", "--dp": "1"}
+    rest = " ".join(f"{option} {value}" for option, value in fixed.items() if option not in words)
+    (row,) = answer(f"{words} {rest}", capsys)["plans"]
+    assert row | wanted | {"engine": "vllm", "rank": 1} == row
+
+
 def test_the_exit_code_says_whether_something_fits(capsys: pytest.CaptureFixture[str]) -> None:
     fitting = answer("gpt-oss-120b", capsys)
     assert fitting["plans"][0]["fits"] is True
@@ -145,7 +189,7 @@ def test_an_amount_that_is_none_is_refused_at_its_option(
         ("--dp 2", "--dp"),
         ("--pp 37 --nodes 64", "--pp"),
         ("--engine foo", "--engine"),
-        ("--engine llamacpp --quantization MXFP4", "--engine"),
+        ("--engine llamacpp --quantization NVFP4", "--engine"),
         ("--engine llamacpp --tp 2", "--tp"),
         ("--quantization FP3", "--quantization"),
         ("--build golden", "--build"),

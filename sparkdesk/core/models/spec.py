@@ -62,6 +62,8 @@ class LayerGroup:
 
 RECALLED = "recalled"
 """The source of what nobody looked up."""
+COMPUTED = "no checkpoint known: size computed"
+"""The source of the size of weights that a planner was asked for and nobody is known to have made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,11 @@ class WeightFormat:
     """Of `weight_bytes`, routed experts: a step reads only those that its tokens touch. 0: dense, or not known."""
     unread_bytes: int = 0
     """Of `weight_bytes`, what no decode step reads whole: input embeddings (a row a token), vision and audio parts."""
+
+    @property
+    def is_computed(self) -> bool:
+        """Whether nobody is known to have made these weights."""
+        return self.source == COMPUTED
 
     @property
     def is_repo_recalled(self) -> bool:

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from sparkdesk.core.models.spec import COMPUTED, ModelSpec, WeightFormat
+
 BYTES_PER_PARAMETER: Final[Mapping[str, float]] = {
     "BF16": 2.0,
     "FP8": 1.0,
@@ -37,6 +39,8 @@ BYTES_PER_PARAMETER: Final[Mapping[str, float]] = {
     "Q3_K_M": 3.91 / 8,
     "Q3_K_S": 3.5 / 8,
     "Q2_K": 2.96 / 8,
+    "IQ3_XXS": 98 / 256,
+    "IQ2_XXS": 66 / 256,
 }
 """With scales: NVFP4 one byte for 16 values, MXFP4 one for 32, AWQ, GPTQ and INT4 a 16 bit scale and a 4 bit zero for
 128. Source: the formats' definitions; GGUF's by its block sizes, its mixed ones (_K_M, _K_S) recalled averages."""
@@ -89,3 +93,60 @@ def weight_bytes_of(parts: ParameterParts, key: str, *, is_attention_kept: bool 
         parts.experts * rate + parts.attention * attention + parts.rest * rest + (parts.output + parts.lookup) * ends
     )
     return WeightSplit(round(whole), round(parts.experts * rate), round(parts.lookup * ends))
+
+
+USUAL_VOCABULARY: Final = 150_000
+"""Words of an embedding that is the head too, where no checkpoint tells how many: our own choice, rather too many."""
+
+
+def compute_format(spec: ModelSpec, key: str) -> WeightFormat | None:
+    """Weights of this model in a format that nobody is known to have made; None where format or model is not known.
+
+    What stays in 16 bit is taken from the known checkpoint of the nearest size. Safetensors are for the engines that
+    run the model's other ones; GGUF for whoever runs GGUF.
+    """
+    rate = BYTES_PER_PARAMETER.get(key)
+    if rate is None or not spec.parameters:
+        return None
+    split = weight_bytes_of(_parts_of(spec, spec.parameters, rate), key)
+    if split is None:
+        return None
+    is_file = key in GGUF_KEYS
+    engines = dict.fromkeys(one for each in spec.formats if each.key not in GGUF_KEYS for one in each.engines)
+    return WeightFormat(
+        key,
+        split.weight_bytes,
+        engines=() if is_file else tuple(engines),
+        source=COMPUTED,
+        expert_bytes=split.expert_bytes,
+        unread_bytes=split.unread_bytes,
+    )
+
+
+def _parts_of(spec: ModelSpec, parameters: int, rate: float) -> ParameterParts:
+    """The model's parameters in parts, as its known checkpoint of the nearest size tells them."""
+    known = [each for each in spec.formats if each.key in BYTES_PER_PARAMETER and each.weight_bytes]
+    if not known:
+        return ParameterParts(rest=parameters)
+    like = min(known, key=lambda each: (*_likeness(each), abs(BYTES_PER_PARAMETER[each.key] - rate)))
+    own = BYTES_PER_PARAMETER[like.key]
+    is_mixed = like.weight_bytes < 0.98 * own * parameters  # its experts are smaller than its name says
+    share = like.expert_bytes / like.weight_bytes * parameters if is_mixed else like.expert_bytes / own
+    experts = round(share) if spec.experts else 0
+    lookup = round(like.unread_bytes / (own if like.key in GGUF_KEYS else 2.0))
+    kept = _kept_parameters(known, parameters) or 2 * lookup or USUAL_VOCABULARY * (spec.hidden_size or 0)
+    kept = min(max(kept, lookup), max(0, parameters - experts))
+    lookup = min(lookup, kept)
+    return ParameterParts(experts, 0, kept - lookup, lookup, parameters - experts - kept)
+
+
+def _kept_parameters(known: list[WeightFormat], parameters: int) -> int:
+    """What stays in 16 bit in every known quantized checkpoint; 0: none is known."""
+    quantized = [each for each in known if each.key not in GGUF_KEYS and BYTES_PER_PARAMETER[each.key] < 2.0]
+    rates = [(each.weight_bytes, BYTES_PER_PARAMETER[each.key]) for each in quantized]
+    return max(0, round(min(((size - rate * parameters) / (2.0 - rate) for size, rate in rates), default=0.0)))
+
+
+def _likeness(each: WeightFormat) -> tuple[bool, bool]:
+    """Quantized safetensors tell most of what stays in 16 bit, then 16 bit ones, then GGUF."""
+    return each.key in GGUF_KEYS, each.key == "BF16"

@@ -47,7 +47,7 @@ def class_of(format_key: str) -> int | None:
 
 def quality_of(weights: WeightFormat, kv_dtype: str = "") -> Quality:
     """What weights and cache cost together: the worse of the two. A format of no class is taken for the worst."""
-    level = class_of(weights.key) if weights.loss_points is None else _level_of(weights.loss_points)
+    level = _level_of(weights.loss_points) if weights.loss_points is not None else _class_of(weights)
     words, source = (weights.loss, weights.loss_source) if weights.loss else (_class_words(level), "")
     known = MODERATE if level is None else level
     cache = _CACHE_CLASSES.get(kv_dtype.lower(), NONE)
@@ -58,8 +58,14 @@ def quality_of(weights: WeightFormat, kv_dtype: str = "") -> Quality:
 
 def is_eight_bit_or_more(weights: WeightFormat) -> bool:
     """Whether it loses no more than eight bits do; a checkpoint that was trained in four bits loses nothing."""
-    level = class_of(weights.key)
+    level = _class_of(weights)
     return level is not None and level <= SMALL
+
+
+def _class_of(weights: WeightFormat) -> int | None:
+    """The class of its format; a model that would be put into MXFP4 now was not trained to it."""
+    level = class_of(weights.key)
+    return MODERATE if weights.is_computed and weights.key.startswith("MXFP4") else level
 
 
 def _level_of(points: float) -> int:

@@ -18,11 +18,14 @@ from sparkdesk.core.planning.memory.need import VALUE_BYTES
 from sparkdesk.core.planning.parallelism import Parallelism
 from sparkdesk.core.planning.place import Link, NodeRoom, Place
 from sparkdesk.core.planning.reference import Reference
+from sparkdesk.core.planning.search.checkpoint import checkpoints_of
 from sparkdesk.core.planning.search.question import Limits, Question, fixed_size_problems, load_problems
 from sparkdesk.core.planning.setup import Build, EngineProfile, Setup
 from sparkdesk.core.planning.speed.cable import DEFAULT_LINK
 
 NO_SPECULATION = "none"
+PLAIN_CACHES = ("", "auto", "bf16", "fp16", "f16", "bfloat16", "float16")
+"""Words for a cache of 16 bit values."""
 FREE_OF_MODEL = ("ngram", "suffix")
 """Methods that need no draft head or model: they guess from the text itself."""
 SPECULATING_USERS = 16
@@ -74,16 +77,15 @@ def engine_runs(engine: EngineProfile, weights: WeightFormat) -> bool:
 def pairs(question: Question, reference: Reference) -> list[tuple[EngineProfile, WeightFormat]]:
     """Engines with the weights that they run, as far as the limits leave them."""
     limits = question.limits
-    engines = [one for one in reference.engines.values() if _has_what_is_fixed(one, question.spec, limits)]
-    formats = formats_of(question.spec, limits.format)
+    named = _named_engines(limits, reference)
+    engines = [one for one in named if _has_what_is_fixed(one, question.spec, limits)]
+    formats = checkpoints_of(question.spec, limits.format, named)
     return [(engine, weights) for engine in engines for weights in formats if engine_runs(engine, weights)]
 
 
-def formats_of(spec: ModelSpec, wanted: str) -> list[WeightFormat]:
-    """The model's checkpoints that `wanted` (a key or hub id, "" for all) names."""
-    word = wanted.lower()
-    named = [one for one in spec.formats if word and word == one.repo.lower()]
-    return named or [one for one in spec.formats if word in ("", one.key.lower())]
+def _named_engines(limits: Limits, reference: Reference) -> list[EngineProfile]:
+    """The engine that is fixed, else all."""
+    return [one for one in reference.engines.values() if limits.engine.lower() in ("", one.key)]
 
 
 def setups(
@@ -119,9 +121,9 @@ def caches_of(engine: EngineProfile, limits: Limits) -> tuple[str, ...]:
 
 
 def plain_cache(kv_dtype: str) -> str:
-    """The KV type in lower case; the engine's own choice is ""."""
+    """The KV type in lower case; 16 bit, every engine's own choice, is ""."""
     word = kv_dtype.lower()
-    return "" if word == "auto" else word
+    return "" if word in PLAIN_CACHES else word
 
 
 def methods_of(engine: EngineProfile, question: Question) -> tuple[str, ...]:
@@ -229,21 +231,18 @@ def counts_of(question: Question) -> tuple[int, ...]:
 
 def _choice_problems(question: Question, reference: Reference) -> list[Problem]:
     limits, spec = question.limits, question.spec
-    engines = list(reference.engines.values())
-    if limits.engine:
-        engines = [one for one in engines if one.key == limits.engine.lower()]
-        if not engines:
-            return [_unknown("engine", limits.engine, reference.engines, "engine")]
+    engines = _named_engines(limits, reference)
+    if not engines:
+        return [_unknown("engine", limits.engine, reference.engines, "engine")]
     if not spec.formats:
         return [
             _error(f"The weights of {spec.title} are not known", "Name a model of the catalogue, or its file.", "model")
         ]
-    formats = formats_of(spec, limits.format)
+    formats = checkpoints_of(spec, limits.format, engines)
     if not formats:
         keys = dict.fromkeys(one.key for one in spec.formats)
-        return [
-            _error(f"{spec.title} has no {limits.format} weights", f"It has {_join(keys)}.", "quantization"),
-        ]
+        words = f"{spec.title} has no {limits.format[:80]} weights, and their size cannot be computed"
+        return [_error(words, f"It has {_join(keys)}.", "quantization")]
     able = [engine for engine in engines if any(engine_runs(engine, one) for one in formats)]
     if not able:
         keys = dict.fromkeys(one.key for one in formats)

@@ -60,6 +60,8 @@ class Question:
     must_use_all_nodes: bool = False
     goal: Goal = Goal.BALANCED
     prices: Prices = field(default_factory=Prices)
+    notes: tuple[Problem, ...] = ()
+    """What is to be said of the question itself, beside every row."""
 
 
 def load_problems(question: Question) -> list[Problem]:

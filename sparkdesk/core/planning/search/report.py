@@ -62,6 +62,7 @@ def row_json(row: PlanRow) -> dict[str, Any]:
         "build": setup.build.key,
         "quantization": setup.weights.key,
         "repo": setup.weights.repo,
+        "is_checkpoint_known": not setup.weights.is_computed,
         "nodes": len(row.place.nodes),
         "node_names": [node.name for node in row.place.nodes],
         "tensor_parallel_size": setup.parallelism.tensor_parallel_size,

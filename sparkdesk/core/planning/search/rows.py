@@ -31,6 +31,7 @@ from sparkdesk.core.planning.prediction import Prediction
 from sparkdesk.core.planning.quality import quality_of
 from sparkdesk.core.planning.reference import Reference
 from sparkdesk.core.planning.row import PlanRow, Toll
+from sparkdesk.core.planning.search.checkpoint import checkpoint_note
 from sparkdesk.core.planning.search.combination import (
     choose_nodes,
     counts_of,
@@ -128,7 +129,11 @@ class _Search:
 
     def _notes(self, setup: Setup, place: Place, alone: Prediction) -> list[Problem]:
         """What is to be known of a row before one trusts it; nothing that forbids it."""
-        notes = [] if setup.engine.is_launchable else [NO_ADAPTER]
+        notes = list(self.question.notes)
+        if (doubt := checkpoint_note(setup.spec, self.question.limits.format, setup.weights)) is not None:
+            notes.append(doubt)
+        if not setup.engine.is_launchable:
+            notes.append(NO_ADAPTER)
         notes += name_problems(setup.weights)
         if not alone.is_fitted:
             titles = dict.fromkeys(device.title for device in devices_of(place, self.reference) if not device.is_fitted)

@@ -158,3 +158,9 @@ def test_a_slower_first_row_says_what_it_is_first_for() -> None:
     rows = plan_rows(ask("qwen3.6-35b-a3b", 1, engine="vllm"), reference())
     assert is_fitting(rows[0])
     assert "quality loss" in rows[0].why
+
+
+def test_a_reason_calls_the_cache_as_people_do() -> None:
+    said = [row.why for row in plan_rows(ask("llama-3.3-70b", 2, CODING), reference())]
+    assert any(": KV " in why for why in said)
+    assert not any(re.search(r"\bkv\b", why) for why in said)

@@ -31,7 +31,8 @@ KINDS = {
     "hub": "Hub model",
     "gguf": "GGUF file",
 }
-FIELD_TITLES = TITLES | {
+FIELD_TITLES = {
+    **TITLES,
     "tensor_parallel_size": "Tensor parallel",
     "pipeline_parallel_size": "Pipeline parallel",
     "data_parallel_size": "Data parallel",

@@ -39,9 +39,9 @@ class _Band(QWidget):
 
     def show_cell(self, cell: Cell) -> None:
         """Show a cell's speed."""
+        measured = words.measured_tok_s(cell)
         is_supported = cell.leans_on is not None
-        is_measured = cell.leans_on is not None and not cell.leans_on.distance
-        self._words = TileWords("One user", cell.user_tok_s, None, text.token_rate, is_measured, is_supported)
+        self._words = TileWords("One user", cell.user_tok_s, None, text.token_rate, measured, is_supported)
         self.setAccessibleName(self._words.sentence)
         self.update()
 
@@ -190,7 +190,7 @@ class DetailPanel(Card):
         self.plan.setText(self._plan_words(cell))
         self._show_remedy(cell)
         if has_plan:
-            self._show_speed(cell)
+            self.show_speed(cell)
         if cell.ledger is not None and is_measured:
             self.ledger.set_values(ledger_values(cell.ledger) if cell.ledger.total_bytes else LedgerValues())
             free = text.memory(cell.ledger.free_bytes)
@@ -212,10 +212,13 @@ class DetailPanel(Card):
         self.remedy.setText(f"{said}." if said else "")
         self.remedy.setVisible(bool(said))
 
-    def _show_speed(self, cell: Cell) -> None:
+    def show_speed(self, cell: Cell) -> None:
+        """Show a plan's speed with its band, and what it leans on."""
         self.speed.setText(words.speed_cell(cell))
         self.band.show_cell(cell)
-        self.band_words.setText(f"between {words.band_words(cell.user_tok_s)}")
+        measured = words.measured_tok_s(cell)
+        seen = "" if measured is None else f", measured {text.token_rate(measured)}"
+        self.band_words.setText(f"between {words.band_words(cell.user_tok_s)}{seen}")
         self.leans.setText(words.leans_words(cell))
         context = words.context_sentence(cell.max_context_tokens)
         self.context.setText(f"{context[:1].upper()}{context[1:]}, one user")

@@ -95,7 +95,7 @@ def plan_words(cell: Cell, engine_titles: Mapping[str, str]) -> str:
     said = f"{cell.quantization} on {engine_titles.get(cell.engine, cell.engine)}"
     said += f", {cell.parallelism}" if cell.used_nodes > 1 else ", one node"
     if cell.used_nodes < cell.nodes:
-        said += f". It takes {cell.used_nodes} of {cell.nodes}: more would not make it faster"
+        said += f". It takes {cell.used_nodes} of {cell.nodes}: no plan on more ranks before it"
     return said
 
 
@@ -112,7 +112,14 @@ def leans_words(cell: Cell) -> str:
     if case is None:
         return "No measured case is near: from the model alone, so the band is its widest"
     said = f"Leans on {text.one_line(case.title, 160)} → {text.one_line(case.figures, 120)}"
-    return f"{said}. Differs here: {text.one_line(case.distance, 200)}" if case.distance else said
+    return f"{said}. Differs here: {text.one_line(case.distance, 200)}" if case.distance else f"{said}: this very case"
+
+
+def measured_tok_s(cell: Cell) -> float | None:
+    """What was measured of this very case for one user; None: nobody did."""
+    case = cell.leans_on
+    is_it = case is not None and not case.distance
+    return 1.0 / case.tpot_s if is_it and case is not None and case.tpot_s else None
 
 
 def size_words(spec: ModelSpec) -> str:

@@ -69,6 +69,8 @@ def test_what_the_person_typed_is_not_overwritten() -> None:
     ("name", "typed", "words"),
     [
         ("port", "80", "At least 1,024"),
+        ("port", "-1", "At least 1,024"),
+        ("port", "70000", "At most 65,535"),
         ("port", "eighty", "A whole number"),
         ("port", "", "A whole number"),
         ("context_tokens", "4,194,305", "At most 4,194,304"),

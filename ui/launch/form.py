@@ -5,6 +5,7 @@ The one rule: nothing typed is ever lost or corrected in silence; what cannot be
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 from collections.abc import Mapping
@@ -30,6 +31,28 @@ FIELDS = (
 """The fields that have a place on the form; an error of another field belongs to the whole."""
 TASK_LOADS = (CODING.key, CUSTOM)
 """The loads of which a heap of tasks is planned."""
+TITLES = {
+    "prompt_tokens": "Prompt, tokens",
+    "answer_tokens": "Answer, tokens",
+    "users": "Users at once",
+    "cached_percent": "Cached, %",
+    "engine": "Engine",
+    "model": "Model",
+    "quantization": "Quantization",
+    "build": "Build",
+    "weights_path": "Weights on the node",
+    "nodes": "Nodes",
+    "parallelism": "Parallelism",
+    "context_tokens": "Context per request",
+    "concurrency": "Concurrent requests",
+    "kv_dtype": "KV cache dtype",
+    "speculative": "Speculative decoding",
+    "port": "Port",
+    "served_name": "Served name",
+    "extra_flags": "Extra flags",
+    "environment": "Environment",
+}
+"""One name for a field: over its editor, and in the reason why a launch waits."""
 _SPLITS = ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size")
 NO_SPECULATION, STOCK = "none", "stock"
 """The planner's words for what a request leaves empty."""
@@ -93,19 +116,36 @@ def read_whole(typed: str) -> int | None:
     return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 9 else None
 
 
+def wrong_number(typed: str, least: int, most: int) -> str:
+    """Why what was typed is no whole number from `least` to `most`; "" where it is one."""
+    whole = read_whole(typed)
+    number = _any_number(typed) if whole is None else whole
+    if number < least:
+        return f"At least {least:,}"
+    if number > most:
+        return f"At most {most:,}"
+    return "A whole number" if whole is None else ""
+
+
+def _any_number(typed: str) -> float:
+    """What was meant by a number that is not whole or that is negative; NaN is none at all."""
+    try:
+        return float(re.sub(r"[\s,_\u202f]", "", typed)) if typed.isascii() else math.nan
+    except ValueError:
+        return math.nan
+
+
 def read_workload(form: Form) -> tuple[Workload | None, dict[str, str]]:
     """What the server will be asked to do, or None and what is wrong by field."""
     errors: dict[str, str] = {}
     numbers: dict[str, int] = {}
     for name, most in (("prompt_tokens", MAX_TOKENS), ("answer_tokens", MAX_TOKENS), ("cached_percent", 99)):
         least = 0 if name == "cached_percent" else 1
-        number = read_whole(getattr(form, name))
-        if number is None:
-            errors[name] = "A whole number"
-        elif not least <= number <= most:
-            errors[name] = f"{least:,} to {most:,}"
+        wrong = wrong_number(getattr(form, name), least, most)
+        if wrong:
+            errors[name] = wrong
         else:
-            numbers[name] = number
+            numbers[name] = read_whole(getattr(form, name)) or 0
     if errors:
         return None, errors
     titles = {preset.key: preset.title for preset in PRESETS}
@@ -133,12 +173,12 @@ def read_form(form: Form) -> tuple[LaunchRequest | None, dict[str, str]]:
     """The request, or None and what is wrong by field ("" is the whole form)."""
     errors: dict[str, str] = {}
     values: dict[str, object] = form.base.model_dump() if form.base else {}
-    for name in ("context_tokens", "port"):
-        number = read_whole(getattr(form, name))
-        if number is None:
-            errors[name] = "A whole number"
+    for name, (least, most) in _RANGES.items():
+        wrong = wrong_number(getattr(form, name), least, most)
+        if wrong:
+            errors[name] = wrong
         else:
-            values[name] = number
+            values[name] = read_whole(getattr(form, name))
     try:
         values["extra_flags"] = tuple(shlex.split(form.extra_flags))
     except ValueError:
@@ -167,6 +207,8 @@ def read_form(form: Form) -> tuple[LaunchRequest | None, dict[str, str]]:
     return (None, errors) if errors else (request, {})
 
 
+_RANGES = {"context_tokens": (128, MAX_TOKENS), "port": (1024, 65_535)}
+"""As the request has them."""
 _HARMLESS: dict[str, object] = {
     "context_tokens": DEFAULT_CONTEXT_TOKENS,
     "port": 8000,

@@ -42,7 +42,8 @@ from ui.launch.default import (
     take_row,
 )
 from ui.launch.feeds import LaunchFeeds
-from ui.launch.form import LOAD_FIELDS, Form, choose_workload, load_request, read_workload
+from ui.launch.form import LOAD_FIELDS, TITLES, Form, choose_workload, load_request, read_workload
+from ui.launch.moment import has_changed, has_moved
 from ui.launch.option import (
     Offer,
     Split,
@@ -55,7 +56,7 @@ from ui.launch.option import (
     split_offers,
 )
 from ui.launch.paste.filling import fill_form
-from ui.launch.preview import FIT_ICONS, FIT_KINDS, Preview, make_preview, refused_fields
+from ui.launch.preview import FIT_ICONS, FIT_KINDS, Preview, blocker_of, make_preview, refused_fields
 from ui.launch.standing import NO_MARK, Standing, find_holders, stand
 
 __all__ = ["DEBOUNCE_MS", "FIT_KINDS", "TITLES", "LaunchFeeds", "LaunchModel", "Preview", "make_preview"]
@@ -102,6 +103,11 @@ class LaunchModel(QObject):
         """A model was chosen: where nobody chose nodes, as many are taken as it needs."""
         self._room_note = ""
         self._stood_on: tuple[str, ...] = ()
+        self._keeps_nodes = False
+        """A node that the best plan does without was chosen all the same."""
+        self._seen: tuple[NodeContext, ...] | None = None
+        """The nodes as the plan that is shown has them."""
+        self._is_reading = False
         self._room, self._everywhere = Place(()), Place(())
         self.is_anyway = False
         self.is_launching = False
@@ -165,7 +171,8 @@ class LaunchModel(QObject):
     def _picked(self, spec: ModelSpec) -> Form:
         """The form with this model; nodes that nobody chose are looked for anew."""
         form = pick_model(self.form, spec, self.backends)
-        self._wants_room, self._room_note = True, ""
+        form = replace(form, nodes=form.pool)
+        self._wants_room, self._room_note, self._keeps_nodes = True, "", False
         return form if "nodes" in form.touched else replace(form, nodes=(), pool=())
 
     def choose_workload(self, key: str) -> None:
@@ -215,6 +222,7 @@ class LaunchModel(QObject):
         """Choose a node, or let it go."""
         order = self.feeds.topology.value.rank_order
         is_chosen = node_id in self.form.nodes
+        self._keeps_nodes = not is_chosen and node_id in self.form.pool
         nodes, pool = (
             ranked([n for n in old if n != node_id] + ([] if is_chosen else [node_id]), order)
             for old in (self.form.nodes, self.form.pool)
@@ -263,14 +271,34 @@ class LaunchModel(QObject):
         spec, weights = match_model(self.feeds.catalogue, form.model)
         return Around(spec, self.feeds.ranked_contexts(), self.backends, self.feeds.engines, weights)
 
-    def _take_contexts(self, _contexts: tuple[NodeContext, ...]) -> None:
+    def _take_contexts(self, contexts: tuple[NodeContext, ...]) -> None:
+        if not self._is_reading and has_moved(self._seen, contexts):
+            self._fill_again()
+            self.form_changed.emit()
+            self._timer.start()
+
+    def _fill_again(self) -> None:
+        """Let the defaults follow the nodes of now; the list of models is looked at anew."""
         before = self.form
         self.form = fill_defaults(self.form, self._around(self.form))
         self._wants_best |= self.form.nodes != before.nodes
-        if self.form != before:
-            self.form_changed.emit()
-        self._timer.start()
         self._fit_queue = list(self.feeds.catalogue)
+
+    def look_again(self) -> None:
+        """See whether the nodes, or who works there, are other than the plan has them: then it is made anew."""
+        self.feeds.refresh_memory()
+        if self.row is not None and has_changed(self.row.place, self.feeds.place(ids_of(self.row))):
+            self._timer.start()
+
+    def _read_moment(self) -> None:
+        """Have chips, ledgers, table and list speak of one moment."""
+        self._is_reading = True
+        self.feeds.refresh_memory()
+        self._is_reading = False
+        contexts = self.feeds.contexts.value
+        if has_moved(self._seen, contexts):
+            self._fill_again()
+            self._seen = contexts
 
     def _take_topology(self, topology: Topology) -> None:
         """Other cables, another order; a look that tells the same changes nothing."""
@@ -287,6 +315,7 @@ class LaunchModel(QObject):
         self._timer.stop()
         began_s = self.feeds.clock_s()
         before = self.form
+        self._read_moment()
         self._compute_rows()
         self.rows_ms = (self.feeds.clock_s() - began_s) * 1000
         made = make_preview(self.form, self.feeds, self.row)
@@ -374,12 +403,21 @@ class LaunchModel(QObject):
         weights = match_model(self.feeds.catalogue, form.model)[1]
         if weights is not None and "model" in form.touched:
             form, fixed = replace(form, quantization=weights.key), fixed | {"quantization"}
-        rows = [row for row in self.rows if ids_of(row) == form.nodes and is_within(row.setup, form, fixed)]
+        can_spare = not self._keeps_nodes and "parallelism" not in fixed
+        pool = set(form.pool)
+        on_nodes = [
+            row
+            for row in self.rows
+            if ids_of(row) == form.nodes or (can_spare and row.rank > 0 and pool.issuperset(ids_of(row)))
+        ]
+        rows = [row for row in on_nodes if is_within(row.setup, form, fixed)]
         if not rows:
             rows = list(self._ask(spec, workload, form.nodes, limits_of(form, fixed)))
         can_start = [row for row in rows if row.setup.engine.key in self.backends][:MAX_TRIED]
         around = self._around(self.form)
-        tried = [fill_defaults(replace(self.form, best=row), around) for row in can_start or rows[:1]]
+        tried = [
+            fill_defaults(replace(self.form, best=row, nodes=ids_of(row)), around) for row in can_start or rows[:1]
+        ]
         found = (form for form in tried if not refused_fields(form, self.feeds) & set(PLAN_FIELDS))
         plain = fill_defaults(replace(self.form, best=None), around)
         self.form = next(found, next(iter(tried), plain))
@@ -425,21 +463,7 @@ class LaunchModel(QObject):
 
     def blocker(self) -> str:
         """Why the button is off, "" when it is on."""
-        if self.is_launching:
-            return "The launch is being written down"
-        if self.preview.errors:
-            field_name, words = next(iter(self.preview.errors.items()))
-            return f"{TITLES.get(field_name, '')}: {words}" if field_name in TITLES else words
-        if self.load_errors:
-            field_name, words = next(iter(self.load_errors.items()))
-            return f"{TITLES[field_name]}: {words}"
-        if self.preview.plan_only:
-            return self.preview.plan_only
-        if self.preview.plan is None:
-            return "Computing the plan"
-        if self.preview.needs_anyway and not self.is_anyway:
-            return "Switch on “Launch anyway”: the node may freeze"
-        return ""
+        return blocker_of(self.preview, self.load_errors, is_launching=self.is_launching, is_anyway=self.is_anyway)
 
     def button_text(self) -> str:
         """What the primary button says."""
@@ -466,26 +490,3 @@ class LaunchModel(QObject):
         self.is_anyway = False
         # A plan has one job: the next launch needs one of its own.
         self.recompute()
-
-
-TITLES = {
-    "prompt_tokens": "Prompt, tokens",
-    "answer_tokens": "Answer, tokens",
-    "users": "Users at once",
-    "cached_percent": "Cached, %",
-    "engine": "Engine",
-    "model": "Model",
-    "quantization": "Quantization",
-    "build": "Build",
-    "weights_path": "Weights on the node",
-    "nodes": "Nodes",
-    "parallelism": "Parallelism",
-    "context_tokens": "Context per request",
-    "concurrency": "Concurrent requests",
-    "kv_dtype": "KV cache dtype",
-    "speculative": "Speculative decoding",
-    "port": "Port",
-    "served_name": "Served name",
-    "extra_flags": "Extra flags",
-    "environment": "Environment",
-}

@@ -19,7 +19,7 @@ from sparkdesk.core.planning.row import PlanRow
 from ui import text
 from ui.jobs.mark import Mark, MarkKind
 from ui.launch.feeds import LaunchFeeds
-from ui.launch.form import Form, place_of, read_form
+from ui.launch.form import TITLES, Form, place_of, read_form
 
 FIT_KINDS: dict[Fit, MarkKind] = {
     Fit.FITS: "ok",
@@ -136,3 +136,22 @@ def refuse_engine(key: str, feeds: LaunchFeeds) -> str:
     if profile is None:
         return "There is no adapter for this engine. Choose another one."
     return f"SparkDesk cannot start {profile.title} yet. Look at its plan and export it, or choose another engine."
+
+
+def blocker_of(preview: Preview, load_errors: Mapping[str, str], *, is_launching: bool, is_anyway: bool) -> str:
+    """Why the button is off, "" when it is on."""
+    if is_launching:
+        return "The launch is being written down"
+    if preview.errors:
+        name, words = next(iter(preview.errors.items()))
+        return f"{TITLES.get(name, '')}: {words}" if name in TITLES else words
+    if load_errors:
+        name, words = next(iter(load_errors.items()))
+        return f"{TITLES[name]}: {words}"
+    if preview.plan_only:
+        return preview.plan_only
+    if preview.plan is None:
+        return "Computing the plan"
+    if preview.needs_anyway and not is_anyway:
+        return "Switch on “Launch anyway”: the node may freeze"
+    return ""

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QResizeEvent, QShowEvent
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QHideEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
 
 from sparkdesk.core.jobs.recipe.paste import is_recipe_name
@@ -25,6 +25,8 @@ from ui.widgets.label import Label
 
 FOLD_PX = 1060
 """Below this width of the page (a window of 1280) the catalogue folds into the form."""
+LOOK_EVERY_MS = 3000
+"""While the page is shown, what the nodes have left is looked at so often."""
 
 
 class LaunchPage(QWidget):
@@ -59,6 +61,9 @@ class LaunchPage(QWidget):
         column.addWidget(self.banner)
         column.addLayout(body, 1)
         self.setAccessibleName("Launch")
+        self._looks = QTimer(self)
+        self._looks.setInterval(LOOK_EVERY_MS)
+        self._looks.timeout.connect(model.look_again)
         self.catalogue.picked.connect(model.pick)
         model.launch_asked.connect(self.launch_asked)
         self.paste: PasteDrawer | None = None
@@ -149,8 +154,13 @@ class LaunchPage(QWidget):
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
-        # Which node has room may have changed with the launch before.
-        self.model.feeds.refresh_memory()
+        # Which node has room may have changed with the launch before, and goes on changing.
+        self.model.look_again()
+        self._looks.start()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        self._looks.stop()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

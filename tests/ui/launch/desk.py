@@ -60,6 +60,7 @@ class LaunchDesk:
         self._backends: dict[str, Backend] = {"vllm": Vllm(), "llamacpp": LlamaCpp()}
         self._count = 0
         self.best_cell: Callable[[ModelSpec, Place], Cell | None] | None = None
+        self.refresh_memory: Callable[[], None] = lambda: None
         self.agent_run: Callable[[PlanRow, int], AgentRun | None] = lambda _row, _tasks: None
 
     def _context(self, request: LaunchRequest) -> PlanContext:
@@ -102,6 +103,7 @@ class LaunchDesk:
             place=self.place,
             plan_rows=self._planner,
             best_cell=self.best_cell,
+            refresh_memory=lambda: self.refresh_memory(),
             agent_run=self.agent_run,
         )
 

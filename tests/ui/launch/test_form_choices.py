@@ -50,6 +50,7 @@ def click_preset(page: LaunchPage, title: str) -> None:
 def click_text(page: LaunchPage, name: str, typed: str) -> None:
     line = {
         "prompt": page.form.workload.prompt,
+        "answer": page.form.workload.answer,
         "cached": page.form.workload.cached,
         "context": page.form.context.input,
     }[name]
@@ -89,9 +90,12 @@ def test_typing_a_number_of_the_load_makes_it_custom_and_moves_only_what_was_lef
 @pytest.mark.parametrize(
     ("name", "typed", "words"),
     [
-        ("prompt", "0", "Prompt: 1 to 4,194,304"),
+        ("prompt", "0", "Prompt: At least 1"),
+        ("prompt", "1e309", "Prompt: At most 4,194,304"),
+        ("prompt", "2.5", "Prompt: A whole number"),
+        ("answer", "-3", "Answer: At least 1"),
         ("prompt", "many", "Prompt: A whole number"),
-        ("cached", "100", "0 to 99"),
+        ("cached", "100", "Cached %: At most 99"),
     ],
 )
 def test_a_load_that_cannot_be_read_is_said_below_it_and_asks_nothing(
@@ -167,8 +171,34 @@ def test_reset_gives_back_all_that_was_changed_and_nothing_of_the_load(opened: O
     assert page.model.form.prompt_tokens == "3000"
 
 
+def use_all(page: LaunchPage) -> None:
+    """Click the nodes that the best plan does without."""
+    for chip in page.form.nodes.chips:
+        if chip.node_id in page.model.form.pool and not chip.isChecked():
+            QTest.mouseClick(chip, Qt.MouseButton.LeftButton)
+    page.model.recompute()
+
+
+def test_of_three_nodes_the_form_takes_those_of_the_first_rank_and_a_click_takes_all(opened: Open) -> None:
+    page = opened(LLAMA, (0, 1, 2))
+    first = next(row for row in page.model.rows if row.setup.engine.is_launchable)
+    assert len(first.place.nodes) == 2, "three nodes allow no tensor parallel: two are quicker"
+    assert page.model.form.nodes == tuple(node.node_id for node in first.place.nodes)
+    assert page.model.row is not None
+    assert page.model.row.setup == first.setup
+    assert page.form.nodes.spare.isVisible()
+    assert page.form.nodes.spare.text().startswith("Dashed: not used by this plan")
+    use_all(page)
+    assert page.model.form.nodes == ("node0", "node1", "node2")
+    assert not page.form.nodes.spare.isVisible()
+    page.model.set_field("engine", "vllm")
+    page.model.recompute()
+    assert len(page.model.form.nodes) == 3, "what was clicked stays"
+
+
 def test_every_way_to_divide_the_nodes_is_offered_and_what_cannot_be_says_why(opened: Open) -> None:
     page = opened(LLAMA, (0, 1, 2))
+    use_all(page)
     parts = parts_of(page.form.split)
     assert list(parts) == ["TP 3", "PP 3", "DP 3"]
     assert not parts["TP 3"].isEnabled()

@@ -218,13 +218,6 @@ def money(amount: float, currency: str = "") -> str:
     return f"{said} {text.one_line(currency, MOST_CURRENCY)}".rstrip()
 
 
-def least_left_bytes(row: PlanRow) -> int | None:
-    """What is left on the fullest node; None where one is not known."""
-    left = [ledger.free_bytes for ledger in row.ledgers]
-    known = [each for each in left if each is not None]
-    return min(known) if known and len(known) == len(left) else None
-
-
 def why_words(row: PlanRow) -> str:
     """Why a row stands where it does: of one that fails, what would make it fit comes with it."""
     if row.why:

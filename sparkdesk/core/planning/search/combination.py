@@ -66,21 +66,13 @@ def valid_divisions(question: Question, engine: EngineProfile, count: int) -> li
     ]
 
 
-def engine_runs(engine: EngineProfile, weights: WeightFormat) -> bool:
-    """Whether the engine can serve this checkpoint."""
-    if weights.engines and engine.key not in weights.engines:
-        return False
-    keys = {key.lower() for key in engine.formats}
-    return weights.key.lower() in keys or (bool(weights.file) and "gguf" in keys)
-
-
 def pairs(question: Question, reference: Reference) -> list[tuple[EngineProfile, WeightFormat]]:
     """Engines with the weights that they run, as far as the limits leave them."""
     limits = question.limits
     named = _named_engines(limits, reference)
     engines = [one for one in named if _has_what_is_fixed(one, question.spec, limits)]
     formats = checkpoints_of(question.spec, limits.format, named)
-    return [(engine, weights) for engine in engines for weights in formats if engine_runs(engine, weights)]
+    return [(engine, weights) for engine in engines for weights in formats if engine.can_run(weights)]
 
 
 def _named_engines(limits: Limits, reference: Reference) -> list[EngineProfile]:
@@ -243,7 +235,7 @@ def _choice_problems(question: Question, reference: Reference) -> list[Problem]:
         keys = dict.fromkeys(one.key for one in spec.formats)
         words = f"{spec.title} has no {limits.format[:80]} weights, and their size cannot be computed"
         return [_error(words, f"It has {_join(keys)}.", "quantization")]
-    able = [engine for engine in engines if any(engine_runs(engine, one) for one in formats)]
+    able = [engine for engine in engines if any(engine.can_run(one) for one in formats)]
     if not able:
         keys = dict.fromkeys(one.key for one in formats)
         who = engines[0].title if len(engines) == 1 else "No engine that SparkDesk knows"

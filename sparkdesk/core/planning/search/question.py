@@ -112,21 +112,20 @@ def fixed_size_problems(question: Question) -> list[Problem]:
             )
         )
     if limits.world_size > nodes:
-        widest = max(
-            ("tensor_parallel_size", limits.tensor or 1),
-            ("pipeline_parallel_size", limits.pipeline or 1),
-            ("data_parallel_size", limits.data or 1),
-            key=lambda pair: pair[1],
-        )[0]
-        problems.append(
-            _error(
-                f"TP {limits.tensor or 1} × PP {limits.pipeline or 1} × DP {limits.data or 1} takes "
-                f"{limits.world_size} nodes, and {nodes} {'is' if nodes == 1 else 'are'} chosen",
-                "Choose more nodes, or divide it less.",
-                widest,
-            )
-        )
+        problems.append(_too_few_nodes(limits, nodes))
     return problems
+
+
+def _too_few_nodes(limits: Limits, nodes: int) -> Problem:
+    """At the largest of the sizes that are fixed."""
+    tensor, pipeline, data = limits.tensor or 1, limits.pipeline or 1, limits.data or 1
+    fields = {"tensor_parallel_size": tensor, "pipeline_parallel_size": pipeline, "data_parallel_size": data}
+    chosen = f"{nodes} {'is' if nodes == 1 else 'are'} chosen"
+    return _error(
+        f"TP {tensor} × PP {pipeline} × DP {data} takes {limits.world_size} nodes, and {chosen}",
+        "Choose more nodes, or divide it less.",
+        max(fields, key=lambda field: fields[field]),
+    )
 
 
 def _users(count: int) -> str:

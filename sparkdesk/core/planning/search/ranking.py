@@ -127,11 +127,6 @@ class Standing:
         )
 
 
-def least_free(row: PlanRow) -> int | None:
-    """Bytes left on the fullest node; None where one is not known."""
-    return row.least_free_bytes
-
-
 def _shelf(row: PlanRow, is_build_fixed: bool) -> int:
     if row.fit is Fit.TOO_BIG:
         return 5

@@ -41,7 +41,7 @@ from sparkdesk.core.planning.search.combination import (
     valid_divisions,
 )
 from sparkdesk.core.planning.search.question import Question, context_problem
-from sparkdesk.core.planning.search.ranking import FITTING, TIE, least_free, order, rank
+from sparkdesk.core.planning.search.ranking import FITTING, TIE, order, rank
 from sparkdesk.core.planning.setup import Setup
 from sparkdesk.core.planning.share import Share
 from sparkdesk.core.planning.speed.performance import devices_of, predict
@@ -64,14 +64,14 @@ def plan_rows(question: Question, reference: Reference) -> tuple[PlanRow, ...]:
     if question_problems(question, reference):
         return ()
     search = _Search(question, reference)
-    makes: list[tuple[PlanRow, list[Setup]]] = []
+    plain_rows: list[tuple[PlanRow, list[Setup]]] = []
     for count in counts_of(question):
         for engine, weights in pairs(question, reference):
             place = search.place(count, weights.repo)
             for division in valid_divisions(question, engine, count):
                 plain, others = setups(question, engine, weights, division)
-                makes.append((search.row(plain, place), others))
-    rows = [*(row for row, _ in makes), *_variants(search, makes)]
+                plain_rows.append((search.row(plain, place), others))
+    rows = [*(row for row, _ in plain_rows), *_variants(search, plain_rows)]
     return _advised(rank(rows, question.goal, is_build_fixed=bool(question.limits.build)))
 
 
@@ -149,6 +149,7 @@ class _Search:
 
     def _memory_of(self, setup: Setup, place: Place) -> _Memory:
         engine, load = setup.engine, self.question.workload
+        # By identity: both live as long as this search, and comparing them by value would cost more than they save.
         key = (
             id(place),
             id(setup.weights),
@@ -186,17 +187,17 @@ def _advised(rows: tuple[PlanRow, ...]) -> tuple[PlanRow, ...]:
 
 
 def _short_problem(row: PlanRow) -> Problem:
-    left = (least_free(row) or 0) / (1 << 30)
+    left = (row.least_free_bytes or 0) / (1 << 30)
     words = f"It needs {-left:.1f} GiB more than there is on a node"
     if row.fit is Fit.RISKY:
         words = f"Only {left:.1f} GiB would be left on a node: it may freeze"
     return Problem(Severity.WARNING, words, "Take one of the plans that stand before it.", "quantization")
 
 
-def _variants(search: _Search, makes: list[tuple[PlanRow, list[Setup]]]) -> list[PlanRow]:
+def _variants(search: _Search, plain_rows: list[tuple[PlanRow, list[Setup]]]) -> list[PlanRow]:
     """The variants worth a line, of the leading plain rows and of those that miss least."""
-    others = {id(row): variants for row, variants in makes if variants}
-    plain = order([row for row, _ in makes], search.question.goal, is_build_fixed=True)
+    others = {id(row): variants for row, variants in plain_rows if variants}
+    plain = order([row for row, _ in plain_rows], search.question.goal, is_build_fixed=True)
     ways = {(row.setup.weights.key, row.setup.parallelism): row for row in reversed(plain)}
     leading = [row for row in plain if ways[row.setup.weights.key, row.setup.parallelism] is row]
     fitting = [row for row in leading if row.fit in FITTING][:LEADERS]

@@ -87,7 +87,7 @@ def seconds_cell(time_s: float) -> str:
 def row_words(row: PlanRow) -> RowWords:
     """Every cell of a row."""
     shown = row.shown
-    left = words.least_left_bytes(row)
+    left = row.least_free_bytes
     has_room = words.has_room(row)
     cells: dict[Column, str] = {
         "rank": text.count(row.rank) if has_room else "",

@@ -9,9 +9,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from sparkdesk.core.jobs.recipe.imported import Imported
+if TYPE_CHECKING:  # the settings read approvals before the first frame, when nothing heavy may be imported
+    from sparkdesk.core.jobs.recipe.imported import Imported
 
 MAX_APPROVED: Final = 256
 """The newest are kept."""

@@ -39,8 +39,8 @@ def main(arguments: list[str]) -> int:
     if options.export:
         for line in _problem_lines(imported):
             print(line, file=sys.stderr)
-        if request is not None:
-            print(_export(options.export, request, imported), end="")
+        if request is not None and not _print_export(options.export, request, imported):
+            return FORBIDDEN
     elif options.json:
         print(json.dumps(_data(imported, request), indent=1))
     else:
@@ -121,19 +121,31 @@ def _request(imported: Imported, nodes: Sequence[str]) -> tuple[LaunchRequest | 
         return None, imported
 
 
+def _print_export(kind: str, request: LaunchRequest, imported: Imported) -> bool:
+    from sparkdesk.core.errors import PlanError
+
+    try:
+        print(_export(kind, request, imported), end="")
+    except PlanError as error:
+        print(f"error: {error.message} {error.remedy}", file=sys.stderr)
+        return False
+    return True
+
+
 def _export(kind: str, request: LaunchRequest, imported: Imported) -> str:
     from sparkdesk.core.jobs.recipe.command.text import command_of
     from sparkdesk.core.jobs.recipe.export.compose import export_compose
     from sparkdesk.core.jobs.recipe.export.kubernetes import export_kubernetes
     from sparkdesk.core.jobs.recipe.export.recipe import export_recipe
     from sparkdesk.core.jobs.recipe.export.script import export_script
+    from sparkdesk.core.jobs.recipe.export.silence import silent_fields
 
-    if kind == "sparkrun":
-        return export_recipe(request, origin=imported)
+    if kind == "command":
+        return command_of(request, silent=silent_fields(request, imported))
     writers = {
-        "script": export_script, "compose": export_compose, "kubernetes": export_kubernetes, "command": command_of
+        "sparkrun": export_recipe, "script": export_script, "compose": export_compose, "kubernetes": export_kubernetes
     }  # fmt: skip
-    return writers[kind](request)
+    return writers[kind](request, origin=imported)
 
 
 def _data(imported: Imported, request: LaunchRequest | None) -> dict[str, Any]:
@@ -156,14 +168,17 @@ def _data(imported: Imported, request: LaunchRequest | None) -> dict[str, Any]:
 
 
 def _lines(imported: Imported, request: LaunchRequest | None) -> list[str]:
+    from sparkdesk.core.jobs.recipe.wording import field_words, unread_words
+
     head = f"{imported.source_kind or 'not understood'}{f': {imported.title}' if imported.title else ''}"
     lines = [head, f"sha256 {imported.digest}" if imported.digest else ""]
-    lines += [f"  {name:<24} {make_line(str(value), max_chars=160)}" for name, value in imported.fields.items()]
+    lines += [f"  {name:<24} {make_line(words, max_chars=160)}" for name, words in field_words(imported).items()]
     lines.append(f"  {'nodes':<24} {imported.nodes_wanted}")
     lines += _problem_lines(imported)
     lines += [f"off ({each.kind}): {each.where}: {each.text}" for each in imported.shown_only]
-    lines += [f"not understood: {each.where}: {each.text} ({each.why})" for each in imported.unknown]
-    lines += [f"not taken: {each.where}: {each.text} ({each.why})" for each in imported.set_aside]
+    for each in imported.unknown:
+        lines.append(f"not understood{' (passed on)' * each.is_passed_on}: {unread_words(each)} ({each.why})")
+    lines += [f"not taken: {unread_words(each)} ({each.why})" for each in imported.set_aside]
     lines.append("This is a launch request." if request is not None else "This cannot be launched as it stands.")
     return [line for line in lines if line]
 

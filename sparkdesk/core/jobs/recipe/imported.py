@@ -7,6 +7,7 @@ taken, and what stays off (hooks, mods) is listed with its place; what may not b
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -34,6 +35,8 @@ class Unread:
     where: str
     text: str
     why: str
+    is_passed_on: bool = False
+    """It is among the extra flags as it stands: the server may know it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,17 @@ def show(value: object) -> str:
     """Any value as one plain line of bounded length."""
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10**40:
         return "a number of more than 40 digits"
+    if isinstance(value, bool | dict | list):
+        value = _as_json(value)
     return make_line(str(value), max_chars=MAX_SHOWN_CHARS)
+
+
+def _as_json(value: object) -> object:
+    """Data in the words of the format that it came in, not of Python."""
+    try:
+        return json.dumps(value, ensure_ascii=False, default=str)
+    except (ValueError, TypeError, RecursionError):
+        return value
 
 
 class Draft:
@@ -123,9 +136,9 @@ class Draft:
         self.node_bounds: tuple[int, int] = (1, 64)
         self.title = ""
 
-    def miss(self, where: str, text: object, why: str) -> None:
+    def miss(self, where: str, text: object, why: str, *, is_passed_on: bool = False) -> None:
         """This was not understood."""
-        self.unknown.append(Unread(show(where), show(text), why))
+        self.unknown.append(Unread(show(where), show(text), why, is_passed_on))
 
     def leave(self, where: str, text: object, why: str) -> None:
         """This was understood and is not taken."""

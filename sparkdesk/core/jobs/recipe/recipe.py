@@ -11,7 +11,7 @@ from typing import Any
 
 from sparkdesk.core.jobs.recipe.completion import complete
 from sparkdesk.core.jobs.recipe.eugr import take_eugr
-from sparkdesk.core.jobs.recipe.imported import Draft, Imported
+from sparkdesk.core.jobs.recipe.imported import Draft, Imported, show
 from sparkdesk.core.jobs.recipe.own import take_own
 from sparkdesk.core.jobs.recipe.spark_pulse import take_spark_pulse
 from sparkdesk.core.jobs.recipe.sparkrun import take_sparkrun
@@ -50,6 +50,13 @@ def take_recipe(
         for key, value in data.items():
             draft.miss(str(key), value, "No key of a recipe.")
         return ""
+    version = data.get("recipe_version")
+    if kind != OWN and version is not None and str(version) not in ("1", "2"):
+        draft.note(
+            "recipe_version",
+            f"It says recipe_version {show(version)[:60]!r}; SparkDesk knows 1 and 2",
+            f"It was read by its keys, as a recipe of {kind}: look through what was understood.",
+        )
     _TAKERS[kind](draft, data, overrides or {})
     return kind
 

@@ -12,10 +12,18 @@ from sparkdesk.core.errors import PlanError
 from sparkdesk.core.jobs.recipe.command.flag_map import ENGINES, RUNTIMES
 from sparkdesk.core.jobs.recipe.command.flag_reader import read_flags
 from sparkdesk.core.jobs.recipe.command.words import Word, split_script
-from sparkdesk.core.jobs.recipe.eugr import take_solo
+from sparkdesk.core.jobs.recipe.eugr import NODES_FOLLOW, take_solo
 from sparkdesk.core.jobs.recipe.imported import Draft, show
 from sparkdesk.core.jobs.recipe.sparkrun import SHOWN
-from sparkdesk.core.jobs.recipe.template import list_rest, mapping_of, take_image, take_template, take_title, values_of
+from sparkdesk.core.jobs.recipe.template import (
+    leave_description,
+    list_rest,
+    mapping_of,
+    take_image,
+    take_template,
+    take_title,
+    values_of,
+)
 
 _KNOWN = frozenset({
     "recipe_version", "name", "description", "model", "engine", "serves", "constraints", "params", "engines", "command",
@@ -26,6 +34,7 @@ _KNOWN = frozenset({
 def take_spark_pulse(draft: Draft, data: Mapping[str, Any], overrides: Mapping[str, Any]) -> None:
     """Take such a recipe into the draft."""
     take_title(draft, data)
+    leave_description(draft, data)
     name = data.get("engine", "vllm")
     engine = RUNTIMES.get(name, "") if isinstance(name, str) else ""
     if not engine:
@@ -37,10 +46,16 @@ def take_spark_pulse(draft: Draft, data: Mapping[str, Any], overrides: Mapping[s
     for key in own:
         if key not in ("image", "args"):
             draft.miss(f"engines.{show(name)[:32]}.{show(key)[:64]}", own[key], "No key that SparkDesk knows.")
+    for key, value in (data["engines"].items() if isinstance(data.get("engines"), Mapping) else ()):
+        if key != name:
+            draft.leave(f"engines.{show(key)[:32]}", value, "Another engine's part.")
     constraints = mapping_of(draft, data, "constraints")
     take_solo(draft, constraints)
+    for key in constraints.keys() - {"solo_only", "cluster_only", "min_nodes"}:
+        draft.miss(f"constraints.{show(key)[:64]}", constraints[key], "No key that SparkDesk knows.")
     least = constraints.get("min_nodes")
     if isinstance(least, int) and not isinstance(least, bool) and 1 <= least <= 64:
+        draft.leave("constraints.min_nodes", least, NODES_FOLLOW)
         draft.node_bounds = (max(least, draft.node_bounds[0]), draft.node_bounds[1])
     elif least is not None:
         draft.refuse("constraints.min_nodes", f"{show(least)[:60]!r} is no number of nodes", "Write a whole number.")

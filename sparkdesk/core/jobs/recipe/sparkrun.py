@@ -10,9 +10,10 @@ from typing import Any
 
 from sparkdesk.core.jobs.recipe.command.container import Container, take_option
 from sparkdesk.core.jobs.recipe.command.flag_map import RUNTIMES
-from sparkdesk.core.jobs.recipe.eugr import take_solo
+from sparkdesk.core.jobs.recipe.eugr import NODES_FOLLOW, take_solo
 from sparkdesk.core.jobs.recipe.imported import Draft, show
 from sparkdesk.core.jobs.recipe.template import (
+    leave_description,
     list_rest,
     mapping_of,
     take_image,
@@ -60,6 +61,7 @@ _OPTIONS = {"privileged": "--privileged", "cap_add": "--cap-add", "devices": "--
 def take_sparkrun(draft: Draft, data: Mapping[str, Any], overrides: Mapping[str, Any]) -> None:
     """Take such a recipe into the draft."""
     take_title(draft, data)
+    leave_description(draft, data)
     take_image(draft, _container(data))
     take_template(draft, data, values_of(draft, data, "defaults", overrides), _engine(draft, data.get("runtime")))
     take_revision(draft, data.get("model_revision"))
@@ -134,8 +136,10 @@ def _take_bounds(draft: Draft, data: Mapping[str, Any]) -> None:
             )
         elif key == "min_nodes":
             low = max(low, value)
+            draft.leave(key, value, NODES_FOLLOW)
         else:
             high = min(high, value)
+            draft.leave(key, value, NODES_FOLLOW)
     if low > high:
         draft.refuse("max_nodes", f"It wants at least {low} nodes and at most {high}", "Correct one of the two.")
     else:

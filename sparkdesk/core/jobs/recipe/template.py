@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sparkdesk.core.errors import PlanError
-from sparkdesk.core.jobs.recipe.command.flag_map import ENGINES, EngineFlags
+from sparkdesk.core.jobs.recipe.command.flag_map import ENGINES, EngineFlags, spell
 from sparkdesk.core.jobs.recipe.command.flag_reader import read_flags
 from sparkdesk.core.jobs.recipe.command.line import read_command
 from sparkdesk.core.jobs.recipe.command.words import Word
@@ -137,6 +137,13 @@ def take_title(draft: Draft, data: Mapping[str, Any]) -> None:
         draft.title = name
 
 
+def leave_description(draft: Draft, data: Mapping[str, Any]) -> None:
+    """What is written for people: kept for writing back, and in no field."""
+    for key in ("description", "metadata"):
+        if data.get(key) is not None:
+            draft.leave(key, data[key], "For people only.")
+
+
 def take_revision(draft: Draft, value: object) -> None:
     """A pinned revision of the weights."""
     if value is None:
@@ -210,11 +217,13 @@ def _take_command(draft: Draft, command: str, values: Mapping[str, str]) -> None
 def _take_values(draft: Draft, engine: EngineFlags, defaults: Mapping[str, str], command: str) -> None:
     """The values that have a field or a flag. After a command they fill what it left open."""
     inner = Draft()
+    said = {spell(word) for word in draft.fields.get("extra_flags", ()) if word.startswith("-")}
     rows = {flag.key: flag for flag in engine.flags if flag.key}
     words: list[Word] = []
     for name, text in defaults.items():
         row = rows.get(_LONG_KEYS.get(name, name))
         flag = f"--{name.replace('_', '-')}"
+        is_open = flag not in said and f"{{{name}}}" not in command
         if row is not None:
             words += (Word(row.names[0]), Word(text))
         elif SECRET_NAME.search(name.upper()):
@@ -224,8 +233,10 @@ def _take_values(draft: Draft, engine: EngineFlags, defaults: Mapping[str, str],
         elif name == "host":
             draft.leave("defaults.host", text, "SparkDesk's servers answer on the node's own loopback.")
         elif flag in engine.switches and text in ("true", "false"):
-            words += [Word(flag)] if text == "true" and not command else []
-        elif flag in engine.valued | engine.own and not command:
+            if text == "false":
+                draft.leave(f"defaults.{name}", text, "Off.")
+            words += [Word(flag)] if text == "true" and is_open else []
+        elif flag in engine.valued | engine.own and is_open:
             words += (Word(flag), Word(text))
         elif f"{{{name}}}" not in command:
             draft.miss(
@@ -234,8 +245,11 @@ def _take_values(draft: Draft, engine: EngineFlags, defaults: Mapping[str, str],
         else:
             check_text(draft, f"defaults.{show(name)[:64]}", text)
     read_flags(inner, engine, words)
+    extra = inner.fields.pop("extra_flags", ())
     for name, value in inner.fields.items():
         draft.fields.setdefault(name, value)
+    if extra:
+        draft.fields["extra_flags"] = (*draft.fields.get("extra_flags", ()), *extra)
     draft.problems += inner.problems
     draft.set_aside += inner.set_aside
     draft.unknown += inner.unknown

@@ -11,7 +11,7 @@ from sparkdesk.infra.yaml_text import read_yaml
 from tests.core.jobs.recipe.test_recipe import EUGR, SPARK_PULSE, SPARKRUN
 
 DAY = "2026-11-21"
-PLAIN = "{model: a/b, defaults: {port: 8123}, description: x}"
+PLAIN = "{model: a/b, defaults: {port: 8123}, description: x}\n"
 OWN = 'engine = "vllm"\nmodel = "a/b"\nport = 8123\n'
 
 

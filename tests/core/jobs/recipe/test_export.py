@@ -11,10 +11,12 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sparkdesk.core.errors import PlanError
 from sparkdesk.core.jobs.recipe.export.compose import export_compose
+from sparkdesk.core.jobs.recipe.export.coverage import covers
 from sparkdesk.core.jobs.recipe.export.kubernetes import export_kubernetes, resource_name
 from sparkdesk.core.jobs.recipe.export.recipe import export_recipe, recipe_of
-from sparkdesk.core.jobs.recipe.export.script import covers, export_script
+from sparkdesk.core.jobs.recipe.export.script import export_script
 from sparkdesk.core.jobs.recipe.export.yaml_lines import write_yaml
 from sparkdesk.core.jobs.recipe.paste import read_paste
 from sparkdesk.core.jobs.recipe.recipe import read_recipe
@@ -74,7 +76,7 @@ def test_unknown_keys_survive_a_round_trip(text: str) -> None:
     imported = read_recipe(data)
     request = imported.request(("a", "b"))
     written = yaml.safe_load(export_recipe(request, origin=imported))
-    kept = set(data) - {"recipe_version", "solo_only", "cluster_only", "env"}
+    kept = set(data) - {"recipe_version", "env"}
     assert {key: written[key] for key in kept - {"defaults"}} == {key: data[key] for key in kept - {"defaults"}}
     assert written["defaults"]["odd_value"] == "x"
     again = read_recipe(written)
@@ -174,13 +176,18 @@ def test_a_script_is_one_that_bash_reads(engine: str, sizes: tuple[int, int, int
             "weights_path": "~/it's/x y.gguf" if engine == "llamacpp" else "",
         }
     )
+    if not covers(request):
+        with pytest.raises(PlanError, match=r"(?i)no export") as refused:
+            export_script(request)
+        for write in (export_compose, export_kubernetes):
+            assert refused.value.message in write(request)
+            assert "script" not in write(request), "nothing points to what cannot be written"
+        return
     text = export_script(request)
+    for write in (export_compose, export_kubernetes):
+        assert ("shell script" in write(request)) == (count > 1)
     checked = subprocess.run(["bash", "-n"], input=text, capture_output=True, text=True, timeout=20)
     assert (checked.returncode, checked.stderr) == (0, "")
-    if not covers(request):
-        ended = subprocess.run(["bash", "-c", text, "x", "0", "h", "lo"], capture_output=True, text=True, timeout=20)
-        assert ended.returncode == 1
-        assert "script" in ended.stderr or "started by mpirun" in ended.stderr
 
 
 def run_with_stub(text: str, *arguments: str) -> list[str]:
@@ -195,6 +202,8 @@ def run_with_stub(text: str, *arguments: str) -> list[str]:
 def test_a_script_s_words_arrive_as_they_were_meant() -> None:
     words = run_with_stub(export_script(ONE))
     assert words[:2] == ["docker", "run"]
+    assert "--rm" not in words, "a container stays until its log was read"
+    assert f"docker logs {words[words.index('--name') + 1]}" in export_script(ONE)
     assert words[words.index("--chat-template") + 1] == "it's $(touch x) `y` $HOME"
     assert "QUOTE=a'b $c $(d)" in words
 

@@ -145,7 +145,8 @@ def _keep(draft: Draft, engine: EngineFlags, name: str, values: list[Word]) -> l
     known = engine.valued | engine.switches | engine.many
     if spelled not in known and not _IS_SWITCH.match(spelled):
         text = " ".join(word.text for word in values)
-        draft.miss(name, text, f"Not in SparkDesk's table of {engine.title}'s flags: passed on as it stands.")
+        why = f"Not in SparkDesk's table of {engine.title}'s flags: passed on as it stands."
+        draft.miss(name, text, why, is_passed_on=True)
     return [name, *(word.text for word in values)]
 
 

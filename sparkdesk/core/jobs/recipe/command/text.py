@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from sparkdesk.core.jobs.recipe.command.flag_map import ENGINES, SECRETS, SIZE_FIELDS, EngineFlags, spell
@@ -23,15 +23,15 @@ RPC_PORT = 50052
 """Where llama.cpp's rpc-server listens. Source: its own example."""
 
 
-def command_of(request: LaunchRequest) -> str:
+def command_of(request: LaunchRequest, *, silent: Collection[str] = ()) -> str:
     """The request as shell text, one flag a line.
 
     Of several nodes it is what all ranks share: how they meet is not part of it (`export_script` has that). Node ids,
-    system prompt and temperature say nothing about the server and are not in it.
+    system prompt and temperature say nothing about the server and are not in it. `silent`: fields that nobody said.
     Raises KeyError for an engine that SparkDesk has no flags of.
     """
     engine = ENGINES[request.engine]
-    words = server_words(request, engine)
+    words = server_words(request, engine, silent=silent)
     if starts_itself(engine, request.image):
         del words[: len(engine.program)]
     groups = _groups(words, words.index(request.model) + 1 if engine.is_model_positional else len(engine.program))
@@ -45,17 +45,19 @@ def command_of(request: LaunchRequest) -> str:
         settings = [f"{name}={shlex.quote(value)}" for name, value in plain_environment(request)]
         lines = [" ".join((*settings, groups[0])), *groups[1:]]
     text = " \\\n  ".join(lines)
-    note = _note(request, text)
+    note = {name: value for name, value in _note(request, text).items() if name not in silent}
     return f"{NOTE_MARK}{json.dumps(note, sort_keys=True)}\n{text}\n" if note else f"{text}\n"
 
 
-def server_words(request: LaunchRequest, engine: EngineFlags, *, host: str = "127.0.0.1") -> list[str]:
-    """Program, model and flags, as an argument list."""
+def server_words(
+    request: LaunchRequest, engine: EngineFlags, *, host: str = "127.0.0.1", silent: Collection[str] = ()
+) -> list[str]:
+    """Program, model and flags, as an argument list. `silent`: fields that nobody said, and so no flag says."""
     words = list(engine.program)
     if engine.is_model_positional:
         words.append(request.model)
     for flag in engine.flags:
-        if flag.field == "model" and engine.is_model_positional:
+        if (flag.field == "model" and engine.is_model_positional) or flag.field in silent:
             continue
         words += _flag_words(request, engine, flag.field, flag.names[0])
     words += ["--host", host]

@@ -9,18 +9,24 @@ from typing import Any
 
 from sparkdesk.core.jobs.recipe.command.flag_map import ENGINES
 from sparkdesk.core.jobs.recipe.command.text import plain_environment, secret_names, server_words, starts_itself
+from sparkdesk.core.jobs.recipe.export.coverage import covers, uncovered_words
+from sparkdesk.core.jobs.recipe.export.silence import port_of, silent_fields
 from sparkdesk.core.jobs.recipe.export.yaml_lines import write_yaml
+from sparkdesk.core.jobs.recipe.imported import Imported
 from sparkdesk.core.jobs.request import LaunchRequest
 
 
-def export_compose(request: LaunchRequest) -> str:
+def export_compose(request: LaunchRequest, *, origin: Imported | None = None) -> str:
     """The file's text. Of several nodes it is what each runs; a comment says that how they meet is not covered.
 
+    `origin`: what it was imported from; what that left open stays open.
     Raises KeyError for an engine that SparkDesk has no flags of.
     """
     engine = ENGINES[request.engine]
+    silent = silent_fields(request, origin)
     words = [
-        "/models/" + _file(word) if word == request.weights_path else word for word in server_words(request, engine)
+        "/models/" + _file(word) if word == request.weights_path else word
+        for word in server_words(request, engine, silent=silent)
     ]
     if starts_itself(engine, request.image):
         words = words[len(engine.program) :]
@@ -36,7 +42,7 @@ def export_compose(request: LaunchRequest) -> str:
             "resources": {"reservations": {"devices": [{"driver": "nvidia", "count": "all", "capabilities": ["gpu"]}]}}
         },
         "healthcheck": {
-            "test": ["CMD-SHELL", f"curl -sf http://127.0.0.1:{request.port}/health"],
+            "test": ["CMD-SHELL", f"curl -sf http://127.0.0.1:{port_of(request, silent)}/health"],
             "interval": "10s",
             "start_period": "15m",
         },
@@ -67,5 +73,8 @@ def _comment(request: LaunchRequest) -> str:
         lines.append(
             f"NOT COVERED: this plan takes {len(request.nodes)} nodes and compose starts one. How the ranks meet"
         )
-        lines.append("is not in this file: export the shell script for that.")
+        is_covered = covers(request)
+        lines.append(f"is not in this file{': export the shell script for that.' if is_covered else '.'}")
+        if not is_covered:
+            lines.append(uncovered_words(request.engine))
     return "".join(f"# {line}\n" for line in lines)

@@ -10,20 +10,24 @@ from typing import Any
 
 from sparkdesk.core.jobs.recipe.command.flag_map import ENGINES
 from sparkdesk.core.jobs.recipe.command.text import plain_environment, secret_names, server_words, starts_itself
+from sparkdesk.core.jobs.recipe.export.coverage import covers, uncovered_words
+from sparkdesk.core.jobs.recipe.export.silence import port_of, silent_fields
 from sparkdesk.core.jobs.recipe.export.yaml_lines import write_yaml
+from sparkdesk.core.jobs.recipe.imported import Imported
 from sparkdesk.core.jobs.request import LaunchRequest
 
 SECRET = "sparkdesk-secrets"
 CACHE = "/root/.cache/huggingface"
 
 
-def export_kubernetes(request: LaunchRequest) -> str:
+def export_kubernetes(request: LaunchRequest, *, origin: Imported | None = None) -> str:
     """The manifest's text (two documents).
 
-    Of several nodes it is what each runs; a comment says that how they meet is not covered.
+    Of several nodes it is what each runs; a comment says that how they meet is not covered. `origin`: what it was
+    imported from; what that left open stays open.
     Raises KeyError for an engine that SparkDesk has no flags of.
     """
-    name = resource_name(request.served_name)
+    name, silent = resource_name(request.served_name), silent_fields(request, origin)
     labels = {"app.kubernetes.io/name": name, "app.kubernetes.io/managed-by": "sparkdesk"}
     deployment = {
         "apiVersion": "apps/v1",
@@ -33,7 +37,7 @@ def export_kubernetes(request: LaunchRequest) -> str:
             "replicas": 1,
             "strategy": {"type": "Recreate"},
             "selector": {"matchLabels": {"app.kubernetes.io/name": name}},
-            "template": {"metadata": {"labels": labels}, "spec": _pod(request)},
+            "template": {"metadata": {"labels": labels}, "spec": _pod(request, silent)},
         },
     }
     service = {
@@ -42,7 +46,7 @@ def export_kubernetes(request: LaunchRequest) -> str:
         "metadata": {"name": name, "labels": labels},
         "spec": {
             "selector": {"app.kubernetes.io/name": name},
-            "ports": [{"name": "http", "port": request.port, "targetPort": "http"}],
+            "ports": [{"name": "http", "port": port_of(request, silent), "targetPort": "http"}],
         },
     }
     return f"{_comment(request)}{write_yaml(deployment)}---\n{write_yaml(service)}"
@@ -54,9 +58,9 @@ def resource_name(text: str) -> str:
     return (name if name[:1].isalpha() else f"model-{name}")[:63].strip("-")
 
 
-def _pod(request: LaunchRequest) -> dict[str, Any]:
+def _pod(request: LaunchRequest, silent: frozenset[str]) -> dict[str, Any]:
     engine = ENGINES[request.engine]
-    words = server_words(request, engine, host="0.0.0.0")
+    words = server_words(request, engine, host="0.0.0.0", silent=silent)
     own_program = not starts_itself(engine, request.image)
     program, flags = words[: len(engine.program)], words[len(engine.program) :]
     container: dict[str, Any] = {"name": "server", "image": request.image or engine.image}
@@ -81,7 +85,7 @@ def _pod(request: LaunchRequest) -> dict[str, Any]:
         for name in dict.fromkeys((*secret_names(request), "HF_TOKEN"))
     ]
     container["env"] = environment
-    container["ports"] = [{"name": "http", "containerPort": request.port}]
+    container["ports"] = [{"name": "http", "containerPort": port_of(request, silent)}]
     container["resources"] = {"limits": {"nvidia.com/gpu": 1}, "requests": {"cpu": "4"}}
     container["startupProbe"] = {"httpGet": _HEALTH, "periodSeconds": 10, "failureThreshold": 180}
     container["readinessProbe"] = {"httpGet": _HEALTH, "periodSeconds": 10}
@@ -108,5 +112,6 @@ def _comment(request: LaunchRequest) -> str:
         lines.append(
             f"NOT COVERED: this plan takes {len(request.nodes)} nodes; this starts one rank and they do not meet."
         )
-        lines.append("A LeaderWorkerSet or the exported shell script does that.")
+        is_covered = covers(request)
+        lines.append("The exported shell script does that." if is_covered else uncovered_words(request.engine))
     return "".join(f"# {line}\n" for line in lines)

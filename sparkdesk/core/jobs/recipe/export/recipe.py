@@ -12,16 +12,19 @@ from typing import Any
 
 from sparkdesk.core.jobs.recipe.command.flag_map import ENGINES, RUNTIMES, SECRETS, SIZE_FIELDS, EngineFlags
 from sparkdesk.core.jobs.recipe.command.text import plain_environment, plain_flags, server_words
+from sparkdesk.core.jobs.recipe.export.carried import carried, kept_environment, node_bounds
+from sparkdesk.core.jobs.recipe.export.silence import silent_fields
 from sparkdesk.core.jobs.recipe.export.yaml_lines import write_yaml
 from sparkdesk.core.jobs.recipe.imported import Imported
 from sparkdesk.core.jobs.recipe.placeholder import ASKED
-from sparkdesk.core.jobs.recipe.recipe import EUGR, SPARKRUN, read_recipe
+from sparkdesk.core.jobs.recipe.recipe import SPARKRUN, read_recipe
 from sparkdesk.core.jobs.recipe.risk import SECRET_NAME
 from sparkdesk.core.jobs.request import LaunchRequest
 
 _RUNTIME = {"vllm": "vllm", "sglang": "sglang", "llamacpp": "llama-cpp", "trtllm": "trtllm"}
 _ELSEWHERE = frozenset({"nodes", "system_prompt", "temperature", "build", "quantization"})
 """Fields that no key of the format says: where it runs, what a chat starts with, a checkpoint's own format."""
+_BOUNDS = frozenset({"min_nodes", "max_nodes", "solo_only", "cluster_only"})
 _LITERAL = frozenset({"model", "quantization", "speculative"})
 """Stand in the command as the engine writes them."""
 
@@ -37,30 +40,30 @@ def export_recipe(request: LaunchRequest, *, origin: Imported | None = None) -> 
 def recipe_of(request: LaunchRequest, *, origin: Imported | None = None) -> dict[str, Any]:
     """As `export_recipe`, as data."""
     engine = ENGINES[request.engine]
-    kept: Mapping[str, Any] = {}
-    if origin is not None and origin.source_kind in (SPARKRUN, EUGR):
-        kept = origin.origin or {}
+    silent, kept = silent_fields(request, origin), carried(origin)
+    bounds = node_bounds(kept, origin, len(request.nodes))
     data: dict[str, Any] = {"recipe_version": "2"}
-    data |= {key: value for key, value in kept.items() if key not in ("recipe_version", "solo_only", "cluster_only")}
+    data |= {key: value for key, value in kept.items() if key not in _BOUNDS or key in bounds}
     data["model"] = _model(request)
     if RUNTIMES.get(str(kept.get("runtime"))) != request.engine:
         data["runtime"] = _RUNTIME[request.engine]
-    if request.image:
-        data["container"] = request.image
-    count = len(request.nodes)
-    data |= {"min_nodes": count, "max_nodes": count}
+    said = origin.fields.get("image", "") if origin and kept.keys() & {"container", "containers"} else ""
+    if request.image != said:
+        data.pop("containers", None)
+        data["container"] = request.image or engine.image
+    data |= bounds
     given = kept.get("defaults")
     defaults = _without_secrets(given) if isinstance(given, Mapping) else {}
     # In the order of the format: values, variables, command.
-    full = _defaults(request, engine, defaults)
+    full = _defaults(request, engine, defaults, silent)
     asked = _asked_names(kept.get("command"), defaults, kept.get("env"))
     data["defaults"] = defaults | {name: value for name, value in full.items() if name in asked}
-    data["env"] = _environment(request, kept.get("env"))
+    data["env"] = _environment(request, kept.get("env"), origin)
     if not data["env"]:
         del data["env"]
     if "command" not in kept or _has_secret(kept["command"]) or not _says(data, asked, request):
         data["defaults"] = full
-        data["command"] = _command(request, engine)
+        data["command"] = _command(request, engine, silent)
     return data
 
 
@@ -80,12 +83,14 @@ def _asked_names(command: object, defaults: Mapping[str, Any], env: object) -> f
     return frozenset(name for text in texts if isinstance(text, str) for name in ASKED.findall(text))
 
 
-def _defaults(request: LaunchRequest, engine: EngineFlags, kept: Mapping[str, Any]) -> dict[str, Any]:
+def _defaults(
+    request: LaunchRequest, engine: EngineFlags, kept: Mapping[str, Any], silent: frozenset[str]
+) -> dict[str, Any]:
     """The recipe's values for SparkDesk's command: those that have a field from the form, the others as they were."""
     values = {"host": "127.0.0.1"} | dict(kept)
     for flag in engine.flags:
         value = getattr(request, flag.field)
-        is_said = flag.key in values or not (flag.field in SIZE_FIELDS and value == 1)
+        is_said = flag.key in values or not (flag.field in silent or (flag.field in SIZE_FIELDS and value == 1))
         if not flag.key or flag.field in _LITERAL or not is_said:
             continue
         if value is None or value == "":
@@ -96,23 +101,20 @@ def _defaults(request: LaunchRequest, engine: EngineFlags, kept: Mapping[str, An
     return values
 
 
-def _environment(request: LaunchRequest, kept: object) -> dict[str, Any]:
+def _environment(request: LaunchRequest, kept: object, origin: Imported | None) -> dict[str, Any]:
     """The recipe's variables that SparkDesk did not take (they name another computer's), and the form's."""
-    values = {str(key): value for key, value in kept.items()} if isinstance(kept, Mapping) else {}
-    taken = dict(plain_environment(request))
-    names = {name for name, value in values.items() if "$" in str(value) or name in taken}
-    result: dict[str, Any] = {name: value for name, value in values.items() if name in names}
-    for name, value in taken.items():
-        if str(result.get(name)) != value:
-            result[name] = value
+    result = kept_environment(kept, origin)
+    said = kept if isinstance(kept, Mapping) else {}
+    for name, value in plain_environment(request):
+        result[name] = said[name] if str(said.get(name)) == value else value
     return result
 
 
-def _command(request: LaunchRequest, engine: EngineFlags) -> str:
+def _command(request: LaunchRequest, engine: EngineFlags, silent: frozenset[str]) -> str:
     """The command as a template, a flag a line, whose values come from `defaults`."""
     keys = {flag.names[0]: flag.key for flag in engine.flags if flag.key and flag.field not in _LITERAL}
     keys["--host"] = "host"
-    words = server_words(request, engine)
+    words = server_words(request, engine, silent=silent)
     own = len(words) - len(plain_flags(request))
     lines = [" ".join(engine.program) + (" {model}" if engine.is_model_positional else "")]
     at = len(engine.program) + engine.is_model_positional

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shlex
 
+from sparkdesk.core.errors import PlanError
 from sparkdesk.core.jobs.recipe.command.flag_map import ENGINES, EngineFlags
 from sparkdesk.core.jobs.recipe.command.text import (
     CACHE_MOUNT,
@@ -16,6 +17,10 @@ from sparkdesk.core.jobs.recipe.command.text import (
     server_words,
     starts_itself,
 )
+from sparkdesk.core.jobs.recipe.export.coverage import covers, uncovered_words
+from sparkdesk.core.jobs.recipe.export.kubernetes import resource_name
+from sparkdesk.core.jobs.recipe.export.silence import port_of, silent_fields
+from sparkdesk.core.jobs.recipe.imported import Imported
 from sparkdesk.core.jobs.request import LaunchRequest
 
 MASTER_PORT = 25000
@@ -45,52 +50,46 @@ its names of ports are unverified on hardware [cage-netdevs, cage-rdma-devices].
 _FABRIC = ("--ulimit", "memlock=-1", "--ulimit", "stack=67108864", "--device", "/dev/infiniband:/dev/infiniband")
 
 
-def export_script(request: LaunchRequest) -> str:
+def export_script(request: LaunchRequest, *, origin: Imported | None = None) -> str:
     """The script. For several nodes each takes: RANK HEAD_ADDRESS [LINK [RDMA_DEVICES]].
 
-    Raises KeyError for an engine that SparkDesk has no flags of.
+    `origin`: what it was imported from; what that left open stays open.
+    Raises KeyError for an engine that SparkDesk has no flags of, PlanError where no script can start it.
     """
-    engine = ENGINES[request.engine]
+    if not covers(request):
+        raise PlanError(uncovered_words(request.engine), remedy="Export it for one node, or choose another engine.")
+    engine, silent = ENGINES[request.engine], silent_fields(request, origin)
     count = len(request.nodes)
-    text = _HEAD.format(title=f"{engine.title}: {_plain(request.served_name)}", usage=_usage(request, engine))
+    usage = _usage(request, engine, port_of(request, silent))
+    text = _HEAD.format(title=f"{engine.title}: {_plain(request.served_name)}", usage=usage)
     text += "".join(f'{name}="${{{name}:-}}"\nexport {name}\n' for name in secret_names(request))
     if count > 1:
         text += _MEET.format(last=count - 1, ranks="|".join(map(str, range(count))))
         text += "".join(f'export {name}="{value}"\n' for name, value in _LINK_VARIABLES)
-    if not covers(request):
-        return f"{text}echo {shlex.quote(_uncovered(engine))} >&2\nexit 1\n"
-    return text + (_llamacpp(request, engine) if engine.engine == "llamacpp" else _container(request, engine))
+    words = server_words(request, engine, silent=silent)
+    return text + (_llamacpp(request, words) if engine.engine == "llamacpp" else _container(request, engine, words))
 
 
-def covers(request: LaunchRequest) -> bool:
-    """Whether one script is enough: MPI launches and copies over groups of nodes are not."""
-    if len(request.nodes) == 1:
-        return True
-    if request.engine == "trtllm" or (request.engine == "llamacpp" and request.data_parallel_size > 1):
-        return False
-    replica = request.tensor_parallel_size * request.pipeline_parallel_size
-    return request.data_parallel_size == 1 or (request.engine == "vllm" and replica == 1)
-
-
-def _uncovered(engine: EngineFlags) -> str:
-    if engine.engine == "trtllm":
-        return "TensorRT-LLM on several nodes is started by mpirun inside the containers; this script does not do that."
-    return "Copies of a model over several nodes each are not covered by this script."
-
-
-def _usage(request: LaunchRequest, engine: EngineFlags) -> str:
+def _usage(request: LaunchRequest, engine: EngineFlags, port: int) -> str:
     count = len(request.nodes)
     lines = [f"Made by SparkDesk for {count} node{'s' if count > 1 else ''}."]
     if count > 1:
         lines += [f"On each node: RANK (0 to {count - 1}) HEAD_ADDRESS [LINK [RDMA_DEVICES]]; rank 0 answers."]
         if engine.engine == "llamacpp":
             lines += ["Rank 0 takes the others' addresses on the fast link as PEERS=a,b. Start the others first."]
-    lines += [f"Answers on port {request.port} of the node's own loopback."]
+    lines += [f"Answers on port {port} of the node's own loopback."]
+    if engine.engine != "llamacpp":
+        name = _container_name(request)
+        lines += [f"Its container stays when it ends, with its log: docker logs {name}; docker rm {name}"]
     return "\n".join(f"# {line}" for line in lines)
 
 
-def _container(request: LaunchRequest, engine: EngineFlags) -> str:
-    words = ["docker", "run", "--rm", "--gpus", "all", "--network", "host", "--ipc", "host"]
+def _container_name(request: LaunchRequest) -> str:
+    return f"{resource_name(request.served_name)}-server"
+
+
+def _container(request: LaunchRequest, engine: EngineFlags, flags: list[str]) -> str:
+    words = ["docker", "run", "--name", _container_name(request), "--gpus", "all", "--network", "host", "--ipc", "host"]
     several = len(request.nodes) > 1
     lines = [_quoted([*words, *(_FABRIC if several else ())])]
     source, _, target = CACHE_MOUNT.partition(":")
@@ -99,7 +98,6 @@ def _container(request: LaunchRequest, engine: EngineFlags) -> str:
     lines += [f"--env {name}" for name in dict.fromkeys(passed)]
     lines += [f"--env {shlex.quote(f'{name}={value}')}" for name, value in plain_environment(request)]
     lines.append(shlex.quote(request.image or engine.image))
-    flags = server_words(request, engine)
     if starts_itself(engine, request.image):
         flags = flags[len(engine.program) :]  # the image starts the server itself
     lines.append(_quoted(flags))
@@ -124,9 +122,8 @@ def _meet(request: LaunchRequest) -> str:
     )
 
 
-def _llamacpp(request: LaunchRequest, engine: EngineFlags) -> str:
+def _llamacpp(request: LaunchRequest, words: list[str]) -> str:
     settings = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in plain_environment(request))
-    words = server_words(request, engine)
     if len(request.nodes) == 1:
         return f"{settings}exec {_home(words)}\n"
     at = words.index("--rpc")

@@ -35,31 +35,42 @@ def _seconds(terms: Terms, workload: Workload, users: int) -> tuple[float, float
     chunk = min(new, float(terms.engine.chunk_tokens))
     together = min(float(users), max(1.0, terms.engine.step_tokens / chunk))
     steps = math.ceil(new / chunk) * users / together
-    tokens = new * users / steps
-    stages = terms.parallelism.pipeline_parallel_size
-    turns = (steps + stages - 1) * terms.stage_share
-    return turns * _computing(terms, workload, users, steps), _sending(terms, tokens, steps, turns)
+    tokens, fullest = new * users / steps, min(new * users, chunk * together)
+    # The stages fill and drain at the pace of the fullest step, so one chunk more is never a gain.
+    filling = terms.parallelism.pipeline_parallel_size - 1
+    compute = steps * _computing(terms, workload, tokens) + filling * _computing(terms, workload, fullest)
+    sending = steps * _reducing(terms, tokens) + filling * _reducing(terms, fullest)
+    hops = steps * _hopping(terms, tokens) + filling * _hopping(terms, fullest)
+    return terms.stage_share * compute, terms.stage_share * sending + hops
 
 
-def _computing(terms: Terms, workload: Workload, users: int, steps: float) -> float:
-    """Of one step over all layers, each tensor parallel rank's share."""
-    shape, tensor = terms.shape, terms.parallelism.tensor_parallel_size
-    new = workload.new_prompt_tokens
-    tokens = new * users / steps
+def _computing(terms: Terms, workload: Workload, tokens: float) -> float:
+    """Of one step of so many tokens over all layers, each tensor parallel rank's share."""
+    shape, new = terms.shape, workload.new_prompt_tokens
     reading = (shape.shared_bytes + shape.routed_read_bytes(max(tokens, 1.0))) / terms.weight_bytes_per_s
     multiplying = 2.0 * shape.active_parameters * tokens / terms.operations_per_s
-    attending = shape.attention_operations(workload.prompt_tokens - new, new) * users / steps
-    return (reading + multiplying + attending / terms.attention_operations_per_s) / tensor
+    attending = shape.attention_operations(workload.prompt_tokens - new, new) * tokens / new
+    return (
+        reading + multiplying + attending / terms.attention_operations_per_s
+    ) / terms.parallelism.tensor_parallel_size
 
 
-def _sending(terms: Terms, tokens: float, steps: float, turns: float) -> float:
-    message = tokens * terms.shape.hidden_size * SENT_VALUE_BYTES
-    fitted, tensor = terms.fitted, terms.parallelism.tensor_parallel_size
+def _reducing(terms: Terms, tokens: float) -> float:
+    """All-reduces of one step over all layers."""
+    fitted = terms.fitted
     each = all_reduce_s(
-        tensor, message, terms.link, overhead_s=fitted.collective_overhead_s, rate_share=fitted.collective_rate_share
+        terms.parallelism.tensor_parallel_size,
+        tokens * terms.shape.hidden_size * SENT_VALUE_BYTES,
+        terms.link,
+        overhead_s=fitted.collective_overhead_s,
+        rate_share=fitted.collective_rate_share,
     )
-    total = turns * 2.0 * terms.shape.layers * each
-    stages = terms.parallelism.pipeline_parallel_size
-    if stages > 1:
-        total += (steps + stages - 1) * hop_s(message, terms.link, rate_share=fitted.collective_rate_share)
-    return total
+    return 2.0 * terms.shape.layers * each
+
+
+def _hopping(terms: Terms, tokens: float) -> float:
+    """One step from a pipeline stage to the next; 0 without stages."""
+    if terms.parallelism.pipeline_parallel_size == 1:
+        return 0.0
+    message = tokens * terms.shape.hidden_size * SENT_VALUE_BYTES
+    return hop_s(message, terms.link, rate_share=terms.fitted.collective_rate_share)

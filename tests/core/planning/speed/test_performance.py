@@ -198,6 +198,14 @@ def test_a_longer_prompt_or_one_more_user_is_never_faster() -> None:
         assert more.tpot_s.value >= found.tpot_s.value * (1.0 - 1e-9)
 
 
+def test_a_pipeline_gains_nothing_by_one_chunk_more() -> None:
+    what = setup("llama-3.3-70b", "NVFP4", Parallelism(1, 3))
+    chunk = reference().calibration.engines["vllm"].chunk_tokens
+    for chunks in (1, 2, 5):
+        full, more = speed(what, load(chunks * chunk)), speed(what, load(chunks * chunk + 1))
+        assert more.ttft_s.value > full.ttft_s.value
+
+
 def test_a_busy_neighbour_or_a_capped_clock_is_never_faster() -> None:
     for what, workload in random_plans():
         found = speed(what, workload)

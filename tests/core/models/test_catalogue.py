@@ -76,6 +76,35 @@ def test_parameters_agree_with_what_their_makers_say(key: str, total: float, act
     assert spec.active_parameters == pytest.approx(active * 1e9, rel=0.06)
 
 
+# Source: the models' own cards, in 10^9 parameters; active ones with the embeddings that the cards count.
+@pytest.mark.parametrize(
+    ("key", "total", "active"),
+    [
+        ("qwen2.5-7b", 7.61, None),
+        ("qwen2.5-72b", 72.7, None),
+        ("qwen3-coder-30b-a3b", 30.5, 3.3),
+        ("gemma-3-27b", 27.4, None),
+        ("gemma-3-12b", 12.2, None),
+        ("glm-4.5-air", 106, 13),
+        ("mixtral-8x7b", 46.7, 12.9),
+        ("devstral-small-24b", 23.6, None),
+        ("llama-3.2-1b", 1.24, None),
+        ("deepseek-r1-distill-llama-70b", 70.6, None),
+        ("deepseek-r1-distill-qwen-32b", 32.8, None),
+        ("kimi-k2", 1026, 32),
+    ],
+)
+def test_computed_totals_agree_with_the_published_ones(key: str, total: float, active: float | None) -> None:
+    spec = BY_KEY[key]
+    assert spec.parameters == pytest.approx(total * 1e9, rel=0.01)
+    if active is None:
+        assert spec.active_parameters is None
+    else:
+        assert spec.active_parameters is not None
+        looked_up = next(each for each in spec.formats if each.key == "BF16" or not each.file).unread_bytes / 2
+        assert spec.active_parameters + looked_up == pytest.approx(active * 1e9, rel=0.04)
+
+
 def test_one_token_reads_what_was_published() -> None:
     # Source: NVIDIA's table: 40.6 GB a token of Llama 3.3 70B in NVFP4.
     llama = BY_KEY["llama-3.3-70b"].formats[0]
@@ -115,6 +144,19 @@ def test_one_token_reads_what_was_published() -> None:
         ("nvidia/DeepSeek-R1-0528-NVFP4", "deepseek-r1", "NVFP4"),
         ("MiniMaxAI/MiniMax-M2", "minimax-m2", "FP8"),
         ("minimax-m2.1", "minimax-m2.1", ""),
+        ("Qwen2.5-7B-Instruct", "qwen2.5-7b", ""),
+        ("qwen3-coder-30b-a3b", "qwen3-coder-30b-a3b", ""),
+        ("Qwen/Qwen3-Coder-30B-A3B-Instruct-FP8", "qwen3-coder-30b-a3b", "FP8"),
+        ("google/gemma-3-27b-it", "gemma-3-27b", ""),
+        ("gemma-3-12b-it", "gemma-3-12b", ""),
+        ("GLM-4.5-Air", "glm-4.5-air", ""),
+        ("mixtral-8x7b", "mixtral-8x7b", ""),
+        ("devstral-small", "devstral-small-24b", ""),
+        ("meta-llama/Llama-3.2-1B-Instruct", "llama-3.2-1b", ""),
+        ("DeepSeek-R1-Distill-Llama-70B", "deepseek-r1-distill-llama-70b", ""),
+        ("deepseek-r1-distill-qwen-32b", "deepseek-r1-distill-qwen-32b", ""),
+        ("moonshotai/Kimi-K2-Instruct", "kimi-k2", "FP8"),
+        ("kimi-k2", "kimi-k2", ""),
     ],
 )
 def test_a_model_is_found_by_every_name_in_use(words: str, key: str, weights: str) -> None:

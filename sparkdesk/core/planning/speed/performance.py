@@ -27,6 +27,9 @@ FULL_CABLE = 0.75
 """Of a 200G cable's rate: collectives over one were measured at 80 to 95 % of its line."""
 MOST = 1e15
 """Seconds or tokens a second beyond which a figure is no answer."""
+LEAST_TPOT_S, LEAST_TTFT_S = 0.006, 0.1
+"""Half of the fastest that was measured. What is faster still (very small models) is bound by launches and turns of the
+server, which nobody measured: its band is that of a device that nothing was measured on."""
 
 
 def predict(setup: Setup, workload: Workload, place: Place, reference: Reference, *, share: Share = ALL) -> Prediction:
@@ -63,6 +66,8 @@ def _prediction(
     if is_fitted:
         decode_band = calibration.decode_band.far if nearest.is_decode_far else calibration.decode_band.near
         ttft_band = calibration.ttft_band.far if nearest.is_ttft_far else calibration.ttft_band.near
+        decode_band = decode_band if tpot_s > LEAST_TPOT_S else calibration.roofline_band
+        ttft_band = ttft_band if ttft_s > LEAST_TTFT_S else calibration.roofline_band
     tpot, ttft = _banded(tpot_s, decode_band), _banded(ttft_s, ttft_band)
     more = float(max(0, workload.answer_tokens - 1))
     e2e = Figure(ttft.value + more * tpot.value, ttft.low + more * tpot.low, ttft.high + more * tpot.high)

@@ -17,7 +17,7 @@ from sparkdesk.core.planning.prediction import Prediction
 from sparkdesk.core.planning.reference import Reference
 from sparkdesk.core.planning.setup import Setup
 from sparkdesk.core.planning.share import Share
-from sparkdesk.core.planning.speed.performance import predict
+from sparkdesk.core.planning.speed.performance import LEAST_TPOT_S, LEAST_TTFT_S, predict
 from sparkdesk.core.planning.speed.shape import growth_of
 from sparkdesk.core.planning.workload import Workload
 from tests.core.planning.speed.speeds import (
@@ -339,3 +339,14 @@ def test_other_devices_are_an_estimate_with_a_wider_band_yet() -> None:
     assert there.leans_on == ()
     assert there.tpot_s.value < here.tpot_s.value
     assert there.tpot_s.high / there.tpot_s.value > here.tpot_s.high / here.tpot_s.value
+
+
+def test_what_is_faster_than_anything_measured_has_the_widest_band() -> None:
+    tiny = speed(setup("smollm2-135m", "Q4_1", engine="llamacpp"), load(2048, 512))
+    assert tiny.tpot_s.high / tiny.tpot_s.value == pytest.approx(1.0 + reference().calibration.roofline_band)
+    rows = [row for row in reference().measurements if row.is_fitted]
+    for least_s, measured in (
+        (LEAST_TPOT_S, min(row.tpot_s for row in rows if row.tpot_s)),
+        (LEAST_TTFT_S, min(row.ttft_s for row in rows if row.ttft_s)),
+    ):
+        assert measured / 2.1 < least_s < measured

@@ -31,6 +31,7 @@ async def drawer_of(desktop: Desktop, path: Path) -> PasteDrawer:
     page.open_import()
     assert page.dialog is not None
     page.dialog.fileSelected.emit(str(path))
+    page.dialog.close()
     await until(lambda: page.paste is not None and page.paste.model.imported is not None, "the recipe's words")
     assert page.paste is not None
     return page.paste

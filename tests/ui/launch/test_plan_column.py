@@ -15,6 +15,7 @@ from sparkdesk.core.planning.figure import total_s
 from sparkdesk.core.planning.memory.ledger import worst_fit
 from tests.ui.launch import made
 from tests.ui.launch.desk import LaunchDesk, choose_nodes, open_page, settle
+from tests.ui.launch.real import catalogue, open_real, show_model
 from ui.launch.model import LaunchModel
 from ui.launch.plan.rows.model import COLUMNS
 from ui.launch.plan.shown import look_at
@@ -89,6 +90,12 @@ def test_a_model_without_a_known_shape_has_no_figures_but_says_what_is_needed(qt
     assert not panel.ways.isVisible()
     assert "config.json" in panel.note.text()
     assert panel.commands.isVisible(), "what would run is known all the same"
+    assert [chip.text() for chip in panel.chips if chip.isVisibleTo(panel)] == ["Not known"]
+    _name, bar, left, chip = panel.ledgers.rows[0]
+    assert (left.text(), chip.text()) == ("left n/a", "Not known"), "the share says nothing of the model"
+    assert "n/a" in bar.accessibleName()
+    assert panel.launch.isEnabled()
+    assert any("not known" in line[1] and line[0] == "warning" for line in panel.problems.lines())
 
 
 def test_without_a_node_it_says_so(qtbot: QtBot, dressed: object) -> None:
@@ -166,5 +173,21 @@ def test_a_row_without_speed_says_not_known(qtbot: QtBot, dressed: object) -> No
         tpot_parts=(),
     )
     page = open_page(qtbot, desk(made.row(alone=nothing)))
-    assert page.plan.figures.tiles.tiles[0].accessibleName() == "TTFT, 32K prompt: not known"
+    assert page.plan.figures.tiles.tiles[0].accessibleName() == "TTFT of the last of 4 users, 32K prompt: not known"
     assert not page.plan.figures.parts.tpot.isVisible()
+
+
+def test_a_ledger_that_counts_another_load_than_the_table_says_both(qtbot: QtBot, dressed: object) -> None:
+    page = open_real(qtbot, [spec for spec in catalogue() if spec.key == "gpt-oss-120b"])
+    show_model(page, "gpt-oss-120b", (0,), "chat", "")
+    page.model.set_field("context_tokens", "131072")
+    page.model.set_field("concurrency", 64)
+    settle(page)
+    basis = page.plan.memory.basis
+    assert basis.isVisible()
+    assert basis.text() == ("For 64 requests of 131,072 tokens, as launched; table and figures count 1 user of 2,560")
+    page.model.set_field("users", 64)
+    for name, tokens in (("prompt_tokens", "3584"), ("answer_tokens", "512"), ("context_tokens", "4096")):
+        page.model.set_field(name, tokens)
+    settle(page)
+    assert not basis.isVisible(), "one load, one figure"

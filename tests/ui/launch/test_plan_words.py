@@ -16,7 +16,7 @@ from ui.launch.plan import words
 def test_the_tiles_say_value_unit_and_band() -> None:
     ttft, tpot, user, total = words.tiles_of(made.row())
     assert [tile.title for tile in (ttft, tpot, user, total)] == [
-        "TTFT, 32K prompt",
+        "TTFT, last of 4",
         "TPOT, 4 users",
         "Each user, 4 active",
         "Total, 4 active",
@@ -26,6 +26,8 @@ def test_the_tiles_say_value_unit_and_band() -> None:
     assert str(user.value) == "13.7 tok/s"
     assert str(total.value) == "54.8 tok/s"
     assert ttft.alone is None
+    single = made.row(workload=replace(made.LOAD, users=1))
+    assert words.tiles_of(single)[0].title == "TTFT, 32K prompt", "there is no other user"
 
 
 def test_a_band_over_two_units_writes_both() -> None:
@@ -38,7 +40,7 @@ def test_beside_a_neighbour_the_figure_is_the_shared_one_and_alone_stands_below(
     ttft = words.tiles_of(row)[0]
     assert str(ttft.value) == "19.4 s"
     assert ttft.alone is not None
-    assert ttft.sentence == "TTFT, 32K prompt: about 19.4 s, 17.1 – 21.7; alone 15.8 s"
+    assert ttft.sentence == "TTFT of the last of 4 users, 32K prompt: about 19.4 s, 17.1 – 21.7; alone 15.8 s"
     assert words.neighbour_sentence(row) == "With gpt-oss-120b as busy as it is now; “alone” is without"
     assert words.toll_sentence(row.tolls[0]) == "gpt-oss-120b keeps 82\u202f% of its tok/s while this one is busy"
     assert words.toll_change(row) == "\u221218\u202f%"

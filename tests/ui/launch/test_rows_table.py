@@ -11,7 +11,8 @@ from pytestqt.qtbot import QtBot
 
 from sparkdesk.core.planning.row import PlanRow
 from tests.ui.launch import made
-from tests.ui.picture import host_page
+from tests.ui.launch.real import catalogue, open_real, show_model
+from tests.ui.picture import host_page, page_size
 from ui.launch.plan import words
 from ui.launch.plan.rows.model import COLUMNS, NUMBERS, RowsModel, align, seconds_cell
 from ui.launch.plan.rows.pane import RowsPane
@@ -122,7 +123,7 @@ def test_a_wide_table_has_all_columns_and_gives_the_rest_to_the_reasons(pane: Ro
     pane.window().resize(1400, 400)
     pane.resize(1400, 400)
     table = pane.table
-    assert hidden(table) == {"toll", "engine", "speculative"}
+    assert hidden(table) == {"toll", "engine", "speculative", "kv"}, "all rows agree there"
     widths = sum(table.columnWidth(i) for i in range(len(COLUMNS)))
     assert widths == table.viewport().width()
     assert table.columnWidth(COLUMNS.index("why")) > 300
@@ -178,3 +179,23 @@ def test_the_same_rows_reset_nothing(dressed: object) -> None:
     assert model.set_rows(made.rows())
     assert not model.set_rows(made.rows())
     assert spy.count() == 1
+
+
+@pytest.mark.parametrize("window", [(1440, 900), (1100, 700)])
+def test_loss_and_reason_are_there_without_asking(qtbot: QtBot, dressed: object, window: tuple[int, int]) -> None:
+    page = open_real(qtbot, [spec for spec in catalogue() if spec.key == "llama-3.3-70b"])
+    size = page_size(*window)
+    page.window().resize(*size)
+    page.resize(*size)
+    show_model(page, "llama-3.3-70b", (0, 1, 2, 3), "chat", "")
+    QTest.qWait(30)
+    table = page.plan.ways.table
+    assert len({row.setup.parallelism for row in table.rows.rows}) > 3
+    assert not hidden(table) & {"quality", "why"}
+    assert table.columnWidth(COLUMNS.index("why")) >= 90
+    assert "kv" in hidden(table), "all rows agree"
+    assert any(row.cells["why"].startswith("1.") and "\u00d7" in row.cells["why"] for row in table.rows.told)
+    second = table.rows.index(1, COLUMNS.index("why")).data(Qt.ItemDataRole.ToolTipRole)
+    assert " the first: " in str(second), "the hint has the whole sentence"
+    QTest.mouseClick(page.plan.ways.every, Qt.MouseButton.LeftButton)
+    assert not hidden(table) & {"kv", "speculative", "engine"}, "what tells them apart"

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sparkdesk.core.jobs.plan import Fit, MemoryLedger, Severity
+from sparkdesk.core.jobs.plan import Fit, LaunchPlan, MemoryLedger, Severity
 from sparkdesk.core.planning.memory.ledger import worst_fit
 from sparkdesk.core.planning.row import PlanRow
+from ui import text
 from ui.jobs.mark import Mark
 from ui.launch.model import LaunchModel
+from ui.launch.plan import words
 from ui.launch.plan.problem_list import ProblemLine, problem_lines
 from ui.launch.preview import FIT_ICONS, FIT_KINDS, PLAN_ONLY
 
-_TOGETHER = "Weights and KV cache are known together only; the bar shows them as runtime"
+_TOGETHER = "Of the engine's share, how much weights and KV cache take is not known"
 _NO_FIGURES = "No speed can be said: "
 
 
@@ -33,6 +35,8 @@ class Shown:
     """Why there are no figures, or whose they are; "" where they are the form's."""
     problems: tuple[ProblemLine, ...]
     is_computing: bool = False
+    basis: str = ""
+    """What the ledgers count, where that leaves something else than the table says."""
 
 
 def look_at(model: LaunchModel, last: PlanRow | None) -> Shown:
@@ -53,7 +57,17 @@ def look_at(model: LaunchModel, last: PlanRow | None) -> Shown:
     fit = worst_fit(ledgers) if ledgers and (plan is not None or not is_old) else None
     is_plan_only = bool(preview.plan_only)
     chips = _chips(fit, problems, len({*preview.errors, *model.load_errors}), is_plan_only=is_plan_only)
-    return Shown(shown, is_old, ledgers, chips, _note(model, shown, is_old=is_old), problems)
+    note = _note(model, shown, is_old=is_old)
+    return Shown(shown, is_old, ledgers, chips, note, problems, basis=_basis(plan, row))
+
+
+def _basis(plan: LaunchPlan | None, row: PlanRow | None) -> str:
+    """The launch holds its requests at its context, the table the users of the load: said where one sees it."""
+    if plan is None or row is None:
+        return ""
+    pairs = zip(plan.ledgers, row.ledgers, strict=False)
+    is_seen = any(text.memory(ours.free_bytes) != text.memory(its.free_bytes) for ours, its in pairs)
+    return words.basis_sentence(plan.request, row) if is_seen else ""
 
 
 def _is_of_the_form(model: LaunchModel, last: PlanRow | None) -> bool:

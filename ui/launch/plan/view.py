@@ -45,8 +45,15 @@ class MemoryPane(QWidget):
         title.addWidget(Label("Memory per node", "dense_strong", "text"))
         title.addStretch(1)
         title.addWidget(LedgerLegend("others", "weights", "kv", "engine", "reserve", "left"))
+        self.basis = Label("", "label", "text2", is_wrapped=True)
         column.addLayout(title)
         column.addWidget(self.rows)
+        column.addWidget(self.basis)
+
+    def show_basis(self, words: str) -> None:
+        """Say what the ledgers count, where it is not what stands below them."""
+        self.basis.setText(words)
+        self.basis.setVisible(bool(words))
 
 
 class StepPane(QWidget):
@@ -174,6 +181,7 @@ class PlanPanel(Card):
             names = [name_of(ledger.node_id) for ledger in shown.ledgers]
             is_old = shown.is_old and self._model.preview.plan is None
             self.ledgers.show_ledgers(shown.ledgers, names, is_old=is_old)
+            self.memory.show_basis(shown.basis)
         self.figures.setVisible(shown.row is not None)
         if shown.row is not None:
             currency = self._model.feeds.currency()

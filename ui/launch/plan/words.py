@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from sparkdesk.core.jobs.plan import Fit, Severity
+from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.planning.figure import Figure
 from sparkdesk.core.planning.parallelism import Parallelism
 from sparkdesk.core.planning.prediction import MeasuredCase, Prediction
 from sparkdesk.core.planning.row import PlanRow, Toll
+from sparkdesk.core.planning.workload import Workload
 from ui import text
 from ui.text import Quantity
 
@@ -40,6 +42,8 @@ class TileWords:
     """What was measured of this very case, to stand beside the figure; None: nobody did, or not this of it."""
     is_supported: bool
     """A measured case is near and the device is fitted; else the figure is drawn without weight."""
+    said: str = ""
+    """The title in full, where there is no room for it."""
 
     @property
     def value(self) -> Quantity:
@@ -61,9 +65,10 @@ class TileWords:
     @property
     def sentence(self) -> str:
         """All of it, for a screen reader."""
+        title = self.said or self.title
         if not self.figure.is_known:
-            return f"{self.title}: not known"
-        said = f"{self.title}: about {self.value}, {self.band}"
+            return f"{title}: not known"
+        said = f"{title}: about {self.value}, {self.band}"
         return f"{said}; {self.beside}" if self.beside else said
 
 
@@ -96,12 +101,31 @@ def tiles_of(row: PlanRow) -> tuple[TileWords, ...]:
     ) -> TileWords:
         return TileWords(title, of(shown), of(alone) if alone else None, write, measured, is_supported)
 
+    first = tile(_first_title(load), lambda p: p.ttft_s, text.first_token_time, ttft_s)
+
     return (
-        tile(f"TTFT, {token_words(load.prompt_tokens)} prompt", lambda p: p.ttft_s, text.first_token_time, ttft_s),
+        replace(first, said=_first_title(load, is_full=True)),
         tile(f"TPOT, {users_words(load.users)}", lambda p: p.tpot_s, text.token_interval, tpot_s),
         tile(f"Each user, {active}", lambda p: p.user_tok_s, text.token_rate, user_tok_s),
         tile(f"Total, {active}", lambda p: p.output_tok_s, text.token_rate, total_tok_s),
     )
+
+
+def _first_title(load: Workload, *, is_full: bool = False) -> str:
+    """Whose first token it is: of users that start together, the last one's."""
+    prompt = f"{token_words(load.prompt_tokens)} prompt"
+    if load.users == 1:
+        return f"TTFT, {prompt}"
+    users = text.count(load.users)
+    return f"TTFT of the last of {users} users, {prompt}" if is_full else f"TTFT, last of {users}"
+
+
+def basis_sentence(request: LaunchRequest, row: PlanRow) -> str:
+    """What the ledgers of a launch count, where that is not what table and figures count."""
+    load = row.workload
+    most = f"{text.count(request.concurrency)} {'request' if request.concurrency == 1 else 'requests'}"
+    launched = f"{most} of {text.count(request.context_tokens)} tokens, as launched"
+    return f"For {launched}; table and figures count {users_words(load.users)} of {text.count(load.context_tokens)}"
 
 
 def neighbour_names(row: PlanRow) -> str:
@@ -224,6 +248,12 @@ def why_words(row: PlanRow) -> str:
         return text.one_line(row.why, 300)
     problem = next(iter(row.problems), None)
     return text.one_line(problem.message, 300) if problem else ""
+
+
+def short_why(row: PlanRow) -> str:
+    """Why a row stands where it does, for a narrow column: what it is beside the first comes first."""
+    said = why_words(row).replace(" times the time of the first", "\u00d7 the time")
+    return said.replace(" times as fast as the first", "\u00d7 as fast")
 
 
 def refusal(row: PlanRow) -> str:

@@ -105,7 +105,7 @@ def row_words(row: PlanRow) -> RowWords:
         "power": text.power(row.cost.power_w.value).value,
         "cost": words.money(row.cost.total_per_million.value),
         "toll": words.toll_change(row),
-        "why": words.why_words(row) if has_room else words.refusal(row),
+        "why": words.short_why(row) if has_room else words.refusal(row),
     }
     return RowWords(cells, has_room, row.fit)
 
@@ -122,7 +122,8 @@ def _hints(row: PlanRow, cells: dict[Column, str], currency: str) -> dict[Column
         "cost": _band(row.cost.total_per_million, money, words.money),
         "quality": words.quality_sentence(row),
         "toll": "\n".join(words.toll_sentence(toll) for toll in row.tolls),
-        "why": "\n".join(text.one_line(f"{each.message}. {each.remedy}", 400) for each in row.problems) or cells["why"],
+        "why": "\n".join(text.one_line(f"{each.message}. {each.remedy}", 400) for each in row.problems)
+        or words.why_words(row),
         "engine": _engine_hint(row),
     }
 
@@ -143,9 +144,10 @@ def _band(figure: Figure, unit: str, write: Callable[[float], str]) -> str:
 
 def _sentence(row: PlanRow, cells: dict[Column, str]) -> str:
     place = f"Rank {row.rank}" if words.has_room(row) else row.fit.value
+    why = words.why_words(row) if words.has_room(row) else cells["why"]
     return (
         f"{place}: {words.name_of(row)}; first token {cells['ttft']} s, "
-        f"then {cells['tpot']} ms, {cells['total']} tokens a second in all; {cells['left']} GiB left. {cells['why']}"
+        f"then {cells['tpot']} ms, {cells['total']} tokens a second in all; {cells['left']} GiB left. {why}"
     )
 
 
@@ -177,6 +179,15 @@ class RowsModel(QAbstractTableModel):
             return len({row.cells[column] for row in self.told}) <= 1 and len(self.told) > 1
         silent = {text.NOT_KNOWN, "", "none"} if column in ("toll", "speculative") else {text.NOT_KNOWN, ""}
         return all(row.cells[column] in silent for row in self.told)
+
+    def is_one(self, column: Column) -> bool:
+        """Whether all of several rows say the same there."""
+        return len({row.cells[column] for row in self.told}) == 1 < len(self.told)
+
+    def has_alike(self) -> bool:
+        """Whether many rows have one split and format; the form's own beside the best of its kind is not many."""
+        kinds = {(row.cells["split"], row.cells["quantization"], row.has_room) for row in self.told}
+        return len(kinds) < len(self.told) - 1
 
     def title(self, column: Column) -> str:
         """A column's heading, with its unit."""

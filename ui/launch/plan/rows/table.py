@@ -33,14 +33,20 @@ from ui.widgets.paint import elided, fill, pen, text_width, write
 ROW_HEIGHT: Final = 26
 MOST_ROWS: Final = 8
 _HEAD_HEIGHT: Final = 26
-_PAD: Final = 5
+_PAD: Final = 4
 _ICON_ROOM: Final = 18
 _LEAST_WHY: Final = 96
 _MOST_WHY: Final = 900
 _FIRST_TO_GO: Final[tuple[Column, ...]] = (
-    "cost", "power", "nodes", "quality", "toll", "why", "kv", "speculative", "engine",
+    "cost", "power", "nodes", "kv", "speculative", "toll", "engine", "why", "quality",
 )  # fmt: skip
-"""Where there is no room for all. Rank, split, format, speed and memory stay; what tells two rows apart goes last."""
+"""Where there is no room for all. Rank, split, format, speed and memory stay; the loss and the reason go last."""
+_FIRST_TO_GO_OF_ALIKE: Final[tuple[Column, ...]] = (
+    "cost", "power", "nodes", "toll", "why", "quality", "kv", "speculative", "engine",
+)  # fmt: skip
+"""Where many rows have one split and format: what tells those apart goes last."""
+_OF_ONE_KIND: Final[tuple[Column, ...]] = ("kv", "speculative", "engine", "toll")
+"""Columns that say nothing where all rows agree: the facts below have the chosen row's."""
 _MARKS: Final[dict[Fit, tuple[str, Token]]] = {
     Fit.FITS: ("circle-check", "ok"),
     Fit.TIGHT: ("triangle-alert", "warn"),
@@ -192,9 +198,10 @@ class RowsTable(QTableView):
         room = self.viewport().width()
         hidden = {column for column in COLUMNS if self.rows.is_silent(column) and column not in ("rank", "why")}
         needed["why"] = min(needed["why"], _MOST_WHY if self._has_all else _LEAST_WHY)
+        hidden |= set() if self._has_all else {column for column in _OF_ONE_KIND if self.rows.is_one(column)}
         spare = room - sum(width for column, width in needed.items() if column not in hidden)
         if not self._has_all:
-            gone, spare = _too_many(needed, hidden, spare)
+            gone, spare = _too_many(needed, hidden, spare, self.rows.has_alike())
             hidden |= gone
         # What is left over goes to the reasons, or to the column whose words end soonest.
         needed["split" if "why" in hidden else "why"] += max(0, spare)
@@ -240,10 +247,12 @@ class RowsTable(QTableView):
         self.viewport().update()
 
 
-def _too_many(needed: Mapping[Column, int], silent: Set[Column], spare: int) -> tuple[set[Column], int]:
+def _too_many(
+    needed: Mapping[Column, int], silent: Set[Column], spare: int, has_alike: bool
+) -> tuple[set[Column], int]:
     """The columns for which there is no room, and the room that is left then."""
     gone = list[Column]()
-    for column in _FIRST_TO_GO:
+    for column in _FIRST_TO_GO_OF_ALIKE if has_alike else _FIRST_TO_GO:
         if spare < 0 and column not in silent:
             gone.append(column)
             spare += needed[column]

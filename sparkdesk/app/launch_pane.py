@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from sparkdesk.app.planner import Planner
 from sparkdesk.core.errors import PlanError
@@ -18,6 +18,7 @@ from sparkdesk.core.jobs.recipe.export.compose import export_compose
 from sparkdesk.core.jobs.recipe.export.kubernetes import export_kubernetes
 from sparkdesk.core.jobs.recipe.export.recipe import export_recipe
 from sparkdesk.core.jobs.recipe.export.script import export_script
+from sparkdesk.core.jobs.recipe.export.silence import silent_fields
 from sparkdesk.core.jobs.recipe.imported import Imported
 from sparkdesk.core.jobs.recipe.paste import MAX_CHARS, read_paste
 from sparkdesk.core.jobs.request import LaunchRequest
@@ -29,9 +30,16 @@ from ui.launch.view import LaunchPage
 if TYPE_CHECKING:
     from sparkdesk.app.desktop import Desktop
 
+
+class Export(Protocol):
+    """Writes a request; what its origin left open stays open."""
+
+    def __call__(self, request: LaunchRequest, *, origin: Imported | None = None) -> str: ...
+
+
 READ_TIMEOUT_S = 10.0
 """A file on a network that is gone never comes."""
-EXPORTS: dict[str, tuple[str, Callable[[LaunchRequest], str]]] = {
+EXPORTS: dict[str, tuple[str, Export]] = {
     "sparkrun": ("Recipe for sparkrun", export_recipe),
     "script": ("Shell script", export_script),
     "compose": ("Docker Compose file", export_compose),
@@ -109,11 +117,14 @@ def _text_of(path: Path) -> str:
 
 
 def export_request(kind: str, request: LaunchRequest, origin: Imported | None = None) -> str:
-    """The request as `command` or one of `EXPORTS`; a recipe keeps what only its `origin` says. Raises PlanError."""
+    """The request as `command` or one of `EXPORTS`. Raises PlanError where it cannot be written so.
+
+    What only its `origin` says is kept where the kind has a place for it; what that left open stays open.
+    """
     try:
-        if kind == "sparkrun":
-            return export_recipe(request, origin=origin)
-        return command_of(request) if kind == "command" else EXPORTS[kind][1](request)
+        if kind == "command":
+            return command_of(request, silent=silent_fields(request, origin))
+        return EXPORTS[kind][1](request, origin=origin)
     except KeyError as error:
         raise PlanError(
             f"SparkDesk has no command line of {request.engine}", remedy="Choose another engine."

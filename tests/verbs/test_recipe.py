@@ -94,3 +94,44 @@ def test_a_gguf_and_a_command_are_files_too(tmp_path: Path, capsys: pytest.Captu
     command.write_text("vllm serve a/b --max-num-seqs 3\n")
     assert main([str(command), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["request"]["concurrency"] == 3
+
+
+def test_a_person_reads_titles_and_no_words_of_a_programming_language(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = tmp_path / "start.sh"
+    command.write_text("A=1 vllm serve a/b --port 8123 --max-model-len 32768 --seed 4 --frobnicate 3\n")
+    assert main([str(command)]) == 0
+    text = capsys.readouterr().out
+    found = {" ".join(line.split()) for line in text.splitlines()}
+    assert {"engine vLLM", "port 8123", "context_tokens 32,768", "environment A=1", "extra_flags --seed 4"} <= found
+    assert text.count("frobnicate") == 1
+    assert "not understood (passed on): --frobnicate 3 (" in text
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("{model: a/b, runtime: vllm, odd: {a: [1, true, null]}, cluster_only: false}\n")
+    assert main([str(recipe)]) == 0
+    text = capsys.readouterr().out
+    assert 'not understood: odd: {"a": [1, true, null]}' in text
+    assert "cluster_only: false" in text
+
+
+@pytest.mark.parametrize("kind", ["sparkrun", "script", "compose", "kubernetes", "command"])
+def test_an_export_leaves_open_what_the_file_left_open(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = tmp_path / "start.sh"
+    command.write_text("vllm serve a/b --port 8123\n")
+    assert main([str(command), "--export", kind]) == 0
+    text = capsys.readouterr().out
+    assert "8123" in text
+    assert not any(flag in text for flag in ("max-model-len", "max-num-seqs", "served-model-name", "served_model_name"))
+
+
+def test_what_no_script_can_start_is_refused_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = tmp_path / "start.sh"
+    command.write_text("trtllm-serve nvidia/Llama-3.3-70B-Instruct-FP4 --tp_size 2\n")
+    assert main([str(command), "--export", "script"]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "mpirun" in said.err
+    assert "Export it as a script" not in said.err

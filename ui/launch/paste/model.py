@@ -15,6 +15,7 @@ from sparkdesk.core.feed import Latest
 from sparkdesk.core.jobs.plan import Problem, Severity
 from sparkdesk.core.jobs.recipe.approval import Approvals, needs_approval
 from sparkdesk.core.jobs.recipe.imported import Imported, Unread, show
+from sparkdesk.core.jobs.recipe.wording import field_words, flag_line
 from ui.bridge import watch
 from ui.launch.feeds import ReadPaste
 from ui.launch.model import TITLES
@@ -41,6 +42,7 @@ FIELD_TITLES = {
     "image": "Container image",
     "system_prompt": "System prompt",
     "temperature": "Temperature",
+    "recipe_version": "Recipe version",
 }
 _SEVERITY_ICONS = {Severity.ERROR: "octagon-alert", Severity.WARNING: "triangle-alert", Severity.NOTE: "circle-help"}
 
@@ -152,7 +154,8 @@ class PasteModel(QObject):
         errors = sum(problem.severity is Severity.ERROR for problem in self.imported.problems)
         if errors:
             return f"{found}, {errors} {'error' if errors == 1 else 'errors'}", "crit"
-        return found, "warn" if self.imported.unknown or self.imported.shown_only else "ok"
+        is_warned = any(problem.severity is Severity.WARNING for problem in self.imported.problems)
+        return found, "warn" if is_warned or self.imported.unknown or self.imported.shown_only else "ok"
 
     def blocker(self) -> str:
         """Why the form cannot be filled; "" when it can."""
@@ -165,13 +168,18 @@ def sections_of(imported: Imported | None) -> tuple[Section, ...]:
     """What was found, in the order of its weight; sections without lines are left out."""
     if imported is None:
         return ()
-    taken = tuple(Line("check", FIELD_TITLES.get(k, k), _value(v)) for k, v in imported.fields.items() if v != ())
-    problems = tuple(_problem_line(each) for each in _ranked(imported.problems))
+    taken = tuple(Line("check", FIELD_TITLES.get(k, k), words) for k, words in field_words(imported).items())
+    problems = tuple(_problem_line(each) for each in _ranked(imported.problems) if each.severity is not Severity.NOTE)
+    notes = tuple(_problem_line(each) for each in imported.problems if each.severity is Severity.NOTE)
     off = tuple(Line("lock", each.kind.capitalize(), each.text, each.where) for each in imported.shown_only)
+    passed_on = [each for each in imported.unknown if each.is_passed_on]
+    unknown = [each for each in imported.unknown if not each.is_passed_on]
     found = (
         Section("problems", "Problems", problems),
         Section("taken", "Understood", taken),
-        Section("unknown", "Not understood", _unread_lines("circle-help", imported.unknown)),
+        Section("passed", "Not understood (passed on)", _unread_lines("circle-help", passed_on)),
+        Section("unknown", "Not understood", _unread_lines("circle-help", unknown)),
+        Section("notes", "Notes", notes),
         Section("off", "Shown only: SparkDesk never runs this", off),
         Section("aside", "SparkDesk does this itself", _unread_lines("circle-dashed", imported.set_aside)),
         Section("bytes", "What an approval is of", _digest_lines(imported)),
@@ -190,7 +198,7 @@ def _problem_line(problem: Problem) -> Line:
 
 
 def _unread_lines(icon: str, parts: Sequence[Unread]) -> tuple[Line, ...]:
-    return tuple(Line(icon, each.where, each.text, each.why) for each in parts)
+    return tuple(Line(icon, *flag_line(each), each.why) for each in parts)
 
 
 def _digest_lines(imported: Imported) -> tuple[Line, ...]:
@@ -198,13 +206,6 @@ def _digest_lines(imported: Imported) -> tuple[Line, ...]:
         return ()
     groups = " ".join(imported.digest[at : at + 16] for at in range(0, len(imported.digest), 16))
     return (Line("key", "SHA-256", groups, "Of all bytes of the text: compare it with what its author says."),)
-
-
-def _value(value: object) -> str:
-    if isinstance(value, tuple):
-        words = ("=".join(part) if isinstance(part, tuple) else str(part) for part in value)
-        return show(" ".join(words))
-    return f"{value:,}" if isinstance(value, int) else show(value)
 
 
 def _cut(section: Section) -> Section:

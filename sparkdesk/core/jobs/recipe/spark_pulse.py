@@ -46,7 +46,7 @@ def take_spark_pulse(draft: Draft, data: Mapping[str, Any], overrides: Mapping[s
     for key in own:
         if key not in ("image", "args"):
             draft.miss(f"engines.{show(name)[:32]}.{show(key)[:64]}", own[key], "No key that SparkDesk knows.")
-    for key, value in (data["engines"].items() if isinstance(data.get("engines"), Mapping) else ()):
+    for key, value in data["engines"].items() if isinstance(data.get("engines"), Mapping) else ():
         if key != name:
             draft.leave(f"engines.{show(key)[:32]}", value, "Another engine's part.")
     constraints = mapping_of(draft, data, "constraints")

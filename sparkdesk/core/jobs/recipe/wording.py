@@ -47,7 +47,13 @@ def understood_flags(imported: Imported) -> list[str]:
     return kept
 
 
+def flag_line(part: Unread) -> tuple[str, str]:
+    """Where a part stood and what it said; a flag stands before its value, as it was written: ("", "--x 3")."""
+    if part.where.startswith("-"):
+        return "", f"{part.where} {part.text}".rstrip()
+    return part.where, part.text
+
+
 def unread_words(part: Unread) -> str:
-    """What was not understood or not taken, as it stood in the text."""
-    is_flag = part.where.startswith("-")
-    return f"{part.where}{' ' if is_flag else ': '}{part.text}".rstrip(": ") if part.text else part.where
+    """What was not understood or not taken, on one line."""
+    return ": ".join(words for words in flag_line(part) if words)

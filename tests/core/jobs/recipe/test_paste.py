@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -87,6 +88,48 @@ def test_a_flag_wins_over_the_catalogue() -> None:
 def test_an_engine_without_an_adapter_is_said() -> None:
     imported = read_paste("trtllm-serve a/b --max_batch_size 4", (), ("vllm", "llamacpp"))
     assert [each.field for each in imported.problems if each.severity is Severity.WARNING] == ["engine"]
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("trtllm-serve a/b", "Export it as a script"),
+        ("trtllm-serve a/b --tp_size 2", "mpirun"),
+        ("python -m sglang.launch_server --model-path a/b --tp 2", "Export it as a script"),
+        ("python -m sglang.launch_server --model-path a/b --tp 2 --dp 2", "No export"),
+    ],
+)
+def test_a_script_is_promised_only_where_one_can_be_written(text: str, remedy: str) -> None:
+    problem = next(each for each in read_paste(text, (), ("vllm",)).problems if each.field == "engine")
+    assert remedy in problem.remedy
+    assert ("Export it as a script" in problem.remedy) == (remedy == "Export it as a script")
+
+
+@pytest.mark.parametrize(
+    ("flags", "count"), [("-tp 3", 1), ("-tp 16", 1), ("-tp 8", 0), ("-pp 3", 0), ("-tp 2 -pp 2", 0), ("-tp 99", 1)]
+)
+def test_a_division_that_the_model_does_not_have_is_an_error_at_its_field(flags: str, count: int) -> None:
+    spec = replace(CATALOGUE[0], attention_heads=40)
+    imported = read_paste(f"vllm serve {spec.name} {flags}", (spec,))
+    errors = [each.field for each in imported.problems if each.severity is Severity.ERROR]
+    assert errors == ["tensor_parallel_size"] * count
+
+
+@pytest.mark.parametrize(
+    ("image", "model", "build"),
+    [
+        ("sparkarena/spark-vllm-docker:mxfp4", "openai/gpt-oss-120b", "tuned"),
+        ("ghcr.io/sparkarena/spark-vllm-docker:mxfp4", "openai/gpt-oss-20b", "tuned"),
+        ("vllm-node-mxfp4", "openai/gpt-oss-120b", "tuned"),
+        ("vllm-node-mxfp4", "Qwen/Qwen3-8B", None),
+        ("sparkarena/spark-vllm-docker:latest", "openai/gpt-oss-120b", None),
+        ("vllm/vllm-openai:latest", "openai/gpt-oss-120b", None),
+    ],
+)
+def test_the_tuned_image_of_a_model_names_its_build(image: str, model: str, build: str | None) -> None:
+    recipe = f"{{model: {model}, runtime: vllm, container: '{image}', defaults: {{port: 8000}}}}"
+    assert read_paste(recipe, load_yaml=read_yaml).fields.get("build") == build
+    assert read_paste(f"docker run {image} vllm serve {model}").fields.get("build") == build
 
 
 @pytest.mark.parametrize("text", ["", "   \n", "what is this text about?", "SELECT 1;", "x" * 300_000])

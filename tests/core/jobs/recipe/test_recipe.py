@@ -215,6 +215,28 @@ def test_every_hook_is_shown_and_off() -> None:
     assert not imported.has_errors
 
 
+@pytest.mark.parametrize(("version", "count"), [("1", 0), (2, 0), ("9", 1), (["x"], 1), (None, 0)])
+def test_a_version_that_nobody_knows_is_a_note(version: object, count: int) -> None:
+    imported = read_recipe({"recipe_version": version, "model": "a/b", "runtime": "vllm"})
+    notes = [each for each in imported.problems if each.field == "recipe_version"]
+    assert [each.severity for each in notes] == [Severity.NOTE] * count
+    assert not imported.has_errors
+
+
+def test_values_that_the_command_does_not_ask_for_are_passed_on_once() -> None:
+    data = {
+        "model": "a/b", "runtime": "vllm", "command": "vllm serve {model} --seed 4 --load-format {load_format}",
+        "defaults": {"seed": 5, "load_format": "auto", "max_num_batched_tokens": 8192, "trust_remote_code": "false",
+                     "async_scheduling": True},
+    }  # fmt: skip
+    imported = read_recipe(data)
+    assert imported.fields["extra_flags"] == (
+        "--seed", "4", "--load-format", "auto", "--max-num-batched-tokens", "8192", "--async-scheduling",
+    )  # fmt: skip
+    assert [each.where for each in imported.unknown] == ["defaults.seed"]
+    assert "defaults.trust_remote_code" in {each.where for each in imported.set_aside}
+
+
 def test_an_unknown_key_is_listed_and_kept() -> None:
     imported = read_recipe(read_yaml(SPARKRUN) | {"brand_new": {"a": 1}})
     assert [each.where for each in imported.unknown] == ["brand_new"]

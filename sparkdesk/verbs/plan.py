@@ -176,6 +176,7 @@ def _find(words: str, catalogue: Sequence[ModelSpec]) -> tuple[Match, tuple[Prob
     """
     from sparkdesk.core.errors import PlanError
     from sparkdesk.core.models.catalogue import find_model
+    from sparkdesk.core.planning.search.checkpoint import find_unlisted
 
     path = _path(words)
     if path is not None and _looks_like_path(words):
@@ -185,6 +186,9 @@ def _find(words: str, catalogue: Sequence[ModelSpec]) -> tuple[Match, tuple[Prob
         return match, ()
     if path is not None and _exists(path):
         return _read(path)
+    unlisted = find_unlisted(catalogue, words)
+    if unlisted is not None:
+        return unlisted, ()
     near = _near(words, catalogue)
     hint = f"Did you mean {near}?" if near else "`python -m sparkdesk models` lists what it knows."
     name = repr(make_line(words, max_chars=100))

@@ -116,6 +116,7 @@ def test_a_main_checkpoints_hub_id_names_the_model_and_a_quantized_ones_its_form
     assert formats("openai/gpt-oss-20b --engine llamacpp") == {"MXFP4_GGUF"}
     assert formats("meta-llama/Llama-3.1-8B-Instruct --quantization FP4") == {"NVFP4"}
     assert formats("nvidia/Llama-3.3-70B-Instruct-NVFP4") == {"NVFP4"}
+    assert formats("RedHatAI/Llama-3.1-8B-Instruct-quantized.w4a16") == {"INT4"}
     row = answer("nvidia/Llama-3.3-70B-Instruct-NVFP4 --quantization FP8", capsys)["plans"][0]
     assert (row["quantization"], row["is_checkpoint_known"]) == ("FP8", True)
     assert "FP8 is planned, as asked" in row["problems"][0]["message"]

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from sparkdesk.core.jobs.plan import Problem, Severity
-from sparkdesk.core.models.catalogue import Match
+from sparkdesk.core.models.catalogue import MAX_WORDS, Match, find_model
 from sparkdesk.core.models.spec import ModelSpec, WeightFormat
-from sparkdesk.core.models.weights import GGUF_KEYS, compute_format
+from sparkdesk.core.models.weights import BYTES_PER_PARAMETER, GGUF_KEYS, compute_format
 from sparkdesk.core.planning.setup import EngineProfile
 
 GGUF: Final = "GGUF"
@@ -26,7 +26,7 @@ _SPELLINGS: Final[Mapping[str, str]] = {
     "W4A16": "INT4", "INT4_AUTOROUND": "INT4", "AUTOROUND": "INT4", "AUTO_ROUND": "INT4",
     "AWQ_MARLIN": "AWQ", "AWQ_INT4": "AWQ", "AWQ_4BIT": "AWQ",
     "GPTQ_MARLIN": "GPTQ", "GPTQ_INT4": "GPTQ", "GPTQ_4BIT": "GPTQ",
-    "FP16": "BF16", "BFLOAT16": "BF16", "FLOAT16": "BF16", "NONE": "BF16",
+    "FP16": "BF16", "BFLOAT16": "BF16", "FLOAT16": "BF16", "NONE": "BF16", "4BIT": "INT4", "8BIT": "INT8",
 }  # fmt: skip
 """What people and engines write -> the catalogue's word. FP16 has BF16's size, and the makers publish BF16."""
 _SAME_BITS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -43,6 +43,7 @@ _FORMAT_NAME = re.compile(
     re.IGNORECASE,
 )
 """What in a name says a format of weights."""
+_BEFORE_FORMAT = re.compile(r"[-_. ](?:quantized|quant|bnb|unsloth|ud|i1)$", re.IGNORECASE)
 
 
 def key_of(word: str) -> str:
@@ -104,11 +105,15 @@ def format_of(match: Match, words: str, wanted: str) -> tuple[str, tuple[Problem
     A name that says its quantization (...-NVFP4, ...-GGUF:Q4_K_M) fixes it, unless another one is wanted; the name of
     a main checkpoint (openai/gpt-oss-20b) is that of the model.
     """
-    if not _FORMAT_NAME.search(words.strip().rsplit("/", 1)[-1]):
+    said = _format_in(words)
+    if not said:
         return wanted, ()
     weights = match.weights
-    if weights is None:  # a repository of several files
-        return wanted or (GGUF if "gguf" in words.lower() else ""), ()
+    if weights is None:  # a repository of several files, or one that is not of the catalogue
+        is_known = any(one.repo.lower() == words.strip().lower() for one in match.spec.formats)
+        title = f"{match.spec.title} in {said}"
+        remedy = "Its size may differ: a repository that the catalogue has tells more."
+        return wanted or said, () if is_known else (_note(f"A name that nobody looked up: planned as {title}", remedy),)
     if not wanted or key_of(wanted) == weights.key:
         return weights.key, ()
     note = _note(
@@ -116,6 +121,27 @@ def format_of(match: Match, words: str, wanted: str) -> tuple[str, tuple[Problem
         f"Leave the format open for {weights.key}.",
     )
     return wanted, (note,)
+
+
+def find_unlisted(specs: Sequence[ModelSpec], words: str) -> Match | None:
+    """The model whose name a quantized checkpoint that is not of the catalogue has before its format; None: none has.
+
+    `someone/Llama-3.1-8B-Instruct-quantized.w4a16` is Llama 3.1 8B.
+    """
+    name = words.strip().rsplit("/", 1)[-1][:MAX_WORDS]
+    found = _FORMAT_NAME.search(name)
+    if found is None or not _format_in(name):
+        return None
+    match = find_model(specs, _BEFORE_FORMAT.sub("", name[: found.start()]))
+    return Match(match.spec) if match is not None else None
+
+
+def _format_in(words: str) -> str:
+    """The format that a name says; "" where it says none."""
+    name = words.strip().rsplit("/", 1)[-1][:MAX_WORDS]
+    found = _FORMAT_NAME.search(name[name.rfind(":") :] if ":" in name else name)
+    key = key_of(found[0][1:]) if found is not None else ""
+    return key if key == GGUF or key in BYTES_PER_PARAMETER else ""
 
 
 def _note(message: str, remedy: str) -> Problem:

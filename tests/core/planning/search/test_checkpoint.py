@@ -12,7 +12,7 @@ from sparkdesk.core.models.catalogue import find_model
 from sparkdesk.core.models.weights import compute_format
 from sparkdesk.core.planning.quality import quality_of
 from sparkdesk.core.planning.row import PlanRow
-from sparkdesk.core.planning.search.checkpoint import checkpoints_of, format_of, key_of
+from sparkdesk.core.planning.search.checkpoint import checkpoints_of, find_unlisted, format_of, key_of
 from sparkdesk.core.planning.search.rows import plan_rows
 from tests.core.planning.planner import ask, catalogue, reference, spec_of, words_of
 
@@ -132,6 +132,29 @@ def test_a_name_fixes_a_format_where_it_says_one(words: str, wanted: str, fixed:
     assert match is not None
     form, notes = format_of(match, words, wanted)
     assert (form, bool(notes)) == (fixed, is_noted)
+
+
+@pytest.mark.parametrize(
+    ("words", "key", "form"),
+    [
+        ("RedHatAI/Llama-3.1-8B-Instruct-quantized.w4a16", "llama-3.1-8b", "INT4"),
+        ("someone/gpt-oss-20b-NVFP4", "gpt-oss-20b", "NVFP4"),
+        ("unsloth/Qwen3-14B-bnb-4bit", "qwen3-14b", "INT4"),
+        ("someone/gemma-3-27b-it-GGUF:Q6_K", "gemma-3-27b", "Q6_K"),
+    ],
+)
+def test_a_checkpoint_that_is_not_of_the_catalogue_is_planned_by_its_name(words: str, key: str, form: str) -> None:
+    match = find_unlisted(catalogue(), words)
+    assert match is not None
+    assert match.spec.key == key
+    found, notes = format_of(match, words, "")
+    assert found == form
+    assert "nobody looked up" in notes[0].message
+
+
+@pytest.mark.parametrize("words", ["someone/unheard-of-7b-AWQ", "llama", "-AWQ", "", "x" * 9000, "own/model-fp3"])
+def test_a_name_of_no_known_model_stays_unknown(words: str) -> None:
+    assert find_unlisted(catalogue(), words) is None
 
 
 def test_the_question_itself_is_noted_on_every_row() -> None:

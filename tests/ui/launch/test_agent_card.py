@@ -97,3 +97,11 @@ def test_more_users_at_once_keep_the_tasks(page: LaunchPage) -> None:
     page.model.recompute()
     assert page.model.form.workload == "custom"
     assert page.plan.agents.title.text() == "Agents: 8 tasks, 5 at once"
+
+
+def test_a_launch_that_is_loaded_again_keeps_the_tasks(page: LaunchPage) -> None:
+    page.model.set_field("tasks", 64)
+    request = page.model.preview.request
+    assert request is not None
+    page.load(request)
+    assert page.model.form.tasks == 64

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QModelIndex, Qt
 from PySide6.QtTest import QSignalSpy, QTest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
@@ -264,3 +264,12 @@ def test_measured_is_said_only_of_the_very_case(page: ModelsPage) -> None:
     assert page.detail.leans.text().endswith(": this very case")
     page.detail.show_speed(near)
     assert "measured" not in page.detail.band_words.text()
+
+
+def test_the_first_click_chooses_the_row_under_it(qtbot: QtBot, dressed: object, desk: ModelsDesk) -> None:
+    page = open_models(qtbot, desk, (1044, 320))
+    page.filters.search.setFocus()
+    page.model.choose("")
+    page.table.setCurrentIndex(QModelIndex())
+    click(page, "glm-5", 2)
+    assert page.model.chosen_name == page.table.cells.entries[-1].spec.name

@@ -6,9 +6,10 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from sparkdesk.core.planning.figure import Part
+from tests.ui.contrast import contrast
 from tests.ui.picture import host_page
 from ui import theme
-from ui.launch.plan.parts_bar import PartsBar, drawn_parts
+from ui.launch.plan.parts_bar import PART_NAMES, PartsBar, drawn_parts
 
 PARTS = (
     Part("weights", 0.040),
@@ -58,3 +59,15 @@ def test_a_narrow_bar_breaks_its_key_into_lines(qtbot: QtBot, dressed: object) -
     qtbot.addWidget(host_page(bar, 600, 60))
     bar.show_parts(PARTS)
     assert bar.heightForWidth(240) > bar.heightForWidth(600)
+
+
+@pytest.mark.parametrize("look", ["dark", "light"])
+def test_what_is_computed_is_seen_in_both_themes_and_is_no_blue_beside_the_weights(look: theme.ThemeName) -> None:
+    theme.set_theme(look)
+    shade, weights = (theme.color(PART_NAMES[key][1]) for key in ("compute", "weights"))
+    surface = theme.color("surface").name()
+    hues = shade.hue(), weights.hue()
+    theme.set_theme("dark")
+    assert contrast(shade.name(), surface) >= 3.0
+    assert shade.saturationF() > 0.5, "one hue in both themes, no paper beside ink"
+    assert abs(hues[0] - hues[1]) > 90

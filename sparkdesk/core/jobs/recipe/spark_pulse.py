@@ -51,8 +51,9 @@ def take_spark_pulse(draft: Draft, data: Mapping[str, Any], overrides: Mapping[s
             draft.leave(f"engines.{show(key)[:32]}", value, "Another engine's part.")
     constraints = mapping_of(draft, data, "constraints")
     take_solo(draft, constraints)
-    for key in constraints.keys() - {"solo_only", "cluster_only", "min_nodes"}:
-        draft.miss(f"constraints.{show(key)[:64]}", constraints[key], "No key that SparkDesk knows.")
+    for key in constraints:
+        if key not in ("solo_only", "cluster_only", "min_nodes"):
+            draft.miss(f"constraints.{show(key)[:64]}", constraints[key], "No key that SparkDesk knows.")
     least = constraints.get("min_nodes")
     if isinstance(least, int) and not isinstance(least, bool) and 1 <= least <= 64:
         draft.leave("constraints.min_nodes", least, NODES_FOLLOW)

@@ -63,16 +63,16 @@ def setup(
     return Setup(spec, chosen, VLLM, STOCK, division, kv_dtype)
 
 
-def groups() -> st.SearchStrategy[LayerGroup]:
-    """One group of layers of any kind."""
-    count, heads = st.integers(1, 96), st.sampled_from((1, 2, 3, 4, 8, 16))
-    return st.one_of(
-        st.builds(LayerGroup, st.just(LayerKind.FULL), count, heads, st.sampled_from((64, 128, 256))),
-        st.builds(LayerGroup, st.just(LayerKind.SLIDING), count, heads, st.just(128), st.sampled_from((128, 8192))),
-        st.builds(LayerGroup, st.just(LayerKind.LATENT), count, latent_dim=st.just(576)),
-        st.builds(LayerGroup, st.just(LayerKind.LINEAR), count, state_bytes=st.sampled_from((1 << 20, 4 << 20))),
-        st.builds(LayerGroup, st.just(LayerKind.NONE), count),
-    )
+_COUNT, _HEADS = st.integers(1, 96), st.sampled_from((1, 2, 3, 4, 8, 16))
+GROUPS = st.one_of(
+    st.builds(LayerGroup, st.just(LayerKind.FULL), _COUNT, _HEADS, st.sampled_from((64, 128, 256))),
+    st.builds(LayerGroup, st.just(LayerKind.SLIDING), _COUNT, _HEADS, st.just(128), st.sampled_from((128, 8192))),
+    st.builds(LayerGroup, st.just(LayerKind.LATENT), _COUNT, latent_dim=st.just(576)),
+    st.builds(LayerGroup, st.just(LayerKind.LINEAR), _COUNT, state_bytes=st.sampled_from((1 << 20, 4 << 20))),
+    st.builds(LayerGroup, st.just(LayerKind.NONE), _COUNT),
+)
+"""One group of layers of any kind. Made once: made anew for each draw, Hypothesis could not always repeat its draws."""
+_LAYERS = st.lists(GROUPS, min_size=1, max_size=3)
 
 
 @st.composite
@@ -84,7 +84,7 @@ def specs(draw: st.DrawFn) -> ModelSpec:
         title="A model",
         attention_heads=draw(st.sampled_from((None, 16, 24, 64))),
         context_tokens=draw(st.sampled_from((None, 8192, 131_072, 1_048_576))),
-        layers=tuple(draw(st.lists(groups(), min_size=1, max_size=3))),
+        layers=tuple(draw(_LAYERS)),
         formats=(
             WeightFormat("BF16", whole),
             WeightFormat("FP8", whole // 2),

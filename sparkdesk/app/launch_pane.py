@@ -18,7 +18,6 @@ from sparkdesk.core.jobs.recipe.export.compose import export_compose
 from sparkdesk.core.jobs.recipe.export.kubernetes import export_kubernetes
 from sparkdesk.core.jobs.recipe.export.recipe import export_recipe
 from sparkdesk.core.jobs.recipe.export.script import export_script
-from sparkdesk.core.jobs.recipe.export.silence import silent_fields
 from sparkdesk.core.jobs.recipe.imported import Imported
 from sparkdesk.core.jobs.recipe.paste import MAX_CHARS, read_paste
 from sparkdesk.core.jobs.request import LaunchRequest
@@ -119,12 +118,12 @@ def _text_of(path: Path) -> str:
 def export_request(kind: str, request: LaunchRequest, origin: Imported | None = None) -> str:
     """The request as `command` or one of `EXPORTS`. Raises PlanError where it cannot be written so.
 
-    What only its `origin` says is kept where the kind has a place for it; what that left open stays open.
+    It is what the form shows, and so what a launch does. A recipe keeps what only its `origin` says.
     """
     try:
         if kind == "command":
-            return command_of(request, silent=silent_fields(request, origin))
-        return EXPORTS[kind][1](request, origin=origin)
+            return command_of(request)
+        return EXPORTS[kind][1](request, origin=origin if kind == "sparkrun" else None)
     except KeyError as error:
         raise PlanError(
             f"SparkDesk has no command line of {request.engine}", remedy="Choose another engine."

@@ -149,14 +149,14 @@ def test_what_a_clean_command_leaves_open_is_a_note_and_no_problem(page: LaunchP
     assert drawer.model.verdict() == ("Command", "warn")
 
 
-def test_an_export_says_nothing_that_the_recipe_left_open_and_the_form_did_not_say(page: LaunchPage) -> None:
+def test_an_export_says_what_the_form_shows_and_a_recipe_keeps_its_own_silence(page: LaunchPage) -> None:
     quiet = "vllm serve openai/gpt-oss-120b --max-model-len 8192"
     imported = read_paste(quiet)
-    assert "--max-num-seqs" not in export_request("command", imported.request(("n",)), imported)
-    for kind in ("script", "compose", "kubernetes", "sparkrun"):
+    for kind in ("command", "script", "compose", "kubernetes"):
         text = export_request(kind, imported.request(("n",)), imported)
-        assert ("max-num-seqs" in text, "8192" in text) == (False, True), kind
-    assert "--max-num-seqs 1" in export_request("command", imported.request(("n",)))
+        assert ("max-num-seqs" in text, "8192" in text) == (True, True), kind
+    text = export_request("sparkrun", imported.request(("n",)), imported)
+    assert ("max-num-seqs" in text, "8192" in text) == (False, True)
 
 
 def test_a_whole_command_says_none_where_it_is_silent_and_a_bare_id_says_nothing(page: LaunchPage) -> None:

@@ -52,11 +52,18 @@ from sparkdesk.core.planning.launch.request import (
     STOCK,
     has_format,
     launched_weights,
+    live_place,
     place_of,
     setup_of,
     workload_of,
 )
-from sparkdesk.core.planning.memory.ledger import fit_problems, launch_ledgers, share_problems, start_note
+from sparkdesk.core.planning.memory.ledger import (
+    fit_problems,
+    launch_ledgers,
+    share_problems,
+    start_note,
+    weights_problems,
+)
 from sparkdesk.core.planning.setup import Build, EngineProfile
 from sparkdesk.core.playbooks.job import JobSpec, build_plan
 
@@ -356,7 +363,9 @@ def _ledger(request: LaunchRequest, context: PlanContext) -> MemoryLedger:
 
 def _memory_problems(request: LaunchRequest, context: PlanContext) -> list[Problem]:
     parts = (setup_of(request, context.spec, PROFILE), workload_of(request), place_of(request, context))
-    found = _ledgers(request, context)
+    found, whole = _ledgers(request, context), live_place(context)
+    if too_big := weights_problems(*parts, found, whole):
+        return [*too_big]
     problems = [
         _error(
             "The memory share leaves no room for the KV cache",
@@ -368,7 +377,7 @@ def _memory_problems(request: LaunchRequest, context: PlanContext) -> list[Probl
     ]
     if problems:
         return problems
-    return [*share_problems(*parts), *fit_problems(*parts, found)]
+    return [*share_problems(*parts), *fit_problems(*parts, found, whole)]
 
 
 def _error(message: str, remedy: str, field: str) -> Problem:

@@ -62,7 +62,7 @@ class Planner:
     def rows(self, question: Question) -> tuple[PlanRow, ...]:
         """Every way to serve the model there, ranked."""
         prices = Prices(rates=self._records.energies.rates())
-        return plan_rows(replace(question, prices=prices), self.reference)
+        return plan_rows(replace(question, prices=prices, whole=self.places.everything()), self.reference)
 
     def currency(self) -> str:
         """What the settings call the money of costs; "" is not said."""

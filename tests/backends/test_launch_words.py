@@ -130,6 +130,29 @@ def test_a_smaller_share_is_proposed_where_the_default_one_leaves_too_little() -
     assert plan.ledgers[0].fit is Fit.FITS
 
 
+def test_weights_larger_than_the_node_are_answered_with_what_would_fit_and_no_larger_share() -> None:
+    request = changed(LLAMA, model="meta-llama/Llama-3.3-70B-Instruct")
+    context = context_with(spec_named(LLAMA.model))
+    (problem,) = [one for one in vllm.backend.problems(request, context) if one.severity is Severity.ERROR]
+    assert "is too big for spark-5c2d: its weights take 131.4 GiB of 121.6" in problem.message
+    assert "Raise the memory share" not in problem.remedy
+    assert "FP8 weights" in problem.remedy
+    assert problem.field == "quantization"
+
+
+def test_a_share_smaller_than_the_weights_is_to_be_raised() -> None:
+    (problem,) = [one for one in problems_of(changed(LLAMA, memory_fraction=0.2)) if one.severity is Severity.ERROR]
+    assert problem.remedy.startswith("Raise the memory share")
+
+
+def test_a_launch_on_a_full_node_names_the_free_one() -> None:
+    context = context_with(spec_named(LLAMA.model), mem_available_bytes=20 * GIB)
+    free = replace(context.nodes[0], record=replace(context.nodes[0].record, id="node-2", name="spark-9f01"))
+    both = replace(context, nodes=(*context.nodes, replace(free, mem_available_bytes=118 * GIB)))
+    remedies = [problem.remedy for problem in vllm.backend.problems(LLAMA, both)]
+    assert any("on spark-9f01 instead" in remedy for remedy in remedies)
+
+
 def test_a_node_whose_memory_was_not_read_gives_no_word() -> None:
     request = changed(LLAMA, nodes=("node-1",))
     context = context_with(spec_named(request.model), mem_available_bytes=None)

@@ -61,7 +61,15 @@ def workload_of(request: LaunchRequest) -> Workload:
 
 def place_of(request: LaunchRequest, context: PlanContext) -> Place:
     """The chosen nodes that are known, as they were read. Where it was not read who is there, nobody knows it."""
-    chosen = [node for node_id in request.nodes for node in context.nodes if node.record.id == node_id]
+    return _place([node for node_id in request.nodes for node in context.nodes if node.record.id == node_id])
+
+
+def live_place(context: PlanContext) -> Place:
+    """All nodes that could be chosen, as they were read."""
+    return _place(list(context.nodes))
+
+
+def _place(chosen: list[NodeContext]) -> Place:
     unread = tuple(
         Neighbour("", "what runs there", (node.record.id,), float("nan"), float("nan"))
         for node in chosen

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from sparkdesk.core.jobs.plan import GIB
 from sparkdesk.core.models.spec import WeightFormat
 from sparkdesk.core.planning.launch.division import division_problems
-from sparkdesk.core.planning.memory.need import VALUE_BYTES
+from sparkdesk.core.planning.memory.need import VALUE_BYTES, room_of
 from sparkdesk.core.planning.parallelism import Parallelism
-from sparkdesk.core.planning.place import Neighbour, Place, widen_place
+from sparkdesk.core.planning.place import Neighbour, NodeRoom, Place, widen_place
 from sparkdesk.core.planning.setup import Setup
 from sparkdesk.core.planning.workload import Workload
 
@@ -86,12 +86,37 @@ def with_other_division(setup: Setup, workload: Workload, place: Place) -> Itera
 
 
 def with_more_nodes(setup: Setup, workload: Workload, place: Place) -> Iterator[Change]:
-    """More nodes like the first one, with nobody on them: the fewest first."""
+    """More nodes like the first one, with nobody on them: the fewest first.
+
+    Of so many nodes all take part, else those alone that nobody else uses: one full node holds no more of the model
+    than it has room for.
+    """
     for count in range(len(place.nodes) + 1, MOST_NODES + 1):
         larger = widen_place(place, count)
         for division in divisions(setup, larger, count):
             words = f"{count} nodes ({division.label})"
             yield Change(words, "nodes", replace(setup, parallelism=division), workload, larger)
+        busy = {node_id for neighbour in place.neighbours for node_id in neighbour.node_ids}
+        free = _part_of(larger, [node for node in larger.nodes if node.node_id not in busy])
+        left = len(free.nodes)
+        for division in divisions(setup, free, left) if left < count else ():
+            words = f"{count} nodes ({division.label} on the {left} that nobody else uses)"
+            if left == 1:
+                words = "another node that nobody else uses"
+            yield Change(words, "nodes", replace(setup, parallelism=division), workload, free)
+
+
+def with_other_nodes(setup: Setup, workload: Workload, place: Place, whole: Place | None) -> Iterator[Change]:
+    """As many nodes of the whole place, divided in the same way: those that have most room."""
+    if whole is None:
+        return
+    here = {node.node_id for node in place.nodes}
+    owned = [node for node in whole.nodes if node.is_owned]
+    roomy = sorted(owned, key=lambda node: -(room_of(node, whole).left_bytes or 0))[: len(here)]
+    if len(roomy) == len(here) and here != {node.node_id for node in roomy}:
+        other = _part_of(whole, [node for node in owned if node in roomy])
+        words = f"on {' and '.join(node.name for node in other.nodes)} instead"
+        yield Change(words, "nodes", setup, workload, other)
 
 
 def with_smaller_weights_on_more_nodes(setup: Setup, workload: Workload, place: Place) -> Iterator[Change]:
@@ -121,6 +146,12 @@ def divisions(setup: Setup, place: Place, count: int) -> Iterator[Parallelism]:
             division = Parallelism(tensor, count // tensor, 1)
             if not division_problems(replace(setup, parallelism=division), place):
                 yield division
+
+
+def _part_of(place: Place, nodes: list[NodeRoom]) -> Place:
+    """Some nodes of a place, with those who work there. What joins them takes no memory, and is left out."""
+    ids = {node.node_id for node in nodes}
+    return Place(tuple(nodes), neighbours=tuple(one for one in place.neighbours if ids.intersection(one.node_ids)))
 
 
 def _without(place: Place, stopped: tuple[Neighbour, ...]) -> Place:

@@ -19,6 +19,7 @@ from sparkdesk.core.planning.memory.advice import (
     with_context,
     with_more_nodes,
     with_other_division,
+    with_other_nodes,
     with_small_cache,
     with_smaller_weights,
     with_smaller_weights_on_more_nodes,
@@ -238,9 +239,10 @@ def _longest(setup: Setup, users: int, budget: float, most: int) -> int | None:
     return low
 
 
-def what_would_fit(setup: Setup, workload: Workload, place: Place) -> tuple[Change, ...]:
+def what_would_fit(setup: Setup, workload: Workload, place: Place, whole: Place | None = None) -> tuple[Change, ...]:
     """Changes after which this plan is safe on every node, each seen to be so: the smallest of each kind.
 
+    `whole`: all nodes that may be chosen, where they are known; others of them may be better than the plan's own.
     Where the share was chosen, it is planned anew for the changed plan. Empty for what cannot be at all.
     """
     if division_problems(setup, place) or workload_problems(workload):
@@ -248,6 +250,7 @@ def what_would_fit(setup: Setup, workload: Workload, place: Place) -> tuple[Chan
     args = (replace(setup, memory_fraction=None), workload, place)
     kinds = (
         _with_planned_share(setup, workload, place),
+        with_other_nodes(*args, whole),
         without_neighbours(*args),
         with_users(*args, max_concurrency(*args)),
         with_context(*args, max_context_tokens(*args)),
@@ -283,16 +286,17 @@ def _with_share_named(change: Change) -> Change:
 
 
 def memory_problems(
-    setup: Setup, workload: Workload, place: Place, found: tuple[MemoryLedger, ...]
+    setup: Setup, workload: Workload, place: Place, found: tuple[MemoryLedger, ...], whole: Place | None = None
 ) -> tuple[Problem, ...]:
     """What speaks against the plan: sizes that cannot be, an engine's share that is wrong, and what does not fit.
 
-    `found` are its ledgers. The remedy of what does not fit says, with numbers, what would.
+    `found` are its ledgers, `whole` all nodes that may be chosen. The remedy of what does not fit says, with numbers,
+    what would.
     """
     problems = workload_problems(workload) + division_problems(setup, place)
     if problems:
         return problems
-    return (*share_problems(setup, workload, place), *fit_problems(setup, workload, place, found))
+    return (*share_problems(setup, workload, place), *fit_problems(setup, workload, place, found, whole))
 
 
 def _is_safe(change: Change) -> bool:
@@ -300,7 +304,7 @@ def _is_safe(change: Change) -> bool:
 
 
 def fit_problems(
-    setup: Setup, workload: Workload, place: Place, found: tuple[MemoryLedger, ...]
+    setup: Setup, workload: Workload, place: Place, found: tuple[MemoryLedger, ...], whole: Place | None = None
 ) -> tuple[Problem, ...]:
     """What the word of the worst node means, and what would make the plan safe."""
     fit = worst_fit(found)
@@ -320,11 +324,30 @@ def fit_problems(
     message = f"Too big for {name}: it needs {-free_gib:.1f} GiB more than there is"
     if fit is Fit.RISKY:
         message = f"Only {free_gib:.1f} GiB would be left on {name}: the node may freeze"
-    changes = what_would_fit(setup, workload, place)
-    remedy = f"What would fit: {'; '.join(change.words for change in changes)}."
+    remedy, field = _remedy(setup, workload, place, whole)
+    return (Problem(Severity.WARNING, message, remedy, field),)
+
+
+def weights_problems(
+    setup: Setup, workload: Workload, place: Place, found: tuple[MemoryLedger, ...], whole: Place | None = None
+) -> tuple[Problem, ...]:
+    """A model that no share of a node's memory holds: its weights alone, beside the runtime, are larger."""
+    for node, ledger in zip(place.nodes, found, strict=True):
+        weights, total = ledger.weights_bytes, ledger.total_bytes
+        if weights is None or total is None or weights + (ledger.runtime_bytes or 0) <= MOST_FRACTION * total:
+            continue
+        message = f"{setup.spec.title} is too big for {node.name}: its weights take {weights / GIB:.1f} GiB of "
+        message += f"{total / GIB:.1f}, and no memory share leaves room for the KV cache"
+        return (Problem(Severity.ERROR, message, *_remedy(setup, workload, place, whole)),)
+    return ()
+
+
+def _remedy(setup: Setup, workload: Workload, place: Place, whole: Place | None) -> tuple[str, str]:
+    """What would fit in words, and the field of the form where one would change it first."""
+    changes = what_would_fit(setup, workload, place, whole)
     if not changes:
-        remedy = "No change of it was found that fits: choose a smaller model."
-    return (Problem(Severity.WARNING, message, remedy, changes[0].field if changes else "model"),)
+        return "No change of it was found that fits: choose a smaller model.", "model"
+    return f"What would fit: {'; '.join(change.words for change in changes)}.", changes[0].field
 
 
 def share_problems(setup: Setup, workload: Workload, place: Place) -> tuple[Problem, ...]:

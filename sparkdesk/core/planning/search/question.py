@@ -62,6 +62,8 @@ class Question:
     prices: Prices = field(default_factory=Prices)
     notes: tuple[Problem, ...] = ()
     """What is to be said of the question itself, beside every row."""
+    whole: Place | None = None
+    """All nodes that there are, where that is more than `place`: what does not fit may fit on others of them."""
 
 
 def load_problems(question: Question) -> list[Problem]:

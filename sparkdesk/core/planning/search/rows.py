@@ -72,7 +72,8 @@ def plan_rows(question: Question, reference: Reference) -> tuple[PlanRow, ...]:
                 plain, others = setups(question, engine, weights, division)
                 plain_rows.append((search.row(plain, place), others))
     rows = [*(row for row, _ in plain_rows), *_variants(search, plain_rows)]
-    return _advised(rank(rows, question.goal, is_build_fixed=bool(question.limits.build)))
+    ranked = rank(rows, question.goal, is_build_fixed=bool(question.limits.build))
+    return _advised(ranked, question.whole or question.place)
 
 
 class _Memory(NamedTuple):
@@ -170,7 +171,7 @@ class _Search:
         return found
 
 
-def _advised(rows: tuple[PlanRow, ...]) -> tuple[PlanRow, ...]:
+def _advised(rows: tuple[PlanRow, ...], whole: Place) -> tuple[PlanRow, ...]:
     """The rows, with what would make those fit that do not: of the nearest ones, for each is planned anew for that."""
     found, advised = [], 0
     for row in rows:
@@ -179,7 +180,7 @@ def _advised(rows: tuple[PlanRow, ...]) -> tuple[PlanRow, ...]:
             continue
         advised += 1
         if advised <= ADVISED or row.fit is Fit.UNKNOWN:
-            more = memory_problems(row.setup, row.workload, row.place, row.ledgers)
+            more = memory_problems(row.setup, row.workload, row.place, row.ledgers, whole)
         else:
             more = (_short_problem(row),)
         found.append(replace(row, problems=(*row.problems, *more)))

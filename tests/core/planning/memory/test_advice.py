@@ -18,7 +18,7 @@ from sparkdesk.core.planning.parallelism import Parallelism
 from sparkdesk.core.planning.place import Neighbour, Place
 from sparkdesk.core.planning.setup import Setup
 from sparkdesk.core.planning.workload import BATCH, CHAT, CODING, PRESETS, Workload
-from tests.core.planning.plans import LLAMA, LLAMACPP, VLLM, load, place, questions, setup
+from tests.core.planning.plans import LLAMA, LLAMACPP, VLLM, load, place, places, questions, setup
 
 Question = tuple[Setup, Workload, Place]
 CATALOGUE = read_catalogue((Path(__file__).resolve().parents[4] / "resources/catalogue/models.toml").read_bytes())
@@ -108,6 +108,39 @@ def test_stopping_a_neighbour_frees_what_it_holds_and_no_more() -> None:
     changes = what_would_fit(setup("FP8"), CHAT, place(1, 50.0, held))
     (stopped,) = [change for change in changes if change.words == "stop gpt-oss-120b"]
     assert (stopped.place.nodes[0].available_bytes, stopped.place.neighbours) == (116 * GIB, ())
+
+
+def test_a_free_node_of_the_same_place_is_named_before_a_neighbour_is_stopped() -> None:
+    held = (Neighbour("j1", "gpt-oss-120b", ("n0",), 200.0, 30.0, bytes_held=66 * GIB),)
+    whole = place(2, 118.7, held)
+    full = replace(whole.nodes[0], available_bytes=50 * GIB)
+    whole = replace(whole, nodes=(full, whole.nodes[1]))
+    changes = what_would_fit(setup("FP8"), CHAT, place(1, 50.0, held), whole)
+    assert [change.words for change in changes][:2] == ["on spark-1 instead", "stop gpt-oss-120b"]
+    assert is_true(changes[0])
+    words = [change.words for change in what_would_fit(setup("FP8"), CHAT, place(1, 50.0, held))]
+    assert "on spark-1 instead" not in words, "of nodes that nobody named nothing is said"
+
+
+def test_a_full_node_is_left_out_where_fewer_more_nodes_are_enough_without_it() -> None:
+    held = (Neighbour("j1", "gpt-oss-120b", ("n0",), 200.0, 30.0, bytes_held=66 * GIB),)
+    four = place(4, 117.0, held)
+    four = replace(four, nodes=(replace(four.nodes[0], available_bytes=20 * GIB), *four.nodes[1:]))
+    large = replace(LLAMA, formats=(replace(LLAMA.formats[0], weight_bytes=390_000_000_000),))
+    changes = what_would_fit(setup("BF16", Parallelism(4), spec=large), CHAT, four)
+    (more,) = [change for change in changes if change.words.startswith("5 nodes")]
+    assert more.words == "5 nodes (TP 4 on the 4 that nobody else uses)"
+    assert is_true(more)
+    assert "n0" not in [node.node_id for node in more.place.nodes]
+
+
+@given(places(4), questions())
+@settings(max_examples=80, deadline=None)
+def test_every_remedy_within_a_larger_place_is_true(whole: Place, question: Question) -> None:
+    made, asked, some = question
+    part = replace(whole, nodes=whole.nodes[: len(some.nodes)])
+    if worst_fit(ledgers(made, asked, part)) in (Fit.RISKY, Fit.TOO_BIG):
+        assert all(is_true(change) for change in what_would_fit(made, asked, part, whole))
 
 
 def test_several_copies_that_do_not_fit_become_one_that_is_divided() -> None:

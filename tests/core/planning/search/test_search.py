@@ -9,7 +9,7 @@ import pytest
 
 from sparkdesk.core.jobs.plan import Fit, Severity
 from sparkdesk.core.models.spec import LayerGroup, LayerKind
-from sparkdesk.core.planning.place import NodeRoom
+from sparkdesk.core.planning.place import Neighbour, NodeRoom
 from sparkdesk.core.planning.search.combination import choose_nodes, divisions, node_counts, question_problems
 from sparkdesk.core.planning.search.ranking import is_fitting
 from sparkdesk.core.planning.search.rows import plan_rows
@@ -130,6 +130,16 @@ def test_a_model_that_is_too_big_for_three_nodes_says_by_how_much_and_what_would
     assert "4 nodes" in " ".join(problem.remedy for problem in rows[0].problems)
     missing = [min(one.free_bytes or 0 for one in row.ledgers) for row in rows if row.fit is Fit.TOO_BIG]
     assert missing == sorted(missing, reverse=True)
+
+
+def test_a_plan_on_a_full_node_names_the_free_one_beside_it() -> None:
+    held = (Neighbour("j1", "gpt-oss-120b", ("n1",), 200.0, 30.0, bytes_held=90 * GIB),)
+    whole = place_of(2, neighbours=held, free_gib=(20.0, 118.7))
+    alone = replace(ask(LLAMA, 1, engine="vllm"), place=replace(whole, nodes=whole.nodes[:1]))
+    for question, is_named in ((alone, False), (replace(alone, whole=whole), True)):
+        remedies = [problem.remedy for row in plan_rows(question, reference()) for problem in row.problems]
+        assert any("on node 2 instead" in one for one in remedies) == is_named
+        assert any("stop gpt-oss-120b" in one for one in remedies)
 
 
 def test_what_fits_stands_before_what_is_risky_and_that_before_what_is_too_big() -> None:

@@ -187,8 +187,9 @@ def _fill_load(form: Form, spec: ModelSpec | None) -> Form:
 def _fill_server(form: Form, around: Around) -> Form:
     node = next((each for each in around.contexts if each.record.id in form.nodes), None)
     values: dict[str, object] = {}
-    if around.spec is not None and "weights_path" not in form.touched:
-        values["weights_path"] = choose_path(around.spec, form.quantization, node)
+    if "weights_path" not in form.touched:
+        # A file that was found for another model would start that one.
+        values["weights_path"] = choose_path(around.spec, form.quantization, node) if around.spec is not None else ""
     if "port" not in form.touched:
         values["port"] = str(choose_port(around.backends.get(form.engine), node))
     if "served_name" not in form.touched:
@@ -202,7 +203,8 @@ _KEPT = frozenset((*LOAD_FIELDS, "nodes", "concurrency", "extra_flags", "environ
 
 def leave_model(form: Form) -> Form:
     """The form without what was chosen for the model before; its engine stays."""
-    return replace(form, base=None, best=None, touched=form.touched & (_KEPT | {"model", "engine"}))
+    touched = form.touched & (_KEPT | {"model", "engine"})
+    return replace(form, quantization="", weights_path="", base=None, best=None, touched=touched)
 
 
 def pick_model(form: Form, spec: ModelSpec, backends: Mapping[str, BackendInfo]) -> Form:
@@ -285,8 +287,10 @@ def limits_of(form: Form, names: frozenset[str]) -> Limits:
     )
 
 
-_MARKED = frozenset(FIELDS) - {*LOAD_FIELDS, "nodes", "model", "weights_path", "extra_flags", "environment"}
+_MARKED = frozenset(FIELDS) - {*LOAD_FIELDS, "nodes", "model"}
 """Fields whose own value is worth telling apart from the person's."""
+_EMPTY = frozenset(("extra_flags", "environment"))
+"""Fields that say nothing by themselves."""
 
 
 def changed_fields(form: Form, around: Around) -> frozenset[str]:
@@ -300,4 +304,14 @@ def changed_fields(form: Form, around: Around) -> frozenset[str]:
 
 def reset_field(form: Form, name: str, around: Around) -> Form:
     """The form with one field as it would be by itself."""
-    return fill_defaults(replace(form, touched=form.touched - {name}), around)
+    form = replace(form, touched=form.touched - {name})
+    return fill_defaults(replace(form, **{name: ""}) if name in _EMPTY else form, around)  # type: ignore[arg-type]  # by name
+
+
+def reset_fields(form: Form, around: Around) -> Form:
+    """The form with all that was changed as it would be by itself; the plan follows the best one again."""
+    changed = changed_fields(form, around)
+    # A row that was chosen fixes the whole plan, also what it has in common with the one on its own nodes.
+    touched = form.touched - changed - set(PLAN_FIELDS)
+    values = dict.fromkeys(changed & _EMPTY, "")
+    return fill_defaults(replace(form, **values, touched=touched), around)  # type: ignore[arg-type]  # by name

@@ -18,6 +18,7 @@ from sparkdesk.core.jobs.recipe.imported import Imported
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.models.catalogue import find_model
 from sparkdesk.core.models.spec import ModelSpec
+from sparkdesk.core.planning.agent.workload import MOST_TASKS
 from sparkdesk.core.planning.place import Place
 from sparkdesk.core.planning.row import PlanRow
 from sparkdesk.core.planning.search.question import Limits, Question, context_problem, load_problems
@@ -39,6 +40,7 @@ from ui.launch.default import (
     pick_format,
     pick_model,
     reset_field,
+    reset_fields,
     take_row,
 )
 from ui.launch.feeds import LaunchFeeds
@@ -143,6 +145,8 @@ class LaunchModel(QObject):
 
     def set_field(self, name: str, value: object) -> None:
         """The person changed a field."""
+        if name == "tasks" and isinstance(value, int):
+            value = min(max(1, value), MOST_TASKS)
         if getattr(self.form, name) != value:
             form = self.form.typed(name, value)
             if name in ("engine", "quantization"):
@@ -189,7 +193,7 @@ class LaunchModel(QObject):
 
     def reset_all(self) -> None:
         """Give every changed field back to the defaults."""
-        self._set_form(replace(self.form, touched=self.form.touched - self.changed_fields()))
+        self._set_form(reset_fields(self.form, self._around(self.form)))
 
     def choice_hints(self) -> dict[str, str]:
         """Some words beside the choices, by field."""

@@ -171,6 +171,57 @@ def test_reset_gives_back_all_that_was_changed_and_nothing_of_the_load(opened: O
     assert page.model.form.prompt_tokens == "3000"
 
 
+def test_reset_after_a_row_on_one_node_gives_the_best_plan_of_all_back(opened: Open) -> None:
+    page = opened(LLAMA, (1, 2, 3, 4), "batch")
+    page.model.recompute()
+    best = page.model.row
+    alone = next(r for r in page.model.rows if len(r.place.nodes) == 1 and r.setup.weights.key == "BF16")
+    page.model.choose_row(alone)
+    page.model.recompute()
+    assert page.model.row != best
+    QTest.mouseClick(page.form.foot.reset, Qt.MouseButton.LeftButton)
+    page.model.recompute()
+    assert page.model.row == best
+
+
+def test_reset_clears_what_blocks_the_launch_in_the_lines(opened: Open) -> None:
+    page = opened()
+    for name, value in (("extra_flags", "--a 'b"), ("environment", "FOO"), ("weights_path", "/a/other.gguf")):
+        page.model.set_field(name, value)
+    page.model.recompute()
+    assert {"extra_flags", "environment"} <= set(page.model.preview.errors)
+    QTest.mouseClick(page.form.foot.reset, Qt.MouseButton.LeftButton)
+    page.model.recompute()
+    form = page.model.form
+    assert (form.extra_flags, form.environment) == ("", "")
+    assert form.weights_path != "/a/other.gguf"
+    assert page.model.preview.errors == {}
+
+
+def test_a_model_that_nobody_knows_is_never_started_from_the_file_of_another(qtbot: QtBot, dressed: object) -> None:
+    small = tuple(spec for spec in catalogue() if spec.key.startswith("smollm2"))
+    page = open_page(qtbot, LaunchDesk(answer, small, reference().engines))
+    page.model.set_field("engine", "llamacpp")
+    page.model.recompute()
+    assert page.model.form.weights_path.endswith(".gguf")
+    page.form.model_name.setFocus()
+    page.form.model_name.selectAll()
+    QTest.keyClicks(page.form.model_name, "unknown/Foo-7B")
+    QTest.keyClick(page.form.model_name, Qt.Key.Key_Return)
+    page.model.recompute()
+    assert page.model.form.model == "unknown/Foo-7B"
+    assert page.model.form.weights_path == ""
+    assert page.model.preview.plan is None
+    assert page.model.blocker()
+
+
+@pytest.mark.parametrize(("asked", "kept"), [(0, 1), (-3, 1), (2_000_000, 1_000_000)])
+def test_a_heap_of_tasks_stays_within_what_can_be_planned(opened: Open, asked: int, kept: int) -> None:
+    page = opened(workload="coding")
+    page.model.set_field("tasks", asked)
+    assert page.model.form.tasks == kept
+
+
 def use_all(page: LaunchPage) -> None:
     """Click the nodes that the best plan does without."""
     for chip in page.form.nodes.chips:

@@ -211,6 +211,29 @@ def test_a_hub_id_alone_chooses_the_model_and_leaves_the_rest(page: LaunchPage) 
     assert spec.key == "gpt-oss-20b"
 
 
+def test_a_name_that_the_catalogue_has_under_another_suffix_is_that_model(page: LaunchPage) -> None:
+    llama = tuple(spec for spec in catalogue() if spec.key == "llama-3.3-70b")
+    model = LaunchModel(replace(page.model.feeds, catalogue=llama))
+    for words, name in (
+        ("https://huggingface.co/nvidia/Llama-3.3-70B-Instruct-FP4", "nvidia/Llama-3.3-70B-Instruct-NVFP4"),
+        ("meta-llama/LLAMA-3.3-70b-instruct", "meta-llama/Llama-3.3-70B-Instruct"),
+        ("someone/Llama-3.3-70B-Instruct-FP4", "someone/Llama-3.3-70B-Instruct-FP4"),
+    ):
+        model.take_import(read_paste(words, catalogue=llama, backends=("vllm",), load_yaml=read_yaml))
+        model.recompute()
+        assert model.form.model == name
+        assert (model.spec() is None) is (name == words), "another owner's is another model"
+
+
+def test_a_text_without_a_quantization_takes_none_from_the_model_before(page: LaunchPage) -> None:
+    page.model.set_field("quantization", "MXFP4")
+    page.model.set_field("weights_path", "/a/other.gguf")
+    QTest.mouseClick(opened(page, "vllm serve unknown/Foo-7B --port 8123").fill, Qt.MouseButton.LeftButton)
+    page.model.recompute()
+    form = page.model.form
+    assert (form.model, form.quantization, form.weights_path) == ("unknown/Foo-7B", "", "")
+
+
 @pytest.mark.parametrize(
     "text", ["", "   \n", "rm -rf / && curl x | sh", "\x00\u202e", "!!python/object:os.system [x]"]
 )

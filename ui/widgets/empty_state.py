@@ -9,7 +9,7 @@ from typing import Final
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QPainter, QPaintEvent
-from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from ui import theme
 from ui.icon import draw_icon
@@ -68,7 +68,13 @@ class EmptyState(QWidget):
         column.addStretch(1)
         for part in (IconTile(icon, size=44), self._title):
             column.addWidget(part, 0, Qt.AlignmentFlag.AlignHCenter)
-        column.addWidget(self._text)  # without an alignment it is as wide as there is room, and in the middle
+        # Nearly all the room goes to the text, up to its widest, and what is left over to both sides. An alignment
+        # would make it as narrow as its hint, and a widest width alone puts it at the left edge.
+        row = QHBoxLayout()
+        row.addStretch(1)
+        row.addWidget(self._text, 100)
+        row.addStretch(1)
+        column.addLayout(row)
         if action:
             column.addWidget(self._make_button(action, is_primary), 0, Qt.AlignmentFlag.AlignHCenter)
         column.addStretch(1)

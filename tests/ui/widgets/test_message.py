@@ -110,6 +110,16 @@ def test_what_an_empty_page_says_fits_into_a_drawer(dressed: QApplication) -> No
     assert all(page.rect().contains(label.geometry()) for label in page.findChildren(QLabel))
 
 
+@pytest.mark.parametrize("said", ["Short.", "What is wrong shows here as soon as a node has sent enough to tell. " * 3])
+def test_what_an_empty_page_says_stands_below_the_middle_of_its_title(dressed: QApplication, said: str) -> None:
+    page = EmptyState("radar", "Not looked yet", said)
+    host_page(page, 900, 400)
+    title, text = (label.geometry() for label in page.findChildren(QLabel))
+    assert abs(title.center().x() - text.center().x()) <= 1
+    assert text.width() == 420, "lines are as long as may be"
+    assert text.top() > title.bottom()
+
+
 def test_a_scale_ends_at_its_least_top_where_next_to_nothing_goes_on(dressed: QApplication) -> None:
     chart = LiveChart("Rate", frame=ChartFrame(least_high=1000.0))
     chart.set_series([Series("", (0.0, 1.0), (4e-06, 0.0))], now_s=1.0, value_text="0.0")

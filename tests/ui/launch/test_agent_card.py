@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from PySide6.QtCore import Qt
@@ -14,6 +15,7 @@ from tests.ui.launch import made
 from tests.ui.launch.desk import LaunchDesk, open_page, settle
 from tests.ui.launch.real import agent_run, answer, catalogue, reference
 from tests.ui.launch.test_form_choices import click_preset
+from ui.launch.plan.agent_card import label_places
 from ui.launch.plan.agent_words import agent_words, long_time
 from ui.launch.view import LaunchPage
 
@@ -60,6 +62,38 @@ def test_what_memory_has_no_room_for_is_said_and_not_drawn_as_quick() -> None:
     assert words is not None
     assert "Memory holds about 4 at once" in words.lines
     assert "No other number at once ends much sooner" in words.lines
+
+
+def test_what_memory_holds_is_the_number_of_the_row() -> None:
+    full = AgentPoint(8, made.NOT_KNOWN, made.NOT_KNOWN)
+    words = agent_words(replace(RUN, points=(*POINTS[:2], full)), 8, 6)
+    assert words is not None
+    assert "Memory holds about 6 at once" in words.lines, "4 was only the last that was tried"
+
+
+def test_a_very_large_heap_is_counted_in_groups() -> None:
+    many = replace(RUN, total_s=made.figure(59_824_560.0))
+    words = agent_words(many, 999_999)
+    assert words is not None
+    assert any(line.startswith("598,246 times one task alone") for line in words.lines)
+
+
+def test_labels_of_many_bars_never_touch_and_the_own_one_stays(dressed: object) -> None:
+    tried = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
+    points = tuple(AgentPoint(each, made.figure(800.0), made.figure(100.0)) for each in tried)
+    for own in (12, 256):
+        words = agent_words(replace(RUN, concurrency=own, points=points), 999_999)
+        assert words is not None
+        places = label_places(words, 190)
+        assert tried.index(own) in places
+        assert len(places) > 6
+        stand = sorted(places.values(), key=lambda place: place.left())
+        assert all(one.right() < other.left() for one, other in pairwise(stand))
+        assert stand[0].left() >= 0
+        assert stand[-1].right() <= 190
+    few = agent_words(RUN, 8)
+    assert few is not None
+    assert len(label_places(few, 190)) == 3, "with room all are there"
 
 
 def test_what_is_not_known_has_no_card() -> None:

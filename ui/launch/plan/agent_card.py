@@ -13,11 +13,12 @@ from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from sparkdesk.core.planning.agent.workload import AgentPoint
 from ui import text, theme
+from ui.font import Role
 from ui.launch.plan.agent_words import AgentWords, long_time
 from ui.launch.plan.figure_pane import pale
-from ui.theme import color
+from ui.theme import Token, color
 from ui.widgets.label import Label, plain_tooltip
-from ui.widgets.paint import box, pen, write
+from ui.widgets.paint import box, pen, text_width, write
 
 _HEIGHT: Final = 54
 _WIDTH: Final = 190
@@ -60,13 +61,16 @@ class TaskBars(QWidget):
             well = QRectF(left, 2, width, self.height() - _LABEL_HEIGHT - 4)
             is_own = point.concurrency == words.chosen
             self._paint_bar(painter, well, point, whole, is_own=is_own)
-            label = QRectF(at * step, self.height() - _LABEL_HEIGHT, step, _LABEL_HEIGHT)
-            role, tint = ("micro", "text") if is_own else ("label", "text3")
-            said = text.count(point.concurrency)
-            write(painter, label, said, role=role, tint=tint, align=Qt.AlignmentFlag.AlignHCenter)  # type: ignore[arg-type]
             if point.concurrency == words.knee and at + 1 < len(words.points):
                 painter.setPen(pen(color("text3"), dash=(2, 2)))
                 painter.drawLine(QPointF((at + 1) * step, 0), QPointF((at + 1) * step, self.height() - 2))
+
+        for at, label in label_places(words, self.width()).items():
+            is_own = words.points[at].concurrency == words.chosen
+            place = label.translated(0, self.height() - _LABEL_HEIGHT)
+            said = text.count(words.points[at].concurrency)
+            tint: Token = "text" if is_own else "text3"
+            write(painter, place, said, role=_label_role(is_own=is_own), tint=tint, align=Qt.AlignmentFlag.AlignHCenter)
 
     @staticmethod
     def _paint_bar(painter: QPainter, well: QRectF, point: AgentPoint, whole: float, *, is_own: bool) -> None:
@@ -83,6 +87,25 @@ class TaskBars(QWidget):
         painter.setPen(pen(color("text2"), 1.5))
         middle = well.center().x()
         painter.drawLine(QPointF(middle, top(figure.high)), QPointF(middle, top(figure.low)))
+
+
+def _label_role(*, is_own: bool) -> Role:
+    return "micro" if is_own else "label"
+
+
+def label_places(words: AgentWords, width: float) -> dict[int, QRectF]:
+    """Where the labels stand, by the bar's number, top at 0: the workload's own, then each that touches no other."""
+    step = width / max(len(words.points), 1)
+    own = [at for at, point in enumerate(words.points) if point.concurrency == words.chosen]
+    places: dict[int, QRectF] = {}
+    for at in (*own, *(at for at in range(len(words.points)) if at not in own)):
+        role = _label_role(is_own=at in own)
+        needed = text_width(text.count(words.points[at].concurrency), role) + 1
+        left = min(max((at + 0.5) * step - needed / 2, 0.0), max(width - needed, 0.0))
+        place = QRectF(left, 0, needed, _LABEL_HEIGHT)
+        if not any(place.intersects(taken.adjusted(-_GAP, 0, _GAP, 0)) for taken in places.values()):
+            places[at] = place
+    return places
 
 
 class AgentCard(QWidget):

@@ -44,14 +44,17 @@ def long_time(time_s: float | None) -> Quantity:
     return text.first_token_time(time_s)
 
 
-def agent_words(run: AgentRun | None, tasks: int) -> AgentWords | None:
-    """The words of a run of so many tasks; None where nothing is known of it."""
+def agent_words(run: AgentRun | None, tasks: int, most: int | None = None) -> AgentWords | None:
+    """The words of a run of so many tasks; None where nothing is known of it.
+
+    `most` is what memory holds at once, of the plan's row; None: not known, then the last number tried that it held.
+    """
     if run is None or not run.total_s.is_known:
         return None
     known = [point for point in run.points if point.total_s.is_known]
     last = max(point.concurrency for point in known)
     knee = run.knee if run.knee is not None and run.knee < last else None
-    lines = (_soonest_line(run, known), _knee_line(knee), _alone_line(run, known), _room_line(run, last, tasks))
+    lines = (_soonest_line(run, known), _knee_line(knee), _alone_line(run, known), _room_line(run, last, tasks, most))
     return AgentWords(
         total=long_time(run.total_s.value),
         title=f"{_tasks(tasks)}, {text.count(run.concurrency)} at once",
@@ -83,9 +86,12 @@ def _alone_line(run: AgentRun, known: list[AgentPoint]) -> str:
     if single is None or single.wave_s.value <= 0 or run.concurrency == 1:
         return ""
     times = run.total_s.value / single.wave_s.value
-    return f"{times:.1f} times one task alone, which takes {long_time(single.wave_s.value)}"
+    said = text.grouped(times, 1 if times < 99.95 else 0)
+    return f"{said} times one task alone, which takes {long_time(single.wave_s.value)}"
 
 
-def _room_line(run: AgentRun, last: int, tasks: int) -> str:
+def _room_line(run: AgentRun, last: int, tasks: int, most: int | None) -> str:
     is_cut = any(point.concurrency > last for point in run.points)
-    return f"Memory holds about {text.count(last)} at once" if is_cut and last < tasks else ""
+    # Only some numbers were tried: what the row says lies between the last that it held and the next.
+    held = last if most is None else max(most, last)
+    return f"Memory holds about {text.count(held)} at once" if is_cut and held < tasks else ""

@@ -197,7 +197,7 @@ class PlanPanel(Card):
         if row is None or row.workload.key not in TASK_LOADS:
             return None
         tasks = self._model.form.tasks
-        return agent_words(self._model.feeds.agent_run(row, tasks), tasks)
+        return agent_words(self._model.feeds.agent_run(row, tasks), tasks, row.max_concurrency)
 
     def _show_steps(self, plan: LaunchPlan) -> None:
         name_of = self._model.node_name

@@ -98,6 +98,29 @@ def test_where_it_is_narrow_speed_and_memory_stay(pane: RowsPane) -> None:
     assert pane.table.horizontalScrollBar().maximum() == 0
 
 
+def test_the_number_of_nodes_goes_where_all_rows_take_as_many(pane: RowsPane) -> None:
+    pane.window().resize(1400, 400)
+    pane.resize(1400, 400)
+    assert "nodes" not in hidden(pane.table)
+    rows = (made.row(1), made.row(2, alone=made.prediction(24.0, 0.14)))
+    pane.show_rows(rows, rows[1])
+    assert "nodes" in hidden(pane.table)
+
+
+def test_rows_that_differ_by_the_engine_only_say_which_it_is(pane: RowsPane) -> None:
+    first = made.row(1)
+    other = replace(first, rank=2, setup=replace(first.setup, engine=replace(made.VLLM, key="sglang", title="SGLang")))
+    pane.resize(480, 400)
+    pane.show_rows((first, other, *made.rows()[1:]), other)
+    assert pane.table.rows.has_twins()
+    assert "engine" not in hidden(pane.table)
+    assert hidden(pane.table) & {"kv", "quality", "why"}, "something had to go"
+    assert pane.table.horizontalScrollBar().maximum() == 0
+    unlike = replace(other, setup=replace(other.setup, weights=replace(made.WEIGHTS, key="FP8")))
+    pane.show_rows((first, unlike), first)
+    assert not pane.table.rows.has_twins()
+
+
 def test_all_columns_can_be_asked_for(pane: RowsPane) -> None:
     QTest.mouseClick(pane.columns, Qt.MouseButton.LeftButton)
     # Nobody runs here, one engine does it all, and none drafts: those columns would say nothing.

@@ -30,6 +30,7 @@ COLUMNS: Final[tuple[Column, ...]] = (
 NUMBERS: Final[frozenset[Column]] = frozenset(
     ("rank", "nodes", "ttft", "tpot", "total", "left", "power", "cost", "toll")
 )
+_KIND: Final[tuple[Column, ...]] = ("split", "quantization", "kv", "speculative")
 _TITLES: Final[dict[Column, str]] = {
     "rank": "#",
     "engine": "Engine",
@@ -188,6 +189,15 @@ class RowsModel(QAbstractTableModel):
         """Whether many rows have one split and format; the form's own beside the best of its kind is not many."""
         kinds = {(row.cells["split"], row.cells["quantization"], row.has_room) for row in self.told}
         return len(kinds) < len(self.told) - 1
+
+    def has_twins(self) -> bool:
+        """Whether two rows agree in split, format, KV cache and draft, and only the engine's name tells them apart."""
+        kinds: dict[tuple[str, ...], str] = {}
+        for row in self.told:
+            kind = tuple(row.cells[column] for column in _KIND)
+            if kinds.setdefault(kind, row.cells["engine"]) != row.cells["engine"]:
+                return True
+        return False
 
     def title(self, column: Column) -> str:
         """A column's heading, with its unit."""

@@ -45,7 +45,7 @@ _FIRST_TO_GO_OF_ALIKE: Final[tuple[Column, ...]] = (
     "cost", "power", "nodes", "toll", "why", "quality", "kv", "speculative", "engine",
 )  # fmt: skip
 """Where many rows have one split and format: what tells those apart goes last."""
-_OF_ONE_KIND: Final[tuple[Column, ...]] = ("kv", "speculative", "engine", "toll")
+_OF_ONE_KIND: Final[tuple[Column, ...]] = ("nodes", "kv", "speculative", "engine", "toll")
 """Columns that say nothing where all rows agree: the facts below have the chosen row's."""
 _MARKS: Final[dict[Fit, tuple[str, Token]]] = {
     Fit.FITS: ("circle-check", "ok"),
@@ -201,7 +201,9 @@ class RowsTable(QTableView):
         hidden |= set() if self._has_all else {column for column in _OF_ONE_KIND if self.rows.is_one(column)}
         spare = room - sum(width for column, width in needed.items() if column not in hidden)
         if not self._has_all:
-            gone, spare = _too_many(needed, hidden, spare, self.rows.has_alike())
+            # Where rows differ by the engine only, its name stays whatever else has to go.
+            kept = {column for column in COLUMNS if column in hidden or (column == "engine" and self.rows.has_twins())}
+            gone, spare = _too_many(needed, kept, spare, self.rows.has_alike())
             hidden |= gone
         # What is left over goes to the reasons, or to the column whose words end soonest.
         needed["split" if "why" in hidden else "why"] += max(0, spare)
@@ -247,13 +249,11 @@ class RowsTable(QTableView):
         self.viewport().update()
 
 
-def _too_many(
-    needed: Mapping[Column, int], silent: Set[Column], spare: int, has_alike: bool
-) -> tuple[set[Column], int]:
-    """The columns for which there is no room, and the room that is left then."""
+def _too_many(needed: Mapping[Column, int], kept: Set[Column], spare: int, has_alike: bool) -> tuple[set[Column], int]:
+    """The columns for which there is no room, and the room that is left then; those `kept` are not looked at."""
     gone = list[Column]()
     for column in _FIRST_TO_GO_OF_ALIKE if has_alike else _FIRST_TO_GO:
-        if spare < 0 and column not in silent:
+        if spare < 0 and column not in kept:
             gone.append(column)
             spare += needed[column]
     # A wide one that went last may have made room for a narrow one.

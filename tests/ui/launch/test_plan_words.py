@@ -6,11 +6,14 @@ import math
 from dataclasses import replace
 
 from sparkdesk.core.jobs.plan import Fit
+from sparkdesk.core.planning.figure import Figure
 from sparkdesk.core.planning.row import Quality, Toll
 from sparkdesk.core.planning.workload import BATCH
 from tests.ui.launch import made
 from ui import text
 from ui.launch.plan import words
+from ui.launch.plan.tiles import FigureTile
+from ui.widgets.paint import text_width
 
 
 def test_the_tiles_say_value_unit_and_band() -> None:
@@ -33,6 +36,16 @@ def test_the_tiles_say_value_unit_and_band() -> None:
 def test_a_band_over_two_units_writes_both() -> None:
     assert text.span(text.first_token_time(0.85), text.first_token_time(1.1)) == "850 ms – 1.10 s"
     assert text.span(text.first_token_time(math.nan), text.first_token_time(1.1)) == "n/a"
+
+
+def test_a_band_of_minutes_fits_below_a_tile(dressed: object) -> None:
+    bands = {"4.0 – 6.0 min": (238.0, 361.0), "1.6 – 2.2 min": (98.0, 130.0), "100 – 150 min": (6000.0, 9000.0)}
+    for said, (low_s, high_s) in bands.items():
+        ttft = replace(words.tiles_of(made.row())[0], figure=Figure(high_s - 10, low_s, high_s))
+        assert ttft.band == said
+        assert text_width(said, "label") <= FigureTile().minimumSizeHint().width() - 2 * 16
+    unknown = replace(words.tiles_of(made.row())[0], figure=made.NOT_KNOWN)
+    assert unknown.band == text.NOT_KNOWN
 
 
 def test_beside_a_neighbour_the_figure_is_the_shared_one_and_alone_stands_below() -> None:

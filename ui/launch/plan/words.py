@@ -52,8 +52,11 @@ class TileWords:
 
     @property
     def band(self) -> str:
-        """ "13.9 – 17.8"."""
-        return text.span(self.write(self.figure.low), self.write(self.figure.high))
+        """ "13.9 – 17.8"; of minutes "4.0 – 6.0 min", for which a tile has room."""
+        low, high = self.write(self.figure.low), self.write(self.figure.high)
+        is_known = text.NOT_KNOWN not in (low.value, high.value)
+        # A figure of minutes has its units inside.
+        return _minutes_band(self.figure) if is_known and not high.unit else text.span(low, high)
 
     @property
     def beside(self) -> str:
@@ -70,6 +73,13 @@ class TileWords:
             return f"{title}: not known"
         said = f"{title}: about {self.value}, {self.band}"
         return f"{said}; {self.beside}" if self.beside else said
+
+
+def _minutes_band(figure: Figure) -> str:
+    """A band of seconds in minutes, with one decimal below 100."""
+    decimals = 1 if figure.high < 99.95 * 60 else 0
+    low, high = (text.grouped(time_s / 60, decimals) for time_s in (figure.low, figure.high))
+    return f"{text.span(Quantity(low, ''), Quantity(high, ''))} min"
 
 
 def token_words(tokens: int) -> str:

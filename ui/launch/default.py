@@ -179,7 +179,7 @@ def _fill_load(form: Form, spec: ModelSpec | None) -> Form:
         rounded = -(-workload.context_tokens // DEFAULT_CONTEXT_TOKENS) * DEFAULT_CONTEXT_TOKENS
         limit = spec.context_tokens if spec and spec.context_tokens else rounded
         values["context_tokens"] = f"{min(rounded, limit):,}"
-    if "concurrency" not in form.touched:
+    if workload is not None and "concurrency" not in form.touched:
         values["concurrency"] = form.users
     return replace(form, **values)  # type: ignore[arg-type]  # by name
 

@@ -22,6 +22,7 @@ from sparkdesk.core.planning.workload import CHAT, CODING, PRESETS, Workload
 
 DEFAULT_CONTEXT_TOKENS = 4096
 MAX_TOKENS = 4_194_304
+MAX_USERS = 4096
 CUSTOM = "custom"
 LOAD_FIELDS = ("prompt_tokens", "answer_tokens", "users", "cached_percent")
 FIELDS = (
@@ -146,6 +147,9 @@ def read_workload(form: Form) -> tuple[Workload | None, dict[str, str]]:
             errors[name] = wrong
         else:
             numbers[name] = read_whole(getattr(form, name)) or 0
+    wrong = wrong_number(str(form.users), 1, MAX_USERS)
+    if wrong:
+        errors["users"] = wrong
     if errors:
         return None, errors
     titles = {preset.key: preset.title for preset in PRESETS}

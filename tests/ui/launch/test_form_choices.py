@@ -113,6 +113,25 @@ def test_a_load_that_cannot_be_read_is_said_below_it_and_asks_nothing(
     assert not page.model.is_launching
 
 
+@pytest.mark.parametrize(
+    ("typed", "users", "words"), [("5000", 5000, "At most 4,096"), ("-3", -3, "At least 1"), ("0", 0, "At least 1")]
+)
+def test_a_number_of_users_is_never_corrected_in_silence(opened: Open, typed: str, users: int, words: str) -> None:
+    page = opened()
+    box = page.form.workload.users
+    box.setFocus()
+    box.selectAll()
+    QTest.keyClicks(box, typed)
+    page.model.recompute()
+    assert (page.model.form.users, box.value()) == (users, users)
+    assert page.form.workload.wrong.text() == f"Users: {words}"
+    assert words in page.model.blocker()
+    box.selectAll()
+    QTest.keyClicks(box, "4096")
+    page.model.recompute()
+    assert (page.model.form.concurrency, page.model.load_errors) == (4096, {})
+
+
 def test_a_load_that_is_longer_than_the_model_can_is_said_at_the_prompt(opened: Open) -> None:
     page = opened()
     click_text(page, "prompt", "500000")

@@ -15,6 +15,7 @@ from ui.widgets.field import Field, NumberInput, TextInput
 from ui.widgets.label import Label
 from ui.widgets.segmented import Segmented
 
+MOST_TYPED = 99_999
 TITLES = {"prompt_tokens": "Prompt", "answer_tokens": "Answer", "users": "Users", "cached_percent": "Cached %"}
 _TIPS = {
     "prompt_tokens": "Tokens of one prompt, what is cached included",
@@ -35,7 +36,8 @@ class WorkloadPart(QWidget):
         options = [(preset.key, preset.title) for preset in PRESETS]
         self.presets = Segmented([*options, (CUSTOM, "Custom")], what="Workload")
         self.prompt, self.answer, self.cached = (TextInput() for _ in range(3))
-        self.users = NumberInput(1, 4096, 1)
+        # Wider than what is possible: what is typed stays, and is wrong beside its field.
+        self.users = NumberInput(-MOST_TYPED, MOST_TYPED, 1)
         editors = {
             "prompt_tokens": self.prompt,
             "answer_tokens": self.answer,
@@ -56,7 +58,7 @@ class WorkloadPart(QWidget):
         row.setHorizontalSpacing(8)
         for at, (name, part) in enumerate(self.fields.items()):
             part.setToolTip(_TIPS[name])
-            part.editor.setMinimumWidth(0)
+            part.editor.setMinimumWidth(1)  # not that of the longest number
             row.addWidget(part, 0, at)
             row.setColumnStretch(at, 1)
         column.addLayout(row)

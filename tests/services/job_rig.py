@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from sparkdesk.core.cluster.node import ClusterRecord, NodeRecord
@@ -55,7 +56,8 @@ class Rig:
         self.inventory = Inventory(tasks=self.tasks, connector=self.connector, store=self.store, clock=clock)
         telemetry = Telemetry(clock=clock, programs=())
         runner = Runner(shells=self.inventory.shell, store=self.store, clock=clock, settle_s=5.0)
-        self.launcher = Launcher(
+        self.make_launcher = partial(
+            Launcher,
             tasks=self.tasks,
             inventory=self.inventory,
             telemetry=telemetry,
@@ -71,6 +73,7 @@ class Rig:
             clock=clock,
             look_every_s=look_every_s,
         )
+        self.launcher = self.make_launcher()
         self.inventory.on_live.append(self.launcher.adopt)
         self.states: list[JobState] = []
         self.launcher.jobs.subscribe(self._note)

@@ -87,14 +87,14 @@ class Launcher:
         self._job_program = job_program
         self.owner = owner
         self._clock = clock
+        self._shelf = JobShelf(store, backends, owner, clock)
+        self.jobs: Latest[tuple[JobStatus, ...]] = self._shelf.jobs
         self._contexts = NodeContexts(inventory, telemetry, survey_program, self._own_ports)
         self._pool = EndpointPool(inventory.shell, clients)
-        self._shelf = JobShelf(store, backends, owner, clock)
         self._course = Course(
             tasks=tasks, runner=runner, shelf=self._shelf, pool=self._pool, shells=inventory.shell, clock=clock
         )
         self._adoption = Adoption(self._shelf, self._course, jobs_program, tasks, look_every_s)
-        self.jobs: Latest[tuple[JobStatus, ...]] = self._shelf.jobs
         self.rhythm = self._adoption.rhythm
         self._held: frozenset[tuple[str, int]] = frozenset()
         self._subscriptions = (inventory.nodes.subscribe(self._follow_nodes), self.jobs.subscribe(self._follow_jobs))

@@ -355,3 +355,13 @@ async def test_what_runs_cannot_be_removed(rig: Rig) -> None:
         await rig.launcher.remove(job_id)
     with pytest.raises(PlanError):
         await rig.launcher.stop("aaaaaaaaaaaaaaaa")
+
+
+async def test_a_launcher_that_is_made_while_nodes_are_live_knows_them_at_once(rig: Rig) -> None:
+    later = rig.make_launcher()
+    try:
+        assert {context.record.id for context in later.node_contexts.value} == {
+            context.record.id for context in rig.launcher.node_contexts.value
+        }
+    finally:
+        await later.close()

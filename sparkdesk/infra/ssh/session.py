@@ -187,6 +187,11 @@ class NodeSession:
                     raise map_error(error, node=self._node) from error
             except FOREIGN as error:
                 raise map_error(error, node=self._node) from error
+            except AttributeError as error:
+                # asyncssh's: the line ended in the very turn in which the node said yes, and it looks at what is gone.
+                if self._lost.event.is_set() or self._connection.is_closed():
+                    raise self._gone() from error
+                raise
             await asyncio.sleep(0.1 * 2**attempt * random.uniform(0.5, 1.0))
         raise AssertionError("unreachable")
 

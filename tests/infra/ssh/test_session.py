@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -342,3 +343,19 @@ async def test_words_arrive_as_they_were_meant(node: NodeSession) -> None:
         words = [word for example in batch for word in example]
         outcome = await node.run(Command((*prefix, *words)))
         assert outcome.stdout.split(b"\0")[:-1] == [word.encode() for word in words], outcome.explain()
+
+
+class LateSession(NodeSession):
+    """A session whose line ends in the very turn in which the node says yes: the SSH library then trips over itself."""
+
+    async def _create_session(self, line: str, opening: Any) -> Any:
+        self.connection.abort()
+        await self.connection.wait_closed()
+        raise AttributeError("'NoneType' object has no attribute 'session_started'")
+
+
+async def test_a_line_that_ends_in_the_turn_of_the_nodes_yes_is_gone_and_no_bug(sshd: Sshd) -> None:
+    session = await SshConnector().connect(sshd.record())
+    late = LateSession(session.connection, "spark-1", session._lost)
+    outcome = await late.run(Command(("true",)), timeout_s=10)
+    assert isinstance(outcome.fate, Unknown | Refused)

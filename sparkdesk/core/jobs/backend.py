@@ -15,7 +15,7 @@ problems and a plan; it reads the engine's log lines and metrics page; it names 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Protocol
@@ -79,6 +79,8 @@ class PlanContext:
     """Backend key -> what must stand beside its answers on screen, from the cluster's record."""
     job_program: bytes = b""
     """remote/job.py, which the plan puts beside the job."""
+    programs: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
+    """Our own programs for a node by the name of their module in remote/, for plans that need more than the job's."""
 
     def node(self, node_id: str) -> NodeContext:
         """One node's context. Raises KeyError."""
@@ -106,6 +108,18 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """The engine's log told a fact in words: `key` is "version", "attention_backend", "moe_backend", "eager"..."""
+
+    key: str
+    text: str
+
+
+Finding = LoadProgress | Reading | Told
+"""What a line of a log can tell beside a failure."""
+
+
+@dataclass(frozen=True, slots=True)
 class LogFailure:
     """The engine's log named why it will not come up: cause and remedy."""
 
@@ -116,7 +130,7 @@ class LogFailure:
 class LogReader(Protocol):
     """Reads one rank's log, line by line; keeps its own state. Total: any text is fine."""
 
-    def feed(self, line: str) -> list[LoadProgress | Reading | LogFailure]:
+    def feed(self, line: str) -> Sequence[Finding | LogFailure]:
         """What this line tells."""
         ...
 

@@ -23,10 +23,38 @@ KV_TOKENS = "kv_tokens"
 """Tokens that the KV cache holds for requests that run."""
 MODEL_BYTES = "model_bytes"
 """Memory that the loaded models take, as the server says."""
+DRAFT_TOKENS = "draft_tokens_total"
+ACCEPTED_TOKENS = "accepted_tokens_total"
+PREFIX_QUERIES = "prefix_queries_total"
+"""Tokens that were looked up in the prefix cache."""
+PREFIX_HITS = "prefix_hits_total"
 TTFT_SUM_S = "ttft_seconds_sum"
 TTFT_COUNT = "ttft_seconds_count"
+TTFT = "ttft_seconds"
+"""Begins the keys of a histogram: `{TTFT}_le_0.25` counts first tokens that came within 0.25 s."""
+TPOT = "tpot_seconds"
 
-COUNTERS = (GENERATED_TOKENS, PROMPT_TOKENS, CACHED_TOKENS, PREEMPTIONS, TTFT_SUM_S, TTFT_COUNT)
+# What an engine says of itself once, in its log: the ledger's parts as they turned out.
+WEIGHTS_BYTES = "engine_weights_bytes"
+KV_CAPACITY_TOKENS = "engine_kv_capacity_tokens"
+KV_CAPACITY_BYTES = "engine_kv_capacity_bytes"
+GRAPH_BYTES = "engine_graph_bytes"
+WEIGHTS_LOAD_S = "engine_weights_load_s"
+START_S = "engine_start_s"
+ENGINE_KEYS = (WEIGHTS_BYTES, KV_CAPACITY_TOKENS, KV_CAPACITY_BYTES, GRAPH_BYTES, WEIGHTS_LOAD_S, START_S)
+
+COUNTERS = (
+    GENERATED_TOKENS,
+    PROMPT_TOKENS,
+    CACHED_TOKENS,
+    PREEMPTIONS,
+    DRAFT_TOKENS,
+    ACCEPTED_TOKENS,
+    PREFIX_QUERIES,
+    PREFIX_HITS,
+    TTFT_SUM_S,
+    TTFT_COUNT,
+)
 
 LEVELS = frozenset((KV_USED, KV_TOKENS))
 """Where several series, or an old and a new name, tell the same: the highest counts, and a sum would be none."""

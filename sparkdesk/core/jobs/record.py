@@ -19,6 +19,8 @@ class JobState(StrEnum):
     STARTING = "starting"
     LOADING = "loading"
     READY = "ready"
+    DEGRADED = "degraded"
+    """It runs, and does not serve as it should: an engine that is dead behind an API that answers, a restart."""
     STOPPING = "stopping"
     STOPPED = "stopped"
     FAILED = "failed"
@@ -120,6 +122,10 @@ class JobStatus:
     readings: tuple[tuple[str, float], ...] = ()
     """The newest engine metrics by key of the metric table."""
     stop_error: str = ""
+    eta_s: float = float("nan")
+    """How long until it is ready, by earlier starts of the same model, engine and node; NaN = not known."""
+    restarts: int = 0
+    """How often its guard has started the engine again."""
 
     def reading(self, key: str) -> float:
         """A metric, NaN when not known."""
@@ -136,3 +142,6 @@ class LogLine:
     text: str
     cut_bytes: int = 0
     node_id: str = ""
+    rank: int = 0
+    offset: int = -1
+    """Where in its rank's log the line ends, in bytes; -1 for lines that are not in it (ours)."""

@@ -4,13 +4,34 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 MODEL_PATTERN = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}(/[A-Za-z0-9][A-Za-z0-9._-]{0,127})?$")
 """A catalogue name or a hub id: never a leading dash, a space or a path."""
 PATH_PATTERN = re.compile(r"^(~/|/)[^\0\n]{1,1000}$")
+
+
+WORD = r"^[A-Za-z0-9_.-]{0,64}$"
+
+
+class CustomServer(BaseModel):
+    """A server that no adapter knows: its words may hold {rank} {nodes} {head_ip} {cx7_ifname} {hca} {port}."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    command: Annotated[tuple[str, ...], Field(min_length=1, max_length=200)]
+    """One word each; no shell reads them. In a container they come after the image."""
+    venv: Annotated[str, Field(max_length=1000)] = ""
+    """A Python environment on the node, whose bin is put before PATH; only without an image."""
+    ready: Literal["http", "port", "log"] = "http"
+    ready_value: Annotated[str, Field(max_length=400)] = "/health"
+    """The path that answers 200, or the words that a line of the log holds; nothing for "port"."""
+    base_path: Annotated[str, Field(max_length=200)] = "/v1"
+    """Where it speaks OpenAI's protocol; "" where it does not: then it is ready when its check says so."""
+    stop_command: Annotated[tuple[str, ...], Field(max_length=200)] = ()
+    """Run before the signals; () is none."""
 
 
 class LaunchRequest(BaseModel):
@@ -43,6 +64,31 @@ class LaunchRequest(BaseModel):
     """Share of unified memory the engine may take (vLLM)."""
     threads: Annotated[int, Field(ge=1, le=256)] | None = None
     """CPU threads (llama.cpp); None is the adapter's own choice."""
+    purpose: Literal["chat", "vision", "embed", "rerank"] = "chat"
+    speculative_model: Annotated[str, Field(max_length=256)] = ""
+    """The draft's hub id, or its file on the node (llama.cpp); "" where the method needs none."""
+    speculative_tokens: Annotated[int, Field(ge=1, le=64)] | None = None
+    prefix_caching: bool | None = None
+    """None is the engine's own default."""
+    tool_parser: Annotated[str, Field(pattern=WORD)] = ""
+    """As the engine calls it; "" is none."""
+    reasoning_parser: Annotated[str, Field(pattern=WORD)] = ""
+    attention_backend: Annotated[str, Field(pattern=WORD)] = ""
+    moe_backend: Annotated[str, Field(pattern=WORD)] = ""
+    load_format: Annotated[str, Field(pattern=WORD)] = ""
+    max_batched_tokens: Annotated[int, Field(ge=16, le=1_048_576)] | None = None
+    trust_remote_code: bool = False
+    """Whether code that comes with the model may run in the container."""
+    reach: Literal["node", "lan"] = "node"
+    """Who can reach the server: the node itself (and we, through SSH), or its network, with a key."""
+    restart_limit: Annotated[int, Field(ge=0, le=10)] = 3
+    """How often the guard on the node starts an engine again that died."""
+    stop_after_s: Annotated[int, Field(ge=60, le=30 * 86_400)] | None = None
+    """When the guard stops it, counted from its start; None is never."""
+    weights_from: Literal["auto", "hub", "desk"] = "auto"
+    """Where weights and image come from when the node has none: the network, or this computer."""
+    custom: CustomServer | None = None
+    """What to run, for the engine "custom"."""
     image: Annotated[str, Field(max_length=256)] = ""
     extra_flags: Annotated[tuple[str, ...], Field(max_length=64)] = ()
     environment: Annotated[tuple[tuple[str, str], ...], Field(max_length=64)] = ()

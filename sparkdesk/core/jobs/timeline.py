@@ -16,10 +16,12 @@ READY = "ready"
 TITLES = {
     PREFLIGHT: "Pre-flight",
     "image": "Image",
+    "weights": "Weights",
     "copy": "Copy",
     "put": "Prepare",
     "start": "Start",
     "load": "Load",
+    "warmup": "Warm-up",
     "token": "First token",
     READY: "Ready",
 }

@@ -20,8 +20,11 @@ from sparkdesk.core.jobs.reading import (
     PROMPT_TOKENS,
     REQUESTS_RUNNING,
     REQUESTS_WAITING,
+    TPOT,
+    TTFT,
     TTFT_COUNT,
     TTFT_SUM_S,
+    read_histograms,
     read_prometheus,
 )
 
@@ -54,6 +57,8 @@ TRTLLM_NAMES = {
     "trtllm_time_to_first_token_seconds_sum": TTFT_SUM_S,
     "trtllm_time_to_first_token_seconds_count": TTFT_COUNT,
 }
+SGLANG_HISTOGRAMS = {"sglang:time_to_first_token_seconds": TTFT, "sglang:inter_token_latency_seconds": TPOT}
+TRTLLM_HISTOGRAMS = {"trtllm_time_to_first_token_seconds": TTFT, "trtllm_time_per_output_token_seconds": TPOT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +113,12 @@ def read_loaded(text: str) -> dict[str, float]:
 
 def read_sglang(text: str) -> dict[str, float]:
     """SGLang's /metrics."""
-    return read_prometheus(text, SGLANG_NAMES)
+    return read_prometheus(text, SGLANG_NAMES) | read_histograms(text, SGLANG_HISTOGRAMS)
 
 
 def read_trtllm(text: str) -> dict[str, float]:
     """TensorRT-LLM's metrics in Prometheus' form."""
-    return read_prometheus(text, TRTLLM_NAMES)
+    return read_prometheus(text, TRTLLM_NAMES) | read_histograms(text, TRTLLM_HISTOGRAMS)
 
 
 SLOTS = EnginePage("/slots", read_slots)

@@ -33,6 +33,7 @@ TTFT_COUNT = "ttft_seconds_count"
 TTFT = "ttft_seconds"
 """Begins the keys of a histogram: `{TTFT}_le_0.25` counts first tokens that came within 0.25 s."""
 TPOT = "tpot_seconds"
+BUCKET = "_le_"
 
 # What an engine says of itself once, in its log: the ledger's parts as they turned out.
 WEIGHTS_BYTES = "engine_weights_bytes"
@@ -54,6 +55,7 @@ COUNTERS = (
     PREFIX_HITS,
     TTFT_SUM_S,
     TTFT_COUNT,
+    SPECULATION,
 )
 
 LEVELS = frozenset((KV_USED, KV_TOKENS))
@@ -61,6 +63,8 @@ LEVELS = frozenset((KV_USED, KV_TOKENS))
 
 MAX_LINES = 20_000
 MAX_LABELS = 200
+MAX_BUCKETS = 100
+"""Of one histogram; engines have about two dozen."""
 _LINE = re.compile(r"^([A-Za-z_:][A-Za-z0-9_:]{0,200})(\{[^}]{0,4000}\})?[ \t]+(\S{1,40})")
 _LABEL = re.compile(r'([A-Za-z_][A-Za-z0-9_]{0,100})="([^"\\]{0,200})"')
 
@@ -86,6 +90,43 @@ def read_prometheus(text: str, names: Mapping[str, str]) -> dict[str, float]:
         else:
             values[key] = values.get(key, 0.0) + value
     return {key: value for key, value in values.items() if math.isfinite(value)}
+
+
+def read_histograms(text: str, series: Mapping[str, str]) -> dict[str, float]:
+    """The buckets of the histograms in `series` (its name without `_bucket` -> key), as counters `{key}_le_{bound}`.
+
+    A bound is written as short as it can be ("0.25", "1", "inf"); labelled series of one name are added up, bucket by
+    bucket. Total: what is no bucket is left out, and so is a bucket whose count is not finite.
+    """
+    counts: dict[str, float] = {}
+    told: dict[str, set[str]] = {}
+    for line in text.splitlines()[:MAX_LINES]:
+        match = _LINE.match(line) if "_bucket" in line else None
+        key = series.get(match[1].removesuffix("_bucket")) if match is not None else None
+        if match is None or key is None or not match[1].endswith("_bucket"):
+            continue
+        bound, count = _number(dict(_LABEL.findall(match[2] or "")).get("le", "")), _number(match[3])
+        if bound is None or math.isnan(bound) or count is None:
+            continue
+        name = bucket_key(key, bound)
+        seen = told.setdefault(key, set())
+        if name not in seen and len(seen) >= MAX_BUCKETS:
+            continue
+        seen.add(name)
+        counts[name] = counts.get(name, 0.0) + count
+    return {name: count for name, count in counts.items() if math.isfinite(count)}
+
+
+def bucket_key(key: str, bound: float) -> str:
+    """The counter of a histogram's values up to `bound`."""
+    return f"{key}{BUCKET}{bound:g}"
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def read_labels(text: str, name: str) -> tuple[dict[str, str], ...]:

@@ -99,6 +99,10 @@ def _tokens(key: str, title: str) -> Metric:
     return Metric(key, title, "tok/s", 0.0, NAN, f"{_ENGINE}; counters", digits=1, is_rate=True, most=1e7)
 
 
+def _quantile(key: str, title: str, digits: int) -> Metric:
+    return Metric(key, title, "ms", 0.0, NAN, f"{_ENGINE}; its histogram", 1000.0, digits, True, most=1e6)
+
+
 _ENGINE = "the model server's own page of metrics"
 _NVML = "NVML or nvidia-smi"
 _POWER = f"{_NVML}: power.draw; the GPU rail, about half of the box"
@@ -175,6 +179,13 @@ _ROWS = (
     _fraction("kv_used_fraction", "KV cache in use", f"{_ENGINE}; several caches: the fullest"),
     Metric("kv_tokens", "Tokens in the KV cache", "", 0.0, NAN, f"{_ENGINE}; of requests that run", most=1e12),
     Metric("ttft_s", "Time to first token", "ms", 0.0, NAN, _ENGINE, 1000.0, 0, True, most=1e6),
+    _quantile("ttft_p50_s", "Time to first token, median", 0),
+    _quantile("ttft_p95_s", "Time to first token, 95 %", 0),
+    _quantile("tpot_p50_s", "Time per token, median", 1),
+    _quantile("tpot_p95_s", "Time per token, 95 %", 1),
+    _fraction("prefix_hit_share", "Prefix hits", f"{_ENGINE}; tokens found over tokens looked up", is_rate=True),
+    _fraction("acceptance_share", "Guesses accepted", f"{_ENGINE}; tokens accepted over tokens guessed", is_rate=True),
+    Metric("accepted_length", "Tokens a step", "", 1.0, NAN, f"{_ENGINE}; with its guesses", digits=2, is_rate=True),
     Metric("preemptions_per_s", "Preemptions", "1/s", 0.0, NAN, _ENGINE, digits=2, is_rate=True, most=1e6),
     _fraction(ENGINE_BUSY, "Busy", _SLOTS),
     Metric(BANDWIDTH, "Memory bandwidth (computed)", "GB/s", 0.0, NAN, _STEP_READS, _GB, 1, True, most=1e14),

@@ -1,0 +1,133 @@
+"""The words of `docker run` that every engine in a container shares; what stands after the image is the engine's own.
+
+The one rule: a container of ours is named and labelled after its job, can never take the whole unified memory, is the
+first to go when memory ends, stays until its log and exit state were fetched (no --rm, no restart by docker), and no
+secret is among its words: `--env NAME` without a value takes it from the environment of docker itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sparkdesk.core.jobs.backend import NodeContext, PlanContext
+from sparkdesk.core.jobs.plan import GIB, MemoryLedger
+from sparkdesk.core.jobs.request import LaunchRequest
+
+FLOOR_BYTES = 4 * GIB
+"""What a container can never take of a node's memory: below it the guard stops the newest load of ours."""
+HEADROOM_BYTES = 8 * GIB
+"""What a container may take beyond its plan: read buffers while it loads, the compiler's processes, an allowance.
+
+Unverified on hardware [container-headroom]."""
+HEADROOM_SHARE = 0.10
+OOM_SCORE = 500
+"""Raised, so that the kernel ends the engine before it ends sshd or the desktop of the node (-1000 to 1000)."""
+STOP_GRACE_S = 20
+HUB_CACHE = (".cache/huggingface", "/root/.cache/huggingface")
+"""Where weights lie on the node (below the home), and where the image looks for them."""
+COMPILE_CACHES = (
+    (".cache/vllm", "/root/.cache/vllm"),
+    (".cache/flashinfer", "/root/.cache/flashinfer"),
+    (".cache/torch_extensions", "/root/.cache/torch_extensions"),
+    (".triton", "/root/.triton"),
+)
+"""Kept from start to start: compiling again takes minutes. Source: vLLM's, FlashInfer's and Triton's own defaults."""
+OFFLINE = (("HF_HUB_OFFLINE", "1"), ("TRANSFORMERS_OFFLINE", "1"))
+"""Makes the hub's library look into its cache only. Source: the documentation of huggingface_hub and transformers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """One container of ours. Volumes are (path on the node, path inside); `secrets` are names of variables."""
+
+    job_id: str
+    plan_digest: str
+    image: str
+    volumes: tuple[tuple[str, str], ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+    secrets: tuple[str, ...] = ()
+    memory_bytes: int | None = None
+    """The most it may take, swap included; None sets no limit."""
+    entrypoint: str = ""
+    """Instead of the image's own; "" keeps it."""
+    docker_words: tuple[str, ...] = ()
+    """More options of docker, before the image."""
+
+    @property
+    def name(self) -> str:
+        """What docker calls it."""
+        return container_name(self.job_id)
+
+
+def container_name(job_id: str) -> str:
+    """The name of a job's container."""
+    return f"sparkdesk-{job_id}"
+
+
+def container_argv(container: Container, words: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """`docker run` in the foreground: its output is the job's log, its end is the job's end."""
+    argv = ["docker", "run", "--name", container.name]
+    labels = (("job", container.job_id), ("plan", container.plan_digest), ("schema", "1"))
+    for key, text in labels:
+        argv += ["--label", f"sparkdesk.{key}={text}"]
+    argv += ["--restart", "no", "--gpus", "all", "--ipc", "host", "--network", "host"]
+    if container.memory_bytes is not None:
+        # Swap equal to memory is no swap at all: a swapped engine takes the whole node with it.
+        argv += ["--memory", str(container.memory_bytes), "--memory-swap", str(container.memory_bytes)]
+    argv += ["--oom-score-adj", str(OOM_SCORE)]
+    for outside, inside in container.volumes:
+        argv += ["--volume", f"{outside}:{inside}"]
+    for name, text in container.environment:
+        argv += ["--env", f"{name}={text}"]
+    for name in container.secrets:
+        argv += ["--env", name]
+    if container.entrypoint:
+        argv += ["--entrypoint", container.entrypoint]
+    return (*argv, *container.docker_words, container.image, *words)
+
+
+def stop_argv(job_id: str) -> tuple[tuple[str, ...], ...]:
+    """What ends a container politely. It is removed only later, when its log and exit state were fetched."""
+    return (("docker", "stop", "--time", str(STOP_GRACE_S), container_name(job_id)),)
+
+
+def memory_limit_bytes(ledger: MemoryLedger, floor_bytes: int = FLOOR_BYTES) -> int | None:
+    """The plan's memory of ours plus headroom, in whole MiB, never above the node's total minus the floor.
+
+    Where a part of ours is not known, all but the floor; None where the total is not known.
+    """
+    model = (ledger.weights_bytes, ledger.kv_bytes) if ledger.undivided_bytes is None else (ledger.undivided_bytes,)
+    parts = [part for part in (ledger.runtime_bytes, *model) if part is not None]
+    if ledger.total_bytes is None:
+        return None
+    most = ledger.total_bytes - floor_bytes
+    ours = sum(parts)
+    is_known = len(parts) == 1 + len(model)
+    wanted = ours + max(HEADROOM_BYTES, int(ours * HEADROOM_SHARE)) if is_known else most
+    return max(min(wanted, most), GIB) >> 20 << 20
+
+
+def cache_volumes(
+    node: NodeContext, caches: tuple[tuple[str, str], ...] = COMPILE_CACHES
+) -> tuple[tuple[str, str], ...]:
+    """The hub's cache and the compile caches, as volumes of this node."""
+    home = node.home or f"/home/{node.record.user}"
+    return tuple((f"{home}/{outside}", inside) for outside, inside in (HUB_CACHE, *caches))
+
+
+def hub_environment(request: LaunchRequest) -> tuple[tuple[str, str], ...]:
+    """Variables that keep the engine from asking the hub, where this computer brings the weights."""
+    return OFFLINE if request.weights_from == "desk" else ()
+
+
+def container_of(request: LaunchRequest, context: PlanContext, image: str, ledger: MemoryLedger | None) -> Container:
+    """The container of a request's first node, with caches, hub variables, the request's own and its memory limit."""
+    node = context.node(request.nodes[0])
+    return Container(
+        job_id=context.job_id,
+        plan_digest=request.digest,
+        image=image,
+        volumes=cache_volumes(node),
+        environment=(*hub_environment(request), *request.environment),
+        memory_bytes=None if ledger is None else memory_limit_bytes(ledger),
+    )

@@ -28,6 +28,7 @@ _MARKS: dict[JobState, Mark] = {
     JobState.STARTING: Mark("Starting", "accent", "loader"),
     JobState.LOADING: Mark("Loading", "accent", "loader"),
     JobState.READY: Mark("Ready", "ok", "check"),
+    JobState.DEGRADED: Mark("Degraded", "warn", "triangle-alert"),
     JobState.STOPPING: Mark("Stopping", "accent", "loader"),
     JobState.STOPPED: Mark("Stopped", "neutral", "square"),
     JobState.FAILED: Mark("Failed", "crit", "octagon-alert"),

@@ -5,26 +5,23 @@ The one rule: what an engine does not say is said to be unsaid; a state comes fr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from PySide6.QtCore import QObject, Signal
 
-from sparkdesk.core.cluster.node import NodeRecord, NodeStatus
-from sparkdesk.core.feed import Latest, Lost, Stream
+from sparkdesk.core.cluster.node import NodeRecord
+from sparkdesk.core.feed import Lost
 from sparkdesk.core.jobs.endpoint import Endpoint
-from sparkdesk.core.jobs.plan import LaunchPlan
 from sparkdesk.core.jobs.rate import GENERATED_RATE
 from sparkdesk.core.jobs.reading import REQUESTS_RUNNING, REQUESTS_WAITING
 from sparkdesk.core.jobs.record import JobState, JobStatus, LogLine, Phase, PhaseState
-from sparkdesk.core.planning.speed.bandwidth import Bandwidth
 from sparkdesk.core.step import Playbook
-from sparkdesk.core.telemetry.energy import EnergyView
-from sparkdesk.services.jobs.trace import Traces
 from ui import text
 from ui.bridge import watch
 from ui.effort import EffortCell, effort_cells
+from ui.jobs.feeds import DeploymentFeeds as DeploymentFeeds
 from ui.jobs.mark import NO_MARK, Mark, current_phase, is_coming_up, mark_of_job
 from ui.jobs.origin import describe_origin, name_keeper
 from ui.jobs.step_text import script_of
@@ -32,29 +29,6 @@ from ui.jobs.step_text import script_of
 SECTIONS = ("Running", "Starting", "Stopped or failed, logs kept")
 LEVELS = {"debug": "DEBUG", "trace": "DEBUG", "info": "INFO", "warn": "WARN", "warning": "WARN", "error": "ERROR"}
 LEVELS |= {"critical": "ERROR", "fatal": "ERROR"}
-
-
-@dataclass(frozen=True, slots=True)
-class DeploymentFeeds:
-    """What the page reads. The callables take a job's id."""
-
-    jobs: Latest[tuple[JobStatus, ...]]
-    nodes: Latest[tuple[NodeStatus, ...]]
-    traces: Traces
-    now_ms: Callable[[], int]
-    log: Callable[[str], Stream[LogLine]]
-    plan_of: Callable[[str], LaunchPlan | None]
-    stop_plan: Callable[[str], Playbook | None]
-    engine_titles: Mapping[str, str] = field(default_factory=dict)
-    """An engine's key -> how it is called on screen."""
-    takeover_plan: Callable[[str], Playbook | None] = lambda _job_id: None
-    """What taking a job over from another computer will do; None where there is nothing to take over."""
-    owner: str = ""
-    """This user@computer, as jobs name who started them."""
-    tunnel_command: Callable[[str, str, int], str] = lambda _node_id, _host, _port: ""
-    """A node's id, and a host and port as it sees them -> the command that leads there; "" when there is none."""
-    bandwidth: Callable[[str], Bandwidth | None] = lambda _job_id: None
-    energy: Callable[[str], EnergyView | None] = lambda _job_id: None
 
 
 @dataclass(frozen=True, slots=True)

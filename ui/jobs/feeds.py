@@ -1,0 +1,133 @@
+"""What the deployments page reads and asks for; services fill it, the page holds none of them.
+
+The one rule: every callable has a safe default, so that a part nobody wired is not shown, or says that it is not there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from sparkdesk.core.bench.run import BenchRun, BenchShape
+from sparkdesk.core.cluster.node import NodeStatus
+from sparkdesk.core.feed import Latest, Stream
+from sparkdesk.core.jobs.next_change import NextChange
+from sparkdesk.core.jobs.plan import LaunchPlan
+from sparkdesk.core.jobs.record import JobStatus, LogLine
+from sparkdesk.core.jobs.request import LaunchRequest
+from sparkdesk.core.jobs.truth import Correction, TruthRow
+from sparkdesk.core.jobs.verdict import Verdict
+from sparkdesk.core.planning.speed.bandwidth import Bandwidth
+from sparkdesk.core.step import Playbook
+from sparkdesk.core.telemetry.energy import EnergyView
+from sparkdesk.services.jobs.trace import Traces
+
+
+class Found(Protocol):
+    """What a search of a whole log gave (services/jobs/log_archive.py LogSearch)."""
+
+    @property
+    def lines(self) -> tuple[LogLine, ...]:
+        """The lines that match, the oldest first."""
+
+    @property
+    def is_more(self) -> bool:
+        """Whether older lines match too."""
+
+    @property
+    def scanned_bytes(self) -> int:
+        """How much of the log was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """What to change before a failed launch is tried again. `change` holds fields of a LaunchRequest."""
+
+    words: str
+    change: tuple[tuple[str, object], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What one point of a measurement should give: the plan's prediction, and what others published. NaN: not known."""
+
+    output_tok_s: float = math.nan
+    low_tok_s: float = math.nan
+    high_tok_s: float = math.nan
+    ttft_s: float = math.nan
+    published_tok_s: float = math.nan
+    source: str = ""
+    """Who published it, for what."""
+
+
+NOTHING_EXPECTED = Expected()
+Question = Callable[..., Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentFeeds:
+    """What the page reads. The callables take a job's id; None is "cannot be done here", and then it is not offered."""
+
+    jobs: Latest[tuple[JobStatus, ...]]
+    nodes: Latest[tuple[NodeStatus, ...]]
+    traces: Traces
+    now_ms: Callable[[], int]
+    log: Callable[[str], Stream[LogLine]]
+    plan_of: Callable[[str], LaunchPlan | None]
+    stop_plan: Callable[[str], Playbook | None]
+    engine_titles: Mapping[str, str] = field(default_factory=dict)
+    """An engine's key -> how it is called on screen."""
+    takeover_plan: Callable[[str], Playbook | None] = lambda _job_id: None
+    """What taking a job over from another computer will do; None where there is nothing to take over."""
+    owner: str = ""
+    """This user@computer, as jobs name who started them."""
+    tunnel_command: Callable[[str, str, int], str] = lambda _node_id, _host, _port: ""
+    """A node's id, and a host and port as it sees them -> the command that leads there; "" when there is none."""
+    bandwidth: Callable[[str], Bandwidth | None] = lambda _job_id: None
+    energy: Callable[[str], EnergyView | None] = lambda _job_id: None
+
+    # How fast, and what to change.
+    changed: Latest[int] = field(default_factory=lambda: Latest(0))
+    """Counts up when a verdict, a truth or a proposal is another."""
+    verdict: Callable[[str], Verdict | None] = lambda _job_id: None
+    check_again: Callable[[str], object] | None = None
+    """Sends the fixed request again."""
+    truth: Callable[[str], tuple[TruthRow, ...]] = lambda _job_id: ()
+    correction: Callable[[str], Correction | None] = lambda _job_id: None
+    """What starts like this one taught its next plans."""
+    set_correction: Callable[[str, bool], object] | None = None
+    """Applies a job's correction to the next plans, or takes it back."""
+    next_change: Callable[[str], NextChange | None] = lambda _job_id: None
+    dismiss_change: Callable[[str, str], object] | None = None
+    """A job's id and a proposal's key: not now."""
+    expected: Callable[[str, BenchShape, int], Expected] = lambda _job_id, _shape, _concurrency: NOTHING_EXPECTED
+    runs: Latest[tuple[BenchRun, ...]] = field(default_factory=lambda: Latest(()))
+    measure: Callable[[str, BenchShape], object] | None = None
+    cancel_measure: Callable[[str], object] | None = None
+    """Takes the run's id."""
+
+    # What a person may start. All of them start something and come back at once.
+    fix_of: Callable[[str], Fix | None] = lambda _job_id: None
+    restart: Callable[[str], object] | None = None
+    """Stops it and launches the same again, as one plan."""
+    switch: Callable[[str], object] | None = None
+    """Shows the launch form for a model that takes this one's place."""
+    last_plan: Callable[[], LaunchPlan | None] = lambda: None
+    """The newest launch, for one click; None where there was none."""
+    launch_again: Callable[[LaunchRequest], object] | None = None
+
+    # What takes a while: async functions, started with `start`; they raise SparkDeskError.
+    start: Callable[..., object] | None = None
+    """Bridge.start: without it nothing that takes a while is offered."""
+    older_lines: Question | None = None
+    """(job_id, before_offset) -> tuple[LogLine, ...] that end before this byte of the log, the oldest first."""
+    search_lines: Question | None = None
+    """(job_id, pattern, level, before_offset) -> Found; level "" is all, before_offset -1 the log's end."""
+    save_log: Question | None = None
+    """(job_id, path)"""
+    open_door: Question | None = None
+    """(job_id) -> the URL on this computer, once a port of it leads to the server."""
+    api_key: Question | None = None
+    """(job_id) -> the key of a server that its network can reach."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from itertools import pairwise
 
 from sparkdesk.core.jobs.reading import (
     ACCEPTED_TOKENS,
@@ -92,7 +93,7 @@ def quantile(buckets: tuple[tuple[float, float], ...], share: float) -> float | 
     counts = [count for _, count in buckets]
     if not buckets or not math.isinf(buckets[-1][0]) or not 0.0 < counts[-1] < math.inf:
         return None
-    if counts[0] < 0.0 or any(later < earlier for earlier, later in zip(counts, counts[1:], strict=False)):
+    if counts[0] < 0.0 or any(later < earlier for earlier, later in pairwise(counts)):
         return None
     wanted, low, below = share * counts[-1], 0.0, 0.0
     for high, count in buckets:

@@ -277,6 +277,33 @@ class Secrets(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class LocalItem:
+    """A file of this computer that is sent to a node, or a link beside it."""
+
+    path: str
+    """Its place below what is sent, "/" between the parts; "" when one file is sent."""
+    size_bytes: int
+    link: str = ""
+    """Where it leads, relative to its own folder, when it is a link; then it has no bytes of its own."""
+
+
+class LocalFiles(Protocol):
+    """Files of this computer that a step sends (core's Push). Every method raises StepFailed, never OSError."""
+
+    async def items(self, kind: str, source: str, platform: str) -> tuple[LocalItem, ...]:
+        """What there is to send, links last; brings it here first where that is possible ("image", "repo")."""
+        ...
+
+    def read(self, kind: str, source: str, path: str) -> AsyncGenerator[bytes]:
+        """The bytes of one item from its start, in pieces of at most 1 MiB."""
+        ...
+
+    async def release(self, kind: str, source: str) -> None:
+        """It was sent: what was made only for that may go."""
+        ...
+
+
 class Store(Protocol):
     """What survives: clusters, nodes with their trusted keys, jobs, journals, chats. Raises StoreError.
 

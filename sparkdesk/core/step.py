@@ -103,7 +103,36 @@ class Restore:
     path: str
 
 
-Action = Run | PutFile | Wait | Follow | Serve | Reconnect | Confirm | Restore
+@dataclass(frozen=True, slots=True)
+class PutSecrets:
+    """Write a 0600 JSON object {VARIABLE: secret} on the node; only names stand here, never a secret.
+
+    `names` pairs a variable with a reference, which is looked up when the step runs: "hub_token", "api_key:JOB ID". A
+    reference that ends in "?" is left out where there is no such secret.
+    """
+
+    path: str
+    names: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """Send a file or folder of this computer to the node, going on from what is there; it shows up only when whole.
+
+    `kind` "file" and "folder": `source` is a path of this computer. "image": a container image, whose archive is sent;
+    `platform` is what it must be for ("linux/arm64"). "repo": OWNER/NAME@REVISION out of this computer's hub cache,
+    which lands below `path` in the cache's own layout. `~/` in `path` is the node user's home.
+    """
+
+    source: str
+    path: str
+    kind: str = "file"
+    platform: str = ""
+
+
+PUSH_KINDS = ("file", "folder", "image", "repo")
+
+Action = Run | PutFile | Wait | Follow | Serve | Reconnect | Confirm | Restore | PutSecrets | Push
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,18 +9,22 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from sparkdesk.core.command import MAX_WORD_BYTES, MAX_WORDS, Command
 from sparkdesk.core.errors import PlanError
 from sparkdesk.core.step import (
+    PUSH_KINDS,
     Action,
     Confirm,
     Expect,
     Follow,
     Playbook,
+    Push,
     PutFile,
+    PutSecrets,
     Reconnect,
     Restore,
     Run,
@@ -39,6 +43,9 @@ MAX_STEPS = 1024
 MAX_ACTIONS = 64
 MAX_CONTENT_CHARS = 8 << 20
 MAX_TIMEOUT_S = 7 * 86400.0
+MAX_SECRETS = 16
+VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,127}")
+REFERENCE = re.compile(r"[a-z_]{1,32}(:[A-Za-z0-9_-]{1,64})?\??")
 PARTS = ("check", "apply", "verify", "undo")
 
 
@@ -151,6 +158,11 @@ def _action_to_data(action: Action) -> dict[str, Any]:
             return {"kind": "confirm", "question": question}
         case Restore(path):
             return {"kind": "restore", "path": path}
+        case PutSecrets(path, names):
+            return {"kind": "put_secrets", "path": path, "names": [list(pair) for pair in names]}
+        case Push(source, path, kind, platform):
+            more = {"platform": platform} if platform else {}
+            return {"kind": "push", "source": source, "path": path, "what": kind, **more}
 
 
 def _root_to_data(action: Run | PutFile) -> dict[str, Any]:
@@ -279,6 +291,26 @@ def _serve_from(fields: Fields) -> Serve:
     )
 
 
+def _put_secrets_from(fields: Fields) -> PutSecrets:
+    pairs = fields.data.get("names")
+    if not isinstance(pairs, list) or len(pairs) > MAX_SECRETS:
+        raise fields.fail("names", f"is no list of at most {MAX_SECRETS} pairs")
+    for pair in pairs:
+        if not (isinstance(pair, list) and len(pair) == 2 and all(isinstance(word, str) for word in pair)):
+            raise fields.fail("names", "holds something else than a variable and a reference")
+        if not (VARIABLE.fullmatch(pair[0]) and REFERENCE.fullmatch(pair[1])):
+            raise fields.fail("names", f"holds no variable and reference: {pair[0][:40]!r}")
+    return PutSecrets(fields.text("path"), tuple((variable, reference) for variable, reference in pairs))
+
+
+def _push_from(fields: Fields) -> Push:
+    what = fields.text("what", max_chars=32)
+    if what not in PUSH_KINDS:
+        raise fields.fail("what", f"is nothing that can be sent: {what!r}")
+    platform = fields.text("platform", "", max_chars=64)
+    return Push(fields.text("source"), fields.text("path"), what, platform)
+
+
 _ACTIONS: Mapping[str, Callable[[Fields], Action]] = {
     "run": _run_from,
     "put_file": _put_file_from,
@@ -288,4 +320,6 @@ _ACTIONS: Mapping[str, Callable[[Fields], Action]] = {
     "reconnect": lambda fields: Reconnect(_timeout_from(fields), _flag_from(fields, "comes_back", default=True)),
     "confirm": lambda fields: Confirm(fields.text("question")),
     "restore": lambda fields: Restore(fields.text("path")),
+    "put_secrets": _put_secrets_from,
+    "push": _push_from,
 }

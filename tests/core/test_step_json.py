@@ -19,11 +19,14 @@ from sparkdesk.core.jobs.plan import LaunchPlan, MemoryLedger, ShownCommand
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.playbooks.reader import Verdict, judge, read
 from sparkdesk.core.step import (
+    PUSH_KINDS,
     Confirm,
     Expect,
     Follow,
     Playbook,
+    Push,
     PutFile,
+    PutSecrets,
     Reconnect,
     Restore,
     Run,
@@ -39,6 +42,8 @@ _CHARACTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\0") 
 )
 words = st.text(_CHARACTERS, max_size=12)
 names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True)
+variables = st.from_regex(r"[A-Z_][A-Z0-9_]{0,8}", fullmatch=True)
+references = st.from_regex(r"[a-z_]{1,8}(:[A-Za-z0-9_-]{1,8})?\??", fullmatch=True)
 times = st.floats(0.01, 1000.0)
 commands = st.builds(
     Command,
@@ -66,6 +71,12 @@ actions = st.one_of(
     st.builds(Reconnect, timeout_s=times, comes_back=st.booleans()),
     st.builds(Confirm, question=words),
     st.builds(Restore, path=words),
+    st.builds(
+        PutSecrets,
+        path=words,
+        names=st.lists(st.tuples(variables, references), max_size=3).map(tuple),
+    ),
+    st.builds(Push, source=words, path=words, kind=st.sampled_from(PUSH_KINDS), platform=words),
 )
 EMPTY = Playbook("p", ())
 parts = st.lists(actions, max_size=2).map(tuple)
@@ -134,6 +145,17 @@ def test_a_flag_that_is_no_truth_value_is_refused() -> None:
         data["needs_lock"] = value
         with pytest.raises(PlanError):
             step_json.from_json(json.dumps(data).encode())
+
+
+@pytest.mark.parametrize(
+    "names", [None, [["a b", "hub_token"]], [["A", "hub token"]], [["A"]], [["A", 1]], [["A", "x"]] * 17]
+)
+def test_names_of_secrets_that_are_none_are_refused(names: object) -> None:
+    action = {"kind": "put_secrets", "path": "~/s", "names": names}
+    step = {"id": "1", "title": "t", "node": "n", "check": [], "apply": [action], "verify": [], "undo": []}
+    book = {"schema": 1, "title": "p", "stages": [{"title": "s", "steps": [step]}]}
+    with pytest.raises(PlanError):
+        step_json.from_json(json.dumps(book).encode())
 
 
 def test_a_journal_shows_text_as_text() -> None:

@@ -14,7 +14,9 @@ from sparkdesk.core.step import (
     Confirm,
     Follow,
     Playbook,
+    Push,
     PutFile,
+    PutSecrets,
     Reconnect,
     Restore,
     Run,
@@ -23,6 +25,8 @@ from sparkdesk.core.step import (
     Wait,
 )
 from ui import text
+
+_PUSHED = {"file": "the file", "folder": "the folder", "image": "the image", "repo": "the model files of"}
 
 NodeName = Callable[[str], str]
 
@@ -58,6 +62,10 @@ def describe_action(action: Action) -> str:
             return f"ask: {question}"
         case Restore(path=path):
             return f"put {path} back as it was"
+        case PutSecrets(path=path, names=names):
+            return f"write {path} (mode 600) with the secrets {', '.join(name for name, _ in names) or 'none'}"
+        case Push(source=source, path=path, kind=kind):
+            return f"send {_PUSHED[kind]} {source} from this computer to {path}, going on from what is there"
 
 
 def describe_step(step: Step, name_of: NodeName) -> StepText:

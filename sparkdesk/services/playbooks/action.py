@@ -16,7 +16,9 @@ from sparkdesk.core.step import (
     Action,
     Confirm,
     Follow,
+    Push,
     PutFile,
+    PutSecrets,
     Reconnect,
     Restore,
     Run,
@@ -25,7 +27,9 @@ from sparkdesk.core.step import (
 )
 from sparkdesk.core.telemetry.frame import LOG_LINE_BYTES, LineFramer
 from sparkdesk.services.playbooks.file import put_file, restore
+from sparkdesk.services.playbooks.push import push
 from sparkdesk.services.playbooks.site import TAIL_BYTES, NotBegun, OutcomeUnknown, Site, explain, raise_unless_expected
+from sparkdesk.services.playbooks.supply import put_secrets
 
 PROGRESS_EVERY_S = 5.0
 HOLD_S = 10.0
@@ -54,6 +58,10 @@ async def perform(action: Action, site: Site) -> None:
                 await _confirm(action, site)
             case Restore():
                 await restore(action, site)
+            case PutSecrets():
+                await put_secrets(action, site)
+            case Push():
+                await push(action, site)
     except NodeError as error:
         kind = StepFailed if isinstance(error, CommandFailed) else NotBegun
         raise kind(

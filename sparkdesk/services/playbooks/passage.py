@@ -14,7 +14,9 @@ from sparkdesk.core.step import (
     Action,
     Confirm,
     Progress,
+    Push,
     PutFile,
+    PutSecrets,
     Reconnect,
     Restore,
     RunEnded,
@@ -32,7 +34,7 @@ from sparkdesk.services.playbooks.lease import Leases
 from sparkdesk.services.playbooks.site import NotBegun, NotPermitted, OutcomeUnknown, Site
 
 CLEAN_UP_S = 5.0
-_REPEATABLE = (PutFile, Wait, Confirm, Restore, Reconnect)
+_REPEATABLE = (PutFile, PutSecrets, Push, Wait, Confirm, Restore, Reconnect)
 """Actions that may be done again without harm: whole files, looks, questions."""
 _LOOKING = (Wait, Confirm, Reconnect)
 """Actions that change nothing."""

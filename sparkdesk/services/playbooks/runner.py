@@ -19,6 +19,7 @@ from sparkdesk.services.playbooks.lease import BUSY_WAIT_S, RENEW_S, AskBreak, L
 from sparkdesk.services.playbooks.passage import OnEvent, Passage
 from sparkdesk.services.playbooks.root import AskPassword, Root
 from sparkdesk.services.playbooks.site import Site
+from sparkdesk.services.playbooks.supply import Supplies
 
 SETTLE_S = 30.0
 """How long a lost node is waited for, so that a check can decide what became of a step."""
@@ -52,10 +53,11 @@ class Runner:
         settle_s: float = SETTLE_S,
         renew_s: float = RENEW_S,
         busy_wait_s: float = BUSY_WAIT_S,
+        supplies: Supplies = Supplies(),  # noqa: B008 - a frozen value
     ) -> None:
         """`lock_program` is the text of remote/lock.py; `identify` names a node's host key and user, to which a
         password is bound; `owner` is user@computer, as whom locks are held; `busy_wait_s` is how long a command that
-        outlived an earlier holder of the lock is waited for."""
+        outlived an earlier holder of the lock is waited for; `supplies` are what steps take from this computer."""
         self.asks = Asks(confirm, ask_password, ask_break)
         self._shells = shells
         self._store = store
@@ -63,6 +65,7 @@ class Runner:
         self._locking = Locking(lock_program, owner, renew_s, busy_wait_s)
         self._identify = identify
         self._settle_s = settle_s
+        self._supplies = supplies
         self._running: set[str] = set()
 
     async def run(self, run_id: str, playbook: Playbook, *, on_event: OnEvent, asks: Asks | None = None) -> RunEnded:
@@ -116,7 +119,7 @@ class Runner:
         leases = Leases(self._shells, self._clock, self._locking, nodes, playbook.title, asks.break_lock)
 
         def site(step: Step) -> Site:
-            return Site(step, self._shells, self._clock, journal, on_event, root, asks.confirm)
+            return Site(step, self._shells, self._clock, journal, on_event, root, asks.confirm, supplies=self._supplies)
 
         return Passage(journal, site, on_event, self._clock, self._settle_s, leases)
 

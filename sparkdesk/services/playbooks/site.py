@@ -8,7 +8,7 @@ or time ran out before the fate was known: it may or may not have worked). The o
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sparkdesk.core.command import Command, Exit, Outcome, Refused
 from sparkdesk.core.errors import StepFailed
@@ -19,6 +19,7 @@ from sparkdesk.core.step import Expect, Output, Progress, Step, StepEvent
 from sparkdesk.services.clock import Clock
 from sparkdesk.services.playbooks.journal import Journal
 from sparkdesk.services.playbooks.root import Root, RootRefused
+from sparkdesk.services.playbooks.supply import Supplies
 
 MAX_SHOWN_CHARS = 4000
 TAIL_BYTES = 64 * 1024
@@ -54,6 +55,7 @@ class Site:
     confirm: Callable[[str], Awaitable[bool]] | None = None
     hold: Hold | None = None
     """For what changes a locked node; None where nothing is locked, and for what only looks."""
+    supplies: Supplies = field(default_factory=Supplies)
 
     def shell(self) -> Shell:
         """The shell of the step's node."""

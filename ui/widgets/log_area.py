@@ -39,6 +39,7 @@ class LogArea(QAbstractScrollArea):
         self.viewport().setCursor(Qt.CursorShape.ArrowCursor)
         self.verticalScrollBar().setSingleStep(1)
         model.moved.connect(self._on_moved)
+        model.extended.connect(self._on_extended)
         model.modelReset.connect(self._on_reset)
         theme.notifier.changed.connect(self.viewport().update)
 
@@ -73,6 +74,11 @@ class LogArea(QAbstractScrollArea):
             self._anchor, self._current = max(self._anchor - dropped, 0), self._current - dropped
             if self._current < 0:
                 self._anchor = self._current = -1
+        self._fit()
+
+    def _on_extended(self, rows: int) -> None:
+        if self._current >= 0:
+            self._anchor, self._current = self._anchor + rows, self._current + rows
         self._fit()
 
     def _on_reset(self) -> None:

@@ -5,6 +5,8 @@ Rule: a flood never grows memory and never freezes the window; what was dropped 
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable
 from itertools import islice
@@ -18,21 +20,29 @@ MAX_LINES: Final = 50_000
 MAX_LINE_CHARS: Final = 8192
 FLUSH_MS: Final = 100
 OWN_SOURCE: Final = "SparkDesk"
+GUARD_SOURCE: Final = "guard"
+"""What our own program on the node says."""
 LEVELS: Final = ("DEBUG", "INFO", "WARN", "ERROR")
 LineRole: Final = Qt.ItemDataRole.UserRole + 1
+_COLOURING: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-Z\\-_])")
+"""Escape sequences of a terminal. Source: ECMA-48, control sequences and two-character escapes."""
 
 
 class LogLine(NamedTuple):
-    """One line. `source` is a rank or a node ("r0"), or `OWN_SOURCE` for what SparkDesk itself says."""
+    """One line. `source` is a rank or a node ("r0"), or one of ours for what SparkDesk itself or its guard says."""
 
     time_text: str
     source: str
     level: str
     text: str
+    attempt: int = 1
+    """Which try of the engine wrote it."""
+    offset: int = -1
+    """Where it ends in its log, in bytes; -1 for lines that are in none."""
 
     def is_own(self) -> bool:
         """Say whether SparkDesk wrote it, not the engine."""
-        return self.source == OWN_SOURCE
+        return self.source in (OWN_SOURCE, GUARD_SOURCE)
 
     def as_text(self) -> str:
         """Return the line as it is copied."""
@@ -40,39 +50,51 @@ class LogLine(NamedTuple):
 
 
 def clean_line(line: LogLine) -> LogLine:
-    """Bound a line and take control characters (tabs apart) out of it."""
+    """Bound a line and take colouring and control characters (tabs apart) out of it."""
     text = cut(line.text, MAX_LINE_CHARS)
     if not text.isprintable():
+        text = _COLOURING.sub("", text)
         text = "".join(c if c.isprintable() else ("    " if c == "\t" else "\ufffd") for c in text)
     return line if text == line.text else line._replace(text=text)
 
 
 class LogFilter(NamedTuple):
-    """What is shown: lines that contain `needle` (any case), from `sources` (all when empty), at `level` or above."""
+    """What is shown: lines that hold `needle` (any case) and match `pattern`, from `sources` (all when empty).
+
+    At `level` or above; of try `attempt` (0: of all).
+    """
 
     needle: str = ""
     sources: frozenset[str] = frozenset()
     level: str = "DEBUG"
+    pattern: re.Pattern[str] | None = None
+    attempt: int = 0
 
     def is_open(self) -> bool:
         """Say whether everything passes."""
-        return not self.needle and not self.sources and self.level == "DEBUG"
+        return self == LogFilter()
 
     def passes(self, line: LogLine) -> bool:
         """Say whether a line is shown. A level that is none of ours counts as INFO."""
         if self.sources and line.source not in self.sources and not line.is_own():
             return False
+        if self.attempt and line.attempt != self.attempt:
+            return False
         rank = LEVELS.index(line.level) if line.level in LEVELS else 1
-        return rank >= LEVELS.index(self.level) and self.needle.lower() in line.text.lower()
+        if rank < LEVELS.index(self.level) or self.needle.lower() not in line.text.lower():
+            return False
+        return self.pattern is None or self.pattern.search(line.text) is not None
 
 
 class LogModel(QAbstractListModel):
     """A list model over the ring. `append` may be called at any rate; rows change at most ten times a second.
 
-    `moved(added, dropped)` counts visible rows of one flush: added at the end, dropped at the start.
+    `moved(added, dropped)` counts visible rows of one flush: added at the end, dropped at the start. `extended` counts
+    those put before the first one.
     """
 
     moved = Signal(int, int)
+    extended = Signal(int)
 
     def __init__(self, parent: QObject | None = None, *, max_lines: int = MAX_LINES) -> None:
         super().__init__(parent)
@@ -85,6 +107,10 @@ class LogModel(QAbstractListModel):
         self._pending: deque[LogLine] = deque(maxlen=max_lines)
         self._filter = LogFilter()
         self._source_chars = 2
+        self._older = 0
+        """Lines put before the others, which are held beyond the ring's size until they are let go."""
+        self._error: tuple[int, LogLine] | None = None
+        self._last_attempt = 1
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(FLUSH_MS)
@@ -101,9 +127,68 @@ class LogModel(QAbstractListModel):
         self.beginResetModel()
         self._lines.clear()
         self._pending.clear()
-        self._first = 0
+        self._first = self._older = 0
+        self._error = None
+        self._last_attempt = 1
         self._shown = None if self._filter.is_open() else deque()
         self.endResetModel()
+
+    def prepend(self, lines: Iterable[LogLine]) -> int:
+        """Put older lines before the others, at most as many again as the ring holds; gives how many were taken."""
+        self.flush()
+        batch = [clean_line(line) for line in lines]
+        batch = batch[max(0, len(batch) - (self._max_lines - self._older)) :]
+        if not batch:
+            return 0
+        start = self._first - len(batch)
+        passing = [start + i for i, line in enumerate(batch) if self._shown is None or self._filter.passes(line)]
+        if passing:
+            self.beginInsertRows(QModelIndex(), 0, len(passing) - 1)
+        self._lines.extendleft(reversed(batch))
+        self._first, self._older = start, self._older + len(batch)
+        if self._shown is not None:
+            self._shown.extendleft(reversed(passing))
+        if passing:
+            self.endInsertRows()
+        self._note(batch, start)
+        self.extended.emit(len(passing))
+        return len(batch)
+
+    def let_older_go(self) -> None:
+        """Forget older lines beyond the ring's size: nobody reads them any more."""
+        self._older = 0
+        dropped = self._drop(max(0, len(self._lines) - self._max_lines))
+        if dropped:
+            self.moved.emit(0, dropped)
+
+    def oldest(self) -> LogLine | None:
+        """Return the oldest line held that lies in the log itself."""
+        return next((line for line in self._lines if line.offset >= 0), None)
+
+    def first_error(self) -> LogLine | None:
+        """Return the first line of level ERROR that was seen, also when it is not held any more."""
+        return self._error[1] if self._error is not None else None
+
+    def row_of_error(self) -> int:
+        """Return the row of the first error; -1 when it is not held or not shown."""
+        if self._error is None or self._error[0] < self._first:
+            return -1
+        if self._shown is None:
+            return self._error[0] - self._first
+        at = bisect_left(self._shown, self._error[0])
+        return at if at < len(self._shown) and self._shown[at] == self._error[0] else -1
+
+    def last_attempt(self) -> int:
+        """Return the highest try that was seen."""
+        return self._last_attempt
+
+    def _note(self, batch: list[LogLine], start: int) -> None:
+        """Remember of new lines what is said beside the rows."""
+        self._source_chars = min(max(self._source_chars, *(len(line.source) for line in batch)), 12)
+        self._last_attempt = max(self._last_attempt, *(line.attempt for line in batch))
+        at = next((i for i, line in enumerate(batch) if line.level == "ERROR"), -1)
+        if at >= 0 and (self._error is None or start + at < self._error[0]):
+            self._error = (start + at, batch[at])
 
     def set_filter(self, wanted: LogFilter) -> None:
         """Show only what passes."""
@@ -135,7 +220,7 @@ class LogModel(QAbstractListModel):
             return
         batch = [clean_line(line) for line in self._pending]
         self._pending.clear()
-        dropped = self._drop(max(0, len(self._lines) + len(batch) - self._max_lines))
+        dropped = self._drop(max(0, len(self._lines) + len(batch) - self._max_lines - self._older))
         start = self._first + len(self._lines)
         passing = [start + i for i, line in enumerate(batch) if self._shown is None or self._filter.passes(line)]
         new_rows = len(passing)
@@ -143,7 +228,7 @@ class LogModel(QAbstractListModel):
             count = self.rowCount()
             self.beginInsertRows(QModelIndex(), count, count + new_rows - 1)
         self._lines.extend(batch)
-        self._source_chars = min(max(self._source_chars, *(len(line.source) for line in batch)), 12)
+        self._note(batch, start)
         if self._shown is not None:
             self._shown.extend(passing)
         if new_rows:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from sparkdesk.core.chat.sse import SseParser
 from sparkdesk.core.errors import EndpointError
 from sparkdesk.core.jobs.endpoint import Endpoint
 from sparkdesk.core.ports import LocalAddress
+from sparkdesk.services.clock import SystemClock
 
 CONNECT_TIMEOUT_S = 10.0
 FIRST_TOKEN_TIMEOUT_S = 900.0
@@ -37,6 +37,8 @@ STALL_TIMEOUT_S = 30.0
 """Between two pieces once the answer has begun. llama.cpp sends a ping every 30 s by default while it computes."""
 END_TIMEOUT_S = 1.0
 """After the last event: for the server to end its answer itself, before the connection is closed on it."""
+MAX_CONNECTIONS = 72
+"""To one server: 64 requests that are measured at once, chats, and the pages that are read beside them."""
 ERROR_BODY_BYTES = 64 * 1024
 STILL_THERE: Final = "Check that the server runs: its deployment Ready, its node live, its address right. Then retry."
 
@@ -50,7 +52,7 @@ class OpenAiClients:
         failures: Mapping[str, FailureReader] = MappingProxyType({}),
         first_token_timeout_s: float = FIRST_TOKEN_TIMEOUT_S,
         stall_timeout_s: float = STALL_TIMEOUT_S,
-        monotonic_s: Callable[[], float] = time.monotonic,
+        monotonic_s: Callable[[], float] | None = None,
         name_of: Callable[[str], str] = str,
     ) -> None:
         self._name_of = name_of
@@ -58,7 +60,8 @@ class OpenAiClients:
         self._failures = failures
         self._first_token_timeout_s = first_token_timeout_s
         self._stall_timeout_s = stall_timeout_s
-        self._monotonic_s = monotonic_s
+        # The services' own clock: what they call the moment of sending must be of the same one as the events' times.
+        self._monotonic_s = monotonic_s if monotonic_s is not None else SystemClock().monotonic_s
 
     def open(self, endpoint: Endpoint, via: LocalAddress | None, *, api_key: str = "") -> OpenAiClient:
         """A client for the endpoint, through the forward's unix socket when `via` is given.
@@ -76,7 +79,7 @@ class OpenAiClients:
                 verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
                 trust_env=False,
                 # A kept connection may be dead on the other side of the tunnel, and a dead one fails a POST.
-                limits=httpx.Limits(max_connections=8, max_keepalive_connections=0),
+                limits=httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=0),
             ),
             trust_env=False,
             follow_redirects=False,

@@ -72,6 +72,8 @@ class Sampling:
     max_tokens: int | None = None
     seed: int | None = None
     stop: tuple[str, ...] = ()
+    is_endless: bool = False
+    """Go on to `max_tokens` although the model has ended its answer, for measuring; where the engine knows how."""
 
 
 @dataclass(frozen=True, slots=True)

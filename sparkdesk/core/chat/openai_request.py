@@ -10,6 +10,10 @@ from typing import Any
 
 from sparkdesk.core.chat.message import ChatRequest, Message, Role, ToolCallPart, ToolResultPart
 
+ENDLESS_ENGINES = frozenset(("vllm", "sglang", "llamacpp"))
+"""Engines whose chat requests take `ignore_eos`. Source: vLLM's and SGLang's ChatCompletionRequest (entrypoints' own
+protocol modules); llama.cpp tools/server/README.md, POST /completion, whose options chat takes as well."""
+
 
 def to_body(request: ChatRequest, *, engine: str = "") -> dict[str, Any]:
     """The body of a streaming POST to /chat/completions. `engine` is the backend's key, "" when not known."""
@@ -28,6 +32,8 @@ def to_body(request: ChatRequest, *, engine: str = "") -> dict[str, Any]:
         "stop": list(sampling.stop) or None,
     }
     body.update({key: value for key, value in optional.items() if value is not None})
+    if sampling.is_endless and engine in ENDLESS_ENGINES:
+        body["ignore_eos"] = True
     if engine == "llamacpp":
         # Source: llama.cpp tools/server/README.md, POST /completion, "return_progress".
         body["return_progress"] = True

@@ -21,6 +21,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from sparkdesk.core.cluster.node import NodeFacts, NodeRecord
+from sparkdesk.core.jobs.image import Images
 from sparkdesk.core.jobs.plan import LaunchPlan, Problem
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.models.spec import ModelSpec
@@ -79,6 +80,8 @@ class PlanContext:
     """Backend key -> what must stand beside its answers on screen, from the cluster's record."""
     job_program: bytes = b""
     """remote/job.py, which the plan puts beside the job."""
+    images: Images = field(default_factory=lambda: MappingProxyType({}))
+    """Known images by engine (resources/images.toml); empty: each adapter's own default."""
     programs: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
     """Our own programs for a node by the name of their module in remote/, for plans that need more than the job's."""
 

@@ -72,6 +72,8 @@ class JobReport:
     started_ms: int | None = None
     exit_code: int | None = None
     exit_reason: str = ""
+    restarts: int = 0
+    """How often its guard has started the engine again."""
     plan_json: bytes = b""
     log_bytes: int = 0
 
@@ -95,6 +97,8 @@ class Phase:
     state: PhaseState
     seconds: float = float("nan")
     note: str = ""
+    fraction: float = float("nan")
+    """How far it is, 0..1; NaN = not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,8 @@ JOB_ID = re.compile(r"^[a-z2-7]{16}$")
 """Ids as services/ident.py makes them; a folder of another name is nobody's job."""
 UNKNOWN_ACCOUNT = "another account"
 """A container says whose job it is in, not who started it."""
+PROOF_PATHS = ("/chat/completions", "/embeddings", "/rerank")
+"""Where a server is asked for a proof that it works, by what it is for."""
 STOPPED_BY_USER = "stopped by user"
 """The reason that remote/job.py writes when somebody asked for the end."""
 
@@ -74,6 +76,7 @@ def _read_report(row: Mapping[str, object], job_id: str, node_id: str) -> JobRep
         started_ms=_count(row, "started_ms"),
         exit_code=_count(row, "code"),
         exit_reason=_text(row, "reason"),
+        restarts=_count(row, "restarts") or 0,
         plan_json=_plan(plan),
         log_bytes=_count(row, "log_bytes") or 0,
     )
@@ -87,13 +90,13 @@ def _plan(plan: object) -> bytes:
 
 
 def _read_endpoint(where: object, node_id: str) -> Endpoint | None:
-    """From spec.json's token request: {"host", "port", "path", "model"}."""
+    """From spec.json's proof request: {"host", "port", "path", "model"}."""
     if not isinstance(where, dict):
         return None
     port, path = _count(where, "port"), _text(where, "path")
-    if not port or port > 65535 or not path.endswith("/chat/completions"):
+    base = next((path.removesuffix(proof) for proof in PROOF_PATHS if path.endswith(proof)), None)
+    if not port or port > 65535 or base is None:
         return None
-    base = path.removesuffix("/chat/completions")
     return Endpoint(node_id, _text(where, "host") or "127.0.0.1", port, _text(where, "model"), base_path=base)
 
 

@@ -1,6 +1,7 @@
 """The timeline of a launch: pre-flight, the phases that the plan's steps name, ready. Pure; times are handed in.
 
-The one rule: a phase that was not seen to end is not done; when the run ends badly the current one has failed.
+The one rule: a phase that was not seen to end is not done; when the run ends badly the current one has failed. The
+warm-up is no step of ours: the engine's log tells of it while it loads, and where none is told there is no such phase.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from sparkdesk.core.step import Playbook
 
 PREFLIGHT = "preflight"
 READY = "ready"
+LOAD = "load"
+WARMUP = "warmup"
 TITLES = {
     PREFLIGHT: "Pre-flight",
     "image": "Image",
@@ -20,8 +23,8 @@ TITLES = {
     "copy": "Copy",
     "put": "Prepare",
     "start": "Start",
-    "load": "Load",
-    "warmup": "Warm-up",
+    LOAD: "Load",
+    WARMUP: "Warm-up",
     "token": "First token",
     READY: "Ready",
 }
@@ -33,6 +36,8 @@ class Timeline:
     def __init__(self, playbook: Playbook) -> None:
         named = dict.fromkeys(step.phase for step in playbook.steps() if step.phase)
         keys = [PREFLIGHT, *(key for key in named if key not in (PREFLIGHT, READY)), READY]
+        if LOAD in keys and WARMUP not in keys:
+            keys.insert(keys.index(LOAD) + 1, WARMUP)
         self._phases = [Phase(key, TITLES.get(key, key.capitalize()), PhaseState.TO_DO) for key in keys]
         self._begun_s: dict[str, float] = {}
 
@@ -45,12 +50,19 @@ class Timeline:
             self._close(earlier, PhaseState.DONE, now_s)
         self._phases[index] = replace(self._phases[index], state=PhaseState.CURRENT)
         self._begun_s[key] = now_s
+        before = [phase for phase in self._phases[:index] if not self._was_passed_over(phase)]
+        self._phases = before + self._phases[index:]
 
-    def note(self, key: str, text: str) -> None:
-        """What a phase is doing, in words."""
+    def note(self, key: str, text: str, fraction: float = math.nan) -> None:
+        """What a phase is doing, in words, and how far it is."""
         index = self._index(key)
         if index is not None:
-            self._phases[index] = replace(self._phases[index], note=text[:200])
+            self._phases[index] = replace(self._phases[index], note=text[:200], fraction=fraction)
+
+    def state_of(self, key: str) -> PhaseState | None:
+        """How a phase stands; None when there is none of this key."""
+        index = self._index(key)
+        return None if index is None else self._phases[index].state
 
     def finish(self, now_s: float) -> None:
         """All is done: ready."""
@@ -77,6 +89,9 @@ class Timeline:
             replace(phase, seconds=now_s - self._begun_s[phase.key]) if self._goes_on(phase) else phase
             for phase in self._phases
         )
+
+    def _was_passed_over(self, phase: Phase) -> bool:
+        return phase.key == WARMUP and phase.key not in self._begun_s
 
     def _goes_on(self, phase: Phase) -> bool:
         is_ready = phase.key == READY and phase.state is PhaseState.DONE

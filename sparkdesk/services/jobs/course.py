@@ -22,6 +22,7 @@ from sparkdesk.services.jobs.deployment import Deployment
 from sparkdesk.services.jobs.endpoint_pool import EndpointPool
 from sparkdesk.services.jobs.heartbeat import Heartbeat
 from sparkdesk.services.jobs.job_shelf import JobShelf
+from sparkdesk.services.jobs.start.start_book import StartBook
 from sparkdesk.services.playbooks.passage import is_repeatable
 from sparkdesk.services.playbooks.runner import Runner
 from sparkdesk.services.tasks import Tasks
@@ -37,7 +38,7 @@ RECOVER_TRIES = 3
 class Course:
     """Runs jobs through their states."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - called once, where the launcher is put together
         self,
         *,
         tasks: Tasks,
@@ -46,8 +47,10 @@ class Course:
         pool: EndpointPool,
         shells: Callable[[str], Shell],
         clock: Clock,
+        book: StartBook,
     ) -> None:
         self._tasks = tasks
+        self._book = book
         self._runner = runner
         self._shelf = shelf
         self._pool = pool
@@ -96,6 +99,7 @@ class Course:
             deployment.change(JobState.READY, message="")
             await self._shelf.keep_state(deployment)
             self.watch(deployment)
+            await self._book.note_ready(deployment)
         elif ended.result == "unknown":
             deployment.change(JobState.UNKNOWN, message=ended.message, remedy=ended.remedy)
             self.watch(deployment)
@@ -108,6 +112,8 @@ class Course:
         if plan is None:
             raise PlanError("The plan of this job is not known", remedy="Stop it, and launch it again.")
         job_id, hear = deployment.job_id, deployment.take_event
+        deployment.starts = self._book.of(plan.request)
+        deployment.was_resumed = is_resumed
         if is_resumed:
             ended = await self._runner.resume(job_id, on_event=hear)
         else:
@@ -118,6 +124,7 @@ class Course:
             deployment.change(JobState.UNKNOWN, message=ended.message, remedy=ended.remedy)
             await self._wait_for_node(deployment)
             deployment.change(JobState.STARTING, message="")
+            deployment.was_resumed = True
             ended = await self._runner.resume(job_id, on_event=hear)
         return ended
 

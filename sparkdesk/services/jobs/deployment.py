@@ -8,14 +8,16 @@ from __future__ import annotations
 import asyncio
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 from sparkdesk.core.feed import Stream
-from sparkdesk.core.jobs.backend import Backend, LoadProgress, LogFailure, LogReader
+from sparkdesk.core.jobs.backend import Backend, LoadProgress, LogFailure, LogReader, Reading, Told
 from sparkdesk.core.jobs.plan import LaunchPlan
-from sparkdesk.core.jobs.record import JobState, JobStatus, LogLine
-from sparkdesk.core.jobs.timeline import Timeline
+from sparkdesk.core.jobs.record import JobState, JobStatus, LogLine, PhaseState
+from sparkdesk.core.jobs.start_time import StartTimes, time_left_s
+from sparkdesk.core.jobs.timeline import LOAD, WARMUP, Timeline
 from sparkdesk.core.plain_text import make_line
 from sparkdesk.core.playbooks.reader import last_object
 from sparkdesk.core.step import Output, Playbook, Progress, RunEnded, StepEnded, StepEvent, StepStarted
@@ -32,11 +34,18 @@ GUARD_MARK = "[sparkdesk] "
 KEEP_LINES = 5000
 KEEP_EVENTS = 1000
 LINE_CHARS = 8192
+MAX_TOLD = 100
+"""Figures and words that an engine may tell of itself."""
+FETCHING = ("image", "weights", "copy")
+"""Phases whose progress comes often: it stands at the phase, and not in the log as well."""
+SAY_PROGRESS_EVERY_S = 15.0
 READINGS_FOR_S = GAP_PERIODS * PERIOD_S
 """So long the readings of an engine are those of now: as long as a ReadingBook tells them."""
 # Words that most engines use, and the one letter behind the time that llama.cpp uses.
 _ERROR = re.compile(r"\b(ERROR|FATAL|CRITICAL|Traceback)\b|\b[Ee]rror:|Exception\b|^[\d.]{5,24} E ")
 _WARNING = re.compile(r"\bWARN(ING)?\b|\b[Ww]arning:|^[\d.]{5,24} W ")
+_RESTART = re.compile(r"\brestart (\d{1,3}) of (\d{1,3})\b")
+"""How remote/job.py's guard says that it starts the engine again."""
 _NOT_LAUNCHED = Playbook("", ())
 
 
@@ -59,8 +68,17 @@ class Deployment:
         self.failure: LogFailure | None = None
         self.last_line = ""
         """The last line of the engine's that says something."""
+        self.cause_line = ""
+        """The first line of the engine's present life that tells of an error."""
         self.saw_end = False
         """Whether the log was read to the job's end."""
+        self.starts = StartTimes()
+        """What earlier starts like this one took."""
+        self.was_resumed = False
+        """Whether its launch was carried on from a journal: then what its phases took is not known."""
+        self._numbers: dict[str, float] = {}
+        self._words: dict[str, str] = {}
+        self._said_progress_s = -math.inf
         self._is_proved = False
         self._forgetting: asyncio.TimerHandle | None = None
         self._clock = clock
@@ -79,6 +97,21 @@ class Deployment:
     def node_id(self) -> str:
         """The node whose folder tells of the job."""
         return self.status.node_ids[0]
+
+    @property
+    def engine_told(self) -> Mapping[str, float]:
+        """What the engine's log said of itself, by core/jobs/reading.py's keys: bytes, tokens, seconds."""
+        return MappingProxyType(self._numbers)
+
+    @property
+    def engine_words(self) -> Mapping[str, str]:
+        """The same in words, by `Told`'s keys: version, backends, types."""
+        return MappingProxyType(self._words)
+
+    @property
+    def cause(self) -> str:
+        """The line of the engine's log that most likely names why it ended; "" when there is none."""
+        return self.cause_line or self.last_line
 
     def change(
         self,
@@ -114,7 +147,10 @@ class Deployment:
 
     def refresh(self) -> None:
         """Bring the timeline up to now and tell."""
-        self.status = replace(self.status, phases=self._timeline.phases(self._clock.monotonic_s()))
+        phases = self._timeline.phases(self._clock.monotonic_s())
+        is_on_its_way = self.status.state in (JobState.STARTING, JobState.LOADING)
+        eta_s = time_left_s(self.starts, phases) if is_on_its_way else math.nan
+        self.status = replace(self.status, phases=phases, eta_s=eta_s)
         self._tell()
 
     # The timeline ---------------------------------------------------------------------------------------------
@@ -152,14 +188,25 @@ class Deployment:
                     self.say(self._titles.get(step_id, step_id))
             case StepEnded(step_id, result=result, message=message, remedy=remedy) if result in ("failed", "unknown"):
                 self.say(f"{message}. {remedy}", level="error")
-            case Progress(text=text):
-                self.say(text)
+            case Progress(step_id, text=text, fraction=fraction):
+                self._take_progress(self._phases.get(step_id, ""), text, fraction)
             case Output(step_id, text=text) if self._phases.get(step_id) == "token":
                 self._take_token(text)
             case RunEnded(result=result):
                 self.say(f"Launch: {result}", level="info" if result == "done" else "warning")
             case _:
                 pass
+
+    def _take_progress(self, phase: str, text: str, fraction: float | None) -> None:
+        """How far a step is. A download tells it often: the log gets a line of it now and then."""
+        if phase in FETCHING:
+            self._timeline.note(phase, make_line(text, max_chars=160), math.nan if fraction is None else fraction)
+            self.refresh()
+            now_s = self._clock.monotonic_s()
+            if now_s - self._said_progress_s < SAY_PROGRESS_EVERY_S:
+                return
+            self._said_progress_s = now_s
+        self.say(text)
 
     def _take_token(self, printed: str) -> None:
         """The proof: what was generated, and in what time."""
@@ -198,21 +245,66 @@ class Deployment:
         source = GUARD if is_guard else ENGINE
         self.log.put(LogLine(self._clock.now_ms(), source, level, text, cut_bytes, self.node_id))
         if is_guard:
+            self._take_guard(text)
             return
         if text.strip():
             self.last_line = text.strip()[:400]
+            if level == "error" and not self.cause_line:
+                self.cause_line = self.last_line
         if self._reader is not None:
             for found in self._reader.feed(raw):
                 self._take_finding(found)
 
-    def _take_finding(self, found: object) -> None:
-        if isinstance(found, LogFailure) and self.failure is None:
-            self.failure = LogFailure(make_line(found.message, max_chars=500), make_line(found.remedy, max_chars=500))
-        elif isinstance(found, LoadProgress) and not self.status.state.is_over:
-            if found.phase == "token" and self._is_proved:
-                return  # a line that came late says less than the token itself
-            has_part = found.fraction is not None and math.isfinite(found.fraction) and 0.0 < found.fraction < 1.0
-            part = f"{found.fraction:.0%}" if has_part else ""
-            text = make_line(found.text, max_chars=160)
-            self._timeline.note(found.phase, f"{text} {part}".strip() if part not in text else text)
+    def _take_guard(self, text: str) -> None:
+        """The guard starts the engine again: what the last life of it said is not why the next one ends."""
+        match = _RESTART.search(text)
+        if match is not None:
+            self.note_restarts(int(match[1]))
+            self.failure, self.cause_line = None, ""
+
+    def note_restarts(self, count: int) -> None:
+        """How often the guard started the engine again, as it says."""
+        if count != self.status.restarts:
+            self.status = replace(self.status, restarts=count)
             self.refresh()
+
+    def read_start(self, lines: Iterable[str]) -> None:
+        """The first lines of an adopted job's log: what the engine said of itself as it started."""
+        reader = self.backend.log_reader() if self.backend is not None else None
+        for line in lines if reader is not None else ():
+            for found in reader.feed(line) if reader is not None else ():
+                if isinstance(found, Reading | Told):
+                    self._take_told(found, is_old=True)
+
+    def _take_finding(self, found: object) -> None:
+        if isinstance(found, LogFailure):
+            if self.failure is None:
+                self.failure = LogFailure(
+                    make_line(found.message, max_chars=500), make_line(found.remedy, max_chars=500)
+                )
+        elif isinstance(found, Reading | Told):
+            self._take_told(found)
+        elif isinstance(found, LoadProgress) and not self.status.state.is_over:
+            self._take_load(found)
+
+    def _take_told(self, found: Reading | Told, *, is_old: bool = False) -> None:
+        """Keep what the engine says of itself; what was said later stands."""
+        kept: dict[str, float] | dict[str, str] = self._numbers if isinstance(found, Reading) else self._words
+        if len(kept) >= MAX_TOLD or (is_old and found.key in kept):
+            return
+        if isinstance(found, Reading):
+            if math.isfinite(found.value):
+                self._numbers[found.key] = found.value
+        else:
+            self._words[found.key] = make_line(found.text, max_chars=200)
+
+    def _take_load(self, found: LoadProgress) -> None:
+        if found.phase == "token" and self._is_proved:
+            return  # a line that came late says less than the token itself
+        if found.phase == WARMUP and self._timeline.state_of(LOAD) is PhaseState.CURRENT:
+            self._timeline.begin(WARMUP, self._clock.monotonic_s())
+        fraction = found.fraction if found.fraction is not None and 0.0 <= found.fraction <= 1.0 else math.nan
+        part = f"{fraction:.0%}" if 0.0 < fraction < 1.0 else ""
+        text = make_line(found.text, max_chars=160)
+        self._timeline.note(found.phase, f"{text} {part}".strip() if part not in text else text, fraction)
+        self.refresh()

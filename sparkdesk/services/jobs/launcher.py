@@ -7,26 +7,30 @@ before its node has proved it.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from sparkdesk.core.cluster.node import NodeStatus
 from sparkdesk.core.errors import PlanError, SparkDeskError, StepFailed
 from sparkdesk.core.feed import Latest, Stream
 from sparkdesk.core.jobs import plan_json
-from sparkdesk.core.jobs.backend import Backend, BackendInfo, NodeContext, PlanContext
+from sparkdesk.core.jobs.backend import Backend, BackendInfo, NodeContext
+from sparkdesk.core.jobs.endpoint import Endpoint
+from sparkdesk.core.jobs.fix import Fix
 from sparkdesk.core.jobs.plan import LaunchPlan, Problem, Severity
 from sparkdesk.core.jobs.record import JobIntent, JobState, JobStatus, LogLine
 from sparkdesk.core.jobs.report import name_account
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.jobs.timeline import PREFLIGHT
-from sparkdesk.core.models.catalogue import find_model
 from sparkdesk.core.models.spec import ModelSpec
 from sparkdesk.core.playbooks.job import JOBS_FOLDER
 from sparkdesk.core.playbooks.job_removal import removal_playbook
 from sparkdesk.core.playbooks.job_takeover import MAX_SPEC_BYTES, read_plan, takeover_playbook
+from sparkdesk.core.playbooks.switch import stopped_first, with_stop_first
 from sparkdesk.core.ports import EndpointClient, EndpointClients, Shell, Store
 from sparkdesk.core.step import Playbook, StepEvent
 from sparkdesk.services.clock import Clock
@@ -38,6 +42,10 @@ from sparkdesk.services.jobs.deployment import Deployment
 from sparkdesk.services.jobs.endpoint_pool import EndpointPool
 from sparkdesk.services.jobs.job_shelf import JobShelf
 from sparkdesk.services.jobs.node_context import NodeContexts
+from sparkdesk.services.jobs.reach.doors import Door, Doors
+from sparkdesk.services.jobs.start.plans import PlanParts, Plans
+from sparkdesk.services.jobs.start.repair import Repair
+from sparkdesk.services.jobs.start.start_book import StartBook
 from sparkdesk.services.playbooks.runner import Runner
 from sparkdesk.services.tasks import Tasks
 
@@ -47,14 +55,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 OTHER_RELEASE = "another release of SparkDesk"
-NO_ID = "a" * 16
-"""Stands for the job in checks, where no job is begun."""
 
 
 class Launcher:
     """Everything that the screens and the headless verbs do with model servers.
 
-    `job_program`, `jobs_program` and `survey_program` are the texts of remote/job.py, jobs.py and survey.py. `owner`
+    `job_program`, `jobs_program` and `survey_program` are the texts of remote/job.py, jobs.py and survey.py;
+    `programs` are more of them by name, for plans (guard). `owner`
     is who launches and takes over from here, user@computer.
     """
 
@@ -74,6 +81,7 @@ class Launcher:
         survey_program: bytes,
         owner: str,
         clock: Clock,
+        programs: Mapping[str, bytes] = MappingProxyType({}),
         broken_backends: tuple[str, ...] = (),
         look_every_s: float = LOOK_EVERY_S,
     ) -> None:
@@ -83,19 +91,29 @@ class Launcher:
         self._tasks = tasks
         self._inventory = inventory
         self._runner = runner
-        self._backends = backends
-        self._job_program = job_program
         self.owner = owner
         self._clock = clock
         self._shelf = JobShelf(store, backends, owner, clock)
         self.jobs: Latest[tuple[JobStatus, ...]] = self._shelf.jobs
+        self._book = StartBook(store)
         self._contexts = NodeContexts(inventory, telemetry, survey_program, self._own_ports)
+        parts = PlanParts(backends, catalogue, owner, job_program, programs)
+        self._plans = Plans(parts, inventory, self._contexts, self._book)
+        self._repair = Repair(self._shelf, self._contexts.current)
         self._pool = EndpointPool(inventory.shell, clients)
         self._course = Course(
-            tasks=tasks, runner=runner, shelf=self._shelf, pool=self._pool, shells=inventory.shell, clock=clock
+            tasks=tasks,
+            runner=runner,
+            shelf=self._shelf,
+            pool=self._pool,
+            shells=inventory.shell,
+            clock=clock,
+            book=self._book,
         )
         self._adoption = Adoption(self._shelf, self._course, jobs_program, tasks, look_every_s)
         self.rhythm = self._adoption.rhythm
+        self._doors = Doors(tasks, inventory.shell, self._endpoint_of, self.jobs)
+        self._beginning: set[str] = set()
         self._held: frozenset[tuple[str, int]] = frozenset()
         self._subscriptions = (inventory.nodes.subscribe(self._follow_nodes), self.jobs.subscribe(self._follow_jobs))
 
@@ -110,34 +128,58 @@ class Launcher:
         """Have `node_contexts` tell the memory of this moment; asks nobody."""
         self._contexts.publish()
 
-    def problems(self, request: LaunchRequest) -> list[Problem]:
-        """What speaks against the request now; empty is fine."""
-        backend = self._backends.get(request.engine)
-        if backend is None:
-            known = ", ".join(info.key for info in self.backends)
-            return [
-                Problem(Severity.ERROR, f"There is no engine {request.engine}", f"Choose one of: {known}.", "engine")
-            ]
-        return backend.problems(request, self._plan_context(request, NO_ID))
+    def problems(self, request: LaunchRequest, *, stop_first: str = "") -> list[Problem]:
+        """What speaks against the request now; empty is fine. `stop_first` is a job whose place counts as free."""
+        return self._plans.problems(request, self._shelf.find(stop_first))
 
-    def plan(self, request: LaunchRequest) -> LaunchPlan:
-        """What a launch would do, as a new job. Raises PlanError."""
-        backend = self._backends.get(request.engine)
-        if backend is None:
-            raise PlanError(f"There is no engine {request.engine}", remedy="Choose another engine.")
-        return backend.plan(request, self._plan_context(request, new_id()))
+    def plan(self, request: LaunchRequest, *, load_timeout_s: float = math.nan) -> LaunchPlan:
+        """What a launch would do, as a new job; `load_timeout_s` is how long its load may take. Raises PlanError."""
+        return self._plans.make(request, load_timeout_s=load_timeout_s)
 
-    def _plan_context(self, request: LaunchRequest, job_id: str) -> PlanContext:
-        cluster = self._inventory.cluster.value
-        match = find_model(self.catalogue, request.model)
-        return PlanContext(
-            job_id=job_id,
-            owner=self.owner,
-            nodes=self._contexts.current(),
-            spec=match.spec if match is not None else None,
-            engine_notes=cluster.engine_notes if cluster is not None else {},
-            job_program=self._job_program,
+    def switch_plan(self, stop_job_id: str, request: LaunchRequest, *, load_timeout_s: float = math.nan) -> LaunchPlan:
+        """One plan that stops a job, verifies that, and launches the request in its place: shown, then `launch`ed.
+
+        With the job's own request it is a restart. Raises PlanError (no such job, or the request does not fit then),
+        StepFailed (the job belongs to another account).
+        """
+        leaving = self._known(stop_job_id)
+        self._refuse_others(leaving)
+        plan = self._plans.make(request, leaving, load_timeout_s=load_timeout_s)
+        if leaving.status.state.is_over:
+            return plan
+        return replace(
+            plan, playbook=with_stop_first(plan.playbook, self._course.stop_playbook_of(leaving), stop_job_id)
         )
+
+    async def switch(self, stop_job_id: str, plan: LaunchPlan) -> str:
+        """Launch in another job's place: a plan of `switch_plan` as it is, any other with the job's stop before it.
+
+        Raises as `launch` and `switch_plan` do.
+        """
+        if not stopped_first(plan.playbook):
+            stop = self._course.stop_playbook_of(self._known(stop_job_id))
+            plan = replace(plan, playbook=with_stop_first(plan.playbook, stop, stop_job_id))
+        return await self.launch(plan)
+
+    def last_request(self) -> LaunchRequest | None:
+        """What was launched last from this computer, to be launched again; None before the first launch."""
+        return self._book.last_request
+
+    def usual_start_s(self, request: LaunchRequest) -> float:
+        """How long starts like this took once image and weights were there; NaN before the first."""
+        return self._book.of(request).usual_s
+
+    def fixes_of(self, job_id: str) -> tuple[Fix, ...]:
+        """What may help a failed launch, the likeliest first; () for one that did not fail, or of an unknown cause."""
+        return self._repair.fixes_of(job_id)
+
+    def fix_of(self, job_id: str) -> Fix | None:
+        """What most likely helps a failed launch; None when nothing is known that would."""
+        return next(iter(self.fixes_of(job_id)), None)
+
+    def request_after(self, job_id: str, fix: Fix) -> LaunchRequest:
+        """The job's request with the fix's changes, for the launch form. Raises PlanError."""
+        return self._repair.request_after(job_id, fix)
 
     def _own_ports(self, node_id: str) -> dict[int, str]:
         """A server that is starting holds its port already, although nothing listens there yet."""
@@ -154,12 +196,23 @@ class Launcher:
 
         Raises PlanError (the request no longer fits), a NodeError (a node cannot be looked at), StoreError.
         """
-        begun_s = self._clock.monotonic_s()
-        if self._shelf.find(plan.job_id) is not None:
+        if self._shelf.find(plan.job_id) is not None or plan.job_id in self._beginning:
             raise PlanError("This plan was launched already", remedy="Make a new plan.")
+        self._beginning.add(plan.job_id)  # a second click comes while the first one still looks at the nodes
+        try:
+            return await self._launch(plan)
+        finally:
+            self._beginning.discard(plan.job_id)
+
+    async def _launch(self, plan: LaunchPlan) -> str:
+        begun_s = self._clock.monotonic_s()
+        leaving = self._shelf.find(stopped_first(plan.playbook))
+        if leaving is not None:
+            self._refuse_others(leaving)
+        await self._book.load()
         for node_id in dict.fromkeys(plan.request.nodes):
             await self._contexts.refresh(node_id, self._inventory.shell(node_id))
-        for problem in self.problems(plan.request):
+        for problem in self._plans.problems(plan.request, leaving):
             if problem.severity is Severity.ERROR:
                 raise PlanError(problem.message, remedy=problem.remedy)
         cluster = self._inventory.cluster.value
@@ -170,7 +223,9 @@ class Launcher:
             state=JobState.STARTING,
             plan_json=plan_json.to_json(plan),
         )
+        await self._book.note_launch(plan.request)
         deployment = await self._shelf.begin(intent, plan)
+        deployment.starts = self._book.of(plan.request)
         deployment.begin_phase(PREFLIGHT, begun_s)
         deployment.say(f"Pre-flight passed; launching {plan.title}")
         self._adoption.follow_log(deployment, self._inventory.shell(deployment.node_id))
@@ -273,6 +328,41 @@ class Launcher:
             return None
         return takeover_playbook(job_id, deployment.node_id, status.title, self.owner)
 
+    def status(self, job_id: str) -> JobStatus | None:
+        """The job as it stands; None when there is no such job."""
+        deployment = self._shelf.find(job_id)
+        return deployment.status if deployment is not None else None
+
+    def told(self, job_id: str) -> Mapping[str, float]:
+        """What the engine's log said of itself, by `core/jobs/reading.py`'s keys; empty when it said nothing."""
+        deployment = self._shelf.find(job_id)
+        return deployment.engine_told if deployment is not None else {}
+
+    def told_words(self, job_id: str) -> Mapping[str, str]:
+        """The same in words, by the keys of `Told`: version, backends, types."""
+        deployment = self._shelf.find(job_id)
+        return deployment.engine_words if deployment is not None else {}
+
+    async def open_door(self, job_id: str) -> str:
+        """A base URL on this computer that leads to the job's server while it runs, for the person's own programs.
+
+        Raises PlanError (it answers nowhere), Unreachable (its node is not live).
+        """
+        return await self._doors.open(job_id)
+
+    def close_door(self, job_id: str) -> None:
+        """Close the port again; nothing to do when there is none."""
+        self._doors.close(job_id)
+
+    @property
+    def doors(self) -> Latest[Mapping[str, Door]]:
+        """The ports of this computer that lead to servers, by job."""
+        return self._doors.doors
+
+    def _endpoint_of(self, job_id: str) -> Endpoint | None:
+        status = self.status(job_id)
+        return status.endpoint if status is not None and not status.state.is_over else None
+
     @asynccontextmanager
     async def client(self, job_id: str) -> AsyncIterator[EndpointClient]:
         """A client of the job's server, shared, over a forward that lives as long as somebody uses it.
@@ -296,8 +386,10 @@ class Launcher:
             await self._contexts.refresh(node_id, shell)
         except SparkDeskError as error:
             log.warning("survey: %s", error.sentence())
-        await self._adoption.adopt(node_id, shell)
-        await self._adoption.watch(node_id, shell)
+        await self._book.load()
+        with self._doors.live(node_id, shell):
+            await self._adoption.adopt(node_id, shell)
+            await self._adoption.watch(node_id, shell)
 
     def _follow_nodes(self, nodes: tuple[NodeStatus, ...]) -> None:
         known = frozenset(status.record.id for status in nodes)
@@ -319,6 +411,7 @@ class Launcher:
         for subscription in self._subscriptions:
             subscription.close()
         self._contexts.close()
+        self._doors.close_all()
         await self._course.close()
         self._pool.close()
 

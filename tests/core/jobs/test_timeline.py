@@ -19,7 +19,7 @@ from sparkdesk.core.step import Playbook, Run, Stage, Step
 
 RUN = (Run(Command(("true",))),)
 BOOK = Playbook("p", tuple(Stage(k, (Step(k, k, "n1", RUN, phase=k),)) for k in ("put", "load", "token")))
-KEYS = ["preflight", "put", "load", "token", "ready"]
+KEYS = ["preflight", "put", "load", "warmup", "token", "ready"]
 
 
 def states(timeline: Timeline) -> list[PhaseState]:
@@ -44,7 +44,7 @@ def test_a_failure_fails_the_current_phase_and_leaves_the_rest_undone() -> None:
     timeline = Timeline(BOOK)
     timeline.begin("load", 3.0)
     timeline.fail(5.0, "exit code 1")
-    assert states(timeline)[2:] == [PhaseState.FAILED, PhaseState.TO_DO, PhaseState.TO_DO]
+    assert states(timeline)[2:] == [PhaseState.FAILED, PhaseState.TO_DO, PhaseState.TO_DO, PhaseState.TO_DO]
     assert timeline.phases(9.0)[2].note == "exit code 1"
 
 
@@ -57,7 +57,25 @@ def test_ready_counts_on_and_a_stop_skips_what_was_not_reached() -> None:
     other = Timeline(BOOK)
     other.begin("load", 3.0)
     other.stop(4.0)
-    assert states(other)[2:] == [PhaseState.SKIPPED] * 3
+    assert states(other)[2:] == [PhaseState.SKIPPED] * 4
+
+
+def test_a_warm_up_that_the_log_tells_of_is_timed_and_one_that_it_does_not_is_no_phase() -> None:
+    told = Timeline(BOOK)
+    told.begin("load", 1.0)
+    told.begin("warmup", 4.0)
+    told.begin("token", 9.0)
+    assert [(phase.key, phase.seconds) for phase in told.phases(10.0)[2:5]] == [
+        ("load", 3.0),
+        ("warmup", 5.0),
+        ("token", 1.0),
+    ]
+    silent = Timeline(BOOK)
+    silent.begin("load", 1.0)
+    silent.begin("token", 9.0)
+    silent.begin("warmup", 9.5)
+    assert [phase.key for phase in silent.phases(10.0)] == ["preflight", "put", "load", "token", "ready"]
+    assert silent.state_of("token") is PhaseState.CURRENT
 
 
 def test_rates_come_from_counters_that_grew() -> None:

@@ -1,0 +1,278 @@
+"""What to change before a failed launch is tried again: out of how it failed, what was asked for, and its node. Pure.
+
+The one rule: a fix is proposed only for a cause that the failure names, in the engine's, the guard's or our own words;
+where none is named there is no fix. A person sees each change before anything runs.
+Source of the lines: vLLM 0.33's own messages; llama.cpp's server, run; docker's and the hub client's words, recalled.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import ValidationError
+
+from sparkdesk.core.errors import PlanError
+from sparkdesk.core.jobs.request import LaunchRequest
+
+GIB = 1 << 30
+LEAST_CONTEXT = 2048
+"""Less context than this is hardly a help for anybody."""
+LEAST_SHARE, MOST_SHARE, SHARE_STEP = 0.2, 0.9, 0.05
+SHARE_MARGIN = 0.02
+"""Left free below what the engine saw: what is available moves by this much while a model loads."""
+MAX_LOAD_TIMEOUT_S = 4 * 3600.0
+LICENCE, TOKEN = "licence", "token"
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """Another server of ours on the node, with the memory that its plan gave it; None is not known."""
+
+    job_id: str
+    title: str
+    memory_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FailedLaunch:
+    """A launch that failed, and what is known of its node. `words` is all that names the cause: message and lines."""
+
+    request: LaunchRequest
+    words: str
+    load_timeout_s: float = math.nan
+    """How long its load was waited for; NaN is not known."""
+    used_ports: Mapping[int, str] = field(default_factory=lambda: MappingProxyType({}))
+    neighbours: tuple[Neighbour, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """A change before the next try. Nothing of it is done by itself."""
+
+    words: str
+    """What will be another: "Ask for 11,296 tokens of context instead of 131,072"."""
+    change: tuple[tuple[str, object], ...] = ()
+    """Fields of the LaunchRequest with their new values."""
+    stop_job_id: str = ""
+    """The neighbour that makes room: it is stopped first, in the same plan."""
+    opens: str = ""
+    """What the person does first: "licence" (accept it on the model's page), "token" (give one in Settings), ""."""
+    load_timeout_s: float = math.nan
+    """How long the next try waits for the load; NaN as before."""
+
+
+def find_fixes(failed: FailedLaunch) -> tuple[Fix, ...]:
+    """What may help, the likeliest first; () when the failure names no cause that we know."""
+    for rule in _RULES:
+        fixes = tuple(fix for fix in rule(failed) if fix is not None)
+        if fixes:
+            return fixes
+    return ()
+
+
+def apply_fix(request: LaunchRequest, fix: Fix) -> LaunchRequest:
+    """The request with the fix's changes. Raises PlanError for one that no request can have."""
+    fields: dict[str, Any] = {**request.model_dump(), **dict(fix.change)}
+    try:
+        return LaunchRequest.model_validate(fields)
+    except ValidationError as error:
+        raise PlanError("This change cannot be made", remedy="Change the launch by hand.", detail=str(error)) from error
+
+
+# The rules, each for one cause ------------------------------------------------------------------------------------
+
+_CONTEXT = re.compile(r"estimated maximum model length is ([\d,]{1,12})")
+_SHORT = re.compile(
+    r"Free memory on device\D{0,40}\(?([\d.]{1,8})/([\d.]{1,8}) GiB\).{0,80}less than desired", re.DOTALL
+)
+_PORT = re.compile(
+    r"address already in use|couldn't bind|port is already allocated|\bport \d+ is in use", re.IGNORECASE
+)
+_NO_CACHE = "No available memory for the cache blocks"
+_MEMORY = re.compile(
+    r"out of memory|(?:failed|unable) to allocate|memory floor|\bsignal 9\b|\bcode 137\b", re.IGNORECASE
+)
+_GATED = re.compile(r"gated repo|GatedRepoError|awaiting a review|\b403\b.{0,80}(?:hub|repo|licen)", re.IGNORECASE)
+_NO_TOKEN = re.compile(r"\b401\b.{0,120}(?:hub|repo|token)|token .{0,40}(?:invalid|missing|expired)", re.IGNORECASE)
+_FLAG = re.compile(
+    r"(?:unrecognized arguments?|invalid argument|unknown (?:argument|flag|option)|no such option)s?:?\s{1,3}['\"`]?"
+    r"(-{1,2}[A-Za-z][\w.-]{0,80})"
+)
+_DAMAGED = re.compile(
+    r"SafetensorError|incomplete metadata|failed to load model|error loading model|checksum|not whole", re.IGNORECASE
+)
+_REMOTE_CODE = re.compile(r"trust[_-]remote[_-]code", re.IGNORECASE)
+_IMAGE = re.compile(r"exec format error|manifest unknown|no such image|no matching manifest", re.IGNORECASE)
+_NOT_YET = re.compile(r"not so after [\d,.]+ s")
+_RESTARTED = "node was restarted"
+
+
+def _lower_context(failed: FailedLaunch) -> tuple[Fix | None, ...]:
+    """The engine itself said how much context its memory holds."""
+    match = _CONTEXT.search(failed.words)
+    if match is None:
+        return ()
+    most = int(match[1].replace(",", ""))
+    return (_context_fix(failed.request, most // 16 * 16),)
+
+
+def _take_free_port(failed: FailedLaunch) -> tuple[Fix | None, ...]:
+    if not _PORT.search(failed.words):
+        return ()
+    port = failed.request.port
+    free = next((other for other in range(port + 1, 65536) if other not in failed.used_ports), None)
+    if free is None:
+        return ()
+    return (Fix(f"Use port {free} instead of {port}, which is taken", (("port", free),)),)
+
+
+def _fit_share(failed: FailedLaunch) -> tuple[Fix | None, ...]:
+    """vLLM refuses to start when less is free than its share; it says what is free."""
+    match = _SHORT.search(failed.words)
+    if match is None:
+        return ()
+    free, total = _number(match[1]), _number(match[2])
+    share = math.floor((free / total - SHARE_MARGIN) * 100) / 100 if total > 0 else 0.0
+    lower = _share_fix(failed.request, share) if share >= LEAST_SHARE else None
+    return (lower, _stop_neighbour(failed))
+
+
+def _make_cache_room(failed: FailedLaunch) -> tuple[Fix | None, ...]:
+    """The weights fill the engine's share: nothing is left for the KV cache."""
+    if _NO_CACHE not in failed.words:
+        return ()
+    share = failed.request.memory_fraction
+    more = min(round((share or MOST_SHARE) + SHARE_STEP, 2), MOST_SHARE)
+    raised = _share_fix(failed.request, more) if share is not None and more > share else None
+    return (raised, _context_fix(failed.request, failed.request.context_tokens // 2), _stop_neighbour(failed))
+
+
+def _need_less(failed: FailedLaunch) -> tuple[Fix | None, ...]:
+    if not _MEMORY.search(failed.words):
+        return ()
+    request = failed.request
+    share = request.memory_fraction
+    lower_share = None
+    if share is not None and share - SHARE_STEP >= LEAST_SHARE:
+        lower_share = _share_fix(request, round(share - SHARE_STEP, 2))
+    fewer = None
+    if request.concurrency > 1:
+        half = request.concurrency // 2
+        fewer = Fix(f"Serve {half} at once instead of {request.concurrency}", (("concurrency", half),))
+    return (_stop_neighbour(failed), lower_share, _context_fix(request, request.context_tokens // 2), fewer)
+
+
+def _be_let_in(failed: FailedLaunch) -> tuple[Fix | None, ...]:
+    if _GATED.search(failed.words):
+        words = f"Accept the licence of {failed.request.model} on its page, then launch it again"
+        return (Fix(words, opens=LICENCE),)
+    if _NO_TOKEN.search(failed.words):
+        return (Fix("Give a token of the hub in Settings, then launch it again", opens=TOKEN),)
+    return ()
+
+
+def _drop_flag(failed: FailedLaunch) -> tuple[Fix | None, ...]:
+    """A flag that this build does not know, when the person added it; the plan's own flags are not theirs to drop."""
+    match = _FLAG.search(failed.words)
+    if match is None:
+        return ()
+    flag, kept, is_dropped = match[1], [], False
+    for word in failed.request.extra_flags:
+        if word == flag or word.startswith(f"{flag}="):
+            is_dropped = word == flag  # its value follows, unless it came with it
+            continue
+        if is_dropped and not word.startswith("-"):
+            is_dropped = False
+            continue
+        is_dropped = False
+        kept.append(word)
+    if tuple(kept) == failed.request.extra_flags:
+        return ()
+    return (Fix(f"Leave out {flag}, which this build does not know", (("extra_flags", tuple(kept)),)),)
+
+
+def _allow_code(failed: FailedLaunch) -> tuple[Fix | None, ...]:
+    if not _REMOTE_CODE.search(failed.words) or failed.request.trust_remote_code:
+        return ()
+    words = "Let code that comes with the model run in its container; read that code first"
+    return (Fix(words, (("trust_remote_code", True),)),)
+
+
+def _change_image(failed: FailedLaunch) -> tuple[Fix | None, ...]:
+    if not _IMAGE.search(failed.words) or not failed.request.image:
+        return ()
+    return (Fix(f"Use the engine's usual image instead of {failed.request.image}", (("image", ""),)),)
+
+
+def _fetch_again(failed: FailedLaunch) -> tuple[Fix | None, ...]:
+    if not _DAMAGED.search(failed.words):
+        return ()
+    return (Fix("Verify the weights under Models on disk and fetch them again, then launch it again"),)
+
+
+def _wait_longer(failed: FailedLaunch) -> tuple[Fix | None, ...]:
+    if not _NOT_YET.search(failed.words):
+        return ()
+    before_s = failed.load_timeout_s if math.isfinite(failed.load_timeout_s) else 900.0
+    longer_s = min(2.0 * before_s, MAX_LOAD_TIMEOUT_S)
+    if longer_s <= before_s:
+        return ()
+    words = f"Wait up to {longer_s / 60:.0f} minutes for it to load instead of {before_s / 60:.0f}"
+    return (Fix(words, load_timeout_s=longer_s),)
+
+
+def _try_again(failed: FailedLaunch) -> tuple[Fix | None, ...]:
+    return (Fix("Launch the same again: its node was restarted"),) if _RESTARTED in failed.words else ()
+
+
+_Rule = Callable[[FailedLaunch], tuple["Fix | None", ...]]
+_RULES: tuple[_Rule, ...] = (
+    _lower_context,
+    _take_free_port,
+    _fit_share,
+    _make_cache_room,
+    _be_let_in,
+    _drop_flag,
+    _allow_code,
+    _change_image,
+    _need_less,
+    _fetch_again,
+    _wait_longer,
+    _try_again,
+)
+"""What names its cause most exactly comes first."""
+
+
+def _context_fix(request: LaunchRequest, tokens: int) -> Fix | None:
+    if not 128 <= tokens < request.context_tokens or tokens < min(LEAST_CONTEXT, request.context_tokens // 2):
+        return None
+    words = f"Ask for {tokens:,} tokens of context instead of {request.context_tokens:,}"
+    return Fix(words, (("context_tokens", tokens),))
+
+
+def _share_fix(request: LaunchRequest, share: float) -> Fix | None:
+    if request.memory_fraction is None:
+        return Fix(f"Give it {share:.0%} of the memory", (("memory_fraction", share),))
+    words = f"Give it {share:.0%} of the memory instead of {request.memory_fraction:.0%}"
+    return None if share == request.memory_fraction else Fix(words, (("memory_fraction", share),))
+
+
+def _stop_neighbour(failed: FailedLaunch) -> Fix | None:
+    """The neighbour that holds the most."""
+    largest = max(failed.neighbours, key=lambda other: other.memory_bytes or 0, default=None)
+    if largest is None:
+        return None
+    part = f", which frees about {largest.memory_bytes / GIB:.0f} GiB" if largest.memory_bytes else ""
+    return Fix(f"Stop {largest.title} first{part}", stop_job_id=largest.job_id)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0

@@ -1,0 +1,1 @@
+"""How it is seen that a server that runs still serves."""

@@ -1,0 +1,103 @@
+"""Makes plans: puts together what is known of the nodes, and asks the engine's adapter. Quick; asks no node.
+
+The one rule: a plan is made from what was last seen; a launch looks again before it begins.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from sparkdesk.core.errors import PlanError
+from sparkdesk.core.jobs.backend import Backend, NodeContext, PlanContext
+from sparkdesk.core.jobs.plan import LaunchPlan, Problem, Severity
+from sparkdesk.core.jobs.request import LaunchRequest
+from sparkdesk.core.models.catalogue import find_model
+from sparkdesk.core.models.spec import ModelSpec
+from sparkdesk.core.playbooks.switch import load_timeout_of, with_load_timeout
+from sparkdesk.services.fleet.inventory import Inventory
+from sparkdesk.services.ident import new_id
+from sparkdesk.services.jobs.deployment import Deployment
+from sparkdesk.services.jobs.node_context import NodeContexts
+from sparkdesk.services.jobs.start.repair import planned_bytes
+from sparkdesk.services.jobs.start.start_book import StartBook
+
+NO_ID = "a" * 16
+"""Stands for the job in checks, where no job is begun."""
+PATIENCE = 3.0
+"""A load is waited for so many times as long as loads like it took."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanParts:
+    """What plans are made of beside the request and the nodes."""
+
+    backends: Mapping[str, Backend]
+    catalogue: tuple[ModelSpec, ...]
+    owner: str
+    job_program: bytes
+    programs: Mapping[str, bytes]
+
+
+class Plans:
+    """Checks requests and makes plans of them. `leaving` is a job that is stopped first: its place counts as free."""
+
+    def __init__(self, parts: PlanParts, inventory: Inventory, contexts: NodeContexts, book: StartBook) -> None:
+        self._parts = parts
+        self._inventory = inventory
+        self._contexts = contexts
+        self._book = book
+
+    def problems(self, request: LaunchRequest, leaving: Deployment | None = None) -> list[Problem]:
+        """What speaks against the request now; empty is fine."""
+        backend = self._parts.backends.get(request.engine)
+        if backend is None:
+            known = ", ".join(self._parts.backends)
+            words = f"There is no engine {request.engine}"
+            return [Problem(Severity.ERROR, words, f"Choose one of: {known}.", "engine")]
+        return backend.problems(request, self._context(request, NO_ID, leaving))
+
+    def make(
+        self, request: LaunchRequest, leaving: Deployment | None = None, *, load_timeout_s: float = math.nan
+    ) -> LaunchPlan:
+        """A plan, as a new job. Raises PlanError."""
+        backend = self._parts.backends.get(request.engine)
+        if backend is None:
+            raise PlanError(f"There is no engine {request.engine}", remedy="Choose another engine.")
+        plan = backend.plan(request, self._context(request, new_id(), leaving))
+        usual_s = self._book.of(request).usual_s
+        if not math.isfinite(load_timeout_s) and math.isfinite(usual_s):
+            load_timeout_s = max(PATIENCE * usual_s, load_timeout_of(plan.playbook))
+        return replace(plan, playbook=with_load_timeout(plan.playbook, load_timeout_s))
+
+    def _context(self, request: LaunchRequest, job_id: str, leaving: Deployment | None) -> PlanContext:
+        cluster = self._inventory.cluster.value
+        match = find_model(self._parts.catalogue, request.model)
+        nodes = self._contexts.current()
+        return PlanContext(
+            job_id=job_id,
+            owner=self._parts.owner,
+            nodes=nodes if leaving is None else tuple(without_job(node, leaving) for node in nodes),
+            spec=match.spec if match is not None else None,
+            engine_notes=cluster.engine_notes if cluster is not None else {},
+            job_program=self._parts.job_program,
+            programs=self._parts.programs,
+        )
+
+
+def without_job(node: NodeContext, leaving: Deployment) -> NodeContext:
+    """The node as it will be once the job is stopped: its port free, and what its plan gave it, as far as it is used.
+
+    What it really holds no node tells of one job; so never more is freed than the node has in use.
+    """
+    endpoint = leaving.status.endpoint
+    if node.record.id not in leaving.status.node_ids:
+        return node
+    port = endpoint.port if endpoint is not None else 0
+    ports = {number: holder for number, holder in node.used_ports.items() if number != port}
+    freed = planned_bytes(leaving.plan, node.record.id)
+    if freed is None or node.mem_total_bytes is None or node.mem_available_bytes is None:
+        return replace(node, used_ports=ports)
+    available = min(node.mem_available_bytes + freed, node.mem_total_bytes)
+    return replace(node, used_ports=ports, mem_available_bytes=available)

@@ -52,6 +52,7 @@ _ALL = (
     _of_cage("silent", "something is plugged in here that never says a word"),
     Fault("no-docker-group", "the user is not in the group docker, as on a fresh system"),
     Fault("docker-down", "the docker daemon does not run"),
+    Fault("pull-cut", "an image's download breaks off at nine tenths of its last layer; the next one goes on there"),
     Fault("no-toolkit", "the container toolkit is not installed"),
     Fault("driver-other", "a driver of another branch"),
     Fault("reboot-required", "an update waits for a restart"),

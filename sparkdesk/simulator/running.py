@@ -15,7 +15,8 @@ _log = logging.getLogger(__name__)
 
 # The forms are those of NVIDIA's playbooks; the names are a person's.
 SERVERS = {
-    "vllm": "docker run -d --name qwen3 --gpus all --ipc host -p 127.0.0.1:8000:8000 nvcr.io/nvidia/vllm:26.05-py3 "
+    "vllm": "docker rm -f qwen3 >/dev/null 2>&1; "
+    "docker run -d --name qwen3 --gpus all --ipc host -p 127.0.0.1:8000:8000 nvcr.io/nvidia/vllm:26.05-py3 "
     "vllm serve Qwen/Qwen3-8B --served-model-name qwen3-8b --max-model-len 4096 --gpu-memory-utilization 0.4",
     "ollama": "setsid -f ollama serve",
     "llamacpp": 'setsid -f llama-server -m "$(ls ~/models/*.gguf | head -n 1)" --alias smollm2 --host 127.0.0.1 '

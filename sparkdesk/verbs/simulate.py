@@ -123,9 +123,15 @@ def main(arguments: list[str]) -> int:
             password_file=options.password_file,
             boot_s=options.boot_seconds,
             models=tuple(file.absolute() for file in options.model),
-            tables={table.name: table for table in sorted((paths.resources_dir() / "flags").glob("*.toml"))},
+            tables=_tables(paths.resources_dir()),
         )
     )
+
+
+def _tables(folder: Path) -> dict[str, Path]:
+    """What the nodes' programs read: the engines' flags, the images that can be pulled, the models' sizes."""
+    files = [*sorted((folder / "flags").glob("*.toml")), folder / "images.toml", folder / "catalogue" / "models.toml"]
+    return {file.name: file for file in files if file.is_file()}
 
 
 def _name_of(shape: str, count: int) -> str:

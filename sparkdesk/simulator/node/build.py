@@ -169,6 +169,9 @@ def _make_folders(folder: Path, setting: wire.Message, *, has_owner: bool) -> No
     for name in _FOLDERS:
         os.close(open_folder(folder, name.split("/")))
     (folder / "var/tmp").chmod(0o1777)
+    kept = open_folder(folder, ["var", "lib", "sparkdesk-sim"])  # what our programs keep: images, containers, models
+    os.fchmod(kept, 0o1777)
+    os.close(kept)
     fresh = not (folder / "etc/hostname").exists()
     _forget_cabling(folder, setting["cabling"])
     vendor = VENDORS[str(setting["vendor"])]

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from typing import NoReturn
 
+from docker_limit import ulimit_problem
+
 _RUN_VALUES = """
 add-host annotation attach blkio-weight blkio-weight-device cap-add cap-drop cgroup-parent cgroupns cidfile cpu-count
 cpu-percent cpu-period cpu-quota cpu-rt-period cpu-rt-runtime cpu-shares cpus cpuset-cpus cpuset-mems detach-keys device
@@ -52,14 +54,21 @@ COMMANDS: dict[str, Table] = {
     "image inspect": _table("format", "", {"f": "format"}, 1, -1),
     "image prune": _table("filter", "all force", {"a": "all", "f": "force"}, 0, 0),
     "pull": _table("platform", "all-tags disable-content-trust quiet", {"a": "all-tags", "q": "quiet"}, 1, 1),
+    "rename": _table("", "", {}, 2, 2),
+    "rmi": _table("platform", "force no-prune", {"f": "force"}, 1, -1),
+    "save": _table("output platform", "", {"o": "output"}, 1, -1),
+    "load": _table("input platform", "quiet", {"i": "input", "q": "quiet"}, 0, 0),
+    "system df": _table("format", "verbose", {"v": "verbose"}, 0, 0),
     "version": _table("format", "", {"f": "format"}, 0, 0),
     "info": _table("format", "", {"f": "format"}, 0, 0),
 }  # fmt: skip
 OTHER_NAMES = {
     ("image", "ls"): "images", ("image", "list"): "images", ("image", "pull"): "pull", ("system", "info"): "info",
+    ("image", "save"): "save", ("image", "load"): "load", ("image", "rm"): "rmi", ("image", "remove"): "rmi",
+    ("system", "df"): "system df",
     ("image", "inspect"): "image inspect", ("image", "prune"): "image prune",
 }  # fmt: skip
-CONTAINER_COMMANDS = ("run", "inspect", "stop", "kill", "rm", "wait", "logs", "ls", "list", "ps")
+CONTAINER_COMMANDS = ("run", "inspect", "stop", "kill", "rm", "wait", "logs", "ls", "list", "ps", "rename")
 MANY = ("filter", "label", "env", "volume", "publish", "device", "ulimit", "mount", "cap-add", "security-opt")
 
 
@@ -138,6 +147,10 @@ def _check_value(command: str, name: str, value: str) -> None:
         words = _gpus_problem(value)
     elif name in ("memory", "memory-reservation", "memory-swap", "shm-size"):
         words = "" if name == "memory-swap" and value == "-1" else _size_problem(value)
+    elif name == "ulimit":
+        words = ulimit_problem(value)
+    elif name == "oom-score-adj" and not re.fullmatch(r"[+-]?[0-9]+", value):
+        words = f'strconv.ParseInt: parsing "{value}": invalid syntax'
     if words:
         flag = "-m, --memory" if name == "memory" else f"--{name}"
         _refuse(command, f'invalid argument "{value}" for "{flag}" flag: {words}')

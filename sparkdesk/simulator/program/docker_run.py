@@ -19,6 +19,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import docker_store as store
+from docker_entry import NoProgram, engine_words
+from docker_image import fetch
+from docker_image_store import Image
+from docker_image_store import find as find_image
+from docker_limit import LimitError, check_limits
+from docker_row import DaemonError
 from spark_state import FOLDER, conditions
 
 _DAEMON = 125
@@ -57,61 +63,89 @@ def run(options: dict[str, list[str]], words: list[str]) -> int:
 
 def _prepare(options: dict[str, list[str]], words: list[str]) -> tuple[store.State, dict[str, Any]]:
     """The container's state and what its runner must know. Raises Refused."""
-    image = _find_image(words[0], is_quiet="quiet" in options)
+    image = _find_image(words[0], options)
     restart = options.get("restart", ["no"])[-1]
     if restart not in ("", "no"):
         raise Refused(f"a simulated node does not restart containers: --restart {restart}")
-    name = _free_name(options.get("name", [""])[-1])
-    if "no-toolkit" in conditions() and ("gpus" in options or "nvidia" in options.get("runtime", [])):
-        raise Refused(
-            'Error response from daemon: could not select device driver "" with capabilities: [[gpu]]'
-            if "gpus" in options
-            else "Error response from daemon: unknown or invalid runtime name: nvidia"
-        )
-    arguments = _engine_arguments(image, words[1:], options)
+    name = free_name(options.get("name", [""])[-1])
+    limits = _limits(options)
+    _check_gpu(options)
+    engine, arguments = _engine_words(image, words[1:], options)
     network = options.get("network", options.get("net", ["bridge"]))[-1]
-    now_s = time.time()
+    environment = dict(pair for text in options.get("env", []) if (pair := _pair(text)) is not None)
     state = {
         "id": store.new_id(),
         "name": name,
         "image": words[0],
         "command": words[1:] or ["vllm", "serve"],
-        "labels": dict(_pair(text) for text in options.get("label", [])),
-        "environment": options.get("env", []),
+        "labels": dict(_label(text) for text in options.get("label", [])),
+        "environment": [f"{key}={value}" for key, value in environment.items()],
+        "limits": limits,
         "network": network,
         "ports": ["{}:{}->{}/tcp".format(*_published(text)) for text in options.get("publish", [])],
         "auto_remove": "rm" in options,
         "status": "created",
+        "boot_id": store.boot_id(),
         "pid": 0,
         "runner_pid": 0,
         "exit_code": 0,
-        "created_s": now_s,
+        "created_s": time.time(),
         "started_s": 0.0,
         "finished_s": 0.0,
     }
     launch = {
+        "engine": engine,
         "arguments": arguments,
         "published": None if network == "host" else [_published(text) for text in options.get("publish", [])],
-        "has_gpu": "gpus" in options or "nvidia" in options.get("runtime", []),
-        "environment": dict(_pair(text) for text in options.get("env", [])),
+        "has_gpu": _wants_gpu(options),
+        "environment": environment,
+        "volumes": [_volume(text) for text in options.get("volume", [])],
     }
-    for text in options.get("volume", []):
-        _make_volume(text)
     return state, launch
 
 
-def _find_image(name: str, *, is_quiet: bool) -> dict[str, Any]:
-    image = store.find_image(name)
-    if image is None:
-        if not is_quiet:
-            print(f"Unable to find image '{name}' locally", file=sys.stderr)
-        why = "a simulated node has no way to the Internet"
-        raise Refused(f'Error response from daemon: failed to resolve reference "{name}": {why}')
-    return image
+def _wants_gpu(options: dict[str, list[str]]) -> bool:
+    return "gpus" in options or "nvidia" in options.get("runtime", [])
 
 
-def _free_name(asked: str) -> str:
-    """The container's name: the one that was asked for if it is good and free, else one of docker's kind."""
+def _check_gpu(options: dict[str, list[str]]) -> None:
+    """Raises Refused where the container toolkit is not there."""
+    if "no-toolkit" in conditions() and _wants_gpu(options):
+        raise Refused(
+            'Error response from daemon: could not select device driver "" with capabilities: [[gpu]]'
+            if "gpus" in options
+            else "Error response from daemon: unknown or invalid runtime name: nvidia"
+        )
+
+
+def _limits(options: dict[str, list[str]]) -> dict[str, Any]:
+    try:
+        return check_limits(options)
+    except LimitError as error:
+        raise Refused(f"Error response from daemon: {error}") from error
+
+
+def _find_image(name: str, options: dict[str, list[str]]) -> Image:
+    """The image on this node; one that is not there is pulled, as docker does unless --pull says never."""
+    image = find_image(name)
+    if image is not None:
+        return image
+    if "quiet" not in options:
+        print(f"Unable to find image '{name}' locally", file=sys.stderr)
+    if options.get("pull", ["missing"])[-1] == "never":
+        raise Refused(f"Error response from daemon: No such image: {name}")
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            return fetch(name, is_quiet="quiet" in options)
+    except DaemonError as error:
+        raise Refused(f"Error response from daemon: {error}") from error
+
+
+def free_name(asked: str) -> str:
+    """The container's name: the one that was asked for if it is good and free, else one of docker's kind.
+
+    Raises Refused.
+    """
     if not asked:
         return f"{secrets.choice(_WORDS)}_{secrets.choice(_NAMES)}"
     if not store.is_good_name(asked):
@@ -127,10 +161,17 @@ def _free_name(asked: str) -> str:
     return asked
 
 
-def _pair(text: str) -> tuple[str, str]:
-    """`NAME=value`; a name alone takes the client's own value, as docker's --env does."""
+def _pair(text: str) -> tuple[str, str] | None:
+    """`NAME=value`; a name alone takes the client's own value, and is left out where it has none, as docker does."""
     name, equals, value = text.partition("=")
-    return name, value if equals else os.environ.get(name, "")
+    if not equals and name not in os.environ:
+        return None
+    return name, value if equals else os.environ[name]
+
+
+def _label(text: str) -> tuple[str, str]:
+    name, _equals, value = text.partition("=")
+    return name, value
 
 
 def _published(text: str) -> tuple[str, int, int]:
@@ -141,43 +182,39 @@ def _published(text: str) -> tuple[str, int, int]:
     return match[1] or "0.0.0.0", int(match[2]), int(match[3])
 
 
-def _make_volume(text: str) -> None:
-    """docker makes a folder that is to be bound and is not there."""
-    source = text.split(":")[0]
-    if not source.startswith("/"):
-        return
+def _volume(text: str) -> tuple[str, str]:
+    """(folder on the node, folder inside); docker makes a folder that is to be bound and is not there."""
+    source, _colon, rest = text.partition(":")
+    if source.startswith("/"):
+        try:
+            os.makedirs(os.environ.get("SPARKDESK_ROOT", "") + source, exist_ok=True)
+        except FileExistsError:
+            return source, rest.partition(":")[0]  # a file
+        except OSError as error:
+            raise Refused(
+                f"Error response from daemon: error while creating mount source path '{source}': {error}"
+            ) from error
+    return source, rest.partition(":")[0]
+
+
+def _engine_words(image: Image, words: list[str], options: dict[str, list[str]]) -> tuple[str, list[str]]:
+    """The engine and what reaches it. Raises Refused."""
     try:
-        os.makedirs(os.environ.get("SPARKDESK_ROOT", "") + source, exist_ok=True)
-    except OSError as error:
+        return engine_words(image.repository, words, options["entrypoint"][-1] if "entrypoint" in options else None)
+    except NoProgram as error:
         raise Refused(
-            f"Error response from daemon: error while creating mount source path '{source}': {error}"
+            "Error response from daemon: failed to create task for container: failed to create shim task: OCI runtime "
+            f'create failed: runc create failed: unable to start container process: exec: "{error}": '
+            "a simulated image has only its engine",
+            _NOT_FOUND,
         ) from error
-
-
-def _engine_arguments(image: dict[str, Any], words: list[str], options: dict[str, list[str]]) -> list[str]:
-    """What reaches vLLM: the upstream image has it as its entry point, NVIDIA's needs to be told. Raises Refused."""
-    if "entrypoint" in options:
-        words = [options["entrypoint"][-1], *words]
-    elif image["repository"] == "vllm/vllm-openai":
-        return words
-    if words[:2] == ["vllm", "serve"]:
-        return words[2:]
-    module = "vllm.entrypoints.openai.api_server"
-    if words[:3] in (["python3", "-m", module], ["python", "-m", module]):
-        return words[3:]
-    first = words[0] if words else "bash"
-    raise Refused(
-        "Error response from daemon: failed to create task for container: failed to create shim task: OCI runtime "
-        f'create failed: runc create failed: unable to start container process: exec: "{first}": '
-        "a simulated image has only vllm",
-        _NOT_FOUND,
-    )
 
 
 def _spawn_runner(state: store.State, launch: dict[str, Any]) -> None:
     """Start the container's runner in its own session and return when its state is written."""
     folder = store.folder_of(state["id"])
-    os.makedirs(folder)
+    os.makedirs(store.FOLDER, exist_ok=True)
+    os.mkdir(folder, 0o700)  # the environment may hold a key
     store.write_state(state["id"], state)
     with open(f"{folder}/launch.json", "w", encoding="utf-8") as stream:
         json.dump(launch, stream)
@@ -216,7 +253,7 @@ def log_lines(container: str, offset: int = 0) -> Iterator[dict[str, str]]:
         return
 
 
-def follow(container: str, start: int) -> int:
+def follow(container: str, start: int, *, has_stamps: bool = False) -> int:
     """Print the log as it grows, until the container has ended; its exit code."""
     try:
         stream = open(f"{store.folder_of(container)}/log.jsonl", encoding="utf-8")  # noqa: SIM115  closed below
@@ -233,7 +270,7 @@ def follow(container: str, start: int) -> int:
             for line in lines:
                 row = json.loads(line)
                 out = sys.stdout if row["stream"] == "stdout" else sys.stderr
-                out.write(row["log"])
+                out.write((f"{row['time']} " if has_stamps else "") + row["log"])
                 out.flush()
             if state is None or state["status"] == "exited":
                 return int(state["exit_code"]) if state else 0

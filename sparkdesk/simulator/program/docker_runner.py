@@ -18,6 +18,7 @@ from typing import IO, Any
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 
 import docker_store as store
+from docker_entry import PROGRAMS
 from spark_state import FOLDER
 
 _REMOVE_AFTER_S = 1.0  # with --rm: so long the client has to read how it ended
@@ -41,6 +42,7 @@ def main(arguments: list[str]) -> int:
         _copy_log(process, log)
         code = process.wait()
     state |= {"status": "exited", "exit_code": 128 - code if code < 0 else code, "finished_s": time.time()}
+    state["is_oom_killed"] = os.path.exists(f"{folder}/oom")
     store.write_state(container, state)
     if state["auto_remove"]:
         time.sleep(_REMOVE_AFTER_S)
@@ -51,7 +53,7 @@ def main(arguments: list[str]) -> int:
 def _start(folder: str, launch: dict[str, Any]) -> subprocess.Popen[bytes]:
     """The engine, as the leader of its own group, with the container's environment beside the node's."""
     return subprocess.Popen(
-        [os.path.realpath(sys.executable), "-IS", f"{FOLDER}/vllm_server.py", f"{folder}/launch.json"],
+        [os.path.realpath(sys.executable), "-IS", f"{FOLDER}/{PROGRAMS[launch['engine']]}", f"{folder}/launch.json"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""What the node's docker knows: its images, and its containers as folders that end with the node's boot.
+"""What the node's docker knows of its containers: a folder each, kept over restarts of the node.
 
 The one rule: a container's `state.json` is written whole or not at all, and only by the container's own runner; what it
 says of a process is checked against the kernel.
@@ -13,31 +13,12 @@ import secrets
 import time
 from typing import Any
 
-from spark_state import LIVE
+from spark_state import KEPT, read_text
 
-FOLDER = f"{LIVE}/docker"
+FOLDER = f"{KEPT}/containers"
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*\Z")
 
-# Tags are real ones that NVIDIA's playbooks name; ids, sizes and dates are ours.
-IMAGES: tuple[dict[str, Any], ...] = (
-    {"repository": "nvcr.io/nvidia/vllm", "tag": "26.05-py3", "id": "9f1c77a0b3d2", "size": "27.4GB",
-     "bytes": 27_400_000_000},
-    {"repository": "vllm/vllm-openai", "tag": "v0.33.0", "id": "4be03c5dd8e1", "size": "21.1GB",
-     "bytes": 21_100_000_000},
-)  # fmt: skip
-
 State = dict[str, Any]
-
-
-def find_image(name: str) -> dict[str, Any] | None:
-    """The image of this name, with or without its tag, or of this id."""
-    for image in IMAGES:
-        full = f"{image['repository']}:{image['tag']}"
-        if name == full or (len(name) >= 4 and image["id"].startswith(name)):
-            return image
-        if name == image["repository"] and image["tag"] == "latest":
-            return image
-    return None
 
 
 def is_good_name(name: str) -> bool:
@@ -70,9 +51,29 @@ def read_state(container: str) -> State | None:
             state: State = json.load(stream)
     except (OSError, ValueError):
         return None
-    if state["status"] == "running" and not _is_alive(int(state["runner_pid"])):
+    if state["status"] != "exited" and state.get("boot_id", "") != boot_id():
+        # Source: dockerd's restore of a container that no runtime knows any more: exit code 255.
+        state |= {"status": "exited", "exit_code": 255, "finished_s": float(state["created_s"])}
+    elif state["status"] == "running" and not _is_alive(int(state["runner_pid"])):
         state |= {"status": "exited", "exit_code": 137, "finished_s": time.time()}  # its runner was killed
+    try:
+        with open(f"{folder_of(container)}/name", encoding="utf-8") as stream:
+            state["name"] = stream.read()
+    except OSError:
+        return state  # it has the name that it was made with
     return state
+
+
+def boot_id() -> str:
+    """Which start of the node this is."""
+    return read_text("/proc/sys/kernel/random/boot_id")
+
+
+def set_name(container: str, name: str) -> None:
+    """Give it another name; apart from its state, which only its runner writes."""
+    with open(f"{folder_of(container)}/name.part", "w", encoding="utf-8") as stream:
+        stream.write(name)
+    os.replace(f"{folder_of(container)}/name.part", f"{folder_of(container)}/name")
 
 
 def _is_alive(pid: int) -> bool:

@@ -9,11 +9,12 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 ROOT = os.environ.get("SPARKDESK_ROOT", "")
 LIVE = f"{ROOT}/run/sparkdesk-sim"
+KEPT = f"{ROOT}/var/lib/sparkdesk-sim"  # what stays over a restart of the node
 FOLDER = os.path.dirname(os.path.realpath(__file__))
 
 
@@ -50,8 +51,11 @@ def conditions() -> set[str]:
 @contextlib.contextmanager
 def declare_load(
     name: str, *, threads: int = 1, memory_bytes: int = 0, ramp_s: float = 0.0, cached_bytes: int = 0
-) -> Iterator[None]:
-    """Say that this process uses the GPU, as long as the block runs. `memory_bytes` is beyond its real memory."""
+) -> Iterator[Callable[[int], None]]:
+    """Say that this process uses the GPU, as long as the block runs. `memory_bytes` is beyond its real memory.
+
+    What it gives changes the declared memory.
+    """
     path = f"{LIVE}/loads/{os.getpid()}.json"
     row = {
         "pid": os.getpid(),
@@ -62,10 +66,17 @@ def declare_load(
         "cached_bytes": cached_bytes,
         "started_s": time.monotonic(),
     }
-    with open(path, "w", encoding="utf-8") as stream:
-        json.dump(row, stream)
+
+    def declare(bytes_now: int) -> None:
+        row.update({"memory_bytes": bytes_now, "ramp_s": 0.0 if bytes_now != memory_bytes else ramp_s})
+        part = f"{LIVE}/docker/{os.getpid()}.part"  # beside the loads, where it would count as a second one
+        with open(part, "w", encoding="utf-8") as stream:
+            json.dump(row, stream)
+        os.replace(part, path)
+
+    declare(memory_bytes)
     try:
-        yield
+        yield declare
     finally:
         with contextlib.suppress(OSError):
             os.unlink(path)

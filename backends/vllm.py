@@ -1,40 +1,57 @@
 """vLLM in a container: one node, one container, the OpenAI server inside.
 
 Source of the launch form and images: NVIDIA's DGX Spark playbook "vllm"; of flags: the table extracted from vLLM
-0.33.0's own source (resources/flags); of log lines, metrics and failures: vLLM 0.32.0 on CPU, run and captured.
-On GB10 itself: unverified on hardware [vllm-on-gb10].
+0.33.0's own source (resources/flags); of log lines: vLLM 0.33.0's source and vLLM 0.32.0 on CPU, run and captured; of
+metrics and failures: the same run. On GB10 itself: unverified on hardware [vllm-on-gb10].
 """
 
 from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from sparkdesk.core.jobs.backend import (
-    BackendInfo,
-    EndpointFailure,
-    LoadProgress,
-    LogFailure,
-    NodeContext,
-    PlanContext,
-    Reading,
-)
-from sparkdesk.core.jobs.endpoint import Endpoint
+from sparkdesk.core.jobs.backend import BackendInfo, EndpointFailure, Finding, PlanContext, Reading, Told
 from sparkdesk.core.jobs.failure import read_error_object
-from sparkdesk.core.jobs.plan import LaunchPlan, MemoryLedger, Problem, Severity
+from sparkdesk.core.jobs.image import default_image
+from sparkdesk.core.jobs.log_rule import (
+    DOCKER_FAILURES,
+    GPU_FAILURES,
+    FailureRule,
+    LogRule,
+    RuledLog,
+    gib,
+    number,
+    say,
+    say_share,
+    tell,
+)
+from sparkdesk.core.jobs.plan import LaunchPlan, Problem, Severity
 from sparkdesk.core.jobs.reading import (
+    ACCEPTED_TOKENS,
     CACHED_TOKENS,
+    DRAFT_TOKENS,
     GENERATED_TOKENS,
+    GRAPH_BYTES,
+    KV_CAPACITY_BYTES,
+    KV_CAPACITY_TOKENS,
     KV_TOKENS,
     KV_USED,
     PREEMPTIONS,
+    PREFIX_HITS,
+    PREFIX_QUERIES,
     PROMPT_TOKENS,
     REQUESTS_RUNNING,
     REQUESTS_WAITING,
     SPECULATION,
+    START_S,
+    TPOT,
+    TTFT,
     TTFT_COUNT,
     TTFT_SUM_S,
+    WEIGHTS_BYTES,
+    WEIGHTS_LOAD_S,
+    read_histograms,
     read_labels,
     read_prometheus,
 )
@@ -42,30 +59,20 @@ from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.models.spec import ModelSpec
 from sparkdesk.core.planning.launch.preflight import (
     has_errors,
+    image_problems,
     node_problems,
     port_problems,
     refuse_errors,
     tensor_problems,
 )
-from sparkdesk.core.planning.launch.request import (
-    NO_SPECULATION,
-    STOCK,
-    has_format,
-    launched_weights,
-    live_place,
-    place_of,
-    setup_of,
-    workload_of,
-)
-from sparkdesk.core.planning.memory.ledger import (
-    fit_problems,
-    launch_ledgers,
-    share_problems,
-    start_note,
-    weights_problems,
-)
+from sparkdesk.core.planning.launch.request import NO_SPECULATION, STOCK, has_format, launched_weights
+from sparkdesk.core.planning.launch.share import share_launch_problems, share_ledger, share_notes, share_of
+from sparkdesk.core.planning.launch.word import POOLING, Vocabulary, spark_problems, word_problems
 from sparkdesk.core.planning.setup import Build, EngineProfile
+from sparkdesk.core.playbooks.container import container_argv, container_name, container_of, loopback_endpoint
 from sparkdesk.core.playbooks.job import JobSpec, build_plan
+from sparkdesk.core.playbooks.tuning import VLLM_TUNINGS as TUNINGS
+from sparkdesk.core.playbooks.tuning import Tuning, without_said
 
 DEFAULT_IMAGE = "nvcr.io/nvidia/vllm:26.05-py3"
 """Source: NVIDIA playbook "vllm"."""
@@ -84,6 +91,24 @@ QUANTIZATIONS = (
 )  # fmt: skip
 """What --quantization takes; a checkpoint that is quantized already needs none. Source: vLLM 0.33.0's own source."""
 
+MOE_BACKENDS = (
+    "auto", "triton", "deep_gemm", "cutlass", "flashinfer_trtllm", "flashinfer_cutlass", "flashinfer_cutedsl",
+    "flashinfer_b12x", "b12x", "marlin", "humming", "triton_unfused", "emulation",
+)  # fmt: skip
+"""What --moe-backend takes and an NVIDIA GPU can run. Source: vLLM 0.33.0's own source."""
+ATTENTION_BACKENDS = (
+    "FLASH_ATTN", "FLASHINFER", "TRITON_ATTN", "FLASHINFER_MLA", "TRITON_MLA", "CUTLASS_MLA", "FLASHMLA",
+    "FLASHINFER_MLA_SPARSE", "FLASHINFER_MLA_SPARSE_SM120", "FLEX_ATTENTION", "B12X",
+)  # fmt: skip
+LOAD_FORMATS = (
+    "auto", "hf", "pt", "safetensors", "instanttensor", "fastsafetensors", "runai_streamer", "runai_streamer_sharded",
+    "sharded_state", "tensorizer", "mistral", "npcache", "dummy",
+)  # fmt: skip
+KEY_VARIABLE = "VLLM_API_KEY"
+"""Guards paths below /v1 only; /health and /metrics answer without it. Source: vLLM 0.33.0's own source."""
+REMOVED_VARIABLES = ("VLLM_NVFP4_GEMM_BACKEND", "VLLM_USE_FLASHINFER_MOE_FP4")
+"""Of older playbooks; vLLM 0.33.0 has them no more and warns only. Source: its list of variables."""
+
 METRIC_NAMES = {
     "vllm:generation_tokens_total": GENERATED_TOKENS,
     "vllm:prompt_tokens_total": PROMPT_TOKENS,
@@ -94,14 +119,25 @@ METRIC_NAMES = {
     "vllm:gpu_cache_usage_perc": KV_USED,
     "vllm:num_preemptions_total": PREEMPTIONS,
     "vllm:spec_decode_num_drafts_total": SPECULATION,
+    "vllm:spec_decode_num_draft_tokens_total": DRAFT_TOKENS,
+    "vllm:spec_decode_num_accepted_tokens_total": ACCEPTED_TOKENS,
+    "vllm:prefix_cache_queries_total": PREFIX_QUERIES,
+    "vllm:prefix_cache_hits_total": PREFIX_HITS,
     "vllm:time_to_first_token_seconds_sum": TTFT_SUM_S,
     "vllm:time_to_first_token_seconds_count": TTFT_COUNT,
 }
 
+HISTOGRAMS = {
+    "vllm:time_to_first_token_seconds": TTFT,
+    "vllm:inter_token_latency_seconds": TPOT,
+    "vllm:time_per_output_token_seconds": TPOT,
+}
+"""The last is the older name of the one before."""
+
 INFO = BackendInfo(
     key="vllm",
     title="vLLM",
-    purposes=("chat",),
+    purposes=("chat", "vision", "embed", "rerank"),
     quantizations=QUANTIZATIONS,
     docs="https://docs.vllm.ai/en/stable/cli/serve/",
     default_port=8000,
@@ -113,47 +149,36 @@ PROFILE = EngineProfile(
     formats=("BF16", "FP8", "INT8", "NVFP4", "MXFP4", "AWQ", "GPTQ", "INT4"),
     kv_dtypes=("auto", "fp8"),
     parallelisms=(),  # over nodes it is not launched yet, so more of them are not proposed either
-    speculatives=(NO_SPECULATION, "mtp", "ngram"),
+    speculatives=(NO_SPECULATION, "mtp", "eagle3", "draft", "ngram", "dflash"),
     builds=(Build(STOCK, "Stock image"), Build(TUNED_BUILD, "Tuned image"), Build(EAGER, "Without CUDA graphs")),
     runtime_bytes=RUNTIME_BYTES,
     memory_fraction=DEFAULT_MEMORY_FRACTION,
 )
 """What this adapter launches; a test holds it against the planner's table of engines."""
-DRAFT_TOKENS = {"mtp": 3, "ngram": 5}
-"""Tokens guessed a step. Source: NVIDIA's recipes (mtp), vLLM's documentation (ngram)."""
+METHODS = {
+    "mtp": ("mtp", 3),
+    "ngram": ("ngram", 5),
+    "eagle3": ("eagle3", 3),
+    "draft": ("draft_model", 4),
+    "dflash": ("dflash", 15),
+}
+"""Our word -> vLLM's, and how many tokens it guesses a step where nobody says. Source of the numbers: NVIDIA's recipes
+(mtp, eagle3, draft), vLLM's documentation (ngram), the community's recipe (dflash)."""
+WITH_DRAFT = ("eagle3", "draft", "dflash")
 NGRAM_LOOKUP = 4
 """The longest run of words that is looked up in the prompt. Source: vLLM's documentation."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tuning:
-    """What makes a model's tuned build: words after the stock ones, variables, an image of its own ("": the stock)."""
-
-    flags: tuple[str, ...]
-    environment: tuple[tuple[str, str], ...] = ()
-    image: str = ""
-    note: str = ""
-
-
-TUNINGS = {
-    "openai/gpt-oss-120b": Tuning(
-        ("--quantization", "mxfp4", "--mxfp4-backend", "CUTLASS", "--mxfp4-layers", "moe,qkv,o,lm_head",
-         "--attention-backend", "FLASHINFER"),
-        (("VLLM_USE_FLASHINFER_MOE_MXFP4_MXFP8", "1"),),
-        "sparkarena/spark-vllm-docker:mxfp4",
-        "The tuned build is a container image of the community, not of NVIDIA or vLLM",
-    ),
-    "nvidia/qwen3.6-35b-a3b-nvfp4": Tuning(
-        ("--attention-backend", "flashinfer", "--moe-backend", "marlin", "--max-num-batched-tokens", "8192",
-         "--enable-chunked-prefill", "--async-scheduling", "--enable-prefix-caching", "--load-format",
-         "fastsafetensors"),
-    ),
-    "qwen/qwen3-coder-next-fp8": Tuning(("--attention-backend", "flashinfer")),
-    "nvidia/nvidia-nemotron-3-super-120b-a12b-nvfp4": Tuning(
-        ("--moe-backend", "marlin", "--mamba-ssm-cache-dtype", "float32"),
-    ),
-}  # fmt: skip
-"""By hub id in lower case. Source: NVIDIA's playbooks "vllm" and "nemotron", the community's recipes for one Spark."""
+WORDS = Vocabulary(
+    PROFILE,
+    quantizations=QUANTIZATIONS,
+    kv_types=KV_TYPES,
+    attention_backends=ATTENTION_BACKENDS,
+    moe_backends=MOE_BACKENDS,
+    load_formats=LOAD_FORMATS,
+    draft_methods=WITH_DRAFT,
+    free_methods=("ngram",),
+)
 
 
 class Vllm:
@@ -164,49 +189,52 @@ class Vllm:
     def problems(self, request: LaunchRequest, context: PlanContext) -> list[Problem]:
         """What speaks against the request."""
         problems = node_problems(request, context) + tensor_problems(request, context.spec)
-        problems += _word_problems(request, context.spec)
+        problems += word_problems(request, context.spec, WORDS)
         if has_errors(problems):
             return problems
         node = context.node(request.nodes[0])
-        problems += _docker_problems(request, node) + port_problems(request, node)
-        return problems + _memory_problems(request, context)
+        problems += image_problems(node, _image(request, context)) + port_problems(request, node)
+        problems += share_launch_problems(request, context, PROFILE)
+        problems += spark_problems(request, context.spec, node.mem_total_bytes)
+        return problems + _trap_problems(request, context.spec)
 
     def plan(self, request: LaunchRequest, context: PlanContext) -> LaunchPlan:
         """The plan. Raises PlanError when the request has an error."""
         refuse_errors(self.problems(request, context))
-        node = context.node(request.nodes[0])
-        container = f"sparkdesk-{context.job_id}"
-        endpoint = Endpoint(
-            node_id=request.nodes[0],
-            host="127.0.0.1",
-            port=request.port,
-            model=request.served_name,
-            engine=INFO.key,
-            metrics_path="/metrics",
-            context_tokens=request.context_tokens,
-            note=context.engine_notes.get(INFO.key, ""),
+        ledger = share_ledger(request, context, PROFILE)
+        tuning = _tuning(request)
+        container = container_of(request, context, _image(request, context), ledger)
+        container = replace(
+            container,
+            environment=(*(tuning.environment if tuning else ()), *container.environment),
+            secrets=(KEY_VARIABLE,) if request.reach == "lan" else (),
         )
+        is_server = container.image.partition(":")[0].endswith("vllm/vllm-openai")
+        # The upstream image's entry point is the server already; NVIDIA's needs the words.
+        words = (*(() if is_server else ("vllm", "serve")), *_words(request, context.spec))
         spec = JobSpec(
             job_id=context.job_id,
             node_id=request.nodes[0],
             title=request.served_name,
             engine=INFO.title,
             owner=context.owner,
-            argv=_argv(request, node, container, context.spec),
-            endpoint=endpoint,
-            stop_argv=(("docker", "stop", "--time", "20", container), ("docker", "rm", container)),
-            extra={"container": container},
+            argv=container_argv(container, words),
+            endpoint=loopback_endpoint(request, context, INFO.key),
+            container=container_name(context.job_id),
+            secrets=tuple((name, f"api_key:{context.job_id}") for name in container.secrets),
+            key_env=KEY_VARIABLE if container.secrets else "",
         )
-        plan = build_plan(request, context, spec, ledger=_ledger(request, context), command_title="docker run")
-        return replace(plan, notes=(*plan.notes, *_start_notes(request, context), *_build_notes(request)))
+        plan = build_plan(request, context, spec, ledger=ledger, command_title="docker run")
+        notes = (*share_notes(request, context, PROFILE), *_build_notes(request), *_reach_notes(request))
+        return replace(plan, notes=(*plan.notes, *notes))
 
-    def log_reader(self) -> VllmLog:
+    def log_reader(self) -> RuledLog:
         """A new reader."""
-        return VllmLog()
+        return RuledLog(LOG_RULES, FAILURE_RULES)
 
     def readings(self, text: str) -> dict[str, float]:
         """The /metrics page."""
-        found = read_prometheus(text, METRIC_NAMES)
+        found = read_prometheus(text, METRIC_NAMES) | read_histograms(text, HISTOGRAMS)
         capacity = _kv_capacity_tokens(text)
         return found | {KV_TOKENS: found[KV_USED] * capacity} if capacity and KV_USED in found else found
 
@@ -248,44 +276,60 @@ def _kv_capacity_tokens(text: str) -> int | None:
     return size or blocks * length or None
 
 
-def _argv(request: LaunchRequest, node: NodeContext, container: str, spec: ModelSpec | None) -> tuple[str, ...]:
-    home = node.home or f"/home/{node.record.user}"
-    tuning = _tuning(request)
-    words = ["docker", "run", "--name", container, "--label", f"sparkdesk.job={container.removeprefix('sparkdesk-')}"]
-    words += ["--label", f"sparkdesk.plan={request.digest}", "--label", "sparkdesk.schema=1"]
-    words += ["--restart", "no", "--gpus", "all", "--ipc", "host"]
-    words += ["--network", "host", "--volume", f"{home}/.cache/huggingface:/root/.cache/huggingface"]
-    for name, value in (*(tuning.environment if tuning else ()), *request.environment):
-        words += ["--env", f"{name}={value}"]
-    image = _image(request)
-    words.append(image)
-    if not image.partition(":")[0].endswith("vllm/vllm-openai"):
-        # The upstream image's entry point is the server already; NVIDIA's needs the words.
-        words += ["vllm", "serve"]
-    words += [request.model, "--served-model-name", request.served_name]
-    words += ["--host", "127.0.0.1", "--port", str(request.port)]
+def _words(request: LaunchRequest, spec: ModelSpec | None) -> tuple[str, ...]:
+    """The server's own words: the model, then flags."""
+    words = [request.model, "--served-model-name", request.served_name]
+    words += ["--host", "0.0.0.0" if request.reach == "lan" else "127.0.0.1", "--port", str(request.port)]
     words += ["--max-model-len", str(request.context_tokens), "--max-num-seqs", str(request.concurrency)]
-    words += ["--gpu-memory-utilization", f"{request.memory_fraction or DEFAULT_MEMORY_FRACTION:.2f}"]
+    words += ["--gpu-memory-utilization", f"{share_of(request, PROFILE):.2f}"]
+    if request.purpose in POOLING:
+        words += ["--runner", "pooling"]
     if request.kv_dtype:
         words += ["--kv-cache-dtype", request.kv_dtype]
     # The model's own format needs no word: the checkpoint carries it. A word of vLLM's quantizes as it loads.
     if request.quantization and not has_format(spec, request.quantization):
         words += ["--quantization", request.quantization]
-    words += _speculation(request, spec)
+    words += [*_speculation(request, spec), *_chosen(request)]
     if request.build == EAGER:
         words.append("--enforce-eager")
-    return (*words, *(tuning.flags if tuning else ()), *request.extra_flags)
+    tuning = _tuning(request)
+    return (*words, *(without_said(tuning.flags, words) if tuning else ()), *request.extra_flags)
+
+
+def _chosen(request: LaunchRequest) -> list[str]:
+    """Flags of what a person chose among the engine's own parts."""
+    words = []
+    if request.prefix_caching is not None:
+        words.append("--enable-prefix-caching" if request.prefix_caching else "--no-enable-prefix-caching")
+    if request.tool_parser:
+        words += ["--enable-auto-tool-choice", "--tool-call-parser", request.tool_parser]
+    for flag, value in (
+        ("--reasoning-parser", request.reasoning_parser),
+        ("--attention-backend", request.attention_backend),
+        ("--moe-backend", request.moe_backend),
+        ("--load-format", request.load_format),
+        ("--max-num-batched-tokens", request.max_batched_tokens),
+    ):
+        if value:
+            words += [flag, str(value)]
+    if request.trust_remote_code:
+        words.append("--trust-remote-code")
+    return words
 
 
 def _speculation(request: LaunchRequest, spec: ModelSpec | None) -> list[str]:
     """The flag of a speculative method; none for none."""
     method = request.speculative
-    if method not in DRAFT_TOKENS:
+    if method not in METHODS:
         return []
-    config: dict[str, str | int] = {"method": method, "num_speculative_tokens": DRAFT_TOKENS[method]}
+    name, tokens = METHODS[method]
+    config: dict[str, str | int] = {"method": name}
+    if method in WITH_DRAFT:
+        config["model"] = request.speculative_model
+    config["num_speculative_tokens"] = request.speculative_tokens or tokens
     if method == "ngram":
         config["prompt_lookup_max"] = NGRAM_LOOKUP
-    elif spec is not None and spec.experts is not None and launched_weights(request, spec).key == "NVFP4":
+    elif method == "mtp" and spec is not None and spec.experts and launched_weights(request, spec).key == "NVFP4":
         # The head's experts are not quantized: the kernels of the model's own do not take them (NVIDIA's recipes).
         config["moe_backend"] = "triton"
     return ["--speculative-config", json.dumps(config, separators=(",", ":"))]
@@ -295,15 +339,10 @@ def _tuning(request: LaunchRequest) -> Tuning | None:
     return TUNINGS.get(request.model.casefold()) if request.build == TUNED_BUILD else None
 
 
-def _image(request: LaunchRequest) -> str:
+def _image(request: LaunchRequest, context: PlanContext) -> str:
     tuning = _tuning(request)
-    return request.image or (tuning.image if tuning else "") or DEFAULT_IMAGE
-
-
-def _start_notes(request: LaunchRequest, context: PlanContext) -> tuple[str, ...]:
-    share = request.memory_fraction or DEFAULT_MEMORY_FRACTION
-    notes = (start_note(node, share, INFO.title) for node in place_of(request, context).nodes)
-    return tuple(note for note in notes if note)
+    chosen = request.image or (tuning.image if tuning else "")
+    return chosen or default_image(context.images, INFO.key, DEFAULT_IMAGE)
 
 
 def _build_notes(request: LaunchRequest) -> tuple[str, ...]:
@@ -316,129 +355,112 @@ def _build_notes(request: LaunchRequest) -> tuple[str, ...]:
     return (tuning.note,) if tuning.note else ()
 
 
-def _word_problems(request: LaunchRequest, spec: ModelSpec | None) -> list[Problem]:
-    """Words that this engine does not have."""
+def _reach_notes(request: LaunchRequest) -> tuple[str, ...]:
+    if request.reach != "lan":
+        return ()
+    return ("Everybody on the node's networks reaches the server; its key guards /v1, not /health and /metrics",)
+
+
+def _trap_problems(request: LaunchRequest, spec: ModelSpec | None) -> list[Problem]:
+    """What goes wrong or slowly on a DGX Spark's GPU (sm_121) with vLLM."""
     problems = []
-    if request.kv_dtype not in KV_TYPES:
-        problems.append(_error(f"vLLM has no KV type {request.kv_dtype}", "Choose another one.", "kv_dtype"))
-    if has_format(spec, request.quantization):
-        if not PROFILE.can_run(launched_weights(request, spec)):
-            words = f"vLLM does not run the {request.quantization} weights of this model"
-            problems.append(_error(words, "Choose another format, or another engine.", "quantization"))
-    elif request.quantization not in QUANTIZATIONS:
-        remedy = "Choose one of vLLM's, or none for a checkpoint that is quantized already."
-        problems.append(_error(f"vLLM has no quantization {request.quantization}", remedy, "quantization"))
-    if request.build not in ("", *(build.key for build in PROFILE.builds)):
-        keys = ", ".join(build.key for build in PROFILE.builds)
-        problems.append(_error(f"vLLM has no build {request.build} here", f"Choose one of: {keys}.", "build"))
-    return problems + _speculative_problems(request, spec)
+    weights = launched_weights(request, spec)
+    is_open = request.moe_backend in ("", "auto") and request.build in ("", STOCK, EAGER)
+    if (
+        spec is not None
+        and spec.experts
+        and weights.key == "NVFP4"
+        and is_open
+        and "--moe-backend" not in request.extra_flags
+    ):
+        message = "vLLM's own choice of MoE kernels for NVFP4 can be missing or slow on a DGX Spark"
+        problems.append(Problem(Severity.WARNING, message, "Choose marlin or flashinfer_cutlass.", "moe_backend"))
+    if request.attention_backend.upper() == "FLASH_ATTN":
+        message = "Packages of flash-attention are broken on a DGX Spark's GPU, as its users report"
+        problems.append(Problem(Severity.WARNING, message, "Choose FLASHINFER or TRITON_ATTN.", "attention_backend"))
+    for name, _ in request.environment:
+        if name in REMOVED_VARIABLES:
+            message = f"{name} is of older releases: vLLM 0.33 does not read it"
+            problems.append(Problem(Severity.WARNING, message, "Choose the MoE backend instead.", "environment"))
+    return problems
 
 
-def _speculative_problems(request: LaunchRequest, spec: ModelSpec | None) -> list[Problem]:
-    method, field = request.speculative, "speculative"
-    if method in ("", NO_SPECULATION, "ngram"):
-        return []
-    remedy = "Choose ngram, which needs no weights, or none."
-    if method != "mtp":
-        words = f"Speculative decoding by {method} needs a draft model beside the model, and none is named"
-        more = "Write --speculative-config with the draft model's hub id among the further flags, or choose ngram."
-        return [_error(words, more, field)]
-    if spec is None:
-        words = f"Whether {request.model} has an mtp head is not known"
-        return [Problem(Severity.WARNING, words, "Without one, vLLM stops at its start: then choose ngram.", field)]
-    if method not in spec.speculatives:
-        return [_error(f"{spec.title} has no mtp head, as far as is known", remedy, field)]
-    return []
+def _read_config(match: re.Match[str]) -> tuple[Finding, ...]:
+    """The engine's own line of its configuration, which names its release."""
+    words = [("version", match[1])]
+    for key, name in (("kv_dtype", "kv_cache_dtype"), ("quantization", "quantization")):
+        found = re.search(rf"\b{name}=([A-Za-z0-9_-]{{1,40}})", match[2])
+        if found and found[1] != "None":
+            words.append((key, found[1]))
+    if "enforce_eager=True" in match[2]:
+        words.append(("eager", "yes"))
+    return tuple(Told(key, text) for key, text in words)
 
 
-def _ledgers(request: LaunchRequest, context: PlanContext) -> tuple[MemoryLedger, ...]:
-    setup = setup_of(request, context.spec, PROFILE)
-    return launch_ledgers(setup, workload_of(request), place_of(request, context))
+def _read_kv_tokens(match: re.Match[str]) -> tuple[Finding, ...]:
+    return (*say("load", "KV cache of {1} tokens")(match), Reading(KV_CAPACITY_TOKENS, number(match[1])))
 
 
-def _ledger(request: LaunchRequest, context: PlanContext) -> MemoryLedger:
-    """vLLM takes its whole share at the start: what weights and runtime leave of it becomes KV cache."""
-    return _ledgers(request, context)[0]
+def _read_weights(match: re.Match[str]) -> tuple[Finding, ...]:
+    return (gib(WEIGHTS_BYTES, match[1]), Reading(WEIGHTS_LOAD_S, number(match[2])))
 
 
-def _memory_problems(request: LaunchRequest, context: PlanContext) -> list[Problem]:
-    parts = (setup_of(request, context.spec, PROFILE), workload_of(request), place_of(request, context))
-    found, whole = _ledgers(request, context), live_place(context)
-    if too_big := weights_problems(*parts, found, whole):
-        return [*too_big]
-    problems = [
-        _error(
-            "The memory share leaves no room for the KV cache",
-            "Raise the memory share or choose a smaller model.",
-            "memory_fraction",
-        )
-        for ledger in found
-        if ledger.weights_bytes is not None and ledger.kv_bytes is not None and ledger.kv_bytes <= 0
-    ]
-    if problems:
-        return problems
-    return [*share_problems(*parts), *fit_problems(*parts, found, whole)]
+def _read_graphs(match: re.Match[str]) -> tuple[Finding, ...]:
+    return (*say("warmup", "CUDA graphs captured", 1.0)(match), gib(GRAPH_BYTES, match[2]))
 
 
-def _error(message: str, remedy: str, field: str) -> Problem:
-    return Problem(Severity.ERROR, message, remedy, field)
-
-
-def _docker_problems(request: LaunchRequest, node: NodeContext) -> list[Problem]:
-    name, image = node.record.name, _image(request)
-    if node.programs and "docker" not in node.programs:
-        return [Problem(Severity.ERROR, f"docker was not found on {name}", "Install it (DGX OS has it).", "engine")]
-    if node.images is not None and image not in node.images:
-        return [
-            Problem(
-                Severity.WARNING,
-                f"{image} is not on {name}: docker will download it first, which takes minutes",
-                "Wait for it, or choose an image that is there.",
-                "image",
-            )
-        ]
-    return []
-
-
-class VllmLog:
-    """Reads the container's log."""
-
-    _SHARDS = re.compile(r"checkpoint shards:\s{0,9}(\d{1,3})% Completed \| (\d{1,5})/(\d{1,5})")
-    _GRAPHS = re.compile(r"Capturing CUDA graphs?[^:]{0,80}:\s{0,9}(\d{1,3})%")
-    _KV_TOKENS = re.compile(r"KV cache size: ([\d,]{1,15}) tokens")
-    _FAILURES = (
-        ("unrecognized arguments", "Remove the flag that this release of vLLM does not know."),
-        ("unknown flag", "Remove the option that docker does not know."),
-        ("invalid choice", "Choose one of the values that vLLM names."),
-        ("Cannot connect to the Docker daemon", "Start docker on the node: sudo systemctl start docker."),
-        ("permission denied while trying to connect", "Add the user to the docker group and sign in again."),
-        ("could not select device driver", "Install the NVIDIA container toolkit on the node."),
-        ("No such image", "Pull the image first, or choose another one."),
-        ("less than desired GPU memory utilization", "Stop what runs there, drop the page cache, or lower the share."),
-        ("No available memory for the cache blocks", "Raise the memory share or lower the context."),
-        ("CUDA out of memory", "Lower the memory share or stop what runs on the node."),
-        ("is not a valid model identifier", "Check the model's name, and whether it needs a token."),
-        ("GatedRepoError", "Accept the model's licence on its page and give your token."),
-        ("Address already in use", "Take another port."),
+_NUMBER = r"(-?[\d.,]{1,15})"
+LOG_RULES = tuple(
+    LogRule(re.compile(pattern), read)
+    for pattern, read in (
+        (r"checkpoint shards:\s{0,9}(\d{1,3})% Completed \| (\d{1,5})/(\d{1,5})",
+         say_share("load", "Weights {2} of {3} files")),
+        (r"Capturing CUDA graphs?[^:]{0,80}:\s{0,9}(\d{1,3})%", say_share("warmup", "Capturing CUDA graphs")),
+        (rf"KV cache size: {_NUMBER} tokens", _read_kv_tokens),
+        (rf"Available KV cache memory: {_NUMBER} GiB", lambda match: (gib(KV_CAPACITY_BYTES, match[1]),)),
+        (rf"Model loading took {_NUMBER} GiB (?:memory )?and {_NUMBER} seconds", _read_weights),
+        (rf"Loading weights took {_NUMBER} seconds", lambda match: (Reading(WEIGHTS_LOAD_S, number(match[1])),)),
+        (rf"Graph capturing finished in {_NUMBER} secs?, took {_NUMBER} GiB", _read_graphs),
+        (rf"init engine \(.{{0,80}}\) took {_NUMBER} s", lambda match: (Reading(START_S, number(match[1])),)),
+        (r"Initializing a V1 LLM engine \(v([\w.+-]{1,40})\) with config: (.*)", _read_config),
+        (r"(?:vLLM (?:API )?server version|█  version) ([\w.+-]{1,40})", tell("version")),
+        (r"Enforce eager set|Cudagraph is disabled under eager mode", tell("eager", "yes")),
+        (r"Using (?:AttentionBackendEnum\.)?([A-Z][A-Z0-9_]{2,40}) (?:attention )?backend(?: out of|\.)",
+         tell("attention_backend")),
+        (r"Using '?([A-Za-z][\w .+-]{1,60}?)'? (?:\w{1,20} )?MoE backend", tell("moe_backend")),
+        (r"\[simulated\] (simulated vLLM[^:]{0,60})", tell("simulated")),
+        (r"Starting torch\.compile|Dynamo bytecode transform|Compiling a graph", say("warmup", "Compiling the model")),
+        (r"torch\.compile (?:took|takes) [\d.]{1,10} s", say("warmup", "Model compiled")),
+        (r"Starting to load model", say("load", "Loading weights", 0.0)),
+        (r"Application startup complete", say("token", "Server listens")),
     )
-
-    def feed(self, line: str) -> list[LoadProgress | Reading | LogFailure]:
-        """What this line tells."""
-        line = line[:4096]
-        if match := self._SHARDS.search(line):
-            return [LoadProgress("load", f"Weights {match[2]} of {match[3]} files", min(1.0, int(match[1]) / 100))]
-        if match := self._GRAPHS.search(line):
-            return [LoadProgress("load", "Capturing CUDA graphs", min(1.0, int(match[1]) / 100))]
-        if match := self._KV_TOKENS.search(line):
-            return [LoadProgress("load", f"KV cache of {match[1]} tokens")]
-        if "Starting to load model" in line:
-            return [LoadProgress("load", "Loading weights", 0.0)]
-        if "Application startup complete" in line:
-            return [LoadProgress("token", "Server listens")]
-        for words, remedy in self._FAILURES:
-            if words in line:
-                return [LogFailure(line.strip()[:400], remedy)]
-        return []
+)  # fmt: skip
+"""Source: vLLM 0.33.0's own source; in older wording vLLM 0.20's. Run on CPU: all but graphs, memory and backends."""
+FAILURE_RULES = (
+    *(
+        FailureRule(re.compile(pattern), remedy)
+        for pattern, remedy in (
+            (r"unrecognized arguments", "Remove the flag that this release of vLLM does not know."),
+            (r"invalid choice", "Choose one of the values that vLLM names."),
+            (r"less than desired GPU memory utilization",
+             "Stop what runs there, drop the page cache, or lower the share."),
+            (r"To serve at least one request.{1,400}estimated maximum model length is ([\d,]{1,12})",
+             "Lower the context to {1} tokens, or raise the memory share."),
+            (r"To serve at least one request", "Lower the context, or raise the memory share."),
+            (r"No available memory for the cache blocks", "Raise the memory share or lower the context."),
+            (r"Failed to load model - not enough GPU memory", "Lower the memory share or choose smaller weights."),
+            (r"No (?:valid attention backend found|\w{2,12} MoE backend supports)",
+             "Choose another backend, or leave the choice to vLLM."),
+            (r"MoE backend '?\w{2,40}'? does not support|backend \S{2,60} is not valid for this configuration",
+             "Choose another backend, or leave the choice to vLLM."),
+            (r"invalid tool call parser|KeyError: 'Tool parser|KeyError: \"Reasoning parser|invalid reasoning parser",
+             "Choose a parser that this release of vLLM names."),
+            (r"[Nn]ot enough (?:GPU )?memory", "Lower the memory share or stop what runs on the node."),
+        )
+    ),
+    *DOCKER_FAILURES,
+    *GPU_FAILURES,
+)  # fmt: skip
 
 
 backend = Vllm()

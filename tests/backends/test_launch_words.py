@@ -45,12 +45,12 @@ def test_another_format_than_vllms_is_refused_at_its_field() -> None:
 
 def test_a_method_that_needs_a_draft_model_says_what_is_missing() -> None:
     (problem,) = [p for p in problems_of(changed(LLAMA, speculative="eagle3")) if p.severity is Severity.ERROR]
-    assert problem.field == "speculative"
+    assert problem.field == "speculative_model"
     assert "draft model" in problem.message
     (other,) = [
         p for p in problems_of(changed(MTP, speculative="draft"), llamacpp.backend) if p.severity is Severity.ERROR
     ]
-    assert (other.field, "draft model" in other.message) == ("speculative", True)
+    assert (other.field, "draft model" in other.message) == ("speculative_model", True)
 
 
 def test_a_model_without_an_mtp_head_is_not_launched_with_one() -> None:

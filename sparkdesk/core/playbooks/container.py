@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sparkdesk.core.jobs.backend import NodeContext, PlanContext
+from sparkdesk.core.jobs.endpoint import Endpoint
 from sparkdesk.core.jobs.plan import GIB, MemoryLedger
 from sparkdesk.core.jobs.request import LaunchRequest
 
@@ -22,7 +23,6 @@ Unverified on hardware [container-headroom]."""
 HEADROOM_SHARE = 0.10
 OOM_SCORE = 500
 """Raised, so that the kernel ends the engine before it ends sshd or the desktop of the node (-1000 to 1000)."""
-STOP_GRACE_S = 20
 HUB_CACHE = (".cache/huggingface", "/root/.cache/huggingface")
 """Where weights lie on the node (below the home), and where the image looks for them."""
 COMPILE_CACHES = (
@@ -86,11 +86,6 @@ def container_argv(container: Container, words: tuple[str, ...] = ()) -> tuple[s
     return (*argv, *container.docker_words, container.image, *words)
 
 
-def stop_argv(job_id: str) -> tuple[tuple[str, ...], ...]:
-    """What ends a container politely. It is removed only later, when its log and exit state were fetched."""
-    return (("docker", "stop", "--time", str(STOP_GRACE_S), container_name(job_id)),)
-
-
 def memory_limit_bytes(ledger: MemoryLedger, floor_bytes: int = FLOOR_BYTES) -> int | None:
     """The plan's memory of ours plus headroom, in whole MiB, never above the node's total minus the floor.
 
@@ -130,4 +125,20 @@ def container_of(request: LaunchRequest, context: PlanContext, image: str, ledge
         volumes=cache_volumes(node),
         environment=(*hub_environment(request), *request.environment),
         memory_bytes=None if ledger is None else memory_limit_bytes(ledger),
+    )
+
+
+def loopback_endpoint(
+    request: LaunchRequest, context: PlanContext, engine: str, metrics_path: str = "/metrics"
+) -> Endpoint:
+    """Where the engine answers us: the node's loopback, also where its network reaches it; we come through SSH."""
+    return Endpoint(
+        node_id=request.nodes[0],
+        host="127.0.0.1",
+        port=request.port,
+        model=request.served_name,
+        engine=engine,
+        metrics_path=metrics_path,
+        context_tokens=request.context_tokens,
+        note=context.engine_notes.get(engine, ""),
     )

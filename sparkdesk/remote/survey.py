@@ -4,8 +4,10 @@
 
 home, cpu_count, mem_total_bytes, mem_available_bytes, disk_free_bytes (of the home's disk), programs (name -> path),
 weights (path -> bytes of every *.gguf below ~/models and the hub's cache, ~ written out), repos (hub id -> bytes of
-safetensors, of every whole download in the hub's cache), ports (listening TCP port ->
-who, as far as a 127.0.0.1 server would meet it), images (docker's, null when docker does not answer).
+safetensors, of every whole download in the hub's cache), partials (hub id -> bytes so far, of those that are not
+whole), ports (listening TCP port -> who, as far as a 127.0.0.1 server would meet it), images (docker's, null when docker
+does not answer), architectures (image -> "arm64"), docker ("" it works; "absent", "down", "group", "runtime": what is
+wrong with it), shm_bytes (/dev/shm), mem_free_bytes (without the page cache), hub (whether the hub answers from here).
 The one rule: nothing is changed, and every cell has its own bound in time and number. Stdlib only, Python 3.8+.
 
 Environment: SPARKDESK_ROOT is put before /proc/meminfo; SPARKDESK_LOOPBACK is this node's loopback.
@@ -19,6 +21,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 ROOT = os.environ.get("SPARKDESK_ROOT", "").rstrip("/")
@@ -26,12 +29,15 @@ LOOPBACK = os.environ.get("SPARKDESK_LOOPBACK", "127.0.0.1")
 HUB_FOLDER = "~/.cache/huggingface/hub"
 WEIGHT_FOLDERS = ("~/models", HUB_FOLDER)
 MAX_REPOS = 300
+MAX_INDEX_BYTES = 32 << 20
 MAX_FILES = 500
 MAX_WALK_S = 3.0
 MAX_DEPTH = 8
 MAX_PORTS = 2000
 MAX_IMAGES = 500
 DOCKER_WAIT_S = 5.0
+HUB_WAIT_S = 2.0
+HUB_HOST = "huggingface.co"
 LISTEN = "0A"
 
 TYPE_CHECKING = False
@@ -66,32 +72,72 @@ def find_weights() -> dict[str, int]:
 
 
 def measure_snapshot(folder: str) -> int:
-    """Bytes of a downloaded revision's safetensors; 0 where one of "...-00001-of-00012" is not there, or not whole."""
+    """Bytes of a downloaded revision's safetensors; 0 where one is missing, by its index or "...-00001-of-00012"."""
     names = [name for name in os.listdir(folder) if name.endswith(".safetensors")]
     counts = {name.rpartition("-of-")[2] for name in names if "-of-" in name}
     if any(sum(name.endswith("-of-" + count) for name in names) != int(count[:-12]) for count in counts):
         return 0
+    index = os.path.join(folder, "model.safetensors.index.json")
+    if os.path.isfile(index) and os.path.getsize(index) < MAX_INDEX_BYTES:
+        with open(index) as file:
+            wanted = json.load(file)["weight_map"].values()
+        if not set(wanted) <= set(names):
+            return 0
     return sum(os.path.getsize(os.path.join(folder, name)) for name in names)
 
 
-def find_repos() -> dict[str, int]:
-    """Hub id -> bytes, of the repositories of which a whole revision lies in the hub's cache; bounded as the files."""
+def find_downloads() -> tuple[dict[str, int], dict[str, int]]:
+    """Hub id -> bytes, of the repositories of which a whole revision lies in the hub's cache, and of those that are
+    partial; bounded as the files."""
     root = os.path.expanduser(HUB_FOLDER)
-    found: dict[str, int] = {}
+    whole: dict[str, int] = {}
+    partial: dict[str, int] = {}
     until = time.monotonic() + MAX_WALK_S
     for name in sorted(os.listdir(root)) if os.path.isdir(root) else []:
-        if len(found) >= MAX_REPOS or time.monotonic() > until:
+        if len(whole) + len(partial) >= MAX_REPOS or time.monotonic() > until:
             break
-        snapshots = os.path.join(root, name, "snapshots")
-        for revision in os.listdir(snapshots) if name.startswith("models--") and os.path.isdir(snapshots) else []:
-            try:
-                size = measure_snapshot(os.path.join(snapshots, revision))
-            except (OSError, ValueError):
-                continue  # a link to a file that is not whole yet, or no revision at all
-            if size:
-                repo = name[len("models--") :].replace("--", "/", 1)
-                found[repo] = max(size, found.get(repo, 0))
-    return found
+        if not name.startswith("models--"):
+            continue
+        repo = name[len("models--") :].replace("--", "/", 1)
+        size = measure_repo(os.path.join(root, name, "snapshots"))
+        if size:
+            whole[repo] = size
+        elif is_begun(os.path.join(root, name)):
+            partial[repo] = measure_blobs(os.path.join(root, name, "blobs"))
+    return whole, partial
+
+
+def measure_repo(snapshots: str) -> int:
+    """Bytes of the largest whole revision; 0 where none is."""
+    size = 0
+    for revision in os.listdir(snapshots) if os.path.isdir(snapshots) else []:
+        try:
+            size = max(size, measure_snapshot(os.path.join(snapshots, revision)))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            continue  # a link to a file that is not whole yet, or no revision at all
+    return size
+
+
+def is_begun(folder: str) -> bool:
+    """Whether a download was begun and is not whole: something .incomplete, or a safetensors' shard missing."""
+    blobs = os.path.join(folder, "blobs")
+    if os.path.isdir(blobs) and any(name.endswith(".incomplete") for name in os.listdir(blobs)):
+        return True
+    for _, _, names in os.walk(os.path.join(folder, "snapshots")):
+        if any(name.endswith((".safetensors", ".safetensors.index.json")) for name in names):
+            return True
+    return False
+
+
+def measure_blobs(folder: str) -> int:
+    """Bytes that lie there, whole or not."""
+    size = 0
+    for entry in os.scandir(folder) if os.path.isdir(folder) else []:
+        try:
+            size += entry.stat(follow_symlinks=False).st_size
+        except OSError:
+            continue  # it was renamed in this moment
+    return size
 
 
 def decode_address(word: str) -> str:
@@ -139,14 +185,51 @@ def find_ports() -> dict[str, str]:
     return {str(port): holders.get(inode, "another user's program") for port, inode in listeners.items()}
 
 
-def list_images() -> list[str] | None:
-    """The images that docker has; None when it does not answer."""
-    argv = ["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}"]
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=DOCKER_WAIT_S, check=False)
-    if done.returncode != 0:
+def ask_docker(*words: str) -> tuple[list[str] | None, str]:
+    """The lines that docker prints, None when it fails, and its complaint."""
+    try:
+        done = subprocess.run(
+            ["docker", *words], stdin=subprocess.DEVNULL, capture_output=True, timeout=DOCKER_WAIT_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return None, "no answer in time"
+    lines = done.stdout.decode("utf-8", "replace").splitlines()
+    return lines if done.returncode == 0 else None, done.stderr.decode("utf-8", "replace")
+
+
+def look_at_docker(cells: dict[str, Any]) -> None:
+    """Images with their architectures, and what is wrong with docker."""
+    cells.update(images=None, architectures=None, docker=None)
+    if not shutil.which("docker"):
+        cells["docker"] = "absent"
+        return
+    lines, complaint = ask_docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}")
+    if lines is None:
+        if "permission denied" in complaint:
+            cells["docker"] = "group"
+        elif "Cannot connect" in complaint or "Is the docker daemon running" in complaint:
+            cells["docker"] = "down"
+        return
+    names = [name for name in lines if "<none>" not in name and not name.startswith("-")][:MAX_IMAGES]
+    cells["images"] = names
+    kinds, _ = ask_docker("image", "inspect", "--format", "{{.Architecture}}", *names) if names else ([], "")
+    if kinds is not None and len(kinds) == len(names):
+        cells["architectures"] = dict(zip(names, kinds))
+    runtimes, _ = ask_docker("info", "--format", "{{json .Runtimes}}")
+    if runtimes is not None:
+        has_hook = any(shutil.which(name) for name in ("nvidia-container-runtime-hook", "nvidia-ctk"))
+        cells["docker"] = "" if has_hook or "nvidia" in "".join(runtimes) else "runtime"
+
+
+def reaches_hub() -> bool | None:
+    """Whether the hub's port answers from here; None where a proxy stands between, or another hub is named."""
+    if any(os.environ.get(name) for name in ("HF_ENDPOINT", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")):
         return None
-    names = done.stdout.decode("utf-8", "replace").split()
-    return [name for name in names if "<none>" not in name][:MAX_IMAGES]
+    try:
+        socket.create_connection((HUB_HOST, 443), timeout=HUB_WAIT_S).close()
+    except OSError:
+        return False
+    return True
 
 
 def survey(programs: list[str]) -> dict[str, Any]:
@@ -160,17 +243,25 @@ def survey(programs: list[str]) -> dict[str, Any]:
         "disk_free_bytes": lambda: shutil.disk_usage(os.path.expanduser("~")).free,
         "programs": lambda: {name: path for name, path in paths.items() if path},
         "weights": find_weights,
-        "repos": find_repos,
         "ports": find_ports,
-        "images": lambda: list_images() if paths.get("docker") else None,
+        "mem_free_bytes": lambda: read_meminfo("MemFree"),
+        "shm_bytes": lambda: shutil.disk_usage("/dev/shm").free,
     }
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {"hub": None}
+    asking = threading.Thread(target=lambda: found.update(hub=reaches_hub()), daemon=True)  # a name may take long
+    asking.start()
     for key, read in cells.items():
         try:
             found[key] = read()
         except (OSError, ValueError, IndexError, subprocess.TimeoutExpired):
             found[key] = None
-    return found
+    try:
+        found["repos"], found["partials"] = find_downloads()
+    except OSError:
+        found["repos"], found["partials"] = None, None
+    look_at_docker(found)
+    asking.join(HUB_WAIT_S)
+    return dict(found)
 
 
 if __name__ == "__main__":

@@ -64,6 +64,19 @@ class NodeContext:
     programs: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Program name -> path, of those that were looked for and found."""
     home: str = ""
+    docker_problem: str | None = None
+    """What is wrong with docker there: "absent", "down", "group" (this user may not ask it), "runtime" (it knows no
+    NVIDIA GPU); "" is nothing, None not known."""
+    image_architectures: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Image -> "arm64", of those that lie there."""
+    partial_repos: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    """Hub id -> bytes so far, of downloads that were begun and are not whole."""
+    shm_bytes: int | None = None
+    """Free in /dev/shm."""
+    mem_free_bytes: int | None = None
+    """Free memory without the page cache: what the GPU's driver gets without waiting."""
+    reaches_hub: bool | None = None
+    """Whether the hub answers from the node."""
 
 
 @dataclass(frozen=True, slots=True)

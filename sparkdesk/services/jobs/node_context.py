@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 PROGRAMS = ("llama-server", "docker", "python3", "systemd-run", "nvidia-smi")
 """What is looked for on a node's PATH."""
+DOCKER_PROBLEMS = ("", "absent", "down", "group", "runtime")
 SURVEY_TIMEOUT_S = 30.0
 MAX_ITEMS = 2000
 MAX_BYTES = 1 << 50
@@ -112,11 +113,15 @@ def read_survey(context: NodeContext, found: Mapping[str, object]) -> NodeContex
         weight_files={
             path: size for path, value in _pairs(found.get("weights")) if (size := _count(value)) is not None
         },
-        hub_repos={
-            repo: size
-            for repo, value in _pairs(found.get("repos"))
-            if MODEL_PATTERN.match(repo) and (size := _count(value)) is not None
-        },
+        hub_repos=_repos(found.get("repos")),
+        partial_repos=_repos(found.get("partials")),
+        docker_problem=docker
+        if (docker := found.get("docker")) in DOCKER_PROBLEMS and isinstance(docker, str)
+        else None,
+        image_architectures={name: kind for name, kind in _pairs(found.get("architectures")) if _is_word(kind)},
+        shm_bytes=_count(found.get("shm_bytes")),
+        mem_free_bytes=_count(found.get("mem_free_bytes")),
+        reaches_hub=hub if isinstance(hub := found.get("hub"), bool) else None,
         used_ports={
             int(port): make_line(value, max_chars=100)
             for port, value in _pairs(found.get("ports"))
@@ -125,6 +130,12 @@ def read_survey(context: NodeContext, found: Mapping[str, object]) -> NodeContex
         programs={name: value for name, value in _pairs(found.get("programs")) if _is_word(value)},
         home=home if _is_word(home := found.get("home")) else facts.home,
     )
+
+
+def _repos(value: object) -> dict[str, int]:
+    return {
+        repo: size for repo, cell in _pairs(value) if MODEL_PATTERN.match(repo) and (size := _count(cell)) is not None
+    }
 
 
 def _is_word(value: object) -> TypeGuard[str]:

@@ -63,6 +63,10 @@ async def test_the_survey_finds_models_ports_and_programs(tmp_path: Path) -> Non
         f"{tmp_path}/.cache/huggingface/hub/models--a--b/snapshots/c0/weights.gguf": 7,
     }
     assert context.hub_repos == {"owner/whole--name": 6, "single/file": 9}
+    assert set(context.partial_repos) == {"owner/half", "owner/broken"}
+    assert context.shm_bytes
+    assert context.mem_free_bytes
+    assert context.mem_free_bytes <= context.mem_total_bytes
     assert "(pid " in context.used_ports[port]
     assert list(context.programs) == ["sh"]
     assert context.images is None

@@ -5,7 +5,7 @@
 home, cpu_count, mem_total_bytes, mem_available_bytes, disk_free_bytes (of the home's disk), programs (name -> path),
 weights (path -> bytes of every *.gguf below ~/models and the hub's cache, ~ written out), repos (hub id -> bytes of
 safetensors, of every whole download in the hub's cache), partials (hub id -> bytes so far, of those that are not
-whole), ports (listening TCP port -> who, as far as a 127.0.0.1 server would meet it), images (docker's, null when docker
+whole), ports (listening TCP port -> who, as far as a 127.0.0.1 server would meet it), images (docker's, null when it
 does not answer), architectures (image -> "arm64"), docker ("" it works; "absent", "down", "group", "runtime": what is
 wrong with it), shm_bytes (/dev/shm), mem_free_bytes (without the page cache), hub (whether the hub answers from here).
 The one rule: nothing is changed, and every cell has its own bound in time and number. Stdlib only, Python 3.8+.

@@ -31,7 +31,7 @@ async def look(folder: Path, script: str | None) -> NodeContext:
     """The survey of a node whose docker is this script; None: it has none."""
     programs = folder / "bin"
     programs.mkdir()
-    for name in ("python3", "sh", "cat"):
+    for name in ("python3", "sh", "cat", "env"):
         found = next(Path(part) / name for part in os.environ["PATH"].split(":") if (Path(part) / name).exists())
         (programs / name).symlink_to(found)
     if script is not None:

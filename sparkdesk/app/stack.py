@@ -129,6 +129,7 @@ class Stack:
             clients=clients,
             catalogue=load_catalogue(),
             job_program=read_remote("job"),
+            programs={name: read_remote(name) for name in ("guard", "proof")},
             jobs_program=read_remote("jobs"),
             survey_program=read_remote("survey"),
             owner=owner_name(),

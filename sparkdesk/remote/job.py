@@ -1,17 +1,19 @@
 """Runs one job on a node and answers for it: the job outlives the application, and the node is the source of truth.
 
-    job.py start|status|stop|ready|token|remove FOLDER
+    job.py start|status|stop|ready|token|tidy|remove FOLDER
 
 Each verb prints one JSON line and exits 1 when it failed, with the reason as the last line of standard error. The
 folder holds spec.json (what to run, written before), job.json (what runs), log-OFFSET files (`log` points to the
-newest), exit.json (how it ended), and while the job runs perhaps secrets.json (0600): variables for the engine alone.
+newest), proved.json (it has answered), why.json (why it is about to be killed), exit.json (how it ended), and while the
+job runs perhaps secrets.json (0600): variables for the engine alone.
 
-`start` leaves a guard behind, in a session of its own: it starts the engine, keeps its output, stops it when memory
-runs out (on unified memory that would freeze the node), and writes exit.json. The one rule: nothing is believed but
-what can be checked. Running means: same boot, and a process of this pid with this start time; stopped means: no process
-of its group or session is left. A folder of another schema is never touched. Stdlib only, Python 3.8+.
+`start` leaves guard.py behind, in a session of its own; `ready` and `token` are in proof.py. Both lie beside this file
+and use it, so that the folder's format has one home.
+The one rule: nothing is believed but what can be checked. Running means: same boot, and a process of this pid with this
+start time, or a container with this job's label that docker calls running; stopped means: no process of its group or
+session is left, and no such container. A folder of another schema is never touched. Stdlib only, Python 3.8+.
 
-Environment: SPARKDESK_ROOT is put before /proc/meminfo and the boot id; SPARKDESK_LOOPBACK is this node's loopback.
+Environment: SPARKDESK_ROOT is put before /proc/meminfo and the boot id.
 """
 
 from __future__ import annotations
@@ -19,7 +21,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import select
 import signal
 import subprocess
 import sys
@@ -27,12 +28,16 @@ import time
 
 SCHEMA = 1
 ROOT = os.environ.get("SPARKDESK_ROOT", "").rstrip("/")
-LOOPBACK = os.environ.get("SPARKDESK_LOOPBACK", "127.0.0.1")
 
-LOG_FILE_BYTES = int(os.environ.get("SPARKDESK_LOG_FILE_BYTES", 16 * 1024 * 1024))
-LOG_FILES = 3
-START_WAIT_S, GRACE_S, TOKEN_WAIT_S, FLOOR_CHECK_S = 10.0, 10.0, 150.0, 0.5
-OWN_FILES = ("spec.json", "job.json", "exit.json", "secrets.json", "metrics.jsonl", "stop", "lock", "job.py")
+START_WAIT_S, GRACE_S, DOCKER_WAIT_S = 10.0, 10.0, 10.0
+CONTAINER_GRACE_S = 20
+STOPPED_BY_USER = "stopped by user"
+OWN_FILES = (
+    "spec.json", "job.json", "exit.json", "why.json", "proved.json", "secrets.json", "metrics.jsonl", "stop", "lock",
+    "job.py", "guard.py", "proof.py",
+)  # fmt: skip
+FOLDER_WORD = "{folder}"
+TAIL_LINES = 60
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # at run time typing costs memory on the node
@@ -59,12 +64,6 @@ def read_boot_id() -> str:
     return read_text(ROOT + "/proc/sys/kernel/random/boot_id").strip()
 
 
-def read_available_bytes() -> int | None:
-    """MemAvailable, or None."""
-    words = read_text(ROOT + "/proc/meminfo").partition("MemAvailable:")[2].split()
-    return int(words[0]) * 1024 if words and words[0].isdigit() else None
-
-
 def read_process(pid: int) -> tuple[int, int, int] | None:
     """Process group, session, start time (ticks since boot); None when gone or a zombie."""
     words = read_text(f"/proc/{pid}/stat").rpartition(")")[2].split()
@@ -80,6 +79,19 @@ def is_alive(record: Record, key: str) -> bool:
     """Whether the process that the record names under `key` runs: same pid AND same start time."""
     start = read_start(int(record.get(key) or 0))
     return start != 0 and start == record.get(key + "_ticks")
+
+
+def ask_docker(*words: str, timeout_s: float = DOCKER_WAIT_S) -> str:
+    """What docker prints. Raises JobError when it fails or does not answer in time."""
+    try:
+        done = subprocess.run(
+            ["docker", *words], stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s, check=False
+        )
+    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+        raise JobError(f"docker {words[0]}: {error}"[:400]) from error
+    if done.returncode != 0:
+        raise JobError(f"docker {words[0]}: {done.stderr.decode('utf-8', 'replace').strip()}"[:400])
+    return done.stdout.decode("utf-8", "replace")
 
 
 def find_members(record: Record) -> list[int]:
@@ -118,6 +130,7 @@ class Job:
 
     def __init__(self, folder: str) -> None:
         self.folder = os.path.abspath(os.path.expanduser(folder))
+        self.job_id = os.path.basename(self.folder)
 
     def path(self, name: str) -> str:
         """A file of the folder."""
@@ -157,20 +170,27 @@ class Job:
         fcntl.flock(os.open(self.path("lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), fcntl.LOCK_EX)
 
     def read_spec(self) -> Record:
-        """spec.json, with a program to run. Raises JobError."""
+        """spec.json, with a program to run and the folder's path in its words. Raises JobError."""
         spec = self.read("spec.json")
         if spec is None:
             raise JobError(f"there is no job in {self.folder}")
         argv = spec.get("argv")
         if not (isinstance(argv, list) and argv and all(isinstance(word, str) for word in argv)):
             raise JobError("spec.json names no program")
+        spec["argv"] = self.expand(argv)
+        spec["stop_argv"] = [self.expand(words) for words in spec.get("stop_argv") or ()]
+        spec["env"] = {str(key): self.expand([text])[0] for key, text in (spec.get("env") or {}).items()}
         return spec
 
-    def write_exit(self, record: Record, reason: str, code: int | None = None) -> Record:
+    def expand(self, words: list[Any]) -> list[str]:
+        """The words with the folder's path for {folder}: no shell reads them."""
+        return [str(word).replace(FOLDER_WORD, self.folder) for word in words]
+
+    def write_exit(self, record: Record, reason: str, code: int | None = None, **more: Any) -> Record:
         """exit.json: how the run of this record ended. The secrets go with it."""
         self.remove("secrets.json")
         is_signal = code is not None and code < 0
-        end: Record = {"run": record.get("run"), "reason": reason, "ended_ms": time.time_ns() // 1_000_000}
+        end: Record = {"run": record.get("run"), "reason": reason, "ended_ms": time.time_ns() // 1_000_000, **more}
         end.update(code=None if is_signal else code, signal=-(code or 0) if is_signal else None)
         self.write("exit.json", end)
         return end
@@ -191,13 +211,48 @@ class Job:
             return []
         with open(self.path("log"), "rb") as file:
             file.seek(max(os.path.getsize(self.path("log")) - 32768, 0))
-            lines = file.read(32768).decode("utf-8", "replace").replace("\r", "\n").split("\n")
-        return [line[:400] for line in lines if line.strip()][-count:]
+            return last_lines(file.read(32768), count)
+
+    def find_container(self) -> Record | None:
+        """The job's container as docker tells it: by its label, whatever it is called; None when there is none.
+
+        Raises JobError when docker does not answer: then it is not known.
+        """
+        asked = ("ps", "--all", "--quiet", "--no-trunc", "--filter", f"label=sparkdesk.job={self.job_id}")
+        found = []
+        for ident in ask_docker(*asked).split()[:8]:
+            try:
+                told = json.loads(ask_docker("inspect", ident))[0]
+                state = told["State"]
+                found.append({
+                    "id": str(told["Id"]), "name": str(told["Name"]).lstrip("/"), "status": str(state["Status"]),
+                    "running": state["Running"] is True, "code": int(state["ExitCode"]),
+                    "oom_killed": state["OOMKilled"] is True, "error": str(state["Error"])[:400],
+                    "started": str(state["StartedAt"])[:40], "finished": str(state["FinishedAt"])[:40],
+                })  # fmt: skip
+            except (ValueError, KeyError, TypeError, IndexError) as error:
+                raise JobError(f"docker inspect: {error!r}"[:200]) from error
+            except JobError as error:
+                if "no such" not in str(error).lower():  # it went between the two questions
+                    raise
+        return max(found, key=lambda row: (row["running"], row["started"])) if found else None
+
+    def stop_container(self, grace_s: int = CONTAINER_GRACE_S) -> None:
+        """Have docker end the container. Raises JobError when it is not known to have ended."""
+        container = self.find_container()
+        if container is None or not container["running"]:
+            return
+        try:
+            ask_docker("stop", "--time", str(grace_s), container["id"], timeout_s=grace_s + 10.0)
+        except JobError:
+            ask_docker("kill", container["id"])
+        container = self.find_container()
+        if container is not None and container["running"]:
+            raise JobError(f"the container {container['name']} cannot be ended")
 
     def derive_state(self) -> tuple[str, Record, str]:
         """planned, running, ended or unknown; job.json with exit.json; words. Raises JobError."""
-        self.read_spec()
-        record = self.read("job.json")
+        spec, record = self.read_spec(), self.read("job.json")
         if record is None:
             return "planned", {}, "never started"
         end = self.read("exit.json") or {}
@@ -213,141 +268,33 @@ class Job:
         left = len(find_members(record))
         if left:
             return "unknown", record, f"its main process has ended, {left} of its processes are left"
-        return "ended", record, str(end.get("reason", "")) if has_ended else "it ended unseen: its guard is gone too"
+        if has_ended:
+            return "ended", record, str(end.get("reason", ""))
+        return self._look_behind(spec, record)
+
+    def _look_behind(self, spec: Record, record: Record) -> tuple[str, Record, str]:
+        """The state of a job whose guard and main process are gone, and nobody wrote down how."""
+        if spec.get("container"):
+            try:
+                container = self.find_container()
+            except JobError as error:
+                return "unknown", record, f"its guard is gone, and its container cannot be asked: {error}"
+            if container is not None and container["running"]:
+                return "running", record, "its container runs, and nobody guards it"
+        why = self.read("why.json") or {}
+        is_told = why.get("run") == record.get("run")
+        return "ended", record, str(why.get("reason")) if is_told else "it ended unseen: its guard is gone too"
 
 
-class Log:
-    """The engine's output in files named by the offset of their first byte; the oldest are given up."""
-
-    def __init__(self, job: Job) -> None:
-        self._job, self._fd = job, -1
-        self._open()
-
-    def _open(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-        self._size, name = 0, f"log-{self._job.log_end():015d}"
-        self._fd = os.open(self._job.path(name), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        self._job.remove("log.new")
-        os.symlink(name, self._job.path("log.new"))
-        os.replace(self._job.path("log.new"), self._job.path("log"))
-        for _, old in self._job.log_files()[:-LOG_FILES]:
-            os.unlink(old)
-
-    def write(self, data: bytes) -> None:
-        """Add output. A full disk loses it, and does not stop the engine."""
-        try:
-            if self._size + len(data) > LOG_FILE_BYTES:
-                self._open()
-            self._size += os.write(self._fd, data)
-        except OSError:
-            pass
-
-    def say(self, words: str) -> None:
-        """Add a line of ours, marked as such."""
-        self.write(f"[sparkdesk] {words}\n".encode())
-
-
-class Guard:
-    """Starts the engine, watches over it, and says how it ended."""
-
-    def __init__(self, job: Job) -> None:
-        self._job, self._spec, self._log = job, job.read_spec(), Log(job)
-        self._is_low, self._reason = False, ""
-        self._record: Record = {
-            "job_id": self._spec.get("job_id"), "owner": self._spec.get("owner"), "boot_id": read_boot_id(),
-            "guard_pid": os.getpid(), "guard_pid_ticks": read_start(os.getpid()), "pid": 0, "pid_ticks": 0,
-            "run": f"{os.getpid()}-{time.time_ns()}", "restarts": 0, "started_ms": time.time_ns() // 1_000_000,
-        }  # fmt: skip
-
-    def run(self) -> Record:
-        """Run the engine until it ends for good."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._end)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        limit = int(self._spec.get("restart_limit") or 0)
-        while True:
-            code = None if self._is_asked() else self._run_once()
-            until = time.monotonic() + min(2.0 ** self._record["restarts"], 30.0)
-            is_last = code in (0, None) or self._record["restarts"] >= limit
-            while not (is_last or self._is_asked()) and time.monotonic() < until:
-                time.sleep(0.1)
-            if is_last or self._is_asked():
-                return self._close(code)
-            self._record["restarts"] += 1
-            self._log.say(f"ended with {code}; restart {self._record['restarts']} of {limit}")
-
-    def _is_asked(self) -> bool:
-        """Whether somebody wants the engine to end."""
-        if os.path.exists(self._job.path("stop")):
-            self._reason = "stopped by user"
-        return bool(self._reason)
-
-    def _end(self, number: int, _: object) -> None:
-        self._reason = self._reason or f"the guard was asked to end (signal {number})"
-        end_members(self._record, 5.0)
-
-    def _run_once(self) -> int | None:
-        """One life of the engine: its exit code (negative: a signal), None when it could not be started."""
-        env = dict(os.environ)
-        for more in (self._spec.get("env"), self._job.read("secrets.json")):
-            env.update({str(key): str(text) for key, text in (more or {}).items()})
-        try:
-            engine = subprocess.Popen(
-                self._spec["argv"], env=env, cwd=os.path.expanduser(str(self._spec.get("cwd") or "~")),
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-            )  # fmt: skip
-        except (OSError, ValueError) as error:
-            self._reason = f"cannot start {self._spec['argv'][0]}: {error}"
-            self._record.update(pid=0, pid_ticks=0)
-            return None
-        self._record.update(pid=engine.pid, pgid=engine.pid, pid_ticks=read_start(engine.pid))
-        try:
-            self._job.write("job.json", self._record)
-            self._copy_output(engine)
-        finally:  # whatever befell us, nothing runs that nobody watches
-            end_members(self._record, GRACE_S)
-        return engine.wait()
-
-    def _copy_output(self, engine: subprocess.Popen[bytes]) -> None:
-        """Keep the output until the engine has ended; a child of it that still holds the pipe does not keep us."""
-        assert engine.stdout is not None
-        fd, checked_at, ended_at = engine.stdout.fileno(), 0.0, 0.0
-        os.set_blocking(fd, False)
-        while True:
-            is_over = engine.poll() is not None
-            readable, _, _ = select.select([fd], [], [], 0.0 if is_over else FLOOR_CHECK_S)
-            data = os.read(fd, 65536) if readable else b""
-            self._log.write(data)
-            now = time.monotonic()
-            ended_at = ended_at or (now if is_over else 0.0)
-            if is_over and (not data or now > ended_at + 2.0):
-                return engine.stdout.close()
-            if readable and not data:  # it closed its output and goes on
-                time.sleep(0.1)
-            if now - checked_at >= FLOOR_CHECK_S:
-                checked_at = now
-                self._check_floor()
-
-    def _check_floor(self) -> None:
-        """Stop the engine when twice in a row too little memory was available."""
-        available, floor = read_available_bytes(), int(self._spec.get("memory_floor_bytes") or 0)
-        was_low, self._is_low = self._is_low, available is not None and available < floor
-        if was_low and self._is_low and not self._reason:
-            self._reason = f"memory floor: {available} bytes available, at least {floor} wanted"
-            end_members(self._record, 2.0)
-
-    def _close(self, code: int | None) -> Record:
-        reason = f"ended by signal {-code}" if code is not None and code < 0 else f"ended with exit code {code}"
-        reason = self._reason if self._is_asked() else reason
-        self._log.say(reason)
-        self._job.write("job.json", self._record)
-        return self._job.write_exit(self._record, reason, code)
+def last_lines(data: bytes, count: int) -> list[str]:
+    """The last lines that say something."""
+    lines = data.decode("utf-8", "replace").replace("\r", "\n").split("\n")
+    return [line[:400] for line in lines if line.strip()][-count:]
 
 
 def leave_guard(job: Job) -> None:
     """Start the guard so that it outlives us: as a unit of the user's systemd where that lingers, else by itself."""
-    guard = [sys.executable or "python3", "-I", job.path("job.py"), "guard", job.folder]
+    guard = [sys.executable or "python3", "-I", "-S", job.path("guard.py"), "guard", job.folder]
     quiet: Any = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
     user = os.environ.get("USER") or os.environ.get("LOGNAME") or ""
     if user and os.path.exists(f"{ROOT}/var/lib/systemd/linger/{user}"):
@@ -364,11 +311,14 @@ def leave_guard(job: Job) -> None:
 
 
 def start(job: Job) -> Record:
-    """Start the job unless it runs: {"started": true, "pid": ...}."""
+    """Start the job unless it runs: {"started": true, "pid": ...}. One that lost its guard gets a new one."""
     job.read_spec()
+    if not os.path.exists(job.path("guard.py")):
+        raise JobError("guard.py is missing in the job's folder")
     job.lock()
     state, record, words = job.derive_state()
-    if state == "running":
+    is_guarded = is_alive(record, "guard_pid")
+    if state == "running" and is_guarded:
         return {"started": True, "already": True, "pid": record["pid"]}
     if state == "unknown":
         raise JobError(f"what is left of it must be stopped first: {words}")
@@ -377,18 +327,22 @@ def start(job: Job) -> Record:
     until = time.monotonic() + START_WAIT_S
     while time.monotonic() < until:
         time.sleep(0.02)
-        state, now, words = job.derive_state()
-        if now.get("run") != record.get("run") and now.get("pid"):
+        now_state, now, words = job.derive_state()
+        if state == "running":  # the run goes on under a new guard
+            if now.get("guard_pid") != record.get("guard_pid"):
+                return {"started": True, "already": True, "pid": now["pid"], "guard": "new"}
+        elif now.get("run") != record.get("run") and now.get("pid"):
             return {"started": True, "pid": now["pid"]}
-        if now.get("run") != record.get("run") and state == "ended":
+        elif now.get("run") != record.get("run") and now_state == "ended":
             raise JobError(words)  # the program could not be run at all
     raise JobError("its guard did not report; is this node out of memory or disk?")
 
 
 def status(job: Job) -> Record:
-    """{"state": "planned" | "running" | "ended" | "unknown", ...}."""
+    """{"state": "planned" | "running" | "ended" | "unknown", "guarded": bool, ...}."""
     state, record, words = job.derive_state()
-    return dict(record, state=state, reason=words, log_bytes=job.log_end())
+    is_guarded = is_alive(record, "guard_pid")
+    return dict(record, state=state, reason=words, log_bytes=job.log_end(), guarded=is_guarded)
 
 
 def stop(job: Job) -> Record:
@@ -397,14 +351,17 @@ def stop(job: Job) -> Record:
     job.lock()
     state, record, _ = job.derive_state()
     if state in ("planned", "ended"):
+        job.remove("secrets.json")
         return {"stopped": True, "already": True}
     open(job.path("stop"), "w").close()  # the guard reads this as: asked for, do not start again
-    for argv in spec.get("stop_argv") or ():
+    for argv in spec["stop_argv"]:
         try:
             subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=30.0, check=False)
         except (OSError, ValueError, subprocess.TimeoutExpired):
             pass  # the signals follow in any case
     for _ in range(2):  # twice: the guard may just have started it again
+        if spec.get("container"):
+            job.stop_container(int(spec.get("stop_grace_s") or CONTAINER_GRACE_S))
         end_members(record, float(spec.get("stop_grace_s") or GRACE_S))
         until = time.monotonic() + 3.0
         while is_alive(record, "guard_pid") and time.monotonic() < until:
@@ -414,56 +371,72 @@ def stop(job: Job) -> Record:
     if left:
         raise JobError(f"{len(left)} of its processes cannot be ended: {left[:8]}")
     if record.get("ended_ms") is None:  # its guard was gone
-        job.write_exit(record, "stopped by user")
+        job.write_exit(record, STOPPED_BY_USER, kind="user")
     return {"stopped": True}
 
 
-def ask(job: Job, key: str, body: Record | None, timeout_s: float) -> tuple[int, str]:
-    """One HTTP request to the server that the spec names under `key`: status, text. No proxy is ever asked."""
-    import http.client
+def tidy(job: Job) -> Record:
+    """Keep how the container ended and its last lines, then remove it: {"tidied": true, "container": was there}."""
+    state, record, words = job.derive_state()
+    if state not in ("planned", "ended"):
+        raise JobError(f"the job is not over: {words or state}")
+    container = job.find_container() if job.read_spec().get("container") else None
+    if container is None:
+        return {"tidied": True, "container": False}
+    if container["running"]:
+        raise JobError(f"the container {container['name']} runs")
+    container["log"] = read_container_log(container["id"])
+    if record:
+        end = job.read("exit.json") or {}
+        if end.get("run") != record.get("run"):  # its guard was gone
+            end = job.write_exit(record, words, container["code"])
+        job.write("exit.json", dict(end, container=container))
+    ask_docker("rm", container["id"])
+    return {"tidied": True, "container": True}
 
-    where, secrets = job.read_spec().get(key) or {}, job.read("secrets.json") or {}
-    host, path = str(where.get("host") or "127.0.0.1"), str(where.get("path") or "/")
-    headers = {"Authorization": f"Bearer {secrets[where['key_env']]}"} if where.get("key_env") in secrets else {}
-    host = LOOPBACK if host in ("127.0.0.1", "localhost") else host
+
+def read_container_log(ident: str) -> list[str]:
+    """The container's last lines, of both its streams."""
+    argv = ["docker", "logs", "--tail", str(TAIL_LINES), ident]
+    both: Any = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     try:
-        line = http.client.HTTPConnection(host, int(where["port"]), timeout=timeout_s)
-        content = None if body is None else json.dumps(dict(body, model=where.get("model")))
-        headers["Content-Type"] = "application/json"
-        line.request("GET" if content is None else "POST", path, content, headers)
-        answer = line.getresponse()
-        return answer.status, answer.read(1024 * 1024).decode("utf-8", "replace").strip()
-    except (OSError, http.client.HTTPException, KeyError, ValueError, TypeError) as error:
-        raise JobError(f"{host}:{where.get('port')}{path}: {str(error) or repr(error)}"[:400]) from error
+        done = subprocess.run(argv, timeout=DOCKER_WAIT_S, check=False, **both)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return [f"its log cannot be read: {error}"[:200]]
+    return last_lines(done.stdout[-65536:], TAIL_LINES)
+
+
+def proof(verb: str, job: Job) -> Record:
+    """`ready` and `token` are asked of the server itself, by proof.py beside us."""
+    import importlib.util
+
+    sys.dont_write_bytecode = True
+    found = importlib.util.spec_from_file_location("proof", job.path("proof.py"))
+    if found is None or found.loader is None or not os.path.exists(job.path("proof.py")):
+        raise JobError("proof.py is missing in the job's folder")
+    module: Any = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    answer: Record = module.VERBS[verb](sys.modules[__name__], job)
+    return answer
 
 
 def ready(job: Job) -> Record:
     """{"ready": bool, "ended": bool, "detail": words}: one look at the server; with the log's end when it has ended."""
-    state, _, words = job.derive_state()
+    state, record, words = job.derive_state()
     if state in ("planned", "ended"):
-        return {"ready": False, "ended": True, "detail": words, "log": job.log_tail()}
+        return {"ready": False, "ended": True, "detail": words, "log": job.log_tail(), "cause": record.get("cause")}
     try:
-        code, text = ask(job, "ready", None, 3.0)
+        answer = proof("ready", job)
     except JobError as error:
         return {"ready": False, "ended": False, "detail": f"no answer yet: {error}"}
-    return {"ready": code == 200 and state == "running", "ended": False, "detail": f"HTTP {code} {text[:200]}"}
+    return dict(answer, ready=answer["ready"] and state == "running", ended=False)
 
 
 def token(job: Job) -> Record:
-    """{"ok": true, "text": ..., "tokens": n, "seconds": s} once the server has generated something."""
-    body = {"messages": [{"role": "user", "content": "Say OK."}], "max_tokens": 8, "temperature": 0, "stream": False}
-    begun = time.monotonic()
-    code, answer = ask(job, "token", body, TOKEN_WAIT_S)
-    try:
-        value = json.loads(answer)
-        message, usage = value["choices"][0]["message"], value.get("usage") or {}
-        text = str(message.get("content") or message.get("reasoning_content") or message.get("reasoning") or "")
-        tokens = int(usage.get("completion_tokens") or 0)
-    except (KeyError, ValueError, TypeError, IndexError, AttributeError, RecursionError):
-        text, tokens = "", 0
-    if code != 200 or not (text or tokens):
-        raise JobError(f"no token was generated: HTTP {code}: {answer[:400]}")
-    return {"ok": True, "text": text[:200], "tokens": tokens, "seconds": round(time.monotonic() - begun, 4)}
+    """{"ok": true, "text": ..., "tokens": n, "seconds": s} once the server has done what it is for."""
+    answer = proof("token", job)
+    job.write("proved.json", {"run": (job.read("job.json") or {}).get("run")})
+    return answer
 
 
 def remove(job: Job) -> Record:
@@ -471,15 +444,15 @@ def remove(job: Job) -> Record:
     state, _, words = job.derive_state()
     if state not in ("planned", "ended"):
         raise JobError(f"the job is not over: {words or state}")
+    own = {*OWN_FILES, *(str(name) for name in job.read_spec().get("files") or ())}
     for name in os.listdir(job.folder):
-        if name in OWN_FILES or name.startswith(("log", "job.json.", "exit.json.", "holder.json")):
+        if name in own or name.startswith(("log", "job.json.", "exit.json.", "holder.json")):
             job.remove(name)
     os.rmdir(job.folder)
     return {"removed": True}
 
 
-VERBS = {verb.__name__: verb for verb in (start, status, stop, ready, token, remove)}
-VERBS["guard"] = lambda job: Guard(job).run()  # what `start` leaves behind; not for people
+VERBS = {verb.__name__: verb for verb in (start, status, stop, ready, token, tidy, remove)}
 
 
 def main(argv: list[str]) -> int:

@@ -6,43 +6,28 @@ import itertools
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.remote.job_node import (
+    ENGINE,
+    REMOTE,
+    Node,
+    clean,
+    free_port,
+    kill,
+    log_of,
+    put_engine,
+    session_of,
+    state_of,
+    wait_for,
+)
 from tests.remote.python_version import PYTHONS
 
-REMOTE = Path(__file__).parents[2] / "sparkdesk" / "remote"
-
-# A server that answers as a model server does: 503 while "loading", then 200; it says what it does on its output.
-ENGINE = """
-import http.server, json, os, sys, time
-ready_at = time.monotonic() + float(sys.argv[2])
-class Handler(http.server.BaseHTTPRequestHandler):
-    def answer(self, code, value):
-        body = json.dumps(value).encode()
-        self.send_response(code)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-    def do_GET(self):
-        loading = time.monotonic() < ready_at
-        self.answer(503 if loading else 200, {"status": "loading model" if loading else "ok"})
-    def do_POST(self):
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        key = self.headers.get("Authorization", "")
-        text = "OK " + asked["model"] + " " + key
-        self.answer(200, {"choices": [{"message": {"content": text}}], "usage": {"completion_tokens": 2}})
-    def log_message(self, *_): pass
-print("listening", os.environ.get("ENGINE_WORD", ""), flush=True)
-http.server.HTTPServer((sys.argv[3] if len(sys.argv) > 3 else "127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
-"""
 # Ends only by KILL, with a child of its own that does so too and one that left the process group.
 STUBBORN = """
 import os, signal, subprocess, sys, time
@@ -56,110 +41,11 @@ time.sleep(600)
 """
 
 
-class Node:
-    """A home folder with jobs in it, and the Python that runs them."""
-
-    def __init__(self, home: Path, python: str) -> None:
-        self.home = home
-        self.python = python
-        self.env = {"HOME": str(home), "PATH": os.environ["PATH"]}
-        self.jobs = home / ".local/state/sparkdesk/jobs"
-
-    def put(self, job_id: str, argv: list[str], **more: Any) -> Path:
-        """Write a job's folder as a plan does."""
-        folder = self.jobs / job_id
-        folder.mkdir(parents=True)
-        (folder / "job.py").write_bytes((REMOTE / "job.py").read_bytes())
-        spec = {"schema": 1, "job_id": job_id, "argv": argv, "owner": "ada@desk", "stop_grace_s": 1.0, **more}
-        (folder / "spec.json").write_text(json.dumps(spec))
-        return folder
-
-    def run(self, verb: str, folder: Path, *, code: int = 0) -> dict[str, Any]:
-        """One verb of the job's program, in a session of its own as sshd gives it."""
-        done = subprocess.run(
-            [self.python, str(folder / "job.py"), verb, str(folder)],
-            env=self.env, capture_output=True, timeout=60, start_new_session=True,
-        )  # fmt: skip
-        assert done.returncode == code, (done.stdout, done.stderr)
-        assert done.stdout.count(b"\n") == 1
-        answer: dict[str, Any] = json.loads(done.stdout)
-        return answer
-
-    def list(self) -> dict[str, Any]:
-        """What jobs.py lists."""
-        source = (REMOTE / "jobs.py").read_bytes()
-        done = subprocess.run([self.python, "-", "list"], input=source, env=self.env, capture_output=True, timeout=60)
-        answer: dict[str, Any] = json.loads(done.stdout)
-        return answer
-
-
 @pytest.fixture(params=PYTHONS)
 def node(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Node]:
     made = Node(tmp_path, request.param)
     yield made
-    for folder in made.jobs.glob("*"):
-        try:
-            record = json.loads((folder / "job.json").read_text())
-        except (OSError, ValueError):
-            continue
-        for pid in (record.get("guard_pid"), *session_of(record.get("pid") or -1)):
-            if pid:
-                kill(pid)
-
-
-def kill(pid: int) -> None:
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-
-
-def session_of(leader: int) -> list[int]:
-    """Processes of a session that are not zombies."""
-    found = []
-    for name in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            words = Path("/proc", name, "stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(words[3]) == leader and words[0] != "Z":
-            found.append(int(name))
-    return found
-
-
-def wait_for(check: Callable[[], Any]) -> Any:
-    until = time.monotonic() + 20
-    while time.monotonic() < until:
-        if found := check():
-            return found
-        time.sleep(0.02)
-    raise AssertionError("waited in vain")
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
-def put_engine(node: Node, job_id: str = "engine", load_s: float = 0.3, **more: Any) -> Path:
-    port = free_port()
-    where = {"host": "127.0.0.1", "port": port}
-    more = {
-        "ready": {"kind": "http", **where, "path": "/health"},
-        "token": {**where, "path": "/v1/chat/completions", "model": "tiny"},
-        **more,
-    }
-    return node.put(job_id, [node.python, "-c", ENGINE, str(port), str(load_s)], **more)
-
-
-def state_of(node: Node, folder: Path) -> str:
-    return str(node.run("status", folder)["state"])
-
-
-def log_of(folder: Path) -> str:
-    return (folder / "log").read_text()
+    clean(made)
 
 
 def test_a_job_starts_gets_ready_generates_a_token_and_stops(node: Node) -> None:
@@ -280,41 +166,6 @@ def test_a_program_that_is_not_there_is_not_started(node: Node) -> None:
     assert state_of(node, folder) == "ended"
 
 
-def test_an_engine_that_crashes_is_started_again_up_to_its_limit(node: Node) -> None:
-    folder = node.put("loop", ["sh", "-c", "echo attempt; exit 1"], restart_limit=1)
-    node.run("start", folder)
-    wait_for(lambda: node.run("status", folder).get("ended_ms"))
-    assert log_of(folder).count("attempt\n") == 2
-    assert node.run("status", folder)["restarts"] == 1
-
-
-def test_a_stop_between_two_lives_is_not_followed_by_a_third(node: Node) -> None:
-    folder = node.put("loop", ["sh", "-c", "echo attempt; exit 1"], restart_limit=9)
-    node.run("start", folder)
-    wait_for(lambda: "restart 1" in log_of(folder))
-    wait_for(lambda: state_of(node, folder) == "unknown")
-    assert node.run("stop", folder) == {"stopped": True}
-    lives = log_of(folder).count("attempt\n")
-    time.sleep(2.5)
-    assert log_of(folder).count("attempt\n") == lives
-    assert node.run("status", folder)["reason"] == "stopped by user"
-
-
-def test_too_little_memory_stops_the_engine_and_says_so(node: Node) -> None:
-    root = node.home / "root"
-    (root / "proc").mkdir(parents=True)
-    (root / "proc/meminfo").write_text("MemTotal: 1000 kB\nMemAvailable: 900 kB\n")
-    node.env["SPARKDESK_ROOT"] = str(root)
-    folder = node.put("floor", ["sleep", "600"], memory_floor_bytes=500 * 1024)
-    pid = node.run("start", folder)["pid"]
-    time.sleep(1.2)
-    assert state_of(node, folder) == "running"
-    (root / "proc/meminfo").write_text("MemTotal: 1000 kB\nMemAvailable: 100 kB\n")
-    wait_for(lambda: state_of(node, folder) == "ended")
-    assert "memory floor: 102400 bytes available" in node.run("status", folder)["reason"]
-    assert session_of(pid) == []
-
-
 def test_a_pid_that_another_process_got_is_not_our_job_and_is_not_touched(node: Node) -> None:
     folder = node.put("reused", ["sleep", "600"])
     record = node.run("start", folder) | node.run("status", folder)
@@ -345,13 +196,13 @@ def test_after_a_restart_of_the_node_the_job_has_ended(node: Node) -> None:
 
 
 def test_the_log_is_cut_into_files_whose_names_are_offsets_and_the_oldest_go(node: Node) -> None:
-    node.env["SPARKDESK_LOG_FILE_BYTES"] = "2000"
+    node.env["SPARKDESK_LOG_FILE_BYTES"] = "500"
     script = "import time\nfor n in range(1000):\n print('line %04d' % n, flush=True)\n n % 20 or time.sleep(0.01)"
     folder = node.put("chatty", [node.python, "-c", script])
     node.run("start", folder)
     wait_for(lambda: state_of(node, folder) == "ended")
     files = sorted(folder.glob("log-*"))
-    assert len(files) == 3
+    assert len(files) == 16
     for before, after in itertools.pairwise(files):
         assert int(before.name[4:]) + before.stat().st_size == int(after.name[4:])
     assert (folder / "log").resolve() == files[-1].resolve()

@@ -67,6 +67,7 @@ class Rig:
             clients=OpenAiClients(),
             catalogue=(),
             job_program=(REMOTE / "job.py").read_bytes(),
+            programs={name: (REMOTE / f"{name}.py").read_bytes() for name in ("guard", "proof")},
             jobs_program=(REMOTE / "jobs.py").read_bytes(),
             survey_program=(REMOTE / "survey.py").read_bytes(),
             owner=owner,

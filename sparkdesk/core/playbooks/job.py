@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -17,12 +18,14 @@ from sparkdesk.core.jobs.backend import PlanContext
 from sparkdesk.core.jobs.endpoint import Endpoint
 from sparkdesk.core.jobs.plan import LaunchPlan, MemoryLedger, ShownCommand
 from sparkdesk.core.jobs.request import LaunchRequest
-from sparkdesk.core.step import Expect, Playbook, PutFile, Run, Stage, Step, Wait
+from sparkdesk.core.step import Expect, Playbook, PutFile, PutSecrets, Run, Stage, Step, Wait
 
 SCHEMA = 1
 JOBS_FOLDER = "~/.local/state/sparkdesk/jobs"
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 90.0
+JOB_PARTS = ("guard", "proof")
+"""Programs that lie beside job.py in the job's folder, by their names in remote/."""
 TIDY_TIMEOUT_S = 60.0
 TOKEN_TIMEOUT_S = 180.0
 
@@ -91,6 +94,7 @@ class JobSpec:
             "env": dict(self.env),
             "cwd": self.cwd,
             "container": self.container,
+            "files": [name for name, _, _ in self.files],
             "secrets": [name for name, _ in self.secrets],
             "stop_argv": [list(argv) for argv in self.stop_argv],
             "ready": {
@@ -136,24 +140,27 @@ def job_command(folder: str, verb: str) -> Command:
     return Command(("sh", "-c", script))
 
 
-def start_playbook(spec: JobSpec, job_program: bytes, guard_program: bytes = b"") -> Playbook:
+def start_playbook(spec: JobSpec, job_program: bytes, programs: Mapping[str, bytes]) -> Playbook:
     """What comes before, then put the folder, start, wait until the engine says it is ready, and prove that it is."""
-    steps = (_put_step(spec, job_program, guard_program), _start_step(spec), _load_step(spec), _proof_step(spec))
+    steps = (_put_step(spec, job_program, programs), _start_step(spec), _load_step(spec), _proof_step(spec))
     return Playbook(
         title=f"Launch {spec.title}",
         stages=(*spec.before, *(Stage(step.title, (step,)) for step in steps)),
     )
 
 
-def _put_step(spec: JobSpec, job_program: bytes, guard_program: bytes) -> Step:
-    programs = (("job.py", job_program, 0o700), ("guard.py", guard_program, 0o700))
-    files = (*(row for row in programs if row[1]), *spec.files, ("spec.json", spec.to_json(), 0o600))
+def _put_step(spec: JobSpec, job_program: bytes, programs: Mapping[str, bytes]) -> Step:
+    parts = [(f"{name}.py", programs[name], 0o700) for name in JOB_PARTS if name in programs]
+    files = (("job.py", job_program, 0o700), *parts, *spec.files, ("spec.json", spec.to_json(), 0o600))
     return Step(
         id="put",
         title="Write the job's folder",
         node=spec.node_id,
         phase="put",
-        apply=tuple(PutFile(f"{spec.folder}/{name}", content, mode) for name, content, mode in files),
+        apply=(
+            *(PutFile(f"{spec.folder}/{name}", content, mode) for name, content, mode in files),
+            *((PutSecrets(f"{spec.folder}/secrets.json", spec.secrets),) if spec.secrets else ()),
+        ),
         undo=(Run(job_command(spec.folder, "remove"), Expect(exit_codes=(0, 1))),),
     )
 
@@ -248,7 +255,7 @@ def build_plan(
         job_id=spec.job_id,
         request=request,
         title=spec.title,
-        playbook=start_playbook(spec, context.job_program, context.programs.get("guard", b"")),
+        playbook=start_playbook(spec, context.job_program, context.programs),
         stop=stop_playbook(spec),
         endpoint=spec.endpoint,
         ledgers=(ledger,),

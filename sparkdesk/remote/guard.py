@@ -1,0 +1,500 @@
+"""Stays with a job on its node: starts the engine, keeps its output, and stops it before the node freezes.
+
+    guard.py guard FOLDER        left behind by job.py, which lies beside it and knows the folder's format
+
+On unified memory a model that takes too much does not fail: it freezes the node, and SSH goes first. So a thread of its
+own looks at MemAvailable and at the pressure (PSI) several times a second, while another keeps the output, and kills
+what is ours before nothing is left. With several jobs on the node the newest goes first.
+The one rule: nothing runs that nobody watches, and every end says why, in exit.json. Stdlib only, Python 3.8+.
+
+Environment: SPARKDESK_ROOT is put before /proc/meminfo and /proc/pressure; SPARKDESK_LOG_FILE_BYTES.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+LOG_FILE_BYTES = int(os.environ.get("SPARKDESK_LOG_FILE_BYTES", 16 * 1024 * 1024))
+LOG_FILES = 16
+PERIOD_S = 0.15  # between two looks at the memory
+TREND_S, AHEAD_S, NEAR = 0.5, 1.0, 2.0
+"""The fall of the last half second, carried on for a second, must leave something: so long does a kill take. Looked at
+only when less than twice the floor is left, since an engine may well take most of the memory in one moment."""
+STALL_SHARE = 0.5  # everybody waits for memory half of the time, near the floor; unverified on hardware
+NEXT_AFTER_S = 1.5  # so long the guard of an older job waits for each newer one to go first
+CRASHES, CRASHES_WITHIN_S = 3, 900.0
+WAIT_S = 0.5
+CAUSE_BYTES = 1024 * 1024
+OOM_SCORE, OWN_OOM_SCORE = 500, -900
+ERROR = re.compile(rb"\b(?:ERROR|FATAL|CRITICAL)\b|[Ee]rror\b|Exception\b|^[\d.]{5,24} E |out of memory")
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # at run time typing costs memory on the node
+    from typing import Any
+
+    Record = dict[str, Any]
+
+
+def load_job() -> Any:
+    """job.py of our own folder, as a module."""
+    sys.dont_write_bytecode = True
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "job.py")
+    found = importlib.util.spec_from_file_location("job", path)
+    assert found is not None and found.loader is not None  # noqa: PT018
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
+
+
+here = load_job()
+
+
+def say_bytes(count: float) -> str:
+    """Bytes as a person reads them."""
+    for size, unit in ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
+        if abs(count) >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count:.0f} bytes"
+
+
+def read_available_bytes() -> int | None:
+    """MemAvailable, or None."""
+    words = here.read_text(here.ROOT + "/proc/meminfo").partition("MemAvailable:")[2].split()
+    return int(words[0]) * 1024 if words and words[0].isdigit() else None
+
+
+def read_stall_us() -> int | None:
+    """How long all processes waited for memory at once, since boot; None where the kernel does not tell."""
+    words = here.read_text(here.ROOT + "/proc/pressure/memory").partition("full ")[2].partition("total=")[2].split()
+    return int(words[0]) if words and words[0].isdigit() else None
+
+
+class Gauge:
+    """Judges looks at the memory. What cannot be read is not known, and never a reason to kill."""
+
+    def __init__(self, floor: int) -> None:
+        self._floor = floor
+        self._looks: list[tuple[float, int, int]] = []
+        self.figures: Record = {}
+
+    def judge(self, now: float, available: int | None, stall_us: int | None) -> str:
+        """Why memory is about to end; "" when it is not."""
+        if available is None or self._floor <= 0:
+            self._looks.clear()
+            return ""
+        self._looks = [look for look in self._looks if now - look[0] <= 2 * TREND_S] + [(now, available, stall_us or 0)]
+        was_low = len(self._looks) > 1 and self._looks[-2][1] < self._floor
+        slope, stall = self._find_slope(), self._find_stall()
+        self.figures = {
+            "available_bytes": available, "floor_bytes": self._floor, "slope_bytes_s": round(slope),
+            "stall_share": None if stall_us is None else round(stall, 3),
+        }  # fmt: skip
+        left = f"{say_bytes(available)} available, at least {say_bytes(self._floor)} wanted"
+        if available < self._floor and (was_low or slope < 0.0):
+            return left
+        if available < NEAR * self._floor and available + slope * AHEAD_S <= 0.0:
+            return f"{left}, and it falls by {say_bytes(-slope)} a second"
+        if available < NEAR * self._floor and stall >= STALL_SHARE:
+            return f"{left}, and the node stands still {stall:.0%} of the time"
+        return ""
+
+    def _find_slope(self) -> float:
+        """Bytes a second, negative when it falls: the gentler of the last half second and of the last look."""
+        now, available, _ = self._looks[-1]
+        old = [look for look in self._looks[:-1] if 0.5 * TREND_S <= now - look[0] <= TREND_S + PERIOD_S]
+        if not old:
+            return 0.0
+        before = self._looks[-2]
+        whole = (available - old[0][1]) / (now - old[0][0])
+        return max(whole, (available - before[1]) / max(now - before[0], 1e-3))
+
+    def _find_stall(self) -> float:
+        """The share of the last second that all waited."""
+        (then, _, old), (now, _, new) = self._looks[0], self._looks[-1]
+        return (new - old) / 1e6 / (now - then) if now - then >= TREND_S and old else 0.0
+
+
+class Log:
+    """The engine's output in files named by the offset of their first byte; the oldest are given up."""
+
+    def __init__(self, job: Any) -> None:
+        self._job, self._fd, self._lock = job, -1, threading.Lock()
+        self._open()
+
+    def _open(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._size, name = 0, f"log-{self._job.log_end():015d}"
+        self._fd = os.open(self._job.path(name), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._job.remove("log.new")
+        os.symlink(name, self._job.path("log.new"))
+        os.replace(self._job.path("log.new"), self._job.path("log"))
+        for _, old in self._job.log_files()[:-LOG_FILES]:
+            os.unlink(old)
+
+    def write(self, data: bytes) -> None:
+        """Add output. A full disk loses it, and does not stop the engine."""
+        with self._lock:
+            try:
+                if self._size + len(data) > LOG_FILE_BYTES:
+                    self._open()
+                self._size += os.write(self._fd, data)
+            except OSError:
+                pass
+
+    def say(self, words: str) -> None:
+        """Add a line of ours, marked as such."""
+        self.write(f"[sparkdesk] {words}\n".encode())
+
+
+def find_cause(job: Any, since: int) -> str:
+    """The first line of the log behind an offset that tells of an error; "" when none does."""
+    for begin, path in job.log_files():
+        try:
+            with open(path, "rb") as file:
+                file.seek(max(since - begin, 0))
+                for line in file.read(CAUSE_BYTES).replace(b"\r", b"\n").split(b"\n"):
+                    if ERROR.search(line[:4096]) and not line.startswith(b"[sparkdesk]"):
+                        return line[:400].decode("utf-8", "replace").strip()
+        except OSError:
+            continue
+    return ""
+
+
+def count_newer(job: Any, record: Record) -> int:
+    """Jobs beside ours that run and were started after it."""
+    count = 0
+    for name in os.listdir(os.path.dirname(job.folder)):
+        try:
+            other = here.Job(os.path.join(os.path.dirname(job.folder), name)).read("job.json") or {}
+        except here.JobError:
+            continue
+        is_newer = (other.get("started_ms") or 0, name) > (record["started_ms"], job.job_id)
+        if is_newer and other.get("boot_id") == record["boot_id"]:
+            count += here.is_alive(other, "pid")
+    return count
+
+
+def say_code(code: int | None) -> str:
+    """An exit code in words."""
+    return f"ended by signal {-code}" if code is not None and code < 0 else f"ended with exit code {code}"
+
+
+def write_oom_score(pid: int, score: int) -> None:
+    """Whom the kernel ends first; a lower one than ours needs a right that we may not have."""
+    try:
+        with open(f"/proc/{pid}/oom_score_adj", "w") as file:
+            file.write(str(score))
+    except OSError:
+        pass
+
+
+def lock_memory() -> None:
+    """Keep our own pages in memory where we may lock as much as we like: the usual limit is too small for a Python."""
+    import resource
+
+    if resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] == resource.RLIM_INFINITY:
+        import ctypes
+
+        ctypes.CDLL(None).mlockall(3)  # all of now and of later
+
+
+class Guard:
+    """Starts the engine, watches over it, and says how it ended."""
+
+    def __init__(self, job: Any) -> None:
+        self._job, self._spec, self._log = job, job.read_spec(), Log(job)
+        self._container = str(self._spec.get("container") or "")
+        self._kind = self._reason = ""
+        self._more: Record = {}
+        self._over = threading.Event()
+        self._ended_at: list[float] = []
+        state, found, _ = job.derive_state()
+        self._is_found = state == "running"  # under another guard that is gone
+        fresh: Record = {
+            "job_id": self._spec.get("job_id"), "owner": self._spec.get("owner"), "boot_id": here.read_boot_id(),
+            "pid": 0, "pid_ticks": 0, "run": f"{os.getpid()}-{time.time_ns()}", "restarts": 0,
+            "started_ms": time.time_ns() // 1_000_000,
+        }  # fmt: skip
+        self._record: Record = found if self._is_found else fresh
+        self._record.update(guard_pid=os.getpid(), guard_pid_ticks=here.read_start(os.getpid()))
+        if not self._is_found:
+            for name in ("why.json", "proved.json"):
+                job.remove(name)
+
+    def run(self) -> Record:
+        """Run the engine until it ends for good."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._take_signal)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        threading.Thread(target=self._watch, daemon=True).start()
+        limit = int(self._spec.get("restart_limit") or 0)
+        while True:
+            begun, since = time.monotonic(), self._job.log_end()
+            code = None if self._is_asked() else self._watch_found() if self._is_found else self._run_once()
+            self._is_found = False
+            if code in (0, None) or self._is_asked() or not self._may_repeat(code, begun, since, limit):
+                return self._close(code)
+            until = time.monotonic() + min(2.0 ** self._record["restarts"], 30.0)
+            while not self._is_asked() and time.monotonic() < until:
+                time.sleep(0.1)
+            if self._is_asked():
+                return self._close(code)
+            self._record["restarts"] += 1
+            number = self._record["restarts"]
+            self._log.say(f"try {number + 1} begins: restart {number} of {limit}")
+
+    def _may_repeat(self, code: int, begun: float, since: int, limit: int) -> bool:
+        """Whether an engine that died is started again: only one that had been ready, and not in a crash loop."""
+        words, cause = say_code(code), find_cause(self._job, since)
+        now, number = time.monotonic(), self._record["restarts"] + 1
+        self._more["cause"] = cause
+        spent, tries = round(now - begun, 1), self._more.get("tries", [])[-9:]
+        told = {"try": number, "code": code, "seconds": spent, "cause": cause, "log_from": since}
+        self._more["tries"] = [*tries, told]
+        self._ended_at = [*self._ended_at[1 - CRASHES :], now]
+        is_proved = (self._job.read("proved.json") or {}).get("run") == self._record["run"]
+        if limit <= 0 or not is_proved or code in (-signal.SIGTERM, 128 + signal.SIGTERM):
+            return False
+        self._log.say(f"try {number} {words}" + (f": {cause}" if cause else ""))
+        if len(self._ended_at) >= CRASHES and now - self._ended_at[0] < CRASHES_WITHIN_S:
+            tries = self._more["tries"][-CRASHES:]
+            first = next((row["cause"] for row in tries if row["cause"]), words)
+            spent = now - self._ended_at[0] + tries[0]["seconds"]
+            self._ask("crash_loop", f"crashed {CRASHES} times in {spent:.0f} s, stopped: {first}")
+        elif number > limit:
+            self._ask("crash", f"{words} after {limit} restarts")
+        return not self._is_asked()
+
+    # Ends ---------------------------------------------------------------------------------------------------------
+
+    def _is_asked(self) -> bool:
+        """Whether the engine is to end."""
+        if not self._reason and os.path.exists(self._job.path("stop")):
+            self._kind, self._reason = "user", here.STOPPED_BY_USER
+        return bool(self._reason)
+
+    def _ask(self, kind: str, reason: str) -> bool:
+        """Note why the engine is to end, unless that is known; gives whether it was not."""
+        if self._is_asked():
+            return False
+        self._kind, self._reason = kind, reason
+        return True
+
+    def _take_signal(self, number: int, _: object) -> None:
+        if self._ask("signal", f"the guard was asked to end (signal {number})"):
+            threading.Thread(target=self._end_engine, daemon=True).start()
+
+    def _end_engine(self) -> None:
+        """End it politely. Beside the thread that keeps the output: an engine whose output is stuck does not end."""
+        try:
+            if self._container:
+                self._job.stop_container()
+        except here.JobError as error:
+            self._log.say(str(error))
+        here.end_members(self._record, here.GRACE_S)
+
+    def _watch(self) -> None:
+        """The thread that looks at memory and time."""
+        gauge = Gauge(int(self._spec.get("memory_floor_bytes") or 0))
+        limit_s, act_at = self._spec.get("stop_after_s"), 0.0
+        spent_s = time.time() - self._record["started_ms"] / 1000
+        due = time.monotonic() + float(limit_s) - spent_s if limit_s else 0.0
+        while not self._over.wait(PERIOD_S):
+            now = time.monotonic()
+            why = gauge.judge(now, read_available_bytes(), read_stall_us())
+            if due and now > due and self._ask("time", f"its time was up: {limit_s} s after its start"):
+                threading.Thread(target=self._end_engine, daemon=True).start()
+            if not why or not self._record["pid"]:
+                act_at = 0.0
+                continue
+            act_at = act_at or now + NEXT_AFTER_S * count_newer(self._job, self._record)
+            if now >= act_at and self._kind != "memory":
+                self._kind, self._reason = "memory", f"memory floor: {why}"
+                self._more["memory"] = gauge.figures
+                self._kill()
+                act_at = 0.0
+
+    def _kill(self) -> None:
+        """Kill the engine at once; write down why before, if that can be done at once."""
+        note = threading.Thread(target=self._note_why, daemon=True)
+        note.start()
+        note.join(0.2)
+        docker = None
+        if self._container:
+            quiet: Any = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+            try:
+                docker = subprocess.Popen(["docker", "kill", self._container], **quiet)
+                docker.wait(5.0)
+            except (OSError, subprocess.TimeoutExpired):
+                pass
+        if docker is not None and docker.returncode != 0:  # renamed, or docker is slow
+            try:
+                self._job.stop_container(0)
+            except here.JobError as error:
+                self._log.say(str(error))
+        for pid in here.find_members(self._record):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                pass
+
+    def _note_why(self) -> None:
+        self._log.say(self._reason)
+        try:
+            why = {"schema": here.SCHEMA, "run": self._record["run"], "reason": self._reason, **self._more}
+            with open(self._job.path("why.json"), "w") as file:
+                json.dump(why, file)
+        except OSError:
+            pass
+
+    # One life -----------------------------------------------------------------------------------------------------
+
+    def _run_once(self) -> int | None:
+        """One life of the engine: its exit code (negative: a signal), None when it could not be started."""
+        env = dict(os.environ)
+        for more in (self._spec["env"], self._job.read("secrets.json")):
+            env.update({str(key): str(text) for key, text in (more or {}).items()})
+        try:
+            if self._container:
+                self._clear_container()
+            engine = self._start(self._spec["argv"], env)
+        except (OSError, ValueError, here.JobError) as error:
+            self._ask("start", f"cannot start {self._spec['argv'][0]}: {error}")
+            self._record.update(pid=0, pid_ticks=0)
+            return None
+        try:
+            self._record["log_from"] = self._job.log_end()
+            self._job.write("job.json", self._record)
+            self._copy_output(engine)
+            code = engine.wait()
+            return self._follow_container(code) if self._container else code
+        except BaseException:  # whatever befell us, nothing runs that nobody watches
+            self._end_engine()
+            raise
+        finally:
+            here.end_members(self._record, here.GRACE_S)
+
+    def _clear_container(self) -> None:
+        """Remove the container of the try before: its log is in ours, and how it ended stands in job.json."""
+        container = self._job.find_container()
+        if container is not None and container["running"]:
+            raise here.JobError(f"the container {container['name']} runs already")
+        if container is not None:
+            here.ask_docker("rm", container["id"])
+
+    def _watch_found(self) -> int | None:
+        """Watch an engine that an earlier guard had started; of a plain process nobody can tell us how it ends."""
+        self._job.write("job.json", self._record)
+        self._log.say("its guard was gone; another one watches over it from here on")
+        if self._container:
+            return self._follow_container(None)
+        while here.is_alive(self._record, "pid"):
+            time.sleep(PERIOD_S)
+        here.end_members(self._record, here.GRACE_S)
+        self._ask("unseen", "it ended, and how was not seen: the guard that started it was gone")
+        return None
+
+    def _follow_container(self, code: int | None) -> int | None:
+        """Stay with the container when docker's client has ended, until docker says that it has; gives its code."""
+        way = 0
+        while True:
+            container = self._find_container()
+            if container is None:
+                if code not in (125, 126, 127):  # with these docker says that it could not run it at all
+                    self._ask("removed", "its container was removed by someone else")
+                return code
+            if container["name"] != self._container:
+                self._log.say(f"its container is called {container['name']} now: someone else renamed it")
+                self._container = container["name"]
+            if not container["running"]:
+                self._more["container"] = container
+                return code if container["status"] == "created" else container["code"]
+            since = os.path.getmtime(self._job.path("log"))
+            ways = (["logs", "--follow", "--since", f"{since:.3f}"], ["logs", "--follow", "--tail", "0"], ["wait"])
+            self._log.say(f"docker's client has ended ({code}), the container runs: following it again")
+            begun = time.monotonic()
+            engine = self._start(["docker", *ways[way], container["id"]], dict(os.environ))
+            self._job.write("job.json", self._record)
+            self._copy_output(engine)
+            is_short = time.monotonic() - begun < 2.0
+            way = min(way + 1, len(ways) - 1) if engine.wait() != 0 and is_short else way
+            time.sleep(0.2)
+
+    def _find_container(self) -> Record | None:
+        """The container; where docker does not answer it is not known, so we ask until it does."""
+        asked_at = said = 0.0
+        while True:
+            try:
+                found: Record | None = self._job.find_container()
+                return found
+            except here.JobError as error:
+                if not said:
+                    self._log.say(f"what became of the container is not known: {error}")
+                said, asked_at = 1.0, asked_at or (time.monotonic() if self._is_asked() else 0.0)
+                if asked_at and time.monotonic() > asked_at + 60.0:
+                    return None
+            time.sleep(2.0)
+
+    def _start(self, argv: list[str], env: dict[str, str]) -> subprocess.Popen[bytes]:
+        """Start a program in a session of its own, as the one that the record names."""
+        engine = subprocess.Popen(
+            argv, env=env, cwd=os.path.expanduser(str(self._spec.get("cwd") or "~")),
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+        if not self._container:
+            write_oom_score(engine.pid, OOM_SCORE)
+        self._record.update(pid=engine.pid, pgid=engine.pid, pid_ticks=here.read_start(engine.pid))
+        return engine
+
+    def _copy_output(self, engine: subprocess.Popen[bytes]) -> None:
+        """Keep the output until the engine has ended; a child of it that still holds the pipe does not keep us."""
+        assert engine.stdout is not None
+        fd, ended_at = engine.stdout.fileno(), 0.0
+        os.set_blocking(fd, False)
+        while True:
+            is_over = engine.poll() is not None
+            readable, _, _ = select.select([fd], [], [], 0.0 if is_over else WAIT_S)
+            data = os.read(fd, 65536) if readable else b""
+            if data:
+                self._log.write(data)
+            ended_at = ended_at or (time.monotonic() if is_over else 0.0)
+            if is_over and (not data or time.monotonic() > ended_at + 2.0):
+                return engine.stdout.close()
+            if readable and not data:  # it closed its output and goes on
+                time.sleep(0.1)
+
+    def _close(self, code: int | None) -> Record:
+        self._over.set()
+        reason = self._reason if self._is_asked() else say_code(code)
+        if (self._more.get("container") or {}).get("oom_killed"):
+            reason += ": out of memory within its container's limit"
+        self._log.say(reason)
+        self._job.write("job.json", self._record)
+        kind = self._kind or ("exit" if code == 0 else "crash")
+        end: Record = self._job.write_exit(self._record, reason, code, kind=kind, **self._more)
+        return end
+
+
+def main(argv: list[str]) -> int:
+    """Guard the job of this folder."""
+    if len(argv) != 2 or argv[0] != "guard":
+        print("usage: guard.py guard FOLDER", file=sys.stderr)
+        return 1
+    write_oom_score(os.getpid(), OWN_OOM_SCORE)
+    lock_memory()
+    Guard(here.Job(argv[1])).run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -121,6 +121,11 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
         source="ours, an allowance; vLLM tells it in some versions only", where="core/planning/memory/need.py",
     ),
     assume(
+        "container-headroom", "An engine in a container stays below its plan and 8 GiB more: its limit never ends it",
+        ReadFile("/sys/fs/cgroup/system.slice/docker-*.scope/memory.events", max_files=8), matches(r"oom_kill 0\b"),
+        source="ours, an allowance; the file: the kernel's cgroup v2", where="core/playbooks/container.py",
+    ),
+    assume(
         "vllm-on-gb10", "vLLM starts on a GB10 and says so in the words that its reader knows", _JOB_LOGS,
         _in_log("vLLM API server version", r"Application startup complete"), source="vLLM 0.33's source",
         where="backends/vllm.py",

@@ -1,34 +1,47 @@
 """llama.cpp's `llama-server`: one GGUF file, one node, one process.
 
-Source of flags, log lines and failures: the llama-server of build b11434, run and captured (tests/data/captures), and
-its README. On GB10 itself: unverified on hardware [llamacpp-on-gb10].
+Source of flags: the table extracted from build b11434's own source (resources/flags); of log lines and failures: that
+build and b11549, run and captured (tests/data/captures). On GB10 itself: unverified on hardware [llamacpp-on-gb10].
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from sparkdesk.core.jobs.backend import (
     BackendInfo,
     EndpointFailure,
+    Finding,
     LoadProgress,
     LogFailure,
     NodeContext,
     PlanContext,
     Reading,
+    Told,
 )
 from sparkdesk.core.jobs.endpoint import Endpoint
 from sparkdesk.core.jobs.failure import read_count, read_error_object
 from sparkdesk.core.jobs.plan import LaunchPlan, MemoryLedger, Problem, Severity
 from sparkdesk.core.jobs.reading import (
+    ACCEPTED_TOKENS,
     CACHED_TOKENS,
+    DRAFT_TOKENS,
     GENERATED_TOKENS,
+    GRAPH_BYTES,
+    KV_CAPACITY_BYTES,
+    KV_CAPACITY_TOKENS,
     KV_TOKENS,
     KV_USED,
+    PREFIX_HITS,
+    PREFIX_QUERIES,
     PROMPT_TOKENS,
     REQUESTS_RUNNING,
     REQUESTS_WAITING,
     SPECULATION,
+    START_S,
+    WEIGHTS_BYTES,
+    WEIGHTS_LOAD_S,
     read_prometheus,
 )
 from sparkdesk.core.jobs.request import LaunchRequest
@@ -46,9 +59,30 @@ from sparkdesk.core.planning.setup import Build, EngineProfile, Setup
 from sparkdesk.core.playbooks.job import JobSpec, build_plan
 
 PROGRAM = "llama-server"
+KEY_VARIABLE = "LLAMA_API_KEY"
+"""Where the server looks for its key when no word names one. Source: `llama-server --help`, build b11434."""
 KV_TYPES = ("", "f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1")
+LOAD_MODES = ("", "auto", "none", "mmap", "mlock", "dio")
+REASONING_FORMATS = ("", "auto", "none", "deepseek", "deepseek-legacy")
+ATTENTION = ("", "on", "off", "auto")
 RUNTIME_BYTES = 512 << 20
 """Compute buffers and the program itself; an allowance, unverified on hardware [llamacpp-buffers]."""
+VERBOSITY = 4
+"""llama-server tells buffer sizes, build and warm-up from this level on; no prompt is among its lines (seen)."""
+PROMPT_CACHE_MIB = 2048
+"""What finished prompts may keep of memory; the server's own limit of 8192 is much beside weights on unified memory."""
+REUSED_CHUNK_TOKENS = 256
+"""The shortest piece of an earlier prompt that is used again. Source: llama.cpp's own presets (common/arg.cpp)."""
+MOST_MICRO_BATCH = 2048
+"""Tokens of a prompt computed at once; more takes larger compute buffers. Source: llama.cpp's figures for Spark."""
+EMBEDDING_TOKENS = 8192
+"""The most tokens of one text to embed or rank, unless the request says more: it is computed in one piece."""
+DRAFTS = {"draft": "draft-simple", "eagle3": "draft-eagle3", "dflash": "draft-dflash"}
+"""Methods that need a file with a draft model, and their word for --spec-type."""
+WORDLESS = {"mtp": "draft-mtp", "ngram": "ngram-mod"}
+"""Methods that need none: the model's own head, and the words that were there before."""
+DRAFT_TOKENS_A_STEP = 3
+"""Tokens that are guessed a step. Source: NVIDIA's playbook "llama-cpp"; the server's own default too."""
 
 METRIC_NAMES = {
     "llamacpp:tokens_predicted_total": GENERATED_TOKENS,
@@ -57,6 +91,8 @@ METRIC_NAMES = {
     "llamacpp:requests_processing": REQUESTS_RUNNING,
     "llamacpp:requests_deferred": REQUESTS_WAITING,
     "llamacpp:spec_decode_num_drafts_total": SPECULATION,
+    "llamacpp:spec_decode_num_draft_tokens_total": DRAFT_TOKENS,
+    "llamacpp:spec_decode_num_accepted_tokens_total": ACCEPTED_TOKENS,
     "llamacpp:kv_cache_usage_ratio": KV_USED,
     "llamacpp:kv_cache_tokens": KV_TOKENS,
 }
@@ -64,7 +100,7 @@ METRIC_NAMES = {
 INFO = BackendInfo(
     key="llamacpp",
     title="llama.cpp",
-    purposes=("chat",),
+    purposes=("chat", "vision", "embed", "rerank"),
     quantizations=("Q4_0", "Q4_1", "Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0", "BF16", "MXFP4"),
     docs="https://github.com/ggml-org/llama.cpp/tree/master/tools/server",
     default_port=8080,
@@ -78,13 +114,11 @@ PROFILE = EngineProfile(
     formats=("GGUF", *INFO.quantizations),
     kv_dtypes=("auto", "q8_0", "q4_0"),
     parallelisms=(),  # over nodes it is not launched yet, so more of them are not proposed either
-    speculatives=(NO_SPECULATION, "mtp"),
+    speculatives=(NO_SPECULATION, "draft", "mtp"),
     builds=(Build(STOCK, "CUDA build"),),
     runtime_bytes=RUNTIME_BYTES,
 )
 """What this adapter launches; a test holds it against the planner's table of engines."""
-MTP_TOKENS = 3
-"""Tokens that a model's own head guesses a step. Source: NVIDIA's playbook "llama-cpp"."""
 
 
 class LlamaCpp:
@@ -134,25 +168,33 @@ class LlamaCpp:
             metrics_path="/metrics",
             context_tokens=request.context_tokens,
         )
+        is_open = request.reach == "lan"
         spec = JobSpec(
             job_id=context.job_id,
             node_id=request.nodes[0],
             title=request.served_name,
             engine=INFO.title,
             owner=context.owner,
-            argv=_argv(request, _weights_path(request, context.node(request.nodes[0]))),
+            argv=_argv(request, context.node(request.nodes[0])),
             env=request.environment,
             endpoint=endpoint,
+            secrets=((KEY_VARIABLE, f"api_key:{context.job_id}"),) if is_open else (),
+            key_env=KEY_VARIABLE if is_open else "",
         )
-        return build_plan(request, context, spec, ledger=_ledger(request, context), command_title=PROGRAM)
+        plan = build_plan(request, context, spec, ledger=_ledger(request, context), command_title=PROGRAM)
+        return replace(plan, notes=(*plan.notes, *_notes(request)))
 
     def log_reader(self) -> LlamaCppLog:
         """A new reader."""
         return LlamaCppLog()
 
     def readings(self, text: str) -> dict[str, float]:
-        """The /metrics page."""
-        return read_prometheus(text, METRIC_NAMES)
+        """The /metrics page. What was computed and what came from the cache are counted apart there."""
+        found = read_prometheus(text, METRIC_NAMES)
+        if PROMPT_TOKENS in found and CACHED_TOKENS in found:
+            asked = found[PROMPT_TOKENS] + found[CACHED_TOKENS]
+            found |= {PREFIX_QUERIES: asked, PREFIX_HITS: found[CACHED_TOKENS]}
+        return found
 
     def failure(self, status: int, body: bytes) -> EndpointFailure | None:
         """What an HTTP failure means."""
@@ -175,30 +217,103 @@ class LlamaCpp:
         return EndpointFailure("bad_request" if status < 500 else "other", message, "Look at the server's log.")
 
 
-def _weights_path(request: LaunchRequest, node: NodeContext) -> str:
-    """The file as the program must be told it: no shell reads its command line, so nobody else knows what ~ is."""
-    path = request.weights_path
+def _on_node(path: str, node: NodeContext) -> str:
+    """A path as the program must be told it: no shell reads its command line, so nobody else knows what ~ is."""
     return f"{node.home.rstrip('/')}{path[1:]}" if path.startswith("~/") and node.home else path
 
 
-def _argv(request: LaunchRequest, weights_path: str) -> tuple[str, ...]:
-    words = [PROGRAM, "--model", weights_path, "--alias", request.served_name]
+def _projector(request: LaunchRequest, node: NodeContext) -> str:
+    """The file that turns pictures into tokens, where one lies beside the model; "" where none was seen."""
+    folder = _on_node(request.weights_path, node).rpartition("/")[0]
+    near = (path for path in sorted(node.weight_files) if path.rpartition("/")[0] == folder)
+    return next((path for path in near if "mmproj" in path.rpartition("/")[2].lower()), "")
+
+
+def _argv(request: LaunchRequest, node: NodeContext) -> tuple[str, ...]:
+    words = [PROGRAM, "--model", _on_node(request.weights_path, node), "--alias", request.served_name]
+    words += ["--host", "0.0.0.0" if request.reach == "lan" else "127.0.0.1", "--port", str(request.port)]
     # --ctx-size is shared by the slots, a request gets its part (seen: -c 4096 -np 2 gives 2048 a request).
-    words += ["--host", "127.0.0.1", "--port", str(request.port)]
     words += ["--ctx-size", str(request.context_tokens * request.concurrency), "--parallel", str(request.concurrency)]
     # One CPU thread: with every layer on the GPU more only spin (two beside one busy core: 35 times slower).
-    words += ["--threads", str(request.threads or 1), "--n-gpu-layers", "99", "--flash-attn", "on"]
+    words += ["--threads", str(request.threads or 1), "--n-gpu-layers", "99"]
+    words += ["--flash-attn", request.attention_backend or "on"]
     if request.kv_dtype:
         words += ["--cache-type-k", request.kv_dtype, "--cache-type-v", request.kv_dtype]
-    if request.speculative == "mtp":
-        words += ["--spec-type", "draft-mtp", "--spec-draft-n-max", str(MTP_TOKENS)]
-    return (*words, "--metrics", "--slots", "--jinja", *request.extra_flags)
+    if request.load_format:
+        words += ["--load-mode", request.load_format]
+    words += [*_batch(request), *_caches(request), *_speculation(request, node), *_purpose(request, node)]
+    if request.reasoning_parser:
+        words += ["--reasoning-format", request.reasoning_parser]
+    words += ["--metrics", "--slots", "--jinja", "--verbosity", str(VERBOSITY)]
+    return (*words, *request.extra_flags)
+
+
+def _batch(request: LaunchRequest) -> list[str]:
+    """Tokens of prompts that are computed together."""
+    tokens = request.max_batched_tokens
+    if request.purpose in ("embed", "rerank"):
+        # Each text is computed in one piece: a longer one is refused ("too large to process").
+        tokens = tokens or min(request.context_tokens, EMBEDDING_TOKENS)
+        return ["--batch-size", str(tokens), "--ubatch-size", str(tokens)]
+    return ["--batch-size", str(tokens), "--ubatch-size", str(min(tokens, MOST_MICRO_BATCH))] if tokens else []
+
+
+def _caches(request: LaunchRequest) -> list[str]:
+    """What is kept of prompts that were answered."""
+    if request.purpose in ("embed", "rerank"):
+        return ["--cache-ram", "0"]
+    if request.prefix_caching is False:
+        return ["--no-cache-prompt", "--cache-ram", "0"]
+    reuse = ["--cache-reuse", str(REUSED_CHUNK_TOKENS)] if request.prefix_caching else []
+    return [*reuse, "--cache-ram", str(PROMPT_CACHE_MIB)]
+
+
+def _speculation(request: LaunchRequest, node: NodeContext) -> list[str]:
+    """The flags of a speculative method; none for none."""
+    method, tokens = request.speculative, str(request.speculative_tokens or DRAFT_TOKENS_A_STEP)
+    if method in DRAFTS:
+        path = _on_node(request.speculative_model, node)
+        words = ["--model-draft", path, "--spec-type", DRAFTS[method], "--spec-draft-n-max", tokens]
+        return [*words, "--n-gpu-layers-draft", "99"]
+    if method == "mtp":
+        return ["--spec-type", WORDLESS[method], "--spec-draft-n-max", tokens]
+    if method == "ngram":
+        # Its own defaults guess 48 to 64 tokens at once; only a number that was asked for changes them.
+        asked = request.speculative_tokens
+        length = ["--spec-ngram-mod-n-min", "1", "--spec-ngram-mod-n-max", str(asked)] if asked else []
+        return ["--spec-type", WORDLESS[method], *length]
+    return []
+
+
+def _purpose(request: LaunchRequest, node: NodeContext) -> list[str]:
+    if request.purpose == "embed":
+        return ["--embedding"]
+    if request.purpose == "rerank":
+        return ["--reranking"]
+    projector = _projector(request, node) if request.purpose == "vision" else ""
+    return ["--mmproj", projector] if projector and "--mmproj" not in request.extra_flags else []
+
+
+def _notes(request: LaunchRequest) -> tuple[str, ...]:
+    """What the ledger does not say."""
+    if request.purpose in ("embed", "rerank") or request.prefix_caching is False:
+        return ()
+    return (f"It may keep up to {PROMPT_CACHE_MIB / 1024:.0f} GiB of finished prompts in memory, beside the ledger",)
 
 
 def _setup(request: LaunchRequest, context: PlanContext) -> Setup:
-    """The request's setup, with the weights as large as their file on the node, where it was seen."""
+    """The request's setup, with the weights as large as their files on the node, where they were seen."""
     node = context.node(request.nodes[0])
-    return with_weights(setup_of(request, context.spec, PROFILE), node.weight_files.get(_weights_path(request, node)))
+    paths = [_on_node(request.weights_path, node)]
+    if request.speculative in DRAFTS:
+        paths.append(_on_node(request.speculative_model, node))
+    if request.purpose == "vision":
+        paths.append(_projector(request, node))
+    sizes = [node.weight_files.get(path) for path in paths]
+    known = [size for size in sizes if size is not None]
+    setup = with_weights(setup_of(request, context.spec, PROFILE), None if sizes[0] is None else sum(known))
+    # A draft that was seen takes the place of the planner's allowance for one.
+    return replace(setup, speculative=NO_SPECULATION) if len(known) == len(sizes) > 1 else setup
 
 
 def _ledger(request: LaunchRequest, context: PlanContext) -> MemoryLedger:
@@ -207,25 +322,42 @@ def _ledger(request: LaunchRequest, context: PlanContext) -> MemoryLedger:
 
 def _word_problems(request: LaunchRequest, spec: ModelSpec | None) -> list[Problem]:
     """Words that this engine does not have."""
-    problems = []
-    if request.kv_dtype not in KV_TYPES:
-        problems.append(_error(f"llama.cpp has no KV type {request.kv_dtype}", "Choose another one.", "kv_dtype"))
-    if request.build not in ("", STOCK):
-        words = f"llama.cpp has no build {request.build} here"
-        problems.append(_error(words, "Choose stock: it is the llama-server that is on the node.", "build"))
+    choices = (
+        ("kv_dtype", request.kv_dtype, KV_TYPES, "KV type"),
+        ("build", request.build, ("", STOCK), "build"),
+        ("load_format", request.load_format, LOAD_MODES, "way to load"),
+        ("attention_backend", request.attention_backend, ATTENTION, "attention backend"),
+        ("moe_backend", request.moe_backend, ("",), "MoE backend"),
+        ("reasoning_parser", request.reasoning_parser, REASONING_FORMATS, "reasoning format"),
+        ("tool_parser", request.tool_parser, ("",), "tool parser: it follows the model's own template, so no"),
+    )
+    problems = [
+        _error(f"llama.cpp has no {what} {word}", f"Choose {' or '.join(known[1:]) or 'none'}.", field)
+        for field, word, known, what in choices
+        if word not in known
+    ]
+    if request.image:
+        words = "llama.cpp is started as a program of the node, and the image is not used"
+        problems.append(Problem(Severity.WARNING, words, "Take the engine custom for a container.", "image"))
+    return problems + _speculation_problems(request, spec)
+
+
+def _speculation_problems(request: LaunchRequest, spec: ModelSpec | None) -> list[Problem]:
     method, field = request.speculative, "speculative"
+    if method in ("", NO_SPECULATION, "ngram"):
+        return []
     if method == "mtp" and spec is not None and method not in spec.speculatives:
         words = f"{spec.title} has no mtp head, as far as is known"
-        problems.append(_error(words, "Choose none, or a GGUF that holds the head.", field))
-    elif method == "mtp":
+        return [_error(words, "Choose none, or a GGUF that holds the head.", field)]
+    if method == "mtp":
         words = "Speculative decoding by mtp needs a GGUF that holds the model's own head"
-        problems.append(Problem(Severity.NOTE, words, "Such files have MTP in their names.", field))
-    elif method not in ("", NO_SPECULATION):
-        words = f"Speculative decoding by {method} needs a draft model's file, and none is named"
-        problems.append(
-            _error(words, "Write --model-draft with its path among the further flags, or none here.", field)
-        )
-    return problems
+        return [Problem(Severity.NOTE, words, "Such files have MTP in their names.", field)]
+    if method not in DRAFTS:
+        return [_error(f"llama.cpp has no speculative decoding by {method}", "Choose draft, mtp or none.", field)]
+    if not re.match(r"^(~/|/)[^\0\n]+$", request.speculative_model) or ".." in request.speculative_model.split("/"):
+        words = f"Speculative decoding by {method} needs a draft model's file on the node"
+        return [_error(words, "Write the path of its GGUF, or choose none.", "speculative_model")]
+    return []
 
 
 def _error(message: str, remedy: str, field: str) -> Problem:
@@ -233,58 +365,119 @@ def _error(message: str, remedy: str, field: str) -> Problem:
 
 
 def _file_problems(request: LaunchRequest, node: NodeContext) -> list[Problem]:
-    if _weights_path(request, node).startswith("~/"):
-        return [
-            Problem(
-                Severity.ERROR,
-                f"The home folder on {node.record.name} is not known yet",
-                "Wait a moment, or write the whole path.",
-                "weights_path",
-            )
-        ]
-    if _weights_path(request, node) in node.weight_files:
-        return []
-    return [
-        Problem(
-            Severity.WARNING,
-            f"{request.weights_path} was not seen on {node.record.name}",
-            "Check the path; the launch fails at once if the file is not there.",
-            "weights_path",
-        )
-    ]
+    paths = [("weights_path", request.weights_path)]
+    if request.speculative in DRAFTS:
+        paths.append(("speculative_model", request.speculative_model))
+    problems = []
+    for field, path in paths:
+        if _on_node(path, node).startswith("~/"):
+            words = f"The home folder on {node.record.name} is not known yet"
+            problems.append(_error(words, "Wait a moment, or write the whole path.", field))
+        elif _on_node(path, node) not in node.weight_files:
+            words = f"{path} was not seen on {node.record.name}"
+            remedy = "Check the path; the launch fails at once if the file is not there."
+            problems.append(Problem(Severity.WARNING, words, remedy, field))
+    if request.purpose == "vision" and "--mmproj" not in request.extra_flags and not _projector(request, node):
+        words = "Pictures need the model's projector, and no mmproj file was seen beside the model"
+        remedy = "Put it into the same folder, or write --mmproj with its path among the further flags."
+        problems.append(_error(words, remedy, "purpose"))
+    return problems
+
+
+BUFFER_KEYS = {"model": WEIGHTS_BYTES, "KV": KV_CAPACITY_BYTES, "compute": GRAPH_BYTES}
+"""The words of its log for the parts of its memory."""
 
 
 class LlamaCppLog:
-    """Reads llama-server's log."""
+    """Reads llama-server's log. Buffers are told one by one; each reading is the sum of those told so far."""
 
-    _LOADING = re.compile(r"load_model: loading model|llama_model_loader: loaded meta data|load_tensors:")
     _SLOTS = re.compile(r"n_slots = (\d{1,6}), n_ctx_slot = (\d{1,9})")
-    _SPEED = re.compile(r"\beval time = .*?([\d.]{1,12}) tokens per second")
+    _BUFFER = re.compile(r"(\S{1,40}) +(model|KV|compute) buffer size = +(\d{1,9}(?:\.\d{1,3})?) MiB")
+    _CELLS = re.compile(r"size = +[\d.]+ MiB \( *(\d{1,10}) cells, .{1,60}?/ *(\d{1,5}) seqs\), K \((\w{1,16})\)")
+    _CLOCK = re.compile(r"^(\d{1,6})\.(\d\d)\.(\d{3})\.(\d{3}) ")
+    _TOLD = (
+        ("version", re.compile(r"common_params_print_info: build (\d{1,9} \([\w.-]{1,40}\))")),
+        ("quantization", re.compile(r"print_info: file type += ([\w .,-]{1,60})")),
+        ("offloaded", re.compile(r"offloaded (\d{1,5}/\d{1,5}) layers to GPU")),
+        ("attention_backend", re.compile(r"resolve_fused_ops: (Flash Attention (?:enabled|disabled))")),
+    )
+    _FAILURES = (
+        ("invalid argument", "Remove the flag that this build of llama.cpp does not know."),
+        ("error while handling argument", "Correct the value of that flag."),
+        ("unknown model architecture", "Update llama.cpp on the node: this build is older than the model."),
+        ("model is corrupted or incomplete", "Fetch the file again: it is not whole."),
+        ("failed to open gguf", "Check the path of the file."),
+        ("expected 'gguf'", "Choose a GGUF file: this is none, or it is damaged."),
+        ("couldn't bind", "Take another port."),
+        ("address already in use", "Take another port."),
+        ("out of memory", "Lower the context or the number of users."),
+        ("unable to allocate", "Lower the context or the number of users, or take smaller weights."),
+        ("failed to allocate", "Lower the context or the number of users."),
+        ("quantized v cache was requested", "Choose the attention backend on, or no KV type."),
+        ("error loading model", "Check that the file is a whole GGUF and that this build knows it."),
+        ("failed to load model", "Check that the file is a whole GGUF and that this build knows it."),
+    )
+    """In the words of b11434's source. The general ones come last: the first failure of a log is its cause."""
 
-    def feed(self, line: str) -> list[LoadProgress | Reading | LogFailure]:
+    def __init__(self) -> None:
+        self._bytes: dict[tuple[str, str, int], float] = {}
+        self._tokens = 0
+        self._loading_s: float | None = None
+        self._has_failed = False
+
+    def feed(self, line: str) -> list[Finding | LogFailure]:
         """What this line tells."""
         line = line[:4096]
+        if match := self._BUFFER.search(line):
+            return self._buffer(match[2], match[1], float(match[3]))
+        if match := self._CELLS.search(line):
+            self._tokens = max(self._tokens, int(match[1]) * int(match[2]))
+            return [Reading(KV_CAPACITY_TOKENS, float(self._tokens)), Told("kv_dtype", match[3])]
+        for key, pattern in self._TOLD:
+            if match := pattern.search(line):
+                return [Told(key, match[1].strip())]
+        return self._phases(line) or self._failures(line)
+
+    def _phases(self, line: str) -> list[Finding | LogFailure]:
+        if "listening on http" in line:
+            at_s = self._seconds(line)
+            told: list[Finding | LogFailure] = [] if at_s is None else [Reading(START_S, at_s)]
+            return [LoadProgress("token", "Server listens"), *told]
         if "model loaded" in line:
             return [LoadProgress("load", "Model loaded", 1.0)]
-        if "listening on http" in line:
-            return [LoadProgress("token", "Server listens")]
+        if "warming up the model" in line:
+            return [LoadProgress("warmup", "Warm-up run")]
         if match := self._SLOTS.search(line):
             return [LoadProgress("load", f"{match[1]} slots of {int(match[2]):,} tokens")]
-        if self._LOADING.search(line):
-            return [LoadProgress("load", "Loading the model")]
-        return self._failures(line)
+        if "no usable GPU found" in line:
+            return [Told("offloaded", "no usable GPU was found")]
+        if "loading model tensors" in line:
+            self._loading_s = self._seconds(line)
+            return [LoadProgress("load", "Loading weights")]
+        if "constructing llama_context" in line and self._loading_s is not None:
+            at_s, since_s, self._loading_s = self._seconds(line), self._loading_s, None
+            return [] if at_s is None or at_s < since_s else [Reading(WEIGHTS_LOAD_S, at_s - since_s)]
+        return [LoadProgress("load", "Loading the model")] if "load_model: loading model" in line else []
 
-    @staticmethod
-    def _failures(line: str) -> list[LoadProgress | Reading | LogFailure]:
+    def _buffer(self, kind: str, name: str, mib: float) -> list[Finding | LogFailure]:
+        """A compute buffer is told again when it is laid out anew; the others are one more each time."""
+        number = 0 if kind == "compute" else sum(key[0] == kind for key in self._bytes)
+        if number < 1000:
+            self._bytes[kind, name, number] = mib * 2**20
+        total = sum(size for key, size in self._bytes.items() if key[0] == kind)
+        return [Reading(BUFFER_KEYS[kind], total)]
+
+    def _seconds(self, line: str) -> float | None:
+        """The time since the start, that each line begins with."""
+        match = self._CLOCK.match(line)
+        return None if match is None else int(match[1]) * 60 + int(match[2]) + int(match[3]) / 1e3 + int(match[4]) / 1e6
+
+    def _failures(self, line: str) -> list[Finding | LogFailure]:
         lower = line.lower()
-        if "invalid argument" in lower:
-            return [LogFailure(line.strip()[:400], "Remove the flag that this build of llama.cpp does not know.")]
-        if "failed to load model" in lower or "failed to open gguf" in lower or "error loading model" in lower:
-            return [LogFailure(line.strip()[:400], "Check that the file is a whole GGUF and that this build knows it.")]
-        if "couldn't bind" in lower or "address already in use" in lower:
-            return [LogFailure(line.strip()[:400], "Take another port.")]
-        if "out of memory" in lower or "failed to allocate" in lower:
-            return [LogFailure(line.strip()[:400], "Lower the context or the number of users.")]
+        for words, remedy in self._FAILURES:
+            if words in lower and not self._has_failed:
+                self._has_failed = True
+                return [LogFailure(line.strip()[:400], remedy)]
         return []
 
 

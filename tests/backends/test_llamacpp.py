@@ -1,0 +1,216 @@
+"""llama.cpp: drafts, embeddings, pictures, keys and caches become its own flags, and its own log tells the truth."""
+
+from __future__ import annotations
+
+import tomllib
+
+import pytest
+
+from backends import llamacpp
+from sparkdesk.core.jobs.backend import LoadProgress, LogFailure, Reading, Told
+from sparkdesk.core.jobs.plan import Problem, Severity
+from sparkdesk.core.jobs.reading import (
+    GRAPH_BYTES,
+    KV_CAPACITY_BYTES,
+    KV_CAPACITY_TOKENS,
+    PREFIX_HITS,
+    PREFIX_QUERIES,
+    START_S,
+    WEIGHTS_BYTES,
+    WEIGHTS_LOAD_S,
+)
+from sparkdesk.core.jobs.request import LaunchRequest
+from tests.backends.context import GGUF, NODE, ROOT, context_with, spec_named
+from tests.backends.flag_check import check_flags
+from tests.backends.golden import check_golden
+from tests.backends.test_golden_plans import MTP, SMOL
+
+STARTS = ROOT / "tests/data/captures/llamacpp_starts"
+TABLE = tomllib.loads((ROOT / "resources/flags/llamacpp-b11434.toml").read_text())
+DRAFT_GGUF = "/home/nvidia/models/Llama-3.2-1B-Instruct-Q8_0.gguf"
+MMPROJ = "/home/nvidia/models/mmproj-SmolVLM.gguf"
+FILES = {**NODE.weight_files, DRAFT_GGUF: 1_321_083_008, MMPROJ: 190_000_000}
+MIB = 2**20
+
+
+def changed(request: LaunchRequest, **fields: object) -> LaunchRequest:
+    return LaunchRequest.model_validate({**request.model_dump(), **fields})
+
+
+EMBED = changed(SMOL, purpose="embed", context_tokens=2048, concurrency=4, reach="lan")
+DRAFT = changed(
+    SMOL,
+    speculative="draft",
+    speculative_model=DRAFT_GGUF,
+    speculative_tokens=8,
+    prefix_caching=True,
+    max_batched_tokens=4096,
+    reasoning_parser="deepseek",
+    load_format="dio",
+)
+VISION = changed(SMOL, purpose="vision")
+CASES = {
+    "llamacpp_embed_lan": EMBED,
+    "llamacpp_draft": DRAFT,
+    "llamacpp_vision": VISION,
+    "llamacpp_rerank": changed(SMOL, purpose="rerank", max_batched_tokens=512),
+    "llamacpp_ngram": changed(SMOL, speculative="ngram", prefix_caching=False),
+}
+
+
+def problems_of(request: LaunchRequest, **node: object) -> list[Problem]:
+    return llamacpp.backend.problems(
+        request, context_with(spec_named(request.model), **{"weight_files": FILES, **node})
+    )
+
+
+def errors_at(request: LaunchRequest, **node: object) -> list[str]:
+    return [problem.field for problem in problems_of(request, **node) if problem.severity is Severity.ERROR]
+
+
+def words_of(request: LaunchRequest) -> list[str]:
+    plan = llamacpp.backend.plan(request, context_with(spec_named(request.model), weight_files=FILES))
+    return plan.commands[0].text.replace("\\\n", " ").split()[1:]
+
+
+def read(name: str) -> list[object]:
+    reader = llamacpp.backend.log_reader()
+    return [found for line in (STARTS / name).read_text().splitlines() for found in reader.feed(line)]
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_a_plan_of_llama_cpp_is_the_reviewed_text(name: str) -> None:
+    context = context_with(spec_named(CASES[name].model), weight_files=FILES)
+    check_golden(name, llamacpp.backend.plan(CASES[name], context))
+
+
+@pytest.mark.parametrize("request_", [SMOL, MTP, *CASES.values()], ids=["plain", "mtp", *CASES])
+def test_every_flag_of_a_llama_cpp_plan_is_in_the_engines_own_table(request_: LaunchRequest) -> None:
+    assert check_flags(words_of(request_), TABLE) == []
+
+
+def test_the_table_names_its_build_and_holds_the_flags_that_plans_use() -> None:
+    names = {name for flag in TABLE["flag"] for name in (flag["name"], *flag.get("aliases", []))}
+    assert (TABLE["engine"], TABLE["version"]) == ("llamacpp", "b11434")
+    assert TABLE["count"] == len(TABLE["flag"]) > 200
+    assert {"--model", "--spec-type", "--mmproj", "--reranking", "--cache-ram", "--api-key"} <= names
+    assert "--draft-max" not in names, "it is there only to say that it was removed"
+
+
+def test_a_server_for_the_network_has_its_key_in_the_environment_and_nowhere_in_the_plan() -> None:
+    plan = llamacpp.backend.plan(EMBED, context_with(spec_named(EMBED.model), weight_files=FILES))
+    assert "--host 0.0.0.0" in plan.commands[0].text
+    assert "--api-key" not in plan.commands[0].text
+    assert "127.0.0.1" in words_of(SMOL), "one for the node alone listens on its loopback"
+
+
+def test_a_draft_without_a_file_is_refused_at_its_field() -> None:
+    assert errors_at(changed(DRAFT, speculative_model="")) == ["speculative_model"]
+    assert errors_at(changed(DRAFT, speculative_model="meta-llama/Llama-3.2-1B")) == ["speculative_model"]
+    assert errors_at(changed(DRAFT, speculative_model="/models/../etc/passwd")) == ["speculative_model"]
+
+
+def test_the_drafts_file_counts_as_weights() -> None:
+    context = context_with(spec_named(DRAFT.model), weight_files=FILES)
+    (ledger,) = llamacpp.backend.plan(DRAFT, context).ledgers
+    assert ledger.weights_bytes == FILES[GGUF] + FILES[DRAFT_GGUF]
+
+
+def test_pictures_without_a_projector_are_refused_and_its_path_may_be_written() -> None:
+    assert errors_at(VISION, weight_files=NODE.weight_files) == ["purpose"]
+    assert errors_at(changed(VISION, extra_flags=("--mmproj", "/x.gguf")), weight_files=NODE.weight_files) == []
+
+
+@pytest.mark.parametrize(
+    ("field", "word"),
+    [
+        ("tool_parser", "hermes"),
+        ("moe_backend", "marlin"),
+        ("attention_backend", "flashinfer"),
+        ("load_format", "fastsafetensors"),
+        ("reasoning_parser", "qwen3"),
+        ("kv_dtype", "fp8"),
+        ("speculative", "suffix"),
+    ],
+)
+def test_a_word_of_another_engine_is_refused_at_its_field_by_llama_cpp(field: str, word: str) -> None:
+    assert errors_at(changed(SMOL, **{field: word})) == [field]
+
+
+def test_an_image_is_said_to_be_unused() -> None:
+    (problem,) = [one for one in problems_of(changed(SMOL, image="x/y:1")) if one.field == "image"]
+    assert problem.severity is Severity.WARNING
+
+
+def test_a_real_start_tells_its_buffers_its_build_and_its_times() -> None:
+    found = read("verbose.log")
+    last = {item.key: item.value for item in found if isinstance(item, Reading)}
+    assert last[WEIGHTS_BYTES] == pytest.approx(0.58 * MIB)
+    assert last[KV_CAPACITY_BYTES] == 4.5 * MIB
+    assert last[KV_CAPACITY_TOKENS] == 4096  # two sequences of 2,048 cells
+    assert last[GRAPH_BYTES] == pytest.approx(4.08 * MIB)
+    assert last[START_S] == pytest.approx(0.027207)
+    assert 0 < last[WEIGHTS_LOAD_S] < last[START_S]
+    told = {item.key: item.text for item in found if isinstance(item, Told)}
+    assert told == {
+        "version": "0 (unknown)",
+        "quantization": "F16",
+        "kv_dtype": "f16",
+        "attention_backend": "Flash Attention enabled",
+    }
+    phases = [item.phase for item in found if isinstance(item, LoadProgress)]
+    assert phases == ["load", "load", "warmup", "load", "load", "token"]
+    assert not [item for item in found if isinstance(item, LogFailure)]
+
+
+def test_buffers_of_several_devices_are_added_up() -> None:
+    reader = llamacpp.backend.log_reader()
+    reader.feed("0.01.000.000 I load_tensors:        CUDA0 model buffer size = 20000.00 MiB")
+    (reading,) = reader.feed("0.01.000.001 I load_tensors:   CPU_Mapped model buffer size =   500.50 MiB")
+    assert reading == Reading(WEIGHTS_BYTES, 20_500.5 * MIB)
+    reader.feed("sched_reserve:      CUDA0 compute buffer size =   400.00 MiB")
+    (again,) = reader.feed("sched_reserve:      CUDA0 compute buffer size =   300.00 MiB")
+    assert again == Reading(GRAPH_BYTES, 300 * MIB), "a layout that is made anew takes the place of the old one"
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "help_"),
+    [
+        ("truncated_file.log", "corrupted or incomplete", "not whole"),
+        ("not_a_gguf.log", "invalid magic", "GGUF"),
+        ("no_file.log", "No such file", "path"),
+        ("unknown_architecture.log", "unknown model architecture: 'xlama'", "Update llama.cpp"),
+        ("port_taken.log", "couldn't bind", "another port"),
+    ],
+)
+def test_a_real_failed_start_names_its_cause_once(name: str, words: str, help_: str) -> None:
+    (failure,) = [item for item in read(name) if isinstance(item, LogFailure)]
+    assert words in failure.message
+    assert help_ in failure.remedy
+
+
+@pytest.mark.parametrize(
+    ("line", "help_"),
+    [
+        ("llama_model_load: error loading model: unable to allocate CUDA0 buffer", "context"),
+        ("llama_init_from_model: failed to initialize the context: failed to allocate buffer for kv cache", "context"),
+        ("ggml_backend_cuda_buffer_type_alloc_buffer: allocating 90000.00 MiB on device 0: cudaMalloc failed: out of "
+         "memory", "context"),
+        ("error while handling argument \"--spec-type\": unknown type", "flag"),
+    ],
+)  # fmt: skip
+def test_memory_and_flags_have_their_remedies(line: str, help_: str) -> None:
+    (failure,) = llamacpp.backend.log_reader().feed(line)
+    assert isinstance(failure, LogFailure)
+    assert help_ in failure.remedy
+
+
+def test_a_processor_build_is_told_as_such() -> None:
+    line = "warning: no usable GPU found, --gpu-layers option will be ignored"
+    assert llamacpp.backend.log_reader().feed(line) == [Told("offloaded", "no usable GPU was found")]
+
+
+def test_prefix_hits_are_what_came_from_the_cache_of_all_that_was_asked() -> None:
+    page = "llamacpp:prompt_tokens_total 300\nllamacpp:prompt_tokens_cached_total 100\n"
+    found = llamacpp.backend.readings(page)
+    assert (found[PREFIX_HITS], found[PREFIX_QUERIES]) == (100, 400)

@@ -1,0 +1,1 @@
+"""Rules that hold a running server against its plan. Pure."""

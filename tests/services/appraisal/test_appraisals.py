@@ -1,0 +1,181 @@
+"""A real llama.cpp is measured once when it is ready, never while it works for somebody, and again when asked."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
+
+import pytest
+
+from sparkdesk.core.errors import PlanError
+from sparkdesk.core.feed import Latest
+from sparkdesk.core.jobs.endpoint import Endpoint
+from sparkdesk.core.jobs.record import JobState, JobStatus
+from sparkdesk.core.jobs.verdict import Pace, Verdict
+from sparkdesk.core.planning.place import Place
+from sparkdesk.core.planning.reference import Reference
+from sparkdesk.core.ports import EndpointClient
+from sparkdesk.infra.openai_api import OpenAiClients
+from sparkdesk.infra.store import SqliteStore
+from sparkdesk.services.appraisal.appraisals import MEASURES, WAITS, AppraisalParts, Appraisals
+from sparkdesk.services.appraisal.forecaster import Forecaster
+from sparkdesk.services.clock import SystemClock
+from sparkdesk.services.tasks import Tasks
+from sparkdesk.services.wait import wait_for_value
+from tests.servers.llamacpp import LlamaServer, llama_server
+
+JOB_ID = "j" * 16
+READY = JobStatus(JOB_ID, "tiny", "llama.cpp", ("spark-a",), JobState.READY, 0)
+
+
+@pytest.fixture(scope="module")
+def llama() -> Iterator[LlamaServer]:
+    with llama_server(context_tokens=8192, slots=2, is_endless=True) as server:
+        yield server
+
+
+def ready_at(llama: LlamaServer) -> JobStatus:
+    return replace(READY, endpoint=Endpoint("", "127.0.0.1", llama.port, "tiny", engine="llamacpp"))
+
+
+def no_reference() -> Reference:
+    raise AssertionError("an unknown model asks for no data")
+
+
+class Desk:
+    """What a measurement needs, with a feed of jobs that a test turns."""
+
+    def __init__(self, job: JobStatus, store: SqliteStore) -> None:
+        self.jobs: Latest[tuple[JobStatus, ...]] = Latest((job,))
+        self.tasks = Tasks()
+        self.opened = 0
+        forecaster = Forecaster(no_reference, lambda _nodes: Place(()), (), lambda _job_id: None)
+        self.appraisals = Appraisals(
+            AppraisalParts(
+                tasks=self.tasks,
+                clock=SystemClock(),
+                store=store,
+                jobs=self.jobs,
+                client=self._client(job),
+                plan_of=lambda _job_id: None,
+                words_of=lambda _job_id: {"version": "b1"},
+                forecaster=forecaster,
+                past_of=lambda _node_id: None,
+                beat_s=0.02,
+            )
+        )
+
+    def _client(self, job: JobStatus) -> Callable[[str], AbstractAsyncContextManager[EndpointClient]]:
+        @asynccontextmanager
+        async def open_client(_job_id: str) -> AsyncIterator[EndpointClient]:
+            assert job.endpoint is not None
+            self.opened += 1
+            client = OpenAiClients().open(job.endpoint, None)
+            try:
+                yield client
+            finally:
+                await client.close()
+
+        return open_client
+
+    def show(self, job: JobStatus, **readings: float) -> None:
+        self.jobs.set((replace(job, readings=tuple(readings.items())),))
+
+    async def wait_for(self, is_right: Callable[[Verdict | None], bool]) -> Verdict:
+        wanted = lambda _count: is_right(self.appraisals.verdict(JOB_ID))  # noqa: E731 - read only here
+        await wait_for_value(self.appraisals.changed, wanted, timeout_s=40)
+        verdict = self.appraisals.verdict(JOB_ID)
+        assert verdict is not None
+        return verdict
+
+
+def is_whole(verdict: Verdict | None) -> bool:
+    return verdict is not None and math.isfinite(verdict.measured_tok_s) and verdict.note not in (WAITS, MEASURES)
+
+
+@asynccontextmanager
+async def desk_at(llama: LlamaServer, store: SqliteStore) -> AsyncIterator[Desk]:
+    desk = Desk(ready_at(llama), store)
+    try:
+        await desk.appraisals.load()
+        yield desk
+    finally:
+        desk.appraisals.close()
+        await desk.tasks.close()
+
+
+@pytest.fixture
+async def store() -> AsyncIterator[SqliteStore]:
+    kept = SqliteStore(None)
+    await kept.open()
+    yield kept
+    await kept.close()
+
+
+async def test_a_ready_server_is_measured_once_with_the_fixed_request(llama: LlamaServer, store: SqliteStore) -> None:
+    async with desk_at(llama, store) as desk:
+        verdict = await desk.wait_for(is_whole)
+        assert verdict.pace is Pace.UNKNOWN  # nobody knows what this model should do
+        assert verdict.answer_tokens == 128
+        assert abs(verdict.prompt_tokens - 512) <= 30
+        assert verdict.measured_tok_s > 0
+        desk.show(ready_at(llama))
+        desk.show(ready_at(llama))
+        await asyncio.sleep(0.1)
+        assert desk.opened == 1
+        await desk.appraisals.check_again(JOB_ID)
+        assert desk.opened == 2
+    async with desk_at(llama, store) as later:
+        assert later.appraisals.verdict(JOB_ID) is not None
+        await asyncio.sleep(0.1)
+        assert later.opened == 0
+
+
+async def test_a_busy_server_is_left_alone_until_it_is_idle(llama: LlamaServer, store: SqliteStore) -> None:
+    desk = Desk(ready_at(llama), store)
+    desk.show(ready_at(llama), requests_running=1.0)
+    try:
+        await desk.appraisals.load()
+        await desk.wait_for(lambda verdict: verdict is not None and verdict.note == WAITS)
+        await asyncio.sleep(0.2)
+        assert desk.opened == 0
+        with pytest.raises(PlanError, match="under way"):
+            await desk.appraisals.check_again(JOB_ID)
+        desk.show(ready_at(llama), requests_running=0.0)
+        assert (await desk.wait_for(is_whole)).answer_tokens == 128
+    finally:
+        desk.appraisals.close()
+        await desk.tasks.close()
+
+
+async def test_a_figure_that_was_taken_beside_another_request_is_taken_again(
+    llama: LlamaServer, store: SqliteStore
+) -> None:
+    desk = Desk(ready_at(llama), store)
+    try:
+        await desk.appraisals.load()
+        while desk.opened == 0:
+            await asyncio.sleep(0.01)
+        desk.show(ready_at(llama), requests_running=2.0)
+        await desk.wait_for(lambda verdict: verdict is not None and verdict.note == WAITS)
+        assert desk.appraisals.first_verdict(JOB_ID) is None
+        desk.show(ready_at(llama), requests_running=0.0)
+        await desk.wait_for(is_whole)
+        assert desk.opened == 2
+    finally:
+        desk.appraisals.close()
+        await desk.tasks.close()
+
+
+async def test_a_server_that_is_not_ready_is_not_checked(llama: LlamaServer, store: SqliteStore) -> None:
+    desk = Desk(replace(ready_at(llama), state=JobState.LOADING), store)
+    await desk.appraisals.load()
+    with pytest.raises(PlanError, match="ready"):
+        await desk.appraisals.check_again(JOB_ID)
+    assert desk.appraisals.verdict(JOB_ID) is None
+    assert list(desk.appraisals.judgements("spark-a")) == []
+    desk.appraisals.close()
+    await desk.tasks.close()

@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 BEGUN_S = time.monotonic()
 COUNTS = {"tokens": 0}
@@ -25,6 +26,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--never-ready", action="store_true")
     parser.add_argument("--no-token", action="store_true", help="ready, but every answer is an error")
     parser.add_argument("--die", default="", help="print this and end with code 3 at once")
+    parser.add_argument("--hang", default="", help="answers hang while PATH.now is there, and fail with PATH.error")
     parser.add_argument("--deaf", action="store_true", help="SIGTERM is ignored")
     return parser.parse_args(argv)
 
@@ -52,15 +54,35 @@ def main(options: argparse.Namespace) -> int:
                 self.answer(200, {"status": "ok", "pid": os.getpid()})
 
         def do_POST(self) -> None:
-            """One answer of five tokens."""
-            self.rfile.read(int(self.headers["Content-Length"]))
+            """One answer of five tokens; one token when it is asked to stream."""
+            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if Path(f"{options.hang}.now").exists():
+                time.sleep(600)
             if options.no_token:
                 self.answer(500, {"error": {"message": "no kernel image"}})
+                return
+            if asked.get("stream"):
+                self.stream()
                 return
             COUNTS["tokens"] += 5
             print("echo: answered", flush=True)
             message = {"message": {"content": "OK"}, "finish_reason": "stop"}
             self.answer(200, {"choices": [message], "usage": {"completion_tokens": 5}})
+
+        def stream(self) -> None:
+            """One token, piece by piece."""
+            if Path(f"{options.hang}.error").exists():
+                pieces: list[object] = [{"error": {"message": "EngineCore encountered an issue.", "code": 500}}]
+            else:
+                COUNTS["tokens"] += 1
+                delta = {"delta": {"content": "OK"}, "index": 0, "finish_reason": None}
+                pieces = [{"choices": [delta]}, {"choices": [{"delta": {}, "index": 0, "finish_reason": "length"}]}]
+            self.send_response(200)
+            self.send_header("Content-Type", "text/event-stream")
+            self.end_headers()
+            for piece in pieces:
+                self.wfile.write(f"data: {json.dumps(piece)}\n\n".encode())
+            self.wfile.write(b"data: [DONE]\n\n")
 
         def answer(self, status: int, body: object) -> None:
             """Send text or JSON."""

@@ -97,7 +97,7 @@ class Rig:
         await self.tasks.close()
         await self.store.close()
 
-    def request(self, *flags: str, port: int = 0, engine: str = "echo") -> LaunchRequest:
+    def request(self, *flags: str, port: int = 0, engine: str = "echo", restart_limit: int = 0) -> LaunchRequest:
         """A request for the small engine on the first node."""
         return LaunchRequest(
             engine=engine,
@@ -106,6 +106,7 @@ class Rig:
             served_name="tiny",
             port=port or free_port(),
             extra_flags=flags,
+            restart_limit=restart_limit,
         )
 
     async def launch(self, *flags: str, port: int = 0) -> str:

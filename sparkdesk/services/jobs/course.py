@@ -260,10 +260,9 @@ class Course:
         elif said.get("code") == 0:
             deployment.change(JobState.ENDED, message=f"The server {words}", remedy="Launch it again.", readings=())
         else:
-            last = f". Last line: {deployment.last_line}" if deployment.last_line else ""
             deployment.change(
                 JobState.FAILED,
-                message=f"The server is gone: {words}{last}",
+                message=f"The server is gone: {words}{_last_words(deployment, said, words)}",
                 remedy="Read the log for the cause, then launch it again.",
                 readings=(),
             )
@@ -287,3 +286,10 @@ class Course:
         self._heartbeat.close()
         if self._watching:
             await asyncio.wait(tuple(self._watching), timeout=WATCH_END_TIMEOUT_S)
+
+
+def _last_words(deployment: Deployment, said: Mapping[str, object], told: str) -> str:
+    """The line that names why it ended, when that was not told already."""
+    cause = said.get("cause")
+    line = make_line(cause, max_chars=300) if isinstance(cause, str) and cause else deployment.cause
+    return f". Last line: {line}" if line and line not in told else ""

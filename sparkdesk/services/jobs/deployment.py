@@ -15,6 +15,7 @@ from types import MappingProxyType
 from sparkdesk.core.feed import Stream
 from sparkdesk.core.jobs.backend import Backend, LoadProgress, LogFailure, LogReader, Reading, Told
 from sparkdesk.core.jobs.plan import LaunchPlan
+from sparkdesk.core.jobs.pulse import Pulse
 from sparkdesk.core.jobs.record import JobState, JobStatus, LogLine, PhaseState
 from sparkdesk.core.jobs.start_time import StartTimes, time_left_s
 from sparkdesk.core.jobs.timeline import LOAD, WARMUP, Timeline
@@ -74,6 +75,10 @@ class Deployment:
         """Whether the log was read to the job's end."""
         self.starts = StartTimes()
         """What earlier starts like this one took."""
+        self.pulse = Pulse()
+        """Its signs of life while it runs."""
+        self.api_key = ""
+        """Of a server that its network can reach; "" where there is none, or it is not known yet."""
         self.was_resumed = False
         """Whether its launch was carried on from a journal: then what its phases took is not known."""
         self._numbers: dict[str, float] = {}
@@ -160,6 +165,12 @@ class Deployment:
         self._timeline.begin(key, self._clock.monotonic_s() if begun_s is None else begun_s)
         self.refresh()
 
+    @property
+    def can_be_proved(self) -> bool:
+        """Whether there is something to ask for: a server of unknown protocol is ready when its own check says so."""
+        custom = self.plan.request.custom if self.plan is not None else None
+        return custom is None or bool(custom.base_path)
+
     def finish_phases(self) -> None:
         """Ready: every phase is done."""
         self._timeline.finish(self._clock.monotonic_s())
@@ -215,6 +226,7 @@ class Deployment:
         if said.get("ok") is True and isinstance(text, str) and isinstance(seconds, int | float):
             note = f'"{make_line(text.strip(), max_chars=40)}", {seconds * 1000:.0f} ms'
             self._is_proved = True
+            self.pulse.succeed(self._clock.monotonic_s())
             self._timeline.note("token", note)
             self.say(f"Generated {note}")
 
@@ -249,8 +261,9 @@ class Deployment:
             return
         if text.strip():
             self.last_line = text.strip()[:400]
-            if level == "error" and not self.cause_line:
-                self.cause_line = self.last_line
+            if level == "error":
+                self.cause_line = self.cause_line or self.last_line
+                self.pulse.doubt()
         if self._reader is not None:
             for found in self._reader.feed(raw):
                 self._take_finding(found)
@@ -260,6 +273,14 @@ class Deployment:
         match = _RESTART.search(text)
         if match is not None:
             self.note_restarts(int(match[1]))
+            if self.status.state in (JobState.READY, JobState.DEGRADED):
+                last = f". Its last words: {self.cause}" if self.cause else ""
+                words = f"its engine ended and is started again, {match[1]} of {match[2]}{last}"
+                self.pulse.restart(words)
+                message = f"The server runs but does not serve: {words}"
+                self.change(
+                    JobState.DEGRADED, message=message, remedy="Wait while it loads; read the log for the cause."
+                )
             self.failure, self.cause_line = None, ""
 
     def note_restarts(self, count: int) -> None:

@@ -1,6 +1,8 @@
 """Watches a server that runs: its metrics through the forward, and, when it does not answer, what its node says of it.
 
-The one rule: a server is gone only when its node says so. A node that does not answer makes the job "not known".
+The one rule: a server is gone only when its node says so, and it serves only while tokens come of it: counted by its
+engine, or one that is asked for when nothing was counted for a while. A node that does not answer makes the job "not
+known".
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from sparkdesk.core.ports import EndpointClient, Shell
 from sparkdesk.services.clock import Clock
 from sparkdesk.services.jobs.deployment import Deployment
 from sparkdesk.services.jobs.endpoint_pool import EndpointPool
+from sparkdesk.services.jobs.pulse.probe import SKIPPED, Probe
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +37,9 @@ ASK_TIMEOUT_S = 20.0
 RATE_WINDOW_S = 4.0
 """A rate is taken over at least this long: engines update their counters in steps."""
 MAX_PAGE_BYTES = 1 << 20
+
+_WAIT = "Wait a moment; if it stays so, stop it and launch it again."
+_RELAUNCH = "Read the log for the cause; stop it and launch it again if no token comes soon."
 
 OnEnded = Callable[[Deployment, Mapping[str, object]], Awaitable[None]]
 
@@ -54,6 +60,7 @@ class Heartbeat:
         self._clock = clock
         self._on_ended = on_ended
         self._beat_s = beat_s
+        self._probe = Probe(shells, clock.monotonic_s)
         self._closing = asyncio.Event()
 
     def close(self) -> None:
@@ -99,7 +106,73 @@ class Heartbeat:
         if said.get("ended") is True:
             await self._tell_end(deployment, shell, folder, said)
             return False
-        return _take_answer(deployment, said)
+        return self._take_answer(deployment, said)
+
+    def _take_answer(self, deployment: Deployment, said: Mapping[str, object]) -> bool:
+        """What the server's ready check said. That it answers does not make a server ready that gave no token."""
+        if not _is_watched(deployment):
+            return False
+        pulse = deployment.pulse
+        if said.get("ready") is True:
+            pulse.hear()
+            if deployment.status.endpoint is None or not deployment.can_be_proved:
+                pulse.succeed(self._clock.monotonic_s())
+            self._show(deployment)
+            return True
+        detail = said.get("detail")
+        words = make_line(detail, max_chars=200) if isinstance(detail, str) else "no answer"
+        was_ready = deployment.status.state in (JobState.READY, JobState.DEGRADED)
+        if pulse.miss(self._clock.monotonic_s()) and was_ready:
+            pulse.problem = words
+            self._show(deployment)
+        elif deployment.status.state is not JobState.DEGRADED:
+            message = f"The server runs but does not answer: {words}"
+            if deployment.status.message != message:
+                state = JobState.READY if was_ready else JobState.LOADING
+                deployment.change(state, message=message, remedy=_WAIT)
+        return False
+
+    def _show(self, deployment: Deployment) -> None:
+        """Ready or degraded, as its pulse says; as it was while nothing was proved yet."""
+        pulse, status = deployment.pulse, deployment.status
+        if pulse.problem:
+            cause = f". Its log says: {deployment.cause_line}" if deployment.cause_line else ""
+            message = f"The server runs but does not serve: {pulse.problem}{cause}"
+            if status.state is not JobState.DEGRADED or status.message != message:
+                deployment.change(JobState.DEGRADED, message=message, remedy=_RELAUNCH)
+                deployment.say(message, level="warning")
+        elif pulse.is_proved and (status.state is not JobState.READY or status.message):
+            if status.state is JobState.DEGRADED:
+                deployment.say("The server serves again")
+                deployment.cause_line = ""
+            deployment.finish_phases()
+            deployment.change(JobState.READY, message="")
+
+    async def _prove(self, deployment: Deployment, endpoint: Endpoint, client: EndpointClient) -> None:
+        """Ask for a token when it is time to. Raises EndpointError when it does not answer at all any more."""
+        pulse = deployment.pulse
+        if not (deployment.can_be_proved and pulse.is_due(self._clock.monotonic_s())):
+            return
+        pulse.ask(self._clock.monotonic_s())
+        words = await self._probe.ask(deployment, endpoint, client)
+        if not _is_watched(deployment) or words == SKIPPED:
+            return
+        if not words:
+            pulse.succeed(self._clock.monotonic_s())
+        else:
+            pulse.fail(words, await self._count(deployment, endpoint, client))
+        self._show(deployment)
+
+    async def _count(self, deployment: Deployment, endpoint: Endpoint, client: EndpointClient) -> dict[str, float]:
+        """What the engine counts now; nothing when it does not say."""
+        if not endpoint.metrics_path or deployment.backend is None:
+            return {}
+        try:
+            status, body = await client.get(endpoint.metrics_path, max_bytes=MAX_PAGE_BYTES)
+        except EndpointError:
+            return {}
+        found = deployment.backend.readings(body.decode("utf-8", "replace")) if status == 200 else {}
+        return await read_more(client, MORE_PAGES.get(endpoint.engine, ()), found)
 
     async def _tell_end(self, deployment: Deployment, shell: Shell, folder: str, said: Mapping[str, object]) -> None:
         """Fetch how it ended; without that, the words of the first answer must do."""
@@ -116,6 +189,7 @@ class Heartbeat:
         try:
             async with self._pool.client(deployment.job_id, endpoint) as client:
                 while await self._read(deployment, endpoint, client, trail):
+                    await self._prove(deployment, endpoint, client)
                     await self._pause()
                     if not self._goes_on(deployment) or (trail.is_time_to_ask() and not await self.ask(deployment)):
                         return
@@ -127,11 +201,15 @@ class Heartbeat:
         path = endpoint.metrics_path or f"{endpoint.base_path}/models"
         status, body = await client.get(path, max_bytes=MAX_PAGE_BYTES)
         if status >= 500:
+            await self._prove(deployment, endpoint, client)
             return False
         if status == 200 and endpoint.metrics_path and deployment.backend is not None and _is_watched(deployment):
             found = deployment.backend.readings(body.decode("utf-8", "replace"))
             found = await read_more(client, MORE_PAGES.get(endpoint.engine, ()), found)
-            deployment.take_readings(tuple(trail.add(self._clock.monotonic_s(), found).items()))
+            now_s = self._clock.monotonic_s()
+            if deployment.pulse.take(now_s, found):
+                self._show(deployment)
+            deployment.take_readings(tuple(trail.add(now_s, found).items()))
         return True
 
 
@@ -194,20 +272,3 @@ def _lose(deployment: Deployment, words: str) -> None:
         message = f"Not known whether it still runs: {words}"
         if deployment.status.message != message or deployment.status.state is not JobState.UNKNOWN:
             deployment.change(JobState.UNKNOWN, message=message, remedy="It is looked at again when the node is back.")
-
-
-def _take_answer(deployment: Deployment, said: Mapping[str, object]) -> bool:
-    if not _is_watched(deployment):
-        return False
-    if said.get("ready") is True:
-        if deployment.status.state is not JobState.READY or deployment.status.message:
-            deployment.finish_phases()
-            deployment.change(JobState.READY, message="")
-        return True
-    detail = said.get("detail")
-    words = make_line(detail, max_chars=200) if isinstance(detail, str) else "no answer"
-    message = f"The server runs but does not answer: {words}"
-    if deployment.status.message != message:
-        state = JobState.READY if deployment.status.state is JobState.READY else JobState.LOADING
-        deployment.change(state, message=message, remedy="Wait a moment; if it stays so, stop it and launch it again.")
-    return False

@@ -321,7 +321,7 @@ async def test_a_job_without_an_intent_is_adopted_when_it_is_ours(make_rig: Make
     await second.start()
     status = await second.until_state(job_id, JobState.READY)
     assert (status.title, status.engine, status.owner) == ("tiny", "echo", "me@here")
-    await until(lambda: second.status(job_id).reading(GENERATED_TOKENS) == 5.0)
+    await until(lambda: second.status(job_id).reading(GENERATED_TOKENS) >= 5.0)
     await second.launcher.stop(job_id)
     assert not is_running(pid)
 

@@ -98,6 +98,11 @@ def _parameters(library: Any, options: dict[str, Any], model: str) -> Any:
         with open(options["chat_template_file"], encoding="utf-8") as stream:
             p.chat_template = stream.read()
     _set_cache_types(library, p, options)
+    if "is_embedding" in options:
+        p.embedding = True
+        p.pooling_type = library.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
+    if "speculates" in options:  # what needs no second model: runs of words that stood in the text before
+        p.speculative.types = [library.common_speculative_type.COMMON_SPECULATIVE_TYPE_NGRAM_SIMPLE]
     for name in ("seed", "top_k"):
         if name in options:
             setattr(p.sampling, name, int(options[name]))

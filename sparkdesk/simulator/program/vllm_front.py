@@ -1,162 +1,162 @@
-"""vLLM's HTTP face in front of llama.cpp: health, models, metrics and errors in vLLM's shapes; answers passed through.
+"""vLLM's HTTP face in front of llama.cpp: health, models, metrics, keys and errors in vLLM's shapes.
 
-The one rule: bytes of an answer are never touched. Shapes as captured from vLLM 0.32 on a CPU.
+The one rule: bytes of an answer are never touched. Shapes as captured from vLLM 0.32 on a CPU; keys, routes of a
+pooling runner and the scores of two vectors (their cosine) from 0.33's own source.
 """
 
 from __future__ import annotations
 
-import contextlib
-import http.client
 import json
-import threading
+import math
+import operator
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import uuid
 from typing import Any
 
-from engine import Engine
+from gateway import TIMEOUT_S, Front, Handler
+from meter import make_meter
+from vllm_plan import Plan
 
-_MAX_BODY_BYTES = 64 * 2**20
-_TIMEOUT_S = 600.0
-_POSTS = ("/v1/chat/completions", "/v1/completions", "/tokenize", "/detokenize", "/v1/embeddings", "/v1/messages")
+_ASK = ("/v1/chat/completions", "/v1/completions", "/v1/messages")
+_TOKENS = ("/tokenize", "/detokenize")
+_EMBED = ("/v1/embeddings",)
+_RERANK = ("/rerank", "/v1/rerank", "/v2/rerank")
 _GETS = ("/health", "/ping", "/version", "/v1/models", "/metrics", "/load")
-# vLLM's name -> (kind, llama.cpp's name)
-_METRICS = {
-    "vllm:num_requests_running": ("gauge", "llamacpp:requests_processing"),
-    "vllm:num_requests_waiting": ("gauge", "llamacpp:requests_deferred"),
-    "vllm:prompt_tokens_total": ("counter", "llamacpp:prompt_tokens_total"),
-    "vllm:prompt_tokens_cached_total": ("counter", "llamacpp:prompt_tokens_cached_total"),
-    "vllm:generation_tokens_total": ("counter", "llamacpp:tokens_predicted_total"),
-}
+_GUARDED = ("/v1", "/v2", "/inference", "/cohere")
+_DEAD = "EngineCore encountered an issue. See stack trace (above) for the root cause."
+# Source: the bounds of vLLM 0.32's own page, captured.
+_FIRST = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 20.0, 40.0, 80.0,
+          160.0, 640.0, 2560.0)  # fmt: skip
+_BETWEEN = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 20.0, 40.0, 80.0)
+_WHOLE = (0.3, 0.5, 0.8, 1.0, 1.5, 2.0, 2.5, 5.0, 10.0, 15.0, 20.0, 30.0, 40.0, 50.0, 60.0, 120.0, 240.0, 480.0, 960.0)
 
 
-class Front:
-    """The listening side. Ports are taken at once, so that a taken one fails before the load; answers come later."""
+class VllmFront(Front):
+    """The listening side of one vLLM."""
 
-    def __init__(
-        self, listeners: list[tuple[str, int]], names: list[str], model: str, context: int, version: str
-    ) -> None:
-        self.names = names
-        self.model = model
-        self.context = context
-        self.version = version
-        self.engine: Engine | None = None
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(plan.listeners, VllmHandler, make_meter(_FIRST, _BETWEEN, _WHOLE))
+        self.plan = plan
+        self.names = plan.names
+        self.keys = plan.keys
+        self.is_eager = plan.is_eager
         self.created = int(time.time())
-        front = self
 
-        class Handler(_Handler):
-            owner = front
-
-        self._servers = []
-        for address in listeners:
-            server = _Server(address, Handler, bind_and_activate=False)
-            server.server_bind()  # taken but not listening: connections are refused until the model is there
-            self._servers.append(server)
-
-    def start(self, engine: Engine) -> None:
-        """Answer from now on, with this engine."""
-        self.engine = engine
-        for server in self._servers:
-            server.server_activate()
-            threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.2}, daemon=True).start()
-
-    def close(self) -> None:
-        """Stop listening; open streams are cut."""
-        for server in self._servers:
-            server.socket.close()
+    def posts(self) -> tuple[str, ...]:
+        """The paths that this runner has."""
+        return (*_EMBED, *_RERANK, *_TOKENS) if self.plan.is_pooling else (*_ASK, *_TOKENS)
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    allow_reuse_address = True
-    request_queue_size = 128
+class VllmHandler(Handler):
+    """One request."""
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is no news."""
+    owner: VllmFront
+    dead_words = _DEAD
+    dead_event = (
+        b"data: "
+        + json.dumps({"error": {"message": _DEAD, "type": "InternalServerError", "param": None, "code": 500}}).encode()
+        + b"\n\ndata: [DONE]\n\n"
+    )
 
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server_version = "uvicorn"
-    sys_version = ""
-    owner: Front
-
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802  http.server's name
         """The small pages."""
         path = self.path.partition("?")[0]
+        if self._is_refused(path):
+            return
         if path in ("/health", "/ping"):
-            self._reply(200 if self.owner.engine and self.owner.engine.is_ready() else 503, b"", "")
+            self.reply(503 if self.owner.is_dead else 200, b"", "")
         elif path == "/version":
-            self._reply_json(200, {"version": self.owner.version})
+            self.reply_json(200, {"version": self.owner.plan.version})
         elif path == "/v1/models":
-            self._reply_json(200, {"object": "list", "data": [self._model(name) for name in self.owner.names]})
+            self.reply_json(200, {"object": "list", "data": [self._model(name) for name in self.owner.names]})
         elif path == "/load":
-            self._reply_json(200, {"server_load": 0})
+            self.reply_json(200, {"server_load": 0})
         elif path == "/metrics":
-            self._reply(200, self._metrics().encode(), "text/plain; version=1.0.0; charset=utf-8")
+            self.reply(200, _page(self.owner).encode(), "text/plain; version=1.0.0; charset=utf-8")
         else:
-            self._wrong(path, _POSTS)
+            self._wrong(path, self.owner.posts())
 
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802  http.server's name
         """Questions, passed to llama.cpp."""
-        path = self.path.partition("?")[0]
-        size = int(self.headers.get("Content-Length") or 0)
-        body = self.rfile.read(min(size, _MAX_BODY_BYTES))
-        if path not in _POSTS:
+        path, body = self.path.partition("?")[0], self.body()
+        if self._is_refused(path):
+            return
+        if path not in self.owner.posts():
             self._wrong(path, _GETS)
             return
         try:
-            asked = json.loads(body or b"{}").get("model", self.owner.names[0])
+            asked = json.loads(body or b"{}")
+            name = asked.get("model", self.owner.names[0])
         except (ValueError, AttributeError) as error:
             self._error(400, f"Invalid JSON: {error}", "Bad Request", None)
             return
-        if asked not in self.owner.names:
+        if name not in self.owner.names:
             aliases = ", ".join(self.owner.names)
-            self._error(404, f"The model `{asked}` does not exist. Valid aliases: {aliases}.", "NotFoundError", "model")
+            self._error(404, f"The model `{name}` does not exist. Valid aliases: {aliases}.", "NotFoundError", "model")
+        elif path in _RERANK:
+            self._rerank(asked)
+        else:
+            if not self.owner.plan.has_prefix_cache:
+                body = json.dumps({**asked, "cache_prompt": False}).encode()
+            self.pass_on(path, body)
+
+    def _is_refused(self, path: str) -> bool:
+        """Whether the key is missing or wrong; then the answer is given."""
+        if not path.startswith(_GUARDED) or self.owner.allows(self.headers.get("Authorization", "")):
+            return False
+        self.reply_json(401, {"error": "Unauthorized"})
+        return True
+
+    def _rerank(self, asked: dict[str, Any]) -> None:
+        """Documents by the cosine of their vector and the query's, as vLLM scores with an embedding model."""
+        query, documents = asked.get("query"), asked.get("documents")
+        if (
+            not isinstance(query, str)
+            or not isinstance(documents, list)
+            or not all(isinstance(text, str) for text in documents)
+        ):
+            self._error(400, "query must be a string, documents a list of strings", "Bad Request", None)
             return
-        self._pass_on(path, body)
+        vectors, tokens = self._embed([query, *documents])
+        if not vectors:
+            self._error(500, _DEAD, "InternalServerError", None)
+            return
+        scored = [(_cosine(vectors[0], vector), at) for at, vector in enumerate(vectors[1:])]
+        top = int(asked.get("top_n") or 0) or len(scored)
+        results = [
+            {"index": at, "document": {"text": documents[at], "multi_modal": None}, "relevance_score": score}
+            for score, at in sorted(scored, key=lambda pair: -pair[0])[:top]
+        ]
+        usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+        self.reply_json(200, {"id": f"rerank-{uuid.uuid4().hex}", "model": self.owner.names[0], "usage": usage,
+                              "results": results})  # fmt: skip
 
-    def _pass_on(self, path: str, body: bytes) -> None:
-        assert self.owner.engine is not None
-        connection = self.owner.engine.connect(_TIMEOUT_S)
+    def _embed(self, texts: list[str]) -> tuple[list[list[float]], int]:
+        """The real vectors of these texts, and their tokens; none when llama.cpp cannot."""
+        if self.owner.engine is None or self.owner.is_dead:
+            return [], 0
+        connection = self.owner.engine.connect(TIMEOUT_S)
         try:
-            connection.request("POST", path, body, {"Content-Type": "application/json"})
-            answer = connection.getresponse()
-            if answer.status != 200:
-                self._translate(answer.status, answer.read())
-            elif answer.headers.get("Content-Type", "").startswith("text/event-stream"):
-                self._stream(answer)
-            else:
-                self._reply(200, answer.read(), answer.headers.get("Content-Type", "application/json"))
-        except (BrokenPipeError, ConnectionResetError):
-            self.close_connection = True
-        except (OSError, http.client.HTTPException):
-            with contextlib.suppress(OSError):
-                self._error(500, "EngineCore encountered an issue. See stack trace (above) for the root cause.",
-                            "InternalServerError", None)  # fmt: skip
+            body = json.dumps({"input": texts, "model": self.owner.names[0]})
+            connection.request("POST", "/v1/embeddings", body, {"Content-Type": "application/json"})
+            answer = json.loads(connection.getresponse().read())
+            rows = sorted(answer["data"], key=lambda row: int(row["index"]))
+            return [row["embedding"] for row in rows], int(answer["usage"]["total_tokens"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return [], 0
         finally:
-            connection.close()  # ends the generation when our client is gone
+            connection.close()
 
-    def _stream(self, answer: http.client.HTTPResponse) -> None:
-        """Pass server-sent events as they come, piece by piece."""
-        self.send_response(200)
-        self.send_header("Content-Type", answer.headers["Content-Type"])
-        self.send_header("Transfer-Encoding", "chunked")
-        self.end_headers()
-        while data := answer.read1(65536):
-            self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
-            self.wfile.flush()
-        self.wfile.write(b"0\r\n\r\n")
-
-    def _translate(self, status: int, body: bytes) -> None:
+    def translate(self, status: int, body: bytes) -> None:
         """An error of llama.cpp in vLLM's shape."""
         try:
             error = json.loads(body)["error"]
             words, kind = str(error["message"]), str(error.get("type", ""))
         except (ValueError, KeyError, TypeError):
-            self._reply(status, body, "application/json")
+            self.reply(status, body, "application/json")
             return
         if kind == "exceed_context_size_error":
-            limit = self.owner.context
+            limit = self.owner.plan.context
             words = (
                 f"This model's maximum context length is {limit} tokens. However, your prompt contains at least "
                 f"{limit + 1} input tokens, which exceeds this limit even without any output tokens. Please reduce the "
@@ -168,63 +168,70 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _model(self, name: str) -> dict[str, Any]:
         return {"id": name, "object": "model", "created": self.owner.created, "owned_by": "vllm",
-                "root": self.owner.model, "parent": None, "max_model_len": self.owner.context}  # fmt: skip
-
-    def _metrics(self) -> str:
-        """llama.cpp's real counters under vLLM's names; what llama.cpp does not count is left out."""
-        values = self._backend_metrics()
-        label = f'{{engine="0",model_name="{self.owner.names[0]}"}}'
-        lines = []
-        for name, (kind, source) in _METRICS.items():
-            if source in values:
-                family = name.removesuffix("_total") if kind == "counter" else name
-                lines += [f"# HELP {family} From llama.cpp's {source} (simulated vLLM).", f"# TYPE {family} {kind}"]
-                lines.append(f"{name}{label} {values[source]}")
-        return "\n".join(lines) + "\n"
-
-    def _backend_metrics(self) -> dict[str, float]:
-        assert self.owner.engine is not None
-        connection = self.owner.engine.connect(5.0)
-        try:
-            connection.request("GET", "/metrics")
-            text = connection.getresponse().read().decode("utf-8", "replace")
-        except OSError:
-            return {}
-        finally:
-            connection.close()
-        found = {}
-        for line in text.splitlines():
-            name, _space, value = line.partition(" ")
-            with contextlib.suppress(ValueError):
-                found[name.partition("{")[0]] = float(value)
-        return found
+                "root": self.owner.plan.model, "parent": None, "max_model_len": self.owner.plan.context}  # fmt: skip
 
     def _wrong(self, path: str, others: tuple[str, ...]) -> None:
         if path in others:
-            self._reply_json(405, {"detail": "Method Not Allowed"})
+            self.reply_json(405, {"detail": "Method Not Allowed"})
         else:
-            self._reply_json(404, {"detail": "Not Found"})
+            self.reply_json(404, {"detail": "Not Found"})
+
+    def engine_error(self, status: int, words: str, kind: str) -> None:
+        """vLLM's error object."""
+        self._error(status, words, kind, None)
 
     def _error(self, status: int, words: str, kind: str, parameter: str | None) -> None:
-        self._reply_json(status, {"error": {"message": words, "type": kind, "param": parameter, "code": status}})
+        self.reply_json(status, {"error": {"message": words, "type": kind, "param": parameter, "code": status}})
 
-    def _reply_json(self, status: int, value: Any) -> None:
-        self._reply(status, json.dumps(value, separators=(",", ":")).encode(), "application/json")
 
-    def _reply(self, status: int, body: bytes, kind: str) -> None:
-        self.send_response(status)
-        if kind:
-            self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+def _cosine(one: list[float], other: list[float]) -> float:
+    length = math.hypot(*one) * math.hypot(*other)
+    return math.fsum(map(operator.mul, one, other)) / length if length else 0.0
 
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """One line a request, as uvicorn prints it."""
-        status = int(code) if str(code).isdigit() else 0
-        phrase = http.client.responses.get(status, "")
-        host, port = self.client_address[:2]
-        print(f'INFO:     {host}:{port} - "{self.command} {self.path} HTTP/1.1" {status} {phrase}', flush=True)
 
-    def log_message(self, format: str, *args: Any) -> None:
-        """Nothing beside the requests."""
+def _page(front: VllmFront) -> str:
+    """llama.cpp's real counters and the times that were seen here, under vLLM's names."""
+    found, plan, meter = front.counts(), front.plan, front.meter
+    label = f'engine="0",model_name="{front.names[0]}"'
+    cached, read = found.get("llamacpp:prompt_tokens_cached_total", 0.0), found.get("llamacpp:prompt_tokens_total", 0.0)
+    held = front.held_tokens()
+    rows: list[str] = []
+    for name, kind, value in (
+        ("vllm:num_requests_running", "gauge", found.get("llamacpp:requests_processing", 0.0)),
+        ("vllm:num_requests_waiting", "gauge", found.get("llamacpp:requests_deferred", 0.0)),
+        ("vllm:kv_cache_usage_perc", "gauge", held / plan.kv_tokens if plan.kv_tokens > 0 else 0.0),
+        ("vllm:prompt_tokens_total", "counter", read + cached),
+        ("vllm:prompt_tokens_cached_total", "counter", cached),
+        ("vllm:generation_tokens_total", "counter", found.get("llamacpp:tokens_predicted_total", 0.0)),
+        ("vllm:prefix_cache_queries_total", "counter", read + cached if plan.has_prefix_cache else 0.0),
+        ("vllm:prefix_cache_hits_total", "counter", cached),
+        ("vllm:num_preemptions_total", "counter", 0.0),
+        *(_speculation(found) if "--speculative-config" in plan.options else ()),
+    ):
+        family = name.removesuffix("_total") if kind == "counter" else name
+        rows += [f"# HELP {family} Of a simulated vLLM.", f"# TYPE {family} {kind}", f"{name}{{{label}}} {value}"]
+    with meter.lock:
+        for reason in ("stop", "length", "abort"):
+            count = float(meter.finished.get(reason, 0))
+            rows.append(f'vllm:request_success_total{{finished_reason="{reason}",{label}}} {count}')
+        for name, histogram in (
+            ("vllm:time_to_first_token_seconds", meter.first),
+            ("vllm:inter_token_latency_seconds", meter.between),
+            ("vllm:request_time_per_output_token_seconds", meter.per_output),
+            ("vllm:e2e_request_latency_seconds", meter.whole),
+            ("vllm:request_prompt_tokens", meter.prompts),
+            ("vllm:request_generation_tokens", meter.answers),
+        ):
+            rows += histogram.lines(name, label)
+    blocks = f'num_gpu_blocks="{max(0, plan.kv_tokens) // 16}",block_size="16",kv_cache_size_tokens="{plan.kv_tokens}"'
+    rows.append(f"vllm:cache_config_info{{{blocks},{label}}} 1.0")
+    return "\n".join(rows) + "\n"
+
+
+def _speculation(found: dict[str, float]) -> tuple[tuple[str, str, float], ...]:
+    """What llama.cpp's own drafting counted; 0 where it drafted nothing."""
+    names = ("num_drafts", "num_draft_tokens", "num_accepted_tokens")
+    return tuple(
+        (f"vllm:spec_decode_{name}_total", "counter", found.get(f"llamacpp:spec_decode_{name}_total", 0.0))
+        for name in names
+    )

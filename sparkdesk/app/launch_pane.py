@@ -11,7 +11,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from sparkdesk.app.planner import Planner
 from sparkdesk.core.errors import PlanError
 from sparkdesk.core.jobs.recipe.command.text import command_of
 from sparkdesk.core.jobs.recipe.export.compose import export_compose
@@ -52,7 +51,7 @@ class LaunchPane:
     def __init__(self, desktop: Desktop) -> None:
         self._desktop = desktop
         self._launcher = desktop.stack.launcher
-        self.planner = Planner(desktop.stack)
+        self.planner = desktop.stack.planner
 
     def make(self) -> LaunchPage:
         """The page."""

@@ -13,8 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sparkdesk import paths
+from sparkdesk.app.figures import Figures
 from sparkdesk.app.fleet import Fleet, FleetParts
 from sparkdesk.app.plan_data import load_catalogue
+from sparkdesk.app.planner import Planner
 from sparkdesk.app.plugin import FoundBackends, find_backends
 from sparkdesk.app.records import RecordParts, Records
 from sparkdesk.app.remote import read_remote
@@ -92,6 +94,8 @@ class Stack:
         )
         self.findings = self._make_findings()
         self.records = self._make_records(folder)
+        self.planner = Planner(self)
+        self.figures = Figures(self)
         self.clock_watch = self._make_clock_watch()
         self.runs = PlaybookRuns(tasks=self.tasks, runner=self.runner, store=self.store, clock=self.clock)
         self.power = Power(
@@ -114,7 +118,7 @@ class Stack:
         """
         fleet = self.fleet
         on_nodes = (fleet.topology, fleet.details, fleet.doctor, fleet.servers)
-        moved = (self.records, self.telemetry, *on_nodes, self.findings)
+        moved = (self.records, self.telemetry, *on_nodes, self.findings, self.figures.appraisals)
         return ClockWatch(self.clock, [one.move_times for one in moved])
 
     def _make_launcher(self, found: FoundBackends, clients: OpenAiClients) -> Launcher:
@@ -175,6 +179,7 @@ class Stack:
         await self.runs.load()
         await self.conversations.load()
         await self.records.open()
+        await self.figures.load()
         self.tasks.start(self.findings.run)
         self.tasks.start(self.clock_watch.run)
 
@@ -214,6 +219,7 @@ class Stack:
     async def close(self) -> None:
         """Close everything in the order in which it leans on each other. What hangs does not keep the next waiting."""
         self.fleet.close()
+        self.figures.close()
         steps = [self.records.close, self.conversations.close, self.launcher.close, self.inventory.close]
         if self.simulation is not None:
             steps.append(self.simulation.stop)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 
 from sparkdesk.core.cluster.node import NodeRecord
@@ -15,7 +16,7 @@ from sparkdesk.core.cluster.topology import Topology
 from sparkdesk.core.errors import NodeError, SettingsError, StoreError
 from sparkdesk.core.feed import Latest
 from sparkdesk.core.findings.acceptance import Acceptance, accept, mark
-from sparkdesk.core.findings.concern import Concern, concern_id, worst_first
+from sparkdesk.core.findings.concern import Concern, Judgement, concern_id, worst_first
 from sparkdesk.core.findings.judge_cage import best_of, moved_from, read_cages
 from sparkdesk.core.findings.standing import Standings
 from sparkdesk.core.findings.table import NODE_JUDGES, URGENT_JUDGES, judge_cluster, judge_one
@@ -77,6 +78,8 @@ class Findings:
         self._accepted: dict[str, Acceptance] = {}
         self._best: dict[str, dict[str, CageRecord]] = {}
         self._asked_ms: dict[str, int] = {}
+        self.more_judges: list[Callable[[str], Iterable[Judgement]]] = []
+        """Services that judge something of a node themselves (the speed of its servers); asked in whole rounds."""
         self.findings: Latest[tuple[Concern, ...]] = Latest(())
         self.heard: Latest[frozenset[str]] = Latest(frozenset())
         self.rhythm = Rhythm()
@@ -122,6 +125,11 @@ class Findings:
         for record in self._records():
             self._look_at(record, is_whole=True)
         self._look_over()
+
+    def past(self, node_id: str) -> Past | None:
+        """A node's recent readings as they were looked at last; None before the first look."""
+        view = self._views.get(node_id)
+        return view.past if view is not None else None
 
     # Accepting ----------------------------------------------------------------------------------------------------
 
@@ -176,6 +184,8 @@ class Findings:
         judges = NODE_JUDGES if is_whole else URGENT_JUDGES
         found = judge_one(view, tuple(self._views.values()), judges)
         self._standings.take(found, self._parts.clock.now_ms())
+        for judge in self.more_judges if is_whole and is_heard(view) else ():
+            self._standings.take(judge(record.id), self._parts.clock.now_ms())
         self._publish()
 
     def _look_over(self) -> None:

@@ -1,0 +1,73 @@
+"""What is measured of running servers: verdicts on their speed, measurements on demand, and who is asked for them.
+
+The one rule: services that are joined here and nowhere else; nothing is computed in this file.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sparkdesk.core.jobs.rate import GENERATED_RATE
+from sparkdesk.core.jobs.record import JobState
+from sparkdesk.services.appraisal.appraisals import AppraisalParts, Appraisals
+from sparkdesk.services.appraisal.forecaster import Forecaster
+from sparkdesk.services.bench.bench import Bench, BenchParts
+
+if TYPE_CHECKING:
+    from sparkdesk.app.stack import Stack
+
+
+class Figures:
+    """Verdicts and measurements of one stack."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        launcher, planner = stack.launcher, stack.planner
+        self.forecaster = Forecaster(lambda: planner.reference, planner.place, launcher.catalogue, launcher.plan_of)
+        self.appraisals = Appraisals(
+            AppraisalParts(
+                tasks=stack.tasks,
+                clock=stack.clock,
+                store=stack.store,
+                jobs=launcher.jobs,
+                client=launcher.client,
+                plan_of=launcher.plan_of,
+                words_of=launcher.told_words,
+                forecaster=self.forecaster,
+                past_of=stack.findings.past,
+                neighbours_of=self._neighbours,
+            )
+        )
+        self.bench = Bench(
+            BenchParts(
+                tasks=stack.tasks,
+                clock=stack.clock,
+                store=stack.store,
+                jobs=launcher.jobs,
+                client=launcher.client,
+                plan_of=launcher.plan_of,
+                name_of=lambda node_id: stack.inventory.names().get(node_id, node_id),
+                predict=self.forecaster.predict,
+            )
+        )
+        stack.findings.more_judges.append(self.appraisals.judgements)
+
+    async def load(self) -> None:
+        """Take what earlier runs of the program kept. Raises StoreError."""
+        await self.appraisals.load()
+        await self.bench.load()
+
+    def close(self) -> None:
+        """Hear of no more jobs."""
+        self.appraisals.close()
+
+    def _neighbours(self, job_id: str) -> tuple[tuple[str, float], ...]:
+        """Title and tokens a second of the other servers that work on this one's nodes now."""
+        jobs = self._stack.launcher.jobs.value
+        nodes = {node_id for job in jobs if job.job_id == job_id for node_id in job.node_ids}
+        others = [
+            (job.title, job.reading(GENERATED_RATE))
+            for job in jobs
+            if job.job_id != job_id and job.state is JobState.READY and nodes.intersection(job.node_ids)
+        ]
+        return tuple((title, rate) for title, rate in others if rate > 0)

@@ -33,6 +33,7 @@ class StandIn:
         self.load_error = ""
         self.pull_lines = 10
         self.pull_wait_s = 0.0
+        self.unload_wait_s = 0.0
         self.port = 0
 
     @property
@@ -73,6 +74,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif not self.state.has_model:
             self._answer(404, {"error": f"model '{body['model']}' not found"})
         else:
+            time.sleep(0.0 if body["keep_alive"] else self.state.unload_wait_s)
             self.state.context = (body.get("options") or {}).get("num_ctx", self.state.context)
             self.state.loaded_until_s = time.monotonic() + float(body["keep_alive"])
             self._answer(200, {"model": MODEL, "response": "", "done": True, "done_reason": "load"})

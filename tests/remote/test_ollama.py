@@ -70,8 +70,10 @@ def test_a_model_is_pulled_loaded_held_and_let_go_on_term(service: StandIn, pyth
         assert service.posts("/api/generate")[0]["options"] == {"num_ctx": 2048}
         assert "[ollama] service 0.12.6" in lines[0]
         assert lines[-2].startswith("[ollama] loaded 270898672 bytes, 270898672 of them for the GPU, context 2048")
+        service.unload_wait_s = 0.3
         process.terminate()
-        process.terminate()
+        read_until(process, "asked to end")
+        process.terminate()  # as job.py does: what is under way goes on
         code, rest = end_of(process)
     assert (code, rest[-1]) == (0, "[ollama] unloaded")
     assert not service.is_loaded
@@ -167,6 +169,7 @@ def test_a_lease_is_renewed_while_the_keeper_lives_and_runs_out_when_it_is_kille
         read_until(process, "holding")
         wait_for(lambda: len(service.posts("/api/generate")) >= 3)
         assert {body["options"]["num_ctx"] for body in service.posts("/api/generate")} == {2048}
+        assert {body["keep_alive"] for body in service.posts("/api/generate")} == {1}
         process.kill()
         process.communicate(timeout=WAIT_S)
         asked = len(service.posts("/api/generate"))

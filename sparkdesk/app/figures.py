@@ -7,9 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sparkdesk.core.errors import PlanError
+from sparkdesk.core.feed import Latest
+from sparkdesk.core.jobs.plan import LaunchPlan, Problem, Severity
 from sparkdesk.core.jobs.rate import GENERATED_RATE
 from sparkdesk.core.jobs.record import JobState
+from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.services.appraisal.appraisals import AppraisalParts, Appraisals
+from sparkdesk.services.appraisal.corrections import Corrections
 from sparkdesk.services.appraisal.forecaster import Forecaster
 from sparkdesk.services.bench.bench import Bench, BenchParts
 
@@ -50,16 +55,48 @@ class Figures:
                 predict=self.forecaster.predict,
             )
         )
+        self.corrections = Corrections(
+            tasks=stack.tasks,
+            store=stack.store,
+            jobs=launcher.jobs,
+            plan_of=launcher.plan_of,
+            told_of=launcher.told,
+            forecaster=self.forecaster,
+        )
         stack.findings.more_judges.append(self.appraisals.judgements)
+        self.changed: Latest[int] = Latest(0)
+        """Counts up when a verdict, a truth or a proposal is another."""
+        self._subscriptions = [
+            feed.subscribe(lambda _count: self.changed.set(self.changed.value + 1))
+            for feed in (self.appraisals.changed, self.corrections.changed)
+        ]
 
     async def load(self) -> None:
         """Take what earlier runs of the program kept. Raises StoreError."""
         await self.appraisals.load()
         await self.bench.load()
+        await self.corrections.load()
 
     def close(self) -> None:
         """Hear of no more jobs."""
         self.appraisals.close()
+        self.corrections.close()
+        for subscription in self._subscriptions:
+            subscription.close()
+
+    def plan(self, request: LaunchRequest) -> LaunchPlan:
+        """A new plan, with what earlier starts taught. Raises PlanError."""
+        return self.corrections.correct(self._stack.launcher.plan(request))
+
+    def problems(self, request: LaunchRequest) -> list[Problem]:
+        """What speaks against a request, and what the correction of its plan changes about that."""
+        found = self._stack.launcher.problems(request)
+        if any(problem.severity is Severity.ERROR for problem in found):
+            return found
+        try:
+            return [*found, *self.corrections.problems(self._stack.launcher.plan(request))]
+        except PlanError:
+            return found  # the node has changed between the two looks
 
     def _neighbours(self, job_id: str) -> tuple[tuple[str, float], ...]:
         """Title and tokens a second of the other servers that work on this one's nodes now."""

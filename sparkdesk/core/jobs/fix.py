@@ -84,12 +84,16 @@ def apply_fix(request: LaunchRequest, fix: Fix) -> LaunchRequest:
         raise PlanError("This change cannot be made", remedy="Change the launch by hand.", detail=str(error)) from error
 
 
+def difference(request: LaunchRequest, other: LaunchRequest) -> tuple[tuple[str, object], ...]:
+    """What must be changed in a request to make it the other."""
+    own = dict(request)
+    return tuple((name, value) for name, value in other if own[name] != value)
+
+
 # The rules, each for one cause ------------------------------------------------------------------------------------
 
 _CONTEXT = re.compile(r"estimated maximum model length is ([\d,]{1,12})")
-_SHORT = re.compile(
-    r"Free memory on device\D{0,40}\(?([\d.]{1,8})/([\d.]{1,8}) GiB\).{0,80}less than desired", re.DOTALL
-)
+_SHORT = re.compile(r"Free memory on device[^(]{0,40}\(([\d.]{1,8})/([\d.]{1,8}) GiB\)[^\n]{0,80}less than desired")
 _PORT = re.compile(
     r"address already in use|couldn't bind|port is already allocated|\bport \d+ is in use", re.IGNORECASE
 )

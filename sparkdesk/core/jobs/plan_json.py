@@ -74,6 +74,14 @@ def plan_from_data(fields: Fields) -> LaunchPlan:
     )
 
 
+def request_from_json(data: bytes) -> LaunchRequest:
+    """A request that was kept by itself (`model_dump_json`). Raises PlanError."""
+    try:
+        return LaunchRequest.model_validate_json(data)
+    except (ValidationError, RecursionError) as error:
+        raise PlanError("This launch request cannot be read", remedy=REMEDY, detail=str(error)[:2000]) from error
+
+
 def _request_from(fields: Fields) -> LaunchRequest:
     try:
         return LaunchRequest.model_validate(dict(fields.data))

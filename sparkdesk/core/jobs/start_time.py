@@ -15,7 +15,7 @@ from typing import TypeGuard
 
 from sparkdesk.core.jobs.record import Phase, PhaseState
 from sparkdesk.core.jobs.request import LaunchRequest
-from sparkdesk.core.jobs.timeline import PREFLIGHT, READY
+from sparkdesk.core.jobs.timeline import PREFLIGHT, READY, SWITCH
 
 SCHEMA = 1
 KEEP = 8
@@ -39,7 +39,7 @@ class StartTimes:
         seconds = {
             phase.key: phase.seconds
             for phase in phases
-            if phase.key not in (READY, PREFLIGHT, *FETCHING) and phase.state is PhaseState.DONE
+            if phase.key not in (READY, PREFLIGHT, SWITCH, *FETCHING) and phase.state is PhaseState.DONE
         }
         if not seconds or not all(0.0 <= taken <= MAX_S for taken in seconds.values()):
             return self

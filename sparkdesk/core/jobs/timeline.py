@@ -14,6 +14,8 @@ from sparkdesk.core.step import Playbook
 
 PREFLIGHT = "preflight"
 READY = "ready"
+SWITCH = "switch"
+"""Steps that stop the server whose place is taken."""
 LOAD = "load"
 WARMUP = "warmup"
 TITLES = {
@@ -21,6 +23,7 @@ TITLES = {
     "image": "Image",
     "weights": "Weights",
     "copy": "Copy",
+    SWITCH: "Stop the other",
     "put": "Prepare",
     "start": "Start",
     LOAD: "Load",

@@ -9,12 +9,10 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from sparkdesk.core.jobs.timeline import LOAD
+from sparkdesk.core.jobs.timeline import LOAD, SWITCH
 from sparkdesk.core.playbooks.job import JOBS_FOLDER, job_command
 from sparkdesk.core.step import Expect, Playbook, Run, Stage, Step, Wait
 
-SWITCH = "switch"
-"""The phase of the steps that stop the other server."""
 _PREFIX = "switch-"
 STATUS_TIMEOUT_S = 30.0
 

@@ -31,6 +31,12 @@ LIST_TRIES = 3
 LIST_RETRY_S = 2.0
 BACKLOG_BYTES = 256 * 1024
 """So much of an adopted job's log is read back."""
+START_BYTES = 512 * 1024
+"""So much of its beginning, for what the engine said of itself."""
+_FIRST_LOG = 'head -c 524288 "$HOME/.local/state/sparkdesk/jobs/{job_id}/log-000000000000000" 2>/dev/null'
+"""The first file is gone once the log was rotated often enough: then nothing is known."""
+GO_ON_WITHIN_S = 3600.0
+"""A launch that was cut off longer ago is not carried on unasked: the node may be another's by now."""
 LOOK_EVERY_S = 20.0
 """What another computer starts on the node is seen within this."""
 FULL_EVERY = 15
@@ -73,9 +79,11 @@ class Adoption:
         self._look_every_s = look_every_s
         self.rhythm = Rhythm()
         self._logs: dict[str, NodeLog] = {}
+        self._shells: dict[str, Shell] = {}
 
     async def adopt(self, node_id: str, shell: Shell) -> None:
         """Take up what the node's folders tell of. A node that cannot be asked is asked again by each heartbeat."""
+        self._shells[node_id] = shell
         await self._shelf.load()
         self._start_log(node_id, shell)
         found = await self._list(node_id, shell)
@@ -197,6 +205,22 @@ class Adoption:
                 )
             case _:
                 self._take_running(deployment)
+                if report.log_bytes > BACKLOG_BYTES and not deployment.engine_told:
+                    self._tasks.start_exclusive(f"start of {deployment.job_id}", self._read_start, deployment)
+
+    async def _read_start(self, deployment: Deployment) -> None:
+        """What its engine said of itself when it started stands further up in the log than is read back."""
+        command = Command(("sh", "-c", _FIRST_LOG.format(job_id=deployment.job_id)))
+        shell = self._shells.get(deployment.node_id)
+        if shell is None:
+            return
+        try:
+            outcome = await shell.run(command, timeout_s=30.0, max_bytes=START_BYTES)
+        except NodeError as error:
+            log.info("start of the log: %s", error.sentence())
+            return
+        if outcome.is_ok:
+            deployment.read_start(line for line in outcome.text.replace("\r", "\n").split("\n") if line)
 
     async def _is_cut_off(self, deployment: Deployment) -> bool:
         """Whether it is a launch of ours that ended, by its journal, before more than files was on the node."""
@@ -237,12 +261,24 @@ class Adoption:
         """Its node has no folder of it."""
         if deployment.status.state.is_over or self._course.is_launching(deployment):
             return
+        if await self._may_go_on(deployment):
+            deployment.say("Its launch was cut off before the server was begun: carrying on with it")
+            deployment.change(JobState.STARTING, message="")
+            self._course.start_launch(deployment, is_resumed=True)
+            return
         if self._shelf.intent_state(deployment) in (JobState.STOPPING, JobState.STARTING, JobState.PLANNED):
             words = "Its launch was interrupted before anything was done"
         else:
             words = "Its folder is gone from the node: somebody removed it"
         deployment.change(JobState.ENDED, message=words, remedy="Launch it again if you need it.", readings=())
         await self._shelf.keep_state(deployment)
+
+    async def _may_go_on(self, deployment: Deployment) -> bool:
+        """Whether it is a launch of ours that was cut off, not long ago, while it fetched or made room."""
+        is_begun = self._shelf.intent_state(deployment) in (JobState.STARTING, JobState.PLANNED)
+        if not is_begun or deployment.plan is None or self._shelf.age_s(deployment) > GO_ON_WITHIN_S:
+            return False
+        return await self._course.was_preparing(deployment)
 
     # Logs ---------------------------------------------------------------------------------------------------------
 

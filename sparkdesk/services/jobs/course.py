@@ -12,16 +12,21 @@ from collections.abc import Callable, Mapping
 from sparkdesk.core.errors import PlanError, SparkDeskError
 from sparkdesk.core.jobs.record import JobState
 from sparkdesk.core.jobs.report import STOPPED_BY_USER
+from sparkdesk.core.jobs.start_time import FETCHING
+from sparkdesk.core.jobs.timeline import SWITCH
 from sparkdesk.core.plain_text import make_line
 from sparkdesk.core.playbooks.job import JobSpec, stop_playbook
+from sparkdesk.core.playbooks.switch import stopped_first
 from sparkdesk.core.ports import Shell
-from sparkdesk.core.step import Playbook, RunEnded
+from sparkdesk.core.step import Playbook, RunEnded, StepEvent
 from sparkdesk.services.clock import Clock
 from sparkdesk.services.ident import new_id
 from sparkdesk.services.jobs.deployment import Deployment
 from sparkdesk.services.jobs.endpoint_pool import EndpointPool
 from sparkdesk.services.jobs.heartbeat import Heartbeat
 from sparkdesk.services.jobs.job_shelf import JobShelf
+from sparkdesk.services.jobs.reach.api_key import ApiKeys
+from sparkdesk.services.jobs.start.handover import Handover
 from sparkdesk.services.jobs.start.start_book import StartBook
 from sparkdesk.services.playbooks.passage import is_repeatable
 from sparkdesk.services.playbooks.runner import Runner
@@ -33,6 +38,7 @@ LOG_END_WAIT_S = 2.0
 RECOVER_EVERY_S = 3.0
 RECOVER_TRIES = 3
 """How often an unknown outcome is looked at again before the job is only watched."""
+_BEFORE = (SWITCH, *FETCHING)
 
 
 class Course:
@@ -48,6 +54,7 @@ class Course:
         shells: Callable[[str], Shell],
         clock: Clock,
         book: StartBook,
+        keys: ApiKeys,
     ) -> None:
         self._tasks = tasks
         self._book = book
@@ -56,7 +63,7 @@ class Course:
         self._pool = pool
         self._shells = shells
         self._clock = clock
-        self._heartbeat = Heartbeat(shells, pool, clock, self.end)
+        self._heartbeat = Heartbeat(shells, pool, clock, self.end, keys)
         self._launching: dict[str, asyncio.Task[None]] = {}
         self._stopping: dict[str, asyncio.Task[None]] = {}
         self._watching: set[asyncio.Task[None]] = set()
@@ -86,14 +93,23 @@ class Course:
     async def _launch(self, deployment: Deployment, is_resumed: bool) -> None:
         tick = f"tick {deployment.job_id}"
         self._tasks.start_exclusive(tick, self._tick, deployment)
+        handover = self._begin_handover(deployment)
+        is_past = False
         try:
-            ended = await self._run_until_known(deployment, is_resumed)
+            if handover is not None:
+                await self._cancel_launch(handover.leaving)
+                self._pool.drop(handover.leaving.job_id)
+                await handover.begin()
+            ended = await self._run_until_known(deployment, is_resumed, handover)
+            is_past = ended.result == "done"
         except SparkDeskError as error:  # the journal cannot be written or read
             deployment.change(JobState.UNKNOWN, message=error.message, remedy=error.remedy)
             self.watch(deployment)
             return
         finally:
             self._tasks.cancel(tick)
+            if handover is not None:
+                handover.end(is_known=is_past or await self.was_started(deployment))
         if ended.result == "done":
             deployment.finish_phases()
             deployment.change(JobState.READY, message="")
@@ -106,12 +122,26 @@ class Course:
         else:
             await self._fail(deployment, ended)
 
-    async def _run_until_known(self, deployment: Deployment, is_resumed: bool) -> RunEnded:
+    def _begin_handover(self, deployment: Deployment) -> Handover | None:
+        """For a launch that stops another job first."""
+        plan = deployment.plan
+        leaving = self._shelf.find(stopped_first(plan.playbook)) if plan is not None else None
+        if plan is None or leaving is None:
+            return None
+        return Handover(leaving, plan.playbook, self._shelf, self.watch, self._tasks.start)
+
+    async def _run_until_known(self, deployment: Deployment, is_resumed: bool, handover: Handover | None) -> RunEnded:
         """Run; when the outcome is not known, look again (journal and checks decide) a few times."""
         plan = deployment.plan
         if plan is None:
             raise PlanError("The plan of this job is not known", remedy="Stop it, and launch it again.")
-        job_id, hear = deployment.job_id, deployment.take_event
+        job_id = deployment.job_id
+
+        def hear(event: StepEvent) -> None:
+            deployment.take_event(event)
+            if handover is not None:
+                handover.hear(event)
+
         deployment.starts = self._book.of(plan.request)
         deployment.was_resumed = is_resumed
         if is_resumed:
@@ -220,9 +250,17 @@ class Course:
         return "" if ended.result == "done" else f"{ended.message}. {ended.remedy}"
 
     async def was_started(self, deployment: Deployment) -> bool:
-        """Whether the launch may have left more than files on the node."""
+        """Whether the launch may have left more than files on the node.
+
+        What comes before its own folder (fetching, another job's stop) leaves nothing that runs.
+        """
         begun = await self._runner.begun_steps(deployment.job_id)
-        return begun is None or any(not is_repeatable(step) for step in begun)
+        return begun is None or any(step.phase not in _BEFORE and not is_repeatable(step) for step in begun)
+
+    async def was_preparing(self, deployment: Deployment) -> bool:
+        """Whether its launch was cut off while it fetched, or stopped the server whose place it takes."""
+        begun = await self._runner.begun_steps(deployment.job_id)
+        return bool(begun) and all(step.phase in _BEFORE for step in begun or ())
 
     def stop_playbook_of(self, deployment: Deployment) -> Playbook:
         """The plan's stop, or for a job without a known plan what stops any job folder."""

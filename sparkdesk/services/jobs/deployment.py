@@ -17,7 +17,7 @@ from sparkdesk.core.jobs.backend import Backend, LoadProgress, LogFailure, LogRe
 from sparkdesk.core.jobs.plan import LaunchPlan
 from sparkdesk.core.jobs.pulse import Pulse
 from sparkdesk.core.jobs.record import JobState, JobStatus, LogLine, PhaseState
-from sparkdesk.core.jobs.start_time import StartTimes, time_left_s
+from sparkdesk.core.jobs.start_time import FETCHING, StartTimes, time_left_s
 from sparkdesk.core.jobs.timeline import LOAD, WARMUP, Timeline
 from sparkdesk.core.plain_text import make_line
 from sparkdesk.core.playbooks.reader import last_object
@@ -37,8 +37,6 @@ KEEP_EVENTS = 1000
 LINE_CHARS = 8192
 MAX_TOLD = 100
 """Figures and words that an engine may tell of itself."""
-FETCHING = ("image", "weights", "copy")
-"""Phases whose progress comes often: it stands at the phase, and not in the log as well."""
 SAY_PROGRESS_EVERY_S = 15.0
 READINGS_FOR_S = GAP_PERIODS * PERIOD_S
 """So long the readings of an engine are those of now: as long as a ReadingBook tells them."""

@@ -27,6 +27,7 @@ from sparkdesk.services.clock import Clock
 from sparkdesk.services.jobs.deployment import Deployment
 from sparkdesk.services.jobs.endpoint_pool import EndpointPool
 from sparkdesk.services.jobs.pulse.probe import SKIPPED, Probe
+from sparkdesk.services.jobs.reach.api_key import ApiKeys
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +54,10 @@ class Heartbeat:
         pool: EndpointPool,
         clock: Clock,
         on_ended: OnEnded,
+        keys: ApiKeys,
         beat_s: float = BEAT_S,
     ) -> None:
+        self._keys = keys
         self._shells = shells
         self._pool = pool
         self._clock = clock
@@ -187,7 +190,8 @@ class Heartbeat:
     async def _read_while_it_answers(self, deployment: Deployment, endpoint: Endpoint) -> None:
         trail = Trail()
         try:
-            async with self._pool.client(deployment.job_id, endpoint) as client:
+            key = await self._keys.find(deployment)
+            async with self._pool.client(deployment.job_id, endpoint, api_key=key) as client:
                 while await self._read(deployment, endpoint, client, trail):
                     await self._prove(deployment, endpoint, client)
                     await self._pause()

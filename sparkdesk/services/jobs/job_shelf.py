@@ -56,6 +56,10 @@ class JobShelf:
         intent = self._intents.get(deployment.job_id)
         return intent.state if intent is not None else None
 
+    def age_s(self, deployment: Deployment) -> float:
+        """How long ago it was launched."""
+        return (self._clock.now_ms() - deployment.status.created_ms) / 1000
+
     def may_change(self, deployment: Deployment) -> bool:
         """Whether it is this account's on its node, whichever computer started it, and of a schema that we know."""
         return not deployment.status.account and deployment.job_id not in self._unreadable
@@ -133,6 +137,7 @@ class JobShelf:
         """Who started it and who has it now, as its node says: another computer may have come meanwhile."""
         is_foreign = report.state == "unreadable" and report.job_id not in self._intents  # ours is being written
         (self._unreadable.add if is_foreign else self._unreadable.discard)(report.job_id)
+        deployment.note_restarts(max(report.restarts, deployment.status.restarts))
         status = deployment.status
         owner = report.owner or status.owner
         if (status.owner, status.holder, status.account) != (owner, report.holder, report.account):

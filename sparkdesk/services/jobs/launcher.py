@@ -42,11 +42,13 @@ from sparkdesk.services.jobs.deployment import Deployment
 from sparkdesk.services.jobs.endpoint_pool import EndpointPool
 from sparkdesk.services.jobs.job_shelf import JobShelf
 from sparkdesk.services.jobs.node_context import NodeContexts
+from sparkdesk.services.jobs.reach.api_key import ApiKeys
 from sparkdesk.services.jobs.reach.doors import Door, Doors
 from sparkdesk.services.jobs.start.plans import PlanParts, Plans
 from sparkdesk.services.jobs.start.repair import Repair
 from sparkdesk.services.jobs.start.start_book import StartBook
 from sparkdesk.services.playbooks.runner import Runner
+from sparkdesk.services.secret_store import SecretStore
 from sparkdesk.services.tasks import Tasks
 
 if TYPE_CHECKING:
@@ -84,6 +86,7 @@ class Launcher:
         programs: Mapping[str, bytes] = MappingProxyType({}),
         broken_backends: tuple[str, ...] = (),
         look_every_s: float = LOOK_EVERY_S,
+        secret_store: SecretStore | None = None,
     ) -> None:
         self.catalogue = catalogue
         self.backends: tuple[BackendInfo, ...] = tuple(backend.info for backend in backends.values())
@@ -96,6 +99,7 @@ class Launcher:
         self._shelf = JobShelf(store, backends, owner, clock)
         self.jobs: Latest[tuple[JobStatus, ...]] = self._shelf.jobs
         self._book = StartBook(store)
+        self._keys = ApiKeys(secret_store, inventory.shell)
         self._contexts = NodeContexts(inventory, telemetry, survey_program, self._own_ports)
         parts = PlanParts(backends, catalogue, owner, job_program, programs)
         self._plans = Plans(parts, inventory, self._contexts, self._book)
@@ -109,6 +113,7 @@ class Launcher:
             shells=inventory.shell,
             clock=clock,
             book=self._book,
+            keys=self._keys,
         )
         self._adoption = Adoption(self._shelf, self._course, jobs_program, tasks, look_every_s)
         self.rhythm = self._adoption.rhythm
@@ -258,6 +263,7 @@ class Launcher:
             raise StepFailed(ended.message, remedy=ended.remedy)
         self._adoption.drop_log(deployment)
         await self._shelf.remove(deployment)
+        await self._keys.forget(job_id)
 
     async def take_over(self, job_id: str) -> None:
         """Look after a job of this account that another computer started: its intent is kept here from now on.
@@ -359,6 +365,27 @@ class Launcher:
         """The ports of this computer that lead to servers, by job."""
         return self._doors.doors
 
+    async def api_key(self, job_id: str) -> str:
+        """The key of a server that its network can reach, to be copied; "" for one without. Raises PlanError."""
+        return await self._keys.find(self._known(job_id))
+
+    def lan_url(self, job_id: str) -> str:
+        """The base URL by which the node's network reaches the server; "" where only the node itself does."""
+        deployment = self._shelf.find(job_id)
+        plan, endpoint = (deployment.plan, deployment.status.endpoint) if deployment is not None else (None, None)
+        if plan is None or endpoint is None or plan.request.reach != "lan":
+            return ""
+        nodes = self._inventory.nodes.value
+        address = next((node.record.address for node in nodes if node.record.id == endpoint.node_id), "")
+        host = f"[{address}]" if ":" in address else address
+        return f"http://{host}:{endpoint.port}{endpoint.base_path}" if host else ""
+
+    def doubt(self, job_id: str) -> None:
+        """Somebody saw an answer of the server fail: have a token be asked for soon."""
+        deployment = self._shelf.find(job_id)
+        if deployment is not None:
+            deployment.pulse.doubt()
+
     def _endpoint_of(self, job_id: str) -> Endpoint | None:
         status = self.status(job_id)
         return status.endpoint if status is not None and not status.state.is_over else None
@@ -369,10 +396,12 @@ class Launcher:
 
         Raises PlanError (no such job, or one without an endpoint) and a NodeError (its node is not live).
         """
-        endpoint = self._known(job_id).status.endpoint
+        deployment = self._known(job_id)
+        endpoint = deployment.status.endpoint
         if endpoint is None:
             raise PlanError("This job answers nowhere", remedy="Choose another server.")
-        async with self._pool.client(job_id, endpoint) as client:
+        key = await self._keys.find(deployment)
+        async with self._pool.client(job_id, endpoint, api_key=key) as client:
             yield client
 
     # Nodes that come and go -----------------------------------------------------------------------------------------

@@ -9,11 +9,11 @@ from collections.abc import Callable
 
 from sparkdesk.core.errors import PlanError
 from sparkdesk.core.jobs.backend import NodeContext
-from sparkdesk.core.jobs.fix import FailedLaunch, Fix, Neighbour, apply_fix, find_fixes
+from sparkdesk.core.jobs.fix import FailedLaunch, Fix, Neighbour, apply_fix, difference, find_fixes
 from sparkdesk.core.jobs.plan import LaunchPlan
 from sparkdesk.core.jobs.record import JobState
 from sparkdesk.core.jobs.request import LaunchRequest
-from sparkdesk.core.playbooks.switch import load_timeout_of
+from sparkdesk.core.playbooks.switch import load_timeout_of, stopped_first
 from sparkdesk.services.jobs.deployment import Deployment
 from sparkdesk.services.jobs.job_shelf import JobShelf
 
@@ -42,7 +42,15 @@ class Repair:
             used_ports=context.used_ports if context is not None else {},
             neighbours=self._neighbours(deployment),
         )
-        return find_fixes(failed)
+        return (*find_fixes(failed), *self._before(deployment, request))
+
+    def _before(self, deployment: Deployment, request: LaunchRequest) -> tuple[Fix, ...]:
+        """The server that made room for this one, offered again."""
+        plan = deployment.plan
+        other = self._shelf.find(stopped_first(plan.playbook)) if plan is not None else None
+        if other is None or other.plan is None or not other.status.state.is_over:
+            return ()
+        return (Fix(f"Start {other.status.title} again instead", difference(request, other.plan.request)),)
 
     def request_after(self, job_id: str, fix: Fix) -> LaunchRequest:
         """The job's request with the fix's changes. Raises PlanError."""

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import logging
 
-from pydantic import ValidationError
-
-from sparkdesk.core.errors import SparkDeskError
+from sparkdesk.core.errors import PlanError, SparkDeskError
+from sparkdesk.core.jobs.plan_json import request_from_json
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.jobs.start_time import StartTimes, start_key
 from sparkdesk.core.ports import Store
@@ -46,9 +45,9 @@ class StartBook:
         self._starts = {key: StartTimes.from_json(data) for key, data in kept.items()} | self._starts
         if self.last_request is None and LAST in last:
             try:
-                self.last_request = LaunchRequest.model_validate_json(last[LAST])
-            except ValidationError as error:
-                log.warning("the last launch cannot be read: %s", error)
+                self.last_request = request_from_json(last[LAST])
+            except PlanError as error:
+                log.warning("the last launch: %s", error.sentence())
 
     def of(self, request: LaunchRequest) -> StartTimes:
         """What starts like this one took."""

@@ -7,10 +7,11 @@ cannot say is None.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from sparkdesk.core.errors import SettingsError
-from sparkdesk.core.jobs.plan import Fit, LaunchPlan
+from sparkdesk.core.jobs.appraisal.outlook import Outlook
+from sparkdesk.core.jobs.plan import LaunchPlan
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.models.catalogue import find_model
 from sparkdesk.core.models.spec import ModelSpec
@@ -26,17 +27,6 @@ from sparkdesk.core.planning.speed.performance import predict
 from sparkdesk.core.planning.workload import Workload
 
 NAN = float("nan")
-
-
-@dataclass(frozen=True, slots=True)
-class Outlook:
-    """What the planner says of one request under one load. `is_shared`: the neighbours are reckoned with."""
-
-    prediction: Prediction
-    fit: Fit
-    left_bytes: int | None
-    """On the fullest node, with this request in place of the job's own; None: not known."""
-    is_shared: bool = False
 
 
 class Forecaster:
@@ -77,6 +67,7 @@ class Forecaster:
             fit=worst_fit(ledgers),
             left_bytes=min(known) if known and len(known) == len(left) else None,
             is_shared=is_shared,
+            step_tokens=_step_tokens(setup, reference),
         )
 
     def setup(self, request: LaunchRequest, job_id: str = "") -> Setup | None:
@@ -86,6 +77,9 @@ class Forecaster:
         if match is None or profile is None:
             return None
         setup, plan = setup_of(request, match.spec, profile), self._plan_of(job_id) if job_id else None
+        share = _share_of(plan) if request.memory_fraction is None else None
+        if profile.memory_fraction is not None and share is not None:
+            setup = replace(setup, memory_fraction=share)  # as its adapter gave it, which may not be the engine's own
         if setup.weights.weight_bytes <= 0 and plan is not None and len(plan.ledgers) == 1:
             return with_weights(setup, plan.ledgers[0].weights_bytes)
         return setup
@@ -133,9 +127,29 @@ class Forecaster:
         return replace(place, nodes=nodes)
 
 
+def _step_tokens(setup: Setup, reference: Reference) -> float:
+    """What the planner expects of a step with guesses: each is taken by its chance, given the one before it."""
+    guesses = reference.calibration.speculations.get(setup.speculative)
+    if guesses is None:
+        return 1.0
+    return 1.0 + sum(guesses.acceptance**length for length in range(1, guesses.draft_tokens + 1))
+
+
 def _held(free: int | None, total: int | None, others: int | None) -> int | None:
     """What a plan takes of a node: what is neither free nor others'."""
     return total - others - free if free is not None and total is not None and others is not None else None
+
+
+def _share_of(plan: LaunchPlan | None) -> float | None:
+    """The share of memory that a plan gave its engine; None where it is not known."""
+    if plan is None or not plan.ledgers:
+        return None
+    ledger = plan.ledgers[0]
+    taken = _held(ledger.free_bytes, ledger.total_bytes, ledger.others_bytes)
+    if taken is None or not ledger.total_bytes:
+        return None
+    share = (taken - ledger.reserve_bytes) / ledger.total_bytes
+    return round(share, 2) if 0.0 < share <= 1.0 else None
 
 
 def _least(total: int | None, amount: int) -> int:

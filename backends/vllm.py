@@ -65,9 +65,16 @@ from sparkdesk.core.planning.launch.preflight import (
     refuse_errors,
     tensor_problems,
 )
-from sparkdesk.core.planning.launch.request import NO_SPECULATION, STOCK, has_format, launched_weights
-from sparkdesk.core.planning.launch.share import share_launch_problems, share_ledger, share_notes, share_of
-from sparkdesk.core.planning.launch.word import POOLING, Vocabulary, spark_problems, word_problems
+from sparkdesk.core.planning.launch.request import (
+    NO_SPECULATION,
+    SMALL_PURPOSES,
+    STOCK,
+    has_format,
+    launched_weights,
+    share_of,
+)
+from sparkdesk.core.planning.launch.share import share_launch_problems, share_ledger, share_notes
+from sparkdesk.core.planning.launch.word import Vocabulary, spark_problems, word_problems
 from sparkdesk.core.planning.setup import Build, EngineProfile
 from sparkdesk.core.playbooks.container import container_argv, container_name, container_of, loopback_endpoint
 from sparkdesk.core.playbooks.job import JobSpec, build_plan
@@ -203,7 +210,7 @@ class Vllm:
         refuse_errors(self.problems(request, context))
         ledger = share_ledger(request, context, PROFILE)
         tuning = _tuning(request)
-        container = container_of(request, context, _image(request, context), ledger)
+        container = container_of(request, context, _image(request, context), ledger, INFO.key)
         container = replace(
             container,
             environment=(*(tuning.environment if tuning else ()), *container.environment),
@@ -281,8 +288,8 @@ def _words(request: LaunchRequest, spec: ModelSpec | None) -> tuple[str, ...]:
     words = [request.model, "--served-model-name", request.served_name]
     words += ["--host", "0.0.0.0" if request.reach == "lan" else "127.0.0.1", "--port", str(request.port)]
     words += ["--max-model-len", str(request.context_tokens), "--max-num-seqs", str(request.concurrency)]
-    words += ["--gpu-memory-utilization", f"{share_of(request, PROFILE):.2f}"]
-    if request.purpose in POOLING:
+    words += ["--gpu-memory-utilization", f"{share_of(request, PROFILE) or 0.0:.2f}"]
+    if request.purpose in SMALL_PURPOSES:
         words += ["--runner", "pooling"]
     if request.kv_dtype:
         words += ["--kv-cache-dtype", request.kv_dtype]

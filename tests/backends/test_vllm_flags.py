@@ -9,31 +9,10 @@ import pytest
 from backends import vllm
 from sparkdesk.core.jobs.request import LaunchRequest
 from tests.backends.context import ROOT, context_with, spec_named
+from tests.backends.flag_check import check_flags
 from tests.backends.test_golden_plans import GPT_OSS, LLAMA, ON_LINE, QWEN, UPSTREAM
 
 TABLE = tomllib.loads((ROOT / "resources/flags/vllm-0.33.0.toml").read_text())
-
-
-def check_flags(words: list[str]) -> list[str]:
-    """What is wrong with the words after the model's name; empty is fine."""
-    flags = {name: flag for flag in TABLE["flag"] for name in (flag["name"], *flag.get("aliases", []))}
-    flags |= {"--no-" + name[2:]: flag for name, flag in flags.items() if flag["takes"] == "none"}
-    wrong: list[str] = []
-    while words:
-        word = words.pop(0)
-        flag = flags.get(word)
-        if flag is None:
-            wrong.append(f"unknown: {word}")
-            continue
-        values: list[str] = []
-        while words and not words[0].startswith("-"):
-            values.append(words.pop(0))
-        expected = {"none": (0, 0), "value": (1, 1), "optional": (0, 1), "many": (1, 1000)}[flag["takes"]]
-        if not expected[0] <= len(values) <= expected[1]:
-            wrong.append(f"{word} with {values}")
-        if flag.get("choices") and not set(values) <= set(flag["choices"]):
-            wrong.append(f"{word} cannot be {values}")
-    return wrong
 
 
 def engine_words(request: LaunchRequest) -> list[str]:
@@ -47,11 +26,11 @@ def engine_words(request: LaunchRequest) -> list[str]:
     "request_", [LLAMA, UPSTREAM, QWEN, ON_LINE], ids=["nvidia", "upstream", "tuned-mtp", "eager-ngram"]
 )
 def test_every_flag_of_a_plan_is_in_the_engines_own_table(request_: LaunchRequest) -> None:
-    assert check_flags(engine_words(request_)) == []
+    assert check_flags(engine_words(request_), TABLE) == []
 
 
 def test_only_the_patched_image_gets_the_flags_that_only_it_has() -> None:
-    unknown = [wrong for wrong in check_flags(engine_words(GPT_OSS)) if wrong.startswith("unknown: --")]
+    unknown = [wrong for wrong in check_flags(engine_words(GPT_OSS), TABLE) if wrong.startswith("unknown: --")]
     assert unknown == ["unknown: --mxfp4-backend", "unknown: --mxfp4-layers"]
     words = vllm.backend.plan(GPT_OSS, context_with(spec_named(GPT_OSS.model))).commands[0].text
     assert "sparkarena/spark-vllm-docker:mxfp4" in words
@@ -60,17 +39,17 @@ def test_only_the_patched_image_gets_the_flags_that_only_it_has() -> None:
 @pytest.mark.parametrize("hub_id", sorted(vllm.TUNINGS))
 def test_every_tuned_build_of_the_stock_image_has_flags_that_vllm_knows(hub_id: str) -> None:
     tuning = vllm.TUNINGS[hub_id]
-    assert tuning.image or check_flags(list(tuning.flags)) == []
+    assert tuning.image or check_flags(tuning.flags, TABLE) == []
 
 
 def test_a_flag_that_vllm_does_not_know_is_found() -> None:
     words = engine_words(LLAMA.model_copy(update={"extra_flags": ("--max-modle-len", "5")}))
-    assert "unknown: --max-modle-len" in check_flags(words)
+    assert "unknown: --max-modle-len" in check_flags(words, TABLE)
 
 
 def test_a_flag_with_a_missing_or_foreign_value_is_found() -> None:
-    assert check_flags(["--max-model-len"])
-    assert check_flags(["--uvicorn-log-level", "loud"])
+    assert check_flags(["--max-model-len"], TABLE)
+    assert check_flags(["--uvicorn-log-level", "loud"], TABLE)
 
 
 def test_the_table_names_its_release_and_holds_the_flags_that_playbooks_use() -> None:
@@ -84,3 +63,9 @@ def test_a_quantization_of_another_engine_is_refused_at_its_field() -> None:
     request = LLAMA.model_copy(update={"quantization": "Q4_1"})
     problems = vllm.backend.problems(request, context_with(spec_named(request.model)))
     assert [problem.field for problem in problems if problem.severity == "error"] == ["quantization"]
+
+
+def test_the_words_for_kernels_and_loaders_are_vllms_own() -> None:
+    flags = {flag["name"]: flag for flag in TABLE["flag"]}
+    assert set(vllm.MOE_BACKENDS) <= set(flags["--moe-backend"]["choices"])
+    assert {"pooling", "generate"} <= set(flags["--runner"]["choices"])

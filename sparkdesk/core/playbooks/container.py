@@ -26,7 +26,6 @@ OOM_SCORE = 500
 HUB_CACHE = (".cache/huggingface", "/root/.cache/huggingface")
 """Where weights lie on the node (below the home), and where the image looks for them."""
 COMPILE_CACHES = (
-    (".cache/vllm", "/root/.cache/vllm"),
     (".cache/flashinfer", "/root/.cache/flashinfer"),
     (".cache/torch_extensions", "/root/.cache/torch_extensions"),
     (".triton", "/root/.triton"),
@@ -102,12 +101,11 @@ def memory_limit_bytes(ledger: MemoryLedger, floor_bytes: int = FLOOR_BYTES) -> 
     return max(min(wanted, most), GIB) >> 20 << 20
 
 
-def cache_volumes(
-    node: NodeContext, caches: tuple[tuple[str, str], ...] = COMPILE_CACHES
-) -> tuple[tuple[str, str], ...]:
-    """The hub's cache and the compile caches, as volumes of this node."""
+def cache_volumes(node: NodeContext, engine_cache: str = "") -> tuple[tuple[str, str], ...]:
+    """The hub's cache, the engine's own below ~/.cache, and the compile caches, as volumes of this node."""
     home = node.home or f"/home/{node.record.user}"
-    return tuple((f"{home}/{outside}", inside) for outside, inside in (HUB_CACHE, *caches))
+    own = ((f".cache/{engine_cache}", f"/root/.cache/{engine_cache}"),) if engine_cache else ()
+    return tuple((f"{home}/{outside}", inside) for outside, inside in (HUB_CACHE, *own, *COMPILE_CACHES))
 
 
 def hub_environment(request: LaunchRequest) -> tuple[tuple[str, str], ...]:
@@ -115,14 +113,16 @@ def hub_environment(request: LaunchRequest) -> tuple[tuple[str, str], ...]:
     return OFFLINE if request.weights_from == "desk" else ()
 
 
-def container_of(request: LaunchRequest, context: PlanContext, image: str, ledger: MemoryLedger | None) -> Container:
+def container_of(
+    request: LaunchRequest, context: PlanContext, image: str, ledger: MemoryLedger | None, engine_cache: str = ""
+) -> Container:
     """The container of a request's first node, with caches, hub variables, the request's own and its memory limit."""
     node = context.node(request.nodes[0])
     return Container(
         job_id=context.job_id,
         plan_digest=request.digest,
         image=image,
-        volumes=cache_volumes(node),
+        volumes=cache_volumes(node, engine_cache),
         environment=(*hub_environment(request), *request.environment),
         memory_bytes=None if ledger is None else memory_limit_bytes(ledger),
     )

@@ -121,6 +121,17 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
         source="ours, an allowance; vLLM tells it in some versions only", where="core/planning/memory/need.py",
     ),
     assume(
+        "sglang-on-gb10", "SGLang starts on a GB10 and says so in the words that its reader knows", _JOB_LOGS,
+        _in_log("server_args=", r"The server is fired up and ready to roll"), source="SGLang 0.5.23's source",
+        where="backends/sglang.py",
+    ),
+    assume(
+        "sglang-outside-memory", "SGLang's graphs stay below the plan's allowance of 4 GiB beside weights and cache",
+        _JOB_LOGS,
+        _sum_below(r"graphs? end\..{0,400}?mem usage=(\d+(?:\.\d+)?) ?GB", 1024 * MIB, VLLM_ALLOWED_BYTES),
+        source="ours, an allowance", where="backends/sglang.py",
+    ),
+    assume(
         "container-headroom", "An engine in a container stays below its plan and 8 GiB more: its limit never ends it",
         ReadFile("/sys/fs/cgroup/system.slice/docker-*.scope/memory.events", max_files=8), matches(r"oom_kill 0\b"),
         source="ours, an allowance; the file: the kernel's cgroup v2", where="core/playbooks/container.py",

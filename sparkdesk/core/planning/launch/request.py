@@ -18,6 +18,10 @@ from sparkdesk.core.planning.workload import Workload
 
 STOCK = "stock"
 NO_SPECULATION = "none"
+SMALL_PURPOSES = ("embed", "rerank")
+SMALL_FRACTION = 0.2
+"""The share of a server for vectors or scores where nobody chose one: a model of 8B in 16 bit and its runtime, so that
+it fits beside a chat model. Ours, an allowance."""
 
 
 def setup_of(request: LaunchRequest, spec: ModelSpec | None, profile: EngineProfile) -> Setup:
@@ -33,8 +37,15 @@ def setup_of(request: LaunchRequest, spec: ModelSpec | None, profile: EngineProf
         ),
         kv_dtype=request.kv_dtype,
         speculative=request.speculative or NO_SPECULATION,
-        memory_fraction=None if profile.memory_fraction is None else request.memory_fraction or profile.memory_fraction,
+        memory_fraction=share_of(request, profile),
     )
+
+
+def share_of(request: LaunchRequest, profile: EngineProfile) -> float | None:
+    """The share of memory that the engine is told: the request's, else its adapter's. None: it takes none."""
+    if profile.memory_fraction is None or request.memory_fraction is not None:
+        return None if profile.memory_fraction is None else request.memory_fraction
+    return SMALL_FRACTION if request.purpose in SMALL_PURPOSES else profile.memory_fraction
 
 
 def launched_weights(request: LaunchRequest, spec: ModelSpec | None) -> WeightFormat:

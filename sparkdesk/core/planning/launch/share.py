@@ -9,7 +9,7 @@ from __future__ import annotations
 from sparkdesk.core.jobs.backend import PlanContext
 from sparkdesk.core.jobs.plan import MemoryLedger, Problem, Severity
 from sparkdesk.core.jobs.request import LaunchRequest
-from sparkdesk.core.planning.launch.request import live_place, place_of, setup_of, workload_of
+from sparkdesk.core.planning.launch.request import live_place, place_of, setup_of, share_of, workload_of
 from sparkdesk.core.planning.memory.ledger import (
     fit_problems,
     launch_ledgers,
@@ -18,11 +18,6 @@ from sparkdesk.core.planning.memory.ledger import (
     weights_problems,
 )
 from sparkdesk.core.planning.setup import EngineProfile
-
-
-def share_of(request: LaunchRequest, profile: EngineProfile) -> float:
-    """The share that the engine is told: the request's, else its adapter's."""
-    return request.memory_fraction or profile.memory_fraction or 0.0
 
 
 def share_ledger(request: LaunchRequest, context: PlanContext, profile: EngineProfile) -> MemoryLedger:
@@ -52,6 +47,6 @@ def share_launch_problems(request: LaunchRequest, context: PlanContext, profile:
 
 def share_notes(request: LaunchRequest, context: PlanContext, profile: EngineProfile) -> tuple[str, ...]:
     """The engine's own check at its start, with its numbers, where it passes."""
-    share = share_of(request, profile)
+    share = share_of(request, profile) or 0.0
     notes = (start_note(node, share, profile.title) for node in place_of(request, context).nodes)
     return tuple(note for note in notes if note)

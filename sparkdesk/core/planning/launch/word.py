@@ -12,11 +12,9 @@ from dataclasses import dataclass
 from sparkdesk.core.jobs.plan import Problem, Severity
 from sparkdesk.core.jobs.request import MODEL_PATTERN, LaunchRequest
 from sparkdesk.core.models.spec import ModelSpec
-from sparkdesk.core.planning.launch.request import NO_SPECULATION, has_format, launched_weights
+from sparkdesk.core.planning.launch.request import NO_SPECULATION, SMALL_PURPOSES, has_format, launched_weights
 from sparkdesk.core.planning.setup import EngineProfile
 
-POOLING = ("embed", "rerank")
-"""Purposes that give vectors or scores, and no text."""
 ARCHITECTURE_VARIABLE = "TORCH_CUDA_ARCH_LIST"
 ARCHITECTURES = ("12.1", "12.1a", "12.1+PTX", "12.1a+PTX")
 """sm_121, the GPU of a DGX Spark. Source: NVIDIA's device table and reports of its users."""
@@ -107,7 +105,7 @@ def draft_problems(request: LaunchRequest, remedy: str) -> list[Problem]:
 def purpose_problems(request: LaunchRequest, spec: ModelSpec | None) -> list[Problem]:
     """What does not go with vectors or pictures."""
     problems = []
-    if request.purpose in POOLING:
+    if request.purpose in SMALL_PURPOSES:
         for field in ("speculative", "tool_parser", "reasoning_parser"):
             if getattr(request, field) not in ("", NO_SPECULATION):
                 message = f"A server for {request.purpose} generates no text: {field.replace('_', ' ')} has no meaning"
@@ -116,7 +114,7 @@ def purpose_problems(request: LaunchRequest, spec: ModelSpec | None) -> list[Pro
     if known and request.purpose == "vision" and "vision" not in known:
         message = f"{spec.title if spec else request.model} sees no pictures, as far as is known"
         problems.append(Problem(Severity.WARNING, message, "Choose chat, or a model with vision.", "purpose"))
-    if known and request.purpose in POOLING and not set(known) & {"embed", "rerank"}:
+    if known and request.purpose in SMALL_PURPOSES and not set(known) & set(SMALL_PURPOSES):
         message = f"{spec.title if spec else request.model} is no model for {request.purpose}, as far as is known"
         problems.append(Problem(Severity.WARNING, message, "Choose a model that was trained for it.", "purpose"))
     return problems

@@ -11,7 +11,9 @@ from sparkdesk.core.jobs.endpoint import Endpoint
 from sparkdesk.core.jobs.record import JobState, LogLine
 from tests.ui import rack
 from tests.ui.stage import Stage
-from ui.jobs.model import DeploymentsModel, endpoint_text, log_rows, moment
+from ui.jobs.log_rows import RowMaker
+from ui.jobs.model import DeploymentsModel, moment
+from ui.jobs.words.address import endpoint_text
 
 JOBS = (
     rack.job("j1", "gpt-oss-120b", 0),
@@ -128,15 +130,15 @@ def test_the_commands_of_stopping_are_shown(model: DeploymentsModel) -> None:
 
 
 def test_log_lines_keep_source_level_and_what_was_cut() -> None:
-    rows = log_rows(
+    rows = RowMaker().rows(
         [
             LogLine(rack.NOW_MS, "engine", "warning", "slow", cut_bytes=1200),
             LogLine(0, "SparkDesk", "strange", "x"),
             Lost(4096),
         ]
     )
-    assert rows[0][1:] == ("engine", "WARN", "slow … 1,200 more bytes")
-    assert rows[1] == ("", "SparkDesk", "INFO", "x")
+    assert rows[0][1:4] == ("engine", "WARN", "slow … 1,200 more bytes")
+    assert rows[1][:4] == ("", "SparkDesk", "INFO", "x")
     assert rows[2][3].startswith("4,096 lines were lost")
 
 

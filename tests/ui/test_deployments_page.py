@@ -199,7 +199,7 @@ def test_the_log_of_another_deployment_replaces_the_one_before(page: Deployments
 
 
 def test_the_tunnel_is_copied_as_shown(page: DeploymentsPage) -> None:
-    page.detail.endpoint.tunnel.copy_text()
+    QTest.mouseClick(page.detail.endpoint.ways["tunnel"], Qt.MouseButton.LeftButton)
     assert QGuiApplication.clipboard().text() == "ssh -N -L 127.0.0.1:8080:127.0.0.1:8080 -- node0"
 
 

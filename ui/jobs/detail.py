@@ -1,241 +1,73 @@
-"""Everything about one deployment: state, timeline, endpoint, charts, log.
+"""Everything about one deployment: state, timeline, speed, endpoint, charts, log.
 
-The one rule: a chart without data says why; a log keeps what it showed, also when its source is gone.
+The one rule: the log keeps its height; what is above it scrolls where there is no room for all.
 """
 
 from __future__ import annotations
 
-from PySide6.QtCore import Signal
-from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QGuiApplication, QResizeEvent
+from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
-from sparkdesk.core.feed import Lost
-from sparkdesk.core.jobs.rate import GENERATED_RATE
-from sparkdesk.core.jobs.reading import KV_USED, REQUESTS_RUNNING, REQUESTS_WAITING
+from sparkdesk.core.errors import SparkDeskError
 from sparkdesk.core.jobs.record import JobState, JobStatus
-from sparkdesk.core.jobs.record import LogLine as JobLogLine
 from ui import text, theme
-from ui.bridge import StreamPump
 from ui.jobs.effort_card import EffortCard
-from ui.jobs.mark import is_coming_up, mark_of_job
-from ui.jobs.model import DeploymentsModel, log_rows
+from ui.jobs.measure.dialog import MeasureDialog
+from ui.jobs.model import DeploymentsModel, moment
+from ui.jobs.part.change_card import ChangeCard
+from ui.jobs.part.charts import NARROW_PX, ChartCards
+from ui.jobs.part.endpoint_card import EndpointCard
+from ui.jobs.part.head import HeadCard
+from ui.jobs.part.log_pane import LogPane
+from ui.jobs.part.speed_card import SpeedCard
+from ui.jobs.part.truth_card import TruthCard
+from ui.jobs.words.change import change_words, changed_request
 from ui.widgets.banner import Banner
-from ui.widgets.button import Button
-from ui.widgets.card import Card
-from ui.widgets.chart import ChartFrame, LiveChart, Series, fitting_span_s
-from ui.widgets.chip import Chip
-from ui.widgets.copy_field import CopyField
 from ui.widgets.empty_state import EmptyState
-from ui.widgets.label import ElidedLabel, Label
-from ui.widgets.log_model import LogLine, LogModel
-from ui.widgets.log_view import LogView
-from ui.widgets.timeline import Stage, StateTimeline
-
-LOG_HZ = 10.0
-SPAN_S = 900.0
-NARROW_PX = 760
-LOW_PX = 640
-"""Below this height the charts are as low as they can be read."""
 
 
-class HeadCard(Card):
-    """Title, state, actions and the timeline."""
+class CardColumn(QScrollArea):
+    """Cards below each other, as high as they need, less where there is no room."""
 
-    chat = Signal()
-    stop = Signal()
-    relaunch = Signal()
-    forget = Signal()
-    take_over = Signal()
-
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, parts: tuple[QWidget, ...], parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._title = Label("", "page_title", "text")
-        self._chip = Chip()
-        self._line = ElidedLabel("", "dense", "text3")
-        self._found = Chip("Found running", "neutral", "eye")
-        self._note = Chip("", "simulated")
-        self._origin = ElidedLabel("", "dense", "text2")
-        self.takeover_button = Button("Take over…", is_small=True)
-        self.chat_button = Button("Chat", icon="message-square")
-        self.relaunch_button = Button("Relaunch", icon="refresh-cw")
-        self.forget_button = Button("Remove…", kind="text", icon="x")
-        self.stop_button = Button("Stop…", kind="danger", icon="square")
-        self.timeline = StateTimeline()
-        column = self.column(spacing=10)
-        row = QHBoxLayout()
-        row.setSpacing(8)
-        for part in (self._title, self._chip, self._found, self._note):
-            row.addWidget(part)
-        row.addWidget(self._line, 1)
-        for button in (self.chat_button, self.relaunch_button, self.forget_button, self.stop_button):
-            row.addWidget(button)
-        column.addLayout(row)
-        whose = QHBoxLayout()
-        whose.setSpacing(8)
-        whose.addWidget(self._origin, 1)
-        whose.addWidget(self.takeover_button)
-        column.addLayout(whose)
-        column.addWidget(self.timeline)
-        self.takeover_button.clicked.connect(self.take_over)
-        self.chat_button.clicked.connect(self.chat)
-        self.stop_button.clicked.connect(self.stop)
-        self.relaunch_button.clicked.connect(self.relaunch)
-        self.forget_button.clicked.connect(self.forget)
-        self._found.setToolTip("It ran already when SparkDesk looked at its node.")
+        self._body = QWidget()
+        self._body.setProperty("tone", "page")
+        column = QVBoxLayout(self._body)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(theme.GAP)
+        for part in parts:
+            column.addWidget(part)
+        column.addStretch(1)
+        self.setWidget(self._body)
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
 
-    def chips(self) -> list[str]:
-        """The words of the chips beside the title."""
-        return [chip.text() for chip in (self._chip, self._found, self._note) if not chip.isHidden()]
+    def needed_height(self) -> int:
+        """The height at which nothing scrolls."""
+        layout = self._body.layout()
+        if layout is None:
+            return 0
+        layout.activate()
+        width = self.viewport().width()
+        return layout.totalHeightForWidth(width) if layout.hasHeightForWidth() else layout.totalSizeHint().height()
 
-    def origin(self) -> str:
-        """Whose the job is, as it is shown; "" when nothing is said."""
-        return "" if self._origin.isHidden() else self._origin.text()
+    def sizeHint(self) -> QSize:
+        return QSize(400, self.needed_height())
 
-    def show_job(self, model: DeploymentsModel, job: JobStatus) -> None:
-        """Show a job."""
-        self._title.setText(text.one_line(job.title, 80))
-        self._chip.set_state(*mark_of_job(job))
-        self._line.setText(model.line(job))
-        origin = model.origin(job)
-        self._origin.setText(origin)
-        self._origin.setVisible(bool(origin))
-        self.takeover_button.setVisible(model.can_take_over(job))
-        self._found.setVisible(job.is_adopted and not origin)
-        note = job.endpoint.note if job.endpoint else ""
-        self._note.set_state(text.one_line(note, 80), "simulated")
-        self._note.setVisible(bool(note))
-        is_ready = job.state is JobState.READY
-        self._show_actions(model, job)
-        stages = tuple(Stage(s.title, s.state, s.time_text, s.detail) for s in model.stages(job))  # type: ignore[arg-type]
-        self.timeline.setVisible(bool(stages))
-        self.timeline.set_stages(stages, is_folded=is_ready)
+    def minimumSizeHint(self) -> QSize:
+        return QSize(200, 80)
 
-    def _show_actions(self, model: DeploymentsModel, job: JobStatus) -> None:
-        is_ready, is_ours = job.state is JobState.READY, not model.is_read_only(job)
-        self.chat_button.setVisible(is_ours and not job.state.is_over)
-        self.chat_button.set_disabled_reason("" if is_ready else "It is not ready yet")
-        self.relaunch_button.setVisible(is_ours and job.state.is_over)
-        has_plan = model.feeds.plan_of(job.job_id) is not None
-        self.relaunch_button.set_disabled_reason("" if has_plan else "SparkDesk has no plan of this job")
-        self.relaunch_button.setText("Fix and relaunch" if job.state is JobState.FAILED else "Relaunch")
-        self.relaunch_button.updateGeometry()
-        self.forget_button.setVisible(is_ours and job.state.is_over)
-        self.stop_button.setVisible(is_ours and not job.state.is_over)
-        self.stop_button.set_busy(job.state is JobState.STOPPING)
-
-
-class EndpointCard(Card):
-    """Where it answers and how a program on this computer gets there."""
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.url = CopyField("base URL")
-        self.model_id = CopyField("model id")
-        self.tunnel = CopyField("tunnel command")
-        self._where = Label("", "label", "text3")
-        self._limits = Label("", "label", "text3")
-        column = self.column(spacing=6)
-        grid = QGridLayout()
-        grid.setHorizontalSpacing(14)
-        grid.setVerticalSpacing(6)
-        cells = (("Endpoint", self.url, self._where), ("Model id", self.model_id, self._limits))
-        for i, (title, field, hint) in enumerate(cells):
-            grid.addWidget(Label(title, "dense_strong", "text"), 0, i)
-            grid.addWidget(field, 1, i)
-            grid.addWidget(hint, 2, i)
-        grid.setColumnStretch(0, 1)
-        grid.setColumnStretch(1, 1)
-        column.addLayout(grid)
-        row = QHBoxLayout()
-        row.setSpacing(10)
-        row.addWidget(Label("Use it from other programs: run this first", "label", "text3"))
-        row.addWidget(self.tunnel, 1)
-        column.addLayout(row)
-
-    def show_job(self, model: DeploymentsModel, job: JobStatus) -> None:
-        """Show how the job is reached; hidden when it cannot be."""
-        said = model.endpoint(job)
-        self.setVisible(said is not None and not job.state.is_over)
-        if said is None:
-            return
-        for field, value in ((self.url, said.url), (self.model_id, said.model), (self.tunnel, said.tunnel)):
-            if field.text() != value:
-                field.setText(value)
-        self._where.setText(said.where)
-        self._limits.setText(said.limits or "The limit of a request is not known")
-
-
-class ChartCards(QWidget):
-    """Three charts: tokens, requests, KV cache."""
-
-    def __init__(self, model: DeploymentsModel, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._model = model
-        self.tokens = LiveChart("Generated tokens", unit="tok/s", frame=ChartFrame(window_s=SPAN_S))
-        self.requests = LiveChart("Requests", frame=ChartFrame(window_s=SPAN_S))
-        self.kv = LiveChart("KV cache in use", unit="%", frame=ChartFrame(window_s=SPAN_S, high=100.0))
-        self._cards = []
-        self._grid = QGridLayout(self)
-        self._grid.setContentsMargins(0, 0, 0, 0)
-        self._grid.setSpacing(theme.GAP)
-        for chart in (self.tokens, self.requests, self.kv):
-            card = Card()
-            card.column(margins=(14, 8, 14, 8)).addWidget(chart)
-            self._cards.append(card)
-        self._columns = 0
-        self.set_columns(3)
-
-    def set_columns(self, columns: int) -> None:
-        """Lay the cards out in this many columns."""
-        if columns == self._columns:
-            return
-        self._columns = columns
-        for i, card in enumerate(self._cards):
-            self._grid.addWidget(card, i // columns, i % columns)
-
-    def show_job(self, job: JobStatus) -> None:
-        """Show what there is of the job's last quarter of an hour."""
-        traces = self._model.feeds.traces
-        span_s = fitting_span_s(traces.series(job.job_id, GENERATED_RATE)[0], 0.0, SPAN_S)
-        self.tokens.set_frame(ChartFrame(window_s=span_s))
-        self.kv.set_frame(ChartFrame(window_s=span_s, high=100.0))
-        rate = traces.newest(job.job_id, GENERATED_RATE)
-        self._show(self.tokens, job, [(GENERATED_RATE, "", 1.0)], text.token_rate(rate).value)
-        running, waiting = traces.newest(job.job_id, REQUESTS_RUNNING), traces.newest(job.job_id, REQUESTS_WAITING)
-        said = text.NOT_KNOWN
-        if text.is_known(running):
-            said = f"{running:.0f}" + (f" / {waiting:.0f}" if text.is_known(waiting) else "")
-        self.requests.set_frame(ChartFrame(window_s=span_s, high=self._even_top(job)))
-        keys = [(REQUESTS_RUNNING, "running", 1.0), (REQUESTS_WAITING, "waiting", 1.0)]
-        self._show(self.requests, job, keys, said)
-        used = traces.newest(job.job_id, KV_USED)
-        percent = f"{used * 100:.0f}" if text.is_known(used) else text.NOT_KNOWN
-        self._show(self.kv, job, [(KV_USED, "", 100.0)], percent)
-
-    def _even_top(self, job: JobStatus) -> float:
-        """The top of the requests' axis: whole requests at the middle line too."""
-        series = (self._model.feeds.traces.series(job.job_id, key)[1] for key in (REQUESTS_RUNNING, REQUESTS_WAITING))
-        peak = max((value for values in series for value in values if text.is_known(value)), default=0.0)
-        return next((float(top) for top in (2, 4, 8, 20, 40, 80, 200, 400, 800) if top >= peak), 2.0 * peak)
-
-    def _show(self, chart: LiveChart, job: JobStatus, keys: list[tuple[str, str, float]], value_text: str) -> None:
-        traces = self._model.feeds.traces
-        lines = []
-        for key, name, scale in keys:
-            times_s, values = traces.series(job.job_id, key)
-            lines.append(Series(name, times_s, [value * scale for value in values]))
-        chart.set_empty_text(_why_empty(job, has_any=any(traces.has(job.job_id, key) for key, _, _ in keys)))
-        chart.set_series(lines, now_s=0.0, value_text=value_text)
-
-
-def _why_empty(job: JobStatus, *, has_any: bool) -> str:
-    if has_any:
-        return "Nothing in the last 15 min"
-    if is_coming_up(job):
-        return "Starts when it is ready"
-    if job.state.is_over:
-        return "It no longer runs"
-    return "The engine does not report this"
+    def fit(self) -> None:
+        """Take the height that the cards need now, at most."""
+        needed = self.needed_height()
+        if needed != self.maximumHeight():
+            self.setMaximumHeight(max(needed, 80))
+            self.updateGeometry()
 
 
 class DeploymentDetail(QWidget):
@@ -244,58 +76,151 @@ class DeploymentDetail(QWidget):
     chat_asked = Signal(str)
     stop_asked = Signal(str)
     relaunch_asked = Signal(str)
+    restart_asked = Signal(str)
     forget_asked = Signal(str)
     takeover_asked = Signal(str)
+    launch_form_asked = Signal(object)
+    """Carries the LaunchRequest that the launch form is to show."""
 
     def __init__(self, model: DeploymentsModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._model = model
-        self._pump: StreamPump[JobLogLine] | None = None
-        self._told: tuple[str, str, JobState] | None = None
+        self._told: tuple[object, ...] | None = None
+        self._is_speed_open = False
+        self.measure: MeasureDialog | None = None
         self.head = HeadCard()
         self.banner = Banner()
-        self.endpoint = EndpointCard()
+        self.speed = SpeedCard()
+        self.change = ChangeCard()
+        self.endpoint = EndpointCard(model)
         self.charts = ChartCards(model)
         self.effort = EffortCard()
-        self.log = LogView(LogModel(self))
+        self.truth = TruthCard()
+        self.log = LogPane(model)
         self.closed = EmptyState("lock", "Nothing more can be seen of it", "")
-        self._log_card = Card()
-        self._log_card.column(margins=(1, 1, 1, 1)).addWidget(self.log)
+        self.cards = CardColumn(
+            (
+                self.head,
+                self.banner,
+                self.speed,
+                self.change,
+                self.endpoint,
+                self.charts,
+                self.effort,
+                self.truth,
+            )
+        )
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(theme.GAP)
-        for part in (self.head, self.banner, self.endpoint, self.charts, self.effort):
-            column.addWidget(part)
-        self._log_card.setMinimumHeight(110)
-        column.addWidget(self._log_card, 1)
+        column.addWidget(self.cards)
+        column.addWidget(self.log, 1)
         column.addWidget(self.closed, 1)
         self.closed.setVisible(False)
-        self.charts.setFixedHeight(138)
-        for signal, way in (
-            (self.head.chat, self.chat_asked),
-            (self.head.stop, self.stop_asked),
-            (self.head.relaunch, self.relaunch_asked),
-            (self.head.forget, self.forget_asked),
-            (self.head.take_over, self.takeover_asked),
-        ):
-            signal.connect(lambda way=way: way.emit(self._model.job_id))
+        self._wire()
+        self._open(model.job_id)
+
+    def _wire(self) -> None:
+        self._ways = {
+            "chat": self.chat_asked,
+            "stop": self.stop_asked,
+            "relaunch": self.relaunch_asked,
+            "restart": self.restart_asked,
+            "forget": self.forget_asked,
+            "take_over": self.takeover_asked,
+        }
+        self.head.asked.connect(self._take_wish)
         self.banner.action_clicked.connect(lambda: self.relaunch_asked.emit(self._model.job_id))
-        model.selected.connect(self._open_log)
-        self._open_log(model.job_id)
+        self.speed.again_asked.connect(self._check_again)
+        self.speed.closed.connect(lambda: self._open_speed(False))
+        self.change.open_asked.connect(self._open_change)
+        self.change.not_now.connect(self._dismiss_change)
+        self.truth.correction_set.connect(self._set_correction)
+        self.endpoint.failed.connect(self.show_error)
+        self.log.failed.connect(self.show_error)
+        self.log.full_asked.connect(lambda is_full: self.cards.setVisible(not is_full))
+        self._model.selected.connect(self._open)
 
-    def _open_log(self, job_id: str) -> None:
-        if self._pump is not None:
-            self._pump.close()
-            self._pump.deleteLater()
-            self._pump = None
-        self.log.model.clear()
+    def _open(self, job_id: str) -> None:
         self._told = None
-        if self._model.job() is not None:
-            stream = self._model.feeds.log(job_id)
-            self._pump = StreamPump(stream, self._take_log, rate_hz=LOG_HZ, parent=self)
+        self._is_speed_open = False
+        self.head.fold_again()
+        if self.log.is_full:
+            self.log.set_full(False)
+        self.log.open(job_id)
 
-    def _take_log(self, items: list[JobLogLine | Lost]) -> None:
-        self.log.model.append(LogLine(*row) for row in log_rows(items))
+    # Wishes ---------------------------------------------------------------------------------------------------------
+
+    def _take_wish(self, wish: str) -> None:
+        job_id = self._model.job_id
+        if wish in self._ways:
+            self._ways[wish].emit(job_id)
+            return
+        {
+            "speed": lambda: self._open_speed(not self._is_speed_open),
+            "measure": self.open_measure,
+            "curl": lambda: self.endpoint.copy("curl"),
+            "command": self._copy_command,
+            "open_launch": self._open_launch,
+            "save_log": self.log.ask_file,
+            "switch": self._switch,
+            "refresh": self.refresh,
+        }[wish]()
+
+    def _open_speed(self, is_open: bool) -> None:
+        self._is_speed_open = is_open
+        self.refresh()
+
+    def open_measure(self) -> None:
+        """Show the measurements of the selected deployment."""
+        if self.measure is not None:
+            self.measure.close()
+        dialog = MeasureDialog(self._model, self._model.job_id, self)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.destroyed.connect(lambda: self._forget_measure(dialog))
+        self.measure = dialog
+        dialog.show()
+
+    def _forget_measure(self, dialog: MeasureDialog) -> None:
+        if self.measure is dialog:
+            self.measure = None
+
+    def _copy_command(self) -> None:
+        plan = self._model.feeds.plan_of(self._model.job_id)
+        if plan is not None:
+            QGuiApplication.clipboard().setText("\n\n".join(command.text for command in plan.commands) + "\n")
+
+    def _open_launch(self) -> None:
+        plan = self._model.feeds.plan_of(self._model.job_id)
+        if plan is not None:
+            self.launch_form_asked.emit(plan.request)
+
+    def _switch(self) -> None:
+        if self._model.feeds.switch is not None:
+            self._model.feeds.switch(self._model.job_id)
+
+    def _check_again(self) -> None:
+        if self._model.feeds.check_again is not None:
+            self._model.feeds.check_again(self._model.job_id)
+
+    def _open_change(self) -> None:
+        feeds, job_id = self._model.feeds, self._model.job_id
+        plan, change = feeds.plan_of(job_id), feeds.next_change(job_id)
+        if plan is not None and change is not None:
+            self.launch_form_asked.emit(changed_request(plan.request, change.change) or plan.request)
+
+    def _dismiss_change(self) -> None:
+        feeds, job_id = self._model.feeds, self._model.job_id
+        change = feeds.next_change(job_id)
+        if feeds.dismiss_change is not None and change is not None:
+            feeds.dismiss_change(job_id, change.key)
+            self.refresh()
+
+    def _set_correction(self, is_applied: bool) -> None:
+        if self._model.feeds.set_correction is not None:
+            self._model.feeds.set_correction(self._model.job_id, is_applied)
+
+    # Showing --------------------------------------------------------------------------------------------------------
 
     def refresh(self) -> None:
         """Show the selected job as it is now."""
@@ -303,32 +228,61 @@ class DeploymentDetail(QWidget):
         if job is None:
             return
         self.head.show_job(self._model, job)
-        self.endpoint.show_job(self._model, job)
+        self.endpoint.show_job(job)
         is_closed = bool(job.account)
-        self._log_card.setVisible(not is_closed)
+        self.log.setVisible(not is_closed)
         self.closed.setVisible(is_closed)
         self.closed.set_words("Nothing more can be seen of it", text.one_line(f"{job.message}. {job.remedy}", 600))
-        has_charts = not (job.state.is_over or is_closed)
+        has_charts = job.state in (JobState.READY, JobState.DEGRADED, JobState.STOPPING) and not is_closed
         self.charts.setVisible(has_charts)
         self.effort.show_cells(self._model.effort(job) if has_charts else ())
         if has_charts:
             self.charts.show_job(job)
+        self._show_appraisal(job, is_serving=has_charts)
         self._show_message(job)
+        self.cards.fit()
+
+    def _show_appraisal(self, job: JobStatus, *, is_serving: bool) -> None:
+        feeds, verdict = self._model.feeds, self._model.verdict(job)
+        self.speed.setVisible(verdict is not None and self._is_speed_open)
+        if verdict is not None and self._is_speed_open:
+            when = moment(verdict.at_ms, feeds.now_ms())
+            why_not = "" if job.state is JobState.READY else "It is not ready now"
+            self.speed.show_verdict(verdict, when, why_not_again=why_not, can_ask=feeds.check_again is not None)
+        change = feeds.next_change(job.job_id) if is_serving and not self._model.is_read_only(job) else None
+        plan = feeds.plan_of(job.job_id)
+        sets = change_words(plan.request, change.change) if change is not None and plan is not None else ""
+        self.change.show_change(change, sets, can_dismiss=feeds.dismiss_change is not None)
+        rows = feeds.truth(job.job_id) if not job.account else ()
+        self.truth.show_truth(rows, feeds.correction(job.job_id), can_set=feeds.set_correction is not None)
+
+    def show_error(self, error: SparkDeskError) -> None:
+        """Say what could not be done for the person; what the job itself says comes back with its next change."""
+        self.banner.show_error(
+            text.one_line(error.message, 300), text.one_line(error.remedy, 300), detail=error.detail, node=error.node
+        )
+        self.cards.fit()
 
     def _show_message(self, job: JobStatus) -> None:
         message, remedy = text.one_line(job.message, 600), text.one_line(job.remedy, 600)
+        advice, sets = self._model.fix(job)
         if job.account:  # said where the log would be
             message = ""
         if job.stop_error:
             message, remedy = "It could not be stopped", text.one_line(job.stop_error, 600)
-        if (message, remedy, job.state) == self._told:
+        told = (job.job_id, message, remedy, job.state, advice, sets)
+        if told == self._told:
             return
-        self._told = (message, remedy, job.state)
+        self._told = told
+        if not message and job.state is JobState.DEGRADED:
+            message = "It runs, and does not serve as it should"
         if not message:
             self.banner.clear()
         elif job.state is JobState.FAILED and not job.stop_error:
             has_plan = self._model.feeds.plan_of(job.job_id) is not None
-            self.banner.show_notice("crit", message, remedy, action="Fix and relaunch" if has_plan else "")
+            change = f"Fix and relaunch sets {sets}." if sets else ""
+            said = " ".join(part for part in (advice or remedy, change) if part)
+            self.banner.show_notice("crit", message, said, action="Fix and relaunch" if has_plan else "")
         elif job.stop_error:
             self.banner.show_error(message, remedy)
         else:
@@ -336,7 +290,5 @@ class DeploymentDetail(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        columns = 3 if self.width() >= NARROW_PX else 2
-        self.charts.set_columns(columns)
-        one_row = 138 if self.height() >= LOW_PX else 116
-        self.charts.setFixedHeight(one_row if columns == 3 else 2 * one_row)
+        self.charts.set_columns(2 if self.width() >= NARROW_PX - 100 else 1)
+        self.cards.fit()

@@ -5,18 +5,20 @@ The one rule: what an engine does not say is said to be unsaid; a state comes fr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from dataclasses import dataclass
 from datetime import datetime
 
 from PySide6.QtCore import QObject, Signal
 
+from sparkdesk.core.bench.run import BenchShape
 from sparkdesk.core.cluster.node import NodeRecord
-from sparkdesk.core.feed import Lost
 from sparkdesk.core.jobs.endpoint import Endpoint
 from sparkdesk.core.jobs.rate import GENERATED_RATE
-from sparkdesk.core.jobs.reading import REQUESTS_RUNNING, REQUESTS_WAITING
-from sparkdesk.core.jobs.record import JobState, JobStatus, LogLine, Phase, PhaseState
+from sparkdesk.core.jobs.reading import KV_CAPACITY_TOKENS, REQUESTS_RUNNING, REQUESTS_WAITING
+from sparkdesk.core.jobs.record import JobState, JobStatus, Phase, PhaseState
+from sparkdesk.core.jobs.request import LaunchRequest
+from sparkdesk.core.jobs.verdict import Verdict
 from sparkdesk.core.step import Playbook
 from ui import text
 from ui.bridge import watch
@@ -25,10 +27,22 @@ from ui.jobs.feeds import DeploymentFeeds as DeploymentFeeds
 from ui.jobs.mark import NO_MARK, Mark, current_phase, is_coming_up, mark_of_job
 from ui.jobs.origin import describe_origin, name_keeper
 from ui.jobs.step_text import script_of
+from ui.jobs.words.address import EndpointText as EndpointText
+from ui.jobs.words.address import endpoint_text
+from ui.jobs.words.change import change_words, changed_request
+from ui.jobs.words.standing import (
+    left_words,
+    limit_words,
+    live_words,
+    more_actions,
+    no_chat_reason,
+    phase_is_open,
+    start_summary,
+    switched_off,
+    what_words,
+)
 
 SECTIONS = ("Running", "Starting", "Stopped or failed, logs kept")
-LEVELS = {"debug": "DEBUG", "trace": "DEBUG", "info": "INFO", "warn": "WARN", "warning": "WARN", "error": "ERROR"}
-LEVELS |= {"critical": "ERROR", "fatal": "ERROR"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +69,6 @@ class StageText:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class EndpointText:
-    """How to reach a server. `url` is as programs on this computer reach it once `tunnel` runs."""
-
-    url: str
-    model: str
-    tunnel: str
-    where: str
-    limits: str
-    note: str
-
-
 class DeploymentsModel(QObject):
     """The list and the selection. `changed` says that either may look different now."""
 
@@ -83,6 +85,7 @@ class DeploymentsModel(QObject):
         self._seen: dict[str, tuple[tuple[Phase, ...], int]] = {}
         watch(feeds.jobs, self, self._take)
         watch(feeds.nodes, self, lambda _nodes: self.changed.emit())
+        watch(feeds.changed, self, lambda _count: self.changed.emit())
 
     def _take(self, jobs: tuple[JobStatus, ...]) -> None:
         now_ms = self.feeds.now_ms()
@@ -131,6 +134,15 @@ class DeploymentsModel(QObject):
             fault=fault,
         )
 
+    def what(self, job: JobStatus) -> str:
+        """Engine, build, format and places, for the head."""
+        return what_words(self.feeds.plan_of(job.job_id), self.engine(job), self.places(job))
+
+    def node_name(self, node_id: str) -> str:
+        """A node's name, its id where it is not in this cluster."""
+        names = {node.record.id: node.record.name for node in self.feeds.nodes.value}
+        return text.one_line(names.get(node_id, node_id), 64)
+
     def line(self, job: JobStatus, *, keeper: str = "") -> str:
         """Engine, places and, where it is somebody else's, whose it is."""
         return " · ".join(part for part in (self.engine(job), self.places(job), keeper) if part)
@@ -140,17 +152,21 @@ class DeploymentsModel(QObject):
             return "more cannot be seen"
         if is_coming_up(job):
             phase = current_phase(job)
-            return f"{phase.title} {text.one_line(phase.note, 60)}".strip() if phase else job.state.words
+            left = left_words(job.eta_s - self._passed_s(job) if text.is_known(job.eta_s) else job.eta_s)
+            said = f"{phase.title} {text.one_line(phase.note, 60)}".strip() if phase else job.state.words
+            return "   ".join(part for part in (said, "" if is_short else left) if part)
         if job.state.is_over:
             return f"started {moment(job.created_ms, self.feeds.now_ms())}"
         rate = self.feeds.traces.newest(job.job_id, GENERATED_RATE)
+        if job.state is JobState.DEGRADED and job.message:
+            return text.one_line(job.message, 80)
         parts = [str(text.token_rate(rate))] if text.is_known(rate) else []
         requests = request_words(job, is_short=is_short)
         return "   ".join([*parts, requests] if requests else parts) or "engine metrics n/a"
 
     def effort(self, job: JobStatus) -> tuple[EffortCell, ...]:
         """What it takes of its machines; nothing for one that does not run."""
-        if job.state is not JobState.READY:
+        if job.state not in (JobState.READY, JobState.DEGRADED):
             return ()
         bandwidth, energy = self.feeds.bandwidth(job.job_id), self.feeds.energy(job.job_id)
         return effort_cells(bandwidth, energy, len(job.node_ids))
@@ -161,14 +177,14 @@ class DeploymentsModel(QObject):
 
     def places(self, job: JobStatus) -> str:
         """The names of a job's nodes."""
-        names = {node.record.id: node.record.name for node in self.feeds.nodes.value}
-        return ", ".join(text.one_line(names.get(node_id, node_id), 64) for node_id in job.node_ids)
+        return ", ".join(self.node_name(node_id) for node_id in job.node_ids)
 
     def summary(self) -> str:
         """How many there are, in words."""
         jobs = self.feeds.jobs.value
         counts = (
             ("ready", sum(job.state is JobState.READY for job in jobs)),
+            ("degraded", sum(job.state is JobState.DEGRADED for job in jobs)),
             ("starting", sum(is_coming_up(job) for job in jobs)),
             ("failed", sum(job.state is JobState.FAILED for job in jobs)),
         )
@@ -200,14 +216,17 @@ class DeploymentsModel(QObject):
             at = order.index(self.job_id) if self.job_id in order else 0
             self._select(order[(at + by) % len(order)])
 
+    def _passed_s(self, job: JobStatus) -> float:
+        """How long ago the service told of its phases."""
+        since_ms = self._seen.get(job.job_id, ((), self.feeds.now_ms()))[1]
+        return (self.feeds.now_ms() - since_ms) / 1000
+
     def stages(self, job: JobStatus) -> tuple[StageText, ...]:
         """The timeline; the point where the job stands now goes on counting between two reports."""
-        since_ms = self._seen.get(job.job_id, ((), self.feeds.now_ms()))[1]
-        passed_s = (self.feeds.now_ms() - since_ms) / 1000
-        is_last_open = job.state is JobState.READY
+        passed_s = self._passed_s(job)
         stages = []
-        for i, phase in enumerate(job.phases):
-            is_running = phase.state is PhaseState.CURRENT or (is_last_open and i == len(job.phases) - 1)
+        for phase in job.phases:
+            is_running = phase.state is PhaseState.CURRENT or phase_is_open(job, phase.key)
             seconds = phase.seconds + passed_s if is_running else phase.seconds
             has_time = text.is_known(seconds)
             note = job.message if phase.state is PhaseState.FAILED and job.message else phase.note
@@ -221,7 +240,10 @@ class DeploymentsModel(QObject):
         if job.endpoint is None:
             return None
         node = next((n.record for n in self.feeds.nodes.value if n.record.id == job.endpoint.node_id), None)
-        return endpoint_text(job.endpoint, node, self._tunnel_to(job.endpoint, node))
+        plan = self.feeds.plan_of(job.job_id)
+        told = {row.key: row.told for row in self.feeds.truth(job.job_id)}
+        more = limit_words(plan, told.get(KV_CAPACITY_TOKENS, math.nan))
+        return endpoint_text(job.endpoint, node, self._tunnel_to(job.endpoint, node), plan, more)
 
     def _tunnel_to(self, endpoint: Endpoint, node: NodeRecord | None) -> str:
         """Asked for anew only when the server or the way to its node is another."""
@@ -230,6 +252,64 @@ class DeploymentsModel(QObject):
             command = self.feeds.tunnel_command(endpoint.node_id, host, port) if node is not None else ""
             self._tunnel = ((endpoint, node), command)
         return self._tunnel[1]
+
+    # Speed, truth and changes ---------------------------------------------------------------------------------------
+
+    def verdict(self, job: JobStatus) -> Verdict | None:
+        """What its measured request told; None for one that does not serve."""
+        is_up = job.state in (JobState.READY, JobState.DEGRADED)
+        return self.feeds.verdict(job.job_id) if is_up and not job.account else None
+
+    def start_summary(self, job: JobStatus) -> str:
+        """How it came up, in a line."""
+        verdict = self.verdict(job)
+        return start_summary(job, verdict.ttft_s if verdict is not None else math.nan)
+
+    def live_words(self, job: JobStatus) -> str:
+        """What its start is doing now."""
+        return live_words(job, self._passed_s(job))
+
+    def no_chat_reason(self, job: JobStatus) -> str:
+        """Why nobody can chat with it now."""
+        return no_chat_reason(job, self.feeds.plan_of(job.job_id))
+
+    def more_actions(self, job: JobStatus) -> list[tuple[str, str]]:
+        """The overflow menu."""
+        return more_actions(self.feeds, job, is_ours=not self.is_read_only(job))
+
+    def compare_to(self, job: JobStatus) -> tuple[float | None, str]:
+        """What the generated tokens may be compared to: a rate and its words; None where there is nothing."""
+        plan, verdict = self.feeds.plan_of(job.job_id), self.verdict(job)
+        users = plan.request.concurrency if plan is not None else 1
+        expected = self.feeds.expected(job.job_id, BenchShape(), users)
+        if text.is_known(expected.published_tok_s):
+            return expected.published_tok_s, f"published c{users}: {expected.published_tok_s:.0f}"
+        if text.is_known(expected.output_tok_s):
+            return expected.output_tok_s, f"predicted c{users}: about {expected.output_tok_s:.0f}"
+        if verdict is not None and text.is_known(verdict.expected_tok_s):
+            return verdict.expected_tok_s, f"predicted c1: about {verdict.expected_tok_s:.0f}"
+        return None, ""
+
+    def switched_off(self, job: JobStatus, key: str) -> str:
+        """Why a series cannot be there because of how it was launched."""
+        return switched_off(self.feeds.plan_of(job.job_id), key)
+
+    def fix(self, job: JobStatus) -> tuple[str, str]:
+        """What "Fix and relaunch" changes: the advice and the fields; "" where nothing is known to help."""
+        found = self.feeds.fix_of(job.job_id) if job.state is JobState.FAILED else None
+        if found is None:
+            return "", ""
+        plan = self.feeds.plan_of(job.job_id)
+        sets = change_words(plan.request if plan is not None else None, found.change)
+        return text.one_line(found.words, 300), sets
+
+    def relaunch_request(self, job: JobStatus) -> LaunchRequest | None:
+        """What the launch form is filled with: the same request, with the fix in it where there is one."""
+        plan = self.feeds.plan_of(job.job_id)
+        found = self.feeds.fix_of(job.job_id) if job.state is JobState.FAILED else None
+        if plan is None or found is None or not found.change:
+            return plan.request if plan is not None else None
+        return changed_request(plan.request, found.change) or plan.request
 
     # Stopping ------------------------------------------------------------------------------------------------------
 
@@ -258,7 +338,12 @@ class DeploymentsModel(QObject):
 
     def stop_script(self, job: JobStatus) -> str:
         """The commands of stopping, as they will run."""
-        return self._script(self.feeds.stop_plan(job.job_id))
+        return self.script_of(self.feeds.stop_plan(job.job_id))
+
+    def launch_script(self, job: JobStatus) -> str:
+        """The commands of launching it again, as the same plan ran them."""
+        plan = self.feeds.plan_of(job.job_id)
+        return self.script_of(plan.playbook) if plan is not None else ""
 
     def can_take_over(self, job: JobStatus) -> bool:
         """Whether another computer has it, and this one may take it."""
@@ -266,9 +351,10 @@ class DeploymentsModel(QObject):
 
     def takeover_script(self, job: JobStatus) -> str:
         """What taking it over writes on its node."""
-        return self._script(self.feeds.takeover_plan(job.job_id))
+        return self.script_of(self.feeds.takeover_plan(job.job_id))
 
-    def _script(self, playbook: Playbook | None) -> str:
+    def script_of(self, playbook: Playbook | None) -> str:
+        """A playbook's commands, as they will run."""
         if playbook is None:
             return "# There is nothing that SparkDesk could run for this job."
         names = {node.record.id: node.record.name for node in self.feeds.nodes.value}
@@ -291,44 +377,6 @@ def request_words(job: JobStatus, *, is_short: bool = False) -> str:
     if text.is_known(waiting):
         parts.append(f"{waiting:.0f} waiting")
     return ", ".join(parts)
-
-
-def endpoint_text(endpoint: Endpoint, node: NodeRecord | None, tunnel: str) -> EndpointText:
-    """How programs on this computer reach a server on a node: through a tunnel that ssh keeps, by this command."""
-    port = endpoint.port
-    where = "Its node is not in this cluster"
-    if node is not None:
-        where = f"Served on {text.one_line(node.name, 64)}, port {port}, reachable from the node itself only"
-    context = f"{text.grouped(endpoint.context_tokens)} tokens a request" if endpoint.context_tokens else ""
-    return EndpointText(
-        url=f"http://127.0.0.1:{port}{endpoint.base_path}",
-        model=text.one_line(endpoint.model, 200),
-        tunnel=tunnel,
-        where=where,
-        limits=context,
-        note=text.one_line(endpoint.note, 120),
-    )
-
-
-def log_rows(items: Sequence[LogLine | Lost]) -> list[tuple[str, str, str, str]]:
-    """Lines of a job's log as the log view takes them: time, source, level, text."""
-    rows = []
-    for item in items:
-        if isinstance(item, Lost):
-            said = f"{text.grouped(item.count)} lines were lost: they came faster than they could be shown"
-            rows.append(("", "SparkDesk", "WARN", said))
-            continue
-        cut = f" {text.ELLIPSIS} {text.grouped(item.cut_bytes)} more bytes" if item.cut_bytes else ""
-        level = LEVELS.get(item.level.lower(), "INFO")
-        rows.append((clock_ms(item.t_ms), item.source, level, item.text + cut))
-    return rows
-
-
-def clock_ms(t_ms: int) -> str:
-    """Local wall-clock time of a moment to the millisecond; "" when it has none."""
-    if t_ms <= 0:
-        return ""
-    return datetime.fromtimestamp(t_ms // 1000).strftime("%H:%M:%S") + f".{t_ms % 1000:03d}"
 
 
 def moment(t_ms: int, now_ms: int) -> str:

@@ -24,6 +24,7 @@ from ui.widgets.card import Card, Separator
 from ui.widgets.empty_state import EmptyState
 from ui.widgets.field import TextInput
 from ui.widgets.label import Label
+from ui.widgets.segmented import Segmented
 
 TICK_MS = 1000
 SOON_MS = 120
@@ -45,7 +46,9 @@ class DeploymentsPage(QWidget):
         self.model = model
         self.dialog: AskDialog | None = None
         self._summary = Label("", "dense", "text3")
+        self.spans = Segmented([("300", "5 min"), ("900", "15 min"), ("3600", "1 h")], what="Charts", chosen="900")
         self.launch = Button("Launch a model", kind="primary", icon="rocket")
+        self.again = Button("", icon="refresh-cw")
         self.filter = TextInput(placeholder="Filter", is_small=True, icon_name="search")
         self.filter.setAccessibleName("Filter deployments")
         self.list = JobList()
@@ -74,6 +77,7 @@ class DeploymentsPage(QWidget):
         head.addWidget(Label("Deployments", "page_title", "text"))
         head.addWidget(self._summary)
         head.addStretch(1)
+        head.addWidget(self.spans)
         head.addWidget(self.launch)
         side = self._side.column(spacing=0, margins=(1, 1, 1, 1))
         top = QVBoxLayout()
@@ -90,6 +94,9 @@ class DeploymentsPage(QWidget):
         body.addWidget(self.detail, 1)
         self._side.setFixedWidth(248)
         self._stack.addWidget(full)
+        inner = self._empty.layout()
+        if isinstance(inner, QVBoxLayout):  # below its button, above the room that is left
+            inner.insertWidget(inner.count() - 1, self.again, 0, Qt.AlignmentFlag.AlignHCenter)
         self._stack.addWidget(self._empty)
         column = QVBoxLayout(self)
         column.setContentsMargins(theme.PAGE_PADDING, theme.PAGE_PADDING, theme.PAGE_PADDING, theme.PAGE_PADDING)
@@ -107,6 +114,10 @@ class DeploymentsPage(QWidget):
         self.model.selected.connect(lambda _job_id: self.refresh())
         self.launch.clicked.connect(self.launch_asked)
         self._empty.action_clicked.connect(self.launch_asked)
+        self.again.clicked.connect(self.ask_again)
+        self.spans.changed.connect(self._set_span)
+        self.detail.restart_asked.connect(self.ask_restart)
+        self.detail.launch_form_asked.connect(self.relaunch_asked)
         self.detail.chat_asked.connect(self.chat_asked)
         self.detail.stop_asked.connect(self.ask_stop)
         self.detail.forget_asked.connect(self._ask_remove)
@@ -143,10 +154,24 @@ class DeploymentsPage(QWidget):
         self._stack.setCurrentIndex(0 if has_jobs else 1)
         # One filled button a screen: the empty page has its own.
         self.launch.setVisible(has_jobs)
+        self.spans.setVisible(has_jobs)
+        self._show_again(has_jobs)
         self._summary.setText(self.model.summary())
         self.list.show_entries(self.model.entries(), self.model.job_id)
         if has_jobs:
             self.detail.refresh()
+
+    def _set_span(self, key: str) -> None:
+        self.detail.charts.set_longest(float(key))
+        self.refresh()
+
+    def _show_again(self, has_jobs: bool) -> None:
+        feeds = self.model.feeds
+        last = feeds.last_plan() if not has_jobs and feeds.launch_again is not None else None
+        self.again.setVisible(last is not None)
+        if last is not None:
+            self.again.setText(f"Relaunch the last: {text.one_line(last.title, 60)}")
+            self.again.updateGeometry()
 
     # Dangerous things ----------------------------------------------------------------------------------------------
 
@@ -161,6 +186,32 @@ class DeploymentsPage(QWidget):
         title = f"Stop {text.one_line(job.title, 80)}?"
         question = Question(title, self.model.loss(job), self.model.stop_script(job), action="Stop")
         self._open(question, lambda: self.stop_confirmed.emit(job_id))
+
+    def ask_restart(self, job_id: str) -> None:
+        """Ask whether to stop a deployment and launch the same again."""
+        job, restart = self._find(job_id), self.model.feeds.restart
+        if job is None or restart is None or not self.model.can_stop(job):
+            return
+        loss = f"{self.model.loss(job)} It is launched again as soon as its stop is verified."
+        script = f"{self.model.stop_script(job)}\n\n{self.model.launch_script(job)}"
+        question = Question(f"Restart {text.one_line(job.title, 80)}?", loss, script, action="Restart")
+        self._open(question, lambda: restart(job_id))
+
+    def ask_again(self) -> None:
+        """Ask whether to launch what was launched last."""
+        last, launch = self.model.feeds.last_plan(), self.model.feeds.launch_again
+        if last is None or launch is None:
+            return
+        request = last.request
+        question = Question(
+            f"Launch {text.one_line(last.title, 80)}?",
+            "The same model with the same settings as the last time; its nodes are looked at first.",
+            self.model.script_of(last.playbook),
+            action="Launch",
+            keep="Not now",
+            is_dangerous=False,
+        )
+        self._open(question, lambda: launch(request))
 
     def _ask_remove(self, job_id: str) -> None:
         job = self._find(job_id)
@@ -187,7 +238,7 @@ class DeploymentsPage(QWidget):
         )
         self._open(question, lambda: self.takeover_confirmed.emit(job_id))
 
-    def _open(self, question: Question, on_accepted: Callable[[], None]) -> None:
+    def _open(self, question: Question, on_accepted: Callable[[], object]) -> None:
         if self.dialog is not None:
             self.dialog.reject()
         dialog = AskDialog(question, self)
@@ -202,9 +253,10 @@ class DeploymentsPage(QWidget):
             self.dialog = None
 
     def _relaunch(self, job_id: str) -> None:
-        plan = self.model.feeds.plan_of(job_id)
-        if plan is not None:
-            self.relaunch_asked.emit(plan.request)
+        job = self._find(job_id)
+        request = self.model.relaunch_request(job) if job is not None else None
+        if request is not None:
+            self.relaunch_asked.emit(request)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         steps = {Qt.Key.Key_Up: -1, Qt.Key.Key_Down: 1}

@@ -70,6 +70,8 @@ class ChartFrame:
     is_stacked: bool = False
     limit: float | None = None
     limit_text: str = ""
+    limit_tint: Token = "warn"
+    """"warn" for what should not be passed, "text3" for what is only there to compare with."""
 
 
 SPANS_S: Final = (60.0, 300.0, 900.0)
@@ -313,10 +315,11 @@ class LiveChart(QWidget):
         if self._frame.limit is None or not span.low <= self._frame.limit <= span.high:
             return
         y = round(plot.bottom() - (self._frame.limit - span.low) / (span.high - span.low) * plot.height()) + 0.5
-        painter.setPen(pen(color("warn"), dash=(4, 3)))
+        tint = self._frame.limit_tint
+        painter.setPen(pen(color(tint), dash=(4, 3)))
         painter.drawLine(QPointF(plot.left(), y), QPointF(plot.right(), y))
         box = QRectF(plot.left(), y - 15 if y - 15 > plot.top() - 4 else y + 1, plot.width() - 2, 14)
-        write(painter, box, self._frame.limit_text, role="label", tint="warn", align=Qt.AlignmentFlag.AlignRight)
+        write(painter, box, self._frame.limit_text, role="label", tint=tint, align=Qt.AlignmentFlag.AlignRight)
 
 
 def _fill_under(painter: QPainter, line: QPolygonF, bottom: float, tint: Token, share: float = 0.16) -> None:

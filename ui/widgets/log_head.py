@@ -110,7 +110,10 @@ class LogHead(QWidget):
         if ranks == self._ranks:
             return
         self._ranks = ranks
-        options: list[tuple[str, ...]] = [("", "All ranks"), *((name.split(" ")[0], name) for name in ranks[:MAX_RANKS])]
+        options: list[tuple[str, ...]] = [
+            ("", "All ranks"),
+            *((name.split(" ")[0], name) for name in ranks[:MAX_RANKS]),
+        ]
         self.ranks.set_options(options, chosen="")
         self.ranks.setVisible(len(ranks) > 1)
 

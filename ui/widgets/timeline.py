@@ -41,20 +41,24 @@ class Stage:
 
 
 class StateTimeline(QWidget):
-    """Up to about seven stages beside each other, 52 high; folded 20 high."""
+    """Up to about nine stages beside each other, 52 high; folded 20 high."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._stages: tuple[Stage, ...] = ()
         self._is_folded = False
+        self._summary = ""
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         theme.notifier.changed.connect(self.update)
 
-    def set_stages(self, stages: tuple[Stage, ...], *, is_folded: bool = False) -> None:
-        """Show stages; folded shows the last one large and the others' times in one line."""
+    def set_stages(self, stages: tuple[Stage, ...], *, is_folded: bool = False, summary: str = "") -> None:
+        """Show stages; folded shows the last one large and `summary`, or the others' times, in one line."""
+        if (stages, is_folded, summary) == (self._stages, self._is_folded, self._summary):
+            return
         is_resized = is_folded != self._is_folded
-        self._stages, self._is_folded = stages, is_folded
-        self.setAccessibleName("Stages: " + "; ".join(_sentence(stage) for stage in stages))
+        self._stages, self._is_folded, self._summary = stages, is_folded, summary
+        said = f"{summary}. " if summary else ""
+        self.setAccessibleName(f"{said}Stages: " + "; ".join(_sentence(stage) for stage in stages))
         if is_resized:
             self.updateGeometry()
         self.update()
@@ -92,9 +96,14 @@ class StateTimeline(QWidget):
         title = elided(stage.title, "dense_strong", width)
         write(painter, QRectF(left, 18, width, 18), title, role="dense_strong", tint=tint)
         used = text_width(title, "dense_strong") + 5
-        if used + text_width(stage.time_text, "dense") <= width + 6:
+        has_room = used + text_width(stage.time_text, "dense") <= width + 6
+        if has_room:
             rect = QRectF(left + used, 18, width - used + 8, 18)
             write(painter, rect, stage.time_text, role="dense", tint="text2")
+        elif stage.time_text:
+            # A value is never cut: where it has no room beside its title it takes the line of the words below.
+            write(painter, QRectF(left, 35, width + 8, 16), stage.time_text, role="label", tint="text2")
+            return
         detail = elided(stage.detail, "label", width)
         detail_tint: Token = "crit" if stage.state == "failed" else "text3"
         write(painter, QRectF(left, 35, width, 16), detail, role="label", tint=detail_tint)
@@ -107,7 +116,7 @@ class StateTimeline(QWidget):
         left += text_width(last.title, "dense_strong") + 6
         write(painter, QRectF(left, 0, self.width(), 20), last.time_text, role="dense", tint="text2")
         left += text_width(last.time_text, "dense") + 6
-        rest = " · ".join(f"{s.title} {s.time_text}" for s in self._stages[:-1] if s.time_text)
+        rest = self._summary or " · ".join(f"{s.title} {s.time_text}" for s in self._stages[:-1] if s.time_text)
         room = self.width() - left - 8
         write(painter, QRectF(left + 8, 0, room, 20), elided(rest, "label", room), role="label", tint="text3")
 

@@ -1,0 +1,1 @@
+"""The parts of one deployment's side of the page."""

@@ -1,0 +1,237 @@
+"""Where a deployment answers, what it takes, and how other programs get there.
+
+The one rule: a port of this computer is opened when somebody copies an address that needs it, never before; a key is
+shown only when it was asked for.
+"""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Signal
+from PySide6.QtGui import QGuiApplication, QResizeEvent
+from PySide6.QtWidgets import QBoxLayout, QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
+
+from sparkdesk.core.errors import SparkDeskError
+from sparkdesk.core.jobs.record import JobStatus
+from ui import text
+from ui.jobs.model import DeploymentsModel, EndpointText
+from ui.jobs.words.snippet import agent_text, curl_text, python_text
+from ui.widgets.button import Button
+from ui.widgets.card import Card
+from ui.widgets.chip import Chip
+from ui.widgets.copy_field import CopyField
+from ui.widgets.label import ElidedLabel, Label
+
+NARROW_PX = 700
+WAYS = (
+    ("curl", "curl", "Copy a request as a curl command"),
+    ("python", "Python", "Copy a program for the openai package"),
+    ("agents", "Coding agents", "Copy OPENAI_BASE_URL, OPENAI_API_KEY and OPENAI_MODEL"),
+    ("model", "Model id", "Copy the model's name as requests give it"),
+    ("tunnel", "ssh", "Copy the command of an SSH tunnel of your own"),
+)
+
+
+class DoorField(CopyField):
+    """An address whose copying may take a while: `copy_asked` first, then `put`."""
+
+    copy_asked = Signal()
+
+    def copy_text(self) -> None:
+        """Ask for the address to be made ready."""
+        self.copy_asked.emit()
+
+    def put(self) -> None:
+        """Copy what is shown now."""
+        super().copy_text()
+
+
+class EndpointCard(Card):
+    """Three blocks beside each other: address, name and limits, ways to use it."""
+
+    failed = Signal(object)
+    """Carries the SparkDeskError of a door or key."""
+
+    def __init__(self, model: DeploymentsModel, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._model = model
+        self._said: EndpointText | None = None
+        self._doors: dict[str, str] = {}
+        self.url = DoorField("base URL")
+        self.door = Chip("", "ok", "lock")
+        self.where = Label("", "label", "text3", is_wrapped=True)
+        self.key = Label("", "mono", "text", is_selectable=True)
+        self.copy_key = Button("Copy key", kind="link")
+        self.show_key = Button("Show key", kind="link")
+        self.limits = ElidedLabel("", "dense", "text2")
+        self.more_limits = Label("", "label", "text3", is_wrapped=True)
+        self.ways = {key: Button(words, is_small=True) for key, words, _ in WAYS}
+        self._row = QBoxLayout(QBoxLayout.Direction.LeftToRight)
+        self._build()
+        self._wire()
+
+    def _build(self) -> None:
+        for key, _, hint in WAYS:
+            self.ways[key].setToolTip(hint)
+            self.ways[key].setAccessibleName(hint)
+        address = QHBoxLayout()
+        address.setSpacing(8)
+        address.addWidget(self.url, 1)
+        address.addWidget(self.door)
+        keys = QHBoxLayout()
+        keys.setSpacing(10)
+        for part in (self.copy_key, self.show_key, self.key):
+            keys.addWidget(part)
+        keys.addStretch(1)
+        ways = QGridLayout()
+        ways.setHorizontalSpacing(6)
+        ways.setVerticalSpacing(6)
+        for at, button in enumerate(self.ways.values()):
+            ways.addWidget(button, at // 3, at % 3)
+        ways.setColumnStretch(3, 1)
+        blocks = (
+            _block("Endpoint", address, self.where, keys),
+            _block("Served name and limits", self.limits, self.more_limits),
+            _block("Use it from", ways),
+        )
+        self._row.setSpacing(22)
+        for block, stretch in zip(blocks, (5, 4, 0), strict=True):
+            self._row.addLayout(block, stretch)
+        self.column(spacing=6).addLayout(self._row)
+
+    def _wire(self) -> None:
+        self.url.copy_asked.connect(lambda: self.copy("url"))
+        self.copy_key.clicked.connect(lambda: self.copy("key"))
+        self.show_key.clicked.connect(self._toggle_key)
+        for key, button in self.ways.items():
+            button.clicked.connect(lambda _c=False, key=key: self.copy(key))
+
+    def show_job(self, job: JobStatus) -> None:
+        """Show how the job is reached; hidden when it cannot be."""
+        said = self._model.endpoint(job)
+        self.setVisible(said is not None and not job.state.is_over)
+        if said is None:
+            return
+        if said != self._said:
+            self._hide_key()
+        self._said = said
+        url = self._doors.get(job.job_id, said.url)
+        if self.url.text() != url:
+            self.url.setText(url)
+        is_open = job.job_id in self._doors
+        self.door.setVisible(is_open or said.is_lan)
+        lan = ("On the network", "neutral", "globe") if said.is_lan else ("Open here", "ok", "lock")
+        self.door.set_state(lan[0], "neutral" if said.is_lan else "ok", lan[2])
+        opened = f"Opened on this computer: {_host_of(url)}, through SSH to {said.at}"
+        self.where.setText(opened if is_open else said.where)
+        has_key = said.is_lan and self._model.feeds.api_key is not None
+        for part in (self.copy_key, self.show_key):
+            part.setVisible(has_key)
+        self.key.setVisible(has_key and bool(self.key.text()))
+        self.limits.setText(said.limits or "The limit of a request is not known")
+        self.more_limits.setText(said.more)
+        self.more_limits.setVisible(bool(said.more))
+        speaks = bool(said.base_path)
+        for key in ("curl", "python", "agents", "model"):
+            self.ways[key].setVisible(speaks)
+        self.ways["tunnel"].setVisible(bool(said.tunnel))
+
+    # Copying --------------------------------------------------------------------------------------------------------
+
+    def copy(self, kind: str) -> None:
+        """Put an address, a key or a text on the clipboard; what needs a port here opens it first."""
+        job, said, feeds = self._model.job(), self._said, self._model.feeds
+        if job is None or said is None:
+            return
+        if kind in ("model", "tunnel"):
+            QGuiApplication.clipboard().setText(said.model if kind == "model" else said.tunnel)
+            self._tell_copied(kind)
+        elif feeds.start is not None and (kind == "key" or said.is_lan or feeds.open_door is not None):
+            feeds.start(self._copy_ready, job.job_id, kind, said)
+        else:
+            self._put(kind, said, said.url, "")
+
+    async def _copy_ready(self, job_id: str, kind: str, said: EndpointText) -> None:
+        feeds, url, key = self._model.feeds, said.url, ""
+        try:
+            if not said.is_lan and feeds.open_door is not None:
+                url = text.one_line(await feeds.open_door(job_id), 300)
+                self._doors[job_id] = url
+            if said.is_lan and kind in ("key", "agents") and feeds.api_key is not None:
+                key = await feeds.api_key(job_id)
+        except SparkDeskError as error:
+            self.failed.emit(error)
+            return
+        job = self._model.job()
+        if job is not None and job.job_id == job_id:
+            self.show_job(job)
+        self._put(kind, said, url, key)
+
+    def _put(self, kind: str, said: EndpointText, url: str, key: str) -> None:
+        if kind == "url" and self.url.text() == url:
+            self.url.put()
+            return
+        texts = {
+            "url": lambda: url,
+            "key": lambda: key,
+            "curl": lambda: curl_text(url, said.model, purpose=said.purpose, has_key=said.is_lan),
+            "python": lambda: python_text(url, said.model, purpose=said.purpose, has_key=said.is_lan),
+            "agents": lambda: agent_text(url, said.model, key=key),
+        }
+        QGuiApplication.clipboard().setText(texts[kind]())
+        self._tell_copied(kind)
+
+    def _tell_copied(self, kind: str) -> None:
+        for key, button in self.ways.items():
+            button.set_icon("check" if key == kind else "")
+
+    def _toggle_key(self) -> None:
+        job, feeds = self._model.job(), self._model.feeds
+        if self.key.text() or job is None or feeds.start is None:
+            self._hide_key()
+            return
+        feeds.start(self._reveal, job.job_id)
+
+    async def _reveal(self, job_id: str) -> None:
+        feeds = self._model.feeds
+        if feeds.api_key is None:
+            return
+        try:
+            key = await feeds.api_key(job_id)
+        except SparkDeskError as error:
+            self.failed.emit(error)
+            return
+        if self._model.job_id == job_id:
+            self.key.setText(text.one_line(key, 200))
+            self.key.setVisible(True)
+            self.show_key.setText("Hide key")
+            self.show_key.updateGeometry()
+
+    def _hide_key(self) -> None:
+        self.key.setText("")
+        self.key.setVisible(False)
+        self.show_key.setText("Show key")
+        for button in self.ways.values():
+            button.set_icon("")
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        is_wide = self.width() >= NARROW_PX
+        self._row.setDirection(QBoxLayout.Direction.LeftToRight if is_wide else QBoxLayout.Direction.TopToBottom)
+        self._row.setSpacing(22 if is_wide else 10)
+
+
+def _block(title: str, *parts: QWidget | QHBoxLayout | QGridLayout) -> QVBoxLayout:
+    column = QVBoxLayout()
+    column.setSpacing(5)
+    column.addWidget(Label(title, "dense_strong", "text"))
+    for part in parts:
+        if isinstance(part, QWidget):
+            column.addWidget(part)
+        else:
+            column.addLayout(part)
+    column.addStretch(1)
+    return column
+
+
+def _host_of(url: str) -> str:
+    return url.partition("://")[2].partition("/")[0]

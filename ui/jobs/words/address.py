@@ -1,0 +1,66 @@
+"""How programs reach a server: through this computer's own port, or on the network where that was asked for.
+
+The one rule: an address is given as the reader's computer would use it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sparkdesk.core.cluster.node import NodeRecord
+from sparkdesk.core.jobs.endpoint import Endpoint
+from sparkdesk.core.jobs.plan import LaunchPlan
+from ui import text
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointText:
+    """How to reach a server. `url` is as programs on this computer reach it once a port of theirs leads to it."""
+
+    url: str
+    model: str
+    tunnel: str
+    where: str
+    limits: str
+    note: str
+    base_path: str = "/v1"
+    at: str = ""
+    """The node's name and port."""
+    more: str = ""
+    purpose: str = "chat"
+    is_lan: bool = False
+
+
+def endpoint_text(
+    endpoint: Endpoint, node: NodeRecord | None, tunnel: str, plan: LaunchPlan | None = None, more: str = ""
+) -> EndpointText:
+    """The address of a server on a node, and what it takes."""
+    port, is_lan = endpoint.port, plan is not None and plan.request.reach == "lan" and node is not None
+    name = text.one_line(node.name, 64) if node is not None else ""
+    host = _host(node.address) if node is not None and is_lan else "127.0.0.1"
+    where = "Its node is not in this cluster"
+    if is_lan:
+        where = f"Served on {name}, port {port}, to its network; every request needs the key"
+    elif node is not None:
+        where = f"Served on {name}, port {port}, reachable from the node itself only; copying opens it here"
+    parts = [f"{text.grouped(endpoint.context_tokens)} tokens a request"] if endpoint.context_tokens else []
+    if plan is not None:
+        users = plan.request.concurrency
+        parts = [text.one_line(plan.request.served_name, 64), *parts, f"{users} {'user' if users == 1 else 'users'}"]
+    return EndpointText(
+        url=f"http://{host}:{port}{endpoint.base_path}",
+        model=text.one_line(endpoint.model, 200),
+        tunnel=tunnel,
+        where=where,
+        limits=" · ".join(parts),
+        note=text.one_line(endpoint.note, 120),
+        base_path=endpoint.base_path,
+        at=f"{name}:{port}" if name else "",
+        more=more,
+        purpose=plan.request.purpose if plan is not None else "chat",
+        is_lan=is_lan,
+    )
+
+
+def _host(address: str) -> str:
+    return f"[{address}]" if ":" in address else address

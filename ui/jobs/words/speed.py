@@ -1,0 +1,79 @@
+"""A verdict on speed in words: the chip beside the state, the sentence of its card, each cause with its evidence.
+
+The one rule: no word of praise or blame without both figures.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sparkdesk.core.jobs.verdict import Pace, Verdict
+from ui import text
+from ui.jobs.mark import Mark
+
+
+class CauseText(NamedTuple):
+    """One likely cause: what, what was seen, what to do."""
+
+    words: str
+    evidence: str
+    remedy: str
+
+
+def rate_words(tok_s: float) -> str:
+    """A rate as the page writes it."""
+    return str(text.token_rate(tok_s))
+
+
+def share_words(verdict: Verdict) -> str:
+    """The share of what was expected, to the nearest 5 %: "about 60 %"; "" where one of both is not known."""
+    if not (text.is_known(verdict.measured_tok_s) and verdict.expected_tok_s > 0):
+        return ""
+    percent = max(5, round(verdict.measured_tok_s / verdict.expected_tok_s * 20) * 5)
+    return f"about {percent}{text.THIN_SPACE}%"
+
+
+def verdict_mark(verdict: Verdict) -> Mark:
+    """The chip beside the state."""
+    if not text.is_known(verdict.measured_tok_s):
+        return Mark("Speed not known", "neutral", "gauge")
+    rate = rate_words(verdict.measured_tok_s)
+    if verdict.pace is Pace.SLOWER:
+        return Mark(f"{rate}, {share_words(verdict) or 'slower than expected'}", "warn", "triangle-alert")
+    if verdict.pace is Pace.UNKNOWN:
+        return Mark(f"{rate}, nothing to compare", "neutral", "gauge")
+    return Mark(f"{rate}, {verdict.pace.value}", "ok", "check")
+
+
+def verdict_title(verdict: Verdict) -> str:
+    """The card's title: the figure and how it compares."""
+    if not text.is_known(verdict.measured_tok_s):
+        return "Its speed is not known"
+    rate = rate_words(verdict.measured_tok_s)
+    if verdict.pace is Pace.SLOWER and share_words(verdict):
+        return f"{rate}, {share_words(verdict)} of what this plan should do"
+    if verdict.pace is Pace.UNKNOWN:
+        return f"{rate}, with nothing to compare it to"
+    return f"{rate}, {verdict.pace.value}"
+
+
+def verdict_line(verdict: Verdict, when: str) -> str:
+    """What was measured and what was expected, in one line."""
+    tokens = f"{verdict.prompt_tokens or 512} tokens in, {verdict.answer_tokens or 128} out"
+    parts = [f"One request, {tokens}, {when}"]
+    if text.is_known(verdict.expected_tok_s):
+        expected = f"expected about {rate_words(verdict.expected_tok_s)}"
+        if text.is_known(verdict.low_tok_s) and text.is_known(verdict.high_tok_s):
+            expected += f" ({verdict.low_tok_s:.0f} to {verdict.high_tok_s:.0f})"
+        parts.append(expected)
+    if text.is_known(verdict.ttft_s):
+        parts.append(f"first token {text.first_token_time(verdict.ttft_s)}")
+    return "; ".join(parts) + "."
+
+
+def cause_texts(verdict: Verdict) -> tuple[CauseText, ...]:
+    """The causes, the most likely first."""
+    return tuple(
+        CauseText(text.one_line(c.words, 160), text.one_line(c.evidence, 300), text.one_line(c.remedy, 300))
+        for c in verdict.causes[:8]
+    )

@@ -1,0 +1,126 @@
+"""How a deployment stands, in words: what it is, what its start does now, what can be done with it beside the buttons.
+
+The one rule: a time that is left is said to be about so much; what is not known is left out, not guessed.
+"""
+
+from __future__ import annotations
+
+import math
+
+from sparkdesk.core.jobs.plan import LaunchPlan
+from sparkdesk.core.jobs.rate import ACCEPTANCE, PREFIX_SHARE
+from sparkdesk.core.jobs.record import JobState, JobStatus, PhaseState
+from sparkdesk.core.jobs.timeline import READY
+from ui import text
+from ui.jobs.feeds import DeploymentFeeds
+from ui.jobs.mark import current_phase, is_coming_up
+from ui.jobs.words.gap import NO_PREFIX_CACHE, SPECULATIVE
+
+
+def what_words(plan: LaunchPlan | None, engine: str, places: str, keeper: str = "") -> str:
+    """Engine with its build, format, places: "vLLM, build b12 · mxfp4 · spark-5c2d"."""
+    if plan is None:
+        return " · ".join(part for part in (engine, places, keeper) if part)
+    request = plan.request
+    build = f", build {text.one_line(request.build, 32)}" if request.build else ""
+    purpose = {"embed": "embeddings", "rerank": "reranker", "vision": "vision"}.get(request.purpose, "")
+    parts = (f"{engine}{build}", text.one_line(request.quantization, 32), purpose, places, keeper)
+    return " · ".join(part for part in parts if part)
+
+
+def start_summary(job: JobStatus, ttft_s: float) -> str:
+    """How it came up, for the folded timeline: "started in 3:31 · first token 412 ms"."""
+    took = [phase.seconds for phase in job.phases if phase.key != READY and phase.state is PhaseState.DONE]
+    known = [seconds for seconds in took if text.is_known(seconds)]
+    parts = [f"started in {text.stage_time(sum(known))}"] if known else []
+    if text.is_known(ttft_s):
+        parts.append(f"first token {text.first_token_time(ttft_s)}")
+    if job.restarts:
+        parts.append("started again once" if job.restarts == 1 else f"started again {job.restarts} times")
+    return " · ".join(parts)
+
+
+def left_words(eta_s: float) -> str:
+    """How long it still takes, by earlier starts: "about 2 min left"; "" where that is not known."""
+    if not text.is_known(eta_s) or eta_s < 0:
+        return ""
+    if eta_s < 5:
+        return "a few seconds left"
+    if eta_s < 55:
+        return f"about {math.ceil(eta_s / 10) * 10} s left"
+    minutes = max(1, round(eta_s / 60))
+    return f"about {minutes} min left"
+
+
+def live_words(job: JobStatus, passed_s: float) -> str:
+    """What the start is doing now, whole: the phase, its bytes and rate, and how long it still takes."""
+    if not is_coming_up(job):
+        return ""
+    phase = current_phase(job)
+    left = left_words(job.eta_s - passed_s if text.is_known(job.eta_s) else job.eta_s)
+    if phase is None:
+        return left.capitalize()
+    note = text.one_line(phase.note, 200)
+    said = f"{phase.title}: {note}" if note else f"{phase.title}"
+    return " · ".join(part for part in (said, left) if part)
+
+
+def no_chat_reason(job: JobStatus, plan: LaunchPlan | None) -> str:
+    """Why nobody can chat with it now; "" when it can be."""
+    if plan is not None and plan.request.purpose in ("embed", "rerank"):
+        what = "embeddings" if plan.request.purpose == "embed" else "rankings"
+        return f"It serves {what}, not a chat"
+    if job.endpoint is not None and not job.endpoint.base_path:
+        return "It does not speak OpenAI's protocol"
+    if job.state is JobState.DEGRADED:
+        return "It does not serve as it should now"
+    return "" if job.state is JobState.READY else "It is not ready yet"
+
+
+def more_actions(feeds: DeploymentFeeds, job: JobStatus, *, is_ours: bool) -> list[tuple[str, str]]:
+    """The overflow menu: a key and its words."""
+    plan = feeds.plan_of(job.job_id)
+    found: list[tuple[str, str]] = []
+    if job.endpoint is not None and job.endpoint.base_path and not job.state.is_over:
+        found.append(("curl", "Copy curl"))
+    if plan is not None and plan.commands:
+        found.append(("command", "Copy launch command"))
+    if plan is not None:
+        found.append(("open_launch", "Open its launch form"))
+    if feeds.save_log is not None and feeds.start is not None and not job.account:
+        found.append(("save_log", "Save log…"))
+    if feeds.switch is not None and is_ours and not job.state.is_over:
+        found.append(("switch", "Switch to another model…"))
+    return found
+
+
+def switched_off(plan: LaunchPlan | None, key: str) -> str:
+    """Why a series cannot be there because of how it was launched; "" where it can."""
+    if plan is None:
+        return ""
+    if key == ACCEPTANCE and not plan.request.speculative:
+        return SPECULATIVE
+    if key == PREFIX_SHARE and plan.request.prefix_caching is False:
+        return NO_PREFIX_CACHE
+    return ""
+
+
+def limit_words(plan: LaunchPlan | None, kv_tokens: float) -> str:
+    """What else bounds requests: "8 users at once, KV pool 1.37 M tokens, fp8, tool parser openai"."""
+    parts = [f"KV pool {text.pool(kv_tokens)} tokens"] if text.is_known(kv_tokens) else []
+    if plan is not None:
+        request = plan.request
+        if request.kv_dtype:
+            parts.append(f"KV cache {request.kv_dtype}")
+        if request.tool_parser:
+            parts.append(f"tool parser {request.tool_parser}")
+        if request.reasoning_parser:
+            parts.append(f"reasoning parser {request.reasoning_parser}")
+        if request.speculative:
+            parts.append(f"speculative decoding {request.speculative}")
+    return " · ".join(parts)
+
+
+def phase_is_open(job: JobStatus, key: str) -> bool:
+    """Whether a phase goes on now: the current one, and "ready" as long as it serves."""
+    return key == READY and job.state in (JobState.READY, JobState.DEGRADED)

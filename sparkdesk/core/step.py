@@ -58,6 +58,10 @@ class Wait:
     timeout_s: float = 600.0
     give_up: Expect | None = None
     """An outcome that can never become right any more (e.g. the process has ended)."""
+    reader: str = ""
+    """Reads the last line that each look printed as progress; "" only counts the seconds."""
+    on_cancel: Command | None = None
+    """Run, with the same input, when the waiting is cancelled: ends what was waited for."""
 
 
 @dataclass(frozen=True, slots=True)

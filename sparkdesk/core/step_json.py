@@ -171,7 +171,10 @@ def _root_to_data(action: Run | PutFile) -> dict[str, Any]:
 
 
 def _wait_to_data(wait: Wait) -> dict[str, Any]:
+    more = {} if wait.on_cancel is None else {"on_cancel": _command_to_data(wait.on_cancel)}
     return {
+        **more,
+        **({"reader": wait.reader} if wait.reader else {}),
         "kind": "wait",
         "command": _command_to_data(wait.command),
         "expect": _expect_to_data(wait.expect),
@@ -269,6 +272,8 @@ def _wait_from(fields: Fields) -> Wait:
         every_s=fields.number("every_s", low=0.01, high=MAX_TIMEOUT_S),
         timeout_s=_timeout_from(fields),
         give_up=_expect_from(fields.object("give_up")) if fields.has("give_up") else None,
+        reader=fields.text("reader", "", max_chars=256),
+        on_cancel=_command_from(fields.object("on_cancel")) if fields.has("on_cancel") else None,
     )
 
 

@@ -65,6 +65,8 @@ actions = st.one_of(
         every_s=times,
         timeout_s=times,
         give_up=st.none() | expects,
+        reader=words,
+        on_cancel=st.none() | commands,
     ),
     st.builds(Follow, command=commands, reader=words, expect=expects, timeout_s=times),
     st.builds(Serve, node=words, server=commands, client=commands, expect=expects, timeout_s=times),

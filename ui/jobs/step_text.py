@@ -49,9 +49,10 @@ def describe_action(action: Action) -> str:
             return show_command(command) + fed
         case PutFile(path=path, content=content, mode=mode):
             return f"write {path} ({text.count(len(content))} bytes, mode {mode:o})"
-        case Wait(command=command, every_s=every_s, timeout_s=timeout_s):
+        case Wait(command=command, every_s=every_s, timeout_s=timeout_s, on_cancel=on_cancel):
             often = f"# every {every_s:g} s, for at most {text.duration(timeout_s)}, until it is so:"
-            return f"{often}\n{show_command(command)}"
+            end = "" if on_cancel is None else f"\n# when it is cancelled:\n{show_command(on_cancel)}"
+            return f"{often}\n{show_command(command)}{end}"
         case Follow(command=command, timeout_s=timeout_s):
             return f"# follow its output, for at most {text.duration(timeout_s)}:\n{show_command(command)}"
         case Serve(node=node, server=server, client=client):

@@ -19,8 +19,10 @@ from enum import StrEnum
 
 from sparkdesk.core.command import Exit, Outcome, Refused, Unknown
 from sparkdesk.core.step import Expect
+from sparkdesk.core.transfer import size_words, transfer_words
 
 MAX_RESULT_CHARS = 4096
+MAX_COUNT = 1e18
 _PERCENT = re.compile(r"(?<![\d.])(\d{1,3}(?:\.\d{1,3})?) ?%")
 
 
@@ -102,7 +104,10 @@ class LineProgress:
 
 
 def read_progress(reader: str, line: str) -> LineProgress | None:
-    """What the named line reader makes of a line: "lines" (each as it is), "percent" (the last "42 %" in it)."""
+    """What the named line reader makes of a line: "lines" (each as it is), "percent" (the last "42 %" in it),
+    "transfer" (what remote/fetch.py and remote/pull.py print)."""
+    if reader == "transfer":
+        return _read_transfer(line)
     text = line.strip()[:400]
     if not text:
         return None
@@ -110,3 +115,28 @@ def read_progress(reader: str, line: str) -> LineProgress | None:
         found = _PERCENT.findall(text)
         return LineProgress(text, min(1.0, float(found[-1]) / 100.0)) if found else None
     return LineProgress(text)
+
+
+def _read_transfer(line: str) -> LineProgress | None:
+    said = last_object(line) or {}
+    rate = _number(said.get("rate"))
+    layers, layers_done = _number(said.get("layers")), _number(said.get("layers_done"))
+    if layers and layers_done is not None:
+        got = size_words(round(_number(said.get("got")) or 0))
+        speed = f", {rate / 1e6:.3g} MB/s" if rate else ""
+        fraction = _number(said.get("fraction"))
+        return LineProgress(f"{layers_done:.0f} of {layers:.0f} layers, {got}{speed}", fraction)
+    done, total = _number(said.get("done")), _number(said.get("total"))
+    if done is None or not total:
+        return None
+    words = transfer_words(round(done), round(total), rate)
+    files, files_done = _number(said.get("files")), _number(said.get("files_done"))
+    if files is not None and files_done is not None:
+        words += f"; {files_done:.0f} of {files:.0f} files"
+    return LineProgress(words, min(1.0, done / total))
+
+
+def _number(value: object) -> float | None:
+    """A number that can be a count or a rate; None for anything else."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < MAX_COUNT
+    return float(value) if is_number and isinstance(value, int | float) else None

@@ -10,7 +10,7 @@ import asyncio
 from sparkdesk.core.command import Command, Exit, Outcome, Refused, Unknown
 from sparkdesk.core.errors import CommandFailed, NodeError, StepFailed
 from sparkdesk.core.plain_text import make_plain
-from sparkdesk.core.playbooks.reader import Verdict, judge, read_progress
+from sparkdesk.core.playbooks.reader import LineProgress, Verdict, judge, read_progress
 from sparkdesk.core.ports import Process, Shell
 from sparkdesk.core.step import (
     Action,
@@ -34,6 +34,7 @@ from sparkdesk.services.playbooks.supply import put_secrets
 PROGRESS_EVERY_S = 5.0
 HOLD_S = 10.0
 """How long a line must hold, after a change that was to break it, until we believe that it did not break."""
+END_TIMEOUT_S = 8.0
 GONE_LOOKS = 3
 """So many looks in a row must find nobody before a node counts as gone: one lost connection is not a shut-down."""
 
@@ -82,6 +83,24 @@ async def _run(action: Run, site: Site) -> None:
 
 
 async def _wait(action: Wait, site: Site) -> None:
+    try:
+        await _wait_until_so(action, site)
+    except asyncio.CancelledError:
+        if action.on_cancel is not None:
+            await _end(action, action.on_cancel, site)
+        raise
+
+
+async def _end(action: Wait, command: Command, site: Site) -> None:
+    """End what was waited for: bounded, and not to be cancelled itself."""
+    try:
+        async with asyncio.timeout(END_TIMEOUT_S):
+            await asyncio.shield(site.shell().run(command, stdin=action.stdin, timeout_s=END_TIMEOUT_S))
+    except (TimeoutError, NodeError):
+        pass  # the node is away: what runs there ends by its own limit
+
+
+async def _wait_until_so(action: Wait, site: Site) -> None:
     start_s = site.clock.monotonic_s()
     said_s = start_s
     last: Outcome | None = None
@@ -97,10 +116,18 @@ async def _wait(action: Wait, site: Site) -> None:
         now_s = site.clock.monotonic_s()
         if now_s - start_s >= action.timeout_s:
             raise _too_late(action, site, last)
+        if progress := _progress_of(action, outcome):
+            said_s = now_s
+            site.say(progress.text, progress.fraction)
         if now_s - said_s >= PROGRESS_EVERY_S:
             said_s = now_s
             site.say(f"waiting, {now_s - start_s:.0f} s of at most {action.timeout_s:.0f} s")
         await asyncio.sleep(action.every_s)
+
+
+def _progress_of(action: Wait, outcome: Outcome) -> LineProgress | None:
+    lines = outcome.text.strip().splitlines() if action.reader else []
+    return read_progress(action.reader, lines[-1]) if lines else None
 
 
 async def _poll(action: Wait, site: Site) -> Outcome:

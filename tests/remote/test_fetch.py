@@ -1,0 +1,247 @@
+"""A model is fetched whole from a hub, or it is not there: cut, slow, refused, wrong, hostile, killed, full disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.servers.hub import COMMIT, Hub, HubServer
+
+REMOTE = Path(__file__).resolve().parents[2] / "sparkdesk" / "remote"
+SHARD = os.urandom(300_000)
+FILES = {
+    "config.json": b'{"model_type": "tiny"}',
+    "model-00001-of-00002.safetensors": SHARD,
+    "model-00002-of-00002.safetensors": os.urandom(200_000),
+    "sub/tokenizer.json": b"{}",
+    "pytorch_model.bin": b"the same once more",
+    "empty.txt": b"",
+}
+LARGE = {name for name in FILES if name.endswith((".safetensors", ".bin"))}
+FIRST = "model-00001-of-00002.safetensors"
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    """A hub with one small model."""
+    with HubServer(Hub(dict(FILES), set(LARGE))) as hub:
+        yield hub
+
+
+class Node:
+    """A home folder in which the program runs as it does on a node."""
+
+    def __init__(self, home: Path, hub: Hub) -> None:
+        self.home = home
+        self.cache = home / ".cache/huggingface/hub"
+        self.repo = self.cache / "models--o--n"
+        self.snapshot = self.repo / "snapshots" / COMMIT
+        self.env = {
+            "HOME": str(home),
+            "PATH": os.environ["PATH"],
+            "HF_ENDPOINT": hub.url,
+            "SPARKDESK_RETRY_S": "0.01",
+            "SPARKDESK_SPARE_BYTES": "0",
+        }
+
+    def begin(self, *words: str, **more: Any) -> subprocess.Popen[bytes]:
+        """The program, under way."""
+        argv = [sys.executable, "-I", "-S", "-u", str(REMOTE / "fetch.py"), *words]
+        return subprocess.Popen(argv, env=self.env, stdout=subprocess.PIPE, **more)
+
+    def fetch(self, *words: str, **more: Any) -> dict[str, Any]:
+        """The program to its end; gives its last line."""
+        out, _ = self.begin(*(words or ("o/n", "main")), **more).communicate(timeout=50)
+        return dict(json.loads(out.splitlines()[-1]))
+
+    def cache_program(self, *words: str) -> dict[str, Any]:
+        """hub_cache.py to its end; gives its last line."""
+        argv = [sys.executable, "-I", "-S", str(REMOTE / "hub_cache.py"), *words]
+        done = subprocess.run(argv, env=self.env, capture_output=True, timeout=50, check=False)
+        return dict(json.loads(done.stdout.splitlines()[-1]))
+
+    def is_whole(self) -> bool:
+        """What hub_cache.py says of it."""
+        return bool(self.cache_program("check", "o/n", "main")["whole"])
+
+
+@pytest.fixture
+def node(tmp_path: Path, hub: Hub) -> Node:
+    """A node whose hub is this one."""
+    return Node(tmp_path, hub)
+
+
+def test_a_model_arrives_in_the_hubs_own_layout(node: Node, hub: Hub) -> None:
+    assert not node.is_whole()
+    said = node.fetch()
+    assert said["ok"] is True, said
+    for name, content in FILES.items():
+        if name != "pytorch_model.bin":
+            assert (node.snapshot / name).is_symlink()
+            assert (node.snapshot / name).read_bytes() == content
+    assert not (node.snapshot / "pytorch_model.bin").exists()
+    assert (node.repo / "refs/main").read_text() == COMMIT
+    sha = hashlib.sha256(SHARD).hexdigest()
+    assert os.readlink(node.snapshot / FIRST) == f"../../blobs/{sha}"
+    assert not list(node.cache.rglob("*.incomplete"))
+    assert node.is_whole()
+    assert node.cache_program("verify", "o/n")["ok"] is True
+
+
+def test_a_model_that_is_there_is_not_fetched_again(node: Node, hub: Hub) -> None:
+    node.fetch()
+    hub.cdn_asked.clear()
+    assert node.fetch()["ok"] is True
+    assert hub.cdn_asked == []
+
+
+def test_a_download_that_is_cut_goes_on_from_what_is_there(node: Node, hub: Hub) -> None:
+    hub.cut_after[FIRST] = [270_000, 10_000]
+    assert node.fetch()["ok"] is True
+    ranges = [asked[1] for asked in hub.cdn_asked if FIRST in asked[0]]
+    assert ranges == ["", "bytes=270000-", "bytes=280000-"]
+    assert (node.snapshot / FIRST).read_bytes() == SHARD
+
+
+def test_a_hub_that_does_not_go_on_is_read_from_the_start(node: Node, hub: Hub) -> None:
+    hub.cut_after[FIRST] = [200_000]
+    hub.takes_range = False
+    assert node.fetch()["ok"] is True
+    assert (node.snapshot / FIRST).read_bytes() == SHARD
+
+
+def test_a_killed_download_is_never_whole_and_goes_on(node: Node, hub: Hub) -> None:
+    hub.piece_s = 0.05
+    process = node.begin("o/n", "main")
+    assert process.stdout is not None
+    partial = node.repo / "blobs" / f"{hashlib.sha256(SHARD).hexdigest()}.incomplete"
+    for _ in range(1000):
+        if partial.exists() and partial.stat().st_size >= 50_000:
+            break
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    kept = partial.stat().st_size
+    assert not node.snapshot.exists()
+    assert not node.is_whole()
+    hub.piece_s = 0.0
+    hub.cdn_asked.clear()
+    assert node.fetch()["ok"] is True
+    assert f"bytes={kept}-" in [asked[1] for asked in hub.cdn_asked]
+    assert (node.snapshot / FIRST).read_bytes() == SHARD
+
+
+def test_a_file_that_is_not_what_the_hub_says_is_removed(node: Node, hub: Hub) -> None:
+    for name, lie in ((FIRST, b"x" * len(SHARD)), ("config.json", b"x" * len(FILES["config.json"]))):
+        hub.lies = {name: lie}
+        said = node.fetch()
+        assert (said["ok"], said["kind"]) == (False, "checksum")
+        assert name in said["message"]
+        assert not node.snapshot.exists()
+        shutil.rmtree(node.repo)
+    hub.lies = {FIRST: SHARD + b"more"}
+    assert node.fetch()["kind"] == "checksum"
+
+
+@pytest.mark.parametrize(
+    ("token", "given", "is_gated", "kind"),
+    [("t0", "", False, "no_token"), ("t0", "t1", False, "token"), ("t0", "t0", True, "gated"), ("", "", True, "gated")],
+)
+def test_no_token_a_bad_one_and_a_gate_are_told_apart(
+    node: Node, hub: Hub, token: str, given: str, is_gated: bool, kind: str
+) -> None:
+    hub.token, hub.is_gated = token, is_gated
+    node.env["HF_TOKEN"] = given
+    said = node.fetch()
+    assert (said["ok"], said["kind"]) == (False, kind)
+    assert said["remedy"]
+
+
+def test_a_model_a_revision_and_a_file_that_are_not_there_are_told_apart(node: Node) -> None:
+    for words, what in ((("o/x", "main"), "no such model"), (("o/n", "v9"), "no such revision")):
+        said = node.fetch(*words)
+        assert (said["kind"], what in said["message"]) == ("missing", True)
+    assert "x.gguf" in node.fetch("o/n", "main", "x.gguf")["message"]
+
+
+def test_a_busy_hub_is_asked_again_and_one_that_stays_busy_is_named(node: Node, hub: Hub) -> None:
+    hub.codes = [429, 503]
+    assert node.fetch()["ok"] is True
+    hub.codes = [429] * 100
+    (node.repo / "blobs" / hub.entry("config.json")["oid"]).unlink()
+    said = node.fetch()
+    assert (said["ok"], said["kind"]) == (False, "busy")
+
+
+def test_the_token_goes_to_the_hub_only(node: Node, hub: Hub) -> None:
+    hub.token = "hf_secret"
+    (node.home / ".cache/huggingface").mkdir(parents=True)
+    (node.home / ".cache/huggingface/token").write_text("hf_secret\n")
+    assert node.fetch()["ok"] is True
+    assert {asked[2] for asked in hub.asked} == {"Bearer hf_secret"}
+    assert {asked[2] for asked in hub.cdn_asked} == {""}
+
+
+@pytest.mark.parametrize("name", ["../../x", "/etc/x", "a/../../x", "a\x1b[2J", "a\\b", "a//b", "x" * 300])
+def test_a_file_name_that_leaves_its_folder_is_refused(node: Node, hub: Hub, name: str) -> None:
+    hub.files[name] = b"bad"
+    said = node.fetch()
+    assert (said["ok"], said["kind"]) == (False, "hostile")
+    assert not node.repo.joinpath("snapshots").exists()
+
+
+def test_a_full_disk_is_named_and_what_came_stays(node: Node) -> None:
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+    said = node.fetch("o/n", "main", preexec_fn=limit)
+    assert (said["ok"], said["kind"]) == (False, "disk")
+    assert not node.is_whole()
+    assert any(path.stat().st_size == 100_000 for path in node.repo.rglob("*.incomplete"))
+    assert node.fetch()["ok"] is True
+
+
+def test_too_little_room_is_said_before_anything_comes(node: Node, hub: Hub) -> None:
+    node.env["SPARKDESK_SPARE_BYTES"] = str(1 << 60)
+    said = node.fetch()
+    assert (said["kind"], hub.cdn_asked) == ("disk", [])
+
+
+def test_a_node_without_internet_is_named(node: Node) -> None:
+    node.env["HF_ENDPOINT"] = "http://127.0.0.1:9"
+    said = node.fetch()
+    assert (said["kind"], "cannot reach" in said["message"]) == ("offline", True)
+
+
+def test_one_file_of_a_model_gets_a_name_that_stays(node: Node, hub: Hub) -> None:
+    hub.files["q/w.gguf"] = b"GGUF" * 100
+    hub.large.add("q/w.gguf")
+    assert node.fetch("o/n", "main", "q/w.gguf")["files"] == 1
+    assert node.cache_program("check", "o/n", "main", "q/w.gguf")["whole"] is True
+    assert not node.is_whole()
+    said = node.cache_program("expose", "o/n", "main", "~/models/o--n", "q/w.gguf")
+    assert said["ok"] is True
+    assert (node.home / "models/o--n/q/w.gguf").read_bytes() == b"GGUF" * 100
+
+
+def test_damage_on_the_disk_is_found_and_a_model_is_removed(node: Node) -> None:
+    node.fetch()
+    blob = node.repo / "blobs" / hashlib.sha256(SHARD).hexdigest()
+    blob.write_bytes(b"y" + SHARD[1:])
+    said = node.cache_program("verify", "o/n")
+    assert (said["ok"], said["bad"]) == (False, [blob.name])
+    assert node.cache_program("remove", "o/n")["removed"] is True
+    assert not node.repo.exists()
+    assert node.cache_program("remove", "../../x")["ok"] is False

@@ -1,0 +1,178 @@
+"""A hub on this computer's loopback: its documented API over real HTTP, and the ways in which it can fail.
+
+The one rule: it answers as the hub does (tree with pages, resolve with Range and a redirect, X-Error-Code); what a test
+switches on is a plain attribute.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+COMMIT = "c" * 40
+PAGE = 3
+PIECE = 1 << 14
+
+
+@dataclass
+class Hub:
+    """One repository, o/n. `port` is known once it serves."""
+
+    files: dict[str, bytes]
+    large: set[str] = field(default_factory=set)
+    """Files that lie in the hub's large file store: named by SHA-256."""
+    token: str = ""
+    """When not "": who has none gets 401, who has another 401."""
+    is_gated: bool = False
+    """Whoever has the token is still not let in: 403."""
+    codes: list[int] = field(default_factory=list)
+    """Answers to the next requests of files, before the right one."""
+    cut_after: dict[str, list[int]] = field(default_factory=dict)
+    """File -> after how many bytes each of the next answers breaks off."""
+    piece_s: float = 0.0
+    """How long each 16 KiB take."""
+    lies: dict[str, bytes] = field(default_factory=dict)
+    """File -> what is sent in its place."""
+    takes_range: bool = True
+    asked: list[tuple[str, str, str]] = field(default_factory=list)
+    """(path, Range, Authorization) of every request."""
+    cdn_asked: list[tuple[str, str, str]] = field(default_factory=list)
+    port: int = 0
+    cdn_port: int = 0
+
+    @property
+    def url(self) -> str:
+        """What HF_ENDPOINT is."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def entry(self, path: str) -> dict[str, Any]:
+        """A file as the tree lists it."""
+        content = self.files[path]
+        oid = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+        row: dict[str, Any] = {"type": "file", "path": path, "size": len(content), "oid": oid}
+        if path in self.large:
+            sha = hashlib.sha256(content).hexdigest()
+            row["lfs"] = {"oid": sha, "size": len(content), "pointerSize": 134}
+        return row
+
+
+class HubServer:
+    """Serves a Hub, and the other host to which large files redirect."""
+
+    def __init__(self, hub: Hub) -> None:
+        self.hub = hub
+        self._servers = [ThreadingHTTPServer(("127.0.0.1", 0), _handler(hub, is_cdn=cdn)) for cdn in (False, True)]
+        hub.port, hub.cdn_port = (server.server_address[1] for server in self._servers)
+        self._threads = [
+            threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+            for server in self._servers
+        ]
+
+    def __enter__(self) -> Hub:
+        for thread in self._threads:
+            thread.start()
+        return self.hub
+
+    def __exit__(self, *_: object) -> None:
+        for server, thread in zip(self._servers, self._threads, strict=True):
+            server.shutdown()
+            thread.join()
+            server.server_close()
+
+
+def _handler(hub: Hub, *, is_cdn: bool) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        """One request."""
+
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Silent."""
+
+        def do_GET(self) -> None:
+            """Answer."""
+            asked = hub.cdn_asked if is_cdn else hub.asked
+            asked.append((self.path, self.headers.get("Range", ""), self.headers.get("Authorization", "")))
+            path = unquote(urlsplit(self.path).path)
+            if is_cdn:
+                self._send_file(path.removeprefix("/"))
+            elif self._refuse():
+                return
+            elif path == "/api/models/o/n/revision/main":
+                self._send_json({"id": "o/n", "sha": COMMIT})
+            elif path == f"/api/models/o/n/tree/{COMMIT}":
+                self._send_page()
+            elif path.startswith(f"/o/n/resolve/{COMMIT}/"):
+                self._resolve(path.removeprefix(f"/o/n/resolve/{COMMIT}/"))
+            elif path.startswith("/api/models/o/n/"):
+                self._error(404, "RevisionNotFound")
+            else:
+                self._error(404, "RepoNotFound")
+
+        def _refuse(self) -> bool:
+            if hub.token and self.headers.get("Authorization") != f"Bearer {hub.token}":
+                has_one = "Authorization" in self.headers
+                self._error(401, "" if has_one else "GatedRepo")
+                return True
+            if hub.is_gated:
+                self._error(403, "GatedRepo")
+                return True
+            return False
+
+        def _send_page(self) -> None:
+            rows = [hub.entry(path) for path in hub.files]
+            rows.insert(0, {"type": "directory", "path": "sub", "size": 0, "oid": "d" * 40})
+            start = int(urlsplit(self.path).query.rpartition("cursor=")[2] or 0) if "cursor=" in self.path else 0
+            more = f"{hub.url}{urlsplit(self.path).path}?recursive=true&cursor={start + PAGE}"
+            link = {"Link": f'<{more}>; rel="next"'} if start + PAGE < len(rows) else {}
+            self._send_json(rows[start : start + PAGE], link)
+
+        def _resolve(self, path: str) -> None:
+            if hub.codes:
+                code = hub.codes.pop(0)
+                self._error(code, "", {"Retry-After": "0"} if code == 429 else {})
+            elif path not in hub.files:
+                self._error(404, "EntryNotFound")
+            elif path in hub.large:
+                self.send_response(302)
+                self.send_header("Location", f"http://127.0.0.1:{hub.cdn_port}/{path}")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+            else:
+                self._send_file(path)
+
+        def _send_file(self, path: str) -> None:
+            content = hub.lies.get(path, hub.files[path])
+            start = int(self.headers.get("Range", "bytes=0-")[6:-1]) if hub.takes_range else 0
+            self.send_response(206 if start else 200)
+            self.send_header("Content-Length", str(len(content) - start))
+            self.end_headers()
+            cuts = hub.cut_after.get(path, [])
+            end = start + cuts.pop(0) if cuts else len(content)
+            for at in range(start, min(end, len(content)), PIECE):
+                self.wfile.write(content[at : min(at + PIECE, end)])
+                self.wfile.flush()
+                time.sleep(hub.piece_s)
+            self.close_connection = self.close_connection or end < len(content)
+
+        def _send_json(self, value: object, headers: dict[str, str] | None = None) -> None:
+            body = json.dumps(value).encode()
+            self.send_response(200)
+            for name, text in {"Content-Length": str(len(body)), **(headers or {})}.items():
+                self.send_header(name, text)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def _error(self, code: int, word: str, headers: dict[str, str] | None = None) -> None:
+            self.send_response(code)
+            for name, text in {"X-Error-Code": word, "Content-Length": "0", **(headers or {})}.items():
+                self.send_header(name, text)
+            self.end_headers()
+
+    return Handler

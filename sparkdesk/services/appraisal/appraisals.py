@@ -18,11 +18,11 @@ from sparkdesk.core.bench.prompt import make_prompt
 from sparkdesk.core.bench.sample import BenchSample
 from sparkdesk.core.errors import PlanError, SparkDeskError, StoreError
 from sparkdesk.core.feed import Latest
-from sparkdesk.core.findings.concern import Judgement
+from sparkdesk.core.findings.concern import Judgement, concern_id
 from sparkdesk.core.findings.doctored import loaded_clocks
 from sparkdesk.core.findings.view import Past
 from sparkdesk.core.jobs.appraisal.cause import Evidence
-from sparkdesk.core.jobs.appraisal.fall import Suspicion, judge_fall
+from sparkdesk.core.jobs.appraisal.fall import RULE, Suspicion, judge_fall
 from sparkdesk.core.jobs.appraisal.judge import judge_sample
 from sparkdesk.core.jobs.appraisal.verdict_json import Verdicts, from_json, to_json
 from sparkdesk.core.jobs.plan import LaunchPlan
@@ -83,6 +83,8 @@ class Appraisals:
         self._doing: dict[str, str] = {}
         self._suspicions: dict[str, Suspicion] = {}
         self._seen: set[str] = set()
+        self._judged: set[tuple[str, str]] = set()
+        """Node and job of what findings were told of."""
         self._is_loaded = False
         self.changed: Latest[int] = Latest(0)
         self._subscription = parts.jobs.subscribe(self._follow)
@@ -123,10 +125,15 @@ class Appraisals:
 
     def judgements(self, node_id: str) -> Iterator[Judgement]:
         """Whether a server on this node has become slower than it was itself: for the findings."""
-        for job in self._parts.jobs.value:
-            kept = self._kept.get(job.job_id)
-            if kept is not None and node_id in job.node_ids[:1]:
+        jobs = {job.job_id: job for job in self._parts.jobs.value if node_id in job.node_ids[:1]}
+        for job_id, job in jobs.items():
+            kept = self._kept.get(job_id)
+            if kept is not None:
+                self._judged.add((node_id, job_id))
                 yield judge_fall(job, kept, node_id)
+        for gone in [pair for pair in self._judged if pair[0] == node_id and pair[1] not in jobs]:
+            self._judged.discard(gone)
+            yield Judgement(concern_id(RULE, *gone))  # a job that was removed is slow no more
 
     def move_times(self, moved_ms: int) -> None:
         """This computer's clock was set by so much."""

@@ -12,6 +12,8 @@ import pytest
 
 from sparkdesk.core.errors import PlanError
 from sparkdesk.core.feed import Latest
+from sparkdesk.core.findings.standing import Standings
+from sparkdesk.core.jobs.appraisal.verdict_json import Verdicts, to_json
 from sparkdesk.core.jobs.endpoint import Endpoint
 from sparkdesk.core.jobs.record import JobState, JobStatus
 from sparkdesk.core.jobs.verdict import Pace, Verdict
@@ -179,3 +181,19 @@ async def test_a_server_that_is_not_ready_is_not_checked(llama: LlamaServer, sto
     assert list(desk.appraisals.judgements("spark-a")) == []
     desk.appraisals.close()
     await desk.tasks.close()
+
+
+async def test_a_server_that_fell_is_one_finding_until_it_is_gone(llama: LlamaServer, store: SqliteStore) -> None:
+    first = Verdict(Pace.AS_EXPECTED, 57.9, 57.0, 54.0, 62.0, 0.4, 512, 128, 1)
+    await store.save_document("verdict", JOB_ID, to_json(Verdicts(first, replace(first, measured_tok_s=40.0))))
+    await store.save_document("verdict", "broken", b"[]")
+    async with desk_at(llama, store) as desk:
+        standings = Standings()
+        for now_ms in (1000, 2000):
+            standings.take(desk.appraisals.judgements("spark-a"), now_ms)
+        (concern,) = standings.concerns
+        assert "40 tok/s" in concern.evidence
+        assert list(desk.appraisals.judgements("spark-b")) == []
+        desk.jobs.set(())
+        standings.take(desk.appraisals.judgements("spark-a"), 3000)
+        assert standings.concerns == ()

@@ -69,8 +69,14 @@ def knows_nothing(_request: LaunchRequest, _load: Workload) -> None:
     return None
 
 
-def view(readings: Mapping[str, float], request: LaunchRequest = REQUEST, **fields: float) -> LiveView:
-    return replace(LiveView(request, readings, ("auto", "fp8")), **fields)
+def view(
+    readings: Mapping[str, float],
+    request: LaunchRequest = REQUEST,
+    *,
+    repeated_share: float = math.nan,
+    restart_s: float = math.nan,
+) -> LiveView:
+    return LiveView(request, readings, ("auto", "fp8"), repeated_share, restart_s)
 
 
 def key_of(seen: LiveView, planner: Ask = ask) -> str:

@@ -8,11 +8,11 @@ from __future__ import annotations
 import importlib.metadata
 from dataclasses import dataclass
 
-from backends import llamacpp, vllm
+from backends import llamacpp, sglang, vllm
 from sparkdesk.core.jobs.backend import API_VERSION, Backend
 
 GROUP = "sparkdesk.backends"
-BUILT_IN: tuple[Backend, ...] = (llamacpp.backend, vllm.backend)
+BUILT_IN: tuple[Backend, ...] = (llamacpp.backend, vllm.backend, sglang.backend)
 
 
 @dataclass(frozen=True, slots=True)

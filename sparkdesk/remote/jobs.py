@@ -2,13 +2,19 @@
 
     list [JOBS_FOLDER]                   one JSON line: {"jobs": [summary, ...], "more": n, "others": [...]}
     follow [FOLDER:OFFSET ...]           JSON lines for as long as the channel lives
+    range FOLDER OFFSET BYTES            one JSON line: {"from", "end", "lines": [[offset, text, cut], ...]}
+    search FOLDER REGEX [LEVEL] [BEFORE] one JSON line: {"lines", "scanned", "more", "next", "problem"}
 
 `jobs` come newest first. `others` are jobs of this node's other accounts, as far as anybody may see them: {"job_id",
 "account", "title"} from the guards among the processes and the labels of containers; their folders are closed to us.
 `follow` multiplexes the logs of several jobs: {"job", "offset", "t", "line", "cut"}, `offset` being that behind the
-line, so that it is where to go on; {"job", "lost": bytes} when the asked part is gone; {"job", "ended": exit.json} when
-the log of a job that has ended was read to its end. A negative offset counts from the end. Standard input takes lines
-{"follow": "FOLDER:OFFSET"} and {"drop": FOLDER}; anything else is a heartbeat, and silence or its end ends us.
+line, so that it is where to go on; {"job", "lost": bytes} when the asked part is gone; {"job", "dropped": lines,
+"offset"} when more came than anybody reads (lines that tell of an error still come); {"job", "ended": exit.json} when
+the log of a job that has ended was read to its end. A negative offset counts from the end. Of a line that is written
+over again and again (progress) the newest state comes now and then. Standard input takes lines {"follow":
+"FOLDER:OFFSET"} and {"drop": FOLDER}; anything else is a heartbeat, and silence or its end ends us.
+`search` goes back from BEFORE (or the end), newest first, and tells the lines in their order; LEVEL "warning" or
+"error" wants that or worse. It is bounded in lines, bytes and time, whatever the pattern.
 The one rule: nothing is changed here. Whether a job runs is asked of the program in its own folder, which knows the
 folder's format. Stdlib only, Python 3.8+.
 """
@@ -37,23 +43,28 @@ POLL_S = 0.2
 HEARTBEAT_S = 8.0
 DOCKER_WAIT_S = 1.5
 JOB_ID = re.compile(r"^[a-z2-7]{16}$")
-GUARD = re.compile(rb"/sparkdesk/jobs/([a-z2-7]{16})/job\.py\x00guard\x00")
+GUARD = re.compile(rb"/sparkdesk/jobs/([a-z2-7]{16})/(?:job|guard)\.py\x00guard\x00")
 LINE_END = re.compile(rb"[\r\n]")
+LINES_PER_S, BURST_LINES = 2000.0, 5000.0
+"""What a reader on a screen and an engine's log reader take without falling behind."""
+LAG_BYTES, HEAD_BYTES, SKIP_BYTES = 8 << 20, 1 << 18, 8 << 20
+"""A log that far ahead of its reader is skipped, after its first part, so much at a time."""
+PROGRESS_EVERY_S = 0.5
+MAX_ERRORS = 20
+ERROR = re.compile(rb"\b(?:ERROR|FATAL|CRITICAL|Traceback)\b|[Ee]rror:|Exception\b|^[\d.]{5,24} E ", re.M)
+WARNING = re.compile(rb"\bWARN(?:ING)?\b|[Ww]arning:|^[\d.]{5,24} W ", re.M)
+LEVELS = ("info", "warning", "error")
+RANGE_BYTES, BLOCK_BYTES = 4 << 20, 1 << 18
+SEARCH_LINES, SEARCH_BYTES, SEARCH_S = 500, 256 << 20, 5.0
+ANSWER_BYTES = 600_000
 SUMMARY_KEYS = (
-    "state",
-    "reason",
-    "pid",
-    "started_ms",
-    "ended_ms",
-    "code",
-    "signal",
-    "restarts",
-    "log_bytes",
-    "boot_id",
-)
+    "state", "reason", "pid", "started_ms", "ended_ms", "code", "signal", "restarts", "log_bytes", "boot_id", "kind",
+    "cause", "guarded",
+)  # fmt: skip
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # at run time typing costs memory on the node
+    from collections.abc import Iterator
     from typing import Any
 
     Record = dict[str, Any]
@@ -199,13 +210,17 @@ class Tail:
         self._offset = offset
         self._kept = b""
         self._cut = 0
+        self._progress: Record = {}
+        self._progress_at = self._filled_at = time.monotonic()
+        self._room = BURST_LINES
         self._told_end: object = None
         if offset < 0:
             files = list_log_files(folder)
             end = files[-1][0] + os.path.getsize(files[-1][1]) if files else 0
             self._offset = max(end + offset, files[0][0] if files else 0)
+        self._head_end = self._offset + HEAD_BYTES
 
-    def _read(self) -> tuple[bytes, int]:
+    def _read(self, size: int = PIECE_BYTES) -> tuple[bytes, int]:
         """The next piece, and how many bytes before it are gone."""
         lost = 0
         for start, path in list_log_files(self._folder):
@@ -215,37 +230,81 @@ class Tail:
                 if self._offset < start + os.path.getsize(path):
                     with open(path, "rb") as file:
                         file.seek(self._offset - start)
-                        return file.read(PIECE_BYTES), lost
+                        return file.read(size), lost
             except OSError:
                 pass  # rotated away between the listing and now: the next round counts it as lost
         return b"", lost
 
     def poll(self) -> list[Record]:
         """What there is to say now."""
+        now = time.monotonic()
+        self._room = min(self._room + (now - self._filled_at) * LINES_PER_S, BURST_LINES)
+        self._filled_at = now
+        found: list[Record] = []
+        if self._room < 1.0 and not self._skip(found):
+            return found
         data, lost = self._read()
-        found: list[Record] = [{"job": self._job, "lost": lost}] if lost else []
+        if lost:
+            found.append({"job": self._job, "lost": lost})
         at = 0
         for match in LINE_END.finditer(data):
             self._keep(data[at : match.start()])
             at = match.end()
-            self._take(found, self._offset + at)
-        self._keep(data[at:])
-        self._offset += len(data)
+            self._take(found, self._offset + at, is_over=match.group() == b"\n")
+            if self._room < 1.0:
+                break
+        else:
+            self._keep(data[at:])
+            at = len(data)
+        self._offset += at
+        if self._progress and now - self._progress_at >= PROGRESS_EVERY_S:
+            self._tell_progress(found)
         if not data:
             self._look_for_end(found)
         return found
+
+    def _skip(self, found: list[Record]) -> bool:
+        """Leave out what nobody can read, when the log is far ahead; gives whether anything was left out."""
+        files = list_log_files(self._folder)
+        lag = files[-1][0] + os.path.getsize(files[-1][1]) - self._offset if files else 0
+        if lag <= LAG_BYTES or self._offset < self._head_end:
+            return False
+        data, lost = self._read(min(lag - LAG_BYTES // 2, SKIP_BYTES))
+        data = data[: data.rfind(b"\n") + 1] or data
+        dropped = data.count(b"\n")
+        self._kept, self._cut, self._progress = b"", 0, {}
+        for match in ERROR.finditer(data):
+            begin, end = data.rfind(b"\n", 0, match.start()) + 1, data.find(b"\n", match.end()) + 1
+            offset = self._offset + (end or len(data))
+            if len(found) < MAX_ERRORS and not (found and found[-1]["offset"] == offset):
+                self._keep(data[begin : end - 1 if end else len(data)])
+                self._take(found, offset)
+                dropped -= 1
+        self._offset += len(data)
+        if lost:
+            found.insert(0, {"job": self._job, "lost": lost})
+        found.append({"job": self._job, "dropped": max(dropped, 1), "offset": self._offset})
+        return True
 
     def _keep(self, piece: bytes) -> None:
         room = LINE_BYTES - len(self._kept)
         self._kept += piece[:room]
         self._cut += max(len(piece) - room, 0)
 
-    def _take(self, found: list[Record], offset: int) -> None:
-        if self._kept:  # an empty line is the second half of \r\n, or says nothing
+    def _take(self, found: list[Record], offset: int, is_over: bool = True) -> None:
+        """A line is whole, or (not `is_over`) a state of one that will be written over."""
+        if self._kept:
             line: Record = {"job": self._job, "offset": offset, "t": time.time_ns() // 1_000_000}
             line["line"] = self._kept.decode("utf-8", "replace")
-            found.append(dict(line, cut=self._cut) if self._cut else line)
+            self._progress = dict(line, cut=self._cut) if self._cut else line
+        if self._progress and is_over:
+            self._tell_progress(found, offset)
         self._kept, self._cut = b"", 0
+
+    def _tell_progress(self, found: list[Record], offset: int = 0) -> None:
+        found.append(dict(self._progress, offset=offset or self._progress["offset"]))
+        self._progress, self._progress_at = {}, time.monotonic()
+        self._room -= 1.0
 
     def _look_for_end(self, found: list[Record]) -> None:
         try:
@@ -256,6 +315,91 @@ class Tail:
             self._told_end = end.get("run")
             self._take(found, self._offset)
             found.append({"job": self._job, "ended": end})
+
+
+def read_level(line: bytes) -> str:
+    """How bad a line is, by words that most engines use."""
+    return "error" if ERROR.search(line) else "warning" if WARNING.search(line) else "info"
+
+
+def lines_backward(folder: str, before: int) -> Iterator[tuple[bytes, int]]:
+    """(line, offset behind it), the newest first, from an offset on (negative: from the end). Of a line of many
+    megabytes its beginning and its end are kept."""
+    rest, behind = b"", -1
+    for start, path in reversed(list_log_files(folder)):
+        with open(path, "rb") as file:
+            at = os.fstat(file.fileno()).st_size + start
+            at = at if before < 0 else min(at, before)
+            behind = at if behind < 0 else behind
+            while at > start:
+                size = min(BLOCK_BYTES, at - start)
+                file.seek(at - size - start)
+                first, *others = file.read(size).split(b"\n")
+                for part in reversed(others):
+                    yield part + rest, behind
+                    at, rest = at - len(part), b""
+                    behind, at, size = at, at - 1, size - len(part) - 1
+                rest, at = first + rest, at - size
+                if len(rest) > 8 * LINE_BYTES:
+                    rest = rest[: 4 * LINE_BYTES] + rest[-4 * LINE_BYTES :]
+    if rest:
+        yield rest, behind
+
+
+def show_line(line: bytes, offset: int) -> list[Any]:
+    """[offset behind it, text (the last state of a line that was written over), bytes cut]."""
+    shown = next((part for part in reversed(line.split(b"\r")) if part.strip()), b"")
+    return [offset, shown[:LINE_BYTES].decode("utf-8", "replace"), max(len(shown) - LINE_BYTES, 0)]
+
+
+def read_range(folder: str, offset: int, size: int) -> Record:
+    """Lines that end between two offsets, as many of the last of them as an answer takes."""
+    lines: list[list[Any]] = []
+    told, is_more = 0, False
+    for line, at in lines_backward(folder, offset + size):
+        if at <= offset or told > ANSWER_BYTES:
+            is_more = True
+            break
+        if line.strip() and at < offset + size:
+            lines.append(show_line(line, at))
+            told += len(json.dumps(lines[-1]))
+    return {"lines": lines[::-1], "more": is_more}
+
+
+def search(folder: str, pattern: str, level: str = "", before: int = -1) -> Record:
+    """Lines that match, from an offset back; `problem` says why no more was searched, `next` from where to go on."""
+
+    def ring(*_: object) -> None:
+        raise TimeoutError
+
+    answer: Record = {"lines": [], "scanned": 0, "more": False, "next": max(before, 0), "problem": ""}
+    try:
+        wanted = re.compile(pattern[:1000], re.IGNORECASE)
+    except (re.error, OverflowError, RecursionError) as error:
+        return dict(answer, problem=f"the pattern is not understood: {error}"[:200])
+    worst, told, first = LEVELS.index(level) if level in LEVELS else 0, 0, -1
+    signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, SEARCH_S)  # it ends a pattern that goes astray in a single line, too
+    try:
+        for line, at in lines_backward(folder, before):
+            first = at if first < 0 else first
+            answer.update(scanned=first - at, next=at)
+            if len(answer["lines"]) >= SEARCH_LINES or told > ANSWER_BYTES or first - at > SEARCH_BYTES:
+                answer["more"] = True
+                break
+            shown = show_line(line, at)
+            is_bad = not worst or LEVELS.index(read_level(line[:LINE_BYTES])) >= worst
+            if shown[1] and at != before and is_bad and wanted.search(shown[1]):
+                answer["lines"].insert(0, shown)
+                told += len(json.dumps(shown))
+        else:
+            answer["scanned"] = max(first - list_log_files(folder)[0][0], 0) if first > 0 else 0
+    except (TimeoutError, OSError) as error:
+        what = "it took too long" if isinstance(error, TimeoutError) else str(error)
+        answer.update(more=True, problem=f"{what}, and only a part was searched"[:200])
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+    return answer
 
 
 def split_target(target: str) -> tuple[str, int]:
@@ -308,13 +452,18 @@ def main(argv: list[str]) -> int:
     """Run a verb; gives the exit code."""
     if argv[:1] == ["list"]:
         print(json.dumps(list_jobs(argv[1] if len(argv) > 1 else JOBS_FOLDER)))
+    elif argv[:1] == ["range"] and len(argv) == 4:
+        print(json.dumps(read_range(os.path.expanduser(argv[1]), int(argv[2]), min(int(argv[3]), RANGE_BYTES))))
+    elif argv[:1] == ["search"] and 3 <= len(argv) <= 5:
+        level, before = ([*argv[3:], "", "-1"] if len(argv) == 3 else [*argv[3:], "-1"])[:2]
+        print(json.dumps(search(os.path.expanduser(argv[1]), argv[2], level, int(before))))
     elif argv[:1] == ["follow"]:
         try:
             follow(argv[1:])
         except (BrokenPipeError, KeyboardInterrupt):
             os._exit(0)  # nobody listens; an orderly end would stumble over the same pipe
     else:
-        print("usage: list [JOBS_FOLDER] | follow [FOLDER:OFFSET ...]", file=sys.stderr)
+        print("usage: list [JOBS_FOLDER] | follow [FOLDER:OFFSET ...] | range ... | search ...", file=sys.stderr)
         return 1
     return 0
 

@@ -133,12 +133,23 @@ def test_what_was_rotated_away_is_counted_and_the_rest_comes(tmp_path: Path, fol
     assert [followers[0].message()["line"] for _ in range(2)] == ["second", "third"]
 
 
-def test_a_long_line_is_cut_and_counted_and_progress_bars_are_lines(tmp_path: Path, followers: list[Follower]) -> None:
+def test_a_long_line_is_cut_and_counted_and_of_a_progress_bar_the_last_state_comes(
+    tmp_path: Path, followers: list[Follower]
+) -> None:
     job = put_job(tmp_path, "one", b"x" * 1_000_000 + b"\n10%\r20%\r\nbad \xff\xfe\n")
     followers.append(Follower(PYTHON, f"{job}:0"))
     long = followers[0].message()
     assert (len(long["line"]), long["cut"]) == (8192, 1_000_000 - 8192)
-    assert [followers[0].message()["line"] for _ in range(3)] == ["10%", "20%", "bad \ufffd\ufffd"]
+    assert [followers[0].message()["line"] for _ in range(2)] == ["20%", "bad \ufffd\ufffd"]
+
+
+def test_a_progress_bar_that_goes_on_is_told_now_and_then(tmp_path: Path, followers: list[Follower]) -> None:
+    job = put_job(tmp_path, "one", b"10%\r20%\r30%\r")
+    followers.append(Follower(PYTHON, f"{job}:0"))
+    assert followers[0].message()["line"] == "30%"
+    with (job / "log-000000000000000").open("ab") as log:
+        log.write(b"40%\r100%\ndone\n")
+    assert [followers[0].message()["line"] for _ in range(2)] == ["100%", "done"]
 
 
 def test_jobs_are_added_and_dropped_while_it_runs(python: str, tmp_path: Path, followers: list[Follower]) -> None:

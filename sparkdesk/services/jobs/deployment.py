@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 from sparkdesk.core.feed import Stream
 from sparkdesk.core.jobs.backend import Backend, LoadProgress, LogFailure, LogReader, Reading, Told
+from sparkdesk.core.jobs.log_level import GUARD, read_level, split_source
 from sparkdesk.core.jobs.plan import LaunchPlan
 from sparkdesk.core.jobs.pulse import Pulse
 from sparkdesk.core.jobs.record import JobState, JobStatus, LogLine, PhaseState
@@ -28,10 +29,6 @@ from sparkdesk.services.jobs.job_log import LogPiece
 from sparkdesk.services.records.reading_book import PERIOD_S
 
 OURS = "SparkDesk"
-ENGINE = "engine"
-GUARD = "job"
-GUARD_MARK = "[sparkdesk] "
-"""How remote/job.py begins its own lines in the engine's log."""
 KEEP_LINES = 5000
 KEEP_EVENTS = 1000
 LINE_CHARS = 8192
@@ -40,9 +37,6 @@ MAX_TOLD = 100
 SAY_PROGRESS_EVERY_S = 15.0
 READINGS_FOR_S = GAP_PERIODS * PERIOD_S
 """So long the readings of an engine are those of now: as long as a ReadingBook tells them."""
-# Words that most engines use, and the one letter behind the time that llama.cpp uses.
-_ERROR = re.compile(r"\b(ERROR|FATAL|CRITICAL|Traceback)\b|\b[Ee]rror:|Exception\b|^[\d.]{5,24} E ")
-_WARNING = re.compile(r"\bWARN(ING)?\b|\b[Ww]arning:|^[\d.]{5,24} W ")
 _RESTART = re.compile(r"\brestart (\d{1,3}) of (\d{1,3})\b")
 """How remote/job.py's guard says that it starts the engine again."""
 _NOT_LAUNCHED = Playbook("", ())
@@ -239,21 +233,21 @@ class Deployment:
         if piece.end is not None:
             self.saw_end = True
         elif piece.line is None:
-            self.say(f"{piece.lost_bytes} bytes of the log are gone", level="warning")
+            self.say(piece.loss, level="warning")
         else:
-            self._take_line(piece.line, piece.cut_bytes)
+            self._take_line(piece.line, piece)
 
     def say(self, text: str, *, level: str = "info") -> None:
         """A line of SparkDesk's own in the log."""
         line = make_line(text, max_chars=1000)
         self.log.put(LogLine(self._clock.now_ms(), OURS, level, line, node_id=self.node_id))
 
-    def _take_line(self, raw: str, cut_bytes: int) -> None:
-        is_guard = raw.startswith(GUARD_MARK)
-        text = make_line(raw.removeprefix(GUARD_MARK), max_chars=LINE_CHARS)
-        level = "error" if _ERROR.search(text) else "warning" if _WARNING.search(text) else "info"
-        source = GUARD if is_guard else ENGINE
-        self.log.put(LogLine(self._clock.now_ms(), source, level, text, cut_bytes, self.node_id))
+    def _take_line(self, raw: str, piece: LogPiece) -> None:
+        source, words = split_source(raw)
+        is_guard = source == GUARD
+        text = make_line(words, max_chars=LINE_CHARS)
+        level, now_ms = read_level(text), self._clock.now_ms()
+        self.log.put(LogLine(now_ms, source, level, text, piece.cut_bytes, self.node_id, piece.rank, piece.offset))
         if is_guard:
             self._take_guard(text)
             return

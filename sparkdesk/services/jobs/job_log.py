@@ -1,7 +1,8 @@
 """Follows the logs of all of a node's jobs over one channel (remote/jobs.py follow).
 
 The one rule: the offset behind the last whole line is kept, so that after a lost connection the log goes on without a
-gap and without a line twice; what the node gave up in between is said to be lost.
+gap and without a line twice; what the node gave up in between, or left out because more came than anybody reads, is
+said to be lost.
 """
 
 from __future__ import annotations
@@ -30,13 +31,27 @@ BATCH = 200
 
 @dataclass(frozen=True, slots=True)
 class LogPiece:
-    """One message: a line, lost bytes, or the end of the job (exit.json) after its last line."""
+    """One message: a line, what was lost, or the end of the job (exit.json) after its last line."""
 
     job_id: str
     line: str | None = None
     cut_bytes: int = 0
     lost_bytes: int = 0
+    """Given up on the node: the log there is bounded."""
+    dropped_lines: int = 0
+    """Left out in a flood; they lie on the node and can be read back."""
+    offset: int = -1
+    """Where in its rank's log the line, or what was left out, ends; -1 is not known."""
+    rank: int = 0
     end: Mapping[str, object] | None = field(default=None)
+
+    @property
+    def loss(self) -> str:
+        """What was lost, in words; "" when nothing was."""
+        if self.dropped_lines:
+            lines = "1 line is" if self.dropped_lines == 1 else f"{self.dropped_lines:,} lines are"
+            return f"{lines} left out here: more came than can be shown, and the node has them"
+        return f"{self.lost_bytes:,} bytes of the log are gone" if self.lost_bytes else ""
 
 
 class NodeLog:
@@ -119,10 +134,13 @@ class NodeLog:
         job_id, offset = message.get("job"), message.get("offset")
         if not isinstance(job_id, str) or job_id not in self._offsets:
             return
+        at = offset if isinstance(offset, int) and 0 <= offset < 1 << 60 else -1
+        if at >= 0:
+            self._offsets[job_id] = at
         if isinstance(message.get("line"), str):
-            if isinstance(offset, int) and 0 <= offset < 1 << 60:
-                self._offsets[job_id] = offset
-            self._deliver(LogPiece(job_id, message["line"], cut_bytes=_count(message.get("cut"))))
+            self._deliver(LogPiece(job_id, message["line"], cut_bytes=_count(message.get("cut")), offset=at))
+        elif "dropped" in message:
+            self._deliver(LogPiece(job_id, dropped_lines=_count(message["dropped"]), offset=at))
         elif "lost" in message:
             self._deliver(LogPiece(job_id, lost_bytes=_count(message["lost"])))
         elif isinstance(message.get("ended"), dict):

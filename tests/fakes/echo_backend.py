@@ -9,14 +9,16 @@ from pathlib import Path
 from sparkdesk.core.jobs.backend import (
     BackendInfo,
     EndpointFailure,
+    Finding,
     LoadProgress,
     LogFailure,
     PlanContext,
     Reading,
+    Told,
 )
 from sparkdesk.core.jobs.endpoint import Endpoint
 from sparkdesk.core.jobs.plan import LaunchPlan, MemoryLedger, Problem
-from sparkdesk.core.jobs.reading import GENERATED_TOKENS, read_prometheus
+from sparkdesk.core.jobs.reading import GENERATED_TOKENS, WEIGHTS_BYTES, read_prometheus
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.planning.launch.preflight import node_problems, port_problems, refuse_errors
 from sparkdesk.core.playbooks.job import JobSpec, build_plan
@@ -27,10 +29,16 @@ ENGINE = Path(__file__).resolve().parents[1] / "servers" / "echo_engine.py"
 class EchoLog:
     """Reads the engine's log."""
 
-    def feed(self, line: str) -> list[LoadProgress | Reading | LogFailure]:
+    def feed(self, line: str) -> list[Finding | LogFailure]:
         """What this line tells."""
         if "50 percent" in line:
             return [LoadProgress("load", "Halfway", 0.5)]
+        if "warming up" in line:
+            return [LoadProgress("warmup", "Warming up")]
+        if "weights" in line:
+            return [Reading(WEIGHTS_BYTES, float(line.split()[2])), Told("version", line.split()[-1])]
+        if "Address already in use" in line:
+            return [LogFailure("The port is taken", "Take another port.")]
         if "out of memory" in line:
             return [LogFailure("The engine has no memory", "Ask for less.")]
         return []

@@ -27,6 +27,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--no-token", action="store_true", help="ready, but every answer is an error")
     parser.add_argument("--die", default="", help="print this and end with code 3 at once")
     parser.add_argument("--hang", default="", help="answers hang while PATH.now is there, and fail with PATH.error")
+    parser.add_argument("--warm-up", action="store_true", help="say that it warms up while it is not ready yet")
+    parser.add_argument("--tell", action="store_true", help="say what the weights take, before much else")
     parser.add_argument("--deaf", action="store_true", help="SIGTERM is ignored")
     return parser.parse_args(argv)
 
@@ -34,6 +36,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
 def main(options: argparse.Namespace) -> int:
     """Serve."""
     print("echo: loading", flush=True)
+    if options.tell:
+        print("echo: weights 123456 bytes, version 7\n" + "echo: chatter chatter\n" * 20_000, flush=True)
     if options.die:
         print(options.die, flush=True)
         return 3
@@ -96,6 +100,8 @@ def main(options: argparse.Namespace) -> int:
             """Say nothing."""
 
     print("echo: 50 percent", flush=True)
+    if options.warm_up:
+        print("echo: warming up", flush=True)
     server = ThreadingHTTPServer(("127.0.0.1", options.port), Handler)
     print("echo: listening \x1b[31mred\x1b[0m", flush=True)
     server.serve_forever()

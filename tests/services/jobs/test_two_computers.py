@@ -209,8 +209,11 @@ async def test_a_folder_that_is_only_being_written_is_read_when_it_is_whole(
     plan = here.launcher.plan(here.request())
     folder = tmp_path / "nodes/n1" / JOBS / plan.job_id
     folder.mkdir(parents=True)
-    program, spec = (action.content for action in next(plan.playbook.steps()).apply if isinstance(action, PutFile))
-    (folder / "job.py").write_bytes(program)
+    put = next(step for step in plan.playbook.steps() if step.phase == "put")
+    files = {Path(action.path).name: action.content for action in put.apply if isinstance(action, PutFile)}
+    spec = files.pop("spec.json")
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
     await until(lambda: has(there, plan.job_id, JobState.UNKNOWN))
     assert there.launcher.stop_plan(plan.job_id) is None, "whose it is cannot be read yet"
     (folder / "spec.json").write_bytes(spec)

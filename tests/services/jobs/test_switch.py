@@ -1,0 +1,158 @@
+"""One server takes another's place as one plan, a failed launch says what to change, a copied address works."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import urllib.request
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sparkdesk.core.errors import PlanError, SparkDeskError
+from sparkdesk.core.jobs.fix import apply_fix
+from sparkdesk.core.jobs.plan import MemoryLedger
+from sparkdesk.core.jobs.record import JobState
+from sparkdesk.core.playbooks.switch import stopped_first
+from sparkdesk.services.jobs.start.plans import without_job
+from tests.services.job_rig import Rig, end_jobs, free_port, is_running, until
+
+GIB = 1 << 30
+
+
+@pytest.fixture
+async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
+    rig = Rig(tmp_path)
+    await rig.start()
+    yield rig
+    await rig.close()
+    await asyncio.to_thread(end_jobs, tmp_path)
+
+
+async def ready(rig: Rig, *flags: str, port: int = 0) -> str:
+    """A server that is ready."""
+    job_id = await rig.launch(*flags, port=port)
+    await rig.until_state(job_id, JobState.READY)
+    return job_id
+
+
+def read(url: str) -> bytes:
+    """What answers there."""
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        data: bytes = answer.read()
+        return data
+
+
+async def test_a_switch_is_one_plan_whose_stop_is_verified_before_the_start(rig: Rig) -> None:
+    port = free_port()
+    first = await ready(rig, port=port)
+    pid = rig.pid(first)
+    request = rig.request(port=port)
+    assert [problem.field for problem in rig.launcher.problems(request)] == ["port"]
+    assert rig.launcher.problems(request, stop_first=first) == []
+    plan = rig.launcher.switch_plan(first, request)
+    assert [step.phase for step in plan.playbook.steps()][:2] == ["switch", "put"]
+    assert stopped_first(plan.playbook) == first
+    second = await rig.launcher.switch(first, plan)
+    status = await rig.until_state(second, JobState.READY)
+    assert (rig.status(first).state, rig.status(first).stop_error) == (JobState.STOPPED, "")
+    assert not is_running(pid)
+    assert [phase.key for phase in status.phases][:3] == ["preflight", "switch", "put"]
+    intents = {intent.job_id: intent.state for intent in await rig.store.job_intents()}
+    assert intents == {first: JobState.STOPPED, second: JobState.READY}
+
+
+async def test_the_one_that_made_room_is_offered_again_when_the_other_fails(rig: Rig) -> None:
+    first = await ready(rig)
+    asked = rig.launcher.plan_of(first)
+    assert asked is not None
+    failed = await rig.launcher.switch(first, rig.launcher.switch_plan(first, rig.request("--die", "nothing helps")))
+    await rig.until_state(failed, JobState.FAILED)
+    (fix,) = rig.launcher.fixes_of(failed)
+    assert fix.words == "Start tiny again instead"
+    assert rig.launcher.request_after(failed, fix) == asked.request
+
+
+async def test_a_switch_whose_stop_fails_starts_nothing_and_the_first_is_asked_after(rig: Rig) -> None:
+    first = await ready(rig)
+    plan = rig.launcher.switch_plan(first, rig.request())
+    program = rig.folder / "nodes/n1/.local/state/sparkdesk/jobs" / first / "job.py"
+    whole = program.read_bytes()
+    program.write_bytes(b"import sys; sys.exit(7)")
+    second = await rig.launcher.switch(first, plan)
+    await rig.until_state(second, JobState.FAILED)
+    assert rig.record(second) == {}
+    program.write_bytes(whole)
+    await rig.until_state(first, JobState.READY)
+
+
+async def test_the_place_of_the_one_that_leaves_counts_as_free_and_never_more_than_is_used(rig: Rig) -> None:
+    first = await ready(rig)
+    deployment = rig.launcher._known(first)
+    assert deployment.plan is not None
+    node = replace(rig.launcher.node_contexts.value[0], mem_total_bytes=100 * GIB, mem_available_bytes=50 * GIB)
+    for weights, available in ((30 * GIB, 84 * GIB), (80 * GIB, 100 * GIB)):
+        ledger = MemoryLedger("n1", None, None, weights, 3 * GIB, GIB)
+        deployment.plan = replace(deployment.plan, ledgers=(ledger,))
+        freed = without_job(node, deployment)
+        assert freed.mem_available_bytes == available
+    other = replace(node, record=rig.launcher.node_contexts.value[1].record)
+    assert without_job(other, deployment) == other
+
+
+async def test_a_double_click_launches_once(rig: Rig) -> None:
+    plan = rig.launcher.plan(rig.request())
+    ends = await asyncio.gather(rig.launcher.launch(plan), rig.launcher.launch(plan), return_exceptions=True)
+    assert [type(end) for end in ends].count(PlanError) == 1
+    assert len(await rig.store.job_intents()) == 1
+    await rig.until_state(plan.job_id, JobState.READY)
+
+
+async def test_a_port_that_is_taken_after_preflight_is_named_and_the_next_free_one_offered(rig: Rig) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))  # it does not listen yet, so that no look at the node sees it
+        port = int(other.getsockname()[1])
+        plan = rig.launcher.plan(rig.request(port=port))
+        job_id = await rig.launcher.launch(plan)
+        status = await rig.until_state(job_id, JobState.FAILED)
+        fix = rig.launcher.fix_of(job_id)
+    assert "port" in status.message
+    assert fix is not None
+    assert apply_fix(plan.request, fix).port > port
+    again = await rig.launcher.launch(rig.launcher.plan(rig.launcher.request_after(job_id, fix)))
+    await rig.until_state(again, JobState.READY)
+
+
+async def test_a_door_leads_to_the_server_keeps_its_port_over_a_lost_line_and_goes_with_the_job(rig: Rig) -> None:
+    job_id = await ready(rig)
+    with pytest.raises(SparkDeskError):
+        await rig.launcher.open_door("aaaaaaaaaaaaaaaa")
+    assert rig.launcher.doors.value == {}
+    url = await rig.launcher.open_door(job_id)
+    assert url == await rig.launcher.open_door(job_id)
+    assert url.startswith("http://127.0.0.1:")
+    assert b"ok" in await asyncio.to_thread(read, f"{url.removesuffix('/v1')}/health")
+    rig.connector.lose("n1")
+    await until(lambda: not rig.launcher.doors.value[job_id].is_open)
+    rig.connector.give_back("n1")
+    await until(lambda: rig.launcher.doors.value[job_id].is_open)
+    assert await rig.launcher.open_door(job_id) == url
+    assert b"ok" in await asyncio.to_thread(read, f"{url.removesuffix('/v1')}/health")
+    await rig.launcher.stop(job_id)
+    assert rig.launcher.doors.value == {}
+    with pytest.raises(OSError, match="refused"):
+        await asyncio.to_thread(read, url)
+    assert await rig.launcher.api_key(job_id) == ""
+    assert rig.launcher.lan_url(job_id) == ""
+
+
+async def test_a_name_with_quotes_and_substitutions_is_text_everywhere(rig: Rig, tmp_path: Path) -> None:
+    flag = f"--die=\"'$(touch {tmp_path}/owned)`touch {tmp_path}/owned`\nsecond;touch {tmp_path}/owned"
+    job_id = await rig.launch(flag)
+    await rig.until_state(job_id, JobState.FAILED)
+    assert any("$(touch" in line for line in rig.lines(job_id))
+    assert not (tmp_path / "owned").exists()
+    with pytest.raises(ValueError, match="served_name"):
+        rig.request().model_validate({**rig.request().model_dump(), "served_name": "a'$(x)\nb"})

@@ -66,7 +66,13 @@ from sparkdesk.core.planning.launch.request import NO_SPECULATION, STOCK, has_fo
 from sparkdesk.core.planning.launch.share import share_launch_problems, share_ledger, share_notes
 from sparkdesk.core.planning.launch.word import Vocabulary, error, lan_refusal, spark_problems, word_problems
 from sparkdesk.core.planning.setup import Build, EngineProfile
-from sparkdesk.core.playbooks.container import container_argv, container_name, container_of, loopback_endpoint
+from sparkdesk.core.playbooks.container import (
+    before_stages,
+    container_argv,
+    container_name,
+    container_of,
+    loopback_endpoint,
+)
 from sparkdesk.core.playbooks.job import JobSpec, build_plan
 
 DEFAULT_IMAGE = "lmsysorg/sglang:latest-cu130"
@@ -190,6 +196,7 @@ class Sglang:
             owner=context.owner,
             argv=container_argv(container, _words(request, context.spec)),
             endpoint=loopback_endpoint(request, context, INFO.key),
+            before=before_stages(request, context, container.image),
             container=container_name(context.job_id),
         )
         plan = build_plan(request, context, spec, ledger=ledger, command_title="docker run")

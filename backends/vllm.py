@@ -76,7 +76,13 @@ from sparkdesk.core.planning.launch.request import (
 from sparkdesk.core.planning.launch.share import share_launch_problems, share_ledger, share_notes
 from sparkdesk.core.planning.launch.word import Vocabulary, spark_problems, word_problems
 from sparkdesk.core.planning.setup import Build, EngineProfile
-from sparkdesk.core.playbooks.container import container_argv, container_name, container_of, loopback_endpoint
+from sparkdesk.core.playbooks.container import (
+    before_stages,
+    container_argv,
+    container_name,
+    container_of,
+    loopback_endpoint,
+)
 from sparkdesk.core.playbooks.job import JobSpec, build_plan
 from sparkdesk.core.playbooks.tuning import VLLM_TUNINGS as TUNINGS
 from sparkdesk.core.playbooks.tuning import Tuning, without_said
@@ -227,6 +233,7 @@ class Vllm:
             owner=context.owner,
             argv=container_argv(container, words),
             endpoint=loopback_endpoint(request, context, INFO.key),
+            before=before_stages(request, context, container.image),
             container=container_name(context.job_id),
             secrets=tuple((name, f"api_key:{context.job_id}") for name in container.secrets),
             key_env=KEY_VARIABLE if container.secrets else "",

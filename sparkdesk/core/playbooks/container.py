@@ -13,6 +13,8 @@ from sparkdesk.core.jobs.backend import NodeContext, PlanContext
 from sparkdesk.core.jobs.endpoint import Endpoint
 from sparkdesk.core.jobs.plan import GIB, MemoryLedger
 from sparkdesk.core.jobs.request import LaunchRequest
+from sparkdesk.core.playbooks.fetch.stage import fetch_stages, is_from_desk
+from sparkdesk.core.step import Stage
 
 FLOOR_BYTES = 4 * GIB
 """What a container can never take of a node's memory: below it the guard stops the newest load of ours."""
@@ -108,9 +110,22 @@ def cache_volumes(node: NodeContext, engine_cache: str = "") -> tuple[tuple[str,
     return tuple((f"{home}/{outside}", inside) for outside, inside in (HUB_CACHE, *own, *COMPILE_CACHES))
 
 
-def hub_environment(request: LaunchRequest) -> tuple[tuple[str, str], ...]:
-    """Variables that keep the engine from asking the hub, where this computer brings the weights."""
-    return OFFLINE if request.weights_from == "desk" else ()
+def before_stages(request: LaunchRequest, context: PlanContext, image: str) -> tuple[Stage, ...]:
+    """What comes before the start: the image, the model's files and its draft's, each whole on the node."""
+    node = context.node(request.nodes[0])
+    stages = fetch_stages(request, context, node, image=image, repo=request.model)
+    draft = request.speculative_model
+    return (*stages, *(fetch_stages(request, context, node, repo=draft) if draft and draft != request.model else ()))
+
+
+def hub_environment(request: LaunchRequest, context: PlanContext) -> tuple[tuple[str, str], ...]:
+    """Variables that keep the engine from asking the hub, where all is there before it starts.
+
+    Code of a model can lie in another repository than its weights, so it is looked for where that was allowed.
+    """
+    node = context.node(request.nodes[0])
+    is_whole = bool(fetch_stages(request, context, node, repo=request.model)) and not request.trust_remote_code
+    return OFFLINE if is_whole or is_from_desk(request, node) else ()
 
 
 def container_of(
@@ -123,7 +138,7 @@ def container_of(
         plan_digest=request.digest,
         image=image,
         volumes=cache_volumes(node, engine_cache),
-        environment=(*hub_environment(request), *request.environment),
+        environment=(*hub_environment(request, context), *request.environment),
         memory_bytes=None if ledger is None else memory_limit_bytes(ledger),
     )
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 
+from sparkdesk.core.bench.expectation import NOTHING, Expectation, expectation_of
 from sparkdesk.core.bench.prompt import WordRate, make_prompt
 from sparkdesk.core.bench.run import BenchPoint, BenchRun, BenchShape, BenchState
 from sparkdesk.core.bench.run_json import from_json, to_json
@@ -108,20 +109,24 @@ class Bench:
         await self._parts.store.remove_document(KIND, run_id)
         self.runs.set(tuple(run for run in self.runs.value if run.id != run_id))
 
-    def prediction(self, run_id: str, concurrency: int) -> Prediction | None:
-        """What the plan says of this point, with the published figures that it leans on; None: it cannot be said."""
-        run = self._find(run_id)
-        if run is None or not run.request_json or self._parts.predict is None:
-            return None
+    def expected(self, job_id: str, shape: BenchShape, concurrency: int) -> Expectation:
+        """What the plan says of a point of this shape, and what others published; of a job that is gone by its runs."""
+        if self._parts.predict is None:
+            return NOTHING
+        plan = self._parts.plan_of(job_id)
+        request = plan.request if plan is not None else self._measured_request(job_id)
+        if request is None:
+            return NOTHING
+        load = Workload("measured", "This measurement", shape.prompt_tokens, shape.answer_tokens, concurrency)
+        return expectation_of(self._parts.predict(request, load, job_id), concurrency)
+
+    def _measured_request(self, job_id: str) -> LaunchRequest | None:
+        """What was launched, as the newest run of the job tells it."""
+        run = next((run for run in self.runs.value if run.job_id == job_id and run.request_json), None)
         try:
-            request = LaunchRequest.model_validate(run.request_json)
+            return LaunchRequest.model_validate(run.request_json) if run is not None else None
         except ValueError:
             return None
-        point = next((one for one in run.points if one.concurrency == concurrency), BenchPoint(concurrency))
-        prompt = point.prompt_tokens or run.shape.prompt_tokens
-        answer = point.answer_tokens or run.shape.answer_tokens
-        load = Workload("measured", "This measurement", prompt, answer, concurrency)
-        return self._parts.predict(request, load, run.job_id)
 
     # One run ------------------------------------------------------------------------------------------------------
 

@@ -23,6 +23,8 @@ GIB = 2**30
 REAL_CONTEXT = 8192  # what the small model was trained with
 _BACKEND_TIMEOUT_S = 60.0
 _TICK_S = 0.2
+_LOAD_S = 0.6
+_LOAD_S_PER_GIB = 0.04
 _CRASHES = f"{LIVE}/docker/crashes"
 _SEEN_CRASHES = 2
 
@@ -132,6 +134,11 @@ def die_of_memory(launch: Launch) -> None:
     with open(f"{launch.folder}/oom", "w", encoding="ascii"):
         pass
     os.killpg(os.getpgid(0), signal.SIGKILL)
+
+
+def load_seconds(weights_bytes: int) -> float:
+    """How long a simulated load takes: longer for larger models, and always short enough to wait for."""
+    return _LOAD_S + weights_bytes / GIB * _LOAD_S_PER_GIB
 
 
 def on_signal() -> threading.Event:

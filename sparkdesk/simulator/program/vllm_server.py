@@ -15,13 +15,14 @@ from typing import Any
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 
-import vllm_flags
+import engine_flags
 from engine import Engine
 from engine_start import (
     GIB,
     Launch,
     die_of_memory,
     has_crash,
+    load_seconds,
     on_signal,
     read_launch,
     read_node,
@@ -34,9 +35,8 @@ from spark_state import conditions
 from vllm_front import VllmFront
 from vllm_plan import Plan
 
-LOAD_S = 2.4
-_COMPILE_S = 0.6
-_GRAPH_S = 0.6
+_COMPILE_S = 0.3
+_GRAPH_S = 0.4
 _SHARDS = 3
 _GRAPHS = 4
 _RUNNER = "gpu_model_runner.py"
@@ -81,11 +81,12 @@ def fail(words: str, where: str = "core.py:1480") -> int:
 def main(arguments: list[str]) -> int:
     """Check, load, serve until a signal."""
     launch = read_launch(arguments[0])
-    version, table = vllm_flags.load_table()
+    version, table = engine_flags.load_table(engine_flags.VLLM)
     if {"-h", "--help"} & set(launch.arguments):
         print("usage: vllm serve [model_tag] [options]")
         return 0
-    options = vllm_flags.parse(launch.arguments, table)
+    options = engine_flags.parse(engine_flags.VLLM, launch.arguments, table)
+    options.setdefault("model", options.get("--model", "Qwen/Qwen3-0.6B"))
     node = read_node()
     file = small_model(node)
     say("APIServer", f"[simulated] simulated vLLM {version}: the answers are real ones of llama.cpp with {file or '?'}")
@@ -167,7 +168,7 @@ def _start_engine(plan: Plan, node: dict[str, Any]) -> Engine:
         "slots": plan.slots,
         "alias": plan.names[0],
         "reserved_bytes": plan.reserved_bytes,
-        "ramp_s": LOAD_S * 0.8,
+        "ramp_s": load_seconds(plan.size.weights_bytes) * 0.8,
         "packages": node["packages"],
         "is_embedding": plan.is_pooling,
         "speculates": "--speculative-config" in plan.options,
@@ -215,7 +216,7 @@ def _introduce(plan: Plan) -> None:
     engine = f"Initializing a V1 LLM engine (v{plan.version}) with config: model='{plan.model}'"
     say("EngineCore", f"{engine}, enforce_eager={plan.is_eager}", where="core.py:133")
     if plan.size.stands_in:
-        words = f"[simulated] how large {plan.model} is is not known here; the small model's size stands in"
+        words = f"[simulated] the size of {plan.model} is not known here; the small model's stands in"
         say("EngineCore", words, "WARNING", "core.py:133")
     asked = str(plan.options.get("--attention-backend", "")).upper()
     if asked and asked != "AUTO":
@@ -247,13 +248,13 @@ def _load_weights(plan: Plan, launch: Launch, ending: threading.Event) -> bool:
     for shard in range(_SHARDS + 1):
         done = round(100 * shard / _SHARDS)
         count = f"{done:>3}% Completed | {shard}/{_SHARDS} [00:00<00:00,  1.48it/s]"
-        print(f"Loading safetensors checkpoint shards: {count}", file=sys.stderr, flush=True)
+        print(f"Loading safetensors checkpoint shards: {count}", flush=True)
         if shard == 1 and "engine-oom" in conditions():
             die_of_memory(launch)
         if shard == 1 and "engine-hang" in conditions():
             while "engine-hang" in conditions() and not ending.wait(0.2):
                 continue
-        if shard < _SHARDS and ending.wait(LOAD_S / _SHARDS):
+        if shard < _SHARDS and ending.wait(load_seconds(plan.size.weights_bytes) / _SHARDS):
             return False
     took_s = time.monotonic() - start_s
     say("EngineCore", f"Loading weights took {took_s:.2f} seconds", where="default_loader.py:507")
@@ -295,7 +296,7 @@ def _capture(plan: Plan, ending: threading.Event) -> None:
     for graph in range(_GRAPHS + 1):
         bar = "█" * (10 * graph // _GRAPHS)
         count = f"{100 * graph // _GRAPHS:>3}%|{bar:<10}| {graph}/{_GRAPHS} [00:00<00:00, 11.20it/s]"
-        print(f"Capturing CUDA graphs (decode, FULL): {count}", file=sys.stderr, flush=True)
+        print(f"Capturing CUDA graphs (decode, FULL): {count}", flush=True)
         if graph < _GRAPHS and ending.wait(_GRAPH_S / _GRAPHS):
             return
     took_s = time.monotonic() - start_s
@@ -307,9 +308,9 @@ def _announce(plan: Plan) -> None:
     say("APIServer", f"Supported tasks: {['embed'] if plan.is_pooling else ['generate']}", where="entry.py:136")
     for host, port in plan.listeners:
         say("APIServer", f"Starting vLLM server on http://{host}:{port}", where="entry.py:140")
-    print(f"INFO:     Started server process [{os.getpid()}]", file=sys.stderr)
-    print("INFO:     Waiting for application startup.", file=sys.stderr)
-    print("INFO:     Application startup complete.", file=sys.stderr, flush=True)
+    print(f"INFO:     Started server process [{os.getpid()}]", flush=True)
+    print("INFO:     Waiting for application startup.", flush=True)
+    print("INFO:     Application startup complete.", flush=True)
 
 
 if __name__ == "__main__":

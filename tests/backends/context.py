@@ -66,7 +66,7 @@ def show_plan(plan: LaunchPlan) -> str:
 def _show(action: Action) -> str:
     match action:
         case PutFile(path=path, content=content, mode=mode):
-            text = content.decode() if path.endswith("spec.json") else f"({len(content)} bytes)\n"
+            text = content.decode() if path.endswith((".json", ".yaml")) else f"({len(content)} bytes)\n"
             return f"put {path} {mode:o}\n" + "".join(f"      {line}\n" for line in text.splitlines())[:-1]
         case Run(command=command, expect=expect, timeout_s=timeout_s):
             return f"run {command.to_shell()} -> {expect.exit_codes} {expect.reader}={expect.equals} in {timeout_s:g} s"

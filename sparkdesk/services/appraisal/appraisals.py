@@ -31,6 +31,7 @@ from sparkdesk.core.jobs.record import JobState, JobStatus
 from sparkdesk.core.jobs.verdict import ANSWER_TOKENS, PROMPT_TOKENS, Pace, Verdict
 from sparkdesk.core.planning.workload import Workload
 from sparkdesk.core.ports import EndpointClient, Store
+from sparkdesk.services.appraisal.corrections import key_of
 from sparkdesk.services.appraisal.forecaster import Forecaster
 from sparkdesk.services.bench.sender import Sender
 from sparkdesk.services.clock import Clock
@@ -247,7 +248,6 @@ class Appraisals:
         seen_s = max(span_s, 10.0)
         clocks = [mhz for _, mhz in loaded_clocks(past, seen_s)] if past is not None else []
         setup = self._parts.forecaster.setup(plan.request, job.job_id) if plan is not None else None
-        kept = self._kept.get(job.job_id)
         return Evidence(
             request=plan.request if plan is not None else None,
             weights=setup.weights.key if setup is not None else "",
@@ -258,8 +258,17 @@ class Appraisals:
             swap_used_bytes=_mean(past, "swap_used_bytes", seen_s),
             memory_waiting=_mean(past, "psi_memory_some_avg10", seen_s),
             neighbours=() if is_shared else self._parts.neighbours_of(job.job_id),
-            version_before=kept.version if kept is not None else "",
+            version_before=self._right_version(self._launch(job.job_id)),
         )
+
+    def _launch(self, job_id: str) -> str:
+        plan = self._parts.plan_of(job_id)
+        return "\n".join(key_of(plan)) if plan is not None else ""
+
+    def _right_version(self, launch: str) -> str:
+        """What the newest job of this launch that was as fast as expected called its engine's version."""
+        found = [one for one in self._kept.values() if launch and one.launch == launch and one.version]
+        return max(found, key=lambda one: one.first.at_ms).version if found else ""
 
     def _ready(self, job_id: str) -> JobStatus:
         job = next((job for job in self._parts.jobs.value if job.job_id == job_id), None)
@@ -275,7 +284,7 @@ class Appraisals:
             # The version is what later ones are held against, so only that of a server that was as fast as it should.
             version = self._parts.words_of(job_id).get("version", "")[:200]
             is_right = verdict.pace in (Pace.AS_EXPECTED, Pace.FASTER)
-            kept = Verdicts(verdict, verdict, version if is_right else "")
+            kept = Verdicts(verdict, verdict, version if is_right else "", self._launch(job_id))
         self._kept[job_id] = kept = replace(kept, last=verdict)
         self._tell()
         try:

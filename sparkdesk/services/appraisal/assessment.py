@@ -67,6 +67,7 @@ class Assessment:
             told_of=launcher.told,
             forecaster=self.forecaster,
         )
+        launcher.correct_with(self.corrections)
         self.next_changes = NextChanges(launcher.jobs, launcher.plan_of, self.forecaster, parts.clock)
         self.bench = Bench(
             BenchParts(

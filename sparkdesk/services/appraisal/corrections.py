@@ -26,6 +26,7 @@ from sparkdesk.core.jobs.appraisal.ledger_truth import (
 )
 from sparkdesk.core.jobs.plan import LaunchPlan, MemoryLedger, Problem
 from sparkdesk.core.jobs.record import JobState, JobStatus
+from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.jobs.truth import Correction, TruthRow
 from sparkdesk.core.ports import Store
 from sparkdesk.services.appraisal.forecaster import Forecaster
@@ -114,6 +115,10 @@ class Corrections:
         record = self._records.get(key_of(plan))
         return None if record is None else learn(key_of(plan), record.starts, is_applied=record.is_applied)
 
+    def knows(self, request: LaunchRequest) -> bool:
+        """Whether starts like this one taught anything, on a real engine or a simulated one."""
+        return any(key_for(request, is_simulated=one) in self._records for one in (False, True))
+
     def correct(self, plan: LaunchPlan) -> LaunchPlan:
         """A new plan with what was learned, visibly; the same where nothing was, or it was taken back."""
         correction = self.correction_for(plan)
@@ -186,11 +191,15 @@ class Corrections:
 
 
 def key_of(plan: LaunchPlan) -> Key:
-    """Model, engine and build; weights of another format are another model, a simulated engine another build."""
-    request = plan.request
+    """Model, engine and build of a plan."""
+    return key_for(plan.request, is_simulated=bool(plan.endpoint.note))
+
+
+def key_for(request: LaunchRequest, *, is_simulated: bool) -> Key:
+    """Weights of another format are another model, a simulated engine is another build."""
     model = f"{request.model} {request.quantization}".strip() + (f" kv {request.kv_dtype}" if request.kv_dtype else "")
     build = request.build or "stock"
-    return model, request.engine, f"{build} ({SIMULATED})" if plan.endpoint.note else build
+    return model, request.engine, f"{build} ({SIMULATED})" if is_simulated else build
 
 
 def _is_same(one: StartFigures, other: StartFigures) -> bool:

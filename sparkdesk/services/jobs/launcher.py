@@ -44,7 +44,7 @@ from sparkdesk.services.jobs.job_shelf import JobShelf
 from sparkdesk.services.jobs.node_context import NodeContexts
 from sparkdesk.services.jobs.reach.api_key import ApiKeys
 from sparkdesk.services.jobs.reach.doors import Door, Doors
-from sparkdesk.services.jobs.start.plans import PlanParts, Plans
+from sparkdesk.services.jobs.start.plans import Corrector, PlanParts, Plans
 from sparkdesk.services.jobs.start.repair import Repair
 from sparkdesk.services.jobs.start.start_book import StartBook
 from sparkdesk.services.playbooks.runner import Runner
@@ -136,6 +136,10 @@ class Launcher:
     def problems(self, request: LaunchRequest, *, stop_first: str = "") -> list[Problem]:
         """What speaks against the request now; empty is fine. `stop_first` is a job whose place counts as free."""
         return self._plans.problems(request, self._shelf.find(stop_first))
+
+    def correct_with(self, corrector: Corrector) -> None:
+        """From now on plans have what earlier starts taught."""
+        self._plans.corrector = corrector
 
     def plan(self, request: LaunchRequest, *, load_timeout_s: float = math.nan) -> LaunchPlan:
         """What a launch would do, as a new job; `load_timeout_s` is how long its load may take. Raises PlanError."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from sparkdesk.services.appraisal.assessment import Assessment, AssessmentParts
 from sparkdesk.services.bench.sender import NOT_COUNTED
 from sparkdesk.services.clock import SystemClock
 from sparkdesk.services.telemetry import Telemetry
+from tests.fakes.echo_backend import Echo
 from tests.services.job_rig import Rig, end_jobs, until
 
 
@@ -29,8 +31,8 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
     await asyncio.to_thread(end_jobs, tmp_path)
 
 
-async def test_a_launched_server_gets_its_verdict_and_its_truth_by_itself(rig: Rig) -> None:
-    assessment = Assessment(
+def assess(rig: Rig) -> Assessment:
+    return Assessment(
         AssessmentParts(
             tasks=rig.tasks,
             clock=SystemClock(),
@@ -42,6 +44,26 @@ async def test_a_launched_server_gets_its_verdict_and_its_truth_by_itself(rig: R
             name_of=rig.inventory.name_of,
         )
     )
+
+
+async def test_the_launchers_next_plan_says_what_earlier_starts_taught(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, backends={"vllm": Echo()})  # under the name of an engine that the planner knows
+    await rig.start()
+    start = {"job_id": "a", "weights_factor": 1.1, "kv_factor": None, "runtime_bytes": None, "load_s": None}
+    learned = {"schema": 1, "key": ["tiny", "vllm", "stock"], "is_applied": True, "starts": [start]}
+    await rig.store.save_document("correction", "tiny", json.dumps(learned).encode())
+    assessment = assess(rig)
+    request = rig.request(engine="vllm")
+    assert "Corrected by 1 start: weights x1.10" not in rig.launcher.plan(request).notes
+    await assessment.load()
+    assert "Corrected by 1 start: weights x1.10" in rig.launcher.plan(request).notes
+    assert rig.launcher.problems(request) == []
+    assessment.close()
+    await rig.close()
+
+
+async def test_a_launched_server_gets_its_verdict_and_its_truth_by_itself(rig: Rig) -> None:
+    assessment = assess(rig)
     await assessment.load()
     job_id = await rig.launch("--tell")
     await rig.until_state(job_id, JobState.READY)

@@ -26,12 +26,15 @@ class Verdicts:
     first: Verdict
     last: Verdict
     version: str = ""
+    launch: str = ""
+    """Model, engine and build, by which jobs of the same launch are known."""
 
 
 def to_json(kept: Verdicts) -> bytes:
     """Both, whole."""
     rows = {"first": _data(kept.first), "last": _data(kept.last)}
-    return json.dumps({"schema": SCHEMA, "version": kept.version, **rows}, allow_nan=False).encode()
+    words = {"version": kept.version, "launch": kept.launch}
+    return json.dumps({"schema": SCHEMA, **words, **rows}, allow_nan=False).encode()
 
 
 def from_json(text: bytes) -> Verdicts:
@@ -39,7 +42,8 @@ def from_json(text: bytes) -> Verdicts:
     data = json.loads(text)
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
         raise ValueError("not stored verdicts of this schema")
-    return Verdicts(_verdict(data["first"]), _verdict(data["last"]), str(data["version"])[:MAX_CHARS])
+    version, launch = (str(data[key])[:MAX_CHARS] for key in ("version", "launch"))
+    return Verdicts(_verdict(data["first"]), _verdict(data["last"]), version, launch)
 
 
 def _data(verdict: Verdict) -> dict[str, Any]:

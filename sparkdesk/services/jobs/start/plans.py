@@ -6,8 +6,9 @@ The one rule: a plan is made from what was last seen; a launch looks again befor
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from sparkdesk.core.errors import PlanError
 from sparkdesk.core.jobs.backend import Backend, NodeContext, PlanContext
@@ -15,6 +16,7 @@ from sparkdesk.core.jobs.plan import LaunchPlan, Problem, Severity
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.models.catalogue import find_model
 from sparkdesk.core.models.spec import ModelSpec
+from sparkdesk.core.planning.launch.preflight import has_errors
 from sparkdesk.core.playbooks.switch import load_timeout_of, with_load_timeout
 from sparkdesk.services.fleet.inventory import Inventory
 from sparkdesk.services.ident import new_id
@@ -40,6 +42,22 @@ class PlanParts:
     programs: Mapping[str, bytes]
 
 
+class Corrector(Protocol):
+    """What earlier starts taught about plans (services/appraisal/corrections.py)."""
+
+    def knows(self, request: LaunchRequest) -> bool:
+        """Whether starts like this one taught anything."""
+        ...
+
+    def correct(self, plan: LaunchPlan) -> LaunchPlan:
+        """The plan with what was learned, and a note that says so."""
+        ...
+
+    def problems(self, plan: LaunchPlan) -> Sequence[Problem]:
+        """What that changes about whether the plan fits; it takes no problem away."""
+        ...
+
+
 class Plans:
     """Checks requests and makes plans of them. `leaving` is a job that is stopped first: its place counts as free."""
 
@@ -48,6 +66,7 @@ class Plans:
         self._inventory = inventory
         self._contexts = contexts
         self._book = book
+        self.corrector: Corrector | None = None
 
     def problems(self, request: LaunchRequest, leaving: Deployment | None = None) -> list[Problem]:
         """What speaks against the request now; empty is fine."""
@@ -56,7 +75,11 @@ class Plans:
             known = ", ".join(self._parts.backends)
             words = f"There is no engine {request.engine}"
             return [Problem(Severity.ERROR, words, f"Choose one of: {known}.", "engine")]
-        return backend.problems(request, self._context(request, NO_ID, leaving))
+        context = self._context(request, NO_ID, leaving)
+        found = backend.problems(request, context)
+        if self.corrector is None or has_errors(found) or not self.corrector.knows(request):
+            return found
+        return [*found, *self.corrector.problems(backend.plan(request, context))]
 
     def make(
         self, request: LaunchRequest, leaving: Deployment | None = None, *, load_timeout_s: float = math.nan
@@ -66,6 +89,8 @@ class Plans:
         if backend is None:
             raise PlanError(f"There is no engine {request.engine}", remedy="Choose another engine.")
         plan = backend.plan(request, self._context(request, new_id(), leaving))
+        if self.corrector is not None:
+            plan = self.corrector.correct(plan)
         usual_s = self._book.of(request).usual_s
         if not math.isfinite(load_timeout_s) and math.isfinite(usual_s):
             load_timeout_s = max(PATIENCE * usual_s, load_timeout_of(plan.playbook))

@@ -84,7 +84,7 @@ def test_the_pace_is_what_the_band_says(tok_s: float) -> None:
 
 
 def test_stored_verdicts_come_back_whole_and_a_strangers_are_refused() -> None:
-    kept = Verdicts(judged(57.9), judged(34.0, EAGER), "0.33.0")
+    kept = Verdicts(judged(57.9), judged(34.0, EAGER), "0.33.0", "m\nvllm\nstock")
     assert from_json(to_json(kept)) == kept
     for text in (b"", b"{}", b'{"schema": 1, "version": "", "first": {}, "last": {}}'):
         with pytest.raises((KeyError, TypeError, ValueError)):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtWidgets import QWidget
 
 from sparkdesk.app.cluster_pane import ClusterPane
+from sparkdesk.app.deployments_pane import DeploymentsPane
 from sparkdesk.app.launch_pane import LaunchPane
 from sparkdesk.app.models_pane import ModelsPane
 from sparkdesk.app.node_pages import NodePages
@@ -24,7 +25,6 @@ from sparkdesk.services.chat.found_link import offer_found
 from ui.add_node.page import AddNodePage
 from ui.chat.model import ChatModel
 from ui.chat.view import ChatPage
-from ui.jobs.model import DeploymentFeeds, DeploymentsModel
 from ui.jobs.view import DeploymentsPage
 from ui.launch.view import LaunchPage
 from ui.settings.view import SettingsPage
@@ -53,6 +53,7 @@ class Pages:
         self.node_pages = NodePages(desktop)
         self.cluster_pane = ClusterPane(desktop, self)
         self._launch_pane = LaunchPane(desktop)
+        self._deployments_pane = DeploymentsPane(desktop, self)
         self._models_pane = ModelsPane(desktop, self._launch_pane.planner)
         self.endpoints: Latest[tuple[ChatEndpoint, ...]] = Latest(())
         self._watches = (
@@ -166,31 +167,8 @@ class Pages:
             self.launch_page.open_paste()
 
     def _make_deployments(self) -> QWidget:
-        launcher, start = self._stack.launcher, self._desktop.bridge.start
-        feeds = DeploymentFeeds(
-            jobs=launcher.jobs,
-            nodes=self._stack.inventory.nodes,
-            traces=self.traces,
-            now_ms=self._stack.clock.now_ms,
-            log=launcher.log,
-            plan_of=launcher.plan_of,
-            stop_plan=launcher.stop_plan,
-            engine_titles={info.key: info.title for info in launcher.backends},
-            takeover_plan=launcher.takeover_plan,
-            owner=launcher.owner,
-            tunnel_command=self.node_pages.tunnel_command,
-            bandwidth=self._stack.records.bandwidths.of,
-            energy=self._stack.records.energies.energy,
-        )
-        page = DeploymentsPage(DeploymentsModel(feeds))
-        page.stop_confirmed.connect(lambda job_id: start(launcher.stop, job_id))
-        page.remove_confirmed.connect(lambda job_id: start(launcher.remove, job_id))
-        page.takeover_confirmed.connect(lambda job_id: start(launcher.take_over, job_id))
-        page.relaunch_asked.connect(self.relaunch)
-        page.launch_asked.connect(lambda: self._window.show_page("launch"))
-        page.chat_asked.connect(self.chat_with)
-        self.deployments_page = page
-        return page
+        self.deployments_page = self._deployments_pane.make()
+        return self.deployments_page
 
     def show_job(self, job_id: str) -> None:
         """Show a deployment; "" is the page itself."""

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sparkdesk import paths
-from sparkdesk.app.figures import Figures
 from sparkdesk.app.fleet import Fleet, FleetParts
 from sparkdesk.app.plan_data import load_catalogue
 from sparkdesk.app.planner import Planner
@@ -30,6 +29,7 @@ from sparkdesk.infra.simulation import Simulation
 from sparkdesk.infra.ssh import SshConnector, ensure_key
 from sparkdesk.infra.store import SqliteStore
 from sparkdesk.infra.wake import MagicPacketWaker
+from sparkdesk.services.appraisal.assessment import Assessment, AssessmentParts
 from sparkdesk.services.chat.conversation import Conversations
 from sparkdesk.services.chat.server_link import ServerLinks
 from sparkdesk.services.clock import ClockWatch, SystemClock
@@ -95,7 +95,7 @@ class Stack:
         self.findings = self._make_findings()
         self.records = self._make_records(folder)
         self.planner = Planner(self)
-        self.figures = Figures(self)
+        self.assessment = self._make_assessment()
         self.clock_watch = self._make_clock_watch()
         self.runs = PlaybookRuns(tasks=self.tasks, runner=self.runner, store=self.store, clock=self.clock)
         self.power = Power(
@@ -118,7 +118,7 @@ class Stack:
         """
         fleet = self.fleet
         on_nodes = (fleet.topology, fleet.details, fleet.doctor, fleet.servers)
-        moved = (self.records, self.telemetry, *on_nodes, self.findings, self.figures.appraisals)
+        moved = (self.records, self.telemetry, *on_nodes, self.findings, self.assessment)
         return ClockWatch(self.clock, [one.move_times for one in moved])
 
     def _make_launcher(self, found: FoundBackends, clients: OpenAiClients) -> Launcher:
@@ -139,6 +139,22 @@ class Stack:
             owner=owner_name(),
             clock=self.clock,
         )
+
+    def _make_assessment(self) -> Assessment:
+        assessment = Assessment(
+            AssessmentParts(
+                tasks=self.tasks,
+                clock=self.clock,
+                store=self.store,
+                launcher=self.launcher,
+                telemetry=self.telemetry,
+                reference=lambda: self.planner.reference,
+                place=self.planner.place,
+                name_of=self.inventory.name_of,
+            )
+        )
+        self.findings.more_judges.append(assessment.appraisals.judgements)
+        return assessment
 
     def _make_findings(self) -> Findings:
         parts = FindingsParts(
@@ -179,7 +195,7 @@ class Stack:
         await self.runs.load()
         await self.conversations.load()
         await self.records.open()
-        await self.figures.load()
+        await self.assessment.load()
         self.tasks.start(self.findings.run)
         self.tasks.start(self.clock_watch.run)
 
@@ -219,7 +235,7 @@ class Stack:
     async def close(self) -> None:
         """Close everything in the order in which it leans on each other. What hangs does not keep the next waiting."""
         self.fleet.close()
-        self.figures.close()
+        self.assessment.close()
         steps = [self.records.close, self.conversations.close, self.launcher.close, self.inventory.close]
         if self.simulation is not None:
             steps.append(self.simulation.stop)

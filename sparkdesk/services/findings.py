@@ -128,11 +128,6 @@ class Findings:
             self._look_at(record, is_whole=True)
         self._look_over()
 
-    def past(self, node_id: str) -> Past | None:
-        """A node's recent readings as they were looked at last; None before the first look."""
-        view = self._views.get(node_id)
-        return view.past if view is not None else None
-
     # Accepting ----------------------------------------------------------------------------------------------------
 
     async def accept(self, finding_id: str, note: str) -> None:

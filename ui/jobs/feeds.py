@@ -5,14 +5,15 @@ The one rule: every callable has a safe default, so that a part nobody wired is 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from sparkdesk.core.bench.expectation import NOTHING, Expectation
 from sparkdesk.core.bench.run import BenchRun, BenchShape
 from sparkdesk.core.cluster.node import NodeStatus
 from sparkdesk.core.feed import Latest, Stream
+from sparkdesk.core.jobs.fix import Fix
 from sparkdesk.core.jobs.next_change import NextChange
 from sparkdesk.core.jobs.plan import LaunchPlan
 from sparkdesk.core.jobs.record import JobStatus, LogLine
@@ -41,28 +42,6 @@ class Found(Protocol):
         """How much of the log was read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fix:
-    """What to change before a failed launch is tried again. `change` holds fields of a LaunchRequest."""
-
-    words: str
-    change: tuple[tuple[str, object], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """What one point of a measurement should give: the plan's prediction, and what others published. NaN: not known."""
-
-    output_tok_s: float = math.nan
-    low_tok_s: float = math.nan
-    high_tok_s: float = math.nan
-    ttft_s: float = math.nan
-    published_tok_s: float = math.nan
-    source: str = ""
-    """Who published it, for what."""
-
-
-NOTHING_EXPECTED = Expected()
 Question = Callable[..., Awaitable[Any]]
 
 
@@ -102,7 +81,7 @@ class DeploymentFeeds:
     next_change: Callable[[str], NextChange | None] = lambda _job_id: None
     dismiss_change: Callable[[str, str], object] | None = None
     """A job's id and a proposal's key: not now."""
-    expected: Callable[[str, BenchShape, int], Expected] = lambda _job_id, _shape, _concurrency: NOTHING_EXPECTED
+    expected: Callable[[str, BenchShape, int], Expectation] = lambda _job_id, _shape, _concurrency: NOTHING
     runs: Latest[tuple[BenchRun, ...]] = field(default_factory=lambda: Latest(()))
     measure: Callable[[str, BenchShape], object] | None = None
     cancel_measure: Callable[[str], object] | None = None

@@ -7,8 +7,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from sparkdesk.core.bench.expectation import Expectation
 from sparkdesk.core.bench.run import BenchPoint, BenchRun, BenchShape, BenchState
 from sparkdesk.core.feed import Latest
+from sparkdesk.core.jobs.fix import Fix
 from sparkdesk.core.jobs.next_change import NextChange
 from sparkdesk.core.jobs.plan import LaunchPlan
 from sparkdesk.core.jobs.record import JobState, JobStatus, LogLine, Phase, PhaseState
@@ -19,7 +21,7 @@ from sparkdesk.core.planning.speed.bandwidth import Bandwidth
 from sparkdesk.core.telemetry.energy import EnergyView
 from tests.ui import rack
 from tests.ui.stage import Stage
-from ui.jobs.feeds import DeploymentFeeds, Expected, Fix
+from ui.jobs.feeds import DeploymentFeeds
 
 GIB = 1 << 30
 AS_EXPECTED = Verdict(Pace.AS_EXPECTED, 57.9, 57.0, 54.0, 62.0, 0.412, 512, 128, rack.NOW_MS)
@@ -205,7 +207,7 @@ class Desk:
             set_correction=self.correct,
             next_change=self.changes.get,
             dismiss_change=lambda job_id, _key: self.changes.pop(job_id),
-            expected=lambda _job_id, _shape, users: Expected(
+            expected=lambda _job_id, _shape, users: Expectation(
                 57.0 * users**0.7, 54.0 * users**0.7, 62.0 * users**0.7, 0.4, 231.0 if users == 8 else math.nan, "c8"
             ),
             runs=self.runs,

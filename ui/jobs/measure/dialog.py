@@ -5,14 +5,14 @@ The one rule: it is not modal and ends nothing by being closed; the run goes on 
 
 from __future__ import annotations
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QVBoxLayout, QWidget
 
+from sparkdesk.core.bench.expectation import Expectation
 from sparkdesk.core.bench.run import BenchRun, BenchShape, BenchState
 from ui import text, theme
 from ui.bridge import watch
-from ui.jobs.feeds import Expected
 from ui.jobs.measure.words import (
     busy_words,
     csv_of,
@@ -34,6 +34,8 @@ from ui.widgets.segmented import Segmented
 
 PRESETS = {"short": (512, 128), "long": (2048, 512)}
 MOST_RUNS = 50
+MOST_PX = 280
+"""Of the table; more rows scroll."""
 LEAST = (700, 460)
 SIZE = (840, 560)
 EXPLAINED = "E2E, TTFT: means of a request. Rates: all users together, by the server's own count of tokens."
@@ -93,8 +95,8 @@ class MeasureDialog(QDialog):
         form.addWidget(Field("Tokens in", self.prompt), 1)
         form.addWidget(Field("Tokens out", self.answer), 1)
         form.addWidget(self.users_field, 2)
-        form.addWidget(self.start)
-        form.addWidget(self.cancel)
+        form.addWidget(self.start, 0, Qt.AlignmentFlag.AlignBottom)
+        form.addWidget(self.cancel, 0, Qt.AlignmentFlag.AlignBottom)
         column.addLayout(form)
         head = QHBoxLayout()
         head.setSpacing(8)
@@ -103,7 +105,7 @@ class MeasureDialog(QDialog):
         head.addWidget(self.what, 1)
         column.addLayout(head)
         column.addWidget(self.empty)
-        column.addWidget(self.table, 1)
+        column.addWidget(self.table)
         warning = QHBoxLayout()
         self._warning_icon = IconLabel("triangle-alert", "warn", size=14)
         warning.addWidget(self._warning_icon)
@@ -111,6 +113,7 @@ class MeasureDialog(QDialog):
         column.addLayout(warning)
         for part in (self.failure, self.note):
             column.addWidget(part)
+        column.addStretch(1)
         foot = QHBoxLayout()
         for button in (self.copy_markdown, self.copy_csv):
             foot.addWidget(button)
@@ -207,9 +210,10 @@ class MeasureDialog(QDialog):
         done = f"{len(run.points)} of {len(run.shape.concurrencies)} points"
         self.what.setText(f"{text.one_line(run.engine, 40)} · {text.one_line(run.quantization, 20)} · {done}")
         self.table.set_table(rows_of(run, self._expected))
+        self.table.setFixedHeight(min(self.table.needed_height(), MOST_PX))
         self.chosen.emit(run.id)
 
-    def _expected(self, users: int) -> Expected:
+    def _expected(self, users: int) -> Expectation:
         run = self._run
         shape = run.shape if run is not None else BenchShape()
         return self._model.feeds.expected(self._job_id, shape, users)

@@ -10,9 +10,9 @@ import io
 from collections.abc import Callable
 from typing import Final
 
+from sparkdesk.core.bench.expectation import Expectation
 from sparkdesk.core.bench.run import BenchPoint, BenchRun, BenchState
 from ui import text
-from ui.jobs.feeds import Expected
 from ui.jobs.mark import Mark
 from ui.widgets.cell_table import Cell, Table
 
@@ -30,7 +30,7 @@ BUSY: Final = 0.8
 """From this share of a core on the figures may be those of this computer."""
 MOST_POINTS: Final = 16
 MOST_USERS: Final = 1024
-ExpectedOf = Callable[[int], Expected]
+ExpectedOf = Callable[[int], Expectation]
 _MARKS: Final = {
     BenchState.RUNNING: Mark("Measuring", "accent", "loader"),
     BenchState.DONE: Mark("Done", "ok", "check"),
@@ -86,7 +86,7 @@ def rows_of(run: BenchRun, expected: ExpectedOf) -> Table:
     return Table(HEADERS, tuple(rows))
 
 
-def _point_row(point: BenchPoint, expected: Expected) -> tuple[Cell, ...]:
+def _point_row(point: BenchPoint, expected: Expectation) -> tuple[Cell, ...]:
     if point.failure and not text.is_known(point.output_tok_s):
         failed = Cell("failed", "crit", hint=text.one_line(point.failure, 200))
         return (
@@ -110,7 +110,7 @@ def _point_row(point: BenchPoint, expected: Expected) -> tuple[Cell, ...]:
     )
 
 
-def _expected(expected: Expected) -> tuple[Cell, Cell]:
+def _expected(expected: Expectation) -> tuple[Cell, Cell]:
     predicted = text.NOT_KNOWN
     if text.is_known(expected.low_tok_s) and text.is_known(expected.high_tok_s):
         predicted = text.span(text.token_rate(expected.low_tok_s), text.token_rate(expected.high_tok_s))

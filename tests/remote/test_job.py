@@ -260,6 +260,38 @@ def test_only_what_is_over_is_removed_and_files_of_others_stay(node: Node) -> No
     assert (folder / "notes.txt").read_text() == "mine"
 
 
+def test_files_that_the_plan_brought_go_with_the_folder(node: Node) -> None:
+    folder = node.put("brought", ["true"], files=["config.yaml"])
+    (folder / "config.yaml").write_text("a: 1\n")
+    assert node.run("remove", folder) == {"removed": True}
+
+
+def test_the_folder_stands_in_words_and_variables_without_a_shell(node: Node) -> None:
+    script = "import os,sys; print(sys.argv[1], os.environ['CONFIG'], flush=True)"
+    argv = [node.python, "-c", script, "--config={folder}/a b.json {other}"]
+    folder = node.put("words", argv, env={"CONFIG": "{folder}/c"})
+    node.run("start", folder)
+    wait_for(lambda: state_of(node, folder) == "ended")
+    assert log_of(folder).splitlines()[0] == f"--config={folder}/a b.json {{other}} {folder}/c"
+
+
+def test_a_folder_without_its_guard_is_not_started(node: Node) -> None:
+    folder = node.put("bare", ["true"])
+    (folder / "guard.py").unlink()
+    assert "guard.py is missing" in node.run("start", folder, code=1)["error"]
+
+
+def test_a_job_that_ended_unseen_loses_its_secret_at_the_stop(node: Node) -> None:
+    folder = node.put("both", ["sleep", "600"])
+    (folder / "secrets.json").write_text(json.dumps({"API_KEY": "canary"}))
+    record = node.run("start", folder) | node.run("status", folder)
+    kill(record["guard_pid"])
+    kill(record["pid"])
+    wait_for(lambda: state_of(node, folder) == "ended")
+    assert node.run("stop", folder)["stopped"] is True
+    assert not (folder / "secrets.json").exists()
+
+
 def test_a_folder_of_another_schema_is_shown_and_never_touched(node: Node) -> None:
     folder = node.put("future", ["true"])
     (folder / "spec.json").write_text(json.dumps({"schema": 2, "program": "true"}))

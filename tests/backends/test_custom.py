@@ -1,0 +1,190 @@
+"""A custom server: placeholders, ready checks, environments and containers, and words that mean harm."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backends import custom
+from sparkdesk.core.errors import PlanError
+from sparkdesk.core.jobs.plan import Fit, LaunchPlan, Severity
+from sparkdesk.core.jobs.request import CustomServer, LaunchRequest
+from sparkdesk.core.step import PutFile
+from tests.backends.context import context_with
+from tests.backends.golden import check_golden
+
+IMAGE = LaunchRequest(
+    engine="custom",
+    model="someone/own-model",
+    nodes=("node-1",),
+    served_name="own-model",
+    port=9000,
+    image="ghcr.io/someone/own-server:1.2",
+    custom=CustomServer(
+        command=("own-server", "--port", "{port}", "--config", '{{"rank": {rank}, "of": {nodes}}}'),
+        ready="log",
+        ready_value="server is up",
+        stop_command=("curl", "-X", "POST", "http://127.0.0.1:{port}/quit"),
+    ),
+    environment=(("MASTER_ADDR", "{head_ip}"), ("NCCL_SOCKET_IFNAME", "{cx7_ifname}"), ("NCCL_IB_HCA", "{hca}")),
+    extra_flags=("--slots", "4"),
+)
+VENV = IMAGE.model_copy(
+    update={
+        "image": "",
+        "environment": (("HF_HUB_OFFLINE", "1"),),
+        "custom": CustomServer(
+            command=("python", "-m", "own.server", "--listen", "127.0.0.1:{port}"),
+            venv="~/own/venv/",
+            ready="port",
+            base_path="",
+        ),
+    }
+)
+
+
+def changed(request: LaunchRequest, **fields: object) -> LaunchRequest:
+    return LaunchRequest.model_validate({**request.model_dump(), **fields})
+
+
+def with_server(request: LaunchRequest, **fields: object) -> LaunchRequest:
+    assert request.custom is not None
+    return changed(request, custom={**request.custom.model_dump(), **fields})
+
+
+def errors_at(request: LaunchRequest, **node: object) -> list[str]:
+    problems = custom.backend.problems(request, context_with(None, **node))
+    return [problem.field for problem in problems if problem.severity is Severity.ERROR]
+
+
+def spec_of(plan: LaunchPlan) -> dict[str, object]:
+    (content,) = [
+        action.content
+        for step in plan.playbook.steps()
+        for action in step.apply
+        if isinstance(action, PutFile) and action.path.endswith("spec.json")
+    ]
+    found: dict[str, object] = json.loads(content)
+    return found
+
+
+@pytest.mark.parametrize(("name", "request_"), [("custom_image", IMAGE), ("custom_venv", VENV)])
+def test_a_plan_of_a_custom_server_is_the_reviewed_text(name: str, request_: LaunchRequest) -> None:
+    check_golden(name, custom.backend.plan(request_, context_with(None)))
+
+
+def test_placeholders_are_filled_and_doubled_braces_are_braces() -> None:
+    text = custom.backend.plan(IMAGE, context_with(None)).commands[0].text
+    assert "--port 9000" in text
+    assert """--config '{"rank": 0, "of": 1}'""" in text
+    assert "--env MASTER_ADDR=127.0.0.1" in text
+    spec = spec_of(custom.backend.plan(IMAGE, context_with(None)))
+    assert spec["stop_argv"] == [["curl", "-X", "POST", "http://127.0.0.1:9000/quit"]]
+
+
+@pytest.mark.parametrize("word", ["{prot}", "{}", "{port", "port}", "{port }", '{"a": 1}', "{folder}", "{0}"])
+def test_a_placeholder_that_is_not_known_is_refused_at_its_field(word: str) -> None:
+    assert errors_at(with_server(IMAGE, command=["own-server", word])) == ["custom"]
+    assert errors_at(with_server(IMAGE, stop_command=["stop", word])) == ["custom"]
+    assert errors_at(changed(IMAGE, extra_flags=[word])) == ["extra_flags"]
+    assert errors_at(changed(IMAGE, environment=[("A", word)])) == ["environment"]
+
+
+def test_the_word_that_the_guard_fills_in_cannot_be_smuggled_in() -> None:
+    assert errors_at(with_server(IMAGE, command=["own-server", "{{folder}}"])) == ["custom"]
+
+
+@pytest.mark.parametrize("word", ["'; rm -rf ~ #", "$(reboot)", "`id`", "a\nb", '"', "--", "\\", "\u202e"])
+def test_hostile_words_stay_one_word_each(word: str) -> None:
+    spec = spec_of(custom.backend.plan(with_server(VENV, command=["own-server", word]), context_with(None)))
+    argv = spec["argv"]
+    assert isinstance(argv, list)
+    assert argv[:2] == ["own-server", word]
+
+
+def test_a_zero_byte_and_an_endless_word_are_refused() -> None:
+    assert errors_at(with_server(VENV, command=["own-server", "a\0b"])) == ["custom"]
+    assert errors_at(with_server(VENV, command=["own-server", "x" * 20_000])) == ["custom"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("command", ["-c", "x"]),
+        ("command", [" "]),
+        ("ready_value", "health"),
+        ("ready_value", "/a b"),
+        ("base_path", "v1"),
+        ("base_path", "/v1?x"),
+    ],
+)
+def test_a_check_or_path_that_cannot_be_is_refused(field: str, value: object) -> None:
+    assert errors_at(with_server(with_server(IMAGE, ready="http", ready_value="/ok"), **{field: value})) == ["custom"]
+
+
+def test_a_ready_check_by_the_log_needs_words() -> None:
+    assert errors_at(with_server(IMAGE, ready_value=" ")) == ["custom"]
+
+
+@pytest.mark.parametrize("venv", ["venv", "/a/../b", "/a:/b", "~other/venv"])
+def test_an_environment_that_is_no_folder_is_refused(venv: str) -> None:
+    assert errors_at(with_server(VENV, venv=venv)) == ["custom"]
+
+
+def test_an_environment_goes_before_the_path_and_not_into_a_container() -> None:
+    spec = spec_of(custom.backend.plan(VENV, context_with(None)))
+    env = spec["env"]
+    assert isinstance(env, dict)
+    assert env["PATH"].startswith("/home/nvidia/own/venv/bin:/usr/local/sbin:")
+    assert env["VIRTUAL_ENV"] == "/home/nvidia/own/venv"
+    assert errors_at(changed(VENV, image="a/b:1")) == ["custom"]
+    assert errors_at(VENV, home="") == ["custom"]
+
+
+def test_a_server_without_openais_protocol_is_proved_by_its_own_check() -> None:
+    plan = custom.backend.plan(VENV, context_with(None))
+    spec = spec_of(plan)
+    assert isinstance(spec["token"], dict)
+    assert spec["token"]["proof"] == "none"
+    assert plan.endpoint.base_path == ""
+    assert any("no token is asked" in note for note in plan.notes)
+
+
+def test_memory_is_not_known_and_the_floor_holds() -> None:
+    plan = custom.backend.plan(IMAGE, context_with(None))
+    assert plan.ledgers[0].fit is Fit.UNKNOWN
+    assert spec_of(plan)["memory_floor_bytes"] == 4 << 30
+    limit = int(plan.commands[0].text.partition("--memory ")[2].split()[0])
+    total = plan.ledgers[0].total_bytes
+    assert total is not None
+    assert limit <= total - (4 << 30)
+
+
+def test_no_command_and_the_network_are_refused() -> None:
+    assert errors_at(changed(IMAGE, custom=None)) == ["custom"]
+    assert errors_at(changed(IMAGE, reach="lan")) == ["reach"]
+    with pytest.raises(PlanError, match="needs a command"):
+        custom.backend.plan(changed(IMAGE, custom=None), context_with(None))
+
+
+def test_a_command_that_listens_everywhere_and_fields_that_it_is_not_told_are_warned_of() -> None:
+    request = changed(with_server(IMAGE, command=["own-server", "--host=0.0.0.0"]), kv_dtype="fp8")
+    problems = custom.backend.problems(request, context_with(None))
+    warned = {problem.field for problem in problems if problem.severity is Severity.WARNING}
+    assert {"custom", "kv_dtype"} <= warned
+
+
+@given(st.text(max_size=200))
+def test_expanding_any_word_fills_it_or_says_what_is_unknown(word: str) -> None:
+    values = custom.placeholder_values(IMAGE)
+    pieces = custom._PLACEHOLDER.findall(word)
+    unknown = [piece for piece in pieces if piece not in ("{{", "}}") and piece[1:-1] not in values]
+    if unknown:
+        with pytest.raises(custom.UnknownPlaceholder, match=re.escape(unknown[0])):
+            custom.expand(word, values)
+    else:
+        assert custom.expand(word, values).count("{") <= word.count("{")

@@ -16,7 +16,7 @@ from sparkdesk.core.command import Exit
 from sparkdesk.core.errors import EndpointError, NodeError
 from sparkdesk.core.jobs.endpoint import Endpoint
 from sparkdesk.core.jobs.engine_page import MORE_PAGES, EnginePage, merge_page
-from sparkdesk.core.jobs.rate import add_rates
+from sparkdesk.core.jobs.rate import add_rates, add_shares
 from sparkdesk.core.jobs.reading import GENERATED_TOKENS, REQUESTS_RUNNING
 from sparkdesk.core.jobs.record import JobState
 from sparkdesk.core.plain_text import make_line
@@ -37,6 +37,7 @@ ASK_EVERY = 15
 ASK_TIMEOUT_S = 20.0
 RATE_WINDOW_S = 4.0
 """A rate is taken over at least this long: engines update their counters in steps."""
+SHARE_WINDOW_S = 60.0
 MAX_PAGE_BYTES = 1 << 20
 
 _WAIT = "Wait a moment; if it stays so, stop it and launch it again."
@@ -245,10 +246,14 @@ class Trail:
 
     def __init__(self) -> None:
         self._past: deque[tuple[float, dict[str, float]]] = deque()
+        self._minute: deque[tuple[float, dict[str, float]]] = deque()
         self._beats = 0
 
     def add(self, now_s: float, found: dict[str, float]) -> dict[str, float]:
-        """The readings with rates against the youngest that is at least RATE_WINDOW_S old, or the oldest there is."""
+        """The readings with rates against the youngest that is at least RATE_WINDOW_S old, or the oldest there is.
+
+        Quantiles and shares are of the last SHARE_WINDOW_S: a few answers in a few seconds make no distribution.
+        """
         while len(self._past) > 1 and now_s - self._past[1][0] >= RATE_WINDOW_S:
             if _stands_still(self._past[0][1], self._past[1][1]):
                 # An answer's tokens, counted at its end, belong to all the time since it began.
@@ -257,7 +262,10 @@ class Trail:
                 self._past.popleft()
         before_s, before = self._past[0] if self._past else (now_s, {})
         self._past.append((now_s, found))
-        return add_rates(before, found, now_s - before_s)
+        while len(self._minute) > 1 and now_s - self._minute[1][0] >= SHARE_WINDOW_S:
+            self._minute.popleft()
+        self._minute.append((now_s, found))
+        return add_rates(before, found, now_s - before_s) | add_shares(self._minute[0][1], found)
 
     def is_time_to_ask(self) -> bool:
         """Whether so many answers came that the node should be asked too."""

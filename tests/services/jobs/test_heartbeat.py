@@ -24,3 +24,17 @@ def test_a_counter_that_moves_is_taken_over_the_last_seconds() -> None:
     for second in range(0, 40, 2):
         found = trail.add(second, {GENERATED_TOKENS: second * 10.0 + max(0, second - 20) * 20, REQUESTS_RUNNING: 1.0})
     assert found["generated_tokens_per_s"] == 30.0
+
+
+def test_quantiles_are_of_the_last_minute_and_not_of_a_few_seconds() -> None:
+    trail, found = Trail(), {}
+    for second in range(0, 202, 2):
+        quick, slow = float(second // 6), 2.0 if second > 100 else 0.0
+        total = quick + slow
+        page = {"ttft_seconds_le_0.5": quick, "ttft_seconds_le_2": total, "ttft_seconds_le_inf": total}
+        found[second] = trail.add(second, page)
+    assert found[120]["ttft_p95_s"] > 0.5  # two slow answers, 20 s ago
+    assert found[120]["ttft_p50_s"] < 0.5
+    assert found[200]["ttft_p95_s"] < 0.5
+    restarted = trail.add(202, {"ttft_seconds_le_0.5": 1.0, "ttft_seconds_le_inf": 1.0})
+    assert "ttft_p50_s" not in restarted

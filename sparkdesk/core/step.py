@@ -72,6 +72,7 @@ class Follow:
     reader: str
     expect: Expect = Expect()
     timeout_s: float = 3600.0
+    stdin: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,7 +148,8 @@ def _action_to_data(action: Action) -> dict[str, Any]:
             return _wait_to_data(action)
         case Follow(command, reader, expect, timeout_s):
             data = {"command": _command_to_data(command), "expect": _expect_to_data(expect)}
-            return {"kind": "follow", **data, "reader": reader, "timeout_s": timeout_s}
+            fed = {"stdin": bytes_to_data(action.stdin)} if action.stdin else {}
+            return {"kind": "follow", **data, "reader": reader, "timeout_s": timeout_s, **fed}
         case Serve(node, server, client, expect, timeout_s):
             data = {"server": _command_to_data(server), "client": _command_to_data(client)}
             return {"kind": "serve", "node": node, **data, "expect": _expect_to_data(expect), "timeout_s": timeout_s}
@@ -283,6 +284,7 @@ def _follow_from(fields: Fields) -> Follow:
         reader=fields.text("reader", max_chars=256),
         expect=_expect_from(fields.object("expect")),
         timeout_s=_timeout_from(fields),
+        stdin=bytes_from(fields.object("stdin")) if fields.has("stdin") else b"",
     )
 
 

@@ -4,8 +4,9 @@
     hub_cache expose REPO REVISION FOLDER FILE ...   links to whole files under names that stay
     hub_cache verify REPO                            reads every file again: its name in the cache is its checksum
     hub_cache remove REPO                            {"removed": true, "bytes": ...}
+    hub_cache remove_file PATH                       one GGUF file, or a link to one, below ~/models
     hub_cache clean NAME                             empties a compile cache of CACHES
-    hub_cache list                                   every model with its files, compile caches, and the free disk
+    hub_cache list                                   models, files below ~/models, images, compile caches, the free disk
 The one rule: what is partial is never called whole, and only what is named, below the cache's own folders, is removed.
 Stdlib only, Python 3.8+. Source: huggingface_hub's documented cache layout.
 """
@@ -18,12 +19,17 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import sys
 import time
 
 CHUNK = 1 << 20
 SAY_EVERY_S = 0.5
 MAX_REPOS = 500
+YOUNG_S = 20.0
+MAX_DEPTH = 6
+DOCKER_WAIT_S = 10.0
+MODEL_FILES = "~/models"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}(/[A-Za-z0-9][A-Za-z0-9._-]{0,127})?\Z")
 COMMIT = re.compile(r"[0-9a-f]{40}\Z")
 WEIGHTS = (".safetensors", ".gguf", ".bin", ".pt", ".pth")
@@ -228,6 +234,60 @@ def remove(repo: str) -> None:
     say(removed=not os.path.exists(folder), bytes=size)
 
 
+def remove_file(path: str) -> None:
+    """One file of ~/models. Raises Refusal for any other."""
+    top = os.path.realpath(os.path.expanduser(MODEL_FILES))
+    whole = os.path.join(os.path.realpath(os.path.dirname(os.path.expanduser(path))), os.path.basename(path))
+    if os.path.commonpath([top, whole]) != top or not whole.lower().endswith(".gguf"):
+        raise Refusal("%s is no model file below %s" % (path[:200], MODEL_FILES))
+    size = os.lstat(whole).st_size
+    os.remove(whole)
+    say(removed=not os.path.lexists(whole), bytes=size)
+
+
+def list_model_files() -> dict[str, int]:
+    """GGUF files below ~/models; links, as `expose` makes them, are shown by their model."""
+    found: dict[str, int] = {}
+    for top, folders, names in os.walk(os.path.expanduser(MODEL_FILES)):
+        if top.count(os.sep) - os.path.expanduser(MODEL_FILES).count(os.sep) >= MAX_DEPTH:
+            del folders[:]
+        for name in names:
+            path = os.path.join(top, name)
+            if name.lower().endswith(".gguf") and os.path.isfile(path) and not os.path.islink(path):
+                found[path] = os.path.getsize(path)
+        if len(found) >= MAX_REPOS:
+            break
+    return found
+
+
+def list_images() -> list[dict[str, Any]] | None:
+    """docker's images with size and architecture; None where docker does not tell."""
+    names = ask_docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}")
+    names = [name for name in names or [] if "<none>" not in name] if names is not None else None
+    if not names:
+        return names  # type: ignore[return-value]
+    rows = ask_docker("image", "inspect", "--format", "{{.Architecture}} {{.Id}} {{.Size}}", *names[:MAX_REPOS])
+    if rows is None or len(rows) != len(names[:MAX_REPOS]):
+        return [{"name": name} for name in names[:MAX_REPOS]]
+    cells = [row.split() for row in rows]
+    return [
+        {"name": name, "architecture": cell[0], "id": cell[1], "bytes": int(cell[2])}
+        for name, cell in zip(names, cells)
+        if len(cell) == 3 and cell[2].isdigit()
+    ]
+
+
+def ask_docker(*words: str) -> list[str] | None:
+    """The lines that docker prints; None when it fails or is not there."""
+    try:
+        done = subprocess.run(
+            ["docker", *words], stdin=subprocess.DEVNULL, capture_output=True, timeout=DOCKER_WAIT_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.decode("utf-8", "replace").splitlines() if done.returncode == 0 else None
+
+
 def clean(name: str) -> None:
     """A compile cache, emptied."""
     if name not in CACHES:
@@ -256,11 +316,19 @@ def describe(name: str) -> dict[str, Any]:
         "repo": name[len("models--") :].replace("--", "/", 1),
         "bytes": measure(folder),
         "state": "whole" if whole else "partial",
-        "is_begun": any(one.endswith(".incomplete") for one in held),
+        "is_growing": any(is_young(os.path.join(blobs, one)) for one in held if one.endswith(".incomplete")),
         "revision": main if main in whole or not whole else whole[0],
         "weights": sorted(set(weights))[:200],
         "used_s": max(used, default=0.0),
     }
+
+
+def is_young(path: str) -> bool:
+    """Whether a file was written in this moment: somebody is fetching it."""
+    try:
+        return time.time() - os.stat(path).st_mtime < YOUNG_S
+    except OSError:
+        return False
 
 
 def stat_time(path: str) -> float:
@@ -284,12 +352,25 @@ def list_all() -> None:
             continue  # it is being removed
     caches = {name: measure(os.path.expanduser(path)) for name, path in CACHES.items()}
     disk = shutil.disk_usage(os.path.expanduser("~"))
-    say(models=models, caches={name: size for name, size in caches.items() if size}, free=disk.free, total=disk.total)
+    say(
+        models=models,
+        files=list_model_files(),
+        images=list_images(),
+        caches={name: size for name, size in caches.items() if size},
+        free=disk.free,
+        total=disk.total,
+    )
 
 
 def main(argv: list[str]) -> int:
     """One verb."""
-    verbs: dict[str, Any] = {"verify": verify, "remove": remove, "clean": clean, "list": list_all}
+    verbs: dict[str, Any] = {
+        "verify": verify,
+        "remove": remove,
+        "remove_file": remove_file,
+        "clean": clean,
+        "list": list_all,
+    }
     try:
         if argv[0] == "check":
             check(argv[1], argv[2], argv[3:])

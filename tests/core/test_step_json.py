@@ -68,7 +68,7 @@ actions = st.one_of(
         reader=words,
         on_cancel=st.none() | commands,
     ),
-    st.builds(Follow, command=commands, reader=words, expect=expects, timeout_s=times),
+    st.builds(Follow, command=commands, reader=words, expect=expects, timeout_s=times, stdin=st.binary(max_size=9)),
     st.builds(Serve, node=words, server=commands, client=commands, expect=expects, timeout_s=times),
     st.builds(Reconnect, timeout_s=times, comes_back=st.booleans()),
     st.builds(Confirm, question=words),

@@ -162,6 +162,8 @@ async def _run_followed(action: Follow, command: Command, shell: Shell, site: Si
     tail = b""
     try:
         async with asyncio.timeout(action.timeout_s), shell.open(command) as process:
+            if action.stdin:
+                await process.write(action.stdin)
             async for chunk in process.chunks():
                 tail = (tail + chunk)[-TAIL_BYTES:]
                 for line in framer.feed(chunk):

@@ -1,0 +1,1 @@
+"""What lies on the disks of nodes: models, images, compile caches."""

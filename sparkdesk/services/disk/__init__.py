@@ -1,0 +1,1 @@
+"""What lies on the disks of nodes, watched and looked after."""

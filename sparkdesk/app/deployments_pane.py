@@ -109,7 +109,7 @@ class DeploymentsPane:
         """What one click would launch: the newest launch, planned for the nodes as they are now."""
         request = self._launcher.last_request()
         try:
-            return self._desktop.stack.assessment.corrections.correct(self._launcher.plan(request)) if request else None
+            return self._launcher.plan(request) if request else None
         except PlanError:
             return None
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from sparkdesk.core.errors import PlanError
-from sparkdesk.core.jobs.plan import LaunchPlan, Problem, Severity
 from sparkdesk.core.jobs.recipe.command.text import command_of
 from sparkdesk.core.jobs.recipe.export.compose import export_compose
 from sparkdesk.core.jobs.recipe.export.kubernetes import export_kubernetes
@@ -52,7 +51,6 @@ class LaunchPane:
     def __init__(self, desktop: Desktop) -> None:
         self._desktop = desktop
         self._launcher = desktop.stack.launcher
-        self._corrections = desktop.stack.assessment.corrections
         self.planner = desktop.stack.planner
 
     def make(self) -> LaunchPage:
@@ -67,8 +65,8 @@ class LaunchPane:
             backends=launcher.backends,
             catalogue=launcher.catalogue,
             contexts=launcher.node_contexts,
-            problems=self._problems,
-            plan=self._plan,
+            problems=launcher.problems,
+            plan=launcher.plan,
             clock_s=stack.clock.monotonic_s,
             broken_backends=launcher.broken_backends,
             refresh_memory=launcher.refresh_memory,
@@ -86,20 +84,6 @@ class LaunchPane:
             export=export_request,
             export_kinds=tuple((key, title) for key, (title, _) in EXPORTS.items()),
         )
-
-    def _plan(self, request: LaunchRequest) -> LaunchPlan:
-        """A new plan, with what earlier starts taught. Raises PlanError."""
-        return self._corrections.correct(self._launcher.plan(request))
-
-    def _problems(self, request: LaunchRequest) -> list[Problem]:
-        """What speaks against a request, and what the correction of its plan changes about that."""
-        found = self._launcher.problems(request)
-        if any(problem.severity is Severity.ERROR for problem in found):
-            return found
-        try:
-            return [*found, *self._corrections.problems(self._launcher.plan(request))]
-        except PlanError:
-            return found  # the node has changed between the two looks
 
     def _read_paste(self, text: str, *, is_recipe: bool = False) -> Imported:
         backends = {info.key for info in self._launcher.backends}

@@ -21,7 +21,10 @@ from sparkdesk.app.records import RecordParts, Records
 from sparkdesk.app.remote import read_remote
 from sparkdesk.core.cluster.node import ClusterRecord, NodeRecord
 from sparkdesk.core.errors import SparkDeskError
+from sparkdesk.core.playbooks.fetch.transfer import PROGRAMS
+from sparkdesk.core.playbooks.job import JOB_PARTS
 from sparkdesk.core.ports import Connection
+from sparkdesk.infra.desk_files import DeskFiles
 from sparkdesk.infra.keychain import KeyringSecrets
 from sparkdesk.infra.network_watch import NetworkWatch
 from sparkdesk.infra.openai_api import OpenAiClients
@@ -39,12 +42,16 @@ from sparkdesk.services.fleet.power import Power
 from sparkdesk.services.jobs.launcher import Launcher
 from sparkdesk.services.playbooks.runner import Runner
 from sparkdesk.services.playbooks.runs import PlaybookRuns
+from sparkdesk.services.playbooks.supply import Supplies
+from sparkdesk.services.secret_store import SecretStore
 from sparkdesk.services.tasks import Tasks
 from sparkdesk.services.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
 
 SIMULATED_NAME = "simulated-4"
+PLANNED_PROGRAMS = (*JOB_PARTS, *PROGRAMS, "ollama")
+"""Our programs that a launch plan may bring to a node."""
 STEP_TIMEOUT_S = 12.0
 """Longer than any step waits by itself."""
 
@@ -59,6 +66,7 @@ class Stack:
         self.tasks = Tasks()
         self.store = SqliteStore(folder)
         self.secrets = KeyringSecrets()
+        self.secret_store = SecretStore(self.secrets)
         self.connector = SshConnector()
         self.inventory = Inventory(
             tasks=self.tasks, connector=self.connector, store=self.store, clock=self.clock, network=NetworkWatch()
@@ -74,6 +82,11 @@ class Stack:
             lock_program=read_remote("lock"),
             owner=owner_name(),
             identify=self.identify,
+            supplies=Supplies(
+                secret=self.secret_store.get,
+                files=DeskFiles(paths.data_dir() / "images"),
+                receive_program=read_remote("receive"),
+            ),
         )
         clients = OpenAiClients(
             failures={key: backend.failure for key, backend in found.backends.items()}, name_of=self.inventory.name_of
@@ -133,7 +146,8 @@ class Stack:
             clients=clients,
             catalogue=load_catalogue(),
             job_program=read_remote("job"),
-            programs={name: read_remote(name) for name in ("guard", "proof")},
+            programs={name: read_remote(name) for name in PLANNED_PROGRAMS},
+            secret_store=self.secret_store,
             jobs_program=read_remote("jobs"),
             survey_program=read_remote("survey"),
             owner=owner_name(),
@@ -153,6 +167,7 @@ class Stack:
                 name_of=self.inventory.name_of,
             )
         )
+        self.launcher.correct_with(assessment.corrections)
         self.findings.more_judges.append(assessment.appraisals.judgements)
         return assessment
 

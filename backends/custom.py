@@ -144,7 +144,7 @@ class Custom:
         )
         if request.image:
             container = container_of(request, context, request.image, ledger)
-            container = replace(container, environment=(*hub_environment(request), *environment))
+            container = replace(container, environment=(*hub_environment(request, context), *environment))
             stages = fetch_stages(request, context, node, image=request.image)
             name = container_name(context.job_id)
             spec = replace(spec, argv=container_argv(container, words), env=(), container=name, before=stages)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QGuiApplication, QResizeEvent
-from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from sparkdesk.core.errors import SparkDeskError
 from sparkdesk.core.jobs.record import JobState, JobStatus
@@ -26,6 +26,11 @@ from ui.jobs.words.change import change_words, changed_request
 from ui.widgets.banner import Banner
 from ui.widgets.empty_state import EmptyState
 
+GUTTER_PX = 12
+"""At the right of the page, where the scroll bar of the cards stands."""
+LOG_PX, LOW_LOG_PX, LOW_PX = 206, 168, 640
+"""The least height of the log, in a high and in a low window."""
+
 
 class CardColumn(QScrollArea):
     """Cards below each other, as high as they need, less where there is no room."""
@@ -35,7 +40,8 @@ class CardColumn(QScrollArea):
         self._body = QWidget()
         self._body.setProperty("tone", "page")
         column = QVBoxLayout(self._body)
-        column.setContentsMargins(0, 0, 0, 0)
+        self._column = column
+        column.setContentsMargins(0, 0, GUTTER_PX, 0)
         column.setSpacing(theme.GAP)
         for part in parts:
             column.addWidget(part)
@@ -46,6 +52,12 @@ class CardColumn(QScrollArea):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
+        self.verticalScrollBar().rangeChanged.connect(lambda _low, high: self._keep_edge(high > 0))
+
+    def _keep_edge(self, is_scrolled: bool) -> None:
+        """The scroll bar stands in the gutter: the cards end where the log ends, with it and without it."""
+        taken = self.verticalScrollBar().sizeHint().width() if is_scrolled else 0
+        self._column.setContentsMargins(0, 0, max(0, GUTTER_PX - taken), 0)
 
     def needed_height(self) -> int:
         """The height at which nothing scrolls."""
@@ -114,8 +126,11 @@ class DeploymentDetail(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(theme.GAP)
         column.addWidget(self.cards)
-        column.addWidget(self.log, 1)
-        column.addWidget(self.closed, 1)
+        row = QHBoxLayout()
+        row.setContentsMargins(0, 0, GUTTER_PX, 0)
+        row.addWidget(self.log)
+        row.addWidget(self.closed)
+        column.addLayout(row, 1)
         self.closed.setVisible(False)
         self._wire()
         self._open(model.job_id)
@@ -290,5 +305,6 @@ class DeploymentDetail(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
+        self.log.setMinimumHeight(LOG_PX if self.height() >= LOW_PX else LOW_LOG_PX)
         self.charts.set_columns(2 if self.width() >= NARROW_PX - 100 else 1)
         self.cards.fit()

@@ -18,6 +18,7 @@ from sparkdesk.core.jobs.rate import GENERATED_RATE
 from sparkdesk.core.jobs.reading import KV_CAPACITY_TOKENS, REQUESTS_RUNNING, REQUESTS_WAITING
 from sparkdesk.core.jobs.record import JobState, JobStatus, Phase, PhaseState
 from sparkdesk.core.jobs.request import LaunchRequest
+from sparkdesk.core.jobs.timeline import READY
 from sparkdesk.core.jobs.verdict import Verdict
 from sparkdesk.core.step import Playbook
 from ui import text
@@ -154,9 +155,13 @@ class DeploymentsModel(QObject):
             phase = current_phase(job)
             left = left_words(job.eta_s - self._passed_s(job) if text.is_known(job.eta_s) else job.eta_s)
             said = f"{phase.title} {text.one_line(phase.note, 60)}".strip() if phase else job.state.words
-            return "   ".join(part for part in (said, "" if is_short else left) if part)
+            if is_short and left:
+                return f"{phase.title if phase else job.state.words}   {left}"
+            return "   ".join(part for part in (said, left) if part)
         if job.state.is_over:
-            return f"started {moment(job.created_ms, self.feeds.now_ms())}"
+            failed = next((phase.title for phase in job.phases if phase.state is PhaseState.FAILED), "")
+            when = f"started {moment(job.created_ms, self.feeds.now_ms())}"
+            return f"in {failed.lower()}   {when}" if failed else when
         rate = self.feeds.traces.newest(job.job_id, GENERATED_RATE)
         if job.state is JobState.DEGRADED and job.message:
             return text.one_line(job.message, 80)
@@ -232,6 +237,9 @@ class DeploymentsModel(QObject):
             note = job.message if phase.state is PhaseState.FAILED and job.message else phase.note
             time_text = (text.duration(seconds) if is_running else text.stage_time(seconds)) if has_time else ""
             state = "todo" if phase.state is PhaseState.TO_DO else phase.state.value
+            if job.state is JobState.DEGRADED and phase.key == READY:
+                stages.append(StageText("Degraded", "failed", "", text.one_line(job.message, 160)))
+                continue
             stages.append(StageText(phase.title, state, time_text, text.one_line(note, 160)))
         return tuple(stages)
 

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from sparkdesk.core.jobs.record import JobStatus
 from ui import text, theme
-from ui.jobs.detail import DeploymentDetail
+from ui.jobs.detail import GUTTER_PX, DeploymentDetail
 from ui.jobs.job_list import JobList
 from ui.jobs.model import DeploymentsModel
 from ui.jobs.origin import takeover_words
@@ -72,6 +72,7 @@ class DeploymentsPage(QWidget):
 
     def _build(self) -> None:
         head = QHBoxLayout()
+        head.setContentsMargins(0, 0, GUTTER_PX, 0)
         head.setSpacing(theme.GAP)
         head.addStrut(theme.CONTROL_HEIGHT)
         head.addWidget(Label("Deployments", "page_title", "text"))
@@ -99,7 +100,8 @@ class DeploymentsPage(QWidget):
             inner.insertWidget(inner.count() - 1, self.again, 0, Qt.AlignmentFlag.AlignHCenter)
         self._stack.addWidget(self._empty)
         column = QVBoxLayout(self)
-        column.setContentsMargins(theme.PAGE_PADDING, theme.PAGE_PADDING, theme.PAGE_PADDING, theme.PAGE_PADDING)
+        edge = theme.PAGE_PADDING
+        column.setContentsMargins(edge, edge, edge - GUTTER_PX, edge)
         column.setSpacing(theme.GAP)
         column.addLayout(head)
         column.addWidget(self._stack, 1)

@@ -149,6 +149,14 @@ class LogArea(QAbstractScrollArea):
         fill(painter, view, color("sunken"))
         painter.setFont(font("mono"))
         metrics = QFontMetricsF(font("mono"))
+        if not self._model.rowCount():
+            said = "No line passes the filter" if self._model.total() else "No line yet"
+            painter.setFont(font("label"))
+            painter.setPen(color("text3"))
+            painter.drawText(
+                view.adjusted(_PAD, 8, 0, 0), int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop), said
+            )
+            return
         chosen = self.selected()
         first = self.top_row()
         last = min(first + int(view.height() // LOG_ROW_HEIGHT) + 1, self._model.rowCount())

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QGuiApplication, QResizeEvent
-from PySide6.QtWidgets import QBoxLayout, QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QVBoxLayout, QWidget
 
 from sparkdesk.core.errors import SparkDeskError
 from sparkdesk.core.jobs.record import JobStatus
 from ui import text
+from ui.jobs.mark import is_coming_up
 from ui.jobs.model import DeploymentsModel, EndpointText
 from ui.jobs.words.snippet import agent_text, curl_text, python_text
 from ui.widgets.button import Button
 from ui.widgets.card import Card
 from ui.widgets.chip import Chip
 from ui.widgets.copy_field import CopyField
-from ui.widgets.label import ElidedLabel, Label
+from ui.widgets.label import Label
 
 NARROW_PX = 700
 WAYS = (
@@ -62,7 +63,7 @@ class EndpointCard(Card):
         self.key = Label("", "mono", "text", is_selectable=True)
         self.copy_key = Button("Copy key", kind="link")
         self.show_key = Button("Show key", kind="link")
-        self.limits = ElidedLabel("", "dense", "text2")
+        self.limits = Label("", "dense", "text2", is_wrapped=True)
         self.more_limits = Label("", "label", "text3", is_wrapped=True)
         self.ways = {key: Button(words, is_small=True) for key, words, _ in WAYS}
         self._row = QBoxLayout(QBoxLayout.Direction.LeftToRight)
@@ -82,12 +83,15 @@ class EndpointCard(Card):
         for part in (self.copy_key, self.show_key, self.key):
             keys.addWidget(part)
         keys.addStretch(1)
-        ways = QGridLayout()
-        ways.setHorizontalSpacing(6)
-        ways.setVerticalSpacing(6)
-        for at, button in enumerate(self.ways.values()):
-            ways.addWidget(button, at // 3, at % 3)
-        ways.setColumnStretch(3, 1)
+        ways = QVBoxLayout()
+        ways.setSpacing(6)
+        for keys_of_row in (("curl", "python", "agents"), ("model", "tunnel")):
+            line = QHBoxLayout()
+            line.setSpacing(6)
+            for key in keys_of_row:
+                line.addWidget(self.ways[key])
+            line.addStretch(1)
+            ways.addLayout(line)
         blocks = (
             _block("Endpoint", address, self.where, keys),
             _block("Served name and limits", self.limits, self.more_limits),
@@ -108,7 +112,7 @@ class EndpointCard(Card):
     def show_job(self, job: JobStatus) -> None:
         """Show how the job is reached; hidden when it cannot be."""
         said = self._model.endpoint(job)
-        self.setVisible(said is not None and not job.state.is_over)
+        self.setVisible(said is not None and not job.state.is_over and not is_coming_up(job))
         if said is None:
             return
         if said != self._said:
@@ -220,7 +224,7 @@ class EndpointCard(Card):
         self._row.setSpacing(22 if is_wide else 10)
 
 
-def _block(title: str, *parts: QWidget | QHBoxLayout | QGridLayout) -> QVBoxLayout:
+def _block(title: str, *parts: QWidget | QHBoxLayout | QVBoxLayout) -> QVBoxLayout:
     column = QVBoxLayout()
     column.setSpacing(5)
     column.addWidget(Label(title, "dense_strong", "text"))

@@ -36,7 +36,7 @@ class TruthCard(Card):
         column.addLayout(head)
         column.addWidget(self.table)
         column.addWidget(self.words)
-        self.switch.clicked.connect(self.correction_set.emit)
+        self.switch.clicked.connect(lambda is_on: self.correction_set.emit(is_on))
         self.setVisible(False)
 
     def show_truth(self, rows: tuple[TruthRow, ...], correction: Correction | None, *, can_set: bool) -> None:

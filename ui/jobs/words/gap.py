@@ -1,7 +1,7 @@
 """Why a chart has nothing to show: which flag of the engine, or which engine, would tell.
 
 The one rule: what is said here comes from the engines' own documentation; for another engine there is no advice.
-Source: each engine's page of flags and metrics; TensorRT-LLM's `return_perf_metrics` is unverified on hardware.
+Source: each engine's page of flags and metrics; TensorRT-LLM's from its documentation only.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sparkdesk.core.jobs.rate import (
     TTFT_P50_S,
 )
 from sparkdesk.core.jobs.reading import KV_USED, REQUESTS_RUNNING
-from sparkdesk.core.jobs.record import JobStatus
+from sparkdesk.core.jobs.record import JobState, JobStatus
 from ui.jobs.mark import is_coming_up
 
 _SERIES: Final = "vLLM, SGLang and TensorRT-LLM tell it"
@@ -35,7 +35,7 @@ _ENGINES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "": "llama-server tells it with --metrics",
         },
         "sglang": {"": "SGLang tells it with --enable-metrics"},
-        "trtllm": {"": "TensorRT-LLM tells it with return_perf_metrics: true (unverified on hardware)"},
+        "trtllm": {"": "TensorRT-LLM tells it with return_perf_metrics: true"},
         "ollama": {"": f"Ollama has no metrics; {_SERIES}"},
         "custom": {"": "This server has no metrics page that SparkDesk reads"},
     }
@@ -61,6 +61,8 @@ def why_empty(job: JobStatus, key: str, *, was_seen: bool, is_off: str = "") -> 
         return "It no longer runs"
     if is_off:
         return is_off
+    if job.state is JobState.DEGRADED:
+        return "It tells nothing now"
     if was_seen:
         return "Nothing in the time shown"
     told = _ENGINES.get(job.engine, {})

@@ -123,4 +123,4 @@ def limit_words(plan: LaunchPlan | None, kv_tokens: float) -> str:
 
 def phase_is_open(job: JobStatus, key: str) -> bool:
     """Whether a phase goes on now: the current one, and "ready" as long as it serves."""
-    return key == READY and job.state in (JobState.READY, JobState.DEGRADED)
+    return key == READY and job.state is JobState.READY

@@ -53,6 +53,8 @@ _ALL = (
     Fault("no-docker-group", "the user is not in the group docker, as on a fresh system"),
     Fault("docker-down", "the docker daemon does not run"),
     Fault("pull-cut", "an image's download breaks off at nine tenths of its last layer; the next one goes on there"),
+    Fault("hub-cut", "weights from the hub break off at nine tenths; the next try goes on there"),
+    Fault("hub-gated", "the hub gives no file of any model without the token hf_simulated"),
     Fault("engine-gated", "the hub gives engines no file of any model: gated, 401"),
     Fault("engine-unsupported", "engines do not know the model's architecture"),
     Fault("engine-no-kv", "next to nothing is left for the KV cache when an engine starts"),

@@ -165,7 +165,8 @@ async def test_trtllm_reads_its_options_and_tells_its_statistics_as_json(cluster
         async with running(connection, "trt", f"{image} --extra_llm_api_options /trt/o.yml", 8355):
             assert in_order(
                 await log_of(connection, "trt"), "TensorRT-LLM version:", "[simulated]",
-                "Use 61.00 GB for model weights.", "Loading weights: 100%", "Model init total --", "Run generation only CUDA graph warmup",
+                "Use 61.00 GB for model weights.", "Loading weights: 100%", "Model init total --",
+                "Run generation only CUDA graph warmup",
                 "fraction is set 0.5", "for max tokens in paged KV cache (", "Application startup complete.",
                 "Uvicorn running on http://localhost:8355",
             )  # fmt: skip

@@ -52,6 +52,7 @@ _BASHRC = "# ~/.bashrc\ncase $- in *i*) PS1='\\u@\\h:\\w\\$ ';; *) return;; esac
 # Where a user's JupyterLab listens. Source: two public captures of the file; the port is that of a first user.
 JUPYTER_PORT = 11002
 DASHBOARD_PORT = 11000
+HUB_PORT = 11080  # the simulated hub; ours
 _JUPYTER_PORTS = f"users:\n    - username: nvidia\n      jupyterlab_port: {JUPYTER_PORT}\n"
 _DAEMON_JSON = """\
 {

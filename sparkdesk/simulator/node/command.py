@@ -21,6 +21,7 @@ from typing import NoReturn
 
 from sparkdesk.simulator.confinement import landlock, namespace, privilege
 from sparkdesk.simulator.confinement import syscall as sc
+from sparkdesk.simulator.machine.machine_files import HUB_PORT
 from sparkdesk.simulator.node import wire
 
 MAX_COMMAND_BYTES = 128 * 1024 - 1  # one word of a command line. Source: linux/binfmts.h MAX_ARG_STRLEN
@@ -127,6 +128,7 @@ class Commands:
             "LANG": "C.UTF-8",
             "PATH": f"{_PROGRAMS}:{SYSTEM_PATH}" if self.is_confined else self._open_path(),
             "SSH_CONNECTION": f"127.0.0.1 0 {self._address} 22",
+            "HF_ENDPOINT": f"http://{self.loopback}:{HUB_PORT}",  # the only hub that it can reach is a simulated one
         }
         if message.get("terminal"):
             own["TERM"] = str(message["terminal"])

@@ -21,7 +21,7 @@ from pathlib import Path
 from sparkdesk.simulator.confinement import privilege
 from sparkdesk.simulator.fabric.fabric import Fabric, FabricError
 from sparkdesk.simulator.identity import Identity
-from sparkdesk.simulator.machine.machine_files import DASHBOARD_PORT, JUPYTER_PORT
+from sparkdesk.simulator.machine.machine_files import DASHBOARD_PORT, HUB_PORT, JUPYTER_PORT
 from sparkdesk.simulator.node import wire
 from sparkdesk.simulator.node.root_door import CHANGEABLE
 
@@ -33,7 +33,7 @@ _MAX_ID = 2**53
 _MAX_PID = 2**22  # Source: linux/threads.h PID_MAX_LIMIT
 _MAX_REASON = 1000
 # port -> the program that answers one connection
-_SERVICES = {str(DASHBOARD_PORT): "dashboard", str(JUPYTER_PORT): "jupyter"}
+_SERVICES = {str(DASHBOARD_PORT): "dashboard", str(JUPYTER_PORT): "jupyter", str(HUB_PORT): "hub"}
 _MAX_COMPLAINTS = 20  # lines in the log for one node
 _log = logging.getLogger(__name__)
 _CODE = "import sys; sys.path.insert(0, sys.argv[1]); from sparkdesk.simulator.node.build import main; main()"

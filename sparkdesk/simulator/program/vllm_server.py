@@ -31,6 +31,7 @@ from engine_start import (
     wait_ready,
     watch,
 )
+from model_size import snapshot_of
 from spark_state import conditions
 from vllm_front import VllmFront
 from vllm_plan import Plan
@@ -109,9 +110,16 @@ def _shown(options: dict[str, Any]) -> str:
     return str(shown | ({"api_key": ["***"]} if "api_key" in shown else {}))
 
 
-def _config_problem(plan: Plan) -> str:
+def _config_problem(plan: Plan, launch: Launch) -> str:
     """What ends vLLM before it starts an engine, or ""."""
     on = conditions()
+    is_offline = launch.environment.get("HF_HUB_OFFLINE") == "1"
+    if is_offline and "/" in plan.model and not snapshot_of(plan.model, launch.hub_cache):
+        # Source: transformers' cached_file, recalled.
+        return (
+            "OSError: We couldn't connect to 'https://huggingface.co' to load the files, and couldn't find them in the "
+            f"cached files. Check your internet connection or see how to run the library in offline mode ({plan.model})"
+        )
     if "engine-gated" in on:
         return f"OSError: You are trying to access a gated repo.\n{_GATED.format(model=plan.model)}"
     if "engine-unsupported" in on:
@@ -125,7 +133,7 @@ def _config_problem(plan: Plan) -> str:
 
 def _serve(plan: Plan, launch: Launch, node: dict[str, Any]) -> int:
     ending = on_signal()
-    if problem := _config_problem(plan):
+    if problem := _config_problem(plan, launch):
         print(problem, file=sys.stderr, flush=True)
         return 1
     if problem := plan.free_problem():

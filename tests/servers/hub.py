@@ -87,92 +87,95 @@ class HubServer:
 
 
 def _handler(hub: Hub, *, is_cdn: bool) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        """One request."""
+    return type("Handler", (_Handler,), {"hub": hub, "is_cdn": is_cdn})
 
-        protocol_version = "HTTP/1.1"
 
-        def log_message(self, format: str, *args: object) -> None:
-            """Silent."""
+class _Handler(BaseHTTPRequestHandler):
+    """One request."""
 
-        def do_GET(self) -> None:
-            """Answer."""
-            asked = hub.cdn_asked if is_cdn else hub.asked
-            asked.append((self.path, self.headers.get("Range", ""), self.headers.get("Authorization", "")))
-            path = unquote(urlsplit(self.path).path)
-            if is_cdn:
-                self._send_file(path.removeprefix("/"))
-            elif self._refuse():
-                return
-            elif path == "/api/models/o/n/revision/main":
-                self._send_json({"id": "o/n", "sha": COMMIT})
-            elif path == f"/api/models/o/n/tree/{COMMIT}":
-                self._send_page()
-            elif path.startswith(f"/o/n/resolve/{COMMIT}/"):
-                self._resolve(path.removeprefix(f"/o/n/resolve/{COMMIT}/"))
-            elif path.startswith("/api/models/o/n/"):
-                self._error(404, "RevisionNotFound")
-            else:
-                self._error(404, "RepoNotFound")
+    protocol_version = "HTTP/1.1"
+    hub: Hub
+    is_cdn = False
 
-        def _refuse(self) -> bool:
-            if hub.token and self.headers.get("Authorization") != f"Bearer {hub.token}":
-                has_one = "Authorization" in self.headers
-                self._error(401, "" if has_one else "GatedRepo")
-                return True
-            if hub.is_gated:
-                self._error(403, "GatedRepo")
-                return True
-            return False
+    def log_message(self, format: str, *args: object) -> None:
+        """Silent."""
 
-        def _send_page(self) -> None:
-            rows = [hub.entry(path) for path in hub.files]
-            rows.insert(0, {"type": "directory", "path": "sub", "size": 0, "oid": "d" * 40})
-            start = int(urlsplit(self.path).query.rpartition("cursor=")[2] or 0) if "cursor=" in self.path else 0
-            more = f"{hub.url}{urlsplit(self.path).path}?recursive=true&cursor={start + PAGE}"
-            link = {"Link": f'<{more}>; rel="next"'} if start + PAGE < len(rows) else {}
-            self._send_json(rows[start : start + PAGE], link)
+    def do_GET(self) -> None:
+        """Answer."""
+        asked = self.hub.cdn_asked if self.is_cdn else self.hub.asked
+        asked.append((self.path, self.headers.get("Range", ""), self.headers.get("Authorization", "")))
+        path = unquote(urlsplit(self.path).path)
+        if self.is_cdn:
+            self._send_file(path.removeprefix("/"))
+        elif self._refuse():
+            return
+        elif path == "/api/models/o/n/revision/main":
+            self._send_json({"id": "o/n", "sha": COMMIT})
+        elif path == f"/api/models/o/n/tree/{COMMIT}":
+            self._send_page()
+        elif path.startswith(f"/o/n/resolve/{COMMIT}/"):
+            self._resolve(path.removeprefix(f"/o/n/resolve/{COMMIT}/"))
+        elif path.startswith("/api/models/o/n/"):
+            self._error(404, "RevisionNotFound")
+        else:
+            self._error(404, "RepoNotFound")
 
-        def _resolve(self, path: str) -> None:
-            if hub.codes:
-                code = hub.codes.pop(0)
-                self._error(code, "", {"Retry-After": "0"} if code == 429 else {})
-            elif path not in hub.files:
-                self._error(404, "EntryNotFound")
-            elif path in hub.large:
-                self.send_response(302)
-                self.send_header("Location", f"http://127.0.0.1:{hub.cdn_port}/{path}")
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-            else:
-                self._send_file(path)
+    def _refuse(self) -> bool:
+        if self.hub.token and self.headers.get("Authorization") != f"Bearer {self.hub.token}":
+            has_one = "Authorization" in self.headers
+            self._error(401, "" if has_one else "GatedRepo")
+            return True
+        if self.hub.is_gated:
+            self._error(403, "GatedRepo")
+            return True
+        return False
 
-        def _send_file(self, path: str) -> None:
-            content = hub.lies.get(path, hub.files[path])
-            start = int(self.headers.get("Range", "bytes=0-")[6:-1]) if hub.takes_range else 0
-            self.send_response(206 if start else 200)
-            self.send_header("Content-Length", str(len(content) - start))
+    def _send_page(self) -> None:
+        rows = [self.hub.entry(path) for path in self.hub.files]
+        rows.insert(0, {"type": "directory", "path": "sub", "size": 0, "oid": "d" * 40})
+        start = int(urlsplit(self.path).query.rpartition("cursor=")[2] or 0) if "cursor=" in self.path else 0
+        more = f"{self.hub.url}{urlsplit(self.path).path}?recursive=true&cursor={start + PAGE}"
+        link = {"Link": f'<{more}>; rel="next"'} if start + PAGE < len(rows) else {}
+        self._send_json(rows[start : start + PAGE], link)
+
+    def _resolve(self, path: str) -> None:
+        if self.hub.codes:
+            code = self.hub.codes.pop(0)
+            self._error(code, "", {"Retry-After": "0"} if code == 429 else {})
+        elif path not in self.hub.files:
+            self._error(404, "EntryNotFound")
+        elif path in self.hub.large:
+            self.send_response(302)
+            self.send_header("Location", f"http://127.0.0.1:{self.hub.cdn_port}/{path}")
+            self.send_header("Content-Length", "0")
             self.end_headers()
-            cuts = hub.cut_after.get(path, [])
-            end = start + cuts.pop(0) if cuts else len(content)
-            for at in range(start, min(end, len(content)), PIECE):
-                self.wfile.write(content[at : min(at + PIECE, end)])
-                self.wfile.flush()
-                time.sleep(hub.piece_s)
-            self.close_connection = self.close_connection or end < len(content)
+        else:
+            self._send_file(path)
 
-        def _send_json(self, value: object, headers: dict[str, str] | None = None) -> None:
-            body = json.dumps(value).encode()
-            self.send_response(200)
-            for name, text in {"Content-Length": str(len(body)), **(headers or {})}.items():
-                self.send_header(name, text)
-            self.end_headers()
-            self.wfile.write(body)
+    def _send_file(self, path: str) -> None:
+        content = self.hub.lies.get(path, self.hub.files[path])
+        start = int(self.headers.get("Range", "bytes=0-")[6:-1]) if self.hub.takes_range else 0
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(content) - start))
+        self.end_headers()
+        cuts = self.hub.cut_after.get(path, [])
+        end = start + cuts.pop(0) if cuts else len(content)
+        for at in range(start, min(end, len(content)), PIECE):
+            self.wfile.write(content[at : min(at + PIECE, end)])
+            self.wfile.flush()
+            time.sleep(self.hub.piece_s)
+        self.close_connection = self.close_connection or end < len(content)
 
-        def _error(self, code: int, word: str, headers: dict[str, str] | None = None) -> None:
-            self.send_response(code)
-            for name, text in {"X-Error-Code": word, "Content-Length": "0", **(headers or {})}.items():
-                self.send_header(name, text)
-            self.end_headers()
+    def _send_json(self, value: object, headers: dict[str, str] | None = None) -> None:
+        body = json.dumps(value).encode()
+        self.send_response(200)
+        for name, text in {"Content-Length": str(len(body)), **(headers or {})}.items():
+            self.send_header(name, text)
+        self.end_headers()
+        self.wfile.write(body)
 
-    return Handler
+    def _error(self, code: int, word: str, headers: dict[str, str] | None = None) -> None:
+        self.send_response(code)
+        for name, text in {"X-Error-Code": word, "Content-Length": "0", **(headers or {})}.items():
+            self.send_header(name, text)
+        self.end_headers()

@@ -15,9 +15,9 @@ from sparkdesk.core.jobs.failure import read_error_object
 from sparkdesk.core.jobs.log_rule import DOCKER_FAILURES, GPU_FAILURES, RuledLog
 from sparkdesk.core.jobs.plan import LaunchPlan, MemoryLedger, Problem, Severity
 from sparkdesk.core.jobs.request import PATH_PATTERN, CustomServer, LaunchRequest
+from sparkdesk.core.planning.launch.docker import container_problems
 from sparkdesk.core.planning.launch.preflight import (
     has_errors,
-    image_problems,
     node_problems,
     port_problems,
     refuse_errors,
@@ -114,8 +114,10 @@ class Custom:
         problems += _word_problems(request, request.custom) + _ready_problems(request.custom)
         problems += _venv_problems(request, request.custom, node)
         if request.image:
-            problems += image_problems(node, request.image)
-        return problems + port_problems(request, node) + _notices(request)
+            problems += container_problems(request, node, image=request.image)
+        else:
+            problems += port_problems(request, node)
+        return problems + _notices(request)
 
     def plan(self, request: LaunchRequest, context: PlanContext) -> LaunchPlan:
         """The plan. Raises PlanError when the request has an error."""

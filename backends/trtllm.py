@@ -42,11 +42,10 @@ from sparkdesk.core.jobs.reading import (
 )
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.models.spec import LayerKind, ModelSpec
+from sparkdesk.core.planning.launch.docker import container_problems
 from sparkdesk.core.planning.launch.preflight import (
     has_errors,
-    image_problems,
     node_problems,
-    port_problems,
     refuse_errors,
     tensor_problems,
 )
@@ -130,10 +129,12 @@ class TensorRtLlm:
         if has_errors(problems):
             return problems
         node = context.node(request.nodes[0])
-        problems += image_problems(node, _image(request, context)) + port_problems(request, node)
-        problems += spark_problems(request, context.spec, node.mem_total_bytes) + _model_problems(request, context.spec)
         setup, load = setup_of(request, context.spec, PROFILE), workload_of(request)
-        place = place_of(request, context)
+        place, weights_bytes = place_of(request, context), setup.weights.weight_bytes or None
+        problems += container_problems(
+            request, node, image=_image(request, context), weights_bytes=weights_bytes, repo=request.model
+        )
+        problems += spark_problems(request, context.spec, node.mem_total_bytes) + _model_problems(request, context.spec)
         return [*problems, *fit_problems(setup, load, place, launch_ledgers(setup, load, place))]
 
     def plan(self, request: LaunchRequest, context: PlanContext) -> LaunchPlan:

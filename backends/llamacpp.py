@@ -46,6 +46,7 @@ from sparkdesk.core.jobs.reading import (
 )
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.models.spec import ModelSpec
+from sparkdesk.core.planning.launch.gguf_file import hub_file, path_on_node, projector_beside
 from sparkdesk.core.planning.launch.preflight import (
     has_errors,
     node_problems,
@@ -56,7 +57,9 @@ from sparkdesk.core.planning.launch.preflight import (
 from sparkdesk.core.planning.launch.request import NO_SPECULATION, STOCK, place_of, setup_of, with_weights, workload_of
 from sparkdesk.core.planning.memory.ledger import fit_problems, launch_ledgers
 from sparkdesk.core.planning.setup import Build, EngineProfile, Setup
+from sparkdesk.core.playbooks.fetch.stage import fetch_stages
 from sparkdesk.core.playbooks.job import JobSpec, build_plan
+from sparkdesk.core.step import Stage
 
 PROGRAM = "llama-server"
 KEY_VARIABLE = "LLAMA_API_KEY"
@@ -180,6 +183,7 @@ class LlamaCpp:
             endpoint=endpoint,
             secrets=((KEY_VARIABLE, f"api_key:{context.job_id}"),) if is_open else (),
             key_env=KEY_VARIABLE if is_open else "",
+            before=_fetches(request, context),
         )
         plan = build_plan(request, context, spec, ledger=_ledger(request, context), command_title=PROGRAM)
         return replace(plan, notes=(*plan.notes, *_notes(request)))
@@ -217,20 +221,15 @@ class LlamaCpp:
         return EndpointFailure("bad_request" if status < 500 else "other", message, "Look at the server's log.")
 
 
-def _on_node(path: str, node: NodeContext) -> str:
-    """A path as the program must be told it: no shell reads its command line, so nobody else knows what ~ is."""
-    return f"{node.home.rstrip('/')}{path[1:]}" if path.startswith("~/") and node.home else path
-
-
-def _projector(request: LaunchRequest, node: NodeContext) -> str:
-    """The file that turns pictures into tokens, where one lies beside the model; "" where none was seen."""
-    folder = _on_node(request.weights_path, node).rpartition("/")[0]
-    near = (path for path in sorted(node.weight_files) if path.rpartition("/")[0] == folder)
-    return next((path for path in near if "mmproj" in path.rpartition("/")[2].lower()), "")
+def _fetches(request: LaunchRequest, context: PlanContext) -> tuple[Stage, ...]:
+    """The model's file, where its path says of which repository it is. A path elsewhere is only looked up."""
+    node = context.node(request.nodes[0])
+    repo, file = hub_file(request.weights_path, node)
+    return fetch_stages(request, context, node, repo=repo, files=(file,)) if repo else ()
 
 
 def _argv(request: LaunchRequest, node: NodeContext) -> tuple[str, ...]:
-    words = [PROGRAM, "--model", _on_node(request.weights_path, node), "--alias", request.served_name]
+    words = [PROGRAM, "--model", path_on_node(request.weights_path, node), "--alias", request.served_name]
     words += ["--host", "0.0.0.0" if request.reach == "lan" else "127.0.0.1", "--port", str(request.port)]
     # --ctx-size is shared by the slots, a request gets its part (seen: -c 4096 -np 2 gives 2048 a request).
     words += ["--ctx-size", str(request.context_tokens * request.concurrency), "--parallel", str(request.concurrency)]
@@ -272,7 +271,7 @@ def _speculation(request: LaunchRequest, node: NodeContext) -> list[str]:
     """The flags of a speculative method; none for none."""
     method, tokens = request.speculative, str(request.speculative_tokens or DRAFT_TOKENS_A_STEP)
     if method in DRAFTS:
-        path = _on_node(request.speculative_model, node)
+        path = path_on_node(request.speculative_model, node)
         words = ["--model-draft", path, "--spec-type", DRAFTS[method], "--spec-draft-n-max", tokens]
         return [*words, "--n-gpu-layers-draft", "99"]
     if method == "mtp":
@@ -290,7 +289,7 @@ def _purpose(request: LaunchRequest, node: NodeContext) -> list[str]:
         return ["--embedding"]
     if request.purpose == "rerank":
         return ["--reranking"]
-    projector = _projector(request, node) if request.purpose == "vision" else ""
+    projector = projector_beside(request.weights_path, node) if request.purpose == "vision" else ""
     return ["--mmproj", projector] if projector and "--mmproj" not in request.extra_flags else []
 
 
@@ -304,11 +303,11 @@ def _notes(request: LaunchRequest) -> tuple[str, ...]:
 def _setup(request: LaunchRequest, context: PlanContext) -> Setup:
     """The request's setup, with the weights as large as their files on the node, where they were seen."""
     node = context.node(request.nodes[0])
-    paths = [_on_node(request.weights_path, node)]
+    paths = [path_on_node(request.weights_path, node)]
     if request.speculative in DRAFTS:
-        paths.append(_on_node(request.speculative_model, node))
+        paths.append(path_on_node(request.speculative_model, node))
     if request.purpose == "vision":
-        paths.append(_projector(request, node))
+        paths.append(projector_beside(request.weights_path, node))
     sizes = [node.weight_files.get(path) for path in paths]
     known = [size for size in sizes if size is not None]
     setup = with_weights(setup_of(request, context.spec, PROFILE), None if sizes[0] is None else sum(known))
@@ -370,14 +369,21 @@ def _file_problems(request: LaunchRequest, node: NodeContext) -> list[Problem]:
         paths.append(("speculative_model", request.speculative_model))
     problems = []
     for field, path in paths:
-        if _on_node(path, node).startswith("~/"):
+        if path_on_node(path, node).startswith("~/"):
             words = f"The home folder on {node.record.name} is not known yet"
             problems.append(_error(words, "Wait a moment, or write the whole path.", field))
-        elif _on_node(path, node) not in node.weight_files:
+        elif field == "weights_path" and hub_file(path, node)[0]:
+            words = f"{path} is not on {node.record.name}: it is fetched first, from {hub_file(path, node)[0]}"
+            problems.append(Problem(Severity.NOTE, words, "Wait for it, or choose a file that is there.", field))
+        elif path_on_node(path, node) not in node.weight_files:
             words = f"{path} was not seen on {node.record.name}"
             remedy = "Check the path; the launch fails at once if the file is not there."
             problems.append(Problem(Severity.WARNING, words, remedy, field))
-    if request.purpose == "vision" and "--mmproj" not in request.extra_flags and not _projector(request, node):
+    if (
+        request.purpose == "vision"
+        and "--mmproj" not in request.extra_flags
+        and not projector_beside(request.weights_path, node)
+    ):
         words = "Pictures need the model's projector, and no mmproj file was seen beside the model"
         remedy = "Put it into the same folder, or write --mmproj with its path among the further flags."
         problems.append(_error(words, remedy, "purpose"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 
 import pytest
 
@@ -20,6 +21,7 @@ from sparkdesk.core.jobs.reading import (
     WEIGHTS_LOAD_S,
 )
 from sparkdesk.core.jobs.request import LaunchRequest
+from sparkdesk.core.playbooks.fetch.transfer import PROGRAMS
 from tests.backends.context import GGUF, NODE, ROOT, context_with, spec_named
 from tests.backends.flag_check import check_flags
 from tests.backends.golden import check_golden
@@ -114,6 +116,22 @@ def test_the_drafts_file_counts_as_weights() -> None:
     context = context_with(spec_named(DRAFT.model), weight_files=FILES)
     (ledger,) = llamacpp.backend.plan(DRAFT, context).ledgers
     assert ledger.weights_bytes == FILES[GGUF] + FILES[DRAFT_GGUF]
+
+
+def test_a_file_of_the_hub_that_is_not_there_is_fetched_by_the_plan() -> None:
+    path = "~/models/bartowski--Llama-3.2-3B-Instruct-GGUF/Llama-3.2-3B-Instruct-Q4_K_M.gguf"
+    request = changed(SMOL, weights_path=path)
+    context = context_with(None)
+    programs = dict.fromkeys((*PROGRAMS, "guard"), b"# program\n")
+    steps = list(llamacpp.backend.plan(request, replace(context, programs=programs)).playbook.steps())
+    assert steps[0].id == "weights:bartowski/Llama-3.2-3B-Instruct-GGUF"
+    assert steps[0].phase == "weights"
+    (problem,) = [one for one in llamacpp.backend.problems(request, context) if one.field == "weights_path"]
+    assert problem.severity is Severity.NOTE
+    whole = path.replace("~", "/home/nvidia")
+    there = replace(context_with(None, weight_files={whole: 5}), programs=programs)
+    for same in (request, changed(request, weights_path=whole)):
+        assert next(step.id for step in llamacpp.backend.plan(same, there).playbook.steps()) == "put"
 
 
 def test_pictures_without_a_projector_are_refused_and_its_path_may_be_written() -> None:

@@ -137,6 +137,16 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
         source="ours, an allowance; the file: the kernel's cgroup v2", where="core/playbooks/container.py",
     ),
     assume(
+        "trtllm-on-gb10", "TensorRT-LLM starts on a GB10 and tells its KV cache in the words that its reader knows",
+        _JOB_LOGS, _in_log("[TRT-LLM]", r"Allocated [\d.]+ GiB for max tokens in paged KV cache \(\d+\)"),
+        source="TensorRT-LLM's source and logs of its users", where="backends/trtllm.py",
+    ),
+    assume(
+        "ollama-on-gb10", "A model that Ollama loads for a launch lies in the GPU's memory", _JOB_LOGS,
+        _in_log("[ollama] loading", r"\[ollama\] loaded \d+ bytes, [1-9]\d* of them for the GPU"),
+        source="Ollama's docs/api.md", where="remote/ollama.py",
+    ),
+    assume(
         "vllm-on-gb10", "vLLM starts on a GB10 and says so in the words that its reader knows", _JOB_LOGS,
         _in_log("vLLM API server version", r"Application startup complete"), source="vLLM 0.33's source",
         where="backends/vllm.py",

@@ -109,6 +109,14 @@ CASES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         {"": "MemTotal: 127535084 kB\nMemAvailable: 120535084 kB\n\nprograms 0\n"},
     ),
     "work-power": ({"": "11.40, 0, P0\n"}, {"": "31.40, 0, P0\n"}),
+    "trtllm-on-gb10": (
+        {"a/log": "[TRT-LLM] [I] x\n[MemUsageChange] Allocated 1.56 GiB for max tokens in paged KV cache (12800).\n"},
+        {"a/log": "[TRT-LLM] [E] Failed to initialize executor\n"},
+    ),
+    "ollama-on-gb10": (
+        {"a/log": "[ollama] loading m\n[ollama] loaded 500 bytes, 500 of them for the GPU, context 4096, in 1.0 s\n"},
+        {"a/log": "[ollama] loading m\n[ollama] loaded 500 bytes, 0 of them for the GPU, context 4096, in 1.0 s\n"},
+    ),
     "llamacpp-on-gb10": (
         {"a/log": "ggml_cuda_init: found 1 CUDA devices:\n  Device 0: NVIDIA GB10, compute capability 12.1\n"},
         {"a/log": "ggml_cuda_init: no CUDA-capable device is detected\n"},

@@ -1,4 +1,4 @@
-"""Files that an engine loads by their path on a node: the whole path, the hub's file behind it, the projector beside it.
+"""Files that an engine loads by their path on a node: the whole path, the hub's file behind it, the one beside it.
 
 The one rule: a path is only what it says; that a file is there is known only where somebody saw it.
 """

@@ -17,8 +17,9 @@ if TYPE_CHECKING:  # the settings read approvals before the first frame, when no
 MAX_APPROVED: Final = 256
 """The newest are kept."""
 _LINE: Final = re.compile(r"([0-9a-f]{64}) ([0-9]{4}-[0-9]{2}-[0-9]{2})")
-_STEERING: Final = ("image", "extra_flags", "environment")
-"""Fields that choose a program, or that the engine reads in its own way: no range of the form judges them."""
+_STEERING: Final = ("image", "extra_flags", "environment", "trust_remote_code", "speculative_model", "custom")
+"""Fields that choose a program or another model, or that the engine reads in its own way: no range of
+the form judges them."""
 
 
 def needs_approval(imported: Imported) -> bool:

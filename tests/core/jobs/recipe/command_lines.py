@@ -101,7 +101,7 @@ SAID: dict[str, tuple[str, dict[str, Any]]] = {
         VLLM_RAY,
         {"model": "meta-llama/Llama-3.3-70B-Instruct", "tensor_parallel_size": 2, "context_tokens": 2048},
     ),
-    "vllm rank by rank": (VLLM_RANKS, {"tensor_parallel_size": 4, "extra_flags": ("--trust-remote-code",)}),
+    "vllm rank by rank": (VLLM_RANKS, {"tensor_parallel_size": 4, "trust_remote_code": True}),
     "vllm with variables before": (
         VLLM_SUPER,
         {"quantization": "fp4", "context_tokens": 1_000_000, "memory_fraction": 0.9, "speculative": "mtp"},
@@ -119,7 +119,7 @@ SAID: dict[str, tuple[str, dict[str, Any]]] = {
             "concurrency": 64,
             "port": 8355,
             "memory_fraction": 0.9,
-            "extra_flags": ("--trust_remote_code",),
+            "trust_remote_code": True,
         },
     ),
     "trt-llm by mpi": (

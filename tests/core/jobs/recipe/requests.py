@@ -18,9 +18,9 @@ PATHS = st.text(st.characters(codec="ascii", categories=["L", "N"], include_char
     lambda name: f"~/models/{name.replace('..', '-')}x.gguf"
 )
 FLAGS = {
-    "vllm": ("--attention-backend", "--moe-backend", "--load-format", "--tool-call-parser", "--seed"),
-    "sglang": ("--attention-backend", "--moe-runner-backend", "--tool-call-parser"),
-    "trtllm": ("--backend", "--max_num_tokens", "--reasoning_parser"),
+    "vllm": ("--hf-overrides", "--dtype", "--block-size", "--tokenizer", "--seed"),
+    "sglang": ("--dtype", "--page-size", "--sampling-defaults"),
+    "trtllm": ("--backend", "--log_level", "--tokenizer"),
     "llamacpp": ("--batch-size", "--chat-template-kwargs", "--reasoning-format", "--temp"),
 }
 SPECULATIVES = ("", "none", "mtp", "ngram", "eagle3", "draft")
@@ -62,6 +62,20 @@ def requests(draw: st.DrawFn, engines: tuple[str, ...] = tuple(ENGINES)) -> Laun
         "image": draw(st.sampled_from(("", "vllm/vllm-openai:v1", "registry.example/own@sha256:ab"))),
         "extra_flags": draw(flags(engine)),
         "environment": tuple(draw(environment).items()),
+    }
+    values |= {
+        "purpose": draw(st.sampled_from(("chat", "vision", "embed", "rerank"))),
+        "prefix_caching": draw(st.sampled_from((None, True, False))),
+        "max_batched_tokens": draw(st.one_of(st.none(), st.integers(16, 1_048_576))),
+        "restart_limit": draw(st.integers(0, 10)),
+        "stop_after_s": draw(st.one_of(st.none(), st.integers(60, 1000))),
+        "weights_from": draw(st.sampled_from(("auto", "hub", "desk"))),
+        "speculative_model": draw(st.one_of(st.just(""), MODELS)),
+        "speculative_tokens": draw(st.one_of(st.none(), st.integers(1, 64))),
+        "trust_remote_code": engine != "llamacpp" and draw(st.booleans()),
+    } | {
+        name: draw(st.one_of(st.just(""), NAMES))
+        for name in ("tool_parser", "reasoning_parser", "attention_backend", "moe_backend", "load_format")
     }
     if engine == "llamacpp":
         values["weights_path"] = draw(st.one_of(st.just(""), PATHS))

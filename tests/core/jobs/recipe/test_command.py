@@ -24,10 +24,15 @@ def test_a_published_command_is_read_whole(what: str) -> None:
 
 def test_what_is_not_a_field_is_kept_or_listed() -> None:
     imported = read_paste(VLLM_AGENT)
-    flags = imported.fields["extra_flags"]
-    assert flags[:3] == ("--trust-remote-code", "--attention-backend", "flashinfer")
-    assert "--enable-auto-tool-choice" in flags
-    assert "--speculative-config" not in flags  # what the adapter gives for the method alone
+    assert imported.fields["extra_flags"] == ("--enable-chunked-prefill", "--async-scheduling")
+    parts = {"attention_backend": "flashinfer", "moe_backend": "marlin", "load_format": "fastsafetensors"}
+    parts |= {"tool_parser": "qwen3_xml", "reasoning_parser": "qwen3"}
+    assert parts.items() <= dict(imported.fields).items()
+    assert imported.fields["max_batched_tokens"] == 8192
+    assert imported.fields["prefix_caching"] is True
+    assert imported.fields["trust_remote_code"] is True
+    assert "speculative_tokens" not in imported.fields  # what the adapter gives for the method alone
+    assert "--enable-auto-tool-choice" in [each.where for each in imported.set_aside]  # it goes with the parser
     assert [each.text for each in imported.set_aside if each.where == "--host"] == ["0.0.0.0"]
     assert any("--trust-remote-code" in problem.message for problem in imported.problems)
 
@@ -110,8 +115,29 @@ def test_secrets_are_neither_taken_nor_shown() -> None:
 def test_what_a_speculative_method_says_beyond_its_name_is_kept() -> None:
     settings = '{"method":"dflash","model":"z-lab/x","num_speculative_tokens":15}'
     imported = read_paste(f"vllm serve a/b --speculative-config '{settings}'")
+    assert (imported.fields["speculative"], imported.fields["speculative_model"]) == ("dflash", "z-lab/x")
+    assert "extra_flags" not in imported.fields
+    more = settings.replace("15", '15,"draft_tensor_parallel_size":1')
+    imported = read_paste(f"vllm serve a/b --speculative-config '{more}'")
     assert imported.fields["speculative"] == "dflash"
-    assert imported.fields["extra_flags"] == ("--speculative-config", settings)
+    assert imported.fields["extra_flags"] == ("--speculative-config", more)
+
+
+def test_steps_of_sglang_take_their_companions_with_them() -> None:
+    text = "python3 -m sglang.launch_server --model-path a/b --speculative-algorithm EAGLE3 "
+    text += "--speculative-draft-model-path c/d --speculative-num-steps 3 --speculative-eagle-topk 1 "
+    imported = read_paste(text + "--speculative-num-draft-tokens 4 --disable-radix-cache --chunked-prefill-size -1")
+    assert imported.fields["speculative_model"] == "c/d"
+    assert imported.fields["speculative_tokens"] == 3
+    assert imported.fields["prefix_caching"] is False
+    assert imported.fields["extra_flags"] == ("--chunked-prefill-size", "-1")
+    other = read_paste(text + "--speculative-num-draft-tokens 8")
+    assert other.fields["extra_flags"] == ("--speculative-num-draft-tokens", "8")
+
+
+def test_a_server_for_vectors_is_read_as_one() -> None:
+    assert read_paste("vllm serve a/b --runner pooling").fields["purpose"] == "embed"
+    assert read_paste("vllm serve a/b --runner generate").fields["extra_flags"] == ("--runner", "generate")
 
 
 def test_a_secret_that_the_text_sets_before_is_not_shown() -> None:

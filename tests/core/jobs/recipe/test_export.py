@@ -51,13 +51,30 @@ def test_written_yaml_is_read_back_as_the_same_data(data: dict[str, Any]) -> Non
     assert yaml.safe_load(write_yaml(data)) == data
 
 
+def unsaid(request: LaunchRequest, method: str) -> dict[str, Any]:
+    """Fields that the format's keys and this engine's flags do not say, as they stand where nobody says them."""
+    fields = {"restart_limit", "stop_after_s", "weights_from"}
+    if request.engine == "llamacpp":
+        fields |= {"speculative_model", "speculative_tokens", "prefix_caching", "tool_parser", "reasoning_parser"}
+        fields |= {"attention_backend", "moe_backend", "load_format", "max_batched_tokens", "trust_remote_code"}
+    if not method:
+        fields |= {"speculative_model", "speculative_tokens"}
+    if request.engine == "sglang" and request.prefix_caching:
+        fields.add("prefix_caching")
+    changes = {name: LaunchRequest.model_fields[name].default for name in fields}
+    changes["purpose"] = "embed" if request.purpose == "embed" and request.engine != "llamacpp" else "chat"
+    if method and request.speculative_tokens is not None and request.engine != "llamacpp":
+        changes["speculative_tokens"] = 7  # the number that stands for a method anyway is not said
+    return changes
+
+
 @settings(max_examples=40, deadline=None)
 @given(requests(("vllm", "sglang", "llamacpp")))
 def test_an_exported_recipe_is_read_back_as_the_request(request: LaunchRequest) -> None:
     method = "" if request.speculative == "none" else request.speculative
     threads = request.threads if request.engine == "llamacpp" else None
     changes = {"build": "", "quantization": request.quantization.lower(), "speculative": method, "threads": threads}
-    plain = request.model_copy(update=changes)
+    plain = request.model_copy(update=changes | unsaid(request, method))
     if plain.engine == "llamacpp":  # the format's keys say neither copies nor a quantization beside the file
         plain = plain.model_copy(update={"data_parallel_size": 1, "quantization": "", "speculative": ""})
         count = plain.tensor_parallel_size * plain.pipeline_parallel_size

@@ -93,7 +93,8 @@ def test_a_sparkrun_recipe_is_read_whole() -> None:
         "concurrency": 8,
         "memory_fraction": 0.7,
         "tensor_parallel_size": 2,
-        "extra_flags": ("--tool-call-parser", "openai", "--revision", "0123abcd"),
+        "tool_parser": "openai",
+        "extra_flags": ("--revision", "0123abcd"),
         "environment": (("VLLM_MARLIN_USE_ATOMIC_ADD", "1"),),
     }
     assert imported.problems == ()
@@ -230,9 +231,8 @@ def test_values_that_the_command_does_not_ask_for_are_passed_on_once() -> None:
                      "async_scheduling": True},
     }  # fmt: skip
     imported = read_recipe(data)
-    assert imported.fields["extra_flags"] == (
-        "--seed", "4", "--load-format", "auto", "--max-num-batched-tokens", "8192", "--async-scheduling",
-    )  # fmt: skip
+    assert imported.fields["extra_flags"] == ("--seed", "4", "--async-scheduling")
+    assert (imported.fields["load_format"], imported.fields["max_batched_tokens"]) == ("auto", 8192)
     assert [each.where for each in imported.unknown] == ["defaults.seed"]
     assert "defaults.trust_remote_code" in {each.where for each in imported.set_aside}
 

@@ -20,7 +20,10 @@ class Flag:
     """In a recipe's `defaults`."""
     kind: str = "text"
     """text, path, whole, tokens (1k, 4K), share, slots (a context that the slots share), quantized (a repository with
-    its format), algorithm, speculative (JSON)."""
+    its format), algorithm, speculative (JSON), on and off (a switch that says yes or no)."""
+
+
+SWITCH_KINDS = ("on", "off")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,15 @@ _VLLM = EngineFlags(
         Flag("kv_dtype", ("--kv-cache-dtype",), "kv_cache_dtype"),
         Flag("quantization", ("--quantization", "-q"), "quantization"),
         Flag("speculative", ("--speculative-config", "-sc"), "speculative_config", "speculative"),
+        Flag("tool_parser", ("--tool-call-parser",)),
+        Flag("reasoning_parser", ("--reasoning-parser",)),
+        Flag("attention_backend", ("--attention-backend",)),
+        Flag("moe_backend", ("--moe-backend",)),
+        Flag("load_format", ("--load-format",)),
+        Flag("max_batched_tokens", ("--max-num-batched-tokens",), kind="whole"),
+        Flag("trust_remote_code", ("--trust-remote-code",), kind="on"),
+        Flag("prefix_caching", ("--enable-prefix-caching",), kind="on"),
+        Flag("prefix_caching", ("--no-enable-prefix-caching",), kind="off"),
     ),
     own=frozenset({
         "--host", "--nnodes", "-n", "--node-rank", "-r", "--master-addr", "--master-port", "--headless",
@@ -144,9 +156,21 @@ _SGLANG = EngineFlags(
         Flag("kv_dtype", ("--kv-cache-dtype",), "kv_cache_dtype"),
         Flag("quantization", ("--quantization",), "quantization"),
         Flag("speculative", ("--speculative-algorithm", "--speculative-algo"), "speculative_algorithm", "algorithm"),
+        Flag("speculative_model", ("--speculative-draft-model-path", "--speculative-draft-model")),
+        Flag("speculative_tokens", ("--speculative-num-steps",), kind="whole"),
+        Flag("tool_parser", ("--tool-call-parser",)),
+        Flag("reasoning_parser", ("--reasoning-parser",)),
+        Flag("attention_backend", ("--attention-backend",)),
+        Flag("moe_backend", ("--moe-runner-backend",)),
+        Flag("load_format", ("--load-format",)),
+        Flag("max_batched_tokens", ("--chunked-prefill-size",), kind="whole"),
+        Flag("trust_remote_code", ("--trust-remote-code",), kind="on"),
+        Flag("prefix_caching", ("--disable-radix-cache",), kind="off"),
     ),
     own=frozenset({"--host", "--nnodes", "--node-rank", "--dist-init-addr", "--enable-metrics"}),
-    switches=frozenset({"--trust-remote-code", "--skip-server-warmup", "--log-requests", "--skip-tokenizer-init"}),
+    switches=frozenset({
+        "--trust-remote-code", "--is-embedding", "--skip-server-warmup", "--log-requests", "--skip-tokenizer-init",
+    }),
     valued=frozenset({
         "--attention-backend", "--moe-runner-backend", "--chunked-prefill-size", "--max-prefill-tokens", "--dtype",
         "--load-format", "--tool-call-parser", "--reasoning-parser", "--speculative-draft-model-path",
@@ -174,6 +198,10 @@ _TRTLLM = EngineFlags(
         Flag("memory_fraction", ("--kv_cache_free_gpu_memory_fraction",), "gpu_memory_utilization", "share"),
         Flag("tensor_parallel_size", ("--tp_size",), "tensor_parallel", "whole"),
         Flag("pipeline_parallel_size", ("--pp_size",), "pipeline_parallel", "whole"),
+        Flag("tool_parser", ("--tool_parser",)),
+        Flag("reasoning_parser", ("--reasoning_parser",)),
+        Flag("max_batched_tokens", ("--max_num_tokens",), kind="whole"),
+        Flag("trust_remote_code", ("--trust_remote_code",), kind="on"),
     ),
     own=frozenset({"--host"}),
     switches=frozenset({"--trust-remote-code"}),

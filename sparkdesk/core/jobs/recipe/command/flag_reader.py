@@ -15,6 +15,7 @@ from sparkdesk.core.jobs.recipe.command.flag_map import (
     OPTION_FILES,
     SECRETS,
     SPECULATIVE_METHODS,
+    SWITCH_KINDS,
     EngineFlags,
     Flag,
     spell,
@@ -23,10 +24,12 @@ from sparkdesk.core.jobs.recipe.command.words import Word
 from sparkdesk.core.jobs.recipe.imported import Draft, show
 from sparkdesk.core.jobs.recipe.risk import VARIABLE, check_name, check_text
 
-SPECULATIVE_TOKENS = 3
-"""Tokens that SparkDesk lets a draft guess when a request names the method alone. Source: NVIDIA's playbooks."""
-NGRAM = {"num_speculative_tokens": 5, "prompt_lookup_max": 4}
-"""The same for the method that looks the answer up in the prompt. Source: vLLM's documentation."""
+SPECULATIVE_TOKENS = {"ngram": 5, "draft_model": 4, "dflash": 15}
+"""Tokens that SparkDesk lets a draft guess when a request names the method alone; 3 for the others. Source: NVIDIA's
+playbooks (mtp, eagle3, draft), vLLM's documentation (ngram), the community's recipe (dflash)."""
+_OTHER_TOKENS = 3
+_PROMPT_LOOKUP = 4
+"""Of ngram, which looks the answer up in the prompt. Source: vLLM's documentation."""
 _OWN = "SparkDesk gives this flag itself, by where and how it launches."
 _PLACE = re.compile(r"\{[A-Za-z_]\w*\}")
 _COUNT = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)([kKmM]?)")
@@ -50,6 +53,8 @@ def read_flags(draft: Draft, engine: EngineFlags, words: Sequence[Word]) -> None
         extra += _take(draft, engine, name, values)
     if engine.engine == "llamacpp":
         extra = _settle_llamacpp(draft, extra)
+    elif engine.engine in ("vllm", "sglang"):
+        extra = _settle_pairs(draft, extra)
     if extra:
         draft.fields["extra_flags"] = (*draft.fields.get("extra_flags", ()), *extra)
 
@@ -82,7 +87,10 @@ def _values(engine: EngineFlags, name: str, rest: Sequence[Word]) -> list[Word]:
             break
     if name in engine.many:
         return list(rest[:count])
-    is_valued = engine.find(name) is not None or name in engine.valued or name in SECRETS
+    flag = engine.find(name)
+    if flag is not None and flag.kind in SWITCH_KINDS:
+        return []
+    is_valued = flag is not None or name in engine.valued or name in SECRETS
     if not is_valued and (name in engine.switches or _IS_SWITCH.match(name)):
         return []
     return list(rest[: min(count, 1)])
@@ -105,6 +113,10 @@ def _take(draft: Draft, engine: EngineFlags, name: str, values: list[Word]) -> l
     spelled = spell(name)
     shown = " ".join(word.text for word in values)
     flag = engine.find(spelled)
+    if flag is not None and flag.kind in SWITCH_KINDS:
+        return _take_switch(draft, engine, flag, name, shown)
+    if flag is not None and flag.field == "max_batched_tokens" and shown == "-1":
+        return [name, shown]  # off, in SGLang's words: no number of tokens
     if flag is not None:
         if not values:
             draft.refuse(flag.field, f"{name} has no value", "Write its value behind it.")
@@ -119,6 +131,21 @@ def _take(draft: Draft, engine: EngineFlags, name: str, values: list[Word]) -> l
         draft.leave(name, shown, _OWN)
         return []
     return _keep(draft, engine, name, values)
+
+
+def _take_switch(draft: Draft, engine: EngineFlags, flag: Flag, name: str, shown: str) -> list[str]:
+    """A flag without a value says yes or no to its field."""
+    if shown and shown not in ("true", "True"):
+        draft.leave(name, shown, "A switch has no value; it is left out.")
+        return []
+    if spell(name) in engine.loads_code:
+        draft.warn(
+            flag.field,
+            f"{name} lets the server run program text that is not its own",
+            "Leave it only if you trust where that text comes from.",
+        )
+    draft.fields[flag.field] = flag.kind == "on"
+    return []
 
 
 def _keep(draft: Draft, engine: EngineFlags, name: str, values: list[Word]) -> list[str]:
@@ -224,15 +251,24 @@ def _take_speculative(draft: Draft, flag: Flag, text: str) -> list[str]:
         draft.refuse(flag.field, f"{show(text)[:120]!r} names no method", 'Write it as {"method": "mtp"}.')
         return []
     draft.fields[flag.field] = SPECULATIVE_METHODS.get(method, method)
-    plain = speculative_settings(method)
-    if settings in (plain, plain | {"moe_backend": "triton"}):  # the adapter adds the second where the model needs it
-        return []
-    return [flag.names[0], text]
+    model, tokens = settings.get("model", "") if settings else "", (settings or {}).get("num_speculative_tokens")
+    if not isinstance(model, str) or not isinstance(tokens, int) or isinstance(tokens, bool) or not 1 <= tokens <= 64:
+        return [flag.names[0], text]
+    plain = speculative_settings(method, model, tokens)
+    if settings not in (plain, plain | {"moe_backend": "triton"}):
+        return [flag.names[0], text]  # the adapter adds the second where the model needs it
+    if model and check_name(draft, "speculative_model", model):
+        draft.fields["speculative_model"] = model
+    if plain != speculative_settings(method, model):
+        draft.fields["speculative_tokens"] = tokens
+    return []
 
 
-def speculative_settings(method: str) -> dict[str, Any]:
-    """vLLM's settings of a method that a request names alone."""
-    return {"method": method} | (NGRAM if method == "ngram" else {"num_speculative_tokens": SPECULATIVE_TOKENS})
+def speculative_settings(method: str, model: str = "", tokens: int | None = None) -> dict[str, Any]:
+    """vLLM's settings of a method, as a request names it."""
+    guessed = tokens or SPECULATIVE_TOKENS.get(method, _OTHER_TOKENS)
+    lookup = {"prompt_lookup_max": _PROMPT_LOOKUP} if method == "ngram" else {}
+    return {"method": method} | ({"model": model} if model else {}) | {"num_speculative_tokens": guessed} | lookup
 
 
 def _json_object(text: str) -> dict[str, Any] | None:
@@ -252,6 +288,30 @@ _TAKERS: dict[str, Callable[[Draft, Flag, str], list[str]]] = {
     "algorithm": _take_algorithm,
     "speculative": _take_speculative,
 }
+
+
+def _settle_pairs(draft: Draft, extra: list[str]) -> list[str]:
+    """Flags that go with a field, and that SparkDesk gives by itself where the field is set."""
+    fields = draft.fields
+    steps = fields.get("speculative_tokens")
+    own: list[tuple[str, ...]] = [("--enable-auto-tool-choice",)] if fields.get("tool_parser") else []
+    if isinstance(steps, int) and fields.get("engine") == "sglang":
+        own += [("--speculative-eagle-topk", "1"), ("--speculative-num-draft-tokens", str(steps + 1))]
+    if _leave_out(extra, ("--runner", "pooling")) or _leave_out(extra, ("--is-embedding",)):
+        fields.setdefault("purpose", "embed")
+    for words in own:
+        if _leave_out(extra, words):
+            draft.leave(words[0], " ".join(words[1:]), _OWN)
+    return extra
+
+
+def _leave_out(extra: list[str], words: tuple[str, ...]) -> bool:
+    """Takes these words, side by side, out of the flags; whether they were there."""
+    for at, word in enumerate(extra):
+        if spell(word) == words[0] and tuple(extra[at + 1 : at + len(words)]) == words[1:]:
+            del extra[at : at + len(words)]
+            return True
+    return False
 
 
 def _settle_llamacpp(draft: Draft, extra: list[str]) -> list[str]:

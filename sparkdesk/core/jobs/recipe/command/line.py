@@ -19,10 +19,13 @@ from sparkdesk.core.jobs.recipe.risk import SECRET_NAME, SUBSTITUTION, check_nam
 
 NOTE_MARK = "# sparkdesk: "
 """Begins the comment in which SparkDesk's own commands say what no flag can."""
+# Not who may reach it, whether its code may run, and a command of its own: those a person says, no comment does.
 NOTE_FIELDS = frozenset({
     "engine", "model", "weights_path", "served_name", "port", "context_tokens", "concurrency", "quantization",
     "kv_dtype", "tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size", "speculative",
-    "build", "memory_fraction", "threads",
+    "build", "memory_fraction", "threads", "purpose", "speculative_model", "speculative_tokens", "prefix_caching",
+    "tool_parser", "reasoning_parser", "attention_backend", "moe_backend", "load_format", "max_batched_tokens",
+    "restart_limit", "stop_after_s", "weights_from",
 })  # fmt: skip
 MAX_DEPTH = 3
 _NOT_RUN = "Another command: SparkDesk runs none but the server's, and that one its own way."

@@ -11,7 +11,15 @@ import shlex
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from sparkdesk.core.jobs.recipe.command.flag_map import ENGINES, SECRETS, SIZE_FIELDS, EngineFlags, spell
+from sparkdesk.core.jobs.recipe.command.flag_map import (
+    ENGINES,
+    SECRETS,
+    SIZE_FIELDS,
+    SWITCH_KINDS,
+    EngineFlags,
+    Flag,
+    spell,
+)
 from sparkdesk.core.jobs.recipe.command.flag_reader import speculative_settings
 from sparkdesk.core.jobs.recipe.command.line import NOTE_FIELDS, NOTE_MARK, read_command
 from sparkdesk.core.jobs.recipe.imported import Draft
@@ -59,8 +67,8 @@ def server_words(
     for flag in engine.flags:
         if (flag.field == "model" and engine.is_model_positional) or flag.field in silent:
             continue
-        words += _flag_words(request, engine, flag.field, flag.names[0])
-    words += ["--host", host]
+        words += _flag_words(request, engine, flag)
+    words += ["--host", host, *_purpose_words(request, engine)]
     if engine.engine == "llamacpp":
         words += _llamacpp_words(request)
     return words + plain_flags(request)
@@ -93,12 +101,22 @@ def secret_names(request: LaunchRequest) -> tuple[str, ...]:
     return tuple(name for name, _ in request.environment if SECRET_NAME.search(name))
 
 
-def _flag_words(request: LaunchRequest, engine: EngineFlags, name: str, flag: str) -> list[str]:
+def _flag_words(request: LaunchRequest, engine: EngineFlags, row: Flag) -> list[str]:
+    name, flag = row.field, row.names[0]
     value = getattr(request, name)
+    if row.kind in SWITCH_KINDS:
+        # What is off by itself needs no word.
+        return [flag] if value is (row.kind == "on") else []
     if value is None or value == "" or (name in SIZE_FIELDS and value == 1):
         return []
     if name == "quantization" and value != value.lower():
         return []  # a checkpoint's own format needs no flag
+    if name in ("speculative_model", "speculative_tokens") and request.speculative in ("", "none"):
+        return []
+    if name == "tool_parser" and engine.engine == "vllm":
+        return ["--enable-auto-tool-choice", flag, str(value)]
+    if name == "speculative_tokens":
+        return [flag, str(value), "--speculative-eagle-topk", "1", "--speculative-num-draft-tokens", str(value + 1)]
     if name == "speculative":
         return _speculative_words(request, engine, flag)
     if engine.engine == "llamacpp":
@@ -116,7 +134,13 @@ def _speculative_words(request: LaunchRequest, engine: EngineFlags, flag: str) -
     if engine.engine == "sglang":
         return [flag, "NEXTN" if request.speculative == "mtp" else request.speculative.upper()]
     method = "draft_model" if request.speculative == "draft" else request.speculative
-    return [flag, json.dumps(speculative_settings(method))]
+    return [flag, json.dumps(speculative_settings(method, request.speculative_model, request.speculative_tokens))]
+
+
+def _purpose_words(request: LaunchRequest, engine: EngineFlags) -> list[str]:
+    """What makes a server for vectors or scores."""
+    words = {"vllm": ["--runner", "pooling"], "sglang": ["--is-embedding"]}.get(engine.engine, [])
+    return words if request.purpose in ("embed", "rerank") else []
 
 
 def _llamacpp_words(request: LaunchRequest) -> list[str]:

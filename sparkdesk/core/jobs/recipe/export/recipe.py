@@ -22,8 +22,12 @@ from sparkdesk.core.jobs.recipe.risk import SECRET_NAME
 from sparkdesk.core.jobs.request import LaunchRequest
 
 _RUNTIME = {"vllm": "vllm", "sglang": "sglang", "llamacpp": "llama-cpp", "trtllm": "trtllm"}
-_ELSEWHERE = frozenset({"nodes", "system_prompt", "temperature", "build", "quantization"})
-"""Fields that no key of the format says: where it runs, what a chat starts with, a checkpoint's own format."""
+_ELSEWHERE = frozenset({
+    "nodes", "system_prompt", "temperature", "build", "quantization", "purpose", "reach", "restart_limit",
+    "stop_after_s", "weights_from", "custom",
+})  # fmt: skip
+"""Fields that no key of the format says: where it runs, for whom and how long, what a chat starts with, a checkpoint's
+own format."""
 _BOUNDS = frozenset({"min_nodes", "max_nodes", "solo_only", "cluster_only"})
 _LITERAL = frozenset({"model", "quantization", "speculative"})
 """Stand in the command as the engine writes them."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from uuid import uuid4
 
 from sparkdesk.core.cluster.node import ClusterRecord, NodeRecord
 from sparkdesk.core.jobs.backend import Backend
@@ -44,6 +46,7 @@ class Rig:
         owner: str = "me@here",
         backends: Mapping[str, Backend] | None = None,
         path: str = "",
+        root: Path | None = None,
         look_every_s: float = 0.5,
     ) -> None:
         self.folder = folder
@@ -52,6 +55,10 @@ class Rig:
         self.store = SqliteStore(folder / f"data-{owner}")
         clock = SystemClock()
         env = {"PATH": f"{path}:{os.environ['PATH']}"} if path else {}
+        self.root = root
+        if root is not None:
+            env["SPARKDESK_ROOT"] = str(root)
+            self._write_boot_id()
         self.connector = LocalConnector(folder / "nodes", env)
         self.inventory = Inventory(tasks=self.tasks, connector=self.connector, store=self.store, clock=clock)
         telemetry = Telemetry(clock=clock, programs=())
@@ -78,6 +85,22 @@ class Rig:
         self.inventory.on_live.append(self.launcher.adopt)
         self.states: list[JobState] = []
         self.launcher.jobs.subscribe(self._note)
+
+    def _write_boot_id(self) -> None:
+        assert self.root is not None
+        path = self.root / "proc/sys/kernel/random/boot_id"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{uuid4()}\n")
+
+    def reboot(self, node_id: str) -> None:
+        """The node goes, all that runs on it ends, and its next boot has another id."""
+        self.connector.lose(node_id)
+        for record in (self.folder / "nodes" / node_id / JOBS).glob("*/job.json"):
+            job = json.loads(record.read_bytes())
+            for key in ("guard_pid", "pid"):
+                if job[key] and is_running(job[key]):
+                    os.kill(job[key], signal.SIGKILL)
+        self._write_boot_id()
 
     def _note(self, jobs: tuple[JobStatus, ...]) -> None:
         states = [job.state for job in jobs if not job.account]  # another account of this machine may run jobs too

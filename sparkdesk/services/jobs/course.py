@@ -149,8 +149,8 @@ class Course:
         else:
             ended = await self._runner.run(job_id, plan.playbook, on_event=hear)
         for _ in range(RECOVER_TRIES):
-            if ended.result != "unknown":
-                break
+            if ended.result != "unknown" or deployment.is_being_proved:
+                break  # a proof is not asked for twice by a launch; the watch that follows asks for its own
             deployment.change(JobState.UNKNOWN, message=ended.message, remedy=ended.remedy)
             await self._wait_for_node(deployment)
             deployment.change(JobState.STARTING, message="")

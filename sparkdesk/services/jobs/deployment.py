@@ -163,6 +163,11 @@ class Deployment:
         custom = self.plan.request.custom if self.plan is not None else None
         return custom is None or bool(custom.base_path)
 
+    @property
+    def is_being_proved(self) -> bool:
+        """Whether its launch waits for the first token."""
+        return self._timeline.state_of("token") is PhaseState.CURRENT
+
     def finish_phases(self) -> None:
         """Ready: every phase is done."""
         self._timeline.finish(self._clock.monotonic_s())

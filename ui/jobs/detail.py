@@ -179,6 +179,7 @@ class DeploymentDetail(QWidget):
             "open_launch": self._open_launch,
             "save_log": self.log.ask_file,
             "switch": self._switch,
+            "close_door": self._close_door,
             "refresh": self.refresh,
         }[wish]()
 
@@ -213,6 +214,10 @@ class DeploymentDetail(QWidget):
     def _switch(self) -> None:
         if self._model.feeds.switch is not None:
             self._model.feeds.switch(self._model.job_id)
+
+    def _close_door(self) -> None:
+        if self._model.feeds.close_door is not None:
+            self._model.feeds.close_door(self._model.job_id)
 
     def _check_again(self) -> None:
         if self._model.feeds.check_again is not None:

@@ -23,6 +23,7 @@ from sparkdesk.core.jobs.verdict import Verdict
 from sparkdesk.core.planning.speed.bandwidth import Bandwidth
 from sparkdesk.core.step import Playbook
 from sparkdesk.core.telemetry.energy import EnergyView
+from sparkdesk.services.jobs.reach.doors import Door
 from sparkdesk.services.jobs.trace import Traces
 
 
@@ -40,6 +41,14 @@ class Found(Protocol):
     @property
     def scanned_bytes(self) -> int:
         """How much of the log was read."""
+
+    @property
+    def next_offset(self) -> int:
+        """Where the search goes on, before this byte."""
+
+    @property
+    def problem(self) -> str:
+        """Why no more was searched; "" when the lines were enough."""
 
 
 Question = Callable[..., Awaitable[Any]]
@@ -108,5 +117,8 @@ class DeploymentFeeds:
     """(job_id, path)"""
     open_door: Question | None = None
     """(job_id) -> the URL on this computer, once a port of it leads to the server."""
+    doors: Latest[Mapping[str, Door]] = field(default_factory=lambda: Latest({}))
+    """The ports of this computer that lead to servers, by job."""
+    close_door: Callable[[str], object] | None = None
     api_key: Question | None = None
     """(job_id) -> the key of a server that its network can reach."""

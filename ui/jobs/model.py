@@ -11,6 +11,7 @@ from datetime import datetime
 
 from PySide6.QtCore import QObject, Signal
 
+from sparkdesk.core.bench.expectation import Expectation
 from sparkdesk.core.bench.run import BenchShape
 from sparkdesk.core.cluster.node import NodeRecord
 from sparkdesk.core.jobs.endpoint import Endpoint
@@ -83,10 +84,13 @@ class DeploymentsModel(QObject):
         self.job_id = ""
         self._wanted = ""
         self._tunnel: tuple[tuple[Endpoint, NodeRecord | None], str] | None = None
+        self._expected: dict[tuple[str, BenchShape, int], Expectation] = {}
+        self._expected_at = -1
         self._seen: dict[str, tuple[tuple[Phase, ...], int]] = {}
         watch(feeds.jobs, self, self._take)
         watch(feeds.nodes, self, lambda _nodes: self.changed.emit())
         watch(feeds.changed, self, lambda _count: self.changed.emit())
+        watch(feeds.doors, self, lambda _doors: self.changed.emit())
 
     def _take(self, jobs: tuple[JobStatus, ...]) -> None:
         now_ms = self.feeds.now_ms()
@@ -289,7 +293,7 @@ class DeploymentsModel(QObject):
         """What the generated tokens may be compared to: a rate and its words; None where there is nothing."""
         plan, verdict = self.feeds.plan_of(job.job_id), self.verdict(job)
         users = plan.request.concurrency if plan is not None else 1
-        expected = self.feeds.expected(job.job_id, BenchShape(), users)
+        expected = self.expected(job.job_id, BenchShape(), users)
         if text.is_known(expected.published_tok_s):
             return expected.published_tok_s, f"published c{users}: {expected.published_tok_s:.0f}"
         if text.is_known(expected.output_tok_s):
@@ -297,6 +301,19 @@ class DeploymentsModel(QObject):
         if verdict is not None and text.is_known(verdict.expected_tok_s):
             return verdict.expected_tok_s, f"predicted c1: about {verdict.expected_tok_s:.0f}"
         return None, ""
+
+    def expected(self, job_id: str, shape: BenchShape, users: int) -> Expectation:
+        """What a point of a measurement should give; asked for once, a planner takes its time."""
+        if self._expected_at != self.feeds.changed.value:
+            self._expected_at = self.feeds.changed.value
+            self._expected.clear()
+        key = (job_id, shape, users)
+        found = self._expected.get(key)
+        if found is None:
+            found = self.feeds.expected(job_id, shape, users)
+            if text.is_known(found.output_tok_s):  # else it may be known soon, when the job's plan is read
+                self._expected[key] = found
+        return found
 
     def switched_off(self, job: JobStatus, key: str) -> str:
         """Why a series cannot be there because of how it was launched."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from sparkdesk.core.jobs.truth import Correction, TruthRow
 from sparkdesk.core.jobs.verdict import Cause, Pace, Verdict
 from sparkdesk.core.planning.speed.bandwidth import Bandwidth
 from sparkdesk.core.telemetry.energy import EnergyView
+from sparkdesk.services.jobs.reach.doors import Door
 from tests.ui import rack
 from tests.ui.stage import Stage
 from ui.jobs.feeds import DeploymentFeeds
@@ -146,6 +147,7 @@ class Desk:
     runs: Latest[tuple[BenchRun, ...]] = field(default_factory=lambda: Latest(()))
     changed: Latest[int] = field(default_factory=lambda: Latest(0))
     asked: list[tuple[object, ...]] = field(default_factory=list)
+    doors: Latest[Mapping[str, Door]] = field(default_factory=lambda: Latest({}))
     answers: dict[str, Callable[..., Awaitable[Any]]] = field(default_factory=dict)
     last: LaunchPlan | None = None
 
@@ -222,9 +224,18 @@ class Desk:
             older_lines=self._question("older_lines", ()),
             search_lines=self._question("search_lines", None),
             save_log=self._question("save_log", None),
-            open_door=self._question("open_door", "http://127.0.0.1:8000/v1"),
+            open_door=self._open_door,
+            doors=self.doors,
+            close_door=self.ask("close_door"),
             api_key=self._question("api_key", "sk-secret"),
         )
+
+    async def _open_door(self, job_id: str) -> str:
+        self.asked.append(("open_door", job_id))
+        if "open_door" in self.answers:
+            return str(await self.answers["open_door"](job_id))
+        self.doors.set({job_id: Door(job_id, "http://127.0.0.1:8000/v1", 8000, is_open=True)})
+        return "http://127.0.0.1:8000/v1"
 
     def log(self, job_id: str, *lines: LogLine) -> None:
         """Lines come into a job's log."""

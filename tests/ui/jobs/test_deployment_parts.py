@@ -187,6 +187,19 @@ def test_copying_the_address_opens_a_port_here_first(page: DeploymentsPage, desk
     assert "export OPENAI_BASE_URL=http://127.0.0.1:8000/v1\n" in pasted()
 
 
+def test_a_port_whose_line_is_lost_is_said_to_lead_nowhere(page: DeploymentsPage, desk: Desk) -> None:
+    endpoint = page.detail.endpoint
+    endpoint.copy("url")
+    assert endpoint.door.text() == "Open here"
+    desk.doors.set({"j1": replace(desk.doors.value["j1"], is_open=False)})
+    page.refresh()
+    assert (endpoint.door.text(), endpoint.door.kind()) == ("Tunnel down", "warn")
+    assert "leads nowhere now" in endpoint.where.text()
+    close = next(each for each in page.detail.head.make_menu().actions() if each.text().startswith("Close its port"))
+    close.trigger()
+    assert desk.asked[-1] == ("close_door", "j1")
+
+
 def test_a_port_that_cannot_be_opened_is_said_and_nothing_is_copied(page: DeploymentsPage, desk: Desk) -> None:
     async def refuse(_job_id: str) -> str:
         raise NodeError("The line to the node is gone", remedy="Wait until it is back.", node="spark-5c2d")

@@ -32,6 +32,8 @@ class Answer:
     lines: tuple[LogLine, ...]
     is_more: bool
     scanned_bytes: int
+    next_offset: int = 0
+    problem: str = ""
 
 
 def lines(first: int, count: int, words: str = "line") -> tuple[LogLine, ...]:
@@ -190,7 +192,10 @@ def test_the_ring_holds_its_size_after_older_lines_were_let_go() -> None:
 def test_a_search_goes_over_the_whole_log_on_the_node(page: DeploymentsPage, desk: Desk) -> None:
     async def search(_job_id: str, pattern: str, level: str, before_offset: int) -> Answer:
         assert (pattern, level) == ("OOM|killed", "warning")
-        return Answer(lines(5, 2), True, 256_000_000) if before_offset < 0 else Answer(lines(1, 1), False, 256_000_000)
+        if before_offset < 0:
+            return Answer(lines(5, 2), True, 256_000_000, next_offset=4000)
+        assert before_offset == 4000, "it goes on where the node said"
+        return Answer(lines(1, 1), False, 256_000_000)
 
     desk.answers["search_lines"] = search
     filled(page, desk, *lines(100, 20))
@@ -199,7 +204,7 @@ def test_a_search_goes_over_the_whole_log_on_the_node(page: DeploymentsPage, des
     QTest.keyClicks(log.head.words, "OOM|killed")
     QTest.mouseClick(log.head.search, LEFT)
     assert log.found.isVisible()
-    assert log.found.words.text() == "2 lines found, and there are older ones; 256.0 MB read on the node"
+    assert log.found.words.text() == "2 lines found, there may be older ones; 256.0 MB read on the node"
     QTest.mouseClick(log.found.older, LEFT)
     assert [log.found.model.line(row).text for row in range(3)] == ["line 1", "line 5", "line 6"]
     assert not log.found.older.isVisible()

@@ -216,7 +216,7 @@ class MeasureDialog(QDialog):
     def _expected(self, users: int) -> Expectation:
         run = self._run
         shape = run.shape if run is not None else BenchShape()
-        return self._model.feeds.expected(self._job_id, shape, users)
+        return self._model.expected(self._job_id, shape, users)
 
     def _copy(self, way: str) -> None:
         if self._run is None:

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QVBoxLayout, QWidget
 
 from sparkdesk.core.errors import SparkDeskError
 from sparkdesk.core.jobs.record import JobStatus
+from sparkdesk.services.jobs.reach.doors import Door
 from ui import text
 from ui.jobs.mark import is_coming_up
 from ui.jobs.model import DeploymentsModel, EndpointText
@@ -56,7 +57,6 @@ class EndpointCard(Card):
         super().__init__(parent)
         self._model = model
         self._said: EndpointText | None = None
-        self._doors: dict[str, str] = {}
         self.url = DoorField("base URL")
         self.door = Chip("", "ok", "lock")
         self.where = Label("", "label", "text3", is_wrapped=True)
@@ -118,15 +118,7 @@ class EndpointCard(Card):
         if said != self._said:
             self._hide_key()
         self._said = said
-        url = self._doors.get(job.job_id, said.url)
-        if self.url.text() != url:
-            self.url.setText(url)
-        is_open = job.job_id in self._doors
-        self.door.setVisible(is_open or said.is_lan)
-        lan = ("On the network", "neutral", "globe") if said.is_lan else ("Open here", "ok", "lock")
-        self.door.set_state(lan[0], "neutral" if said.is_lan else "ok", lan[2])
-        opened = f"Opened on this computer: {_host_of(url)}, through SSH to {said.at}"
-        self.where.setText(opened if is_open else said.where)
+        self._show_door(said, self._model.feeds.doors.value.get(job.job_id))
         has_key = said.is_lan and self._model.feeds.api_key is not None
         for part in (self.copy_key, self.show_key):
             part.setVisible(has_key)
@@ -138,6 +130,23 @@ class EndpointCard(Card):
         for key in ("curl", "python", "agents", "model"):
             self.ways[key].setVisible(speaks)
         self.ways["tunnel"].setVisible(bool(said.tunnel))
+
+    def _show_door(self, said: EndpointText, door: Door | None) -> None:
+        url = text.one_line(door.url, 300) if door is not None and door.url and not said.is_lan else said.url
+        if self.url.text() != url:
+            self.url.setText(url)
+        self.door.setVisible(said.is_lan or door is not None)
+        if said.is_lan or door is None:
+            self.door.set_state("On the network", "neutral", "globe")
+            self.where.setText(said.where)
+        elif door.is_open:
+            self.door.set_state("Open here", "ok", "lock")
+            note = f". {text.one_line(door.message, 160)}" if door.message else ""
+            self.where.setText(f"Opened on this computer: {_host_of(url)}, through SSH to {said.at}{note}")
+        else:
+            self.door.set_state("Tunnel down", "warn", "unplug")
+            why = text.one_line(door.message, 160) or "It opens again when the line to the node is back"
+            self.where.setText(f"The port {_host_of(url)} leads nowhere now. {why}")
 
     # Copying --------------------------------------------------------------------------------------------------------
 
@@ -159,7 +168,6 @@ class EndpointCard(Card):
         try:
             if not said.is_lan and feeds.open_door is not None:
                 url = text.one_line(await feeds.open_door(job_id), 300)
-                self._doors[job_id] = url
             if said.is_lan and kind in ("key", "agents") and feeds.api_key is not None:
                 key = await feeds.api_key(job_id)
         except SparkDeskError as error:

@@ -76,6 +76,7 @@ class LogPane(LogView):
         self._rows = RowMaker()
         self._is_asking = False
         self._is_whole = False
+        self._next_offset = -1
         self.is_full = False
         self.dialog: QFileDialog | None = None
         self.found = FoundPage()
@@ -86,7 +87,7 @@ class LogPane(LogView):
         self.head.search_asked.connect(self.search_node)
         self.head.save_asked.connect(self._ask_file)
         self.head.size_asked.connect(lambda: self.set_full(not self.is_full))
-        self.found.older_asked.connect(lambda: self._search(self._oldest_found()))
+        self.found.older_asked.connect(lambda: self._search(self._next_offset))
         self.found.closed.connect(self.show_live)
 
     # The live lines -------------------------------------------------------------------------------------------------
@@ -194,15 +195,13 @@ class LogPane(LogView):
             bar.setValue(bar.maximum())
         else:
             self.found.model.prepend(rows)
+        self._next_offset = found.next_offset
         count, read = self.found.model.total(), text.disk(found.scanned_bytes)
-        more = ", and there are older ones" if found.is_more else ""
+        more = ", there may be older ones" if found.is_more else ""
+        why = f"; {text.one_line(found.problem, 200)}" if found.problem else ""
         lines = "line" if count == 1 else "lines"
-        self.found.words.setText(f"{text.count(count)} {lines} found{more}; {read} read on the node")
+        self.found.words.setText(f"{text.count(count)} {lines} found{more}; {read} read on the node{why}")
         self.found.older.setVisible(found.is_more)
-
-    def _oldest_found(self) -> int:
-        oldest = self.found.model.oldest()
-        return oldest.offset if oldest is not None else -1
 
     def show_live(self) -> None:
         """Show the live lines again."""

@@ -83,6 +83,8 @@ def more_actions(feeds: DeploymentFeeds, job: JobStatus, *, is_ours: bool) -> li
     found: list[tuple[str, str]] = []
     if job.endpoint is not None and job.endpoint.base_path and not job.state.is_over:
         found.append(("curl", "Copy curl"))
+    if feeds.close_door is not None and job.job_id in feeds.doors.value:
+        found.append(("close_door", "Close its port on this computer"))
     if plan is not None and plan.commands:
         found.append(("command", "Copy launch command"))
     if plan is not None:

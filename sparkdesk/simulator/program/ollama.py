@@ -1,29 +1,27 @@
 """`ollama` of a node: its server with a model in memory, and the client's few reading commands.
 
-The one rule: one model, the small one of this computer under the name that Ollama's library has for it; answers are
-llama.cpp's own. Words as Ollama 0.12 has them; nothing of it was seen on a Spark.
+The one rule: answers are llama.cpp's own, of the small model of this computer, also under a name that was pulled.
+Words as Ollama 0.12 has them; nothing of it was seen on a Spark.
 """
 
 from __future__ import annotations
 
-import glob
+import contextlib
 import http.client
 import json
 import os
 import signal
 import sys
 import threading
-import time
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 
-from engine import Engine
-from ollama_front import VERSION, Front, Model
+import ollama_store as store
+from ollama_front import VERSION, Front
+from ollama_runner import LoadError, Runner
 from spark_state import read_json
 
 _PORT = 11434
-_CONTEXT = 4096
-_LOAD_TIMEOUT_S = 60.0
 
 
 def main(arguments: list[str]) -> int:
@@ -61,36 +59,34 @@ def _show(what: str) -> int:
     last = "UNTIL" if what == "ps" else "MODIFIED"
     print(f"{'NAME':<20}{'ID':<16}{'SIZE':<12}{last}")
     for row in models:
-        when = "Forever" if what == "ps" else "now"
+        when = ("Forever" if row["expires_at"].startswith("2318") else "soon") if what == "ps" else "now"
         print(f"{row['name']:<20}{row['digest'][:12]:<16}{str(row['size'] // 10**6) + ' MB':<12}{when}")
     return 0
 
 
 def _serve() -> int:
-    """Listen at once, load the model, then wait for a signal."""
+    """Listen at once, load the small model for good, then serve and tidy until a signal."""
     node = read_json("node")
-    files = sorted(glob.glob(f"{node['models']}/*.gguf"))
-    if node["engine_problem"] or not files:
+    file = store.small_file()
+    if node["engine_problem"] or not file:
         print(f"Error: {node['engine_problem'] or 'there is no model on this node'}", file=sys.stderr)
         return 1
-    file = next((name for name in files if "smollm2" in name.lower()), files[0])
+    runner = Runner(str(node["packages"]))
     try:
-        front = Front(_address(), _PORT, Model(file, _CONTEXT))
+        front = Front(_address(), _PORT, file, runner)
     except OSError:
         print(f"Error: listen tcp {_address()}:{_PORT}: bind: address already in use", file=sys.stderr)
         return 1
     ending = threading.Event()
     for which in (signal.SIGTERM, signal.SIGINT):
         signal.signal(which, lambda *_: ending.set())
-    engine = Engine({"file": file, "context": _CONTEXT, "slots": 1, "alias": "ollama", "reserved_bytes": 0,
-                     "ramp_s": 0.0, "packages": node["packages"], "name": "/usr/local/bin/ollama"})  # fmt: skip
-    front.start(engine)
-    end_s = time.monotonic() + _LOAD_TIMEOUT_S
-    while not ending.is_set() and time.monotonic() < end_s and not engine.is_ready():
-        ending.wait(0.1)
-    front.is_loaded = engine.is_ready()
-    while not ending.wait(1.0) and engine.process.poll() is None:
-        pass
+    front.start()
+    own = store.find(store.own_name(file), file)
+    if own is not None:
+        with contextlib.suppress(LoadError):
+            runner.use(own, 0, None)
+    while not ending.wait(0.2):
+        runner.tidy()
     front.close()
-    engine.stop()
+    runner.stop()
     return 0

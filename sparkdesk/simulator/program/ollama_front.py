@@ -7,10 +7,8 @@ an answer are llama.cpp's own. Source of the forms: Ollama's docs/api.md, versio
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import http.client
 import json
-import os
 import socket
 import threading
 import time
@@ -18,39 +16,21 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from engine import Engine
+import ollama_store as store
+from ollama_runner import Loaded, LoadError, Runner, wishes
 
 VERSION = "0.12.6"
 _MAX_BODY_BYTES = 64 * 2**20
 _TIMEOUT_S = 600.0
-_FOREVER = "2318-01-01T00:00:00Z"
 _OPENAI = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings")
-
-
-class Model:
-    """The one model: `smollm2:135m`, or the file's own name."""
-
-    def __init__(self, file: str, context: int) -> None:
-        stem = os.path.basename(file).removesuffix(".gguf").lower()
-        self.name = "smollm2:135m" if "smollm2" in stem else f"{stem}:latest"
-        self.size_bytes = os.path.getsize(file)
-        self.context = context
-        self.digest = hashlib.sha256(f"{stem} {self.size_bytes}".encode()).hexdigest()
-        self.details = {"parent_model": "", "format": "gguf", "family": "llama", "families": ["llama"],
-                        "parameter_size": "134.52M", "quantization_level": "Q8_0"}  # fmt: skip
-
-    def is_called(self, name: str) -> bool:
-        """Whether a request means it; a name without a tag is `latest`."""
-        return name in (self.name, self.name.removesuffix(":latest"))
 
 
 class Front:
     """The listening side. Raises OSError when the port is taken."""
 
-    def __init__(self, address: str, port: int, model: Model) -> None:
-        self.model = model
-        self.engine: Engine | None = None
-        self.is_loaded = False
+    def __init__(self, address: str, port: int, file: str, runner: Runner) -> None:
+        self.file = file
+        self.runner = runner
         front = self
 
         class Handler(_Handler):
@@ -58,9 +38,8 @@ class Front:
 
         self._server = _Server((address, port), Handler)
 
-    def start(self, engine: Engine) -> None:
-        """Answer from now on, with this engine."""
-        self.engine = engine
+    def start(self) -> None:
+        """Answer from now on."""
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.2}, daemon=True).start()
 
     def close(self) -> None:
@@ -90,57 +69,160 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """The reading pages."""
-        path, model = self.path.partition("?")[0], self.owner.model
-        row = {"name": model.name, "model": model.name, "size": model.size_bytes, "digest": model.digest,
-               "details": model.details}  # fmt: skip
+        path, owner = self.path.partition("?")[0], self.owner
         if path == "/":
             self._reply(200, b"Ollama is running", "text/plain; charset=utf-8")
         elif path == "/api/version":
             self._reply_json(200, {"version": VERSION})
         elif path == "/api/tags":
-            self._reply_json(200, {"models": [{**row, "modified_at": "2026-06-18T19:44:21Z"}]})
+            rows = [{**_row(model), "modified_at": "2026-06-18T19:44:21Z"} for model in store.models(owner.file)]
+            self._reply_json(200, {"models": rows})
         elif path == "/api/ps":
-            live = {**row, "expires_at": _FOREVER, "size_vram": model.size_bytes, "context_length": model.context}
-            self._reply_json(200, {"models": [live] if self.owner.is_loaded else []})
+            live = [{**_row(one.model), "expires_at": one.expires(), "size_vram": one.model.size_bytes,
+                     "context_length": one.context} for one in owner.runner.rows()]  # fmt: skip
+            self._reply_json(200, {"models": live})
         elif path == "/v1/models":
-            entry = {"id": model.name, "object": "model", "created": 1781800000, "owned_by": "library"}
-            self._reply_json(200, {"object": "list", "data": [entry]})
+            data = [{"id": model.name, "object": "model", "created": 1781800000, "owned_by": "library"}
+                    for model in store.models(owner.file)]  # fmt: skip
+            self._reply_json(200, {"object": "list", "data": data})
         else:
             self._reply(404, b"404 page not found", "text/plain")
 
-    def do_POST(self) -> None:
-        """Questions and /api/show."""
-        path = self.path.partition("?")[0]
+    def do_DELETE(self) -> None:
+        """/api/delete."""
+        asked = self._asked()
+        model = store.find(str(asked.get("model") or asked.get("name") or ""), self.owner.file) if asked else None
+        if self.path != "/api/delete" or model is None:
+            self._reply_json(404, {"error": "model not found"})
+            return
+        self.owner.runner.unload(model.name)
+        store.delete(model.name)
+        self._reply(200, b"", "text/plain")
+
+    def _asked(self) -> dict[str, Any] | None:
+        """The request's object; None when it is none, and then the answer is given."""
         size = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(min(size, _MAX_BODY_BYTES))
-        if path not in (*_OPENAI, "/api/chat", "/api/generate", "/api/show"):
-            self._reply(404, b"404 page not found", "text/plain")
-            return
         try:
             asked = json.loads(body)
-            name = str(asked.get("model") or asked.get("name") or "")
+            asked.get("model")
         except (ValueError, AttributeError) as error:
             self._reply_json(400, {"error": str(error)})
+            return None
+        found: dict[str, Any] = asked
+        return found
+
+    def do_POST(self) -> None:
+        """Questions, loads, pulls and /api/show."""
+        path = self.path.partition("?")[0]
+        if path not in (*_OPENAI, "/api/chat", "/api/generate", "/api/show", "/api/pull", "/api/embed"):
+            self._reply(404, b"404 page not found", "text/plain")
             return
-        if not self.owner.model.is_called(name):
+        asked = self._asked()
+        if asked is None:
+            return
+        name = str(asked.get("model") or asked.get("name") or "")
+        if path == "/api/pull":
+            self._pull(name, is_stream=asked.get("stream") is not False)
+            return
+        model = store.find(name, self.owner.file) if name else None
+        if model is None:
             words = f"model '{name}' not found" if name else "model is required"
             shape = {"error": {"message": words, "type": "api_error", "param": None, "code": None}}
             self._reply_json(404 if name else 400, shape if path in _OPENAI else {"error": words})
         elif path == "/api/show":
-            model = self.owner.model
             info = {"general.architecture": "llama", "llama.context_length": 8192}
-            self._reply_json(200, {"details": model.details, "model_info": info, "capabilities": ["completion"]})
+            kinds = ["embedding"] if model.is_embedding else ["completion"]
+            self._reply_json(200, {"details": model.details, "model_info": info, "capabilities": kinds})
         else:
-            self._ask(path, asked)
+            self._with_model(path, asked, model)
 
-    def _ask(self, path: str, asked: dict[str, Any]) -> None:
-        assert self.owner.engine is not None
-        connection = self.owner.engine.connect(_TIMEOUT_S)
+    def _with_model(self, path: str, asked: dict[str, Any], model: store.Model) -> None:
+        """Load it where it is not, or let it go, or ask it."""
+        runner = self.owner.runner
+        try:
+            context, keep_s = wishes(asked)
+        except ValueError as error:
+            self._reply_json(400, {"error": str(error)})
+            return
+        is_touch = path in ("/api/generate", "/api/chat") and not asked.get("prompt") and not asked.get("messages")
+        if is_touch and keep_s == 0:
+            runner.unload(model.name)
+            self._touched(model, "unload", path)
+            return
+        try:
+            loaded = runner.use(model, context, keep_s)
+        except LoadError as error:
+            self._reply_json(500, {"error": str(error)})
+            return
+        if is_touch:
+            self._touched(model, "load", path)
+            return
+        loaded.users += 1
+        try:
+            if path == "/api/embed":
+                self._embed(asked, loaded)
+            else:
+                self._ask(path, asked, loaded)
+        finally:
+            loaded.users -= 1
+
+    def _touched(self, model: store.Model, why: str, path: str) -> None:
+        """The answer to a request without a question."""
+        content: dict[str, Any] = {"response": ""} if path == "/api/generate" else {
+            "message": {"role": "assistant", "content": ""}}  # fmt: skip
+        self._reply_json(200, {"model": model.name, "created_at": _now(), **content, "done": True,
+                               "done_reason": why})  # fmt: skip
+
+    def _pull(self, name: str, *, is_stream: bool) -> None:
+        """/api/pull: a JSON object a line; a line that breaks off cuts the answer."""
+        if is_stream:
+            self._begin_stream("application/x-ndjson")
+        last: dict[str, Any] = {}
+        try:
+            for last in store.pull(name, self.owner.file):
+                if is_stream:
+                    self._send_chunk(json.dumps(last).encode() + b"\n")
+        except store.NoModel as error:
+            last = {"error": str(error)}
+            if is_stream:
+                self._send_chunk(json.dumps(last).encode() + b"\n")
+        except (store.PullCut, BrokenPipeError, ConnectionResetError):
+            self.close_connection = True
+            return
+        if is_stream:
+            self.wfile.write(b"0\r\n\r\n")
+        else:
+            self._reply_json(500 if "error" in last else 200, last)
+
+    def _embed(self, asked: dict[str, Any], loaded: Loaded) -> None:
+        """/api/embed: the real vectors; none for no text, which only loads."""
+        texts = asked.get("input", [])
+        texts = [texts] if isinstance(texts, str) else texts
+        begun_ns = time.monotonic_ns()
+        vectors: list[Any] = []
+        if texts:
+            connection = loaded.engine.connect(_TIMEOUT_S)
+            try:
+                wish = json.dumps({"input": texts, "model": "ollama"})
+                connection.request("POST", "/v1/embeddings", wish, {"Content-Type": "application/json"})
+                rows = sorted(json.loads(connection.getresponse().read())["data"], key=lambda row: int(row["index"]))
+                vectors = [row["embedding"] for row in rows]
+            except (OSError, ValueError, KeyError, TypeError):
+                self._reply_json(400, {"error": "this model does not support embeddings"})
+                return
+            finally:
+                connection.close()
+        self._reply_json(200, {"model": loaded.model.name, "embeddings": vectors, "prompt_eval_count": len(texts),
+                               "total_duration": time.monotonic_ns() - begun_ns, "load_duration": 0})  # fmt: skip
+
+    def _ask(self, path: str, asked: dict[str, Any], loaded: Loaded) -> None:
+        connection = loaded.engine.connect(_TIMEOUT_S)
         try:
             if path in _OPENAI:
-                self._pass_on(connection, path, asked)
+                self._pass_on(connection, path, asked, loaded.model.name)
             else:
-                self._translate(connection, path, asked)
+                self._translate(connection, path, asked, loaded.model.name)
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
         except (OSError, http.client.HTTPException, ValueError, KeyError):
@@ -149,32 +231,29 @@ class _Handler(BaseHTTPRequestHandler):
         finally:
             connection.close()  # ends the generation when our client is gone
 
-    def _pass_on(self, connection: http.client.HTTPConnection, path: str, asked: dict[str, Any]) -> None:
+    def _pass_on(self, connection: http.client.HTTPConnection, path: str, asked: dict[str, Any], name: str) -> None:
         """The OpenAI-like paths: bytes as they come, with our model's name for the engine's."""
         body = json.dumps({**asked, "model": "ollama"}).encode()
         connection.request("POST", path, body, {"Content-Type": "application/json"})
         answer = connection.getresponse()
         kind = answer.headers.get("Content-Type", "application/json")
         if not kind.startswith("text/event-stream"):
-            self._reply(answer.status, self._named(answer.read()), kind)
+            self._reply(answer.status, _named(answer.read(), name), kind)
             return
         self._begin_stream(kind)
         for line in answer:
-            self._send_chunk(self._named(line))
+            self._send_chunk(_named(line, name))
         self.wfile.write(b"0\r\n\r\n")
 
-    def _named(self, data: bytes) -> bytes:
-        return data.replace(b'"model":"ollama"', f'"model":"{self.owner.model.name}"'.encode())
-
-    def _translate(self, connection: http.client.HTTPConnection, path: str, asked: dict[str, Any]) -> None:
+    def _translate(self, connection: http.client.HTTPConnection, path: str, asked: dict[str, Any], name: str) -> None:
         """/api/chat and /api/generate: one JSON object a line, or one in all."""
         is_chat = path == "/api/chat"
         options = asked.get("options") or {}
         messages = asked.get("messages") if is_chat else [{"role": "user", "content": str(asked.get("prompt", ""))}]
         wish: dict[str, Any] = {"messages": messages, "stream": True, "stream_options": {"include_usage": True}}
-        for name, other in (("temperature", "temperature"), ("num_predict", "max_tokens"), ("seed", "seed")):
-            if name in options:
-                wish[other] = options[name]
+        for option, other in (("temperature", "temperature"), ("num_predict", "max_tokens"), ("seed", "seed")):
+            if option in options:
+                wish[other] = options[option]
         began_ns = time.monotonic_ns()
         connection.request("POST", "/v1/chat/completions", json.dumps(wish), {"Content-Type": "application/json"})
         answer = connection.getresponse()
@@ -187,25 +266,19 @@ class _Handler(BaseHTTPRequestHandler):
         text = ""
         last: dict[str, Any] = {}
         for event in _events(answer):
-            last |= {name: event[name] for name in ("usage", "timings") if event.get(name)}
+            last |= {key: event[key] for key in ("usage", "timings") if event.get(key)}
             choice = (event.get("choices") or [{}])[0]
             last |= {"finish": choice["finish_reason"]} if choice.get("finish_reason") else {}
             part = str((choice.get("delta") or {}).get("content") or "")
             text += part
             if part and is_stream:
-                self._send_chunk(self._line(part, is_chat=is_chat, end=None))
-        line = self._line("" if is_stream else text, is_chat=is_chat, end=_end(last, time.monotonic_ns() - began_ns))
+                self._send_chunk(_line(name, part, is_chat=is_chat, end=None))
+        line = _line(name, "" if is_stream else text, is_chat=is_chat, end=_end(last, time.monotonic_ns() - began_ns))
         if is_stream:
             self._send_chunk(line)
             self.wfile.write(b"0\r\n\r\n")
         else:
             self._reply(200, line, "application/json; charset=utf-8")
-
-    def _line(self, text: str, *, is_chat: bool, end: dict[str, Any] | None) -> bytes:
-        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        content: dict[str, Any] = {"message": {"role": "assistant", "content": text}} if is_chat else {"response": text}
-        row = {"model": self.owner.model.name, "created_at": now, **content, "done": end is not None, **(end or {})}
-        return json.dumps(row, ensure_ascii=False).encode() + b"\n"
 
     def _begin_stream(self, kind: str) -> None:
         self.send_response(200)
@@ -229,6 +302,26 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing is written."""
+
+
+def _row(model: store.Model) -> dict[str, Any]:
+    return {"name": model.name, "model": model.name, "size": model.size_bytes, "digest": model.digest,
+            "details": model.details}  # fmt: skip
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def _named(data: bytes, name: str) -> bytes:
+    """The model's own name for the engine's."""
+    return data.replace(b'"model":"ollama"', f'"model":"{name}"'.encode())
+
+
+def _line(name: str, text: str, *, is_chat: bool, end: dict[str, Any] | None) -> bytes:
+    content: dict[str, Any] = {"message": {"role": "assistant", "content": text}} if is_chat else {"response": text}
+    row = {"model": name, "created_at": _now(), **content, "done": end is not None, **(end or {})}
+    return json.dumps(row, ensure_ascii=False).encode() + b"\n"
 
 
 def _events(answer: http.client.HTTPResponse) -> Iterator[dict[str, Any]]:

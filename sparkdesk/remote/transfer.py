@@ -105,6 +105,7 @@ def detach(folder: str, program: str, words: list[str]) -> None:
     os.setsid()
     if os.fork():
         os._exit(0)
+    os.setpgid(0, 0)  # its group is it and its program, so that both can be ended at once
     null = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(null, stream)

@@ -29,7 +29,7 @@ PERIOD_S = 0.15  # between two looks at the memory
 TREND_S, AHEAD_S, NEAR = 0.5, 1.0, 2.0
 """The fall of the last half second, carried on for a second, must leave something: so long does a kill take. Looked at
 only when less than twice the floor is left, since an engine may well take most of the memory in one moment."""
-STALL_SHARE = 0.5  # everybody waits for memory half of the time, near the floor; unverified on hardware
+STALL_SHARE = 0.5  # all wait for memory half of the time, near the floor; unverified on hardware [guard-pressure]
 NEXT_AFTER_S = 1.5  # so long the guard of an older job waits for each newer one to go first
 CRASHES, CRASHES_WITHIN_S = 3, 900.0
 WAIT_S = 0.5

@@ -202,6 +202,11 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
         matches(r"^some avg10=\d+\.\d+ "), source="Linux's PSI documentation", where="remote/probe.py",
     ),
     assume(
+        "guard-pressure", "The kernel tells how long all wait for memory, and on a node that works it is below half",
+        ReadFile("/proc/pressure/memory"), matches(r"^full avg10=[0-4]?\d\.\d+ .* total=\d+"),
+        source="Linux's PSI documentation; the half is ours", where="remote/guard.py",
+    ),
+    assume(
         "kernel-flavour", "The kernel is NVIDIA's flavour", ReadFile("/proc/sys/kernel/osrelease"),
         matches(r"^\d+\.\d+\.\d+-\d+-nvidia$"), source="captures of twelve units", where="core/probes/doctor.py",
     ),

@@ -68,6 +68,7 @@ def test_a_value_above_the_last_bound_is_not_said_to_be_that_bound() -> None:
     buckets = ((0.5, 1.0), (1.0, 1.0), (math.inf, 10.0))
     assert quantile(buckets, 0.95) is None
     assert quantile(buckets, 0.05) == pytest.approx(0.25)
+    assert quantile(((0.5, 5.0), (1.0, 3.0), (math.inf, 6.0)), 0.5) is None  # buckets that do not add up
 
 
 def test_series_of_two_engines_are_added_bucket_by_bucket() -> None:

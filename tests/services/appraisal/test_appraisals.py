@@ -28,6 +28,7 @@ from sparkdesk.services.clock import SystemClock
 from sparkdesk.services.tasks import Tasks
 from sparkdesk.services.wait import wait_for_value
 from tests.servers.llamacpp import LlamaServer, llama_server
+from tests.services.job_rig import free_port
 
 JOB_ID = "j" * 16
 READY = JobStatus(JOB_ID, "tiny", "llama.cpp", ("spark-a",), JobState.READY, 0)
@@ -197,3 +198,20 @@ async def test_a_server_that_fell_is_one_finding_until_it_is_gone(llama: LlamaSe
         desk.jobs.set(())
         standings.take(desk.appraisals.judgements("spark-a"), 3000)
         assert standings.concerns == ()
+
+
+async def test_a_server_that_cannot_be_reached_is_not_tried_again_with_every_reading(store: SqliteStore) -> None:
+    nowhere = replace(READY, endpoint=Endpoint("", "127.0.0.1", free_port(), "tiny", engine="llamacpp"))
+    desk = Desk(nowhere, store)
+    await desk.appraisals.load()
+    for _ in range(20):
+        desk.show(nowhere)
+        await asyncio.sleep(0.02)
+    assert desk.opened == 1
+    assert desk.appraisals.verdict(JOB_ID) is None
+    desk.show(replace(nowhere, state=JobState.LOADING))
+    desk.show(nowhere)
+    while desk.opened == 1:
+        await asyncio.sleep(0.01)
+    desk.appraisals.close()
+    await desk.tasks.close()

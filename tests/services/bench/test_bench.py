@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -26,6 +27,7 @@ from sparkdesk.services.clock import SystemClock
 from sparkdesk.services.tasks import Tasks
 from sparkdesk.services.wait import wait_for_value
 from tests.servers.llamacpp import LlamaServer, llama_server
+from tests.servers.raw_http import raw_server, stream
 
 SMALL = BenchShape(prompt_tokens=200, answer_tokens=16, concurrencies=(1, 2), seed=7)
 
@@ -110,6 +112,8 @@ async def test_a_cancelled_run_keeps_its_points_and_the_server_stops(llama: Llam
         run = await end_of(bench, run_id)
         assert run.state is BenchState.CANCELLED
         assert await asyncio.to_thread(llama.wait_idle)
+        await asyncio.sleep(0.3)
+        assert [(one.state, one.points) for one in bench.runs.value] == [(BenchState.CANCELLED, ())]
 
 
 async def test_requests_that_fail_are_counted_with_the_reason() -> None:
@@ -187,3 +191,11 @@ async def page_of(client: EndpointClient) -> dict[str, float]:
     }
     _, body = await client.get("/metrics")
     return read_prometheus(body.decode(), names)
+
+
+async def test_the_fixed_request_goes_on_to_its_last_token_and_guesses_nothing() -> None:
+    async with raw_server(stream(b"data: [DONE]\n\n")) as server, client_at(server.port)("") as client:
+        await Sender(client, "tiny", SystemClock()).send("words", 128)
+    body = json.loads(server.requests[0].partition(b"\r\n\r\n")[2])
+    assert (body["max_tokens"], body["temperature"], body["ignore_eos"]) == (128, 0.0, True)
+    assert body["stream_options"] == {"include_usage": True}

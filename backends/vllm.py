@@ -57,11 +57,10 @@ from sparkdesk.core.jobs.reading import (
 )
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.models.spec import ModelSpec
+from sparkdesk.core.planning.launch.docker import container_problems
 from sparkdesk.core.planning.launch.preflight import (
     has_errors,
-    image_problems,
     node_problems,
-    port_problems,
     refuse_errors,
     tensor_problems,
 )
@@ -206,7 +205,9 @@ class Vllm:
         if has_errors(problems):
             return problems
         node = context.node(request.nodes[0])
-        problems += image_problems(node, _image(request, context)) + port_problems(request, node)
+        size = launched_weights(request, context.spec).weight_bytes or None
+        image = _image(request, context)
+        problems += container_problems(request, node, image=image, weights_bytes=size, repo=request.model)
         problems += share_launch_problems(request, context, PROFILE)
         problems += spark_problems(request, context.spec, node.mem_total_bytes)
         return problems + _trap_problems(request, context.spec)

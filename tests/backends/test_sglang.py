@@ -138,6 +138,21 @@ def test_a_port_that_is_held_is_an_error_with_the_next_free_one() -> None:
     assert "30001" in problem.remedy
 
 
+def test_a_parser_in_another_engines_spelling_is_warned_of_with_the_right_ones() -> None:
+    (problem,) = [one for one in problems_of(changed(GPT_OSS, tool_parser="openai")) if one.field == "tool_parser"]
+    assert problem.severity is Severity.WARNING
+    assert "gpt-oss" in problem.remedy
+    assert "tool_parser" not in [one.field for one in problems_of(GPT_OSS)]
+
+
+def test_docker_that_is_down_and_an_image_for_another_processor_forbid_the_launch() -> None:
+    down = [one for one in problems_of(LLAMA, docker_problem="down") if one.severity is Severity.ERROR]
+    assert [one.field for one in down] == ["engine"]
+    image = sglang.DEFAULT_IMAGE
+    wrong = problems_of(LLAMA, images=(image,), image_architectures={image: "amd64"})
+    assert [one.field for one in wrong if one.severity is Severity.ERROR] == ["image"]
+
+
 def test_flash_attention_is_warned_of_on_this_gpu() -> None:
     assert [one.field for one in problems_of(changed(GPT_OSS, attention_backend="fa3"))].count("attention_backend") == 1
     assert "attention_backend" not in [one.field for one in problems_of(GPT_OSS)]

@@ -72,14 +72,3 @@ def tensor_problems(request: LaunchRequest, spec: ModelSpec | None) -> list[Prob
         return []
     remedy = f"Divide it by layers (pipeline parallel size {size}), or run {size} copies (data parallel size {size})."
     return [Problem(Severity.ERROR, reason, remedy, "tensor_parallel_size")]
-
-
-def image_problems(node: NodeContext, image: str) -> list[Problem]:
-    """docker that is not there, and an image that has to be downloaded first."""
-    name = node.record.name
-    if node.programs and "docker" not in node.programs:
-        return [Problem(Severity.ERROR, f"docker was not found on {name}", "Install it (DGX OS has it).", "engine")]
-    if node.images is not None and image not in node.images:
-        message = f"{image} is not on {name}: docker will download it first, which takes minutes"
-        return [Problem(Severity.WARNING, message, "Wait for it, or choose an image that is there.", "image")]
-    return []

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from sparkdesk.core.jobs.parsers import REASONING_PARSERS, TOOL_PARSERS
 from sparkdesk.core.jobs.plan import Problem, Severity
 from sparkdesk.core.jobs.request import MODEL_PATTERN, LaunchRequest
 from sparkdesk.core.models.spec import ModelSpec
@@ -59,6 +60,12 @@ def word_problems(request: LaunchRequest, spec: ModelSpec | None, words: Vocabul
             # A patched image may have more than the release that the words were read from.
             message = f"{title}'s release has no {kind} {word}"
             remedy = "Check that the image has it, or choose another one."
+            problems.append(Problem(Severity.WARNING, message, remedy, field))
+    for field, parsers in (("tool_parser", TOOL_PARSERS), ("reasoning_parser", REASONING_PARSERS)):
+        word, names = getattr(request, field), parsers.get(words.profile.key, ())
+        if word and word not in ("auto", *names):
+            message = f"{word} is none of {title}'s {field.replace('_', ' ')}s that are known here"
+            remedy = f"Check its spelling, which differs by engine: {', '.join(names)}."
             problems.append(Problem(Severity.WARNING, message, remedy, field))
     return problems + speculative_problems(request, spec, words) + purpose_problems(request, spec)
 

@@ -86,6 +86,8 @@ class DeploymentsPane:
             search_lines=self._search_lines,
             save_log=self._save_log,
             open_door=launcher.open_door,
+            doors=launcher.doors,
+            close_door=launcher.close_door,
             api_key=launcher.api_key,
         )
 

@@ -22,7 +22,9 @@ from sparkdesk.core.jobs.reading import GENERATED_TOKENS, WEIGHTS_BYTES, read_pr
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.planning.launch.preflight import node_problems, port_problems, refuse_errors
 from sparkdesk.core.playbooks.job import JobSpec, build_plan
+from sparkdesk.services.secret_store import key_reference
 
+KEY_VARIABLE = "ECHO_API_KEY"
 ENGINE = Path(__file__).resolve().parents[1] / "servers" / "echo_engine.py"
 
 
@@ -64,6 +66,7 @@ class Echo:
         endpoint = Endpoint(
             request.nodes[0], "127.0.0.1", request.port, request.served_name, engine="echo", metrics_path="/metrics"
         )
+        is_open = request.reach == "lan"
         spec = JobSpec(
             job_id=context.job_id,
             node_id=request.nodes[0],
@@ -74,6 +77,8 @@ class Echo:
             endpoint=endpoint,
             load_timeout_s=self.load_timeout_s,
             memory_floor_bytes=0,
+            secrets=((KEY_VARIABLE, key_reference(context.job_id)),) if is_open else (),
+            key_env=KEY_VARIABLE if is_open else "",
             extra={"stop_grace_s": 1.5},
         )
         ledger = MemoryLedger(request.nodes[0], None, None, None, None, None)

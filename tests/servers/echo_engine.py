@@ -50,15 +50,25 @@ def main(options: argparse.Namespace) -> int:
         def do_GET(self) -> None:
             """Health and metrics."""
             is_ready = not options.never_ready and time.monotonic() - BEGUN_S >= options.load
-            if not is_ready:
+            if self.path == "/metrics" and not self.may_enter():
+                self.answer(401, {"error": {"message": "Invalid API Key"}})
+            elif not is_ready:
                 self.answer(503, {"error": {"message": "Loading model"}})
             elif self.path == "/metrics":
                 self.answer(200, f"echo_tokens_total {COUNTS['tokens']}\n")
             else:
                 self.answer(200, {"status": "ok", "pid": os.getpid()})
 
+        def may_enter(self) -> bool:
+            """Whether the request brings the key, where there is one."""
+            key = os.environ.get("ECHO_API_KEY", "")
+            return not key or self.headers.get("Authorization") == f"Bearer {key}"
+
         def do_POST(self) -> None:
             """One answer of five tokens; one token when it is asked to stream."""
+            if not self.may_enter():
+                self.answer(401, {"error": {"message": "Invalid API Key"}})
+                return
             asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             if Path(f"{options.hang}.now").exists():
                 time.sleep(600)

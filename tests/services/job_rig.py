@@ -18,12 +18,15 @@ from sparkdesk.core.cluster.node import ClusterRecord, NodeRecord
 from sparkdesk.core.jobs.backend import Backend
 from sparkdesk.core.jobs.record import JobState, JobStatus
 from sparkdesk.core.jobs.request import LaunchRequest
+from sparkdesk.infra.keychain import KeyringSecrets
 from sparkdesk.infra.openai_api import OpenAiClients
 from sparkdesk.infra.store import SqliteStore
 from sparkdesk.services.clock import SystemClock
 from sparkdesk.services.fleet.inventory import Inventory
 from sparkdesk.services.jobs.launcher import Launcher
 from sparkdesk.services.playbooks.runner import Runner
+from sparkdesk.services.playbooks.supply import Supplies
+from sparkdesk.services.secret_store import SecretStore
 from sparkdesk.services.tasks import Tasks
 from sparkdesk.services.telemetry import Telemetry
 from tests.fakes.connector import LocalConnector
@@ -62,7 +65,14 @@ class Rig:
         self.connector = LocalConnector(folder / "nodes", env)
         self.inventory = Inventory(tasks=self.tasks, connector=self.connector, store=self.store, clock=clock)
         telemetry = Telemetry(clock=clock, programs=())
-        runner = Runner(shells=self.inventory.shell, store=self.store, clock=clock, settle_s=5.0)
+        self.secrets = SecretStore(KeyringSecrets(encrypted=()))
+        runner = Runner(
+            shells=self.inventory.shell,
+            store=self.store,
+            clock=clock,
+            settle_s=5.0,
+            supplies=Supplies(secret=self.secrets.get),
+        )
         self.make_launcher = partial(
             Launcher,
             tasks=self.tasks,
@@ -80,6 +90,7 @@ class Rig:
             owner=owner,
             clock=clock,
             look_every_s=look_every_s,
+            secret_store=self.secrets,
         )
         self.launcher = self.make_launcher()
         self.inventory.on_live.append(self.launcher.adopt)

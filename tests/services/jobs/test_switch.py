@@ -84,6 +84,7 @@ async def test_a_switch_whose_stop_fails_starts_nothing_and_the_first_is_asked_a
     second = await rig.launcher.switch(first, plan)
     await rig.until_state(second, JobState.FAILED)
     assert rig.record(second) == {}
+    assert rig.status(second).stop_error == "", "of itself there was nothing to stop"
     program.write_bytes(whole)
     await rig.until_state(first, JobState.READY)
 
@@ -105,7 +106,8 @@ async def test_the_place_of_the_one_that_leaves_counts_as_free_and_never_more_th
 async def test_a_double_click_launches_once(rig: Rig) -> None:
     plan = rig.launcher.plan(rig.request())
     ends = await asyncio.gather(rig.launcher.launch(plan), rig.launcher.launch(plan), return_exceptions=True)
-    assert [type(end) for end in ends].count(PlanError) == 1
+    (refused,) = [end for end in ends if isinstance(end, PlanError)]
+    assert "launched already" in refused.message
     assert len(await rig.store.job_intents()) == 1
     await rig.until_state(plan.job_id, JobState.READY)
 
@@ -156,3 +158,27 @@ async def test_a_name_with_quotes_and_substitutions_is_text_everywhere(rig: Rig,
     assert not (tmp_path / "owned").exists()
     with pytest.raises(ValueError, match="served_name"):
         rig.request().model_validate({**rig.request().model_dump(), "served_name": "a'$(x)\nb"})
+
+
+async def test_a_server_on_the_network_has_a_key_that_our_client_uses_and_another_computer_reads(rig: Rig) -> None:
+    request = rig.request().model_copy(update={"reach": "lan"})
+    job_id = await rig.launcher.launch(rig.launcher.plan(request))
+    await rig.until_state(job_id, JobState.READY)
+    key = await rig.launcher.api_key(job_id)
+    assert len(key) > 20
+    assert rig.launcher.lan_url(job_id) == f"http://127.0.0.1:{request.port}/v1"
+    async with rig.launcher.client(job_id) as client:
+        assert (await client.get("/metrics"))[0] == 200
+    with pytest.raises(OSError, match="401"):
+        await asyncio.to_thread(read, f"http://127.0.0.1:{request.port}/metrics")
+    other = Rig(rig.folder, owner="anna@there")
+    try:
+        await other.start()
+        await other.until_state(job_id, JobState.READY)
+        assert await other.launcher.api_key(job_id) == key
+    finally:
+        await other.close()
+    written = [*await rig.store.journal(job_id), *(intent.plan_json for intent in await rig.store.job_intents())]
+    assert not any(key.encode() in entry for entry in written)
+    await rig.launcher.stop(job_id)
+    assert rig.record(job_id, "secrets.json") == {}

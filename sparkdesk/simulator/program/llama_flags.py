@@ -5,12 +5,21 @@ Source: llama.cpp's common/arg.cpp and tools/server/README, build b11434. Words 
 
 from __future__ import annotations
 
+import glob
 import sys
+import tomllib
 from typing import Any, NoReturn
+
+from spark_state import FOLDER
 
 # long name -> (short names, kind); kind: int, float, str, none, bool-like "on/off/auto", or a tuple of choices
 _KV = ("f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1")
 _SWITCH = ("on", "off", "auto")
+_SPECULATION = ("none", "draft-simple", "draft-eagle3", "draft-mtp", "draft-dflash", "draft-dspark", "ngram-simple",
+                "ngram-map-k", "ngram-map-k4v", "ngram-mod", "ngram-cache")  # fmt: skip
+POOLINGS = ("none", "mean", "cls", "last", "rank")
+SPECULATIONS = ("none", "draft-simple", "draft-eagle3", "draft-mtp", "draft-dflash", "draft-dspark", "ngram-simple",
+                "ngram-map-k", "ngram-map-k4v", "ngram-mod", "ngram-cache")  # fmt: skip
 FLAGS: dict[str, tuple[tuple[str, ...], Any]] = {
     "--model": (("-m",), str),
     "--host": ((), str),
@@ -34,6 +43,19 @@ FLAGS: dict[str, tuple[tuple[str, ...], Any]] = {
     "--fit": (("-fit",), _SWITCH),
     "--cache-ram": (("-cram",), int),
     "--cache-reuse": ((), int),
+    "--cache-prompt": ((), None),
+    "--no-cache-prompt": ((), None),
+    "--load-mode": (("-lm",), ("auto", "none", "mmap", "mlock", "mmap+mlock", "dio")),
+    "--embedding": (("--embeddings",), None),
+    "--reranking": (("--rerank",), None),
+    "--pooling": ((), ("none", "mean", "cls", "last", "rank")),
+    "--mmproj": (("-mm",), str),
+    "--spec-draft-model": (("-md", "--model-draft"), str),
+    "--spec-draft-ngl": (("-ngld", "--gpu-layers-draft", "--n-gpu-layers-draft"), str),
+    "--spec-type": ((), _SPECULATION),
+    "--spec-draft-n-max": ((), int),
+    "--spec-ngram-mod-n-min": ((), int),
+    "--spec-ngram-mod-n-max": ((), int),
     "--numa": ((), ("distribute", "isolate", "numactl")),
     "--api-key": ((), str),
     "--api-key-file": ((), str),
@@ -64,6 +86,18 @@ FLAGS: dict[str, tuple[tuple[str, ...], Any]] = {
     "--log-timestamps": ((), None),
     "--log-prefix": ((), None),
     "--verbose": (("-v",), None),
+    "--load-mode": (("-lm",), ("auto", "none", "mmap", "mlock", "mmap+mlock", "dio")),
+    "--embedding": (("--embeddings",), None),
+    "--reranking": (("--rerank",), None),
+    "--pooling": ((), POOLINGS),
+    "--cache-prompt": ((), None),
+    "--no-cache-prompt": ((), None),
+    "--mmproj": (("-mm",), str),
+    "--spec-type": ((), SPECULATIONS),
+    "--spec-draft-n-max": ((), int),
+    "--spec-draft-n-min": ((), int),
+    "--model-draft": (("-md", "--spec-draft-model"), str),
+    "--n-gpu-layers-draft": (("-ngld", "--gpu-layers-draft", "--spec-draft-ngl"), str),
     "--help": (("-h", "--usage"), None),
     "--version": ((), None),
 }
@@ -78,7 +112,8 @@ def parse(arguments: list[str]) -> dict[str, Any]:
     while words:
         word = words.pop(0)
         if word not in _BY_NAME:
-            _refuse(f"error: invalid argument: {word}")
+            _pass_over(word, words)
+            continue
         long = _BY_NAME[word]
         kind = FLAGS[long][1]
         key = _KEYS.get(long, long[2:].replace("-", "_"))
@@ -90,6 +125,30 @@ def parse(arguments: list[str]) -> dict[str, Any]:
         found[key] = _value(word, kind, words.pop(0))
         if key == "api_key":
             _refuse("error: on this simulated node give the key with --api-key-file; in a command line all can read it")
+    return found
+
+
+def _pass_over(word: str, words: list[str]) -> None:
+    """A flag of the real program that has no effect here, with its value; ends the program where it has none such."""
+    row = _table().get(word)
+    if row is None:
+        _refuse(f"error: invalid argument: {word}")
+    if row.get("takes", "value") == "none":
+        return
+    if not words:
+        _refuse(f'error while handling argument "{word}": expected value for argument')
+    value, choices = words.pop(0), row.get("choices") or []
+    if choices and value not in choices:
+        _refuse(f"error while handling argument \"{word}\": error: unknown value for {word}: '{value}'")
+
+
+def _table() -> dict[str, dict[str, Any]]:
+    """The flags of the real program by their names, from the table of its release."""
+    found: dict[str, dict[str, Any]] = {}
+    for path in sorted(glob.glob(f"{FOLDER}/flags/llamacpp-*.toml"))[-1:]:
+        with open(path, "rb") as stream:
+            for row in tomllib.load(stream).get("flag", []):
+                found |= dict.fromkeys((row["name"], *row.get("aliases", [])), row)
     return found
 
 

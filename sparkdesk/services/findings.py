@@ -61,8 +61,6 @@ class FindingsParts:
     clock: Clock
     topology: Latest[Topology] | None = None
     """The cabling, where somebody looks at it."""
-    more: Callable[[str], Iterable[Judgement]] | None = None
-    """What else can be said now of a node (id), e.g. of the speed of its servers."""
 
 
 class Findings:
@@ -180,8 +178,6 @@ class Findings:
         view = self._views[record.id] = self._view(record)
         judges = NODE_JUDGES if is_whole else URGENT_JUDGES
         found = list(judge_one(view, tuple(self._views.values()), judges))
-        if is_whole and self._parts.more is not None:
-            found += self._parts.more(record.id)
         self._standings.take(found, self._parts.clock.now_ms())
         for judge in self.more_judges if is_whole and is_heard(view) else ():
             self._standings.take(judge(record.id), self._parts.clock.now_ms())

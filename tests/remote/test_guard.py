@@ -204,18 +204,17 @@ def test_guarding_costs_next_to_nothing(tmp_path: Path) -> None:
     folder = node.put("idle", ["sleep", "600"], memory_floor_bytes=1)
     node.run("start", folder)
     guard = node.run("status", folder)["guard_pid"]
-    ticks = os.sysconf("SC_CLK_TCK")
 
     def spent_s() -> float:
-        words = Path(f"/proc/{guard}/schedstat").read_text().split()
-        assert ticks
-        return int(words[0]) / 1e9
+        tasks = list(Path(f"/proc/{guard}/task").glob("*/schedstat"))
+        assert len(tasks) >= 2, "the thread that looks at the memory, too"
+        return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
 
     begun, before = time.monotonic(), spent_s()
     time.sleep(2.0)
     share = (spent_s() - before) / (time.monotonic() - begun)
     node.run("stop", folder)
-    assert share <= 0.005
+    assert share <= 0.005, share
 
 
 def test_the_guard_says_how_it_is_used(tmp_path: Path) -> None:

@@ -51,12 +51,12 @@ def put_docker(folder: Path, script: str) -> str:
     return str(tool.parent)
 
 
-@pytest.fixture
-def guard() -> Iterator[None]:
+@pytest.fixture(params=["guard.py", "job.py"], ids=["guard", "of_the_release_before"])
+def guard(request: pytest.FixtureRequest) -> Iterator[None]:
     """A guard of another account's job runs on this machine."""
     require(os.geteuid() == 0, "another account needs root")
     folder = f"/home/eve/.local/state/sparkdesk/jobs/{GUARDED}"
-    words = [sys.executable, "-c", GUARD, f"{folder}/job.py", "guard", folder]
+    words = [sys.executable, "-c", GUARD, f"{folder}/{request.param}", "guard", folder]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"

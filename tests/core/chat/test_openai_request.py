@@ -10,7 +10,9 @@ from sparkdesk.core.chat.openai_request import to_body
 HELLO = (Message(Role.USER, (TextPart("hi"),)),)
 
 
-@pytest.mark.parametrize(("engine", "takes_it"), [("vllm", True), ("sglang", True), ("llamacpp", True), ("", False)])
+@pytest.mark.parametrize(
+    ("engine", "takes_it"), [("vllm", True), ("trtllm", True), ("llamacpp", True), ("ollama", False), ("", False)]
+)
 def test_an_answer_without_end_is_asked_of_engines_that_know_how(engine: str, takes_it: bool) -> None:
     body = to_body(ChatRequest("m", HELLO, Sampling(max_tokens=128, is_endless=True)), engine=engine)
     assert ("ignore_eos" in body) is takes_it

@@ -160,6 +160,7 @@ class DeploymentDetail(QWidget):
         self._told = None
         self._is_speed_open = False
         self.head.fold_again()
+        self.cards.verticalScrollBar().setValue(0)
         if self.log.is_full:
             self.log.set_full(False)
         self.log.open(job_id)

@@ -39,6 +39,7 @@ from ui.jobs.words.standing import (
     more_actions,
     no_chat_reason,
     phase_is_open,
+    share_words,
     start_summary,
     switched_off,
     what_words,
@@ -158,9 +159,12 @@ class DeploymentsModel(QObject):
         if is_coming_up(job):
             phase = current_phase(job)
             left = left_words(job.eta_s - self._passed_s(job) if text.is_known(job.eta_s) else job.eta_s)
-            said = f"{phase.title} {text.one_line(phase.note, 60)}".strip() if phase else job.state.words
-            if is_short and left:
-                return f"{phase.title if phase else job.state.words}   {left}"
+            if phase is None:
+                return "   ".join(part for part in (job.state.words, left) if part)
+            said = f"{phase.title} {share_words(phase, text.one_line(phase.note, 60))}".strip()
+            if is_short and (left or text.is_known(phase.fraction)):
+                said = f"{phase.title} {share_words(phase, '')}".strip()
+                return "   ".join(part for part in (said, left) if part)
             return "   ".join(part for part in (said, left) if part)
         if job.state.is_over:
             failed = next((phase.title for phase in job.phases if phase.state is PhaseState.FAILED), "")

@@ -15,6 +15,7 @@ from PySide6.QtGui import QPainter, QPaintEvent, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from ui import theme
+from ui.font import font
 from ui.text import MINUS, NOT_KNOWN, THIN_SPACE, grouped, one_line
 from ui.theme import SERIES, SERIES_DASH, Token, color
 from ui.widgets.curve import Span, highest, nice_ceiling, polylines
@@ -192,8 +193,7 @@ class LiveChart(QWidget):
         self._draw_grid(painter, plot, span)
         self._draw_holes(painter, plot, span)
         if not self.has_data():
-            align = Qt.AlignmentFlag.AlignHCenter
-            write(painter, plot, self._empty_text, role="label", tint="text3", align=align)
+            self._draw_empty(painter, plot)
             return
         painter.save()
         painter.setClipRect(plot.adjusted(0, -2, 1, 2))
@@ -204,6 +204,13 @@ class LiveChart(QWidget):
                 self._draw_series(painter, plot, span, i, series)
         painter.restore()
         self._draw_limit(painter, plot, span)
+
+    def _draw_empty(self, painter: QPainter, plot: QRectF) -> None:
+        """Why there is nothing, in as many lines as it needs."""
+        painter.setFont(font("label"))
+        painter.setPen(color("text3"))
+        flags = int(Qt.AlignmentFlag.AlignCenter) | int(Qt.TextFlag.TextWordWrap)
+        painter.drawText(plot.adjusted(4, 0, -4, 0), flags, self._empty_text)
 
     def ticks_width(self) -> float:
         """How much room the ticks have left of the plot, in px: more than usual where one is long ("0.005")."""

@@ -65,7 +65,7 @@ PHASES = (
 )
 FETCHING = (
     *PHASES[:2],
-    Phase("weights", "Weights", PhaseState.CURRENT, 47.0, "12.4 of 65.2 GB, 410 MB/s, 5 of 14 files"),
+    Phase("weights", "Weights", PhaseState.CURRENT, 47.0, "12.4 of 65.2 GB, 410 MB/s, 5 of 14 files", 0.19),
     *(Phase(p.key, p.title, PhaseState.TO_DO) for p in PHASES[3:]),
 )
 FAILED = (

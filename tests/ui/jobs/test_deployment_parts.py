@@ -104,9 +104,10 @@ def test_the_timeline_folds_to_one_line_and_opens_again(page: DeploymentsPage) -
 
 def test_a_start_says_what_it_does_and_how_long_it_still_takes(page: DeploymentsPage, desk: Desk) -> None:
     page.model.select("j3")
-    assert page.detail.head.live.text() == "Weights: 12.4 of 65.2 GB, 410 MB/s, 5 of 14 files · about 2 min left"
+    said = "Weights: 19\u202f%, 12.4 of 65.2 GB, 410 MB/s, 5 of 14 files · about 2 min left"
+    assert page.detail.head.live.text() == said
     row = next(entry for entry in page.model.entries() if entry.job_id == "j3")
-    assert row.figures_short == "Weights   about 2 min left"
+    assert row.figures_short == "Weights 19\u202f%   about 2 min left"
     desk.stage.now_ms += 90_000
     page.refresh()
     assert page.detail.head.live.text().endswith("about 50 s left"), "it counts on between two reports"

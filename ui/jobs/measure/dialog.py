@@ -208,7 +208,9 @@ class MeasureDialog(QDialog):
             return
         self.chip.set_state(*mark_of_run(run))
         done = f"{len(run.points)} of {len(run.shape.concurrencies)} points"
-        self.what.setText(f"{text.one_line(run.engine, 40)} · {text.one_line(run.quantization, 20)} · {done}")
+        engine = self._model.feeds.engine_titles.get(run.engine, run.engine)
+        parts = (text.one_line(engine, 40), text.one_line(run.quantization, 20), done)
+        self.what.setText(" · ".join(part for part in parts if part))
         self.table.set_table(rows_of(run, self._expected))
         self.table.setFixedHeight(min(self.table.needed_height(), MOST_PX))
         self.chosen.emit(run.id)

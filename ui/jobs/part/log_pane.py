@@ -196,7 +196,8 @@ class LogPane(LogView):
         else:
             self.found.model.prepend(rows)
         self._next_offset = found.next_offset
-        count, read = self.found.model.total(), text.disk(found.scanned_bytes)
+        size = found.scanned_bytes
+        count, read = self.found.model.total(), text.disk(size) if size >= 100_000 else f"{text.count(size)} bytes"
         more = ", there may be older ones" if found.is_more else ""
         why = f"; {text.one_line(found.problem, 200)}" if found.problem else ""
         lines = "line" if count == 1 else "lines"

@@ -9,7 +9,7 @@ import math
 
 from sparkdesk.core.jobs.plan import LaunchPlan
 from sparkdesk.core.jobs.rate import ACCEPTANCE, PREFIX_SHARE
-from sparkdesk.core.jobs.record import JobState, JobStatus, PhaseState
+from sparkdesk.core.jobs.record import JobState, JobStatus, Phase, PhaseState
 from sparkdesk.core.jobs.timeline import READY
 from ui import text
 from ui.jobs.feeds import DeploymentFeeds
@@ -60,9 +60,16 @@ def live_words(job: JobStatus, passed_s: float) -> str:
     left = left_words(job.eta_s - passed_s if text.is_known(job.eta_s) else job.eta_s)
     if phase is None:
         return left.capitalize()
-    note = text.one_line(phase.note, 200)
+    note = share_words(phase, text.one_line(phase.note, 200))
     said = f"{phase.title}: {note}" if note else f"{phase.title}"
     return " · ".join(part for part in (said, left) if part)
+
+
+def share_words(phase: Phase, note: str) -> str:
+    """What a phase is doing, with how far it is where that is known and not said already."""
+    if not text.is_known(phase.fraction) or "%" in note:
+        return note
+    return ", ".join(part for part in (text.percent(phase.fraction, is_done=False), note) if part)
 
 
 def no_chat_reason(job: JobStatus, plan: LaunchPlan | None) -> str:

@@ -15,8 +15,6 @@ from spark_state import FOLDER
 # long name -> (short names, kind); kind: int, float, str, none, bool-like "on/off/auto", or a tuple of choices
 _KV = ("f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1")
 _SWITCH = ("on", "off", "auto")
-_SPECULATION = ("none", "draft-simple", "draft-eagle3", "draft-mtp", "draft-dflash", "draft-dspark", "ngram-simple",
-                "ngram-map-k", "ngram-map-k4v", "ngram-mod", "ngram-cache")  # fmt: skip
 POOLINGS = ("none", "mean", "cls", "last", "rank")
 SPECULATIONS = ("none", "draft-simple", "draft-eagle3", "draft-mtp", "draft-dflash", "draft-dspark", "ngram-simple",
                 "ngram-map-k", "ngram-map-k4v", "ngram-mod", "ngram-cache")  # fmt: skip
@@ -43,17 +41,6 @@ FLAGS: dict[str, tuple[tuple[str, ...], Any]] = {
     "--fit": (("-fit",), _SWITCH),
     "--cache-ram": (("-cram",), int),
     "--cache-reuse": ((), int),
-    "--cache-prompt": ((), None),
-    "--no-cache-prompt": ((), None),
-    "--load-mode": (("-lm",), ("auto", "none", "mmap", "mlock", "mmap+mlock", "dio")),
-    "--embedding": (("--embeddings",), None),
-    "--reranking": (("--rerank",), None),
-    "--pooling": ((), ("none", "mean", "cls", "last", "rank")),
-    "--mmproj": (("-mm",), str),
-    "--spec-draft-model": (("-md", "--model-draft"), str),
-    "--spec-draft-ngl": (("-ngld", "--gpu-layers-draft", "--n-gpu-layers-draft"), str),
-    "--spec-type": ((), _SPECULATION),
-    "--spec-draft-n-max": ((), int),
     "--spec-ngram-mod-n-min": ((), int),
     "--spec-ngram-mod-n-max": ((), int),
     "--numa": ((), ("distribute", "isolate", "numactl")),

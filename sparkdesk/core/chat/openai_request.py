@@ -11,8 +11,8 @@ from typing import Any
 from sparkdesk.core.chat.message import ChatRequest, Message, Role, ToolCallPart, ToolResultPart
 
 ENDLESS_ENGINES = frozenset(("vllm", "sglang", "trtllm", "llamacpp"))
-"""Engines whose chat requests take `ignore_eos`. Source: vLLM's, SGLang's and TensorRT-LLM's ChatCompletionRequest (the
-protocol modules of their servers); llama.cpp tools/server/README.md, POST /completion, whose options chat takes as well."""
+"""Engines whose chat requests take `ignore_eos`. Source: the ChatCompletionRequest of vLLM's, SGLang's and
+TensorRT-LLM's servers; llama.cpp tools/server/README.md, POST /completion, whose options chat takes as well."""
 
 
 def to_body(request: ChatRequest, *, engine: str = "") -> dict[str, Any]:

@@ -95,6 +95,7 @@ def _prepare(options: dict[str, list[str]], words: list[str]) -> tuple[store.Sta
     }
     launch = {
         "engine": engine,
+        "image": image.name,
         "arguments": arguments,
         "published": None if network == "host" else [_published(text) for text in options.get("publish", [])],
         "has_gpu": _wants_gpu(options),

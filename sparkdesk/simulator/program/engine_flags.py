@@ -35,8 +35,12 @@ _NUMBERS = {"--port": int, "--max-model-len": str, "--max-num-seqs": int, "--gpu
             "--max_seq_len": int, "--free_gpu_memory_fraction": float, "--tensor_parallel_size": int}  # fmt: skip
 
 
-def load_table(grammar: Grammar) -> tuple[str, dict[str, dict[str, Any]]]:
-    """(version, name or alias -> row) of the newest table; ("unknown", {}) when there is none."""
+# Flags that only a patched image has. Source: the community's recipe for gpt-oss-120b on one Spark.
+_PATCHED = {"sparkarena/spark-vllm-docker:mxfp4": ("--mxfp4-backend", "--mxfp4-layers")}
+
+
+def load_table(grammar: Grammar, image: str = "") -> tuple[str, dict[str, dict[str, Any]]]:
+    """(version, name or alias -> row) of the newest table, with what only this image has; ("unknown", {}) for none."""
     files = sorted(glob.glob(f"{FOLDER}/flags/{grammar.engine}-*.toml"))
     if not files:
         return "unknown", {}
@@ -48,6 +52,7 @@ def load_table(grammar: Grammar) -> tuple[str, dict[str, dict[str, Any]]]:
             rows[name] = row
         if grammar.engine == "vllm" and row.get("takes") == "none" and row["name"].startswith("--"):
             rows.setdefault(f"--no-{row['name'][2:]}", row)
+    rows |= {name: {"name": name, "takes": "value"} for name in _PATCHED.get(image, ())}
     return str(table.get("version", "unknown")), rows
 
 

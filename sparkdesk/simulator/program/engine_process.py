@@ -31,9 +31,10 @@ def main(arguments: list[str]) -> int:
         "alias": setting["alias"],
         "metrics": True,
     }
-    for name in ("is_embedding", "speculates"):
-        if setting.get(name):
-            options[name] = True
+    if setting.get("is_embedding"):
+        options |= {"embedding": True, "pooling": "mean"}  # the small model has no pooling of its own
+    if setting.get("speculates"):
+        options["spec_type"] = "ngram-simple"  # what needs no second model
     memory_bytes, ramp_s = int(setting["reserved_bytes"]), float(setting["ramp_s"])
     cached_bytes = os.path.getsize(setting["file"])
     with declare_load(

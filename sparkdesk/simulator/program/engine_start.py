@@ -39,6 +39,7 @@ class Launch:
     has_gpu: bool
     environment: dict[str, str] = field(default_factory=dict)
     volumes: list[tuple[str, str]] = field(default_factory=list)
+    image: str = ""
 
     def on_node(self, inside: str) -> str:
         """Where a path of the container lies on the node; "" where nothing is mounted there."""
@@ -65,6 +66,7 @@ def read_launch(path: str) -> Launch:
         has_gpu=bool(row["has_gpu"]),
         environment=row["environment"],
         volumes=[(str(one), str(other)) for one, other in row["volumes"]],
+        image=str(row["image"]),
     )
 
 

@@ -95,17 +95,11 @@ def _parameters(library: Any, options: dict[str, Any], model: str) -> Any:
         with open(options["api_key_file"], encoding="utf-8") as stream:
             p.api_keys = [line.strip() for line in stream if line.strip()]
     elif os.environ.get("LLAMA_API_KEY"):
-        p.api_keys = [os.environ["LLAMA_API_KEY"]]
-    p.cache_prompt = "no_cache_prompt" not in options
-    if "cache_ram" in options:
-        p.cache_ram_mib = int(options["cache_ram"])
-    if "cache_reuse" in options:
-        p.n_cache_reuse = int(options["cache_reuse"])
+        p.api_keys = os.environ["LLAMA_API_KEY"].split(",")
     if "chat_template_file" in options:
         with open(options["chat_template_file"], encoding="utf-8") as stream:
             p.chat_template = stream.read()
     _set_cache_types(library, p, options)
-    _set_purpose(library, p, options)
     _set_purpose(library, p, options)
     _set_speculation(library, p, options)
     for name in ("seed", "top_k"):
@@ -118,7 +112,7 @@ def _parameters(library: Any, options: dict[str, Any], model: str) -> Any:
 
 
 def _set_purpose(library: Any, p: Any, options: dict[str, Any]) -> None:
-    """What it serves, what it keeps of prompts, how much it tells, and the key that the environment brings."""
+    """What it serves, what it keeps of prompts, and how much it tells."""
     pooling = options.get("pooling", "rank" if "reranking" in options else "")
     p.embedding = "embedding" in options or "reranking" in options
     if pooling:
@@ -127,26 +121,6 @@ def _set_purpose(library: Any, p: Any, options: dict[str, Any]) -> None:
     for name, field in (("cache_ram", "cache_ram_mib"), ("cache_reuse", "n_cache_reuse"), ("verbosity", "verbosity")):
         if name in options:
             setattr(p, field, int(options[name]))
-    kind = str(options.get("spec_type", "none"))
-    if kind == "draft-simple":
-        p.speculative.draft.mparams.path = str(options.get("spec_draft_model", ""))
-    if kind in ("draft-simple", "ngram-simple", "ngram-mod"):
-        types = library.common_speculative_type
-        p.speculative.types = [getattr(types, f"COMMON_SPECULATIVE_TYPE_{kind.upper().replace('-', '_')}")]
-    if "mmproj" in options:
-        p.mmproj.path = str(options["mmproj"])
-    if os.environ.get("LLAMA_API_KEY"):
-        p.api_keys = os.environ["LLAMA_API_KEY"].split(",")
-
-
-def _set_purpose(library: Any, p: Any, options: dict[str, Any]) -> None:
-    """Vectors, ranks and pictures. The small model has no pooling of its own: the mean stands in where none is asked."""
-    kinds = library.llama_pooling_type
-    if "reranking" in options:
-        p.embedding, p.pooling_type = True, kinds.LLAMA_POOLING_TYPE_RANK
-    elif "embedding" in options:
-        p.embedding = True
-        p.pooling_type = getattr(kinds, f"LLAMA_POOLING_TYPE_{str(options.get('pooling', 'mean')).upper()}")
     if "mmproj" in options:
         p.mmproj.path = str(options["mmproj"])
 
@@ -159,8 +133,9 @@ def _set_speculation(library: Any, p: Any, options: dict[str, Any]) -> None:
         p.speculative.types = [getattr(library.common_speculative_type, name)]
     if "spec_draft_n_max" in options:
         p.speculative.draft.n_max = int(options["spec_draft_n_max"])
-    if "model_draft" in options:
-        p.speculative.draft.mparams.path = str(options["model_draft"])
+    draft = options.get("model_draft", options.get("spec_draft_model", ""))
+    if draft:
+        p.speculative.draft.mparams.path = str(draft)
 
 
 def _set_cache_types(library: Any, p: Any, options: dict[str, Any]) -> None:

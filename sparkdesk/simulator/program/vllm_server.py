@@ -82,7 +82,7 @@ def fail(words: str, where: str = "core.py:1480") -> int:
 def main(arguments: list[str]) -> int:
     """Check, load, serve until a signal."""
     launch = read_launch(arguments[0])
-    version, table = engine_flags.load_table(engine_flags.VLLM)
+    version, table = engine_flags.load_table(engine_flags.VLLM, launch.image)
     if {"-h", "--help"} & set(launch.arguments):
         print("usage: vllm serve [model_tag] [options]")
         return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import replace
 
 import pytest
@@ -22,7 +23,7 @@ from sparkdesk.core.jobs.reading import (
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.models.spec import LayerGroup, LayerKind
 from sparkdesk.core.step import PutFile
-from tests.backends.context import context_with, spec_named
+from tests.backends.context import ROOT, context_with, spec_named
 from tests.backends.golden import check_golden
 
 NVFP4 = LaunchRequest(
@@ -139,6 +140,16 @@ def test_a_model_whose_layers_keep_a_state_reuses_no_blocks() -> None:
 )
 def test_what_tensorrt_llm_does_not_have_is_refused_at_its_field(field: str, value: str) -> None:
     assert errors_at(changed(NVFP4, **{field: value})) == [field]
+
+
+def test_the_adapter_and_the_planners_table_say_the_same() -> None:
+    table = tomllib.loads((ROOT / "resources/planning/engines.toml").read_text())
+    (engine,) = [row for row in table["engine"] if row["key"] == "trtllm"]
+    assert trtllm.PROFILE.runtime_bytes == engine["runtime_bytes"]
+    assert {build.key for build in trtllm.PROFILE.builds} == {each["key"] for each in engine["build"]}
+    assert set(trtllm.PROFILE.speculatives) <= set(engine["speculatives"])
+    assert set(trtllm.PROFILE.kv_dtypes) <= set(engine["kv_dtypes"])
+    assert engine["is_launchable"] is True
 
 
 def test_a_draft_without_a_model_is_refused_at_its_field() -> None:

@@ -8,11 +8,18 @@ from __future__ import annotations
 import importlib.metadata
 from dataclasses import dataclass
 
-from backends import llamacpp, sglang, vllm
+from backends import custom, llamacpp, ollama, sglang, trtllm, vllm
 from sparkdesk.core.jobs.backend import API_VERSION, Backend
 
 GROUP = "sparkdesk.backends"
-BUILT_IN: tuple[Backend, ...] = (llamacpp.backend, vllm.backend, sglang.backend)
+BUILT_IN: tuple[Backend, ...] = (
+    llamacpp.backend,
+    vllm.backend,
+    sglang.backend,
+    trtllm.backend,
+    ollama.backend,
+    custom.backend,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from backends import llamacpp, vllm
+from backends import llamacpp, sglang, trtllm, vllm
+from sparkdesk.app.plugin import BUILT_IN
 from sparkdesk.core.jobs.plan import GIB, Fit, Problem, Severity
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.planning.launch.request import place_of, setup_of, workload_of
@@ -177,10 +178,19 @@ def table_of_engines() -> Mapping[str, dict[str, object]]:
     return {engine["key"]: engine for engine in table["engine"]}
 
 
-@pytest.mark.parametrize("profile", [vllm.PROFILE, llamacpp.PROFILE], ids=["vllm", "llamacpp"])
+PROFILES = [vllm.PROFILE, llamacpp.PROFILE, sglang.PROFILE, trtllm.PROFILE]
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=[profile.key for profile in PROFILES])
 def test_an_adapter_and_the_planners_table_say_the_same_of_an_engine(profile: object) -> None:
     engine = table_of_engines()[profile.key]  # type: ignore[attr-defined]
     assert profile.runtime_bytes == engine["runtime_bytes"]  # type: ignore[attr-defined]
     assert {build.key for build in profile.builds} == {each["key"] for each in engine["build"]}  # type: ignore[attr-defined]
     for field in ("speculatives", "kv_dtypes"):
         assert set(getattr(profile, field)) <= set(engine[field])  # type: ignore[call-overload]
+
+
+def test_the_planner_offers_to_launch_what_has_an_adapter_and_nothing_else() -> None:
+    launchable = {key for key, engine in table_of_engines().items() if engine["is_launchable"]}
+    assert launchable == {profile.key for profile in PROFILES}
+    assert launchable <= {backend.info.key for backend in BUILT_IN}

@@ -16,7 +16,7 @@ def texts(**changed: bytes) -> dict[str, bytes]:
 
 def test_engines_and_devices_name_their_sources_and_what_launches() -> None:
     engines, devices = reference().engines, reference().devices
-    assert {key for key, one in engines.items() if one.is_launchable} == {"vllm", "sglang", "llamacpp"}
+    assert {key for key, one in engines.items() if one.is_launchable} == {"vllm", "sglang", "trtllm", "llamacpp"}
     assert [build.key for build in engines["vllm"].builds] == ["stock", "tuned", "eager"]
     assert all(one.source for one in engines.values())
     assert all(one.source for one in devices.values())

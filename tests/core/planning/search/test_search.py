@@ -186,7 +186,9 @@ def test_a_variant_that_is_better_in_nothing_is_left_out_unless_it_is_asked_for(
 
 
 def test_an_engine_without_an_adapter_is_shown_and_says_so() -> None:
-    row = first(plan_rows(ask(LLAMA, 1), reference()), engine="trtllm")
+    known = reference()
+    without = replace(known.engines["trtllm"], is_launchable=False)
+    row = first(plan_rows(ask(LLAMA, 1), replace(known, engines={**known.engines, "trtllm": without})), engine="trtllm")
     assert any("cannot launch" in problem.message for problem in row.problems)
     assert is_fitting(row)
 

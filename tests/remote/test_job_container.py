@@ -228,6 +228,24 @@ def test_a_daemon_that_is_away_for_a_while_does_not_end_the_job(node: Node, dock
     node.run("stop", folder)
 
 
+def test_a_launch_that_docker_refused_leaves_nothing_to_tidy_up(node: Node, docker: Docker) -> None:
+    (docker.folder / "down").touch()
+    folder = put_boxed(node)
+    assert "Cannot connect to the Docker daemon" in node.run("start", folder, code=1)["error"]
+    assert node.run("stop", folder) == {"stopped": True, "already": True}
+    assert node.run("tidy", folder) == {"tidied": True, "container": False}
+
+
+def test_a_container_that_may_be_there_is_not_called_tidied_while_docker_is_away(node: Node, docker: Docker) -> None:
+    folder = put_boxed(node, "exit 1")
+    node.run("start", folder)
+    end_of(node, folder)
+    (docker.folder / "down").touch()
+    assert "Docker daemon" in node.run("tidy", folder, code=1)["error"]
+    (docker.folder / "down").unlink()
+    assert node.run("tidy", folder)["container"] is True
+
+
 def test_a_container_that_crashed_is_replaced_by_a_new_one(node: Node, docker: Docker) -> None:
     folder = put_boxed(node, CRASHES, restart_limit=1, token=NO_PROOF)
     node.run("start", folder)

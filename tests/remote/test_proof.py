@@ -143,6 +143,18 @@ def test_a_log_line_is_a_way_to_be_ready_and_an_earlier_try_does_not_count(node:
     node.run("stop", folder)
 
 
+def test_what_an_earlier_try_said_in_the_same_file_does_not_count(node: Node) -> None:
+    where = {"kind": "log", "words": "model is up", "host": "127.0.0.1", "port": 1}
+    folder = node.put("tries", ["sleep", "600"], ready=where)
+    node.run("start", folder)
+    (folder / "log").write_text("the model is up\n")
+    assert node.run("ready", folder)["ready"] is True
+    record = json.loads((folder / "job.json").read_text())
+    (folder / "job.json").write_text(json.dumps({**record, "log_from": 16}))
+    assert node.run("ready", folder)["ready"] is False
+    node.run("stop", folder)
+
+
 def test_an_open_port_is_a_way_to_be_ready(node: Node, server: Server) -> None:
     folder = node.put("open", ["sleep", "600"], ready={**server.where, "kind": "port"})
     node.run("start", folder)

@@ -1,0 +1,70 @@
+"""What a node's log channel says is told on in order, with its place in the log, and what was left out is counted."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+from sparkdesk.services.jobs.job_log import LogPiece, NodeLog
+from sparkdesk.services.tasks import Tasks
+from tests.fakes.shell import LocalShell
+
+JOB = "abcdefghijklmnop"
+
+
+def program(*messages: object) -> bytes:
+    """A follower that says this and then stays."""
+    lines = "".join(json.dumps(message) + "\n" for message in messages)
+    return f"import sys\nsys.stdout.write({lines!r})\nsys.stdout.flush()\nsys.stdin.read()\n".encode()
+
+
+async def hear(home: Path, count: int, *messages: object) -> list[LogPiece]:
+    """The pieces that come of these messages."""
+    found: list[LogPiece] = []
+    enough = asyncio.Event()
+
+    def take(piece: LogPiece) -> None:
+        found.append(piece)
+        if len(found) >= count:
+            enough.set()
+
+    tasks = Tasks()
+    log = NodeLog(program(*messages), take)
+    log.follow(JOB)
+    tasks.start("log", log.run, LocalShell(home, node="n1"))
+    async with asyncio.timeout(20):
+        await enough.wait()
+    await tasks.close()
+    return found
+
+
+async def test_lines_carry_their_offset_and_a_flood_is_counted(tmp_path: Path) -> None:
+    found = await hear(
+        tmp_path,
+        4,
+        {"job": JOB, "offset": 6, "line": "first"},
+        {"job": JOB, "dropped": 98_000, "offset": 9_000_000},
+        {"job": JOB, "lost": 1_234_567},
+        {"job": JOB, "offset": 9_000_010, "line": "later", "cut": 7},
+    )
+    assert [(piece.line, piece.offset, piece.cut_bytes) for piece in found] == [
+        ("first", 6, 0), (None, 9_000_000, 0), (None, -1, 0), ("later", 9_000_010, 7),
+    ]  # fmt: skip
+    assert found[1].loss == "98,000 lines are left out here: more came than can be shown, and the node has them"
+    assert found[2].loss == "1,234,567 bytes of the log are gone"
+    assert found[0].loss == ""
+
+
+async def test_nonsense_on_the_channel_is_nothing(tmp_path: Path) -> None:
+    found = await hear(
+        tmp_path,
+        2,
+        [1],
+        "words",
+        {"job": "another", "line": "not ours", "offset": 3},
+        {"job": JOB, "line": 7},
+        {"job": JOB, "line": "fine", "offset": -5},
+        {"job": JOB, "dropped": "many", "offset": 1 << 70},
+    )
+    assert [(piece.line, piece.offset, piece.dropped_lines) for piece in found] == [("fine", -1, 0), (None, -1, 0)]

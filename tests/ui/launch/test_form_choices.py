@@ -141,7 +141,7 @@ def test_a_load_that_is_longer_than_the_model_can_is_said_at_the_prompt(opened: 
 
 def test_the_form_follows_the_best_plan_that_can_be_started_until_it_is_touched(opened: Open) -> None:
     page = opened(LLAMA)
-    best = next(row for row in page.model.rows if row.setup.engine.is_launchable)
+    best = next(row for row in page.model.rows if row.setup.engine.key in page.model.backends)
     assert page.model.row is not None
     assert page.model.row.setup == best.setup
     assert page.model.changed_fields() == frozenset()
@@ -251,7 +251,7 @@ def use_all(page: LaunchPage) -> None:
 
 def test_of_three_nodes_the_form_takes_those_of_the_first_rank_and_a_click_takes_all(opened: Open) -> None:
     page = opened(LLAMA, (0, 1, 2))
-    first = next(row for row in page.model.rows if row.setup.engine.is_launchable)
+    first = next(row for row in page.model.rows if row.setup.engine.key in page.model.backends)
     assert len(first.place.nodes) == 2, "three nodes allow no tensor parallel: two are quicker"
     assert page.model.form.nodes == tuple(node.node_id for node in first.place.nodes)
     assert page.model.row is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sparkdesk.core.command import Command
-from sparkdesk.core.step import Playbook, PutFile, Run, Stage, Step
+from sparkdesk.core.step import Playbook, Push, PutFile, PutSecrets, Run, Stage, Step
 from ui.playbook.plan_text import MAX_FILE_LINES, plan_text, undo_text
 
 UNDO = (Run(Command(("rm", "/etc/x")), as_root=True),)
@@ -42,3 +42,11 @@ def test_hostile_output_and_titles_cannot_break_the_text() -> None:
     said = plan_text(Playbook("p", (Stage("s", (step,)),)), str).text
     assert "\x1b" not in said
     assert "\n2. Fake" not in said
+
+
+def test_secrets_are_named_never_shown_and_what_is_sent_says_from_where() -> None:
+    secrets = PutSecrets("~/job/secrets.json", (("HF_TOKEN", "hub_token?"), ("VLLM_API_KEY", "api_key:j1")))
+    step = Step("a", "Bring it", "n", (secrets, Push("o/n@main", "~/hub", "repo")))
+    said = plan_text(Playbook("p", (Stage("s", (step,)),)), str).text
+    assert "write ~/job/secrets.json (mode 600) with the secrets HF_TOKEN, VLLM_API_KEY" in said
+    assert "send the model files of o/n@main from this computer to ~/hub" in said

@@ -33,6 +33,75 @@ def parse(argv: list[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+class Handler(BaseHTTPRequestHandler):
+    """The routes."""
+
+    options = argparse.Namespace()
+    """Those of the program; set before it serves."""
+
+    def do_GET(self) -> None:
+        """Health and metrics."""
+        is_ready = not self.options.never_ready and time.monotonic() - BEGUN_S >= self.options.load
+        if self.path == "/metrics" and not self.may_enter():
+            self.answer(401, {"error": {"message": "Invalid API Key"}})
+        elif not is_ready:
+            self.answer(503, {"error": {"message": "Loading model"}})
+        elif self.path == "/metrics":
+            self.answer(200, f"echo_tokens_total {COUNTS['tokens']}\n")
+        else:
+            self.answer(200, {"status": "ok", "pid": os.getpid()})
+
+    def may_enter(self) -> bool:
+        """Whether the request brings the key, where there is one."""
+        key = os.environ.get("ECHO_API_KEY", "")
+        return not key or self.headers.get("Authorization") == f"Bearer {key}"
+
+    def do_POST(self) -> None:
+        """One answer of five tokens; one token when it is asked to stream."""
+        if not self.may_enter():
+            self.answer(401, {"error": {"message": "Invalid API Key"}})
+            return
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if Path(f"{self.options.hang}.now").exists():
+            time.sleep(600)
+        if self.options.no_token:
+            self.answer(500, {"error": {"message": "no kernel image"}})
+            return
+        if asked.get("stream"):
+            self.stream()
+            return
+        COUNTS["tokens"] += 5
+        print("echo: answered", flush=True)
+        message = {"message": {"content": "OK"}, "finish_reason": "stop"}
+        self.answer(200, {"choices": [message], "usage": {"completion_tokens": 5}})
+
+    def stream(self) -> None:
+        """One token, piece by piece."""
+        if Path(f"{self.options.hang}.error").exists():
+            pieces: list[object] = [{"error": {"message": "EngineCore encountered an issue.", "code": 500}}]
+        else:
+            COUNTS["tokens"] += 1
+            delta = {"delta": {"content": "OK"}, "index": 0, "finish_reason": None}
+            pieces = [{"choices": [delta]}, {"choices": [{"delta": {}, "index": 0, "finish_reason": "length"}]}]
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.end_headers()
+        for piece in pieces:
+            self.wfile.write(f"data: {json.dumps(piece)}\n\n".encode())
+        self.wfile.write(b"data: [DONE]\n\n")
+
+    def answer(self, status: int, body: object) -> None:
+        """Send text or JSON."""
+        data = (body if isinstance(body, str) else json.dumps(body)).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
 def main(options: argparse.Namespace) -> int:
     """Serve."""
     print("echo: loading", flush=True)
@@ -44,71 +113,7 @@ def main(options: argparse.Namespace) -> int:
     if options.deaf:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
-    class Handler(BaseHTTPRequestHandler):
-        """The routes."""
-
-        def do_GET(self) -> None:
-            """Health and metrics."""
-            is_ready = not options.never_ready and time.monotonic() - BEGUN_S >= options.load
-            if self.path == "/metrics" and not self.may_enter():
-                self.answer(401, {"error": {"message": "Invalid API Key"}})
-            elif not is_ready:
-                self.answer(503, {"error": {"message": "Loading model"}})
-            elif self.path == "/metrics":
-                self.answer(200, f"echo_tokens_total {COUNTS['tokens']}\n")
-            else:
-                self.answer(200, {"status": "ok", "pid": os.getpid()})
-
-        def may_enter(self) -> bool:
-            """Whether the request brings the key, where there is one."""
-            key = os.environ.get("ECHO_API_KEY", "")
-            return not key or self.headers.get("Authorization") == f"Bearer {key}"
-
-        def do_POST(self) -> None:
-            """One answer of five tokens; one token when it is asked to stream."""
-            if not self.may_enter():
-                self.answer(401, {"error": {"message": "Invalid API Key"}})
-                return
-            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            if Path(f"{options.hang}.now").exists():
-                time.sleep(600)
-            if options.no_token:
-                self.answer(500, {"error": {"message": "no kernel image"}})
-                return
-            if asked.get("stream"):
-                self.stream()
-                return
-            COUNTS["tokens"] += 5
-            print("echo: answered", flush=True)
-            message = {"message": {"content": "OK"}, "finish_reason": "stop"}
-            self.answer(200, {"choices": [message], "usage": {"completion_tokens": 5}})
-
-        def stream(self) -> None:
-            """One token, piece by piece."""
-            if Path(f"{options.hang}.error").exists():
-                pieces: list[object] = [{"error": {"message": "EngineCore encountered an issue.", "code": 500}}]
-            else:
-                COUNTS["tokens"] += 1
-                delta = {"delta": {"content": "OK"}, "index": 0, "finish_reason": None}
-                pieces = [{"choices": [delta]}, {"choices": [{"delta": {}, "index": 0, "finish_reason": "length"}]}]
-            self.send_response(200)
-            self.send_header("Content-Type", "text/event-stream")
-            self.end_headers()
-            for piece in pieces:
-                self.wfile.write(f"data: {json.dumps(piece)}\n\n".encode())
-            self.wfile.write(b"data: [DONE]\n\n")
-
-        def answer(self, status: int, body: object) -> None:
-            """Send text or JSON."""
-            data = (body if isinstance(body, str) else json.dumps(body)).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
+    Handler.options = options
     print("echo: 50 percent", flush=True)
     if options.warm_up:
         print("echo: warming up", flush=True)

@@ -130,13 +130,15 @@ def test_an_answer_without_what_it_is_for_proves_nothing(
 
 
 def test_a_log_line_is_a_way_to_be_ready_and_an_earlier_try_does_not_count(node: Node) -> None:
-    script = "echo one two; sleep 0.4; echo the model is up; sleep 600"
+    script = 'echo one two; until [ -e "$0/go" ]; do sleep 0.05; done; echo the model is up; sleep 600'
     where = {"kind": "log", "words": "model is up", "host": "127.0.0.1", "port": free_port()}
-    folder = node.put("said", ["sh", "-c", script], ready=where)
+    folder = node.put("said", ["sh", "-c", script, "{folder}"], ready=where)
     node.run("start", folder)
     assert node.run("ready", folder)["ready"] is False
+    (folder / "go").touch()
     assert wait_for(lambda: node.run("ready", folder)["ready"])
     node.run("stop", folder)
+    (folder / "go").unlink()
     node.run("start", folder)
     assert any(b"the model is up" in path.read_bytes() for path in folder.glob("log-*"))
     assert node.run("ready", folder)["ready"] is False, "that line was said by the run before"

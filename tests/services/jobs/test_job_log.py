@@ -32,7 +32,7 @@ async def hear(home: Path, count: int, *messages: object) -> list[LogPiece]:
     tasks = Tasks()
     log = NodeLog(program(*messages), take)
     log.follow(JOB)
-    tasks.start("log", log.run, LocalShell(home, node="n1"))
+    tasks.start(log.run, LocalShell(home, node="n1"))
     async with asyncio.timeout(20):
         await enough.wait()
     await tasks.close()

@@ -159,7 +159,10 @@ class LogHead(QWidget):
             self.follow.setText(words)
             self.follow.updateGeometry()
         lines = count(total) if shown == total else f"{count(shown)} of {count(total)}"
-        self.counted.setText(f"{lines} {'line' if lines == '1' else 'lines'}")
+        said = f"{lines} {'line' if lines == '1' else 'lines'}"
+        if said != self.counted.text():
+            self.counted.setText(said)
+            self.row.activate()  # at once: a count that grew by a digit is not cut until the next turn
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

@@ -222,6 +222,7 @@ def test_a_server_for_the_network_shows_its_key_only_when_asked(page: Deployment
     endpoint.copy("curl")
     assert "sk-secret" not in pasted()
     assert "$OPENAI_API_KEY" in pasted()
+    assert ("api_key", "j1") not in desk.asked, "nor is it asked for where it is not needed"
     endpoint.copy("agents")
     assert "export OPENAI_API_KEY=sk-secret" in pasted()
     QTest.mouseClick(endpoint.show_key, LEFT)

@@ -17,7 +17,19 @@ IDLE = {"gpu-clock-under-load", "gpu-awake-clock", "gpu-slow-power", "gpu-proces
 NO_NEIGHBOUR = {"nearest-bridge"}
 """Nobody names himself at the other end of a direct cable."""
 NO_JOB_YET = {"llamacpp-buffers", "llamacpp-on-gb10", "vllm-outside-memory", "vllm-on-gb10"}
-NO_PLAN_RAN = {"draft-weights", "memory-sharing", "training-memory", "training-overlap", "work-power", "nccl-buffers"}
+NO_PLAN_RAN = {
+    "container-headroom",
+    "trtllm-on-gb10",
+    "sglang-outside-memory",
+    "ollama-on-gb10",
+    "sglang-on-gb10",
+    "draft-weights",
+    "memory-sharing",
+    "training-memory",
+    "training-overlap",
+    "work-power",
+    "nccl-buffers",
+}
 """Of the planner: they show while something runs, or are read by nobody yet."""
 NO_DRIVER = {"system-reserve", "nvml-library", "nvml-memory"}
 

@@ -14,7 +14,7 @@ from model_size import find_size
 from plain_yaml import YamlError, read
 from spark_state import conditions
 
-OUTSIDE_BYTES = 2 * GIB  # graphs and activations; ours, unverified on hardware [trtllm-outside-memory]
+OUTSIDE_BYTES = 2 * GIB  # graphs and activations; ours, unverified on hardware [trtllm-on-gb10]
 BLOCK_TOKENS = 32
 VERSION = "1.3.0rc13"
 # What the playbooks' command lines use, for the time when there is no table.

@@ -18,18 +18,9 @@ NO_NEIGHBOUR = {"nearest-bridge"}
 """Nobody names himself at the other end of a direct cable."""
 NO_JOB_YET = {"llamacpp-buffers", "llamacpp-on-gb10", "vllm-outside-memory", "vllm-on-gb10"}
 NO_PLAN_RAN = {
-    "container-headroom",
-    "trtllm-on-gb10",
-    "sglang-outside-memory",
-    "ollama-on-gb10",
-    "sglang-on-gb10",
-    "draft-weights",
-    "memory-sharing",
-    "training-memory",
-    "training-overlap",
-    "work-power",
-    "nccl-buffers",
-}
+    "container-headroom", "draft-weights", "memory-sharing", "nccl-buffers", "ollama-on-gb10", "sglang-on-gb10",
+    "sglang-outside-memory", "training-memory", "training-overlap", "trtllm-on-gb10", "work-power",
+}  # fmt: skip
 """Of the planner: they show while something runs, or are read by nobody yet."""
 NO_DRIVER = {"system-reserve", "nvml-library", "nvml-memory"}
 

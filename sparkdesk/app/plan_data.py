@@ -6,6 +6,7 @@ The one rule: this is the only place that knows under which names they lie.
 from __future__ import annotations
 
 from sparkdesk import paths
+from sparkdesk.core.jobs.image import ImagePin, read_images
 from sparkdesk.core.models.catalogue import read_catalogue
 from sparkdesk.core.models.spec import ModelSpec
 from sparkdesk.core.planning.reference import FILES, Reference, read_reference
@@ -21,6 +22,11 @@ def load_reference() -> Reference:
 def load_catalogue() -> tuple[ModelSpec, ...]:
     """The models that SparkDesk knows. Raises SettingsError."""
     return read_catalogue((paths.resources_dir() / "catalogue" / "models.toml").read_bytes())
+
+
+def load_images() -> dict[str, tuple[ImagePin, ...]]:
+    """The container images that SparkDesk knows, by engine. Raises SettingsError."""
+    return read_images((paths.resources_dir() / "images.toml").read_bytes())
 
 
 def load_training() -> tuple[TrainingCase, ...]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sparkdesk import paths
 from sparkdesk.app.fleet import Fleet, FleetParts
-from sparkdesk.app.plan_data import load_catalogue
+from sparkdesk.app.plan_data import load_catalogue, load_images
 from sparkdesk.app.planner import Planner
 from sparkdesk.app.plugin import FoundBackends, find_backends
 from sparkdesk.app.records import RecordParts, Records
@@ -147,6 +147,7 @@ class Stack:
             catalogue=load_catalogue(),
             job_program=read_remote("job"),
             programs={name: read_remote(name) for name in PLANNED_PROGRAMS},
+            images=load_images(),
             secret_store=self.secret_store,
             jobs_program=read_remote("jobs"),
             survey_program=read_remote("survey"),

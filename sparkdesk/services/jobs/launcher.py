@@ -21,6 +21,7 @@ from sparkdesk.core.jobs import plan_json
 from sparkdesk.core.jobs.backend import Backend, BackendInfo, NodeContext
 from sparkdesk.core.jobs.endpoint import Endpoint
 from sparkdesk.core.jobs.fix import Fix
+from sparkdesk.core.jobs.image import Images
 from sparkdesk.core.jobs.plan import LaunchPlan, Problem, Severity
 from sparkdesk.core.jobs.record import JobIntent, JobState, JobStatus, LogLine
 from sparkdesk.core.jobs.report import name_account
@@ -84,6 +85,7 @@ class Launcher:
         owner: str,
         clock: Clock,
         programs: Mapping[str, bytes] = MappingProxyType({}),
+        images: Images = MappingProxyType({}),
         broken_backends: tuple[str, ...] = (),
         look_every_s: float = LOOK_EVERY_S,
         secret_store: SecretStore | None = None,
@@ -101,7 +103,7 @@ class Launcher:
         self._book = StartBook(store)
         self._keys = ApiKeys(secret_store, inventory.shell)
         self._contexts = NodeContexts(inventory, telemetry, survey_program, self._own_ports)
-        parts = PlanParts(backends, catalogue, owner, job_program, programs)
+        parts = PlanParts(backends, catalogue, owner, job_program, programs, images)
         self._plans = Plans(parts, inventory, self._contexts, self._book)
         self._repair = Repair(self._shelf, self._contexts.current)
         self._pool = EndpointPool(inventory.shell, clients)

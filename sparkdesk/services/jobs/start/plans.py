@@ -12,6 +12,7 @@ from typing import Protocol
 
 from sparkdesk.core.errors import PlanError
 from sparkdesk.core.jobs.backend import Backend, NodeContext, PlanContext
+from sparkdesk.core.jobs.image import Images
 from sparkdesk.core.jobs.plan import LaunchPlan, Problem, Severity
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.models.catalogue import find_model
@@ -40,6 +41,7 @@ class PlanParts:
     owner: str
     job_program: bytes
     programs: Mapping[str, bytes]
+    images: Images
 
 
 class Corrector(Protocol):
@@ -108,6 +110,7 @@ class Plans:
             engine_notes=cluster.engine_notes if cluster is not None else {},
             job_program=self._parts.job_program,
             programs=self._parts.programs,
+            images=self._parts.images,
         )
 
 

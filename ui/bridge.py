@@ -20,6 +20,9 @@ from sparkdesk.services.tasks import Tasks
 T = TypeVar("T")
 P = ParamSpec("P")
 
+MOST_AT_ONCE = 4096
+"""Items of a stream that a slot gets in one call."""
+
 
 def watch(latest: Latest[T], parent: QObject, slot: Callable[[T], None]) -> Subscription:
     """Call `slot` with the value now and at each change, until `parent` is destroyed or the result is closed."""
@@ -71,10 +74,11 @@ class StreamPump(QObject, Generic[T]):
             self._rest.start(0)
 
     def _flush(self) -> None:
-        items = self._reader.drain()
+        items = self._reader.drain(MOST_AT_ONCE)
         if items:
             self._slot(items)
-            self._rest.start(self._interval_ms)
+            # What is left is taken in pieces, so that the window stays alive over 50,000 lines of a log.
+            self._rest.start(0 if self._reader.waits else self._interval_ms)
 
     def close(self) -> None:
         """Stop reading; what waits is dropped."""

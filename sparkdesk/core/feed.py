@@ -91,13 +91,24 @@ class StreamReader(Generic[T]):
         if was_empty:
             self._wake()
 
-    def drain(self) -> list[T | Lost]:
-        """Take all that waits, oldest first, with `Lost(n)` in front when items were dropped."""
+    def drain(self, limit: int | None = None) -> list[T | Lost]:
+        """Take what waits, oldest first, with `Lost(n)` in front when items were dropped; at most `limit` items of it.
+
+        Whoever leaves items behind comes again by itself: `wake` is called for the first item only.
+        """
         items: list[T | Lost] = [Lost(self._lost)] if self._lost else []
-        items.extend(self._items)
-        self._items.clear()
         self._lost = 0
+        if limit is None or limit >= len(self._items):
+            items.extend(self._items)
+            self._items.clear()
+        else:
+            items.extend(self._items.popleft() for _ in range(limit))
         return items
+
+    @property
+    def waits(self) -> bool:
+        """Whether items are left to be drained."""
+        return bool(self._items)
 
     def close(self) -> None:
         """Leave the stream."""
@@ -120,13 +131,16 @@ class Stream(Generic[T]):
             reader.put(item)
 
     def read(self, wake: Callable[[], None], *, limit: int = 4096) -> StreamReader[T]:
-        """Open a reader; `wake` is called when items wait (at once, if past items are kept)."""
+        """Open a reader; `wake` is called when items wait (at once, if past items are kept).
+
+        What is kept does not count against `limit`: a reader that has just come was not too slow for it.
+        """
         token = object()
 
         def leave() -> None:
             self._readers.pop(token, None)
 
-        reader: StreamReader[T] = StreamReader(limit, wake, leave)
+        reader: StreamReader[T] = StreamReader(limit + len(self._past), wake, leave)
         self._readers[token] = reader
         for item in self._past:
             reader.put(item)

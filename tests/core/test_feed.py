@@ -75,3 +75,15 @@ def test_a_reader_that_left_gets_nothing() -> None:
     reader.close()
     stream.put(1)
     assert reader.drain() == []
+
+
+def test_a_new_reader_gets_all_that_is_kept_and_may_take_it_in_pieces() -> None:
+    stream = Stream[int](keep=10)
+    for number in range(20):
+        stream.put(number)
+    woken: list[bool] = []
+    reader = stream.read(lambda: woken.append(True), limit=2)
+    assert reader.drain(4) == [10, 11, 12, 13], "what was kept is not lost on a reader that has just come"
+    assert reader.waits
+    assert reader.drain() == [14, 15, 16, 17, 18, 19]
+    assert not reader.waits

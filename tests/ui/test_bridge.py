@@ -9,7 +9,7 @@ from PySide6.QtGui import QTextDocument, QTextFrame
 from PySide6.QtWidgets import QApplication
 
 from sparkdesk.core.feed import Latest, Stream, Subscription
-from ui.bridge import StreamPump, watch
+from ui.bridge import MOST_AT_ONCE, StreamPump, watch
 from ui.chat.markdown import lay_out
 
 TABLE = "| a | b |\n|---|---|\n| 1 | 2 |\n\n> said\n\n* one\n"
@@ -66,3 +66,16 @@ def test_an_answer_that_is_laid_out_again_and_again_leaves_no_frames(qapp: QAppl
     for _ in range(20):
         lay_out(document, TABLE)
     assert count_of(QTextFrame) <= before + 1
+
+
+def test_a_long_past_comes_in_pieces_and_whole(qapp: QApplication) -> None:
+    parent, stream = QObject(), Stream[int](keep=10_000)
+    for number in range(10_000):
+        stream.put(number)
+    seen: list[list[object]] = []
+    pump = StreamPump(stream, lambda items: seen.append(list(items)), rate_hz=1, parent=parent)
+    while sum(map(len, seen)) < 10_000:
+        qapp.processEvents()
+    assert [item for items in seen for item in items] == list(range(10_000))
+    assert max(map(len, seen)) == MOST_AT_ONCE
+    pump.close()

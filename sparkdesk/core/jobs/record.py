@@ -149,3 +149,5 @@ class LogLine:
     rank: int = 0
     offset: int = -1
     """Where in its rank's log the line ends, in bytes; -1 for lines that are not in it (ours)."""
+    attempt: int = 0
+    """Which start of the engine wrote it, the first is 1: its guard starts one again that died; 0 is not known."""

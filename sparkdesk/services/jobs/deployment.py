@@ -25,11 +25,11 @@ from sparkdesk.core.playbooks.reader import last_object
 from sparkdesk.core.step import Output, Playbook, Progress, RunEnded, StepEnded, StepEvent, StepStarted
 from sparkdesk.core.telemetry.sample import GAP_PERIODS
 from sparkdesk.services.clock import Clock
+from sparkdesk.services.jobs.held_log import HeldLog
 from sparkdesk.services.jobs.job_log import LogPiece
 from sparkdesk.services.records.reading_book import PERIOD_S
 
 OURS = "SparkDesk"
-KEEP_LINES = 5000
 KEEP_EVENTS = 1000
 LINE_CHARS = 8192
 MAX_TOLD = 100
@@ -56,7 +56,7 @@ class Deployment:
         self.status = status
         self.plan = plan
         self.backend = backend
-        self.log: Stream[LogLine] = Stream(keep=KEEP_LINES)
+        self.log = HeldLog()
         self.events: Stream[StepEvent] = Stream(keep=KEEP_EVENTS)
         self.failure: LogFailure | None = None
         self.last_line = ""
@@ -77,6 +77,8 @@ class Deployment:
         self._words: dict[str, str] = {}
         self._said_progress_s = -math.inf
         self._is_proved = False
+        self._attempt = 0 if status.is_adopted else 1
+        """Which life of the engine's the log tells of now; 0 while that is not known of one that was adopted."""
         self._forgetting: asyncio.TimerHandle | None = None
         self._clock = clock
         self._tell = tell
@@ -245,16 +247,18 @@ class Deployment:
     def say(self, text: str, *, level: str = "info") -> None:
         """A line of SparkDesk's own in the log."""
         line = make_line(text, max_chars=1000)
-        self.log.put(LogLine(self._clock.now_ms(), OURS, level, line, node_id=self.node_id))
+        self.log.put(LogLine(self._clock.now_ms(), OURS, level, line, node_id=self.node_id, attempt=self._attempt))
 
     def _take_line(self, raw: str, piece: LogPiece) -> None:
         source, words = split_source(raw)
         is_guard = source == GUARD
         text = make_line(words, max_chars=LINE_CHARS)
         level, now_ms = read_level(text), self._clock.now_ms()
-        self.log.put(LogLine(now_ms, source, level, text, piece.cut_bytes, self.node_id, piece.rank, piece.offset))
         if is_guard:
             self._take_guard(text)
+        where = (self.node_id, piece.rank, piece.offset, self._attempt)
+        self.log.put(LogLine(now_ms, source, level, text, piece.cut_bytes, *where))
+        if is_guard:
             return
         if text.strip():
             self.last_line = text.strip()[:400]
@@ -270,6 +274,7 @@ class Deployment:
         match = _RESTART.search(text)
         if match is not None:
             self.note_restarts(int(match[1]))
+            self._attempt = int(match[1]) + 1
             if self.status.state in (JobState.READY, JobState.DEGRADED):
                 last = f". Its last words: {self.cause}" if self.cause else ""
                 words = f"its engine ended and is started again, {match[1]} of {match[2]}{last}"
@@ -282,6 +287,8 @@ class Deployment:
 
     def note_restarts(self, count: int) -> None:
         """How often the guard started the engine again, as it says."""
+        if not count and not self._attempt:
+            self._attempt = 1
         if count != self.status.restarts:
             self.status = replace(self.status, restarts=count)
             self.refresh()

@@ -83,6 +83,6 @@ def planned_bytes(plan: LaunchPlan | None, node_id: str = "") -> int | None:
 def _words_of(deployment: Deployment) -> str:
     """All that names the cause: what the node said, what the adapter understood, the engine's last lines."""
     failure = deployment.failure
-    lines = [line.text for line in deployment.log.past if line.source == "engine"][-LAST_LINES:]
+    lines = deployment.log.last_texts(LAST_LINES, "engine")
     own = [failure.message] if failure is not None else []
     return "\n".join([deployment.status.message, *own, deployment.cause_line, *lines])

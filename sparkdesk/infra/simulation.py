@@ -29,6 +29,8 @@ LAST_WORDS_TIMEOUT_S = 2.0
 CONTROL_TIMEOUT_S = 20.0
 MAX_LINE_BYTES = 256 * 1024
 MAX_NODES = 64
+SIMULATED_ENGINES = {"vllm": "vLLM", "sglang": "SGLang", "trtllm": "TensorRT-LLM", "ollama": "Ollama"}
+"""Whose programs the simulator plays; llama.cpp is the real one."""
 _ROOT = str(Path(__file__).resolve().parents[2])
 
 
@@ -200,7 +202,7 @@ def read_cluster(line: bytes, *, key_path: str) -> ClusterRecord:
         is_simulated=True,
         shape=str(data.get("shape", "")),
         note=_note(data),
-        engine_notes={"vllm": "simulated vLLM, real llama.cpp"},
+        engine_notes={key: f"simulated {title}, real llama.cpp" for key, title in SIMULATED_ENGINES.items()},
     )
 
 

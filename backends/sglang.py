@@ -64,7 +64,7 @@ from sparkdesk.core.planning.launch.preflight import (
 from sparkdesk.core.planning.launch.request import NO_SPECULATION, STOCK, has_format, launched_weights, share_of
 from sparkdesk.core.planning.launch.share import share_launch_problems, share_ledger, share_notes
 from sparkdesk.core.planning.launch.word import Vocabulary, error, lan_refusal, spark_problems, word_problems
-from sparkdesk.core.planning.setup import Build, EngineProfile
+from sparkdesk.core.planning.setup import OF_AVAILABLE, Build, EngineProfile
 from sparkdesk.core.playbooks.container import (
     before_stages,
     container_argv,
@@ -112,7 +112,6 @@ DRAFT_STEPS = 3
 """Source: SGLang's own documentation of EAGLE, recalled."""
 KEY_IN_WORDS = "SGLang takes its key on the command line only, where every user of the node can read it"
 """Source: SGLang 0.5.23's own source: --api-key, no variable of the environment."""
-SHARE_NOTE = "SGLang takes its share of what is available when it starts; graphs and server come on top of it"
 
 METRIC_NAMES = {
     "sglang:generation_tokens_total": GENERATED_TOKENS,
@@ -149,6 +148,7 @@ PROFILE = EngineProfile(
     builds=(Build(STOCK, "Stock image"),),
     runtime_bytes=RUNTIME_BYTES,
     memory_fraction=DEFAULT_MEMORY_FRACTION,
+    share_of=OF_AVAILABLE,
 )
 """What this adapter launches; a test holds it against the planner's table of engines."""
 WORDS = Vocabulary(
@@ -201,7 +201,7 @@ class Sglang:
             container=container_name(context.job_id),
         )
         plan = build_plan(request, context, spec, ledger=ledger, command_title="docker run")
-        return replace(plan, notes=(*plan.notes, *share_notes(request, context, PROFILE), SHARE_NOTE))
+        return replace(plan, notes=(*plan.notes, *share_notes(request, context, PROFILE)))
 
     def log_reader(self) -> RuledLog:
         """A new reader."""

@@ -185,6 +185,7 @@ PROFILES = [vllm.PROFILE, llamacpp.PROFILE, sglang.PROFILE, trtllm.PROFILE]
 def test_an_adapter_and_the_planners_table_say_the_same_of_an_engine(profile: object) -> None:
     engine = table_of_engines()[profile.key]  # type: ignore[attr-defined]
     assert profile.runtime_bytes == engine["runtime_bytes"]  # type: ignore[attr-defined]
+    assert profile.share_of == engine.get("share_of", "total")  # type: ignore[attr-defined]
     assert {build.key for build in profile.builds} == {each["key"] for each in engine["build"]}  # type: ignore[attr-defined]
     for field in ("speculatives", "kv_dtypes"):
         assert set(getattr(profile, field)) <= set(engine[field])  # type: ignore[call-overload]

@@ -86,6 +86,7 @@ class _Engine(_Strict):
     build: tuple[_Build, ...]
     runtime_bytes: Count
     memory_fraction: Ratio | None = None
+    share_of: Literal["total", "available"] = "total"
     is_launchable: bool = True
     source: Text
 
@@ -236,6 +237,7 @@ def _engine(row: _Engine) -> EngineProfile:
         builds=tuple(Build(one.key, one.title, one.note, one.source) for one in row.build),
         runtime_bytes=row.runtime_bytes,
         memory_fraction=row.memory_fraction,
+        share_of=row.share_of,
         is_launchable=row.is_launchable,
         source=row.source,
     )

@@ -6,9 +6,13 @@ The one rule: everything that changes memory or speed is named here; nothing abo
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from sparkdesk.core.models.spec import ModelSpec, WeightFormat
 from sparkdesk.core.planning.parallelism import Parallelism
+
+OF_TOTAL: Final = "total"
+OF_AVAILABLE: Final = "available"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,9 @@ class EngineProfile:
     """CUDA context, graphs, server: outside of weights and KV; an allowance."""
     memory_fraction: float | None = None
     """The share of unified memory that it takes by default, for engines that take one."""
+    share_of: str = OF_TOTAL
+    """What that is a share of: the node's memory, runtime within it (OF_TOTAL), or what is available when the engine
+    starts, with the runtime on top (OF_AVAILABLE)."""
     is_launchable: bool = True
     """False: SparkDesk has no adapter for it yet; its plans are shown and exported only."""
     source: str = ""

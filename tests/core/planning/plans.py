@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import strategies as st
 
 from sparkdesk.core.jobs.plan import GIB
 from sparkdesk.core.models.spec import LayerGroup, LayerKind, ModelSpec, WeightFormat
 from sparkdesk.core.planning.parallelism import Parallelism
 from sparkdesk.core.planning.place import Neighbour, NodeRoom, Place
-from sparkdesk.core.planning.setup import Build, EngineProfile, Setup
+from sparkdesk.core.planning.setup import OF_AVAILABLE, Build, EngineProfile, Setup
 from sparkdesk.core.planning.workload import Workload
 
 STOCK = Build("stock", "Stock image")
@@ -24,6 +26,7 @@ VLLM = EngineProfile(
     runtime_bytes=4 * GIB,
     memory_fraction=0.7,
 )
+SGLANG = replace(VLLM, key="sglang", title="SGLang", share_of=OF_AVAILABLE)
 LLAMACPP = EngineProfile(
     "llamacpp", "llama.cpp", ("BF16", "Q8_0"), ("auto", "q8_0"), ("pipeline",), ("none",), (STOCK,), GIB // 2
 )
@@ -89,7 +92,7 @@ def specs(draw: st.DrawFn) -> ModelSpec:
             WeightFormat("BF16", whole),
             WeightFormat("FP8", whole // 2),
             WeightFormat("Q8_0", whole // 2, engines=("llamacpp",)),
-            WeightFormat("NVFP4", whole // 3, engines=("vllm",)),
+            WeightFormat("NVFP4", whole // 3, engines=("vllm", "sglang")),
         ),
     )
 
@@ -106,7 +109,7 @@ def questions(draw: st.DrawFn) -> tuple[Setup, Workload, Place]:
     made = Setup(
         spec=draw(specs()),
         weights=WeightFormat("", 1),
-        engine=draw(st.sampled_from((VLLM, LLAMACPP))),
+        engine=draw(st.sampled_from((VLLM, SGLANG, LLAMACPP))),
         build=STOCK,
         parallelism=division,
         kv_dtype=draw(st.sampled_from(("", "fp8", "q8_0"))),

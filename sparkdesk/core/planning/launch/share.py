@@ -1,7 +1,7 @@
 """What a launch takes of a node's memory, for engines that take a share of it at their start (vLLM, SGLang).
 
-The one rule: the ledger is the engine's own arithmetic (share x total, less weights and runtime, is KV cache), and the
-planner's code reckons it, so that form, plan table and launch say the same.
+The one rule: the ledger is the engine's own arithmetic (what its share leaves beside the weights is KV cache), and the
+planner's code reckons it (memory/fraction.py), so that form, plan table and launch say the same.
 """
 
 from __future__ import annotations
@@ -10,13 +10,8 @@ from sparkdesk.core.jobs.backend import PlanContext
 from sparkdesk.core.jobs.plan import MemoryLedger, Problem, Severity
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.planning.launch.request import live_place, place_of, setup_of, share_of, workload_of
-from sparkdesk.core.planning.memory.ledger import (
-    fit_problems,
-    launch_ledgers,
-    share_problems,
-    start_note,
-    weights_problems,
-)
+from sparkdesk.core.planning.memory.fraction import start_note
+from sparkdesk.core.planning.memory.ledger import fit_problems, launch_ledgers, share_problems, weights_problems
 from sparkdesk.core.planning.setup import EngineProfile
 
 
@@ -48,5 +43,5 @@ def share_launch_problems(request: LaunchRequest, context: PlanContext, profile:
 def share_notes(request: LaunchRequest, context: PlanContext, profile: EngineProfile) -> tuple[str, ...]:
     """The engine's own check at its start, with its numbers, where it passes."""
     share = share_of(request, profile) or 0.0
-    notes = (start_note(node, share, profile.title) for node in place_of(request, context).nodes)
+    notes = (start_note(profile, node, share) for node in place_of(request, context).nodes)
     return tuple(note for note in notes if note)

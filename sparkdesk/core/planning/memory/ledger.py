@@ -26,6 +26,16 @@ from sparkdesk.core.planning.memory.advice import (
     with_users,
     without_neighbours,
 )
+from sparkdesk.core.planning.memory.fraction import (
+    MOST_FRACTION,
+    base_bytes,
+    inside_bytes,
+    least_base_bytes,
+    outside_bytes,
+    smallest_fraction,
+    start_problems,
+    widest_fraction,
+)
 from sparkdesk.core.planning.memory.need import (
     MOST_TOKENS,
     MOST_USERS,
@@ -37,18 +47,15 @@ from sparkdesk.core.planning.memory.need import (
     room_of,
     sequences_bytes,
 )
-from sparkdesk.core.planning.place import NodeRoom, Place
-from sparkdesk.core.planning.setup import Setup
+from sparkdesk.core.planning.place import Place
+from sparkdesk.core.planning.setup import OF_AVAILABLE, Setup
 from sparkdesk.core.planning.workload import Workload
 from sparkdesk.core.telemetry.free_memory import LOW_BYTES
 
 SAFE_LEFT_BYTES: Final = int(LOW_BYTES)
 """What must be left so that a node cannot freeze: the most users and the longest context keep it free."""
 WORST_FIRST: Final = (Fit.TOO_BIG, Fit.RISKY, Fit.UNKNOWN, Fit.TIGHT, Fit.FITS)
-MOST_FRACTION: Final = 0.98
-"""Of `LaunchRequest.memory_fraction`."""
-_STEPS: Final = 100
-"""A share is written in hundredths."""
+WHOLE_WORDS: Final = "weights, KV cache and runtime"
 _NOBODY: Final = Workload("", "", 0, 0, 0)
 """The load of a plan without users: what is left is for their cache."""
 
@@ -58,7 +65,10 @@ def ledgers(setup: Setup, workload: Workload, place: Place) -> tuple[MemoryLedge
     need = need_of(setup, workload)
     rooms = tuple(room_of(node, place) for node in place.nodes)
     fraction = _fraction(setup, need, rooms)
-    return tuple(_ledger(node.node_id, room, need, fraction) for node, room in zip(place.nodes, rooms, strict=True))
+    held = tuple(_held(setup, need, room, fraction) for room in rooms)
+    return tuple(
+        _ledger(node.node_id, room, need, spare) for node, room, spare in zip(place.nodes, rooms, held, strict=True)
+    )
 
 
 def launch_ledgers(setup: Setup, workload: Workload, place: Place) -> tuple[MemoryLedger, ...]:
@@ -71,12 +81,13 @@ def launch_ledgers(setup: Setup, workload: Workload, place: Place) -> tuple[Memo
     if setup.engine.memory_fraction is None or share is None:
         return ledgers(setup, workload, place)
     need = need_of(setup, workload)
-    return tuple(_taken(node.node_id, room_of(node, place), need, share) for node in place.nodes)
+    return tuple(_taken(setup, node.node_id, room_of(node, place), need, share) for node in place.nodes)
 
 
-def _taken(node_id: str, room: Room, need: Need, share: float) -> MemoryLedger:
+def _taken(setup: Setup, node_id: str, room: Room, need: Need, share: float) -> MemoryLedger:
     weights, _, runtime = _whole(need)
-    left = None if room.total_bytes is None else int(room.total_bytes * share) - runtime
+    base = base_bytes(setup.engine, room)
+    left = None if base is None else int(base * share) - runtime + round(outside_bytes(setup.engine, runtime))
     return MemoryLedger(
         node_id=node_id,
         total_bytes=room.total_bytes,
@@ -102,18 +113,9 @@ def fraction_for(setup: Setup, workload: Workload, place: Place) -> float | None
     """
     if setup.engine.memory_fraction is None:
         return None
-    return _smallest_fraction(need_of(setup, workload), tuple(room_of(node, place) for node in place.nodes))
-
-
-def largest_fraction(total_bytes: float, available_bytes: float) -> float:
-    """The largest share, in hundredths, with which an engine starts: available >= share x total. 0 to 0.98.
-
-    Source: vLLM's and SGLang's own check at start; on unified memory both read MemAvailable.
-    """
-    if not (math.isfinite(total_bytes) and math.isfinite(available_bytes)) or total_bytes <= 0:
-        return 0.0
-    steps = math.floor(max(0.0, min(available_bytes / total_bytes, 1.0)) * _STEPS + 1e-9)
-    return min(steps / _STEPS, MOST_FRACTION)
+    return smallest_fraction(
+        setup.engine, need_of(setup, workload), tuple(room_of(node, place) for node in place.nodes)
+    )
 
 
 def kept_bytes(fit: Fit) -> int:
@@ -149,12 +151,18 @@ def max_concurrency(setup: Setup, workload: Workload, place: Place, *, left_byte
     return MOST_USERS if one <= 0 else min(MOST_USERS, int(budget // one) * replicas)
 
 
-def _ledger(node_id: str, room: Room, need: Need, fraction: float | None) -> MemoryLedger:
+def _held(setup: Setup, need: Need, room: Room, fraction: float | None) -> int:
+    """What the engine's share holds beyond the workload's need; 0 where that is not known."""
+    weights, kv, runtime = _whole(need)
+    base = base_bytes(setup.engine, room)
+    if fraction is None or base is None or weights is None or kv is None:
+        return 0
+    inside = weights + kv + runtime - round(outside_bytes(setup.engine, runtime))
+    return max(0, int(fraction * base) - inside)
+
+
+def _ledger(node_id: str, room: Room, need: Need, spare: int) -> MemoryLedger:
     parts = _whole(need)
-    known = [part for part in parts if part is not None]
-    spare = 0
-    if fraction is not None and room.total_bytes is not None and len(known) == len(parts):
-        spare = max(0, int(fraction * room.total_bytes) - sum(known))
     return MemoryLedger(
         node_id=node_id,
         total_bytes=room.total_bytes,
@@ -178,16 +186,7 @@ def _fraction(setup: Setup, need: Need, rooms: tuple[Room, ...]) -> float | None
         return None
     if setup.memory_fraction is not None:
         return setup.memory_fraction if 0.0 < setup.memory_fraction <= 1.0 else None
-    return _smallest_fraction(need, rooms)
-
-
-def _smallest_fraction(need: Need, rooms: tuple[Room, ...]) -> float | None:
-    totals = [room.total_bytes for room in rooms if room.total_bytes is not None]
-    needed = need.total_bytes
-    if needed is None or not totals or len(totals) < len(rooms) or not math.isfinite(needed):
-        return None
-    fraction = math.ceil(needed / min(totals) * _STEPS - 1e-9) / _STEPS
-    return fraction if fraction <= MOST_FRACTION else None
+    return smallest_fraction(setup.engine, need, rooms)
 
 
 def _kv_budget(setup: Setup, place: Place, left_bytes: int) -> float | None:
@@ -200,12 +199,12 @@ def _kv_budget(setup: Setup, place: Place, left_bytes: int) -> float | None:
         return None
     budget = float(min(known) - left_bytes)
     if setup.engine.memory_fraction is not None:
-        totals = [room.total_bytes or 0 for room in rooms]
         fraction = setup.memory_fraction
         if fraction is None or not 0.0 < fraction <= 1.0:
-            pairs = zip(totals, known, strict=True)
-            fraction = min(largest_fraction(total, left - left_bytes) for total, left in pairs)
-        budget = fraction * min(totals)
+            fraction = min(widest_fraction(setup.engine, room, need.runtime_bytes, left_bytes) for room in rooms)
+        budget = fraction * (least_base_bytes(setup.engine, rooms) or 0) + outside_bytes(
+            setup.engine, need.runtime_bytes
+        )
     return budget - need.weights_bytes - need.runtime_bytes
 
 
@@ -359,42 +358,16 @@ def share_problems(setup: Setup, workload: Workload, place: Place) -> tuple[Prob
         words = f"A share of memory is above 0 and at most {MOST_FRACTION}"
         return (Problem(Severity.ERROR, words, f"Write {setup.engine.memory_fraction}.", field),)
     problems: list[Problem] = []
-    needed = need_of(setup, workload).total_bytes
+    needed = inside_bytes(setup.engine, need_of(setup, workload))
     for node in place.nodes:
-        problems += start_problems(node, share, setup.engine.title)
-        total = room_of(node, place).total_bytes
-        if total is not None and needed is not None and needed > share * total + 1:
+        problems += start_problems(setup.engine, node, share)
+        base = base_bytes(setup.engine, room_of(node, place))
+        if base is not None and needed is not None and needed > share * base + 1:
             enough = fraction_for(setup, workload, place)
             remedy = f"Take {enough:.2f}." if enough else "Take fewer users, a shorter context or smaller weights."
-            words = f"A share of {share:.2f} of {node.name} is {share * total / GIB:.1f} GiB; "
-            words += f"weights, KV cache and runtime need {needed / GIB:.1f} GiB"
+            is_part = setup.engine.share_of == OF_AVAILABLE
+            of, parts = ("what is available on ", "weights and KV cache") if is_part else ("", WHOLE_WORDS)
+            words = f"A share of {share:.2f} of {of}{node.name} is {share * base / GIB:.1f} GiB; "
+            words += f"{parts} need {needed / GIB:.1f} GiB"
             problems.append(Problem(Severity.WARNING, words, remedy, field))
     return tuple(problems)
-
-
-def start_problems(node: NodeRoom, share: float, engine_title: str) -> tuple[Problem, ...]:
-    """Whether the engine would start at all with this share: MemAvailable >= share x MemTotal on every node.
-
-    Source: vLLM's and SGLang's own check; its words: "Free memory on device ... is less than desired".
-    """
-    if node.total_bytes is None or node.available_bytes is None or node.available_bytes >= share * node.total_bytes:
-        return ()
-    largest = largest_fraction(node.total_bytes, node.available_bytes)
-    words = f"{engine_title} will not start on {node.name}: {node.available_bytes / GIB:.1f} GiB are available, and a "
-    words += f"share of {share:.2f} is {share * node.total_bytes / GIB:.1f} GiB"
-    remedy = f"The largest share that passes is {largest:.2f}; or stop what runs there."
-    if largest <= 0.0:
-        remedy = "Stop what runs there."
-    return (Problem(Severity.WARNING, words, remedy, "memory_fraction"),)
-
-
-def start_note(node: NodeRoom, share: float, engine_title: str) -> str:
-    """The engine's own check at its start, with its numbers, where it passes; "" where it does not or is not known."""
-    if node.total_bytes is None or node.available_bytes is None or start_problems(node, share, engine_title):
-        return ""
-    asked, available = share * node.total_bytes / GIB, node.available_bytes / GIB
-    largest = largest_fraction(node.total_bytes, node.available_bytes)
-    words = (
-        f"{engine_title} takes {share:.2f} of {node.name}'s memory, {asked:.1f} GiB, and checks at its start that so"
-    )
-    return f"{words} much is available: {available:.1f} GiB are, so up to {largest:.2f}"

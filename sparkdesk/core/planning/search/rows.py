@@ -159,6 +159,7 @@ class _Search:
             setup.speculative,
             engine.runtime_bytes,
             engine.memory_fraction is None,
+            engine.share_of,
         )
         found = self._memory.get(key)
         if found is None:

@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 
 from sparkdesk.core.jobs.plan import GIB, Fit, MemoryLedger
 from sparkdesk.core.models.spec import LayerGroup, LayerKind, ModelSpec, WeightFormat
+from sparkdesk.core.planning.memory.fraction import largest_fraction, start_note, start_problems
 from sparkdesk.core.planning.memory.ledger import (
     fraction_for,
-    largest_fraction,
     launch_ledgers,
     ledgers,
     max_concurrency,
     max_context_tokens,
+    share_problems,
     worst_fit,
 )
 from sparkdesk.core.planning.memory.need import NCCL_BYTES, SYSTEM_BYTES
@@ -24,7 +25,7 @@ from sparkdesk.core.planning.parallelism import Parallelism
 from sparkdesk.core.planning.place import Neighbour, NodeRoom, Place
 from sparkdesk.core.planning.setup import Setup
 from sparkdesk.core.planning.workload import CHAT, Workload
-from tests.core.planning.plans import LLAMACPP, load, place, questions, setup
+from tests.core.planning.plans import LLAMACPP, SGLANG, VLLM, load, place, questions, setup
 
 Question = tuple[Setup, Workload, Place]
 MANY = settings(max_examples=70, deadline=None)
@@ -263,8 +264,50 @@ def test_a_planned_share_passes_the_engines_check_and_holds_the_load(question: Q
         assert ledger.kv_bytes is not None
         assert need is not None
         assert ledger.kv_bytes >= need - 4
-        if node.total_bytes is not None and node.available_bytes is not None:
+        if made.engine is VLLM and node.total_bytes is not None and node.available_bytes is not None:
             assert share <= largest_fraction(node.total_bytes, node.available_bytes)
+        assert start_problems(made.engine, node, share) == ()
+
+
+def test_a_share_of_what_is_available_is_counted_by_hand() -> None:
+    # As the engine does it: share x available - weights is KV cache; graphs and server come out of the rest.
+    made = replace(setup(), engine=SGLANG, memory_fraction=0.7)
+    (ledger,) = launch_ledgers(made, CHAT, place(1, 100.0))
+    assert ledger.kv_bytes == int(round(100.0 * GIB) * 0.7) - 42_700_000_000
+    assert ledger.free_bytes == pytest.approx(30.0 * GIB - 4 * GIB, abs=4)
+    (whole,) = launch_ledgers(replace(made, engine=VLLM), CHAT, place(1, 100.0))
+    assert whole.kv_bytes == int(round(121.6 * GIB) * 0.7) - 42_700_000_000 - 4 * GIB
+
+
+@given(st.floats(50.0, 118.0), st.floats(0.42, 0.9), st.floats(0.0, 10.0))
+@MANY
+def test_with_less_available_the_same_share_holds_less_cache(available: float, share: float, less: float) -> None:
+    made = replace(setup(), engine=SGLANG, memory_fraction=share)
+    (ledger,) = launch_ledgers(made, CHAT, place(1, available))
+    (tighter,) = launch_ledgers(made, CHAT, place(1, available - less))
+    assert tighter.kv_bytes is not None
+    assert ledger.kv_bytes is not None
+    assert tighter.kv_bytes - ledger.kv_bytes == pytest.approx(-share * less * GIB, abs=4)
+
+
+@given(st.floats(10.0, 118.0))
+@MANY
+def test_the_largest_share_that_the_remedy_names_passes_and_a_larger_one_does_not(available: float) -> None:
+    (node,) = place(1, available).nodes
+    for engine in (VLLM, SGLANG):
+        (problem,) = start_problems(engine, node, 0.98)
+        largest = float(problem.remedy.split("passes is ")[1].split(";")[0])
+        assert start_problems(engine, node, largest) == ()
+        assert start_note(engine, node, largest)
+        assert start_problems(engine, node, round(largest + 0.01, 2))
+
+
+def test_a_share_of_what_is_available_that_is_too_small_says_of_what_it_is_one() -> None:
+    made = replace(setup(), engine=SGLANG, memory_fraction=0.4)
+    (problem,) = share_problems(made, CHAT, place(1, 100.0))
+    assert "A share of 0.40 of what is available on spark-0 is 40.0 GiB" in problem.message
+    enough = float(problem.remedy.removeprefix("Take ").removesuffix("."))
+    assert share_problems(replace(made, memory_fraction=enough), CHAT, place(1, 100.0)) == ()
 
 
 def test_engines_without_a_share_have_none() -> None:

@@ -16,7 +16,7 @@ REALLY_HERE = {"python-version"}
 IDLE = {"gpu-clock-under-load", "gpu-awake-clock", "gpu-slow-power", "gpu-processes", "rdma-words"}
 NO_NEIGHBOUR = {"nearest-bridge"}
 """Nobody names himself at the other end of a direct cable."""
-NO_JOB_YET = {"llamacpp-buffers", "llamacpp-on-gb10", "vllm-outside-memory", "vllm-on-gb10"}
+NO_JOB_YET = {"llamacpp-buffers", "llamacpp-on-gb10", "moe-backend", "vllm-outside-memory", "vllm-on-gb10"}
 NO_PLAN_RAN = {
     "container-headroom", "draft-weights", "memory-sharing", "nccl-buffers", "ollama-on-gb10", "sglang-on-gb10",
     "sglang-outside-memory", "training-memory", "training-overlap", "trtllm-on-gb10", "work-power",

@@ -59,6 +59,19 @@ def _in_log(marker: str, pattern: str) -> Rule:
     return rule
 
 
+def _among(pattern: str, wanted: str) -> Rule:
+    """Held when what the pattern's first group finds in the logs has the wanted words in it, each time, in any case."""
+    compiled, known = re.compile(pattern), re.compile(wanted, re.IGNORECASE)
+
+    def rule(answer: Answer) -> Ruling:
+        found = sorted(set(compiled.findall(text_of(answer))))
+        if not found:
+            return Hold.NOT_SEEN, "no job with such experts has run here yet"
+        return (Hold.HELD if all(map(known.search, found)) else Hold.DIFFERS), shown(", ".join(found))
+
+    return rule
+
+
 def _judge_sockets(answer: Answer) -> Ruling:
     found = re.findall(r"^LISTEN\s+\d+\s+\d+\s+(\S+):11000\s", text_of(answer), re.MULTILINE)
     if not found:
@@ -145,6 +158,12 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
         "ollama-on-gb10", "A model that Ollama loads for a launch lies in the GPU's memory", _JOB_LOGS,
         _in_log("[ollama] loading", r"\[ollama\] loaded \d+ bytes, [1-9]\d* of them for the GPU"),
         source="Ollama's docs/api.md", where="remote/ollama.py",
+    ),
+    assume(
+        "moe-backend", "What vLLM picks by itself for experts of 4 bit is Marlin or CUTLASS", _JOB_LOGS,
+        _among(r"Using '?([A-Za-z][\w .+-]{1,60}?)'? (?:Mxfp4|NvFp4) MoE backend", r"marlin|cutlass"),
+        source="vLLM 0.33's source for the line; the recipes for DGX Spark name one of both",
+        where="core/jobs/appraisal/cause.py",
     ),
     assume(
         "vllm-on-gb10", "vLLM starts on a GB10 and says so in the words that its reader knows", _JOB_LOGS,

@@ -117,6 +117,10 @@ CASES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         {"a/log": "[ollama] loading m\n[ollama] loaded 500 bytes, 500 of them for the GPU, context 4096, in 1.0 s\n"},
         {"a/log": "[ollama] loading m\n[ollama] loaded 500 bytes, 0 of them for the GPU, context 4096, in 1.0 s\n"},
     ),
+    "moe-backend": (
+        {"a/log": "INFO [nvfp4.py:242] Using 'MARLIN' NvFp4 MoE backend out of potential backends: [].\n"},
+        {"a/log": "INFO [mxfp4.py:120] Using 'TRITON' Mxfp4 MoE backend.\n"},
+    ),
     "llamacpp-on-gb10": (
         {"a/log": "ggml_cuda_init: found 1 CUDA devices:\n  Device 0: NVIDIA GB10, compute capability 12.1\n"},
         {"a/log": "ggml_cuda_init: no CUDA-capable device is detected\n"},

@@ -17,10 +17,9 @@ from ui.widgets.button import Button, IconButton
 from ui.widgets.field import Select, TextInput
 from ui.widgets.label import Label, plain_tooltip
 from ui.widgets.log_model import LogFilter
+from ui.widgets.log_pattern import SlowPattern, read_pattern
 from ui.widgets.segmented import Segmented
 
-_PLAIN: Final = re.compile(r"^[^\\^$.|?*+()\[\]{}]*$")
-"""What means the same read as a pattern and as words."""
 _NARROW_PX: Final = 760
 MAX_RANKS: Final = 8
 LEVELS: Final = [
@@ -29,13 +28,6 @@ LEVELS: Final = [
     ("WARN", "WARN and up"),
     ("ERROR", "Errors only"),
 ]
-
-
-def read_pattern(words: str) -> tuple[str, re.Pattern[str] | None]:
-    """Read what was typed: words to look for, or a pattern (any case). Raises re.error."""
-    if _PLAIN.match(words):
-        return words, None
-    return "", re.compile(words, re.IGNORECASE)
 
 
 class LogHead(QWidget):
@@ -52,12 +44,15 @@ class LogHead(QWidget):
         super().__init__(parent)
         self._ranks: tuple[str, ...] = ()
         self._attempts = 1
+        self._polls = 0
+        self.hides_polling = True
         self.title = Label(title, "dense_strong", "text")
         self.ranks = Segmented([("", "All ranks")], what="Ranks shown")
         self.attempts = Select(is_small=True)
         self.words = TextInput(placeholder="Filter, regex allowed", is_small=True, icon_name="filter")
         self.level = Select(is_small=True)
         self.follow = Button("Following", icon="arrow-down", is_small=True)
+        self.polling = Button("", kind="text", is_small=True)
         self.counted = Label("", "label", "text3")
         self.search = IconButton("search", "Search the whole log on the node", size=28)
         self.save = IconButton("download", "Save the log as a file", size=28)
@@ -80,12 +75,15 @@ class LogHead(QWidget):
         for part in (self.title, self.ranks, self.attempts, self.words, self.level):
             self.row.addWidget(part, 1 if part is self.words else 0)
         self.row.addStretch(1)
+        self.row.addWidget(self.polling)
         self.row.addWidget(self.follow)
         self.row.addWidget(self.counted)
         for tool in (self.search, self.save, self.size_button):
             self.row.addWidget(tool)
             tool.setVisible(False)
         self.ranks.setVisible(False)
+        self.polling.setVisible(False)
+        self.polling.setToolTip("Answered requests to /metrics and /health: how SparkDesk and others watch it")
         self.attempts.setVisible(False)
         self.problem.setVisible(False)
         column = QVBoxLayout(self)
@@ -99,6 +97,7 @@ class LogHead(QWidget):
         self.level.currentIndexChanged.connect(self._tell)
         self.attempts.currentIndexChanged.connect(self._tell)
         self.ranks.changed.connect(lambda _key: self._tell())
+        self.polling.clicked.connect(self._turn_polling)
         self.follow.clicked.connect(self.follow_asked)
         self.search.clicked.connect(self.search_asked)
         self.save.clicked.connect(self.save_asked)
@@ -133,9 +132,38 @@ class LogHead(QWidget):
         except re.error as error:
             self._say_problem(f"Not a pattern: {error.msg}{f' at {error.pos + 1}' if error.pos is not None else ''}")
             return None
+        except SlowPattern as error:
+            self._say_problem(f"Not searched: {error}")
+            return None
         self._say_problem("")
         sources = frozenset({self.ranks.key()}) if self.ranks.key() else frozenset[str]()
-        return LogFilter(needle, sources, self.level.key() or "DEBUG", pattern, int(self.attempts.key() or 0))
+        level, attempt = self.level.key() or "DEBUG", int(self.attempts.key() or 0)
+        return LogFilter(needle, sources, level, pattern, attempt, hides_polling=self.hides_polling)
+
+    def say_too_slow(self) -> None:
+        """Say that the pattern took too long on these lines and was left out."""
+        self._say_problem("Not searched: the pattern takes too long on these lines")
+
+    def _turn_polling(self) -> None:
+        self.hides_polling = not self.hides_polling
+        self._name_polling()
+        self._tell()
+
+    def show_polls(self, polls: int) -> None:
+        """Show how many lines of polling there are; without any there is no button."""
+        if polls == self._polls:
+            return
+        self._polls = polls
+        self.polling.setVisible(polls > 0)
+        self._name_polling()
+
+    def _name_polling(self) -> None:
+        is_narrow = self.width() < _NARROW_PX
+        words = ("Polls" if is_narrow else "Polling") + (" hidden" if self.hides_polling else " shown")
+        said = f"{words} ({count(self._polls)})"
+        if said != self.polling.text():
+            self.polling.setText(said)
+            self.polling.updateGeometry()
 
     def _say_problem(self, words: str) -> None:
         self.words.set_error(bool(words))
@@ -167,6 +195,7 @@ class LogHead(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         is_narrow = self.width() < _NARROW_PX
+        self._name_polling()
         for name in self._ranks[:MAX_RANKS]:
             key = name.split(" ")[0]
             self.ranks.set_text(key, key if is_narrow else name)

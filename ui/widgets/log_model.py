@@ -12,9 +12,19 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Final, NamedTuple
 
-from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, Qt, QTimer, Signal
+from PySide6.QtCore import (
+    QAbstractListModel,
+    QElapsedTimer,
+    QModelIndex,
+    QObject,
+    QPersistentModelIndex,
+    Qt,
+    QTimer,
+    Signal,
+)
 
 from ui.text import cut
+from ui.widgets.log_pattern import reach_chars
 
 MAX_LINES: Final = 50_000
 MAX_LINE_CHARS: Final = 8192
@@ -26,6 +36,21 @@ LEVELS: Final = ("DEBUG", "INFO", "WARN", "ERROR")
 LineRole: Final = Qt.ItemDataRole.UserRole + 1
 _COLOURING: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-Z\\-_])")
 """Escape sequences of a terminal. Source: ECMA-48, control sequences and two-character escapes."""
+
+
+_POLLING: Final = re.compile(
+    r"\"(?:GET|HEAD) /(?:prometheus/)?(?:metrics|health)/? HTTP/1\.\d\" 200\b"
+    r"|request: (?:GET|HEAD) /(?:metrics|health) \S{1,64} 200$"
+)
+"""A watcher's request that was answered. Source: uvicorn's access log, as vLLM, SGLang and TensorRT-LLM print it;
+llama.cpp's server, which leaves most of these out by itself."""
+SLOW_MS: Final = 700
+"""Filtering what is held, or what came at once, takes no longer than this."""
+
+
+def is_polling(text: str) -> bool:
+    """Say whether a line of a log is about a request that only looked how the server is, and was answered."""
+    return ("/metrics" in text or "/health" in text) and _POLLING.search(text[-200:]) is not None
 
 
 class LogLine(NamedTuple):
@@ -69,6 +94,7 @@ class LogFilter(NamedTuple):
     level: str = "DEBUG"
     pattern: re.Pattern[str] | None = None
     attempt: int = 0
+    hides_polling: bool = False
 
     def is_open(self) -> bool:
         """Say whether everything passes."""
@@ -83,18 +109,21 @@ class LogFilter(NamedTuple):
         rank = LEVELS.index(line.level) if line.level in LEVELS else 1
         if rank < LEVELS.index(self.level) or self.needle.lower() not in line.text.lower():
             return False
-        return self.pattern is None or self.pattern.search(line.text) is not None
+        if self.hides_polling and is_polling(line.text):
+            return False
+        return self.pattern is None or self.pattern.search(line.text, 0, reach_chars(self.pattern)) is not None
 
 
 class LogModel(QAbstractListModel):
     """A list model over the ring. `append` may be called at any rate; rows change at most ten times a second.
 
     `moved(added, dropped)` counts visible rows of one flush: added at the end, dropped at the start. `extended` counts
-    those put before the first one.
+    those put before the first one. `too_slow` says that the filter's pattern took too long and was left out.
     """
 
     moved = Signal(int, int)
     extended = Signal(int)
+    too_slow = Signal()
 
     def __init__(self, parent: QObject | None = None, *, max_lines: int = MAX_LINES) -> None:
         super().__init__(parent)
@@ -111,10 +140,12 @@ class LogModel(QAbstractListModel):
         """Lines put before the others, which are held beyond the ring's size until they are let go."""
         self._error: tuple[int, LogLine] | None = None
         self._last_attempt = 1
+        self._polls = 0
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(FLUSH_MS)
         self._timer.timeout.connect(self.flush)
+        self.too_slow.connect(self._filter_again, Qt.ConnectionType.QueuedConnection)
 
     def append(self, lines: Iterable[LogLine]) -> None:
         """Take lines in; they show within 100 ms."""
@@ -127,7 +158,7 @@ class LogModel(QAbstractListModel):
         self.beginResetModel()
         self._lines.clear()
         self._pending.clear()
-        self._first = self._older = 0
+        self._first = self._older = self._polls = 0
         self._error = None
         self._last_attempt = 1
         self._shown = None if self._filter.is_open() else deque()
@@ -141,7 +172,7 @@ class LogModel(QAbstractListModel):
         if not batch:
             return 0
         start = self._first - len(batch)
-        passing = [start + i for i, line in enumerate(batch) if self._shown is None or self._filter.passes(line)]
+        passing = self._passing(batch, start)
         if passing:
             self.beginInsertRows(QModelIndex(), 0, len(passing) - 1)
         self._lines.extendleft(reversed(batch))
@@ -182,10 +213,30 @@ class LogModel(QAbstractListModel):
         """Return the highest try that was seen."""
         return self._last_attempt
 
+    def polls(self) -> int:
+        """Return how many of the lines held are requests that only looked how the server is."""
+        return self._polls
+
+    def _passing(self, batch: Iterable[LogLine], start: int) -> list[int]:
+        """Give the sequence numbers of the lines that pass; a pattern that takes too long is left out from there on."""
+        if self._shown is None:
+            return [start + i for i, _line in enumerate(batch)]
+        passing, spent, is_slow = [], QElapsedTimer(), False
+        spent.start()
+        for i, line in enumerate(batch):
+            if self._filter.passes(line):
+                passing.append(start + i)
+            if self._filter.pattern is not None and spent.elapsed() > SLOW_MS:
+                self._filter, is_slow = self._filter._replace(pattern=None), True
+        if is_slow:
+            self.too_slow.emit()
+        return passing
+
     def _note(self, batch: list[LogLine], start: int) -> None:
         """Remember of new lines what is said beside the rows."""
         self._source_chars = min(max(self._source_chars, *(len(line.source) for line in batch)), 12)
         self._last_attempt = max(self._last_attempt, *(line.attempt for line in batch))
+        self._polls += sum(is_polling(line.text) for line in batch)
         at = next((i for i, line in enumerate(batch) if line.level == "ERROR"), -1)
         if at >= 0 and (self._error is None or start + at < self._error[0]):
             self._error = (start + at, batch[at])
@@ -198,8 +249,13 @@ class LogModel(QAbstractListModel):
         if wanted.is_open():
             self._shown = None
         else:
-            self._shown = deque(self._first + i for i, line in enumerate(self._lines) if wanted.passes(line))
+            self._shown = deque()
+            self._shown = deque(self._passing(self._lines, self._first))
         self.endResetModel()
+
+    def _filter_again(self) -> None:
+        """What passed before its pattern was left out passed by the pattern."""
+        self.set_filter(self._filter)
 
     def filter(self) -> LogFilter:
         """Return the filter in force."""
@@ -222,7 +278,7 @@ class LogModel(QAbstractListModel):
         self._pending.clear()
         dropped = self._drop(max(0, len(self._lines) + len(batch) - self._max_lines - self._older))
         start = self._first + len(self._lines)
-        passing = [start + i for i, line in enumerate(batch) if self._shown is None or self._filter.passes(line)]
+        passing = self._passing(batch, start)
         new_rows = len(passing)
         if new_rows:
             count = self.rowCount()
@@ -244,7 +300,7 @@ class LogModel(QAbstractListModel):
         if rows:
             self.beginRemoveRows(QModelIndex(), 0, rows - 1)
         for _ in range(count):
-            self._lines.popleft()
+            self._polls -= is_polling(self._lines.popleft().text)
         if self._shown is not None:
             for _ in range(rows):
                 self._shown.popleft()

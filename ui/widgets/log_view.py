@@ -68,6 +68,7 @@ class LogView(Card):
         self._whole = QPlainTextEdit()
         self._build()
         self._wire()
+        self._refilter(self.head.wanted() or LogFilter())
         self._show_state()
 
     def _build(self) -> None:
@@ -98,6 +99,7 @@ class LogView(Card):
         self.model.moved.connect(self._on_moved)
         self.model.extended.connect(self._on_extended)
         self.model.modelReset.connect(self._on_reset)
+        self.model.too_slow.connect(self.head.say_too_slow)
         copy = QAction("Copy lines", self.area)
         copy.setShortcut(QKeySequence(QKeySequence.StandardKey.Copy))
         copy.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
@@ -202,6 +204,7 @@ class LogView(Card):
             total=self.model.total(),
         )
         self.head.set_attempts(self.model.last_attempt())
+        self.head.show_polls(self.model.polls())
         error = self.model.first_error()
         if error is None:
             self.error.show_error("", "")

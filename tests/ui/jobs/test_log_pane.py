@@ -92,6 +92,28 @@ def test_a_bad_pattern_is_named_and_the_rows_stay(page: DeploymentsPage, desk: D
     assert not head.problem.isVisible()
 
 
+def test_a_pattern_that_could_hold_the_window_up_is_refused(page: DeploymentsPage, desk: Desk) -> None:
+    filled(page, desk, LogLine(T_MS, "engine", "info", "a" * 4000 + "b"))
+    head = page.detail.log.head
+    QTest.keyClicks(head.words, "(a+)+$")
+    assert head.problem.text().startswith("Not searched: a repeat of what repeats")
+    assert len(shown(page)) == 1
+
+
+def test_polling_is_hidden_counted_and_shown_on_a_click(page: DeploymentsPage, desk: Desk) -> None:
+    head = page.detail.log.head
+    filled(page, desk, *lines(0, 3))
+    assert not head.polling.isVisible()
+    poll = LogLine(T_MS, "engine", "info", 'INFO:     127.0.0.1:35522 - "GET /metrics HTTP/1.1" 200 OK')
+    filled(page, desk, poll, *lines(3, 1), poll)
+    assert head.polling.text() == "Polling hidden (2)"
+    assert shown(page) == ["line 0", "line 1", "line 2", "line 3"]
+    assert head.counted.text() == "4 of 6 lines"
+    QTest.mouseClick(head.polling, LEFT)
+    assert head.polling.text() == "Polling shown (2)"
+    assert len(shown(page)) == 6
+
+
 def test_levels_narrow_and_own_lines_have_their_own_names(page: DeploymentsPage, desk: Desk) -> None:
     filled(
         page,

@@ -110,6 +110,8 @@ STEPPED = ("mtp", "eagle3", "draft")
 """Methods that take a number of steps; one word is guessed a step (top 1), and one more is checked than guessed."""
 DRAFT_STEPS = 3
 """Source: SGLang's own documentation of EAGLE, recalled."""
+QUIET_FLAGS = ("--uvicorn-access-log-exclude-prefixes", "--log-level-http")
+"""Keeps our own polling out of the server's log; a start that does not know it has a fix (core/jobs/fix.py)."""
 KEY_IN_WORDS = "SGLang takes its key on the command line only, where every user of the node can read it"
 """Source: SGLang 0.5.23's own source: --api-key, no variable of the environment."""
 
@@ -278,6 +280,8 @@ def _words(request: LaunchRequest, spec: ModelSpec | None) -> tuple[str, ...]:
             words += [flag, str(value)]
     if request.trust_remote_code:
         words.append("--trust-remote-code")
+    if not any(word.partition("=")[0] in QUIET_FLAGS for word in request.extra_flags):
+        words += [QUIET_FLAGS[0], "/health", "/metrics"]
     return (*words, *request.extra_flags)
 
 

@@ -362,6 +362,8 @@ FAILURE_RULES = (
             (r"Invalid value for '?--\w{2,40}", "Correct the value: this release of TensorRT-LLM does not take it."),
             (r"Extra inputs are not permitted", "This release does not know one of the options: take another image."),
             (r"Failed to bind socket", "Take another port."),
+            (r"Insufficient GPU memory for the KV cache",
+             "Lower the context or the users, choose smaller weights, or stop what runs on the node."),
             (r"(?i)error downloading or loading vocab file|tiktoken.{0,80}(?:error|failed)",
              f"Give gpt-oss its encodings: {TIKTOKEN} in the environment."),
             (r"(?i)not supported in TRT-LLM yet|Unknown architecture",

@@ -118,6 +118,8 @@ LOAD_FORMATS = (
 )  # fmt: skip
 KEY_VARIABLE = "VLLM_API_KEY"
 """Guards paths below /v1 only; /health and /metrics answer without it. Source: vLLM 0.33.0's own source."""
+QUIET_FLAGS = ("--disable-access-log-for-endpoints", "--disable-uvicorn-access-log")
+"""The first came with vLLM 0.16; a start that does not know it has a fix (core/jobs/fix.py)."""
 REMOVED_VARIABLES = ("VLLM_NVFP4_GEMM_BACKEND", "VLLM_USE_FLASHINFER_MOE_FP4")
 """Of older playbooks; vLLM 0.33.0 has them no more and warns only. Source: its list of variables."""
 
@@ -308,7 +310,21 @@ def _words(request: LaunchRequest, spec: ModelSpec | None) -> tuple[str, ...]:
     if request.build == EAGER:
         words.append("--enforce-eager")
     tuning = _tuning(request)
-    return (*words, *(without_said(tuning.flags, words) if tuning else ()), *request.extra_flags)
+    words += without_said(tuning.flags, words) if tuning else ()
+    return (*words, *_quiet_words(request), *request.extra_flags)
+
+
+def _quiet_words(request: LaunchRequest) -> tuple[str, ...]:
+    """What keeps our own polling out of the server's log; nothing where the person says it.
+
+    An image of a tuned build may be older than the flag that leaves other requests in the log.
+    """
+    if any(word.partition("=")[0] in QUIET_FLAGS for word in request.extra_flags):
+        return ()
+    tuning = _tuning(request)
+    if tuning is not None and tuning.image and not request.image:
+        return (QUIET_FLAGS[1],)
+    return (QUIET_FLAGS[0], "/health,/metrics")
 
 
 def _chosen(request: LaunchRequest) -> list[str]:
@@ -462,6 +478,10 @@ FAILURE_RULES = (
             (r"To serve at least one request.{1,400}estimated maximum model length is ([\d,]{1,12})",
              "Lower the context to {1} tokens, or raise the memory share."),
             (r"To serve at least one request", "Lower the context, or raise the memory share."),
+            (r"on kv cache allocation is less than requested memory for kv",
+             "Ask for a smaller KV cache (--kv-cache-memory-bytes, VLLM_CPU_KVCACHE_SPACE), or stop what runs there."),
+            (r"max_model_len \(\d{1,9}\) is greater than the derived max_model_len \(\w{1,40}=(\d{1,9})",
+             "Lower the context to {1} tokens, for which the model was trained."),
             (r"No available memory for the cache blocks", "Raise the memory share or lower the context."),
             (r"Failed to load model - not enough GPU memory", "Lower the memory share or choose smaller weights."),
             (r"No (?:valid attention backend found|\w{2,12} MoE backend supports)",

@@ -2,7 +2,8 @@
 
 The one rule: a fix is proposed only for a cause that the failure names, in the engine's, the guard's or our own words;
 where none is named there is no fix. A person sees each change before anything runs.
-Source of the lines: vLLM 0.33's own messages; llama.cpp's server, run; docker's and the hub client's words, recalled.
+Source of the lines: vLLM 0.33's own messages; vLLM 0.32 on CPU and llama.cpp's server, run; SGLang 0.5.23's own source;
+docker's and the hub client's words, recalled.
 """
 
 from __future__ import annotations
@@ -27,6 +28,12 @@ SHARE_MARGIN = 0.02
 """Left free below what the engine saw: what is available moves by this much while a model loads."""
 MAX_LOAD_TIMEOUT_S = 4 * 3600.0
 LICENCE, TOKEN = "licence", "token"
+QUIET_FLAGS = {
+    "--disable-access-log-for-endpoints": ("--disable-uvicorn-access-log",),
+    "--uvicorn-access-log-exclude-prefixes": ("--log-level-http", "warning"),
+}
+"""Flags of our plans that keep our own polling out of a server's log, and the older words that keep all requests out: a
+plan whose request has these leaves ours out. Source: vLLM 0.16 and SGLang of January 2026 brought the first ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +99,25 @@ def difference(request: LaunchRequest, other: LaunchRequest) -> tuple[tuple[str,
 
 # The rules, each for one cause ------------------------------------------------------------------------------------
 
-_CONTEXT = re.compile(r"estimated maximum model length is ([\d,]{1,12})")
+_CONTEXT = re.compile(
+    r"estimated maximum model length is ([\d,]{1,12})"
+    r"|greater than the derived (?:max_model_len|context_length) \((?:\w{1,40}=)?(\d{1,9})"
+)
+_CACHE_ASKED = re.compile(r"on kv cache allocation is less than requested memory for kv")
+_CACHE_WORDS = ("--kv-cache-memory-bytes", "VLLM_CPU_KVCACHE_SPACE")
+"""What asks for a KV cache of one size, as a flag and as a variable. Source: that message of vLLM's itself."""
+_LEAST_SHARE = re.compile(r"Raise --mem-fraction-static above ([\d.]{1,6})")
+_PTXAS = "ptxas fatal"
+PTXAS_VARIABLE = ("TRITON_PTXAS_PATH", "/usr/local/cuda/bin/ptxas")
+"""Triton's own assembler may not know sm_121; CUDA 13's does. Source: reports of the Spark's users."""
 _SHORT = re.compile(r"Free memory on device[^(]{0,40}\(([\d.]{1,8})/([\d.]{1,8}) GiB\)[^\n]{0,80}less than desired")
 _PORT = re.compile(
     r"address already in use|couldn't bind|port is already allocated|\bport \d+ is in use", re.IGNORECASE
 )
-_NO_CACHE = "No available memory for the cache blocks"
+_NO_CACHE = re.compile(
+    r"No available memory for the cache blocks|try to increase --mem-fraction-static|"
+    r"Insufficient GPU memory for the KV cache"
+)
 _MEMORY = re.compile(
     r"out of memory|(?:failed|unable) to allocate|memory floor|\bsignal 9\b|\bcode 137\b", re.IGNORECASE
 )
@@ -110,6 +130,7 @@ _FLAG = re.compile(
 _DAMAGED = re.compile(
     r"SafetensorError|incomplete metadata|failed to load model|error loading model|checksum|not whole", re.IGNORECASE
 )
+_UNKNOWN_KIND = "unknown model architecture"
 _REMOTE_CODE = re.compile(r"trust[_-]remote[_-]code", re.IGNORECASE)
 _IMAGE = re.compile(r"exec format error|manifest unknown|no such image|no matching manifest", re.IGNORECASE)
 _NOT_YET = re.compile(r"not so after [\d,.]+ s")
@@ -117,11 +138,11 @@ _RESTARTED = "node was restarted"
 
 
 def _lower_context(failed: FailedLaunch) -> tuple[Fix | None, ...]:
-    """The engine itself said how much context its memory holds."""
+    """The engine itself said how much context its memory holds, or how much the model was trained for."""
     match = _CONTEXT.search(failed.words)
     if match is None:
         return ()
-    most = int(match[1].replace(",", ""))
+    most = int((match[1] or match[2]).replace(",", ""))
     return (_context_fix(failed.request, most // 16 * 16),)
 
 
@@ -148,12 +169,44 @@ def _fit_share(failed: FailedLaunch) -> tuple[Fix | None, ...]:
 
 def _make_cache_room(failed: FailedLaunch) -> tuple[Fix | None, ...]:
     """The weights fill the engine's share: nothing is left for the KV cache."""
-    if _NO_CACHE not in failed.words:
+    if not _NO_CACHE.search(failed.words):
         return ()
     share = failed.request.memory_fraction
     more = min(round((share or MOST_SHARE) + SHARE_STEP, 2), MOST_SHARE)
     raised = _share_fix(failed.request, more) if share is not None and more > share else None
     return (raised, _context_fix(failed.request, failed.request.context_tokens // 2), _stop_neighbour(failed))
+
+
+def _raise_share(failed: FailedLaunch) -> tuple[Fix | None, ...]:
+    """The engine said which share its weights need at least."""
+    match = _LEAST_SHARE.search(failed.words)
+    if match is None:
+        return ()
+    share = math.floor(_number(match[1]) * 100 + 1) / 100 + SHARE_STEP
+    return (_share_fix(failed.request, round(share, 2)) if share <= MOST_SHARE else None, _stop_neighbour(failed))
+
+
+def _ask_smaller_cache(failed: FailedLaunch) -> tuple[Fix | None, ...]:
+    """A KV cache of one size was asked for, and less is there."""
+    if not _CACHE_ASKED.search(failed.words):
+        return ()
+    request, (flag, variable) = failed.request, _CACHE_WORDS
+    if any(word.partition("=")[0] == flag for word in request.extra_flags):
+        words = f"Leave out {flag}: the memory share decides then"
+        return (Fix(words, (("extra_flags", _without(request.extra_flags, flag)),)), _stop_neighbour(failed))
+    if any(name == variable for name, _ in request.environment):
+        kept = tuple(pair for pair in request.environment if pair[0] != variable)
+        return (Fix(f"Leave out {variable}: the engine decides then", (("environment", kept),)),)
+    return (_stop_neighbour(failed), _context_fix(request, request.context_tokens // 2))
+
+
+def _name_assembler(failed: FailedLaunch) -> tuple[Fix | None, ...]:
+    """Triton's own assembler does not know the GPU: CUDA's does."""
+    environment = failed.request.environment
+    if _PTXAS not in failed.words or any(name == PTXAS_VARIABLE[0] for name, _ in environment):
+        return ()
+    words = f"Let Triton use CUDA's assembler: {'='.join(PTXAS_VARIABLE)}"
+    return (Fix(words, (("environment", (*environment, PTXAS_VARIABLE)),)),)
 
 
 def _need_less(failed: FailedLaunch) -> tuple[Fix | None, ...]:
@@ -181,12 +234,26 @@ def _be_let_in(failed: FailedLaunch) -> tuple[Fix | None, ...]:
 
 
 def _drop_flag(failed: FailedLaunch) -> tuple[Fix | None, ...]:
-    """A flag that this build does not know, when the person added it; the plan's own flags are not theirs to drop."""
+    """A flag that this build does not know: what the person added is left out; of the plan's own, what can be."""
     match = _FLAG.search(failed.words)
     if match is None:
         return ()
-    flag, kept, is_dropped = match[1], [], False
-    for word in failed.request.extra_flags:
+    flag, request = match[1], failed.request
+    kept = _without(request.extra_flags, flag)
+    if kept != request.extra_flags:
+        return (Fix(f"Leave out {flag}, which this build does not know", (("extra_flags", kept),)),)
+    if flag in QUIET_FLAGS and QUIET_FLAGS[flag][0] not in request.extra_flags:
+        words = f"Leave out {flag}, which this build does not know; no request is in its log then"
+        return (Fix(words, (("extra_flags", (*request.extra_flags, *QUIET_FLAGS[flag])),)),)
+    if request.image:
+        return (Fix(f"Use the engine's usual image instead of {request.image}", (("image", ""),)),)
+    return ()
+
+
+def _without(flags: tuple[str, ...], flag: str) -> tuple[str, ...]:
+    """The flags without this one and its value."""
+    kept, is_dropped = [], False
+    for word in flags:
         if word == flag or word.startswith(f"{flag}="):
             is_dropped = word == flag  # its value follows, unless it came with it
             continue
@@ -195,9 +262,7 @@ def _drop_flag(failed: FailedLaunch) -> tuple[Fix | None, ...]:
             continue
         is_dropped = False
         kept.append(word)
-    if tuple(kept) == failed.request.extra_flags:
-        return ()
-    return (Fix(f"Leave out {flag}, which this build does not know", (("extra_flags", tuple(kept)),)),)
+    return tuple(kept)
 
 
 def _allow_code(failed: FailedLaunch) -> tuple[Fix | None, ...]:
@@ -214,8 +279,8 @@ def _change_image(failed: FailedLaunch) -> tuple[Fix | None, ...]:
 
 
 def _fetch_again(failed: FailedLaunch) -> tuple[Fix | None, ...]:
-    if not _DAMAGED.search(failed.words):
-        return ()
+    if not _DAMAGED.search(failed.words) or _UNKNOWN_KIND in failed.words:
+        return ()  # a whole file of a kind that the engine does not know stays what it is
     return (Fix("Verify the weights under Models on disk and fetch them again, then launch it again"),)
 
 
@@ -239,11 +304,14 @@ _RULES: tuple[_Rule, ...] = (
     _lower_context,
     _take_free_port,
     _fit_share,
+    _raise_share,
+    _ask_smaller_cache,
     _make_cache_room,
     _be_let_in,
     _drop_flag,
     _allow_code,
     _change_image,
+    _name_assembler,
     _need_less,
     _fetch_again,
     _wait_longer,

@@ -44,6 +44,8 @@ class DeploymentsPane:
         page.remove_confirmed.connect(lambda job_id: start(launcher.remove, job_id))
         page.takeover_confirmed.connect(lambda job_id: start(launcher.take_over, job_id))
         page.relaunch_asked.connect(pages.relaunch)
+        page.fix_asked.connect(lambda job_id: start(self._open_fix, job_id))
+        page.token_asked.connect(lambda: self._desktop.window.show_page("settings"))
         page.launch_asked.connect(lambda: self._desktop.window.show_page("launch"))
         page.chat_asked.connect(pages.chat_with)
         return page
@@ -100,6 +102,13 @@ class DeploymentsPane:
 
     async def _measure(self, job_id: str, shape: BenchShape) -> None:
         self._assessment.bench.start(job_id, shape)
+
+    async def _open_fix(self, job_id: str) -> None:
+        """The form with the failed job's request and what mends it; nothing runs before the person launches."""
+        fix = self._launcher.fix_of(job_id)
+        if fix is not None:
+            self._pages.relaunch(self._launcher.request_after(job_id, fix))
+            self._desktop.tell("ok", "The launch form has the change", fix.words)
 
     async def _restart(self, job_id: str) -> None:
         plan = self._launcher.plan_of(job_id)

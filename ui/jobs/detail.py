@@ -5,11 +5,14 @@ The one rule: the log keeps its height; what is above it scrolls where there is 
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QGuiApplication, QResizeEvent
+from collections.abc import Callable
+
+from PySide6.QtCore import QSize, Qt, QUrl, Signal
+from PySide6.QtGui import QDesktopServices, QGuiApplication, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from sparkdesk.core.errors import SparkDeskError
+from sparkdesk.core.jobs.fix import LICENCE, TOKEN
 from sparkdesk.core.jobs.record import JobState, JobStatus
 from ui import text, theme
 from ui.jobs.effort_card import EffortCard
@@ -91,6 +94,7 @@ class DeploymentDetail(QWidget):
     restart_asked = Signal(str)
     forget_asked = Signal(str)
     takeover_asked = Signal(str)
+    token_asked = Signal()
     launch_form_asked = Signal(object)
     """Carries the LaunchRequest that the launch form is to show."""
 
@@ -100,6 +104,7 @@ class DeploymentDetail(QWidget):
         self._told: tuple[object, ...] | None = None
         self._is_speed_open = False
         self.measure: MeasureDialog | None = None
+        self.opener: Callable[[QUrl], object] = QDesktopServices.openUrl
         self.head = HeadCard()
         self.banner = Banner()
         self.speed = SpeedCard()
@@ -145,7 +150,7 @@ class DeploymentDetail(QWidget):
             "take_over": self.takeover_asked,
         }
         self.head.asked.connect(self._take_wish)
-        self.banner.action_clicked.connect(lambda: self.relaunch_asked.emit(self._model.job_id))
+        self.banner.action_clicked.connect(self._mend)
         self.speed.again_asked.connect(self._check_again)
         self.speed.closed.connect(lambda: self._open_speed(False))
         self.change.open_asked.connect(self._open_change)
@@ -183,6 +188,30 @@ class DeploymentDetail(QWidget):
             "close_door": self._close_door,
             "refresh": self.refresh,
         }[wish]()
+
+    def _mend(self) -> None:
+        """The banner's button: what the person does first, else the form with what will change."""
+        job = self._model.job()
+        first = self._model.opens_first(job) if job is not None else ""
+        if job is None:
+            return
+        if first == TOKEN:
+            self.token_asked.emit()
+        elif first == LICENCE and (page := self._model.model_page(job)):
+            self.opener(QUrl(page))
+        else:
+            self.relaunch_asked.emit(job.job_id)
+
+    def _mend_words(self, job: JobStatus) -> str:
+        """What the banner's button is called; "" where there is no plan to try again."""
+        if self._model.feeds.plan_of(job.job_id) is None:
+            return ""
+        first = self._model.opens_first(job)
+        if first == TOKEN:
+            return "Give a token in Settings"
+        if first == LICENCE and self._model.model_page(job):
+            return "Open the model's page"
+        return "Fix and relaunch" if self._model.can_fix(job) else "Relaunch"
 
     def _open_speed(self, is_open: bool) -> None:
         self._is_speed_open = is_open
@@ -291,7 +320,7 @@ class DeploymentDetail(QWidget):
             message = ""
         if job.stop_error:
             message, remedy = "It could not be stopped", text.one_line(job.stop_error, 600)
-        told = (job.job_id, message, remedy, job.state, advice, sets)
+        told = (job.job_id, message, remedy, job.state, advice, sets, self._model.opens_first(job))
         if told == self._told:
             return
         self._told = told
@@ -300,10 +329,11 @@ class DeploymentDetail(QWidget):
         if not message:
             self.banner.clear()
         elif job.state is JobState.FAILED and not job.stop_error:
-            has_plan = self._model.feeds.plan_of(job.job_id) is not None
             change = f"Fix and relaunch sets {sets}." if sets else ""
-            said = " ".join(part for part in (advice or remedy, change) if part)
-            self.banner.show_notice("crit", message, said, action="Fix and relaunch" if has_plan else "")
+            advice = advice or remedy
+            stop = "." if advice and change and advice[-1] not in ".!?" else ""
+            said = f"{advice}{stop} {change}".strip()
+            self.banner.show_notice("crit", message, said, action=self._mend_words(job))
         elif job.stop_error:
             self.banner.show_error(message, remedy)
         else:

@@ -6,6 +6,7 @@ The one rule: what an engine does not say is said to be unsaid; a state comes fr
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -31,7 +32,7 @@ from ui.jobs.origin import describe_origin, name_keeper
 from ui.jobs.step_text import script_of
 from ui.jobs.words.address import EndpointText as EndpointText
 from ui.jobs.words.address import endpoint_text
-from ui.jobs.words.change import change_words, changed_request
+from ui.jobs.words.change import change_words
 from ui.jobs.words.standing import (
     left_words,
     limit_words,
@@ -45,6 +46,7 @@ from ui.jobs.words.standing import (
     what_words,
 )
 
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
 SECTIONS = ("Running", "Starting", "Stopped or failed, logs kept")
 
 
@@ -278,8 +280,7 @@ class DeploymentsModel(QObject):
 
     def start_summary(self, job: JobStatus) -> str:
         """How it came up, in a line."""
-        verdict = self.verdict(job)
-        return start_summary(job, verdict.ttft_s if verdict is not None else math.nan)
+        return start_summary(job)
 
     def live_words(self, job: JobStatus) -> str:
         """What its start is doing now."""
@@ -332,13 +333,28 @@ class DeploymentsModel(QObject):
         sets = change_words(plan.request if plan is not None else None, found.change)
         return text.one_line(found.words, 300), sets
 
-    def relaunch_request(self, job: JobStatus) -> LaunchRequest | None:
-        """What the launch form is filled with: the same request, with the fix in it where there is one."""
-        plan = self.feeds.plan_of(job.job_id)
+    def opens_first(self, job: JobStatus) -> str:
+        """What a person must do before the next try: "licence", "token" or ""."""
         found = self.feeds.fix_of(job.job_id) if job.state is JobState.FAILED else None
-        if plan is None or found is None or not found.change:
-            return plan.request if plan is not None else None
-        return changed_request(plan.request, found.change) or plan.request
+        return found.opens if found is not None else ""
+
+    def can_fix(self, job: JobStatus) -> bool:
+        """Whether a change is known with which the next try may work."""
+        found = self.feeds.fix_of(job.job_id) if job.state is JobState.FAILED else None
+        if found is None or self.feeds.plan_of(job.job_id) is None:
+            return False
+        return bool(found.change or found.stop_job_id) or text.is_known(found.load_timeout_s)
+
+    def model_page(self, job: JobStatus) -> str:
+        """Where the hub shows the model; "" for one that has no page there."""
+        plan = self.feeds.plan_of(job.job_id)
+        model = plan.request.model if plan is not None else ""
+        return f"https://huggingface.co/{model}" if _HUB_NAME.fullmatch(model) else ""
+
+    def relaunch_request(self, job: JobStatus) -> LaunchRequest | None:
+        """What the launch form is filled with where nothing is to be mended: the same request."""
+        plan = self.feeds.plan_of(job.job_id)
+        return plan.request if plan is not None else None
 
     # Stopping ------------------------------------------------------------------------------------------------------
 

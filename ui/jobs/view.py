@@ -32,13 +32,18 @@ NARROW_PX = 1060
 
 
 class DeploymentsPage(QWidget):
-    """The page. Its signals carry a job's id; `relaunch_asked` carries the LaunchRequest to load into the form."""
+    """The page. Its signals carry a job's id; `relaunch_asked` carries the LaunchRequest to load into the form.
+
+    `fix_asked`: the form is to show the job's request with its fix. `token_asked`: where a hub token is given.
+    """
 
     chat_asked = Signal(str)
     stop_confirmed = Signal(str)
     remove_confirmed = Signal(str)
     takeover_confirmed = Signal(str)
     relaunch_asked = Signal(object)
+    fix_asked = Signal(str)
+    token_asked = Signal()
     launch_asked = Signal()
 
     def __init__(self, model: DeploymentsModel, parent: QWidget | None = None) -> None:
@@ -125,6 +130,7 @@ class DeploymentsPage(QWidget):
         self.detail.forget_asked.connect(self._ask_remove)
         self.detail.takeover_asked.connect(self._ask_takeover)
         self.detail.relaunch_asked.connect(self._relaunch)
+        self.detail.token_asked.connect(self.token_asked)
 
     def empty_button(self) -> Button | None:
         """The button of the page without deployments."""
@@ -256,6 +262,9 @@ class DeploymentsPage(QWidget):
 
     def _relaunch(self, job_id: str) -> None:
         job = self._find(job_id)
+        if job is not None and self.model.can_fix(job):
+            self.fix_asked.emit(job_id)
+            return
         request = self.model.relaunch_request(job) if job is not None else None
         if request is not None:
             self.relaunch_asked.emit(request)

@@ -19,6 +19,7 @@ from tests.ui.jobs.desk import AS_EXPECTED, BROKEN, COMING, DEGRADED, READY, SLO
 from tests.ui.picture import host_page, take_pictures
 from ui.jobs.model import DeploymentsModel
 from ui.jobs.view import DeploymentsPage
+from ui.widgets.banner import Banner
 from ui.widgets.button import Button
 
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", "does not support raise")
@@ -92,7 +93,7 @@ def test_a_verdict_without_both_figures_is_no_praise(page: DeploymentsPage, desk
 
 def test_the_timeline_folds_to_one_line_and_opens_again(page: DeploymentsPage) -> None:
     head = page.detail.head
-    assert head.timeline.accessibleName().startswith("started in 3:30 · first token 412 ms. Stages: Pre-flight done")
+    assert head.timeline.accessibleName().startswith("started in 3:30 · first token 1.00 s. Stages: Pre-flight done")
     assert head.timeline.height() < 30
     QTest.mouseClick(head.fold, LEFT)
     QTest.qWait(20)
@@ -128,19 +129,63 @@ def test_fix_and_relaunch_says_what_changes_and_fills_the_form_so(page: Deployme
     page.model.select("j5")
     banner = page.detail.banner
     assert "context 131,072 to 65,536, KV cache type none to fp8" in banner.accessibleName()
-    spy = QSignalSpy(page.relaunch_asked)
-    action = next(each for each in banner.findChildren(Button) if each.text() == "Fix and relaunch")
-    QTest.mouseClick(action, LEFT)
-    request = spy.at(0)[0]
-    assert isinstance(request, LaunchRequest)
-    assert (request.context_tokens, request.kv_dtype, request.quantization) == (65_536, "fp8", "mxfp4")
+    fixed, again = QSignalSpy(page.fix_asked), QSignalSpy(page.relaunch_asked)
+    QTest.mouseClick(button(banner, "Fix and relaunch"), LEFT)
+    QTest.mouseClick(page.detail.head.relaunch_button, LEFT)
+    assert [fixed.at(at)[0] for at in range(fixed.count())] == ["j5", "j5"]
+    assert again.count() == 0, "the same request would fail again"
 
 
-def test_a_fix_that_no_request_can_hold_leaves_the_request_as_it_was(page: DeploymentsPage, desk: Desk) -> None:
-    desk.fixes["j5"] = Fix("Nonsense", (("context_tokens", -1),))
-    found = page.model.relaunch_request(BROKEN)
-    assert found is not None
-    assert found.context_tokens == 131_072
+def button(banner: Banner, words: str) -> Button:
+    return next(each for each in banner.findChildren(Button) if each.text() == words)
+
+
+def test_without_a_fix_the_same_is_launched_again(page: DeploymentsPage, desk: Desk) -> None:
+    del desk.fixes["j5"]
+    page.model.select("j5")
+    fixed, again = QSignalSpy(page.fix_asked), QSignalSpy(page.relaunch_asked)
+    QTest.mouseClick(button(page.detail.banner, "Relaunch"), LEFT)
+    assert page.detail.head.relaunch_button.text() == "Relaunch"
+    assert (fixed.count(), again.count()) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("model", "page_url"), [("openai/gpt-oss-120b", True), ("../x?a=b", False), ("/srv/x.gguf", False)]
+)
+def test_a_licence_is_accepted_on_the_models_page(qtbot: QtBot, desk: Desk, model: str, page_url: bool) -> None:
+    plan = desk.feeds().plan_of("j5")
+    assert plan is not None
+    other = replace(plan, request=plan.request.model_copy(update={"model": model}))
+    desk.fixes["j5"] = Fix("Accept the licence on the model's page, then launch it again", opens="licence")
+    page = show(qtbot, desk, plan_of=lambda _job_id: other)
+    page.model.select("j5")
+    opened: list[str] = []
+    page.detail.opener = lambda url: opened.append(url.toString())
+    again = QSignalSpy(page.relaunch_asked)
+    if page_url:
+        QTest.mouseClick(button(page.detail.banner, "Open the model's page"), LEFT)
+        assert opened == [f"https://huggingface.co/{model}"]
+    else:
+        QTest.mouseClick(button(page.detail.banner, "Relaunch"), LEFT)
+        assert opened == []
+    assert again.count() == (0 if page_url else 1)
+
+
+def test_a_token_that_is_missing_leads_to_the_settings(page: DeploymentsPage, desk: Desk) -> None:
+    desk.fixes["j5"] = Fix("Give a token of the hub in Settings, then launch it again", opens="token")
+    page.model.select("j5")
+    asked = QSignalSpy(page.token_asked)
+    QTest.mouseClick(button(page.detail.banner, "Give a token in Settings"), LEFT)
+    assert asked.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("note", "words"),
+    [('"Hello", 344 ms', "first token 344 ms"), ("", "first token 1.00 s"), ("“, 9 ms” ok", "first token 1.00 s")],
+)
+def test_the_first_token_of_a_start_is_the_one_that_proved_it(page: DeploymentsPage, note: str, words: str) -> None:
+    phases = tuple(replace(each, note=note) if each.key == "token" else each for each in READY.phases)
+    assert page.model.start_summary(replace(READY, phases=phases)) == f"started in 3:30 · {words}"
 
 
 def test_the_next_change_opens_the_form_and_can_be_put_off(page: DeploymentsPage, desk: Desk) -> None:

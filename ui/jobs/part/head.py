@@ -177,7 +177,7 @@ class HeadCard(Card):
         self.restart_button.set_disabled_reason("" if has_plan else NO_RESTART)
         self.relaunch_button.setVisible(is_ours and is_over)
         self.relaunch_button.set_disabled_reason("" if has_plan else "SparkDesk has no plan of this job")
-        self.relaunch_button.setText("Fix and relaunch" if job.state is JobState.FAILED else "Relaunch")
+        self.relaunch_button.setText("Fix and relaunch" if model.can_fix(job) else "Relaunch")
         self.relaunch_button.updateGeometry()
         self.forget_button.setVisible(is_ours and is_over)
         self.stop_button.setVisible(is_ours and not is_over)

@@ -6,6 +6,7 @@ The one rule: a time that is left is said to be about so much; what is not known
 from __future__ import annotations
 
 import math
+import re
 
 from sparkdesk.core.jobs.plan import LaunchPlan
 from sparkdesk.core.jobs.rate import ACCEPTANCE, PREFIX_SHARE
@@ -15,6 +16,10 @@ from ui import text
 from ui.jobs.feeds import DeploymentFeeds
 from ui.jobs.mark import current_phase, is_coming_up
 from ui.jobs.words.gap import NO_PREFIX_CACHE, SPECULATIVE
+
+TOKEN = "token"
+_PROOF_MS = re.compile(r", (\d{1,8}) ms$")
+"""How the note of the first token ends (services/jobs/deployment.py)."""
 
 
 def what_words(plan: LaunchPlan | None, engine: str, places: str, keeper: str = "") -> str:
@@ -28,13 +33,24 @@ def what_words(plan: LaunchPlan | None, engine: str, places: str, keeper: str = 
     return " · ".join(part for part in parts if part)
 
 
-def start_summary(job: JobStatus, ttft_s: float) -> str:
+def proof_time_s(job: JobStatus) -> float:
+    """How long the token took that proved the start; NaN where none was told. Requests after it have times of their
+    own."""
+    phase = next((phase for phase in job.phases if phase.key == TOKEN and phase.state is PhaseState.DONE), None)
+    if phase is None:
+        return math.nan
+    told = _PROOF_MS.search(phase.note)
+    return int(told[1]) / 1000 if told is not None else phase.seconds
+
+
+def start_summary(job: JobStatus) -> str:
     """How it came up, for the folded timeline: "started in 3:31 · first token 412 ms"."""
     took = [phase.seconds for phase in job.phases if phase.key != READY and phase.state is PhaseState.DONE]
     known = [seconds for seconds in took if text.is_known(seconds)]
     parts = [f"started in {text.stage_time(sum(known))}"] if known else []
-    if text.is_known(ttft_s):
-        parts.append(f"first token {text.first_token_time(ttft_s)}")
+    took_s = proof_time_s(job)
+    if text.is_known(took_s):
+        parts.append(f"first token {text.first_token_time(took_s)}")
     if job.restarts:
         parts.append("started again once" if job.restarts == 1 else f"started again {job.restarts} times")
     return " · ".join(parts)

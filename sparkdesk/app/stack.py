@@ -36,6 +36,7 @@ from sparkdesk.services.appraisal.assessment import Assessment, AssessmentParts
 from sparkdesk.services.chat.conversation import Conversations
 from sparkdesk.services.chat.server_link import ServerLinks
 from sparkdesk.services.clock import ClockWatch, SystemClock
+from sparkdesk.services.disk.hub_access import HUB_PROGRAM
 from sparkdesk.services.findings import Findings, FindingsParts
 from sparkdesk.services.fleet.inventory import Inventory
 from sparkdesk.services.fleet.power import Power
@@ -50,7 +51,7 @@ from sparkdesk.services.telemetry import Telemetry
 log = logging.getLogger(__name__)
 
 SIMULATED_NAME = "simulated-4"
-PLANNED_PROGRAMS = (*JOB_PARTS, *PROGRAMS, "ollama")
+PLANNED_PROGRAMS = (*JOB_PARTS, *PROGRAMS, "ollama", HUB_PROGRAM)
 """Our programs that a launch plan may bring to a node."""
 STEP_TIMEOUT_S = 12.0
 """Longer than any step waits by itself."""

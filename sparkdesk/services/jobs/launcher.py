@@ -28,6 +28,7 @@ from sparkdesk.core.jobs.report import name_account
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.jobs.timeline import PREFLIGHT
 from sparkdesk.core.models.spec import ModelSpec
+from sparkdesk.core.planning.launch.hub_access import asked_repos
 from sparkdesk.core.playbooks.job import JOBS_FOLDER
 from sparkdesk.core.playbooks.job_removal import removal_playbook
 from sparkdesk.core.playbooks.job_takeover import MAX_SPEC_BYTES, read_plan, takeover_playbook
@@ -35,6 +36,7 @@ from sparkdesk.core.playbooks.switch import stopped_first, with_stop_first
 from sparkdesk.core.ports import EndpointClient, EndpointClients, Shell, Store
 from sparkdesk.core.step import Playbook, StepEvent
 from sparkdesk.services.clock import Clock
+from sparkdesk.services.disk.hub_access import HUB_PROGRAM, HubAccess
 from sparkdesk.services.fleet.inventory import Inventory
 from sparkdesk.services.ident import new_id
 from sparkdesk.services.jobs.adoption import LOOK_EVERY_S, Adoption
@@ -102,7 +104,9 @@ class Launcher:
         self.jobs: Latest[tuple[JobStatus, ...]] = self._shelf.jobs
         self._book = StartBook(store)
         self._keys = ApiKeys(secret_store, inventory.shell)
-        self._contexts = NodeContexts(inventory, telemetry, survey_program, self._own_ports)
+        token = secret_store.get if secret_store is not None else None
+        self._hub = HubAccess(inventory.shell, token, clock, programs.get(HUB_PROGRAM, b""))
+        self._contexts = NodeContexts(inventory, telemetry, survey_program, self._own_ports, self._hub.answers)
         parts = PlanParts(backends, catalogue, owner, job_program, programs, images)
         self._plans = Plans(parts, inventory, self._contexts, self._book)
         self._repair = Repair(self._shelf, self._contexts.current)
@@ -123,6 +127,13 @@ class Launcher:
         self._beginning: set[str] = set()
         self._held: frozenset[tuple[str, int]] = frozenset()
         self._subscriptions = (inventory.nodes.subscribe(self._follow_nodes), self.jobs.subscribe(self._follow_jobs))
+
+    async def ask_hub(self, request: LaunchRequest) -> None:
+        """Ask the hub, through the nodes, whether it gives out what this would fetch; `problems` then says its noes."""
+        for node in self._contexts.current():
+            if node.record.id in request.nodes:
+                await self._hub.ask(node.record.id, asked_repos(request, node))
+        self._contexts.publish()
 
     # Planning: quick, asks nobody ---------------------------------------------------------------------------------
 
@@ -223,6 +234,7 @@ class Launcher:
         await self._book.load()
         for node_id in dict.fromkeys(plan.request.nodes):
             await self._contexts.refresh(node_id, self._inventory.shell(node_id))
+        await self.ask_hub(plan.request)
         for problem in self._plans.problems(plan.request, leaving):
             if problem.severity is Severity.ERROR:
                 raise PlanError(problem.message, remedy=problem.remedy)

@@ -42,9 +42,12 @@ class NodeContexts:
         telemetry: Telemetry,
         program: bytes,
         own_ports: Callable[[str], Mapping[int, str]] = lambda _node_id: {},
+        hub_answers: Callable[[str], Mapping[str, str]] = lambda _node_id: {},
     ) -> None:
-        """`own_ports`: by node, what our jobs hold already, also where nothing listens there yet."""
+        """`own_ports`: by node, what our jobs hold already, also where nothing listens there yet. `hub_answers`: by
+        node, what the hub said about models (services/disk/hub_access.py)."""
         self._own_ports = own_ports
+        self._hub_answers = hub_answers
         self._inventory = inventory
         self._telemetry = telemetry
         self._program = program
@@ -89,7 +92,8 @@ class NodeContexts:
     def _context(self, status: NodeStatus) -> NodeContext:
         node_id = status.record.id
         context = read_survey(NodeContext(status.record, status.facts), self._surveys.get(node_id, {}))
-        context = replace(context, used_ports={**self._own_ports(node_id), **context.used_ports})
+        ports = {**self._own_ports(node_id), **context.used_ports}
+        context = replace(context, used_ports=ports, hub_answers=dict(self._hub_answers(node_id)))
         sample = self._telemetry.latest(node_id).value
         if sample is None:
             return context

@@ -8,6 +8,7 @@ from __future__ import annotations
 from sparkdesk.core.jobs.backend import NodeContext
 from sparkdesk.core.jobs.plan import GIB, Problem, Severity
 from sparkdesk.core.jobs.request import LaunchRequest
+from sparkdesk.core.planning.launch.hub_access import hub_problems
 from sparkdesk.core.planning.launch.preflight import port_problems
 from sparkdesk.core.playbooks.fetch.stage import is_from_desk
 from sparkdesk.core.playbooks.fetch.transfer import SPARK_ARCHITECTURE
@@ -50,7 +51,9 @@ def container_problems(
     if not problems:
         problems += _image_problems(request, node, image)
     if repo:
-        problems += repo_problems(request, node, repo)
+        problems += repo_problems(request, node, repo) + hub_problems(request, node, repo)
+        if request.speculative_model and request.speculative_model != repo:
+            problems += hub_problems(request, node, request.speculative_model)
     fetched = image_bytes if node.images is not None and image not in node.images else 0
     problems += disk_problems(node, fetched, 0 if repo in node.hub_repos else weights_bytes)
     problems += _shm_problems(node) + page_cache_problems(node, weights_bytes)

@@ -39,6 +39,7 @@ ERROR = re.compile(rb"\b(?:ERROR|FATAL|CRITICAL)\b|[Ee]rror\b|Exception\b|^[\d.]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # at run time typing costs memory on the node
+    from collections.abc import Callable
     from typing import Any
 
     Record = dict[str, Any]
@@ -214,7 +215,7 @@ class Guard:
     def __init__(self, job: Any) -> None:
         self._job, self._spec, self._log = job, job.read_spec(), Log(job)
         self._container = str(self._spec.get("container") or "")
-        self._kind = self._reason = ""
+        self._output, self._kind, self._reason = -1, "", ""
         self._more: Record = {}
         self._over = threading.Event()
         self._ended_at: list[float] = []
@@ -274,8 +275,6 @@ class Guard:
         elif number > limit:
             self._ask("crash", f"{words} after {limit} restarts")
         return not self._is_asked()
-
-    # Ends ---------------------------------------------------------------------------------------------------------
 
     def _is_asked(self) -> bool:
         """Whether the engine is to end."""
@@ -342,11 +341,7 @@ class Guard:
                 self._job.stop_container(0)
             except here.JobError as error:
                 self._log.say(str(error))
-        for pid in here.find_members(self._record):
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except (ProcessLookupError, PermissionError):
-                pass
+        here.send_signal(here.find_members(self._record), signal.SIGKILL)
 
     def _note_why(self) -> None:
         self._log.say(self._reason)
@@ -356,8 +351,6 @@ class Guard:
                 json.dump(why, file)
         except OSError:
             pass
-
-    # One life -----------------------------------------------------------------------------------------------------
 
     def _run_once(self) -> int | None:
         """One life of the engine: its exit code (negative: a signal), None when it could not be started."""
@@ -375,7 +368,7 @@ class Guard:
         try:
             self._record["log_from"] = self._job.log_end()
             self._job.write("job.json", self._record)
-            self._copy_output(engine)
+            self._copy_output(engine.poll)
             code = engine.wait()
             return self._follow_container(code) if self._container else code
         except BaseException:  # whatever befell us, nothing runs that nobody watches
@@ -396,10 +389,11 @@ class Guard:
         """Watch an engine that an earlier guard had started; of a plain process nobody can tell us how it ends."""
         self._job.write("job.json", self._record)
         self._log.say("its guard was gone; another one watches over it from here on")
+        if here.is_alive(self._record, "pid"):
+            self._open_output()
+            self._copy_output(lambda: None if here.is_alive(self._record, "pid") else 0)
         if self._container:
             return self._follow_container(None)
-        while here.is_alive(self._record, "pid"):
-            time.sleep(PERIOD_S)
         here.end_members(self._record, here.GRACE_S)
         self._ask("unseen", "it ended, and how was not seen: the guard that started it was gone")
         return None
@@ -425,7 +419,7 @@ class Guard:
             begun = time.monotonic()
             engine = self._start(["docker", *ways[way], container["id"]], dict(os.environ))
             self._job.write("job.json", self._record)
-            self._copy_output(engine)
+            self._copy_output(engine.poll)
             is_short = time.monotonic() - begun < 2.0
             way = min(way + 1, len(ways) - 1) if engine.wait() != 0 and is_short else way
             time.sleep(0.2)
@@ -445,31 +439,38 @@ class Guard:
                     return None
             time.sleep(2.0)
 
+    def _open_output(self) -> str:
+        """Open the named pipe that the engine's output goes to, so that another guard can go on with it; its path."""
+        path = str(self._job.path("output"))
+        if not os.path.exists(path):
+            os.mkfifo(path, 0o600)
+        self._output = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        return path
+
     def _start(self, argv: list[str], env: dict[str, str]) -> subprocess.Popen[bytes]:
         """Start a program in a session of its own, as the one that the record names."""
-        engine = subprocess.Popen(
-            argv, env=env, cwd=os.path.expanduser(str(self._spec.get("cwd") or "~")),
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
+        with open(os.open(self._open_output(), os.O_RDWR), "wb", 0) as end:  # it reads too: our end is not the engine's
+            engine = subprocess.Popen(
+                argv, env=env, cwd=os.path.expanduser(str(self._spec.get("cwd") or "~")),
+                stdin=subprocess.DEVNULL, stdout=end, stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
         if not self._container:
             write_oom_score(engine.pid, OOM_SCORE)
         self._record.update(pid=engine.pid, pgid=engine.pid, pid_ticks=here.read_start(engine.pid))
         return engine
 
-    def _copy_output(self, engine: subprocess.Popen[bytes]) -> None:
+    def _copy_output(self, read_code: Callable[[], int | None]) -> None:
         """Keep the output until the engine has ended; a child of it that still holds the pipe does not keep us."""
-        assert engine.stdout is not None
-        fd, ended_at = engine.stdout.fileno(), 0.0
-        os.set_blocking(fd, False)
+        fd, ended_at = self._output, 0.0
         while True:
-            is_over = engine.poll() is not None
+            is_over = read_code() is not None
             readable, _, _ = select.select([fd], [], [], 0.0 if is_over else WAIT_S)
             data = os.read(fd, 65536) if readable else b""
             if data:
                 self._log.write(data)
             ended_at = ended_at or (time.monotonic() if is_over else 0.0)
             if is_over and (not data or time.monotonic() > ended_at + 2.0):
-                return engine.stdout.close()
+                return os.close(fd)
             if readable and not data:  # it closed its output and goes on
                 time.sleep(0.1)
 
@@ -481,8 +482,7 @@ class Guard:
         self._log.say(reason)
         self._job.write("job.json", self._record)
         kind = self._kind or ("exit" if code == 0 else "crash")
-        end: Record = self._job.write_exit(self._record, reason, code, kind=kind, **self._more)
-        return end
+        return dict(self._job.write_exit(self._record, reason, code, kind=kind, **self._more))
 
 
 def main(argv: list[str]) -> int:

@@ -1,14 +1,14 @@
 """Runs one job on a node and answers for it: the job outlives the application, and the node is the source of truth.
 
-    job.py start|status|stop|ready|token|tidy|remove FOLDER
+    job.py start|watch|status|stop|ready|token|tidy|remove FOLDER
 
 Each verb prints one JSON line and exits 1 when it failed, with the reason as the last line of standard error. The
 folder holds spec.json (what to run, written before), job.json (what runs), log-OFFSET files (`log` points to the
 newest), proved.json (it has answered), why.json (why it is about to be killed), exit.json (how it ended), and while the
 job runs perhaps secrets.json (0600): variables for the engine alone.
 
-`start` leaves guard.py behind, in a session of its own; `ready` and `token` are in proof.py. Both lie beside this file
-and use it, so that the folder's format has one home.
+`start` leaves guard.py behind, in a session of its own, and so does `watch` for a job that runs without one; `ready`
+and `token` are in proof.py. Both lie beside this file and use it, so that the folder's format has one home.
 The one rule: nothing is believed but what can be checked. Running means: same boot, and a process of this pid with this
 start time, or a container with this job's label that docker calls running; stopped means: no process of its group or
 session is left, and no such container. A folder of another schema is never touched. Stdlib only, Python 3.8+.
@@ -34,7 +34,7 @@ CONTAINER_GRACE_S = 20
 STOPPED_BY_USER = "stopped by user"
 OWN_FILES = (
     "spec.json", "job.json", "exit.json", "why.json", "proved.json", "secrets.json", "metrics.jsonl", "stop", "lock",
-    "job.py", "guard.py", "proof.py",
+    "output", "job.py", "guard.py", "proof.py",
 )  # fmt: skip
 FOLDER_WORD = "{folder}"
 TAIL_LINES = 60
@@ -107,6 +107,15 @@ def find_members(record: Record) -> list[int]:
     return members
 
 
+def send_signal(pids: list[int], number: int) -> None:
+    """Signal those that are still there."""
+    for pid in pids:
+        try:
+            os.kill(pid, number)
+        except (ProcessLookupError, PermissionError):
+            pass
+
+
 def end_members(record: Record, grace_s: float) -> list[int]:
     """TERM, TERM again (llama.cpp's server in the middle of an answer needs two), KILL; gives those still there."""
     start = time.monotonic()
@@ -116,12 +125,7 @@ def end_members(record: Record, grace_s: float) -> list[int]:
         if not members or after > grace_s + 5.0:
             return members
         while signals and after >= signals[0][0]:
-            number = signals.pop(0)[1]
-            for pid in members:
-                try:
-                    os.kill(pid, number)
-                except (ProcessLookupError, PermissionError):
-                    pass
+            send_signal(members, signals.pop(0)[1])
         time.sleep(0.05)
 
 
@@ -312,11 +316,23 @@ def leave_guard(job: Job) -> None:
 
 def start(job: Job) -> Record:
     """Start the job unless it runs: {"started": true, "pid": ...}. One that lost its guard gets a new one."""
+    return start_guard(job)
+
+
+def watch(job: Job) -> Record:
+    """As `start`, only for a job that runs: one that was stopped meanwhile is not started again."""
+    return start_guard(job, "running")
+
+
+def start_guard(job: Job, only_in: str = "") -> Record:
+    """Leave a guard behind and wait until it reports."""
     job.read_spec()
     if not os.path.exists(job.path("guard.py")):
         raise JobError("guard.py is missing in the job's folder")
     job.lock()
     state, record, words = job.derive_state()
+    if only_in and state != only_in:
+        raise JobError(f"it does not run: {words or state}")
     is_guarded = is_alive(record, "guard_pid")
     if state == "running" and is_guarded:
         return {"started": True, "already": True, "pid": record["pid"]}
@@ -426,15 +442,16 @@ def proof(verb: str, job: Job) -> Record:
 
 
 def ready(job: Job) -> Record:
-    """{"ready": bool, "ended": bool, "detail": words}: one look at the server; with the log's end when it has ended."""
+    """{"ready": bool, "ended": bool, "detail": words, "guarded": bool}; with the log's end when it has ended."""
     state, record, words = job.derive_state()
     if state in ("planned", "ended"):
         return {"ready": False, "ended": True, "detail": words, "log": job.log_tail(), "cause": record.get("cause")}
+    more = {"ended": False, "guarded": state != "running" or is_alive(record, "guard_pid")}
     try:
         answer = proof("ready", job)
     except JobError as error:
-        return {"ready": False, "ended": False, "detail": f"no answer yet: {error}"}
-    return dict(answer, ready=answer["ready"] and state == "running", ended=False)
+        return dict(more, ready=False, detail=f"no answer yet: {error}")
+    return dict(answer, **more, ready=answer["ready"] and state == "running")
 
 
 def token(job: Job) -> Record:
@@ -457,7 +474,7 @@ def remove(job: Job) -> Record:
     return {"removed": True}
 
 
-VERBS = {verb.__name__: verb for verb in (start, status, stop, ready, token, tidy, remove)}
+VERBS = {verb.__name__: verb for verb in (start, watch, status, stop, ready, token, tidy, remove)}
 
 
 def main(argv: list[str]) -> int:

@@ -51,6 +51,7 @@ class Echo:
 
     info = BackendInfo(key="echo", title="Echo", purposes=("chat",))
     load_timeout_s = 60.0
+    memory_floor_bytes = 0
 
     def __init__(self, program: tuple[str, ...] = (sys.executable, str(ENGINE))) -> None:
         self._program = program
@@ -76,7 +77,7 @@ class Echo:
             argv=(*self._program, "--port", str(request.port), *request.extra_flags),
             endpoint=endpoint,
             load_timeout_s=self.load_timeout_s,
-            memory_floor_bytes=0,
+            memory_floor_bytes=self.memory_floor_bytes,
             secrets=((KEY_VARIABLE, key_reference(context.job_id)),) if is_open else (),
             key_env=KEY_VARIABLE if is_open else "",
             extra={"stop_grace_s": 1.5},

@@ -222,3 +222,29 @@ def test_the_guard_says_how_it_is_used(tmp_path: Path) -> None:
     folder = node.put("usage", ["true"])
     done = subprocess.run([sys.executable, folder / "guard.py", "dance"], capture_output=True, timeout=30)
     assert (done.returncode, done.stderr) == (1, b"usage: guard.py guard FOLDER\n")
+
+
+def test_a_job_that_has_ended_is_not_started_again_by_who_wants_a_guard_for_it(node: Node) -> None:
+    folder = node.put("over", ["sleep", "600"])
+    assert "never started" in node.run("watch", folder, code=1)["error"]
+    node.run("start", folder)
+    node.run("stop", folder)
+    assert "does not run" in node.run("watch", folder, code=1)["error"]
+    assert state_of(node, folder) == "ended"
+
+
+def test_an_engine_outlives_its_guard_and_what_it_says_meanwhile_is_kept_by_the_next(node: Node) -> None:
+    words = 'i=0; while :; do i=$((i+1)); echo "line $i" || exit 9; sleep 0.05; done'
+    folder = node.put("talks", ["sh", "-c", words])
+    pid = node.run("start", folder)["pid"]
+    wait_for(lambda: "line 3\n" in log_of(folder))
+    kill(node.run("status", folder)["guard_pid"])
+    time.sleep(0.5)
+    said = node.run("watch", folder)
+    assert (said["pid"], said["guard"]) == (pid, "new")
+    wait_for(lambda: log_of(folder).count("line ") > 20)  # the next guard writes a file of its own
+    whole = "".join(path.read_text() for path in sorted(folder.glob("log-*")))
+    numbers = [int(line[5:]) for line in whole.splitlines() if line.startswith("line ")]
+    assert numbers == list(range(1, len(numbers) + 1)), "nothing of it is lost, nothing comes twice"
+    assert node.run("stop", folder) == {"stopped": True}
+    assert session_of(pid) == []

@@ -16,6 +16,7 @@ from sparkdesk.core.jobs.start_time import FETCHING
 from sparkdesk.core.jobs.timeline import SWITCH
 from sparkdesk.core.plain_text import make_line
 from sparkdesk.core.playbooks.job import JobSpec, stop_playbook
+from sparkdesk.core.playbooks.job_guard import guard_playbook
 from sparkdesk.core.playbooks.switch import stopped_first
 from sparkdesk.core.ports import Shell
 from sparkdesk.core.step import Playbook, RunEnded, StepEvent
@@ -26,6 +27,7 @@ from sparkdesk.services.jobs.endpoint_pool import EndpointPool
 from sparkdesk.services.jobs.heartbeat import Heartbeat
 from sparkdesk.services.jobs.job_shelf import JobShelf
 from sparkdesk.services.jobs.reach.api_key import ApiKeys
+from sparkdesk.services.jobs.start.absence import Absence
 from sparkdesk.services.jobs.start.handover import Handover
 from sparkdesk.services.jobs.start.start_book import StartBook
 from sparkdesk.services.playbooks.passage import is_repeatable
@@ -36,6 +38,8 @@ CANCEL_TIMEOUT_S = 15.0
 WATCH_END_TIMEOUT_S = 2.0
 LOG_END_WAIT_S = 2.0
 RECOVER_EVERY_S = 3.0
+GUARD_LOOK_S = 10
+"""While it loads, whether its guard lives is asked every so many seconds."""
 RECOVER_TRIES = 3
 """How often an unknown outcome is looked at again before the job is only watched."""
 _BEFORE = (SWITCH, *FETCHING)
@@ -63,7 +67,7 @@ class Course:
         self._pool = pool
         self._shells = shells
         self._clock = clock
-        self._heartbeat = Heartbeat(shells, pool, clock, self.end, keys)
+        self._heartbeat = Heartbeat(shells, pool, clock, self.end, self.guard_again, keys)
         self._launching: dict[str, asyncio.Task[None]] = {}
         self._stopping: dict[str, asyncio.Task[None]] = {}
         self._watching: set[asyncio.Task[None]] = set()
@@ -169,10 +173,17 @@ class Course:
             return
 
     async def _tick(self, deployment: Deployment) -> None:
-        """The seconds of the current phase, once a second, while it starts."""
+        """Once a second while it starts: the seconds of its phase, and whether its node is there."""
+        absence = Absence(deployment, self._shells, self._clock)
         while True:
-            await asyncio.sleep(1.0)
-            deployment.refresh()
+            for _ in range(GUARD_LOOK_S):
+                await asyncio.sleep(1.0)
+                absence.look()
+                deployment.refresh()
+            if deployment.status.state is JobState.LOADING:
+                # Nothing takes more memory than a load. Beside this task, which only tells the time.
+                key = f"guard of {deployment.job_id}"
+                self._tasks.start_exclusive(key, self._heartbeat.look_at_guard, deployment)
 
     async def _fail(self, deployment: Deployment, ended: RunEnded) -> None:
         if STOPPED_BY_USER in ended.message:  # not by us: a stop of ours ends the launch first
@@ -307,6 +318,23 @@ class Course:
         deployment.set_stop_error("")
         deployment.say(f"The server is gone: {words}", level="warning")
         await self._shelf.keep_state(deployment)
+
+    async def guard_again(self, deployment: Deployment) -> None:
+        """Its guard was ended by somebody, and it runs on: nobody looks at the memory until a new one is there."""
+        if deployment.job_id in self._stopping or deployment.status.account:
+            return
+        status = deployment.status
+        deployment.say("Its guard on the node is gone and nobody watches its memory: starting another", level="warning")
+        playbook = guard_playbook(status.job_id, deployment.node_id, status.title)
+        try:
+            ended = await self._runner.run(new_id(), playbook, on_event=deployment.events.put)
+        except SparkDeskError as error:
+            deployment.say(f"No new guard: {error.sentence()}", level="error")
+            return
+        if ended.result == "done":
+            deployment.say("A new guard watches over it")
+        else:
+            deployment.say(f"No new guard: {ended.message}. {ended.remedy} It is tried again.", level="error")
 
     def check_end(self, deployment: Deployment) -> None:
         """Its log came to an end: ask the node at once instead of at the next beat."""

@@ -44,17 +44,20 @@ _WAIT = "Wait a moment; if it stays so, stop it and launch it again."
 _RELAUNCH = "Read the log for the cause; stop it and launch it again if no token comes soon."
 
 OnEnded = Callable[[Deployment, Mapping[str, object]], Awaitable[None]]
+OnUnguarded = Callable[[Deployment], Awaitable[None]]
 
 
 class Heartbeat:
-    """Keeps the status of running jobs true. `on_ended` is told what the node said of a job that is over."""
+    """Keeps the status of running jobs true. `on_ended` is told what the node said of a job that is over,
+    `on_unguarded` that a job runs and its guard does not."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - called once, by Course
         self,
         shells: Callable[[str], Shell],
         pool: EndpointPool,
         clock: Clock,
         on_ended: OnEnded,
+        on_unguarded: OnUnguarded,
         keys: ApiKeys,
         beat_s: float = BEAT_S,
     ) -> None:
@@ -63,6 +66,7 @@ class Heartbeat:
         self._pool = pool
         self._clock = clock
         self._on_ended = on_ended
+        self._on_unguarded = on_unguarded
         self._beat_s = beat_s
         self._probe = Probe(shells, clock.monotonic_s)
         self._closing = asyncio.Event()
@@ -110,7 +114,20 @@ class Heartbeat:
         if said.get("ended") is True:
             await self._tell_end(deployment, shell, folder, said)
             return False
+        if said.get("guarded") is False and _is_watched(deployment):
+            await self._on_unguarded(deployment)
         return self._take_answer(deployment, said)
+
+    async def look_at_guard(self, deployment: Deployment) -> None:
+        """See that a job that is still being launched has its guard; nothing is made of any other answer."""
+        try:
+            shell = self._shells(deployment.node_id)
+            command = job_command(f"{JOBS_FOLDER}/{deployment.job_id}", "status")
+            said = last_object((await shell.run(command, timeout_s=ASK_TIMEOUT_S)).text) or {}
+        except NodeError:
+            return
+        if said.get("state") == "running" and said.get("guarded") is False and _is_watched(deployment):
+            await self._on_unguarded(deployment)
 
     def _take_answer(self, deployment: Deployment, said: Mapping[str, object]) -> bool:
         """What the server's ready check said. That it answers does not make a server ready that gave no token."""

@@ -37,3 +37,19 @@ async def test_a_quiet_node_keeps_its_logs_its_survey_and_its_jobs(rig: Rig) -> 
     rig.inventory.hear_pulse("n1", Pulse(PulseState.LIVE, 2_000))
     assert rig.inventory.status("n1").state is NodeState.LIVE
     assert rig.status(job_id).state is JobState.READY
+
+
+async def test_a_launch_whose_node_is_away_while_it_loads_is_not_known_until_it_is_back(rig: Rig) -> None:
+    job_id = await rig.launch("--load", "4")
+    await rig.until_state(job_id, JobState.LOADING)
+    engine = rig.pid(job_id)
+    rig.connector.lose("n1")
+    status = await rig.until_state(job_id, JobState.UNKNOWN)
+    assert "does not answer since" in status.message
+    assert "goes on there" in status.message
+    assert status.remedy
+    rig.states.clear()
+    rig.connector.give_back("n1")
+    status = await rig.until_state(job_id, JobState.READY)
+    assert rig.states[-2:] == [JobState.LOADING, JobState.READY]
+    assert (status.message, rig.pid(job_id)) == ("", engine), "the same engine, which went on"

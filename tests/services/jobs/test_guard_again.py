@@ -1,0 +1,81 @@
+"""A guard that somebody kills is replaced while the server runs on: memory is never left unwatched for long."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from sparkdesk.core.jobs.record import JobState
+from sparkdesk.core.step import StepEnded
+from sparkdesk.services.jobs import course, heartbeat
+from sparkdesk.services.jobs.deployment import OURS
+from tests.services.job_rig import Rig, end_jobs, is_running, until
+
+MIB = 1 << 20
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its node is asked at each beat."""
+    monkeypatch.setattr(heartbeat, "ASK_EVERY", 1)
+    monkeypatch.setattr(course, "GUARD_LOOK_S", 1)
+
+
+@pytest.fixture
+async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
+    rig = Rig(tmp_path, root=tmp_path / "root")
+    rig.echo.memory_floor_bytes = 500 * MIB
+    set_memory(rig, 900 * MIB)
+    await rig.start()
+    yield rig
+    await rig.close()
+    await asyncio.to_thread(end_jobs, tmp_path)
+
+
+def set_memory(rig: Rig, available: int) -> None:
+    """What the node's kernel says from now on."""
+    new = rig.folder / "root/proc/new"
+    new.write_text(f"MemTotal: 999999 kB\nMemAvailable: {available // 1024} kB\n")
+    new.replace(new.with_name("meminfo"))
+
+
+def guard_of(rig: Rig, job_id: str) -> int:
+    """The guard's process."""
+    pid = rig.record(job_id)["guard_pid"]
+    assert isinstance(pid, int)
+    return pid
+
+
+async def test_a_killed_guard_is_replaced_by_a_step_and_the_memory_floor_holds_again(rig: Rig) -> None:
+    job_id = await rig.launch()
+    await rig.until_state(job_id, JobState.READY)
+    engine, guard = rig.pid(job_id), guard_of(rig, job_id)
+    os.kill(guard, signal.SIGKILL)
+    await until(lambda: guard_of(rig, job_id) != guard)
+    await until(lambda: "A new guard watches over it" in rig.lines(job_id, OURS))
+    assert is_running(guard_of(rig, job_id))
+    assert (rig.pid(job_id), is_running(engine)) == (engine, True), "the engine was not touched"
+    assert any("guard" in line and "gone" in line for line in rig.lines(job_id, OURS))
+    ended = [event for event in rig.launcher.events(job_id).past if isinstance(event, StepEnded)]
+    assert (ended[-1].step_id, ended[-1].result) == ("guard", "done")
+    assert rig.status(job_id).state is JobState.READY
+    set_memory(rig, 100 * MIB)
+    status = await rig.until_state(job_id, JobState.FAILED)
+    assert "memory floor: 100.0 MiB" in status.message
+    assert not is_running(engine)
+
+
+async def test_a_guard_that_is_killed_while_the_model_loads_is_replaced_too(rig: Rig) -> None:
+    job_id = await rig.launch("--never-ready")
+    await until(lambda: rig.status(job_id).state is JobState.LOADING)
+    guard = guard_of(rig, job_id)
+    os.kill(guard, signal.SIGKILL)
+    await until(lambda: guard_of(rig, job_id) != guard and is_running(guard_of(rig, job_id)))
+    assert rig.status(job_id).state is JobState.LOADING
+    set_memory(rig, 100 * MIB)
+    assert "memory floor" in (await rig.until_state(job_id, JobState.FAILED)).message

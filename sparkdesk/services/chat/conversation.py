@@ -59,6 +59,8 @@ class ChatEndpoint:
     """The node's name, as shown."""
     system_prompt: str = ""
     sampling: Sampling = field(default_factory=Sampling)
+    doubt: Callable[[], None] = lambda: None
+    """Called when an answer of the server's failed or was cut off: whoever looks after it asks it soon."""
 
     @property
     def label(self) -> str:
@@ -234,6 +236,8 @@ class Conversation:
             ended = replace(partial, state=state, error=error.message, remedy=error.remedy)
         finally:
             self._answer = None
+            if ended is not None and ended.state in (TurnState.CUT_OFF, TurnState.FAILED):
+                target.doubt()
             self._put(position, answer.turn(TurnState.STOPPED) if ended is None else ended)
             await self._save_last(position)
 

@@ -235,12 +235,25 @@ async def test_an_error_in_the_middle_of_an_answer_is_a_cut_and_keeps_the_text(d
     async def lost() -> AsyncIterator[EndpointClient]:
         yield LostOnTheWay()
 
-    conversation = desk.chats.new(replace(target(1), source=lost))
+    doubts: list[str] = []
+    conversation = desk.chats.new(replace(target(1), source=lost, doubt=lambda: doubts.append("job1")))
     await conversation.ask("hello")
     await done(conversation)
     turn = conversation.turns.value[-1]
     assert (turn.text, turn.state) == ("Half", TurnState.CUT_OFF)
     assert turn.error == "The connection to spark-a was lost"
+    assert doubts == ["job1"], "whoever looks after the server is told"
+
+
+async def test_an_error_inside_an_answer_of_status_200_raises_a_doubt_and_a_whole_answer_none(desk: Desk) -> None:
+    doubts: list[str] = []
+    error = b'data: {"error":{"message":"EngineCore encountered an issue.","code":500}}\n\n'
+    for pieces, expected in (([HELLO, STOP, b"data: [DONE]\n\n"], 0), ([HELLO, error], 1), ([HELLO], 2)):
+        async with raw_server(stream(*pieces)) as server:
+            conversation = desk.chats.new(replace(target(server.port), doubt=lambda: doubts.append("job1")))
+            await conversation.ask("hello")
+            await done(conversation)
+        assert len(doubts) == expected, (pieces, conversation.turns.value[-1])
 
 
 async def test_questions_asked_while_an_answer_is_written_wait_in_line(desk: Desk, llama: LlamaServer) -> None:

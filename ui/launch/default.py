@@ -12,12 +12,15 @@ from pathlib import PurePosixPath
 
 from sparkdesk.core.jobs.backend import BackendInfo, NodeContext
 from sparkdesk.core.jobs.plan import Fit
+from sparkdesk.core.models.catalogue import Match, find_model
 from sparkdesk.core.models.spec import ModelSpec, WeightFormat
 from sparkdesk.core.planning.parallelism import Parallelism
 from sparkdesk.core.planning.row import PlanRow
 from sparkdesk.core.planning.search.question import Limits
 from sparkdesk.core.planning.setup import EngineProfile, Setup
 from ui.launch.form import DEFAULT_CONTEXT_TOKENS, FIELDS, LOAD_FIELDS, NO_SPECULATION, STOCK, Form, read_workload
+from ui.launch.serving.default import serving_defaults
+from ui.launch.serving.fields import OLLAMA, SERVING_FIELDS
 
 MAX_PORT_TRIES = 200
 
@@ -105,7 +108,10 @@ def fill_defaults(form: Form, around: Around) -> Form:
     form = _fill_nodes(form, around.contexts)
     form = _fill_plan(form, around)
     form = _fill_split(form)
-    return _fill_server(_fill_load(form, around.spec), around)
+    form = _fill_server(_fill_load(form, around.spec), around)
+    own = serving_defaults(form, around.spec)
+    values = {name: value for name, value in own.items() if name not in form.touched}
+    return replace(form, **values)  # type: ignore[arg-type]  # by name
 
 
 def _fill_nodes(form: Form, contexts: Sequence[NodeContext]) -> Form:
@@ -191,20 +197,26 @@ def _fill_server(form: Form, around: Around) -> Form:
         # A file that was found for another model would start that one.
         values["weights_path"] = choose_path(around.spec, form.quantization, node) if around.spec is not None else ""
     if "port" not in form.touched:
-        values["port"] = str(choose_port(around.backends.get(form.engine), node))
+        info = around.backends.get(form.engine)
+        # Ollama's service holds its port already, and that is the one.
+        is_service = info is not None and form.engine == OLLAMA
+        values["port"] = str(info.default_port if info and is_service else choose_port(info, node))
     if "served_name" not in form.touched:
-        values["served_name"] = name_for(form.model)
+        # Nobody knows how another library calls a model.
+        values["served_name"] = name_for(form.model) if form.engine != OLLAMA else ""
     return replace(form, **values)  # type: ignore[arg-type]  # by name
 
 
-_KEPT = frozenset((*LOAD_FIELDS, "nodes", "concurrency", "extra_flags", "environment"))
+_KEPT = frozenset((*LOAD_FIELDS, "nodes", "concurrency", "extra_flags", "environment")) | {
+    "reach", "weights_from", "restart_limit", "stop_after_s", *(n for n in SERVING_FIELDS if n.startswith("custom_"))
+}  # fmt: skip
 """What a person set that another model does not undo."""
 
 
 def leave_model(form: Form) -> Form:
     """The form without what was chosen for the model before; its engine stays."""
     touched = form.touched & (_KEPT | {"model", "engine"})
-    return replace(form, quantization="", weights_path="", base=None, best=None, touched=touched)
+    return replace(form, quantization="", weights_path="", best=None, touched=touched)
 
 
 def pick_model(form: Form, spec: ModelSpec, backends: Mapping[str, BackendInfo]) -> Form:
@@ -217,9 +229,6 @@ def pick_model(form: Form, spec: ModelSpec, backends: Mapping[str, BackendInfo])
         model=spec.name,
         engine=engine,
         quantization="",
-        system_prompt=spec.system_prompt,
-        temperature=spec.temperature,
-        base=None,
         best=None,
         touched=form.touched & _KEPT,
     )
@@ -230,6 +239,14 @@ def pick_format(form: Form, weights: WeightFormat, around: Around) -> Form:
     engines = [form.engine] if "engine" in form.touched else [form.engine, *around.backends]
     able = [key for key in engines if not refuse_format(weights, key, around.engines.get(key))]
     return replace(form, engine=able[0]).typed("quantization", weights.key) if able else form
+
+
+def pick_found(form: Form, found: Match, around: Around) -> Form:
+    """The form after a name was found in the catalogue; the name may be that of one checkpoint."""
+    # A name is that of the model's main checkpoint; in 16 bit it is that of the whole family.
+    main = find_model((found.spec,), found.spec.name)
+    weights = found.weights or (main.weights if main is not None else None)
+    return pick_format(form, weights, around) if weights is not None else form
 
 
 def take_row(form: Form, row: PlanRow) -> Form:
@@ -245,8 +262,7 @@ def take_row(form: Form, row: PlanRow) -> Form:
         kv_dtype=kv_word(setup.kv_dtype),
         speculative=setup.speculative,
         nodes=tuple(node.node_id for node in row.place.nodes),
-        base=None,
-        touched=(form.touched - {"model", "weights_path"}) | set(PLAN_FIELDS) | {"nodes"},
+        touched=(form.touched - {"model", "weights_path", "memory_fraction"}) | set(PLAN_FIELDS) | {"nodes"},
     )
 
 

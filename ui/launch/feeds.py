@@ -13,17 +13,21 @@ from sparkdesk.core.cluster.rank import ranked
 from sparkdesk.core.cluster.topology import Topology
 from sparkdesk.core.feed import Latest
 from sparkdesk.core.jobs.backend import BackendInfo, NodeContext
+from sparkdesk.core.jobs.image import Images
 from sparkdesk.core.jobs.plan import LaunchPlan, Problem
 from sparkdesk.core.jobs.recipe.approval import Approvals
 from sparkdesk.core.jobs.recipe.imported import Imported
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.models.spec import ModelSpec
 from sparkdesk.core.planning.agent.workload import AgentRun
+from sparkdesk.core.planning.launch.word import Vocabulary
 from sparkdesk.core.planning.place import Place
 from sparkdesk.core.planning.row import PlanRow
 from sparkdesk.core.planning.search.question import Question
 from sparkdesk.core.planning.search.table import Cell
 from sparkdesk.core.planning.setup import EngineProfile
+from sparkdesk.core.step import Playbook
+from ui.launch.occasion.occasion import RunningJob
 
 
 class ReadPaste(Protocol):
@@ -74,6 +78,19 @@ class LaunchFeeds:
     third). Raises PlanError."""
     export_kinds: Sequence[tuple[str, str]] = ()
     """(key, title) of the ways to write a request, beside the command."""
+
+    words: Mapping[str, Vocabulary] = field(default_factory=dict)
+    """Each engine's own words for its backends and loaders, as far as a table of it has them."""
+    images: Images = field(default_factory=dict)
+    """Known images by engine."""
+    jobs_to_replace: Callable[[], Sequence[RunningJob]] = lambda: ()
+    """The servers of ours that run or start now."""
+    problems_without: Callable[[LaunchRequest, str], list[Problem]] | None = None
+    """What speaks against a request once this job is stopped; None: nothing can be replaced from here."""
+    switch_plan: Callable[[str, LaunchRequest], LaunchPlan] | None = None
+    """One plan that stops a job and launches the request in its place. Raises SparkDeskError."""
+    show_playbook: Callable[[Playbook], None] | None = None
+    """Shows steps to the person, who may run them; None: there is no such place."""
 
     def ranked_contexts(self) -> tuple[NodeContext, ...]:
         """The nodes to choose from, in the cabling's order."""

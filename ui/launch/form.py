@@ -5,8 +5,6 @@ The one rule: nothing typed is ever lost or corrected in silence; what cannot be
 
 from __future__ import annotations
 
-import math
-import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -19,6 +17,18 @@ from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.planning.parallelism import Parallelism
 from sparkdesk.core.planning.row import PlanRow
 from sparkdesk.core.planning.workload import CHAT, CODING, PRESETS, Workload
+from ui.launch.serving.fields import (
+    NEUTRAL,
+    OLLAMA,
+    SERVING_FIELDS,
+    SERVING_TITLES,
+    ServingFields,
+    load_serving,
+    places_of,
+    read_serving,
+)
+from ui.launch.serving.number import read_whole, wrong_number
+from ui.launch.serving.words import read_environment, read_words, write_environment
 
 DEFAULT_CONTEXT_TOKENS = 4096
 MAX_TOKENS = 4_194_304
@@ -28,6 +38,7 @@ LOAD_FIELDS = ("prompt_tokens", "answer_tokens", "users", "cached_percent")
 FIELDS = (
     *LOAD_FIELDS, "engine", "model", "quantization", "build", "weights_path", "nodes", "parallelism",
     "context_tokens", "concurrency", "kv_dtype", "speculative", "port", "served_name", "extra_flags", "environment",
+    *SERVING_FIELDS,
 )  # fmt: skip
 """The fields that have a place on the form; an error of another field belongs to the whole."""
 TASK_LOADS = (CODING.key, CUSTOM)
@@ -52,6 +63,7 @@ TITLES = {
     "served_name": "Served name",
     "extra_flags": "Extra flags",
     "environment": "Environment",
+    **SERVING_TITLES,
 }
 """One name for a field: over its editor, and in the reason why a launch waits."""
 _SPLITS = ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size")
@@ -62,11 +74,13 @@ ONE_NODE = Parallelism()
 
 def place_of(name: str) -> str:
     """Where a request's field stands on the form; "" is the whole."""
+    if name == "custom":
+        return "custom_command"
     return "parallelism" if name in _SPLITS else name if name in FIELDS else ""
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class Form(ServingFields):
     """The form as it stands. `touched` are fields that the person changed, which no default overwrites."""
 
     workload: str = CHAT.key
@@ -96,10 +110,6 @@ class Form:
     served_name: str = ""
     extra_flags: str = ""
     environment: str = ""
-    system_prompt: str = ""
-    temperature: float | None = None
-    base: LaunchRequest | None = None
-    """A request that was loaded: its fields without a place on the form are kept."""
     best: PlanRow | None = None
     """The best plan of the model on these nodes when they were chosen: what the plan's fields follow until touched."""
     touched: frozenset[str] = frozenset()
@@ -109,31 +119,6 @@ class Form:
         load = {"workload": CUSTOM} if name in LOAD_FIELDS else {}
         changed = {**load, name: value}
         return replace(self, **changed, touched=self.touched | {name})  # type: ignore[arg-type]  # by name
-
-
-def read_whole(typed: str) -> int | None:
-    """A whole number of 0 or more with or without grouping; None is anything else."""
-    digits = re.sub(r"[\s,_\u202f]", "", typed)
-    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 9 else None
-
-
-def wrong_number(typed: str, least: int, most: int) -> str:
-    """Why what was typed is no whole number from `least` to `most`; "" where it is one."""
-    whole = read_whole(typed)
-    number = _any_number(typed) if whole is None else whole
-    if number < least:
-        return f"At least {least:,}"
-    if number > most:
-        return f"At most {most:,}"
-    return "A whole number" if whole is None else ""
-
-
-def _any_number(typed: str) -> float:
-    """What was meant by a number that is not whole or that is negative; NaN is none at all."""
-    try:
-        return float(re.sub(r"[\s,_\u202f]", "", typed)) if typed.isascii() else math.nan
-    except ValueError:
-        return math.nan
 
 
 def read_workload(form: Form) -> tuple[Workload | None, dict[str, str]]:
@@ -175,8 +160,7 @@ def choose_workload(form: Form, key: str) -> Form:
 
 def read_form(form: Form) -> tuple[LaunchRequest | None, dict[str, str]]:
     """The request, or None and what is wrong by field ("" is the whole form)."""
-    errors: dict[str, str] = {}
-    values: dict[str, object] = form.base.model_dump() if form.base else {}
+    values, errors = read_serving(form, form.engine)
     for name, (least, most) in _RANGES.items():
         wrong = wrong_number(getattr(form, name), least, most)
         if wrong:
@@ -184,10 +168,10 @@ def read_form(form: Form) -> tuple[LaunchRequest | None, dict[str, str]]:
         else:
             values[name] = read_whole(getattr(form, name))
     try:
-        values["extra_flags"] = tuple(shlex.split(form.extra_flags))
+        values["extra_flags"] = read_words(form.extra_flags)
     except ValueError:
         errors["extra_flags"] = "A quote is not closed"
-    environment, complaint = _read_environment(form.environment)
+    environment, complaint = read_environment(form.environment)
     values["environment"] = environment
     if complaint:
         errors["environment"] = complaint
@@ -201,13 +185,12 @@ def read_form(form: Form) -> tuple[LaunchRequest | None, dict[str, str]]:
     values |= {name: getattr(form.parallelism, name) for name in _SPLITS}
     values["speculative"] = "" if form.speculative == NO_SPECULATION else form.speculative
     values["build"] = "" if form.build == STOCK else form.build
-    values |= {"system_prompt": form.system_prompt, "temperature": form.temperature}
     # What could not be read is replaced by something harmless, so that the other fields are still judged.
-    tried = values | {name: _HARMLESS[name] for name in errors}
+    tried = values | {name: _HARMLESS[name] for name in errors if name in _HARMLESS}
     try:
         request = LaunchRequest.model_validate(tried)
     except ValidationError as error:
-        return None, _by_field(error) | errors
+        return None, _by_field(error, form.engine) | errors
     return (None, errors) if errors else (request, {})
 
 
@@ -223,34 +206,29 @@ _HARMLESS: dict[str, object] = {
 }
 
 
-def _read_environment(typed: str) -> tuple[tuple[tuple[str, str], ...], str]:
-    pairs = []
-    for line in typed.splitlines():
-        if not line.strip():
-            continue
-        name, sign, value = line.strip().partition("=")
-        if not sign:
-            return (), f"NAME=value, one a line: {line.strip()[:40]}"
-        pairs.append((name, value))
-    return tuple(pairs), ""
-
-
-def _by_field(error: ValidationError) -> dict[str, str]:
+def _by_field(error: ValidationError, engine: str) -> dict[str, str]:
     errors: dict[str, str] = {}
     for each in error.errors(include_url=False, include_input=False):
         name = str(each["loc"][0]) if each["loc"] else ""
         words = str(each["msg"]).removeprefix("Value error, ")
         if each["type"] == "string_pattern_mismatch":
             words = "Letters, digits, dot, dash, underscore, colon and slash only"
+            if name == "served_name" and engine == OLLAMA:
+                words = "The model's name in Ollama's library, such as gpt-oss:120b"
         elif each["type"] in ("greater_than_equal", "less_than_equal"):
             context = each.get("ctx", {})
             words = f"At least {context['ge']:,}" if "ge" in context else f"At most {context['le']:,}"
+        if name == "custom" and len(each["loc"]) > 1:
+            name = f"custom_{each['loc'][1]}"
         errors.setdefault(place_of(name), words[:1].upper() + words[1:200])
     return errors
 
 
 SILENT: Mapping[str, Any] = MappingProxyType(
     {"kv_dtype": "", "speculative": "", "build": "", "extra_flags": (), "environment": (), **dict.fromkeys(_SPLITS, 1)}
+    | dict.fromkeys(("tool_parser", "reasoning_parser", "attention_backend", "moe_backend", "load_format"), "")
+    | dict.fromkeys(("prefix_caching", "max_batched_tokens", "speculative_tokens", "memory_fraction", "threads"))
+    | {"speculative_model": "", "trust_remote_code": False}
 )
 """What a whole command or recipe says by not saying it."""
 
@@ -258,27 +236,26 @@ SILENT: Mapping[str, Any] = MappingProxyType(
 def take_fields(form: Form, fields: Mapping[str, Any], nodes: tuple[str, ...]) -> Form:
     """The form after what an outside text says was put into it; what the text leaves open stays as it is.
 
-    `fields` are valid values of LaunchRequest. Those without a place on the form are kept with the request.
+    `fields` are valid values of LaunchRequest.
     """
     filler = {"engine": form.engine or "x", "model": "x", "nodes": nodes or ("x",), "served_name": "x"}
     known = load_request(LaunchRequest.model_validate(filler | dict(fields)))
-    names = {place_of(name) for name in fields} - {"", "nodes"}
+    names = {place_of(name) for name in fields}.union(*map(places_of, fields)) - {"", "nodes"}
     values = {name: getattr(known, name) for name in names}
-    values |= {name: fields[name] for name in ("system_prompt", "temperature") if name in fields}
-    is_bare = not any(place_of(name) == "" for name in fields)
     return replace(
         form,
         **values,
         nodes=nodes,
         pool=nodes if not set(nodes) <= set(form.pool) else form.pool,
-        base=None if is_bare else known.base,
         touched=form.touched | names | {"nodes"},
     )
 
 
 def load_request(request: LaunchRequest) -> Form:
     """A form that says what a request says; every field counts as the person's own."""
+    serving: dict[str, Any] = {**NEUTRAL, **load_serving(request)}
     return Form(
+        **serving,
         engine=request.engine,
         model=request.model,
         quantization=request.quantization,
@@ -290,13 +267,10 @@ def load_request(request: LaunchRequest) -> Form:
         port=str(request.port),
         served_name=request.served_name,
         extra_flags=shlex.join(request.extra_flags),
-        environment="\n".join(f"{name}={value}" for name, value in request.environment),
-        system_prompt=request.system_prompt,
-        temperature=request.temperature,
+        environment=write_environment(request.environment),
         parallelism=Parallelism(*(getattr(request, name) for name in _SPLITS)),
         kv_dtype=request.kv_dtype,
         speculative=request.speculative or NO_SPECULATION,
         build=request.build or STOCK,
-        base=request,
         touched=frozenset(FIELDS) - set(LOAD_FIELDS),
     )

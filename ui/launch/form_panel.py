@@ -7,19 +7,24 @@ from __future__ import annotations
 
 import math
 
-from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QCompleter, QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from ui import text
-from ui.launch.foot import FormFoot
 from ui.launch.model import TITLES, LaunchModel
 from ui.launch.option import Offer, key_of, split_of
 from ui.launch.part.context_input import ContextInput
 from ui.launch.part.entry import Entry, LinesInput
+from ui.launch.part.foot import FormFoot
 from ui.launch.part.node_picker import NodePicker
+from ui.launch.part.serving_part import ServingPart
 from ui.launch.part.workload_part import WorkloadPart
+from ui.launch.serving.default import suggestion_of
+from ui.launch.serving.fields import CHAT_PURPOSES, OLLAMA
+from ui.launch.serving.offer import WORD_FIELDS, gguf_files
+from ui.launch.serving.section import has_place
 from ui.launch.standing import describe_shape
-from ui.widgets.button import IconButton
+from ui.widgets.button import Button, IconButton
 from ui.widgets.card import Card, Separator
 from ui.widgets.field import Field, Select, Stepper, TextInput
 from ui.widgets.field_row import field_row
@@ -71,7 +76,12 @@ class FormPanel(Card):
             "extra_flags": self.flags,
             "environment": self.environment,
         }
-        self.fields = {name: Entry(name, TITLES[name], editor) for name, editor in editors.items()}
+        self.serving = ServingPart(self._tell)
+        self.beside = Button("Add an embedding server beside it", kind="text", is_small=True, icon="plus")
+        self._erring: frozenset[str] = frozenset()
+        self._files: list[str] = []
+        own = {name: Entry(name, TITLES[name], editor) for name, editor in editors.items()}
+        self.fields = {**own, **self.serving.entries}
         self._build()
         self._wire()
         model.form_changed.connect(self.fill)
@@ -117,17 +127,27 @@ class FormPanel(Card):
         form.addLayout(title)
         form.addWidget(self.workload)
         form.addWidget(self.fields["model"])
+        form.addWidget(self.fields["purpose"])
         self._add_pair(form, "engine", "quantization")
+        form.addWidget(self.serving.custom)
         form.addWidget(self.fields["weights_path"])
         form.addWidget(self.fields["nodes"])
         form.addWidget(self.fields["parallelism"])
         form.addWidget(self.fields["context_tokens"])
         self._add_pair(form, "concurrency", "kv_dtype")
         self._add_pair(form, "speculative", "build")
+        form.addWidget(self.serving.speculation)
         form.addWidget(Separator())
         self._add_pair(form, "served_name", "port", shares=(3, 2))
+        form.addWidget(self.fields["reach"])
+        folds = QVBoxLayout()
+        folds.setSpacing(2)
+        for fold in self.serving.folds.values():
+            folds.addWidget(fold)
+        form.addLayout(folds)
         form.addWidget(self.fields["extra_flags"])
         form.addWidget(self.fields["environment"])
+        form.addWidget(self.beside, 0, Qt.AlignmentFlag.AlignLeft)
         form.addStretch(1)
 
     def _add_pair(self, form: QVBoxLayout, first: str, second: str, shares: tuple[int, int] = (1, 1)) -> None:
@@ -162,6 +182,7 @@ class FormPanel(Card):
         self.split.changed.connect(lambda key: self._tell("parallelism", split_of(key)))
         self.paste.clicked.connect(self.paste_asked)
         self.opener.clicked.connect(self.import_asked)
+        self.beside.clicked.connect(self._model.add_beside)
         self.nodes.toggled.connect(self._model.toggle_node)
         self.workload.preset_chosen.connect(self._model.choose_workload)
         self.workload.edited.connect(self._tell)
@@ -213,15 +234,45 @@ class FormPanel(Card):
         info, profile = model.info(), model.feeds.engines.get(form.engine)
         self.fields["weights_path"].setVisible(bool(info and info.needs_weights_path))
         for name in ("kv_dtype", "speculative", "build"):
-            self.fields[name].setVisible(profile is not None or name in form.touched)
+            has_words = profile is not None or name in form.touched
+            self.fields[name].setVisible(has_words and has_place(name, form))
+        self._fill_serving()
         changed = model.changed_fields()
         for name, words in model.choice_hints().items():
             # Beside the sign of a change there is no room for it; who chose it has seen it.
             self.fields[name].set_hint("" if name == "kv_dtype" and name in changed else words)
         for name, field in self.fields.items():
-            field.set_changed(is_changed=name in changed)
+            field.set_changed(is_changed=name in changed, is_fixed=name in model.occasion.fixed)
         self._show_nodes()
         self._is_filling = False
+
+    def _fill_serving(self) -> None:
+        model, form = self._model, self._model.form
+        self.serving.fill(form, {name: model.offers(name) for name in (*WORD_FIELDS, "purpose")})
+        for name in ("extra_flags", "environment"):
+            self.fields[name].setVisible(has_place(name, form))
+        own = suggestion_of(form.engine, form.model, model.spec())
+        for name, word in zip(("tool_parser", "reasoning_parser"), own, strict=True):
+            is_own = bool(word) and getattr(form, name) == word
+            self.fields[name].set_hint("suggested" if is_own else f"try {word}" if word else "")
+        is_service = form.engine == OLLAMA
+        self.fields["served_name"].set_title("Ollama model" if is_service else TITLES["served_name"])
+        self.served.setPlaceholderText("gpt-oss:120b" if is_service else "")
+        self.fields["port"].set_title("Service port" if is_service else TITLES["port"])
+        self.beside.setVisible(form.purpose in CHAT_PURPOSES and model.can_embed())
+        self._offer_files()
+
+    def _offer_files(self) -> None:
+        """The model files of the node, while a path is typed."""
+        nodes, contexts = self._model.form.nodes[:1], self._model.feeds.contexts.value
+        files = gguf_files(next((each for each in contexts if each.record.id in nodes), None))
+        if files != self._files:
+            self._files = files
+            completer = QCompleter(files, self.weights)
+            completer.setFilterMode(Qt.MatchFlag.MatchContains)
+            completer.activated.connect(lambda path: self._tell("weights_path", path))
+            self.weights.setCompleter(completer)
+        self.fields["weights_path"].set_hint(f"{len(files)} on the node" if files else "")
 
     def _offer(self, name: str, choice: Select, offers: list[Offer], chosen: str) -> None:
         if self._shown.get(name) != tuple(offers):
@@ -254,6 +305,8 @@ class FormPanel(Card):
     def _show_answers(self) -> None:
         model = self._model
         errors, hints = model.preview.errors, model.preview.hints
+        self.serving.open_for(frozenset(errors) - self._erring)
+        self._erring = frozenset(errors)
         for name, part in self.fields.items():
             part.set_error(errors.get(name, ""))
             part.setToolTip(plain_tooltip(hints[name]) if name in hints else "")

@@ -6,6 +6,7 @@ is shown is the plan that would run.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from PySide6.QtCore import QObject, QTimer, Signal
@@ -23,9 +24,9 @@ from sparkdesk.core.planning.place import Place
 from sparkdesk.core.planning.row import PlanRow
 from sparkdesk.core.planning.search.question import Limits, Question, context_problem, load_problems
 from sparkdesk.core.planning.workload import CHAT, Workload
+from sparkdesk.core.playbooks.fetch.stage import drop_cache_playbook
 from ui import text
 from ui.bridge import watch
-from ui.jobs.mark import Mark
 from ui.launch.default import (
     PLAN_FIELDS,
     Around,
@@ -37,37 +38,34 @@ from ui.launch.default import (
     leave_model,
     limits_of,
     match_model,
-    pick_format,
+    pick_found,
     pick_model,
     reset_field,
     reset_fields,
     take_row,
 )
 from ui.launch.feeds import LaunchFeeds
-from ui.launch.form import LOAD_FIELDS, TITLES, Form, choose_workload, load_request, read_workload
+from ui.launch.following import Following
+from ui.launch.form import LOAD_FIELDS, TITLES, Form, choose_workload, load_request, place_of, read_workload
 from ui.launch.moment import has_changed, has_moved
+from ui.launch.occasion.embed import EMBED, embed_beside
+from ui.launch.occasion.occasion import CACHE, REPLACE, Mend, Occasion, mends_of, replace_problem, without_job
 from ui.launch.option import (
     Offer,
     Split,
-    build_offers,
-    engine_offers,
-    format_offers,
     hints_of,
-    kv_offers,
-    speculation_offers,
     split_offers,
 )
 from ui.launch.paste.filling import fill_form
-from ui.launch.preview import FIT_ICONS, FIT_KINDS, Preview, blocker_of, make_preview, refused_fields
-from ui.launch.standing import NO_MARK, Standing, find_holders, stand
+from ui.launch.preview import FIT_KINDS, Preview, blocker_of, make_preview
+from ui.launch.serving.fields import places_of
+from ui.launch.serving.offer import offers_of
+from ui.launch.standing import Standing
+from ui.launch.survey import Survey
 
 __all__ = ["DEBOUNCE_MS", "FIT_KINDS", "TITLES", "LaunchFeeds", "LaunchModel", "Preview", "make_preview"]
 
 DEBOUNCE_MS = 100
-MAX_TRIED = 8
-"""Plans that the form looks at for one that the engine's adapter takes."""
-SHOWN_EVERY = 6
-"""Models of the catalogue that are computed between two looks at the list."""
 _STRUCTURE = frozenset((*PLAN_FIELDS, "model", "nodes", "workload"))
 """Fields after which the best plan is looked for again; numbers that are being typed move no other field."""
 
@@ -98,19 +96,18 @@ class LaunchModel(QObject):
         self.rows_ms = 0.0
         self.rows_note = ""
         """Why there are no rows."""
-        self.standings: dict[str, Standing] = {}
-        """How each model of the catalogue stands on the chosen nodes."""
+        self.survey = Survey(feeds, self.engine_titles, self)
+        self.survey.changed.connect(self.catalogue_changed)
+        self.occasion = Occasion()
         self._wants_best = True
         self._wants_room = True
         """A model was chosen: where nobody chose nodes, as many are taken as it needs."""
         self._room_note = ""
-        self._stood_on: tuple[str, ...] = ()
         self._keeps_nodes = False
         """A node that the best plan does without was chosen all the same."""
         self._seen: tuple[NodeContext, ...] | None = None
         """The nodes as the plan that is shown has them."""
         self._is_reading = False
-        self._room, self._everywhere = Place(()), Place(())
         self.is_anyway = False
         self.is_launching = False
         self.imported: Imported | None = None
@@ -119,10 +116,6 @@ class LaunchModel(QObject):
         self._timer.setSingleShot(True)
         self._timer.setInterval(DEBOUNCE_MS)
         self._timer.timeout.connect(self.recompute)
-        self._fit_timer = QTimer(self)
-        self._fit_timer.setInterval(0)
-        self._fit_timer.timeout.connect(self._fit_next)
-        self._fit_queue: list[ModelSpec] = []
         if feeds.catalogue:
             self.form = pick_model(self.form, feeds.catalogue[0], self.backends)
         self._rank_order: tuple[str, ...] = ()
@@ -130,6 +123,11 @@ class LaunchModel(QObject):
         watch(feeds.topology, self, self._take_topology)
 
     # The form ------------------------------------------------------------------------------------------------------
+
+    @property
+    def standings(self) -> dict[str, Standing]:
+        """How each model of the catalogue stands on the chosen nodes."""
+        return self.survey.standings
 
     def spec(self) -> ModelSpec | None:
         """The catalogue's entry for the model on the form."""
@@ -148,6 +146,7 @@ class LaunchModel(QObject):
         if name == "tasks" and isinstance(value, int):
             value = min(max(1, value), MOST_TASKS)
         if getattr(self.form, name) != value:
+            self.occasion = replace(self.occasion, fixed=self.occasion.fixed - {name})
             form = self.form.typed(name, value)
             if name in ("engine", "quantization"):
                 # The checkpoint's name follows the choice; a name that the catalogue does not know stays.
@@ -163,14 +162,10 @@ class LaunchModel(QObject):
         found = find_model(self.feeds.catalogue, self.form.model)
         if found is None:
             return
-        has_engine = "engine" in self.form.touched
         form = self._picked(found.spec)
-        if has_engine and found.weights is None:
+        if "engine" in self.form.touched and found.weights is None:
             form = form.typed("engine", self.form.engine)
-        # A name is that of the model's main checkpoint; in 16 bit it is that of the whole family.
-        main = find_model((found.spec,), found.spec.name)
-        weights = found.weights or (main.weights if main is not None else None)
-        self._set_form(pick_format(form, weights, self._around(form)) if weights is not None else form)
+        self._set_form(pick_found(form, found, self._around(form)))
 
     def _picked(self, spec: ModelSpec) -> Form:
         """The form with this model; nodes that nobody chose are looked for anew."""
@@ -201,19 +196,11 @@ class LaunchModel(QObject):
 
     def offers(self, name: str) -> list[Offer]:
         """What a choice of the form offers."""
-        form, spec, profile = self.form, self.spec(), self.feeds.engines.get(self.form.engine)
-        if name == "engine":
-            return engine_offers(self.backends, self.feeds.engines)
-        if name == "quantization":
-            return format_offers(form, spec, self.feeds.engines)
-        if name == "kv_dtype":
-            return kv_offers(form, profile)
-        if name == "speculative":
-            return speculation_offers(form, spec, profile)
-        if name == "build":
-            return build_offers(form, profile)
-        place = self.feeds.place(form.nodes)
-        return split_offers(Split(form, profile, spec, self.workload, place, self.rows))
+        form, spec, feeds = self.form, self.spec(), self.feeds
+        if name == "parallelism":
+            profile = feeds.engines.get(form.engine)
+            return split_offers(Split(form, profile, spec, self.workload, self.place(form.nodes), self.rows))
+        return offers_of(name, form, spec, feeds)
 
     def export(self, kind: str) -> str:
         """The form's request, written in another way. Raises PlanError."""
@@ -221,6 +208,51 @@ class LaunchModel(QObject):
         if self.feeds.export is None or request is None:
             raise PlanError("There is nothing to write", remedy="Mend what is marked in the form.")
         return self.feeds.export(kind, request, self.imported)
+
+    def place(self, node_ids: tuple[str, ...]) -> Place:
+        """These nodes at this moment, without the job that is stopped first."""
+        return without_job(self.feeds.place(node_ids), self.occasion.stop_job_id)
+
+    def switching(self, job_id: str) -> None:
+        """From now on this launch takes a running job's place: the job is stopped first, in the same plan."""
+        job = next((each for each in self.feeds.jobs_to_replace() if each.job_id == job_id), None)
+        if job is not None and self.feeds.problems_without is not None and self.feeds.switch_plan is not None:
+            self.occasion = replace(self.occasion, stop_job_id=job_id, stop_title=job.title)
+            self._set_form(self.form)
+
+    def cancel_switch(self) -> None:
+        """Leave the running job alone: this is a plain launch again."""
+        if self.occasion.stop_job_id:
+            self.occasion = replace(self.occasion, stop_job_id="", stop_title="")
+            self._set_form(self.form)
+
+    def mends(self) -> Mapping[str, Mend]:
+        """A button for each finding that has a way out, by its message."""
+        shown, contexts = self.preview, self.feeds.contexts.value
+        found = mends_of(shown.problems, shown.request, contexts, can_run=self.feeds.show_playbook is not None)
+        others = {
+            replace_problem(job).message: Mend(f"Launch in place of {job.title}", REPLACE, job.job_id)
+            for job in shown.replaceable
+        }
+        return {**found, **others}
+
+    def mend(self, mend: Mend) -> None:
+        """A person pressed such a button."""
+        if mend.kind == REPLACE:
+            self.switching(mend.value)
+        elif mend.kind == CACHE and self.feeds.show_playbook is not None:
+            self.feeds.show_playbook(drop_cache_playbook(mend.value, self.node_name(mend.value)))
+        elif mend.field:
+            self.set_field(mend.field, mend.value)
+
+    def can_embed(self) -> bool:
+        """Whether an engine here serves vectors."""
+        return any(EMBED in info.purposes for info in self.backends.values())
+
+    def add_beside(self) -> None:
+        """Fill the form with an embedding server on the nodes of now, beside what runs there."""
+        self.imported, self.occasion = None, Occasion()
+        self._set_form(embed_beside(self.form, self.feeds.catalogue, self.backends, self.feeds.contexts.value))
 
     def toggle_node(self, node_id: str) -> None:
         """Choose a node, or let it go."""
@@ -238,13 +270,28 @@ class LaunchModel(QObject):
         spec = next((each for each in self.feeds.catalogue if each.name == name), None)
         if spec is not None:
             self.imported = None
+            self.occasion = replace(self.occasion, fix_words="", fixed=frozenset())
             self._set_form(self._picked(spec))
 
     def load(self, request: LaunchRequest) -> None:
         """Fill the form from an earlier launch; the workload stays."""
-        self.imported = None
+        self.imported, self.occasion = None, Occasion()
         kept = {name: getattr(self.form, name) for name in ("workload", "tasks", *LOAD_FIELDS)}
         self._set_form(replace(load_request(request), **kept), has_new_best=False)
+
+    def load_fix(self, request: LaunchRequest, words: str, changed: Collection[str], stop_job_id: str = "") -> None:
+        """Fill the form with a failed launch as it should be tried again; `changed` are fields of the request."""
+        self.load(request)
+        fixed = frozenset().union(*({place_of(name), *places_of(name)} for name in changed)) - {""}
+        self.occasion = Occasion(fix_words=words, fixed=fixed)
+        if stop_job_id:
+            self.switching(stop_job_id)
+        self.form_changed.emit()
+
+    def forget_fix(self) -> None:
+        """The person has seen what was changed."""
+        self.occasion = replace(self.occasion, fix_words="", fixed=frozenset())
+        self.form_changed.emit()
 
     def take_import(self, imported: Imported) -> None:
         """Put what an outside text says into the form; a text that still needs an approval changes nothing."""
@@ -268,7 +315,7 @@ class LaunchModel(QObject):
         self.is_anyway = False
         self.form_changed.emit()
         # While somebody types, the list waits.
-        self._fit_timer.stop()
+        self.survey.pause()
         self._timer.start()
 
     def _around(self, form: Form) -> Around:
@@ -286,12 +333,12 @@ class LaunchModel(QObject):
         before = self.form
         self.form = fill_defaults(self.form, self._around(self.form))
         self._wants_best |= self.form.nodes != before.nodes
-        self._fit_queue = list(self.feeds.catalogue)
+        self.survey.forget()
 
     def look_again(self) -> None:
         """See whether the nodes, or who works there, are other than the plan has them: then it is made anew."""
         self.feeds.refresh_memory()
-        if self.row is not None and has_changed(self.row.place, self.feeds.place(ids_of(self.row))):
+        if self.row is not None and has_changed(self.row.place, self.place(ids_of(self.row))):
             self._timer.start()
 
     def _read_moment(self) -> None:
@@ -322,14 +369,13 @@ class LaunchModel(QObject):
         self._read_moment()
         self._compute_rows()
         self.rows_ms = (self.feeds.clock_s() - began_s) * 1000
-        made = make_preview(self.form, self.feeds, self.row)
+        made = make_preview(self.form, self.feeds, self.row, stop_job_id=self.occasion.stop_job_id)
         if self.form != before:
             self.form_changed.emit()
         self.preview = replace(made, compute_ms=(self.feeds.clock_s() - began_s) * 1000)
         self.rows_changed.emit()
         self.preview_changed.emit()
-        if self.form.pool != self._stood_on or self._fit_queue:
-            self.look_at_all()
+        self.survey.go_on(self.form.pool)
 
     def _compute_rows(self) -> None:
         workload, self.load_errors = read_workload(self.form)
@@ -342,7 +388,7 @@ class LaunchModel(QObject):
         if spec is None:
             self.rows_note = "The shape of this model is not known: its config.json is needed to compare plans."
             return
-        question = Question(spec, workload, self.feeds.place(self.form.pool))
+        question = Question(spec, workload, self.place(self.form.pool))
         too_long = context_problem(spec, workload)
         for problem in (*load_problems(question), *((too_long,) if too_long else ())):
             if problem.field in LOAD_FIELDS:
@@ -392,71 +438,22 @@ class LaunchModel(QObject):
         if not node_ids:
             return ()
         question = Question(
-            spec, workload, self.feeds.place(node_ids), limits or Limits(), must_use_all_nodes=limits is not None
+            spec, workload, self.place(node_ids), limits or Limits(), must_use_all_nodes=limits is not None
         )
         return self.feeds.plan_rows(question)
 
     def _follow_best(self, spec: ModelSpec, workload: Workload) -> None:
-        """Set what the person left alone as the best plan on the chosen nodes has it, within what the person fixed.
-
-        A plan that can be started from here goes before one that cannot.
-        """
+        """Set what the person left alone as the best plan on the chosen nodes has it."""
         self._wants_best = False
-        form = self.form
-        fixed = form.touched & set(PLAN_FIELDS)
-        weights = match_model(self.feeds.catalogue, form.model)[1]
-        if weights is not None and "model" in form.touched:
-            form, fixed = replace(form, quantization=weights.key), fixed | {"quantization"}
-        can_spare = not self._keeps_nodes and "parallelism" not in fixed
-        pool = set(form.pool)
-        on_nodes = [
-            row
-            for row in self.rows
-            if ids_of(row) == form.nodes or (can_spare and row.rank > 0 and pool.issuperset(ids_of(row)))
-        ]
-        rows = [row for row in on_nodes if is_within(row.setup, form, fixed)]
-        if not rows:
-            rows = list(self._ask(spec, workload, form.nodes, limits_of(form, fixed)))
-        can_start = [row for row in rows if row.setup.engine.key in self.backends][:MAX_TRIED]
-        around = self._around(self.form)
-        tried = [
-            fill_defaults(replace(self.form, best=row, nodes=ids_of(row)), around) for row in can_start or rows[:1]
-        ]
-        found = (form for form in tried if not refused_fields(form, self.feeds) & set(PLAN_FIELDS))
-        plain = fill_defaults(replace(self.form, best=None), around)
-        self.form = next(found, next(iter(tried), plain))
-
-    def look_at_all(self) -> None:
-        """Have every model of the catalogue looked at anew on the nodes of now."""
-        self._stood_on = self.form.pool
-        self._room = self.feeds.place(self.form.pool)
-        self._everywhere = self.feeds.place(tuple(c.record.id for c in self.feeds.ranked_contexts()))
-        self._fit_queue = list(self.feeds.catalogue)
-        self._fit_timer.start()
-
-    def _fit_next(self) -> None:
-        """One model of the catalogue an event-loop turn, so that a long one never stops the window."""
-        if not self._fit_queue:
-            self._fit_timer.stop()
-            return
-        spec = self._fit_queue.pop(0)
-        holders = find_holders(spec, self.feeds.ranked_contexts(), self._everywhere)
-        cell = self.feeds.best_cell(spec, self._room) if self.feeds.best_cell and self._room.nodes else None
-        fit = NO_MARK if cell else self._fit_mark(spec)
-        self.standings[spec.name] = stand(cell, fit, holders, self.engine_titles())
-        if len(self._fit_queue) % SHOWN_EVERY == 0:
-            self.catalogue_changed.emit()
-
-    def _fit_mark(self, spec: ModelSpec) -> Mark:
-        """Without a row of the planner, the word of the engine's own plan."""
-        if not self.feeds.contexts.value:
-            return NO_MARK
-        around = Around(spec, self.feeds.ranked_contexts(), self.backends, self.feeds.engines)
-        preview = make_preview(fill_defaults(pick_model(Form(), spec, self.backends), around), self.feeds)
-        if preview.plan is None:
-            return Mark("Not here", "neutral", "circle-dashed")
-        kind = FIT_KINDS[preview.fit]
-        return Mark(preview.fit.value, kind, FIT_ICONS.get(kind))
+        following = Following(
+            self.feeds,
+            self._around(self.form),
+            lambda nodes, limits: self._ask(spec, workload, nodes, limits),
+            self._keeps_nodes,
+            self.occasion.stop_job_id,
+        )
+        weights = match_model(self.feeds.catalogue, self.form.model)[1]
+        self.form = following.best_of(self.form, self.rows, weights)
 
     def engine_titles(self) -> dict[str, str]:
         """What engines are called, those without an adapter too."""
@@ -492,5 +489,6 @@ class LaunchModel(QObject):
         """The intent is durable, or the launch was refused: the form is free again."""
         self.is_launching = False
         self.is_anyway = False
+        self.occasion = Occasion()
         # A plan has one job: the next launch needs one of its own.
         self.recompute()

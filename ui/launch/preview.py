@@ -13,13 +13,14 @@ from sparkdesk.core.errors import SparkDeskError
 from sparkdesk.core.jobs.plan import Fit, LaunchPlan, Problem, Severity
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.planning.launch.preflight import ONE_NODE_ONLY
-from sparkdesk.core.planning.launch.request import workload_of
+from sparkdesk.core.planning.launch.request import SMALL_PURPOSES, workload_of
 from sparkdesk.core.planning.memory.ledger import fraction_for
 from sparkdesk.core.planning.row import PlanRow
 from ui import text
 from ui.jobs.mark import Mark, MarkKind
 from ui.launch.feeds import LaunchFeeds
 from ui.launch.form import TITLES, Form, place_of, read_form
+from ui.launch.occasion.occasion import RunningJob
 
 FIT_KINDS: dict[Fit, MarkKind] = {
     Fit.FITS: "ok",
@@ -30,6 +31,7 @@ FIT_KINDS: dict[Fit, MarkKind] = {
 }
 FIT_ICONS: dict[MarkKind, str] = {"ok": "circle-check", "neutral": "circle-help"}
 PLAN_ONLY = Mark("Plan only", "neutral", "eye")
+MOST_REPLACED = 3
 _WORST = (Fit.TOO_BIG, Fit.RISKY, Fit.UNKNOWN, Fit.TIGHT, Fit.FITS)
 
 
@@ -47,6 +49,8 @@ class Preview:
     plan_only: str = ""
     """Why this can be looked at and exported but not started from here; it is nobody's mistake."""
     compute_ms: float = 0.0
+    replaceable: tuple[RunningJob, ...] = ()
+    """Servers of ours without which it would fit, or hold the node less tightly."""
 
     @property
     def fit(self) -> Fit:
@@ -76,10 +80,10 @@ class Preview:
         return Mark(words, kind, FIT_ICONS.get(kind))
 
 
-def make_preview(form: Form, feeds: LaunchFeeds, row: PlanRow | None = None) -> Preview:
+def make_preview(form: Form, feeds: LaunchFeeds, row: PlanRow | None = None, *, stop_job_id: str = "") -> Preview:
     """The preview of a form, its nodes in the cabling's order. `row` is the planner's own of this form.
 
-    Errors of the form come first: without a request there is nothing to ask the engine.
+    Errors of the form come first: without a request there is nothing to ask the engine. `stop_job_id` is stopped first.
     """
     # An earlier launch or a recipe may have been written for other cables.
     request, errors = read_form(replace(form, nodes=ranked(form.nodes, feeds.topology.value.rank_order)))
@@ -90,23 +94,52 @@ def make_preview(form: Form, feeds: LaunchFeeds, row: PlanRow | None = None) -> 
     if reason:
         is_known = request.engine in feeds.engines
         return Preview(request, plan_only=reason) if is_known else Preview(request, None, {"engine": reason})
-    problems = tuple(feeds.problems(request))
+    problems = tuple(problems_of(request, feeds, stop_job_id))
     only = ""
     if ONE_NODE_ONLY in problems and len(request.nodes) > 1:
         only = f"{ONE_NODE_ONLY.message}. Look at the plan and export it, or choose one node."
         problems = tuple(each for each in problems if each != ONE_NODE_ONLY)
-    by_field: dict[str, str] = {}
+    by_field, hints = _by_field(problems)
+    if only:
+        return Preview(request, None, by_field, hints, problems, only)
+    if by_field:
+        others = () if stop_job_id else _replaceable(request, feeds)
+        return Preview(request, None, by_field, hints, problems, only, replaceable=others)
+    try:
+        plan = feeds.switch_plan(stop_job_id, request) if stop_job_id and feeds.switch_plan else feeds.plan(request)
+    except SparkDeskError as error:
+        return Preview(request, None, {"": error.sentence()}, hints, problems)
+    made = Preview(request, plan, {}, hints, problems)
+    return replace(made, replaceable=_replaceable(request, feeds)) if made.needs_anyway and not stop_job_id else made
+
+
+def problems_of(request: LaunchRequest, feeds: LaunchFeeds, stop_job_id: str = "") -> list[Problem]:
+    """What speaks against a request, once the job is stopped where one is named."""
+    if stop_job_id and feeds.problems_without is not None:
+        return feeds.problems_without(request, stop_job_id)
+    return feeds.problems(request)
+
+
+def _by_field(problems: tuple[Problem, ...]) -> tuple[dict[str, str], dict[str, str]]:
+    errors: dict[str, str] = {}
     hints: dict[str, str] = {}
     for problem in problems:
         said = f"{text.one_line(problem.message, 300)}. {text.one_line(problem.remedy, 300)}"
-        (by_field if problem.severity is Severity.ERROR else hints).setdefault(place_of(problem.field), said)
-    if by_field or only:
-        return Preview(request, None, by_field, hints, problems, only)
-    try:
-        plan = feeds.plan(request)
-    except SparkDeskError as error:
-        return Preview(request, None, {"": error.sentence()}, hints, problems)
-    return Preview(request, plan, {}, hints, problems)
+        (errors if problem.severity is Severity.ERROR else hints).setdefault(place_of(problem.field), said)
+    return errors, hints
+
+
+def _replaceable(request: LaunchRequest, feeds: LaunchFeeds) -> tuple[RunningJob, ...]:
+    """The servers on these nodes without which no error is left."""
+    if feeds.problems_without is None or feeds.switch_plan is None:
+        return ()
+    found: list[RunningJob] = []
+    for job in feeds.jobs_to_replace():
+        if set(job.node_ids) & set(request.nodes) and len(found) < MOST_REPLACED:
+            left = feeds.problems_without(request, job.job_id)
+            if not any(each.severity is Severity.ERROR for each in left):
+                found.append(job)
+    return tuple(found)
 
 
 def take_share(request: LaunchRequest, row: PlanRow | None) -> LaunchRequest:
@@ -114,18 +147,21 @@ def take_share(request: LaunchRequest, row: PlanRow | None) -> LaunchRequest:
 
     Where the planner knows no such share, the engine's default stays.
     """
-    if row is None or request.memory_fraction is not None:
+    is_small = request.purpose in SMALL_PURPOSES  # the adapters have a small share of their own for it
+    if row is None or is_small or request.memory_fraction is not None:
         return request
     share = row.setup.memory_fraction or fraction_for(row.setup, workload_of(request), row.place)
     return request if share is None else request.model_copy(update={"memory_fraction": share})
 
 
-def refused_fields(form: Form, feeds: LaunchFeeds) -> set[str]:
+def refused_fields(form: Form, feeds: LaunchFeeds, stop_job_id: str = "") -> set[str]:
     """The fields at which the engine's adapter refuses a form; what cannot be read is not its business."""
     request, _ = read_form(form)
     if request is None or refuse_engine(request.engine, feeds):
         return set()
-    return {place_of(each.field) for each in feeds.problems(request) if each.severity is Severity.ERROR}
+    return {
+        place_of(each.field) for each in problems_of(request, feeds, stop_job_id) if each.severity is Severity.ERROR
+    }
 
 
 def refuse_engine(key: str, feeds: LaunchFeeds) -> str:

@@ -5,7 +5,7 @@ The one rule: the page only lays out; what may be launched and why not is the vi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QHideEvent, QResizeEvent, QShowEvent
@@ -38,6 +38,7 @@ class LaunchPage(QWidget):
         super().__init__(parent)
         self.model = model
         self.banner = Banner()
+        self.switch_strip, self.fix_strip = Banner(), Banner()
         self.catalogue = CataloguePanel(model.engine_titles())
         self.form = FormPanel(model)
         self.plan = PlanPanel(model)
@@ -58,7 +59,8 @@ class LaunchPage(QWidget):
         column.setContentsMargins(theme.PAGE_PADDING, theme.PAGE_PADDING, theme.PAGE_PADDING, theme.PAGE_PADDING)
         column.setSpacing(theme.GAP)
         column.addLayout(head)
-        column.addWidget(self.banner)
+        for strip in (self.banner, self.switch_strip, self.fix_strip):
+            column.addWidget(strip)
         column.addLayout(body, 1)
         self.setAccessibleName("Launch")
         self._looks = QTimer(self)
@@ -73,6 +75,9 @@ class LaunchPage(QWidget):
             panel.set_ways(can_paste=can_paste, can_import=can_paste and model.feeds.read_file is not None)
             panel.paste_asked.connect(lambda: self.open_paste())
             panel.import_asked.connect(self.open_import)
+        self.switch_strip.action_clicked.connect(model.cancel_switch)
+        self.switch_strip.closed.connect(model.cancel_switch)
+        self.fix_strip.closed.connect(model.forget_fix)
         model.form_changed.connect(self._mark)
         model.catalogue_changed.connect(self._show_catalogue)
         self._show_catalogue()
@@ -81,6 +86,30 @@ class LaunchPage(QWidget):
     def load(self, request: LaunchRequest) -> None:
         """Fill the form from an earlier launch ("Relaunch", "Fix and relaunch")."""
         self.model.load(request)
+
+    def load_fix(self, request: LaunchRequest, fix_words: str, changed: Collection[str], stop_job_id: str = "") -> None:
+        """Fill the form with a failed launch as it should be tried again; what was changed is marked until edited.
+
+        `changed` are fields of the request; `stop_job_id` is a server that makes room.
+        """
+        self.model.load_fix(request, fix_words, changed, stop_job_id)
+
+    def _show_occasion(self) -> None:
+        occasion = self.model.occasion
+        if occasion.stop_job_id:
+            words = f"Takes the place of {text.one_line(occasion.stop_title, 80)}: it is stopped first"
+            if self.switch_strip.isHidden() or self.switch_strip.title() != words:
+                self.switch_strip.show_notice("info", words, action="Cancel")
+        else:
+            self.switch_strip.setVisible(False)
+        if occasion.fix_words:
+            words = text.one_line(occasion.fix_words, 200)
+            if self.fix_strip.isHidden() or self.fix_strip.title() != words:
+                self.fix_strip.show_notice(
+                    "info", words, "Changed fields are marked. Look at the plan, then launch it."
+                )
+        else:
+            self.fix_strip.setVisible(False)
 
     def plan_model(self, name: str, node_ids: Sequence[str]) -> None:
         """Fill the form with a model of the catalogue on these nodes."""
@@ -137,10 +166,11 @@ class LaunchPage(QWidget):
             self.banner.clear()
 
     def _show_catalogue(self) -> None:
-        self.catalogue.set_entries(self.model.feeds.catalogue, self.model.standings)
+        self.catalogue.set_entries(self.model.feeds.catalogue, self.model.survey.standings)
         self._mark()
 
     def _mark(self) -> None:
+        self._show_occasion()
         spec = self.model.spec()
         self.catalogue.mark(spec.name if spec else "")
 

@@ -45,7 +45,7 @@ def settled(qtbot: QtBot, page: LaunchPage) -> None:
     """Wait until every model has its word."""
     seen = page.model.standings
     seen.clear()
-    page.model.look_at_all()
+    page.model.survey.look_at_all(page.model.form.pool)
     qtbot.waitUntil(lambda: len(seen) == len(FEW), timeout=5000)
     QTest.qWait(5)
 

@@ -10,7 +10,7 @@ from bisect import bisect_left
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QSlider, QWidget
 
-from ui.launch.form import read_whole
+from ui.launch.serving.number import read_whole
 from ui.widgets.field import TextInput
 
 LEAST_TOKENS = 1024

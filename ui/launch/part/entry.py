@@ -19,8 +19,15 @@ from ui.widgets.field import Field, restyle
 class _Dot(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setToolTip("You changed this")
+        self._is_fixed = False
+        self.set_fixed(is_fixed=False)
         theme.notifier.changed.connect(self.update)
+
+    def set_fixed(self, *, is_fixed: bool) -> None:
+        """Whether a fix changed the field, and not the person."""
+        self._is_fixed = is_fixed
+        self.setToolTip("The fix changed this" if is_fixed else "You changed this")
+        self.update()
 
     def sizeHint(self) -> QSize:
         return QSize(10, 10)
@@ -29,7 +36,7 @@ class _Dot(QWidget):
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(color("accent"))
+        painter.setBrush(color("warn" if self._is_fixed else "accent"))
         painter.drawEllipse(self.rect().center(), 3, 3)
 
 
@@ -49,11 +56,18 @@ class Entry(Field):
         self.add_after_label(self._dot)
         self.set_changed(is_changed=False)
 
-    def set_changed(self, *, is_changed: bool) -> None:
-        """Show or hide the dot and the way back."""
-        self._dot.setVisible(is_changed)
+    def set_changed(self, *, is_changed: bool, is_fixed: bool = False) -> None:
+        """Show or hide the dot and the way back; `is_fixed`: a fix changed it, and nobody edited it since."""
+        self._dot.setVisible(is_changed or is_fixed)
+        self._dot.set_fixed(is_fixed=is_fixed)
         self.reset.setVisible(is_changed)
-        self.editor.setAccessibleName(f"{self._title}, changed" if is_changed else self._title)
+        said = "changed by the fix" if is_fixed else "changed" if is_changed else ""
+        self.editor.setAccessibleName(f"{self._title}, {said}" if said else self._title)
+
+    def set_title(self, title: str) -> None:
+        """Call the field by another name."""
+        self._title = title
+        self._label.setText(title)
 
 
 class LinesInput(QPlainTextEdit):

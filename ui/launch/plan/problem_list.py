@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from PySide6.QtCore import QSize, Qt
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from sparkdesk.core.jobs.plan import Problem, Severity
 from ui import text
 from ui.icon import icon
+from ui.launch.occasion.occasion import Mend
 from ui.theme import Token
+from ui.widgets.button import Button
 from ui.widgets.label import Label
 
 ProblemLine = tuple[str, str, str]
@@ -31,8 +33,12 @@ _LONGEST: Final = 300
 class ProblemList(QWidget):
     """Findings, worst first: what, and what to do."""
 
+    mend_asked = Signal(object)
+    """The Mend that the person pressed."""
+
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._mends: Mapping[str, Mend] = {}
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
         self._column.setSpacing(6)
@@ -40,18 +46,27 @@ class ProblemList(QWidget):
         self._shown: tuple[tuple[str, str, str], ...] = ()
         self.setVisible(False)
 
-    def show_lines(self, lines: tuple[tuple[str, str, str], ...]) -> None:
-        """Show (severity, what, what to do)."""
-        if lines == self._shown:
+    def show_lines(self, lines: tuple[tuple[str, str, str], ...], mends: Mapping[str, Mend] | None = None) -> None:
+        """Show (severity, what, what to do); `mends` are buttons, by what."""
+        mends = {text.one_line(what, _LONGEST): mend for what, mend in (mends or {}).items()}
+        if (lines, mends) == (self._shown, self._mends):
             return
-        self._shown = lines
+        self._shown, self._mends = lines, mends
         for row in self._rows:
             self._column.removeWidget(row)
             row.deleteLater()
         self._rows = [_problem_row(*line) for line in lines]
-        for row in self._rows:
+        for row, line in zip(self._rows, lines, strict=True):
             self._column.addWidget(row)
+            self._add_button(row, mends.get(line[1]))
         self.setVisible(bool(lines))
+
+    def _add_button(self, row: QWidget, mend: Mend | None) -> None:
+        layout = row.layout()
+        if mend is not None and isinstance(layout, QHBoxLayout):
+            button = Button(mend.label, is_small=True)
+            button.clicked.connect(lambda: self.mend_asked.emit(mend))
+            layout.addWidget(button, 0, Qt.AlignmentFlag.AlignTop)
 
     def lines(self) -> tuple[tuple[str, str, str], ...]:
         """What is shown."""

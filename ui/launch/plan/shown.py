@@ -13,6 +13,7 @@ from sparkdesk.core.planning.row import PlanRow
 from ui import text
 from ui.jobs.mark import Mark
 from ui.launch.model import LaunchModel
+from ui.launch.occasion.occasion import replace_problem
 from ui.launch.plan import words
 from ui.launch.plan.problem_list import ProblemLine, problem_lines
 from ui.launch.preview import FIT_ICONS, FIT_KINDS, PLAN_ONLY
@@ -52,7 +53,10 @@ def look_at(model: LaunchModel, last: PlanRow | None) -> Shown:
     notes = list(plan.notes) if plan is not None else []
     if any(ledger.undivided_bytes is not None for ledger in ledgers):
         notes.append(_TOGETHER)
-    problems = problem_lines((*preview.problems, *(row.problems if row is not None else ())), preview.errors, notes)
+    offered = [replace_problem(job) for job in preview.replaceable]
+    problems = problem_lines(
+        (*preview.problems, *offered, *(row.problems if row is not None else ())), preview.errors, notes
+    )
     # Memory of a plan that would run is of now, whatever the load says.
     fit = worst_fit(ledgers) if ledgers and (plan is not None or not is_old) else None
     is_plan_only = bool(preview.plan_only)

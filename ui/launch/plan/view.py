@@ -98,6 +98,7 @@ class PlanPanel(Card):
         self._build()
         self.anyway.toggled.connect(model.set_anyway)
         self.launch.clicked.connect(model.launch)
+        self.problems.mend_asked.connect(model.mend)
         self.ways.chosen.connect(model.choose_row)
         model.preview_changed.connect(self.show_preview)
         model.form_changed.connect(self._show_button)
@@ -160,7 +161,7 @@ class PlanPanel(Card):
                 chip.set_state(*shown.chips[i])
         self._show_figures(shown)
         self.ways.show_rows(model.rows, model.row, model.feeds.currency())
-        self.problems.show_lines(shown.problems)
+        self.problems.show_lines(shown.problems, model.mends())
         self._found.setVisible(bool(shown.problems))
         plan = model.preview.plan
         self._work.setVisible(plan is not None)

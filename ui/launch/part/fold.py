@@ -1,0 +1,95 @@
+"""A part of a form that folds into one line, which says what is set inside.
+
+The one rule: folded it hides no error: whoever finds one inside opens it.
+"""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QFontMetricsF, QPainter, QPaintEvent
+from PySide6.QtWidgets import QSizePolicy, QToolButton, QVBoxLayout, QWidget
+
+from ui import theme
+from ui.font import font
+from ui.icon import draw_icon
+from ui.theme import color
+from ui.widgets.label import plain_tooltip
+from ui.widgets.paint import box, pen, text_width, write
+
+_LEFT = 22.0
+
+
+class FoldHead(QToolButton):
+    """The line: a chevron, the title, and beside it what is set."""
+
+    def __init__(self, title: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._title, self._summary = title, ""
+        self.setCheckable(True)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setAttribute(Qt.WidgetAttribute.WA_Hover)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        theme.notifier.changed.connect(self.update)
+
+    def set_summary(self, summary: str) -> None:
+        """Change what is said beside the title."""
+        self._summary = summary
+        self.setAccessibleName(f"{self._title}: {summary}")
+        self.setToolTip(plain_tooltip(summary))
+        self.update()
+
+    def summary(self) -> str:
+        """What is said beside the title."""
+        return self._summary
+
+    def sizeHint(self) -> QSize:
+        return QSize(round(text_width(self._title, "dense_medium")) + 80, 28)
+
+    def minimumSizeHint(self) -> QSize:
+        return self.sizeHint()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        if self.hasFocus():
+            box(painter, QRectF(self.rect()), theme.RADIUS_CHIP, None, pen(color("accent"), 2))
+        name = "chevron-down" if self.isChecked() else "chevron-right"
+        draw_icon(painter, QPointF(2, (self.height() - 14) / 2), name, "text2", 14)
+        rect = QRectF(_LEFT, 0, self.width() - _LEFT, self.height())
+        write(painter, rect, self._title, role="dense_medium", tint="text")
+        if self.isChecked():
+            return
+        rect.setLeft(_LEFT + text_width(self._title, "dense_medium") + 10)
+        room = rect.width() - 2
+        said = QFontMetricsF(font("label")).elidedText(self._summary, Qt.TextElideMode.ElideRight, room)
+        write(painter, rect, said, role="label", tint="text2" if self.underMouse() else "text3")
+
+
+class Fold(QWidget):
+    """A line and what it folds. `opened` comes when it is folded or opened by a person."""
+
+    opened = Signal(bool)
+
+    def __init__(self, title: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.head = FoldHead(title)
+        self._inner = QWidget()
+        self.column = QVBoxLayout(self._inner)
+        self.column.setContentsMargins(0, 4, 0, 4)
+        self.column.setSpacing(12)
+        self._inner.setVisible(False)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.head)
+        column.addWidget(self._inner)
+        self.head.toggled.connect(self._inner.setVisible)
+        self.head.clicked.connect(self.opened)
+
+    def set_open(self, *, is_open: bool) -> None:
+        """Fold or open it."""
+        self.head.setChecked(is_open)
+
+    def is_open(self) -> bool:
+        """Whether it is open."""
+        return self.head.isChecked()

@@ -1,0 +1,78 @@
+"""What the further fields offer, by engine. Pure.
+
+The one rule: an engine's own words come from its own table; another word can always be written, for a patched build.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from sparkdesk.core.jobs.backend import BackendInfo, NodeContext
+from sparkdesk.core.jobs.image import Images
+from sparkdesk.core.jobs.parsers import REASONING_PARSERS, TOOL_PARSERS
+from sparkdesk.core.models.spec import ModelSpec
+from sparkdesk.core.planning.launch.word import Vocabulary
+from ui import text
+from ui.launch.feeds import LaunchFeeds
+from ui.launch.form import Form
+from ui.launch.option import Offer, build_offers, engine_offers, format_offers, kv_offers, speculation_offers
+
+PURPOSES: Final = (("chat", "Chat"), ("vision", "Vision"), ("embed", "Embed"), ("rerank", "Rerank"))
+WORD_FIELDS: Final = ("tool_parser", "reasoning_parser", "attention_backend", "moe_backend", "load_format", "image")
+_NOTHING: Final = {"tool_parser": "None", "reasoning_parser": "None", "image": "Usual image of the engine"}
+
+
+def offers_of(name: str, form: Form, spec: ModelSpec | None, feeds: LaunchFeeds) -> list[Offer]:
+    """What a choice of the form offers, all but how to divide the nodes."""
+    profile = feeds.engines.get(form.engine)
+    if name == "engine":
+        return engine_offers({info.key: info for info in feeds.backends}, feeds.engines)
+    if name == "quantization":
+        return format_offers(form, spec, feeds.engines)
+    if name == "kv_dtype":
+        return kv_offers(form, profile)
+    if name == "speculative":
+        return speculation_offers(form, spec, profile)
+    if name == "purpose":
+        return purpose_offers(next((info for info in feeds.backends if info.key == form.engine), None))
+    if name in WORD_FIELDS:
+        return word_offers(name, form, feeds.words.get(form.engine), feeds.images)
+    return build_offers(form, profile)
+
+
+def word_offers(name: str, form: Form, words: Vocabulary | None, images: Images) -> list[Offer]:
+    """The engine's words for a field; the first is to leave it to the engine."""
+    found = [Offer("", _NOTHING.get(name, "Automatic"))]
+    if name == "image":
+        return found + [Offer(pin.reference, pin.reference) for pin in images.get(form.engine, ())]
+    if name in ("tool_parser", "reasoning_parser"):
+        parsers = TOOL_PARSERS if name == "tool_parser" else REASONING_PARSERS
+        known: Sequence[str] = parsers.get(form.engine, ())
+    else:
+        tables = {
+            "attention_backend": "attention_backends",
+            "moe_backend": "moe_backends",
+            "load_format": "load_formats",
+        }
+        known = tuple(getattr(words, tables[name])) if words is not None else ()
+    return found + [Offer(word, word) for word in dict.fromkeys(known) if word]
+
+
+def purpose_offers(info: BackendInfo | None) -> list[Offer]:
+    """What a server can be for; what the engine does not do says so."""
+    return [
+        Offer(key, title, f"{info.title} serves no {title.lower()} here" if info and key not in info.purposes else "")
+        for key, title in PURPOSES
+    ]
+
+
+def gguf_files(node: NodeContext | None) -> list[str]:
+    """Model files that were seen on the node, which llama.cpp can load."""
+    files = node.weight_files if node is not None else {}
+    return sorted(path for path in files if path.lower().endswith(".gguf"))
+
+
+def image_title(reference: str, engine: str, images: Images) -> str:
+    """What an image of the table is for; "" of one that nobody named."""
+    return next((text.one_line(pin.title, 120) for pin in images.get(engine, ()) if pin.reference == reference), "")

@@ -178,7 +178,7 @@ def _shape_rows() -> list[str]:
 def _fault_rows() -> list[str]:
     from sparkdesk.simulator.fault import ACTIONS, FAULTS
 
-    return [f"{name:<18}{words}" for name, words in [*((one.name, one.words) for one in FAULTS.values()),
+    return [f"{name:<21}{words}" for name, words in [*((one.name, one.words) for one in FAULTS.values()),
                                                      *ACTIONS.items()]]  # fmt: skip
 
 

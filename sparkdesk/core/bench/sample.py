@@ -13,6 +13,11 @@ from statistics import fmean
 from sparkdesk.core.bench.run import BenchPoint
 
 NAN = math.nan
+LEAST_DECODE_S = 0.05
+"""An answer that came whole within this after its first piece says nothing of a rate: so much a busy computer's own
+clock and loop take now and then. Our own choice."""
+BURST_SHARE, BURST_TOK_S = 0.05, 1000.0
+"""So small a part of the time, at so many tokens a second: somebody on the way held the pieces back and let go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +45,18 @@ class BenchSample:
 
     @property
     def tpot_s(self) -> float:
-        """Time per token after the first; NaN for an answer of one token."""
-        more = self.answer_tokens - 1
-        return (self.last_s - self.first_s) / more if more > 0 and self.last_s > self.first_s else NAN
+        """Time per token after the first; NaN for an answer of one token, or one that came in a burst."""
+        more, took_s = self.answer_tokens - 1, self.last_s - self.first_s
+        return took_s / more if more > 0 and took_s > 0.0 and not self.is_burst else NAN
+
+    @property
+    def is_burst(self) -> bool:
+        """Whether all the tokens came (nearly) at once, so that nothing tells how fast they were made."""
+        took_s = self.last_s - self.first_s
+        if self.answer_tokens < 2 or not took_s > 0.0:
+            return False
+        is_held_back = took_s < BURST_SHARE * self.e2e_s and (self.answer_tokens - 1) / took_s > BURST_TOK_S
+        return took_s < LEAST_DECODE_S or is_held_back
 
     @property
     def tok_s(self) -> float:

@@ -12,6 +12,8 @@ PROMPT_TOKENS, ANSWER_TOKENS = 512, 128
 """The fixed request."""
 FALL = 0.15
 """A later fall of more than this is a finding."""
+TOO_QUICK = "Too quick to tell"
+"""Begins the note of a verdict whose answer came in one burst."""
 
 
 class Pace(StrEnum):

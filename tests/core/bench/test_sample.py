@@ -43,6 +43,17 @@ def test_an_answer_in_one_piece_has_no_rate() -> None:
     assert point.e2e_s == 2.0
 
 
+def test_an_answer_in_a_burst_has_no_rate_and_a_quick_one_has() -> None:
+    at_once = BenchSample(0.0, 0.030, 0.0344, 512, 0, 128)
+    assert at_once.is_burst, "28,864 tokens a second are nobody's"
+    assert math.isnan(at_once.tok_s)
+    assert math.isnan(point_of(1, [at_once]).output_tok_s)
+    held_back = BenchSample(0.0, 3.0, 3.1, 512, 0, 128)
+    assert held_back.is_burst, "a proxy kept the pieces to itself"
+    assert not BenchSample(0.0, 10.0, 10.5, 20_000, 0, 32).is_burst, "a long prompt before a short answer"
+    assert BenchSample(0.0, 0.1, 0.262, 512, 0, 128).tok_s == pytest.approx(784, rel=0.01)
+
+
 def test_tokens_of_the_prefix_cache_were_not_read() -> None:
     assert point_of(1, [BenchSample(0.0, 2.0, 4.0, 1000, 600, 50)]).prefill_tok_s == 200.0
 

@@ -97,7 +97,7 @@ async def test_a_real_server_is_measured_with_its_own_count_of_tokens(llama: Lla
     for point in run.points:
         assert 0 < point.ttft_s < point.e2e_s
         assert point.prefill_tok_s > 0
-        assert point.output_tok_s > 0
+        assert math.isnan(point.output_tok_s) or point.output_tok_s > 0, "a tiny model's 16 tokens can be too quick"
         assert math.isfinite(point.client_cpu_share)
     assert run.note == "simulated node"
 
@@ -174,11 +174,12 @@ def test_a_stored_run_comes_back_whole_and_a_strangers_is_refused() -> None:
 async def test_the_counts_are_those_of_the_servers_own_books(llama: LlamaServer) -> None:
     async with client_at(llama.port)("") as client:
         before = await page_of(client)
-        sample = await Sender(client, "tiny", SystemClock()).send(make_prompt(11, 0, 40), 24)
+        sample = await Sender(client, "tiny", SystemClock()).send(make_prompt(11, 0, 40), 600)
         grown = {key: value - before[key] for key, value in (await page_of(client)).items()}
     assert not sample.failure
-    assert sample.answer_tokens == grown["predicted"] == 24
+    assert sample.answer_tokens == grown["predicted"] == 600
     assert sample.prompt_tokens - sample.cached_tokens == grown["prompt"]
+    assert not sample.is_burst, "600 tokens take even this model long enough to be timed"
     # The same answer by the server's clock: a rate of another order would be another thing that was measured.
     assert 0.05 < sample.tok_s * grown["predicted_s"] / grown["predicted"] < 20
 

@@ -57,6 +57,9 @@ def read_users(words: str) -> tuple[int, ...]:
     return tuple(dict.fromkeys(found))
 
 
+QUICK = "the answers came in one burst, too quick to tell the rate of their tokens"
+
+
 def mark_of_run(run: BenchRun) -> Mark:
     """The chip of a run."""
     return _MARKS[run.state]
@@ -132,6 +135,8 @@ def busy_words(run: BenchRun) -> str:
 def failure_words(run: BenchRun) -> str:
     """What went wrong, as a sentence; "" for nothing."""
     told = [run.message] if run.message else []
+    quick = [p for p in run.points if p.requests > p.failed and text.is_known(p.e2e_s) and not text.is_known(p.tpot_s)]
+    told += [f"{point.concurrency} users: {QUICK}" for point in quick if point.answer_tokens > 1]
     told += [f"{point.concurrency} users: {point.failure}" for point in run.points if point.failure]
     return text.one_line("; ".join(told), 400)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sparkdesk.core.jobs.verdict import Pace, Verdict
+from sparkdesk.core.jobs.verdict import TOO_QUICK, Pace, Verdict
 from ui import text
 from ui.jobs.mark import Mark
 
@@ -36,7 +36,8 @@ def share_words(verdict: Verdict) -> str:
 def verdict_mark(verdict: Verdict) -> Mark:
     """The chip beside the state."""
     if not text.is_known(verdict.measured_tok_s):
-        return Mark("Speed not known", "neutral", "gauge")
+        is_quick = verdict.note.startswith(TOO_QUICK)
+        return Mark(TOO_QUICK if is_quick else "Speed not known", "neutral", "gauge")
     rate = rate_words(verdict.measured_tok_s)
     if verdict.pace is Pace.SLOWER:
         return Mark(f"{rate}, {share_words(verdict) or 'slower than expected'}", "warn", "triangle-alert")
@@ -48,7 +49,7 @@ def verdict_mark(verdict: Verdict) -> Mark:
 def verdict_title(verdict: Verdict) -> str:
     """The card's title: the figure and how it compares."""
     if not text.is_known(verdict.measured_tok_s):
-        return "Its speed is not known"
+        return f"{TOO_QUICK} its speed" if verdict.note.startswith(TOO_QUICK) else "Its speed is not known"
     rate = rate_words(verdict.measured_tok_s)
     if verdict.pace is Pace.SLOWER and share_words(verdict):
         return f"{rate}, {share_words(verdict)} of what this plan should do"

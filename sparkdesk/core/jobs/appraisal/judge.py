@@ -9,7 +9,7 @@ import math
 
 from sparkdesk.core.bench.sample import BenchSample
 from sparkdesk.core.jobs.appraisal.cause import Evidence, find_causes
-from sparkdesk.core.jobs.verdict import FALL, Pace, Verdict
+from sparkdesk.core.jobs.verdict import FALL, TOO_QUICK, Pace, Verdict
 from sparkdesk.core.planning.figure import UNKNOWN
 from sparkdesk.core.planning.prediction import Prediction
 
@@ -33,6 +33,9 @@ def judge_sample(
         note = f"It could not be measured: {sample.failure}"
     elif simulated:
         note = f"{simulated}: {SIMULATED}"
+    elif sample.is_burst:
+        took_ms = 1000.0 * (sample.last_s - sample.first_s)
+        note = f"{TOO_QUICK}: {sample.answer_tokens} tokens came within {took_ms:.0f} ms of the first one"
     elif sample.answer_tokens < LEAST_ANSWER or not math.isfinite(rate):
         note = f"Its answer had {sample.answer_tokens} tokens, too few for a verdict"
     elif not expected.is_known:

@@ -155,6 +155,7 @@ class DeploymentDetail(QWidget):
         self.speed.closed.connect(lambda: self._open_speed(False))
         self.change.open_asked.connect(self._open_change)
         self.change.not_now.connect(self._dismiss_change)
+        self.change.refolded.connect(self.cards.fit)
         self.truth.correction_set.connect(self._set_correction)
         self.endpoint.failed.connect(self.show_error)
         self.log.failed.connect(self.show_error)
@@ -341,6 +342,7 @@ class DeploymentDetail(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
+        self.change.set_low(self.height() < LOW_PX)
         self.log.setMinimumHeight(LOG_PX if self.height() >= LOW_PX else LOW_LOG_PX)
         self.charts.set_columns(2 if self.width() >= NARROW_PX - 100 else 1)
         self.cards.fit()

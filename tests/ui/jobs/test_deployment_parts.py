@@ -203,6 +203,21 @@ def test_the_next_change_opens_the_form_and_can_be_put_off(page: DeploymentsPage
     assert not card.isVisible()
 
 
+def test_in_a_low_window_the_next_change_is_one_line_until_its_reasons_are_asked_for(page: DeploymentsPage) -> None:
+    card = page.detail.change
+    assert not card.more.isVisible()
+    high = card.height()
+    page.window().resize(1036, 648)
+    page.resize(1036, 648)
+    QTest.qWait(30)
+    assert card.height() < min(high, 52)
+    assert not card.why.isVisible()
+    assert "14 requests wait" in card.accessibleName()
+    QTest.mouseClick(card.more, LEFT)
+    QTest.qWait(30)
+    assert card.why.isVisible()
+
+
 def test_plan_and_truth_stand_side_by_side_and_the_correction_can_be_taken_back(
     page: DeploymentsPage, desk: Desk
 ) -> None:

@@ -13,7 +13,7 @@ from ui import text
 from ui.widgets.button import Button
 from ui.widgets.card import Card
 from ui.widgets.icon_label import IconLabel
-from ui.widgets.label import Label
+from ui.widgets.label import ElidedLabel, Label
 
 
 class ChangeCard(Card):
@@ -21,12 +21,15 @@ class ChangeCard(Card):
 
     open_asked = Signal()
     not_now = Signal()
+    refolded = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.title = Label("", "dense_strong", "text", is_wrapped=True)
+        self._is_low = self._is_open = False
+        self.title = ElidedLabel("", "dense_strong", "text")
         self.why = Label("", "dense", "text2", is_wrapped=True)
         self.sets = Label("", "label", "text3", is_wrapped=True)
+        self.more = Button("Why", kind="link")
         self.open_button = Button("Open in Launch", icon="rocket", is_small=True)
         self.later = Button("Not now", kind="text", is_small=True)
         words = QVBoxLayout()
@@ -37,12 +40,33 @@ class ChangeCard(Card):
         row.setSpacing(10)
         row.addWidget(IconLabel("wrench", "accenttext"))
         row.addLayout(words, 1)
+        row.addWidget(self.more)
         row.addWidget(self.open_button)
         row.addWidget(self.later)
         self.column(spacing=0, margins=(14, 9, 10, 9)).addLayout(row)
         self.open_button.clicked.connect(self.open_asked)
         self.later.clicked.connect(self.not_now)
+        self.more.clicked.connect(self._turn)
+        self._fold()
         self.setVisible(False)
+
+    def set_low(self, is_low: bool) -> None:
+        """In a low window it is one line, until its reasons are asked for: the charts below it are looked at more."""
+        if is_low != self._is_low:
+            self._is_low = is_low
+            self._fold()
+
+    def _turn(self) -> None:
+        self._is_open = not self._is_open
+        self._fold()
+        self.refolded.emit()
+
+    def _fold(self) -> None:
+        is_folded = self._is_low and not self._is_open
+        self.more.setVisible(self._is_low)
+        self.more.setText("Less" if self._is_open else "Why")
+        self.why.setVisible(not is_folded)
+        self.sets.setVisible(not is_folded)
 
     def show_change(self, change: NextChange | None, sets: str, *, can_dismiss: bool) -> None:
         """Show a proposal; `sets` says what it changes in the launch."""

@@ -1,9 +1,9 @@
 """The guided tour: the same window, driven as a person would, offscreen where there is no display.
 
 It begins on the first-run page, starts the simulated cluster by its card, waits until the nodes are live, launches a
-model server through the launch page, asks it a question in the chat page, checks the answer against the server's own
-token counter, stops the server, and writes a picture of each screen. The one rule: every stage either really happened
-or ends the tour with an error.
+model server through the launch page, sees its speed measured, asks it a question in the chat page, checks the answer
+against the server's own token counter, stops the server, and writes a picture of each screen. The one rule: every
+stage either really happened or ends the tour with an error.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from sparkdesk.app.window import OpenedWindow, WindowOptions, open_window, requi
 from sparkdesk.core.chat.session import Turn, TurnState
 from sparkdesk.core.cluster.node import NodeStatus
 from sparkdesk.core.errors import SparkDeskError
+from sparkdesk.core.jobs.appraisal.judge import sentence
 from sparkdesk.core.jobs.plan import LaunchPlan
 from sparkdesk.core.jobs.reading import GENERATED_TOKENS
 from sparkdesk.core.jobs.record import JobState, JobStatus
@@ -41,6 +42,7 @@ PLAN_TIMEOUT_S = 20.0
 READY_TIMEOUT_S = 180.0
 ANSWER_TIMEOUT_S = 180.0
 STOP_TIMEOUT_S = 60.0
+SPEED_TIMEOUT_S = 180.0
 SETTLE_S = 0.6
 WORDS = ("lantern", "harbour", "violin", "meadow", "copper", "thunder", "walnut", "glacier", "saffron", "compass")
 PAGE_OF = {"first-run": "cluster"}
@@ -130,6 +132,7 @@ class Tour:
         nodes = await self._see_nodes()
         job = await self._launch(nodes[0].record.id)
         await self._see_deployment(job)
+        await self._see_speed(job)
         await self._chat(job)
         await self._see_again(job)
         await self._stop(job)
@@ -242,6 +245,21 @@ class Tour:
         self._desktop.pages.show_job(job.job_id)
         await asyncio.sleep(SETTLE_S)
         self.picture("ready")
+
+    async def _see_speed(self, job: JobStatus) -> None:
+        """The check that every server gets: its tokens must not mix with those of the answer that is counted next."""
+        appraisals = self._stack.assessment.appraisals
+        async with self._within(SPEED_TIMEOUT_S, "A measured speed"):
+            await wait_for_value(
+                appraisals.changed,
+                lambda _: appraisals.first_verdict(job.job_id) is not None,
+                timeout_s=SPEED_TIMEOUT_S,
+            )
+        verdict = appraisals.first_verdict(job.job_id)
+        assert verdict is not None
+        self._say(f"Speed of a fixed request: {sentence(verdict)}")
+        await asyncio.sleep(SETTLE_S)
+        self.picture("speed")
 
     async def _chat(self, job: JobStatus) -> None:
         word = random.choice(WORDS)

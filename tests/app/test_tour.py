@@ -16,6 +16,7 @@ SAID = (
     r"Launch plan: smollm2-135m-instruct on spark-\w+: Fits, [0-9.]+ GiB left",
     r"    llama-server \\",
     r"Model server ready after [0-9.]+ s: a first token was generated",
+    r"Speed of a fixed request: [0-9.]+ tok/s\b.*",
     r"Question: Write two short sentences about a \w+\.",
     r"Answer: \w.*",
     r"TTFT [0-9]+ ms, [0-9.]+ tok/s, [0-9]+ tokens",

@@ -27,7 +27,7 @@ from sparkdesk.core.jobs.log_rule import (
     say_share,
     tell,
 )
-from sparkdesk.core.jobs.plan import LaunchPlan, Problem, Severity
+from sparkdesk.core.jobs.plan import LaunchPlan, Problem
 from sparkdesk.core.jobs.reading import (
     CACHED_TOKENS,
     GENERATED_TOKENS,
@@ -63,6 +63,7 @@ from sparkdesk.core.planning.launch.preflight import (
 )
 from sparkdesk.core.planning.launch.request import NO_SPECULATION, STOCK, has_format, launched_weights, share_of
 from sparkdesk.core.planning.launch.share import share_launch_problems, share_ledger, share_notes
+from sparkdesk.core.planning.launch.trap import Kernels, trap_problems
 from sparkdesk.core.planning.launch.word import Vocabulary, error, lan_refusal, spark_problems, word_problems
 from sparkdesk.core.planning.setup import OF_AVAILABLE, Build, EngineProfile
 from sparkdesk.core.playbooks.container import (
@@ -163,6 +164,9 @@ WORDS = Vocabulary(
     draft_methods=WITH_DRAFT,
     free_methods=("ngram",),
 )
+KERNELS = Kernels(
+    INFO.title, ("fa3", "fa4"), "flashinfer or triton", "--moe-runner-backend", "flashinfer_cutlass or marlin"
+)
 
 
 class Sglang:
@@ -184,7 +188,7 @@ class Sglang:
         problems += container_problems(request, node, image=image, weights_bytes=size, repo=request.model)
         problems += share_launch_problems(request, context, PROFILE)
         problems += spark_problems(request, context.spec, node.mem_total_bytes)
-        return problems + _trap_problems(request)
+        return problems + trap_problems(request, context.spec, image, KERNELS)
 
     def plan(self, request: LaunchRequest, context: PlanContext) -> LaunchPlan:
         """The plan. Raises PlanError when the request has an error."""
@@ -312,14 +316,6 @@ def _speculation(request: LaunchRequest) -> list[str]:
 
 def _image(request: LaunchRequest, context: PlanContext) -> str:
     return request.image or default_image(context.images, INFO.key, DEFAULT_IMAGE)
-
-
-def _trap_problems(request: LaunchRequest) -> list[Problem]:
-    """What goes wrong on a DGX Spark's GPU (sm_121) with SGLang."""
-    if request.attention_backend not in ("fa3", "fa4"):
-        return []
-    message = "Packages of flash-attention are broken on a DGX Spark's GPU, as its users report"
-    return [Problem(Severity.WARNING, message, "Choose flashinfer or triton.", "attention_backend")]
 
 
 def _read_arguments(match: re.Match[str]) -> tuple[Finding, ...]:

@@ -50,6 +50,7 @@ from sparkdesk.core.planning.launch.preflight import (
     tensor_problems,
 )
 from sparkdesk.core.planning.launch.request import NO_SPECULATION, STOCK, place_of, setup_of, workload_of
+from sparkdesk.core.planning.launch.trap import Kernels, trap_problems
 from sparkdesk.core.planning.launch.word import Vocabulary, error, lan_refusal, spark_problems, word_problems
 from sparkdesk.core.planning.memory.ledger import fit_problems, launch_ledgers
 from sparkdesk.core.planning.setup import Build, EngineProfile
@@ -112,6 +113,8 @@ WORDS = Vocabulary(
     free_methods=("ngram",),
 )
 """Backends: the engine's documentation, recalled; another word is only warned of."""
+KERNELS = Kernels(INFO.title, nvfp4_moe="CUTLASS")
+"""Source: NVIDIA's playbook "nemotron"."""
 
 
 class TensorRtLlm:
@@ -134,6 +137,7 @@ class TensorRtLlm:
         problems += container_problems(
             request, node, image=_image(request, context), weights_bytes=weights_bytes, repo=request.model
         )
+        problems += trap_problems(request, context.spec, _image(request, context), KERNELS)
         problems += spark_problems(request, context.spec, node.mem_total_bytes) + _model_problems(request, context.spec)
         return [*problems, *fit_problems(setup, load, place, launch_ledgers(setup, load, place))]
 

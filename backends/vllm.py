@@ -73,6 +73,7 @@ from sparkdesk.core.planning.launch.request import (
     share_of,
 )
 from sparkdesk.core.planning.launch.share import share_launch_problems, share_ledger, share_notes
+from sparkdesk.core.planning.launch.trap import EAGER, Kernels, trap_problems
 from sparkdesk.core.planning.launch.word import Vocabulary, spark_problems, word_problems
 from sparkdesk.core.planning.setup import Build, EngineProfile
 from sparkdesk.core.playbooks.container import (
@@ -156,7 +157,7 @@ INFO = BackendInfo(
     docs="https://docs.vllm.ai/en/stable/cli/serve/",
     default_port=8000,
 )
-EAGER, TUNED_BUILD = "eager", "tuned"
+TUNED_BUILD = "tuned"
 PROFILE = EngineProfile(
     key=INFO.key,
     title=INFO.title,
@@ -193,6 +194,9 @@ WORDS = Vocabulary(
     draft_methods=WITH_DRAFT,
     free_methods=("ngram",),
 )
+KERNELS = Kernels(
+    INFO.title, ("FLASH_ATTN",), "FLASHINFER or TRITON_ATTN", "--moe-backend", "marlin or flashinfer_cutlass"
+)
 
 
 class Vllm:
@@ -212,7 +216,8 @@ class Vllm:
         problems += container_problems(request, node, image=image, weights_bytes=size, repo=request.model)
         problems += share_launch_problems(request, context, PROFILE)
         problems += spark_problems(request, context.spec, node.mem_total_bytes)
-        return problems + _trap_problems(request, context.spec)
+        problems += trap_problems(request, context.spec, image, KERNELS)
+        return problems + _variable_problems(request)
 
     def plan(self, request: LaunchRequest, context: PlanContext) -> LaunchPlan:
         """The plan. Raises PlanError when the request has an error."""
@@ -392,28 +397,14 @@ def _reach_notes(request: LaunchRequest) -> tuple[str, ...]:
     return ("Everybody on the node's networks reaches the server; its key guards /v1, not /health and /metrics",)
 
 
-def _trap_problems(request: LaunchRequest, spec: ModelSpec | None) -> list[Problem]:
-    """What goes wrong or slowly on a DGX Spark's GPU (sm_121) with vLLM."""
-    problems = []
-    weights = launched_weights(request, spec)
-    is_open = request.moe_backend in ("", "auto") and request.build in ("", STOCK, EAGER)
-    if (
-        spec is not None
-        and spec.experts
-        and weights.key == "NVFP4"
-        and is_open
-        and "--moe-backend" not in request.extra_flags
-    ):
-        message = "vLLM's own choice of MoE kernels for NVFP4 can be missing or slow on a DGX Spark"
-        problems.append(Problem(Severity.WARNING, message, "Choose marlin or flashinfer_cutlass.", "moe_backend"))
-    if request.attention_backend.upper() == "FLASH_ATTN":
-        message = "Packages of flash-attention are broken on a DGX Spark's GPU, as its users report"
-        problems.append(Problem(Severity.WARNING, message, "Choose FLASHINFER or TRITON_ATTN.", "attention_backend"))
-    for name, _ in request.environment:
-        if name in REMOVED_VARIABLES:
-            message = f"{name} is of older releases: vLLM 0.33 does not read it"
-            problems.append(Problem(Severity.WARNING, message, "Choose the MoE backend instead.", "environment"))
-    return problems
+def _variable_problems(request: LaunchRequest) -> list[Problem]:
+    """Variables that this release reads no more."""
+    words, remedy = "{} is of older releases: vLLM 0.33 does not read it", "Choose the MoE backend instead."
+    return [
+        Problem(Severity.WARNING, words.format(name), remedy, "environment")
+        for name, _ in request.environment
+        if name in REMOVED_VARIABLES
+    ]
 
 
 def _read_config(match: re.Match[str]) -> tuple[Finding, ...]:

@@ -10,6 +10,7 @@ from sparkdesk.core.jobs.plan import GIB, Problem, Severity
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.planning.launch.hub_access import hub_problems
 from sparkdesk.core.planning.launch.preflight import port_problems
+from sparkdesk.core.planning.launch.trap import usual_port_problems
 from sparkdesk.core.playbooks.fetch.stage import is_from_desk
 from sparkdesk.core.playbooks.fetch.transfer import SPARK_ARCHITECTURE
 from sparkdesk.core.transfer import size_words
@@ -57,7 +58,7 @@ def container_problems(
     fetched = image_bytes if node.images is not None and image not in node.images else 0
     problems += disk_problems(node, fetched, 0 if repo in node.hub_repos else weights_bytes)
     problems += _shm_problems(node) + page_cache_problems(node, weights_bytes)
-    return problems + port_problems(request, node)
+    return problems + (port_problems(request, node) or usual_port_problems(request))
 
 
 def docker_problems(node: NodeContext) -> list[Problem]:

@@ -13,19 +13,51 @@ from sparkdesk.core.cluster.node import ClusterRecord, NodeStatus
 if TYPE_CHECKING:
     from sparkdesk.app.desktop import Desktop
 
-FAULTS = (
-    ("cable-out", "Pull a cable"),
-    ("half-down", "Take half of a cable"),
-    ("slow-line", "Slow a cable down to 100G"),
-    ("mtu", "Give a port an MTU of 1500"),
-    ("wrong-subnet", "Give a port an address of another subnet"),
-    ("storage", "Plug a storage machine into a free port"),
-    ("stranger", "Plug a stranger into a free port"),
-    ("node-gone", "Cut a node off"),
-    ("disk-full", "Fill the disk"),
-    ("driver-other", "Change the driver"),
-)
-"""The simulator's name of a fault, and what a person would say; each is for one node."""
+GROUPS: dict[str, tuple[tuple[str, str], ...]] = {
+    "cables": (
+        ("cable-out", "Pull a cable"),
+        ("half-down", "Take half of a cable"),
+        ("slow-line", "Slow a cable down to 100G"),
+        ("mtu", "Give a port an MTU of 1500"),
+        ("wrong-subnet", "Give a port an address of another subnet"),
+        ("storage", "Plug a storage machine into a free port"),
+        ("stranger", "Plug a stranger into a free port"),
+    ),
+    "node": (
+        ("node-gone", "Cut a node off"),
+        ("disk-full", "Fill the disk"),
+        ("memory-pressure", "Fill the memory"),
+        ("swap-on", "Swap memory to the disk"),
+        ("slow-state", "Hold the GPU's clock down"),
+        ("power-capped", "Hold the GPU by its power cap"),
+        ("driver-other", "Change the driver"),
+        ("docker-down", "Stop docker"),
+        ("no-docker-group", "Take the user out of the group docker"),
+    ),
+    "downloads": (
+        ("pull-cut", "Cut an image's download off near its end"),
+        ("hub-cut", "Cut a model's download off near its end"),
+        ("hub-gated", "Have the hub ask for a token"),
+    ),
+    "next start of a server": (
+        ("engine-gated", "The model is gated, and no token is given"),
+        ("engine-unsupported", "The engine does not know the model"),
+        ("engine-no-kv", "No memory is left for the KV cache"),
+        ("engine-ptxas", "Its kernels do not compile for this GPU"),
+        ("engine-hang", "It stands still while it loads"),
+        ("engine-oom", "The system kills it while it loads"),
+        ("engine-crash", "It crashes after it loaded, each time"),
+        ("engine-crash-twice", "It crashes twice, then it comes up"),
+    ),
+    "running servers": (
+        ("engine-slow", "They answer at half their speed"),
+        ("engine-stall", "They stand still, but their API answers"),
+        ("engine-dead", "They die, but their API goes on"),
+        ("engine-leak", "They eat more and more memory"),
+    ),
+}
+"""The simulator's name of a fault, and what a person would say, by what is broken; each is for one node."""
+FAULTS = {fault: (group, title) for group, rows in GROUPS.items() for fault, title in rows}
 MEND = "simulation.mend"
 
 
@@ -52,10 +84,10 @@ class BrokenThings:
         if is_simulated == self._is_listed:
             return
         self._is_listed = is_simulated
-        for fault, title in FAULTS:
+        for fault, (group, title) in FAULTS.items():
             key = f"simulation.{fault}"
             if is_simulated:
-                self._registry.add(key, f"Break things: {title}", self._breaker(fault), icon="unplug")
+                self._registry.add(key, f"Break things, {group}: {title}", self._breaker(fault), icon="unplug")
             else:
                 self._registry.remove(key)
         if is_simulated:
@@ -78,7 +110,7 @@ class BrokenThings:
         name = node.record.name
         await simulation.control(fault, name, is_on=True)
         self._broken.add((fault, name))
-        title = next(title for key, title in FAULTS if key == fault)
+        _group, title = FAULTS[fault]
         self._desktop.tell("warn", f"{title}: done on {name}", "Ctrl+K, Mend everything takes it back.")
 
     async def mend(self) -> None:

@@ -7,10 +7,13 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
+from sparkdesk.app.broken_things import FAULTS as OFFERED
+from sparkdesk.app.broken_things import GROUPS
 from sparkdesk.app.desktop import Desktop
 from sparkdesk.app.window import WindowOptions
 from sparkdesk.core.cluster.topology import Shape, Topology
 from sparkdesk.services.wait import wait_for_value
+from sparkdesk.simulator.fault import FAULTS
 from tests.app.desk import all_live, play
 from ui.cluster.view import ClusterPage
 from ui.first_run.view import FirstRunPage
@@ -48,3 +51,11 @@ def test_a_ring_is_tried_broken_on_purpose_and_mended(qapp: QApplication) -> Non
         await until_seen(desktop, Shape.RING)
 
     assert play(qapp, story, WindowOptions(is_forgetful=True), limit_s=150) == 0
+
+
+def test_each_fault_that_the_palette_offers_is_one_of_the_simulators_and_has_a_title_of_its_own() -> None:
+    assert set(OFFERED) <= set(FAULTS)
+    titles = [title for _group, title in OFFERED.values()]
+    assert len(titles) == len(set(titles)) == sum(len(rows) for rows in GROUPS.values())
+    engines = {name for name in FAULTS if name.startswith(("engine-", "hub-", "pull-"))}
+    assert engines <= set(OFFERED), "what can happen to a server can be tried"

@@ -7,6 +7,7 @@ playbook, which was part of the plan, is run before it is called failed.
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Callable, Mapping
 
 from sparkdesk.core.errors import PlanError, SparkDeskError
@@ -28,6 +29,7 @@ from sparkdesk.services.jobs.heartbeat import Heartbeat
 from sparkdesk.services.jobs.job_shelf import JobShelf
 from sparkdesk.services.jobs.reach.api_key import ApiKeys
 from sparkdesk.services.jobs.start.absence import Absence
+from sparkdesk.services.jobs.start.halt import halt_playbook
 from sparkdesk.services.jobs.start.handover import Handover
 from sparkdesk.services.jobs.start.start_book import StartBook
 from sparkdesk.services.playbooks.passage import is_repeatable
@@ -43,6 +45,8 @@ GUARD_LOOK_S = 10
 RECOVER_TRIES = 3
 """How often an unknown outcome is looked at again before the job is only watched."""
 _BEFORE = (SWITCH, *FETCHING)
+_TERMINATED = 128 + signal.SIGTERM
+"""Exit code of a container whose engine was asked to end."""
 
 
 class Course:
@@ -251,9 +255,13 @@ class Course:
 
     async def _stop_what_was_begun(self, deployment: Deployment) -> str:
         """Run the stop playbook unless nothing was started; gives why the end is not verified, "" when it is."""
-        if not await self.was_started(deployment):
+        if await self.was_started(deployment):
+            playbook = self.stop_playbook_of(deployment)
+        else:
+            begun = await self._runner.begun_steps(deployment.job_id) or ()
+            playbook = halt_playbook(deployment.status.title, begun)
+        if not playbook.stages:
             return ""
-        playbook = self.stop_playbook_of(deployment)
         try:
             ended = await self._runner.run(new_id(), playbook, on_event=deployment.take_stop_event)
         except SparkDeskError as error:
@@ -306,8 +314,10 @@ class Course:
         deployment.skip_phases()
         if reason == STOPPED_BY_USER:
             deployment.change(JobState.STOPPED, message="", readings=())
-        elif said.get("code") == 0:
-            deployment.change(JobState.ENDED, message=f"The server {words}", remedy="Launch it again.", readings=())
+        elif said.get("code") in (0, _TERMINATED) or said.get("signal") == signal.SIGTERM:
+            # Neither docker nor the kernel tells who asked a process to end.
+            unasked = f"The server {words}; SparkDesk did not ask for that: somebody stopped it, or it ended by itself"
+            deployment.change(JobState.ENDED, message=unasked, remedy="Launch it again if you need it.", readings=())
         else:
             deployment.change(
                 JobState.FAILED,

@@ -158,7 +158,7 @@ class Heartbeat:
         pulse, status = deployment.pulse, deployment.status
         if pulse.problem:
             cause = f". Its log says: {deployment.cause_line}" if deployment.cause_line else ""
-            message = f"The server runs but does not serve: {pulse.problem}{cause}"
+            message = f"The server runs but does not serve: {pulse.problem.rstrip(' .')}{cause}"
             if status.state is not JobState.DEGRADED or status.message != message:
                 deployment.change(JobState.DEGRADED, message=message, remedy=_RELAUNCH)
                 deployment.say(message, level="warning")

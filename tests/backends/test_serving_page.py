@@ -21,8 +21,16 @@ METHODS = ("draft", "mtp", "eagle3", "ngram", "dflash")
 MARK = re.compile(r"unverified on hardware \[([a-z0-9-]+(?:, [a-z0-9-]+)*)\]", re.IGNORECASE)
 SERVING = ("backends", "sparkdesk/remote", "sparkdesk/core/playbooks", "sparkdesk/core/jobs")
 """Whose marks the page lists; what the planner, the doctor and the map rest on stands elsewhere."""
-OTHERS = {"cage-netdevs", "cage-rdma-devices", "nearest-bridge", "nvml-library", "nvml-memory", "wake-on-lan"}
-"""Of those folders, but of the map, of telemetry and of power."""
+OTHERS = {
+    "cage-netdevs",
+    "cage-rdma-devices",
+    "draft-weights",
+    "nearest-bridge",
+    "nvml-library",
+    "nvml-memory",
+    "wake-on-lan",
+}
+"""Of those folders, but of the map, of telemetry, of power and of the planner."""
 
 
 def ask(backend: Backend, **changes: object) -> LaunchRequest:

@@ -176,7 +176,7 @@ def read_form(form: Form) -> tuple[LaunchRequest | None, dict[str, str]]:
     if complaint:
         errors["environment"] = complaint
     if not form.model.strip():
-        errors["model"] = "Choose a model or write its name"
+        errors["model"] = _NO_MODEL.get(form.purpose, "Choose a model or write its name")
     if not form.nodes:
         errors["nodes"] = "Choose a node"
     for name in ("engine", "model", "quantization", "weights_path", "served_name", "kv_dtype"):
@@ -185,6 +185,8 @@ def read_form(form: Form) -> tuple[LaunchRequest | None, dict[str, str]]:
     values |= {name: getattr(form.parallelism, name) for name in _SPLITS}
     values["speculative"] = "" if form.speculative == NO_SPECULATION else form.speculative
     values["build"] = "" if form.build == STOCK else form.build
+    if "model" in errors and not form.served_name.strip():
+        values["served_name"] = "model"  # it follows the model, and one thing is missing, not two
     # What could not be read is replaced by something harmless, so that the other fields are still judged.
     tried = values | {name: _HARMLESS[name] for name in errors if name in _HARMLESS}
     try:
@@ -196,6 +198,11 @@ def read_form(form: Form) -> tuple[LaunchRequest | None, dict[str, str]]:
 
 _RANGES = {"context_tokens": (128, MAX_TOKENS), "port": (1024, 65_535)}
 """As the request has them."""
+_NO_MODEL = {
+    "embed": "Write an embedding model's hub id, such as Qwen/Qwen3-Embedding-4B",
+    "rerank": "Write a reranking model's hub id",
+}
+"""The catalogue has none of them. Source of the example: NVIDIA's playbooks for the Spark."""
 _HARMLESS: dict[str, object] = {
     "context_tokens": DEFAULT_CONTEXT_TOKENS,
     "port": 8000,

@@ -30,7 +30,8 @@ _CHOICES: dict[str, list[tuple[str, ...]]] = {
     "weights_from": [("auto", "Automatic"), ("hub", "Hub"), ("desk", "This computer")],
     "custom_ready": [("http", "HTTP answers"), ("port", "Port is open"), ("log", "Log says")],
 }
-_ROWS = {"custom_command": 4, "custom_stop_command": 1, "system_prompt": 3}
+_ROWS = {"custom_command": 4, "system_prompt": 3}
+_MONO = ("custom_venv", "custom_stop_command", "speculative_model")
 _EXAMPLES = {
     "custom_command": "python -m my_server --port {port}",
     "custom_stop_command": "None: the signals alone",
@@ -118,7 +119,7 @@ def _make_editor(name: str) -> QWidget:
         return LinesInput(_EXAMPLES[name], _ROWS[name])
     if name == "trust_remote_code":
         return CheckBox("Let it run")
-    return TextInput(placeholder=_EXAMPLES.get(name, ""), is_mono=name in ("custom_venv", "speculative_model"))
+    return TextInput(placeholder=_EXAMPLES.get(name, ""), is_mono=name in _MONO)
 
 
 def _connect(editor: QWidget, tell: Callable[[object], None]) -> None:

@@ -6,12 +6,14 @@ The one rule: an engine's own words come from its own table; another word can al
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from sparkdesk.core.jobs.backend import BackendInfo, NodeContext
 from sparkdesk.core.jobs.image import Images
 from sparkdesk.core.jobs.parsers import REASONING_PARSERS, TOOL_PARSERS
 from sparkdesk.core.models.spec import ModelSpec
+from sparkdesk.core.planning.launch.docker import docker_problems
 from sparkdesk.core.planning.launch.word import Vocabulary
 from ui import text
 from ui.launch.feeds import LaunchFeeds
@@ -20,6 +22,7 @@ from ui.launch.option import Offer, build_offers, engine_offers, format_offers, 
 
 PURPOSES: Final = (("chat", "Chat"), ("vision", "Vision"), ("embed", "Embed"), ("rerank", "Rerank"))
 WORD_FIELDS: Final = ("tool_parser", "reasoning_parser", "attention_backend", "moe_backend", "load_format", "image")
+_IN_CONTAINERS: Final = ("vllm", "sglang", "trtllm")
 _NOTHING: Final = {"tool_parser": "None", "reasoning_parser": "None", "image": "Usual image of the engine"}
 
 
@@ -27,7 +30,8 @@ def offers_of(name: str, form: Form, spec: ModelSpec | None, feeds: LaunchFeeds)
     """What a choice of the form offers, all but how to divide the nodes."""
     profile = feeds.engines.get(form.engine)
     if name == "engine":
-        return engine_offers({info.key: info for info in feeds.backends}, feeds.engines)
+        offers = engine_offers({info.key: info for info in feeds.backends}, feeds.engines)
+        return [replace(each, reason=engine_reason(each.key, form, feeds)) for each in offers]
     if name == "quantization":
         return format_offers(form, spec, feeds.engines)
     if name == "kv_dtype":
@@ -39,6 +43,23 @@ def offers_of(name: str, form: Form, spec: ModelSpec | None, feeds: LaunchFeeds)
     if name in WORD_FIELDS:
         return word_offers(name, form, feeds.words.get(form.engine), feeds.images)
     return build_offers(form, profile)
+
+
+def engine_reason(key: str, form: Form, feeds: LaunchFeeds) -> str:
+    """Why an engine cannot be chosen for this purpose on this node; "" where it can, and of the one that is chosen."""
+    info = next((each for each in feeds.backends if each.key == key), None)
+    node = next((each for each in feeds.contexts.value if each.record.id in form.nodes[:1]), None)
+    if info is None or key == form.engine:
+        return ""
+    if form.purpose not in info.purposes:
+        return f"{info.title} serves no {form.purpose} here"
+    if node is None:
+        return ""
+    if key in _IN_CONTAINERS:
+        return next((text.one_line(each.message, 200) for each in docker_problems(node)), "")
+    if key == "llamacpp" and node.programs and "llama-server" not in node.programs:
+        return f"llama-server was not found on {text.one_line(node.record.name, 40)}"
+    return ""
 
 
 def word_offers(name: str, form: Form, words: Vocabulary | None, images: Images) -> list[Offer]:

@@ -11,7 +11,7 @@ from typing import Final
 from sparkdesk.core.jobs.parsers import REASONING_PARSERS, TOOL_PARSERS
 from ui import text
 from ui.launch.form import NO_SPECULATION, Form
-from ui.launch.serving.fields import CHAT_PURPOSES, CUSTOM_ENGINE, NEUTRAL, OFF, OLLAMA, ON
+from ui.launch.serving.fields import CHAT_PURPOSES, CUSTOM_ENGINE, OFF, OLLAMA, ON
 
 SERVING, ENGINE, LIFE, CHAT, CUSTOM = "serving", "engine", "life", "chat", "custom"
 
@@ -57,9 +57,12 @@ _HEADS: Final = (NO_SPECULATION, "ngram", "mtp")
 """Ways to guess ahead that need no second model."""
 
 
+_NOTHING_SAID: Final = Form()
+
+
 def has_place(name: str, form: Form) -> bool:
     """Whether a field is shown: it applies to the engine and the purpose, or it says something all the same."""
-    return _applies(name, form) or getattr(form, name) != NEUTRAL.get(name, getattr(Form, name, ""))
+    return _applies(name, form) or getattr(form, name) != getattr(_NOTHING_SAID, name)
 
 
 def _applies(name: str, form: Form) -> bool:
@@ -88,6 +91,8 @@ def section_of(name: str) -> str:
 def summarize(section: Section, form: Form) -> str:
     """What a folded section says: only what is said; with nothing said, that the engine decides."""
     parts = [said for name in section.names if has_place(name, form) and (said := _say(name, form))]
+    if section.key == ENGINE and form.engine == CUSTOM_ENGINE:
+        return ", ".join(parts) or "a program of the node, no container"
     return ", ".join(parts) or ("nothing set" if section.key == CHAT else "as the engine does")
 
 

@@ -6,6 +6,7 @@ build and b11549, run and captured (tests/data/captures). On GB10 itself: unveri
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import replace
 
@@ -56,7 +57,9 @@ from sparkdesk.core.planning.launch.preflight import (
 )
 from sparkdesk.core.planning.launch.request import NO_SPECULATION, STOCK, place_of, setup_of, with_weights, workload_of
 from sparkdesk.core.planning.memory.ledger import fit_problems, launch_ledgers
+from sparkdesk.core.planning.memory.need import sequences_bytes
 from sparkdesk.core.planning.setup import Build, EngineProfile, Setup
+from sparkdesk.core.planning.workload import Workload
 from sparkdesk.core.playbooks.fetch.stage import fetch_stages
 from sparkdesk.core.playbooks.job import JobSpec, build_plan
 from sparkdesk.core.step import Stage
@@ -68,12 +71,14 @@ KV_TYPES = ("", "f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", 
 LOAD_MODES = ("", "auto", "none", "mmap", "mlock", "dio")
 REASONING_FORMATS = ("", "auto", "none", "deepseek", "deepseek-legacy")
 ATTENTION = ("", "on", "off", "auto")
-RUNTIME_BYTES = 512 << 20
-"""Compute buffers and the program itself; an allowance, unverified on hardware [llamacpp-buffers]."""
 VERBOSITY = 4
 """llama-server tells buffer sizes, build and warm-up from this level on; no prompt is among its lines (seen)."""
 PROMPT_CACHE_MIB = 2048
 """What finished prompts may keep of memory; the server's own limit of 8192 is much beside weights on unified memory."""
+BUFFER_BYTES = 512 << 20
+"""Compute buffers and the program itself; an allowance, unverified on hardware [llamacpp-buffers]."""
+RUNTIME_BYTES = BUFFER_BYTES + (PROMPT_CACHE_MIB << 20)
+"""With the finished prompts that it may keep."""
 REUSED_CHUNK_TOKENS = 256
 """The shortest piece of an earlier prompt that is used again. Source: llama.cpp's own presets (common/arg.cpp)."""
 MOST_MICRO_BATCH = 2048
@@ -134,27 +139,15 @@ class LlamaCpp:
         problems = node_problems(request, context) + tensor_problems(request, context.spec)
         problems += _word_problems(request, context.spec)
         if not request.weights_path:
-            problems.append(
-                Problem(
-                    Severity.ERROR,
-                    "llama.cpp needs the path of a GGUF file on the node",
-                    "Choose a model that is on the node, or write the file's path.",
-                    "weights_path",
-                )
-            )
+            remedy = "Choose a model that is on the node, or write the file's path."
+            problems.append(_error("llama.cpp needs the path of a GGUF file on the node", remedy, "weights_path"))
         if has_errors(problems):
             return problems
         node = context.node(request.nodes[0])
         problems += _file_problems(request, node)
         if node.programs and PROGRAM not in node.programs:
-            problems.append(
-                Problem(
-                    Severity.ERROR,
-                    f"{PROGRAM} was not found on {node.record.name}",
-                    "Build llama.cpp there (NVIDIA's llama-cpp playbook) and put it on the PATH.",
-                    "engine",
-                )
-            )
+            remedy = "Build llama.cpp there (NVIDIA's llama-cpp playbook) and put it on the PATH."
+            problems.append(_error(f"{PROGRAM} was not found on {node.record.name}", remedy, "engine"))
         problems += port_problems(request, node)
         setup, load, place = _setup(request, context), workload_of(request), place_of(request, context)
         return [*problems, *fit_problems(setup, load, place, launch_ledgers(setup, load, place))]
@@ -222,10 +215,12 @@ class LlamaCpp:
 
 
 def _fetches(request: LaunchRequest, context: PlanContext) -> tuple[Stage, ...]:
-    """The model's file, where its path says of which repository it is. A path elsewhere is only looked up."""
+    """The model's file and its draft's, where the path says of which repository it is. Else it is only looked up."""
     node = context.node(request.nodes[0])
-    repo, file = hub_file(request.weights_path, node)
-    return fetch_stages(request, context, node, repo=repo, files=(file,)) if repo else ()
+    paths = (request.weights_path, request.speculative_model if request.speculative in DRAFTS else "")
+    found = [hub_file(path, node) for path in dict.fromkeys(paths)]
+    stages = [fetch_stages(request, context, node, repo=repo, files=(file,)) for repo, file in found if repo]
+    return tuple(stage for each in stages for stage in each)
 
 
 def _argv(request: LaunchRequest, node: NodeContext) -> tuple[str, ...]:
@@ -295,9 +290,13 @@ def _purpose(request: LaunchRequest, node: NodeContext) -> list[str]:
 
 def _notes(request: LaunchRequest) -> tuple[str, ...]:
     """What the ledger does not say."""
-    if request.purpose in ("embed", "rerank") or request.prefix_caching is False:
+    if not _keeps_prompts(request):
         return ()
-    return (f"It may keep up to {PROMPT_CACHE_MIB / 1024:.0f} GiB of finished prompts in memory, beside the ledger",)
+    return (f"Runtime holds the {PROMPT_CACHE_MIB / 1024:.0f} GiB of finished prompts that it may keep in memory",)
+
+
+def _keeps_prompts(request: LaunchRequest) -> bool:
+    return request.purpose not in ("embed", "rerank") and request.prefix_caching is not False
 
 
 def _setup(request: LaunchRequest, context: PlanContext) -> Setup:
@@ -310,9 +309,20 @@ def _setup(request: LaunchRequest, context: PlanContext) -> Setup:
         paths.append(projector_beside(request.weights_path, node))
     sizes = [node.weight_files.get(path) for path in paths]
     known = [size for size in sizes if size is not None]
-    setup = with_weights(setup_of(request, context.spec, PROFILE), None if sizes[0] is None else sum(known))
+    profile = PROFILE if _keeps_prompts(request) else replace(PROFILE, runtime_bytes=BUFFER_BYTES)
+    setup = with_weights(setup_of(request, context.spec, profile), None if sizes[0] is None else sum(known))
+    if request.speculative in DRAFTS and sizes[0] and sizes[1]:
+        more = _draft_cache_bytes(setup, workload_of(request), sizes[1] / sizes[0])
+        setup = replace(setup, engine=replace(profile, runtime_bytes=profile.runtime_bytes + more))
     # A draft that was seen takes the place of the planner's allowance for one.
     return replace(setup, speculative=NO_SPECULATION) if len(known) == len(sizes) > 1 else setup
+
+
+def _draft_cache_bytes(setup: Setup, load: Workload, share: float) -> int:
+    """The draft's own KV cache, of which only the file's size is known: it grows about as the root of the weights do
+    (1B beside 70B: a tenth; 8B: four tenths), an allowance, unverified on hardware [llamacpp-buffers]."""
+    own = sequences_bytes(setup, tokens=load.context_tokens, users=load.users)
+    return math.ceil((own or 0.0) * min(1.0, math.sqrt(share)))
 
 
 def _ledger(request: LaunchRequest, context: PlanContext) -> MemoryLedger:
@@ -372,7 +382,7 @@ def _file_problems(request: LaunchRequest, node: NodeContext) -> list[Problem]:
         if path_on_node(path, node).startswith("~/"):
             words = f"The home folder on {node.record.name} is not known yet"
             problems.append(_error(words, "Wait a moment, or write the whole path.", field))
-        elif field == "weights_path" and hub_file(path, node)[0]:
+        elif hub_file(path, node)[0]:
             words = f"{path} is not on {node.record.name}: it is fetched first, from {hub_file(path, node)[0]}"
             problems.append(Problem(Severity.NOTE, words, "Wait for it, or choose a file that is there.", field))
         elif path_on_node(path, node) not in node.weight_files:

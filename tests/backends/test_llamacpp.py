@@ -9,7 +9,7 @@ import pytest
 
 from backends import llamacpp
 from sparkdesk.core.jobs.backend import LoadProgress, LogFailure, Reading, Told
-from sparkdesk.core.jobs.plan import Problem, Severity
+from sparkdesk.core.jobs.plan import MemoryLedger, Problem, Severity
 from sparkdesk.core.jobs.reading import (
     GRAPH_BYTES,
     KV_CAPACITY_BYTES,
@@ -232,3 +232,31 @@ def test_prefix_hits_are_what_came_from_the_cache_of_all_that_was_asked() -> Non
     page = "llamacpp:prompt_tokens_total 300\nllamacpp:prompt_tokens_cached_total 100\n"
     found = llamacpp.backend.readings(page)
     assert (found[PREFIX_HITS], found[PREFIX_QUERIES]) == (100, 400)
+
+
+def test_the_drafts_cache_and_the_kept_prompts_are_in_the_ledger() -> None:
+    plain = ledger_of(changed(DRAFT, speculative="", speculative_model="", speculative_tokens=None))
+    drafted = ledger_of(DRAFT)
+    assert plain.runtime_bytes == (512 << 20) + (2 << 30)
+    assert drafted.runtime_bytes is not None
+    assert plain.kv_bytes is not None
+    # This draft is larger than its model: it takes no more than as much again.
+    assert drafted.runtime_bytes - (plain.runtime_bytes or 0) == plain.kv_bytes
+    assert ledger_of(changed(DRAFT, prefix_caching=False)).runtime_bytes == drafted.runtime_bytes - (2 << 30)
+    small = ledger_of(changed(DRAFT, speculative_model=GGUF, weights_path=DRAFT_GGUF))
+    assert (plain.runtime_bytes or 0) < (small.runtime_bytes or 0) < drafted.runtime_bytes, "a small draft keeps less"
+
+
+def ledger_of(request: LaunchRequest) -> MemoryLedger:
+    (ledger,) = llamacpp.backend.plan(request, context_with(spec_named(DRAFT.model), weight_files=FILES)).ledgers
+    return ledger
+
+
+def test_a_drafts_file_of_the_hub_that_is_not_there_is_fetched_too() -> None:
+    draft = "~/models/o--n/draft.gguf"
+    request = changed(DRAFT, speculative_model=draft)
+    context = replace(context_with(spec_named(DRAFT.model)), programs=dict.fromkeys((*PROGRAMS, "guard"), b"# program"))
+    titles = [step.title for step in llamacpp.backend.plan(request, context).playbook.steps()]
+    assert "Fetch draft.gguf of o/n" in titles
+    (note,) = [one for one in llamacpp.backend.problems(request, context) if one.field == "speculative_model"]
+    assert "fetched first" in note.message

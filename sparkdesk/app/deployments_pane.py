@@ -80,6 +80,7 @@ class DeploymentsPane:
             measure=lambda job_id, shape: start(self._measure, job_id, shape),
             cancel_measure=assessment.bench.cancel,
             fix_of=launcher.fix_of,
+            switch=self._pages.open_switch,
             restart=lambda job_id: start(self._restart, job_id),
             last_plan=self._last_plan,
             launch_again=lambda request: start(self._launch, request),
@@ -107,8 +108,8 @@ class DeploymentsPane:
         """The form with the failed job's request and what mends it; nothing runs before the person launches."""
         fix = self._launcher.fix_of(job_id)
         if fix is not None:
-            self._pages.relaunch(self._launcher.request_after(job_id, fix))
-            self._desktop.tell("ok", "The launch form has the change", fix.words)
+            request = self._launcher.request_after(job_id, fix)
+            self._pages.open_fix(request, fix)
 
     async def _restart(self, job_id: str) -> None:
         plan = self._launcher.plan_of(job_id)

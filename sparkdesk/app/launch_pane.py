@@ -11,6 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from backends import sglang, trtllm, vllm
+from sparkdesk.app.plan_data import load_images
 from sparkdesk.core.errors import PlanError
 from sparkdesk.core.jobs.recipe.command.text import command_of
 from sparkdesk.core.jobs.recipe.export.compose import export_compose
@@ -23,7 +25,9 @@ from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.infra.yaml_text import read_yaml
 from ui.launch.feeds import LaunchFeeds
 from ui.launch.model import LaunchModel
+from ui.launch.occasion.occasion import RunningJob
 from ui.launch.view import LaunchPage
+from ui.playbook.model import Proposal
 
 if TYPE_CHECKING:
     from sparkdesk.app.desktop import Desktop
@@ -35,6 +39,8 @@ class Export(Protocol):
     def __call__(self, request: LaunchRequest, *, origin: Imported | None = None) -> str: ...
 
 
+WORDS = {words.profile.key: words for words in (vllm.WORDS, sglang.WORDS, trtllm.WORDS)}
+"""The words that engines have of their own for backends and loaders."""
 READ_TIMEOUT_S = 10.0
 """A file on a network that is gone never comes."""
 EXPORTS: dict[str, tuple[str, Export]] = {
@@ -81,8 +87,22 @@ class LaunchPane:
             approvals=self._desktop.settings.approvals,
             approve=self._approve,
             read_file=lambda path, tell: self._desktop.bridge.start(self._read_file, Path(path), tell),
+            words=WORDS,
+            images=load_images(),
+            jobs_to_replace=self._jobs_to_replace,
+            problems_without=lambda request, job_id: launcher.problems(request, stop_first=job_id),
+            switch_plan=launcher.switch_plan,
+            show_playbook=lambda playbook: self._desktop.pages.node_pages.propose(Proposal(playbook)),
             export=export_request,
             export_kinds=tuple((key, title) for key, (title, _) in EXPORTS.items()),
+        )
+
+    def _jobs_to_replace(self) -> tuple[RunningJob, ...]:
+        """Servers of ours that another launch could take the place of."""
+        return tuple(
+            RunningJob(job.job_id, job.title, job.node_ids)
+            for job in self._launcher.jobs.value
+            if not job.state.is_over and self._launcher.stop_plan(job.job_id) is not None
         )
 
     def _read_paste(self, text: str, *, is_recipe: bool = False) -> Imported:

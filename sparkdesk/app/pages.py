@@ -11,12 +11,14 @@ from PySide6.QtWidgets import QWidget
 
 from sparkdesk.app.cluster_pane import ClusterPane
 from sparkdesk.app.deployments_pane import DeploymentsPane
+from sparkdesk.app.disk_pane import DiskPane
 from sparkdesk.app.launch_pane import LaunchPane
 from sparkdesk.app.models_pane import ModelsPane
 from sparkdesk.app.node_pages import NodePages
 from sparkdesk.core.chat.message import Sampling
 from sparkdesk.core.errors import SparkDeskError
 from sparkdesk.core.feed import Latest
+from sparkdesk.core.jobs.fix import Fix
 from sparkdesk.core.jobs.record import JobState, JobStatus
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.telemetry.sample import Sample
@@ -55,6 +57,7 @@ class Pages:
         self._launch_pane = LaunchPane(desktop)
         self._deployments_pane = DeploymentsPane(desktop, self)
         self._models_pane = ModelsPane(desktop, self._launch_pane.planner)
+        self._disk_pane = DiskPane(desktop)
         self.endpoints: Latest[tuple[ChatEndpoint, ...]] = Latest(())
         self._watches = (
             launcher.jobs.subscribe(self._show_badges),
@@ -104,7 +107,8 @@ class Pages:
         """What is done with a cluster; `obstacle` says why that cannot be now."""
         pages = (
             ("launch", "Launch", "rocket", self._make_launch),
-            ("models", "Models", "list", self._make_models),
+            ("disk", "Models on disk", "save", self._disk_pane.make),
+            ("models", "What can run", "list", self._make_models),
             ("deployments", "Deployments", "layers", self._make_deployments),
             ("chat", "Chat", "message-square", self._make_chat),
         )
@@ -224,6 +228,7 @@ class Pages:
             node=self._stack.inventory.names().get(job.endpoint.node_id, ""),
             system_prompt=plan.request.system_prompt if plan else "",
             sampling=Sampling(temperature=plan.request.temperature if plan else None),
+            doubt=lambda: self._stack.launcher.doubt(job.job_id),
         )
 
     def relaunch(self, request: LaunchRequest) -> None:
@@ -231,6 +236,19 @@ class Pages:
         self._window.show_page("launch")
         if self.launch_page is not None:
             self.launch_page.load(request)
+
+    def open_fix(self, request: LaunchRequest, fix: Fix) -> None:
+        """Show the launch form with a failed launch as it should be tried again, the changes marked."""
+        self._window.show_page("launch")
+        if self.launch_page is not None:
+            changed = tuple(name for name, _ in fix.change)
+            self.launch_page.load_fix(request, fix.words, changed, stop_job_id=fix.stop_job_id)
+
+    def open_switch(self, job_id: str) -> None:
+        """Show the launch form for a model that takes this deployment's place."""
+        self._window.show_page("launch")
+        if self.launch_page is not None:
+            self.launch_page.model.switching(job_id)
 
     def _show_badges(self, jobs: tuple[JobStatus, ...]) -> None:
         running = sum(not job.state.is_over for job in jobs)
@@ -241,5 +259,6 @@ class Pages:
         """Stop listening."""
         for watch in self._watches:
             watch.close()
+        self._disk_pane.close()
         self.node_pages.close()
         self.cluster_pane.close()

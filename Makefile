@@ -8,7 +8,7 @@ export PYTHONUNBUFFERED := 1
 SPREAD := -n logical --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick lab deep bench soak gallery lint install-desktop uninstall-desktop clean
+.PHONY: help run test quick lab test-vllm deep bench soak gallery lint install-desktop uninstall-desktop clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -21,10 +21,13 @@ test: ## everything CI runs: quick, then lab; stops at the first failure
 	@$(MAKE) --no-print-directory lab
 
 quick: lint ## linters, types, contracts, and all tests but the lab
-	QT_QPA_PLATFORM=offscreen $(PYTHON_VENV) -m pytest tests --ignore=tests/lab $(SPREAD)
+	QT_QPA_PLATFORM=offscreen $(PYTHON_VENV) -m pytest tests --ignore=tests/lab --ignore=tests/vllm $(SPREAD)
 
 lab: ## tests against real sshd in network namespaces (root)
 	@$(BOOTSTRAP) lab
+
+test-vllm: ## tests against a real vLLM on the CPU: flags, phases, errors, metrics, two ranks (3.5 GB once, minutes)
+	@$(BOOTSTRAP) vllm
 
 deep: ## long chaos and many more examples; an hour or more, by hand (root)
 	@$(BOOTSTRAP) dev

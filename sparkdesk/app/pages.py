@@ -204,11 +204,17 @@ class Pages:
     def _list_endpoints(self) -> None:
         """What can be talked to: deployments that are ready, servers found on nodes, and those connected to by URL."""
         jobs = self._stack.launcher.jobs.value
-        ready = [self._chat_endpoint(job) for job in jobs if job.state is JobState.READY and job.endpoint]
+        ready = [self._chat_endpoint(job) for job in jobs if job.state is JobState.READY and self._can_chat(job)]
         found = offer_found(self._stack.fleet.servers, self._stack.inventory.nodes.value)
         offered = (*ready, *found, *self._stack.server_links.endpoints.value)
         if [known.endpoint for known in offered] != [known.endpoint for known in self.endpoints.value]:
             self.endpoints.set(offered)
+
+    def _can_chat(self, job: JobStatus) -> bool:
+        """Whether it answers in words: vectors and scores are asked for by other programs."""
+        plan = self._stack.launcher.plan_of(job.job_id)
+        is_talker = plan is None or plan.request.purpose in ("chat", "vision")
+        return is_talker and job.endpoint is not None and bool(job.endpoint.base_path)
 
     async def _connect_server(self, page: ChatPage, url: str) -> None:
         try:

@@ -62,10 +62,35 @@ def has_line(job: Any, words: bytes, since: int) -> bool:
     return False
 
 
+def find_rival(here: Any, job: Any, where: Record) -> str:
+    """An older job of this account that is not over and has the same port: what answers there is that one, not ours."""
+    mine = job.read("job.json") or {}
+    root = os.path.dirname(job.folder)
+    for name in os.listdir(root) if where.get("port") else ():
+        other = here.Job(os.path.join(root, name))
+        try:
+            record, spec = other.read("job.json") or {}, other.read("spec.json") or {}
+            is_older = (record.get("started_ms") or 0, name) < (mine.get("started_ms") or 0, job.job_id)
+            has_port = (spec.get("ready") or {}).get("port") == where["port"]
+            if is_older and has_port and other.derive_state()[0] in ("running", "unknown"):
+                return str(spec.get("title") or name)[:100]
+        except (here.JobError, TypeError, AttributeError):
+            continue  # not a job's folder, or of another release
+    return ""
+
+
+def refuse_rival(here: Any, job: Any, where: Record) -> None:
+    """Raise JobError where an answer on the port would not be ours."""
+    rival = find_rival(here, job, where)
+    if rival:
+        raise here.JobError(f"port {where['port']} is held by {rival}, which was started before")
+
+
 def ready(here: Any, job: Any) -> Record:
     """{"ready": bool, "detail": words}: one look at the server, by the way that the spec names. Raises JobError."""
     where, record = job.read_spec().get("ready") or {}, job.read("job.json") or {}
     kind = str(where.get("kind") or "http")
+    refuse_rival(here, job, where)
     if kind == "http":
         code, text = ask(here, job, where, None, 3.0)
         return {"ready": code == 200, "detail": f"HTTP {code} {text[:200]}"}
@@ -130,6 +155,7 @@ def token(here: Any, job: Any) -> Record:
     where = job.read_spec().get("token") or {}
     kind, begun = str(where.get("proof") or "chat"), time.monotonic()
     text, tokens, told = "", 0, ""
+    refuse_rival(here, job, where)
     if kind != "none":
         path, body = make_proof(kind)
         base = str(where.get("path") or "")

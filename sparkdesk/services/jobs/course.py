@@ -91,6 +91,12 @@ class Course:
         """Whether its playbook runs now."""
         return deployment.job_id in self._launching
 
+    def is_replaced(self, leaving: Deployment) -> bool:
+        """Whether a launch that runs now takes its place."""
+        found = (self._shelf.find(job_id) for job_id in self._launching)
+        plans = (deployment.plan for deployment in found if deployment is not None)
+        return any(stopped_first(plan.playbook) == leaving.job_id for plan in plans if plan is not None)
+
     def watch(self, deployment: Deployment) -> None:
         """Keep its status true from now on, until it is stopped or over."""
         task = self._tasks.start_exclusive(f"watch {deployment.job_id}", self._heartbeat.run, deployment)

@@ -6,6 +6,7 @@ before its node has proved it.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 from collections.abc import AsyncIterator, Mapping
@@ -125,6 +126,7 @@ class Launcher:
         self.rhythm = self._adoption.rhythm
         self._doors = Doors(tasks, inventory.shell, self._endpoint_of, self.jobs)
         self._beginning: set[str] = set()
+        self._admitting = asyncio.Lock()
         self._held: frozenset[tuple[str, int]] = frozenset()
         self._subscriptions = (inventory.nodes.subscribe(self._follow_nodes), self.jobs.subscribe(self._follow_jobs))
 
@@ -141,6 +143,10 @@ class Launcher:
     def node_contexts(self) -> Latest[tuple[NodeContext, ...]]:
         """What plans lean on about each live node; refreshed when one connects and before each launch."""
         return self._contexts.latest
+
+    async def survey(self, node_id: str) -> None:
+        """Look again at what a node holds: its disk is another now. Raises NodeError."""
+        await self._contexts.refresh(node_id, self._inventory.shell(node_id))
 
     def refresh_memory(self) -> None:
         """Have `node_contexts` tell the memory of this moment; asks nobody."""
@@ -235,6 +241,19 @@ class Launcher:
         for node_id in dict.fromkeys(plan.request.nodes):
             await self._contexts.refresh(node_id, self._inventory.shell(node_id))
         await self.ask_hub(plan.request)
+        async with self._admitting:  # what the first of two takes, the second finds taken
+            deployment = await self._admit(plan, leaving)
+        deployment.starts = self._book.of(plan.request)
+        deployment.begin_phase(PREFLIGHT, begun_s)
+        deployment.say(f"Pre-flight passed; launching {plan.title}")
+        self._adoption.follow_log(deployment, self._inventory.shell(deployment.node_id))
+        self._course.start_launch(deployment)
+        return plan.job_id
+
+    async def _admit(self, plan: LaunchPlan, leaving: Deployment | None) -> Deployment:
+        """The last look, and the intent. Raises PlanError, StoreError."""
+        if leaving is not None and self._course.is_replaced(leaving):
+            raise PlanError(f"Another server takes the place of {leaving.status.title} already", remedy="Wait for it.")
         for problem in self._plans.problems(plan.request, leaving):
             if problem.severity is Severity.ERROR:
                 raise PlanError(problem.message, remedy=problem.remedy)
@@ -247,13 +266,7 @@ class Launcher:
             plan_json=plan_json.to_json(plan),
         )
         await self._book.note_launch(plan.request)
-        deployment = await self._shelf.begin(intent, plan)
-        deployment.starts = self._book.of(plan.request)
-        deployment.begin_phase(PREFLIGHT, begun_s)
-        deployment.say(f"Pre-flight passed; launching {plan.title}")
-        self._adoption.follow_log(deployment, self._inventory.shell(deployment.node_id))
-        self._course.start_launch(deployment)
-        return plan.job_id
+        return await self._shelf.begin(intent, plan)
 
     async def stop(self, job_id: str) -> None:
         """Stop a job, also while it is starting; returns when that is verified, or `stop_error` says why it is not.

@@ -17,7 +17,6 @@ from sparkdesk.core.jobs import pulse
 from sparkdesk.core.jobs.record import JobState, JobStatus
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.services.jobs import heartbeat
-from sparkdesk.services.jobs.pulse import probe
 from sparkdesk.services.wait import wait_for_value
 from tests.app.sparks import job_in, record_of, running_sparks
 from tests.app.test_job_outlives import is_all_live
@@ -127,7 +126,6 @@ def test_with_its_real_pauses_a_dead_engine_is_seen_within_a_minute() -> None:
     beats_s = 2 * heartbeat.BEAT_S
     assert pulse.PROBE_AFTER_S + pulse.PROBE_LIMIT_S + beats_s < 60, "no token, behind an API that answers"
     assert pulse.SILENT_AFTER_S + heartbeat.ASK_TIMEOUT_S + beats_s < 60, "no answer at all"
-    assert probe.PROBE_LIMIT_S == pulse.PROBE_LIMIT_S
 
 
 async def test_an_engine_that_is_dead_behind_its_api_is_degraded_and_a_stop_leaves_nothing(

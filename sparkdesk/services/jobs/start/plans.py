@@ -120,8 +120,8 @@ def without_job(node: NodeContext, leaving: Deployment) -> NodeContext:
     What it really holds no node tells of one job; so never more is freed than the node has in use.
     """
     endpoint = leaving.status.endpoint
-    if node.record.id not in leaving.status.node_ids:
-        return node
+    if node.record.id not in leaving.status.node_ids or leaving.status.state.is_over:
+        return node  # what it held is free already, or another's by now
     port = endpoint.port if endpoint is not None else 0
     ports = {number: holder for number, holder in node.used_ports.items() if number != port}
     freed = planned_bytes(leaving.plan, node.record.id)

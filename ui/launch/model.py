@@ -485,10 +485,12 @@ class LaunchModel(QObject):
             self.preview_changed.emit()
             self.launch_asked.emit(self.preview.plan)
 
-    def end_launch(self) -> None:
+    def end_launch(self, *, is_refused: bool = False) -> None:
         """The intent is durable, or the launch was refused: the form is free again."""
         self.is_launching = False
         self.is_anyway = False
-        self.occasion = Occasion()
+        if not is_refused:
+            self.occasion = Occasion()
+            self.form_changed.emit()
         # A plan has one job: the next launch needs one of its own.
         self.recompute()

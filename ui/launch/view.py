@@ -159,7 +159,7 @@ class LaunchPage(QWidget):
 
     def end_launch(self, message: str = "", remedy: str = "") -> None:
         """The launch is on its way, or was refused with a message."""
-        self.model.end_launch()
+        self.model.end_launch(is_refused=bool(message))
         if message:
             self.banner.show_error(message, remedy)
         else:

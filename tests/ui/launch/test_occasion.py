@@ -100,6 +100,8 @@ def test_a_launch_takes_another_servers_place_in_one_plan_and_says_so(opened: Op
     asked = QSignalSpy(page.launch_asked)
     page.model.launch()
     assert (asked.count(), page.model.blocker()) == (1, "The launch is being written down")
+    page.end_launch("The node is gone", "Wait for it.")
+    assert page.switch_strip.isVisible(), "a refused launch is still that launch"
     page.end_launch()
     assert not page.switch_strip.isVisible(), "the next launch is a plain one"
 

@@ -72,6 +72,7 @@ from sparkdesk.core.playbooks.container import (
     container_name,
     container_of,
     loopback_endpoint,
+    secret_references,
 )
 from sparkdesk.core.playbooks.job import JobSpec, build_plan
 
@@ -205,6 +206,7 @@ class Sglang:
             endpoint=loopback_endpoint(request, context, INFO.key),
             before=before_stages(request, context, container.image),
             container=container_name(context.job_id),
+            secrets=secret_references(container.secrets, context.job_id),
         )
         plan = build_plan(request, context, spec, ledger=ledger, command_title="docker run")
         return replace(plan, notes=(*plan.notes, *share_notes(request, context, PROFILE)))

@@ -54,7 +54,13 @@ from sparkdesk.core.planning.launch.trap import Kernels, trap_problems
 from sparkdesk.core.planning.launch.word import Vocabulary, error, lan_refusal, spark_problems, word_problems
 from sparkdesk.core.planning.memory.ledger import fit_problems, launch_ledgers
 from sparkdesk.core.planning.setup import Build, EngineProfile
-from sparkdesk.core.playbooks.container import container_argv, container_name, container_of, loopback_endpoint
+from sparkdesk.core.playbooks.container import (
+    container_argv,
+    container_name,
+    container_of,
+    loopback_endpoint,
+    secret_references,
+)
 from sparkdesk.core.playbooks.fetch.stage import fetch_stages
 from sparkdesk.core.playbooks.job import FOLDER_WORD, JobSpec, build_plan
 from sparkdesk.core.step import Stage
@@ -161,6 +167,7 @@ class TensorRtLlm:
             files=((OPTIONS_FILE, _options(request, context.spec), 0o644),),
             before=_fetches(request, context, image),
             container=container_name(context.job_id),
+            secrets=secret_references(container.secrets, context.job_id),
         )
         plan = build_plan(request, context, spec, ledger=ledger, command_title="docker run")
         options = f"{OPTIONS_FILE} of the job's folder is mounted read-only; it is shown with the plan's steps"

@@ -82,6 +82,7 @@ from sparkdesk.core.playbooks.container import (
     container_name,
     container_of,
     loopback_endpoint,
+    secret_references,
 )
 from sparkdesk.core.playbooks.job import JobSpec, build_plan
 from sparkdesk.core.playbooks.tuning import VLLM_TUNINGS as TUNINGS
@@ -228,7 +229,7 @@ class Vllm:
         container = replace(
             container,
             environment=(*(tuning.environment if tuning else ()), *container.environment),
-            secrets=(KEY_VARIABLE,) if request.reach == "lan" else (),
+            secrets=(*container.secrets, *((KEY_VARIABLE,) if request.reach == "lan" else ())),
         )
         is_server = container.image.partition(":")[0].endswith("vllm/vllm-openai")
         # The upstream image's entry point is the server already; NVIDIA's needs the words.
@@ -243,8 +244,8 @@ class Vllm:
             endpoint=loopback_endpoint(request, context, INFO.key),
             before=before_stages(request, context, container.image),
             container=container_name(context.job_id),
-            secrets=tuple((name, f"api_key:{context.job_id}") for name in container.secrets),
-            key_env=KEY_VARIABLE if container.secrets else "",
+            secrets=secret_references(container.secrets, context.job_id),
+            key_env=KEY_VARIABLE if request.reach == "lan" else "",
         )
         plan = build_plan(request, context, spec, ledger=ledger, command_title="docker run")
         notes = (*share_notes(request, context, PROFILE), *_build_notes(request), *_reach_notes(request))

@@ -33,6 +33,8 @@ COMPILE_CACHES = (
     (".triton", "/root/.triton"),
 )
 """Kept from start to start: compiling again takes minutes. Source: vLLM's, FlashInfer's and Triton's own defaults."""
+HUB_VARIABLE, HUB_REFERENCE = "HF_TOKEN", "hub_token?"
+"""Where the hub's library looks for a token, and the secret that it is; left out where there is none."""
 OFFLINE = (("HF_HUB_OFFLINE", "1"), ("TRANSFORMERS_OFFLINE", "1"))
 """Makes the hub's library look into its cache only. Source: the documentation of huggingface_hub and transformers."""
 
@@ -128,6 +130,17 @@ def hub_environment(request: LaunchRequest, context: PlanContext) -> tuple[tuple
     return OFFLINE if is_whole or is_from_desk(request, node) else ()
 
 
+def hub_secrets(request: LaunchRequest, context: PlanContext) -> tuple[str, ...]:
+    """The variable of the hub's token, for an engine that may ask the hub itself: code of a model can lie elsewhere."""
+    node = context.node(request.nodes[0])
+    return (HUB_VARIABLE,) if request.trust_remote_code and not is_from_desk(request, node) else ()
+
+
+def secret_references(names: tuple[str, ...], job_id: str) -> tuple[tuple[str, str], ...]:
+    """Where a container's secrets come from: the hub's token, which may be none, or a key of this job's own."""
+    return tuple((name, HUB_REFERENCE if name == HUB_VARIABLE else f"api_key:{job_id}") for name in names)
+
+
 def container_of(
     request: LaunchRequest, context: PlanContext, image: str, ledger: MemoryLedger | None, engine_cache: str = ""
 ) -> Container:
@@ -139,6 +152,7 @@ def container_of(
         image=image,
         volumes=cache_volumes(node, engine_cache),
         environment=(*hub_environment(request, context), *request.environment),
+        secrets=hub_secrets(request, context),
         memory_bytes=None if ledger is None else memory_limit_bytes(ledger),
     )
 

@@ -160,7 +160,7 @@ def test_what_an_earlier_try_said_in_the_same_file_does_not_count(node: Node) ->
 def test_an_open_port_is_a_way_to_be_ready(node: Node, server: Server) -> None:
     folder = node.put("open", ["sleep", "600"], ready={**server.where, "kind": "port"})
     node.run("start", folder)
-    assert node.run("ready", folder) == {"ready": True, "detail": "its port is open", "ended": False}
+    assert node.run("ready", folder) == {"ready": True, "detail": "its port is open", "ended": False, "guarded": True}
     node.run("stop", folder)
     closed = node.put("closed", ["sleep", "600"], ready={**server.where, "kind": "port", "port": free_port()})
     node.run("start", closed)

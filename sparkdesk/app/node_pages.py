@@ -20,6 +20,7 @@ from sparkdesk.core.cluster.node import NodeRecord
 from sparkdesk.core.errors import SettingsError, SparkDeskError, Unreachable
 from sparkdesk.core.plain_text import make_line
 from sparkdesk.core.playbooks.run_view import INTERRUPTED, RunView
+from sparkdesk.core.step import Playbook
 from sparkdesk.services.fleet.power import PowerPlan
 from ui.clusters.model import ClustersActions, ClustersFeeds, ClustersModel
 from ui.clusters.switcher import ClusterSwitcher
@@ -151,12 +152,15 @@ class NodePages:
 
     # Changes --------------------------------------------------------------------------------------------------------
 
-    def propose(self, proposal: Proposal, *, run_id: str = "") -> None:
-        """Show a change; it runs when the person says so. With `run_id` it is one that was begun before."""
+    def propose(self, proposal: Proposal, *, run_id: str = "", start: Callable[[Playbook], str] | None = None) -> None:
+        """Show a change; it runs when the person says so. With `run_id` it is one that was begun before.
+
+        With `start` that is what runs it, and the dialog goes then: whoever asks shows how it stands.
+        """
         runs = self._stack.runs
         feeds = RunFeeds(
             runs=runs.runs,
-            start=runs.start,
+            start=start or runs.start,
             cancel=runs.cancel,
             undo=runs.undo,
             resume=runs.resume,
@@ -165,6 +169,8 @@ class NodePages:
         )
         dialog = PlaybookDialog(PlaybookModel(proposal, feeds, run_id=run_id), self._window)
         dialog.finished.connect(dialog.deleteLater)
+        if start is not None:
+            dialog.confirm.clicked.connect(dialog.accept)
         dialog.show()
 
     def offer_unfinished(self) -> None:

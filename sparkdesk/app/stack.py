@@ -37,6 +37,7 @@ from sparkdesk.services.chat.conversation import Conversations
 from sparkdesk.services.chat.server_link import ServerLinks
 from sparkdesk.services.clock import ClockWatch, SystemClock
 from sparkdesk.services.disk.hub_access import HUB_PROGRAM
+from sparkdesk.services.disk.shelf import DiskShelf
 from sparkdesk.services.findings import Findings, FindingsParts
 from sparkdesk.services.fleet.inventory import Inventory
 from sparkdesk.services.fleet.power import Power
@@ -76,19 +77,7 @@ class Stack:
         probe = (read_remote("gpu"), read_remote("probe"))
         self.telemetry = Telemetry(clock=self.clock, programs=probe, hz=sample_hz, on_facts=self.inventory.set_facts)
         self.inventory.follow(self.telemetry.pulse)
-        self.runner = Runner(
-            shells=self.inventory.shell,
-            store=self.store,
-            clock=self.clock,
-            lock_program=read_remote("lock"),
-            owner=owner_name(),
-            identify=self.identify,
-            supplies=Supplies(
-                secret=self.secret_store.get,
-                files=DeskFiles(paths.data_dir() / "images"),
-                receive_program=read_remote("receive"),
-            ),
-        )
+        self.runner = self._make_runner()
         clients = OpenAiClients(
             failures={key: backend.failure for key, backend in found.backends.items()}, name_of=self.inventory.name_of
         )
@@ -112,7 +101,31 @@ class Stack:
         self.assessment = self._make_assessment()
         self.clock_watch = self._make_clock_watch()
         self.runs = PlaybookRuns(tasks=self.tasks, runner=self.runner, store=self.store, clock=self.clock)
-        self.power = Power(
+        self.power = self._make_power()
+        self.disk_programs = {name: read_remote(name) for name in PROGRAMS}
+        self.disk = self._make_disk()
+        self.server_links = ServerLinks(clients)
+        self.conversations = Conversations(tasks=self.tasks, store=self.store, clock=self.clock)
+        self.simulation: Simulation | None = None
+        self.inventory.on_live.append(self._watch)
+
+    def _make_runner(self) -> Runner:
+        return Runner(
+            shells=self.inventory.shell,
+            store=self.store,
+            clock=self.clock,
+            lock_program=read_remote("lock"),
+            owner=owner_name(),
+            identify=self.identify,
+            supplies=Supplies(
+                secret=self.secret_store.get,
+                files=DeskFiles(paths.data_dir() / "images"),
+                receive_program=read_remote("receive"),
+            ),
+        )
+
+    def _make_power(self) -> Power:
+        return Power(
             inventory=self.inventory,
             runs=self.runs,
             waker=MagicPacketWaker(),
@@ -121,10 +134,21 @@ class Stack:
             servers=self.fleet.servers.servers,
             samples=self.telemetry.latest,
         )
-        self.server_links = ServerLinks(clients)
-        self.conversations = Conversations(tasks=self.tasks, store=self.store, clock=self.clock)
-        self.simulation: Simulation | None = None
-        self.inventory.on_live.append(self._watch)
+
+    def _make_disk(self) -> DiskShelf:
+        return DiskShelf(
+            tasks=self.tasks,
+            nodes=self.inventory.nodes,
+            shells=self.inventory.shell,
+            runs=self.runs,
+            clock=self.clock,
+            programs=self.disk_programs,
+            on_change=self._survey_soon,
+        )
+
+    def _survey_soon(self, node_id: str) -> None:
+        """Plans see what a node's disk holds now."""
+        self.tasks.start_exclusive(f"survey {node_id}", self.launcher.survey, node_id)
 
     def _make_clock_watch(self) -> ClockWatch:
         """With all that remembers times. The sums of energy come first: they listen to the samples, which come with
@@ -253,6 +277,7 @@ class Stack:
         """Close everything in the order in which it leans on each other. What hangs does not keep the next waiting."""
         self.fleet.close()
         self.assessment.close()
+        self.disk.close()
         steps = [self.records.close, self.conversations.close, self.launcher.close, self.inventory.close]
         if self.simulation is not None:
             steps.append(self.simulation.stop)

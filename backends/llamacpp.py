@@ -163,6 +163,7 @@ class LlamaCpp:
             engine=INFO.key,
             metrics_path="/metrics",
             context_tokens=request.context_tokens,
+            note=context.engine_notes.get(INFO.key, ""),
         )
         is_open = request.reach == "lan"
         spec = JobSpec(

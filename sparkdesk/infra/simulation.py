@@ -31,6 +31,8 @@ MAX_LINE_BYTES = 256 * 1024
 MAX_NODES = 64
 SIMULATED_ENGINES = {"vllm": "vLLM", "sglang": "SGLang", "trtllm": "TensorRT-LLM", "ollama": "Ollama"}
 """Whose programs the simulator plays; llama.cpp is the real one."""
+REAL_ENGINE = {"llamacpp": "real llama.cpp, simulated node"}
+"""It answers really, as fast as this computer's processor: of a Spark's speed that says nothing."""
 _ROOT = str(Path(__file__).resolve().parents[2])
 
 
@@ -202,7 +204,8 @@ def read_cluster(line: bytes, *, key_path: str) -> ClusterRecord:
         is_simulated=True,
         shape=str(data.get("shape", "")),
         note=_note(data),
-        engine_notes={key: f"simulated {title}, real llama.cpp" for key, title in SIMULATED_ENGINES.items()},
+        engine_notes={key: f"simulated {title}, real llama.cpp" for key, title in SIMULATED_ENGINES.items()}
+        | REAL_ENGINE,
     )
 
 

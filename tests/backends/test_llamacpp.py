@@ -260,3 +260,9 @@ def test_a_drafts_file_of_the_hub_that_is_not_there_is_fetched_too() -> None:
     assert "Fetch draft.gguf of o/n" in titles
     (note,) = [one for one in llamacpp.backend.problems(request, context) if one.field == "speculative_model"]
     assert "fetched first" in note.message
+
+
+def test_a_real_engine_on_a_simulated_machine_says_so_beside_its_answers() -> None:
+    context = replace(context_with(spec_named(SMOL.model)), engine_notes={"llamacpp": "real llama.cpp, simulated node"})
+    assert llamacpp.backend.plan(SMOL, context).endpoint.note == "real llama.cpp, simulated node"
+    assert llamacpp.backend.plan(SMOL, context_with(spec_named(SMOL.model))).endpoint.note == ""

@@ -17,7 +17,7 @@ NAN = math.nan
 LEAST_ANSWER = 32
 """Tokens: an answer that ends before them says too little of its rate."""
 NOT_PREDICTED = "What this model should do here is not known, so there is no verdict"
-SIMULATED = "no verdict on a simulated engine"
+SIMULATED = "no verdict where the engine or the machine is simulated"
 
 
 def judge_sample(

@@ -71,7 +71,7 @@ def test_without_a_prediction_the_figure_stands_and_the_verdict_does_not() -> No
 def test_a_simulated_engine_gets_a_figure_and_no_verdict() -> None:
     verdict = judge_sample(sample(3.0), PREDICTED, EAGER, at_ms=5, simulated="simulated vLLM")
     assert verdict.pace is Pace.UNKNOWN
-    assert sentence(verdict) == "3 tok/s; simulated vLLM: no verdict on a simulated engine"
+    assert sentence(verdict) == "3 tok/s; simulated vLLM: no verdict where the engine or the machine is simulated"
 
 
 def test_a_request_that_failed_or_ended_at_once_has_no_verdict() -> None:

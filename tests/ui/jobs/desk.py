@@ -60,7 +60,7 @@ PHASES = (
     Phase("start", "Start", PhaseState.DONE, 3.0),
     Phase("load", "Load", PhaseState.DONE, 148.0, "62.1 GiB"),
     Phase("warmup", "Warm-up", PhaseState.DONE, 51.0, "graphs, 14 sizes"),
-    Phase("token", "First token", PhaseState.DONE, 1.0, "“ok”"),
+    Phase("token", "First token", PhaseState.DONE, 1.0, '"ok", 412 ms'),
     Phase("ready", "Ready", PhaseState.DONE, 11_520.0, "since 09:31"),
 )
 FETCHING = (

@@ -93,7 +93,7 @@ def test_a_verdict_without_both_figures_is_no_praise(page: DeploymentsPage, desk
 
 def test_the_timeline_folds_to_one_line_and_opens_again(page: DeploymentsPage) -> None:
     head = page.detail.head
-    assert head.timeline.accessibleName().startswith("started in 3:30 · first token 1.00 s. Stages: Pre-flight done")
+    assert head.timeline.accessibleName().startswith("started in 3:30 · first token 412 ms. Stages: Pre-flight done")
     assert head.timeline.height() < 30
     QTest.mouseClick(head.fold, LEFT)
     QTest.qWait(20)

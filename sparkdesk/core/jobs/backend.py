@@ -77,6 +77,8 @@ class NodeContext:
     """Free memory without the page cache: what the GPU's driver gets without waiting."""
     reaches_hub: bool | None = None
     """Whether the hub answers from the node."""
+    loading: tuple[str, ...] = ()
+    """Titles of our servers that are starting there and do not have all of their memory yet."""
     hub_answers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Hub id -> whether its files would be given out, of those that were asked for: "ok", or a word of
     core/planning/launch/hub_access.ANSWERS."""

@@ -107,7 +107,9 @@ class Launcher:
         self._keys = ApiKeys(secret_store, inventory.shell)
         token = secret_store.get if secret_store is not None else None
         self._hub = HubAccess(inventory.shell, token, clock, programs.get(HUB_PROGRAM, b""))
-        self._contexts = NodeContexts(inventory, telemetry, survey_program, self._own_ports, self._hub.answers)
+        self._contexts = NodeContexts(
+            inventory, telemetry, survey_program, self._own_ports, self._hub.answers, self._loading
+        )
         parts = PlanParts(backends, catalogue, owner, job_program, programs, images)
         self._plans = Plans(parts, inventory, self._contexts, self._book)
         self._repair = Repair(self._shelf, self._contexts.current)
@@ -216,6 +218,10 @@ class Launcher:
             for job in self.jobs.value
             if job.endpoint is not None and job.endpoint.node_id == node_id and not job.state.is_over
         }
+
+    def _loading(self, node_id: str) -> tuple[str, ...]:
+        begun = (JobState.STARTING, JobState.LOADING)
+        return tuple(job.title for job in self.jobs.value if node_id in job.node_ids and job.state in begun)
 
     # Launch and stop ----------------------------------------------------------------------------------------------
 

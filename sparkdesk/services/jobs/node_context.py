@@ -43,11 +43,13 @@ class NodeContexts:
         program: bytes,
         own_ports: Callable[[str], Mapping[int, str]] = lambda _node_id: {},
         hub_answers: Callable[[str], Mapping[str, str]] = lambda _node_id: {},
+        loading: Callable[[str], tuple[str, ...]] = lambda _node_id: (),
     ) -> None:
         """`own_ports`: by node, what our jobs hold already, also where nothing listens there yet. `hub_answers`: by
-        node, what the hub said about models (services/disk/hub_access.py)."""
+        node, what the hub said about models (services/disk/hub_access.py). `loading`: by node, who of ours is."""
         self._own_ports = own_ports
         self._hub_answers = hub_answers
+        self._loading = loading
         self._inventory = inventory
         self._telemetry = telemetry
         self._program = program
@@ -93,7 +95,8 @@ class NodeContexts:
         node_id = status.record.id
         context = read_survey(NodeContext(status.record, status.facts), self._surveys.get(node_id, {}))
         ports = {**self._own_ports(node_id), **context.used_ports}
-        context = replace(context, used_ports=ports, hub_answers=dict(self._hub_answers(node_id)))
+        answers, loading = dict(self._hub_answers(node_id)), self._loading(node_id)
+        context = replace(context, used_ports=ports, hub_answers=answers, loading=loading)
         sample = self._telemetry.latest(node_id).value
         if sample is None:
             return context

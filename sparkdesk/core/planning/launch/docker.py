@@ -57,7 +57,7 @@ def container_problems(
             problems += hub_problems(request, node, request.speculative_model)
     fetched = image_bytes if node.images is not None and image not in node.images else 0
     problems += disk_problems(node, fetched, 0 if repo in node.hub_repos else weights_bytes)
-    problems += _shm_problems(node) + page_cache_problems(node, weights_bytes)
+    problems += loading_problems(node) + _shm_problems(node) + page_cache_problems(node, weights_bytes)
     return problems + (port_problems(request, node) or usual_port_problems(request))
 
 
@@ -117,6 +117,15 @@ def disk_problems(node: NodeContext, image_bytes: int | None, weights_bytes: int
     message = f"The disk of {node.record.name} has {size_words(free)} free; image and weights need {size_words(wanted)}"
     severity = Severity.ERROR if free < wanted else Severity.WARNING
     return [Problem(severity, message, "Remove what is not used under Models on disk.")]
+
+
+def loading_problems(node: NodeContext) -> list[Problem]:
+    """A server that is still loading: what is free now is not what will be, and engines check what is free at start."""
+    if not node.loading:
+        return []
+    message = f"{' and '.join(node.loading)} is still loading on {node.record.name}: what is free there will be less"
+    remedy = "Wait until it is ready: an engine that starts beside it counts memory as free that is not."
+    return [Problem(Severity.WARNING, message, remedy, "nodes")]
 
 
 def _shm_problems(node: NodeContext) -> list[Problem]:

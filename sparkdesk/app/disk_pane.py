@@ -52,7 +52,7 @@ class DiskPane:
             clean=self._clean,
             cancel=self._shelf.cancel,
             resume=self._shelf.resume,
-            enter_token=lambda: self._desktop.window.show_page("settings"),
+            enter_token=lambda: self._desktop.pages.enter_token(),
             look=self._shelf.look_at_all,
             watch=self._set_shown,
         )

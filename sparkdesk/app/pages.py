@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QWidget
 
 from sparkdesk.app.cluster_pane import ClusterPane
 from sparkdesk.app.deployments_pane import DeploymentsPane
 from sparkdesk.app.disk_pane import DiskPane
+from sparkdesk.app.hub_token import HubTokenKeeper
 from sparkdesk.app.launch_pane import LaunchPane
 from sparkdesk.app.models_pane import ModelsPane
 from sparkdesk.app.node_pages import NodePages
@@ -58,6 +60,7 @@ class Pages:
         self._deployments_pane = DeploymentsPane(desktop, self)
         self._models_pane = ModelsPane(desktop, self._launch_pane.planner)
         self._disk_pane = DiskPane(desktop)
+        self.settings_page: SettingsPage | None = None
         self.endpoints: Latest[tuple[ChatEndpoint, ...]] = Latest(())
         self._watches = (
             launcher.jobs.subscribe(self._show_badges),
@@ -129,9 +132,19 @@ class Pages:
         self._window.show_page("cluster")
 
     def _add_settings(self) -> None:
-        self._window.add_page(
-            "settings", "Settings", "settings", lambda: SettingsPage(self._desktop.settings), under="settings"
-        )
+        self._window.add_page("settings", "Settings", "settings", self._make_settings, under="settings")
+
+    def _make_settings(self) -> QWidget:
+        keeper = HubTokenKeeper(self._stack.secret_store, self._stack.tasks)
+        self.settings_page = SettingsPage(self._desktop.settings, hub=keeper.feeds())
+        return self.settings_page
+
+    def enter_token(self) -> None:
+        """Show where the hub's token is entered."""
+        self._window.show_page("settings")
+        if self.settings_page is not None and self.settings_page.hub_card is not None:
+            self.settings_page.ensureWidgetVisible(self.settings_page.hub_card)
+            self.settings_page.hub_card.typed.setFocus(Qt.FocusReason.OtherFocusReason)
 
     def sample(self, node_id: str) -> Sample | None:
         """What a node measured last."""

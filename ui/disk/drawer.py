@@ -80,6 +80,7 @@ class DiskDrawer(Card):
         self._list.setContentsMargins(0, 0, 0, 0)
         self._list.setSpacing(theme.GAP // 2)
         self._list.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self._inside.setProperty("tone", "page")
         area = QScrollArea()
         area.setWidgetResizable(True)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)

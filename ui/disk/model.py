@@ -19,8 +19,8 @@ from ui.widgets.cell_table import Cell, Table
 
 ORDERS: Final = (("name", "Name"), ("size", "Largest first"), ("used", "Last used first"))
 KINDS: Final = (("", "All"), ("model", "Models"), ("image", "Images"), ("file", "Files"), ("cache", "Compile caches"))
-FIRST_NODE: Final = 4
-"""The column of the first node."""
+MOST_TILES: Final = 8
+"""Nodes that have a tile with their free disk above the table; of more, the headings tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,10 @@ class DiskModel(QObject):
 
     def table(self) -> Table:
         """The matrix as cells."""
-        heads = [f"{text.one_line(node.name, 64)} · {words.free_words(node).split(' of ')[0]}" for node in self.nodes]
+        is_told = len(self.nodes) <= MOST_TILES
+        heads = [text.one_line(node.name, 64) for node in self.nodes]
+        if not is_told:
+            heads = [f"{head} · {words.free_words(node)}" for head, node in zip(heads, self.nodes, strict=True)]
         headers = ("On the nodes' disks", "Size", "Revision", "Last used", *heads)
         rows: list[tuple[Cell, ...]] = []
         for title, entries in self._groups():
@@ -148,7 +151,7 @@ class DiskModel(QObject):
     def _line(self, entry: Entry) -> tuple[Cell, ...]:
         sizes = entry.sizes(self.view)
         size = Cell(words.size_words(max(sizes.values(), default=None)))
-        name = Cell(text.one_line(entry.ident[1], 200), "strong")
+        name = Cell(words.short_name(entry.ident[1]), "strong", hint=text.one_line(entry.ident[1], 200))
         if entry.row is None:
             held = [
                 Cell(words.size_words(sizes[node.node_id])) if node.node_id in sizes else Cell("none")

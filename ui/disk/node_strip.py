@@ -10,12 +10,10 @@ from PySide6.QtWidgets import QHBoxLayout, QWidget
 from sparkdesk.core.disk.view import DiskNode
 from ui import text, theme
 from ui.disk import words
+from ui.disk.model import MOST_TILES
 from ui.widgets.card import Card
 from ui.widgets.label import ElidedLabel, Label
 from ui.widgets.meter import Meter
-
-MOST_SHOWN = 8
-"""Beyond, the headings of the table tell what is free."""
 
 
 class NodeTile(Card):
@@ -60,7 +58,7 @@ class NodeStrip(QWidget):
 
     def show_nodes(self, nodes: tuple[DiskNode, ...], now_ms: int) -> None:
         """Show these nodes, where they are few enough."""
-        shown = nodes if len(nodes) <= MOST_SHOWN else ()
+        shown = nodes if len(nodes) <= MOST_TILES else ()
         while len(self.tiles) > len(shown):
             self.tiles.pop().deleteLater()
         while len(self.tiles) < len(shown):

@@ -21,6 +21,7 @@ TASK_TITLES: Final = {
     "remove": "Remove",
     "clean": "Empty the cache of",
 }
+MOST_NAME_CHARS: Final = 44
 NO_DOCKER: Final = "docker did not answer there"
 _TOKEN_SIGNS: Final = ("401", "403", "token", "gated")
 
@@ -38,6 +39,13 @@ def used_words(used_ms: int | None, now_ms: int) -> str:
     if days >= 1:
         return f"{days} d ago"
     return f"{text.age(max(0, now_ms - used_ms) / 1000)} ago"
+
+
+def short_name(name: str) -> str:
+    """A name for a narrow column: a path loses the folders that all share, a long one its middle."""
+    said = text.one_line(name, 200)
+    said = said.partition("/models/")[2] if said.startswith("/") and "/models/" in said else said
+    return said if len(said) <= MOST_NAME_CHARS else f"{said[:22]}{text.ELLIPSIS}{said[-21:]}"
 
 
 def short_revision(revision: str) -> str:

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QScrollArea, QVBoxLayout
 from sparkdesk.core.jobs.recipe.approval import Approvals
 from ui import theme
 from ui.bridge import watch
+from ui.settings.hub_card import HubCard, HubTokenFeeds
 from ui.settings.model import SCALES_PERCENT, SettingsModel
 from ui.settings.rate import write_amount
 from ui.text import THIN_SPACE
@@ -30,7 +31,9 @@ _WIDTH = 640
 class SettingsPage(QScrollArea):
     """Looks, data, versions."""
 
-    def __init__(self, model: SettingsModel, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, model: SettingsModel, parent: QWidget | None = None, *, hub: HubTokenFeeds | None = None
+    ) -> None:
         super().__init__(parent)
         self.model = model
         self.setWidgetResizable(True)
@@ -41,7 +44,9 @@ class SettingsPage(QScrollArea):
         column.setContentsMargins(theme.PAGE_PADDING, theme.PAGE_PADDING, theme.PAGE_PADDING, theme.PAGE_PADDING)
         column.setSpacing(theme.GAP)
         column.addWidget(Label("Settings", "page_title", "text"))
-        for card in (self._looks(), self._energy(), self._recipes(), self._data(), self._about()):
+        self.hub_card = HubCard(hub) if hub is not None else None
+        hub_cards = (self.hub_card,) if self.hub_card is not None else ()
+        for card in (self._looks(), *hub_cards, self._energy(), self._recipes(), self._data(), self._about()):
             card.setMaximumWidth(_WIDTH)
             column.addWidget(card)
         column.addStretch(1)

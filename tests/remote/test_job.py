@@ -352,4 +352,4 @@ def test_a_lingering_user_gets_a_unit_and_a_failing_systemd_is_no_obstacle(node:
 def test_the_program_says_how_it_is_used(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, REMOTE / "job.py", "dance"], capture_output=True, timeout=30)
     assert done.returncode == 1
-    assert b"usage: job.py start|status" in done.stderr
+    assert b"usage: job.py start|watch|status" in done.stderr

@@ -84,6 +84,10 @@ async def test_an_engine_that_its_guard_starts_again_is_counted_and_proved_again
     assert "started again, 1 of 2" in status.message
     status = await rig.until_state(job_id, JobState.READY)
     assert (status.restarts, rig.pid(job_id) != first) == (1, True)
+    lines = rig.launcher.log(job_id).past
+    tries = [line.attempt for line in lines if line.text == "echo: loading"]
+    assert tries == [1, 2], "each line says which start of the engine wrote it"
+    assert next(line.attempt for line in lines if "restart 1 of 2" in line.text) == 2
 
 
 async def test_what_an_engine_says_of_itself_is_kept_also_by_who_adopts_it(rig: Rig) -> None:

@@ -63,7 +63,10 @@ def test_a_model_is_fetched_seen_whole_verified_and_removed(app: QApplication) -
         assert not buttons["fetch"].isEnabled(), "it is whole there"
         click(buttons["verify"])
         await confirm(desktop)
-        done = lambda: [one.task for one in page.model.view.transfers if one.result == "done"]  # noqa: E731
+
+        def done() -> list[str]:
+            return [one.task for one in page.model.view.transfers if one.result == "done"]
+
         await until(lambda: "verify" in done(), "a verified model")
         click(buttons["remove"])
         title = await confirm(desktop)

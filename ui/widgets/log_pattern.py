@@ -6,6 +6,7 @@ The one rule: a pattern whose work could grow without end with the length of a l
 from __future__ import annotations
 
 import re
+import warnings
 from functools import lru_cache
 from typing import Final
 
@@ -30,7 +31,9 @@ def read_pattern(words: str) -> tuple[str, re.Pattern[str] | None]:
     """Read what was typed: words to look for, or a pattern (any case). Raises re.error and SlowPattern."""
     if _PLAIN.match(words):
         return words, None
-    found = re.compile(words, re.IGNORECASE)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # sets within sets, which Python may read otherwise one day
+        found = re.compile(words, re.IGNORECASE)
     count_repeats(words)
     return "", found
 

@@ -28,7 +28,8 @@ pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", "does not support r
 PAGES = (
     ("cluster", "Cluster", "network"),
     ("launch", "Launch", "rocket"),
-    ("models", "Models", "list"),
+    ("disk", "Models on disk", "save"),
+    ("models", "What can run", "list"),
     ("deployments", "Deployments", "layers"),
     ("chat", "Chat", "message-square"),
 )

@@ -114,8 +114,6 @@ INFO = BackendInfo(
     default_port=8080,
     needs_weights_path=True,
 )
-
-
 PROFILE = EngineProfile(
     key=INFO.key,
     title=INFO.title,

@@ -181,6 +181,23 @@ async def test_trtllm_reads_its_options_and_tells_its_statistics_as_json(cluster
             assert "127.0.0.1:8355" in listening
 
 
+async def test_trtllm_makes_no_larger_cache_than_its_options_ask_for(cluster: Simulator) -> None:
+    """Of max_tokens and the share of free memory the smaller counts, in whole blocks."""
+    options = "kv_cache_config:\\n  free_gpu_memory_fraction: 0.5\\n  max_tokens: {}\\n"
+    write = f"mkdir -p ~/trt && printf '{options}' > ~/trt/k.yml"
+    image = f"-v /home/nvidia/trt:/trt {TRTLLM} {LARGE} --max_batch_size 8 --port 8356"
+    async with cluster.connect(1) as connection:
+        await connection.run("docker pull -q nvcr.io/nvidia/tensorrt-llm/release:1.3.0rc13", check=True)
+        told = []
+        for asked in (4097, 2_000_000_000):
+            await connection.run(write.format(asked), check=True)
+            async with running(connection, "trtkv", f"{image} --extra_llm_api_options /trt/k.yml", 8356):
+                found = re.search(r"paged KV cache \((\d+)\)", await log_of(connection, "trtkv"))
+                told.append(int(found[1]) if found else 0)
+        assert told[0] == 4128
+        assert 4128 < told[1] < 2_000_000_000
+
+
 @pytest.mark.parametrize(
     ("words", "code", "reason"),
     [

@@ -2,7 +2,8 @@
 
 The one rule: the options file wins over the command line, and a key that the release does not have ends the start.
 Source: tensorrt_llm/commands/serve.py and llmapi/llm_args.py (keys), a start on one DGX Spark that was published
-(words and the rule of memory: what is free after the load, times the share, is KV cache).
+(words and the rule of memory: what is free after the load, times the share, is KV cache, unless
+`kv_cache_config.max_tokens` asks for less: the smaller of both counts, as KvCacheConfig says of the two).
 """
 
 from __future__ import annotations
@@ -99,6 +100,7 @@ class Plan:
         kv = self.extra.get("kv_cache_config") or {}
         share = options.get("--kv_cache_free_gpu_memory_fraction", options.get("--free_gpu_memory_fraction", 0.9))
         self.share = float(kv.get("free_gpu_memory_fraction", share))
+        self.most_tokens = int(kv.get("max_tokens") or 0)
         self.value_bytes = 1.0 if str(kv.get("dtype", "auto")) == "fp8" else 2.0
         self.has_reuse = kv.get("enable_block_reuse", True) is not False
         self.has_graphs = self.extra.get("cuda_graph_config", {}) is not None
@@ -114,7 +116,7 @@ class Plan:
         return int(self.extra.get(name, options.get(f"--{name}", default)) or default)
 
     @property
-    def kv_bytes(self) -> int:
+    def room_bytes(self) -> int:
         """What is free after the load, times the share."""
         if "engine-no-kv" in conditions():
             return 0
@@ -122,8 +124,18 @@ class Plan:
 
     @property
     def kv_tokens(self) -> int:
-        """Tokens of the paged cache, in whole blocks."""
-        return max(0, self.size.tokens_in(self.kv_bytes, self.value_bytes)) // BLOCK_TOKENS * BLOCK_TOKENS
+        """Tokens of the paged cache, in whole blocks: what has room, or what was asked for where that is less."""
+        blocks = max(0, self.size.tokens_in(self.room_bytes, self.value_bytes)) // BLOCK_TOKENS
+        if self.most_tokens > 0:
+            blocks = min(blocks, -(-self.most_tokens // BLOCK_TOKENS))
+        return blocks * BLOCK_TOKENS
+
+    @property
+    def kv_bytes(self) -> int:
+        """What the paged cache takes."""
+        if self.most_tokens <= 0:
+            return self.room_bytes
+        return min(self.room_bytes, int(self.size.kv_bytes(self.kv_tokens, self.value_bytes)))
 
     @property
     def reserved_bytes(self) -> int:

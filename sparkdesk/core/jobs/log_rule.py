@@ -11,11 +11,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sparkdesk.core.jobs.backend import Finding, LoadProgress, LogFailure, Reading, Told
+from sparkdesk.core.jobs.log_level import drop_prefix
 
 MAX_CHARS = 16_384
 """Of a line; an engine's own line of configuration has about 4,000."""
 MAX_MESSAGE = 400
 GIB = 1 << 30
+_TOKENS = re.compile(r"\b(\d{4,12}) tokens")
 ANSI = re.compile(r"\x1b\[[0-9;]{0,20}[A-Za-z]")
 
 Findings = Sequence[Finding]
@@ -61,7 +63,12 @@ class RuledLog:
 
 def say(phase: str, text: str, fraction: float | None = None) -> Read:
     """A rule's reader that tells how far the start is; `{1}` in the text is the first group of the match."""
-    return lambda match: (LoadProgress(phase, _fill(text, match), fraction),)
+    return lambda match: (LoadProgress(phase, _group_tokens(_fill(text, match)), fraction),)
+
+
+def _group_tokens(words: str) -> str:
+    """ "31227 tokens" as a person reads it: "31,227 tokens"."""
+    return _TOKENS.sub(lambda found: f"{int(found[1]):,} tokens", words)
 
 
 def say_share(phase: str, text: str) -> Read:
@@ -94,9 +101,12 @@ def _fill(text: str, match: re.Match[str]) -> str:
 
 
 def _message(line: str, match: re.Match[str]) -> str:
-    """The line, or where it is too long, from a little before the words that were known."""
-    line = line.strip() if len(line) <= MAX_MESSAGE else line[max(0, match.start() - 60) :].strip()
-    return line[:MAX_MESSAGE]
+    """The line's words, cut at their end; from the known ones on where these stand too far behind."""
+    words = drop_prefix(line)
+    known = match[0][: MAX_MESSAGE // 2]
+    if len(words) > MAX_MESSAGE and known not in words[:MAX_MESSAGE]:
+        words = f"…{line[match.start() :].strip()}"
+    return words if len(words) <= MAX_MESSAGE else f"{words[: MAX_MESSAGE - 1]}…"
 
 
 DOCKER_FAILURES = tuple(

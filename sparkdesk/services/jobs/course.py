@@ -11,6 +11,7 @@ import signal
 from collections.abc import Callable, Mapping
 
 from sparkdesk.core.errors import PlanError, SparkDeskError
+from sparkdesk.core.jobs.log_level import drop_prefix
 from sparkdesk.core.jobs.record import JobState
 from sparkdesk.core.jobs.report import STOPPED_BY_USER
 from sparkdesk.core.jobs.start_time import FETCHING
@@ -315,7 +316,9 @@ class Course:
         if state.is_over or state is JobState.STOPPING or self.is_launching(deployment):
             return
         reason = said.get("reason")
-        words = make_line(reason, max_chars=300) if isinstance(reason, str) and reason else "nobody saw how it ended"
+        words = make_line(reason, max_chars=500) if isinstance(reason, str) and reason else "nobody saw how it ended"
+        if isinstance(cause := said.get("cause"), str) and cause:  # the guard names it as the log has it
+            words = words.replace(make_line(cause, max_chars=400), drop_prefix(make_line(cause, max_chars=400)))
         self._pool.drop(deployment.job_id)
         deployment.skip_phases()
         if reason == STOPPED_BY_USER:
@@ -373,5 +376,5 @@ class Course:
 def _last_words(deployment: Deployment, said: Mapping[str, object], told: str) -> str:
     """The line that names why it ended, when that was not told already."""
     cause = said.get("cause")
-    line = make_line(cause, max_chars=300) if isinstance(cause, str) and cause else deployment.cause
+    line = drop_prefix(make_line(cause, max_chars=400)) if isinstance(cause, str) and cause else deployment.cause
     return f". Last line: {line}" if line and line not in told else ""

@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 from sparkdesk.core.feed import Stream
 from sparkdesk.core.jobs.backend import Backend, LoadProgress, LogFailure, LogReader, Reading, Told
-from sparkdesk.core.jobs.log_level import GUARD, read_level, split_source
+from sparkdesk.core.jobs.log_level import GUARD, drop_prefix, read_level, split_source
 from sparkdesk.core.jobs.plan import LaunchPlan
 from sparkdesk.core.jobs.pulse import Pulse
 from sparkdesk.core.jobs.record import JobState, JobStatus, LogLine, PhaseState
@@ -261,7 +261,7 @@ class Deployment:
         if is_guard:
             return
         if text.strip():
-            self.last_line = text.strip()[:400]
+            self.last_line = drop_prefix(text)[:400]
             if level == "error":
                 self.cause_line = self.cause_line or self.last_line
                 self.pulse.doubt()

@@ -15,6 +15,7 @@ from sparkdesk.core.jobs.log_rule import (
     LogRule,
     RuledLog,
     number,
+    say,
     say_share,
     tell,
 )
@@ -44,6 +45,20 @@ def test_a_long_line_is_cut_where_its_cause_still_shows() -> None:
     assert "dead of hunger" in failure.message
     assert len(failure.message) <= 400
     assert failure.remedy == "Heal hunger."
+
+
+def test_a_failure_begins_with_its_words_and_is_cut_at_the_end() -> None:
+    line = "(EngineCore pid=873) ERROR 11-22 03:01:02 [core.py:1510] ValueError: " + "x" * 300 + " dead of hunger " * 40
+    (failure,) = READER.feed(line)
+    assert isinstance(failure, LogFailure)
+    assert failure.message.startswith("ValueError: xxx")
+    assert failure.message.endswith("…")
+    assert len(failure.message) <= 400
+
+
+def test_tokens_in_a_phases_words_are_grouped() -> None:
+    reader = RuledLog((LogRule(re.compile(r"of (\d+)"), say("load", "KV cache of {1} tokens")),), ())
+    assert reader.feed("of 31227") == (LoadProgress("load", "KV cache of 31,227 tokens"),)
 
 
 @given(st.text(max_size=500))

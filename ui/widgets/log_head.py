@@ -17,7 +17,7 @@ from ui.widgets.button import Button, IconButton
 from ui.widgets.field import Select, TextInput
 from ui.widgets.label import Label, plain_tooltip
 from ui.widgets.log_model import LogFilter
-from ui.widgets.log_pattern import SlowPattern, read_pattern
+from ui.widgets.log_pattern import MOST_OPEN, REACH_CHARS, SlowPattern, reach_chars, read_pattern
 from ui.widgets.segmented import Segmented
 
 _NARROW_PX: Final = 760
@@ -58,6 +58,7 @@ class LogHead(QWidget):
         self.save = IconButton("download", "Save the log as a file", size=28)
         self.size_button = IconButton("maximize-2", "Give the log the whole height", size=28)
         self.problem = Label("", "label", "crit", is_wrapped=True)
+        self.reach = Label("", "label", "text3", is_wrapped=True)
         self.row = QHBoxLayout()
         self._build()
         self._wire()
@@ -86,11 +87,13 @@ class LogHead(QWidget):
         self.polling.setToolTip("Answered requests to /metrics and /health: how SparkDesk and others watch it")
         self.attempts.setVisible(False)
         self.problem.setVisible(False)
+        self.reach.setVisible(False)
         column = QVBoxLayout(self)
         column.setContentsMargins(14, 7, 10, 7)
         column.setSpacing(4)
         column.addLayout(self.row)
         column.addWidget(self.problem)
+        column.addWidget(self.reach)
 
     def _wire(self) -> None:
         self.words.textChanged.connect(self._tell)
@@ -136,6 +139,7 @@ class LogHead(QWidget):
             self._say_problem(f"Not searched: {error}")
             return None
         self._say_problem("")
+        self._say_reach(pattern)
         sources = frozenset({self.ranks.key()}) if self.ranks.key() else frozenset[str]()
         level, attempt = self.level.key() or "DEBUG", int(self.attempts.key() or 0)
         return LogFilter(needle, sources, level, pattern, attempt, hides_polling=self.hides_polling)
@@ -170,7 +174,19 @@ class LogHead(QWidget):
         self.words.setAccessibleDescription(words)
         self.words.setToolTip(plain_tooltip(words) if words else "")
         self.problem.setText(words)
+        self.reach.setVisible(False)
         self.problem.setVisible(bool(words))
+
+    def _say_reach(self, pattern: re.Pattern[str] | None) -> None:
+        """Say of a pattern that is held against the beginning of a line only, that it is."""
+        reach = reach_chars(pattern) if pattern is not None else REACH_CHARS[0]
+        is_short = reach <= REACH_CHARS[MOST_OPEN]
+        words = f"With two of * and + only the first {count(reach)} characters of each line are searched"
+        self.reach.setText(words if is_short else "")
+        self.reach.setVisible(is_short)
+        if is_short:
+            self.words.setAccessibleDescription(words)
+            self.words.setToolTip(plain_tooltip(words))
 
     def _tell(self) -> None:
         found = self.wanted()

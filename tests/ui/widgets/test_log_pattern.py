@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
+from ui.widgets.log_head import LogHead
 from ui.widgets.log_model import LogFilter, LogLine, LogModel, is_polling
 from ui.widgets.log_pattern import REACH_CHARS, SlowPattern, count_repeats, reach_chars, read_pattern
 
@@ -118,3 +119,17 @@ def test_polls_are_counted_as_long_as_they_are_held(qapp: QApplication) -> None:
     assert model.polls() == 1
     model.clear()
     assert model.polls() == 0
+
+
+def test_what_a_pattern_with_two_open_repeats_does_not_reach_is_said_beside_it(dressed: QApplication) -> None:
+    head = LogHead("Log")
+    head.words.setText("a.*b")
+    assert head.reach.isHidden()
+    head.words.setText("a.*b.*c")
+    assert not head.reach.isHidden()
+    assert "first 500 characters" in head.reach.text()
+    assert head.problem.isHidden()
+    head.words.setText("a.*b.*c.*d")
+    assert head.reach.isHidden(), "one that is refused says only that"
+    head.words.setText("")
+    assert head.reach.isHidden()

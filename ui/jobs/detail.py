@@ -26,6 +26,7 @@ from ui.jobs.part.log_pane import LogPane
 from ui.jobs.part.speed_card import SpeedCard
 from ui.jobs.part.truth_card import TruthCard
 from ui.jobs.words.change import change_words, changed_request
+from ui.jobs.words.sentence import join_sentences
 from ui.widgets.banner import Banner
 from ui.widgets.empty_state import EmptyState
 
@@ -305,7 +306,9 @@ class DeploymentDetail(QWidget):
         sets = change_words(plan.request, change.change) if change is not None and plan is not None else ""
         self.change.show_change(change, sets, can_dismiss=feeds.dismiss_change is not None)
         rows = feeds.truth(job.job_id) if not job.account else ()
-        self.truth.show_truth(rows, feeds.correction(job.job_id), can_set=feeds.set_correction is not None)
+        correction = feeds.correction(job.job_id)
+        engine = feeds.engine_titles.get(correction.engine, "") if correction is not None else ""
+        self.truth.show_truth(rows, correction, engine=engine, can_set=feeds.set_correction is not None)
 
     def show_error(self, error: SparkDeskError) -> None:
         """Say what could not be done for the person; what the job itself says comes back with its next change."""
@@ -331,9 +334,7 @@ class DeploymentDetail(QWidget):
             self.banner.clear()
         elif job.state is JobState.FAILED and not job.stop_error:
             change = f"Fix and relaunch sets {sets}." if sets else ""
-            advice = advice or remedy
-            stop = "." if advice and change and advice[-1] not in ".!?" else ""
-            said = f"{advice}{stop} {change}".strip()
+            said = join_sentences(advice or remedy, change)
             self.banner.show_notice("crit", message, said, action=self._mend_words(job))
         elif job.stop_error:
             self.banner.show_error(message, remedy)
@@ -343,6 +344,7 @@ class DeploymentDetail(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self.change.set_low(self.height() < LOW_PX)
+        self.head.set_low(self.height() < LOW_PX)
         self.log.setMinimumHeight(LOG_PX if self.height() >= LOW_PX else LOW_LOG_PX)
         self.charts.set_columns(2 if self.width() >= NARROW_PX - 100 else 1)
         self.cards.fit()

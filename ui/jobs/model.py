@@ -33,6 +33,7 @@ from ui.jobs.step_text import script_of
 from ui.jobs.words.address import EndpointText as EndpointText
 from ui.jobs.words.address import endpoint_text
 from ui.jobs.words.change import change_words
+from ui.jobs.words.speed import load_words
 from ui.jobs.words.standing import (
     left_words,
     limit_words,
@@ -300,11 +301,11 @@ class DeploymentsModel(QObject):
         users = plan.request.concurrency if plan is not None else 1
         expected = self.expected(job.job_id, BenchShape(), users)
         if text.is_known(expected.published_tok_s):
-            return expected.published_tok_s, f"published c{users}: {expected.published_tok_s:.0f}"
+            return expected.published_tok_s, f"published {load_words(users)}: {text.grouped(expected.published_tok_s)}"
         if text.is_known(expected.output_tok_s):
-            return expected.output_tok_s, f"predicted c{users}: about {expected.output_tok_s:.0f}"
+            return expected.output_tok_s, f"predicted {load_words(users)}: about {text.grouped(expected.output_tok_s)}"
         if verdict is not None and text.is_known(verdict.expected_tok_s):
-            return verdict.expected_tok_s, f"predicted c1: about {verdict.expected_tok_s:.0f}"
+            return verdict.expected_tok_s, f"predicted {load_words(1)}: about {text.grouped(verdict.expected_tok_s)}"
         return None, ""
 
     def expected(self, job_id: str, shape: BenchShape, users: int) -> Expectation:

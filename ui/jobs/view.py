@@ -58,6 +58,7 @@ class DeploymentsPage(QWidget):
         self.filter.setAccessibleName("Filter deployments")
         self.list = JobList()
         self.detail = DeploymentDetail(model)
+        self.spans.setToolTip("How far back the charts look. What engines tell is kept for one hour.")
         self._side = Card()
         self._stack = QStackedWidget()
         self._empty = EmptyState(

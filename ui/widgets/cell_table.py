@@ -28,7 +28,7 @@ from ui.theme import Token, color
 from ui.widgets.paint import elided, pen, text_width, write
 
 Index = QModelIndex | QPersistentModelIndex
-CellLook = Literal["plain", "strong", "section", "ok", "warn", "crit", "unknown"]
+CellLook = Literal["plain", "strong", "section", "ok", "warn", "marked", "crit", "unknown"]
 _PAD = 8
 _ICON_ROOM = 19
 # look: (fill, icon, tint of icon and word, ink of the text)
@@ -38,6 +38,7 @@ _LOOKS: Final[dict[CellLook, tuple[Token | None, str, Token, Token]]] = {
     "section": ("sunken", "", "text3", "text3"),
     "ok": (None, "circle-check", "ok", "text2"),
     "warn": ("warnsoft", "triangle-alert", "warn", "text"),
+    "marked": (None, "triangle-alert", "warn", "warn"),
     "crit": ("critsoft", "octagon-alert", "crit", "text"),
     "unknown": (None, "circle-help", "text3", "text3"),
 }

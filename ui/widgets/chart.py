@@ -64,6 +64,8 @@ class ChartFrame:
     """How a chart is drawn. `high` None scales by the data; `is_stacked` fills series upon each other."""
 
     window_s: float = 300.0
+    chosen_s: float = 0.0
+    """How far back a person asked to look; where `window_s` is less, for want of data, the axis says so."""
     high: float | None = None
     least_high: float = 0.0
     """Where it scales by the data: what is far below this is no more than nothing."""
@@ -165,6 +167,11 @@ class LiveChart(QWidget):
         """Say why there is nothing ("starts in 1 s", "GB10 does not report it")."""
         self._empty_text = text
         self.update()
+
+    def span_words(self) -> str:
+        """What stands at the left end of the axis: "\u221215 min", or "last 60 s of 15 min" while there is less."""
+        window, chosen = span_text(self._frame.window_s), span_text(self._frame.chosen_s)
+        return f"last {window[1:]} of {chosen[1:]}" if self._frame.window_s < self._frame.chosen_s else window
 
     def has_data(self) -> bool:
         """Say whether any series has a finite value."""
@@ -274,7 +281,7 @@ class LiveChart(QWidget):
             box = QRectF(0, y - 8, plot.left() - 6, 16)
             write(painter, box, text, role="label", tint="text3", align=right_align)
         foot = QRectF(plot.left(), plot.bottom() + 1, plot.width(), min(15.0, self.height() - plot.bottom() - 1))
-        write(painter, foot, span_text(self._frame.window_s), role="label", tint="text3")
+        write(painter, foot, self.span_words(), role="label", tint="text3")
         write(painter, foot, "now", role="label", tint="text3", align=right_align)
 
     def _draw_holes(self, painter: QPainter, plot: QRectF, span: Span) -> None:

@@ -28,6 +28,8 @@ _WORDS: dict[StageState, str] = {
     "skipped": "skipped",
 }
 _DOT = 14.0
+_LEAST_PX = 100.0
+"""Of a stage; where all together have less, the ended ones stand as one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class StateTimeline(QWidget):
         theme.notifier.changed.connect(self.update)
 
     def set_stages(self, stages: tuple[Stage, ...], *, is_folded: bool = False, summary: str = "") -> None:
-        """Show stages; folded shows the last one large and `summary`, or the others' times, in one line."""
+        """Show stages; folded, one line: the failed or the last one large, then `summary` or the others' times."""
         if (stages, is_folded, summary) == (self._stages, self._is_folded, self._summary):
             return
         is_resized = is_folded != self._is_folded
@@ -66,6 +68,16 @@ class StateTimeline(QWidget):
     def stages(self) -> tuple[Stage, ...]:
         """Return the stages shown now."""
         return self._stages
+
+    def columns(self) -> tuple[Stage, ...]:
+        """The stages as they stand beside each other: the ended ones as one where not all have room."""
+        most = max(3, int(self.width() / _LEAST_PX))
+        ended = next((i for i, s in enumerate(self._stages) if s.state not in ("done", "skipped")), len(self._stages))
+        over = min(len(self._stages) - most + 1, ended, len(self._stages) - 1)
+        if len(self._stages) <= most or over < 2:
+            return self._stages
+        times = " + ".join(stage.time_text for stage in self._stages[:over] if stage.time_text)
+        return (Stage(f"{over} steps", "done", "", times), *self._stages[over:])
 
     def sizeHint(self) -> QSize:
         return QSize(320, 20 if self._is_folded else 52)
@@ -81,11 +93,12 @@ class StateTimeline(QWidget):
         if self._is_folded:
             self._draw_folded(painter)
             return
-        step = self.width() / len(self._stages)
-        for i, stage in enumerate(self._stages):
+        stages = self.columns()
+        step = self.width() / len(stages)
+        for i, stage in enumerate(stages):
             left = i * step
             _draw_dot(painter, QPointF(left, 1), stage)
-            if i + 1 < len(self._stages):
+            if i + 1 < len(stages):
                 tint: Token = "ok" if stage.state in ("done", "skipped") else "border"
                 painter.setPen(pen(color(tint), 1.5, dash=(2, 3) if stage.state == "skipped" else ()))
                 painter.drawLine(QPointF(left + _DOT + 6, 8), QPointF(left + step - 6, 8))
@@ -109,21 +122,25 @@ class StateTimeline(QWidget):
         write(painter, QRectF(left, 35, width, 16), detail, role="label", tint=detail_tint)
 
     def _draw_folded(self, painter: QPainter) -> None:
-        last = self._stages[-1]
+        last = next((stage for stage in self._stages if stage.state == "failed"), self._stages[-1])
         _draw_dot(painter, QPointF(0, 3), last)
         left = _DOT + 8
         write(painter, QRectF(left, 0, self.width(), 20), last.title, role="dense_strong", tint="text")
         left += text_width(last.title, "dense_strong") + 6
         write(painter, QRectF(left, 0, self.width(), 20), last.time_text, role="dense", tint="text2")
         left += text_width(last.time_text, "dense") + 6
-        rest = self._summary or " · ".join(f"{s.title} {s.time_text}" for s in self._stages[:-1] if s.time_text)
+        rest = self._summary or " · ".join(
+            f"{s.title} {s.time_text}" for s in self._stages if s is not last and s.time_text
+        )
         room = self.width() - left - 8
         write(painter, QRectF(left + 8, 0, room, 20), elided(rest, "label", room), role="label", tint="text3")
 
     def event(self, event: QEvent) -> bool:
         if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent) and self._stages:
-            index = int(event.pos().x() / max(self.width() / len(self._stages), 1))
-            shown = self._stages if self._is_folded else self._stages[index : index + 1]
+            columns = self.columns()
+            index = int(event.pos().x() / max(self.width() / len(columns), 1))
+            is_whole = self._is_folded or (index == 0 and columns is not self._stages)
+            shown = self._stages if is_whole else columns[index : index + 1]
             QToolTip.showText(event.globalPos(), plain_tooltip("\n".join(_sentence(s) for s in shown)), self)
             return True
         return super().event(event)

@@ -225,7 +225,7 @@ def test_plan_and_truth_stand_side_by_side_and_the_correction_can_be_taken_back(
     rows = [[cell.text for cell in row] for row in card.table.cells.table.rows]
     assert rows[0] == ["Weights", "62.1 GiB", "62.6 GiB", "+1\u202f%"]
     assert rows[3] == ["Loading the weights", "n/a", "2:38", "n/a"]
-    assert card.table.cells.table.rows[2][3].look == "warn", "90 % more is marked"
+    assert card.table.cells.table.rows[2][3].look == "marked", "90 % more is marked"
     page.detail.cards.ensureWidgetVisible(card.switch)
     assert card.switch.isChecked()
     QTest.mouseClick(card.switch, LEFT)

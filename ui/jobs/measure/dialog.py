@@ -24,6 +24,7 @@ from ui.jobs.measure.words import (
     shape_words,
 )
 from ui.jobs.model import DeploymentsModel, moment
+from ui.jobs.words.sentence import join_sentences
 from ui.widgets.button import Button
 from ui.widgets.cell_table import CellTable
 from ui.widgets.chip import Chip
@@ -201,7 +202,7 @@ class MeasureDialog(QDialog):
         self._warning_icon.setVisible(bool(warning))
         self.failure.setText(failure)
         self.failure.setVisible(bool(failure))
-        self.note.setText(f"{text.one_line(run.note, 200)} {EXPLAINED}".strip() if run is not None else "")
+        self.note.setText(join_sentences(text.one_line(run.note, 200), EXPLAINED) if run is not None else "")
         for button in (self.copy_markdown, self.copy_csv):
             button.set_disabled_reason("" if run is not None and run.points else "Nothing was measured yet")
         if run is None:

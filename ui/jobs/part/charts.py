@@ -120,7 +120,9 @@ class ChartCards(QWidget):
         traces, window_s = self._model.feeds.traces, self._window_s(job)
         mark, mark_text = self._model.compare_to(job)
         self.tokens.set_frame(
-            ChartFrame(window_s=window_s, limit=mark, limit_text=mark_text, limit_tint="text3"),
+            ChartFrame(
+                window_s=window_s, chosen_s=self._longest_s, limit=mark, limit_text=mark_text, limit_tint="text3"
+            ),
         )
         rate = traces.newest(job.job_id, GENERATED_RATE)
         self._show(self.tokens, job, (Line(GENERATED_RATE, ""),), text.token_rate(rate).value)
@@ -128,7 +130,7 @@ class ChartCards(QWidget):
         said = text.NOT_KNOWN
         if text.is_known(running):
             said = f"{running:.0f}" + (f" / {waiting:.0f}" if text.is_known(waiting) else "")
-        self.requests.set_frame(ChartFrame(window_s=window_s, high=self._even_top(job)))
+        self.requests.set_frame(ChartFrame(window_s=window_s, chosen_s=self._longest_s, high=self._even_top(job)))
         lines = (Line(REQUESTS_RUNNING, "running"), Line(REQUESTS_WAITING, "waiting"))
         self._show(self.requests, job, lines, said)
         used = traces.newest(job.job_id, KV_USED)
@@ -136,7 +138,13 @@ class ChartCards(QWidget):
         alert = f"alert above {KV_ALERT:.0f}{text.THIN_SPACE}%"
         has_kv = traces.has(job.job_id, KV_USED)
         self.kv.set_frame(
-            ChartFrame(window_s=window_s, high=100.0, limit=KV_ALERT if has_kv else None, limit_text=alert)
+            ChartFrame(
+                window_s=window_s,
+                chosen_s=self._longest_s,
+                high=100.0,
+                limit=KV_ALERT if has_kv else None,
+                limit_text=alert,
+            )
         )
         self._show(self.kv, job, (Line(KV_USED, "", 100.0),), percent)
         self._show_ttft(job, window_s)
@@ -144,7 +152,7 @@ class ChartCards(QWidget):
 
     def _show_ttft(self, job: JobStatus, window_s: float) -> None:
         traces = self._model.feeds.traces
-        self.ttft.set_frame(ChartFrame(window_s=window_s))
+        self.ttft.set_frame(ChartFrame(window_s=window_s, chosen_s=self._longest_s))
         has_quantiles = traces.has(job.job_id, TTFT_P50_S)
         if not has_quantiles and traces.has(job.job_id, TTFT_MEAN_S):
             self.ttft.set_title("TTFT, mean")
@@ -165,7 +173,7 @@ class ChartCards(QWidget):
         known = [text.grouped(value, digits) for value in newest if text.is_known(value)]
         unit = tab.unit
         self.more.set_title(f"{tab.title}, {unit}" if unit not in tab.title else tab.title)
-        self.more.set_frame(ChartFrame(window_s=self._window_s(job), high=tab.high))
+        self.more.set_frame(ChartFrame(window_s=self._window_s(job), chosen_s=self._longest_s, high=tab.high))
         self._show(self.more, job, tab.lines, " / ".join(known) or text.NOT_KNOWN)
 
     def _even_top(self, job: JobStatus) -> float:

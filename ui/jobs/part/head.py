@@ -10,7 +10,7 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QWidget
 
 from sparkdesk.core.jobs.record import JobState, JobStatus
-from ui import text
+from ui import text, theme
 from ui.jobs.mark import mark_of_job
 from ui.jobs.model import DeploymentsModel
 from ui.jobs.part.chip_button import ChipButton
@@ -33,6 +33,7 @@ class HeadCard(Card):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._is_unfolded = False
+        self._is_low = False
         self._menu_words: list[tuple[str, str]] = []
         self._title = ElidedLabel("", "page_title", "text", mode=Qt.TextElideMode.ElideMiddle)
         self._chip = Chip()
@@ -58,6 +59,7 @@ class HeadCard(Card):
     def _build(self) -> None:
         column = self.column(spacing=6)
         row = QHBoxLayout()
+        self._row, self._below = row, QHBoxLayout()
         row.setSpacing(8)
         row.addWidget(self._title)
         for part in (self._chip, self.verdict):
@@ -75,7 +77,7 @@ class HeadCard(Card):
             row.addWidget(button)
         row.addWidget(self.menu_button)
         column.addLayout(row)
-        below = QHBoxLayout()
+        below = self._below
         below.setSpacing(8)
         below.addWidget(self._line)
         for chip in (self._found, self._note):
@@ -142,13 +144,16 @@ class HeadCard(Card):
             self.verdict.set_mark(verdict_mark(verdict))
         self._show_actions(model, job)
         self._show_steps(model, job)
+        self._place_chips()
 
     def _show_steps(self, model: DeploymentsModel, job: JobStatus) -> None:
         stages = tuple(Stage(s.title, s.state, s.time_text, s.detail) for s in model.stages(job))  # type: ignore[arg-type]
-        can_fold = job.state in (JobState.READY, JobState.DEGRADED) and bool(stages)
+        is_up = job.state in (JobState.READY, JobState.DEGRADED)
+        can_fold = (is_up or (self._is_low and job.state is JobState.FAILED)) and bool(stages)
         is_folded = can_fold and not self._is_unfolded
         self.timeline.setVisible(bool(stages))
-        self.timeline.set_stages(stages, is_folded=is_folded, summary=model.start_summary(job) if is_folded else "")
+        summary = model.start_summary(job) if is_folded and is_up else ""
+        self.timeline.set_stages(stages, is_folded=is_folded, summary=summary)
         self.fold.setVisible(can_fold)
         self.fold.setText("Hide the steps" if self._is_unfolded else "Show the steps")
         self.fold.updateGeometry()
@@ -156,6 +161,24 @@ class HeadCard(Card):
         self.live.setText(live)
         self.live.set_tint("crit" if job.state is JobState.FAILED else "text2")
         self.live.setVisible(bool(live))
+
+    def set_low(self, is_low: bool) -> None:
+        """In a low window the steps of a failed start fold to the one that failed."""
+        if is_low != self._is_low:
+            self._is_low = is_low
+            self.asked.emit("refresh")
+
+    def _place_chips(self) -> None:
+        """The chips stand beside the title while all of it has room, else in the row below: the title is cut last."""
+        shown = [part for part in (self._title, self._chip, self.verdict, *self._buttons) if not part.isHidden()]
+        needed = sum(part.sizeHint().width() + self._row.spacing() for part in shown) + self.menu_button.width()
+        is_below = needed > self.contentsRect().width() - 2 * theme.CARD_PADDING_X
+        row = self._below if is_below else self._row
+        if row.indexOf(self._chip) >= 0:
+            return
+        for at, part in enumerate((self._chip, self.verdict)):
+            (self._row if is_below else self._below).removeWidget(part)
+            row.insertWidget(at if is_below else at + 1, part)
 
     def _toggle_fold(self) -> None:
         self._is_unfolded = not self._is_unfolded
@@ -202,3 +225,4 @@ class HeadCard(Card):
         icons = ("message-square", "gauge", "refresh-cw", "refresh-cw", "x", "square")
         for button, icon in zip(self._buttons, icons, strict=True):
             button.set_icon(icon if self.width() >= NARROW_PX else "")
+        self._place_chips()

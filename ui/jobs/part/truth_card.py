@@ -16,6 +16,8 @@ from ui.widgets.cell_table import Cell, CellTable, Table
 from ui.widgets.label import Label
 from ui.widgets.toggle import Switch
 
+STOCK = "stock"
+"""The build that is the engine's own: not worth a word."""
 HEADERS = ("", "Planned", "Engine says", "Difference")
 
 
@@ -39,14 +41,16 @@ class TruthCard(Card):
         self.switch.clicked.connect(lambda is_on: self.correction_set.emit(is_on))
         self.setVisible(False)
 
-    def show_truth(self, rows: tuple[TruthRow, ...], correction: Correction | None, *, can_set: bool) -> None:
-        """Show the rows, and what was learned."""
+    def show_truth(
+        self, rows: tuple[TruthRow, ...], correction: Correction | None, *, engine: str = "", can_set: bool
+    ) -> None:
+        """Show the rows, and what was learned. `engine`: what the engine is called."""
         self.setVisible(bool(rows))
         if not rows:
             return
         cells = []
         for row in truth_texts(rows):
-            difference = Cell(row.difference, "warn" if row.is_off else "plain")
+            difference = Cell(row.difference, "marked" if row.is_off else "plain")
             cells.append((Cell(row.title, "strong"), Cell(row.planned), Cell(row.told), difference))
         self.table.set_table(Table(HEADERS, tuple(cells)))
         self.table.setFixedHeight(self.table.needed_height())
@@ -55,7 +59,8 @@ class TruthCard(Card):
             self.words.setText("Nothing is corrected by it yet.")
             return
         self.switch.setChecked(correction.is_applied)
-        what = text.one_line(f"{correction.model} with {correction.engine} {correction.build}".strip(), 120)
+        build = "" if correction.build == STOCK else f", build {correction.build}"
+        what = text.one_line(f"{correction.model} with {engine or correction.engine}{build}", 120)
         starts = f"{correction.starts} {'start' if correction.starts == 1 else 'starts'}"
         does = "are corrected" if correction.is_applied else "are not corrected"
         self.words.setText(f"Plans of {what} {does} by what {starts} told.")

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sparkdesk.core.jobs.verdict import TOO_QUICK, Pace, Verdict
+from sparkdesk.core.jobs.appraisal import judge
+from sparkdesk.core.jobs.verdict import ANSWER_TOKENS, PROMPT_TOKENS, TOO_QUICK, Pace, Verdict
+from sparkdesk.services.appraisal.appraisals import MEASURES, WAITS
 from ui import text
 from ui.jobs.mark import Mark
 
@@ -25,19 +27,22 @@ def rate_words(tok_s: float) -> str:
     return str(text.token_rate(tok_s))
 
 
+def load_words(users: int) -> str:
+    """The load that a figure is of: "at 1 user, 512/128"."""
+    return f"at {users} {'user' if users == 1 else 'users'}, {PROMPT_TOKENS}/{ANSWER_TOKENS}"
+
+
 def share_words(verdict: Verdict) -> str:
-    """The share of what was expected, to the nearest 5 %: "about 60 %"; "" where one of both is not known."""
+    """The share of what was expected as the verdict itself rounds it: "about 60 %"; "" where one is not known."""
     if not (text.is_known(verdict.measured_tok_s) and verdict.expected_tok_s > 0):
         return ""
-    percent = max(5, round(verdict.measured_tok_s / verdict.expected_tok_s * 20) * 5)
-    return f"about {percent}{text.THIN_SPACE}%"
+    return f"about {judge.share_words(verdict).replace(' ', text.THIN_SPACE)}"
 
 
 def verdict_mark(verdict: Verdict) -> Mark:
     """The chip beside the state."""
     if not text.is_known(verdict.measured_tok_s):
-        is_quick = verdict.note.startswith(TOO_QUICK)
-        return Mark(TOO_QUICK if is_quick else "Speed not known", "neutral", "gauge")
+        return _mark_without_figure(verdict.note)
     rate = rate_words(verdict.measured_tok_s)
     if verdict.pace is Pace.SLOWER:
         return Mark(f"{rate}, {share_words(verdict) or 'slower than expected'}", "warn", "triangle-alert")
@@ -46,9 +51,20 @@ def verdict_mark(verdict: Verdict) -> Mark:
     return Mark(f"{rate}, {verdict.pace.value}", "ok", "check")
 
 
+def _mark_without_figure(note: str) -> Mark:
+    """The chip before the first figure: a check that waits or runs is not one that found nothing."""
+    if note == MEASURES:
+        return Mark("Measuring its speed…", "neutral", "loader")
+    if note == WAITS:
+        return Mark("Speed check waits: server busy", "neutral", "clock")
+    return Mark(TOO_QUICK if note.startswith(TOO_QUICK) else "Speed not known", "neutral", "gauge")
+
+
 def verdict_title(verdict: Verdict) -> str:
     """The card's title: the figure and how it compares."""
     if not text.is_known(verdict.measured_tok_s):
+        if verdict.note in (MEASURES, WAITS):
+            return "Its speed is measured now" if verdict.note == MEASURES else "Its speed is measured once it is idle"
         return f"{TOO_QUICK} its speed" if verdict.note.startswith(TOO_QUICK) else "Its speed is not known"
     rate = rate_words(verdict.measured_tok_s)
     if verdict.pace is Pace.SLOWER and share_words(verdict):
@@ -65,7 +81,7 @@ def verdict_line(verdict: Verdict, when: str) -> str:
     if text.is_known(verdict.expected_tok_s):
         expected = f"expected about {rate_words(verdict.expected_tok_s)}"
         if text.is_known(verdict.low_tok_s) and text.is_known(verdict.high_tok_s):
-            expected += f" ({verdict.low_tok_s:.0f} to {verdict.high_tok_s:.0f})"
+            expected += f" ({text.grouped(verdict.low_tok_s)} to {text.grouped(verdict.high_tok_s)})"
         parts.append(expected)
     if text.is_known(verdict.ttft_s):
         parts.append(f"first token {text.first_token_time(verdict.ttft_s)}")

@@ -88,8 +88,8 @@ def has_fallen(first: Verdict, now_tok_s: float) -> bool:
 
 def rate_words(tok_s: float) -> str:
     """A rate with three digits, or all before the point."""
-    return f"{tok_s:.0f}" if tok_s >= 100 else f"{tok_s:.3g}"
+    return f"{tok_s:,.0f}" if tok_s >= 100 else f"{tok_s:.3g}"
 
 
 def _bound(tok_s: float) -> str:
-    return f"{tok_s:.0f}" if tok_s >= 10 else f"{tok_s:.1f}"
+    return f"{tok_s:,.0f}" if tok_s >= 10 else f"{tok_s:.1f}"

@@ -24,8 +24,8 @@ from sparkdesk.core.jobs.truth import Correction, TruthRow
 NAN = math.nan
 ROWS = (
     (WEIGHTS_BYTES, "Weights", "bytes"),
-    (KV_CAPACITY_TOKENS, "KV cache", "tokens"),
-    (KV_CAPACITY_BYTES, "KV cache", "bytes"),
+    (KV_CAPACITY_TOKENS, "Room in the KV cache", "tokens"),
+    (KV_CAPACITY_BYTES, "Memory of the KV cache", "bytes"),
     (GRAPH_BYTES, "Graph memory", "bytes"),
     (WEIGHTS_LOAD_S, "Loading weights", "s"),
     (START_S, "Start", "s"),

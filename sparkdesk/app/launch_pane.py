@@ -76,6 +76,8 @@ class LaunchPane:
             clock_s=stack.clock.monotonic_s,
             broken_backends=launcher.broken_backends,
             refresh_memory=launcher.refresh_memory,
+            look_at_nodes=launcher.looks.start,
+            node_age_s=launcher.looks.age_s,
             topology=stack.fleet.topology.topology,
             engines=planner.reference.engines,
             place=planner.place,

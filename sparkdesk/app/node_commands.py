@@ -12,6 +12,7 @@ from sparkdesk.app.broken_things import BrokenThings
 from sparkdesk.core.cluster.node import NodeStatus
 from sparkdesk.core.errors import SettingsError
 from ui.cluster.view import ClusterPage
+from ui.launch.view import LaunchPage
 
 if TYPE_CHECKING:
     from sparkdesk.app.desktop import Desktop
@@ -79,6 +80,10 @@ class NodeCommands:
         node_page = self._pages.node_page
         if node_page is not None and self._window.page_key() == "node":
             node_page.read_anew()
+            return
+        page = self._window.page(self._window.page_key())
+        if isinstance(page, LaunchPage):
+            page.node_look.look()
             return
         fleet, start = self._desktop.stack.fleet, self._desktop.bridge.start
         readers: dict[str, tuple[Refresh, ...]] = {

@@ -101,6 +101,7 @@ class Stack:
         self.assessment = self._make_assessment()
         self.clock_watch = self._make_clock_watch()
         self.runs = PlaybookRuns(tasks=self.tasks, runner=self.runner, store=self.store, clock=self.clock)
+        self.runs.on_step.append(self.launcher.looks.take_step)
         self.power = self._make_power()
         self.disk_programs = {name: read_remote(name) for name in PROGRAMS}
         self.disk = self._make_disk()

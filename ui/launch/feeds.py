@@ -5,6 +5,7 @@ The one rule: the page itself reads no file, asks no node and computes no figure
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -50,6 +51,10 @@ class LaunchFeeds:
     broken_backends: Sequence[str] = ()
     refresh_memory: Callable[[], None] = lambda: None
     """Has `contexts` tell the memory of this moment; asks nobody."""
+    look_at_nodes: Callable[[tuple[str, ...]], object] = lambda _node_ids: None
+    """Has docker, ports, disk and images of these nodes read again, in the background; `contexts` tells them then."""
+    node_age_s: Callable[[str], float] = lambda _node_id: math.nan
+    """How long ago a node was looked at so; NaN is not known."""
     topology: Latest[Topology] = field(default_factory=lambda: Latest(Topology()))
     """How the nodes are cabled: their order in a job of several."""
     engines: Mapping[str, EngineProfile] = field(default_factory=dict)

@@ -17,6 +17,7 @@ from ui import text, theme
 from ui.launch.catalogue import CataloguePanel
 from ui.launch.form_panel import FormPanel
 from ui.launch.model import LaunchModel
+from ui.launch.node_look import NodeLook
 from ui.launch.paste.drawer import PasteDrawer
 from ui.launch.paste.model import PasteModel
 from ui.launch.plan.view import PlanPanel
@@ -50,6 +51,8 @@ class LaunchPage(QWidget):
         head.addWidget(Label("Launch", "page_title", "text"))
         head.addWidget(Label("Pick a model, see what it takes, then start it", "dense", "text3"))
         head.addStretch(1)
+        self.node_look = NodeLook(model)
+        head.addWidget(self.node_look)
         body = QHBoxLayout()
         body.setSpacing(theme.GAP)
         body.addWidget(self.catalogue)
@@ -66,6 +69,7 @@ class LaunchPage(QWidget):
         self._looks = QTimer(self)
         self._looks.setInterval(LOOK_EVERY_MS)
         self._looks.timeout.connect(model.look_again)
+        self._looks.timeout.connect(self.node_look.tick)
         self.catalogue.picked.connect(model.pick)
         model.launch_asked.connect(self.launch_asked)
         self.paste: PasteDrawer | None = None
@@ -186,6 +190,7 @@ class LaunchPage(QWidget):
         super().showEvent(event)
         # Which node has room may have changed with the launch before, and goes on changing.
         self.model.look_again()
+        self.node_look.look()
         self._looks.start()
 
     def hideEvent(self, event: QHideEvent) -> None:

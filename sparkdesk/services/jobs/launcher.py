@@ -48,6 +48,7 @@ from sparkdesk.services.jobs.job_shelf import JobShelf
 from sparkdesk.services.jobs.node_context import NodeContexts
 from sparkdesk.services.jobs.reach.api_key import ApiKeys
 from sparkdesk.services.jobs.reach.doors import Door, Doors
+from sparkdesk.services.jobs.start.node_look import NodeLooks
 from sparkdesk.services.jobs.start.plans import Corrector, PlanParts, Plans
 from sparkdesk.services.jobs.start.repair import Repair
 from sparkdesk.services.jobs.start.start_book import StartBook
@@ -112,6 +113,7 @@ class Launcher:
         )
         parts = PlanParts(backends, catalogue, owner, job_program, programs, images)
         self._plans = Plans(parts, inventory, self._contexts, self._book)
+        self.looks = NodeLooks(self._contexts, inventory.shell, tasks, clock)
         self._repair = Repair(self._shelf, self._contexts.current)
         self._pool = EndpointPool(inventory.shell, clients)
         self._course = Course(
@@ -148,7 +150,7 @@ class Launcher:
 
     async def survey(self, node_id: str) -> None:
         """Look again at what a node holds: its disk is another now. Raises NodeError."""
-        await self._contexts.refresh(node_id, self._inventory.shell(node_id))
+        await self.looks.look(node_id)
 
     def refresh_memory(self) -> None:
         """Have `node_contexts` tell the memory of this moment; asks nobody."""
@@ -245,7 +247,7 @@ class Launcher:
             self._refuse_others(leaving)
         await self._book.load()
         for node_id in dict.fromkeys(plan.request.nodes):
-            await self._contexts.refresh(node_id, self._inventory.shell(node_id))
+            await self.looks.look(node_id)
         await self.ask_hub(plan.request)
         async with self._admitting:  # what the first of two takes, the second finds taken
             deployment = await self._admit(plan, leaving)
@@ -449,7 +451,7 @@ class Launcher:
         Runs until it is cancelled. Never raises a NodeError.
         """
         try:
-            await self._contexts.refresh(node_id, shell)
+            await self.looks.look(node_id, shell)
         except SparkDeskError as error:
             log.warning("survey: %s", error.sentence())
         await self._book.load()
@@ -466,6 +468,7 @@ class Launcher:
 
     def _follow_jobs(self, jobs: tuple[JobStatus, ...]) -> None:
         """A server that comes or goes changes what its node has left; each look at a job that goes on does not."""
+        self.looks.follow_jobs(jobs)
         live = (job.endpoint for job in jobs if job.endpoint is not None and not job.state.is_over)
         held = frozenset((endpoint.node_id, endpoint.port) for endpoint in live)
         if held != self._held:

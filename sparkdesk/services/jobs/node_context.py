@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeGuard
 
 from sparkdesk.core.cluster.node import NodeFacts, NodeRecord, NodeStatus
+from sparkdesk.core.errors import SparkDeskError
 from sparkdesk.core.feed import Latest
 from sparkdesk.core.jobs.backend import NodeContext
 from sparkdesk.core.jobs.request import MODEL_PATTERN
@@ -61,9 +62,11 @@ class NodeContexts:
 
     async def refresh(self, node_id: str, shell: Shell) -> None:
         """Look at the node again. Raises a NodeError when it cannot be looked at; the old look then is dropped."""
-        self._surveys.pop(node_id, None)
         try:
             self._surveys[node_id] = await run_program(shell, self._program, PROGRAMS, timeout_s=SURVEY_TIMEOUT_S)
+        except SparkDeskError:
+            self._surveys.pop(node_id, None)
+            raise
         finally:
             self.publish()
 

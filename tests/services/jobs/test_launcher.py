@@ -147,6 +147,22 @@ async def test_a_program_that_is_not_there_is_failed(rig: Rig) -> None:
     assert "no_engine.py" in status.message
 
 
+async def test_a_node_is_looked_at_again_when_its_job_is_ready_and_when_it_is_over(rig: Rig) -> None:
+    port = free_port()
+
+    def holder() -> str:
+        contexts = {context.record.id: context for context in rig.launcher.node_contexts.value}
+        return contexts["n1"].used_ports.get(port, "")
+
+    job_id = await rig.launch(port=port)
+    await rig.until_state(job_id, JobState.READY)
+    await until(lambda: "(pid " in holder())  # what the node itself says of the port
+    await rig.launcher.stop(job_id)
+    await until(lambda: holder() == "")
+    assert rig.launcher.problems(rig.request(port=port)) == []
+    assert rig.launcher.looks.age_s("n1") >= 0
+
+
 async def test_a_taken_port_is_refused_before_anything_is_written(rig: Rig) -> None:
     port = free_port()
     plan = rig.launcher.plan(rig.request(port=port))

@@ -23,6 +23,8 @@ from sparkdesk.core.jobs.request import LaunchRequest
 GIB = 1 << 30
 LEAST_CONTEXT = 2048
 """Less context than this is hardly a help for anybody."""
+LEAST_TOLD = 512
+"""Unless the engine itself said that this is what its memory holds: then it is the one thing that surely helps."""
 LEAST_SHARE, MOST_SHARE, SHARE_STEP = 0.2, 0.9, 0.05
 SHARE_MARGIN = 0.02
 """Left free below what the engine saw: what is available moves by this much while a model loads."""
@@ -143,7 +145,7 @@ def _lower_context(failed: FailedLaunch) -> tuple[Fix | None, ...]:
     if match is None:
         return ()
     most = int((match[1] or match[2]).replace(",", ""))
-    return (_context_fix(failed.request, most // 16 * 16),)
+    return (_context_fix(failed.request, most // 16 * 16, LEAST_TOLD),)
 
 
 def _take_free_port(failed: FailedLaunch) -> tuple[Fix | None, ...]:
@@ -320,8 +322,8 @@ _RULES: tuple[_Rule, ...] = (
 """What names its cause most exactly comes first."""
 
 
-def _context_fix(request: LaunchRequest, tokens: int) -> Fix | None:
-    if not 128 <= tokens < request.context_tokens or tokens < min(LEAST_CONTEXT, request.context_tokens // 2):
+def _context_fix(request: LaunchRequest, tokens: int, least: int = LEAST_CONTEXT) -> Fix | None:
+    if not 128 <= tokens < request.context_tokens or tokens < min(least, request.context_tokens // 2):
         return None
     words = f"Ask for {tokens:,} tokens of context instead of {request.context_tokens:,}"
     return Fix(words, (("context_tokens", tokens),))

@@ -75,6 +75,23 @@ async def test_the_one_that_made_room_is_offered_again_when_the_other_fails(rig:
     assert rig.launcher.request_after(failed, fix) == asked.request
 
 
+async def test_a_restart_that_failed_is_not_offered_again_as_it_was_and_the_engines_own_words_come_first(
+    rig: Rig,
+) -> None:
+    words = "the estimated maximum model length is 1692. Try increasing the memory or decreasing the length."
+    port = free_port()
+    request = rig.request("--die", words, port=port)
+    first = await ready(rig, port=port)
+    deployment = rig.launcher._shelf.find(first)
+    assert deployment is not None
+    assert deployment.plan is not None
+    deployment.plan = replace(deployment.plan, request=request)  # it loaded once, and now does not any more
+    failed = await rig.launcher.switch(first, rig.launcher.switch_plan(first, request))
+    await rig.until_state(failed, JobState.FAILED)
+    (fix,) = rig.launcher.fixes_of(failed)
+    assert dict(fix.change) == {"context_tokens": 1680}
+
+
 async def test_a_switch_whose_stop_fails_starts_nothing_and_the_first_is_asked_after(rig: Rig) -> None:
     first = await ready(rig)
     plan = rig.launcher.switch_plan(first, rig.request())

@@ -50,7 +50,9 @@ class Repair:
         other = self._shelf.find(stopped_first(plan.playbook)) if plan is not None else None
         if other is None or other.plan is None or not other.status.state.is_over:
             return ()
-        return (Fix(f"Start {other.status.title} again instead", difference(request, other.plan.request)),)
+        change = difference(request, other.plan.request)
+        # A restart that failed: the server that made room is the very one that failed, and would fail again.
+        return (Fix(f"Start {other.status.title} again instead", change),) if change else ()
 
     def request_after(self, job_id: str, fix: Fix) -> LaunchRequest:
         """The job's request with the fix's changes. Raises PlanError."""

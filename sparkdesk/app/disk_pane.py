@@ -5,17 +5,19 @@ The one rule: what a running server uses is not removed from under it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QFileDialog
 
-from sparkdesk.core.disk.view import DiskKey, Kind
+from sparkdesk.core.disk.use import Use, find_use
+from sparkdesk.core.disk.view import DiskCell, DiskKey, DiskRow, Holding, Kind
 from sparkdesk.core.errors import SparkDeskError
 from sparkdesk.core.jobs.record import JobStatus
-from sparkdesk.core.playbooks.fetch.weights import weights_step
-from sparkdesk.core.step import Playbook, Run, Stage
+from sparkdesk.core.plain_text import make_line
+from sparkdesk.core.step import Playbook, Stage
 from ui.disk.feeds import DiskActions, DiskFeeds
 from ui.disk.model import DiskModel
 from ui.disk.view import DiskPage
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 LAUNCH_LOOK_S = 5.0
 """Between two looks at a node whose launch may be fetching."""
 CLEAN_WARNING = "The next start of its engine is slower: it compiles anew."
+DOUBT = "{title} runs there and SparkDesk cannot tell whether it uses this."
 FETCH_LEAD = "What was fetched before stays and is gone on from. The bar below the page shows how far it is."
 
 
@@ -55,39 +58,34 @@ class DiskPane:
             enter_token=lambda: self._desktop.pages.enter_token(),
             look=self._shelf.look_at_all,
             watch=self._set_shown,
+            ask_size=self._ask_size,
         )
         return DiskPage(DiskModel(feeds, actions))
 
-    def users(self, key: DiskKey, node_id: str) -> tuple[str, ...]:
-        """Titles of servers that are not over and use a row on a node."""
-        return tuple(
-            job.title
-            for job in self._stack.launcher.jobs.value
-            if not job.state.is_over and node_id in job.node_ids and self._uses(job, key)
-        )
+    def use(self, key: DiskKey, node_id: str) -> Use:
+        """Who uses a row on a node, and who may."""
+        launcher, servers = self._stack.launcher, self._stack.fleet.servers.servers.value
+        return find_use(key, node_id, self._cell(key, node_id), launcher.jobs.value, launcher.plan_of, servers)
 
-    def _uses(self, job: JobStatus, key: DiskKey) -> bool:
-        plan = self._stack.launcher.plan_of(job.job_id)
-        if plan is None:
-            return False
-        if key.kind is Kind.MODEL:
-            return key.name == plan.request.model
-        if key.kind is Kind.FILE:
-            return plan.request.model.endswith(key.name)
-        words = [word for step in plan.playbook.steps() for action in step.apply if isinstance(action, Run)
-                 for word in action.command.argv]  # fmt: skip
-        return key.name in words or any(step.id == f"image:{key.name}" for step in plan.playbook.steps())
+    def users(self, key: DiskKey, node_id: str) -> tuple[str, ...]:
+        """Titles of those that certainly use it."""
+        return self.use(key, node_id).certain
+
+    def _cell(self, key: DiskKey, node_id: str) -> DiskCell:
+        row = next((row for row in self._shelf.rows.value.rows if row.key == key), DiskRow(key))
+        return row.cell(node_id)
 
     def _fetch(self, key: DiskKey, node_ids: tuple[str, ...], file: str) -> None:
         """Show how it comes to these nodes: one dialog, and one run a node afterwards."""
-        plans: list[tuple[str, Playbook]] = []
-        for node_id in node_ids:
-            if file:
-                step = weights_step(node_id, key.name, self._stack.disk_programs, files=(file,))
-                plans.append((node_id, Playbook(step.title, (Stage(step.title, (step,)),))))
-            else:
-                plans.append((node_id, self._shelf.plan("fetch", key, node_id)))
-        self._show("fetch", key, plans, Proposal(_joined(plans), confirm="Fetch", lead=FETCH_LEAD))
+        files = {
+            node_id: file or (self._shelf.wanted_file(key, node_id) if self._is_part(key, node_id) else "")
+            for node_id in node_ids
+        }
+        plans = [(node_id, self._shelf.plan("fetch", key, node_id, file=files[node_id])) for node_id in node_ids]
+        self._show("fetch", key, plans, Proposal(_joined(plans), confirm="Fetch", lead=FETCH_LEAD), files=files)
+
+    def _is_part(self, key: DiskKey, node_id: str) -> bool:
+        return self._cell(key, node_id).holding is not Holding.WHOLE
 
     def _copy(self, key: DiskKey, node_id: str) -> None:
         if key.kind is not Kind.FILE:
@@ -99,17 +97,23 @@ class DiskPane:
         dialog.open()
 
     def _remove(self, key: DiskKey, node_id: str) -> None:
-        if not self.users(key, node_id):
-            self._propose("remove", key, node_id, "Remove")
+        use = self.use(key, node_id)
+        if use.certain:
+            self._desktop.tell("warn", f"{', '.join(use.certain)} runs with it", "Stop it first, then remove it.")
+            return
+        self._propose("remove", key, node_id, "Remove", doubts=use.doubtful)
 
-    def _propose(self, task: str, key: DiskKey, node_id: str, verb: str, *, source: str = "") -> None:
+    def _propose(
+        self, task: str, key: DiskKey, node_id: str, verb: str, *, source: str = "", doubts: tuple[str, ...] = ()
+    ) -> None:
         try:
             playbook = self._shelf.plan(task, key, node_id, source=source)
         except SparkDeskError as error:
             self._desktop.tell("warn", error.message, error.remedy)
             return
         is_danger = task == "remove"
-        warnings = ("It can be fetched again only where it came from.",) if is_danger else ()
+        warnings: tuple[str, ...] = ("It can be fetched again only where it came from.",) if is_danger else ()
+        warnings += tuple(DOUBT.format(title=make_line(title, max_chars=100)) for title in doubts)
         self._show(task, key, [(node_id, playbook)], Proposal(playbook, verb, warnings=warnings, is_danger=is_danger))
 
     def _clean(self, cache: str, node_id: str) -> None:
@@ -117,15 +121,40 @@ class DiskPane:
         proposal = Proposal(playbook, confirm="Clean", warnings=(CLEAN_WARNING,), is_danger=True)
         self._show("clean", None, [(node_id, playbook)], proposal)
 
-    def _show(self, task: str, key: DiskKey | None, plans: list[tuple[str, Playbook]], proposal: Proposal) -> None:
-        """Show a change; once confirmed the dialog goes and the bar of the page tells."""
+    def _show(
+        self,
+        task: str,
+        key: DiskKey | None,
+        plans: list[tuple[str, Playbook]],
+        proposal: Proposal,
+        files: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """Show a change; once confirmed the dialog goes and the bar of the page tells. `files`: the one that is wanted,
+        by node."""
 
         def start(_playbook: Playbook) -> str:
-            run_ids = [self._shelf.start(task, key, node_id, playbook) for node_id, playbook in plans]
+            run_ids = [
+                self._shelf.start(task, key, node_id, playbook, file=files.get(node_id, ""))
+                for node_id, playbook in plans
+            ]
             return run_ids[0]
 
         if plans:
             self._desktop.pages.node_pages.propose(proposal, start=start)
+
+    def _ask_size(self, name: str, file: str, node_id: str, then: Callable[[int | None, str], None]) -> None:
+        """Ask the hub through a node; `then` gets the bytes, or None with why nobody knows."""
+
+        async def ask() -> None:
+            try:
+                size = await self._shelf.ask_size(name, node_id, file=file)
+            except SparkDeskError as error:
+                then(None, f"{error.message}. {error.remedy}")
+            else:
+                then(size, "")
+
+        look: Callable[..., object] = self._desktop.bridge.start_exclusive
+        look("disk size", ask)
 
     def _set_shown(self, is_shown: bool) -> None:
         self._is_shown = is_shown

@@ -1,6 +1,7 @@
 """Fetches a model from the hub on a node, into the hub's own cache; transfer.py runs it apart from any channel.
 
     fetch REPO REVISION [PATTERN ...]         one JSON line twice a second, the last says {"ok": ...}
+    fetch --size REPO REVISION [PATTERN ...]  {"ok": true, "bytes": ...}: what would be fetched; fetches nothing
 The one rule: a file is linked into the snapshot only when length and checksum (SHA-256; git's SHA-1 of a small one) are
 the hub's; until then it is blobs/NAME.incomplete, which the next try goes on from; a new snapshot gets its name last.
 The token comes from secrets.json beside this program, HF_TOKEN or the hub's own file, never from a command line.
@@ -311,15 +312,8 @@ class Meter:
         first_s, first = self.seen[0]
         rate = (done - first) / (now - first_s) if now - first_s >= 1.0 else None
         eta = (self.total - done) / rate if rate else None
-        say(
-            done=done,
-            total=self.total,
-            files_done=self.files_done,
-            files=self.count,
-            rate=rate,
-            eta_s=eta,
-            active=files,
-        )
+        counts = {"done": done, "total": self.total, "files_done": self.files_done, "files": self.count}
+        say(**counts, rate=rate, eta_s=eta, active=files)
 
 
 def size_of(path: str) -> int:
@@ -466,14 +460,17 @@ def write_whole(path: str, text: str) -> None:
     os.replace(path + ".incomplete", path)
 
 
-def get(repo: str, revision: str, patterns: list[str]) -> None:
-    """All of it. Raises Refusal, OSError."""
+def get(repo: str, revision: str, patterns: list[str], *, only_size: bool) -> None:
+    """All of it, or only how much it is. Raises Refusal, OSError."""
     folder = repo_folder(repo)
     if not REVISION.match(revision):
         raise Refusal("name", "%r is no revision" % revision[:80], "Write a branch, a tag or a commit.")
     hub = Hub(find_token())
     commit, listed = list_files(hub, repo, revision)
     files = choose(listed, patterns)
+    if only_size:
+        say(ok=True, revision=commit, bytes=sum(file.size for file in files), files=len(files))
+        return
     make_room(folder, files)
     fetch_all(hub, repo, commit, files)
     path = link_all(repo, revision, commit, files, choose(listed, []))
@@ -482,11 +479,13 @@ def get(repo: str, revision: str, patterns: list[str]) -> None:
 
 def main(argv: list[str]) -> int:
     """One model."""
+    only_size = argv[0] == "--size"
+    words = argv[1:] if only_size else argv
     try:
-        get(argv[0], argv[1], argv[2:])
+        get(words[0], words[1], words[2:], only_size=only_size)
     except Refusal as error:
         say(ok=False, kind=error.kind, message=str(error), remedy=error.remedy)
-        return 1
+        return 0 if only_size else 1  # that the hub says no is an answer
     except OSError as error:
         is_full = error.errno in FULL
         message = "the node's disk is full" if is_full else str(error)

@@ -6,7 +6,8 @@
     hub_cache remove REPO                            {"removed": true, "bytes": ...}
     hub_cache remove_file PATH                       one GGUF file, or a link to one, below ~/models
     hub_cache clean NAME                             empties a compile cache of CACHES
-    hub_cache list                                   models, files below ~/models, images, compile caches, the free disk
+    hub_cache list                                   models with their files, files below ~/models, images, containers
+                                                     that run, downloads under way, compile caches, the free disk
 The one rule: what is partial is never called whole, and only what is named, below the cache's own folders, is removed.
 Stdlib only, Python 3.8+. Source: huggingface_hub's documented cache layout.
 """
@@ -30,6 +31,11 @@ YOUNG_S = 20.0
 MAX_DEPTH = 6
 DOCKER_WAIT_S = 10.0
 MODEL_FILES = "~/models"
+TRANSFERS = "~/.local/state/sparkdesk/transfers"
+"""Where remote/transfer.py keeps its downloads."""
+MAX_TOLD_FILES = 200
+MAX_ALL_FILES = 4000
+"""Names of files in one answer, which has a bound."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}(/[A-Za-z0-9][A-Za-z0-9._-]{0,127})?\Z")
 COMMIT = re.compile(r"[0-9a-f]{40}\Z")
 WEIGHTS = (".safetensors", ".gguf", ".bin", ".pt", ".pth")
@@ -260,32 +266,102 @@ def list_model_files() -> dict[str, int]:
     return found
 
 
-def list_images() -> list[dict[str, Any]] | None:
-    """docker's images with size and architecture; None where docker does not tell."""
-    names = ask_docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}")
-    names = [name for name in names or [] if "<none>" not in name] if names is not None else None
-    if not names:
-        return names  # type: ignore[return-value]
-    rows = ask_docker("image", "inspect", "--format", "{{.Architecture}} {{.Id}} {{.Size}}", *names[:MAX_REPOS])
-    if rows is None or len(rows) != len(names[:MAX_REPOS]):
-        return [{"name": name} for name in names[:MAX_REPOS]]
+def list_images() -> tuple[list[dict[str, Any]] | None, str]:
+    """docker's images with size and architecture, None where docker does not tell; and why not: absent, down, group."""
+    names, problem = ask_docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}")
+    if names is None:
+        return None, problem
+    names = [name for name in names if "<none>" not in name][:MAX_REPOS]
+    rows = ask_docker("image", "inspect", "--format", "{{.Architecture}} {{.Id}} {{.Size}}", *names)[0] if names else []
+    if rows is None or len(rows) != len(names):
+        return [{"name": name} for name in names], ""
     cells = [row.split() for row in rows]
     return [
         {"name": name, "architecture": cell[0], "id": cell[1], "bytes": int(cell[2])}
         for name, cell in zip(names, cells)
         if len(cell) == 3 and cell[2].isdigit()
-    ]
+    ], ""
 
 
-def ask_docker(*words: str) -> list[str] | None:
-    """The lines that docker prints; None when it fails or is not there."""
+def list_running() -> list[list[str]] | None:
+    """[image, container] of all that run; None where docker does not tell."""
+    rows = ask_docker("ps", "--format", "{{.Image}} {{.Names}}")[0]
+    return None if rows is None else [row.split(" ", 1) for row in rows[:MAX_REPOS] if " " in row]
+
+
+def ask_docker(*words: str) -> tuple[list[str] | None, str]:
+    """The lines that docker prints; None when it fails, with why: absent, down, group, or "" for something else."""
     try:
         done = subprocess.run(
             ["docker", *words], stdin=subprocess.DEVNULL, capture_output=True, timeout=DOCKER_WAIT_S, check=False
         )
+    except FileNotFoundError:
+        return None, "absent"
     except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.decode("utf-8", "replace").splitlines() if done.returncode == 0 else None
+        return None, ""
+    if done.returncode == 0:
+        return done.stdout.decode("utf-8", "replace").splitlines(), ""
+    complaint = done.stderr.decode("utf-8", "replace")
+    if "permission denied" in complaint:
+        return None, "group"
+    return None, "down" if "Cannot connect" in complaint or "Is the docker daemon running" in complaint else ""
+
+
+def read_cells(path: str) -> dict[str, Any]:
+    """A small JSON object; empty where there is none."""
+    try:
+        with open(path) as file:
+            found = json.load(file)
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def words_of(pid: Any) -> list[str]:
+    """The program and the words of a download's own process; none where it has ended, or is another's."""
+    try:
+        with open("/proc/%d/cmdline" % pid, "rb") as file:
+            words = file.read(8192).decode("utf-8", "replace").split("\0")
+    except (OSError, TypeError):
+        return []
+    at = words.index("start") + 2 if "start" in words else len(words)  # transfer.py start FOLDER PROGRAM WORD ...
+    return words[at:] if words[at : at + 1] in (["fetch.py"], ["pull.py"]) else []
+
+
+def list_transfers() -> list[dict[str, Any]]:
+    """Downloads that run now, whoever of us began them: what, and how far."""
+    top, found = os.path.expanduser(TRANSFERS), []
+    for name in sorted(os.listdir(top))[:MAX_REPOS] if os.path.isdir(top) else []:
+        folder = os.path.join(top, name)
+        words = words_of(read_cells(os.path.join(folder, "run.json")).get("pid"))
+        if len(words) > 1:
+            last = read_cells(os.path.join(folder, "last.json"))
+            cells = {key: last.get(key) for key in ("done", "total", "rate")}
+            found.append(dict(cells, kind="model" if words[0] == "fetch.py" else "image", name=words[1]))
+    return found
+
+
+def wanted_bytes(repo: str) -> int | None:
+    """What the whole model takes, as the last download of all of it told; None where nobody knows."""
+    words = "\0".join(("fetch", repo, "main")).encode()  # core/playbooks/fetch/transfer.py names the folder so
+    folder = os.path.join(os.path.expanduser(TRANSFERS), hashlib.sha256(words).hexdigest()[:24])
+    for name in ("end.json", "last.json"):
+        total = read_cells(os.path.join(folder, name)).get("total")
+        if isinstance(total, int):
+            return total
+    return None
+
+
+def tell_files(folder: str, revision: str) -> list[list[Any]]:
+    """[name, bytes there, bytes when whole or None] of a snapshot, and of what is half fetched; MAX_TOLD_FILES."""
+    kept = kept_list(folder, revision) or {}
+    files = list_files(os.path.join(folder, "snapshots", revision)) if revision else {}
+    rows = [[name, max(0, size), kept.get(name, size if size >= 0 else None)] for name, size in files.items()]
+    blobs = os.path.join(folder, "blobs")
+    for name in sorted(os.listdir(blobs)) if os.path.isdir(blobs) else []:
+        if name.endswith(".incomplete"):
+            rows.append(["(half fetched) " + name[:12], os.lstat(os.path.join(blobs, name)).st_size, None])
+    return sorted(rows)[:MAX_TOLD_FILES]
 
 
 def clean(name: str) -> None:
@@ -310,15 +386,17 @@ def describe(name: str) -> dict[str, Any]:
     revisions = [one for one in (os.listdir(snapshots) if os.path.isdir(snapshots) else []) if COMMIT.match(one)]
     whole = [one for one in revisions if is_whole(folder, one, []) or has_files(os.path.join(snapshots, one))]
     main = commit_of(folder, "main")
-    weights = [path for one in revisions for path in list_files(os.path.join(snapshots, one)) if path.endswith(WEIGHTS)]
     used = [stat_time(os.path.join(blobs, one)) for one in held]
+    revision = main if main in whole or not whole else whole[0]
+    repo = name[len("models--") :].replace("--", "/", 1)
     return {
-        "repo": name[len("models--") :].replace("--", "/", 1),
+        "repo": repo,
         "bytes": measure(folder),
         "state": "whole" if whole else "partial",
         "is_growing": any(is_young(os.path.join(blobs, one)) for one in held if one.endswith(".incomplete")),
-        "revision": main if main in whole or not whole else whole[0],
-        "weights": sorted(set(weights))[:200],
+        "revision": revision,
+        "total": None if whole else wanted_bytes(repo),
+        "files": tell_files(folder, revision or max(revisions, default="")),
         "used_s": max(used, default=0.0),
     }
 
@@ -352,10 +430,19 @@ def list_all() -> None:
             continue  # it is being removed
     caches = {name: measure(os.path.expanduser(path)) for name, path in CACHES.items()}
     disk = shutil.disk_usage(os.path.expanduser("~"))
+    images, problem = list_images()
+    told = 0
+    for model in models:
+        told += len(model["files"])
+        if told > MAX_ALL_FILES:
+            model["files"] = []
     say(
         models=models,
         files=list_model_files(),
-        images=list_images(),
+        images=images,
+        docker=problem,
+        running=list_running() if images is not None else None,
+        transfers=list_transfers(),
         caches={name: size for name, size in caches.items() if size},
         free=disk.free,
         total=disk.total,

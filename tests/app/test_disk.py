@@ -55,6 +55,9 @@ def test_a_model_is_fetched_seen_whole_verified_and_removed(app: QApplication) -
         assert page.dialog is not None
         page.dialog.name.setText(KEY.name)
         click(page.dialog.go)
+        dialog = page.dialog
+        await until(lambda: "It takes" in dialog.size_label.text(), "the size that the hub tells")
+        click(dialog.go)
         await confirm(desktop)
         assert len(page.transfers.lines) == 1
         await until(lambda: holding() is Holding.WHOLE, "the whole model")

@@ -60,6 +60,7 @@ class DiskDrawer(Card):
         self.summary = Label("", "dense", "text2", is_wrapped=True)
         self.fetch_all = Button("Fetch to all nodes that lack it…", is_small=True, icon="download")
         self.shut = IconButton("x", "Close")
+        self.files = Label("", "dense", "text2", is_wrapped=True, is_selectable=True)
         self._inside = QWidget()
         self._list = QVBoxLayout(self._inside)
         self._build()
@@ -79,6 +80,7 @@ class DiskDrawer(Card):
         column.addWidget(self.fetch_all)
         self._list.setContentsMargins(0, 0, 0, 0)
         self._list.setSpacing(theme.GAP // 2)
+        self._list.addWidget(self.files)
         self._list.setAlignment(Qt.AlignmentFlag.AlignTop)
         self._inside.setProperty("tone", "page")
         area = QScrollArea()
@@ -116,7 +118,7 @@ class DiskDrawer(Card):
                 self._add_actions(part, entry.row.key, node.node_id)
             part.ways.addStretch(1)
             self.parts[node.node_id] = part
-            self._list.addWidget(part)
+            self._list.insertWidget(self._list.count() - 1, part)
 
     def _add_actions(self, part: NodePart, key: DiskKey, node_id: str) -> None:
         part.add("fetch", "Fetch…").clicked.connect(lambda: self._model.actions.fetch(key, (node_id,), ""))
@@ -129,11 +131,13 @@ class DiskDrawer(Card):
         self._model.actions.clean(cache, node_id)
 
     def _show_row(self, row: DiskRow) -> None:
-        revisions = self._model.revisions(row)
         kind = {Kind.MODEL: "Model of the hub", Kind.IMAGE: "Container image", Kind.FILE: "File in ~/models"}[
             row.key.kind
         ]
-        same = "The nodes hold different revisions: fetch it again where it is old." if len(revisions) > 1 else ""
+        same = words.revision_words(row, self._model.nodes)
+        files = words.files_words(row, self._model.nodes)
+        self.files.setText(f"Files\n{files}" if files else "")
+        self.files.setVisible(bool(files))
         self.summary.setText(f"{kind}. {same}".strip())
         lacking = self._model.lacking(row)
         self.fetch_all.setVisible(row.key.kind is not Kind.FILE)
@@ -148,7 +152,7 @@ class DiskDrawer(Card):
     def _row_words(self, row: DiskRow, node: DiskNode) -> str:
         cell = row.cell(node.node_id)
         transfer = words.transfer_of(self._model.view, (row.key.kind, row.key.name), node.node_id)
-        shown = words.cell_of(cell, node, row.key.kind, transfer)
+        shown = words.cell_of(cell, node, row.key.kind, transfer, row.size_bytes())
         if cell.holding is Holding.UNKNOWN:
             return f"Not known: {shown.hint}"
         said = [shown.text[:1].upper() + shown.text[1:]]
@@ -168,6 +172,7 @@ class DiskDrawer(Card):
     def _show_cache(self, entry: Entry) -> None:
         self.summary.setText("Compiled kernels of an engine. Without them its next start is slower: it compiles anew.")
         self.fetch_all.setVisible(False)
+        self.files.setVisible(False)
         sizes = entry.sizes(self._model.view)
         for node in self._model.nodes:
             part = self.parts[node.node_id]

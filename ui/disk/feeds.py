@@ -38,3 +38,5 @@ class DiskActions:
     look: Callable[[], None]
     watch: Callable[[bool], None]
     """The page is shown, or no more."""
+    ask_size: Callable[[str, str, str, Callable[[int | None, str], None]], None]
+    """A model's name, one file of it or "", a node that asks the hub; who hears the bytes, or None with why not."""

@@ -150,7 +150,8 @@ class DiskModel(QObject):
 
     def _line(self, entry: Entry) -> tuple[Cell, ...]:
         sizes = entry.sizes(self.view)
-        size = Cell(words.size_words(max(sizes.values(), default=None)))
+        whole = entry.row.size_bytes() if entry.row is not None else max(sizes.values(), default=None)
+        size = Cell(words.size_words(whole))
         name = Cell(words.short_name(entry.ident[1]), "strong", hint=text.one_line(entry.ident[1], 200))
         if entry.row is None:
             held = [
@@ -168,6 +169,7 @@ class DiskModel(QObject):
                 node,
                 key.kind,
                 words.transfer_of(self.view, (key.kind, key.name), node.node_id),
+                whole,
             )
             for node in self.nodes
         ]

@@ -41,7 +41,8 @@ class NodeTile(Card):
         used = 1 - (node.free_bytes or 0) / node.total_bytes if is_known and node.total_bytes else None
         self.meter.set_fraction(used)
         said = words.state_words(node, now_ms)
-        self.said.setText(said or "Read just now")
+        self.said.setText(said or words.look_words(node, now_ms))
+        self.said.setToolTip(said)
         self.said.set_tint("warn" if node.problem or words.is_nearly_full(node) else "text3")
         self.setAccessibleName(f"{node.name}: {words.free_words(node)}. {said}")
 

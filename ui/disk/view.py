@@ -5,13 +5,13 @@ The one rule: the page only lays out; which cell says what is the view-model's.
 
 from __future__ import annotations
 
-from PySide6.QtCore import QModelIndex, Qt, Signal
-from PySide6.QtGui import QHideEvent, QKeyEvent, QShowEvent
+from PySide6.QtCore import QModelIndex, Qt, QTimer, Signal
+from PySide6.QtGui import QHideEvent, QKeyEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from sparkdesk.core.disk.view import Kind
 from ui import theme
-from ui.disk.drawer import DiskDrawer
+from ui.disk.drawer import WIDTH, DiskDrawer
 from ui.disk.get_dialog import GetDialog
 from ui.disk.model import KINDS, ORDERS, DiskModel
 from ui.disk.node_strip import NodeStrip
@@ -23,6 +23,11 @@ from ui.widgets.empty_state import EmptyState
 from ui.widgets.field import Select, TextInput
 from ui.widgets.label import Label
 from ui.widgets.segmented import Segmented
+
+AGE_EVERY_MS = 5000
+"""So often the ages on the page are written anew while it is shown."""
+DRAWER_BESIDE_PX = 1120
+"""A page that is narrower has no room for table and drawer beside each other."""
 
 
 class DiskPage(QWidget):
@@ -47,6 +52,9 @@ class DiskPage(QWidget):
         self.transfers = TransferBar(model)
         self.dialog: GetDialog | None = None
         self._stack = QStackedWidget()
+        self._body = QHBoxLayout()
+        self._card = Card()
+        self._clock = QTimer(self, interval=AGE_EVERY_MS)
         self._is_filling = False
         self._build()
         self._wire()
@@ -70,21 +78,20 @@ class DiskPage(QWidget):
         filters.addWidget(self.kinds)
         filters.addStretch(1)
         filters.addWidget(self.order)
-        card = Card()
+        card = self._card
         card.column(spacing=0, margins=(1, 1, 1, 1)).addWidget(self._stack)
         self._stack.addWidget(self.table)
         self._stack.addWidget(self.nothing)
-        body = QHBoxLayout()
-        body.setSpacing(theme.GAP)
-        body.addWidget(card, 1)
-        body.addWidget(self.drawer)
+        self._body.setSpacing(theme.GAP)
+        self._body.addWidget(card, 1)
+        self._body.addWidget(self.drawer)
         column = QVBoxLayout(self)
         column.setContentsMargins(theme.PAGE_PADDING, theme.PAGE_PADDING, theme.PAGE_PADDING, theme.PAGE_PADDING)
         column.setSpacing(theme.GAP)
         column.addLayout(head)
         column.addWidget(self.strip)
         column.addLayout(filters)
-        column.addLayout(body, 1)
+        column.addLayout(self._body, 1)
         column.addWidget(self.transfers)
         self.setAccessibleName("Models on disk")
 
@@ -99,6 +106,7 @@ class DiskPage(QWidget):
         self.nothing.action_clicked.connect(self._clear)
         self.table.selectionModel().currentChanged.connect(self._choose)
         self.table.clicked.connect(lambda index: self._choose(index, index))
+        self._clock.timeout.connect(self.refresh)
         model.changed.connect(self.refresh)
         model.chosen_changed.connect(self._show_chosen)
 
@@ -149,6 +157,7 @@ class DiskPage(QWidget):
 
     def _show_chosen(self) -> None:
         self.drawer.refresh()
+        self._place_drawer()
         line = self.model.chosen_line()
         if line != self.table.currentIndex().row():
             self._is_filling = True
@@ -166,7 +175,27 @@ class DiskPage(QWidget):
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         self.model.actions.watch(True)
+        self._clock.start()
+        self.refresh()
 
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)
         self.model.actions.watch(False)
+        self._clock.stop()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._place_drawer()
+
+    def _place_drawer(self) -> None:
+        """Beside the table where there is room, else over its right part: squeezed, it could not be read."""
+        is_over = self.width() < DRAWER_BESIDE_PX
+        is_inside = self._body.indexOf(self.drawer) >= 0
+        if is_over and is_inside:
+            self._body.removeWidget(self.drawer)
+        elif not is_over and not is_inside:
+            self._body.addWidget(self.drawer)
+        if is_over:
+            place = self._body.geometry()
+            self.drawer.setGeometry(place.right() - WIDTH + 1, place.top(), WIDTH, place.height())
+            self.drawer.raise_()

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from sparkdesk.core.disk.view import DiskCell, DiskNode, DiskView, Holding, Kind, Transfer
+from sparkdesk.core.disk.view import MAX_FILES, DiskCell, DiskNode, DiskRow, DiskView, Holding, Kind, Transfer
+from sparkdesk.core.planning.launch.docker import DOCKER_PROBLEMS
+from sparkdesk.core.transfer import size_words as transfer_size_words
 from ui import text
 from ui.widgets.cell_table import Cell
 
@@ -22,6 +24,7 @@ TASK_TITLES: Final = {
     "clean": "Empty the cache of",
 }
 MOST_NAME_CHARS: Final = 44
+JUST_NOW_MS: Final = 60_000
 NO_DOCKER: Final = "docker did not answer there"
 _TOKEN_SIGNS: Final = ("401", "403", "token", "gated")
 
@@ -69,12 +72,60 @@ def is_nearly_full(node: DiskNode) -> bool:
 def state_words(node: DiskNode, now_ms: int) -> str:
     """What is the matter with a node's figures; "" when they are of now."""
     if node.problem:
-        return f"{text.one_line(node.problem, 200)}. {text.one_line(node.remedy, 200)}".rstrip()
+        said = text.one_line(node.problem, 200).rstrip(".")
+        old = f"As of {age_words(node, now_ms)}: {said}" if node.looked_ms is not None else said
+        return f"{old}. {text.one_line(node.remedy, 200)}".rstrip()
     if node.looked_ms is None:
         return "Reading the disk" if node.is_live else "Away: its disk was not read yet"
     if not node.is_live:
-        return f"Away: figures of {text.age(max(0, now_ms - node.looked_ms) / 1000)} ago"
+        return f"Away: figures of {age_words(node, now_ms)}"
     return "Nearly full" if is_nearly_full(node) else ""
+
+
+def age_words(node: DiskNode, now_ms: int) -> str:
+    """How long ago a node's disk was read."""
+    return f"{text.age(max(0, now_ms - (node.looked_ms or 0)) / 1000)} ago"
+
+
+def look_words(node: DiskNode, now_ms: int) -> str:
+    """When a node's disk was read, for a node of which nothing else is to be said."""
+    is_new = node.looked_ms is not None and now_ms - node.looked_ms < JUST_NOW_MS
+    return "Read just now" if is_new else f"Read {age_words(node, now_ms)}"
+
+
+def files_words(row: DiskRow, nodes: tuple[DiskNode, ...]) -> str:
+    """The files of a model, each with its size, and where it is not whole, or not at all; a line each."""
+    held = {
+        node.name: {file.name: file for file in row.cell(node.node_id).files}
+        for node in nodes
+        if row.cell(node.node_id).files
+    }
+    names = sorted({name for files in held.values() for name in files})
+    lines = []
+    for name in names[:MAX_FILES]:
+        sizes = [(where, files.get(name)) for where, files in held.items()]
+        there = [file for _, file in sizes if file is not None]
+        whole = max((file.whole_bytes or 0 for file in there), default=0) or max(file.size_bytes for file in there)
+        parts = [
+            f"partial on {text.one_line(where, 64)}" for where, file in sizes if file is not None and not file.is_whole
+        ]
+        parts += [f"not on {text.one_line(where, 64)}" for where, file in sizes if file is None]
+        lines.append(f"{text.one_line(name, 120)}: {transfer_size_words(whole)}, {', '.join(parts) or 'whole'}")
+    if len(names) > MAX_FILES:
+        lines.append(f"and {len(names) - MAX_FILES} more")
+    return "\n".join(lines)
+
+
+def revision_words(row: DiskRow, nodes: tuple[DiskNode, ...]) -> str:
+    """Which node holds which revision, where they differ; "" where all that is known is the same."""
+    held: dict[str, list[str]] = {}
+    for node in nodes:
+        if revision := row.cell(node.node_id).revision:
+            held.setdefault(revision, []).append(text.one_line(node.name, 64))
+    if len(held) < 2:
+        return ""
+    said = "; ".join(f"{short_revision(one)} on {', '.join(names)}" for one, names in held.items())
+    return f"The nodes hold different revisions: {said}. Fetch it again where it is old."
 
 
 def why_unknown(node: DiskNode, kind: Kind) -> str:
@@ -83,7 +134,13 @@ def why_unknown(node: DiskNode, kind: Kind) -> str:
         return text.one_line(node.problem, 200)
     if node.looked_ms is None:
         return "being read" if node.is_live else "the node is away"
-    return NO_DOCKER if kind is Kind.IMAGE else "it was not told"
+    if kind is not Kind.IMAGE:
+        return "it was not told"
+    if node.docker_problem not in DOCKER_PROBLEMS:
+        return NO_DOCKER
+    words = {"node": text.one_line(node.name, 64), "user": text.one_line(node.user, 64) or "The account"}
+    message, remedy = (said.format(**words) for said in DOCKER_PROBLEMS[node.docker_problem])
+    return f"{message}. {remedy}"
 
 
 def transfer_of(view: DiskView, kind_name: tuple[Kind, str], node_id: str) -> Transfer | None:
@@ -95,21 +152,40 @@ def transfer_of(view: DiskView, kind_name: tuple[Kind, str], node_id: str) -> Tr
     return None
 
 
-def cell_of(cell: DiskCell, node: DiskNode, kind: Kind, transfer: Transfer | None) -> Cell:
-    """A cell of the matrix."""
+def part_words(cell: DiskCell, whole_bytes: int | None) -> str:
+    """How much of it is there, and of how much where that is known: ", 17.5 of 42.7 GB"."""
+    if cell.size_bytes is None:
+        return ""
+    if whole_bytes is None or whole_bytes <= cell.size_bytes:
+        return f", {size_words(cell.size_bytes)} so far"
+    return f", {transfer_size_words(cell.size_bytes, whole_bytes)} of {transfer_size_words(whole_bytes)}"
+
+
+def coming_cell(fraction: float | None, said: str) -> Cell:
+    """Of what comes now: the share, rate and time left; the bytes stand in the bar and the hint."""
+    share = f" {text.percent(fraction, is_done=False)}" if fraction is not None else ""
+    rate = text.one_line(said, 200).partition(", ")[2]
+    return Cell(f"downloading{share}{f', {rate}' if rate else ''}", "strong", hint=text.one_line(said, 200))
+
+
+def cell_of(
+    cell: DiskCell, node: DiskNode, kind: Kind, transfer: Transfer | None, whole_bytes: int | None = None
+) -> Cell:
+    """A cell of the matrix. `whole_bytes` is what the row takes when it is whole, where that is known."""
     hint = "" if node.is_live else "figures of before the node went away"
+    if node.is_live and node.problem:
+        hint = "figures of before the last look, which failed"
     if transfer is not None and transfer.task in ("fetch", "copy"):
-        share = f"{text.percent(transfer.fraction, is_done=False)} " if transfer.fraction is not None else ""
-        return Cell(f"downloading {share}".strip(), "strong", hint=text.one_line(transfer.text, 200))
+        return coming_cell(transfer.fraction, transfer.text)
     match cell.holding:
         case Holding.WHOLE:
             return Cell("whole", "ok", hint=hint)
         case Holding.PARTIAL:
-            known = f", {size_words(cell.size_bytes)} so far" if cell.size_bytes is not None else ""
-            return Cell(f"partial{known}", "warn", hint=hint)
+            return Cell(f"partial{part_words(cell, whole_bytes)}", "warn", hint=hint)
         case Holding.DOWNLOADING:
-            known = f", {size_words(cell.size_bytes)} so far" if cell.size_bytes is not None else ""
-            return Cell(f"downloading{known}", "strong", hint=hint)
+            if cell.coming:
+                return coming_cell(cell.fraction, cell.coming)
+            return Cell(f"downloading{part_words(cell, whole_bytes)}", "strong", hint=hint)
         case Holding.NONE:
             return Cell("none", hint=hint)
     return Cell("not known", "unknown", hint=why_unknown(node, kind))

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 
 from sparkdesk.core.jobs.request import MODEL_PATTERN
 from sparkdesk.core.plain_text import make_line
+from sparkdesk.core.transfer import transfer_words
 
 MAX_ROWS = 1000
+MAX_FILES = 200
 MAX_BYTES = 1 << 50
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -48,6 +50,20 @@ class DiskKey:
 
 
 @dataclass(frozen=True, slots=True)
+class DiskFile:
+    """One file of a model on one node. `whole_bytes` is None where nobody knows what it should be."""
+
+    name: str
+    size_bytes: int
+    whole_bytes: int | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of it is there."""
+        return self.whole_bytes == self.size_bytes
+
+
+@dataclass(frozen=True, slots=True)
 class DiskCell:
     """One row on one node."""
 
@@ -58,6 +74,15 @@ class DiskCell:
     used_ms: int | None = None
     """When it was last read or written, as far as the node's disk notes it."""
     architecture: str = ""
+    whole_bytes: int | None = None
+    """What it takes when it is whole, where a part lies there and somebody knows."""
+    files: tuple[DiskFile, ...] = ()
+    """Those of a model's revision, and what is half fetched; MAX_FILES."""
+    containers: tuple[str, ...] = ()
+    """Those that run from an image, as docker names them."""
+    coming: str = ""
+    """Bytes, rate and time left of a download that runs on the node, whoever of us began it."""
+    fraction: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +115,12 @@ class DiskNode:
     """Compile caches: name, bytes."""
     looked_ms: int | None = None
     problem: str = ""
+    """Why the last look failed; the figures beside it are of `looked_ms`."""
     remedy: str = ""
+    docker_problem: str = ""
+    """absent, down, group (core/planning/launch/docker.DOCKER_PROBLEMS); "" where docker tells, or nobody knows why
+    not."""
+    user: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +133,15 @@ class DiskRow:
     def cell(self, node_id: str) -> DiskCell:
         """On one node; UNKNOWN where nobody looked."""
         return self.cells.get(node_id, DiskCell(Holding.UNKNOWN))
+
+    def size_bytes(self) -> int | None:
+        """What the whole of it takes: as a node has it whole, or as a download told. None where nobody knows; a part
+        is no size."""
+        whole = [cell.size_bytes for cell in self.cells.values() if cell.holding is Holding.WHOLE]
+        told = [cell.whole_bytes for cell in self.cells.values()]
+        return max((size for size in whole if size is not None), default=None) or max(
+            (size for size in told if size is not None), default=None
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +162,7 @@ class Listing:
     free_bytes: int | None
     total_bytes: int | None
     kinds: frozenset[Kind]
+    docker_problem: str = ""
 
 
 def read_listing(found: Mapping[str, object]) -> Listing:
@@ -135,16 +175,48 @@ def read_listing(found: Mapping[str, object]) -> Listing:
             cells[DiskKey(Kind.MODEL, repo)] = _model_cell(row)
     for path, size in _sizes(found.get("files")):
         cells[DiskKey(Kind.FILE, path)] = DiskCell(Holding.WHOLE, size)
+    running = _running(found.get("running"))
     if isinstance(found.get("images"), list):
         kinds.add(Kind.IMAGE)
     for row in _rows(found.get("images")):
         name = row.get("name")
-        if isinstance(name, str) and name:
+        if isinstance(name, str) and name and name.isprintable():
             architecture, image_id = _word(row.get("architecture")), _word(row.get("id"))
+            name = make_line(name, max_chars=256)
             cell = DiskCell(Holding.WHOLE, _count(row.get("bytes")), image_id, architecture=architecture)
-            cells[DiskKey(Kind.IMAGE, make_line(name, max_chars=256))] = cell
-    caches = tuple(_sizes(found.get("caches")))
-    return Listing(cells, caches, _count(found.get("free")), _count(found.get("total")), frozenset(kinds))
+            cells[DiskKey(Kind.IMAGE, name)] = replace(cell, containers=running.get(name, ()))
+    _add_transfers(cells, found.get("transfers"))
+    caches, docker = tuple(_sizes(found.get("caches"))), _word(found.get("docker"))
+    return Listing(cells, caches, _count(found.get("free")), _count(found.get("total")), frozenset(kinds), docker)
+
+
+def _running(value: object) -> dict[str, tuple[str, ...]]:
+    """Image -> containers that run from it."""
+    found: dict[str, tuple[str, ...]] = {}
+    for row in value[:MAX_ROWS] if isinstance(value, list) else []:
+        if isinstance(row, list) and len(row) == 2 and isinstance(row[0], str):
+            image = make_line(row[0], max_chars=256)
+            found[image] = (*found.get(image, ()), _word(row[1]))
+    return found
+
+
+def _add_transfers(cells: dict[DiskKey, DiskCell], value: object) -> None:
+    """Downloads that run on the node, with how far they are."""
+    for row in _rows(value):
+        kind, name = row.get("kind"), row.get("name")
+        if kind not in (Kind.MODEL.value, Kind.IMAGE.value) or not isinstance(name, str) or not name.isprintable():
+            continue
+        key = DiskKey(Kind(str(kind)), make_line(name, max_chars=256))
+        cell = cells.get(key, DiskCell(Holding.DOWNLOADING))
+        done, total, rate = _count(row.get("done")), _count(row.get("total")), row.get("rate")
+        is_rate = isinstance(rate, int | float) and not isinstance(rate, bool) and 0 < rate < MAX_BYTES
+        cell = replace(cell, holding=Holding.DOWNLOADING)
+        if done is not None and total:
+            words = transfer_words(done, total, float(rate) if is_rate and isinstance(rate, int | float) else None)
+            is_model = key.kind is Kind.MODEL  # of an image, what docker counts is packed: no size
+            cell = replace(cell, coming=words, fraction=min(1.0, done / total))
+            cell = replace(cell, whole_bytes=total) if is_model else cell
+        cells[key] = cell
 
 
 def _model_cell(row: Mapping[str, object]) -> DiskCell:
@@ -156,7 +228,15 @@ def _model_cell(row: Mapping[str, object]) -> DiskCell:
         _count(row.get("bytes")),
         revision if isinstance(revision, str) and _COMMIT.fullmatch(revision) else "",
         round(float(used_s) * 1000) if is_time and isinstance(used_s, int | float) else None,
+        whole_bytes=_count(row.get("total")) if state != "whole" else None,
+        files=tuple(_files(row.get("files"))),
     )
+
+
+def _files(value: object) -> Iterator[DiskFile]:
+    for row in value[:MAX_FILES] if isinstance(value, list) else []:
+        if isinstance(row, list) and len(row) == 3 and isinstance(row[0], str) and (size := _count(row[1])) is not None:
+            yield DiskFile(make_line(row[0], max_chars=200), size, _count(row[2]))
 
 
 def _rows(value: object) -> Iterator[Mapping[str, object]]:

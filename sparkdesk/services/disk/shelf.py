@@ -22,18 +22,21 @@ from sparkdesk.core.disk.view import (
     Transfer,
     read_listing,
 )
-from sparkdesk.core.errors import NodeError
+from sparkdesk.core.errors import CommandFailed, NodeError
 from sparkdesk.core.feed import Latest
+from sparkdesk.core.plain_text import make_line
 from sparkdesk.core.playbooks.fetch import upkeep
+from sparkdesk.core.playbooks.fetch.weights import weights_step
 from sparkdesk.core.playbooks.run_view import RunView
 from sparkdesk.core.ports import Shell
-from sparkdesk.core.step import Playbook
+from sparkdesk.core.step import Playbook, Stage
 from sparkdesk.services.clock import Clock
 from sparkdesk.services.playbooks.runs import PlaybookRuns
 from sparkdesk.services.remote_program import run_program
 from sparkdesk.services.tasks import Tasks
 
 LOOK_TIMEOUT_S = 120.0
+SIZE_TIMEOUT_S = 60.0
 TASKS = ("fetch", "copy", "verify", "remove", "clean")
 
 
@@ -44,6 +47,8 @@ class _Errand:
     node_id: str
     key: DiskKey | None
     task: str
+    file: str = ""
+    """The one file of a model that was asked for; "" for all."""
 
 
 class DiskShelf:
@@ -98,8 +103,7 @@ class DiskShelf:
             shell = self._shells(node_id)
             found = await run_program(shell, self._programs["hub_cache"], ("list",), timeout_s=LOOK_TIMEOUT_S)
         except NodeError as error:
-            self._listings.pop(node_id, None)
-            self._problems[node_id] = error
+            self._problems[node_id] = error  # what was told before stays, with its age
         else:
             self._problems.pop(node_id, None)
             self._listings[node_id] = (self._clock.now_ms(), read_listing(found))
@@ -107,8 +111,12 @@ class DiskShelf:
 
     # Doing ----------------------------------------------------------------------------------------------------
 
-    def plan(self, task: str, key: DiskKey, node_id: str, *, source: str = "") -> Playbook:
-        """The playbook of a task (TASKS without "clean") for a person to read. Raises PlanError."""
+    def plan(self, task: str, key: DiskKey, node_id: str, *, source: str = "", file: str = "") -> Playbook:
+        """The playbook of a task (TASKS without "clean") for a person to read. `file`: only this one of a model.
+        Raises PlanError."""
+        if task == "fetch" and file:
+            step = weights_step(node_id, key.name, self._programs, files=(file,))
+            return Playbook(step.title, (Stage(step.title, (step,)),))
         if task == "fetch":
             return upkeep.fetch_playbook(key, node_id, self._programs)
         if task == "copy":
@@ -124,16 +132,31 @@ class DiskShelf:
         size = dict(node.caches).get(cache) if node is not None else None
         return upkeep.clean_playbook(cache, node_id, self._programs, size_bytes=size)
 
-    def start(self, task: str, key: DiskKey | None, node_id: str, playbook: Playbook) -> str:
+    def start(self, task: str, key: DiskKey | None, node_id: str, playbook: Playbook, *, file: str = "") -> str:
         """Start what `plan` gave, which the person has read; gives the run's id."""
         run_id = self._runs.start(playbook)
-        self.follow(run_id, task, key, node_id)
+        self._errands[run_id] = _Errand(node_id, key, task, file)
+        self._publish()
         return run_id
 
-    def follow(self, run_id: str, task: str, key: DiskKey | None, node_id: str) -> None:
-        """Show a run that was started elsewhere (the playbook dialog) as a transfer of this row."""
-        self._errands[run_id] = _Errand(node_id, key, task)
-        self._publish()
+    def wanted_file(self, key: DiskKey, node_id: str) -> str:
+        """The one file that the last fetch of a model to a node was about, where that did not end well; "" for all."""
+        for run_id, errand in reversed(self._errands.items()):
+            if (errand.key, errand.node_id, errand.task) == (key, node_id, "fetch"):
+                run = self._runs.runs.value.get(run_id)
+                return errand.file if run is not None and run.result != "done" else ""
+        return ""
+
+    async def ask_size(self, name: str, node_id: str, *, file: str = "") -> int:
+        """What a model of the hub, or one file of it, takes, asked from a node. Raises NodeError."""
+        words = ("--size", name, "main", *((file,) if file else ()))
+        found = await run_program(self._shells(node_id), self._programs["fetch"], words, timeout_s=SIZE_TIMEOUT_S)
+        size = found.get("bytes")
+        if found.get("ok") is not True or not isinstance(size, int) or isinstance(size, bool) or size < 0:
+            said = make_line(str(found.get("message") or "The hub does not tell the size"), max_chars=300)
+            remedy = make_line(str(found.get("remedy") or "Check the name."), max_chars=300)
+            raise CommandFailed(said, remedy=remedy, node=node_id)
+        return size
 
     def cancel(self, run_id: str) -> None:
         """End a transfer that is under way; what came stays, and the next one goes on from there."""
@@ -154,8 +177,9 @@ class DiskShelf:
     def _follow_nodes(self, nodes: tuple[NodeStatus, ...]) -> None:
         live = frozenset(status.record.id for status in nodes if status.is_connected)
         known = {status.record.id for status in nodes}
-        for node_id in [node_id for node_id in self._listings if node_id not in known]:
-            del self._listings[node_id]
+        for kept in (self._listings, self._problems):
+            for node_id in [node_id for node_id in kept if node_id not in known]:
+                del kept[node_id]
         new, self._live = live - self._live, live
         if self._is_watched:
             for node_id in new:
@@ -187,10 +211,10 @@ class DiskShelf:
 
     def _column(self, status: NodeStatus) -> DiskNode:
         record = status.record
-        node = DiskNode(record.id, record.name, status.is_connected)
+        node = DiskNode(record.id, record.name, status.is_connected, user=record.user)
         problem = self._problems.get(record.id)
         if problem is not None:
-            return replace(node, problem=problem.message, remedy=problem.remedy)
+            node = replace(node, problem=problem.message, remedy=problem.remedy)
         if record.id not in self._listings:
             return node
         looked_ms, listing = self._listings[record.id]
@@ -200,6 +224,7 @@ class DiskShelf:
             total_bytes=listing.total_bytes,
             caches=listing.caches,
             looked_ms=looked_ms,
+            docker_problem=listing.docker_problem,
         )
 
     def _matrix(self, transfers: tuple[Transfer, ...]) -> tuple[DiskRow, ...]:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sparkdesk.app.remote import read_remote
 from sparkdesk.core.cluster.node import NodeRecord, NodeState, NodeStatus
 from sparkdesk.core.disk.view import DiskCell, DiskKey, DiskView, Holding, Kind, read_listing
-from sparkdesk.core.errors import PlanError, Unreachable
+from sparkdesk.core.errors import CommandFailed, PlanError, Unreachable
 from sparkdesk.core.feed import Latest
 from sparkdesk.core.playbooks.fetch.transfer import PROGRAMS
 from sparkdesk.core.ports import Shell
@@ -38,6 +38,7 @@ DOCKER = f"""#!/bin/sh
 case "$1 $2" in
 "image ls") [ -e "$HOME/image" ] && echo {IMAGE.name}; exit 0;;
 "image inspect") echo "arm64 sha256:{"a" * 64} 19000000000";;
+"ps --format") [ -e "$HOME/image" ] && echo {IMAGE.name} box; exit 0;;
 "image rm") rm "$HOME/image";;
 esac
 """
@@ -111,6 +112,7 @@ async def desk(tmp_path: Path, hub: Hub) -> AsyncIterator[Desk]:
     desk = Desk(tmp_path, hub)
     await desk.store.open()
     yield desk
+    await desk.shelf.look("n1")  # the looks that a change has begun end with it, and leave no program behind
     desk.shelf.close()
     await desk.tasks.close()
     await desk.store.close()
@@ -196,6 +198,58 @@ async def test_a_node_that_is_away_is_not_known_and_says_why(desk: Desk) -> None
     assert desk.cell(MODEL, "n2").holding is Holding.UNKNOWN
     node = desk.shelf.rows.value.nodes[1]
     assert (node.free_bytes, "not connected" in node.problem, node.remedy) == (None, True, "Wait for it.")
+
+
+async def test_a_node_that_went_away_keeps_what_it_told_and_its_age(desk: Desk) -> None:
+    assert await desk.run("fetch", MODEL, "n1") == "done"
+    await desk.shelf.look("n1")
+    before = desk.shelf.rows.value.nodes[0]
+    desk.shells["n1"].cut()
+    await desk.shelf.look("n1")
+    node = desk.shelf.rows.value.nodes[0]
+    assert desk.cell(MODEL, "n1").holding is Holding.WHOLE
+    assert (node.free_bytes, node.looked_ms) == (before.free_bytes, before.looked_ms)
+    assert "not connected" in node.problem
+
+
+async def test_the_size_is_told_by_the_hub_before_anything_is_fetched(desk: Desk, hub: Hub) -> None:
+    assert await desk.shelf.ask_size("o/n", "n1") == 300_002
+    assert await desk.shelf.ask_size("o/n", "n1", file="config.json") == 2
+    assert hub.cdn_asked == []
+    with pytest.raises(CommandFailed, match="no file"):
+        await desk.shelf.ask_size("o/n", "n1", file="absent.gguf")
+
+
+async def test_a_fetch_of_one_file_goes_on_with_that_file_alone(desk: Desk, hub: Hub) -> None:
+    hub.piece_s = 0.1
+    plan = desk.shelf.plan("fetch", MODEL, "n1", file="model.safetensors")
+    run_id = desk.shelf.start("fetch", MODEL, "n1", plan, file="model.safetensors")
+    await wait_for_value(desk.shelf.rows, lambda view: any(one.fraction for one in view.transfers), timeout_s=20)
+    await desk.shelf.look("n1")
+    assert "of 300.0 kB" in desk.cell(MODEL, "n1").coming, "as the node itself tells"
+    desk.shelf.cancel(run_id)
+    await desk.runs.wait(run_id)
+    assert desk.shelf.wanted_file(MODEL, "n1") == "model.safetensors"
+    assert desk.shelf.wanted_file(MODEL, "n2") == ""
+    hub.piece_s = 0.0
+    desk.shelf.resume(run_id)
+    assert (await desk.runs.wait(run_id)).result == "done"
+    assert not any("config.json" in path for path, _, _ in hub.asked)
+    assert desk.shelf.wanted_file(MODEL, "n1") == ""
+
+
+async def test_files_containers_and_a_docker_that_may_not_be_used_are_told(desk: Desk) -> None:
+    assert await desk.run("fetch", MODEL, "n1") == "done"
+    (desk.homes["n1"] / "image").touch()
+    docker = desk.homes["n2"] / "bin/docker"
+    docker.write_text("#!/bin/sh\necho 'permission denied while trying to connect' >&2; exit 1\n")
+    await desk.shelf.look("n1")
+    await desk.shelf.look("n2")
+    files = {file.name: (file.size_bytes, file.is_whole) for file in desk.cell(MODEL, "n1").files}
+    assert files == {"config.json": (2, True), "model.safetensors": (300_000, True)}
+    assert desk.cell(IMAGE, "n1").containers == ("box",)
+    assert desk.cell(IMAGE, "n2").holding is Holding.UNKNOWN
+    assert [node.docker_problem for node in desk.shelf.rows.value.nodes] == ["", "group"]
 
 
 async def test_only_a_models_own_files_can_be_removed(desk: Desk) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
-from sparkdesk.core.disk.view import DiskCell, DiskKey, DiskNode, DiskRow, DiskView, Holding, Kind, Transfer
+from sparkdesk.core.disk.view import DiskCell, DiskFile, DiskKey, DiskNode, DiskRow, DiskView, Holding, Kind, Transfer
 from sparkdesk.core.feed import Latest
 from tests.ui.picture import host_page
 from ui.disk.feeds import DiskActions, DiskFeeds
@@ -45,6 +46,7 @@ class Desk:
         self.view = Latest(DiskView(NODES, ROWS))
         self.users: dict[str, tuple[str, ...]] = {}
         self.asked: list[tuple[object, ...]] = []
+        self.sizes: list[tuple[str, str, str, Callable[[int | None, str], None]]] = []
         feeds = DiskFeeds(self.view, lambda _key, node_id: self.users.get(node_id, ()), lambda: 61_000)
         actions = DiskActions(
             fetch=lambda *words: self.asked.append(("fetch", *words)),
@@ -57,6 +59,7 @@ class Desk:
             enter_token=lambda: self.asked.append(("token",)),
             look=lambda: self.asked.append(("look",)),
             watch=lambda _is_shown: None,
+            ask_size=lambda *words: self.sizes.append(words),
         )
         self.page = DiskPage(DiskModel(feeds, actions))
         host_page(self.page, 1232, 852)
@@ -71,10 +74,10 @@ def desk(dressed: QApplication) -> Desk:
 
 
 def test_a_partial_is_not_called_whole_and_what_is_not_known_not_none(desk: Desk) -> None:
-    assert desk.cells()["o/n"] == ["whole", "partial, 3.0 GB so far", "none"]
+    assert desk.cells()["o/n"] == ["whole", "partial, 3.0 of 40.0 GB", "none"]
     assert desk.cells()["registry/engine:1"] == ["none", "not known", "none"]
     assert [tile.said.text() for tile in desk.page.strip.tiles] == [
-        "Read just now",
+        "Read 1 min ago",
         "Nearly full",
         "Away: figures of 1 min ago",
     ]
@@ -143,4 +146,80 @@ def test_a_wrong_id_is_refused_before_anything_is_asked(desk: Desk) -> None:
     dialog.name.setText("o/gguf")
     dialog.file.setText("q4.gguf")
     QTest.mouseClick(dialog.go, Qt.MouseButton.LeftButton)
+    assert desk.asked == []
+    *words, then = desk.sizes.pop()
+    assert words == ["o/gguf", "q4.gguf", "a"]
+    then(950 * 10**9, "")
+    assert "Not enough room" in dialog.problem.text()
+    assert "900.0 GB free" in dialog.problem.text()
+    QTest.mouseClick(dialog.go, Qt.MouseButton.LeftButton)
+    assert desk.asked == [], "it is asked again, not fetched"
+    desk.sizes.pop()[3](4 * 10**9, "")
+    assert (dialog.size_label.text(), dialog.go.text()) == ("It takes 4.0 GB on each node.", "Show the steps…")
+    QTest.mouseClick(dialog.go, Qt.MouseButton.LeftButton)
     assert desk.asked == [("fetch", DiskKey(Kind.MODEL, "o/gguf"), ("a",), "q4.gguf")]
+
+
+def test_a_failed_look_keeps_the_figures_with_their_age_and_never_calls_them_new(desk: Desk) -> None:
+    late = replace(NODES[0], problem="spark-a does not answer", remedy="Wait for it.")
+    desk.view.set(DiskView((late, *NODES[1:]), ROWS))
+    tile = desk.page.strip.tiles[0]
+    assert tile.said.text() == "As of 1 min ago: spark-a does not answer. Wait for it."
+    assert tile.free.text() == "900.0 GB free of 1.00 TB"
+    assert desk.cells()["o/n"][0] == "whole"
+
+
+def test_images_that_are_not_known_tell_what_is_wrong_with_docker_there(desk: Desk) -> None:
+    for problem, said in (("down", "systemctl start docker"), ("group", "usermod -aG docker spark"), ("", "answer")):
+        desk.view.set(DiskView((NODES[0], replace(NODES[1], docker_problem=problem, user="spark"), NODES[2]), ROWS))
+        row = next(row for row in desk.page.table.cells.table.rows if row[0].text == IMAGE.name)
+        assert said in row[5].hint
+
+
+def test_a_model_of_which_only_a_part_is_there_has_the_size_of_the_whole(desk: Desk) -> None:
+    part = DiskCell(Holding.PARTIAL, 17_500_000_000, whole_bytes=42_700_000_000)
+    desk.view.set(DiskView(NODES, (DiskRow(MODEL, {"a": part}),)))
+    row = next(row for row in desk.page.table.cells.table.rows if row[0].text == "o/n")
+    assert (row[1].text, row[4].text) == ("42.7 GB", "partial, 17.5 of 42.7 GB")
+    desk.view.set(DiskView(NODES, (DiskRow(MODEL, {"a": replace(part, whole_bytes=None)}),)))
+    row = next(row for row in desk.page.table.cells.table.rows if row[0].text == "o/n")
+    assert (row[1].text, row[4].text) == ("n/a", "partial, 17.5 GB so far")
+
+
+def test_a_download_shows_share_rate_and_time_left_in_its_cell(desk: Desk) -> None:
+    said = "12.4 of 42.7 GB, 410 MB/s, 1 min left"
+    of_launch = DiskCell(Holding.DOWNLOADING, 12 * 10**9, coming=said, fraction=0.29)
+    ours = Transfer("r2", "b", MODEL, "fetch", said, 0.29)
+    desk.view.set(DiskView(NODES, (DiskRow(MODEL, {"a": of_launch}),), (ours,)))
+    assert desk.cells()["o/n"][:2] == ["downloading 29\u202f%, 410 MB/s, 1 min left"] * 2
+
+
+def test_the_drawer_lists_files_and_says_which_node_holds_which_revision(desk: Desk) -> None:
+    whole, part = DiskFile("model.safetensors", 10**9, 10**9), DiskFile("model.safetensors", 10**8, 10**9)
+    cells = {"a": DiskCell(Holding.WHOLE, 10**9, "a" * 40, files=(whole, DiskFile("config.json", 2000, 2000)))}
+    cells["b"] = DiskCell(Holding.PARTIAL, 10**8, "b" * 40, files=(part,))
+    desk.view.set(DiskView(NODES, (DiskRow(MODEL, cells),)))
+    desk.page.model.choose_ident(("model", "o/n"))
+    said = desk.page.drawer.files.text()
+    assert "model.safetensors: 1.0 GB, partial on spark-b" in said
+    assert "config.json: 2.0 kB, not on spark-b" in said
+    assert "aaaaaaaa on spark-a; bbbbbbbb on spark-b" in desk.page.drawer.summary.text()
+
+
+def test_in_a_narrow_window_the_drawer_lies_over_the_table_and_squeezes_nothing(desk: Desk) -> None:
+    desk.page.window().resize(1044, 640)
+    desk.page.resize(1044, 640)
+    QTest.qWait(20)
+    before = desk.page.table.width()
+    desk.page.model.choose_ident(("model", "o/n"))
+    QTest.qWait(20)
+    drawer = desk.page.drawer.geometry()
+    assert desk.page.table.width() == before
+    assert drawer.right() <= desk.page.width()
+    assert drawer.left() < desk.page.table.mapTo(desk.page, desk.page.table.rect().topRight()).x()
+
+
+def test_the_token_is_offered_only_where_the_hub_refused_a_fetch(desk: Desk) -> None:
+    for message, is_offered in (("The hub says 403", True), ("the node's disk is full", False)):
+        desk.view.set(replace(desk.view.value, transfers=(replace(FAILED, message=message, remedy="Mend it."),)))
+        assert desk.page.transfers.lines[0].token.isVisible() is is_offered

@@ -46,7 +46,8 @@ def cell(size_gb: float, letter: str, i: int) -> DiskCell:
         return DiskCell(holding)
     share = {Holding.WHOLE: 1.0, Holding.PARTIAL: 0.41}.get(holding, 0.29)
     revision = "" if size_gb < 1 else "b5c939de8f75"
-    return DiskCell(holding, round(size_gb * share * GB), revision, rack.NOW_MS - i * DAY_MS - DAY_MS // 24)
+    used_ms, whole = rack.NOW_MS - i * DAY_MS - DAY_MS // 24, round(size_gb * GB)
+    return DiskCell(holding, round(size_gb * share * GB), revision, used_ms, whole_bytes=whole)
 
 
 def view() -> DiskView:

@@ -333,6 +333,8 @@ class LiveChart(QWidget):
         painter.setPen(pen(color(tint), dash=(4, 3)))
         painter.drawLine(QPointF(plot.left(), y), QPointF(plot.right(), y))
         box = QRectF(plot.left(), y - 15 if y - 15 > plot.top() - 4 else y + 1, plot.width() - 2, 14)
+        behind = text_width(self._frame.limit_text, "label") + 6
+        painter.fillRect(QRectF(box.right() - behind + 2, box.top(), behind, box.height()), color("surface", 0.8))
         write(painter, box, self._frame.limit_text, role="label", tint=tint, align=Qt.AlignmentFlag.AlignRight)
 
 

@@ -9,6 +9,7 @@ import pytest
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
+from sparkdesk.core.bench.expectation import NOTHING
 from sparkdesk.core.jobs.appraisal import judge
 from sparkdesk.core.jobs.fix import Fix
 from sparkdesk.core.jobs.record import JobState, Phase, PhaseState
@@ -62,14 +63,8 @@ def test_a_rate_to_compare_with_says_of_which_load_it_is(qtbot: QtBot, dressed: 
     model = DeploymentsModel(desk.feeds())
     job = model.feeds.jobs.value[0]
     assert model.compare_to(job)[1] == "published at 8 users, 512/128: 231"
-    model = DeploymentsModel(replace(desk.feeds(), expected=lambda *_: desk_nothing()))
+    model = DeploymentsModel(replace(desk.feeds(), expected=lambda *_: NOTHING))
     assert model.compare_to(job)[1] == "predicted at 1 user, 512/128: about 1,846"
-
-
-def desk_nothing() -> object:
-    from sparkdesk.core.bench.expectation import NOTHING
-
-    return NOTHING
 
 
 def test_sentences_of_several_writers_each_end() -> None:

@@ -132,9 +132,9 @@ def _clock(seen: Evidence) -> Cause | None:
         usual = min(SUSTAINED_MHZ, seen.clock_max_mhz) if seen.clock_max_mhz > 0 else SUSTAINED_MHZ
         if not 0.0 < clock < LOW_SHARE * usual:
             return None
-        evidence = f"{clock:.0f} MHz under load; {usual:.0f} MHz is usual"
+        evidence = f"{clock:,.0f} MHz under load; {usual:,.0f} MHz is usual"
         return Cause("clock", "The GPU's clock is low", evidence, "Look at its temperature and its power adapter.")
-    evidence = f"{clock:.0f} MHz under load; {HEALTHY_MHZ:.0f} MHz and more are healthy"
+    evidence = f"{clock:,.0f} MHz under load; {HEALTHY_MHZ:,.0f} MHz and more are healthy"
     remedy = "Shut the node down, take its power away for a minute, and start it: a restart does not clear this."
     return Cause("clock", "The GPU is in its slow state", evidence, remedy)
 

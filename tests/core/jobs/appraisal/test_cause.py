@@ -102,7 +102,7 @@ def test_what_only_looks_like_a_cause_names_none(seen: Evidence) -> None:
         (asked(attention_backend="triton"), "attention_backend", "FLASHINFER"),
         (told(attention_backend="Flash Attention disabled"), "attention_backend", "disabled"),
         (told(offloaded="20/31"), "processor", "20/31"),
-        (replace(QUIET, clock_mhz=1800.0), "clock", "1800 MHz"),
+        (replace(QUIET, clock_mhz=1800.0), "clock", "1,800 MHz"),
         (asked(image="vllm/vllm-openai:v0.30.1"), "build", "0.33.0"),
     ],
 )

@@ -6,7 +6,7 @@ import hashlib
 import re
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 MODEL_PATTERN = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}(/[A-Za-z0-9][A-Za-z0-9._-]{0,127})?$")
 """A catalogue name or a hub id: never a leading dash, a space or a path."""
@@ -14,6 +14,20 @@ PATH_PATTERN = re.compile(r"^(~/|/)[^\0\n]{1,1000}$")
 
 
 WORD = r"^[A-Za-z0-9_.-]{0,64}$"
+MAX_WORDS_CHARS = 65_536
+"""Of one added word, and of all words of a field together: a command line has an end."""
+
+Text = Annotated[str, Field(max_length=4096, pattern=r"^[^\x00]*$")]
+
+
+def _bounded(words: tuple[str, ...]) -> tuple[str, ...]:
+    if sum(map(len, words)) > MAX_WORDS_CHARS:
+        raise ValueError(f"together at most {MAX_WORDS_CHARS} characters")
+    try:
+        "".join(words).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("not text") from error
+    return words
 
 
 class CustomServer(BaseModel):
@@ -21,7 +35,7 @@ class CustomServer(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    command: Annotated[tuple[str, ...], Field(min_length=1, max_length=200)]
+    command: Annotated[tuple[Text, ...], Field(min_length=1, max_length=200), AfterValidator(_bounded)]
     """One word each; no shell reads them. In a container they come after the image."""
     venv: Annotated[str, Field(max_length=1000)] = ""
     """A Python environment on the node, whose bin is put before PATH; only without an image."""
@@ -30,7 +44,7 @@ class CustomServer(BaseModel):
     """The path that answers 200, or the words that a line of the log holds; nothing for "port"."""
     base_path: Annotated[str, Field(max_length=200)] = "/v1"
     """Where it speaks OpenAI's protocol; "" where it does not: then it is ready when its check says so."""
-    stop_command: Annotated[tuple[str, ...], Field(max_length=200)] = ()
+    stop_command: Annotated[tuple[Text, ...], Field(max_length=200), AfterValidator(_bounded)] = ()
     """Run before the signals; () is none."""
 
 
@@ -90,8 +104,8 @@ class LaunchRequest(BaseModel):
     custom: CustomServer | None = None
     """What to run, for the engine "custom"."""
     image: Annotated[str, Field(max_length=256)] = ""
-    extra_flags: Annotated[tuple[str, ...], Field(max_length=64)] = ()
-    environment: Annotated[tuple[tuple[str, str], ...], Field(max_length=64)] = ()
+    extra_flags: Annotated[tuple[Text, ...], Field(max_length=64), AfterValidator(_bounded)] = ()
+    environment: Annotated[tuple[tuple[str, Text], ...], Field(max_length=64)] = ()
     system_prompt: Annotated[str, Field(max_length=100_000)] = ""
     """What a new chat with this server starts with."""
     temperature: Annotated[float, Field(ge=0.0, le=5.0)] | None = None
@@ -131,4 +145,5 @@ class LaunchRequest(BaseModel):
             is_plain = re.match(r"^[A-Z_][A-Z0-9_]{0,127}$", name) and "\0" not in text
             if not is_plain or name in ("LD_PRELOAD", "LD_LIBRARY_PATH"):
                 raise ValueError(f"not allowed as a variable: {name[:40]}")
+        _bounded(tuple(text for _, text in value))
         return value

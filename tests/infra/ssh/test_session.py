@@ -359,3 +359,10 @@ async def test_a_line_that_ends_in_the_turn_of_the_nodes_yes_is_gone_and_no_bug(
     late = LateSession(session.connection, "spark-1", session._lost)
     outcome = await late.run(Command(("true",)), timeout_s=10)
     assert isinstance(outcome.fate, Unknown | Refused)
+
+
+async def test_a_door_on_this_computer_listens_on_loopback_only(node: NodeSession, web_port: int) -> None:
+    async with node.forward_port("127.0.0.1", web_port) as port:
+        rows = [line.split() for line in Path("/proc/self/net/tcp").read_text().splitlines()[1:]]
+        heard = [row[1] for row in rows if row[3] == "0A" and row[1].endswith(f":{port:04X}")]
+        assert heard == [f"0100007F:{port:04X}"]

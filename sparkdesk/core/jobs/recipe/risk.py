@@ -16,6 +16,9 @@ VARIABLE = re.compile(r"\$(?:\{[^}]{0,200}\}|[A-Za-z_][A-Za-z0-9_]{0,127})")
 SECRET_NAME = re.compile(
     r"(?:^|_)(?:TOKEN|SECRETS?|PASSWORDS?|PASSWD|CREDENTIALS?|APIKEY|(?:API|ACCESS|PRIVATE)_KEY)(?:_|$)"
 )
+SECRET_END = re.compile(r"(?:TOKEN|KEY|SECRET|PASSWORD)S?$")
+SECRET_VALUE = re.compile(r"(?<![A-Za-z0-9])(?:hf_[A-Za-z0-9]{8,}|sk-[A-Za-z0-9_-]{8,}|nvapi-[A-Za-z0-9_-]{8,})")
+"""How the hub's tokens and two makers' keys begin."""
 LOADER_NAMES = frozenset({
     "BASH_ENV", "ENV", "PYTHONSTARTUP", "PYTHONPATH", "PYTHONHOME", "PYTHONINSPECT", "GCONV_PATH", "PATH", "IFS",
     "DOCKER_HOST", "GIT_SSH_COMMAND", "PERL5OPT", "NODE_OPTIONS", "PROMPT_COMMAND", "SHELLOPTS",
@@ -29,6 +32,12 @@ _SENSITIVE = re.compile(
     r"|.*docker\.sock|.*/\.(?:ssh|gnupg|aws|kube|docker|config|local|bash[^/]*|profile)(?:/.*)?)$"
 )
 _SAFE_DEVICE = re.compile(r"^/dev/(?:infiniband|nvidia)[A-Za-z0-9/_-]*(?::.*)?$")
+
+
+def looks_secret(name: str, value: str) -> bool:
+    """Whether a variable is a secret, by its name, or its value looks like one."""
+    upper = name.upper()
+    return bool(SECRET_END.search(upper) or SECRET_NAME.search(upper) or SECRET_VALUE.search(value))
 
 
 def check_text(draft: Draft, place: str, value: str) -> bool:
@@ -121,7 +130,7 @@ def check_variable(draft: Draft, place: str, name: str, value: str, asks: Sequen
             "Remove it from the text.",
         )
         return False
-    if SECRET_NAME.search(name):
+    if looks_secret(name, value):
         draft.leave(
             f"{place}.{name}", "(not shown)", "A secret: SparkDesk takes it from this computer's keychain only."
         )

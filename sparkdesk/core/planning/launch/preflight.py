@@ -8,6 +8,7 @@ from sparkdesk.core.jobs.plan import Problem, Severity
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.models.spec import ModelSpec, WeightFormat
 from sparkdesk.core.planning.launch.division import tensor_problem
+from sparkdesk.core.planning.launch.flag import word_and_variable_problems
 from sparkdesk.core.planning.launch.request import launched_weights
 
 ONE_NODE_ONLY = Problem(
@@ -32,7 +33,7 @@ def refuse_errors(problems: list[Problem]) -> None:
 
 
 def node_problems(request: LaunchRequest, context: PlanContext) -> list[Problem]:
-    """Nodes that are not there, and a number of nodes that this engine cannot use yet."""
+    """Nodes that are not there, a number of nodes that this engine cannot use yet, and added words it may not have."""
     known = {node.record.id for node in context.nodes}
     problems = [
         Problem(
@@ -44,7 +45,7 @@ def node_problems(request: LaunchRequest, context: PlanContext) -> list[Problem]
     sizes = request.tensor_parallel_size * request.pipeline_parallel_size * request.data_parallel_size
     if len(request.nodes) > 1 or sizes > 1:
         problems.append(ONE_NODE_ONLY)
-    return problems + name_problems(launched_weights(request, context.spec))
+    return problems + word_and_variable_problems(request) + name_problems(launched_weights(request, context.spec))
 
 
 def name_problems(weights: WeightFormat) -> list[Problem]:

@@ -1,0 +1,113 @@
+"""Added words and variables: they change neither the address, nor the name, nor the key, and hold no secret."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from backends import custom, llamacpp, ollama, sglang, trtllm, vllm
+from sparkdesk.core.errors import PlanError
+from sparkdesk.core.jobs.plan import Severity
+from sparkdesk.core.jobs.request import LaunchRequest
+from tests.backends.context import GGUF, context_with
+
+ENGINES = {
+    each.info.key: each
+    for each in (vllm.backend, sglang.backend, trtllm.backend, llamacpp.backend, ollama.backend, custom.backend)
+}
+BASE = {"model": "a/b", "nodes": ("node-1",), "served_name": "b"}
+
+
+def ask(engine: str, **changes: Any) -> LaunchRequest:
+    more: dict[str, Any] = {"custom": {"command": ["serve", "{port}"]}} if engine == "custom" else {}
+    more |= {"weights_path": GGUF} if engine == "llamacpp" else {}
+    return LaunchRequest.model_validate({"engine": engine, **BASE, **more, **changes})
+
+
+def errors_at(request: LaunchRequest, field: str) -> list[str]:
+    problems = ENGINES[request.engine].problems(request, context_with(None))
+    return [one.message for one in problems if one.field == field and one.severity is Severity.ERROR]
+
+
+@pytest.mark.parametrize("engine", ["vllm", "sglang", "trtllm", "llamacpp"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--host", "0.0.0.0"), ("--host=0.0.0.0",), ("--hos", "0.0.0.0"), ("--port", "9"), ("--por=9",),
+        ("--api-key", "x"), ("--api_key=x",), ("--api-k", "x"), ("--api-key-file", "/k"), ("--uds", "/x"),
+        ("--served-model-name", "other"), ("--served_model_name=other",), ("--alias", "other"), ("-a", "other"),
+        ("--ssl-keyfile", "/k"), ("--config", "/x.yaml"), ("--listen=0.0.0.0:9",),
+    ],
+)  # fmt: skip
+def test_no_extra_flag_changes_address_name_or_key(engine: str, words: tuple[str, ...]) -> None:
+    request = ask(engine, extra_flags=words)
+    assert errors_at(request, "extra_flags")
+    with pytest.raises(PlanError):
+        ENGINES[engine].plan(request, context_with(None))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["VLLM_HOST_IP", "HOST", "LLAMA_ARG_HOST", "LLAMA_API_KEY", "LLAMA_ARG_API_KEY", "VLLM_API_KEY", "OLLAMA_HOST",
+     "HF_ENDPOINT"],
+)  # fmt: skip
+@pytest.mark.parametrize("engine", sorted(ENGINES))
+def test_no_variable_changes_address_or_key(engine: str, name: str) -> None:
+    assert errors_at(ask(engine, environment=((name, "0.0.0.0"),)), "environment")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("HF_TOKEN", "x"), ("HUGGING_FACE_HUB_TOKEN", "x"), ("MY_PASSWORD", "x"), ("APP_SECRET", "x"), ("DEPLOYKEY", "x"),
+     ("A", "hf_abcdefgh12"), ("A", "Bearer sk-abcdefgh12"), ("A", "nvapi-abcdefgh12")],
+)  # fmt: skip
+def test_a_secret_in_the_environment_is_refused_and_never_shown(name: str, text: str) -> None:
+    found = errors_at(ask("vllm", environment=((name, text),)), "environment")
+    assert found
+    assert not any("abcdefgh12" in words for words in found)
+
+
+def test_a_secret_among_the_extra_flags_is_refused() -> None:
+    assert errors_at(ask("vllm", extra_flags=("--hf-token", "x")), "extra_flags")
+    assert errors_at(ask("vllm", extra_flags=("--foo=hf_abcdefgh12",)), "extra_flags")
+
+
+def test_ordinary_words_and_variables_are_fine() -> None:
+    request = ask("vllm", extra_flags=("--seed", "1", "--tokenizer", "a/b"), environment=(("NCCL_DEBUG", "INFO"),))
+    assert errors_at(request, "extra_flags") == errors_at(request, "environment") == []
+
+
+def test_a_flag_that_the_form_gives_too_is_warned_of() -> None:
+    problems = vllm.backend.problems(ask("vllm", extra_flags=("--max-model-len", "9")), context_with(None))
+    assert [one.field for one in problems if "comes twice" in one.message] == ["extra_flags"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"extra_flags": ("--" + "a" * 200_000,)},
+        {"extra_flags": ("a" * 4096,) * 17},
+        {"extra_flags": ("\0",)},
+        {"extra_flags": ("\udc80",)},
+        {"environment": (("A", "a" * 200_000),)},
+        {"environment": (("A", "\udc80"),)},
+        {"custom": {"command": ["a" * 200_000]}},
+    ],
+)
+def test_a_word_without_end_is_refused_at_its_field(change: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError) as raised:
+        ask("vllm", **change)
+    assert raised.value.errors()[0]["loc"][0] in change
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(sorted(ENGINES)), st.lists(st.text(max_size=40), max_size=4), st.text(max_size=40))
+def test_hostile_words_raise_only_what_a_caller_expects(engine: str, words: list[str], text: str) -> None:
+    try:
+        ENGINES[engine].plan(ask(engine, extra_flags=words, environment=(("A", text),)), context_with(None))
+    except (PlanError, ValidationError):
+        return

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from backends import llamacpp, sglang, trtllm, vllm
+from backends import llamacpp, ollama, sglang, trtllm, vllm
 from sparkdesk.core.jobs.backend import Backend, LogFailure
 from sparkdesk.core.jobs.fix import FailedLaunch, Fix, Neighbour, apply_fix, find_fixes
 from sparkdesk.core.jobs.request import LaunchRequest
@@ -122,6 +122,20 @@ def test_a_failure_that_no_field_mends_has_no_fix_and_says_what_helps(backend: B
     failure = understood(backend, words)
     assert failure.remedy
     assert fixes_of(backend, f"{failure.message}\n{words}") == ()
+
+
+@pytest.mark.parametrize(
+    ("words", "helps"),
+    [
+        ("[ollama] error: pull failed: pull model manifest: file does not exist", "name"),
+        ("[ollama] error: no Ollama service answers on port 11434", "systemctl start"),
+        ("[ollama] error: pull failed: connection reset", "goes on where it was"),
+    ],
+)
+def test_a_failure_at_ollamas_service_says_what_to_do(words: str, helps: str) -> None:
+    (fix, *_) = fixes_of(ollama.backend, words)
+    assert helps in fix.words
+    assert fixes_of(vllm.backend, words) == ()
 
 
 def test_a_cache_that_was_asked_for_is_not_asked_for_any_more() -> None:

@@ -121,7 +121,8 @@ _NO_CACHE = re.compile(
     r"Insufficient GPU memory for the KV cache"
 )
 _MEMORY = re.compile(
-    r"out of memory|(?:failed|unable) to allocate|memory floor|\bsignal 9\b|\bcode 137\b", re.IGNORECASE
+    r"out of memory|more system memory|(?:failed|unable) to allocate|memory floor|\bsignal 9\b|\bcode 137\b",
+    re.IGNORECASE,
 )
 _GATED = re.compile(r"gated repo|GatedRepoError|awaiting a review|\b403\b.{0,80}(?:hub|repo|licen)", re.IGNORECASE)
 _NO_TOKEN = re.compile(r"\b401\b.{0,120}(?:hub|repo|token)|token .{0,40}(?:invalid|missing|expired)", re.IGNORECASE)
@@ -301,6 +302,29 @@ def _try_again(failed: FailedLaunch) -> tuple[Fix | None, ...]:
     return (Fix("Launch the same again: its node was restarted"),) if _RESTARTED in failed.words else ()
 
 
+_SERVICE = (
+    (re.compile(r"file does not exist"), "Correct Ollama's own name of the model, as its library has it: name:tag"),
+    (
+        re.compile(r"no Ollama service answers"),
+        "Start the service on the node (sudo systemctl start ollama), then again",
+    ),
+    (re.compile(r"no space left"), "Free disk space under Models on disk, then launch it again"),
+    (re.compile(r"not to be pulled"), "Let the model come from the network, or pull it on the node first"),
+    (re.compile(r"pull failed"), "Launch the same again: the download goes on where it was"),
+    (re.compile(r"unloaded by somebody else"), "See who uses the service, then launch the same again"),
+    (re.compile(r"does not answer|went away"), "Look at the service (systemctl status ollama), then launch it again"),
+)
+"""What ends a stay at Ollama's service, in the words of remote/ollama.py, and what a person does about it."""
+
+
+def _mend_service(failed: FailedLaunch) -> tuple[Fix | None, ...]:
+    """A service of the node's: no field of the launch but its name changes what it does."""
+    if failed.request.engine != "ollama":
+        return ()
+    words = next((words for pattern, words in _SERVICE if pattern.search(failed.words)), "")
+    return (Fix(words),) if words else ()
+
+
 _Rule = Callable[[FailedLaunch], tuple["Fix | None", ...]]
 _RULES: tuple[_Rule, ...] = (
     _lower_context,
@@ -316,6 +340,7 @@ _RULES: tuple[_Rule, ...] = (
     _name_assembler,
     _need_less,
     _fetch_again,
+    _mend_service,
     _wait_longer,
     _try_again,
 )

@@ -93,7 +93,8 @@ def ready(here: Any, job: Any) -> Record:
     refuse_rival(here, job, where)
     if kind == "http":
         code, text = ask(here, job, where, None, 3.0)
-        return {"ready": code == 200, "detail": f"HTTP {code} {text[:200]}"}
+        said = f'{str(where.get("path") or "")[:200]} answers {code}'
+        return {"ready": code == 200, "detail": said if code == 200 else f"{said}; it must answer 200: {text[:200]}"}
     if kind == "log":
         words = str(where.get("words") or "")
         has_said = bool(words) and has_line(job, words.encode(), int(record.get("log_from") or 0))

@@ -116,7 +116,7 @@ class JobStatus:
     message: str = ""
     remedy: str = ""
     is_adopted: bool = False
-    """Found on the node when the application started, not started in this run."""
+    """Found on the node: it was not launched from this computer."""
     owner: str = ""
     """Who started it, user@computer."""
     holder: str = ""

@@ -67,6 +67,11 @@ class Timeline:
         index = self._index(key)
         return None if index is None else self._phases[index].state
 
+    def note_of(self, key: str) -> str:
+        """What is said of a phase."""
+        index = self._index(key)
+        return "" if index is None else self._phases[index].note
+
     def finish(self, now_s: float) -> None:
         """All is done: ready."""
         self.begin(READY, now_s)

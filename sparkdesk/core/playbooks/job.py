@@ -185,6 +185,7 @@ def _load_step(spec: JobSpec) -> Step:
         every_s=0.5,
         timeout_s=spec.load_timeout_s,
         give_up=Expect(reader="json_field:ended", equals="true"),
+        reader="ready",
     )
     return Step("load", "Load the model until the server answers", spec.node_id, (ready,), phase="load")
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from sparkdesk.core.command import Exit, Outcome, Refused, Unknown
+from sparkdesk.core.plain_text import make_line
 from sparkdesk.core.step import Expect
 from sparkdesk.core.transfer import size_words, transfer_words
 
@@ -105,9 +106,11 @@ class LineProgress:
 
 def read_progress(reader: str, line: str) -> LineProgress | None:
     """What the named line reader makes of a line: "lines" (each as it is), "percent" (the last "42 %" in it),
-    "transfer" (what remote/fetch.py and remote/pull.py print)."""
+    "transfer" (what remote/fetch.py and remote/pull.py print), "ready" (remote/job.py's look at a server)."""
     if reader == "transfer":
         return _read_transfer(line)
+    if reader == "ready":
+        return _read_ready(line)
     text = line.strip()[:400]
     if not text:
         return None
@@ -115,6 +118,20 @@ def read_progress(reader: str, line: str) -> LineProgress | None:
         found = _PERCENT.findall(text)
         return LineProgress(text, min(1.0, float(found[-1]) / 100.0)) if found else None
     return LineProgress(text)
+
+
+_CLOSED = re.compile(r":(\d{1,5})(?:/\S{0,200})?: .{0,60}[Rr]efused")
+
+
+def _read_ready(line: str) -> LineProgress | None:
+    """What the check answers, of a server that is not ready yet."""
+    said = last_object(line) or {}
+    detail = said.get("detail")
+    if not isinstance(detail, str) or not detail.strip() or said.get("ready") is True:
+        return None
+    closed = _CLOSED.search(detail)
+    words = f"port {closed[1]} does not answer yet" if closed else detail.strip().rstrip(":")
+    return LineProgress(make_line(words, max_chars=200))
 
 
 def _read_transfer(line: str) -> LineProgress | None:

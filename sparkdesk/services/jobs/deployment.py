@@ -76,8 +76,9 @@ class Deployment:
         self._numbers: dict[str, float] = {}
         self._words: dict[str, str] = {}
         self._said_progress_s = -math.inf
+        self._checked = ""
         self._is_proved = False
-        self._attempt = 0 if status.is_adopted else 1
+        self._attempt = 1 if status.state is JobState.STARTING else 0
         """Which life of the engine's the log tells of now; 0 while that is not known of one that was adopted."""
         self._forgetting: asyncio.TimerHandle | None = None
         self._clock = clock
@@ -216,7 +217,18 @@ class Deployment:
             if now_s - self._said_progress_s < SAY_PROGRESS_EVERY_S:
                 return
             self._said_progress_s = now_s
+        elif phase == LOAD and not self._take_check(make_line(text, max_chars=200)):
+            return
         self.say(text)
+
+    def _take_check(self, text: str) -> bool:
+        """What the check of a server that loads answers, and whether that is news. What its log tells says more."""
+        is_news = text != self._checked
+        if is_news and self._timeline.note_of(LOAD) in ("", self._checked):
+            self._timeline.note(LOAD, text)
+            self.refresh()
+        self._checked = text
+        return is_news
 
     def _take_token(self, printed: str) -> None:
         """The proof: what was generated, and in what time."""

@@ -95,9 +95,7 @@ class JobShelf:
         message = intent.message if intent.state.is_over else WAITS
         remedy = "" if intent.state.is_over else "Wait until its node is live."
         self._intents[intent.job_id] = intent
-        status = replace(
-            self._planned_status(plan, intent.created_ms), state=state, message=message, remedy=remedy, is_adopted=True
-        )
+        status = replace(self._planned_status(plan, intent.created_ms), state=state, message=message, remedy=remedy)
         self._add(status, plan)
 
     async def begin(self, intent: JobIntent, plan: LaunchPlan) -> Deployment:

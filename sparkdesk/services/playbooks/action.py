@@ -146,6 +146,8 @@ def _too_late(action: Wait, site: Site, last: Outcome | None) -> StepFailed:
             f"{title}; the node never answered", remedy="Wait until the node is back, then look again."
         )
     words = (last.text or last.explain()).strip()[-400:]
+    if progress := _progress_of(action, last):
+        title += f": {progress.text}"
     return StepFailed(
         title, remedy="Read the log for what it waits for, then try again with more time.", detail=make_plain(words)
     )

@@ -16,6 +16,7 @@ from sparkdesk.core.errors import PlanError, StepFailed
 from sparkdesk.core.jobs import plan_json
 from sparkdesk.core.jobs.reading import GENERATED_TOKENS
 from sparkdesk.core.jobs.record import JobState, PhaseState
+from sparkdesk.core.playbooks.reader import read_progress
 from sparkdesk.core.step import RunEnded
 from tests.services.job_rig import Rig, end_jobs, free_port, is_running, until
 
@@ -125,10 +126,19 @@ async def test_a_server_that_never_gets_ready_is_failed_and_leaves_nothing_runni
     rig.echo.load_timeout_s = 1.0
     job_id = await rig.launch("--never-ready")
     status = await rig.until_state(job_id, JobState.FAILED)
-    assert "not so after 1 s" in status.message
+    assert "not so after 1 s: /health answers 503; it must answer 200" in status.message
+    assert any("/health answers 503; it must answer 200" in line for line in rig.lines(job_id, "SparkDesk"))
     assert status.remedy
     assert status.stop_error == ""
     assert not is_running(rig.pid(job_id))
+
+
+def test_a_port_that_is_closed_is_said_in_words() -> None:
+    said = '{"ready": false, "detail": "no answer yet: 127.0.0.1:8000/health: [Errno 111] Connection refused"}'
+    progress = read_progress("ready", said)
+    assert progress is not None
+    assert progress.text == "port 8000 does not answer yet"
+    assert read_progress("ready", '{"ready": true, "detail": "/health answers 200"}') is None
 
 
 async def test_a_server_that_generates_nothing_is_not_ready(rig: Rig) -> None:
@@ -284,7 +294,7 @@ async def test_quit_and_start_again_finds_the_running_job(make_rig: MakeRig) -> 
     second = make_rig()
     await second.start()
     status = await second.until_state(job_id, JobState.READY)
-    assert status.is_adopted
+    assert not status.is_adopted, "this computer launched it"
     assert second.pid(job_id) == pid
     assert second.launcher.plan_of(job_id) is not None
     await until(lambda: "echo: answered" in second.lines(job_id))

@@ -8,6 +8,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from backends import custom
 from sparkdesk.core.errors import PlanError
@@ -107,8 +108,9 @@ def test_hostile_words_stay_one_word_each(word: str) -> None:
 
 
 def test_a_zero_byte_and_an_endless_word_are_refused() -> None:
-    assert errors_at(with_server(VENV, command=["own-server", "a\0b"])) == ["custom"]
-    assert errors_at(with_server(VENV, command=["own-server", "x" * 20_000])) == ["custom"]
+    for word in ("a\0b", "x" * 20_000):
+        with pytest.raises(ValidationError):
+            with_server(VENV, command=["own-server", word])
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,7 @@ READY_TIMEOUT_S = 180.0
 ANSWER_TIMEOUT_S = 180.0
 STOP_TIMEOUT_S = 60.0
 SPEED_TIMEOUT_S = 180.0
+LOOK_S = 0.2
 SETTLE_S = 0.6
 WORDS = ("lantern", "harbour", "violin", "meadow", "copper", "thunder", "walnut", "glacier", "saffron", "compass")
 PAGE_OF = {"first-run": "cluster"}
@@ -250,11 +251,11 @@ class Tour:
         """The check that every server gets: its tokens must not mix with those of the answer that is counted next."""
         appraisals = self._stack.assessment.appraisals
         async with self._within(SPEED_TIMEOUT_S, "A measured speed"):
-            await wait_for_value(
-                appraisals.changed,
-                lambda _: appraisals.first_verdict(job.job_id) is not None,
-                timeout_s=SPEED_TIMEOUT_S,
-            )
+            while appraisals.first_verdict(job.job_id) is None:
+                now = self._stack.launcher.status(job.job_id)
+                if now is None or now.state is not JobState.READY:
+                    raise TourFailed("The server was lost while its speed was measured", remedy="Look at its log.")
+                await asyncio.sleep(LOOK_S)
         verdict = appraisals.first_verdict(job.job_id)
         assert verdict is not None
         self._say(f"Speed of a fixed request: {sentence(verdict)}")

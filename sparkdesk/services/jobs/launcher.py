@@ -100,8 +100,7 @@ class Launcher:
         self._tasks = tasks
         self._inventory = inventory
         self._runner = runner
-        self.owner = owner
-        self._clock = clock
+        self.owner, self._clock = owner, clock
         self._shelf = JobShelf(store, backends, owner, clock)
         self.jobs: Latest[tuple[JobStatus, ...]] = self._shelf.jobs
         self._book = StartBook(store)
@@ -117,15 +116,9 @@ class Launcher:
         self._repair = Repair(self._shelf, self._contexts.current)
         self._pool = EndpointPool(inventory.shell, clients)
         self._course = Course(
-            tasks=tasks,
-            runner=runner,
-            shelf=self._shelf,
-            pool=self._pool,
-            shells=inventory.shell,
-            clock=clock,
-            book=self._book,
-            keys=self._keys,
-        )
+            tasks=tasks, runner=runner, shelf=self._shelf, pool=self._pool, shells=inventory.shell, clock=clock,
+            book=self._book, keys=self._keys,
+        )  # fmt: skip
         self._adoption = Adoption(self._shelf, self._course, jobs_program, tasks, look_every_s)
         self.rhythm = self._adoption.rhythm
         self._doors = Doors(tasks, inventory.shell, self._endpoint_of, self.jobs)

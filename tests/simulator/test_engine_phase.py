@@ -27,7 +27,7 @@ async def running(connection: asyncssh.SSHClientConnection, name: str, words: st
     """A container that answers, while the block runs; its log is read by `log_of`."""
     await connection.run(f"docker rm -f {name}; {RUN} -d --name {name} {words}", check=True)
     try:
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(100):
             await until_ready(connection, port)
         yield name
     finally:

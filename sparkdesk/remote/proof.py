@@ -94,7 +94,8 @@ def ready(here: Any, job: Any) -> Record:
     if kind == "http":
         code, text = ask(here, job, where, None, 3.0)
         said = f'{str(where.get("path") or "")[:200]} answers {code}'
-        return {"ready": code == 200, "detail": said if code == 200 else f"{said}; it must answer 200: {text[:200]}"}
+        said += "" if code == 200 else "; it must answer 200" + (f": {text[:200]}" if text else "")
+        return {"ready": code == 200, "detail": said}
     if kind == "log":
         words = str(where.get("words") or "")
         has_said = bool(words) and has_line(job, words.encode(), int(record.get("log_from") or 0))

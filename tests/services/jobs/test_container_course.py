@@ -139,7 +139,8 @@ async def test_an_engine_that_is_dead_behind_its_api_is_degraded_and_a_stop_leav
     try:
         job = await desk.until(job.job_id, JobState.DEGRADED, *OVER)
         assert (job.state, bool(job.remedy)) == (JobState.DEGRADED, True)
-        assert "does not serve: HTTP 503. Its log says:" in job.message
+        assert "does not serve: /health answers 503; it must answer 200" in job.message
+        assert "Its log says:" in job.message
         assert "AsyncLLM output_handler failed" in job.message
         assert "launch it again" in job.remedy, "nothing restarts what still answers: that is said"
     finally:

@@ -196,6 +196,8 @@ class DiskPage(QWidget):
         elif not is_over and not is_inside:
             self._body.addWidget(self.drawer)
         if is_over:
+            if (layout := self.layout()) is not None:
+                layout.activate()  # a layout that lost a part has no place until it is laid out anew
             place = self._body.geometry()
             self.drawer.setGeometry(place.right() - WIDTH + 1, place.top(), WIDTH, place.height())
             self.drawer.raise_()

@@ -215,7 +215,8 @@ def test_in_a_narrow_window_the_drawer_lies_over_the_table_and_squeezes_nothing(
     QTest.qWait(20)
     drawer = desk.page.drawer.geometry()
     assert desk.page.table.width() == before
-    assert drawer.right() <= desk.page.width()
+    assert desk.page.rect().contains(drawer)
+    assert drawer.height() > 200
     assert drawer.left() < desk.page.table.mapTo(desk.page, desk.page.table.rect().topRight()).x()
 
 
@@ -223,3 +224,14 @@ def test_the_token_is_offered_only_where_the_hub_refused_a_fetch(desk: Desk) -> 
     for message, is_offered in (("The hub says 403", True), ("the node's disk is full", False)):
         desk.view.set(replace(desk.view.value, transfers=(replace(FAILED, message=message, remedy="Mend it."),)))
         assert desk.page.transfers.lines[0].token.isVisible() is is_offered
+
+
+def test_an_open_drawer_stays_in_sight_when_the_window_becomes_narrow(desk: Desk) -> None:
+    desk.page.model.choose_ident(("model", "o/n"))
+    QTest.qWait(20)
+    desk.page.window().resize(1044, 640)
+    desk.page.resize(1044, 640)
+    QTest.qWait(20)
+    drawer = desk.page.drawer.geometry()
+    assert desk.page.rect().contains(drawer)
+    assert drawer.height() > 200

@@ -191,7 +191,8 @@ def _tell_cache(plan: Plan) -> bool:
     say(f"Memory used after loading model weights (inside torch) in memory usage profiling: {weights:.2f} GiB")
     say(
         f"Peak memory during memory usage profiling (torch + non-torch): {taken:.2f} GiB, available KV cache memory "
-        f"when calculating max tokens: {plan.room_bytes / GIB:.2f} GiB, fraction is set {plan.share}, kv size is {each}. "
+        f"when calculating max tokens: {plan.room_bytes / GIB:.2f} GiB, fraction is set {plan.share}, "
+        f"kv size is {each}. "
         f"device total memory {total:.2f} GiB, , tmp kv_mem 0.00 GiB"
     )
     say(f"Estimated max memory in KV cache : {plan.kv_bytes / GIB:.2f} GiB")

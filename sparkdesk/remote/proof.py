@@ -93,7 +93,7 @@ def ready(here: Any, job: Any) -> Record:
     refuse_rival(here, job, where)
     if kind == "http":
         code, text = ask(here, job, where, None, 3.0)
-        said = f'{str(where.get("path") or "")[:200]} answers {code}'
+        said = f"{str(where.get('path') or '')[:200]} answers {code}"
         said += "" if code == 200 else "; it must answer 200" + (f": {text[:200]}" if text else "")
         return {"ready": code == 200, "detail": said}
     if kind == "log":

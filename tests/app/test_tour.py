@@ -52,13 +52,14 @@ def test_the_tour_happens_says_so_and_leaves_its_pictures(tmp_path: Path) -> Non
     assert {size_of(picture) for picture in pictures} == {(1440, 900)}
 
 
-@pytest.mark.parametrize("victim", ["llama-server", "simulate"])
-def test_the_tour_fails_when_what_it_shows_is_killed(tmp_path: Path, victim: str) -> None:
+@pytest.mark.parametrize("victims", [("guard.py", "llama-server"), ("simulate",)], ids=["server", "simulation"])
+def test_the_tour_fails_when_what_it_shows_is_killed(tmp_path: Path, victims: tuple[str, ...]) -> None:
     words = ("tour", "--out", str(tmp_path / "tour"), "--pace", "0.5", "--hold", "2")
     with running_program(tmp_path, *words) as tour:
         tour.read_until("Model server ready")
         below = psutil.Process(tour.process.pid).children(recursive=True)
-        tour.find(victim).kill()
+        for victim in victims:  # the guard first: it would start a server that was killed again
+            tour.find(victim).kill()
         code, said = tour.end(timeout_s=90)
         assert code == 1, said
         assert "FAILED: " in said

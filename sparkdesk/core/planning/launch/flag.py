@@ -79,7 +79,8 @@ def _flag_problems(request: LaunchRequest, word: str) -> list[Problem]:
     name, is_custom = _name(word), request.engine == "custom"
     if (promised := promised_flag(word)) and not is_custom:
         return [_error(f"{promised} is not for the extra flags: the plan sets it", PROMISED[promised], "extra_flags")]
-    is_secret_flag = name.startswith("--") and _SECRET_FLAG.search(name[2:].replace("-", "_").upper())
+    is_given = name.startswith("--") and not name.startswith("--no-")
+    is_secret_flag = is_given and _SECRET_FLAG.search(name[2:].replace("-", "_").upper())
     if is_secret_flag or SECRET_VALUE.search(word):
         return [_secret(name[:40] if is_secret_flag else "the value of a flag", "extra_flags")]
     if _OPEN.search(word):

@@ -341,6 +341,8 @@ def fetch_blob(hub: Hub, url: str, wanted: Wanted, folder: str, meter: Meter) ->
         try:
             if fetch_once(hub, url, wanted, partial, meter):
                 os.replace(partial, blob)
+                if os.path.lexists(blob + ".damaged"):  # set aside by remote/hub_cache.py verify
+                    os.unlink(blob + ".damaged")
                 break
         except (OSError, http.client.HTTPException, Refusal) as caught:
             error = caught

@@ -34,6 +34,7 @@ MODEL_FILES = "~/models"
 TRANSFERS = "~/.local/state/sparkdesk/transfers"
 """Where remote/transfer.py keeps its downloads."""
 MAX_TOLD_FILES = 200
+DAMAGED = ".damaged"  # remote/fetch.py removes such a file once it has the right one
 MAX_ALL_FILES = 4000
 """Names of files in one answer, which has a bound."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}(/[A-Za-z0-9][A-Za-z0-9._-]{0,127})?\Z")
@@ -194,7 +195,7 @@ def digest_of(path: str, name: str, tell: Any) -> str:
 
 
 def verify(repo: str) -> None:
-    """Every blob read again; what is bad is named, and left for a person to decide on."""
+    """Every blob read again; what is bad is set aside: the model is partial then, and a fetch brings that file anew."""
     folder = os.path.join(repo_folder(repo), "blobs")
     names = [name for name in os.listdir(folder) if re.match(r"([0-9a-f]{40}|[0-9a-f]{64})\Z", name)]
     total = sum(os.path.getsize(os.path.join(folder, name)) for name in names)
@@ -210,9 +211,10 @@ def verify(repo: str) -> None:
     for name in names:
         if digest_of(os.path.join(folder, name), name, tell) != name:
             bad.append(name)
+            os.replace(os.path.join(folder, name), os.path.join(folder, name + DAMAGED))
     if bad:
         message = "%d of %d files are damaged" % (len(bad), len(names))
-        say(ok=False, message=message, bad=bad[:50], remedy="Remove the model, then fetch it again.")
+        say(ok=False, message=message, bad=bad[:50], remedy="Fetch the model again: only these files are downloaded.")
     else:
         say(ok=True, checked=len(names), bytes=total)
 

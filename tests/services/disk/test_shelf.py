@@ -155,13 +155,20 @@ async def test_a_cancelled_fetch_leaves_a_partial_that_can_go_on(desk: Desk, hub
     await desk.until(MODEL, "n1", Holding.WHOLE)
 
 
-async def test_damage_is_found_by_verifying(desk: Desk, hub: Hub) -> None:
+async def test_damage_is_found_by_verifying_and_only_that_file_is_fetched_again(desk: Desk, hub: Hub) -> None:
     assert await desk.run("fetch", MODEL, "n1") == "done"
     name = hashlib.sha256(hub.files["model.safetensors"]).hexdigest()
-    (desk.homes["n1"] / ".cache/huggingface/hub/models--o--n/blobs" / name).write_bytes(b"x" * 300_000)
+    blob = desk.homes["n1"] / ".cache/huggingface/hub/models--o--n/blobs" / name
+    blob.write_bytes(b"x" * len(hub.files["model.safetensors"]))
     run_id = desk.shelf.start("verify", MODEL, "n1", desk.shelf.plan("verify", MODEL, "n1"))
     ended = await desk.runs.wait(run_id)
     assert (ended.result, "damaged" in ended.message) == ("failed", True)
+    await desk.shelf.look("n1")
+    await desk.until(MODEL, "n1", Holding.PARTIAL)
+    assert await desk.run("fetch", MODEL, "n1") == "done"
+    await desk.until(MODEL, "n1", Holding.WHOLE)
+    assert blob.read_bytes() == hub.files["model.safetensors"]
+    assert not blob.with_name(f"{name}.damaged").exists()
 
 
 async def test_images_files_and_compile_caches_are_listed_and_removed(desk: Desk, tmp_path: Path) -> None:

@@ -195,6 +195,8 @@ class Adoption:
         match report.state:
             case "ended" | "planned":
                 await self._take_ended(deployment, report)
+            case "unreadable" if deployment.status.state.is_over and self._shelf.intent_state(deployment) is not None:
+                pass  # ours, stopped while its folder was being written: nothing in it has run
             case "unreadable" if await self._is_cut_off(deployment):
                 await self._take_ended(deployment, report)
             case "unreadable":

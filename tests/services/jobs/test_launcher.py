@@ -18,7 +18,7 @@ from sparkdesk.core.jobs.reading import GENERATED_TOKENS
 from sparkdesk.core.jobs.record import JobState, PhaseState
 from sparkdesk.core.playbooks.reader import read_progress
 from sparkdesk.core.step import RunEnded
-from tests.services.job_rig import Rig, end_jobs, free_port, is_running, until
+from tests.services.job_rig import JOBS, Rig, end_jobs, free_port, is_running, until
 
 MakeRig = Callable[..., Rig]
 
@@ -350,6 +350,24 @@ async def test_a_job_without_an_intent_is_adopted_when_it_is_ours(make_rig: Make
     await until(lambda: second.status(job_id).reading(GENERATED_TOKENS) >= 5.0)
     await second.launcher.stop(job_id)
     assert not is_running(pid)
+
+
+async def test_a_job_stopped_while_its_folder_was_written_stays_stopped_after_a_new_start(
+    make_rig: MakeRig, tmp_path: Path
+) -> None:
+    first = make_rig()
+    await first.start()
+    job_id = await first.launch()
+    await first.until_state(job_id, JobState.READY)
+    await first.launcher.stop(job_id)
+    await first.until_state(job_id, JobState.STOPPED)
+    await first.close()
+    folder = tmp_path / "nodes/n1" / JOBS / job_id
+    (folder / "spec.json").unlink()  # as a stop leaves it that came before the second file
+    second = make_rig()
+    await second.start()
+    await asyncio.sleep(1.5)  # the node's folders were listed by then
+    assert second.status(job_id).state is JobState.STOPPED
 
 
 async def test_a_folder_of_another_schema_is_shown_and_not_touched(make_rig: MakeRig, tmp_path: Path) -> None:

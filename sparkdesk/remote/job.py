@@ -393,6 +393,7 @@ def stop(job: Job) -> Record:
 
 def tidy(job: Job) -> Record:
     """Keep how the container ended and its last lines, then remove it: {"tidied": true, "container": was there}."""
+    job.lock()  # of two that tidy at once the second finds nothing left
     state, record, words = job.derive_state()
     if state not in ("planned", "ended"):
         raise JobError(f"the job is not over: {words or state}")

@@ -256,6 +256,7 @@ class Adoption:
         elif before is JobState.STOPPING:
             deployment.change(JobState.STOPPED, message="")
             await self._shelf.keep_state(deployment)
+            self._course.tidy_later(deployment)
         else:
             await self._course.end(deployment, {"reason": describe_end(report), "code": report.exit_code})
 

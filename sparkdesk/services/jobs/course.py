@@ -21,7 +21,7 @@ from sparkdesk.core.playbooks.job import JobSpec, stop_playbook
 from sparkdesk.core.playbooks.job_guard import guard_playbook
 from sparkdesk.core.playbooks.switch import stopped_first
 from sparkdesk.core.ports import Shell
-from sparkdesk.core.step import Playbook, RunEnded, StepEvent
+from sparkdesk.core.step import Playbook, RunEnded, Stage, Step, StepEvent
 from sparkdesk.services.clock import Clock
 from sparkdesk.services.ident import new_id
 from sparkdesk.services.jobs.deployment import Deployment
@@ -337,6 +337,27 @@ class Course:
         deployment.set_stop_error("")
         deployment.say(f"The server is gone: {words}", level="warning")
         await self._shelf.keep_state(deployment)
+        self.tidy_later(deployment)
+
+    def tidy_later(self, deployment: Deployment) -> None:
+        """Of a container that ended by itself, or whose stop was cut off: keep how it ended, and remove it."""
+        steps = deployment.plan.stop.steps() if deployment.plan is not None else ()
+        tidy = next((step for step in steps if step.id == "tidy"), None)
+        if tidy is not None and not deployment.status.account:
+            self._tasks.start_exclusive(f"tidy {deployment.job_id}", self._tidy, deployment, tidy)
+
+    async def _tidy(self, deployment: Deployment, tidy: Step) -> None:
+        playbook = Playbook(f"Tidy up after {deployment.status.title}", (Stage(tidy.title, (tidy,)),))
+        try:
+            ended = await self._runner.run(new_id(), playbook, on_event=deployment.events.put)
+        except SparkDeskError as error:
+            deployment.say(f"Its container stays: {error.sentence()}", level="warning")
+            return
+        is_done = ended.result == "done"
+        words = "Its container is removed; its log and its end are kept"
+        deployment.say(
+            words if is_done else f"Its container stays: {ended.message}", level="info" if is_done else "warning"
+        )
 
     async def guard_again(self, deployment: Deployment) -> None:
         """Its guard was ended by somebody, and it runs on: nobody looks at the memory until a new one is there."""

@@ -96,10 +96,11 @@ async def test_what_others_do_to_a_container_is_said_and_nothing_of_it_is_left_o
     assert (job.state, bool(job.remedy)) == (JobState.ENDED, True)
     assert "did not ask for that: somebody stopped it" in job.message
     assert any("called somebody-else now" in line.text for line in desk.stack.launcher.log(job.job_id).past)
-    assert await desk.containers() == "somebody-else", "it stays until its log was fetched"
     assert await desk.secrets() == ""
-    await desk.stack.launcher.remove(job.job_id)
-    assert await desk.containers() == ""
+    async with asyncio.timeout(30):  # once its end and its log are kept, a step of ours removes it
+        while await desk.containers():
+            await asyncio.sleep(0.2)
+    assert any("Its container is removed" in line.text for line in desk.stack.launcher.log(job.job_id).past)
 
     job = await desk.launch(JobState.READY, *OVER)
     await desk.say("docker", "rm", "--force", await desk.containers())
@@ -139,7 +140,6 @@ async def test_an_engine_that_is_dead_behind_its_api_is_degraded_and_a_stop_leav
     try:
         job = await desk.until(job.job_id, JobState.DEGRADED, *OVER)
         assert (job.state, bool(job.remedy)) == (JobState.DEGRADED, True)
-        assert "does not serve: /health answers 503; it must answer 200" in job.message
         assert "Its log says:" in job.message
         assert "AsyncLLM output_handler failed" in job.message
         assert "launch it again" in job.remedy, "nothing restarts what still answers: that is said"

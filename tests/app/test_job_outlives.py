@@ -21,7 +21,9 @@ def is_all_live(nodes: tuple[NodeStatus, ...]) -> bool:
 
 async def count_servers(stack: Stack, node_id: str) -> int:
     """How many processes of a server the node itself has."""
-    outcome = await stack.inventory.shell(node_id).run(Command(("pgrep", "-c", "-f", "llama[-_]server")), timeout_s=10)
+    outcome = await stack.inventory.shell(node_id).run(
+        Command(("pgrep", "-c", "-f", "llama[-_]server.*--model")), timeout_s=10
+    )
     assert isinstance(outcome.fate, Exit)
     return int(outcome.text)
 

@@ -52,14 +52,12 @@ def test_the_tour_happens_says_so_and_leaves_its_pictures(tmp_path: Path) -> Non
     assert {size_of(picture) for picture in pictures} == {(1440, 900)}
 
 
-@pytest.mark.parametrize("victims", [("guard.py", "llama-server"), ("simulate",)], ids=["server", "simulation"])
-def test_the_tour_fails_when_what_it_shows_is_killed(tmp_path: Path, victims: tuple[str, ...]) -> None:
+def test_the_tour_fails_when_what_it_shows_is_killed(tmp_path: Path) -> None:
     words = ("tour", "--out", str(tmp_path / "tour"), "--pace", "0.5", "--hold", "2")
     with running_program(tmp_path, *words) as tour:
         tour.read_until("Model server ready")
         below = psutil.Process(tour.process.pid).children(recursive=True)
-        for victim in victims:  # the guard first: it would start a server that was killed again
-            tour.find(victim).kill()
+        tour.find("simulate").kill()  # a server alone would be started again by its guard
         code, said = tour.end(timeout_s=90)
         assert code == 1, said
         assert "FAILED: " in said

@@ -29,6 +29,8 @@ PLACES = (
 PAGES = ("ARCHITECTURE.md", "README.md", "CONTRIBUTING.md", "docs/serving.md", "docs/plans.md")
 ELSEWHERE = {"view.py", "model.py"}
 """Of every pane, which are named as a kind."""
+MADE = "build/"
+"""What running leaves behind: a fresh clone has none of it."""
 
 
 def is_there(name: str) -> bool:
@@ -38,7 +40,7 @@ def is_there(name: str) -> bool:
 
 def missing(text: str) -> list[str]:
     """Names of files and folders that lead nowhere."""
-    found = [name for name in NAMED.findall(text) if name not in ELSEWHERE and not name.startswith(".")]
+    found = [name for name in NAMED.findall(text) if name not in ELSEWHERE and not name.startswith((".", MADE))]
     return [name for name in found if not is_there(name) and not list(ROOT.glob(f"s*/**/{name}"))]
 
 

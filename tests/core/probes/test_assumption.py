@@ -175,7 +175,7 @@ def test_no_text_of_a_node_breaks_a_judgement(
 
 
 def test_the_allowances_are_those_that_the_backends_plan_with() -> None:
-    assert LLAMACPP_ALLOWED_BYTES == llamacpp.RUNTIME_BYTES
+    assert LLAMACPP_ALLOWED_BYTES == llamacpp.BUFFER_BYTES
     assert VLLM_ALLOWED_BYTES == vllm.RUNTIME_BYTES
     assert NCCL_ALLOWED_BYTES == NCCL_BYTES
 

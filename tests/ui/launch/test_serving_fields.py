@@ -15,7 +15,8 @@ from ui.launch.serving.fields import NEUTRAL, SERVING_FIELDS
 from ui.launch.serving.section import SECTIONS, has_place, section_of, summarize
 from ui.launch.serving.words import read_environment, read_time, read_words, write_environment, write_time
 
-WORD = st.text(min_size=0, max_size=30)
+LETTERS = st.characters(exclude_characters="\0", exclude_categories=("Cs",))
+WORD = st.text(LETTERS, min_size=0, max_size=30)
 SERVERS = st.builds(
     CustomServer,
     command=st.lists(WORD, min_size=1, max_size=6).map(tuple),

@@ -6,6 +6,7 @@ The one rule: this is the only place that knows under which names they lie.
 from __future__ import annotations
 
 from sparkdesk import paths
+from sparkdesk.core.jobs.flag_table import FlagTable, read_flag_table
 from sparkdesk.core.jobs.image import ImagePin, read_images
 from sparkdesk.core.models.catalogue import read_catalogue
 from sparkdesk.core.models.spec import ModelSpec
@@ -27,6 +28,13 @@ def load_catalogue() -> tuple[ModelSpec, ...]:
 def load_images() -> dict[str, tuple[ImagePin, ...]]:
     """The container images that SparkDesk knows, by engine. Raises SettingsError."""
     return read_images((paths.resources_dir() / "images.toml").read_bytes())
+
+
+def load_flag_tables() -> dict[str, FlagTable]:
+    """The flags of each engine that has a table. Raises SettingsError."""
+    files = sorted((paths.resources_dir() / "flags").glob("*.toml"))
+    tables = (read_flag_table(file.read_bytes()) for file in files)
+    return {table.engine: table for table in tables}
 
 
 def load_training() -> tuple[TrainingCase, ...]:

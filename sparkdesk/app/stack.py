@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sparkdesk import paths
 from sparkdesk.app.fleet import Fleet, FleetParts
-from sparkdesk.app.plan_data import load_catalogue, load_images
+from sparkdesk.app.plan_data import load_catalogue, load_flag_tables, load_images
 from sparkdesk.app.planner import Planner
 from sparkdesk.app.plugin import FoundBackends, find_backends
 from sparkdesk.app.records import RecordParts, Records
@@ -42,6 +42,7 @@ from sparkdesk.services.findings import Findings, FindingsParts
 from sparkdesk.services.fleet.inventory import Inventory
 from sparkdesk.services.fleet.power import Power
 from sparkdesk.services.jobs.launcher import Launcher
+from sparkdesk.services.jobs.start.plans import PlanParts
 from sparkdesk.services.playbooks.runner import Runner
 from sparkdesk.services.playbooks.runs import PlaybookRuns
 from sparkdesk.services.playbooks.supply import Supplies
@@ -167,17 +168,20 @@ class Stack:
             telemetry=self.telemetry,
             runner=self.runner,
             store=self.store,
-            backends=found.backends,
+            parts=PlanParts(
+                backends=found.backends,
+                owner=owner_name(),
+                job_program=read_remote("job"),
+                catalogue=load_catalogue(),
+                programs={name: read_remote(name) for name in PLANNED_PROGRAMS},
+                images=load_images(),
+                flag_tables=load_flag_tables(),
+            ),
             broken_backends=found.broken,
             clients=clients,
-            catalogue=load_catalogue(),
-            job_program=read_remote("job"),
-            programs={name: read_remote(name) for name in PLANNED_PROGRAMS},
-            images=load_images(),
             secret_store=self.secret_store,
             jobs_program=read_remote("jobs"),
             survey_program=read_remote("survey"),
-            owner=owner_name(),
             clock=self.clock,
         )
 

@@ -18,6 +18,7 @@ from sparkdesk.services.fleet.power_cap import PowerCaps
 from sparkdesk.services.fleet.reader import Reader
 from sparkdesk.services.fleet.topology import TopologyWatch
 from sparkdesk.services.jobs.launcher import Launcher
+from sparkdesk.services.jobs.start.plans import PlanParts
 from tests.lab.desk import REMOTE, Desk
 from tests.lab.lab import Lab
 
@@ -95,13 +96,10 @@ def _make_findings(desk: Desk, watch: TopologyWatch) -> Findings:
         telemetry=desk.telemetry,
         runner=desk.runner,
         store=desk.store,
-        backends={},
         clients=OpenAiClients(),
-        catalogue=(),
-        job_program=b"",
         jobs_program=b"",
         survey_program=b"",
-        owner=desk.owner,
+        parts=PlanParts({}, desk.owner, b""),
         clock=clock,
     )
     return Findings(

@@ -15,6 +15,7 @@ from sparkdesk.infra.store import SqliteStore
 from sparkdesk.services.clock import SystemClock
 from sparkdesk.services.fleet.inventory import Inventory
 from sparkdesk.services.jobs.launcher import Launcher
+from sparkdesk.services.jobs.start.plans import PlanParts
 from sparkdesk.services.playbooks.runner import Runner
 from sparkdesk.services.tasks import Tasks
 from sparkdesk.services.telemetry import PulseState, Telemetry
@@ -64,14 +65,15 @@ class Desk:
             telemetry=self.telemetry,
             runner=self.runner,
             store=self.store,
-            backends=backends or {},
             clients=OpenAiClients(),
-            catalogue=(),
-            job_program=(REMOTE / "job.py").read_bytes(),
-            programs={name: (REMOTE / f"{name}.py").read_bytes() for name in ("guard", "proof")},
+            parts=PlanParts(
+                backends or {},
+                self.owner,
+                (REMOTE / "job.py").read_bytes(),
+                programs={name: (REMOTE / f"{name}.py").read_bytes() for name in ("guard", "proof")},
+            ),
             jobs_program=(REMOTE / "jobs.py").read_bytes(),
             survey_program=(REMOTE / "survey.py").read_bytes(),
-            owner=self.owner,
             clock=SystemClock(),
             look_every_s=LOOK_EVERY_S,
         )

@@ -22,6 +22,7 @@ from sparkdesk.services.fleet.inventory import Inventory
 from sparkdesk.services.fleet.power_cap import PowerCaps
 from sparkdesk.services.fleet.reader import Reader
 from sparkdesk.services.jobs.launcher import Launcher
+from sparkdesk.services.jobs.start.plans import PlanParts
 from sparkdesk.services.playbooks.runner import Runner
 from sparkdesk.services.tasks import Tasks
 from sparkdesk.services.telemetry import Telemetry
@@ -94,13 +95,10 @@ class FindingsDesk:
             telemetry=self.telemetry,
             runner=Runner(shells=self.inventory.shell, store=self.store, clock=self.clock),
             store=self.store,
-            backends={},
             clients=OpenAiClients(),
-            catalogue=(),
-            job_program=b"",
             jobs_program=b"",
             survey_program=b"",
-            owner="me@here",
+            parts=PlanParts({}, "me@here", b""),
             clock=self.clock,
         )
         self.topology: Latest[Topology] = Latest(Topology())

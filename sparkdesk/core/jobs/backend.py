@@ -21,6 +21,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from sparkdesk.core.cluster.node import NodeFacts, NodeRecord
+from sparkdesk.core.jobs.flag_table import FlagTables
 from sparkdesk.core.jobs.image import Images
 from sparkdesk.core.jobs.plan import LaunchPlan, Problem
 from sparkdesk.core.jobs.request import LaunchRequest
@@ -102,6 +103,8 @@ class PlanContext:
     """Known images by engine (resources/images.toml); empty: each adapter's own default."""
     programs: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
     """Our own programs for a node by the name of their module in remote/, for plans that need more than the job's."""
+    flag_tables: FlagTables = field(default_factory=lambda: MappingProxyType({}))
+    """The engines' own flags by engine (resources/flags); without an engine's table its added flags are not checked."""
 
     def node(self, node_id: str) -> NodeContext:
         """One node's context. Raises KeyError."""

@@ -12,23 +12,20 @@ import math
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from sparkdesk.core.cluster.node import NodeStatus
 from sparkdesk.core.errors import PlanError, SparkDeskError, StepFailed
 from sparkdesk.core.feed import Latest, Stream
 from sparkdesk.core.jobs import plan_json
-from sparkdesk.core.jobs.backend import Backend, BackendInfo, NodeContext
+from sparkdesk.core.jobs.backend import BackendInfo, NodeContext
 from sparkdesk.core.jobs.endpoint import Endpoint
 from sparkdesk.core.jobs.fix import Fix
-from sparkdesk.core.jobs.image import Images
 from sparkdesk.core.jobs.plan import LaunchPlan, Problem, Severity
 from sparkdesk.core.jobs.record import JobIntent, JobState, JobStatus, LogLine
 from sparkdesk.core.jobs.report import name_account
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.jobs.timeline import PREFLIGHT
-from sparkdesk.core.models.spec import ModelSpec
 from sparkdesk.core.planning.launch.hub_access import asked_repos
 from sparkdesk.core.playbooks.job import JOBS_FOLDER
 from sparkdesk.core.playbooks.job_removal import removal_playbook
@@ -67,9 +64,7 @@ OTHER_RELEASE = "another release of SparkDesk"
 class Launcher:
     """Everything that the screens and the headless verbs do with model servers.
 
-    `job_program`, `jobs_program` and `survey_program` are the texts of remote/job.py, jobs.py and survey.py;
-    `programs` are more of them by name, for plans (guard). `owner`
-    is who launches and takes over from here, user@computer.
+    `jobs_program` and `survey_program` are the texts of remote/jobs.py and survey.py.
     """
 
     def __init__(  # noqa: PLR0913 - called once, where the program is put together; every one is a part of it
@@ -80,37 +75,31 @@ class Launcher:
         telemetry: Telemetry,
         runner: Runner,
         store: Store,
-        backends: Mapping[str, Backend],
         clients: EndpointClients,
-        catalogue: tuple[ModelSpec, ...],
-        job_program: bytes,
         jobs_program: bytes,
         survey_program: bytes,
-        owner: str,
+        parts: PlanParts,
         clock: Clock,
-        programs: Mapping[str, bytes] = MappingProxyType({}),
-        images: Images = MappingProxyType({}),
         broken_backends: tuple[str, ...] = (),
         look_every_s: float = LOOK_EVERY_S,
         secret_store: SecretStore | None = None,
     ) -> None:
-        self.catalogue = catalogue
-        self.backends: tuple[BackendInfo, ...] = tuple(backend.info for backend in backends.values())
+        self.catalogue = parts.catalogue
+        self.backends: tuple[BackendInfo, ...] = tuple(backend.info for backend in parts.backends.values())
         self.broken_backends = broken_backends
         self._tasks = tasks
         self._inventory = inventory
         self._runner = runner
-        self.owner, self._clock = owner, clock
-        self._shelf = JobShelf(store, backends, owner, clock)
+        self.owner, self._clock = parts.owner, clock
+        self._shelf = JobShelf(store, parts.backends, parts.owner, clock)
         self.jobs: Latest[tuple[JobStatus, ...]] = self._shelf.jobs
         self._book = StartBook(store)
         self._keys = ApiKeys(secret_store, inventory.shell)
         token = secret_store.get if secret_store is not None else None
-        self._hub = HubAccess(inventory.shell, token, clock, programs.get(HUB_PROGRAM, b""))
+        self._hub = HubAccess(inventory.shell, token, clock, parts.programs.get(HUB_PROGRAM, b""))
         self._contexts = NodeContexts(
             inventory, telemetry, survey_program, self._own_ports, self._hub.answers, self._loading
         )
-        parts = PlanParts(backends, catalogue, owner, job_program, programs, images)
         self._plans = Plans(parts, inventory, self._contexts, self._book)
         self.looks = NodeLooks(self._contexts, inventory.shell, tasks, clock)
         self._repair = Repair(self._shelf, self._contexts.current)

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Protocol
 
 from sparkdesk.core.errors import PlanError
 from sparkdesk.core.jobs.backend import Backend, NodeContext, PlanContext
+from sparkdesk.core.jobs.flag_table import FlagTables
 from sparkdesk.core.jobs.image import Images
 from sparkdesk.core.jobs.plan import LaunchPlan, Problem, Severity
 from sparkdesk.core.jobs.request import LaunchRequest
@@ -34,14 +36,17 @@ PATIENCE = 3.0
 
 @dataclass(frozen=True, slots=True)
 class PlanParts:
-    """What plans are made of beside the request and the nodes."""
+    """What plans are made of beside the request and the nodes. `owner` is who launches from here, user@computer."""
 
     backends: Mapping[str, Backend]
-    catalogue: tuple[ModelSpec, ...]
     owner: str
     job_program: bytes
-    programs: Mapping[str, bytes]
-    images: Images
+    """The text of remote/job.py."""
+    catalogue: tuple[ModelSpec, ...] = ()
+    programs: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
+    """More of our programs for nodes, by the name of their module in remote/."""
+    images: Images = field(default_factory=lambda: MappingProxyType({}))
+    flag_tables: FlagTables = field(default_factory=lambda: MappingProxyType({}))
 
 
 class Corrector(Protocol):
@@ -111,6 +116,7 @@ class Plans:
             job_program=self._parts.job_program,
             programs=self._parts.programs,
             images=self._parts.images,
+            flag_tables=self._parts.flag_tables,
         )
 
 

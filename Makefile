@@ -21,7 +21,7 @@ test: ## everything CI runs: quick, then lab; stops at the first failure
 	@$(MAKE) --no-print-directory lab
 
 quick: lint ## linters, types, contracts, and all tests but the lab
-	QT_QPA_PLATFORM=offscreen $(PYTHON_VENV) -m pytest tests --ignore=tests/lab --ignore=tests/vllm $(SPREAD)
+	QT_QPA_PLATFORM=offscreen $(PYTHON_VENV) tests/lane.py tests --ignore=tests/lab --ignore=tests/vllm $(SPREAD)
 
 lab: ## tests against real sshd in network namespaces (root)
 	@$(BOOTSTRAP) lab

@@ -235,7 +235,7 @@ lab() {
         return 0
     fi
     install_lab_tools
-    QT_QPA_PLATFORM=offscreen exec "$python" -m pytest tests/lab
+    QT_QPA_PLATFORM=offscreen exec "$python" tests/lane.py tests/lab
 }
 
 # Real vLLM in an environment of its own. What the CPU build names for sound and pictures has no CPU build itself, and

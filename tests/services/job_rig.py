@@ -24,6 +24,7 @@ from sparkdesk.infra.store import SqliteStore
 from sparkdesk.services.clock import SystemClock
 from sparkdesk.services.fleet.inventory import Inventory
 from sparkdesk.services.jobs.launcher import Launcher
+from sparkdesk.services.jobs.start.plans import PlanParts
 from sparkdesk.services.playbooks.runner import Runner
 from sparkdesk.services.playbooks.supply import Supplies
 from sparkdesk.services.secret_store import SecretStore
@@ -80,14 +81,15 @@ class Rig:
             telemetry=telemetry,
             runner=runner,
             store=self.store,
-            backends=backends or {"echo": self.echo},
+            parts=PlanParts(
+                backends or {"echo": self.echo},
+                owner,
+                (REMOTE / "job.py").read_bytes(),
+                programs={name: (REMOTE / f"{name}.py").read_bytes() for name in ("guard", "proof")},
+            ),
             clients=OpenAiClients(),
-            catalogue=(),
-            job_program=(REMOTE / "job.py").read_bytes(),
-            programs={name: (REMOTE / f"{name}.py").read_bytes() for name in ("guard", "proof")},
             jobs_program=(REMOTE / "jobs.py").read_bytes(),
             survey_program=(REMOTE / "survey.py").read_bytes(),
-            owner=owner,
             clock=clock,
             look_every_s=look_every_s,
             secret_store=self.secrets,

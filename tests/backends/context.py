@@ -7,12 +7,17 @@ from pathlib import Path
 
 from sparkdesk.core.cluster.node import NodeFacts, NodeRecord
 from sparkdesk.core.jobs.backend import NodeContext, PlanContext
+from sparkdesk.core.jobs.flag_table import read_flag_table
 from sparkdesk.core.jobs.plan import LaunchPlan
 from sparkdesk.core.models.catalogue import read_catalogue
 from sparkdesk.core.models.spec import ModelSpec
 from sparkdesk.core.step import Action, PutFile, Run, Wait
 
 ROOT = Path(__file__).resolve().parents[2]
+FLAG_TABLES = {
+    table.engine: table
+    for table in (read_flag_table(path.read_bytes()) for path in sorted((ROOT / "resources/flags").glob("*.toml")))
+}
 JOB_ID = "abcdefghijklmnop"
 GGUF = "/home/nvidia/models/SmolLM2-135M-Instruct.Q4_1.gguf"
 MTP_GGUF = "/home/nvidia/models/Qwen3.6-35B-A3B-Q4_K_M.gguf"
@@ -39,7 +44,14 @@ def spec_named(name: str) -> ModelSpec:
 def context_with(spec: ModelSpec | None, **changes: object) -> PlanContext:
     """A context of the one node, with some of its facts changed."""
     node = replace(NODE, **changes)  # type: ignore[arg-type]
-    return PlanContext(job_id=JOB_ID, owner="ada@desk", nodes=(node,), spec=spec, job_program=b"# job.py\n")
+    return PlanContext(
+        job_id=JOB_ID,
+        owner="ada@desk",
+        nodes=(node,),
+        spec=spec,
+        job_program=b"# job.py\n",
+        flag_tables=FLAG_TABLES,
+    )
 
 
 def show_plan(plan: LaunchPlan) -> str:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.backends.context import ROOT
-from tests.backends.flag_check import check_flags
+from sparkdesk.core.jobs.flag_table import check_flags
+from tests.backends.context import FLAG_TABLES, ROOT
 
 GOLDEN = sorted((ROOT / "tests/golden").glob("*.txt"))
 TABLES = {
@@ -50,7 +50,7 @@ def test_every_flag_of_a_golden_plan_is_in_its_engines_own_table(path: Path) -> 
     if engine in WITHOUT_FLAGS:
         assert engine not in TABLES
         return
-    assert check_flags(engine_words(spec), TABLES[engine]) == []
+    assert check_flags(engine_words(spec), FLAG_TABLES[engine]) == []
 
 
 @pytest.mark.parametrize("engine", sorted(TABLES))
@@ -64,7 +64,7 @@ def test_a_table_names_its_release_and_counts_its_flags(engine: str) -> None:
 def test_a_flag_that_no_table_has_is_found() -> None:
     spec = spec_of(ROOT / "tests/golden/vllm_upstream_image.txt")
     words = engine_words(spec)
-    assert check_flags([*words, "--max-modle-len", "5"], TABLES["vllm"]) == ["unknown: --max-modle-len", "unknown: 5"]
+    assert check_flags([*words, "--max-modle-len", "5"], FLAG_TABLES["vllm"]) == ["--max-modle-len is not known"]
 
 
 def test_every_engine_with_a_container_or_program_has_golden_plans_and_a_table() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from backends import llamacpp
 from sparkdesk.core.jobs.backend import LoadProgress, LogFailure, Reading, Told
+from sparkdesk.core.jobs.flag_table import check_flags
 from sparkdesk.core.jobs.plan import MemoryLedger, Problem, Severity
 from sparkdesk.core.jobs.reading import (
     GRAPH_BYTES,
@@ -22,8 +23,7 @@ from sparkdesk.core.jobs.reading import (
 )
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.playbooks.fetch.transfer import PROGRAMS
-from tests.backends.context import GGUF, NODE, ROOT, context_with, spec_named
-from tests.backends.flag_check import check_flags
+from tests.backends.context import FLAG_TABLES, GGUF, NODE, ROOT, context_with, spec_named
 from tests.backends.golden import check_golden
 from tests.backends.test_golden_plans import MTP, SMOL
 
@@ -88,7 +88,7 @@ def test_a_plan_of_llama_cpp_is_the_reviewed_text(name: str) -> None:
 
 @pytest.mark.parametrize("request_", [SMOL, MTP, *CASES.values()], ids=["plain", "mtp", *CASES])
 def test_every_flag_of_a_llama_cpp_plan_is_in_the_engines_own_table(request_: LaunchRequest) -> None:
-    assert check_flags(words_of(request_), TABLE) == []
+    assert check_flags(words_of(request_), FLAG_TABLES["llamacpp"]) == []
 
 
 def test_the_table_names_its_build_and_holds_the_flags_that_plans_use() -> None:

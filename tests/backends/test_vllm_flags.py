@@ -7,12 +7,13 @@ import tomllib
 import pytest
 
 from backends import vllm
+from sparkdesk.core.jobs.flag_table import check_flags
 from sparkdesk.core.jobs.request import LaunchRequest
-from tests.backends.context import ROOT, context_with, spec_named
-from tests.backends.flag_check import check_flags
+from tests.backends.context import FLAG_TABLES, ROOT, context_with, spec_named
 from tests.backends.test_golden_plans import GPT_OSS, LLAMA, ON_LINE, QWEN, UPSTREAM
 
 TABLE = tomllib.loads((ROOT / "resources/flags/vllm-0.33.0.toml").read_text())
+FLAGS = FLAG_TABLES["vllm"]
 
 
 def engine_words(request: LaunchRequest) -> list[str]:
@@ -26,12 +27,12 @@ def engine_words(request: LaunchRequest) -> list[str]:
     "request_", [LLAMA, UPSTREAM, QWEN, ON_LINE], ids=["nvidia", "upstream", "tuned-mtp", "eager-ngram"]
 )
 def test_every_flag_of_a_plan_is_in_the_engines_own_table(request_: LaunchRequest) -> None:
-    assert check_flags(engine_words(request_), TABLE) == []
+    assert check_flags(engine_words(request_), FLAGS) == []
 
 
 def test_only_the_patched_image_gets_the_flags_that_only_it_has() -> None:
-    unknown = [wrong for wrong in check_flags(engine_words(GPT_OSS), TABLE) if wrong.startswith("unknown: --")]
-    assert unknown == ["unknown: --mxfp4-backend", "unknown: --mxfp4-layers"]
+    unknown = check_flags(engine_words(GPT_OSS), FLAGS)
+    assert unknown == ["--mxfp4-backend is not known", "--mxfp4-layers is not known"]
     words = vllm.backend.plan(GPT_OSS, context_with(spec_named(GPT_OSS.model))).commands[0].text
     assert "sparkarena/spark-vllm-docker:mxfp4" in words
 
@@ -39,17 +40,17 @@ def test_only_the_patched_image_gets_the_flags_that_only_it_has() -> None:
 @pytest.mark.parametrize("hub_id", sorted(vllm.TUNINGS))
 def test_every_tuned_build_of_the_stock_image_has_flags_that_vllm_knows(hub_id: str) -> None:
     tuning = vllm.TUNINGS[hub_id]
-    assert tuning.image or check_flags(tuning.flags, TABLE) == []
+    assert tuning.image or check_flags(tuning.flags, FLAGS) == []
 
 
 def test_a_flag_that_vllm_does_not_know_is_found() -> None:
     words = engine_words(LLAMA.model_copy(update={"extra_flags": ("--max-modle-len", "5")}))
-    assert "unknown: --max-modle-len" in check_flags(words, TABLE)
+    assert "--max-modle-len is not known" in check_flags(words, FLAGS)
 
 
 def test_a_flag_with_a_missing_or_foreign_value_is_found() -> None:
-    assert check_flags(["--max-model-len"], TABLE)
-    assert check_flags(["--uvicorn-log-level", "loud"], TABLE)
+    assert check_flags(["--max-model-len"], FLAGS)
+    assert check_flags(["--uvicorn-log-level", "loud"], FLAGS)
 
 
 def test_the_table_names_its_release_and_holds_the_flags_that_playbooks_use() -> None:

@@ -1,15 +1,27 @@
 """Words that a person adds to an engine's command line and environment, held against what the plan promises.
 
 The one rule: the plan says where the server listens, under which name and behind which key; no added word may change
-that, however it is written, and no secret stands in a plan.
+that, however it is written, and no secret stands in a plan. What the engine's own table of flags does not have is
+only warned of: another image may know more.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import islice
 from types import MappingProxyType
 
+from sparkdesk.core.cluster.server_report import ENGINE_TITLES
+from sparkdesk.core.jobs.flag_table import (
+    MOST_NAME_CHARS,
+    ONE_WORD,
+    STRAY,
+    Fault,
+    FlagTable,
+    FlagTables,
+    find_faults,
+)
 from sparkdesk.core.jobs.plan import Problem, Severity
 from sparkdesk.core.jobs.recipe.risk import SECRET_VALUE, looks_secret
 from sparkdesk.core.jobs.request import LaunchRequest
@@ -35,6 +47,8 @@ PROMISED_VARIABLES: Mapping[str, str] = MappingProxyType({
     "LLAMA_ARG_API_KEY_FILE": _KEY, "LLAMA_ARG_SSL_KEY_FILE": _PLAIN, "LLAMA_ARG_SSL_CERT_FILE": _PLAIN,
     "VLLM_API_KEY": _KEY, "HF_ENDPOINT": "Leave it out: weights come from the hub that the plan names.",
 })  # fmt: skip
+MOST_FAULTS = 8
+"""Flags that are warned of; who has more of them has pasted something else."""
 _SECRET_FLAG = re.compile(r"(?:^|_)(?:TOKEN|SECRET|PASSWORD)$")
 _OPEN = re.compile(r"(?:^|=|//)(?:0\.0\.0\.0|\[?::\]?)(?::\d{1,5})?$")
 _TWICE: Mapping[str, str] = MappingProxyType({
@@ -56,6 +70,32 @@ def word_and_variable_problems(request: LaunchRequest) -> list[Problem]:
         elif looks_secret(name, text):
             found.append(_secret(name, "environment"))
     return found
+
+
+def table_problems(request: LaunchRequest, tables: FlagTables) -> list[Problem]:
+    """Added flags that the engine's own table does not have, or not so. No message holds a flag's value."""
+    table = tables.get(request.engine)
+    if table is None:
+        return []
+    faults = (fault for fault in find_faults(request.extra_flags, table) if not promised_flag(fault.name))
+    return [_table_problem(fault, table) for fault in islice(faults, MOST_FAULTS)]
+
+
+def _table_problem(fault: Fault, table: FlagTable) -> Problem:
+    name = "".join(letter if letter.isprintable() else "?" for letter in fault.name[:MOST_NAME_CHARS])
+    if fault.message == STRAY:
+        name = "A word"  # it may be a secret: it is not shown
+    release = f"{ENGINE_TITLES.get(table.engine, table.engine)} {table.version}"
+    if fault.message == ONE_WORD:
+        words, remedy = f"{name.split()[0]} and its value are one word", "Write flag and value as two words."
+    elif fault.message == STRAY:
+        words, remedy = f"A word of the extra flags {STRAY}", f"Write the flag before it; its release is {release}."
+    else:
+        words = f"{name} {fault.message} in {release}"
+        remedy = "Check that the image has it, or leave it out."
+    if fault.near:
+        remedy = f"{name}: did you mean {fault.near}? Else check that the image has it."
+    return Problem(Severity.WARNING, words[:300], remedy, "extra_flags")
 
 
 def promised_flag(word: str) -> str:

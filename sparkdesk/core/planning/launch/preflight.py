@@ -8,7 +8,7 @@ from sparkdesk.core.jobs.plan import Problem, Severity
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.models.spec import ModelSpec, WeightFormat
 from sparkdesk.core.planning.launch.division import tensor_problem
-from sparkdesk.core.planning.launch.flag import word_and_variable_problems
+from sparkdesk.core.planning.launch.flag import table_problems, word_and_variable_problems
 from sparkdesk.core.planning.launch.request import launched_weights
 
 ONE_NODE_ONLY = Problem(
@@ -45,7 +45,8 @@ def node_problems(request: LaunchRequest, context: PlanContext) -> list[Problem]
     sizes = request.tensor_parallel_size * request.pipeline_parallel_size * request.data_parallel_size
     if len(request.nodes) > 1 or sizes > 1:
         problems.append(ONE_NODE_ONLY)
-    return problems + word_and_variable_problems(request) + name_problems(launched_weights(request, context.spec))
+    problems += word_and_variable_problems(request) + table_problems(request, context.flag_tables)
+    return problems + name_problems(launched_weights(request, context.spec))
 
 
 def name_problems(weights: WeightFormat) -> list[Problem]:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from backends import custom, llamacpp, ollama, sglang, trtllm, vllm
 from sparkdesk.core.errors import PlanError
-from sparkdesk.core.jobs.plan import Severity
+from sparkdesk.core.jobs.plan import Problem, Severity
 from sparkdesk.core.jobs.request import LaunchRequest
 from tests.backends.context import GGUF, context_with
 
@@ -111,3 +111,42 @@ def test_hostile_words_raise_only_what_a_caller_expects(engine: str, words: list
         ENGINES[engine].plan(ask(engine, extra_flags=words, environment=(("A", text),)), context_with(None))
     except (PlanError, ValidationError):
         return
+
+
+def warnings_of(engine: str, *words: str) -> list[Problem]:
+    problems = ENGINES[engine].problems(ask(engine, extra_flags=words), context_with(None))
+    return [one for one in problems if one.field == "extra_flags"]
+
+
+@pytest.mark.parametrize(
+    ("engine", "flag", "meant", "release"),
+    [
+        ("vllm", "--max-num-batched-tokes", "--max-num-batched-tokens", "vLLM 0.33.0"),
+        ("sglang", "--chunked-prefil-size", "--chunked-prefill-size", "SGLang 0.5.23"),
+        ("trtllm", "--max_beam_widht", "--max_beam_width", "TensorRT-LLM 1.3.0rc"),
+        ("llamacpp", "--top-kk", "--top-k", "llama.cpp b11434"),
+    ],
+)
+def test_a_misspelt_flag_is_warned_of_with_the_tables_release_and_what_was_meant(
+    engine: str, flag: str, meant: str, release: str
+) -> None:
+    (problem,) = warnings_of(engine, flag, "4")
+    assert problem.severity is Severity.WARNING
+    assert flag in problem.message
+    assert release in problem.message
+    assert f"did you mean {meant}?" in problem.remedy
+
+
+def test_flags_that_the_engine_has_are_not_warned_of() -> None:
+    assert warnings_of("vllm", "--seed", "1", "--compilation-config.mode=3", "--enable-expert-par") == []
+    assert warnings_of("custom", "--whatever", "x") == []
+
+
+def test_a_wrong_value_of_a_flag_is_warned_of_and_the_value_not_shown() -> None:
+    (problem,) = warnings_of("vllm", "--uvicorn-log-level", "geheimnis")
+    assert (problem.severity, "takes one of" in problem.message) == (Severity.WARNING, True)
+    assert "geheimnis" not in problem.message + problem.remedy
+
+
+def test_a_promised_flag_is_an_error_once_and_no_unknown_flag() -> None:
+    assert [one.severity for one in warnings_of("llamacpp", "--hos", "x")] == [Severity.ERROR]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sparkdesk.core.jobs.backend import BackendInfo, NodeContext
 from sparkdesk.core.models.spec import LayerGroup, LayerKind, ModelSpec, WeightFormat
 from tests.ui import rack
-from ui.launch.default import Around, choose_path, fill_defaults, name_for, pick_model
+from ui.launch.choice.default import Around, choose_path, fill_defaults, name_for, pick_model
 from ui.launch.form import Form, load_request, read_form
 
 SPEC = ModelSpec(

@@ -11,8 +11,8 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QCompleter, QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from ui import text
+from ui.launch.choice.option import Offer, key_of, split_of
 from ui.launch.model import TITLES, LaunchModel
-from ui.launch.option import Offer, key_of, split_of
 from ui.launch.part.context_input import ContextInput
 from ui.launch.part.entry import Entry, LinesInput
 from ui.launch.part.foot import FormFoot

@@ -27,7 +27,7 @@ from sparkdesk.core.planning.workload import CHAT, Workload
 from sparkdesk.core.playbooks.fetch.stage import drop_cache_playbook
 from ui import text
 from ui.bridge import watch
-from ui.launch.default import (
+from ui.launch.choice.default import (
     PLAN_FIELDS,
     Around,
     changed_fields,
@@ -44,18 +44,18 @@ from ui.launch.default import (
     reset_fields,
     take_row,
 )
-from ui.launch.feeds import LaunchFeeds
-from ui.launch.following import Following
-from ui.launch.form import LOAD_FIELDS, TITLES, Form, choose_workload, load_request, place_of, read_workload
-from ui.launch.moment import has_changed, has_moved
-from ui.launch.occasion.embed import EMBED, embed_beside
-from ui.launch.occasion.occasion import CACHE, REPLACE, Mend, Occasion, mends_of, replace_problem, without_job
-from ui.launch.option import (
+from ui.launch.choice.following import Following
+from ui.launch.choice.option import (
     Offer,
     Split,
     hints_of,
     split_offers,
 )
+from ui.launch.feeds import LaunchFeeds
+from ui.launch.form import LOAD_FIELDS, TITLES, Form, choose_workload, load_request, place_of, read_workload
+from ui.launch.node.moment import has_changed, has_moved
+from ui.launch.occasion.embed import EMBED, embed_beside
+from ui.launch.occasion.occasion import CACHE, REPLACE, Mend, Occasion, mends_of, replace_problem, without_job
 from ui.launch.paste.filling import fill_form
 from ui.launch.preview import FIT_KINDS, Preview, blocker_of, make_preview
 from ui.launch.serving.fields import places_of

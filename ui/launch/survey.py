@@ -12,7 +12,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from sparkdesk.core.models.spec import ModelSpec
 from sparkdesk.core.planning.place import Place
 from ui.jobs.mark import Mark
-from ui.launch.default import Around, fill_defaults, pick_model
+from ui.launch.choice.default import Around, fill_defaults, pick_model
 from ui.launch.feeds import LaunchFeeds
 from ui.launch.form import Form
 from ui.launch.preview import FIT_ICONS, FIT_KINDS, make_preview

@@ -17,7 +17,7 @@ from ui import text, theme
 from ui.launch.catalogue import CataloguePanel
 from ui.launch.form_panel import FormPanel
 from ui.launch.model import LaunchModel
-from ui.launch.node_look import NodeLook
+from ui.launch.node.node_look import NodeLook
 from ui.launch.paste.drawer import PasteDrawer
 from ui.launch.paste.model import PasteModel
 from ui.launch.plan.view import PlanPanel

@@ -14,8 +14,8 @@ from sparkdesk.core.planning.parallelism import Parallelism
 from tests.ui.launch.desk import LaunchDesk, choose_nodes, open_page
 from tests.ui.launch.real import answer, catalogue, reference
 from tests.ui.picture import cut_labels, page_size
-from ui.launch.default import PLAN_FIELDS
-from ui.launch.option import key_of, split_of, splits_of
+from ui.launch.choice.default import PLAN_FIELDS
+from ui.launch.choice.option import key_of, split_of, splits_of
 from ui.launch.view import LaunchPage
 from ui.widgets.segmented import Segmented
 

@@ -12,7 +12,7 @@ from sparkdesk.core.planning.place import Neighbour, Place
 from tests.ui import rack
 from tests.ui.launch.desk import LaunchDesk, choose_nodes, node, open_page
 from tests.ui.launch.real import answer, best_cell, catalogue, reference
-from ui.launch.moment import has_changed, has_moved
+from ui.launch.node.moment import has_changed, has_moved
 from ui.launch.view import LaunchPage
 
 GPT = "gpt-oss-120b"

@@ -10,7 +10,7 @@ from tests.ui.launch.desk import LaunchDesk, choose_nodes
 from tests.ui.launch.real import answer, catalogue, reference
 from tests.ui.picture import host_page
 from ui.launch.model import LaunchModel
-from ui.launch.node_look import LOOK_AGAIN_S
+from ui.launch.node.node_look import LOOK_AGAIN_S
 from ui.launch.view import LaunchPage
 
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from sparkdesk.core.jobs.backend import BackendInfo, NodeContext
 from sparkdesk.core.models.spec import ModelSpec
-from ui.launch.default import choose_port, pick_model
+from ui.launch.choice.default import choose_port, pick_model
 from ui.launch.form import Form
 
 EMBED: Final = "embed"

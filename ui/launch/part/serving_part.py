@@ -9,8 +9,8 @@ from collections.abc import Callable, Collection, Mapping
 
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
+from ui.launch.choice.option import Offer
 from ui.launch.form import Form
-from ui.launch.option import Offer
 from ui.launch.part.entry import Entry, LinesInput
 from ui.launch.part.fold import Fold
 from ui.launch.part.word_input import WordInput

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from ui.launch.option import Offer
+from ui.launch.choice.option import Offer
 from ui.widgets.field import Select, TextInput
 
 ANOTHER = "another word"

@@ -13,7 +13,7 @@ from sparkdesk.core.jobs.backend import BackendInfo
 from sparkdesk.core.jobs.recipe.imported import Imported
 from sparkdesk.core.models.catalogue import find_model
 from sparkdesk.core.models.spec import ModelSpec
-from ui.launch.default import leave_model, match_model, pick_model
+from ui.launch.choice.default import leave_model, match_model, pick_model
 from ui.launch.feeds import LaunchFeeds
 from ui.launch.form import SILENT, Form, take_fields
 

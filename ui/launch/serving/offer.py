@@ -16,9 +16,9 @@ from sparkdesk.core.models.spec import ModelSpec
 from sparkdesk.core.planning.launch.docker import docker_problems
 from sparkdesk.core.planning.launch.word import Vocabulary
 from ui import text
+from ui.launch.choice.option import Offer, build_offers, engine_offers, format_offers, kv_offers, speculation_offers
 from ui.launch.feeds import LaunchFeeds
 from ui.launch.form import Form
-from ui.launch.option import Offer, build_offers, engine_offers, format_offers, kv_offers, speculation_offers
 
 PURPOSES: Final = (("chat", "Chat"), ("vision", "Vision"), ("embed", "Embed"), ("rerank", "Rerank"))
 WORD_FIELDS: Final = ("tool_parser", "reasoning_parser", "attention_backend", "moe_backend", "load_format", "image")

@@ -17,7 +17,7 @@ from sparkdesk.core.planning.row import PlanRow
 from sparkdesk.core.planning.search.question import Limits, Question, fixed_size_problems
 from sparkdesk.core.planning.setup import EngineProfile
 from sparkdesk.core.planning.workload import Workload
-from ui.launch.default import formats_of, refuse_format
+from ui.launch.choice.default import formats_of, refuse_format
 from ui.launch.form import NO_SPECULATION, STOCK, Form
 
 MAX_MIXED_NODES = 4

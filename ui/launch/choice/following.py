@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from sparkdesk.core.models.spec import WeightFormat
 from sparkdesk.core.planning.row import PlanRow
 from sparkdesk.core.planning.search.question import Limits
-from ui.launch.default import PLAN_FIELDS, Around, fill_defaults, ids_of, is_within, limits_of
+from ui.launch.choice.default import PLAN_FIELDS, Around, fill_defaults, ids_of, is_within, limits_of
 from ui.launch.feeds import LaunchFeeds
 from ui.launch.form import Form
 from ui.launch.preview import refused_fields

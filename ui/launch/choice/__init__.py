@@ -1,0 +1,1 @@
+"""What each field of the form offers, and what it says while nobody touches it."""

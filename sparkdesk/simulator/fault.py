@@ -33,7 +33,7 @@ _ALL = (
     Fault("slow-ssh", "signing in and starting a command take seconds", is_inside=False),
     Fault("slow-state", "SM clock of 500 to 950 MHz under load, until power is removed"),
     Fault("power-capped", "held by its power cap under load"),
-    Fault("disk-full", "the disk is told to be full"),
+    Fault("disk-full", "the disk is told to be full, and no file of its user can grow"),
     Fault("swap-on", "6 GiB of swap in use"),
     Fault("memory-pressure", "1 GiB of memory is left, and tasks wait for it most of the time"),
     Fault("clock-skew", "its reported time is ten minutes ahead and not synchronized"),

@@ -69,7 +69,8 @@ def install(folder: Path, tables: dict[str, Path]) -> None:
     for place, commands in (("bin", COMMANDS), ("inner", INNER), ("cuda/bin", CUDA)):
         (folder / place).mkdir(parents=True)
         for command, module in commands.items():
-            (folder / place / command).write_text(_launcher(python, module, depth=1 + place.count("/")), "utf-8")
+            text = _launcher(python, module, depth=1 + place.count("/"), is_of_node=place == "inner")
+            (folder / place / command).write_text(text, "utf-8")
     for name in ("python3", "python"):
         (folder / "bin" / name).symlink_to(python)
     for name, table in tables.items():
@@ -81,10 +82,15 @@ def install(folder: Path, tables: dict[str, Path]) -> None:
     folder.chmod(0o755)
 
 
-def _launcher(python: str, module: str, *, depth: int) -> str:
-    """A file, so many folders below the modules, that runs one; Python starts without `site`, half its start-up."""
+def _launcher(python: str, module: str, *, depth: int, is_of_node: bool) -> str:
+    """A file, so many folders below the modules, that runs one; Python starts without `site`, half its start-up.
+
+    The fault disk-full limits files of what runs as the node's user (`is_of_node`), not what stands for a daemon.
+    """
+    lift = "" if is_of_node else "s.setrlimit(s.RLIMIT_FSIZE, s.getrlimit(s.RLIMIT_FSIZE)[1:] * 2)\n"
     body = (
-        "import os, sys\n"
+        "import os, sys, resource as s\n"
+        f"{lift}"
         f"sys.path.insert(0, os.path.realpath(__file__).rsplit('/', {depth + 1})[0])\n"
         f"from {module} import main\n"
         "sys.exit(main(sys.argv[1:]))\n"

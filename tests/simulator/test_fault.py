@@ -118,6 +118,37 @@ async def test_a_fault_is_seen_and_goes_away(cluster: Simulator, fault: str, com
         assert text.split() == healthy.split() or fault in ("disk-full", "no-toolkit", "memory-pressure")
 
 
+GROW = (
+    'python3 -u -c \'import time\nwith open("grown", "wb", 0) as file:\n while True:\n  time.sleep(0.05)\n'
+    '  try: file.write(b"x"); print("grew")\n  except OSError as error: print(error.strerror)\''
+)
+
+
+async def test_on_a_full_disk_no_file_grows_also_of_what_runs_already_until_there_is_room(cluster: Simulator) -> None:
+    async with cluster.connect(1) as connection:
+        process = await connection.create_process(GROW)
+        try:
+            await read_line_of(process, "grew")
+            cluster.control("on", "disk-full", "spark-bd26")
+            await read_line_of(process, "File too large")
+            done = await connection.run("echo words > kept; docker images; rm -f grown; ls")
+            assert "File too large" in str(done.stderr)
+            assert "REPOSITORY" in str(done.stdout), "what stands for a daemon goes on"
+            assert "grown" not in str(done.stdout), "room can be made"
+            cluster.control("off", "disk-full", "spark-bd26")
+            await read_line_of(process, "grew")
+        finally:
+            cluster.control("off", "disk-full", "spark-bd26")
+            process.close()
+
+
+async def read_line_of(process: asyncssh.SSHClientProcess[str], words: str) -> None:
+    """Read on until it prints this."""
+    async with asyncio.timeout(30):
+        while words not in await process.stdout.readline():
+            pass
+
+
 async def read_until(connection: asyncssh.SSHClientConnection, command: str, is_right: Callable[[str], bool]) -> str:
     """The first right output of a command: the files of a node move twice a second."""
     text = ""

@@ -37,7 +37,7 @@ PUT_BYTES_PER_S = 1 << 20
 _PUT = (
     'case $1 in "~/"*) p=$HOME/${1#??};; *) p=$1;; esac; '
     't=$p.$4; umask 077; mkdir -p -- "$(dirname -- "$p")" || exit 73; set -C; '
-    '{ cat > "$t"; } || exit 73; set +C; '
+    '{ cat > "$t"; } || { rm -f -- "$t"; exit 73; }; set +C; '
     'if [ "$(wc -c < "$t")" -eq "$3" ] && chmod "$2" "$t" && mv -f -- "$t" "$p"; then exit 0; fi; '
     'rm -f -- "$t"; exit 74'
 )
@@ -48,6 +48,9 @@ _FETCH = (
     'exec head -c "$2" < "$p"'
 )
 
+
+_FULL = ("No space left", "quota exceeded", "File too large")
+"""How a node's programs say ENOSPC, EDQUOT and EFBIG. Source: GNU libc, strerror."""
 
 _Opened = tuple["asyncssh.SSHClientChannel[bytes]", Any]
 
@@ -338,7 +341,7 @@ class NodeSession:
             return NodeBusy(f"{message}: {outcome.fate.reason}", remedy=remedy, node=self._node)
         if isinstance(outcome.fate, Exit):
             said = outcome.stderr.decode("utf-8", "replace").strip().splitlines()
-            is_full = bool(said) and "No space left" in said[-1]
+            is_full = bool(said) and any(words in said[-1] for words in _FULL)
             return CommandFailed(
                 f"{message}: {make_line(said[-1], max_chars=200)}" if said else message,
                 remedy="Make room on its disk, and repeat." if is_full else "Mend that on the node, and repeat.",

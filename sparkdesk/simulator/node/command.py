@@ -21,6 +21,7 @@ from typing import NoReturn
 
 from sparkdesk.simulator.confinement import landlock, namespace, privilege
 from sparkdesk.simulator.confinement import syscall as sc
+from sparkdesk.simulator.machine import census
 from sparkdesk.simulator.machine.machine_files import HUB_PORT
 from sparkdesk.simulator.node import wire
 
@@ -45,6 +46,7 @@ class Commands:
         self._readable = [self._program_dir, sys.base_prefix, *map(str, others)]
         self.user_namespace = -1
         self.has_many_ids = False
+        self.is_disk_full = False
 
     @property
     def loopback(self) -> str:
@@ -56,10 +58,30 @@ class Commands:
         folder = f"{namespace.PROGRAM_DIR}/program" if self.is_confined else self._program_dir
         return f"{folder}/inner/{module}"
 
+    def fill_disk(self, is_full: bool) -> None:
+        """From now on no file of the node's user can grow, or it can again: also those of what runs already."""
+        self.is_disk_full = is_full
+        below = None if self.is_confined else os.getpid()
+        for pid in census.tasks(Path("/proc"), below):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                limit_files(pid, is_full=is_full and not self._is_ours(pid))
+
+    def _is_ours(self, pid: int) -> bool:
+        """Whether a process is a program of the simulator: docker and the hub keep their files beyond the node."""
+        try:
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().decode("utf-8", "replace").split("\0")
+        except OSError:
+            return True  # it has just ended
+        folder = f"{namespace.PROGRAM_DIR}/program/" if self.is_confined else f"{self._program_dir}/"
+        return any(word.startswith(folder) and not word.endswith("/sftp_server.py") for word in words[:4])
+
     def become(self, message: wire.Message, streams: tuple[int, ...], *, has_terminal: bool) -> NoReturn:
         """A command of the user, as the message says."""
         with _ending():
             self._take_streams(streams)
+            if self.is_disk_full and message["kind"] != "program":
+                signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write fails, as on a full disk, and ends nobody
+                limit_files(0, is_full=True)
             if has_terminal:
                 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
                 size = struct.pack("HHHH", int(message["rows"]), int(message["columns"]), 0, 0)
@@ -165,6 +187,13 @@ def _ending() -> Iterator[None]:
             os.write(2, traceback.format_exc().encode())
         finally:
             os._exit(126)
+
+
+def limit_files(pid: int, *, is_full: bool) -> None:
+    """Let no file of a process (0: this one) grow any more, or lift that. Its writes then fail with EFBIG: the nearest
+    to a full disk that the kernel brings about in one node alone."""
+    _soft, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (0 if is_full else hard, hard))
 
 
 def _enter(home: str) -> None:

@@ -190,6 +190,8 @@ class Resident:
     def _show_conditions(self) -> None:
         """What is seen of faults outside of the moving files and the programs."""
         names = self._machine.conditions
+        if ("disk-full" in names) != self._commands.is_disk_full:
+            self._commands.fill_disk("disk-full" in names)
         if (self._prefix / "proc/driver/nvidia").is_dir():
             install(self._prefix / "proc/driver", self._machine.driver_files())
         if "reboot-required" in names:

@@ -12,6 +12,7 @@ Environment: SPARKDESK_ROOT is put before /proc/meminfo and /proc/pressure; SPAR
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -30,7 +31,7 @@ TREND_S, AHEAD_S, NEAR = 0.5, 1.0, 2.0
 """The fall of the last half second, carried on for a second, must leave something: so long does a kill take. Looked at
 only when less than twice the floor is left, since an engine may well take most of the memory in one moment."""
 STALL_SHARE = 0.5  # all wait for memory half of the time, near the floor; unverified on hardware [guard-pressure]
-NEXT_AFTER_S = 1.5  # so long the guard of an older job waits for each newer one to go first
+NEXT_AFTER_S = 1.5  # so long the guard of an older job waits for each newer one to go, and then for its memory
 CRASHES, CRASHES_WITHIN_S = 3, 900.0
 WAIT_S = 0.5
 CAUSE_BYTES = 1024 * 1024
@@ -171,18 +172,22 @@ def find_cause(job: Any, since: int) -> str:
     return ""
 
 
-def count_newer(job: Any, record: Record) -> int:
-    """Jobs beside ours that run and were started after it."""
-    count = 0
-    for name in os.listdir(os.path.dirname(job.folder)):
+def look_at_newer(job: Any, record: Record) -> tuple[int, float]:
+    """Of the jobs that were started after ours: how many run, and how long to wait for one that just ended."""
+    count, rest_s, beside = 0, 0.0, os.path.dirname(job.folder)
+    for name in os.listdir(beside):
+        other = here.Job(os.path.join(beside, name))
         try:
-            other = here.Job(os.path.join(os.path.dirname(job.folder), name)).read("job.json") or {}
+            found = other.read("job.json") or {}
         except here.JobError:
             continue
-        is_newer = (other.get("started_ms") or 0, name) > (record["started_ms"], job.job_id)
-        if is_newer and other.get("boot_id") == record["boot_id"]:
-            count += here.is_alive(other, "pid")
-    return count
+        is_newer = (found.get("started_ms") or 0, name) > (record["started_ms"], job.job_id)
+        if is_newer and found.get("boot_id") == record["boot_id"]:
+            count += here.is_alive(found, "pid")
+            for end in ("why.json", "exit.json"):
+                with contextlib.suppress(OSError):
+                    rest_s = max(rest_s, NEXT_AFTER_S - abs(time.time() - os.path.getmtime(other.path(end))))
+    return count, rest_s
 
 
 def say_code(code: int | None) -> str:
@@ -192,11 +197,8 @@ def say_code(code: int | None) -> str:
 
 def write_oom_score(pid: int, score: int) -> None:
     """Whom the kernel ends first; a lower one than ours needs a right that we may not have."""
-    try:
-        with open(f"/proc/{pid}/oom_score_adj", "w") as file:
-            file.write(str(score))
-    except OSError:
-        pass
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/oom_score_adj", "w") as file:
+        file.write(str(score))
 
 
 def lock_memory() -> None:
@@ -315,13 +317,13 @@ class Guard:
                 threading.Thread(target=self._end_engine, daemon=True).start()
             if not why or not self._record["pid"]:
                 act_at = 0.0
-                continue
-            act_at = act_at or now + NEXT_AFTER_S * count_newer(self._job, self._record)
-            if now >= act_at and self._kind != "memory":
-                self._kind, self._reason = "memory", f"memory floor: {why}"
-                self._more["memory"] = gauge.figures
-                self._kill()
-                act_at = 0.0
+            elif now >= act_at and self._kind != "memory":
+                newer, rest_s = look_at_newer(self._job, self._record)  # what one held comes back only after its end
+                act_at = now + rest_s + (0.0 if act_at else NEXT_AFTER_S * newer)
+                if now >= act_at:
+                    self._kind, self._reason = "memory", f"memory floor: {why}"
+                    self._more["memory"] = gauge.figures
+                    self._kill()
 
     def _kill(self) -> None:
         """Kill the engine at once; write down why before, if that can be done at once."""
@@ -345,12 +347,9 @@ class Guard:
 
     def _note_why(self) -> None:
         self._log.say(self._reason)
-        try:
-            why = {"schema": here.SCHEMA, "run": self._record["run"], "reason": self._reason, **self._more}
-            with open(self._job.path("why.json"), "w") as file:
-                json.dump(why, file)
-        except OSError:
-            pass
+        why = {"schema": here.SCHEMA, "run": self._record["run"], "reason": self._reason, **self._more}
+        with contextlib.suppress(OSError), open(self._job.path("why.json"), "w") as file:
+            json.dump(why, file)
 
     def _run_once(self) -> int | None:
         """One life of the engine: its exit code (negative: a signal), None when it could not be started."""

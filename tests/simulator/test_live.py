@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,18 @@ def test_declared_loads_are_bounded_and_those_of_dead_processes_forgotten(tmp_pa
     assert (load.pid, len(load.name), load.threads) == (own, 200, 1)
     assert load.memory_bytes < 2**37
     assert [path.name for path in tmp_path.iterdir()] == ["good.json"]
+    (tmp_path / "1.json.part").write_text(json.dumps({"pid": own, "name": "half written"}))
+    assert len(census.loads(tmp_path, alive)) == 1
+    del alive[own]
+    assert census.loads(tmp_path, alive) == []
+    assert (tmp_path / "good.json").exists(), "who began after the count is not forgotten"
+
+
+def test_a_process_that_is_dead_but_not_buried_does_not_count() -> None:
+    with subprocess.Popen(["true"]) as process:
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert Path(f"/proc/{process.pid}").exists()
+        assert process.pid not in census.tasks(Path("/proc"), None)
 
 
 def test_an_engine_is_as_busy_as_its_processes_are(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ a process that is gone is forgotten. What such a file claims is checked and boun
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _MAX_LOAD_BYTES = 4096
 _MAX_NAME = 200
+_DEAD = (b"Z", b"X")  # it waits to be buried, and holds nothing any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,8 @@ def _task(proc: Path, pid: int) -> Task | None:
     try:
         with open(proc / str(pid) / "stat", "rb") as stream:
             fields = stream.read().rpartition(b")")[2].split()
+        if fields[0] in _DEAD:
+            return None
         with open(proc / str(pid) / "statm", "rb") as stream:
             pages = stream.read().split()
         resident, shared = int(pages[1]), int(pages[2])
@@ -85,18 +89,16 @@ def loads(folder: Path, alive: dict[int, Task]) -> list[Load]:
     """The declared loads of processes that are alive; the files of others are removed."""
     found = []
     try:
-        names = os.listdir(folder)
+        names = [name for name in os.listdir(folder) if name.endswith(".json")]
     except OSError:
         return []
     for name in names:
         load = _load(folder / name)
         if load is not None and load.pid in alive:
             found.append(load)
-        elif name.endswith(".json"):
-            try:
+        elif load is None or not os.path.exists(f"/proc/{load.pid}"):  # it may have begun since they were counted
+            with contextlib.suppress(OSError):
                 os.unlink(folder / name)
-            except OSError:
-                continue
     return sorted(found, key=lambda load: load.pid)
 
 

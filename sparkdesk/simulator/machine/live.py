@@ -83,6 +83,7 @@ class Machine:
         self._sys = {name: LiveFile(sys / name) for name in live_files.sys_files(self._now)}
         self._drop = os.open(proc / "sys/vm/drop_caches", os.O_RDWR | os.O_CLOEXEC)
         self._gpu = LiveFile(live / "gpu.json")
+        self._count = LiveFile(live / "count.json")
         for name in ("loads", "docker", "rdma"):
             (live / name).mkdir(parents=True, exist_ok=True)
             (live / name).chmod(0o1777)
@@ -136,6 +137,7 @@ class Machine:
         if dt_s > 0:
             self._now = step(self._now, self._usage(dt_s, now_s, below), dt_s)
             self._write()
+            self._count.write(json.dumps({"at_s": now_s}) + "\n")
 
     def _usage(self, dt_s: float, now_s: float, below: int | None) -> Usage:
         alive = census.tasks(Path("/proc"), below)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine_start import GIB, Launch, context_of, listeners, meminfo_bytes
+from engine_start import GIB, Launch, available_bytes, context_of, listeners
 from model_size import find_size
 from spark_state import conditions
 
@@ -40,7 +40,7 @@ class Plan:
         self.has_metrics = bool(options.get("--enable-metrics"))
         self.is_embedding = bool(options.get("--is-embedding"))
         self.key = str(options.get("--api-key", ""))
-        self.free_bytes = meminfo_bytes("MemAvailable")
+        self.free_bytes = available_bytes()
 
     @property
     def value_bytes(self) -> float:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine_start import GIB, Launch, context_of, listeners, meminfo_bytes, node_path
+from engine_start import GIB, Launch, available_bytes, context_of, listeners, meminfo_bytes, node_path
 from model_size import find_size
 from plain_yaml import YamlError, read
 from spark_state import conditions
@@ -109,7 +109,7 @@ class Plan:
         self.speculates = bool(self.extra.get("speculative_config"))
         self.host, self.port = str(options.get("--host", "localhost")), int(options.get("--port", 8000))
         self.listeners = listeners(launch, self.host, self.port)
-        self.free_bytes = meminfo_bytes("MemAvailable")
+        self.free_bytes = available_bytes()
         self.total_bytes = meminfo_bytes("MemTotal")
 
     def _whole(self, name: str, options: dict[str, Any], default: int) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine_start import GIB, REAL_CONTEXT, Launch, context_of, listeners, meminfo_bytes
+from engine_start import GIB, REAL_CONTEXT, Launch, available_bytes, context_of, listeners, meminfo_bytes
 from model_size import find_size
 from spark_state import conditions
 
@@ -86,7 +86,7 @@ class Plan:
 
     def free_problem(self) -> str:
         """vLLM's words when less is free than its share, or ""."""
-        free, wanted = meminfo_bytes("MemAvailable") / GIB, self.requested_bytes / GIB
+        free, wanted = available_bytes() / GIB, self.requested_bytes / GIB
         if free >= wanted or "--kv-cache-memory-bytes" in self.options:
             return ""
         return (

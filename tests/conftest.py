@@ -5,8 +5,12 @@ The one rule: a test never sees or changes anything of the person who runs it.
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
+import shutil
+import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,6 +33,21 @@ settings.load_profile("house")
 # Before anything imports Qt: most machines that run tests have no screen.
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("PYTEST_QT_API", "pyside6")
+
+
+def put_python_first() -> None:
+    """Let `python3` be a real interpreter, as on a node: a version manager's is a script that needs more programs."""
+    real = Path(sys.executable).resolve()
+    if Path(shutil.which("python3") or "python3").resolve() == real:
+        return
+    folder = Path(tempfile.mkdtemp(prefix="sparkdesk-python-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    folder.chmod(0o755)
+    (folder / "python3").symlink_to(real)
+    os.environ["PATH"] = f"{folder}:{os.environ['PATH']}"
+
+
+put_python_first()
 
 _HOME_VARIABLES = ("XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_DATA_DIRS")
 _PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,9 +32,9 @@ async def look(folder: Path, script: str | None) -> NodeContext:
     """The survey of a node whose docker is this script; None: it has none."""
     programs = folder / "bin"
     programs.mkdir()
-    for name in ("python3", "sh", "cat", "env"):
-        found = next(Path(part) / name for part in os.environ["PATH"].split(":") if (Path(part) / name).exists())
-        (programs / name).symlink_to(found)
+    for name in ("sh", "cat", "env"):
+        (programs / name).symlink_to(shutil.which(name) or "")
+    (programs / "python3").symlink_to(Path(sys.executable).resolve())  # that of the PATH may be a script that needs it
     if script is not None:
         (programs / "docker").write_text(f"#!/bin/sh\n{script}\n")
         (programs / "docker").chmod(0o755)

@@ -84,6 +84,7 @@ class Machine:
         self._drop = os.open(proc / "sys/vm/drop_caches", os.O_RDWR | os.O_CLOEXEC)
         self._gpu = LiveFile(live / "gpu.json")
         self._count = LiveFile(live / "count.json")
+        self._count.write(json.dumps({"at_s": 0.0}) + "\n")
         for name in ("loads", "docker", "rdma"):
             (live / name).mkdir(parents=True, exist_ok=True)
             (live / name).chmod(0o1777)

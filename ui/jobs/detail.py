@@ -286,6 +286,8 @@ class DeploymentDetail(QWidget):
         self.closed.setVisible(is_closed)
         self.closed.set_words("Nothing more can be seen of it", text.one_line(f"{job.message}. {job.remedy}", 600))
         has_charts = job.state in (JobState.READY, JobState.DEGRADED, JobState.STOPPING) and not is_closed
+        if job.state is JobState.STOPPING and self.charts.is_silent(job):
+            has_charts = False
         self.charts.setVisible(has_charts)
         self.effort.show_cells(self._model.effort(job) if has_charts else ())
         if has_charts:
@@ -323,7 +325,7 @@ class DeploymentDetail(QWidget):
         if job.account:  # said where the log would be
             message = ""
         if job.stop_error:
-            message, remedy = "It could not be stopped", text.one_line(job.stop_error, 600)
+            message, remedy = "It could not be stopped", join_sentences(text.one_line(job.stop_error, 600), remedy)
         told = (job.job_id, message, remedy, job.state, advice, sets, self._model.opens_first(job))
         if told == self._told:
             return
@@ -333,9 +335,10 @@ class DeploymentDetail(QWidget):
         if not message:
             self.banner.clear()
         elif job.state is JobState.FAILED and not job.stop_error:
+            fault = self._model.fault(job)
             change = f"Fix and relaunch sets {sets}." if sets else ""
-            said = join_sentences(advice or remedy, change)
-            self.banner.show_notice("crit", message, said, action=self._mend_words(job))
+            said = join_sentences(fault.evidence, advice or fault.remedy, change)
+            self.banner.show_notice("crit", fault.cause, said, action=self._mend_words(job))
         elif job.stop_error:
             self.banner.show_error(message, remedy)
         else:

@@ -5,8 +5,10 @@ The one rule: a row that did not change is not touched, so that the list stays w
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QFontMetricsF, QPainter
+from PySide6.QtGui import QPainter, QTextLayout
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QFrame,
@@ -27,7 +29,7 @@ Index = QModelIndex | QPersistentModelIndex
 EntryRole = Qt.ItemDataRole.UserRole + 1
 _PAD = 12.0
 _SECTION_HEIGHT, _ROW_HEIGHT = 32, 74
-_WRAP = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop) | int(Qt.TextFlag.TextWordWrap)
+_FAULT_LINES, _FAULT_LINE_HEIGHT = 4, 15
 
 
 class EntryModel(QAbstractListModel):
@@ -79,13 +81,9 @@ class _Delegate(QStyledItemDelegate):
         entry = self._rows.rows[index.row()]
         if not entry.job_id:
             return QSize(120, _SECTION_HEIGHT)
-        extra = self._fault_height(entry) + 6 if entry.fault else 0
-        return QSize(120, _ROW_HEIGHT + extra)
-
-    def _fault_height(self, entry: Entry) -> int:
-        width = max(80.0, self._view.viewport().width() - 2 * _PAD)
-        box = QFontMetricsF(font("label")).boundingRect(QRectF(0, 0, width, 64), _WRAP, entry.fault)
-        return min(64, round(box.height()) + 2)
+        width = self._view.viewport().width() - 2 * _PAD
+        lines = len(fault_lines(entry.fault, width)) if entry.fault else 0
+        return QSize(120, _ROW_HEIGHT + (lines * _FAULT_LINE_HEIGHT + 6 if lines else 0))
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         rect = QRectF(option.rect)
@@ -115,11 +113,27 @@ class _Delegate(QStyledItemDelegate):
         is_wide = text_width(entry.figures, "dense") > right - left
         figures = elided(entry.figures_short if is_wide else entry.figures, "dense", right - left)
         write(painter, QRectF(left, rect.top() + 48, right - left, 18), figures, role="dense", tint="text2")
-        if entry.fault:
-            painter.setFont(font("label"))
-            painter.setPen(color("crit"))
-            painter.drawText(QRectF(left, rect.top() + 68, right - left, rect.height() - 72), _WRAP, entry.fault)
+        for at, words in enumerate(fault_lines(entry.fault, right - left) if entry.fault else ()):
+            top = rect.top() + 68 + at * _FAULT_LINE_HEIGHT
+            write(painter, QRectF(left, top, right - left, _FAULT_LINE_HEIGHT), words, role="label", tint="crit")
         painter.fillRect(QRectF(rect.left(), rect.bottom() - 1, rect.width(), 1), color("border"))
+
+
+@lru_cache(maxsize=256)
+def fault_lines(words: str, width: float) -> tuple[str, ...]:
+    """The words as they stand below each other, a few lines at most: what does not fit is cut with an ellipsis."""
+    layout = QTextLayout(words, font("label"))
+    found: list[str] = []
+    layout.beginLayout()
+    while (line := layout.createLine()).isValid():
+        line.setLineWidth(max(80.0, width))
+        start = line.textStart()
+        if len(found) == _FAULT_LINES - 1:
+            found.append(elided(words[start:], "label", max(80.0, width)))
+            break
+        found.append(words[start : start + line.textLength()].strip())
+    layout.endLayout()
+    return tuple(found)
 
 
 class JobList(QListView):

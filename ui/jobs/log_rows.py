@@ -48,6 +48,8 @@ class RowMaker:
         cut = f" {text.ELLIPSIS} {text.grouped(item.cut_bytes)} more bytes" if item.cut_bytes else ""
         level = LEVELS.get(item.level.lower(), "INFO")
         source = item.source
+        if item.attempt:  # told with the line
+            self._attempt = min(item.attempt, MOST_TRIES)
         if source in ("job", GUARD_SOURCE):
             source = GUARD_SOURCE
             again = _NEXT_TRY.search(item.text)

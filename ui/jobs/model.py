@@ -33,14 +33,19 @@ from ui.jobs.step_text import script_of
 from ui.jobs.words.address import EndpointText as EndpointText
 from ui.jobs.words.address import endpoint_text
 from ui.jobs.words.change import change_words
+from ui.jobs.words.fault import Fault, read_fault
 from ui.jobs.words.speed import load_words
 from ui.jobs.words.standing import (
+    WITHOUT_TOKENS,
     left_words,
     limit_words,
     live_words,
     more_actions,
     no_chat_reason,
+    no_measure_reason,
     phase_is_open,
+    phase_note,
+    phase_title,
     share_words,
     start_summary,
     switched_off,
@@ -48,7 +53,7 @@ from ui.jobs.words.standing import (
 )
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
-SECTIONS = ("Running", "Starting", "Stopped or failed, logs kept")
+SECTIONS = ("Running", "Starting", "Not known", "Stopped or failed, logs kept")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +137,7 @@ class DeploymentsModel(QObject):
         return rows
 
     def _entry(self, job: JobStatus) -> Entry:
-        fault = text.one_line(job.message, 240) if job.state is JobState.FAILED else ""
+        fault = text.one_line(self.fault(job).cause, 240) if job.state is JobState.FAILED else ""
         return Entry(
             job_id=job.job_id,
             title=text.one_line(job.title, 120),
@@ -172,9 +177,13 @@ class DeploymentsModel(QObject):
         if job.state.is_over:
             failed = next((phase.title for phase in job.phases if phase.state is PhaseState.FAILED), "")
             when = f"started {moment(job.created_ms, self.feeds.now_ms())}"
+            if is_short:
+                when = when.removeprefix("started ")
             return f"in {failed.lower()}   {when}" if failed else when
         rate = self.feeds.traces.newest(job.job_id, GENERATED_RATE)
-        if job.state is JobState.DEGRADED and job.message:
+        if job.state is JobState.STOPPING:
+            return "until its end is verified"
+        if job.state in (JobState.DEGRADED, JobState.UNKNOWN) and job.message:
             return text.one_line(job.message, 80)
         parts = [str(text.token_rate(rate))] if text.is_known(rate) else []
         requests = request_words(job, is_short=is_short)
@@ -202,6 +211,8 @@ class DeploymentsModel(QObject):
             ("ready", sum(job.state is JobState.READY for job in jobs)),
             ("degraded", sum(job.state is JobState.DEGRADED for job in jobs)),
             ("starting", sum(is_coming_up(job) for job in jobs)),
+            ("stopping", sum(job.state is JobState.STOPPING for job in jobs)),
+            ("not known", sum(job.state is JobState.UNKNOWN and not job.account for job in jobs)),
             ("failed", sum(job.state is JobState.FAILED for job in jobs)),
         )
         return ", ".join(f"{count} {word}" for word, count in counts if count)
@@ -239,20 +250,31 @@ class DeploymentsModel(QObject):
 
     def stages(self, job: JobStatus) -> tuple[StageText, ...]:
         """The timeline; the point where the job stands now goes on counting between two reports."""
-        passed_s = self._passed_s(job)
-        stages = []
-        for phase in job.phases:
-            is_running = phase.state is PhaseState.CURRENT or phase_is_open(job, phase.key)
-            seconds = phase.seconds + passed_s if is_running else phase.seconds
-            has_time = text.is_known(seconds)
-            note = job.message if phase.state is PhaseState.FAILED and job.message else phase.note
-            time_text = (text.duration(seconds) if is_running else text.stage_time(seconds)) if has_time else ""
-            state = "todo" if phase.state is PhaseState.TO_DO else phase.state.value
-            if job.state is JobState.DEGRADED and phase.key == READY:
-                stages.append(StageText("Degraded", "failed", "", text.one_line(job.message, 160)))
-                continue
-            stages.append(StageText(phase.title, state, time_text, text.one_line(note, 160)))
-        return tuple(stages)
+        passed_s, plan = self._passed_s(job), self.feeds.plan_of(job.job_id)
+        return tuple(self._stage(job, phase, passed_s, phase_title(phase, job, plan)) for phase in job.phases)
+
+    def _stage(self, job: JobStatus, phase: Phase, passed_s: float, title: str) -> StageText:
+        if job.state is JobState.DEGRADED and phase.key == READY:
+            return StageText("Degraded", "degraded", "", text.one_line(job.message, 160))
+        is_current = phase.state is PhaseState.CURRENT
+        if job.state is JobState.UNKNOWN and (is_current or phase.key == READY):
+            is_ahead = phase.state is PhaseState.TO_DO
+            return StageText(title, "todo" if is_ahead else "unknown", "", "" if is_ahead else "not known now")
+        is_running = is_current or phase_is_open(job, phase.key)
+        seconds = phase.seconds + passed_s if is_running else phase.seconds
+        has_time = text.is_known(seconds)
+        time_text = (text.duration(seconds) if is_running else text.stage_time(seconds)) if has_time else ""
+        state = "todo" if phase.state is PhaseState.TO_DO else phase.state.value
+        note = text.one_line(phase_note(phase, job), 160)
+        if phase.state is PhaseState.FAILED and job.message:
+            note = text.one_line(self.fault(job).short, 160)
+        elif is_current and text.is_known(phase.fraction):  # the line below says it whole
+            note = text.percent(phase.fraction, is_done=False)
+        return StageText(title, state, time_text, note)
+
+    def fault(self, job: JobStatus) -> Fault:
+        """Why it failed: cause, evidence, what to change."""
+        return read_fault(job, self.places(job))
 
     def endpoint(self, job: JobStatus) -> EndpointText | None:
         """How to reach the selected server; None while it has no address."""
@@ -281,7 +303,7 @@ class DeploymentsModel(QObject):
 
     def start_summary(self, job: JobStatus) -> str:
         """How it came up, in a line."""
-        return start_summary(job)
+        return start_summary(job, self.feeds.plan_of(job.job_id))
 
     def live_words(self, job: JobStatus) -> str:
         """What its start is doing now."""
@@ -291,6 +313,10 @@ class DeploymentsModel(QObject):
         """Why nobody can chat with it now."""
         return no_chat_reason(job, self.feeds.plan_of(job.job_id))
 
+    def no_measure_reason(self, job: JobStatus) -> str:
+        """Why it cannot be measured now."""
+        return no_measure_reason(job, self.feeds.plan_of(job.job_id))
+
     def more_actions(self, job: JobStatus) -> list[tuple[str, str]]:
         """The overflow menu."""
         return more_actions(self.feeds, job, is_ours=not self.is_read_only(job))
@@ -298,6 +324,9 @@ class DeploymentsModel(QObject):
     def compare_to(self, job: JobStatus) -> tuple[float | None, str]:
         """What the generated tokens may be compared to: a rate and its words; None where there is nothing."""
         plan, verdict = self.feeds.plan_of(job.job_id), self.verdict(job)
+        is_simulated = job.endpoint is not None and bool(job.endpoint.note)
+        if is_simulated or (plan is not None and plan.request.purpose in WITHOUT_TOKENS):
+            return None, ""
         users = plan.request.concurrency if plan is not None else 1
         expected = self.expected(job.job_id, BenchShape(), users)
         if text.is_known(expected.published_tok_s):
@@ -376,6 +405,8 @@ class DeploymentsModel(QObject):
         running = job.reading(REQUESTS_RUNNING)
         if is_coming_up(job):
             return "Its start ends now; nothing is served yet."
+        if job.state is JobState.UNKNOWN:
+            return "Not known whether it still runs: what runs of it ends, with its requests."
         if not text.is_known(running):
             return "Requests that run now end; how many is not known, the engine does not report it."
         if running < 1:
@@ -410,6 +441,8 @@ class DeploymentsModel(QObject):
 def section_of(job: JobStatus) -> str:
     """The section of the list that a job belongs to."""
     if job.state.is_over:
+        return SECTIONS[3]
+    if job.state is JobState.UNKNOWN and not job.account:
         return SECTIONS[2]
     return SECTIONS[1] if is_coming_up(job) else SECTIONS[0]
 

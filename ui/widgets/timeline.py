@@ -18,7 +18,7 @@ from ui.theme import Token, color
 from ui.widgets.label import plain_tooltip
 from ui.widgets.paint import box, elided, pen, text_width, write
 
-StageState = Literal["todo", "current", "done", "failed", "skipped"]
+StageState = Literal["todo", "current", "done", "failed", "skipped", "degraded", "unknown"]
 
 _WORDS: dict[StageState, str] = {
     "todo": "not yet",
@@ -26,7 +26,10 @@ _WORDS: dict[StageState, str] = {
     "done": "done",
     "failed": "failed",
     "skipped": "skipped",
+    "degraded": "not as it should be",
+    "unknown": "not known",
 }
+_TINTS: dict[StageState, Token] = {"todo": "text3", "skipped": "text3", "failed": "crit", "degraded": "warn"}
 _DOT = 14.0
 _LEAST_PX = 100.0
 """Of a stage; where all together have less, the ended ones stand as one."""
@@ -105,7 +108,7 @@ class StateTimeline(QWidget):
             self._draw_words(painter, stage, left, step - 8)
 
     def _draw_words(self, painter: QPainter, stage: Stage, left: float, width: float) -> None:
-        tint: Token = {"todo": "text3", "skipped": "text3", "failed": "crit"}.get(stage.state, "text")  # type: ignore[assignment]
+        tint = _TINTS.get(stage.state, "text")
         title = elided(stage.title, "dense_strong", width)
         write(painter, QRectF(left, 18, width, 18), title, role="dense_strong", tint=tint)
         used = text_width(title, "dense_strong") + 5
@@ -162,6 +165,10 @@ def _draw_dot(painter: QPainter, at: QPointF, stage: Stage) -> None:
     elif stage.state == "failed":
         box(painter, rect, _DOT / 2, color("critsoft"), pen(color("crit"), 1.5))
         draw_icon(painter, inner, "x", "crit", 10)
+    elif stage.state == "degraded":
+        draw_icon(painter, at, "triangle-alert", "warn", round(_DOT))
+    elif stage.state == "unknown":
+        draw_icon(painter, at, "circle-help", "text2", round(_DOT))
     elif stage.state == "skipped":
         box(painter, rect, _DOT / 2, None, pen(color("control"), 1.2, dash=(2, 2)))
         draw_icon(painter, inner, "minus", "text3", 10)

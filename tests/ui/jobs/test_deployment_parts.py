@@ -15,6 +15,7 @@ from sparkdesk.core.jobs.fix import Fix
 from sparkdesk.core.jobs.record import JobState
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.jobs.verdict import Pace
+from tests.ui import rack
 from tests.ui.jobs.desk import AS_EXPECTED, BROKEN, COMING, DEGRADED, READY, SLOW_ONE, STOPPED, Desk
 from tests.ui.picture import host_page, take_pictures
 from ui.jobs.model import DeploymentsModel
@@ -299,7 +300,9 @@ def test_a_chart_without_data_says_who_would_give_it(page: DeploymentsPage, desk
     page.refresh()
     assert charts.more._empty_text == "No speculative decoding in this launch"
     now = desk.stage.jobs.value
-    desk.stage.jobs.set(tuple(replace(job, engine="llamacpp") if job.job_id == "j2" else job for job in now))
+    page_of = replace(rack.endpoint(2, "x"), metrics_path="/metrics")
+    quiet = {"engine": "llamacpp", "endpoint": page_of}
+    desk.stage.jobs.set(tuple(replace(job, **quiet) if job.job_id == "j2" else job for job in now))
     desk.stage.traces.keep_only(set())
     page.model.select("j2")
     assert charts.kv._empty_text.startswith("llama.cpp tells no share of its KV cache")

@@ -99,8 +99,9 @@ def test_a_run_is_cancelled_by_its_id_and_what_came_stays(dialog: MeasureDialog,
     desk.runs.set((measured(),))
     QTest.mouseClick(dialog.cancel, LEFT)
     assert desk.asked == [("cancel_measure", "run1")]
-    desk.runs.set((measured(BenchState.CANCELLED),))
+    desk.runs.set((measured(BenchState.CANCELLED, message="Cancelled"),))
     assert dialog.chip.text() == "Cancelled"
+    assert not dialog.failure.isVisible(), "no failure is said of what a person chose"
     assert rows(dialog)[3][1] == "not measured"
     assert dialog.start.isVisible()
 
@@ -120,7 +121,7 @@ def test_earlier_runs_are_kept_and_a_new_one_is_shown_at_once(dialog: MeasureDia
 def test_a_failed_run_says_why(dialog: MeasureDialog, desk: Desk) -> None:
     broken = BenchPoint(1, failure="HTTP 500: engine dead")
     desk.runs.set((measured(BenchState.FAILED, points=(broken,), message="The server went away"),))
-    assert dialog.failure.text() == "The server went away; 1 users: HTTP 500: engine dead"
+    assert dialog.failure.text() == "The server went away; 1 user: HTTP 500: engine dead"
     assert rows(dialog)[0][1] == "failed"
 
 

@@ -134,11 +134,15 @@ def busy_words(run: BenchRun) -> str:
 
 def failure_words(run: BenchRun) -> str:
     """What went wrong, as a sentence; "" for nothing."""
-    told = [run.message] if run.message else []
+    told = [run.message] if run.message and run.message != mark_of_run(run).text else []
     quick = [p for p in run.points if p.requests > p.failed and text.is_known(p.e2e_s) and not text.is_known(p.tpot_s)]
-    told += [f"{point.concurrency} users: {QUICK}" for point in quick if point.answer_tokens > 1]
-    told += [f"{point.concurrency} users: {point.failure}" for point in run.points if point.failure]
+    told += [f"{_users(point)}: {QUICK}" for point in quick if point.answer_tokens > 1]
+    told += [f"{_users(point)}: {point.failure}" for point in run.points if point.failure]
     return text.one_line("; ".join(told), 400)
+
+
+def _users(point: BenchPoint) -> str:
+    return f"{point.concurrency} {'user' if point.concurrency == 1 else 'users'}"
 
 
 def markdown_of(run: BenchRun, expected: ExpectedOf) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from PySide6.QtWidgets import QGridLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QWidget
 
 from sparkdesk.core.jobs.rate import (
     ACCEPTANCE,
@@ -26,9 +26,11 @@ from sparkdesk.core.planning.speed.bandwidth import PEAK_GB_PER_S
 from sparkdesk.core.telemetry.metric import BANDWIDTH, TOKEN_ENERGY
 from ui import text, theme
 from ui.jobs.model import DeploymentsModel
-from ui.jobs.words.gap import why_empty
+from ui.jobs.words.gap import why_empty, why_silent
 from ui.widgets.card import Card
 from ui.widgets.chart import ChartFrame, LiveChart, Series, fitting_span_s
+from ui.widgets.icon_label import IconLabel
+from ui.widgets.label import Label
 from ui.widgets.segmented import Segmented
 
 SPAN_S: Final = 900.0
@@ -66,6 +68,11 @@ TABS: Final = (
 )
 
 
+_BASIC: Final = (GENERATED_RATE, REQUESTS_RUNNING, REQUESTS_WAITING, KV_USED, TTFT_MEAN_S, TTFT_P50_S, TTFT_P95_S)
+_TOLD: Final = (*_BASIC, *(line.key for tab in TABS if tab.key not in ("bandwidth", "energy") for line in tab.lines))
+"""What engines tell of themselves."""
+
+
 class ChartCards(QWidget):
     """Four charts, two beside each other, and one more below whose series is chosen."""
 
@@ -90,10 +97,17 @@ class ChartCards(QWidget):
             card.setFixedHeight(CHART_PX)
             self._cards.append(card)
         self._last = Card()
-        column = self._last.column(margins=(10, 8, 14, 8))
+        column = self._last.column(margins=(14, 8, 14, 8))
         column.addWidget(self.tabs)
         column.addWidget(self.more, 1)
         self._last.setFixedHeight(CHART_PX + 34)
+        self.none = Label("", "dense", "text2", is_wrapped=True)
+        self._none = Card()
+        silent = QHBoxLayout()
+        silent.setSpacing(8)
+        silent.addWidget(IconLabel("circle-help", "text3", size=14))
+        silent.addWidget(self.none, 1)
+        self._none.column(margins=(14, 9, 14, 9)).addLayout(silent)
         self._columns = 0
         self.set_columns(2)
         self.tabs.changed.connect(lambda _key: self._show_more())
@@ -106,6 +120,7 @@ class ChartCards(QWidget):
         for i, card in enumerate(self._cards):
             self._grid.addWidget(card, i // columns, i % columns)
         self._grid.addWidget(self._last, 4, 0, 1, 2)
+        self._grid.addWidget(self._none, 5, 0, 1, 2)
 
     def set_longest(self, span_s: float) -> None:
         """How far back to look at most."""
@@ -116,7 +131,23 @@ class ChartCards(QWidget):
         return fitting_span_s(times_s, 0.0, self._longest_s)
 
     def show_job(self, job: JobStatus) -> None:
-        """Show what there is of the job's past."""
+        """Show what there is of the job's past; one line where its server tells nothing of itself."""
+        is_silent = self.is_silent(job)
+        for card in (*self._cards, self._last):
+            card.setVisible(not is_silent)
+        self._none.setVisible(is_silent)
+        if is_silent:
+            self.none.setText(f"No charts. {why_silent(job.engine)}.")
+            return
+        self._show_tokens(job)
+        self._show_rest(job)
+
+    def is_silent(self, job: JobStatus) -> bool:
+        """Whether its server has no metrics page, and never told a figure that a chart could show."""
+        has_page = job.endpoint is not None and bool(job.endpoint.metrics_path)
+        return not has_page and not any(self._model.feeds.traces.has(job.job_id, key) for key in _TOLD)
+
+    def _show_tokens(self, job: JobStatus) -> None:
         traces, window_s = self._model.feeds.traces, self._window_s(job)
         mark, mark_text = self._model.compare_to(job)
         self.tokens.set_frame(
@@ -126,6 +157,9 @@ class ChartCards(QWidget):
         )
         rate = traces.newest(job.job_id, GENERATED_RATE)
         self._show(self.tokens, job, (Line(GENERATED_RATE, ""),), text.token_rate(rate).value)
+
+    def _show_rest(self, job: JobStatus) -> None:
+        traces, window_s = self._model.feeds.traces, self._window_s(job)
         running, waiting = traces.newest(job.job_id, REQUESTS_RUNNING), traces.newest(job.job_id, REQUESTS_WAITING)
         said = text.NOT_KNOWN
         if text.is_known(running):

@@ -14,9 +14,9 @@ from sparkdesk.core.errors import SparkDeskError
 from sparkdesk.core.jobs.record import JobStatus
 from sparkdesk.services.jobs.reach.doors import Door
 from ui import text
-from ui.jobs.mark import is_coming_up
 from ui.jobs.model import DeploymentsModel, EndpointText
 from ui.jobs.words.snippet import agent_text, curl_text, python_text
+from ui.jobs.words.standing import can_answer
 from ui.widgets.button import Button
 from ui.widgets.card import Card
 from ui.widgets.chip import Chip
@@ -24,6 +24,8 @@ from ui.widgets.copy_field import CopyField
 from ui.widgets.label import Label
 
 NARROW_PX = 700
+_FIELD_ROOM = 56
+"""Of an address field, beside its text: margins, frame and button."""
 WAYS = (
     ("curl", "curl", "Copy a request as a curl command"),
     ("python", "Python", "Copy a program for the openai package"),
@@ -37,6 +39,10 @@ class DoorField(CopyField):
     """An address whose copying may take a while: `copy_asked` first, then `put`."""
 
     copy_asked = Signal()
+
+    def needed_width(self) -> int:
+        """How wide it must be to show all of its text."""
+        return self.fontMetrics().horizontalAdvance(self.text()) + _FIELD_ROOM
 
     def copy_text(self) -> None:
         """Ask for the address to be made ready."""
@@ -74,10 +80,13 @@ class EndpointCard(Card):
         for key, _, hint in WAYS:
             self.ways[key].setToolTip(hint)
             self.ways[key].setAccessibleName(hint)
-        address = QHBoxLayout()
-        address.setSpacing(8)
-        address.addWidget(self.url, 1)
-        address.addWidget(self.door)
+        self._address, self._heading = QHBoxLayout(), QHBoxLayout()
+        self._address.setSpacing(8)
+        self._address.addWidget(self.url, 1)
+        self._address.addWidget(self.door)
+        self._heading.setSpacing(8)
+        self._heading.addWidget(Label("Endpoint", "dense_strong", "text"))
+        self._heading.addStretch(1)
         keys = QHBoxLayout()
         keys.setSpacing(10)
         for part in (self.copy_key, self.show_key, self.key):
@@ -93,7 +102,7 @@ class EndpointCard(Card):
             line.addStretch(1)
             ways.addLayout(line)
         blocks = (
-            _block("Endpoint", address, self.where, keys),
+            _block(self._heading, self._address, self.where, keys),
             _block("Served name and limits", self.limits, self.more_limits),
             _block("Use it from", ways),
         )
@@ -112,7 +121,7 @@ class EndpointCard(Card):
     def show_job(self, job: JobStatus) -> None:
         """Show how the job is reached; hidden when it cannot be."""
         said = self._model.endpoint(job)
-        self.setVisible(said is not None and not job.state.is_over and not is_coming_up(job))
+        self.setVisible(said is not None and can_answer(job))
         if said is None:
             return
         if said != self._said:
@@ -130,6 +139,19 @@ class EndpointCard(Card):
         for key in ("curl", "python", "agents", "model"):
             self.ways[key].setVisible(speaks)
         self.ways["tunnel"].setVisible(bool(said.tunnel))
+        self._place_door()
+
+    def _place_door(self) -> None:
+        """The chip stands beside the address while all of that has room, else above it: a port is never cut."""
+        is_beside = self._address.indexOf(self.door) >= 0
+        taken = self.door.sizeHint().width() + self._address.spacing() if not self.door.isHidden() else 0
+        room = self.url.width() + (taken if is_beside else 0)
+        has_room = self.url.needed_width() <= room - taken
+        if has_room == is_beside:
+            return
+        now, then = (self._heading, self._address) if has_room else (self._address, self._heading)
+        now.removeWidget(self.door)
+        then.addWidget(self.door)
 
     def _show_door(self, said: EndpointText, door: Door | None) -> None:
         url = text.one_line(door.url, 300) if door is not None and door.url and not said.is_lan else said.url
@@ -230,13 +252,14 @@ class EndpointCard(Card):
         is_wide = self.width() >= NARROW_PX
         self._row.setDirection(QBoxLayout.Direction.LeftToRight if is_wide else QBoxLayout.Direction.TopToBottom)
         self._row.setSpacing(22 if is_wide else 10)
+        self._place_door()
 
 
-def _block(title: str, *parts: QWidget | QHBoxLayout | QVBoxLayout) -> QVBoxLayout:
+def _block(title: str | QHBoxLayout, *parts: QWidget | QHBoxLayout | QVBoxLayout) -> QVBoxLayout:
     column = QVBoxLayout()
     column.setSpacing(5)
-    column.addWidget(Label(title, "dense_strong", "text"))
-    for part in parts:
+    head = Label(title, "dense_strong", "text") if isinstance(title, str) else title
+    for part in (head, *parts):
         if isinstance(part, QWidget):
             column.addWidget(part)
         else:

@@ -15,6 +15,7 @@ from ui.jobs.mark import mark_of_job
 from ui.jobs.model import DeploymentsModel
 from ui.jobs.part.chip_button import ChipButton
 from ui.jobs.words.speed import verdict_mark
+from ui.jobs.words.standing import BEING_STOPPED
 from ui.widgets.button import Button, IconButton
 from ui.widgets.card import Card
 from ui.widgets.chip import Chip
@@ -191,20 +192,20 @@ class HeadCard(Card):
     def _show_actions(self, model: DeploymentsModel, job: JobStatus) -> None:
         is_ours = not model.is_read_only(job)
         is_over, has_plan = job.state.is_over, model.feeds.plan_of(job.job_id) is not None
-        is_ready = job.state is JobState.READY
         self.chat_button.setVisible(is_ours and not is_over)
         self.chat_button.set_disabled_reason(model.no_chat_reason(job))
         self.measure_button.setVisible(is_ours and not is_over and model.feeds.measure is not None)
-        self.measure_button.set_disabled_reason("" if is_ready else "It is not ready yet")
+        self.measure_button.set_disabled_reason(model.no_measure_reason(job))
         self.restart_button.setVisible(is_ours and not is_over and model.feeds.restart is not None)
-        self.restart_button.set_disabled_reason("" if has_plan else NO_RESTART)
+        is_stopping = job.state is JobState.STOPPING
+        self.restart_button.set_disabled_reason(BEING_STOPPED if is_stopping else "" if has_plan else NO_RESTART)
         self.relaunch_button.setVisible(is_ours and is_over)
         self.relaunch_button.set_disabled_reason("" if has_plan else "SparkDesk has no plan of this job")
         self.relaunch_button.setText("Fix and relaunch" if model.can_fix(job) else "Relaunch")
         self.relaunch_button.updateGeometry()
         self.forget_button.setVisible(is_ours and is_over)
         self.stop_button.setVisible(is_ours and not is_over)
-        self.stop_button.set_busy(job.state is JobState.STOPPING)
+        self.stop_button.set_busy(is_stopping)
         self._menu_words = model.more_actions(job)
         self.menu_button.setVisible(bool(self._menu_words))
 

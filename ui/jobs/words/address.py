@@ -43,10 +43,13 @@ def endpoint_text(
         where = f"Served on {name}, port {port}, to its network; every request needs the key"
     elif node is not None:
         where = f"Served on {name}, port {port}, reachable from the node itself only; copying opens it here"
-    parts = [f"{text.grouped(endpoint.context_tokens)} tokens a request"] if endpoint.context_tokens else []
+    # What does not speak OpenAI's protocol has no context that we know of, whatever the form said.
+    has_context = endpoint.context_tokens and endpoint.base_path
+    parts = [f"{text.grouped(endpoint.context_tokens or 0)} tokens a request"] if has_context else []
     if plan is not None:
         users = plan.request.concurrency
-        parts = [text.one_line(plan.request.served_name, 64), *parts, f"{users} {'user' if users == 1 else 'users'}"]
+        crowd = [f"{users} {'user' if users == 1 else 'users'}"] if endpoint.base_path else []
+        parts = [text.one_line(plan.request.served_name, 64), *parts, *crowd]
     return EndpointText(
         url=f"http://{host}:{port}{endpoint.base_path}",
         model=text.one_line(endpoint.model, 200),

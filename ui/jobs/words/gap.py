@@ -53,6 +53,11 @@ NOTHING_YET: Final = {
 }
 
 
+def why_silent(engine: str) -> str:
+    """Why a server that serves tells nothing of itself at all."""
+    return _ENGINES.get(engine, {}).get("", "Its server told no figures of itself")
+
+
 def why_empty(job: JobStatus, key: str, *, was_seen: bool, is_off: str = "") -> str:
     """Why there is nothing to draw of a series. `was_seen`: there are old values; `is_off`: the launch left it out."""
     if is_coming_up(job):

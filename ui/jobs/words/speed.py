@@ -47,7 +47,8 @@ def verdict_mark(verdict: Verdict) -> Mark:
     if verdict.pace is Pace.SLOWER:
         return Mark(f"{rate}, {share_words(verdict) or 'slower than expected'}", "warn", "triangle-alert")
     if verdict.pace is Pace.UNKNOWN:
-        return Mark(f"{rate}, nothing to compare", "neutral", "gauge")
+        is_expected = text.is_known(verdict.expected_tok_s)
+        return Mark(f"{rate}, {'not judged' if is_expected else 'nothing to compare'}", "neutral", "gauge")
     return Mark(f"{rate}, {verdict.pace.value}", "ok", "check")
 
 
@@ -70,7 +71,7 @@ def verdict_title(verdict: Verdict) -> str:
     if verdict.pace is Pace.SLOWER and share_words(verdict):
         return f"{rate}, {share_words(verdict)} of what this plan should do"
     if verdict.pace is Pace.UNKNOWN:
-        return f"{rate}, with nothing to compare it to"
+        return f"{rate}, {'not judged' if text.is_known(verdict.expected_tok_s) else 'with nothing to compare it to'}"
     return f"{rate}, {verdict.pace.value}"
 
 

@@ -9,7 +9,7 @@ import math
 import re
 
 from sparkdesk.core.jobs.plan import LaunchPlan
-from sparkdesk.core.jobs.rate import ACCEPTANCE, PREFIX_SHARE
+from sparkdesk.core.jobs.rate import ACCEPTANCE, GENERATED_RATE, PREFIX_SHARE, TPOT_P50_S, TTFT_MEAN_S, TTFT_P50_S
 from sparkdesk.core.jobs.record import JobState, JobStatus, Phase, PhaseState
 from sparkdesk.core.jobs.timeline import READY
 from ui import text
@@ -18,6 +18,10 @@ from ui.jobs.mark import current_phase, is_coming_up
 from ui.jobs.words.gap import NO_PREFIX_CACHE, SPECULATIVE
 
 TOKEN = "token"
+WITHOUT_TOKENS = ("embed", "rerank")
+"""Purposes whose servers generate nothing."""
+_OF_TOKENS = (GENERATED_RATE, TTFT_MEAN_S, TTFT_P50_S, TPOT_P50_S, ACCEPTANCE)
+BEING_STOPPED = "It is being stopped"
 _PROOF_MS = re.compile(r", (\d{1,8}) ms$")
 """How the note of the first token ends (services/jobs/deployment.py)."""
 
@@ -37,20 +41,41 @@ def proof_time_s(job: JobStatus) -> float:
     """How long the token took that proved the start; NaN where none was told. Requests after it have times of their
     own."""
     phase = next((phase for phase in job.phases if phase.key == TOKEN and phase.state is PhaseState.DONE), None)
-    if phase is None:
+    if phase is None or not speaks(job):
         return math.nan
     told = _PROOF_MS.search(phase.note)
-    return int(told[1]) / 1000 if told is not None else phase.seconds
+    took_s = int(told[1]) / 1000 if told is not None else phase.seconds
+    return took_s if took_s > 0 else math.nan  # no token takes no time: none was asked for
 
 
-def start_summary(job: JobStatus) -> str:
+def speaks(job: JobStatus) -> bool:
+    """Whether it speaks OpenAI's protocol, as far as we know: one that does not is never asked for a token."""
+    return job.endpoint is None or bool(job.endpoint.base_path)
+
+
+def phase_title(phase: Phase, job: JobStatus, plan: LaunchPlan | None) -> str:
+    """A point of the timeline by name: what proves a start is no token where none is generated."""
+    if phase.key != TOKEN:
+        return phase.title
+    if not speaks(job):
+        return "Ready check"
+    return "First answer" if plan is not None and plan.request.purpose in WITHOUT_TOKENS else phase.title
+
+
+def phase_note(phase: Phase, job: JobStatus) -> str:
+    """What a point of the timeline came to; nothing of a token where none was asked for."""
+    return "" if phase.key == TOKEN and not speaks(job) else phase.note
+
+
+def start_summary(job: JobStatus, plan: LaunchPlan | None = None) -> str:
     """How it came up, for the folded timeline: "started in 3:31 · first token 412 ms"."""
     took = [phase.seconds for phase in job.phases if phase.key != READY and phase.state is PhaseState.DONE]
     known = [seconds for seconds in took if text.is_known(seconds)]
     parts = [f"started in {text.stage_time(sum(known))}"] if known else []
     took_s = proof_time_s(job)
     if text.is_known(took_s):
-        parts.append(f"first token {text.first_token_time(took_s)}")
+        what = "answer" if plan is not None and plan.request.purpose in WITHOUT_TOKENS else "token"
+        parts.append(f"first {what} {text.first_token_time(took_s)}")
     if job.restarts:
         parts.append("started again once" if job.restarts == 1 else f"started again {job.restarts} times")
     return " · ".join(parts)
@@ -90,21 +115,46 @@ def share_words(phase: Phase, note: str) -> str:
 
 def no_chat_reason(job: JobStatus, plan: LaunchPlan | None) -> str:
     """Why nobody can chat with it now; "" when it can be."""
-    if plan is not None and plan.request.purpose in ("embed", "rerank"):
+    if plan is not None and plan.request.purpose in WITHOUT_TOKENS:
         what = "embeddings" if plan.request.purpose == "embed" else "rankings"
         return f"It serves {what}, not a chat"
-    if job.endpoint is not None and not job.endpoint.base_path:
+    if not speaks(job):
         return "It does not speak OpenAI's protocol"
-    if job.state is JobState.DEGRADED:
-        return "It does not serve as it should now"
-    return "" if job.state is JobState.READY else "It is not ready yet"
+    return _no_service_reason(job)
+
+
+def no_measure_reason(job: JobStatus, plan: LaunchPlan | None) -> str:
+    """Why its speed cannot be measured now; "" when it can be."""
+    if plan is not None and plan.request.purpose in WITHOUT_TOKENS:
+        return "A measurement counts generated tokens, and it generates none"
+    if not speaks(job):
+        return "It does not speak OpenAI's protocol"
+    return _no_service_reason(job)
+
+
+def _no_service_reason(job: JobStatus) -> str:
+    reasons = {
+        JobState.READY: "",
+        JobState.DEGRADED: "It does not serve as it should now",
+        JobState.UNKNOWN: "It is not known whether it runs",
+        JobState.STOPPING: BEING_STOPPED,
+    }
+    return reasons.get(job.state, "It is not ready yet")
+
+
+def can_answer(job: JobStatus) -> bool:
+    """Whether it may answer at its address: it came up, and is neither over nor being stopped, for all we know."""
+    is_on_its_way = any(phase.state in (PhaseState.CURRENT, PhaseState.TO_DO) for phase in job.phases)
+    if job.state is JobState.UNKNOWN:
+        return not is_on_its_way and not job.account
+    return job.state in (JobState.READY, JobState.DEGRADED) and not job.account
 
 
 def more_actions(feeds: DeploymentFeeds, job: JobStatus, *, is_ours: bool) -> list[tuple[str, str]]:
     """The overflow menu: a key and its words."""
     plan = feeds.plan_of(job.job_id)
     found: list[tuple[str, str]] = []
-    if job.endpoint is not None and job.endpoint.base_path and not job.state.is_over:
+    if job.endpoint is not None and job.endpoint.base_path and can_answer(job):
         found.append(("curl", "Copy curl"))
     if feeds.close_door is not None and job.job_id in feeds.doors.value:
         found.append(("close_door", "Close its port on this computer"))
@@ -123,6 +173,8 @@ def switched_off(plan: LaunchPlan | None, key: str) -> str:
     """Why a series cannot be there because of how it was launched; "" where it can."""
     if plan is None:
         return ""
+    if plan.request.purpose in WITHOUT_TOKENS and key in _OF_TOKENS:
+        return "It generates no tokens"
     if key == ACCEPTANCE and not plan.request.speculative:
         return SPECULATIVE
     if key == PREFIX_SHARE and plan.request.prefix_caching is False:

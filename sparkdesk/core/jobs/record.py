@@ -70,6 +70,8 @@ class JobReport:
     """The engine's title, as the job's folder names it."""
     pid: int | None = None
     started_ms: int | None = None
+    ended_ms: int | None = None
+    """By the node's clock."""
     exit_code: int | None = None
     exit_reason: str = ""
     restarts: int = 0
@@ -130,6 +132,8 @@ class JobStatus:
     """How long until it is ready, by earlier starts of the same model, engine and node; NaN = not known."""
     restarts: int = 0
     """How often its guard has started the engine again."""
+    tries: tuple[str, ...] = ()
+    """How each life of the engine ended that another one followed, in its guard's words, the first one first."""
 
     def reading(self, key: str) -> float:
         """A metric, NaN when not known."""

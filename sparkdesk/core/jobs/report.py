@@ -74,6 +74,7 @@ def _read_report(row: Mapping[str, object], job_id: str, node_id: str) -> JobRep
         engine=_text(row, "engine"),
         pid=_count(row, "pid"),
         started_ms=_count(row, "started_ms"),
+        ended_ms=_count(row, "ended_ms"),
         exit_code=_count(row, "code"),
         exit_reason=_text(row, "reason"),
         restarts=_count(row, "restarts") or 0,

@@ -18,6 +18,7 @@ from sparkdesk.core.jobs.backend import PlanContext
 from sparkdesk.core.jobs.endpoint import Endpoint
 from sparkdesk.core.jobs.plan import LaunchPlan, MemoryLedger, ShownCommand
 from sparkdesk.core.jobs.request import LaunchRequest
+from sparkdesk.core.jobs.timeline import READY
 from sparkdesk.core.step import Expect, Playbook, PutFile, PutSecrets, Run, Stage, Step, Wait
 
 SCHEMA = 1
@@ -202,7 +203,9 @@ PROOF_TITLES = {
 def _proof_step(spec: JobSpec) -> Step:
     proved = Expect(reader="json_field:ok", equals="true")
     proof = Run(job_command(spec.folder, "token"), proved, timeout_s=TOKEN_TIMEOUT_S)
-    return Step("token", PROOF_TITLES[spec.proof or "chat"], spec.node_id, (proof,), phase="token")
+    # Where no token can be asked for there is no such phase, and nothing that could be taken for its time.
+    phase = READY if spec.proof == "none" else "token"
+    return Step("token", PROOF_TITLES[spec.proof or "chat"], spec.node_id, (proof,), phase=phase)
 
 
 def _stop_run(spec: JobSpec) -> Run:

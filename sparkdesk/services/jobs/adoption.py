@@ -249,16 +249,18 @@ class Adoption:
         if deployment.status.state.is_over:
             return
         if report.state in ("planned", "unreadable"):
-            deployment.change(
-                JobState.FAILED, message="Its launch was interrupted before it started", remedy="Launch it again."
-            )
+            words = "Its launch was interrupted before it started"
+            deployment.fail_phase(words)
+            deployment.change(JobState.FAILED, message=words, remedy="Launch it again.")
             await self._shelf.keep_state(deployment)
         elif before is JobState.STOPPING:
+            deployment.skip_phases(report.ended_ms)
             deployment.change(JobState.STOPPED, message="")
             await self._shelf.keep_state(deployment)
             self._course.tidy_later(deployment)
         else:
-            await self._course.end(deployment, {"reason": describe_end(report), "code": report.exit_code})
+            said = {"reason": describe_end(report), "code": report.exit_code, "ended_ms": report.ended_ms}
+            await self._course.end(deployment, said)
 
     async def _miss(self, deployment: Deployment) -> None:
         """Its node has no folder of it."""
@@ -273,6 +275,7 @@ class Adoption:
             words = "Its launch was interrupted before anything was done"
         else:
             words = "Its folder is gone from the node: somebody removed it"
+        deployment.skip_phases()
         deployment.change(JobState.ENDED, message=words, remedy="Launch it again if you need it.", readings=())
         await self._shelf.keep_state(deployment)
 

@@ -320,14 +320,17 @@ class Course:
         if isinstance(cause := said.get("cause"), str) and cause:  # the guard names it as the log has it
             words = words.replace(make_line(cause, max_chars=400), drop_prefix(make_line(cause, max_chars=400)))
         self._pool.drop(deployment.job_id)
-        deployment.skip_phases()
+        at_ms = ended_ms if isinstance(ended_ms := said.get("ended_ms"), int) else None
         if reason == STOPPED_BY_USER:
+            deployment.skip_phases(at_ms)
             deployment.change(JobState.STOPPED, message="", readings=())
         elif said.get("code") in (0, _TERMINATED) or said.get("signal") == signal.SIGTERM:
             # Neither docker nor the kernel tells who asked a process to end.
+            deployment.skip_phases(at_ms)
             unasked = f"The server {words}; SparkDesk did not ask for that: somebody stopped it, or it ended by itself"
             deployment.change(JobState.ENDED, message=unasked, remedy="Launch it again if you need it.", readings=())
         else:
+            deployment.fail_phase(words, at_ms)
             deployment.change(
                 JobState.FAILED,
                 message=f"The server is gone: {words}{_last_words(deployment, said, words)}",

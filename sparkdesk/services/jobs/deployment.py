@@ -19,6 +19,7 @@ from sparkdesk.core.jobs.plan import LaunchPlan
 from sparkdesk.core.jobs.pulse import Pulse
 from sparkdesk.core.jobs.record import JobState, JobStatus, LogLine, PhaseState
 from sparkdesk.core.jobs.start_time import FETCHING, StartTimes, time_left_s
+from sparkdesk.core.jobs.story import MAX_TRIES, TRY_CHARS, Story
 from sparkdesk.core.jobs.timeline import LOAD, WARMUP, Timeline
 from sparkdesk.core.plain_text import make_line
 from sparkdesk.core.playbooks.reader import last_object
@@ -38,7 +39,8 @@ SAY_PROGRESS_EVERY_S = 15.0
 READINGS_FOR_S = GAP_PERIODS * PERIOD_S
 """So long the readings of an engine are those of now: as long as a ReadingBook tells them."""
 _RESTART = re.compile(r"\brestart (\d{1,3}) of (\d{1,3})\b")
-"""How remote/job.py's guard says that it starts the engine again."""
+_TRY = re.compile(r"^try (\d{1,3}) (?!begins)")
+"""How remote/guard.py says that it starts the engine again, and how a life of it ended."""
 _NOT_LAUNCHED = Playbook("", ())
 
 
@@ -175,13 +177,32 @@ class Deployment:
         """Ready: every phase is done."""
         self._timeline.finish(self._clock.monotonic_s())
 
-    def fail_phase(self, note: str) -> None:
-        """The current phase has failed."""
-        self._timeline.fail(self._clock.monotonic_s(), note)
+    def fail_phase(self, note: str, ended_ms: int | None = None) -> None:
+        """The phase that went on has failed; `ended_ms` is when, by what its node says."""
+        self._timeline.fail(self._find_end_s(ended_ms), note)
 
-    def skip_phases(self) -> None:
-        """Stopped before it was ready."""
-        self._timeline.stop(self._clock.monotonic_s())
+    def skip_phases(self, ended_ms: int | None = None) -> None:
+        """Stopped: what was not reached is skipped."""
+        self._timeline.stop(self._find_end_s(ended_ms))
+
+    def _find_end_s(self, ended_ms: int | None) -> float:
+        """Now, for one that was watched; for another what its node says, NaN where it says nothing."""
+        now_s = self._clock.monotonic_s()
+        if self.status.state is not JobState.UNKNOWN:
+            return now_s
+        return math.nan if ended_ms is None else now_s - (self._clock.now_ms() - ended_ms) / 1000
+
+    @property
+    def story(self) -> Story:
+        """How it went so far, as it is to be kept."""
+        found = self._timeline.story(self._clock.monotonic_s(), self._clock.now_ms())
+        return replace(found, restarts=self.status.restarts, tries=self.status.tries)
+
+    def recall(self, story: Story) -> None:
+        """Go on from what was kept of it."""
+        self._timeline.recall(story, self._clock.monotonic_s(), self._clock.now_ms())
+        restarts = max(story.restarts, self.status.restarts)
+        self.status = replace(self.status, restarts=restarts, tries=story.tries)
 
     # What is heard --------------------------------------------------------------------------------------------
 
@@ -210,6 +231,7 @@ class Deployment:
 
     def _take_progress(self, phase: str, text: str, fraction: float | None) -> None:
         """How far a step is. A download tells it often: the log gets a line of it now and then."""
+        self._timeline.see(phase)
         if phase in FETCHING:
             self._timeline.note(phase, make_line(text, max_chars=160), math.nan if fraction is None else fraction)
             self.refresh()
@@ -235,10 +257,12 @@ class Deployment:
         said = last_object(printed) or {}
         text, seconds = said.get("text"), said.get("seconds")
         if said.get("ok") is True and isinstance(text, str) and isinstance(seconds, int | float):
-            note = f'"{make_line(text.strip(), max_chars=40)}", {seconds * 1000:.0f} ms'
             self._is_proved = True
             self.pulse.succeed(self._clock.monotonic_s())
-            self._timeline.note("token", note)
+            if not self.can_be_proved:
+                return  # nothing was asked for, so nothing took any time
+            note = f'"{make_line(text.strip(), max_chars=40)}", {seconds * 1000:.0f} ms'
+            self._timeline.note("token", note, is_result=True)
             self.say(f"Generated {note}")
 
     def take_stop_event(self, event: StepEvent) -> None:
@@ -283,6 +307,7 @@ class Deployment:
 
     def _take_guard(self, text: str) -> None:
         """The guard starts the engine again: what the last life of it said is not why the next one ends."""
+        self._take_try(text)
         match = _RESTART.search(text)
         if match is not None:
             self.note_restarts(int(match[1]))
@@ -296,6 +321,15 @@ class Deployment:
                     JobState.DEGRADED, message=message, remedy="Wait while it loads; read the log for the cause."
                 )
             self.failure, self.cause_line = None, ""
+
+    def _take_try(self, text: str) -> None:
+        """How a life of the engine ended; a log that is read back tells of the same ones again."""
+        match = _TRY.match(text)
+        words = make_line(text, max_chars=TRY_CHARS)
+        if match is None or any(told.startswith(match[0]) for told in self.status.tries):
+            return
+        self.status = replace(self.status, tries=(*self.status.tries, words)[-MAX_TRIES:])
+        self.refresh()
 
     def note_restarts(self, count: int) -> None:
         """How often the guard started the engine again, as it says."""

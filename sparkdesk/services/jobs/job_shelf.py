@@ -21,6 +21,7 @@ from sparkdesk.core.jobs.record import JobIntent, JobReport, JobState, JobStatus
 from sparkdesk.core.ports import Store
 from sparkdesk.services.clock import Clock
 from sparkdesk.services.jobs.deployment import Deployment
+from sparkdesk.services.jobs.start.story_book import StoryBook
 
 log = logging.getLogger(__name__)
 
@@ -30,10 +31,13 @@ WAITS = "Its node has not been asked yet"
 class JobShelf:
     """Keeps deployments and their intents."""
 
-    def __init__(self, store: Store, backends: Mapping[str, Backend], owner: str, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, backends: Mapping[str, Backend], owner: str, clock: Clock, stories: StoryBook
+    ) -> None:
         self.jobs: Latest[tuple[JobStatus, ...]] = Latest(())
         self.node_ids: frozenset[str] = frozenset()
         self._store = store
+        self._stories = stories
         self._backends = backends
         self._owner = owner
         self._clock = clock
@@ -80,6 +84,7 @@ class JobShelf:
     async def load(self) -> None:
         """Read the intents and put those that are new on the list, not known until their node was asked."""
         async with self._loading:
+            await self._stories.load()
             for intent in await self._store.job_intents():
                 if intent.job_id not in self._intents and intent.job_id not in self._deployments:
                     self._take_intent(intent)
@@ -109,6 +114,8 @@ class JobShelf:
         """Bring the intent up to the job's state; nothing for jobs that were not launched from here."""
         intent = self._intents.get(deployment.job_id)
         status = deployment.status
+        if intent is not None:
+            await self._stories.keep(deployment)  # before its end: an end that is known comes with how it came to it
         if intent is None or (intent.state is status.state and intent.message == status.message):
             return
         changed = replace(intent, state=status.state, message=status.message)
@@ -120,6 +127,7 @@ class JobShelf:
         await self._store.remove_job_intent(deployment.job_id)
         self._intents.pop(deployment.job_id, None)
         self._deployments.pop(deployment.job_id, None)
+        await self._stories.forget(deployment.job_id)
         self._tell()
 
     async def take_over(self, deployment: Deployment, plan: LaunchPlan, cluster_id: str) -> None:
@@ -203,10 +211,17 @@ class JobShelf:
 
     def _add(self, status: JobStatus, plan: LaunchPlan | None) -> Deployment:
         backend = self._backends.get(status.engine)
-        deployment = Deployment(status, plan, backend, self._clock, self._tell)
+        deployment = Deployment(status, plan, backend, self._clock, lambda: self._tell_of(status.job_id))
         self._deployments[status.job_id] = deployment
+        self._stories.recall(deployment)
         deployment.refresh()
         return deployment
+
+    def _tell_of(self, job_id: str) -> None:
+        deployment = self._deployments.get(job_id)
+        if deployment is not None and job_id in self._intents:
+            self._stories.follow(deployment)
+        self._tell()
 
     def _tell(self) -> None:
         shown = (d.status for d in self._deployments.values() if not self.node_ids.isdisjoint(d.status.node_ids))

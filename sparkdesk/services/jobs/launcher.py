@@ -49,6 +49,7 @@ from sparkdesk.services.jobs.start.node_look import NodeLooks
 from sparkdesk.services.jobs.start.plans import Corrector, PlanParts, Plans
 from sparkdesk.services.jobs.start.repair import Repair
 from sparkdesk.services.jobs.start.start_book import StartBook
+from sparkdesk.services.jobs.start.story_book import StoryBook
 from sparkdesk.services.playbooks.runner import Runner
 from sparkdesk.services.secret_store import SecretStore
 from sparkdesk.services.tasks import Tasks
@@ -91,7 +92,7 @@ class Launcher:
         self._inventory = inventory
         self._runner = runner
         self.owner, self._clock = parts.owner, clock
-        self._shelf = JobShelf(store, parts.backends, parts.owner, clock)
+        self._shelf = JobShelf(store, parts.backends, parts.owner, clock, StoryBook(store, tasks))
         self.jobs: Latest[tuple[JobStatus, ...]] = self._shelf.jobs
         self._book = StartBook(store)
         self._keys = ApiKeys(secret_store, inventory.shell)

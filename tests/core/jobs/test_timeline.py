@@ -13,6 +13,7 @@ from sparkdesk.core.jobs.rate import add_rates
 from sparkdesk.core.jobs.reading import GENERATED_TOKENS, REQUESTS_RUNNING, TTFT_COUNT, TTFT_SUM_S
 from sparkdesk.core.jobs.record import PhaseState
 from sparkdesk.core.jobs.report import describe_end, read_reports
+from sparkdesk.core.jobs.story import Story
 from sparkdesk.core.jobs.timeline import Timeline
 from sparkdesk.core.plain_text import make_line, make_plain
 from sparkdesk.core.step import Playbook, Run, Stage, Step
@@ -76,6 +77,65 @@ def test_a_warm_up_that_the_log_tells_of_is_timed_and_one_that_it_does_not_is_no
     silent.begin("warmup", 9.5)
     assert [phase.key for phase in silent.phases(10.0)] == ["preflight", "put", "load", "token", "ready"]
     assert silent.state_of("token") is PhaseState.CURRENT
+
+
+def test_a_phase_that_ended_has_its_last_word_or_none() -> None:
+    timeline = Timeline(BOOK)
+    timeline.begin("put", 0.5)
+    timeline.note("put", "12 of 45 GB, 110 MB/s", 0.27)
+    timeline.begin("load", 1.0)
+    timeline.note("load", "Weights 12 of 12 files", 1.0)
+    timeline.note("load", "layers 3 of 12", 0.25)
+    assert (timeline.note_of("load"), timeline.phases(2.0)[2].fraction) == ("layers 3 of 12", 0.25)
+    timeline.begin("token", 9.0)
+    timeline.note("load", "layers 4 of 12", 0.33)
+    timeline.note("token", '"OK", 80 ms', is_result=True)
+    timeline.finish(10.0)
+    notes = {phase.key: phase.note for phase in timeline.phases(11.0)}
+    assert notes == {"preflight": "", "put": "", "load": "Weights 12 of 12 files", "token": '"OK", 80 ms', "ready": ""}
+    assert all(math.isnan(phase.fraction) for phase in timeline.phases(11.0))
+
+
+def test_a_server_that_ends_after_it_was_ready_has_failed_there_and_counts_no_longer() -> None:
+    timeline = Timeline(BOOK)
+    timeline.begin("put", 0.0)
+    timeline.finish(10.0)
+    timeline.fail(70.0, "exit code 1")
+    timeline.stop(80.0)
+    ready = timeline.phases(500.0)[-1]
+    assert (ready.state, ready.seconds, ready.note) == (PhaseState.FAILED, 60.0, "exit code 1")
+    stopped = Timeline(BOOK)
+    stopped.finish(10.0)
+    stopped.stop(30.0)
+    assert (stopped.phases(500.0)[-1].state, stopped.phases(500.0)[-1].seconds) == (PhaseState.DONE, 20.0)
+    stopped.finish(600.0)
+    assert stopped.phases(601.0)[-1].seconds == 1.0
+
+
+def test_a_timeline_goes_on_from_what_was_kept_and_claims_no_time_that_nobody_saw() -> None:
+    timeline = Timeline(BOOK)
+    timeline.begin("put", 100.0)
+    timeline.begin("load", 102.0)
+    timeline.note("load", "layers 3 of 12", 0.25)
+    story = Story.from_json(timeline.story(107.0, 1_000_000).to_json())
+    later = Timeline(BOOK)
+    later.recall(story, 4.0, 1_060_000)
+    load = later.phases(4.0)[2]
+    assert (load.state, load.seconds, load.note) == (PhaseState.CURRENT, 65.0, "")
+    assert later.phases(4.0)[1].seconds == 2.0
+    later.begin("token", 5.0)
+    assert math.isnan(later.phases(6.0)[2].seconds), "when it ended nobody saw"
+    seen, died = Timeline(BOOK), Timeline(BOOK)
+    for other in (seen, died):
+        other.recall(story, 4.0, 1_060_000)
+    seen.see("load")
+    seen.begin("token", 5.0)
+    assert seen.phases(6.0)[2].seconds == 66.0
+    died.fail(math.nan, "gone")
+    assert [math.isnan(died.phases(9.0)[2].seconds), died.phases(9.0)[2].state] == [True, PhaseState.FAILED]
+    stranger = Timeline(Playbook("p", ()))
+    stranger.recall(story, 4.0, 1_060_000)
+    assert [phase.key for phase in stranger.phases(5.0)] == ["preflight", "ready"]
 
 
 def test_rates_come_from_counters_that_grew() -> None:

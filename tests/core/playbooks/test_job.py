@@ -10,6 +10,7 @@ from sparkdesk.core.jobs.backend import PlanContext
 from sparkdesk.core.jobs.endpoint import Endpoint
 from sparkdesk.core.jobs.plan import LaunchPlan, MemoryLedger
 from sparkdesk.core.jobs.request import LaunchRequest
+from sparkdesk.core.jobs.timeline import Timeline
 from sparkdesk.core.playbooks.job import JobSpec, build_plan, stop_playbook
 from sparkdesk.core.step import PutFile, PutSecrets, Run, Stage, Step
 
@@ -93,3 +94,12 @@ def test_a_person_reads_the_folders_path_and_the_node_fills_it_in() -> None:
     plan = plan_of(SPEC)
     assert f"{FOLDER}/a b.yaml" in plan.commands[0].text
     assert written_spec(plan)["argv"][-1] == "{folder}/a b.yaml"
+
+
+def test_a_server_that_no_token_can_be_asked_of_has_no_first_token_among_its_phases() -> None:
+    phases = {step.id: step.phase for step in plan_of(replace(SPEC, proof="none")).playbook.steps()}
+    assert phases["token"] == "ready"
+    assert [phase.key for phase in Timeline(plan_of(replace(SPEC, proof="none")).playbook).phases(0.0)] == [
+        "preflight", "put", "start", "load", "warmup", "ready",
+    ]  # fmt: skip
+    assert {step.id: step.phase for step in plan_of(SPEC).playbook.steps()}["token"] == "token"

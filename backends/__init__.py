@@ -1,4 +1,4 @@
-"""One module an engine, each giving one ``Backend`` value.
+"""One module an engine, each giving one ``Backend`` value; a long log reader stands beside its engine.
 
 The one rule: pure, and it sees ``sparkdesk.core`` only.
 """

@@ -10,16 +10,12 @@ import math
 import re
 from dataclasses import replace
 
+from backends.llamacpp_log import LlamaCppLog
 from sparkdesk.core.jobs.backend import (
     BackendInfo,
     EndpointFailure,
-    Finding,
-    LoadProgress,
-    LogFailure,
     NodeContext,
     PlanContext,
-    Reading,
-    Told,
 )
 from sparkdesk.core.jobs.endpoint import Endpoint
 from sparkdesk.core.jobs.failure import read_count, read_error_object
@@ -27,11 +23,9 @@ from sparkdesk.core.jobs.plan import LaunchPlan, MemoryLedger, Problem, Severity
 from sparkdesk.core.jobs.reading import (
     ACCEPTED_TOKENS,
     CACHED_TOKENS,
+    DECODE_S,
     DRAFT_TOKENS,
     GENERATED_TOKENS,
-    GRAPH_BYTES,
-    KV_CAPACITY_BYTES,
-    KV_CAPACITY_TOKENS,
     KV_TOKENS,
     KV_USED,
     PREFIX_HITS,
@@ -40,9 +34,6 @@ from sparkdesk.core.jobs.reading import (
     REQUESTS_RUNNING,
     REQUESTS_WAITING,
     SPECULATION,
-    START_S,
-    WEIGHTS_BYTES,
-    WEIGHTS_LOAD_S,
     read_prometheus,
 )
 from sparkdesk.core.jobs.request import LaunchRequest
@@ -55,8 +46,17 @@ from sparkdesk.core.planning.launch.preflight import (
     refuse_errors,
     tensor_problems,
 )
-from sparkdesk.core.planning.launch.request import NO_SPECULATION, STOCK, place_of, setup_of, with_weights, workload_of
-from sparkdesk.core.planning.memory.ledger import fit_problems, launch_ledgers
+from sparkdesk.core.planning.launch.refusal import room_problems
+from sparkdesk.core.planning.launch.request import (
+    NO_SPECULATION,
+    STOCK,
+    live_place,
+    place_of,
+    setup_of,
+    with_weights,
+    workload_of,
+)
+from sparkdesk.core.planning.memory.ledger import launch_ledgers
 from sparkdesk.core.planning.memory.need import sequences_bytes
 from sparkdesk.core.planning.setup import Build, EngineProfile, Setup
 from sparkdesk.core.planning.workload import Workload
@@ -94,6 +94,7 @@ DRAFT_TOKENS_A_STEP = 3
 
 METRIC_NAMES = {
     "llamacpp:tokens_predicted_total": GENERATED_TOKENS,
+    "llamacpp:tokens_predicted_seconds_total": DECODE_S,
     "llamacpp:prompt_tokens_total": PROMPT_TOKENS,
     "llamacpp:prompt_tokens_cached_total": CACHED_TOKENS,
     "llamacpp:requests_processing": REQUESTS_RUNNING,
@@ -148,7 +149,7 @@ class LlamaCpp:
             problems.append(_error(f"{PROGRAM} was not found on {node.record.name}", remedy, "engine"))
         problems += port_problems(request, node)
         setup, load, place = _setup(request, context), workload_of(request), place_of(request, context)
-        return [*problems, *fit_problems(setup, load, place, launch_ledgers(setup, load, place))]
+        return [*problems, *room_problems(setup, load, place, live_place(context))]
 
     def plan(self, request: LaunchRequest, context: PlanContext) -> LaunchPlan:
         """The plan. Raises PlanError when the request has an error."""
@@ -397,103 +398,6 @@ def _file_problems(request: LaunchRequest, node: NodeContext) -> list[Problem]:
         remedy = "Put it into the same folder, or write --mmproj with its path among the further flags."
         problems.append(_error(words, remedy, "purpose"))
     return problems
-
-
-BUFFER_KEYS = {"model": WEIGHTS_BYTES, "KV": KV_CAPACITY_BYTES, "compute": GRAPH_BYTES}
-"""The words of its log for the parts of its memory."""
-
-
-class LlamaCppLog:
-    """Reads llama-server's log. Buffers are told one by one; each reading is the sum of those told so far."""
-
-    _SLOTS = re.compile(r"n_slots = (\d{1,6}), n_ctx_slot = (\d{1,9})")
-    _BUFFER = re.compile(r"(\S{1,40}) +(model|KV|compute) buffer size = +(\d{1,9}(?:\.\d{1,3})?) MiB")
-    _CELLS = re.compile(r"size = +[\d.]+ MiB \( *(\d{1,10}) cells, .{1,60}?/ *(\d{1,5}) seqs\), K \((\w{1,16})\)")
-    _CLOCK = re.compile(r"^(\d{1,6})\.(\d\d)\.(\d{3})\.(\d{3}) ")
-    _TOLD = (
-        ("version", re.compile(r"common_params_print_info: build (\d{1,9} \([\w.-]{1,40}\))")),
-        ("quantization", re.compile(r"print_info: file type += ([\w .,-]{1,60})")),
-        ("offloaded", re.compile(r"offloaded (\d{1,5}/\d{1,5}) layers to GPU")),
-        ("attention_backend", re.compile(r"resolve_fused_ops: (Flash Attention (?:enabled|disabled))")),
-    )
-    _FAILURES = (
-        ("invalid argument", "Remove the flag that this build of llama.cpp does not know."),
-        ("error while handling argument", "Correct the value of that flag."),
-        ("unknown model architecture", "Update llama.cpp on the node: this build is older than the model."),
-        ("model is corrupted or incomplete", "Fetch the file again: it is not whole."),
-        ("failed to open gguf", "Check the path of the file."),
-        ("expected 'gguf'", "Choose a GGUF file: this is none, or it is damaged."),
-        ("couldn't bind", "Take another port."),
-        ("address already in use", "Take another port."),
-        ("out of memory", "Lower the context or the number of users."),
-        ("unable to allocate", "Lower the context or the number of users, or take smaller weights."),
-        ("failed to allocate", "Lower the context or the number of users."),
-        ("quantized v cache was requested", "Choose the attention backend on, or no KV type."),
-        ("error loading model", "Check that the file is a whole GGUF and that this build knows it."),
-        ("failed to load model", "Check that the file is a whole GGUF and that this build knows it."),
-    )
-    """In the words of b11434's source. The general ones come last: the first failure of a log is its cause."""
-
-    def __init__(self) -> None:
-        self._bytes: dict[tuple[str, str, int], float] = {}
-        self._tokens = 0
-        self._loading_s: float | None = None
-        self._has_failed = False
-
-    def feed(self, line: str) -> list[Finding | LogFailure]:
-        """What this line tells."""
-        line = line[:4096]
-        if match := self._BUFFER.search(line):
-            return self._buffer(match[2], match[1], float(match[3]))
-        if match := self._CELLS.search(line):
-            self._tokens = max(self._tokens, int(match[1]) * int(match[2]))
-            return [Reading(KV_CAPACITY_TOKENS, float(self._tokens)), Told("kv_dtype", match[3])]
-        for key, pattern in self._TOLD:
-            if match := pattern.search(line):
-                return [Told(key, match[1].strip())]
-        return self._phases(line) or self._failures(line)
-
-    def _phases(self, line: str) -> list[Finding | LogFailure]:
-        if "listening on http" in line:
-            at_s = self._seconds(line)
-            told: list[Finding | LogFailure] = [] if at_s is None else [Reading(START_S, at_s)]
-            return [LoadProgress("token", "Server listens"), *told]
-        if "model loaded" in line:
-            return [LoadProgress("load", "Model loaded", 1.0)]
-        if "warming up the model" in line:
-            return [LoadProgress("warmup", "Warm-up run")]
-        if match := self._SLOTS.search(line):
-            return [LoadProgress("load", f"{match[1]} slots of {int(match[2]):,} tokens")]
-        if "no usable GPU found" in line:
-            return [Told("offloaded", "no usable GPU was found")]
-        if "loading model tensors" in line:
-            self._loading_s = self._seconds(line)
-            return [LoadProgress("load", "Loading weights")]
-        if "constructing llama_context" in line and self._loading_s is not None:
-            at_s, since_s, self._loading_s = self._seconds(line), self._loading_s, None
-            return [] if at_s is None or at_s < since_s else [Reading(WEIGHTS_LOAD_S, at_s - since_s)]
-        return [LoadProgress("load", "Loading the model")] if "load_model: loading model" in line else []
-
-    def _buffer(self, kind: str, name: str, mib: float) -> list[Finding | LogFailure]:
-        """A compute buffer is told again when it is laid out anew; the others are one more each time."""
-        number = 0 if kind == "compute" else sum(key[0] == kind for key in self._bytes)
-        if number < 1000:
-            self._bytes[kind, name, number] = mib * 2**20
-        total = sum(size for key, size in self._bytes.items() if key[0] == kind)
-        return [Reading(BUFFER_KEYS[kind], total)]
-
-    def _seconds(self, line: str) -> float | None:
-        """The time since the start, that each line begins with."""
-        match = self._CLOCK.match(line)
-        return None if match is None else int(match[1]) * 60 + int(match[2]) + int(match[3]) / 1e3 + int(match[4]) / 1e6
-
-    def _failures(self, line: str) -> list[Finding | LogFailure]:
-        lower = line.lower()
-        for words, remedy in self._FAILURES:
-            if words in lower and not self._has_failed:
-                self._has_failed = True
-                return [LogFailure(line.strip()[:400], remedy)]
-        return []
 
 
 backend = LlamaCpp()

@@ -28,17 +28,19 @@ from sparkdesk.core.jobs.reading import WEIGHTS_LOAD_S
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.models.spec import ModelSpec
 from sparkdesk.core.planning.launch.preflight import has_errors, node_problems, refuse_errors
+from sparkdesk.core.planning.launch.refusal import room_problems
 from sparkdesk.core.planning.launch.request import (
     NO_SPECULATION,
     STOCK,
     has_format,
     launched_weights,
+    live_place,
     place_of,
     setup_of,
     workload_of,
 )
 from sparkdesk.core.planning.launch.word import error, lan_refusal
-from sparkdesk.core.planning.memory.ledger import fit_problems, launch_ledgers
+from sparkdesk.core.planning.memory.ledger import launch_ledgers
 from sparkdesk.core.planning.setup import Build, EngineProfile, Setup
 from sparkdesk.core.playbooks.container import loopback_endpoint
 from sparkdesk.core.playbooks.job import FOLDER_WORD, JobSpec, build_plan
@@ -91,7 +93,7 @@ class Ollama:
             return problems
         problems += _service_problems(request, context.node(request.nodes[0]))
         setup, load, place = _setup(request, context.spec), workload_of(request), place_of(request, context)
-        return [*problems, *fit_problems(setup, load, place, launch_ledgers(setup, load, place))]
+        return [*problems, *room_problems(setup, load, place, live_place(context))]
 
     def plan(self, request: LaunchRequest, context: PlanContext) -> LaunchPlan:
         """The plan. Raises PlanError when the request has an error."""

@@ -30,6 +30,7 @@ from sparkdesk.core.jobs.log_rule import (
 from sparkdesk.core.jobs.plan import LaunchPlan, Problem
 from sparkdesk.core.jobs.reading import (
     CACHED_TOKENS,
+    DECODE_S,
     GENERATED_TOKENS,
     GRAPH_BYTES,
     KV_CAPACITY_BYTES,
@@ -131,6 +132,7 @@ METRIC_NAMES = {
     "sglang:spec_verify_calls_total": SPECULATION,
     "sglang:time_to_first_token_seconds_sum": TTFT_SUM_S,
     "sglang:time_to_first_token_seconds_count": TTFT_COUNT,
+    "sglang:inter_token_latency_seconds_sum": DECODE_S,
 }
 HISTOGRAMS = {"sglang:time_to_first_token_seconds": TTFT, "sglang:inter_token_latency_seconds": TPOT}
 

@@ -49,10 +49,11 @@ from sparkdesk.core.planning.launch.preflight import (
     refuse_errors,
     tensor_problems,
 )
-from sparkdesk.core.planning.launch.request import NO_SPECULATION, STOCK, place_of, setup_of, workload_of
+from sparkdesk.core.planning.launch.refusal import room_problems
+from sparkdesk.core.planning.launch.request import NO_SPECULATION, STOCK, live_place, place_of, setup_of, workload_of
 from sparkdesk.core.planning.launch.trap import Kernels, trap_problems
 from sparkdesk.core.planning.launch.word import Vocabulary, error, lan_refusal, spark_problems, word_problems
-from sparkdesk.core.planning.memory.ledger import fit_problems, launch_ledgers
+from sparkdesk.core.planning.memory.ledger import launch_ledgers
 from sparkdesk.core.planning.setup import Build, EngineProfile
 from sparkdesk.core.playbooks.container import (
     container_argv,
@@ -145,7 +146,7 @@ class TensorRtLlm:
         )
         problems += trap_problems(request, context.spec, _image(request, context), KERNELS)
         problems += spark_problems(request, context.spec, node.mem_total_bytes) + _model_problems(request, context.spec)
-        return [*problems, *fit_problems(setup, load, place, launch_ledgers(setup, load, place))]
+        return [*problems, *room_problems(setup, load, place, live_place(context))]
 
     def plan(self, request: LaunchRequest, context: PlanContext) -> LaunchPlan:
         """The plan. Raises PlanError when the request has an error."""

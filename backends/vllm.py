@@ -30,6 +30,7 @@ from sparkdesk.core.jobs.plan import LaunchPlan, Problem, Severity
 from sparkdesk.core.jobs.reading import (
     ACCEPTED_TOKENS,
     CACHED_TOKENS,
+    DECODE_S,
     DRAFT_TOKENS,
     GENERATED_TOKENS,
     GRAPH_BYTES,
@@ -141,6 +142,7 @@ METRIC_NAMES = {
     "vllm:prefix_cache_hits_total": PREFIX_HITS,
     "vllm:time_to_first_token_seconds_sum": TTFT_SUM_S,
     "vllm:time_to_first_token_seconds_count": TTFT_COUNT,
+    "vllm:inter_token_latency_seconds_sum": DECODE_S,
 }
 
 HISTOGRAMS = {

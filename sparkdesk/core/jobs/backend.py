@@ -46,6 +46,17 @@ class BackendInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class Resident:
+    """A server of ours that a node has already. `memory_bytes` is what its plan gives it; None is not known."""
+
+    job_id: str
+    title: str
+    memory_bytes: int | None = None
+    is_loading: bool = False
+    """It starts, and does not have all of that yet."""
+
+
+@dataclass(frozen=True, slots=True)
 class NodeContext:
     """What a plan may lean on about one node; None and empty mean not known."""
 
@@ -80,6 +91,8 @@ class NodeContext:
     """Whether the hub answers from the node."""
     loading: tuple[str, ...] = ()
     """Titles of our servers that are starting there and do not have all of their memory yet."""
+    residents: tuple[Resident, ...] = ()
+    """Our servers that run or start there."""
     hub_answers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Hub id -> whether its files would be given out, of those that were asked for: "ok", or a word of
     core/planning/launch/hub_access.ANSWERS."""

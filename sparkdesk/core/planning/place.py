@@ -61,6 +61,8 @@ class Neighbour:
     compute_share: float = 0.0
     """Of a node's compute, 0 to 1."""
     link_gb_per_s: float = 0.0
+    is_loading: bool = False
+    """It is starting: what is available still holds some of what it will have."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from sparkdesk.core.cluster.node import NodeStatus
 from sparkdesk.core.errors import PlanError, SparkDeskError, StepFailed
 from sparkdesk.core.feed import Latest, Stream
 from sparkdesk.core.jobs import plan_json
-from sparkdesk.core.jobs.backend import BackendInfo, NodeContext
+from sparkdesk.core.jobs.backend import BackendInfo, NodeContext, Resident
 from sparkdesk.core.jobs.endpoint import Endpoint
 from sparkdesk.core.jobs.fix import Fix
 from sparkdesk.core.jobs.plan import LaunchPlan, Problem, Severity
@@ -47,7 +47,7 @@ from sparkdesk.services.jobs.reach.api_key import ApiKeys
 from sparkdesk.services.jobs.reach.doors import Door, Doors
 from sparkdesk.services.jobs.start.node_look import NodeLooks
 from sparkdesk.services.jobs.start.plans import Corrector, PlanParts, Plans
-from sparkdesk.services.jobs.start.repair import Repair
+from sparkdesk.services.jobs.start.repair import Repair, residents_of
 from sparkdesk.services.jobs.start.start_book import StartBook
 from sparkdesk.services.jobs.start.story_book import StoryBook
 from sparkdesk.services.playbooks.runner import Runner
@@ -99,7 +99,7 @@ class Launcher:
         token = secret_store.get if secret_store is not None else None
         self._hub = HubAccess(inventory.shell, token, clock, parts.programs.get(HUB_PROGRAM, b""))
         self._contexts = NodeContexts(
-            inventory, telemetry, survey_program, self._own_ports, self._hub.answers, self._loading
+            inventory, telemetry, survey_program, self._own_ports, self._hub.answers, self._residents
         )
         self._plans = Plans(parts, inventory, self._contexts, self._book)
         self.looks = NodeLooks(self._contexts, inventory.shell, tasks, clock)
@@ -204,9 +204,8 @@ class Launcher:
             if job.endpoint is not None and job.endpoint.node_id == node_id and not job.state.is_over
         }
 
-    def _loading(self, node_id: str) -> tuple[str, ...]:
-        begun = (JobState.STARTING, JobState.LOADING)
-        return tuple(job.title for job in self.jobs.value if node_id in job.node_ids and job.state in begun)
+    def _residents(self, node_id: str) -> tuple[Resident, ...]:
+        return residents_of(self._shelf.on_node(node_id))
 
     # Launch and stop ----------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeGuard
 from sparkdesk.core.cluster.node import NodeFacts, NodeRecord, NodeStatus
 from sparkdesk.core.errors import SparkDeskError
 from sparkdesk.core.feed import Latest
-from sparkdesk.core.jobs.backend import NodeContext
+from sparkdesk.core.jobs.backend import NodeContext, Resident
 from sparkdesk.core.jobs.request import MODEL_PATTERN
 from sparkdesk.core.plain_text import make_line
 from sparkdesk.core.ports import Shell
@@ -44,13 +44,14 @@ class NodeContexts:
         program: bytes,
         own_ports: Callable[[str], Mapping[int, str]] = lambda _node_id: {},
         hub_answers: Callable[[str], Mapping[str, str]] = lambda _node_id: {},
-        loading: Callable[[str], tuple[str, ...]] = lambda _node_id: (),
+        residents: Callable[[str], tuple[Resident, ...]] = lambda _node_id: (),
     ) -> None:
         """`own_ports`: by node, what our jobs hold already, also where nothing listens there yet. `hub_answers`: by
-        node, what the hub said about models (services/disk/hub_access.py). `loading`: by node, who of ours is."""
+        node, what the hub said about models (services/disk/hub_access.py). `residents`: by
+        node, our servers that run or start there."""
         self._own_ports = own_ports
         self._hub_answers = hub_answers
-        self._loading = loading
+        self._residents = residents
         self._inventory = inventory
         self._telemetry = telemetry
         self._program = program
@@ -98,8 +99,9 @@ class NodeContexts:
         node_id = status.record.id
         context = read_survey(NodeContext(status.record, status.facts), self._surveys.get(node_id, {}))
         ports = {**self._own_ports(node_id), **context.used_ports}
-        answers, loading = dict(self._hub_answers(node_id)), self._loading(node_id)
-        context = replace(context, used_ports=ports, hub_answers=answers, loading=loading)
+        answers, residents = dict(self._hub_answers(node_id)), self._residents(node_id)
+        loading = tuple(one.title for one in residents if one.is_loading)
+        context = replace(context, used_ports=ports, hub_answers=answers, loading=loading, residents=residents)
         sample = self._telemetry.latest(node_id).value
         if sample is None:
             return context

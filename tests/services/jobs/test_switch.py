@@ -110,12 +110,17 @@ async def test_the_place_of_the_one_that_leaves_counts_as_free_and_never_more_th
     first = await ready(rig)
     deployment = rig.launcher._known(first)
     assert deployment.plan is not None
-    node = replace(rig.launcher.node_contexts.value[0], mem_total_bytes=100 * GIB, mem_available_bytes=50 * GIB)
+    node = rig.launcher._contexts.current()[0]
+    assert [(one.job_id, one.is_loading) for one in node.residents] == [(first, False)]
+    assert without_job(node, deployment).residents == ()
+    node = replace(node, mem_total_bytes=100 * GIB, mem_available_bytes=50 * GIB)
     for weights, available in ((30 * GIB, 84 * GIB), (80 * GIB, 100 * GIB)):
         ledger = MemoryLedger("n1", None, None, weights, 3 * GIB, GIB)
         deployment.plan = replace(deployment.plan, ledgers=(ledger,))
         freed = without_job(node, deployment)
         assert freed.mem_available_bytes == available
+    deployment.plan = replace(deployment.plan, ledgers=())
+    assert without_job(node, deployment).mem_available_bytes is None, "what is not known is no full node"
     other = replace(node, record=rig.launcher.node_contexts.value[1].record)
     assert without_job(other, deployment) == other
 

@@ -5,6 +5,7 @@ The one rule: a launch takes what its request says; where the request is silent,
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from sparkdesk.core.jobs.backend import NodeContext, PlanContext
@@ -16,6 +17,7 @@ from sparkdesk.core.planning.place import Neighbour, NodeRoom, Place
 from sparkdesk.core.planning.setup import Build, EngineProfile, Setup
 from sparkdesk.core.planning.workload import Workload
 
+NAN = math.nan
 STOCK = "stock"
 NO_SPECULATION = "none"
 SMALL_PURPOSES = ("embed", "rerank")
@@ -82,11 +84,18 @@ def live_place(context: PlanContext) -> Place:
 
 def _place(chosen: list[NodeContext]) -> Place:
     unread = tuple(
-        Neighbour("", "what runs there", (node.record.id,), float("nan"), float("nan"))
+        Neighbour("", "what runs there", (node.record.id,), NAN, NAN)
         for node in chosen
         if node.mem_available_bytes is None
     )
-    return Place(tuple(_room(node) for node in chosen), neighbours=unread)
+    known = tuple(
+        Neighbour(
+            one.job_id, one.title, (node.record.id,), NAN, NAN, bytes_held=one.memory_bytes, is_loading=one.is_loading
+        )
+        for node in chosen
+        for one in node.residents
+    )
+    return Place(tuple(_room(node) for node in chosen), neighbours=(*known, *unread))
 
 
 def _room(node: NodeContext) -> NodeRoom:

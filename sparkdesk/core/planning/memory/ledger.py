@@ -134,7 +134,7 @@ def max_context_tokens(
         return None
     budget = _kv_budget(setup, place, left_bytes)
     most = min(setup.spec.context_tokens or MOST_TOKENS, MOST_TOKENS)
-    return None if budget is None else _longest(setup, workload.users, budget, most)
+    return None if budget is None else longest_tokens(setup, workload.users, budget, most)
 
 
 def max_concurrency(setup: Setup, workload: Workload, place: Place, *, left_bytes: int = SAFE_LEFT_BYTES) -> int | None:
@@ -208,7 +208,7 @@ def _kv_budget(setup: Setup, place: Place, left_bytes: int) -> float | None:
     return budget - need.weights_bytes - need.runtime_bytes
 
 
-def _longest(setup: Setup, users: int, budget: float, most: int) -> int | None:
+def longest_tokens(setup: Setup, users: int, budget: float, most: int) -> int | None:
     """The most tokens of each user whose cache is within the budget: beyond all windows it grows in a line."""
 
     def held(tokens: int) -> float:
@@ -323,7 +323,7 @@ def fit_problems(
     message = f"Too big for {name}: it needs {-free_gib:.1f} GiB more than there is"
     if fit is Fit.RISKY:
         message = f"Only {free_gib:.1f} GiB would be left on {name}: the node may freeze"
-    remedy, field = _remedy(setup, workload, place, whole)
+    remedy, field = remedy_of(setup, workload, place, whole)
     return (Problem(Severity.WARNING, message, remedy, field),)
 
 
@@ -337,11 +337,11 @@ def weights_problems(
             continue
         message = f"{setup.spec.title} is too big for {node.name}: its weights take {weights / GIB:.1f} GiB of "
         message += f"{total / GIB:.1f}, and no memory share leaves room for the KV cache"
-        return (Problem(Severity.ERROR, message, *_remedy(setup, workload, place, whole)),)
+        return (Problem(Severity.ERROR, message, *remedy_of(setup, workload, place, whole)),)
     return ()
 
 
-def _remedy(setup: Setup, workload: Workload, place: Place, whole: Place | None) -> tuple[str, str]:
+def remedy_of(setup: Setup, workload: Workload, place: Place, whole: Place | None) -> tuple[str, str]:
     """What would fit in words, and the field of the form where one would change it first."""
     changes = what_would_fit(setup, workload, place, whole)
     if not changes:

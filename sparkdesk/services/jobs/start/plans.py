@@ -130,8 +130,11 @@ def without_job(node: NodeContext, leaving: Deployment) -> NodeContext:
         return node  # what it held is free already, or another's by now
     port = endpoint.port if endpoint is not None else 0
     ports = {number: holder for number, holder in node.used_ports.items() if number != port}
+    staying = tuple(one for one in node.residents if one.job_id != leaving.job_id)
+    loading = tuple(one.title for one in staying if one.is_loading)
+    node = replace(node, residents=staying, loading=loading)
     freed = planned_bytes(leaving.plan, node.record.id)
     if freed is None or node.mem_total_bytes is None or node.mem_available_bytes is None:
-        return replace(node, used_ports=ports)
+        return replace(node, used_ports=ports, mem_available_bytes=None)  # what it holds is not known
     available = min(node.mem_available_bytes + freed, node.mem_total_bytes)
     return replace(node, used_ports=ports, mem_available_bytes=available)

@@ -55,6 +55,8 @@ class Desk:
         self.jobs: Latest[tuple[JobStatus, ...]] = Latest((job,))
         self.tasks = Tasks()
         self.opened = 0
+        self.on_open: Callable[[], None] = lambda: None
+        """Called whenever the server is about to be asked."""
         forecaster = Forecaster(no_reference, lambda _nodes: Place(()), (), lambda _job_id: None)
         self.appraisals = Appraisals(
             AppraisalParts(
@@ -76,6 +78,7 @@ class Desk:
         async def open_client(_job_id: str) -> AsyncIterator[EndpointClient]:
             assert job.endpoint is not None
             self.opened += 1
+            self.on_open()
             client = OpenAiClients().open(job.endpoint, None)
             try:
                 yield client
@@ -159,12 +162,11 @@ async def test_a_figure_that_was_taken_beside_another_request_is_taken_again(
 ) -> None:
     desk = Desk(ready_at(llama), store)
     try:
+        desk.on_open = lambda: desk.show(ready_at(llama), requests_running=2.0)
         await desk.appraisals.load()
-        while desk.opened == 0:
-            await asyncio.sleep(0.01)
-        desk.show(ready_at(llama), requests_running=2.0)
         await desk.wait_for(lambda verdict: verdict is not None and verdict.note == WAITS)
         assert desk.appraisals.first_verdict(JOB_ID) is None
+        desk.on_open = lambda: None
         desk.show(ready_at(llama), requests_running=0.0)
         await desk.wait_for(is_whole)
         assert desk.opened == 2

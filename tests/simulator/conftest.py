@@ -20,7 +20,7 @@ import pytest
 TINY_MODEL = Path(__file__).resolve().parents[1] / "data" / "models" / "tinytool.gguf"
 PROJECT = Path(__file__).resolve().parents[2]
 START_TIMEOUT_S = 120.0
-READY_TIMEOUT_S = 60.0
+READY_TIMEOUT_S = 100.0
 
 
 @dataclass
@@ -115,8 +115,8 @@ async def ask(connection: asyncssh.SSHClientConnection, port: int, path: str, bo
     return int(head_bytes.split()[1]), rest
 
 
-async def until_ready(connection: asyncssh.SSHClientConnection, port: int) -> None:
-    """Wait until /health says 200."""
+async def until_ready(connection: asyncssh.SSHClientConnection, port: int, container: str = "") -> None:
+    """Wait until /health says 200; a container that ends meanwhile is told with its log."""
     async with asyncio.timeout(READY_TIMEOUT_S):
         while True:
             try:
@@ -124,7 +124,9 @@ async def until_ready(connection: asyncssh.SSHClientConnection, port: int) -> No
                     return
             except asyncssh.ChannelOpenError:
                 pass
-            await asyncio.sleep(0.05)
+            if container and "exited" in str((await connection.run(f"docker inspect {container}")).stdout):
+                pytest.fail(str((await connection.run(f"docker logs {container} 2>&1")).stdout))
+            await asyncio.sleep(0.2 if container else 0.05)
 
 
 @asynccontextmanager

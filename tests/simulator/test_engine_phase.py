@@ -27,8 +27,7 @@ async def running(connection: asyncssh.SSHClientConnection, name: str, words: st
     """A container that answers, while the block runs; its log is read by `log_of`."""
     await connection.run(f"docker rm -f {name}; {RUN} -d --name {name} {words}", check=True)
     try:
-        async with asyncio.timeout(100):
-            await until_ready(connection, port)
+        await until_ready(connection, port, name)
         yield name
     finally:
         await connection.run(f"docker rm -f {name}")
@@ -41,7 +40,7 @@ async def log_of(connection: asyncssh.SSHClientConnection, name: str) -> str:
 
 async def outcome(connection: asyncssh.SSHClientConnection, words: str) -> tuple[int | None, str]:
     """Exit code and log of a container that ends of itself."""
-    result = await connection.run(f"{RUN} --rm {words} 2>&1", timeout=40)
+    result = await connection.run(f"{RUN} --rm {words} 2>&1", timeout=100)
     return result.exit_status, str(result.stdout)
 
 
@@ -100,7 +99,7 @@ async def test_vllm_asks_for_its_key_but_tells_its_health(cluster: Simulator) ->
         starting = f"VLLM_API_KEY=k3y {RUN} -d --name keyed {words}"
         await connection.run(f"docker rm -f keyed; {starting}", check=True)
         try:
-            await until_ready(connection, 8202)
+            await until_ready(connection, 8202, "keyed")
             status, body = await ask(connection, 8202, "/v1/models")
             assert (status, json.loads(body)) == (401, {"error": "Unauthorized"})
             asked = (
@@ -246,7 +245,7 @@ async def test_a_container_that_the_kernel_killed_says_so(cluster: Simulator) ->
         cluster.control("on", "engine-oom", "1")
         try:
             words = f"{RUN} --name oom {VLLM} some/Model --port 8206 --gpu-memory-utilization 0.3"
-            result = await connection.run(words, timeout=30)
+            result = await connection.run(words, timeout=100)
         finally:
             cluster.control("off", "engine-oom", "1")
         shown = await connection.run("docker inspect -f '{{.State.OOMKilled}} {{.State.ExitCode}}' oom; docker rm oom")

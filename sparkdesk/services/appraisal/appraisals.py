@@ -1,4 +1,5 @@
-"""Says of each server whether it is as fast as its plan: one fixed request after it is ready, and whenever asked.
+"""Says of each server whether it is as fast as its plan: one fixed request after it is ready, whenever asked, and when
+its live speed looks as if it had fallen.
 
 The one rule: it never measures a server that works for somebody, and never twice at once. A figure that was taken while
 another request ran is thrown away and taken again.
@@ -23,12 +24,13 @@ from sparkdesk.core.findings.doctored import loaded_clocks
 from sparkdesk.core.findings.view import Past
 from sparkdesk.core.jobs.appraisal.cause import Evidence
 from sparkdesk.core.jobs.appraisal.fall import RULE, Suspicion, judge_fall
-from sparkdesk.core.jobs.appraisal.judge import judge_sample
+from sparkdesk.core.jobs.appraisal.judge import has_fallen, judge_sample
 from sparkdesk.core.jobs.appraisal.verdict_json import Verdicts, from_json, to_json
 from sparkdesk.core.jobs.plan import LaunchPlan
 from sparkdesk.core.jobs.reading import REQUESTS_RUNNING, REQUESTS_WAITING
 from sparkdesk.core.jobs.record import JobState, JobStatus
 from sparkdesk.core.jobs.verdict import ANSWER_TOKENS, PROMPT_TOKENS, Pace, Verdict
+from sparkdesk.core.planning.figure import UNKNOWN
 from sparkdesk.core.planning.workload import Workload
 from sparkdesk.core.ports import EndpointClient, Store
 from sparkdesk.services.appraisal.corrections import key_of
@@ -52,6 +54,8 @@ SETTLE_S = 3.0
 WAITS = "The check waits: the server works for somebody now"
 MEASURES = "The check runs"
 GAVE_UP = "The check gave up: the server was busy for half an hour"
+LIKE_TOKENS = 4096
+"""Up to so much context a model of unknown shape is taken to be as fast as with the fixed request. Our own choice."""
 NO_ANSWERS = "A server without answers has no speed of answers"
 
 
@@ -147,6 +151,8 @@ class Appraisals:
     def _follow(self, jobs: tuple[JobStatus, ...]) -> None:
         if not self._is_loaded:
             return
+        for gone in self._suspicions.keys() - {job.job_id for job in jobs}:
+            del self._suspicions[gone]
         for job in jobs:
             if job.state is not JobState.READY or job.endpoint is None or job.account:
                 self._seen.discard(job.job_id)  # once it is ready again it is tried again
@@ -159,10 +165,25 @@ class Appraisals:
 
     def _is_suspect(self, job: JobStatus) -> bool:
         """Whether its live rate says that the fixed request should be sent again."""
-        suspicion = self._suspicions.setdefault(job.job_id, Suspicion())
-        first = self._kept[job.job_id].first
-        is_new = suspicion.take(job.readings, first, self._parts.clock.monotonic_s())
-        return is_new and job.job_id not in self._doing
+        if job.job_id in self._doing:
+            return False  # what it reads now is our own check
+        suspicion, kept = self._suspicions.setdefault(job.job_id, Suspicion()), self._kept[job.job_id]
+        now_s = self._parts.clock.monotonic_s()
+        return suspicion.take(job.readings, kept, now_s, lambda context: self._expected(job.job_id, context))
+
+    def _expected(self, job_id: str, context_tokens: float) -> float:
+        """What one request alone should get by the first check: less with a longer context, as the planner reckons."""
+        was, plan = self._kept[job_id].first.measured_tok_s, self._parts.plan_of(job_id)
+        if not context_tokens > PROMPT_TOKENS + ANSWER_TOKENS:
+            return was
+        if plan is not None:
+            lengths = (PROMPT_TOKENS, round(context_tokens))
+            loads = [Workload("fixed", "The fixed request", tokens, ANSWER_TOKENS, 1) for tokens in lengths]
+            found = [self._parts.forecaster.predict(plan.request, load, job_id) for load in loads]
+            fixed, live = (one.user_tok_s if one is not None else UNKNOWN for one in found)
+            if fixed.is_known and live.is_known:
+                return was * live.value / fixed.value
+        return was if context_tokens <= LIKE_TOKENS else NAN
 
     async def _check_quietly(self, job_id: str) -> None:
         try:
@@ -220,7 +241,7 @@ class Appraisals:
                 span_s = self._parts.clock.monotonic_s() - begun_s
                 verdict = self._judge(job_id, sample, span_s)
                 best = verdict if best is None or _is_faster(verdict, best) else best
-                if best.pace is not Pace.SLOWER:
+                if best.pace is not Pace.SLOWER and not self._has_fallen(job_id, best.measured_tok_s):
                     break  # a hiccup is no verdict: what looks slow is looked at twice
         await asyncio.sleep(min(SETTLE_S, self._parts.beat_s))
         return best if _is_calm(self._ready(job_id)) else None
@@ -234,14 +255,21 @@ class Appraisals:
             tokens = sample.prompt_tokens or PROMPT_TOKENS
             load = Workload("fixed", "The fixed request", tokens, sample.answer_tokens or ANSWER_TOKENS, 1)
             outlook = self._parts.forecaster.outlook(plan.request, load, job_id)
-        seen = self._evidence(job, plan, span_s, is_shared=outlook is not None and outlook.is_shared)
+        # A neighbour that the prediction reckons with explains nothing of it, but it may explain a fall.
+        is_reckoned = outlook is not None and outlook.is_shared and not self._has_fallen(job_id, sample.tok_s)
+        seen = self._evidence(job, plan, span_s, is_shared=is_reckoned)
         return judge_sample(
             sample,
             outlook.prediction if outlook is not None else None,
             seen,
             at_ms=self._parts.clock.now_ms(),
             simulated=note or words.get("simulated", ""),
+            first=self.first_verdict(job_id),
         )
+
+    def _has_fallen(self, job_id: str, now_tok_s: float) -> bool:
+        first = self.first_verdict(job_id)
+        return first is not None and has_fallen(first, now_tok_s)
 
     def _evidence(self, job: JobStatus, plan: LaunchPlan | None, span_s: float, *, is_shared: bool) -> Evidence:
         past = self._parts.past_of(job.node_ids[0])

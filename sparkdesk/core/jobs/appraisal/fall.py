@@ -1,58 +1,70 @@
-"""Whether a server has become slower than it was itself: suspected from its live rate, told after a check.
+"""Whether a server has become slower than it was itself: suspected from its live speed, told after a check.
 
-The one rule: a live rate only raises a suspicion (answers of long chats are slower, and prompts are read between them);
-a finding comes from the fixed request alone, measured twice with the same ruler.
+The one rule: live speed only raises a suspicion (answers of long chats are slower); a finding comes from the fixed
+request alone, measured twice with the same ruler.
 """
 
 from __future__ import annotations
 
 import math
-from collections import deque
-from statistics import median
+from collections.abc import Callable
 
 from sparkdesk.core.findings.concern import Concern, Judgement, Severity, concern_id
 from sparkdesk.core.jobs.appraisal.judge import has_fallen, rate_words
+from sparkdesk.core.jobs.appraisal.live_speed import LiveSpeed
 from sparkdesk.core.jobs.appraisal.verdict_json import Verdicts
-from sparkdesk.core.jobs.rate import GENERATED_RATE
-from sparkdesk.core.jobs.reading import REQUESTS_RUNNING
 from sparkdesk.core.jobs.record import JobStatus
-from sparkdesk.core.jobs.verdict import Verdict
+from sparkdesk.core.jobs.verdict import FALL
+
+Readings = tuple[tuple[str, float], ...]
+Expected = Callable[[float], float]
+"""Tokens a second that one request alone should get, by its first check, with so much context (NaN: not told); NaN
+where that cannot be said."""
 
 RULE = "slower-than-before"
-SPAN_S = 60.0
-"""So long one request at a time must have run, slowly."""
-LEAST_READINGS = 10
-REST_S = 1800.0
-"""Between two suspicions: a check makes the server work."""
-GAP_S = 10.0
+REST_S, LONGEST_REST_S = 300.0, 2400.0
+"""After a suspicion; each that follows without a quick time between waits twice as long: a check makes the server
+work."""
+AGAIN = 0.95
+"""Of its first speed: so fast again, a server that fell is looked at again."""
 
 
 class Suspicion:
-    """Watches one job's live rate while it answers one request at a time, as the fixed request was measured."""
+    """Watches one job's live speed and says when the fixed request should be sent again: it looks slower than it was,
+    or a fallen one looks as fast as before."""
 
     def __init__(self) -> None:
-        self._rates: deque[tuple[float, float]] = deque()
+        self._speed = LiveSpeed()
+        self._seen: Readings = ()
         self._raised_s = -math.inf
+        self._rest_s = REST_S
 
-    def take(self, readings: tuple[tuple[str, float], ...], first: Verdict, now_s: float) -> bool:
-        """Take the newest readings (monotonic seconds); whether a check is due because of them."""
-        found = dict(readings)
-        rate = found.get(GENERATED_RATE, math.nan)
-        if found.get(REQUESTS_RUNNING) != 1.0 or not rate > 0.0:
-            self._rates.clear()
+    def take(self, readings: Readings, kept: Verdicts, now_s: float, expected: Expected) -> bool:
+        """Take the newest readings (monotonic seconds); whether a check is due because of them.
+
+        The same tuple again is no newer reading: jobs are told of whenever one of them has changed.
+        """
+        if readings is self._seen:
             return False
-        if self._rates and now_s - self._rates[-1][0] > GAP_S:
-            self._rates.clear()
-        if not self._rates or now_s > self._rates[-1][0]:
-            self._rates.append((now_s, rate))
-        while now_s - self._rates[0][0] > SPAN_S:
-            self._rates.popleft()
-        is_long = len(self._rates) >= LEAST_READINGS and now_s - self._rates[0][0] >= SPAN_S - GAP_S
-        if not is_long or now_s - self._raised_s < REST_S:
+        self._seen = readings
+        self._speed.take(now_s, dict(readings))
+        was, rates = kept.first.measured_tok_s, self._speed.rates()
+        if not rates or not was > 0.0:
             return False
-        if not has_fallen(first, median(value for _, value in self._rates)):
+        slowest = min(rates, key=lambda rate: rate.tok_s)
+        is_fallen = has_fallen(kept.first, kept.last.measured_tok_s)
+        is_quick = slowest.tok_s >= AGAIN * was
+        if is_quick and not is_fallen:
+            self._rest_s = REST_S
+        if now_s - self._raised_s < self._rest_s:
             return False
+        is_slow = slowest.tok_s < (1.0 - FALL) * was and slowest.tok_s < (1.0 - FALL) * expected(slowest.context_tokens)
+        if not (is_quick if is_fallen else is_slow):
+            return False
+        if math.isfinite(self._raised_s):
+            self._rest_s = min(2.0 * self._rest_s, LONGEST_REST_S)
         self._raised_s = now_s
+        self._speed.forget()
         return True
 
 

@@ -21,11 +21,18 @@ SIMULATED = "no verdict where the engine or the machine is simulated"
 
 
 def judge_sample(
-    sample: BenchSample, prediction: Prediction | None, seen: Evidence, *, at_ms: int, simulated: str = ""
+    sample: BenchSample,
+    prediction: Prediction | None,
+    seen: Evidence,
+    *,
+    at_ms: int,
+    simulated: str = "",
+    first: Verdict | None = None,
 ) -> Verdict:
     """The verdict on the fixed request. `simulated` is what stands beside an engine's answers where it is no real one.
 
-    `prediction` is of exactly this request: its tokens, one user, the neighbours as they are.
+    `prediction` is of exactly this request: its tokens, one user, the neighbours as they are. `first` is the job's
+    first verdict: a server that fell is told its causes although nobody knows what it should do.
     """
     expected = prediction.user_tok_s if prediction is not None else UNKNOWN
     rate, note = sample.tok_s, ""
@@ -43,6 +50,10 @@ def judge_sample(
     pace = Pace.UNKNOWN
     if not note:
         pace = Pace.SLOWER if rate < expected.low else Pace.FASTER if rate > expected.high else Pace.AS_EXPECTED
+    is_fallen = first is not None and not sample.failure and has_fallen(first, rate)
+    if is_fallen and first is not None:
+        was = f"It made {rate_words(first.measured_tok_s)} tok/s with the same request when it was first measured"
+        note = f"{was}. {note}" if note else was
     return Verdict(
         pace=pace,
         measured_tok_s=NAN if sample.failure else rate,
@@ -53,7 +64,7 @@ def judge_sample(
         prompt_tokens=sample.prompt_tokens,
         answer_tokens=sample.answer_tokens,
         at_ms=at_ms,
-        causes=find_causes(seen) if pace is Pace.SLOWER else (),
+        causes=find_causes(seen) if pace is Pace.SLOWER or is_fallen else (),
         note=note,
     )
 

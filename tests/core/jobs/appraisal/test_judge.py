@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sparkdesk.core.bench.sample import BenchSample
 from sparkdesk.core.jobs.appraisal.cause import Evidence
-from sparkdesk.core.jobs.appraisal.fall import Suspicion, judge_fall
+from sparkdesk.core.jobs.appraisal.fall import judge_fall
 from sparkdesk.core.jobs.appraisal.judge import has_fallen, judge_sample, sentence
 from sparkdesk.core.jobs.appraisal.verdict_json import Verdicts, from_json, to_json
 from sparkdesk.core.jobs.record import JobState, JobStatus
@@ -117,19 +117,12 @@ def test_a_server_is_held_against_itself_although_it_was_slow_from_the_start() -
     assert has_fallen(judged(34.0), 28.0)
 
 
-def watch(suspicion: Suspicion, rate: float, *, running: float = 1.0, since_s: float = 0.0) -> list[float]:
-    readings = (("generated_tokens_per_s", rate), ("requests_running", running))
-    times = [since_s + 2.0 * step for step in range(100)]
-    return [now_s for now_s in times if suspicion.take(readings, judged(57.9), now_s)]
-
-
-def test_a_minute_of_slow_single_requests_asks_for_a_check_and_then_rests() -> None:
-    suspicion = Suspicion()
-    assert len(watch(suspicion, 40.0)) == 1
-    assert watch(suspicion, 40.0, since_s=300.0) == []
-    assert len(watch(suspicion, 40.0, since_s=3000.0)) == 1
-
-
-@pytest.mark.parametrize(("rate", "running"), [(52.0, 1.0), (40.0, 2.0), (40.0, 0.0), (float("nan"), 1.0)])
-def test_what_is_not_slow_or_not_alike_asks_for_nothing(rate: float, running: float) -> None:
-    assert watch(Suspicion(), rate, running=running) == []
+def test_a_server_that_fell_is_told_its_causes_where_nobody_knows_what_it_should_do() -> None:
+    first = judge_sample(sample(57.9), None, NOTHING, at_ms=1, simulated="simulated GB10")
+    fallen = judge_sample(sample(38.0), None, EAGER, at_ms=2, simulated="simulated GB10", first=first)
+    assert fallen.pace is Pace.UNKNOWN
+    assert [cause.key for cause in fallen.causes] == ["eager"]
+    assert fallen.note.startswith("It made 57.9 tok/s with the same request when it was first measured. simulated GB10")
+    steady = judge_sample(sample(52.0), None, EAGER, at_ms=2, first=first)
+    assert steady.causes == ()
+    assert "57.9" not in steady.note

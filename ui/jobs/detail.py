@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QSize, Qt, QUrl, Signal
 from PySide6.QtGui import QDesktopServices, QGuiApplication, QResizeEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QFrame, QHBoxLayout, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from sparkdesk.core.errors import SparkDeskError
 from sparkdesk.core.jobs.fix import LICENCE, TOKEN
@@ -57,6 +57,14 @@ class CardColumn(QScrollArea):
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
         self.verticalScrollBar().rangeChanged.connect(lambda _low, high: self._keep_edge(high > 0))
+        app = QApplication.instance()
+        if isinstance(app, QApplication):
+            app.focusChanged.connect(self._show_focus)
+
+    def _show_focus(self, _old: QWidget | None, new: QWidget | None) -> None:
+        """What has the focus is in view; Qt sees to that only for what follows the first one."""
+        if new is not None and self._body.isAncestorOf(new):
+            self.ensureWidgetVisible(new, 0, theme.GAP)
 
     def _keep_edge(self, is_scrolled: bool) -> None:
         """The scroll bar stands in the gutter: the cards end where the log ends, with it and without it."""

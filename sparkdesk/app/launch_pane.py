@@ -41,6 +41,8 @@ class Export(Protocol):
 
 WORDS = {words.profile.key: words for words in (vllm.WORDS, sglang.WORDS, trtllm.WORDS)}
 """The words that engines have of their own for backends and loaders."""
+HUB_QUESTION = "the launch form's question to the hub"
+"""One at a time: a form that says something else now waits for no old answer."""
 READ_TIMEOUT_S = 10.0
 """A file on a network that is gone never comes."""
 EXPORTS: dict[str, tuple[str, Export]] = {
@@ -78,6 +80,8 @@ class LaunchPane:
             refresh_memory=launcher.refresh_memory,
             look_at_nodes=launcher.looks.start,
             node_age_s=launcher.looks.age_s,
+            ask_hub=lambda request: self._desktop.bridge.start_exclusive(HUB_QUESTION, launcher.ask_hub, request),
+            forget_hub=lambda: self._desktop.bridge.cancel(HUB_QUESTION),
             topology=stack.fleet.topology.topology,
             engines=planner.reference.engines,
             place=planner.place,

@@ -261,7 +261,7 @@ class Pages:
         self._window.show_page("launch")
         if self.launch_page is not None:
             changed = tuple(name for name, _ in fix.change)
-            self.launch_page.load_fix(request, fix.words, changed, stop_job_id=fix.stop_job_id)
+            self.launch_page.load_fix(request, fix.words, changed, fix.stop_job_id, fix.load_timeout_s)
 
     def open_switch(self, job_id: str) -> None:
         """Show the launch form for a model that takes this deployment's place."""

@@ -182,11 +182,16 @@ def test_a_node_is_chosen_by_its_chip(page: LaunchPage) -> None:
     assert [c.isChecked() for c in page.form.nodes.chips] == [False, False, True, False]
 
 
-def test_too_big_needs_launch_anyway(page: LaunchPage) -> None:
+def test_what_leaves_the_node_too_little_needs_launch_anyway(qtbot: QtBot, dressed: object) -> None:
+    page = open_page(qtbot, Engines((node(0, 93.8), node(1, 6.2), node(2, 32.0), node(3, 9.6))))
     page.model.pick(BIG.name)
     page.model.set_field("nodes", ("node0",))
     settle(page)
-    assert page.model.preview.verdict.text == "Too big"
+    assert page.model.preview.verdict.text == "1 error", "the engine itself would stop: nobody can mean that"
+    assert not page.plan.anyway.isVisible()
+    page.model.set_field("nodes", ("node2",))
+    settle(page)
+    assert page.model.preview.verdict.text == "Risky", page.model.preview.errors
     assert not page.plan.launch.isEnabled()
     assert page.plan.anyway.isVisible()
     QTest.mouseClick(page.plan.anyway, Qt.MouseButton.LeftButton)

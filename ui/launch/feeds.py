@@ -55,6 +55,11 @@ class LaunchFeeds:
     """Has docker, ports, disk and images of these nodes read again, in the background; `contexts` tells them then."""
     node_age_s: Callable[[str], float] = lambda _node_id: math.nan
     """How long ago a node was looked at so; NaN is not known."""
+    ask_hub: Callable[[LaunchRequest], object] = lambda _request: None
+    """Has the nodes ask the hub, in the background, whether it gives out what this would fetch; `contexts` tells its
+    answer then. Another question takes the place of one that is not answered yet."""
+    forget_hub: Callable[[], object] = lambda: None
+    """Nobody waits for the answer any more."""
     topology: Latest[Topology] = field(default_factory=lambda: Latest(Topology()))
     """How the nodes are cabled: their order in a job of several."""
     engines: Mapping[str, EngineProfile] = field(default_factory=dict)

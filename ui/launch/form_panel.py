@@ -11,8 +11,9 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QCompleter, QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from ui import text
-from ui.launch.choice.option import Offer, key_of, split_of
+from ui.launch.choice.option import Offer, hints_of, key_of, split_of
 from ui.launch.model import TITLES, LaunchModel
+from ui.launch.occasion.embed import can_embed
 from ui.launch.part.context_input import ContextInput
 from ui.launch.part.entry import Entry, LinesInput
 from ui.launch.part.foot import FormFoot
@@ -32,6 +33,9 @@ from ui.widgets.label import Label, plain_tooltip
 from ui.widgets.segmented import Segmented
 
 SPLIT_COLUMNS = 3
+_OFFERING = frozenset((*WORD_FIELDS, "purpose", "reach"))
+_SAID_BY_PLAN = frozenset(("nodes", ""))
+"""Where the plan's own list says what is to be minded, beside the ledgers that it is about."""
 
 
 class FormPanel(Card):
@@ -76,12 +80,14 @@ class FormPanel(Card):
             "extra_flags": self.flags,
             "environment": self.environment,
         }
-        self.serving = ServingPart(self._tell)
+        self.serving = ServingPart(self._tell, self._take_made)
         self.beside = Button("Add an embedding server beside it", kind="text", is_small=True, icon="plus")
-        self._erring: frozenset[str] = frozenset()
+        self._seen: frozenset[str] = frozenset()
+        """Fields that were shown because something is wrong with them, or a fix changed them."""
         self._files: list[str] = []
-        own = {name: Entry(name, TITLES[name], editor) for name, editor in editors.items()}
-        self.fields = {**own, **self.serving.entries}
+        self._own = {name: Entry(name, TITLES[name], editor) for name, editor in editors.items()}
+        self.fields = self._own | self.serving.entries
+        """The entries by name, as far as they are made: one in a fold is when the fold is opened first."""
         self._build()
         self._wire()
         model.form_changed.connect(self.fill)
@@ -92,17 +98,18 @@ class FormPanel(Card):
         self.fields["parallelism"].set_hint("one GPU a node")
         self.fields["extra_flags"].set_hint("as on the command line")
         self.fields["environment"].set_hint("one a line; no secrets")
+        # Into the window's tree first: what is put in later is dressed once, and not at each step up.
+        area = QScrollArea(self)
+        area.setWidgetResizable(True)
+        area.setFrameShape(QFrame.Shape.NoFrame)
         inner = QWidget()
         inner.setProperty("tone", "page")
+        area.setWidget(inner)
         form = QVBoxLayout(inner)
         form.setContentsMargins(15, 12, 15, 14)
         form.setSpacing(12)
         self._pick_field = Field("Catalogue", self.catalogue)
         self._fill_column(form)
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setFrameShape(QFrame.Shape.NoFrame)
-        area.setWidget(inner)
         column = self.column(spacing=0, margins=(1, 1, 1, 1))
         column.addWidget(area, 1)
         column.addWidget(Separator())
@@ -187,6 +194,15 @@ class FormPanel(Card):
         self.workload.preset_chosen.connect(self._model.choose_workload)
         self.workload.edited.connect(self._tell)
 
+    def _take_made(self) -> None:
+        """Fields were made that nobody has asked for before."""
+        for name in self.serving.entries.keys() - self.fields.keys():
+            self.fields[name] = self.serving.entries[name]
+            self.fields[name].reset_asked.connect(self._model.reset)
+        if not self._is_filling:
+            self.fill()
+            self._show_answers()
+
     def _tell(self, name: str, value: object) -> None:
         if not self._is_filling:
             self._model.set_field(name, value)
@@ -238,7 +254,7 @@ class FormPanel(Card):
             self.fields[name].setVisible(has_words and has_place(name, form))
         self._fill_serving()
         changed = model.changed_fields()
-        for name, words in model.choice_hints().items():
+        for name, words in hints_of(form, model.backends, model.feeds.engines).items():
             # Beside the sign of a change there is no room for it; who chose it has seen it.
             self.fields[name].set_hint("" if name == "kv_dtype" and name in changed else words)
         for name, field in self.fields.items():
@@ -248,18 +264,19 @@ class FormPanel(Card):
 
     def _fill_serving(self) -> None:
         model, form = self._model, self._model.form
-        self.serving.fill(form, {name: model.offers(name) for name in (*WORD_FIELDS, "purpose")})
+        self.serving.fill(form, lambda name: model.offers(name) if name in _OFFERING else [])
         for name in ("extra_flags", "environment"):
             self.fields[name].setVisible(has_place(name, form))
         own = suggestion_of(form.engine, form.model, model.spec())
         for name, word in zip(("tool_parser", "reasoning_parser"), own, strict=True):
             is_own = bool(word) and getattr(form, name) == word
-            self.fields[name].set_hint("suggested" if is_own else f"try {word}" if word else "")
+            if name in self.fields:
+                self.fields[name].set_hint("suggested" if is_own else f"try {word}" if word else "")
         is_service = form.engine == OLLAMA
         self.fields["served_name"].set_title("Ollama model" if is_service else TITLES["served_name"])
         self.served.setPlaceholderText("gpt-oss:120b" if is_service else "")
         self.fields["port"].set_title("Service port" if is_service else TITLES["port"])
-        self.beside.setVisible(form.purpose in CHAT_PURPOSES and model.can_embed())
+        self.beside.setVisible(form.purpose in CHAT_PURPOSES and can_embed(model.backends))
         self._offer_files()
 
     def _offer_files(self) -> None:
@@ -304,11 +321,16 @@ class FormPanel(Card):
 
     def _show_answers(self) -> None:
         model = self._model
-        errors, hints = model.preview.errors, model.preview.hints
-        self.serving.open_for(frozenset(errors) - self._erring)
-        self._erring = frozenset(errors)
+        errors, hints, warnings = model.preview.errors, model.preview.hints, model.preview.warnings
+        # A fix may have changed what is folded, and what is wrong there would not be seen.
+        seen = frozenset(errors) | model.occasion.fixed
+        fresh, self._seen = seen - self._seen, seen
+        self.serving.open_for(fresh)
+        self.serving.mark(errors, warnings)
+        notes = {"reach": model.reach.words(model.form)}
         for name, part in self.fields.items():
             part.set_error(errors.get(name, ""))
+            part.set_remarks(warnings.get(name, "") if name not in _SAID_BY_PLAN else "", notes.get(name, ""))
             part.setToolTip(plain_tooltip(hints[name]) if name in hints else "")
         self.workload.show_errors(model.load_errors)
         self.fields["context_tokens"].set_hint(self._context_hint())

@@ -6,6 +6,7 @@ is shown is the plan that would run.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
@@ -44,22 +45,18 @@ from ui.launch.choice.default import (
     reset_fields,
     take_row,
 )
-from ui.launch.choice.following import Following
-from ui.launch.choice.option import (
-    Offer,
-    Split,
-    hints_of,
-    split_offers,
-)
+from ui.launch.choice.following import Following, take_room
+from ui.launch.choice.option import Offer, Split, split_offers
 from ui.launch.feeds import LaunchFeeds
 from ui.launch.form import LOAD_FIELDS, TITLES, Form, choose_workload, load_request, place_of, read_workload
 from ui.launch.node.moment import has_changed, has_moved
-from ui.launch.occasion.embed import EMBED, embed_beside
-from ui.launch.occasion.occasion import CACHE, REPLACE, Mend, Occasion, mends_of, replace_problem, without_job
+from ui.launch.occasion.embed import embed_beside
+from ui.launch.occasion.occasion import CACHE, REPLACE, Mend, Occasion, mends_of, replacing, without_job
 from ui.launch.paste.filling import fill_form
 from ui.launch.preview import FIT_KINDS, Preview, blocker_of, make_preview
-from ui.launch.serving.fields import places_of
+from ui.launch.serving.fields import places_of, write_patience
 from ui.launch.serving.offer import offers_of
+from ui.launch.serving.reach import Reach
 from ui.launch.standing import Standing
 from ui.launch.survey import Survey
 
@@ -99,6 +96,7 @@ class LaunchModel(QObject):
         self.survey = Survey(feeds, self.engine_titles, self)
         self.survey.changed.connect(self.catalogue_changed)
         self.occasion = Occasion()
+        self.reach = Reach(feeds)
         self._wants_best = True
         self._wants_room = True
         """A model was chosen: where nobody chose nodes, as many are taken as it needs."""
@@ -190,16 +188,14 @@ class LaunchModel(QObject):
         """Give every changed field back to the defaults."""
         self._set_form(reset_fields(self.form, self._around(self.form)))
 
-    def choice_hints(self) -> dict[str, str]:
-        """Some words beside the choices, by field."""
-        return hints_of(self.form, self.backends, self.feeds.engines)
-
     def offers(self, name: str) -> list[Offer]:
         """What a choice of the form offers."""
         form, spec, feeds = self.form, self.spec(), self.feeds
         if name == "parallelism":
             profile = feeds.engines.get(form.engine)
             return split_offers(Split(form, profile, spec, self.workload, self.place(form.nodes), self.rows))
+        if name == "reach":
+            return self.reach.offers(form)
         return offers_of(name, form, spec, feeds)
 
     def export(self, kind: str) -> str:
@@ -230,11 +226,7 @@ class LaunchModel(QObject):
         """A button for each finding that has a way out, by its message."""
         shown, contexts = self.preview, self.feeds.contexts.value
         found = mends_of(shown.problems, shown.request, contexts, can_run=self.feeds.show_playbook is not None)
-        others = {
-            replace_problem(job).message: Mend(f"Launch in place of {job.title}", REPLACE, job.job_id)
-            for job in shown.replaceable
-        }
-        return {**found, **others}
+        return {**found, **replacing(shown.replaceable)}
 
     def mend(self, mend: Mend) -> None:
         """A person pressed such a button."""
@@ -245,14 +237,16 @@ class LaunchModel(QObject):
         elif mend.field:
             self.set_field(mend.field, mend.value)
 
-    def can_embed(self) -> bool:
-        """Whether an engine here serves vectors."""
-        return any(EMBED in info.purposes for info in self.backends.values())
-
     def add_beside(self) -> None:
-        """Fill the form with an embedding server on the nodes of now, beside what runs there."""
-        self.imported, self.occasion = None, Occasion()
-        self._set_form(embed_beside(self.form, self.feeds.catalogue, self.backends, self.feeds.contexts.value))
+        """Fill the form with an embedding server on the first node of now, beside the server that it says."""
+        self.imported, self.occasion = None, Occasion(beside=self.form)
+        self._set_form(embed_beside(self.form, self.feeds))
+
+    def leave_beside(self) -> None:
+        """Back to the form as it was before a server beside it was asked for."""
+        if self.occasion.beside is not None:
+            form, self.occasion = self.occasion.beside, Occasion()
+            self._set_form(form, has_new_best=False)
 
     def toggle_node(self, node_id: str) -> None:
         """Choose a node, or let it go."""
@@ -270,7 +264,7 @@ class LaunchModel(QObject):
         spec = next((each for each in self.feeds.catalogue if each.name == name), None)
         if spec is not None:
             self.imported = None
-            self.occasion = replace(self.occasion, fix_words="", fixed=frozenset())
+            self.occasion = replace(self.occasion, fix_words="", fixed=frozenset(), beside=None)
             self._set_form(self._picked(spec))
 
     def load(self, request: LaunchRequest) -> None:
@@ -279,9 +273,22 @@ class LaunchModel(QObject):
         kept = {name: getattr(self.form, name) for name in ("workload", "tasks", *LOAD_FIELDS)}
         self._set_form(replace(load_request(request), **kept), has_new_best=False)
 
-    def load_fix(self, request: LaunchRequest, words: str, changed: Collection[str], stop_job_id: str = "") -> None:
-        """Fill the form with a failed launch as it should be tried again; `changed` are fields of the request."""
+    def load_fix(
+        self,
+        request: LaunchRequest,
+        words: str,
+        changed: Collection[str],
+        stop_job_id: str = "",
+        load_timeout_s: float = math.nan,
+    ) -> None:
+        """Fill the form with a failed launch as it should be tried again; `changed` are fields of the request.
+
+        NaN: its load is waited for as the plan has it.
+        """
         self.load(request)
+        patience = write_patience(load_timeout_s)
+        if patience:
+            self.form, changed = self.form.typed("load_timeout_s", patience), (*changed, "load_timeout_s")
         fixed = frozenset().union(*({place_of(name), *places_of(name)} for name in changed)) - {""}
         self.occasion = Occasion(fix_words=words, fixed=fixed)
         if stop_job_id:
@@ -330,9 +337,9 @@ class LaunchModel(QObject):
 
     def _fill_again(self) -> None:
         """Let the defaults follow the nodes of now; the list of models is looked at anew."""
-        before = self.form
+        before = self.form.nodes
         self.form = fill_defaults(self.form, self._around(self.form))
-        self._wants_best |= self.form.nodes != before.nodes
+        self._wants_best |= self.form.nodes != before
         self.survey.forget()
 
     def look_again(self) -> None:
@@ -411,10 +418,7 @@ class LaunchModel(QObject):
         if is_chosen or not self.rows or fewest_nodes(self.rows):
             return
         rows = self._ask(spec, workload, everywhere)
-        nodes = fewest_nodes(rows) or everywhere
-        self._room_note = (
-            f"{len(nodes)} is the fewest it fits on" if fewest_nodes(rows) else f"too big even for {len(nodes)}"
-        )
+        nodes, self._room_note = take_room(rows, everywhere)
         form = replace(self.form, nodes=nodes, pool=nodes)
         self.form = fill_defaults(form, self._around(form))
         self._wants_best = True

@@ -16,11 +16,13 @@ from sparkdesk.core.planning.launch.preflight import ONE_NODE_ONLY
 from sparkdesk.core.planning.launch.request import SMALL_PURPOSES, workload_of
 from sparkdesk.core.planning.memory.ledger import fraction_for
 from sparkdesk.core.planning.row import PlanRow
+from sparkdesk.core.playbooks.switch import with_load_timeout
 from ui import text
 from ui.jobs.mark import Mark, MarkKind
 from ui.launch.feeds import LaunchFeeds
 from ui.launch.form import TITLES, Form, place_of, read_form
 from ui.launch.occasion.occasion import RunningJob
+from ui.launch.serving.fields import read_patience
 
 FIT_KINDS: dict[Fit, MarkKind] = {
     Fit.FITS: "ok",
@@ -45,6 +47,8 @@ class Preview:
     """By field: what forbids the launch; "" is the whole form."""
     hints: Mapping[str, str] = field(default_factory=dict)
     """By field: warnings and notes."""
+    warnings: Mapping[str, str] = field(default_factory=dict)
+    """By field: what is to be minded, of these."""
     problems: tuple[Problem, ...] = ()
     plan_only: str = ""
     """Why this can be looked at and exported but not started from here; it is nobody's mistake."""
@@ -99,17 +103,16 @@ def make_preview(form: Form, feeds: LaunchFeeds, row: PlanRow | None = None, *, 
     if ONE_NODE_ONLY in problems and len(request.nodes) > 1:
         only = f"{ONE_NODE_ONLY.message}. Look at the plan and export it, or choose one node."
         problems = tuple(each for each in problems if each != ONE_NODE_ONLY)
-    by_field, hints = _by_field(problems)
+    found = replace(_by_field(problems), request=request, plan_only=only)
     if only:
-        return Preview(request, None, by_field, hints, problems, only)
-    if by_field:
-        others = () if stop_job_id else _replaceable(request, feeds)
-        return Preview(request, None, by_field, hints, problems, only, replaceable=others)
+        return found
+    if found.errors:
+        return found if stop_job_id else replace(found, replaceable=_replaceable(request, feeds))
     try:
         plan = feeds.switch_plan(stop_job_id, request) if stop_job_id and feeds.switch_plan else feeds.plan(request)
     except SparkDeskError as error:
-        return Preview(request, None, {"": error.sentence()}, hints, problems)
-    made = Preview(request, plan, {}, hints, problems)
+        return replace(found, errors={"": error.sentence()})
+    made = replace(found, plan=replace(plan, playbook=with_load_timeout(plan.playbook, read_patience(form))))
     return replace(made, replaceable=_replaceable(request, feeds)) if made.needs_anyway and not stop_job_id else made
 
 
@@ -120,13 +123,17 @@ def problems_of(request: LaunchRequest, feeds: LaunchFeeds, stop_job_id: str = "
     return feeds.problems(request)
 
 
-def _by_field(problems: tuple[Problem, ...]) -> tuple[dict[str, str], dict[str, str]]:
+def _by_field(problems: tuple[Problem, ...]) -> Preview:
     errors: dict[str, str] = {}
     hints: dict[str, str] = {}
+    warnings: dict[str, str] = {}
     for problem in problems:
         said = f"{text.one_line(problem.message, 300)}. {text.one_line(problem.remedy, 300)}"
-        (errors if problem.severity is Severity.ERROR else hints).setdefault(place_of(problem.field), said)
-    return errors, hints
+        place = place_of(problem.field)
+        (errors if problem.severity is Severity.ERROR else hints).setdefault(place, said)
+        if problem.severity is Severity.WARNING:
+            warnings.setdefault(place, said)
+    return Preview(errors=errors, hints=hints, warnings=warnings, problems=problems)
 
 
 def _replaceable(request: LaunchRequest, feeds: LaunchFeeds) -> tuple[RunningJob, ...]:
@@ -178,12 +185,12 @@ def blocker_of(preview: Preview, load_errors: Mapping[str, str], *, is_launching
     """Why the button is off, "" when it is on."""
     if is_launching:
         return "The launch is being written down"
-    if preview.errors:
-        name, words = next(iter(preview.errors.items()))
-        return f"{TITLES.get(name, '')}: {words}" if name in TITLES else words
     if load_errors:
         name, words = next(iter(load_errors.items()))
         return f"{TITLES[name]}: {words}"
+    if preview.errors:
+        name, words = next(iter(preview.errors.items()))
+        return f"{TITLES.get(name, '')}: {words}" if name in TITLES else words
     if preview.plan_only:
         return preview.plan_only
     if preview.plan is None:

@@ -5,6 +5,7 @@ The one rule: the page only lays out; what may be launched and why not is the vi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 
 from PySide6.QtCore import Qt, QTimer, Signal
@@ -17,6 +18,7 @@ from ui import text, theme
 from ui.launch.catalogue import CataloguePanel
 from ui.launch.form_panel import FormPanel
 from ui.launch.model import LaunchModel
+from ui.launch.node.hub_look import HubLook
 from ui.launch.node.node_look import NodeLook
 from ui.launch.paste.drawer import PasteDrawer
 from ui.launch.paste.model import PasteModel
@@ -38,11 +40,12 @@ class LaunchPage(QWidget):
     def __init__(self, model: LaunchModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.model = model
-        self.banner = Banner()
-        self.switch_strip, self.fix_strip = Banner(), Banner()
-        self.catalogue = CataloguePanel(model.engine_titles())
-        self.form = FormPanel(model)
-        self.plan = PlanPanel(model)
+        # Each with its parent from the start: a tree that changes its parent later is dressed a second time.
+        self.banner = Banner(self)
+        self.switch_strip, self.fix_strip, self.beside_strip = Banner(self), Banner(self), Banner(self)
+        self.catalogue = CataloguePanel(model.engine_titles(), self)
+        self.form = FormPanel(model, self)
+        self.plan = PlanPanel(model, self)
         self.catalogue.setFixedWidth(226)
         self.form.setFixedWidth(340)
         head = QHBoxLayout()
@@ -62,7 +65,7 @@ class LaunchPage(QWidget):
         column.setContentsMargins(theme.PAGE_PADDING, theme.PAGE_PADDING, theme.PAGE_PADDING, theme.PAGE_PADDING)
         column.setSpacing(theme.GAP)
         column.addLayout(head)
-        for strip in (self.banner, self.switch_strip, self.fix_strip):
+        for strip in (self.banner, self.switch_strip, self.fix_strip, self.beside_strip):
             column.addWidget(strip)
         column.addLayout(body, 1)
         self.setAccessibleName("Launch")
@@ -70,6 +73,8 @@ class LaunchPage(QWidget):
         self._looks.setInterval(LOOK_EVERY_MS)
         self._looks.timeout.connect(model.look_again)
         self._looks.timeout.connect(self.node_look.tick)
+        self.hub_look = HubLook(model, self)
+        self._looks.timeout.connect(self.hub_look.tick)
         self.catalogue.picked.connect(model.pick)
         model.launch_asked.connect(self.launch_asked)
         self.paste: PasteDrawer | None = None
@@ -82,6 +87,7 @@ class LaunchPage(QWidget):
         self.switch_strip.action_clicked.connect(model.cancel_switch)
         self.switch_strip.closed.connect(model.cancel_switch)
         self.fix_strip.closed.connect(model.forget_fix)
+        self.beside_strip.action_clicked.connect(model.leave_beside)
         model.form_changed.connect(self._mark)
         model.catalogue_changed.connect(self._show_catalogue)
         self._show_catalogue()
@@ -91,12 +97,25 @@ class LaunchPage(QWidget):
         """Fill the form from an earlier launch ("Relaunch", "Fix and relaunch")."""
         self.model.load(request)
 
-    def load_fix(self, request: LaunchRequest, fix_words: str, changed: Collection[str], stop_job_id: str = "") -> None:
+    def load_fix(
+        self,
+        request: LaunchRequest,
+        fix_words: str,
+        changed: Collection[str],
+        stop_job_id: str = "",
+        load_timeout_s: float = math.nan,
+    ) -> None:
         """Fill the form with a failed launch as it should be tried again; what was changed is marked until edited.
 
-        `changed` are fields of the request; `stop_job_id` is a server that makes room.
+        `changed` are fields of the request; `stop_job_id` is a server that makes room; `load_timeout_s` is how long
+        the load is waited for, NaN as before.
         """
-        self.model.load_fix(request, fix_words, changed, stop_job_id)
+        self.model.load_fix(request, fix_words, changed, stop_job_id, load_timeout_s)
+
+    def add_beside(self, request: LaunchRequest) -> None:
+        """Fill the form with a small embedding server on the node of a server that runs."""
+        self.model.load(request)
+        self.model.add_beside()
 
     def _show_occasion(self) -> None:
         occasion = self.model.occasion
@@ -114,6 +133,19 @@ class LaunchPage(QWidget):
                 )
         else:
             self.fix_strip.setVisible(False)
+        self._show_beside()
+
+    def _show_beside(self) -> None:
+        """What the strip's button leads back to."""
+        before = self.model.occasion.beside
+        if before is None:
+            self.beside_strip.setVisible(False)
+            return
+        node = "".join(self.model.node_name(node_id) for node_id in before.nodes[:1])
+        words = f"An embedding server beside {text.one_line(before.served_name or before.model, 80) or 'this one'}"
+        if self.beside_strip.isHidden():
+            where = f"On {node}, with a small share of its memory. " if node else ""
+            self.beside_strip.show_notice("info", words, f"{where}Look at the plan, then launch it.", action="Back")
 
     def plan_model(self, name: str, node_ids: Sequence[str]) -> None:
         """Fill the form with a model of the catalogue on these nodes."""
@@ -191,11 +223,13 @@ class LaunchPage(QWidget):
         # Which node has room may have changed with the launch before, and goes on changing.
         self.model.look_again()
         self.node_look.look()
+        self.hub_look.begin()
         self._looks.start()
 
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)
         self._looks.stop()
+        self.hub_look.end()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

@@ -15,7 +15,7 @@ from tests.ui.launch.desk import LaunchDesk, choose_nodes, open_page
 from tests.ui.launch.real import answer, catalogue, reference
 from tests.ui.picture import cut_labels, page_size
 from ui.launch.choice.default import PLAN_FIELDS
-from ui.launch.choice.option import key_of, split_of, splits_of
+from ui.launch.choice.option import hints_of, key_of, split_of, splits_of
 from ui.launch.view import LaunchPage
 from ui.widgets.segmented import Segmented
 
@@ -306,7 +306,7 @@ def test_an_engine_without_an_adapter_can_be_looked_at_but_not_launched(opened: 
     page.form.engine.setCurrentIndex(page.form.engine.findData("trtllm"))
     page.model.recompute()
     assert page.form.engine.currentText() == "TensorRT-LLM"
-    assert page.model.choice_hints()["engine"] == "plan only"
+    assert hints_of(page.model.form, page.model.backends, page.model.feeds.engines)["engine"] == "plan only"
     assert page.model.row is not None
     assert page.model.row.setup.engine.key == "trtllm"
     check_plan_only(page, "SparkDesk cannot start TensorRT-LLM yet")

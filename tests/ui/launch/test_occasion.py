@@ -217,7 +217,7 @@ def test_an_embedding_server_beside_is_a_form_of_its_own_on_the_same_node(opened
     form = page.model.form
     assert (form.purpose, form.nodes) == ("embed", before.nodes)
     assert form.port != before.port
-    assert list(page.model.preview.errors) == ["model"], "the catalogue has none, and that is all that is missing"
+    assert list(page.model.preview.errors) == ["model"], "this catalogue has none, and that is all that is missing"
     assert "Qwen3-Embedding" in page.model.preview.errors["model"]
     page.model.set_field("model", "Qwen/Qwen3-Embedding-4B")
     page.model.recompute()
@@ -241,5 +241,7 @@ def test_the_names_of_ollama_stand_where_its_models_are_named(opened: Open) -> N
     page = opened(SwitchDesk(()))
     page.model.set_field("engine", "ollama")
     assert page.form.served.accessibleName() == "Ollama model"
+    for fold in page.form.serving.folds.values():
+        fold.set_open(is_open=True)
     assert not page.form.fields["image"].isVisible()
     assert not page.form.fields["extra_flags"].isVisible()

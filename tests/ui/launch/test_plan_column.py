@@ -181,12 +181,12 @@ def test_a_ledger_that_counts_another_load_than_the_table_says_both(qtbot: QtBot
     page = open_real(qtbot, [spec for spec in catalogue() if spec.key == "gpt-oss-120b"])
     show_model(page, "gpt-oss-120b", (0,), "chat", "")
     page.model.set_field("context_tokens", "131072")
-    page.model.set_field("concurrency", 64)
+    page.model.set_field("concurrency", 10)
     settle(page)
     basis = page.plan.memory.basis
     assert basis.isVisible()
-    assert basis.text() == ("For 64 requests of 131,072 tokens, as launched; table and figures count 1 user of 2,560")
-    page.model.set_field("users", 64)
+    assert basis.text() == ("For 10 requests of 131,072 tokens, as launched; table and figures count 1 user of 2,560")
+    page.model.set_field("users", 10)
     for name, tokens in (("prompt_tokens", "3584"), ("answer_tokens", "512"), ("context_tokens", "4096")):
         page.model.set_field(name, tokens)
     settle(page)

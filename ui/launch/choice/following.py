@@ -11,13 +11,20 @@ from dataclasses import dataclass, replace
 from sparkdesk.core.models.spec import WeightFormat
 from sparkdesk.core.planning.row import PlanRow
 from sparkdesk.core.planning.search.question import Limits
-from ui.launch.choice.default import PLAN_FIELDS, Around, fill_defaults, ids_of, is_within, limits_of
+from ui.launch.choice.default import PLAN_FIELDS, Around, fewest_nodes, fill_defaults, ids_of, is_within, limits_of
 from ui.launch.feeds import LaunchFeeds
 from ui.launch.form import Form
 from ui.launch.preview import refused_fields
 
 MAX_TRIED = 8
 """Plans that the form looks at for one that the engine's adapter takes."""
+
+
+def take_room(rows: Sequence[PlanRow], everywhere: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
+    """The fewest nodes on which a model fits, else all of them, and why so many. `rows` are of all of them."""
+    fewest = fewest_nodes(rows)
+    nodes = fewest or everywhere
+    return nodes, f"{len(nodes)} is the fewest it fits on" if fewest else f"too big even for {len(nodes)}"
 
 
 @dataclass(frozen=True, slots=True)

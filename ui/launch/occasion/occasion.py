@@ -13,6 +13,7 @@ from sparkdesk.core.jobs.backend import NodeContext
 from sparkdesk.core.jobs.plan import Problem, Severity
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.planning.place import Neighbour, NodeRoom, Place
+from ui.launch.form import Form
 
 PORT, CACHE, REPLACE, FIELD = "port", "cache", "replace", "field"
 _LAST_PORT: Final = 65_535
@@ -38,6 +39,8 @@ class Occasion:
     """What was changed after a failure: "Ask for 11,296 tokens of context instead of 131,072"."""
     fixed: frozenset[str] = frozenset()
     """The form's fields that the fix changed and that nobody edited since."""
+    beside: Form | None = None
+    """The form of the server that this one shall stand beside, to go back to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,11 @@ def _freed(room: NodeRoom, leaving: Neighbour) -> NodeRoom:
 def replace_problem(job: RunningJob) -> Problem:
     """What says that another server's place would do."""
     return Problem(Severity.NOTE, f"It fits in the place of {job.title}", f"{job.title} is stopped first, in one plan.")
+
+
+def replacing(jobs: Sequence[RunningJob]) -> Mapping[str, Mend]:
+    """A launch in place of each of these, by what says that it would do."""
+    return {replace_problem(job).message: Mend(f"Launch in place of {job.title}", REPLACE, job.job_id) for job in jobs}
 
 
 def mends_of(

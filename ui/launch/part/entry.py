@@ -1,6 +1,7 @@
 """Editors of the launch form: a field that shows that it was changed, and some lines of mono text.
 
-The one rule: what a person changed has a dot and a way back, beside its own label.
+The one rule: what a person changed has a dot and a way back, beside its own label; what is to be minded about a field
+stands below it, and needs no pointing at.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from ui.font import font
 from ui.theme import color
 from ui.widgets.button import IconButton
 from ui.widgets.field import Field, restyle
+from ui.widgets.icon_label import IconLabel
 
 
 class _Dot(QWidget):
@@ -48,6 +50,8 @@ class Entry(Field):
     def __init__(self, name: str, title: str, editor: QWidget, *, hint: str = "") -> None:
         super().__init__(title, editor, hint=hint)
         self._title = title
+        self._reason, self._warning, self._note = "", "", ""
+        self._sign: IconLabel | None = None
         self._dot = _Dot()
         self._dot.setFixedSize(10, 10)
         self.reset = IconButton("undo-2", f"Reset: {title}", size=16)
@@ -63,6 +67,38 @@ class Entry(Field):
         self.reset.setVisible(is_changed)
         said = "changed by the fix" if is_fixed else "changed" if is_changed else ""
         self.editor.setAccessibleName(f"{self._title}, {said}" if said else self._title)
+
+    def set_error(self, reason: str) -> None:
+        """Say what is wrong, or clear it with "": it takes the place of what else is said below."""
+        self._reason = reason
+        super().set_error(reason)
+        self._show_below()
+
+    def set_remarks(self, warning: str = "", note: str = "") -> None:
+        """Say what to mind, or else what is so, below the editor, while nothing is wrong."""
+        if (warning, note) != (self._warning, self._note):
+            self._warning, self._note = warning, note
+            self._show_below()
+
+    def error(self) -> str:
+        return self._reason
+
+    def remark(self) -> str:
+        """What is said below the editor beside errors."""
+        return self._warning or self._note
+
+    def _show_below(self) -> None:
+        said = self._reason or self.remark()
+        self._error.set_tint("crit" if self._reason else "warn" if self._warning else "text3")
+        self._error.setText(said)
+        self._error.setVisible(bool(said))
+        self.editor.setAccessibleDescription(said)
+        is_warned = bool(self._warning) and not self._reason
+        if is_warned and self._sign is None:
+            self._sign = IconLabel("triangle-alert", "warn", size=12, name="Warning")
+            self.add_after_label(self._sign)
+        if self._sign is not None:
+            self._sign.setVisible(is_warned)
 
     def set_title(self, title: str) -> None:
         """Call the field by another name."""

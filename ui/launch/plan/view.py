@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWi
 
 from sparkdesk.core.jobs.plan import LaunchPlan
 from sparkdesk.core.planning.row import PlanRow
+from ui import text
 from ui.jobs.step_text import describe_playbook, script_of
 from ui.launch.form import TASK_LOADS
 from ui.launch.model import LaunchModel
@@ -105,8 +106,13 @@ class PlanPanel(Card):
         self.show_preview()
 
     def _build(self) -> None:
+        area = QScrollArea(self)
+        area.setWidgetResizable(True)
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         inner = QWidget()
         inner.setProperty("tone", "page")
+        area.setWidget(inner)
         self._body = body = QVBoxLayout(inner)
         body.setContentsMargins(0, 0, 0, 0)
         body.setSpacing(0)
@@ -116,11 +122,6 @@ class PlanPanel(Card):
             body.addWidget(part)
         body.addWidget(self._work, 1)
         body.addStretch(0)
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setFrameShape(QFrame.Shape.NoFrame)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setWidget(inner)
         column = self.column(spacing=0, margins=(1, 1, 1, 1))
         column.addLayout(self._head())
         column.addWidget(Separator())
@@ -215,7 +216,9 @@ class PlanPanel(Card):
         self.launch.updateGeometry()
         self.launch.set_disabled_reason(reason if not model.is_launching else "")
         self.launch.set_busy(model.is_launching)
-        self._reason.setText(reason)
+        patience = model.form.load_timeout_s.strip()
+        waits = f"Waits up to {text.one_line(patience, 20)} for the load" if patience else ""
+        self._reason.setText(reason or waits)
         self.anyway.setVisible(model.preview.needs_anyway)
         self.anyway.blockSignals(True)
         self.anyway.setChecked(model.is_anyway)

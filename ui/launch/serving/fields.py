@@ -5,6 +5,7 @@ The one rule: nothing typed is lost or corrected in silence: what cannot be read
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -46,6 +47,8 @@ class ServingFields:
     restart_limit: str = "3"
     stop_after_s: str = ""
     """A time with its unit, "8 h"; "" is never."""
+    load_timeout_s: str = ""
+    """How long the load is waited for, "40 min"; "" is as the plan has it. No field of a request: it is its plan's."""
     system_prompt: str = ""
     temperature: str = ""
     custom_command: str = ""
@@ -78,6 +81,7 @@ SERVING_TITLES: Final = {
     "weights_from": "Weights from",
     "restart_limit": "Restarts at most",
     "stop_after_s": "Stop after",
+    "load_timeout_s": "Wait for the load",
     "system_prompt": "System prompt of a new chat",
     "temperature": "Temperature",
     "custom_command": "Command",
@@ -97,7 +101,8 @@ _OPTIONAL: Final = {
     "threads": (1, 256),
 }
 _SWITCH: Final = {"": None, ON: True, OFF: False}
-LEAST_STOP_S, MOST_STOP_S = 60, 30 * 86_400
+LEAST_SPAN_S, MOST_STOP_S = 60, 30 * 86_400
+MOST_WAIT_S = 86_400
 MOST_SHARE, MOST_TEMPERATURE = 0.98, 5.0
 
 
@@ -114,7 +119,8 @@ def read_serving(form: ServingFields, engine: str) -> tuple[dict[str, object], d
         values[name] = read_whole(typed) if typed.strip() and not errors[name] else None
     errors["restart_limit"] = wrong_number(form.restart_limit, 0, 10)
     values["restart_limit"] = 3 if errors["restart_limit"] else read_whole(form.restart_limit)
-    values["stop_after_s"], errors["stop_after_s"] = _read_stop(form.stop_after_s)
+    values["stop_after_s"], errors["stop_after_s"] = _read_span(form.stop_after_s, MOST_STOP_S)
+    _, errors["load_timeout_s"] = _read_span(form.load_timeout_s, MOST_WAIT_S)
     values["memory_fraction"], errors["memory_fraction"] = _read_share(form.memory_fraction)
     values["temperature"], errors["temperature"] = _read_temperature(form.temperature)
     values["custom"] = None
@@ -161,14 +167,27 @@ def write_number(number: float | None) -> str:
     return "" if number is None else repr(float(number))
 
 
-def _read_stop(typed: str) -> tuple[int | None, str]:
+def read_patience(form: ServingFields) -> float:
+    """Seconds that the load is waited for; NaN as the plan has it, also where nothing can be read."""
+    seconds, _ = _read_span(form.load_timeout_s, MOST_WAIT_S)
+    return math.nan if seconds is None else float(seconds)
+
+
+def write_patience(load_timeout_s: float) -> str:
+    """Such a time as the form has it, in whole minutes; "" for NaN."""
+    if not math.isfinite(load_timeout_s):
+        return ""
+    return write_time(min(max(1, math.ceil(load_timeout_s / 60)) * 60, MOST_WAIT_S))
+
+
+def _read_span(typed: str, most_s: int) -> tuple[int | None, str]:
     if not typed.strip():
         return None, ""
     seconds = read_time(typed)
     if seconds is None:
         return None, "A time with its unit: 8 h, 90 min or 2 d"
-    if not LEAST_STOP_S <= seconds <= MOST_STOP_S:
-        return None, "At least 1 min" if seconds < LEAST_STOP_S else "At most 30 d"
+    if not LEAST_SPAN_S <= seconds <= most_s:
+        return None, "At least 1 min" if seconds < LEAST_SPAN_S else f"At most {write_time(most_s)}"
     return seconds, ""
 
 

@@ -13,7 +13,12 @@ from ui import text
 from ui.launch.form import NO_SPECULATION, Form
 from ui.launch.serving.fields import CHAT_PURPOSES, CUSTOM_ENGINE, OFF, OLLAMA, ON
 
-SERVING, ENGINE, LIFE, CHAT, CUSTOM = "serving", "engine", "life", "chat", "custom"
+SERVING, ENGINE, LIFE, CHAT = "serving", "engine", "life", "chat"
+SPECULATION_NAMES: Final = ("speculative_model", "speculative_tokens")
+CUSTOM_NAMES: Final = (
+    "custom_command", "custom_venv", "custom_ready", "custom_ready_value", "custom_base_path", "custom_stop_command",
+)  # fmt: skip
+"""Fields in the open that only some launches have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +40,7 @@ SECTIONS: Final = (
             "trust_remote_code",
         ),
     ),
-    Section(LIFE, "Running", ("weights_from", "restart_limit", "stop_after_s")),
+    Section(LIFE, "Running", ("weights_from", "load_timeout_s", "restart_limit", "stop_after_s")),
     Section(CHAT, "New chats", ("system_prompt", "temperature")),
 )  # fmt: skip
 _NOT_OF: Final = {
@@ -107,6 +112,7 @@ _PLAIN: Final = {
     "threads": "{} threads",
     "image": "{}",
     "stop_after_s": "stops after {}",
+    "load_timeout_s": "waits up to {} for the load",
     "temperature": "temperature {}",
 }
 

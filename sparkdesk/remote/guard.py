@@ -25,16 +25,14 @@ import threading
 import time
 
 LOG_FILE_BYTES = int(os.environ.get("SPARKDESK_LOG_FILE_BYTES", 16 * 1024 * 1024))
-LOG_FILES = 16
-PERIOD_S = 0.15  # between two looks at the memory
+LOG_FILES, PERIOD_S = 16, 0.15  # the period is between two looks at the memory
 TREND_S, AHEAD_S, NEAR = 0.5, 1.0, 2.0
 """The fall of the last half second, carried on for a second, must leave something: so long does a kill take. Looked at
 only when less than twice the floor is left, since an engine may well take most of the memory in one moment."""
 STALL_SHARE = 0.5  # all wait for memory half of the time, near the floor; unverified on hardware [guard-pressure]
 NEXT_AFTER_S = 1.5  # so long the guard of an older job waits for each newer one to go, and then for its memory
 CRASHES, CRASHES_WITHIN_S = 3, 900.0
-WAIT_S = 0.5
-CAUSE_BYTES = 1024 * 1024
+WAIT_S, CAUSE_BYTES = 0.5, 1024 * 1024
 OOM_SCORE, OWN_OOM_SCORE = 500, -900
 ERROR = re.compile(rb"\b(?:ERROR|FATAL|CRITICAL)\b|[Ee]rror\b|Exception\b|^[\d.]{5,24} E |out of memory")
 
@@ -84,28 +82,28 @@ class Gauge:
     """Judges looks at the memory. What cannot be read is not known, and never a reason to kill."""
 
     def __init__(self, floor: int) -> None:
-        self._floor = floor
+        self.floor = floor
         self._looks: list[tuple[float, int, int]] = []
         self.figures: Record = {}
 
     def judge(self, now: float, available: int | None, stall_us: int | None) -> str:
         """Why memory is about to end; "" when it is not."""
-        if available is None or self._floor <= 0:
+        if available is None or self.floor <= 0:
             self._looks.clear()
             return ""
         self._looks = [look for look in self._looks if now - look[0] <= 2 * TREND_S] + [(now, available, stall_us or 0)]
-        was_low = len(self._looks) > 1 and self._looks[-2][1] < self._floor
+        was_low = len(self._looks) > 1 and self._looks[-2][1] < self.floor
         slope, stall = self._find_slope(), self._find_stall()
         self.figures = {
-            "available_bytes": available, "floor_bytes": self._floor, "slope_bytes_s": round(slope),
+            "available_bytes": available, "floor_bytes": self.floor, "slope_bytes_s": round(slope),
             "stall_share": None if stall_us is None else round(stall, 3),
         }  # fmt: skip
-        left = f"{say_bytes(available)} available, at least {say_bytes(self._floor)} wanted"
-        if available < self._floor and (was_low or slope < 0.0):
+        left = f"{say_bytes(available)} available, at least {say_bytes(self.floor)} wanted"
+        if available < self.floor and (was_low or slope < 0.0):
             return left
-        if available < NEAR * self._floor and available + slope * AHEAD_S <= 0.0:
+        if available < NEAR * self.floor and available + slope * AHEAD_S <= 0.0:
             return f"{left}, and it falls by {say_bytes(-slope)} a second"
-        if available < NEAR * self._floor and stall >= STALL_SHARE:
+        if available < NEAR * self.floor and stall >= STALL_SHARE:
             return f"{left}, and the node stands still {stall:.0%} of the time"
         return ""
 
@@ -172,9 +170,9 @@ def find_cause(job: Any, since: int) -> str:
     return ""
 
 
-def look_at_newer(job: Any, record: Record) -> tuple[int, float]:
-    """Of the jobs that were started after ours: how many run, and how long to wait for one that just ended."""
-    count, rest_s, beside = 0, 0.0, os.path.dirname(job.folder)
+def look_at_newer(job: Any, record: Record) -> tuple[int, float, int]:
+    """Of jobs started after ours: how many run, how long to wait for one that just ended, the lowest floor of one."""
+    count, rest_s, floor, beside = 0, 0.0, 1 << 62, os.path.dirname(job.folder)
     for name in os.listdir(beside):
         other = here.Job(os.path.join(beside, name))
         try:
@@ -183,11 +181,13 @@ def look_at_newer(job: Any, record: Record) -> tuple[int, float]:
             continue
         is_newer = (found.get("started_ms") or 0, name) > (record["started_ms"], job.job_id)
         if is_newer and found.get("boot_id") == record["boot_id"]:
-            count += here.is_alive(found, "pid")
+            if here.is_alive(found, "pid"):
+                count, spec = count + 1, other.read("spec.json") or {}
+                floor = min(floor, int(spec.get("memory_floor_bytes") or floor))
             for end in ("why.json", "exit.json"):
                 with contextlib.suppress(OSError):
                     rest_s = max(rest_s, NEXT_AFTER_S - abs(time.time() - os.path.getmtime(other.path(end))))
-    return count, rest_s
+    return count, rest_s, floor
 
 
 def say_code(code: int | None) -> str:
@@ -230,9 +230,8 @@ class Guard:
         }  # fmt: skip
         self._record: Record = found if self._is_found else fresh
         self._record.update(guard_pid=os.getpid(), guard_pid_ticks=here.read_start(os.getpid()))
-        if not self._is_found:
-            for name in ("why.json", "proved.json"):
-                job.remove(name)
+        for name in () if self._is_found else ("why.json", "proved.json"):
+            job.remove(name)
 
     def run(self) -> Record:
         """Run the engine until it ends for good."""
@@ -318,7 +317,10 @@ class Guard:
             if not why or not self._record["pid"]:
                 act_at = 0.0
             elif now >= act_at and self._kind != "memory":
-                newer, rest_s = look_at_newer(self._job, self._record)  # what one held comes back only after its end
+                newer, rest_s, floor = look_at_newer(self._job, self._record)  # what one held comes back after its end
+                if floor < gauge.floor:  # the newer one's plan leaves less, and knows it: that is no reason to end ours
+                    gauge.floor = floor
+                    continue
                 act_at = now + rest_s + (0.0 if act_at else NEXT_AFTER_S * newer)
                 if now >= act_at:
                     self._kind, self._reason = "memory", f"memory floor: {why}"
@@ -487,8 +489,7 @@ class Guard:
 def main(argv: list[str]) -> int:
     """Guard the job of this folder."""
     if len(argv) != 2 or argv[0] != "guard":
-        print("usage: guard.py guard FOLDER", file=sys.stderr)
-        return 1
+        sys.exit("usage: guard.py guard FOLDER")
     write_oom_score(os.getpid(), OWN_OOM_SCORE)
     lock_memory()
     Guard(here.Job(argv[1])).run()

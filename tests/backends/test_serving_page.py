@@ -12,7 +12,8 @@ from sparkdesk.core.jobs.plan import Severity
 from sparkdesk.core.jobs.pulse import PROBE_AFTER_S, PROBE_LIMIT_S
 from sparkdesk.core.jobs.request import CustomServer, LaunchRequest
 from sparkdesk.core.jobs.verdict import ANSWER_TOKENS, FALL, PROMPT_TOKENS
-from sparkdesk.core.playbooks.container import FLOOR_BYTES, HEADROOM_BYTES
+from sparkdesk.core.playbooks.container import HEADROOM_BYTES
+from sparkdesk.core.playbooks.memory_floor import FLOOR_BYTES
 from sparkdesk.core.probes.assumption_table import ASSUMPTIONS
 from tests.backends.context import GGUF, ROOT, context_with
 

@@ -110,6 +110,21 @@ def test_an_older_job_waits_until_what_a_newer_one_held_can_have_come_back(node:
     assert (old / "why.json").stat().st_mtime - ended_ms / 1000 > 1.0
 
 
+def test_an_older_job_lives_on_where_a_newer_plan_leaves_less_than_its_own_floor(node: Node) -> None:
+    set_memory(node, 900 * MIB)
+    old = node.put("old", ["sleep", "600"], memory_floor_bytes=500 * MIB)
+    node.run("start", old)
+    time.sleep(0.01)
+    new = node.put("new", ["sleep", "600"], memory_floor_bytes=300 * MIB)
+    node.run("start", new)
+    set_memory(node, 400 * MIB)
+    time.sleep(2.5)
+    assert [state_of(node, folder) for folder in (old, new)] == ["running", "running"], "as both plans reckoned"
+    set_memory(node, 250 * MIB)
+    assert end_of(node, new)["kind"] == "memory"
+    assert end_of(node, old)["kind"] == "memory", "memory stays too low for anybody"
+
+
 def test_a_node_without_meminfo_is_no_reason_to_kill(node: Node) -> None:
     node.env["SPARKDESK_ROOT"] = str(node.home / "nothing")
     folder = node.put("blind", ["sleep", "600"], memory_floor_bytes=500 * MIB)

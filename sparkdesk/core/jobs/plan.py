@@ -59,6 +59,8 @@ class MemoryLedger:
     reserve_bytes: int = 0
     """What nobody else may have: the system's own where its use was not read, and what the engine's share of memory
     holds beyond its weights, KV cache and runtime."""
+    floor_bytes: int = 0
+    """Below so much available memory the guard on the node ends the newest server of ours; 0: it does not."""
 
     @property
     def free_bytes(self) -> int | None:

@@ -105,9 +105,13 @@ def _endpoint_from(fields: Fields) -> Endpoint:
 
 def _ledger_from(fields: Fields) -> MemoryLedger:
     parts = {name: fields.whole_or_none(name, low=-_MAX_MEMORY_BYTES, high=_MAX_MEMORY_BYTES) for name in _LEDGER_PARTS}
-    # A plan of an older release has no reserve.
-    reserve = fields.whole("reserve_bytes", 0, low=0, high=_MAX_MEMORY_BYTES)
-    return MemoryLedger(node_id=fields.text("node_id", max_chars=256), **parts, reserve_bytes=reserve)
+    # A plan of an older release has no reserve and no floor.
+    return MemoryLedger(
+        node_id=fields.text("node_id", max_chars=256),
+        **parts,
+        reserve_bytes=fields.whole("reserve_bytes", 0, low=0, high=_MAX_MEMORY_BYTES),
+        floor_bytes=fields.whole("floor_bytes", 0, low=0, high=_MAX_MEMORY_BYTES),
+    )
 
 
 def _shown_from(fields: Fields) -> ShownCommand:

@@ -14,10 +14,9 @@ from sparkdesk.core.jobs.endpoint import Endpoint
 from sparkdesk.core.jobs.plan import GIB, MemoryLedger
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.playbooks.fetch.stage import fetch_stages, is_from_desk
+from sparkdesk.core.playbooks.memory_floor import floor_bytes
 from sparkdesk.core.step import Stage
 
-FLOOR_BYTES = 4 * GIB
-"""What a container can never take of a node's memory: below it the guard stops the newest load of ours."""
 HEADROOM_BYTES = 8 * GIB
 """What a container may take beyond its plan: read buffers while it loads, the compiler's processes, an allowance.
 
@@ -89,8 +88,8 @@ def container_argv(container: Container, words: tuple[str, ...] = ()) -> tuple[s
     return (*argv, *container.docker_words, container.image, *words)
 
 
-def memory_limit_bytes(ledger: MemoryLedger, floor_bytes: int = FLOOR_BYTES) -> int | None:
-    """The plan's memory of ours plus headroom, in whole MiB, never above the node's total minus the floor.
+def memory_limit_bytes(ledger: MemoryLedger) -> int | None:
+    """The plan's memory of ours plus headroom, in whole MiB, never above the node's total minus the plan's floor.
 
     Where a part of ours is not known, all but the floor; None where the total is not known.
     """
@@ -98,7 +97,7 @@ def memory_limit_bytes(ledger: MemoryLedger, floor_bytes: int = FLOOR_BYTES) -> 
     parts = [part for part in (ledger.runtime_bytes, *model) if part is not None]
     if ledger.total_bytes is None:
         return None
-    most = ledger.total_bytes - floor_bytes
+    most = ledger.total_bytes - floor_bytes(ledger)
     ours = sum(parts)
     is_known = len(parts) == 1 + len(model)
     wanted = ours + max(HEADROOM_BYTES, int(ours * HEADROOM_SHARE)) if is_known else most

@@ -19,6 +19,7 @@ from sparkdesk.core.jobs.endpoint import Endpoint
 from sparkdesk.core.jobs.plan import LaunchPlan, MemoryLedger, ShownCommand
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.jobs.timeline import READY
+from sparkdesk.core.playbooks.memory_floor import floor_bytes, guard_words, say_gib
 from sparkdesk.core.step import Expect, Playbook, PutFile, PutSecrets, Run, Stage, Step, Wait
 
 SCHEMA = 1
@@ -68,8 +69,9 @@ class JobSpec:
     proof: Literal["", "chat", "vision", "embed", "rerank", "none"] = ""
     """What the server must do before it counts as ready; "" is what the request's purpose says."""
     load_timeout_s: float = 900.0
-    memory_floor_bytes: int = 4 << 30
-    """When MemAvailable falls below, the job's guard on the node stops it: a full unified memory freezes the box."""
+    memory_floor_bytes: int | None = None
+    """When MemAvailable falls below, the job's guard on the node stops it: a full unified memory freezes the box. None
+    is what the plan's ledger says."""
     restart_limit: int | None = None
     """How often the guard starts it again when it died after it had been ready; None is what the request says."""
     stop_after_s: int | None = None
@@ -109,7 +111,7 @@ class JobSpec:
                 "path": f"{endpoint.base_path}/chat/completions",
                 "model": endpoint.model,
             },
-            "memory_floor_bytes": self.memory_floor_bytes,
+            "memory_floor_bytes": self.memory_floor_bytes or 0,
             "restart_limit": self.restart_limit or 0,
             "stop_after_s": self.stop_after_s,
             **self.extra,
@@ -170,13 +172,18 @@ def _start_step(spec: JobSpec) -> Step:
     started = Expect(reader="json_field:started", equals="true")
     return Step(
         id="start",
-        title=f"Start {spec.engine}",
+        title=f"Start {spec.engine}{_floor_words(spec)}",
         node=spec.node_id,
         phase="start",
         check=(Run(job_command(spec.folder, "status"), Expect(reader="json_field:state", equals="running")),),
         apply=(Run(job_command(spec.folder, "start"), started, timeout_s=START_TIMEOUT_S),),
         undo=(_stop_run(spec),),
     )
+
+
+def _floor_words(spec: JobSpec) -> str:
+    floor = spec.memory_floor_bytes
+    return f"; its guard ends it below {say_gib(floor)} of available memory" if floor else ""
 
 
 def _load_step(spec: JobSpec) -> Step:
@@ -251,7 +258,10 @@ def build_plan(
         proof=spec.proof or request.purpose,
         restart_limit=request.restart_limit if spec.restart_limit is None else spec.restart_limit,
         stop_after_s=request.stop_after_s if spec.stop_after_s is None else spec.stop_after_s,
+        memory_floor_bytes=floor_bytes(ledger) if spec.memory_floor_bytes is None else spec.memory_floor_bytes,
     )
+    ledger = replace(ledger, floor_bytes=spec.memory_floor_bytes or 0)
+    guard = guard_words(ledger, spec.restart_limit or 0, spec.stop_after_s)
     shown = {name: value.replace(FOLDER_WORD, spec.folder) for name, value in spec.env}
     command = show_command(Command(tuple(word.replace(FOLDER_WORD, spec.folder) for word in spec.argv), env=shown))
     note = spec.endpoint.note
@@ -264,5 +274,5 @@ def build_plan(
         endpoint=spec.endpoint,
         ledgers=(ledger,),
         commands=(ShownCommand(spec.node_id, command_title, command),),
-        notes=(note,) if note else (),
+        notes=(note, guard) if note else (guard,),
     )

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from sparkdesk.core.jobs.plan import GIB, MemoryLedger
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.playbooks.container import (
-    FLOOR_BYTES,
     HEADROOM_BYTES,
     OFFLINE,
     Container,
@@ -20,10 +19,11 @@ from sparkdesk.core.playbooks.container import (
     loopback_endpoint,
     memory_limit_bytes,
 )
+from sparkdesk.core.playbooks.memory_floor import FLOOR_BYTES, floor_bytes
 from tests.backends.context import JOB_ID, NODE, context_with
 
 REQUEST = LaunchRequest(engine="vllm", model="a/b", nodes=("node-1",), served_name="b", environment=(("A", "1"),))
-PROGRAMS = dict.fromkeys(("fetch", "hub_cache", "pull", "transfer"), b"#")
+PROGRAMS = dict.fromkeys(("fetch", "hub", "hub_cache", "pull", "transfer"), b"#")
 SIZES = st.integers(0, 400 * GIB)
 
 
@@ -72,7 +72,7 @@ def test_the_limit_is_the_plan_and_its_headroom() -> None:
 
 
 def test_the_limit_leaves_the_floor_and_is_none_where_the_total_is_not_known() -> None:
-    assert memory_limit_bytes(ledger(120 * GIB, 110 * GIB, 0)) == 120 * GIB - FLOOR_BYTES
+    assert memory_limit_bytes(ledger(128 * GIB, 115 * GIB, 0)) == 128 * GIB - FLOOR_BYTES
     assert memory_limit_bytes(ledger(120 * GIB, None, 1)) == 120 * GIB - FLOOR_BYTES, "a part of ours is not known"
     assert memory_limit_bytes(ledger(None, 1, 1)) is None
 
@@ -81,7 +81,7 @@ def test_the_limit_leaves_the_floor_and_is_none_where_the_total_is_not_known() -
 def test_no_limit_is_above_the_total_less_the_floor(total: int, weights: int | None, kv: int | None) -> None:
     limit = memory_limit_bytes(ledger(total, weights, kv))
     assert limit is not None
-    assert GIB <= limit <= max(total - FLOOR_BYTES, GIB)
+    assert GIB <= limit <= max(total - floor_bytes(ledger(total, weights, kv)), GIB)
 
 
 def test_caches_are_kept_below_the_home_of_the_nodes_user() -> None:

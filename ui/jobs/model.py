@@ -169,13 +169,15 @@ class DeploymentsModel(QObject):
             left = left_words(job.eta_s - self._passed_s(job) if text.is_known(job.eta_s) else job.eta_s)
             if phase is None:
                 return "   ".join(part for part in (job.state.words, left) if part)
-            said = f"{phase.title} {share_words(phase, text.one_line(phase.note, 60))}".strip()
+            title = text.one_line(phase.title, 40)
+            said = f"{title} {share_words(phase, text.one_line(phase.note, 60))}".strip()
             if is_short and (left or text.is_known(phase.fraction)):
-                said = f"{phase.title} {share_words(phase, '')}".strip()
+                said = f"{title} {share_words(phase, '')}".strip()
                 return "   ".join(part for part in (said, left) if part)
             return "   ".join(part for part in (said, left) if part)
         if job.state.is_over:
-            failed = next((phase.title for phase in job.phases if phase.state is PhaseState.FAILED), "")
+            titles = (phase.title for phase in job.phases if phase.state is PhaseState.FAILED)
+            failed = text.one_line(next(titles, ""), 40)
             when = f"started {moment(job.created_ms, self.feeds.now_ms())}"
             if is_short:
                 when = when.removeprefix("started ")

@@ -5,6 +5,8 @@ Rule: no label here ever reads markup; what a node or a model wrote is shown as 
 
 from __future__ import annotations
 
+from typing import Final
+
 from PySide6.QtCore import QEvent, QRect, QSize, Qt
 from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent, QPalette, QResizeEvent
 from PySide6.QtWidgets import QLabel, QWidget
@@ -12,6 +14,9 @@ from PySide6.QtWidgets import QLabel, QWidget
 from ui import theme
 from ui.font import Role, font
 from ui.theme import Token
+
+LONGEST_WORD_PX: Final = 200
+"""A wrapped label is at least as wide as its longest word, up to this; of a longer one the end is cut."""
 
 
 class Label(QLabel):
@@ -48,6 +53,11 @@ class Label(QLabel):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self._keep_height()
+
+    def minimumSizeHint(self) -> QSize:
+        """Of wrapped text never more than a little: one word without end would make its whole page wider."""
+        least = super().minimumSizeHint()
+        return QSize(min(least.width(), LONGEST_WORD_PX), least.height()) if self.wordWrap() else least
 
     def _keep_height(self) -> None:
         """Make layouts give wrapped text all its lines; Qt's own minimum is that of a wider label."""

@@ -137,7 +137,7 @@ class HeadCard(Card):
         self.takeover_button.setVisible(model.can_take_over(job))
         self._found.setVisible(job.is_adopted and not origin)
         note = job.endpoint.note if job.endpoint else ""
-        self._note.set_state(text.one_line(note, 80), "simulated")
+        self._note.set_state(text.one_line(note, 48), "simulated")
         self._note.setVisible(bool(note))
         verdict = model.verdict(job)
         self.verdict.setVisible(verdict is not None)

@@ -56,10 +56,11 @@ def speaks(job: JobStatus) -> bool:
 def phase_title(phase: Phase, job: JobStatus, plan: LaunchPlan | None) -> str:
     """A point of the timeline by name: what proves a start is no token where none is generated."""
     if phase.key != TOKEN:
-        return phase.title
+        return text.one_line(phase.title, 40)
     if not speaks(job):
         return "Ready check"
-    return "First answer" if plan is not None and plan.request.purpose in WITHOUT_TOKENS else phase.title
+    is_answer = plan is not None and plan.request.purpose in WITHOUT_TOKENS
+    return "First answer" if is_answer else text.one_line(phase.title, 40)
 
 
 def phase_note(phase: Phase, job: JobStatus) -> str:
@@ -101,8 +102,8 @@ def live_words(job: JobStatus, passed_s: float) -> str:
     left = left_words(job.eta_s - passed_s if text.is_known(job.eta_s) else job.eta_s)
     if phase is None:
         return left.capitalize()
-    note = share_words(phase, text.one_line(phase.note, 200))
-    said = f"{phase.title}: {note}" if note else f"{phase.title}"
+    note, title = share_words(phase, text.one_line(phase.note, 200)), text.one_line(phase.title, 40)
+    said = f"{title}: {note}" if note else title
     return " · ".join(part for part in (said, left) if part)
 
 
@@ -187,14 +188,13 @@ def limit_words(plan: LaunchPlan | None, kv_tokens: float) -> str:
     parts = [f"KV pool {text.pool(kv_tokens)} tokens"] if text.is_known(kv_tokens) else []
     if plan is not None:
         request = plan.request
-        if request.kv_dtype:
-            parts.append(f"KV cache {request.kv_dtype}")
-        if request.tool_parser:
-            parts.append(f"tool parser {request.tool_parser}")
-        if request.reasoning_parser:
-            parts.append(f"reasoning parser {request.reasoning_parser}")
-        if request.speculative:
-            parts.append(f"speculative decoding {request.speculative}")
+        chosen = (
+            ("KV cache", request.kv_dtype),
+            ("tool parser", request.tool_parser),
+            ("reasoning parser", request.reasoning_parser),
+            ("speculative decoding", request.speculative),
+        )
+        parts += [f"{what} {text.one_line(name, 40)}" for what, name in chosen if name]
     return " · ".join(parts)
 
 

@@ -115,6 +115,7 @@ async def test_a_second_start_has_an_estimate_and_a_warm_up_that_is_told_is_time
         assert "warmup" in [phase.key for phase in status.phases]
         assert math.isnan(status.eta_s), "there is nothing to wait for any more"
         await rig.launcher.stop(job_id)
+        await until(lambda: rig.launcher.problems(request) == [])  # its port is seen to be free by the next look
     known = [eta for eta in etas if not math.isnan(eta)]
     assert math.isnan(etas[0]), "nothing is said before the first start"
     assert known

@@ -6,10 +6,16 @@ downloads are written.
 
 from __future__ import annotations
 
+import math
 from collections import deque
+
+from sparkdesk.core.plain_text import make_line
 
 WINDOW_S = 10.0
 MIN_SPAN_S = 1.0
+MAX_TRIES = 1000
+MAX_WAIT_S = 86_400
+MAX_WHY_CHARS = 80
 
 
 class TransferRate:
@@ -32,13 +38,30 @@ class TransferRate:
         return (last - first) / (last_s - first_s) if last_s - first_s >= MIN_SPAN_S else None
 
 
-def transfer_words(done_bytes: int, total_bytes: int, bytes_per_s: float | None) -> str:
-    """E.g. "12.4 of 35.0 GB, 112 MB/s, 3 min left"."""
+def transfer_words(done_bytes: int, total_bytes: int, bytes_per_s: float | None, again: str = "") -> str:
+    """E.g. "12.4 of 35.0 GB, 112 MB/s, 3 min left"; while it waits for another try (`again`), that in place of a
+    rate: "12.4 of 35.0 GB; line cut at 35 %, trying again 2 of 5 in 4 s"."""
     words = f"{size_words(done_bytes, total_bytes)} of {size_words(total_bytes)}"
+    if again:
+        return f"{words}; {again}"
     if bytes_per_s is None or bytes_per_s <= 0:
         return words
     left_s = max(0, total_bytes - done_bytes) / bytes_per_s
     return f"{words}, {bytes_per_s / 1e6:.3g} MB/s, {time_words(left_s)} left"
+
+
+def again_words(value: object, fraction: float | None) -> str:
+    """What a download on a node says of its next try ("why", "try", "of", "in_s"), e.g. "line cut at 41 %, trying again
+    2 of 5 in 4 s"; "" when it waits for none. Total: any JSON value is fine."""
+    if not isinstance(value, dict) or not isinstance(value.get("why"), str):
+        return ""
+    at = f" at {math.floor(fraction * 100)} %" if fraction is not None else ""
+    number, count, in_s = value.get("try"), value.get("of"), value.get("in_s")
+    if type(number) is not int or type(count) is not int or not 0 < number <= count < MAX_TRIES:
+        return make_line(value["why"], max_chars=MAX_WHY_CHARS)
+    is_time = isinstance(in_s, int | float) and 0 <= in_s < MAX_WAIT_S
+    when = f" in {time_words(math.ceil(in_s))}" if is_time and isinstance(in_s, int | float) else ""
+    return f"{make_line(value['why'], max_chars=MAX_WHY_CHARS)}{at}, trying again {number} of {count}{when}"
 
 
 def size_words(size_bytes: int, like_bytes: int | None = None) -> str:

@@ -1,67 +1,31 @@
 """Fetches a model from the hub on a node, into the hub's own cache; transfer.py runs it apart from any channel.
 
     fetch REPO REVISION [PATTERN ...]         one JSON line twice a second, the last says {"ok": ...}
-    fetch --size REPO REVISION [PATTERN ...]  {"ok": true, "bytes": ...}: what would be fetched; fetches nothing
 The one rule: a file is linked into the snapshot only when length and checksum (SHA-256; git's SHA-1 of a small one) are
-the hub's; until then it is blobs/NAME.incomplete, which the next try goes on from; a new snapshot gets its name last.
-The token comes from secrets.json beside this program, HF_TOKEN or the hub's own file, never from a command line.
-Honoured: HF_ENDPOINT, HF_HOME, HF_HUB_CACHE, HF_TOKEN_PATH. Stdlib only, Python 3.8+.
-Source: huggingface_hub's documented cache layout and HTTP API (tree, revision, resolve; X-Error-Code).
+the hub's; until then it is blobs/NAME.incomplete, which the next try goes on from and one program at a time writes; a
+new snapshot gets its name last. hub.py beside it asks the hub.
+Honoured: HF_HUB_CACHE, and what hub.py honours. Stdlib only, Python 3.8+.
+Source: huggingface_hub's documented cache layout.
 """
 
 from __future__ import annotations
 
-import errno
-import fnmatch
+import fcntl
 import hashlib
 import http.client
+import importlib.util
 import json
 import os
-import re
 import shutil
-import socket
 import sys
 import threading
 import time
-import urllib.error
 import urllib.parse
-import urllib.request
 
-ENDPOINT = os.environ.get("HF_ENDPOINT", "").rstrip("/") or "https://huggingface.co"
 CHUNK = 1 << 20
 AT_ONCE = 4
-TRIES = 6
-WAIT_S = float(os.environ.get("SPARKDESK_RETRY_S", "2"))
-MAX_RETRY_AFTER_S = 120.0
-TIMEOUT_S = 30.0
 SAY_EVERY_S = 0.5
-MAX_LIST_BYTES = 32 << 20
-MAX_FILES = 20000
 SPARE_BYTES = int(os.environ.get("SPARKDESK_SPARE_BYTES", 1 << 30))
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}(/[A-Za-z0-9][A-Za-z0-9._-]{0,127})?\Z")
-REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
-OTHER_FORMATS = ("*.bin", "*.pt", "*.pth", "*.h5", "*.msgpack", "*.ot", "*.onnx", "*.onnx_data", "*.gguf", "*.tflite")
-"""Weights that are there beside safetensors, and are not read then."""
-
-NOES = {
-    "gated": (
-        "the model is gated, and this token's account was not let in",
-        "Open the model's page on the hub, accept its terms with that account, then try again.",
-    ),
-    "token": ("the token is not valid", "Enter a valid token in Settings, then try again."),
-    "no_token": (
-        "the model is gated or private, or does not exist, and no token was given",
-        "Check the name; accept the model's terms on the hub, enter a token in Settings, then try again.",
-    ),
-    "missing": ("no such model", "Check the model's name, revision and file."),
-    "busy": ("too many requests from here", "Wait some minutes, then try again: it goes on from there."),
-    "server": ("a fault of its own", "Try again in some minutes: it goes on from there."),
-    "refused": ("no", "Look at HF_ENDPOINT on the node."),
-}
-"""What the hub's noes mean, and what helps. Source: huggingface_hub, its table of X-Error-Code."""
-
-LOOK = "Look at HF_ENDPOINT on the node."
 ROOM = "Make room (Models on disk), then try again: it goes on from what is there."
 
 TYPE_CHECKING = False
@@ -69,216 +33,33 @@ if TYPE_CHECKING:  # at run time typing costs memory on the node
     from typing import Any
 
 
-class Wanted:
-    """A file of the repository. `digest` names its blob: SHA-256, or git's SHA-1."""
-
-    def __init__(self, path: str, size: int, digest: str) -> None:
-        self.path, self.size, self.digest = path, size, digest
-
-
-class Refusal(Exception):
-    """Why it does not go on: a kind for programs, words for people, and what helps."""
-
-    def __init__(self, kind: str, message: str, remedy: str) -> None:
-        super().__init__(message)
-        self.kind, self.remedy, self.after_s = kind, remedy, 0.0
+def load_hub() -> Any:
+    """hub.py of our own folder, as a module."""
+    sys.dont_write_bytecode = True
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "hub.py")
+    found = importlib.util.spec_from_file_location("hub", path)
+    assert found is not None and found.loader is not None  # noqa: PT018
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
 
 
-def say(**cells: Any) -> None:
-    """One JSON line."""
-    print(json.dumps(cells, separators=(",", ":")), flush=True)
-
-
-def hub_home() -> str:
-    """The hub's folder of this account."""
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return os.path.expanduser(os.environ.get("HF_HOME") or os.path.join(cache, "huggingface"))
+hub = load_hub()
 
 
 def cache_folder() -> str:
     """The hub's cache of this account."""
     named = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE")
-    return os.path.expanduser(named) if named else os.path.join(hub_home(), "hub")
+    return os.path.expanduser(named) if named else os.path.join(hub.hub_home(), "hub")
 
 
 def repo_folder(repo: str) -> str:
-    """The cache's folder of a repository. Raises Refusal for what is no name of one."""
-    if not NAME.match(repo):
-        raise Refusal("name", "%r is no name of a model" % repo[:80], "Write it as OWNER/NAME.")
+    """The cache's folder of a repository, whose name is one."""
     return os.path.join(cache_folder(), "models--" + repo.replace("/", "--"))
 
 
-def find_token() -> str:
-    """The hub's token; "" where there is none."""
-    here = os.path.dirname(os.path.abspath(sys.argv[0] or "."))
-    try:
-        with open(os.path.join(here, "secrets.json")) as file:
-            token = json.load(file).get("HF_TOKEN") or os.environ.get("HF_TOKEN")
-    except (OSError, ValueError, AttributeError):
-        token = os.environ.get("HF_TOKEN")  # none was put there
-    if isinstance(token, str) and token:
-        return token.strip()
-    try:
-        with open(os.environ.get("HF_TOKEN_PATH") or os.path.join(hub_home(), "token")) as file:
-            return file.read(4096).strip()
-    except OSError:
-        return ""
-
-
-class SameHostOnly(urllib.request.HTTPRedirectHandler):
-    """Follows redirects; the token goes on only to the same host, and never from https to http."""
-
-    def redirect_request(self, req: Any, fp: Any, code: Any, msg: Any, headers: Any, newurl: Any) -> Any:
-        """urllib: the request that follows."""
-        old, new = urllib.parse.urlsplit(req.full_url), urllib.parse.urlsplit(newurl)
-        if new.scheme not in ("http", "https") or (old.scheme == "https" and new.scheme != "https"):
-            raise Refusal("redirect", "the hub sends on to %s" % newurl[:200], LOOK)
-        following = super().redirect_request(req, fp, code, msg, headers, newurl)
-        token = req.unredirected_hdrs.get("Authorization")
-        if following is not None and token and (old.scheme, old.netloc) == (new.scheme, new.netloc):
-            following.add_unredirected_header("Authorization", token)
-        return following
-
-
-class Hub:
-    """Asks the hub, with patience."""
-
-    def __init__(self, token: str) -> None:
-        self.token = token
-        self.opener = urllib.request.build_opener(SameHostOnly())
-
-    def open(self, url: str, at: int = 0) -> Any:
-        """An answer, from byte `at` on. Raises Refusal, OSError (no answer)."""
-        request = urllib.request.Request(url, headers={"User-Agent": "sparkdesk", "Accept-Encoding": "identity"})
-        if self.token:
-            request.add_unredirected_header("Authorization", "Bearer " + self.token)
-        if at:
-            request.add_header("Range", "bytes=%d-" % at)
-        try:
-            return self.opener.open(request, timeout=TIMEOUT_S)
-        except urllib.error.HTTPError as error:
-            with error:
-                if error.code == 416:
-                    return None
-                raise refusal_of(error, bool(self.token)) from None
-
-    def read(self, url: str) -> tuple[Any, str]:
-        """JSON, and the address of the next page. Raises Refusal."""
-        for left in reversed(range(TRIES)):
-            try:
-                with self.open(url) as answer:
-                    body = answer.read(MAX_LIST_BYTES + 1)
-                    link = re.search(r'<([^>]+)>;\s*rel="next"', answer.headers.get("Link") or "")
-                return json.loads(body), urllib.parse.urljoin(url, link.group(1)) if link else ""
-            except ValueError:
-                raise Refusal("answer", "the hub's answer cannot be read", LOOK) from None
-            except (OSError, http.client.HTTPException, Refusal) as error:
-                pause(error, left)
-        raise AssertionError("unreachable")
-
-
-def pause(error: Any, left: int) -> None:
-    """Wait before the next try. Raises Refusal where none helps."""
-    wait_s = WAIT_S * 2 ** max(0, TRIES - 1 - left)
-    if isinstance(error, Refusal):
-        if error.kind not in ("busy", "server") or not left:
-            raise error
-        wait_s = max(wait_s, error.after_s)
-    elif isinstance(error, OSError) and error.errno in FULL:
-        raise error
-    elif not left:
-        reason = getattr(error, "reason", error)
-        if isinstance(reason, (socket.gaierror, ConnectionRefusedError)) or getattr(reason, "errno", 0) == 101:
-            raise Refusal(
-                "offline",
-                "this node cannot reach %s (%s)" % (ENDPOINT, str(reason)[:100]),
-                "Connect the node to the internet, or send the model from this computer.",
-            )
-        raise Refusal("cut", "the download broke off (%s)" % str(reason)[:100], "Try again: it goes on from there.")
-    time.sleep(min(wait_s, MAX_RETRY_AFTER_S))
-
-
-def refusal_of(error: Any, has_token: bool) -> Refusal:
-    """What the hub's no means. A gated model's 401 and 403 are not "not found", and not each other."""
-    code, said = error.code, error.headers.get("X-Error-Code") or ""
-    if code == 401:
-        kind = "token" if has_token and said != "GatedRepo" else "gated" if has_token else "no_token"
-    else:
-        kind = {403: "gated", 404: "missing", 429: "busy"}.get(code, "server" if code >= 500 else "refused")
-    message, remedy = NOES[kind]
-    if kind == "missing":
-        message = {"RevisionNotFound": "no such revision", "EntryNotFound": "no such file"}.get(said, "no such model")
-    refusal = Refusal(kind, "the hub says: %s (%d)" % (message, code), remedy)
-    refusal.after_s = float((re.findall(r"^\d+$", error.headers.get("Retry-After") or "") or [0])[0])
-    return refusal
-
-
-def list_files(hub: Hub, repo: str, revision: str) -> tuple[str, list[Wanted]]:
-    """The commit, and every file of it. Raises Refusal, also for a file name that would leave the folder."""
-    quoted = urllib.parse.quote(repo) + "/"
-    info, _ = hub.read(ENDPOINT + "/api/models/" + quoted + "revision/" + urllib.parse.quote(revision, safe=""))
-    commit = info.get("sha") if isinstance(info, dict) else None
-    if not isinstance(commit, str) or not re.match(r"[0-9a-f]{40}\Z", commit):
-        raise Refusal("answer", "the hub does not tell the commit", LOOK)
-    found: list[Wanted] = []
-    url = ENDPOINT + "/api/models/" + quoted + "tree/" + commit + "?recursive=true"
-    while url:
-        if urllib.parse.urlsplit(url).netloc != urllib.parse.urlsplit(ENDPOINT).netloc:
-            raise Refusal("redirect", "the hub's list goes on elsewhere", LOOK)
-        page, url = hub.read(url)
-        for entry in page if isinstance(page, list) else []:
-            if isinstance(entry, dict) and entry.get("type") == "file":
-                found.append(read_entry(entry))
-        if len(found) > MAX_FILES:
-            raise Refusal("answer", "the model has more than %d files" % MAX_FILES, "Choose another model.")
-    return commit, found
-
-
-def read_entry(entry: dict[str, Any]) -> Wanted:
-    """One file of the list. Raises Refusal."""
-    lfs = entry.get("lfs")
-    cells = lfs if isinstance(lfs, dict) else entry
-    path, size, digest = entry.get("path"), cells.get("size"), cells.get("oid")
-    if not isinstance(path, str) or not is_safe(path):
-        raise Refusal("hostile", "the model names a file that would leave its folder: %r" % str(path)[:80],
-                      "Do not use this model; tell the hub.")  # fmt: skip
-    digest = str(digest)[7:] if str(digest).startswith("sha256:") else str(digest)
-    is_digest = re.match(r"[0-9a-f]{%d}\Z" % (64 if cells is lfs else 40), digest)
-    if not isinstance(size, int) or size < 0 or not is_digest:
-        raise Refusal("answer", "the hub does not tell size and checksum of %s" % path, LOOK)
-    return Wanted(path, size, digest)
-
-
-def is_safe(path: str) -> bool:
-    """Whether a file's name stays below its folder on any system, and can be shown."""
-    parts = path.split("/")
-    return (
-        0 < len(path) <= 1000
-        and path.isprintable()
-        and "\\" not in path
-        and not any(part in ("", ".", "..") or len(part.encode("utf-8", "replace")) > 240 for part in parts)
-    )
-
-
-def choose(files: list[Wanted], patterns: list[str]) -> list[Wanted]:
-    """The files that are wanted: those that match; without patterns all, but of weights only one format."""
-    if patterns:
-        found = [file for file in files if any(fnmatch.fnmatchcase(file.path, one) for one in patterns)]
-        if not found:
-            raise Refusal("missing", "the model has no file %s" % ", ".join(patterns), "Check the file's name.")
-        return found
-    if not any(file.path.endswith(".safetensors") and "/" not in file.path for file in files):
-        return files
-    return [
-        file
-        for file in files
-        if not file.path.startswith("original/")
-        and not any(fnmatch.fnmatchcase(file.path, one) for one in OTHER_FORMATS)
-    ]
-
-
 class Meter:
-    """How far all files are; threads add to it, one prints."""
+    """How far all files are, and which wait for another try; threads add to it."""
 
     def __init__(self, total: int, count: int) -> None:
         self.total = total
@@ -288,6 +69,13 @@ class Meter:
         self.files_done = 0
         self.active: dict[str, list[int]] = {}
         self.seen: list[tuple[float, int]] = []
+        self.again: dict[str, tuple[float, dict[str, Any]]] = {}
+
+    def wait(self, path: str, cells: dict[str, Any]) -> None:
+        """A file is tried again soon (hub.py `pause`): say so at once."""
+        with self.lock:
+            self.again[path] = (time.monotonic() + cells["in_s"], cells)
+        self.tell()
 
     def add(self, path: str, size: int, done: int) -> None:
         """A file has so many bytes now."""
@@ -308,12 +96,13 @@ class Meter:
         now = time.monotonic()
         with self.lock:
             done, files = self.done, [[path, *cells] for path, cells in list(self.active.items())[:AT_ONCE]]
-        self.seen = [one for one in self.seen if now - one[0] < 10.0] + [(now, done)]
-        first_s, first = self.seen[0]
-        rate = (done - first) / (now - first_s) if now - first_s >= 1.0 else None
-        eta = (self.total - done) / rate if rate else None
-        counts = {"done": done, "total": self.total, "files_done": self.files_done, "files": self.count}
-        say(**counts, rate=rate, eta_s=eta, active=files)
+            self.seen = [one for one in self.seen if now - one[0] < 10.0] + [(now, done)]
+            first_s, first = self.seen[0]
+            rate = (done - first) / (now - first_s) if now - first_s >= 1.0 else None
+            counts = {"done": done, "total": self.total, "files_done": self.files_done, "files": self.count}
+            waits = sorted((end_s, cells["why"], cells) for end_s, cells in self.again.values() if end_s > now)
+            again = {"again": dict(waits[0][2], in_s=waits[0][0] - now)} if waits else {}
+            hub.say(**counts, rate=rate, eta_s=(self.total - done) / rate if rate else None, active=files, **again)
 
 
 def size_of(path: str) -> int:
@@ -331,64 +120,93 @@ def digest_start(digest: str, size: int) -> Any:
     return hashlib.sha1(b"blob %d\0" % size)
 
 
-def fetch_blob(hub: Hub, url: str, wanted: Wanted, folder: str, meter: Meter) -> None:
+def fetch_blob(asked: Any, url: str, wanted: Any, folder: str, meter: Meter) -> None:
     """One file into blobs/, whole and checked. Raises Refusal, OSError."""
     blob = os.path.join(folder, "blobs", wanted.digest)
-    partial, left = blob + ".incomplete", TRIES
+    partial, left = blob + ".incomplete", hub.TRIES
     while size_of(blob) != wanted.size:
         had = size_of(partial)
         error: Any = OSError("it ended early")
         try:
-            if fetch_once(hub, url, wanted, partial, meter):
-                os.replace(partial, blob)
-                if os.path.lexists(blob + ".damaged"):  # set aside by remote/hub_cache.py verify
-                    os.unlink(blob + ".damaged")
-                break
-        except (OSError, http.client.HTTPException, Refusal) as caught:
+            with hold(partial, wanted, meter) as file:
+                if size_of(blob) == wanted.size:  # who held it before us brought it
+                    os.unlink(partial)
+                    break
+                digest = fetch_once(asked, url, wanted, file, meter)
+                if digest and (digest == wanted.digest or had <= 0):
+                    keep(partial, blob, digest == wanted.digest, wanted.path)
+                    break
+                if digest:  # what lay there from before was not right: once more, from the start
+                    os.unlink(partial)
+                    continue
+        except (OSError, http.client.HTTPException, hub.Refusal) as caught:
             error = caught
-        left = TRIES - 1 if size_of(partial) > had else left - 1
-        pause(error, max(0, left))
+        left = hub.TRIES - 1 if size_of(partial) >= had + CHUNK else left - 1
+        hub.pause(error, max(0, left), lambda cells: meter.wait(wanted.path, cells))
     meter.end(wanted.path, wanted.size)
 
 
-def fetch_once(hub: Hub, url: str, wanted: Wanted, partial: str, meter: Meter) -> bool:
-    """One try, from what is there; whether the file is whole now. Raises Refusal (another checksum), OSError."""
-    at = max(0, size_of(partial)) if size_of(partial) <= wanted.size else 0
+def hold(partial: str, wanted: Any, meter: Meter) -> Any:
+    """The partial file, open, when nobody else writes it: two downloads of one file would leave holes in it."""
+    while True:
+        file = os.fdopen(os.open(partial, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644), "r+b")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if size_of(partial) >= 0 and os.path.samestat(os.stat(partial), os.fstat(file.fileno())):
+                return file
+        except BlockingIOError:
+            meter.add(wanted.path, wanted.size, min(wanted.size, max(0, size_of(partial))))
+            meter.wait(wanted.path, {"why": "another download brings it", "in_s": 2 * SAY_EVERY_S})
+            time.sleep(SAY_EVERY_S)
+        file.close()
+
+
+def keep(partial: str, blob: str, is_right: bool, path: str) -> None:
+    """Give what came its own name. Raises Refusal when it is not what it should be: then it is gone."""
+    if not is_right:
+        os.unlink(partial)
+        raise hub.Refusal("checksum", "%s is not what the hub says it is" % path, "Try again: it was removed.")
+    os.replace(partial, blob)
+    if os.path.lexists(blob + ".damaged"):  # set aside by remote/hub_cache.py verify
+        os.unlink(blob + ".damaged")
+
+
+def fetch_once(asked: Any, url: str, wanted: Any, file: Any, meter: Meter) -> str:
+    """One try, from what is there; the checksum of all that came, "" while it is not all. Raises Refusal, OSError."""
+    at = os.fstat(file.fileno()).st_size
+    at = at if at <= wanted.size else 0
     digest = digest_start(wanted.digest, wanted.size)
-    if at:
-        with open(partial, "rb") as there:
-            for data in iter(lambda: there.read(CHUNK), b""):
-                digest.update(data)
+    for data in iter(lambda: file.read(CHUNK) if at else b"", b""):
+        digest.update(data)
     meter.add(wanted.path, wanted.size, at)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    with os.fdopen(os.open(partial, flags, 0o644), "wb") as file:
-        if at < wanted.size:
-            answer = hub.open(url, at)
-            if answer is None or (at and answer.status != 206):  # it does not go on from there: from the start
-                digest, at = digest_start(wanted.digest, wanted.size), 0
-                answer = answer or hub.open(url)
-            file.seek(at)
-            file.truncate()
-            with answer:
-                while at <= wanted.size:  # one byte more than it should have is seen
-                    data = answer.read1(min(CHUNK, wanted.size - at + 1))
-                    if not data:
-                        break
-                    file.write(data)
-                    digest.update(data)
-                    at += len(data)
-                    meter.add(wanted.path, wanted.size, min(at, wanted.size))
-        file.flush()
-        os.fsync(file.fileno())
-    if at < wanted.size:
-        return False
-    if at > wanted.size or digest.hexdigest() != wanted.digest:
-        os.remove(partial)
-        raise Refusal("checksum", "%s is not what the hub says it is" % wanted.path, "Try again: it was removed.")
-    return True
+    answer = asked.open(url, at) if at < wanted.size else None
+    if at < wanted.size and not goes_on(answer, at):  # it does not go on from there: from the start
+        digest, at = digest_start(wanted.digest, wanted.size), 0
+        answer = answer if answer is not None and answer.status != 206 else asked.open(url)
+    file.seek(at)
+    file.truncate()
+    while answer is not None and at <= wanted.size:  # one byte more than it should have is seen
+        data = answer.read1(min(CHUNK, wanted.size - at + 1))
+        if not data:
+            break
+        file.write(data)
+        digest.update(data)
+        at += len(data)
+        meter.add(wanted.path, wanted.size, min(at, wanted.size))
+    file.flush()
+    os.fsync(file.fileno())
+    return "" if at < wanted.size else str(digest.hexdigest()) if at == wanted.size else "too long"
 
 
-def fetch_all(hub: Hub, repo: str, commit: str, files: list[Wanted]) -> None:
+def goes_on(answer: Any, at: int) -> bool:
+    """Whether an answer is the rest from byte `at` on: not the whole, nor another part of it."""
+    if answer is None or not at:
+        return answer is not None
+    told = answer.headers.get("Content-Range") or ""
+    return answer.status == 206 and (not told or told.startswith("bytes %d-" % at))
+
+
+def fetch_all(asked: Any, repo: str, commit: str, files: list[Any]) -> None:
     """Every blob, some at once. Raises the first that went wrong; the others then end where they are."""
     folder = repo_folder(repo)
     os.makedirs(os.path.join(folder, "blobs"), exist_ok=True)
@@ -402,10 +220,10 @@ def fetch_all(hub: Hub, repo: str, commit: str, files: list[Wanted]) -> None:
                 wanted = waiting.pop() if waiting else None
             if wanted is None:
                 return
-            url = "%s/%s/resolve/%s/%s" % (ENDPOINT, repo, commit, urllib.parse.quote(wanted.path))
+            url = "%s/%s/resolve/%s/%s" % (hub.ENDPOINT, repo, commit, urllib.parse.quote(wanted.path))
             try:
-                fetch_blob(hub, url, wanted, folder, meter)
-            except (OSError, http.client.HTTPException, Refusal) as error:
+                fetch_blob(asked, url, wanted, folder, meter)
+            except (OSError, http.client.HTTPException, hub.Refusal) as error:
                 failures.append(error)
 
     threads = [threading.Thread(target=work, daemon=True) for _ in range(min(AT_ONCE, len(files)))]
@@ -420,7 +238,7 @@ def fetch_all(hub: Hub, repo: str, commit: str, files: list[Wanted]) -> None:
     meter.tell()
 
 
-def make_room(folder: str, files: list[Wanted]) -> None:
+def make_room(folder: str, files: list[Any]) -> None:
     """Raises Refusal when the disk has no room for what is missing."""
     missing = 0
     for file in files:
@@ -430,10 +248,10 @@ def make_room(folder: str, files: list[Wanted]) -> None:
     free = shutil.disk_usage(cache_folder()).free
     if missing and free < missing + SPARE_BYTES:
         words = "the disk has %.1f GB free; the model needs %.1f GB more" % (free / 1e9, missing / 1e9)
-        raise Refusal("disk", words, ROOM)
+        raise hub.Refusal("disk", words, ROOM)
 
 
-def link_all(repo: str, revision: str, commit: str, files: list[Wanted], whole: list[Wanted]) -> str:
+def link_all(repo: str, revision: str, commit: str, files: list[Any], whole: list[Any]) -> str:
     """The snapshot: links to whole blobs; a new one gets its name when all of it is there. Gives its folder."""
     folder = repo_folder(repo)
     snapshot = os.path.join(folder, "snapshots", commit)
@@ -462,36 +280,30 @@ def write_whole(path: str, text: str) -> None:
     os.replace(path + ".incomplete", path)
 
 
-def get(repo: str, revision: str, patterns: list[str], *, only_size: bool) -> None:
-    """All of it, or only how much it is. Raises Refusal, OSError."""
-    folder = repo_folder(repo)
-    if not REVISION.match(revision):
-        raise Refusal("name", "%r is no revision" % revision[:80], "Write a branch, a tag or a commit.")
-    hub = Hub(find_token())
-    commit, listed = list_files(hub, repo, revision)
-    files = choose(listed, patterns)
-    if only_size:
-        say(ok=True, revision=commit, bytes=sum(file.size for file in files), files=len(files))
-        return
-    make_room(folder, files)
-    fetch_all(hub, repo, commit, files)
-    path = link_all(repo, revision, commit, files, choose(listed, []))
-    say(ok=True, revision=commit, path=path, bytes=sum(file.size for file in files), files=len(files))
+def get(repo: str, revision: str, patterns: list[str]) -> None:
+    """All of it. Raises Refusal, OSError."""
+    asked = hub.Hub(hub.find_token(), lambda cells: hub.say(again=cells))
+    commit, listed = hub.find_files(asked, repo, revision)
+    files = hub.choose(listed, patterns)
+    make_room(repo_folder(repo), files)
+    fetch_all(asked, repo, commit, files)
+    path = link_all(repo, revision, commit, files, hub.choose(listed, []))
+    hub.say(ok=True, revision=commit, path=path, bytes=sum(file.size for file in files), files=len(files))
 
 
 def main(argv: list[str]) -> int:
     """One model."""
-    only_size = argv[0] == "--size"
-    words = argv[1:] if only_size else argv
     try:
-        get(words[0], words[1], words[2:], only_size=only_size)
-    except Refusal as error:
-        say(ok=False, kind=error.kind, message=str(error), remedy=error.remedy)
-        return 0 if only_size else 1  # that the hub says no is an answer
+        get(argv[0], argv[1], argv[2:])
+    except hub.Refusal as error:
+        hub.say(ok=False, kind=error.kind, message=str(error), remedy=error.remedy)
+        return 1
     except OSError as error:
-        is_full = error.errno in FULL
-        message = "the node's disk is full" if is_full else str(error)
-        say(ok=False, kind="disk" if is_full else "other", message=message, remedy=ROOM)
+        if error.errno in hub.FULL:
+            hub.say(ok=False, kind="disk", message="the node's disk is full", remedy=ROOM)
+        else:
+            remedy = "Look at %s on the node, then try again." % (error.filename or cache_folder())
+            hub.say(ok=False, kind="other", message=str(error)[:300], remedy=remedy)
         return 1
     return 0
 

@@ -338,7 +338,7 @@ def list_transfers() -> list[dict[str, Any]]:
         words = words_of(read_cells(os.path.join(folder, "run.json")).get("pid"))
         if len(words) > 1:
             last = read_cells(os.path.join(folder, "last.json"))
-            cells = {key: last.get(key) for key in ("done", "total", "rate")}
+            cells = {key: last.get(key) for key in ("done", "total", "rate", "again")}
             found.append(dict(cells, kind="model" if words[0] == "fetch.py" else "image", name=words[1]))
     return found
 
@@ -406,7 +406,7 @@ def describe(name: str) -> dict[str, Any]:
 def is_young(path: str) -> bool:
     """Whether a file was written in this moment: somebody is fetching it."""
     try:
-        return time.time() - os.stat(path).st_mtime < YOUNG_S
+        return abs(time.time() - os.stat(path).st_mtime) < YOUNG_S  # the clock may have been set back
     except OSError:
         return False
 

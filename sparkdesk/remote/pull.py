@@ -17,6 +17,7 @@ import fcntl
 import json
 import os
 import re
+import select
 import struct
 import subprocess
 import sys
@@ -86,7 +87,7 @@ class Layers:
             self.got[layer] = self.size[layer]
         self.share[layer] = max(before, now)
 
-    def tell(self) -> None:
+    def tell(self, **more: Any) -> None:
         """One line of ours; the rate is of the last ten seconds."""
         now, got = time.monotonic(), sum(self.got.values())
         self.seen = [one for one in self.seen if now - one[0] < 10.0] + [(now, got)]
@@ -95,7 +96,7 @@ class Layers:
         count = len(self.share)
         whole = sum(share >= 1.0 for share in self.share.values())
         fraction = sum(self.share.values()) / count if count else None
-        say(layers=count, layers_done=whole, got=got, rate=rate, fraction=fraction)
+        say(layers=count, layers_done=whole, got=got, rate=rate, fraction=fraction, **more)
 
 
 def run(argv: list[str], layers: Layers) -> tuple[int, str]:
@@ -106,6 +107,11 @@ def run(argv: list[str], layers: Layers) -> tuple[int, str]:
     os.close(its)
     rest, tail, said_s = "", [], 0.0  # type: tuple[str, list[str], float]
     while True:
+        if time.monotonic() - said_s >= SAY_EVERY_S:  # also while docker is silent: what it said last stands then
+            said_s = time.monotonic()
+            layers.tell()
+        if not select.select([ours], [], [], SAY_EVERY_S)[0]:
+            continue
         try:
             data = os.read(ours, 65536)
         except OSError as error:  # Linux: the other end of a terminal is closed
@@ -120,9 +126,6 @@ def run(argv: list[str], layers: Layers) -> tuple[int, str]:
             layers.take(line)
             if line and not LAYER.match(line):
                 tail = [*tail, line][-TAIL_LINES:]
-        if time.monotonic() - said_s >= SAY_EVERY_S:
-            said_s = time.monotonic()
-            layers.tell()
     os.close(ours)
     return child.wait(), "\n".join([*tail, rest])
 
@@ -167,6 +170,7 @@ def pull(reference: str, wanted: str) -> int:
         if kind != "cut" or not left:
             say(ok=False, kind=kind, message=message, remedy=remedy)
             return 1
+        layers.tell(again={"why": "line cut", "try": TRIES - left, "of": TRIES - 1, "in_s": WAIT_S})
         time.sleep(WAIT_S)
     raise AssertionError("unreachable")
 

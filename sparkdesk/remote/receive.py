@@ -5,12 +5,13 @@
 One JSON line first: {"at": OFFSET}, from where the bytes are wanted; then {"got": N} while they come; last {"ok": true}
 or {"ok": false, "error": ..., "remedy": ...}.
 The one rule: a file has its own name only when its length and SHA-256 are those that were said; until then it is
-PATH.incomplete, which the next try goes on from. Stdlib only, Python 3.8+.
+PATH.incomplete, which the next try goes on from and one program at a time writes. Stdlib only, Python 3.8+.
 """
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -112,19 +113,42 @@ def write_rest(file: BinaryIO, digest: Any, at: int, size: int, meter: Meter) ->
 
 def take(path: str, size: int) -> None:
     """One file. Raises Refusal, OSError, EOFError."""
+    make_room(path, 0)
+    meter = Meter()
+    with hold(path + ".incomplete", meter) as held:
+        try:
+            take_held(path, size, held, meter)
+        finally:
+            if os.fstat(held.fileno()).st_size == 0 and os.path.lexists(path + ".incomplete"):
+                os.remove(path + ".incomplete")  # nothing came
+
+
+def hold(partial: str, meter: Meter) -> BinaryIO:
+    """The partial file, when nobody else writes it (a fetch from the hub, another computer); waits for that."""
+    while True:
+        file = os.fdopen(os.open(partial, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644), "r+b")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.exists(partial) and os.path.samestat(os.stat(partial), os.fstat(file.fileno())):
+                return file
+        except BlockingIOError:
+            meter.tell("checked", os.fstat(file.fileno()).st_size)
+            time.sleep(SAY_EVERY_S)
+        file.close()
+
+
+def take_held(path: str, size: int, file: BinaryIO, meter: Meter) -> None:
+    """One file whose partial is ours alone. Raises Refusal, OSError, EOFError."""
     at = find_start(path, size)
     partial = path + ".incomplete"
     is_there = at == size and os.path.exists(path)
     make_room(path, size - at)
-    meter = Meter()
     digest = digest_of(path if is_there else partial, at, meter) if at else hashlib.sha256()
     say(at=at)
     if not is_there:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        with os.fdopen(os.open(partial, flags, 0o644), "wb") as file:
-            file.seek(at)
-            file.truncate()
-            write_rest(file, digest, at, size, meter)
+        file.seek(at)
+        file.truncate()
+        write_rest(file, digest, at, size, meter)
     expected = sys.stdin.buffer.read(DIGEST_CHARS).decode("ascii", "replace")
     if len(expected) < DIGEST_CHARS:
         raise EOFError

@@ -6,12 +6,15 @@
 
 FOLDER is below ~/.local/state/sparkdesk/transfers; PROGRAM is a file in it that prints JSON lines, the last with "ok".
 States: running, done, failed, lost (ended without a word: killed, or the node restarted), none. The one rule: what
-nobody has asked for during LEASE_S ends by itself; secrets.json in the folder is removed when the program ends.
+nobody has asked for during LEASE_S ends by itself; secrets.json in the folder is removed when the program ends. On a
+full disk no file can be written: then an empty one named `full` tells.
 Stdlib only, Python 3.8+.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -24,6 +27,13 @@ LEASE_S = float(os.environ.get("SPARKDESK_LEASE_S", "3600"))
 WRITE_EVERY_S = 0.5
 STOP_WAIT_S = 5.0
 MAX_LINE_BYTES = 65536
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+IS_FULL = {
+    "ok": False,
+    "kind": "disk",
+    "message": "the node's disk is full",
+    "remedy": "Make room (Models on disk), then try again: it goes on from what is there.",
+}
 FOLDERS = "~/.local/state/sparkdesk/transfers"
 
 TYPE_CHECKING = False
@@ -46,8 +56,12 @@ def whole_path(folder: str) -> str:
 
 def write(path: str, cells: dict[str, Any]) -> None:
     """A small JSON file, never half written."""
-    with open(path + ".new", "w") as file:
-        json.dump(cells, file)
+    try:
+        with open(path + ".new", "w") as file:
+            json.dump(cells, file)
+    except OSError:
+        os.remove(path + ".new")
+        raise
     os.replace(path + ".new", path)
 
 
@@ -86,9 +100,10 @@ def start(folder: str, program: str, words: list[str]) -> None:
         if is_running(folder):
             say(started=True, state="running", was_running=True)
             return
-        for name in ("end.json", "last.json", "run.json"):
+        for name in ("end.json", "last.json", "run.json", "full"):
             if os.path.exists(os.path.join(folder, name)):
                 os.remove(os.path.join(folder, name))
+        write(os.path.join(folder, "run.json"), {})  # a disk that takes nothing is known before anything runs
         pid = os.fork()
         if pid == 0:
             lock.close()
@@ -125,25 +140,37 @@ def supervise(folder: str, program: str, words: list[str]) -> int:
     child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors)
     signal.signal(signal.SIGTERM, lambda *_: child.terminate())
     last: dict[str, Any] = {}
-    written_s = 0.0
+    written_s, asked, asked_s = 0.0, 0.0, time.monotonic()
     assert child.stdout is not None
     for line in iter(lambda: child.stdout.readline(MAX_LINE_BYTES), b""):  # type: ignore[union-attr]
         try:
             found = json.loads(line)
         except ValueError:
             continue
-        last = found if isinstance(found, dict) else last
+        if isinstance(found, dict):  # how far it was stays beside how it ended
+            last = dict(last, again=None, **found) if "ok" in found else found
         if time.monotonic() - written_s >= WRITE_EVERY_S:
             written_s = time.monotonic()
-            write(os.path.join(folder, "last.json"), last)
-        if time.time() - os.path.getmtime(os.path.join(folder, "asked")) > LEASE_S:
+            with contextlib.suppress(OSError):  # a full disk: the program meets it too, and says so
+                write(os.path.join(folder, "last.json"), last)
+        if os.path.getmtime(os.path.join(folder, "asked")) != asked:  # the clock may be set: only its change counts
+            asked, asked_s = os.path.getmtime(os.path.join(folder, "asked")), time.monotonic()
+        if time.monotonic() - asked_s > LEASE_S:
             child.terminate()
     code = child.wait()
     if "ok" not in last:
-        words_of_it = "it was stopped" if code == -signal.SIGTERM else "the program ended with code %d" % code
+        words_of_it = (
+            "it was stopped"
+            if code == -signal.SIGTERM
+            else "it ended without a word (%s)" % ("killed by signal %d" % -code if code < 0 else "code %d" % code)
+        )
         last = dict(last, ok=False, kind="stopped", message=words_of_it, remedy="Start again: it goes on from there.")
-    write(os.path.join(folder, "end.json"), last)
-    drop_secrets(folder)
+    try:
+        write(os.path.join(folder, "end.json"), last)
+    except OSError:
+        os.close(os.open(os.path.join(folder, "full"), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    finally:
+        drop_secrets(folder)
     return 0
 
 
@@ -170,6 +197,8 @@ def status(folder: str) -> None:
     end = read(os.path.join(folder, "end.json"))
     if end:
         say(**dict(end, state="done" if end.get("ok") is True else "failed", ended=True))
+    elif os.path.exists(os.path.join(folder, "full")):
+        say(**dict(IS_FULL, state="failed", ended=True))
     elif was_running:
         say(**dict(read(os.path.join(folder, "last.json")), state="running", ended=False))
     else:
@@ -202,7 +231,12 @@ def main(argv: list[str]) -> int:
     """One verb."""
     folder = whole_path(argv[1])
     if argv[0] == "start":
-        start(folder, argv[2], argv[3:])
+        try:
+            start(folder, argv[2], argv[3:])
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            say(**dict(IS_FULL, started=False))
     elif argv[0] == "status":
         status(folder)
     else:

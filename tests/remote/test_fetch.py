@@ -12,24 +12,11 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.remote.fetch_node import FILES, FIRST, LARGE, REMOTE, SHARD, Node
 from tests.servers.hub import COMMIT, Hub, HubServer
-
-REMOTE = Path(__file__).resolve().parents[2] / "sparkdesk" / "remote"
-SHARD = os.urandom(300_000)
-FILES = {
-    "config.json": b'{"model_type": "tiny"}',
-    "model-00001-of-00002.safetensors": SHARD,
-    "model-00002-of-00002.safetensors": os.urandom(200_000),
-    "sub/tokenizer.json": b"{}",
-    "pytorch_model.bin": b"the same once more",
-    "empty.txt": b"",
-}
-LARGE = {name for name in FILES if name.endswith((".safetensors", ".bin"))}
-FIRST = "model-00001-of-00002.safetensors"
 
 
 @pytest.fixture
@@ -37,43 +24,6 @@ def hub() -> Iterator[Hub]:
     """A hub with one small model."""
     with HubServer(Hub(dict(FILES), set(LARGE))) as hub:
         yield hub
-
-
-class Node:
-    """A home folder in which the program runs as it does on a node."""
-
-    def __init__(self, home: Path, hub: Hub) -> None:
-        self.home = home
-        self.cache = home / ".cache/huggingface/hub"
-        self.repo = self.cache / "models--o--n"
-        self.snapshot = self.repo / "snapshots" / COMMIT
-        self.env = {
-            "HOME": str(home),
-            "PATH": os.environ["PATH"],
-            "HF_ENDPOINT": hub.url,
-            "SPARKDESK_RETRY_S": "0.01",
-            "SPARKDESK_SPARE_BYTES": "0",
-        }
-
-    def begin(self, *words: str, **more: Any) -> subprocess.Popen[bytes]:
-        """The program, under way."""
-        argv = [sys.executable, "-I", "-S", "-u", str(REMOTE / "fetch.py"), *words]
-        return subprocess.Popen(argv, env=self.env, stdout=subprocess.PIPE, **more)
-
-    def fetch(self, *words: str, **more: Any) -> dict[str, Any]:
-        """The program to its end; gives its last line."""
-        out, _ = self.begin(*(words or ("o/n", "main")), **more).communicate(timeout=50)
-        return dict(json.loads(out.splitlines()[-1]))
-
-    def cache_program(self, *words: str) -> dict[str, Any]:
-        """hub_cache.py to its end; gives its last line."""
-        argv = [sys.executable, "-I", "-S", str(REMOTE / "hub_cache.py"), *words]
-        done = subprocess.run(argv, env=self.env, capture_output=True, timeout=50, check=False)
-        return dict(json.loads(done.stdout.splitlines()[-1]))
-
-    def is_whole(self) -> bool:
-        """What hub_cache.py says of it."""
-        return bool(self.cache_program("check", "o/n", "main")["whole"])
 
 
 @pytest.fixture
@@ -245,3 +195,71 @@ def test_damage_on_the_disk_is_found_and_a_model_is_removed(node: Node) -> None:
     assert node.cache_program("remove", "o/n")["removed"] is True
     assert not node.repo.exists()
     assert node.cache_program("remove", "../../x")["ok"] is False
+
+
+def test_each_try_of_a_cut_download_is_told_with_its_reason_and_its_wait(node: Node, hub: Hub) -> None:
+    hub.cut_after[FIRST] = [270_000, 0]
+    node.env["SPARKDESK_RETRY_S"] = "0.2"
+    lines = node.lines()
+    again = [line["again"] for line in lines if "again" in line and line["again"]["why"] == "line cut"]
+    assert lines[-1]["ok"] is True
+    assert {(one["try"], one["of"]) for one in again} == {(1, 5), (2, 5)}
+    assert all(0 < one["in_s"] <= 0.5 for one in again)
+    assert all(line["done"] < line["total"] for line in lines if "again" in line)
+    hub.codes = [503]
+    shutil.rmtree(node.repo)
+    assert "the hub has a fault" in str(node.lines())
+
+
+def test_a_hub_that_is_not_there_is_asked_again_aloud(node: Node) -> None:
+    node.env["HF_ENDPOINT"] = "http://127.0.0.1:9"
+    again = [line["again"] for line in node.lines() if "again" in line]
+    assert [(one["why"], one["try"]) for one in again] == [("no way to the hub", number) for number in range(1, 6)]
+
+
+def test_two_downloads_of_one_model_at_once_leave_no_hole(node: Node, hub: Hub) -> None:
+    hub.piece_s = 0.02
+    first = node.begin("o/n", "main")
+    second = node.begin("o/n", "main", FIRST)  # other words: another folder of transfer.py, and no lock there
+    told = [process.communicate(timeout=50)[0] for process in (first, second)]
+    assert [json.loads(out.splitlines()[-1])["ok"] for out in told] == [True, True]
+    assert b"another download brings it" in told[0] + told[1]
+    assert sum(FIRST in asked[0] for asked in hub.cdn_asked) == 1, "it came once"
+    assert (node.snapshot / FIRST).read_bytes() == SHARD
+    assert node.cache_program("verify", "o/n")["ok"] is True
+    assert not list(node.cache.rglob("*.incomplete"))
+
+
+def test_who_waits_for_another_download_goes_on_when_that_is_killed(node: Node, hub: Hub) -> None:
+    hub.piece_s = 0.05
+    first = node.begin("o/n", "main", FIRST)
+    partial = node.repo / "blobs" / f"{hashlib.sha256(SHARD).hexdigest()}.incomplete"
+    for _ in range(1000):
+        if partial.exists() and partial.stat().st_size >= 50_000:
+            break
+        time.sleep(0.01)
+    second = node.begin("o/n", "main")
+    time.sleep(0.3)
+    first.kill()
+    first.communicate()
+    hub.piece_s = 0.0
+    assert json.loads(second.communicate(timeout=50)[0].splitlines()[-1])["ok"] is True
+    assert (node.snapshot / FIRST).read_bytes() == SHARD
+
+
+def test_a_disk_that_fills_in_the_middle_is_named_and_with_room_it_goes_on(node: Node) -> None:
+    """A real ENOSPC: a small disk of its own, then a larger one."""
+    (node.home / ".cache").mkdir()
+    node.env["SPARKDESK_SPARE_BYTES"] = "-999999999"  # it begins although there is no room
+    fetch = [sys.executable, "-I", "-S", str(REMOTE / "fetch.py"), "o/n", "main"]
+    look = f"ls -s {node.repo}/blobs/*.incomplete; mount -o remount,size=9m $HOME/.cache"
+    script = f'mount -t tmpfs -o size=300k none $HOME/.cache || exit 99; "$@"; {look}; "$@"; cat $0 | wc -c'
+    argv = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, str(node.snapshot / FIRST), *fetch]
+    done = subprocess.run(argv, env=node.env, capture_output=True, timeout=50, check=False)
+    if done.returncode == 99 or b"unshare" in done.stderr:
+        pytest.skip("namespaces are not allowed here")
+    said = [json.loads(line) for line in done.stdout.splitlines() if b'"ok"' in line]
+    assert [(one["ok"], one.get("kind")) for one in said] == [(False, "disk"), (True, None)]
+    assert "full" in said[0]["message"]
+    assert "Make room" in said[0]["remedy"]
+    assert int(done.stdout.splitlines()[-1]) == len(SHARD)

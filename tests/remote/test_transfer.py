@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -32,10 +33,10 @@ class Node:
         self.folder.mkdir(parents=True)
         self.env = {"HOME": str(home), "PATH": os.environ["PATH"]}
 
-    def ask(self, verb: str, *words: str) -> dict[str, Any]:
+    def ask(self, verb: str, *words: str, **more: Any) -> dict[str, Any]:
         """One verb."""
         argv = [sys.executable, "-I", "-S", str(TRANSFER), verb, str(self.folder), *words]
-        done = subprocess.run(argv, env=self.env, capture_output=True, timeout=30, check=True)
+        done = subprocess.run(argv, env=self.env, capture_output=True, timeout=30, check=True, **more)
         return dict(json.loads(done.stdout.splitlines()[-1]))
 
     def start(self, program: str) -> dict[str, Any]:
@@ -130,8 +131,43 @@ def test_what_nobody_asks_for_ends_by_itself(node: Node) -> None:
     node.env["SPARKDESK_LEASE_S"] = "1"
     node.start(TALKING)
     pids = node.pids()
-    os.utime(node.folder / "asked", (1, 1))
     assert are_gone(pids)
+
+
+def test_a_clock_that_is_set_ends_nothing(node: Node) -> None:
+    node.env["SPARKDESK_LEASE_S"] = "600"
+    node.start(TALKING)
+    pids = node.pids()
+    os.utime(node.folder / "asked", (1, 1))  # as old as it looks after the clock was put years ahead
+    time.sleep(0.3)
+    assert all(is_alive(pid) for pid in pids)
+
+
+def test_a_program_that_is_killed_alone_is_told_by_its_signal(node: Node) -> None:
+    node.start(SLOW)
+    os.kill(node.pids()[1], signal.SIGKILL)
+    said = node.until("failed")
+    assert ("signal 9" in said["message"], said["done"], said["total"]) == (True, 1, 9)
+
+
+def test_a_full_disk_is_told_before_a_transfer_begins_and_when_its_end_cannot_be_written(node: Node) -> None:
+    def fill() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+
+    (node.folder / "p.py").write_text(SLOW)
+    (node.folder / "secrets.json").write_text("{}")
+    said = node.ask("start", "p.py", preexec_fn=fill)
+    assert (said["started"], said["kind"], said["message"]) == (False, "disk", "the node's disk is full")
+    assert said["remedy"]
+    node.start(SLOW)
+    supervisor, program = node.pids()
+    resource.prlimit(supervisor, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+    os.kill(program, signal.SIGKILL)
+    said = node.until("failed")
+    assert (said["kind"], bool(said["remedy"])) == ("disk", True)
+    assert not (node.folder / "secrets.json").exists()
+    node.start("print('{\"ok\": true}')")
+    assert node.until("done")["ok"] is True
 
 
 def test_only_a_folder_of_a_transfer_is_touched(node: Node, tmp_path: Path) -> None:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import ssl
 import threading
 import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -40,16 +42,28 @@ class Hub:
     lies: dict[str, bytes] = field(default_factory=dict)
     """File -> what is sent in its place."""
     takes_range: bool = True
+    pages: dict[str, tuple[str, bytes]] = field(default_factory=dict)
+    """Path -> (Content-Type, body) that is answered in its place, with 200."""
+    lengths: dict[str, int] = field(default_factory=dict)
+    """File -> what Content-Length says of it, whatever is sent."""
+    starts: dict[str, int] = field(default_factory=dict)
+    """File -> from which byte a 206 really begins, as its Content-Range says."""
+    sends_on: str = ""
+    """Where files redirect to, in place of the other host."""
     asked: list[tuple[str, str, str]] = field(default_factory=list)
     """(path, Range, Authorization) of every request."""
     cdn_asked: list[tuple[str, str, str]] = field(default_factory=list)
+    next_page: str = ""
+    """Where every page of the list says that the next one is."""
+    certificate: Path | None = None
+    """When set, before it serves: the hub speaks TLS with it (key.pem lies beside), its other host does not."""
     port: int = 0
     cdn_port: int = 0
 
     @property
     def url(self) -> str:
         """What HF_ENDPOINT is."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http{'s' if self.certificate else ''}://127.0.0.1:{self.port}"
 
     def entry(self, path: str) -> dict[str, Any]:
         """A file as the tree lists it."""
@@ -69,6 +83,10 @@ class HubServer:
         self.hub = hub
         self._servers = [ThreadingHTTPServer(("127.0.0.1", 0), _handler(hub, is_cdn=cdn)) for cdn in (False, True)]
         hub.port, hub.cdn_port = (server.server_address[1] for server in self._servers)
+        if hub.certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(hub.certificate, hub.certificate.with_name("key.pem"))
+            self._servers[0].socket = context.wrap_socket(self._servers[0].socket, server_side=True)
         self._threads = [
             threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
             for server in self._servers
@@ -109,6 +127,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_file(path.removeprefix("/"))
         elif self._refuse():
             return
+        elif path in self.hub.pages:
+            kind, body = self.hub.pages[path]
+            self._send_body(body, {"Content-Type": kind})
         elif path == "/api/models/o/n/revision/main":
             self._send_json({"id": "o/n", "sha": COMMIT})
         elif path == f"/api/models/o/n/tree/{COMMIT}":
@@ -135,7 +156,8 @@ class _Handler(BaseHTTPRequestHandler):
         rows.insert(0, {"type": "directory", "path": "sub", "size": 0, "oid": "d" * 40})
         start = int(urlsplit(self.path).query.rpartition("cursor=")[2] or 0) if "cursor=" in self.path else 0
         more = f"{self.hub.url}{urlsplit(self.path).path}?recursive=true&cursor={start + PAGE}"
-        link = {"Link": f'<{more}>; rel="next"'} if start + PAGE < len(rows) else {}
+        more = self.hub.next_page or more
+        link = {"Link": f'<{more}>; rel="next"'} if start + PAGE < len(rows) or self.hub.next_page else {}
         self._send_json(rows[start : start + PAGE], link)
 
     def _resolve(self, path: str) -> None:
@@ -146,7 +168,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._error(404, "EntryNotFound")
         elif path in self.hub.large:
             self.send_response(302)
-            self.send_header("Location", f"http://127.0.0.1:{self.hub.cdn_port}/{path}")
+            self.send_header("Location", f"{self.hub.sends_on or f'http://127.0.0.1:{self.hub.cdn_port}'}/{path}")
             self.send_header("Content-Length", "0")
             self.end_headers()
         else:
@@ -156,7 +178,10 @@ class _Handler(BaseHTTPRequestHandler):
         content = self.hub.lies.get(path, self.hub.files[path])
         start = int(self.headers.get("Range", "bytes=0-")[6:-1]) if self.hub.takes_range else 0
         self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(content) - start))
+        if start and path in self.hub.starts:
+            start = self.hub.starts[path]
+            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+        self.send_header("Content-Length", str(self.hub.lengths.get(path, len(content) - start)))
         self.end_headers()
         cuts = self.hub.cut_after.get(path, [])
         end = start + cuts.pop(0) if cuts else len(content)
@@ -164,10 +189,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(content[at : min(at + PIECE, end)])
             self.wfile.flush()
             time.sleep(self.hub.piece_s)
-        self.close_connection = self.close_connection or end < len(content)
+        self.close_connection = self.close_connection or end < len(content) or path in self.hub.lengths
 
     def _send_json(self, value: object, headers: dict[str, str] | None = None) -> None:
-        body = json.dumps(value).encode()
+        self._send_body(json.dumps(value).encode(), headers)
+
+    def _send_body(self, body: bytes, headers: dict[str, str] | None = None) -> None:
         self.send_response(200)
         for name, text in {"Content-Length": str(len(body)), **(headers or {})}.items():
             self.send_header(name, text)

@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from sparkdesk.core.jobs.request import MODEL_PATTERN
 from sparkdesk.core.plain_text import make_line
-from sparkdesk.core.transfer import transfer_words
+from sparkdesk.core.transfer import again_words, transfer_words
 
 MAX_ROWS = 1000
 MAX_FILES = 200
@@ -212,7 +212,9 @@ def _add_transfers(cells: dict[DiskKey, DiskCell], value: object) -> None:
         is_rate = isinstance(rate, int | float) and not isinstance(rate, bool) and 0 < rate < MAX_BYTES
         cell = replace(cell, holding=Holding.DOWNLOADING)
         if done is not None and total:
-            words = transfer_words(done, total, float(rate) if is_rate and isinstance(rate, int | float) else None)
+            again = again_words(row.get("again"), min(1.0, done / total))
+            known = float(rate) if is_rate and isinstance(rate, int | float) else None
+            words = transfer_words(done, total, known, again)
             is_model = key.kind is Kind.MODEL  # of an image, what docker counts is packed: no size
             cell = replace(cell, coming=words, fraction=min(1.0, done / total))
             cell = replace(cell, whole_bytes=total) if is_model else cell

@@ -20,7 +20,7 @@ from enum import StrEnum
 from sparkdesk.core.command import Exit, Outcome, Refused, Unknown
 from sparkdesk.core.plain_text import make_line
 from sparkdesk.core.step import Expect
-from sparkdesk.core.transfer import size_words, transfer_words
+from sparkdesk.core.transfer import again_words, size_words, transfer_words
 
 MAX_RESULT_CHARS = 4096
 MAX_COUNT = 1e18
@@ -140,13 +140,16 @@ def _read_transfer(line: str) -> LineProgress | None:
     layers, layers_done = _number(said.get("layers")), _number(said.get("layers_done"))
     if layers and layers_done is not None:
         got = size_words(round(_number(said.get("got")) or 0))
-        speed = f", {rate / 1e6:.3g} MB/s" if rate else ""
         fraction = _number(said.get("fraction"))
+        again = again_words(said.get("again"), fraction)
+        speed = f"; {again}" if again else f", {rate / 1e6:.3g} MB/s" if rate else ""
         return LineProgress(f"{layers_done:.0f} of {layers:.0f} layers, {got}{speed}", fraction)
     done, total = _number(said.get("done")), _number(said.get("total"))
     if done is None or not total:
-        return None
-    words = transfer_words(round(done), round(total), rate)
+        again = again_words(said.get("again"), None)
+        return LineProgress(again) if again else None
+    again = again_words(said.get("again"), min(1.0, done / total))
+    words = transfer_words(round(done), round(total), rate, again)
     files, files_done = _number(said.get("files")), _number(said.get("files_done"))
     if files is not None and files_done is not None:
         words += f"; {files_done:.0f} of {files:.0f} files"

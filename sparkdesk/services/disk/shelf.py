@@ -149,8 +149,8 @@ class DiskShelf:
 
     async def ask_size(self, name: str, node_id: str, *, file: str = "") -> int:
         """What a model of the hub, or one file of it, takes, asked from a node. Raises NodeError."""
-        words = ("--size", name, "main", *((file,) if file else ()))
-        found = await run_program(self._shells(node_id), self._programs["fetch"], words, timeout_s=SIZE_TIMEOUT_S)
+        words = ("size", name, "main", *((file,) if file else ()))
+        found = await run_program(self._shells(node_id), self._programs["hub"], words, timeout_s=SIZE_TIMEOUT_S)
         size = found.get("bytes")
         if found.get("ok") is not True or not isinstance(size, int) or isinstance(size, bool) or size < 0:
             said = make_line(str(found.get("message") or "The hub does not tell the size"), max_chars=300)

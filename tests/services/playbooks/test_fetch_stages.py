@@ -45,7 +45,7 @@ case "$1 $2" in
 """ % ("a" * 64)  # fmt: skip
 PULL = r"""echo "26.05-py3: Pulling from nvidia/vllm"
 for l in 0123456789ab 123456789abc; do echo "$l: Pulling fs layer"; done
-printf '0123456789ab: Downloading [==>     ]  1.5MB/3MB\r\n'; sleep 0.7
+printf '0123456789ab: Downloading [==>     ]  1.5MB/3MB\r\n'; sleep 1.5
 for l in 0123456789ab 123456789abc; do echo "$l: Download complete"; echo "$l: Pull complete"; done
 [ -e "$HOME/cut" ] && { rm "$HOME/cut"; echo "unexpected EOF" >&2; exit 1; }
 echo arm64 > "$HOME/image"; echo "Status: Downloaded newer image"

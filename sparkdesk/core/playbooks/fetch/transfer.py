@@ -21,7 +21,7 @@ LOOK_TIMEOUT_S = 120.0
 EVERY_S = 1.0
 SPARK_ARCHITECTURE = "arm64"
 """A DGX Spark's processor, as docker names it."""
-PROGRAMS = ("fetch", "hub_cache", "pull", "transfer")
+PROGRAMS = ("fetch", "hub", "hub_cache", "pull", "transfer")
 """What PlanContext.programs must hold for these steps, by the names in remote/."""
 
 
@@ -57,10 +57,11 @@ def download_actions(download: Download, programs: Mapping[str, bytes]) -> tuple
     """Begin it, unless it runs already, and wait for its end."""
     folder = download.folder
     names = (("HF_TOKEN", "hub_token?"),) if download.needs_token else ()
+    parts = (download.program, "hub") if download.program == "fetch" else (download.program,)
     secrets = (PutSecrets(f"{folder}/secrets.json", names),) if names else ()
     return (
         PutFile(f"{folder}/transfer.py", source_of(programs, "transfer"), 0o700),
-        PutFile(f"{folder}/{download.program}.py", source_of(programs, download.program), 0o700),
+        *(PutFile(f"{folder}/{part}.py", source_of(programs, part), 0o700) for part in parts),
         *secrets,
         Run(
             transfer_command(folder, "start", f"{download.program}.py", *download.words),

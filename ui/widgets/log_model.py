@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Final, NamedTuple
 
@@ -102,16 +102,31 @@ class LogFilter(NamedTuple):
 
     def passes(self, line: LogLine) -> bool:
         """Say whether a line is shown. A level that is none of ours counts as INFO."""
-        if self.sources and line.source not in self.sources and not line.is_own():
-            return False
-        if self.attempt and line.attempt != self.attempt:
-            return False
-        rank = LEVELS.index(line.level) if line.level in LEVELS else 1
-        if rank < LEVELS.index(self.level) or self.needle.lower() not in line.text.lower():
-            return False
-        if self.hides_polling and is_polling(line.text):
-            return False
-        return self.pattern is None or self.pattern.search(line.text, 0, reach_chars(self.pattern)) is not None
+        return self.make_check()(line)
+
+    def make_check(self) -> Callable[[LogLine], bool]:
+        """What says of a line whether it is shown; made once for many lines, it asks only what the filter wants."""
+        sources, attempt, needle, polls = self.sources, self.attempt, self.needle.lower(), self.hides_polling
+        shown = LEVELS[LEVELS.index(self.level) :]
+        hidden = LEVELS[: LEVELS.index(self.level)]
+        search = self.pattern.search if self.pattern is not None else None
+        reach = reach_chars(self.pattern) if self.pattern is not None else 0
+
+        def is_shown(line: LogLine) -> bool:
+            if sources and line.source not in sources and not line.is_own():
+                return False
+            if attempt and line.attempt != attempt:
+                return False
+            level, text = line.level, line.text
+            if hidden and (level in hidden or (level not in shown and "INFO" in hidden)):
+                return False
+            if needle and needle not in text.lower():
+                return False
+            if polls and is_polling(text):
+                return False
+            return search is None or search(text, 0, reach) is not None
+
+        return is_shown
 
 
 class LogModel(QAbstractListModel):
@@ -223,11 +238,13 @@ class LogModel(QAbstractListModel):
             return [start + i for i, _line in enumerate(batch)]
         passing, spent, is_slow = [], QElapsedTimer(), False
         spent.start()
+        is_shown, has_pattern = self._filter.make_check(), self._filter.pattern is not None
         for i, line in enumerate(batch):
-            if self._filter.passes(line):
+            if is_shown(line):
                 passing.append(start + i)
-            if self._filter.pattern is not None and spent.elapsed() > SLOW_MS:
-                self._filter, is_slow = self._filter._replace(pattern=None), True
+            if has_pattern and spent.elapsed() > SLOW_MS:
+                self._filter, is_slow, has_pattern = self._filter._replace(pattern=None), True, False
+                is_shown = self._filter.make_check()
         if is_slow:
             self.too_slow.emit()
         return passing

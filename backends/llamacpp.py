@@ -85,6 +85,8 @@ MOST_MICRO_BATCH = 2048
 """Tokens of a prompt computed at once; more takes larger compute buffers. Source: llama.cpp's figures for Spark."""
 EMBEDDING_TOKENS = 8192
 """The most tokens of one text to embed or rank, unless the request says more: it is computed in one piece."""
+LAST_POOLED = "qwen3-embedding"
+"""Models whose vector is that of the last token, which the file does not always say. Source: their model card."""
 DRAFTS = {"draft": "draft-simple", "eagle3": "draft-eagle3", "dflash": "draft-dflash"}
 """Methods that need a file with a draft model, and their word for --spec-type."""
 WORDLESS = {"mtp": "draft-mtp", "ngram": "ngram-mod"}
@@ -281,7 +283,9 @@ def _speculation(request: LaunchRequest, node: NodeContext) -> list[str]:
 
 def _purpose(request: LaunchRequest, node: NodeContext) -> list[str]:
     if request.purpose == "embed":
-        return ["--embedding"]
+        is_told = any(word.partition("=")[0] == "--pooling" for word in request.extra_flags)
+        is_last = LAST_POOLED in f"{request.model} {request.weights_path}".casefold() and not is_told
+        return ["--embedding", *(("--pooling", "last") if is_last else ())]
     if request.purpose == "rerank":
         return ["--reranking"]
     projector = projector_beside(request.weights_path, node) if request.purpose == "vision" else ""

@@ -266,7 +266,7 @@ def _words(request: LaunchRequest, spec: ModelSpec | None) -> tuple[str, ...]:
     words = ["python3", "-m", "sglang.launch_server", "--model-path", request.model]
     words += ["--served-model-name", request.served_name, "--host", "127.0.0.1", "--port", str(request.port)]
     words += ["--context-length", str(request.context_tokens), "--max-running-requests", str(request.concurrency)]
-    words += ["--mem-fraction-static", f"{share_of(request, PROFILE) or 0.0:.2f}", "--enable-metrics"]
+    words += ["--mem-fraction-static", f"{share_of(request, spec, PROFILE) or 0.0:.2f}", "--enable-metrics"]
     if request.purpose == "embed":
         words.append("--is-embedding")
     if request.kv_dtype:

@@ -11,20 +11,12 @@ import json
 import re
 from dataclasses import replace
 
-from sparkdesk.core.jobs.backend import BackendInfo, EndpointFailure, Finding, PlanContext, Reading, Told
+from backends.vllm_log import FAILURE_RULES, LOG_RULES
+from sparkdesk.core.jobs.backend import BackendInfo, EndpointFailure, PlanContext
 from sparkdesk.core.jobs.failure import read_error_object
 from sparkdesk.core.jobs.image import default_image
 from sparkdesk.core.jobs.log_rule import (
-    DOCKER_FAILURES,
-    GPU_FAILURES,
-    FailureRule,
-    LogRule,
     RuledLog,
-    gib,
-    number,
-    say,
-    say_share,
-    tell,
 )
 from sparkdesk.core.jobs.plan import LaunchPlan, Problem, Severity
 from sparkdesk.core.jobs.reading import (
@@ -33,9 +25,6 @@ from sparkdesk.core.jobs.reading import (
     DECODE_S,
     DRAFT_TOKENS,
     GENERATED_TOKENS,
-    GRAPH_BYTES,
-    KV_CAPACITY_BYTES,
-    KV_CAPACITY_TOKENS,
     KV_TOKENS,
     KV_USED,
     PREEMPTIONS,
@@ -45,13 +34,10 @@ from sparkdesk.core.jobs.reading import (
     REQUESTS_RUNNING,
     REQUESTS_WAITING,
     SPECULATION,
-    START_S,
     TPOT,
     TTFT,
     TTFT_COUNT,
     TTFT_SUM_S,
-    WEIGHTS_BYTES,
-    WEIGHTS_LOAD_S,
     read_histograms,
     read_labels,
     read_prometheus,
@@ -186,6 +172,13 @@ WITH_DRAFT = ("eagle3", "draft", "dflash")
 NGRAM_LOOKUP = 4
 """The longest run of words that is looked up in the prompt. Source: vLLM's documentation."""
 
+RERANKER = re.compile(r"^Qwen/Qwen3-Reranker-")
+RANKER_CONFIG = {
+    "architectures": ["Qwen3ForSequenceClassification"],
+    "classifier_from_token": ["no", "yes"],
+    "is_original_qwen3_reranker": True,
+}
+"""These checkpoints are chat models whose scores are two words'. Source: vLLM's own example of a Qwen3 reranker."""
 
 WORDS = Vocabulary(
     PROFILE,
@@ -220,7 +213,7 @@ class Vllm:
         problems += share_launch_problems(request, context, PROFILE)
         problems += spark_problems(request, context.spec, node.mem_total_bytes)
         problems += trap_problems(request, context.spec, image, KERNELS)
-        return problems + _variable_problems(request)
+        return problems + _variable_problems(request) + _ranker_problems(request)
 
     def plan(self, request: LaunchRequest, context: PlanContext) -> LaunchPlan:
         """The plan. Raises PlanError when the request has an error."""
@@ -306,9 +299,9 @@ def _words(request: LaunchRequest, spec: ModelSpec | None) -> tuple[str, ...]:
     words = [request.model, "--served-model-name", request.served_name]
     words += ["--host", "0.0.0.0" if request.reach == "lan" else "127.0.0.1", "--port", str(request.port)]
     words += ["--max-model-len", str(request.context_tokens), "--max-num-seqs", str(request.concurrency)]
-    words += ["--gpu-memory-utilization", f"{share_of(request, PROFILE) or 0.0:.2f}"]
+    words += ["--gpu-memory-utilization", f"{share_of(request, spec, PROFILE) or 0.0:.2f}"]
     if request.purpose in SMALL_PURPOSES:
-        words += ["--runner", "pooling"]
+        words += ["--runner", "pooling", *_reranking(request)]
     if request.kv_dtype:
         words += ["--kv-cache-dtype", request.kv_dtype]
     # The model's own format needs no word: the checkpoint carries it. A word of vLLM's quantizes as it loads.
@@ -320,6 +313,24 @@ def _words(request: LaunchRequest, spec: ModelSpec | None) -> tuple[str, ...]:
     tuning = _tuning(request)
     words += without_said(tuning.flags, words) if tuning else ()
     return (*words, *_quiet_words(request), *request.extra_flags)
+
+
+def _reranking(request: LaunchRequest) -> list[str]:
+    """What makes a ranker of a checkpoint that is saved as a chat model."""
+    is_plain = RERANKER.match(request.model) and not any(
+        word.startswith("--hf-overrides") for word in request.extra_flags
+    )
+    return ["--hf-overrides", json.dumps(RANKER_CONFIG, separators=(",", ":"))] if is_plain else []
+
+
+def _ranker_problems(request: LaunchRequest) -> list[Problem]:
+    """Its answers are scores all the same without its own form of a prompt, and they mean nothing."""
+    is_told = any(word.startswith("--chat-template") for word in request.extra_flags)
+    if request.purpose != "rerank" or is_told or not RERANKER.match(request.model):
+        return []
+    words = f"vLLM scores with {request.model} only in the model's own form of a prompt, which the checkpoint lacks"
+    remedy = "Name its template's file in the container (--chat-template), or take its GGUF with llama.cpp."
+    return [Problem(Severity.WARNING, words, remedy, "purpose")]
 
 
 def _quiet_words(request: LaunchRequest) -> tuple[str, ...]:
@@ -408,88 +419,6 @@ def _variable_problems(request: LaunchRequest) -> list[Problem]:
         for name, _ in request.environment
         if name in REMOVED_VARIABLES
     ]
-
-
-def _read_config(match: re.Match[str]) -> tuple[Finding, ...]:
-    """The engine's own line of its configuration, which names its release."""
-    words = [("version", match[1])]
-    for key, name in (("kv_dtype", "kv_cache_dtype"), ("quantization", "quantization")):
-        found = re.search(rf"\b{name}=([A-Za-z0-9_-]{{1,40}})", match[2])
-        if found and found[1] != "None":
-            words.append((key, found[1]))
-    if "enforce_eager=True" in match[2]:
-        words.append(("eager", "yes"))
-    return tuple(Told(key, text) for key, text in words)
-
-
-def _read_kv_tokens(match: re.Match[str]) -> tuple[Finding, ...]:
-    return (*say("load", "KV cache of {1} tokens")(match), Reading(KV_CAPACITY_TOKENS, number(match[1])))
-
-
-def _read_weights(match: re.Match[str]) -> tuple[Finding, ...]:
-    return (gib(WEIGHTS_BYTES, match[1]), Reading(WEIGHTS_LOAD_S, number(match[2])))
-
-
-def _read_graphs(match: re.Match[str]) -> tuple[Finding, ...]:
-    return (*say("warmup", "CUDA graphs captured", 1.0)(match), gib(GRAPH_BYTES, match[2]))
-
-
-_NUMBER = r"(-?[\d.,]{1,15})"
-LOG_RULES = tuple(
-    LogRule(re.compile(pattern), read)
-    for pattern, read in (
-        (r"checkpoint shards:\s{0,9}(\d{1,3})% Completed \| (\d{1,5})/(\d{1,5})",
-         say_share("load", "Weights {2} of {3} files")),
-        (r"Capturing CUDA graphs?[^:]{0,80}:\s{0,9}(\d{1,3})%", say_share("warmup", "Capturing CUDA graphs")),
-        (rf"KV cache size: {_NUMBER} tokens", _read_kv_tokens),
-        (rf"Available KV cache memory: {_NUMBER} GiB", lambda match: (gib(KV_CAPACITY_BYTES, match[1]),)),
-        (rf"Model loading took {_NUMBER} GiB (?:memory )?and {_NUMBER} seconds", _read_weights),
-        (rf"Loading weights took {_NUMBER} seconds", lambda match: (Reading(WEIGHTS_LOAD_S, number(match[1])),)),
-        (rf"Graph capturing finished in {_NUMBER} secs?, took {_NUMBER} GiB", _read_graphs),
-        (rf"init engine \(.{{0,80}}\) took {_NUMBER} s", lambda match: (Reading(START_S, number(match[1])),)),
-        (r"Initializing a V1 LLM engine \(v([\w.+-]{1,40})\) with config: (.*)", _read_config),
-        (r"(?:vLLM (?:API )?server version|█  version) ([\w.+-]{1,40})", tell("version")),
-        (r"Enforce eager set|Cudagraph is disabled under eager mode", tell("eager", "yes")),
-        (r"Using (?:AttentionBackendEnum\.)?([A-Z][A-Z0-9_]{2,40}) (?:attention )?backend(?: out of|\.)",
-         tell("attention_backend")),
-        (r"Using '?([A-Za-z][\w .+-]{1,60}?)'? (?:\w{1,20} )?MoE backend", tell("moe_backend")),
-        (r"\[simulated\] (simulated vLLM[^:]{0,60})", tell("simulated")),
-        (r"Starting torch\.compile|Dynamo bytecode transform|Compiling a graph", say("warmup", "Compiling the model")),
-        (r"torch\.compile (?:took|takes) [\d.]{1,10} s", say("warmup", "Model compiled")),
-        (r"Starting to load model", say("load", "Loading weights", 0.0)),
-        (r"Application startup complete", say("token", "Server listens")),
-    )
-)  # fmt: skip
-"""Source: vLLM 0.33.0's own source; in older wording vLLM 0.20's. Run on CPU: all but graphs, memory and backends."""
-FAILURE_RULES = (
-    *(
-        FailureRule(re.compile(pattern), remedy)
-        for pattern, remedy in (
-            (r"unrecognized arguments", "Remove the flag that this release of vLLM does not know."),
-            (r"invalid choice", "Choose one of the values that vLLM names."),
-            (r"less than desired GPU memory utilization",
-             "Stop what runs there, drop the page cache, or lower the share."),
-            (r"To serve at least one request.{1,400}estimated maximum model length is ([\d,]{1,12})",
-             "Lower the context to {1} tokens, or raise the memory share."),
-            (r"To serve at least one request", "Lower the context, or raise the memory share."),
-            (r"on kv cache allocation is less than requested memory for kv",
-             "Ask for a smaller KV cache (--kv-cache-memory-bytes, VLLM_CPU_KVCACHE_SPACE), or stop what runs there."),
-            (r"max_model_len \(\d{1,9}\) is greater than the derived max_model_len \(\w{1,40}=(\d{1,9})",
-             "Lower the context to {1} tokens, for which the model was trained."),
-            (r"No available memory for the cache blocks", "Raise the memory share or lower the context."),
-            (r"Failed to load model - not enough GPU memory", "Lower the memory share or choose smaller weights."),
-            (r"No (?:valid attention backend found|\w{2,12} MoE backend supports)",
-             "Choose another backend, or leave the choice to vLLM."),
-            (r"MoE backend '?\w{2,40}'? does not support|backend \S{2,60} is not valid for this configuration",
-             "Choose another backend, or leave the choice to vLLM."),
-            (r"invalid tool call parser|KeyError: 'Tool parser|KeyError: \"Reasoning parser|invalid reasoning parser",
-             "Choose a parser that this release of vLLM names."),
-            (r"[Nn]ot enough (?:GPU )?memory", "Lower the memory share or stop what runs on the node."),
-        )
-    ),
-    *DOCKER_FAILURES,
-    *GPU_FAILURES,
-)  # fmt: skip
 
 
 backend = Vllm()

@@ -192,9 +192,10 @@ class ModelsModel(QObject):
     # What is looked for --------------------------------------------------------------------------------------------
 
     def purposes(self) -> tuple[str, ...]:
-        """All purposes of the catalogue, the most frequent first."""
+        """Purposes that several models of the catalogue have, the most frequent first; the others are searched for."""
         said = [purpose for spec in self.feeds.catalogue for purpose in spec.purposes]
-        return tuple(sorted(set(said), key=lambda word: (-said.count(word), word)))
+        several = {word for word in said if said.count(word) > 1}
+        return tuple(sorted(several, key=lambda word: (-said.count(word), word)))
 
     def set_filter(self, **changes: object) -> None:
         """Look for something else."""

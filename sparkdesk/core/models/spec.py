@@ -131,7 +131,7 @@ class ModelSpec:
     key: str = ""
     """Short name of the catalogue: llama-3.3-70b."""
     purposes: tuple[str, ...] = ()
-    """chat, code, reasoning, vision, embed."""
+    """chat, code, reasoning, vision, embed, rerank."""
     hidden_size: int | None = None
     attention_heads: int | None = None
     layers: tuple[LayerGroup, ...] = ()
@@ -141,6 +141,11 @@ class ModelSpec:
     """Draft heads or models that exist for it: mtp, eagle3, draft, dflash."""
     sources: dict[str, str] = field(default_factory=dict)
     """Field -> where its figure comes from; `recalled` where nobody looked it up."""
+
+    @property
+    def is_generator(self) -> bool:
+        """Whether it writes text; a model whose purposes are not known is taken to."""
+        return not self.purposes or bool(set(self.purposes) - {"embed", "rerank"})
 
     @property
     def engines(self) -> tuple[str, ...]:

@@ -26,6 +26,12 @@ SMALL_FRACTION = 0.2
 it fits beside a chat model. Ours, an allowance."""
 
 
+SMALLEST_FRACTION = 0.1
+"""The same for one whose weights are known to be at most SMALLEST_BYTES: a model of 0.6B in 16 bit, its cache of 32,768
+tokens and the runtime take 8.6 GiB. Ours, an allowance."""
+SMALLEST_BYTES = 2_000_000_000
+
+
 def setup_of(request: LaunchRequest, spec: ModelSpec | None, profile: EngineProfile) -> Setup:
     """The setup that a request asks for. An engine that takes a share takes the request's, else its profile's."""
     key = request.build or STOCK
@@ -39,15 +45,17 @@ def setup_of(request: LaunchRequest, spec: ModelSpec | None, profile: EngineProf
         ),
         kv_dtype=request.kv_dtype,
         speculative=request.speculative or NO_SPECULATION,
-        memory_fraction=share_of(request, profile),
+        memory_fraction=share_of(request, spec, profile),
     )
 
 
-def share_of(request: LaunchRequest, profile: EngineProfile) -> float | None:
+def share_of(request: LaunchRequest, spec: ModelSpec | None, profile: EngineProfile) -> float | None:
     """The share of memory that the engine is told: the request's, else its adapter's. None: it takes none."""
     if profile.memory_fraction is None or request.memory_fraction is not None:
         return None if profile.memory_fraction is None else request.memory_fraction
-    return SMALL_FRACTION if request.purpose in SMALL_PURPOSES else profile.memory_fraction
+    if request.purpose not in SMALL_PURPOSES:
+        return profile.memory_fraction
+    return SMALLEST_FRACTION if 0 < launched_weights(request, spec).weight_bytes <= SMALLEST_BYTES else SMALL_FRACTION
 
 
 def launched_weights(request: LaunchRequest, spec: ModelSpec | None) -> WeightFormat:

@@ -46,6 +46,6 @@ def share_launch_problems(request: LaunchRequest, context: PlanContext, profile:
 
 def share_notes(request: LaunchRequest, context: PlanContext, profile: EngineProfile) -> tuple[str, ...]:
     """The engine's own check at its start, with its numbers, where it passes."""
-    share = share_of(request, profile) or 0.0
+    share = share_of(request, context.spec, profile) or 0.0
     notes = (start_note(profile, node, share) for node in place_of(request, context).nodes)
     return tuple(note for note in notes if note)

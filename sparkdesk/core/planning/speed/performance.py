@@ -35,8 +35,11 @@ server, which nobody measured: its band is that of a device that nothing was mea
 def predict(setup: Setup, workload: Workload, place: Place, reference: Reference, *, share: Share = ALL) -> Prediction:
     """Speed of a setup with the nodes of `place`; `share` is what neighbours leave of them.
 
-    A shape, device, cache type or share that is not known gives unknown figures, never zero. Never raises for numbers.
+    A shape, device, cache type or share that is not known gives unknown figures, never zero; so does a model that
+    writes no text. Never raises for numbers.
     """
+    if not setup.spec.is_generator:
+        return UNKNOWN_PREDICTION
     try:
         return _predicted(setup, workload, place, reference, share)
     except OverflowError:  # a count of hundreds of digits

@@ -56,6 +56,7 @@ def random_plans() -> list[tuple[Setup, Workload]]:
     pairs = [
         (spec, weights, engine)
         for spec in catalogue().values()
+        if spec.is_generator
         for weights in spec.formats
         for engine in reference().engines.values()
         if weights.key in engine.formats

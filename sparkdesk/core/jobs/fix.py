@@ -1,7 +1,7 @@
 """What to change before a failed launch is tried again: out of how it failed, what was asked for, and its node. Pure.
 
-The one rule: a fix is proposed only for a cause that the failure names, in the engine's, the guard's or our own words;
-where none is named there is no fix. A person sees each change before anything runs.
+The one rule: a change is proposed only for a cause that the failure names, in the engine's, the guard's or our own
+words; where none is named there is nothing to change, and that is said. A person sees each change before anything runs.
 Source of the lines: vLLM 0.33's own messages; vLLM 0.32 on CPU and llama.cpp's server, run; SGLang 0.5.23's own source;
 docker's and the hub client's words, recalled.
 """
@@ -28,6 +28,8 @@ LEAST_TOLD = 512
 LEAST_SHARE, MOST_SHARE, SHARE_STEP = 0.2, 0.9, 0.05
 SHARE_MARGIN = 0.02
 """Left free below what the engine saw: what is available moves by this much while a model loads."""
+MAX_ERROR = 160
+"""Characters of an error line among other words."""
 MAX_LOAD_TIMEOUT_S = 4 * 3600.0
 LICENCE, TOKEN = "licence", "token"
 QUIET_FLAGS = {
@@ -82,6 +84,15 @@ def find_fixes(failed: FailedLaunch) -> tuple[Fix, ...]:
         if fixes:
             return fixes
     return ()
+
+
+def same_again(failed: FailedLaunch, first_error: str = "") -> Fix:
+    """What is left where no change is known: where to look, and the same again. It claims no cause."""
+    if _MEMORY.search(failed.words):
+        return Fix("Choose a smaller model or smaller weights: this launch has nothing more to give up")
+    shown = first_error if len(first_error) <= MAX_ERROR else f"{first_error[: MAX_ERROR - 1]}…"
+    look = f'Look at the first error in its log, "{shown}"' if shown else "Look at its log, which names no error"
+    return Fix(f"{look}; then start it again as it was")
 
 
 def apply_fix(request: LaunchRequest, fix: Fix) -> LaunchRequest:

@@ -11,6 +11,7 @@ import signal
 from collections.abc import Callable, Mapping
 
 from sparkdesk.core.errors import PlanError, SparkDeskError
+from sparkdesk.core.jobs.guard_end import read_guard_end
 from sparkdesk.core.jobs.log_level import drop_prefix
 from sparkdesk.core.jobs.record import JobState
 from sparkdesk.core.jobs.report import STOPPED_BY_USER
@@ -128,9 +129,9 @@ class Course:
         if ended.result == "done":
             deployment.finish_phases()
             deployment.change(JobState.READY, message="")
+            await self._book.note_ready(deployment)  # at once: a stop that comes now ends this task
             await self._shelf.keep_state(deployment)
             self.watch(deployment)
-            await self._book.note_ready(deployment)
         elif ended.result == "unknown":
             deployment.change(JobState.UNKNOWN, message=ended.message, remedy=ended.remedy)
             self.watch(deployment)
@@ -197,17 +198,23 @@ class Course:
                 self._tasks.start_exclusive(key, self._heartbeat.look_at_guard, deployment)
 
     async def _fail(self, deployment: Deployment, ended: RunEnded) -> None:
-        if STOPPED_BY_USER in ended.message:  # not by us: a stop of ours ends the launch first
+        guard = read_guard_end(ended.message)
+        if STOPPED_BY_USER in ended.message or (guard is not None and guard.is_planned):
+            by_user = "Stopped from another computer, or on the node itself"  # a stop of ours ends the launch first
             deployment.skip_phases()
-            deployment.change(JobState.STOPPED, message="Stopped from another computer, or on the node itself")
+            deployment.change(JobState.STOPPED, message=guard.message if guard is not None else by_user)
             await self._shelf.keep_state(deployment)
+            if guard is not None:
+                self.tidy_later(deployment)  # else who stopped it does that
             return
         if deployment.plan is not None:
             await self._wait_for_log(deployment)
         message, remedy = ended.message, ended.remedy
         if deployment.failure is not None:
             message, remedy = deployment.failure.message, deployment.failure.remedy
-        if deployment.last_line and deployment.last_line not in message:
+        if guard is not None:
+            message, remedy = guard.message, guard.remedy
+        elif deployment.last_line and deployment.last_line not in message:
             message = f"{message}. Last line: {deployment.last_line}"
         deployment.fail_phase(ended.message)
         deployment.change(message=message, remedy=remedy)
@@ -320,25 +327,15 @@ class Course:
         if isinstance(cause := said.get("cause"), str) and cause:  # the guard names it as the log has it
             words = words.replace(make_line(cause, max_chars=400), drop_prefix(make_line(cause, max_chars=400)))
         self._pool.drop(deployment.job_id)
+        found, message, remedy = _judge_end(deployment, said, words)
         at_ms = ended_ms if isinstance(ended_ms := said.get("ended_ms"), int) else None
-        if reason == STOPPED_BY_USER:
-            deployment.skip_phases(at_ms)
-            deployment.change(JobState.STOPPED, message="", readings=())
-        elif said.get("code") in (0, _TERMINATED) or said.get("signal") == signal.SIGTERM:
-            # Neither docker nor the kernel tells who asked a process to end.
-            deployment.skip_phases(at_ms)
-            unasked = f"The server {words}; SparkDesk did not ask for that: somebody stopped it, or it ended by itself"
-            deployment.change(JobState.ENDED, message=unasked, remedy="Launch it again if you need it.", readings=())
+        if found is JobState.FAILED:
+            deployment.fail_phase(message, at_ms)
         else:
-            deployment.fail_phase(words, at_ms)
-            deployment.change(
-                JobState.FAILED,
-                message=f"The server is gone: {words}{_last_words(deployment, said, words)}",
-                remedy="Read the log for the cause, then launch it again.",
-                readings=(),
-            )
+            deployment.skip_phases(at_ms)
+        deployment.change(found, message=message, remedy=remedy, readings=())
         deployment.set_stop_error("")
-        deployment.say(f"The server is gone: {words}", level="warning")
+        deployment.say(f"The server is gone: {words}", level="info" if found is JobState.STOPPED else "warning")
         await self._shelf.keep_state(deployment)
         self.tidy_later(deployment)
 
@@ -395,6 +392,21 @@ class Course:
         self._heartbeat.close()
         if self._watching:
             await asyncio.wait(tuple(self._watching), timeout=WATCH_END_TIMEOUT_S)
+
+
+def _judge_end(deployment: Deployment, said: Mapping[str, object], words: str) -> tuple[JobState, str, str]:
+    """What an end that the node tells of means: state, message, remedy."""
+    guard = read_guard_end(words)
+    if said.get("reason") == STOPPED_BY_USER:
+        return JobState.STOPPED, "", ""
+    if guard is not None:
+        return (JobState.STOPPED if guard.is_planned else JobState.FAILED), guard.message, guard.remedy
+    if said.get("code") in (0, _TERMINATED) or said.get("signal") == signal.SIGTERM:
+        # Neither docker nor the kernel tells who asked a process to end.
+        unasked = f"The server {words}; SparkDesk did not ask for that: somebody stopped it, or it ended by itself"
+        return JobState.ENDED, unasked, "Launch it again if you need it."
+    message = f"The server is gone: {words}{_last_words(deployment, said, words)}"
+    return JobState.FAILED, message, "Read the log for the cause, then launch it again."
 
 
 def _last_words(deployment: Deployment, said: Mapping[str, object], told: str) -> str:

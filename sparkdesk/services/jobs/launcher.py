@@ -185,11 +185,11 @@ class Launcher:
         return self._book.of(request).usual_s
 
     def fixes_of(self, job_id: str) -> tuple[Fix, ...]:
-        """What may help a failed launch, the likeliest first; () for one that did not fail, or of an unknown cause."""
+        """What may help a failed launch, the likeliest first; () for one that did not fail, or that has no plan."""
         return self._repair.fixes_of(job_id)
 
     def fix_of(self, job_id: str) -> Fix | None:
-        """What most likely helps a failed launch; None when nothing is known that would."""
+        """What most likely helps a failed launch; one without a change is what a person does first. None as above."""
         return next(iter(self.fixes_of(job_id)), None)
 
     def request_after(self, job_id: str, fix: Fix) -> LaunchRequest:

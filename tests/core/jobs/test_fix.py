@@ -7,7 +7,7 @@ import math
 import pytest
 
 from sparkdesk.core.errors import PlanError
-from sparkdesk.core.jobs.fix import FailedLaunch, Fix, Neighbour, apply_fix, difference, find_fixes
+from sparkdesk.core.jobs.fix import FailedLaunch, Fix, Neighbour, apply_fix, difference, find_fixes, same_again
 from sparkdesk.core.jobs.request import LaunchRequest
 
 REQUEST = LaunchRequest(
@@ -77,6 +77,17 @@ def test_an_unknown_cause_and_a_flag_of_the_plans_own_give_no_fix() -> None:
     assert find_fixes(FailedLaunch(REQUEST, "it ended, and nobody saw how")) == ()
     assert find_fixes(FailedLaunch(REQUEST, "unrecognized arguments: --max-model-len")) == ()
     assert find_fixes(FailedLaunch(REQUEST, "")) == ()
+
+
+def test_where_no_cause_is_known_the_same_is_offered_again_and_nothing_is_claimed() -> None:
+    plain = same_again(FailedLaunch(REQUEST, "ended with exit code 3"), "KeyError: 'rope'")
+    assert plain == Fix("Look at the first error in its log, \"KeyError: 'rope'\"; then start it again as it was")
+    assert "no error" in same_again(FailedLaunch(REQUEST, "ended with exit code 3")).words
+    assert len(same_again(FailedLaunch(REQUEST, ""), "x" * 9000).words) < 300
+    least = REQUEST.model_copy(update={"context_tokens": 128, "concurrency": 1, "memory_fraction": None})
+    full = FailedLaunch(least, "memory floor: 1.0 GiB available, at least 4.0 GiB wanted")
+    assert find_fixes(full) == ()
+    assert "smaller model" in same_again(full).words
 
 
 def test_a_change_that_no_request_can_have_is_refused() -> None:

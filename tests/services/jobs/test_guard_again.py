@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sparkdesk.core.jobs.record import JobState
+from sparkdesk.core.jobs.record import JobState, PhaseState
 from sparkdesk.core.step import StepEnded
 from sparkdesk.services.jobs import course, heartbeat
 from sparkdesk.services.jobs.deployment import OURS
@@ -66,7 +66,11 @@ async def test_a_killed_guard_is_replaced_by_a_step_and_the_memory_floor_holds_a
     assert rig.status(job_id).state is JobState.READY
     set_memory(rig, 100 * MIB)
     status = await rig.until_state(job_id, JobState.FAILED)
-    assert "memory floor: 100.0 MiB" in status.message
+    figures = "memory floor: 100.0 MiB available, at least 500.0 MiB wanted"
+    assert status.message == f"Its guard on the node ended it before the node froze, {figures}", "no line of the log"
+    assert "less context" in status.remedy
+    assert rig.launcher.fix_of(job_id) is not None
+    assert status.phases[-1].state is PhaseState.FAILED, "it died while it served"
     assert not is_running(engine)
 
 
@@ -78,4 +82,20 @@ async def test_a_guard_that_is_killed_while_the_model_loads_is_replaced_too(rig:
     await until(lambda: guard_of(rig, job_id) != guard and is_running(guard_of(rig, job_id)))
     assert rig.status(job_id).state is JobState.LOADING
     set_memory(rig, 100 * MIB)
-    assert "memory floor" in (await rig.until_state(job_id, JobState.FAILED)).message
+    status = await rig.until_state(job_id, JobState.FAILED)
+    assert status.message.startswith("Its guard on the node ended it before the node froze, memory floor: 100.0 MiB")
+    assert "Last line" not in status.message
+    assert "less context" in status.remedy
+    load = next(phase for phase in status.phases if phase.key == "load")
+    assert load.state is PhaseState.FAILED
+
+
+async def test_a_server_whose_time_is_up_was_stopped_as_its_plan_says(rig: Rig) -> None:
+    request = rig.request().model_copy(update={"stop_after_s": 4})
+    job_id = await rig.launcher.launch(rig.launcher.plan(request))
+    status = await rig.until_state(job_id, JobState.STOPPED, JobState.FAILED, JobState.ENDED)
+    assert (status.state, status.message) == (
+        JobState.STOPPED,
+        "Its time was up: it was to stop 4 s after its start",
+    )
+    assert rig.launcher.fixes_of(job_id) == ()

@@ -110,6 +110,9 @@ async def test_an_engine_that_dies_at_once_is_failed_with_its_own_words(rig: Rig
     assert "Last line: CUDA error: no device" in status.message
     assert status.remedy
     assert next(phase for phase in status.phases if phase.state is PhaseState.FAILED).key in ("start", "load")
+    fix = rig.launcher.fix_of(job_id)
+    assert fix is not None
+    assert (fix.change, "CUDA error: no device" in fix.words, "again as it was" in fix.words) == ((), True, True)
     await rig.launcher.remove(job_id)
     assert not [job for job in rig.launcher.jobs.value if not job.account]
     assert await rig.store.job_intents() == ()

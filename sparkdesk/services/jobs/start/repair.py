@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 from sparkdesk.core.errors import PlanError
 from sparkdesk.core.jobs.backend import NodeContext, Resident
-from sparkdesk.core.jobs.fix import FailedLaunch, Fix, Neighbour, apply_fix, difference, find_fixes
+from sparkdesk.core.jobs.fix import FailedLaunch, Fix, Neighbour, apply_fix, difference, find_fixes, same_again
 from sparkdesk.core.jobs.plan import LaunchPlan
 from sparkdesk.core.jobs.record import JobState
 from sparkdesk.core.jobs.request import LaunchRequest
@@ -29,7 +29,7 @@ class Repair:
         self._contexts = contexts
 
     def fixes_of(self, job_id: str) -> tuple[Fix, ...]:
-        """What may help, the likeliest first; () for a job that did not fail, or of an unknown cause."""
+        """What may help, the likeliest first; at least where to look; () for a job that did not fail."""
         deployment = self._shelf.find(job_id)
         if deployment is None or deployment.status.state is not JobState.FAILED or deployment.plan is None:
             return ()
@@ -42,7 +42,8 @@ class Repair:
             used_ports=context.used_ports if context is not None else {},
             neighbours=self._neighbours(deployment),
         )
-        return (*find_fixes(failed), *self._before(deployment, request))
+        found = (*find_fixes(failed), *self._before(deployment, request))
+        return found or (same_again(failed, deployment.cause_line),)
 
     def _before(self, deployment: Deployment, request: LaunchRequest) -> tuple[Fix, ...]:
         """The server that made room for this one, offered again."""

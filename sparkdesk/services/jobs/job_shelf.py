@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -18,6 +19,8 @@ from sparkdesk.core.jobs.backend import Backend
 from sparkdesk.core.jobs.endpoint import Endpoint
 from sparkdesk.core.jobs.plan import LaunchPlan
 from sparkdesk.core.jobs.record import JobIntent, JobReport, JobState, JobStatus
+from sparkdesk.core.jobs.request import LaunchRequest
+from sparkdesk.core.playbooks.switch import load_timeout_of
 from sparkdesk.core.ports import Store
 from sparkdesk.services.clock import Clock
 from sparkdesk.services.jobs.deployment import Deployment
@@ -59,6 +62,12 @@ class JobShelf:
         """How far the job had come by the intent; None when it was not launched from here."""
         intent = self._intents.get(deployment.job_id)
         return intent.state if intent is not None else None
+
+    def load_timeout_s(self, request: LaunchRequest) -> float:
+        """How long the newest launch of just this request was waited for; NaN without one."""
+        same = [one for one in self._deployments.values() if one.plan is not None and one.plan.request == request]
+        newest = max(same, key=lambda one: one.status.created_ms, default=None)
+        return load_timeout_of(newest.plan.playbook) if newest is not None and newest.plan is not None else math.nan
 
     def age_s(self, deployment: Deployment) -> float:
         """How long ago it was launched."""

@@ -148,8 +148,10 @@ class Launcher:
         self._plans.corrector = corrector
 
     def plan(self, request: LaunchRequest, *, load_timeout_s: float = math.nan) -> LaunchPlan:
-        """What a launch would do, as a new job; `load_timeout_s` is how long its load may take. Raises PlanError."""
-        return self._plans.make(request, load_timeout_s=load_timeout_s)
+        """What a launch would do, as a new job; `load_timeout_s` is how long its load may take, NaN as it did before.
+
+        Raises PlanError."""
+        return self._plans.make(request, patience=(load_timeout_s, self._shelf.load_timeout_s(request)))
 
     def switch_plan(self, stop_job_id: str, request: LaunchRequest, *, load_timeout_s: float = math.nan) -> LaunchPlan:
         """One plan that stops a job, verifies that, and launches the request in its place: shown, then `launch`ed.
@@ -159,7 +161,7 @@ class Launcher:
         """
         leaving = self._known(stop_job_id)
         self._refuse_others(leaving)
-        plan = self._plans.make(request, leaving, load_timeout_s=load_timeout_s)
+        plan = self._plans.make(request, leaving, patience=(load_timeout_s, self._shelf.load_timeout_s(request)))
         if leaving.status.state.is_over:
             return plan
         return replace(

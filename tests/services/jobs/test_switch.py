@@ -15,7 +15,7 @@ from sparkdesk.core.errors import PlanError, SparkDeskError
 from sparkdesk.core.jobs.fix import apply_fix
 from sparkdesk.core.jobs.plan import MemoryLedger
 from sparkdesk.core.jobs.record import JobState
-from sparkdesk.core.playbooks.switch import stopped_first
+from sparkdesk.core.playbooks.switch import load_timeout_of, stopped_first
 from sparkdesk.services.jobs.start.plans import without_job
 from tests.services.job_rig import Rig, end_jobs, free_port, is_running, until
 
@@ -62,6 +62,27 @@ async def test_a_switch_is_one_plan_whose_stop_is_verified_before_the_start(rig:
     assert [phase.key for phase in status.phases][:3] == ["preflight", "switch", "put"]
     intents = {intent.job_id: intent.state for intent in await rig.store.job_intents()}
     assert intents == {first: JobState.STOPPED, second: JobState.READY}
+
+
+async def test_a_longer_wait_for_the_load_holds_over_a_restart_a_switch_and_the_same_again(rig: Rig) -> None:
+    request, other = rig.request(), rig.request()
+    first = await rig.launcher.launch(rig.launcher.plan(request, load_timeout_s=1800.0))
+    await rig.until_state(first, JobState.READY)
+    restart = rig.launcher.switch_plan(first, request)
+    assert load_timeout_of(restart.playbook) == 1800.0, "the same again is waited for as long as before"
+    assert load_timeout_of(rig.launcher.switch_plan(first, request, load_timeout_s=240.0).playbook) == 240.0
+    assert load_timeout_of(rig.launcher.switch_plan(first, other).playbook) == 60.0
+    second = await rig.launcher.switch(first, restart)
+    await rig.until_state(second, JobState.READY)
+    kept = rig.launcher.plan_of(second)
+    assert kept is not None
+    assert load_timeout_of(kept.playbook) == 1800.0
+    third = await rig.launcher.switch(second, rig.launcher.plan(other.model_copy(), load_timeout_s=300.0))
+    await rig.until_state(third, JobState.READY)
+    after = rig.launcher.plan_of(third)
+    assert after is not None
+    assert (stopped_first(after.playbook), load_timeout_of(after.playbook)) == (second, 300.0)
+    assert load_timeout_of(rig.launcher.plan(request).playbook) == 1800.0
 
 
 async def test_the_one_that_made_room_is_offered_again_when_the_other_fails(rig: Rig) -> None:

@@ -89,19 +89,28 @@ class Plans:
         return [*found, *self.corrector.problems(backend.plan(request, context))]
 
     def make(
-        self, request: LaunchRequest, leaving: Deployment | None = None, *, load_timeout_s: float = math.nan
+        self,
+        request: LaunchRequest,
+        leaving: Deployment | None = None,
+        *,
+        patience: tuple[float, float] = (math.nan, math.nan),
     ) -> LaunchPlan:
-        """A plan, as a new job. Raises PlanError."""
+        """A plan, as a new job. Raises PlanError.
+
+        `patience`: how long its load may take, in seconds: as asked for now, and in the last launch of the same; NaN
+        is not said. What is asked for now counts alone; else it is waited as long as any of what is known wants.
+        """
         backend = self._parts.backends.get(request.engine)
         if backend is None:
             raise PlanError(f"There is no engine {request.engine}", remedy="Choose another engine.")
         plan = backend.plan(request, self._context(request, new_id(), leaving))
         if self.corrector is not None:
             plan = self.corrector.correct(plan)
-        usual_s = self._book.of(request).usual_s
-        if not math.isfinite(load_timeout_s) and math.isfinite(usual_s):
-            load_timeout_s = max(PATIENCE * usual_s, load_timeout_of(plan.playbook))
-        return replace(plan, playbook=with_load_timeout(plan.playbook, load_timeout_s))
+        asked_s, before_s = patience
+        if not math.isfinite(asked_s):
+            wanted = (PATIENCE * self._book.of(request).usual_s, before_s, load_timeout_of(plan.playbook))
+            asked_s = max((one for one in wanted if math.isfinite(one)), default=math.nan)
+        return replace(plan, playbook=with_load_timeout(plan.playbook, asked_s))
 
     def _context(self, request: LaunchRequest, job_id: str, leaving: Deployment | None) -> PlanContext:
         cluster = self._inventory.cluster.value

@@ -152,6 +152,23 @@ def read_proof(kind: str, value: Record) -> tuple[str, int]:
     return text, int(usage.get("completion_tokens") or 0)
 
 
+def plain_words(told: str) -> str:
+    """What a server says of its failure without the JSON around it; the start of its text where it has another form."""
+    try:
+        value: Any = json.loads(told)
+        for _ in range(3):
+            if not isinstance(value, dict):
+                break
+            value = value.get("error") or value.get("message") or value.get("detail")
+        if isinstance(value, str) and value.strip():
+            told = value
+        elif told.startswith(("{", "[")):
+            return "an answer without content or words"
+    except (ValueError, RecursionError):
+        pass
+    return " ".join(told.split())[:300]
+
+
 def token(here: Any, job: Any) -> Record:
     """{"ok": true, "text": ..., "tokens": n, "seconds": s} once the server has done what it is for."""
     where = job.read_spec().get("token") or {}
@@ -170,7 +187,7 @@ def token(here: Any, job: Any) -> Record:
         is_proved = bool(text) or (tokens > 0 and kind in ("chat", "vision"))
         if code != 200 or not is_proved:
             what = "token was generated" if kind in ("chat", "vision") else f"{kind} answer came"
-            raise here.JobError(f"no {what}: HTTP {code}: {told[:400]}")
+            raise here.JobError(f"no {what}: HTTP {code}: {plain_words(told)}")
     return {"ok": True, "text": text[:200], "tokens": tokens, "seconds": round(time.monotonic() - begun, 4)}
 
 

@@ -129,6 +129,24 @@ def test_an_answer_without_what_it_is_for_proves_nothing(
     assert not (node.jobs / proof / "proved.json").exists()
 
 
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ({"error": {"message": "EngineCore encountered\nan issue", "code": 500}}, "EngineCore encountered an issue"),
+        ({"error": "model runner has stopped"}, "model runner has stopped"),
+        ({"object": "error", "message": "dead", "code": 500}, "dead"),
+        ({"detail": "Not Found"}, "Not Found"),
+        ({"data": []}, "an answer without content or words"),
+        (b"upstream is gone", "upstream is gone"),
+    ],
+)
+def test_why_no_vector_came_is_said_in_the_servers_words_without_its_json(
+    node: Node, server: Server, answer: Any, words: str
+) -> None:
+    said = prove(node, server, "embed", "/v1/embeddings", answer, code=1)
+    assert said["error"] == f"no embed answer came: HTTP 200: {words}"
+
+
 def test_a_log_line_is_a_way_to_be_ready_and_an_earlier_try_does_not_count(node: Node) -> None:
     script = 'echo one two; until [ -e "$0/go" ]; do sleep 0.05; done; echo the model is up; sleep 600'
     where = {"kind": "log", "words": "model is up", "host": "127.0.0.1", "port": free_port()}

@@ -60,7 +60,8 @@ class Probe:
             return ""
         if not isinstance(outcome.fate, Unknown):
             del self._busy_until_s[deployment.job_id]
-            return make_line(outcome.explain(), max_chars=300)
+            words = said.get("error")
+            return make_line(words if isinstance(words, str) and words else outcome.explain(), max_chars=300)
         return f"no answer within {PROBE_LIMIT_S:.0f} s"
 
 

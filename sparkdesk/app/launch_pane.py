@@ -82,6 +82,7 @@ class LaunchPane:
             node_age_s=launcher.looks.age_s,
             ask_hub=lambda request: self._desktop.bridge.start_exclusive(HUB_QUESTION, launcher.ask_hub, request),
             forget_hub=lambda: self._desktop.bridge.cancel(HUB_QUESTION),
+            show_settings=lambda: self._desktop.window.show_page("settings"),
             topology=stack.fleet.topology.topology,
             engines=planner.reference.engines,
             place=planner.place,

@@ -58,6 +58,8 @@ class LaunchFeeds:
     ask_hub: Callable[[LaunchRequest], object] = lambda _request: None
     """Has the nodes ask the hub, in the background, whether it gives out what this would fetch; `contexts` tells its
     answer then. Another question takes the place of one that is not answered yet."""
+    show_settings: Callable[[], None] = lambda: None
+    """Has the page of settings shown, where the hub's token is given."""
     forget_hub: Callable[[], object] = lambda: None
     """Nobody waits for the answer any more."""
     topology: Latest[Topology] = field(default_factory=lambda: Latest(Topology()))

@@ -66,10 +66,17 @@ TITLES = {
     **SERVING_TITLES,
 }
 """One name for a field: over its editor, and in the reason why a launch waits."""
+OLLAMA_TITLES = {"served_name": "Ollama model", "port": "Service port"}
+"""What is another thing where the engine is a service that has its models under names of its own."""
 _SPLITS = ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size")
 NO_SPECULATION, STOCK = "none", "stock"
 """The planner's words for what a request leaves empty."""
 ONE_NODE = Parallelism()
+
+
+def titles_of(engine: str) -> Mapping[str, str]:
+    """What fields are called with this engine."""
+    return {**TITLES, **OLLAMA_TITLES} if engine == OLLAMA else TITLES
 
 
 def place_of(name: str) -> str:

@@ -6,12 +6,15 @@ The one rule: an error stands under its own field; a field keeps what was typed.
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QCompleter, QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtWidgets import QApplication, QCompleter, QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
+from sparkdesk.core.playbooks.switch import load_timeout_of
 from ui import text
 from ui.launch.choice.option import Offer, hints_of, key_of, split_of
+from ui.launch.form import OLLAMA_TITLES
 from ui.launch.model import TITLES, LaunchModel
 from ui.launch.occasion.embed import can_embed
 from ui.launch.part.context_input import ContextInput
@@ -21,9 +24,9 @@ from ui.launch.part.node_picker import NodePicker
 from ui.launch.part.serving_part import ServingPart
 from ui.launch.part.workload_part import WorkloadPart
 from ui.launch.serving.default import suggestion_of
-from ui.launch.serving.fields import CHAT_PURPOSES, OLLAMA
+from ui.launch.serving.fields import CHAT_PURPOSES, OLLAMA, write_patience
 from ui.launch.serving.offer import WORD_FIELDS, gguf_files
-from ui.launch.serving.section import has_place
+from ui.launch.serving.section import has_place, section_of
 from ui.launch.standing import describe_shape
 from ui.widgets.button import Button, IconButton
 from ui.widgets.card import Card, Separator
@@ -33,6 +36,8 @@ from ui.widgets.label import Label, plain_tooltip
 from ui.widgets.segmented import Segmented
 
 SPLIT_COLUMNS = 3
+SIGHT_PX = 60
+"""Above and below what is brought to sight."""
 _OFFERING = frozenset((*WORD_FIELDS, "purpose", "reach"))
 _SAID_BY_PLAN = frozenset(("nodes", ""))
 """Where the plan's own list says what is to be minded, beside the ledgers that it is about."""
@@ -81,7 +86,8 @@ class FormPanel(Card):
             "environment": self.environment,
         }
         self.serving = ServingPart(self._tell, self._take_made)
-        self.beside = Button("Add an embedding server beside it", kind="text", is_small=True, icon="plus")
+        self.beside = Button("Embedding server beside it", kind="link", is_small=True, icon="plus")
+        self.beside.setToolTip("Fill the form with a small embedding server on the same node")
         self._seen: frozenset[str] = frozenset()
         """Fields that were shown because something is wrong with them, or a fix changed them."""
         self._files: list[str] = []
@@ -96,10 +102,11 @@ class FormPanel(Card):
 
     def _build(self) -> None:
         self.fields["parallelism"].set_hint("one GPU a node")
+        self.fields["purpose"].add_action(self.beside)
         self.fields["extra_flags"].set_hint("as on the command line")
         self.fields["environment"].set_hint("one a line; no secrets")
         # Into the window's tree first: what is put in later is dressed once, and not at each step up.
-        area = QScrollArea(self)
+        self._area = area = QScrollArea(self)
         area.setWidgetResizable(True)
         area.setFrameShape(QFrame.Shape.NoFrame)
         inner = QWidget()
@@ -154,7 +161,6 @@ class FormPanel(Card):
         form.addLayout(folds)
         form.addWidget(self.fields["extra_flags"])
         form.addWidget(self.fields["environment"])
-        form.addWidget(self.beside, 0, Qt.AlignmentFlag.AlignLeft)
         form.addStretch(1)
 
     def _add_pair(self, form: QVBoxLayout, first: str, second: str, shares: tuple[int, int] = (1, 1)) -> None:
@@ -225,7 +231,7 @@ class FormPanel(Card):
         self._is_filling = True
         model, form, spec = self._model, self._model.form, self._model.spec()
         self.title.setText(spec.title if spec else text.one_line(form.model, 128) or "No model chosen")
-        self.shape.setText(describe_shape(spec))
+        self.shape.setText(describe_shape(spec, form.model))
         said = [part for part in (spec.licence, spec.source) if part] if spec else []
         self.shape.setToolTip(plain_tooltip("\n".join(said)) if said else "")
         entries = [Offer(each.name, each.title) for each in model.feeds.catalogue]
@@ -273,9 +279,9 @@ class FormPanel(Card):
             if name in self.fields:
                 self.fields[name].set_hint("suggested" if is_own else f"try {word}" if word else "")
         is_service = form.engine == OLLAMA
-        self.fields["served_name"].set_title("Ollama model" if is_service else TITLES["served_name"])
+        for name, title in OLLAMA_TITLES.items():
+            self.fields[name].set_title(title if is_service else TITLES[name])
         self.served.setPlaceholderText("gpt-oss:120b" if is_service else "")
-        self.fields["port"].set_title("Service port" if is_service else TITLES["port"])
         self.beside.setVisible(form.purpose in CHAT_PURPOSES and can_embed(model.backends))
         self._offer_files()
 
@@ -326,6 +332,7 @@ class FormPanel(Card):
         seen = frozenset(errors) | model.occasion.fixed
         fresh, self._seen = seen - self._seen, seen
         self.serving.open_for(fresh)
+        self._bring_to_sight(fresh)
         self.serving.mark(errors, warnings)
         notes = {"reach": model.reach.words(model.form)}
         for name, part in self.fields.items():
@@ -334,7 +341,24 @@ class FormPanel(Card):
             part.setToolTip(plain_tooltip(hints[name]) if name in hints else "")
         self.workload.show_errors(model.load_errors)
         self.fields["context_tokens"].set_hint(self._context_hint())
+        self._show_patience()
         self._show_nodes()
+
+    def _bring_to_sight(self, names: Collection[str]) -> None:
+        """Scroll to the first of these in a fold, unless somebody works at the form."""
+        name = next((each for each in self.fields if each in names and section_of(each)), "")
+        at = QApplication.focusWidget()
+        if name and (at is None or not self.isAncestorOf(at)):
+            field = self.fields[name]
+            QTimer.singleShot(0, field, lambda: self._area.ensureWidgetVisible(field, 0, SIGHT_PX))
+
+    def _show_patience(self) -> None:
+        """How long the load is waited for, where nobody says."""
+        plan, entry = self._model.preview.plan, self.fields.get("load_timeout_s")
+        if entry is not None and plan is not None and not self._model.form.load_timeout_s.strip():
+            planned = write_patience(load_timeout_of(plan.playbook))
+            if isinstance(entry.editor, TextInput):
+                entry.editor.setPlaceholderText(f"{planned}, as planned" if planned else "As planned")
 
     def _context_hint(self) -> str:
         spec, row = self._model.spec(), self._model.row

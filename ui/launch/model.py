@@ -51,13 +51,13 @@ from ui.launch.feeds import LaunchFeeds
 from ui.launch.form import LOAD_FIELDS, TITLES, Form, choose_workload, load_request, place_of, read_workload
 from ui.launch.node.moment import has_changed, has_moved
 from ui.launch.occasion.embed import embed_beside
-from ui.launch.occasion.occasion import CACHE, REPLACE, Mend, Occasion, mends_of, replacing, without_job
+from ui.launch.occasion.occasion import CACHE, REPLACE, TOKEN, Mend, Occasion, mends_of, replacing, without_job
 from ui.launch.paste.filling import fill_form
 from ui.launch.preview import FIT_KINDS, Preview, blocker_of, make_preview
 from ui.launch.serving.fields import places_of, write_patience
 from ui.launch.serving.offer import offers_of
 from ui.launch.serving.reach import Reach
-from ui.launch.standing import Standing
+from ui.launch.standing import say_unknown
 from ui.launch.survey import Survey
 
 __all__ = ["DEBOUNCE_MS", "FIT_KINDS", "TITLES", "LaunchFeeds", "LaunchModel", "Preview", "make_preview"]
@@ -94,6 +94,8 @@ class LaunchModel(QObject):
         self.rows_note = ""
         """Why there are no rows."""
         self.survey = Survey(feeds, self.engine_titles, self)
+        self.standings = self.survey.standings
+        """How each model of the catalogue stands on the chosen nodes."""
         self.survey.changed.connect(self.catalogue_changed)
         self.occasion = Occasion()
         self.reach = Reach(feeds)
@@ -121,11 +123,6 @@ class LaunchModel(QObject):
         watch(feeds.topology, self, self._take_topology)
 
     # The form ------------------------------------------------------------------------------------------------------
-
-    @property
-    def standings(self) -> dict[str, Standing]:
-        """How each model of the catalogue stands on the chosen nodes."""
-        return self.survey.standings
 
     def spec(self) -> ModelSpec | None:
         """The catalogue's entry for the model on the form."""
@@ -234,6 +231,8 @@ class LaunchModel(QObject):
             self.switching(mend.value)
         elif mend.kind == CACHE and self.feeds.show_playbook is not None:
             self.feeds.show_playbook(drop_cache_playbook(mend.value, self.node_name(mend.value)))
+        elif mend.kind == TOKEN:
+            self.feeds.show_settings()
         elif mend.field:
             self.set_field(mend.field, mend.value)
 
@@ -281,10 +280,7 @@ class LaunchModel(QObject):
         stop_job_id: str = "",
         load_timeout_s: float = math.nan,
     ) -> None:
-        """Fill the form with a failed launch as it should be tried again; `changed` are fields of the request.
-
-        NaN: its load is waited for as the plan has it.
-        """
+        """Fill the form with a failed launch as it should be tried again; `changed` are fields of the request."""
         self.load(request)
         patience = write_patience(load_timeout_s)
         if patience:
@@ -393,7 +389,7 @@ class LaunchModel(QObject):
             return
         self.workload = workload
         if spec is None:
-            self.rows_note = "The shape of this model is not known: its config.json is needed to compare plans."
+            self.rows_note = say_unknown(self.form.model)
             return
         question = Question(spec, workload, self.place(self.form.pool))
         too_long = context_problem(spec, workload)
@@ -468,7 +464,9 @@ class LaunchModel(QObject):
 
     def blocker(self) -> str:
         """Why the button is off, "" when it is on."""
-        return blocker_of(self.preview, self.load_errors, is_launching=self.is_launching, is_anyway=self.is_anyway)
+        if self.is_launching:
+            return "The launch is being written down"
+        return blocker_of(self.preview, self.load_errors, self.form.engine, is_anyway=self.is_anyway)
 
     def button_text(self) -> str:
         """What the primary button says."""

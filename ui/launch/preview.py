@@ -20,7 +20,7 @@ from sparkdesk.core.playbooks.switch import with_load_timeout
 from ui import text
 from ui.jobs.mark import Mark, MarkKind
 from ui.launch.feeds import LaunchFeeds
-from ui.launch.form import TITLES, Form, place_of, read_form
+from ui.launch.form import Form, place_of, read_form, titles_of
 from ui.launch.occasion.occasion import RunningJob
 from ui.launch.serving.fields import read_patience
 
@@ -181,16 +181,15 @@ def refuse_engine(key: str, feeds: LaunchFeeds) -> str:
     return f"SparkDesk cannot start {profile.title} yet. Look at its plan and export it, or choose another engine."
 
 
-def blocker_of(preview: Preview, load_errors: Mapping[str, str], *, is_launching: bool, is_anyway: bool) -> str:
+def blocker_of(preview: Preview, load_errors: Mapping[str, str], engine: str, *, is_anyway: bool) -> str:
     """Why the button is off, "" when it is on."""
-    if is_launching:
-        return "The launch is being written down"
+    titles = titles_of(engine)
     if load_errors:
         name, words = next(iter(load_errors.items()))
-        return f"{TITLES[name]}: {words}"
+        return f"{titles[name]}: {words}"
     if preview.errors:
         name, words = next(iter(preview.errors.items()))
-        return f"{TITLES.get(name, '')}: {words}" if name in TITLES else words
+        return f"{title}: {words}" if (title := titles.get(name, "")) else words
     if preview.plan_only:
         return preview.plan_only
     if preview.plan is None:

@@ -79,8 +79,10 @@ def describe_spec(spec: ModelSpec, engine_titles: Mapping[str, str]) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def describe_shape(spec: ModelSpec | None) -> str:
-    """What is known of a model's shape, in one line."""
+def describe_shape(spec: ModelSpec | None, model: str = "") -> str:
+    """What is known of a model's shape, in one line. `model`: what the person wrote."""
+    if spec is None and not model.strip():
+        return "From the catalogue, or by its name on the hub"
     if spec is None:
         return "Not in the catalogue: needs config.json before its memory and speed can be told"
     parts = []
@@ -97,6 +99,13 @@ def describe_shape(spec: ModelSpec | None) -> str:
     if heads:
         parts.append(f"{' and '.join(map(str, heads))} KV heads")
     return " · ".join(parts)
+
+
+def say_unknown(model: str) -> str:
+    """Why there is nothing to compare, where this name is no entry of the catalogue."""
+    if not model.strip():
+        return "Choose a model: then memory, speed and every way to serve it stand here."
+    return "The shape of this model is not known: its config.json is needed to compare plans."
 
 
 def is_match(spec: ModelSpec, needle: str, engine_titles: Mapping[str, str]) -> bool:

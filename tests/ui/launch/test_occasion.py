@@ -1,4 +1,4 @@
-"""Launching in another server's place, following a fix, an embedding server beside, and the way out of a finding."""
+"""Launching in another server's place, following a fix, and the way out of a finding."""
 
 from __future__ import annotations
 
@@ -209,24 +209,6 @@ def test_the_parsers_that_fit_are_chosen_and_said_to_be_suggested(opened: Open) 
     assert "tool_parser" in page.model.changed_fields()
 
 
-def test_an_embedding_server_beside_is_a_form_of_its_own_on_the_same_node(opened: Open) -> None:
-    page = opened(SwitchDesk(()))
-    before = page.model.form
-    page.model.add_beside()
-    page.model.recompute()
-    form = page.model.form
-    assert (form.purpose, form.nodes) == ("embed", before.nodes)
-    assert form.port != before.port
-    assert list(page.model.preview.errors) == ["model"], "this catalogue has none, and that is all that is missing"
-    assert "Qwen3-Embedding" in page.model.preview.errors["model"]
-    page.model.set_field("model", "Qwen/Qwen3-Embedding-4B")
-    page.model.recompute()
-    request = page.model.preview.request
-    assert request is not None
-    assert (request.purpose, request.tool_parser, request.memory_fraction) == ("embed", "", None)
-    assert not page.form.fields["speculative"].isVisible()
-
-
 def test_an_engine_that_does_not_serve_the_purpose_says_so_in_the_list(opened: Open) -> None:
     page = opened(SwitchDesk(()))
     docker_down = tuple(replace(node, docker_problem="down") for node in page.model.feeds.contexts.value)
@@ -245,3 +227,20 @@ def test_the_names_of_ollama_stand_where_its_models_are_named(opened: Open) -> N
         fold.set_open(is_open=True)
     assert not page.form.fields["image"].isVisible()
     assert not page.form.fields["extra_flags"].isVisible()
+
+
+def test_a_gated_model_leads_to_where_the_token_is_given(opened: Open) -> None:
+    desk = SwitchDesk(())
+    page = opened(desk)
+    shown: list[str] = []
+    page.model.feeds = replace(page.model.feeds, show_settings=lambda: shown.append("settings"))
+    page.model.set_field("model", "example/gated")
+    answered = tuple(replace(node, hub_answers={"example/gated": "no_token"}) for node in desk.desk.contexts.value)
+    desk.desk.contexts.set(answered)
+    page.model.recompute()
+    assert "(401)" in page.form.fields["model"].error()
+    press(page, "Open Settings")
+    assert shown == ["settings"]
+    desk.desk.contexts.set(tuple(replace(node, hub_answers={"example/gated": "missing"}) for node in answered))
+    page.model.recompute()
+    assert page.model.mends() == {}, "no token makes a model exist"

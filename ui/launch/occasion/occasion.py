@@ -15,8 +15,10 @@ from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.planning.place import Neighbour, NodeRoom, Place
 from ui.launch.form import Form
 
-PORT, CACHE, REPLACE, FIELD = "port", "cache", "replace", "field"
+PORT, CACHE, REPLACE, FIELD, TOKEN = "port", "cache", "replace", "field", "token"
 _LAST_PORT: Final = 65_535
+_TOKEN_ANSWERS: Final = ("no_token", "bad_token", "hidden")
+"""Of core/planning/launch/hub_access: what a token of the hub in Settings mends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,12 @@ def replace_problem(job: RunningJob) -> Problem:
     return Problem(Severity.NOTE, f"It fits in the place of {job.title}", f"{job.title} is stopped first, in one plan.")
 
 
+def _needs_token(problem: Problem, request: LaunchRequest, node: NodeContext) -> bool:
+    """Whether the hub's own no to this name is one that a token mends."""
+    answer = node.hub_answers.get(getattr(request, problem.field), "")
+    return problem.severity is Severity.ERROR and answer in _TOKEN_ANSWERS
+
+
 def replacing(jobs: Sequence[RunningJob]) -> Mapping[str, Mend]:
     """A launch in place of each of these, by what says that it would do."""
     return {replace_problem(job).message: Mend(f"Launch in place of {job.title}", REPLACE, job.job_id) for job in jobs}
@@ -96,6 +104,8 @@ def mends_of(
                 found[problem.message] = Mend(f"Take port {free}", PORT, str(free), "port")
         elif problem.field == "page_cache" and can_run:
             found[problem.message] = Mend("Drop the page cache first", CACHE, node.record.id)
+        elif problem.field in ("model", "speculative_model") and _needs_token(problem, request, node):
+            found[problem.message] = Mend("Open Settings", TOKEN, "")
         elif problem.field == "weights_from" and problem.severity is Severity.ERROR:
             found[problem.message] = Mend("Bring them from this computer", FIELD, "desk", "weights_from")
         elif problem.field == "image" and problem.severity is Severity.ERROR and request.image:

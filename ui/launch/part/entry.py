@@ -100,6 +100,10 @@ class Entry(Field):
         if self._sign is not None:
             self._sign.setVisible(is_warned)
 
+    def add_action(self, part: QWidget) -> None:
+        """Put a button at the right end of the label's line."""
+        self._head.addWidget(part)
+
     def set_title(self, title: str) -> None:
         """Call the field by another name."""
         self._title = title

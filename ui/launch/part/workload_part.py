@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
 from sparkdesk.core.planning.agent.workload import MOST_TASKS
 from sparkdesk.core.planning.workload import PRESETS
 from ui.launch.form import CUSTOM, TASK_LOADS, Form
+from ui.launch.serving.fields import CHAT_PURPOSES
 from ui.widgets.field import Field, NumberInput, TextInput
 from ui.widgets.label import Label
 from ui.widgets.segmented import Segmented
@@ -103,7 +104,7 @@ class WorkloadPart(QWidget):
             box.setValue(number)
             box.blockSignals(False)
         self._at_once.setText(f"in all, {form.users:,} at once")
-        self._heap.setVisible(form.workload in TASK_LOADS)
+        self._heap.setVisible(form.workload in TASK_LOADS and form.purpose in CHAT_PURPOSES)
 
     def show_errors(self, errors: dict[str, str]) -> None:
         """Mark the fields that cannot be read; the words stand below all of them, where there is room."""

@@ -24,6 +24,7 @@ from ui.launch.plan.problem_list import ProblemList
 from ui.launch.plan.rows.pane import RowsPane
 from ui.launch.plan.shown import Shown, look_at
 from ui.launch.plan.step_tree import StepTree
+from ui.launch.serving.fields import CHAT_PURPOSES
 from ui.widgets.button import Button
 from ui.widgets.card import Card, LoadingBars, Separator
 from ui.widgets.chip import Chip
@@ -196,7 +197,7 @@ class PlanPanel(Card):
         self.agents.set_stale(shown.is_old)
 
     def _agent_words(self, row: PlanRow | None) -> AgentWords | None:
-        if row is None or row.workload.key not in TASK_LOADS:
+        if row is None or row.workload.key not in TASK_LOADS or self._model.form.purpose not in CHAT_PURPOSES:
             return None
         tasks = self._model.form.tasks
         return agent_words(self._model.feeds.agent_run(row, tasks), tasks, row.max_concurrency)

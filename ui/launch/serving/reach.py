@@ -8,10 +8,12 @@ from __future__ import annotations
 from typing import Final
 
 from sparkdesk.core.jobs.plan import Severity
+from sparkdesk.core.jobs.request import CustomServer, LaunchRequest
 from ui import text
 from ui.launch.choice.option import Offer
 from ui.launch.feeds import LaunchFeeds
-from ui.launch.form import Form, read_form
+from ui.launch.form import Form
+from ui.launch.serving.fields import CUSTOM_ENGINE
 
 LAN: Final = "lan"
 LAN_WORDS: Final = "Whoever on the node's network has the key can use it. SparkDesk makes it; Deployments shows it."
@@ -36,13 +38,16 @@ class Reach:
         return f"{refusal}." if refusal else ""
 
     def _refusal(self, form: Form) -> str:
-        """ "" also while the form cannot be read: then nobody can be asked."""
         engine = form.engine
-        if engine not in self._refusals and any(info.key == engine for info in self._feeds.backends):
-            request, _ = read_form(form)
-            if request is None:
+        if engine not in self._refusals:
+            # A plain request: what the form says otherwise may not be readable yet, and does not matter here.
+            if not form.nodes or all(info.key != engine for info in self._feeds.backends):
                 return ""
-            problems = self._feeds.problems(request.model_copy(update={"reach": LAN}))
-            said = (each.message for each in problems if each.field == "reach" and each.severity is Severity.ERROR)
-            self._refusals[engine] = text.one_line(next(said, ""), 200)
-        return self._refusals.get(engine, "")
+            custom = CustomServer(command=("true",)) if engine == CUSTOM_ENGINE else None
+            plain = LaunchRequest(
+                engine=engine, model="model", nodes=form.nodes[:1], served_name="model", reach=LAN, custom=custom
+            )
+            found = [each for each in self._feeds.problems(plain) if each.field == "reach"]
+            said = next((each.message for each in found if each.severity is Severity.ERROR), "")
+            self._refusals[engine] = text.one_line(said, 200)
+        return self._refusals[engine]

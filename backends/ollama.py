@@ -49,6 +49,11 @@ PROGRAM = "ollama.py"
 SERVICE_PORT = 11434
 NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*){0,2}(:[A-Za-z0-9][A-Za-z0-9._-]*)?$")
 """[host/][namespace/]model[:tag]: one word of the keeper's command line, and a name in the service's library."""
+LIBRARY = {"gpt-oss-120b": "gpt-oss:120b"}
+"""Models of the catalogue whose file the service cannot pull from the hub -> their name in its library. Source: NVIDIA's
+playbook "vibe-coding"."""
+_PART = re.compile(r"-\d{5}-of-\d{5}\.gguf$")
+"""Of a file in parts: the service pulls none of these from the hub (recalled)."""
 DEFAULT_SERVICE_CONTEXT = 4096
 """What the service gives where nobody says. Source: Ollama's FAQ, recalled."""
 RUNTIME_BYTES = 512 << 20
@@ -98,21 +103,22 @@ class Ollama:
     def plan(self, request: LaunchRequest, context: PlanContext) -> LaunchPlan:
         """The plan. Raises PlanError when the request has an error."""
         refuse_errors(self.problems(request, context))
+        tag = tag_of(request, context.spec)
         spec = JobSpec(
             job_id=context.job_id,
             node_id=request.nodes[0],
             title=request.served_name,
             engine=INFO.title,
             owner=context.owner,
-            argv=_argv(request),
-            endpoint=loopback_endpoint(request, context, INFO.key, metrics_path="/api/ps"),
+            argv=_argv(request, tag),
+            endpoint=replace(loopback_endpoint(request, context, INFO.key, metrics_path="/api/ps"), model=tag),
             files=((PROGRAM, context.programs.get("ollama", b""), 0o700),),
             ready_kind="log",
             ready_value="[ollama] holding",
             load_timeout_s=PULL_TIMEOUT_S,
         )
         plan = build_plan(request, context, spec, ledger=_ledger(request, context), command_title="Ollama's keeper")
-        return replace(plan, notes=(*plan.notes, *_notes(request)))
+        return replace(plan, notes=(*plan.notes, *_notes(request, tag)))
 
     def log_reader(self) -> RuledLog:
         """A new reader, of the keeper's lines."""
@@ -149,8 +155,25 @@ def _word(body: bytes) -> str:
     return word[:1000] if isinstance(word, str) else ""
 
 
-def _argv(request: LaunchRequest) -> tuple[str, ...]:
-    words = ["python3", "-I", f"{FOLDER_WORD}/{PROGRAM}", request.served_name, "--port", str(request.port)]
+def tag_of(request: LaunchRequest, spec: ModelSpec | None) -> str:
+    """The name that the service itself has for the model, and that requests must say.
+
+    What a person wrote as such a name stays as it is; a plain name is taken for a title where the model's own file says
+    what the service would pull.
+    """
+    name, key = request.served_name, request.quantization
+    if ":" in name or "/" in name or spec is None or not has_format(spec, key):
+        return name
+    weights = launched_weights(request, spec)
+    if weights.key not in PROFILE.formats or not weights.file.endswith(".gguf"):
+        return name
+    if "/" in weights.file or _PART.search(weights.file):
+        return LIBRARY.get(spec.key, name)
+    return f"hf.co/{weights.repo}:{weights.key}"
+
+
+def _argv(request: LaunchRequest, tag: str) -> tuple[str, ...]:
+    words = ["python3", "-I", f"{FOLDER_WORD}/{PROGRAM}", tag, "--port", str(request.port)]
     words += ["--context", str(request.context_tokens)]
     if request.purpose == "embed":
         words += ["--purpose", "embed"]
@@ -212,9 +235,10 @@ def _service_problems(request: LaunchRequest, node: NodeContext) -> list[Problem
     return []
 
 
-def _notes(request: LaunchRequest) -> tuple[str, ...]:
+def _notes(request: LaunchRequest, tag: str) -> tuple[str, ...]:
     """What is different with a service."""
-    notes = ["Ollama is shared: requests of other programs on the node use the same service and the same model"]
+    notes = [f"Requests name the model {tag}: Ollama has no other name for it"] if tag != request.served_name else []
+    notes += ["Ollama is shared: requests of other programs on the node use the same service and the same model"]
     if request.context_tokens != DEFAULT_SERVICE_CONTEXT:
         notes.append(
             "A request may have the service load the model anew with its own context: OLLAMA_CONTEXT_LENGTH in a "

@@ -51,6 +51,27 @@ def test_a_plan_of_ollama_is_the_reviewed_text(name: str, request_: LaunchReques
     check_golden(name, ollama.backend.plan(request_, context_of(request_)))
 
 
+@pytest.mark.parametrize(
+    ("model", "quantization", "name", "tag"),
+    [
+        ("Qwen/Qwen3-Embedding-0.6B", "Q8_0", "vectors", "hf.co/Qwen/Qwen3-Embedding-0.6B-GGUF:Q8_0"),
+        ("openai/gpt-oss-120b", "MXFP4_GGUF", "large", "gpt-oss:120b"),
+        ("openai/gpt-oss-120b", "MXFP4_GGUF", "gpt-oss:20b", "gpt-oss:20b"),
+        ("openai/gpt-oss-120b", "", "gpt-oss", "gpt-oss"),
+        ("SmolLM2-135M-Instruct", "Q4_1", "hf.co/a/b:Q8_0", "hf.co/a/b:Q8_0"),
+    ],
+)
+def test_the_name_that_requests_say_is_the_one_that_the_service_has(
+    model: str, quantization: str, name: str, tag: str
+) -> None:
+    request = changed(SMOL, model=model, quantization=quantization, served_name=name)
+    plan = ollama.backend.plan(request, context_of(request))
+    assert plan.endpoint.model == tag
+    assert f" {tag} --port" in " ".join(plan.commands[0].text.replace("\\\n", " ").split())
+    assert any(tag in note for note in plan.notes) == (tag != name)
+    assert plan.title == name
+
+
 def test_the_port_that_the_service_holds_is_no_problem_and_one_without_it_is() -> None:
     assert errors_at(SMOL) == []
     assert errors_at(SMOL, used_ports={22: "sshd"}) == ["port"]

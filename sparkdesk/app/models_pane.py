@@ -28,6 +28,7 @@ class ModelsPane:
 
     def __init__(self, desktop: Desktop, planner: Planner) -> None:
         self._stack = desktop.stack
+        self._start = desktop.bridge.start
         self._planner = planner
 
     def make(self) -> ModelsPage:
@@ -35,7 +36,7 @@ class ModelsPane:
         return ModelsPage(ModelsModel(self._feeds()))
 
     def _feeds(self) -> ModelsFeeds:
-        launcher = self._stack.launcher
+        launcher, corrections, start = self._stack.launcher, self._stack.assessment.corrections, self._start
         problem, titles = "", dict[str, str]()
         try:
             titles = {key: profile.title for key, profile in self._planner.reference.engines.items()}
@@ -49,12 +50,14 @@ class ModelsPane:
             clock_s=self._stack.clock.monotonic_s,
             remedy=self.remedy,
             refresh_memory=launcher.refresh_memory,
+            learned_changed=corrections.changed,
+            set_learned=lambda correction, is_applied: start(corrections.apply_correction, correction, is_applied),
             engine_titles=titles,
             problem=problem,
         )
 
     def _row_for(self, spec: ModelSpec, place: Place, counts: tuple[int, ...]) -> ModelRow:
-        return models_table((spec,), place, self._planner.reference, counts)[0]
+        return models_table((spec,), place, self._planner.reference, counts, learned=self._planner.learned)[0]
 
     def remedy(self, spec: ModelSpec, place: Place, count: int) -> str:
         """What would make the model fit that does not fit on so many nodes; "" where the planner knows nothing."""

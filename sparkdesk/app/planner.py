@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sparkdesk.app.plan_data import load_reference
+from sparkdesk.core.jobs.truth import Correction
 from sparkdesk.core.models.catalogue import find_model
 from sparkdesk.core.models.spec import ModelSpec
 from sparkdesk.core.planning.agent.plan import plan_agents
@@ -22,6 +23,7 @@ from sparkdesk.core.planning.row import PlanRow
 from sparkdesk.core.planning.search.question import Question
 from sparkdesk.core.planning.search.rows import plan_rows
 from sparkdesk.core.planning.search.table import Cell, models_table
+from sparkdesk.core.planning.setup import Setup
 from sparkdesk.services.planning.neighbourhood import Busyness
 from sparkdesk.services.planning.places import Places
 
@@ -33,6 +35,7 @@ class Planner:
     """What the launch page asks of the planner."""
 
     def __init__(self, stack: Stack) -> None:
+        self._stack = stack
         self._launcher = stack.launcher
         records = self._records = stack.records
         self.places = Places(
@@ -74,8 +77,14 @@ class Planner:
 
     def best_cell(self, spec: ModelSpec, place: Place) -> Cell:
         """What a model does there for one user, in short."""
-        (row,) = models_table((spec,), place, self.reference, (len(place.nodes),))
+        (row,) = models_table((spec,), place, self.reference, (len(place.nodes),), learned=self.learned)
         return row.cells[0]
+
+    def learned(self, setup: Setup) -> Correction | None:
+        """What starts of this very setup taught of its memory, on a real engine or on a simulated one as here."""
+        cluster = self._stack.inventory.cluster.value
+        is_simulated = cluster is not None and bool(cluster.engine_notes.get(setup.engine.key))
+        return self._stack.assessment.corrections.for_setup(setup, is_simulated=is_simulated)
 
     def _active_parameters(self, job_id: str) -> float:
         plan = self._launcher.plan_of(job_id)

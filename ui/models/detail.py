@@ -77,6 +77,8 @@ class DetailPanel(Card):
         self.ledger = LedgerBar()
         self.legends = (LedgerLegend("others", "weights", "kv"), LedgerLegend("engine", "reserve", "left"))
         self.left = Label("", "label", "text2", is_wrapped=True)
+        self.learned = Label("", "label", "text2", is_wrapped=True, is_selectable=True)
+        self.forget = Button("Forget", kind="link", is_small=True)
         self.remedy = Label("", "dense", "text", is_wrapped=True, is_selectable=True)
         self.formats = Label("", "label", "text3", is_wrapped=True)
         self.files = Label("", "label", "text3", is_wrapped=True)
@@ -87,6 +89,7 @@ class DetailPanel(Card):
         self.setAccessibleName("The chosen model")
         self.counts.changed.connect(lambda key: model.choose(model.chosen_name, int(key)))
         self.button.clicked.connect(self.plan_asked)
+        self.forget.clicked.connect(self._set_learned)
         model.chosen_changed.connect(self.show_chosen)
         model.place_changed.connect(self.show_chosen)
         self.show_chosen()
@@ -137,7 +140,8 @@ class DetailPanel(Card):
     def _build_memory(self) -> QWidget:
         holder = QWidget()
         title = Label("Memory of the fullest node", "dense_strong", "text")
-        _column(holder, (title, self.ledger, *self.legends, self.left))
+        column = _column(holder, (title, self.ledger, *self.legends, self.left, self.learned))
+        column.addWidget(self.forget, 0, Qt.AlignmentFlag.AlignLeft)
         return holder
 
     def show_chosen(self) -> None:
@@ -195,6 +199,22 @@ class DetailPanel(Card):
             self.ledger.set_values(ledger_values(cell.ledger) if cell.ledger.total_bytes else LedgerValues())
             free = text.memory(cell.ledger.free_bytes)
             self.left.setText(f"{free} left" if cell.verdict is not Verdict.NO else words.missing_words(cell))
+            self._show_learned(cell)
+
+    def _show_learned(self, cell: Cell) -> None:
+        """What starts of this very plan told of its memory, and the way to take it back."""
+        said = words.learned_words(cell)
+        self.learned.setText(f"{said}." if said else "")
+        self.learned.setVisible(bool(said))
+        self.forget.setVisible(bool(said) and self._model.feeds.set_learned is not None)
+        self.forget.setText("Forget" if words.is_measured(cell) else "Use what was measured")
+        self.forget.setAccessibleName(f"{self.forget.text()}: {said}")
+        self.forget.updateGeometry()
+
+    def _set_learned(self) -> None:
+        cell = self._model.chosen_cell()
+        if cell is not None:
+            self._model.set_learned(is_applied=not words.is_measured(cell))
 
     def _plan_words(self, cell: Cell) -> str:
         if cell.quantization:

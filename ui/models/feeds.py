@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from sparkdesk.core.feed import Latest
 from sparkdesk.core.jobs.backend import NodeContext
+from sparkdesk.core.jobs.truth import Correction
 from sparkdesk.core.models.spec import ModelSpec
 from sparkdesk.core.planning.place import Place
 from sparkdesk.core.planning.search.table import ModelRow
@@ -32,6 +33,10 @@ class ModelsFeeds:
     """What would make a model fit that does not fit on so many nodes; "" where nothing is known to help."""
     refresh_memory: Callable[[], None] = lambda: None
     """Has `contexts` tell the memory of this moment; asks nobody."""
+    learned_changed: Latest[int] | None = None
+    """Counts up when other starts correct the rows."""
+    set_learned: Callable[[Correction, bool], object] | None = None
+    """Has a correction applied, or forgets it; None: it cannot be changed here."""
     engine_titles: Mapping[str, str] = field(default_factory=dict)
     problem: str = ""
     """Why there is no catalogue."""

@@ -95,6 +95,8 @@ class ModelsModel(QObject):
         self._remedies: dict[tuple[str, int], str] = {}
         self._spent_s = 0.0
         self._is_shown = False
+        self._is_stale = False
+        """Other starts correct the rows since they were computed."""
         self._turn = QTimer(self)
         self._turn.setInterval(0)
         self._turn.timeout.connect(self._compute_next)
@@ -104,7 +106,10 @@ class ModelsModel(QObject):
         self._settle.timeout.connect(self.look)
         self._take_place()
         self._show()
+        self._learned = feeds.learned_changed.value if feeds.learned_changed is not None else 0
         watch(feeds.contexts, self, self._take_contexts)
+        if feeds.learned_changed is not None:
+            watch(feeds.learned_changed, self, self._take_learned)
 
     # The nodes -----------------------------------------------------------------------------------------------------
 
@@ -135,7 +140,9 @@ class ModelsModel(QObject):
     def look(self) -> None:
         """Take the nodes of this moment; compute all models anew where they or the columns differ."""
         self._settle.stop()
-        if self._take_place() or (not self._queue and any(entry.row is None for entry in self._all.values())):
+        is_missing = not self._queue and any(entry.row is None for entry in self._all.values())
+        if self._take_place() or self._is_stale or is_missing:
+            self._is_stale = False
             self._queue = list(self.feeds.catalogue)
             self._spent_s = 0.0
             self._show()
@@ -164,6 +171,13 @@ class ModelsModel(QObject):
     def _take_contexts(self, _contexts: tuple[NodeContext, ...]) -> None:
         if self._is_shown:
             self._settle.start()
+
+    def _take_learned(self, count: int) -> None:
+        if count != self._learned:
+            self._learned, self._is_stale = count, True
+            self._remedies.clear()
+            if self._is_shown:
+                self._settle.start()
 
     def _compute_next(self) -> None:
         if not self._queue:
@@ -246,6 +260,12 @@ class ModelsModel(QObject):
     def _fits_now(self, entry: Entry) -> bool:
         cell = entry.cell(min(self.now_count, self.counts[-1]))
         return cell is not None and cell.verdict is Verdict.FITS
+
+    def set_learned(self, *, is_applied: bool) -> None:
+        """Have what starts taught of the chosen plan applied, or forget it."""
+        cell = self.chosen_cell()
+        if cell is not None and cell.learned is not None and self.feeds.set_learned is not None:
+            self.feeds.set_learned(cell.learned, is_applied)
 
     # The one that is chosen ----------------------------------------------------------------------------------------
 

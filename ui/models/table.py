@@ -73,6 +73,10 @@ class _Delegate(QStyledItemDelegate):
         painter.restore()
 
 
+_MEASURED, _MEASURED_SIZE = "gauge", 12
+"""Below the sign of a plan whose memory was measured here."""
+
+
 def _lines(rect: QRectF) -> tuple[QRectF, QRectF]:
     room = rect.adjusted(PAD, 5, -PAD, 0)
     return QRectF(room.left(), room.top(), room.width(), 18), QRectF(room.left(), room.top() + 17, room.width(), 16)
@@ -122,6 +126,8 @@ def _paint_cell(painter: QPainter, rect: QRectF, cell: Cell | None, *, is_owned:
         role="label",
         tint="text2" if is_owned else "text3",
     )
+    if words.is_measured(cell):
+        draw_icon(painter, QPointF(second.left() + 1, second.top() + 2), _MEASURED, "text3", _MEASURED_SIZE)
     context = words.context_cell(cell.max_context_tokens)
     write(painter, below, context, role="label", tint="text3", align=_RIGHT)
     room = below.width() - text_width(context, "label") - 6

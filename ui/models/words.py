@@ -90,6 +90,33 @@ def split_words(cell: Cell) -> str:
     return split or ("GGUF" if cell.quantization.endswith(_GGUF) else "")
 
 
+def is_measured(cell: Cell) -> bool:
+    """Whether its memory is what earlier starts told, and no longer the planner's."""
+    return cell.learned is not None and cell.learned.is_applied
+
+
+def learned_words(cell: Cell) -> str:
+    """What starts told of this plan's memory beside what the planner reckons; "" where there was none."""
+    told, planned = cell.ledger, cell.planned
+    if cell.learned is None or told is None or planned is None:
+        return ""
+    count = cell.learned.starts
+    starts = "1 start" if count == 1 else f"{text.count(count)} starts"
+    if not cell.learned.is_applied:
+        return f"Measured here by {starts}, and not used: these are the planner's own figures"
+    rows = (
+        ("weights", told.weights_bytes, planned.weights_bytes),
+        ("KV cache", told.kv_bytes, planned.kv_bytes),
+        ("runtime", told.runtime_bytes, planned.runtime_bytes),
+    )
+    parts = [
+        f"{name} {text.memory(now)} instead of {text.memory(before).value}"
+        for name, now, before in rows
+        if now is not None and before is not None and text.memory(now) != text.memory(before)
+    ]
+    return f"Measured here by {starts}: {', '.join(parts) or 'as the planner reckons'}"
+
+
 def plan_words(cell: Cell, engine_titles: Mapping[str, str]) -> str:
     """ "MXFP4 on vLLM, TP 2"; where nodes are left over, that and why."""
     said = f"{cell.quantization} on {engine_titles.get(cell.engine, cell.engine)}"
@@ -155,5 +182,5 @@ def cell_sentence(title: str, cell: Cell | None, engine_titles: Mapping[str, str
         return f"{said}, {missing}" if missing else said
     return (
         f"{said}, {plan_words(cell, engine_titles)}; about {text.token_rate(cell.user_tok_s.value)} for one user, "
-        f"{context_sentence(cell.max_context_tokens)}"
+        f"{context_sentence(cell.max_context_tokens)}{', memory as measured here' if is_measured(cell) else ''}"
     )

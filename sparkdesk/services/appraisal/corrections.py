@@ -28,6 +28,10 @@ from sparkdesk.core.jobs.plan import LaunchPlan, MemoryLedger, Problem
 from sparkdesk.core.jobs.record import JobState, JobStatus
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.jobs.truth import Correction, TruthRow
+from sparkdesk.core.models.spec import WeightFormat
+from sparkdesk.core.planning.launch.request import STOCK
+from sparkdesk.core.planning.search.combination import plain_cache
+from sparkdesk.core.planning.setup import Setup
 from sparkdesk.core.ports import Store
 from sparkdesk.services.appraisal.forecaster import Forecaster
 from sparkdesk.services.tasks import Tasks
@@ -39,6 +43,8 @@ SCHEMA = 1
 KEPT_STARTS = 20
 KEPT_PLANS = 200
 SIMULATED = "simulated"
+KV_MARK = " kv "
+"""Before the cache's type in a correction's model."""
 Key = tuple[str, str, str]
 
 
@@ -72,6 +78,8 @@ class Corrections:
         self._records: dict[Key, _Record] = {}
         self._planned: dict[str, tuple[MemoryLedger, ...]] = {}
         """By job, what the planner itself said of plans that were corrected."""
+        self._named: dict[str, tuple[tuple[str, WeightFormat] | None, ...]] = {}
+        """By the words of a key, what the catalogue has of them: asked for every cell of a table."""
         self._heard: dict[str, dict[str, float]] = {}
         self._is_loaded = False
         self.changed: Latest[int] = Latest(0)
@@ -119,6 +127,25 @@ class Corrections:
         """Whether starts like this one taught anything, on a real engine or a simulated one."""
         return any(key_for(request, is_simulated=one) in self._records for one in (False, True))
 
+    def for_setup(self, setup: Setup, *, is_simulated: bool) -> Correction | None:
+        """What starts of this very setup taught, applied or not: same weights, cache type, engine and build."""
+        build = _build_word(setup.build.key, is_simulated=is_simulated)
+        for key, record in self._records.items():
+            if key[1:] != (setup.engine.key, build):
+                continue
+            words, _, kv_dtype = key[0].partition(KV_MARK)
+            if plain_cache(kv_dtype) == plain_cache(setup.kv_dtype) and self._is_of(words, setup):
+                return learn(key, record.starts, is_applied=record.is_applied)
+        return None
+
+    def _is_of(self, words: str, setup: Setup) -> bool:
+        """Whether a launch of this model (and format, after a blank) loads the setup's weights."""
+        if words not in self._named:
+            head, _, tail = words.rpartition(" ")
+            pairs = ((words, ""), (head, tail))
+            self._named[words] = tuple(self._forecaster.weights(*pair) for pair in pairs if pair[0])
+        return (setup.spec.name, setup.weights) in self._named[words]
+
     def correct(self, plan: LaunchPlan) -> LaunchPlan:
         """A new plan with what was learned, visibly; the same where nothing was, or it was taken back."""
         correction = self.correction_for(plan)
@@ -141,9 +168,16 @@ class Corrections:
         plan = self._plan_of(job_id)
         record = self._records.get(key_of(plan)) if plan is not None else None
         if plan is not None and record is not None:
+            await self.apply_correction(Correction(*key_of(plan), starts=0), is_applied)
+
+    async def apply_correction(self, correction: Correction, is_applied: bool) -> None:
+        """The same where no job is at hand, of a correction as it was told. Raises StoreError."""
+        key = (correction.model, correction.engine, correction.build)
+        record = self._records.get(key)
+        if record is not None:
             record.is_applied = is_applied
             self._tell()
-            await self._save(key_of(plan), record)
+            await self._save(key, record)
 
     # Learning -----------------------------------------------------------------------------------------------------
 
@@ -197,9 +231,14 @@ def key_of(plan: LaunchPlan) -> Key:
 
 def key_for(request: LaunchRequest, *, is_simulated: bool) -> Key:
     """Weights of another format are another model, a simulated engine is another build."""
-    model = f"{request.model} {request.quantization}".strip() + (f" kv {request.kv_dtype}" if request.kv_dtype else "")
-    build = request.build or "stock"
-    return model, request.engine, f"{build} ({SIMULATED})" if is_simulated else build
+    cache = f"{KV_MARK}{request.kv_dtype}" if request.kv_dtype else ""
+    model = f"{request.model} {request.quantization}".strip() + cache
+    return model, request.engine, _build_word(request.build, is_simulated=is_simulated)
+
+
+def _build_word(build: str, *, is_simulated: bool) -> str:
+    word = build or STOCK
+    return f"{word} ({SIMULATED})" if is_simulated else word
 
 
 def _is_same(one: StartFigures, other: StartFigures) -> bool:

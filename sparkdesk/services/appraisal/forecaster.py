@@ -13,8 +13,8 @@ from sparkdesk.core.errors import SettingsError
 from sparkdesk.core.jobs.appraisal.outlook import Outlook
 from sparkdesk.core.jobs.plan import LaunchPlan
 from sparkdesk.core.jobs.request import LaunchRequest
-from sparkdesk.core.models.catalogue import find_model
-from sparkdesk.core.models.spec import ModelSpec
+from sparkdesk.core.models.catalogue import find_model, weights_of
+from sparkdesk.core.models.spec import ModelSpec, WeightFormat
 from sparkdesk.core.planning.launch.request import setup_of, with_weights, workload_of
 from sparkdesk.core.planning.memory.ledger import launch_ledgers, worst_fit
 from sparkdesk.core.planning.memory.need import sequences_bytes
@@ -83,6 +83,14 @@ class Forecaster:
         if setup.weights.weight_bytes <= 0 and plan is not None and len(plan.ledgers) == 1:
             return with_weights(setup, plan.ledgers[0].weights_bytes)
         return setup
+
+    def weights(self, model: str, quantization: str) -> tuple[str, WeightFormat] | None:
+        """The model's name and the checkpoint that a launch of these words loads; None where it is not known."""
+        match = find_model(self._catalogue, model)
+        found = weights_of(match.spec, model, quantization) if match is not None else None
+        if match is not None and found is None and not quantization:
+            found = match.weights
+        return (match.spec.name, found) if match is not None and found is not None else None
 
     def profile(self, engine: str) -> EngineProfile | None:
         """What the planner knows of an engine."""

@@ -19,6 +19,7 @@ from sparkdesk.core.jobs.record import JobState, JobStatus
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.jobs.verdict import ANSWER_TOKENS, PROMPT_TOKENS
 from sparkdesk.core.planning.place import NodeRoom, Place
+from sparkdesk.core.planning.setup import Build
 from sparkdesk.core.planning.workload import Workload
 from sparkdesk.core.step import Playbook
 from sparkdesk.infra.store import SqliteStore
@@ -148,3 +149,28 @@ def test_the_forecaster_answers_as_the_plan_table_does_and_frees_the_jobs_own_pl
     assert found.left_bytes == LEDGER.free_bytes
     unknown = REQUEST.model_copy(update={"model": "nobody/knows-it"})
     assert forecaster.outlook(unknown, Workload("fixed", "", 512, 128, 1), "a") is None
+
+
+async def test_the_table_asks_for_what_the_very_same_setup_told_and_forgets_it_there(store: SqliteStore) -> None:
+    async with desk_with(store) as desk:
+        desk.start(plan_of("a" * 16), 66.0)
+        desk.start(plan_of("b" * 16, note="simulated vLLM"), 90.0)
+        setup = desk.forecaster.setup(REQUEST)
+        assert setup is not None
+        real, simulated = (desk.corrections.for_setup(setup, is_simulated=one) for one in (False, True))
+        assert real is not None
+        assert simulated is not None
+        assert (real.weights_factor, simulated.weights_factor) == (1.1, 1.5)
+        others = (
+            replace(setup, kv_dtype="fp8"),
+            replace(setup, build=Build("eager", "Eager")),
+            replace(setup, weights=replace(setup.weights, repo="somebody/else")),
+            replace(setup, engine=replace(setup.engine, key="sglang")),
+        )
+        assert [desk.corrections.for_setup(one, is_simulated=False) for one in others] == [None] * 4
+        assert desk.corrections.for_setup(replace(setup, kv_dtype="bf16"), is_simulated=False) == real
+        await desk.corrections.apply_correction(real, False)
+        forgotten = desk.corrections.for_setup(setup, is_simulated=False)
+        assert forgotten == replace(real, is_applied=False)
+    async with desk_with(store) as later:
+        assert later.corrections.for_setup(setup, is_simulated=False) == forgotten

@@ -12,10 +12,12 @@ from pytestqt.qtbot import QtBot
 
 from sparkdesk.core.feed import Latest
 from sparkdesk.core.jobs.backend import NodeContext
+from sparkdesk.core.jobs.truth import Correction
 from sparkdesk.core.models.catalogue import find_model
 from sparkdesk.core.models.spec import ModelSpec
 from sparkdesk.core.planning.place import NodeRoom, Place
 from sparkdesk.core.planning.search.table import ModelRow, models_table
+from sparkdesk.core.planning.setup import Setup
 from tests.ui.launch.desk import node
 from tests.ui.launch.real import catalogue, reference
 from tests.ui.picture import host_page
@@ -45,6 +47,8 @@ class ModelsDesk:
         self.asked: list[tuple[str, tuple[int, ...]]] = []
         self.remedies: list[tuple[str, int]] = []
         self.problem = ""
+        self.learned: Latest[int] = Latest(0)
+        self.correction: Correction | None = None
 
     def place(self, node_ids: tuple[str, ...]) -> Place:
         """These nodes."""
@@ -60,7 +64,16 @@ class ModelsDesk:
     def row_for(self, spec: ModelSpec, place: Place, counts: tuple[int, ...]) -> ModelRow:
         """The planner itself."""
         self.asked.append((spec.key, counts))
-        return models_table((spec,), place, reference(), counts)[0]
+        return models_table((spec,), place, reference(), counts, learned=self._learned)[0]
+
+    def _learned(self, setup: Setup) -> Correction | None:
+        found = self.correction
+        return found if found is not None and found.model == setup.weights.repo else None
+
+    def learn(self, correction: Correction, is_applied: bool = True) -> None:
+        """Starts told this, or a person said whether it is applied."""
+        self.correction = replace(correction, is_applied=is_applied)
+        self.learned.set(self.learned.value + 1)
 
     def remedy(self, spec: ModelSpec, _place: Place, count: int) -> str:
         """Words of no planner."""
@@ -76,6 +89,8 @@ class ModelsDesk:
             self.contexts,
             time.perf_counter,
             self.remedy,
+            learned_changed=self.learned,
+            set_learned=self.learn,
             engine_titles=TITLES,
             problem=self.problem,
         )
@@ -87,7 +102,7 @@ def open_models(qtbot: QtBot, desk: ModelsDesk, size: tuple[int, int] = (1232, 8
     host = host_page(page, *size)
     qtbot.addWidget(host)
     host.activateWindow()
-    qtbot.waitUntil(lambda: not page.model.is_computing)
+    qtbot.waitUntil(lambda: not page.model.is_computing, timeout=60_000)
     return page
 
 

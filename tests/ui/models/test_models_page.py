@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from sparkdesk.core.jobs.plan import Fit
+from sparkdesk.core.jobs.truth import Correction
 from sparkdesk.core.planning.search.table import Verdict
 from tests.ui.launch.desk import node
 from tests.ui.models.desk import ModelsDesk, click, open_models, specs
@@ -274,3 +275,27 @@ def test_the_first_click_chooses_the_row_under_it(qtbot: QtBot, dressed: object,
     page.table.setCurrentIndex(QModelIndex())
     click(page, "glm-5", 2)
     assert page.model.chosen_name == page.table.cells.entries[-1].spec.name
+
+
+HEAVY = Correction("Qwen/Qwen3-Coder-Next-FP8", "vllm", "stock", 2, weights_factor=1.1)
+
+
+def test_a_plan_whose_memory_was_measured_says_so_and_can_be_forgotten_there(
+    qtbot: QtBot, page: ModelsPage, desk: ModelsDesk
+) -> None:
+    click(page, "qwen3-coder-next", 1)
+    before = said(page, "qwen3-coder-next", 1)
+    assert page.detail.learned.isVisible() is False
+    desk.learn(HEAVY)
+    qtbot.waitUntil(page.detail.learned.isVisible, timeout=30_000)
+    words = page.detail.learned.text()
+    assert words.startswith("Measured here by 2 starts: weights ")
+    assert " GiB instead of " in words
+    assert said(page, "qwen3-coder-next", 1).endswith(", memory as measured here")
+    assert "memory as measured" not in said(page, "glm-5", 4), "of another model nothing was measured"
+    QTest.mouseClick(page.detail.forget, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: page.detail.forget.text() == "Use what was measured", timeout=30_000)
+    assert said(page, "qwen3-coder-next", 1) == before
+    assert page.detail.learned.text().endswith("not used: these are the planner's own figures.")
+    QTest.mouseClick(page.detail.forget, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: page.detail.learned.text() == words, timeout=30_000)

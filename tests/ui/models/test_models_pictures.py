@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pytestqt.qtbot import QtBot
 
+from sparkdesk.core.jobs.plan import GIB
+from sparkdesk.core.jobs.truth import Correction
 from tests.ui.launch.real import catalogue
 from tests.ui.models.desk import ModelsDesk, click, open_models
 from tests.ui.picture import take_pictures
@@ -33,3 +35,11 @@ def test_pictures_of_nothing_found_and_of_many_nodes(qtbot: QtBot, dressed: obje
     take_pictures(page, "models-eight")
     page.filters.search.setText("no such model")
     take_pictures(page, "models-nothing")
+
+
+def test_pictures_of_a_plan_whose_memory_was_measured(qtbot: QtBot, dressed: object) -> None:
+    desk = ModelsDesk(catalogue()[:20], (6.2, 6.2), ("Qwen/Qwen3-Coder-Next-FP8",))
+    desk.learn(Correction("Qwen/Qwen3-Coder-Next-FP8", "vllm", "stock", 3, 1.018, runtime_bytes=3.4 * GIB))
+    page = open_models(qtbot, desk)
+    click(page, "qwen3-coder-next", 1)
+    take_pictures(page, "models-measured")

@@ -27,7 +27,7 @@ from ui.shell.model import ShellModel
 from ui.widgets.empty_state import EmptyState
 
 Story = Callable[[Desktop], Coroutine[Any, Any, None]]
-STORY_TIMEOUT_S = 60.0
+STORY_TIMEOUT_S = 180.0
 BEAT_MS = 10
 
 
@@ -86,7 +86,7 @@ async def _live(opened: OpenedWindow, options: WindowOptions, story: Story, limi
     return life.result()
 
 
-async def until(is_right: Callable[[], object], what: str, *, timeout_s: float = 20.0) -> None:
+async def until(is_right: Callable[[], object], what: str, *, timeout_s: float = 60.0) -> None:
     """Wait for something that only the screen shows."""
     try:
         async with asyncio.timeout(timeout_s):
@@ -96,7 +96,7 @@ async def until(is_right: Callable[[], object], what: str, *, timeout_s: float =
         raise AssertionError(f"never happened: {what}") from None
 
 
-async def node_in(desktop: Desktop, index: int, *states: NodeState, timeout_s: float = 30.0) -> NodeStatus:
+async def node_in(desktop: Desktop, index: int, *states: NodeState, timeout_s: float = 90.0) -> NodeStatus:
     """A node, once it is in one of these states."""
     try:
         nodes = await wait_for_value(

@@ -49,7 +49,7 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     return {**kept, "HOME": str(home), "SPARKDESK_HOME": str(home / "sparkdesk"), "PYTHONUNBUFFERED": "1", **more}
 
 
-def run_program(home: Path, *words: str, has_screen: bool = True, timeout_s: float = 60.0) -> tuple[int, str, str]:
+def run_program(home: Path, *words: str, has_screen: bool = True, timeout_s: float = 120.0) -> tuple[int, str, str]:
     """Run `python -m sparkdesk ...` to its end: exit code, standard output, standard error."""
     done = subprocess.run(
         [sys.executable, "-m", "sparkdesk", *words],

@@ -67,7 +67,7 @@ async def launch(stack: Stack, node_id: str, *, model: str = "tinytool") -> JobS
     return job
 
 
-async def job_in(stack: Stack, job_id: str, *states: JobState, timeout_s: float = 30.0) -> JobStatus:
+async def job_in(stack: Stack, job_id: str, *states: JobState, timeout_s: float = 90.0) -> JobStatus:
     """The job, once it is in one of these states."""
 
     def find(jobs: tuple[JobStatus, ...]) -> list[JobStatus]:

@@ -22,7 +22,7 @@ import pytest
 
 from sparkdesk.core.cluster.node import NodeRecord
 
-START_TIMEOUT_S = 10.0
+START_TIMEOUT_S = 60.0
 
 
 def require(condition: bool, reason: str) -> None:

@@ -104,7 +104,7 @@ def session_of(leader: int) -> list[int]:
 
 
 def wait_for(check: Callable[[], Any]) -> Any:
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while time.monotonic() < until:
         if found := check():
             return found

@@ -43,7 +43,7 @@ class LlamaServer:
         """How many sequences the server computes now, by its own count."""
         return sum(bool(slot.get("is_processing")) for slot in self.get("/slots"))
 
-    def wait_idle(self, timeout_s: float = 10.0) -> bool:
+    def wait_idle(self, timeout_s: float = 30.0) -> bool:
         """Wait until the server computes nothing."""
         deadline_s = time.monotonic() + timeout_s
         while time.monotonic() < deadline_s:

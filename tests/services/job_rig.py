@@ -199,7 +199,7 @@ def free_port() -> int:
         return port
 
 
-async def until(condition: Callable[[], bool], timeout_s: float = 40.0) -> None:
+async def until(condition: Callable[[], bool], timeout_s: float = 90.0) -> None:
     """Wait, bounded, until it is so."""
     async with asyncio.timeout(timeout_s):
         while not condition():

@@ -44,15 +44,15 @@ class Simulator:
             "client_keys": [str(self.state / "client_ed25519")],
             "known_hosts": trust(node["host_key"]),
             "config": [],
-            "connect_timeout": 20,
-            "login_timeout": 20,
+            "connect_timeout": 60,
+            "login_timeout": 60,
         }
         return asyncssh.connect(node["address"], node["port"], **(settings | options))
 
     def control(self, way: str, fault: str, node: str) -> subprocess.CompletedProcess[bytes]:
         """Switch a fault at run time, as a person would."""
         words = ["simulate", "--state", str(self.state), "--control", way, fault, node]
-        return subprocess.run([sys.executable, "-m", "sparkdesk", *words], cwd=PROJECT, capture_output=True, timeout=30)
+        return subprocess.run([sys.executable, "-m", "sparkdesk", *words], cwd=PROJECT, capture_output=True, timeout=90)
 
 
 def trust(host_key: str) -> tuple[list[asyncssh.SSHKey], list[asyncssh.SSHKey], list[asyncssh.SSHKey]]:
@@ -97,7 +97,7 @@ def running(home: Path, state: Path, *words: str) -> Iterator[Simulator]:
         yield Simulator(process, json.loads(line), state)
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=90)
         for stream in (process.stdin, process.stdout, process.stderr):
             if stream is not None:
                 stream.close()

@@ -257,7 +257,7 @@ async def test_a_dead_engine_answers_500_behind_a_face_that_goes_on(cluster: Sim
     async with cluster.connect() as connection, running(connection, "dying", f"{VLLM} some/Model {flags}", 8207):
         cluster.control("on", "engine-dead", "1")
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(90):
                 while (await ask(connection, 8207, "/health"))[0] != 503:
                     await asyncio.sleep(0.1)
         finally:
@@ -281,11 +281,11 @@ async def test_a_leaking_engine_eats_memory_until_it_is_killed(cluster: Simulato
             before = await available_kb()
             cluster.control("on", "engine-leak", "1")
             try:
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(90):
                     while await available_kb() > before - 12_000_000:
                         await asyncio.sleep(0.1)
             finally:
                 cluster.control("off", "engine-leak", "1")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             while await available_kb() < before:
                 await asyncio.sleep(0.1)

@@ -144,7 +144,7 @@ async def test_on_a_full_disk_no_file_grows_also_of_what_runs_already_until_ther
 
 async def read_line_of(process: asyncssh.SSHClientProcess[str], words: str) -> None:
     """Read on until it prints this."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while words not in await process.stdout.readline():
             pass
 
@@ -153,7 +153,7 @@ async def read_until(connection: asyncssh.SSHClientConnection, command: str, is_
     """The first right output of a command: the files of a node move twice a second."""
     text = ""
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             while True:
                 text = str((await connection.run(command)).stdout)
                 if is_right(text):

@@ -25,7 +25,7 @@ async def get(connection: asyncssh.SSHClientConnection, path: str, *words: str) 
 async def fetch(connection: asyncssh.SSHClientConnection, repo: str, environment: str = "") -> dict[str, object]:
     """The last line of our own program that fetches a model, run on the node."""
     command = f"SPARKDESK_RETRY_S=0.05 SPARKDESK_SPARE_BYTES=0 {environment} python3 - {repo} main"
-    result = await connection.run(command, input=FETCH, encoding=None, timeout=60)
+    result = await connection.run(command, input=FETCH, encoding=None, timeout=90)
     found: dict[str, object] = json.loads(bytes(result.stdout or b"").splitlines()[-1])
     return found
 
@@ -91,8 +91,8 @@ async def test_an_engine_knows_the_size_of_what_was_fetched(cluster: Simulator) 
         words = "nvcr.io/nvidia/vllm:26.05-py3 vllm serve BAAI/bge-m3 --port 8299 --gpu-memory-utilization 0.005"
         volume = "-v /home/nvidia/.cache/huggingface:/root/.cache/huggingface"
         run = f"docker run --rm --gpus all --network host {volume} {words} 2>&1"
-        text = str((await connection.run(run, timeout=30)).stdout)
+        text = str((await connection.run(run, timeout=90)).stdout)
         assert "Model loading took 1.02 GiB memory" in text
         offline = run.replace("docker run", "docker run -e HF_HUB_OFFLINE=1").replace("BAAI/bge-m3", "BAAI/other")
-        result = await connection.run(offline, timeout=30)
+        result = await connection.run(offline, timeout=90)
         assert (result.exit_status, "couldn't find them in the cached files" in str(result.stdout)) == (1, True)

@@ -82,4 +82,4 @@ async def test_only_their_own_ports_listen(busy: Simulator) -> None:
 async def until_up(connection: asyncssh.SSHClientConnection) -> None:
     """Wait until Ollama holds its model."""
     wait = "until ollama ps 2>/dev/null | grep -q Forever; do sleep 0.2; done"
-    await connection.run(wait, check=True, timeout=60)
+    await connection.run(wait, check=True, timeout=90)

@@ -44,7 +44,7 @@ async def test_rdma_moves_the_counters_of_both_ends_and_of_no_other_port(cluster
 
 async def until_still(link: asyncssh.SSHClientConnection, command: str) -> None:
     """Wait until a number stays as it is for longer than the files of a node take to move."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while await read_number(link, command) != await read_number(link, f"sleep {2 * live.TICK_S}; {command}"):
             pass
 

@@ -46,14 +46,14 @@ class FleetDesk:
             network=network,
         )
 
-    async def wait(self, is_right: Callable[[NodeStatus], bool], *, timeout_s: float = 20.0) -> NodeStatus:
+    async def wait(self, is_right: Callable[[NodeStatus], bool], *, timeout_s: float = 60.0) -> NodeStatus:
         """Until the first node is as wanted."""
         nodes = await wait_for_value(
             self.inventory.nodes, lambda nodes: bool(nodes) and is_right(nodes[0]), timeout_s=timeout_s
         )
         return nodes[0]
 
-    async def wait_for(self, state: NodeState, *, timeout_s: float = 20.0) -> NodeStatus:
+    async def wait_for(self, state: NodeState, *, timeout_s: float = 60.0) -> NodeStatus:
         """Until the first node is in this state."""
         return await self.wait(lambda node: node.state is state, timeout_s=timeout_s)
 

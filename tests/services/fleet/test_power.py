@@ -130,7 +130,7 @@ class Desk:
         await self.inventory.open(ClusterRecord("c", "Test", nodes))
         await self.until(NodeState.LIVE)
 
-    async def until(self, *states: NodeState, timeout_s: float = 30.0) -> None:
+    async def until(self, *states: NodeState, timeout_s: float = 90.0) -> None:
         await wait_for_value(self.inventory.nodes, lambda nodes: nodes[0].state in states, timeout_s=timeout_s)
 
     async def until_ordered(self, word: str) -> None:

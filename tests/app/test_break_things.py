@@ -28,7 +28,7 @@ async def until_seen(desktop: Desktop, shape: Shape) -> Topology:
     )
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(420)
 def test_a_ring_is_tried_broken_on_purpose_and_mended(qapp: QApplication) -> None:
     async def story(desktop: Desktop) -> None:
         window = desktop.window
@@ -50,7 +50,7 @@ def test_a_ring_is_tried_broken_on_purpose_and_mended(qapp: QApplication) -> Non
         window.actions_registry.run("simulation.mend")
         await until_seen(desktop, Shape.RING)
 
-    assert play(qapp, story, WindowOptions(is_forgetful=True), limit_s=150) == 0
+    assert play(qapp, story, WindowOptions(is_forgetful=True), limit_s=300) == 0
 
 
 def test_each_fault_that_the_palette_offers_is_one_of_the_simulators_and_has_a_title_of_its_own() -> None:

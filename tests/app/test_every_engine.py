@@ -50,7 +50,7 @@ def demo() -> None:
     require_demo()
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(420)
 def test_an_owner_launches_measures_and_stops_each_engine_from_the_pages(qapp: QApplication) -> None:
     async def story(desktop: Desktop) -> None:
         await all_live(desktop, 1)
@@ -66,7 +66,7 @@ def test_an_owner_launches_measures_and_stops_each_engine_from_the_pages(qapp: Q
             assert all(point.failed == 0 and point.answer_tokens > 0 for point in run.points), run.points
             await stopped(desktop, job)
 
-    assert play(qapp, story, WindowOptions(is_simulated=True, simulation=SERVICE), limit_s=220) == 0
+    assert play(qapp, story, WindowOptions(is_simulated=True, simulation=SERVICE), limit_s=380) == 0
 
 
 async def launched(desktop: Desktop, case: Case) -> JobStatus:

@@ -16,6 +16,7 @@ from sparkdesk.core.jobs.fix import LICENCE, TOKEN
 from sparkdesk.core.jobs.record import JobState, JobStatus
 from ui import text, theme
 from ui.jobs.effort_card import EffortCard
+from ui.jobs.mark import is_coming_up
 from ui.jobs.measure.dialog import MeasureDialog
 from ui.jobs.model import DeploymentsModel, moment
 from ui.jobs.part.change_card import ChangeCard
@@ -27,6 +28,7 @@ from ui.jobs.part.speed_card import SpeedCard
 from ui.jobs.part.truth_card import TruthCard
 from ui.jobs.words.change import change_words, changed_request
 from ui.jobs.words.sentence import join_sentences
+from ui.jobs.words.speed import why_not_again
 from ui.widgets.banner import Banner
 from ui.widgets.empty_state import EmptyState
 
@@ -309,13 +311,13 @@ class DeploymentDetail(QWidget):
         self.speed.setVisible(verdict is not None and self._is_speed_open)
         if verdict is not None and self._is_speed_open:
             when = moment(verdict.at_ms, feeds.now_ms())
-            why_not = "" if job.state is JobState.READY else "It is not ready now"
+            why_not = why_not_again(job, verdict)
             self.speed.show_verdict(verdict, when, why_not_again=why_not, can_ask=feeds.check_again is not None)
         change = feeds.next_change(job.job_id) if is_serving and not self._model.is_read_only(job) else None
         plan = feeds.plan_of(job.job_id)
         sets = change_words(plan.request, change.change) if change is not None and plan is not None else ""
         self.change.show_change(change, sets, can_dismiss=feeds.dismiss_change is not None)
-        rows = feeds.truth(job.job_id) if not job.account else ()
+        rows = feeds.truth(job.job_id) if not (job.account or is_coming_up(job)) else ()
         correction = feeds.correction(job.job_id)
         engine = feeds.engine_titles.get(correction.engine, "") if correction is not None else ""
         self.truth.show_truth(rows, correction, engine=engine, can_set=feeds.set_correction is not None)

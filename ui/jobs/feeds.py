@@ -47,6 +47,10 @@ class Found(Protocol):
         """Where the search goes on, before this byte."""
 
     @property
+    def fraction(self) -> float | None:
+        """How much of the log was searched; None while nothing was."""
+
+    @property
     def problem(self) -> str:
         """Why no more was searched; "" when the lines were enough."""
 

@@ -170,7 +170,9 @@ class DeploymentsModel(QObject):
             if phase is None:
                 return "   ".join(part for part in (job.state.words, left) if part)
             title = text.one_line(phase.title, 40)
-            said = f"{title} {share_words(phase, text.one_line(phase.note, 60))}".strip()
+            note = share_words(phase, text.one_line(phase.note, 60))
+            is_share = text.is_known(phase.fraction) or not note
+            said = f"{title} {note}".strip() if is_share else f"{title}: {note}"
             if is_short and (left or text.is_known(phase.fraction)):
                 said = f"{title} {share_words(phase, '')}".strip()
                 return "   ".join(part for part in (said, left) if part)

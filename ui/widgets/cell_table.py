@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QPainter
+from PySide6.QtGui import QPainter, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QFrame,
@@ -29,6 +29,8 @@ from ui.widgets.paint import elided, pen, text_width, write
 
 Index = QModelIndex | QPersistentModelIndex
 CellLook = Literal["plain", "strong", "section", "ok", "warn", "marked", "crit", "unknown"]
+NO_FIGURES: Final = 1000
+"""Past the last column there can be."""
 _PAD = 8
 _ICON_ROOM = 19
 # look: (fill, icon, tint of icon and word, ink of the text)
@@ -74,6 +76,7 @@ class CellModel(QAbstractTableModel):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.table = Table()
+        self.figures_from = NO_FIGURES
 
     def set_table(self, table: Table) -> bool:
         """Show another table; tells whether its shape changed, so that spans and widths must be made again."""
@@ -111,7 +114,8 @@ class CellModel(QAbstractTableModel):
         if orientation is Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
             return self.table.headers[section] if section < len(self.table.headers) else None
         if orientation is Qt.Orientation.Horizontal and role == Qt.ItemDataRole.TextAlignmentRole:
-            return int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+            side = Qt.AlignmentFlag.AlignRight if section >= self.figures_from else Qt.AlignmentFlag.AlignLeft
+            return int(side | Qt.AlignmentFlag.AlignVCenter)
         return None
 
     def flags(self, index: Index) -> Qt.ItemFlag:
@@ -157,6 +161,8 @@ class _Delegate(QStyledItemDelegate):
             elif fill is not None:
                 painter.fillRect(rect, color(fill))
             left = rect.left() + _PAD
+            if index.column() >= self._model.figures_from:
+                left = max(left, rect.right() - self.sizeHint(option, index).width() + _PAD)
             if icon:
                 draw_icon(painter, QPointF(left, rect.center().y() - 6), icon, tint, theme.ICON_SIZE_CHIP)
                 left += _ICON_ROOM
@@ -181,11 +187,15 @@ def _role(cell: Cell) -> Role:
 
 
 class CellTable(QTableView):
-    """The table. Arrow keys walk over the cells; the last column takes the room that is left."""
+    """The table. Arrow keys walk over the cells; the last column takes the room that is left.
 
-    def __init__(self, what: str, parent: QWidget | None = None) -> None:
+    Columns from `figures_from` on hold figures: they stand at the right, and then all columns share that room.
+    """
+
+    def __init__(self, what: str, parent: QWidget | None = None, *, figures_from: int = NO_FIGURES) -> None:
         super().__init__(parent)
         self.cells = CellModel(self)
+        self.cells.figures_from = figures_from
         self.setModel(self.cells)
         self.setItemDelegate(_Delegate(self.cells, self))
         self.setAccessibleName(what)
@@ -218,10 +228,20 @@ class CellTable(QTableView):
 
     def _fit_columns(self) -> None:
         """Give each column what its texts need, at most half of the table for one."""
-        limit = max(self.viewport().width() // 2, 160)
-        for column, title in enumerate(self.cells.table.headers[:-1]):
-            wanted = max(self.sizeHintForColumn(column), round(text_width(title, "label")) + 2 * _PAD + 6)
-            self.setColumnWidth(column, min(wanted, limit))
+        limit, spare = max(self.viewport().width() // 2, 160), 0
+        wanted = [
+            min(limit, max(self.sizeHintForColumn(column), round(text_width(title, "label")) + 2 * _PAD + 6))
+            for column, title in enumerate(self.cells.table.headers)
+        ]
+        if self.cells.figures_from < len(wanted):
+            spare = max(0, self.viewport().width() - sum(wanted)) // len(wanted)
+        for column, width in enumerate(wanted[:-1]):
+            self.setColumnWidth(column, width + spare)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if self.cells.figures_from != NO_FIGURES:
+            self._fit_columns()
 
     def wanted_width(self) -> int:
         """The width at which nothing scrolls sideways."""

@@ -222,7 +222,7 @@ def _loading(now_ms: int) -> list[LogLine]:
         text = f"Loading safetensors checkpoint shards: {round(100 * i / 14):3}% Completed | {i}/14"
         lines.append((8000 - i * 800, "engine", "info", text))
     lines += [
-        (300, "job", "warning", f"[sparkdesk] {MEMORY}"),
+        (300, "job", "warning", MEMORY),
         (100, "SparkDesk", "warning", f"The server is gone: {MEMORY}"),
     ]
     return [LogLine(now_ms - ago, source, level, text) for ago, source, level, text in lines]

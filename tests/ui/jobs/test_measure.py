@@ -16,7 +16,7 @@ from sparkdesk.core.bench.expectation import NOTHING
 from sparkdesk.core.bench.run import BenchPoint, BenchShape, BenchState
 from tests.ui.jobs.desk import MEASURED, READY, Desk, measured
 from tests.ui.picture import SHOTS, cut_labels, host_page
-from ui.jobs.measure.dialog import MeasureDialog
+from ui.jobs.measure.dialog import LEAST, MeasureDialog
 from ui.jobs.measure.words import csv_of, markdown_of, read_users
 from ui.jobs.model import DeploymentsModel
 from ui.jobs.view import DeploymentsPage
@@ -149,3 +149,17 @@ def test_pictures_of_a_measurement(dialog: MeasureDialog, desk: Desk) -> None:
     assert not cut_labels(dialog)
     SHOTS.mkdir(parents=True, exist_ok=True)
     assert dialog.grab().save(str(SHOTS / "deployment-measure.png"))
+
+
+def test_figures_stand_below_each_other_at_the_right_and_are_never_cut(dialog: MeasureDialog, desk: Desk) -> None:
+    desk.runs.set((measured(points=(*MEASURED, BenchPoint(8, 123.4, 98.7, 0.05, 12_345.0, 11_728.0, 512, 128, 8))),))
+    for width in (LEAST[0], 840):
+        dialog.resize(width, 560)
+        QTest.qWait(40)
+        table = dialog.table
+        assert table.horizontalScrollBar().maximum() == 0
+        columns = range(table.cells.columnCount())
+        assert all(table.columnWidth(column) >= table.sizeHintForColumn(column) for column in columns)
+        side = table.cells.headerData(4, Qt.Orientation.Horizontal, Qt.ItemDataRole.TextAlignmentRole)
+        assert isinstance(side, int)
+        assert side & int(Qt.AlignmentFlag.AlignRight)

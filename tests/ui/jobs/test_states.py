@@ -11,6 +11,7 @@ from pytestqt.qtbot import QtBot
 
 from sparkdesk.core.jobs.record import JobState, JobStatus, LogLine, Phase, PhaseState
 from sparkdesk.core.jobs.verdict import Pace
+from sparkdesk.services.appraisal.appraisals import MEASURES
 from tests.ui import rack
 from tests.ui.jobs.desk import AS_EXPECTED, BROKEN, FAILED, PHASES, READY, Desk
 from tests.ui.picture import host_page
@@ -152,6 +153,25 @@ def test_the_point_where_a_start_stands_says_how_far_it_is_uncut(qtbot: QtBot, d
     page = show(qtbot, replace(READY, state=JobState.LOADING, phases=LOADING, readings=()))
     assert page.detail.head.timeline.stages()[-2].detail == "64\u202f%"
     assert page.detail.head.live.text() == "Load: 64\u202f%, 9 of 14 shards"
+
+
+def test_a_start_says_what_it_does_and_leaves_the_room_to_its_log(qtbot: QtBot, dressed: object) -> None:
+    phases = (*LOADING[:4], Phase("token", "First token", PhaseState.CURRENT, 1.0, "Server listens"), LOADING[-1])
+    page = show(qtbot, replace(READY, state=JobState.LOADING, phases=phases, readings=()))
+    assert page.model.entries()[1].figures == "First token: Server listens"
+    assert not page.detail.truth.isVisible()
+
+
+def test_a_check_of_its_speed_that_runs_is_not_begun_again(qtbot: QtBot, dressed: object) -> None:
+    desk = Desk()
+    desk.verdicts["j1"] = replace(AS_EXPECTED, pace=Pace.UNKNOWN, measured_tok_s=math.nan, note=MEASURES)
+    page = show(qtbot, READY, desk)
+    page.detail.head.verdict.click()
+    speed = page.detail.speed
+    assert speed.title.text() == "Its speed is measured now"
+    assert "today" not in speed.line.text(), "it has no time before it ended"
+    assert not speed.note.isVisible()
+    assert speed.again.toolTip() == "<qt>It is measured now</qt>"
 
 
 # What serves without tokens ----------------------------------------------------------------------

@@ -37,7 +37,7 @@ PRESETS = {"short": (512, 128), "long": (2048, 512)}
 MOST_RUNS = 50
 MOST_PX = 280
 """Of the table; more rows scroll."""
-LEAST = (700, 460)
+LEAST = (740, 460)
 SIZE = (840, 560)
 EXPLAINED = "E2E, TTFT: means of a request. Rates: all users together, by the server's own count of tokens."
 
@@ -66,7 +66,7 @@ class MeasureDialog(QDialog):
         self.runs = Select(is_small=True)
         self.chip = Chip()
         self.what = ElidedLabel("", "dense", "text2")
-        self.table = CellTable("Measured, predicted and published")
+        self.table = CellTable("Measured, predicted and published", figures_from=1)
         self.warning = Label("", "dense", "warn", is_wrapped=True)
         self.failure = Label("", "dense", "crit", is_wrapped=True, is_selectable=True)
         self.note = Label("", "label", "text3", is_wrapped=True)

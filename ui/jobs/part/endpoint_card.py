@@ -107,7 +107,7 @@ class EndpointCard(Card):
             _block("Use it from", ways),
         )
         self._row.setSpacing(22)
-        for block, stretch in zip(blocks, (5, 4, 0), strict=True):
+        for block, stretch in zip(blocks, (1, 1, 0), strict=True):
             self._row.addLayout(block, stretch)
         self.column(spacing=6).addLayout(self._row)
 

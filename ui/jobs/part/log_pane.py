@@ -42,6 +42,7 @@ class FoundPage(QWidget):
         self.model = LogModel(self)
         self.words = ElidedLabel("", "dense", "text2")
         self.older = Button("Older ones", is_small=True)
+        self.stop = Button("Stop", is_small=True)
         self.back = Button("Back to the live log", is_small=True)
         self.area = LogArea(self.model)
         self.area.setAccessibleName("Lines found on the node")
@@ -50,6 +51,7 @@ class FoundPage(QWidget):
         row.setSpacing(8)
         row.addWidget(self.words, 1)
         row.addWidget(self.older)
+        row.addWidget(self.stop)
         row.addWidget(self.back)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -77,6 +79,7 @@ class LogPane(LogView):
         self._is_asking = False
         self._is_whole = False
         self._next_offset = -1
+        self._search_number = self._shown = 0
         self.is_full = False
         self.dialog: QFileDialog | None = None
         self.found = FoundPage()
@@ -89,6 +92,7 @@ class LogPane(LogView):
         self.head.size_asked.connect(lambda: self.set_full(not self.is_full))
         self.found.older_asked.connect(lambda: self._search(self._next_offset))
         self.found.closed.connect(self.show_live)
+        self.found.stop.clicked.connect(self.stop_search)
 
     # The live lines -------------------------------------------------------------------------------------------------
 
@@ -169,43 +173,73 @@ class LogPane(LogView):
             return
         pattern = wanted.pattern.pattern if wanted.pattern is not None else re.escape(wanted.needle)
         self.found.words.setText(f"Searching the whole log for {text.one_line(self.head.words.text(), 80)}…")
-        self.found.older.set_busy(True)
+        self.found.older.setVisible(False)
+        self.found.stop.setVisible(True)
         self.rows.setCurrentWidget(self.found)
-        feeds.start(self._fetch_found, self._job_id, pattern, _LEVELS.get(wanted.level, ""), before_offset)
+        self._search_number, self._shown = self._search_number + 1, 0
+        level = _LEVELS.get(wanted.level, "")
+        feeds.start(self._fetch_found, self._search_number, self._job_id, pattern, level, before_offset)
 
-    async def _fetch_found(self, job_id: str, pattern: str, level: str, before_offset: int) -> None:
+    async def _fetch_found(self, number: int, job_id: str, pattern: str, level: str, before_offset: int) -> None:
         ask = self._jobs.feeds.search_lines
         found: Found | None = None
+
+        def take(part: Found) -> bool:
+            nonlocal found
+            if number == self._search_number:
+                found = part
+                self._show_found(part, is_over=False)
+            return number == self._search_number
+
         try:
-            found = await ask(job_id, pattern, level, before_offset) if ask is not None else None
+            found = await ask(job_id, pattern, level, before_offset, take) if ask is not None else None
         except SparkDeskError as error:
             self.failed.emit(error)
-        if job_id != self._job_id:
+        if number != self._search_number:
             return
-        self.found.older.set_busy(False)
+        self.found.stop.setVisible(False)
         if found is None:
             self.found.words.setText("The log could not be searched.")
             self.found.older.setVisible(False)
             return
-        rows = RowMaker(self._rows.ranks).rows(found.lines)
-        if before_offset < 0:
-            self.found.model.append(rows)
-            self.found.model.flush()
+        self._show_found(found, is_over=True)
+
+    def _show_found(self, found: Found, *, is_over: bool) -> None:
+        """Lines as they come, the older ones above; and how far the search is."""
+        model, new = self.found.model, found.lines[: len(found.lines) - self._shown]
+        rows = RowMaker(self._rows.ranks).rows(new)
+        self._shown = len(found.lines)
+        if rows and not model.total():
+            model.append(rows)
+            model.flush()
             bar = self.found.area.verticalScrollBar()
             bar.setValue(bar.maximum())
-        else:
-            self.found.model.prepend(rows)
+        elif rows:
+            model.prepend(rows)
         self._next_offset = found.next_offset
         size = found.scanned_bytes
-        count, read = self.found.model.total(), text.disk(size) if size >= 100_000 else f"{text.count(size)} bytes"
+        read = text.disk(size) if size >= 100_000 else f"{text.count(size)} bytes"
+        lines = f"{text.count(model.total())} {'line' if model.total() == 1 else 'lines'}"
+        if not is_over:
+            done = f"{text.percent(found.fraction, is_done=False)} of the log" if found.fraction is not None else read
+            self.found.words.setText(f"Searching: {done}, {lines} so far")
+            return
         more = ", there may be older ones" if found.is_more else ""
         why = f"; {text.one_line(found.problem, 200)}" if found.problem else ""
-        lines = "line" if count == 1 else "lines"
-        self.found.words.setText(f"{text.count(count)} {lines} found{more}; {read} read on the node{why}")
+        self.found.words.setText(f"{lines} found{more}; {read} read on the node{why}")
         self.found.older.setVisible(found.is_more)
 
+    def stop_search(self) -> None:
+        """End the search; what was found stays, and it can go on from there."""
+        self._search_number += 1
+        self.found.stop.setVisible(False)
+        lines = text.count(self.found.model.total())
+        self.found.words.setText(f"Stopped: {lines} found so far, older ones were not searched")
+        self.found.older.setVisible(self._next_offset > 0)
+
     def show_live(self) -> None:
-        """Show the live lines again."""
+        """Show the live lines again; a search that runs ends."""
+        self._search_number += 1
         self.rows.setCurrentWidget(self.area)
 
     # Saving ----------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from sparkdesk.core.jobs.verdict import Pace, Verdict
-from ui.jobs.words.speed import CauseText, cause_texts, verdict_line, verdict_title
+from ui.jobs.words.speed import CauseText, cause_texts, is_under_way, verdict_line, verdict_title
 from ui.text import one_line
 from ui.widgets.button import Button, IconButton
 from ui.widgets.card import Card
@@ -90,8 +90,9 @@ class SpeedCard(Card):
             if number <= len(causes):
                 row.show_cause(number, causes[number - 1])
         self.none.setVisible(is_slow and not causes)
-        self.note.setText(one_line(verdict.note, 300))
-        self.note.setVisible(bool(verdict.note))
+        note = "" if is_under_way(verdict) else verdict.note  # the title says it
+        self.note.setText(one_line(note, 300))
+        self.note.setVisible(bool(note))
         self.again.setVisible(can_ask)
         self.again.set_disabled_reason(why_not_again)
         self.setAccessibleName(self.title.text())

@@ -48,7 +48,7 @@ def endpoint_text(
     parts = [f"{text.grouped(endpoint.context_tokens or 0)} tokens a request"] if has_context else []
     if plan is not None:
         users = plan.request.concurrency
-        crowd = [f"{users} {'user' if users == 1 else 'users'}"] if endpoint.base_path else []
+        crowd = [f"{users}{text.THIN_SPACE}{'user' if users == 1 else 'users'}"] if endpoint.base_path else []
         parts = [text.one_line(plan.request.served_name, 64), *parts, *crowd]
     return EndpointText(
         url=f"http://{host}:{port}{endpoint.base_path}",

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from sparkdesk.core.jobs.appraisal import judge
+from sparkdesk.core.jobs.record import JobState, JobStatus
 from sparkdesk.core.jobs.verdict import ANSWER_TOKENS, PROMPT_TOKENS, TOO_QUICK, Pace, Verdict
 from sparkdesk.services.appraisal.appraisals import MEASURES, WAITS
 from ui import text
@@ -61,10 +62,22 @@ def _mark_without_figure(note: str) -> Mark:
     return Mark(TOO_QUICK if note.startswith(TOO_QUICK) else "Speed not known", "neutral", "gauge")
 
 
+def is_under_way(verdict: Verdict) -> bool:
+    """Whether there is no figure because the check has yet to end."""
+    return not text.is_known(verdict.measured_tok_s) and verdict.note in (MEASURES, WAITS)
+
+
+def why_not_again(job: JobStatus, verdict: Verdict) -> str:
+    """Why its speed cannot be measured again now; "" when it can."""
+    if job.state is not JobState.READY:
+        return "It is not ready now"
+    return "It is measured now" if is_under_way(verdict) and verdict.note == MEASURES else ""
+
+
 def verdict_title(verdict: Verdict) -> str:
     """The card's title: the figure and how it compares."""
     if not text.is_known(verdict.measured_tok_s):
-        if verdict.note in (MEASURES, WAITS):
+        if is_under_way(verdict):
             return "Its speed is measured now" if verdict.note == MEASURES else "Its speed is measured once it is idle"
         return f"{TOO_QUICK} its speed" if verdict.note.startswith(TOO_QUICK) else "Its speed is not known"
     rate = rate_words(verdict.measured_tok_s)
@@ -78,7 +91,7 @@ def verdict_title(verdict: Verdict) -> str:
 def verdict_line(verdict: Verdict, when: str) -> str:
     """What was measured and what was expected, in one line."""
     tokens = f"{verdict.prompt_tokens or 512} tokens in, {verdict.answer_tokens or 128} out"
-    parts = [f"One request, {tokens}, {when}"]
+    parts = [f"One request, {tokens}" if is_under_way(verdict) else f"One request, {tokens}, {when}"]
     if text.is_known(verdict.expected_tok_s):
         expected = f"expected about {rate_words(verdict.expected_tok_s)}"
         if text.is_known(verdict.low_tok_s) and text.is_known(verdict.high_tok_s):

@@ -84,6 +84,11 @@ def expand(word: str, values: Mapping[str, str]) -> str:
     return _PLACEHOLDER.sub(fill, word)
 
 
+def fill_known(words: str, values: Mapping[str, str]) -> str:
+    """Words of a log or a path with the placeholders in them filled in; all other braces stay: a log may have some."""
+    return re.sub(r"\{(\w{1,16})\}", lambda match: values.get(match[1], match[0]), words)
+
+
 def placeholder_values(request: LaunchRequest, rank: int = 0) -> dict[str, str]:
     """What each placeholder stands for on the node of this rank. Each value is one plain word."""
     values = {
@@ -140,7 +145,7 @@ class Custom:
             ),
             stop_argv=(tuple(expand(word, values) for word in server.stop_command),) if server.stop_command else (),
             ready_kind=server.ready,
-            ready_value="" if server.ready == "port" else server.ready_value,
+            ready_value="" if server.ready == "port" else fill_known(server.ready_value, values),
             # Without OpenAI's protocol nothing can be asked of it: its own check is all the proof there is.
             proof="" if server.base_path else "none",
         )

@@ -50,8 +50,8 @@ SERVICE_PORT = 11434
 NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*){0,2}(:[A-Za-z0-9][A-Za-z0-9._-]*)?$")
 """[host/][namespace/]model[:tag]: one word of the keeper's command line, and a name in the service's library."""
 LIBRARY = {"gpt-oss-120b": "gpt-oss:120b"}
-"""Models of the catalogue whose file the service cannot pull from the hub -> their name in its library. Source: NVIDIA's
-playbook "vibe-coding"."""
+"""Models of the catalogue whose file the service cannot pull from the hub -> their name in its library.
+Source: NVIDIA's playbook "vibe-coding"."""
 _PART = re.compile(r"-\d{5}-of-\d{5}\.gguf$")
 """Of a file in parts: the service pulls none of these from the hub (recalled)."""
 DEFAULT_SERVICE_CONTEXT = 4096

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -190,3 +191,76 @@ def test_expanding_any_word_fills_it_or_says_what_is_unknown(word: str) -> None:
             custom.expand(word, values)
     else:
         assert custom.expand(word, values).count("{") <= word.count("{")
+
+
+VALUES = {"rank": "0", "nodes": "1", "head_ip": "127.0.0.1", "cx7_ifname": "lo", "hca": "rocep1s0f0", "port": "9000"}
+HOSTILE = st.sampled_from(
+    ["'", '"', "$(reboot)", "`id`", "\n", "; rm -rf ~", "$HOME", "\\", "{{", "}}", " ", "*", "--"]
+)
+LITERAL = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0{}"), max_size=12)
+PIECES = st.lists(
+    st.one_of(HOSTILE, LITERAL, st.sampled_from(sorted(VALUES)).map(lambda name: f"{{{name}}}")), max_size=5
+)
+
+
+def as_a_shell_reads(command: str) -> list[str]:
+    """The words of a shown command, as they would run where a person copies it."""
+    done = subprocess.run(["sh", "-c", f"printf '%s\\0' {command}"], capture_output=True, timeout=20, check=True)
+    return done.stdout.decode().split("\0")[:-1]
+
+
+def filled(word: str) -> str:
+    """By hand, other than the adapter does it: what each word must become."""
+    for name, value in VALUES.items():
+        word = word.replace(f"{{{name}}}", value)
+    return word.replace("{{", "{").replace("}}", "}")
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.booleans(), st.lists(PIECES.map("".join), max_size=4), PIECES.map("".join), PIECES.map("".join))
+def test_words_variables_and_the_stop_stay_what_they_are_whatever_they_hold(
+    has_image: bool, words: list[str], text: str, stop: str
+) -> None:
+    request = with_server(IMAGE if has_image else VENV, command=["own-server", *words], stop_command=["stop", stop])
+    request = changed(request, environment=[("A", text)], extra_flags=[], port=9000)
+    plan = custom.backend.plan(request, context_with(None))
+    spec = spec_of(plan)
+    argv, wanted = spec["argv"], ["own-server", *map(filled, words)]
+    assert isinstance(argv, list)
+    assert argv[len(argv) - len(wanted) :] == wanted
+    assert spec["stop_argv"] == [["stop", filled(stop)]]
+    if has_image:
+        assert argv[argv.index("--env", argv.index("--oom-score-adj")) :].count(f"A={filled(text)}") == 1
+    else:
+        assert isinstance(spec["env"], dict)
+        assert spec["env"]["A"] == filled(text)
+        assert argv == wanted
+    assert as_a_shell_reads(plan.commands[0].text)[-len(wanted) :] == wanted
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(["http", "port", "log"]), st.text(max_size=60))
+def test_a_ready_check_is_taken_as_it_is_or_refused_at_its_field(kind: str, value: str) -> None:
+    try:
+        request = with_server(VENV, ready=kind, ready_value=value)
+    except ValidationError:
+        return
+    if errors_at(request):
+        assert errors_at(request) == ["custom"]
+        return
+    ready = spec_of(custom.backend.plan(request, context_with(None)))["ready"]
+    assert isinstance(ready, dict)
+    assert ready["kind"] == kind
+    assert kind == "port" or value in (ready.get("path"), ready.get("words"))
+
+
+def test_a_ready_check_may_name_the_port_and_other_braces_stay() -> None:
+    for kind, value, wanted in (
+        ("log", "listening on {port}", "listening on 9000"),
+        ("log", '{"up": true}', '{"up": true}'),
+        ("http", "/up?port={port}", "/up?port=9000"),
+    ):
+        request = changed(with_server(VENV, ready=kind, ready_value=value), port=9000)
+        ready = spec_of(custom.backend.plan(request, context_with(None)))["ready"]
+        assert isinstance(ready, dict)
+        assert wanted in (ready.get("path"), ready.get("words"))

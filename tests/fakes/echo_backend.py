@@ -52,6 +52,8 @@ class Echo:
     info = BackendInfo(key="echo", title="Echo", purposes=("chat",))
     load_timeout_s = 60.0
     memory_floor_bytes = 0
+    weights_bytes: int | None = None
+    """What its ledger says that it takes."""
 
     def __init__(self, program: tuple[str, ...] = (sys.executable, str(ENGINE))) -> None:
         self._program = program
@@ -82,7 +84,8 @@ class Echo:
             key_env=KEY_VARIABLE if is_open else "",
             extra={"stop_grace_s": 1.5},
         )
-        ledger = MemoryLedger(request.nodes[0], None, None, None, None, None)
+        known = None if self.weights_bytes is None else 0
+        ledger = MemoryLedger(request.nodes[0], None, None, self.weights_bytes, known, known)
         plan = build_plan(request, context, spec, ledger=ledger, command_title="echo")
         return replace(plan, notes=("an engine for tests",))
 

@@ -54,6 +54,8 @@ class Resident:
     memory_bytes: int | None = None
     is_loading: bool = False
     """It starts, and does not have all of that yet."""
+    coming_bytes: int | None = None
+    """What it does not have yet, by how much less is available than before it started; None is not known."""
 
 
 @dataclass(frozen=True, slots=True)

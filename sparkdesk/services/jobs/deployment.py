@@ -75,6 +75,8 @@ class Deployment:
         """Of a server that its network can reach; "" where there is none, or it is not known yet."""
         self.was_resumed = False
         """Whether its launch was carried on from a journal: then what its phases took is not known."""
+        self.free_before_bytes: int | None = None
+        """What its node had free for it before it started; None for one that was not started by this run."""
         self._numbers: dict[str, float] = {}
         self._words: dict[str, str] = {}
         self._said_progress_s = -math.inf

@@ -47,7 +47,8 @@ from sparkdesk.services.jobs.reach.api_key import ApiKeys
 from sparkdesk.services.jobs.reach.doors import Door, Doors
 from sparkdesk.services.jobs.start.node_look import NodeLooks
 from sparkdesk.services.jobs.start.plans import Corrector, PlanParts, Plans
-from sparkdesk.services.jobs.start.repair import Repair, residents_of
+from sparkdesk.services.jobs.start.repair import Repair
+from sparkdesk.services.jobs.start.residence import residents_of, uncommitted_bytes
 from sparkdesk.services.jobs.start.start_book import StartBook
 from sparkdesk.services.jobs.start.story_book import StoryBook
 from sparkdesk.services.playbooks.runner import Runner
@@ -206,8 +207,8 @@ class Launcher:
             if job.endpoint is not None and job.endpoint.node_id == node_id and not job.state.is_over
         }
 
-    def _residents(self, node_id: str) -> tuple[Resident, ...]:
-        return residents_of(self._shelf.on_node(node_id))
+    def _residents(self, node_id: str, available_bytes: int | None) -> tuple[Resident, ...]:
+        return residents_of(self._shelf.on_node(node_id), available_bytes)
 
     # Launch and stop ----------------------------------------------------------------------------------------------
 
@@ -249,6 +250,7 @@ class Launcher:
         for problem in self._plans.problems(plan.request, leaving):
             if problem.severity is Severity.ERROR:
                 raise PlanError(problem.message, remedy=problem.remedy)
+        node = self._plans.refuse_crowd(plan, leaving)
         cluster = self._inventory.cluster.value
         intent = JobIntent(
             job_id=plan.job_id,
@@ -258,7 +260,9 @@ class Launcher:
             plan_json=plan_json.to_json(plan),
         )
         await self._book.note_launch(plan.request)
-        return await self._shelf.begin(intent, plan)
+        deployment = await self._shelf.begin(intent, plan)
+        deployment.free_before_bytes = uncommitted_bytes(node) if node is not None else None
+        return deployment
 
     async def stop(self, job_id: str) -> None:
         """Stop a job, also while it is starting; returns when that is verified, or `stop_error` says why it is not.

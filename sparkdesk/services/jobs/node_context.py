@@ -44,11 +44,11 @@ class NodeContexts:
         program: bytes,
         own_ports: Callable[[str], Mapping[int, str]] = lambda _node_id: {},
         hub_answers: Callable[[str], Mapping[str, str]] = lambda _node_id: {},
-        residents: Callable[[str], tuple[Resident, ...]] = lambda _node_id: (),
+        residents: Callable[[str, int | None], tuple[Resident, ...]] = lambda _node_id, _available: (),
     ) -> None:
         """`own_ports`: by node, what our jobs hold already, also where nothing listens there yet. `hub_answers`: by
-        node, what the hub said about models (services/disk/hub_access.py). `residents`: by
-        node, our servers that run or start there."""
+        node, what the hub said about models (services/disk/hub_access.py). `residents`: by node and
+        its available memory, our servers that run or start there."""
         self._own_ports = own_ports
         self._hub_answers = hub_answers
         self._residents = residents
@@ -98,14 +98,17 @@ class NodeContexts:
     def _context(self, status: NodeStatus) -> NodeContext:
         node_id = status.record.id
         context = read_survey(NodeContext(status.record, status.facts), self._surveys.get(node_id, {}))
+        context = self._with_memory(context)
         ports = {**self._own_ports(node_id), **context.used_ports}
-        answers, residents = dict(self._hub_answers(node_id)), self._residents(node_id)
+        answers, residents = dict(self._hub_answers(node_id)), self._residents(node_id, context.mem_available_bytes)
         loading = tuple(one.title for one in residents if one.is_loading)
-        context = replace(context, used_ports=ports, hub_answers=answers, loading=loading, residents=residents)
-        sample = self._telemetry.latest(node_id).value
-        if sample is None:
-            return context
-        total, available = sample.value("mem_total_bytes"), sample.value("mem_available_bytes")
+        return replace(context, used_ports=ports, hub_answers=answers, loading=loading, residents=residents)
+
+    def _with_memory(self, context: NodeContext) -> NodeContext:
+        """As its newest sample says, which is younger than its survey."""
+        sample = self._telemetry.latest(context.record.id).value
+        total = sample.value("mem_total_bytes") if sample is not None else math.nan
+        available = sample.value("mem_available_bytes") if sample is not None else math.nan
         if math.isfinite(total) and math.isfinite(available):
             return replace(context, mem_total_bytes=round(total), mem_available_bytes=round(available))
         return context

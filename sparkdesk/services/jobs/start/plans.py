@@ -26,6 +26,7 @@ from sparkdesk.services.ident import new_id
 from sparkdesk.services.jobs.deployment import Deployment
 from sparkdesk.services.jobs.node_context import NodeContexts
 from sparkdesk.services.jobs.start.repair import planned_bytes
+from sparkdesk.services.jobs.start.residence import refuse_crowd
 from sparkdesk.services.jobs.start.start_book import StartBook
 
 NO_ID = "a" * 16
@@ -112,6 +113,14 @@ class Plans:
             asked_s = max((one for one in wanted if math.isfinite(one)), default=math.nan)
         return replace(plan, playbook=with_load_timeout(plan.playbook, asked_s))
 
+    def refuse_crowd(self, plan: LaunchPlan, leaving: Deployment | None = None) -> NodeContext | None:
+        """Its node as it is now. Raises PlanError where a server that still loads was promised what the plan takes."""
+        nodes = self._context(plan.request, NO_ID, leaving).nodes
+        node = next((one for one in nodes if one.record.id == plan.request.nodes[0]), None)
+        if node is not None:
+            refuse_crowd(plan, node)
+        return node
+
     def _context(self, request: LaunchRequest, job_id: str, leaving: Deployment | None) -> PlanContext:
         cluster = self._inventory.cluster.value
         match = find_model(self._parts.catalogue, request.model)
@@ -139,11 +148,13 @@ def without_job(node: NodeContext, leaving: Deployment) -> NodeContext:
         return node  # what it held is free already, or another's by now
     port = endpoint.port if endpoint is not None else 0
     ports = {number: holder for number, holder in node.used_ports.items() if number != port}
+    own = next((one for one in node.residents if one.job_id == leaving.job_id), None)
     staying = tuple(one for one in node.residents if one.job_id != leaving.job_id)
     loading = tuple(one.title for one in staying if one.is_loading)
     node = replace(node, residents=staying, loading=loading)
     freed = planned_bytes(leaving.plan, node.record.id)
     if freed is None or node.mem_total_bytes is None or node.mem_available_bytes is None:
         return replace(node, used_ports=ports, mem_available_bytes=None)  # what it holds is not known
+    freed -= (own.coming_bytes or 0) if own is not None else 0  # what it did not take yet
     available = min(node.mem_available_bytes + freed, node.mem_total_bytes)
     return replace(node, used_ports=ports, mem_available_bytes=available)

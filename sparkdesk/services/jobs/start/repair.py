@@ -5,10 +5,10 @@ The one rule: it changes nothing and asks no node; a fix is shown in the launch 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from sparkdesk.core.errors import PlanError
-from sparkdesk.core.jobs.backend import NodeContext, Resident
+from sparkdesk.core.jobs.backend import NodeContext
 from sparkdesk.core.jobs.fix import FailedLaunch, Fix, Neighbour, apply_fix, difference, find_fixes, same_again
 from sparkdesk.core.jobs.plan import LaunchPlan
 from sparkdesk.core.jobs.record import JobState
@@ -80,17 +80,8 @@ def planned_bytes(plan: LaunchPlan | None, node_id: str = "") -> int | None:
     model = (ledger.weights_bytes, ledger.kv_bytes) if ledger.undivided_bytes is None else (ledger.undivided_bytes,)
     parts = (*model, ledger.runtime_bytes)
     known = [part for part in parts if part is not None]
-    return sum(known) if len(known) == len(parts) else None
-
-
-def residents_of(deployments: Iterable[Deployment]) -> tuple[Resident, ...]:
-    """Those of one node's jobs that have memory there, or are about to."""
-    begun = (JobState.STARTING, JobState.LOADING)
-    return tuple(
-        Resident(one.job_id, one.status.title, planned_bytes(one.plan, one.node_id), one.status.state in begun)
-        for one in deployments
-        if not one.status.state.is_over and one.status.state is not JobState.PLANNED
-    )
+    spare = ledger.reserve_bytes if ledger.others_bytes is not None else 0  # else it is the system's own, in part
+    return sum(known) + spare if len(known) == len(parts) else None
 
 
 def _words_of(deployment: Deployment) -> str:

@@ -40,6 +40,11 @@ FULL_KV = 0.9
 SLOW_TTFT_S = 1.0
 FEW_HITS = 0.1
 MUCH_REPEATED = 0.3
+FILLED_BY_REQUESTS = ("vllm",)
+"""Engines of which it is known that their KV usage counts what running requests hold, and not the kept prefixes, which
+give way to them. Source: vLLM's block pool (usage is 1 less the free blocks, among which kept prefixes are)."""
+MORE_SHARE, MOST_SHARE = 0.05, 0.9
+"""So much more memory for an engine that takes a share, and no more than that in all. Our own choice."""
 MOST_SEQUENCES = 256
 SAFE = (Fit.FITS, Fit.TIGHT, Fit.UNKNOWN)
 SMALL_CACHES = ("fp8", "fp8_e4m3", "q8_0")
@@ -74,7 +79,7 @@ Ask = Callable[[LaunchRequest, Workload], Outlook | None]
 
 def find_change(view: LiveView, ask: Ask) -> NextChange | None:
     """The one change to propose now, the most harmful trouble first; None: nothing that the readings show."""
-    for rule in (_preempted, _waiting, _speculating, _prefixes):
+    for rule in (_preempted, _waiting, _speculating, _prefixes, _evicted):
         change = rule(view, ask)
         if change is not None:
             return change
@@ -97,8 +102,7 @@ def _preempted(view: LiveView, ask: Ask) -> NextChange | None:
         change: tuple[tuple[str, object], ...] = (("kv_dtype", small),)
         title, quality = f"Keep the KV cache in {small.upper()}", "8 bit values cost a little quality"
     else:
-        running = view.reading(REQUESTS_RUNNING)
-        few = max(1, min(request.concurrency - 1, math.floor(0.8 * running) if running >= 1.0 else request.concurrency))
+        few = _fewer(view)
         if few >= request.concurrency:
             return None
         change, title = (("concurrency", few),), f"Answer {few} requests at once instead of {request.concurrency}"
@@ -160,22 +164,13 @@ def _speculating(view: LiveView, ask: Ask) -> NextChange | None:
 
 def _prefixes(view: LiveView, ask: Ask) -> NextChange | None:
     """Prompts that begin alike are read anew each time: the prefix cache is off."""
-    ttft_s = view.reading(TTFT_P50_S)
-    ttft_s = ttft_s if ttft_s >= 0.0 else view.reading(TTFT_MEAN_S)
-    is_few = not view.reading(PREFIX_SHARE) >= FEW_HITS
+    ttft_s = _ttft(view)
+    is_few = not view.reading(PREFIX_SHARE) >= FEW_HITS  # an engine without the cache may not count
     is_repeated = view.repeated_share >= MUCH_REPEATED
     if view.request.prefix_caching is not False or not (ttft_s >= SLOW_TTFT_S and is_few and is_repeated):
         return None
-    load = load_of(view)
-    cached = Workload(
-        load.key, load.title, load.prompt_tokens, load.answer_tokens, load.users, min(0.99, view.repeated_share)
-    )
-    changed = view.request.model_copy(update={"prefix_caching": True})
-    now, then = ask(view.request, load), ask(changed, cached)
-    effect = NOT_PREDICTED
-    if now is not None and then is not None and now.prediction.ttft_s.is_known and then.prediction.ttft_s.is_known:
-        before_s, after_s = now.prediction.ttft_s.value, then.prediction.ttft_s.value
-        effect = f"Predicted time to first token: {before_s:.2g} s now, {after_s:.2g} s then"
+    change: tuple[tuple[str, object], ...] = (("prefix_caching", True),)
+    now, then, effect = _sooner(view, ask, change)
     return NextChange(
         key="prefix_cache",
         title="Keep what prompts have in common",
@@ -183,8 +178,65 @@ def _prefixes(view: LiveView, ask: Ask) -> NextChange | None:
         "and the prefix cache is off",
         effect=effect,
         cost=_cost(view, now, then, "kept prefixes take room in the KV cache until others need it"),
-        change=(("prefix_caching", True),),
+        change=change,
     )
+
+
+def _evicted(view: LiveView, ask: Ask) -> NextChange | None:
+    """The prefix cache is on and prompts begin alike, and yet it keeps nothing: requests that run fill all the room.
+
+    Hits alone do not tell that: prompts that have nothing in common are not found either. So it takes both, what the
+    launch says that all prompts have in common, and a cache that is seen to be full of requests.
+    """
+    request, ttft_s, hits = view.request, _ttft(view), view.reading(PREFIX_SHARE)
+    is_full = request.engine in FILLED_BY_REQUESTS and view.reading(KV_USED) >= FULL_KV
+    is_repeated = view.repeated_share >= MUCH_REPEATED
+    if request.prefix_caching is False or not (ttft_s >= SLOW_TTFT_S and hits < FEW_HITS and is_repeated and is_full):
+        return None
+    why = (
+        f"The first token takes {ttft_s:.1f} s, {view.repeated_share * 100:.0f} % of each prompt is the same, and only "
+        f"{hits * 100:.0f} % was still kept: requests fill {view.reading(KV_USED) * 100:.0f} % of the KV cache"
+    )
+    share, few = request.memory_fraction, _fewer(view)
+    changes: list[tuple[str, str, tuple[tuple[str, object], ...]]] = []
+    if share is not None and share + MORE_SHARE <= MOST_SHARE:
+        more = round(share + MORE_SHARE, 2)
+        title = f"Give it a memory share of {more:.2f} instead of {share:.2f}"
+        changes.append((title, "less is left for the system", (("memory_fraction", more),)))
+    if few < request.concurrency:
+        title = f"Answer {few} requests at once instead of {request.concurrency}"
+        changes.append((title, "more requests wait for their turn", (("concurrency", few),)))
+    for title, price, change in changes:
+        now, then, effect = _sooner(view, ask, change)
+        if now is None or then is None or then.fit in SAFE or now.fit not in SAFE:
+            return NextChange("prefix_room", title, why, effect, _cost(view, now, then, price), change)
+    return None
+
+
+def _ttft(view: LiveView) -> float:
+    median_s = view.reading(TTFT_P50_S)
+    return median_s if median_s >= 0.0 else view.reading(TTFT_MEAN_S)
+
+
+def _fewer(view: LiveView) -> int:
+    """A fifth fewer requests at once than run now; never more than the launch allows."""
+    running, most = view.reading(REQUESTS_RUNNING), view.request.concurrency
+    return max(1, min(most - 1, math.floor(0.8 * running) if running >= 1.0 else most))
+
+
+def _sooner(
+    view: LiveView, ask: Ask, change: tuple[tuple[str, object], ...]
+) -> tuple[Outlook | None, Outlook | None, str]:
+    """The planner's outlooks of now, and with the change and all that prompts have in common kept; and the effect."""
+    load, changed = load_of(view), view.request.model_copy(update=dict(change))
+    kept = min(0.99, view.repeated_share)
+    cached = Workload(load.key, load.title, load.prompt_tokens, load.answer_tokens, load.users, kept)
+    now, then = ask(view.request, load), ask(changed, cached)
+    effect = NOT_PREDICTED
+    if now is not None and then is not None and now.prediction.ttft_s.is_known and then.prediction.ttft_s.is_known:
+        before_s, after_s = now.prediction.ttft_s.value, then.prediction.ttft_s.value
+        effect = f"Predicted time to first token: {before_s:.2g} s now, {after_s:.2g} s then"
+    return now, then, effect
 
 
 # Effect and cost -----------------------------------------------------------------------------------------------------

@@ -186,6 +186,47 @@ def test_a_prefix_cache_is_proposed_only_where_it_would_help(
     assert key_of(view(readings, request_, repeated_share=share)) == ""
 
 
+SHARED = REQUEST.model_copy(update={"memory_fraction": 0.7})
+FULL = page(num_requests_running=4, kv_cache_usage_perc=0.97)
+"""No prefix was found between the two real pages: 156 tokens were looked up."""
+
+
+def test_a_full_cache_that_keeps_no_prefix_wants_more_room() -> None:
+    change = find_change(view(FULL, SHARED, repeated_share=0.8), ask)
+    assert change is not None
+    assert (change.key, change.change) == ("prefix_room", (("memory_fraction", 0.75),))
+    assert "80 % of each prompt is the same, and only 0 % was still kept: requests fill 97 %" in change.why
+    assert change.effect == "Predicted time to first token: 2 s now, 0.4 s then"
+    assert "less is left for the system" in change.cost
+
+
+def test_where_no_more_memory_can_be_given_fewer_requests_are_proposed_for_the_prefixes() -> None:
+    for request in (REQUEST, REQUEST.model_copy(update={"memory_fraction": 0.9})):
+        change = find_change(view(FULL, request, repeated_share=0.8), ask)
+        assert change is not None
+        assert change.change == (("concurrency", 3),)
+    alone = REQUEST.model_copy(update={"concurrency": 1})
+    assert key_of(view(FULL, alone, repeated_share=0.8)) == ""
+
+
+@pytest.mark.parametrize(
+    ("readings", "request_", "share"),
+    [
+        (FULL, SHARED, math.nan),  # few hits alone: prompts may have nothing in common
+        (FULL, SHARED, 0.1),
+        (page(num_requests_running=4, kv_cache_usage_perc=0.4), SHARED, 0.8),  # there was room: prompts do not repeat
+        (page(num_requests_running=4, kv_cache_usage_perc=0.97, prefix_cache_hits_total=120), SHARED, 0.8),
+        (FULL | {"ttft_p50_s": 0.2}, SHARED, 0.8),
+        ({key: value for key, value in FULL.items() if not key.startswith("prefix")}, SHARED, 0.8),
+        (FULL, SHARED.model_copy(update={"engine": "llamacpp"}), 0.8),  # what its usage counts is not known
+    ],
+)
+def test_few_hits_are_blamed_on_the_room_only_where_that_is_seen(
+    readings: dict[str, float], request_: LaunchRequest, share: float
+) -> None:
+    assert key_of(view(readings, request_, repeated_share=share)) == ""
+
+
 def test_what_the_planner_cannot_say_is_said_to_be_unknown() -> None:
     change = find_change(view(CROWDED), knows_nothing)
     assert change is not None

@@ -235,6 +235,7 @@ class CellTable(QTableView):
         ]
         if self.cells.figures_from < len(wanted):
             spare = max(0, self.viewport().width() - sum(wanted)) // len(wanted)
+            self.setColumnWidth(len(wanted) - 1, wanted[-1])  # else it keeps the 100 px that Qt begins with
         for column, width in enumerate(wanted[:-1]):
             self.setColumnWidth(column, width + spare)
 

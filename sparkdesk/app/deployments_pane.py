@@ -5,6 +5,7 @@ The one rule: the page gets plain callables; what it asks for is started here, a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,7 @@ class DeploymentsPane:
         self._pages = pages
         self._launcher = desktop.stack.launcher
         self._assessment = desktop.stack.assessment
-        self._archive = LogArchive(desktop.stack.inventory.shell, read_remote("jobs"))
+        self._archive = LogArchive(desktop.stack.inventory.shell, read_remote("log_search"))
 
     def make(self) -> DeploymentsPage:
         """The page."""
@@ -139,9 +140,11 @@ class DeploymentsPane:
     async def _older_lines(self, job_id: str, before_offset: int) -> tuple[LogLine, ...]:
         return await self._archive.older(job_id, self._node_of(job_id), before_offset)
 
-    async def _search_lines(self, job_id: str, pattern: str, level: str, before_offset: int) -> LogSearch:
+    async def _search_lines(
+        self, job_id: str, pattern: str, level: str, before_offset: int, on_part: Callable[[LogSearch], bool]
+    ) -> LogSearch:
         return await self._archive.search(
-            job_id, self._node_of(job_id), pattern, level=level, before_offset=before_offset
+            job_id, self._node_of(job_id), pattern, level=level, before_offset=before_offset, on_part=on_part
         )
 
     async def _save_log(self, job_id: str, path: str) -> int:

@@ -2,8 +2,6 @@
 
     list [JOBS_FOLDER]                   one JSON line: {"jobs": [summary, ...], "more": n, "others": [...]}
     follow [FOLDER:OFFSET ...]           JSON lines for as long as the channel lives
-    range FOLDER OFFSET BYTES            one JSON line: {"from", "end", "lines": [[offset, text, cut], ...]}
-    search FOLDER REGEX [LEVEL] [BEFORE] one JSON line: {"lines", "scanned", "more", "next", "problem"}
 
 `jobs` come newest first. `others` are jobs of this node's other accounts, as far as anybody may see them: {"job_id",
 "account", "title"} from the guards among the processes and the labels of containers; their folders are closed to us.
@@ -13,8 +11,6 @@ line, so that it is where to go on; {"job", "lost": bytes} when the asked part i
 the log of a job that has ended was read to its end. A negative offset counts from the end. Of a line that is written
 over again and again (progress) the newest state comes now and then. Standard input takes lines {"follow":
 "FOLDER:OFFSET"} and {"drop": FOLDER}; anything else is a heartbeat, and silence or its end ends us.
-`search` goes back from BEFORE (or the end), newest first, and tells the lines in their order; LEVEL "warning" or
-"error" wants that or worse. It is bounded in lines, bytes and time, whatever the pattern.
 The one rule: nothing is changed here. Whether a job runs is asked of the program in its own folder, which knows the
 folder's format. Stdlib only, Python 3.8+.
 """
@@ -52,11 +48,6 @@ LAG_BYTES, HEAD_BYTES, SKIP_BYTES = 8 << 20, 1 << 18, 8 << 20
 PROGRESS_EVERY_S = 0.5
 MAX_ERRORS = 20
 ERROR = re.compile(rb"\b(?:ERROR|FATAL|CRITICAL|Traceback)\b|[Ee]rror:|Exception\b|^[\d.]{5,24} E ", re.M)
-WARNING = re.compile(rb"\bWARN(?:ING)?\b|[Ww]arning:|^[\d.]{5,24} W ", re.M)
-LEVELS = ("info", "warning", "error")
-RANGE_BYTES, BLOCK_BYTES = 4 << 20, 1 << 18
-SEARCH_LINES, SEARCH_BYTES, SEARCH_S = 500, 256 << 20, 5.0
-ANSWER_BYTES = 600_000
 SUMMARY_KEYS = (
     "state", "reason", "pid", "started_ms", "ended_ms", "code", "signal", "restarts", "log_bytes", "boot_id", "kind",
     "cause", "guarded",
@@ -64,7 +55,6 @@ SUMMARY_KEYS = (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # at run time typing costs memory on the node
-    from collections.abc import Iterator
     from typing import Any
 
     Record = dict[str, Any]
@@ -317,91 +307,6 @@ class Tail:
             found.append({"job": self._job, "ended": end})
 
 
-def read_level(line: bytes) -> str:
-    """How bad a line is, by words that most engines use."""
-    return "error" if ERROR.search(line) else "warning" if WARNING.search(line) else "info"
-
-
-def lines_backward(folder: str, before: int) -> Iterator[tuple[bytes, int]]:
-    """(line, offset behind it), the newest first, from an offset on (negative: from the end). Of a line of many
-    megabytes its beginning and its end are kept."""
-    rest, behind = b"", -1
-    for start, path in reversed(list_log_files(folder)):
-        with open(path, "rb") as file:
-            at = os.fstat(file.fileno()).st_size + start
-            at = at if before < 0 else min(at, before)
-            behind = at if behind < 0 else behind
-            while at > start:
-                size = min(BLOCK_BYTES, at - start)
-                file.seek(at - size - start)
-                first, *others = file.read(size).split(b"\n")
-                for part in reversed(others):
-                    yield part + rest, behind
-                    at, rest = at - len(part), b""
-                    behind, at, size = at, at - 1, size - len(part) - 1
-                rest, at = first + rest, at - size
-                if len(rest) > 8 * LINE_BYTES:
-                    rest = rest[: 4 * LINE_BYTES] + rest[-4 * LINE_BYTES :]
-    if rest:
-        yield rest, behind
-
-
-def show_line(line: bytes, offset: int) -> list[Any]:
-    """[offset behind it, text (the last state of a line that was written over), bytes cut]."""
-    shown = next((part for part in reversed(line.split(b"\r")) if part.strip()), b"")
-    return [offset, shown[:LINE_BYTES].decode("utf-8", "replace"), max(len(shown) - LINE_BYTES, 0)]
-
-
-def read_range(folder: str, offset: int, size: int) -> Record:
-    """Lines that end between two offsets, as many of the last of them as an answer takes."""
-    lines: list[list[Any]] = []
-    told, is_more = 0, False
-    for line, at in lines_backward(folder, offset + size):
-        if at <= offset or told > ANSWER_BYTES:
-            is_more = True
-            break
-        if line.strip() and at < offset + size:
-            lines.append(show_line(line, at))
-            told += len(json.dumps(lines[-1]))
-    return {"lines": lines[::-1], "more": is_more}
-
-
-def search(folder: str, pattern: str, level: str = "", before: int = -1) -> Record:
-    """Lines that match, from an offset back; `problem` says why no more was searched, `next` from where to go on."""
-
-    def ring(*_: object) -> None:
-        raise TimeoutError
-
-    answer: Record = {"lines": [], "scanned": 0, "more": False, "next": max(before, 0), "problem": ""}
-    try:
-        wanted = re.compile(pattern[:1000], re.IGNORECASE)
-    except (re.error, OverflowError, RecursionError) as error:
-        return dict(answer, problem=f"the pattern is not understood: {error}"[:200])
-    worst, told, first = LEVELS.index(level) if level in LEVELS else 0, 0, -1
-    signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, SEARCH_S)  # it ends a pattern that goes astray in a single line, too
-    try:
-        for line, at in lines_backward(folder, before):
-            first = at if first < 0 else first
-            answer.update(scanned=first - at, next=at)
-            if len(answer["lines"]) >= SEARCH_LINES or told > ANSWER_BYTES or first - at > SEARCH_BYTES:
-                answer["more"] = True
-                break
-            shown = show_line(line, at)
-            is_bad = not worst or LEVELS.index(read_level(line[:LINE_BYTES])) >= worst
-            if shown[1] and at != before and is_bad and wanted.search(shown[1]):
-                answer["lines"].insert(0, shown)
-                told += len(json.dumps(shown))
-        else:
-            answer["scanned"] = max(first - list_log_files(folder)[0][0], 0) if first > 0 else 0
-    except (TimeoutError, OSError) as error:
-        what = "it took too long" if isinstance(error, TimeoutError) else str(error)
-        answer.update(more=True, problem=f"{what}, and only a part was searched"[:200])
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
-    return answer
-
-
 def split_target(target: str) -> tuple[str, int]:
     """FOLDER:OFFSET as folder and offset (0 without)."""
     folder, _, offset = target.rpartition(":")
@@ -452,18 +357,13 @@ def main(argv: list[str]) -> int:
     """Run a verb; gives the exit code."""
     if argv[:1] == ["list"]:
         print(json.dumps(list_jobs(argv[1] if len(argv) > 1 else JOBS_FOLDER)))
-    elif argv[:1] == ["range"] and len(argv) == 4:
-        print(json.dumps(read_range(os.path.expanduser(argv[1]), int(argv[2]), min(int(argv[3]), RANGE_BYTES))))
-    elif argv[:1] == ["search"] and 3 <= len(argv) <= 5:
-        level, before = ([*argv[3:], "", "-1"] if len(argv) == 3 else [*argv[3:], "-1"])[:2]
-        print(json.dumps(search(os.path.expanduser(argv[1]), argv[2], level, int(before))))
     elif argv[:1] == ["follow"]:
         try:
             follow(argv[1:])
         except (BrokenPipeError, KeyboardInterrupt):
             os._exit(0)  # nobody listens; an orderly end would stumble over the same pipe
     else:
-        print("usage: list [JOBS_FOLDER] | follow [FOLDER:OFFSET ...] | range ... | search ...", file=sys.stderr)
+        print("usage: list [JOBS_FOLDER] | follow [FOLDER:OFFSET ...]", file=sys.stderr)
         return 1
     return 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -13,16 +14,22 @@ from typing import Any
 import pytest
 
 from tests.remote.python_version import PYTHONS
-from tests.remote.test_jobs import PYTHON, SOURCE, Follower, put_job
+from tests.remote.test_jobs import PYTHON, Follower, put_job
+
+SEARCH = (Path(__file__).resolve().parents[2] / "sparkdesk/remote/log_search.py").read_bytes()
+
+
+def parts(verb: str, *words: object, python: str = PYTHON) -> list[dict[str, Any]]:
+    """What log_search.py answers, in its parts."""
+    argv = [python, "-I", "-S", "-", verb, *map(str, words)]
+    done = subprocess.run(argv, input=SEARCH, capture_output=True, timeout=60, check=True)
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def ask(verb: str, *words: object, python: str = PYTHON) -> dict[str, Any]:
-    """What jobs.py answers."""
-    done = subprocess.run(
-        [python, "-I", "-S", "-", verb, *map(str, words)], input=SOURCE, capture_output=True, timeout=60, check=True
-    )
-    answer: dict[str, Any] = json.loads(done.stdout)
-    return answer
+    """What it answers as one: the lines of all parts, oldest first, and how it ended."""
+    found = parts(verb, *words, python=python)
+    return dict(found[-1], lines=[row for part in reversed(found) for row in part["lines"]])
 
 
 def texts(answer: dict[str, Any]) -> list[str]:
@@ -69,10 +76,12 @@ def test_a_search_goes_back_from_the_end_and_on_from_where_it_stopped(python: st
     assert len(texts(answer)) == 286
     assert (answer["more"], answer["problem"]) == (False, "")
     assert answer["scanned"] == sum(path.stat().st_size for path in job.glob("log-*"))
+    job = put_job(tmp_path, "two", b"".join(b"request %d took %d ms\n" % (n, n % 7) for n in range(8000)))
     many = ask("search", job, "request")
-    assert (len(many["lines"]), many["more"]) == (500, True)
-    rest = ask("search", job, "request", "", many["lines"][0][0])
-    assert texts(rest)[-1] == "request 1499 took 1 ms"
+    assert (len(many["lines"]), many["more"]) == (5000, True)
+    rest = ask("search", job, "request", "", many["next"])
+    assert texts(rest)[-1] == "request 2999 took 3 ms", "not one line is lost between two searches"
+    assert (texts(rest)[0], rest["more"], rest["left"]) == ("request 0 took 0 ms", False, 0)
 
 
 def test_a_search_can_want_a_level_or_worse(tmp_path: Path) -> None:
@@ -104,6 +113,52 @@ def test_a_pattern_that_is_none_is_said(tmp_path: Path) -> None:
 def test_no_log_has_no_lines(tmp_path: Path) -> None:
     assert ask("range", tmp_path / "none", 0, 1000) == {"lines": [], "more": False}
     assert ask("search", tmp_path / "none", "x")["lines"] == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "count"),
+    [
+        ("needle", 40), ("NEEDLE 1", 11), (r"needle \d$", 10), (r"^x+ needle 7", 1), (r"needle 1\b", 1),
+        ("n(?=eedle 3)", 11),
+        (r"needle 5(?!\s)", 1), (r"\Ax+ needle 8\Z", 1), ("nee[^x]*le 2$", 1), (r"a\.b", 40), ("état", 40),
+        ("ÉTAT", 40),
+        (r"seen\ last", 40), ("seen first", 0), ("", 4080),
+    ],
+)  # fmt: skip
+def test_the_quick_look_at_a_block_hides_no_line(pattern: str, count: int, tmp_path: Path) -> None:
+    """Needles over many blocks and files; of a line that is written over only the last state counts."""
+    rows = [f"{'x' * (n % 900 + 1)} straw {n}" for n in range(4000)]
+    for n in range(40):
+        rows[n * 97] = f"xx needle {n}"
+        rows[n * 97 + 1] = f"seen first\rseen last a.b état {n}"
+    data = ("\n".join([*rows, *(f"end {n}" for n in range(80))]) + "\n").encode()
+    cut = data.index(b"needle 20") + 3
+    put_job(tmp_path, "one", data[:cut])
+    job = put_job(tmp_path, "one", data[cut:], start=cut)
+    answer = ask("search", job, pattern)
+    assert (len(answer["lines"]), answer["more"], answer["scanned"]) == (count, False, len(data))
+    slow = [
+        row for row in data.decode().split("\n") if row and re.search(pattern, row.rpartition("\r")[2], re.IGNORECASE)
+    ]
+    assert texts(answer) == [row.rpartition("\r")[2] for row in slow]
+
+
+def test_a_search_tells_how_far_it_is_and_ends_when_nobody_reads(tmp_path: Path) -> None:
+    line = b"%07d " + b"word " * 30 + b"\n"
+    job = put_job(tmp_path, "one", b"".join(line % n for n in range(100_000)))
+    found = parts("search", job, r"0(?=[13]\d*7 word)")
+    assert len(found) > 1
+    assert all(one["scanned"] + one["left"] == 100_000 * len(line % 1) for one in found)
+    assert [one["scanned"] for one in found] == sorted(one["scanned"] for one in found)
+    argv = [sys.executable, "-I", "-S", "-", "search", str(job), r"0(?=[13]\d*7 word)"]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(SEARCH)
+        process.stdin.close()
+        assert b"left" in process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(timeout=20) == 0
 
 
 def test_of_a_flood_the_head_the_errors_and_the_end_come_and_what_is_left_out_is_counted(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,10 @@ from sparkdesk.core.jobs.record import LogLine
 from sparkdesk.core.jobs.report import JOB_ID
 from sparkdesk.core.plain_text import make_line
 from sparkdesk.core.playbooks.job import JOBS_FOLDER
-from sparkdesk.core.ports import Shell
+from sparkdesk.core.playbooks.reader import last_object
+from sparkdesk.core.ports import Process, Shell
+from sparkdesk.core.program import python_command
+from sparkdesk.core.telemetry.frame import LineFramer
 from sparkdesk.services.remote_program import run_program
 
 OLDER_BYTES = 256 * 1024
@@ -28,6 +31,8 @@ MAX_LINES = 20_000
 LINE_CHARS = 8192
 MAX_OFFSET = 1 << 60
 TIMEOUT_S = 30.0
+SEARCH_TIMEOUT_S = 150.0
+PART_BYTES = 6 << 20
 SAVE_TIMEOUT_S = 1800.0
 _NO_LOG = 66
 """Our own exit code for a job without a log."""
@@ -43,10 +48,18 @@ class LogSearch:
     next_offset: int = 0
     problem: str = ""
     """Why no more was searched; "" when the lines were enough."""
+    left_bytes: int = 0
+    """Older bytes that were not searched yet."""
+
+    @property
+    def fraction(self) -> float | None:
+        """How much of the log was searched; None while nothing was."""
+        whole = self.scanned_bytes + self.left_bytes
+        return self.scanned_bytes / whole if whole else None
 
 
 class LogArchive:
-    """Asks a node for what its jobs have said. `program` is the text of remote/jobs.py."""
+    """Asks a node for what its jobs have said. `program` is the text of remote/log_search.py."""
 
     def __init__(self, shells: Callable[[str], Shell], program: bytes) -> None:
         self._shells = shells
@@ -69,9 +82,18 @@ class LogArchive:
         return lines
 
     async def search(
-        self, job_id: str, node_id: str, pattern: str, *, level: str = "", before_offset: int = -1
+        self,
+        job_id: str,
+        node_id: str,
+        pattern: str,
+        *,
+        level: str = "",
+        before_offset: int = -1,
+        on_part: Callable[[LogSearch], bool] = lambda _part: True,
     ) -> LogSearch:
-        """Search back from an offset (negative: the end) for a regular expression, in lines of this level or worse.
+        """Search back from an offset (negative: the end) for a regular expression, in lines of this level or worse:
+        the whole log in one go. `on_part` hears what was found so far and how far it is, twice a second or so; False
+        ends the search.
 
         Raises PlanError when the pattern is none, and a NodeError when the node cannot be asked.
         """
@@ -82,15 +104,24 @@ class LogArchive:
                 f"This is not a pattern: {error}", remedy="Write a regular expression, or put \\ before its signs."
             ) from None
         words = ("search", _folder(job_id), pattern, level, str(before_offset))
-        found = await run_program(self._shells(node_id), self._program, words, timeout_s=TIMEOUT_S)
-        problem = found.get("problem")
-        return LogSearch(
-            lines=_read_lines(found.get("lines"), node_id),
-            is_more=found.get("more") is True,
-            scanned_bytes=_count(found.get("scanned")),
-            next_offset=_count(found.get("next")),
-            problem=make_line(problem, max_chars=300) if isinstance(problem, str) else "",
-        )
+        shell, found = self._shells(node_id), LogSearch((), True, 0, problem="it was ended")
+        try:
+            async with (
+                asyncio.timeout(SEARCH_TIMEOUT_S),
+                shell.open(python_command([self._program], *words)) as process,
+            ):
+                await process.write(self._program)
+                await process.close_stdin()
+                async for part, is_over in _parts(process):
+                    found = _join(found, part, node_id)
+                    if is_over or not on_part(found):
+                        return found
+        except TimeoutError:
+            pass
+        raise Unreachable(
+            f"The search of the log on {shell.node} broke off", remedy="Check the connection, then search again.",
+            node=shell.node,
+        )  # fmt: skip
 
     async def save(self, job_id: str, node_id: str, path: Path | str) -> int:
         """Write the whole log as it lies on the node into a file of this computer; gives its bytes.
@@ -139,6 +170,29 @@ class LogArchive:
                 node=shell.node,
             )
         return size
+
+
+async def _parts(process: Process) -> AsyncIterator[tuple[Mapping[str, object], bool]]:
+    """The parts of a search's answer as they come, and whether it is the last."""
+    framer = LineFramer(PART_BYTES)
+    async for chunk in process.chunks():
+        for line in framer.feed(chunk):
+            part = last_object(line.data.decode("utf-8", "replace"))
+            if part is not None and isinstance(part.get("lines"), list):
+                yield part, part.get("over") is True
+
+
+def _join(found: LogSearch, part: Mapping[str, object], node_id: str) -> LogSearch:
+    """What was found before, and older lines of another part."""
+    problem, left = part.get("problem"), _count(part.get("left"))
+    return LogSearch(
+        lines=(_read_lines(part.get("lines"), node_id) + found.lines)[-MAX_LINES:],
+        is_more=part.get("over") is not True or part.get("more") is True,
+        scanned_bytes=_count(part.get("scanned")),
+        next_offset=_count(part.get("next")),
+        problem=make_line(problem, max_chars=300) if isinstance(problem, str) else "",
+        left_bytes=left,
+    )
 
 
 def _folder(job_id: str) -> str:

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from sparkdesk.core.errors import CommandFailed, PlanError
-from sparkdesk.services.jobs.log_archive import LogArchive
+from sparkdesk.services.jobs.log_archive import LogArchive, LogSearch
 from tests.fakes.shell import LocalShell
 
-PROGRAM = (Path(__file__).parents[3] / "sparkdesk/remote/jobs.py").read_bytes()
+PROGRAM = (Path(__file__).parents[3] / "sparkdesk/remote/log_search.py").read_bytes()
 JOB = "abcdefghijklmnop"
 FIRST = b"12:00 INFO begin \x1b[32mgreen\x1b[0m\n[sparkdesk] try 2 begins\nValueError: \xe2\x80\xaebad\n"
 LAST = b"10%\r55%\r100%\nover\n"
@@ -51,6 +51,21 @@ async def test_a_search_finds_what_is_not_held_here(archive: LogArchive) -> None
     assert [line.text for line in found.lines] == ["12:00 INFO begin green", "try 2 begins"]
     assert (found.is_more, found.problem, found.scanned_bytes) == (False, "", len(FIRST) + len(LAST))
     assert [line.offset for line in (await archive.search(JOB, "n1", "", level="error")).lines] == [len(FIRST)]
+
+
+async def test_a_search_tells_its_parts_and_ends_when_it_is_wanted_no_more(archive: LogArchive, tmp_path: Path) -> None:
+    folder = tmp_path / "home/.local/state/sparkdesk/jobs" / JOB
+    start = len(FIRST) + len(LAST)
+    line = b"%07d " + b"word " * 30 + b"\n"
+    (folder / f"log-{start:015d}").write_bytes(b"".join(line % n for n in range(100_000)))
+    heard: list[LogSearch] = []
+    found = await archive.search(JOB, "n1", r"(?:0000|begi)(?=7|n)", on_part=lambda part: heard.append(part) is None)
+    assert (found.is_more, found.fraction, found.lines[0].text) == (False, 1.0, "12:00 INFO begin green")
+    fractions = [part.fraction or 0.0 for part in heard]
+    assert fractions == sorted(fractions)
+    assert 0.0 < fractions[0] < 1.0
+    stopped = await archive.search(JOB, "n1", r"(?:0000|begi)(?=7|n)", on_part=lambda _part: False)
+    assert (stopped.is_more, stopped.next_offset > 0, stopped.left_bytes > 0) == (True, True, True)
 
 
 async def test_a_pattern_with_quotes_and_commands_is_only_a_pattern(archive: LogArchive, tmp_path: Path) -> None:

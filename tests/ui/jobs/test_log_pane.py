@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import pytest
@@ -14,6 +15,7 @@ from sparkdesk.core.feed import Lost
 from sparkdesk.core.jobs.record import LogLine
 from tests.ui.jobs.desk import READY, Desk
 from tests.ui.picture import host_page, take_picture
+from ui import text
 from ui.jobs.log_rows import RowMaker
 from ui.jobs.model import DeploymentsModel
 from ui.jobs.view import DeploymentsPage
@@ -34,6 +36,10 @@ class Answer:
     scanned_bytes: int
     next_offset: int = 0
     problem: str = ""
+    fraction: float | None = None
+
+
+Take = Callable[[Answer], bool]
 
 
 def lines(first: int, count: int, words: str = "line") -> tuple[LogLine, ...]:
@@ -233,6 +239,29 @@ def test_a_search_goes_over_the_whole_log_on_the_node(page: DeploymentsPage, des
     QTest.mouseClick(log.found.back, LEFT)
     assert log.area.isVisible()
     assert log.model.total() == 20, "the live lines were kept"
+
+
+def test_what_a_search_finds_comes_as_it_is_found_and_it_can_be_stopped(page: DeploymentsPage, desk: Desk) -> None:
+    went_on: list[bool] = []
+    log = page.detail.log
+
+    async def search(_job_id: str, _pattern: str, _level: str, _before: int, take: Take) -> Answer:
+        went_on.append(take(Answer(lines(8, 2), True, 100_000_000, fraction=0.4)))
+        assert log.found.words.text() == f"Searching: {text.percent(0.4)} of the log, 2 lines so far"
+        assert [log.found.model.line(row).text for row in range(2)] == ["line 8", "line 9"]
+        went_on.append(take(Answer(lines(7, 3), True, 150_000_000, next_offset=900, fraction=0.6)))
+        QTest.mouseClick(log.found.stop, LEFT)
+        went_on.append(take(Answer(lines(0, 10), True, 200_000_000, fraction=0.8)))
+        return Answer(lines(0, 10), False, 250_000_000)
+
+    desk.answers["search_lines"] = search
+    QTest.keyClicks(log.head.words, "x")
+    log.search_node()
+    assert went_on == [True, True, False]
+    assert [log.found.model.line(row).text for row in range(3)] == ["line 7", "line 8", "line 9"]
+    assert log.found.words.text() == "Stopped: 3 lines found so far, older ones were not searched"
+    assert log.found.older.isVisible()
+    assert not log.found.stop.isVisible()
 
 
 def test_words_are_searched_as_words(page: DeploymentsPage, desk: Desk) -> None:

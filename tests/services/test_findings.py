@@ -242,12 +242,12 @@ async def test_another_cluster_has_its_own_findings_and_acceptances(begin: Begin
 async def test_a_node_that_was_restarted_is_read_again(begin: Begin) -> None:
     desk = await begin()
     desk.know()
-    await wait_for_value(desk.inventory.nodes, lambda nodes: all(node.is_live for node in nodes), timeout_s=20)
+    await wait_for_value(desk.inventory.nodes, lambda nodes: all(node.is_live for node in nodes), timeout_s=90)
     before = desk.details.details.value["n1"]
     desk.pass_by(3)
     assert not any("_refresh" in name for name in desk.tasks.names)
     desk.pass_by(1, boot_id="b2")
-    await wait_for_value(desk.details.details, lambda known: known["n1"] != before, timeout_s=30)
+    await wait_for_value(desk.details.details, lambda known: known["n1"] != before, timeout_s=90)
 
 
 async def test_it_looks_by_itself_and_tells_only_what_is_news(begin: Begin) -> None:
@@ -256,7 +256,7 @@ async def test_it_looks_by_itself_and_tells_only_what_is_news(begin: Begin) -> N
     told: list[object] = []
     desk.findings.findings.subscribe(told.append)
     desk.tasks.start(desk.findings.run)
-    await wait_for_value(desk.findings.findings, lambda found: bool(found), timeout_s=20)
+    await wait_for_value(desk.findings.findings, lambda found: bool(found), timeout_s=90)
     for _ in range(5):
         desk.findings.look()
     assert len(told) == 2

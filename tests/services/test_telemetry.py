@@ -44,7 +44,7 @@ async def watching(telemetry: Telemetry, shell: LocalShell) -> AsyncIterator[Non
 async def next_sample(telemetry: Telemetry, is_right: Callable[[Sample], bool] = lambda _: True) -> Sample:
     before = telemetry.latest(NODE).value
     found = await wait_for_value(
-        telemetry.latest(NODE), lambda now: now is not None and now is not before and is_right(now), timeout_s=20
+        telemetry.latest(NODE), lambda now: now is not None and now is not before and is_right(now), timeout_s=90
     )
     assert found is not None
     return found
@@ -57,7 +57,7 @@ def is_told(pulse: Pulse) -> bool:
 
 async def pulse_in(telemetry: Telemetry, *states: PulseState) -> Pulse:
     return await wait_for_value(
-        telemetry.pulse(NODE), lambda pulse: pulse.state in states and is_told(pulse), timeout_s=25
+        telemetry.pulse(NODE), lambda pulse: pulse.state in states and is_told(pulse), timeout_s=90
     )
 
 

@@ -16,6 +16,7 @@ pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints")
 NODES = 4
 WARM, ROUNDS = 2, 4
 SLACK = 60
+TRIES = 3
 
 
 def look_around(app: QApplication, stage: Stage, page: ClusterPage) -> None:
@@ -42,10 +43,13 @@ def test_a_page_that_is_looked_at_leaves_nothing_behind(qapp: QApplication) -> N
     try:
         for _ in range(WARM):
             look_around(qapp, stage, page)
-        before = take_count()
-        for _ in range(ROUNDS):
-            look_around(qapp, stage, page)
-        after = take_count()
+        for _ in range(TRIES):
+            before = take_count()
+            for _ in range(ROUNDS):
+                look_around(qapp, stage, page)
+            after = take_count()
+            if (after.descriptors, after.threads) == (before.descriptors, before.threads):
+                break  # what an earlier test left may open a file just now; a leak of the page's opens one each time
     finally:
         page.close()
         page.deleteLater()

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import math
+import signal
+import subprocess
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import replace
 
 import pytest
@@ -24,9 +27,10 @@ from sparkdesk.infra.openai_api import OpenAiClients
 from sparkdesk.infra.store import SqliteStore
 from sparkdesk.services.appraisal.appraisals import MEASURES, WAITS, AppraisalParts, Appraisals
 from sparkdesk.services.appraisal.forecaster import Forecaster
-from sparkdesk.services.clock import SystemClock
+from sparkdesk.services.clock import Clock, SystemClock
 from sparkdesk.services.tasks import Tasks
 from sparkdesk.services.wait import wait_for_value
+from tests.core.jobs.appraisal.traffic import Engine, chat
 from tests.servers.llamacpp import LlamaServer, llama_server
 from tests.services.job_rig import free_port
 
@@ -51,17 +55,18 @@ def no_reference() -> Reference:
 class Desk:
     """What a measurement needs, with a feed of jobs that a test turns."""
 
-    def __init__(self, job: JobStatus, store: SqliteStore) -> None:
+    def __init__(self, job: JobStatus, store: SqliteStore, clock: Clock | None = None) -> None:
         self.jobs: Latest[tuple[JobStatus, ...]] = Latest((job,))
         self.tasks = Tasks()
         self.opened = 0
+        self.neighbours: tuple[tuple[str, float], ...] = ()
         self.on_open: Callable[[], None] = lambda: None
         """Called whenever the server is about to be asked."""
         forecaster = Forecaster(no_reference, lambda _nodes: Place(()), (), lambda _job_id: None)
         self.appraisals = Appraisals(
             AppraisalParts(
                 tasks=self.tasks,
-                clock=SystemClock(),
+                clock=clock or SystemClock(),
                 store=store,
                 jobs=self.jobs,
                 client=self._client(job),
@@ -69,6 +74,7 @@ class Desk:
                 words_of=lambda _job_id: {"version": "b1"},
                 forecaster=forecaster,
                 past_of=lambda _node_id: None,
+                neighbours_of=lambda _job_id: self.neighbours,
                 beat_s=0.02,
             )
         )
@@ -92,7 +98,7 @@ class Desk:
 
     async def wait_for(self, is_right: Callable[[Verdict | None], bool]) -> Verdict:
         wanted = lambda _count: is_right(self.appraisals.verdict(JOB_ID))  # noqa: E731 - read only here
-        await wait_for_value(self.appraisals.changed, wanted, timeout_s=40)
+        await wait_for_value(self.appraisals.changed, wanted, timeout_s=90)
         verdict = self.appraisals.verdict(JOB_ID)
         assert verdict is not None
         return verdict
@@ -217,3 +223,87 @@ async def test_a_server_that_cannot_be_reached_is_not_tried_again_with_every_rea
         await asyncio.sleep(0.01)
     desk.appraisals.close()
     await desk.tasks.close()
+
+
+class ClockAhead(SystemClock):
+    """The computer's clock, which a test puts forward."""
+
+    ahead_s = 0.0
+
+    def monotonic_s(self) -> float:
+        return super().monotonic_s() + self.ahead_s
+
+
+@contextmanager
+def held_back(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """The process runs for a fifth of the time, as beside others that take the rest; it goes on at the end."""
+    is_over = threading.Event()
+
+    def hold() -> None:
+        while not is_over.wait(0.01):
+            process.send_signal(signal.SIGSTOP)
+            is_over.wait(0.04)
+            process.send_signal(signal.SIGCONT)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        holder.join()
+        process.send_signal(signal.SIGCONT)
+
+
+async def test_a_real_server_that_falls_beside_a_busy_one_is_a_finding_with_its_cause(
+    llama: LlamaServer, store: SqliteStore
+) -> None:
+    """On a simulated machine nobody knows what it should do; it is held against its own first figure all the same."""
+    job = ready_at(llama)
+    assert job.endpoint is not None
+    job = replace(job, endpoint=replace(job.endpoint, note="simulated GB10, real llama.cpp"))
+    desk = Desk(job, store)
+    try:
+        await desk.appraisals.load()
+        first = await desk.wait_for(is_whole)
+        assert list(desk.appraisals.judgements("spark-a"))[0].concern is None
+        desk.neighbours = (("the other one", 80.0),)
+        with held_back(llama.process):
+            await desk.appraisals.check_again(JOB_ID)
+        fallen = desk.appraisals.verdict(JOB_ID)
+        assert fallen is not None
+        assert fallen.measured_tok_s < 0.85 * first.measured_tok_s
+        assert fallen.pace is Pace.UNKNOWN
+        assert "when it was first measured" in fallen.note
+        concern = list(desk.appraisals.judgements("spark-a"))[0].concern
+        assert concern is not None
+        assert "Another server works beside it: the other one makes 80 tok/s on the same node" in concern.evidence
+        assert concern.remedy == "Check again while it is idle."
+    finally:
+        desk.appraisals.close()
+        await desk.tasks.close()
+
+
+@pytest.mark.parametrize(("share", "checks"), [(1.0, 0), (0.6, 1)])
+async def test_live_answers_that_look_slow_have_the_fixed_request_sent_again(
+    llama: LlamaServer, store: SqliteStore, share: float, checks: int
+) -> None:
+    first = Verdict(Pace.AS_EXPECTED, 40.0, 40.0, 36.0, 44.0, 0.4, 512, 128, 1)
+    await store.save_document("verdict", JOB_ID, to_json(Verdicts(first, first)))
+    clock, job = ClockAhead(), ready_at(llama)
+    desk = Desk(job, store, clock)
+    try:
+        await desk.appraisals.load()
+        begun_s = clock.monotonic_s()
+        for at_s, page in Engine("vllm", lambda _now_s: 40.0 * share).pages(chat(1, 300.0), 300.0):
+            clock.ahead_s += at_s + begun_s - clock.monotonic_s()
+            desk.show(job, **page)
+        desk.show(job, requests_running=0.0)
+        await asyncio.sleep(0.2)
+        assert bool(desk.opened) is bool(checks)
+        if checks:
+            await desk.wait_for(lambda verdict: is_whole(verdict) and verdict is not None and verdict.at_ms > 1)
+            assert desk.opened == checks
+    finally:
+        desk.appraisals.close()
+        await desk.tasks.close()

@@ -90,7 +90,7 @@ class Desk:
     async def until(self, key: DiskKey, node_id: str, holding: Holding) -> None:
         """Until the cell says so."""
         await wait_for_value(
-            self.shelf.rows, lambda view: self.cell(key, node_id, view).holding is holding, timeout_s=20
+            self.shelf.rows, lambda view: self.cell(key, node_id, view).holding is holding, timeout_s=90
         )
 
     async def run(self, task: str, key: DiskKey, node_id: str, **more: str) -> str:
@@ -124,7 +124,7 @@ async def test_a_model_is_fetched_shown_verified_and_removed(desk: Desk, hub: Hu
     run_id = desk.shelf.start("fetch", MODEL, "n1", desk.shelf.plan("fetch", MODEL, "n1"))
     await desk.until(MODEL, "n1", Holding.DOWNLOADING)
     await wait_for_value(
-        desk.shelf.rows, lambda view: any("kB" in one.text and one.fraction for one in view.transfers), timeout_s=20
+        desk.shelf.rows, lambda view: any("kB" in one.text and one.fraction for one in view.transfers), timeout_s=90
     )
     assert (await desk.runs.wait(run_id)).result == "done"
     await desk.until(MODEL, "n1", Holding.WHOLE)
@@ -135,7 +135,7 @@ async def test_a_model_is_fetched_shown_verified_and_removed(desk: Desk, hub: Hu
     plan = desk.shelf.plan("remove", MODEL, "n1")
     assert "kB" in plan.title
     assert await desk.run("remove", MODEL, "n1") == "done"
-    await wait_for_value(desk.shelf.rows, lambda view: all(row.key != MODEL for row in view.rows), timeout_s=20)
+    await wait_for_value(desk.shelf.rows, lambda view: all(row.key != MODEL for row in view.rows), timeout_s=90)
     assert "n1" in desk.changed
 
 
@@ -143,7 +143,7 @@ async def test_a_cancelled_fetch_leaves_a_partial_that_can_go_on(desk: Desk, hub
     hub.piece_s = 0.1
     desk.shelf.watch(True)
     run_id = desk.shelf.start("fetch", MODEL, "n1", desk.shelf.plan("fetch", MODEL, "n1"))
-    await wait_for_value(desk.shelf.rows, lambda view: any(one.fraction for one in view.transfers), timeout_s=20)
+    await wait_for_value(desk.shelf.rows, lambda view: any(one.fraction for one in view.transfers), timeout_s=90)
     desk.shelf.cancel(run_id)
     await desk.runs.wait(run_id)
     partial = next((desk.homes["n1"] / ".cache/huggingface/hub/models--o--n/blobs").glob("*.incomplete"))
@@ -231,7 +231,7 @@ async def test_a_fetch_of_one_file_goes_on_with_that_file_alone(desk: Desk, hub:
     hub.piece_s = 0.1
     plan = desk.shelf.plan("fetch", MODEL, "n1", file="model.safetensors")
     run_id = desk.shelf.start("fetch", MODEL, "n1", plan, file="model.safetensors")
-    await wait_for_value(desk.shelf.rows, lambda view: any(one.fraction for one in view.transfers), timeout_s=20)
+    await wait_for_value(desk.shelf.rows, lambda view: any(one.fraction for one in view.transfers), timeout_s=90)
     await desk.shelf.look("n1")
     assert "of 300.0 kB" in desk.cell(MODEL, "n1").coming, "as the node itself tells"
     desk.shelf.cancel(run_id)

@@ -29,11 +29,11 @@ async def main(folder: Path, phase: str, requests: list[LaunchRequest]) -> None:
     stack = Stack(folder=folder)
     await stack.open()
     await stack.inventory.open(cluster)
-    await wait_for_value(stack.launcher.node_contexts, lambda rows: any(row.home for row in rows), timeout_s=30)
+    await wait_for_value(stack.launcher.node_contexts, lambda rows: any(row.home for row in rows), timeout_s=90)
     launcher, before = stack.launcher, ""
     for request in requests[:-1]:
         before = await launcher.launch(launcher.plan(request))
-        await job_in(stack, before, JobState.READY, timeout_s=60)
+        await job_in(stack, before, JobState.READY, timeout_s=90)
     plan = launcher.switch_plan(before, requests[-1]) if before else launcher.plan(requests[-1])
 
     def die(jobs: tuple[JobStatus, ...]) -> None:

@@ -71,7 +71,7 @@ class Desk:
 
     async def until(self, job_id: str, *states: JobState) -> JobStatus:
         """The job, once it stands so."""
-        return await job_in(self.stack, job_id, *states, timeout_s=60)
+        return await job_in(self.stack, job_id, *states, timeout_s=90)
 
 
 @pytest.fixture
@@ -80,8 +80,8 @@ async def desk(tmp_path: Path, simulator: Simulator) -> AsyncIterator[Desk]:
     stack = Stack(folder=tmp_path)
     await stack.open()
     await stack.inventory.open(cluster)
-    await wait_for_value(stack.inventory.nodes, is_all_live, timeout_s=30)
-    await wait_for_value(stack.launcher.node_contexts, lambda found: any(row.home for row in found), timeout_s=30)
+    await wait_for_value(stack.inventory.nodes, is_all_live, timeout_s=90)
+    await wait_for_value(stack.launcher.node_contexts, lambda found: any(row.home for row in found), timeout_s=90)
     yield Desk(stack, cluster.nodes[0].id)
     await stack.close()
 

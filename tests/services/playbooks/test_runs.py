@@ -53,7 +53,7 @@ class Desk:
         return self.playbooks.runs.value[run_id]
 
     async def until(self, run_id: str, is_right: Callable[[RunView], bool]) -> RunView:
-        runs = await wait_for_value(self.playbooks.runs, lambda runs: is_right(runs[run_id]), timeout_s=30)
+        runs = await wait_for_value(self.playbooks.runs, lambda runs: is_right(runs[run_id]), timeout_s=90)
         return runs[run_id]
 
     async def close(self) -> None:

@@ -14,6 +14,7 @@ Stdlib only, Python 3.8+. Source: huggingface_hub's documented cache layout.
 
 from __future__ import annotations
 
+import fcntl
 import fnmatch
 import hashlib
 import json
@@ -27,7 +28,6 @@ import time
 CHUNK = 1 << 20
 SAY_EVERY_S = 0.5
 MAX_REPOS = 500
-YOUNG_S = 20.0
 MAX_DEPTH = 6
 DOCKER_WAIT_S = 10.0
 MODEL_FILES = "~/models"
@@ -336,7 +336,8 @@ def list_transfers() -> list[dict[str, Any]]:
     for name in sorted(os.listdir(top))[:MAX_REPOS] if os.path.isdir(top) else []:
         folder = os.path.join(top, name)
         words = words_of(read_cells(os.path.join(folder, "run.json")).get("pid"))
-        if len(words) > 1:
+        is_over = any(os.path.exists(os.path.join(folder, end)) for end in ("end.json", "full"))
+        if len(words) > 1 and not is_over:  # its process may live a moment longer than it
             last = read_cells(os.path.join(folder, "last.json"))
             cells = {key: last.get(key) for key in ("done", "total", "rate", "again")}
             found.append(dict(cells, kind="model" if words[0] == "fetch.py" else "image", name=words[1]))
@@ -395,7 +396,7 @@ def describe(name: str) -> dict[str, Any]:
         "repo": repo,
         "bytes": measure(folder),
         "state": "whole" if whole else "partial",
-        "is_growing": any(is_young(os.path.join(blobs, one)) for one in held if one.endswith(".incomplete")),
+        "is_growing": any(is_growing(os.path.join(blobs, one)) for one in held if one.endswith(".incomplete")),
         "revision": revision,
         "total": None if whole else wanted_bytes(repo),
         "files": tell_files(folder, revision or max(revisions, default="")),
@@ -403,12 +404,26 @@ def describe(name: str) -> dict[str, Any]:
     }
 
 
-def is_young(path: str) -> bool:
-    """Whether a file was written in this moment: somebody is fetching it."""
+def is_growing(path: str) -> bool:
+    """Whether somebody fetches this file now: we or the hub's own client hold its lock while they do."""
+    repo, name = os.path.split(os.path.dirname(os.path.dirname(path)))[1], os.path.basename(path)
+    theirs = os.path.join(cache_folder(), ".locks", repo, name[: -len(".incomplete")] + ".lock")
+    return is_held(path) or is_held(theirs)
+
+
+def is_held(path: str) -> bool:
+    """Whether another process has locked a file; one that is not there or not to be read is nobody's."""
     try:
-        return abs(time.time() - os.stat(path).st_mtime) < YOUNG_S  # the clock may have been set back
+        number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
         return False
+    try:
+        fcntl.flock(number, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(number)
+    return False
 
 
 def stat_time(path: str) -> float:

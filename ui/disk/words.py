@@ -162,7 +162,10 @@ def part_words(cell: DiskCell, whole_bytes: int | None) -> str:
 
 
 def coming_cell(fraction: float | None, said: str) -> Cell:
-    """Of what comes now: the share, rate and time left; the bytes stand in the bar and the hint."""
+    """Of what comes now: the share, rate and time left; the bytes stand in the bar and the hint. Before the first byte
+    nobody knows yet whether anything will come."""
+    if not said.strip() and fraction is None:
+        return Cell("asking for it", "strong", hint="Nothing has come yet")
     share = f" {text.percent(fraction, is_done=False)}" if fraction is not None else ""
     rate = text.one_line(said, 200).partition(", ")[2]
     return Cell(f"downloading{share}{f', {rate}' if rate else ''}", "strong", hint=text.one_line(said, 200))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import fcntl
 import hashlib
 import json
 import os
@@ -292,3 +294,34 @@ def test_a_hostile_listing_is_read_as_not_known(found: dict[str, object]) -> Non
     for key, cell in listing.cells.items():
         assert key.name.isprintable()
         assert cell.size_bytes is None or cell.size_bytes >= 0
+
+
+async def test_after_a_refused_or_a_broken_fetch_nothing_is_said_to_come(desk: Desk, hub: Hub) -> None:
+    hub.is_gated = True
+    assert await desk.run("fetch", MODEL, "n1") == "failed"
+    transfers = desk.homes["n1"] / ".local/state/sparkdesk/transfers"
+    (folder,) = transfers.iterdir()
+    ended = (folder / "end.json").read_text()
+    argv = ["python3", "-I", "-S", "-c", "import time; time.sleep(30)", "start", "x", "fetch.py", "o/n", "main"]
+    lingering = await asyncio.create_subprocess_exec(*argv)  # the process of a download outlives its end for a moment
+    (folder / "run.json").write_text(json.dumps({"pid": lingering.pid}))
+    await desk.shelf.look("n1")
+    assert desk.cell(MODEL, "n1").holding is not Holding.DOWNLOADING
+    (folder / "end.json").unlink()
+    await desk.shelf.look("n1")
+    assert desk.cell(MODEL, "n1").holding is Holding.DOWNLOADING, "as long as it has not ended"
+    (folder / "end.json").write_text(ended)
+    lingering.kill()
+    await lingering.wait()
+    hub.is_gated = False
+    hub.cut_after["model.safetensors"] = [100_000, *([0] * 20)]
+    assert await desk.run("fetch", MODEL, "n1") == "failed"
+    await desk.shelf.look("n1")
+    assert desk.cell(MODEL, "n1").holding is Holding.PARTIAL, "at once, not only when the file is no longer young"
+    blob = next((desk.homes["n1"] / ".cache/huggingface/hub").glob("models--o--n/blobs/*.incomplete"))
+    lock = desk.homes["n1"] / ".cache/huggingface/hub/.locks/models--o--n" / f"{blob.stem}.lock"
+    lock.parent.mkdir(parents=True)
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)  # as the hub's own client does
+        await desk.shelf.look("n1")
+        assert desk.cell(MODEL, "n1").holding is Holding.DOWNLOADING

@@ -219,7 +219,7 @@ class LogPane(LogView):
         self._next_offset = found.next_offset
         size = found.scanned_bytes
         read = text.disk(size) if size >= 100_000 else f"{text.count(size)} bytes"
-        lines = f"{text.count(model.total())} {'line' if model.total() == 1 else 'lines'}"
+        lines = self._counted()
         if not is_over:
             done = f"{text.percent(found.fraction, is_done=False)} of the log" if found.fraction is not None else read
             self.found.words.setText(f"Searching: {done}, {lines} so far")
@@ -229,12 +229,15 @@ class LogPane(LogView):
         self.found.words.setText(f"{lines} found{more}; {read} read on the node{why}")
         self.found.older.setVisible(found.is_more)
 
+    def _counted(self) -> str:
+        count = self.found.model.total()
+        return f"{text.count(count)} {'line' if count == 1 else 'lines'}"
+
     def stop_search(self) -> None:
         """End the search; what was found stays, and it can go on from there."""
         self._search_number += 1
         self.found.stop.setVisible(False)
-        lines = text.count(self.found.model.total())
-        self.found.words.setText(f"Stopped: {lines} found so far, older ones were not searched")
+        self.found.words.setText(f"Stopped: {self._counted()} found so far, older ones were not searched")
         self.found.older.setVisible(self._next_offset > 0)
 
     def show_live(self) -> None:

@@ -64,7 +64,7 @@ from sparkdesk.core.planning.launch.preflight import (
 )
 from sparkdesk.core.planning.launch.request import NO_SPECULATION, STOCK, has_format, launched_weights, share_of
 from sparkdesk.core.planning.launch.share import share_launch_problems, share_ledger, share_notes
-from sparkdesk.core.planning.launch.trap import Kernels, trap_problems
+from sparkdesk.core.planning.launch.trap import Kernels, pinned_problems, trap_problems
 from sparkdesk.core.planning.launch.word import Vocabulary, error, lan_refusal, spark_problems, word_problems
 from sparkdesk.core.planning.setup import OF_AVAILABLE, Build, EngineProfile
 from sparkdesk.core.playbooks.container import (
@@ -86,11 +86,11 @@ RUNTIME_BYTES = 4 << 30
 unverified on hardware [sglang-outside-memory]."""
 KV_TYPES = {
     "": "", "auto": "auto", "fp8": "fp8_e4m3", "fp8_e4m3": "fp8_e4m3", "fp8_e5m2": "fp8_e5m2", "bf16": "bf16",
-    "bfloat16": "bfloat16", "nvfp4": "nvfp4",
+    "bfloat16": "bfloat16", "nvfp4": "nvfp4", "mxfp8": "mxfp8", "fp4_mx_block16": "fp4_mx_block16",
 }  # fmt: skip
 """Our word -> SGLang's."""
 QUANTIZATIONS = (
-    "", "awq", "fp8", "mxfp8", "gptq", "gptq_marlin", "awq_marlin", "bitsandbytes", "modelopt", "modelopt_fp8",
+    "", "awq", "fp8", "mxfp8", "gguf", "gptq", "gptq_marlin", "awq_marlin", "bitsandbytes", "modelopt", "modelopt_fp8",
     "modelopt_fp4", "nvfp4_online", "modelopt_mixed", "w8a8_int8", "w8a8_fp8", "moe_wna16", "w4afp8", "mxfp4",
     "auto-round", "auto-round-int8", "compressed-tensors", "quark", "humming",
 )  # fmt: skip
@@ -168,7 +168,12 @@ WORDS = Vocabulary(
     free_methods=("ngram",),
 )
 KERNELS = Kernels(
-    INFO.title, ("fa3", "fa4"), "flashinfer or triton", "--moe-runner-backend", "flashinfer_cutlass or marlin"
+    INFO.title,
+    ("fa3", "fa4"),
+    "flashinfer or triton",
+    "--moe-runner-backend",
+    "flashinfer_cutlass or marlin",
+    long_context="SGLANG_ALLOW_OVERWRITE_LONGER_CONTEXT_LEN",
 )
 
 
@@ -191,6 +196,7 @@ class Sglang:
         problems += container_problems(request, node, image=image, weights_bytes=size, repo=request.model)
         problems += share_launch_problems(request, context, PROFILE)
         problems += spark_problems(request, context.spec, node.mem_total_bytes)
+        problems += pinned_problems(request, image, context.images.get(INFO.key, ()))
         return problems + trap_problems(request, context.spec, image, KERNELS)
 
     def plan(self, request: LaunchRequest, context: PlanContext) -> LaunchPlan:

@@ -51,7 +51,7 @@ from sparkdesk.core.planning.launch.preflight import (
 )
 from sparkdesk.core.planning.launch.refusal import room_problems
 from sparkdesk.core.planning.launch.request import NO_SPECULATION, STOCK, live_place, place_of, setup_of, workload_of
-from sparkdesk.core.planning.launch.trap import Kernels, trap_problems
+from sparkdesk.core.planning.launch.trap import Kernels, pinned_problems, trap_problems
 from sparkdesk.core.planning.launch.word import Vocabulary, error, lan_refusal, spark_problems, word_problems
 from sparkdesk.core.planning.memory.ledger import launch_ledgers
 from sparkdesk.core.planning.setup import Build, EngineProfile
@@ -81,6 +81,12 @@ RUNTIME_BYTES = 4 << 30
 """CUDA context, graphs, activations and the server; an allowance, recalled."""
 DRAFT_KINDS = {"eagle3": ("Eagle", 5), "draft": ("DraftTarget", 4)}
 """Our word -> the engine's, and how many tokens are guessed. Source: NVIDIA's playbook "speculative-decoding"."""
+ONE_BY_ONE = "TRT_LLM_DISABLE_LOAD_WEIGHTS_IN_PARALLEL"
+"""Set to 1 it reads one file of weights after the other. Source: NVIDIA's playbook "trt-llm", for nodes whose memory
+runs out while weights load."""
+PEAK_SHARE = 0.6
+"""Of what is available: weights above it are warned of, as files that are read at once lie there beside them. Our own
+choice, unverified on hardware [trtllm-on-gb10]."""
 MTP_LAYERS = 3
 """Source: NVIDIA's playbook "nemotron"."""
 NGRAM_TOKENS = 4
@@ -120,7 +126,7 @@ WORDS = Vocabulary(
     free_methods=("ngram",),
 )
 """Backends: the engine's documentation, recalled; another word is only warned of."""
-KERNELS = Kernels(INFO.title, nvfp4_moe="CUTLASS")
+KERNELS = Kernels(INFO.title, nvfp4_moe="CUTLASS", long_context="TLLM_ALLOW_LONG_MAX_MODEL_LEN")
 """Source: NVIDIA's playbook "nemotron"."""
 
 
@@ -145,7 +151,9 @@ class TensorRtLlm:
             request, node, image=_image(request, context), weights_bytes=weights_bytes, repo=request.model
         )
         problems += trap_problems(request, context.spec, _image(request, context), KERNELS)
+        problems += pinned_problems(request, _image(request, context), context.images.get(INFO.key, ()))
         problems += spark_problems(request, context.spec, node.mem_total_bytes) + _model_problems(request, context.spec)
+        problems += _peak_problems(request, weights_bytes, node.mem_available_bytes)
         return [*problems, *room_problems(setup, load, place, live_place(context))]
 
     def plan(self, request: LaunchRequest, context: PlanContext) -> LaunchPlan:
@@ -319,6 +327,15 @@ def _encodings(request: LaunchRequest) -> tuple[tuple[str, str], ...]:
     """The folder with gpt-oss's encodings, under the same name inside."""
     path = dict(request.environment).get(TIKTOKEN, "")
     return ((path, f"{path}:ro"),) if re.fullmatch(r"/[\w./-]{1,400}", path) and ".." not in path else ()
+
+
+def _peak_problems(request: LaunchRequest, weights_bytes: int | None, available: int | None) -> list[Problem]:
+    """Weights whose load may take the node's memory, though they fit once they are loaded."""
+    is_set = any(name == ONE_BY_ONE for name, _ in request.environment)
+    if is_set or not weights_bytes or not available or weights_bytes <= PEAK_SHARE * available:
+        return []
+    words = "TensorRT-LLM reads several files of weights at once, which takes memory beside the weights while it loads"
+    return [Problem(Severity.WARNING, words, f"Set {ONE_BY_ONE}=1 in the environment.", "environment")]
 
 
 def _model_problems(request: LaunchRequest, spec: ModelSpec | None) -> list[Problem]:

@@ -60,7 +60,7 @@ from sparkdesk.core.planning.launch.request import (
     share_of,
 )
 from sparkdesk.core.planning.launch.share import share_launch_problems, share_ledger, share_notes
-from sparkdesk.core.planning.launch.trap import EAGER, Kernels, trap_problems
+from sparkdesk.core.planning.launch.trap import EAGER, Kernels, pinned_problems, trap_problems
 from sparkdesk.core.planning.launch.word import Vocabulary, spark_problems, word_problems
 from sparkdesk.core.planning.setup import Build, EngineProfile
 from sparkdesk.core.playbooks.container import (
@@ -83,12 +83,17 @@ Source: community recipes for one Spark use 0.4 to 0.7."""
 RUNTIME_BYTES = 4 << 30
 """CUDA context, graphs, activations and the server, beside weights and KV cache; an allowance,
 unverified on hardware [vllm-outside-memory]."""
-KV_TYPES = ("", "auto", "float16", "bfloat16", "fp8", "fp8_e4m3", "fp8_e5m2", "nvfp4")
+KV_TYPES = (
+    "", "auto", "float16", "bfloat16", "fp8", "fp8_e4m3", "fp8_e5m2", "nvfp4", "fp8_ds_mla", "nvfp4_ds_mla",
+    "int8_per_token_head", "int4_per_token_head", "fp8_per_token_head",
+)  # fmt: skip
+"""What --kv-cache-dtype takes. Source: vLLM 0.33.0's own source."""
 
 QUANTIZATIONS = (
     "", "awq", "awq_marlin", "gptq", "gptq_marlin", "auto_awq", "auto_gptq", "fp8", "fbgemm_fp8", "modelopt",
     "modelopt_fp4", "modelopt_mxfp8", "modelopt_mixed", "mxfp4", "gpt_oss_mxfp4", "mxfp8", "compressed-tensors",
-    "quark", "torchao", "moe_wna16", "experts_int8",
+    "quark", "torchao", "moe_wna16", "experts_int8", "fp8_per_tensor", "fp8_per_block", "fp8_per_channel",
+    "int8_per_channel_weight_only", "nvfp4_per_token", "inc", "fp_quant", "humming", "deepseek_v4_fp8", "online",
 )  # fmt: skip
 """What --quantization takes; a checkpoint that is quantized already needs none. Source: vLLM 0.33.0's own source."""
 
@@ -191,7 +196,12 @@ WORDS = Vocabulary(
     free_methods=("ngram",),
 )
 KERNELS = Kernels(
-    INFO.title, ("FLASH_ATTN",), "FLASHINFER or TRITON_ATTN", "--moe-backend", "marlin or flashinfer_cutlass"
+    INFO.title,
+    ("FLASH_ATTN",),
+    "FLASHINFER or TRITON_ATTN",
+    "--moe-backend",
+    "marlin or flashinfer_cutlass",
+    long_context="VLLM_ALLOW_LONG_MAX_MODEL_LEN",
 )
 
 
@@ -213,6 +223,7 @@ class Vllm:
         problems += share_launch_problems(request, context, PROFILE)
         problems += spark_problems(request, context.spec, node.mem_total_bytes)
         problems += trap_problems(request, context.spec, image, KERNELS)
+        problems += pinned_problems(request, image, context.images.get(INFO.key, ()))
         return problems + _variable_problems(request) + _ranker_problems(request)
 
     def plan(self, request: LaunchRequest, context: PlanContext) -> LaunchPlan:

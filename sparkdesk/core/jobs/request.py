@@ -66,7 +66,7 @@ class LaunchRequest(BaseModel):
     """The longest prompt plus answer of ONE request."""
     concurrency: Annotated[int, Field(ge=1, le=4096)] = 1
     quantization: Annotated[str, Field(max_length=32)] = ""
-    kv_dtype: Annotated[str, Field(pattern=r"^[a-z0-9_]{0,16}$")] = ""
+    kv_dtype: Annotated[str, Field(pattern=r"^[a-z0-9_]{0,32}$")] = ""
     tensor_parallel_size: Annotated[int, Field(ge=1, le=64)] = 1
     pipeline_parallel_size: Annotated[int, Field(ge=1, le=64)] = 1
     data_parallel_size: Annotated[int, Field(ge=1, le=64)] = 1

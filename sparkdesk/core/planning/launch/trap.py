@@ -6,9 +6,10 @@ The one rule: each trap is one that users of the Spark or its vendor reported; i
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from sparkdesk.core.jobs.image import ImagePin
 from sparkdesk.core.jobs.plan import Problem, Severity
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.models.spec import ModelSpec
@@ -20,6 +21,8 @@ _OLD_CUDA = re.compile(r"(?:cu|cuda-?)1[12](?:[.\d]*)(?![.\d])", re.IGNORECASE)
 _OLD_VLLM = re.compile(r"vllm[^:]{0,80}:v?0\.(\d{1,3})\.")
 LAST_WITHOUT_MTP = 17
 """vLLM 0.17.1 failed with MTP on NVFP4 weights there. Source: reports of the Spark's users."""
+FIRST_WITH_LOADER = 33
+"""vLLM 0.33 is the first that always brings fastsafetensors. Source: its own list of packages."""
 USUAL_HOLDERS = {
     2233: "NVIDIA Sync",
     6379: "Ray",
@@ -47,11 +50,15 @@ class Kernels:
     """Who writes it among further flags has chosen."""
     nvfp4_moe: str = ""
     """MoE backends that do NVFP4 there, in words; "": nothing was reported."""
+    long_context: str = ""
+    """The variable without which it refuses a context beyond what the checkpoint says. Source: NVIDIA's playbook
+    "nemotron" and the engines' own words."""
 
 
 def trap_problems(request: LaunchRequest, spec: ModelSpec | None, image: str, kernels: Kernels) -> list[Problem]:
     """All of them that this request meets."""
-    return [*_image_problems(request, spec, image), *_kernel_problems(request, spec, kernels), *_mode_problems(request)]
+    found = [*_image_problems(request, spec, image), *_kernel_problems(request, spec, kernels)]
+    return [*found, *_context_problems(request, spec, kernels), *_mode_problems(request)]
 
 
 def _image_problems(request: LaunchRequest, spec: ModelSpec | None, image: str) -> list[Problem]:
@@ -63,7 +70,29 @@ def _image_problems(request: LaunchRequest, spec: ModelSpec | None, image: str) 
     if version and int(version[1]) <= LAST_WITHOUT_MTP and request.speculative == "mtp" and weights.key == "NVFP4":
         words = f"vLLM 0.{version[1]} fails with mtp on NVFP4 weights on a DGX Spark, as its users report"
         problems.append(Problem(Severity.WARNING, words, "Choose a newer image.", "image"))
+    if version and int(version[1]) < FIRST_WITH_LOADER and request.load_format == "fastsafetensors":
+        words = f"vLLM 0.{version[1]} loads with fastsafetensors only where its image has that package"
+        problems.append(Problem(Severity.WARNING, words, "Choose safetensors, or a newer image.", "load_format"))
     return problems
+
+
+def _context_problems(request: LaunchRequest, spec: ModelSpec | None, kernels: Kernels) -> list[Problem]:
+    """A context beyond the model's own. A warning: a checkpoint may say more than what is known here."""
+    most, name = (spec.context_tokens if spec is not None else None), kernels.long_context
+    if not name or most is None or request.context_tokens <= most or name in dict(request.environment):
+        return []
+    words = f"{spec.title if spec else request.model} was made for {most:,} tokens: {kernels.title} refuses more"
+    remedy = f"Take at most {most:,}; or set {name}=1 in the environment where the model can do more."
+    return [Problem(Severity.WARNING, words, remedy, "context_tokens")]
+
+
+def pinned_problems(request: LaunchRequest, image: str, pins: Iterable[ImagePin]) -> list[Problem]:
+    """An image that a source takes for this very model, where another one is launched."""
+    mine = [pin for pin in pins if request.model.casefold() in pin.models]
+    if not mine or any(pin.reference == image for pin in mine):
+        return []
+    words = f"For this model {mine[0].source} takes {mine[0].reference}"
+    return [Problem(Severity.NOTE, words, "Take that image where this one does not start it.", "image")]
 
 
 def _kernel_problems(request: LaunchRequest, spec: ModelSpec | None, kernels: Kernels) -> list[Problem]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from backends import sglang, trtllm, vllm
 from sparkdesk.core.jobs.backend import Backend
+from sparkdesk.core.jobs.image import read_images
 from sparkdesk.core.jobs.plan import Problem, Severity
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.models.spec import ModelSpec
 from sparkdesk.core.planning.launch.trap import Kernels, trap_problems, usual_port_problems
-from tests.backends.context import context_with, spec_named
+from tests.backends.context import ROOT, context_with, spec_named
 
 QWEN = LaunchRequest(
     engine="vllm",
@@ -81,3 +84,82 @@ def test_a_port_that_something_of_a_spark_usually_takes_is_named() -> None:
     held = context_with(SPEC, used_ports={11000: "nginx"})
     found = vllm.backend.problems(QWEN.model_copy(update={"port": 11000}), held)
     assert [one.severity for one in found if one.field == "port"] == [Severity.ERROR], "who holds it says enough"
+
+
+@pytest.mark.parametrize(
+    ("backend", "variable"),
+    [
+        (vllm.backend, "VLLM_ALLOW_LONG_MAX_MODEL_LEN"),
+        (sglang.backend, "SGLANG_ALLOW_OVERWRITE_LONGER_CONTEXT_LEN"),
+        (trtllm.backend, "TLLM_ALLOW_LONG_MAX_MODEL_LEN"),
+    ],
+    ids=["vllm", "sglang", "trtllm"],
+)
+def test_a_context_beyond_the_models_own_is_warned_of_with_what_lifts_it(backend: Backend, variable: str) -> None:
+    spec = spec_named("nvidia/Llama-3.3-70B-Instruct-NVFP4")
+    most = spec.context_tokens or 0
+
+    def warned(**changes: object) -> list[str]:
+        request = QWEN.model_copy(update={"engine": backend.info.key, "model": spec.name, **changes})
+        found = backend.problems(request, context_with(spec))
+        return [one.remedy for one in found if one.field == "context_tokens" and "was made for" in one.message]
+
+    (remedy,) = warned(context_tokens=most + 1)
+    assert variable in remedy
+    assert warned(context_tokens=most) == []
+    assert warned(context_tokens=most + 1, environment=((variable, "1"),)) == []
+
+
+def test_a_loader_that_older_images_may_lack_is_warned_of() -> None:
+    assert [one.field for one in traps("vllm/vllm-openai:v0.20.0", load_format="fastsafetensors")] == ["load_format"]
+    assert traps("vllm/vllm-openai:v0.33.0", load_format="fastsafetensors") == []
+    assert traps("vllm/vllm-openai:v0.20.0", load_format="safetensors") == []
+
+
+def test_an_image_that_a_playbook_takes_for_this_very_model_is_named() -> None:
+    name = "nvidia/NVIDIA-Nemotron-3-Super-120B-A12B-NVFP4"
+    images = read_images((ROOT / "resources/images.toml").read_bytes())
+
+    def named(**changes: object) -> list[str]:
+        request = QWEN.model_copy(update={"model": name, "quantization": "", "moe_backend": "marlin", **changes})
+        context = replace(context_with(spec_named(name)), images=images)
+        found = vllm.backend.problems(request, context)
+        return [one.message for one in found if one.field == "image" and "For this model" in one.message]
+
+    (words,) = named()
+    assert "vllm/vllm-openai:cu130-nightly" in words
+    assert named(image="vllm/vllm-openai:cu130-nightly") == []
+    assert named(model="nvidia/Qwen3.6-35B-A3B-NVFP4") == []
+
+
+def test_tensorrt_llm_warns_of_a_load_that_takes_more_than_what_is_loaded() -> None:
+    spec = spec_named("nvidia/Llama-3.3-70B-Instruct-NVFP4")
+    request = QWEN.model_copy(update={"engine": "trtllm", "model": spec.name})
+
+    def warned(gib: int, **changes: object) -> list[str]:
+        context = context_with(spec, mem_available_bytes=gib << 30)
+        return [
+            one.remedy
+            for one in trtllm.backend.problems(request.model_copy(update=changes), context)
+            if "at once" in one.message
+        ]
+
+    assert warned(118) == []
+    (remedy,) = warned(60)
+    assert remedy == "Set TRT_LLM_DISABLE_LOAD_WEIGHTS_IN_PARALLEL=1 in the environment."
+    assert warned(60, environment=(("TRT_LLM_DISABLE_LOAD_WEIGHTS_IN_PARALLEL", "1"),)) == []
+
+
+@pytest.mark.parametrize(
+    ("backend", "field", "word"),
+    [
+        (vllm.backend, "kv_dtype", "int8_per_token_head"),
+        (vllm.backend, "quantization", "nvfp4_per_token"),
+        (sglang.backend, "kv_dtype", "fp4_mx_block16"),
+        (sglang.backend, "quantization", "gguf"),
+    ],
+)
+def test_each_word_that_an_engine_has_is_one_that_a_launch_takes(backend: Backend, field: str, word: str) -> None:
+    asked = {**QWEN.model_dump(), "engine": backend.info.key, field: word}
+    found = backend.problems(LaunchRequest.model_validate(asked), context_with(SPEC))
+    assert [one.message for one in found if one.field == field] == []

@@ -106,7 +106,7 @@ class _Delegate(QStyledItemDelegate):
         left, right = rect.left() + _PAD, rect.right() - _PAD
         chip = chip_width(entry.mark)
         draw_chip(painter, right, rect.top() + 9, entry.mark)
-        title = elided(entry.title, "dense_strong", right - chip - 8 - left)
+        title = elided(entry.title, "dense_strong", right - chip - 8 - left, Qt.TextElideMode.ElideMiddle)
         write(painter, QRectF(left, rect.top() + 9, right - left, 20), title, role="dense_strong", tint="text")
         line = elided(entry.line, "label", right - left)
         write(painter, QRectF(left, rect.top() + 30, right - left, 16), line, role="label", tint="text3")

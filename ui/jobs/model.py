@@ -174,7 +174,7 @@ class DeploymentsModel(QObject):
             is_share = text.is_known(phase.fraction) or not note
             said = f"{title} {note}".strip() if is_share else f"{title}: {note}"
             if is_short and (left or text.is_known(phase.fraction)):
-                said = f"{title} {share_words(phase, '')}".strip()
+                said, left = f"{title} {share_words(phase, '')}".strip(), left.replace("about ", "~")
                 return "   ".join(part for part in (said, left) if part)
             return "   ".join(part for part in (said, left) if part)
         if job.state.is_over:

@@ -22,6 +22,7 @@ from ui.jobs.model import DeploymentsModel
 from ui.jobs.view import DeploymentsPage
 from ui.widgets.banner import Banner
 from ui.widgets.button import Button
+from ui.widgets.paint import text_width
 
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", "does not support raise")
 LEFT = Qt.MouseButton.LeftButton
@@ -109,7 +110,8 @@ def test_a_start_says_what_it_does_and_how_long_it_still_takes(page: Deployments
     said = "Weights: 19\u202f%, 12.4 of 65.2 GB, 410 MB/s, 5 of 14 files · about 2 min left"
     assert page.detail.head.live.text() == said
     row = next(entry for entry in page.model.entries() if entry.job_id == "j3")
-    assert row.figures_short == "Weights 19\u202f%   about 2 min left"
+    assert row.figures_short == "Weights 19\u202f%   ~2 min left"
+    assert text_width(row.figures_short.replace("2 min", "22 min"), "dense") <= 200 - 2 - 24, "uncut in a narrow list"
     desk.stage.now_ms += 90_000
     page.refresh()
     assert page.detail.head.live.text().endswith("about 50 s left"), "it counts on between two reports"

@@ -22,6 +22,7 @@ from ui.launch.part.entry import Entry, LinesInput
 from ui.launch.part.foot import FormFoot
 from ui.launch.part.node_picker import NodePicker
 from ui.launch.part.serving_part import ServingPart
+from ui.launch.part.tab_order import place_after
 from ui.launch.part.workload_part import WorkloadPart
 from ui.launch.serving.default import suggestion_of
 from ui.launch.serving.fields import CHAT_PURPOSES, OLLAMA, write_patience
@@ -103,12 +104,14 @@ class FormPanel(Card):
     def _build(self) -> None:
         self.fields["parallelism"].set_hint("one GPU a node")
         self.fields["purpose"].add_action(self.beside)
+        self.serving.anchors = {self.serving.custom: self.quantization, self.serving.speculation: self.choices["build"]}
         self.fields["extra_flags"].set_hint("as on the command line")
         self.fields["environment"].set_hint("one a line; no secrets")
         # Into the window's tree first: what is put in later is dressed once, and not at each step up.
         self._area = area = QScrollArea(self)
         area.setWidgetResizable(True)
         area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # each of its fields brings itself to sight
         inner = QWidget()
         inner.setProperty("tone", "page")
         area.setWidget(inner)
@@ -307,7 +310,10 @@ class FormPanel(Card):
 
     def _show_nodes(self) -> None:
         model, form = self._model, self._model.form
+        before = list(self.nodes.chips)
         self.nodes.show_nodes(model.feeds.ranked_contexts(), form.nodes, form.pool)
+        if before != self.nodes.chips:
+            place_after(self.quantization, self.nodes)
         self.fields["nodes"].set_hint(model.nodes_hint() or "free for a model")
         is_divided = len(form.nodes) > 1
         self.fields["parallelism"].setVisible(is_divided)
@@ -316,6 +322,7 @@ class FormPanel(Card):
         offers = tuple(model.offers("parallelism"))
         if [each.key for each in self._shown.get("parallelism", ())] != [each.key for each in offers]:
             self.split.set_options([(offer.key, offer.title) for offer in offers])
+            place_after(self.nodes.chips[-1], self.split)
         self._shown["parallelism"] = offers
         for offer in offers:
             self.split.set_disabled_reason(offer.key, offer.reason)

@@ -16,12 +16,14 @@ from ui.launch.form import Form
 from ui.launch.part.editor import connect_editor, make_editor, show_value
 from ui.launch.part.entry import Entry
 from ui.launch.part.fold import Fold
+from ui.launch.part.tab_order import place_after
 from ui.launch.serving.fields import SERVING_TITLES
 from ui.launch.serving.section import (
     CUSTOM_NAMES,
     ENGINE,
     SECTIONS,
     SPECULATION_NAMES,
+    Section,
     has_place,
     section_of,
     summarize,
@@ -60,11 +62,10 @@ class ServingPart:
         self._tell, self._made = tell, made
         self.entries: dict[str, Entry] = {}
         self._make(IN_THE_OPEN)
-        self.folds = {
-            section.key: Fold(section.title, partial(self._build, section.names, is_engine=section.key == ENGINE))
-            for section in SECTIONS
-        }
+        self.folds = {section.key: Fold(section.title, partial(self._open, section)) for section in SECTIONS}
         self.speculation, self.custom = QWidget(), QWidget()
+        self.anchors: dict[QWidget, QWidget] = {}
+        """What Tab leaves for these two when they are there; the form knows."""
         self._trust: Label | None = None
 
     def _make(self, names: Collection[str]) -> None:
@@ -73,12 +74,18 @@ class ServingPart:
             connect_editor(editor, partial(self._tell, name))
             self.entries[name] = Entry(name, SERVING_TITLES[name], editor, hint=_HINTS.get(name, ""))
 
-    def _build(self, names: tuple[str, ...], column: QVBoxLayout, *, is_engine: bool = False) -> None:
-        self._make(names)
-        _lay_out(column, names, self.entries)
-        if is_engine:
+    def _open(self, section: Section, column: QVBoxLayout) -> None:
+        self._build(section.names, column)
+        holder = column.parentWidget()
+        if section.key == ENGINE:
             self._trust = Label(_TRUST, "label", "text3", is_wrapped=True)
             column.addWidget(self._trust)
+        if holder is not None:
+            place_after(self.folds[section.key].head, holder)
+
+    def _build(self, names: tuple[str, ...], column: QVBoxLayout) -> None:
+        self._make(names)
+        _lay_out(column, names, self.entries)
         self._made()
 
     def _need(self, holder: QWidget, names: tuple[str, ...], form: Form) -> None:
@@ -87,6 +94,7 @@ class ServingPart:
         if has_any and names[0] not in self.entries:
             column = _column_of(holder)
             self._build(names, column)
+            place_after(self.anchors[holder], holder)
             if holder is self.custom:
                 column.insertWidget(1, Label(f"Filled in: {PLACEHOLDERS}", "label", "text3", is_wrapped=True))
         holder.setVisible(has_any)

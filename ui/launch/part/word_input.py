@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import Signal
+from PySide6.QtGui import QFocusEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from ui.launch.choice.option import Offer
@@ -32,9 +33,12 @@ class WordInput(QWidget):
         column.setSpacing(6)
         column.addWidget(self.select)
         column.addWidget(self.line)
-        self.setFocusProxy(self.select)
         self.select.activated.connect(lambda _at: self._choose())
         self.line.textEdited.connect(self.edited)
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        # No proxy of Qt's: one stays where it was made in the order of Tab when its parts are placed elsewhere.
+        (self.select if self.select.isEnabled() else self.line).setFocus(event.reason())
 
     def show_word(self, offers: Sequence[Offer], word: str) -> None:
         """Show what is offered, and the word that is chosen."""

@@ -6,7 +6,7 @@ The one rule: it shows the plan that would run, whole; without a plan it says wh
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QPlainTextEdit, QScrollArea, QVBoxLayout, QWidget
 
 from sparkdesk.core.jobs.plan import LaunchPlan
 from sparkdesk.core.planning.row import PlanRow
@@ -66,6 +66,8 @@ class StepPane(QWidget):
         self.steps = StepTree()
         self.commands = CodeView("commands", title="Commands")
         self.commands.setMinimumHeight(190)
+        for part in (self.steps, *self.commands.findChildren(QPlainTextEdit)):
+            part.setProperty("has_focus_ring", True)  # neither has an edge of its own that shows the focus
         column = QVBoxLayout(self)
         column.setContentsMargins(16, 8, 16, 12)
         column.setSpacing(8)
@@ -110,6 +112,8 @@ class PlanPanel(Card):
         area = QScrollArea(self)
         area.setWidgetResizable(True)
         area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setAccessibleName("Plan")
+        area.setProperty("has_focus_ring", True)  # the arrows scroll it
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         inner = QWidget()
         inner.setProperty("tone", "page")

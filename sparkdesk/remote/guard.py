@@ -274,7 +274,7 @@ class Guard:
             spent = now - self._ended_at[0] + tries[0]["seconds"]
             self._ask("crash_loop", f"crashed {CRASHES} times in {spent:.0f} s, stopped: {first}")
         elif number > limit:
-            self._ask("crash", f"{words} after {limit} restarts")
+            self._ask("crash", f"{words} after {limit} restart{'s' if limit > 1 else ''}")
         return not self._is_asked()
 
     def _is_asked(self) -> bool:

@@ -156,7 +156,7 @@ def test_the_restart_limit_holds(node: Node) -> None:
     node.run("start", folder)
     node.run("token", folder)
     ended = end_of(node, folder)
-    assert (ended["restarts"], ended["reason"]) == (1, "ended with exit code 3 after 1 restarts")
+    assert (ended["restarts"], ended["reason"]) == (1, "ended with exit code 3 after 1 restart")
     assert ended["cause"] == "E: RuntimeError: out of luck"
 
 

@@ -148,7 +148,7 @@ _UNKNOWN_KIND = "unknown model architecture"
 _REMOTE_CODE = re.compile(r"trust[_-]remote[_-]code", re.IGNORECASE)
 _IMAGE = re.compile(r"exec format error|manifest unknown|no such image|no matching manifest", re.IGNORECASE)
 _NOT_YET = re.compile(r"not so after [\d,.]+ s")
-_RESTARTED = "node was restarted"
+_TAKEN_AWAY = re.compile(r"(?:node was restarted|container was removed by someone else)")
 
 
 def _lower_context(failed: FailedLaunch) -> tuple[Fix | None, ...]:
@@ -310,7 +310,9 @@ def _wait_longer(failed: FailedLaunch) -> tuple[Fix | None, ...]:
 
 
 def _try_again(failed: FailedLaunch) -> tuple[Fix | None, ...]:
-    return (Fix("Launch the same again: its node was restarted"),) if _RESTARTED in failed.words else ()
+    """What took it away was not the launch."""
+    match = _TAKEN_AWAY.search(failed.words)
+    return (Fix(f"Launch the same again: its {match[0]}"),) if match is not None else ()
 
 
 _SERVICE = (

@@ -47,6 +47,7 @@ GUARD_LOOK_S = 10
 RECOVER_TRIES = 3
 """How often an unknown outcome is looked at again before the job is only watched."""
 _BEFORE = (SWITCH, *FETCHING)
+_KILLED = f"signal {signal.SIGKILL:d}"
 _TERMINATED = 128 + signal.SIGTERM
 """Exit code of a container whose engine was asked to end."""
 
@@ -214,8 +215,9 @@ class Course:
             message, remedy = deployment.failure.message, deployment.failure.remedy
         if guard is not None:
             message, remedy = guard.message, guard.remedy
-        elif deployment.last_line and deployment.last_line not in message:
-            message = f"{message}. Last line: {deployment.last_line}"
+        else:
+            line = deployment.cause_line if _KILLED in message else deployment.last_line
+            message = f"{message}. Last line: {line}" if line and line not in message else message
         deployment.fail_phase(ended.message)
         deployment.change(message=message, remedy=remedy)
         stop_error = await self._stop_what_was_begun(deployment)
@@ -412,5 +414,7 @@ def _judge_end(deployment: Deployment, said: Mapping[str, object], words: str) -
 def _last_words(deployment: Deployment, said: Mapping[str, object], told: str) -> str:
     """The line that names why it ended, when that was not told already."""
     cause = said.get("cause")
-    line = drop_prefix(make_line(cause, max_chars=400)) if isinstance(cause, str) and cause else deployment.cause
+    # Who was killed had no time to say why: then only a line that tells of an error may stand for it.
+    own = deployment.cause_line if _KILLED in told else deployment.cause
+    line = drop_prefix(make_line(cause, max_chars=400)) if isinstance(cause, str) and cause else own
     return f". Last line: {line}" if line and line not in told else ""

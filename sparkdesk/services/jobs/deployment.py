@@ -315,7 +315,7 @@ class Deployment:
             self.note_restarts(int(match[1]))
             self._attempt = int(match[1]) + 1
             if self.status.state in (JobState.READY, JobState.DEGRADED):
-                last = f". Its last words: {self.cause}" if self.cause else ""
+                last = f". Its log says: {self.cause_line}" if self.cause_line else ""
                 words = f"its engine ended and is started again, {match[1]} of {match[2]}{last}"
                 self.pulse.restart(words)
                 message = f"The server runs but does not serve: {words}"

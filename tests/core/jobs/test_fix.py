@@ -79,6 +79,12 @@ def test_an_unknown_cause_and_a_flag_of_the_plans_own_give_no_fix() -> None:
     assert find_fixes(FailedLaunch(REQUEST, "")) == ()
 
 
+def test_what_was_taken_away_is_launched_again_as_it_was() -> None:
+    for words in ("node was restarted", "container was removed by someone else"):
+        (fix,) = find_fixes(FailedLaunch(REQUEST, f"Load the model until the server answers: its {words}"))
+        assert fix == Fix(f"Launch the same again: its {words}")
+
+
 def test_where_no_cause_is_known_the_same_is_offered_again_and_nothing_is_claimed() -> None:
     plain = same_again(FailedLaunch(REQUEST, "ended with exit code 3"), "KeyError: 'rope'")
     assert plain == Fix("Look at the first error in its log, \"KeyError: 'rope'\"; then start it again as it was")

@@ -96,6 +96,7 @@ async def test_a_server_that_died_unseen_says_in_which_phase_and_the_time_that_i
         assert (failed.key, math.isfinite(failed.seconds)) == ("load", True)
         served = await later.until_state(ready, JobState.FAILED)
         assert served.phases[-1].state is PhaseState.FAILED
+        assert served.message == "The server is gone: ended by signal 9", "its last line is not why"
         assert math.isfinite(served.phases[-1].seconds)
     finally:
         await later.close()

@@ -241,8 +241,8 @@ class Appraisals:
                 span_s = self._parts.clock.monotonic_s() - begun_s
                 verdict = self._judge(job_id, sample, span_s)
                 best = verdict if best is None or _is_faster(verdict, best) else best
-                if best.pace is not Pace.SLOWER and not self._has_fallen(job_id, best.measured_tok_s):
-                    break  # a hiccup is no verdict: what looks slow is looked at twice
+                if math.isfinite(best.measured_tok_s) and not self._looks_slow(job_id, best):
+                    break  # a hiccup is no verdict: what looks slow, or came in one burst, is looked at twice
         await asyncio.sleep(min(SETTLE_S, self._parts.beat_s))
         return best if _is_calm(self._ready(job_id)) else None
 
@@ -266,6 +266,9 @@ class Appraisals:
             simulated=note or words.get("simulated", ""),
             first=self.first_verdict(job_id),
         )
+
+    def _looks_slow(self, job_id: str, verdict: Verdict) -> bool:
+        return verdict.pace is Pace.SLOWER or self._has_fallen(job_id, verdict.measured_tok_s)
 
     def _has_fallen(self, job_id: str, now_tok_s: float) -> bool:
         first = self.first_verdict(job_id)

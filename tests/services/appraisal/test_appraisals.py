@@ -19,7 +19,7 @@ from sparkdesk.core.findings.standing import Standings
 from sparkdesk.core.jobs.appraisal.verdict_json import Verdicts, to_json
 from sparkdesk.core.jobs.endpoint import Endpoint
 from sparkdesk.core.jobs.record import JobState, JobStatus
-from sparkdesk.core.jobs.verdict import Pace, Verdict
+from sparkdesk.core.jobs.verdict import TOO_QUICK, Pace, Verdict
 from sparkdesk.core.planning.place import Place
 from sparkdesk.core.planning.reference import Reference
 from sparkdesk.core.ports import EndpointClient
@@ -105,7 +105,10 @@ class Desk:
 
 
 def is_whole(verdict: Verdict | None) -> bool:
-    return verdict is not None and math.isfinite(verdict.measured_tok_s) and verdict.note not in (WAITS, MEASURES)
+    """Measured, though on a busy computer this quick model's tokens can come in one burst, which tells no rate."""
+    if verdict is None or verdict.note in (WAITS, MEASURES):
+        return False
+    return math.isfinite(verdict.measured_tok_s) or verdict.note.startswith(TOO_QUICK)
 
 
 @asynccontextmanager
@@ -133,7 +136,7 @@ async def test_a_ready_server_is_measured_once_with_the_fixed_request(llama: Lla
         assert verdict.pace is Pace.UNKNOWN  # nobody knows what this model should do
         assert verdict.answer_tokens == 128
         assert abs(verdict.prompt_tokens - 512) <= 30
-        assert verdict.measured_tok_s > 0
+        assert verdict.measured_tok_s > 0 or verdict.note.startswith(TOO_QUICK)
         desk.show(ready_at(llama))
         desk.show(ready_at(llama))
         await asyncio.sleep(0.1)
@@ -235,14 +238,14 @@ class ClockAhead(SystemClock):
 
 
 @contextmanager
-def held_back(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """The process runs for a fifth of the time, as beside others that take the rest; it goes on at the end."""
+def held_back(process: subprocess.Popen[bytes], pause_s: float) -> Iterator[None]:
+    """The process pauses so long every 10 ms, as beside others that take the processor; it goes on at the end."""
     is_over = threading.Event()
 
     def hold() -> None:
         while not is_over.wait(0.01):
             process.send_signal(signal.SIGSTOP)
-            is_over.wait(0.04)
+            is_over.wait(pause_s)
             process.send_signal(signal.SIGCONT)
 
     holder = threading.Thread(target=hold)
@@ -264,18 +267,20 @@ async def test_a_real_server_that_falls_beside_a_busy_one_is_a_finding_with_its_
     job = replace(job, endpoint=replace(job.endpoint, note="simulated GB10, real llama.cpp"))
     desk = Desk(job, store)
     try:
-        await desk.appraisals.load()
-        first = await desk.wait_for(is_whole)
-        assert list(desk.appraisals.judgements("spark-a"))[0].concern is None
+        with held_back(llama.process, 0.04):  # so that its tokens do not come in one burst
+            await desk.appraisals.load()
+            first = await desk.wait_for(is_whole)
+        assert first.measured_tok_s > 0
+        assert next(iter(desk.appraisals.judgements("spark-a"))).concern is None
         desk.neighbours = (("the other one", 80.0),)
-        with held_back(llama.process):
+        with held_back(llama.process, 0.2):
             await desk.appraisals.check_again(JOB_ID)
         fallen = desk.appraisals.verdict(JOB_ID)
         assert fallen is not None
         assert fallen.measured_tok_s < 0.85 * first.measured_tok_s
         assert fallen.pace is Pace.UNKNOWN
         assert "when it was first measured" in fallen.note
-        concern = list(desk.appraisals.judgements("spark-a"))[0].concern
+        concern = next(iter(desk.appraisals.judgements("spark-a"))).concern
         assert concern is not None
         assert "Another server works beside it: the other one makes 80 tok/s on the same node" in concern.evidence
         assert concern.remedy == "Check again while it is idle."
@@ -302,7 +307,7 @@ async def test_live_answers_that_look_slow_have_the_fixed_request_sent_again(
         await asyncio.sleep(0.2)
         assert bool(desk.opened) is bool(checks)
         if checks:
-            await desk.wait_for(lambda verdict: is_whole(verdict) and verdict is not None and verdict.at_ms > 1)
+            await desk.wait_for(lambda verdict: verdict is not None and verdict.at_ms > 1 and is_whole(verdict))
             assert desk.opened == checks
     finally:
         desk.appraisals.close()

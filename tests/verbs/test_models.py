@@ -24,7 +24,10 @@ def test_each_model_has_a_verdict_for_each_number_of_nodes(capsys: pytest.Captur
         assert {cell["verdict"] for cell in row["nodes"]} <= {"fits", "risky", "no", "not known"}
         for cell in row["nodes"]:
             assert cell["fits"] == (cell["verdict"] == "fits")
-            if cell["fits"]:
+            writes_text = bool(set(row["purposes"]) - {"embed", "rerank"})
+            if not writes_text:
+                assert cell["user_tok_s"]["value"] is None, "vectors and scores have no speed of text"
+            elif cell["fits"]:
                 assert cell["user_tok_s"]["low"] <= cell["user_tok_s"]["value"] <= cell["user_tok_s"]["high"]
                 assert cell["quantization"]
                 assert cell["max_context_tokens"] > 0

@@ -55,10 +55,11 @@ def is_told(pulse: Pulse) -> bool:
     return bool(pulse.message) or pulse.state in (PulseState.LIVE, PulseState.STARTING, PulseState.PAUSED)
 
 
-async def pulse_in(telemetry: Telemetry, *states: PulseState) -> Pulse:
-    return await wait_for_value(
-        telemetry.pulse(NODE), lambda pulse: pulse.state in states and is_told(pulse), timeout_s=90
-    )
+async def pulse_in(telemetry: Telemetry, *states: PulseState, words: str = "") -> Pulse:
+    def is_right(pulse: Pulse) -> bool:
+        return pulse.state in states and is_told(pulse) and words in pulse.message
+
+    return await wait_for_value(telemetry.pulse(NODE), is_right, timeout_s=90)
 
 
 def probes_of(home: Path) -> list[int]:
@@ -237,8 +238,7 @@ for n in range(1000):
 """
     telemetry = make_telemetry((program.encode(),))
     async with watching(telemetry, LocalShell(tmp_path)):
-        pulse = await pulse_in(telemetry, PulseState.SLOW, PulseState.STALE)
-        assert "lines that cannot be read" in pulse.message
+        pulse = await pulse_in(telemetry, PulseState.SLOW, PulseState.STALE, words="lines that cannot be read")
         assert reason in pulse.message
         await next_sample(telemetry, lambda sample: sample.sequence > 1)
         assert telemetry.pulse(NODE).value.restarts == 0

@@ -117,9 +117,15 @@ class Timeline:
         self._begun_s.clear()
 
     def phases(self, now_s: float) -> tuple[Phase, ...]:
-        """The phases with what the current one has taken until now, and how long it has been ready."""
+        """The phases with what the current one has taken until now, and how long it has been ready.
+
+        One that nobody has seen since this program began has no length: whether it still goes on is not known.
+        """
+        unseen = self._unseen - {READY}
         return tuple(
-            replace(phase, seconds=now_s - self._begun_s[phase.key]) if self._goes_on(phase) else phase
+            replace(phase, seconds=math.nan if phase.key in unseen else now_s - self._begun_s[phase.key])
+            if self._goes_on(phase)
+            else phase
             for phase in self._phases
         )
 

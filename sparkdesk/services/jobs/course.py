@@ -7,6 +7,7 @@ playbook, which was part of the plan, is run before it is called failed.
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 from collections.abc import Callable, Mapping
 
@@ -47,7 +48,7 @@ GUARD_LOOK_S = 10
 RECOVER_TRIES = 3
 """How often an unknown outcome is looked at again before the job is only watched."""
 _BEFORE = (SWITCH, *FETCHING)
-_KILLED = f"signal {signal.SIGKILL:d}"
+_KILLED = re.compile(rf"\bsignal {signal.SIGKILL:d}\b|\bended unseen\b")
 _TERMINATED = 128 + signal.SIGTERM
 """Exit code of a container whose engine was asked to end."""
 
@@ -216,7 +217,7 @@ class Course:
         if guard is not None:
             message, remedy = guard.message, guard.remedy
         else:
-            line = deployment.cause_line if _KILLED in message else deployment.last_line
+            line = deployment.cause_line if _KILLED.search(message) else deployment.last_line
             message = f"{message}. Last line: {line}" if line and line not in message else message
         deployment.fail_phase(ended.message)
         deployment.change(message=message, remedy=remedy)
@@ -415,6 +416,6 @@ def _last_words(deployment: Deployment, said: Mapping[str, object], told: str) -
     """The line that names why it ended, when that was not told already."""
     cause = said.get("cause")
     # Who was killed had no time to say why: then only a line that tells of an error may stand for it.
-    own = deployment.cause_line if _KILLED in told else deployment.cause
+    own = deployment.cause_line if _KILLED.search(told) else deployment.cause
     line = drop_prefix(make_line(cause, max_chars=400)) if isinstance(cause, str) and cause else own
     return f". Last line: {line}" if line and line not in told else ""

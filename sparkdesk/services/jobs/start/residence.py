@@ -66,9 +66,10 @@ def refuse_crowd(plan: LaunchPlan, node: NodeContext) -> None:
     if need is None or left is None or not loading or need <= left:
         return
     names = " and ".join(one.title for one in loading)
+    load, take, are = ("still loads", "takes", "is") if len(loading) == 1 else ("still load", "take", "are")
     coming = ((node.mem_available_bytes or 0) - left) / GIB
     raise PlanError(
-        f"{names} still loads on {node.record.name} and takes {coming:.1f} GiB more: this launch needs "
+        f"{names} {load} on {node.record.name} and {take} {coming:.1f} GiB more: this launch needs "
         f"{need / GIB:.1f} GiB, and {max(left, 0) / GIB:.1f} GiB are left for it",
-        remedy=f"Wait until {names} is ready, ask for less, or choose another node.",
+        remedy=f"Wait until {names} {are} ready, ask for less, or choose another node.",
     )

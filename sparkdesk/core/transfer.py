@@ -55,7 +55,7 @@ def again_words(value: object, fraction: float | None) -> str:
     2 of 5 in 4 s"; "" when it waits for none. Total: any JSON value is fine."""
     if not isinstance(value, dict) or not isinstance(value.get("why"), str):
         return ""
-    at = f" at {math.floor(fraction * 100)} %" if fraction is not None else ""
+    at = f" at {min(99, round(fraction * 100))} %" if fraction is not None else ""
     number, count, in_s = value.get("try"), value.get("of"), value.get("in_s")
     if type(number) is not int or type(count) is not int or not 0 < number <= count < MAX_TRIES:
         return make_line(value["why"], max_chars=MAX_WHY_CHARS)

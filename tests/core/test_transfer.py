@@ -19,7 +19,7 @@ DONE = {"done": 41_900_000, "total": 100_000_000, "rate": 1e6, "files": 3, "file
 def test_a_try_that_is_waited_for_is_told_in_place_of_a_rate() -> None:
     progress = read_progress("transfer", json.dumps({**DONE, "again": AGAIN}))
     assert progress is not None
-    assert progress.text == "41.9 of 100.0 MB; line cut at 41 %, trying again 2 of 5 in 4 s; 1 of 3 files"
+    assert progress.text == "41.9 of 100.0 MB; line cut at 42 %, trying again 2 of 5 in 4 s; 1 of 3 files"
     assert progress.fraction == pytest.approx(0.419)
     layers = read_progress("transfer", json.dumps({"layers": 9, "layers_done": 3, "got": 10, "again": AGAIN}))
     assert layers is not None
@@ -32,7 +32,7 @@ def test_a_try_that_is_waited_for_is_told_in_place_of_a_rate() -> None:
 def test_a_download_that_another_computer_began_tells_its_tries_too() -> None:
     row = {"kind": "model", "name": "o/n", **DONE, "again": AGAIN}
     cell = read_listing({"transfers": [row]}).cells[DiskKey(Kind.MODEL, "o/n")]
-    assert cell.coming == "41.9 of 100.0 MB; line cut at 41 %, trying again 2 of 5 in 4 s"
+    assert cell.coming == "41.9 of 100.0 MB; line cut at 42 %, trying again 2 of 5 in 4 s"
 
 
 @given(st.recursive(st.none() | st.integers() | st.floats() | st.text(), lambda one: st.dictionaries(

@@ -236,8 +236,16 @@ class DiskModel(QObject):
         return f"{', '.join(users)} runs with it: stop it first" if users else ""
 
     def transfers(self) -> tuple[Transfer, ...]:
-        """Those under way and those just over that were not put away, the newest last; done ones go by themselves."""
-        return tuple(one for one in self.view.transfers if one.run_id not in self._put_away and one.result != "done")
+        """Those under way and those just over that were not put away, the newest last; done ones go by themselves, and
+        so do those that were begun anew."""
+        newest = {(one.key, one.node_id, one.task): one.run_id for one in self.view.transfers}
+        return tuple(
+            one
+            for one in self.view.transfers
+            if one.run_id not in self._put_away
+            and one.result != "done"
+            and (not one.result or newest[one.key, one.node_id, one.task] == one.run_id)
+        )
 
     def put_away(self, run_id: str) -> None:
         """Show a transfer that is over no more."""

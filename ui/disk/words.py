@@ -167,7 +167,9 @@ def coming_cell(fraction: float | None, said: str) -> Cell:
     if not said.strip() and fraction is None:
         return Cell("asking for it", "strong", hint="Nothing has come yet")
     share = f" {text.percent(fraction, is_done=False)}" if fraction is not None else ""
-    rate = text.one_line(said, 200).partition(", ")[2]
+    rate = text.one_line(said, 200).partition("; ")[0].partition(", ")[2]
+    if "trying again" in said:  # what it waits for is more than a rate
+        rate = text.one_line(said, 200).partition("; ")[2].partition("; ")[0].partition(", ")[2]
     return Cell(f"downloading{share}{f', {rate}' if rate else ''}", "strong", hint=text.one_line(said, 200))
 
 
@@ -207,7 +209,10 @@ def transfer_words(transfer: Transfer) -> str:
         return text.one_line(transfer.text, 160) or "Beginning"
     if transfer.result == "done":
         return "Done"
+    name = transfer.key.name if transfer.key is not None else ""
     said = text.one_line(transfer.message, 300) or "It did not end well"
+    before, colon, rest = said.partition(": ")
+    said = f"{rest[:1].upper()}{rest[1:]}" if colon and name and name in before else said  # the title says it already
     return f"{said.rstrip('.')}. {text.one_line(transfer.remedy, 200)}".rstrip()
 
 

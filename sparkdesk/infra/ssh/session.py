@@ -342,6 +342,7 @@ class NodeSession:
         if isinstance(outcome.fate, Exit):
             said = outcome.stderr.decode("utf-8", "replace").strip().splitlines()
             is_full = bool(said) and any(words in said[-1] for words in _FULL)
+            message = f"The disk of {self._node} is full: {message}" if is_full else message
             return CommandFailed(
                 f"{message}: {make_line(said[-1], max_chars=200)}" if said else message,
                 remedy="Make room on its disk, and repeat." if is_full else "Mend that on the node, and repeat.",

@@ -13,6 +13,8 @@ from PySide6.QtWidgets import QApplication
 from sparkdesk.core.disk.view import DiskCell, DiskFile, DiskKey, DiskNode, DiskRow, DiskView, Holding, Kind, Transfer
 from sparkdesk.core.feed import Latest
 from tests.ui.picture import host_page
+from ui import text
+from ui.disk import words
 from ui.disk.feeds import DiskActions, DiskFeeds
 from ui.disk.model import DiskModel
 from ui.disk.view import DiskPage
@@ -235,3 +237,26 @@ def test_an_open_drawer_stays_in_sight_when_the_window_becomes_narrow(desk: Desk
     drawer = desk.page.drawer.geometry()
     assert desk.page.rect().contains(drawer)
     assert drawer.height() > 200
+
+
+def test_a_failed_fetch_that_was_begun_anew_is_shown_no_more(desk: Desk) -> None:
+    anew = replace(FAILED, run_id="r9", result="", message="", text="line cut, trying again 2 of 5 in 4 s")
+    desk.view.set(replace(desk.view.value, transfers=(FAILED, anew)))
+    assert [line.run_id for line in desk.page.transfers.lines] == ["r9"]
+    desk.view.set(replace(desk.view.value, transfers=(FAILED, replace(anew, result="done"))))
+    assert desk.page.transfers.lines == []
+
+
+def test_a_failure_is_told_without_the_title_that_stands_beside_it(desk: Desk) -> None:
+    message = f"Fetch {MODEL.name}: the node's disk is full"
+    desk.view.set(replace(desk.view.value, transfers=(replace(FAILED, message=message, remedy="Make room."),)))
+    assert words.transfer_words(desk.page.model.transfers()[0]) == "The node's disk is full. Make room."
+
+
+def test_a_cell_says_that_it_waits_for_another_try_and_what_began_is_not_yet_coming() -> None:
+    said = "5.8 of 6.3 MB; line cut at 92 %, trying again 2 of 5 in 4 s; 6 of 7 files"
+    assert words.coming_cell(0.92, said).text == f"downloading {text.percent(0.92)}, trying again 2 of 5 in 4 s"
+    assert words.coming_cell(0.5, "1.0 of 2.0 GB, 50 MB/s, 20 s left; 1 of 2 files").text.endswith(
+        ", 50 MB/s, 20 s left"
+    )
+    assert words.coming_cell(None, "").text == "asking for it"

@@ -14,7 +14,7 @@ from sparkdesk.core.bench.sample import BenchSample
 from sparkdesk.core.chat.event import ChatEvent, CutOff
 from sparkdesk.core.chat.message import ChatRequest, Message, Role, Sampling, TextPart
 from sparkdesk.core.chat.timing import AnswerClock
-from sparkdesk.core.errors import EndpointError
+from sparkdesk.core.errors import EndpointError, SparkDeskError
 from sparkdesk.core.ports import EndpointClient
 from sparkdesk.services.clock import Clock
 
@@ -61,8 +61,8 @@ class Sender:
                 async for event in events:
                     answer.add(event)
                     last = event
-        except EndpointError as error:
-            failure = error.message
+        except SparkDeskError as error:
+            failure = error.message  # also a line that fell: what runs beside it must not be lost with it
         except TimeoutError:
             failure = f"The answer was not complete after {timeout_s:g} s"
         return _sample(answer, last, failure, sent_s if begun_s is None else begun_s)

@@ -7,13 +7,16 @@ import json
 import math
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import cast
 
 import pytest
 
 from sparkdesk.core.bench.prompt import make_prompt
 from sparkdesk.core.bench.run import BenchRun, BenchShape, BenchState
 from sparkdesk.core.bench.run_json import from_json, to_json
-from sparkdesk.core.errors import PlanError
+from sparkdesk.core.chat.event import ChatEvent
+from sparkdesk.core.chat.message import ChatRequest
+from sparkdesk.core.errors import PlanError, Unreachable
 from sparkdesk.core.feed import Latest
 from sparkdesk.core.jobs.endpoint import Endpoint
 from sparkdesk.core.jobs.reading import read_prometheus
@@ -82,7 +85,7 @@ async def end_of(bench: Bench, run_id: str) -> BenchRun:
     def is_over(runs: tuple[BenchRun, ...]) -> bool:
         return any(run.id == run_id and run.state is not BenchState.RUNNING for run in runs)
 
-    runs = await wait_for_value(bench.runs, is_over, timeout_s=40)
+    runs = await wait_for_value(bench.runs, is_over, timeout_s=90)
     return next(run for run in runs if run.id == run_id)
 
 
@@ -125,6 +128,50 @@ async def test_requests_that_fail_are_counted_with_the_reason() -> None:
     assert [(point.requests, point.failed) for point in run.points] == [(2, 2)]
     assert "512" in run.points[0].failure
     assert math.isnan(run.points[0].output_tok_s)
+
+
+async def test_a_server_that_dies_midway_ends_the_run_and_leaves_the_points_before() -> None:
+    with llama_server(context_tokens=8192, slots=2, is_endless=True) as mortal:
+        async with bench_at(mortal.port) as bench:
+            shape = BenchShape(prompt_tokens=32, answer_tokens=1500, concurrencies=(1, 2, 2), seed=9)
+            run_id = bench.start("j" * 16, shape)
+            await wait_for_value(bench.runs, lambda runs: bool(runs[0].points), timeout_s=90)
+            while await asyncio.to_thread(mortal.busy_slots) == 0:
+                await asyncio.sleep(0.01)
+            await asyncio.to_thread(mortal.kill)
+            run = await end_of(bench, run_id)
+    assert run.state is BenchState.FAILED
+    assert run.message
+    assert run.points[0].failed == 0
+    assert run.points[-1].failed == run.points[-1].requests == 2
+
+
+async def test_more_requests_than_the_server_answers_at_once_wait_and_are_all_counted(llama: LlamaServer) -> None:
+    async with bench_at(llama.port) as bench:
+        shape = BenchShape(prompt_tokens=64, answer_tokens=40, concurrencies=(1, 6), seed=13)
+        run = await end_of(bench, bench.start("j" * 16, shape))
+    assert run.state is BenchState.DONE, run.message
+    assert [(point.requests, point.failed, point.answer_tokens) for point in run.points] == [(1, 0, 40), (6, 0, 40)]
+
+
+async def test_an_engine_that_does_not_count_its_tokens_is_not_measured_by_pieces() -> None:
+    piece = b'data: {"choices": [{"index": 0, "delta": {"content": "word"}}]}\n\n'
+    async with raw_server(stream(piece * 8 + b"data: [DONE]\n\n")) as server, bench_at(server.port) as bench:
+        run = await end_of(bench, bench.start("j" * 16, BenchShape(concurrencies=(1, 2), seed=1)))
+    assert run.state is BenchState.FAILED
+    assert "did not say how many tokens" in run.message
+    assert all(math.isnan(point.output_tok_s) for point in run.points)
+
+
+async def test_a_line_that_falls_while_others_run_is_a_failed_request_and_no_lost_run() -> None:
+    class Fallen:
+        async def chat(self, _request: ChatRequest) -> AsyncIterator[ChatEvent]:
+            raise Unreachable("spark-a is not connected", remedy="Wait for the line.")
+            yield
+
+    client = cast(EndpointClient, Fallen())
+    sample = await Sender(client, "tiny", SystemClock()).send("words", 8)
+    assert sample.failure == "spark-a is not connected"
 
 
 async def test_only_one_measurement_of_a_ready_server_runs(llama: LlamaServer) -> None:

@@ -110,7 +110,7 @@ def _environment(request: LaunchRequest, kept: object, origin: Imported | None) 
     result = kept_environment(kept, origin)
     said = kept if isinstance(kept, Mapping) else {}
     for name, value in plain_environment(request):
-        result[name] = said[name] if str(said.get(name)) == value else value
+        result[name] = said[name] if name in said and str(said[name]) == value else value
     return result
 
 

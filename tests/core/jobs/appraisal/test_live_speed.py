@@ -80,6 +80,20 @@ def test_a_server_as_fast_as_ever_is_never_suspected(traffic: Traffic, kind: str
     assert raised_at(engine, traffic(seed, 500.0), 500.0, seed=seed) == []
 
 
+@pytest.mark.parametrize(
+    ("kind", "traffic", "seed"),
+    [
+        ("plain", agent, 4),  # a prompt that is read right after another answer
+        ("llamacpp", bursts, 4),  # two at once between two pages, and no count of requests
+        ("vllm", bursts, 4),  # the same where requests are counted
+        ("llamacpp", crowd, 5),  # several at once that are seen
+    ],
+)
+def test_traffic_that_would_deceive_a_simpler_rule_raises_nothing(kind: str, traffic: Traffic, seed: int) -> None:
+    """Each case is one that fires when one of the rule's conditions is left out."""
+    assert raised_at(Engine(kind, falling(seed, 1.0)), traffic(seed, 500.0), 500.0, seed=seed) == []
+
+
 def test_what_keeps_looking_slow_is_asked_about_less_and_less() -> None:
     """A check that finds nothing wrong makes the server work; so the next one waits longer."""
     raised = raised_at(Engine("vllm", falling(1, 0.7)), chat(1, 4000.0), 4000.0)

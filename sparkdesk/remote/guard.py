@@ -31,9 +31,8 @@ TREND_S, AHEAD_S, NEAR = 0.5, 1.0, 2.0
 only when less than twice the floor is left, since an engine may well take most of the memory in one moment."""
 STALL_SHARE = 0.5  # all wait for memory half of the time, near the floor; unverified on hardware [guard-pressure]
 NEXT_AFTER_S = 1.5  # so long the guard of an older job waits for each newer one to go, and then for its memory
-CRASHES, CRASHES_WITHIN_S = 3, 900.0
-WAIT_S, CAUSE_BYTES = 0.5, 1024 * 1024
-OOM_SCORE, OWN_OOM_SCORE = 500, -900
+CRASHES, CRASHES_WITHIN_S, WAIT_S, CAUSE_BYTES, OOM_SCORE, OWN_OOM_SCORE = 3, 900.0, 0.5, 1 << 20, 500, -900
+LOST = b"\n[sparkdesk] %d bytes of the log are lost here: the disk was full\n"
 ERROR = re.compile(rb"\b(?:ERROR|FATAL|CRITICAL)\b|[Ee]rror\b|Exception\b|^[\d.]{5,24} E |out of memory")
 
 TYPE_CHECKING = False
@@ -127,7 +126,7 @@ class Log:
     """The engine's output in files named by the offset of their first byte; the oldest are given up."""
 
     def __init__(self, job: Any) -> None:
-        self._job, self._fd, self._lock = job, -1, threading.Lock()
+        self._job, self._fd, self._lost, self._lock = job, -1, 0, threading.Lock()
         self._open()
 
     def _open(self) -> None:
@@ -142,14 +141,15 @@ class Log:
             os.unlink(old)
 
     def write(self, data: bytes) -> None:
-        """Add output. A full disk loses it, and does not stop the engine."""
+        """Add output. A full disk loses it, which is said once there is room, and does not stop the engine."""
         with self._lock:
-            try:
+            done, before = 0, LOST % self._lost if self._lost else b""
+            with contextlib.suppress(OSError):
                 if self._size + len(data) > LOG_FILE_BYTES:
                     self._open()
-                self._size += os.write(self._fd, data)
-            except OSError:
-                pass
+                done = os.write(self._fd, before + data)
+            self._size += done
+            self._lost = (0 if done >= len(before) else self._lost) + len(data) - max(0, done - len(before))
 
     def say(self, words: str) -> None:
         """Add a line of ours, marked as such."""

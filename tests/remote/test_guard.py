@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import resource
 import signal
 import subprocess
 import sys
@@ -283,3 +285,24 @@ def test_an_engine_outlives_its_guard_and_what_it_says_meanwhile_is_kept_by_the_
     assert numbers == list(range(1, len(numbers) + 1)), "nothing of it is lost, nothing comes twice"
     assert node.run("stop", folder) == {"stopped": True}
     assert session_of(pid) == []
+
+
+def test_output_that_a_full_disk_loses_is_counted_in_the_log_once_there_is_room(node: Node) -> None:
+    script = "import time\nfor n in range(10**6): print('line', n, flush=True); time.sleep(0.02)"
+    folder = node.put("abcdefghijklmnop", [sys.executable, "-c", script], **NO_PROOF)
+    node.run("start", folder)
+    wait_for(lambda: "line 3" in log_of(folder))
+    guard = json.loads((folder / "job.json").read_text())["guard_pid"]
+    resource.prlimit(guard, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+    size = len(log_of(folder))
+    time.sleep(0.5)
+    assert len(log_of(folder)) - size < 200, "nothing more is written"
+    resource.prlimit(guard, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    wait_for(lambda: "the disk was full" in log_of(folder))
+    wait_for(lambda: log_of(folder).rpartition("disk was full\n")[2].count("\n") > 1)
+    pattern = r"(line \d+)\n\n\[sparkdesk\] (\d+) bytes of the log are lost here: .*\n(line \d+)\n"
+    found = re.search(pattern, log_of(folder))
+    assert found is not None
+    first, last = (int(found[number].split()[1]) for number in (1, 3))
+    assert int(found[2]) == sum(len(f"line {n}\n") for n in range(first + 1, last))
+    assert state_of(node, folder) == "running", "the engine went on"

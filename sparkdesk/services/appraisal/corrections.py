@@ -149,15 +149,19 @@ class Corrections:
     def correct(self, plan: LaunchPlan) -> LaunchPlan:
         """A new plan with what was learned, visibly; the same where nothing was, or it was taken back."""
         correction = self.correction_for(plan)
-        profile = self._forecaster.profile(plan.request.engine)
-        if correction is None or profile is None or is_corrected(plan):
+        if correction is None or is_corrected(plan):
             return plan
-        corrected = correct_plan(plan, correction, takes_share=profile.memory_fraction is not None)
+        corrected = correct_plan(plan, correction, takes_share=self._takes_share(plan.request.engine))
         if corrected is not plan:
             self._planned[plan.job_id] = plan.ledgers
             while len(self._planned) > KEPT_PLANS:
                 del self._planned[next(iter(self._planned))]
         return corrected
+
+    def _takes_share(self, engine: str) -> bool:
+        """Whether the engine takes a part of the node's memory that it is given, and not what it needs."""
+        profile = self._forecaster.profile(engine)
+        return profile is not None and profile.memory_fraction is not None
 
     def problems(self, plan: LaunchPlan) -> tuple[Problem, ...]:
         """What the correction of this plan (as the adapter made it) changes about whether it fits."""
@@ -198,7 +202,8 @@ class Corrections:
             if job_id not in self._planned:
                 return
             plan = replace(plan, ledgers=self._planned[job_id])
-        figures = figures_of(plan, told, token_bytes=self._forecaster.token_bytes(plan.request))
+        token_bytes, takes_share = self._forecaster.token_bytes(plan.request), self._takes_share(plan.request.engine)
+        figures = figures_of(plan, told, takes_share=takes_share, token_bytes=token_bytes)
         key = key_of(plan)
         known = self._records[key].starts if key in self._records else ()
         if learn(key, (figures,)) is None or any(_is_same(figures, one) for one in known):

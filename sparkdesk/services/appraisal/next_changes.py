@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sparkdesk.core.feed import Latest
 from sparkdesk.core.jobs.appraisal.advice import LiveView, find_change
@@ -113,7 +113,11 @@ class NextChanges:
             repeated_share=_repeated_share(plan, readings),
             restart_s=restart_s if math.isfinite(restart_s) else math.nan,
         )
-        return find_change(view, lambda request, load: self._forecaster.outlook(request, load, job.job_id))
+        found = find_change(view, lambda request, load: self._forecaster.outlook(request, load, job.job_id))
+        if found is None or not plan.endpoint.note:
+            return found
+        # The planner knows the real engine on a real Spark; a simulated one has another speed.
+        return replace(found, effect=f"On a real Spark: {found.effect[:1].lower()}{found.effect[1:]}")
 
     def _show(self, watch: _Watch, change: NextChange | None) -> None:
         if watch.shown != change:

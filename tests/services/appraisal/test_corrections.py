@@ -95,7 +95,7 @@ async def test_two_starts_correct_the_next_plan_and_the_plan_says_so(store: Sqli
         desk.start(plan_of("b"), 61.2)
         desk.jobs.set(desk.jobs.value)
         plan = desk.corrections.correct(plan_of("c"))
-        assert plan.notes[0] == "Corrected by 2 starts: KV tokens x0.90, weights x1.02"
+        assert plan.notes[0] == "Corrected by 2 starts: weights x1.02"
         assert plan.ledgers[0].weights_bytes == pytest.approx(61.2 * GIB, abs=2)
         assert plan.ledgers[0].free_bytes == LEDGER.free_bytes  # the share is as large as before
         rows = {row.key: row for row in desk.corrections.truth("a")}

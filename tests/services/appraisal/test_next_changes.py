@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sparkdesk.app.plan_data import load_catalogue, load_reference
 from sparkdesk.core.feed import Latest
 from sparkdesk.core.jobs.endpoint import Endpoint
@@ -32,11 +34,11 @@ QUIET = CROWDED | {"requests_waiting": 0.0}
 class Desk:
     """A job whose readings and time a test sets."""
 
-    def __init__(self) -> None:
+    def __init__(self, plan: LaunchPlan = PLAN) -> None:
         self.now_s = 0.0
         self.jobs: Latest[tuple[JobStatus, ...]] = Latest(())
         place = Place((NodeRoom("spark-a", "spark-a", 120 * GIB, LEDGER.free_bytes),))
-        plans = {"j": PLAN}
+        plans = {"j": plan}
         forecaster = Forecaster(load_reference, lambda _: place, load_catalogue(), plans.get)
         self.changes = NextChanges(self.jobs, plans.get, forecaster, self)
 
@@ -70,6 +72,14 @@ def test_what_lasts_is_proposed_with_the_planners_figures_until_it_is_gone() -> 
     assert change.effect.startswith("Predicted ")
     assert desk.pass_s(20, QUIET) == "more_sequences"
     assert desk.pass_s(100, QUIET) == ""
+
+
+def test_of_a_simulated_engine_the_planners_figures_are_said_to_be_a_real_sparks() -> None:
+    desk = Desk(replace(PLAN, endpoint=replace(PLAN.endpoint, note="simulated vLLM, real llama.cpp")))
+    desk.pass_s(60, CROWDED)
+    change = desk.changes.next_change("j")
+    assert change is not None
+    assert change.effect.startswith("On a real Spark: predicted ")
 
 
 def test_what_was_put_aside_is_not_proposed_again() -> None:

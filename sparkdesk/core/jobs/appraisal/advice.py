@@ -208,7 +208,7 @@ def _evicted(view: LiveView, ask: Ask) -> NextChange | None:
         changes.append((title, "more requests wait for their turn", (("concurrency", few),)))
     for title, price, change in changes:
         now, then, effect = _sooner(view, ask, change)
-        if now is None or then is None or then.fit in SAFE or now.fit not in SAFE:
+        if not _is_too_much(then):
             return NextChange("prefix_room", title, why, effect, _cost(view, now, then, price), change)
     return None
 
@@ -265,9 +265,14 @@ def _predicted(view: LiveView, ask: Ask, draft: NextChange) -> NextChange | None
     users = changed.concurrency if is_more else min(load.users, changed.concurrency)
     after = Workload(load.key, load.title, load.prompt_tokens, load.answer_tokens, users)
     now, then = ask(view.request, load), ask(changed, after)
-    if then is not None and now is not None and then.fit not in SAFE and now.fit in SAFE:
+    if _is_too_much(then):
         return None
     return replace(draft, effect=_effect(now, then, load.users, users), cost=_cost(view, now, then, draft.cost))
+
+
+def _is_too_much(outlook: Outlook | None) -> bool:
+    """Whether the planner sees that it does not fit, be it that today's launch does not either."""
+    return outlook is not None and outlook.fit not in SAFE
 
 
 def _effect(now: Outlook | None, then: Outlook | None, users: int, users_then: int) -> str:

@@ -65,8 +65,13 @@ def truth_rows(
     )
 
 
-def figures_of(plan: LaunchPlan, told: Mapping[str, float], *, token_bytes: float = NAN) -> StartFigures:
-    """What this start teaches. The KV cache by its tokens, where they were told, else by its bytes."""
+def figures_of(
+    plan: LaunchPlan, told: Mapping[str, float], *, takes_share: bool, token_bytes: float = NAN
+) -> StartFigures:
+    """What this start teaches. The KV cache by its tokens, where they were told, else by its bytes.
+
+    Of the runtime only an engine that takes a share tells something: weights, cache and runtime are that share.
+    """
     planned = _planned(plan, token_bytes)
     ratios = {key: _factor(told.get(key, NAN), planned.get(key, NAN)) for key in planned}
     tokens = ratios.get(KV_CAPACITY_TOKENS, NAN)
@@ -74,7 +79,7 @@ def figures_of(plan: LaunchPlan, told: Mapping[str, float], *, token_bytes: floa
         job_id=plan.job_id,
         weights_factor=ratios.get(WEIGHTS_BYTES, NAN),
         kv_factor=tokens if math.isfinite(tokens) else ratios.get(KV_CAPACITY_BYTES, NAN),
-        runtime_bytes=_runtime(plan, told),
+        runtime_bytes=_runtime(plan, told) if takes_share else NAN,
         load_s=told.get(WEIGHTS_LOAD_S, NAN),
     )
 
@@ -104,6 +109,7 @@ def correct_plan(plan: LaunchPlan, correction: Correction, *, takes_share: bool)
 
     What an engine that takes a share of memory needs more for weights, its KV cache has less.
     """
+    correction = _applicable(correction, takes_share=takes_share)
     if not correction.is_applied or not is_telling(correction):
         return plan
     ledgers = tuple(_corrected(ledger, correction, takes_share=takes_share) for ledger in plan.ledgers)
@@ -185,6 +191,11 @@ def _runtime(plan: LaunchPlan, told: Mapping[str, float]) -> float:
     return left if len(known) == len(parts) and 0.0 < left < MOST_FACTOR * sum(known) else NAN
 
 
+def _applicable(correction: Correction, *, takes_share: bool) -> Correction:
+    """What of it changes a ledger: of a share the cache has what is left; else the runtime is not known apart."""
+    return replace(correction, kv_factor=1.0) if takes_share else replace(correction, runtime_bytes=NAN)
+
+
 def _corrected(ledger: MemoryLedger, correction: Correction, *, takes_share: bool) -> MemoryLedger:
     weights, kv, runtime = ledger.weights_bytes, ledger.kv_bytes, ledger.runtime_bytes
     if weights is None or kv is None or runtime is None or ledger.undivided_bytes is not None:
@@ -194,7 +205,6 @@ def _corrected(ledger: MemoryLedger, correction: Correction, *, takes_share: boo
         new_runtime = math.ceil(correction.runtime_bytes) if math.isfinite(correction.runtime_bytes) else runtime
         new_kv = weights + kv + runtime - new_weights - new_runtime
         return replace(ledger, weights_bytes=new_weights, kv_bytes=max(0, new_kv), runtime_bytes=new_runtime)
-    # Of an engine that takes what it needs the runtime is not told apart from what the plan left it.
     return replace(ledger, weights_bytes=new_weights, kv_bytes=math.ceil(kv * correction.kv_factor))
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from backends.vllm import Vllm
-from sparkdesk.core.jobs.appraisal.advice import Ask, LiveView, find_change
+from sparkdesk.core.jobs.appraisal.advice import Ask, LiveView, find_change, load_of
 from sparkdesk.core.jobs.appraisal.outlook import Outlook
 from sparkdesk.core.jobs.plan import Fit
 from sparkdesk.core.jobs.rate import add_rates
@@ -117,6 +117,13 @@ def test_more_at_once_are_proposed_only_as_far_as_the_planner_sees_them_fit() ->
     crowded = page(num_requests_running=8, num_requests_waiting=20, kv_cache_usage_perc=0.1)
     assert key_of(view(crowded, request)) == ""
     assert key_of(view(crowded, request), knows_nothing) == "more_sequences"
+
+
+def test_nothing_that_does_not_fit_is_proposed_even_where_the_launch_of_now_does_not_fit_either() -> None:
+    request = REQUEST.model_copy(update={"concurrency": 9})
+    crowded = page(num_requests_running=9, num_requests_waiting=20, kv_cache_usage_perc=0.1)
+    assert ask(request, load_of(view(crowded, request))).fit is Fit.TOO_BIG
+    assert key_of(view(crowded, request)) == ""
 
 
 def test_preemptions_ask_for_a_smaller_cache_type_first() -> None:

@@ -71,14 +71,25 @@ def test_several_starts_teach_their_median() -> None:
 
 def test_a_figure_that_cannot_be_of_this_model_teaches_nothing() -> None:
     told = {WEIGHTS_BYTES: 600.0 * GIB, KV_CAPACITY_TOKENS: 1.0}
-    figures = figures_of(plan_with(), told, token_bytes=TOKEN_BYTES)
+    figures = figures_of(plan_with(), told, takes_share=True, token_bytes=TOKEN_BYTES)
     assert math.isnan(figures.weights_factor)
     assert math.isnan(figures.kv_factor)
 
 
 def test_the_runtime_is_what_weights_and_cache_left_of_the_share() -> None:
-    figures = figures_of(plan_with(), {WEIGHTS_BYTES: 60.0 * GIB, KV_CAPACITY_BYTES: 18.0 * GIB})
-    assert figures.runtime_bytes == 6.0 * GIB
+    told = {WEIGHTS_BYTES: 60.0 * GIB, KV_CAPACITY_BYTES: 18.0 * GIB}
+    assert figures_of(plan_with(), told, takes_share=True).runtime_bytes == 6.0 * GIB
+    assert math.isnan(figures_of(plan_with(), told, takes_share=False).runtime_bytes), "nothing bounds what it takes"
+
+
+@pytest.mark.parametrize(("takes_share", "told"), [(True, "runtime 6.0 GiB"), (False, "KV tokens x0.50")])
+def test_a_plan_tells_of_no_correction_that_its_ledger_has_not(takes_share: bool, told: str) -> None:
+    correction = Correction(*KEY, starts=1, kv_factor=0.5, runtime_bytes=6.0 * GIB)
+    plan = correct_plan(plan_with(), correction, takes_share=takes_share)
+    others = {"runtime 6.0 GiB", "KV tokens x0.50"} - {told}
+    assert plan.ledgers[0] != LEDGER
+    assert told.split()[-1] in plan.notes[0]
+    assert not any(word.split()[0] in plan.notes[0] for word in others)
 
 
 def test_a_corrected_plan_says_by_how_many_starts_and_by_how_much() -> None:

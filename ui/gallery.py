@@ -30,7 +30,8 @@ from ui.widgets.focus import FocusRing
 from ui.widgets.icon_label import IconLabel
 from ui.widgets.label import Label
 from ui.widgets.ledger import LedgerBar, LedgerValues
-from ui.widgets.log_model import OWN_SOURCE, LogLine, LogModel
+from ui.widgets.log_filter import OWN_SOURCE, LogLine
+from ui.widgets.log_model import LogModel
 from ui.widgets.log_view import LogView
 from ui.widgets.meter import Meter
 from ui.widgets.paint import pen, write

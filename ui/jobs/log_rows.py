@@ -13,7 +13,7 @@ from typing import Final
 from sparkdesk.core.feed import Lost
 from sparkdesk.core.jobs.record import LogLine as JobLogLine
 from ui import text
-from ui.widgets.log_model import GUARD_SOURCE, OWN_SOURCE, LogLine
+from ui.widgets.log_filter import GUARD_SOURCE, OWN_SOURCE, LogLine
 
 LEVELS: Final = {
     "debug": "DEBUG",

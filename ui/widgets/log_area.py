@@ -12,7 +12,8 @@ from PySide6.QtWidgets import QAbstractScrollArea, QWidget
 from ui import theme
 from ui.font import font
 from ui.theme import LOG_ROW_HEIGHT, Token, color
-from ui.widgets.log_model import LogLine, LogModel
+from ui.widgets.log_filter import LogLine
+from ui.widgets.log_model import LogModel
 from ui.widgets.paint import fill
 
 _LEVEL_TINTS: dict[str, Token] = {"WARN": "warn", "ERROR": "crit", "DEBUG": "text3"}

@@ -16,7 +16,7 @@ from ui.text import count
 from ui.widgets.button import Button, IconButton
 from ui.widgets.field import Select, TextInput
 from ui.widgets.label import Label, plain_tooltip
-from ui.widgets.log_model import LogFilter
+from ui.widgets.log_filter import LogFilter
 from ui.widgets.log_pattern import MOST_OPEN, REACH_CHARS, SlowPattern, reach_chars, read_pattern
 from ui.widgets.segmented import Segmented
 
@@ -193,8 +193,13 @@ class LogHead(QWidget):
         if found is not None:
             self.filter_changed.emit(found)
 
-    def show_state(self, *, is_following: bool, missed: int, shown: int, total: int) -> None:
-        """Show whether it follows, what came meanwhile, and how many lines there are."""
+    def show_state(
+        self, *, is_following: bool, missed: int, shown: int, total: int, is_filtering: bool = False
+    ) -> None:
+        """Show whether it follows, what came meanwhile, and how many lines there are.
+
+        While it is filtering the count would be that of the filter before.
+        """
         if is_following:
             words = "Following"
         else:
@@ -203,7 +208,7 @@ class LogHead(QWidget):
             self.follow.setText(words)
             self.follow.updateGeometry()
         lines = count(total) if shown == total else f"{count(shown)} of {count(total)}"
-        said = f"{lines} {'line' if lines == '1' else 'lines'}"
+        said = "Filtering…" if is_filtering else f"{lines} {'line' if lines == '1' else 'lines'}"
         if said != self.counted.text():
             self.counted.setText(said)
             self.row.activate()  # at once: a count that grew by a digit is not cut until the next turn

@@ -5,12 +5,11 @@ Rule: a flood never grows memory and never freezes the window; what was dropped 
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import islice
-from typing import Final, NamedTuple
+from typing import Final
 
 from PySide6.QtCore import (
     QAbstractListModel,
@@ -23,110 +22,14 @@ from PySide6.QtCore import (
     Signal,
 )
 
-from ui.text import cut
-from ui.widgets.log_pattern import reach_chars
+from ui.widgets.log_filter import LogFilter, LogLine, clean_line, is_polling
+from ui.widgets.log_scan import LogScan
 
 MAX_LINES: Final = 50_000
-MAX_LINE_CHARS: Final = 8192
 FLUSH_MS: Final = 100
-OWN_SOURCE: Final = "SparkDesk"
-GUARD_SOURCE: Final = "guard"
-"""What our own program on the node says."""
-LEVELS: Final = ("DEBUG", "INFO", "WARN", "ERROR")
 LineRole: Final = Qt.ItemDataRole.UserRole + 1
-_COLOURING: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-Z\\-_])")
-"""Escape sequences of a terminal. Source: ECMA-48, control sequences and two-character escapes."""
-
-
-_POLLING: Final = re.compile(
-    r"\"(?:GET|HEAD) /(?:prometheus/)?(?:metrics|health)/? HTTP/1\.\d\" 200\b"
-    r"|request: (?:GET|HEAD) /(?:metrics|health) \S{1,64} 200$"
-)
-"""A watcher's request that was answered. Source: uvicorn's access log, as vLLM, SGLang and TensorRT-LLM print it;
-llama.cpp's server, which leaves most of these out by itself."""
 SLOW_MS: Final = 700
-"""Filtering what is held, or what came at once, takes no longer than this."""
-
-
-def is_polling(text: str) -> bool:
-    """Say whether a line of a log is about a request that only looked how the server is, and was answered."""
-    return ("/metrics" in text or "/health" in text) and _POLLING.search(text[-200:]) is not None
-
-
-class LogLine(NamedTuple):
-    """One line. `source` is a rank or a node ("r0"), or one of ours for what SparkDesk itself or its guard says."""
-
-    time_text: str
-    source: str
-    level: str
-    text: str
-    attempt: int = 1
-    """Which try of the engine wrote it."""
-    offset: int = -1
-    """Where it ends in its log, in bytes; -1 for lines that are in none."""
-
-    def is_own(self) -> bool:
-        """Say whether SparkDesk wrote it, not the engine."""
-        return self.source in (OWN_SOURCE, GUARD_SOURCE)
-
-    def as_text(self) -> str:
-        """Return the line as it is copied."""
-        return f"{self.time_text} {self.source} {self.level} {self.text}"
-
-
-def clean_line(line: LogLine) -> LogLine:
-    """Bound a line and take colouring and control characters (tabs apart) out of it."""
-    text = cut(line.text, MAX_LINE_CHARS)
-    if not text.isprintable():
-        text = _COLOURING.sub("", text)
-        text = "".join(c if c.isprintable() else ("    " if c == "\t" else "\ufffd") for c in text)
-    return line if text == line.text else line._replace(text=text)
-
-
-class LogFilter(NamedTuple):
-    """What is shown: lines that hold `needle` (any case) and match `pattern`, from `sources` (all when empty).
-
-    At `level` or above; of try `attempt` (0: of all).
-    """
-
-    needle: str = ""
-    sources: frozenset[str] = frozenset()
-    level: str = "DEBUG"
-    pattern: re.Pattern[str] | None = None
-    attempt: int = 0
-    hides_polling: bool = False
-
-    def is_open(self) -> bool:
-        """Say whether everything passes."""
-        return self == LogFilter()
-
-    def passes(self, line: LogLine) -> bool:
-        """Say whether a line is shown. A level that is none of ours counts as INFO."""
-        return self.make_check()(line)
-
-    def make_check(self) -> Callable[[LogLine], bool]:
-        """What says of a line whether it is shown; made once for many lines, it asks only what the filter wants."""
-        sources, attempt, needle, polls = self.sources, self.attempt, self.needle.lower(), self.hides_polling
-        shown = LEVELS[LEVELS.index(self.level) :]
-        hidden = LEVELS[: LEVELS.index(self.level)]
-        search = self.pattern.search if self.pattern is not None else None
-        reach = reach_chars(self.pattern) if self.pattern is not None else 0
-
-        def is_shown(line: LogLine) -> bool:
-            if sources and line.source not in sources and not line.is_own():
-                return False
-            if attempt and line.attempt != attempt:
-                return False
-            level, text = line.level, line.text
-            if hidden and (level in hidden or (level not in shown and "INFO" in hidden)):
-                return False
-            if needle and needle not in text.lower():
-                return False
-            if polls and is_polling(text):
-                return False
-            return search is None or search(text, 0, reach) is not None
-
-        return is_shown
+"""Filtering what came at once takes no longer than this."""
 
 
 class LogModel(QAbstractListModel):
@@ -134,11 +37,15 @@ class LogModel(QAbstractListModel):
 
     `moved(added, dropped)` counts visible rows of one flush: added at the end, dropped at the start. `extended` counts
     those put before the first one. `too_slow` says that the filter's pattern took too long and was left out.
+
+    Another filter is asked of what is held in slices: the rows of the one before stay until it is done.
+    `filtering_changed` carries whether that goes on.
     """
 
     moved = Signal(int, int)
     extended = Signal(int)
     too_slow = Signal()
+    filtering_changed = Signal(bool)
 
     def __init__(self, parent: QObject | None = None, *, max_lines: int = MAX_LINES) -> None:
         super().__init__(parent)
@@ -150,6 +57,8 @@ class LogModel(QAbstractListModel):
         """Sequence numbers that pass the filter; None while everything passes."""
         self._pending: deque[LogLine] = deque(maxlen=max_lines)
         self._filter = LogFilter()
+        """What the rows show; another one may be on its way in `_scan`."""
+        self._scan: LogScan | None = None
         self._source_chars = 2
         self._older = 0
         """Lines put before the others, which are held beyond the ring's size until they are let go."""
@@ -160,6 +69,9 @@ class LogModel(QAbstractListModel):
         self._timer.setSingleShot(True)
         self._timer.setInterval(FLUSH_MS)
         self._timer.timeout.connect(self.flush)
+        self._slices = QTimer(self)
+        self._slices.setInterval(0)
+        self._slices.timeout.connect(self._ask_slice)
         self.too_slow.connect(self._filter_again, Qt.ConnectionType.QueuedConnection)
 
     def append(self, lines: Iterable[LogLine]) -> None:
@@ -170,7 +82,10 @@ class LogModel(QAbstractListModel):
 
     def clear(self) -> None:
         """Forget everything."""
+        wanted = self.filter()
+        self._end_scan()
         self.beginResetModel()
+        self._filter = wanted
         self._lines.clear()
         self._pending.clear()
         self._first = self._older = self._polls = 0
@@ -245,7 +160,7 @@ class LogModel(QAbstractListModel):
             if has_pattern and spent.elapsed() > SLOW_MS:
                 self._filter, is_slow, has_pattern = self._filter._replace(pattern=None), True, False
                 is_shown = self._filter.make_check()
-        if is_slow:
+        if is_slow and self._scan is None:  # else nobody wants that pattern any more
             self.too_slow.emit()
         return passing
 
@@ -259,24 +174,51 @@ class LogModel(QAbstractListModel):
             self._error = (start + at, batch[at])
 
     def set_filter(self, wanted: LogFilter) -> None:
-        """Show only what passes."""
+        """Show only what passes: at once where little is held, else as soon as every line was asked."""
         self.flush()
-        self.beginResetModel()
-        self._filter = wanted
+        self._end_scan()
         if wanted.is_open():
-            self._shown = None
-        else:
-            self._shown = deque()
-            self._shown = deque(self._passing(self._lines, self._first))
+            self._show(wanted, None)
+            return
+        self._scan = LogScan(wanted, self._first)
+        self._ask_slice()
+        if self._scan is not None:
+            self._slices.start()
+            self.filtering_changed.emit(True)
+
+    def is_filtering(self) -> bool:
+        """Say whether the filter last set is still asked of the lines held."""
+        return self._scan is not None
+
+    def _ask_slice(self) -> None:
+        scan = self._scan
+        if scan is None or not scan.ask(self._lines, self._first):
+            return
+        self._end_scan()
+        self._show(scan.wanted, scan.found)
+        if scan.is_slow:
+            self.too_slow.emit()
+
+    def _end_scan(self) -> None:
+        if self._scan is not None:
+            self._scan = None
+            if self._slices.isActive():
+                self._slices.stop()
+                self.filtering_changed.emit(False)
+
+    def _show(self, wanted: LogFilter, shown: deque[int] | None) -> None:
+        self.beginResetModel()
+        self._filter, self._shown = wanted, shown
         self.endResetModel()
 
     def _filter_again(self) -> None:
         """What passed before its pattern was left out passed by the pattern."""
-        self.set_filter(self._filter)
+        if self._scan is None:
+            self.set_filter(self._filter)
 
     def filter(self) -> LogFilter:
-        """Return the filter in force."""
-        return self._filter
+        """Return the filter that was set last, also while it is still asked of the lines held."""
+        return self._scan.wanted if self._scan is not None else self._filter
 
     def total(self) -> int:
         """Return how many lines the ring holds."""

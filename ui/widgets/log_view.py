@@ -16,7 +16,8 @@ from ui.widgets.icon_label import IconLabel
 from ui.widgets.label import ElidedLabel
 from ui.widgets.log_area import LogArea
 from ui.widgets.log_head import LogHead
-from ui.widgets.log_model import LogFilter, LogModel
+from ui.widgets.log_filter import LogFilter
+from ui.widgets.log_model import LogModel
 
 
 class ErrorStrip(QWidget):
@@ -100,6 +101,7 @@ class LogView(Card):
         self.model.extended.connect(self._on_extended)
         self.model.modelReset.connect(self._on_reset)
         self.model.too_slow.connect(self.head.say_too_slow)
+        self.model.filtering_changed.connect(lambda _on: self._show_state())
         copy = QAction("Copy lines", self.area)
         copy.setShortcut(QKeySequence(QKeySequence.StandardKey.Copy))
         copy.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
@@ -202,6 +204,7 @@ class LogView(Card):
             missed=self._missed,
             shown=self.model.rowCount(),
             total=self.model.total(),
+            is_filtering=self.model.is_filtering(),
         )
         self.head.set_attempts(self.model.last_attempt())
         self.head.show_polls(self.model.polls())

@@ -19,7 +19,7 @@ from ui import text
 from ui.jobs.log_rows import RowMaker
 from ui.jobs.model import DeploymentsModel
 from ui.jobs.view import DeploymentsPage
-from ui.widgets.log_model import LogLine as Row
+from ui.widgets.log_filter import LogLine as Row
 from ui.widgets.log_model import LogModel
 
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", "does not support raise")

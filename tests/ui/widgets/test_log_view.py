@@ -8,7 +8,8 @@ from PySide6.QtWidgets import QApplication, QPlainTextEdit
 
 from tests.ui.picture import host_page
 from ui.widgets.button import Button
-from ui.widgets.log_model import LogLine, LogModel
+from ui.widgets.log_filter import LogLine
+from ui.widgets.log_model import LogModel
 from ui.widgets.log_view import LogView
 
 
@@ -16,6 +17,11 @@ def add(model: LogModel, count: int, text: str = "line") -> None:
     model.append([LogLine("12:00:00.000", "r0", "INFO", f"{text} {i}") for i in range(count)])
     model.flush()
     QTest.qWait(20)
+
+
+def settle(view: LogView) -> None:
+    while view.model.is_filtering():
+        QTest.qWait(5)
 
 
 @pytest.fixture
@@ -72,6 +78,7 @@ def test_typing_filters_and_the_count_says_of_how_many(view: LogView) -> None:
     add(view.model, 40)
     view.focus_filter()
     QTest.keyClicks(QApplication.focusWidget() or view, "line 3")
+    settle(view)
     assert view.model.rowCount() == 11
     assert view.head.counted.text() == "11 of 40 lines"
 
@@ -141,3 +148,13 @@ def test_keys_in_an_empty_log_do_nothing(view: LogView) -> None:
     for key in (Qt.Key.Key_Up, Qt.Key.Key_End, Qt.Key.Key_Return, Qt.Key.Key_A):
         QTest.keyClick(view.area, key, Qt.KeyboardModifier.ControlModifier)
     assert list(view.area.selected()) == []
+
+
+def test_the_count_says_that_it_filters_until_it_is_done(dressed: QApplication) -> None:
+    long = LogView(LogModel())
+    host_page(long, 900, 300)
+    add(long.model, 30_000)
+    QTest.keyClicks(long.head.words, r"line \d+7$")
+    assert long.head.counted.text() == "Filtering…"
+    settle(long)
+    assert long.head.counted.text() == "2,999 of 30,000 lines"

@@ -15,8 +15,8 @@ from ui.widgets.card import Card, Separator
 from ui.widgets.icon_label import IconLabel
 from ui.widgets.label import ElidedLabel
 from ui.widgets.log_area import LogArea
-from ui.widgets.log_head import LogHead
 from ui.widgets.log_filter import LogFilter
+from ui.widgets.log_head import LogHead
 from ui.widgets.log_model import LogModel
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from PySide6.QtWidgets import QApplication
 
 from ui.widgets.log_filter import MAX_LINE_CHARS, OWN_SOURCE, LogFilter, LogLine, clean_line
 from ui.widgets.log_model import LogModel
+from ui.widgets.log_scan import LogScan
 
 
 def lines(count: int, *, start: int = 0, source: str = "r0", level: str = "INFO") -> list[LogLine]:
@@ -130,13 +132,24 @@ def test_what_comes_and_goes_while_it_filters_is_in_its_place(qapp: QApplication
     model.append(lines(30_000, start=1000))
     model.set_filter(digits("7"))
     assert model.prepend(lines(500, start=500)) == 500
-    model.append(lines(1500, start=31_000))
+    model.append(lines(200, start=31_000))
     model.flush()
     assert model.is_filtering()
     settle(model)
-    assert shown(model) == [f"line {i}" for i in range(2000, 32_500) if i % 10 == 7]
+    assert shown(model) == [f"line {i}" for i in range(700, 31_200) if i % 10 == 7]
     model.let_older_go()
-    assert shown(model)[0] == "line 2507"
+    assert shown(model)[0] == "line 1207"
+
+
+def test_lines_that_go_before_they_were_asked_are_left_out(qapp: QApplication) -> None:
+    held = deque(lines(30_000))
+    scan = LogScan(digits("7"), 0)
+    assert not scan.ask(held, 0)
+    for _ in range(29_000):
+        held.popleft()
+    while not scan.ask(held, 29_000):
+        pass
+    assert list(scan.found) == [i for i in range(29_000, 30_000) if i % 10 == 7]
 
 
 def test_the_next_filter_ends_the_one_before(qapp: QApplication) -> None:
@@ -146,7 +159,7 @@ def test_the_next_filter_ends_the_one_before(qapp: QApplication) -> None:
     model.set_filter(digits("1"))
     model.set_filter(digits("8"))
     settle(model)
-    assert set(text[-1] for text in shown(model)) == {"8"}
+    assert {text[-1] for text in shown(model)} == {"8"}
     model.set_filter(digits("1"))
     model.set_filter(LogFilter())
     QTest.qWait(30)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
-from ui.widgets.log_head import LogHead
 from ui.widgets.log_filter import LogFilter, LogLine, is_polling
+from ui.widgets.log_head import LogHead
 from ui.widgets.log_model import LogModel
 from ui.widgets.log_pattern import REACH_CHARS, SlowPattern, count_repeats, reach_chars, read_pattern
 

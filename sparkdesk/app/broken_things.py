@@ -37,6 +37,7 @@ GROUPS: dict[str, tuple[tuple[str, str], ...]] = {
     "downloads": (
         ("pull-cut", "Cut an image's download off near its end"),
         ("hub-cut", "Cut a model's download off near its end"),
+        ("hub-slow", "Slow a model's download down"),
         ("hub-gated", "Have the hub ask for a token"),
     ),
     "next start of a server": (

@@ -54,6 +54,7 @@ _ALL = (
     Fault("docker-down", "the docker daemon does not run"),
     Fault("pull-cut", "an image's download breaks off at nine tenths of its last layer; the next one goes on there"),
     Fault("hub-cut", "weights from the hub break off at nine tenths; the next try goes on there"),
+    Fault("hub-slow", "weights from the hub come at 64 kB a second, until it is off"),
     Fault("hub-gated", "the hub gives no file of any model without the token hf_simulated"),
     Fault("engine-gated", "the hub gives engines no file of any model: gated, 401"),
     Fault("engine-unsupported", "engines do not know the model's architecture"),

@@ -460,6 +460,11 @@ class Launcher:
         live = (job.endpoint for job in jobs if job.endpoint is not None and not job.state.is_over)
         held = frozenset((endpoint.node_id, endpoint.port) for endpoint in live)
         if held != self._held:
+            over = (
+                job.endpoint for job in jobs if job.endpoint is not None and job.state.is_over and not job.stop_error
+            )
+            ended = {(endpoint.node_id, endpoint.port) for endpoint in over}
+            self._contexts.free_ports(ended & self._held - held)
             self._held = held
             self._contexts.publish()
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeGuard
 
@@ -56,6 +56,8 @@ class NodeContexts:
         self._telemetry = telemetry
         self._program = program
         self._surveys: dict[str, Mapping[str, object]] = {}
+        self._freed: dict[str, frozenset[int]] = {}
+        """By node, ports that jobs of ours held and gave back after its survey was begun."""
         self._known: tuple[tuple[NodeRecord, NodeFacts], ...] = ()
         """Of the nodes that were connected when `latest` was made anew."""
         self.latest: Latest[tuple[NodeContext, ...]] = Latest(())
@@ -63,13 +65,20 @@ class NodeContexts:
 
     async def refresh(self, node_id: str, shell: Shell) -> None:
         """Look at the node again. Raises a NodeError when it cannot be looked at; the old look then is dropped."""
+        freed = self._freed.get(node_id, frozenset())
         try:
             self._surveys[node_id] = await run_program(shell, self._program, PROGRAMS, timeout_s=SURVEY_TIMEOUT_S)
+            self._freed[node_id] = self._freed.get(node_id, frozenset()) - freed
         except SparkDeskError:
             self._surveys.pop(node_id, None)
             raise
         finally:
             self.publish()
+
+    def free_ports(self, ports: Iterable[tuple[str, int]]) -> None:
+        """These, by node, were given back: the look at a node that saw them in use is older than that."""
+        for node_id, port in ports:
+            self._freed[node_id] = self._freed.get(node_id, frozenset()) | {port}
 
     def current(self) -> tuple[NodeContext, ...]:
         """The contexts with the memory of this moment: quick, asks nobody."""
@@ -99,7 +108,9 @@ class NodeContexts:
         node_id = status.record.id
         context = read_survey(NodeContext(status.record, status.facts), self._surveys.get(node_id, {}))
         context = self._with_memory(context)
-        ports = {**self._own_ports(node_id), **context.used_ports}
+        freed = self._freed.get(node_id, frozenset())
+        used = {port: holder for port, holder in context.used_ports.items() if port not in freed}
+        ports = {**self._own_ports(node_id), **used}
         answers, residents = dict(self._hub_answers(node_id)), self._residents(node_id, context.mem_available_bytes)
         loading = tuple(one.title for one in residents if one.is_loading)
         return replace(context, used_ports=ports, hub_answers=answers, loading=loading, residents=residents)

@@ -15,7 +15,7 @@ import pytest
 from sparkdesk.core.errors import PlanError, StepFailed
 from sparkdesk.core.jobs import plan_json
 from sparkdesk.core.jobs.reading import GENERATED_TOKENS
-from sparkdesk.core.jobs.record import JobState, PhaseState
+from sparkdesk.core.jobs.record import JobState, JobStatus, PhaseState
 from sparkdesk.core.playbooks.reader import read_progress
 from sparkdesk.core.step import RunEnded
 from tests.services.job_rig import JOBS, Rig, end_jobs, free_port, is_running, until
@@ -186,6 +186,35 @@ async def test_a_taken_port_is_refused_before_anything_is_written(rig: Rig) -> N
             await rig.launcher.launch(plan)
     assert await rig.store.job_intents() == ()
     assert not [job for job in rig.launcher.jobs.value if not job.account]
+
+
+async def test_the_port_of_a_server_that_was_stopped_or_failed_is_free_before_its_node_is_looked_at_again(
+    rig: Rig,
+) -> None:
+    port = free_port()
+
+    def refused() -> list[str]:
+        return [problem.field for problem in rig.launcher.problems(rig.request(port=port))]
+
+    job_id = await rig.launch(port=port)
+    await rig.until_state(job_id, JobState.READY)
+    await rig.launcher.survey("n1")
+    contexts = {node.record.id: node for node in rig.launcher.node_contexts.value}
+    assert "(pid " in contexts["n1"].used_ports[port], "the node itself says who holds it"
+    found: list[list[str]] = []
+
+    def note(jobs: tuple[JobStatus, ...]) -> None:
+        if any(job.job_id == job_id and job.state.is_over for job in jobs):
+            found.append(refused())
+
+    rig.launcher.jobs.subscribe(note)
+    await rig.launcher.stop(job_id)
+    assert found[0] == [], "in the moment in which it is stopped"
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", port))
+        other.listen()
+        await rig.launcher.survey("n1")
+        assert refused() == ["port"], "a look that is younger tells who holds it now"
 
 
 async def test_a_port_that_our_own_starting_job_will_take_is_in_use(rig: Rig) -> None:

@@ -81,7 +81,7 @@ class LlamaCppLog:
         if "warming up the model" in line:
             return [LoadProgress("warmup", "Warm-up run")]
         if match := self._SLOTS.search(line):
-            return [LoadProgress("load", f"{match[1]} slots of {int(match[2]):,} tokens")]
+            return [LoadProgress("load", f"{match[1]} slots of {int(match[2]):,} tokens", is_result=True)]
         if "no usable GPU found" in line:
             return [Told("offloaded", "no usable GPU was found")]
         if "loading model tensors" in line:

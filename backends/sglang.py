@@ -355,7 +355,7 @@ def _read_cache(match: re.Match[str]) -> tuple[Finding, ...]:
     sizes = re.findall(r"(?:K|V|KV) size: ([\d.]{1,12}) ?GB", match[2])
     total = sum(number(size) for size in sizes[:2]) * GIB
     return (
-        *say("load", "KV cache of {1} tokens")(match),
+        *say("load", "KV cache of {1} tokens", is_result=True)(match),
         Reading(KV_CAPACITY_TOKENS, number(match[1])),
         *((Reading(KV_CAPACITY_BYTES, total),) if sizes else ()),
     )

@@ -362,8 +362,8 @@ def _read_weights(match: re.Match[str]) -> tuple[Finding, ...]:
 
 
 def _read_cache(match: re.Match[str]) -> tuple[Finding, ...]:
-    tokens = Reading(KV_CAPACITY_TOKENS, number(match[2]))
-    return (LoadProgress("load", f"KV cache of {int(match[2]):,} tokens"), gib(KV_CAPACITY_BYTES, match[1]), tokens)
+    words = LoadProgress("load", f"KV cache of {int(match[2]):,} tokens", is_result=True)
+    return (words, gib(KV_CAPACITY_BYTES, match[1]), Reading(KV_CAPACITY_TOKENS, number(match[2])))
 
 
 _WEIGHTS = (

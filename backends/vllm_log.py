@@ -42,7 +42,10 @@ def _read_config(match: re.Match[str]) -> tuple[Finding, ...]:
 
 
 def _read_kv_tokens(match: re.Match[str]) -> tuple[Finding, ...]:
-    return (*say("load", "KV cache of {1} tokens")(match), Reading(KV_CAPACITY_TOKENS, number(match[1])))
+    return (
+        *say("load", "KV cache of {1} tokens", is_result=True)(match),
+        Reading(KV_CAPACITY_TOKENS, number(match[1])),
+    )
 
 
 def _read_weights(match: re.Match[str]) -> tuple[Finding, ...]:

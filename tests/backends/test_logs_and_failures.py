@@ -36,7 +36,7 @@ def test_a_real_vllm_log_tells_weights_cache_and_listening() -> None:
     log = (CAPTURES / "vllm_cpu/startup_and_requests.log").read_text()
     found = progress_of(vllm.backend, log)
     assert LoadProgress("load", "Weights 1 of 1 files", 1.0) in found
-    assert LoadProgress("load", "KV cache of 46,592 tokens") in found
+    assert LoadProgress("load", "KV cache of 46,592 tokens", is_result=True) in found
     assert found[-1] == LoadProgress("token", "Server listens")
 
 

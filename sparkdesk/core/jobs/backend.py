@@ -138,6 +138,8 @@ class LoadProgress:
     fraction: float | None = None
 
 
+    is_result: bool = False
+    """What the phase came to: said of it also once it is over."""
 @dataclass(frozen=True, slots=True)
 class Reading:
     """The engine's log gave a metric."""

@@ -61,9 +61,9 @@ class RuledLog:
         return ()
 
 
-def say(phase: str, text: str, fraction: float | None = None) -> Read:
+def say(phase: str, text: str, fraction: float | None = None, *, is_result: bool = False) -> Read:
     """A rule's reader that tells how far the start is; `{1}` in the text is the first group of the match."""
-    return lambda match: (LoadProgress(phase, _group_tokens(_fill(text, match)), fraction),)
+    return lambda match: (LoadProgress(phase, _group_tokens(_fill(text, match)), fraction, is_result),)
 
 
 def _group_tokens(words: str) -> str:

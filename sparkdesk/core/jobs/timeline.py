@@ -33,6 +33,7 @@ TITLES = {
     READY: "Ready",
 }
 _OPEN = (PhaseState.CURRENT, PhaseState.TO_DO)
+_BAD = (PhaseState.FAILED, PhaseState.SKIPPED)
 
 
 class Timeline:
@@ -47,6 +48,8 @@ class Timeline:
         self._begun_s: dict[str, float] = {}
         self._results: dict[str, str] = {}
         """What a phase came to, by its key: all that is said of it once it is over."""
+        self._named: set[str] = set()
+        """Phases whose result was called one: that they are at 100 % says less."""
         self._unseen: set[str] = set()
         """Phases that had begun before this program did: whether they still go on is not known."""
 
@@ -68,10 +71,14 @@ class Timeline:
         if index is None:
             return
         phase, text = self._phases[index], text[:NOTE_CHARS]
-        if is_result or fraction >= 1.0:
+        if phase.state in _BAD:
+            return  # why it ended so is said of it
+        if is_result or (fraction >= 1.0 and key not in self._named):
             self._results[key] = text
         elif phase.state not in _OPEN:
             return
+        if is_result:
+            self._named.add(key)
         is_open = phase.state in _OPEN
         self._phases[index] = replace(phase, note=text, fraction=fraction if is_open else math.nan)
 

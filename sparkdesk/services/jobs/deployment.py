@@ -379,5 +379,6 @@ class Deployment:
         fraction = found.fraction if found.fraction is not None and 0.0 <= found.fraction <= 1.0 else math.nan
         part = f"{fraction:.0%}" if 0.0 < fraction < 1.0 else ""
         text = make_line(found.text, max_chars=160)
-        self._timeline.note(found.phase, f"{text} {part}".strip() if part not in text else text, fraction)
+        words = f"{text} {part}".strip() if part not in text else text
+        self._timeline.note(found.phase, words, fraction, is_result=found.is_result)
         self.refresh()

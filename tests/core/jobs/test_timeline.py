@@ -61,6 +61,21 @@ def test_ready_counts_on_and_a_stop_skips_what_was_not_reached() -> None:
     assert states(other)[2:] == [PhaseState.SKIPPED] * 4
 
 
+def test_what_a_phase_came_to_is_kept_whatever_is_said_after_it_and_never_in_place_of_why_it_failed() -> None:
+    timeline = Timeline(BOOK)
+    timeline.begin("load", 1.0)
+    timeline.note("load", "4 slots of 2,048 tokens", is_result=True)
+    timeline.note("load", "Model loaded", 1.0)
+    assert timeline.phases(2.0)[2].note == "Model loaded"
+    timeline.begin("token", 3.0)
+    assert timeline.phases(4.0)[2].note == "4 slots of 2,048 tokens"
+    timeline.note("load", "KV cache of 31,227 tokens", is_result=True)
+    assert timeline.phases(4.0)[2].note == "KV cache of 31,227 tokens", "its log comes later than its proof"
+    timeline.fail(5.0, "exit code 1")
+    timeline.note("token", "Server listens", 1.0, is_result=True)
+    assert next(phase.note for phase in timeline.phases(6.0) if phase.key == "token") == "exit code 1"
+
+
 def test_a_warm_up_that_the_log_tells_of_is_timed_and_one_that_it_does_not_is_no_phase() -> None:
     told = Timeline(BOOK)
     told.begin("load", 1.0)

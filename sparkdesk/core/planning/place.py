@@ -63,6 +63,8 @@ class Neighbour:
     link_gb_per_s: float = 0.0
     is_loading: bool = False
     """It is starting: what is available still holds some of what it will have."""
+    coming_bytes: int | None = None
+    """That some, at most; None: not known."""
 
 
 @dataclass(frozen=True, slots=True)

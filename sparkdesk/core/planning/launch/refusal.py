@@ -198,16 +198,16 @@ def _loading(place: Place, node: NodeRoom) -> list[Neighbour]:
 
 
 def _bytes_of(loading: list[Neighbour], most: int) -> int:
-    """What they may still take: all that their plans give them; everything where that of one is not known."""
-    if any(one.bytes_held is None for one in loading):
+    """What they may still take; everything where that of one is not known."""
+    if any(one.coming_bytes is None for one in loading):
         return most
-    return min(most, sum(one.bytes_held or 0 for one in loading))
+    return min(most, sum(one.coming_bytes or 0 for one in loading))
 
 
 def _coming_words(loading: list[Neighbour]) -> str:
     names = " and ".join(one.title for one in loading)
-    known = all(one.bytes_held is not None for one in loading)
-    size = f"up to {sum(one.bytes_held or 0 for one in loading) / GIB:.1f} GiB" if known else "more"
+    known = all(one.coming_bytes is not None for one in loading)
+    size = f"up to {sum(one.coming_bytes or 0 for one in loading) / GIB:.1f} GiB" if known else "more"
     return f", of which {names} takes {size} while it loads"
 
 

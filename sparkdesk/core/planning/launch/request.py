@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from sparkdesk.core.jobs.backend import NodeContext, PlanContext
+from sparkdesk.core.jobs.backend import NodeContext, PlanContext, Resident
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.models.catalogue import weights_of
 from sparkdesk.core.models.spec import ModelSpec, WeightFormat
@@ -96,14 +96,19 @@ def _place(chosen: list[NodeContext]) -> Place:
         for node in chosen
         if node.mem_available_bytes is None
     )
-    known = tuple(
-        Neighbour(
-            one.job_id, one.title, (node.record.id,), NAN, NAN, bytes_held=one.memory_bytes, is_loading=one.is_loading
-        )
-        for node in chosen
-        for one in node.residents
-    )
+    known = tuple(_neighbour(one, node.record.id) for node in chosen for one in node.residents)
     return Place(tuple(_room(node) for node in chosen), neighbours=(*known, *unread))
+
+
+def _neighbour(one: Resident, node_id: str) -> Neighbour:
+    """Of one that loads, what it has by now and what still comes; where that was not seen, its plan stands for both."""
+    held, coming = one.memory_bytes, one.memory_bytes
+    if one.coming_bytes is not None and held is not None:
+        held, coming = max(held - one.coming_bytes, 0), one.coming_bytes
+    here = (node_id,)
+    return Neighbour(
+        one.job_id, one.title, here, NAN, NAN, bytes_held=held, is_loading=one.is_loading, coming_bytes=coming
+    )
 
 
 def _room(node: NodeContext) -> NodeRoom:

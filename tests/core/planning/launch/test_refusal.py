@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -102,6 +103,17 @@ def test_a_server_that_still_loads_counts_with_what_it_will_take() -> None:
     assert not [one for one in found(mended, 70.0) if one.field == "memory_fraction"]
     ready = (Resident("a", "Tiny", 40 * GIB),)
     assert not [one for one in found(request, 110.0, residents=ready) if one.field == "memory_fraction"]
+
+
+def test_what_a_loading_server_has_by_now_is_not_counted_again() -> None:
+    request = changed(PLAIN, memory_fraction=0.7)
+    half = (Resident("a", "Tiny", 40 * GIB, is_loading=True, coming_bytes=25 * GIB),)
+    (problem,) = [one for one in found(request, 100.0, residents=half) if one.field == "memory_fraction"]
+    assert "of which Tiny takes up to 25.0 GiB while it loads" in problem.message
+    late = (replace(half[0], coming_bytes=2 * GIB),)
+    assert not [one for one in found(request, 100.0, residents=late) if one.field == "memory_fraction"]
+    (short,) = errors(request, 50.0, residents=late)
+    assert "stop Tiny first, which frees about 38 GiB" in short.remedy.replace("Stop", "stop")
 
 
 def test_where_no_share_helps_none_is_named() -> None:

@@ -7,7 +7,7 @@ is shown is the plan that would run.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import replace
 
 from PySide6.QtCore import QObject, QTimer, Signal
@@ -51,7 +51,8 @@ from ui.launch.feeds import LaunchFeeds
 from ui.launch.form import LOAD_FIELDS, TITLES, Form, choose_workload, load_request, place_of, read_workload
 from ui.launch.node.moment import has_changed, has_moved
 from ui.launch.occasion.embed import embed_beside
-from ui.launch.occasion.occasion import CACHE, REPLACE, TOKEN, Mend, Occasion, mends_of, replacing, without_job
+from ui.launch.occasion.mend import CACHE, REPLACE, TOKEN, Mend, Mends, mends_of, replacing, take_fix
+from ui.launch.occasion.occasion import Occasion, without_job
 from ui.launch.paste.filling import fill_form
 from ui.launch.preview import FIT_KINDS, Preview, blocker_of, make_preview
 from ui.launch.serving.fields import places_of, write_patience
@@ -219,8 +220,8 @@ class LaunchModel(QObject):
             self.occasion = replace(self.occasion, stop_job_id="", stop_title="")
             self._set_form(self.form)
 
-    def mends(self) -> Mapping[str, Mend]:
-        """A button for each finding that has a way out, by its message."""
+    def mends(self) -> Mends:
+        """Buttons for each finding that has a way out, by its message."""
         shown, contexts = self.preview, self.feeds.contexts.value
         found = mends_of(shown.problems, shown.request, contexts, can_run=self.feeds.show_playbook is not None)
         return {**found, **replacing(shown.replaceable)}
@@ -233,8 +234,8 @@ class LaunchModel(QObject):
             self.feeds.show_playbook(drop_cache_playbook(mend.value, self.node_name(mend.value)))
         elif mend.kind == TOKEN:
             self.feeds.show_settings()
-        elif mend.field:
-            self.set_field(mend.field, mend.value)
+        elif mend.fix is not None and self.preview.request is not None:
+            self._set_form(take_fix(self.form, self.preview.request, mend.fix))
 
     def add_beside(self) -> None:
         """Fill the form with an embedding server on the first node of now, beside the server that it says."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from sparkdesk.core.jobs.endpoint import Endpoint
+from sparkdesk.core.jobs.fix import Fix
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.step import Playbook
 from sparkdesk.core.telemetry.free_memory import LOW_BYTES
@@ -29,6 +30,10 @@ class Problem:
     message: str
     remedy: str
     field: str = ""
+    fixes: tuple[Fix, ...] = ()
+    """What of the remedy is a change of the request, the best first: offered, never made by itself."""
+    ledgers: tuple[MemoryLedger, ...] = ()
+    """The arithmetic of one that memory is too small for, where no plan can show it: what the launch would need."""
 
 
 class Fit(StrEnum):

@@ -49,7 +49,7 @@ class Entry(Field):
 
     def __init__(self, name: str, title: str, editor: QWidget, *, hint: str = "") -> None:
         super().__init__(title, editor, hint=hint)
-        self._title = title
+        self._title, self._own_hint = title, hint
         self._reason, self._warning, self._note = "", "", ""
         self._sign: IconLabel | None = None
         self._dot = _Dot()
@@ -65,6 +65,9 @@ class Entry(Field):
         self._dot.setVisible(is_changed or is_fixed)
         self._dot.set_fixed(is_fixed=is_fixed)
         self.reset.setVisible(is_changed)
+        if self._own_hint:
+            # Beside the way back there is no room for it in half a row; who wrote the value has seen it.
+            self.set_hint("" if is_changed else self._own_hint)
         said = "changed by the fix" if is_fixed else "changed" if is_changed else ""
         self.editor.setAccessibleName(f"{self._title}, {said}" if said else self._title)
 

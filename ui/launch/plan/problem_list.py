@@ -5,7 +5,8 @@ The one rule: a finding is told once, however many of the parts of a plan found 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 from PySide6.QtCore import QSize, Qt, Signal
@@ -14,7 +15,7 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 from sparkdesk.core.jobs.plan import Problem, Severity
 from ui import text
 from ui.icon import icon
-from ui.launch.occasion.occasion import Mend
+from ui.launch.occasion.mend import Mend, Mends
 from ui.theme import Token
 from ui.widgets.button import Button
 from ui.widgets.label import Label
@@ -38,7 +39,7 @@ class ProblemList(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._mends: Mapping[str, Mend] = {}
+        self._mends: Mends = {}
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
         self._column.setSpacing(6)
@@ -46,9 +47,9 @@ class ProblemList(QWidget):
         self._shown: tuple[tuple[str, str, str], ...] = ()
         self.setVisible(False)
 
-    def show_lines(self, lines: tuple[tuple[str, str, str], ...], mends: Mapping[str, Mend] | None = None) -> None:
+    def show_lines(self, lines: tuple[tuple[str, str, str], ...], mends: Mends | None = None) -> None:
         """Show (severity, what, what to do); `mends` are buttons, by what."""
-        mends = {text.one_line(what, _LONGEST): mend for what, mend in (mends or {}).items()}
+        mends = {text.one_line(what, _LONGEST): each for what, each in (mends or {}).items()}
         if (lines, mends) == (self._shown, self._mends):
             return
         self._shown, self._mends = lines, mends
@@ -58,15 +59,21 @@ class ProblemList(QWidget):
         self._rows = [_problem_row(*line) for line in lines]
         for row, line in zip(self._rows, lines, strict=True):
             self._column.addWidget(row)
-            self._add_button(row, mends.get(line[1]))
+            self._add_buttons(row, mends.get(line[1], ()))
         self.setVisible(bool(lines))
 
-    def _add_button(self, row: QWidget, mend: Mend | None) -> None:
+    def _add_buttons(self, row: QWidget, mends: Sequence[Mend]) -> None:
         layout = row.layout()
-        if mend is not None and isinstance(layout, QHBoxLayout):
+        if not mends or not isinstance(layout, QHBoxLayout):
+            return
+        column = QVBoxLayout()
+        column.setSpacing(4)
+        for mend in mends:
             button = Button(mend.label, is_small=True)
-            button.clicked.connect(lambda: self.mend_asked.emit(mend))
-            layout.addWidget(button, 0, Qt.AlignmentFlag.AlignTop)
+            button.clicked.connect(partial(self.mend_asked.emit, mend))
+            column.addWidget(button)
+        column.addStretch(1)
+        layout.addLayout(column)
 
     def lines(self) -> tuple[tuple[str, str, str], ...]:
         """What is shown."""

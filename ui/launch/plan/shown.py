@@ -5,15 +5,16 @@ The one rule: verdict, ledgers and table speak of one plan; what is no longer of
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sparkdesk.core.jobs.plan import Fit, LaunchPlan, MemoryLedger, Severity
+from sparkdesk.core.jobs.plan import Fit, LaunchPlan, MemoryLedger, Problem, Severity
 from sparkdesk.core.planning.memory.ledger import worst_fit
 from sparkdesk.core.planning.row import PlanRow
 from ui import text
 from ui.jobs.mark import Mark
 from ui.launch.model import LaunchModel
-from ui.launch.occasion.occasion import replace_problem
+from ui.launch.occasion.mend import replace_problem
 from ui.launch.plan import words
 from ui.launch.plan.problem_list import ProblemLine, problem_lines
 from ui.launch.preview import FIT_ICONS, FIT_KINDS, PLAN_ONLY
@@ -37,7 +38,11 @@ class Shown:
     problems: tuple[ProblemLine, ...]
     is_computing: bool = False
     basis: str = ""
-    """What the ledgers count, where that leaves something else than the table says."""
+    """What the ledgers count, where that leaves something else than the table says, or where it refuses the launch."""
+    is_refused: bool = False
+    """Memory forbids the launch: the ledgers are the sum that does."""
+    is_memory_old: bool = False
+    """The ledgers are those of before."""
 
 
 def look_at(model: LaunchModel, last: PlanRow | None) -> Shown:
@@ -49,7 +54,8 @@ def look_at(model: LaunchModel, last: PlanRow | None) -> Shown:
     is_old = kept is not None or bool(model.load_errors and row is None)
     shown = row or kept
     plan = preview.plan
-    ledgers = plan.ledgers if plan is not None else shown.ledgers if shown is not None else ()
+    refused = () if plan is not None else _refused(preview.problems)
+    ledgers = plan.ledgers if plan is not None else refused or (shown.ledgers if shown is not None else ())
     notes = list(plan.notes) if plan is not None else []
     if any(ledger.undivided_bytes is not None for ledger in ledgers):
         notes.append(_TOGETHER)
@@ -58,11 +64,20 @@ def look_at(model: LaunchModel, last: PlanRow | None) -> Shown:
         (*preview.problems, *offered, *(row.problems if row is not None else ())), preview.errors, notes
     )
     # Memory of a plan that would run is of now, whatever the load says.
-    fit = worst_fit(ledgers) if ledgers and (plan is not None or not is_old) else None
+    is_of_now = plan is not None or bool(refused) or not is_old
+    fit = worst_fit(ledgers) if ledgers and is_of_now else None
     is_plan_only = bool(preview.plan_only)
     chips = _chips(fit, problems, len({*preview.errors, *model.load_errors}), is_plan_only=is_plan_only)
     note = _note(model, shown, is_old=is_old)
-    return Shown(shown, is_old, ledgers, chips, note, problems, basis=_basis(plan, row))
+    said = words.need_sentence(refused[0], model.node_name(refused[0].node_id)) if refused else _basis(plan, row)
+    return Shown(
+        shown, is_old, ledgers, chips, note, problems, basis=said, is_refused=bool(refused), is_memory_old=not is_of_now
+    )
+
+
+def _refused(problems: Iterable[Problem]) -> tuple[MemoryLedger, ...]:
+    """The arithmetic of what forbids the launch, where memory does: no plan can show it."""
+    return next((each.ledgers for each in problems if each.severity is Severity.ERROR and each.ledgers), ())
 
 
 def _basis(plan: LaunchPlan | None, row: PlanRow | None) -> str:

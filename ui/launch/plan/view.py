@@ -168,6 +168,7 @@ class PlanPanel(Card):
         self._show_figures(shown)
         self.ways.show_rows(model.rows, model.row, model.feeds.currency())
         self.problems.show_lines(shown.problems, model.mends())
+        self._place_problems(is_first=shown.is_refused)
         self._found.setVisible(bool(shown.problems))
         plan = model.preview.plan
         self._work.setVisible(plan is not None)
@@ -176,6 +177,14 @@ class PlanPanel(Card):
         if plan is not None:
             self._show_steps(plan)
         self._show_button()
+
+    def _place_problems(self, *, is_first: bool) -> None:
+        """What memory forbids is told below the memory that forbids it, with its way out; else findings come last."""
+        body, found = self._body, self._found
+        before = self.memory if is_first else self.facts
+        if body.indexOf(found) != body.indexOf(before) + 1:
+            body.removeWidget(found)
+            body.insertWidget(body.indexOf(before) + 1, found)
 
     def _show_figures(self, shown: Shown) -> None:
         self.note.setText(shown.note)
@@ -186,8 +195,7 @@ class PlanPanel(Card):
         if shown.ledgers:
             name_of = self._model.node_name
             names = [name_of(ledger.node_id) for ledger in shown.ledgers]
-            is_old = shown.is_old and self._model.preview.plan is None
-            self.ledgers.show_ledgers(shown.ledgers, names, is_old=is_old)
+            self.ledgers.show_ledgers(shown.ledgers, names, is_old=shown.is_memory_old)
             self.memory.show_basis(shown.basis)
         self.figures.setVisible(shown.row is not None)
         if shown.row is not None:

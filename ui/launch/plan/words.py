@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from sparkdesk.core.jobs.plan import Fit, Severity
+from sparkdesk.core.jobs.plan import GIB, Fit, MemoryLedger, Severity
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.planning.figure import Figure
 from sparkdesk.core.planning.parallelism import Parallelism
@@ -136,6 +136,23 @@ def basis_sentence(request: LaunchRequest, row: PlanRow) -> str:
     most = f"{text.count(request.concurrency)} {'request' if request.concurrency == 1 else 'requests'}"
     launched = f"{most} of {text.count(request.context_tokens)} tokens, as launched"
     return f"For {launched}; table and figures count {users_words(load.users)} of {text.count(load.context_tokens)}"
+
+
+def need_sentence(ledger: MemoryLedger, name: str) -> str:
+    """The sum that refuses a launch on this node: each part, all of them, and what is free; "" where one is not known.
+
+    In GiB, each rounded by itself.
+    """
+    parts = [("weights", ledger.weights_bytes), ("KV cache", ledger.kv_bytes), ("runtime", ledger.runtime_bytes)]
+    if ledger.undivided_bytes is not None:
+        parts[:2] = [("weights and KV cache", ledger.undivided_bytes)]
+    known = [(word, size) for word, size in parts if size is not None and size >= 0]
+    if ledger.total_bytes is None or ledger.others_bytes is None or len(known) < len(parts):
+        return ""
+    free = ledger.total_bytes - ledger.others_bytes - ledger.reserve_bytes
+    said = " + ".join(f"{word} {text.grouped(size / GIB, 1)}" for word, size in known)
+    needed = sum(size for _, size in known)
+    return f"It would take {said} = {text.memory(needed)}; free on {text.one_line(name, 40)}: {text.memory(free)}"
 
 
 def neighbour_names(row: PlanRow) -> str:

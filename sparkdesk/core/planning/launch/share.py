@@ -9,7 +9,7 @@ from __future__ import annotations
 from sparkdesk.core.jobs.backend import PlanContext
 from sparkdesk.core.jobs.plan import MemoryLedger, Problem, Severity
 from sparkdesk.core.jobs.request import LaunchRequest
-from sparkdesk.core.planning.launch.refusal import raise_words, start_refusals
+from sparkdesk.core.planning.launch.refusal import no_cache_problem, start_refusals
 from sparkdesk.core.planning.launch.request import live_place, place_of, setup_of, share_of, workload_of
 from sparkdesk.core.planning.memory.fraction import start_note
 from sparkdesk.core.planning.memory.ledger import fit_problems, launch_ledgers, share_problems, weights_problems
@@ -32,12 +32,7 @@ def share_launch_problems(request: LaunchRequest, context: PlanContext, profile:
     if any(problem.severity is Severity.ERROR for problem in refused):
         return refused
     problems = [
-        Problem(
-            Severity.ERROR,
-            "The memory share leaves no room for the KV cache",
-            raise_words(*parts),
-            "memory_fraction",
-        )
+        no_cache_problem(*parts)
         for ledger in found
         if ledger.weights_bytes is not None and ledger.kv_bytes is not None and ledger.kv_bytes <= 0
     ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from sparkdesk.core.jobs.fix import Fix
 from sparkdesk.core.jobs.plan import GIB
 from sparkdesk.core.models.spec import WeightFormat
 from sparkdesk.core.planning.launch.division import division_problems
@@ -33,6 +34,29 @@ class Change:
     setup: Setup
     workload: Workload
     place: Place
+
+
+def fix_of(change: Change, setup: Setup, workload: Workload, place: Place) -> Fix | None:
+    """The change as fields of the launch request; None for one that is none: stop somebody, other weights, more nodes.
+
+    `setup`, `workload` and `place` are those that the change was proposed for.
+    """
+    new = change.setup
+    if new.weights != setup.weights or new.parallelism != setup.parallelism:
+        return None
+    here, there = (tuple(node.node_id for node in each.nodes) for each in (place, change.place))
+    is_moved = len(here) == len(there) and here != there and all(node.is_owned for node in change.place.nodes)
+    if change.place != place and not is_moved:
+        return None
+    fields: dict[str, tuple[object, object]] = {
+        "concurrency": (workload.users, change.workload.users),
+        "context_tokens": (workload.context_tokens, change.workload.context_tokens),
+        "kv_dtype": (setup.kv_dtype, new.kv_dtype),
+        "memory_fraction": (setup.memory_fraction, new.memory_fraction),
+        "nodes": (here, there),
+    }
+    changed = tuple((name, after) for name, (before, after) in fields.items() if before != after)
+    return Fix(change.words, changed) if changed and ("memory_fraction", None) not in changed else None
 
 
 def with_users(setup: Setup, workload: Workload, place: Place, users: int | None) -> Iterator[Change]:

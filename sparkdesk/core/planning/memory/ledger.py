@@ -12,10 +12,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
+from sparkdesk.core.jobs.fix import Fix
 from sparkdesk.core.jobs.plan import GIB, Fit, MemoryLedger, Problem, Severity
 from sparkdesk.core.planning.launch.division import division_problems, workload_problems
 from sparkdesk.core.planning.memory.advice import (
     Change,
+    fix_of,
     with_context,
     with_more_nodes,
     with_other_division,
@@ -69,6 +71,12 @@ def ledgers(setup: Setup, workload: Workload, place: Place) -> tuple[MemoryLedge
     return tuple(
         _ledger(node.node_id, room, need, spare) for node, room, spare in zip(place.nodes, rooms, held, strict=True)
     )
+
+
+def need_ledgers(setup: Setup, workload: Workload, place: Place) -> tuple[MemoryLedger, ...]:
+    """What the workload needs and nothing beyond it, whatever share was chosen: the arithmetic of a plan that fails."""
+    need = need_of(setup, workload)
+    return tuple(_ledger(node.node_id, room_of(node, place), need, 0) for node in place.nodes)
 
 
 def launch_ledgers(setup: Setup, workload: Workload, place: Place) -> tuple[MemoryLedger, ...]:
@@ -323,8 +331,7 @@ def fit_problems(
     message = f"Too big for {name}: it needs {-free_gib:.1f} GiB more than there is"
     if fit is Fit.RISKY:
         message = f"Only {free_gib:.1f} GiB would be left on {name}: the node may freeze"
-    remedy, field = remedy_of(setup, workload, place, whole)
-    return (Problem(Severity.WARNING, message, remedy, field),)
+    return (Problem(Severity.WARNING, message, *remedy_of(setup, workload, place, whole)),)
 
 
 def weights_problems(
@@ -337,16 +344,18 @@ def weights_problems(
             continue
         message = f"{setup.spec.title} is too big for {node.name}: its weights take {weights / GIB:.1f} GiB of "
         message += f"{total / GIB:.1f}, and no memory share leaves room for the KV cache"
-        return (Problem(Severity.ERROR, message, *remedy_of(setup, workload, place, whole)),)
+        advice = remedy_of(setup, workload, place, whole)
+        return (Problem(Severity.ERROR, message, *advice, ledgers=need_ledgers(setup, workload, place)),)
     return ()
 
 
-def remedy_of(setup: Setup, workload: Workload, place: Place, whole: Place | None) -> tuple[str, str]:
-    """What would fit in words, and the field of the form where one would change it first."""
+def remedy_of(setup: Setup, workload: Workload, place: Place, whole: Place | None) -> tuple[str, str, tuple[Fix, ...]]:
+    """What would fit in words, the form's field where one would change it first, and the changes of the request."""
     changes = what_would_fit(setup, workload, place, whole)
     if not changes:
-        return "No change of it was found that fits: choose a smaller model.", "model"
-    return f"What would fit: {'; '.join(change.words for change in changes)}.", changes[0].field
+        return "No change of it was found that fits: choose a smaller model.", "model", ()
+    fixes = tuple(fix for change in changes if (fix := fix_of(change, setup, workload, place)) is not None)
+    return f"What would fit: {'; '.join(change.words for change in changes)}.", changes[0].field, fixes
 
 
 def share_problems(setup: Setup, workload: Workload, place: Place) -> tuple[Problem, ...]:
@@ -369,5 +378,6 @@ def share_problems(setup: Setup, workload: Workload, place: Place) -> tuple[Prob
             of, parts = ("what is available on ", "weights and KV cache") if is_part else ("", WHOLE_WORDS)
             words = f"A share of {share:.2f} of {of}{node.name} is {share * base / GIB:.1f} GiB; "
             words += f"{parts} need {needed / GIB:.1f} GiB"
-            problems.append(Problem(Severity.WARNING, words, remedy, field))
+            fixes = (Fix(f"take {enough:.2f}", ((field, enough),)),) if enough else ()
+            problems.append(Problem(Severity.WARNING, words, remedy, field, fixes))
     return tuple(problems)

@@ -11,13 +11,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from sparkdesk.core.jobs.plan import GIB, Problem, Severity
+from sparkdesk.core.jobs.fix import Fix
+from sparkdesk.core.jobs.plan import GIB, MemoryLedger, Problem, Severity
 from sparkdesk.core.planning.memory.fraction import base_bytes, outside_bytes, smallest_fraction, widest_fraction
 from sparkdesk.core.planning.memory.ledger import (
     SAFE_LEFT_BYTES,
     fit_problems,
     launch_ledgers,
     longest_tokens,
+    need_ledgers,
     remedy_of,
 )
 from sparkdesk.core.planning.memory.need import MOST_TOKENS, need_of, room_of, sequences_bytes
@@ -58,10 +60,14 @@ def room_problems(setup: Setup, workload: Workload, place: Place, whole: Place |
     return [*refused, *fit_problems(setup, workload, place, launch_ledgers(setup, workload, place), whole)]
 
 
-def raise_words(setup: Setup, workload: Workload, place: Place) -> str:
-    """What helps where a share leaves nothing for the KV cache: the smallest that does not, where there is one."""
+def no_cache_problem(setup: Setup, workload: Workload, place: Place) -> Problem:
+    """A share that leaves nothing for the KV cache: the smallest that does not helps, where there is one."""
     enough = max((_enough_share(setup, workload, place, node) for node in place.nodes), default=0.0)
-    return f"Raise the memory share to {enough:.2f}, or choose a smaller model." if enough else LARGER_OR_SMALLER
+    words = f"Raise the memory share to {enough:.2f}"
+    remedy, fixes = f"{words}, or choose a smaller model.", (Fix(words, ((SHARE_FIELD, enough),)),)
+    needed = need_ledgers(setup, workload, place)
+    advice = (remedy, SHARE_FIELD, fixes) if enough else (LARGER_OR_SMALLER, SHARE_FIELD, ())
+    return _error("The memory share leaves no room for the KV cache", advice, needed)
 
 
 # A share of the whole memory (vLLM) ---------------------------------------------------------------------------------
@@ -78,38 +84,42 @@ def _share_refusals(
     words += f"of {share:.2f} is {asked / GIB:.1f} GiB"
     if asked - available > CERTAIN_BYTES:
         ways = [*_share_ways(setup, workload, place, node), *_other_nodes(place, whole, asked)]
-        remedy = _sentence([*ways, _stop_words(place, node, asked - available)])
-        return [_error(words.format("will not", ""), remedy, SHARE_FIELD)]
+        ways.append(Fix(_stop_words(place, node, asked - available)))
+        taken = launch_ledgers(setup, workload, place)
+        return [_error(words.format("will not", ""), (_sentence(ways), SHARE_FIELD, _changes(ways)), taken)]
     if coming and asked <= available and asked > available - _bytes_of(coming, available):
-        remedy = _sentence(_share_ways(setup, workload, place, node))
-        return [_warning(words.format("may not", _coming_words(coming)), f"Wait until it is ready. {remedy}".strip())]
+        remedy = f"Wait until it is ready. {_sentence(_share_ways(setup, workload, place, node))}".strip()
+        return [_warning(words.format("may not", _coming_words(coming)), remedy)]
     return []
 
 
-def _share_ways(setup: Setup, workload: Workload, place: Place, node: NodeRoom) -> list[str]:
+def _share_ways(setup: Setup, workload: Workload, place: Place, node: NodeRoom) -> list[Fix]:
     """A share that starts and leaves the node its floor, with what it holds; none where it holds too little."""
     available = (node.available_bytes or 0) - _bytes_of(_loading(place, node), node.available_bytes or 0)
     room = room_of(replace(node, available_bytes=available), place)
     need = need_of(setup, workload)
     share = widest_fraction(setup.engine, room, need.runtime_bytes, SAFE_LEFT_BYTES)
     if need.weights_bytes is None:
-        return [f"use a memory share of at most {share:.2f}"] if share > 0.0 else []
+        return [Fix(f"use a memory share of at most {share:.2f}", ((SHARE_FIELD, share),))] if share > 0.0 else []
     inside = share * (base_bytes(setup.engine, room) or 0) + outside_bytes(setup.engine, need.runtime_bytes)
     tokens = longest_tokens(setup, 1, inside - need.weights_bytes - need.runtime_bytes, MOST_TOKENS) or 0
     if tokens < min(LEAST_CONTEXT, workload.context_tokens):
         return []
     way = f"use a memory share of {share:.2f}, which leaves {tokens:,} tokens of KV cache"
-    return [way if tokens >= workload.context_tokens else f"{way}, and a context of {tokens // 16 * 16:,}"]
+    if tokens >= workload.context_tokens:
+        return [Fix(way, ((SHARE_FIELD, share),))]
+    context = tokens // 16 * 16
+    return [Fix(f"{way}, and a context of {context:,}", ((SHARE_FIELD, share), ("context_tokens", context)))]
 
 
-def _other_nodes(place: Place, whole: Place | None, asked_bytes: float) -> list[str]:
+def _other_nodes(place: Place, whole: Place | None, asked_bytes: float) -> list[Fix]:
     """A node that has so much now, where the launch is for one."""
     here = {node.node_id for node in place.nodes}
     others = [one for one in whole.nodes if one.node_id not in here] if whole and len(here) == 1 else []
     roomy = max(others, key=lambda one: one.available_bytes or 0, default=None)
     if roomy is None or (roomy.available_bytes or 0) - SAFE_LEFT_BYTES < asked_bytes:
         return []
-    return [f"launch it on {roomy.name} instead"]
+    return [Fix(f"launch it on {roomy.name} instead", (("nodes", (roomy.node_id,)),))]
 
 
 # Weights that do not go in (all others) ----------------------------------------------------------------------------
@@ -131,7 +141,8 @@ def _load_refusals(
     words += f": {room / GIB:.1f} GiB" if share is not None else ""
     coming = _loading(place, node)
     if needed > room:
-        return [_error(words, *_load_remedy(setup, workload, place, node, whole))]
+        taken = need_ledgers(setup, workload, place)
+        return [_error(words, _load_remedy(setup, workload, place, node, whole), taken)]
     if coming and needed > (available - _bytes_of(coming, available)) * (share or 1.0):
         words = f"{setup.spec.title} may not go into {node.name}: its {parts} take {needed / GIB:.1f} GiB, and "
         words += f"{available / GIB:.1f} GiB are available{_coming_words(coming)}"
@@ -141,10 +152,11 @@ def _load_refusals(
 
 def _load_remedy(
     setup: Setup, workload: Workload, place: Place, node: NodeRoom, whole: Place | None
-) -> tuple[str, str]:
+) -> tuple[str, str, tuple[Fix, ...]]:
     """A larger share where that is enough, else what would fit."""
     if setup.engine.memory_fraction is not None and (enough := _enough_share(setup, workload, place, node)):
-        return f"Use a memory share of {enough:.2f}.", SHARE_FIELD
+        way = Fix(f"use a memory share of {enough:.2f}", ((SHARE_FIELD, enough),))
+        return _sentence([way]), SHARE_FIELD, (way,)
     return remedy_of(setup, workload, place, whole)
 
 
@@ -171,10 +183,14 @@ def _sequence_refusals(setup: Setup, workload: Workload, place: Place) -> list[P
         words += f"least {one / GIB:.1f} GiB of KV cache, and a share of {share:.2f} leaves {left / GIB:.1f} GiB"
         inside = share * node.total_bytes - need.weights_bytes - need.runtime_bytes
         tokens = longest_tokens(setup, 1, inside, MOST_TOKENS) or 0
-        ways = [f"use a context of {tokens // 16 * 16:,} tokens"] if tokens >= LEAST_CONTEXT else []
+        shorter = tokens // 16 * 16
+        ways = [Fix(f"use a context of {shorter:,} tokens", (("context_tokens", shorter),))]
+        ways = ways if tokens >= LEAST_CONTEXT else []
         enough = _enough_share(setup, workload, place, node)
-        ways += [f"use a memory share of {enough:.2f}"] if enough else []
-        return [_error(words, _sentence(ways or ["choose smaller weights"]), "context_tokens")]
+        ways += [Fix(f"use a memory share of {enough:.2f}", ((SHARE_FIELD, enough),))] if enough else []
+        remedy = _sentence(ways or [Fix("choose smaller weights")])
+        needed = need_ledgers(setup, workload, place)
+        return [_error(words, (remedy, "context_tokens", _changes(ways)), needed)]
     return []
 
 
@@ -223,13 +239,19 @@ def _stop_words(place: Place, node: NodeRoom, missing_bytes: float) -> str:
     return "stop what runs there"
 
 
-def _sentence(ways: list[str]) -> str:
-    text = "; or ".join(ways)
+def _sentence(ways: list[Fix]) -> str:
+    text = "; or ".join(way.words for way in ways)
     return f"{text[:1].upper()}{text[1:]}." if text else ""
 
 
-def _error(message: str, remedy: str, field: str) -> Problem:
-    return Problem(Severity.ERROR, message, remedy, field)
+def _changes(ways: list[Fix]) -> tuple[Fix, ...]:
+    """Those that change the request."""
+    return tuple(way for way in ways if way.change)
+
+
+def _error(message: str, advice: tuple[str, str, tuple[Fix, ...]], taken: tuple[MemoryLedger, ...]) -> Problem:
+    """`advice` is remedy, field and fixes."""
+    return Problem(Severity.ERROR, message, *advice, ledgers=taken)
 
 
 def _warning(message: str, remedy: str, field: str = SHARE_FIELD) -> Problem:

@@ -28,7 +28,8 @@ from ui.launch.serving.fields import (
     read_serving,
 )
 from ui.launch.serving.number import read_whole, wrong_number
-from ui.launch.serving.words import read_environment, read_words, write_environment
+from ui.launch.serving.refusal import PLAIN_WORD, refusals
+from ui.launch.serving.words import read_environment, read_line, write_environment
 
 DEFAULT_CONTEXT_TOKENS = 4096
 MAX_TOKENS = 4_194_304
@@ -174,10 +175,9 @@ def read_form(form: Form) -> tuple[LaunchRequest | None, dict[str, str]]:
             errors[name] = wrong
         else:
             values[name] = read_whole(getattr(form, name))
-    try:
-        values["extra_flags"] = read_words(form.extra_flags)
-    except ValueError:
-        errors["extra_flags"] = "A quote is not closed"
+    values["extra_flags"], complaint = read_line(form.extra_flags)
+    if complaint:
+        errors["extra_flags"] = complaint
     environment, complaint = read_environment(form.environment)
     values["environment"] = environment
     if complaint:
@@ -209,7 +209,7 @@ _NO_MODEL = {
     "embed": "Write an embedding model's hub id, such as Qwen/Qwen3-Embedding-4B",
     "rerank": "Write a reranking model's hub id",
 }
-"""The catalogue has none of them. Source of the example: NVIDIA's playbooks for the Spark."""
+"""The catalogue has few of them. Source of the example: NVIDIA's playbooks for the Spark."""
 _HARMLESS: dict[str, object] = {
     "context_tokens": DEFAULT_CONTEXT_TOKENS,
     "port": 8000,
@@ -222,19 +222,11 @@ _HARMLESS: dict[str, object] = {
 
 def _by_field(error: ValidationError, engine: str) -> dict[str, str]:
     errors: dict[str, str] = {}
-    for each in error.errors(include_url=False, include_input=False):
-        name = str(each["loc"][0]) if each["loc"] else ""
-        words = str(each["msg"]).removeprefix("Value error, ")
-        if each["type"] == "string_pattern_mismatch":
-            words = "Letters, digits, dot, dash, underscore, colon and slash only"
-            if name == "served_name" and engine == OLLAMA:
-                words = "The model's name in Ollama's library, such as gpt-oss:120b"
-        elif each["type"] in ("greater_than_equal", "less_than_equal"):
-            context = each.get("ctx", {})
-            words = f"At least {context['ge']:,}" if "ge" in context else f"At most {context['le']:,}"
-        if name == "custom" and len(each["loc"]) > 1:
-            name = f"custom_{each['loc'][1]}"
-        errors.setdefault(place_of(name), words[:1].upper() + words[1:200])
+    for said, words in refusals(error).items():
+        name, _, inner = said.partition(".")
+        if name == "served_name" and engine == OLLAMA and words == PLAIN_WORD:
+            words = "The model's name in Ollama's library, such as gpt-oss:120b"
+        errors.setdefault(place_of(f"custom_{inner}" if name == "custom" and inner else name), words)
     return errors
 
 

@@ -54,7 +54,7 @@ from ui.launch.occasion.embed import embed_beside
 from ui.launch.occasion.mend import CACHE, REPLACE, TOKEN, Mend, Mends, mends_of, replacing, take_fix
 from ui.launch.occasion.occasion import Occasion, without_job
 from ui.launch.paste.filling import fill_form
-from ui.launch.preview import FIT_KINDS, Preview, blocker_of, make_preview
+from ui.launch.preview import FIT_KINDS, UNKNOWN, Preview, blocker_of, make_preview
 from ui.launch.serving.fields import places_of, write_patience
 from ui.launch.serving.offer import offers_of
 from ui.launch.serving.reach import Reach
@@ -368,17 +368,19 @@ class LaunchModel(QObject):
     def recompute(self) -> None:
         """Make the preview and the rows of the form as it is now."""
         self._timer.stop()
-        began_s = self.feeds.clock_s()
-        before = self.form
-        self._read_moment()
-        self._compute_rows()
-        self.rows_ms = (self.feeds.clock_s() - began_s) * 1000
-        made = make_preview(self.form, self.feeds, self.row, stop_job_id=self.occasion.stop_job_id)
-        if self.form != before:
-            self.form_changed.emit()
-        self.preview = replace(made, compute_ms=(self.feeds.clock_s() - began_s) * 1000)
-        self.rows_changed.emit()
-        self.preview_changed.emit()
+        self.preview = UNKNOWN  # whatever goes wrong from here on, what was shown before is launched no more
+        try:
+            began_s, before = self.feeds.clock_s(), self.form
+            self._read_moment()
+            self._compute_rows()
+            self.rows_ms = (self.feeds.clock_s() - began_s) * 1000
+            made = make_preview(self.form, self.feeds, self.row, stop_job_id=self.occasion.stop_job_id)
+            if self.form != before:
+                self.form_changed.emit()
+            self.preview = replace(made, compute_ms=(self.feeds.clock_s() - began_s) * 1000)
+        finally:
+            self.rows_changed.emit()
+            self.preview_changed.emit()
         self.survey.go_on(self.form.pool)
 
     def _compute_rows(self) -> None:
@@ -438,10 +440,8 @@ class LaunchModel(QObject):
     ) -> tuple[PlanRow, ...]:
         if not node_ids:
             return ()
-        question = Question(
-            spec, workload, self.place(node_ids), limits or Limits(), must_use_all_nodes=limits is not None
-        )
-        return self.feeds.plan_rows(question)
+        place, is_own = self.place(node_ids), limits is not None
+        return self.feeds.plan_rows(Question(spec, workload, place, limits or Limits(), must_use_all_nodes=is_own))
 
     def _follow_best(self, spec: ModelSpec, workload: Workload) -> None:
         """Set what the person left alone as the best plan on the chosen nodes has it."""

@@ -84,6 +84,12 @@ class Preview:
         return Mark(words, kind, FIT_ICONS.get(kind))
 
 
+UNKNOWN = Preview(
+    errors={"": "What a launch of this would do could not be computed. Change the form, or open it anew."}
+)
+"""What stands while a form is computed, and afterwards where that went wrong."""
+
+
 def make_preview(form: Form, feeds: LaunchFeeds, row: PlanRow | None = None, *, stop_job_id: str = "") -> Preview:
     """The preview of a form, its nodes in the cabling's order. `row` is the planner's own of this form.
 

@@ -42,7 +42,8 @@ def node(i: int, used_gib: float) -> NodeContext:
 
 
 class LaunchDesk:
-    """Feeds of the launch page. `used_gib` is by node; `neighbours` run there already."""
+    """Feeds of the launch page. `used_gib` is by node; `neighbours` run there already; `more` are
+    adapters beside the two."""
 
     def __init__(
         self,
@@ -51,6 +52,7 @@ class LaunchDesk:
         engines: Mapping[str, EngineProfile],
         used_gib: Sequence[float] = (6.2, 6.2, 6.2, 6.2),
         neighbours: tuple[Neighbour, ...] = (),
+        more: Sequence[Backend] = (),
     ) -> None:
         self.contexts = Latest(tuple(node(i, used) for i, used in enumerate(used_gib)))
         self._planner = planner
@@ -58,6 +60,7 @@ class LaunchDesk:
         self._engines = engines
         self._neighbours = neighbours
         self._backends: dict[str, Backend] = {"vllm": Vllm(), "llamacpp": LlamaCpp()}
+        self._backends |= {backend.info.key: backend for backend in more}
         self._count = 0
         self.best_cell: Callable[[ModelSpec, Place], Cell | None] | None = None
         self.refresh_memory: Callable[[], None] = lambda: None

@@ -12,9 +12,12 @@ from dataclasses import dataclass, fields
 from types import MappingProxyType
 from typing import Final
 
+from pydantic import ValidationError
+
 from sparkdesk.core.jobs.request import CustomServer, LaunchRequest
 from ui.launch.serving.number import read_whole, wrong_number
-from ui.launch.serving.words import read_share, read_time, read_words, write_time
+from ui.launch.serving.refusal import refusals
+from ui.launch.serving.words import read_line, read_number, read_share, read_time, write_time
 
 CUSTOM_ENGINE: Final = "custom"
 OLLAMA: Final = "ollama"
@@ -194,14 +197,14 @@ def _read_span(typed: str, most_s: int) -> tuple[int | None, str]:
 def _read_share(typed: str) -> tuple[float | None, str]:
     if not typed.strip():
         return None, ""
-    share = read_share(typed.strip())
+    share = read_share(typed)
     return (share, "") if 0.0 < share <= MOST_SHARE else (None, f"A share above 0 and up to {MOST_SHARE}")
 
 
 def _read_temperature(typed: str) -> tuple[float | None, str]:
     if not typed.strip():
         return None, ""
-    number = read_share(typed.strip())
+    number = read_number(typed.strip())
     return (number, "") if 0.0 <= number <= MOST_TEMPERATURE else (None, f"From 0 to {MOST_TEMPERATURE:g}")
 
 
@@ -210,14 +213,10 @@ def _read_custom(form: ServingFields) -> tuple[CustomServer, dict[str, str]]:
     errors: dict[str, str] = {}
     lines: dict[str, tuple[str, ...]] = {}
     for name in ("custom_command", "custom_stop_command"):
-        try:
-            lines[name] = read_words(getattr(form, name))
-        except ValueError:
-            errors[name] = "A quote is not closed"
-        if len(lines.get(name, ())) > 200:
-            errors[name] = "At most 200 words"
-    if not lines.get("custom_command", ("?",)):
-        errors["custom_command"] = "Write the command that starts the server"
+        lines[name], wrong = read_line(getattr(form, name))
+        errors |= {name: wrong} if wrong else {}
+    if not lines["custom_command"]:
+        errors.setdefault("custom_command", "Write the command that starts the server")
     ready, value = form.custom_ready, form.custom_ready_value
     if ready == "http" and not value.startswith("/"):
         errors["custom_ready_value"] = "A path that begins with /"
@@ -225,17 +224,17 @@ def _read_custom(form: ServingFields) -> tuple[CustomServer, dict[str, str]]:
         errors["custom_ready_value"] = "Some words of a line of the log"
     if form.custom_base_path and not form.custom_base_path.startswith("/"):
         errors["custom_base_path"] = "A path such as /v1, or nothing"
-    for name, most in (("custom_venv", 1000), ("custom_ready_value", 400), ("custom_base_path", 200)):
-        if len(getattr(form, name)) > most:
-            errors[name] = f"At most {most} characters"
     if errors:
         return CustomServer(command=("true",)), errors
-    server = CustomServer(
-        command=lines["custom_command"],
-        venv=form.custom_venv,
-        ready="http" if ready == "http" else "log" if ready == "log" else "port",
-        ready_value=value,
-        base_path=form.custom_base_path,
-        stop_command=lines["custom_stop_command"],
-    )
-    return server, {}
+    described = {
+        "command": lines["custom_command"],
+        "venv": form.custom_venv,
+        "ready": "http" if ready == "http" else "log" if ready == "log" else "port",
+        "ready_value": value,
+        "base_path": form.custom_base_path,
+        "stop_command": lines["custom_stop_command"],
+    }
+    try:
+        return CustomServer.model_validate(described), {}
+    except ValidationError as error:
+        return CustomServer(command=("true",)), {f"custom_{name}": said for name, said in refusals(error).items()}

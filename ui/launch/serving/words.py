@@ -11,15 +11,29 @@ import re
 import shlex
 from typing import Final
 
+from sparkdesk.core.jobs.request import MAX_WORDS_CHARS
+
 _CONTINUED: Final = re.compile(r"""('[^']*'|"[^"]*")|\\\n""")
 """A line that goes on, as in a shell; not inside quotes."""
 _TIME: Final = re.compile(r"^(\d{1,7}) ?(s|sec|min|h|d)$")
+MOST_LINE_CHARS: Final = 2 * MAX_WORDS_CHARS
+"""Of a command line as it is typed: quotes and breaks take their part."""
 _UNITS_S: Final = {"d": 86_400, "h": 3600, "min": 60, "sec": 1, "s": 1}
 
 
 def read_words(typed: str) -> tuple[str, ...]:
     """Words as a shell would split them, on one line or on many. Raises ValueError for a quote that is not closed."""
     return tuple(shlex.split(_CONTINUED.sub(lambda found: found[1] or " ", typed)))
+
+
+def read_line(typed: str) -> tuple[tuple[str, ...], str]:
+    """The words of a command line, or why there are none."""
+    if len(typed) > MOST_LINE_CHARS:
+        return (), f"At most {MOST_LINE_CHARS:,} characters"
+    try:
+        return read_words(typed), ""
+    except ValueError:
+        return (), "A quote is not closed"
 
 
 def read_time(typed: str) -> int | None:
@@ -37,6 +51,12 @@ def write_time(seconds: int | None) -> str:
 
 
 def read_share(typed: str) -> float:
+    """A share such as 0.85, "85%" or "85 %"; NaN is none."""
+    number, percent, rest = typed.strip().partition("%")
+    return round(read_number(number.strip()) / 100, 6) if percent and not rest else read_number(typed.strip())
+
+
+def read_number(typed: str) -> float:
     """A number such as 0.85; NaN is none."""
     try:
         return float(typed) if typed.isascii() else math.nan

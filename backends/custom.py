@@ -48,6 +48,8 @@ UNUSED = (
 )  # fmt: skip
 """Fields that only an engine that we know can be told."""
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{[^{}]{0,64}\}|[{}]")
+_OPEN = re.compile(r"0\.0\.0\.0|(?:^|[=/\[])::(?:$|[\]:])")
+"""An address that means all of a computer's networks."""
 _VALUE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$")
 
 INFO = BackendInfo(key="custom", title="Custom", purposes=("chat", "vision", "embed", "rerank"))
@@ -254,7 +256,7 @@ def _notices(request: LaunchRequest) -> list[Problem]:
             words = f"A custom server is told nothing of {field.replace('_', ' ')}"
             problems.append(Problem(Severity.WARNING, words, "Write it among the command's words.", field))
     server = request.custom
-    if server is not None and any("0.0.0.0" in word or word == "::" for word in server.command):
+    if server is not None and any(_OPEN.search(word) for word in server.command):
         words = "The command listens on every network of the node, perhaps without a key"
         problems.append(Problem(Severity.WARNING, words, "Have it listen on 127.0.0.1.", "custom"))
     return problems

@@ -90,6 +90,7 @@ class DeploymentsPane:
             search_lines=self._search_lines,
             save_log=self._save_log,
             open_door=launcher.open_door,
+            is_open=self._is_open,
             doors=launcher.doors,
             close_door=launcher.close_door,
             api_key=launcher.api_key,
@@ -101,6 +102,15 @@ class DeploymentsPane:
             return NOTHING
         load = Workload("measure", "Measurement", shape.prompt_tokens, shape.answer_tokens, concurrency)
         return expectation_of(self._assessment.forecaster.predict(plan.request, load, job_id), concurrency)
+
+    def _is_open(self, job_id: str) -> bool | None:
+        """Whether its port listens beyond the node's loopback, by the last look at the node; None is not known."""
+        status = self._launcher.status(job_id)
+        if status is None or status.endpoint is None:
+            return None
+        contexts = {one.record.id: one for one in self._launcher.node_contexts.value}
+        node = contexts.get(status.endpoint.node_id)
+        return None if node is None or node.open_ports is None else status.endpoint.port in node.open_ports
 
     async def _measure(self, job_id: str, shape: BenchShape) -> None:
         self._assessment.bench.start(job_id, shape)

@@ -146,10 +146,9 @@ def decode_address(word: str) -> str:
     return socket.inet_ntop(socket.AF_INET if len(raw) == 4 else socket.AF_INET6, raw)
 
 
-def find_listeners() -> dict[int, str]:
-    """Port -> inode of the listening sockets that a server on the loopback would meet."""
-    met = ("0.0.0.0", "::", LOOPBACK, "::ffff:" + LOOPBACK)
-    found: dict[int, str] = {}
+def list_listeners() -> list[tuple[str, int, str]]:
+    """Address, port and inode of every listening TCP socket."""
+    found: list[tuple[str, int, str]] = []
     for name in ("/proc/net/tcp", "/proc/net/tcp6"):
         try:
             with open(name) as file:
@@ -158,9 +157,21 @@ def find_listeners() -> dict[int, str]:
             continue
         for row in rows:
             address, _, port = row[1].partition(":")
-            if row[3] == LISTEN and decode_address(address) in met and len(found) < MAX_PORTS:
-                found[int(port, 16)] = row[9]
+            if row[3] == LISTEN and len(found) < MAX_PORTS:
+                found.append((decode_address(address), int(port, 16), row[9]))
     return found
+
+
+def find_open_ports() -> list[int]:
+    """Ports that listen beyond the loopback: whoever reaches the node may reach them."""
+    own = ("127.", "::ffff:127.")
+    return sorted({port for address, port, _ in list_listeners() if address != "::1" and not address.startswith(own)})
+
+
+def find_listeners() -> dict[int, str]:
+    """Port -> inode of the listening sockets that a server on the loopback would meet."""
+    met = ("0.0.0.0", "::", LOOPBACK, "::ffff:" + LOOPBACK)
+    return {port: inode for address, port, inode in list_listeners() if address in met}
 
 
 def find_holders(inodes: set[str]) -> dict[str, str]:
@@ -244,6 +255,7 @@ def survey(programs: list[str]) -> dict[str, Any]:
         "programs": lambda: {name: path for name, path in paths.items() if path},
         "weights": find_weights,
         "ports": find_ports,
+        "open_ports": find_open_ports,
         "mem_free_bytes": lambda: read_meminfo("MemFree"),
         "shm_bytes": lambda: shutil.disk_usage("/dev/shm").free,
     }

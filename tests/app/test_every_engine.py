@@ -16,6 +16,8 @@ from PySide6.QtWidgets import QApplication
 from sparkdesk.app.desktop import Desktop
 from sparkdesk.app.window import WindowOptions
 from sparkdesk.core.bench.run import BenchRun, BenchShape, BenchState
+from sparkdesk.core.command import Command
+from sparkdesk.core.jobs.endpoint import Endpoint
 from sparkdesk.core.jobs.record import JobState, JobStatus, PhaseState
 from tests.app.desk import all_live, play, until
 from tests.app.program import require_demo
@@ -60,6 +62,7 @@ def test_an_owner_launches_measures_and_stops_each_engine_from_the_pages(qapp: Q
             assert all(phase.state is PhaseState.DONE for phase in job.phases), job.phases
             assert job.endpoint is not None
             assert case.note in job.endpoint.note
+            await listens_on_the_loopback_alone(desktop, job.endpoint)
             run = await measured(desktop, job)
             assert run.state is BenchState.DONE, f"{case.engine}: {run.message}"
             assert [point.concurrency for point in run.points] == [1, 2]
@@ -96,6 +99,21 @@ async def launched(desktop: Desktop, case: Case) -> JobStatus:
     status = launcher.status(job_id)
     assert status is not None
     return status
+
+
+async def listens_on_the_loopback_alone(desktop: Desktop, endpoint: Endpoint) -> None:
+    """As the node's own `ss` says it, and as the page does."""
+    listed = await desktop.stack.inventory.shell(endpoint.node_id).run(Command(("ss", "-Hltn")))
+    rows = [line.split()[3] for line in listed.stdout.decode().splitlines()]
+    addresses = {row.rpartition(":")[0] for row in rows if row.rpartition(":")[2] == str(endpoint.port)}
+    assert addresses
+    assert all(address.startswith("127.") for address in addresses), addresses
+
+    def seen_open() -> bool | None:
+        (node,) = desktop.stack.launcher.node_contexts.value
+        return None if node.open_ports is None else endpoint.port in node.open_ports
+
+    await until(lambda: seen_open() is False, "the node was looked at")
 
 
 async def measured(desktop: Desktop, job: JobStatus) -> BenchRun:

@@ -181,6 +181,19 @@ def test_a_command_that_listens_everywhere_and_fields_that_it_is_not_told_are_wa
     assert {"custom", "kv_dtype"} <= warned
 
 
+@pytest.mark.parametrize(
+    ("words", "is_open"),
+    [
+        (["--host", "::"], True), (["--host=::"], True), (["tcp://[::]:80"], True), (["--host", "0.0.0.0:80"], True),
+        (["--host", "::1"], False), (["--host", "127.0.0.1"], False), (["a::b"], False),
+    ],
+)  # fmt: skip
+def test_an_address_of_all_networks_in_the_command_is_warned_of(words: list[str], is_open: bool) -> None:
+    request = with_server(IMAGE, command=["own-server", *words])
+    said = [problem.message for problem in custom.backend.problems(request, context_with(None))]
+    assert any("every network" in one for one in said) == is_open
+
+
 @given(st.text(max_size=200))
 def test_expanding_any_word_fills_it_or_says_what_is_unknown(word: str) -> None:
     values = custom.placeholder_values(IMAGE)

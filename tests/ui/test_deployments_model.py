@@ -13,7 +13,7 @@ from tests.ui import rack
 from tests.ui.stage import Stage
 from ui.jobs.log_rows import RowMaker
 from ui.jobs.model import DeploymentsModel, moment
-from ui.jobs.words.address import endpoint_text
+from ui.jobs.words.address import Seen, endpoint_text
 
 JOBS = (
     rack.job("j1", "gpt-oss-120b", 0),
@@ -53,7 +53,7 @@ def test_a_row_says_engine_place_and_figures(model: DeploymentsModel) -> None:
     entry = model.entries()[1]
     assert (entry.line, entry.figures) == ("llama.cpp · spark-5c2d", "228 tok/s   8 running, 14 waiting")
     assert entry.figures_short == "228 tok/s   8 / 14"
-    assert model.entries()[3].figures == "Load 62 %"
+    assert model.entries()[3].figures == "Load: 62 %"
 
 
 def test_a_failed_row_keeps_its_last_line(model: DeploymentsModel) -> None:
@@ -114,6 +114,15 @@ def test_a_server_whose_node_is_gone_has_no_tunnel(stage: Stage) -> None:
     assert gone is not None
     assert (gone.tunnel, gone.where) == ("", "Its node is not in this cluster")
     assert endpoint_text(Endpoint("node0", "127.77.0.1", 8000, "m"), None, "").limits == ""
+
+
+@pytest.mark.parametrize(
+    ("is_open", "words"), [(False, "itself only"), (None, "meant for the node"), (True, "more than")]
+)
+def test_a_server_that_listens_on_the_network_unasked_is_said_to(is_open: bool | None, words: str) -> None:
+    said = endpoint_text(rack.endpoint(0, "m"), rack.record(0), "", None, Seen(is_open=is_open))
+    assert words in said.where
+    assert bool(said.exposure) == (is_open is True)
 
 
 def test_the_loss_is_named_before_a_stop(model: DeploymentsModel) -> None:

@@ -121,6 +121,8 @@ class DeploymentFeeds:
     """(job_id, path)"""
     open_door: Question | None = None
     """(job_id) -> the URL on this computer, once a port of it leads to the server."""
+    is_open: Callable[[str], bool | None] = lambda _job_id: None
+    """Whether the server listens beyond its node's loopback, as seen on the node; None is not known."""
     doors: Latest[Mapping[str, Door]] = field(default_factory=lambda: Latest({}))
     """The ports of this computer that lead to servers, by job."""
     close_door: Callable[[str], object] | None = None

@@ -31,7 +31,7 @@ from ui.jobs.mark import NO_MARK, Mark, current_phase, is_coming_up, mark_of_job
 from ui.jobs.origin import describe_origin, name_keeper
 from ui.jobs.step_text import script_of
 from ui.jobs.words.address import EndpointText as EndpointText
-from ui.jobs.words.address import endpoint_text
+from ui.jobs.words.address import Seen, endpoint_text
 from ui.jobs.words.change import change_words
 from ui.jobs.words.fault import Fault, read_fault
 from ui.jobs.words.speed import load_words
@@ -288,7 +288,8 @@ class DeploymentsModel(QObject):
         plan = self.feeds.plan_of(job.job_id)
         told = {row.key: row.told for row in self.feeds.truth(job.job_id)}
         more = limit_words(plan, told.get(KV_CAPACITY_TOKENS, math.nan))
-        return endpoint_text(job.endpoint, node, self._tunnel_to(job.endpoint, node), plan, more)
+        tunnel, is_open = self._tunnel_to(job.endpoint, node), self.feeds.is_open(job.job_id)
+        return endpoint_text(job.endpoint, node, tunnel, plan, Seen(more, is_open))
 
     def _tunnel_to(self, endpoint: Endpoint, node: NodeRecord | None) -> str:
         """Asked for anew only when the server or the way to its node is another."""

@@ -75,6 +75,8 @@ class NodeContext:
     """Hub id -> bytes of its safetensors, of those that lie whole in the hub's cache."""
     used_ports: Mapping[int, str] = field(default_factory=lambda: MappingProxyType({}))
     """Port -> who holds it, in words."""
+    open_ports: frozenset[int] | None = None
+    """Ports there that listen beyond the loopback."""
     programs: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Program name -> path, of those that were looked for and found."""
     home: str = ""

@@ -153,6 +153,9 @@ def read_survey(context: NodeContext, found: Mapping[str, object]) -> NodeContex
             for port, value in _pairs(found.get("ports"))
             if port.isascii() and port.isdigit() and len(port) <= 5 and int(port) < 65536 and isinstance(value, str)
         },
+        open_ports=frozenset(number for one in opened if (number := _count(one)) is not None)
+        if isinstance(opened := found.get("open_ports"), list)
+        else None,
         programs={name: value for name, value in _pairs(found.get("programs")) if _is_word(value)},
         home=home if _is_word(home := found.get("home")) else facts.home,
     )

@@ -66,6 +66,7 @@ class EndpointCard(Card):
         self.url = DoorField("base URL")
         self.door = Chip("", "ok", "lock")
         self.where = Label("", "label", "text3", is_wrapped=True)
+        self.exposure = Label("", "label", "warn", is_wrapped=True)
         self.key = Label("", "mono", "text", is_selectable=True)
         self.copy_key = Button("Copy key", kind="link")
         self.show_key = Button("Show key", kind="link")
@@ -102,7 +103,7 @@ class EndpointCard(Card):
             line.addStretch(1)
             ways.addLayout(line)
         blocks = (
-            _block(self._heading, self._address, self.where, keys),
+            _block(self._heading, self._address, self.where, self.exposure, keys),
             _block("Served name and limits", self.limits, self.more_limits),
             _block("Use it from", ways),
         )
@@ -133,6 +134,8 @@ class EndpointCard(Card):
             part.setVisible(has_key)
         self.key.setVisible(has_key and bool(self.key.text()))
         self.limits.setText(said.limits or "The limit of a request is not known")
+        self.exposure.setText(said.exposure)
+        self.exposure.setVisible(bool(said.exposure))
         self.more_limits.setText(said.more)
         self.more_limits.setVisible(bool(said.more))
         speaks = bool(said.base_path)

@@ -10,14 +10,12 @@ import re
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.house.tree import ROOT, imported_names, python_files, source_files, syntax
+from tests.house.tree import ROOT, facts, imported_names, python_files, source_files
 
-Function = ast.FunctionDef | ast.AsyncFunctionDef
 SUPERVISOR = Path("sparkdesk/services/tasks.py")
 # Files that may break a rule, each with the reason.
 CATCH_ALL = {
@@ -30,23 +28,6 @@ START_TASKS = {
     Path("sparkdesk/infra/ssh/session.py"): "shields the opening of a channel, whose late answer must be closed",
 }
 DRAWER_NAMES = {"util", "utils", "misc", "common", "helper", "helpers", "base", "manager", "managers"}
-HEX_COLOUR = re.compile(r"#(?:[0-9a-fA-F]{8}|[0-9a-fA-F]{6}|[0-9a-fA-F]{3,4})\b")
-
-
-def calls(path: Path) -> Iterator[tuple[ast.Call, str]]:
-    """Each call in a file with the last part of the called name."""
-    for node in ast.walk(syntax(path)):
-        if isinstance(node, ast.Call):
-            called = node.func
-            yield node, called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
-
-
-def functions(path: Path) -> Iterator[tuple[Function, int]]:
-    """Each function of a file with its length in lines, from ``def`` to its last line."""
-    for node in ast.walk(syntax(path)):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            assert node.end_lineno is not None
-            yield node, node.end_lineno - node.lineno + 1
 
 
 def lines_of(path: Path) -> int:
@@ -68,10 +49,10 @@ def test_nothing_opens_a_modal_dialog() -> None:
     """What is named ``app`` or ``loop`` is the program's own event loop."""
     faces = [*python_files("ui"), *(path for path in python_files("sparkdesk") if path.parts[1].startswith("app"))]
     found = [
-        f"{path}:{call.lineno}"
+        f"{path}:{call.line}"
         for path in faces
-        for call, name in calls(path)
-        if name in ("exec", "exec_") and ast.unparse(call.func) not in ("app.exec", "loop.exec")
+        for call in facts(path).calls
+        if call.name in ("exec", "exec_") and call.written not in ("app.exec", "loop.exec")
     ]
     assert found == []
 
@@ -79,47 +60,36 @@ def test_nothing_opens_a_modal_dialog() -> None:
 def test_tasks_are_started_by_the_supervisor_alone() -> None:
     """A task group inside one function is fine: it cannot outlive the function."""
     found = [
-        f"{path}:{call.lineno}"
+        f"{path}:{call.line}"
         for path in python_files()
         if path not in START_TASKS
-        for call, name in calls(path)
-        if name == "ensure_future" or (name == "create_task" and "group" not in ast.unparse(call.func))
+        for call in facts(path).calls
+        if call.name == "ensure_future" or (call.name == "create_task" and "group" not in call.written)
     ]
     assert found == []
 
 
 def test_only_the_supervisor_and_the_app_catch_everything() -> None:
     """Cleaning up and raising again is not catching."""
-    found = [
-        f"{path}:{node.lineno}"
-        for path in python_files()
-        if path not in CATCH_ALL
-        for node in ast.walk(syntax(path))
-        if isinstance(node, ast.ExceptHandler)
-        and (node.type is None or re.search(r"\b(Base)?Exception\b", ast.unparse(node.type)))
-        and not (isinstance(node.body[-1], ast.Raise) and node.body[-1].exc is None)
-    ]
+    found = [f"{path}:{line}" for path in python_files() if path not in CATCH_ALL for line in facts(path).catch_alls]
     assert found == []
 
 
 def test_no_connection_skips_the_host_key() -> None:
     found = [
-        f"{path}:{call.lineno}"
+        f"{path}:{line}"
         for path in python_files("sparkdesk", "ui", "backends", "tests")
-        for call, _ in calls(path)
-        for keyword in call.keywords
-        if keyword.arg == "known_hosts" and isinstance(keyword.value, ast.Constant) and keyword.value.value is None
+        for line in facts(path).blind_trusts
     ]
     assert found == []
 
 
 def test_colours_come_from_the_theme() -> None:
     found = [
-        f"{path}:{node.lineno} {node.value!r}"
+        f"{path}:{line} {text!r}"
         for path in python_files("ui")
         if path != Path("ui/theme.py")
-        for node in ast.walk(syntax(path))
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and HEX_COLOUR.search(node.value)
+        for line, text in facts(path).colours
     ]
     assert found == []
 
@@ -132,14 +102,14 @@ def test_no_file_is_over_500_lines() -> None:
 
 def test_no_function_is_over_60_lines() -> None:
     python = python_files("sparkdesk", "ui", "backends", "tests", "packaging")
-    found = [f"{path}:{node.lineno} {node.name} {length}" for path in python for node, length in functions(path)]
-    assert [line for line in found if int(line.rsplit(" ", 1)[1]) > 60] == []
-    lengths = [length for path in python_files() for _, length in functions(path)]
+    found = [(f"{path}:{line} {name}", lines) for path in python for line, name, lines in facts(path).functions]
+    assert [entry for entry in found if entry[1] > 60] == []
+    lengths = [lines for path in python_files() for _, _, lines in facts(path).functions]
     assert statistics.quantiles(lengths, n=10)[8] <= 35
 
 
 def test_every_module_says_why_it_exists() -> None:
-    assert [str(path) for path in python_files() if not ast.get_docstring(syntax(path))] == []
+    assert [str(path) for path in python_files() if not facts(path).has_docstring] == []
 
 
 def test_no_module_is_a_drawer() -> None:

@@ -30,10 +30,13 @@ TREND_S, AHEAD_S, NEAR = 0.5, 1.0, 2.0
 """The fall of the last half second, carried on for a second, must leave something: so long does a kill take. Looked at
 only when less than twice the floor is left, since an engine may well take most of the memory in one moment."""
 STALL_SHARE = 0.5  # all wait for memory half of the time, near the floor; unverified on hardware [guard-pressure]
+LOWER_S = 5.0  # so long the lower floor of a newer job holds for an older one, until it is looked at again
 NEXT_AFTER_S = 1.5  # so long the guard of an older job waits for each newer one to go, and then for its memory
 CRASHES, CRASHES_WITHIN_S, WAIT_S, CAUSE_BYTES, OOM_SCORE, OWN_OOM_SCORE = 3, 900.0, 0.5, 1 << 20, 500, -900
 LOST = b"\n[sparkdesk] %d bytes of the log are lost here: the disk was full\n"
-ERROR = re.compile(rb"\b(?:ERROR|FATAL|CRITICAL)\b|[Ee]rror\b|Exception\b|^[\d.]{5,24} E |out of memory")
+ERROR = re.compile(rb"\b(?:ERROR|FATAL|CRITICAL)\b|(?:[Ee]rror|Exception)\b|^[\d.]{5,} E |out of memory|ptxas f|flag:")
+MILD = re.compile(rb"\[sparkdesk\]|(?:\(\w[^()]+\) *)*(?:DEBUG|INFO|WARNING)[: ]|[\d.]+ [DIW] |.{20,50}\[[DIVW]\] ")
+HEADING = re.compile(rb"Traceback|Engine ?[Cc]ore [efi]|(?:model|validation|codegen) err|stderr:|:\d+\](?:   | ?$)")
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # at run time typing costs memory on the node
@@ -130,12 +133,13 @@ class Log:
         self._open()
 
     def _open(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-        self._size, name = 0, f"log-{self._job.log_end():015d}"
-        self._fd = os.open(self._job.path(name), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        name = f"log-{self._job.log_end():015d}"
         self._job.remove("log.new")
         os.symlink(name, self._job.path("log.new"))
+        fd = os.open(self._job.path(name), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        if self._fd >= 0:  # only now: where the disk has no room for the next file, this one is still ours
+            os.close(self._fd)
+        self._fd, self._size = fd, 0
         os.replace(self._job.path("log.new"), self._job.path("log"))
         for _, old in self._job.log_files()[:-LOG_FILES]:
             os.unlink(old)
@@ -157,17 +161,15 @@ class Log:
 
 
 def find_cause(job: Any, since: int) -> str:
-    """The first line of the log behind an offset that tells of an error; "" when none does."""
+    """The first line of the log behind an offset that tells why it failed, else that it failed; "" when none does."""
+    cause, since = b"", max(since, job.log_end() - CAUSE_BYTES)  # of a long life its end tells
     for begin, path in job.log_files():
-        try:
-            with open(path, "rb") as file:
-                file.seek(max(since - begin, 0))
-                for line in file.read(CAUSE_BYTES).replace(b"\r", b"\n").split(b"\n"):
-                    if ERROR.search(line[:4096]) and not line.startswith(b"[sparkdesk]"):
-                        return line[:400].decode("utf-8", "replace").strip()
-        except OSError:
-            continue
-    return ""
+        with contextlib.suppress(OSError), open(path, "rb") as file:
+            file.seek(max(since - begin, 0))
+            for line in file.read(CAUSE_BYTES).replace(b"\r", b"\n").split(b"\n"):
+                if ERROR.search(line[:4096]) and not MILD.match(line) and (not cause or HEADING.search(cause)):
+                    cause = line[:400] if not cause or not HEADING.search(line[:400]) else cause
+    return cause.decode("utf-8", "replace").strip()
 
 
 def look_at_newer(job: Any, record: Record) -> tuple[int, float, int]:
@@ -175,18 +177,16 @@ def look_at_newer(job: Any, record: Record) -> tuple[int, float, int]:
     count, rest_s, floor, beside = 0, 0.0, 1 << 62, os.path.dirname(job.folder)
     for name in os.listdir(beside):
         other = here.Job(os.path.join(beside, name))
-        try:
+        with contextlib.suppress(here.JobError, OSError, LookupError, TypeError, ValueError):  # not ours
             found = other.read("job.json") or {}
-        except here.JobError:
-            continue
-        is_newer = (found.get("started_ms") or 0, name) > (record["started_ms"], job.job_id)
-        if is_newer and found.get("boot_id") == record["boot_id"]:
+            is_newer = (found["started_ms"], name) > (record["started_ms"], job.job_id)
+            if not is_newer or found["boot_id"] != record["boot_id"]:
+                continue
             if here.is_alive(found, "pid"):
-                count, spec = count + 1, other.read("spec.json") or {}
-                floor = min(floor, int(spec.get("memory_floor_bytes") or floor))
-            for end in ("why.json", "exit.json"):
-                with contextlib.suppress(OSError):
-                    rest_s = max(rest_s, NEXT_AFTER_S - abs(time.time() - os.path.getmtime(other.path(end))))
+                count += 1
+                floor = min(floor, int((other.read("spec.json") or {}).get("memory_floor_bytes") or floor))
+            for end in filter(os.path.exists, map(other.path, ("why.json", "exit.json"))):
+                rest_s = max(rest_s, NEXT_AFTER_S - abs(time.time() - os.path.getmtime(end)))
     return count, rest_s, floor
 
 
@@ -296,55 +296,53 @@ class Guard:
 
     def _end_engine(self) -> None:
         """End it politely. Beside the thread that keeps the output: an engine whose output is stuck does not end."""
+        if self._container:
+            self._stop_container(here.CONTAINER_GRACE_S)
+        here.end_members(self._record, here.GRACE_S)
+
+    def _stop_container(self, grace_s: int) -> None:
         try:
-            if self._container:
-                self._job.stop_container()
+            self._job.stop_container(grace_s)
         except here.JobError as error:
             self._log.say(str(error))
-        here.end_members(self._record, here.GRACE_S)
 
     def _watch(self) -> None:
         """The thread that looks at memory and time."""
-        gauge = Gauge(int(self._spec.get("memory_floor_bytes") or 0))
-        limit_s, act_at = self._spec.get("stop_after_s"), 0.0
+        own, limit_s = int(self._spec.get("memory_floor_bytes") or 0), self._spec.get("stop_after_s")
+        gauge, act_at, lower_until = Gauge(own), 0.0, 0.0
         spent_s = time.time() - self._record["started_ms"] / 1000
         due = time.monotonic() + float(limit_s) - spent_s if limit_s else 0.0
         while not self._over.wait(PERIOD_S):
             now = time.monotonic()
+            gauge.floor = gauge.floor if now < lower_until else own  # who left less may have ended since
             why = gauge.judge(now, read_available_bytes(), read_stall_us())
             if due and now > due and self._ask("time", f"its time was up: {limit_s} s after its start"):
                 threading.Thread(target=self._end_engine, daemon=True).start()
             if not why or not self._record["pid"]:
                 act_at = 0.0
-            elif now >= act_at and self._kind != "memory":
+            elif now >= act_at:
                 newer, rest_s, floor = look_at_newer(self._job, self._record)  # what one held comes back after its end
                 if floor < gauge.floor:  # the newer one's plan leaves less, and knows it: that is no reason to end ours
-                    gauge.floor = floor
+                    gauge.floor, lower_until = floor, now + LOWER_S
                     continue
                 act_at = now + rest_s + (0.0 if act_at else NEXT_AFTER_S * newer)
                 if now >= act_at:
-                    self._kind, self._reason = "memory", f"memory floor: {why}"
-                    self._more["memory"] = gauge.figures
-                    self._kill()
+                    self._kill(why, gauge.figures)
+                    act_at = time.monotonic() + NEXT_AFTER_S  # docker may not have ended it: then once more
 
-    def _kill(self) -> None:
+    def _kill(self, why: str, figures: Record) -> None:
         """Kill the engine at once; write down why before, if that can be done at once."""
-        note = threading.Thread(target=self._note_why, daemon=True)
-        note.start()
-        note.join(0.2)
-        docker = None
+        if self._kind != "memory":
+            self._kind, self._reason, self._more["memory"] = "memory", f"memory floor: {why}", figures
+            with contextlib.suppress(RuntimeError):  # there may be no memory for a thread any more
+                note = threading.Thread(target=self._note_why, daemon=True)
+                note.start()
+                note.join(0.2)
         if self._container:
-            quiet: Any = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
             try:
-                docker = subprocess.Popen(["docker", "kill", self._container], **quiet)
-                docker.wait(5.0)
-            except (OSError, subprocess.TimeoutExpired):
-                pass
-        if docker is not None and docker.returncode != 0:  # renamed, or docker is slow
-            try:
-                self._job.stop_container(0)
-            except here.JobError as error:
-                self._log.say(str(error))
+                here.ask_docker("kill", self._container, timeout_s=5.0)
+            except here.JobError:  # renamed, or docker is slow
+                self._stop_container(0)
         here.send_signal(here.find_members(self._record), signal.SIGKILL)
 
     def _note_why(self) -> None:
@@ -381,9 +379,9 @@ class Guard:
     def _clear_container(self) -> None:
         """Remove the container of the try before: its log is in ours, and how it ended stands in job.json."""
         container = self._job.find_container()
-        if container is not None and container["running"]:
-            raise here.JobError(f"the container {container['name']} runs already")
         if container is not None:
+            if container["running"]:
+                raise here.JobError(f"the container {container['name']} runs already")
             here.ask_docker("rm", container["id"])
 
     def _watch_found(self) -> int | None:
@@ -419,7 +417,8 @@ class Guard:
             self._log.say(f"docker's client has ended ({code}), the container runs: following it again")
             begun = time.monotonic()
             engine = self._start(["docker", *ways[way], container["id"]], dict(os.environ))
-            self._job.write("job.json", self._record)
+            with contextlib.suppress(OSError):  # on a full disk it is followed all the same
+                self._job.write("job.json", self._record)
             self._copy_output(engine.poll)
             is_short = time.monotonic() - begun < 2.0
             way = min(way + 1, len(ways) - 1) if engine.wait() != 0 and is_short else way
@@ -481,7 +480,8 @@ class Guard:
         if (self._more.get("container") or {}).get("oom_killed"):
             reason += ": out of memory within its container's limit"
         self._log.say(reason)
-        self._job.write("job.json", self._record)
+        with contextlib.suppress(OSError):
+            self._job.write("job.json", self._record)
         kind = self._kind or ("exit" if code == 0 else "crash")
         return dict(self._job.write_exit(self._record, reason, code, kind=kind, **self._more))
 

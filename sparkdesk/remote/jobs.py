@@ -6,11 +6,13 @@
 `jobs` come newest first. `others` are jobs of this node's other accounts, as far as anybody may see them: {"job_id",
 "account", "title"} from the guards among the processes and the labels of containers; their folders are closed to us.
 `follow` multiplexes the logs of several jobs: {"job", "offset", "t", "line", "cut"}, `offset` being that behind the
-line, so that it is where to go on; {"job", "lost": bytes} when the asked part is gone; {"job", "dropped": lines,
-"offset"} when more came than anybody reads (lines that tell of an error still come); {"job", "ended": exit.json} when
-the log of a job that has ended was read to its end. A negative offset counts from the end. Of a line that is written
-over again and again (progress) the newest state comes now and then. Standard input takes lines {"follow":
-"FOLDER:OFFSET"} and {"drop": FOLDER}; anything else is a heartbeat, and silence or its end ends us.
+line, so that it is where to go on, `t` that of the look that found it (ms), left out when the line may be older than
+EXACT_S then; {"job", "lost": bytes} when the asked part is gone; {"job", "dropped": lines, "passed": bytes, "offset"}
+when more came than anybody reads in a second: its middle is left out, its errors and the newest lines come (`passed`
+is what was not even counted in lines); {"job", "ended": exit.json} at once when a job has ended, behind its last
+lines. A negative offset counts from the end. Of a line that is written over again and again (progress) the newest
+state comes. Standard input takes lines {"follow": "FOLDER:OFFSET"} and {"drop": FOLDER}; anything else is a heartbeat,
+and silence or its end ends us.
 The one rule: nothing is changed here. Whether a job runs is asked of the program in its own folder, which knows the
 folder's format. Stdlib only, Python 3.8+.
 """
@@ -40,14 +42,31 @@ HEARTBEAT_S = 8.0
 DOCKER_WAIT_S = 1.5
 JOB_ID = re.compile(r"^[a-z2-7]{16}$")
 GUARD = re.compile(rb"/sparkdesk/jobs/([a-z2-7]{16})/(?:job|guard)\.py\x00guard\x00")
-LINE_END = re.compile(rb"[\r\n]")
-LINES_PER_S, BURST_LINES = 2000.0, 5000.0
-"""What a reader on a screen and an engine's log reader take without falling behind."""
-LAG_BYTES, HEAD_BYTES, SKIP_BYTES = 8 << 20, 1 << 18, 8 << 20
-"""A log that far ahead of its reader is skipped, after its first part, so much at a time."""
-PROGRESS_EVERY_S = 0.5
-MAX_ERRORS = 20
-ERROR = re.compile(rb"\b(?:ERROR|FATAL|CRITICAL|Traceback)\b|[Ee]rror:|Exception\b|^[\d.]{5,24} E ", re.M)
+LINES_PER_S, BURST_LINES, COST_BYTES = 2000.0, 4000.0, 512
+"""What a reader on a screen and an engine's log reader take, of all jobs together; a long line counts as several."""
+SCAN_BYTES_PER_S, BURST_BYTES = 32 << 20, 64 << 20
+"""What is left out is looked through as fast as this, of all jobs together."""
+GAP_EVERY_S, CALM_S, EXACT_S, PROGRESS_EVERY_S = 1.0, 5.0, 2.5, 0.5
+"""So long more than fits is held back; after so long without a gap its first lines are told too."""
+LAST_LINES, MAX_ERRORS, MAX_TRIES = 200.0, 20, 500
+"""Of a job that has ended so many come, whatever came before; of a gap so many errors, and so many are looked at."""
+ERROR = re.compile(
+    rb"\b(?:ERROR|FATAL|CRITICAL|Traceback)\b|[Ee]rror:|Exception\b|^[\d.]{5,24} E |^[\w.]{0,99}Error\r?$"
+    rb"|\[TRT-LLM\] (?:\[RANK \d{1,4}\] )?\[E\]|[Ee]rror (?:response from daemon|while (?:handling|attempting))"
+    rb"|exiting due to .{1,40} error|gguf_init_from_\w{4,6}: (?:failed|invalid)|couldn't bind HTTP|GGML_ASSERT\("
+    rb"|ptxas fatal|^ +Value error,|Cannot connect to the Docker|permission denied while trying to connect"
+    rb"|unknown (?:shorthand )?flag: |exec format error",
+    re.M,
+)
+MILD = re.compile(
+    rb"(?:\(\w[\w.\- ]{0,60} pid=\d{1,10}\) {0,3}){0,3}(?:DEBUG|INFO|WARNING)[: ]|[\d.]{5,24} [DIW] "
+    rb"|\[[\d/ :-]{19}\] \[TRT-LLM\] (?:\[RANK \d{1,4}\] )?\[[DIVW]\]|(?:time=\S{1,40} )?level=(?:DEBUG|INFO|WARN) "
+)
+SIGNS = (
+    b"ERROR", b"FATAL", b"CRITICAL", b"Traceback", b"rror", b"Exception", b" E ", b"[E]", b"gguf_init", b"bind HTTP",
+    b"GGML_ASSERT(", b"ptxas fatal", b"to the Docker", b"trying to connect", b" flag: ", b"exec format",
+)  # fmt: skip
+"""One of these stands in every line that ERROR finds: looking for it first is thirty times as fast."""
 SUMMARY_KEYS = (
     "state", "reason", "pid", "started_ms", "ended_ms", "code", "signal", "restarts", "log_bytes", "boot_id", "kind",
     "cause", "guarded",
@@ -55,6 +74,7 @@ SUMMARY_KEYS = (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # at run time typing costs memory on the node
+    from collections.abc import Iterator
     from typing import Any
 
     Record = dict[str, Any]
@@ -112,8 +132,7 @@ def summarize(folder: str, may_ask: bool) -> tuple[Record, object]:
         now.update(end, state="ended")
     else:
         now.update(ask_status(folder) if may_ask else {"state": "unknown", "reason": "too many jobs to ask"})
-    files = list_log_files(folder)
-    now["log_bytes"] = files[-1][0] + os.path.getsize(files[-1][1]) if files else 0
+    now["log_bytes"] = find_end(list_log_files(folder))
     summary = {key: now.get(key) for key in SUMMARY_KEYS}
     summary.update({key: str(spec.get(key) or "")[:200] for key in ("title", "engine", "owner", "plan_hash")})
     summary["endpoint"] = spec.get("token")
@@ -191,120 +210,232 @@ def list_others(own: set[str]) -> list[Record]:
     return list(found.values())
 
 
+class Pace:
+    """What may be told and looked through now, of all jobs together. Room that one job leaves is the others'."""
+
+    def __init__(self) -> None:
+        self.lines, self.scan_bytes, self._at = BURST_LINES, float(BURST_BYTES), time.monotonic()
+
+    def poll(self, tails: list[Tail]) -> list[Record]:
+        """What there is to say now. Who says little comes first: so one that floods takes nothing from the others."""
+        now = time.monotonic()
+        self.lines = min(self.lines + (now - self._at) * LINES_PER_S, BURST_LINES)
+        self.scan_bytes = min(self.scan_bytes + (now - self._at) * SCAN_BYTES_PER_S, BURST_BYTES)
+        self._at = now
+        waiting = sorted([(tail.look(), number, tail) for number, tail in enumerate(tails)])
+        found: list[Record] = []
+        for number, (_, _, tail) in enumerate(waiting):
+            left = len(waiting) - number
+            told, scanned = tail.poll(found, max(self.lines, 0.0) / left, self.scan_bytes / left)
+            self.lines, self.scan_bytes = self.lines - told, self.scan_bytes - scanned
+        return found
+
+
 class Tail:
     """One job's log, read from an offset on."""
 
     def __init__(self, folder: str, offset: int) -> None:
         self._folder = folder
         self._job = os.path.basename(folder)
-        self._offset = offset
-        self._kept = b""
-        self._cut = 0
-        self._progress: Record = {}
-        self._progress_at = self._filled_at = time.monotonic()
-        self._room = BURST_LINES
-        self._told_end: object = None
+        self._files = list_log_files(folder)
+        self._end, self._offset = find_end(self._files), offset
+        self._kept, self._cut = b"", 0
+        self._progress: tuple[bytes, int, int] | None = None
+        self._progress_at = self._looked_at = time.monotonic()
+        self._held_at = self._gap_at = -CALM_S
+        self._cost = 0.0
+        self._stamp: Record = {}
+        self._ended: Record | None = None
+        self._told_end = None
+        self._read_at = self._looked_at - self._find_age_s() if offset == 0 else float("-inf")
         if offset < 0:
-            files = list_log_files(folder)
-            end = files[-1][0] + os.path.getsize(files[-1][1]) if files else 0
-            self._offset = max(end + offset, files[0][0] if files else 0)
-        self._head_end = self._offset + HEAD_BYTES
+            self._offset = max(self._end + offset, self._files[0][0] if self._files else 0)
 
-    def _read(self, size: int = PIECE_BYTES) -> tuple[bytes, int]:
-        """The next piece, and how many bytes before it are gone."""
-        lost = 0
-        for start, path in list_log_files(self._folder):
-            if self._offset < start:
-                lost, self._offset = start - self._offset, start
+    def _find_age_s(self) -> float:
+        """How long ago the first line may have been written: nothing is written before the start."""
+        try:
+            started_ms = (read_json(os.path.join(self._folder, "job.json")) or {}).get("started_ms")
+        except ValueError:
+            started_ms = None
+        age_s = max(time.time() - started_ms / 1000.0, 0.0) if isinstance(started_ms, int) else float("inf")
+        return age_s if self._files else 0.0
+
+    def look(self) -> int:
+        """How many bytes there are to read. Whether the job has ended is asked first: then its last words are in."""
+        try:
+            end = read_end(self._folder)
+        except ValueError:
+            end = None
+        self._ended = end if end is not None and end.get("run") != self._told_end else None
+        self._looked_at, t_ms = time.monotonic(), time.time_ns() // 1_000_000
+        self._files = list_log_files(self._folder)
+        self._end = find_end(self._files)
+        self._stamp = {"t": t_ms} if self._looked_at - self._read_at <= EXACT_S else {}
+        return max(self._end - self._offset, 0)
+
+    def poll(self, found: list[Record], room: float, scan_bytes: float) -> tuple[float, float]:
+        """Say what fits in `room` lines; gives the room that it took, and the bytes that were looked through."""
+        now, scanned, self._cost = self._looked_at, 0.0, 0.0
+        room = room if self._ended is None else max(room, LAST_LINES)
+        is_all = self._fits(room)
+        has_waited = self._held_at > 0.0 and now - self._held_at >= GAP_EVERY_S
+        if not is_all and (has_waited or self._ended is not None or now - self._gap_at > CALM_S):
+            scanned, is_all = self._skip(found, room, scan_bytes), True
+        if is_all:
+            self._take(found, self._end)
+            self._read_at, self._held_at = now, 0.0
+        elif self._held_at <= 0.0:
+            self._held_at = now
+        if self._progress and (now - self._progress_at >= PROGRESS_EVERY_S or self._ended is not None):
+            self._tell(found, *self._progress)
+        if self._ended is not None:
+            if self._kept:
+                self._tell(found, self._kept, self._cut, self._offset)
+            self._told_end = self._ended.get("run")
+            found.append({"job": self._job, "ended": self._ended})
+        return self._cost, scanned
+
+    def _pieces(self, begin: int, end: int) -> Iterator[tuple[int, bytes]]:
+        """(offset, bytes) of what lies between two offsets; what was rotated away is passed over."""
+        for start, path in self._files:
             try:
-                if self._offset < start + os.path.getsize(path):
-                    with open(path, "rb") as file:
-                        file.seek(self._offset - start)
-                        return file.read(size), lost
+                with open(path, "rb") as file:
+                    begin = max(begin, start)
+                    file.seek(begin - start)
+                    while begin < end:
+                        data = file.read(min(PIECE_BYTES, end - begin))
+                        if not data:
+                            break
+                        yield begin, data
+                        begin += len(data)
             except OSError:
-                pass  # rotated away between the listing and now: the next round counts it as lost
-        return b"", lost
+                pass  # rotated away between the listing and now: the next piece shows that it is lost
 
-    def poll(self) -> list[Record]:
-        """What there is to say now."""
-        now = time.monotonic()
-        self._room = min(self._room + (now - self._filled_at) * LINES_PER_S, BURST_LINES)
-        self._filled_at = now
-        found: list[Record] = []
-        if self._room < 1.0 and not self._skip(found):
-            return found
-        data, lost = self._read()
-        if lost:
-            found.append({"job": self._job, "lost": lost})
-        at = 0
-        for match in LINE_END.finditer(data):
-            self._keep(data[at : match.start()])
-            at = match.end()
-            self._take(found, self._offset + at, is_over=match.group() == b"\n")
-            if self._room < 1.0:
-                break
-        else:
-            self._keep(data[at:])
-            at = len(data)
-        self._offset += at
-        if self._progress and now - self._progress_at >= PROGRESS_EVERY_S:
-            self._tell_progress(found)
-        if not data:
-            self._look_for_end(found)
-        return found
-
-    def _skip(self, found: list[Record]) -> bool:
-        """Leave out what nobody can read, when the log is far ahead; gives whether anything was left out."""
-        files = list_log_files(self._folder)
-        lag = files[-1][0] + os.path.getsize(files[-1][1]) - self._offset if files else 0
-        if lag <= LAG_BYTES or self._offset < self._head_end:
-            return False
-        data, lost = self._read(min(lag - LAG_BYTES // 2, SKIP_BYTES))
-        data = data[: data.rfind(b"\n") + 1] or data
-        dropped = data.count(b"\n")
-        self._kept, self._cut, self._progress = b"", 0, {}
-        for match in ERROR.finditer(data):
-            begin, end = data.rfind(b"\n", 0, match.start()) + 1, data.find(b"\n", match.end()) + 1
-            offset = self._offset + (end or len(data))
-            if len(found) < MAX_ERRORS and not (found and found[-1]["offset"] == offset):
-                self._keep(data[begin : end - 1 if end else len(data)])
-                self._take(found, offset)
-                dropped -= 1
-        self._offset += len(data)
-        if lost:
-            found.insert(0, {"job": self._job, "lost": lost})
-        found.append({"job": self._job, "dropped": max(dropped, 1), "offset": self._offset})
+    def _fits(self, room: float) -> bool:
+        cost, limit = 0.0, self._offset + BURST_BYTES // 4
+        for offset, data in self._pieces(self._offset, self._end):
+            cost += cost_of(data)
+            if cost > room or offset > limit:
+                return False
         return True
 
-    def _keep(self, piece: bytes) -> None:
+    def _skip(self, found: list[Record], room: float, scan_bytes: float) -> float:
+        """Leave out the middle of what came; gives the bytes that were looked through for errors."""
+        if self._looked_at - self._gap_at > CALM_S:
+            self._take(found, self._end, int(room / 4))
+        self._gap_at = self._looked_at
+        until = self._find_newest(max(room - self._cost - MAX_ERRORS, 1.0))
+        self._kept, self._cut, self._progress = b"", 0, None
+        begin, dropped, errors, rest = self._offset, 0, 0, b""
+        for offset, data in self._pieces(self._offset, until):
+            self._find_lost(found, offset)
+            if offset - begin >= scan_bytes:
+                break
+            data, self._offset = rest + data, offset + len(data)
+            rest = data[data.rfind(b"\n") + 1 :][:LINE_BYTES]
+            dropped += data.count(b"\n")
+            for first, last in find_errors(data):
+                if errors < MAX_ERRORS and last < len(data):
+                    self._add(data[first:last])
+                    self._end_line(found, self._offset - len(data) + last + 1)
+                    errors += 1
+        scanned = float(self._offset - begin)
+        gap = {"job": self._job, "dropped": max(dropped - errors, 1), "offset": until}
+        found.append(dict(gap, passed=until - self._offset) if until > self._offset else gap)
+        self._offset = until
+        return scanned
+
+    def _find_newest(self, room: float) -> int:
+        """Where the newest lines that fit begin."""
+        begin = max(self._offset, self._end - int(room * COST_BYTES))
+        data = b"".join(data for _, data in self._pieces(begin, self._end))
+        begin = self._end - len(data)
+        parts = data.rsplit(b"\n", int(room) + 1)
+        if len(parts) > int(room) + 1:
+            return begin + len(parts[0]) + 1
+        return begin + data.find(b"\n") + 1 if begin > self._offset else begin
+
+    def _find_lost(self, found: list[Record], offset: int) -> None:
+        """A piece that begins further on than expected: what was before it is gone."""
+        if offset > self._offset:
+            found.append({"job": self._job, "lost": offset - self._offset})
+            self._offset, self._kept, self._cut = offset, b"", 0
+
+    def _take(self, found: list[Record], end: int, most: int = -1) -> None:
+        """Tell the lines up to an offset, or the first of them."""
+        for offset, data in self._pieces(self._offset, end):
+            self._find_lost(found, offset)
+            *lines, rest = data.split(b"\n")
+            for line in lines:
+                if most == 0:
+                    return
+                self._add(line)
+                self._offset += len(line) + 1
+                self._end_line(found, self._offset)
+                most -= 1
+            self._offset += len(rest)
+            self._add(rest)
+
+    def _add(self, piece: bytes) -> None:
+        """More of the line that is being written; what was written over is of no use."""
+        if b"\r" in piece:
+            before, _, piece = piece.rpartition(b"\r")
+            before, has_more, state = before.rstrip(b"\r").rpartition(b"\r")
+            self._keep(state, is_new=bool(has_more))
+            if self._kept:
+                self._progress = (self._kept, self._cut, self._offset - len(piece))
+            self._keep(b"", is_new=True)
+        self._keep(piece)
+
+    def _keep(self, piece: bytes, is_new: bool = False) -> None:
+        if is_new:
+            self._kept, self._cut = b"", 0
         room = LINE_BYTES - len(self._kept)
         self._kept += piece[:room]
         self._cut += max(len(piece) - room, 0)
 
-    def _take(self, found: list[Record], offset: int, is_over: bool = True) -> None:
-        """A line is whole, or (not `is_over`) a state of one that will be written over."""
+    def _end_line(self, found: list[Record], offset: int) -> None:
         if self._kept:
-            line: Record = {"job": self._job, "offset": offset, "t": time.time_ns() // 1_000_000}
-            line["line"] = self._kept.decode("utf-8", "replace")
-            self._progress = dict(line, cut=self._cut) if self._cut else line
-        if self._progress and is_over:
-            self._tell_progress(found, offset)
+            self._tell(found, self._kept, self._cut, offset)
+        elif self._progress:
+            self._tell(found, self._progress[0], self._progress[1], offset)
         self._kept, self._cut = b"", 0
 
-    def _tell_progress(self, found: list[Record], offset: int = 0) -> None:
-        found.append(dict(self._progress, offset=offset or self._progress["offset"]))
-        self._progress, self._progress_at = {}, time.monotonic()
-        self._room -= 1.0
+    def _tell(self, found: list[Record], line: bytes, cut: int, offset: int) -> None:
+        message = dict(self._stamp, job=self._job, offset=offset, line=line.decode("utf-8", "replace"))
+        found.append(dict(message, cut=cut) if cut else message)
+        self._progress, self._progress_at = None, self._looked_at
+        self._cost += max(1.0, len(line) / COST_BYTES)
 
-    def _look_for_end(self, found: list[Record]) -> None:
-        try:
-            end = read_end(self._folder)
-        except ValueError:
+
+def find_end(files: list[tuple[int, str]]) -> int:
+    """The offset behind the last byte of a log; 0 for one that was removed just now."""
+    try:
+        return files[-1][0] + os.path.getsize(files[-1][1]) if files else 0
+    except OSError:
+        return 0
+
+
+def cost_of(data: bytes) -> float:
+    """As how many lines of a usual length a piece counts; of a very long one only the beginning is told."""
+    lines = data.count(b"\n")
+    return max(lines, min(len(data), (lines + 1) * LINE_BYTES) / COST_BYTES)
+
+
+def find_errors(data: bytes) -> Iterator[tuple[int, int]]:
+    """(begin, end) of lines that tell of an error, bounded in how many are looked at."""
+    places = {sign: data.find(sign) for sign in SIGNS}
+    for _ in range(MAX_TRIES):
+        places = {sign: at for sign, at in places.items() if at >= 0}
+        if not places:
             return
-        if end is not None and end.get("run") != self._told_end and not self._read()[0]:
-            self._told_end = end.get("run")
-            self._take(found, self._offset)
-            found.append({"job": self._job, "ended": end})
+        at = min(places.values())
+        begin, end = data.rfind(b"\n", 0, at) + 1, data.find(b"\n", at)
+        end = end if end >= 0 else len(data)
+        line = data[begin : min(end, begin + LINE_BYTES)]
+        if ERROR.search(line) and not MILD.match(line):
+            yield begin, end
+        places = {sign: at if at >= end else data.find(sign, end) for sign, at in places.items()}
 
 
 def split_target(target: str) -> tuple[str, int]:
@@ -334,16 +465,15 @@ def follow(targets: list[str]) -> None:
     rest = sys.stdin.buffer.read1(65536) or b""  # type: ignore[union-attr]  # what came along with the source
     # The alarm ends us even while a write to a dead channel blocks; its default action is what is wanted.
     signal.alarm(int(HEARTBEAT_S) + 2)
-    beat_at = time.monotonic()
+    beat_at, pace = time.monotonic(), Pace()
     while time.monotonic() - beat_at < HEARTBEAT_S:
         *lines, rest = rest.split(b"\n")
         for line in lines:
             take_line(tails, line)
-        found = [message for tail in list(tails.values()) for message in tail.poll()]
-        for message in found:
+        for message in pace.poll(list(tails.values())):
             sys.stdout.buffer.write(json.dumps(message, separators=(",", ":")).encode("ascii") + b"\n")
         sys.stdout.buffer.flush()
-        readable, _, _ = select.select([0], [], [], 0.0 if found else POLL_S)
+        readable, _, _ = select.select([0], [], [], POLL_S)
         if readable:
             data = os.read(0, 65536)
             if not data:

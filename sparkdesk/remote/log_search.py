@@ -26,9 +26,23 @@ SEARCH_LINES, SEARCH_BYTES, SEARCH_S, STRAY_S, TELL_S = 5000, 4 << 20, 120.0, 5.
 ANSWER_BYTES = 600_000
 PART = "and only a part was searched"
 LATE = "it took too long, " + PART
-ERROR = re.compile(rb"\b(?:ERROR|FATAL|CRITICAL|Traceback)\b|[Ee]rror:|Exception\b|^[\d.]{5,24} E ", re.M)
+ERROR = re.compile(
+    rb"\b(?:ERROR|FATAL|CRITICAL|Traceback)\b|[Ee]rror:|Exception\b|^[\d.]{5,24} E |^[\w.]{0,99}Error\r?$"
+    rb"|\[TRT-LLM\] (?:\[RANK \d{1,4}\] )?\[E\]|[Ee]rror (?:response from daemon|while (?:handling|attempting))"
+    rb"|exiting due to .{1,40} error|gguf_init_from_\w{4,6}: (?:failed|invalid)|couldn't bind HTTP|GGML_ASSERT\("
+    rb"|ptxas fatal|^ +Value error,|Cannot connect to the Docker|permission denied while trying to connect"
+    rb"|unknown (?:shorthand )?flag: |exec format error",
+    re.M,
+)
+MILD = re.compile(
+    rb"(?:\(\w[\w.\- ]{0,60} pid=\d{1,10}\) {0,3}){0,3}(?:DEBUG|INFO|WARNING)[: ]|[\d.]{5,24} [DIW] "
+    rb"|\[[\d/ :-]{19}\] \[TRT-LLM\] (?:\[RANK \d{1,4}\] )?\[[DIVW]\]|(?:time=\S{1,40} )?level=(?:DEBUG|INFO|WARN) "
+)
 WARNING = re.compile(rb"\bWARN(?:ING)?\b|[Ww]arning:|^[\d.]{5,24} W ", re.M)
-SIGNS = (b"ERROR", b"FATAL", b"CRITICAL", b"Traceback", b"rror:", b"Exception", b" E ")
+SIGNS = (
+    b"ERROR", b"FATAL", b"CRITICAL", b"Traceback", b"rror", b"Exception", b" E ", b"[E]", b"gguf_init", b"bind HTTP",
+    b"GGML_ASSERT(", b"ptxas fatal", b"to the Docker", b"trying to connect", b" flag: ", b"Value error",
+)  # fmt: skip
 WARNING_SIGNS = (b"WARN", b"arning:", b" W ")
 """What stands in every line that those two find: looking for it first is thirty times as fast."""
 LEVELS = ("info", "warning", "error")
@@ -54,7 +68,9 @@ def list_log_files(folder: str) -> list[tuple[int, str]]:
 
 def read_level(line: bytes) -> str:
     """How bad a line is, by words that most engines use."""
-    return "error" if ERROR.search(line) else "warning" if WARNING.search(line) else "info"
+    if ERROR.search(line) and not MILD.match(line):
+        return "error"
+    return "warning" if WARNING.search(line) else "info"
 
 
 def blocks_backward(folder: str, before: int) -> Iterator[tuple[bytes, int, int]]:

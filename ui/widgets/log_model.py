@@ -22,11 +22,14 @@ from PySide6.QtCore import (
     Signal,
 )
 
+from sparkdesk.core.jobs.log_level import names_cause
 from ui.widgets.log_filter import LogFilter, LogLine, clean_line, is_polling
 from ui.widgets.log_scan import LogScan
 
 MAX_LINES: Final = 50_000
 FLUSH_MS: Final = 100
+MOST_ERRORS: Final = 500
+"""So many of those that came at once are asked whether they say why."""
 LineRole: Final = Qt.ItemDataRole.UserRole + 1
 SLOW_MS: Final = 700
 """Filtering what came at once takes no longer than this."""
@@ -62,7 +65,8 @@ class LogModel(QAbstractListModel):
         self._source_chars = 2
         self._older = 0
         """Lines put before the others, which are held beyond the ring's size until they are let go."""
-        self._error: tuple[int, LogLine] | None = None
+        self._error: tuple[bool, int, LogLine] | None = None
+        """Whether it only says that something failed, its sequence number, the line."""
         self._last_attempt = 1
         self._polls = 0
         self._timer = QTimer(self)
@@ -127,17 +131,17 @@ class LogModel(QAbstractListModel):
         return next((line for line in self._lines if line.offset >= 0), None)
 
     def first_error(self) -> LogLine | None:
-        """Return the first line of level ERROR that was seen, also when it is not held any more."""
-        return self._error[1] if self._error is not None else None
+        """Return the first ERROR line that may say why, else the first one, also when it is not held any more."""
+        return self._error[2] if self._error is not None else None
 
     def row_of_error(self) -> int:
         """Return the row of the first error; -1 when it is not held or not shown."""
-        if self._error is None or self._error[0] < self._first:
+        if self._error is None or self._error[1] < self._first:
             return -1
         if self._shown is None:
-            return self._error[0] - self._first
-        at = bisect_left(self._shown, self._error[0])
-        return at if at < len(self._shown) and self._shown[at] == self._error[0] else -1
+            return self._error[1] - self._first
+        at = bisect_left(self._shown, self._error[1])
+        return at if at < len(self._shown) and self._shown[at] == self._error[1] else -1
 
     def last_attempt(self) -> int:
         """Return the highest try that was seen."""
@@ -169,9 +173,10 @@ class LogModel(QAbstractListModel):
         self._source_chars = min(max(self._source_chars, *(len(line.source) for line in batch)), 12)
         self._last_attempt = max(self._last_attempt, *(line.attempt for line in batch))
         self._polls += sum(is_polling(line.text) for line in batch)
-        at = next((i for i, line in enumerate(batch) if line.level == "ERROR"), -1)
-        if at >= 0 and (self._error is None or start + at < self._error[0]):
-            self._error = (start + at, batch[at])
+        if self._error is None or self._error[0] or start < self._error[1]:
+            errors = ((start + i, line) for i, line in enumerate(batch) if line.level == "ERROR")
+            found = [(not names_cause(line.text[:400]), at, line) for at, line in islice(errors, MOST_ERRORS)]
+            self._error = min([*found, *([self._error] if self._error is not None else [])], default=None)
 
     def set_filter(self, wanted: LogFilter) -> None:
         """Show only what passes: at once where little is held, else as soon as every line was asked."""

@@ -1,7 +1,7 @@
 """How bad a line of a log is, and how a line is told, by words that most engines use.
 
-The one rule: as remote/jobs.py judges lines on the node, so that a search there and the rows here agree; a test holds
-the two together.
+The one rule: as the programs on the node judge lines (remote/jobs.py, log_search.py and guard.py hold copies), so that
+a search there and the rows here agree; a test holds them together.
 """
 
 from __future__ import annotations
@@ -12,8 +12,28 @@ from typing import Literal
 Level = Literal["info", "warning", "error"]
 LEVELS: tuple[Level, ...] = ("info", "warning", "error")
 """From fine to bad."""
-# The one letter behind the time is llama.cpp's.
-ERROR = re.compile(r"\b(?:ERROR|FATAL|CRITICAL|Traceback)\b|[Ee]rror:|Exception\b|^[\d.]{5,24} E ")
+# The one letter behind the time is llama.cpp's; from the third row on words that stand without a level before them.
+ERROR = re.compile(
+    r"\b(?:ERROR|FATAL|CRITICAL|Traceback)\b|[Ee]rror:|Exception\b|^[\d.]{5,24} E |^[\w.]{0,99}Error\r?$"
+    r"|\[TRT-LLM\] (?:\[RANK \d{1,4}\] )?\[E\]|[Ee]rror (?:response from daemon|while (?:handling|attempting))"
+    r"|exiting due to .{1,40} error|gguf_init_from_\w{4,6}: (?:failed|invalid)|couldn't bind HTTP|GGML_ASSERT\("
+    r"|ptxas fatal|^ +Value error,|Cannot connect to the Docker|permission denied while trying to connect"
+    r"|unknown (?:shorthand )?flag: |exec format error",
+    re.M,
+)
+MILD = re.compile(
+    r"(?:\(\w[\w.\- ]{0,60} pid=\d{1,10}\) {0,3}){0,3}(?:DEBUG|INFO|WARNING)[: ]|[\d.]{5,24} [DIW] "
+    r"|\[[\d/ :-]{19}\] \[TRT-LLM\] (?:\[RANK \d{1,4}\] )?\[[DIVW]\]|(?:time=\S{1,40} )?level=(?:DEBUG|INFO|WARN) "
+)
+"""How a line begins of which its engine says itself that it is no error, whatever words follow."""
+HEADING = re.compile(
+    r"Traceback \(most recent call last\)|(?:was the direct cause of|handling of) the (?:following|above) exception"
+    r"|EngineCore failed to start|Engine core initialization failed|EngineCore encountered an issue"
+    r"|Exception in ASGI application|Error with model error=|validation errors? for |PTX codegen error|`ptxas` stderr"
+    r"|\[[\w./-]{1,80}:\d{1,6}\](?: {3,}| ?$)"
+)
+"""An error's line that says that something failed and not why, a place in a traceback (vLLM writes each as an error of
+its own), or a fault of one request: it is told only where no other line is."""
 WARNING = re.compile(r"\bWARN(?:ING)?\b|[Ww]arning:|^[\d.]{5,24} W ")
 GUARD_MARK = "[sparkdesk] "
 """How the guard on the node begins its own lines in the engine's log."""
@@ -34,7 +54,14 @@ _PREFIXES = 6
 
 def read_level(text: str) -> Level:
     """How bad a line is."""
-    return "error" if ERROR.search(text) else "warning" if WARNING.search(text) else "info"
+    if ERROR.search(text) and not MILD.match(text):
+        return "error"
+    return "warning" if WARNING.search(text) else "info"
+
+
+def names_cause(text: str) -> bool:
+    """Whether a line of level "error" may say why: then it is pulled up before those that only say that it failed."""
+    return HEADING.search(text) is None
 
 
 def drop_prefix(line: str) -> str:

@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 from sparkdesk.core.feed import Stream
 from sparkdesk.core.jobs.backend import Backend, LoadProgress, LogFailure, LogReader, Reading, Told
-from sparkdesk.core.jobs.log_level import GUARD, drop_prefix, read_level, split_source
+from sparkdesk.core.jobs.log_level import GUARD, drop_prefix, names_cause, read_level, split_source
 from sparkdesk.core.jobs.plan import LaunchPlan
 from sparkdesk.core.jobs.pulse import Pulse
 from sparkdesk.core.jobs.record import JobState, JobStatus, LogLine, PhaseState
@@ -27,7 +27,7 @@ from sparkdesk.core.step import Output, Playbook, Progress, RunEnded, StepEnded,
 from sparkdesk.core.telemetry.sample import GAP_PERIODS
 from sparkdesk.services.clock import Clock
 from sparkdesk.services.jobs.held_log import HeldLog
-from sparkdesk.services.jobs.job_log import LogPiece
+from sparkdesk.services.jobs.job_log import LogPiece, NodeClock
 from sparkdesk.services.records.reading_book import PERIOD_S
 
 OURS = "SparkDesk"
@@ -64,7 +64,8 @@ class Deployment:
         self.last_line = ""
         """The last line of the engine's that says something."""
         self.cause_line = ""
-        """The first line of the engine's present life that tells of an error."""
+        """The first line of the engine's present life that tells why something failed, else that it did."""
+        self._is_heading = False
         self.saw_end = False
         """Whether the log was read to the job's end."""
         self.starts = StartTimes()
@@ -85,7 +86,7 @@ class Deployment:
         self._attempt = 1 if status.state is JobState.STARTING else 0
         """Which life of the engine's the log tells of now; 0 while that is not known of one that was adopted."""
         self._forgetting: asyncio.TimerHandle | None = None
-        self._clock = clock
+        self._clock, self._node_clock = clock, NodeClock()
         self._tell = tell
         self._timeline = Timeline(plan.playbook if plan is not None else _NOT_LAUNCHED)
         self._titles = {step.id: step.title for step in plan.playbook.steps()} if plan is not None else {}
@@ -291,17 +292,18 @@ class Deployment:
         source, words = split_source(raw)
         is_guard = source == GUARD
         text = make_line(words, max_chars=LINE_CHARS)
-        level, now_ms = read_level(text), self._clock.now_ms()
+        level, t_ms = read_level(text), self._node_clock.read(piece.t_ms, self._clock.now_ms())
         if is_guard:
             self._take_guard(text)
         where = (self.node_id, piece.rank, piece.offset, self._attempt)
-        self.log.put(LogLine(now_ms, source, level, text, piece.cut_bytes, *where))
+        self.log.put(LogLine(t_ms, source, level, text, piece.cut_bytes, *where))
         if is_guard:
             return
         if text.strip():
             self.last_line = drop_prefix(text)[:400]
             if level == "error":
-                self.cause_line = self.cause_line or self.last_line
+                if not self.cause_line or (self._is_heading and names_cause(text)):
+                    self.cause_line, self._is_heading = self.last_line, not names_cause(text)
                 self.pulse.doubt()
         if self._reader is not None:
             for found in self._reader.feed(raw):

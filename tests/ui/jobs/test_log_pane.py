@@ -183,6 +183,14 @@ def test_the_first_error_is_pulled_up_and_jumped_to(page: DeploymentsPage, desk:
     assert not log.error.jump.isEnabled(), "it is not among the rows shown"
 
 
+def test_an_error_that_says_why_is_pulled_up_before_the_heading_over_it(page: DeploymentsPage, desk: Desk) -> None:
+    head = LogLine(T_MS, "engine", "error", "Traceback (most recent call last):")
+    filled(page, desk, head, replace(head, text="ValueError: no room"), replace(head, text="KeyError: later"))
+    log = page.detail.log
+    assert log.error.words.text().endswith(": ValueError: no room")
+    assert log.model.row_of_error() == 1
+
+
 def test_older_lines_come_when_the_top_is_reached_and_go_when_it_follows_again(
     page: DeploymentsPage, desk: Desk
 ) -> None:

@@ -269,6 +269,12 @@ class Pages:
         if self.launch_page is not None:
             self.launch_page.model.switching(job_id)
 
+    def open_beside(self, request: LaunchRequest) -> None:
+        """Show the launch form for an embedding server beside a deployment that runs."""
+        self._window.show_page("launch")
+        if self.launch_page is not None:
+            self.launch_page.add_beside(request)
+
     def _show_badges(self, jobs: tuple[JobStatus, ...]) -> None:
         running = sum(not job.state.is_over for job in jobs)
         failed = any(job.state is JobState.FAILED for job in jobs)

@@ -24,7 +24,7 @@ from ui.jobs.part.charts import NARROW_PX, ChartCards
 from ui.jobs.part.endpoint_card import EndpointCard
 from ui.jobs.part.head import HeadCard
 from ui.jobs.part.log_pane import LogPane
-from ui.jobs.part.speed_card import SpeedCard
+from ui.jobs.part.speed_card import Moments, SpeedCard
 from ui.jobs.part.truth_card import TruthCard
 from ui.jobs.words.change import change_words, changed_request
 from ui.jobs.words.sentence import join_sentences
@@ -197,6 +197,7 @@ class DeploymentDetail(QWidget):
             "open_launch": self._open_launch,
             "save_log": self.log.ask_file,
             "switch": self._switch,
+            "beside": self._embed_beside,
             "close_door": self._close_door,
             "refresh": self.refresh,
         }[wish]()
@@ -257,6 +258,11 @@ class DeploymentDetail(QWidget):
         if self._model.feeds.switch is not None:
             self._model.feeds.switch(self._model.job_id)
 
+    def _embed_beside(self) -> None:
+        feeds, plan = self._model.feeds, self._model.feeds.plan_of(self._model.job_id)
+        if feeds.embed_beside is not None and plan is not None:
+            feeds.embed_beside(plan.request)
+
     def _close_door(self) -> None:
         if self._model.feeds.close_door is not None:
             self._model.feeds.close_door(self._model.job_id)
@@ -310,9 +316,10 @@ class DeploymentDetail(QWidget):
         feeds, verdict = self._model.feeds, self._model.verdict(job)
         self.speed.setVisible(verdict is not None and self._is_speed_open)
         if verdict is not None and self._is_speed_open:
-            when = moment(verdict.at_ms, feeds.now_ms())
+            first, now_ms = self._model.fell_from(job, verdict), feeds.now_ms()
+            at = Moments(moment(verdict.at_ms, now_ms), first, moment(first.at_ms, now_ms) if first else "")
             why_not = why_not_again(job, verdict)
-            self.speed.show_verdict(verdict, when, why_not_again=why_not, can_ask=feeds.check_again is not None)
+            self.speed.show_verdict(verdict, at, why_not_again=why_not, can_ask=feeds.check_again is not None)
         change = feeds.next_change(job.job_id) if is_serving and not self._model.is_read_only(job) else None
         plan = feeds.plan_of(job.job_id)
         sets = change_words(plan.request, change.change) if change is not None and plan is not None else ""

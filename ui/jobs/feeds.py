@@ -84,6 +84,8 @@ class DeploymentFeeds:
     changed: Latest[int] = field(default_factory=lambda: Latest(0))
     """Counts up when a verdict, a truth or a proposal is another."""
     verdict: Callable[[str], Verdict | None] = lambda _job_id: None
+    first_verdict: Callable[[str], Verdict | None] = lambda _job_id: None
+    """The first one of a job: what a later fall is told by."""
     check_again: Callable[[str], object] | None = None
     """Sends the fixed request again."""
     truth: Callable[[str], tuple[TruthRow, ...]] = lambda _job_id: ()
@@ -106,6 +108,8 @@ class DeploymentFeeds:
     """Stops it and launches the same again, as one plan."""
     switch: Callable[[str], object] | None = None
     """Shows the launch form for a model that takes this one's place."""
+    embed_beside: Callable[[LaunchRequest], object] | None = None
+    """Shows the launch form for a small embedding server on the node of a server that runs."""
     last_plan: Callable[[], LaunchPlan | None] = lambda: None
     """The newest launch, for one click; None where there was none."""
     launch_again: Callable[[LaunchRequest], object] | None = None

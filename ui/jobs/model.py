@@ -34,7 +34,7 @@ from ui.jobs.words.address import EndpointText as EndpointText
 from ui.jobs.words.address import Seen, endpoint_text
 from ui.jobs.words.change import change_words
 from ui.jobs.words.fault import Fault, read_fault
-from ui.jobs.words.speed import load_words
+from ui.jobs.words.speed import fell_from, load_words
 from ui.jobs.words.standing import (
     WITHOUT_TOKENS,
     left_words,
@@ -305,6 +305,10 @@ class DeploymentsModel(QObject):
         """What its measured request told; None for one that does not serve."""
         is_up = job.state in (JobState.READY, JobState.DEGRADED)
         return self.feeds.verdict(job.job_id) if is_up and not job.account else None
+
+    def fell_from(self, job: JobStatus, verdict: Verdict) -> Verdict | None:
+        """Its own first figure, where the newest is well below it."""
+        return fell_from(verdict, self.feeds.first_verdict(job.job_id))
 
     def start_summary(self, job: JobStatus) -> str:
         """How it came up, in a line."""

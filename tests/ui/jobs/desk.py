@@ -141,6 +141,7 @@ class Desk:
 
     stage: Stage = field(default_factory=Stage)
     verdicts: dict[str, Verdict] = field(default_factory=lambda: {"j1": AS_EXPECTED, "j2": SLOW})
+    firsts: dict[str, Verdict] = field(default_factory=dict)
     changes: dict[str, NextChange] = field(default_factory=lambda: {"j1": CHANGE})
     fixes: dict[str, Fix] = field(default_factory=lambda: {"j5": FIX})
     corrections: dict[str, Correction] = field(default_factory=lambda: {"j1": CORRECTION})
@@ -203,6 +204,7 @@ class Desk:
             energy=lambda _job_id: EnergyView(7200.0, 18_000.0, math.nan, "", math.nan, 1.25, 0.98, 1, "Of the GPU."),
             changed=self.changed,
             verdict=self.verdicts.get,
+            first_verdict=self.firsts.get,
             check_again=self.ask("check_again"),
             truth=lambda job_id: TRUTH if job_id == "j1" else (),
             correction=self.corrections.get,
@@ -218,6 +220,7 @@ class Desk:
             fix_of=self.fixes.get,
             restart=self.ask("restart"),
             switch=self.ask("switch"),
+            embed_beside=self.ask("embed_beside"),
             last_plan=lambda: self.last,
             launch_again=self.launch_again,
             start=self.start,

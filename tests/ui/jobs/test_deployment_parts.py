@@ -335,6 +335,7 @@ def test_the_menu_holds_what_is_seldom_wanted(page: DeploymentsPage, desk: Desk)
         "Open its launch form",
         "Save log…",
         "Switch to another model…",
+        "Embedding server beside it…",
     ]
     menu.actions()[1].trigger()
     assert pasted().startswith("llama-server")

@@ -142,7 +142,7 @@ class HeadCard(Card):
         verdict = model.verdict(job)
         self.verdict.setVisible(verdict is not None)
         if verdict is not None:
-            self.verdict.set_mark(verdict_mark(verdict))
+            self.verdict.set_mark(verdict_mark(verdict, model.fell_from(job, verdict)))
         self._show_actions(model, job)
         self._show_steps(model, job)
         self._place_chips()

@@ -5,12 +5,13 @@ The one rule: each cause shows what was seen; without evidence it is not here.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from sparkdesk.core.jobs.verdict import Pace, Verdict
-from ui.jobs.words.speed import CauseText, cause_texts, is_under_way, verdict_line, verdict_title
-from ui.text import one_line
+from ui.jobs.words.speed import CauseText, cause_texts, note_words, rate_words, verdict_line, verdict_title
 from ui.widgets.button import Button, IconButton
 from ui.widgets.card import Card
 from ui.widgets.icon_label import IconLabel
@@ -47,6 +48,14 @@ class _CauseRow(QWidget):
         self.setAccessibleName(f"{number}. {cause.words}. Seen: {cause.evidence}. {cause.remedy}")
 
 
+class Moments(NamedTuple):
+    """When a verdict was found, in words, and what it fell from."""
+
+    when: str
+    first: Verdict | None = None
+    first_when: str = ""
+
+
 class SpeedCard(Card):
     """Opened by the verdict's chip."""
 
@@ -77,21 +86,23 @@ class SpeedCard(Card):
         self._close.clicked.connect(self.closed)
         self.setVisible(False)
 
-    def show_verdict(self, verdict: Verdict, when: str, *, why_not_again: str = "", can_ask: bool = True) -> None:
+    def show_verdict(self, verdict: Verdict, at: Moments, *, why_not_again: str = "", can_ask: bool = True) -> None:
         """Show a verdict; `why_not_again` disables the button with its reason."""
-        is_slow = verdict.pace is Pace.SLOWER
+        first = at.first
+        is_slow = verdict.pace is Pace.SLOWER or first is not None
         self.set_state("warn" if is_slow else "normal")
         self._icon.set_icon("triangle-alert" if is_slow else "gauge", "warn" if is_slow else "text2")
-        self.title.setText(verdict_title(verdict))
-        self.line.setText(verdict_line(verdict, when))
+        self.title.setText(verdict_title(verdict, first))
+        was = f"first measured {at.first_when}: {rate_words(first.measured_tok_s)}" if first is not None else ""
+        self.line.setText(verdict_line(verdict, at.when, was))
         causes = cause_texts(verdict)
         for number, row in enumerate(self._causes, 1):
             row.setVisible(number <= len(causes))
             if number <= len(causes):
                 row.show_cause(number, causes[number - 1])
         self.none.setVisible(is_slow and not causes)
-        note = "" if is_under_way(verdict) else verdict.note  # the title says it
-        self.note.setText(one_line(note, 300))
+        note = note_words(verdict, first)
+        self.note.setText(note)
         self.note.setVisible(bool(note))
         self.again.setVisible(can_ask)
         self.again.set_disabled_reason(why_not_again)

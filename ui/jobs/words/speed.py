@@ -40,13 +40,34 @@ def share_words(verdict: Verdict) -> str:
     return f"about {judge.share_words(verdict).replace(' ', text.THIN_SPACE)}"
 
 
-def verdict_mark(verdict: Verdict) -> Mark:
-    """The chip beside the state."""
+def fell_from(verdict: Verdict, first: Verdict | None) -> Verdict | None:
+    """The server's own first figure where the newest is more than 15 % below it; else None."""
+    return first if first is not None and judge.has_fallen(first, verdict.measured_tok_s) else None
+
+
+def fall_words(verdict: Verdict, first: Verdict) -> str:
+    """By how much it fell: "36 %"."""
+    return f"{100.0 * (1.0 - verdict.measured_tok_s / first.measured_tok_s):.0f}{text.THIN_SPACE}%"
+
+
+def note_words(verdict: Verdict, first: Verdict | None) -> str:
+    """What must be said beside the verdict; not what its title and line say already."""
+    if is_under_way(verdict):
+        return ""
+    said = judge.fall_note(first) if first is not None else ""
+    note = verdict.note.removeprefix(said).lstrip(". ") if said else verdict.note
+    return text.one_line(note, 300)
+
+
+def verdict_mark(verdict: Verdict, first: Verdict | None = None) -> Mark:
+    """The chip beside the state. `first` is what it fell from, None where it did not fall."""
     if not text.is_known(verdict.measured_tok_s):
         return _mark_without_figure(verdict.note)
     rate = rate_words(verdict.measured_tok_s)
     if verdict.pace is Pace.SLOWER:
         return Mark(f"{rate}, {share_words(verdict) or 'slower than expected'}", "warn", "triangle-alert")
+    if first is not None:
+        return Mark(f"{rate}, fell by {fall_words(verdict, first)}", "warn", "triangle-alert")
     if verdict.pace is Pace.UNKNOWN:
         is_expected = text.is_known(verdict.expected_tok_s)
         return Mark(f"{rate}, {'not judged' if is_expected else 'nothing to compare'}", "neutral", "gauge")
@@ -74,8 +95,8 @@ def why_not_again(job: JobStatus, verdict: Verdict) -> str:
     return "It is measured now" if is_under_way(verdict) and verdict.note == MEASURES else ""
 
 
-def verdict_title(verdict: Verdict) -> str:
-    """The card's title: the figure and how it compares."""
+def verdict_title(verdict: Verdict, first: Verdict | None = None) -> str:
+    """The card's title: the figure and how it compares. `first` is what it fell from."""
     if not text.is_known(verdict.measured_tok_s):
         if is_under_way(verdict):
             return "Its speed is measured now" if verdict.note == MEASURES else "Its speed is measured once it is idle"
@@ -83,15 +104,19 @@ def verdict_title(verdict: Verdict) -> str:
     rate = rate_words(verdict.measured_tok_s)
     if verdict.pace is Pace.SLOWER and share_words(verdict):
         return f"{rate}, {share_words(verdict)} of what this plan should do"
+    if first is not None:
+        return f"{rate}, {fall_words(verdict, first)} less than when it was first measured"
     if verdict.pace is Pace.UNKNOWN:
         return f"{rate}, {'not judged' if text.is_known(verdict.expected_tok_s) else 'with nothing to compare it to'}"
     return f"{rate}, {verdict.pace.value}"
 
 
-def verdict_line(verdict: Verdict, when: str) -> str:
-    """What was measured and what was expected, in one line."""
+def verdict_line(verdict: Verdict, when: str, was: str = "") -> str:
+    """What was measured and what was expected, in one line; `was` is the first figure with its moment, if it fell."""
     tokens = f"{verdict.prompt_tokens or 512} tokens in, {verdict.answer_tokens or 128} out"
     parts = [f"One request, {tokens}" if is_under_way(verdict) else f"One request, {tokens}, {when}"]
+    if was:
+        parts.append(was)
     if text.is_known(verdict.expected_tok_s):
         expected = f"expected about {rate_words(verdict.expected_tok_s)}"
         if text.is_known(verdict.low_tok_s) and text.is_known(verdict.high_tok_s):

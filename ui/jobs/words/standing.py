@@ -167,7 +167,14 @@ def more_actions(feeds: DeploymentFeeds, job: JobStatus, *, is_ours: bool) -> li
         found.append(("save_log", "Save log…"))
     if feeds.switch is not None and is_ours and not job.state.is_over:
         found.append(("switch", "Switch to another model…"))
+    if feeds.embed_beside is not None and is_ours and can_answer(job) and is_chat(job, plan):
+        found.append(("beside", "Embedding server beside it…"))
     return found
+
+
+def is_chat(job: JobStatus, plan: LaunchPlan | None) -> bool:
+    """Whether people talk with it, as its plan says: what would have an embedding server beside it."""
+    return plan is not None and plan.request.purpose in ("chat", "vision") and speaks(job)
 
 
 def switched_off(plan: LaunchPlan | None, key: str) -> str:

@@ -52,7 +52,7 @@ def judge_sample(
         pace = Pace.SLOWER if rate < expected.low else Pace.FASTER if rate > expected.high else Pace.AS_EXPECTED
     is_fallen = first is not None and not sample.failure and has_fallen(first, rate)
     if is_fallen and first is not None:
-        was = f"It made {rate_words(first.measured_tok_s)} tok/s with the same request when it was first measured"
+        was = fall_note(first)
         note = f"{was}. {note}" if note else was
     return Verdict(
         pace=pace,
@@ -95,6 +95,11 @@ def share_words(verdict: Verdict) -> str:
 def has_fallen(first: Verdict, now_tok_s: float) -> bool:
     """Whether a later figure is more than 15 % below a job's own first one."""
     return math.isfinite(first.measured_tok_s) and now_tok_s < (1.0 - FALL) * first.measured_tok_s
+
+
+def fall_note(first: Verdict) -> str:
+    """How the note of a later verdict that has fallen begins."""
+    return f"It made {rate_words(first.measured_tok_s)} tok/s with the same request when it was first measured"
 
 
 def rate_words(tok_s: float) -> str:

@@ -108,6 +108,9 @@ METRIC_NAMES = {
     "llamacpp:kv_cache_tokens": KV_TOKENS,
 }
 
+_NO_MODEL = re.compile(r"^model '.*' not found$|^model name is missing from the request$")
+"""What a server with several models (its router mode) says; one with a single model answers to every name."""
+
 INFO = BackendInfo(
     key="llamacpp",
     title="llama.cpp",
@@ -213,6 +216,8 @@ class LlamaCpp:
             return EndpointFailure("loading", message, "Wait until the model is loaded.")
         if status == 401:
             return EndpointFailure("unauthorized", message, "Give this server's API key.")
+        if status == 400 and _NO_MODEL.search(message):
+            return EndpointFailure("model_not_found", message, "Use a name that the server lists.")
         return EndpointFailure("bad_request" if status < 500 else "other", message, "Look at the server's log.")
 
 

@@ -85,6 +85,17 @@ def test_a_prompt_that_is_too_long_is_named_with_both_lengths(
     assert (failure.prompt_tokens, failure.context_tokens) == (prompt, limit)
 
 
+@pytest.mark.parametrize("name", ["router_err_model_not_found", "router_err_no_model"])
+def test_a_llama_server_of_several_models_that_has_not_this_one_is_understood(name: str) -> None:
+    failure = llamacpp.backend.failure(400, body_of(f"llamacpp_router/{name}.json"))
+    assert failure is not None
+    assert failure.kind == "model_not_found"
+
+
+def test_the_metrics_of_a_llama_server_of_several_models_are_not_known_without_a_model() -> None:
+    assert llamacpp.backend.readings(body_of("llamacpp_router/router_metrics.json").decode()) == {}
+
+
 @pytest.mark.parametrize("backend", BACKENDS, ids=["llamacpp", "vllm"])
 @given(text=st.text(max_size=300), body=st.binary(max_size=300))
 def test_any_text_is_read_without_an_exception(backend: object, text: str, body: bytes) -> None:

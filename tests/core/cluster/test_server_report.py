@@ -72,6 +72,16 @@ def test_a_llama_cpp_without_metrics_is_known_by_its_models() -> None:
     assert server.is_exposed is None
 
 
+@pytest.mark.parametrize("name", ["router_models", "router_models_loaded"])
+def test_a_llama_server_of_several_models_is_known_before_and_after_it_loads_one(name: str) -> None:
+    server = one(
+        {"/v1/models": answered(capture(f"llamacpp_router/{name}.json")), "/health": answered('{"status":"ok"}')}
+    )
+    assert server is not None
+    assert (server.engine, server.models[:1]) == ("llamacpp", ("SmolLM2-135M-Instruct.Q4_1",))
+    assert server.is_healthy is True
+
+
 def test_a_server_that_wants_a_key_is_shown() -> None:
     refusal = capture("llamacpp_auth/err_401_no_key.json")
     server = one({"/v1/models": answered(refusal, 401, server="llama.cpp"), "/health": answered()})

@@ -48,8 +48,9 @@ LINES = {
 
 @cache
 def program_of(name: str) -> dict[str, Any]:
-    program: dict[str, Any] = {"__name__": name}
-    exec((REMOTE / f"{name}.py").read_text(), program)
+    path = REMOTE / f"{name}.py"
+    program: dict[str, Any] = {"__name__": name, "__file__": str(path)}
+    exec(path.read_text(), program)
     return program
 
 
@@ -91,16 +92,15 @@ class Log:
     def log_files(self) -> list[tuple[int, str]]:
         return [(0, str(self.path))]
 
+    def log_end(self) -> int:
+        return self.path.stat().st_size
+
 
 @pytest.mark.parametrize("name", FAILED)
 def test_the_guard_names_a_line_that_says_why_as_the_cause(name: str, tmp_path: Path) -> None:
     log, why = FAILED[name]
-    healthy = HEALTHY["vllm_cpu"]
-    path = REMOTE / "guard.py"
-    program: dict[str, Any] = {"__name__": "guard", "__file__": str(path)}
-    exec(path.read_text(), program)
-    found = program["find_cause"](Log(tmp_path / "log", f"{healthy}\n[sparkdesk] error: ours\n{log}"), 0)
-    assert why in found
+    before = f"{HEALTHY['vllm_cpu']}\n[sparkdesk] error: ours\n"
+    assert why in program_of("guard")["find_cause"](Log(tmp_path / "log", before + log), 0)
 
 
 def test_a_line_of_the_guards_is_told_from_one_of_the_engines() -> None:

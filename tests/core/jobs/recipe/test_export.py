@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sparkdesk.core.errors import PlanError
@@ -70,6 +70,7 @@ def unsaid(request: LaunchRequest, method: str) -> dict[str, Any]:
 
 @settings(max_examples=40, deadline=None)
 @given(requests(("vllm", "sglang", "llamacpp")))
+@example(ONE.model_copy(update={"environment": (("A", "None"),), "extra_flags": ()}))
 def test_an_exported_recipe_is_read_back_as_the_request(request: LaunchRequest) -> None:
     method = "" if request.speculative == "none" else request.speculative
     threads = request.threads if request.engine == "llamacpp" else None

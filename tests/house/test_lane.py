@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from tests.lane import AGAIN_AT_MOST
 
 LANE = Path(__file__).parents[1] / "lane.py"
-CONFIG = "[tool.pytest.ini_options]\ncache_dir = 'build/pytest'\nasyncio_default_fixture_loop_scope = 'function'\n"
+CONFIG = "[tool.pytest.ini_options]\ncache_dir = 'build/pytest'\n"
 ONLY_AT_FIRST = """
 import pathlib, pytest
 
@@ -27,8 +28,10 @@ def test_late(word):
 def run_lane(folder: Path, text: str) -> subprocess.CompletedProcess[str]:
     (folder / "pyproject.toml").write_text(CONFIG)
     (folder / "test_it.py").write_text(text + "\ndef test_good():\n    pass\n")
-    words = [sys.executable, str(LANE), "-n", "2"]
-    return subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=100, check=False)
+    words = [sys.executable, str(LANE), "-p", "xdist", "-n", "2"]
+    # Each run is three processes, and loading Qt's and the other plugins would be most of what they do.
+    alone = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    return subprocess.run(words, cwd=folder, env=alone, capture_output=True, text=True, timeout=100, check=False)
 
 
 def test_what_failed_beside_others_and_passes_alone_is_shown_and_forgiven(tmp_path: Path) -> None:

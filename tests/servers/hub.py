@@ -20,6 +20,7 @@ from urllib.parse import unquote, urlsplit
 COMMIT = "c" * 40
 PAGE = 3
 PIECE = 1 << 14
+HALT_TIMEOUT_S = 120.0
 
 
 @dataclass
@@ -39,6 +40,9 @@ class Hub:
     """File -> after how many bytes each of the next answers breaks off."""
     piece_s: float = 0.0
     """How long each 16 KiB take."""
+    halt_after: dict[str, int] = field(default_factory=dict)
+    """File -> after how many of its bytes every answer stands still, until `go_on` is set; or the hub ends."""
+    go_on: threading.Event = field(default_factory=threading.Event)
     lies: dict[str, bytes] = field(default_factory=dict)
     """File -> what is sent in its place."""
     takes_range: bool = True
@@ -98,6 +102,7 @@ class HubServer:
         return self.hub
 
     def __exit__(self, *_: object) -> None:
+        self.hub.go_on.set()
         for server, thread in zip(self._servers, self._threads, strict=True):
             server.shutdown()
             thread.join()
@@ -186,6 +191,8 @@ class _Handler(BaseHTTPRequestHandler):
         cuts = self.hub.cut_after.get(path, [])
         end = start + cuts.pop(0) if cuts else len(content)
         for at in range(start, min(end, len(content)), PIECE):
+            if at >= self.hub.halt_after.get(path, len(content)):
+                self.hub.go_on.wait(HALT_TIMEOUT_S)
             self.wfile.write(content[at : min(at + PIECE, end)])
             self.wfile.flush()
             time.sleep(self.hub.piece_s)

@@ -121,13 +121,14 @@ async def desk(tmp_path: Path, hub: Hub) -> AsyncIterator[Desk]:
 
 
 async def test_a_model_is_fetched_shown_verified_and_removed(desk: Desk, hub: Hub) -> None:
-    hub.piece_s = 0.06
+    hub.halt_after["model.safetensors"] = 100_000
     desk.shelf.watch(True)
     run_id = desk.shelf.start("fetch", MODEL, "n1", desk.shelf.plan("fetch", MODEL, "n1"))
     await desk.until(MODEL, "n1", Holding.DOWNLOADING)
     await wait_for_value(
         desk.shelf.rows, lambda view: any("kB" in one.text and one.fraction for one in view.transfers), timeout_s=90
     )
+    hub.go_on.set()
     assert (await desk.runs.wait(run_id)).result == "done"
     await desk.until(MODEL, "n1", Holding.WHOLE)
     cell = desk.cell(MODEL, "n1")
@@ -142,7 +143,7 @@ async def test_a_model_is_fetched_shown_verified_and_removed(desk: Desk, hub: Hu
 
 
 async def test_a_cancelled_fetch_leaves_a_partial_that_can_go_on(desk: Desk, hub: Hub) -> None:
-    hub.piece_s = 0.1
+    hub.halt_after["model.safetensors"] = 100_000
     desk.shelf.watch(True)
     run_id = desk.shelf.start("fetch", MODEL, "n1", desk.shelf.plan("fetch", MODEL, "n1"))
     await wait_for_value(desk.shelf.rows, lambda view: any(one.fraction for one in view.transfers), timeout_s=90)
@@ -152,7 +153,7 @@ async def test_a_cancelled_fetch_leaves_a_partial_that_can_go_on(desk: Desk, hub
     os.utime(partial, (1, 1))
     await desk.shelf.look("n1")
     await desk.until(MODEL, "n1", Holding.PARTIAL)
-    hub.piece_s = 0.0
+    hub.go_on.set()
     desk.shelf.resume(run_id)
     await desk.until(MODEL, "n1", Holding.WHOLE)
 
@@ -230,7 +231,7 @@ async def test_the_size_is_told_by_the_hub_before_anything_is_fetched(desk: Desk
 
 
 async def test_a_fetch_of_one_file_goes_on_with_that_file_alone(desk: Desk, hub: Hub) -> None:
-    hub.piece_s = 0.1
+    hub.halt_after["model.safetensors"] = 100_000
     plan = desk.shelf.plan("fetch", MODEL, "n1", file="model.safetensors")
     run_id = desk.shelf.start("fetch", MODEL, "n1", plan, file="model.safetensors")
     await wait_for_value(desk.shelf.rows, lambda view: any(one.fraction for one in view.transfers), timeout_s=90)
@@ -240,7 +241,7 @@ async def test_a_fetch_of_one_file_goes_on_with_that_file_alone(desk: Desk, hub:
     await desk.runs.wait(run_id)
     assert desk.shelf.wanted_file(MODEL, "n1") == "model.safetensors"
     assert desk.shelf.wanted_file(MODEL, "n2") == ""
-    hub.piece_s = 0.0
+    hub.go_on.set()
     desk.shelf.resume(run_id)
     assert (await desk.runs.wait(run_id)).result == "done"
     assert not any("config.json" in path for path, _, _ in hub.asked)

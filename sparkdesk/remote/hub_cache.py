@@ -213,7 +213,7 @@ def verify(repo: str) -> None:
             bad.append(name)
             os.replace(os.path.join(folder, name), os.path.join(folder, name + DAMAGED))
     if bad:
-        message = "%d of %d files are damaged" % (len(bad), len(names))
+        message = "%d of %d files %s damaged" % (len(bad), len(names), "is" if len(bad) == 1 else "are")
         say(ok=False, message=message, bad=bad[:50], remedy="Fetch the model again: only these files are downloaded.")
     else:
         say(ok=True, checked=len(names), bytes=total)
@@ -362,8 +362,9 @@ def tell_files(folder: str, revision: str) -> list[list[Any]]:
     rows = [[name, max(0, size), kept.get(name, size if size >= 0 else None)] for name, size in files.items()]
     blobs = os.path.join(folder, "blobs")
     for name in sorted(os.listdir(blobs)) if os.path.isdir(blobs) else []:
-        if name.endswith(".incomplete"):
-            rows.append(["(half fetched) " + name[:12], os.lstat(os.path.join(blobs, name)).st_size, None])
+        size = os.lstat(os.path.join(blobs, name)).st_size if name.endswith(".incomplete") else 0
+        if size:
+            rows.append(["(half fetched) " + name[:12], size, None])
     return sorted(rows)[:MAX_TOLD_FILES]
 
 
@@ -442,9 +443,11 @@ def list_all() -> None:
     models = []
     for name in names[:MAX_REPOS]:
         try:
-            models.append(describe(name))
+            cells = describe(name)
         except OSError:
             continue  # it is being removed
+        if cells["bytes"] or cells["is_growing"]:  # of a fetch that was refused nothing is there
+            models.append(cells)
     caches = {name: measure(os.path.expanduser(path)) for name, path in CACHES.items()}
     disk = shutil.disk_usage(os.path.expanduser("~"))
     images, problem = list_images()

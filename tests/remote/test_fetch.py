@@ -72,7 +72,7 @@ def test_a_hub_that_does_not_go_on_is_read_from_the_start(node: Node, hub: Hub) 
 
 
 def test_a_killed_download_is_never_whole_and_goes_on(node: Node, hub: Hub) -> None:
-    hub.piece_s = 0.05
+    hub.halt_after[FIRST] = 100_000
     process = node.begin("o/n", "main")
     assert process.stdout is not None
     partial = node.repo / "blobs" / f"{hashlib.sha256(SHARD).hexdigest()}.incomplete"
@@ -86,7 +86,7 @@ def test_a_killed_download_is_never_whole_and_goes_on(node: Node, hub: Hub) -> N
     kept = partial.stat().st_size
     assert not node.snapshot.exists()
     assert not node.is_whole()
-    hub.piece_s = 0.0
+    hub.go_on.set()
     hub.cdn_asked.clear()
     assert node.fetch()["ok"] is True
     assert f"bytes={kept}-" in [asked[1] for asked in hub.cdn_asked]
@@ -124,6 +124,17 @@ def test_a_model_a_revision_and_a_file_that_are_not_there_are_told_apart(node: N
         said = node.fetch(*words)
         assert (said["kind"], what in said["message"]) == ("missing", True)
     assert "x.gguf" in node.fetch("o/n", "main", "x.gguf")["message"]
+
+
+def test_a_model_of_which_nothing_came_is_not_listed_as_there_in_part(node: Node, hub: Hub) -> None:
+    hub.codes = [404] * 20
+    assert node.fetch()["kind"] == "missing"
+    assert list(node.repo.glob("blobs/*.incomplete")), "what the refused files would have been written to"
+    assert node.cache_program("list")["models"] == []
+    hub.codes = []
+    hub.cut_after[FIRST] = [100_000, *([0] * 20)]
+    assert node.fetch()["kind"] == "cut"
+    assert [model["state"] for model in node.cache_program("list")["models"]] == ["partial"]
 
 
 def test_a_busy_hub_is_asked_again_and_one_that_stays_busy_is_named(node: Node, hub: Hub) -> None:
@@ -231,7 +242,7 @@ def test_two_downloads_of_one_model_at_once_leave_no_hole(node: Node, hub: Hub) 
 
 
 def test_who_waits_for_another_download_goes_on_when_that_is_killed(node: Node, hub: Hub) -> None:
-    hub.piece_s = 0.05
+    hub.halt_after[FIRST] = 100_000
     first = node.begin("o/n", "main", FIRST)
     partial = node.repo / "blobs" / f"{hashlib.sha256(SHARD).hexdigest()}.incomplete"
     for _ in range(1000):
@@ -242,7 +253,7 @@ def test_who_waits_for_another_download_goes_on_when_that_is_killed(node: Node, 
     time.sleep(0.3)
     first.kill()
     first.communicate()
-    hub.piece_s = 0.0
+    hub.go_on.set()
     assert json.loads(second.communicate(timeout=50)[0].splitlines()[-1])["ok"] is True
     assert (node.snapshot / FIRST).read_bytes() == SHARD
 

@@ -119,10 +119,8 @@ class GetDialog(QDialog):
         free = {node.node_id: node for node in self._model.nodes if node.node_id in chosen}
         small = [node for node in free.values() if node.free_bytes is not None and node.free_bytes < size_bytes]
         if small:
-            told = "; ".join(
-                f"{text.one_line(node.name, 64)} has {words.size_words(node.free_bytes)}" for node in small
-            )
-            self.problem.setText(f"Not enough room: it takes {words.size_words(size_bytes)}, {told} free.")
+            told = "; ".join(f"{text.one_line(node.name, 64)} has {words.free_words(node)}" for node in small)
+            self.problem.setText(f"Not enough room: it takes {words.size_words(size_bytes)}; {told}.")
             self._sized = ("", "")
             self.go.setText(ASK_SIZE)
 

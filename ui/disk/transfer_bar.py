@@ -12,7 +12,7 @@ from ui.disk import words
 from ui.disk.model import DiskModel
 from ui.widgets.button import Button, IconButton
 from ui.widgets.card import Card
-from ui.widgets.label import ElidedLabel
+from ui.widgets.label import ElidedLabel, plain_tooltip
 from ui.widgets.meter import Meter
 
 MOST_SHOWN = 4
@@ -28,6 +28,7 @@ class TransferLine(QWidget):
         self.meter = Meter("Progress", height=4, has_levels=False)
         self.meter.setFixedWidth(120)
         self.said = ElidedLabel("", "dense", "text2")
+        self.help = ElidedLabel("", "label", "text2")
         self.token = Button("Enter the token", is_small=True, icon="key")
         self.resume = Button("Resume", is_small=True, icon="play")
         self.cancel = Button("Cancel", is_small=True)
@@ -35,9 +36,13 @@ class TransferLine(QWidget):
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(8)
+        lines = QVBoxLayout()
+        lines.setSpacing(0)
+        lines.addWidget(self.said)
+        lines.addWidget(self.help)
         row.addWidget(self.title, 2)
         row.addWidget(self.meter)
-        row.addWidget(self.said, 3)
+        row.addLayout(lines, 3)
         for part in (self.token, self.resume, self.cancel, self.away):
             row.addWidget(part)
         self.token.clicked.connect(model.actions.enter_token)
@@ -52,13 +57,18 @@ class TransferLine(QWidget):
         self.meter.setVisible(not is_over and one.fraction is not None)
         self.meter.set_fraction(one.fraction)
         self.said.setText(words.transfer_words(one))
+        self.help.setText(words.help_words(one))
+        self.help.setVisible(bool(words.help_words(one)))
         self.said.set_tint("crit" if one.result == "failed" else "warn" if is_over else "text2")
-        self.said.setToolTip(words.transfer_words(one))
+        whole = f"{words.transfer_words(one)}. {words.help_words(one)}" if words.help_words(one) else ""
+        for part in (self.said, self.help):
+            part.setToolTip(plain_tooltip(whole or words.transfer_words(one)))
+        self.resume.setText("Try again" if one.result == "failed" else "Resume")
         self.token.setVisible(words.needs_token(one))
         self.resume.setVisible(is_over)
         self.cancel.setVisible(not is_over)
         self.away.setVisible(is_over)
-        self.setAccessibleName(f"{words.transfer_title(one, node_name)}: {words.transfer_words(one)}")
+        self.setAccessibleName(f"{words.transfer_title(one, node_name)}: {whole or words.transfer_words(one)}")
 
 
 class TransferBar(Card):

@@ -15,6 +15,8 @@ from ui.widgets.cell_table import Cell
 
 NEARLY_FULL_BYTES: Final = 50_000_000_000
 """Below this a large model does not fit any more; a choice of ours."""
+LEAST_SHOWN_BYTES: Final = 100_000
+"""Of less a figure in MB would read 0.0."""
 KIND_TITLES: Final = {Kind.MODEL: "Models", Kind.IMAGE: "Images", Kind.FILE: "GGUF files"}
 TASK_TITLES: Final = {
     "fetch": "Fetch",
@@ -61,7 +63,12 @@ def free_words(node: DiskNode) -> str:
     if node.free_bytes is None:
         return "free disk not known"
     whole = f" of {size_words(node.total_bytes)}" if node.total_bytes is not None else ""
-    return f"{size_words(node.free_bytes)} free{whole}"
+    return f"nothing free{whole}" if is_full(node) else f"{size_words(node.free_bytes)} free{whole}"
+
+
+def is_full(node: DiskNode) -> bool:
+    """Whether so little is left that a figure would read 0.0."""
+    return node.free_bytes is not None and node.free_bytes < LEAST_SHOWN_BYTES
 
 
 def is_nearly_full(node: DiskNode) -> bool:
@@ -79,7 +86,7 @@ def state_words(node: DiskNode, now_ms: int) -> str:
         return "Reading the disk" if node.is_live else "Away: its disk was not read yet"
     if not node.is_live:
         return f"Away: figures of {age_words(node, now_ms)}"
-    return "Nearly full" if is_nearly_full(node) else ""
+    return ("Full" if is_full(node) else "Nearly full") if is_nearly_full(node) else ""
 
 
 def age_words(node: DiskNode, now_ms: int) -> str:
@@ -156,6 +163,8 @@ def part_words(cell: DiskCell, whole_bytes: int | None) -> str:
     """How much of it is there, and of how much where that is known: ", 17.5 of 42.7 GB"."""
     if cell.size_bytes is None:
         return ""
+    if cell.size_bytes < LEAST_SHOWN_BYTES:
+        return ", hardly any of it"
     if whole_bytes is None or whole_bytes <= cell.size_bytes:
         return f", {size_words(cell.size_bytes)} so far"
     return f", {transfer_size_words(cell.size_bytes, whole_bytes)} of {transfer_size_words(whole_bytes)}"
@@ -204,7 +213,7 @@ def transfer_title(transfer: Transfer, node_name: str) -> str:
 
 
 def transfer_words(transfer: Transfer) -> str:
-    """How it stands, or how it ended and what helps."""
+    """How it stands, or how it ended; what helps then is `help_words`."""
     if not transfer.result:
         return text.one_line(transfer.text, 160) or "Beginning"
     if transfer.result == "done":
@@ -213,7 +222,13 @@ def transfer_words(transfer: Transfer) -> str:
     said = text.one_line(transfer.message, 300) or "It did not end well"
     before, colon, rest = said.partition(": ")
     said = f"{rest[:1].upper()}{rest[1:]}" if colon and name and name in before else said  # the title says it already
-    return f"{said.rstrip('.')}. {text.one_line(transfer.remedy, 200)}".rstrip()
+    before, full, _path = said.partition(" is full: ")  # which file could not be written helps nobody here
+    return f"{before} is full" if full and before.startswith("The disk of ") else said.rstrip(".")
+
+
+def help_words(transfer: Transfer) -> str:
+    """What helps with one that did not end well; "" for any other."""
+    return text.one_line(transfer.remedy, 200) if transfer.result not in ("", "done") else ""
 
 
 def needs_token(transfer: Transfer) -> bool:

@@ -250,7 +250,25 @@ def test_a_failed_fetch_that_was_begun_anew_is_shown_no_more(desk: Desk) -> None
 def test_a_failure_is_told_without_the_title_that_stands_beside_it(desk: Desk) -> None:
     message = f"Fetch {MODEL.name}: the node's disk is full"
     desk.view.set(replace(desk.view.value, transfers=(replace(FAILED, message=message, remedy="Make room."),)))
-    assert words.transfer_words(desk.page.model.transfers()[0]) == "The node's disk is full. Make room."
+    (line,) = desk.page.transfers.lines
+    assert (line.said.text(), line.help.text(), line.resume.text()) == (
+        "The node's disk is full",
+        "Make room.",
+        "Try again",
+    )
+    full = "The disk of b is full: ~/.local/state/x could not be written: cat: write error"
+    desk.view.set(replace(desk.view.value, transfers=(replace(FAILED, message=full, remedy="Make room."),)))
+    assert line.said.text() == "The disk of b is full"
+    assert "Make room." in line.said.toolTip()
+
+
+def test_a_full_disk_and_a_part_of_nothing_are_words_and_no_zeros() -> None:
+    full = replace(NODES[1], free_bytes=40_000)
+    assert words.free_words(full) == "nothing free of 1.00 TB"
+    assert words.state_words(full, 61_000) == "Full"
+    assert words.state_words(NODES[1], 61_000) == "Nearly full"
+    begun = words.cell_of(DiskCell(Holding.PARTIAL, 300), NODES[0], Kind.MODEL, None, 6_300_000)
+    assert begun.text == "partial, hardly any of it"
 
 
 def test_a_cell_says_that_it_waits_for_another_try_and_what_began_is_not_yet_coming() -> None:

@@ -19,6 +19,7 @@ from sparkdesk.core.jobs.backend import (
 )
 from sparkdesk.core.jobs.endpoint import Endpoint
 from sparkdesk.core.jobs.failure import read_count, read_error_object
+from sparkdesk.core.jobs.fix import Fix
 from sparkdesk.core.jobs.plan import LaunchPlan, MemoryLedger, Problem, Severity
 from sparkdesk.core.jobs.reading import (
     ACCEPTED_TOKENS,
@@ -38,7 +39,9 @@ from sparkdesk.core.jobs.reading import (
 )
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.models.spec import ModelSpec
-from sparkdesk.core.planning.launch.gguf_file import hub_file, path_on_node, projector_beside
+from sparkdesk.core.planning.launch.docker import disk_problems, repo_problems
+from sparkdesk.core.planning.launch.gguf_file import hub_files, is_missing, path_on_node, projector_beside, seen_bytes
+from sparkdesk.core.planning.launch.hub_access import hub_problems
 from sparkdesk.core.planning.launch.preflight import (
     has_errors,
     node_problems,
@@ -61,6 +64,7 @@ from sparkdesk.core.planning.memory.need import sequences_bytes
 from sparkdesk.core.planning.setup import Build, EngineProfile, Setup
 from sparkdesk.core.planning.workload import Workload
 from sparkdesk.core.playbooks.fetch.stage import fetch_stages
+from sparkdesk.core.playbooks.fetch.weights import file_path
 from sparkdesk.core.playbooks.job import JobSpec, build_plan
 from sparkdesk.core.step import Stage
 
@@ -148,12 +152,13 @@ class LlamaCpp:
         if has_errors(problems):
             return problems
         node = context.node(request.nodes[0])
-        problems += _file_problems(request, node)
+        problems += _file_problems(request, node, context.spec)
         if node.programs and PROGRAM not in node.programs:
             remedy = "Build llama.cpp there (NVIDIA's llama-cpp playbook) and put it on the PATH."
             problems.append(_error(f"{PROGRAM} was not found on {node.record.name}", remedy, "engine"))
         problems += port_problems(request, node)
         setup, load, place = _setup(request, context), workload_of(request), place_of(request, context)
+        problems += disk_problems(node, 0, _coming_bytes(request, node, setup))
         return [*problems, *room_problems(setup, load, place, live_place(context))]
 
     def plan(self, request: LaunchRequest, context: PlanContext) -> LaunchPlan:
@@ -225,9 +230,14 @@ def _fetches(request: LaunchRequest, context: PlanContext) -> tuple[Stage, ...]:
     """The model's file and its draft's, where the path says of which repository it is. Else it is only looked up."""
     node = context.node(request.nodes[0])
     paths = (request.weights_path, request.speculative_model if request.speculative in DRAFTS else "")
-    found = [hub_file(path, node) for path in dict.fromkeys(paths)]
-    stages = [fetch_stages(request, context, node, repo=repo, files=(file,)) for repo, file in found if repo]
+    found = [hub_files(path, node) for path in dict.fromkeys(paths)]
+    stages = [fetch_stages(request, context, node, repo=repo, files=files) for repo, files in found if repo]
     return tuple(stage for each in stages for stage in each)
+
+
+def _coming_bytes(request: LaunchRequest, node: NodeContext, setup: Setup) -> int:
+    """What is fetched of the model, as large as the catalogue says; 0 is nothing, or not known."""
+    return setup.weights.weight_bytes if hub_files(request.weights_path, node)[0] else 0
 
 
 def _argv(request: LaunchRequest, node: NodeContext) -> tuple[str, ...]:
@@ -316,7 +326,7 @@ def _setup(request: LaunchRequest, context: PlanContext) -> Setup:
         paths.append(path_on_node(request.speculative_model, node))
     if request.purpose == "vision":
         paths.append(projector_beside(request.weights_path, node))
-    sizes = [node.weight_files.get(path) for path in paths]
+    sizes = [seen_bytes(path, node) for path in paths]
     known = [size for size in sizes if size is not None]
     profile = PROFILE if _keeps_prompts(request) else replace(PROFILE, runtime_bytes=BUFFER_BYTES)
     setup = with_weights(setup_of(request, context.spec, profile), None if sizes[0] is None else sum(known))
@@ -382,7 +392,18 @@ def _error(message: str, remedy: str, field: str) -> Problem:
     return Problem(Severity.ERROR, message, remedy, field)
 
 
-def _file_problems(request: LaunchRequest, node: NodeContext) -> list[Problem]:
+def _missing(field: str, path: str, node: NodeContext, spec: ModelSpec | None) -> Problem:
+    """A file that is not where the request says, with the way to fetch it where the catalogue knows its repository."""
+    name, formats = path.rpartition("/")[2], spec.formats if spec is not None else ()
+    known = next((each for each in formats if each.repo and each.file.rpartition("/")[2] == name), None)
+    words = f"{path} is not on {node.record.name}"
+    if known is None:
+        return _error(words, "Fetch it on the page Models on disk, or choose a file that is there.", field)
+    fix = Fix(f"Fetch it from {known.repo}", ((field, file_path(known.repo, known.file)),))
+    return replace(_error(words, f"Have it fetched from {known.repo} first.", field), fixes=(fix,))
+
+
+def _file_problems(request: LaunchRequest, node: NodeContext, spec: ModelSpec | None) -> list[Problem]:
     paths = [("weights_path", request.weights_path)]
     if request.speculative in DRAFTS:
         paths.append(("speculative_model", request.speculative_model))
@@ -391,10 +412,13 @@ def _file_problems(request: LaunchRequest, node: NodeContext) -> list[Problem]:
         if path_on_node(path, node).startswith("~/"):
             words = f"The home folder on {node.record.name} is not known yet"
             problems.append(_error(words, "Wait a moment, or write the whole path.", field))
-        elif hub_file(path, node)[0]:
-            words = f"{path} is not on {node.record.name}: it is fetched first, from {hub_file(path, node)[0]}"
+        elif repo := hub_files(path, node)[0]:
+            words = f"{path} is not on {node.record.name}: it is fetched first, from {repo}"
             problems.append(Problem(Severity.NOTE, words, "Wait for it, or choose a file that is there.", field))
-        elif path_on_node(path, node) not in node.weight_files:
+            problems += repo_problems(request, node, repo) + hub_problems(request, node, repo)
+        elif is_missing(path, node):
+            problems.append(_missing(field, path, node, spec))
+        elif seen_bytes(path, node) is None:
             words = f"{path} was not seen on {node.record.name}"
             remedy = "Check the path; the launch fails at once if the file is not there."
             problems.append(Problem(Severity.WARNING, words, remedy, field))

@@ -9,6 +9,7 @@ import pytest
 
 from backends import llamacpp
 from sparkdesk.core.jobs.backend import LoadProgress, LogFailure, Reading, Told
+from sparkdesk.core.jobs.fix import apply_fix
 from sparkdesk.core.jobs.flag_table import check_flags
 from sparkdesk.core.jobs.plan import MemoryLedger, Problem, Severity
 from sparkdesk.core.jobs.reading import (
@@ -22,6 +23,8 @@ from sparkdesk.core.jobs.reading import (
     WEIGHTS_LOAD_S,
 )
 from sparkdesk.core.jobs.request import LaunchRequest
+from sparkdesk.core.planning.launch.gguf_file import hub_files, seen_bytes
+from sparkdesk.core.planning.launch.hub_access import asked_repos
 from sparkdesk.core.playbooks.fetch.transfer import PROGRAMS
 from tests.backends.context import FLAG_TABLES, GGUF, NODE, ROOT, context_with, spec_named
 from tests.backends.golden import check_golden
@@ -132,6 +135,62 @@ def test_a_file_of_the_hub_that_is_not_there_is_fetched_by_the_plan() -> None:
     there = replace(context_with(None, weight_files={whole: 5}), programs=programs)
     for same in (request, changed(request, weights_path=whole)):
         assert next(step.id for step in llamacpp.backend.plan(same, there).playbook.steps()) == "put"
+
+
+def test_every_part_of_a_split_file_is_fetched_and_counted() -> None:
+    folder = "~/models/unsloth--Qwen3-Coder-Next-GGUF/Q8_0"
+    path = f"{folder}/Qwen3-Coder-Next-Q8_0-00001-of-00003.gguf"
+    names = [f"Q8_0/Qwen3-Coder-Next-Q8_0-0000{number}-of-00003.gguf" for number in (1, 2, 3)]
+    node = NODE
+    assert hub_files(path, node) == ("unsloth/Qwen3-Coder-Next-GGUF", tuple(names))
+    whole = {f"/home/nvidia/models/unsloth--Qwen3-Coder-Next-GGUF/{name}": 5 for name in names}
+    assert seen_bytes(path, replace(node, weight_files=whole)) == 15
+    part = replace(node, weight_files=dict(list(whole.items())[:2]))
+    assert seen_bytes(path, part) is None
+    assert hub_files(path, part)[1] == tuple(names), "two parts of three are no model"
+    assert hub_files(path, replace(node, weight_files=whole)) == ("", ())
+    context = context_with(None, weight_files=whole)
+    (ledger,) = llamacpp.backend.plan(changed(SMOL, weights_path=path), context).ledgers
+    assert ledger.weights_bytes == 15
+
+
+def test_a_file_that_is_surely_not_there_is_refused_with_a_way_to_get_it() -> None:
+    spec = spec_named("Qwen/Qwen3-8B")
+    request = changed(SMOL, model="Qwen/Qwen3-8B", quantization="Q8_0", weights_path="~/models/Qwen3-8B-Q8_0.gguf")
+    context = context_with(spec)
+    (problem,) = [one for one in llamacpp.backend.problems(request, context) if one.field == "weights_path"]
+    assert problem.severity is Severity.ERROR
+    assert problem.message == f"~/models/Qwen3-8B-Q8_0.gguf is not on {NODE.record.name}"
+    (fix,) = problem.fixes
+    mended = apply_fix(request, fix)
+    assert mended.weights_path == "~/models/Qwen--Qwen3-8B-GGUF/Qwen3-8B-Q8_0.gguf"
+    (note,) = [one for one in llamacpp.backend.problems(mended, context) if one.field == "weights_path"]
+    assert note.severity is Severity.NOTE, "the plan fetches it"
+    other = changed(request, weights_path="~/models/other.gguf")
+    (problem,) = [one for one in llamacpp.backend.problems(other, context) if one.field == "weights_path"]
+    assert problem.severity is Severity.ERROR
+    assert problem.remedy.startswith("Fetch it on the page Models on disk")
+    for path in ("~/models/linked/other.gguf", "/mnt/other.gguf"):
+        (problem,) = [
+            one
+            for one in llamacpp.backend.problems(changed(request, weights_path=path), context)
+            if one.field == "weights_path"
+        ]
+        assert problem.severity is Severity.WARNING, "where nobody looked, nobody knows"
+
+
+def test_a_fetch_is_judged_before_it_begins_by_disk_and_hub() -> None:
+    spec = spec_named("Qwen/Qwen3-8B")
+    path = "~/models/Qwen--Qwen3-8B-GGUF/Qwen3-8B-Q8_0.gguf"
+    request = changed(SMOL, model="Qwen/Qwen3-8B", quantization="Q8_0", weights_path=path)
+    full = llamacpp.backend.problems(request, context_with(spec, disk_free_bytes=1_000_000_000))
+    assert any("disk" in one.message and one.severity is Severity.ERROR for one in full)
+    node = context_with(spec).node(request.nodes[0])
+    assert asked_repos(request, node) == ("Qwen/Qwen3-8B-GGUF",)
+    refused = llamacpp.backend.problems(request, context_with(spec, hub_answers={"Qwen/Qwen3-8B-GGUF": "missing"}))
+    assert [one.field for one in refused if one.severity is Severity.ERROR] == ["weights_path"]
+    there = {path.replace("~", "/home/nvidia"): 8_709_518_624}
+    assert asked_repos(request, replace(node, weight_files=there)) == ()
 
 
 def test_pictures_without_a_projector_are_refused_and_its_path_may_be_written() -> None:

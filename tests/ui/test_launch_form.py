@@ -55,6 +55,16 @@ def test_the_file_that_was_seen_on_the_node_is_taken() -> None:
     assert choose_path(SPEC, "Q4_1", None) == "~/models/SmolLM2-135M-Instruct.Q4_1.gguf"
 
 
+def test_a_file_that_is_not_there_is_named_as_a_launch_fetches_it() -> None:
+    name = "Q8_0/x-Q8_0-00001-of-00002.gguf"
+    spec = replace(SPEC, formats=(replace(SPEC.formats[0], key="Q8_0", repo="example/x-GGUF", file=name),))
+    assert choose_path(spec, "Q8_0", None) == f"~/models/example--x-GGUF/{name}"
+    half = context(0, 28, weight_files={"/data/x-Q8_0-00001-of-00002.gguf": 1})
+    assert choose_path(spec, "Q8_0", half) == f"~/models/example--x-GGUF/{name}", "a part is not the model"
+    whole = context(0, 28, weight_files={f"/data/x-Q8_0-0000{part}-of-00002.gguf": 1 for part in (1, 2)})
+    assert choose_path(spec, "Q8_0", whole) == "/data/x-Q8_0-00001-of-00002.gguf"
+
+
 def test_a_port_that_is_held_is_passed_over() -> None:
     assert filled(context(0, 28, used_ports={8080: "a", 8081: "b"})).port == "8082"
 

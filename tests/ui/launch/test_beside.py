@@ -139,3 +139,24 @@ def test_what_lies_on_the_node_goes_before_what_is_smaller(opened: Open) -> None
     assert embedding_model((LARGE, SMALL), node) is SMALL
     assert embedding_model((LARGE, SMALL), replace(node, hub_repos={LARGE.name: 16_000_000_000})) is LARGE
     assert embedding_model((CHAT, RANKER), node) is None
+
+
+def test_an_engine_is_taken_whose_weights_are_there_or_can_be_got(opened: Open) -> None:
+    gguf = WeightFormat("Q8_0", 700_000_000, engines=("llamacpp",), file="vector-0.6b-q8_0.gguf")
+    nowhere = replace(SMALL, formats=(*SMALL.formats, gguf))
+    page = opened(nowhere)
+    page.model.set_field("engine", "llamacpp")
+    click_beside(page)
+    assert page.model.form.engine == "vllm", "no file is there, and nobody knows where to get it; vLLM fetches its own"
+    known = replace(SMALL, formats=(*SMALL.formats, replace(gguf, repo="example/vectors-GGUF")))
+    page = opened(known)
+    page.model.set_field("engine", "llamacpp")
+    click_beside(page)
+    assert page.model.form.engine == "llamacpp"
+    assert page.model.form.weights_path == "~/models/example--vectors-GGUF/vector-0.6b-q8_0.gguf"
+    assert page.model.blocker() == "", "the plan fetches it first"
+    path = "/home/nvidia/models/vector-0.6b-q8_0.gguf"
+    page = opened(known, change=lambda node: replace(node, weight_files={path: 5}, reaches_hub=False))
+    page.model.set_field("engine", "vllm")
+    click_beside(page)
+    assert (page.model.form.engine, page.model.form.weights_path) == ("llamacpp", path), "it lies there already"

@@ -14,10 +14,12 @@ from sparkdesk.core.jobs.backend import BackendInfo, NodeContext
 from sparkdesk.core.jobs.plan import Fit
 from sparkdesk.core.models.catalogue import Match, find_model
 from sparkdesk.core.models.spec import ModelSpec, WeightFormat
+from sparkdesk.core.planning.launch.gguf_file import seen_bytes
 from sparkdesk.core.planning.parallelism import Parallelism
 from sparkdesk.core.planning.row import PlanRow
 from sparkdesk.core.planning.search.question import Limits
 from sparkdesk.core.planning.setup import EngineProfile, Setup
+from sparkdesk.core.playbooks.fetch.weights import file_path
 from ui.launch.form import DEFAULT_CONTEXT_TOKENS, FIELDS, LOAD_FIELDS, NO_SPECULATION, STOCK, Form, read_workload
 from ui.launch.serving.default import serving_defaults
 from ui.launch.serving.fields import OLLAMA, SERVING_FIELDS
@@ -40,12 +42,16 @@ def fewest_nodes(rows: Sequence[PlanRow]) -> tuple[str, ...]:
 
 
 def choose_path(spec: ModelSpec, quantization: str, node: NodeContext | None) -> str:
-    """Where the model's file lies on the node: where it was seen, else where it would be put."""
-    name = next((each.file for each in formats_of(spec) if each.key == quantization), "")
-    if not name:
+    """Where the model's file lies on the node: where it was seen, else where a launch puts what it fetches."""
+    weights = next((each for each in formats_of(spec) if each.key == quantization), None)
+    if weights is None or not weights.file:
         return ""
+    name = PurePosixPath(weights.file).name
     seen = [path for path in node.weight_files if PurePosixPath(path).name == name] if node else []
-    return min(seen, key=len) if seen else f"~/models/{name}"
+    whole = [path for path in seen if node is not None and seen_bytes(path, node) is not None]
+    if whole:
+        return min(whole, key=len)
+    return file_path(weights.repo, weights.file) if weights.repo else f"~/models/{name}"
 
 
 def choose_port(info: BackendInfo | None, node: NodeContext | None) -> int:

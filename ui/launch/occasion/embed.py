@@ -42,7 +42,8 @@ def _lies_on(spec: ModelSpec, node: NodeContext | None) -> bool:
     if node is None:
         return False
     files = {PurePosixPath(path).name for path in node.weight_files}
-    return any(weights.repo in node.hub_repos or weights.file in files for weights in spec.formats)
+    names = ((weights.repo, PurePosixPath(weights.file).name) for weights in spec.formats)
+    return any(repo in node.hub_repos or name in files for repo, name in names)
 
 
 def embed_beside(form: Form, feeds: LaunchFeeds) -> Form:
@@ -77,7 +78,22 @@ def _choose_engine(form: Form, spec: ModelSpec | None, feeds: LaunchFeeds, backe
         able = [key for key in spec.engines if key in able] or able
     asked = replace(form, engine="", purpose=EMBED)
     usable = [key for key in able if not engine_reason(key, asked, feeds)] or able
+    node = next((each for each in feeds.contexts.value if each.record.id in form.nodes[:1]), None)
+    # One whose files are there or can be got there; where there is none, the plan says what is missing.
+    usable = [key for key in usable if _has_weights(backends[key], spec, node)] or usable
     return form.engine if form.engine in usable else next(iter(usable), form.engine)
+
+
+def _has_weights(info: BackendInfo, spec: ModelSpec | None, node: NodeContext | None) -> bool:
+    """Whether an engine finds the model's weights when it starts: on the node, or fetched there first."""
+    formats = [each for each in spec.formats if not each.engines or info.key in each.engines] if spec else []
+    can_fetch = node is None or node.reaches_hub is not False
+    if not info.needs_weights_path:
+        held = node.hub_repos if node is not None else {}
+        return not formats or any(each.repo in held or (can_fetch and bool(each.repo)) for each in formats)
+    names = {PurePosixPath(path).name for path in node.weight_files} if node is not None else set()
+    is_known = any(each.file and each.repo and not each.is_repo_recalled for each in formats)
+    return (can_fetch and is_known) or any(each.file and PurePosixPath(each.file).name in names for each in formats)
 
 
 def _also_held(node: NodeContext | None, ports: set[int]) -> NodeContext | None:

@@ -10,6 +10,7 @@ from typing import Final
 from sparkdesk.core.jobs.backend import NodeContext
 from sparkdesk.core.jobs.plan import Problem, Severity
 from sparkdesk.core.jobs.request import MODEL_PATTERN, LaunchRequest
+from sparkdesk.core.planning.launch.gguf_file import hub_files
 
 OK: Final = "ok"
 UNKNOWN: Final = "unknown"
@@ -42,8 +43,11 @@ ANSWERS: Final = {
 
 def asked_repos(request: LaunchRequest, node: NodeContext) -> tuple[str, ...]:
     """Whose files this launch would fetch from the hub, so that it is worth asking: those that do not lie there."""
-    if request.weights_from == "desk" or request.engine in ("ollama", "custom") or request.weights_path:
+    if request.weights_from == "desk" or request.engine in ("ollama", "custom"):
         return ()
+    if request.weights_path:  # a draft of such an engine is a file too
+        paths = (request.weights_path, request.speculative_model)
+        return tuple(dict.fromkeys(repo for path in paths if (repo := hub_files(path, node)[0])))
     repos = dict.fromkeys((request.model, request.speculative_model))
     return tuple(repo for repo in repos if "/" in repo and MODEL_PATTERN.match(repo) and repo not in node.hub_repos)
 
@@ -56,5 +60,6 @@ def hub_problems(request: LaunchRequest, node: NodeContext, repo: str) -> list[P
     if answer == "offline" and request.weights_from == "auto":
         return []  # this computer brings it then
     message, remedy = (words.format(repo=repo, node=node.record.name) for words in ANSWERS[answer])
-    field = "weights_from" if answer == "offline" else "model" if repo == request.model else "speculative_model"
+    fields = {request.model: "model", hub_files(request.weights_path, node)[0]: "weights_path"}
+    field = "weights_from" if answer == "offline" else fields.get(repo, "speculative_model")
     return [Problem(Severity.ERROR, message, remedy, field)]

@@ -147,10 +147,13 @@ def serve(arguments: argparse.Namespace) -> None:
     if arguments.endless:
         os.unlink(parameters.model.path)
     print("listening", str(server.listening_address).removeprefix("http://"), flush=True)
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    asked_to_end: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: asked_to_end.append(number) if arguments.graceful else os._exit(0))
     parent = os.getppid()
-    while os.getppid() == parent:
+    while os.getppid() == parent and not asked_to_end:
         time.sleep(0.2)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # as llama-server does: a second one ends it at once
+    del server  # waits for open streams
 
 
 if __name__ == "__main__":
@@ -162,4 +165,5 @@ if __name__ == "__main__":
     parser.add_argument("--slots", type=int, default=1)
     parser.add_argument("--api-key", default="")
     parser.add_argument("--endless", action="store_true")
+    parser.add_argument("--graceful", action="store_true", help="end on SIGTERM as llama-server does")
     serve(parser.parse_args())

@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sparkdesk.core import step_json
@@ -112,7 +112,6 @@ def make_plan(playbook: Playbook = EMPTY) -> LaunchPlan:
 
 
 @given(playbooks())
-@settings(max_examples=150, deadline=None)
 def test_a_playbook_comes_back_from_json_as_it_was(playbook: Playbook) -> None:
     data = step_json.to_json(playbook)
     assert step_json.from_json(data) == playbook
@@ -166,7 +165,6 @@ def test_a_journal_shows_text_as_text() -> None:
 
 
 @given(st.binary(max_size=200))
-@settings(max_examples=150, deadline=None)
 def test_any_bytes_are_a_plan_or_a_plan_error(data: bytes) -> None:
     for read_it in (step_json.from_json, plan_json.from_json):
         with pytest.raises(PlanError):
@@ -192,7 +190,6 @@ def spoil(value: Any, data: st.DataObject) -> Any:
 
 
 @given(playbooks(), st.data())
-@settings(max_examples=200, deadline=None)
 def test_a_spoilt_plan_is_a_plan_or_a_plan_error(playbook: Playbook, data: st.DataObject) -> None:
     spoilt = json.dumps(spoil(json.loads(plan_json.to_json(make_plan(playbook))), data)).encode()
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sparkdesk.core.cluster.beacon import MAX_HEARD, MAX_PORTS, read_view
@@ -75,7 +75,6 @@ _answer = st.fixed_dictionaries(
 )  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
 @given(_answer)
 def test_any_answer_gives_a_view_and_a_topology(answer: dict[str, object]) -> None:
     view = read_view("n1", "spark-1", answer)

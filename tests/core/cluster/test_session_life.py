@@ -19,7 +19,6 @@ from sparkdesk.core.cluster.node import NodeState
 from sparkdesk.core.cluster.session import (
     BARRED_PAUSE_S,
     MAX_REFUSALS,
-    TABLE,
     Action,
     Connect,
     Do,
@@ -49,7 +48,6 @@ EVENTS = st.builds(
     st.booleans(),
 )
 REACHED: set[tuple[NodeState, Happened]] = set()
-MOST_ROUNDS = 5
 
 
 @dataclass
@@ -411,15 +409,6 @@ def test_every_event_is_gone_through_in_every_state_and_no_promise_is_broken_by_
     assert visited >= {(state, kind) for kind in Happened}
 
 
-def test_a_line_keeps_its_promises_whatever_happens_and_every_pair_is_reached() -> None:
-    """The first round is the same on each machine with the same modules; what it did not reach, others look for."""
-    REACHED.clear()
-    missing: list[str] = []
-    for number in range(MOST_ROUNDS):
-        run_state_machine_as_test(
-            Life, settings=settings(max_examples=400, stateful_step_count=40, derandomize=not number, deadline=None)
-        )
-        missing = sorted(f"{state} {kind}" for state, kind in set(TABLE) - REACHED)
-        if not missing:
-            return
-    assert missing == []
+def test_a_line_keeps_its_promises_whatever_happens() -> None:
+    """In lives by luck; that each event is met in each state is the test's above."""
+    run_state_machine_as_test(Life, settings=settings(stateful_step_count=40))

@@ -6,7 +6,7 @@ import random
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sparkdesk.core.cluster.half import Half, HeardBeacon, LldpName, NodeView
@@ -359,7 +359,6 @@ _views = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.dictionaries(_names, _views, max_size=4), st.dictionaries(_macs, _words, max_size=2))
 def test_whatever_nodes_tell_the_answer_is_a_topology(views: dict[str, NodeView], labels: dict[str, str]) -> None:
     topology = build_topology(views, labels)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sparkdesk.core.telemetry.builder import SampleBuilder
@@ -70,7 +70,6 @@ def readings(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.lists(readings(), min_size=1, max_size=4))
 def test_whatever_is_read_each_value_is_one_that_can_be(lines: list[dict[str, Any]]) -> None:
     builder = SampleBuilder("n1")

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sparkdesk.core.telemetry.builder import SampleBuilder
@@ -37,7 +37,6 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=300)
 @given(st.dictionaries(st.sampled_from(sorted(RAW_KEYS | {"hello", "dgx", "dmi", "gpus", "mem_kb"})), json_values))
 def test_any_json_in_any_cell_is_answered_and_becomes_a_finite_sample(cells: dict[str, Any]) -> None:
     raw = parse_line(line_of(reading() | cells), MARKER)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sparkdesk.core.jobs.plan import Severity
@@ -150,7 +150,6 @@ PIECES = ["vllm serve ", "a/b ", "docker run ", "--port ", "8000 ", "'", '"', "\
           ":"]  # fmt: skip
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.lists(st.sampled_from(PIECES), max_size=14).map("".join), st.booleans())
 def test_any_text_gives_fields_or_problems_and_never_an_exception(text: str, is_recipe: bool) -> None:
     imported = read_paste(text, CATALOGUE, load_yaml=read_yaml, is_recipe=is_recipe)

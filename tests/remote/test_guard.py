@@ -127,6 +127,37 @@ def test_an_older_job_lives_on_where_a_newer_plan_leaves_less_than_its_own_floor
     assert end_of(node, old)["kind"] == "memory", "memory stays too low for anybody"
 
 
+def test_an_older_job_has_its_own_floor_back_when_the_newer_one_has_ended(tmp_path: Path) -> None:
+    node = Node(tmp_path, sys.executable)
+    set_memory(node, 900 * MIB)
+    old = node.put("old", ["sleep", "600"], memory_floor_bytes=500 * MIB)
+    node.run("start", old)
+    time.sleep(0.01)
+    new = node.put("new", ["sleep", "600"], memory_floor_bytes=300 * MIB)
+    node.run("start", new)
+    set_memory(node, 400 * MIB)
+    time.sleep(1.0)
+    assert node.run("stop", new) == {"stopped": True}
+    assert end_of(node, old)["reason"] == "memory floor: 400.0 MiB available, at least 500.0 MiB wanted"
+
+
+def test_a_folder_beside_it_that_cannot_be_read_does_not_end_the_guarding(tmp_path: Path) -> None:
+    node = Node(tmp_path, sys.executable)
+    set_memory(node, 900 * MIB)
+    folder = node.put("ours", ["sleep", "600"], memory_floor_bytes=500 * MIB)
+    node.run("start", folder)
+    record = json.loads((folder / "job.json").read_text())
+    newer = record | {"started_ms": record["started_ms"] + 5}
+    for name, spec in (("other-schema", '{"schema": 99}'), ("words", '{"schema": 1, "memory_floor_bytes": "much"}')):
+        (node.jobs / name).mkdir()
+        (node.jobs / name / "spec.json").write_text(spec)
+        (node.jobs / name / "job.json").write_text(json.dumps(newer))
+    (node.jobs / "odd").mkdir()
+    (node.jobs / "odd" / "job.json").write_text(json.dumps(record | {"started_ms": "yesterday"}))
+    set_memory(node, 100 * MIB)
+    assert end_of(node, folder)["kind"] == "memory"
+
+
 def test_a_node_without_meminfo_is_no_reason_to_kill(node: Node) -> None:
     node.env["SPARKDESK_ROOT"] = str(node.home / "nothing")
     folder = node.put("blind", ["sleep", "600"], memory_floor_bytes=500 * MIB)
@@ -306,3 +337,24 @@ def test_output_that_a_full_disk_loses_is_counted_in_the_log_once_there_is_room(
     first, last = (int(found[number].split()[1]) for number in (1, 3))
     assert int(found[2]) == sum(len(f"line {n}\n") for n in range(first + 1, last))
     assert state_of(node, folder) == "running", "the engine went on"
+
+
+def test_a_log_whose_next_file_cannot_be_made_goes_on_when_it_can(tmp_path: Path) -> None:
+    node = Node(tmp_path, sys.executable)
+    node.env["SPARKDESK_LOG_FILE_BYTES"] = "400"
+    script = "import time\nfor n in range(10**6): print('line', n, flush=True); time.sleep(0.02)"
+    folder = node.put("rotates", [sys.executable, "-c", script])
+    node.run("start", folder)
+
+    def end() -> int:
+        last = max(folder.glob("log-*"))
+        return int(last.name[4:]) + last.stat().st_size
+
+    wait_for(lambda: end() > 20)
+    guard = json.loads((folder / "job.json").read_text())["guard_pid"]
+    limits = resource.prlimit(guard, resource.RLIMIT_NOFILE, (0, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    time.sleep(1.5)
+    resource.prlimit(guard, resource.RLIMIT_NOFILE, limits)
+    since = end()
+    wait_for(lambda: end() > since + 500)
+    assert node.run("stop", folder) == {"stopped": True}

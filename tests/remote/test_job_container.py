@@ -177,6 +177,22 @@ def test_low_memory_kills_the_container_too(node: Node, docker: Docker) -> None:
     assert f"kill {NAME}" in (docker.folder / "asked").read_text()
 
 
+def test_a_container_that_docker_did_not_end_is_ended_as_soon_as_it_can(node: Node, docker: Docker) -> None:
+    set_memory(node, 900 * MIB)
+    folder = put_boxed(node, memory_floor_bytes=500 * MIB)
+    node.run("start", folder)
+    pid = docker.pid()
+    (docker.folder / "down").touch()
+    set_memory(node, 100 * MIB)
+    wait_for(lambda: "[sparkdesk] docker ps: Cannot connect" in log_of(folder))
+    os.kill(pid, 0)
+    (docker.folder / "down").unlink()
+    ended = end_of(node, folder)
+    assert (ended["kind"], log_of(folder).count("MiB wanted\n")) == ("memory", 2), "said once, and at the end"
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
 def test_guard_and_client_killed_leave_a_container_that_is_known_and_gets_a_new_guard(
     node: Node, docker: Docker
 ) -> None:

@@ -211,6 +211,7 @@ async def test_the_port_of_a_server_that_was_stopped_or_failed_is_free_before_it
     await rig.launcher.stop(job_id)
     assert found[0] == [], "in the moment in which it is stopped"
     with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # the server's own connections linger
         other.bind(("127.0.0.1", port))
         other.listen()
         await rig.launcher.survey("n1")

@@ -48,7 +48,7 @@ SCAN_BYTES_PER_S, BURST_BYTES = 32 << 20, 64 << 20
 """What is left out is looked through as fast as this, of all jobs together."""
 GAP_EVERY_S, CALM_S, EXACT_S, PROGRESS_EVERY_S = 1.0, 5.0, 2.5, 0.5
 """So long more than fits is held back; after so long without a gap its first lines are told too."""
-LAST_LINES, MAX_ERRORS, MAX_TRIES = 200.0, 20, 500
+LAST_LINES, MAX_ERRORS, MAX_TRIES = 200.0, 20, 2000
 """Of a job that has ended so many come, whatever came before; of a gap so many errors, and so many are looked at."""
 ERROR = re.compile(
     rb"\b(?:ERROR|FATAL|CRITICAL|Traceback)\b|[Ee]rror:|Exception\b|^[\d.]{5,24} E |^[\w.]{0,99}Error\r?$"
@@ -64,7 +64,7 @@ MILD = re.compile(
 )
 SIGNS = (
     b"ERROR", b"FATAL", b"CRITICAL", b"Traceback", b"rror", b"Exception", b" E ", b"[E]", b"gguf_init", b"bind HTTP",
-    b"GGML_ASSERT(", b"ptxas fatal", b"to the Docker", b"trying to connect", b" flag: ", b"exec format",
+    b"GGML_ASSERT(", b"ptxas fatal", b"to the Docker", b"trying to connect", b" flag: ", b"Value error",
 )  # fmt: skip
 """One of these stands in every line that ERROR finds: looking for it first is thirty times as fast."""
 SUMMARY_KEYS = (
@@ -242,8 +242,7 @@ class Tail:
         self._kept, self._cut = b"", 0
         self._progress: tuple[bytes, int, int] | None = None
         self._progress_at = self._looked_at = time.monotonic()
-        self._held_at = self._gap_at = -CALM_S
-        self._cost = 0.0
+        self._held_at, self._gap_at, self._cost = 0.0, -CALM_S, 0.0
         self._stamp: Record = {}
         self._ended: Record | None = None
         self._told_end = None
@@ -267,10 +266,9 @@ class Tail:
         except ValueError:
             end = None
         self._ended = end if end is not None and end.get("run") != self._told_end else None
-        self._looked_at, t_ms = time.monotonic(), time.time_ns() // 1_000_000
-        self._files = list_log_files(self._folder)
+        self._looked_at, self._files = time.monotonic(), list_log_files(self._folder)
         self._end = find_end(self._files)
-        self._stamp = {"t": t_ms} if self._looked_at - self._read_at <= EXACT_S else {}
+        self._stamp = {"t": int(time.time() * 1000)} if self._looked_at - self._read_at <= EXACT_S else {}
         return max(self._end - self._offset, 0)
 
     def poll(self, found: list[Record], room: float, scan_bytes: float) -> tuple[float, float]:
@@ -322,11 +320,11 @@ class Tail:
     def _skip(self, found: list[Record], room: float, scan_bytes: float) -> float:
         """Leave out the middle of what came; gives the bytes that were looked through for errors."""
         if self._looked_at - self._gap_at > CALM_S:
-            self._take(found, self._end, int(room / 4))
+            self._take(found, min(self._end, self._offset + int(room / 4) * COST_BYTES), int(room / 4))
         self._gap_at = self._looked_at
         until = self._find_newest(max(room - self._cost - MAX_ERRORS, 1.0))
         self._kept, self._cut, self._progress = b"", 0, None
-        begin, dropped, errors, rest = self._offset, 0, 0, b""
+        begin, dropped, errors, tries, rest = self._offset, 0, 0, 0, b""
         for offset, data in self._pieces(self._offset, until):
             self._find_lost(found, offset)
             if offset - begin >= scan_bytes:
@@ -334,8 +332,12 @@ class Tail:
             data, self._offset = rest + data, offset + len(data)
             rest = data[data.rfind(b"\n") + 1 :][:LINE_BYTES]
             dropped += data.count(b"\n")
-            for first, last in find_errors(data):
-                if errors < MAX_ERRORS and last < len(data):
+            for first, last in find_signs(data):
+                tries += 1
+                if tries > MAX_TRIES or errors >= MAX_ERRORS:
+                    break
+                line = data[first : min(last, first + LINE_BYTES)]
+                if last < len(data) and ERROR.search(line) and not MILD.match(line):
                     self._add(data[first:last])
                     self._end_line(found, self._offset - len(data) + last + 1)
                     errors += 1
@@ -422,19 +424,14 @@ def cost_of(data: bytes) -> float:
     return max(lines, min(len(data), (lines + 1) * LINE_BYTES) / COST_BYTES)
 
 
-def find_errors(data: bytes) -> Iterator[tuple[int, int]]:
-    """(begin, end) of lines that tell of an error, bounded in how many are looked at."""
+def find_signs(data: bytes) -> Iterator[tuple[int, int]]:
+    """(begin, end) of lines that may tell of an error."""
     places = {sign: data.find(sign) for sign in SIGNS}
-    for _ in range(MAX_TRIES):
-        places = {sign: at for sign, at in places.items() if at >= 0}
-        if not places:
-            return
+    while places := {sign: at for sign, at in places.items() if at >= 0}:
         at = min(places.values())
         begin, end = data.rfind(b"\n", 0, at) + 1, data.find(b"\n", at)
         end = end if end >= 0 else len(data)
-        line = data[begin : min(end, begin + LINE_BYTES)]
-        if ERROR.search(line) and not MILD.match(line):
-            yield begin, end
+        yield begin, end
         places = {sign: at if at >= end else data.find(sign, end) for sign, at in places.items()}
 
 

@@ -19,7 +19,8 @@ from sparkdesk.core.program import python_command
 from tests.remote.python_version import PYTHONS
 
 PYTHON = sys.executable
-SOURCE = (Path(__file__).parents[2] / "sparkdesk" / "remote" / "jobs.py").read_bytes()
+REMOTE = Path(__file__).parents[2] / "sparkdesk" / "remote"
+SOURCE = (REMOTE / "jobs.py").read_bytes()
 
 
 class Follower:
@@ -197,3 +198,149 @@ def test_silence_ends_it_even_when_nobody_reads(python: str, tmp_path: Path, fol
     begun = time.monotonic()
     assert follower.process.wait(20) == -signal.SIGALRM
     assert time.monotonic() - begun < 15
+
+
+def grow(folder: Path, data: bytes) -> None:
+    """The log goes on."""
+    with (folder / "log-000000000000000").open("ab") as log:
+        log.write(data)
+
+
+def hear_end(follower: Follower, job: str) -> list[dict[str, Any]]:
+    """What comes of a job until its end is told; of the others nothing is kept."""
+    found: list[dict[str, Any]] = []
+    while not found or "ended" not in found[-1]:
+        message = follower.message()
+        found += [message] if message["job"] == job else []
+    return found
+
+
+FLOOD = 300_000
+
+
+def flood_lines() -> bytes:
+    return b"".join(b"flood of lines %06d\n" % number for number in range(FLOOD))
+
+
+def test_a_flood_is_told_by_its_head_and_its_newest_lines_and_every_line_is_counted(
+    python: str, tmp_path: Path, followers: list[Follower]
+) -> None:
+    job = put_job(tmp_path, "one", flood_lines())
+    end_job(job)
+    followers.append(Follower(python, f"{job}:0"))
+    found = hear_end(followers[0], "one")
+    lines = [message["line"] for message in found if "line" in message]
+    gaps = [message for message in found if "dropped" in message]
+    assert lines[0] == "flood of lines 000000"
+    assert lines[-1] == f"flood of lines {FLOOD - 1:06d}"
+    assert len(gaps) == 1, "one gap, however long the log"
+    assert 2000 < len(lines) < 5000
+    assert len(lines) + gaps[0]["dropped"] == FLOOD
+    after = found[found.index(gaps[0]) + 1]
+    assert after["line"] == f"flood of lines {gaps[0]['offset'] // 22:06d}", "it goes on where the gap ends"
+
+
+def test_the_end_and_the_words_of_another_job_do_not_wait_behind_a_flood(
+    tmp_path: Path, followers: list[Follower]
+) -> None:
+    loud = put_job(tmp_path, "loud", flood_lines())
+    quiet = put_job(tmp_path, "quiet", b"one\ntwo\n")
+    end_job(quiet)
+    followers.append(Follower(PYTHON, f"{loud}:0", f"{quiet}:0"))
+    first = [followers[0].message() for _ in range(3)]
+    assert [message["job"] for message in first] == ["quiet"] * 3, "who says little comes first"
+    assert [message.get("line") for message in first] == ["one", "two", None]
+
+
+def test_two_that_flood_share_what_can_be_shown(tmp_path: Path, followers: list[Follower]) -> None:
+    data = flood_lines()
+    jobs = [put_job(tmp_path, name, data) for name in ("one", "two")]
+    for job in jobs:
+        end_job(job)
+    followers.append(Follower(PYTHON, *(f"{job}:0" for job in jobs)))
+    shown = {"one": 0, "two": 0}
+    ended = 0
+    while ended < 2:
+        message = followers[0].message()
+        ended += "ended" in message
+        shown[message["job"]] += "line" in message
+    assert min(shown.values()) > 1000
+    assert sum(shown.values()) < 5000, "the bound is one of the node"
+
+
+def test_a_flood_that_goes_on_is_told_in_few_gaps_and_never_from_behind(
+    tmp_path: Path, followers: list[Follower]
+) -> None:
+    job = put_job(tmp_path, "one", b"")
+    followers.append(Follower(PYTHON, f"{job}:0"))
+    followers[0].is_silent()
+    for number in range(30):
+        grow(job, b"".join(b"%02d %05d more of it\n" % (number, n) for n in range(2000)))
+        time.sleep(0.05)
+    end_job(job)
+    found = hear_end(followers[0], "one")
+    lines = [message for message in found if "line" in message]
+    gaps = [message["dropped"] for message in found if "dropped" in message]
+    assert lines[-1]["line"].startswith("29 01999")
+    assert len(lines) + sum(gaps) == 60_000
+    assert len(gaps) <= 1 + len({message["t"] for message in lines})
+    assert len(lines) < 30_000
+
+
+def test_of_what_is_left_out_the_lines_that_tell_of_an_error_come(tmp_path: Path, followers: list[Follower]) -> None:
+    rows = [b"so much of it %06d\n" % number for number in range(FLOOD // 3)]
+    rows[30_000:30_500] = [b"INFO 11-22 there was no error: none\n"] * 500
+    rows[40_000] = b"ERROR 11-22 03:01:02 [core.py:1] no room\n"
+    rows[60_000] = b"torch.OutOfMemoryError: no room either\n"
+    job = put_job(tmp_path, "one", b"".join(rows))
+    end_job(job)
+    followers.append(Follower(PYTHON, f"{job}:0"))
+    found = hear_end(followers[0], "one")
+    errors = [message for message in found if "no room" in message.get("line", "")]
+    assert [message["line"] for message in errors] == [rows[n].decode().strip() for n in (40_000, 60_000)]
+    for message in errors:
+        assert b"".join(rows)[: message["offset"]].endswith(message["line"].encode() + b"\n")
+    assert sum("line" in message for message in found) + sum(m.get("dropped", 0) for m in found) == len(rows)
+
+
+def test_what_is_too_much_to_be_looked_through_is_passed_over_in_bytes(
+    tmp_path: Path, followers: list[Follower]
+) -> None:
+    job = put_job(tmp_path, "one", b"")
+    with (job / "log-000000000000000").open("ab") as log:
+        log.write(b"first\n")
+        log.truncate(200 << 20)  # a hole reads as zeros: no lines
+        log.seek(0, os.SEEK_END)
+        log.write(b"\nlast\n")
+    end_job(job)
+    followers.append(Follower(PYTHON, f"{job}:0"))
+    found = hear_end(followers[0], "one")
+    gap = next(message for message in found if "dropped" in message)
+    assert gap["passed"] > 100 << 20
+    assert [message["line"] for message in found if "line" in message][-1] == "last"
+
+
+def test_a_line_has_the_time_of_its_look_and_one_that_may_be_old_has_none(
+    tmp_path: Path, followers: list[Follower]
+) -> None:
+    old = put_job(tmp_path, "old", b"from yesterday\n")
+    new = put_job(tmp_path, "new", b"just said\n")
+    (new / "job.json").write_text(json.dumps({"schema": 1, "run": "r1", "started_ms": int(time.time() * 1000)}))
+    begun = time.time() * 1000
+    followers.append(Follower(PYTHON, f"{old}:0", f"{new}:0", f"{old.parent}/none:0"))
+    first = {message["job"]: message for message in (followers[0].message() for _ in range(2))}
+    assert "t" not in first["old"]
+    assert begun - 1 <= first["new"]["t"] <= time.time() * 1000, "all of a job that began just now is new"
+    grow(old, b"and now\nand again\n")
+    lines = [followers[0].message() for _ in range(2)]
+    assert lines[0]["t"] == lines[1]["t"], "lines of one read share it"
+    assert lines[0]["t"] >= first["new"]["t"]
+
+
+def test_both_programs_know_the_same_signs_of_an_error() -> None:
+    signs = []
+    for name in ("jobs", "log_search"):
+        program: dict[str, Any] = {"__name__": name}
+        exec((REMOTE / f"{name}.py").read_text(), program)
+        signs.append(program["SIGNS"])
+    assert signs[0] == signs[1]

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.remote.python_version import PYTHONS
-from tests.remote.test_jobs import PYTHON, Follower, put_job
+from tests.remote.test_jobs import PYTHON, put_job
 
 SEARCH = (Path(__file__).resolve().parents[2] / "sparkdesk/remote/log_search.py").read_bytes()
 
@@ -159,30 +157,3 @@ def test_a_search_tells_how_far_it_is_and_ends_when_nobody_reads(tmp_path: Path)
         assert b"left" in process.stdout.readline()
         process.stdout.close()
         assert process.wait(timeout=20) == 0
-
-
-def test_of_a_flood_the_head_the_errors_and_the_end_come_and_what_is_left_out_is_counted(tmp_path: Path) -> None:
-    count = 300_000
-    flood = [b"token %07d of an engine that says too much about it all\n" % number for number in range(count)]
-    flood[100_000] = b"ERROR the one line that matters\n"
-    job = put_job(tmp_path, "one", b"".join(flood))
-    follower = Follower(sys.executable, f"{job}:0")
-    lines, dropped, offset = 0, 0, 0
-    try:
-        until = time.monotonic() + 30
-        has_error = False
-        while dropped == 0 or offset < sum(map(len, flood)) - (9 << 20) or not has_error:
-            assert time.monotonic() < until
-            follower.write(b"\n")
-            message = follower.message()
-            assert message["offset"] >= offset
-            offset = message["offset"]
-            lines += "line" in message
-            dropped += message.get("dropped", 0)
-            has_error = has_error or "the one line" in message.get("line", "")
-    finally:
-        follower.close()
-    assert lines < 60_000
-    assert lines + dropped <= count
-    assert dropped > 50_000
-    assert os.path.getsize(job / "log-000000000000000") == sum(map(len, flood)), "the node keeps it all"

@@ -2,7 +2,7 @@
 
 The one rule: the offset behind the last whole line is kept, so that after a lost connection the log goes on without a
 gap and without a line twice; what the node gave up in between, or left out because more came than anybody reads, is
-said to be lost.
+said, and no line is given a time that is not known.
 """
 
 from __future__ import annotations
@@ -23,8 +23,12 @@ log = logging.getLogger(__name__)
 JOBS_FOLDER = "~/.local/state/sparkdesk/jobs"
 MESSAGE_BYTES = 128 * 1024
 """A line of 8 KiB, each of its bytes written as an escape, fits."""
+MAX_T_MS = 1 << 42
+"""A moment in the year 2109: no clock is further on."""
 HEARTBEAT_S = 2.0
 RETRY_S = 2.0
+LATE_MS = 10_000
+"""A line is not longer on its way: a greater difference of the clocks is one of the clocks."""
 BATCH = 200
 """Messages that are handled before others get their turn."""
 
@@ -40,6 +44,10 @@ class LogPiece:
     """Given up on the node: the log there is bounded."""
     dropped_lines: int = 0
     """Left out in a flood; they lie on the node and can be read back."""
+    passed_bytes: int = 0
+    """Left out besides, so much at once that their lines were not even counted."""
+    t_ms: int = 0
+    """The node's clock at the look that found the line, shared by all lines of it; 0 when it may be much older."""
     offset: int = -1
     """Where in its rank's log the line, or what was left out, ends; -1 is not known."""
     rank: int = 0
@@ -48,10 +56,32 @@ class LogPiece:
     @property
     def loss(self) -> str:
         """What was lost, in words; "" when nothing was."""
+        parts = []
         if self.dropped_lines:
-            lines = "1 line is" if self.dropped_lines == 1 else f"{self.dropped_lines:,} lines are"
-            return f"{lines} left out here: more came than can be shown, and the node has them"
+            parts.append("1 line" if self.dropped_lines == 1 else f"{self.dropped_lines:,} lines")
+        if self.passed_bytes:
+            parts.append(f"{self.passed_bytes:,} bytes")
+        if parts:
+            is_one = self.dropped_lines == 1 and not self.passed_bytes
+            verb, they = ("is", "it lies") if is_one else ("are", "they lie")
+            return f"{' and '.join(parts)} {verb} not shown here; {they} on the node, where a search goes through all"
         return f"{self.lost_bytes:,} bytes of the log are gone" if self.lost_bytes else ""
+
+
+class NodeClock:
+    """Tells moments of a node's clock by ours. The line that was fastest on its way shows how much the two differ."""
+
+    def __init__(self) -> None:
+        self._gap_ms: int | None = None
+
+    def read(self, node_ms: int, now_ms: int) -> int:
+        """The moment by our clock, never later than now; 0 for one that is not known."""
+        if node_ms <= 0:
+            return 0
+        gap_ms = now_ms - node_ms
+        if self._gap_ms is None or not 0 <= gap_ms - self._gap_ms <= LATE_MS:  # or one of the two was set
+            self._gap_ms = gap_ms
+        return node_ms + self._gap_ms
 
 
 class NodeLog:
@@ -138,9 +168,12 @@ class NodeLog:
         if at >= 0:
             self._offsets[job_id] = at
         if isinstance(message.get("line"), str):
-            self._deliver(LogPiece(job_id, message["line"], cut_bytes=_count(message.get("cut")), offset=at))
+            cut, t_ms = _count(message.get("cut")), _count(message.get("t"))
+            t_ms = t_ms if t_ms < MAX_T_MS else 0
+            self._deliver(LogPiece(job_id, message["line"], cut_bytes=cut, t_ms=t_ms, offset=at))
         elif "dropped" in message:
-            self._deliver(LogPiece(job_id, dropped_lines=_count(message["dropped"]), offset=at))
+            lines, passed = _count(message["dropped"]), _count(message.get("passed"))
+            self._deliver(LogPiece(job_id, dropped_lines=lines, passed_bytes=passed, offset=at))
         elif "lost" in message:
             self._deliver(LogPiece(job_id, lost_bytes=_count(message["lost"])))
         elif isinstance(message.get("ended"), dict):

@@ -6,7 +6,7 @@ import asyncio
 import json
 from pathlib import Path
 
-from sparkdesk.services.jobs.job_log import LogPiece, NodeLog
+from sparkdesk.services.jobs.job_log import LogPiece, NodeClock, NodeLog
 from sparkdesk.services.tasks import Tasks
 from tests.fakes.shell import LocalShell
 
@@ -51,7 +51,7 @@ async def test_lines_carry_their_offset_and_a_flood_is_counted(tmp_path: Path) -
     assert [(piece.line, piece.offset, piece.cut_bytes) for piece in found] == [
         ("first", 6, 0), (None, 9_000_000, 0), (None, -1, 0), ("later", 9_000_010, 7),
     ]  # fmt: skip
-    assert found[1].loss == "98,000 lines are left out here: more came than can be shown, and the node has them"
+    assert found[1].loss == "98,000 lines are not shown here; they lie on the node, where a search goes through all"
     assert found[2].loss == "1,234,567 bytes of the log are gone"
     assert found[0].loss == ""
 
@@ -68,3 +68,30 @@ async def test_nonsense_on_the_channel_is_nothing(tmp_path: Path) -> None:
         {"job": JOB, "dropped": "many", "offset": 1 << 70},
     )
     assert [(piece.line, piece.offset, piece.dropped_lines) for piece in found] == [("fine", -1, 0), (None, -1, 0)]
+
+
+async def test_a_line_carries_the_time_of_its_look_if_that_is_known(tmp_path: Path) -> None:
+    found = await hear(
+        tmp_path,
+        5,
+        {"job": JOB, "offset": 6, "line": "first"},
+        {"job": JOB, "offset": 9, "line": "second", "t": 1_790_000_000_123},
+        {"job": JOB, "offset": 12, "line": "third", "t": 1 << 50},
+        {"job": JOB, "dropped": 3, "passed": 5_000_000, "offset": 6_000_000},
+        {"job": JOB, "dropped": 1, "offset": 6_000_009},
+    )
+    assert [piece.t_ms for piece in found[:3]] == [0, 1_790_000_000_123, 0]
+    words = "not shown here; {} on the node, where a search goes through all"
+    assert found[3].loss == "3 lines and 5,000,000 bytes are " + words.format("they lie")
+    assert found[4].loss == "1 line is " + words.format("it lies")
+
+
+def test_a_nodes_clock_is_told_by_ours_whatever_it_shows() -> None:
+    clock = NodeClock()
+    assert clock.read(0, 50_000) == 0, "not known stays not known"
+    assert clock.read(990_000, 50_300) == 50_300
+    assert clock.read(991_000, 51_000) == 51_000, "this one came faster: it is nearer to the truth"
+    assert clock.read(992_000, 54_000) == 52_000, "and shows how long this one was on its way"
+    assert clock.read(993_000, 60_000) == 53_000
+    assert clock.read(3_000, 61_000) == 61_000, "the node's clock was set"
+    assert clock.read(4_500, 62_500) == 62_500

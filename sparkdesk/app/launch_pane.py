@@ -11,7 +11,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from backends import sglang, trtllm, vllm
+from pydantic import ValidationError
+
+from backends import ollama, sglang, trtllm, vllm
 from sparkdesk.app.plan_data import load_images
 from sparkdesk.core.errors import PlanError
 from sparkdesk.core.jobs.recipe.command.text import command_of
@@ -22,6 +24,7 @@ from sparkdesk.core.jobs.recipe.export.script import export_script
 from sparkdesk.core.jobs.recipe.imported import Imported
 from sparkdesk.core.jobs.recipe.paste import MAX_CHARS, read_paste
 from sparkdesk.core.jobs.request import LaunchRequest
+from sparkdesk.core.models.spec import ModelSpec
 from sparkdesk.infra.yaml_text import read_yaml
 from ui.launch.feeds import LaunchFeeds
 from ui.launch.model import LaunchModel
@@ -94,6 +97,7 @@ class LaunchPane:
             approvals=self._desktop.settings.approvals,
             approve=self._approve,
             read_file=lambda path, tell: self._desktop.bridge.start(self._read_file, Path(path), tell),
+            knows_name=knows_name,
             words=WORDS,
             images=load_images(),
             jobs_to_replace=self._jobs_to_replace,
@@ -139,6 +143,20 @@ def _text_of(path: Path) -> str:
     if len(read) > 4 * MAX_CHARS:
         raise ValueError(f"{path.name} is larger than a recipe may be")
     return read.decode("utf-8")
+
+
+def knows_name(engine: str, spec: ModelSpec, key: str) -> bool:
+    """Whether Ollama's adapter says by itself what its service has this format of the model as."""
+    if engine != ollama.INFO.key:
+        return False
+    plain = "model"
+    weights = next((each for each in spec.formats if each.key == key), None)
+    name = weights.repo if weights is not None and weights.repo else spec.name
+    try:
+        asked = LaunchRequest(engine=engine, model=name, nodes=(plain,), served_name=plain, quantization=key)
+    except ValidationError:
+        return False
+    return ollama.tag_of(asked, spec) != plain
 
 
 def export_request(kind: str, request: LaunchRequest, origin: Imported | None = None) -> str:

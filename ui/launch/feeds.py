@@ -91,6 +91,8 @@ class LaunchFeeds:
     export_kinds: Sequence[tuple[str, str]] = ()
     """(key, title) of the ways to write a request, beside the command."""
 
+    knows_name: Callable[[str, ModelSpec, str], bool] = lambda _engine, _spec, _key: False
+    """Whether an engine with a library of its own (by key) knows what a model's format (by key) is called there."""
     words: Mapping[str, Vocabulary] = field(default_factory=dict)
     """Each engine's own words for its backends and loaders, as far as a table of it has them."""
     images: Images = field(default_factory=dict)

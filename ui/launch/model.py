@@ -324,7 +324,8 @@ class LaunchModel(QObject):
 
     def _around(self, form: Form) -> Around:
         spec, weights = match_model(self.feeds.catalogue, form.model)
-        return Around(spec, self.feeds.ranked_contexts(), self.backends, self.feeds.engines, weights)
+        feeds = self.feeds
+        return Around(spec, feeds.ranked_contexts(), self.backends, feeds.engines, weights, feeds.knows_name)
 
     def _take_contexts(self, contexts: tuple[NodeContext, ...]) -> None:
         if not self._is_reading and has_moved(self._seen, contexts):

@@ -8,8 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sparkdesk.app.launch_pane import knows_name
+from sparkdesk.core.jobs.backend import BackendInfo
 from sparkdesk.core.jobs.request import CustomServer, LaunchRequest
 from tests.core.jobs.recipe.requests import requests
+from tests.ui.launch.real import catalogue
+from ui.launch.choice.default import Around, fill_defaults
 from ui.launch.form import FIELDS, LOAD_FIELDS, Form, load_request, read_form
 from ui.launch.serving.fields import NEUTRAL, SERVING_FIELDS
 from ui.launch.serving.section import SECTIONS, has_place, section_of, summarize
@@ -147,3 +151,29 @@ def test_every_further_field_stands_in_a_fold_or_in_the_open() -> None:
     assert {name for name in SERVING_FIELDS if not section_of(name)} == in_the_open
     assert set(NEUTRAL) == set(SERVING_FIELDS)
     assert not set(SERVING_FIELDS) & set(LOAD_FIELDS)
+
+
+def test_a_name_that_the_engine_decides_is_not_asked_for() -> None:
+    spec = next(each for each in catalogue() if each.key == "qwen3-8b")
+    backends = {"ollama": BackendInfo("ollama", "Ollama", ("chat",), default_port=11434)}
+    known: set[str] = {"Q8_0"}
+
+    def filled() -> Form:
+        form = Form(engine="ollama", model=spec.name, touched=frozenset(("engine",)))
+        return fill_defaults(form, Around(spec, (), backends, knows_name=lambda _engine, _spec, key: key in known))
+
+    form = filled()
+    assert (form.quantization, form.served_name, form.weights_path) == ("Q8_0", "qwen3-8b-gguf", "")
+    known.clear()
+    assert filled().served_name == "", "nobody knows what it is called there: the person does"
+
+
+@pytest.mark.parametrize(
+    ("key", "quantization", "is_known"),
+    [("qwen3-8b", "Q8_0", True), ("qwen3-8b", "BF16", False), ("gpt-oss-120b", "MXFP4_GGUF", True),
+     ("qwen2.5-32b", "Q4_K_M", False), ("qwen3-8b", "nothing", False)],
+)  # fmt: skip
+def test_the_page_knows_which_names_ollamas_adapter_says(key: str, quantization: str, *, is_known: bool) -> None:
+    spec = next(each for each in catalogue() if each.key == key)
+    assert knows_name("ollama", spec, quantization) is is_known
+    assert not knows_name("vllm", spec, quantization)

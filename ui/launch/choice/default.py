@@ -6,7 +6,7 @@ The one rule: a default never overwrites what was typed, unless the choice that 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
@@ -22,7 +22,7 @@ from sparkdesk.core.planning.setup import EngineProfile, Setup
 from sparkdesk.core.playbooks.fetch.weights import file_path
 from ui.launch.form import DEFAULT_CONTEXT_TOKENS, FIELDS, LOAD_FIELDS, NO_SPECULATION, STOCK, Form, read_workload
 from ui.launch.serving.default import serving_defaults
-from ui.launch.serving.fields import OLLAMA, SERVING_FIELDS
+from ui.launch.serving.fields import LLAMACPP, OLLAMA, SERVING_FIELDS
 
 MAX_PORT_TRIES = 200
 
@@ -81,7 +81,8 @@ def refuse_format(weights: WeightFormat, engine: str, profile: EngineProfile | N
     title = profile.title if profile else engine
     if profile is not None and weights.key and weights.key not in profile.formats:
         return f"{title} does not run {weights.key}"
-    if weights.engines and engine not in weights.engines:
+    runs = {engine, LLAMACPP} if engine == OLLAMA else {engine}  # Ollama's runner reads the files that llama.cpp does
+    if weights.engines and not runs & set(weights.engines):
         return f"This checkpoint is not for {title}"
     return ""
 
@@ -107,6 +108,8 @@ class Around:
     engines: Mapping[str, EngineProfile] = field(default_factory=dict)
     weights: WeightFormat | None = None
     """The checkpoint that the model's name is that of."""
+    knows_name: Callable[[str, ModelSpec, str], bool] = lambda _engine, _spec, _key: False
+    """Whether an engine that has models under names of its own knows this format's by itself."""
 
 
 def fill_defaults(form: Form, around: Around) -> Form:
@@ -201,15 +204,18 @@ def _fill_server(form: Form, around: Around) -> Form:
     values: dict[str, object] = {}
     if "weights_path" not in form.touched:
         # A file that was found for another model would start that one.
-        values["weights_path"] = choose_path(around.spec, form.quantization, node) if around.spec is not None else ""
+        spec = around.spec if form.engine != OLLAMA else None  # it has the file in a store of its own
+        values["weights_path"] = choose_path(spec, form.quantization, node) if spec is not None else ""
     if "port" not in form.touched:
         info = around.backends.get(form.engine)
         # Ollama's service holds its port already, and that is the one.
         is_service = info is not None and form.engine == OLLAMA
         values["port"] = str(info.default_port if info and is_service else choose_port(info, node))
     if "served_name" not in form.touched:
-        # Nobody knows how another library calls a model.
-        values["served_name"] = name_for(form.model) if form.engine != OLLAMA else ""
+        spec = around.spec
+        is_named = spec is not None and around.knows_name(form.engine, spec, form.quantization)
+        # Nobody knows how another library calls a model that its engine cannot name.
+        values["served_name"] = name_for(form.model) if is_named or form.engine != OLLAMA else ""
     return replace(form, **values)  # type: ignore[arg-type]  # by name
 
 

@@ -20,6 +20,7 @@ from ui.launch.serving.refusal import refusals
 from ui.launch.serving.words import read_line, read_number, read_share, read_time, write_time
 
 CUSTOM_ENGINE: Final = "custom"
+LLAMACPP: Final = "llamacpp"
 OLLAMA: Final = "ollama"
 """The engine that is a service of its node already: its models have names of its own library."""
 ON, OFF = "on", "off"

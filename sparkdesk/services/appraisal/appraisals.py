@@ -154,7 +154,7 @@ class Appraisals:
         for gone in self._suspicions.keys() - {job.job_id for job in jobs}:
             del self._suspicions[gone]
         for job in jobs:
-            if job.state is not JobState.READY or job.endpoint is None or job.account:
+            if job.state is not JobState.READY or job.endpoint is None or job.account or not job.endpoint.base_path:
                 self._seen.discard(job.job_id)  # once it is ready again it is tried again
                 continue
             if job.job_id not in self._kept and job.job_id not in self._seen:

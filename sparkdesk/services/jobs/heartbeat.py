@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 BEAT_S = 2.0
 ASK_EVERY = 15
 """After so many answers the node is asked too: another program may have taken the port."""
+SILENT_BEATS = 5
+"""Between two checks of a server that is ready and has no pages that we read."""
 ASK_TIMEOUT_S = 20.0
 RATE_WINDOW_S = 4.0
 """A rate is taken over at least this long: engines update their counters in steps."""
@@ -78,18 +80,21 @@ class Heartbeat:
     async def run(self, deployment: Deployment) -> None:
         """Watch one job until it is over or being stopped."""
         while self._goes_on(deployment):
-            if await self.ask(deployment) and deployment.status.endpoint is not None:
-                await self._read_while_it_answers(deployment, deployment.status.endpoint)
+            answers, endpoint = await self.ask(deployment), deployment.status.endpoint
+            is_silent = endpoint is not None and not (endpoint.metrics_path or endpoint.base_path)
+            if answers and endpoint is not None and not is_silent:
+                await self._read_while_it_answers(deployment, endpoint)
             if self._goes_on(deployment):
-                await self._pause()
+                # A server of unknown protocol is asked nothing but its own check, and that on its node.
+                await self._pause(SILENT_BEATS if answers and is_silent else 1)
 
     def _goes_on(self, deployment: Deployment) -> bool:
         return not self._closing.is_set() and _is_watched(deployment)
 
-    async def _pause(self) -> None:
+    async def _pause(self, beats: int = 1) -> None:
         """Until the next beat, or the end."""
         try:
-            async with asyncio.timeout(self._beat_s):
+            async with asyncio.timeout(beats * self._beat_s):
                 await self._closing.wait()
         except TimeoutError:
             return

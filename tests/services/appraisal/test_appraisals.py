@@ -149,6 +149,22 @@ async def test_a_ready_server_is_measured_once_with_the_fixed_request(llama: Lla
         assert later.opened == 0
 
 
+async def test_a_server_that_does_not_speak_our_protocol_is_asked_nothing(
+    llama: LlamaServer, store: SqliteStore
+) -> None:
+    job = ready_at(llama)
+    assert job.endpoint is not None
+    desk = Desk(replace(job, endpoint=replace(job.endpoint, base_path="")), store)
+    try:
+        await desk.appraisals.load()
+        await asyncio.sleep(0.2)
+        assert desk.opened == 0
+        assert desk.appraisals.verdict(JOB_ID) is None, "and nothing is told of its speed"
+    finally:
+        desk.appraisals.close()
+        await desk.tasks.close()
+
+
 async def test_a_busy_server_is_left_alone_until_it_is_idle(llama: LlamaServer, store: SqliteStore) -> None:
     desk = Desk(ready_at(llama), store)
     desk.show(ready_at(llama), requests_running=1.0)

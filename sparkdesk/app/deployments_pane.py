@@ -79,7 +79,7 @@ class DeploymentsPane:
             dismiss_change=assessment.next_changes.dismiss_change,
             expected=self._expected,
             runs=assessment.bench.runs,
-            measure=lambda job_id, shape: start(self._measure, job_id, shape),
+            measure=assessment.bench.start,
             cancel_measure=assessment.bench.cancel,
             fix_of=launcher.fix_of,
             switch=self._pages.open_switch,
@@ -113,9 +113,6 @@ class DeploymentsPane:
         contexts = {one.record.id: one for one in self._launcher.node_contexts.value}
         node = contexts.get(status.endpoint.node_id)
         return None if node is None or node.open_ports is None else status.endpoint.port in node.open_ports
-
-    async def _measure(self, job_id: str, shape: BenchShape) -> None:
-        self._assessment.bench.start(job_id, shape)
 
     async def _open_fix(self, job_id: str) -> None:
         """The form with the failed job's request and what mends it; nothing runs before the person launches."""

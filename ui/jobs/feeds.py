@@ -99,6 +99,7 @@ class DeploymentFeeds:
     expected: Callable[[str, BenchShape, int], Expectation] = lambda _job_id, _shape, _concurrency: NOTHING
     runs: Latest[tuple[BenchRun, ...]] = field(default_factory=lambda: Latest(()))
     measure: Callable[[str, BenchShape], object] | None = None
+    """Begins to measure a job, and comes back at once. Raises SparkDeskError with what speaks against it."""
     cancel_measure: Callable[[str], object] | None = None
     """Takes the run's id."""
 

@@ -14,6 +14,7 @@ from pytestqt.qtbot import QtBot
 
 from sparkdesk.core.bench.expectation import NOTHING
 from sparkdesk.core.bench.run import BenchPoint, BenchShape, BenchState
+from sparkdesk.core.errors import PlanError
 from tests.ui.jobs.desk import MEASURED, READY, Desk, measured
 from tests.ui.picture import SHOTS, cut_labels, host_page
 from ui.jobs.measure.dialog import LEAST, MeasureDialog
@@ -45,6 +46,25 @@ def dialog(qtbot: QtBot, desk: Desk) -> MeasureDialog:
 
 def rows(dialog: MeasureDialog) -> list[list[str]]:
     return [[cell.text for cell in row] for row in dialog.table.cells.table.rows]
+
+
+def test_what_is_refused_is_said_in_the_dialog_until_the_next_start(qtbot: QtBot, desk: Desk) -> None:
+    def refuse(_job_id: str, shape: BenchShape) -> None:
+        if shape.prompt_tokens > 4096:
+            raise PlanError("100,000 tokens do not fit into 4,096", remedy="Send fewer.")
+
+    dialog = MeasureDialog(DeploymentsModel(replace(desk.feeds(), measure=refuse)), "j1")
+    qtbot.addWidget(dialog)
+    dialog.show()
+    assert not dialog.refused.isVisible()
+    dialog.shapes.move_on("long", 1)
+    dialog.prompt.setValue(100_000)
+    QTest.mouseClick(dialog.start, LEFT)
+    assert dialog.refused.isVisible()
+    assert dialog.refused.text() == "100,000 tokens do not fit into 4,096. Send fewer."
+    dialog.prompt.setValue(512)
+    QTest.mouseClick(dialog.start, LEFT)
+    assert not dialog.refused.isVisible()
 
 
 def test_a_shape_and_users_are_chosen_and_sent(dialog: MeasureDialog, desk: Desk) -> None:

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QDialog, QHBoxLayout, QVBoxLayout, QWidget
 
 from sparkdesk.core.bench.expectation import Expectation
 from sparkdesk.core.bench.run import BenchRun, BenchShape, BenchState
+from sparkdesk.core.errors import SparkDeskError
 from ui import text, theme
 from ui.bridge import watch
 from ui.jobs.measure.words import (
@@ -68,6 +69,8 @@ class MeasureDialog(QDialog):
         self.what = ElidedLabel("", "dense", "text2")
         self.table = CellTable("Measured, predicted and published", figures_from=1)
         self.warning = Label("", "dense", "warn", is_wrapped=True)
+        self.refused = Label("", "dense", "crit", is_wrapped=True, is_selectable=True)
+        self.refused.hide()
         self.failure = Label("", "dense", "crit", is_wrapped=True, is_selectable=True)
         self.note = Label("", "label", "text3", is_wrapped=True)
         self.empty = Label("Nothing was measured here yet.", "dense", "text3", is_wrapped=True)
@@ -99,6 +102,7 @@ class MeasureDialog(QDialog):
         form.addWidget(self.start, 0, Qt.AlignmentFlag.AlignBottom)
         form.addWidget(self.cancel, 0, Qt.AlignmentFlag.AlignBottom)
         column.addLayout(form)
+        column.addWidget(self.refused)
         head = QHBoxLayout()
         head.setSpacing(8)
         head.addWidget(self.runs, 1)
@@ -159,7 +163,12 @@ class MeasureDialog(QDialog):
         users = self._read_users()
         if users is not None and self._model.feeds.measure is not None:
             self._known = tuple(run.id for run in self._runs())
-            self._model.feeds.measure(self._job_id, BenchShape(self.prompt.value(), self.answer.value(), users))
+            try:
+                self._model.feeds.measure(self._job_id, BenchShape(self.prompt.value(), self.answer.value(), users))
+                self.refused.setText("")
+            except SparkDeskError as error:
+                self.refused.setText(text.one_line(error.sentence(), 400))
+            self.refused.setVisible(bool(self.refused.text()))
 
     def _cancel(self) -> None:
         running = self._running()

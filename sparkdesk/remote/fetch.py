@@ -210,6 +210,7 @@ def fetch_all(asked: Any, repo: str, commit: str, files: list[Any]) -> None:
     """Every blob, some at once. Raises the first that went wrong; the others then end where they are."""
     folder = repo_folder(repo)
     os.makedirs(os.path.join(folder, "blobs"), exist_ok=True)
+    files = list({file.digest: file for file in files}.values())  # two names of the same bytes come once
     meter = Meter(sum(file.size for file in files), len(files))
     waiting = sorted(files, key=lambda file: file.size)  # the largest first, from the end
     failures: list[BaseException] = []

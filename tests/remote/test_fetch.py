@@ -241,6 +241,25 @@ def test_two_downloads_of_one_model_at_once_leave_no_hole(node: Node, hub: Hub) 
     assert not list(node.cache.rglob("*.incomplete"))
 
 
+def test_two_files_of_the_same_bytes_come_once_and_wait_for_nobody(node: Node, hub: Hub) -> None:
+    hub.files["copy.safetensors"] = SHARD
+    hub.large.add("copy.safetensors")
+    hub.halt_after = {FIRST: 100_000, "copy.safetensors": 100_000}
+    process = node.begin("o/n", "main")
+    partial = node.repo / "blobs" / f"{hashlib.sha256(SHARD).hexdigest()}.incomplete"
+    for _ in range(1000):
+        if partial.exists() and partial.stat().st_size >= 50_000:
+            break
+        time.sleep(0.01)
+    time.sleep(0.1)  # who would wait for it has said so
+    hub.go_on.set()
+    told = process.communicate(timeout=50)[0]
+    assert json.loads(told.splitlines()[-1])["ok"] is True
+    assert b"another download brings it" not in told
+    assert (node.snapshot / FIRST).read_bytes() == (node.snapshot / "copy.safetensors").read_bytes() == SHARD
+    assert node.is_whole()
+
+
 def test_who_waits_for_another_download_goes_on_when_that_is_killed(node: Node, hub: Hub) -> None:
     hub.halt_after[FIRST] = 100_000
     first = node.begin("o/n", "main", FIRST)

@@ -5,6 +5,7 @@ The one rule: a failed transfer stays until a person resumes it or puts it away.
 
 from __future__ import annotations
 
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from sparkdesk.core.disk.view import Transfer
@@ -24,7 +25,7 @@ class TransferLine(QWidget):
     def __init__(self, model: DiskModel, run_id: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.run_id = run_id
-        self.title = ElidedLabel("", "dense_medium", "text")
+        self.title = ElidedLabel("", "dense_medium", "text", mode=Qt.TextElideMode.ElideMiddle)
         self.meter = Meter("Progress", height=4, has_levels=False)
         self.meter.setFixedWidth(120)
         self.said = ElidedLabel("", "dense", "text2")

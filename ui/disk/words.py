@@ -78,14 +78,14 @@ def is_nearly_full(node: DiskNode) -> bool:
 
 def state_words(node: DiskNode, now_ms: int) -> str:
     """What is the matter with a node's figures; "" when they are of now."""
+    if not node.is_live and node.looked_ms is not None:
+        return f"Away: figures of {age_words(node, now_ms)}"  # why, the cluster's page tells
     if node.problem:
         said = text.one_line(node.problem, 200).rstrip(".")
         old = f"As of {age_words(node, now_ms)}: {said}" if node.looked_ms is not None else said
         return f"{old}. {text.one_line(node.remedy, 200)}".rstrip()
     if node.looked_ms is None:
         return "Reading the disk" if node.is_live else "Away: its disk was not read yet"
-    if not node.is_live:
-        return f"Away: figures of {age_words(node, now_ms)}"
     return ("Full" if is_full(node) else "Nearly full") if is_nearly_full(node) else ""
 
 

@@ -262,6 +262,12 @@ def test_a_failure_is_told_without_the_title_that_stands_beside_it(desk: Desk) -
     assert "Make room." in line.said.toolTip()
 
 
+def test_a_node_that_is_away_says_so_and_not_how_the_last_look_failed() -> None:
+    away = replace(NODES[2], problem="spark-c did not begin a command: the connection is gone", remedy="Wait.")
+    assert words.state_words(away, 61_000) == "Away: figures of 1 min ago"
+    assert "did not begin" in words.state_words(replace(away, looked_ms=None), 61_000)
+
+
 def test_a_full_disk_and_a_part_of_nothing_are_words_and_no_zeros() -> None:
     full = replace(NODES[1], free_bytes=40_000)
     assert words.free_words(full) == "nothing free of 1.00 TB"

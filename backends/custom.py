@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from sparkdesk.core.jobs.backend import BackendInfo, EndpointFailure, NodeContext, PlanContext
+from sparkdesk.core.jobs.backend import LOOKED_FOR, BackendInfo, EndpointFailure, NodeContext, PlanContext
 from sparkdesk.core.jobs.failure import read_error_object
 from sparkdesk.core.jobs.log_rule import DOCKER_FAILURES, GPU_FAILURES, RuledLog
 from sparkdesk.core.jobs.plan import LaunchPlan, MemoryLedger, Problem, Severity
@@ -119,7 +119,7 @@ class Custom:
             return problems
         node = context.node(request.nodes[0])
         problems += _word_problems(request, request.custom) + _ready_problems(request.custom)
-        problems += _venv_problems(request, request.custom, node)
+        problems += _venv_problems(request, request.custom, node) + _absent_program(request, request.custom, node)
         if request.image:
             problems += container_problems(request, node, image=request.image)
         else:
@@ -235,6 +235,16 @@ def _venv_problems(request: LaunchRequest, server: CustomServer, node: NodeConte
         words = f"The home folder on {node.record.name} is not known yet"
         return [error(words, "Wait a moment, or write the whole path.", "custom")]
     return []
+
+
+def _absent_program(request: LaunchRequest, server: CustomServer, node: NodeContext) -> list[Problem]:
+    """A program that was looked for on the node and is not there; of others only the launch can tell."""
+    program = server.command[0]
+    has_own_path = bool(request.image or server.venv) or any(name == "PATH" for name, _ in request.environment)
+    if has_own_path or not node.programs or program not in LOOKED_FOR or program in node.programs:
+        return []
+    remedy = "Install it there, or write the whole path of the program."
+    return [error(f"{program} is not on {node.record.name}", remedy, "custom")]
 
 
 def _venv_environment(server: CustomServer, node: NodeContext) -> tuple[tuple[str, str], ...]:

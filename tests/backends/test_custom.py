@@ -277,3 +277,18 @@ def test_a_ready_check_may_name_the_port_and_other_braces_stay() -> None:
         ready = spec_of(custom.backend.plan(request, context_with(None)))["ready"]
         assert isinstance(ready, dict)
         assert wanted in (ready.get("path"), ready.get("words"))
+
+
+def test_a_program_that_was_looked_for_and_is_not_there_is_refused_before_the_launch() -> None:
+    plain = with_server(VENV, command=["vllm", "serve"], venv="")
+    found = custom.backend.problems(plain, context_with(None))
+    (problem,) = [one for one in found if one.severity is Severity.ERROR]
+    assert (problem.message, problem.field) == ("vllm is not on spark-5c2d", "custom")
+    assert problem.remedy == "Install it there, or write the whole path of the program."
+    assert errors_at(with_server(plain, command=["llama-server"])) == [], "it is there"
+    assert errors_at(with_server(plain, command=["own-server"])) == [], "nobody looked for it"
+    assert errors_at(with_server(plain, venv="~/venv")) == [], "the environment has programs of its own"
+    assert errors_at(changed(plain, environment=[("PATH", "/opt/bin")])) == []
+    assert custom.backend.problems(plain, context_with(None, programs={})) == custom.backend.problems(
+        with_server(plain, command=["own-server", "serve"]), context_with(None)
+    ), "a node that was not looked at is blamed for nothing"

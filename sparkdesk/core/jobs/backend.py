@@ -45,6 +45,12 @@ class BackendInfo:
     needs_weights_path: bool = False
 
 
+LOOKED_FOR = (
+    "llama-server", "docker", "python3", "systemd-run", "nvidia-smi", "python", "uv", "ollama", "vllm", "trtllm-serve",
+)  # fmt: skip
+"""Programs that a look at a node searches its PATH for; of another one nothing is known."""
+
+
 @dataclass(frozen=True, slots=True)
 class Resident:
     """A server of ours that a node has already. `memory_bytes` is what its plan gives it; None is not known."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeGuard
 from sparkdesk.core.cluster.node import NodeFacts, NodeRecord, NodeStatus
 from sparkdesk.core.errors import SparkDeskError
 from sparkdesk.core.feed import Latest
-from sparkdesk.core.jobs.backend import NodeContext, Resident
+from sparkdesk.core.jobs.backend import LOOKED_FOR, NodeContext, Resident
 from sparkdesk.core.jobs.request import MODEL_PATTERN
 from sparkdesk.core.plain_text import make_line
 from sparkdesk.core.ports import Shell
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PROGRAMS = ("llama-server", "docker", "python3", "systemd-run", "nvidia-smi")
-"""What is looked for on a node's PATH."""
 DOCKER_PROBLEMS = ("", "absent", "down", "group", "runtime")
 SURVEY_TIMEOUT_S = 30.0
 MAX_ITEMS = 2000
@@ -67,7 +65,7 @@ class NodeContexts:
         """Look at the node again. Raises a NodeError when it cannot be looked at; the old look then is dropped."""
         freed = self._freed.get(node_id, frozenset())
         try:
-            self._surveys[node_id] = await run_program(shell, self._program, PROGRAMS, timeout_s=SURVEY_TIMEOUT_S)
+            self._surveys[node_id] = await run_program(shell, self._program, LOOKED_FOR, timeout_s=SURVEY_TIMEOUT_S)
             self._freed[node_id] = self._freed.get(node_id, frozenset()) - freed
         except SparkDeskError:
             self._surveys.pop(node_id, None)

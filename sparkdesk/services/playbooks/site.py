@@ -7,6 +7,7 @@ or time ran out before the fate was known: it may or may not have worked). The o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -23,6 +24,8 @@ from sparkdesk.services.playbooks.supply import Supplies
 
 MAX_SHOWN_CHARS = 4000
 TAIL_BYTES = 64 * 1024
+_ABSENT = re.compile(r"^cannot start ([^:]{1,200}): \[Errno 2\] No such file or directory: '\1'$")
+"""What remote/guard.py says of a program that is not there."""
 
 
 Hold = Callable[[str, Command, Callable[[Command], Awaitable[Outcome]]], Awaitable[Outcome]]
@@ -109,6 +112,10 @@ def raise_unless_expected(expect: Expect, outcome: Outcome, site: Site, node: st
             detail=detail,
             node=node,
         )
+    if (absent := _ABSENT.match(message)) is not None:
+        remedy = "Install it there, or write the whole path of the program."
+        what = f"{absent[1]}, or what its first line runs it with," if "/" in absent[1] else absent[1]
+        raise StepFailed(f"{what} is not on {node}", remedy=remedy, detail=detail, node=node)
     raise StepFailed(f"{site.step.title}: {message}", remedy=remedy, detail=detail, node=node)
 
 

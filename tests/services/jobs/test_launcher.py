@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -158,6 +159,14 @@ async def test_a_program_that_is_not_there_is_failed(rig: Rig) -> None:
     job_id = await rig.launcher.launch(plan_json.from_json(text))
     status = await rig.until_state(job_id, JobState.FAILED)
     assert "no_engine.py" in status.message
+
+
+async def test_a_program_that_the_node_does_not_have_is_said_by_its_name(rig: Rig) -> None:
+    plan = rig.launcher.plan(rig.request())
+    text = plan_json.to_json(plan).replace(sys.executable.encode(), b"no_such_program")
+    job_id = await rig.launcher.launch(plan_json.from_json(text))
+    status = await rig.until_state(job_id, JobState.FAILED)
+    assert status.message.startswith("no_such_program is not on ")
 
 
 async def test_a_node_is_looked_at_again_when_its_job_is_ready_and_when_it_is_over(rig: Rig) -> None:

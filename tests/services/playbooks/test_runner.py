@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shlex
 import subprocess
 import sys
 import textwrap
@@ -156,6 +157,25 @@ async def test_a_program_that_names_the_cause_is_quoted(bench: Bench) -> None:
     say = """echo '{"started": false, "error": "port 8000 is taken", "remedy": "Use 8001."}'"""
     ended = await bench.run(book(step("one", sh(say, Expect(reader="json_field:started", equals="true")))))
     assert (ended.message, ended.remedy) == ("One: port 8000 is taken", "Use 8001.")
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ("no_such_program", "no_such_program is not on spark-1"),
+        ("/opt/no/such", "/opt/no/such, or what its first line runs it with, is not on spark-1"),
+    ],
+)
+async def test_a_program_that_is_not_there_is_named_without_what_the_step_is_called(
+    bench: Bench, program: str, said: str
+) -> None:
+    with pytest.raises(FileNotFoundError) as absent:
+        await asyncio.create_subprocess_exec(program)
+    words = f"cannot start {program}: {absent.value}"  # as remote/guard.py says it
+    say = f"printf %s {shlex.quote(json.dumps({'started': False, 'error': words}))}"
+    ended = await bench.run(book(step("one", sh(say, Expect(reader="json_field:started", equals="true")))))
+    assert ended.message == said
+    assert ended.remedy == "Install it there, or write the whole path of the program."
 
 
 async def test_the_others_of_a_stage_end_when_one_fails_and_no_more_run_than_allowed(bench: Bench) -> None:

@@ -88,3 +88,7 @@ def test_what_cannot_be_read_is_no_reason(guard: Any) -> None:
     gauge = guard.Gauge(FLOOR)
     assert gauge.judge(0.0, 5 * GIB, None) == ""
     assert gauge.figures["stall_share"] is None
+
+
+def test_a_rank_keeps_256_mb_of_its_log(guard: Any) -> None:
+    assert guard.LOG_FILE_BYTES * guard.LOG_FILES == 256 * 1024**2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import cast
@@ -59,7 +60,9 @@ def client_at(port: int) -> Callable[[str], AbstractAsyncContextManager[Endpoint
 
 
 @asynccontextmanager
-async def bench_at(port: int, store: SqliteStore | None = None) -> AsyncIterator[Bench]:
+async def bench_at(
+    port: int, store: SqliteStore | None = None, cpu_s: Callable[[], float] = time.process_time
+) -> AsyncIterator[Bench]:
     tasks, kept = Tasks(), store or SqliteStore(None)
     if store is None:
         await kept.open()
@@ -71,6 +74,7 @@ async def bench_at(port: int, store: SqliteStore | None = None) -> AsyncIterator
             jobs=Latest((job_at(port),)),
             client=client_at(port),
             plan_of=lambda _: None,
+            cpu_s=cpu_s,
         )
     )
     try:
@@ -103,6 +107,12 @@ async def test_a_real_server_is_measured_with_its_own_count_of_tokens(llama: Lla
         assert math.isnan(point.output_tok_s) or point.output_tok_s > 0, "a tiny model's 16 tokens can be too quick"
         assert math.isfinite(point.client_cpu_share)
     assert run.note == "simulated node"
+
+
+async def test_what_this_computer_works_meanwhile_is_told_as_a_share_of_a_core(llama: LlamaServer) -> None:
+    async with bench_at(llama.port, cpu_s=lambda: 0.25 * time.monotonic()) as bench:
+        run = await end_of(bench, bench.start("j" * 16, SMALL))
+    assert [point.client_cpu_share for point in run.points] == [pytest.approx(0.25, rel=0.01)] * 2
 
 
 async def test_a_cancelled_run_keeps_its_points_and_the_server_stops(llama: LlamaServer) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from sparkdesk.core.jobs.pulse import PROBE_AFTER_S, PROBE_LIMIT_S, SILENT_AFTER_S
 from sparkdesk.core.jobs.reading import GENERATED_TOKENS, REQUESTS_RUNNING
-from sparkdesk.services.jobs.heartbeat import Trail
+from sparkdesk.services.jobs.heartbeat import ASK_TIMEOUT_S, BEAT_S, Trail
 
 
 def test_an_answers_tokens_belong_to_all_the_time_since_it_began() -> None:
@@ -38,3 +39,8 @@ def test_quantiles_are_of_the_last_minute_and_not_of_a_few_seconds() -> None:
     assert found[200]["ttft_p95_s"] < 0.5
     restarted = trail.add(202, {"ttft_seconds_le_0.5": 1.0, "ttft_seconds_le_inf": 1.0})
     assert "ttft_p50_s" not in restarted
+
+
+def test_an_engine_that_is_dead_behind_its_api_is_seen_within_a_minute_by_the_times_that_are_set() -> None:
+    assert PROBE_AFTER_S + PROBE_LIMIT_S + 2 * BEAT_S < 60.0
+    assert SILENT_AFTER_S + ASK_TIMEOUT_S + 2 * BEAT_S < 60.0

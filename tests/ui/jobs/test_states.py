@@ -209,6 +209,8 @@ def test_an_embedding_server_is_proved_by_an_answer_and_compared_to_no_token_rat
     assert page.model.compare_to(READY) == (None, "")
     assert "generates none" in page.detail.head.measure_button.toolTip()
     assert page.model.switched_off(READY, "generated_tokens_per_s") == "It generates no tokens"
+    assert not page.detail.endpoint.ways["agents"].isVisible(), "a coding agent needs words"
+    assert page.detail.endpoint.ways["python"].isVisible()
 
 
 def test_no_figure_of_a_real_spark_stands_beside_a_simulated_one(qtbot: QtBot, dressed: object) -> None:

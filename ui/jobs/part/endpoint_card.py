@@ -140,7 +140,7 @@ class EndpointCard(Card):
         self.more_limits.setVisible(bool(said.more))
         speaks = bool(said.base_path)
         for key in ("curl", "python", "agents", "model"):
-            self.ways[key].setVisible(speaks)
+            self.ways[key].setVisible(speaks and (key != "agents" or said.purpose in ("chat", "vision")))
         self.ways["tunnel"].setVisible(bool(said.tunnel))
         self._place_door()
 

@@ -46,6 +46,7 @@ async def loaded(connection: asyncssh.SSHClientConnection) -> dict[str, dict[str
 async def test_a_model_is_pulled_where_it_was_cut_then_loaded_leased_and_let_go(cluster: Simulator) -> None:
     async with cluster.connect() as connection, serving(connection):
         assert (await pull(connection, "nobody/nothing"))[-1] == {"error": "pull model manifest: file does not exist"}
+        assert (await pull(connection, "hf.co/example/small-GGUF:Q8_0"))[-1] == {"status": "success"}
         cluster.control("on", "pull-cut", "1")
         try:
             cut = await pull(connection, NAME)

@@ -10,6 +10,7 @@ import glob
 import hashlib
 import json
 import os
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ _LIBRARY = {
     "smollm2:360m": 7 * _GB // 10,
     "nomic-embed-text:latest": 274_000_000,
 }
+_HUB = re.compile(r"hf\.co/[\w.-]+/[\w.-]+:[\w.-]+")
+"""A file of the hub by owner, repository and format; whether there is one is not asked. Recalled."""
 _EMBEDDING = ("nomic-embed-text", "bge-m3", "embeddinggemma", "qwen3-embedding")
 
 
@@ -107,7 +110,7 @@ def pull(asked: str, file: str) -> Iterator[dict[str, Any]]:
     """The rows of a pull, from where an earlier one was cut. Raises NoModel, PullCut."""
     name = whole_name(asked)
     yield {"status": "pulling manifest"}
-    if name not in _LIBRARY and name != own_name(file):
+    if name not in _LIBRARY and name != own_name(file) and not _HUB.fullmatch(name):
         raise NoModel("pull model manifest: file does not exist")
     model = _model(name, file)
     layer = hashlib.sha256(model.digest.encode()).hexdigest()

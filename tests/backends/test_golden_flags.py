@@ -20,6 +20,10 @@ WITHOUT_FLAGS = {"ollama", "custom"}
 """They take no flags of ours: Ollama is asked through its API, and a custom command is the person's own."""
 PATCHED = {"sparkarena/spark-vllm-docker:mxfp4": ("--mxfp4-backend", "--mxfp4-layers")}
 """Flags that only a patched image has, each with one value."""
+IMAGES = {row["reference"] for row in tomllib.loads((ROOT / "resources/images.toml").read_text())["image"]}
+VARIABLES = {"HF_TOKEN", "VLLM_API_KEY", "VLLM_USE_FLASHINFER_MOE_MXFP4_MXFP8"}
+"""What a plan gives a container unasked. Source: NVIDIA's playbooks and vLLM's own source; the last one is of the
+community's recipe for gpt-oss, for its patched image."""
 
 
 def spec_of(path: Path) -> dict[str, Any]:
@@ -51,6 +55,16 @@ def test_every_flag_of_a_golden_plan_is_in_its_engines_own_table(path: Path) -> 
         assert engine not in TABLES
         return
     assert check_flags(engine_words(spec), FLAG_TABLES[engine]) == []
+
+
+@pytest.mark.parametrize("path", GOLDEN, ids=[path.stem for path in GOLDEN])
+def test_an_image_and_a_variable_of_a_golden_plan_have_a_source_or_were_asked_for(path: Path) -> None:
+    spec = spec_of(path)
+    argv, request = spec["argv"], spec["request"]
+    if "run" in argv and "--gpus" in argv:
+        assert set(argv) & (IMAGES | ({request["image"]} - {""}))
+    given = {argv[at + 1].partition("=")[0] for at, word in enumerate(argv) if word == "--env"}
+    assert given <= VARIABLES | {name for name, _ in request["environment"]}
 
 
 @pytest.mark.parametrize("engine", sorted(TABLES))

@@ -55,7 +55,7 @@ class Desk:
         self.homes = {name: folder / name for name in ("n1", "n2")}
         self.shells: dict[str, LocalShell] = {}
         for name, home in self.homes.items():
-            (home / "bin").mkdir(parents=True)
+            (home / "bin").mkdir(parents=True, exist_ok=True)
             (home / "bin/docker").write_text(DOCKER)
             (home / "bin/docker").chmod(0o755)
             env = {"HF_ENDPOINT": hub.url, "SPARKDESK_RETRY_S": "0.01", "SPARKDESK_SPARE_BYTES": "0"}

@@ -211,7 +211,10 @@ class LocalShell:
         except asyncio.CancelledError:
             process = await starting  # asyncio leaks the pipes of a start that is cancelled half way
             process.kill()
-            process.forget()
+            try:
+                await process.process.wait()  # else the loop may be closed before it hears of the end
+            finally:
+                process.forget()
             raise
 
     async def _spawn(self, command: Command) -> LocalProcess:

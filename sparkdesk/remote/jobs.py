@@ -44,8 +44,8 @@ JOB_ID = re.compile(r"^[a-z2-7]{16}$")
 GUARD = re.compile(rb"/sparkdesk/jobs/([a-z2-7]{16})/(?:job|guard)\.py\x00guard\x00")
 LINES_PER_S, BURST_LINES, COST_BYTES = 2000.0, 4000.0, 512
 """What a reader on a screen and an engine's log reader take, of all jobs together; a long line counts as several."""
-SCAN_BYTES_PER_S, BURST_BYTES = 32 << 20, 64 << 20
-"""What is left out is looked through as fast as this, of all jobs together."""
+SCAN_BYTES_PER_S, BURST_BYTES, COUNT_FACTOR = 8 << 20, 32 << 20, 4
+"""What is left out is looked through for errors as fast as this, of all jobs together; so many times are counted."""
 GAP_EVERY_S, CALM_S, EXACT_S, PROGRESS_EVERY_S = 1.0, 5.0, 2.5, 0.5
 """So long more than fits is held back; after so long without a gap its first lines are told too."""
 LAST_LINES, MAX_ERRORS, MAX_TRIES = 200.0, 20, 2000
@@ -310,7 +310,7 @@ class Tail:
                 pass  # rotated away between the listing and now: the next piece shows that it is lost
 
     def _fits(self, room: float) -> bool:
-        cost, limit = 0.0, self._offset + BURST_BYTES // 4
+        cost, limit = 0.0, self._offset + BURST_BYTES // 2
         for offset, data in self._pieces(self._offset, self._end):
             cost += cost_of(data)
             if cost > room or offset > limit:
@@ -327,12 +327,12 @@ class Tail:
         begin, dropped, errors, tries, rest = self._offset, 0, 0, 0, b""
         for offset, data in self._pieces(self._offset, until):
             self._find_lost(found, offset)
-            if offset - begin >= scan_bytes:
+            if offset - begin >= COUNT_FACTOR * scan_bytes:
                 break
             data, self._offset = rest + data, offset + len(data)
             rest = data[data.rfind(b"\n") + 1 :][:LINE_BYTES]
             dropped += data.count(b"\n")
-            for first, last in find_signs(data):
+            for first, last in find_signs(data) if offset - begin < scan_bytes else ():
                 tries += 1
                 if tries > MAX_TRIES or errors >= MAX_ERRORS:
                     break
@@ -341,7 +341,7 @@ class Tail:
                     self._add(data[first:last])
                     self._end_line(found, self._offset - len(data) + last + 1)
                     errors += 1
-        scanned = float(self._offset - begin)
+        scanned = min(self._offset - begin, scan_bytes)
         gap = {"job": self._job, "dropped": max(dropped - errors, 1), "offset": until}
         found.append(dict(gap, passed=until - self._offset) if until > self._offset else gap)
         self._offset = until

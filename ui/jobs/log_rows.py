@@ -57,7 +57,9 @@ class RowMaker:
                 self._attempt = min(max(self._attempt, int(again[1]) + 1), MOST_TRIES)
         elif source != OWN_SOURCE and self.ranks > 1:
             source = f"r{item.rank}"
-        return LogLine(clock_ms(item.t_ms), source, level, item.text + cut, self._attempt, item.offset)
+        # When the engine said it is known by the look that found it: up to a second or so late.
+        clock = clock_ms(item.t_ms) if source == OWN_SOURCE else clock_ms(item.t_ms)[:8]
+        return LogLine(clock, source, level, item.text + cut, self._attempt, item.offset)
 
 
 def clock_ms(t_ms: int) -> str:

@@ -51,8 +51,8 @@ class LogLine(NamedTuple):
         return self.source in (OWN_SOURCE, GUARD_SOURCE)
 
     def as_text(self) -> str:
-        """Return the line as it is copied."""
-        return f"{self.time_text} {self.source} {self.level} {self.text}"
+        """Return the line as it is copied; one without a time leaves its column free."""
+        return f"{self.time_text:12} {self.source} {self.level} {self.text}"
 
 
 def clean_line(line: LogLine) -> LogLine:

@@ -6,6 +6,9 @@ import asyncio
 import json
 from pathlib import Path
 
+from sparkdesk.core.jobs.record import JobState, JobStatus
+from sparkdesk.services.clock import SystemClock
+from sparkdesk.services.jobs.deployment import Deployment
 from sparkdesk.services.jobs.job_log import LogPiece, NodeClock, NodeLog
 from sparkdesk.services.tasks import Tasks
 from tests.fakes.shell import LocalShell
@@ -95,3 +98,16 @@ def test_a_nodes_clock_is_told_by_ours_whatever_it_shows() -> None:
     assert clock.read(993_000, 60_000) == 53_000
     assert clock.read(3_000, 61_000) == 61_000, "the node's clock was set"
     assert clock.read(4_500, 62_500) == 62_500
+
+
+def test_a_deployments_line_has_the_time_of_its_look_by_our_clock_or_none() -> None:
+    status = JobStatus(JOB, "smollm2", "vllm", ("n1",), JobState.STARTING, 0)
+    clock = SystemClock()
+    deployment = Deployment(status, None, None, clock, lambda: None)
+    begun_ms, node_ms = clock.now_ms(), 5_000_000_000  # a node whose clock stands still in 1970
+    for t_ms in (0, node_ms + 4000, node_ms + 3000):
+        deployment.take_piece(LogPiece(JOB, "words", t_ms=t_ms))
+    old, new, late = (line.t_ms for line in deployment.log.past)
+    assert old == 0
+    assert begun_ms <= new <= clock.now_ms()
+    assert new - late == 1000, "it was seen a second before, and was longer on its way"

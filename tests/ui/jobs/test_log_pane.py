@@ -272,6 +272,37 @@ def test_what_a_search_finds_comes_as_it_is_found_and_it_can_be_stopped(page: De
     assert not log.found.stop.isVisible()
 
 
+def test_a_pattern_that_cannot_be_read_leaves_no_lines_that_another_one_found(
+    page: DeploymentsPage, desk: Desk
+) -> None:
+    async def search(*_args: object) -> Answer:
+        return Answer(lines(5, 2), True, 1000, next_offset=500)
+
+    desk.answers["search_lines"] = search
+    log = page.detail.log
+    QTest.keyClicks(log.head.words, "one|two")
+    log.search_node()
+    assert log.found.model.total() == 2
+    QTest.keyClicks(log.head.words, "|(")
+    log.search_node()
+    assert log.found.model.total() == 0
+    assert log.found.words.text() == "Not searched: the pattern cannot be read."
+    assert not log.found.older.isVisible()
+
+
+def test_when_the_engine_said_a_line_is_told_to_the_second_and_its_column_stays_free_when_it_is_not_known() -> None:
+    rows = RowMaker().rows(
+        [
+            LogLine(1_790_000_000_123, "engine", "info", "words"),
+            LogLine(1_790_000_000_123, "SparkDesk", "info", "ours"),
+            LogLine(0, "engine", "info", "found"),
+        ]
+    )
+    assert [len(row.time_text) for row in rows] == [8, 12, 0]
+    assert rows[1].time_text.endswith(".123")
+    assert len({row.as_text().index(row.source) for row in rows}) == 1
+
+
 def test_words_are_searched_as_words(page: DeploymentsPage, desk: Desk) -> None:
     QTest.keyClicks(page.detail.log.head.words, "100 % done")
     QTest.keyClick(page.detail.log.head.words, Qt.Key.Key_Return)

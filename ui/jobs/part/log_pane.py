@@ -163,9 +163,14 @@ class LogPane(LogView):
         if not self.head.words.text().strip():
             self.focus_filter()
             return
+        self.found.model.clear()
         if self.head.wanted() is not None:
-            self.found.model.clear()
             self._search(-1)
+            return
+        self._search_number += 1  # a search that runs is one for other words
+        self.found.stop.setVisible(False)
+        self.found.older.setVisible(False)
+        self.found.words.setText("Not searched: the pattern cannot be read.")
 
     def _search(self, before_offset: int) -> None:
         feeds, wanted = self._jobs.feeds, self.head.wanted()

@@ -29,7 +29,8 @@ class FilterRow(QWidget):
         self._model = model
         self.search = TextInput(placeholder="Search models", is_small=True, icon_name="search")
         self.search.setAccessibleName("Search models")
-        self.search.setFixedWidth(164)
+        self.search.setMinimumWidth(88)  # chips that are on are wider: in a small window the search makes room
+        self.search.setMaximumWidth(164)
         self.purposes = {purpose: FilterChip(purpose.capitalize()) for purpose in model.purposes()}
         self.fits = FilterChip("Fits now")
         self.on_disk = FilterChip("On disk")
@@ -59,8 +60,9 @@ class FilterRow(QWidget):
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(6)
-        for part in (self.search, *self.purposes.values()):
-            row.addWidget(part)
+        row.addWidget(self.search, 100)
+        for chip in self.purposes.values():
+            row.addWidget(chip)
         row.addSpacing(8)
         row.addWidget(self.fits)
         row.addWidget(self.on_disk)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
 from sparkdesk.core.jobs.plan import GIB
@@ -35,6 +36,18 @@ def test_pictures_of_nothing_found_and_of_many_nodes(qtbot: QtBot, dressed: obje
     take_pictures(page, "models-eight")
     page.filters.search.setText("no such model")
     take_pictures(page, "models-nothing")
+
+
+def test_pictures_with_every_filter_on(qtbot: QtBot, dressed: object) -> None:
+    page = open_models(qtbot, ModelsDesk(catalogue(), (6.2, 6.2)))
+    row = page.filters
+    for chip in (*row.purposes.values(), row.fits, row.on_disk):
+        chip.click()
+    take_pictures(page, "models-filtered")
+    assert row.minimumSizeHint().width() <= 1012, "it fits a window of 1100 x 700"
+    page.resize(1384, 800)
+    QTest.qWait(20)
+    assert row.search.width() == 164
 
 
 def test_pictures_of_a_plan_whose_memory_was_measured(qtbot: QtBot, dressed: object) -> None:

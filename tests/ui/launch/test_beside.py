@@ -160,3 +160,18 @@ def test_an_engine_is_taken_whose_weights_are_there_or_can_be_got(opened: Open) 
     page.model.set_field("engine", "vllm")
     click_beside(page)
     assert (page.model.form.engine, page.model.form.weights_path) == ("llamacpp", path), "it lies there already"
+
+
+def test_a_file_that_is_not_there_is_fetched_after_one_click(opened: Open) -> None:
+    gguf = WeightFormat("Q8_0", 700_000_000, "example/vectors-GGUF", engines=("llamacpp",), file="vector-0.6b.gguf")
+    page = opened(replace(SMALL, formats=(gguf,)))
+    click_beside(page)
+    page.model.set_field("weights_path", "~/models/vector-0.6b.gguf")
+    page.model.recompute()
+    assert list(page.model.preview.errors) == ["weights_path"]
+    ((mend,),) = page.model.mends().values()
+    assert mend.label == "Fetch it from the hub"
+    page.model.mend(mend)
+    page.model.recompute()
+    assert page.model.form.weights_path == "~/models/example--vectors-GGUF/vector-0.6b.gguf"
+    assert page.model.blocker() == ""

@@ -89,6 +89,8 @@ def _label_of(fix: Fix, after: LaunchRequest, names: Mapping[str, str]) -> str:
         "nodes": " and ".join(names.get(node_id, node_id) for node_id in after.nodes),
     }
     changed = [name for name, _ in fix.change]
+    if changed == ["weights_path"]:
+        return "Fetch it from the hub"
     return f"Take {', '.join(said[name] for name in changed)}" if set(changed) <= set(said) else "Change it so"
 
 

@@ -8,6 +8,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -274,16 +275,23 @@ def test_a_flood_that_goes_on_is_told_in_few_gaps_and_never_from_behind(
     job = put_job(tmp_path, "one", b"")
     followers.append(Follower(PYTHON, f"{job}:0"))
     followers[0].is_silent()
-    for number in range(30):
-        grow(job, b"".join(b"%02d %05d more of it\n" % (number, n) for n in range(2000)))
-        time.sleep(0.05)
-    end_job(job)
+
+    def write() -> None:
+        for number in range(30):
+            grow(job, b"".join(b"%02d %05d more of it\n" % (number, n) for n in range(2000)))
+            time.sleep(0.05)
+        end_job(job)
+
+    writer = threading.Thread(target=write)  # what nobody reads would hold up the follower
+    writer.start()
     found = hear_end(followers[0], "one")
+    writer.join()
     lines = [message for message in found if "line" in message]
     gaps = [message["dropped"] for message in found if "dropped" in message]
     assert lines[-1]["line"].startswith("29 01999")
     assert len(lines) + sum(gaps) == 60_000
-    assert len(gaps) <= 1 + len({message["t"] for message in lines})
+    looks_ms = [message["t"] for message in lines if "t" in message]
+    assert len(gaps) <= 2 + (max(looks_ms) - min(looks_ms)) / 1000, "one in a second, besides the first and the last"
     assert len(lines) < 30_000
 
 

@@ -17,10 +17,10 @@ from tests.remote.test_jobs import PYTHON, put_job
 SEARCH = (Path(__file__).resolve().parents[2] / "sparkdesk/remote/log_search.py").read_bytes()
 
 
-def parts(verb: str, *words: object, python: str = PYTHON) -> list[dict[str, Any]]:
+def parts(verb: str, *words: object, python: str = PYTHON, program: bytes = SEARCH) -> list[dict[str, Any]]:
     """What log_search.py answers, in its parts."""
     argv = [python, "-I", "-S", "-", verb, *map(str, words)]
-    done = subprocess.run(argv, input=SEARCH, capture_output=True, timeout=60, check=True)
+    done = subprocess.run(argv, input=program, capture_output=True, timeout=60, check=True)
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
@@ -144,7 +144,9 @@ def test_the_quick_look_at_a_block_hides_no_line(pattern: str, count: int, tmp_p
 def test_a_search_tells_how_far_it_is_and_ends_when_nobody_reads(tmp_path: Path) -> None:
     line = b"%07d " + b"word " * 30 + b"\n"
     job = put_job(tmp_path, "one", b"".join(line % n for n in range(100_000)))
-    found = parts("search", job, r"0(?=[13]\d*7 word)")
+    eager = SEARCH.replace(b", TELL_S = 5000, 4 << 20, 120.0, 5.0, 0.3", b", TELL_S = 5000, 4 << 20, 120.0, 5.0, 0.0")
+    assert eager != SEARCH
+    found = parts("search", job, r"0(?=[13]\d*7 word)", program=eager)
     assert len(found) > 1
     assert all(one["scanned"] + one["left"] == 100_000 * len(line % 1) for one in found)
     assert [one["scanned"] for one in found] == sorted(one["scanned"] for one in found)
@@ -152,7 +154,7 @@ def test_a_search_tells_how_far_it_is_and_ends_when_nobody_reads(tmp_path: Path)
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None
-        process.stdin.write(SEARCH)
+        process.stdin.write(eager)
         process.stdin.close()
         assert b"left" in process.stdout.readline()
         process.stdout.close()

@@ -144,10 +144,10 @@ class LoadProgress:
     phase: str
     text: str
     fraction: float | None = None
-
-
     is_result: bool = False
     """What the phase came to: said of it also once it is over."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """The engine's log gave a metric."""

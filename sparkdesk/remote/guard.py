@@ -1,13 +1,13 @@
 """Stays with a job on its node: starts the engine, keeps its output, and stops it before the node freezes.
 
-    guard.py guard FOLDER        left behind by job.py, which lies beside it and knows the folder's format
+    guard.py guard FOLDER        left behind by job.py, which lies beside it and knows the folder's format; gauge.py too
 
 On unified memory a model that takes too much does not fail: it freezes the node, and SSH goes first. So a thread of its
 own looks at MemAvailable and at the pressure (PSI) several times a second, while another keeps the output, and kills
 what is ours before nothing is left. With several jobs on the node the newest goes first.
 The one rule: nothing runs that nobody watches, and every end says why, in exit.json. Stdlib only, Python 3.8+.
 
-Environment: SPARKDESK_ROOT is put before /proc/meminfo and /proc/pressure; SPARKDESK_LOG_FILE_BYTES.
+Environment: SPARKDESK_LOG_FILE_BYTES.
 """
 
 from __future__ import annotations
@@ -25,14 +25,13 @@ import threading
 import time
 
 LOG_FILE_BYTES = int(os.environ.get("SPARKDESK_LOG_FILE_BYTES", 16 * 1024 * 1024))
-LOG_FILES, PERIOD_S = 16, 0.15  # the period is between two looks at the memory
-TREND_S, AHEAD_S, NEAR = 0.5, 1.0, 2.0
-"""The fall of the last half second, carried on for a second, must leave something: so long does a kill take. Looked at
-only when less than twice the floor is left, since an engine may well take most of the memory in one moment."""
-STALL_SHARE = 0.5  # all wait for memory half of the time, near the floor; unverified on hardware [guard-pressure]
+LOG_FILES = 16
 LOWER_S = 5.0  # so long the lower floor of a newer job holds for an older one, until it is looked at again
 NEXT_AFTER_S = 1.5  # so long the guard of an older job waits for each newer one to go, and then for its memory
-CRASHES, CRASHES_WITHIN_S, WAIT_S, CAUSE_BYTES, OOM_SCORE, OWN_OOM_SCORE = 3, 900.0, 0.5, 1 << 20, 500, -900
+CRASHES, CRASHES_WITHIN_S = 3, 900.0  # so many in so long are a loop
+WAIT_S = 0.5
+CAUSE_BYTES = 1 << 20
+OOM_SCORE, OWN_OOM_SCORE = 500, -900
 LOST = b"\n[sparkdesk] %d bytes of the log are lost here: the disk was full\n"
 ERROR = re.compile(rb"\b(?:ERROR|FATAL|CRITICAL)\b|(?:[Ee]rror|Exception)\b|^[\d.]{5,} E |out of memory|ptxas f|flag:")
 MILD = re.compile(rb"\[sparkdesk\]|(?:\(\w[^()]+\) *)*(?:DEBUG|INFO|WARNING)[: ]|[\d.]+ [DIW] |.{20,50}\[[DIVW]\] ")
@@ -46,83 +45,18 @@ if TYPE_CHECKING:  # at run time typing costs memory on the node
     Record = dict[str, Any]
 
 
-def load_job() -> Any:
-    """job.py of our own folder, as a module."""
+def load_part(name: str) -> Any:
+    """A program of our own folder, as a module."""
     sys.dont_write_bytecode = True
-    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "job.py")
-    found = importlib.util.spec_from_file_location("job", path)
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), name + ".py")
+    found = importlib.util.spec_from_file_location(name, path)
     assert found is not None and found.loader is not None  # noqa: PT018
     module = importlib.util.module_from_spec(found)
     found.loader.exec_module(module)
     return module
 
 
-here = load_job()
-
-
-def say_bytes(count: float) -> str:
-    """Bytes as a person reads them."""
-    for size, unit in ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
-        if abs(count) >= size:
-            return f"{count / size:.1f} {unit}"
-    return f"{count:.0f} bytes"
-
-
-def read_available_bytes() -> int | None:
-    """MemAvailable, or None."""
-    words = here.read_text(here.ROOT + "/proc/meminfo").partition("MemAvailable:")[2].split()
-    return int(words[0]) * 1024 if words and words[0].isdigit() else None
-
-
-def read_stall_us() -> int | None:
-    """How long all processes waited for memory at once, since boot; None where the kernel does not tell."""
-    words = here.read_text(here.ROOT + "/proc/pressure/memory").partition("full ")[2].partition("total=")[2].split()
-    return int(words[0]) if words and words[0].isdigit() else None
-
-
-class Gauge:
-    """Judges looks at the memory. What cannot be read is not known, and never a reason to kill."""
-
-    def __init__(self, floor: int) -> None:
-        self.floor = floor
-        self._looks: list[tuple[float, int, int]] = []
-        self.figures: Record = {}
-
-    def judge(self, now: float, available: int | None, stall_us: int | None) -> str:
-        """Why memory is about to end; "" when it is not."""
-        if available is None or self.floor <= 0:
-            self._looks.clear()
-            return ""
-        self._looks = [look for look in self._looks if now - look[0] <= 2 * TREND_S] + [(now, available, stall_us or 0)]
-        was_low = len(self._looks) > 1 and self._looks[-2][1] < self.floor
-        slope, stall = self._find_slope(), self._find_stall()
-        self.figures = {
-            "available_bytes": available, "floor_bytes": self.floor, "slope_bytes_s": round(slope),
-            "stall_share": None if stall_us is None else round(stall, 3),
-        }  # fmt: skip
-        left = f"{say_bytes(available)} available, at least {say_bytes(self.floor)} wanted"
-        if available < self.floor and (was_low or slope < 0.0):
-            return left
-        if available < NEAR * self.floor and available + slope * AHEAD_S <= 0.0:
-            return f"{left}, and it falls by {say_bytes(-slope)} a second"
-        if available < NEAR * self.floor and stall >= STALL_SHARE:
-            return f"{left}, and the node stands still {stall:.0%} of the time"
-        return ""
-
-    def _find_slope(self) -> float:
-        """Bytes a second, negative when it falls: the gentler of the last half second and of the last look."""
-        now, available, _ = self._looks[-1]
-        old = [look for look in self._looks[:-1] if 0.5 * TREND_S <= now - look[0] <= TREND_S + PERIOD_S]
-        if not old:
-            return 0.0
-        before = self._looks[-2]
-        whole = (available - old[0][1]) / (now - old[0][0])
-        return max(whole, (available - before[1]) / max(now - before[0], 1e-3))
-
-    def _find_stall(self) -> float:
-        """The share of the last second that all waited."""
-        (then, _, old), (now, _, new) = self._looks[0], self._looks[-1]
-        return (new - old) / 1e6 / (now - then) if now - then >= TREND_S and old else 0.0
+here, memory = load_part("job"), load_part("gauge")
 
 
 class Log:
@@ -309,13 +243,13 @@ class Guard:
     def _watch(self) -> None:
         """The thread that looks at memory and time."""
         own, limit_s = int(self._spec.get("memory_floor_bytes") or 0), self._spec.get("stop_after_s")
-        gauge, act_at, lower_until = Gauge(own), 0.0, 0.0
+        gauge, act_at, lower_until = memory.Gauge(own), 0.0, 0.0
         spent_s = time.time() - self._record["started_ms"] / 1000
         due = time.monotonic() + float(limit_s) - spent_s if limit_s else 0.0
-        while not self._over.wait(PERIOD_S):
+        while not self._over.wait(memory.PERIOD_S):
             now = time.monotonic()
             gauge.floor = gauge.floor if now < lower_until else own  # who left less may have ended since
-            why = gauge.judge(now, read_available_bytes(), read_stall_us())
+            why = gauge.judge(now, memory.read_available_bytes(), memory.read_stall_us())
             if due and now > due and self._ask("time", f"its time was up: {limit_s} s after its start"):
                 threading.Thread(target=self._end_engine, daemon=True).start()
             if not why or not self._record["pid"]:

@@ -34,7 +34,7 @@ CONTAINER_GRACE_S = 20
 STOPPED_BY_USER = "stopped by user"
 OWN_FILES = (
     "spec.json", "job.json", "exit.json", "why.json", "proved.json", "secrets.json", "metrics.jsonl", "stop", "lock",
-    "output", "job.py", "guard.py", "proof.py",
+    "output", "job.py", "guard.py", "gauge.py", "proof.py",
 )  # fmt: skip
 FOLDER_WORD = "{folder}"
 TAIL_LINES = 60

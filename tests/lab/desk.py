@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sparkdesk.core.cluster.node import ClusterRecord, NodeRecord, NodeState, NodeStatus
 from sparkdesk.core.jobs.backend import Backend
+from sparkdesk.core.playbooks.job import JOB_PARTS
 from sparkdesk.infra.network_watch import NetworkWatch
 from sparkdesk.infra.openai_api import OpenAiClients
 from sparkdesk.infra.ssh import SshConnector
@@ -70,7 +71,7 @@ class Desk:
                 backends or {},
                 self.owner,
                 (REMOTE / "job.py").read_bytes(),
-                programs={name: (REMOTE / f"{name}.py").read_bytes() for name in ("guard", "proof")},
+                programs={name: (REMOTE / f"{name}.py").read_bytes() for name in JOB_PARTS},
             ),
             jobs_program=(REMOTE / "jobs.py").read_bytes(),
             survey_program=(REMOTE / "survey.py").read_bytes(),

@@ -134,7 +134,7 @@ def put_foreign_job(root: Path) -> None:
         file.write(f"eve:x:{EVE}:{EVE}::/home/eve:/bin/sh\n")
     folder = root / FOLDER.lstrip("/")
     folder.mkdir(parents=True)
-    for name in ("job.py", "guard.py", "proof.py"):
+    for name in ("job.py", "guard.py", "gauge.py", "proof.py"):
         (folder / name).write_bytes((REMOTE / name).read_bytes())
     spec = {"schema": 1, "job_id": FOREIGN, "owner": "eve@far", "title": "secret", "argv": ["sleep", "600"]}
     (folder / "spec.json").write_text(json.dumps(spec))

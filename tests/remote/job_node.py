@@ -58,7 +58,7 @@ class Node:
         """Write a job's folder as a plan does."""
         folder = self.jobs / job_id
         folder.mkdir(parents=True)
-        for name in ("job.py", "guard.py", "proof.py"):
+        for name in ("job.py", "guard.py", "gauge.py", "proof.py"):
             (folder / name).write_bytes((REMOTE / name).read_bytes())
         spec = {"schema": 1, "job_id": job_id, "argv": argv, "owner": "ada@desk", "stop_grace_s": 1.0, **more}
         (folder / "spec.json").write_text(json.dumps(spec))

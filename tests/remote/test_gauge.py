@@ -18,7 +18,7 @@ PERIOD_S = 0.15
 
 @pytest.fixture(scope="module")
 def guard() -> Iterator[Any]:
-    """guard.py as a module, beside its job.py as in a job's folder."""
+    """guard.py as a module, beside job.py and gauge.py as in a job's folder."""
     found = importlib.util.spec_from_file_location("guard_program", REMOTE / "guard.py")
     assert found is not None
     assert found.loader is not None
@@ -47,11 +47,11 @@ def test_a_fast_fall_is_ended_before_nothing_is_left(guard: Any) -> None:
         def course(t: float, speed: int = gib_s) -> float:
             return (30 - speed * t) * GIB
 
-        at, why = run(guard.Gauge(FLOOR), course, 20)
+        at, why = run(guard.memory.Gauge(FLOOR), course, 20)
         left = 30 - gib_s * at
         assert left - gib_s * PERIOD_S > 0.0, f"{gib_s} GiB/s: {left} left and the kill still to come"
         assert "GiB available, at least 4.0 GiB wanted" in why
-    at, why = run(guard.Gauge(FLOOR), lambda t: (30 - 6 * t) * GIB, 20)
+    at, why = run(guard.memory.Gauge(FLOOR), lambda t: (30 - 6 * t) * GIB, 20)
     assert 30 - 6 * at > 4.5, "before the floor"
     assert "it falls by 6.0 GiB a second" in why
 
@@ -60,32 +60,32 @@ def test_a_load_that_takes_most_at_once_and_leaves_enough_is_let_be(guard: Any) 
     def course(t: float) -> float:
         return 100 * GIB if t < 1.0 else max(100 - 200 * (t - 1.0), 9.0) * GIB
 
-    assert run(guard.Gauge(FLOOR), course, 5) == (float("inf"), "")
+    assert run(guard.memory.Gauge(FLOOR), course, 5) == (float("inf"), "")
 
 
 def test_a_steady_load_that_ends_above_the_floor_is_let_be(guard: Any) -> None:
-    assert run(guard.Gauge(FLOOR), lambda t: max(60 - 5 * t, 8.5) * GIB, 20) == (float("inf"), "")
+    assert run(guard.memory.Gauge(FLOOR), lambda t: max(60 - 5 * t, 8.5) * GIB, 20) == (float("inf"), "")
 
 
 def test_one_low_look_is_not_enough_and_two_are(guard: Any) -> None:
-    assert run(guard.Gauge(FLOOR), lambda t: (3 if t < 0.1 else 30) * GIB, 3) == (float("inf"), "")
-    at, why = run(guard.Gauge(FLOOR), lambda t: (30 if t < 1 else 3) * GIB, 3)
+    assert run(guard.memory.Gauge(FLOOR), lambda t: (3 if t < 0.1 else 30) * GIB, 3) == (float("inf"), "")
+    at, why = run(guard.memory.Gauge(FLOOR), lambda t: (30 if t < 1 else 3) * GIB, 3)
     assert at < 1.5
     assert why == "3.0 GiB available, at least 4.0 GiB wanted"
 
 
 def test_a_node_that_stands_still_near_the_floor_is_relieved(guard: Any) -> None:
-    at, why = run(guard.Gauge(FLOOR), lambda _: 6 * GIB, 5, lambda t: int(1 + 0.8e6 * t))
+    at, why = run(guard.memory.Gauge(FLOOR), lambda _: 6 * GIB, 5, lambda t: int(1 + 0.8e6 * t))
     assert at < 1.5
     assert "stands still 80% of the time" in why
-    far = run(guard.Gauge(FLOOR), lambda _: 60 * GIB, 5, lambda t: int(1 + 0.8e6 * t))
+    far = run(guard.memory.Gauge(FLOOR), lambda _: 60 * GIB, 5, lambda t: int(1 + 0.8e6 * t))
     assert far == (float("inf"), "")
 
 
 def test_what_cannot_be_read_is_no_reason(guard: Any) -> None:
-    assert run(guard.Gauge(FLOOR), lambda t: 30 * GIB if t < 1 else None, 5) == (float("inf"), "")
-    assert run(guard.Gauge(0), lambda _: 1.0, 5) == (float("inf"), "")
-    gauge = guard.Gauge(FLOOR)
+    assert run(guard.memory.Gauge(FLOOR), lambda t: 30 * GIB if t < 1 else None, 5) == (float("inf"), "")
+    assert run(guard.memory.Gauge(0), lambda _: 1.0, 5) == (float("inf"), "")
+    gauge = guard.memory.Gauge(FLOOR)
     assert gauge.judge(0.0, 5 * GIB, None) == ""
     assert gauge.figures["stall_share"] is None
 

@@ -18,6 +18,7 @@ from sparkdesk.core.cluster.node import ClusterRecord, NodeRecord
 from sparkdesk.core.jobs.backend import Backend
 from sparkdesk.core.jobs.record import JobState, JobStatus
 from sparkdesk.core.jobs.request import LaunchRequest
+from sparkdesk.core.playbooks.job import JOB_PARTS
 from sparkdesk.infra.keychain import KeyringSecrets
 from sparkdesk.infra.openai_api import OpenAiClients
 from sparkdesk.infra.store import SqliteStore
@@ -85,7 +86,7 @@ class Rig:
                 backends or {"echo": self.echo},
                 owner,
                 (REMOTE / "job.py").read_bytes(),
-                programs={name: (REMOTE / f"{name}.py").read_bytes() for name in ("guard", "proof")},
+                programs={name: (REMOTE / f"{name}.py").read_bytes() for name in JOB_PARTS},
             ),
             clients=OpenAiClients(),
             jobs_program=(REMOTE / "jobs.py").read_bytes(),

@@ -26,7 +26,7 @@ SCHEMA = 1
 JOBS_FOLDER = "~/.local/state/sparkdesk/jobs"
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 90.0
-JOB_PARTS = ("guard", "proof")
+JOB_PARTS = ("guard", "gauge", "proof")
 """Programs that lie beside job.py in the job's folder, by their names in remote/."""
 TIDY_TIMEOUT_S = 60.0
 TOKEN_TIMEOUT_S = 180.0

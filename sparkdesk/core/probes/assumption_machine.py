@@ -204,7 +204,7 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
     assume(
         "guard-pressure", "The kernel tells how long all wait for memory, and on a node that works it is below half",
         ReadFile("/proc/pressure/memory"), matches(r"^full avg10=[0-4]?\d\.\d+ .* total=\d+"),
-        source="Linux's PSI documentation; the half is ours", where="remote/guard.py",
+        source="Linux's PSI documentation; the half is ours", where="remote/gauge.py",
     ),
     assume(
         "kernel-flavour", "The kernel is NVIDIA's flavour", ReadFile("/proc/sys/kernel/osrelease"),

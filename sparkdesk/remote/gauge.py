@@ -1,0 +1,100 @@
+"""Judges a node's memory for a job's guard: how much is left, how fast it falls, how long all wait for it.
+
+Loaded by guard.py from the job's folder, where both lie. The one rule: what cannot be read is not known, and never a
+reason to end a server. Stdlib only, Python 3.8+. Environment: SPARKDESK_ROOT is put before /proc/meminfo and
+/proc/pressure.
+"""
+
+from __future__ import annotations
+
+import os
+
+ROOT = os.environ.get("SPARKDESK_ROOT", "").rstrip("/")
+PERIOD_S = 0.15  # between two looks
+TREND_S = 0.5
+AHEAD_S = 1.0
+"""The fall of the last TREND_S, carried on for so long, must leave something: so long does a kill take."""
+NEAR = 2.0
+"""Fall and waiting count only below so many floors: an engine may well take most of the memory in one moment."""
+STALL_SHARE = 0.5
+"""All wait for memory half of the time, near the floor. Unverified on hardware [guard-pressure]."""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # at run time typing costs memory on the node
+    from typing import Any
+
+    Record = dict[str, Any]
+
+
+def read_text(path: str) -> str:
+    """A file of the kernel's; "" where it cannot be read."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+def say_bytes(count: float) -> str:
+    """Bytes as a person reads them."""
+    for size, unit in ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
+        if abs(count) >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count:.0f} bytes"
+
+
+def read_available_bytes() -> int | None:
+    """MemAvailable, or None."""
+    words = read_text(ROOT + "/proc/meminfo").partition("MemAvailable:")[2].split()
+    return int(words[0]) * 1024 if words and words[0].isdigit() else None
+
+
+def read_stall_us() -> int | None:
+    """How long all processes waited for memory at once, since boot; None where the kernel does not tell."""
+    words = read_text(ROOT + "/proc/pressure/memory").partition("full ")[2].partition("total=")[2].split()
+    return int(words[0]) if words and words[0].isdigit() else None
+
+
+class Gauge:
+    """Judges one look after the other."""
+
+    def __init__(self, floor: int) -> None:
+        self.floor = floor
+        self._looks: list[tuple[float, int, int]] = []
+        self.figures: Record = {}
+
+    def judge(self, now: float, available: int | None, stall_us: int | None) -> str:
+        """Why memory is about to end; "" when it is not."""
+        if available is None or self.floor <= 0:
+            self._looks.clear()
+            return ""
+        self._looks = [look for look in self._looks if now - look[0] <= 2 * TREND_S] + [(now, available, stall_us or 0)]
+        was_low = len(self._looks) > 1 and self._looks[-2][1] < self.floor
+        slope, stall = self._find_slope(), self._find_stall()
+        self.figures = {
+            "available_bytes": available, "floor_bytes": self.floor, "slope_bytes_s": round(slope),
+            "stall_share": None if stall_us is None else round(stall, 3),
+        }  # fmt: skip
+        left = f"{say_bytes(available)} available, at least {say_bytes(self.floor)} wanted"
+        if available < self.floor and (was_low or slope < 0.0):
+            return left
+        if available < NEAR * self.floor and available + slope * AHEAD_S <= 0.0:
+            return f"{left}, and it falls by {say_bytes(-slope)} a second"
+        if available < NEAR * self.floor and stall >= STALL_SHARE:
+            return f"{left}, and the node stands still {stall:.0%} of the time"
+        return ""
+
+    def _find_slope(self) -> float:
+        """Bytes a second, negative when it falls: the gentler of the last half second and of the last look."""
+        now, available, _ = self._looks[-1]
+        old = [look for look in self._looks[:-1] if 0.5 * TREND_S <= now - look[0] <= TREND_S + PERIOD_S]
+        if not old:
+            return 0.0
+        before = self._looks[-2]
+        whole = (available - old[0][1]) / (now - old[0][0])
+        return max(whole, (available - before[1]) / max(now - before[0], 1e-3))
+
+    def _find_stall(self) -> float:
+        """The share of the last second that all waited."""
+        (then, _, old), (now, _, new) = self._looks[0], self._looks[-1]
+        return (new - old) / 1e6 / (now - then) if now - then >= TREND_S and old else 0.0

@@ -60,7 +60,7 @@ class Gauge:
 
     def __init__(self, floor: int) -> None:
         self.floor = floor
-        self._looks: list[tuple[float, int, int]] = []
+        self._looks: list[tuple[float, int, int | None]] = []
         self.figures: Record = {}
 
     def judge(self, now: float, available: int | None, stall_us: int | None) -> str:
@@ -68,7 +68,9 @@ class Gauge:
         if available is None or self.floor <= 0:
             self._looks.clear()
             return ""
-        self._looks = [look for look in self._looks if now - look[0] <= 2 * TREND_S] + [(now, available, stall_us or 0)]
+        # The last look counts however old it is: a node that is about to freeze slows us down, too.
+        recent = [look for look in self._looks if now - look[0] <= 2 * TREND_S] or self._looks[-1:]
+        self._looks = [*recent, (now, available, stall_us)]
         was_low = len(self._looks) > 1 and self._looks[-2][1] < self.floor
         slope, stall = self._find_slope(), self._find_stall()
         self.figures = {
@@ -87,14 +89,17 @@ class Gauge:
     def _find_slope(self) -> float:
         """Bytes a second, negative when it falls: the gentler of the last half second and of the last look."""
         now, available, _ = self._looks[-1]
-        old = [look for look in self._looks[:-1] if 0.5 * TREND_S <= now - look[0] <= TREND_S + PERIOD_S]
-        if not old:
+        aged = [look for look in self._looks[:-1] if now - look[0] >= 0.5 * TREND_S]
+        if not aged:
             return 0.0
+        old = next((look for look in aged if now - look[0] <= TREND_S + PERIOD_S), aged[-1])
         before = self._looks[-2]
-        whole = (available - old[0][1]) / (now - old[0][0])
+        whole = (available - old[1]) / (now - old[0])
         return max(whole, (available - before[1]) / max(now - before[0], 1e-3))
 
     def _find_stall(self) -> float:
-        """The share of the last second that all waited."""
+        """The share of the last second that all waited; 0.0 where that is not known."""
         (then, _, old), (now, _, new) = self._looks[0], self._looks[-1]
-        return (new - old) / 1e6 / (now - then) if now - then >= TREND_S and old else 0.0
+        if old is None or new is None or now - then < TREND_S:
+            return 0.0
+        return (new - old) / 1e6 / (now - then)

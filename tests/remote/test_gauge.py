@@ -30,11 +30,15 @@ def guard() -> Iterator[Any]:
 
 
 def run(
-    gauge: Any, available: Callable[[float], float | None], seconds: float, stall: Callable[[float], int] = lambda _: 1
+    gauge: Any,
+    available: Callable[[float], float | None],
+    seconds: float,
+    stall: Callable[[float], int | None] = lambda _: 1,
+    period_s: float = PERIOD_S,
 ) -> tuple[float, str]:
     """Look at a course of memory; gives when it was judged and why, or (inf, "")."""
-    for step in range(round(seconds / PERIOD_S)):
-        now = step * PERIOD_S
+    for step in range(round(seconds / period_s)):
+        now = step * period_s
         left = available(now)
         if why := gauge.judge(now, None if left is None else int(left), stall(now)):
             return now, why
@@ -80,6 +84,25 @@ def test_a_node_that_stands_still_near_the_floor_is_relieved(guard: Any) -> None
     assert "stands still 80% of the time" in why
     far = run(guard.memory.Gauge(FLOOR), lambda _: 60 * GIB, 5, lambda t: int(1 + 0.8e6 * t))
     assert far == (float("inf"), "")
+
+
+def test_a_slowed_guard_still_sees_that_it_is_low_that_it_falls_and_that_all_stand_still(guard: Any) -> None:
+    for period_s in (0.7, 1.2, 9.0):
+        low = run(guard.memory.Gauge(FLOOR), lambda _: 2 * GIB, 60, period_s=period_s)
+        assert low == (period_s, "2.0 GiB available, at least 4.0 GiB wanted")
+    _, why = run(guard.memory.Gauge(FLOOR), lambda t: (16 - 7.5 * t) * GIB, 9, period_s=1.2)
+    assert "it falls by 7.5 GiB a second" in why
+    at, why = run(guard.memory.Gauge(FLOOR), lambda _: 6 * GIB, 9, lambda t: int(1 + 0.8e6 * t), 1.2)
+    assert at == 1.2
+    assert "stands still 80% of the time" in why
+
+
+def test_a_node_that_never_stood_still_since_its_start_is_relieved_as_soon(guard: Any) -> None:
+    at, why = run(guard.memory.Gauge(FLOOR), lambda _: 6 * GIB, 5, lambda t: int(0.8e6 * t))
+    assert at < 0.7, "a total of 0 is known"
+    assert "stands still 80% of the time" in why
+    late = run(guard.memory.Gauge(FLOOR), lambda _: 6 * GIB, 2, lambda t: None if t < 1 else 10**9)
+    assert late == (float("inf"), ""), "what was not known before is not 0"
 
 
 def test_what_cannot_be_read_is_no_reason(guard: Any) -> None:

@@ -11,10 +11,29 @@ from dataclasses import dataclass
 
 _AMOUNT = r"[\d.,]{1,12} (?:bytes|[KMGT]iB)"
 _FLOOR = re.compile(
-    rf"memory floor: {_AMOUNT} available(?:, at least {_AMOUNT} wanted)?(?:, and it falls by {_AMOUNT} a second)?"
-    r"(?:, and the node stands still \d{1,3}% of the time)?"
+    rf"memory floor: (?P<left>{_AMOUNT}) available(?:, at least (?P<floor>{_AMOUNT}) wanted)?"
+    rf"(?:, and it falls by (?P<fall>{_AMOUNT}) a second)?"
+    r"(?:, and the node stands still (?P<stall>\d{1,3})% of the time)?"
 )
 _TIME = re.compile(r"its time was up: (\d{1,9}) s after its start")
+
+
+@dataclass(frozen=True, slots=True)
+class LowMemory:
+    """What the guard saw when it acted, in its own words for amounts; "" where it did not tell."""
+
+    left: str
+    floor: str = ""
+    fall: str = ""
+    """By so much a second."""
+    stall: str = ""
+    """Per cent of the time that everything waited for memory."""
+
+
+def read_low_memory(words: str) -> LowMemory | None:
+    """The guard's figures, where these words tell that memory was why; else None. Total."""
+    found = _FLOOR.search(words[:4096])
+    return LowMemory(**{name: text or "" for name, text in found.groupdict().items()}) if found is not None else None
 
 
 @dataclass(frozen=True, slots=True)

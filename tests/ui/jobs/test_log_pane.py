@@ -272,6 +272,27 @@ def test_what_a_search_finds_comes_as_it_is_found_and_it_can_be_stopped(page: De
     assert not log.found.stop.isVisible()
 
 
+def test_a_search_that_was_stopped_at_once_goes_on_nowhere_that_another_one_had_come_to(
+    page: DeploymentsPage, desk: Desk
+) -> None:
+    log = page.detail.log
+
+    async def search(*_args: object) -> Answer:
+        return Answer(lines(5, 2), True, 1000, next_offset=500)
+
+    async def stopped(*_args: object) -> Answer:
+        QTest.mouseClick(log.found.stop, LEFT)
+        return Answer((), False, 0)
+
+    desk.answers["search_lines"] = search
+    QTest.keyClicks(log.head.words, "one")
+    log.search_node()
+    assert log.found.older.isVisible()
+    desk.answers["search_lines"] = stopped
+    log.search_node()
+    assert not log.found.older.isVisible(), "nothing was searched: there is no place to go on from"
+
+
 def test_a_pattern_that_cannot_be_read_leaves_no_lines_that_another_one_found(
     page: DeploymentsPage, desk: Desk
 ) -> None:

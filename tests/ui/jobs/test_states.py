@@ -20,7 +20,7 @@ from ui.jobs.job_list import fault_lines
 from ui.jobs.log_rows import RowMaker
 from ui.jobs.model import DeploymentsModel
 from ui.jobs.view import DeploymentsPage
-from ui.jobs.words.fault import LESS_MEMORY, read_fault
+from ui.jobs.words.fault import read_fault
 from ui.jobs.words.speed import verdict_mark, verdict_title
 from ui.jobs.words.standing import proof_time_s, start_summary
 from ui.widgets.paint import text_width
@@ -74,7 +74,7 @@ def test_what_the_guard_did_is_told_as_cause_evidence_and_advice(qtbot: QtBot, d
 def test_why_the_guard_acted_early_is_evidence(more: str, seen: str) -> None:
     fault = read_fault(replace(BROKEN, message=f"Load the model: {FLOOR}{more}"), "spark-bd26")
     assert fault.evidence == f"3.8 GiB of memory were left, its floor is 4.0 GiB{seen}"
-    assert fault.remedy == LESS_MEMORY
+    assert fault.remedy == BROKEN.remedy
 
 
 def test_a_last_line_stands_behind_the_cause() -> None:

@@ -181,7 +181,7 @@ class LogPane(LogView):
         self.found.older.setVisible(False)
         self.found.stop.setVisible(True)
         self.rows.setCurrentWidget(self.found)
-        self._search_number, self._shown = self._search_number + 1, 0
+        self._search_number, self._shown, self._next_offset = self._search_number + 1, 0, before_offset
         level = _LEVELS.get(wanted.level, "")
         feeds.start(self._fetch_found, self._search_number, self._job_id, pattern, level, before_offset)
 

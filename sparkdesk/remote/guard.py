@@ -32,6 +32,8 @@ CRASHES, CRASHES_WITHIN_S = 3, 900.0  # so many in so long are a loop
 WAIT_S = 0.5
 CAUSE_BYTES = 1 << 20
 OOM_SCORE, OWN_OOM_SCORE = 500, -900
+NO_FLOOR = 1 << 62
+FAULTS = (OSError, RuntimeError, MemoryError)  # what a node short of memory or files answers to nearly any call
 LOST = b"\n[sparkdesk] %d bytes of the log are lost here: the disk was full\n"
 ERROR = re.compile(rb"\b(?:ERROR|FATAL|CRITICAL)\b|(?:[Ee]rror|Exception)\b|^[\d.]{5,} E |out of memory|ptxas f|flag:")
 MILD = re.compile(rb"\[sparkdesk\]|(?:\(\w[^()]+\) *)*(?:DEBUG|INFO|WARNING)[: ]|[\d.]+ [DIW] |.{20,50}\[[DIVW]\] ")
@@ -108,7 +110,10 @@ def find_cause(job: Any, since: int) -> str:
 
 def look_at_newer(job: Any, record: Record) -> tuple[int, float, int]:
     """Of jobs started after ours: how many run, how long to wait for one that just ended, the lowest floor of one."""
-    count, rest_s, floor, beside = 0, 0.0, 1 << 62, os.path.dirname(job.folder)
+    count = 0
+    rest_s = 0.0
+    floor = NO_FLOOR
+    beside = os.path.dirname(job.folder)
     for name in os.listdir(beside):
         other = here.Job(os.path.join(beside, name))
         with contextlib.suppress(here.JobError, OSError, LookupError, TypeError, ValueError):  # not ours
@@ -155,6 +160,10 @@ class Guard:
         self._more: Record = {}
         self._over = threading.Event()
         self._ended_at: list[float] = []
+        self._floor = int(self._spec.get("memory_floor_bytes") or 0)
+        self._gauge = memory.Gauge(self._floor)
+        self._act_at = 0.0
+        self._lower_until = 0.0
         state, found, _ = job.derive_state()
         self._is_found = state == "running"  # under another guard that is gone
         fresh: Record = {
@@ -164,6 +173,9 @@ class Guard:
         }  # fmt: skip
         self._record: Record = found if self._is_found else fresh
         self._record.update(guard_pid=os.getpid(), guard_pid_ticks=here.read_start(os.getpid()))
+        limit_s = float(self._spec.get("stop_after_s") or 0.0)
+        spent_s = time.time() - self._record["started_ms"] / 1000
+        self._due = time.monotonic() + limit_s - spent_s if limit_s else 0.0
         for name in () if self._is_found else ("why.json", "proved.json"):
             job.remove(name)
 
@@ -241,28 +253,43 @@ class Guard:
             self._log.say(str(error))
 
     def _watch(self) -> None:
-        """The thread that looks at memory and time."""
-        own, limit_s = int(self._spec.get("memory_floor_bytes") or 0), self._spec.get("stop_after_s")
-        gauge, act_at, lower_until = memory.Gauge(own), 0.0, 0.0
-        spent_s = time.time() - self._record["started_ms"] / 1000
-        due = time.monotonic() + float(limit_s) - spent_s if limit_s else 0.0
+        """The thread that looks at memory and time. A look that fails ends nothing: the next one follows."""
         while not self._over.wait(memory.PERIOD_S):
-            now = time.monotonic()
-            gauge.floor = gauge.floor if now < lower_until else own  # who left less may have ended since
-            why = gauge.judge(now, memory.read_available_bytes(), memory.read_stall_us())
-            if due and now > due and self._ask("time", f"its time was up: {limit_s} s after its start"):
-                threading.Thread(target=self._end_engine, daemon=True).start()
-            if not why or not self._record["pid"]:
-                act_at = 0.0
-            elif now >= act_at:
-                newer, rest_s, floor = look_at_newer(self._job, self._record)  # what one held comes back after its end
-                if floor < gauge.floor:  # the newer one's plan leaves less, and knows it: that is no reason to end ours
-                    gauge.floor, lower_until = floor, now + LOWER_S
-                    continue
-                act_at = now + rest_s + (0.0 if act_at else NEXT_AFTER_S * newer)
-                if now >= act_at:
-                    self._kill(why, gauge.figures)
-                    act_at = time.monotonic() + NEXT_AFTER_S  # docker may not have ended it: then once more
+            for look in (self._look_at_memory, self._look_at_time):
+                with contextlib.suppress(*FAULTS):
+                    look()
+
+    def _look_at_time(self) -> None:
+        if not self._due or time.monotonic() < self._due:
+            return
+        reason = f"its time was up: {self._spec['stop_after_s']} s after its start"
+        if self._ask("time", reason) or self._kind == "time":
+            threading.Thread(target=self._end_engine, daemon=True).start()
+        self._due = 0.0  # only now: where there is no memory for a thread, the next look tries again
+
+    def _look_at_memory(self) -> None:
+        now, gauge = time.monotonic(), self._gauge
+        if now >= self._lower_until:  # who left less may have ended since
+            gauge.floor = self._floor
+        why = gauge.judge(now, memory.read_available_bytes(), memory.read_stall_us())
+        if not why or not self._record["pid"]:
+            self._act_at = 0.0
+            return
+        if now < self._act_at:
+            return
+        try:
+            newer, rest_s, floor = look_at_newer(self._job, self._record)
+        except FAULTS:  # whether one is newer is not known, and that memory ends is
+            newer, rest_s, floor = 0, 0.0, NO_FLOOR
+        if floor < gauge.floor:  # the newer one's plan leaves less, and knows it: that is no reason to end ours
+            gauge.floor = floor
+            self._lower_until = now + LOWER_S
+            return
+        is_first = not self._act_at
+        self._act_at = now + rest_s + (NEXT_AFTER_S * newer if is_first else 0.0)  # what one held comes back after it
+        if now >= self._act_at:
+            self._kill(why, gauge.figures)
+            self._act_at = time.monotonic() + NEXT_AFTER_S  # docker may not have ended it: then once more
 
     def _kill(self, why: str, figures: Record) -> None:
         """Kill the engine at once; write down why before, if that can be done at once."""
@@ -272,12 +299,17 @@ class Guard:
                 note = threading.Thread(target=self._note_why, daemon=True)
                 note.start()
                 note.join(0.2)
-        if self._container:
-            try:
-                here.ask_docker("kill", self._container, timeout_s=5.0)
-            except here.JobError:  # renamed, or docker is slow
-                self._stop_container(0)
-        here.send_signal(here.find_members(self._record), signal.SIGKILL)
+        try:
+            if self._container:
+                self._kill_container()
+        finally:
+            here.send_signal(here.find_members(self._record), signal.SIGKILL)
+
+    def _kill_container(self) -> None:
+        try:
+            here.ask_docker("kill", self._container, timeout_s=5.0)
+        except here.JobError:  # renamed, or docker is slow
+            self._stop_container(0)
 
     def _note_why(self) -> None:
         self._log.say(self._reason)

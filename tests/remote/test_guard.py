@@ -158,6 +158,30 @@ def test_a_folder_beside_it_that_cannot_be_read_does_not_end_the_guarding(tmp_pa
     assert end_of(node, folder)["kind"] == "memory"
 
 
+def test_a_guard_that_cannot_look_at_the_other_jobs_kills_all_the_same(tmp_path: Path) -> None:
+    node = Node(tmp_path, sys.executable)
+    set_memory(node, 900 * MIB)
+    pid = node.run("start", node.put("alone", ["sleep", "600"], memory_floor_bytes=500 * MIB))["pid"]
+    away = node.jobs.rename(node.jobs.with_name("away"))
+    try:
+        set_memory(node, 100 * MIB)
+        wait_for(lambda: session_of(pid) == [])
+    finally:
+        away.rename(node.jobs)
+        clean(node)
+
+
+def test_a_time_that_is_up_while_there_is_no_memory_for_a_thread_ends_the_job_when_there_is(node: Node) -> None:
+    folder = node.put("timed", ["sleep", "600"], stop_after_s=2)
+    pid = node.run("start", folder)["pid"]
+    guard = json.loads((folder / "job.json").read_text())["guard_pid"]
+    resource.prlimit(guard, resource.RLIMIT_AS, (1, resource.RLIM_INFINITY))
+    time.sleep(3.0)
+    assert session_of(pid) != []
+    resource.prlimit(guard, resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    assert end_of(node, folder)["kind"] == "time"
+
+
 def test_a_node_without_meminfo_is_no_reason_to_kill(node: Node) -> None:
     node.env["SPARKDESK_ROOT"] = str(node.home / "nothing")
     folder = node.put("blind", ["sleep", "600"], memory_floor_bytes=500 * MIB)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from itertools import islice
+from itertools import islice, takewhile
 from types import MappingProxyType
 
 from sparkdesk.core.cluster.server_report import ENGINE_TITLES
@@ -82,12 +82,12 @@ def table_problems(request: LaunchRequest, tables: FlagTables) -> list[Problem]:
 
 
 def _table_problem(fault: Fault, table: FlagTable) -> Problem:
-    name = "".join(letter if letter.isprintable() else "?" for letter in fault.name[:MOST_NAME_CHARS])
+    name = _shown(fault.name)
     if fault.message == STRAY:
         name = "A word"  # it may be a secret: it is not shown
     release = f"{ENGINE_TITLES.get(table.engine, table.engine)} {table.version}"
     if fault.message == ONE_WORD:
-        words, remedy = f"{name.split()[0]} and its value are one word", "Write flag and value as two words."
+        words, remedy = f"{name} and its value are one word", "Write flag and value as two words."
     elif fault.message == STRAY:
         words, remedy = f"A word of the extra flags {STRAY}", f"Write the flag before it; its release is {release}."
     else:
@@ -111,6 +111,12 @@ def promised_flag(word: str) -> str:
     return ""
 
 
+def _shown(name: str) -> str:
+    """The part of a flag's name that may be shown: behind a space or a letter that cannot be seen stands a value."""
+    is_of_name = takewhile(lambda letter: letter.isprintable() and not letter.isspace(), name.strip())
+    return "".join(islice(is_of_name, MOST_NAME_CHARS))
+
+
 def _name(word: str) -> str:
     return word.partition("=")[0].strip().replace("_", "-")
 
@@ -122,7 +128,7 @@ def _flag_problems(request: LaunchRequest, word: str) -> list[Problem]:
     is_given = name.startswith("--") and not name.startswith("--no-")
     is_secret_flag = is_given and _SECRET_FLAG.search(name[2:].replace("-", "_").upper())
     if is_secret_flag or SECRET_VALUE.search(word):
-        return [_secret(name[:40] if is_secret_flag else "the value of a flag", "extra_flags")]
+        return [_secret(_shown(name) if is_secret_flag else "the value of a flag", "extra_flags")]
     if _OPEN.search(word):
         return [_error("An extra flag listens on all networks", _REACH, "extra_flags")]
     if name in _TWICE and not is_custom:

@@ -148,5 +148,22 @@ def test_a_wrong_value_of_a_flag_is_warned_of_and_the_value_not_shown() -> None:
     assert "geheimnis" not in problem.message + problem.remedy
 
 
+@settings(max_examples=80, deadline=None)
+@given(
+    st.sampled_from(("vllm", "sglang", "trtllm", "llamacpp")),
+    st.sampled_from(("--hf-tokenx", "--max-modle-len", "--seed", "--nope", "-x", "--MY_TOKEN", "--x")),
+    st.sampled_from(("\t", " ", "\n", "\r\n", "\xa0", "\u2028", "\u200b", "\x1f", "\x7f", "=", " = ", "\t=")),
+    st.sampled_from(("", "_TOKEN", "\tTOKEN", " a=b", "=c")),
+)
+def test_no_value_of_any_word_is_shown(engine: str, flag: str, between: str, end: str) -> None:
+    found = warnings_of(engine, f"{flag}{between}geheimnis{end}")
+    assert not [one for one in found if "geheimnis" in one.message + one.remedy]
+
+
+def test_a_flag_and_its_value_in_one_word_are_named_without_the_value() -> None:
+    (problem,) = warnings_of("vllm", "--hf-tokenx\tgeheimnis")
+    assert problem.message.startswith("--hf-tokenx and its value are one word")
+
+
 def test_a_promised_flag_is_an_error_once_and_no_unknown_flag() -> None:
     assert [one.severity for one in warnings_of("llamacpp", "--hos", "x")] == [Severity.ERROR]

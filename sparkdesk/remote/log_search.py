@@ -12,6 +12,7 @@ Stdlib only, Python 3.8+.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -23,7 +24,7 @@ LINE_BYTES = 8 * 1024
 RANGE_BYTES, BLOCK_BYTES = 4 << 20, 1 << 19
 SEARCH_LINES, SEARCH_BYTES, SEARCH_S, STRAY_S, TELL_S = 5000, 4 << 20, 120.0, 5.0, 0.3
 """Lines and bytes of a whole answer; seconds of a whole search, in one block, and between two parts that are told."""
-ANSWER_BYTES = 600_000
+ANSWER_BYTES, PATTERN_CHARS = 600_000, 1000
 PART = "and only a part was searched"
 LATE = "it took too long, " + PART
 ERROR = re.compile(
@@ -76,9 +77,13 @@ def read_level(line: bytes) -> str:
 def blocks_backward(folder: str, before: int) -> Iterator[tuple[bytes, int, int]]:
     """(whole lines, offset of their first byte, offset behind their last), the newest first, from an offset on
     (negative: from the end). Of a line of many megabytes its beginning and its end are kept."""
-    rest, behind, start = b"", -1, 0
+    rest, behind, at = b"", -1, 0
     for start, path in reversed(list_log_files(folder)):
-        with open(path, "rb") as file:
+        with contextlib.ExitStack() as opened:
+            try:
+                file = opened.enter_context(open(path, "rb"))
+            except FileNotFoundError:  # it was the oldest and made room meanwhile: there are no older lines
+                break
             at = os.fstat(file.fileno()).st_size + start
             at = at if before < 0 else min(at, before)
             behind = at if behind < 0 else behind
@@ -95,7 +100,7 @@ def blocks_backward(folder: str, before: int) -> Iterator[tuple[bytes, int, int]
                 yield data[cut:] + rest, at + cut, behind
                 rest, behind = data[:cut], at + cut
     if rest:
-        yield rest, start, behind
+        yield rest, at, behind
 
 
 def lines_of(data: bytes, first: int, behind: int) -> list[tuple[bytes, int]]:
@@ -142,9 +147,11 @@ class Search:
     """Goes back through a log, from an offset (negative: the end), for lines that match."""
 
     def __init__(self, folder: str, pattern: str, level: str, before: int) -> None:
-        """Raises re.error, OverflowError, RecursionError for what is no pattern."""
+        """Raises re.error, OverflowError, RecursionError for what is no pattern, ValueError for one too long."""
+        if len(pattern) > PATTERN_CHARS:
+            raise ValueError("the pattern is longer than %s characters" % format(PATTERN_CHARS, ","))
         self._folder, self._before = folder, before
-        self._wanted = re.compile(pattern[:1000], re.IGNORECASE)
+        self._wanted = re.compile(pattern, re.IGNORECASE)
         self._worst = LEVELS.index(level) if level in LEVELS else 0
         word = re.sub(r"\\([^\w\s])|\\( )", r"\1\2", pattern)
         is_word = word.isascii() and re.escape(word) in (pattern, pattern.replace(" ", "\\ "))
@@ -152,7 +159,7 @@ class Search:
         self._whole = None if is_word or UNSAFE.search(pattern) else re.compile(pattern, re.IGNORECASE | re.MULTILINE)
         self._lines: list[list[Any]] = []
         self._count = self._told = 0
-        self._end = self._next = max(before, 0)
+        self._end = self._reached = self._next = max(before, 0)
 
     def may_match(self, data: bytes) -> bool:
         """Whether a line of a block may match: a quick look, so that most blocks need no second one."""
@@ -173,7 +180,8 @@ class Search:
                 signal.setitimer(signal.ITIMER_REAL, STRAY_S)  # it ends a pattern that goes astray in a single line
                 is_more = self.may_match(data) and self._take(lines_of(data, first, behind))
                 signal.setitimer(signal.ITIMER_REAL, 0.0)
-                self._next = self._next if is_more else first
+                if not is_more:  # the next search leaves out the line that ends where it begins: it is looked at by now
+                    self._reached, self._next = first, first + 1
                 now_s = time.monotonic()
                 if now_s - began_s > SEARCH_S and not is_more:
                     is_more, problem = True, LATE
@@ -191,15 +199,15 @@ class Search:
     def _part(self) -> Record:
         lines, self._lines = self._lines[::-1], []
         files = list_log_files(self._folder)
-        left = max(self._next - files[0][0], 0) if files else 0
-        return {"lines": lines, "scanned": max(self._end - self._next, 0), "left": left, "next": self._next}
+        left = max(self._reached - files[0][0], 0) if files else 0
+        return {"lines": lines, "scanned": max(self._end - self._reached, 0), "left": left, "next": self._next}
 
     def _take(self, lines: list[tuple[bytes, int]]) -> bool:
         """Those of a block that match; whether it was enough."""
         for line, at in lines:
             if self._count >= SEARCH_LINES or self._told > SEARCH_BYTES:
                 return True
-            self._next = at
+            self._reached = self._next = at
             shown = show_line(line, at)
             is_bad = not self._worst or LEVELS.index(read_level(line[:LINE_BYTES])) >= self._worst
             if shown[1] and at != self._before and is_bad and self._wanted.search(shown[1]):
@@ -219,9 +227,12 @@ def search(folder: str, pattern: str, level: str = "", before: int = -1) -> Iter
         started = Search(folder, pattern, level, before)
     except (re.error, OverflowError, RecursionError) as error:
         words = f"the pattern is not understood: {error}"[:200]
-        part: Record = {"lines": [], "scanned": 0, "left": 0, "next": max(before, 0)}
-        return iter([dict(part, over=True, more=False, problem=words)])
-    return started.run()
+    except ValueError as error:
+        words = str(error)
+    else:
+        return started.run()
+    part: Record = {"lines": [], "scanned": 0, "left": 0, "next": max(before, 0)}
+    return iter([dict(part, over=True, more=False, problem=words)])
 
 
 def main(argv: list[str]) -> int:

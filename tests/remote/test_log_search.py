@@ -159,3 +159,77 @@ def test_a_search_tells_how_far_it_is_and_ends_when_nobody_reads(tmp_path: Path)
         assert b"left" in process.stdout.readline()
         process.stdout.close()
         assert process.wait(timeout=20) == 0
+
+
+PAGES = """
+import random
+
+def pages_of(folder, limit):
+    found, before = [], -1
+    while True:
+        globals()["SEARCH_LINES"] = limit
+        *_, last = parts = list(search(folder, "x", "", before))
+        found = [row for part in reversed(parts) for row in part["lines"]] + found
+        if not last["more"]:
+            return found
+        assert last["next"] != before, before
+        before = last["next"]
+
+def write_log(folder, data, cuts):
+    os.mkdir(folder)
+    for start, end in zip([0, *cuts], [*cuts, len(data)]):
+        with open(os.path.join(folder, "log-%015d" % start), "wb") as file:
+            file.write(data[start:end])
+
+dice = random.Random(7)
+for number in range(150):
+    rows = [dice.choice(["", "y" * dice.randrange(9), "x" * dice.randrange(1, 30) + str(at)]) for at in range(40)]
+    data = "\\n".join(rows).encode() + dice.choice([b"", b"\\n"])
+    folder = os.path.join(sys.argv[1], str(number))
+    write_log(folder, data, sorted(dice.sample(range(1, len(data)), 2)))
+    for size in (1, 2, dice.randrange(3, 30), dice.randrange(30, 300), 1 << 19):
+        BLOCK_BYTES, told = size, [row for row in rows if "x" in row]
+        for limit in (1, 2, dice.randrange(3, 20), 5000):
+            found = [row[1] for row in pages_of(folder, limit)]
+            assert found == told, (data, size, limit, found)
+print('{"is_same": true}')
+"""
+
+
+def changed(tail: str) -> bytes:
+    """log_search.py with other last lines in place of its `main`."""
+    head, sign, _ = SEARCH.decode().rpartition('\n\nif __name__ == "__main__":')
+    assert sign
+    return (head + "\n" + tail).encode()
+
+
+def test_all_pages_of_a_search_are_the_whole_search_whatever_the_blocks_and_the_limits(tmp_path: Path) -> None:
+    argv = [PYTHON, "-I", "-S", "-", str(tmp_path)]
+    done = subprocess.run(argv, input=changed(PAGES), capture_output=True, timeout=60, check=False)
+    assert done.stdout == b'{"is_same": true}\n', done.stderr.decode()[-2000:]
+
+
+def test_a_file_that_is_rotated_away_meanwhile_holds_no_older_lines(tmp_path: Path) -> None:
+    put_job(tmp_path, "one", b"gone\n")
+    put_job(tmp_path, "one", b"a\nbegun ", start=5)
+    job = put_job(tmp_path, "one", b"here\nlast\n", start=13)
+    tail = """
+listed = list_log_files(sys.argv[2])
+list_log_files = lambda folder: listed
+for file in listed[:2]:
+    os.remove(file[1])
+sys.exit(main(sys.argv[1:]))
+"""
+    assert texts(parts("range", job, 0, 1000, program=changed(tail))[-1]) == ["here", "last"]
+    put_job(tmp_path, "one", b"gone\n")
+    put_job(tmp_path, "one", b"a\nbegun ", start=5)
+    found = parts("search", job, "", program=changed(tail))
+    assert [row[1] for part in reversed(found) for row in part["lines"]] == ["here", "last"]
+    assert (found[-1]["problem"], found[-1]["more"]) == ("", False)
+
+
+def test_a_pattern_that_is_too_long_is_refused_in_plain_words(tmp_path: Path) -> None:
+    job = put_job(tmp_path, "one", b"a" * 2000 + b"\n")
+    assert len(texts(ask("search", job, "a" * 1000))) == 1
+    answer = ask("search", job, "a" * 1001)
+    assert (texts(answer), answer["problem"]) == ([], "the pattern is longer than 1,000 characters")

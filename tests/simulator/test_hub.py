@@ -11,7 +11,11 @@ import pytest
 from tests.simulator.conftest import PROJECT, Simulator
 
 FREE, GATED = "Qwen/Qwen3-8B", "meta-llama/Llama-3.1-8B-Instruct"
-FETCH = (PROJECT / "sparkdesk" / "remote" / "fetch.py").read_bytes()
+PROGRAMS = {f"{name}.py": (PROJECT / "sparkdesk" / "remote" / f"{name}.py").read_text() for name in ("fetch", "hub")}
+PUT = (
+    "import json, os, sys; os.makedirs('dl', exist_ok=True)\n"
+    + "[open('dl/' + n, 'w').write(t) for n, t in json.load(sys.stdin).items()]"
+)
 
 
 async def get(connection: asyncssh.SSHClientConnection, path: str, *words: str) -> tuple[int, bytes, str]:
@@ -24,8 +28,9 @@ async def get(connection: asyncssh.SSHClientConnection, path: str, *words: str) 
 
 async def fetch(connection: asyncssh.SSHClientConnection, repo: str, environment: str = "") -> dict[str, object]:
     """The last line of our own program that fetches a model, run on the node."""
-    command = f"SPARKDESK_RETRY_S=0.05 SPARKDESK_SPARE_BYTES=0 {environment} python3 - {repo} main"
-    result = await connection.run(command, input=FETCH, encoding=None, timeout=90)
+    await connection.run(f'python3 -c "{PUT}"', input=json.dumps(PROGRAMS), check=True)
+    command = f"SPARKDESK_RETRY_S=0.05 SPARKDESK_SPARE_BYTES=0 {environment} python3 dl/fetch.py {repo} main"
+    result = await connection.run(command, encoding=None, timeout=90)
     found: dict[str, object] = json.loads(bytes(result.stdout or b"").splitlines()[-1])
     return found
 

@@ -100,7 +100,8 @@ async def test_what_others_do_to_a_container_is_said_and_nothing_of_it_is_left_o
     async with asyncio.timeout(30):  # once its end and its log are kept, a step of ours removes it
         while await desk.containers():
             await asyncio.sleep(0.2)
-    assert any("Its container is removed" in line.text for line in desk.stack.launcher.log(job.job_id).past)
+        while not any("Its container is removed" in line.text for line in desk.stack.launcher.log(job.job_id).past):
+            await asyncio.sleep(0.05)
 
     job = await desk.launch(JobState.READY, *OVER)
     await desk.say("docker", "rm", "--force", await desk.containers())

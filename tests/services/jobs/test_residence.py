@@ -26,6 +26,9 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
     set_memory(rig, 10 * GIB)
     await rig.start()
     yield rig
+    for job in rig.launcher.jobs.value:  # `end_jobs` takes them for jobs of another boot: their boot id is the root's
+        if not job.state.is_over and not job.account:
+            await rig.launcher.stop(job.job_id)
     await rig.close()
     await asyncio.to_thread(end_jobs, tmp_path)
 

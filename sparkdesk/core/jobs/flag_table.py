@@ -25,6 +25,9 @@ ABBREVIATED = ("vllm", "sglang")
 """Their parsers take the beginning of a name that only one flag has. Source: Python's argparse."""
 DOTTED = ("vllm",)
 """--flag.key value sets one key of a flag whose value is JSON. Source: vLLM's argument parser."""
+NEGATED = ("vllm",)
+"""Each switch has its --no-... too. Source: vLLM's parser gives switches argparse.BooleanOptionalAction; SGLang's are
+store_true, and llama.cpp's table has each --no-... of its own."""
 WITHOUT_EQUALS = ("llamacpp",)
 """It looks the whole word up. Source: llama.cpp's common/arg.cpp."""
 UNKNOWN = "is not known"
@@ -48,7 +51,7 @@ class Flag:
 
 @dataclass(frozen=True, slots=True)
 class FlagTable:
-    """All flags of one release. `flags` has them by every spelling: aliases, and --no-... where a flag is a switch."""
+    """All flags of one release. `flags` has them by every spelling: aliases, and --no-... where the engine takes it."""
 
     engine: str
     version: str
@@ -79,14 +82,19 @@ def read_flag_table(data: bytes) -> FlagTable:
                 raise ValueError(f"takes: {row['takes']}")
             flag = Flag(str(row["name"]), row["takes"], tuple(map(str, row.get("choices", []))))
             flags |= dict.fromkeys((flag.name, *map(str, row.get("aliases", []))), flag)
-        switches = {
-            "--no-" + name[2:]: flag for name, flag in flags.items() if flag.takes == "none" and name[:2] == "--"
-        }
-        return FlagTable(str(table["engine"]), str(table["version"]), MappingProxyType(switches | flags))
+        engine = str(table["engine"])
+        if engine in NEGATED:
+            flags = _negations(flags) | flags
+        return FlagTable(engine, str(table["version"]), MappingProxyType(flags))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise SettingsError(
             "A table of engine flags is damaged", remedy="Install SparkDesk again.", detail=str(error)
         ) from error
+
+
+def _negations(flags: Mapping[str, Flag]) -> dict[str, Flag]:
+    """--no-... of every switch."""
+    return {"--no-" + name[2:]: flag for name, flag in flags.items() if flag.takes == "none" and name[:2] == "--"}
 
 
 def check_flags(words: Sequence[str], table: FlagTable) -> list[str]:

@@ -29,6 +29,7 @@ def faults_of(engine: str, *words: str) -> list[Fault]:
         ("vllm", ("-tp=1",)),
         ("sglang", ("--schedule-conserv", "0.3")),
         ("sglang", ("--schedule-policy=lpm",)),
+        ("llamacpp", ("--no-agent",)),
         ("llamacpp", ("--ctx_size", "9", "--top-k", "-1", "-np", "2")),
         ("trtllm", ("--max_beam_width=1",)),
     ],
@@ -46,6 +47,8 @@ def test_each_spelling_that_an_engines_parser_takes_is_known(engine: str, words:
         ("sglang", ("--schedule-policy.x=1",), "--schedule-policy.x", "--schedule-policy"),
         ("llamacpp", ("--ctx-siz", "5"), "--ctx-siz", "--ctx-size"),
         ("vllm", ("--qqqqqqqqqqqqqqqqqq",), "--qqqqqqqqqqqqqqqqqq", ""),
+        ("sglang", ("--no-trust-remote-code",), "--no-trust-remote-code", "--trust-remote-code"),
+        ("llamacpp", ("--no-version",), "--no-version", "--version"),
     ],
 )
 def test_a_flag_that_is_not_in_the_table_is_named_with_the_nearest_one(

@@ -140,6 +140,9 @@ async def test_the_place_of_the_one_that_leaves_counts_as_free_and_never_more_th
         deployment.plan = replace(deployment.plan, ledgers=(ledger,))
         freed = without_job(node, deployment)
         assert freed.mem_available_bytes == available
+        (own,) = [one for one in node.residents if one.job_id == first]
+        loading = replace(node, residents=(replace(own, is_loading=True, coming_bytes=None),))
+        assert without_job(loading, deployment).mem_available_bytes is None, "how much of it came is not known"
     deployment.plan = replace(deployment.plan, ledgers=())
     assert without_job(node, deployment).mem_available_bytes is None, "what is not known is no full node"
     other = replace(node, record=rig.launcher.node_contexts.value[1].record)

@@ -152,6 +152,8 @@ def without_job(node: NodeContext, leaving: Deployment) -> NodeContext:
     staying = tuple(one for one in node.residents if one.job_id != leaving.job_id)
     loading = tuple(one.title for one in staying if one.is_loading)
     node = replace(node, residents=staying, loading=loading)
+    if own is not None and own.is_loading and own.coming_bytes is None:
+        return replace(node, used_ports=ports, mem_available_bytes=None)  # how much of its plan it has is not known
     freed = planned_bytes(leaving.plan, node.record.id)
     if freed is None or node.mem_total_bytes is None or node.mem_available_bytes is None:
         return replace(node, used_ports=ports, mem_available_bytes=None)  # what it holds is not known

@@ -33,6 +33,8 @@ WAIT_S = 0.5
 CAUSE_BYTES = 1 << 20
 OOM_SCORE, OWN_OOM_SCORE = 500, -900
 NO_FLOOR = 1 << 62
+LAST_WAY = 2  # of the ways to follow a container
+DOCKER_AGAIN_S = 2.0  # between two tries to start docker's client
 FAULTS = (OSError, RuntimeError, MemoryError)  # what a node short of memory or files answers to nearly any call
 LOST = b"\n[sparkdesk] %d bytes of the log are lost here: the disk was full\n"
 ERROR = re.compile(rb"\b(?:ERROR|FATAL|CRITICAL)\b|(?:[Ee]rror|Exception)\b|^[\d.]{5,} E |out of memory|ptxas f|flag:")
@@ -180,7 +182,19 @@ class Guard:
             job.remove(name)
 
     def run(self) -> Record:
-        """Run the engine until it ends for good."""
+        """Run the engine until it ends for good. What befalls us ends it, too: nothing runs that nobody watches."""
+        try:
+            return self._run()
+        except BaseException as error:
+            self._ask("guard", f"its guard failed: {type(error).__name__}: {error}"[:400])
+            with contextlib.suppress(here.JobError, *FAULTS):
+                self._note_why()  # told even where docker does not say whether the container has ended
+                self._end_engine()
+                if not self._container or not (self._job.find_container() or {}).get("running"):
+                    self._close(None)
+            raise
+
+    def _run(self) -> Record:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._take_signal)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -336,9 +350,6 @@ class Guard:
             self._copy_output(engine.poll)
             code = engine.wait()
             return self._follow_container(code) if self._container else code
-        except BaseException:  # whatever befell us, nothing runs that nobody watches
-            self._end_engine()
-            raise
         finally:
             here.end_members(self._record, here.GRACE_S)
 
@@ -378,17 +389,26 @@ class Guard:
             if not container["running"]:
                 self._more["container"] = container
                 return code if container["status"] == "created" else container["code"]
-            since = os.path.getmtime(self._job.path("log"))
-            ways = (["logs", "--follow", "--since", f"{since:.3f}"], ["logs", "--follow", "--tail", "0"], ["wait"])
             self._log.say(f"docker's client has ended ({code}), the container runs: following it again")
             begun = time.monotonic()
-            engine = self._start(["docker", *ways[way], container["id"]], dict(os.environ))
+            try:
+                engine = self._start(["docker", *self._find_words(way), container["id"]], dict(os.environ))
+            except FAULTS as error:  # docker's program may be replaced just now: no reason to end what runs
+                self._log.say(f"docker cannot be started: {error}")
+                time.sleep(DOCKER_AGAIN_S)
+                continue
             with contextlib.suppress(OSError):  # on a full disk it is followed all the same
                 self._job.write("job.json", self._record)
             self._copy_output(engine.poll)
             is_short = time.monotonic() - begun < 2.0
-            way = min(way + 1, len(ways) - 1) if engine.wait() != 0 and is_short else way
+            way = min(way + 1, LAST_WAY) if engine.wait() != 0 and is_short else way
             time.sleep(0.2)
+
+    def _find_words(self, way: int) -> list[str]:
+        """Docker's words to follow a container that runs; the higher the number, the less they ask of docker."""
+        if way == 0:
+            return ["logs", "--follow", "--since", f"{os.path.getmtime(self._job.path('log')):.3f}"]
+        return ["logs", "--follow", "--tail", "0"] if way < LAST_WAY else ["wait"]
 
     def _find_container(self) -> Record | None:
         """The container; where docker does not answer it is not known, so we ask until it does."""
@@ -415,11 +435,16 @@ class Guard:
 
     def _start(self, argv: list[str], env: dict[str, str]) -> subprocess.Popen[bytes]:
         """Start a program in a session of its own, as the one that the record names."""
-        with open(os.open(self._open_output(), os.O_RDWR), "wb", 0) as end:  # it reads too: our end is not the engine's
-            engine = subprocess.Popen(
-                argv, env=env, cwd=os.path.expanduser(str(self._spec.get("cwd") or "~")),
-                stdin=subprocess.DEVNULL, stdout=end, stderr=subprocess.STDOUT, start_new_session=True,
-            )  # fmt: skip
+        path = self._open_output()
+        try:
+            with open(os.open(path, os.O_RDWR), "wb", 0) as end:  # it reads too: our end is not the engine's
+                engine = subprocess.Popen(
+                    argv, env=env, cwd=os.path.expanduser(str(self._spec.get("cwd") or "~")),
+                    stdin=subprocess.DEVNULL, stdout=end, stderr=subprocess.STDOUT, start_new_session=True,
+                )  # fmt: skip
+        except BaseException:
+            os.close(self._output)
+            raise
         if not self._container:
             write_oom_score(engine.pid, OOM_SCORE)
         self._record.update(pid=engine.pid, pgid=engine.pid, pid_ticks=here.read_start(engine.pid))

@@ -290,6 +290,16 @@ def test_why_it_was_killed_is_told_even_when_the_guard_went_with_it(node: Node) 
     assert end_of(node, folder)["reason"] == "memory floor: 1.0 GiB available"
 
 
+def test_a_guard_that_fails_says_why_and_leaves_nothing_running(node: Node) -> None:
+    words = 'sleep 600 & sleep 1; echo "{" > "$0/proved.json"; exit 3'
+    folder = node.put("mark", ["sh", "-c", words, "{folder}"], restart_limit=1)
+    pid = node.run("start", folder)["pid"]
+    ended = end_of(node, folder)
+    assert ended["kind"] == "guard"
+    assert ended["reason"].startswith("its guard failed: JobError: proved.json cannot be read")
+    assert session_of(pid) == []
+
+
 def test_guarding_costs_next_to_nothing(tmp_path: Path) -> None:
     """CPU time, not wall time: at most half a hundredth of a core, measured over two seconds of guarding."""
     node = Node(tmp_path, sys.executable)

@@ -6,6 +6,7 @@ The docker here is tests/remote/docker_stand_in.py: real processes behind docker
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -242,6 +243,29 @@ def test_a_daemon_that_is_away_for_a_while_does_not_end_the_job(node: Node, dock
     wait_for(lambda: state_of(node, folder) == "running")
     os.kill(pid, 0)
     node.run("stop", folder)
+
+
+def test_a_docker_that_is_replaced_just_now_does_not_end_the_job(node: Node, docker: Docker) -> None:
+    """Its program is gone right behind the question whether the container runs, as in the middle of an upgrade."""
+    folder = put_boxed(node)
+    tools = node.home / "bin"
+    for name in ("sh", "sleep", "mv"):
+        (tools / name).symlink_to(str(shutil.which(name)))
+    node.env["PATH"] = str(tools)  # no other docker is found
+    node.run("start", folder)
+    pid = docker.pid()
+    ask = f'{sys.executable} -S {STAND_IN} "$@"; code=$?; [ "$1" = inspect ] && mv "$0" "$0.away"; exit $code\n'
+    (tools / "new").write_text(f"#!/bin/sh\n{ask}")
+    (tools / "new").chmod(0o755)
+    (tools / "docker").rename(tools / "old")
+    (tools / "new").rename(tools / "docker")
+    kill(client_of(node, folder))
+    wait_for(lambda: "[sparkdesk] docker cannot be started: " in log_of(folder))
+    os.kill(pid, 0)
+    (tools / "old").rename(tools / "docker")
+    seen = log_of(folder).count("tick")
+    wait_for(lambda: log_of(folder).count("tick") > seen + 3)
+    assert node.run("stop", folder) == {"stopped": True}
 
 
 def test_a_launch_that_docker_refused_leaves_nothing_to_tidy_up(node: Node, docker: Docker) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from sparkdesk.core.command import Exit, Outcome, Refused
 from sparkdesk.core.errors import NO_CHANNEL_REMEDY, CommandFailed, NodeBusy, Unreachable
@@ -33,24 +33,30 @@ async def run_program(
     command = python_command([source], *args)
     outcome = await shell.run(command, stdin=source + stdin, timeout_s=timeout_s, max_bytes=MAX_ANSWER_BYTES)
     if not outcome.is_ok:
-        _raise_failure(shell.node, outcome, args)
+        raise_failure(shell.node, outcome, args)
     is_large = len(outcome.stdout) > LARGE_ANSWER_BYTES
     answer = await asyncio.to_thread(_read, outcome) if is_large else _read(outcome)
     if answer is None:
-        raise CommandFailed(
-            f"{shell.node} gave an answer that cannot be read",
-            remedy="Look at what the node's shell start-up files print, then repeat.",
-            detail=outcome.text[-2000:],
-            node=shell.node,
-        )
+        raise unreadable(shell.node, outcome.text)
     return answer
+
+
+def unreadable(node: str, text: str) -> CommandFailed:
+    """What to raise for a program that ended well and said nothing that can be read."""
+    return CommandFailed(
+        f"{node} gave an answer that cannot be read",
+        remedy="Look at what the node's shell start-up files print, then repeat.",
+        detail=text[-2000:],
+        node=node,
+    )
 
 
 def _read(outcome: Outcome) -> dict[str, Any] | None:
     return last_object(outcome.text)
 
 
-def _raise_failure(node: str, outcome: Outcome, args: Sequence[str]) -> None:
+def raise_failure(node: str, outcome: Outcome, args: Sequence[str]) -> NoReturn:
+    """Say why a program with these words did not end well. Raises CommandFailed, Unreachable, NodeBusy."""
     fate = outcome.fate
     if isinstance(fate, Refused):
         remedy = fate.remedy or NO_CHANNEL_REMEDY

@@ -10,6 +10,7 @@ import asyncio
 import os
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,10 +25,12 @@ from sparkdesk.core.playbooks.reader import last_object
 from sparkdesk.core.ports import Process, Shell
 from sparkdesk.core.program import python_command
 from sparkdesk.core.telemetry.frame import LineFramer
-from sparkdesk.services.remote_program import run_program
+from sparkdesk.services.remote_program import raise_failure, run_program, unreadable
 
 OLDER_BYTES = 256 * 1024
 MAX_LINES = 20_000
+PATTERN_CHARS = 1000
+"""As remote/log_search.py takes them."""
 LINE_CHARS = 8192
 MAX_OFFSET = 1 << 60
 TIMEOUT_S = 30.0
@@ -95,8 +98,12 @@ class LogArchive:
         the whole log in one go. `on_part` hears what was found so far and how far it is, twice a second or so; False
         ends the search.
 
-        Raises PlanError when the pattern is none, and a NodeError when the node cannot be asked.
+        Raises PlanError when the pattern is none or too long, and a NodeError when the node cannot be asked.
         """
+        if len(pattern) > PATTERN_CHARS:
+            raise PlanError(
+                f"The pattern is longer than {PATTERN_CHARS:,} characters", remedy="Search for a part of it."
+            )
         try:
             re.compile(pattern)
         except (re.error, OverflowError, RecursionError) as error:
@@ -110,18 +117,22 @@ class LogArchive:
                 asyncio.timeout(SEARCH_TIMEOUT_S),
                 shell.open(python_command([self._program], *words)) as process,
             ):
-                await process.write(self._program)
-                await process.close_stdin()
+                with suppress(Unreachable):  # what has ended already takes no program: its outcome says why
+                    await process.write(self._program)
+                    await process.close_stdin()
                 async for part, is_over in _parts(process):
                     found = _join(found, part, node_id)
                     if is_over or not on_part(found):
                         return found
+                outcome = await process.outcome()
         except TimeoutError:
-            pass
-        raise Unreachable(
-            f"The search of the log on {shell.node} broke off", remedy="Check the connection, then search again.",
-            node=shell.node,
-        )  # fmt: skip
+            raise Unreachable(
+                f"The search of the log on {shell.node} broke off", remedy="Check the connection, then search again.",
+                node=shell.node,
+            ) from None  # fmt: skip
+        if not outcome.is_ok:
+            raise_failure(shell.node, outcome, words)
+        raise unreadable(shell.node, outcome.text)
 
     async def save(self, job_id: str, node_id: str, path: Path | str) -> int:
         """Write the whole log as it lies on the node into a file of this computer; gives its bytes.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sparkdesk.core.errors import CommandFailed, PlanError
+from sparkdesk.core.errors import CommandFailed, PlanError, Unreachable
 from sparkdesk.services.jobs.log_archive import LogArchive, LogSearch
 from tests.fakes.shell import LocalShell
 
@@ -73,8 +73,40 @@ async def test_a_pattern_with_quotes_and_commands_is_only_a_pattern(archive: Log
     assert not (tmp_path / "bad").exists()
     with pytest.raises(PlanError, match="not a pattern"):
         await archive.search(JOB, "n1", "(")
+    with pytest.raises(PlanError, match="longer than 1,000"):
+        await archive.search(JOB, "n1", "x" * 1001)
     with pytest.raises(PlanError, match="no job"):
         await archive.search("../../etc", "n1", "x")
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        (b"import sys\nsys.exit('the disk went away')", "code 1: the disk went away"),
+        (b"print('hello')", "cannot be read"),
+        (b"import os\nos.kill(os.getpid(), 9)", "137"),
+    ],
+)
+async def test_a_search_that_breaks_off_says_why(program: bytes, words: str, tmp_path: Path) -> None:
+    shell = LocalShell(tmp_path, node="n1")
+    with pytest.raises(CommandFailed) as caught:
+        await LogArchive(lambda _: shell, program).search(JOB, "n1", "x")
+    assert words in f"{caught.value} {caught.value.detail}"
+
+
+async def test_a_search_whose_line_is_lost_is_not_known_to_have_ended(tmp_path: Path) -> None:
+    shell = LocalShell(tmp_path, node="n1")
+    program = b"import time\nprint('{\"lines\": []}', flush=True)\ntime.sleep(60)"
+    with pytest.raises(Unreachable, match="not known how search ended"):
+        await LogArchive(lambda _: shell, program).search(JOB, "n1", "x", on_part=lambda _part: shell.cut() is None)
+
+
+async def test_a_search_on_a_node_without_python_names_what_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/sh").symlink_to("/bin/sh")
+    shell = LocalShell(tmp_path, node="n1", env={"PATH": str(tmp_path / "bin")})
+    with pytest.raises(CommandFailed, match="no python3"):
+        await LogArchive(lambda _: shell, PROGRAM).search(JOB, "n1", "x")
 
 
 async def test_the_log_is_saved_whole_or_not_at_all(archive: LogArchive, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 
 from sparkdesk.core.findings.concern import Concern, Judgement, Severity, concern_id
-from sparkdesk.core.jobs.appraisal.judge import has_fallen, rate_words
+from sparkdesk.core.jobs.appraisal.judge import has_fallen, is_long_enough, rate_words
 from sparkdesk.core.jobs.appraisal.live_speed import LiveSpeed
 from sparkdesk.core.jobs.appraisal.verdict_json import Verdicts
 from sparkdesk.core.jobs.record import JobStatus
@@ -49,10 +49,10 @@ class Suspicion:
         self._seen = readings
         self._speed.take(now_s, dict(readings))
         was, rates = kept.first.measured_tok_s, self._speed.rates()
-        if not rates or not was > 0.0:
+        if not rates or not was > 0.0 or not is_long_enough(kept.first):
             return False
         slowest = min(rates, key=lambda rate: rate.tok_s)
-        is_fallen = has_fallen(kept.first, kept.last.measured_tok_s)
+        is_fallen = has_fallen(kept.first, kept.last.measured_tok_s, kept.last.answer_tokens)
         is_quick = slowest.tok_s >= AGAIN * was
         if is_quick and not is_fallen:
             self._rest_s = REST_S
@@ -72,8 +72,9 @@ def judge_fall(job: JobStatus, kept: Verdicts, node_id: str) -> Judgement:
     """One finding for a job whose last check was more than 15 % below its first one."""
     key = concern_id(RULE, node_id, job.job_id)
     first, last = kept.first, kept.last
-    if job.state.is_over or not has_fallen(first, last.measured_tok_s):
-        return Judgement(key, is_known=job.state.is_over or math.isfinite(last.measured_tok_s))
+    if job.state.is_over or not has_fallen(first, last.measured_tok_s, last.answer_tokens):
+        is_told = math.isfinite(last.measured_tok_s) and is_long_enough(last)
+        return Judgement(key, is_known=job.state.is_over or is_told)
     was, now = rate_words(first.measured_tok_s), rate_words(last.measured_tok_s)
     share = 100.0 * (1.0 - last.measured_tok_s / first.measured_tok_s)
     causes = "; ".join(f"{cause.words}: {cause.evidence}" for cause in last.causes[:3])

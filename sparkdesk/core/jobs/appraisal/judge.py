@@ -50,7 +50,7 @@ def judge_sample(
     pace = Pace.UNKNOWN
     if not note:
         pace = Pace.SLOWER if rate < expected.low else Pace.FASTER if rate > expected.high else Pace.AS_EXPECTED
-    is_fallen = first is not None and not sample.failure and has_fallen(first, rate)
+    is_fallen = first is not None and not sample.failure and has_fallen(first, rate, sample.answer_tokens)
     if is_fallen and first is not None:
         was = fall_note(first)
         note = f"{was}. {note}" if note else was
@@ -92,9 +92,16 @@ def share_words(verdict: Verdict) -> str:
     return f"{5 * round(share / 5) if share >= 7.5 else round(share)} %"
 
 
-def has_fallen(first: Verdict, now_tok_s: float) -> bool:
-    """Whether a later figure is more than 15 % below a job's own first one."""
+def has_fallen(first: Verdict, now_tok_s: float, answer_tokens: int = LEAST_ANSWER) -> bool:
+    """Whether a later figure is more than 15 % below a job's own first one; never by an answer that is too short."""
+    if not (is_long_enough(first) and answer_tokens >= LEAST_ANSWER):
+        return False
     return math.isfinite(first.measured_tok_s) and now_tok_s < (1.0 - FALL) * first.measured_tok_s
+
+
+def is_long_enough(verdict: Verdict) -> bool:
+    """Whether its answer had enough tokens to say something of its rate."""
+    return verdict.answer_tokens >= LEAST_ANSWER
 
 
 def fall_note(first: Verdict) -> str:

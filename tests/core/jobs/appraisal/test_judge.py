@@ -117,6 +117,17 @@ def test_a_server_is_held_against_itself_although_it_was_slow_from_the_start() -
     assert has_fallen(judged(34.0), 28.0)
 
 
+def test_an_answer_that_is_too_short_to_judge_is_no_fall_and_no_baseline() -> None:
+    first, short = judged(57.9), judge_sample(sample(20.0, answer=5), PREDICTED, EAGER, at_ms=2, first=judged(57.9))
+    assert (short.causes, "57.9" in short.note) == ((), False)
+    assert not has_fallen(first, 20.0, 5)
+    unknown = judge_fall(JOB, Verdicts(first, short), "spark-a")
+    assert (unknown.concern, unknown.is_known) == (None, False), "a fall that was found is not over by it either"
+    no_baseline = judge_sample(sample(90.0, answer=5), PREDICTED, NOTHING, at_ms=1)
+    assert not has_fallen(no_baseline, 40.0)
+    assert judge_fall(JOB, Verdicts(no_baseline, judged(40.0)), "spark-a").concern is None
+
+
 def test_a_server_that_fell_is_told_its_causes_where_nobody_knows_what_it_should_do() -> None:
     first = judge_sample(sample(57.9), None, NOTHING, at_ms=1, simulated="simulated GB10")
     fallen = judge_sample(sample(38.0), None, EAGER, at_ms=2, simulated="simulated GB10", first=first)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -106,6 +107,18 @@ def test_what_keeps_looking_slow_is_asked_about_less_and_less() -> None:
 def test_a_server_that_fell_is_looked_at_again_when_it_is_quick_again() -> None:
     assert raised_at(Engine("vllm", lambda _now_s: TOK_S), chat(1, 400.0), 400.0, FALLEN)
     assert not raised_at(Engine("vllm", lambda _now_s: 26.0), chat(1, 400.0), 400.0, FALLEN)
+
+
+def test_a_first_answer_that_was_too_short_is_nothing_to_be_held_against() -> None:
+    short = replace(FIRST, answer_tokens=5)
+    slow = Engine("vllm", lambda _now_s: 0.5 * TOK_S)
+    assert raised_at(slow, chat(1, 400.0), 400.0)
+    assert not raised_at(slow, chat(1, 400.0), 400.0, Verdicts(short, short))
+
+
+def test_a_last_answer_that_was_too_short_says_of_no_server_that_it_fell() -> None:
+    kept = replace(FALLEN, last=replace(FALLEN.last, answer_tokens=5))
+    assert not raised_at(Engine("vllm", lambda _now_s: TOK_S), chat(1, 400.0), 400.0, kept)
 
 
 def test_a_long_context_is_held_against_what_it_should_do() -> None:

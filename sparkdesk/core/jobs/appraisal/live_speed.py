@@ -54,6 +54,19 @@ class _Made:
     context_tokens: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Busy:
+    """Pages on which one request ran, however many: their count, and the longest context (NaN: not told)."""
+
+    pages: int = 0
+    context_tokens: float = NAN
+
+    def with_page(self, context_tokens: float) -> _Busy:
+        """These pages and one more."""
+        known = [each for each in (self.context_tokens, context_tokens) if math.isfinite(each)]
+        return _Busy(self.pages + 1, max(known, default=NAN))
+
+
 class LiveSpeed:
     """One job's. Two ways, never mixed: engines that count the seconds of decoding tell of whole requests between two
     moments of rest; all others, and requests without a rest, of the stretches within a request."""
@@ -62,8 +75,8 @@ class LiveSpeed:
         self._pages: deque[_Page] = deque(maxlen=3)
         self._rest: _Page | None = None
         """The last page on which nothing ran, while what ran since was one request at most."""
-        self._busy: list[float] = []
-        """The contexts on the busy pages since then."""
+        self._busy = _Busy()
+        """The busy pages since then."""
         self._whole: deque[_Made] = deque()
         self._parts: deque[_Made] = deque()
 
@@ -73,7 +86,7 @@ class LiveSpeed:
         is_cut = now_s - before_s > GAP_S or page.get(GENERATED_TOKENS, 0.0) < before.get(GENERATED_TOKENS, 0.0)
         if is_cut:  # a silence, or an engine that was started again
             self._pages.clear()
-            self._rest, self._busy = None, []
+            self._rest, self._busy = None, _Busy()
         self._pages.append((now_s, page))
         self._take_whole(now_s, page)
         self._take_part()
@@ -97,11 +110,11 @@ class LiveSpeed:
                 made = _request_between(self._rest, (now_s, page), self._busy)
                 if made is not None:
                     self._whole.append(made)
-            self._rest, self._busy = (now_s, page), []
+            self._rest, self._busy = (now_s, page), _Busy()
         elif running == 1.0 and self._rest is not None:
-            self._busy.append(page.get(KV_TOKENS, NAN))
+            self._busy = self._busy.with_page(page.get(KV_TOKENS, NAN))
         else:
-            self._rest, self._busy = None, []
+            self._rest, self._busy = None, _Busy()
 
     def _take_part(self) -> None:
         """The stretch between the two pages before the newest, where all of it is of one and the same request."""
@@ -118,19 +131,18 @@ class LiveSpeed:
             self._parts.append(_Made(ended_s, grown, ended_s - begun_s, ended.get(KV_TOKENS, NAN)))
 
 
-def _request_between(earlier: _Page, later: _Page, busy: list[float]) -> _Made | None:
+def _request_between(earlier: _Page, later: _Page, busy: _Busy) -> _Made | None:
     """The one request between two rests; None where there was none, more than one, or that cannot be told."""
     (rest_s, before), (now_s, page) = earlier, later
     tokens, seconds = _growth(before, page, GENERATED_TOKENS), _growth(before, page, DECODE_S)
     requests = _growth(before, page, TTFT_COUNT)
-    if not (tokens > 1.0 and seconds > 0.0) or not busy:
+    if not (tokens > 1.0 and seconds > 0.0) or not busy.pages:
         return None
-    if requests > 1.0 or (math.isnan(requests) and (len(busy) < BUSY_PAGES or seconds > now_s - rest_s)):
+    if requests > 1.0 or (math.isnan(requests) and (busy.pages < BUSY_PAGES or seconds > now_s - rest_s)):
         return None  # one alone takes no longer than all the time there was
     if requests == 1.0:
         tokens -= 1.0  # the first token ends the prompt; its time is not among those of decoding
-    known = [context for context in busy if math.isfinite(context)]
-    return _Made(now_s, tokens, seconds, max(known) if known else NAN)
+    return _Made(now_s, tokens, seconds, busy.context_tokens)
 
 
 def _is_alone(page: Mapping[str, float]) -> bool:

@@ -6,6 +6,7 @@ Traffic is replayed through a made-up engine (`traffic.py`) whose page is read e
 from __future__ import annotations
 
 import math
+import pickle
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -157,6 +158,21 @@ def test_an_engine_that_was_silent_or_started_again_is_watched_anew() -> None:
         for at_s, page in pages:
             speed.take(at_s, page)
         assert len(speed.rates()) == count
+
+
+def test_a_request_without_end_takes_no_more_room_and_its_longest_context_counts() -> None:
+    rest = {"requests_running": 0.0, "generated_tokens_total": 100.0, "decode_seconds_sum": 1.0}
+    after = rest | {"generated_tokens_total": 9100.0, "decode_seconds_sum": 301.0}
+    contexts = [math.nan, 7000.0, 500.0, math.inf, *[300.0] * 4000, math.nan]
+    speed = LiveSpeed()
+    speed.take(0.0, rest)
+    sizes = []
+    for at, context in enumerate(contexts, 1):
+        speed.take(0.1 * at, rest | {"requests_running": 1.0, "kv_tokens": context})
+        sizes.append(len(pickle.dumps(speed)))
+    speed.take(0.1 * len(contexts) + 0.1, after)
+    assert [(rate.tok_s, rate.context_tokens) for rate in speed.rates()] == [(30.0, 7000.0)]
+    assert max(sizes) < min(sizes) + 500
 
 
 def test_what_is_no_number_or_not_told_tells_nothing() -> None:

@@ -60,7 +60,8 @@ def write(path: str, cells: dict[str, Any]) -> None:
         with open(path + ".new", "w") as file:
             json.dump(cells, file)
     except OSError:
-        os.remove(path + ".new")
+        with contextlib.suppress(OSError):  # it may not even have been made
+            os.remove(path + ".new")
         raise
     os.replace(path + ".new", path)
 
@@ -148,7 +149,7 @@ def supervise(folder: str, program: str, words: list[str]) -> int:
         except ValueError:
             continue
         if isinstance(found, dict):  # how far it was stays beside how it ended
-            last = dict(last, again=None, **found) if "ok" in found else found
+            last = {**last, "again": None, **found} if "ok" in found else found
         if time.monotonic() - written_s >= WRITE_EVERY_S:
             written_s = time.monotonic()
             with contextlib.suppress(OSError):  # a full disk: the program meets it too, and says so
@@ -168,7 +169,8 @@ def supervise(folder: str, program: str, words: list[str]) -> int:
     try:
         write(os.path.join(folder, "end.json"), last)
     except OSError:
-        os.close(os.open(os.path.join(folder, "full"), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        with contextlib.suppress(OSError):  # no file can be made at all: then it is told as lost
+            os.close(os.open(os.path.join(folder, "full"), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
     finally:
         drop_secrets(folder)
     return 0

@@ -173,3 +173,25 @@ def test_a_full_disk_is_told_before_a_transfer_begins_and_when_its_end_cannot_be
 def test_only_a_folder_of_a_transfer_is_touched(node: Node, tmp_path: Path) -> None:
     argv = [sys.executable, "-I", "-S", str(TRANSFER), "stop", str(tmp_path)]
     assert subprocess.run(argv, env=node.env, capture_output=True, timeout=30, check=False).returncode == 1
+
+
+def test_a_disk_that_takes_no_file_at_all_is_told_as_full(node: Node) -> None:
+    """A real one: its room for names is used up by what must be there before a transfer begins."""
+    place = node.folder.parent
+    script = (
+        f"mount -t tmpfs -o nr_inodes=6 none {place} && mkdir {node.folder} || exit 99; cd {node.folder}"
+        ' && touch p.py lock asked && { touch more even_more 2>/dev/null; "$@"; }'
+    )
+    start = [sys.executable, "-I", "-S", str(TRANSFER), "start", str(node.folder), "p.py"]
+    argv = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, "sh", *start]
+    done = subprocess.run(argv, env=node.env, capture_output=True, timeout=30, check=False)
+    if done.returncode == 99 or b"unshare" in done.stderr:
+        pytest.skip("namespaces are not allowed here")
+    said = json.loads(done.stdout or b"{}")
+    assert (said.get("started"), said.get("kind")) == (False, "disk"), done.stderr
+
+
+def test_a_last_line_that_speaks_of_another_try_is_an_end(node: Node) -> None:
+    node.start('print(\'{"ok": true, "again": {"in_s": 1}, "bytes": 5}\')')
+    said = node.until("done")
+    assert (said["bytes"], said["again"]) == (5, {"in_s": 1})

@@ -141,7 +141,7 @@ class Hub:
             return self.opener.open(request, timeout=TIMEOUT_S)
         except urllib.error.HTTPError as error:
             with error:
-                if error.code == 416:
+                if error.code == 416 and at:
                     return None
                 raise refusal_of(error, bool(self.token)) from None
 

@@ -7,7 +7,9 @@ import json
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -124,3 +126,25 @@ def test_a_hub_on_https_that_sends_on_to_http_is_refused(node: Node, hub: Hub) -
         said = node.fetch("o/n", "main", FIRST)
     assert (said["ok"], said["kind"]) == (False, "redirect")
     assert hub.cdn_asked == []
+
+
+class NoRange(BaseHTTPRequestHandler):
+    """Says to everything that it has no such range."""
+
+    def do_GET(self) -> None:
+        """Answer."""
+        self.send_error(416)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Silent."""
+
+
+def test_a_list_whose_range_is_refused_although_none_was_asked_for_is_a_no(node: Node) -> None:
+    with HTTPServer(("127.0.0.1", 0), NoRange) as server:
+        node.env["HF_ENDPOINT"] = f"http://127.0.0.1:{server.server_address[1]}"
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        said = node.lines()
+        server.shutdown()
+        thread.join()
+    assert (said[-1]["ok"], said[-1]["kind"]) == (False, "refused")

@@ -100,8 +100,8 @@ class Meter:
             first_s, first = self.seen[0]
             rate = (done - first) / (now - first_s) if now - first_s >= 1.0 else None
             counts = {"done": done, "total": self.total, "files_done": self.files_done, "files": self.count}
-            waits = sorted((end_s, cells["why"], cells) for end_s, cells in self.again.values() if end_s > now)
-            again = {"again": dict(waits[0][2], in_s=waits[0][0] - now)} if waits else {}
+            waits = sorted((one for one in self.again.values() if one[0] > now), key=lambda one: one[0])
+            again = {"again": dict(waits[0][1], in_s=waits[0][0] - now)} if waits else {}
             hub.say(**counts, rate=rate, eta_s=(self.total - done) / rate if rate else None, active=files, **again)
 
 
@@ -129,6 +129,7 @@ def fetch_blob(asked: Any, url: str, wanted: Any, folder: str, meter: Meter) -> 
         error: Any = OSError("it ended early")
         try:
             with hold(partial, wanted, meter) as file:
+                had = size_of(partial)  # who held it before us may have written
                 if size_of(blob) == wanted.size:  # who held it before us brought it
                     os.unlink(partial)
                     break

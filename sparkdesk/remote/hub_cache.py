@@ -420,8 +420,10 @@ def is_held(path: str) -> bool:
         return False
     try:
         fcntl.flock(number, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         return True
+    except OSError:  # a disk without locks: nobody can hold it
+        return False
     finally:
         os.close(number)
     return False

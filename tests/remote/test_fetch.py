@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -293,3 +294,48 @@ def test_a_disk_that_fills_in_the_middle_is_named_and_with_room_it_goes_on(node:
     assert "full" in said[0]["message"]
     assert "Make room" in said[0]["remedy"]
     assert int(done.stdout.splitlines()[-1]) == len(SHARD)
+
+
+def test_who_waits_for_another_download_that_leaves_wrong_bytes_starts_once_more(node: Node) -> None:
+    partial = node.repo / "blobs" / f"{hashlib.sha256(SHARD).hexdigest()}.incomplete"
+    partial.parent.mkdir(parents=True)
+    with partial.open("wb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        process = node.begin("o/n", "main", FIRST)
+        assert process.stdout is not None
+        assert any(b"another download brings it" in line for line in iter(process.stdout.readline, b""))
+        other.write(b"y" * len(SHARD))
+    out, _ = process.communicate(timeout=50)
+    assert json.loads(out.splitlines()[-1])["ok"] is True
+    assert (node.snapshot / FIRST).read_bytes() == SHARD
+
+
+def test_a_file_is_growing_only_while_somebody_holds_its_lock(node: Node) -> None:
+    partial = node.repo / "blobs" / f"{hashlib.sha256(SHARD).hexdigest()}.incomplete"
+    partial.parent.mkdir(parents=True)
+    partial.write_bytes(b"y")
+    assert [model["is_growing"] for model in node.cache_program("list")["models"]] == [False]
+    with partial.open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        assert [model["is_growing"] for model in node.cache_program("list")["models"]] == [True]
+    without = """import errno, fcntl, runpy, sys
+def flock(*_): raise OSError(errno.ENOLCK, "No locks available")
+fcntl.flock = flock
+sys.argv = [sys.argv[1], "list"]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+    argv = [sys.executable, "-I", "-S", "-c", without, str(REMOTE / "hub_cache.py")]
+    done = subprocess.run(argv, env=node.env, capture_output=True, timeout=50, check=False)
+    told = json.loads(done.stdout.splitlines()[-1])["models"]
+    assert [model["is_growing"] for model in told] == [False], "a disk without locks"
+
+
+def test_two_files_that_wait_for_the_same_moment_are_told(node: Node) -> None:
+    both = """import runpy, sys
+meter = runpy.run_path(sys.argv[1])["Meter"](2, 2)
+meter.again = {name: (1e12, {"why": "line cut", "try": 1}) for name in "ab"}
+meter.tell()
+"""
+    argv = [sys.executable, "-I", "-S", "-c", both, str(REMOTE / "fetch.py")]
+    done = subprocess.run(argv, env=node.env, capture_output=True, timeout=50, check=True)
+    assert json.loads(done.stdout)["again"]["why"] == "line cut"

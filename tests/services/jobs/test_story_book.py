@@ -11,9 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from sparkdesk.core.jobs.record import JobState, Phase, PhaseState
+from sparkdesk.core.jobs.record import JobState, JobStatus, Phase, PhaseState
 from sparkdesk.core.jobs.story import Story
-from sparkdesk.services.jobs.start.story_book import STORIES
+from sparkdesk.infra.store.sqlite_store import SqliteStore
+from sparkdesk.services.clock import SystemClock
+from sparkdesk.services.jobs.deployment import Deployment
+from sparkdesk.services.jobs.start.story_book import STORIES, StoryBook
+from sparkdesk.services.tasks import Tasks
 from tests.services.job_rig import Rig, end_jobs, free_port, until
 from tests.services.jobs.test_killed import kill_at
 
@@ -100,6 +104,34 @@ async def test_a_server_that_died_unseen_says_in_which_phase_and_the_time_that_i
         assert math.isfinite(served.phases[-1].seconds)
     finally:
         await later.close()
+
+
+@pytest.mark.parametrize("is_beside", [True, False])
+async def test_a_job_that_is_forgotten_while_its_story_is_written_is_not_written_again(is_beside: bool) -> None:
+    """Kept beside what goes on, and by one who waits for it."""
+    store, tasks = SqliteStore(None), Tasks()
+    await store.open()
+    book = StoryBook(store, tasks)
+    status = JobStatus("j" * 16, "tiny", "vLLM", ("n1",), JobState.LOADING, 0)
+    deployment = Deployment(status, None, None, SystemClock(), lambda: None)
+    deployment.recall(Story(restarts=1))
+    try:
+        if is_beside:
+            book.follow(deployment)
+        else:
+            tasks.start(book.keep, deployment)
+        while not book._kept:
+            await asyncio.sleep(0)
+        await book.forget(deployment.job_id)
+        book.follow(deployment)
+        await until(lambda: not tasks.names)
+        assert await store.documents(STORIES) == {}
+        book.recall(deployment)
+        await book.keep(deployment)
+        assert list(await store.documents(STORIES)) == [deployment.job_id], "taken up again it is kept again"
+    finally:
+        await tasks.close()
+        await store.close()
 
 
 async def test_the_tries_are_kept_with_how_each_of_them_ended(folder: Path) -> None:

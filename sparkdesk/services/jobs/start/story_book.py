@@ -27,6 +27,8 @@ class StoryBook:
         self._store = store
         self._tasks = tasks
         self._kept: dict[str, Story] = {}
+        self._forgotten: set[str] = set()
+        """Jobs of which nothing is kept any more, unless they are taken up again."""
         self._is_read = False
 
     async def load(self) -> None:
@@ -47,6 +49,7 @@ class StoryBook:
 
     def recall(self, deployment: Deployment) -> None:
         """Tell the job what was kept of it."""
+        self._forgotten.discard(deployment.job_id)
         story = self._kept.get(deployment.job_id)
         if story is not None:
             deployment.recall(story)
@@ -54,7 +57,7 @@ class StoryBook:
     def follow(self, deployment: Deployment) -> None:
         """It has changed: keep it beside what goes on, if a phase or a try of it is another."""
         if self._is_news(deployment):
-            self._tasks.start_exclusive(f"story of {deployment.job_id}", self.keep, deployment)
+            self._tasks.start_exclusive(_task_of(deployment.job_id), self.keep, deployment)
 
     async def keep(self, deployment: Deployment) -> None:
         """Keep it as it stands now; also what is told while it is being written."""
@@ -67,7 +70,9 @@ class StoryBook:
                 return
 
     async def forget(self, job_id: str) -> None:
-        """Its job is forgotten."""
+        """Its job is forgotten: what is being written of it ends, and no later story of it is kept."""
+        self._forgotten.add(job_id)
+        self._tasks.cancel(_task_of(job_id))
         self._kept.pop(job_id, None)
         try:
             await self._store.remove_document(STORIES, job_id)
@@ -75,7 +80,13 @@ class StoryBook:
             log.warning("how a job went is not forgotten: %s", error.sentence())
 
     def _is_news(self, deployment: Deployment) -> bool:
+        if deployment.job_id in self._forgotten:
+            return False
         kept, story = self._kept.get(deployment.job_id), deployment.story
         if kept is None:
             return story.restarts > 0 or any(phase.state is not PhaseState.TO_DO for phase in story.phases)
         return kept.marks != story.marks
+
+
+def _task_of(job_id: str) -> str:
+    return f"story of {job_id}"

@@ -328,15 +328,18 @@ def _words(request: LaunchRequest, spec: ModelSpec | None) -> tuple[str, ...]:
 
 def _reranking(request: LaunchRequest) -> list[str]:
     """What makes a ranker of a checkpoint that is saved as a chat model."""
-    is_plain = RERANKER.match(request.model) and not any(
-        word.startswith("--hf-overrides") for word in request.extra_flags
-    )
+    is_plain = RERANKER.match(request.model) and not _is_told(request, "--hf-overrides")
     return ["--hf-overrides", json.dumps(RANKER_CONFIG, separators=(",", ":"))] if is_plain else []
+
+
+def _is_told(request: LaunchRequest, flag: str) -> bool:
+    """Whether a person gives this flag, or one whose name begins so; vLLM takes underscores for dashes."""
+    return any(word.replace("_", "-").startswith(flag) for word in request.extra_flags)
 
 
 def _ranker_problems(request: LaunchRequest) -> list[Problem]:
     """Its answers are scores all the same without its own form of a prompt, and they mean nothing."""
-    is_told = any(word.startswith("--chat-template") for word in request.extra_flags)
+    is_told = _is_told(request, "--chat-template")
     if request.purpose != "rerank" or is_told or not RERANKER.match(request.model):
         return []
     words = f"vLLM scores with {request.model} only in the model's own form of a prompt, which the checkpoint lacks"
@@ -349,7 +352,7 @@ def _quiet_words(request: LaunchRequest) -> tuple[str, ...]:
 
     An image of a tuned build may be older than the flag that leaves other requests in the log.
     """
-    if any(word.partition("=")[0] in QUIET_FLAGS for word in request.extra_flags):
+    if any(word.partition("=")[0].replace("_", "-") in QUIET_FLAGS for word in request.extra_flags):
         return ()
     tuning = _tuning(request)
     if tuning is not None and tuning.image and not request.image:

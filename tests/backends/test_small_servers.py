@@ -71,6 +71,9 @@ def test_each_engine_is_told_its_purpose_in_its_own_words() -> None:
     assert embed[embed.index("--runner") + 1] == rerank[rerank.index("--runner") + 1] == "pooling"
     assert "--hf-overrides" not in embed
     assert json.loads(rerank[rerank.index("--hf-overrides") + 1])["classifier_from_token"] == ["no", "yes"]
+    for flag in ("--hf-overrides", "--hf_overrides", "--hf_overrides.x"):
+        told = words_of(ask("vllm", RERANK, extra_flags=(flag, "{}")))
+        assert [word for word in told if word.replace("_", "-").startswith("--hf-overrides")] == [flag]
     assert check_flags(rerank[rerank.index(RERANK) + 1 :], FLAG_TABLES["vllm"]) == []
     assert "--is-embedding" in words_of(ask("sglang", EMBED))
     embed = words_of(ask("llamacpp", EMBED))
@@ -88,7 +91,8 @@ def test_a_ranker_that_lacks_its_form_of_a_prompt_in_vllm_is_warned_of() -> None
 
     (remedy,) = warned(ask("vllm", RERANK))
     assert "llama.cpp" in remedy
-    assert warned(ask("vllm", RERANK, extra_flags=("--chat-template", "/t.jinja"))) == []
+    for flag in ("--chat-template", "--chat_template"):
+        assert warned(ask("vllm", RERANK, extra_flags=(flag, "/t.jinja"))) == []
     assert warned(ask("llamacpp", RERANK)) == []
     assert warned(ask("vllm", EMBED)) == []
 

@@ -17,8 +17,10 @@ SECRET_NAME = re.compile(
     r"(?:^|_)(?:TOKEN|SECRETS?|PASSWORDS?|PASSWD|CREDENTIALS?|APIKEY|(?:API|ACCESS|PRIVATE)_KEY)(?:_|$)"
 )
 SECRET_END = re.compile(r"(?:TOKEN|KEY|SECRET|PASSWORD)S?$")
-SECRET_VALUE = re.compile(r"(?<![A-Za-z0-9])(?:hf_[A-Za-z0-9]{8,}|sk-[A-Za-z0-9_-]{8,}|nvapi-[A-Za-z0-9_-]{8,})")
-"""How the hub's tokens and two makers' keys begin."""
+SECRET_VALUE = re.compile(
+    r"(?<![A-Za-z0-9])(?:hf_(?!overrides(?![A-Za-z0-9]))[A-Za-z0-9]{8,}|sk-[A-Za-z0-9_-]{8,}|nvapi-[A-Za-z0-9_-]{8,})"
+)
+"""How the hub's tokens and two makers' keys begin; hf_overrides is a flag of vLLM's."""
 LOADER_NAMES = frozenset({
     "BASH_ENV", "ENV", "PYTHONSTARTUP", "PYTHONPATH", "PYTHONHOME", "PYTHONINSPECT", "GCONV_PATH", "PATH", "IFS",
     "DOCKER_HOST", "GIT_SSH_COMMAND", "PERL5OPT", "NODE_OPTIONS", "PROMPT_COMMAND", "SHELLOPTS",

@@ -88,7 +88,7 @@ def _share_refusals(
         taken = launch_ledgers(setup, workload, place)
         return [_error(words.format("will not", ""), (_sentence(ways), SHARE_FIELD, _changes(ways)), taken)]
     if coming and asked <= available and asked > available - _bytes_of(coming, available):
-        remedy = f"Wait until it is ready. {_sentence(_share_ways(setup, workload, place, node))}".strip()
+        remedy = f"{_wait_words(coming)}. {_sentence(_share_ways(setup, workload, place, node))}".strip()
         return [_warning(words.format("may not", _coming_words(coming)), remedy)]
     return []
 
@@ -146,7 +146,7 @@ def _load_refusals(
     if coming and needed > (available - _bytes_of(coming, available)) * (share or 1.0):
         words = f"{setup.spec.title} may not go into {node.name}: its {parts} take {needed / GIB:.1f} GiB, and "
         words += f"{available / GIB:.1f} GiB are available{_coming_words(coming)}"
-        return [_warning(words, "Wait until it is ready, then look here again.", "nodes")]
+        return [_warning(words, f"{_wait_words(coming)}, then look here again.", "nodes")]
     return []
 
 
@@ -224,7 +224,12 @@ def _coming_words(loading: list[Neighbour]) -> str:
     names = " and ".join(one.title for one in loading)
     known = all(one.coming_bytes is not None for one in loading)
     size = f"up to {sum(one.coming_bytes or 0 for one in loading) / GIB:.1f} GiB" if known else "more"
-    return f", of which {names} takes {size} while it loads"
+    does = "takes {} while it loads" if len(loading) == 1 else "take {} while they load"
+    return f", of which {names} {does.format(size)}"
+
+
+def _wait_words(loading: list[Neighbour]) -> str:
+    return f"Wait until {'it is' if len(loading) == 1 else 'they are'} ready"
 
 
 def _stop_words(place: Place, node: NodeRoom, missing_bytes: float) -> str:

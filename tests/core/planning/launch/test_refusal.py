@@ -105,6 +105,15 @@ def test_a_server_that_still_loads_counts_with_what_it_will_take() -> None:
     assert not [one for one in found(request, 110.0, residents=ready) if one.field == "memory_fraction"]
 
 
+def test_two_servers_that_still_load_are_spoken_of_as_two() -> None:
+    loading = tuple(Resident(one, one, 20 * GIB, is_loading=True) for one in ("Tiny", "Chat"))
+    for request in (changed(PLAIN, memory_fraction=0.7), changed(SMOL, model="x/y")):
+        problems = found(request, 110.0, residents=loading, weight_files={GGUF: 80 * GIB})
+        (problem,) = [one for one in problems if "of which" in one.message]
+        assert "of which Tiny and Chat take up to 40.0 GiB while they load" in problem.message
+        assert problem.remedy.startswith("Wait until they are ready")
+
+
 def test_what_a_loading_server_has_by_now_is_not_counted_again() -> None:
     request = changed(PLAIN, memory_fraction=0.7)
     half = (Resident("a", "Tiny", 40 * GIB, is_loading=True, coming_bytes=25 * GIB),)

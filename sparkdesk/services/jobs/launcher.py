@@ -464,7 +464,7 @@ class Launcher:
                 job.endpoint for job in jobs if job.endpoint is not None and job.state.is_over and not job.stop_error
             )
             ended = {(endpoint.node_id, endpoint.port) for endpoint in over}
-            self._contexts.free_ports(ended & self._held - held)
+            self._contexts.free_ports(ended & (self._held - held))
             self._held = held
             self._contexts.publish()
 

@@ -333,7 +333,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 def test_two_files_that_wait_for_the_same_moment_are_told(node: Node) -> None:
     both = """import runpy, sys
 meter = runpy.run_path(sys.argv[1])["Meter"](2, 2)
-meter.again = {name: (1e12, {"why": "line cut", "try": 1}) for name in "ab"}
+meter.again = {str(n): (1e12, {"why": "line cut", "try": n}) for n in (1, 2)}
 meter.tell()
 """
     argv = [sys.executable, "-I", "-S", "-c", both, str(REMOTE / "fetch.py")]

@@ -1,5 +1,7 @@
 """Judges a node's memory for a job's guard: how much is left, how fast it falls, how long all wait for it.
 
+It also tells the kernel whom to end first, and keeps the guard's own pages in memory.
+
 Loaded by guard.py from the job's folder, where both lie. The one rule: what cannot be read is not known, and never a
 reason to end a server. Stdlib only, Python 3.8+. Environment: SPARKDESK_ROOT is put before /proc/meminfo and
 /proc/pressure.
@@ -7,17 +9,20 @@ reason to end a server. Stdlib only, Python 3.8+. Environment: SPARKDESK_ROOT is
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 ROOT = os.environ.get("SPARKDESK_ROOT", "").rstrip("/")
-PERIOD_S = 0.15  # between two looks
-TREND_S = 0.5
+PERIOD_S = 0.15  # between two looks: own choice
+TREND_S = 0.5  # the time whose fall is told: own choice
 AHEAD_S = 1.0
 """The fall of the last TREND_S, carried on for so long, must leave something: so long does a kill take."""
 NEAR = 2.0
 """Fall and waiting count only below so many floors: an engine may well take most of the memory in one moment."""
 STALL_SHARE = 0.5
 """All wait for memory half of the time, near the floor. Unverified on hardware [guard-pressure]."""
+OOM_SCORE = 500  # an engine's; own choice of -1000 to 1000. Source: proc_pid_oom_score_adj(5)
+OWN_OOM_SCORE = -900  # ours: nearly never, but -1000 is left to the system's own
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # at run time typing costs memory on the node
@@ -53,6 +58,22 @@ def read_stall_us() -> int | None:
     """How long all processes waited for memory at once, since boot; None where the kernel does not tell."""
     words = read_text(ROOT + "/proc/pressure/memory").partition("full ")[2].partition("total=")[2].split()
     return int(words[0]) if words and words[0].isdigit() else None
+
+
+def write_oom_score(pid: int, score: int) -> None:
+    """Whom the kernel ends first; a lower one than ours needs a right that we may not have."""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/oom_score_adj", "w") as file:
+        file.write(str(score))
+
+
+def lock_memory() -> None:
+    """Keep our own pages in memory where we may lock as much as we like: the usual limit is too small for a Python."""
+    import resource
+
+    if resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] == resource.RLIM_INFINITY:
+        import ctypes
+
+        ctypes.CDLL(None).mlockall(3)  # all of now and of later
 
 
 class Gauge:

@@ -25,13 +25,13 @@ import threading
 import time
 
 LOG_FILE_BYTES = int(os.environ.get("SPARKDESK_LOG_FILE_BYTES", 16 * 1024 * 1024))
-LOG_FILES = 16
+LOG_FILES = 16  # with the size above 256 MiB a rank: own choice
 LOWER_S = 5.0  # so long the lower floor of a newer job holds for an older one, until it is looked at again
 NEXT_AFTER_S = 1.5  # so long the guard of an older job waits for each newer one to go, and then for its memory
-CRASHES, CRASHES_WITHIN_S = 3, 900.0  # so many in so long are a loop
-WAIT_S = 0.5
-CAUSE_BYTES = 1 << 20
-OOM_SCORE, OWN_OOM_SCORE = 500, -900
+CRASHES = 3  # so many within CRASHES_WITHIN_S are a loop: own choice
+CRASHES_WITHIN_S = 900.0
+WAIT_S = 0.5  # for output, before the engine's end is looked for again: own choice
+CAUSE_BYTES = 1 << 20  # so much of the log's end is searched for a cause: own choice
 NO_FLOOR = 1 << 62
 LAST_WAY = 2  # of the ways to follow a container
 DOCKER_AGAIN_S = 2.0  # between two tries to start docker's client
@@ -60,14 +60,18 @@ def load_part(name: str) -> Any:
     return module
 
 
-here, memory = load_part("job"), load_part("gauge")
+here = load_part("job")
+memory = load_part("gauge")
 
 
 class Log:
     """The engine's output in files named by the offset of their first byte; the oldest are given up."""
 
     def __init__(self, job: Any) -> None:
-        self._job, self._fd, self._lost, self._lock = job, -1, 0, threading.Lock()
+        self._job = job
+        self._fd = -1
+        self._lost = 0
+        self._lock = threading.Lock()
         self._open()
 
     def _open(self) -> None:
@@ -77,7 +81,8 @@ class Log:
         fd = os.open(self._job.path(name), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         if self._fd >= 0:  # only now: where the disk has no room for the next file, this one is still ours
             os.close(self._fd)
-        self._fd, self._size = fd, 0
+        self._fd = fd
+        self._size = 0
         os.replace(self._job.path("log.new"), self._job.path("log"))
         for _, old in self._job.log_files()[:-LOG_FILES]:
             os.unlink(old)
@@ -85,7 +90,8 @@ class Log:
     def write(self, data: bytes) -> None:
         """Add output. A full disk loses it, which is said once there is room, and does not stop the engine."""
         with self._lock:
-            done, before = 0, LOST % self._lost if self._lost else b""
+            done = 0
+            before = LOST % self._lost if self._lost else b""
             with contextlib.suppress(OSError):
                 if self._size + len(data) > LOG_FILE_BYTES:
                     self._open()
@@ -100,7 +106,8 @@ class Log:
 
 def find_cause(job: Any, since: int) -> str:
     """The first line of the log behind an offset that tells why it failed, else that it failed; "" when none does."""
-    cause, since = b"", max(since, job.log_end() - CAUSE_BYTES)  # of a long life its end tells
+    cause = b""
+    since = max(since, job.log_end() - CAUSE_BYTES)  # of a long life its end tells
     for begin, path in job.log_files():
         with contextlib.suppress(OSError), open(path, "rb") as file:
             file.seek(max(since - begin, 0))
@@ -136,29 +143,17 @@ def say_code(code: int | None) -> str:
     return f"ended by signal {-code}" if code is not None and code < 0 else f"ended with exit code {code}"
 
 
-def write_oom_score(pid: int, score: int) -> None:
-    """Whom the kernel ends first; a lower one than ours needs a right that we may not have."""
-    with contextlib.suppress(OSError), open(f"/proc/{pid}/oom_score_adj", "w") as file:
-        file.write(str(score))
-
-
-def lock_memory() -> None:
-    """Keep our own pages in memory where we may lock as much as we like: the usual limit is too small for a Python."""
-    import resource
-
-    if resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] == resource.RLIM_INFINITY:
-        import ctypes
-
-        ctypes.CDLL(None).mlockall(3)  # all of now and of later
-
-
 class Guard:
     """Starts the engine, watches over it, and says how it ended."""
 
     def __init__(self, job: Any) -> None:
-        self._job, self._spec, self._log = job, job.read_spec(), Log(job)
+        self._job = job
+        self._spec: Record = job.read_spec()
+        self._log = Log(job)
         self._container = str(self._spec.get("container") or "")
-        self._output, self._kind, self._reason = -1, "", ""
+        self._output = -1
+        self._kind = ""
+        self._reason = ""
         self._more: Record = {}
         self._over = threading.Event()
         self._ended_at: list[float] = []
@@ -201,7 +196,8 @@ class Guard:
         threading.Thread(target=self._watch, daemon=True).start()
         limit = int(self._spec.get("restart_limit") or 0)
         while True:
-            begun, since = time.monotonic(), self._job.log_end()
+            begun = time.monotonic()
+            since = self._job.log_end()
             code = None if self._is_asked() else self._watch_found() if self._is_found else self._run_once()
             self._is_found = False
             if code in (0, None) or self._is_asked() or not self._may_repeat(code, begun, since, limit):
@@ -217,12 +213,13 @@ class Guard:
 
     def _may_repeat(self, code: int, begun: float, since: int, limit: int) -> bool:
         """Whether an engine that died is started again: only one that had been ready, and not in a crash loop."""
-        words, cause = say_code(code), find_cause(self._job, since)
-        now, number = time.monotonic(), self._record["restarts"] + 1
+        words = say_code(code)
+        cause = find_cause(self._job, since)
+        now = time.monotonic()
+        number = self._record["restarts"] + 1
         self._more["cause"] = cause
-        spent, tries = round(now - begun, 1), self._more.get("tries", [])[-9:]
-        told = {"try": number, "code": code, "seconds": spent, "cause": cause, "log_from": since}
-        self._more["tries"] = [*tries, told]
+        told = {"try": number, "code": code, "seconds": round(now - begun, 1), "cause": cause, "log_from": since}
+        self._more["tries"] = [*self._more.get("tries", [])[-9:], told]
         self._ended_at = [*self._ended_at[1 - CRASHES :], now]
         is_proved = (self._job.read("proved.json") or {}).get("run") == self._record["run"]
         if limit <= 0 or not is_proved or code in (-signal.SIGTERM, 128 + signal.SIGTERM):
@@ -240,14 +237,16 @@ class Guard:
     def _is_asked(self) -> bool:
         """Whether the engine is to end."""
         if not self._reason and os.path.exists(self._job.path("stop")):
-            self._kind, self._reason = "user", here.STOPPED_BY_USER
+            self._kind = "user"
+            self._reason = here.STOPPED_BY_USER
         return bool(self._reason)
 
     def _ask(self, kind: str, reason: str) -> bool:
         """Note why the engine is to end, unless that is known; gives whether it was not."""
         if self._is_asked():
             return False
-        self._kind, self._reason = kind, reason
+        self._kind = kind
+        self._reason = reason
         return True
 
     def _take_signal(self, number: int, _: object) -> None:
@@ -282,7 +281,8 @@ class Guard:
         self._due = 0.0  # only now: where there is no memory for a thread, the next look tries again
 
     def _look_at_memory(self) -> None:
-        now, gauge = time.monotonic(), self._gauge
+        now = time.monotonic()
+        gauge = self._gauge
         if now >= self._lower_until:  # who left less may have ended since
             gauge.floor = self._floor
         why = gauge.judge(now, memory.read_available_bytes(), memory.read_stall_us())
@@ -294,7 +294,9 @@ class Guard:
         try:
             newer, rest_s, floor = look_at_newer(self._job, self._record)
         except FAULTS:  # whether one is newer is not known, and that memory ends is
-            newer, rest_s, floor = 0, 0.0, NO_FLOOR
+            newer = 0
+            rest_s = 0.0
+            floor = NO_FLOOR
         if floor < gauge.floor:  # the newer one's plan leaves less, and knows it: that is no reason to end ours
             gauge.floor = floor
             self._lower_until = now + LOWER_S
@@ -308,7 +310,9 @@ class Guard:
     def _kill(self, why: str, figures: Record) -> None:
         """Kill the engine at once; write down why before, if that can be done at once."""
         if self._kind != "memory":
-            self._kind, self._reason, self._more["memory"] = "memory", f"memory floor: {why}", figures
+            self._kind = "memory"
+            self._reason = f"memory floor: {why}"
+            self._more["memory"] = figures
             with contextlib.suppress(RuntimeError):  # there may be no memory for a thread any more
                 note = threading.Thread(target=self._note_why, daemon=True)
                 note.start()
@@ -412,15 +416,18 @@ class Guard:
 
     def _find_container(self) -> Record | None:
         """The container; where docker does not answer it is not known, so we ask until it does."""
-        asked_at = said = 0.0
+        asked_at = 0.0
+        is_said = False
         while True:
             try:
                 found: Record | None = self._job.find_container()
                 return found
             except here.JobError as error:
-                if not said:
+                if not is_said:
                     self._log.say(f"what became of the container is not known: {error}")
-                said, asked_at = 1.0, asked_at or (time.monotonic() if self._is_asked() else 0.0)
+                    is_said = True
+                if not asked_at and self._is_asked():
+                    asked_at = time.monotonic()
                 if asked_at and time.monotonic() > asked_at + 60.0:
                     return None
             time.sleep(2.0)
@@ -446,13 +453,14 @@ class Guard:
             os.close(self._output)
             raise
         if not self._container:
-            write_oom_score(engine.pid, OOM_SCORE)
+            memory.write_oom_score(engine.pid, memory.OOM_SCORE)
         self._record.update(pid=engine.pid, pgid=engine.pid, pid_ticks=here.read_start(engine.pid))
         return engine
 
     def _copy_output(self, read_code: Callable[[], int | None]) -> None:
         """Keep the output until the engine has ended; a child of it that still holds the pipe does not keep us."""
-        fd, ended_at = self._output, 0.0
+        fd = self._output
+        ended_at = 0.0
         while True:
             is_over = read_code() is not None
             readable, _, _ = select.select([fd], [], [], 0.0 if is_over else WAIT_S)
@@ -481,8 +489,8 @@ def main(argv: list[str]) -> int:
     """Guard the job of this folder."""
     if len(argv) != 2 or argv[0] != "guard":
         sys.exit("usage: guard.py guard FOLDER")
-    write_oom_score(os.getpid(), OWN_OOM_SCORE)
-    lock_memory()
+    memory.write_oom_score(os.getpid(), memory.OWN_OOM_SCORE)
+    memory.lock_memory()
     Guard(here.Job(argv[1])).run()
     return 0
 

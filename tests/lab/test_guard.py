@@ -86,7 +86,7 @@ async def put_loader(shell: Shell) -> None:
         "memory_floor_bytes": FLOOR, "restart_limit": 3,
     }  # fmt: skip
     assert (await shell.run(Command(("mkdir", "-p", f"{HOME}/{FOLDER}")))).is_ok
-    for name in ("job.py", "guard.py", "proof.py"):
+    for name in ("job.py", "guard.py", "gauge.py", "proof.py"):
         await shell.put((REMOTE / name).read_bytes(), f"~/{FOLDER}/{name}", mode=0o700)
     await shell.put(json.dumps(spec).encode(), f"~/{FOLDER}/spec.json", mode=0o600)
     await shell.put(LOADER.encode(), "~/loader.py", mode=0o600)

@@ -65,7 +65,7 @@ def no_cache_problem(setup: Setup, workload: Workload, place: Place) -> Problem:
     enough = max((_enough_share(setup, workload, place, node) for node in place.nodes), default=0.0)
     words = f"Raise the memory share to {enough:.2f}"
     remedy, fixes = f"{words}, or choose a smaller model.", (Fix(words, ((SHARE_FIELD, enough),)),)
-    needed = need_ledgers(setup, workload, place)
+    needed = need_ledgers(setup, replace(workload, users=1), place)
     advice = (remedy, SHARE_FIELD, fixes) if enough else (LARGER_OR_SMALLER, SHARE_FIELD, ())
     return _error("The memory share leaves no room for the KV cache", advice, needed)
 
@@ -189,7 +189,7 @@ def _sequence_refusals(setup: Setup, workload: Workload, place: Place) -> list[P
         enough = _enough_share(setup, workload, place, node)
         ways += [Fix(f"use a memory share of {enough:.2f}", ((SHARE_FIELD, enough),))] if enough else []
         remedy = _sentence(ways or [Fix("choose smaller weights")])
-        needed = need_ledgers(setup, workload, place)
+        needed = need_ledgers(setup, replace(workload, users=1), place)
         return [_error(words, (remedy, "context_tokens", _changes(ways)), needed)]
     return []
 

@@ -49,6 +49,15 @@ def test_a_refusal_brings_its_arithmetic_and_a_change_after_which_it_is_none(
         assert refused(apply_fix(request_, fix), available_gib) == []
 
 
+@pytest.mark.parametrize(("request_", "available_gib"), [CASES[1], CASES[2]])
+def test_the_arithmetic_of_a_cache_for_one_request_is_of_one_request_however_many_may_come(
+    request_: LaunchRequest, available_gib: float
+) -> None:
+    crowd = request_.model_copy(update={"concurrency": 64})
+    (alone,), (crowded,) = refused(request_, available_gib), refused(crowd, available_gib)
+    assert crowded.ledgers == alone.ledgers
+
+
 def test_a_share_that_is_not_there_is_more_than_what_is_free_by_what_is_missing() -> None:
     (problem,) = refused(request_of("vllm", memory_fraction=0.7), 57.9)
     missing = 0.7 * (problem.ledgers[0].total_bytes or 0) - 57.9 * GIB

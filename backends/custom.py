@@ -50,7 +50,7 @@ UNUSED = (
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{[^{}]{0,64}\}|[{}]")
 _OPEN = re.compile(r"0\.0\.0\.0|(?:^|[=/\[])::(?:$|[\]:])")
 """An address that means all of a computer's networks."""
-_VALUE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$")
+_VALUE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}\Z")
 
 INFO = BackendInfo(key="custom", title="Custom", purposes=("chat", "vision", "embed", "rerank"))
 PROFILE = EngineProfile(
@@ -213,11 +213,11 @@ def _word_problems(request: LaunchRequest, server: CustomServer) -> list[Problem
 def _ready_problems(server: CustomServer) -> list[Problem]:
     problems = []
     value = server.ready_value
-    if server.ready == "http" and not re.match(r"^/[!-~]{0,399}$", value):
+    if server.ready == "http" and not re.match(r"^/[!-~]{0,399}\Z", value):
         problems.append(error("A ready check over HTTP is a path", "Write one that begins with /.", "custom"))
     if server.ready == "log" and (not value.strip() or not value.isprintable()):
         problems.append(error("A ready check by the log needs words of a line", "Write some of them.", "custom"))
-    if server.base_path and not re.match(r"^/[A-Za-z0-9._/-]{0,199}$", server.base_path):
+    if server.base_path and not re.match(r"^/[A-Za-z0-9._/-]{0,199}\Z", server.base_path):
         remedy = "Write one such as /v1, or nothing where it does not speak OpenAI's protocol."
         problems.append(error("The base path begins with / and has plain letters", remedy, "custom"))
     return problems

@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
-MODEL_PATTERN = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}(/[A-Za-z0-9][A-Za-z0-9._-]{0,127})?$")
+MODEL_PATTERN = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}(/[A-Za-z0-9][A-Za-z0-9._-]{0,127})?\Z")
 """A catalogue name or a hub id: never a leading dash, a space or a path."""
-PATH_PATTERN = re.compile(r"^(~/|/)[^\0\n]{1,1000}$")
+PATH_PATTERN = re.compile(r"^(~/|/)[^\0\n]{1,1000}\Z")
 
 
 WORD = r"^[A-Za-z0-9_.-]{0,64}$"
@@ -134,7 +134,7 @@ class LaunchRequest(BaseModel):
     @field_validator("image")
     @classmethod
     def _image_is_a_reference(cls, value: str) -> str:
-        if value and not re.match(r"^[a-z0-9][a-z0-9._:/@-]{0,255}$", value):
+        if value and not re.match(r"^[a-z0-9][a-z0-9._:/@-]{0,255}\Z", value):
             raise ValueError("not a container image reference")
         return value
 
@@ -142,7 +142,7 @@ class LaunchRequest(BaseModel):
     @classmethod
     def _environment_names_are_plain(cls, value: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
         for name, text in value:
-            is_plain = re.match(r"^[A-Z_][A-Z0-9_]{0,127}$", name) and "\0" not in text
+            is_plain = re.match(r"^[A-Z_][A-Z0-9_]{0,127}\Z", name) and "\0" not in text
             if not is_plain or name in ("LD_PRELOAD", "LD_LIBRARY_PATH"):
                 raise ValueError(f"not allowed as a variable: {name[:40]}")
         _bounded(tuple(text for _, text in value))

@@ -11,7 +11,7 @@ from sparkdesk.core.jobs.backend import NodeContext
 from sparkdesk.core.playbooks.fetch.weights import FILES_FOLDER
 
 _FETCHED = re.compile(
-    rf"^{FILES_FOLDER}/([A-Za-z0-9][\w.]*(?:-[\w.]+)*)--([A-Za-z0-9][\w.-]*)/((?:[A-Za-z0-9][\w.-]*/){{0,2}}[A-Za-z0-9][\w.-]*\.gguf)$"
+    rf"^{FILES_FOLDER}/([A-Za-z0-9][\w.]*(?:-[\w.]+)*)--([A-Za-z0-9][\w.-]*)/((?:[A-Za-z0-9][\w.-]*/){{0,2}}[A-Za-z0-9][\w.-]*\.gguf)\Z"
 )
 _PART = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
 """How llama.cpp names the parts of a model that is split: the first is told to it, and it opens the rest itself."""

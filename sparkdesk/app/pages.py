@@ -24,7 +24,7 @@ from sparkdesk.core.jobs.fix import Fix
 from sparkdesk.core.jobs.record import JobState, JobStatus
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.telemetry.sample import Sample
-from sparkdesk.services.chat.conversation import ChatEndpoint
+from sparkdesk.services.chat.endpoint import ChatEndpoint
 from sparkdesk.services.chat.found_link import offer_found
 from ui.add_node.page import AddNodePage
 from ui.chat.model import ChatModel

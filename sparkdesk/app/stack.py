@@ -33,7 +33,7 @@ from sparkdesk.infra.ssh import SshConnector, ensure_key
 from sparkdesk.infra.store import SqliteStore
 from sparkdesk.infra.wake import MagicPacketWaker
 from sparkdesk.services.appraisal.assessment import Assessment, AssessmentParts
-from sparkdesk.services.chat.conversation import Conversations
+from sparkdesk.services.chat.conversations import Conversations
 from sparkdesk.services.chat.server_link import ServerLinks
 from sparkdesk.services.clock import ClockWatch, SystemClock
 from sparkdesk.services.disk.hub_access import HUB_PROGRAM

@@ -5,7 +5,7 @@ The one rule: only the standard library's and core's types cross these lines; no
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -242,6 +242,12 @@ class EndpointClient(Protocol):
         """Status and body of a GET on the server (e.g. /metrics, /v1/models). Raises EndpointError."""
         ...
 
+    async def post(
+        self, path: str, body: Mapping[str, object], *, timeout_s: float = 30.0, max_bytes: int = 1 << 24
+    ) -> tuple[int, bytes]:
+        """Status and body of a POST of this JSON object (e.g. /tokenize, /v1/embeddings). Raises EndpointError."""
+        ...
+
     async def close(self) -> None:
         """Close every connection."""
         ...
@@ -304,6 +310,45 @@ class LocalFiles(Protocol):
         ...
 
 
+class TextFolder(Protocol):
+    """A folder of small text files that belong to the person, who may edit them with any editor.
+
+    A name is what a person calls it ("Rust reviewer"), not a path. Every method raises SettingsError, never OSError.
+    """
+
+    @property
+    def path(self) -> str:
+        """Where the folder lies."""
+        ...
+
+    async def names(self) -> tuple[str, ...]:
+        """What there is, in order of the alphabet."""
+        ...
+
+    async def read(self, name: str) -> str | None:
+        """The text, at most 1 MiB of it; None when there is none."""
+        ...
+
+    async def write(self, name: str, text: str) -> None:
+        """Write the file whole."""
+        ...
+
+    async def remove(self, name: str) -> None:
+        """Remove the file; no error when there is none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FoundMessage:
+    """A message that has what was searched for."""
+
+    session_id: str
+    position: int
+    """The turn's number in its chat."""
+    excerpt: str
+    """The words around the place, one line of plain text."""
+
+
 class Store(Protocol):
     """What survives: clusters, nodes with their trusted keys, jobs, journals, chats. Raises StoreError.
 
@@ -346,7 +391,27 @@ class Store(Protocol):
         ...
 
     async def remove_session(self, session_id: str) -> None:
-        """Forget a chat with its messages; no error when there is none."""
+        """Forget a chat with its messages, vectors and attachments; no error when there is none."""
+        ...
+
+    async def find_messages(self, words: str, *, limit: int = 50) -> tuple[FoundMessage, ...]:
+        """Messages of all chats that have these words or words like them, the nearest first."""
+        ...
+
+    async def save_attachment(self, session_id: str, digest: str, data: bytes) -> None:
+        """Keep the bytes of an image that a chat's messages name by their SHA-256."""
+        ...
+
+    async def attachment(self, digest: str) -> bytes | None:
+        """The bytes that were kept under this digest, or None."""
+        ...
+
+    async def save_vectors(self, session_id: str, model: str, vectors: Mapping[str, bytes]) -> None:
+        """Keep vectors of pieces of a chat, by the pieces' keys; `model` is what made them."""
+        ...
+
+    async def vectors(self, session_id: str, model: str) -> dict[str, bytes]:
+        """The vectors of a chat's pieces that this model made, by key."""
         ...
 
     async def documents(self, kind: str) -> dict[str, bytes]:

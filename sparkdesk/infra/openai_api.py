@@ -131,17 +131,28 @@ class OpenAiClient:
 
     async def get(self, path: str, *, timeout_s: float = 5.0, max_bytes: int = 1 << 20) -> tuple[int, bytes]:
         """Status and body of a GET on the server, `path` from its root. Raises EndpointError, also when too large."""
+        return await self._whole("GET", path, None, timeout_s=timeout_s, max_bytes=max_bytes)
+
+    async def post(
+        self, path: str, body: Mapping[str, object], *, timeout_s: float = 30.0, max_bytes: int = 1 << 24
+    ) -> tuple[int, bytes]:
+        """Status and body of a POST of this JSON object. Raises EndpointError, also when the answer is too large."""
+        return await self._whole("POST", path, body, timeout_s=timeout_s, max_bytes=max_bytes)
+
+    async def _whole(
+        self, method: str, path: str, body: Mapping[str, object] | None, *, timeout_s: float, max_bytes: int
+    ) -> tuple[int, bytes]:
         deadline_s = self._monotonic_s() + timeout_s
-        async with self._answer("GET", path, None, timeout_s=timeout_s) as response:
+        async with self._answer(method, path, body, timeout_s=timeout_s) as response:
             left_s = max(0.01, deadline_s - self._monotonic_s())
-            body = await self._body(response, max_bytes + 1, timeout_s=left_s)
-            if len(body) > max_bytes:
+            found = await self._body(response, max_bytes + 1, timeout_s=left_s)
+            if len(found) > max_bytes:
                 raise EndpointError(
                     f"The answer to {path} has more than {max_bytes} bytes",
                     remedy="Check that the port belongs to the model server.",
                     node=self._node,
                 )
-            return response.status_code, body
+            return response.status_code, found
 
     async def close(self) -> None:
         """Close every connection; running requests are aborted."""

@@ -33,7 +33,8 @@ from sparkdesk.core.ports import EndpointClient
 from sparkdesk.infra.openai_api import OpenAiClients
 from sparkdesk.infra.ssh import SshConnector
 from sparkdesk.infra.store import SqliteStore
-from sparkdesk.services.chat.conversation import ChatEndpoint, Conversations
+from sparkdesk.services.chat.conversations import Conversations
+from sparkdesk.services.chat.endpoint import ChatEndpoint
 from sparkdesk.services.clock import SystemClock
 from sparkdesk.services.fleet.inventory import Inventory
 from sparkdesk.services.jobs.trace import Traces

@@ -33,7 +33,8 @@ from sparkdesk.core.jobs.endpoint import Endpoint
 from sparkdesk.core.jobs.record import JobState
 from sparkdesk.core.ports import EndpointClient
 from sparkdesk.infra.openai_api import OpenAiClients
-from sparkdesk.services.chat.conversation import ChatEndpoint, Conversation
+from sparkdesk.services.chat.conversation import Conversation
+from sparkdesk.services.chat.endpoint import ChatEndpoint
 from sparkdesk.services.wait import wait_for_value
 from tests.app.desk import Story, all_live, until
 from tests.app.sparks import job_in, launch, record_of, running_sparks, switch_fault

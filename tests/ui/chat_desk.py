@@ -19,7 +19,9 @@ from sparkdesk.core.jobs.endpoint import Endpoint
 from sparkdesk.core.ports import EndpointClient
 from sparkdesk.infra.openai_api import OpenAiClients
 from sparkdesk.infra.store import SqliteStore
-from sparkdesk.services.chat.conversation import ChatEndpoint, Conversation, Conversations
+from sparkdesk.services.chat.conversation import Conversation
+from sparkdesk.services.chat.conversations import Conversations
+from sparkdesk.services.chat.endpoint import ChatEndpoint
 from sparkdesk.services.clock import SystemClock
 from sparkdesk.services.tasks import Tasks
 from tests.ui.picture import host_page

@@ -11,13 +11,16 @@ from typing import Any
 
 from PySide6.QtCore import QElapsedTimer, QObject, QTimer, Signal
 
+from sparkdesk.core.chat.context import ContextUse
 from sparkdesk.core.chat.event import ChatEvent
 from sparkdesk.core.chat.message import Sampling
 from sparkdesk.core.chat.session import Turn
 from sparkdesk.core.chat.timing import AnswerTiming
 from sparkdesk.core.errors import SparkDeskError
 from sparkdesk.core.feed import Latest, Lost, Subscription
-from sparkdesk.services.chat.conversation import ChatEndpoint, ChatSummary, Conversation, Conversations
+from sparkdesk.services.chat.conversation import Conversation
+from sparkdesk.services.chat.conversations import ChatSummary, Conversations
+from sparkdesk.services.chat.endpoint import ChatEndpoint
 from ui.bridge import Bridge, StreamPump, watch
 from ui.chat.live import Growth, LiveAnswer
 from ui.chat.row import EarlierRow, Row, rows_of
@@ -40,21 +43,6 @@ class Status:
     processed: int = 0
     total: int = 0
     left_s: float = float("nan")
-
-
-@dataclass(frozen=True, slots=True)
-class ContextUse:
-    """How much of the context the last exchange took, by the server's own count. None is not known."""
-
-    prompt: int | None = None
-    answer: int | None = None
-    cached: int | None = None
-    limit: int | None = None
-
-    @property
-    def used(self) -> int | None:
-        """Tokens in use."""
-        return None if self.prompt is None else self.prompt + (self.answer or 0)
 
 
 class ChatModel(QObject):

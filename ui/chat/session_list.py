@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from sparkdesk.services.chat.conversation import ChatSummary
+from sparkdesk.services.chat.conversations import ChatSummary
 from ui import theme
 from ui.text import one_line
 from ui.theme import color

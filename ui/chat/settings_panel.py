@@ -20,12 +20,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from sparkdesk.core.chat.context import ContextUse
 from sparkdesk.core.chat.message import Sampling
 from sparkdesk.core.chat.server_url import EXAMPLE
 from sparkdesk.core.chat.session import ChatSettings
-from sparkdesk.services.chat.conversation import ChatEndpoint
+from sparkdesk.services.chat.endpoint import ChatEndpoint
 from ui import theme
-from ui.chat.model import ContextUse
 from ui.font import font
 from ui.text import count, one_line
 from ui.theme import Token

@@ -36,6 +36,25 @@ class ToolCallDelta:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenChoice:
+    """One token that was written, and what might have stood there instead."""
+
+    token: str
+    logprob: float
+    """Natural logarithm of its probability."""
+    others: tuple[tuple[str, float], ...] = ()
+    """Alternatives with their logprobs, the likeliest first; may name the token itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenChoices:
+    """How sure the model was of the tokens that came with the delta before."""
+
+    choices: tuple[TokenChoice, ...]
+    t_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class PromptProgress:
     """How much of the prompt the server has read, in tokens."""
 
@@ -55,6 +74,8 @@ class Usage:
     prompt_ms: float | None = None
     """Server-side prefill time, where the server tells it (llama.cpp timings)."""
     predicted_ms: float | None = None
+    reasoning_tokens: int | None = None
+    """How many of `completion_tokens` were reasoning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,4 +95,4 @@ class CutOff:
     t_s: float
 
 
-ChatEvent = TextDelta | ReasoningDelta | ToolCallDelta | PromptProgress | Usage | Finished | CutOff
+ChatEvent = TextDelta | ReasoningDelta | ToolCallDelta | TokenChoices | PromptProgress | Usage | Finished | CutOff

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 
 
 class Role(StrEnum):
@@ -47,7 +49,33 @@ class ToolResultPart:
     is_error: bool = False
 
 
-Part = TextPart | ReasoningPart | ToolCallPart | ToolResultPart
+@dataclass(frozen=True, slots=True)
+class FilePart:
+    """A file whose text goes along with what is said. All of it is untrusted text."""
+
+    name: str
+    text: str
+    media_type: str = "text/plain"
+    size_bytes: int = 0
+    """Of the file as it was given; a PDF's text is another size."""
+    note: str = ""
+    """What of it is missing, in words: "cut after 1 MiB", "2 of 9 pages have no text"."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePart:
+    """An image that goes along. Its bytes lie in the store under `digest` (SHA-256, hex)."""
+
+    name: str
+    digest: str
+    media_type: str
+    width_px: int
+    height_px: int
+    size_bytes: int
+
+
+Attachment = FilePart | ImagePart
+Part = TextPart | ReasoningPart | ToolCallPart | ToolResultPart | FilePart | ImagePart
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +90,11 @@ class Message:
         """What is said, without reasoning and tools."""
         return "".join(part.text for part in self.parts if isinstance(part, TextPart))
 
+    @property
+    def attachments(self) -> tuple[Attachment, ...]:
+        """The files and images that go along."""
+        return tuple(part for part in self.parts if isinstance(part, FilePart | ImagePart))
+
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
@@ -69,6 +102,8 @@ class Sampling:
 
     temperature: float | None = None
     top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
     max_tokens: int | None = None
     seed: int | None = None
     stop: tuple[str, ...] = ()
@@ -76,10 +111,36 @@ class Sampling:
     """Go on to `max_tokens` although the model has ended its answer, for measuring; where the engine knows how."""
 
 
+class Thinking(StrEnum):
+    """Whether the model may think before it speaks."""
+
+    DEFAULT = "default"
+    """As the server does by itself."""
+    OFF = "off"
+    ON = "on"
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerForm:
+    """What shape the answer shall have, where the server knows how."""
+
+    json_schema: str = ""
+    """A JSON schema as text that the answer must follow; "" is free text."""
+    top_logprobs: int = 0
+    """How many alternatives are told for each token; 0 asks for none."""
+    thinking: Thinking = Thinking.DEFAULT
+    thinking_budget_tokens: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """One question to a server: the whole conversation so far."""
+    """One question to a server: what it shall know of the conversation so far."""
 
     model: str
     messages: tuple[Message, ...]
     sampling: Sampling = field(default_factory=Sampling)
+    form: AnswerForm = field(default_factory=AnswerForm)
+    images: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
+    """The bytes of the images in `messages`, by digest."""
+    is_continuing: bool = False
+    """The last message is an answer that was cut off: the server shall write on where it ends."""

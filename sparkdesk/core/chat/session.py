@@ -13,8 +13,19 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
-from sparkdesk.core.chat.event import Usage
-from sparkdesk.core.chat.message import Message, Part, ReasoningPart, Role, Sampling, TextPart, ToolCallPart
+from sparkdesk.core.chat.context import SentContext, WindowPolicy
+from sparkdesk.core.chat.event import TokenChoice, Usage
+from sparkdesk.core.chat.message import (
+    AnswerForm,
+    ImagePart,
+    Message,
+    Part,
+    ReasoningPart,
+    Role,
+    Sampling,
+    TextPart,
+    ToolCallPart,
+)
 from sparkdesk.core.chat.timing import NOT_KNOWN, AnswerTiming
 
 TITLE_CHARS = 60
@@ -57,6 +68,16 @@ class Turn:
     """Which model on which node answered."""
     t_ms: int = 0
     finish_reason: str = ""
+    number: int = 0
+    """Its own number in the conversation, given once."""
+    parent: int | None = None
+    """The number of the turn that it follows; None begins the conversation. Turns with one parent are branches."""
+    energy_j: float = float("nan")
+    """What the GPUs of its nodes drew while it was made, whatever else they did; NaN is not known."""
+    sent: SentContext | None = None
+    """What the server was given for this answer."""
+    choices: tuple[TokenChoice, ...] = ()
+    """How sure the model was of each token, where it was asked for."""
 
     @property
     def text(self) -> str:
@@ -79,6 +100,16 @@ class ChatSettings:
     """The model it last talked to."""
     created_ms: int = 0
     updated_ms: int = 0
+    form: AnswerForm = field(default_factory=AnswerForm)
+    window: WindowPolicy = WindowPolicy.WHOLE
+    folder: str = ""
+    """The project that it belongs to; "" is none."""
+    has_memory: bool = True
+    """Whether the project's memory is sent along."""
+    is_pinned: bool = False
+    tags: tuple[str, ...] = ()
+    leaf: int | None = None
+    """The number of the last turn of the branch that is shown; None is the newest."""
 
 
 def title_of(text: str) -> str:
@@ -134,14 +165,17 @@ def turn_from_json(data: bytes) -> Turn:
             error="This message cannot be read",
             remedy="It was stored by another release or is damaged; the rest of the chat is whole.",
         )
-    texts = {name: _text(stored, name) for name in ("note", "error", "remedy", "label", "finish_reason")}
     return Turn(
         Message(role, parts),
         state=state,
         timing=_timing(stored.get("timing")),
         usage=_usage(stored.get("usage")),
         t_ms=_whole(stored.get("t_ms")),
-        **texts,
+        note=_text(stored, "note"),
+        error=_text(stored, "error"),
+        remedy=_text(stored, "remedy"),
+        label=_text(stored, "label"),
+        finish_reason=_text(stored, "finish_reason"),
     )
 
 
@@ -184,13 +218,11 @@ def settings_from_json(data: bytes) -> ChatSettings:
 
 
 def _part_to_json(part: Part) -> dict[str, Any]:
-    if isinstance(part, TextPart):
-        return {"kind": "text", "text": part.text}
-    if isinstance(part, ReasoningPart):
-        return {"kind": "reasoning", "text": part.text}
     if isinstance(part, ToolCallPart):
         return {"kind": "tool_call", "id": part.id, "name": part.name, "arguments": part.arguments}
-    return {"kind": "text", "text": part.text}
+    if isinstance(part, ImagePart):
+        return {"kind": "image", "name": part.name}
+    return {"kind": "reasoning" if isinstance(part, ReasoningPart) else "text", "text": part.text}
 
 
 def _part_from_json(data: Mapping[str, Any]) -> Part:

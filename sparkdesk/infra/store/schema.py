@@ -64,6 +64,22 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (kind, id)
     ) WITHOUT ROWID;
     """,
+    # 3: what goes along with chats: images, and vectors of their pieces.
+    """
+    CREATE TABLE attachments (
+        session_number INTEGER NOT NULL REFERENCES sessions(number) ON DELETE CASCADE,
+        digest TEXT NOT NULL,
+        data BLOB NOT NULL,
+        PRIMARY KEY (digest, session_number)
+    );
+    CREATE TABLE vectors (
+        session_number INTEGER NOT NULL REFERENCES sessions(number) ON DELETE CASCADE,
+        model TEXT NOT NULL,
+        piece TEXT NOT NULL,
+        vector BLOB NOT NULL,
+        PRIMARY KEY (session_number, model, piece)
+    ) WITHOUT ROWID;
+    """,
 )
 
 

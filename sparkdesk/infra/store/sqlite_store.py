@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sparkdesk.core.cluster.node import ClusterRecord
 from sparkdesk.core.jobs.record import JobIntent, JobState
+from sparkdesk.core.ports import FoundMessage
 from sparkdesk.infra.store.database import Database
 
 T = TypeVar("T")
@@ -204,6 +205,53 @@ class SqliteStore:
             session_id,
         )
         return tuple(_blob(row[0]) for row in rows)
+
+    async def find_messages(self, words: str, *, limit: int = 50) -> tuple[FoundMessage, ...]:
+        """Messages that have these words, the newest chat first."""
+        rows = await self._fetch(
+            "SELECT id, position, message FROM messages JOIN sessions ON number = session_number "
+            "WHERE instr(lower(CAST(message AS TEXT)), lower(?)) ORDER BY session_number DESC, position LIMIT ?",
+            words,
+            limit,
+        )
+        return tuple(FoundMessage(str(row[0]), int(row[1]), words) for row in rows)
+
+    async def save_attachment(self, session_id: str, digest: str, data: bytes) -> None:
+        """Keep the bytes of an image of a chat, which is begun if it is not there."""
+
+        def change(db: sqlite3.Connection) -> None:
+            db.execute("INSERT OR IGNORE INTO sessions (id, title, meta) VALUES (?, '', ?)", (session_id, b"{}"))
+            db.execute(
+                "INSERT OR IGNORE INTO attachments SELECT number, ?, ? FROM sessions WHERE id = ?",
+                (digest, data, session_id),
+            )
+
+        await self._database.write(change)
+
+    async def attachment(self, digest: str) -> bytes | None:
+        """The bytes that were kept under this digest."""
+        rows = await self._fetch("SELECT data FROM attachments WHERE digest = ? LIMIT 1", digest)
+        return _blob(rows[0][0]) if rows else None
+
+    async def save_vectors(self, session_id: str, model: str, vectors: Mapping[str, bytes]) -> None:
+        """Insert or replace vectors of a chat's pieces; nothing is kept for a chat that is not stored."""
+
+        def change(db: sqlite3.Connection) -> None:
+            db.executemany(
+                "INSERT OR REPLACE INTO vectors SELECT number, ?, ?, ? FROM sessions WHERE id = ?",
+                [(model, piece, vector, session_id) for piece, vector in vectors.items()],
+            )
+
+        await self._database.write(change)
+
+    async def vectors(self, session_id: str, model: str) -> dict[str, bytes]:
+        """The vectors of a chat's pieces that this model made, by key."""
+        rows = await self._fetch(
+            "SELECT piece, vector FROM vectors JOIN sessions ON number = session_number WHERE id = ? AND model = ?",
+            session_id,
+            model,
+        )
+        return {str(row[0]): _blob(row[1]) for row in rows}
 
     # Documents ------------------------------------------------------------------------------------------------
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
-from dataclasses import dataclass, field, replace
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import replace
 
 from sparkdesk.core.chat.event import ChatEvent, CutOff, Finished
 from sparkdesk.core.chat.message import ChatRequest, Message, Role, Sampling, TextPart
@@ -19,63 +18,24 @@ from sparkdesk.core.chat.session import (
     Turn,
     TurnState,
     request_messages,
-    settings_from_json,
     settings_to_json,
     title_of,
-    turn_from_json,
     turn_to_json,
 )
 from sparkdesk.core.chat.timing import AnswerTiming
 from sparkdesk.core.errors import EndpointError, SparkDeskError
-from sparkdesk.core.feed import Latest, Stream, Subscription
-from sparkdesk.core.jobs.endpoint import Endpoint
-from sparkdesk.core.ports import EndpointClient, Store
+from sparkdesk.core.feed import Latest, Stream
+from sparkdesk.core.ports import Store
 from sparkdesk.services.chat.answer import Answer
+from sparkdesk.services.chat.endpoint import ChatEndpoint, ClientSource, open_client
 from sparkdesk.services.clock import Clock
-from sparkdesk.services.ident import new_id
 from sparkdesk.services.tasks import Tasks
 
 log = logging.getLogger(__name__)
 
-ClientSource = Callable[[], AbstractAsyncContextManager[EndpointClient]]
-"""Opens a way to the server for one answer: a client, through a forward where one is needed."""
-
 SAVE_EVERY_S = 2.0
-OPEN_TIMEOUT_S = 30.0
 LAST_SAVE_TIMEOUT_S = 5.0
-CUT_BY_EXIT = "SparkDesk ended while this answer was written"
 NO_MODEL_REMEDY = "Choose a model that is Ready, or launch one."
-
-
-@dataclass(frozen=True, slots=True)
-class ChatEndpoint:
-    """A model server that a conversation can talk to."""
-
-    id: str
-    """The job's id, or whatever names it."""
-    endpoint: Endpoint
-    source: ClientSource
-    node: str = ""
-    """The node's name, as shown."""
-    system_prompt: str = ""
-    sampling: Sampling = field(default_factory=Sampling)
-    doubt: Callable[[], None] = lambda: None
-    """Called when an answer of the server's failed or was cut off: whoever looks after it asks it soon."""
-
-    @property
-    def label(self) -> str:
-        """Model and node, in words."""
-        return f"{self.endpoint.model} on {self.node}" if self.node else self.endpoint.model
-
-
-async def _opened(stack: AsyncExitStack, source: ClientSource) -> EndpointClient:
-    try:
-        async with asyncio.timeout(OPEN_TIMEOUT_S):
-            return await stack.enter_async_context(source())
-    except TimeoutError:
-        raise EndpointError(
-            f"No way to the model server within {OPEN_TIMEOUT_S:g} s", remedy="Check that its node is live, then retry."
-        ) from None
 
 
 class Conversation:
@@ -251,7 +211,7 @@ class Conversation:
 
     async def _stream(self, answer: Answer, source: ClientSource, request: ChatRequest) -> Turn:
         async with AsyncExitStack() as stack:
-            client = await _opened(stack, source)
+            client = await open_client(stack, source)
             answer.clock.sent_s = self._clock.monotonic_s()
             saved_s = answer.clock.sent_s
             async with aclosing(client.chat(request)) as events:
@@ -287,109 +247,3 @@ class Conversation:
     async def _save_settings(self) -> None:
         self.settings.set(replace(self.settings.value, updated_ms=self._clock.now_ms()))
         await self._store.save_session(self.id, self.title.value, settings_to_json(self.settings.value))
-
-
-@dataclass(frozen=True, slots=True)
-class ChatSummary:
-    """One line of the list of conversations."""
-
-    id: str
-    title: str
-    label: str
-    """The model it last talked to."""
-    updated_ms: int
-    is_answering: bool = False
-
-
-class Conversations:
-    """Keeps the list and the conversations that are open in it."""
-
-    def __init__(self, *, tasks: Tasks, store: Store, clock: Clock) -> None:
-        self._tasks = tasks
-        self._store = store
-        self._clock = clock
-        self._open: dict[str, Conversation] = {}
-        self._watches: dict[str, tuple[Subscription, ...]] = {}
-        self.sessions: Latest[tuple[ChatSummary, ...]] = Latest(())
-
-    async def load(self) -> None:
-        """Read the list from the store. Raises StoreError."""
-        rows = await self._store.sessions()
-        found = []
-        for session_id, title, meta in rows:
-            settings = settings_from_json(meta)
-            found.append(ChatSummary(session_id, title, settings.label, settings.updated_ms))
-        known = {summary.id for summary in found}
-        self.sessions.set((*(s for s in self.sessions.value if s.id not in known), *found))
-
-    def new(self, target: ChatEndpoint | None) -> Conversation:
-        """A new conversation with the server's own defaults. It is stored with its first question."""
-        settings = ChatSettings(created_ms=self._clock.now_ms(), updated_ms=self._clock.now_ms())
-        if target is not None:
-            settings = replace(settings, system_prompt=target.system_prompt, sampling=target.sampling)
-        conversation = self._make(new_id(), settings, ())
-        conversation.use(target)
-        return conversation
-
-    async def open(self, session_id: str) -> Conversation:
-        """The conversation with this id, from memory or the store. Raises KeyError, StoreError."""
-        if session_id in self._open:
-            return self._open[session_id]
-        rows = {row[0]: row for row in await self._store.sessions()}
-        _, title, meta = rows[session_id]
-        turns = tuple(_closed(turn_from_json(data)) for data in await self._store.messages(session_id))
-        if session_id in self._open:
-            return self._open[session_id]
-        conversation = self._make(session_id, settings_from_json(meta), turns)
-        conversation.title.set(title)
-        return conversation
-
-    async def remove(self, session_id: str) -> None:
-        """Stop and forget a conversation and all that was said in it. Raises StoreError."""
-        conversation = self._open.pop(session_id, None)
-        if conversation is not None:
-            for subscription in self._watches.pop(session_id, ()):
-                subscription.close()
-            conversation.stop()
-            await conversation.finished()
-        await self._store.remove_session(session_id)
-        self.sessions.set(tuple(known for known in self.sessions.value if known.id != session_id))
-
-    async def close(self) -> None:
-        """Stop every answer that is being written; what had come is kept. The caller sets the time limit."""
-        for conversation in self._open.values():
-            conversation.stop()
-        for conversation in self._open.values():
-            await conversation.finished()
-
-    def _make(self, session_id: str, settings: ChatSettings, turns: tuple[Turn, ...]) -> Conversation:
-        conversation = Conversation(
-            session_id, settings, turns, tasks=self._tasks, store=self._store, clock=self._clock
-        )
-        self._open[session_id] = conversation
-        feeds = (conversation.turns, conversation.settings, conversation.is_answering, conversation.title)
-        self._watches[session_id] = tuple(feed.subscribe(lambda _value: self._list(conversation)) for feed in feeds)
-        return conversation
-
-    def _list(self, conversation: Conversation) -> None:
-        if not conversation.turns.value:
-            return
-        settings = conversation.settings.value
-        summary = ChatSummary(
-            conversation.id,
-            conversation.title.value,
-            settings.label,
-            settings.updated_ms,
-            conversation.is_answering.value,
-        )
-        if summary in self.sessions.value:
-            return
-        others = (known for known in self.sessions.value if known.id != conversation.id)
-        self.sessions.set(tuple(sorted((summary, *others), key=lambda item: -item.updated_ms)))
-
-
-def _closed(turn: Turn) -> Turn:
-    """A turn that was open when the program ended will never be finished: it was cut off."""
-    if not turn.state.is_open:
-        return turn
-    return replace(turn, state=TurnState.CUT_OFF, error=CUT_BY_EXIT, remedy="Retry to have it answered again.")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 
 from sparkdesk.core.cluster.node import NodeStatus
-from sparkdesk.services.chat.conversation import ChatEndpoint
+from sparkdesk.services.chat.endpoint import ChatEndpoint
 from sparkdesk.services.fleet.found_servers import FoundServers
 
 MAX_OFFERS = 200

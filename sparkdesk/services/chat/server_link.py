@@ -15,7 +15,7 @@ from sparkdesk.core.errors import EndpointError
 from sparkdesk.core.feed import Latest
 from sparkdesk.core.jobs.endpoint import Endpoint
 from sparkdesk.core.ports import EndpointClient, EndpointClients
-from sparkdesk.services.chat.conversation import ChatEndpoint
+from sparkdesk.services.chat.endpoint import ChatEndpoint
 
 MAX_MODELS = 64
 MAX_NAME_CHARS = 200

@@ -18,7 +18,9 @@ from sparkdesk.core.jobs.endpoint import Endpoint
 from sparkdesk.core.ports import EndpointClient
 from sparkdesk.infra.openai_api import OpenAiClients
 from sparkdesk.infra.store import SqliteStore
-from sparkdesk.services.chat.conversation import ChatEndpoint, ClientSource, Conversation, Conversations
+from sparkdesk.services.chat.conversation import Conversation
+from sparkdesk.services.chat.conversations import Conversations
+from sparkdesk.services.chat.endpoint import ChatEndpoint, ClientSource
 from sparkdesk.services.clock import SystemClock
 from sparkdesk.services.tasks import Tasks
 from tests.servers.llamacpp import LlamaServer, llama_server

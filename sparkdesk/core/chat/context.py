@@ -1,0 +1,96 @@
+"""What of a conversation goes to the server, and how full its window is.
+
+The one rule: nothing is deleted by what is left out. A `SentContext` names each turn that was not sent and keeps what
+stood in its place, so that a person can open both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class WindowPolicy(StrEnum):
+    """What is done when a conversation grows beyond the model's context. Chosen for each conversation."""
+
+    WHOLE = "whole"
+    """Send all of it; when it does not fit, ask the person."""
+    SLIDING = "sliding"
+    """Leave out the oldest turns."""
+    SUMMARISE = "summarise"
+    """Have the model sum up the older turns once they no longer fit."""
+    RETRIEVE = "retrieve"
+    """Send the newest turns, and of the older ones and of the files what is nearest to the question."""
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """A piece of an older turn or of a file that was sent because it is near to the question."""
+
+    turn: int
+    """The number of the turn that it stands in."""
+    source: str
+    """The file's name; "" when it is the turn's own words."""
+    text: str
+    nearness: float
+    """Cosine of the angle between the two vectors."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContextParts:
+    """Tokens of the prompt by what they are for. None is not known."""
+
+    system: int | None = None
+    memory: int | None = None
+    files: int | None = None
+    messages: int | None = None
+    """What was said by both, with summaries and excerpts of it."""
+    is_counted: bool = False
+    """Whether the server's tokenizer counted; else they are estimated from the characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class SentContext:
+    """What went to the server with one question."""
+
+    policy: WindowPolicy = WindowPolicy.WHOLE
+    left_out: tuple[int, ...] = ()
+    """Numbers of the turns that were not sent as they are."""
+    summary: str = ""
+    """What was sent for those, in the model's own words."""
+    excerpts: tuple[Excerpt, ...] = ()
+    memory: str = ""
+    """The project's memory as it was sent."""
+    parts: ContextParts = field(default_factory=ContextParts)
+    note: str = ""
+    """What must be known of it: "No embedding server runs: only the newest turns were sent"."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolUse:
+    """A server's KV cache, by its own metrics. None is not told."""
+
+    used_fraction: float | None = None
+    capacity_tokens: int | None = None
+    running: int | None = None
+    waiting: int | None = None
+    slots: int | None = None
+    """How many requests it answers at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContextUse:
+    """How much of the window the last exchange took, by the server's own count. None is not known."""
+
+    prompt: int | None = None
+    answer: int | None = None
+    cached: int | None = None
+    limit: int | None = None
+    """The real limit of one request (llama.cpp: of one slot)."""
+    parts: ContextParts = field(default_factory=ContextParts)
+    pool: PoolUse | None = None
+
+    @property
+    def used(self) -> int | None:
+        """Tokens in use."""
+        return None if self.prompt is None else self.prompt + (self.answer or 0)

@@ -64,8 +64,15 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (kind, id)
     ) WITHOUT ROWID;
     """,
-    # 3: what goes along with chats: images, and vectors of their pieces.
+    # 3: what goes along with chats: images, vectors of their pieces, and what of them waits for the search index.
     """
+    CREATE TABLE to_index (
+        session_number INTEGER NOT NULL REFERENCES sessions(number) ON DELETE CASCADE,
+        position INTEGER NOT NULL,
+        PRIMARY KEY (session_number, position)
+    ) WITHOUT ROWID;
+    INSERT INTO to_index SELECT number, -1 FROM sessions;
+    INSERT INTO to_index SELECT session_number, position FROM messages;
     CREATE TABLE attachments (
         session_number INTEGER NOT NULL REFERENCES sessions(number) ON DELETE CASCADE,
         digest TEXT NOT NULL,

@@ -106,6 +106,7 @@ class DeploymentDetail(QWidget):
     forget_asked = Signal(str)
     takeover_asked = Signal(str)
     token_asked = Signal()
+    explain_asked = Signal(str)
     launch_form_asked = Signal(object)
     """Carries the LaunchRequest that the launch form is to show."""
 
@@ -162,6 +163,7 @@ class DeploymentDetail(QWidget):
         }
         self.head.asked.connect(self._take_wish)
         self.banner.action_clicked.connect(self._mend)
+        self.banner.second_clicked.connect(lambda: self.explain_asked.emit(self._model.job_id))
         self.speed.again_asked.connect(self._check_again)
         self.speed.closed.connect(lambda: self._open_speed(False))
         self.change.open_asked.connect(self._open_change)
@@ -355,7 +357,8 @@ class DeploymentDetail(QWidget):
             fault = self._model.fault(job)
             change = f"Fix and relaunch sets {sets}." if sets else ""
             said = join_sentences(fault.evidence, advice or fault.remedy, change)
-            self.banner.show_notice("crit", fault.cause, said, action=self._mend_words(job))
+            explain = "Explain this failure" if self._model.feeds.evidence is not None else ""
+            self.banner.show_notice("crit", fault.cause, said, action=self._mend_words(job), second=explain)
         elif job.stop_error:
             self.banner.show_error(message, remedy)
         else:

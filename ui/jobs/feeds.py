@@ -23,6 +23,7 @@ from sparkdesk.core.jobs.verdict import Verdict
 from sparkdesk.core.planning.speed.bandwidth import Bandwidth
 from sparkdesk.core.step import Playbook
 from sparkdesk.core.telemetry.energy import EnergyView
+from sparkdesk.services.chat.endpoint import ChatEndpoint
 from sparkdesk.services.jobs.reach.doors import Door
 from sparkdesk.services.jobs.trace import Traces
 
@@ -114,6 +115,11 @@ class DeploymentFeeds:
     last_plan: Callable[[], LaunchPlan | None] = lambda: None
     """The newest launch, for one click; None where there was none."""
     launch_again: Callable[[LaunchRequest], object] | None = None
+
+    evidence: Callable[[str], str] | None = None
+    """What is known of a failed deployment, for a model to explain: redacted, bounded, plain text."""
+    talkers: Latest[tuple[ChatEndpoint, ...]] = field(default_factory=lambda: Latest(()))
+    """The models that could be asked."""
 
     # What takes a while: async functions, started with `start`; they raise SparkDeskError.
     start: Callable[..., object] | None = None

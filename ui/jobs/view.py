@@ -15,6 +15,7 @@ from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 from sparkdesk.core.jobs.record import JobStatus
 from ui import text, theme
 from ui.jobs.detail import GUTTER_PX, DeploymentDetail
+from ui.jobs.explain_dialog import ExplainDialog
 from ui.jobs.job_list import JobList
 from ui.jobs.model import DeploymentsModel
 from ui.jobs.origin import takeover_words
@@ -35,6 +36,7 @@ class DeploymentsPage(QWidget):
     """The page. Its signals carry a job's id; `relaunch_asked` carries the LaunchRequest to load into the form.
 
     `fix_asked`: the form is to show the job's request with its fix. `token_asked`: where a hub token is given.
+    `explain_confirmed`: a job's id, the id of the server that is asked, and the evidence as it was shown.
     """
 
     chat_asked = Signal(str)
@@ -43,13 +45,14 @@ class DeploymentsPage(QWidget):
     takeover_confirmed = Signal(str)
     relaunch_asked = Signal(object)
     fix_asked = Signal(str)
+    explain_confirmed = Signal(str, str, str)
     token_asked = Signal()
     launch_asked = Signal()
 
     def __init__(self, model: DeploymentsModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.model = model
-        self.dialog: AskDialog | None = None
+        self.dialog: AskDialog | ExplainDialog | None = None
         self._summary = Label("", "dense", "text3")
         self.spans = Segmented([("300", "5 min"), ("900", "15 min"), ("3600", "1 h")], what="Charts", chosen="900")
         self.launch = Button("Launch a model", kind="primary", icon="rocket")
@@ -132,6 +135,7 @@ class DeploymentsPage(QWidget):
         self.detail.takeover_asked.connect(self._ask_takeover)
         self.detail.relaunch_asked.connect(self._relaunch)
         self.detail.token_asked.connect(self.token_asked)
+        self.detail.explain_asked.connect(self.ask_explain)
 
     def empty_button(self) -> Button | None:
         """The button of the page without deployments."""
@@ -247,12 +251,24 @@ class DeploymentsPage(QWidget):
         )
         self._open(question, lambda: self.takeover_confirmed.emit(job_id))
 
+    def ask_explain(self, job_id: str) -> None:
+        """Show what would be sent to a model that is to explain a failure, and ask whether to send it."""
+        job, evidence = self._find(job_id), self.model.feeds.evidence
+        if job is None or evidence is None:
+            return
+        dialog = ExplainDialog(job.title, evidence(job_id), self.model.feeds.talkers.value, self)
+        dialog.asked.connect(lambda endpoint_id, text: self.explain_confirmed.emit(job_id, endpoint_id, text))
+        self._show_dialog(dialog)
+
     def _open(self, question: Question, on_accepted: Callable[[], object]) -> None:
+        dialog = AskDialog(question, self)
+        dialog.accepted.connect(on_accepted)
+        self._show_dialog(dialog)
+
+    def _show_dialog(self, dialog: AskDialog | ExplainDialog) -> None:
         if self.dialog is not None:
             self.dialog.reject()
-        dialog = AskDialog(question, self)
         self.dialog = dialog
-        dialog.accepted.connect(on_accepted)
         dialog.finished.connect(self._forget_dialog)
         dialog.open()
 

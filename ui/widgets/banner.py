@@ -30,10 +30,11 @@ _LOOKS: Final[dict[BannerKind, tuple[Token, Token, str]]] = {
 
 
 class Banner(QFrame):
-    """Hidden until `show_error` or `show_notice`. `action_clicked` is of its one own button."""
+    """Hidden until `show_error` or `show_notice`. `action_clicked` and `second_clicked` are of its own buttons."""
 
     closed = Signal()
     action_clicked = Signal()
+    second_clicked = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -41,6 +42,7 @@ class Banner(QFrame):
         self._title = Label("", "strong", "text", is_wrapped=True, is_selectable=True)
         self._remedy = Label("", "dense", "text2", is_wrapped=True, is_selectable=True)
         self._action = Button("", is_small=True)
+        self._second = Button("", kind="text", is_small=True)
         self._details_button = Button("Details", kind="text", is_small=True)
         self._copy_button = Button("Copy", kind="text", icon="copy", is_small=True)
         self._close = IconButton("x", "Close this message", size=24)
@@ -63,13 +65,14 @@ class Banner(QFrame):
         row = QHBoxLayout()
         row.setSpacing(6)
         row.addLayout(words, 1)
-        for part in (self._action, self._details_button, self._copy_button, self._close):
+        for part in (self._action, self._second, self._details_button, self._copy_button, self._close):
             row.addWidget(part, 0, Qt.AlignmentFlag.AlignTop)
         column = QVBoxLayout(self)
         column.setContentsMargins(40, 10, 10, 10)
         column.addLayout(row)
         column.addWidget(self._details)
         self._action.clicked.connect(self.action_clicked)
+        self._second.clicked.connect(self.second_clicked)
         self._details_button.clicked.connect(lambda: self._details.setVisible(not self._details.isVisible()))
         self._copy_button.clicked.connect(self._copy)
         self._close.clicked.connect(self.clear)
@@ -79,11 +82,11 @@ class Banner(QFrame):
         title = f"{node}: {message}" if node and node not in message else message
         self._show("crit", title, remedy, detail)
 
-    def show_notice(self, kind: BannerKind, title: str, text: str = "", *, action: str = "") -> None:
-        """Show something that is no error; `action` names a button."""
-        self._show(kind, title, text, "", action)
+    def show_notice(self, kind: BannerKind, title: str, text: str = "", *, action: str = "", second: str = "") -> None:
+        """Show something that is no error; `action` and `second` name buttons."""
+        self._show(kind, title, text, "", (action, second))
 
-    def _show(self, kind: BannerKind, title: str, text: str, detail: str, action: str = "") -> None:
+    def _show(self, kind: BannerKind, title: str, text: str, detail: str, actions: tuple[str, str] = ("", "")) -> None:
         self.kind = kind
         self._title.setText(title)
         self._remedy.setText(text)
@@ -92,8 +95,9 @@ class Banner(QFrame):
         self._details.setVisible(False)
         self._details_button.setVisible(bool(detail))
         self._copy_button.setVisible(kind == "crit")
-        self._action.setText(action)
-        self._action.setVisible(bool(action))
+        for button, words in zip((self._action, self._second), actions, strict=True):
+            button.setText(words)
+            button.setVisible(bool(words))
         self.setAccessibleName(f"{title} {text}")
         self.setVisible(True)
         self.update()

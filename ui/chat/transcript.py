@@ -1,20 +1,21 @@
 """The transcript: the view-model's rows in a lazy column, and the bar that asks before a link is opened.
 
-Rule: a link is opened only after its whole address was read and agreed to, and only http and https are.
+Rule: it shows what the view-model says and keeps nothing of its own but which thoughts are unfolded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 
-from PySide6.QtCore import QEvent, QObject, QTimer, QUrl, Signal
-from PySide6.QtGui import QDesktopServices, QGuiApplication
+from PySide6.QtCore import QEvent, QObject, QTimer, Signal
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from sparkdesk.core.chat.markdown_block import Block, BlockKind
 from ui import theme
 from ui.chat.code_row import CodeBlock
 from ui.chat.column import LazyColumn, RowWidget
+from ui.chat.link import LinkBar
 from ui.chat.live import Growth
 from ui.chat.model import ChatModel
 from ui.chat.row import (
@@ -30,68 +31,10 @@ from ui.chat.row import (
 )
 from ui.chat.state_row import Note, Problem, StatsLine, StatusLine
 from ui.chat.text_row import AnswerText, OpenText, RuleLine, Thought, UserText
-from ui.text import one_line
 from ui.widgets.button import Button
-from ui.widgets.card import Card
-from ui.widgets.label import Label
 
-MAX_LINK_CHARS = 4000
 MAX_TABLE_BARS = 600
 MAX_SPARE_TEXTS = 24
-
-
-class LinkBar(Card):
-    """Shows the whole address of a link and opens it only when told to."""
-
-    def __init__(self) -> None:
-        super().__init__(fill="raised")
-        self.opener: Callable[[QUrl], object] = QDesktopServices.openUrl
-        self._url = ""
-        self._title = Label("", "dense_strong", "text")
-        self._address = Label("", "mono", "text2", is_wrapped=True, is_selectable=True)
-        self.open_button = Button("Open in the web browser", is_small=True)
-        self.copy_button = Button("Copy", kind="text", icon="copy", is_small=True)
-        self.close_button = Button("Cancel", kind="text", is_small=True)
-        buttons = QHBoxLayout()
-        buttons.setSpacing(6)
-        buttons.addWidget(self.open_button)
-        buttons.addWidget(self.copy_button)
-        buttons.addWidget(self.close_button)
-        buttons.addStretch(1)
-        column = self.column(spacing=6)
-        column.addWidget(self._title)
-        column.addWidget(self._address)
-        column.addLayout(buttons)
-        self.open_button.clicked.connect(self._open)
-        self.copy_button.clicked.connect(lambda: QGuiApplication.clipboard().setText(self._url))
-        self.close_button.clicked.connect(self.hide)
-        self.setVisible(False)
-
-    def offer(self, address: str) -> None:
-        """Ask about an address."""
-        url = QUrl(address, QUrl.ParsingMode.StrictMode)
-        is_web = url.isValid() and url.scheme() in ("http", "https") and bool(url.host())
-        is_short = len(address) <= MAX_LINK_CHARS
-        self._url = address if is_web and is_short else ""
-        host = one_line(url.host(QUrl.ComponentFormattingOption.FullyEncoded), 200)
-        self._title.setText(f"Open this page of {host}?" if self._url else "SparkDesk does not open this address")
-        # Broken into pieces: an address has no spaces to wrap at, and all of it must be read.
-        shown = one_line(address, MAX_LINK_CHARS)
-        self._address.setText("\n".join(shown[i : i + 80] for i in range(0, len(shown), 80)))
-        self.open_button.setVisible(bool(self._url))
-        self.copy_button.setVisible(bool(self._url))
-        self.close_button.setText("Cancel" if self._url else "Close")
-        self.setAccessibleName(f"{self._title.text()} {shown}")
-        self.setVisible(True)
-
-    def address(self) -> str:
-        """The address as shown."""
-        return self._address.text().replace("\n", "")
-
-    def _open(self) -> None:
-        if self._url:
-            self.opener(QUrl(self._url, QUrl.ParsingMode.StrictMode))
-        self.setVisible(False)
 
 
 class Transcript(QFrame):

@@ -6,7 +6,7 @@ stood in its place, so that a person can open both.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 
@@ -47,6 +47,14 @@ class ContextParts:
     """What was said by both, with summaries and excerpts of it."""
     is_counted: bool = False
     """Whether the server's tokenizer counted; else they are estimated from the characters."""
+    template: int | None = None
+    """The rest of the server's own count: the marks around messages, and images. Known after the answer only."""
+
+    @property
+    def total(self) -> int | None:
+        """Tokens of all parts that are known; None when none is."""
+        known = [n for n in (self.system, self.memory, self.files, self.messages, self.template) if n is not None]
+        return sum(known) if known else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,3 +102,35 @@ class ContextUse:
     def used(self) -> int | None:
         """Tokens in use."""
         return None if self.prompt is None else self.prompt + (self.answer or 0)
+
+    @property
+    def fraction(self) -> float | None:
+        """What of the window is in use, 0..1; beyond 1 where a server took more than it told."""
+        return None if self.used is None or not self.limit else self.used / self.limit
+
+    @property
+    def own_share(self) -> float | None:
+        """What the last exchange takes of the server's KV cache, 0..1; None when the cache's size is not told."""
+        capacity = None if self.pool is None else self.pool.capacity_tokens
+        return None if self.used is None or not capacity else min(1.0, self.used / capacity)
+
+
+def reconcile(parts: ContextParts, prompt: int | None) -> ContextParts:
+    """The parts so that they add up to the server's own count of the prompt, exactly; as they are when that is None.
+
+    Counted parts stay, and the rest is the template's. Estimated parts share the count in their proportion: then how
+    much is the template's is not known, and it stays None.
+    """
+    names = ("system", "memory", "files", "messages")
+    known = {name: value for name in names if (value := getattr(parts, name)) is not None}
+    total = sum(known.values())
+    if prompt is None or not known:
+        return parts
+    if parts.is_counted and total <= prompt:
+        return replace(parts, template=prompt - total)
+    if total == 0:
+        return replace(parts, template=prompt)
+    shares = {name: value * prompt // total for name, value in known.items()}
+    largest = max(known, key=lambda name: known[name])
+    shares[largest] += prompt - sum(shares.values())
+    return replace(parts, **shares, is_counted=False, template=None)

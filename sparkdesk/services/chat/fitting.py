@@ -5,6 +5,7 @@ The one rule: what is left out is named in what was sent; it stays in the conver
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -24,6 +25,8 @@ class FitQuestion:
     settings: ChatSettings
     target: ChatEndpoint
     client: EndpointClient
+    tell: Callable[[str], None] = lambda _words: None
+    """Called with what takes its time ("The model sums up 12 older turns"), and with "" when that is over."""
 
 
 @dataclass(frozen=True, slots=True)

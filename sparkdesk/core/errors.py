@@ -20,6 +20,11 @@ Foreign exceptions become one of these in infra, one place a library. Anything e
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sparkdesk.core.jobs.backend import EndpointFailure
+
 
 class SparkDeskError(Exception):
     """An expected error: what happened, where (`node`), what to do (`remedy`), and the evidence (`detail`)."""
@@ -105,7 +110,21 @@ class StepFailed(SparkDeskError):
 
 
 class EndpointError(SparkDeskError):
-    """A model server answered wrongly, late, or not at all."""
+    """A model server answered wrongly, late, or not at all.
+
+    `failure` is the answer understood, with its kind and numbers; None where none came, or its kind is not known.
+    """
+
+    def __init__(
+        self, message: str, *, remedy: str, detail: str = "", node: str = "", failure: EndpointFailure | None = None
+    ) -> None:
+        super().__init__(message, remedy=remedy, detail=detail, node=node)
+        self.failure = failure
+
+    @property
+    def kind(self) -> str:
+        """The failure's kind (`EndpointFailure.kind`); "" is not known."""
+        return "" if self.failure is None else self.failure.kind
 
 
 class StoreError(SparkDeskError):

@@ -181,10 +181,13 @@ class OpenAiClient:
         if head.is_event_stream and encoding in ("", "identity"):
             return
         body = await self._body(response, ERROR_BODY_BYTES, timeout_s=self._stall_timeout_s)
-        answer = HttpAnswer(head.status, head.content_type, response.headers.get("retry-after", "")[:40], body)
+        told = {name: response.headers.get(name, "")[:400] for name in ("retry-after", "date", "location")}
+        answer = HttpAnswer(
+            head.status, head.content_type, told["retry-after"], body, date=told["date"], location=told["location"]
+        )
         failure = explain(answer, self._failure)
         detail = f"{head.status} {head.content_type}\n{body[:2000].decode('utf-8', 'replace')}"
-        raise EndpointError(failure.message, remedy=failure.remedy, detail=detail, node=self._node)
+        raise EndpointError(failure.message, remedy=failure.remedy, detail=detail, node=self._node, failure=failure)
 
     async def _events(self, response: httpx.Response) -> AsyncGenerator[ChatEvent, None]:
         parser, decoder = SseParser(), ChunkDecoder()

@@ -62,6 +62,8 @@ class PromptProgress:
     cached: int
     total: int
     t_s: float
+    spent_s: float = float("nan")
+    """How long the server has been reading; NaN is not told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,15 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class ServedModel:
+    """Another model answers than was asked for: a server of one model takes any name. Comes once, before the text."""
+
+    model: str
+    asked: str
+    t_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """The server said that the answer is complete: "stop", "length", "tool_calls", ..."""
 
@@ -93,6 +104,22 @@ class CutOff:
     message: str
     remedy: str
     t_s: float
+    kind: str = ""
+    """stalled, lost, ended_early, too_long, unreadable, aborted, or the kind of an EndpointFailure that came in the
+    stream; "" is not known."""
+    prompt_tokens: int | None = None
+    context_tokens: int | None = None
+    """Both of a context_overflow, where the server tells them."""
 
 
-ChatEvent = TextDelta | ReasoningDelta | ToolCallDelta | TokenChoices | PromptProgress | Usage | Finished | CutOff
+ChatEvent = (
+    TextDelta
+    | ReasoningDelta
+    | ToolCallDelta
+    | TokenChoices
+    | PromptProgress
+    | Usage
+    | ServedModel
+    | Finished
+    | CutOff
+)

@@ -189,11 +189,14 @@ class EndpointFailure:
     """An HTTP failure in the engine's own words, understood."""
 
     kind: str
-    """context_overflow, model_not_found, loading, unauthorized, overloaded, engine_dead, bad_request, other."""
+    """context_overflow, answer_limit, model_not_found, loading, unauthorized, overloaded, engine_dead, bad_request,
+    not_model_server, other."""
     message: str
     remedy: str
     prompt_tokens: int | None = None
     context_tokens: int | None = None
+    retry_after_s: float | None = None
+    """After so long the server wants to be asked again; None is not told."""
 
 
 class Backend(Protocol):

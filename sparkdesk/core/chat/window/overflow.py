@@ -1,0 +1,114 @@
+"""What can be done when a conversation no longer fits: raise the limit, sum up, drop, or search.
+
+The one rule: an offer says what it costs and is made only where it would help; nothing is done before the person
+chooses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sparkdesk.core.chat.context import WindowPolicy
+from sparkdesk.core.chat.session import ChatSettings
+from sparkdesk.core.jobs.backend import EndpointFailure
+
+OVERFLOW_KIND = "context_overflow"
+STEP_TOKENS = 1024
+MAX_CONTEXT_TOKENS = 4_194_304
+"""As a launch request may ask for. Source: LaunchRequest.context_tokens."""
+
+
+class Remedy(StrEnum):
+    """What an offer does."""
+
+    RAISE = "raise"
+    """Launch the model again with a longer context."""
+    SUMMARISE = "summarise"
+    DROP = "drop"
+    RETRIEVE = "retrieve"
+
+
+POLICIES = {
+    Remedy.SUMMARISE: WindowPolicy.SUMMARISE,
+    Remedy.DROP: WindowPolicy.SLIDING,
+    Remedy.RETRIEVE: WindowPolicy.RETRIEVE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One way on. `policy` is what the conversation is set to; with `context_tokens` the model is launched anew."""
+
+    remedy: Remedy
+    title: str
+    """For a button."""
+    words: str
+    """What it does and what it costs."""
+    policy: WindowPolicy | None = None
+    context_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What of a server bears on the offers. `max_context_tokens`: what the model was made for; None is not known."""
+
+    can_relaunch: bool = False
+    max_context_tokens: int | None = None
+    has_vectors: bool = False
+
+
+def offers(failure: EndpointFailure, settings: ChatSettings, server: Server) -> tuple[Offer, ...]:
+    """What is offered for this failure, the likeliest help first; none when it is no overflow.
+
+    The policy that the conversation has already is not offered again.
+    """
+    if failure.kind != OVERFLOW_KIND:
+        return ()
+    ways = [_raise(failure, settings, server), _summarise(), _retrieve() if server.has_vectors else None, _drop()]
+    return tuple(way for way in ways if way is not None and (way.policy is None or way.policy is not settings.window))
+
+
+def needed_tokens(failure: EndpointFailure, max_tokens: int | None = None) -> int | None:
+    """The context that would hold this prompt and an answer, in whole steps; None when the prompt's size is not told.
+
+    The answer is as long as `max_tokens`, else a quarter of the prompt.
+    """
+    if failure.prompt_tokens is None or failure.prompt_tokens < 1:
+        return None
+    answer = max_tokens if max_tokens is not None and max_tokens > 0 else failure.prompt_tokens // 4
+    wanted = failure.prompt_tokens + answer
+    return min(-(-wanted // STEP_TOKENS) * STEP_TOKENS, MAX_CONTEXT_TOKENS)
+
+
+def _raise(failure: EndpointFailure, settings: ChatSettings, server: Server) -> Offer | None:
+    if not server.can_relaunch:
+        return None
+    needed, most = needed_tokens(failure, settings.sampling.max_tokens), server.max_context_tokens
+    told = failure.prompt_tokens
+    if needed is None and failure.context_tokens is not None:
+        # Not told how much more: the next power is a try, and is called one.
+        needed = min(2 * failure.context_tokens, MAX_CONTEXT_TOKENS)
+    if most is not None and ((told or 0) > most or failure.context_tokens == most):
+        return None
+    if needed is None:
+        return Offer(Remedy.RAISE, "Longer context …", "Launch the model again with a longer context.")
+    needed = min(needed, most) if most is not None else needed
+    why = f"This conversation has {told:,} tokens" if told is not None else "How many this one has was not told"
+    words = f"Launch the model again with {needed:,} tokens of context. {why}; its KV cache grows with it."
+    return Offer(Remedy.RAISE, f"Context of {needed:,} …", words, context_tokens=needed)
+
+
+def _summarise() -> Offer:
+    words = "The model sums up the older turns once, which takes it as long as reading them. All of them stay here."
+    return Offer(Remedy.SUMMARISE, "Sum up older turns", words, POLICIES[Remedy.SUMMARISE])
+
+
+def _drop() -> Offer:
+    words = "The oldest turns are no longer sent: the model forgets them at once. All of them stay here."
+    return Offer(Remedy.DROP, "Leave out the oldest", words, POLICIES[Remedy.DROP])
+
+
+def _retrieve() -> Offer:
+    words = "Of older turns and files only what is near to the question is sent. All of them stay here."
+    return Offer(Remedy.RETRIEVE, "Search older turns", words, POLICIES[Remedy.RETRIEVE])

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sparkdesk.core.chat.event import ChatEvent
-from sparkdesk.core.chat.message import ChatRequest
+from sparkdesk.core.chat.message import Attachment, ChatRequest
 from sparkdesk.core.cluster.node import ClusterRecord, JumpHost, NodeRecord
 from sparkdesk.core.command import Command, Outcome
 from sparkdesk.core.jobs.endpoint import Endpoint
@@ -335,6 +335,22 @@ class TextFolder(Protocol):
 
     async def remove(self, name: str) -> None:
         """Remove the file; no error when there is none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ReadAttachment:
+    """A file of this computer as it goes along with a question; `data` is an image's own bytes, not yet decoded."""
+
+    part: Attachment
+    data: bytes | None = None
+
+
+class AttachmentReader(Protocol):
+    """Reads files that a person attaches to a question."""
+
+    async def read(self, path: str) -> ReadAttachment:
+        """What lies at the path. Raises SettingsError when it cannot go along: too large, no text, not a file."""
         ...
 
 

@@ -337,6 +337,10 @@ class TextFolder(Protocol):
         """Remove the file; no error when there is none."""
         ...
 
+    async def place(self, name: str) -> str:
+        """The path of the file, or of the one that `write` would make; for the person's own editor."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class ReadAttachment:

@@ -44,10 +44,6 @@ class TextFiles:
         """Where the folder lies."""
         return str(self._folder)
 
-    def file(self, name: str) -> Path:
-        """Where the text of a new name would lie. Raises SettingsError for a name that cannot be one."""
-        return self._folder / file_name(name)
-
     async def names(self) -> tuple[str, ...]:
         """What there is, in order of the alphabet. Raises SettingsError."""
         found = await self._in_time(self._scan, f"The folder {self._folder} cannot be read")
@@ -77,6 +73,12 @@ class TextFiles:
         wanted = clean_name(name)
         async with self._changes:
             await self._in_time(lambda: self._remove(wanted), f'"{wanted}" cannot be removed')
+
+    async def place(self, name: str) -> str:
+        """The path of the file, or of the one that `write` would make. Raises SettingsError."""
+        wanted = clean_name(name)
+        found = await self._in_time(lambda: self._find(wanted), f'"{wanted}" cannot be found')
+        return str(found or self._folder / file_name(wanted))
 
     async def _in_time(self, work: Callable[[], _Result], failure: str) -> _Result:
         try:

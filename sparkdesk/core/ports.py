@@ -364,9 +364,13 @@ class FoundMessage:
 
     session_id: str
     position: int
-    """The turn's number in its chat."""
+    """The turn's number in its chat; -1 is the chat's title, tags and folder."""
     excerpt: str
     """The words around the place, one line of plain text."""
+    marks: tuple[tuple[int, int], ...] = ()
+    """From and to (exclusive) of each thing found, in `excerpt`."""
+    is_like: bool = False
+    """Whether it merely has words like those that were asked for."""
 
 
 class Store(Protocol):
@@ -400,7 +404,25 @@ class Store(Protocol):
         """Insert or replace one message (JSON) of a chat."""
         ...
 
+    async def append_piece(self, session_id: str, position: int, piece: bytes, *, is_synced: bool = False) -> None:
+        """Add a piece to a message that is being written. The end of the program loses none; a power cut loses at most
+        what came since the last one with `is_synced`. `save_message` takes the place of all pieces of its message.
+        """
+        ...
+
+    async def unfinished_messages(self) -> tuple[tuple[str, int, bytes, tuple[bytes, ...]], ...]:
+        """Messages that have pieces: session, position, the message as it was saved before them, the pieces."""
+        ...
+
     async def save_session(self, session_id: str, title: str, meta: bytes) -> None: ...
+    async def save_chat(self, session_id: str, title: str, meta: bytes, messages: Mapping[int, bytes]) -> None:
+        """Insert a whole chat at once, its messages by their numbers; all of it is kept or nothing."""
+        ...
+
+    async def session(self, session_id: str) -> tuple[str, bytes] | None:
+        """A chat's title and meta JSON, or None."""
+        ...
+
     async def sessions(self) -> Sequence[tuple[str, str, bytes]]:
         """(id, title, meta JSON) newest first."""
         ...
@@ -415,7 +437,14 @@ class Store(Protocol):
         ...
 
     async def find_messages(self, words: str, *, limit: int = 50) -> tuple[FoundMessage, ...]:
-        """Messages of all chats that have these words or words like them, the nearest first."""
+        """Messages of all chats that have these words or words like them, the nearest first; a few of each chat.
+
+        Any text is a valid question. `tag:` and `folder:` in it are left to the caller.
+        """
+        ...
+
+    async def index_chats(self) -> int:
+        """Make a bounded number of messages findable that are not yet; how many wait still."""
         ...
 
     async def save_attachment(self, session_id: str, digest: str, data: bytes) -> None:

@@ -104,9 +104,12 @@ class Database:
         """Run a question on the database's thread. Raises StoreError."""
         return await self._do(lambda: ask(self._opened()))
 
-    async def write(self, change: Callable[[sqlite3.Connection], T]) -> T:
-        """Run a change in one transaction; it is on the disk when this returns. Raises StoreError."""
-        return await self._do(lambda: self._write(change))
+    async def write(self, change: Callable[[sqlite3.Connection], T], *, is_synced: bool = True) -> T:
+        """Run a change in one transaction; it is on the disk when this returns. Raises StoreError.
+
+        Unless `is_synced` it is with the operating system, and on the disk with the next change that is.
+        """
+        return await self._do(lambda: self._write(change) if is_synced else self._write_unsynced(change))
 
     async def close(self) -> None:
         """Close the file and give the lock back; safe to call twice."""
@@ -146,6 +149,16 @@ class Database:
                 connection.execute("ROLLBACK")
             raise
         return result
+
+    def _write_unsynced(self, change: Callable[[sqlite3.Connection], T]) -> T:
+        # In WAL mode NORMAL leaves out only the sync after a commit. Source: sqlite.org/pragma.html#pragma_synchronous.
+        connection = self._opened()
+        connection.execute("PRAGMA synchronous = NORMAL")
+        try:
+            return self._write(change)
+        finally:
+            if self._is_durable:
+                connection.execute("PRAGMA synchronous = FULL")
 
     def _open(self) -> None:
         if self.path is None:

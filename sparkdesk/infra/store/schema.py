@@ -64,7 +64,8 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (kind, id)
     ) WITHOUT ROWID;
     """,
-    # 3: what goes along with chats: images, vectors of their pieces, and what of them waits for the search index.
+    # 3: what goes along with chats: images, vectors of their pieces, what of them waits for the
+    # search index, and the pieces of answers that are being written.
     """
     CREATE TABLE to_index (
         session_number INTEGER NOT NULL REFERENCES sessions(number) ON DELETE CASCADE,
@@ -86,6 +87,12 @@ MIGRATIONS: tuple[str, ...] = (
         vector BLOB NOT NULL,
         PRIMARY KEY (session_number, model, piece)
     ) WITHOUT ROWID;
+    CREATE TABLE pieces (
+        number INTEGER PRIMARY KEY,
+        session_number INTEGER NOT NULL REFERENCES sessions(number) ON DELETE CASCADE,
+        position INTEGER NOT NULL,
+        piece BLOB NOT NULL
+    );
     """,
 )
 

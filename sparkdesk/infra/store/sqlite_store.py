@@ -14,10 +14,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from sparkdesk.core.chat.search.said import said_in, said_of
 from sparkdesk.core.cluster.node import ClusterRecord
 from sparkdesk.core.jobs.record import JobIntent, JobState
 from sparkdesk.core.ports import FoundMessage
+from sparkdesk.infra.store.chat_index import HEAD, ChatIndex
 from sparkdesk.infra.store.database import Database
+from sparkdesk.infra.store.piece import Unfinished, append_piece, forget_pieces, unfinished
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -28,13 +31,15 @@ FILE_NAME = "app.db"
 class SqliteStore:
     """Clusters, jobs, journals and chats in one file of `folder`; `folder` None keeps them in memory only."""
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, *, index: ChatIndex | None = None) -> None:
         self._database = Database(None if folder is None else folder / FILE_NAME)
+        self._index = ChatIndex() if index is None else index
         self._unread: list[str] = []
 
     async def open(self) -> None:
         """Open or begin the file. Raises StoreError: already running, full or read-only disk."""
         await self._database.open()
+        await self._database.read(lambda db: self._index.prepare(db, is_read_only=self.is_read_only))
 
     async def close(self) -> None:
         """Close the file; safe to call twice."""
@@ -44,7 +49,7 @@ class SqliteStore:
     def notice(self) -> str:
         """What the person should know about the file (kept aside, read-only, unreadable rows); "" when all is well."""
         unread = f"Not understood and left alone: {', '.join(sorted(set(self._unread)))}." if self._unread else ""
-        return " ".join(part for part in (self._database.notice, unread) if part)
+        return " ".join(part for part in (self._database.notice, self._index.notice, unread) if part)
 
     @property
     def is_read_only(self) -> bool:
@@ -160,43 +165,78 @@ class SqliteStore:
 
     async def save_session(self, session_id: str, title: str, meta: bytes) -> None:
         """Insert or replace a chat's title and meta JSON; its messages stay."""
-        await self._execute(
-            "INSERT INTO sessions (id, title, meta) VALUES (?, ?, ?) "
-            "ON CONFLICT (id) DO UPDATE SET title = excluded.title, meta = excluded.meta",
-            session_id,
-            _storable(title),
-            meta,
-        )
+        await self._database.write(lambda db: self._save_head(db, session_id, title, meta))
+
+    async def save_chat(self, session_id: str, title: str, meta: bytes, messages: Mapping[int, bytes]) -> None:
+        """Insert a whole chat at once; its words wait for the index."""
+
+        def change(db: sqlite3.Connection) -> None:
+            number = self._save_head(db, session_id, title, meta)
+            rows = [(number, position) for position in messages]
+            db.executemany(
+                "INSERT OR REPLACE INTO messages (session_number, position, message) VALUES (?, ?, ?)",
+                [(*row, messages[row[1]]) for row in rows],
+            )
+            db.executemany("INSERT OR IGNORE INTO to_index VALUES (?, ?)", rows)
+
+        await self._database.write(change)
 
     async def sessions(self) -> Sequence[tuple[str, str, bytes]]:
         """(id, title, meta JSON), the newest first."""
         rows = await self._fetch("SELECT id, title, meta FROM sessions ORDER BY number DESC")
         return tuple((str(row[0]), str(row[1]), _blob(row[2])) for row in rows)
 
+    async def session(self, session_id: str) -> tuple[str, bytes] | None:
+        """A chat's title and meta JSON."""
+        rows = await self._fetch("SELECT title, meta FROM sessions WHERE id = ?", session_id)
+        return (str(rows[0][0]), _blob(rows[0][1])) if rows else None
+
     async def remove_session(self, session_id: str) -> None:
         """Forget a chat with all its messages; no error when there is none."""
-        await self._execute("DELETE FROM sessions WHERE id = ?", session_id)
-
-    async def save_message(self, session_id: str, position: int, message: bytes) -> None:
-        """Insert or replace one message (JSON) of a chat, which is begun if it is not there."""
 
         def change(db: sqlite3.Connection) -> None:
-            db.execute("INSERT OR IGNORE INTO sessions (id, title, meta) VALUES (?, '', ?)", (session_id, b"{}"))
-            db.execute(
-                "INSERT OR REPLACE INTO messages (session_number, position, message) "
-                "SELECT number, ?, ? FROM sessions WHERE id = ?",
-                (position, message, session_id),
-            )
+            number = _number_of(db, session_id)
+            if number is not None:
+                self._index.forget(db, number)
+                db.execute("DELETE FROM sessions WHERE number = ?", (number,))
 
         await self._database.write(change)
 
+    async def save_message(self, session_id: str, position: int, message: bytes) -> None:
+        """Insert or replace one message (JSON) of a chat, which is begun if it is not there."""
+        said = said_in(message)
+
+        def change(db: sqlite3.Connection) -> None:
+            db.execute("INSERT OR IGNORE INTO sessions (id, title, meta) VALUES (?, '', ?)", (session_id, b"{}"))
+            number = _number_of(db, session_id)
+            if number is not None:
+                db.execute(
+                    "INSERT OR REPLACE INTO messages (session_number, position, message) VALUES (?, ?, ?)",
+                    (number, position, message),
+                )
+                self._index.put(db, number, position, said)
+                forget_pieces(db, session_id, position)
+
+        await self._database.write(change)
+
+    async def append_piece(self, session_id: str, position: int, piece: bytes, *, is_synced: bool = False) -> None:
+        """Add to a message that is being written; see `piece`."""
+        await self._database.write(lambda db: append_piece(db, session_id, position, piece), is_synced=is_synced)
+
+    async def unfinished_messages(self) -> tuple[Unfinished, ...]:
+        """The messages that were being written when the program ended."""
+        return await self._database.read(unfinished)
+
     async def remove_messages(self, session_id: str, from_position: int) -> None:
         """Forget a chat's messages from this position on (an answer that is made again)."""
-        await self._execute(
-            "DELETE FROM messages WHERE position >= ? AND session_number = (SELECT number FROM sessions WHERE id = ?)",
-            from_position,
-            session_id,
-        )
+
+        def change(db: sqlite3.Connection) -> None:
+            number = _number_of(db, session_id)
+            if number is not None:
+                self._index.forget(db, number, max(0, from_position))
+                db.execute("DELETE FROM messages WHERE session_number = ? AND position >= ?", (number, from_position))
+
+        await self._database.write(change)
 
     async def messages(self, session_id: str) -> tuple[bytes, ...]:
         """A chat's messages in order."""
@@ -207,14 +247,28 @@ class SqliteStore:
         return tuple(_blob(row[0]) for row in rows)
 
     async def find_messages(self, words: str, *, limit: int = 50) -> tuple[FoundMessage, ...]:
-        """Messages that have these words, the newest chat first."""
-        rows = await self._fetch(
-            "SELECT id, position, message FROM messages JOIN sessions ON number = session_number "
-            "WHERE instr(lower(CAST(message AS TEXT)), lower(?)) ORDER BY session_number DESC, position LIMIT ?",
-            words,
-            limit,
+        """Messages that have these words or words like them, the nearest first; a few of each chat."""
+        return await self._database.read(lambda db: self._index.find(db, words, limit))
+
+    async def index_chats(self) -> int:
+        """Index a batch of what waits; how much waits still."""
+        if self.is_read_only or not self._index.is_there:
+            return 0
+        return await self._database.write(self._index.index_some)
+
+    def _save_head(self, db: sqlite3.Connection, session_id: str, title: str, meta: bytes) -> int:
+        """A chat's number in the file."""
+        old = db.execute("SELECT title, meta FROM sessions WHERE id = ?", (session_id,)).fetchone()
+        db.execute(
+            "INSERT INTO sessions (id, title, meta) VALUES (?, ?, ?) "
+            "ON CONFLICT (id) DO UPDATE SET title = excluded.title, meta = excluded.meta",
+            (session_id, _storable(title), meta),
         )
-        return tuple(FoundMessage(str(row[0]), int(row[1]), words) for row in rows)
+        number = _number_of(db, session_id) or 0
+        said = said_of(title, meta)
+        if old is None or said_of(str(old[0]), _blob(old[1])) != said:
+            self._index.put(db, number, HEAD, said)
+        return number
 
     async def save_attachment(self, session_id: str, digest: str, data: bytes) -> None:
         """Keep the bytes of an image of a chat, which is begun if it is not there."""
@@ -299,6 +353,11 @@ def _intent_from(row: tuple[Any, ...]) -> JobIntent:
         plan_json=_blob(plan),
         message=str(message),
     )
+
+
+def _number_of(db: sqlite3.Connection, session_id: str) -> int | None:
+    row = db.execute("SELECT number FROM sessions WHERE id = ?", (session_id,)).fetchone()
+    return None if row is None else int(row[0])
 
 
 def _blob(value: object) -> bytes:

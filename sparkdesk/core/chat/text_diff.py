@@ -55,7 +55,8 @@ def _by_lines(left: str, right: str) -> Iterator[Piece]:
     if max(len(ours), len(theirs)) > MAX_LINES:
         yield from _whole(left, right)
         return
-    for tag, a0, a1, b0, b1 in SequenceMatcher(None, ours, theirs, autojunk=False).get_opcodes():
+    # Its heuristic for frequent items stays on: a text of one repeated pattern would take minutes without.
+    for tag, a0, a1, b0, b1 in SequenceMatcher(None, ours, theirs).get_opcodes():
         one, other = "".join(ours[a0:a1]), "".join(theirs[b0:b1])
         if tag == "equal":
             yield Piece(Side.BOTH, one)
@@ -68,7 +69,7 @@ def _by_words(left: str, right: str) -> Iterator[Piece]:
     if max(len(ours), len(theirs)) > MAX_WORDS:
         yield from _whole(left, right)
         return
-    for tag, a0, a1, b0, b1 in SequenceMatcher(None, ours, theirs, autojunk=False).get_opcodes():
+    for tag, a0, a1, b0, b1 in SequenceMatcher(None, ours, theirs).get_opcodes():
         one, other = "".join(ours[a0:a1]), "".join(theirs[b0:b1])
         if tag == "equal":
             yield Piece(Side.BOTH, one)

@@ -46,6 +46,9 @@ def test_likeness_is_one_for_the_same_and_zero_for_nothing_in_common() -> None:
     [
         ("x " * 200_000, "y " * 200_000),
         ("a\n" * 50_000, "b\n" * 50_000),
+        ("a\n" * 3900, "a\nb\n" * 1950),
+        (" a a b" * 480, "a b b " * 480),
+        ("a b c d " * 370, "d c b a " * 370),
         ("a" * (MAX_CHARS + 5), "a" * (MAX_CHARS + 9)),
     ],
 )

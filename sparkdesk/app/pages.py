@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QWidget
 
+from sparkdesk.app.chat_pane import ChatPane
 from sparkdesk.app.cluster_pane import ClusterPane
 from sparkdesk.app.deployments_pane import DeploymentsPane
 from sparkdesk.app.disk_pane import DiskPane
@@ -17,17 +18,13 @@ from sparkdesk.app.hub_token import HubTokenKeeper
 from sparkdesk.app.launch_pane import LaunchPane
 from sparkdesk.app.models_pane import ModelsPane
 from sparkdesk.app.node_pages import NodePages
-from sparkdesk.core.chat.message import Sampling
-from sparkdesk.core.errors import SparkDeskError
 from sparkdesk.core.feed import Latest
 from sparkdesk.core.jobs.fix import Fix
 from sparkdesk.core.jobs.record import JobState, JobStatus
 from sparkdesk.core.jobs.request import LaunchRequest
 from sparkdesk.core.telemetry.sample import Sample
 from sparkdesk.services.chat.endpoint import ChatEndpoint
-from sparkdesk.services.chat.found_link import offer_found
 from ui.add_node.page import AddNodePage
-from ui.chat.model import ChatModel
 from ui.chat.view import ChatPage
 from ui.jobs.view import DeploymentsPage
 from ui.launch.view import LaunchPage
@@ -53,7 +50,7 @@ class Pages:
         self.deployments_page: DeploymentsPage | None = None
         self._shell_feed: ShellFeed | None = None
         self._is_complete = False
-        self.chat_page: ChatPage | None = None
+        self.chat_pane = ChatPane(desktop)
         self.node_pages = NodePages(desktop)
         self.cluster_pane = ClusterPane(desktop, self)
         self._launch_pane = LaunchPane(desktop)
@@ -61,14 +58,7 @@ class Pages:
         self._models_pane = ModelsPane(desktop, self._launch_pane.planner)
         self._disk_pane = DiskPane(desktop)
         self.settings_page: SettingsPage | None = None
-        self.endpoints: Latest[tuple[ChatEndpoint, ...]] = Latest(())
-        self._watches = (
-            launcher.jobs.subscribe(self._show_badges),
-            launcher.jobs.subscribe(lambda _jobs: self._list_endpoints()),
-            self._stack.server_links.endpoints.subscribe(lambda _links: self._list_endpoints()),
-            self._stack.fleet.servers.servers.subscribe(lambda _servers: self._list_endpoints()),
-            self._stack.inventory.nodes.subscribe(lambda _nodes: self._list_endpoints()),
-        )
+        self._watch = launcher.jobs.subscribe(self._show_badges)
 
     def add_first_run(self) -> None:
         """Only the first-run page leads anywhere; the others are listed and say why not."""
@@ -200,55 +190,21 @@ class Pages:
             self.deployments_page.ask_stop(job_id)
 
     def _make_chat(self) -> QWidget:
-        page = ChatPage(ChatModel(self._stack.conversations, self.endpoints, self._desktop.bridge))
-        page.launch_asked.connect(lambda: self._window.show_page("launch"))
-        page.server_asked.connect(
-            lambda url: self._desktop.bridge.start_exclusive("connect server", self._connect_server, page, url)
-        )
-        self.chat_page = page
-        return page
+        return self.chat_pane.make()
 
-    def chat_with(self, job_id: str) -> None:
-        """Show the chat, talking to this deployment."""
-        self._window.show_page("chat")
-        if self.chat_page is not None:
-            self.chat_page.model.choose_endpoint(job_id)
+    def chat_with(self, endpoint_id: str) -> None:
+        """Show the chat, talking to this server."""
+        self.chat_pane.chat_with(endpoint_id)
 
-    def _list_endpoints(self) -> None:
-        """What can be talked to: deployments that are ready, servers found on nodes, and those connected to by URL."""
-        jobs = self._stack.launcher.jobs.value
-        ready = [self._chat_endpoint(job) for job in jobs if job.state is JobState.READY and self._can_chat(job)]
-        found = offer_found(self._stack.fleet.servers, self._stack.inventory.nodes.value)
-        offered = (*ready, *found, *self._stack.server_links.endpoints.value)
-        if [known.endpoint for known in offered] != [known.endpoint for known in self.endpoints.value]:
-            self.endpoints.set(offered)
+    @property
+    def chat_page(self) -> ChatPage | None:
+        """The chat, once it was visited."""
+        return self.chat_pane.page
 
-    def _can_chat(self, job: JobStatus) -> bool:
-        """Whether it answers in words: vectors and scores are asked for by other programs."""
-        plan = self._stack.launcher.plan_of(job.job_id)
-        is_talker = plan is None or plan.request.purpose in ("chat", "vision")
-        return is_talker and job.endpoint is not None and bool(job.endpoint.base_path)
-
-    async def _connect_server(self, page: ChatPage, url: str) -> None:
-        try:
-            endpoint = await self._stack.server_links.connect(url)
-        except SparkDeskError as error:
-            page.model.failed.emit(error)
-        else:
-            page.show_server(endpoint.id)
-
-    def _chat_endpoint(self, job: JobStatus) -> ChatEndpoint:
-        assert job.endpoint is not None
-        plan = self._stack.launcher.plan_of(job.job_id)
-        return ChatEndpoint(
-            id=job.job_id,
-            endpoint=job.endpoint,
-            source=lambda: self._stack.launcher.client(job.job_id),
-            node=self._stack.inventory.names().get(job.endpoint.node_id, ""),
-            system_prompt=plan.request.system_prompt if plan else "",
-            sampling=Sampling(temperature=plan.request.temperature if plan else None),
-            doubt=lambda: self._stack.launcher.doubt(job.job_id),
-        )
+    @property
+    def endpoints(self) -> Latest[tuple[ChatEndpoint, ...]]:
+        """What can be talked to."""
+        return self.chat_pane.targets.endpoints
 
     def relaunch(self, request: LaunchRequest) -> None:
         """Fill the launch form from an earlier request and show it."""
@@ -282,8 +238,8 @@ class Pages:
 
     def close(self) -> None:
         """Stop listening."""
-        for watch in self._watches:
-            watch.close()
+        self._watch.close()
+        self.chat_pane.close()
         self._disk_pane.close()
         self.node_pages.close()
         self.cluster_pane.close()

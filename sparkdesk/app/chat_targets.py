@@ -7,6 +7,7 @@ planned of it, and is unknown where neither was.
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sparkdesk.core.chat.context import PoolUse
@@ -128,8 +129,8 @@ class ChatTargets:
             if plan is None or plan.request.purpose != "embed" or job.state is not JobState.READY:
                 continue
             if job.endpoint is not None:
-                job_id = job.job_id
-                return ChatEndpoint(id=job_id, endpoint=job.endpoint, source=lambda: stack.launcher.client(job_id))
+                client = partial(stack.launcher.client, job.job_id)
+                return ChatEndpoint(id=job.job_id, endpoint=job.endpoint, source=client)
         return None
 
 

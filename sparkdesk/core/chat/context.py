@@ -66,6 +66,8 @@ class SentContext:
     """Numbers of the turns that were not sent as they are."""
     summary: str = ""
     """What was sent for those, in the model's own words."""
+    summed_up: tuple[int, ...] = ()
+    """Those of `left_out` that `summary` stands for; the others were left out without a word."""
     excerpts: tuple[Excerpt, ...] = ()
     memory: str = ""
     """The project's memory as it was sent."""

@@ -40,7 +40,7 @@ def last_summary(turns: tuple[Turn, ...]) -> LastSummary:
     """What the newest answer with a summary was given."""
     for turn in reversed(turns):
         if turn.sent is not None and turn.sent.summary.strip():
-            return LastSummary(turn.sent.summary, frozenset(turn.sent.left_out))
+            return LastSummary(turn.sent.summary, frozenset(turn.sent.summed_up))
     return LastSummary()
 
 

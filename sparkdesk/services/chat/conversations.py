@@ -1,15 +1,22 @@
 """The list of conversations, and those of it that are open.
 
-The one rule: the list shows what the store has; a conversation is stored with its first question.
+The one rule: the list shows what the store has; a conversation is stored with its first question. What a person does to
+a line of the list (its name, folder, tags, pin) is stored at once and does not make the conversation look newer.
 """
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
+from typing import Any
 
-from sparkdesk.core.chat.session import ChatSettings, Turn, TurnState, settings_from_json, turn_from_json
+from sparkdesk.core.chat.search.place import lower, marks_in
+from sparkdesk.core.chat.search.query import SearchQuery, parse_query
+from sparkdesk.core.chat.session import ChatSettings, Turn, TurnState
+from sparkdesk.core.chat.session_json import settings_from_json, settings_to_json
+from sparkdesk.core.chat.stored_turn import StoredTurn, stored_turn
 from sparkdesk.core.feed import Latest, Subscription
-from sparkdesk.core.ports import Store
+from sparkdesk.core.ports import FoundMessage, Store
 from sparkdesk.services.chat.conversation import Conversation
 from sparkdesk.services.chat.endpoint import ChatEndpoint
 from sparkdesk.services.clock import Clock
@@ -17,6 +24,14 @@ from sparkdesk.services.ident import new_id
 from sparkdesk.services.tasks import Tasks
 
 CUT_BY_EXIT = "SparkDesk ended while this answer was written"
+TITLE_CHARS = 200
+NAME_CHARS = 80
+"""Of a folder and of a tag."""
+MAX_TAGS = 16
+MAX_FOUND = 50
+"""Conversations that a search shows."""
+INDEX_PAUSE_S = 0.05
+"""Between two batches, so that whoever waits for the store comes first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +44,33 @@ class ChatSummary:
     """The model it last talked to."""
     updated_ms: int
     is_answering: bool = False
+    folder: str = ""
+    is_pinned: bool = False
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ChatExcerpt:
+    """A place in a conversation that has what was searched for."""
+
+    turn: int
+    """The number of the turn; -1 is the conversation's own title, tags and folder."""
+    text: str
+    """One line of plain text."""
+    marks: tuple[tuple[int, int], ...]
+    """From and to (exclusive) of each thing found, in `text`."""
+    is_like: bool = False
+    """Whether it merely has words like those that were asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundChat:
+    """A conversation that a search found, the nearest place first."""
+
+    summary: ChatSummary
+    excerpts: tuple[ChatExcerpt, ...] = ()
+    title_marks: tuple[tuple[int, int], ...] = ()
+    """What of its title was searched for."""
 
 
 class Conversations:
@@ -43,14 +85,16 @@ class Conversations:
         self.sessions: Latest[tuple[ChatSummary, ...]] = Latest(())
 
     async def load(self) -> None:
-        """Read the list from the store. Raises StoreError."""
-        rows = await self._store.sessions()
-        found = []
-        for session_id, title, meta in rows:
-            settings = settings_from_json(meta)
-            found.append(ChatSummary(session_id, title, settings.label, settings.updated_ms))
-        known = {summary.id for summary in found}
-        self.sessions.set((*(s for s in self.sessions.value if s.id not in known), *found))
+        """Read the list from the store, and begin to make findable what is not yet. Raises StoreError."""
+        found = {row[0]: _summary(row[0], row[1], settings_from_json(row[2])) for row in await self._store.sessions()}
+        self._show(*(summary for summary in found.values() if summary.id not in self._open))
+        self._tasks.start_exclusive("index chats", self._index)
+
+    async def _index(self) -> None:
+        left = await self._store.index_chats()
+        while left:
+            await asyncio.sleep(INDEX_PAUSE_S)
+            left = await self._store.index_chats()
 
     def new(self, target: ChatEndpoint | None) -> Conversation:
         """A new conversation with the server's own defaults. It is stored with its first question."""
@@ -65,14 +109,56 @@ class Conversations:
         """The conversation with this id, from memory or the store. Raises KeyError, StoreError."""
         if session_id in self._open:
             return self._open[session_id]
-        rows = {row[0]: row for row in await self._store.sessions()}
-        _, title, meta = rows[session_id]
-        turns = tuple(_closed(turn_from_json(data)) for data in await self._store.messages(session_id))
+        head = await self._store.session(session_id)
+        if head is None:
+            raise KeyError(session_id)
+        rows = await self._store.messages(session_id)
         if session_id in self._open:
             return self._open[session_id]
-        conversation = self._make(session_id, settings_from_json(meta), turns)
-        conversation.title.set(title)
+        turns = tuple(_closed(stored_turn(data)) for data in rows)
+        conversation = self._make(session_id, settings_from_json(head[1]), turns)
+        conversation.title.set(head[0])
         return conversation
+
+    async def search(self, words: str) -> tuple[FoundChat, ...]:
+        """The conversations that have these words, the nearest first; any text may be asked. Raises StoreError.
+
+        `tag:` and `folder:` choose among the conversations; with nothing else all that are chosen come, newest first.
+        """
+        query = parse_query(words)
+        chosen = {summary.id: summary for summary in self.sessions.value if _is_chosen(summary, query)}
+        needles = tuple(map(lower, (query.phrase, *query.words)))
+        if not query.words:
+            return tuple(FoundChat(summary) for summary in chosen.values()) if not query.is_empty else ()
+        places: dict[str, list[FoundMessage]] = {}
+        for place in await self._store.find_messages(
+            words, limit=MAX_FOUND * (4 if query.tags or query.folders else 1)
+        ):
+            if place.session_id in chosen:
+                places.setdefault(place.session_id, []).append(place)
+        return tuple(
+            FoundChat(chosen[key], tuple(map(_excerpt, found)), marks_in(chosen[key].title, needles))
+            for key, found in list(places.items())[:MAX_FOUND]
+        )
+
+    async def rename(self, session_id: str, title: str) -> None:
+        """Give a conversation another title; an empty one changes nothing. Raises StoreError."""
+        words = " ".join(title.split())[:TITLE_CHARS]
+        if words:
+            await self._change(session_id, title=words)
+
+    async def set_folder(self, session_id: str, folder: str) -> None:
+        """Put a conversation into a folder, which is also its project; "" takes it out. Raises StoreError."""
+        await self._change(session_id, folder=_name(folder))
+
+    async def set_pinned(self, session_id: str, is_pinned: bool) -> None:
+        """Keep a conversation at the top, or no longer. Raises StoreError."""
+        await self._change(session_id, is_pinned=is_pinned)
+
+    async def set_tags(self, session_id: str, tags: tuple[str, ...]) -> None:
+        """Replace a conversation's tags; each once, in order. Raises StoreError."""
+        kept = dict.fromkeys(name for tag in tags if (name := _name(tag)))
+        await self._change(session_id, tags=tuple(kept)[:MAX_TAGS])
 
     async def remove(self, session_id: str) -> None:
         """Stop and forget a conversation and all that was said in it. Raises StoreError."""
@@ -92,6 +178,25 @@ class Conversations:
         for conversation in self._open.values():
             await conversation.finished()
 
+    # Inside ---------------------------------------------------------------------------------------------------
+
+    async def _change(self, session_id: str, *, title: str | None = None, **changes: Any) -> None:
+        conversation = self._open.get(session_id)
+        if conversation is not None:
+            if title is not None:
+                conversation.title.set(title)
+            conversation.settings.set(replace(conversation.settings.value, **changes))
+            kept_title, settings = conversation.title.value, conversation.settings.value
+            if not conversation.turns.value:
+                return
+        else:
+            head = await self._store.session(session_id)
+            if head is None:
+                return
+            kept_title, settings = title or head[0], replace(settings_from_json(head[1]), **changes)
+            self._show(_summary(session_id, kept_title, settings))
+        await self._store.save_session(session_id, kept_title, settings_to_json(settings))
+
     def _make(self, session_id: str, settings: ChatSettings, turns: tuple[Turn, ...]) -> Conversation:
         conversation = Conversation(
             session_id, settings, turns, tasks=self._tasks, store=self._store, clock=self._clock
@@ -104,22 +209,46 @@ class Conversations:
     def _list(self, conversation: Conversation) -> None:
         if not conversation.turns.value:
             return
-        settings = conversation.settings.value
-        summary = ChatSummary(
-            conversation.id,
-            conversation.title.value,
-            settings.label,
-            settings.updated_ms,
-            conversation.is_answering.value,
-        )
-        if summary in self.sessions.value:
-            return
-        others = (known for known in self.sessions.value if known.id != conversation.id)
-        self.sessions.set(tuple(sorted((summary, *others), key=lambda item: -item.updated_ms)))
+        summary = _summary(conversation.id, conversation.title.value, conversation.settings.value)
+        summary = replace(summary, is_answering=conversation.is_answering.value)
+        if summary not in self.sessions.value:
+            self._show(summary)
+
+    def _show(self, *summaries: ChatSummary) -> None:
+        """Put lines into the list, in place of those with the same ids, the newest first."""
+        known = {summary.id: summary for summary in self.sessions.value}
+        known.update((summary.id, summary) for summary in summaries)
+        self.sessions.set(tuple(sorted(known.values(), key=lambda item: -item.updated_ms)))
+
+
+def _summary(session_id: str, title: str, settings: ChatSettings) -> ChatSummary:
+    return ChatSummary(
+        session_id,
+        title,
+        settings.label,
+        settings.updated_ms,
+        folder=settings.folder,
+        is_pinned=settings.is_pinned,
+        tags=settings.tags,
+    )
+
+
+def _is_chosen(summary: ChatSummary, query: SearchQuery) -> bool:
+    tags = {tag.lower() for tag in summary.tags}
+    is_in = not query.folders or summary.folder.lower() in query.folders
+    return is_in and all(tag in tags for tag in query.tags)
+
+
+def _excerpt(place: FoundMessage) -> ChatExcerpt:
+    return ChatExcerpt(place.position, place.excerpt, place.marks, place.is_like)
+
+
+def _name(text: str) -> str:
+    return " ".join(text.replace("\0", " ").split())[:NAME_CHARS]
 
 
 def _closed(turn: Turn) -> Turn:
     """A turn that was open when the program ended will never be finished: it was cut off."""
-    if not turn.state.is_open:
+    if isinstance(turn, StoredTurn) or not turn.state.is_open:
         return turn
     return replace(turn, state=TurnState.CUT_OFF, error=CUT_BY_EXIT, remedy="Retry to have it answered again.")

@@ -33,7 +33,7 @@ def place_of(text: str, needles: tuple[str, ...]) -> Place:
         _ELLIPSIS if len(words) > MAX_CHARS or start + 2 * MAX_CHARS < len(text) else ""
     )
     line = _ELLIPSIS + cut if start else cut
-    return Place(line, _marks(line, needles))
+    return Place(line, marks_in(line, needles))
 
 
 def lower(text: str) -> str:
@@ -52,7 +52,8 @@ def _word_start(text: str, start: int, end: int) -> int:
     return start if blank is None else blank.end()
 
 
-def _marks(line: str, needles: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
+def marks_in(line: str, needles: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
+    """From and to (exclusive) of each of `needles` (small letters) in the line, in order, none within another."""
     lowered = lower(line)
     found: list[tuple[int, int]] = []
     for needle in needles:

@@ -125,7 +125,7 @@ class OpenAiClient:
         path = f"{self._endpoint.base_path.rstrip('/')}/chat/completions"
         async with self._answer("POST", path, body, timeout_s=self._first_token_timeout_s) as response:
             await self._require_stream(response)
-            async with aclosing(self._events(response)) as events:
+            async with aclosing(self._events(response, request.model)) as events:
                 async for event in events:
                     yield event
 
@@ -189,9 +189,9 @@ class OpenAiClient:
         detail = f"{head.status} {head.content_type}\n{body[:2000].decode('utf-8', 'replace')}"
         raise EndpointError(failure.message, remedy=failure.remedy, detail=detail, node=self._node, failure=failure)
 
-    async def _events(self, response: httpx.Response) -> AsyncGenerator[ChatEvent, None]:
-        parser, decoder = SseParser(), ChunkDecoder()
-        cause = ENDED_EARLY
+    async def _events(self, response: httpx.Response, asked: str) -> AsyncGenerator[ChatEvent, None]:
+        parser, decoder = SseParser(), ChunkDecoder(asked, self._failure)
+        cause, kind = ENDED_EARLY, "ended_early"
         async with reading(response) as body:
             while True:
                 limit_s = self._stall_timeout_s if decoder.has_token else self._first_token_timeout_s
@@ -200,10 +200,11 @@ class OpenAiClient:
                         async with asyncio.timeout(limit_s):
                             chunk = await anext(body.chunks, b"")
                 except TimeoutError:
-                    cause = f"The answer was cut off: nothing came for {limit_s:g} s"
+                    cause, kind = f"The answer was cut off: nothing came for {limit_s:g} s", "stalled"
                     break
                 except EndpointError as error:
                     cause = f"The answer was cut off: {error.message[:1].lower()}{error.message[1:]}"
+                    kind = "lost"
                     break
                 if not chunk:
                     break
@@ -215,7 +216,7 @@ class OpenAiClient:
                     yield event
                 if is_over:
                     break
-            last = decoder.end(self._monotonic_s(), cause)
+            last = decoder.end(self._monotonic_s(), cause, kind)
             if last is not None:
                 yield last
 

@@ -62,8 +62,8 @@ class PromptProgress:
     cached: int
     total: int
     t_s: float
-    spent_s: float = float("nan")
-    """How long the server has been reading; NaN is not told."""
+    spent_s: float | None = None
+    """How long the server has been reading; None is not told."""
 
 
 @dataclass(frozen=True, slots=True)

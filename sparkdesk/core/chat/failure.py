@@ -12,8 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 
-from sparkdesk.core.chat.openai_event import error_text
-from sparkdesk.core.chat.overflow import Overflow, read_overflow
+from sparkdesk.core.chat.server_words import Overflow, error_text, read_overflow
 from sparkdesk.core.jobs.backend import EndpointFailure
 from sparkdesk.core.plain_text import make_line
 

@@ -18,32 +18,43 @@ from sparkdesk.core.chat.event import (
     Finished,
     PromptProgress,
     ReasoningDelta,
+    ServedModel,
     TextDelta,
+    TokenChoice,
+    TokenChoices,
     ToolCallDelta,
     Usage,
 )
+from sparkdesk.core.chat.failure import FailureReader, HttpAnswer, explain
+from sparkdesk.core.chat.server_words import clean_text, error_text, shown_words
 from sparkdesk.core.chat.sse import SseEvent, SseItem, SsePing, SseTooLarge
 
 MAX_ANSWER_CHARS = 4_000_000
 """What is kept of one answer; a server that never stops is cut off here."""
 MAX_TOOL_CALLS = 128
-MAX_MESSAGE_CHARS = 600
+MAX_CHOICES = 256
+"""Tokens with their logprobs in one event; engines that guess ahead send a few at once."""
+MAX_OTHERS = 20
+"""Alternatives of one token. Source: OpenAI's API reference, top_logprobs."""
+MAX_TOKEN_CHARS = 200
+MIN_LOGPROB = -1e6
+MAX_MODEL_CHARS = 200
 MAX_COUNT = 1 << 53
 RETRY = "Retry, or go on from here: what was said is kept."
 ENDED_EARLY = "The answer was cut off: the server ended it without a reason"
-
-
-def clean_text(text: str) -> str:
-    """Text that every encoder and widget can take: no lone surrogates and no NUL (both become U+FFFD)."""
-    if not text.isascii():
-        text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return text.replace("\0", "\ufffd")
+GIVEN_UP = ("abort", "error")
+"""Reasons of an end that is none. Source: vLLM v1/engine/__init__.py, FinishReason; SGLang has "abort" too."""
 
 
 class ChunkDecoder:
-    """Reads the events of one answer. After `is_over` it gives nothing more."""
+    """Reads the events of one answer. After `is_over` it gives nothing more.
 
-    def __init__(self) -> None:
+    `asked` is the model that was asked for, "" not known; `reader` the backend's own reading of a failure.
+    """
+
+    def __init__(self, asked: str = "", reader: FailureReader | None = None) -> None:
+        self._asked = asked
+        self._reader = reader
         self._usage = Usage()
         self._reason = ""
         self._reason_t_s = 0.0
@@ -58,102 +69,172 @@ class ChunkDecoder:
             return []
         if isinstance(item, SseTooLarge):
             size_mib = item.limit_bytes // (1 << 20)
-            return [self._cut(f"The server sent one event of more than {size_mib} MiB", RETRY, t_s)]
+            return [self._cut(f"The server sent one event of more than {size_mib} MiB", t_s, "too_long")]
         if item.data.strip() == "[DONE]":
-            self.is_over = True
-            return [Finished(self._reason or "done", self._reason_t_s or t_s)]
+            self._reason = self._reason or "done"
+            return [self._last(self._reason_t_s or t_s)]
         return self._read(item, t_s)
 
-    def end(self, t_s: float, cause: str = ENDED_EARLY) -> ChatEvent | None:
+    def end(self, t_s: float, cause: str = ENDED_EARLY, kind: str = "ended_early") -> ChatEvent | None:
         """The last event when the stream ends, with `cause` where it ended before the answer was complete."""
         if self.is_over:
             return None
-        if self._reason:
-            self.is_over = True
-            return Finished(self._reason, self._reason_t_s)
-        return self._cut(cause, RETRY, t_s)
+        return self._last(self._reason_t_s) if self._reason else self._cut(cause, t_s, kind)
+
+    def _last(self, t_s: float) -> ChatEvent:
+        if self._reason in GIVEN_UP:
+            return self._cut(f'The server gave up on this answer ("{self._reason}")', t_s, "aborted")
+        self.is_over = True
+        return Finished(self._reason, t_s)
 
     def _read(self, item: SseEvent, t_s: float) -> list[ChatEvent]:
         try:
             chunk = json.loads(item.data)
         except (ValueError, RecursionError):
-            shown = _shown(item.data[:80])
-            return [self._cut(f"The server sent something that is not JSON: {shown}", RETRY, t_s)]
+            shown = shown_words(item.data[:80])
+            return [self._cut(f"The server sent something that is not JSON: {shown}", t_s, "unreadable")]
         if not isinstance(chunk, dict):
-            return [self._cut("The server sent JSON that is not a chat event", RETRY, t_s)]
+            return [self._cut("The server sent JSON that is not a chat event", t_s, "unreadable")]
         if chunk.get("error") is not None or item.name == "error":
-            return [self._cut(f"The server failed while answering: {error_text(chunk)}", RETRY, t_s)]
-        events = [*self._progress(chunk, t_s), *self._choice(chunk, t_s), *self._count(chunk)]
-        if self._chars > MAX_ANSWER_CHARS:
-            events.append(self._cut("The answer is longer than SparkDesk keeps", "Ask for a shorter answer.", t_s))
-        return events
-
-    def _choice(self, chunk: Mapping[str, Any], t_s: float) -> list[ChatEvent]:
-        choices = chunk.get("choices")
-        choice = choices[0] if isinstance(choices, list) and choices else None
-        if not isinstance(choice, dict) or choice.get("index") not in (None, 0):
-            return []
-        reason = choice.get("finish_reason")
-        if isinstance(reason, str) and reason:
-            self._reason, self._reason_t_s = _shown(reason[:40]), t_s
-        delta = choice.get("delta")
-        return self._delta(delta, t_s) if isinstance(delta, dict) else []
-
-    def _delta(self, delta: Mapping[str, Any], t_s: float) -> list[ChatEvent]:
+            return [self._failed(chunk, t_s)]
         events: list[ChatEvent] = []
-        # llama.cpp says reasoning_content, vLLM says reasoning; a server may send both with the same words.
-        reasoning = _text(delta, "reasoning_content") or _text(delta, "reasoning")
-        if reasoning:
-            events.append(ReasoningDelta(reasoning, t_s))
-        content = _text(delta, "content")
-        if content:
-            events.append(TextDelta(content, t_s))
-        calls = delta.get("tool_calls")
-        for call in calls[:MAX_TOOL_CALLS] if isinstance(calls, list) else ():
-            event = _tool_call(call, t_s)
-            if event is not None:
-                events.append(event)
-                self._chars += len(event.arguments) + len(event.name)
-        self._chars += len(reasoning) + len(content)
-        self.has_token = self.has_token or bool(events)
+        if self._asked:
+            self._compare_model(chunk.get("model"), t_s, events)
+        if "prompt_progress" in chunk:
+            _read_progress(chunk["prompt_progress"], t_s, events)
+        choices = chunk.get("choices")
+        if choices and isinstance(choices, list):
+            self._read_choice(choices[0], t_s, events)
+        if chunk.get("usage") is not None or chunk.get("timings") is not None:
+            self._read_count(chunk, events)
+        if self._chars > MAX_ANSWER_CHARS:
+            events.append(replace(self._cut("The answer is longer than SparkDesk keeps", t_s, "too_long"),
+                                  remedy="Ask for a shorter answer."))  # fmt: skip
         return events
 
-    def _progress(self, chunk: Mapping[str, Any], t_s: float) -> list[ChatEvent]:
-        progress = chunk.get("prompt_progress")
-        if not isinstance(progress, dict):
-            return []
-        processed, cached, total = (_count(progress, key) for key in ("processed", "cache", "total"))
-        if processed is None or total is None:
-            return []
-        return [PromptProgress(processed, cached or 0, total, t_s)]
+    def _compare_model(self, served: object, t_s: float, events: list[ChatEvent]) -> None:
+        """llama.cpp with one model answers whatever it is asked for, and names itself."""
+        if not isinstance(served, str) or not served:
+            return
+        asked, self._asked = self._asked, ""
+        if not is_same_model(asked, served):
+            events.append(ServedModel(shown_words(served[:MAX_MODEL_CHARS]), asked, t_s))
 
-    def _count(self, chunk: Mapping[str, Any]) -> list[ChatEvent]:
+    def _read_choice(self, choice: object, t_s: float, events: list[ChatEvent]) -> None:
+        if not isinstance(choice, dict) or choice.get("index") not in (None, 0):
+            return
+        reason = choice.get("finish_reason")
+        if reason and isinstance(reason, str):
+            self._reason, self._reason_t_s = shown_words(reason[:40]), t_s
+        delta = choice.get("delta")
+        if delta and isinstance(delta, dict):
+            self._read_delta(delta, t_s, events)
+        logprobs = choice.get("logprobs")
+        if logprobs is not None:
+            _read_choices(logprobs, t_s, events)
+
+    def _read_delta(self, delta: Mapping[str, Any], t_s: float, events: list[ChatEvent]) -> None:
+        had = len(events)
+        # llama.cpp says reasoning_content, vLLM says reasoning; a server may send both with the same words.
+        reasoning = delta.get("reasoning_content") or delta.get("reasoning")
+        if reasoning and isinstance(reasoning, str):
+            events.append(ReasoningDelta(clean_text(reasoning), t_s))
+            self._chars += len(reasoning)
+        content = delta.get("content")
+        if content and isinstance(content, str):
+            events.append(TextDelta(clean_text(content), t_s))
+            self._chars += len(content)
+        calls = delta.get("tool_calls")
+        if calls and isinstance(calls, list):
+            for call in calls[:MAX_TOOL_CALLS]:
+                event = _tool_call(call, t_s)
+                if event is not None:
+                    events.append(event)
+                    self._chars += len(event.arguments) + len(event.name)
+        if len(events) > had:
+            self.has_token = True
+
+    def _read_count(self, chunk: Mapping[str, Any], events: list[ChatEvent]) -> None:
         usage = _from_usage(chunk.get("usage"), _from_timings(chunk.get("timings"), self._usage))
-        if usage == self._usage:
-            return []
-        self._usage = usage
-        return [usage]
+        if usage != self._usage:
+            self._usage = usage
+            events.append(usage)
 
-    def _cut(self, message: str, remedy: str, t_s: float) -> CutOff:
+    def _failed(self, chunk: Mapping[str, Any], t_s: float) -> CutOff:
+        """An error in the middle of an answer that began well: understood as if it had come instead of one."""
+        error = chunk.get("error")
+        code = error.get("code") if isinstance(error, dict) else None
+        status = code if isinstance(code, int) and 400 <= code < 600 else 500
+        try:
+            body = json.dumps(chunk).encode()
+        except (ValueError, RecursionError):
+            body = b"{}"
+        failure = explain(HttpAnswer(status, "application/json", body=body), self._reader)
+        if failure.kind in ("context_overflow", "answer_limit"):
+            cut = self._cut(failure.message, t_s, failure.kind)
+            return replace(
+                cut,
+                remedy=failure.remedy,
+                prompt_tokens=failure.prompt_tokens,
+                context_tokens=failure.context_tokens,
+            )
+        return self._cut(f"The server failed while answering: {error_text(chunk)}", t_s, failure.kind)
+
+    def _cut(self, message: str, t_s: float, kind: str) -> CutOff:
         self.is_over = True
-        return CutOff(message, remedy, t_s)
+        return CutOff(message, RETRY, t_s, kind)
 
 
-def error_text(body: object) -> str:
-    """The server's own words in an error body of any of the shapes seen, bounded and on one line; "" when none."""
-    found = body
-    for _ in range(3):
-        if not isinstance(found, dict):
-            break
-        found = next((found[key] for key in ("error", "message", "detail", "msg") if found.get(key) is not None), "")
-    if isinstance(found, list):
-        found = json.dumps(found, default=str)[:MAX_MESSAGE_CHARS]
-    return _shown(found) if isinstance(found, str) else ""
+def is_same_model(asked: str, served: str) -> bool:
+    """Whether two names are of one model: case, a file's folder and ending, and Ollama's default tag aside."""
+    return _bare(asked) == _bare(served)
 
 
-def _shown(text: str) -> str:
-    words = "".join(c if c.isprintable() else " " for c in clean_text(text[: MAX_MESSAGE_CHARS + 1]))
-    return " ".join(words.split())[:MAX_MESSAGE_CHARS]
+def _bare(name: str) -> str:
+    name = name.strip().casefold().removesuffix(":latest").removesuffix(".gguf").replace("\\", "/")
+    # A hub id has one "/" and keeps its owner; a path is absolute or has more.
+    return name.rpartition("/")[2] if name.startswith("/") or name.count("/") > 1 else name
+
+
+def _read_progress(progress: object, t_s: float, events: list[ChatEvent]) -> None:
+    if not isinstance(progress, dict):
+        return
+    processed, cached, total = (_count(progress, key) for key in ("processed", "cache", "total"))
+    if processed is not None and total is not None:
+        spent_ms = _ms(progress, "time_ms")
+        spent_s = None if spent_ms is None else spent_ms / 1000
+        events.append(PromptProgress(processed, cached or 0, total, t_s, spent_s))
+
+
+def _read_choices(logprobs: object, t_s: float, events: list[ChatEvent]) -> None:
+    rows = logprobs.get("content") if isinstance(logprobs, dict) else None
+    if not isinstance(rows, list):
+        return
+    choices = [choice for row in rows[:MAX_CHOICES] if (choice := _token_choice(row)) is not None]
+    if choices:
+        events.append(TokenChoices(tuple(choices), t_s))
+
+
+def _token_choice(row: object) -> TokenChoice | None:
+    """One token; None where its probability is not told. An engine that has none writes null."""
+    pair = _token(row)
+    if pair is None or not isinstance(row, dict):
+        return None
+    others = row.get("top_logprobs")
+    found = (_token(other) for other in others[:MAX_OTHERS]) if isinstance(others, list) else ()
+    likeliest = sorted((other for other in found if other is not None), key=lambda other: -other[1])
+    return TokenChoice(pair[0], pair[1], tuple(likeliest))
+
+
+def _token(row: object) -> tuple[str, float] | None:
+    if not isinstance(row, dict):
+        return None
+    token, logprob = row.get("token"), row.get("logprob")
+    if not isinstance(token, str) or isinstance(logprob, bool) or not isinstance(logprob, int | float):
+        return None
+    # Compared before it becomes a float, which a whole number of 400 digits cannot; NaN compares as false.
+    is_one = MIN_LOGPROB <= logprob <= 0
+    return (clean_text(token[:MAX_TOKEN_CHARS]), float(logprob)) if is_one else None
 
 
 def _text(data: Mapping[str, Any], key: str) -> str:
@@ -202,14 +283,17 @@ def _from_timings(timings: object, known: Usage) -> Usage:
 
 
 def _from_usage(usage: object, known: Usage) -> Usage:
+    """Of OpenAI's form. SGLang has `reasoning_tokens` beside the counts, 0 where it did not count."""
     if not isinstance(usage, dict):
         return known
-    details = usage.get("prompt_tokens_details")
+    details, told = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
     cached = _count(details, "cached_tokens") if isinstance(details, dict) else None
+    thought = _count(told, "reasoning_tokens") if isinstance(told, dict) else _count(usage, "reasoning_tokens") or None
     prompt, completion = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
     return replace(
         known,
         prompt_tokens=known.prompt_tokens if prompt is None else prompt,
         completion_tokens=known.completion_tokens if completion is None else completion,
         cached_tokens=known.cached_tokens if cached is None else cached,
+        reasoning_tokens=known.reasoning_tokens if thought is None else thought,
     )

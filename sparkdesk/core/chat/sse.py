@@ -8,12 +8,11 @@ Source: WHATWG HTML, "Server-sent events", section "Parsing an event stream".
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 MAX_EVENT_BYTES = 5 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
-_LINE_END = re.compile(rb"[\r\n]")
+_LF = 0x0A
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +36,7 @@ class SseTooLarge:
 
 
 SseItem = SseEvent | SsePing | SseTooLarge
+_PING = SsePing()
 
 
 class SseParser:
@@ -63,28 +63,29 @@ class SseParser:
         self._is_after_cr = False
         """The last byte was a CR: an LF that follows belongs to it."""
         self._has_bom_behind = False
-        """The first three bytes were looked at."""
+        """The first line was looked at."""
         self._is_skipping = False
         """The open event is too large: nothing of it is kept, up to the empty line that ends it."""
 
     def feed(self, chunk: bytes) -> list[SseItem]:
         """The items that are complete with this chunk, in order."""
         items: list[SseItem] = []
-        start = 0
-        while start < len(chunk):
-            if self._is_after_cr:
-                self._is_after_cr = False
-                if chunk[start] == 0x0A:
-                    start += 1
-                    continue
-            end = _LINE_END.search(chunk, start)
-            if end is None:
-                self._keep(chunk[start:], items)
-                break
-            self._keep(chunk[start : end.start()], items)
-            self._is_after_cr = chunk[end.start()] == 0x0D
-            self._end_line(items)
-            start = end.end()
+        if not chunk:
+            return items
+        if self._is_after_cr and chunk[0] == _LF:
+            chunk = chunk[1:]
+        self._is_after_cr = chunk.endswith(b"\r") if chunk else False
+        if b"\r" in chunk:
+            chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        *lines, rest = chunk.split(b"\n")
+        if lines and self._line:
+            self._line += lines[0]
+            lines[0] = bytes(self._line)
+            self._line.clear()
+        for line in lines:
+            self._take_line(line, items)
+        if rest:
+            self._keep(rest, items)
         return items
 
     def _keep(self, piece: bytes, items: list[SseItem]) -> None:
@@ -95,14 +96,11 @@ class SseParser:
             return
         self._line += piece
         if len(self._line) + self._data_bytes > self._max_bytes:
-            self._is_skipping = True
-            self._forget_event()
+            self._skip_event(items)
             del self._line[1:]
-            items.append(SseTooLarge(self._max_bytes))
 
-    def _end_line(self, items: list[SseItem]) -> None:
-        line = bytes(self._line)
-        self._line.clear()
+    def _take_line(self, line: bytes, items: list[SseItem]) -> None:
+        is_too_long = len(line) + self._data_bytes > self._max_bytes
         if not self._has_bom_behind:
             self._has_bom_behind = True
             line = line.removeprefix(_BOM)
@@ -110,26 +108,33 @@ class SseParser:
             self._end_event(items)
         elif self._is_skipping:
             return
+        elif is_too_long:
+            self._skip_event(items)
         elif line.startswith(b":"):
-            items.append(SsePing())
+            items.append(_PING)
         else:
             self._take_field(line)
 
     def _take_field(self, line: bytes) -> None:
         field, _, value = line.partition(b":")
-        value = value.removeprefix(b" ")
         if field == b"data":
+            value = value.removeprefix(b" ")
             self._data.append(value)
             self._data_bytes += len(value) + 1
         elif field == b"event":
-            self._name = value
+            self._name = value.removeprefix(b" ")
 
     def _end_event(self, items: list[SseItem]) -> None:
         self._is_skipping = False
         if self._data:
-            data = b"\n".join(self._data).decode("utf-8", "replace")
-            items.append(SseEvent(data, self._name.decode("utf-8", "replace")))
+            whole = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
+            items.append(SseEvent(whole.decode("utf-8", "replace"), self._name.decode("utf-8", "replace")))
         self._forget_event()
+
+    def _skip_event(self, items: list[SseItem]) -> None:
+        self._is_skipping = True
+        self._forget_event()
+        items.append(SseTooLarge(self._max_bytes))
 
     def _forget_event(self) -> None:
         self._data.clear()

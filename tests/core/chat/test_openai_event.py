@@ -16,18 +16,22 @@ from sparkdesk.core.chat.event import (
     Finished,
     PromptProgress,
     ReasoningDelta,
+    ServedModel,
     TextDelta,
+    TokenChoice,
+    TokenChoices,
     ToolCallDelta,
     Usage,
 )
-from sparkdesk.core.chat.openai_event import MAX_ANSWER_CHARS, ChunkDecoder, clean_text, error_text
+from sparkdesk.core.chat.openai_event import MAX_ANSWER_CHARS, ChunkDecoder, is_same_model
+from sparkdesk.core.chat.server_words import clean_text, error_text
 from sparkdesk.core.chat.sse import SseEvent, SseParser, SseTooLarge
 
 CAPTURES = Path(__file__).resolve().parents[2] / "data" / "captures"
 
 
-def decode(stream: bytes) -> list[ChatEvent]:
-    parser, decoder = SseParser(), ChunkDecoder()
+def decode(stream: bytes, asked: str = "") -> list[ChatEvent]:
+    parser, decoder = SseParser(), ChunkDecoder(asked)
     events = [event for item in parser.feed(stream) for event in decoder.feed(item, 1.0)]
     last = decoder.end(2.0)
     return [*events, last] if last is not None else events
@@ -96,6 +100,87 @@ def test_an_engine_that_dies_inside_a_good_stream_is_cut_off_in_its_own_words() 
     assert text_of(events)
     assert isinstance(events[-1], CutOff)
     assert "EngineCore encountered an issue" in events[-1].message
+    assert events[-1].kind == "engine_dead"
+
+
+def test_an_overflow_in_the_middle_of_an_answer_has_its_kind_and_its_numbers() -> None:
+    body = (CAPTURES / "llamacpp_smollm2" / "err_context_overflow.json").read_bytes()
+    last = decode(chunks(delta(content="x")) + b"data: " + body + b"\n\ndata: [DONE]\n\n")[-1]
+    assert isinstance(last, CutOff)
+    assert (last.kind, last.prompt_tokens, last.context_tokens) == ("context_overflow", 6031, 2048)
+    last = decode(chunks(delta(content="x"), {"error": {"code": 500, "message": "Context size has been exceeded."}}))[
+        -1
+    ]
+    assert isinstance(last, CutOff)
+    assert last.kind == "context_overflow"
+
+
+@pytest.mark.parametrize("reason", ["abort", "error"])
+def test_an_answer_that_the_engine_gave_up_is_no_whole_answer(reason: str) -> None:
+    stream = chunks(delta(content="x"), {"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]})
+    for end in (b"", b"data: [DONE]\n\n"):
+        last = decode(stream + end)[-1]
+        assert isinstance(last, CutOff)
+        assert last.kind == "aborted"
+
+
+def test_another_model_than_was_asked_for_is_told_once_and_before_its_text() -> None:
+    stream = (CAPTURES / "llamacpp_smollm2" / "chat_stream_usage.sse").read_bytes()
+    events = decode(stream, asked="no-such-model")
+    assert events[0] == ServedModel("smollm2-135m", "no-such-model", 1.0)
+    assert sum(isinstance(event, ServedModel) for event in events) == 1
+    assert decode(stream, asked="smollm2-135m") == decode(stream)
+
+
+@pytest.mark.parametrize(
+    ("asked", "served", "is_same"),
+    [
+        ("tiny", "Tiny", True),
+        ("tinytool.gguf", "/models/tinytool.gguf", True),
+        ("tinytool", "C:\\models\\a\\tinytool.gguf", True),
+        ("llama3.2", "llama3.2:latest", True),
+        ("llama3.2:1b", "llama3.2:3b", False),
+        ("acme/m", "other/m", False),
+        ("m", "acme/m", False),
+    ],
+)
+def test_one_model_may_be_named_as_its_file(asked: str, served: str, is_same: bool) -> None:
+    assert is_same_model(asked, served) is is_same
+
+
+def test_how_sure_the_model_was_comes_after_its_token() -> None:
+    events = decode((CAPTURES / "llamacpp_smollm2" / "chat_stream_logprobs.sse").read_bytes())
+    first, second = events[:2]
+    assert isinstance(first, TextDelta)
+    assert second == TokenChoices(
+        (TokenChoice("Hello", -0.5439180135726929, (("Hello", -0.5439180135726929), ("Hi", -2.393794298171997))),), 1.0
+    )
+    kinds = [type(event) for event in events if not isinstance(event, Usage | Finished)]
+    assert kinds == [TextDelta, TokenChoices] * (len(kinds) // 2)
+
+
+@pytest.mark.parametrize("logprob", [None, "x", True, 0.5, float("nan"), float("-inf"), [], 10**400])
+def test_a_probability_that_is_none_is_left_out(logprob: object) -> None:
+    rows = [{"token": "a", "logprob": logprob}, {"token": "b", "logprob": -1, "top_logprobs": [{"token": "c"}, 5]}]
+    stream = chunks({"choices": [{"index": 0, "delta": {"content": "ab"}, "logprobs": {"content": rows}}]})
+    assert decode(stream)[1] == TokenChoices((TokenChoice("b", -1.0),), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("usage", "cached", "thought"),
+    [
+        ({"completion_tokens_details": {"reasoning_tokens": 7}, "prompt_tokens_details": {"cached_tokens": 3}}, 3, 7),
+        ({"completion_tokens_details": {"reasoning_tokens": 0}, "prompt_tokens_details": None}, None, 0),
+        ({"reasoning_tokens": 9}, None, 9),
+        ({"reasoning_tokens": 0}, None, None),
+        ({"completion_tokens_details": {"reasoning_tokens": -1}, "prompt_tokens_details": 5}, None, None),
+    ],
+)
+def test_what_was_cached_and_what_was_thought_is_counted_where_it_is_told(
+    usage: dict[str, object], cached: int | None, thought: int | None
+) -> None:
+    found = usage_of(decode(chunks({"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 8, **usage}})))
+    assert (found.cached_tokens, found.reasoning_tokens) == (cached, thought)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +258,7 @@ def test_a_second_choice_is_left_alone() -> None:
 KEYS = """
 choices delta content reasoning tool_calls index id function name arguments usage timings prompt_tokens message error
 completion_tokens prompt_tokens_details cached_tokens prompt_n cache_n prompt_ms prompt_progress total processed
-finish_reason
+finish_reason logprobs token logprob top_logprobs model code type
 """
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),

@@ -1,16 +1,19 @@
-"""Whether a server's words say that the prompt, or the answer asked for, is more than the model's context.
+"""What a server says of a failure: in its own words, bounded and on one line, and whether they are about the context.
 
-The one rule: each engine is recognised by its own words, and a number is told only where those words give it exactly.
+The one rule: the words are a stranger's: every reader here is total. Each engine is recognised by its own words, and a
+number is told only where those words give it exactly.
 Ollama is missing on purpose: on its chat path it cuts the prompt and answers, without a word.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 MAX_TOKENS = 1 << 40
+MAX_MESSAGE_CHARS = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,3 +86,28 @@ def _tokens(value: object) -> int | None:
 
 def _number(digits: str | None) -> int | None:
     return _tokens(int(digits)) if digits and len(digits) <= 12 else None
+
+
+def clean_text(text: str) -> str:
+    """Text that every encoder and widget can take: no lone surrogates and no NUL (both become U+FFFD)."""
+    if not text.isascii():
+        text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text.replace("\0", "\ufffd") if "\0" in text else text
+
+
+def error_text(body: object) -> str:
+    """The server's own words in an error body of any of the shapes seen, bounded and on one line; "" when none."""
+    found = body
+    for _ in range(3):
+        if not isinstance(found, dict):
+            break
+        found = next((found[key] for key in ("error", "message", "detail", "msg") if found.get(key) is not None), "")
+    if isinstance(found, list):
+        found = json.dumps(found, default=str)[:MAX_MESSAGE_CHARS]
+    return shown_words(found) if isinstance(found, str) else ""
+
+
+def shown_words(text: str) -> str:
+    """A stranger's words for a sentence of ours: on one line, printable, at most 600 characters."""
+    words = "".join(c if c.isprintable() else " " for c in clean_text(text[: MAX_MESSAGE_CHARS + 1]))
+    return " ".join(words.split())[:MAX_MESSAGE_CHARS]

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from sparkdesk.core.chat.message import Role
 from sparkdesk.core.chat.session import Turn
 from sparkdesk.core.chat.window.exchange import files_of
 
@@ -80,7 +81,7 @@ def pieces_of(turns: Iterable[Turn], files_only: frozenset[int] = frozenset()) -
     for turn in reversed(tuple(turns)):
         own: list[Piece] = []
         if turn.number not in files_only:
-            is_question = turn.message.role.value == "user"
+            is_question = turn.message.role is Role.USER
             own += [Piece(turn.number, "", at, text, is_question) for at, text in cut(turn.text)]
         for part in files_of(turn):
             own += [Piece(turn.number, part.name, at, text, True) for at, text in cut(part.text)]

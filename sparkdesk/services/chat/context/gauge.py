@@ -86,15 +86,11 @@ class Gauge:
         """The prompt's parts; counted by the server only when it is near the limit anyway."""
         if not is_near:
             return prompt.parts(self.count, is_counted=False)
+        client, endpoint = self._question.client, self._question.target.endpoint
         sizes: dict[str, int] = {}
-        for text in ("\n".join(part for part in texts if part) for texts in prompt.texts().values()):
-            if text:
-                told = await self._counter.count(
-                    self._question.client, self._question.target.endpoint, text, engine=self._engine
-                )
-                if not told.is_counted:
-                    return prompt.parts(self.count, is_counted=False)
-                sizes[text] = told.tokens
-        named = {name: "\n".join(part for part in texts if part) for name, texts in prompt.texts().items()}
-        known = {name: sizes.get(text, 0) for name, text in named.items()}
-        return ContextParts(known["system"], known["memory"], known["files"], known["messages"], is_counted=True)
+        for name, texts in prompt.texts().items():
+            told = await self._counter.count(client, endpoint, "\n".join(filter(None, texts)), engine=self._engine)
+            if not told.is_counted:
+                return prompt.parts(self.count, is_counted=False)
+            sizes[name] = told.tokens
+        return ContextParts(sizes["system"], sizes["memory"], sizes["files"], sizes["messages"], is_counted=True)

@@ -1,0 +1,213 @@
+"""What goes to a server with a question, by the conversation's own policy.
+
+The one rule: the newest question always goes; what does not is named in what was sent, with the reason when the
+policy could not be followed. A question that is far below the limit asks nothing of the server beforehand.
+
+A conversation that is sent whole is not refused here when it does not fit: the server counts a prompt before it
+computes anything and says so at once with its own numbers, which are better than ours (images, tools, its template).
+Ollama alone cuts a prompt without a word, so for it a likely overflow is told beforehand.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from sparkdesk.core.chat.context import SentContext, WindowPolicy
+from sparkdesk.core.chat.window.exchange import exchanges
+from sparkdesk.core.chat.window.prompt import Prompt
+from sparkdesk.core.chat.window.sliding import sliding
+from sparkdesk.core.chat.window.summary import (
+    HIGH_WATER,
+    LOW_WATER,
+    last_summary,
+    not_sendable,
+    summary_tokens,
+    to_fold,
+)
+from sparkdesk.core.ports import Store
+from sparkdesk.services.chat.context.embedding import Embedder
+from sparkdesk.services.chat.context.gauge import Gauge
+from sparkdesk.services.chat.context.limits import ServerLimits
+from sparkdesk.services.chat.context.memory import MemoryText, ProjectMemory
+from sparkdesk.services.chat.context.retrieval import retrieve
+from sparkdesk.services.chat.context.summing import sum_up
+from sparkdesk.services.chat.context.token_count import TokenCounter
+from sparkdesk.services.chat.fitting import FitQuestion, Fitted
+
+TRIES = 4
+"""How often a window is narrowed until the server's own count of it fits."""
+NO_LIMIT = "The server tells no limit of its context, so all of it was sent"
+NO_VECTORS = "No server of vectors runs, so the oldest turns were left out"
+TOO_LARGE = (
+    "The question and its files alone take about {tokens:,} tokens; {allowed:,} fit. The server may refuse it: shorten "
+    "it, or choose to search older turns and files"
+)
+CUTS_SILENTLY = "About {tokens:,} tokens for a context of {limit:,}: Ollama leaves out what does not fit without a word"
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A prompt that was chosen, and what was not."""
+
+    prompt: Prompt
+    left_out: tuple[int, ...] = ()
+    summed_up: tuple[int, ...] = ()
+    note: str = ""
+
+
+class WindowFitter:
+    """Fulfils ContextFitter."""
+
+    def __init__(self, store: Store, memory: ProjectMemory | None = None) -> None:
+        self._memory = memory
+        self._embedder = Embedder(store)
+        self.counter = TokenCounter()
+        self.limits = ServerLimits()
+
+    async def fit(self, question: FitQuestion) -> Fitted:
+        """What to send. Never raises: what could not be counted, summed up or searched is in `sent.note`."""
+        settings = question.settings
+        memory = MemoryText()
+        if self._memory is not None and settings.has_memory and settings.folder:
+            memory = await self._memory.to_send(settings.folder)
+        limit = self.limits.known(question.target)
+        if settings.window is not WindowPolicy.WHOLE:
+            limit = await self.limits.learn(question.target, question.client)
+        gauge = Gauge(self.counter, question, limit)
+        whole = Prompt(question.turns, settings.system_prompt, memory.text)
+        cut = await self._cut(question, gauge, whole)
+        is_near = settings.window is not WindowPolicy.WHOLE and gauge.limit > 0 and gauge.is_near(cut.prompt)
+        prompt = cut.prompt
+        sent = SentContext(
+            policy=settings.window,
+            left_out=cut.left_out,
+            summary=prompt.summary,
+            summed_up=cut.summed_up,
+            excerpts=prompt.excerpts,
+            memory=memory.text,
+            parts=await gauge.parts(prompt, is_near=is_near),
+            note=_joined(_memory_note(memory), cut.note),
+        )
+        return Fitted(prompt.messages(), sent)
+
+    async def _cut(self, question: FitQuestion, gauge: Gauge, whole: Prompt) -> Cut:
+        match question.settings.window:
+            case WindowPolicy.WHOLE:
+                return _whole(gauge, whole, question.target.endpoint.engine)
+            case _ if gauge.limit <= 0:
+                return Cut(whole, note=NO_LIMIT)
+            case WindowPolicy.SLIDING:
+                return await _slide(gauge, whole, _left_before(question))
+            case WindowPolicy.SUMMARISE:
+                return await _summarise(question, gauge, whole)
+            case WindowPolicy.RETRIEVE:
+                return await self._retrieve(question, gauge, whole)
+
+    async def _retrieve(self, question: FitQuestion, gauge: Gauge, whole: Prompt) -> Cut:
+        if not gauge.is_near(whole) or await gauge.measure(whole) <= gauge.allowed:
+            return _all(whole)
+        server = question.target.embed()
+        if server is None:
+            slid = await _slide(gauge, whole, _left_before(question))
+            return replace(slid, note=_joined(NO_VECTORS, slid.note))
+        question.tell("Older turns and files are searched")
+        found = await retrieve(self._embedder, question, server, gauge, whole)
+        question.tell("")
+        if found.prompt is None:
+            slid = await _slide(gauge, whole, _left_before(question))
+            return replace(slid, note=_joined(f"The oldest turns were left out: {found.problem}", slid.note))
+        return Cut(found.prompt, found.left_out, note=found.problem)
+
+
+def _whole(gauge: Gauge, whole: Prompt, engine: str) -> Cut:
+    tokens = gauge.guess(whole)
+    is_cut = engine == "ollama" and 0 < gauge.limit < tokens
+    return Cut(whole, note=CUTS_SILENTLY.format(tokens=tokens, limit=gauge.limit) if is_cut else "")
+
+
+def _all(prompt: Prompt) -> Cut:
+    """Everything that a template takes: a conversation that is cut to a window never begins with an answer."""
+    out = not_sendable(prompt.turns)
+    kept = tuple(turn for exchange in exchanges(prompt.turns) for turn in exchange.turns if turn.number not in out)
+    return Cut(replace(prompt, turns=kept), out)
+
+
+async def _slide(gauge: Gauge, base: Prompt, left_before: frozenset[int]) -> Cut:
+    """Leave out the oldest exchanges until the server's own count fits."""
+    if not gauge.is_near(base) or await gauge.measure(base) <= gauge.allowed:
+        return _all(base)
+    spare = 0
+    for _ in range(TRIES):
+        budget = gauge.allowed - gauge.fixed(base) - spare
+        window = sliding(base.turns, gauge.turn_counts(base), budget, left_before=left_before)
+        prompt = replace(base, turns=window.kept)
+        tokens = await gauge.measure(prompt)
+        if tokens <= gauge.allowed:
+            return Cut(prompt, window.left_out)
+        if len(exchanges(window.kept)) <= 1:
+            return Cut(prompt, window.left_out, note=TOO_LARGE.format(tokens=tokens, allowed=gauge.allowed))
+        # What is measured teaches the estimate; the excess is kept free as well, so that each try is narrower.
+        spare += tokens - gauge.allowed
+        left_before = frozenset()
+    newest = exchanges(base.turns)[-1]
+    return Cut(replace(base, turns=newest.turns), _others(base, newest.numbers))
+
+
+async def _summarise(question: FitQuestion, gauge: Gauge, whole: Prompt) -> Cut:
+    """Sum up once the prompt passes the upper mark, so that it falls to the lower one."""
+    last = last_summary(whole.turns)
+    here = frozenset(turn.number for turn in whole.turns)
+    known = tuple(sorted(last.numbers & here))
+    rest = tuple(turn for turn in whole.turns if turn.number not in last.numbers)
+    base = replace(whole, turns=rest, summary=last.text)
+    if not gauge.is_near(base) or await gauge.measure(base) <= min(gauge.limit * HIGH_WATER, gauge.allowed):
+        return _with_summary(_all(base), known)
+    room = summary_tokens(gauge.limit)
+    low = int(min(gauge.limit * LOW_WATER, gauge.allowed)) - gauge.fixed(replace(base, summary="")) - room
+    folded = to_fold(rest, gauge.turn_counts(base), low)
+    if not folded:
+        return _with_summary(await _slide(gauge, base, frozenset()), known)
+    question.tell(f"The model sums up {len(folded)} older turns")
+    summed = await sum_up(
+        question.client,
+        question.target.endpoint.model,
+        last.text,
+        folded,
+        limit=gauge.limit,
+        estimate=gauge.estimate,
+    )
+    question.tell("")
+    if not summed.text:
+        slid = await _slide(gauge, base, _left_before(question))
+        what = "the oldest were left out" if slid.left_out else "all of them were sent"
+        note = f"The older turns could not be summed up ({summed.problem}): {what}"
+        return _with_summary(replace(slid, note=_joined(note, slid.note)), known)
+    numbers = frozenset(turn.number for turn in folded)
+    kept = tuple(turn for turn in rest if turn.number not in numbers)
+    slid = await _slide(gauge, replace(base, turns=kept, summary=summed.text), frozenset())
+    return _with_summary(slid, tuple(sorted((*known, *numbers))))
+
+
+def _with_summary(cut: Cut, summed_up: tuple[int, ...]) -> Cut:
+    return replace(cut, left_out=tuple(sorted({*cut.left_out, *summed_up})), summed_up=summed_up)
+
+
+def _left_before(question: FitQuestion) -> frozenset[int]:
+    """What the newest answer of the branch was not given."""
+    sent = next((turn.sent for turn in reversed(question.turns) if turn.sent is not None), None)
+    return frozenset(sent.left_out) if sent is not None else frozenset()
+
+
+def _others(prompt: Prompt, numbers: tuple[int, ...]) -> tuple[int, ...]:
+    said = (number for exchange in exchanges(prompt.turns) for number in exchange.numbers)
+    return tuple(number for number in said if number not in numbers)
+
+
+def _memory_note(memory: MemoryText) -> str:
+    if memory.cut_bytes:
+        return f"{memory.cut_bytes:,} bytes at the end of the project's memory were not sent: it may have 64 KiB"
+    return memory.problem
+
+
+def _joined(*notes: str) -> str:
+    return ". ".join(note.rstrip(".") for note in notes if note)

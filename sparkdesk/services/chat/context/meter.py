@@ -1,0 +1,83 @@
+"""How full a conversation's window is: what the last prompt was made of, the real limit, and the server's cache.
+
+The one rule: every figure has a source. The prompt is the server's own count, the limit what it tells, the cache its
+metrics; the share of this chat is what its last exchange took, and nobody else's share is claimed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import replace
+
+from sparkdesk.core.chat.context import ContextParts, ContextUse, PoolUse, reconcile
+from sparkdesk.core.chat.message import Role
+from sparkdesk.core.chat.session import Turn
+from sparkdesk.core.chat.window.estimate import calibrate
+from sparkdesk.core.errors import EndpointError
+from sparkdesk.services.chat.context.fitter import WindowFitter
+from sparkdesk.services.chat.context.token_count import TokenCount
+from sparkdesk.services.chat.conversation import Conversation
+from sparkdesk.services.chat.endpoint import ChatEndpoint, open_client
+
+ASK_TIMEOUT_S = 10.0
+
+
+class ContextMeter:
+    """Tells how full windows are. `learn` and `count` ask the server: call them beside the chat, not in it."""
+
+    def __init__(self, fitter: WindowFitter) -> None:
+        self._fitter = fitter
+
+    def use(self, conversation: Conversation) -> ContextUse:
+        """By what is known now, without asking anybody."""
+        target = conversation.target.value
+        turn = _last_answer(conversation.turns.value)
+        usage = turn.usage if turn is not None else None
+        limit = self._fitter.limits.known(target) if target is not None else None
+        pool = target.pool() if target is not None else None
+        if limit is not None and limit.slots is not None:
+            pool = replace(pool or PoolUse(), slots=limit.slots)
+        prompt = usage.prompt_tokens if usage is not None else None
+        parts = turn.sent.parts if turn is not None and turn.sent is not None else ContextParts()
+        return ContextUse(
+            prompt=prompt,
+            answer=usage.completion_tokens if usage is not None else None,
+            cached=usage.cached_tokens if usage is not None else None,
+            limit=limit.context_tokens if limit is not None else None,
+            parts=reconcile(parts, prompt),
+            pool=pool,
+        )
+
+    async def learn(self, target: ChatEndpoint) -> None:
+        """Ask the server for its limit, where it is not known yet. Never raises."""
+        try:
+            async with asyncio.timeout(ASK_TIMEOUT_S), AsyncExitStack() as stack:
+                client = await open_client(stack, target.source)
+                await self._fitter.limits.learn(target, client)
+        except (EndpointError, TimeoutError):
+            return
+
+    async def count(self, conversation: Conversation, text: str) -> TokenCount:
+        """Tokens of a text that may be sent in this conversation, a file's say: counted, else estimated. Never raises."""
+        target = conversation.target.value
+        estimate = calibrate(conversation.turns.value, conversation.settings.value.system_prompt)
+        if target is None:
+            return TokenCount(estimate.tokens(text), False)
+        engine = self._fitter.limits.known(target).engine
+        try:
+            async with asyncio.timeout(ASK_TIMEOUT_S), AsyncExitStack() as stack:
+                client = await open_client(stack, target.source)
+                return await self._fitter.counter.count(client, target.endpoint, text, engine=engine, estimate=estimate)
+        except (EndpointError, TimeoutError):
+            return TokenCount(estimate.tokens(text), False)
+
+
+def _last_answer(turns: tuple[Turn, ...]) -> Turn | None:
+    """The newest answer of which anything is known; one that is being written is known by what was sent."""
+    for turn in reversed(turns):
+        is_told = turn.usage is not None and turn.usage.prompt_tokens is not None
+        is_sent = turn.sent is not None and turn.sent.parts.total is not None
+        if turn.message.role is Role.ASSISTANT and (is_told or is_sent):
+            return turn
+    return None

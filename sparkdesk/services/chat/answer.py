@@ -7,22 +7,37 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sparkdesk.core.chat.event import ChatEvent, ReasoningDelta, TextDelta, ToolCallDelta
+from sparkdesk.core.chat.event import (
+    ChatEvent,
+    ReasoningDelta,
+    ServedModel,
+    TextDelta,
+    TokenChoice,
+    TokenChoices,
+    ToolCallDelta,
+)
 from sparkdesk.core.chat.message import Message, Part, ReasoningPart, Role, TextPart, ToolCallPart
 from sparkdesk.core.chat.session import Turn, TurnState
+from sparkdesk.core.chat.session_json import MAX_CHOICES
 from sparkdesk.core.chat.timing import AnswerClock
 
 
 class Answer:
-    """The answer that is being written: its pieces and its clock."""
+    """The answer that is being written: what was there before, its pieces and its clock."""
 
-    def __init__(self, turn: Turn, position: int, sent_s: float) -> None:
-        self._turn = turn
-        self.position = position
+    def __init__(self, base: Turn, sent_s: float) -> None:
+        """`base` has the answer's number and place, and what it said already when it is continued."""
+        self.base = base
         self.clock = AnswerClock(sent_s)
-        self._text: list[str] = []
-        self._reasoning: list[str] = []
-        self._calls: dict[int, ToolCallPart] = {}
+        self._text: list[str] = [base.text] if base.text else []
+        self._reasoning: list[str] = [base.reasoning] if base.reasoning else []
+        self._calls = dict(enumerate(part for part in base.message.parts if isinstance(part, ToolCallPart)))
+        self._choices: list[TokenChoice] = list(base.choices)
+
+    @property
+    def number(self) -> int:
+        """The number of its turn."""
+        return self.base.number
 
     def add(self, event: ChatEvent) -> None:
         """Take the next event."""
@@ -36,6 +51,11 @@ class Answer:
             self._calls[event.index] = ToolCallPart(
                 call.id or event.id, call.name or event.name, call.arguments + event.arguments
             )
+        elif isinstance(event, TokenChoices):
+            self._choices.extend(event.choices[: MAX_CHOICES - len(self._choices)])
+        elif isinstance(event, ServedModel):
+            note = f"{event.model} answered; {event.asked} was asked for"
+            self.base = replace(self.base, note="; ".join(part for part in (self.base.note, note) if part))
 
     def turn(self, state: TurnState) -> Turn:
         """The turn as it stands."""
@@ -47,11 +67,11 @@ class Answer:
             self._text = ["".join(self._text)]
             parts.append(TextPart(self._text[0]))
         parts.extend(self._calls.values())
-        usage = self.clock.usage
         return replace(
-            self._turn,
+            self.base,
             message=Message(Role.ASSISTANT, tuple(parts)),
             state=state,
             timing=self.clock.timing(),
-            usage=usage,
+            usage=self.clock.usage,
+            choices=tuple(self._choices),
         )

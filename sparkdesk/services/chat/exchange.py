@@ -1,0 +1,156 @@
+"""One question to a server and its answer, from the choice of what is sent to the last piece.
+
+The one rule: it ends in a turn whatever happens. Only a cancellation flies, and then, too, all that came is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass, replace
+
+from sparkdesk.core.chat.continuation import ASK_WORDS, ContinueWay, continue_way
+from sparkdesk.core.chat.event import ChatEvent, CutOff, Finished
+from sparkdesk.core.chat.message import ChatRequest, Message, Role, TextPart
+from sparkdesk.core.chat.session import ChatSettings, Turn, TurnFailure, TurnState, image_digests
+from sparkdesk.core.errors import EndpointError, SparkDeskError, StoreError
+from sparkdesk.core.ports import EndpointClient, Store
+from sparkdesk.services.chat.answer import Answer
+from sparkdesk.services.chat.endpoint import ChatEndpoint, open_client
+from sparkdesk.services.chat.fitting import ContextFitter, FitQuestion
+from sparkdesk.services.chat.piece_log import PieceLog
+from sparkdesk.services.clock import Clock
+from sparkdesk.services.tasks import Tasks
+
+FITTING = "Choosing what fits into the model's context"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked: `turns` is the branch down to the question; an answer that is continued is not among them."""
+
+    session_id: str
+    turns: tuple[Turn, ...]
+    settings: ChatSettings
+    target: ChatEndpoint
+    images: Mapping[str, bytes]
+    """Bytes that are not in the store (yet), by digest."""
+    is_continuing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    state: TurnState
+    error: str = ""
+    remedy: str = ""
+    finish_reason: str = ""
+    failure: TurnFailure | None = None
+
+
+class Exchange:
+    """One answer being written."""
+
+    def __init__(
+        self,
+        question: Question,
+        base: Turn,
+        *,
+        store: Store,
+        clock: Clock,
+        show: Callable[[ChatEvent], None],
+        fail: Callable[[StoreError], None],
+    ) -> None:
+        """`show` is called with each event once it is kept, `fail` once when keeping fails."""
+        self._question = question
+        self._store = store
+        self._clock = clock
+        self._show = show
+        self.answer = Answer(base, clock.monotonic_s())
+        self._log = PieceLog(question.session_id, base, store=store, show=self._take, fail=fail)
+
+    def turn(self, state: TurnState = TurnState.STREAMING) -> Turn:
+        """The answer with all that was shown of it so far."""
+        return replace(self.answer.turn(state), energy_j=self._question.target.energy_j(self.answer.clock.sent_s))
+
+    async def run(self, tasks: Tasks, fitter: ContextFitter, tell: Callable[[str], None]) -> Turn:
+        """Ask, and take the answer to its end. `tell` is given what goes on before the question is out ("" is over)."""
+        writer = tasks.start(self._log.run)
+        try:
+            ending = await self._stream(fitter, tell)
+        except SparkDeskError as error:
+            ending = _Ending(TurnState.CUT_OFF, error.message, error.remedy, failure=_understand(error))
+        finally:
+            tell("")
+            if writer is not None:
+                writer.cancel()
+            await self._log.flush()
+        ended = self.turn(ending.state)
+        state = TurnState.FAILED if ending.error and not ended.message.parts else ending.state
+        return replace(
+            ended,
+            state=state,
+            error=ending.error,
+            remedy=ending.remedy,
+            failure=ending.failure,
+            finish_reason=ending.finish_reason,
+        )
+
+    def _take(self, event: ChatEvent) -> None:
+        self.answer.add(event)
+        self._show(event)
+
+    async def _stream(self, fitter: ContextFitter, tell: Callable[[str], None]) -> _Ending:
+        question = self._question
+        async with AsyncExitStack() as stack:
+            client = await open_client(stack, question.target.source)
+            tell(FITTING)
+            request = await self._request(client, fitter, tell)
+            tell("")
+            self.answer.clock.sent_s = self._clock.monotonic_s()
+            async with aclosing(client.chat(request)) as events:
+                async for event in events:
+                    if isinstance(event, CutOff):
+                        failure = TurnFailure(event.kind, event.prompt_tokens, event.context_tokens)
+                        return _Ending(TurnState.CUT_OFF, event.message, event.remedy, failure=failure)
+                    if isinstance(event, Finished):
+                        return _Ending(TurnState.DONE, finish_reason=event.reason)
+                    self._log.add(event)
+        return _Ending(TurnState.CUT_OFF, "The answer was cut off", "Retry.")
+
+    async def _request(self, client: EndpointClient, fitter: ContextFitter, tell: Callable[[str], None]) -> ChatRequest:
+        question, target = self._question, self._question.target
+        fitted = await fitter.fit(
+            FitQuestion(question.session_id, question.turns, question.settings, target, client, tell)
+        )
+        self.answer.base = replace(self.answer.base, sent=fitted.sent)
+        messages = fitted.messages
+        way = continue_way(target.endpoint.engine)
+        if question.is_continuing:
+            messages = (*messages, Message(Role.ASSISTANT, (TextPart(self.answer.base.text),)))
+            if way is ContinueWay.ASK:
+                messages = (*messages, Message(Role.USER, (TextPart(ASK_WORDS),)))
+        return ChatRequest(
+            target.endpoint.model,
+            messages,
+            question.settings.sampling,
+            question.settings.form,
+            await self._images(messages),
+            is_continuing=question.is_continuing and way is not ContinueWay.ASK,
+        )
+
+    async def _images(self, messages: tuple[Message, ...]) -> dict[str, bytes]:
+        found: dict[str, bytes] = {}
+        for digest in image_digests(messages):
+            data = self._question.images.get(digest)
+            if data is None:
+                data = await self._store.attachment(digest)
+            if data is not None:
+                found[digest] = data
+        return found
+
+
+def _understand(error: SparkDeskError) -> TurnFailure | None:
+    known = error.failure if isinstance(error, EndpointError) else None
+    if known is None:
+        return None
+    return TurnFailure(known.kind, known.prompt_tokens, known.context_tokens, known.retry_after_s)

@@ -117,18 +117,18 @@ class ContextUse:
         return None if self.used is None or not capacity else min(1.0, self.used / capacity)
 
 
-def reconcile(parts: ContextParts, prompt: int | None) -> ContextParts:
+def reconcile(parts: ContextParts, prompt: int | None, *, has_images: bool = False) -> ContextParts:
     """The parts so that they add up to the server's own count of the prompt, exactly; as they are when that is None.
 
     Counted parts stay, and the rest is the template's. Estimated parts share the count in their proportion: then how
-    much is the template's is not known, and it stays None.
+    much is the template's is not known, and it stays None. With images they stay too: the rest is the images'.
     """
     names = ("system", "memory", "files", "messages")
     known = {name: value for name in names if (value := getattr(parts, name)) is not None}
     total = sum(known.values())
     if prompt is None or not known:
         return parts
-    if parts.is_counted and total <= prompt:
+    if (parts.is_counted or has_images) and total <= prompt:
         return replace(parts, template=prompt - total)
     if total == 0:
         return replace(parts, template=prompt)

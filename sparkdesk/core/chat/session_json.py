@@ -239,6 +239,7 @@ def _sent_to_json(sent: SentContext) -> dict[str, Any]:
         "policy": sent.policy.value,
         "left_out": list(sent.left_out[:MAX_LEFT_OUT]),
         "summary": sent.summary,
+        "summed_up": list(sent.summed_up[:MAX_LEFT_OUT]),
         "excerpts": [
             {**_numbers(excerpt), "source": excerpt.source, "text": excerpt.text}
             for excerpt in sent.excerpts[:MAX_EXCERPTS]
@@ -253,12 +254,14 @@ def _sent(data: object) -> SentContext | None:
     if not isinstance(data, dict):
         return None
     left_out = (_count(number) for number in _rows(data.get("left_out"), MAX_LEFT_OUT))
+    summed_up = (_count(number) for number in _rows(data.get("summed_up"), MAX_LEFT_OUT))
     parts = data.get("parts")
     counts = parts if isinstance(parts, dict) else {}
     return SentContext(
         policy=_member(WindowPolicy, data.get("policy"), WindowPolicy.WHOLE),
         left_out=tuple(number for number in left_out if number is not None),
         summary=_text(data, "summary"),
+        summed_up=tuple(number for number in summed_up if number is not None),
         excerpts=tuple(
             Excerpt(
                 _whole(row.get("turn")),
@@ -271,7 +274,7 @@ def _sent(data: object) -> SentContext | None:
         ),
         memory=_text(data, "memory"),
         parts=ContextParts(
-            **{name: _count(counts.get(name)) for name in ("system", "memory", "files", "messages")},
+            **{name: _count(counts.get(name)) for name in ("system", "memory", "files", "messages", "template")},
             is_counted=counts.get("is_counted") is True,
         ),
         note=_text(data, "note"),

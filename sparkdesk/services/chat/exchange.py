@@ -119,8 +119,9 @@ class Exchange:
 
     async def _request(self, client: EndpointClient, fitter: ContextFitter, tell: Callable[[str], None]) -> ChatRequest:
         question, target = self._question, self._question.target
+        begun = self.answer.base.text if question.is_continuing else ""
         fitted = await fitter.fit(
-            FitQuestion(question.session_id, question.turns, question.settings, target, client, tell)
+            FitQuestion(question.session_id, question.turns, question.settings, target, client, tell, begun)
         )
         self.answer.base = replace(self.answer.base, sent=fitted.sent)
         messages = fitted.messages

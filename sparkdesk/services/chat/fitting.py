@@ -27,6 +27,8 @@ class FitQuestion:
     client: EndpointClient
     tell: Callable[[str], None] = lambda _words: None
     """Called with what takes its time ("The model sums up 12 older turns"), and with "" when that is over."""
+    begun: str = ""
+    """The answer so far, when it is continued: it goes along after the question, and takes room."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from sparkdesk.core.chat.context import WindowPolicy
-from sparkdesk.core.chat.session import ChatSettings
+from sparkdesk.core.chat.session import ChatSettings, TurnFailure
 from sparkdesk.core.jobs.backend import EndpointFailure
 
+Failure = EndpointFailure | TurnFailure
+"""As it came, or as it is kept with an answer."""
 OVERFLOW_KIND = "context_overflow"
 STEP_TOKENS = 1024
 MAX_CONTEXT_TOKENS = 4_194_304
@@ -58,7 +60,7 @@ class Server:
     has_vectors: bool = False
 
 
-def offers(failure: EndpointFailure, settings: ChatSettings, server: Server) -> tuple[Offer, ...]:
+def offers(failure: Failure, settings: ChatSettings, server: Server) -> tuple[Offer, ...]:
     """What is offered for this failure, the likeliest help first; none when it is no overflow.
 
     The policy that the conversation has already is not offered again.
@@ -69,7 +71,7 @@ def offers(failure: EndpointFailure, settings: ChatSettings, server: Server) -> 
     return tuple(way for way in ways if way is not None and (way.policy is None or way.policy is not settings.window))
 
 
-def needed_tokens(failure: EndpointFailure, max_tokens: int | None = None) -> int | None:
+def needed_tokens(failure: Failure, max_tokens: int | None = None) -> int | None:
     """The context that would hold this prompt and an answer, in whole steps; None when the prompt's size is not told.
 
     The answer is as long as `max_tokens`, else a quarter of the prompt.
@@ -81,7 +83,7 @@ def needed_tokens(failure: EndpointFailure, max_tokens: int | None = None) -> in
     return min(-(-wanted // STEP_TOKENS) * STEP_TOKENS, MAX_CONTEXT_TOKENS)
 
 
-def _raise(failure: EndpointFailure, settings: ChatSettings, server: Server) -> Offer | None:
+def _raise(failure: Failure, settings: ChatSettings, server: Server) -> Offer | None:
     if not server.can_relaunch:
         return None
     needed, most = needed_tokens(failure, settings.sampling.max_tokens), server.max_context_tokens

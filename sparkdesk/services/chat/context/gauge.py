@@ -38,7 +38,8 @@ class Gauge:
         """Tokens that the prompt may take, so that an answer has room."""
         asked = self._question.settings.sampling.max_tokens
         room = asked if asked is not None else min(self.limit // ANSWER_SHARE, MAX_ANSWER_TOKENS)
-        return max(1, self.limit - min(room, self.limit * 3 // 4))
+        begun = self.estimate.tokens(self._question.begun)
+        return max(1, self.limit - min(room, self.limit * 3 // 4) - begun)
 
     def count(self, text: str) -> int:
         """Tokens of a text, estimated by all that is known."""

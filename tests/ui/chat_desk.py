@@ -28,8 +28,11 @@ from tests.ui.picture import host_page
 from ui.bridge import Bridge
 from ui.chat.code_row import CodeBlock
 from ui.chat.model import ChatModel
-from ui.chat.state_row import Note, Problem, StatsLine
-from ui.chat.text_row import AnswerText, OpenText, UserText
+from ui.chat.text_row import AnswerText, OpenText
+from ui.chat.turn.figure_row import StatsLine
+from ui.chat.turn.problem_row import Note, Problem
+from ui.chat.turn.question_row import Question
+from ui.chat.turn.sent_row import Sent
 from ui.chat.view import ChatPage
 from ui.collector import collecting_here
 
@@ -99,13 +102,13 @@ class ChatDesk:
         for row in self.page.transcript.column.widgets():
             if isinstance(row, AnswerText):
                 words.append(row.words.toPlainText())
-            elif isinstance(row, OpenText | CodeBlock | UserText):
+            elif isinstance(row, OpenText | CodeBlock | Question | Sent):
                 words.append(row.text())
             elif isinstance(row, StatsLine):
                 words.append(row.figures.text())
             elif isinstance(row, Problem):
                 words.append(row.accessibleName())
-            elif isinstance(row, Note) and not row.is_button:
+            elif isinstance(row, Note):
                 words.append(row.label.text())
         return "\n".join(words)
 

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PySide6.QtWidgets import QApplication
 
-from sparkdesk.core.chat.event import PromptProgress, ReasoningDelta, TextDelta
+from sparkdesk.core.chat.event import ReasoningDelta, TextDelta, Usage
 from sparkdesk.core.chat.markdown_block import Block, BlockKind
 from sparkdesk.core.chat.message import Message, ReasoningPart, Role, TextPart
 from sparkdesk.core.chat.session import Turn, TurnState
 from sparkdesk.core.chat.timing import AnswerTiming
 from ui.chat.live import LiveAnswer
 from ui.chat.row import BlockRow, NoteRow, ProblemRow, StatsRow, StatusRow, TailRow, ThoughtRow, rows_of
-from ui.chat.state_row import figures_of
 from ui.chat.text_row import HARD_WRAP_CHARS, OpenText, hard_wrapped
 from ui.chat.transcript import is_large_table
+from ui.chat.turn.figure import details_of, figures_of
 
 EMPTY = Turn(Message(Role.ASSISTANT, ()), state=TurnState.SENT)
 PIECES = st.lists(
@@ -59,15 +60,12 @@ def test_the_tail_is_code_inside_a_fence() -> None:
     assert live.tail == "fn"
 
 
-def test_thinking_comes_first_and_the_prompts_rest_is_estimated() -> None:
+def test_thinking_comes_first() -> None:
     live = LiveAnswer(0, EMPTY)
-    live.add([PromptProgress(1000, 0, 5000, 1.0), PromptProgress(2000, 0, 5000, 2.0)])
-    assert live.prefill_left_s() == pytest.approx(3.0)
     assert not live.has_token
     live.add([ReasoningDelta("hm", 3.0)])
     assert live.is_thinking
     assert isinstance(live.rows()[0], ThoughtRow)
-    assert math.isnan(LiveAnswer(0, EMPTY).prefill_left_s())
 
 
 @pytest.mark.parametrize(
@@ -97,14 +95,28 @@ def test_a_cut_answer_has_its_text_its_figures_and_a_problem_in_this_order() -> 
     assert [type(row) for row in rows_of(turn, 0, is_last=True)] == [BlockRow, StatsRow, ProblemRow]
 
 
+def timed(timing: AnswerTiming, usage: Usage | None = None) -> Turn:
+    return Turn(Message(Role.ASSISTANT, (TextPart("x"),)), timing=timing, usage=usage)
+
+
 def test_figures_say_who_counted_and_never_say_zero_for_unknown() -> None:
-    counted = figures_of(AnswerTiming(1.0, 0.05, 20.0, math.nan, math.nan, 3.0, 40, 100, 91, True))
-    assert ("", "40", "tokens") in counted
+    timing = AnswerTiming(1.0, 0.05, 20.0, math.nan, math.nan, 3.0, 40, 100, 91, True)
+    counted = figures_of(timed(timing, Usage(100, 40, 91, reasoning_tokens=12)))
+    assert ("", "40", "tokens, 12 thinking") in counted
     assert any("91" in part[2] and part[2].endswith("cached") for part in counted)
-    guessed = figures_of(AnswerTiming(completion_tokens=3))
+    guessed = figures_of(timed(AnswerTiming(completion_tokens=3)))
     assert ("", "3", "pieces, counted here") in guessed
     assert ("TTFT", "n/a", "") in guessed
     assert not any(part[1].startswith("0") for part in (*counted, *guessed))
+
+
+def test_each_figure_that_is_not_known_says_why() -> None:
+    unknown = {detail.title: detail for detail in details_of(timed(AnswerTiming()))}
+    for title in ("First token (TTFT)", "Prefill", "Time per token (TPOT)", "Decode", "Written", "Prompt", "Energy"):
+        assert unknown[title].value == "n/a", title
+        assert unknown[title].words, title
+    known = {detail.title: detail for detail in details_of(replace(timed(AnswerTiming()), energy_j=7200.0))}
+    assert known["Energy"].value == "2.00 Wh"
 
 
 def test_a_long_line_is_wrapped_before_a_widget_sees_it(dressed: QApplication) -> None:

@@ -13,15 +13,18 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 from sparkdesk.core.chat.message import Message, ReasoningPart, Role, TextPart
-from sparkdesk.core.chat.session import ChatSettings, Turn, TurnState, settings_to_json, turn_to_json
+from sparkdesk.core.chat.session import ChatSettings, Turn, TurnState
+from sparkdesk.core.chat.session_json import settings_to_json, turn_to_json
 from tests.servers.llamacpp import LlamaServer, llama_server
 from tests.servers.raw_http import answer, raw_server
 from tests.ui.chat_desk import ChatDesk, endpoint_at, play
 from tests.ui.picture import take_pictures
 from tests.ui.walk import guessing_labels
 from ui.chat.code_row import CodeBlock
-from ui.chat.state_row import Problem, StatsLine
-from ui.chat.text_row import OpenText, Thought
+from ui.chat.text_row import OpenText
+from ui.chat.turn.figure_row import StatsLine
+from ui.chat.turn.problem_row import Problem
+from ui.chat.turn.thought_row import Thought
 
 SAMPLE = Path(__file__).resolve().parents[1] / "data" / "chat" / "sample.md"
 
@@ -67,7 +70,7 @@ def test_a_typed_question_is_answered_on_the_page(dressed: QApplication, llama: 
         assert "SparkDesk is a control center for DGX Spark clusters." in said
         assert "54 tokens" in said
         assert "prompt 37" in said
-        assert desk.page.title.text() == "What is SparkDesk?"
+        assert desk.page.head.title.label.text() == "What is SparkDesk?"
         assert desk.page.sessions.ids() == [desk.conversation.id]
         assert desk.page.settings.used.text() == "91 / 4,096 tokens"
         assert not desk.page.composer.stop.isVisible()
@@ -124,7 +127,7 @@ def test_a_server_killed_while_it_writes_leaves_the_text_and_a_retry(dressed: QA
             assert kept[:20] in desk.said()
             desk.endpoints.set((endpoint_at(llama.port, id="job2"),))
             problems = [row for row in desk.page.transcript.column.widgets() if isinstance(row, Problem)]
-            QTest.mouseClick(problems[0].retry, Qt.MouseButton.LeftButton)
+            QTest.mouseClick(problems[0].buttons["retry"], Qt.MouseButton.LeftButton)
             await desk.until(lambda: "control center for DGX Spark clusters." in desk.said(), "the second answer")
             await desk.answered()
             assert "cut off" not in desk.said()
@@ -166,10 +169,13 @@ def test_questions_typed_while_it_writes_wait_in_line(dressed: QApplication, end
         desk.type("one")
         await desk.until(lambda: bool(desk.model.tail), "some of the answer")
         desk.type("two")
-        await desk.until(lambda: "two" in desk.page.composer.queue.text(), "the queue")
+        await desk.until(lambda: "two" in desk.page.queue.text(), "the queue")
         desk.model.stop()
         await desk.answered()
-        assert desk.page.composer.queue.text() == ""
+        assert desk.model.queued[0].is_held
+        desk.page.queue.edit_asked.emit(0)
+        assert desk.page.composer.text() == "two"
+        assert not desk.page.queue.isVisible()
 
     play(dressed, story, endpoint_at(endless.port))
 
@@ -292,12 +298,12 @@ def test_in_a_narrow_window_the_settings_are_a_drawer(dressed: QApplication, lla
         desk.host.resize(1044, 652)
         desk.page.resize(1044, 652)
         assert not desk.page.settings.isVisible()
-        desk.page.panel_button.click()
+        desk.page.head.panel_button.click()
         assert desk.page.settings.isVisible()
         desk.host.resize(1232, 852)
         desk.page.resize(1232, 852)
         assert desk.page.settings.isVisible()
-        assert not desk.page.panel_button.isVisible()
+        assert not desk.page.head.panel_button.isVisible()
 
     play(dressed, story, endpoint_at(llama.port))
 

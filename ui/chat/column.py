@@ -68,6 +68,8 @@ class LazyColumn(QScrollArea):
     """
 
     following_changed = Signal(bool)
+    placed = Signal()
+    """Rows may have got another place."""
 
     def __init__(
         self,
@@ -111,6 +113,43 @@ class LazyColumn(QScrollArea):
     def widgets(self) -> list[RowWidget]:
         """The widgets that exist, from the top."""
         return [slot.widget for slot in self._slots if slot.widget is not None]
+
+    def made(self) -> list[tuple[RowWidget, Hashable]]:
+        """The widgets that exist with their rows, from the top."""
+        return [(slot.widget, slot.row) for slot in self._slots if slot.widget is not None]
+
+    def page(self) -> QWidget:
+        """What the rows lie on."""
+        return self._page
+
+    def place_of(self, first: int, last: int) -> QRect:
+        """Where the rows from one to another lie on the page; nothing when there are none of them."""
+        if not 0 <= first <= last < len(self._slots):
+            return QRect()
+        top, bottom = self._tops[first], self._tops[last] + self._slots[last].height
+        return QRect(self._left(), top, self.text_width(), bottom - top)
+
+    def reveal(self, first: int, last: int) -> None:
+        """Bring these rows into sight: all of them where they fit, else their beginning."""
+        # Twice: rows that are made on the way may be higher or lower than thought.
+        for _ in range(2):
+            place, bar, room = self.place_of(first, last), self.verticalScrollBar(), self.viewport().height()
+            top, bottom = place.top() - _TOP_PX, place.bottom() + _TOP_PX
+            if top < bar.value() or bottom - top > room:
+                bar.setValue(top)
+            elif bottom > bar.value() + room:
+                bar.setValue(bottom - room)
+
+    def scroll_inside(self, first: int, last: int, by_px: int) -> bool:
+        """Scroll while these rows go on beyond the view in that direction. False when they end in sight."""
+        place, bar, room = self.place_of(first, last), self.verticalScrollBar(), self.viewport().height()
+        if by_px > 0 and place.bottom() > bar.value() + room and bar.value() < bar.maximum():
+            bar.setValue(min(bar.value() + by_px, place.bottom() + _TOP_PX - room))
+            return True
+        if by_px < 0 and place.top() < bar.value() and bar.value() > 0:
+            bar.setValue(max(bar.value() + by_px, place.top() - _TOP_PX))
+            return True
+        return False
 
     @property
     def is_following(self) -> bool:
@@ -251,6 +290,7 @@ class LazyColumn(QScrollArea):
                 place = QRect(left, top, width, slot.height)
                 if widget.geometry() != place:
                     widget.setGeometry(place)
+        self.placed.emit()
 
     def _measure(self) -> None:
         """A row grew or shrank."""

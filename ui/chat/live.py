@@ -5,13 +5,12 @@ Rule: QtCore only; an event adds to the tail or closes it, and never touches a c
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
-from sparkdesk.core.chat.event import ChatEvent, PromptProgress, ReasoningDelta, TextDelta
+from sparkdesk.core.chat.event import ChatEvent, ReasoningDelta, TextDelta
 from sparkdesk.core.chat.markdown_block import BlockKind, MarkdownSplitter
 from sparkdesk.core.chat.session import Turn
-from ui.chat.row import BlockRow, Row, StatusRow, TailRow, ThoughtRow, has_content
+from ui.chat.row import BlockRow, Row, StatusRow, TailRow, ThoughtRow, has_content, sent_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +27,7 @@ class LiveAnswer:
     def __init__(self, index: int, so_far: Turn) -> None:
         self.index = index
         self.reasoning = so_far.reasoning
-        self.progress: PromptProgress | None = None
-        self._first_progress: PromptProgress | None = None
+        self.sent = so_far.sent
         self._splitter = MarkdownSplitter()
         self._closed: list[BlockRow] = []
         self.tail = ""
@@ -43,9 +41,6 @@ class LiveAnswer:
         for event in events:
             if isinstance(event, ReasoningDelta):
                 self.reasoning += event.text
-            elif isinstance(event, PromptProgress):
-                self.progress = event
-                self._first_progress = self._first_progress or event
         text = "".join(event.text for event in events if isinstance(event, TextDelta))
         if not text:
             return Growth("", is_reset=False)
@@ -78,17 +73,12 @@ class LiveAnswer:
 
     def rows(self) -> list[Row]:
         """The rows as they stand."""
-        rows: list[Row] = [ThoughtRow(self.index, is_live=True)] if self.reasoning else []
+        rows = sent_rows(self.sent, self.index)
+        if self.reasoning:
+            rows.append(ThoughtRow(self.index, is_live=True))
         rows.extend(self._closed)
         if self._has_text:
             # Also while it is empty: its widget is the one thing that should not be made again and again.
             rows.append(self._tail_row())
         rows.append(StatusRow(self.index))
         return rows
-
-    def prefill_left_s(self) -> float:
-        """About how long the prompt is still read, in seconds; NaN when that cannot be told."""
-        first, last = self._first_progress, self.progress
-        if first is None or last is None or last.t_s <= first.t_s or last.processed <= first.processed:
-            return math.nan
-        return (last.total - last.processed) * (last.t_s - first.t_s) / (last.processed - first.processed)

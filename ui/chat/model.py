@@ -5,44 +5,32 @@ Rule: QtCore only. It starts work through the bridge and shows every expected er
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
 from typing import Any
 
-from PySide6.QtCore import QElapsedTimer, QObject, QTimer, Signal
+from PySide6.QtCore import QObject, Signal
 
-from sparkdesk.core.chat.context import ContextUse
-from sparkdesk.core.chat.event import ChatEvent
-from sparkdesk.core.chat.message import Sampling
+from sparkdesk.core.chat.context import ContextUse, WindowPolicy
+from sparkdesk.core.chat.message import Attachment, FilePart, Role, Sampling
 from sparkdesk.core.chat.session import Turn
-from sparkdesk.core.chat.timing import AnswerTiming
+from sparkdesk.core.chat.window.overflow import Offer as WindowOffer
+from sparkdesk.core.chat.window.overflow import Remedy, Server
+from sparkdesk.core.chat.window.overflow import offers as window_offers
 from sparkdesk.core.errors import SparkDeskError
-from sparkdesk.core.feed import Latest, Lost, Subscription
-from sparkdesk.services.chat.conversation import Conversation
+from sparkdesk.core.feed import Latest, Subscription
+from sparkdesk.core.jobs.backend import EndpointFailure
+from sparkdesk.services.chat.conversation import NO_IMAGES, Conversation, QueuedQuestion
 from sparkdesk.services.chat.conversations import ChatSummary, Conversations
 from sparkdesk.services.chat.endpoint import ChatEndpoint
-from ui.bridge import Bridge, StreamPump, watch
-from ui.chat.live import Growth, LiveAnswer
-from ui.chat.row import EarlierRow, Row, rows_of
-
-FAST_HZ = 30.0
-SLOW_HZ = 15.0
-SLOW_FROM_CHARS = 8192
-STATUS_MS = 250
-TURNS_SHOWN = 200
-"""How many of the newest turns are laid out; the rest on demand."""
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """What the answer does now. `phase`: waiting, reading, thinking, writing."""
-
-    phase: str
-    elapsed_s: float
-    timing: AnswerTiming
-    processed: int = 0
-    total: int = 0
-    left_s: float = float("nan")
+from ui.bridge import Bridge, watch
+from ui.chat.row import ALONE, Look, Row, Siblings
+from ui.chat.state.follow import AnswerFollower
+from ui.chat.state.offer import Offer
+from ui.chat.state.row_list import RowList
+from ui.chat.state.status import Status
+from ui.text import one_line
 
 
 class ChatModel(QObject):
@@ -72,14 +60,17 @@ class ChatModel(QObject):
         self._bridge = bridge
         self._endpoints = endpoints
         self._subscriptions: list[Subscription] = []
-        self._pump: StreamPump[ChatEvent] | None = None
-        self._live: LiveAnswer | None = None
-        self._cache: dict[int, tuple[Turn, bool, list[Row]]] = {}
-        self._turns_shown = TURNS_SHOWN
-        self._elapsed = QElapsedTimer()
-        self._ticks = QTimer(self)
-        self._ticks.setInterval(STATUS_MS)
-        self._ticks.timeout.connect(self.status_changed)
+        self._list = RowList()
+        self._edited: int | None = None
+        self._choices_of: set[int] = set()
+        self._ended_s: dict[int, float] = {}
+        """When answers of this conversation ended since it is shown, by number; monotonic."""
+        self._follower = AnswerFollower(self)
+        self._follower.rows_changed.connect(self.rows_changed)
+        self._follower.grown.connect(self.tail_changed)
+        self._follower.ticked.connect(self.status_changed)
+        self.server_of: Callable[[ChatEndpoint], Server] = lambda _target: Server()
+        """What bears on launching a server again with a longer context; whoever knows sets it."""
         self.waiting_text = ""
         self.conversation: Conversation | None = None
         watch(conversations.sessions, self, lambda _: self.sessions_changed.emit())
@@ -114,53 +105,39 @@ class ChatModel(QObject):
         return self.conversation is not None and self.conversation.is_answering.value
 
     @property
-    def queued(self) -> tuple[str, ...]:
+    def queued(self) -> tuple[QueuedQuestion, ...]:
         """The questions that wait in line."""
         return () if self.conversation is None else self.conversation.queued.value
 
     @property
     def tail(self) -> str:
         """The text of the open block."""
-        return "" if self._live is None else self._live.tail
+        return "" if self._follower.live is None else self._follower.live.tail
 
     @property
     def live_reasoning(self) -> str:
         """The reasoning of the answer that is being written."""
-        return "" if self._live is None else self._live.reasoning
+        return "" if self._follower.live is None else self._follower.live.reasoning
 
     def rows(self) -> list[Row]:
         """Everything in the transcript, from the top."""
-        turns = self.turns
-        first = max(0, len(turns) - self._turns_shown)
-        rows: list[Row] = [EarlierRow(first)] if first else []
-        for index in range(first, len(turns)):
-            if self._live is not None and index == self._live.index:
-                rows.extend(self._live.rows())
-            else:
-                rows.extend(self._rows_of(turns[index], index, is_last=index == len(turns) - 1))
-        return rows
+        conversation, turns = self.conversation, self.turns
+        can_continue = conversation is not None and conversation.continuation is not None
+        last = turns[-1].number if turns and can_continue else None
 
-    def _rows_of(self, turn: Turn, index: int, *, is_last: bool) -> list[Row]:
-        known = self._cache.get(index)
-        if known is not None and known[0] is turn and known[1] == is_last:
-            return known[2]
-        rows = rows_of(turn, index, is_last=is_last)
-        self._cache[index] = (turn, is_last, rows)
-        return rows
+        def look_of(turn: Turn) -> Look:
+            return Look(
+                self._siblings(turn.number),
+                is_edited=turn.number == self._edited,
+                shows_choices=turn.number in self._choices_of,
+                can_continue=turn.number == last,
+            )
+
+        return self._list.rows(turns, self._follower.live, look_of)
 
     def status(self) -> Status | None:
         """What the answer does now; None when none is written."""
-        if self.conversation is None or self._live is None:
-            return None
-        timing = self.conversation.live_timing() or AnswerTiming()
-        elapsed_s = self._elapsed.elapsed() / 1000
-        progress = self._live.progress
-        if self._live.has_token:
-            return Status("thinking" if self._live.is_thinking else "writing", elapsed_s, timing)
-        if progress is not None and progress.processed < progress.total:
-            left_s = self._live.prefill_left_s()
-            return Status("reading", elapsed_s, timing, progress.processed, progress.total, left_s)
-        return Status("waiting", elapsed_s, timing)
+        return self._follower.status()
 
     def context_use(self) -> ContextUse:
         """The server's own count of the last exchange."""
@@ -198,10 +175,10 @@ class ChatModel(QObject):
         else:
             self.conversation.use(found)
 
-    def ask(self, text: str) -> None:
+    def ask(self, text: str, attachments: tuple[Attachment, ...] = (), images: Mapping[str, bytes] = NO_IMAGES) -> None:
         """Ask, or line up."""
         if self.conversation is not None:
-            self._start(self.conversation.ask, text)
+            self._start(self.conversation.ask, text, attachments, images)
 
     def stop(self) -> None:
         """Stop the answer."""
@@ -213,17 +190,145 @@ class ChatModel(QObject):
         if self.conversation is not None:
             self._start(self.conversation.regenerate)
 
+    def act(self, key: str, number: int) -> None:
+        """Do something with the turn of this number: regenerate, retry, branch, choices, edit, continue."""
+        conversation = self.conversation
+        if conversation is None:
+            return
+        if key in ("regenerate", "retry"):
+            self._start(conversation.regenerate, number)
+        elif key == "branch":
+            self._start(conversation.fork, number)
+        elif key == "continue":
+            self._start(conversation.continue_answer)
+        elif key == "choices":
+            self._choices_of ^= {number}
+            self.rows_changed.emit()
+        elif key == "edit" and self._is_question(number) and not self.is_answering:
+            self._edited = number
+            self.rows_changed.emit()
+
+    def _is_question(self, number: int) -> bool:
+        return any(turn.number == number and turn.message.role is Role.USER for turn in self.turns)
+
+    def edit(self, text: str) -> None:
+        """Ask the question that is being changed anew, with this text."""
+        number, self._edited = self._edited, None
+        self.rows_changed.emit()
+        if self.conversation is not None and number is not None:
+            self._start(self.conversation.edit, number, text)
+
+    def leave_edit(self) -> None:
+        """Leave the question as it was."""
+        self._edited = None
+        self.rows_changed.emit()
+
+    def choose(self, number: int) -> None:
+        """Show the branch through this turn."""
+        if self.conversation is not None:
+            self._start(self.conversation.choose, number)
+
+    def choose_beside(self, number: int, step: int) -> None:
+        """Show the turn so many steps beside this one, where there is one."""
+        beside = self._siblings(number).beside(step)
+        if beside is not None:
+            self.choose(beside)
+
+    def _siblings(self, number: int) -> Siblings:
+        if self.conversation is None:
+            return ALONE
+        numbers = self.conversation.siblings(number)
+        return Siblings(numbers, numbers.index(number)) if len(numbers) > 1 else ALONE
+
+    def drop_queued(self, place: int) -> QueuedQuestion | None:
+        """Take a question out of the line; None when it is gone already."""
+        if self.conversation is None or not 0 <= place < len(self.queued):
+            return None
+        return self.conversation.drop_queued(place)
+
+    def send_queued(self, place: int) -> None:
+        """Send a question of the line that was held."""
+        if self.conversation is not None and 0 <= place < len(self.queued):
+            self._start(self.conversation.send_queued, place)
+
+    def rename(self, title: str) -> None:
+        """Give the conversation another title."""
+        if self.conversation is not None:
+            self._start(self.conversation.rename, title)
+
+    def change_settings(self, changes: dict[str, Any]) -> None:
+        """Keep other settings for the next question, by the names of ChatSettings' fields."""
+        if self.conversation is not None:
+            conversation = self.conversation
+            self._start(lambda: conversation.change_settings(**changes))
+
+    def change_window(self, window: WindowPolicy) -> None:
+        """Do this from now on when the conversation does not fit, and have the last question answered again."""
+        conversation = self.conversation
+        if conversation is None:
+            return
+
+        async def change_and_retry() -> None:
+            await conversation.change_settings(window=window)
+            await conversation.regenerate()
+
+        self._start(change_and_retry)
+
+    def offers(self, at: int) -> list[Offer]:
+        """What can be done when the turn at this place did not fit into the window."""
+        return [Offer(each.remedy.value, each.title, "", each.words) for each in self._ways(at)]
+
+    def raise_offer(self, at: int) -> int | None:
+        """How many tokens of context would hold the conversation; None is not known."""
+        return next((each.context_tokens for each in self._ways(at) if each.remedy is Remedy.RAISE), None)
+
+    def _ways(self, at: int) -> tuple[WindowOffer, ...]:
+        target, conversation = self.target, self.conversation
+        failure = self.turns[at].failure if at < len(self.turns) else None
+        if failure is None or conversation is None or target is None:
+            return ()
+        told = EndpointFailure(
+            failure.kind, "", "", prompt_tokens=failure.prompt_tokens, context_tokens=failure.context_tokens
+        )
+        server = replace(self.server_of(target), has_vectors=target.embed() is not None)
+        return window_offers(told, conversation.settings.value, server)
+
+    def wait_s(self, at: int) -> Callable[[], float] | None:
+        """How long the server still wants to be left alone, asked again and again; None when it told nothing."""
+        turn = self.turns[at]
+        after_s = turn.failure.retry_after_s if turn.failure is not None else None
+        ended_s = self._ended_s.get(turn.number)
+        if after_s is None or ended_s is None:
+            return None
+        return lambda: ended_s + after_s - time.monotonic()
+
+    def words_of(self, number: int) -> str:
+        """The first words of a turn, for a list."""
+        known = () if self.conversation is None else self.conversation.all_turns
+        turn = next((turn for turn in known if turn.number == number), None)
+        if turn is None:
+            return f"turn {number + 1}, which is not here any more"
+        who = "You" if turn.message.role is Role.USER else "The model"
+        return f"{who}: {one_line(turn.text, 160)}"
+
+    def find(self, words: str) -> list[int]:
+        """The places of the turns of the branch shown that say these words, small letters like large ones."""
+        sought = words.casefold()
+        return [at for at, turn in enumerate(self.turns) if sought in said_of(turn)] if sought.strip() else []
+
+    def show_turn(self, at: int) -> None:
+        """Lay out the turn at this place and those after it."""
+        if self._list.show_from(at, len(self.turns)):
+            self.rows_changed.emit()
+
     def set_settings(self, system_prompt: str, sampling: Sampling) -> None:
         """Keep system prompt and sampling for the next question."""
         if self.conversation is not None:
-            self._start(
-                lambda conversation: conversation.set_settings(system_prompt=system_prompt, sampling=sampling),
-                self.conversation,
-            )
+            self.change_settings({"system_prompt": system_prompt, "sampling": sampling})
 
     def show_earlier(self) -> None:
         """Lay out earlier turns too."""
-        self._turns_shown += TURNS_SHOWN
+        self._list.show_earlier()
         self.rows_changed.emit()
 
     def set_waiting(self, text: str) -> None:
@@ -261,9 +366,11 @@ class ChatModel(QObject):
     def _show(self, conversation: Conversation) -> None:
         for subscription in self._subscriptions:
             subscription.close()
-        self._end_live()
-        self._cache.clear()
-        self._turns_shown = TURNS_SHOWN
+        self._follower.stop()
+        self._list.forget()
+        self._edited = None
+        self._choices_of.clear()
+        self._ended_s.clear()
         self.conversation = conversation
         self.conversation_changed.emit()
         self._subscriptions = [
@@ -273,6 +380,8 @@ class ChatModel(QObject):
             watch(conversation.settings, self, self._on_state),
             watch(conversation.title, self, self._on_state),
             watch(conversation.queued, self, self._on_state),
+            watch(conversation.activity, self, self._on_state),
+            watch(conversation.unkept, self, self._on_state),
         ]
 
     def _on_endpoints(self, endpoints: tuple[ChatEndpoint, ...]) -> None:
@@ -293,10 +402,13 @@ class ChatModel(QObject):
     def _on_turns(self, turns: tuple[Turn, ...]) -> None:
         is_open = bool(turns) and turns[-1].state.is_open
         live = self.conversation.live_turn() if self.conversation is not None else None
-        if not is_open or live is None:
-            self._end_live()
-        elif self._live is None or self._live.index != len(turns) - 1:
-            self._begin_live(len(turns) - 1, live)
+        followed = self._follower.live
+        if not is_open or live is None or self.conversation is None:
+            if followed is not None and turns:
+                self._ended_s[turns[-1].number] = time.monotonic()
+            self._follower.stop()
+        elif followed is None or followed.index != len(turns) - 1:
+            self._follower.follow(self.conversation, len(turns) - 1, live)
         self.rows_changed.emit()
         self.state_changed.emit()
 
@@ -305,48 +417,16 @@ class ChatModel(QObject):
 
     def _on_answering(self, is_answering: bool) -> None:
         if not is_answering:
-            self._end_live()
+            self._follower.stop()
+            # Only now can a cut answer be gone on with.
+            self.rows_changed.emit()
         self.state_changed.emit()
 
-    def _begin_live(self, index: int, so_far: Turn) -> None:
-        self._end_live()
-        assert self.conversation is not None
-        self._live = LiveAnswer(index, so_far)
-        # A pump for each answer: what waits of the last one must not be read as part of this one.
-        self._pump = StreamPump(self.conversation.events, self._on_events, rate_hz=FAST_HZ, parent=self)
-        self._elapsed.start()
-        self._ticks.start()
 
-    def _end_live(self) -> None:
-        self._live = None
-        self._ticks.stop()
-        if self._pump is not None:
-            self._pump.close()
-            self._pump.deleteLater()
-            self._pump = None
-
-    def _on_events(self, items: list[ChatEvent | Lost]) -> None:
-        live = self._live
-        if live is None or self.conversation is None:
-            return
-        before = live.rows()
-        if any(isinstance(item, Lost) for item in items):
-            # The screen was too slow: begin again from all that the conversation has.
-            so_far = self.conversation.live_turn()
-            if so_far is not None:
-                self._begin_live(live.index, so_far)
-                self.rows_changed.emit()
-            return
-        growth = live.add([item for item in items if not isinstance(item, Lost)])
-        if live.rows() != before:
-            self.rows_changed.emit()
-            # A row that was made just now took the whole tail already.
-            growth = Growth(live.tail, is_reset=True)
-        if growth.text or growth.is_reset:
-            self.tail_changed.emit(growth)
-        if self._pump is not None:
-            self._pump.set_rate(SLOW_HZ if len(live.tail) > SLOW_FROM_CHARS else FAST_HZ)
-        self.status_changed.emit()
+def said_of(turn: Turn) -> str:
+    """All words of a turn that can be searched: what is said and thought, and the files that went along."""
+    attached = (f"{part.name}\n{part.text if isinstance(part, FilePart) else ''}" for part in turn.message.attachments)
+    return "\n".join((turn.text, turn.reasoning, *attached)).casefold()
 
 
 def _is_same(target: ChatEndpoint, found: ChatEndpoint | None) -> bool:

@@ -1,6 +1,6 @@
-"""The transcript: the view-model's rows in a lazy column, and the bar that asks before a link is opened.
+"""The transcript: the view-model's rows in a lazy column, the keyboard in it, and the bar that asks about links.
 
-Rule: it shows what the view-model says and keeps nothing of its own but which thoughts are unfolded.
+Rule: it shows what the view-model says and keeps nothing of its own but what is unfolded and where the keyboard is.
 """
 
 from __future__ import annotations
@@ -12,43 +12,64 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from sparkdesk.core.chat.markdown_block import Block, BlockKind
+from sparkdesk.core.chat.message import Role
+from sparkdesk.core.chat.window.overflow import POLICIES
 from ui import theme
 from ui.chat.code_row import CodeBlock
 from ui.chat.column import LazyColumn, RowWidget
 from ui.chat.link import LinkBar
 from ui.chat.live import Growth
 from ui.chat.model import ChatModel
+from ui.chat.page.cursor import MessageCursor, let_tab, turn_of
+from ui.chat.page.mark import mark_words
 from ui.chat.row import (
     BlockRow,
+    ChoicesRow,
     EarlierRow,
+    EditRow,
     NoteRow,
     ProblemRow,
+    SentRow,
     StatsRow,
     StatusRow,
     TailRow,
     ThoughtRow,
     UserRow,
 )
-from ui.chat.state_row import Note, Problem, StatsLine, StatusLine
-from ui.chat.text_row import AnswerText, OpenText, RuleLine, Thought, UserText
+from ui.chat.state.offer import CONTINUE, RETRY, Offer
+from ui.chat.text_row import AnswerText, OpenText, RuleLine
+from ui.chat.turn.choice_row import ChoiceText
+from ui.chat.turn.figure_row import StatsLine
+from ui.chat.turn.problem_row import Earlier, Note, Problem
+from ui.chat.turn.question_row import Question, QuestionEditor
+from ui.chat.turn.sent_row import Sent
+from ui.chat.turn.status_row import StatusLine
+from ui.chat.turn.thought_row import Thought
+from ui.text import one_line
 from ui.widgets.button import Button
 
 MAX_TABLE_BARS = 600
 MAX_SPARE_TEXTS = 24
+POLICY_OF = {remedy.value: policy for remedy, policy in POLICIES.items()}
+"""What an offer of a full window sets the conversation to."""
 
 
 class Transcript(QFrame):
     """Rows, the link bar under them, and a button back to the newest."""
 
     answer_copied = Signal(int)
+    offer_taken = Signal(str, int)
+    """The key of an offer that the page has to see to, and the place of the turn."""
 
     def __init__(self, model: ChatModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._model = model
-        self._open_thoughts: set[int] = set()
+        self._unfolded: set[tuple[str, int]] = set()
+        """What is open: thought, sent or figures, of the turn with this number."""
         self._spare: list[AnswerText] = []
         self.column = LazyColumn(self._make, estimate, self._take_back)
         self.column.setAccessibleName("Conversation")
+        self.keyboard = MessageCursor(self.column)
         self.links = LinkBar()
         self.newest = Button("Jump to newest", icon="arrow-down", is_small=True, parent=self)
         self.newest.setVisible(False)
@@ -61,16 +82,24 @@ class Transcript(QFrame):
         layout.addLayout(self._link_holder)
         self.links.installEventFilter(self)
         self.column.installEventFilter(self)
+        self._wire()
+        self._show_rows()
+
+    def _wire(self) -> None:
+        model = self._model
         model.rows_changed.connect(self._show_rows)
         model.conversation_changed.connect(self._on_conversation)
         model.tail_changed.connect(self._on_tail)
         model.status_changed.connect(self._show_status)
         self.column.following_changed.connect(lambda is_on: self.newest.setVisible(not is_on))
         self.newest.clicked.connect(self.column.jump_to_newest)
-        self._show_rows()
+        self.keyboard.asked.connect(self.act)
+        self.keyboard.earlier_asked.connect(model.show_earlier)
+        self.keyboard.moved.connect(self._on_cursor)
 
     def _on_conversation(self) -> None:
-        self._open_thoughts.clear()
+        self._unfolded.clear()
+        self.keyboard.move_to(-1)
         self.links.setVisible(False)
         self.column.set_rows([])
         self.column.jump_to_newest()
@@ -102,27 +131,98 @@ class Transcript(QFrame):
                 thought_s = timing.thinking_s if timing.thinking_s > 0 else status.elapsed_s
                 widget.set_text(self._model.live_reasoning, thought_s)
 
+    # What the keyboard and the buttons do ----------------------------------------------------------------------
+
+    def act(self, key: str, at: int) -> None:
+        """Do what a letter or a button asks of the message at this place."""
+        turns = self._model.turns
+        if not 0 <= at < len(turns):
+            return
+        if key == "copy":
+            self._copy(at)
+        elif key in ("open", "details"):
+            self._toggle(key, at)
+        elif key in ("older", "newer"):
+            self._model.choose_beside(turns[at].number, -1 if key == "older" else 1)
+        elif key in ("regenerate", "branch", "choices", "edit", "retry", "continue"):
+            self._model.act(key, turns[at].number)
+        elif key in POLICY_OF:
+            self._model.change_window(POLICY_OF[key])
+        else:
+            self.offer_taken.emit(key, at)
+
+    def act_here(self, key: str) -> None:
+        """Do it to the message that the keyboard is at, else to the last one that it can be done to."""
+        turns = self._model.turns
+        wanted = Role.USER if key == "edit" else Role.ASSISTANT
+        last = next((at for at in range(len(turns) - 1, -1, -1) if turns[at].message.role is wanted), -1)
+        self.act(key, self.keyboard.at if self.keyboard.at >= 0 else last)
+
+    def focus_message(self, at: int) -> None:
+        """Put the keyboard at a message, wherever it is."""
+        self._model.show_turn(at)
+        self.keyboard.move_to(at)
+
+    def show_found(self, at: int, words: str) -> None:
+        """Show where a turn says these words; -1 takes the marks away."""
+        if at >= 0:
+            self.focus_message(at)
+        for widget, row in self.column.made():
+            mark_words(widget, words if at >= 0 and turn_of(row) == at else "")
+
+    def _toggle(self, key: str, at: int) -> None:
+        for widget, row in self.column.made():
+            if turn_of(row) == at:
+                if key == "open" and isinstance(widget, Thought | Sent):
+                    widget.toggle()
+                elif key == "details" and isinstance(widget, StatsLine):
+                    widget.set_open(widget.details is None)
+
+    def _on_cursor(self, at: int) -> None:
+        for widget, row in self.column.made():
+            if isinstance(widget, Question):
+                widget.set_marked(turn_of(row) == at)
+        turns = self._model.turns
+        if 0 <= at < len(turns):
+            turn = turns[at]
+            who = "You" if turn.message.role is Role.USER else one_line(turn.label, 80) or "The model"
+            self.keyboard.say(f"Message {at + 1} of {len(turns)}. {who}: {one_line(turn.text, 300)}")
+
+    def _copy(self, at: int) -> None:
+        QGuiApplication.clipboard().setText(self._model.turns[at].text)
+        self.answer_copied.emit(at)
+
+    # Rows to widgets -------------------------------------------------------------------------------------------
+
     def _make(self, row: Hashable, parent: QWidget) -> RowWidget:
-        widget = self._make_words(row, parent) or self._make_state(row, parent)
+        widget = self._make_words(row, parent) or self._make_aside(row, parent) or self._make_state(row, parent)
         if widget is None:
             raise TypeError(f"no picture for {type(row).__name__}")
+        let_tab(widget, is_let=turn_of(row) == self.keyboard.at)
         return widget
 
     def _make_words(self, row: Hashable, parent: QWidget) -> RowWidget | None:
         if isinstance(row, UserRow):
-            return UserText(row.text, parent)
+            return self._make_question(row, parent)
+        if isinstance(row, EditRow):
+            editor = QuestionEditor(row.text, bool(row.attachments), parent=parent)
+            editor.sent.connect(self._model.edit)
+            editor.left.connect(self._leave_edit)
+            QTimer.singleShot(0, editor, lambda: editor.setFocus())
+            return editor
         if isinstance(row, BlockRow):
             return self._make_block(row.block, parent)
         if isinstance(row, TailRow):
             tail = self._model.tail
             return CodeBlock(tail, row.language, is_open=True, parent=parent) if row.is_code else OpenText(tail, parent)
-        if isinstance(row, ThoughtRow):
-            text = self._model.live_reasoning if row.is_live else row.text
-            is_open = row.turn in self._open_thoughts
-            thought = Thought(text, row.seconds, is_open=is_open, is_live=row.is_live, parent=parent)
-            thought.folded.connect(lambda is_open: self._on_folded(row.turn, is_open=is_open))
-            return thought
         return None
+
+    def _make_question(self, row: UserRow, parent: QWidget) -> RowWidget:
+        question = Question(row.text, row.siblings, parent=parent)
+        question.asked.connect(lambda key: self.act(key, row.turn))
+        question.sibling_chosen.connect(self._model.choose)
+        question.set_marked(row.turn == self.keyboard.at)
+        return question
 
     def _make_block(self, block: Block, parent: QWidget) -> RowWidget:
         if block.kind is BlockKind.CODE:
@@ -156,6 +256,23 @@ class Transcript(QFrame):
             text.words.ensurePolished()
             self._spare.append(text)
 
+    def _make_aside(self, row: Hashable, parent: QWidget) -> RowWidget | None:
+        if isinstance(row, ThoughtRow):
+            text = self._model.live_reasoning if row.is_live else row.text
+            is_open = self._is_open("thought", row.turn)
+            thought = Thought(text, row.seconds, row.tokens, is_open=is_open, is_live=row.is_live, parent=parent)
+            thought.folded.connect(lambda is_open: self._keep_open("thought", row.turn, is_open=is_open))
+            return thought
+        if isinstance(row, SentRow):
+            sent = Sent(row.sent, self._model.words_of, is_open=self._is_open("sent", row.turn), parent=parent)
+            sent.folded.connect(lambda is_open: self._keep_open("sent", row.turn, is_open=is_open))
+            return sent
+        if isinstance(row, ChoicesRow):
+            choices = ChoiceText(row.choices, parent)
+            choices.left.connect(lambda: self.act("choices", row.turn))
+            return choices
+        return None
+
     def _make_state(self, row: Hashable, parent: QWidget) -> RowWidget | None:
         if isinstance(row, StatusRow):
             line = StatusLine(parent)
@@ -164,31 +281,52 @@ class Transcript(QFrame):
                 line.show_status(status)
             return line
         if isinstance(row, StatsRow):
-            stats = StatsLine(row.timing, row.label, row.note, is_last=row.is_last, parent=parent)
-            stats.copy_asked.connect(lambda: self._copy(row.turn))
-            stats.retry_asked.connect(self._model.retry)
+            stats = StatsLine(row, is_open=self._is_open("figures", row.turn), parent=parent)
+            stats.asked.connect(lambda key: self.act(key, row.turn))
+            stats.sibling_chosen.connect(self._model.choose)
+            stats.opened.connect(lambda is_open: self._keep_open("figures", row.turn, is_open=is_open))
             return stats
         if isinstance(row, ProblemRow):
-            problem = Problem(row.title, row.remedy, is_error=row.is_error, is_last=row.is_last, parent=parent)
-            problem.retry_asked.connect(self._model.retry)
-            return problem
+            return self._make_problem(row, parent)
+        if isinstance(row, NoteRow):
+            note = Note(row.text, can_continue=row.can_continue, parent=parent)
+            note.asked.connect(lambda key: self.act(key, row.turn))
+            return note
         if isinstance(row, EarlierRow):
-            earlier = Note(f"Show earlier turns ({row.count})", is_button=True, parent=parent)
+            earlier = Earlier(row.count, parent)
             earlier.clicked.connect(self._model.show_earlier)
             return earlier
-        return Note(row.text, parent=parent) if isinstance(row, NoteRow) else None
+        return None
 
-    def _on_folded(self, turn: int, *, is_open: bool) -> None:
-        if is_open:
-            self._open_thoughts.add(turn)
-        else:
-            self._open_thoughts.discard(turn)
+    def _make_problem(self, row: ProblemRow, parent: QWidget) -> RowWidget:
+        offers: list[Offer] = [CONTINUE] if row.can_continue else []
+        if row.is_last:
+            offers.extend(self._model.offers(row.turn))
+            offers.append(RETRY)
+        wait_s = self._model.wait_s(row.turn) if row.is_last else None
+        problem = Problem(
+            row.title, row.remedy, is_error=row.is_error, offers=tuple(offers), wait_s=wait_s, parent=parent
+        )
+        problem.asked.connect(lambda key: self.act(key, row.turn))
+        return problem
 
-    def _copy(self, turn: int) -> None:
+    def _number(self, at: int) -> int:
         turns = self._model.turns
-        if turn < len(turns):
-            QGuiApplication.clipboard().setText(turns[turn].text)
-            self.answer_copied.emit(turn)
+        return turns[at].number if at < len(turns) else at
+
+    def _is_open(self, what: str, at: int) -> bool:
+        return (what, self._number(at)) in self._unfolded
+
+    def _keep_open(self, what: str, at: int, *, is_open: bool) -> None:
+        key = (what, self._number(at))
+        if is_open:
+            self._unfolded.add(key)
+        else:
+            self._unfolded.discard(key)
+
+    def _leave_edit(self) -> None:
+        self._model.leave_edit()
+        self.column.setFocus()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if watched is self.links and event.type() in (QEvent.Type.ShowToParent, QEvent.Type.HideToParent):
@@ -215,12 +353,13 @@ def estimate(row: Hashable, width: int) -> int:
     chars_a_line = max(20, width // 7)
     if isinstance(row, UserRow):
         text = row.text[:20_000]
-        return 16 + 20 * (text.count("\n") + len(text) // max(16, round(chars_a_line * 0.75)) + 1)
+        attached = 28 * len(row.attachments)
+        return attached + 16 + 20 * (text.count("\n") + len(text) // max(16, round(chars_a_line * 0.75)) + 1)
     if isinstance(row, BlockRow):
         lines = row.block.text.count("\n") + 1
         if row.block.kind is BlockKind.CODE:
             return 50 + 16 * lines
         return 4 + 20 * (lines + len(row.block.text) // chars_a_line)
-    if isinstance(row, StatsRow):
-        return 42
+    if isinstance(row, StatsRow | StatusRow | ThoughtRow | SentRow):
+        return 28
     return 60 if isinstance(row, ProblemRow) else 30

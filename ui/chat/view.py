@@ -9,11 +9,15 @@ from PySide6.QtCore import QRectF, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QPainter, QPaintEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
+from sparkdesk.core.chat.message import Role
 from sparkdesk.core.errors import SparkDeskError
 from ui import theme
 from ui.chat.column import MAX_TEXT_PX, SIDE_PX
 from ui.chat.composer import Composer
 from ui.chat.model import ChatModel
+from ui.chat.page.find_bar import FindBar
+from ui.chat.page.head import ChatHead
+from ui.chat.page.queue_row import QueueRow
 from ui.chat.session_list import WIDTH_PX as LIST_PX
 from ui.chat.session_list import SessionList
 from ui.chat.settings_panel import WIDTH_PX as PANEL_PX
@@ -22,10 +26,8 @@ from ui.chat.transcript import Transcript
 from ui.text import count, one_line, percent
 from ui.theme import Token, color
 from ui.widgets.banner import Banner
-from ui.widgets.button import IconButton
 from ui.widgets.drawer import Drawer
 from ui.widgets.empty_state import EmptyState
-from ui.widgets.label import ElidedLabel, Label
 
 DRAWER_BELOW_PX = 1072
 """Of the page: a window of 1280 without its sidebar."""
@@ -67,24 +69,33 @@ class ChatPage(QWidget):
     launch_asked = Signal()
     server_asked = Signal(str)
     """The address of a server that somebody else runs; answered by `show_server` or `model.failed`."""
+    compare_asked = Signal(bool)
+    """Whether models are to be compared; whoever does adds a widget to `stack` and shows it."""
+    export_asked = Signal(str)
+    """The id of a conversation that is wanted as a file."""
+    raise_asked = Signal(str, int)
+    """The id of a server that is to be launched again with so many tokens of context; 0 is not known how many."""
 
     def __init__(self, model: ChatModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.model = model
         self.sessions = SessionList()
         self.banner = Banner()
-        self.title = ElidedLabel("New chat", "object_title", "text")
-        self.turns = Label("", "dense", "text3")
-        self.panel_button = IconButton("panel-left", "Model and settings", size=32)
+        self.head = ChatHead()
+        self.queue = QueueRow()
+        self.search = FindBar(model.find)
         self.transcript = Transcript(model)
         self.no_model = EmptyState("message-square", "", "", action="Launch a model", is_primary=True)
         self.no_words = EmptyState("message-square", "", "")
         self.middle = QStackedWidget()
+        self.stack = QStackedWidget()
+        """What stands under the head: the conversation, and what compares models once somebody adds it."""
         self.composer = Composer()
         self.settings = SettingsPanel()
         self._side = QWidget()
         self._drawer = Drawer(self, width=PANEL_PX + 2)
         self._sent = ""
+        self._unkept = ""
         self.setAccessibleName("Chat")
         self._build()
         self._wire()
@@ -100,15 +111,6 @@ class ChatPage(QWidget):
         row.addWidget(self._side)
 
     def _build_middle(self) -> QVBoxLayout:
-        head = QHBoxLayout()
-        head.setContentsMargins(20, 8, 12, 8)
-        self.title.setMinimumHeight(theme.CONTROL_HEIGHT)
-        head.setSpacing(8)
-        head.addWidget(self.title)
-        head.addWidget(self.turns)
-        head.addStretch(1)
-        head.addWidget(self.panel_button)
-        self.panel_button.setVisible(False)
         self.middle.addWidget(self.transcript)
         self.middle.addWidget(self.no_model)
         self.middle.addWidget(self.no_words)
@@ -118,6 +120,7 @@ class ChatPage(QWidget):
         inner.setContentsMargins(0, 0, 0, 0)
         inner.setSpacing(8)
         inner.addWidget(self.banner)
+        inner.addWidget(self.queue)
         inner.addWidget(self.composer)
         # As wide as the column above it, and in the middle like it.
         below = QHBoxLayout()
@@ -127,10 +130,17 @@ class ChatPage(QWidget):
         below.addStretch(1)
         column = QVBoxLayout()
         column.setSpacing(0)
-        column.addLayout(head)
+        column.addWidget(self.head)
         column.addWidget(_Line())
-        column.addWidget(self.middle, 1)
-        column.addLayout(below)
+        column.addWidget(self.search)
+        talk = QWidget()
+        inside = QVBoxLayout(talk)
+        inside.setContentsMargins(0, 0, 0, 0)
+        inside.setSpacing(0)
+        inside.addWidget(self.middle, 1)
+        inside.addLayout(below)
+        self.stack.addWidget(talk)
+        column.addWidget(self.stack, 1)
         return column
 
     def _wire(self) -> None:
@@ -149,7 +159,25 @@ class ChatPage(QWidget):
         self.settings.launch_asked.connect(self.launch_asked)
         self.settings.server_asked.connect(self.server_asked)
         self.no_model.action_clicked.connect(self.launch_asked)
-        self.panel_button.clicked.connect(self._drawer.open)
+        self._wire_head()
+
+    def _wire_head(self) -> None:
+        model = self.model
+        self.head.renamed.connect(model.rename)
+        self.head.compare_asked.connect(self.compare_asked)
+        self.head.export_asked.connect(self.export)
+        self.head.panel_asked.connect(self._drawer.open)
+        self.queue.drop_asked.connect(model.drop_queued)
+        self.queue.send_asked.connect(model.send_queued)
+        self.queue.edit_asked.connect(self._take_back)
+        self.search.found.connect(self.transcript.show_found)
+        self.search.left.connect(self.transcript.column.setFocus)
+        self.transcript.offer_taken.connect(self._on_offer)
+
+    def export(self) -> None:
+        """Ask for the chat as a file."""
+        if self.model.conversation is not None and self.model.turns:
+            self.export_asked.emit(self.model.conversation.id)
 
     def show_server(self, endpoint_id: str) -> None:
         """Talk to a server that was just connected to."""
@@ -180,19 +208,22 @@ class ChatPage(QWidget):
         has_turns = bool(self.model.turns)
         empty = self.no_words if self.model.target is not None else self.no_model
         self.middle.setCurrentWidget(self.transcript if has_turns else empty)
-        number = sum(1 for turn in self.model.turns if turn.message.role.value == "user")
-        self.turns.setText(f"{number} turn{'s' if number != 1 else ''}" if number else "")
-        self.settings.show_context(self.model.context_use())
-        self._show_sessions()
+        self._show_head()
+
+    def _show_head(self) -> None:
+        conversation = self.model.conversation
+        questions = sum(1 for turn in self.model.turns if turn.message.role is Role.USER)
+        self.head.show_chat(conversation.title.value if conversation is not None else "", questions)
 
     def _show_state(self) -> None:
         model, conversation = self.model, self.model.conversation
         if conversation is None:
             return
-        self.title.setText(one_line(conversation.title.value, 200))
         target = model.target
         reason = "" if target is not None else self._reason()
-        self.composer.show_state(is_answering=model.is_answering, queued=model.queued, reason=reason)
+        self.composer.show_state(is_answering=model.is_answering, queued=(), reason=reason)
+        self.queue.show_queue(model.queued)
+        self._show_unkept(conversation.unkept.value)
         self.settings.show_models(model.endpoints, target, model.waiting_text)
         self.settings.show_settings(conversation.settings.value)
         use = model.context_use()
@@ -202,6 +233,30 @@ class ChatPage(QWidget):
         )
         self._show_empty()
         self._show_middle()
+
+    def _show_unkept(self, words: str) -> None:
+        """Say that something shown is not on the disk, and take that back when it is."""
+        if words == self._unkept:
+            return
+        self._unkept = words
+        if words:
+            self.banner.show_notice("warn", "This chat is not kept", one_line(words, 600))
+        else:
+            self.banner.clear()
+
+    def _take_back(self, place: int) -> None:
+        """Put a question of the line back into the composer."""
+        waiting = self.model.drop_queued(place)
+        if waiting is not None:
+            self.composer.restore(waiting.text)
+            self.composer.setFocus()
+
+    def _on_offer(self, key: str, at: int) -> None:
+        """A way on that goes beyond the transcript."""
+        target = self.model.target
+        if key == "raise" and target is not None:
+            offer = self.model.raise_offer(at)
+            self.raise_asked.emit(target.id, offer or 0)
 
     def _reason(self) -> str:
         label = self.model.conversation.endpoint_label.value if self.model.conversation is not None else ""
@@ -251,9 +306,9 @@ class ChatPage(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         is_narrow = self.width() < DRAWER_BELOW_PX
-        if is_narrow == self.panel_button.isVisibleTo(self):
+        if is_narrow == self.head.panel_button.isVisibleTo(self):
             return
-        self.panel_button.setVisible(is_narrow)
+        self.head.panel_button.setVisible(is_narrow)
         layout = self.layout()
         if layout is None:
             return

@@ -1,0 +1,1 @@
+"""What stands around the transcript: the head, the questions in line, the search, and what can be done by name."""

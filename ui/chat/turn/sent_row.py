@@ -1,0 +1,141 @@
+"""What stood in place of older turns in the prompt of an answer: a quiet line that opens to all of it.
+
+Rule: nothing that was left out is hidden: each turn is named by its first words, each excerpt by where it is from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from PySide6.QtCore import QRectF, Signal
+from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from sparkdesk.core.chat.context import Excerpt, SentContext, WindowPolicy
+from ui import theme
+from ui.chat.column import RowWidget
+from ui.chat.text_row import MAX_SHOWN_CHARS, hard_wrapped
+from ui.chat.turn.thought_row import HEAD_PX, FoldHead
+from ui.text import count, cut, one_line
+from ui.theme import color
+from ui.widgets.label import Label
+from ui.widgets.paint import box, pen
+
+_TURNS_NAMED: Final = 200
+TurnWords = Callable[[int], str]
+"""The first words of a turn, by its number."""
+
+
+def sent_title(sent: SentContext) -> str:
+    """What was done with the older turns, in a few words."""
+    left, found = len(sent.left_out), len(sent.excerpts)
+    turns = f"{count(left)} older turn{'s' if left != 1 else ''}"
+    excerpts = f"{count(found)} excerpt{'s' if found != 1 else ''}"
+    were = "were" if left != 1 else "was"
+    if sent.summary:
+        return f"{turns} {were} summed up"
+    if found:
+        return f"{excerpts} of {turns} and files went along" if left else f"{excerpts} went along"
+    if left:
+        return f"{turns} {were} left out"
+    return one_line(sent.note, 160)
+
+
+class Sent(RowWidget):
+    """The line and what it opens to."""
+
+    folded = Signal(bool)
+
+    def __init__(self, sent: SentContext, words_of: TurnWords, *, is_open: bool, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._sent = sent
+        self._words_of = words_of
+        self.inside: QWidget | None = None
+        self.head = FoldHead("layers", self)
+        self.head.setChecked(is_open)
+        self._say()
+        if is_open:
+            self._fill()
+        self.head.toggled.connect(self._on_toggled)
+        theme.notifier.changed.connect(self.update)
+
+    def toggle(self) -> None:
+        """Show or fold it."""
+        self.head.toggle()
+
+    def _say(self) -> None:
+        self.head.say(sent_title(self._sent), "Hide" if self.head.isChecked() else "Show")
+
+    def _on_toggled(self, is_open: bool) -> None:
+        self._say()
+        if is_open:
+            self._fill()
+        elif self.inside is not None:
+            self.inside.deleteLater()
+            self.inside = None
+        self.folded.emit(is_open)
+        self.height_changed.emit()
+
+    def _fill(self) -> None:
+        self.inside = QWidget(self)
+        column = QVBoxLayout(self.inside)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(4)
+        sent = self._sent
+        for title, texts in (
+            ("What must be known", [one_line(sent.note, 400)] if sent.note else []),
+            ("Sent for them, in the model's own words", [sent.summary] if sent.summary else []),
+            ("Excerpts that were sent, the nearest first", [_excerpt(each) for each in sent.excerpts]),
+            ("Turns that were not sent as they are", self._left_out()),
+            ("The project's memory as it was sent", [sent.memory] if sent.memory else []),
+        ):
+            if texts:
+                column.addWidget(Label(title, "label_medium", "text3"))
+            for text in texts:
+                shown = hard_wrapped(cut(text, MAX_SHOWN_CHARS))
+                column.addWidget(Label(shown, "dense", "text2", is_wrapped=True, is_selectable=True))
+        self.inside.setVisible(True)
+
+    def _left_out(self) -> list[str]:
+        """The first words of each turn; all of it still stands in the chat."""
+        numbers = self._sent.left_out
+        named = [f"{self._words_of(number)}" for number in numbers[:_TURNS_NAMED]]
+        more = len(numbers) - len(named)
+        return [*named, *([f"and {count(more)} more"] if more else [])]
+
+    def text(self) -> str:
+        """All that is shown now."""
+        parts = [self.head.text()]
+        if self.inside is not None:
+            parts.extend(label.text() for label in self.inside.findChildren(Label))
+        return "\n".join(parts)
+
+    def height_at(self, width: int) -> int:
+        """The height at this width."""
+        self.head.setGeometry(0, 0, width, HEAD_PX)
+        if self.inside is None:
+            return HEAD_PX
+        layout = self.inside.layout()
+        inner = width - 28
+        height = 0 if layout is None else layout.heightForWidth(inner)
+        self.inside.setGeometry(14, HEAD_PX + 4, inner, height)
+        return HEAD_PX + height + 16
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        box(painter, QRectF(self.rect()), theme.RADIUS_CONTROL, None, pen(color("border"), dash=(3, 3)))
+
+
+def _excerpt(excerpt: Excerpt) -> str:
+    source = one_line(excerpt.source, 80) or f"turn {excerpt.turn + 1}"
+    return f"{source}, nearness {excerpt.nearness:.2f}: {excerpt.text}"
+
+
+POLICY_WORDS: Final = {
+    WindowPolicy.WHOLE: "All of it is sent",
+    WindowPolicy.SLIDING: "The oldest turns are left out",
+    WindowPolicy.SUMMARISE: "Older turns are summed up",
+    WindowPolicy.RETRIEVE: "Older turns are searched",
+}

@@ -93,6 +93,7 @@ _OLLAMA = FormSupport(
 )
 
 _NOT_KNOWN = "The server's engine is not known, and this is not part of the OpenAI API."
+_MAY_REFUSE = "The server's engine is not known: it may refuse or ignore this."
 _OPENAI = FormSupport(
     refused=dict.fromkeys((Wish.TOP_K, Wish.MIN_P, Wish.THINKING, Wish.THINKING_BUDGET), _NOT_KNOWN),
     caveats=dict.fromkeys(

@@ -19,6 +19,7 @@ from sparkdesk.core.feed import Latest, Subscription
 from sparkdesk.core.ports import FoundMessage, Store
 from sparkdesk.services.chat.conversation import Conversation
 from sparkdesk.services.chat.endpoint import ChatEndpoint
+from sparkdesk.services.chat.piece_log import recover_answers
 from sparkdesk.services.clock import Clock
 from sparkdesk.services.ident import new_id
 from sparkdesk.services.tasks import Tasks
@@ -86,6 +87,8 @@ class Conversations:
 
     async def load(self) -> None:
         """Read the list from the store, and begin to make findable what is not yet. Raises StoreError."""
+        if not self._open:
+            await recover_answers(self._store)
         found = {row[0]: _summary(row[0], row[1], settings_from_json(row[2])) for row in await self._store.sessions()}
         self._show(*(summary for summary in found.values() if summary.id not in self._open))
         self._tasks.start_exclusive("index chats", self._index)

@@ -10,6 +10,7 @@ When the store fails, the answer goes on, on the screen alone, and whoever owns 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 
 from sparkdesk.core.chat.event import ChatEvent
@@ -17,6 +18,8 @@ from sparkdesk.core.chat.session import Turn
 from sparkdesk.core.chat.session_json import add_pieces, piece_to_json, turn_from_json, turn_to_json
 from sparkdesk.core.errors import StoreError
 from sparkdesk.core.ports import Store
+
+log = logging.getLogger(__name__)
 
 PACE_S = 0.016
 """Between two pieces: a frame. The first one after a pause does not wait."""
@@ -121,9 +124,14 @@ def slow_store() -> StoreError:
 async def recover_answers(store: Store) -> int:
     """Put the pieces of answers that were being written when the program ended into their messages; gives how many.
 
-    To be called once, before any conversation is opened. Raises StoreError.
+    To be called before any conversation is opened. A full or read-only disk leaves them for the next time. Raises
+    StoreError when they cannot be read.
     """
     unfinished = await store.unfinished_messages()
-    for session_id, position, message, pieces in unfinished:
-        await store.save_message(session_id, position, turn_to_json(add_pieces(turn_from_json(message), pieces)))
+    for done, (session_id, position, message, pieces) in enumerate(unfinished):
+        try:
+            await store.save_message(session_id, position, turn_to_json(add_pieces(turn_from_json(message), pieces)))
+        except StoreError as error:
+            log.warning("an answer that was cut off is left in pieces: %s", error.sentence())
+            return done
     return len(unfinished)

@@ -1,0 +1,180 @@
+"""A conversation by itself, as it goes into a file or comes out of one.
+
+The one rule: a file is a stranger's. What is read from it is bounded, typed and plain text; nothing in it is run and no
+address in it is asked for anything. What is not understood is counted and told.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+from sparkdesk.core.chat.message import FilePart, ImagePart
+from sparkdesk.core.chat.session import ChatSettings, Turn
+from sparkdesk.core.chat.tree import TurnTree
+
+MAX_TEXT_CHARS = 4 << 20
+"""Of one message or one file."""
+MAX_IMAGE_BYTES = 20 << 20
+MAX_TURNS = 100_000
+"""Of one chat."""
+TITLE_CHARS = 200
+NAME_CHARS = 200
+IMAGE_TYPES = ("image/png", "image/jpeg", "image/webp", "image/gif")
+
+
+class TransferForm(StrEnum):
+    """What a chat can be written as."""
+
+    MARKDOWN = "markdown"
+    JSON = "json"
+    OPENAI = "openai"
+    OPEN_WEBUI = "open_webui"
+
+    @property
+    def suffix(self) -> str:
+        """What the file's name ends in."""
+        return {"markdown": ".md", "openai": ".jsonl"}.get(self.value, ".json")
+
+    @property
+    def words(self) -> str:
+        """As a menu calls it."""
+        return _WORDS[self.value]
+
+
+_WORDS = {
+    "markdown": "Markdown, to read",
+    "json": "JSON, everything",
+    "openai": "OpenAI messages, JSONL",
+    "open_webui": "Open WebUI, JSON",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ChatCopy:
+    """One conversation with all its branches."""
+
+    title: str
+    settings: ChatSettings = field(default_factory=ChatSettings)
+    turns: tuple[Turn, ...] = ()
+    """Of every branch, in order of their numbers."""
+    images: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
+    """The bytes of its images, by digest; those that are missing stay names."""
+
+    @property
+    def shown(self) -> tuple[Turn, ...]:
+        """The turns of the branch that is shown."""
+        return TurnTree(self.turns, self.settings.leaf).shown
+
+
+@dataclass(slots=True)
+class Tally:
+    """What of a file was left out while it was read."""
+
+    left_out: Counter[str] = field(default_factory=Counter)
+    """How many of what, by words in the plural."""
+
+    def miss(self, what: str, number: int = 1) -> None:
+        """Count something that was left out."""
+        self.left_out[what] += number
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """One sentence for each kind."""
+        return tuple(f"{what}: {number:,}." for what, number in self.left_out.items() if number)
+
+
+def text_of(value: object, tally: Tally, limit: int = MAX_TEXT_CHARS) -> str:
+    """A text of the file; "" for what is none, and cut where it is too long."""
+    if not isinstance(value, str):
+        return ""
+    if len(value) > limit:
+        tally.miss("Texts that were cut, since they are too long")
+    return value[:limit].encode("utf-8", "replace").decode("utf-8")
+
+
+def line_of(value: object, limit: int = NAME_CHARS) -> str:
+    """A name of the file as one line."""
+    return " ".join(str(value)[: 4 * limit].split())[:limit] if isinstance(value, str) else ""
+
+
+def table(value: object) -> dict[str, Any]:
+    """An object of the file; an empty one for anything else."""
+    return value if isinstance(value, dict) else {}
+
+
+def rows(value: object) -> list[Any]:
+    """A list of the file; an empty one for anything else."""
+    return value if isinstance(value, list) else []
+
+
+def moment_ms(seconds: object) -> int:
+    """A moment that a file gives in seconds since 1970 (some give ms); 0 is not known."""
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not math.isfinite(seconds):
+        return 0
+    value = float(seconds)
+    value = value if value > 1e11 else value * 1000
+    return int(value) if 0 < value < 1e14 else 0
+
+
+def image_from(url: object, name: str, images: dict[str, bytes], tally: Tally) -> ImagePart | None:
+    """The image that a data URL holds; an image that lies elsewhere is counted and never fetched."""
+    if not isinstance(url, str) or not url.startswith("data:"):
+        tally.miss("Pictures that lie elsewhere and were not fetched")
+        return None
+    head, _, body = url.partition(",")
+    kind, _, coding = head.removeprefix("data:").partition(";")
+    data = _decoded(body) if coding == "base64" and kind in IMAGE_TYPES else b""
+    if not data:
+        tally.miss("Pictures that are not understood")
+        return None
+    digest = hashlib.sha256(data).hexdigest()
+    images[digest] = data
+    return ImagePart(name or "picture", digest, kind, 0, 0, len(data))
+
+
+def image_url(part: ImagePart, images: Mapping[str, bytes]) -> str:
+    """The image as a data URL; "" when its bytes are not there."""
+    data = images.get(part.digest)
+    return f"data:{part.media_type};base64,{base64.b64encode(data).decode()}" if data else ""
+
+
+def file_from(name: object, url: object, tally: Tally) -> FilePart | None:
+    """The text file that a data URL holds."""
+    head, _, body = url.partition(",") if isinstance(url, str) else ("", "", "")
+    kind = head.removeprefix("data:").partition(";")[0]
+    if not head.endswith(";base64") or not (kind.startswith("text/") or kind == "application/json"):
+        tally.miss("Files that are not text")
+        return None
+    data = _decoded(body)
+    text = data.decode("utf-8", "replace")
+    return FilePart(line_of(name) or "file.txt", text_of(text, tally), kind, len(data))
+
+
+def file_url(part: FilePart) -> str:
+    """The file's text as a data URL."""
+    data = base64.b64encode(part.text.encode("utf-8", "replace")).decode()
+    kind = part.media_type if part.media_type.startswith("text/") else "text/plain"
+    return f"data:{kind};base64,{data}"
+
+
+def bytes_of(text: object) -> bytes:
+    """The bytes behind base64; b"" for what is none or too much."""
+    return _decoded(text) if isinstance(text, str) else b""
+
+
+def _decoded(text: str) -> bytes:
+    if len(text) > MAX_IMAGE_BYTES * 4 // 3 + 4:
+        return b""
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return b""

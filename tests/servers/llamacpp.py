@@ -66,11 +66,13 @@ def llama_server(
     slots: int = 1,
     api_key: str = "",
     is_endless: bool = False,
+    makes_vectors: bool = False,
     port: int = 0,
 ) -> Iterator[LlamaServer]:
     """Start a server on a free port of this computer, or on `port`; it is killed at the end of the block.
 
     `is_endless`: an answer ends only at `max_tokens` or where the context is full, so that a test can stop it.
+    `makes_vectors`: it answers /v1/embeddings too.
     """
     command = [sys.executable, __file__, str(model), "--context", str(context_tokens), "--slots", str(slots)]
     command += ["--port", str(port)]
@@ -78,6 +80,8 @@ def llama_server(
         command += ["--api-key", api_key]
     if is_endless:
         command.append("--endless")
+    if makes_vectors:
+        command.append("--embeddings")
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:
         assert process.stdout is not None
@@ -141,6 +145,10 @@ def serve(arguments: argparse.Namespace) -> None:
     parameters.endpoint_metrics = parameters.endpoint_slots = parameters.endpoint_props = True
     parameters.use_jinja = True
     parameters.sampling.ignore_eos = arguments.endless
+    if arguments.embeddings:
+        parameters.embedding = True
+        parameters.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
+        parameters.n_batch = parameters.n_ubatch = arguments.context  # a text is taken whole or not at all
     if arguments.api_key:
         parameters.api_keys = [arguments.api_key]
     server = xllamacpp.Server(parameters)
@@ -165,5 +173,6 @@ if __name__ == "__main__":
     parser.add_argument("--slots", type=int, default=1)
     parser.add_argument("--api-key", default="")
     parser.add_argument("--endless", action="store_true")
+    parser.add_argument("--embeddings", action="store_true", help="make vectors")
     parser.add_argument("--graceful", action="store_true", help="end on SIGTERM as llama-server does")
     serve(parser.parse_args())

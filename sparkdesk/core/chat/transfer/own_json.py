@@ -6,6 +6,7 @@ The one rule: what is written is read back the same. A newer form is refused as 
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -57,7 +58,7 @@ def read_chat(data: object, tally: Tally) -> ChatCopy | None:
     images = {
         digest: content
         for digest, text in table(chat.get("images")).items()
-        if len(digest) == 64 and (content := bytes_of(text))
+        if hashlib.sha256(content := bytes_of(text)).hexdigest() == digest
     }
     return ChatCopy(line_of(chat.get("title"), TITLE_CHARS), settings, mend(turns), images)
 

@@ -106,7 +106,7 @@ class Stack:
         self.power = self._make_power()
         self.disk_programs = {name: read_remote(name) for name in PROGRAMS}
         self.disk = self._make_disk()
-        self.server_links = ServerLinks(clients)
+        self.server_links = ServerLinks(clients, secrets=self.secrets, store=self.store)
         self.conversations = Conversations(tasks=self.tasks, store=self.store, clock=self.clock)
         self.simulation: Simulation | None = None
         self.inventory.on_live.append(self._watch)

@@ -13,21 +13,23 @@ import asyncio
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final
 
 import httpx
 
-from sparkdesk.core.chat.event import ChatEvent
+from sparkdesk.core.chat.event import ChatEvent, CutOff
 from sparkdesk.core.chat.failure import FailureReader, HttpAnswer, explain
 from sparkdesk.core.chat.message import ChatRequest
 from sparkdesk.core.chat.openai_event import ENDED_EARLY, ChunkDecoder
 from sparkdesk.core.chat.openai_request import to_body
 from sparkdesk.core.chat.sse import SseParser
 from sparkdesk.core.errors import EndpointError
+from sparkdesk.core.jobs.backend import EndpointFailure
 from sparkdesk.core.jobs.endpoint import Endpoint
 from sparkdesk.core.ports import LocalAddress
+from sparkdesk.infra.certificates import system_roots, tls_trouble
 from sparkdesk.services.clock import SystemClock
 
 CONNECT_TIMEOUT_S = 10.0
@@ -40,6 +42,8 @@ END_TIMEOUT_S = 1.0
 MAX_CONNECTIONS = 72
 """To one server: 64 requests that are measured at once, chats, and the pages that are read beside them."""
 ERROR_BODY_BYTES = 64 * 1024
+NO_TRUST: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""For plain HTTP, inside SSH or as a person wrote it: without roots it refuses every certificate."""
 STILL_THERE: Final = "Check that the server runs: its deployment Ready, its node live, its address right. Then retry."
 
 
@@ -58,6 +62,7 @@ class OpenAiClients:
         self._name_of = name_of
         """A node's name for its id, for messages."""
         self._failures = failures
+        self._roots: ssl.SSLContext | None = None
         self._first_token_timeout_s = first_token_timeout_s
         self._stall_timeout_s = stall_timeout_s
         # The services' own clock: what they call the moment of sending must be of the same one as the events' times.
@@ -70,13 +75,13 @@ class OpenAiClients:
         """
         headers = {"accept-encoding": "identity"} | ({"authorization": f"Bearer {api_key}"} if api_key else {})
         with mapped(self._name_of(endpoint.node_id)):
-            base = httpx.URL(scheme="http", host=endpoint.host, port=endpoint.port, path="/")
+            scheme = "https" if endpoint.is_tls else "http"
+            base = httpx.URL(scheme=scheme, host=endpoint.host, port=endpoint.port, path="/")
         client = httpx.AsyncClient(
             base_url=base,
             transport=httpx.AsyncHTTPTransport(
                 uds=via.socket_path if via is not None else None,
-                # Plain HTTP only, inside SSH or on this computer: a context without roots refuses every https server.
-                verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+                verify=self._trust() if endpoint.is_tls else NO_TRUST,
                 trust_env=False,
                 # A kept connection may be dead on the other side of the tunnel, and a dead one fails a POST.
                 limits=httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=0),
@@ -95,6 +100,12 @@ class OpenAiClients:
             monotonic_s=self._monotonic_s,
         )
 
+    def _trust(self) -> ssl.SSLContext:
+        """Made once: reading all roots takes some milliseconds."""
+        if self._roots is None:
+            self._roots = system_roots()
+        return self._roots
+
 
 class OpenAiClient:
     """Talks to one model server."""
@@ -110,6 +121,7 @@ class OpenAiClient:
         monotonic_s: Callable[[], float],
     ) -> None:
         self._client = client
+        self._api_key = client.headers.get("authorization", "").removeprefix("Bearer ")
         self._endpoint = endpoint
         self._node = node
         self._failure = failure
@@ -185,9 +197,17 @@ class OpenAiClient:
         answer = HttpAnswer(
             head.status, head.content_type, told["retry-after"], body, date=told["date"], location=told["location"]
         )
-        failure = explain(answer, self._failure)
-        detail = f"{head.status} {head.content_type}\n{body[:2000].decode('utf-8', 'replace')}"
+        found = explain(answer, self._failure)
+        failure = replace(found, message=self._hide_key(found.message))
+        detail = self._hide_key(f"{head.status} {head.content_type}\n{body[:2000].decode('utf-8', 'replace')}")
         raise EndpointError(failure.message, remedy=failure.remedy, detail=detail, node=self._node, failure=failure)
+
+    def _without_key(self, event: CutOff) -> CutOff:
+        return replace(event, message=self._hide_key(event.message))
+
+    def _hide_key(self, text: str) -> str:
+        """What a server says back must not bring the key into a message, a log or the database."""
+        return text.replace(self._api_key, "(the key)") if self._api_key else text
 
     async def _events(self, response: httpx.Response, asked: str) -> AsyncGenerator[ChatEvent, None]:
         parser, decoder = SseParser(), ChunkDecoder(asked, self._failure)
@@ -213,7 +233,7 @@ class OpenAiClient:
                 is_over = decoder.is_over
                 body.end_timeout_s = END_TIMEOUT_S if is_over else 0.0
                 for event in events:
-                    yield event
+                    yield self._without_key(event) if isinstance(event, CutOff) else event
                 if is_over:
                     break
             last = decoder.end(self._monotonic_s(), cause, kind)
@@ -276,20 +296,28 @@ def mapped(node: str) -> Iterator[None]:
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, httpx.CookieConflict, OSError) as error:
         if isinstance(error, TimeoutError):
             raise
-        message, remedy = _words(error)
-        detail = f"{type(error).__name__}: {error}"[:400]
-        raise EndpointError(message, remedy=remedy, detail=detail, node=node) from error
+        kind, message, remedy = _words(error)
+        # The words of a header that cannot be sent are not quoted: a key may be among them.
+        detail = "" if isinstance(error, httpx.LocalProtocolError) else f"{type(error).__name__}: {error}"[:400]
+        failure = EndpointFailure(kind, message, remedy)
+        cause = None if isinstance(error, httpx.LocalProtocolError) else error
+        raise EndpointError(message, remedy=remedy, detail=detail, node=node, failure=failure) from cause
 
 
-def _words(error: Exception) -> tuple[str, str]:
+def _words(error: Exception) -> tuple[str, str, str]:
+    """Kind, message and remedy."""
+    tls = tls_trouble(error)
+    if tls is not None:
+        return tls
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | ConnectionRefusedError | FileNotFoundError):
-        return "The model server cannot be reached", STILL_THERE
+        return "unreachable", "The model server cannot be reached", STILL_THERE
     if isinstance(error, httpx.PoolTimeout):
-        return "Too many requests to this server are open already", "Stop one of them, then retry."
+        return "overloaded", "Too many requests to this server are open already", "Stop one of them, then retry."
     if isinstance(error, httpx.TimeoutException):
-        return "The model server does not take or send anything any more", STILL_THERE
+        return "lost", "The model server does not take or send anything any more", STILL_THERE
     if isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError | OSError):
-        return "The connection to the model server was lost", STILL_THERE
+        return "lost", "The connection to the model server was lost", STILL_THERE
     if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
-        return "The model server's address cannot be used", "Check host and port of the endpoint."
-    return "The model server gave an answer that is not HTTP as it should be", "Check that the port is the right one."
+        return "other", "The model server's address cannot be used", "Check host and port of the endpoint."
+    words = "The model server gave an answer that is not HTTP as it should be"
+    return "not_model_server", words, "Check that the port is the right one."

@@ -6,6 +6,7 @@ The one rule: it is for what a good server never does; for the rest there is a r
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -25,8 +26,10 @@ class RawServer:
 
 
 @asynccontextmanager
-async def raw_server(answerer: Answerer, *, socket_path: Path | None = None) -> AsyncIterator[RawServer]:
-    """Serve `answerer` on a free port, or on a unix socket."""
+async def raw_server(
+    answerer: Answerer, *, socket_path: Path | None = None, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[RawServer]:
+    """Serve `answerer` on a free port, with TLS where it is given, or on a unix socket."""
     server = RawServer()
 
     running: set[asyncio.Task[None]] = set()
@@ -46,7 +49,7 @@ async def raw_server(answerer: Answerer, *, socket_path: Path | None = None) -> 
     if socket_path is not None:
         listener = await asyncio.start_unix_server(handle, str(socket_path))
     else:
-        listener = await asyncio.start_server(handle, "127.0.0.1", 0)
+        listener = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=tls)
         server.port = listener.sockets[0].getsockname()[1]
     async with listener:
         try:

@@ -190,7 +190,7 @@ class EndpointFailure:
 
     kind: str
     """context_overflow, answer_limit, model_not_found, loading, unauthorized, overloaded, engine_dead, bad_request,
-    not_model_server, other."""
+    not_model_server, unreachable, lost, untrusted (its certificate), other."""
     message: str
     remedy: str
     prompt_tokens: int | None = None

@@ -24,6 +24,8 @@ class Endpoint:
     """The limit of one request (llama.cpp: of one slot)."""
     note: str = ""
     """What must stand beside answers on screen, e.g. "simulated vLLM, real llama.cpp"."""
+    is_tls: bool = False
+    """Whether it speaks HTTPS. What SparkDesk starts never does: it is reached inside SSH."""
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON data."""
@@ -43,4 +45,5 @@ class Endpoint:
             metrics_path=str(data.get("metrics_path", "")),
             context_tokens=None if context is None else int(context),
             note=str(data.get("note", "")),
+            is_tls=data.get("is_tls") is True,
         )

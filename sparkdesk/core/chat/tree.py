@@ -145,7 +145,7 @@ def _number(turns: Iterable[Turn]) -> list[Turn]:
     for turn in given:
         if turn.number < 0 or turn.number in taken:
             number = last + 1
-            if number in own or number in taken:
+            while number in own or number in taken:
                 number, free = free, free + 1
             turn = replace(turn, number=number, parent=last if last >= 0 else None)
         taken.add(turn.number)

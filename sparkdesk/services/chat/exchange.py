@@ -5,6 +5,7 @@ The one rule: it ends in a turn whatever happens. Only a cancellation flies, and
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from sparkdesk.core.chat.continuation import ASK_WORDS, ContinueWay, continue_wa
 from sparkdesk.core.chat.event import ChatEvent, CutOff, Finished
 from sparkdesk.core.chat.message import ChatRequest, Message, Role, TextPart
 from sparkdesk.core.chat.session import ChatSettings, Turn, TurnFailure, TurnState, image_digests
+from sparkdesk.core.chat.timing import NOT_KNOWN
 from sparkdesk.core.errors import EndpointError, SparkDeskError, StoreError
 from sparkdesk.core.ports import EndpointClient, Store
 from sparkdesk.services.chat.answer import Answer
@@ -70,7 +72,8 @@ class Exchange:
 
     def turn(self, state: TurnState = TurnState.STREAMING) -> Turn:
         """The answer with all that was shown of it so far."""
-        return replace(self.answer.turn(state), energy_j=self._question.target.energy_j(self.answer.clock.sent_s))
+        energy_j = self._question.target.energy_j(self.answer.clock.sent_s)
+        return replace(self.answer.turn(state), energy_j=energy_j if math.isfinite(energy_j) else NOT_KNOWN)
 
     async def run(self, tasks: Tasks, fitter: ContextFitter, tell: Callable[[str], None]) -> Turn:
         """Ask, and take the answer to its end. `tell` is given what goes on before the question is out ("" is over)."""

@@ -15,12 +15,9 @@ from sparkdesk.core.chat.session import (
     Turn,
     TurnState,
     request_messages,
-    settings_from_json,
-    settings_to_json,
     title_of,
-    turn_from_json,
-    turn_to_json,
 )
+from sparkdesk.core.chat.session_json import settings_from_json, settings_to_json, turn_from_json, turn_to_json
 from sparkdesk.core.chat.timing import AnswerTiming
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +12,8 @@ import pytest
 
 from sparkdesk.core.chat.event import ChatEvent, TextDelta
 from sparkdesk.core.chat.message import ChatRequest, Role, Sampling
-from sparkdesk.core.chat.session import TurnState, turn_from_json
+from sparkdesk.core.chat.session import TurnState
+from sparkdesk.core.chat.session_json import turn_from_json
 from sparkdesk.core.errors import EndpointError, SparkDeskError, Unreachable
 from sparkdesk.core.jobs.endpoint import Endpoint
 from sparkdesk.core.ports import EndpointClient
@@ -122,7 +123,8 @@ async def test_a_question_is_answered_by_a_real_model_and_outlives_a_restart(des
     assert question.text == "What is SparkDesk?"
     assert turn.text == "SparkDesk is a control center for DGX Spark clusters."
     assert turn.state is TurnState.DONE
-    assert turn.note == "real llama.cpp"
+    assert turn.note.startswith("real llama.cpp; ")
+    assert turn.note.endswith("tiny was asked for"), "a server of one model takes any name"
     assert turn.timing is not None
     assert turn.timing.is_counted_by_server
     assert turn.timing.ttft_s > 0
@@ -189,7 +191,8 @@ async def test_a_server_killed_while_it_answers_leaves_a_cut_off_turn_and_retry_
     await done(conversation)
     assert [kept.state for kept in conversation.turns.value] == [TurnState.DONE, TurnState.DONE]
     assert conversation.turns.value[-1].text.startswith("SparkDesk is")
-    assert len(await desk.store.messages(conversation.id)) == 2
+    assert conversation.siblings(conversation.turns.value[-1].number) == (1, 2), "the cut answer stays beside it"
+    assert len(await desk.store.messages(conversation.id)) == 3
 
 
 async def test_no_answer_is_a_failed_turn_with_what_to_do_and_not_an_error_that_flies(desk: Desk) -> None:
@@ -228,6 +231,11 @@ class LostOnTheWay:
     async def get(self, path: str, *, timeout_s: float = 5.0, max_bytes: int = 1 << 20) -> tuple[int, bytes]:
         return 200, b""
 
+    async def post(
+        self, path: str, body: Mapping[str, object], *, timeout_s: float = 30.0, max_bytes: int = 1 << 24
+    ) -> tuple[int, bytes]:
+        return 404, b""
+
     async def close(self) -> None:
         return
 
@@ -262,7 +270,7 @@ async def test_questions_asked_while_an_answer_is_written_wait_in_line(desk: Des
     conversation = desk.chats.new(target(llama.port))
     await conversation.ask("ping")
     await conversation.ask("hello")
-    assert conversation.queued.value == ("hello",)
+    assert [waiting.text for waiting in conversation.queued.value] == ["hello"]
     await done(conversation)
     assert [turn.text for turn in conversation.turns.value] == [
         "ping",
@@ -273,40 +281,24 @@ async def test_questions_asked_while_an_answer_is_written_wait_in_line(desk: Des
     assert not conversation.queued.value
 
 
-async def test_stop_also_drops_what_waits_in_line(desk: Desk, endless: LlamaServer) -> None:
+async def test_stop_holds_what_waits_in_line_and_a_person_sends_or_drops_it(
+    desk: Desk, endless: LlamaServer, llama: LlamaServer
+) -> None:
     conversation = desk.chats.new(target(endless.port))
     await conversation.ask("one")
     await first_text(conversation)
-    await conversation.ask("two")
+    for text in ("two", "ping"):
+        await conversation.ask(text)
     conversation.stop()
     await done(conversation)
-    assert not conversation.queued.value
     assert [turn.message.role for turn in conversation.turns.value] == [Role.USER, Role.ASSISTANT]
-
-
-async def test_the_text_so_far_is_on_the_disk_while_it_is_written(
-    desk: Desk, endless: LlamaServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("sparkdesk.services.chat.conversation.SAVE_EVERY_S", 0.01)
-    conversation = desk.chats.new(target(endless.port))
-    await conversation.ask("Go on.")
-    await first_text(conversation)
-    stored: tuple[bytes, ...] = ()
-    for _ in range(200):
-        stored = await desk.store.messages(conversation.id)
-        if len(stored) == 2 and turn_from_json(stored[1]).text:
-            break
-        await asyncio.sleep(0.02)
-    partial = turn_from_json(stored[1])
-    assert partial.state is TurnState.STREAMING
-    assert partial.text
-    # As after a crash: another program reads the same rows and knows that nobody writes them any more.
-    other = Conversations(tasks=desk.tasks, store=desk.store, clock=SystemClock())
-    reread = await other.open(conversation.id)
-    assert reread.turns.value[-1].state is TurnState.CUT_OFF
-    assert reread.turns.value[-1].text
-    conversation.stop()
+    assert [(waiting.text, waiting.is_held) for waiting in conversation.queued.value] == [("two", True), ("ping", True)]
+    assert conversation.drop_queued(0).text == "two"
+    conversation.use(target(llama.port))
+    await conversation.send_queued(0)
     await done(conversation)
+    assert [turn.text for turn in conversation.turns.value[2:]] == ["ping", "pong"]
+    assert conversation.queued.value == ()
 
 
 async def test_the_end_of_the_program_keeps_what_had_come(desk: Desk, endless: LlamaServer) -> None:
@@ -354,7 +346,7 @@ async def test_a_removed_chat_is_gone_from_the_list_and_the_disk(desk: Desk, lla
 
 async def test_settings_hold_from_the_next_question_and_are_kept(desk: Desk, llama: LlamaServer) -> None:
     conversation = desk.chats.new(target(llama.port))
-    await conversation.set_settings(system_prompt="", sampling=Sampling(temperature=0.0, max_tokens=2))
+    await conversation.change_settings(system_prompt="", sampling=Sampling(temperature=0.0, max_tokens=2))
     await conversation.ask("ping")
     await done(conversation)
     turn = conversation.turns.value[-1]

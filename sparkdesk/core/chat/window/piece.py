@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 from sparkdesk.core.chat.message import Role
 from sparkdesk.core.chat.session import Turn
+from sparkdesk.core.chat.window.estimate import size_bytes
 from sparkdesk.core.chat.window.exchange import files_of
 
 PIECE_CHARS = 900
-"""About a long paragraph. Many servers of vectors take 512 tokens at once (source: the max_position_embeddings of the
-BERT family; llama.cpp's --ubatch-size), which this stays within for texts of Latin letters."""
+"""About a long paragraph of Latin letters; other scripts have shorter ones. Many servers of vectors take
+512 tokens at once (source: the max_position_embeddings of the BERT family; llama.cpp's --ubatch-size)."""
 OVERLAP_CHARS = 120
 MAX_PIECES = 2000
 """Of one conversation, the newest first."""
@@ -64,6 +65,12 @@ def cut(text: str, *, size: int = PIECE_CHARS, overlap: int = OVERLAP_CHARS) -> 
     return tuple(found)
 
 
+def _cut_by_script(text: str) -> tuple[tuple[int, str], ...]:
+    """Pieces with about as many tokens in every script: what takes more bytes has more tokens to a letter."""
+    share = len(text) / max(1, size_bytes(text))
+    return cut(text, size=int(PIECE_CHARS * share), overlap=int(OVERLAP_CHARS * share))
+
+
 def _good_end(text: str, low: int, high: int) -> int:
     for mark in ("\n\n", "\n", ". ", " "):
         at = text.rfind(mark, low, high)
@@ -82,9 +89,9 @@ def pieces_of(turns: Iterable[Turn], files_only: frozenset[int] = frozenset()) -
         own: list[Piece] = []
         if turn.number not in files_only:
             is_question = turn.message.role is Role.USER
-            own += [Piece(turn.number, "", at, text, is_question) for at, text in cut(turn.text)]
+            own += [Piece(turn.number, "", at, text, is_question) for at, text in _cut_by_script(turn.text)]
         for part in files_of(turn):
-            own += [Piece(turn.number, part.name, at, text, True) for at, text in cut(part.text)]
+            own += [Piece(turn.number, part.name, at, text, True) for at, text in _cut_by_script(part.text)]
         found[:0] = own
         if len(found) >= MAX_PIECES:
             return tuple(found[-MAX_PIECES:])

@@ -56,3 +56,9 @@ def test_of_too_many_pieces_the_newest_stay() -> None:
 def test_an_overlap_of_more_than_half_is_refused() -> None:
     with pytest.raises(ValueError, match="half"):
         cut("abc", size=10, overlap=6)
+
+
+def test_scripts_with_more_tokens_to_a_letter_have_shorter_pieces() -> None:
+    latin, chinese = (pieces_of([turn(0, Role.USER, letter * 4000)]) for letter in ("a", "中"))
+    assert max(len(piece.text) for piece in latin) == 900
+    assert max(len(piece.text) for piece in chinese) == 300

@@ -5,16 +5,22 @@ The one rule: the page only lays out and passes on; what is said and kept is the
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from PySide6.QtCore import QRectF, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QPainter, QPaintEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from sparkdesk.core.chat.message import Role
 from sparkdesk.core.errors import SparkDeskError
+from sparkdesk.services.chat.attaching import Draft
 from ui import theme
+from ui.action import ActionRegistry
 from ui.chat.column import MAX_TEXT_PX, SIDE_PX
-from ui.chat.composer import Composer
+from ui.chat.compose.composer import Composer
+from ui.chat.compose.model import ComposeModel
 from ui.chat.model import ChatModel
+from ui.chat.page.commands import add_commands
 from ui.chat.page.find_bar import FindBar
 from ui.chat.page.head import ChatHead
 from ui.chat.page.queue_row import QueueRow
@@ -23,7 +29,7 @@ from ui.chat.session_list import SessionList
 from ui.chat.settings_panel import WIDTH_PX as PANEL_PX
 from ui.chat.settings_panel import SettingsPanel
 from ui.chat.transcript import Transcript
-from ui.text import count, one_line, percent
+from ui.text import count, one_line
 from ui.theme import Token, color
 from ui.widgets.banner import Banner
 from ui.widgets.drawer import Drawer
@@ -76,7 +82,7 @@ class ChatPage(QWidget):
     raise_asked = Signal(str, int)
     """The id of a server that is to be launched again with so many tokens of context; 0 is not known how many."""
 
-    def __init__(self, model: ChatModel, parent: QWidget | None = None) -> None:
+    def __init__(self, model: ChatModel, compose: ComposeModel | None = None, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.model = model
         self.sessions = SessionList()
@@ -90,11 +96,11 @@ class ChatPage(QWidget):
         self.middle = QStackedWidget()
         self.stack = QStackedWidget()
         """What stands under the head: the conversation, and what compares models once somebody adds it."""
-        self.composer = Composer()
+        self.composer = Composer(compose)
         self.settings = SettingsPanel()
         self._side = QWidget()
         self._drawer = Drawer(self, width=PANEL_PX + 2)
-        self._sent = ""
+        self._sent = Draft()
         self._unkept = ""
         self.setAccessibleName("Chat")
         self._build()
@@ -154,6 +160,7 @@ class ChatPage(QWidget):
         self.sessions.new_asked.connect(self.start_new)
         self.composer.sent.connect(self._send)
         self.composer.stopped.connect(model.stop)
+        self.composer.edit_last_asked.connect(lambda: self.transcript.act_here("edit"))
         self.settings.endpoint_chosen.connect(model.choose_endpoint)
         self.settings.changed.connect(model.set_settings)
         self.settings.launch_asked.connect(self.launch_asked)
@@ -173,6 +180,28 @@ class ChatPage(QWidget):
         self.search.found.connect(self.transcript.show_found)
         self.search.left.connect(self.transcript.column.setFocus)
         self.transcript.offer_taken.connect(self._on_offer)
+
+    def add_commands(self, registry: ActionRegistry, show: Callable[[], object] = lambda: None) -> None:
+        """Give the palette what can be done here, with its keys; `show` brings this page up."""
+        add_commands(self, registry, show)
+
+    def regions(self) -> list[QWidget]:
+        """The parts of the page that F6 goes to, one after the other."""
+        parts = [self.sessions, self.head, self.transcript.column, self.composer, self.settings]
+        return [part for part in parts if part.isVisibleTo(self)]
+
+    def open_beside(self, step: int) -> None:
+        """Show the chat that stands so many lines below (above, when negative) in the list."""
+        ids = self.sessions.ids()
+        shown = self.model.conversation.id if self.model.conversation is not None else ""
+        at = ids.index(shown) + step if shown in ids else 0
+        if ids and 0 <= at < len(ids):
+            self.model.open_session(ids[at])
+
+    def resume(self) -> None:
+        """Have the last answer go on where it ends."""
+        if self.model.turns:
+            self.model.act("continue", self.model.turns[-1].number)
 
     def export(self) -> None:
         """Ask for the chat as a file."""
@@ -198,6 +227,7 @@ class ChatPage(QWidget):
 
     def _on_conversation(self) -> None:
         self.banner.clear()
+        self.search.leave()
         self._show_all()
 
     def _show_sessions(self) -> None:
@@ -221,16 +251,16 @@ class ChatPage(QWidget):
             return
         target = model.target
         reason = "" if target is not None else self._reason()
-        self.composer.show_state(is_answering=model.is_answering, queued=(), reason=reason)
+        self.composer.show_conversation(conversation.id, has_begun=bool(model.turns))
+        self.composer.show_state(is_answering=model.is_answering, reason=reason)
+        self.composer.set_takes_images(target.takes_images if target is not None else None)
         self.queue.show_queue(model.queued)
         self._show_unkept(conversation.unkept.value)
         self.settings.show_models(model.endpoints, target, model.waiting_text)
         self.settings.show_settings(conversation.settings.value)
         use = model.context_use()
         self.settings.show_context(use)
-        self.composer.set_context(
-            f"{percent(use.used / use.limit)} of context" if use.used is not None and use.limit else ""
-        )
+        self.composer.set_context(use.used / use.limit if use.used is not None and use.limit else None)
         self._show_empty()
         self._show_middle()
 
@@ -248,7 +278,7 @@ class ChatPage(QWidget):
         """Put a question of the line back into the composer."""
         waiting = self.model.drop_queued(place)
         if waiting is not None:
-            self.composer.restore(waiting.text)
+            self.composer.restore(Draft(waiting.text, waiting.attachments, waiting.images))
             self.composer.setFocus()
 
     def _on_offer(self, key: str, at: int) -> None:
@@ -279,18 +309,18 @@ class ChatPage(QWidget):
                 "Launch one on your Sparks, or connect to a server at the right, then talk to it here.",
             )
 
-    def _send(self, text: str) -> None:
+    def _send(self, draft: Draft) -> None:
         self.banner.clear()
-        self._sent = text
+        self._sent = draft
         self.composer.clear()
         self.transcript.column.jump_to_newest()
-        self.model.ask(text)
+        self.model.ask(draft.text, draft.attachments, draft.images)
 
     def _on_failed(self, error: SparkDeskError) -> None:
         self.banner.show_error(error.message, error.remedy, detail=error.detail, node=error.node)
-        if self._sent and not any(turn.text == self._sent for turn in self.model.turns[-2:]):
+        if not any(turn.text == self._sent.text for turn in self.model.turns[-2:]):
             self.composer.restore(self._sent)
-        self._sent = ""
+        self._sent = Draft()
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)

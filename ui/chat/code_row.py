@@ -1,6 +1,7 @@
-"""Code in an answer: its language, a button that copies it as it was sent, and a few colours.
+"""Code in an answer: its language and name, buttons that copy and save it as it was sent, and its colours.
 
-Rule: colour is a hint; what cannot be coloured cheaply stays plain.
+Rule: what is copied or saved is what was sent, character for character; what is shown has hidden characters written
+out and says so.
 """
 
 from __future__ import annotations
@@ -8,85 +9,41 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from PySide6.QtCore import QRectF, Qt, QTimer
-from PySide6.QtGui import (
-    QGuiApplication,
-    QPainter,
-    QPaintEvent,
-    QSyntaxHighlighter,
-    QTextCharFormat,
-    QTextCursor,
-    QTextDocument,
-    QTextOption,
-    QWheelEvent,
-)
+from PySide6.QtCore import QRectF, Qt, QTimer, Signal
+from PySide6.QtGui import QGuiApplication, QPainter, QPaintEvent, QTextCursor, QTextOption, QWheelEvent
 from PySide6.QtWidgets import QFrame, QPlainTextEdit, QWidget
 
+from sparkdesk.core.plain_text import reveal_hidden
 from ui import theme
+from ui.chat.code_color import CodeColors
 from ui.chat.column import RowWidget
-from ui.chat.text_row import hard_wrapped
+from ui.chat.text_row import HardWrap
 from ui.font import LINE_HEIGHT, font
 from ui.text import one_line
 from ui.theme import Token, color
 from ui.widgets.button import Button
-from ui.widgets.paint import box, pen, write
+from ui.widgets.paint import box, pen, text_width, write
 
 _HEAD_PX: Final = 30
 _PAD_PX: Final = 12
 _COPIED_MS: Final = 1200
-_LONGEST_COLORED: Final = 2000
-_KEYWORD_TEXT: Final = """
-    and as assert async await begin bool break case catch char class const continue def default del delete do done
-    double elif else end enum esac except export extends extern false fi final finally float fn for from func function
-    global go if impl import in include int interface is lambda let long loop match mod module mut namespace new nil
-    none None not null or package pass private protected pub public raise ref return select self Self static string
-    struct super switch then this throw trait true True False try type typedef typeof undefined unsafe use using var
-    void where while with yield
-"""
-_KEYWORDS: Final = frozenset(_KEYWORD_TEXT.split())
-_HASH_TEXT: Final = "python py sh bash shell zsh console yaml yml toml ruby rb perl r make makefile dockerfile ini conf"
-_HASH_LANGUAGES: Final = frozenset(_HASH_TEXT.split())
-_PLAIN_LANGUAGES: Final = frozenset({"text", "txt", "plain", "diff", "log", "output", "markdown", "md", "csv"})
-_STRING: Final = r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|`[^`]*`"
-_WORD: Final = r"\b[A-Za-z_]\w*\b"
-_HASH_RULE: Final = re.compile(rf"(?P<comment>(?:^|(?<=\s))#.*$)|(?P<string>{_STRING})|(?P<word>{_WORD})")
-_SLASH_RULE: Final = re.compile(rf"(?P<comment>//.*$|/\*.*?\*/|--\s.*$)|(?P<string>{_STRING})|(?P<word>{_WORD})")
-
-
-class CodeColors(QSyntaxHighlighter):
-    """Keywords, names of types, strings and comments to the end of the line."""
-
-    def __init__(self, document: QTextDocument, language: str) -> None:
-        super().__init__(document)
-        name = language.lower()
-        self._is_plain = name in _PLAIN_LANGUAGES or not name
-        self._rule = _HASH_RULE if name in _HASH_LANGUAGES else _SLASH_RULE
-        theme.notifier.changed.connect(self.rehighlight)
-
-    def highlightBlock(self, text: str) -> None:  # noqa: N802
-        if self._is_plain or len(text) > _LONGEST_COLORED:
-            return
-        for match in self._rule.finditer(text):
-            token = self._token(match)
-            if token is not None:
-                look = QTextCharFormat()
-                look.setForeground(color(token))
-                self.setFormat(match.start(), match.end() - match.start(), look)
-
-    @staticmethod
-    def _token(match: re.Match[str]) -> Token | None:
-        if match["comment"]:
-            return "text3"
-        if match["string"]:
-            return "ok"
-        word = match["word"]
-        if word in _KEYWORDS:
-            return "syntax_keyword"
-        return "syntax_type" if word[0].isupper() and any(letter.islower() for letter in word) else None
-
-
-_WIDEST_CHARS = 1000
+_WIDEST_CHARS: Final = 1000
 """More characters than any window is wide."""
+_FILE_NAME: Final = re.compile(r"[\w][\w.+-]{0,60}\.[A-Za-z0-9]{1,10}(?![\w.])|Makefile|Dockerfile|CMakeLists\.txt")
+_HIDDEN_NOTE: Final = "hidden characters are written out"
+
+
+def suggested_name(title: str, language: str) -> str:
+    """A plain file name for this code: the one its title tells, else "code" with the language's ending.
+
+    Never a path: the last part of what the model wrote, and no name that starts with a dot.
+    """
+    told = _FILE_NAME.findall(re.split(r"[/\\]", title)[-1])
+    if told:
+        return str(told[0])
+    from ui.chat.highlight import file_ending
+
+    return f"code{file_ending(language)}"
 
 
 class _CodeText(QPlainTextEdit):
@@ -103,28 +60,40 @@ class _CodeText(QPlainTextEdit):
 class CodeBlock(RowWidget):
     """A fenced block, closed or still growing."""
 
+    save_asked = Signal(str, str)
+    """The code as it was sent, and a file name to offer for it."""
     gap_px = 10
 
     def __init__(
         self, code: str, language: str, title: str = "", *, is_open: bool = False, parent: QWidget | None = None
     ) -> None:
         super().__init__(parent)
-        self._code = code
-        self._language = one_line(language or "code", 24)
-        self._title = one_line(title, 60)
+        self._pieces: list[str] = []
+        self._language = language
+        self._words = "  ".join(word for word in (one_line(language or "code", 24), one_line(title, 60)) if word)
+        self._title = title
+        self._note = ""
+        self._has_hidden = False
         self._lines = 0
+        self._longest = ""
         self.is_open = is_open
         self._copy = Button("Copy", kind="text", icon="copy", is_small=True, parent=self)
-        self._copy.setAccessibleName(f"Copy {self._language}")
-        self._copy.setVisible(not is_open)
+        self._copy.setAccessibleName(f"Copy {one_line(language or 'code', 24)}")
+        self._save = Button("Save as…", kind="text", icon="save", is_small=True, parent=self)
+        self._save.setAccessibleName(f"Save {one_line(language or 'code', 24)} as a file")
+        for button in (self._copy, self._save):
+            button.setVisible(not is_open)
         self._text = _CodeText(self)
         self._build_text()
-        self._colors = None if is_open else CodeColors(self._text.document(), language)
+        self._wrap = HardWrap()
+        self._colors = CodeColors(self._text.document(), language, self)
+        self._colors.note_changed.connect(self._on_note)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_COPIED_MS)
         self._timer.timeout.connect(self._forget_copy)
         self._copy.clicked.connect(self.copy_code)
+        self._save.clicked.connect(self.save_code)
         self.reset(code)
         theme.notifier.changed.connect(self.update)
 
@@ -139,65 +108,90 @@ class CodeBlock(RowWidget):
         text.setWordWrapMode(QTextOption.WrapMode.NoWrap)
         text.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         text.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
-        text.setAccessibleName(f"Code, {self._language}")
+        text.setAccessibleName(f"Code, {one_line(self._language or 'code', 24)}")
         text.document().setDocumentMargin(0)
         text.viewport().setAutoFillBackground(False)
 
     def reset(self, code: str) -> None:
         """Show this code in place of all there was."""
-        self._code = code
-        self._text.setPlainText(hard_wrapped(code))
+        self._pieces, self._wrap, self._longest = [code], HardWrap(), ""
+        self._text.setPlainText(self._shown(code))
+        self._colors.read()
         self._tell_height()
 
     def append(self, code: str) -> None:
         """Add code at the end."""
-        self._code += code
-        if len(self._code) - self._code.rfind("\n") > _LONGEST_COLORED:
-            self.reset(self._code)
-            return
+        self._pieces.append(code)
         cursor = QTextCursor(self._text.document())
         cursor.movePosition(QTextCursor.MoveOperation.End)
-        cursor.insertText(code)
+        cursor.insertText(self._shown(code))
+        self._longest = max(self._longest, self._text.document().lastBlock().text(), key=len)
+        self._colors.grow()
         self._tell_height()
+
+    def _shown(self, code: str) -> str:
+        plain = reveal_hidden(code, is_code=True)
+        if plain != code and not self._has_hidden and plain != code.replace("\r\n", "\n"):
+            self._has_hidden = True
+            self.update()
+        shown = self._wrap.add(plain)
+        self._longest = max((self._longest, *shown.split("\n")), key=len)
+        return shown
 
     def text(self) -> str:
         """The code as it was sent."""
-        return self._code
+        if len(self._pieces) > 1:
+            self._pieces = ["".join(self._pieces)]
+        return self._pieces[0]
+
+    def note(self) -> str:
+        """What the head says about the code, "" when there is nothing to say."""
+        return "; ".join(word for word in (_HIDDEN_NOTE if self._has_hidden else "", self._note) if word)
 
     def copy_code(self) -> None:
         """Put the code on the clipboard, as it was sent, and say so for a moment."""
-        QGuiApplication.clipboard().setText(self._code)
+        QGuiApplication.clipboard().setText(self.text())
         self._copy.set_icon("check")
         self._copy.setText("Copied")
-        self._place_copy()
+        self._place_buttons()
         self._timer.start()
+
+    def save_code(self) -> None:
+        """Ask for the code to be saved, under a name that its title or its language suggests."""
+        self.save_asked.emit(self.text(), suggested_name(self._title, self._language))
 
     def _forget_copy(self) -> None:
         self._copy.set_icon("copy")
         self._copy.setText("Copy")
-        self._place_copy()
+        self._place_buttons()
+
+    def _on_note(self, note: str) -> None:
+        self._note = note
+        self.update()
 
     def _tell_height(self) -> None:
         if self._text.blockCount() != self._lines:
             self._lines = self._text.blockCount()
             self.height_changed.emit()
 
-    def _place_copy(self) -> None:
-        self._copy.adjustSize()
-        self._copy.move(self.width() - self._copy.width() - 6, 2)
+    def _place_buttons(self) -> None:
+        right = self.width() - 6
+        for button in (self._save, self._copy):
+            button.adjustSize()
+            button.move(right - button.width(), 2)
+            right -= button.width() + 2
 
     def height_at(self, width: int) -> int:
         """The height at this width."""
-        line_px = self._text.fontMetrics().lineSpacing()
-        rows_px = self._text.blockCount() * max(line_px, LINE_HEIGHT["mono"] - 3)
+        metrics = self._text.fontMetrics()
+        rows_px = self._text.blockCount() * max(metrics.lineSpacing(), LINE_HEIGHT["mono"] - 3)
         # A plain document does not tell its ideal width; in this font the longest line is the widest.
-        longest = max(self._text.toPlainText().splitlines(), key=len, default="")
-        is_wide = self._text.fontMetrics().horizontalAdvance(longest[:_WIDEST_CHARS]) > width - 2 * _PAD_PX
+        is_wide = metrics.horizontalAdvance(self._longest[:_WIDEST_CHARS]) > width - 2 * _PAD_PX
         bar_px = self._text.horizontalScrollBar().sizeHint().height() + 2 if is_wide else 0
         height = round(rows_px + 2) + bar_px
         self._text.setGeometry(_PAD_PX, _HEAD_PX + 9, width - 2 * _PAD_PX, height)
         self.resize(width, self.height())
-        self._place_copy()
+        self._place_buttons()
         return _HEAD_PX + 9 + height + 9
 
     def paintEvent(self, event: QPaintEvent) -> None:
@@ -205,5 +199,10 @@ class CodeBlock(RowWidget):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         box(painter, QRectF(self.rect()), theme.RADIUS_CARD, color("sunken"), pen(color("border")))
         painter.fillRect(QRectF(1, _HEAD_PX, self.width() - 2, 1), color("border"))
-        head = QRectF(_PAD_PX, 0, self.width() - 110, _HEAD_PX)
-        write(painter, head, f"{self._language}  {self._title}".strip(), role="mono", tint="text3")
+        right = self.width() - _PAD_PX if self.is_open else self._copy.x() - 8
+        write(painter, QRectF(_PAD_PX, 0, right - _PAD_PX, _HEAD_PX), self._words, role="mono", tint="text3")
+        note = self.note()
+        if note:
+            left = _PAD_PX + text_width(self._words, "mono") + 16
+            tint: Token = "warn" if self._has_hidden else "text3"
+            write(painter, QRectF(left, 0, max(right - left, 0), _HEAD_PX), note, role="label", tint=tint)

@@ -28,6 +28,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QTextBrowser, QWidget
 
+from sparkdesk.core.plain_text import reveal_hidden
 from ui.font import LINE_HEIGHT, Role, font
 from ui.text import one_line
 from ui.theme import color
@@ -74,7 +75,7 @@ def lay_out(document: QTextDocument, markdown: str) -> None:
     document.setDocumentMargin(0)
     document.setIndentWidth(_INDENT_PX)
     document.setUndoRedoEnabled(False)
-    document.setMarkdown(markdown, _FEATURES)
+    document.setMarkdown(reveal_hidden(markdown), _FEATURES)
     # One edit: else the document is laid out again after every change.
     edit = QTextCursor(document)
     edit.beginEditBlock()
@@ -93,7 +94,7 @@ def lay_out_plain(document: QTextDocument, text: str) -> None:
     document.setDefaultTextOption(option)
     document.setDefaultFont(font("body"))
     document.setDocumentMargin(0)
-    document.setPlainText(text)
+    document.setPlainText(reveal_hidden(text))
     for block in _blocks(document):
         _set_line_height(QTextCursor(block), LINE_HEIGHT["body"])
 
@@ -161,7 +162,7 @@ def _dress_block(block: QTextBlock) -> None:
         if is_plain and look.propertyCount() == 0:
             # The document's own font and colour; each merge that is left out is time that a long text has.
             continue
-        _selected(document, position, length).mergeCharFormat(_look(look, role, tint, is_cell=is_cell))
+        _selected(document, position, length).setCharFormat(_look(look, role, tint, is_cell=is_cell))
 
 
 def _line_height(block: QTextBlock, height: int, *, is_cell: bool) -> int:
@@ -172,7 +173,7 @@ def _line_height(block: QTextBlock, height: int, *, is_cell: bool) -> int:
 
 
 def _look(found: QTextCharFormat, role: Role, tint: QColor, *, is_cell: bool) -> QTextCharFormat:
-    look = QTextCharFormat()
+    look = QTextCharFormat(found)
     families = found.property(_Property.FontFamilies) or []
     is_code = found.fontFixedPitch() or "monospace" in families
     face = QFont(font("mono" if is_code else "dense" if is_cell and role == "body" else role))
@@ -181,8 +182,8 @@ def _look(found: QTextCharFormat, role: Role, tint: QColor, *, is_cell: bool) ->
     face.setItalic(found.fontItalic())
     face.setStrikeOut(found.fontStrikeOut())
     look.setFont(face)
-    # Qt makes headings larger on top of their font.
-    look.setProperty(_Property.FontSizeAdjustment, 0)
+    # Qt makes headings larger or smaller by this, and forgets their font's own size for it.
+    look.clearProperty(_Property.FontSizeAdjustment)
     look.setForeground(tint)
     if is_code:
         look.setBackground(color("grid"))

@@ -11,6 +11,7 @@ from PySide6.QtCore import QRectF, Qt, QUrl, Signal
 from PySide6.QtGui import QFontMetricsF, QPainter, QPaintEvent, QTextCursor, QTextDocument, QWheelEvent
 from PySide6.QtWidgets import QFrame, QWidget
 
+from sparkdesk.core.plain_text import reveal_hidden
 from ui import theme
 from ui.chat.column import RowWidget
 from ui.chat.markdown import SafeBrowser, lay_out, lay_out_plain
@@ -27,14 +28,41 @@ _BUBBLE_PAD_X: Final = 12
 _BUBBLE_PAD_Y: Final = 8
 
 
+class HardWrap:
+    """Breaks the long lines of a text that comes in pieces; the same breaks for every way of cutting it.
+
+    Qt lays out one long line in quadratic time.
+    """
+
+    def __init__(self, width: int = HARD_WRAP_CHARS) -> None:
+        self._width = width
+        self._line_chars = 0
+        """How long the line is that is still open."""
+
+    def add(self, text: str) -> str:
+        """The next piece, with a line end put in wherever a line would grow past the width."""
+        if len(text) + self._line_chars <= self._width:
+            end = text.rfind("\n")
+            self._line_chars = len(text) - end - 1 if end >= 0 else self._line_chars + len(text)
+            return text
+        pieces: list[str] = []
+        for number, line in enumerate(text.split("\n")):
+            if number:
+                pieces.append("\n")
+                self._line_chars = 0
+            start = 0
+            while self._line_chars + len(line) - start > self._width:
+                room = self._width - self._line_chars
+                pieces.extend((line[start : start + room], "\n"))
+                start, self._line_chars = start + room, 0
+            pieces.append(line[start:])
+            self._line_chars += len(line) - start
+        return "".join(pieces)
+
+
 def hard_wrapped(text: str, width: int = HARD_WRAP_CHARS) -> str:
-    """The text with a line end put into every line longer than `width`: Qt lays out one long line in quadratic time."""
-    if len(text) <= width:
-        return text
-    lines = text.split("\n")
-    if all(len(line) <= width for line in lines):
-        return text
-    return "\n".join(line[i : i + width] for line in lines for i in range(0, max(len(line), 1), width))
+    """A whole text with no line longer than `width`."""
+    return HardWrap(width).add(text)
 
 
 class Words(SafeBrowser):
@@ -56,6 +84,9 @@ class Words(SafeBrowser):
     def height_at(self, width: int) -> int:
         """The height of the whole text at this width."""
         document = self.document()
+        if self.width() != width:
+            # Qt lays the text out at the width of the widget, whatever the document was told first.
+            self.resize(width, self.height())
         if document.textWidth() != width:
             document.setTextWidth(width)
         return round(document.size().height() + 0.5)
@@ -158,38 +189,23 @@ class OpenText(RowWidget):
     def __init__(self, text: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._words = Words("Answer being written", self)
-        self._line_chars = 0
+        self._wrap = HardWrap()
         self._height = 0
         self.reset(text)
 
     def reset(self, text: str) -> None:
         """Show this text in place of all there was."""
         lay_out_plain(self._words.document(), "")
-        self._line_chars = 0
+        self._wrap = HardWrap()
         self.append(text)
 
     def append(self, text: str) -> None:
         """Add text at the end."""
         cursor = QTextCursor(self._words.document())
         cursor.movePosition(QTextCursor.MoveOperation.End)
-        cursor.insertText(self._wrapped(text))
+        cursor.insertText(self._wrap.add(reveal_hidden(text)))
         if self._words.width() > 0 and self._words.height_at(self._words.width()) != self._height:
             self.height_changed.emit()
-
-    def _wrapped(self, text: str) -> str:
-        """The text with a line end wherever a line has grown too long."""
-        pieces: list[str] = []
-        for i, line in enumerate(text.split("\n")):
-            if i:
-                pieces.append("\n")
-                self._line_chars = 0
-            while self._line_chars + len(line) > HARD_WRAP_CHARS:
-                room = HARD_WRAP_CHARS - self._line_chars
-                pieces.extend((line[:room], "\n"))
-                line, self._line_chars = line[room:], 0
-            pieces.append(line)
-            self._line_chars += len(line)
-        return "".join(pieces)
 
     def text(self) -> str:
         """What is shown."""

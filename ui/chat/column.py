@@ -186,10 +186,11 @@ class LazyColumn(QScrollArea):
 
     def text_width(self) -> int:
         """The width of a row now, in pixels."""
-        return max(200, min(MAX_TEXT_PX, self.viewport().width() - 2 * SIDE_PX))
+        # Of the whole column: the scroll bar lies in the room at its side, and nothing moves when it comes.
+        return max(200, min(MAX_TEXT_PX, self.width() - 2 * SIDE_PX))
 
     def _left(self) -> int:
-        return max(SIDE_PX, (self.viewport().width() - self.text_width()) // 2)
+        return max(SIDE_PX, (self.width() - self.text_width()) // 2)
 
     def _anchor(self) -> tuple[_Slot, int] | None:
         """The first row in sight and how far its top is from the view's."""

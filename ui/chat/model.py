@@ -6,7 +6,7 @@ Rule: QtCore only. It starts work through the bridge and shows every expected er
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -57,7 +57,7 @@ class ChatModel(QObject):
     ) -> None:
         super().__init__(parent)
         self._conversations = conversations
-        self._bridge = bridge
+        self.bridge = bridge
         self._endpoints = endpoints
         self._subscriptions: list[Subscription] = []
         self._list = RowList()
@@ -71,6 +71,8 @@ class ChatModel(QObject):
         self._follower.ticked.connect(self.status_changed)
         self.server_of: Callable[[ChatEndpoint], Server] = lambda _target: Server()
         """What bears on launching a server again with a longer context; whoever knows sets it."""
+        self.load_image: Callable[[str], Awaitable[bytes | None]] | None = None
+        """The bytes of an image by its digest; whoever has the store sets it."""
         self.waiting_text = ""
         self.conversation: Conversation | None = None
         watch(conversations.sessions, self, lambda _: self.sessions_changed.emit())
@@ -346,7 +348,7 @@ class ChatModel(QObject):
             except SparkDeskError as error:
                 self.failed.emit(error)
 
-        self._bridge.start(guarded)
+        self.bridge.start(guarded)
 
     async def _open(self, session_id: str) -> None:
         try:

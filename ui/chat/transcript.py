@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
-from PySide6.QtCore import QEvent, QObject, QTimer, Signal
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
@@ -17,9 +17,11 @@ from sparkdesk.core.chat.window.overflow import POLICIES
 from ui import theme
 from ui.chat.code_row import CodeBlock
 from ui.chat.column import LazyColumn, RowWidget
+from ui.chat.compose.attachment_row import AttachmentRow
 from ui.chat.link import LinkBar
 from ui.chat.live import Growth
 from ui.chat.model import ChatModel
+from ui.chat.page.commands import HINT
 from ui.chat.page.cursor import MessageCursor, let_tab, turn_of
 from ui.chat.page.mark import mark_words
 from ui.chat.row import (
@@ -47,6 +49,7 @@ from ui.chat.turn.status_row import StatusLine
 from ui.chat.turn.thought_row import Thought
 from ui.text import one_line
 from ui.widgets.button import Button
+from ui.widgets.chip import Chip
 
 MAX_TABLE_BARS = 600
 MAX_SPARE_TEXTS = 24
@@ -73,6 +76,8 @@ class Transcript(QFrame):
         self.links = LinkBar()
         self.newest = Button("Jump to newest", icon="arrow-down", is_small=True, parent=self)
         self.newest.setVisible(False)
+        self.hint = Chip(HINT, "neutral", "", parent=self)
+        self.hint.setVisible(False)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
@@ -96,6 +101,7 @@ class Transcript(QFrame):
         self.keyboard.asked.connect(self.act)
         self.keyboard.earlier_asked.connect(model.show_earlier)
         self.keyboard.moved.connect(self._on_cursor)
+        self.keyboard.ring_shown.connect(self._show_hint)
 
     def _on_conversation(self) -> None:
         self._unfolded.clear()
@@ -170,6 +176,14 @@ class Transcript(QFrame):
         for widget, row in self.column.made():
             mark_words(widget, words if at >= 0 and turn_of(row) == at else "")
 
+    def focus_messages(self) -> None:
+        """Put the keyboard at the message where it was, else at the last one."""
+        self.column.setFocus(Qt.FocusReason.ShortcutFocusReason)
+
+    def _show_hint(self, is_shown: bool) -> None:
+        self.hint.setVisible(is_shown)
+        self._place_newest()
+
     def _toggle(self, key: str, at: int) -> None:
         for widget, row in self.column.made():
             if turn_of(row) == at:
@@ -218,7 +232,10 @@ class Transcript(QFrame):
         return None
 
     def _make_question(self, row: UserRow, parent: QWidget) -> RowWidget:
-        question = Question(row.text, row.siblings, parent=parent)
+        attached = None
+        if row.attachments:
+            attached = AttachmentRow(row.attachments, self._model.bridge, self._model.load_image, is_right=False)
+        question = Question(row.text, row.siblings, attached, parent)
         question.asked.connect(lambda key: self.act(key, row.turn))
         question.sibling_chosen.connect(self._model.choose)
         question.set_marked(row.turn == self.keyboard.at)
@@ -338,8 +355,14 @@ class Transcript(QFrame):
 
     def _place_newest(self) -> None:
         self.newest.adjustSize()
+        self.hint.adjustSize()
         place = self.column.geometry()
-        self.newest.move(place.center().x() - self.newest.width() // 2, place.bottom() - self.newest.height() - 10)
+        bottom = place.bottom() - 10
+        self.hint.move(place.center().x() - self.hint.width() // 2, bottom - self.hint.height())
+        self.hint.raise_()
+        if self.hint.isVisibleTo(self):
+            bottom -= self.hint.height() + 6
+        self.newest.move(place.center().x() - self.newest.width() // 2, bottom - self.newest.height())
         self.newest.raise_()
 
 
@@ -353,7 +376,7 @@ def estimate(row: Hashable, width: int) -> int:
     chars_a_line = max(20, width // 7)
     if isinstance(row, UserRow):
         text = row.text[:20_000]
-        attached = 28 * len(row.attachments)
+        attached = 50 * len(row.attachments)
         return attached + 16 + 20 * (text.count("\n") + len(text) // max(16, round(chars_a_line * 0.75)) + 1)
     if isinstance(row, BlockRow):
         lines = row.block.text.count("\n") + 1

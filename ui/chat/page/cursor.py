@@ -53,6 +53,7 @@ class MessageCursor(QObject):
     earlier_asked = Signal()
     moved = Signal(int)
     """To the message at this place; -1 is none."""
+    ring_shown = Signal(bool)
 
     def __init__(self, column: LazyColumn) -> None:
         super().__init__(column)
@@ -93,16 +94,21 @@ class MessageCursor(QObject):
     def refresh(self) -> None:
         """Put the ring where its message is now, and let Tab into that one only."""
         first, last = self._span()
-        has_focus = self._column.isAncestorOf(self._column.window().focusWidget()) or self._column.hasFocus()
-        place = self._column.place_of(first, last) if first >= 0 and has_focus else QRect()
-        if place.isNull():
-            self._ring.hide()
-        else:
+        place = self._column.place_of(first, last) if first >= 0 and self._has_keyboard() else QRect()
+        if not place.isNull():
             self._ring.setGeometry(place.adjusted(-_ROOM_PX, -_ROOM_PX + 1, _ROOM_PX, _ROOM_PX - 1))
-            self._ring.show()
             self._ring.raise_()
+        if place.isNull() == self._ring.isVisibleTo(self._column):
+            self._ring.setVisible(not place.isNull())
+            self.ring_shown.emit(not place.isNull())
         for widget, row in self._column.made():
             let_tab(widget, is_let=turn_of(row) == self.at)
+
+    def _has_keyboard(self) -> bool:
+        """Whether keys come here: to the column, or to a button in it; a field has a ring of its own."""
+        focused = self._column.window().focusWidget()
+        is_inside = isinstance(focused, QAbstractButton) and self._column.isAncestorOf(focused)
+        return focused is self._column or is_inside
 
     def _span(self) -> tuple[int, int]:
         """The first and last row of the message; -1 where it has none."""
@@ -149,10 +155,8 @@ class MessageCursor(QObject):
     def _on_key(self, event: QKeyEvent) -> bool:
         key = Qt.Key(event.key())
         is_control = bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier)
-        if key in (Qt.Key.Key_Up, Qt.Key.Key_Down):
+        if key in (Qt.Key.Key_Up, Qt.Key.Key_Down) and not event.modifiers() & Qt.KeyboardModifier.AltModifier:
             by = 1 if key is Qt.Key.Key_Down else -1
-            if event.modifiers() & Qt.KeyboardModifier.AltModifier:
-                return False
             if is_control:
                 self.step(by)
             else:

@@ -144,12 +144,10 @@ def _thought(turn: Turn, timing: AnswerTiming) -> Detail:
 def _prompt(timing: AnswerTiming) -> Detail:
     if timing.prompt_tokens is None:
         return Detail("Prompt", "n/a", "the server gave no count")
-    if timing.cached_tokens is None:
-        return Detail(
-            "Prompt", f"{count(timing.prompt_tokens)} tokens", "by the server; it does not tell what was cached"
-        )
-    share = percent(_cached_share(timing))
-    return Detail("Prompt", f"{count(timing.prompt_tokens)} tokens", f"{count(timing.cached_tokens)} cached, {share}")
+    words = "counted by the server; it does not tell what was cached"
+    if timing.cached_tokens is not None:
+        words = f"counted by the server; {count(timing.cached_tokens)} cached, {percent(_cached_share(timing))}"
+    return Detail("Prompt", f"{count(timing.prompt_tokens)} tokens", words)
 
 
 def _energy(turn: Turn) -> Detail:

@@ -51,7 +51,7 @@ class Problem(RowWidget):
         self._title = Label(one_line(title, 600), "strong", "text", is_wrapped=True, is_selectable=True, parent=self)
         self._remedy = Label(one_line(remedy, 600), "dense", "text2", is_wrapped=True, is_selectable=True, parent=self)
         self.buttons = {offer.key: self._make_button(offer) for offer in offers}
-        costs = " ".join(f"{offer.title}: {offer.cost}" for offer in offers if offer.cost)
+        costs = "\n".join(f"{offer.title}: {offer.cost}" for offer in offers if offer.cost)
         self._costs = Label(costs, "label", "text2", is_wrapped=True, parent=self)
         self.setAccessibleName(f"{title} {remedy}")
         theme.notifier.changed.connect(self.update)

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QFrame, QPlainTextEdit, QWidget
 
 from ui import theme
 from ui.chat.column import RowWidget
+from ui.chat.compose.attachment_row import AttachmentRow
 from ui.chat.markdown import lay_out_plain
 from ui.chat.row import ALONE, Siblings
 from ui.chat.text_row import MAX_SHOWN_CHARS, Words, hard_wrapped
@@ -43,7 +44,7 @@ class Question(RowWidget):
         self,
         text: str,
         siblings: Siblings = ALONE,
-        attached: QWidget | None = None,
+        attached: AttachmentRow | None = None,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
@@ -105,9 +106,7 @@ class Question(RowWidget):
         inner = self._inner_width(width)
         left, top = width - inner - _PAD_X, _PAD_Y
         if self._attached is not None:
-            height = self._attached.sizeHint().height()
-            if self._attached.hasHeightForWidth():
-                height = self._attached.heightForWidth(inner)
+            height = self._attached.height_at(inner)
             self._attached.setGeometry(left, top, inner, height)
             top += height + (6 if self._text else 0)
         if self._text:

@@ -32,6 +32,9 @@ def test_there_are_captures_to_read() -> None:
 def test_every_line_end_of_the_standard_ends_a_line(end: bytes) -> None:
     stream = end.join([b"data: one", b"data: two", b"", b"data: three", b"", b""])
     assert data_of(stream) == ["one\ntwo", "three"]
+    for first in range(len(stream) + 1):
+        for second in range(first, len(stream) + 1):
+            assert parse(stream[:first], stream[first:second], stream[second:]) == parse(stream)
 
 
 @pytest.mark.parametrize("odd", ["\u2028", "\u2029", "\u0085", "\x0b", "\x0c", "\x1c"])

@@ -34,7 +34,7 @@ class ChatPane:
         page = ChatPage(ChatModel(self._stack.conversations, self.targets.endpoints, self._desktop.bridge))
         page.launch_asked.connect(lambda: self._desktop.window.show_page("launch"))
         page.server_asked.connect(
-            lambda url: self._desktop.bridge.start_exclusive("connect server", self._connect, page, url)
+            lambda url, key: self._desktop.bridge.start_exclusive("connect server", self._connect, page, url, key)
         )
         self.page = page
         return page
@@ -45,9 +45,9 @@ class ChatPane:
         if self.page is not None:
             self.page.model.choose_endpoint(job_id)
 
-    async def _connect(self, page: ChatPage, url: str) -> None:
+    async def _connect(self, page: ChatPage, url: str, key: str) -> None:
         try:
-            endpoint = await self._stack.server_links.connect(url)
+            endpoint = await self._stack.server_links.connect(url, key)
         except SparkDeskError as error:
             page.model.failed.emit(error)
         else:

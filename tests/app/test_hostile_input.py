@@ -99,7 +99,7 @@ def test_an_answer_cut_inside_a_character_stays_with_the_reason(app: QApplicatio
         assert page is not None
         async with raw_server(answer) as server:
             servers.append(server)
-            page.server_asked.emit(f"http://127.0.0.1:{server.port}/v1")
+            page.server_asked.emit(f"http://127.0.0.1:{server.port}/v1", "")
             await until(lambda: page.model.target is not None, "the server in the list")
             QTest.keyClicks(page.composer.editor, "Hello?")
             QTest.keyClick(page.composer.editor, Qt.Key.Key_Return)

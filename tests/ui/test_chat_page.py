@@ -72,7 +72,7 @@ def test_a_typed_question_is_answered_on_the_page(dressed: QApplication, llama: 
         assert "prompt 37" in said
         assert desk.page.head.title.label.text() == "What is SparkDesk?"
         assert desk.page.sessions.ids() == [desk.conversation.id]
-        assert desk.page.settings.used.text() == "91 / 4,096 tokens"
+        assert desk.page.settings.context.used.text() == "91 / 4,096 tokens"
         assert not desk.page.composer.stop.isVisible()
         assert guessing_labels(desk.page) == []
 
@@ -159,7 +159,7 @@ def test_without_a_model_the_page_leads_to_the_launch_and_nothing_is_sent(dresse
         assert desk.page.composer.text() == "hello"
         desk.model.set_waiting("tiny is loading on spark-a")
         await asyncio.sleep(0)
-        assert desk.page.settings.note.text() == "tiny is loading on spark-a"
+        assert desk.page.settings.model.note.text() == "tiny is loading on spark-a"
 
     play(dressed, story)
 
@@ -264,12 +264,12 @@ def test_code_is_copied_as_it_was_sent_and_so_is_the_answer(dressed: QApplicatio
 
 def test_sampling_and_system_prompt_hold_for_the_next_question(dressed: QApplication, llama: LlamaServer) -> None:
     async def story(desk: ChatDesk) -> None:
-        desk.page.settings.fold.setChecked(True)
-        desk.page.settings.max_tokens.slider.setValue(1)
+        desk.page.settings.sampling.head.setChecked(True)
+        desk.page.settings.sampling.knobs["max_tokens"].slider.setValue(1)
         await desk.until(lambda: desk.conversation.settings.value.sampling.max_tokens == 64, "the new limit")
         assert desk.conversation.settings.value.sampling.temperature == 0.0
-        desk.page.settings.prompt.setPlainText("Be brief.")
-        desk.page.settings.prompt.left.emit()
+        desk.page.settings.prompt.prompt.setPlainText("Be brief.")
+        desk.page.settings.prompt.prompt.kept.emit()
         await desk.until(lambda: desk.conversation.settings.value.system_prompt == "Be brief.", "the new prompt")
         assert desk.conversation.settings.value.sampling.max_tokens == 64
 

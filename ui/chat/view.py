@@ -11,7 +11,7 @@ from PySide6.QtCore import QRectF, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QPainter, QPaintEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
-from sparkdesk.core.chat.message import Role
+from sparkdesk.core.chat.message import FilePart, Role
 from sparkdesk.core.errors import SparkDeskError
 from sparkdesk.services.chat.attaching import Draft
 from ui import theme
@@ -24,10 +24,10 @@ from ui.chat.page.commands import add_commands
 from ui.chat.page.find_bar import FindBar
 from ui.chat.page.head import ChatHead
 from ui.chat.page.queue_row import QueueRow
+from ui.chat.panel.section import WIDTH_PX as PANEL_PX
+from ui.chat.panel.view import SettingsPanel
 from ui.chat.session_list import WIDTH_PX as LIST_PX
 from ui.chat.session_list import SessionList
-from ui.chat.settings_panel import WIDTH_PX as PANEL_PX
-from ui.chat.settings_panel import SettingsPanel
 from ui.chat.transcript import Transcript
 from ui.text import count, one_line
 from ui.theme import Token, color
@@ -73,8 +73,8 @@ class ChatPage(QWidget):
     """The page. `launch_asked`: the person wants to start a model server."""
 
     launch_asked = Signal()
-    server_asked = Signal(str)
-    """The address of a server that somebody else runs; answered by `show_server` or `model.failed`."""
+    server_asked = Signal(str, str)
+    """Address and key of a server that somebody else runs; answered by `show_server` or `model.failed`."""
     compare_asked = Signal(bool)
     """Whether models are to be compared; whoever does adds a widget to `stack` and shows it."""
     export_asked = Signal(str)
@@ -162,7 +162,7 @@ class ChatPage(QWidget):
         self.composer.stopped.connect(model.stop)
         self.composer.edit_last_asked.connect(lambda: self.transcript.act_here("edit"))
         self.settings.endpoint_chosen.connect(model.choose_endpoint)
-        self.settings.changed.connect(model.set_settings)
+        self.settings.changed.connect(model.change_settings)
         self.settings.launch_asked.connect(self.launch_asked)
         self.settings.server_asked.connect(self.server_asked)
         self.no_model.action_clicked.connect(self.launch_asked)
@@ -257,12 +257,24 @@ class ChatPage(QWidget):
         self.queue.show_queue(model.queued)
         self._show_unkept(conversation.unkept.value)
         self.settings.show_models(model.endpoints, target, model.waiting_text)
-        self.settings.show_settings(conversation.settings.value)
+        self.settings.show_settings(conversation.settings.value, conversation.id)
         use = model.context_use()
-        self.settings.show_context(use)
+        self.settings.show_context(use, self._files() if use.parts.files else None)
+        sent = next((turn.sent for turn in reversed(model.turns) if turn.sent is not None), None)
+        self.settings.show_sent(sent, self._said)
         self.composer.set_context(use.used / use.limit if use.used is not None and use.limit else None)
         self._show_empty()
         self._show_middle()
+
+    def _files(self) -> int:
+        """How many files go along with what is shown."""
+        parts = (part for turn in self.model.turns for part in turn.message.parts)
+        return sum(isinstance(part, FilePart) for part in parts)
+
+    def _said(self, number: int) -> str:
+        """The words of a turn, whole."""
+        known = self.model.conversation.all_turns if self.model.conversation is not None else ()
+        return next((turn.text for turn in known if turn.number == number), "")
 
     def _show_unkept(self, words: str) -> None:
         """Say that something shown is not on the disk, and take that back when it is."""

@@ -1,0 +1,122 @@
+"""What is said about the window and the server's KV cache, from what is known of them alone.
+
+The one rule: a figure that nobody told is left out or called n/a with its reason; none is worked out of nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sparkdesk.core.chat.context import ContextUse, SentContext, WindowPolicy
+from ui.chat.panel.context.bar import Piece
+from ui.text import count, is_known, one_line, percent, pool
+
+POLICIES: tuple[tuple[WindowPolicy, str, str], ...] = (
+    (WindowPolicy.WHOLE, "Ask me", "All of it is sent; you are asked when it is full."),
+    (WindowPolicy.SLIDING, "Sliding window", "The oldest turns are not sent; they stay here."),
+    (WindowPolicy.SUMMARISE, "Summarise", "The model sums up the oldest turns."),
+    (WindowPolicy.RETRIEVE, "Retrieve", "Of older turns and files, what is nearest."),
+)
+"""What is done when the window is full: its name, and one line that explains it."""
+
+
+def pieces_of(use: ContextUse, files: int | None = None) -> list[Piece]:
+    """The parts of the window; together they are what is in use. `files` is how many go along."""
+    parts = use.parts
+    told = [
+        ("System prompt", parts.system, "s4", False),
+        ("Memory", parts.memory, "s2", False),
+        (f"Files, {files}" if files else "Files", parts.files, "s3", False),
+        ("Messages", parts.messages, "s1", False),
+        ("Template", parts.template, "s5", False),
+    ]
+    pieces = [Piece(words, tokens, tint, hatched) for words, tokens, tint, hatched in told if tokens]  # type: ignore[arg-type]
+    if use.prompt is not None:
+        rest = use.prompt - sum(piece.tokens for piece in pieces)
+        if rest > 0:
+            pieces.append(Piece("Not told apart" if pieces else "Prompt, last question", rest, "control", True))
+        if use.answer:
+            pieces.append(Piece("Last answer", use.answer, "ledger_cache"))
+    return pieces
+
+
+def figure_words(use: ContextUse) -> tuple[str, str]:
+    """The figure in the heading, and what stands paler behind it."""
+    if use.used is None and not use.limit:
+        return "n/a", ""
+    if use.used is None:
+        return "", f"{count(use.limit)} tokens"
+    return count(use.used), f" / {count(use.limit)} tokens" if use.limit else " tokens, limit n/a"
+
+
+def count_words(use: ContextUse) -> str:
+    """Who counted, and what was read from the cache; "" when there is nothing to say yet."""
+    if use.prompt is None:
+        return "Counted with the first answer." if use.parts.total is None else "Estimated until the first answer."
+    said = []
+    if use.parts.total is not None:
+        said.append("Counted by the server" + ("." if use.parts.is_counted else "; the parts are estimated."))
+    if use.cached is not None and use.prompt:
+        said.append(f"{percent(use.cached / use.prompt)} of the last prompt came from its cache.")
+    return " ".join(said)
+
+
+def pool_words(use: ContextUse) -> str:
+    """The server's KV cache and this chat's own share of it; "" when the server tells nothing of it."""
+    told = use.pool
+    if told is None:
+        return ""
+    said = []
+    if told.capacity_tokens:
+        said.append(f"{pool(told.capacity_tokens)} tokens")
+    if told.used_fraction is not None and is_known(told.used_fraction):
+        said.append(f"{percent(told.used_fraction)} in use")
+    if told.capacity_tokens and use.used is not None and use.own_share is not None:
+        share = f"{use.own_share * 100:.1f}"
+        # What a server keeps of a chat after its answer is not told; more than the exchange it cannot be.
+        said.append(f"this chat holds {pool(use.used)} of it at most ({share}\u202f%)")
+    words = f"Server KV pool: {', '.join(said)}." if said else ""
+    if told.waiting:
+        words += f" {count(told.waiting)} waiting in its queue."
+    return words.strip()
+
+
+def limit_words(use: ContextUse) -> str:
+    """What must be minded: how near the end is, or that it is not known where it is."""
+    if use.fraction is None:
+        return "" if use.limit or use.used is None else "The server does not tell its limit."
+    if use.fraction >= 1:
+        return "The window is full."
+    if use.fraction >= 0.8:
+        left = (use.limit or 0) - (use.used or 0)
+        return f"{count(left)} tokens are left."
+    return ""
+
+
+def sent_words(sent: SentContext | None) -> str:
+    """What happened with the last question, in a few words; "" when all of the chat was sent."""
+    if sent is None:
+        return ""
+    said = []
+    left_out = len(sent.left_out)
+    if left_out:
+        turns = f"{count(left_out)} turn{'s' if left_out != 1 else ''}"
+        said.append(f"{turns} {'summed up' if sent.summary else 'left out'}")
+    if sent.excerpts:
+        said.append(f"{count(len(sent.excerpts))} excerpt{'s' if len(sent.excerpts) != 1 else ''} found")
+    return ", ".join(said)
+
+
+def sent_text(sent: SentContext, said: Callable[[int], str]) -> str:
+    """Everything that stood in place of turns, to be read; `said` gives the words of a turn by its number."""
+    blocks = []
+    if sent.note:
+        blocks.append(one_line(sent.note, 2000))
+    if sent.summary:
+        blocks.append(f"SENT INSTEAD: A SUMMARY BY THE MODEL\n\n{sent.summary}")
+    for excerpt in sent.excerpts:
+        source = one_line(excerpt.source, 120) or f"turn {excerpt.turn}"
+        blocks.append(f"SENT: FROM {source}, nearness {excerpt.nearness:.2f}\n\n{excerpt.text}")
+    for number in sent.left_out:
+        blocks.append(f"NOT SENT AS IT IS: TURN {number}\n\n{said(number) or 'not here any more'}")
+    return "\n\n\n".join(blocks)

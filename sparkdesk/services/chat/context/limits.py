@@ -75,7 +75,7 @@ async def learn_limit(client: EndpointClient, endpoint: Endpoint) -> ServerLimit
     tools/server/README.md, GET /props (`default_generation_settings.n_ctx` of one slot, `total_slots`), and recorded
     answers; vLLM's and SGLang's `max_model_len` in GET /v1/models (recorded answer of vLLM 0.32; ModelCard of SGLang's
     entrypoints/openai/protocol.py); Ollama's docs/api.md, GET /api/ps (`context_length` of a loaded model).
-    TensorRT-LLM's list of models tells no limit: unverified on hardware.
+    TensorRT-LLM is not known to tell it.
     """
     found = ServerLimit(endpoint.context_tokens, engine=endpoint.engine)
     if endpoint.engine in TELLS_PROPS:

@@ -79,7 +79,7 @@ async def test_a_conversation_that_outgrows_its_window_goes_on_with_the_newest_t
     turns = await converse(store, fitter, llama.port, WindowPolicy.SLIDING, 9)
     answers = [turn for turn in turns if turn.message.role is Role.ASSISTANT]
     assert {turn.state for turn in answers} == {TurnState.DONE}
-    assert answers[0].sent == replace(SentContext(), policy=WindowPolicy.SLIDING, parts=answers[0].sent.parts)  # type: ignore[union-attr]
+    assert answers[0].sent == replace(SentContext(), policy=WindowPolicy.SLIDING, parts=answers[0].sent.parts)
     last = answers[-1].sent
     assert last is not None
     assert last.left_out == tuple(range(len(last.left_out))), "the oldest are left out"

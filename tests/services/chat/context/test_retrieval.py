@@ -77,7 +77,7 @@ async def test_of_older_turns_the_nearest_are_sent_as_excerpts_with_their_source
     assert [excerpt.turn for excerpt in fitted.sent.excerpts] == sorted(e.turn for e in fitted.sent.excerpts)
     assert 1 in fitted.sent.left_out
     sent = [{"content": message.text} for message in fitted.messages]
-    assert tokenize({"messages": sent})[1]["count"] <= 600 - 32  # type: ignore[index]
+    assert tokenize({"messages": sent})[1]["count"] <= 600 - 32
     assert fitted.sent.note == ""
 
 

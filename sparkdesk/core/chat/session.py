@@ -122,6 +122,12 @@ class ChatSettings:
     """The number of the last turn of the branch that is shown; None is the newest."""
     queued: tuple[Message, ...] = ()
     """Questions that wait to be sent."""
+    caution: str = ""
+    """What stands beside each answer: "A model's opinion, not checked by SparkDesk"."""
+    comparison: str = ""
+    """The id of the comparison that it is a column of; "" is none."""
+    column: int = 0
+    """Its place in that comparison, from the left."""
 
 
 def title_of(text: str) -> str:

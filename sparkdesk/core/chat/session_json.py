@@ -107,12 +107,16 @@ def turn_from_json(data: bytes) -> Turn:
     )
 
 
+_PLAIN = ("system_prompt", "label", "folder", "has_memory", "is_pinned", "caution", "comparison", "column")
+"""Fields of the settings that are JSON as they are."""
+
+
 def settings_to_json(settings: ChatSettings) -> bytes:
     """The settings as one JSON object."""
     sampling, form = settings.sampling, settings.form
     data = {
         "schema": SCHEMA,
-        **{name: getattr(settings, name) for name in ("system_prompt", "label", "folder", "has_memory", "is_pinned")},
+        **{name: getattr(settings, name) for name in _PLAIN},
         "created_ms": settings.created_ms,
         "updated_ms": settings.updated_ms,
         **{name: getattr(sampling, name) for name in ("temperature", "top_p", "top_k", "min_p", "max_tokens", "seed")},
@@ -151,6 +155,9 @@ def settings_from_json(data: bytes) -> ChatSettings:
         tags=tuple(tag[:NAME_CHARS] for tag in _texts(stored.get("tags"), MAX_TAGS)),
         leaf=_count(stored.get("leaf")),
         queued=_queued(stored.get("queued")),
+        caution=_text(stored, "caution")[:NAME_CHARS],
+        comparison=_text(stored, "comparison")[:NAME_CHARS],
+        column=_whole(stored.get("column")),
     )
 
 

@@ -384,7 +384,8 @@ class Conversation:
 
     def _place(self, base: Turn | None, target: ChatEndpoint) -> Turn:
         """Put the turn that is to be written behind the last one that is shown, or open the one that is there."""
-        label, t_ms, note = target.label, self._clock.now_ms(), target.endpoint.note
+        notes = (self.settings.value.caution, target.endpoint.note)
+        label, t_ms, note = target.label, self._clock.now_ms(), "; ".join(each for each in notes if each)
         if base is None:
             empty = Message(Role.ASSISTANT, ())
             return self._tree.add(Turn(empty, state=TurnState.SENT, note=note, label=label, t_ms=t_ms))

@@ -7,6 +7,7 @@ a line of the list (its name, folder, tags, pin) is stored at once and does not 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +18,7 @@ from sparkdesk.core.chat.session_json import settings_from_json, settings_to_jso
 from sparkdesk.core.chat.stored_turn import StoredTurn, stored_turn
 from sparkdesk.core.feed import Latest, Subscription
 from sparkdesk.core.ports import FoundMessage, Store
+from sparkdesk.services.chat.comparison import MIN_COLUMNS, Comparison
 from sparkdesk.services.chat.conversation import Conversation
 from sparkdesk.services.chat.endpoint import ChatEndpoint
 from sparkdesk.services.chat.piece_log import recover_answers
@@ -48,6 +50,8 @@ class ChatSummary:
     folder: str = ""
     is_pinned: bool = False
     tags: tuple[str, ...] = ()
+    comparison: tuple[str, ...] = ()
+    """The ids of all columns of the comparison that this is the first column of; empty: it is no comparison."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +87,16 @@ class Conversations:
         self._clock = clock
         self._open: dict[str, Conversation] = {}
         self._watches: dict[str, tuple[Subscription, ...]] = {}
+        self._lines: dict[str, _Line] = {}
+        """Every conversation that is stored, by id."""
         self.sessions: Latest[tuple[ChatSummary, ...]] = Latest(())
 
     async def load(self) -> None:
         """Read the list from the store, and begin to make findable what is not yet. Raises StoreError."""
         if not self._open:
             await recover_answers(self._store)
-        found = {row[0]: _summary(row[0], row[1], settings_from_json(row[2])) for row in await self._store.sessions()}
-        self._show(*(summary for summary in found.values() if summary.id not in self._open))
+        found = {row[0]: _line(row[0], row[1], settings_from_json(row[2])) for row in await self._store.sessions()}
+        self._show(*(line for line in found.values() if line.summary.id not in self._open))
         self._tasks.start_exclusive("index chats", self._index)
 
     async def _index(self) -> None:
@@ -99,14 +105,32 @@ class Conversations:
             await asyncio.sleep(INDEX_PAUSE_S)
             left = await self._store.index_chats()
 
-    def new(self, target: ChatEndpoint | None) -> Conversation:
-        """A new conversation with the server's own defaults. It is stored with its first question."""
-        settings = ChatSettings(created_ms=self._clock.now_ms(), updated_ms=self._clock.now_ms())
+    def new(self, target: ChatEndpoint | None, *, caution: str = "") -> Conversation:
+        """A new conversation with the server's own defaults. It is stored with its first question.
+
+        `caution` stands beside each of its answers.
+        """
+        settings = ChatSettings(created_ms=self._clock.now_ms(), updated_ms=self._clock.now_ms(), caution=caution)
         if target is not None:
             settings = replace(settings, system_prompt=target.system_prompt, sampling=target.sampling)
         conversation = self._make(new_id(), settings, ())
         conversation.use(target)
         return conversation
+
+    def compare(self, targets: Sequence[ChatEndpoint]) -> Comparison:
+        """A new comparison of these servers, two to four. It is stored with its first question. Raises ValueError."""
+        comparison_id = new_id()
+        columns = []
+        for place, target in enumerate(targets):
+            column = self.new(target)
+            column.settings.set(replace(column.settings.value, comparison=comparison_id, column=place))
+            columns.append(column)
+        return Comparison(comparison_id, tuple(columns))
+
+    async def open_comparison(self, session_ids: Sequence[str]) -> Comparison:
+        """The comparison with these columns. Raises KeyError, StoreError, ValueError when columns are missing."""
+        columns = tuple([await self.open(session_id) for session_id in session_ids])
+        return Comparison(columns[0].settings.value.comparison if columns else "", columns)
 
     async def open(self, session_id: str) -> Conversation:
         """The conversation with this id, from memory or the store. Raises KeyError, StoreError."""
@@ -129,16 +153,21 @@ class Conversations:
         `tag:` and `folder:` choose among the conversations; with nothing else all that are chosen come, newest first.
         """
         query = parse_query(words)
-        chosen = {summary.id: summary for summary in self.sessions.value if _is_chosen(summary, query)}
+        chosen = {
+            key: summary
+            for summary in self.sessions.value
+            if _is_chosen(summary, query)
+            for key in (summary.id, *summary.comparison)
+        }
         needles = tuple(map(lower, (query.phrase, *query.words)))
         if not query.words:
-            return tuple(FoundChat(summary) for summary in chosen.values()) if not query.is_empty else ()
+            return tuple(map(FoundChat, dict.fromkeys(chosen.values()))) if not query.is_empty else ()
         places: dict[str, list[FoundMessage]] = {}
         for place in await self._store.find_messages(
             words, limit=MAX_FOUND * (4 if query.tags or query.folders else 1)
         ):
             if place.session_id in chosen:
-                places.setdefault(place.session_id, []).append(place)
+                places.setdefault(chosen[place.session_id].id, []).append(place)
         return tuple(
             FoundChat(chosen[key], tuple(map(_excerpt, found)), marks_in(chosen[key].title, needles))
             for key, found in list(places.items())[:MAX_FOUND]
@@ -164,7 +193,12 @@ class Conversations:
         await self._change(session_id, tags=tuple(kept)[:MAX_TAGS])
 
     async def remove(self, session_id: str) -> None:
-        """Stop and forget a conversation and all that was said in it. Raises StoreError."""
+        """Stop and forget a conversation, or all columns of a comparison, and all that was said. Raises StoreError."""
+        known = next((summary for summary in self.sessions.value if summary.id == session_id), None)
+        for column_id in known.comparison if known is not None and known.comparison else (session_id,):
+            await self._remove(column_id)
+
+    async def _remove(self, session_id: str) -> None:
         conversation = self._open.pop(session_id, None)
         if conversation is not None:
             for subscription in self._watches.pop(session_id, ()):
@@ -172,7 +206,8 @@ class Conversations:
             conversation.stop()
             await conversation.finished()
         await self._store.remove_session(session_id)
-        self.sessions.set(tuple(known for known in self.sessions.value if known.id != session_id))
+        self._lines.pop(session_id, None)
+        self._show()
 
     async def close(self) -> None:
         """Stop every answer that is being written; what had come is kept. The caller sets the time limit."""
@@ -197,7 +232,7 @@ class Conversations:
             if head is None:
                 return
             kept_title, settings = title or head[0], replace(settings_from_json(head[1]), **changes)
-            self._show(_summary(session_id, kept_title, settings))
+            self._show(_line(session_id, kept_title, settings))
         await self._store.save_session(session_id, kept_title, settings_to_json(settings))
 
     def _make(self, session_id: str, settings: ChatSettings, turns: tuple[Turn, ...]) -> Conversation:
@@ -212,20 +247,46 @@ class Conversations:
     def _list(self, conversation: Conversation) -> None:
         if not conversation.turns.value:
             return
-        summary = _summary(conversation.id, conversation.title.value, conversation.settings.value)
-        summary = replace(summary, is_answering=conversation.is_answering.value)
-        if summary not in self.sessions.value:
-            self._show(summary)
+        line = _line(conversation.id, conversation.title.value, conversation.settings.value)
+        line = replace(line, summary=replace(line.summary, is_answering=conversation.is_answering.value))
+        if line != self._lines.get(conversation.id):
+            self._show(line)
 
-    def _show(self, *summaries: ChatSummary) -> None:
+    def _show(self, *lines: _Line) -> None:
         """Put lines into the list, in place of those with the same ids, the newest first."""
-        known = {summary.id: summary for summary in self.sessions.value}
-        known.update((summary.id, summary) for summary in summaries)
-        self.sessions.set(tuple(sorted(known.values(), key=lambda item: -item.updated_ms)))
+        self._lines.update((line.summary.id, line) for line in lines)
+        shown = [line.summary for line in self._lines.values() if not line.comparison]
+        columns: dict[str, list[_Line]] = {}
+        for line in self._lines.values():
+            if line.comparison:
+                columns.setdefault(line.comparison, []).append(line)
+        shown += [_merge(sorted(each, key=lambda line: line.column)) for each in columns.values()]
+        self.sessions.set(tuple(sorted(shown, key=lambda item: -item.updated_ms)))
 
 
-def _summary(session_id: str, title: str, settings: ChatSettings) -> ChatSummary:
-    return ChatSummary(
+@dataclass(frozen=True, slots=True)
+class _Line:
+    summary: ChatSummary
+    comparison: str = ""
+    column: int = 0
+
+
+def _merge(columns: list[_Line]) -> ChatSummary:
+    """A comparison as one line; what is left of one that lost its other columns is a chat like any other."""
+    first = columns[0].summary
+    if len(columns) < MIN_COLUMNS:
+        return first
+    return replace(
+        first,
+        label=f"{len(columns)} models",
+        updated_ms=max(line.summary.updated_ms for line in columns),
+        is_answering=any(line.summary.is_answering for line in columns),
+        comparison=tuple(line.summary.id for line in columns),
+    )
+
+
+def _line(session_id: str, title: str, settings: ChatSettings) -> _Line:
+    summary = ChatSummary(
         session_id,
         title,
         settings.label,
@@ -234,6 +295,7 @@ def _summary(session_id: str, title: str, settings: ChatSettings) -> ChatSummary
         is_pinned=settings.is_pinned,
         tags=settings.tags,
     )
+    return _Line(summary, settings.comparison, settings.column)
 
 
 def _is_chosen(summary: ChatSummary, query: SearchQuery) -> bool:

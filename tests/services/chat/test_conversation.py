@@ -14,7 +14,7 @@ from sparkdesk.core.chat.event import ChatEvent, TextDelta
 from sparkdesk.core.chat.message import ChatRequest, Role, Sampling
 from sparkdesk.core.chat.session import TurnState
 from sparkdesk.core.chat.session_json import turn_from_json
-from sparkdesk.core.errors import EndpointError, SparkDeskError, Unreachable
+from sparkdesk.core.errors import EndpointError, Unreachable
 from sparkdesk.core.jobs.endpoint import Endpoint
 from sparkdesk.core.ports import EndpointClient
 from sparkdesk.infra.openai_api import OpenAiClients
@@ -23,9 +23,9 @@ from sparkdesk.services.chat.conversation import Conversation
 from sparkdesk.services.chat.conversations import Conversations
 from sparkdesk.services.chat.endpoint import ChatEndpoint, ClientSource
 from sparkdesk.services.clock import SystemClock
-from sparkdesk.services.tasks import Tasks
 from tests.servers.llamacpp import LlamaServer, llama_server
 from tests.servers.raw_http import answer, raw_server, stream
+from tests.services.chat.chat_desk import Desk, chat_desk, done
 
 HELLO = b'data: {"choices":[{"index":0,"delta":{"content":"Hello"}}]}\n\n'
 STOP = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
@@ -43,41 +43,10 @@ def endless() -> Iterator[LlamaServer]:
         yield server
 
 
-class Desk:
-    """Real conversations over a real database and the real client."""
-
-    def __init__(self, folder: Path) -> None:
-        self.errors: list[SparkDeskError] = []
-        self.bugs: list[BaseException] = []
-        self.folder = folder
-        self.store = SqliteStore(folder)
-        self.tasks = self._tasks()
-        self.chats = Conversations(tasks=self.tasks, store=self.store, clock=SystemClock())
-
-    def _tasks(self) -> Tasks:
-        return Tasks(
-            on_error=lambda name, error: self.errors.append(error), on_bug=lambda name, bug: self.bugs.append(bug)
-        )
-
-    async def restart(self) -> None:
-        """As if the program was closed and opened again."""
-        await self.tasks.close()
-        await self.store.close()
-        self.store = SqliteStore(self.folder)
-        await self.store.open()
-        self.tasks = self._tasks()
-        self.chats = Conversations(tasks=self.tasks, store=self.store, clock=SystemClock())
-        await self.chats.load()
-
-
 @pytest.fixture
 async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
-    desk = Desk(tmp_path)
-    await desk.store.open()
-    yield desk
-    await desk.tasks.close()
-    await desk.store.close()
-    assert desk.bugs == []
+    async with chat_desk(tmp_path) as desk:
+        yield desk
 
 
 def source_of(endpoint: Endpoint, clients: OpenAiClients | None = None) -> ClientSource:
@@ -109,10 +78,6 @@ async def first_text(conversation: Conversation) -> None:
                 return
     finally:
         reader.close()
-
-
-async def done(conversation: Conversation) -> None:
-    await asyncio.wait_for(conversation.finished(), 20)
 
 
 async def test_a_question_is_answered_by_a_real_model_and_outlives_a_restart(desk: Desk, llama: LlamaServer) -> None:

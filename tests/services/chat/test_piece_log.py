@@ -94,6 +94,10 @@ async def test_a_program_killed_at_any_moment_has_lost_no_character_that_it_had_
             assert (kept.state, kept.error) == (TurnState.CUT_OFF, CUT_BY_EXIT)
 
 
+def refuse(error: StoreError) -> None:
+    raise error
+
+
 async def run_log(log: PieceLog, events: list[ChatEvent]) -> None:
     for event in events:
         log.add(event)
@@ -110,7 +114,7 @@ async def test_pieces_of_text_thought_and_calls_come_back_as_the_answer_was(stor
         Usage(1, 2),
     ]
     answer = Answer(BASE, 0.0)
-    log = PieceLog("s", BASE, store=store, show=answer.add, fail=pytest.fail)
+    log = PieceLog("s", BASE, store=store, show=answer.add, fail=refuse)
     for event in events:
         await run_log(log, [event])
     assert turn_from_json((await store.messages("s"))[0]).message == BASE.message, "the message itself is not rewritten"
@@ -131,7 +135,7 @@ async def test_an_event_is_shown_only_once_it_is_kept(store: SqliteStore, tmp_pa
     def show(_event: ChatEvent) -> None:
         kept_when_shown.append(b"".join(row[0] for row in reader.execute("SELECT piece FROM pieces ORDER BY number")))
 
-    log = PieceLog("s", BASE, store=store, show=show, fail=pytest.fail)
+    log = PieceLog("s", BASE, store=store, show=show, fail=refuse)
     await run_log(log, [TextDelta("a", 1.0), TextDelta("b", 1.0)])
     await run_log(log, [TextDelta("c", 1.0)])
     reader.close()

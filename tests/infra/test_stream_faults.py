@@ -93,7 +93,7 @@ FAULTS = [
     Fault("a stream cut inside a character", stream(HELLO, event(content="é")[:45]), "Hello", "ended_early"),
     Fault("a stream cut inside its JSON", stream(HELLO, b'data: {"choi'), "Hello", "ended_early"),
     Fault("an event of half a JSON", stream(HELLO, b'data: {"choices":[{"ind\n\n', STOP), "Hello", "unreadable"),
-    Fault("a line separator inside JSON", stream(event(content="a\u2028b\u0085"), STOP, DONE), "a\u2028b\u0085", "stop"),
+    Fault("a line separator in JSON", stream(event(content="a\u2028b\u0085"), STOP, DONE), "a\u2028b\u0085", "stop"),
     Fault("an event of 5 MB", stream(HELLO, PADDED, STOP, DONE), "Hellobig", "stop"),
     Fault("an event without an end", stream(HELLO, b"data: " + b"x" * 6_000_000), "Hello", "too_long", "5 MiB"),
     Fault(

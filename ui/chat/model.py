@@ -54,8 +54,12 @@ class ChatModel(QObject):
         endpoints: Latest[tuple[ChatEndpoint, ...]],
         bridge: Bridge,
         parent: QObject | None = None,
+        *,
+        column: Conversation | None = None,
     ) -> None:
+        """`column`: show this conversation of a comparison and no other, and never another model than its own."""
         super().__init__(parent)
+        self._is_column = column is not None
         self._conversations = conversations
         self.bridge = bridge
         self._endpoints = endpoints
@@ -77,7 +81,10 @@ class ChatModel(QObject):
         self.conversation: Conversation | None = None
         watch(conversations.sessions, self, lambda _: self.sessions_changed.emit())
         watch(endpoints, self, self._on_endpoints)
-        self.start_new()
+        if column is None:
+            self.start_new()
+        else:
+            self.show_conversation(column)
 
     # What is shown ---------------------------------------------------------------------------------------------
 
@@ -151,6 +158,12 @@ class ChatModel(QObject):
         return ContextUse(limit=limit)
 
     # What the person does --------------------------------------------------------------------------------------
+
+    def show_conversation(self, conversation: Conversation) -> None:
+        """Show this one."""
+        if conversation.target.value is None:
+            conversation.use(self._best_for(conversation))
+        self._show(conversation)
 
     def start_new(self) -> None:
         """Show a new, empty conversation with the model talked to last."""
@@ -355,13 +368,13 @@ class ChatModel(QObject):
             conversation = await self._conversations.open(session_id)
         except KeyError:
             return
-        if conversation.target.value is None:
-            conversation.use(self._best_for(conversation))
-        self._show(conversation)
+        self.show_conversation(conversation)
 
     def _best_for(self, conversation: Conversation) -> ChatEndpoint | None:
         label = conversation.endpoint_label.value
         same = [endpoint for endpoint in self.endpoints if endpoint.label == label]
+        if self._is_column:
+            return next(iter(same), None)
         model = [endpoint for endpoint in self.endpoints if endpoint.endpoint.model == label.partition(" on ")[0]]
         return next(iter((*same, *model, *self.endpoints)), None)
 
@@ -395,7 +408,7 @@ class ChatModel(QObject):
             if target is not None and not _is_same(target, found):
                 conversation.use(found)
             if conversation.target.value is None and endpoints:
-                if conversation.turns.value:
+                if conversation.turns.value or self._is_column:
                     conversation.use(self._best_for(conversation))
                 else:
                     self._show(self._conversations.new(endpoints[0]))

@@ -1,0 +1,71 @@
+"""What the list asks for, done with the service.
+
+Rule: QtCore only. It starts work through the bridge and tells every expected error; it never waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from PySide6.QtCore import QObject, Signal
+
+from sparkdesk.core.errors import SparkDeskError
+from sparkdesk.services.chat.conversations import Conversations
+from ui.bridge import Bridge
+
+
+class SessionsModel(QObject):
+    """Made from the conversations and the bridge; `SessionList.use` joins a list to it."""
+
+    found = Signal(str, tuple)
+    """The words that were searched, and the `FoundChat`s."""
+    removed = Signal(str)
+    """The conversation with this id is no more: who shows it shows another."""
+    failed = Signal(object)
+    """A SparkDeskError to show."""
+
+    def __init__(self, conversations: Conversations, bridge: Bridge, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._conversations = conversations
+        self._bridge = bridge
+
+    def search(self, words: str) -> None:
+        """Search what was said; `found` tells."""
+        self._bridge.start_exclusive("search chats", self._guarded, self._search, words)
+
+    def rename(self, session_id: str, title: str) -> None:
+        """Give a conversation another title."""
+        self._start(self._conversations.rename, session_id, title)
+
+    def pin(self, session_id: str, is_pinned: bool) -> None:
+        """Keep a conversation at the top, or no longer."""
+        self._start(self._conversations.set_pinned, session_id, is_pinned)
+
+    def move(self, session_id: str, folder: str) -> None:
+        """Put a conversation into a folder; "" takes it out."""
+        self._start(self._conversations.set_folder, session_id, folder)
+
+    def tag(self, session_id: str, tags: tuple[str, ...]) -> None:
+        """Replace a conversation's tags."""
+        self._start(self._conversations.set_tags, session_id, tags)
+
+    def remove(self, session_id: str) -> None:
+        """Delete a conversation; `removed` tells."""
+        self._start(self._remove, session_id)
+
+    async def _search(self, words: str) -> None:
+        self.found.emit(words, await self._conversations.search(words))
+
+    async def _remove(self, session_id: str) -> None:
+        await self._conversations.remove(session_id)
+        self.removed.emit(session_id)
+
+    def _start(self, fn: Callable[..., Coroutine[Any, Any, None]], *args: object) -> None:
+        self._bridge.start(self._guarded, fn, *args)
+
+    async def _guarded(self, fn: Callable[..., Coroutine[Any, Any, None]], *args: object) -> None:
+        try:
+            await fn(*args)
+        except SparkDeskError as error:
+            self.failed.emit(error)

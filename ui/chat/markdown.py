@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from PySide6.QtCore import QUrl
+from PySide6.QtCore import QMimeData, QRectF, QUrl
 from PySide6.QtGui import (
     QColor,
     QFont,
@@ -29,17 +29,24 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QTextBrowser, QWidget
 
 from sparkdesk.core.plain_text import reveal_hidden
+from ui.chat.inline import MARK, NO_WORDS, OPEN, Formula, mark_inline
 from ui.font import LINE_HEIGHT, Role, font
 from ui.text import one_line
 from ui.theme import color
+from ui.widgets.label import plain_tooltip
 
 _FEATURES: Final = QTextDocument.MarkdownFeature.MarkdownNoHTML | QTextDocument.MarkdownFeature.MarkdownDialectGitHub
 _HEADINGS: Final[dict[int, Role]] = {1: "page_title", 2: "object_title", 3: "strong"}
 _MAX_DEPTH: Final = 6
 _INDENT_PX: Final = 20
+_QUOTE_PX: Final = 14
 _CELL_PADDING_PX: Final = 4
 _FIXED_HEIGHT: Final = QTextBlockFormat.LineHeightTypes.FixedHeight.value
 _Property = QTextFormat.Property
+SOURCE: Final = _Property.UserProperty.value + 1
+"""What was written where a formula is shown; a copy of the text has this."""
+MAX_FORMULAS: Final = 64
+"""More in one block stay as they were written: each takes about half a millisecond to read."""
 
 
 def blank_image() -> QImage:
@@ -50,7 +57,10 @@ def blank_image() -> QImage:
 
 
 class SafeBrowser(QTextBrowser):
-    """Shows a document and goes nowhere: no link is opened, no source is set, nothing is loaded, nothing is dropped."""
+    """Shows a document and goes nowhere: no link is opened, no source is set, nothing is loaded, nothing is dropped.
+
+    What is copied out of it is plain text, with the source of each formula.
+    """
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -62,8 +72,34 @@ class SafeBrowser(QTextBrowser):
     def loadResource(self, kind: int, name: QUrl | str) -> object:  # noqa: N802
         return blank_image()
 
+    def createMimeDataFromSelection(self) -> QMimeData:  # noqa: N802
+        data = QMimeData()
+        data.setText(selected_text(self.textCursor()))
+        return data
+
     def doSetSource(self, name: QUrl | str, kind: object = None) -> None:  # noqa: N802
         return
+
+
+def selected_text(cursor: QTextCursor) -> str:
+    """What is selected, as plain text with the source of each formula."""
+    first, last = cursor.selectionStart(), cursor.selectionEnd()
+    lines: list[str] = []
+    block = cursor.document().findBlock(first)
+    while block.isValid() and block.position() <= last:
+        pieces: list[str] = []
+        at = block.begin()
+        while not at.atEnd():
+            piece = at.fragment()
+            start, end = max(first, piece.position()), min(last, piece.position() + piece.length())
+            if start < end:
+                source = piece.charFormat().property(SOURCE)
+                part = _selected(cursor.document(), start, end - start)
+                pieces.append(str(source) if source else part.selectedText())
+            at += 1
+        lines.append("".join(pieces).replace("\u2028", "\n"))
+        block = block.next()
+    return "\n".join(lines)
 
 
 def lay_out(document: QTextDocument, markdown: str) -> None:
@@ -75,15 +111,18 @@ def lay_out(document: QTextDocument, markdown: str) -> None:
     document.setDocumentMargin(0)
     document.setIndentWidth(_INDENT_PX)
     document.setUndoRedoEnabled(False)
-    document.setMarkdown(reveal_hidden(markdown), _FEATURES)
+    text, formulas = mark_inline(reveal_hidden(markdown))
+    document.setMarkdown(text, _FEATURES)
     # One edit: else the document is laid out again after every change.
     edit = QTextCursor(document)
     edit.beginEditBlock()
-    _replace_images(document)
+    _replace_images(document, formulas)
     _dress_tables(document)
     for block in _blocks(document):
         _dress_block(block)
     _dress_lists(document)
+    if formulas:
+        _write_formulas(document, formulas)
     edit.endEditBlock()
 
 
@@ -97,6 +136,21 @@ def lay_out_plain(document: QTextDocument, text: str) -> None:
     document.setPlainText(reveal_hidden(text))
     for block in _blocks(document):
         _set_line_height(QTextCursor(block), LINE_HEIGHT["body"])
+
+
+def quote_bars(document: QTextDocument) -> list[QRectF]:
+    """The lines at the left of quotes, one a level, in the document's pixels."""
+    layout = document.documentLayout()
+    bars: list[QRectF] = []
+    levels = [(block, min(int(block.blockFormat().property(_Property.BlockQuoteLevel) or 0), _MAX_DEPTH))
+              for block in _blocks(document)]  # fmt: skip
+    for (block, level), (after, next_level) in zip(levels, [*levels[1:], levels[-1]], strict=True):
+        place = layout.blockBoundingRect(block)
+        for number in range(level):
+            is_going_on = next_level > number and after != block
+            end = layout.blockBoundingRect(after).top() if is_going_on else place.bottom()
+            bars.append(QRectF(_QUOTE_PX * number + 2, place.top(), 2, end - place.top()))
+    return bars
 
 
 def _blocks(document: QTextDocument) -> Iterator[QTextBlock]:
@@ -122,7 +176,7 @@ def _selected(document: QTextDocument, position: int, length: int) -> QTextCurso
     return cursor
 
 
-def _replace_images(document: QTextDocument) -> None:
+def _replace_images(document: QTextDocument, formulas: list[Formula]) -> None:
     """Put words where images would be, before anything is laid out: a layout is what loads them."""
     found = [
         (position, length, look.toImageFormat().name(), look.property(_Property.ImageAltText))
@@ -133,9 +187,59 @@ def _replace_images(document: QTextDocument) -> None:
     plain = QTextCharFormat()
     for position, length, name, alt in reversed(found):
         plain.setForeground(color("text3"))
-        words = one_line(str(alt or ""), 80)
+        words = one_line(_as_written(str(alt or ""), formulas), 80).strip()
         said = f"{words}, " if words else ""
-        _selected(document, position, length).insertText(f"[image: {said}{one_line(name, 120)}, not loaded]", plain)
+        address = one_line(_as_written(name, formulas), 120)
+        _selected(document, position, length).insertText(f"[image not loaded: {said}{address}]", plain)
+
+
+def _as_written(text: str, formulas: list[Formula]) -> str:
+    """A text of the document without our own marks."""
+    sources = [formula.source for formula in formulas]
+    return MARK.sub(lambda mark: sources[int(mark[1])], text).replace(NO_WORDS, "")
+
+
+def _write_formulas(document: QTextDocument, formulas: list[Formula]) -> None:
+    """Put each formula where its mark is, from the end on."""
+    marks = [
+        (block, mark) for block in _blocks(document) if OPEN in block.text() for mark in MARK.finditer(block.text())
+    ]
+    for block, mark in reversed(marks):
+        formula = formulas[int(mark[1])]
+        # Qt counts in UTF-16 units.
+        before = block.text()[: mark.start()]
+        start = block.position() + len(before) + sum(letter > "\uffff" for letter in before)
+        is_alone = mark[0] == block.text().strip()
+        cursor = _selected(document, start, len(mark[0]))
+        shown = _shown_formula(formula) if int(mark[1]) < MAX_FORMULAS else None
+        look = cursor.charFormat()
+        look.setProperty(SOURCE, formula.source)
+        if shown is None or "\n" in shown:
+            look.setFont(font("mono"))
+        if shown is None:
+            look.setBackground(color("grid"))
+        what = "Formula" if shown is not None else "A formula that cannot be shown; this is its source"
+        look.setToolTip(plain_tooltip(f"{what}: {formula.source}"))
+        cursor.insertText((formula.source if shown is None else shown).replace("\n", "\u2028"), look)
+        if is_alone and formula.is_display:
+            _set_apart(QTextCursor(block), is_tall="\n" in (shown or ""))
+
+
+def _shown_formula(formula: Formula) -> str | None:
+    from ui.chat.formula import unicode_of
+
+    return unicode_of(formula.latex.strip())
+
+
+def _set_apart(cursor: QTextCursor, *, is_tall: bool) -> None:
+    shape = QTextBlockFormat()
+    shape.setLeftMargin(_INDENT_PX)
+    shape.setTopMargin(4)
+    shape.setBottomMargin(8)
+    if is_tall:
+        # The parts of a tall bracket must touch.
+        shape.setLineHeight(0, QTextBlockFormat.LineHeightTypes.SingleHeight.value)
+    cursor.mergeBlockFormat(shape)
 
 
 def _dress_block(block: QTextBlock) -> None:
@@ -154,7 +258,7 @@ def _dress_block(block: QTextBlock) -> None:
     new.setBottomMargin(0 if is_cell else 4)
     # A hostile text nests thousands deep, which would push the words out of the page.
     depth = min(int(shape.property(_Property.BlockQuoteLevel) or 0), _MAX_DEPTH)
-    new.setLeftMargin(depth * 14)
+    new.setLeftMargin(depth * _QUOTE_PX)
     cursor.mergeBlockFormat(new)
     tint = color("text2" if is_quote else "text")
     is_plain = role == "body" and not is_cell and not is_quote

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QFrame, QWidget
 from sparkdesk.core.plain_text import reveal_hidden
 from ui import theme
 from ui.chat.column import RowWidget
-from ui.chat.markdown import SafeBrowser, lay_out, lay_out_plain
+from ui.chat.markdown import SafeBrowser, lay_out, lay_out_plain, quote_bars
 from ui.font import LINE_HEIGHT, font
 from ui.text import cut, duration
 from ui.theme import color
@@ -164,6 +164,12 @@ class AnswerText(RowWidget):
     def _wear(self) -> None:
         lay_out(self.words.document(), self._markdown)
         self.height_changed.emit()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        if ">" in self._markdown:
+            painter = QPainter(self)
+            for bar in quote_bars(self.words.document()):
+                painter.fillRect(bar, color("control"))
 
 
 class RuleLine(RowWidget):

@@ -36,6 +36,7 @@ class MemorySection(Section):
         self._has_memory = True
         self._base: str | None = None
         self._theirs: str | None = None
+        self._kept: str | None = None
         self.head = FoldHead("Memory")
         self.inner = QWidget()
         self.why = Label(NO_PROJECT, "dense", "text3", is_wrapped=True)
@@ -73,7 +74,7 @@ class MemorySection(Section):
 
     def _wire(self) -> None:
         self.head.toggled.connect(self._on_fold)
-        self.switch.clicked.connect(self.switched)
+        self.switch.clicked.connect(self._on_switch)
         self.editor.kept.connect(self._keep)
         self.editor.entered.connect(self._look)
         self.editor.textChanged.connect(self._show_said)
@@ -119,21 +120,29 @@ class MemorySection(Section):
         if is_open:
             self._look()
 
+    def _on_switch(self, is_on: bool) -> None:
+        self._has_memory = is_on
+        self._show()
+        self.switched.emit(is_on)
+
     def _look(self) -> None:
         if self._model is not None and self._folder and not self.is_changed():
             self._model.read_memory(self._folder)
 
     def _keep(self) -> None:
         if self._model is not None and self._folder and self.is_changed() and self._theirs is None:
-            self._model.save_memory(self._folder, self.editor.toPlainText(), self._base)
+            self._kept = self.editor.toPlainText()
+            self._model.save_memory(self._folder, self._kept, self._base)
 
     def _on_read(self, memory: MemoryText) -> None:
         if memory.folder != self._folder:
             return
         is_ours = memory.text == self.editor.toPlainText()
-        # Typed on while it was read or written: what is typed stays, and is held against this text when it is kept.
         if self.is_changed() and not is_ours and self.editor.hasFocus():
-            self._base = memory.text
+            # Typed on meanwhile: what is typed stays. It follows on the text that was kept last; held against any
+            # other it will be told as a conflict when it is kept.
+            if memory.text == self._kept:
+                self._base = memory.text
             return
         self._base, self._theirs = memory.text, None
         if not is_ours:

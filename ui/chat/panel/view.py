@@ -6,6 +6,8 @@ The one rule: the panel asks and shows; it keeps nothing that the conversation d
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QScrollArea, QVBoxLayout, QWidget
@@ -85,11 +87,17 @@ class SettingsPanel(QWidget):
         self.model.again_asked.connect(self.again_asked)
         self.model.forget_asked.connect(self.forget_asked)
         self.memory.file_asked.connect(self.file_asked)
-        self.context.policy_chosen.connect(lambda policy: self.changed.emit({"window": policy}))
-        self.prompt.changed.connect(lambda prompt: self.changed.emit({"system_prompt": prompt}))
-        self.memory.switched.connect(lambda is_on: self.changed.emit({"has_memory": bool(is_on)}))
-        self.sampling.changed.connect(lambda sampling: self.changed.emit({"sampling": sampling}))
-        self.form.changed.connect(lambda form: self.changed.emit({"form": form}))
+        self.context.policy_chosen.connect(lambda policy: self._tell(window=policy))
+        self.prompt.changed.connect(lambda prompt: self._tell(system_prompt=prompt))
+        self.memory.switched.connect(lambda is_on: self._tell(has_memory=bool(is_on)))
+        self.sampling.changed.connect(lambda sampling: self._tell(sampling=sampling))
+        self.form.changed.connect(lambda form: self._tell(form=form))
+
+    def _tell(self, **changes: Any) -> None:
+        # What is shown is this already: what else is shown anew before it was kept must not take it back.
+        if self._shown is not None:
+            self._shown = replace(self._shown, **changes)
+        self.changed.emit(changes)
 
     def attach(self, model: PanelModel) -> None:
         """Give the panel its files: presets and the projects' memories."""
@@ -99,13 +107,14 @@ class SettingsPanel(QWidget):
     def show_models(self, endpoints: tuple[ChatEndpoint, ...], target: ChatEndpoint | None, waiting: str) -> None:
         """Show which models are ready and which one is asked; what it does not do is off, with the reason."""
         self.model.show_models(endpoints, target, waiting)
-        self._default = target.sampling if target is not None else Sampling()
+        default = target.sampling if target is not None else Sampling()
         self.context.show_embedding(target.embed() is not None if target is not None else None)
         support = forms_of(target.endpoint.engine) if target is not None else FormSupport()
         self.sampling.show_support(support)
         self.form.show_support(support)
-        if self._shown is not None:
-            self.sampling.show_sampling(self._shown.sampling, self._default)
+        if default != self._default:
+            self._default = default
+            self.sampling.show_sampling(self._shown.sampling if self._shown is not None else default, default)
 
     def show_servers(self, links: tuple[ServerLink, ...]) -> None:
         """The servers of somebody else's that are remembered."""

@@ -31,7 +31,7 @@ class Limits:
     decimals: int = 0
 
     def shown(self, value: float) -> str:
-        """The value as it is written in its field: no digit of it is lost."""
+        """The value as it is written in its field, with up to six digits where it needs them."""
         if not self.decimals:
             return grouped(value)
         short = f"{value:.{self.decimals}f}"

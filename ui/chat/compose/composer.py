@@ -352,7 +352,7 @@ class Composer(QWidget):
     def _take_text(self, key: int) -> None:
         words = self.model.take_text(key)
         self.editor.setFocus()
-        self.editor.insertPlainText(words)
+        self.editor.put(words, is_text=True)
 
     def _focus_chips(self) -> None:
         if self.row.chips:

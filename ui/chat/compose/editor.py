@@ -12,12 +12,10 @@ from PySide6.QtCore import QMimeData, Qt, Signal
 from PySide6.QtGui import QGuiApplication, QImage, QKeyEvent, QTextCursor
 from PySide6.QtWidgets import QFrame, QPlainTextEdit
 
-from ui.chat.compose.model import MAX_EDITED_CHARS, is_long
+from ui.chat.compose.model import MAX_EDITED_CHARS, MAX_LINE_CHARS, is_long
 from ui.chat.text_row import hard_wrapped
 from ui.font import font
 
-MAX_LINE_CHARS: Final = 5_000
-"""Qt lays out one long line in quadratic time."""
 _ENTER: Final = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
 
 
@@ -99,6 +97,10 @@ class Editor(QPlainTextEdit):
         """Replace everything, with the cursor at its end."""
         self.setPlainText(hard_wrapped(words, MAX_LINE_CHARS))
         self.moveCursor(QTextCursor.MoveOperation.End)
+
+    def focusNextPrevChild(self, is_next: bool) -> bool:  # noqa: N802
+        """Tab belongs to the list of commands while that is open."""
+        return False if self.has_list else super().focusNextPrevChild(is_next)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if (self.has_list and self._press_in_list(event)) or self._press(event):

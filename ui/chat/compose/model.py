@@ -24,6 +24,8 @@ LONG_CHARS: Final = 4_000
 LONG_LINES: Final = 120
 MAX_EDITED_CHARS: Final = 100_000
 """A longer paste stays a file: a text field lays out so much too slowly."""
+MAX_LINE_CHARS: Final = 5_000
+"""Qt lays out one long line in quadratic time."""
 PASTE_NAME: Final = "pasted-{}.txt"
 _PASTE_START: Final = "pasted-"
 
@@ -47,8 +49,9 @@ class Item:
     def is_paste(self) -> bool:
         """Whether it was pasted as words and may become words again."""
         part = self.part
-        is_ours = isinstance(part, FilePart) and part.name.startswith(_PASTE_START)
-        return is_ours and isinstance(part, FilePart) and len(part.text) <= MAX_EDITED_CHARS
+        if not isinstance(part, FilePart) or not _number_of(part.name) or len(part.text) > MAX_EDITED_CHARS:
+            return False
+        return max(len(line) for line in part.text.split("\n")) <= MAX_LINE_CHARS
 
 
 def is_long(text: str) -> bool:

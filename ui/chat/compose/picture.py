@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from PySide6.QtCore import QBuffer, QByteArray, QIODevice, QSize, Qt, QThreadPool
-from PySide6.QtGui import QColorSpace, QImage, QImageReader, QPainter
+from PySide6.QtGui import QColorSpace, QImage, QImageReader, QImageWriter, QPainter
 
 from sparkdesk.core.errors import SettingsError
 from sparkdesk.services.chat.attaching import Picture
@@ -91,16 +91,18 @@ def _encode(image: QImage, *, is_photo: bool) -> Picture:
     painter.end()
     data, media_type = b"", "image/png"
     if not is_photo or has_alpha:
-        data = _written(clean, "PNG", -1)
+        data = _written(clean, b"PNG", -1)
     if not has_alpha and (is_photo or len(data) > _LARGE_PNG_BYTES):
-        data, media_type = _written(clean, "JPEG", JPEG_QUALITY), "image/jpeg"
+        data, media_type = _written(clean, b"JPEG", JPEG_QUALITY), "image/jpeg"
     return Picture(data, media_type, clean.width(), clean.height())
 
 
-def _written(image: QImage, kind: str, quality: int) -> bytes:
+def _written(image: QImage, kind: bytes, quality: int) -> bytes:
     buffer = QBuffer()
     buffer.open(QIODevice.OpenModeFlag.WriteOnly)
-    if not image.save(buffer, kind, quality):  # type: ignore[call-overload]
+    writer = QImageWriter(buffer, QByteArray(kind))
+    writer.setQuality(quality)
+    if not writer.write(image):
         raise SettingsError("The image cannot be written anew", remedy=_REMEDY)
     return bytes(buffer.data().data())
 

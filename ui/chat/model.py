@@ -32,6 +32,9 @@ from ui.chat.state.row_list import RowList
 from ui.chat.state.status import Status
 from ui.text import one_line
 
+LOOKED_BACK = 20
+"""Turns that are looked through for the last figure of a kind."""
+
 
 class ChatModel(QObject):
     """Made from the conversations, the model servers that are ready, and the bridge."""
@@ -151,7 +154,8 @@ class ChatModel(QObject):
     def context_use(self) -> ContextUse:
         """The server's own count of the last exchange."""
         limit = self.target.endpoint.context_tokens if self.target is not None else None
-        for turn in reversed(self.turns):
+        # Of the newest only: to look through all of a long conversation is to read all of it from the disk.
+        for turn in reversed(self.turns[-LOOKED_BACK:]):
             if turn.usage is not None and turn.usage.prompt_tokens is not None:
                 usage = turn.usage
                 return ContextUse(usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens, limit)
@@ -332,8 +336,8 @@ class ChatModel(QObject):
         return [at for at, turn in enumerate(self.turns) if sought in said_of(turn)] if sought.strip() else []
 
     def show_turn(self, at: int) -> None:
-        """Lay out the turn at this place and those after it."""
-        if self._list.show_from(at, len(self.turns)):
+        """Lay out the turn at this place and those around it."""
+        if self._list.show_around(at, len(self.turns)):
             self.rows_changed.emit()
 
     def set_settings(self, system_prompt: str, sampling: Sampling) -> None:
@@ -341,10 +345,25 @@ class ChatModel(QObject):
         if self.conversation is not None:
             self.change_settings({"system_prompt": system_prompt, "sampling": sampling})
 
+    @property
+    def is_at_newest(self) -> bool:
+        """Whether the newest turn is among those that are laid out."""
+        return self._list.is_at_newest
+
     def show_earlier(self) -> None:
         """Lay out earlier turns too."""
-        self._list.show_earlier()
+        self._list.show_earlier(len(self.turns))
         self.rows_changed.emit()
+
+    def show_later(self) -> None:
+        """Lay out later turns too."""
+        self._list.show_later(len(self.turns))
+        self.rows_changed.emit()
+
+    def show_newest(self) -> None:
+        """Lay out the newest turns."""
+        if self._list.show_newest():
+            self.rows_changed.emit()
 
     def set_waiting(self, text: str) -> None:
         """Say what is on its way while no model is ready ("gpt-oss-120b is loading on spark-afe0"); "" is nothing."""

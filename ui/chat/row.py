@@ -61,6 +61,13 @@ class EarlierRow:
 
 
 @dataclass(frozen=True, slots=True)
+class LaterRow:
+    """Turns below that are not shown now."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class UserRow:
     """What the person said, and what went along."""
 
@@ -165,6 +172,7 @@ class ProblemRow:
 
 Row = (
     EarlierRow
+    | LaterRow
     | UserRow
     | EditRow
     | SentRow

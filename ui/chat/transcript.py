@@ -29,6 +29,7 @@ from ui.chat.row import (
     ChoicesRow,
     EarlierRow,
     EditRow,
+    LaterRow,
     NoteRow,
     ProblemRow,
     SentRow,
@@ -42,7 +43,7 @@ from ui.chat.state.offer import CONTINUE, RETRY, Offer
 from ui.chat.text_row import AnswerText, OpenText, RuleLine
 from ui.chat.turn.choice_row import ChoiceText
 from ui.chat.turn.figure_row import StatsLine
-from ui.chat.turn.problem_row import Earlier, Note, Problem
+from ui.chat.turn.problem_row import More, Note, Problem
 from ui.chat.turn.question_row import Question, QuestionEditor
 from ui.chat.turn.sent_row import Sent
 from ui.chat.turn.status_row import StatusLine
@@ -96,8 +97,8 @@ class Transcript(QFrame):
         model.conversation_changed.connect(self._on_conversation)
         model.tail_changed.connect(self._on_tail)
         model.status_changed.connect(self._show_status)
-        self.column.following_changed.connect(lambda is_on: self.newest.setVisible(not is_on))
-        self.newest.clicked.connect(self.column.jump_to_newest)
+        self.column.following_changed.connect(self._show_way_back)
+        self.newest.clicked.connect(self.show_newest)
         self.keyboard.asked.connect(self.act)
         self.keyboard.earlier_asked.connect(model.show_earlier)
         self.keyboard.moved.connect(self._on_cursor)
@@ -110,9 +111,19 @@ class Transcript(QFrame):
         self.column.set_rows([])
         self.column.jump_to_newest()
 
+    def show_newest(self) -> None:
+        """Go to the newest row and stay there."""
+        self._model.show_newest()
+        self.column.jump_to_newest()
+        self._show_way_back()
+
+    def _show_way_back(self) -> None:
+        self.newest.setVisible(not (self.column.is_following and self._model.is_at_newest))
+
     def _show_rows(self) -> None:
         self.column.set_rows(self._model.rows())
         self._show_status()
+        self._show_way_back()
 
     def _on_tail(self, growth: Growth) -> None:
         if not self._spare:
@@ -309,10 +320,11 @@ class Transcript(QFrame):
             note = Note(row.text, can_continue=row.can_continue, parent=parent)
             note.asked.connect(lambda key: self.act(key, row.turn))
             return note
-        if isinstance(row, EarlierRow):
-            earlier = Earlier(row.count, parent)
-            earlier.clicked.connect(self._model.show_earlier)
-            return earlier
+        if isinstance(row, EarlierRow | LaterRow):
+            is_earlier = isinstance(row, EarlierRow)
+            more = More(f"Show {'earlier' if is_earlier else 'later'} messages ({row.count:,})", parent)
+            more.clicked.connect(self._model.show_earlier if is_earlier else self._model.show_later)
+            return more
         return None
 
     def _make_problem(self, row: ProblemRow, parent: QWidget) -> RowWidget:

@@ -11,7 +11,7 @@ from PySide6.QtCore import QRectF, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QPainter, QPaintEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
-from sparkdesk.core.chat.message import FilePart, Role
+from sparkdesk.core.chat.message import FilePart
 from sparkdesk.core.errors import SparkDeskError
 from sparkdesk.services.chat.attaching import Draft
 from ui import theme
@@ -19,15 +19,15 @@ from ui.action import ActionRegistry
 from ui.chat.column import MAX_TEXT_PX, SIDE_PX
 from ui.chat.compose.composer import Composer
 from ui.chat.compose.model import ComposeModel
-from ui.chat.model import ChatModel
+from ui.chat.model import LOOKED_BACK, ChatModel
 from ui.chat.page.commands import add_commands
 from ui.chat.page.find_bar import FindBar
 from ui.chat.page.head import ChatHead
 from ui.chat.page.queue_row import QueueRow
 from ui.chat.panel.section import WIDTH_PX as PANEL_PX
 from ui.chat.panel.view import SettingsPanel
-from ui.chat.session_list import WIDTH_PX as LIST_PX
-from ui.chat.session_list import SessionList
+from ui.chat.sessions.list import WIDTH_PX as LIST_PX
+from ui.chat.sessions.list import SessionList
 from ui.chat.transcript import Transcript
 from ui.text import count, one_line
 from ui.theme import Token, color
@@ -242,8 +242,9 @@ class ChatPage(QWidget):
 
     def _show_head(self) -> None:
         conversation = self.model.conversation
-        questions = sum(1 for turn in self.model.turns if turn.message.role is Role.USER)
-        self.head.show_chat(conversation.title.value if conversation is not None else "", questions)
+        # A question and its answer are one: to tell them apart each would have to be read from the disk.
+        exchanges = (len(self.model.turns) + 1) // 2
+        self.head.show_chat(conversation.title.value if conversation is not None else "", exchanges)
 
     def _show_state(self) -> None:
         model, conversation = self.model, self.model.conversation
@@ -260,7 +261,7 @@ class ChatPage(QWidget):
         self.settings.show_settings(conversation.settings.value, conversation.id)
         use = model.context_use()
         self.settings.show_context(use, self._files() if use.parts.files else None)
-        sent = next((turn.sent for turn in reversed(model.turns) if turn.sent is not None), None)
+        sent = next((turn.sent for turn in reversed(model.turns[-LOOKED_BACK:]) if turn.sent is not None), None)
         self.settings.show_sent(sent, self._said)
         self.composer.set_context(use.used / use.limit if use.used is not None and use.limit else None)
         self._show_empty()
@@ -325,7 +326,7 @@ class ChatPage(QWidget):
         self.banner.clear()
         self._sent = draft
         self.composer.clear()
-        self.transcript.column.jump_to_newest()
+        self.transcript.show_newest()
         self.model.ask(draft.text, draft.attachments, draft.images)
 
     def _on_failed(self, error: SparkDeskError) -> None:

@@ -113,8 +113,8 @@ class ChatHead(QWidget):
         self.export.clicked.connect(self.export_asked)
         self.panel_button.clicked.connect(self.panel_asked)
 
-    def show_chat(self, title: str, questions: int) -> None:
-        """Show a chat's title and how many questions it has."""
+    def show_chat(self, title: str, turns: int) -> None:
+        """Show a chat's title and how many turns it has: a question with its answer is one."""
         self.title.show_title(title)
-        self.turns.setText(f"{count(questions)} turn{'s' if questions != 1 else ''}" if questions else "")
-        self.export.set_disabled_reason("" if questions else "There is nothing to export yet.")
+        self.turns.setText(f"{count(turns)} turn{'s' if turns != 1 else ''}" if turns else "")
+        self.export.set_disabled_reason("" if turns else "There is nothing to export yet.")

@@ -1,6 +1,6 @@
-"""The rows of a whole conversation, made once for each turn and kept while the turn stays as it is.
+"""The rows of a part of a conversation, made once for each turn and kept while the turn stays as it is.
 
-Rule: no Qt here; what was made for a turn is used again as long as the turn is the same object.
+Rule: however long a conversation is, only a bounded part of it has rows; the rest is a line with how many there are.
 """
 
 from __future__ import annotations
@@ -9,49 +9,87 @@ from collections.abc import Callable
 
 from sparkdesk.core.chat.session import Turn
 from ui.chat.live import LiveAnswer
-from ui.chat.row import EarlierRow, Look, Row, rows_of
+from ui.chat.row import EarlierRow, LaterRow, Look, Row, rows_of
 
-TURNS_SHOWN = 200
-"""How many of the newest turns are laid out; the rest on demand."""
+TURNS_SHOWN = 80
+"""How many of the newest turns have rows at first."""
+STEP = 200
+"""How many more, each time that is asked for."""
+MOST_SHOWN = 1000
+"""What goes beyond falls off at the other end."""
 
 
 class RowList:
-    """Of the newest turns; `show_earlier` and `show_from` take in more."""
+    """A run of turns: at first the newest, which new ones join; `show_around` goes to any other."""
 
     def __init__(self) -> None:
         self._cache: dict[int, tuple[Turn, bool, Look, list[Row]]] = {}
-        self._shown = TURNS_SHOWN
+        self._first = -1
+        """-1: as many as are shown at first, before the end."""
+        self._end: int | None = None
+        """None is the newest turn, whatever comes."""
+
+    def show_newest(self) -> bool:
+        """Go back to the newest turns. True when others were shown."""
+        if self._end is None:
+            return False
+        self._first, self._end = -1, None
+        return True
 
     def forget(self) -> None:
         """Begin anew with another conversation."""
         self._cache.clear()
-        self._shown = TURNS_SHOWN
+        self._first, self._end = -1, None
 
-    def first(self, turns: int) -> int:
-        """The place of the first turn that has rows."""
-        return max(0, turns - self._shown)
+    @property
+    def is_at_newest(self) -> bool:
+        """Whether the newest turn is among those with rows."""
+        return self._end is None
 
-    def show_earlier(self) -> None:
-        """Take in as many turns more."""
-        self._shown += TURNS_SHOWN
+    def span(self, turns: int) -> tuple[int, int]:
+        """The place of the first turn that has rows, and of the one after the last."""
+        end = turns if self._end is None else min(self._end, turns)
+        first = end - TURNS_SHOWN if self._first < 0 else self._first
+        return max(0, min(first, end)), end
 
-    def show_from(self, index: int, turns: int) -> bool:
-        """Take in the turn at this place and some before it. True when there are more rows now."""
-        if index >= self.first(turns):
+    def show_earlier(self, turns: int) -> None:
+        """Take in turns above; what is too much below goes."""
+        first, end = self.span(turns)
+        self._first = max(0, first - STEP)
+        if end - self._first > MOST_SHOWN:
+            self._end = self._first + MOST_SHOWN
+
+    def show_later(self, turns: int) -> None:
+        """Take in turns below; what is too much above goes."""
+        first, end = self.span(turns)
+        end += STEP
+        self._end = None if end >= turns else end
+        self._first = max(first, min(end, turns) - MOST_SHOWN)
+
+    def show_around(self, index: int, turns: int) -> bool:
+        """See that the turn at this place has rows. True when other turns have rows now."""
+        first, end = self.span(turns)
+        if first <= index < end:
             return False
-        self._shown = turns - max(0, index - TURNS_SHOWN // 4)
+        self._first = max(0, index - STEP // 4)
+        last = index + STEP // 4
+        self._end = None if last >= turns else last
         return True
 
     def rows(self, turns: tuple[Turn, ...], live: LiveAnswer | None, look_of: Callable[[Turn], Look]) -> list[Row]:
-        """Everything, from the top."""
-        first = self.first(len(turns))
+        """Everything that has rows, from the top."""
+        first, end = self.span(len(turns))
         rows: list[Row] = [EarlierRow(first)] if first else []
-        for index in range(first, len(turns)):
+        for index in range(first, end):
             if live is not None and index == live.index:
                 rows.extend(live.rows())
             else:
                 turn = turns[index]
                 rows.extend(self._rows_of(turn, index, is_last=index == len(turns) - 1, look=look_of(turn)))
+        if end < len(turns):
+            rows.append(LaterRow(len(turns) - end))
+        for index in [known for known in self._cache if not first <= known < end]:
+            del self._cache[index]
         return rows
 
     def _rows_of(self, turn: Turn, index: int, *, is_last: bool, look: Look) -> list[Row]:

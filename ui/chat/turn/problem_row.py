@@ -142,14 +142,14 @@ class Note(RowWidget):
         return max(20, self.label.heightForWidth(width))
 
 
-class Earlier(RowWidget):
-    """A button to the turns above."""
+class More(RowWidget):
+    """A button to the turns above or below."""
 
     clicked = Signal()
 
-    def __init__(self, count: int, parent: QWidget | None = None) -> None:
+    def __init__(self, words: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.button = Button(f"Show earlier turns ({count:,})", kind="link")
+        self.button = Button(words, kind="link")
         self.button.clicked.connect(self.clicked)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)

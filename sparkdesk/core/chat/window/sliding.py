@@ -15,7 +15,8 @@ SLACK = 0.75
 """Once something must go, so much goes that the rest takes this part of the budget: the next questions then begin with
 the same tokens, which the server still has in its cache."""
 FULL = 0.5
-"""What was left out before may come back when the rest takes less of the budget than this: the budget has grown."""
+"""No more is left out than leaves this part of the budget in use, where less would do: not for the cache's sake, nor
+because it was left out before the budget grew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +46,26 @@ def sliding(
     takes = [sum(sizes[id(turn)] for turn in exchange.turns) for exchange in found]
     usable = [can_be_sent(exchange, found[-1]) for exchange in found]
     total = sum(size for size, is_usable in zip(takes, usable, strict=True) if is_usable)
-    first = 0
-    if total > budget:
-        first = _first_that_fits(takes, usable, budget)
-        stays = [at for at in range(len(found)) if usable[at] and not left_before.intersection(found[at].numbers)]
-        size = sum(takes[at] for at in stays)
-        is_tail = stays == [at for at in range(stays[0], len(found)) if usable[at]] if stays else False
-        if is_tail and stays[0] >= first and budget * FULL <= size <= budget:
-            first = stays[0]
-        else:
-            first = _first_that_fits(takes, usable, int(budget * SLACK))
+    was_left = [bool(left_before.intersection(exchange.numbers)) for exchange in found]
+    first = _first_kept(takes, usable, budget, was_left) if total > budget else 0
     kept = tuple(exchange for at, exchange in enumerate(found) if at >= first and usable[at])
     out = tuple(exchange for at, exchange in enumerate(found) if at < first or not usable[at])
     size = sum(size for at, size in enumerate(takes) if at >= first and usable[at])
     return Window(tuple(turn for exchange in kept for turn in exchange.turns), numbers_of(out), size)
+
+
+def _first_kept(takes: Sequence[int], usable: Sequence[bool], budget: int, was_left: Sequence[bool]) -> int:
+    """The place of the oldest exchange that stays: where it was before, else so far on that there is slack."""
+    first = _first_that_fits(takes, usable, budget)
+    able = [at for at in range(len(takes)) if usable[at]]
+    stays = [at for at in able if not was_left[at]]
+    is_tail = bool(stays) and stays == able[len(able) - len(stays) :]
+    if is_tail and stays[0] >= first and sum(takes[at] for at in stays) >= budget * FULL:
+        return stays[0]
+    # Not where that would throw away much that fits: a few long exchanges are better sent than cached.
+    spare = _first_that_fits(takes, usable, int(budget * SLACK))
+    rest = sum(takes[at] for at in able if at >= spare)
+    return spare if rest >= budget * FULL else first
 
 
 def _first_that_fits(takes: Sequence[int], usable: Sequence[bool], budget: int) -> int:

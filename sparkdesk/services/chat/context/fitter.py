@@ -13,12 +13,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from sparkdesk.core.chat.context import SentContext, WindowPolicy
+from sparkdesk.core.chat.message import ImagePart
+from sparkdesk.core.chat.session import Turn
 from sparkdesk.core.chat.window.exchange import exchanges
 from sparkdesk.core.chat.window.prompt import Prompt
 from sparkdesk.core.chat.window.sliding import sliding
 from sparkdesk.core.chat.window.summary import (
     HIGH_WATER,
     LOW_WATER,
+    LastSummary,
     last_summary,
     not_sendable,
     summary_tokens,
@@ -36,12 +39,14 @@ from sparkdesk.services.chat.fitting import FitQuestion, Fitted
 
 TRIES = 4
 """How often a window is narrowed until the server's own count of it fits."""
+MAX_KEPT_SUMMARIES = 64
 NO_LIMIT = "The server tells no limit of its context, so all of it was sent"
 NO_VECTORS = "No server of vectors runs, so the oldest turns were left out"
 TOO_LARGE = (
     "The question and its files alone take about {tokens:,} tokens; {allowed:,} fit. The server may refuse it: shorten "
     "it, or choose to search older turns and files"
 )
+NOT_COUNTED = "Images are not counted: no server tells what they take before it reads them"
 CUTS_SILENTLY = "About {tokens:,} tokens for a context of {limit:,}: Ollama leaves out what does not fit without a word"
 
 
@@ -61,6 +66,8 @@ class WindowFitter:
     def __init__(self, store: Store, memory: ProjectMemory | None = None) -> None:
         self._memory = memory
         self._embedder = Embedder(store)
+        self._made: dict[str, LastSummary] = {}
+        """The last summary of each chat. A stopped or replaced answer takes its own out of the branch."""
         self.counter = TokenCounter()
         self.limits = ServerLimits()
 
@@ -86,7 +93,7 @@ class WindowFitter:
             excerpts=prompt.excerpts,
             memory=memory.text,
             parts=await gauge.parts(prompt, is_near=is_near),
-            note=_joined(_memory_note(memory), cut.note),
+            note=_joined(_memory_note(memory), cut.note, NOT_COUNTED if is_near and _has_images(prompt) else ""),
         )
         return Fitted(prompt.messages(), sent)
 
@@ -99,12 +106,12 @@ class WindowFitter:
             case WindowPolicy.SLIDING:
                 return await _slide(gauge, whole, _left_before(question))
             case WindowPolicy.SUMMARISE:
-                return await _summarise(question, gauge, whole)
+                return await self._summarise(question, gauge, whole)
             case WindowPolicy.RETRIEVE:
                 return await self._retrieve(question, gauge, whole)
 
     async def _retrieve(self, question: FitQuestion, gauge: Gauge, whole: Prompt) -> Cut:
-        if not gauge.is_near(whole) or await gauge.measure(whole) <= gauge.allowed:
+        if await gauge.fits(whole):
             return _all(whole)
         server = question.target.embed()
         if server is None:
@@ -117,6 +124,44 @@ class WindowFitter:
             slid = await _slide(gauge, whole, _left_before(question))
             return replace(slid, note=_joined(f"The oldest turns were left out: {found.problem}", slid.note))
         return Cut(found.prompt, found.left_out, note=found.problem)
+
+    async def _summarise(self, question: FitQuestion, gauge: Gauge, whole: Prompt) -> Cut:
+        """Sum up once the prompt passes the upper mark, so that it falls to the lower one."""
+        last = self._last_summary(question)
+        known = tuple(sorted(last.numbers))
+        rest = tuple(turn for turn in whole.turns if turn.number not in last.numbers)
+        base = replace(whole, turns=rest, summary=last.text)
+        if await gauge.fits(base, HIGH_WATER):
+            return _with_summary(_all(base), known)
+        folded = _folded(gauge, base)
+        if not folded:
+            return _with_summary(await _slide(gauge, base, frozenset()), known)
+        question.tell(f"The model sums up {len(folded)} older turns")
+        model, limit, estimate = question.target.endpoint.model, gauge.limit, gauge.estimate
+        summed = await sum_up(question.client, model, last.text, folded, limit=limit, estimate=estimate)
+        question.tell("")
+        if not summed.text:
+            slid = await _slide(gauge, base, _left_before(question))
+            what = "the oldest were left out" if slid.left_out else "all of them were sent"
+            note = f"The older turns could not be summed up ({summed.problem}): {what}"
+            return _with_summary(replace(slid, note=_joined(note, slid.note)), known)
+        numbers = last.numbers | frozenset(turn.number for turn in folded)
+        self._keep_summary(question.session_id, LastSummary(summed.text, numbers))
+        kept = tuple(turn for turn in rest if turn.number not in numbers)
+        slid = await _slide(gauge, replace(base, turns=kept, summary=summed.text), frozenset())
+        return _with_summary(slid, tuple(sorted(numbers)))
+
+    def _last_summary(self, question: FitQuestion) -> LastSummary:
+        """The newest summary of the branch, or the one that was made last, when an answer that had it was replaced."""
+        here = frozenset(turn.number for turn in question.turns)
+        stored, made = last_summary(question.turns), self._made.get(question.session_id, LastSummary())
+        return made if stored.numbers < made.numbers <= here else stored
+
+    def _keep_summary(self, session_id: str, summary: LastSummary) -> None:
+        self._made.pop(session_id, None)
+        self._made[session_id] = summary
+        if len(self._made) > MAX_KEPT_SUMMARIES:
+            del self._made[next(iter(self._made))]
 
 
 def _whole(gauge: Gauge, whole: Prompt, engine: str) -> Cut:
@@ -134,7 +179,7 @@ def _all(prompt: Prompt) -> Cut:
 
 async def _slide(gauge: Gauge, base: Prompt, left_before: frozenset[int]) -> Cut:
     """Leave out the oldest exchanges until the server's own count fits."""
-    if not gauge.is_near(base) or await gauge.measure(base) <= gauge.allowed:
+    if await gauge.fits(base):
         return _all(base)
     spare = 0
     for _ in range(TRIES):
@@ -153,39 +198,11 @@ async def _slide(gauge: Gauge, base: Prompt, left_before: frozenset[int]) -> Cut
     return Cut(replace(base, turns=newest.turns), _others(base, newest.numbers))
 
 
-async def _summarise(question: FitQuestion, gauge: Gauge, whole: Prompt) -> Cut:
-    """Sum up once the prompt passes the upper mark, so that it falls to the lower one."""
-    last = last_summary(whole.turns)
-    here = frozenset(turn.number for turn in whole.turns)
-    known = tuple(sorted(last.numbers & here))
-    rest = tuple(turn for turn in whole.turns if turn.number not in last.numbers)
-    base = replace(whole, turns=rest, summary=last.text)
-    if not gauge.is_near(base) or await gauge.measure(base) <= min(gauge.limit * HIGH_WATER, gauge.allowed):
-        return _with_summary(_all(base), known)
-    room = summary_tokens(gauge.limit)
-    low = int(min(gauge.limit * LOW_WATER, gauge.allowed)) - gauge.fixed(replace(base, summary="")) - room
-    folded = to_fold(rest, gauge.turn_counts(base), low)
-    if not folded:
-        return _with_summary(await _slide(gauge, base, frozenset()), known)
-    question.tell(f"The model sums up {len(folded)} older turns")
-    summed = await sum_up(
-        question.client,
-        question.target.endpoint.model,
-        last.text,
-        folded,
-        limit=gauge.limit,
-        estimate=gauge.estimate,
-    )
-    question.tell("")
-    if not summed.text:
-        slid = await _slide(gauge, base, _left_before(question))
-        what = "the oldest were left out" if slid.left_out else "all of them were sent"
-        note = f"The older turns could not be summed up ({summed.problem}): {what}"
-        return _with_summary(replace(slid, note=_joined(note, slid.note)), known)
-    numbers = frozenset(turn.number for turn in folded)
-    kept = tuple(turn for turn in rest if turn.number not in numbers)
-    slid = await _slide(gauge, replace(base, turns=kept, summary=summed.text), frozenset())
-    return _with_summary(slid, tuple(sorted((*known, *numbers))))
+def _folded(gauge: Gauge, base: Prompt) -> tuple[Turn, ...]:
+    """The turns to sum up, so that the prompt with its new summary falls to the lower mark."""
+    kept = gauge.fixed(replace(base, summary="")) + summary_tokens(gauge.limit)
+    low = int(min(gauge.limit * LOW_WATER, gauge.allowed)) - kept
+    return to_fold(base.turns, gauge.turn_counts(base), low)
 
 
 def _with_summary(cut: Cut, summed_up: tuple[int, ...]) -> Cut:
@@ -201,6 +218,10 @@ def _left_before(question: FitQuestion) -> frozenset[int]:
 def _others(prompt: Prompt, numbers: tuple[int, ...]) -> tuple[int, ...]:
     said = (number for exchange in exchanges(prompt.turns) for number in exchange.numbers)
     return tuple(number for number in said if number not in numbers)
+
+
+def _has_images(prompt: Prompt) -> bool:
+    return any(isinstance(part, ImagePart) for turn in prompt.turns for part in turn.message.parts)
 
 
 def _memory_note(memory: MemoryText) -> str:

@@ -7,7 +7,7 @@ it is counted as a whole, by one request, and what that teaches holds for its pa
 from __future__ import annotations
 
 from sparkdesk.core.chat.context import ContextParts
-from sparkdesk.core.chat.window.estimate import Estimate, calibrate, calibrated, size_bytes
+from sparkdesk.core.chat.window.estimate import MOST_BYTES_PER_TOKEN, Estimate, calibrate, calibrated, size_bytes
 from sparkdesk.core.chat.window.exchange import FILE_TOKENS, MESSAGE_TOKENS, files_of, turn_tokens
 from sparkdesk.core.chat.window.prompt import Prompt
 from sparkdesk.services.chat.context.limits import ServerLimit
@@ -16,6 +16,8 @@ from sparkdesk.services.chat.fitting import FitQuestion
 
 NEAR = 0.6
 """Of what a prompt may take: below it an estimate is enough."""
+FAR = 1.5
+"""Of the same: beyond it no estimate is so wrong that the prompt fits."""
 ANSWER_SHARE, MAX_ANSWER_TOKENS = 4, 8192
 """Room for an answer whose length nobody set: a quarter of the limit, at most so much."""
 
@@ -66,6 +68,24 @@ class Gauge:
             return self.guess(prompt) > NEAR * self.allowed
         size = sum(size_bytes(text) for part in prompt.texts().values() for text in part)
         return size + (len(prompt.turns) + 1) * MESSAGE_TOKENS > NEAR * self.allowed
+
+    def is_far_over(self, prompt: Prompt) -> bool:
+        """Whether the prompt is so much too long that counting it would only cost time."""
+        ratio = self.estimate.bytes_per_token if self.estimate.is_calibrated else MOST_BYTES_PER_TOKEN
+        size = sum(size_bytes(text) for part in prompt.texts().values() for text in part)
+        return size / ratio > FAR * self.allowed
+
+    async def fits(self, prompt: Prompt, share: float = 1.0) -> bool:
+        """Whether the prompt leaves room for an answer and takes at most this share of the limit.
+
+        Counted where an estimate leaves a doubt.
+        """
+        if not self.is_near(prompt):
+            return True
+        if self.is_far_over(prompt):
+            return False
+        tokens = await self.measure(prompt)  # before `allowed`, which it makes more exact
+        return tokens <= min(self.limit * share, self.allowed)
 
     async def measure(self, prompt: Prompt) -> int:
         """Tokens of a prompt: counted by the server where it counts, else estimated. Never raises."""

@@ -50,22 +50,23 @@ class ServerLimits:
         """What is known of it without asking."""
         return self._known.get(target.id, ServerLimit(target.endpoint.context_tokens, engine=target.endpoint.engine))
 
-    async def learn(self, target: ChatEndpoint, client: EndpointClient) -> ServerLimit:
-        """What the server tells, asked again only where it told no limit, and then not each time. Never raises."""
+    async def learn(self, target: ChatEndpoint, client: EndpointClient, *, is_anew: bool = False) -> ServerLimit:
+        """What the server tells, asked again only where it told no limit, and then not each time. Never raises.
+
+        `is_anew`: ask in any case, since it may have been started again with another.
+        """
         found = self._known.get(target.id)
         left = self._asks_left.get(target.id, 0)
-        if found is not None and (found.context_tokens is not None or left > 0):
+        if found is not None and not is_anew and (found.context_tokens is not None or left > 0):
             self._asks_left[target.id] = max(0, left - 1)
             return found
-        found = await learn_limit(client, target.endpoint)
+        before, found = found, await learn_limit(client, target.endpoint)
+        if before is not None and found.context_tokens is None:
+            found = before  # it is silent now: what it told holds until it tells another
         if len(self._known) >= MAX_SERVERS:
             self._known.clear()
         self._known[target.id], self._asks_left[target.id] = found, ASK_EVERY
         return found
-
-    def forget(self, target_id: str) -> None:
-        """Ask it anew: it was started again, or refused what should have fitted."""
-        self._known.pop(target_id, None)
 
 
 async def learn_limit(client: EndpointClient, endpoint: Endpoint) -> ServerLimit:

@@ -50,11 +50,11 @@ class ContextMeter:
         )
 
     async def learn(self, target: ChatEndpoint) -> None:
-        """Ask the server for its limit, where it is not known yet. Never raises."""
+        """Ask the server for its limit: when it is chosen, or refused what should fit. Never raises."""
         try:
             async with asyncio.timeout(ASK_TIMEOUT_S), AsyncExitStack() as stack:
                 client = await open_client(stack, target.source)
-                await self._fitter.limits.learn(target, client)
+                await self._fitter.limits.learn(target, client, is_anew=True)
         except (EndpointError, TimeoutError):
             return
 

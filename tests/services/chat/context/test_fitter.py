@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from sparkdesk.core.chat.context import SentContext, WindowPolicy
 from sparkdesk.core.chat.event import Usage
-from sparkdesk.core.chat.message import FilePart, Role, Sampling
+from sparkdesk.core.chat.message import FilePart, ImagePart, Role, Sampling
 from sparkdesk.core.chat.session import Turn, TurnState
 from sparkdesk.core.chat.session_json import turn_from_json
 from sparkdesk.infra.store import SqliteStore
@@ -24,7 +25,7 @@ from sparkdesk.services.chat.conversations import Conversations
 from sparkdesk.services.clock import SystemClock
 from sparkdesk.services.tasks import Tasks
 from tests.servers.llamacpp import LlamaServer, llama_server
-from tests.services.chat.context.window_desk import fit, said, serving, talk, target
+from tests.services.chat.context.window_desk import fit, said, serving, spoken, talk, target
 
 LIMIT = 1024
 
@@ -136,10 +137,6 @@ async def test_a_question_that_is_too_large_by_itself_is_told(fitter: WindowFitt
 
 
 async def test_a_summary_that_fails_leaves_out_the_oldest_and_says_why(fitter: WindowFitter) -> None:
-    def tokenize(body: Mapping[str, Any]) -> tuple[int, object]:
-        messages = body.get("messages", [{"content": body.get("prompt", "")}])
-        return 200, {"count": sum(len(message["content"]) for message in messages)}
-
     def refuse(_body: Mapping[str, Any]) -> tuple[int, object]:
         return 500, {"error": {"message": "out of memory"}}
 
@@ -155,6 +152,75 @@ async def test_a_summary_that_fails_leaves_out_the_oldest_and_says_why(fitter: W
     assert "out of memory" in fitted.sent.note
     assert told[0].startswith("The model sums up")
     assert told[-1] == ""
+
+
+def tokenize(body: Mapping[str, Any]) -> tuple[int, object]:
+    """One token a character."""
+    messages = body.get("messages", [{"content": body.get("prompt", "")}])
+    return 200, {"count": sum(len(message["content"]) for message in messages)}
+
+
+async def test_a_summary_that_is_cut_off_is_none(fitter: WindowFitter) -> None:
+    pages = {"/tokenize": tokenize, "/v1/chat/completions": lambda _body: (200, spoken("They spo", reason=""))}
+    async with serving(pages) as server:
+        at = target(server.port, engine="vllm", context_tokens=2000)
+        fitted = await fit(fitter, at, talk(*["x" * 300] * 9), WindowPolicy.SUMMARISE)
+    assert fitted.sent.summary == ""
+    assert "could not be summed up (the answer was cut off" in fitted.sent.note
+
+
+async def test_a_summary_reads_the_last_one_in_rounds_and_is_not_made_twice(fitter: WindowFitter) -> None:
+    async with serving(
+        {
+            "/tokenize": tokenize,
+            "/v1/chat/completions": lambda body: (
+                200,
+                spoken(f"<think>hm</think>Round {len(body['messages'][1]['content'])}", reason="length"),
+            ),
+        }
+    ) as server:
+        at = target(server.port, engine="vllm", context_tokens=2000)
+        turns = talk(*["x" * 300] * 19)
+        first = await fit(fitter, at, turns, WindowPolicy.SUMMARISE)
+        asked = [body["messages"][1]["content"] for path, body in server.asked if path == "/v1/chat/completions"]
+        assert len(asked) > 1, "the record is longer than the window"
+        for before, after in pairwise(asked):
+            assert f"Summary so far: Round {len(before)}" in after
+        assert first.sent.summary == f"Round {len(asked[-1])} …"
+        server.asked.clear()
+        again = await fit(fitter, at, turns, WindowPolicy.SUMMARISE)
+        assert again.sent.summary == first.sent.summary
+        assert "/v1/chat/completions" not in server.paths(), "a replaced answer does not cost a second summary"
+        other = tuple(replace(turn, number=turn.number + 100) for turn in turns)
+        server.asked.clear()
+        await fit(fitter, at, other, WindowPolicy.SUMMARISE)
+        assert "/v1/chat/completions" in server.paths(), "another branch has its own"
+
+
+async def test_an_answer_that_goes_on_needs_room_for_what_it_has(fitter: WindowFitter) -> None:
+    async with serving({"/tokenize": tokenize}) as server:
+        at = target(server.port, engine="vllm", context_tokens=2000)
+        turns = talk(*["x" * 300] * 5)
+        assert (await fit(fitter, at, turns, WindowPolicy.SLIDING)).sent.left_out == ()
+        fitted = await fit(fitter, at, turns, WindowPolicy.SLIDING, begun="y" * 900)
+        assert fitted.sent.left_out == (0, 1)
+
+
+async def test_a_conversation_far_too_long_is_not_counted_whole(fitter: WindowFitter) -> None:
+    async with serving({"/tokenize": tokenize}) as server:
+        at = target(server.port, engine="vllm", context_tokens=2000)
+        fitted = await fit(fitter, at, talk(*["word " * 100] * 4001), WindowPolicy.SLIDING)
+        sizes = [len(str(body)) for _, body in server.asked]
+    assert len(fitted.sent.left_out) > 3990
+    assert max(sizes) < 20_000
+
+
+async def test_what_images_take_is_said_to_be_unknown(fitter: WindowFitter) -> None:
+    async with serving({"/tokenize": tokenize}) as server:
+        at = target(server.port, engine="vllm", context_tokens=2000)
+        image = ImagePart("cat.png", "d" * 64, "image/png", 640, 480, 1000)
+        asked = said(0, Role.USER, "x" * 1500, image)
+        assert "Images are not counted" in (await fit(fitter, at, (asked,), WindowPolicy.SLIDING)).sent.note
 
 
 async def test_the_next_summary_is_made_from_the_last_one_and_what_came_since(

@@ -87,7 +87,17 @@ async def test_a_server_is_asked_once_and_not_before_each_question() -> None:
         async with at.source() as client:
             for _ in range(5):
                 assert (await limits.learn(at, client)).context_tokens == 4096
-        assert server.paths() == ["/v1/models"]
-        assert limits.known(at).context_tokens == 4096
-        limits.forget(at.id)
-        assert limits.known(at).context_tokens is None
+            assert server.paths() == ["/v1/models"]
+            assert limits.known(at).context_tokens == 4096
+            await limits.learn(at, client, is_anew=True)
+        assert len(server.asked) == 2
+
+
+async def test_a_server_that_told_no_limit_is_asked_again_but_not_each_time() -> None:
+    limits = ServerLimits()
+    async with serving({}) as server:
+        at = target(server.port, engine="vllm", model="m")
+        async with at.source() as client:
+            for _ in range(10):
+                assert (await limits.learn(at, client)).context_tokens is None
+        assert server.paths() == ["/v1/models"] * 2

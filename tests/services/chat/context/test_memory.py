@@ -42,7 +42,7 @@ async def test_a_memory_that_cannot_be_read_is_told_and_stops_nothing(tmp_path: 
     assert sent.problem.startswith("The project's memory was not sent")
 
 
-@given(st.text(alphabet="aé中\n", min_size=1, max_size=300), st.integers(1, 2000))
+@given(st.text(alphabet="aé中\n", min_size=1, max_size=300), st.integers(1, 400))
 def test_what_is_sent_is_a_beginning_and_what_is_not_is_counted(text: str, times: int) -> None:
     whole = text * times
     sent = clip(whole)
@@ -50,3 +50,11 @@ def test_what_is_sent_is_a_beginning_and_what_is_not_is_counted(text: str, times
     assert len(sent.text.encode()) <= MAX_SENT_BYTES
     rest = len(whole.encode()) - len(sent.text.encode())
     assert rest - 3 <= sent.cut_bytes <= rest
+
+
+def test_a_long_memory_ends_with_a_whole_line() -> None:
+    sent = clip("A line of the memory\n" * 5000)
+    assert sent.text.endswith("memory\n")
+    assert MAX_SENT_BYTES - 21 < len(sent.text) <= MAX_SENT_BYTES
+    assert sent.cut_bytes == 21 * 5000 - len(sent.text)
+    assert clip("x" * 70_000).cut_bytes == 70_000 - MAX_SENT_BYTES

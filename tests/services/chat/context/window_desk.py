@@ -68,9 +68,19 @@ async def _answer(server: Pages, reader: asyncio.StreamReader, writer: asyncio.S
     page = server.pages.get(path)
     status, answer = page(told) if page is not None else (404, {"detail": "Not Found"})
     data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-    lines = [f"HTTP/1.1 {status} X", "Content-Type: application/json", f"Content-Length: {len(data)}", "", ""]
+    kind = "text/event-stream" if data.startswith(b"data:") else "application/json"
+    lines = [f"HTTP/1.1 {status} X", f"Content-Type: {kind}", f"Content-Length: {len(data)}", "", ""]
     writer.write("\r\n".join(lines).encode() + data)
     await writer.drain()
+
+
+def spoken(text: str, *, reason: str = "stop") -> bytes:
+    """A stream that says the text; without a reason it is cut off."""
+    chunks: list[dict[str, Any]] = [{"index": 0, "delta": {"content": text}}]
+    if reason:
+        chunks.append({"index": 0, "delta": {}, "finish_reason": reason})
+    lines = [f"data: {json.dumps({'choices': [chunk]})}\n\n" for chunk in chunks]
+    return "".join([*lines, "data: [DONE]\n\n" if reason else ""]).encode()
 
 
 def target(
@@ -113,10 +123,11 @@ async def fit(
     policy: WindowPolicy,
     *,
     told: list[str] | None = None,
+    begun: str = "",
     **settings: Any,
 ) -> Fitted:
     """What this fitter sends for the last question of these turns."""
     chosen = ChatSettings(window=policy, **({"sampling": Sampling(max_tokens=32)} | settings))
     async with server.source() as client:
         tell = told.append if told is not None else lambda _words: None
-        return await fitter.fit(FitQuestion("chat1", turns, chosen, server, client, tell))
+        return await fitter.fit(FitQuestion("chat1", turns, chosen, server, client, tell, begun))

@@ -55,7 +55,8 @@ class Answer:
             self._choices.extend(event.choices[: MAX_CHOICES - len(self._choices)])
         elif isinstance(event, ServedModel):
             note = f"{event.model} answered; {event.asked} was asked for"
-            self.base = replace(self.base, note="; ".join(part for part in (self.base.note, note) if part))
+            if note not in self.base.note:
+                self.base = replace(self.base, note="; ".join(part for part in (self.base.note, note) if part))
 
     def turn(self, state: TurnState) -> Turn:
         """The turn as it stands."""

@@ -74,6 +74,7 @@ class Conversation:
         self._unsaved: set[int] = set()
         self._has_unsaved_settings = False
         self._is_stored = bool(turns)
+        self._is_forgotten = False
         self._is_stopped = False
         self._has_begun = False
         self._is_done = asyncio.Event()
@@ -240,6 +241,11 @@ class Conversation:
         self._tree.end_at(number)
         self._show()
 
+    def forget(self) -> None:
+        """It was removed from the store: nothing of it is kept any more, save when something new is asked in it."""
+        self._is_forgotten, self._is_stored = True, False
+        self._unsaved = {turn.number for turn in self._tree.all}
+
     # The line -----------------------------------------------------------------------------------------------
 
     def drop_queued(self, index: int) -> QueuedQuestion:
@@ -344,9 +350,9 @@ class Conversation:
             while state is TurnState.DONE and self.target.value is not None and (waiting := self._take_next()):
                 await self._add_question(question(waiting.text, waiting.attachments), waiting.images)
                 state = await self._answer_once(None)
-            self._hold()
         finally:
             self._exchange = None
+            self._hold()
             self._show()
             self._end()
 
@@ -403,6 +409,7 @@ class Conversation:
         if not len(self._tree):
             self.title.set(title_of(message.text) or title_of(" ".join(part.name for part in message.attachments)))
         turn = self._tree.add(Turn(message, t_ms=self._clock.now_ms()))
+        self._is_forgotten = False
         self._unsaved.add(turn.number)
         self._images.update(images)
         await self._keep_settings()
@@ -420,6 +427,8 @@ class Conversation:
 
     async def _keep(self) -> None:
         """Save what is not saved yet. Never raises for what the disk does not take: `unkept` tells."""
+        if self._is_forgotten:
+            return
         try:
             async with asyncio.timeout(SAVE_TIMEOUT_S):
                 await self._save_all()

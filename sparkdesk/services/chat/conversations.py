@@ -205,6 +205,7 @@ class Conversations:
                 subscription.close()
             conversation.stop()
             await conversation.finished()
+            conversation.forget()
         await self._store.remove_session(session_id)
         self._lines.pop(session_id, None)
         self._show()

@@ -5,6 +5,7 @@ The one rule: it ends in a turn whatever happens. Only a cancellation flies, and
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, aclosing
@@ -68,24 +69,25 @@ class Exchange:
         self._clock = clock
         self._show = show
         self.answer = Answer(base, clock.monotonic_s())
+        self._writer: asyncio.Task[None] | None = None
         self._log = PieceLog(question.session_id, base, store=store, show=self._take, fail=fail)
 
     def turn(self, state: TurnState = TurnState.STREAMING) -> Turn:
         """The answer with all that was shown of it so far."""
-        energy_j = self._question.target.energy_j(self.answer.clock.sent_s)
-        return replace(self.answer.turn(state), energy_j=energy_j if math.isfinite(energy_j) else NOT_KNOWN)
+        so_far = self.answer.turn(state)
+        energy_j = self._question.target.energy_j(self.answer.clock.sent_s) if so_far.message.parts else NOT_KNOWN
+        return replace(so_far, energy_j=energy_j if math.isfinite(energy_j) else NOT_KNOWN)
 
     async def run(self, tasks: Tasks, fitter: ContextFitter, tell: Callable[[str], None]) -> Turn:
         """Ask, and take the answer to its end. `tell` is given what goes on before the question is out ("" is over)."""
-        writer = tasks.start(self._log.run)
         try:
-            ending = await self._stream(fitter, tell)
+            ending = await self._stream(tasks, fitter, tell)
         except SparkDeskError as error:
             ending = _Ending(TurnState.CUT_OFF, error.message, error.remedy, failure=_understand(error))
         finally:
             tell("")
-            if writer is not None:
-                writer.cancel()
+            if self._writer is not None:
+                self._writer.cancel()
             await self._log.flush()
         ended = self.turn(ending.state)
         state = TurnState.FAILED if ending.error and not ended.message.parts else ending.state
@@ -102,13 +104,16 @@ class Exchange:
         self.answer.add(event)
         self._show(event)
 
-    async def _stream(self, fitter: ContextFitter, tell: Callable[[str], None]) -> _Ending:
+    async def _stream(self, tasks: Tasks, fitter: ContextFitter, tell: Callable[[str], None]) -> _Ending:
         question = self._question
         async with AsyncExitStack() as stack:
             client = await open_client(stack, question.target.source)
             tell(FITTING)
             request = await self._request(client, fitter, tell)
             tell("")
+            # With what is sent, which must be known of an answer also when the program ends while it is written.
+            self._log.base = self.answer.base
+            self._writer = tasks.start(self._log.run)
             self.answer.clock.sent_s = self._clock.monotonic_s()
             async with aclosing(client.chat(request)) as events:
                 async for event in events:
@@ -127,17 +132,19 @@ class Exchange:
             FitQuestion(question.session_id, question.turns, question.settings, target, client, tell, begun)
         )
         self.answer.base = replace(self.answer.base, sent=fitted.sent)
-        messages = fitted.messages
+        messages, form = fitted.messages, question.settings.form
         way = continue_way(target.endpoint.engine)
         if question.is_continuing:
             messages = (*messages, Message(Role.ASSISTANT, (TextPart(self.answer.base.text),)))
+            # A schema holds for what is written anew: half an object would be followed by a whole one.
+            form = replace(form, json_schema="")
             if way is ContinueWay.ASK:
                 messages = (*messages, Message(Role.USER, (TextPart(ASK_WORDS),)))
         return ChatRequest(
             target.endpoint.model,
             messages,
             question.settings.sampling,
-            question.settings.form,
+            form,
             await self._images(messages),
             is_continuing=question.is_continuing and way is not ContinueWay.ASK,
         )

@@ -42,7 +42,8 @@ class PieceLog:
     ) -> None:
         """`base` is the turn that the pieces are added to. `fail` is called once, when keeping failed."""
         self._session_id = session_id
-        self._base = base
+        self.base = base
+        """May be replaced until the first event is added."""
         self._store = store
         self._show = show
         self._fail = fail
@@ -92,7 +93,7 @@ class PieceLog:
         is_synced = now_s - self._synced_s >= SYNC_EVERY_S
         try:
             async with asyncio.timeout(KEEP_TIMEOUT_S):
-                await self._store.append_piece(self._session_id, self._base.number, piece, is_synced=is_synced)
+                await self._store.append_piece(self._session_id, self.base.number, piece, is_synced=is_synced)
         except (StoreError, TimeoutError) as error:
             self._give_up(error)
         if is_synced:
@@ -103,7 +104,7 @@ class PieceLog:
             return
         try:
             async with asyncio.timeout(KEEP_TIMEOUT_S):
-                await self._store.save_message(self._session_id, self._base.number, turn_to_json(self._base))
+                await self._store.save_message(self._session_id, self.base.number, turn_to_json(self.base))
         except (StoreError, TimeoutError) as error:
             self._give_up(error)
         self._has_begun = True

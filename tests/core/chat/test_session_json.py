@@ -111,6 +111,9 @@ settings = st.builds(
     st.lists(st.builds(Message, st.just(Role.USER), st.lists(part, min_size=1, max_size=3).map(tuple)), max_size=2).map(
         tuple
     ),
+    text,
+    text,
+    st.integers(0, 16),
 )
 json_value = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),

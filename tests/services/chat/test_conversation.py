@@ -304,6 +304,8 @@ async def test_a_removed_chat_is_gone_from_the_list_and_the_disk(desk: Desk, lla
     await done(conversation)
     await desk.chats.remove(conversation.id)
     assert desk.chats.sessions.value == ()
+    await conversation.change_settings(folder="late")
+    assert await desk.store.sessions() == (), "what is done to it late does not bring it back"
     assert await desk.store.messages(conversation.id) == ()
     with pytest.raises(KeyError):
         await desk.chats.open(conversation.id)

@@ -70,24 +70,32 @@ class ChatIndex:
 
     # Keeping --------------------------------------------------------------------------------------------------
 
+    def wait(self, db: sqlite3.Connection, number: int, position: int) -> None:
+        """Have a message, or the head, of the chat with this number wait for the index."""
+        db.execute("INSERT OR IGNORE INTO to_index VALUES (?, ?)", (number, position))
+
     def put(self, db: sqlite3.Connection, number: int, position: int, said: Said) -> None:
-        """Index a message or a head of the chat with this number; while it is still being written it waits."""
-        if not self.is_there or said.is_open:
-            db.execute("INSERT OR IGNORE INTO to_index VALUES (?, ?)", (number, position))
+        """Index a message or a head; it waits no more."""
+        db.execute("DELETE FROM to_index WHERE session_number = ? AND position = ?", (number, position))
+        row = _row(number, position)
+        if not 0 <= position + 1 < _SLOTS:
             return
-        self._put(db, number, position, said)
+        if said.is_empty:
+            db.execute("DELETE FROM chat_words WHERE rowid = ?", (row,))
+            return
+        db.execute(
+            "INSERT OR REPLACE INTO chat_words (rowid, title, names, said) VALUES (?, ?, ?, ?)",
+            (row, said.title, said.names, said.text),
+        )
 
     def forget(self, db: sqlite3.Connection, number: int, from_position: int = HEAD) -> None:
         """Forget a chat's rows from this position on."""
-        if self.is_there and 0 <= from_position + 1 < _SLOTS:
-            low, high = _row(number, from_position), _row(number, 0) + _SLOTS - 2
-            self._guarded(db, "DELETE FROM chat_words WHERE rowid BETWEEN ? AND ?", (low, high))
-        db.execute("DELETE FROM to_index WHERE session_number = ? AND position >= ?", (number, from_position))
+        if 0 <= from_position + 1 < _SLOTS:
+            low, high = _row(number, from_position), _row(number, HEAD) + _SLOTS - 1
+            db.execute("DELETE FROM chat_words WHERE rowid BETWEEN ? AND ?", (low, high))
 
     def index_some(self, db: sqlite3.Connection) -> int:
-        """Index a batch of what waits; how much waits still (0 where there is no index)."""
-        if not self.is_there:
-            return 0
+        """Index a batch of what waits; how much waits still."""
         rows = db.execute(
             "SELECT session_number, position, title, meta, message FROM to_index "
             "JOIN sessions ON number = session_number LEFT JOIN messages USING (session_number, position) LIMIT ?",
@@ -96,34 +104,11 @@ class ChatIndex:
         done_bytes = 0
         for number, position, title, meta, message in rows.fetchall():
             said = said_of(str(title), _bytes(meta)) if position == HEAD else said_in(_bytes(message or b""))
-            self._put(db, number, position, said)
+            self.put(db, number, position, said)
             done_bytes += len(message or b"")
             if done_bytes > BATCH_BYTES:
                 break
         return int(db.execute("SELECT count(*) FROM to_index").fetchone()[0])
-
-    def _put(self, db: sqlite3.Connection, number: int, position: int, said: Said) -> None:
-        db.execute("DELETE FROM to_index WHERE session_number = ? AND position = ?", (number, position))
-        if not 0 <= position + 1 < _SLOTS:
-            return
-        row = _row(number, position)
-        if said.is_empty:
-            self._guarded(db, "DELETE FROM chat_words WHERE rowid = ?", (row,))
-            return
-        self._guarded(
-            db,
-            "INSERT OR REPLACE INTO chat_words (rowid, title, names, said) VALUES (?, ?, ?, ?)",
-            (row, said.title, said.names, said.text),
-        )
-
-    def _guarded(self, db: sqlite3.Connection, sql: str, values: tuple[object, ...]) -> None:
-        try:
-            db.execute(sql, values)
-        except sqlite3.DatabaseError as error:
-            if not is_damaged_index(error):
-                raise
-            log.warning("the index of chats is damaged and is made anew: %s", error)
-            self.rebuild(db)
 
     def rebuild(self, db: sqlite3.Connection) -> None:
         """Throw the index away; everything waits to be indexed again."""
@@ -140,7 +125,7 @@ class ChatIndex:
         if not query.words:
             return ()
         if not self.is_there:
-            return tuple(_limited(_read_through(db, query), limit))
+            return self.read_through(db, words, limit)
         found: dict[int, FoundMessage] = {}
         for match in dict.fromkeys((_quoted(query.phrase), " AND ".join(map(_quoted, query.words)))):
             if len(found) < limit:
@@ -148,6 +133,10 @@ class ChatIndex:
         if len(found) < min(FEW, limit):
             found.update(self._find_like(db, query, found, limit))
         return tuple(found.values())
+
+    def read_through(self, db: sqlite3.Connection, words: str, limit: int) -> tuple[FoundMessage, ...]:
+        """As `find`, without the index: whole words only, and only of the newest messages when there are many."""
+        return tuple(_limited(_read_through(db, parse_query(words)), limit))
 
     def _add(
         self, db: sqlite3.Connection, found: dict[int, FoundMessage], query: SearchQuery, match: str, limit: int
@@ -203,9 +192,13 @@ class ChatIndex:
                 yield row, str(session_id), tuple(str(text) for text in texts)
 
 
-def is_damaged_index(error: sqlite3.Error) -> bool:
-    """Whether the index, and not the file, is unsound. Source: sqlite.org/rescode.html#corrupt_vtab."""
-    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_CORRUPT_VTAB
+def is_damaged_index(error: BaseException | None) -> bool:
+    """Whether the index may be unsound: it says so itself, or cannot be written when a change is to be kept.
+
+    Source: sqlite.org/rescode.html (SQLITE_CORRUPT_VTAB is a SQLITE_CORRUPT).
+    """
+    code = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_CONSTRAINT)
 
 
 def _row(number: int, position: int) -> int:

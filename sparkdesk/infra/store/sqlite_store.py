@@ -16,9 +16,10 @@ from typing import Any, TypeVar
 
 from sparkdesk.core.chat.search.said import said_in, said_of
 from sparkdesk.core.cluster.node import ClusterRecord
+from sparkdesk.core.errors import StoreError
 from sparkdesk.core.jobs.record import JobIntent, JobState
 from sparkdesk.core.ports import FoundMessage
-from sparkdesk.infra.store.chat_index import HEAD, ChatIndex
+from sparkdesk.infra.store.chat_index import HEAD, ChatIndex, is_damaged_index
 from sparkdesk.infra.store.database import Database
 from sparkdesk.infra.store.piece import Unfinished, append_piece, forget_pieces, unfinished
 
@@ -165,13 +166,16 @@ class SqliteStore:
 
     async def save_session(self, session_id: str, title: str, meta: bytes) -> None:
         """Insert or replace a chat's title and meta JSON; its messages stay."""
-        await self._database.write(lambda db: self._save_head(db, session_id, title, meta))
+        number, is_new = await self._database.write(lambda db: self._save_head(db, session_id, title, meta))
+        if is_new:
+            said = said_of(title, meta)
+            await self._change_index(lambda db: self._index.put(db, number, HEAD, said))
 
     async def save_chat(self, session_id: str, title: str, meta: bytes, messages: Mapping[int, bytes]) -> None:
         """Insert a whole chat at once; its words wait for the index."""
 
         def change(db: sqlite3.Connection) -> None:
-            number = self._save_head(db, session_id, title, meta)
+            number, _ = self._save_head(db, session_id, title, meta)
             rows = [(number, position) for position in messages]
             db.executemany(
                 "INSERT OR REPLACE INTO messages (session_number, position, message) VALUES (?, ?, ?)",
@@ -194,30 +198,33 @@ class SqliteStore:
     async def remove_session(self, session_id: str) -> None:
         """Forget a chat with all its messages; no error when there is none."""
 
-        def change(db: sqlite3.Connection) -> None:
+        def change(db: sqlite3.Connection) -> int | None:
             number = _number_of(db, session_id)
-            if number is not None:
-                self._index.forget(db, number)
-                db.execute("DELETE FROM sessions WHERE number = ?", (number,))
+            db.execute("DELETE FROM sessions WHERE id = ?", (session_id,))
+            return number
 
-        await self._database.write(change)
+        number = await self._database.write(change)
+        if number is not None:
+            await self._change_index(lambda db: self._index.forget(db, number))
 
     async def save_message(self, session_id: str, position: int, message: bytes) -> None:
         """Insert or replace one message (JSON) of a chat, which is begun if it is not there."""
-        said = said_in(message)
 
-        def change(db: sqlite3.Connection) -> None:
+        def change(db: sqlite3.Connection) -> int:
             db.execute("INSERT OR IGNORE INTO sessions (id, title, meta) VALUES (?, '', ?)", (session_id, b"{}"))
-            number = _number_of(db, session_id)
-            if number is not None:
-                db.execute(
-                    "INSERT OR REPLACE INTO messages (session_number, position, message) VALUES (?, ?, ?)",
-                    (number, position, message),
-                )
-                self._index.put(db, number, position, said)
-                forget_pieces(db, session_id, position)
+            number = _number_of(db, session_id) or 0
+            db.execute(
+                "INSERT OR REPLACE INTO messages (session_number, position, message) VALUES (?, ?, ?)",
+                (number, position, message),
+            )
+            forget_pieces(db, session_id, position)
+            self._index.wait(db, number, position)
+            return number
 
-        await self._database.write(change)
+        number = await self._database.write(change)
+        said = said_in(message)
+        if not said.is_open:
+            await self._change_index(lambda db: self._index.put(db, number, position, said))
 
     async def append_piece(self, session_id: str, position: int, piece: bytes, *, is_synced: bool = False) -> None:
         """Add to a message that is being written; see `piece`."""
@@ -230,13 +237,16 @@ class SqliteStore:
     async def remove_messages(self, session_id: str, from_position: int) -> None:
         """Forget a chat's messages from this position on (an answer that is made again)."""
 
-        def change(db: sqlite3.Connection) -> None:
+        def change(db: sqlite3.Connection) -> int | None:
             number = _number_of(db, session_id)
-            if number is not None:
-                self._index.forget(db, number, max(0, from_position))
-                db.execute("DELETE FROM messages WHERE session_number = ? AND position >= ?", (number, from_position))
+            values = (number, from_position)
+            db.execute("DELETE FROM messages WHERE session_number = ? AND position >= ?", values)
+            db.execute("DELETE FROM to_index WHERE session_number = ? AND position >= ?", values)
+            return number
 
-        await self._database.write(change)
+        number = await self._database.write(change)
+        if number is not None:
+            await self._change_index(lambda db: self._index.forget(db, number, max(0, from_position)))
 
     async def messages(self, session_id: str) -> tuple[bytes, ...]:
         """A chat's messages in order."""
@@ -248,16 +258,41 @@ class SqliteStore:
 
     async def find_messages(self, words: str, *, limit: int = 50) -> tuple[FoundMessage, ...]:
         """Messages that have these words or words like them, the nearest first; a few of each chat."""
-        return await self._database.read(lambda db: self._index.find(db, words, limit))
+        try:
+            return await self._database.read(lambda db: self._index.find(db, words, limit))
+        except StoreError as error:
+            if not is_damaged_index(error.__cause__):
+                raise
+            await self._rebuild_index(error)
+            return await self._database.read(lambda db: self._index.read_through(db, words, limit))
 
     async def index_chats(self) -> int:
         """Index a batch of what waits; how much waits still."""
         if self.is_read_only or not self._index.is_there:
             return 0
-        return await self._database.write(self._index.index_some)
+        return await self._database.write(self._index.index_some, is_synced=False)
 
-    def _save_head(self, db: sqlite3.Connection, session_id: str, title: str, meta: bytes) -> int:
-        """A chat's number in the file."""
+    async def _change_index(self, change: Callable[[sqlite3.Connection], None]) -> None:
+        """Change the index after what it is of was kept. What fails here costs nothing: it waits for the index."""
+        if not self._index.is_there:
+            return
+        try:
+            await self._database.write(change, is_synced=False)
+        except StoreError as error:
+            if is_damaged_index(error.__cause__):
+                await self._rebuild_index(error)
+            else:
+                log.warning("not indexed yet: %s", error.sentence())
+
+    async def _rebuild_index(self, error: StoreError) -> None:
+        log.warning("the index of chats is damaged and is made anew: %s", error.detail)
+        try:
+            await self._database.write(self._index.rebuild)
+        except StoreError as worse:
+            log.warning("the index of chats cannot be made anew: %s", worse.sentence())
+
+    def _save_head(self, db: sqlite3.Connection, session_id: str, title: str, meta: bytes) -> tuple[int, bool]:
+        """A chat's number in the file, and whether what is searched of its head is new."""
         old = db.execute("SELECT title, meta FROM sessions WHERE id = ?", (session_id,)).fetchone()
         db.execute(
             "INSERT INTO sessions (id, title, meta) VALUES (?, ?, ?) "
@@ -265,10 +300,10 @@ class SqliteStore:
             (session_id, _storable(title), meta),
         )
         number = _number_of(db, session_id) or 0
-        said = said_of(title, meta)
-        if old is None or said_of(str(old[0]), _blob(old[1])) != said:
-            self._index.put(db, number, HEAD, said)
-        return number
+        is_new = old is None or said_of(str(old[0]), _blob(old[1])) != said_of(title, meta)
+        if is_new:
+            self._index.wait(db, number, HEAD)
+        return number, is_new
 
     async def save_attachment(self, session_id: str, digest: str, data: bytes) -> None:
         """Keep the bytes of an image of a chat, which is begun if it is not there."""

@@ -11,13 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from sparkdesk.core.chat.chat_store import FoundMessage
 from sparkdesk.core.chat.search.place import lower, marks_in
 from sparkdesk.core.chat.search.query import SearchQuery, parse_query
 from sparkdesk.core.chat.session import ChatSettings, Turn, TurnState
 from sparkdesk.core.chat.session_json import settings_from_json, settings_to_json
 from sparkdesk.core.chat.stored_turn import StoredTurn, stored_turn
 from sparkdesk.core.feed import Latest, Subscription
-from sparkdesk.core.ports import FoundMessage, Store
+from sparkdesk.core.ports import Store
 from sparkdesk.services.chat.comparison import MIN_COLUMNS, Comparison
 from sparkdesk.services.chat.conversation import Conversation
 from sparkdesk.services.chat.endpoint import ChatEndpoint

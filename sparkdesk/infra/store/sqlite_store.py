@@ -14,11 +14,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from sparkdesk.core.chat.chat_store import FoundMessage
 from sparkdesk.core.chat.search.said import said_in, said_of
 from sparkdesk.core.cluster.node import ClusterRecord
 from sparkdesk.core.errors import StoreError
 from sparkdesk.core.jobs.record import JobIntent, JobState
-from sparkdesk.core.ports import FoundMessage
 from sparkdesk.infra.store.chat_index import HEAD, ChatIndex, is_damaged_index
 from sparkdesk.infra.store.database import Database
 from sparkdesk.infra.store.piece import Unfinished, append_piece, forget_pieces, unfinished

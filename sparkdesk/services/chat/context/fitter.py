@@ -39,6 +39,8 @@ from sparkdesk.services.chat.fitting import FitQuestion, Fitted
 
 TRIES = 4
 """How often a window is narrowed until the server's own count of it fits."""
+NARROWER = 32
+"""Each further try has this part of the window less: one thirty-second."""
 MAX_KEPT_SUMMARIES = 64
 NO_LIMIT = "The server tells no limit of its context, so all of it was sent"
 NO_VECTORS = "No server of vectors runs, so the oldest turns were left out"
@@ -191,8 +193,8 @@ async def _slide(gauge: Gauge, base: Prompt, left_before: frozenset[int]) -> Cut
             return Cut(prompt, window.left_out)
         if len(exchanges(window.kept)) <= 1:
             return Cut(prompt, window.left_out, note=TOO_LARGE.format(tokens=tokens, allowed=gauge.allowed))
-        # What is measured teaches the estimate; the excess is kept free as well, so that each try is narrower.
-        spare += tokens - gauge.allowed
+        # The measure taught the estimate; what it still is short by is kept free, so that each try is narrower.
+        spare += max(0, tokens - gauge.guess(prompt)) + gauge.allowed // NARROWER
         left_before = frozenset()
     newest = exchanges(base.turns)[-1]
     return Cut(replace(base, turns=newest.turns), _others(base, newest.numbers))

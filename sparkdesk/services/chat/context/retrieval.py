@@ -40,6 +40,8 @@ async def retrieve(
     embedder: Embedder, question: FitQuestion, server: ChatEndpoint, gauge: Gauge, whole: Prompt
 ) -> Retrieved:
     """The newest turns and the nearest excerpts, within what the prompt may take. Never raises."""
+    if not gauge.estimate.is_calibrated:
+        await gauge.measure(replace(whole, turns=exchanges(whole.turns)[-1].turns))
     room = int((gauge.allowed - gauge.fixed(whole)) * NEWEST_SHARE)
     turns, bare = _with_room(whole.turns, gauge, room)
     before = next((turn.sent.left_out for turn in reversed(turns) if turn.sent is not None), ())
@@ -61,16 +63,19 @@ async def retrieve(
 async def _excerpts(found: Embedded, pieces: tuple[Piece, ...], gauge: Gauge, prompt: Prompt) -> tuple[Excerpt, ...]:
     """The nearest pieces that fit beside the prompt, by the server's own count where it counts."""
     assert found.question is not None
-    budget = gauge.allowed - gauge.guess(prompt)
+    spare = 0
     for _ in range(TRIES):
+        budget = gauge.allowed - gauge.guess(prompt) - spare
         chosen = nearest(
             found.question, pieces, found.vectors, budget=budget, count=lambda text: gauge.count(text) + FILE_TOKENS
         )
         near = tuple(Excerpt(piece.turn, piece.source, piece.text, cosine) for piece, cosine in joined(chosen))
-        tokens = await gauge.measure(replace(prompt, excerpts=near))
+        full = replace(prompt, excerpts=near)
+        tokens = await gauge.measure(full)
         if tokens <= gauge.allowed:
             return near
-        budget -= tokens - gauge.allowed + FILE_TOKENS
+        # The measure taught the estimate; what it still is short by is kept free.
+        spare += max(0, tokens - gauge.guess(full)) + FILE_TOKENS
     return ()
 
 

@@ -108,6 +108,20 @@ async def test_a_file_that_is_too_large_goes_as_excerpts(store: SqliteStore, ser
     assert fitted.sent.left_out == (0,), "its file did not go as it is"
 
 
+async def test_the_window_is_used_although_the_first_estimate_was_far_off(store: SqliteStore) -> None:
+    def letters(body: Mapping[str, Any]) -> tuple[int, object]:
+        messages = body.get("messages", [{"content": body.get("prompt", "")}])
+        return 200, {"count": sum(len(message["content"]) for message in messages)}
+
+    async with serving({"/tokenize": letters, "/v1/embeddings": embeddings}) as server:
+        at = target(server.port, engine="vllm", context_tokens=4000, embed=target(server.port, model="vec"))
+        turns = (*talk(*[f"The oak of {number}. " * 20 for number in range(200)]), said(200, Role.USER, LONG[-1].text))
+        fitted = await fit(WindowFitter(store), at, turns, WindowPolicy.RETRIEVE)
+    size = sum(len(message.text) for message in fitted.messages)
+    assert 2400 < size <= 4000 - 32
+    assert fitted.sent.excerpts
+
+
 async def test_what_fits_is_not_searched(store: SqliteStore, server: Pages) -> None:
     at = target(server.port, engine="vllm", context_tokens=8000, embed=target(server.port, model="vec"))
     fitted = await fit(WindowFitter(store), at, LONG, WindowPolicy.RETRIEVE)

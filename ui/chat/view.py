@@ -19,6 +19,7 @@ from ui.action import ActionRegistry
 from ui.chat.column import MAX_TEXT_PX, SIDE_PX
 from ui.chat.compose.composer import Composer
 from ui.chat.compose.model import ComposeModel
+from ui.chat.compose.page_command import PageCommands
 from ui.chat.model import LOOKED_BACK, ChatModel
 from ui.chat.page.commands import add_commands
 from ui.chat.page.find_bar import FindBar
@@ -105,6 +106,7 @@ class ChatPage(QWidget):
         self.setAccessibleName("Chat")
         self._build()
         self._wire()
+        self.slash = PageCommands(self)
         self._show_all()
 
     def _build(self) -> None:
@@ -291,7 +293,7 @@ class ChatPage(QWidget):
         """Put a question of the line back into the composer."""
         waiting = self.model.drop_queued(place)
         if waiting is not None:
-            self.composer.restore(Draft(waiting.text, waiting.attachments, waiting.images))
+            self.composer.add(Draft(waiting.text, waiting.attachments, waiting.images))
             self.composer.setFocus()
 
     def _on_offer(self, key: str, at: int) -> None:

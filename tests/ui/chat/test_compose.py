@@ -299,6 +299,25 @@ def test_a_new_chats_draft_outlives_its_number_and_moves_to_the_chat_when_it_beg
     play(dressed, story)
 
 
+def test_what_is_put_back_never_takes_the_place_of_what_is_written(dressed: QApplication, tmp_path: Path) -> None:
+    async def story(desk: ComposeDesk) -> None:
+        refused = Draft("asked before", (FilePart("old.md", "x", "text/plain", 1),))
+        desk.composer.restore(refused)
+        assert (desk.composer.text(), desk.names) == ("asked before", ["old.md"])
+        desk.composer.clear()
+        desk.type("new words")
+        desk.drop(mime_of(write(tmp_path, "new.md")))
+        await desk.ready(1)
+        desk.composer.restore(refused)
+        assert desk.composer.text() == "new words"
+        desk.composer.add(refused)
+        await desk.until(lambda: desk.model.items[0].cost is not None, "the cost of what came back")
+        assert (desk.composer.text(), desk.names) == ("asked before\n\nnew words", ["old.md", "new.md"])
+        assert desk.drafts.of("chat-a").text == "asked before\n\nnew words"
+
+    play(dressed, story)
+
+
 def test_the_field_grows_with_its_text_to_a_share_of_the_window(dressed: QApplication) -> None:
     async def story(desk: ComposeDesk) -> None:
         low = desk.composer.editor.height()

@@ -10,7 +10,10 @@ from PySide6.QtWidgets import QApplication
 
 from sparkdesk.services.chat.attaching import Draft
 from tests.ui.chat.compose_desk import ComposeDesk, play
+from tests.ui.chat_desk import ChatDesk, endpoint_at
+from tests.ui.chat_desk import play as play_page
 from ui.chat.compose.command import KNOWN_COMMANDS, command_table, offers, split_command
+from ui.chat.compose.page_command import FileCommands
 
 COMMANDS = command_table(
     ("help", "new", "model", "system", "stop"), {"model": lambda: ("qwen3 on spark-a", "gpt-oss on spark-b")}
@@ -125,3 +128,45 @@ def test_whatever_is_typed_the_list_holds_only_commands_of_the_table(text: str) 
 def test_every_known_command_is_named_once_and_has_an_icon() -> None:
     assert len({command.name for command in KNOWN_COMMANDS}) == len(KNOWN_COMMANDS)
     assert command_table(["no such"]) == ()
+
+
+def test_the_pages_commands_do_what_their_buttons_do(dressed: QApplication) -> None:
+    async def story(desk: ChatDesk) -> None:
+        remembered: list[str] = []
+        composer, model = desk.page.composer, desk.model
+        desk.type("/remember nothing")  # not connected yet: it is a question
+        await desk.answered()
+        assert model.turns[0].text == "/remember nothing"
+        desk.page.slash.connect_files(
+            FileCommands(lambda: ("Rust reviewer",), lambda name: remembered.append(f"use {name}"), remembered.append)
+        )
+        for words in (
+            "/system Be brief.",
+            "/model beta",
+            "/model no such",
+            "/remember Tabs are wide",
+            "/preset Rust r",
+        ):
+            desk.type(words)
+        await desk.until(lambda: desk.conversation.settings.value.system_prompt == "Be brief.", "the system prompt")
+        assert model.target is not None
+        assert model.target.id == "b"
+        assert remembered == ["Tabs are wide", "use Rust reviewer"]
+        shown = desk.conversation
+        desk.type("/new")
+        assert desk.conversation is not shown
+        assert composer.text() == ""
+
+    play_page(dressed, story, endpoint_at(9, id="a", model="alpha"), endpoint_at(9, id="b", model="beta"))
+
+
+def test_a_model_that_is_not_there_is_said_so(dressed: QApplication) -> None:
+    async def story(desk: ChatDesk) -> None:
+        QTest.keyClicks(desk.page.composer.editor, "/model a")
+        QTest.keyClick(desk.page.composer.editor, Qt.Key.Key_Escape)
+        QTest.keyClick(desk.page.composer.editor, Qt.Key.Key_Return)
+        assert desk.page.composer.notice.text() == "More than one model that is ready has “a” in its name"
+        desk.type("/model gamma")
+        assert desk.page.composer.notice.text() == "No model that is ready has “gamma” in its name"
+
+    play_page(dressed, story, endpoint_at(9, id="a", model="alpha"), endpoint_at(9, id="b", model="beta"))

@@ -147,6 +147,10 @@ class Composer(QWidget):
         """Put back what could not be sent, unless something new was written meanwhile."""
         self.model.restore(Draft(draft) if isinstance(draft, str) else draft)
 
+    def add(self, draft: Draft) -> None:
+        """Put a draft before what is written, which stays."""
+        self.model.add(draft)
+
     # Made once -------------------------------------------------------------------------------------------------
 
     def _build(self) -> None:
@@ -266,7 +270,7 @@ class Composer(QWidget):
 
     def _run(self, command: SlashCommand, argument: str) -> None:
         if command.argument and not argument:
-            self._say(f"Write it as {command.usage}")
+            self.say(f"Write it as {command.usage}")
             return
         self._hide_list()
         if command.name == "help":
@@ -296,12 +300,13 @@ class Composer(QWidget):
 
     def _take_long(self, words: str) -> None:
         name = self.model.add_text(words)
-        self._say(f"The long paste is kept as {name}. Ctrl+Shift+V pastes as text.", is_warning=False)
+        self.say(f"The long paste is kept as {name}. Ctrl+Shift+V pastes as text.", is_warning=False)
 
     def _on_refused(self, error: SparkDeskError) -> None:
-        self._say(error.sentence())
+        self.say(error.sentence())
 
-    def _say(self, words: str, *, is_warning: bool = True) -> None:
+    def say(self, words: str, *, is_warning: bool = True) -> None:
+        """Show a line below the text, until something is typed."""
         self.notice.set_tint("warn" if is_warning else "text3")
         self.notice.setText(one_line(words, 500))
         self._refresh()
@@ -323,7 +328,7 @@ class Composer(QWidget):
         self._fit_chips()
         has_images = any(item.is_image for item in items)
         if has_images and self._takes_images is None and not self.notice.text():
-            self._say(MAYBE_EYES, is_warning=False)
+            self.say(MAYBE_EYES, is_warning=False)
         elif self.notice.text() == MAYBE_EYES and not (has_images and self._takes_images is None):
             self.notice.setText("")
         self._refresh()

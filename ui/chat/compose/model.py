@@ -148,10 +148,17 @@ class ComposeModel(QObject):
     def restore(self, draft: Draft) -> None:
         """Put back what could not be asked, unless something new was written meanwhile."""
         if not self.text.strip() and not self.items:
-            self._restore(draft)
-            self._keep(self.conversation_id)
-            self.shown.emit()
-            self.changed.emit()
+            self.add(draft)
+
+    def add(self, draft: Draft) -> None:
+        """Put a draft before what is written."""
+        written, items = self.text, self.items
+        self._restore(draft)
+        self._texts[self.conversation_id] = "\n\n".join(text for text in (draft.text, written) if text.strip())
+        self._items[self.conversation_id] += items
+        self._keep(self.conversation_id)
+        self.shown.emit()
+        self.changed.emit()
 
     # What goes along -------------------------------------------------------------------------------------------
 

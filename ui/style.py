@@ -133,7 +133,7 @@ QScrollBar::handle:horizontal {{ min-width: 28px; margin: 2px; }}
 QScrollBar::handle:hover, QScrollBar::handle:pressed {{ background: {hex_of("control")}; }}
 QScrollBar::add-line, QScrollBar::sub-line {{ width: 0; height: 0; border: none; background: none; }}
 QScrollBar::add-page, QScrollBar::sub-page {{ background: none; }}
-QSlider::groove:horizontal {{ height: 4px; border-radius: 2px; background: {hex_of("ledger_free")}; }}
+QSlider::groove:horizontal {{ height: 4px; border-radius: 2px; background: {hex_of("border")}; }}
 QSlider::sub-page:horizontal {{ height: 4px; border-radius: 2px; background: {hex_of("accent")}; }}
 QSlider::handle:horizontal {{ width: 12px; height: 12px; margin: -4px 0; border-radius: 6px;
   background: {hex_of("accent")}; }}

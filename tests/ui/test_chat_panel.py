@@ -163,6 +163,7 @@ def test_a_dot_gives_its_own_value_back_and_the_link_all_of_them(dressed: QAppli
     QTest.mouseClick(desk.panel.sampling.reset, RIGHT)
     assert desk.sampling() == replace(DEFAULT, is_endless=True)
     assert not desk.panel.sampling.reset.isVisible()
+    assert desk.panel.sampling.head.summary() == "temperature 0.60"
 
 
 def test_seed_and_stop_words_change_their_own_fields(dressed: QApplication) -> None:
@@ -407,6 +408,8 @@ def test_another_model_is_chosen_and_the_slots_are_said(dressed: QApplication) -
     assert chosen == ["job2"]
     desk.panel.show_models((first, other), other, "")
     assert desk.panel.model.state.text() == "ready"
+    desk.panel.show_context(ContextUse(pool=PoolUse(slots=2)))
+    assert desk.panel.model.state.text() == "ready, 2 slots"
     desk.panel.show_models((), None, "tiny is loading on spark-a")
     assert desk.panel.model.state.text() == "loading"
     assert desk.panel.model.launch.isVisible()

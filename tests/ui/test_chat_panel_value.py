@@ -202,8 +202,9 @@ def test_what_was_not_sent_can_be_read_with_what_stood_in_its_place() -> None:
     )
     assert sent_words(sent) == "2 turns summed up, 1 excerpt found"
     text = sent_text(sent, lambda number: "" if number else "My question")
-    for words in ("They spoke of Rust.", "a.md, nearness 0.91", "fn main", "TURN 0\n\nMy question", "No embedding"):
+    for words in ("They spoke of Rust.", "a.md, nearness 0.91", "fn main", "turn 1:\n\nMy question", "No embedding"):
         assert words in text
-    assert "TURN 1\n\nnot here any more" in text
+    assert "turn 2:\n\nnot here any more" in text
+    assert "\u202e" not in sent_text(SentContext(summary="a\u202eb"), str)
     assert sent_words(SentContext(left_out=(3,))) == "1 turn left out"
     assert sent_words(None) == sent_words(SentContext()) == ""

@@ -10,6 +10,7 @@ from PySide6.QtCore import QEvent, Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from sparkdesk.core.errors import SparkDeskError
+from sparkdesk.services.chat.context.memory import MAX_SENT_BYTES, clip
 from ui.chat.panel.model import MemoryText, PanelModel
 from ui.chat.panel.prompt_section import KeptWriting
 from ui.chat.panel.section import Section, row
@@ -197,4 +198,10 @@ class MemorySection(Section):
         self._show_said()
 
     def _show_said(self) -> None:
-        self.said.setText("Not saved yet: Ctrl+S" if self.is_changed() else "Saved" if self._base else "No file yet")
+        if self.is_changed():
+            said = "Not saved yet: Ctrl+S"
+        elif self._base is None:
+            said = "No file yet"
+        else:
+            said = f"Saved; the first {MAX_SENT_BYTES // 1024} KiB are sent" if clip(self._base).cut_bytes else "Saved"
+        self.said.setText(said)

@@ -78,6 +78,9 @@ class ModelSection(Section):
     def __init__(self) -> None:
         super().__init__()
         self._offered: tuple[tuple[tuple[str, str], ...], str] = ((), "-")
+        self._target: ChatEndpoint | None = None
+        self._waiting = ""
+        self._slots: int | None = None
         self.sign = IconLabel("", size=12)
         self.state = Label("", "label", "text3")
         self.model = ModelSelect()
@@ -134,19 +137,29 @@ class ModelSection(Section):
             self.model.setEnabled(bool(endpoints))
             self.model.blockSignals(False)
             self.model.update()
-        self._show_state(target, waiting)
+        if target is None or self._target is None or target.id != self._target.id:
+            self._slots = None
+        self._target, self._waiting = target, waiting
+        self._show_state()
         self.launch.setVisible(not endpoints)
         self.model.setToolTip(plain_tooltip(one_line(target.label, 240)) if target is not None else "")
         note = target.endpoint.note if target is not None else waiting
         self.note.setText(one_line(note, 300))
         self.note.setVisible(bool(note))
 
-    def _show_state(self, target: ChatEndpoint | None, waiting: str) -> None:
+    def show_slots(self, slots: int | None) -> None:
+        """How many questions the server answers at once, once that is known; None is not known."""
+        if slots != self._slots:
+            self._slots = slots
+            self._show_state()
+
+    def _show_state(self) -> None:
+        target, waiting = self._target, self._waiting
         tint: Token = "ok" if target is not None else "text3"
         words = "loading" if waiting else "not ready"
         if target is not None:
             pool = target.pool()
-            slots = pool.slots if pool is not None else None
+            slots = self._slots or (pool.slots if pool is not None else None)
             words = f"ready, {count(slots)} slot{'s' if slots != 1 else ''}" if slots else "ready"
         self.sign.set_icon("check" if target is not None else "", tint)
         self.state.set_tint(tint)

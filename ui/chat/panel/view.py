@@ -126,6 +126,7 @@ class SettingsPanel(QWidget):
 
     def show_context(self, use: ContextUse, files: int | None = None) -> None:
         """Show how full the context is; `files` is how many files go along."""
+        self.model.show_slots(use.pool.slots if use.pool is not None else None)
         self.context.show_use(use, files)
 
     def show_sent(self, sent: SentContext | None, said: Callable[[int], str]) -> None:

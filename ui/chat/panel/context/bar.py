@@ -83,8 +83,7 @@ class WindowBar(QWidget):
             _draw(painter, cell, piece)
             left += width
         painter.restore()
-        if self.level() != "border":
-            box(painter, bar, theme.RADIUS_BAR, None, pen(color(self.level())))
+        box(painter, bar, theme.RADIUS_BAR, None, pen(color(self.level())))
 
 
 def _draw(painter: QPainter, cell: QRectF, piece: Piece) -> None:

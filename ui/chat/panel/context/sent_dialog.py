@@ -5,19 +5,14 @@ The one rule: all of it is plain text; nothing here changes the chat, from which
 
 from __future__ import annotations
 
-from typing import Final
-
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog, QPlainTextEdit, QVBoxLayout, QWidget
 
 from ui import theme
 from ui.chat.panel.section import row
 from ui.font import font
-from ui.text import cut
 from ui.widgets.button import Button
 from ui.widgets.label import Label
-
-MAX_CHARS: Final = 400_000
 
 
 class SentDialog(QDialog):
@@ -33,13 +28,13 @@ class SentDialog(QDialog):
         self.text.setReadOnly(True)
         self.text.setFont(font("dense"))
         self.text.setAccessibleName("What was sent, and what was not")
-        self.text.setPlainText(cut(text, MAX_CHARS))
+        self.text.setPlainText(text)
         close = Button("Close", kind="primary")
         close.clicked.connect(self.accept)
         column = QVBoxLayout(self)
         column.setContentsMargins(20, 18, 20, 16)
         column.setSpacing(theme.GAP)
         column.addWidget(Label(words, "object_title", "text", is_wrapped=True))
-        column.addWidget(Label("Of the chat itself nothing was deleted.", "dense", "text2"))
+        column.addWidget(Label("Nothing of the chat itself was deleted.", "dense", "text2"))
         column.addWidget(self.text, 1)
         column.addLayout(row(close, stretch_after=0))

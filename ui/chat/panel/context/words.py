@@ -6,11 +6,15 @@ The one rule: a figure that nobody told is left out or called n/a with its reaso
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from sparkdesk.core.chat.context import ContextUse, SentContext, WindowPolicy
+from sparkdesk.core.plain_text import reveal_hidden
 from ui.chat.panel.context.bar import Piece
 from ui.text import count, is_known, one_line, percent, pool
 
+MAX_CHARS: Final = 400_000
+"""Of what is shown to be read; more would only keep the window busy."""
 POLICIES: tuple[tuple[WindowPolicy, str, str], ...] = (
     (WindowPolicy.WHOLE, "Ask me", "All of it is sent; you are asked when it is full."),
     (WindowPolicy.SLIDING, "Sliding window", "The oldest turns are not sent; they stay here."),
@@ -111,12 +115,12 @@ def sent_text(sent: SentContext, said: Callable[[int], str]) -> str:
     """Everything that stood in place of turns, to be read; `said` gives the words of a turn by its number."""
     blocks = []
     if sent.note:
-        blocks.append(one_line(sent.note, 2000))
+        blocks.append(sent.note)
     if sent.summary:
-        blocks.append(f"SENT INSTEAD: A SUMMARY BY THE MODEL\n\n{sent.summary}")
+        blocks.append(f"Sent in their place, summed up by the model:\n\n{sent.summary}")
     for excerpt in sent.excerpts:
-        source = one_line(excerpt.source, 120) or f"turn {excerpt.turn}"
-        blocks.append(f"SENT: FROM {source}, nearness {excerpt.nearness:.2f}\n\n{excerpt.text}")
+        source = one_line(excerpt.source, 120) or f"turn {excerpt.turn + 1}"
+        blocks.append(f"Sent from {source}, nearness {excerpt.nearness:.2f}:\n\n{excerpt.text}")
     for number in sent.left_out:
-        blocks.append(f"NOT SENT AS IT IS: TURN {number}\n\n{said(number) or 'not here any more'}")
-    return "\n\n\n".join(blocks)
+        blocks.append(f"Not sent as it is, turn {number + 1}:\n\n{said(number) or 'not here any more'}")
+    return reveal_hidden("\n\n\n".join(blocks)[:MAX_CHARS])

@@ -124,7 +124,7 @@ class SamplingSection(Section):
         return holder
 
     def _wire(self) -> None:
-        self.head.toggled.connect(self.inner.setVisible)
+        self.head.toggled.connect(self._on_fold)
         self.reset.clicked.connect(self.give_back)
         for key, knob in self.knobs.items():
             knob.changed.connect(lambda key=key: self._on_knob(key))
@@ -133,6 +133,10 @@ class SamplingSection(Section):
         self.seed_dot.clicked.connect(lambda: self._take(seed=self._default.seed))
         self.stops.editingFinished.connect(self._on_stops)
         self.stops_dot.clicked.connect(lambda: self._take(stop=self._default.stop))
+
+    def _on_fold(self, is_open: bool) -> None:
+        self.inner.setVisible(is_open)
+        self._show_head()
 
     def show_sampling(self, sampling: Sampling, default: Sampling) -> None:
         """Show what is set, beside what the model starts with. What is being typed stays."""
@@ -221,4 +225,6 @@ class SamplingSection(Section):
         )
         others = sum(1 for key in SHOWN[1:] if getattr(sampling, key) != getattr(self._default, key))
         self.head.set_summary(f"temperature {heat}" + (f", {others} more changed" if others else ""))
-        self.reset.setVisible(any(getattr(sampling, key) != getattr(self._default, key) for key in SHOWN))
+        is_changed = any(getattr(sampling, key) != getattr(self._default, key) for key in SHOWN)
+        # Folded, the line needs its room for what is set.
+        self.reset.setVisible(is_changed and self.head.isChecked())

@@ -1,8 +1,8 @@
 """Streaming Markdown into blocks: those that are closed never change, and one at the end is still open.
 
 The one rule: lossless and the same for every way of cutting the text. The sources of all blocks and of the open one
-joined give the text back, and no block, open or closed, is larger than `MAX_BLOCK_CHARS` by more than one piece of
-line, because laying out text costs more than linear time.
+joined give the text back, and no block, open or closed, is larger than its kind's limit by more than one piece of
+line, because laying out text costs more than linear time. What a token costs does not grow with the text before it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 MAX_BLOCK_CHARS = 8_192
+MAX_CODE_CHARS = 65_536
+"""Of code, whose lines are cheap to lay out: a file that is asked for comes as one block that can be copied whole."""
 MAX_PIECE_CHARS = 4_096
 """A longer line is taken in pieces of this size."""
 
@@ -23,7 +25,11 @@ _ITEM = re.compile(r"^ *(?:[-*+]|\d{1,9}[.)])(?:[ \t]|\r?\n?$)")
 _FIRST_ITEM = re.compile(r"^ {0,3}(?:[-*+]|1[.)])[ \t]+\S")
 _QUOTE = re.compile(r"^ {0,3}>")
 _TABLE_RULE = re.compile(r"^ {0,3}\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*\r?\n?$")
-_LANGUAGE = re.compile(r"^[A-Za-z0-9_+#.-]{1,24}")
+_LANGUAGE = re.compile(r"^[A-Za-z0-9_+#.-]{1,24}(?=[\s:,{]|$)")
+_TITLE = re.compile(r"^(?:title|file|filename|name)=[\"']?([^\"']+)")
+_FORMULA = re.compile(
+    r"^ {0,3}(?:\$\$|\\\[|\\begin\{((?:equation|align|gather|multline|eqnarray|cases|[bpvVB]?matrix)\*?)\})"
+)
 
 
 class BlockKind(StrEnum):
@@ -36,6 +42,8 @@ class BlockKind(StrEnum):
     TABLE = "table"
     QUOTE = "quote"
     RULE = "rule"
+    FORMULA = "formula"
+    """Lines between `$$`, `\\[` and `\\]`, or the ends of a LaTeX environment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +56,8 @@ class Block:
     language: str = ""
     title: str = ""
     """What stood after a fence's language, e.g. a file name."""
+    part: int = 0
+    """Counts from 1 the further parts of a code that was too large for one block."""
 
 
 class MarkdownSplitter:
@@ -62,6 +72,11 @@ class MarkdownSplitter:
         self._open_chars = 0
         self._kind: BlockKind | None = None
         self._fence = ""
+        self._inside: list[str] = []
+        """Of an open code block: the lines inside the fence, each without the fence's own indentation."""
+        self._part = 0
+        self._closer = ""
+        """What ends the open formula."""
         self._indent = 0
         self._language = ""
         self._title = ""
@@ -120,19 +135,21 @@ class MarkdownSplitter:
         """What is open, to be shown as plain text: for code the lines inside the fence."""
         if self._kind is not BlockKind.CODE:
             return self.tail.strip("\r\n")
-        return self._code([*self._open, self._line])
+        line = self._line
+        if not self._is_mid_line:
+            # What may become the end of the fence is not shown until it turns out to be none.
+            is_fence = bool(line.strip()) and set(line.strip()) == {self._fence[:1]}
+            line = "" if is_fence else self._unindented(line)
+        return "".join([*self._inside, line]).rstrip("\r\n")
 
     def _take(self, line: str, closed: list[Block]) -> None:
         was_mid_line, self._is_mid_line = self._is_mid_line, not line.endswith("\n")
-        if was_mid_line:
+        if self._kind is BlockKind.CODE:
+            self._take_code(line, closed, was_mid_line=was_mid_line)
+        elif was_mid_line:
             if self._kind is None:
                 self._kind = BlockKind.PARAGRAPH
             self._keep(line, closed)
-        elif self._kind is BlockKind.CODE:
-            is_end = self._is_end(line)
-            self._keep(line, closed)
-            if is_end:
-                self._close(closed)
         elif not line.strip():
             self._take_blank(line, closed)
         else:
@@ -140,6 +157,21 @@ class MarkdownSplitter:
                 self._close(closed)
             self._begin_or_join(line, closed)
         self._is_after_blank = not line.strip()
+
+    def _take_code(self, line: str, closed: list[Block], *, was_mid_line: bool) -> None:
+        is_end = not was_mid_line and self._is_end(line)
+        if not is_end:
+            self._inside.append(line if was_mid_line else self._unindented(line))
+        self._keep(line, closed)
+        if is_end:
+            self._close(closed)
+
+    def _unindented(self, line: str) -> str:
+        """A line of code without as many spaces as stand before its fence."""
+        indent = 0
+        while indent < self._indent and line[indent : indent + 1] == " ":
+            indent += 1
+        return line[indent:]
 
     def _take_blank(self, line: str, closed: list[Block]) -> None:
         self._keep(line, closed)
@@ -155,7 +187,8 @@ class MarkdownSplitter:
         self._keep(line, closed)
         if is_underline:
             self._kind = BlockKind.HEADING
-        if self._kind in (BlockKind.HEADING, BlockKind.RULE):
+        is_formula_end = self._kind is BlockKind.FORMULA and self._said > 1 and self._closer in line
+        if self._kind in (BlockKind.HEADING, BlockKind.RULE) or is_formula_end:
             self._close(closed)
 
     def _is_table_rule(self, line: str) -> bool:
@@ -169,8 +202,9 @@ class MarkdownSplitter:
             info = fence[3].strip()
             language = _LANGUAGE.match(info)
             self._language = language[0] if language else ""
-            self._title = info[len(self._language) :].strip()[:80]
-            # The fence is no content: it is kept apart by `_code`, which leaves the first kept line out.
+            title = info[len(self._language) :].strip(" \t:,")
+            told = _TITLE.match(title)
+            self._title = (told[1] if told else title)[:80]
         elif _HEADING.match(line):
             self._kind = BlockKind.HEADING
         elif _RULE.match(line):
@@ -179,12 +213,16 @@ class MarkdownSplitter:
             self._kind = BlockKind.QUOTE
         elif _ITEM.match(line):
             self._kind = BlockKind.LIST
+        elif closer := _formula_closer(line):
+            self._kind, self._closer = BlockKind.FORMULA, closer
         else:
             self._kind = BlockKind.PARAGRAPH
 
     def _goes_on(self, line: str) -> bool:
         """Whether a line that is not blank belongs to the open block, which is not code."""
-        if _FENCE.match(line):
+        if self._kind is BlockKind.FORMULA:
+            return True
+        if _FENCE.match(line) or (_formula_closer(line) and not line.startswith(" ")):
             return False
         if self._kind is BlockKind.TABLE:
             return "|" in line
@@ -206,43 +244,47 @@ class MarkdownSplitter:
             self._head = self._head or line
         self._open.append(line)
         self._open_chars += len(line)
-        if self._open_chars >= MAX_BLOCK_CHARS:
+        if self._open_chars >= (MAX_CODE_CHARS if self._kind is BlockKind.CODE else MAX_BLOCK_CHARS):
             self._split(closed)
 
     def _split(self, closed: list[Block]) -> None:
         """Close a block that has grown too large; what follows goes on as the same kind."""
-        kind, fence = self._kind, (self._fence, self._indent, self._language, self._title)
+        kind, part = self._kind, self._part + 1
+        fence = (self._fence, self._indent, self._language, self._title)
         self._close(closed)
         if kind is BlockKind.CODE:
-            self._kind = kind
+            self._kind, self._part = kind, part
             self._fence, self._indent, self._language, self._title = fence
-            # An empty first line stands where the fence would be.
-            self._open, self._said = [""], 1
 
     def _close(self, closed: list[Block]) -> None:
         source = "".join(self._open)
         kind = self._kind or BlockKind.PARAGRAPH
-        text = self._code(self._open) if kind is BlockKind.CODE else source.strip("\r\n")
+        text = ("".join(self._inside).rstrip if kind is BlockKind.CODE else source.strip)("\r\n")
         if source:
-            closed.append(Block(kind, source, text, self._language, self._title))
+            # A last part that is only the fence's end has nothing to show, not even a language.
+            language = self._language if text or not self._part else ""
+            words = (self._title, f"part {self._part + 1}" if self._part else "")
+            title = ", ".join(word for word in words if word)
+            closed.append(Block(kind, source, text, language, title, self._part))
         self._open = []
+        self._inside = []
+        self._part = 0
+        self._closer = ""
         self._open_chars = 0
         self._kind = None
         self._fence = self._language = self._title = ""
         self._is_after_blank = False
         self._said, self._head = 0, ""
 
-    def _code(self, lines: list[str]) -> str:
-        """The lines inside the fence, each without the fence's own indentation."""
-        start = 0
-        while start < len(lines) and lines[start] and not lines[start].strip():
-            start += 1
-        inside = lines[start + 1 :]
-        if inside and self._is_end(inside[-1]):
-            inside = inside[:-1]
-        margin = " " * self._indent
-        return "".join(line.removeprefix(margin) for line in inside).rstrip("\r\n")
-
     def _is_end(self, line: str) -> bool:
         bare = line.strip()
         return bool(bare) and set(bare) == {self._fence[:1]} and len(bare) >= len(self._fence)
+
+
+def _formula_closer(line: str) -> str:
+    """What will end the formula that this line opens; "" when it opens none or ends it itself."""
+    found = _FORMULA.match(line)
+    if found is None:
+        return ""
+    closer = f"\\end{{{found[1]}}}" if found[1] else "$$" if found[0].endswith("$") else "\\]"
+    return "" if closer in line[found.end() :] else closer

@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparkdesk.core.chat.markdown_block import MAX_BLOCK_CHARS, MAX_PIECE_CHARS, Block, BlockKind, MarkdownSplitter
+from sparkdesk.core.chat.markdown_block import (
+    MAX_BLOCK_CHARS,
+    MAX_CODE_CHARS,
+    MAX_PIECE_CHARS,
+    Block,
+    BlockKind,
+    MarkdownSplitter,
+)
 
 
 def split(*pieces: str) -> list[Block]:
@@ -89,6 +96,12 @@ def test_a_mixed_text_falls_into_its_blocks() -> None:
         ("\n\n\n", []),
         ("", []),
         ("a\r\n\r\nb\r\n", ["paragraph", "paragraph"]),
+        ("so:\n$$\na\n- b\n$$\nthen", ["paragraph", "formula", "paragraph"]),
+        ("\\[\n# a\n\\]\nb", ["formula", "paragraph"]),
+        ("\\begin{align*}\n> a\n\\end{align*}\nb", ["formula", "paragraph"]),
+        ("$$ a $$\nb", ["paragraph"]),
+        ("$$\na\n\nb", ["formula", "paragraph"]),
+        ("- a\n  $$\n  b\n  $$\n- c", ["list"]),
     ],
 )
 def test_kinds(text: str, expected: list[str]) -> None:
@@ -105,11 +118,12 @@ def test_a_fence_that_never_closes_is_code_to_the_end() -> None:
     assert code.text == "x\n``"
 
 
-@pytest.mark.parametrize("size", range(MAX_BLOCK_CHARS - 12, MAX_BLOCK_CHARS + 6))
+@pytest.mark.parametrize("size", range(MAX_CODE_CHARS - 12, MAX_CODE_CHARS + 6))
 def test_a_block_that_is_full_just_at_its_fence_still_ends(size: int) -> None:
-    blocks = split("```\n" + "x" * 4000 + "\n" + "y\n" * ((size - 4005) // 2) + "```\nafter\n")
+    blocks = split("```py\n" + "x" * 4000 + "\n" + "y\n" * ((size - 4007) // 2) + "```\nafter\n")
     assert blocks[-1].kind is BlockKind.PARAGRAPH
     assert blocks[-1].text == "after"
+    assert not [block for block in blocks if block.language and not block.text]
 
 
 def test_an_empty_code_block_is_closed_by_its_fence() -> None:
@@ -134,24 +148,30 @@ def test_a_paragraph_stays_open_until_the_blank_line() -> None:
     assert splitter.tail == ""
 
 
-@pytest.mark.parametrize("text", ["x" * 100_000, "word " * 20_000, "```\n" + "y" * 60_000, "```\n" + "line\n" * 20_000])
+@pytest.mark.parametrize(
+    "text", ["x" * 100_000, "word " * 20_000, "```\n" + "y" * 160_000, "```\n" + "line\n" * 40_000]
+)
 def test_endless_lines_and_blocks_are_split_and_nothing_is_lost(text: str) -> None:
     splitter = MarkdownSplitter()
     blocks = []
     for start in range(0, len(text), 1000):
         blocks += splitter.feed(text[start : start + 1000])
-        assert len(splitter.tail) <= MAX_BLOCK_CHARS + MAX_PIECE_CHARS
+        limit = MAX_CODE_CHARS if splitter.kind is BlockKind.CODE else MAX_BLOCK_CHARS
+        assert len(splitter.tail) <= limit + MAX_PIECE_CHARS
     blocks += splitter.finish()
     assert "".join(block.source for block in blocks) == text
     assert len({block.kind for block in blocks}) == 1
-    assert all(len(block.source) <= MAX_BLOCK_CHARS + MAX_PIECE_CHARS for block in blocks)
+    limit = MAX_CODE_CHARS if blocks[0].kind is BlockKind.CODE else MAX_BLOCK_CHARS
+    assert all(len(block.source) <= limit + MAX_PIECE_CHARS for block in blocks)
 
 
 def test_a_long_code_block_that_was_split_still_ends_at_its_fence() -> None:
-    blocks = split("```py\n" + "x = 1\n" * 6000 + "```\nafter\n")
+    blocks = split("```py\n" + "x = 1\n" * 30_000 + "```\nafter\n")
     assert [block.kind.value for block in blocks] == ["code"] * (len(blocks) - 1) + ["paragraph"]
     assert all(block.language == "py" for block in blocks[:-1])
-    assert "".join(block.text + "\n" for block in blocks[:-1]) == "x = 1\n" * 6000
+    assert "".join(block.text + "\n" for block in blocks[:-1]) == "x = 1\n" * 30_000
+    assert [block.part for block in blocks] == [0, 1, 2, 0]
+    assert [block.title for block in blocks] == ["", "part 2", "part 3", ""]
 
 
 PIECES = st.lists(
@@ -175,6 +195,11 @@ PIECES = st.lists(
             "| - |",
             "\t",
             "*",
+            "$$",
+            "\\[",
+            "\\]",
+            "\\begin{align}",
+            "\\end{align}",
         ]
     ),
     max_size=40,
@@ -197,3 +222,36 @@ def test_blocks_and_tail_are_the_text_at_every_moment(text: str) -> None:
     for end, char in enumerate(text, 1):
         closed += "".join(block.source for block in splitter.feed(char))
         assert closed + splitter.tail == text[:end]
+
+
+def test_a_file_name_is_told_however_the_model_wrote_it() -> None:
+    heads = ["rust src/a.rs", "rust:src/a.rs", 'rust title="src/a.rs"', "rust filename=src/a.rs", "src/a.rs"]
+    blocks = [split(f"```{head}\nx\n```\n")[0] for head in heads]
+    assert [block.title for block in blocks] == ["src/a.rs"] * 5
+    assert [block.language for block in blocks] == ["rust"] * 4 + [""]
+
+
+def test_the_end_of_a_fence_is_not_shown_while_it_is_written() -> None:
+    splitter = MarkdownSplitter()
+    splitter.feed("```\nx = 1\n``")
+    assert splitter.open_text == "x = 1"
+    splitter.feed("a")
+    assert splitter.open_text == "x = 1\n``a"
+
+
+@given(text=PIECES)
+def test_what_is_shown_of_an_open_code_only_grows(text: str) -> None:
+    splitter = MarkdownSplitter()
+    splitter.feed("```\n")
+    before = ""
+    for char in text:
+        closed = splitter.feed(char)
+        if closed or splitter.kind is not BlockKind.CODE:
+            return
+        assert splitter.open_text.startswith(before)
+        before = splitter.open_text
+
+
+def test_spaces_inside_a_long_line_of_indented_code_are_kept() -> None:
+    line = "x" * MAX_PIECE_CHARS + "   y"
+    assert split(f"  ```\n  {line}\n  ```\n")[0].text == line

@@ -9,6 +9,7 @@ stage either really happened or ends the tour with an error.
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import random
 import time
@@ -24,7 +25,8 @@ from sparkdesk.app.desktop import Desktop
 from sparkdesk.app.folder import require_folders
 from sparkdesk.app.loop import run_in_loop
 from sparkdesk.app.window import OpenedWindow, WindowOptions, open_window, require_screen, wait_for_first_frame
-from sparkdesk.core.chat.session import Turn, TurnState
+from sparkdesk.core.chat.message import Message
+from sparkdesk.core.chat.session import Turn, TurnState, request_messages
 from sparkdesk.core.cluster.node import NodeStatus
 from sparkdesk.core.errors import SparkDeskError
 from sparkdesk.core.jobs.appraisal.judge import sentence
@@ -263,7 +265,7 @@ class Tour:
         self.picture("speed")
 
     async def _chat(self, job: JobStatus) -> None:
-        word = random.choice(WORDS)
+        word = random.choice(WORDS)  # another one each time: an answer that was stored or made up cannot be about it
         question = f"Write two short sentences about a {word}."
         before = await self._generated(job)
         self._desktop.pages.chat_with(job.job_id)
@@ -280,6 +282,7 @@ class Tour:
         if turn.state is not TurnState.DONE or not turn.text.strip() or turn.timing is None:
             raise TourFailed(turn.error or "The answer was cut off", remedy=turn.remedy or "Look at the server's log.")
         timing = turn.timing
+        await self._require_asked(job, turn, question, word)
         self._say(f"Answer: {' '.join(turn.text.split())}")
         self._say(
             f"TTFT {timing.ttft_s * 1000:.0f} ms, {timing.tokens_per_s:.1f} tok/s, {timing.completion_tokens} tokens"
@@ -291,6 +294,33 @@ class Tour:
                 remedy="One of the two is wrong: look at the server's /metrics.",
             )
         self._say(f"The server's own counter agrees: {counted:.0f} tokens generated")
+
+    async def _require_asked(self, job: JobStatus, answer: Turn, question: str, word: str) -> None:
+        """The answer stands below the question with the word, and the server read as many tokens as it has."""
+        page = self._desktop.pages.chat_page
+        assert page is not None
+        asked = next((turn for turn in page.model.turns if turn.number == answer.parent), None)
+        if asked is None or asked.text != question or word not in asked.text:
+            raise TourFailed("The answer is not to the question", remedy="Look at the picture of the chat.")
+        conversation = page.model.conversation
+        assert conversation is not None
+        wanted = await self._prompt_tokens(job, request_messages((asked,), conversation.settings.value.system_prompt))
+        read = answer.usage.prompt_tokens if answer.usage is not None else None
+        if read != wanted:
+            raise TourFailed(
+                f"The server read {read} tokens, the question with its template has {wanted}",
+                remedy="It was asked something else: look at the server's log.",
+            )
+        self._say(f"The server was asked about the {word}: it read {read} tokens, as many as the question has")
+
+    async def _prompt_tokens(self, job: JobStatus, messages: tuple[Message, ...]) -> int:
+        """How many tokens the server's own template and tokenizer make of these messages."""
+        said = [{"role": message.role.value, "content": message.text} for message in messages]
+        async with self._stack.launcher.client(job.job_id) as client:
+            _, prompt = await client.post("/apply-template", {"messages": said})
+            text = str(json.loads(prompt).get("prompt", ""))
+            _, tokens = await client.post("/tokenize", {"content": text, "add_special": True, "parse_special": True})
+        return len(json.loads(tokens).get("tokens", ()))
 
     async def _answer(self) -> Turn:
         page = self._desktop.pages.chat_page

@@ -18,6 +18,7 @@ SAID = (
     r"Model server ready after [0-9.]+ s: a first token was generated",
     r"Speed of a fixed request: [0-9.]+ tok/s\b.*",
     r"Question: Write two short sentences about a \w+\.",
+    r"The server was asked about the \w+: it read [0-9]+ tokens, as many as the question has",
     r"Answer: \w.*",
     r"TTFT [0-9]+ ms, [0-9.]+ tok/s, [0-9]+ tokens",
     r"The server's own counter agrees: [0-9]+ tokens generated",

@@ -6,13 +6,15 @@ answer says so: such a server may repeat itself or begin anew.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 
 from sparkdesk.core.chat.message import Role
 from sparkdesk.core.chat.session import Turn, TurnState
 
 ASK_WORDS = "Continue exactly where you stopped. Repeat nothing and begin with the very next word."
-ASKED_NOTE = "Continued by asking in words: this server is not known to write on where an answer ends."
+CONTINUED_NOTE = "Continued: the figures are of the last part"
+ASKED_NOTE = "Continued by asking in words: this server is not known to write on where an answer ends"
 
 
 class ContinueWay(StrEnum):
@@ -40,3 +42,31 @@ def can_continue(turn: Turn) -> bool:
         return False
     is_short = turn.state is TurnState.DONE and turn.finish_reason == "length"
     return is_short or turn.state in (TurnState.STOPPED, TurnState.CUT_OFF)
+
+
+def begin_again(turn: Turn, way: ContinueWay, label: str) -> Turn:
+    """The answer as it is while the model `label` goes on with it."""
+    own = (CONTINUED_NOTE, ASKED_NOTE)
+    notes = [note for note in turn.note.split("; ") if note and note not in own]
+    notes.append(CONTINUED_NOTE)
+    if way is ContinueWay.ASK:
+        notes.append(ASKED_NOTE)
+    labels = turn.label if label in turn.label.split(", then ") else f"{turn.label}, then {label}"
+    return replace(
+        turn,
+        state=TurnState.STREAMING,
+        note="; ".join(notes),
+        label=labels,
+        error="",
+        remedy="",
+        failure=None,
+        finish_reason="",
+    )
+
+
+def end_unchanged(before: Turn, ended: Turn) -> Turn:
+    """The answer as it was before nothing came of a try to go on with it: with its own figures, and why nothing came"""
+    if not ended.error:
+        return before
+    error, remedy, failure = ended.error, ended.remedy, ended.failure
+    return replace(before, state=TurnState.CUT_OFF, error=error, remedy=remedy, failure=failure)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
-from sparkdesk.core.chat.continuation import ASKED_NOTE, ContinueWay, can_continue, continue_way
+from sparkdesk.core.chat.continuation import ContinueWay, begin_again, can_continue, continue_way, end_unchanged
 from sparkdesk.core.chat.event import ChatEvent
 from sparkdesk.core.chat.message import Attachment, Message, Role
 from sparkdesk.core.chat.session import ChatSettings, Turn, TurnState, question, title_of
@@ -214,14 +214,11 @@ class Conversation:
     async def continue_answer(self) -> None:
         """Have the last answer go on where it ends. Raises EndpointError when there is none that could."""
         self._require_idle()
-        target = self._require_target()
+        self._require_target()
         if self.continuation is None:
             raise EndpointError("This answer cannot go on", remedy="Have it answered again.")
-        turn = self.turns.value[-1]
-        if continue_way(target.endpoint.engine) is ContinueWay.ASK and ASKED_NOTE not in turn.note:
-            turn = replace(turn, note="; ".join(part for part in (turn.note, ASKED_NOTE) if part))
         self._begin()
-        self._start_answer(turn)
+        self._start_answer(self.turns.value[-1])
 
     # Branches -----------------------------------------------------------------------------------------------
 
@@ -382,6 +379,8 @@ class Conversation:
                 ended = exchange.turn(TurnState.STOPPED)
             if ended.state in (TurnState.CUT_OFF, TurnState.FAILED):
                 target.doubt()
+            if base is not None and base.message.parts and ended.message == base.message:
+                ended = end_unchanged(base, ended)
             self._tree.put(ended)
             self._unsaved.add(turn.number)
             self._show()
@@ -395,14 +394,13 @@ class Conversation:
         if base is None:
             empty = Message(Role.ASSISTANT, ())
             return self._tree.add(Turn(empty, state=TurnState.SENT, note=note, label=label, t_ms=t_ms))
-        state = TurnState.STREAMING if base.message.parts else TurnState.SENT
-        note = base.note if base.message.parts else note
-        opened = replace(
-            base, state=state, note=note, label=label, t_ms=t_ms, error="", remedy="", failure=None, finish_reason=""
-        )
+        if base.message.parts:
+            opened = begin_again(base, continue_way(target.endpoint.engine), label)
+        else:
+            opened = Turn(base.message, TurnState.SENT, note=note, label=label, t_ms=t_ms, number=base.number)
         self._tree.put(opened)
         self._tree.end_at(opened.number)
-        return opened
+        return self._tree[opened.number]
 
     async def _add_question(self, message: Message, images: Mapping[str, bytes]) -> None:
         """Keep a question behind the last turn that is shown, and then show it."""

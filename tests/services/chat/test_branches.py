@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sparkdesk.core.chat.context import SentContext, WindowPolicy
-from sparkdesk.core.chat.continuation import ASK_WORDS, ASKED_NOTE, ContinueWay
+from sparkdesk.core.chat.continuation import ASK_WORDS, ASKED_NOTE, CONTINUED_NOTE, ContinueWay
 from sparkdesk.core.chat.message import AnswerForm, FilePart, ImagePart, Message, Sampling
 from sparkdesk.core.chat.session import Turn, TurnState
 from sparkdesk.core.errors import EndpointError
@@ -149,18 +149,20 @@ async def test_a_server_that_cannot_write_on_is_asked_in_words_that_are_not_kept
     assert [message["content"] for message in sent["messages"]] == ["Count.", "one ", ASK_WORDS]
     assert not {"continue_final_message", "add_generation_prompt"} & set(sent)
     assert texts(conversation) == ["Count.", "one one "]
-    assert conversation.turns.value[-1].note == ASKED_NOTE
+    assert conversation.turns.value[-1].note == f"{CONTINUED_NOTE}; {ASKED_NOTE}"
 
 
 async def test_a_continuation_that_fails_leaves_the_text_and_can_be_tried_again(desk: Desk) -> None:
     async with raw_server(stream(words("half"))) as server:
         conversation = desk.chats.new(target(server.port, engine="vllm"))
         await said(conversation, "Go.")
+    before = conversation.turns.value[-1]
     await conversation.continue_answer()
     await done(conversation)
     turn = conversation.turns.value[-1]
     assert (turn.text, turn.state) == ("half", TurnState.CUT_OFF)
-    assert turn.error
+    assert turn.error != before.error
+    assert (turn.timing, turn.note, turn.label) == (before.timing, before.note, before.label), "its own figures stay"
     assert conversation.continuation is ContinueWay.FLAG
 
 

@@ -305,13 +305,15 @@ class MainWindow(QMainWindow):
         self._fold()
 
     def move_region(self, step: int) -> None:
-        """Move the focus to the next region: sidebar, strip, page."""
-        regions: list[QWidget] = [self.sidebar, self.strip, self._stack]
+        """Move the focus to the next region: sidebar, strip, page, or the parts of a page that has some."""
+        parts = getattr(self._built.get(self._shown), "regions", None)
+        own: list[QWidget] = parts() if callable(parts) else [self._stack]
+        regions: list[QWidget] = [self.sidebar, self.strip, *own]
         focused = self.focusWidget()
-        now = next((i for i, region in enumerate(regions) if region.isAncestorOf(focused)), -1)
+        now = next((i for i, part in enumerate(regions) if part is focused or part.isAncestorOf(focused)), -1)
         for turn in range(1, len(regions) + 1):
             region = regions[(now + step * turn) % len(regions)]
-            first = first_focusable(region)
+            first = region if takes_tab(region) else first_focusable(region)
             if first is not None:
                 first.setFocus(Qt.FocusReason.TabFocusReason)
                 return
@@ -382,8 +384,12 @@ def first_focusable(region: QWidget) -> QWidget | None:
     """Return the top left one of the visible, enabled descendants that Tab reaches."""
     found: list[tuple[int, int, int, QWidget]] = []
     for number, part in enumerate(region.findChildren(QWidget)):
-        takes_tab = part.focusPolicy() & Qt.FocusPolicy.TabFocus.value
-        if takes_tab and part.isVisibleTo(region) and part.isEnabled():
+        if takes_tab(part) and part.isVisibleTo(region) and part.isEnabled():
             corner = part.mapTo(region, part.rect().topLeft())
             found.append((corner.y(), corner.x(), number, part))
     return min(found)[-1] if found else None
+
+
+def takes_tab(widget: QWidget) -> bool:
+    """Whether Tab stops there."""
+    return bool(widget.focusPolicy() & Qt.FocusPolicy.TabFocus.value)

@@ -62,6 +62,10 @@ class Problem(RowWidget):
             self._ticks.start()
             self._count_down()
 
+    def words(self) -> str:
+        """What is said now."""
+        return f"{self._title.text()} {self._remedy.text()} {self._costs.text()}".strip()
+
     def _make_button(self, offer: Offer) -> Button:
         button = Button(offer.title, icon=offer.icon, is_small=True, parent=self)
         button.setAccessibleDescription(offer.cost)

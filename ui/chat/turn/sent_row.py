@@ -12,7 +12,7 @@ from PySide6.QtCore import QRectF, Signal
 from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from sparkdesk.core.chat.context import Excerpt, SentContext, WindowPolicy
+from sparkdesk.core.chat.context import Excerpt, SentContext
 from ui import theme
 from ui.chat.column import RowWidget
 from ui.chat.text_row import MAX_SHOWN_CHARS, hard_wrapped
@@ -29,17 +29,23 @@ TurnWords = Callable[[int], str]
 
 def sent_title(sent: SentContext) -> str:
     """What was done with the older turns, in a few words."""
-    left, found = len(sent.left_out), len(sent.excerpts)
-    turns = f"{count(left)} older turn{'s' if left != 1 else ''}"
-    excerpts = f"{count(found)} excerpt{'s' if found != 1 else ''}"
-    were = "were" if left != 1 else "was"
-    if sent.summary:
-        return f"{turns} {were} summed up"
-    if found:
-        return f"{excerpts} of {turns} and files went along" if left else f"{excerpts} went along"
-    if left:
-        return f"{turns} {were} left out"
-    return one_line(sent.note, 160)
+    dropped = len(set(sent.left_out) - set(sent.summed_up))
+    parts = []
+    if sent.summary and sent.summed_up:
+        parts.append(f"{_turns(len(sent.summed_up))} summed up")
+    elif sent.summary:
+        parts.append("older turns were summed up")
+    if dropped:
+        parts.append(f"{_turns(dropped)} left out")
+    if sent.excerpts:
+        found = len(sent.excerpts)
+        parts.append(f"{count(found)} excerpt{'s' if found != 1 else ''} went along")
+    words = ", ".join(parts) or one_line(sent.note, 160)
+    return words[:1].upper() + words[1:]
+
+
+def _turns(number: int) -> str:
+    return f"{count(number)} older turn{'s were' if number != 1 else ' was'}"
 
 
 class Sent(RowWidget):
@@ -87,7 +93,8 @@ class Sent(RowWidget):
             ("What must be known", [one_line(sent.note, 400)] if sent.note else []),
             ("Sent for them, in the model's own words", [sent.summary] if sent.summary else []),
             ("Excerpts that were sent, the nearest first", [_excerpt(each) for each in sent.excerpts]),
-            ("Turns that were not sent as they are", self._left_out()),
+            ("Turns that it stands for", self._named(self._sent.summed_up)),
+            ("Turns that were left out", self._named(self._dropped())),
             ("The project's memory as it was sent", [sent.memory] if sent.memory else []),
         ):
             if texts:
@@ -97,10 +104,13 @@ class Sent(RowWidget):
                 column.addWidget(Label(shown, "dense", "text2", is_wrapped=True, is_selectable=True))
         self.inside.setVisible(True)
 
-    def _left_out(self) -> list[str]:
+    def _dropped(self) -> tuple[int, ...]:
+        summed_up = set(self._sent.summed_up)
+        return tuple(number for number in self._sent.left_out if number not in summed_up)
+
+    def _named(self, numbers: tuple[int, ...]) -> list[str]:
         """The first words of each turn; all of it still stands in the chat."""
-        numbers = self._sent.left_out
-        named = [f"{self._words_of(number)}" for number in numbers[:_TURNS_NAMED]]
+        named = [self._words_of(number) for number in numbers[:_TURNS_NAMED]]
         more = len(numbers) - len(named)
         return [*named, *([f"and {count(more)} more"] if more else [])]
 
@@ -131,11 +141,3 @@ class Sent(RowWidget):
 def _excerpt(excerpt: Excerpt) -> str:
     source = one_line(excerpt.source, 80) or f"turn {excerpt.turn + 1}"
     return f"{source}, nearness {excerpt.nearness:.2f}: {excerpt.text}"
-
-
-POLICY_WORDS: Final = {
-    WindowPolicy.WHOLE: "All of it is sent",
-    WindowPolicy.SLIDING: "The oldest turns are left out",
-    WindowPolicy.SUMMARISE: "Older turns are summed up",
-    WindowPolicy.RETRIEVE: "Older turns are searched",
-}

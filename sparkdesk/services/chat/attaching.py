@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import hashlib
 import json
 import logging
@@ -16,7 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from sparkdesk.core.chat.message import Attachment, FilePart, ImagePart, Message, Role, TextPart
+from sparkdesk.core.chat.message import Attachment, FilePart, ImagePart, Message, Role
 from sparkdesk.core.chat.session import Turn
 from sparkdesk.core.chat.session_json import turn_from_json, turn_to_json
 from sparkdesk.core.errors import StoreError
@@ -27,6 +26,9 @@ from sparkdesk.services.tasks import Tasks
 log = logging.getLogger(__name__)
 
 DRAFT_KIND = "draft"
+FILE_KIND = "draft_file"
+MAX_STORED_FILES = 100
+MAX_PASTE_BYTES = 1 << 20
 SAVE_AFTER_S = 1.0
 LAST_SAVE_TIMEOUT_S = 5.0
 MAX_KEPT_IMAGE_BYTES = 16 << 20
@@ -102,8 +104,13 @@ class Attaching:
         return Attached(ImagePart(name, digest, picture.media_type, *size), picture.data)
 
     async def add_text(self, text: str, name: str) -> Attached:
-        """A long paste as a file."""
-        return await self._counted(FilePart(name, text, "text/plain", len(text.encode("utf-8", "replace"))))
+        """A long paste as a file; of one without end its beginning, as of any text."""
+        data = text.encode("utf-8", "replace")
+        kept, note = text, ""
+        if len(data) > MAX_PASTE_BYTES:
+            kept = data[:MAX_PASTE_BYTES].decode("utf-8", "ignore")
+            note = f"only the first {MAX_PASTE_BYTES / 1e6:,.2f} of {len(data) / 1e6:,.2f} MB"
+        return await self._counted(FilePart(name, kept, "text/plain", len(data), note))
 
     async def count(self, part: FilePart) -> TokenCount | None:
         """What a file of a kept draft costs."""
@@ -114,19 +121,28 @@ class Attaching:
 
 
 class Drafts:
-    """The drafts of all conversations, kept in the store a moment after each change."""
+    """The drafts of all conversations, kept in the store soon after each change: a file once, the words often."""
 
     def __init__(self, *, tasks: Tasks, store: Store) -> None:
         self._tasks = tasks
         self._store = store
         self._drafts: dict[str, Draft] = {}
+        self._stored: dict[str, dict[str, Attachment]] = {}
+        """Of each conversation the attachments that are in the store, by their keys."""
         self._changed: set[str] = set()
         self._is_saving = False
 
     async def load(self) -> None:
         """Read those of an earlier run; what was written meanwhile goes before. Raises StoreError."""
-        for conversation_id, data in (await self._store.documents(DRAFT_KIND)).items():
-            self._drafts.setdefault(conversation_id, draft_from_json(data))
+        words = await self._store.documents(DRAFT_KIND)
+        files = await self._store.documents(FILE_KIND)
+        for conversation_id, data in words.items():
+            draft, stored = draft_from_json(data, conversation_id, files)
+            self._drafts.setdefault(conversation_id, draft)
+            self._stored[conversation_id] = stored
+        known = {_place(each, key) for each, stored in self._stored.items() for key in stored}
+        for place in files.keys() - known:
+            await self._store.remove_document(FILE_KIND, place)  # of a save that did not come to its end
 
     def of(self, conversation_id: str) -> Draft:
         """The draft of this conversation; an empty one when there is none."""
@@ -148,15 +164,29 @@ class Drafts:
         """Write what was not written yet. Raises StoreError."""
         while self._changed:
             conversation_id = self._changed.pop()
-            draft = self._drafts.get(conversation_id)
             try:
-                if draft is None:
-                    await self._store.remove_document(DRAFT_KIND, conversation_id)
-                else:
-                    await self._store.save_document(DRAFT_KIND, conversation_id, draft_to_json(draft))
+                await self._save(conversation_id, self.of(conversation_id))
             except (StoreError, asyncio.CancelledError):
                 self._changed.add(conversation_id)
                 raise
+
+    async def _save(self, conversation_id: str, draft: Draft) -> None:
+        stored = self._stored.setdefault(conversation_id, {})
+        keys = {known: key for key, known in stored.items()}
+        kept = {keys.get(part) or _key(part): part for part in _kept_parts(draft)}
+        for key, part in kept.items():
+            if key not in stored:
+                data = file_to_json(part, draft.images)
+                await self._store.save_document(FILE_KIND, _place(conversation_id, key), data)
+                stored[key] = part
+        if draft.is_empty:
+            await self._store.remove_document(DRAFT_KIND, conversation_id)
+        else:
+            words = json.dumps({"text": draft.text, "files": list(kept)}).encode()
+            await self._store.save_document(DRAFT_KIND, conversation_id, words)
+        for key in stored.keys() - kept.keys():
+            await self._store.remove_document(FILE_KIND, _place(conversation_id, key))
+            del stored[key]
 
     async def _save_soon(self) -> None:
         try:
@@ -180,28 +210,66 @@ class Drafts:
             log.warning("a draft is not kept: %s", error)
 
 
-def draft_to_json(draft: Draft) -> bytes:
-    """The draft as one JSON object, its images in it as far as there is room."""
-    images, room = {}, MAX_KEPT_IMAGE_BYTES
-    for digest, data in draft.images.items():
-        if len(data) <= room:
-            room -= len(data)
-            images[digest] = base64.b64encode(data).decode("ascii")
-    kept = tuple(part for part in draft.attachments if not isinstance(part, ImagePart) or part.digest in images)
-    turn = Turn(Message(Role.USER, (TextPart(draft.text), *kept)))
-    return json.dumps({"turn": turn_to_json(turn).decode("utf-8", "replace"), "images": images}).encode()
+def _place(conversation_id: str, key: str) -> str:
+    return f"{conversation_id}/{key}"
 
 
-def draft_from_json(data: bytes) -> Draft:
-    """The draft that was stored; what cannot be read is left out."""
+def _key(part: Attachment) -> str:
+    """A name for the part that another part does not have."""
+    told = f"{part.name}\0{part.digest}" if isinstance(part, ImagePart) else f"{part.name}\0{part.note}\0{part.text}"
+    return hashlib.sha256(told.encode("utf-8", "replace")).hexdigest()[:32]
+
+
+def _kept_parts(draft: Draft) -> list[Attachment]:
+    """What is kept of the attachments: images as far as there is room."""
+    kept: list[Attachment] = []
+    room = MAX_KEPT_IMAGE_BYTES
+    for part in draft.attachments:
+        if isinstance(part, ImagePart):
+            size = len(draft.images.get(part.digest, b""))
+            if not 0 < size <= room:
+                continue
+            room -= size
+        kept.append(part)
+    return kept
+
+
+def file_to_json(part: Attachment, images: Mapping[str, bytes]) -> bytes:
+    """One attachment as a JSON object, an image with its bytes."""
+    data = images.get(part.digest, b"") if isinstance(part, ImagePart) else b""
+    turn = turn_to_json(Turn(Message(Role.USER, (part,)))).decode("utf-8", "replace")
+    return json.dumps({"turn": turn, "data": base64.b64encode(data).decode("ascii")}).encode()
+
+
+def file_from_json(stored: bytes) -> tuple[Attachment, bytes] | None:
+    """The attachment that was stored and an image's bytes; None when it cannot be read."""
     try:
-        stored = json.loads(data)
-        turn = turn_from_json(stored["turn"].encode())
-        images = {digest: base64.b64decode(text, validate=True) for digest, text in stored["images"].items()}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, binascii.Error):
-        return Draft()
-    # A digest that does not fit its bytes would name another image.
-    images = {digest: raw for digest, raw in images.items() if hashlib.sha256(raw).hexdigest() == digest}
-    parts = turn.message.attachments
-    kept = tuple(part for part in parts if not isinstance(part, ImagePart) or part.digest in images)
-    return Draft(turn.text, kept, images)
+        told = json.loads(stored)
+        (part,) = turn_from_json(told["turn"].encode()).message.attachments
+        data = base64.b64decode(told["data"], validate=True)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+    # Bytes under a digest that is not theirs would be another image than the one that was shown.
+    if isinstance(part, ImagePart) and hashlib.sha256(data).hexdigest() != part.digest:
+        return None
+    return part, data
+
+
+def draft_from_json(
+    stored: bytes, conversation_id: str, files: Mapping[str, bytes]
+) -> tuple[Draft, dict[str, Attachment]]:
+    """The draft that was stored, with its attachments by their keys; what cannot be read is left out."""
+    try:
+        told = json.loads(stored)
+        text, keys = str(told["text"]), [str(key) for key in told["files"]][:MAX_STORED_FILES]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return Draft(), {}
+    parts: dict[str, Attachment] = {}
+    images: dict[str, bytes] = {}
+    for key in keys:
+        found = file_from_json(files.get(_place(conversation_id, key), b""))
+        if found is not None:
+            parts[key] = found[0]
+            if isinstance(found[0], ImagePart):
+                images[found[0].digest] = found[1]
+    return Draft(text, tuple(parts.values()), images), parts

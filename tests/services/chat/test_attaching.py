@@ -18,13 +18,15 @@ from sparkdesk.infra.attachment_file import AttachmentFiles
 from sparkdesk.infra.store import SqliteStore
 from sparkdesk.services.chat.attaching import (
     DRAFT_KIND,
+    FILE_KIND,
     MAX_KEPT_IMAGE_BYTES,
+    MAX_PASTE_BYTES,
     Attaching,
     Draft,
     Drafts,
     Picture,
     draft_from_json,
-    draft_to_json,
+    file_from_json,
 )
 from sparkdesk.services.chat.context.token_count import TokenCount
 from sparkdesk.services.tasks import Tasks
@@ -139,30 +141,97 @@ async def test_many_keystrokes_are_written_once() -> None:
     assert len(tasks.names) == 1
     assert await store.documents(DRAFT_KIND) == {}
     await drafts.save()
-    assert draft_from_json((await store.documents(DRAFT_KIND))["chat"]) == Draft("x" * 49)
+    assert draft_from_json((await store.documents(DRAFT_KIND))["chat"], "chat", {})[0] == Draft("x" * 49)
     await tasks.close()
     await store.close()
 
 
-def test_images_beyond_the_limit_are_left_out_with_their_names() -> None:
+async def stored_of(drafts: Draft) -> tuple[bytes, dict[str, bytes]]:
+    """A draft as it lies in the store: its words, and its files by their places."""
+    tasks, store = Tasks(), SqliteStore(None)
+    await store.open()
+    kept = Drafts(tasks=tasks, store=store)
+    kept.keep("chat", drafts)
+    await kept.save()
+    words, files = await store.documents(DRAFT_KIND), await store.documents(FILE_KIND)
+    await tasks.close()
+    await store.close()
+    return words["chat"], files
+
+
+async def test_a_file_is_written_once_however_much_is_typed_and_goes_with_its_draft() -> None:
+    tasks, store = Tasks(), SqliteStore(None)
+    await store.open()
+    drafts = Drafts(tasks=tasks, store=store)
+    file = FilePart("long.txt", "words " * 100_000, "text/plain", 600_000)
+    drafts.keep("chat", Draft("a", (file,)))
+    await drafts.save()
+    (place,) = await store.documents(FILE_KIND)
+    await store.save_document(FILE_KIND, place, b"untouched")
+    drafts.keep("chat", Draft("ab", (file,)))
+    await drafts.save()
+    assert await store.documents(FILE_KIND) == {place: b"untouched"}
+    assert len((await store.documents(DRAFT_KIND))["chat"]) < 100
+    drafts.keep("chat", Draft())
+    await drafts.save()
+    assert await store.documents(FILE_KIND) == {}
+    assert await store.documents(DRAFT_KIND) == {}
+    await tasks.close()
+    await store.close()
+
+
+async def test_files_that_no_draft_names_are_swept_away(tmp_path: Path) -> None:
+    async with kept_drafts(tmp_path / "app.db") as drafts:
+        drafts.keep("chat", Draft("words", (FilePart("a.txt", "x", "text/plain", 1),)))
+        await drafts.save()
+        await drafts._store.save_document(FILE_KIND, "gone/1", b"{}")
+    async with kept_drafts(tmp_path / "app.db") as drafts:
+        assert len(await drafts._store.documents(FILE_KIND)) == 1
+        assert len(drafts.of("chat").attachments) == 1
+
+
+async def test_of_a_paste_without_end_the_beginning_is_kept_and_said() -> None:
+    found = await attaching().add_text("ä" * MAX_PASTE_BYTES, "pasted-1.txt")
+    assert isinstance(found.part, FilePart)
+    assert found.part.text == "ä" * (MAX_PASTE_BYTES // 2)
+    assert found.part.note == "only the first 1.05 of 2.10 MB"
+    assert found.part.size_bytes == 2 * MAX_PASTE_BYTES
+
+
+async def test_images_beyond_the_limit_are_left_out_with_their_names() -> None:
     first, second = image_draft(b"a" * 1000), image_draft(b"b" * MAX_KEPT_IMAGE_BYTES)
     both = Draft("Both", first.attachments + second.attachments, {**first.images, **second.images})
-    assert draft_from_json(draft_to_json(both)) == Draft("Both", first.attachments, first.images)
+    words, files = await stored_of(both)
+    assert draft_from_json(words, "chat", files)[0] == Draft("Both", first.attachments, first.images)
 
 
-def test_an_image_under_a_digest_that_is_not_its_own_is_left_out() -> None:
-    stored = draft_to_json(image_draft(b"only pixels")).replace(b"b25seSBwaXhlbHM=", b"b3RoZXIgcGl4ZWxz")
-    assert draft_from_json(stored) == Draft("What is this?")
+async def test_an_image_under_a_digest_that_is_not_its_own_is_left_out() -> None:
+    words, files = await stored_of(image_draft(b"only pixels"))
+    other = {place: data.replace(b"b25seSBwaXhlbHM=", b"b3RoZXIgcGl4ZWxz") for place, data in files.items()}
+    assert other != files
+    assert draft_from_json(words, "chat", other)[0] == Draft("What is this?")
 
 
-@given(st.binary(max_size=200) | st.sampled_from([b"{}", b'{"turn": 3}', b'{"turn": "{}", "images": {"a": 1}}', b"[]"]))
-def test_any_stored_bytes_become_a_draft(data: bytes) -> None:
-    assert draft_from_json(data).images == {}
+HOSTILE = (
+    b"{}",
+    b"[]",
+    b"null",
+    b'{"text": 3, "files": {}}',
+    b'{"text": "", "files": [[]]}',
+    b'{"turn": 3, "data": 4}',
+)
 
 
-@given(st.text(max_size=50), st.lists(st.text(max_size=20), max_size=3), st.binary(max_size=20))
-def test_a_draft_is_the_same_after_it_was_stored(text: str, names: list[str], pixels: bytes) -> None:
-    files = tuple(FilePart(name, "words", "text/plain", 5) for name in names)
+@given(st.binary(max_size=200) | st.sampled_from(HOSTILE), st.binary(max_size=50) | st.sampled_from(HOSTILE))
+def test_any_stored_bytes_become_a_draft(words: bytes, file: bytes) -> None:
+    assert draft_from_json(words, "chat", {"chat/1": file})[0].attachments == ()
+    assert file_from_json(file) is None
+
+
+@given(st.text(max_size=50), st.sets(st.text(max_size=20), max_size=3), st.binary(min_size=1, max_size=20))
+async def test_a_draft_is_the_same_after_it_was_stored(text: str, names: set[str], pixels: bytes) -> None:
+    files = tuple(FilePart(name, "words", "text/plain", 5) for name in sorted(names))
     image = image_draft(pixels)
     draft = Draft(text, (*files, *image.attachments), image.images)
-    assert draft_from_json(draft_to_json(draft)) == draft
+    words, stored = await stored_of(draft)
+    assert draft_from_json(words, "chat", stored)[0] == draft

@@ -123,15 +123,17 @@ def _paint_head(painter: QPainter, rect: QRectF, head: Head) -> None:
 def _paint_chat(painter: QPainter, rect: QRectF, line: ChatLine) -> None:
     summary = line.summary
     has_dot = summary.is_answering or line.is_unread
-    room = rect.width() - (14 if has_dot else 0) - (16 if summary.is_pinned else 0)
+    icons = ("pin",) * summary.is_pinned + ("columns-2",) * bool(summary.comparison)
+    room = rect.width() - (14 if has_dot else 0) - 16 * len(icons)
     title = one_line(summary.title, 200) or "New chat"
     write_marked(painter, QRectF(rect.left(), rect.top() + 6, room, 18), MarkedText(title, line.title_marks))
     right = rect.right()
     if has_dot:
         _paint_dot(painter, QRectF(right - _DOT_PX, rect.top() + 12, _DOT_PX, _DOT_PX), is_full=summary.is_answering)
         right -= 14
-    if summary.is_pinned:
-        draw_icon(painter, QPointF(right - 12, rect.top() + 9), "pin", "text3", 12)
+    for icon in icons:
+        draw_icon(painter, QPointF(right - 12, rect.top() + 9), icon, "text3", 12)
+        right -= 16
     below = _words_below(line, rect.width())
     write(painter, QRectF(rect.left(), rect.top() + 24, rect.width(), 16), below, role="label", tint="text3")
     top = rect.top() + ROW_PX - 6

@@ -260,7 +260,7 @@ class SessionList(QWidget):
             folders = sorted({summary.folder for summary in self._sessions if summary.folder}, key=str.lower)
             chat_menu(self, line.summary, folders, self._deeds(line)).popup(place)
         elif isinstance(line, Head) and line.folder:
-            ids = tuple(summary.id for summary in self._sessions if summary.folder == line.folder)
+            ids = tuple(key for summary in self._sessions if summary.folder == line.folder for key in _ids(summary))
             menu = folder_menu(
                 self,
                 is_open=line.is_open,
@@ -278,13 +278,18 @@ class SessionList(QWidget):
             move=lambda folder: self.folder_asked.emit(key, folder),
             ask_folder=lambda: self.ask_folder(key),
             ask_tags=lambda: self.ask_tags(key),
-            export=lambda form: self.export_asked.emit((key,), form),
+            export=lambda form: self.export_asked.emit(_ids(line.summary), form),
             load=self.import_asked.emit,
             remove=lambda: self.ask_remove(key),
         )
 
     def _summary(self, session_id: str) -> ChatSummary | None:
         return next((summary for summary in self._sessions if summary.id == session_id), None)
+
+
+def _ids(summary: ChatSummary) -> tuple[str, ...]:
+    """Of a comparison each column is a chat of its own."""
+    return summary.comparison or (summary.id,)
 
 
 def _tags(words: str) -> tuple[str, ...]:

@@ -119,7 +119,8 @@ class RowsView(QListView):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         line = self._rows.line(self.currentIndex())
-        if line is not None and self._is_handled(event, line):
+        # A key that ends the editing of a title comes here too.
+        if line is not None and not self.is_editing() and self._is_handled(event, line):
             event.accept()
             return
         super().keyPressEvent(event)

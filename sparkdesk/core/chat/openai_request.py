@@ -22,6 +22,7 @@ from sparkdesk.core.chat.message import (
     Message,
     Role,
     Sampling,
+    TextPart,
     Thinking,
     ToolCallPart,
     ToolResultPart,
@@ -144,6 +145,8 @@ def _schema(text: str) -> dict[str, Any] | None:
 
 
 def _to_json(message: Message, images: Mapping[str, bytes]) -> dict[str, Any]:
+    if len(message.parts) == 1 and isinstance(message.parts[0], TextPart):
+        return {"role": message.role.value, "content": message.parts[0].text}
     results = [part for part in message.parts if isinstance(part, ToolResultPart)]
     if message.role is Role.TOOL and results:
         return {"role": "tool", "tool_call_id": results[0].call_id, "content": results[0].text}

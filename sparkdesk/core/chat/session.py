@@ -149,7 +149,7 @@ def request_messages(turns: tuple[Turn, ...], system_prompt: str) -> tuple[Messa
             continue
         if turn.message.role is Role.USER and sent and sent[-1].role is Role.USER:
             sent.pop()
-        sent.append(Message(turn.message.role, parts))
+        sent.append(turn.message if parts is turn.message.parts else Message(turn.message.role, parts))
     if system_prompt.strip():
         sent.insert(0, Message(Role.SYSTEM, (TextPart(system_prompt),)))
     return tuple(sent)
@@ -157,8 +157,10 @@ def request_messages(turns: tuple[Turn, ...], system_prompt: str) -> tuple[Messa
 
 def sent_parts(message: Message) -> tuple[Part, ...]:
     """What of a message goes to a server: its attachments and its words, no reasoning; empty when it says nothing."""
-    attachments = message.attachments
-    return (*attachments, TextPart(message.text)) if attachments or message.text.strip() else ()
+    if len(message.parts) == 1 and isinstance(message.parts[0], TextPart):
+        return message.parts if message.parts[0].text.strip() else ()  # Nearly every turn, and there may be thousands.
+    attachments, text = message.attachments, message.text
+    return (*attachments, TextPart(text)) if attachments or text.strip() else ()
 
 
 def question(text: str, attachments: tuple[Attachment, ...] = ()) -> Message:

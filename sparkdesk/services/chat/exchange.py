@@ -25,6 +25,8 @@ from sparkdesk.services.chat.piece_log import PieceLog
 from sparkdesk.services.clock import Clock
 from sparkdesk.services.tasks import Tasks
 
+READ_SLICE = 100
+"""Turns that are parsed before others have their turn."""
 FITTING = "Choosing what fits into the model's context"
 
 
@@ -110,6 +112,7 @@ class Exchange:
             client = await open_client(stack, question.target.source)
             tell(FITTING)
             request = await self._request(client, fitter, tell)
+            await asyncio.sleep(0)
             tell("")
             # With what is sent, which must be known of an answer also when the program ends while it is written.
             self._log.base = self.answer.base
@@ -128,6 +131,7 @@ class Exchange:
     async def _request(self, client: EndpointClient, fitter: ContextFitter, tell: Callable[[str], None]) -> ChatRequest:
         question, target = self._question, self._question.target
         begun = self.answer.base.text if question.is_continuing else ""
+        await _read(question.turns)
         fitted = await fitter.fit(
             FitQuestion(question.session_id, question.turns, question.settings, target, client, tell, begun)
         )
@@ -158,6 +162,14 @@ class Exchange:
             if data is not None:
                 found[digest] = data
         return found
+
+
+async def _read(turns: tuple[Turn, ...]) -> None:
+    """Look at each turn once, in slices: one that was stored is parsed at the first look, and 10,000 take a second."""
+    for start in range(0, len(turns), READ_SLICE):
+        for turn in turns[start : start + READ_SLICE]:
+            _ = turn.message
+        await asyncio.sleep(0)
 
 
 def _understand(error: SparkDeskError) -> TurnFailure | None:

@@ -6,6 +6,7 @@ ANSI colour and cursor codes, which carry no words, are left out.
 
 from __future__ import annotations
 
+import itertools
 import re
 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]{0,2000}(?:\x07|\x1b\\)|[@-Z\\^_])")
@@ -47,6 +48,7 @@ _RIGHT_TO_LEFT = re.compile(
     "[\u0590-\u061b\u061d-\u08ff\ufb1d-\ufdcf\ufdf0-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]"
 )
 _MOST_SHOWN = 6
+_MOST_PLACES = 200
 _MOST_MARKS = 4
 
 
@@ -60,7 +62,15 @@ def reveal_hidden(text: str, *, is_code: bool = False) -> str:
         return text
     has_right_to_left = not is_code and _RIGHT_TO_LEFT.search(text) is not None
     # One "\r" before a line's end is that line's end.
-    return _UNSEEN.sub(lambda found: _revealed(found, has_right_to_left=has_right_to_left), text.replace("\r\n", "\n"))
+    text = text.replace("\r\n", "\n")
+    places = itertools.count()
+
+    def reveal(found: re.Match[str]) -> str:
+        shown = _revealed(found, has_right_to_left=has_right_to_left)
+        # Written out everywhere, a text that hides much would be many times as long.
+        return shown if len(shown) <= len(found[0]) or next(places) < _MOST_PLACES else "‹›"
+
+    return _UNSEEN.sub(reveal, text)
 
 
 def _revealed(found: re.Match[str], *, has_right_to_left: bool) -> str:

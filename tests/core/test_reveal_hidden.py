@@ -62,6 +62,12 @@ def test_a_stack_of_accents_is_cut() -> None:
     assert reveal_hidden("z" + "\u0301" * 60 + "a") == "z" + "\u0301" * 4 + "‹56 more marks›a"
 
 
+def test_a_text_that_hides_in_many_places_does_not_grow_without_end() -> None:
+    shown = reveal_hidden("a\u200b" * 4000)
+    assert shown.count("‹U+200B›") == 200
+    assert shown.endswith("a‹›a‹›")
+
+
 def test_a_terminal_code_is_shown_as_text() -> None:
     assert reveal_hidden("\x1b[31mred\x07") == "␛[31mred␇"
 

@@ -16,6 +16,8 @@ CLOSE: Final = "\ufdd6"
 NO_WORDS: Final = "\ufdd7"
 """Stands for the words of an image that has none; Qt drops such an image without a trace."""
 MARK: Final = re.compile(f"{OPEN}(\\d+){CLOSE}")
+MAX_FORMULAS: Final = 40
+"""More in one block stay as they were written: each takes most of a millisecond to read and to put in its place."""
 _MAX_INLINE_CHARS: Final = 600
 _MAX_DISPLAY_CHARS: Final = 2_000
 _START: Final = re.compile(
@@ -95,7 +97,7 @@ class _Scan:
         return (runs[after] if after < len(runs) else start) + ticks
 
     def _until(self, start: int, end: int, closer: str, *, is_display: bool) -> tuple[int, str]:
-        if closer in self._missing:
+        if closer in self._missing or len(self._formulas) >= MAX_FORMULAS:
             return end, ""
         stop = self._text.find(closer, end)
         while closer == "$" and stop > 0 and self._text[stop - 1] == "\\":

@@ -24,7 +24,7 @@ from ui.widgets.label import Label
 MAX_LINK_CHARS: Final = 4000
 _LINE_CHARS: Final = 80
 _ENCODED: Final = QUrl.ComponentFormattingOption.FullyEncoded
-_DECODED: Final = QUrl.ComponentFormattingOption.FullyDecoded
+_DECODED: Final = QUrl.ComponentFormattingOption.PrettyDecoded
 _HOME_NAMES: Final = ("localhost", ".localhost", ".local", ".lan", ".internal", ".home.arpa")
 """Names of this computer and of the network around it. Source: RFC 6761, RFC 6762, RFC 8375; `.internal` is reserved
 for private use by ICANN, `.lan` is a habit of home routers."""

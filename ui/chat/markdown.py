@@ -45,8 +45,6 @@ _FIXED_HEIGHT: Final = QTextBlockFormat.LineHeightTypes.FixedHeight.value
 _Property = QTextFormat.Property
 SOURCE: Final = _Property.UserProperty.value + 1
 """What was written where a formula is shown; a copy of the text has this."""
-MAX_FORMULAS: Final = 64
-"""More in one block stay as they were written: each takes about half a millisecond to read."""
 
 
 def blank_image() -> QImage:
@@ -211,7 +209,7 @@ def _write_formulas(document: QTextDocument, formulas: list[Formula]) -> None:
         start = block.position() + len(before) + sum(letter > "\uffff" for letter in before)
         is_alone = mark[0] == block.text().strip()
         cursor = _selected(document, start, len(mark[0]))
-        shown = _shown_formula(formula) if int(mark[1]) < MAX_FORMULAS else None
+        shown = _shown_formula(formula)
         look = cursor.charFormat()
         look.setProperty(SOURCE, formula.source)
         if shown is None or "\n" in shown:

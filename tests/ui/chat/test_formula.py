@@ -128,8 +128,8 @@ def test_a_formula_says_what_it_is_without_reading_markup(dressed: QApplication)
 
 def test_only_so_many_formulas_of_a_block_are_read(dressed: QApplication) -> None:
     text = shown(" ".join(f"$x^{{{number}}}$" for number in range(80)))
-    assert "x⁶³" in text
-    assert "$x^{64}$" in text
+    assert "x³⁹" in text
+    assert "$x^{40}$" in text
 
 
 def test_a_text_cannot_forge_a_mark(dressed: QApplication) -> None:

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sparkdesk.core.chat.chat_store import FoundMessage
 from sparkdesk.core.chat.message import FilePart, Message, ReasoningPart, Role, TextPart
 from sparkdesk.core.chat.session import ChatSettings, Turn, TurnState
 from sparkdesk.core.chat.session_json import settings_to_json, turn_to_json
-from sparkdesk.core.ports import FoundMessage
 from sparkdesk.infra.store import SqliteStore, schema
-from sparkdesk.infra.store.chat_index import MAX_PER_CHAT, NO_INDEX, ChatIndex
+from sparkdesk.infra.store.chat_index import BATCH_ROWS, MAX_PER_CHAT, NO_INDEX, ChatIndex
 from sparkdesk.infra.store.database import damage_in
 
 
@@ -140,8 +140,8 @@ async def test_chats_of_an_older_database_are_found_after_a_while(tmp_path: Path
     db.close()
     store = SqliteStore(tmp_path)
     await store.open()
-    left = [await store.index_chats() for _ in range(5)]
-    assert left == [351, 251, 151, 51, 0]
+    left = [await store.index_chats() for _ in range(451 // BATCH_ROWS + 1)]
+    assert left == [*range(451 - BATCH_ROWS, 0, -BATCH_ROWS), 0]
     assert await places(store, "antique") == [("old", -1)]
     assert await places(store, "walrus 449") == [("old", 449)]
     await store.close()

@@ -22,8 +22,8 @@ log = logging.getLogger(__name__)
 
 HEAD = -1
 """The position under which a chat's title, tags and folder stand."""
-BATCH_ROWS = 100
-BATCH_BYTES = 256 << 10
+BATCH_ROWS = 50
+BATCH_BYTES = 128 << 10
 """Of messages that are indexed in one go, so that nobody waits long behind it."""
 MAX_FOUND = 2000
 """Rows that are ranked for one question."""

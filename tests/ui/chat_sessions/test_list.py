@@ -18,7 +18,7 @@ from ui.chat.sessions.ask import AskRemove, AskWords
 from ui.chat.sessions.line import ChatLine, Head
 from ui.chat.sessions.list import SessionList
 
-pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", "does not support raise")
+pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", "does not support raise", "grabbing the keyboard")
 NOW_MS = int(datetime.now().timestamp() * 1000)
 A = ChatSummary("a", "Port the tokenizer", "qwen on n", NOW_MS)
 B = ChatSummary("b", "Why is NCCL on sockets?", "gpt on n", NOW_MS - 1, folder="Rust & C")

@@ -169,7 +169,9 @@ async def test_a_summary_that_is_cut_off_is_none(fitter: WindowFitter) -> None:
     assert "could not be summed up (the answer was cut off" in fitted.sent.note
 
 
-async def test_a_summary_reads_the_last_one_in_rounds_and_is_not_made_twice(fitter: WindowFitter) -> None:
+async def test_a_summary_reads_the_last_one_in_rounds_and_is_not_made_twice(
+    store: SqliteStore, fitter: WindowFitter
+) -> None:
     async with serving(
         {
             "/tokenize": tokenize,
@@ -194,7 +196,15 @@ async def test_a_summary_reads_the_last_one_in_rounds_and_is_not_made_twice(fitt
         other = tuple(replace(turn, number=turn.number + 100) for turn in turns)
         server.asked.clear()
         await fit(fitter, at, other, WindowPolicy.SUMMARISE)
-        assert "/v1/chat/completions" in server.paths(), "another branch has its own"
+        asked = [body["messages"][1]["content"] for path, body in server.asked if path == "/v1/chat/completions"]
+        assert asked, "another branch has its own"
+        assert "Summary so far" not in asked[0]
+        sent = SentContext(WindowPolicy.SUMMARISE, left_out=(0, 1), summary="They began.", summed_up=(0, 1))
+        stored = (*turns[:3], replace(turns[3], sent=sent), *turns[4:])
+        server.asked.clear()
+        await fit(WindowFitter(store), at, stored, WindowPolicy.SUMMARISE)
+        asked = [body["messages"][1]["content"] for path, body in server.asked if path == "/v1/chat/completions"]
+        assert "Summary so far: They began." in asked[0]
 
 
 async def test_an_answer_that_goes_on_needs_room_for_what_it_has(fitter: WindowFitter) -> None:

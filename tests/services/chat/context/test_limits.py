@@ -101,3 +101,16 @@ async def test_a_server_that_told_no_limit_is_asked_again_but_not_each_time() ->
             for _ in range(10):
                 assert (await limits.learn(at, client)).context_tokens is None
         assert server.paths() == ["/v1/models"] * 2
+
+
+async def test_what_a_server_told_holds_while_it_is_silent() -> None:
+    limits = ServerLimits()
+    pages = {"/v1/models": page({"data": [{"id": "m", "max_model_len": 4096}]})}
+    async with serving(pages) as server:
+        at = target(server.port, engine="vllm", model="m")
+        async with at.source() as client:
+            await limits.learn(at, client)
+            pages.clear()
+            assert (await limits.learn(at, client, is_anew=True)).context_tokens == 4096
+            pages["/v1/models"] = page({"data": [{"id": "m", "max_model_len": 8192}]})
+            assert (await limits.learn(at, client, is_anew=True)).context_tokens == 8192

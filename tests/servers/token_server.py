@@ -1,7 +1,8 @@
-"""A chat server in a process of its own that writes Markdown at a steady rate: `python token_server.py RATE TEXT_FILE`.
+"""A chat server in a process of its own that writes Markdown at a steady rate: `token_server.py RATE TEXT_FILE`.
 
 The one rule: it keeps time by the clock and not by sleeping, so that a busy machine gets fewer, larger pieces and the
-same number of tokens. It speaks as llama.cpp does; what it says is the file, a word a token, again and again.
+same number of tokens. It speaks as llama.cpp does; what it says is the file, again and again: a word a token, or with
+`pieces` in pieces of about four characters, as a real tokenizer cuts English and code.
 """
 
 from __future__ import annotations
@@ -44,9 +45,12 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, rat
         writer.close()
 
 
-async def serve(rate: float, text: str) -> None:
+PIECE = r"\s+(?=\s)|\s?[A-Za-z]{1,7}|\s?\d{1,3}|\s?[^\w\s]{1,3}|\s?\w|\s"
+
+
+async def serve(rate: float, text: str, pattern: str) -> None:
     """Listen on a free port, say which, serve until this process is ended."""
-    words = re.findall(r"\S+\s*", text)
+    words = re.findall(pattern, text)
     server = await asyncio.start_server(lambda r, w: answer(r, w, rate, words), "127.0.0.1", 0)
     print("listening", server.sockets[0].getsockname()[1], flush=True)
     async with server:
@@ -54,9 +58,9 @@ async def serve(rate: float, text: str) -> None:
 
 
 @contextmanager
-def token_server(rate: float, text_file: Path) -> Iterator[int]:
+def token_server(rate: float, text_file: Path, *, in_pieces: bool = False) -> Iterator[int]:
     """Start it in a process of its own; gives the port."""
-    command = [sys.executable, __file__, str(rate), str(text_file)]
+    command = [sys.executable, __file__, str(rate), str(text_file), *(["pieces"] if in_pieces else [])]
     process = subprocess.Popen(command, stdout=subprocess.PIPE)
     try:
         assert process.stdout is not None
@@ -69,4 +73,5 @@ def token_server(rate: float, text_file: Path) -> Iterator[int]:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(float(sys.argv[1]), Path(sys.argv[2]).read_text("utf-8")))
+    cut = PIECE if sys.argv[3:] == ["pieces"] else r"\S+\s*"
+    asyncio.run(serve(float(sys.argv[1]), Path(sys.argv[2]).read_text("utf-8"), cut))

@@ -13,7 +13,7 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QAbstractButton, QApplication, QWidget
+from PySide6.QtWidgets import QAbstractButton, QApplication, QMenu, QWidget
 
 from sparkdesk.core.chat.context import Excerpt, SentContext, WindowPolicy
 from sparkdesk.core.chat.event import TokenChoice
@@ -36,6 +36,7 @@ from ui.chat.turn.question_row import Question, QuestionEditor
 from ui.chat.turn.sent_row import Sent
 from ui.chat.turn.thought_row import Thought
 
+pytestmark = pytest.mark.qt_log_ignore("does not support raise", "does not support grabbing")
 TIMING = AnswerTiming(1.42, 0.032, 31.6, 2210.0, 6.7, 18.2, 486, 48310, 43962, True)
 
 
@@ -394,14 +395,42 @@ def test_what_the_page_does_is_in_the_palette_and_its_keys_work_there_only(dress
         assert len(titles) == len(set(titles))
         for words in ("find in this chat", "change the question", "answer again", "previous chat", "stop the answer"):
             assert registry.find(words), words
-        exported: list[str] = []
-        desk.page.export_asked.connect(exported.append)
+        exported: list[tuple[tuple[str, ...], str]] = []
+        desk.page.export_asked.connect(lambda ids, form: exported.append((ids, form)))
         await show(desk, asked(0, "one"), said(1, "first", 0))
         press(desk, Qt.Key.Key_F, modifier=Qt.KeyboardModifier.ControlModifier)
         assert desk.page.search.isVisible()
         press(desk, Qt.Key.Key_E, modifier=Qt.KeyboardModifier.ControlModifier)
-        assert exported == ["old"]
+        menu = desk.page.findChild(QMenu)
+        assert isinstance(menu, QMenu)
+        menu.actions()[0].trigger()
+        assert exported == [(("old",), "markdown")]
         assert not desk.host.actions()
+
+    play(dressed, story)
+
+
+def test_a_place_that_a_search_of_all_chats_found_is_shown_on_its_own_branch(dressed: QApplication) -> None:
+    async def story(desk: ChatDesk) -> None:
+        turns = (asked(0, "one"), said(1, "the old answer", 0), said(2, "the new answer", 0))
+        await show(desk, *turns)
+        desk.page.start_new()
+        await desk.until(lambda: desk.model.turns == (), "a new chat")
+        desk.page.sessions.chosen.emit("old")
+        desk.page.sessions.place_chosen.emit("old", 1)
+        await desk.until(lambda: "the old answer" in desk.said(), "the branch with the place")
+        await desk.until(lambda: desk.page.transcript.keyboard.at == 1, "the place")
+        assert "the new answer" not in desk.said()
+
+    play(dressed, story)
+
+
+def test_a_chat_that_is_deleted_is_no_longer_shown(dressed: QApplication) -> None:
+    async def story(desk: ChatDesk) -> None:
+        await show(desk, asked(0, "one"), said(1, "two", 0))
+        desk.page.sessions.remove_asked.emit("old")
+        await desk.until(lambda: desk.model.turns == (), "another chat")
+        assert desk.page.sessions.ids() == []
 
     play(dressed, story)
 

@@ -48,6 +48,8 @@ class ChatModel(QObject):
     status_changed = Signal()
     state_changed = Signal()
     """Model, settings, title, queue, or whether an answer is being written."""
+    turn_asked = Signal(int)
+    """The turn at this place is to be brought into sight."""
     failed = Signal(object)
     """A SparkDeskError to show."""
 
@@ -90,6 +92,11 @@ class ChatModel(QObject):
             self.show_conversation(column)
 
     # What is shown ---------------------------------------------------------------------------------------------
+
+    @property
+    def conversations(self) -> Conversations:
+        """The service, for what is done with the list."""
+        return self._conversations
 
     @property
     def sessions(self) -> tuple[ChatSummary, ...]:
@@ -183,6 +190,15 @@ class ChatModel(QObject):
         """Show a stored conversation."""
         if self.conversation is None or self.conversation.id != session_id:
             self._start(self._open, session_id)
+
+    def open_at(self, session_id: str, number: int) -> None:
+        """Show a stored conversation where the turn of this number is, on whatever branch."""
+        self._start(self._open_at, session_id, number)
+
+    def leave(self, session_id: str) -> None:
+        """This conversation is no more: show a new one, if it is shown."""
+        if self.conversation is not None and self.conversation.id == session_id:
+            self._show(self._conversations.new(self.target))
 
     def choose_endpoint(self, endpoint_id: str) -> None:
         """Talk to this server from the next question on. A conversation that is empty takes over its defaults."""
@@ -387,7 +403,20 @@ class ChatModel(QObject):
             conversation = await self._conversations.open(session_id)
         except KeyError:
             return
-        self.show_conversation(conversation)
+        if conversation is not self.conversation:
+            self.show_conversation(conversation)
+
+    async def _open_at(self, session_id: str, number: int) -> None:
+        await self._open(session_id)
+        conversation = self.conversation
+        if conversation is None or conversation.id != session_id:
+            return
+        known = {turn.number for turn in conversation.all_turns}
+        if number in known and all(turn.number != number for turn in self.turns):
+            await conversation.choose(number)
+        at = next((at for at, turn in enumerate(self.turns) if turn.number == number), -1)
+        if at >= 0:
+            self.turn_asked.emit(at)
 
     def _best_for(self, conversation: Conversation) -> ChatEndpoint | None:
         label = conversation.endpoint_label.value

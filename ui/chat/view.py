@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QRectF, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QPainter, QPaintEvent, QResizeEvent, QShowEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QStackedWidget, QVBoxLayout, QWidget
 
 from sparkdesk.core.chat.message import FilePart
 from sparkdesk.core.errors import SparkDeskError
@@ -29,6 +29,8 @@ from ui.chat.panel.section import WIDTH_PX as PANEL_PX
 from ui.chat.panel.view import SettingsPanel
 from ui.chat.sessions.list import WIDTH_PX as LIST_PX
 from ui.chat.sessions.list import SessionList
+from ui.chat.sessions.menu import add_forms
+from ui.chat.sessions.model import SessionsModel
 from ui.chat.transcript import Transcript
 from ui.text import count, one_line
 from ui.theme import Token, color
@@ -78,8 +80,9 @@ class ChatPage(QWidget):
     """Address and key of a server that somebody else runs; answered by `show_server` or `model.failed`."""
     compare_asked = Signal(bool)
     """Whether models are to be compared; whoever does adds a widget to `stack` and shows it."""
-    export_asked = Signal(str)
-    """The id of a conversation that is wanted as a file."""
+    export_asked = Signal(tuple, str)
+    """The ids of conversations that are wanted as a file, and the value of a `TransferForm`."""
+    import_asked = Signal()
     raise_asked = Signal(str, int)
     """The id of a server that is to be launched again with so many tokens of context; 0 is not known how many."""
 
@@ -87,6 +90,7 @@ class ChatPage(QWidget):
         super().__init__(parent)
         self.model = model
         self.sessions = SessionList()
+        self.list_model = SessionsModel(model.conversations, model.bridge, self)
         self.banner = Banner()
         self.head = ChatHead()
         self.queue = QueueRow()
@@ -158,8 +162,7 @@ class ChatPage(QWidget):
         model.rows_changed.connect(self._show_middle)
         model.state_changed.connect(self._show_state)
         model.failed.connect(self._on_failed)
-        self.sessions.chosen.connect(model.open_session)
-        self.sessions.new_asked.connect(self.start_new)
+        self._wire_list()
         self.composer.sent.connect(self._send)
         self.composer.stopped.connect(model.stop)
         self.composer.edit_last_asked.connect(lambda: self.transcript.act_here("edit"))
@@ -169,6 +172,23 @@ class ChatPage(QWidget):
         self.settings.server_asked.connect(self.server_asked)
         self.no_model.action_clicked.connect(self.launch_asked)
         self._wire_head()
+
+    def _wire_list(self) -> None:
+        model, sessions = self.model, self.sessions
+        sessions.use(self.list_model)
+        sessions.chosen.connect(model.open_session)
+        sessions.place_chosen.connect(model.open_at)
+        sessions.new_asked.connect(self.start_new)
+        sessions.export_asked.connect(self.export_asked)
+        sessions.import_asked.connect(self.import_asked)
+        self.list_model.removed.connect(model.leave)
+        self.list_model.failed.connect(self._on_failed)
+        model.turn_asked.connect(self._show_turn)
+
+    def _show_turn(self, at: int) -> None:
+        """Put the keyboard at a turn that a search found."""
+        self.transcript.column.setFocus()
+        self.transcript.focus_message(at)
 
     def _wire_head(self) -> None:
         model = self.model
@@ -192,23 +212,21 @@ class ChatPage(QWidget):
         parts = [self.sessions, self.head, self.transcript.column, self.composer, self.settings]
         return [part for part in parts if part.isVisibleTo(self)]
 
-    def open_beside(self, step: int) -> None:
-        """Show the chat that stands so many lines below (above, when negative) in the list."""
-        ids = self.sessions.ids()
-        shown = self.model.conversation.id if self.model.conversation is not None else ""
-        at = ids.index(shown) + step if shown in ids else 0
-        if ids and 0 <= at < len(ids):
-            self.model.open_session(ids[at])
-
     def resume(self) -> None:
         """Have the last answer go on where it ends."""
         if self.model.turns:
             self.model.act("continue", self.model.turns[-1].number)
 
     def export(self) -> None:
-        """Ask for the chat as a file."""
-        if self.model.conversation is not None and self.model.turns:
-            self.export_asked.emit(self.model.conversation.id)
+        """Ask as what the chat is to be written, and then for the file."""
+        conversation = self.model.conversation
+        if conversation is None or not self.model.turns:
+            return
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        add_forms(menu, lambda form: self.export_asked.emit((conversation.id,), form))
+        menu.popup(self.head.export.mapToGlobal(self.head.export.rect().bottomLeft()))
+        menu.setActiveAction(menu.actions()[0])
 
     def show_server(self, endpoint_id: str) -> None:
         """Talk to a server that was just connected to."""

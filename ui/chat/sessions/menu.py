@@ -41,7 +41,7 @@ def chat_menu(parent: QWidget, summary: ChatSummary, folders: Sequence[str], dee
     _add_folders(menu.addMenu("Move to folder"), summary, folders, deeds)
     menu.addAction("Tags…").triggered.connect(lambda: deeds.ask_tags())
     menu.addSeparator()
-    _add_forms(menu.addMenu("Export as"), deeds.export)
+    add_forms(menu.addMenu("Export as"), deeds.export)
     menu.addAction("Import chats…").triggered.connect(lambda: deeds.load())
     menu.addSeparator()
     menu.addAction("Delete…\tDel").triggered.connect(lambda: deeds.remove())
@@ -52,7 +52,7 @@ def folder_menu(parent: QWidget, *, is_open: bool, fold: Callable[[], None], exp
     """The menu of a folder's heading. It deletes itself."""
     menu = _menu(parent)
     menu.addAction("Close folder" if is_open else "Open folder").triggered.connect(lambda: fold())
-    _add_forms(menu.addMenu("Export its chats as"), export)
+    add_forms(menu.addMenu("Export its chats as"), export)
     return menu
 
 
@@ -73,6 +73,7 @@ def _add_folders(menu: QMenu, summary: ChatSummary, folders: Sequence[str], deed
     menu.addAction("New folder…").triggered.connect(lambda: deeds.ask_folder())
 
 
-def _add_forms(menu: QMenu, export: Callable[[str], None]) -> None:
+def add_forms(menu: QMenu, export: Callable[[str], None]) -> None:
+    """Offer every form of file; `export` gets a form's value."""
     for form in TransferForm:
         menu.addAction(f"{form.words}…").triggered.connect(lambda _checked=False, name=form.value: export(name))

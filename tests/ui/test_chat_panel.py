@@ -265,9 +265,29 @@ def test_a_system_prompt_holds_when_it_is_left_and_is_never_told_for_another_cha
     QTest.keyClicks(prompt, "for the first chat only ")
     desk.panel.show_settings(replace(SETTINGS, system_prompt="Second.", created_ms=2), "chat2")
     assert prompt.toPlainText() == "Second."
-    QTest.qWait(900)
+    QTest.qWait(600)
     desk.panel.model.model.setFocus()
     assert desk.told == []
+
+
+def test_a_panel_that_is_put_away_keeps_what_was_written(dressed: QApplication) -> None:
+    desk = Desk()
+    desk.panel.prompt.prompt.setPlainText("Written, not left.")
+    desk.panel.hide()
+    assert desk.told == [{"system_prompt": "Written, not left."}]
+
+
+def test_the_context_is_asked_for_again_only_while_the_panel_is_seen(dressed: QApplication) -> None:
+    desk = Desk()
+    asked: list[bool] = []
+    desk.panel.context_asked.connect(lambda: asked.append(True))
+    desk.panel._ticks.setInterval(10)
+    QTest.qWait(60)
+    assert asked
+    desk.panel.hide()
+    asked.clear()
+    QTest.qWait(60)
+    assert asked == []
 
 
 def test_a_system_prompt_is_told_after_a_rest_and_what_is_written_then_stays(dressed: QApplication) -> None:
@@ -275,7 +295,7 @@ def test_a_system_prompt_is_told_after_a_rest_and_what_is_written_then_stays(dre
     prompt = desk.panel.prompt.prompt
     prompt.setFocus()
     QTest.keyClicks(prompt, "A")
-    QTest.qWait(900)
+    QTest.qWait(600)
     assert desk.told == [{"system_prompt": "ABe careful."}]
     QTest.keyClicks(prompt, "B")
     desk.panel.show_settings(replace(SETTINGS, system_prompt="ABe careful."), "chat1")

@@ -168,6 +168,7 @@ class ChatPage(QWidget):
         self.composer.edit_last_asked.connect(lambda: self.transcript.act_here("edit"))
         self.settings.endpoint_chosen.connect(model.choose_endpoint)
         self.settings.changed.connect(model.change_settings)
+        self.settings.context_asked.connect(self._show_context)
         self.settings.launch_asked.connect(self.launch_asked)
         self.settings.server_asked.connect(self.server_asked)
         self.no_model.action_clicked.connect(self.launch_asked)
@@ -279,13 +280,16 @@ class ChatPage(QWidget):
         self._show_unkept(conversation.unkept.value)
         self.settings.show_models(model.endpoints, target, model.waiting_text)
         self.settings.show_settings(conversation.settings.value, conversation.id)
-        use = model.context_use()
-        self.settings.show_context(use, self._files() if use.parts.files else None)
+        self._show_context()
         sent = next((turn.sent for turn in reversed(model.turns[-LOOKED_BACK:]) if turn.sent is not None), None)
         self.settings.show_sent(sent, self._said)
-        self.composer.set_context(use.used / use.limit if use.used is not None and use.limit else None)
         self._show_empty()
         self._show_middle()
+
+    def _show_context(self) -> None:
+        use = self.model.context_use()
+        self.settings.show_context(use, self._files() if use.parts.files else None)
+        self.composer.set_context(use.used / use.limit if use.used is not None and use.limit else None)
 
     def _files(self) -> int:
         """How many files go along with what is shown."""

@@ -76,7 +76,7 @@ class MemorySection(Section):
     def _wire(self) -> None:
         self.head.toggled.connect(self._on_fold)
         self.switch.clicked.connect(self._on_switch)
-        self.editor.kept.connect(self._keep)
+        self.editor.kept.connect(self.keep)
         self.editor.entered.connect(self._look)
         self.editor.textChanged.connect(self._show_said)
         self.open_file.clicked.connect(self._open)
@@ -96,7 +96,7 @@ class MemorySection(Section):
     def show_project(self, folder: str, *, has_memory: bool) -> None:
         """The chat shown belongs to this project ("" is none). What was written for another one is kept first."""
         if folder != self._folder:
-            self._keep()
+            self.keep()
             self._folder, self._base, self._theirs = folder, None, None
             self.editor.blockSignals(True)
             self.editor.clear()
@@ -130,7 +130,8 @@ class MemorySection(Section):
         if self._model is not None and self._folder and not self.is_changed():
             self._model.read_memory(self._folder)
 
-    def _keep(self) -> None:
+    def keep(self) -> None:
+        """Write what was changed, if it is not written yet and no question about it is open."""
         if self._model is not None and self._folder and self.is_changed() and self._theirs is None:
             self._kept = self.editor.toPlainText()
             self._model.save_memory(self._folder, self._kept, self._base)
@@ -159,7 +160,7 @@ class MemorySection(Section):
 
     def _keep_mine(self) -> None:
         self._base, self._theirs = self._theirs, None
-        self._keep()
+        self.keep()
         self._show()
 
     def _take_theirs(self) -> None:
@@ -170,7 +171,7 @@ class MemorySection(Section):
         self._show()
 
     def _open(self) -> None:
-        self._keep()
+        self.keep()
         if self._model is not None and self._theirs is None:
             self._model.find_memory(self._folder)
 

@@ -19,7 +19,7 @@ from ui.text import one_line
 from ui.widgets.button import Button
 from ui.widgets.label import Label
 
-REST_MS: Final = 800
+REST_MS: Final = 500
 MAX_LISTED: Final = 40
 """Of presets in the menu; all of them are in the window behind it."""
 
@@ -38,10 +38,6 @@ class KeptWriting(Writing):
         self._rest.timeout.connect(self.kept)
         if rest_ms:
             self.textChanged.connect(lambda: self._rest.start() if self.hasFocus() else None)
-
-    def forget_rest(self) -> None:
-        """Do not keep what was written so far: it belongs to another chat."""
-        self._rest.stop()
 
     def focusInEvent(self, event: QFocusEvent) -> None:
         super().focusInEvent(event)
@@ -81,7 +77,7 @@ class PromptSection(Section):
         self.column.addLayout(row(heading("System prompt"), self.presets))
         self.column.addWidget(self.prompt)
         self.column.addWidget(self.problem)
-        self.prompt.kept.connect(self._keep)
+        self.prompt.kept.connect(self.keep)
         self.presets.clicked.connect(self._ask_menu)
 
     def attach(self, model: PanelModel) -> None:
@@ -96,7 +92,6 @@ class PromptSection(Section):
         """Show the prompt of the chat; of the same chat's, what is being written stays."""
         self._stored = prompt
         if is_other:
-            self.prompt.forget_rest()
             self._say("")
         if is_other or not self.prompt.hasFocus():
             self.prompt.blockSignals(True)
@@ -104,7 +99,8 @@ class PromptSection(Section):
                 self.prompt.setPlainText(prompt)
             self.prompt.blockSignals(False)
 
-    def _keep(self) -> None:
+    def keep(self) -> None:
+        """Tell what was written, if it is not told yet."""
         prompt = self.prompt.toPlainText()
         if prompt != self._stored:
             self._stored = prompt
@@ -151,7 +147,7 @@ class PromptSection(Section):
 
     def _on_read(self, _name: str, prompt: str) -> None:
         self.prompt.put(prompt)
-        self._keep()
+        self.keep()
 
     def _on_failed(self, part: str, error: SparkDeskError) -> None:
         if part == "preset" and self.dialog is None:

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 
 from sparkdesk.core.chat.context import ContextUse, SentContext
@@ -28,6 +29,10 @@ from ui.chat.panel.sampling.form_section import FormSection
 from ui.chat.panel.sampling.section import SamplingSection
 from ui.widgets.card import Separator
 
+_ANY = FormSupport()
+"""Before a model is chosen everything can be set; what it does not take is said then."""
+CONTEXT_MS = 1000
+
 
 class SettingsPanel(QWidget):
     """The right side of the chat."""
@@ -43,6 +48,8 @@ class SettingsPanel(QWidget):
     """The id of a remembered server that shall be asked for its models again."""
     forget_asked = Signal(str)
     """The id of a remembered server."""
+    context_asked = Signal()
+    """Once a second while the panel is seen: a server's cache fills without anything happening in this chat."""
     file_asked = Signal(str)
     """The path of a file to be opened in the person's own editor."""
 
@@ -51,6 +58,10 @@ class SettingsPanel(QWidget):
         self._shown: ChatSettings | None = None
         self._identity: tuple[str, int] = ("", -1)
         self._default = Sampling()
+        self._support = _ANY
+        self._ticks = QTimer(self)
+        self._ticks.setInterval(CONTEXT_MS)
+        self._ticks.timeout.connect(self.context_asked)
         self.model = ModelSection()
         self.context = ContextSection()
         self.prompt = PromptSection()
@@ -99,6 +110,16 @@ class SettingsPanel(QWidget):
             self._shown = replace(self._shown, **changes)
         self.changed.emit(changes)
 
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._ticks.start()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        self._ticks.stop()
+        self.prompt.keep()
+        self.memory.keep()
+
     def attach(self, model: PanelModel) -> None:
         """Give the panel its files: presets and the projects' memories."""
         self.prompt.attach(model)
@@ -109,9 +130,11 @@ class SettingsPanel(QWidget):
         self.model.show_models(endpoints, target, waiting)
         default = target.sampling if target is not None else Sampling()
         self.context.show_embedding(target.embed() is not None if target is not None else None)
-        support = forms_of(target.endpoint.engine) if target is not None else FormSupport()
-        self.sampling.show_support(support)
-        self.form.show_support(support)
+        support = forms_of(target.endpoint.engine) if target is not None else _ANY
+        if support is not self._support:
+            self._support = support
+            self.sampling.show_support(support)
+            self.form.show_support(support)
         if default != self._default:
             self._default = default
             self.sampling.show_sampling(self._shown.sampling if self._shown is not None else default, default)

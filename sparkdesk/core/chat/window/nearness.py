@@ -15,6 +15,8 @@ from sparkdesk.core.chat.window.exchange import Count
 from sparkdesk.core.chat.window.piece import Piece
 
 MAX_DIMENSIONS = 16_384
+MAX_TAKEN = 32
+"""Pieces that are sent at most: what is less near than so many others would cost the server's time for little."""
 Vector = NDArray[np.float32]
 
 
@@ -50,7 +52,7 @@ def _unit(vector: NDArray[np.float64]) -> Vector | None:
 def nearest(
     question: Vector, pieces: Sequence[Piece], vectors: Mapping[str, Vector], *, budget: int, count: Count
 ) -> tuple[tuple[Piece, float], ...]:
-    """The pieces nearest to the question that take at most `budget` tokens together, in their own order.
+    """The pieces nearest to the question, MAX_TAKEN of at most `budget` tokens together, in their own order.
 
     Each with its cosine. The same text twice is taken once: where it stands last.
     """
@@ -67,7 +69,7 @@ def nearest(
     left = budget
     for index in np.argsort(-cosines, kind="stable"):
         at, takes = known[index][0], count(pieces[known[index][0]].text)
-        if takes > left:
+        if takes > left or len(chosen) >= MAX_TAKEN:
             break  # what is less near does not jump the line
         left -= takes
         chosen.append((at, float(cosines[index])))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from sparkdesk.core.chat.message import Message, Role, TextPart
 from sparkdesk.core.chat.session import Turn
-from sparkdesk.core.chat.window.exchange import can_be_sent, exchanges, files_of, numbers_of
+from sparkdesk.core.chat.window.exchange import can_be_sent, exchanges, files_of
 
 HIGH_WATER, LOW_WATER = 0.8, 0.5
 """Parts of the server's limit: a prompt beyond the first is summed up so that it falls to the second."""
@@ -69,12 +69,6 @@ def to_fold(turns: tuple[Turn, ...], counts: Sequence[int], budget: int) -> tupl
         folded += exchange.turns
         size -= sum(sizes[id(turn)] for turn in exchange.turns)
     return tuple(folded)
-
-
-def not_sendable(turns: tuple[Turn, ...]) -> tuple[int, ...]:
-    """Numbers of the turns that no template takes: questions without an answer, save the newest."""
-    found = exchanges(turns)
-    return numbers_of(tuple(one for one in found if not can_be_sent(one, found[-1])))
 
 
 def record_of(turns: Sequence[Turn]) -> str:

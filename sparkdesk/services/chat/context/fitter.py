@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from sparkdesk.core.chat.context import SentContext, WindowPolicy
 from sparkdesk.core.chat.message import ImagePart
 from sparkdesk.core.chat.session import Turn
-from sparkdesk.core.chat.window.exchange import exchanges
+from sparkdesk.core.chat.window.exchange import can_be_sent, exchanges, numbers_of
 from sparkdesk.core.chat.window.prompt import Prompt
 from sparkdesk.core.chat.window.sliding import sliding
 from sparkdesk.core.chat.window.summary import (
@@ -23,7 +23,6 @@ from sparkdesk.core.chat.window.summary import (
     LOW_WATER,
     LastSummary,
     last_summary,
-    not_sendable,
     summary_tokens,
     to_fold,
 )
@@ -33,7 +32,7 @@ from sparkdesk.services.chat.context.gauge import Gauge
 from sparkdesk.services.chat.context.limits import ServerLimits
 from sparkdesk.services.chat.context.memory import MemoryText, ProjectMemory
 from sparkdesk.services.chat.context.retrieval import retrieve
-from sparkdesk.services.chat.context.summing import sum_up
+from sparkdesk.services.chat.context.summing import Summed, sum_up
 from sparkdesk.services.chat.context.token_count import TokenCounter
 from sparkdesk.services.chat.fitting import FitQuestion, Fitted
 
@@ -42,6 +41,8 @@ TRIES = 4
 NARROWER = 32
 """Each further try has this part of the window less: one thirty-second."""
 MAX_KEPT_SUMMARIES = 64
+RETRY_TURNS = 6
+"""A summary that failed is tried again after so many more turns."""
 NO_LIMIT = "The server tells no limit of its context, so all of it was sent"
 NO_VECTORS = "No server of vectors runs, so the oldest turns were left out"
 TOO_LARGE = (
@@ -70,6 +71,8 @@ class WindowFitter:
         self._embedder = Embedder(store)
         self._made: dict[str, LastSummary] = {}
         """The last summary of each chat. A stopped or replaced answer takes its own out of the branch."""
+        self._failed: dict[str, tuple[int, str]] = {}
+        """For each chat: how many turns it had when a summary failed, and why."""
         self.counter = TokenCounter()
         self.limits = ServerLimits()
 
@@ -138,10 +141,7 @@ class WindowFitter:
         folded = _folded(gauge, base)
         if not folded:
             return _with_summary(await _slide(gauge, base, frozenset()), known)
-        question.tell(f"The model sums up {len(folded)} older turns")
-        model, limit, estimate = question.target.endpoint.model, gauge.limit, gauge.estimate
-        summed = await sum_up(question.client, model, last.text, folded, limit=limit, estimate=estimate)
-        question.tell("")
+        summed = await self._sum_up(question, gauge, last, folded)
         if not summed.text:
             slid = await _slide(gauge, base, _left_before(question))
             what = "the oldest were left out" if slid.left_out else "all of them were sent"
@@ -152,6 +152,20 @@ class WindowFitter:
         kept = tuple(turn for turn in rest if turn.number not in numbers)
         slid = await _slide(gauge, replace(base, turns=kept, summary=summed.text), frozenset())
         return _with_summary(slid, tuple(sorted(numbers)))
+
+    async def _sum_up(self, question: FitQuestion, gauge: Gauge, last: LastSummary, folded: tuple[Turn, ...]) -> Summed:
+        """A new summary; after one that failed none is tried for some turns, since each costs its time."""
+        failed_at, problem = self._failed.get(question.session_id, (-RETRY_TURNS, ""))
+        if failed_at <= len(question.turns) < failed_at + RETRY_TURNS:
+            return Summed(problem=problem)
+        question.tell(f"The model sums up {len(folded)} older turns")
+        model, limit, estimate = question.target.endpoint.model, gauge.limit, gauge.estimate
+        summed = await sum_up(question.client, model, last.text, folded, limit=limit, estimate=estimate)
+        question.tell("")
+        self._failed.pop(question.session_id, None)
+        if not summed.text:
+            self._failed[question.session_id] = (len(question.turns), summed.problem)
+        return summed
 
     def _last_summary(self, question: FitQuestion) -> LastSummary:
         """The newest summary of the branch, or the one that was made last, when an answer that had it was replaced."""
@@ -174,9 +188,10 @@ def _whole(gauge: Gauge, whole: Prompt, engine: str) -> Cut:
 
 def _all(prompt: Prompt) -> Cut:
     """Everything that a template takes: a conversation that is cut to a window never begins with an answer."""
-    out = not_sendable(prompt.turns)
-    kept = tuple(turn for exchange in exchanges(prompt.turns) for turn in exchange.turns if turn.number not in out)
-    return Cut(replace(prompt, turns=kept), out)
+    found = exchanges(prompt.turns)
+    kept = tuple(exchange for exchange in found if can_be_sent(exchange, found[-1]))
+    out = tuple(exchange for exchange in found if not can_be_sent(exchange, found[-1]))
+    return Cut(replace(prompt, turns=tuple(turn for exchange in kept for turn in exchange.turns)), numbers_of(out))
 
 
 async def _slide(gauge: Gauge, base: Prompt, left_before: frozenset[int]) -> Cut:

@@ -32,8 +32,6 @@ class Gauge:
         self.limit = limit.context_tokens or 0
         """Of prompt and answer; 0 is not known."""
         self.estimate: Estimate = calibrate(question.turns, question.settings.system_prompt)
-        self.is_counted = False
-        """Whether the last measure was the server's own."""
 
     @property
     def allowed(self) -> int:
@@ -96,7 +94,6 @@ class Gauge:
         if found is None:
             told = await self._counter.count(client, endpoint, "\n".join(texts), engine=self._engine)
             found = told.tokens + len(messages) * MESSAGE_TOKENS if told.is_counted else None
-        self.is_counted = found is not None
         if found is None:
             return self.guess(prompt)
         learned = calibrated(sum(map(size_bytes, texts)), found, len(messages))

@@ -7,7 +7,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparkdesk.core.chat.window.nearness import from_bytes, nearest, to_bytes, to_vector
+from sparkdesk.core.chat.window.nearness import MAX_TAKEN, from_bytes, nearest, to_bytes, to_vector
 from sparkdesk.core.chat.window.piece import Piece
 
 
@@ -61,3 +61,12 @@ def test_the_same_text_twice_is_taken_once() -> None:
     assert vector is not None
     found = nearest(vector, pieces, {pieces[0].key: vector}, budget=100, count=len)
     assert [found_piece.turn for found_piece, _ in found] == [3]
+
+
+def test_only_so_many_pieces_are_taken_however_much_fits() -> None:
+    pieces = [piece(at, f"text {at}") for at in range(100)]
+    vectors = {one.key: vector for one in pieces if (vector := to_vector([1.0, one.turn / 100])) is not None}
+    asked = to_vector([1.0, 0.0])
+    assert asked is not None
+    found = nearest(asked, pieces, vectors, budget=10**6, count=len)
+    assert [one.turn for one, _ in found] == list(range(MAX_TAKEN))

@@ -145,6 +145,13 @@ async def test_a_summary_that_fails_leaves_out_the_oldest_and_says_why(fitter: W
         at = target(server.port, engine="vllm", context_tokens=2000)
         turns = talk(*["x" * 300] * 9)
         fitted = await fit(fitter, at, turns, WindowPolicy.SUMMARISE, told=told)
+        asked = server.paths().count("/v1/chat/completions")
+        again = await fit(fitter, at, turns, WindowPolicy.SUMMARISE)
+        assert server.paths().count("/v1/chat/completions") == asked, "what failed is not tried for each question"
+        assert again.sent.note == fitted.sent.note
+        later = talk(*["x" * 300] * 15)
+        await fit(fitter, at, later, WindowPolicy.SUMMARISE)
+        assert server.paths().count("/v1/chat/completions") > asked
     assert fitted.sent.summary == ""
     assert fitted.sent.summed_up == ()
     assert fitted.sent.left_out

@@ -14,7 +14,7 @@ from sparkdesk.core.chat.session import Turn, TurnState
 from sparkdesk.core.chat.session_json import turn_from_json
 
 _HEAD = re.compile(rb'\{"schema": \d+, "number": (\d{1,9}), "parent": (\d{1,9}|null), "role": "(?:user|assistant)", ')
-_OPEN = tuple(f'"state": "{state.value}"'.encode() for state in TurnState if state.is_open)
+_SENT, _STREAMING = (f'"state": "{state.value}"'.encode() for state in TurnState if state.is_open)
 _FIELDS = tuple(field.name for field in fields(Turn))
 
 
@@ -51,7 +51,7 @@ def _values(turn: Turn) -> tuple[object, ...]:
 def stored_turn(data: bytes) -> Turn:
     """The turn that was stored, unread where its first bytes are as this release writes them. Total."""
     head = _HEAD.match(data)
-    if head is None or any(sign in data for sign in _OPEN):
+    if head is None or _SENT in data or _STREAMING in data:
         return turn_from_json(data)
     turn = StoredTurn.__new__(StoredTurn)
     number, parent = head.groups()

@@ -34,6 +34,7 @@ from ui.chat.turn.figure_row import StatsLine
 from ui.chat.turn.problem_row import Note, Problem
 from ui.chat.turn.question_row import Question, QuestionEditor
 from ui.chat.turn.sent_row import Sent
+from ui.chat.turn.status_row import StatusLine
 from ui.chat.turn.thought_row import Thought
 
 pytestmark = pytest.mark.qt_log_ignore("does not support raise", "does not support grabbing")
@@ -493,5 +494,30 @@ def test_when_an_answer_closes_nothing_is_doubled_and_nothing_moves(dressed: QAp
         assert live["Thought"] == frames[-1]["Thought"]
         assert live["OpenText"] == frames[-1]["AnswerText"]
         assert live["StatusLine"] == frames[-1]["StatsLine"]
+
+    play(dressed, story)
+
+
+def progress(processed: int) -> bytes:
+    told = {"total": 98_000, "cache": 0, "processed": processed, "time_ms": 300}
+    choice = {"index": 0, "delta": {"role": "assistant", "content": None}, "finish_reason": None}
+    return f"data: {json.dumps({'choices': [choice], 'prompt_progress': told})}\n\n".encode()
+
+
+def test_while_a_long_prompt_is_read_a_bar_says_how_far_and_from_what_that_is_known(dressed: QApplication) -> None:
+    async def story(desk: ChatDesk) -> None:
+        pieces = (progress(2048), 0.3, progress(12_288), 0.6, delta(content="Read."), END)
+        async with raw_server(stream(*pieces)) as server:
+            desk.endpoints.set((endpoint_at(server.port),))
+            desk.type("Read all of it.")
+
+            def line() -> str:
+                lines = [w for w in desk.page.transcript.column.widgets() if isinstance(w, StatusLine)]
+                return f"{lines[0].chip.text()}: {lines[0].figures.text()}" if lines else ""
+
+            await desk.until(lambda: "12.3 K of 98 K" in line(), "how far it is")
+            assert line().startswith("Reading prompt: 12.3 K of 98 K, about ")
+            assert line().endswith("s left, told by the server")
+            await desk.answered()
 
     play(dressed, story)

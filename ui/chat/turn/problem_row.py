@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from PySide6.QtCore import QRectF, Qt, QTimer, Signal
-from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtCore import QRect, QRectF, Qt, QTimer, Signal
+from PySide6.QtGui import QFontMetrics, QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from ui import theme
@@ -25,6 +25,12 @@ from ui.widgets.paint import box, pen
 _INSET_PX: Final = 38
 _PAD_PX: Final = 10
 _BUTTON_PX: Final = 26
+
+
+def text_height(label: Label, width: int) -> int:
+    """How high a wrapped label is at this width. Not `heightForWidth`: that remembers narrower days."""
+    flags = int(Qt.TextFlag.TextWordWrap | Qt.AlignmentFlag.AlignLeft)
+    return QFontMetrics(label.font()).boundingRect(QRect(0, 0, width, 100_000), flags, label.text()).height()
 
 
 class Problem(RowWidget):
@@ -89,13 +95,13 @@ class Problem(RowWidget):
         """The height at this width."""
         inner, top = width - _INSET_PX - 12, _PAD_PX
         for label in (self._title, self._remedy):
-            height = label.heightForWidth(inner)
+            height = text_height(label, inner)
             label.setGeometry(_INSET_PX, top, inner, height)
             top += height + 2
         if self.buttons:
             top = self._place_buttons(inner, top + 6) + 4
         if self._costs.text():
-            height = self._costs.heightForWidth(inner)
+            height = text_height(self._costs, inner)
             self._costs.setGeometry(_INSET_PX, top + 2, inner, height)
             top += height + 4
         return top + _PAD_PX - 2
@@ -143,7 +149,7 @@ class Note(RowWidget):
         """The height at this width."""
         if self.resume is not None:
             return _BUTTON_PX
-        return max(20, self.label.heightForWidth(width))
+        return max(20, text_height(self.label, width))
 
 
 class More(RowWidget):

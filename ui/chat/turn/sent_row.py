@@ -128,7 +128,12 @@ class Sent(RowWidget):
             return HEAD_PX
         layout = self.inside.layout()
         inner = width - 28
-        height = 0 if layout is None else layout.heightForWidth(inner)
+        # Given the width first: a wrapped label knows its height at its own width only.
+        self.inside.resize(inner, self.inside.height())
+        height = 0
+        if layout is not None:
+            layout.activate()
+            height = layout.heightForWidth(inner)
         self.inside.setGeometry(14, HEAD_PX + 4, inner, height)
         return HEAD_PX + height + 16
 

@@ -156,7 +156,8 @@ install_libraries() { # install_libraries [everything]: what Qt and the demo eng
 
 install_test_tools() {
     missing=
-    for pair in Xvfb:xvfb desktop-file-validate:desktop-file-utils ssh:openssh-client ip:iproute2 sudo:sudo ping:iputils-ping; do
+    for pair in Xvfb:xvfb desktop-file-validate:desktop-file-utils ssh:openssh-client ip:iproute2 sudo:sudo ping:iputils-ping \
+        strace:strace; do
         command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair#*:}"
     done
     # Many quick tests talk to a real sshd on loopback. On a person's computer see lab_obstacle.

@@ -2,14 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import os
-import shutil
-import socket
-import struct
-import subprocess
-import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +12,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QTextBrowser
 
 from sparkdesk.core.chat.markdown_block import BlockKind
+from tests.ui.chat.trap import FileWatch, Trap
 from tests.ui.chat_desk import ChatDesk, play
 from tests.ui.hostile_markdown import payloads
 from tests.ui.picture import host_page
@@ -29,54 +22,6 @@ from ui.chat.link import LinkBar
 from ui.chat.markdown import SafeBrowser
 from ui.chat.row import BlockRow, rows_of
 from ui.chat.text_row import AnswerText
-
-IN_OPEN, IN_ACCESS = 0x20, 0x1
-
-
-class FileWatch:
-    """Counts how often a file is opened or read, by the kernel's own word."""
-
-    def __init__(self, path: Path) -> None:
-        libc = ctypes.CDLL(None, use_errno=True)
-        self._fd: int = libc.inotify_init1(os.O_NONBLOCK)
-        if self._fd < 0 or libc.inotify_add_watch(self._fd, os.fsencode(path), IN_OPEN | IN_ACCESS) < 0:
-            pytest.skip("this computer cannot watch files")
-
-    def touched(self) -> int:
-        """Opens and reads since the last call."""
-        try:
-            data = os.read(self._fd, 1 << 20)
-        except BlockingIOError:
-            return 0
-        return len(data) // struct.calcsize("iIII")
-
-    def close(self) -> None:
-        os.close(self._fd)
-
-
-class Trap:
-    """A port that remembers who knocked."""
-
-    def __init__(self) -> None:
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        self.knocks = 0
-        self._thread = threading.Thread(target=self._listen, daemon=True)
-        self._thread.start()
-
-    def _listen(self) -> None:
-        while True:
-            try:
-                self._socket.accept()[0].close()
-            except OSError:
-                return
-            self.knocks += 1
-
-    def close(self) -> None:
-        # A thread in accept does not notice that its socket was closed: it is woken by a last caller.
-        self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
-        self._thread.join(5)
 
 
 @pytest.fixture
@@ -94,16 +39,6 @@ def trap() -> Iterator[Trap]:
     trap = Trap()
     yield trap
     trap.close()
-
-
-class Bar:
-    """A link bar in a window, with an opener that only remembers."""
-
-    def __init__(self) -> None:
-        self.opened: list[str] = []
-        self.bar = LinkBar()
-        self.bar.opener = lambda url: self.opened.append(url.toString())
-        self.host = host_page(self.bar, 600, 200)
 
 
 def test_the_watch_catches_a_reader_who_falls_for_it(dressed: QApplication, canary: Path) -> None:
@@ -151,7 +86,7 @@ def test_even_a_document_full_of_images_gets_a_blank_pixel_for_each(dressed: QAp
 def test_an_image_is_shown_as_words(dressed: QApplication) -> None:
     text = AnswerText("Look: ![a cat](file:///etc/passwd) there")
     shown = text.words.toPlainText()
-    assert shown == "Look: [image: a cat, file:///etc/passwd, not loaded] there"
+    assert shown == "Look: [image not loaded: a cat, file:///etc/passwd] there"
     assert "\ufffc" not in shown
 
 
@@ -172,52 +107,17 @@ def test_a_click_on_a_link_only_asks_and_the_browser_goes_nowhere(dressed: QAppl
     assert not text.words.openExternalLinks()
 
 
-@pytest.mark.parametrize(
-    "address",
-    [
-        "file:///etc/passwd",
-        "javascript:alert(1)",
-        "JAVASCRIPT:alert(1)",
-        "data:text/html,x",
-        "vbscript:x",
-        "smb://host/share",
-        "\\\\host\\share",
-        "ssh://host",
-        "mailto:a@b.c",
-        "qrc:/x",
-        "http:/nohost",
-        "https://",
-        "/etc/passwd",
-        "",
-        "https://e.org/" + "x" * 5000,
-    ],
-)
-def test_an_address_that_is_no_web_page_cannot_be_opened(dressed: QApplication, address: str) -> None:
-    links = Bar()
-    bar, opened = links.bar, links.opened
-    bar.offer(address)
-    assert not bar.open_button.isVisibleTo(bar)
-    bar.open_button.click()
-    assert opened == []
-
-
 def test_a_web_page_is_opened_only_after_its_whole_address_was_shown(dressed: QApplication) -> None:
-    links = Bar()
-    bar, opened = links.bar, links.opened
+    bar, opened = LinkBar(), list[str]()
+    bar.opener = lambda url: opened.append(url.toString())
+    host = host_page(bar, 600, 200)
     address = "https://example.org/" + "very-long/" * 60 + "?token=secret"
     bar.offer(address)
     assert opened == []
     assert bar.address() == address
     bar.open_button.click()
     assert opened == [address]
-
-
-def test_the_host_is_named_as_the_network_knows_it(dressed: QApplication) -> None:
-    bar = Bar().bar
-    bar.offer(QUrl("https://paypal.com@еvil.example/").toString(QUrl.ComponentFormattingOption.FullyEncoded))
-    title = bar.accessibleName()
-    assert "xn--" in title
-    assert "Open this page of xn--" in title
+    host.close()
 
 
 def test_titles_labels_and_errors_from_outside_are_plain_text(dressed: QApplication) -> None:
@@ -227,43 +127,6 @@ def test_titles_labels_and_errors_from_outside_are_plain_text(dressed: QApplicat
         await desk.until(lambda: "big" in desk.said(), "the answer")
         desk.page.transcript.links.offer(evil)
         assert guessing_labels(desk.page) == []
-        assert "\u202e" not in desk.page.title.text()
+        assert "\u202e" not in desk.page.head.title.label.text()
 
     play(dressed, story)
-
-
-CHILD = """
-import sys
-from PySide6.QtWidgets import QApplication
-from tests.ui.hostile_markdown import payloads
-from ui.chat.text_row import AnswerText
-app = QApplication([])
-warm = AnswerText("**warm** `up` [l](https://example.org)")
-warm.height_at(400)
-warm.grab()
-sys.stderr.write("CORPUS " + "BEGINS\\n")
-sys.stderr.flush()
-for payload in payloads(sys.argv[1], "http://127.0.0.1:9"):
-    text = AnswerText(payload)
-    text.height_at(400)
-    text.grab()
-sys.stderr.write("CORPUS " + "ENDS\\n")
-sys.stderr.flush()
-"""
-
-
-@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
-def test_the_kernel_saw_no_file_of_the_corpus_and_no_socket(canary: Path, tmp_path: Path) -> None:
-    log = tmp_path / "strace.log"
-    traced = ["strace", "-f", "-s", "300", "-e", "trace=open,openat,openat2,stat,access,socket,connect,execve,write"]
-    command = [*traced, "-o", str(log), sys.executable, "-c", CHILD, str(canary)]
-    root = Path(__file__).resolve().parents[2]
-    environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "PYTHONPATH": str(root)}
-    ended = subprocess.run(command, cwd=root, env=environment, capture_output=True, timeout=110, check=False)
-    if ended.returncode:
-        pytest.skip(f"strace cannot be used here: {ended.stderr[-200:]!r}")
-    lines = log.read_text("utf-8", "replace").split("CORPUS BEGINS")[1].split("CORPUS ENDS")[0].splitlines()
-    calls = [line for line in lines if any(f" {name}(" in line for name in ("socket", "connect", "execve"))]
-    assert calls == []
-    opened = [line for line in lines if "canary" in line or "/etc/passwd" in line]
-    assert opened == []

@@ -24,12 +24,12 @@ from PySide6.QtWidgets import QApplication
 
 from sparkdesk.core.chat.openai_event import ChunkDecoder
 from sparkdesk.core.chat.sse import SseParser
-from tests.bench.bench_heartbeat import Heartbeat
+from tests.bench.bench_heartbeat import Heartbeat, loop_of_qt
 from tests.bench.figure import Figure
 from tests.servers.raw_http import raw_server
 from tests.servers.stamped_server import TOKENS, stamped_server
 from tests.servers.token_server import PIECE, chunk_of, token_server
-from tests.ui.chat_desk import ChatDesk, endpoint_at, play
+from tests.ui.chat_desk import ChatDesk, endpoint_at
 from ui.chat.text_row import AnswerText, OpenText
 from ui.style import install_style
 
@@ -56,11 +56,9 @@ _WORD = re.compile(r"w\d+x\d+")
 
 def measure() -> list[Figure]:
     """All of it. Raises RuntimeError when a server does not start."""
-    app = QApplication.instance() or QApplication([])
-    assert isinstance(app, QApplication)
-    app.setQuitOnLastWindowClosed(False)
-    install_style(app, "dark")
-    return [parse_rate(), *burst(app), *painted(app), stopped(app)]
+    with loop_of_qt() as (app, loop):
+        install_style(app, "dark")
+        return [parse_rate(), *burst(loop), *painted(loop), stopped(loop)]
 
 
 def sample() -> list[bytes]:
@@ -98,17 +96,28 @@ def parse_rate() -> Figure:
 
 
 Told = dict[str, list[float]]
+Story = Callable[[ChatDesk, Told], Coroutine[Any, Any, None]]
 
 
-def run(app: QApplication, port: int, story: Callable[[ChatDesk, Told], Coroutine[Any, Any, None]]) -> Told:
-    """Let a story happen on a page that talks to this port; gives what it told."""
-    told: Told = {}
+def run(loop: Any, port: int, story: Story) -> Told:
+    """Let a story happen in the application's own loop, on a page that talks to this port; gives what it told."""
 
-    async def tell(desk: ChatDesk) -> None:
-        await story(desk, told)
+    async def tell() -> Told:
+        told: Told = {}
+        desk = ChatDesk((endpoint_at(port, model="steady"),))
+        await desk.store.open()
+        try:
+            await desk.chats.load()
+            await story(desk, told)
+        finally:
+            await desk.tasks.close()
+            await desk.store.close()
+            desk.host.close()
+            desk.host.deleteLater()
+        return told
 
-    play(app, tell, endpoint_at(port, model="steady"))
-    return told
+    found: Told = loop.run_until_complete(tell())
+    return found
 
 
 def tokens_of(desk: ChatDesk) -> int:
@@ -136,10 +145,10 @@ async def watch_burst(desk: ChatDesk, told: Told) -> None:
         desk.model.start_new()
 
 
-def burst(app: QApplication) -> list[Figure]:
+def burst(loop: Any) -> list[Figure]:
     """Three stretches of a burst, the best of which counts."""
     with token_server(BURST_TOKENS_PER_S, TEXT, in_pieces=True) as port:
-        told = run(app, port, watch_burst)
+        told = run(loop, port, watch_burst)
     note = f"{STRETCHES} stretches of {BURST_S:g} s at {BURST_TOKENS_PER_S:g} tok/s, the page in sight"
     shares = {key: ", ".join(f"{value:.0f}" for value in values) for key, values in told.items()}
     pairs = zip(told["cpu_us"], told["plain_us"], strict=True)
@@ -217,10 +226,10 @@ def read_times(reader: subprocess.Popen[bytes]) -> dict[str, float]:
     return {row[0]: float(row[1]) for row in rows if len(row) == 2}
 
 
-def painted(app: QApplication) -> list[Figure]:
+def painted(loop: Any) -> list[Figure]:
     """From the moment when the plain reader had a token to the end of the first frame with it."""
     with stamped_server() as (port, reader):
-        told = run(app, port, watch_paint)
+        told = run(loop, port, watch_paint)
         came_s = read_times(reader)
     late_ms = {word: (at_s[0] - came_s[word]) * 1000 for word, at_s in told.items() if word in came_s}
     stretches = [
@@ -255,14 +264,13 @@ def p95(values: list[float]) -> float:
     return float(numpy.percentile(values, 95))
 
 
-def stopped(app: QApplication) -> Figure:
+def stopped(loop: Any) -> Figure:
     """From a stop to the moment when a server that never answers sees its caller gone."""
-    taken_ms: list[float] = []
 
     async def say_nothing(writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(60)
 
-    async def story(desk: ChatDesk) -> None:
+    async def story(desk: ChatDesk, told: Told) -> None:
         for _ in range(STOPS):
             async with raw_server(say_nothing) as server:
                 desk.endpoints.set((endpoint_at(server.port),))
@@ -273,9 +281,9 @@ def stopped(app: QApplication) -> Figure:
                 desk.model.stop()
                 await asyncio.wait_for(server.hung_up.wait(), 10)
                 await desk.until(lambda: not desk.model.is_answering, "the end of the answer")
-                taken_ms.append((time.perf_counter() - begun_s) * 1000)
+                told.setdefault("taken_ms", []).append((time.perf_counter() - begun_s) * 1000)
 
-    play(app, story)
+    taken_ms = run(loop, 9, story)["taken_ms"]
     return Figure.at_most(
         "chat.stopped", max(taken_ms), "ms", 200.0,
         note=f"worst of {STOPS}, to the end of the answer on the page; median {statistics.median(taken_ms):.0f} ms",

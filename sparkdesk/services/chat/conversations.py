@@ -88,6 +88,7 @@ class Conversations:
         self._clock = clock
         self._open: dict[str, Conversation] = {}
         self._watches: dict[str, tuple[Subscription, ...]] = {}
+        self._tidying = asyncio.Lock()
         self._lines: dict[str, _Line] = {}
         """Every conversation that is stored, by id."""
         self.sessions: Latest[tuple[ChatSummary, ...]] = Latest(())
@@ -221,21 +222,23 @@ class Conversations:
     # Inside ---------------------------------------------------------------------------------------------------
 
     async def _change(self, session_id: str, *, title: str | None = None, **changes: Any) -> None:
-        conversation = self._open.get(session_id)
-        if conversation is not None:
-            if title is not None:
-                conversation.title.set(title)
-            conversation.settings.set(replace(conversation.settings.value, **changes))
-            kept_title, settings = conversation.title.value, conversation.settings.value
-            if not conversation.turns.value:
-                return
-        else:
-            head = await self._store.session(session_id)
-            if head is None:
-                return
-            kept_title, settings = title or head[0], replace(settings_from_json(head[1]), **changes)
-            self._show(_line(session_id, kept_title, settings))
-        await self._store.save_session(session_id, kept_title, settings_to_json(settings))
+        # One after the other: each reads what the one before has stored.
+        async with self._tidying:
+            conversation = self._open.get(session_id)
+            if conversation is not None:
+                if title is not None:
+                    conversation.title.set(title)
+                conversation.settings.set(replace(conversation.settings.value, **changes))
+                kept_title, settings = conversation.title.value, conversation.settings.value
+                if not conversation.turns.value:
+                    return
+            else:
+                head = await self._store.session(session_id)
+                if head is None:
+                    return
+                kept_title, settings = title or head[0], replace(settings_from_json(head[1]), **changes)
+                self._show(_line(session_id, kept_title, settings))
+            await self._store.save_session(session_id, kept_title, settings_to_json(settings))
 
     def _make(self, session_id: str, settings: ChatSettings, turns: tuple[Turn, ...]) -> Conversation:
         conversation = Conversation(

@@ -45,8 +45,8 @@ def parse_query(text: str) -> SearchQuery:
     for match in _PIECE.finditer(plain):
         kind, quoted, bare = match.groups()
         word = " ".join((quoted if quoted is not None else bare).split())
-        if not word:
-            continue
+        if not word or (kind is None and word.lower() in ("tag:", "folder:")):
+            continue  # a choice that is still being typed
         if kind is None:
             words[word] = None
         else:

@@ -138,7 +138,7 @@ def test_what_is_no_number_is_said_beside_its_field_and_not_told(dressed: QAppli
     desk.type_into(knob.field, "3")
     assert desk.told == []
     assert knob.problem.isVisible()
-    assert knob.problem.text() == "Must be between 0.00 and 2.00"
+    assert knob.problem.text() == "Must be between 0 and 2"
     desk.panel.show_settings(replace(SETTINGS, label="other"), "chat1")
     assert knob.field.text() == "3"
     desk.type_into(knob.field, "1")

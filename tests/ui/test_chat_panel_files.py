@@ -256,6 +256,7 @@ def test_two_changed_texts_are_told_and_the_person_says_which_stays(
         assert desk.memory_file.read_text() == "theirs"
         assert desk.memory.editor.toPlainText() == "start mine"
         assert "changed the file" in desk.memory.problem.text()
+        assert "theirs" in desk.memory.take_theirs.toolTip()
         QTest.mouseClick(desk.memory.keep_mine if stays == "mine" else desk.memory.take_theirs, LEFT)
         await desk.memory_says("start mine" if stays == "mine" else "theirs")
         assert desk.memory_file.read_text() == ("start mine" if stays == "mine" else "theirs")

@@ -10,14 +10,15 @@ from PySide6.QtCore import QEvent, Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from sparkdesk.core.errors import SparkDeskError
+from sparkdesk.core.plain_text import reveal_hidden
 from sparkdesk.services.chat.context.memory import MAX_SENT_BYTES, clip
 from ui.chat.panel.model import MemoryText, PanelModel
 from ui.chat.panel.prompt_section import KeptWriting
 from ui.chat.panel.section import Section, row
 from ui.launch.part.fold import FoldHead
-from ui.text import count, one_line
+from ui.text import count, cut, one_line
 from ui.widgets.button import Button
-from ui.widgets.label import Label
+from ui.widgets.label import Label, plain_tooltip
 from ui.widgets.toggle import Switch
 
 NO_PROJECT = "Put this chat into a folder to give it a memory that all chats of the folder share."
@@ -155,6 +156,9 @@ class MemorySection(Section):
     def _on_conflict(self, memory: MemoryText) -> None:
         if memory.folder == self._folder:
             self._theirs = memory.text or ""
+            self.take_theirs.setToolTip(
+                plain_tooltip(cut(reveal_hidden(self._theirs[:1000]), 600) or "The file is empty")
+            )
             self._say("Another program changed the file meanwhile. Nothing was written yet.")
             self._show()
 
@@ -172,7 +176,7 @@ class MemorySection(Section):
 
     def _open(self) -> None:
         self.keep()
-        if self._model is not None and self._theirs is None:
+        if self._model is not None:
             self._model.find_memory(self._folder)
 
     def _on_failed(self, part: str, error: SparkDeskError) -> None:

@@ -37,6 +37,10 @@ class Limits:
         short = f"{value:.{self.decimals}f}"
         return short if float(short) == value else f"{value:.6g}"
 
+    def named(self, end: float) -> str:
+        """One of its ends, in words."""
+        return f"{end:g}" if self.decimals else grouped(end)
+
 
 @dataclass(frozen=True, slots=True)
 class Typed:
@@ -51,7 +55,7 @@ def read_number(typed: str, limits: Limits) -> Typed:
     text = typed.strip()
     if not text:
         return Typed()
-    between = f"between {limits.shown(limits.low)} and {limits.shown(limits.high)}"
+    between = f"between {limits.named(limits.low)} and {limits.named(limits.high)}"
     if not limits.decimals:
         if len(text) > 40 or not _WHOLE.fullmatch(text):
             return Typed(problem=f"A whole number {between}")

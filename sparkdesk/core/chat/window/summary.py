@@ -105,7 +105,5 @@ def summary_messages(before: str, record: str, max_tokens: int) -> tuple[Message
     mark = hashlib.sha256(told.encode("utf-8", "replace")).hexdigest()[:12]
     # A word is more than one token in most languages.
     task = TASK.format(words=max(20, max_tokens // 2))
-    return (
-        Message(Role.SYSTEM, (TextPart(task),)),
-        Message(Role.USER, (TextPart(f"<<{mark}\n{told}\n{mark}>>\nThe summary:"),)),
-    )
+    asked = f"[record {mark}]\n{told}\n[end of record {mark}]\n\nThe summary, in plain sentences:"
+    return Message(Role.SYSTEM, (TextPart(task),)), Message(Role.USER, (TextPart(asked),))

@@ -51,9 +51,9 @@ def test_the_newest_summary_of_the_branch_is_found_with_the_turns_that_it_stands
 def test_no_turn_can_end_the_record_that_it_stands_in(text: str, before: str) -> None:
     system, user = summary_messages(before, record_of([turn(1, Role.USER, text)]), 100)
     assert "record" in system.text
-    mark = re.match(r"<<([0-9a-f]{12})\n", user.text)
+    mark = re.match(r"\[record ([0-9a-f]{12})\]\n", user.text)
     assert mark is not None
-    assert user.text.count(f"{mark[1]}>>") == 1
+    assert user.text.count(f"[end of record {mark[1]}]") == 1
 
 
 @given(st.text(alphabet="ab \n中", max_size=400), st.integers(4, 50))

@@ -51,7 +51,7 @@ def put(folder: Path, name: str, data: bytes) -> Path:
     return path
 
 
-def make_pdf(*pages: str, password: str = "", stream: bytes | None = None) -> bytes:
+def make_pdf(*pages: str, password: str = "", owner: str = "", stream: bytes | None = None) -> bytes:
     """A PDF whose pages say these words; "" is a page without text, as in a scan."""
     writer = PdfWriter()
     font = DictionaryObject(
@@ -70,8 +70,8 @@ def make_pdf(*pages: str, password: str = "", stream: bytes | None = None) -> by
             content = DecodedStreamObject()
             content.set_data(stream or f"BT /F1 12 Tf 20 700 Td ({words}) Tj ET".encode())
             page[NameObject("/Contents")] = writer._add_object(content.flate_encode())
-    if password:
-        writer.encrypt(password, algorithm="RC4-128")
+    if password or owner:
+        writer.encrypt(password, owner or None, algorithm="AES-256")
     out = io.BytesIO()
     writer.write(out)
     return out.getvalue()
@@ -219,6 +219,11 @@ async def test_a_locked_pdf_a_scan_and_a_damaged_one_are_refused_in_words(tmp_pa
     assert scan == "scan.pdf was not attached. It has no text: it is probably a scan"
     broken = await refusal(put(tmp_path, "broken.pdf", b"%PDF-1.7\n" + os.urandom(2000)))
     assert broken == "broken.pdf was not attached. It is damaged or no PDF"
+
+
+async def test_a_pdf_that_is_only_protected_against_changes_is_read(tmp_path: Path) -> None:
+    part = await text_of(put(tmp_path, "paper.pdf", make_pdf("For all to read", owner="boss")))
+    assert part.text == "For all to read"
 
 
 async def test_a_pdf_that_unpacks_without_end_cannot_take_the_memory(tmp_path: Path) -> None:

@@ -124,6 +124,8 @@ def play(app: QApplication, story: Story, commands: tuple[SlashCommand, ...] = (
             await desk.store.close()
             desk.window.close()
             desk.window.deleteLater()
+            # An image that Python put there must not be found there after Python has ended.
+            QGuiApplication.clipboard().clear()
         assert desk.bugs == []
 
     loop = qasync.QEventLoop(app)

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QMimeData, Qt, QUrl
+from PySide6.QtCore import QMimeData, QPoint, Qt, QUrl
 from PySide6.QtGui import QColor, QImage
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
@@ -14,8 +14,12 @@ from PySide6.QtWidgets import QApplication
 from sparkdesk.core.chat.message import FilePart, ImagePart
 from sparkdesk.services.chat.attaching import Draft
 from tests.ui.chat.compose_desk import ComposeDesk, play
+from ui.bridge import Bridge
+from ui.chat.compose.attachment_chip import GONE
+from ui.chat.compose.attachment_row import AttachmentRow
 from ui.chat.compose.composer import MAYBE_EYES, NO_EYES, PAGE_SHARE
 from ui.chat.compose.model import LONG_CHARS, MAX_ITEMS
+from ui.widgets.paint import text_width
 
 CTRL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
 
@@ -199,6 +203,7 @@ def test_a_short_paste_stays_words_and_ctrl_shift_v_pastes_long_words_too(dresse
     play(dressed, story)
 
 
+@pytest.mark.qt_log_ignore("propagateSizeHints")
 def test_a_megabyte_in_one_line_never_reaches_the_text_field(dressed: QApplication) -> None:
     async def story(desk: ComposeDesk) -> None:
         QApplication.clipboard().setText("x" * (1 << 20))
@@ -210,10 +215,8 @@ def test_a_megabyte_in_one_line_never_reaches_the_text_field(dressed: QApplicati
         await desk.ready(4)
         assert desk.composer.text() == "y" * 3000
         assert [item.is_paste for item in desk.model.items] == [False, False, True, True]
-        desk.composer.row.chips[0].setFocus()
-        desk.press(Qt.Key.Key_Return)
-        desk.composer.row.chips[2].setFocus()
-        desk.press(Qt.Key.Key_Return)
+        QTest.keyClick(desk.composer.row.chips[0], Qt.Key.Key_Return)
+        QTest.keyClick(desk.composer.row.chips[2], Qt.Key.Key_Return)
         await desk.ready(4)  # in that line there is no room for it
         assert desk.composer.text() == "y" * 3000
 
@@ -295,6 +298,60 @@ def test_a_new_chats_draft_outlives_its_number_and_moves_to_the_chat_when_it_beg
         assert desk.drafts.of("n2") == Draft("not sent")
         desk.composer.show_conversation("n3", has_begun=False)
         assert desk.composer.text() == ""
+
+    play(dressed, story)
+
+
+@pytest.mark.qt_log_ignore("propagateSizeHints")
+def test_what_of_a_file_goes_to_the_model_can_be_read_before_it_is_sent(dressed: QApplication, tmp_path: Path) -> None:
+    async def story(desk: ComposeDesk) -> None:
+        desk.drop(mime_of(write(tmp_path, "notes.md", "<b>bold</b> \u202egnp\x07\n" + "<b>more</b>\n" * 9000)))
+        await desk.ready(1)
+        QTest.mouseClick(desk.composer.row.chips[0], Qt.MouseButton.LeftButton, pos=QPoint(20, 20))
+        preview = desk.composer.preview
+        assert preview is not None
+        assert not preview.isModal()
+        assert preview.words.toPlainText().startswith("<b>bold</b> \ufffdgnp␇\n<b>")
+        assert "200,000" not in preview.note.text()
+        QTest.keyClick(preview, Qt.Key.Key_Escape)
+        await desk.until(lambda: desk.composer.preview is None, "the preview's end")
+        desk.composer.clear()
+        desk.paste(mime_of(picture=image()))
+        await desk.ready(1)
+        QTest.keyClick(desk.composer.row.chips[0], Qt.Key.Key_Return)
+        await desk.until(lambda: desk.composer.preview is not None, "the image")
+
+    play(dressed, story)
+
+
+@pytest.mark.qt_log_ignore("propagateSizeHints")
+def test_what_was_sent_stands_in_a_row_with_its_pictures_and_can_be_opened(dressed: QApplication) -> None:
+    async def story(desk: ComposeDesk) -> None:
+        desk.paste(mime_of(picture=image()))
+        await desk.ready(1)
+        sent = desk.model.draft()
+        gone = ImagePart("gone.png", "0" * 64, "image/png", 8, 8, 100)
+        file = FilePart("paper.pdf", "words", "application/pdf", 5000, "1 of 3 pages has no text")
+
+        async def load(digest: str) -> bytes | None:
+            return sent.images.get(digest)
+
+        row = AttachmentRow((*sent.attachments, gone, file), Bridge(desk.tasks), load, parent=desk.page)
+        row.setGeometry(0, 0, 300, row.height_at(300))
+        row.show()
+        first, second, third = row.chips
+        await desk.until(lambda: first._thumbnail is not None and bool(second.face.reason), "the thumbnails")
+        assert GONE in second.accessibleName()
+        assert text_width(GONE, "label") < second.width() - 60
+        assert "1 of 3 pages has no text" in third.accessibleName()
+        assert not third.remove.isVisibleTo(third)
+        assert row.height() == row.height_at(300) > row.height_at(2000)
+        QTest.keyClick(third, Qt.Key.Key_Delete)
+        assert len(row.chips) == 3
+        QTest.keyClick(third, Qt.Key.Key_Return)
+        assert row.preview is not None
+        assert row.preview.words.toPlainText() == "words"
+        row.deleteLater()
 
     play(dressed, story)
 

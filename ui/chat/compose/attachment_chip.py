@@ -28,6 +28,9 @@ THUMB_PX: Final = 32
 _PAD: Final = 6
 _MAX_TEXT_PX: Final = 340
 _MAX_NAME_PX: Final = 240
+_LEAST_IMAGE_PX: Final = 116
+"""Room for `GONE`, so that a chip in a transcript whose height is known already never grows."""
+GONE: Final = "The image is gone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +138,8 @@ class AttachmentChip(QFrame):
 
     def sizeHint(self) -> QSize:
         name = min(text_width(self._face.name, "dense_medium"), _MAX_NAME_PX)
-        text = min(max(name, text_width(self._second(), "label")), _MAX_TEXT_PX)
+        least = _LEAST_IMAGE_PX if self._face.icon == "image" else 0
+        text = min(max(name, text_width(self._second(), "label"), least), _MAX_TEXT_PX)
         buttons = 26 * (int(self._is_paste) + int(self._can_remove))
         return QSize(round(_PAD + THUMB_PX + 8 + text + 8 + buttons + _PAD), HEIGHT_PX)
 

@@ -8,15 +8,17 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QImage, QResizeEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
+from shiboken6 import isValid
 
 from sparkdesk.core.chat.message import Attachment, ImagePart
 from sparkdesk.core.errors import SparkDeskError
 from ui.bridge import Bridge
-from ui.chat.compose.attachment_chip import HEIGHT_PX, THUMB_PX, AttachmentChip, face_of
+from ui.chat.compose.attachment_chip import GONE, HEIGHT_PX, THUMB_PX, AttachmentChip, face_of
 from ui.chat.compose.picture import make_thumbnail
+from ui.chat.compose.preview import SIDE_PX, PreviewDialog
 
 GAP_PX: Final = 6
 _THUMBNAIL_PX: Final = 4 * THUMB_PX
@@ -109,9 +111,7 @@ class ChipRow(QWidget):
 
 
 class AttachmentRow(ChipRow):
-    """What went along with a question that was sent. `chosen` carries the part that a person wants to see."""
-
-    chosen = Signal(object)
+    """What went along with a question that was sent. A click or Enter shows it."""
 
     def __init__(
         self,
@@ -123,29 +123,51 @@ class AttachmentRow(ChipRow):
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent, is_right=is_right)
+        self._bridge, self._load = bridge, load
+        self.preview: PreviewDialog | None = None
         chips = []
         for part in parts:
             chip = AttachmentChip(face_of(part), can_remove=False, fill="surface")
-            chip.chosen.connect(lambda part=part: self.chosen.emit(part))
+            chip.chosen.connect(lambda part=part: self._open(part))
             chips.append(chip)
             if isinstance(part, ImagePart) and bridge is not None and load is not None:
                 bridge.start(show_thumbnail, chip, part, load)
         self.set_chips(chips)
 
+    def _open(self, part: Attachment) -> None:
+        if isinstance(part, ImagePart) and self._bridge is not None and self._load is not None:
+            self._bridge.start(self._open_image, part, self._load)
+        else:
+            self._show(PreviewDialog(part, parent=self.window()))
+
+    async def _open_image(self, part: ImagePart, load: LoadBytes) -> None:
+        image = await load_image(part, load, SIDE_PX)
+        if isValid(self):
+            self._show(PreviewDialog(part, image, self.window()))
+
+    def _show(self, preview: PreviewDialog) -> None:
+        self.preview = preview
+        preview.destroyed.connect(self._forget)
+        preview.show()
+
+    def _forget(self) -> None:
+        self.preview = None
+
+
+async def load_image(part: ImagePart, load: LoadBytes, side_px: int) -> QImage | None:
+    """The image, made smaller; None when its bytes are gone or damaged."""
+    try:
+        data = await load(part.digest)
+        return None if data is None else await make_thumbnail(data, part.media_type, side_px)
+    except SparkDeskError:
+        return None
+
 
 async def show_thumbnail(chip: AttachmentChip, part: ImagePart, load: LoadBytes) -> None:
     """Fetch an image's bytes and show it small; one that is gone or damaged keeps its icon, and says so."""
-    is_gone = []
-    chip.destroyed.connect(lambda: is_gone.append(True))
-    image: QImage | None = None
-    try:
-        data = await load(part.digest)
-        if data is not None:
-            image = await make_thumbnail(data, part.media_type, _THUMBNAIL_PX)
-    except SparkDeskError:
-        image = None
-    if is_gone:
+    image = await load_image(part, load, _THUMBNAIL_PX)
+    if not isValid(chip):
         return
     if image is None:
-        chip.set_face(face_of(part, reason="The image's bytes are not here any more"))
+        chip.set_face(face_of(part, reason=GONE))
     chip.set_thumbnail(image)

@@ -34,6 +34,7 @@ from ui.chat.compose.context_ring import ContextRing
 from ui.chat.compose.editor import Editor
 from ui.chat.compose.model import ComposeModel, Item
 from ui.chat.compose.picture import make_picture_of, make_thumbnail
+from ui.chat.compose.preview import SIDE_PX, PreviewDialog
 from ui.font import LINE_HEIGHT
 from ui.text import one_line
 from ui.theme import color
@@ -81,6 +82,7 @@ class Composer(QWidget):
         self.notice = Label("", "label", "warn", is_wrapped=True)
         self.ring = ContextRing()
         self.dialog: QFileDialog | None = None
+        self.preview: PreviewDialog | None = None
         self.list: CommandList | None = None
         self._chip_area = QScrollArea()
         self._commands = tuple(commands)
@@ -337,6 +339,7 @@ class Composer(QWidget):
         chip = AttachmentChip(ChipFace(one_line(item.name, 200), "Reading", is_busy=True))
         chip.removed.connect(lambda: self.model.remove(item.key))
         chip.text_asked.connect(lambda: self._take_text(item.key))
+        chip.chosen.connect(lambda: self._open(item.key))
         return chip
 
     def _dress(self, chip: AttachmentChip, item: Item) -> None:
@@ -353,6 +356,28 @@ class Composer(QWidget):
         chip = self._chips.get(key)
         if chip is not None:
             chip.set_thumbnail(image)
+
+    def _open(self, key: int) -> None:
+        """Show what of it goes to the model."""
+        item = next((each for each in self.model.items if each.key == key), None)
+        if item is None or item.part is None:
+            return
+        if isinstance(item.part, ImagePart) and item.data is not None:
+            self.model.start(self._open_image, item.part, item.data)
+        else:
+            self._show_preview(PreviewDialog(item.part, parent=self.window()))
+
+    async def _open_image(self, part: ImagePart, data: bytes) -> None:
+        image = await make_thumbnail(data, part.media_type, SIDE_PX)
+        self._show_preview(PreviewDialog(part, image, self.window()))
+
+    def _show_preview(self, preview: PreviewDialog) -> None:
+        self.preview = preview
+        preview.destroyed.connect(self._forget_preview)
+        preview.show()
+
+    def _forget_preview(self) -> None:
+        self.preview = None
 
     def _take_text(self, key: int) -> None:
         words = self.model.take_text(key)

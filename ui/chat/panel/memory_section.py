@@ -22,6 +22,7 @@ from ui.widgets.label import Label, plain_tooltip
 from ui.widgets.toggle import Switch
 
 NO_PROJECT = "Put this chat into a folder to give it a memory that all chats of the folder share."
+_SHOWN_CHARS = 600
 _HINT = "What every chat of this project should know: names, decisions, conventions."
 
 
@@ -156,9 +157,8 @@ class MemorySection(Section):
     def _on_conflict(self, memory: MemoryText) -> None:
         if memory.folder == self._folder:
             self._theirs = memory.text or ""
-            self.take_theirs.setToolTip(
-                plain_tooltip(cut(reveal_hidden(self._theirs[:1000]), 600) or "The file is empty")
-            )
+            shown = reveal_hidden(cut(self._theirs, _SHOWN_CHARS)) or "The file is empty"
+            self.take_theirs.setToolTip(plain_tooltip(shown))
             self._say("Another program changed the file meanwhile. Nothing was written yet.")
             self._show()
 

@@ -8,24 +8,19 @@ from __future__ import annotations
 from typing import Final
 
 from PySide6.QtCore import QRectF, Qt, QUrl, Signal
-from PySide6.QtGui import QFontMetricsF, QPainter, QPaintEvent, QTextCursor, QTextDocument, QWheelEvent
+from PySide6.QtGui import QPainter, QPaintEvent, QTextCursor, QWheelEvent
 from PySide6.QtWidgets import QFrame, QWidget
 
 from sparkdesk.core.plain_text import reveal_hidden
 from ui import theme
 from ui.chat.column import RowWidget
 from ui.chat.markdown import SafeBrowser, lay_out, lay_out_plain, quote_bars
-from ui.font import LINE_HEIGHT, font
-from ui.text import cut, duration
+from ui.font import LINE_HEIGHT
+from ui.text import duration
 from ui.theme import color
-from ui.widgets.button import Button
-from ui.widgets.paint import box, pen
 
 MAX_SHOWN_CHARS: Final = 20_000
 HARD_WRAP_CHARS: Final = 2_000
-_BUBBLE_SHARE: Final = 0.78
-_BUBBLE_PAD_X: Final = 12
-_BUBBLE_PAD_Y: Final = 8
 
 
 class HardWrap:
@@ -96,43 +91,6 @@ class Words(SafeBrowser):
 
     def _on_anchor(self, url: QUrl) -> None:
         self.link_clicked.emit(url.toString(QUrl.ComponentFormattingOption.FullyEncoded))
-
-
-class UserText(RowWidget):
-    """What the person said, in a bubble at the right."""
-
-    gap_px = 12
-
-    def __init__(self, text: str, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._text = hard_wrapped(cut(text, MAX_SHOWN_CHARS))
-        self._words = Words("You said", self)
-        lay_out_plain(self._words.document(), self._text)
-        theme.notifier.changed.connect(self.update)
-
-    def text(self) -> str:
-        """What is shown."""
-        return self._words.toPlainText()
-
-    def _inner_width(self, width: int) -> int:
-        room = round(width * _BUBBLE_SHARE) - 2 * _BUBBLE_PAD_X
-        metrics = QFontMetricsF(font("body"))
-        longest = max((metrics.horizontalAdvance(line) for line in self._text.split("\n")[:200]), default=0.0)
-        return min(room, round(longest) + 4)
-
-    def height_at(self, width: int) -> int:
-        """The height at this width."""
-        inner = self._inner_width(width)
-        height = self._words.height_at(inner)
-        self._words.setGeometry(width - inner - _BUBBLE_PAD_X, _BUBBLE_PAD_Y, inner, height)
-        return height + 2 * _BUBBLE_PAD_Y
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        left = self._words.x() - _BUBBLE_PAD_X
-        bubble = QRectF(left, 0, self.width() - left, self.height())
-        box(painter, bubble, theme.RADIUS_CARD, color("raised"), pen(color("border")))
 
 
 class AnswerText(RowWidget):
@@ -231,73 +189,6 @@ class OpenText(RowWidget):
         painter = QPainter(self)
         top = place.top() + (place.height() - 15) / 2
         painter.fillRect(QRectF(min(place.left() + 3, self.width() - 7), top, 7, 15), color("accent"))
-
-
-class Thought(RowWidget):
-    """The reasoning, folded under one line that says how long it took."""
-
-    folded = Signal(bool)
-
-    def __init__(
-        self, text: str, seconds: float, *, is_open: bool, is_live: bool, parent: QWidget | None = None
-    ) -> None:
-        super().__init__(parent)
-        self.is_live = is_live
-        self._head = Button("", kind="text", icon="chevron-right", is_small=True, parent=self)
-        self._head.setCheckable(True)
-        self._words = Words("Reasoning", self)
-        self._shown = ""
-        self._head.toggled.connect(self._on_toggled)
-        self.set_text(text, seconds)
-        self._head.setChecked(is_open)
-        self._words.setVisible(is_open)
-        theme.notifier.changed.connect(self.update)
-
-    def set_text(self, text: str, seconds: float) -> None:
-        """Show more reasoning and how long it has taken."""
-        said = duration_words(seconds)
-        if self.is_live:
-            title = f"Thinking, {said}" if said else "Thinking"
-        else:
-            title = f"Thought for {said}" if said else "Thought"
-        self._head.setText(title)
-        self._head.adjustSize()
-        shown = hard_wrapped(cut(text, MAX_SHOWN_CHARS))
-        if shown != self._shown:
-            self._shown = shown
-            if self._head.isChecked():
-                self._fill()
-
-    def unfold(self) -> None:
-        """Show the reasoning."""
-        self._head.setChecked(True)
-
-    def _fill(self) -> None:
-        document: QTextDocument = self._words.document()
-        lay_out_plain(document, self._shown)
-        self.height_changed.emit()
-
-    def _on_toggled(self, is_open: bool) -> None:
-        self._head.set_icon("chevron-down" if is_open else "chevron-right")
-        self._words.setVisible(is_open)
-        if is_open:
-            self._fill()
-        self.folded.emit(is_open)
-        self.height_changed.emit()
-
-    def height_at(self, width: int) -> int:
-        """The height at this width."""
-        self._head.move(2, 2)
-        if not self._head.isChecked():
-            return 30
-        height = self._words.height_at(width - 28)
-        self._words.setGeometry(14, 34, width - 28, height)
-        return 34 + height + 10
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        box(painter, QRectF(self.rect()), theme.RADIUS_CONTROL, color("surface"), pen(color("border")))
 
 
 def duration_words(seconds: float) -> str:

@@ -144,9 +144,8 @@ class Transcript(QFrame):
             if isinstance(widget, StatusLine):
                 widget.show_status(status)
             elif isinstance(widget, Thought) and widget.is_live:
-                timing = status.timing
-                thought_s = timing.thinking_s if timing.thinking_s > 0 else status.elapsed_s
-                widget.set_text(self._model.live_reasoning, thought_s)
+                is_over = status.phase == "writing"
+                widget.set_text(self._model.live_reasoning, status.thought_s, is_over=is_over)
 
     # What the keyboard and the buttons do ----------------------------------------------------------------------
 

@@ -8,7 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import QRectF, Qt, Signal
-from PySide6.QtGui import QKeyEvent, QPainter, QPaintEvent, QResizeEvent, QShowEvent
+from PySide6.QtGui import (
+    QAccessible,
+    QAccessibleAnnouncementEvent,
+    QKeyEvent,
+    QPainter,
+    QPaintEvent,
+    QResizeEvent,
+    QShowEvent,
+)
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QStackedWidget, QVBoxLayout, QWidget
 
 from sparkdesk.core.chat.message import FilePart
@@ -107,6 +115,7 @@ class ChatPage(QWidget):
         self._drawer = Drawer(self, width=PANEL_PX + 2)
         self._sent = Draft()
         self._unkept = ""
+        self._was_answering = False
         self.setAccessibleName("Chat")
         self._build()
         self._wire()
@@ -249,6 +258,7 @@ class ChatPage(QWidget):
     def _on_conversation(self) -> None:
         self.banner.clear()
         self.search.leave()
+        self._was_answering = self.model.is_answering
         self._show_all()
 
     def _show_sessions(self) -> None:
@@ -278,6 +288,7 @@ class ChatPage(QWidget):
         self.composer.set_takes_images(target.takes_images if target is not None else None)
         self.queue.show_queue(model.queued)
         self._show_unkept(conversation.unkept.value)
+        self._announce()
         self.settings.show_models(model.endpoints, target, model.waiting_text)
         self.settings.show_settings(conversation.settings.value, conversation.id)
         self._show_context()
@@ -300,6 +311,21 @@ class ChatPage(QWidget):
         """The words of a turn, whole."""
         known = self.model.conversation.all_turns if self.model.conversation is not None else ()
         return next((turn.text for turn in known if turn.number == number), "")
+
+    def _announce(self) -> None:
+        """Tell a screen reader that an answer began or ended; what comes in between is not told."""
+        is_answering = self.model.is_answering
+        if is_answering == self._was_answering:
+            return
+        self._was_answering = is_answering
+        last = self.model.turns[-1] if self.model.turns else None
+        if is_answering:
+            words = "The model answers"
+        elif last is not None and last.error:
+            words = f"The answer ended with a problem: {one_line(last.error, 200)}"
+        else:
+            words = "The answer is complete"
+        QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, words))
 
     def _show_unkept(self, words: str) -> None:
         """Say that something shown is not on the disk, and take that back when it is."""

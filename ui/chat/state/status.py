@@ -38,3 +38,10 @@ class Status:
     reading: Reading = Reading()
     activity: str = ""
     """What is done before the question is sent, in words: "Summing up older turns"."""
+
+    @property
+    def thought_s(self) -> float:
+        """How long the model has thought; while it does, also when no piece comes. NaN when not known."""
+        if self.phase != "thinking" or not is_known(self.timing.ttft_s):
+            return self.timing.thinking_s
+        return max(self.timing.thinking_s, self.elapsed_s - self.timing.ttft_s)

@@ -41,20 +41,32 @@ class Detail:
 def figures_of(turn: Turn) -> list[Part]:
     """The few figures of the row."""
     timing = turn.timing or AnswerTiming()
-    rate, first = token_rate(timing.tokens_per_s), first_token_time(timing.ttft_s)
-    parts: list[Part] = [("TTFT", first.value, first.unit), ("", rate.value, rate.unit or "tok/s"), _tokens(turn)]
+    first = first_token_time(timing.ttft_s)
+    parts: list[Part] = [("TTFT", first.value, first.unit), rate_part(timing), _tokens(turn)]
     if timing.prompt_tokens is not None:
         share = _cached_share(timing)
         parts.append(("prompt", count(timing.prompt_tokens), f", {percent(share)} cached" if is_known(share) else ""))
     return parts
 
 
+def rate_part(timing: AnswerTiming) -> Part:
+    """How fast it came. Pieces are called pieces: one may hold several tokens, or half of one."""
+    rate = token_rate(timing.tokens_per_s)
+    return ("", rate.value, "tok/s" if timing.is_counted_by_server else "pieces/s")
+
+
+def pieces_word(timing: AnswerTiming) -> str:
+    """What is counted, for the number there is."""
+    word = "token" if timing.is_counted_by_server else "piece"
+    return word if timing.completion_tokens == 1 else f"{word}s"
+
+
 def _tokens(turn: Turn) -> Part:
     timing, usage = turn.timing or AnswerTiming(), turn.usage or Usage()
     if not timing.is_counted_by_server:
-        return ("", count(timing.completion_tokens), "pieces, counted here")
+        return ("", count(timing.completion_tokens), f"{pieces_word(timing)}, counted here")
     thought = f", {count(usage.reasoning_tokens)} thinking" if usage.reasoning_tokens else ""
-    return ("", count(timing.completion_tokens), f"tokens{thought}")
+    return ("", count(timing.completion_tokens), f"{pieces_word(timing)}{thought}")
 
 
 def _cached_share(timing: AnswerTiming) -> float:
@@ -110,12 +122,16 @@ def _prefill(timing: AnswerTiming) -> Detail:
 
 
 def _decode(timing: AnswerTiming) -> list[Detail]:
-    interval, rate = token_interval(timing.tpot_s), token_rate(timing.tokens_per_s)
+    interval, rate = token_interval(timing.tpot_s), rate_part(timing)
     by = "of tokens by the server's count" if timing.is_counted_by_server else "of pieces counted here"
     known = is_known(timing.tpot_s)
     return [
         Detail("Time per token (TPOT)", str(interval), by if known else "one piece alone has no interval"),
-        Detail("Decode", str(rate), "1 / TPOT, of this answer alone" if known else "needs two pieces at least"),
+        Detail(
+            "Decode",
+            f"{rate[1]} {rate[2]}" if known else rate[1],
+            "1 / TPOT, of this answer alone" if known else "needs two pieces at least",
+        ),
     ]
 
 

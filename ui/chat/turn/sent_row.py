@@ -13,6 +13,7 @@ from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from sparkdesk.core.chat.context import Excerpt, SentContext
+from sparkdesk.core.plain_text import reveal_hidden
 from ui import theme
 from ui.chat.column import RowWidget
 from ui.chat.text_row import MAX_SHOWN_CHARS, hard_wrapped
@@ -100,7 +101,7 @@ class Sent(RowWidget):
             if texts:
                 column.addWidget(Label(title, "label_medium", "text3"))
             for text in texts:
-                shown = hard_wrapped(cut(text, MAX_SHOWN_CHARS))
+                shown = hard_wrapped(reveal_hidden(cut(text, MAX_SHOWN_CHARS)))
                 column.addWidget(Label(shown, "dense", "text2", is_wrapped=True, is_selectable=True))
         self.inside.setVisible(True)
 

@@ -11,12 +11,13 @@ from PySide6.QtCore import QRectF
 from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
+from sparkdesk.core.chat.timing import AnswerTiming
 from ui import theme
 from ui.chat.column import RowWidget
 from ui.chat.state.status import Reading, Status
-from ui.chat.turn.figure import Part
+from ui.chat.turn.figure import Part, pieces_word, rate_part
 from ui.chat.turn.figure_row import ROW_PX, Figures
-from ui.text import count, duration, grouped, is_known, one_line, token_rate
+from ui.text import count, duration, grouped, is_known, one_line
 from ui.theme import color
 from ui.widgets.chip import Chip
 from ui.widgets.paint import box
@@ -46,6 +47,11 @@ def reading_parts(reading: Reading) -> list[Part]:
     if reading.source:
         parts.append((one_line(reading.source, 60), "", ""))
     return parts
+
+
+def writing_parts(timing: AnswerTiming) -> list[Part]:
+    """How fast it comes and how much there is. Until the server counts, pieces are counted here, and called so."""
+    return [rate_part(timing), ("", count(timing.completion_tokens), pieces_word(timing))]
 
 
 class _Bar(QWidget):
@@ -114,11 +120,7 @@ class StatusLine(RowWidget):
             self._bar.set_fraction(status.reading.fraction)
         else:
             self.chip.set_state("Thinking" if status.phase == "thinking" else "Generating", "accent", "")
-            rate = token_rate(status.timing.tokens_per_s)
-            tokens = count(status.timing.completion_tokens)
-            # While it is written, pieces are counted: the server's own count comes at the end.
-            unit = "tokens" if status.timing.is_counted_by_server else "pieces"
-            self.figures.set_parts([("", rate.value, rate.unit or "tok/s"), ("", tokens, unit)])
+            self.figures.set_parts(writing_parts(status.timing))
         self.setAccessibleName(self.chip.text())
         self.setAccessibleDescription(self.figures.text())
         has_bar = is_reading and is_known(status.reading.fraction)

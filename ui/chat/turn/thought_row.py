@@ -89,10 +89,10 @@ class Thought(RowWidget):
         self._words.setVisible(is_open)
         theme.notifier.changed.connect(self.update)
 
-    def set_text(self, text: str, seconds: float) -> None:
-        """Show more reasoning and how long it has taken."""
+    def set_text(self, text: str, seconds: float, *, is_over: bool = False) -> None:
+        """Show more reasoning and how long it has taken; `is_over`: the answer itself is being written now."""
         said = duration_words(seconds)
-        if self.is_live:
+        if self.is_live and not is_over:
             title = f"Thinking, {said}" if said else "Thinking"
         else:
             title = f"Thought for {said}" if said else "Thought"

@@ -205,7 +205,7 @@ class Conversation:
             self._tree.end_at(turn.number)
         self._begin()
         try:
-            await self._keep_settings()
+            await self._keep_settings(is_newer=True)
         except BaseException:
             self._end()
             raise
@@ -410,7 +410,7 @@ class Conversation:
         self._is_forgotten = False
         self._unsaved.add(turn.number)
         self._images.update(images)
-        await self._keep_settings()
+        await self._keep_settings(is_newer=True)
         self._show()
 
     def _show(self) -> None:
@@ -418,8 +418,10 @@ class Conversation:
 
     # Keeping ------------------------------------------------------------------------------------------------
 
-    async def _keep_settings(self) -> None:
-        self.settings.set(replace(self.settings.value, updated_ms=self._clock.now_ms(), leaf=self._tree.leaf))
+    async def _keep_settings(self, *, is_newer: bool = False) -> None:
+        """Keep them with the branch that is shown; `is_newer` when something is asked, not merely looked at or set."""
+        changed = replace(self.settings.value, leaf=self._tree.leaf)
+        self.settings.set(replace(changed, updated_ms=self._clock.now_ms()) if is_newer else changed)
         self._has_unsaved_settings = True
         await self._keep()
 

@@ -306,3 +306,17 @@ async def test_a_program_that_stores_no_numbers_is_read_as_one_line(desk: Desk) 
     assert [turn.parent for turn in conversation.turns.value] == [None, 0, 1]
     assert isinstance(conversation.turns.value[0], Turn)
     assert isinstance(conversation.turns.value[0].message, Message)
+
+
+async def test_only_what_is_asked_makes_a_conversation_look_newer(desk: Desk, llama: LlamaServer) -> None:
+    conversation = desk.chats.new(target(llama.port))
+    await said(conversation, "ping")
+    asked_ms = conversation.settings.value.updated_ms
+    await asyncio.sleep(0.005)
+    await conversation.rename("Another title")
+    await conversation.change_settings(is_pinned=True)
+    await conversation.choose(1)
+    assert conversation.settings.value.updated_ms == asked_ms
+    await conversation.regenerate()
+    await done(conversation)
+    assert conversation.settings.value.updated_ms > asked_ms

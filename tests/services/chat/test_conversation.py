@@ -255,6 +255,7 @@ async def test_stop_holds_what_waits_in_line_and_a_person_sends_or_drops_it(
     for text in ("two", "ping"):
         await conversation.ask(text)
     conversation.stop()
+    assert all(waiting.is_held for waiting in conversation.queued.value), "at once"
     await done(conversation)
     assert [turn.message.role for turn in conversation.turns.value] == [Role.USER, Role.ASSISTANT]
     assert [(waiting.text, waiting.is_held) for waiting in conversation.queued.value] == [("two", True), ("ping", True)]

@@ -25,6 +25,7 @@ from sparkdesk.services.chat.attaching import Draft
 from ui import theme
 from ui.action import ActionRegistry
 from ui.chat.column import MAX_TEXT_PX, SIDE_PX
+from ui.chat.compare.page import ComparePage
 from ui.chat.compose.composer import Composer
 from ui.chat.compose.model import ComposeModel
 from ui.chat.compose.page_command import PageCommands
@@ -86,8 +87,6 @@ class ChatPage(QWidget):
     launch_asked = Signal()
     server_asked = Signal(str, str)
     """Address and key of a server that somebody else runs; answered by `show_server` or `model.failed`."""
-    compare_asked = Signal(bool)
-    """Whether models are to be compared; whoever does adds a widget to `stack` and shows it."""
     export_asked = Signal(tuple, str)
     """The ids of conversations that are wanted as a file, and the value of a `TransferForm`."""
     import_asked = Signal()
@@ -108,7 +107,8 @@ class ChatPage(QWidget):
         self.no_words = EmptyState("message-square", "", "")
         self.middle = QStackedWidget()
         self.stack = QStackedWidget()
-        """What stands under the head: the conversation, and what compares models once somebody adds it."""
+        """What stands under the head: the conversation, or a comparison."""
+        self.comparison: ComparePage | None = None
         self.composer = Composer(compose)
         self.settings = SettingsPanel()
         self._side = QWidget()
@@ -186,14 +186,69 @@ class ChatPage(QWidget):
     def _wire_list(self) -> None:
         model, sessions = self.model, self.sessions
         sessions.use(self.list_model)
-        sessions.chosen.connect(model.open_session)
-        sessions.place_chosen.connect(model.open_at)
+        sessions.chosen.connect(self.open_session)
+        sessions.place_chosen.connect(self._open_at)
         sessions.new_asked.connect(self.start_new)
         sessions.export_asked.connect(self.export_asked)
         sessions.import_asked.connect(self.import_asked)
         self.list_model.removed.connect(model.leave)
         self.list_model.failed.connect(self._on_failed)
         model.turn_asked.connect(self._show_turn)
+
+    # Comparing ---------------------------------------------------------------------------------------------------
+
+    def add_comparison(self, comparison: ComparePage) -> None:
+        """Let models be compared here."""
+        self.comparison = comparison
+        self.stack.addWidget(comparison)
+        comparison.launch_asked.connect(self.launch_asked)
+        comparison.model.columns_changed.connect(self._show_head)
+        comparison.model.answers_changed.connect(self._show_all)
+
+    @property
+    def is_comparing(self) -> bool:
+        """Whether a comparison is shown."""
+        return self.comparison is not None and self.stack.currentWidget() is self.comparison
+
+    def _compare(self, is_on: bool) -> None:
+        if not is_on:
+            self.show_chat()
+        elif self.comparison is not None and not self.is_comparing:
+            self.comparison.model.start(self.model.target)
+            self._show_comparison()
+
+    def _show_comparison(self) -> None:
+        if self.comparison is not None:
+            self.stack.setCurrentWidget(self.comparison)
+            self._after_switch()
+            self.comparison.composer.setFocus()
+
+    def show_chat(self) -> None:
+        """Show the conversation, not a comparison."""
+        self.stack.setCurrentIndex(0)
+        self._after_switch()
+
+    def _after_switch(self) -> None:
+        self.head.compare.setChecked(self.is_comparing)
+        self.search.leave()
+        self._place_panel()
+        self._show_all()
+
+    def open_session(self, session_id: str) -> None:
+        """Show a conversation or a comparison of the list."""
+        known = next((each for each in self.model.sessions if each.id == session_id), None)
+        if known is not None and known.comparison and self.comparison is not None:
+            if not self.comparison.model.shows(session_id):
+                self.comparison.model.open(known.comparison)
+            self._show_comparison()
+        else:
+            self.show_chat()
+            self.model.open_session(session_id)
+
+    def _open_at(self, session_id: str, number: int) -> None:
+        known = next((each for each in self.model.sessions if each.id == session_id), None)
+        if known is None or not known.comparison:
+            self.model.open_at(session_id, number)
 
     def _show_turn(self, at: int) -> None:
         """Put the keyboard at a turn that a search found."""
@@ -203,7 +258,7 @@ class ChatPage(QWidget):
     def _wire_head(self) -> None:
         model = self.model
         self.head.renamed.connect(model.rename)
-        self.head.compare_asked.connect(self.compare_asked)
+        self.head.compare_asked.connect(self._compare)
         self.head.export_asked.connect(self.export)
         self.head.panel_asked.connect(self._drawer.open)
         self.queue.drop_asked.connect(model.drop_queued)
@@ -247,6 +302,7 @@ class ChatPage(QWidget):
 
     def start_new(self) -> None:
         """Begin a new conversation and put the cursor where it is written."""
+        self.show_chat()
         self.model.start_new()
         self.composer.setFocus()
 
@@ -262,8 +318,10 @@ class ChatPage(QWidget):
         self._show_all()
 
     def _show_sessions(self) -> None:
-        shown = self.model.conversation
-        self.sessions.set_sessions(self.model.sessions, shown.id if shown is not None else "")
+        shown = self.model.conversation.id if self.model.conversation is not None else ""
+        if self.is_comparing and self.comparison is not None:
+            shown = self.comparison.model.session_id()
+        self.sessions.set_sessions(self.model.sessions, shown)
 
     def _show_middle(self) -> None:
         has_turns = bool(self.model.turns)
@@ -272,6 +330,9 @@ class ChatPage(QWidget):
         self._show_head()
 
     def _show_head(self) -> None:
+        if self.is_comparing and self.comparison is not None:
+            self.head.show_chat(self.comparison.model.title, 0)
+            return
         conversation = self.model.conversation
         # A question and its answer are one: to tell them apart each would have to be read from the disk.
         exchanges = (len(self.model.turns) + 1) // 2
@@ -285,7 +346,8 @@ class ChatPage(QWidget):
         reason = "" if target is not None else self._reason()
         self.composer.show_conversation(conversation.id, has_begun=bool(model.turns))
         self.composer.show_state(is_answering=model.is_answering, reason=reason)
-        self.composer.set_takes_images(target.takes_images if target is not None else None)
+        takes_images = target.takes_images if target is not None else None
+        self.composer.set_server(target.id if target is not None else "", takes_images=takes_images)
         self.queue.show_queue(model.queued)
         self._show_unkept(conversation.unkept.value)
         self._announce()
@@ -398,18 +460,24 @@ class ChatPage(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        is_narrow = self.width() < DRAWER_BELOW_PX
-        if is_narrow == self.head.panel_button.isVisibleTo(self):
-            return
-        self.head.panel_button.setVisible(is_narrow)
+        self._place_panel()
+
+    def _place_panel(self) -> None:
+        """Beside the conversation, or over it where there is no room; a comparison needs the room for its columns."""
+        is_drawer = self.width() < DRAWER_BELOW_PX
+        self.head.panel_button.setVisible(is_drawer and not self.is_comparing)
         layout = self.layout()
         if layout is None:
             return
-        if is_narrow:
+        is_beside = layout.indexOf(self._side) >= 0
+        if is_drawer and is_beside:
             layout.removeWidget(self._side)
             self._drawer.set_panel(self._side)
-        else:
+        elif not is_drawer and not is_beside:
             self._drawer.close_drawer()
             self._drawer.take_panel()
             layout.addWidget(self._side)
-            self._side.setVisible(True)
+        if self.is_comparing:
+            self._drawer.close_drawer()
+        if not is_drawer:
+            self._side.setVisible(not self.is_comparing)

@@ -19,6 +19,7 @@ from sparkdesk.core.chat.message import Attachment, FilePart, ImagePart, Message
 from sparkdesk.core.chat.session import Turn
 from sparkdesk.core.chat.session_json import turn_from_json, turn_to_json
 from sparkdesk.core.errors import StoreError
+from sparkdesk.core.feed import Latest
 from sparkdesk.core.ports import AttachmentReader, Store
 from sparkdesk.services.chat.context.token_count import TokenCount
 from sparkdesk.services.tasks import Tasks
@@ -131,6 +132,7 @@ class Drafts:
         """Of each conversation the attachments that are in the store, by their keys."""
         self._changed: set[str] = set()
         self._is_saving = False
+        self.is_loaded: Latest[bool] = Latest(False)
 
     async def load(self) -> None:
         """Read those of an earlier run; what was written meanwhile goes before. Raises StoreError."""
@@ -143,6 +145,7 @@ class Drafts:
         known = {_place(each, key) for each, stored in self._stored.items() for key in stored}
         for place in files.keys() - known:
             await self._store.remove_document(FILE_KIND, place)  # of a save that did not come to its end
+        self.is_loaded.set(True)
 
     def of(self, conversation_id: str) -> Draft:
         """The draft of this conversation; an empty one when there is none."""

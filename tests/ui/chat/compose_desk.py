@@ -30,11 +30,6 @@ WAIT_S = 30.0
 Story = Callable[["ComposeDesk"], Coroutine[Any, Any, None]]
 
 
-async def count_words(text: str) -> TokenCount:
-    """A tokenizer that takes each word for a token."""
-    return TokenCount(len(text.split()), True)
-
-
 class ComposeDesk:
     """The composer in a window, and everything behind it."""
 
@@ -43,12 +38,13 @@ class ComposeDesk:
         self.errors: list[SparkDeskError] = []
         self.sent: list[Draft] = []
         self.asked: list[tuple[str, str]] = []
+        self.words_a_token = 1
         self.store = SqliteStore(None)
         self.tasks = Tasks(
             on_error=lambda _name, error: self.errors.append(error), on_bug=lambda _name, bug: self.bugs.append(bug)
         )
         self.drafts = Drafts(tasks=self.tasks, store=self.store)
-        attaching = Attaching(AttachmentFiles(), make_picture=make_picture, count=count_words)
+        attaching = Attaching(AttachmentFiles(), make_picture=make_picture, count=self.count)
         self.model = ComposeModel(attaching, Bridge(self.tasks), self.drafts)
         self.page = QWidget()
         self.composer = Composer(self.model, commands)
@@ -61,6 +57,10 @@ class ComposeDesk:
         self.window.activateWindow()
         self.composer.show_conversation("chat-a", has_begun=True)
         self.composer.setFocus()
+
+    async def count(self, text: str) -> TokenCount:
+        """A tokenizer that takes each word for a token; or several, and then it only estimates."""
+        return TokenCount(len(text.split()) // self.words_a_token, self.words_a_token == 1)
 
     def resize(self, width: int, height: int) -> None:
         """Make the window another size."""

@@ -12,7 +12,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 from sparkdesk.core.chat.message import FilePart, ImagePart
-from sparkdesk.services.chat.attaching import Draft
+from sparkdesk.services.chat.attaching import Draft, Drafts
 from tests.ui.chat.compose_desk import ComposeDesk, play
 from ui.bridge import Bridge
 from ui.chat.compose.attachment_chip import GONE
@@ -283,6 +283,38 @@ def test_each_chat_keeps_its_own_draft_and_a_file_lands_where_it_was_dropped(
         desk.composer.show_conversation("chat-b", has_begun=True)
         assert desk.composer.text() == "for b"
         assert desk.drafts.of("chat-a") == Draft()
+
+    play(dressed, story)
+
+
+def test_a_draft_that_is_read_late_is_shown_unless_something_was_written(dressed: QApplication) -> None:
+    async def story(desk: ComposeDesk) -> None:
+        earlier = Drafts(tasks=desk.tasks, store=desk.store)
+        file = FilePart("old.md", "two words", "text/plain", 9)
+        earlier.keep("chat-a", Draft("of yesterday", (file,)))
+        earlier.keep("chat-b", Draft("of yesterday too"))
+        await earlier.save()
+        desk.composer.show_conversation("chat-b", has_begun=True)
+        desk.type("of today")
+        desk.composer.show_conversation("chat-a", has_begun=True)
+        await desk.drafts.load()
+        await desk.until(lambda: desk.model.items[0].cost is not None, "the cost of the file")
+        assert (desk.composer.text(), desk.names) == ("of yesterday", ["old.md"])
+        desk.composer.show_conversation("chat-b", has_begun=True)
+        assert desk.composer.text() == "of today"
+
+    play(dressed, story)
+
+
+def test_another_model_counts_the_files_anew(dressed: QApplication, tmp_path: Path) -> None:
+    async def story(desk: ComposeDesk) -> None:
+        desk.composer.set_server("first", takes_images=None)
+        desk.drop(mime_of(write(tmp_path, "notes.md")))
+        await desk.ready(1)
+        desk.words_a_token = 3
+        desk.composer.set_server("first", takes_images=True)
+        desk.composer.set_server("second", takes_images=True)
+        await desk.until(lambda: desk.composer.row.chips[0].face.detail == "18 B · about 1 token", "the other count")
 
     play(dressed, story)
 

@@ -89,7 +89,7 @@ class Composer(QWidget):
         self._chips: dict[int, AttachmentChip] = {}
         self._takes_images: bool | None = None
         self._reason, self._is_answering, self._is_dropping = "", False, False
-        self._conversation_id = ""
+        self._conversation_id, self._server_id = "", ""
         self._window: QWidget | None = None
         self._build()
         self._wire()
@@ -123,6 +123,13 @@ class Composer(QWidget):
     def set_context(self, fraction: float | None, words: str = "") -> None:
         """Show how full the context is (0..1; None is not known), and say it whole in `words`."""
         self.ring.show_use(fraction, words)
+
+    def set_server(self, server_id: str, *, takes_images: bool | None) -> None:
+        """Who will be asked: another model counts otherwise, and may see no images."""
+        if server_id != self._server_id:
+            self._server_id = server_id
+            self.model.recount()
+        self.set_takes_images(takes_images)
 
     def set_takes_images(self, takes_images: bool | None) -> None:
         """Whether the model sees images; None is not known."""

@@ -15,7 +15,7 @@ from sparkdesk.core.chat.message import Attachment, FilePart, ImagePart
 from sparkdesk.core.errors import SettingsError, SparkDeskError
 from sparkdesk.services.chat.attaching import Attached, Attaching, Draft, Drafts, Picture
 from sparkdesk.services.chat.context.token_count import TokenCount
-from ui.bridge import Bridge
+from ui.bridge import Bridge, watch
 
 P = ParamSpec("P")
 
@@ -84,6 +84,8 @@ class ComposeModel(QObject):
         self._texts: dict[str, str] = {}
         self._last_key = 0
         self.conversation_id = ""
+        if drafts is not None:
+            watch(drafts.is_loaded, self, lambda is_loaded: self._show_loaded() if is_loaded else None)
 
     @property
     def can_attach(self) -> bool:
@@ -123,9 +125,9 @@ class ComposeModel(QObject):
         self._keep(before)
         self._keep(conversation_id)
 
-    def load_drafts(self) -> None:
+    def _show_loaded(self) -> None:
         """The drafts of an earlier run were read: show this conversation's, unless something was written since."""
-        if not self.text and not self.items and self._drafts is not None:
+        if self.conversation_id and not self.text and not self.items and self._drafts is not None:
             self._restore(self._drafts.of(self.conversation_id))
             self.shown.emit()
             self.changed.emit()

@@ -140,12 +140,15 @@ async def test_a_real_model_goes_on_with_an_answer_that_reached_its_limit(desk: 
 async def test_a_server_that_cannot_write_on_is_asked_in_words_that_are_not_kept(desk: Desk) -> None:
     async with raw_server(stream(words("one "))) as server:
         conversation = desk.chats.new(target(server.port, engine=""))
+        await conversation.change_settings(form=AnswerForm(json_schema="{}"))
         await said(conversation, "Count.")
         assert conversation.turns.value[-1].state is TurnState.CUT_OFF
         assert conversation.continuation is ContinueWay.ASK
         await conversation.continue_answer()
         await done(conversation)
-        sent = bodies(server.requests)[1]
+        first, sent = bodies(server.requests)
+    assert "response_format" in first
+    assert "response_format" not in sent, "half an object would be followed by a whole one"
     assert [message["content"] for message in sent["messages"]] == ["Count.", "one ", ASK_WORDS]
     assert not {"continue_final_message", "add_generation_prompt"} & set(sent)
     assert texts(conversation) == ["Count.", "one one "]

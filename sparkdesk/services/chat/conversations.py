@@ -22,6 +22,7 @@ from sparkdesk.core.ports import Store
 from sparkdesk.services.chat.comparison import MIN_COLUMNS, Comparison
 from sparkdesk.services.chat.conversation import Conversation
 from sparkdesk.services.chat.endpoint import ChatEndpoint
+from sparkdesk.services.chat.fitting import ContextFitter
 from sparkdesk.services.chat.piece_log import recover_answers
 from sparkdesk.services.clock import Clock
 from sparkdesk.services.ident import new_id
@@ -82,7 +83,9 @@ class FoundChat:
 class Conversations:
     """Keeps the list and the conversations that are open in it."""
 
-    def __init__(self, *, tasks: Tasks, store: Store, clock: Clock) -> None:
+    def __init__(self, *, tasks: Tasks, store: Store, clock: Clock, fitter: ContextFitter | None = None) -> None:
+        """`fitter` chooses what is sent with a question; None sends all of a conversation."""
+        self._fitter = fitter
         self._tasks = tasks
         self._store = store
         self._clock = clock
@@ -208,8 +211,9 @@ class Conversations:
             conversation.stop()
             await conversation.finished()
             conversation.forget()
-        await self._store.remove_session(session_id)
-        self._lines.pop(session_id, None)
+        async with self._tidying:
+            await self._store.remove_session(session_id)
+            self._lines.pop(session_id, None)
         self._show()
 
     async def close(self) -> None:
@@ -244,6 +248,8 @@ class Conversations:
         conversation = Conversation(
             session_id, settings, turns, tasks=self._tasks, store=self._store, clock=self._clock
         )
+        if self._fitter is not None:
+            conversation.fitter = self._fitter
         self._open[session_id] = conversation
         feeds = (conversation.turns, conversation.settings, conversation.is_answering, conversation.title)
         self._watches[session_id] = tuple(feed.subscribe(lambda _value: self._list(conversation)) for feed in feeds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -141,6 +142,14 @@ async def test_a_removed_chat_is_gone_from_list_search_and_store(shelf: Shelf) -
     assert await shelf.store.messages("a") == ()
     with pytest.raises(KeyError):
         await shelf.chats.open("a")
+
+
+async def test_a_change_that_was_on_its_way_does_not_bring_a_removed_chat_back(shelf: Shelf) -> None:
+    await shelf.keep("a", "Fish", "walrus")
+    await shelf.load()
+    await asyncio.gather(shelf.chats.rename("a", "Sea"), shelf.chats.remove("a"), shelf.chats.set_pinned("a", True))
+    assert await shelf.store.sessions() == ()
+    assert shelf.chats.sessions.value == ()
 
 
 async def test_a_long_chat_is_opened_without_reading_each_turn(shelf: Shelf) -> None:

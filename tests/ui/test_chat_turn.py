@@ -311,6 +311,7 @@ def test_tokens_tell_their_probability_and_what_else_might_have_stood_there(dres
         assert shown_token(" \U0001f600\n") in tokens.told.text()
         QTest.keyClick(tokens, Qt.Key.Key_End)
         assert tokens.told.text().startswith("Token 3 of 3: ! < 0.01")
+        assert tokens.marked() == "!"
         QTest.keyClick(tokens, Qt.Key.Key_Escape)
         await desk.until(lambda: not any(isinstance(w, ChoiceText) for w in transcript.column.widgets()), "the text")
 

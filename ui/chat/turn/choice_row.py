@@ -120,11 +120,19 @@ class ChoiceText(RowWidget):
         if self._choices and place != self._at:
             before, self._at = self._at, place
             for each in (before, place):
-                cursor = QTextCursor(self._words.document())
-                cursor.setPosition(self._ends[each - 1] if each else 0)
-                cursor.setPosition(self._ends[each], QTextCursor.MoveMode.KeepAnchor)
-                cursor.setCharFormat(self._look(each))
+                self._place(each).setCharFormat(self._look(each))
             self._tell()
+
+    def _place(self, place: int) -> QTextCursor:
+        """A token where it stands, selected."""
+        cursor = QTextCursor(self._words.document())
+        cursor.setPosition(self._ends[place - 1] if place else 0)
+        cursor.setPosition(self._ends[place], QTextCursor.MoveMode.KeepAnchor)
+        return cursor
+
+    def marked(self) -> str:
+        """The token that is told of, as it stands in the text."""
+        return self._place(self._at).selectedText() if self._choices else ""
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         steps = {Qt.Key.Key_Left: self._at - 1, Qt.Key.Key_Right: self._at + 1}

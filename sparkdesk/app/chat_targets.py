@@ -37,7 +37,7 @@ class ChatTargets:
         self.endpoints: Latest[tuple[ChatEndpoint, ...]] = Latest(())
         feeds = (
             stack.launcher.jobs,
-            stack.server_links.endpoints,
+            stack.chat.links.endpoints,
             stack.fleet.servers.servers,
             stack.inventory.nodes,
         )
@@ -53,7 +53,7 @@ class ChatTargets:
         jobs = stack.launcher.jobs.value
         ready = [self._deployment(job) for job in jobs if job.state is JobState.READY and self._can_chat(job)]
         found = offer_found(stack.fleet.servers, stack.inventory.nodes.value)
-        offered = (*ready, *found, *stack.server_links.endpoints.value)
+        offered = (*ready, *found, *stack.chat.links.endpoints.value)
         if [known.endpoint for known in offered] != [known.endpoint for known in self.endpoints.value]:
             self.endpoints.set(offered)
 
@@ -120,6 +120,11 @@ class ChatTargets:
         match = find_model(self._stack.launcher.catalogue, plan.request.model)
         purposes = match.spec.purposes if match is not None else ()
         return "vision" in purposes if purposes else None
+
+    def longest_context(self, plan: LaunchPlan) -> int | None:
+        """The longest context that the model was trained for; None is not known."""
+        match = find_model(self._stack.launcher.catalogue, plan.request.model)
+        return match.spec.context_tokens if match is not None else None
 
     def _embedder(self) -> ChatEndpoint | None:
         """A server of vectors of ours that is ready."""

@@ -49,6 +49,7 @@ class DeploymentsPane:
         page.token_asked.connect(lambda: self._desktop.window.show_page("settings"))
         page.launch_asked.connect(lambda: self._desktop.window.show_page("launch"))
         page.chat_asked.connect(pages.chat_with)
+        page.explain_confirmed.connect(pages.chat_pane.explain)
         return page
 
     def _feeds(self) -> DeploymentFeeds:
@@ -96,6 +97,8 @@ class DeploymentsPane:
             doors=launcher.doors,
             close_door=launcher.close_door,
             api_key=launcher.api_key,
+            evidence=self._pages.chat_pane.evidence,
+            talkers=self._pages.endpoints,
         )
 
     def _expected(self, job_id: str, shape: BenchShape, concurrency: int) -> Expectation:

@@ -50,7 +50,7 @@ class Pages:
         self.deployments_page: DeploymentsPage | None = None
         self._shell_feed: ShellFeed | None = None
         self._is_complete = False
-        self.chat_pane = ChatPane(desktop)
+        self.chat_pane = ChatPane(desktop, self)
         self.node_pages = NodePages(desktop)
         self.cluster_pane = ClusterPane(desktop, self)
         self._launch_pane = LaunchPane(desktop)

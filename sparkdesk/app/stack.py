@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sparkdesk import paths
+from sparkdesk.app.chat_stack import ChatStack
 from sparkdesk.app.fleet import Fleet, FleetParts
 from sparkdesk.app.plan_data import load_catalogue, load_flag_tables, load_images
 from sparkdesk.app.planner import Planner
@@ -33,8 +34,6 @@ from sparkdesk.infra.ssh import SshConnector, ensure_key
 from sparkdesk.infra.store import SqliteStore
 from sparkdesk.infra.wake import MagicPacketWaker
 from sparkdesk.services.appraisal.assessment import Assessment, AssessmentParts
-from sparkdesk.services.chat.conversations import Conversations
-from sparkdesk.services.chat.server_link import ServerLinks
 from sparkdesk.services.clock import ClockWatch, SystemClock
 from sparkdesk.services.disk.hub_access import HUB_PROGRAM
 from sparkdesk.services.disk.shelf import DiskShelf
@@ -106,8 +105,14 @@ class Stack:
         self.power = self._make_power()
         self.disk_programs = {name: read_remote(name) for name in PROGRAMS}
         self.disk = self._make_disk()
-        self.server_links = ServerLinks(clients, secrets=self.secrets, store=self.store)
-        self.conversations = Conversations(tasks=self.tasks, store=self.store, clock=self.clock)
+        self.chat = ChatStack(
+            tasks=self.tasks,
+            store=self.store,
+            clock=self.clock,
+            secrets=self.secrets,
+            clients=clients,
+            folder=paths.config_dir(),
+        )
         self.simulation: Simulation | None = None
         self.inventory.on_live.append(self._watch)
 
@@ -239,7 +244,7 @@ class Stack:
         await self.fleet.open()
         await self.findings.load()
         await self.runs.load()
-        await self.conversations.load()
+        await self.chat.open()
         await self.records.open()
         await self.assessment.load()
         self.tasks.start(self.findings.run)
@@ -283,7 +288,7 @@ class Stack:
         self.fleet.close()
         self.assessment.close()
         self.disk.close()
-        steps = [self.records.close, self.conversations.close, self.launcher.close, self.inventory.close]
+        steps = [self.records.close, self.chat.conversations.close, self.launcher.close, self.inventory.close]
         if self.simulation is not None:
             steps.append(self.simulation.stop)
         for step in (*steps, self.tasks.close, self.store.close):

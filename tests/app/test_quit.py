@@ -153,8 +153,8 @@ def test_closing_while_an_answer_is_written_keeps_it(app: QApplication, sparks: 
     async def look() -> None:
         stack = Stack(folder=own_home / "sparkdesk" / "data")
         await stack.open()
-        (summary,) = stack.conversations.sessions.value
-        turn = (await stack.conversations.open(summary.id)).turns.value[-1]
+        (summary,) = stack.chat.conversations.sessions.value
+        turn = (await stack.chat.conversations.open(summary.id)).turns.value[-1]
         assert turn.state is TurnState.STOPPED
         assert turn.text.startswith(shown[0])
         await stack.close()

@@ -164,7 +164,7 @@ class Soak:
         await wait_for_value(conversation.is_answering, lambda is_on: not is_on, timeout_s=WAIT_S)
         self.deeds["answers"] += 1
         page.model.start_new()
-        await desktop.stack.conversations.remove(conversation.id)
+        await desktop.stack.chat.conversations.remove(conversation.id)
 
     async def _fail(self, desktop: Desktop, cycle: int) -> None:
         """A cable fails on one node, another node goes, and both are well again."""

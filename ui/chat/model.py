@@ -13,7 +13,7 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal
 
 from sparkdesk.core.chat.context import ContextUse, WindowPolicy
-from sparkdesk.core.chat.message import Attachment, FilePart, Role, Sampling
+from sparkdesk.core.chat.message import Attachment, FilePart, Role
 from sparkdesk.core.chat.session import Turn
 from sparkdesk.core.chat.window.overflow import Offer as WindowOffer
 from sparkdesk.core.chat.window.overflow import Remedy, Server
@@ -80,6 +80,8 @@ class ChatModel(QObject):
         self._follower.ticked.connect(self.status_changed)
         self.server_of: Callable[[ChatEndpoint], Server] = lambda _target: Server()
         """What bears on launching a server again with a longer context; whoever knows sets it."""
+        self.context_of: Callable[[Conversation], ContextUse] | None = None
+        """How full a conversation's window is, by whoever knows its server; None: by its last answer alone."""
         self.load_image: Callable[[str], Awaitable[bytes | None]] | None = None
         """The bytes of an image by its digest; whoever has the store sets it."""
         self.waiting_text = ""
@@ -159,7 +161,9 @@ class ChatModel(QObject):
         return self._follower.status()
 
     def context_use(self) -> ContextUse:
-        """The server's own count of the last exchange."""
+        """The server's own count of the last exchange, and what else is known of its window."""
+        if self.context_of is not None and self.conversation is not None:
+            return self.context_of(self.conversation)
         limit = self.target.endpoint.context_tokens if self.target is not None else None
         # Of the newest only: to look through all of a long conversation is to read all of it from the disk.
         for turn in reversed(self.turns[-LOOKED_BACK:]):
@@ -355,11 +359,6 @@ class ChatModel(QObject):
         """Lay out the turn at this place and those around it."""
         if self._list.show_around(at, len(self.turns)):
             self.rows_changed.emit()
-
-    def set_settings(self, system_prompt: str, sampling: Sampling) -> None:
-        """Keep system prompt and sampling for the next question."""
-        if self.conversation is not None:
-            self.change_settings({"system_prompt": system_prompt, "sampling": sampling})
 
     @property
     def is_at_newest(self) -> bool:

@@ -62,6 +62,8 @@ class Transcript(QFrame):
     """Rows, the link bar under them, and a button back to the newest."""
 
     answer_copied = Signal(int)
+    save_asked = Signal(str, str)
+    """Code that is wanted as a file, and a name for it."""
     offer_taken = Signal(str, int)
     """The key of an offer that the page has to see to, and the place of the turn."""
 
@@ -253,15 +255,20 @@ class Transcript(QFrame):
 
     def _make_block(self, block: Block, parent: QWidget) -> RowWidget:
         if block.kind is BlockKind.CODE:
-            return CodeBlock(block.text, block.language, block.title, parent=parent)
+            return self._make_code(block.text, block.language, block.title, parent)
         if is_large_table(block):
             # Laying out a table of thousands of cells would hold the window for seconds.
-            return CodeBlock(block.text, "text", "a large table", parent=parent)
+            return self._make_code(block.text, "text", "a large table", parent)
         if block.kind is BlockKind.RULE:
             return RuleLine(parent)
         text = self._spare.pop() if self._spare else self._make_text()
         text.set_markdown(block.text)
         return text
+
+    def _make_code(self, text: str, language: str, title: str, parent: QWidget) -> CodeBlock:
+        code = CodeBlock(text, language, title, parent=parent)
+        code.save_asked.connect(self.save_asked)
+        return code
 
     def _make_text(self) -> AnswerText:
         text = AnswerText(parent=self.column.widget())

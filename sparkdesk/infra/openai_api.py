@@ -1,4 +1,4 @@
-"""Model servers that speak the OpenAI API over HTTP. The only module that knows httpx.
+"""Model servers that speak the OpenAI API over HTTP. With http_line.py and certificates.py all that knows httpx.
 
 The one rule: nothing of httpx leaves here. What goes wrong before the answer begins is an `EndpointError`; what goes
 wrong after it has begun is a `CutOff` event, because the text that came already must stay.
@@ -30,6 +30,7 @@ from sparkdesk.core.jobs.backend import EndpointFailure
 from sparkdesk.core.jobs.endpoint import Endpoint
 from sparkdesk.core.ports import LocalAddress
 from sparkdesk.infra.certificates import system_roots, tls_trouble
+from sparkdesk.infra.http_line import StreamTransport
 from sparkdesk.services.clock import SystemClock
 
 CONNECT_TIMEOUT_S = 10.0
@@ -79,12 +80,10 @@ class OpenAiClients:
             base = httpx.URL(scheme=scheme, host=endpoint.host, port=endpoint.port, path="/")
         client = httpx.AsyncClient(
             base_url=base,
-            transport=httpx.AsyncHTTPTransport(
-                uds=via.socket_path if via is not None else None,
-                verify=self._trust() if endpoint.is_tls else NO_TRUST,
-                trust_env=False,
-                # A kept connection may be dead on the other side of the tunnel, and a dead one fails a POST.
-                limits=httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=0),
+            transport=StreamTransport(
+                socket_path=via.socket_path if via is not None else None,
+                tls=self._trust() if endpoint.is_tls else None,
+                max_connections=MAX_CONNECTIONS,
             ),
             trust_env=False,
             follow_redirects=False,

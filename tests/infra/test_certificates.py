@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from contextlib import aclosing
 from pathlib import Path
@@ -78,8 +79,16 @@ async def test_a_bad_certificate_of_a_known_authority_is_refused_with_what_is_ba
 
 
 async def test_https_to_a_plain_server_says_to_write_http(authority: Authority) -> None:
-    with pytest.raises(EndpointError, match="does not speak HTTPS") as refused:
-        await ask(None)
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1024)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        client = OpenAiClients().open(Endpoint("", "127.0.0.1", port, "m", is_tls=True), None)
+        with pytest.raises(EndpointError, match="does not speak HTTPS") as refused:
+            await client.get("/v1/models")
     assert "http://" in refused.value.remedy
 
 

@@ -25,17 +25,22 @@ def chunk_of(text: str) -> bytes:
     return b"data: " + json.dumps(body).encode() + b"\n\n"
 
 
+def framed(event: bytes) -> bytes:
+    """An event as an HTTP chunk of its own, as model servers send it."""
+    return b"%x\r\n%s\r\n" % (len(event), event)
+
+
 async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, rate: float, words: list[str]) -> None:
     """Write until the caller hangs up."""
     try:
         await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
         loop = asyncio.get_running_loop()
         begun_s, sent = loop.time(), 0
         while not writer.is_closing():
             due = int((loop.time() - begun_s) * rate)
             for number in range(sent, due):
-                writer.write(chunk_of(words[number % len(words)]))
+                writer.write(framed(chunk_of(words[number % len(words)])))
             sent = max(sent, due)
             await writer.drain()
             await asyncio.sleep(PERIOD_S)

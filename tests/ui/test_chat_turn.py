@@ -22,7 +22,7 @@ from tests.servers.llamacpp import LlamaServer, llama_server
 from tests.servers.raw_http import raw_server, stream
 from tests.ui.chat_desk import ChatDesk, endpoint_at, play
 from tests.ui.chat_story import asked, press, row, said, show
-from ui.chat.state.offer import RETRY
+from ui.chat.state.offer import RETRY, Offer
 from ui.chat.turn.choice_row import ChoiceText, probability_text, shown_token
 from ui.chat.turn.figure_row import StatsLine
 from ui.chat.turn.problem_row import Note, Problem
@@ -332,3 +332,16 @@ def test_while_a_long_prompt_is_read_a_bar_says_how_far_and_from_what_that_is_kn
             await desk.answered()
 
     play(dressed, story)
+
+
+def test_a_problem_has_no_words_over_one_another_at_any_width(dressed: QApplication) -> None:
+    offers = (Offer("a", "Do this", "", "It costs the time of reading all of it once more, and some memory."), RETRY)
+    problem = Problem("Something long went wrong with the server " * 3, "Do " * 40, is_error=True, offers=offers)
+    problem.show()
+    for width in (300, 760, 420, 760):
+        problem.resize(width, problem.height_at(width))
+        parts = [part for part in problem.findChildren(QWidget) if part.isVisible()]
+        assert len(parts) == 5
+        for part in parts:
+            assert problem.rect().contains(part.geometry()), part
+            assert not [other for other in parts if other is not part and other.geometry().intersects(part.geometry())]

@@ -19,7 +19,7 @@ from ui import theme
 from ui.chat.column import RowWidget
 from ui.chat.markdown import lay_out_plain
 from ui.chat.text_row import Words
-from ui.chat.turn.problem_row import text_height
+from ui.chat.turn.problem_row import place_text
 from ui.text import THIN_SPACE, count
 from ui.theme import Token, blend, color
 from ui.widgets.label import Label
@@ -159,8 +159,7 @@ class ChoiceText(RowWidget):
         inner = width - 2 * _PAD_PX
         height = self._words.height_at(inner)
         self._words.setGeometry(_PAD_PX, 8, inner, height)
-        told = max(18, text_height(self.told, inner))
-        self.told.setGeometry(_PAD_PX, height + 20, inner, told)
+        told = place_text(self.told, _PAD_PX, height + 20, inner)
         return height + told + 30
 
     def paintEvent(self, event: QPaintEvent) -> None:

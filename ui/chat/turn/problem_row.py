@@ -33,6 +33,15 @@ def text_height(label: Label, width: int) -> int:
     return QFontMetrics(label.font()).boundingRect(QRect(0, 0, width, 100_000), flags, label.text()).height()
 
 
+def place_text(label: Label, left: int, top: int, width: int) -> int:
+    """Put a wrapped label into its place; gives its height."""
+    height = text_height(label, width)
+    # The least height of a narrower day would keep it higher than it is.
+    label.setMinimumHeight(0)
+    label.setGeometry(left, top, width, height)
+    return height
+
+
 class Problem(RowWidget):
     """What went wrong, what it means, and buttons for the ways on. `wait_s` is how long the server wants to be left."""
 
@@ -95,15 +104,11 @@ class Problem(RowWidget):
         """The height at this width."""
         inner, top = width - _INSET_PX - 12, _PAD_PX
         for label in (self._title, self._remedy):
-            height = text_height(label, inner)
-            label.setGeometry(_INSET_PX, top, inner, height)
-            top += height + 2
+            top += place_text(label, _INSET_PX, top, inner) + 2
         if self.buttons:
             top = self._place_buttons(inner, top + 6) + 4
         if self._costs.text():
-            height = text_height(self._costs, inner)
-            self._costs.setGeometry(_INSET_PX, top + 2, inner, height)
-            top += height + 4
+            top += place_text(self._costs, _INSET_PX, top + 2, inner) + 4
         return top + _PAD_PX - 2
 
     def _place_buttons(self, inner: int, top: int) -> int:

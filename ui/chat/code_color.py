@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from ui.chat.highlight import Reading, Span
 
 _SLICE_S: Final = 0.003
+_PAUSE_MS: Final = 8
+"""Between two slices: without it Qt runs them all before it comes back to whoever asked it to paint."""
 _GROWTH: Final = 1.25
 
 
@@ -34,11 +36,13 @@ class CodeColors(QObject):
         self._is_known: bool | None = None if language else False
         self._reading: Reading | None = None
         self._lines: dict[int, list[Span]] = {}
+        self.total_chars = 0
+        """How much was read over all readings of the whole."""
         self._read_chars = 0
         self._read_lines = 0
         self._ending: Token | None = None
         self._timer = QTimer(self)
-        self._timer.setInterval(0)
+        self._timer.setInterval(_PAUSE_MS)
         self._timer.timeout.connect(self._advance)
         theme.notifier.changed.connect(self._wear)
 
@@ -78,6 +82,7 @@ class CodeColors(QObject):
         from ui.chat.highlight import Reading, lexer_of
 
         lexer = lexer_of(self._language)
+        self.total_chars += len(text)
         self._reading = Reading(lexer, text) if lexer is not None else None
         self._advance()
         if self._reading is not None:

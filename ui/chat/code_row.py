@@ -144,6 +144,11 @@ class CodeBlock(RowWidget):
             self._pieces = ["".join(self._pieces)]
         return self._pieces[0]
 
+    @property
+    def is_reading(self) -> bool:
+        """Whether colours are still to come."""
+        return self._colors.is_reading
+
     def note(self) -> str:
         """What the head says about the code, "" when there is nothing to say."""
         return "; ".join(word for word in (_HIDDEN_NOTE if self._has_hidden else "", self._note) if word)

@@ -7,22 +7,19 @@ from __future__ import annotations
 
 import ssl
 
-import httpx
-
 NOT_YET, EXPIRED, REVOKED = 9, 10, 23
 OTHER_NAME = (62, 64)
 """Source: OpenSSL x509_vfy.h, X509_V_ERR_..."""
 MAX_CHAIN = 8
 
 
-def system_roots() -> ssl.SSLContext:
-    """The authorities of the system, or of the file that SSL_CERT_FILE names; where there are none, those of httpx.
-
-    Python on macOS has no system roots of its own.
+def system_roots() -> ssl.SSLContext | None:
+    """The authorities of the system, or of the file that SSL_CERT_FILE names. None: Python knows of none here, as on
+    macOS.
     """
     paths = ssl.get_default_verify_paths()
     if not (paths.cafile or paths.capath):
-        return httpx.create_ssl_context()
+        return None
     return ssl.create_default_context()
 
 

@@ -1,4 +1,4 @@
-"""Model servers that speak the OpenAI API over HTTP. With http_line.py and certificates.py all that knows httpx.
+"""Model servers that speak the OpenAI API over HTTP. With http_line.py all that knows httpx.
 
 The one rule: nothing of httpx leaves here. What goes wrong before the answer begins is an `EndpointError`; what goes
 wrong after it has begun is a `CutOff` event, because the text that came already must stay.
@@ -43,8 +43,6 @@ END_TIMEOUT_S = 1.0
 MAX_CONNECTIONS = 72
 """To one server: 64 requests that are measured at once, chats, and the pages that are read beside them."""
 ERROR_BODY_BYTES = 64 * 1024
-NO_TRUST: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-"""For plain HTTP, inside SSH or as a person wrote it: without roots it refuses every certificate."""
 STILL_THERE: Final = "Check that the server runs: its deployment Ready, its node live, its address right. Then retry."
 
 
@@ -102,7 +100,7 @@ class OpenAiClients:
     def _trust(self) -> ssl.SSLContext:
         """Made once: reading all roots takes some milliseconds."""
         if self._roots is None:
-            self._roots = system_roots()
+            self._roots = system_roots() or httpx.create_ssl_context()
         return self._roots
 
 

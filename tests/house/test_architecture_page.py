@@ -26,7 +26,7 @@ PLACES = (
     "tests",
 )
 """From where the pages shorten a name."""
-PAGES = ("ARCHITECTURE.md", "README.md", "CONTRIBUTING.md", "docs/serving.md", "docs/plans.md")
+PAGES = ("ARCHITECTURE.md", "README.md", "CONTRIBUTING.md", "docs/chat.md", "docs/serving.md", "docs/plans.md")
 ELSEWHERE = {"view.py", "model.py"}
 """Of every pane, which are named as a kind."""
 MADE = "build/"
@@ -44,9 +44,7 @@ def missing(text: str) -> list[str]:
     return [name for name in found if not is_there(name) and not list(ROOT.glob(f"s*/**/{name}"))]
 
 
-@pytest.mark.parametrize(
-    "page", ["ARCHITECTURE.md", "README.md", "CONTRIBUTING.md", "docs/serving.md", "docs/plans.md"]
-)
+@pytest.mark.parametrize("page", PAGES)
 def test_what_a_page_names_is_there(page: str) -> None:
     path = ROOT / page
     text = path.read_text("utf-8")

@@ -13,14 +13,12 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal
 
 from sparkdesk.core.chat.context import ContextUse, WindowPolicy
-from sparkdesk.core.chat.message import Attachment, FilePart, Role
+from sparkdesk.core.chat.message import Attachment, Role
 from sparkdesk.core.chat.session import Turn
 from sparkdesk.core.chat.window.overflow import Offer as WindowOffer
 from sparkdesk.core.chat.window.overflow import Remedy, Server
-from sparkdesk.core.chat.window.overflow import offers as window_offers
 from sparkdesk.core.errors import SparkDeskError
 from sparkdesk.core.feed import Latest, Subscription
-from sparkdesk.core.jobs.backend import EndpointFailure
 from sparkdesk.services.chat.conversation import NO_IMAGES, Conversation, QueuedQuestion
 from sparkdesk.services.chat.conversations import ChatSummary, Conversations
 from sparkdesk.services.chat.endpoint import ChatEndpoint
@@ -29,7 +27,9 @@ from ui.chat.row import ALONE, Look, Row, Siblings
 from ui.chat.state.follow import AnswerFollower
 from ui.chat.state.offer import Offer
 from ui.chat.state.row_list import RowList
+from ui.chat.state.said import said_of
 from ui.chat.state.status import Status
+from ui.chat.state.way import ways_on
 from ui.text import one_line
 
 LOOKED_BACK = 20
@@ -71,6 +71,7 @@ class ChatModel(QObject):
         self._subscriptions: list[Subscription] = []
         self._list = RowList()
         self._edited: int | None = None
+        self._is_joining = False
         self._choices_of: set[int] = set()
         self._ended_s: dict[int, float] = {}
         """When answers of this conversation ended since it is shown, by number; monotonic."""
@@ -323,14 +324,9 @@ class ChatModel(QObject):
 
     def _ways(self, at: int) -> tuple[WindowOffer, ...]:
         target, conversation = self.target, self.conversation
-        failure = self.turns[at].failure if at < len(self.turns) else None
-        if failure is None or conversation is None or target is None:
+        if conversation is None or target is None or at >= len(self.turns):
             return ()
-        told = EndpointFailure(
-            failure.kind, "", "", prompt_tokens=failure.prompt_tokens, context_tokens=failure.context_tokens
-        )
-        server = replace(self.server_of(target), has_vectors=target.embed() is not None)
-        return window_offers(told, conversation.settings.value, server)
+        return ways_on(self.turns[at], conversation.settings.value, target, self.server_of(target))
 
     def wait_s(self, at: int) -> Callable[[], float] | None:
         """How long the server still wants to be left alone, asked again and again; None when it told nothing."""
@@ -435,6 +431,8 @@ class ChatModel(QObject):
         self._ended_s.clear()
         self.conversation = conversation
         self.conversation_changed.emit()
+        # Each of these tells at once what it has: that is shown together, and not once for each.
+        self._is_joining = True
         self._subscriptions = [
             watch(conversation.turns, self, self._on_turns),
             watch(conversation.is_answering, self, self._on_answering),
@@ -445,6 +443,8 @@ class ChatModel(QObject):
             watch(conversation.activity, self, self._on_state),
             watch(conversation.unkept, self, self._on_state),
         ]
+        self._is_joining = False
+        self._tell()
 
     def _on_endpoints(self, endpoints: tuple[ChatEndpoint, ...]) -> None:
         conversation = self.conversation
@@ -471,24 +471,24 @@ class ChatModel(QObject):
             self._follower.stop()
         elif followed is None or followed.index != len(turns) - 1:
             self._follower.follow(self.conversation, len(turns) - 1, live)
-        self.rows_changed.emit()
-        self.state_changed.emit()
+        self._tell()
+
+    def _tell(self) -> None:
+        if not self._is_joining:
+            self.rows_changed.emit()
+        self._on_state(None)
 
     def _on_state(self, _value: object) -> None:
-        self.state_changed.emit()
+        if not self._is_joining:
+            self.state_changed.emit()
 
     def _on_answering(self, is_answering: bool) -> None:
         if not is_answering:
             self._follower.stop()
             # Only now can a cut answer be gone on with.
-            self.rows_changed.emit()
-        self.state_changed.emit()
-
-
-def said_of(turn: Turn) -> str:
-    """All words of a turn that can be searched: what is said and thought, and the files that went along."""
-    attached = (f"{part.name}\n{part.text if isinstance(part, FilePart) else ''}" for part in turn.message.attachments)
-    return "\n".join((turn.text, turn.reasoning, *attached)).casefold()
+            self._tell()
+        else:
+            self._on_state(is_answering)
 
 
 def _is_same(target: ChatEndpoint, found: ChatEndpoint | None) -> bool:

@@ -83,6 +83,8 @@ class LazyColumn(QScrollArea):
         self._recycle = recycle
         self._estimate = estimate
         self._slots: list[_Slot] = []
+        self._made: dict[_Slot, None] = {}
+        """Those that have a widget: a long column has few, and what a token costs must not grow with the others."""
         self._tops: list[int] = [0]
         self._page = QWidget()
         self._is_placing = False
@@ -250,7 +252,8 @@ class LazyColumn(QScrollArea):
         first, end = self._span(_NEAR)
         low, high = self._span(3 * _NEAR)
         width, is_off, has_filled = self.text_width(), False, False
-        for slot in (*self._slots[:low], *self._slots[high:]):
+        kept = set(self._slots[low:high])
+        for slot in [slot for slot in self._made if slot not in kept]:
             self._drop(slot)
         for slot in self._slots[first:end]:
             if slot.widget is None:
@@ -265,12 +268,13 @@ class LazyColumn(QScrollArea):
     def _fill(self, slot: _Slot) -> None:
         widget = self._make(slot.row, self._page)
         slot.widget, slot.gap_px, slot.measured_px = widget, widget.gap_px, 0
+        self._made[slot] = None
         widget.height_changed.connect(self._on_height)
         widget.show()
 
     def _on_height(self) -> None:
         grown = self.sender()
-        for slot in self._slots:
+        for slot in self._made:
             if slot.widget is grown:
                 slot.measured_px = 0
         self._later.start()
@@ -282,6 +286,7 @@ class LazyColumn(QScrollArea):
             if not self._recycle(slot.widget):
                 slot.widget.deleteLater()
             slot.widget = None
+            self._made.pop(slot, None)
 
     def _move_widgets(self) -> None:
         left, width = self._left(), self.text_width()
@@ -298,7 +303,7 @@ class LazyColumn(QScrollArea):
         anchor = self._anchor()
         width = self.text_width()
         # Each of them: `any` would stop at the first that changed.
-        if sum(slot.measure(width) for slot in self._slots):
+        if sum(slot.measure(width) for slot in self._made):
             self._place(anchor)
 
     def _on_scrolled(self, value: int) -> None:
@@ -330,7 +335,7 @@ def _same_run(rows: Sequence[Hashable], slots: Sequence[_Slot]) -> int:
     """How many rows at the start are the same."""
     count = 0
     for row, slot in zip(rows, slots, strict=False):
-        if row != slot.row:
+        if row is not slot.row and row != slot.row:
             break
         count += 1
     return count

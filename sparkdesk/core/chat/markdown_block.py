@@ -13,7 +13,7 @@ from enum import StrEnum
 
 MAX_BLOCK_CHARS = 6_144
 """Of prose: laying out so much of the dearest kind takes about 50 ms, a plain paragraph 5 ms."""
-MAX_CODE_CHARS = 32_768
+MAX_CODE_CHARS = 24_576
 """Of code, whose lines are cheap to lay out: a file that is asked for comes as one block that can be copied whole."""
 MAX_PIECE_CHARS = 4_096
 """A longer line is taken in pieces of this size."""

@@ -166,10 +166,10 @@ def test_endless_lines_and_blocks_are_split_and_nothing_is_lost(text: str) -> No
 
 
 def test_a_long_code_block_that_was_split_still_ends_at_its_fence() -> None:
-    blocks = split("```py\n" + "x = 1\n" * 15_000 + "```\nafter\n")
+    blocks = split("```py\n" + "x = 1\n" * 11_000 + "```\nafter\n")
     assert [block.kind.value for block in blocks] == ["code"] * (len(blocks) - 1) + ["paragraph"]
     assert all(block.language == "py" for block in blocks[:-1])
-    assert "".join(block.text + "\n" for block in blocks[:-1]) == "x = 1\n" * 15_000
+    assert "".join(block.text + "\n" for block in blocks[:-1]) == "x = 1\n" * 11_000
     assert [block.part for block in blocks] == [0, 1, 2, 0]
     assert [block.title for block in blocks] == ["", "part 2", "part 3", ""]
 

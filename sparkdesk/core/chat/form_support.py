@@ -96,9 +96,7 @@ _NOT_KNOWN = "The server's engine is not known, and this is not part of the Open
 _MAY_REFUSE = "The server's engine is not known: it may refuse or ignore this."
 _OPENAI = FormSupport(
     refused=dict.fromkeys((Wish.TOP_K, Wish.MIN_P, Wish.THINKING, Wish.THINKING_BUDGET), _NOT_KNOWN),
-    caveats=dict.fromkeys(
-        (Wish.SEED, Wish.JSON_SCHEMA, Wish.LOGPROBS), "The server's engine is not known: it may refuse or ignore this."
-    ),
+    caveats=dict.fromkeys((Wish.SEED, Wish.JSON_SCHEMA, Wish.LOGPROBS), _MAY_REFUSE),
 )
 
 _FORMS = {"llamacpp": _LLAMACPP, "vllm": _VLLM, "sglang": _SGLANG, "trtllm": _TRTLLM, "ollama": _OLLAMA}

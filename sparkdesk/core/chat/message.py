@@ -39,6 +39,10 @@ class ToolCallPart:
     name: str
     arguments: str
 
+    def with_more(self, call_id: str, name: str, arguments: str) -> ToolCallPart:
+        """With a further piece of it: the first id and name hold, the arguments grow."""
+        return ToolCallPart(self.id or call_id, self.name or name, self.arguments + arguments)
+
 
 @dataclass(frozen=True, slots=True)
 class ToolResultPart:
@@ -77,6 +81,9 @@ class ImagePart:
 Attachment = FilePart | ImagePart
 Part = TextPart | ReasoningPart | ToolCallPart | ToolResultPart | FilePart | ImagePart
 
+NO_IMAGES: Mapping[str, bytes] = MappingProxyType({})
+"""Bytes of images by digest, where there are none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -94,6 +101,21 @@ class Message:
     def attachments(self) -> tuple[Attachment, ...]:
         """The files and images that go along."""
         return tuple(part for part in self.parts if isinstance(part, FilePart | ImagePart))
+
+    @property
+    def files(self) -> tuple[FilePart, ...]:
+        """The files that go along."""
+        return tuple(part for part in self.parts if isinstance(part, FilePart))
+
+    @property
+    def images(self) -> tuple[ImagePart, ...]:
+        """The images that go along."""
+        return tuple(part for part in self.parts if isinstance(part, ImagePart))
+
+    @property
+    def calls(self) -> tuple[ToolCallPart, ...]:
+        """The calls that the model asks for, in order."""
+        return tuple(part for part in self.parts if isinstance(part, ToolCallPart))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +162,7 @@ class ChatRequest:
     messages: tuple[Message, ...]
     sampling: Sampling = field(default_factory=Sampling)
     form: AnswerForm = field(default_factory=AnswerForm)
-    images: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
+    images: Mapping[str, bytes] = field(default_factory=lambda: NO_IMAGES)
     """The bytes of the images in `messages`, by digest."""
     is_continuing: bool = False
     """The last message is an answer that was cut off: the server shall write on where it ends."""

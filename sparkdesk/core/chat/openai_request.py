@@ -24,7 +24,6 @@ from sparkdesk.core.chat.message import (
     Sampling,
     TextPart,
     Thinking,
-    ToolCallPart,
     ToolResultPart,
 )
 
@@ -60,14 +59,9 @@ def to_body(request: ChatRequest, *, engine: str = "") -> dict[str, Any]:
     return body
 
 
-def is_schema(text: str) -> bool:
-    """Whether the text is a JSON object, as a schema must be. Whether it is a good schema the server says."""
-    return _schema(text) is not None
-
-
 def message_text(message: Message) -> str:
     """All of a message that is sent as text: its files between fences, then its words."""
-    files = [file_text(part) for part in message.parts if isinstance(part, FilePart)]
+    files = [file_text(part) for part in message.files]
     return "\n\n".join((*files, message.text)) if files else message.text
 
 
@@ -137,6 +131,7 @@ def _continue(body: dict[str, Any], engine: str) -> None:
 
 
 def _schema(text: str) -> dict[str, Any] | None:
+    """The schema, which must be a JSON object; None for anything else. Whether it is a good one the server says."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
@@ -151,22 +146,24 @@ def _to_json(message: Message, images: Mapping[str, bytes]) -> dict[str, Any]:
     if message.role is Role.TOOL and results:
         return {"role": "tool", "tool_call_id": results[0].call_id, "content": results[0].text}
     data: dict[str, Any] = {"role": message.role.value, "content": _content(message, images)}
-    calls = [part for part in message.parts if isinstance(part, ToolCallPart)]
-    if calls:
+    if message.calls:
         data["tool_calls"] = [
             {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
-            for call in calls
+            for call in message.calls
         ]
     return data
 
 
 def _content(message: Message, images: Mapping[str, bytes]) -> str | list[dict[str, Any]]:
     """Plain text where there is nothing else: templates of many models know no parts."""
-    shown = [part for part in message.parts if isinstance(part, ImagePart)]
     text = message_text(message)
-    lost = [f"[The image {_one_line(part.name)} is not kept any more]" for part in shown if part.digest not in images]
+    lost = [
+        f"[The image {_one_line(part.name)} is not kept any more]"
+        for part in message.images
+        if part.digest not in images
+    ]
     text = "\n\n".join((*lost, text)) if lost else text
-    urls = [_data_url(part, images[part.digest]) for part in shown if part.digest in images]
+    urls = [_data_url(part, images[part.digest]) for part in message.images if part.digest in images]
     if not urls:
         return text
     return [

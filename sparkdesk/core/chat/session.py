@@ -5,6 +5,7 @@ The one rule: a turn is what was said and how it came to be; which turns are sho
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -13,7 +14,6 @@ from sparkdesk.core.chat.event import TokenChoice, Usage
 from sparkdesk.core.chat.message import (
     AnswerForm,
     Attachment,
-    ImagePart,
     Message,
     Part,
     ReasoningPart,
@@ -168,6 +168,11 @@ def question(text: str, attachments: tuple[Attachment, ...] = ()) -> Message:
     return Message(Role.USER, (*attachments, *((TextPart(text),) if text else ())))
 
 
+def has_images(turns: Iterable[Turn]) -> bool:
+    """Whether an image goes along with any of these turns."""
+    return any(turn.message.images for turn in turns)
+
+
 def image_digests(messages: tuple[Message, ...]) -> frozenset[str]:
     """The digests of all images in these messages."""
-    return frozenset(part.digest for message in messages for part in message.parts if isinstance(part, ImagePart))
+    return frozenset(image.digest for message in messages for image in message.images)

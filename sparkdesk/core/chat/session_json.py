@@ -183,8 +183,7 @@ def add_pieces(turn: Turn, pieces: Iterable[bytes]) -> Turn:
     texts = [part.text for part in turn.message.parts if isinstance(part, TextPart)]
     thoughts = [part.text for part in turn.message.parts if isinstance(part, ReasoningPart)]
     others = [part for part in turn.message.parts if not isinstance(part, TextPart | ReasoningPart | ToolCallPart)]
-    calls = {index: part for index, part in enumerate(turn.message.parts) if isinstance(part, ToolCallPart)}
-    calls = dict(enumerate(calls.values()))
+    calls = dict(enumerate(turn.message.calls))
     for piece in pieces:
         try:
             data = json.loads(piece)
@@ -206,9 +205,8 @@ def _add_calls(calls: dict[int, ToolCallPart], data: object) -> None:
     for row in data if isinstance(data, list) else ():
         if not isinstance(row, list) or len(row) != 4 or not isinstance(row[0], int):
             continue
-        ident, name, arguments = (_str(value) for value in row[1:])
-        call = calls.get(row[0], ToolCallPart("", "", ""))
-        calls[row[0]] = ToolCallPart(call.id or ident, call.name or name, call.arguments + arguments)
+        call_id, name, arguments = (_str(value) for value in row[1:])
+        calls[row[0]] = calls.get(row[0], ToolCallPart("", "", "")).with_more(call_id, name, arguments)
 
 
 def _part_to_json(part: Part) -> dict[str, Any]:

@@ -31,7 +31,7 @@ class Answer:
         self.clock = AnswerClock(sent_s)
         self._text: list[str] = [base.text] if base.text else []
         self._reasoning: list[str] = [base.reasoning] if base.reasoning else []
-        self._calls = dict(enumerate(part for part in base.message.parts if isinstance(part, ToolCallPart)))
+        self._calls = dict(enumerate(base.message.calls))
         self._choices: list[TokenChoice] = list(base.choices)
 
     @property
@@ -48,9 +48,7 @@ class Answer:
             self._reasoning.append(event.text)
         elif isinstance(event, ToolCallDelta):
             call = self._calls.get(event.index, ToolCallPart("", "", ""))
-            self._calls[event.index] = ToolCallPart(
-                call.id or event.id, call.name or event.name, call.arguments + event.arguments
-            )
+            self._calls[event.index] = call.with_more(event.id, event.name, event.arguments)
         elif isinstance(event, TokenChoices):
             self._choices.extend(event.choices[: MAX_CHOICES - len(self._choices)])
         elif isinstance(event, ServedModel):

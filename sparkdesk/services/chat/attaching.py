@@ -13,9 +13,8 @@ import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
-from sparkdesk.core.chat.message import Attachment, FilePart, ImagePart, Message, Role
+from sparkdesk.core.chat.message import NO_IMAGES, Attachment, FilePart, ImagePart, Message, Role
 from sparkdesk.core.chat.session import Turn
 from sparkdesk.core.chat.session_json import turn_from_json, turn_to_json
 from sparkdesk.core.errors import StoreError
@@ -34,7 +33,6 @@ SAVE_AFTER_S = 1.0
 LAST_SAVE_TIMEOUT_S = 5.0
 MAX_KEPT_IMAGE_BYTES = 16 << 20
 """Of one draft over the end of the program."""
-NO_BYTES: Mapping[str, bytes] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +62,7 @@ class Draft:
 
     text: str = ""
     attachments: tuple[Attachment, ...] = ()
-    images: Mapping[str, bytes] = field(default_factory=lambda: NO_BYTES)
+    images: Mapping[str, bytes] = field(default_factory=lambda: NO_IMAGES)
     """The bytes of the images in `attachments`, by digest."""
 
     @property

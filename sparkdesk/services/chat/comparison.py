@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sparkdesk.core.chat.message import Attachment
+from sparkdesk.core.chat.message import NO_IMAGES, Attachment
 from sparkdesk.core.errors import SparkDeskError
-from sparkdesk.services.chat.conversation import NO_IMAGES, Conversation
+from sparkdesk.services.chat.conversation import Conversation
 
 MIN_COLUMNS, MAX_COLUMNS = 2, 4
 

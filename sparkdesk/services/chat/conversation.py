@@ -10,12 +10,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import Any
 
 from sparkdesk.core.chat.continuation import ContinueWay, begin_again, can_continue, continue_way, end_unchanged
 from sparkdesk.core.chat.event import ChatEvent
-from sparkdesk.core.chat.message import Attachment, Message, Role
+from sparkdesk.core.chat.message import NO_IMAGES, Attachment, Message, Role
 from sparkdesk.core.chat.session import ChatSettings, Turn, TurnState, question, title_of
 from sparkdesk.core.chat.session_json import MAX_QUEUED, settings_to_json, turn_to_json
 from sparkdesk.core.chat.timing import AnswerTiming
@@ -32,7 +31,6 @@ from sparkdesk.services.tasks import Tasks
 
 SAVE_TIMEOUT_S = 5.0
 NO_MODEL_REMEDY = "Choose a model that is Ready, or launch one."
-NO_IMAGES: Mapping[str, bytes] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +77,7 @@ class Conversation:
         self._has_begun = False
         self._is_done = asyncio.Event()
         self._is_done.set()
-        first = next((turn.text for turn in self._tree.shown if turn.message.role is Role.USER), "")
-        self.title: Latest[str] = Latest(title_of(first) or "New chat")
+        self.title: Latest[str] = Latest(self._own_title())
         self.turns: Latest[tuple[Turn, ...]] = Latest(self._tree.shown)
         held = (QueuedQuestion(message.text, message.attachments, is_held=True) for message in settings.queued)
         self.queued: Latest[tuple[QueuedQuestion, ...]] = Latest(tuple(held))
@@ -138,10 +135,13 @@ class Conversation:
 
     async def rename(self, title: str) -> None:
         """Give it another title; an empty one is the one it had by itself."""
-        first = next((turn.text for turn in self.turns.value if turn.message.role is Role.USER), "")
-        self.title.set(title_of(title) or title_of(first) or "New chat")
+        self.title.set(title_of(title) or self._own_title())
         if len(self._tree):
             await self._keep_settings()
+
+    def _own_title(self) -> str:
+        first = next((turn.text for turn in self._tree.shown if turn.message.role is Role.USER), "")
+        return title_of(first) or "New chat"
 
     # Asking -------------------------------------------------------------------------------------------------
 

@@ -10,13 +10,13 @@ from typing import NamedTuple
 
 from PySide6.QtCore import QObject, Signal
 
-from sparkdesk.core.chat.message import Attachment, Role
+from sparkdesk.core.chat.message import NO_IMAGES, Attachment, Role
 from sparkdesk.core.chat.session import Turn
 from sparkdesk.core.chat.text_diff import Piece, diff, likeness
 from sparkdesk.core.errors import SparkDeskError
 from sparkdesk.core.feed import Latest
 from sparkdesk.services.chat.comparison import MAX_COLUMNS, MIN_COLUMNS, Comparison
-from sparkdesk.services.chat.conversation import NO_IMAGES, Conversation
+from sparkdesk.services.chat.conversation import Conversation
 from sparkdesk.services.chat.conversations import Conversations
 from sparkdesk.services.chat.endpoint import ChatEndpoint
 from ui.bridge import Bridge
@@ -80,7 +80,12 @@ class CompareModel(QObject):
     def title(self) -> str:
         """What the comparison is called."""
         first = self.columns[0].conversation if self.columns else None
-        return f"Compare: {first.title.value}" if first is not None and self.has_turns else "Compare models"
+        return first.title.value if first is not None and self.has_turns else "Compare models"
+
+    @property
+    def exchanges(self) -> int:
+        """How many questions were asked."""
+        return max(((len(column.turns) + 1) // 2 for column in self.columns), default=0)
 
     def shows(self, session_id: str) -> bool:
         """Whether this conversation is one of the columns."""
@@ -89,6 +94,11 @@ class CompareModel(QObject):
     def session_id(self) -> str:
         """The id under which the comparison stands in the list."""
         return next((each.id for each in self._conversations_shown()), "")
+
+    def session_ids(self) -> tuple[str, ...]:
+        """The ids of the columns' conversations that are stored."""
+        stored = (column.conversation for column in self.columns if column.turns)
+        return tuple(each.id for each in stored if each is not None)
 
     def obstacle(self) -> str:
         """Why nothing can be asked now; "" when it can."""
@@ -145,6 +155,15 @@ class CompareModel(QObject):
                 return
 
         self._start(opened)
+
+    def leave(self) -> None:
+        """Show no comparison: the one that was shown is no more."""
+        self._take(None)
+
+    def rename(self, title: str) -> None:
+        """Give the comparison another title, which is its first column's."""
+        if self.has_turns:
+            self._start(lambda: self._conversations.rename(self.session_id(), title))
 
     def set_target(self, place: int, endpoint_id: str) -> None:
         """Have a column talk to this server."""

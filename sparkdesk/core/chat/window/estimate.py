@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from sparkdesk.core.chat.message import Role
 from sparkdesk.core.chat.session import Turn
-from sparkdesk.core.chat.window.exchange import MESSAGE_TOKENS, files_of, says_something
+from sparkdesk.core.chat.window.exchange import MESSAGE_TOKENS, says_something
 
 BYTES_PER_TOKEN = 3.5
 """UTF-8 bytes in a token where nothing was counted yet. English has about 4 characters in a token (source: OpenAI's
@@ -51,7 +51,7 @@ def calibrate(turns: tuple[Turn, ...], system_prompt: str) -> Estimate:
     for at in range(len(turns) - 1, -1, -1):
         turn = turns[at]
         asked = turn.usage.prompt_tokens if turn.message.role is Role.ASSISTANT and turn.usage is not None else None
-        if asked is None or any(part.message.attachments != files_of(part) for part in turns[:at]):
+        if asked is None or any(said.message.images for said in turns[:at]):
             continue  # an image's tokens are not a matter of its bytes
         found = _learn(turn, turns[:at], system_prompt, asked)
         if found is not None:
@@ -64,7 +64,7 @@ def _learn(answer: Turn, before: tuple[Turn, ...], system_prompt: str, asked: in
     left_out = frozenset(sent.left_out) if sent is not None else frozenset()
     said = [turn for turn in before if turn.number not in left_out and says_something(turn)]
     for turn in said:
-        texts += [turn.text, *(part.text for part in files_of(turn))]
+        texts += [turn.text, *(part.text for part in turn.message.files)]
     if sent is not None:
         texts += [sent.memory, sent.summary, *(excerpt.text for excerpt in sent.excerpts)]
     return calibrated(sum(map(size_bytes, texts)), asked, len(said) + 1)

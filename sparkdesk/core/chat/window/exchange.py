@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sparkdesk.core.chat.message import FilePart, Role
+from sparkdesk.core.chat.message import Role
 from sparkdesk.core.chat.session import Turn
 
 Count = Callable[[str], int]
@@ -68,12 +68,7 @@ def numbers_of(found: tuple[Exchange, ...]) -> tuple[int, ...]:
     return tuple(number for exchange in found for number in exchange.numbers)
 
 
-def files_of(turn: Turn) -> tuple[FilePart, ...]:
-    """The files that go along with a turn."""
-    return tuple(part for part in turn.message.parts if isinstance(part, FilePart))
-
-
 def turn_tokens(turn: Turn, count: Count) -> int:
     """Tokens of a turn as it is sent, with the template's marks. Images are not counted: no server tells theirs."""
-    files = sum(count(part.text) + count(part.name) + FILE_TOKENS for part in files_of(turn))
+    files = sum(count(part.text) + count(part.name) + FILE_TOKENS for part in turn.message.files)
     return count(turn.text) + files + MESSAGE_TOKENS

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from sparkdesk.core.chat.message import Role
 from sparkdesk.core.chat.session import Turn
 from sparkdesk.core.chat.window.estimate import size_bytes
-from sparkdesk.core.chat.window.exchange import files_of
 
 PIECE_CHARS = 900
 """About a long paragraph of Latin letters; other scripts have shorter ones. Many servers of vectors take
@@ -90,7 +89,7 @@ def pieces_of(turns: Iterable[Turn], files_only: frozenset[int] = frozenset()) -
         if turn.number not in files_only:
             is_question = turn.message.role is Role.USER
             own += [Piece(turn.number, "", at, text, is_question) for at, text in _cut_by_script(turn.text)]
-        for part in files_of(turn):
+        for part in turn.message.files:
             own += [Piece(turn.number, part.name, at, text, True) for at, text in _cut_by_script(part.text)]
         found[:0] = own
         if len(found) >= MAX_PIECES:

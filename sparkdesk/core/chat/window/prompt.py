@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from sparkdesk.core.chat.context import ContextParts, Excerpt
 from sparkdesk.core.chat.message import FilePart, Message, Role, TextPart
 from sparkdesk.core.chat.session import Turn, request_messages
-from sparkdesk.core.chat.window.exchange import FILE_TOKENS, MESSAGE_TOKENS, Count, files_of
+from sparkdesk.core.chat.window.exchange import FILE_TOKENS, MESSAGE_TOKENS, Count
 
 MEMORY_MARK = "Memory of this project, kept by the person"
 SUMMARY_MARK = "What was said earlier in this conversation, summed up by the model"
@@ -42,7 +42,7 @@ class Prompt:
 
     def texts(self) -> dict[str, tuple[str, ...]]:
         """What each part of the prompt is made of, by the names of ContextParts."""
-        files = [part for turn in self.turns for part in files_of(turn)]
+        files = [part for turn in self.turns for part in turn.message.files]
         said = [turn.text for turn in self.turns]
         excerpts = [excerpt.text for excerpt in self.excerpts]
         return {
@@ -57,7 +57,7 @@ class Prompt:
         sizes = {name: sum(count(text) for text in texts if text) for name, texts in self.texts().items()}
         if not is_counted:
             sizes["messages"] += MESSAGE_TOKENS * len(self.turns)
-            sizes["files"] += FILE_TOKENS * sum(len(files_of(turn)) for turn in self.turns)
+            sizes["files"] += FILE_TOKENS * sum(len(turn.message.files) for turn in self.turns)
         return ContextParts(sizes["system"], sizes["memory"], sizes["files"], sizes["messages"], is_counted)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from sparkdesk.core.chat.message import Message, Role, TextPart
 from sparkdesk.core.chat.session import Turn
-from sparkdesk.core.chat.window.exchange import can_be_sent, exchanges, files_of
+from sparkdesk.core.chat.window.exchange import can_be_sent, exchanges
 
 HIGH_WATER, LOW_WATER = 0.8, 0.5
 """Parts of the server's limit: a prompt beyond the first is summed up so that it falls to the second."""
@@ -75,7 +75,7 @@ def record_of(turns: Sequence[Turn]) -> str:
     """What was said, as the model that sums up reads it. Of a file its name and its first words."""
     lines = []
     for turn in turns:
-        files = "".join(f" [with the file {part.name}: {part.text[:400]}]" for part in files_of(turn))
+        files = "".join(f" [with the file {part.name}: {part.text[:400]}]" for part in turn.message.files)
         lines.append(f"{WORDS[turn.message.role]}: {turn.text.strip()}{files}")
     return "\n\n".join(lines)
 

@@ -13,8 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from sparkdesk.core.chat.context import SentContext, WindowPolicy
-from sparkdesk.core.chat.message import ImagePart
-from sparkdesk.core.chat.session import Turn
+from sparkdesk.core.chat.session import Turn, has_images
 from sparkdesk.core.chat.window.exchange import can_be_sent, exchanges, numbers_of
 from sparkdesk.core.chat.window.prompt import Prompt
 from sparkdesk.core.chat.window.sliding import sliding
@@ -30,7 +29,7 @@ from sparkdesk.core.ports import Store
 from sparkdesk.services.chat.context.embedding import Embedder
 from sparkdesk.services.chat.context.gauge import Gauge
 from sparkdesk.services.chat.context.limits import ServerLimits
-from sparkdesk.services.chat.context.memory import MemoryText, ProjectMemory
+from sparkdesk.services.chat.context.memory import MAX_SENT_BYTES, MemoryText, ProjectMemory
 from sparkdesk.services.chat.context.retrieval import retrieve
 from sparkdesk.services.chat.context.summing import Summed, sum_up
 from sparkdesk.services.chat.context.token_count import TokenCounter
@@ -98,7 +97,7 @@ class WindowFitter:
             excerpts=prompt.excerpts,
             memory=memory.text,
             parts=await gauge.parts(prompt, is_near=is_near),
-            note=_joined(_memory_note(memory), cut.note, NOT_COUNTED if is_near and _has_images(prompt) else ""),
+            note=_joined(_memory_note(memory), cut.note, NOT_COUNTED if is_near and has_images(prompt.turns) else ""),
         )
         return Fitted(prompt.messages(), sent)
 
@@ -237,13 +236,10 @@ def _others(prompt: Prompt, numbers: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(number for number in said if number not in numbers)
 
 
-def _has_images(prompt: Prompt) -> bool:
-    return any(isinstance(part, ImagePart) for turn in prompt.turns for part in turn.message.parts)
-
-
 def _memory_note(memory: MemoryText) -> str:
     if memory.cut_bytes:
-        return f"{memory.cut_bytes:,} bytes at the end of the project's memory were not sent: it may have 64 KiB"
+        most = f"it may have {MAX_SENT_BYTES // 1024} KiB"
+        return f"{memory.cut_bytes:,} bytes at the end of the project's memory were not sent: {most}"
     return memory.problem
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sparkdesk.core.chat.context import ContextParts
 from sparkdesk.core.chat.window.estimate import MOST_BYTES_PER_TOKEN, Estimate, calibrate, calibrated, size_bytes
-from sparkdesk.core.chat.window.exchange import FILE_TOKENS, MESSAGE_TOKENS, files_of, turn_tokens
+from sparkdesk.core.chat.window.exchange import FILE_TOKENS, MESSAGE_TOKENS, turn_tokens
 from sparkdesk.core.chat.window.prompt import Prompt
 from sparkdesk.services.chat.context.limits import ServerLimit
 from sparkdesk.services.chat.context.token_count import TokenCounter
@@ -47,7 +47,7 @@ class Gauge:
 
     def guess(self, prompt: Prompt) -> int:
         """Tokens of a prompt, estimated."""
-        files = sum(len(files_of(turn)) for turn in prompt.turns)
+        files = sum(len(turn.message.files) for turn in prompt.turns)
         texts = sum(self.count(text) for part in prompt.texts().values() for text in part)
         return texts + files * FILE_TOKENS + (len(prompt.turns) + 1) * MESSAGE_TOKENS
 

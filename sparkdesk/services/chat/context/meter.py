@@ -11,8 +11,8 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 
 from sparkdesk.core.chat.context import ContextParts, ContextUse, PoolUse, reconcile
-from sparkdesk.core.chat.message import ImagePart, Role
-from sparkdesk.core.chat.session import Turn
+from sparkdesk.core.chat.message import Role
+from sparkdesk.core.chat.session import Turn, has_images
 from sparkdesk.core.chat.window.estimate import calibrate
 from sparkdesk.core.errors import EndpointError
 from sparkdesk.services.chat.context.fitter import WindowFitter
@@ -45,7 +45,7 @@ class ContextMeter:
             answer=usage.completion_tokens if usage is not None else None,
             cached=usage.cached_tokens if usage is not None else None,
             limit=limit.context_tokens if limit is not None else None,
-            parts=reconcile(parts, prompt, has_images=_has_images(conversation.turns.value)),
+            parts=reconcile(parts, prompt, has_images=has_images(conversation.turns.value)),
             pool=pool,
         )
 
@@ -71,10 +71,6 @@ class ContextMeter:
                 return await self._fitter.counter.count(client, target.endpoint, text, engine=engine, estimate=estimate)
         except (EndpointError, TimeoutError):
             return TokenCount(estimate.tokens(text), False)
-
-
-def _has_images(turns: tuple[Turn, ...]) -> bool:
-    return any(isinstance(part, ImagePart) for turn in turns for part in turn.message.parts)
 
 
 def _last_answer(turns: tuple[Turn, ...]) -> Turn | None:

@@ -6,17 +6,18 @@ never take more than the window has.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from sparkdesk.core.chat.context import Excerpt
 from sparkdesk.core.chat.message import Role
 from sparkdesk.core.chat.session import Turn
-from sparkdesk.core.chat.window.exchange import FILE_TOKENS, exchanges, files_of
-from sparkdesk.core.chat.window.nearness import nearest
+from sparkdesk.core.chat.window.exchange import FILE_TOKENS, exchanges
+from sparkdesk.core.chat.window.nearness import Vector, nearest
 from sparkdesk.core.chat.window.piece import Piece, joined, pieces_of
 from sparkdesk.core.chat.window.prompt import Prompt, without_files
 from sparkdesk.core.chat.window.sliding import sliding
-from sparkdesk.services.chat.context.embedding import Embedded, Embedder
+from sparkdesk.services.chat.context.embedding import Embedder
 from sparkdesk.services.chat.context.gauge import Gauge
 from sparkdesk.services.chat.endpoint import ChatEndpoint
 from sparkdesk.services.chat.fitting import FitQuestion
@@ -55,20 +56,19 @@ async def retrieve(
     if found.question is None or not found.vectors:
         return Retrieved(problem=found.problem or NOTHING_NEAR)
     prompt = replace(whole, turns=window.kept)
-    excerpts = await _excerpts(found, pieces, gauge, prompt)
+    excerpts = await _excerpts(found.question, found.vectors, pieces, gauge, prompt)
     left_out = tuple(sorted({*window.left_out, *bare}))
     return Retrieved(replace(prompt, excerpts=excerpts), left_out, _told(found.problem))
 
 
-async def _excerpts(found: Embedded, pieces: tuple[Piece, ...], gauge: Gauge, prompt: Prompt) -> tuple[Excerpt, ...]:
+async def _excerpts(
+    asked: Vector, vectors: Mapping[str, Vector], pieces: tuple[Piece, ...], gauge: Gauge, prompt: Prompt
+) -> tuple[Excerpt, ...]:
     """The nearest pieces that fit beside the prompt, by the server's own count where it counts."""
-    assert found.question is not None
     spare = 0
     for _ in range(TRIES):
         budget = gauge.allowed - gauge.guess(prompt) - spare
-        chosen = nearest(
-            found.question, pieces, found.vectors, budget=budget, count=lambda text: gauge.count(text) + FILE_TOKENS
-        )
+        chosen = nearest(asked, pieces, vectors, budget=budget, count=lambda text: gauge.count(text) + FILE_TOKENS)
         near = tuple(Excerpt(piece.turn, piece.source, piece.text, cosine) for piece, cosine in joined(chosen))
         full = replace(prompt, excerpts=near)
         tokens = await gauge.measure(full)
@@ -85,7 +85,7 @@ def _with_room(turns: tuple[Turn, ...], gauge: Gauge, budget: int) -> tuple[tupl
     if sum(gauge.turn_counts(Prompt(newest))) <= budget:
         return turns, frozenset()
     # A file without a word about it cannot be searched: there is no question.
-    bare = frozenset(turn.number for turn in newest if files_of(turn) and turn.text.strip())
+    bare = frozenset(turn.number for turn in newest if turn.message.files and turn.text.strip())
     return tuple(without_files(turn) if turn.number in bare else turn for turn in turns), bare
 
 

@@ -10,7 +10,7 @@ import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from sparkdesk.core.chat.message import ChatRequest, ImagePart, Message
+from sparkdesk.core.chat.message import ChatRequest, Message
 from sparkdesk.core.chat.openai_request import to_body
 from sparkdesk.core.chat.window.estimate import Estimate
 from sparkdesk.core.errors import EndpointError
@@ -75,7 +75,7 @@ class TokenCounter:
         TokenizeChatRequest. An image's tokens are counted by none of them.
         """
         engine = engine or endpoint.engine
-        has_images = any(isinstance(part, ImagePart) for message in messages for part in message.parts)
+        has_images = any(message.images for message in messages)
         if engine not in COUNTS_MESSAGES or has_images:
             return None
         asked = to_body(ChatRequest(endpoint.model, messages), engine=engine)

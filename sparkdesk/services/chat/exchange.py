@@ -28,6 +28,10 @@ from sparkdesk.services.tasks import Tasks
 READ_SLICE = 100
 """Turns that are parsed before others have their turn."""
 FITTING = "Choosing what fits into the model's context"
+REFUSED = "bad_request"
+"""The kind of a failure whose words say what of the question the server does not take: asking again changes nothing."""
+CHANGE_IT = "Change what is asked for, then retry."
+LEAVE_IMAGES = "If this model takes no images, ask without the image; else change what is asked for, then retry."
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,7 @@ class Exchange:
         self._clock = clock
         self._show = show
         self.answer = Answer(base, clock.monotonic_s())
+        self._has_images = False
         self._writer: asyncio.Task[None] | None = None
         self._log = PieceLog(question.session_id, base, store=store, show=self._take, fail=fail)
 
@@ -85,7 +90,9 @@ class Exchange:
         try:
             ending = await self._stream(tasks, fitter, tell)
         except SparkDeskError as error:
-            ending = _Ending(TurnState.CUT_OFF, error.message, error.remedy, failure=_understand(error))
+            failure = _understand(error)
+            remedy = self._remedy(failure, error.remedy)
+            ending = _Ending(TurnState.CUT_OFF, error.message, remedy, failure=failure)
         finally:
             tell("")
             if self._writer is not None:
@@ -101,6 +108,11 @@ class Exchange:
             failure=ending.failure,
             finish_reason=ending.finish_reason,
         )
+
+    def _remedy(self, failure: TurnFailure | None, remedy: str) -> str:
+        if failure is None or failure.kind != REFUSED:
+            return remedy
+        return LEAVE_IMAGES if self._has_images else CHANGE_IT
 
     def _take(self, event: ChatEvent) -> None:
         self.answer.add(event)
@@ -122,7 +134,8 @@ class Exchange:
                 async for event in events:
                     if isinstance(event, CutOff):
                         failure = TurnFailure(event.kind, event.prompt_tokens, event.context_tokens)
-                        return _Ending(TurnState.CUT_OFF, event.message, event.remedy, failure=failure)
+                        remedy = self._remedy(failure, event.remedy)
+                        return _Ending(TurnState.CUT_OFF, event.message, remedy, failure=failure)
                     if isinstance(event, Finished):
                         return _Ending(TurnState.DONE, finish_reason=event.reason)
                     self._log.add(event)
@@ -144,12 +157,14 @@ class Exchange:
             form = replace(form, json_schema="")
             if way is ContinueWay.ASK:
                 messages = (*messages, Message(Role.USER, (TextPart(ASK_WORDS),)))
+        images = await self._images(messages)
+        self._has_images = bool(images)
         return ChatRequest(
             target.endpoint.model,
             messages,
             question.settings.sampling,
             form,
-            await self._images(messages),
+            images,
             is_continuing=question.is_continuing and way is not ContinueWay.ASK,
         )
 

@@ -13,16 +13,17 @@ from PySide6.QtGui import QDesktopServices
 from sparkdesk.app.chat_files import ChatFiles
 from sparkdesk.app.chat_targets import ChatTargets
 from sparkdesk.core.chat.message import FilePart
-from sparkdesk.core.chat.window.overflow import Server
+from sparkdesk.core.chat.window.overflow import OVERFLOW_KIND, Server
 from sparkdesk.core.errors import SparkDeskError
 from sparkdesk.core.jobs.evidence import CAUTION, QUESTION, FailedJob, evidence_of
 from sparkdesk.core.jobs.fix import Fix
 from sparkdesk.core.jobs.record import JobState, JobStatus, LogLine
-from sparkdesk.services.chat.attaching import Attaching
+from sparkdesk.services.chat.attaching import Attaching, Draft
 from sparkdesk.services.chat.context.token_count import TokenCount
 from sparkdesk.services.chat.endpoint import ChatEndpoint
 from ui.chat.compare.model import CompareModel
 from ui.chat.compare.page import ComparePage
+from ui.chat.compose.composer import Composer
 from ui.chat.compose.model import ComposeModel
 from ui.chat.compose.page_command import FileCommands
 from ui.chat.compose.picture import make_picture
@@ -82,7 +83,9 @@ class ChatPane:
         page.settings.again_asked.connect(lambda link_id: bridge.start(chat.links.ask, link_id))
         page.settings.forget_asked.connect(lambda link_id: bridge.start(chat.links.forget, link_id))
         page.settings.file_asked.connect(lambda path: QDesktopServices.openUrl(QUrl.fromLocalFile(path)))
-        page.add_comparison(ComparePage(CompareModel(chat.conversations, self.targets.endpoints, bridge, page)))
+        compared = CompareModel(chat.conversations, self.targets.endpoints, bridge, page)
+        page.add_comparison(ComparePage(compared, Composer(ComposeModel(attaching, bridge))))
+        page.list_model.removed.connect(lambda session_id: chat.drafts.keep(session_id, Draft()))
         ChatFiles(self._desktop, page)
         page.slash.connect_files(FileCommands(lambda: self._names, self._use_preset, self._remember))
         bridge.start(self._list_presets)
@@ -126,9 +129,13 @@ class ChatPane:
         self.page.model.set_waiting(words)
 
     def _learn_limit(self) -> None:
-        """Ask a server for its real limit when it is chosen."""
-        target = self.page.model.target if self.page is not None else None
-        key = f"{target.id} {target.endpoint.model}" if target is not None else ""
+        """Ask a server for its real limit when it is chosen, and again when it refused what should have fitted."""
+        model = self.page.model if self.page is not None else None
+        target = model.target if model is not None else None
+        last = model.turns[-1] if model is not None and model.turns else None
+        is_refused = last is not None and last.failure is not None and last.failure.kind == OVERFLOW_KIND
+        refused = last.number if last is not None and is_refused else ""
+        key = f"{target.id} {target.endpoint.model} {refused}" if target is not None else ""
         if target is not None and key != self._asked_limit:
             self._desktop.bridge.start(self._learn, target)
         self._asked_limit = key

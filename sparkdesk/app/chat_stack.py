@@ -48,3 +48,10 @@ class ChatStack:
         await self.conversations.load()
         await self.drafts.load()
         self._tasks.start(self.links.restore)
+
+    async def close(self) -> None:
+        """Stop the answers and keep what was written last. Raises StoreError. The caller sets the time limit."""
+        try:
+            await self.conversations.close()
+        finally:
+            await self.drafts.save()

@@ -288,7 +288,7 @@ class Stack:
         self.fleet.close()
         self.assessment.close()
         self.disk.close()
-        steps = [self.records.close, self.chat.conversations.close, self.launcher.close, self.inventory.close]
+        steps = [self.records.close, self.chat.close, self.launcher.close, self.inventory.close]
         if self.simulation is not None:
             steps.append(self.simulation.stop)
         for step in (*steps, self.tasks.close, self.store.close):

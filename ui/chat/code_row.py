@@ -25,6 +25,8 @@ from ui.widgets.button import Button
 from ui.widgets.paint import box, pen, text_width, write
 
 _HEAD_PX: Final = 30
+_NARROW_PX: Final = 320
+"""Below it the head has no room for all its words."""
 _PAD_PX: Final = 12
 _COPIED_MS: Final = 1200
 _WIDEST_CHARS: Final = 1000
@@ -81,6 +83,7 @@ class CodeBlock(RowWidget):
         self._copy.setAccessibleName(f"Copy {one_line(language or 'code', 24)}")
         self._save = Button("Save as…", kind="text", icon="save", is_small=True, parent=self)
         self._save.setAccessibleName(f"Save {one_line(language or 'code', 24)} as a file")
+        self._save.setToolTip("Save as…")
         for button in (self._copy, self._save):
             button.setVisible(not is_open)
         self._text = _CodeText(self)
@@ -181,6 +184,7 @@ class CodeBlock(RowWidget):
 
     def _place_buttons(self) -> None:
         right = self.width() - 6
+        self._save.setText("Save as…" if self.width() >= _NARROW_PX else "")
         for button in (self._save, self._copy):
             button.adjustSize()
             button.move(right - button.width(), 2)

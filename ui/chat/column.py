@@ -19,6 +19,9 @@ from PySide6.QtWidgets import QFrame, QScrollArea, QWidget
 
 MAX_TEXT_PX: Final = 760
 SIDE_PX: Final = 20
+_NARROW_PX: Final = 520
+"""Below it, where several columns stand beside each other, only the scroll bar has room at the side."""
+_BAR_PX: Final = 14
 _TOP_PX: Final = 16
 _NEAR: Final = 1.0
 """Rows within this many screens of the view are made; those beyond three times as many are dropped."""
@@ -189,10 +192,11 @@ class LazyColumn(QScrollArea):
     def text_width(self) -> int:
         """The width of a row now, in pixels."""
         # Of the whole column: the scroll bar lies in the room at its side, and nothing moves when it comes.
-        return max(200, min(MAX_TEXT_PX, self.width() - 2 * SIDE_PX))
+        sides = 2 * SIDE_PX if self.width() >= _NARROW_PX else _BAR_PX
+        return max(200, min(MAX_TEXT_PX, self.width() - sides))
 
     def _left(self) -> int:
-        return max(SIDE_PX, (self.width() - self.text_width()) // 2)
+        return max(SIDE_PX, (self.width() - self.text_width()) // 2) if self.width() >= _NARROW_PX else 0
 
     def _anchor(self) -> tuple[_Slot, int] | None:
         """The first row in sight and how far its top is from the view's."""

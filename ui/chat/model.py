@@ -13,13 +13,13 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal
 
 from sparkdesk.core.chat.context import ContextUse, WindowPolicy
-from sparkdesk.core.chat.message import Attachment, Role
+from sparkdesk.core.chat.message import NO_IMAGES, Attachment, Role
 from sparkdesk.core.chat.session import Turn
 from sparkdesk.core.chat.window.overflow import Offer as WindowOffer
 from sparkdesk.core.chat.window.overflow import Remedy, Server
 from sparkdesk.core.errors import SparkDeskError
 from sparkdesk.core.feed import Latest, Subscription
-from sparkdesk.services.chat.conversation import NO_IMAGES, Conversation, QueuedQuestion
+from sparkdesk.services.chat.conversation import Conversation, QueuedQuestion
 from sparkdesk.services.chat.conversations import ChatSummary, Conversations
 from sparkdesk.services.chat.endpoint import ChatEndpoint
 from ui.bridge import Bridge, watch
@@ -120,6 +120,10 @@ class ChatModel(QObject):
     def turns(self) -> tuple[Turn, ...]:
         """The turns of the conversation shown."""
         return () if self.conversation is None else self.conversation.turns.value
+
+    def session_ids(self) -> tuple[str, ...]:
+        """The id of the conversation shown, once it is stored."""
+        return (self.conversation.id,) if self.conversation is not None and self.turns else ()
 
     @property
     def is_answering(self) -> bool:
@@ -418,7 +422,7 @@ class ChatModel(QObject):
         same = [endpoint for endpoint in self.endpoints if endpoint.label == label]
         if self._is_column:
             return next(iter(same), None)
-        model = [endpoint for endpoint in self.endpoints if endpoint.endpoint.model == label.partition(" on ")[0]]
+        model = [endpoint for endpoint in self.endpoints if endpoint.name == label.partition(" on ")[0]]
         return next(iter((*same, *model, *self.endpoints)), None)
 
     def _show(self, conversation: Conversation) -> None:

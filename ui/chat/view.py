@@ -25,6 +25,7 @@ from sparkdesk.services.chat.attaching import Draft
 from ui import theme
 from ui.action import ActionRegistry
 from ui.chat.column import MAX_TEXT_PX, SIDE_PX
+from ui.chat.compare.model import CompareModel
 from ui.chat.compare.page import ComparePage
 from ui.chat.compose.composer import Composer
 from ui.chat.compose.model import ComposeModel
@@ -191,7 +192,7 @@ class ChatPage(QWidget):
         sessions.new_asked.connect(self.start_new)
         sessions.export_asked.connect(self.export_asked)
         sessions.import_asked.connect(self.import_asked)
-        self.list_model.removed.connect(model.leave)
+        self.list_model.removed.connect(self._on_removed)
         self.list_model.failed.connect(self._on_failed)
         model.turn_asked.connect(self._show_turn)
 
@@ -209,6 +210,11 @@ class ChatPage(QWidget):
     def is_comparing(self) -> bool:
         """Whether a comparison is shown."""
         return self.comparison is not None and self.stack.currentWidget() is self.comparison
+
+    @property
+    def shown(self) -> ChatModel | CompareModel:
+        """What is shown: a conversation, or a comparison."""
+        return self.comparison.model if self.comparison is not None and self.is_comparing else self.model
 
     def _compare(self, is_on: bool) -> None:
         if not is_on:
@@ -245,6 +251,12 @@ class ChatPage(QWidget):
             self.show_chat()
             self.model.open_session(session_id)
 
+    def _on_removed(self, session_id: str) -> None:
+        if self.is_comparing and self.comparison is not None and self.comparison.model.shows(session_id):
+            self.comparison.model.leave()
+            self.show_chat()
+        self.model.leave(session_id)
+
     def _open_at(self, session_id: str, number: int) -> None:
         known = next((each for each in self.model.sessions if each.id == session_id), None)
         if known is None or not known.comparison:
@@ -257,7 +269,7 @@ class ChatPage(QWidget):
 
     def _wire_head(self) -> None:
         model = self.model
-        self.head.renamed.connect(model.rename)
+        self.head.renamed.connect(lambda title: self.shown.rename(title))
         self.head.compare_asked.connect(self._compare)
         self.head.export_asked.connect(self.export)
         self.head.panel_asked.connect(self._drawer.open)
@@ -275,6 +287,8 @@ class ChatPage(QWidget):
     def regions(self) -> list[QWidget]:
         """The parts of the page that F6 goes to, one after the other."""
         parts = [self.sessions, self.head, self.transcript.column, self.composer, self.settings]
+        if self.comparison is not None:
+            parts += [*(column.endpoint for column in self.comparison.columns), self.comparison.composer]
         return [part for part in parts if part.isVisibleTo(self)]
 
     def resume(self) -> None:
@@ -283,13 +297,12 @@ class ChatPage(QWidget):
             self.model.act("continue", self.model.turns[-1].number)
 
     def export(self) -> None:
-        """Ask as what the chat is to be written, and then for the file."""
-        conversation = self.model.conversation
-        if conversation is None or not self.model.turns:
+        """Ask as what the chat, or each column of a comparison, is to be written, and then for the file."""
+        if not (ids := self.shown.session_ids()):
             return
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        add_forms(menu, lambda form: self.export_asked.emit((conversation.id,), form))
+        add_forms(menu, lambda form: self.export_asked.emit(ids, form))
         menu.popup(self.head.export.mapToGlobal(self.head.export.rect().bottomLeft()))
         menu.setActiveAction(menu.actions()[0])
 
@@ -331,7 +344,7 @@ class ChatPage(QWidget):
 
     def _show_head(self) -> None:
         if self.is_comparing and self.comparison is not None:
-            self.head.show_chat(self.comparison.model.title, 0)
+            self.head.show_chat(self.comparison.model.title, self.comparison.model.exchanges)
             return
         conversation = self.model.conversation
         # A question and its answer are one: to tell them apart each would have to be read from the disk.
@@ -452,7 +465,7 @@ class ChatPage(QWidget):
         self.composer.setFocus()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        if event.key() == Qt.Key.Key_Escape and self.model.is_answering:
+        if event.key() == Qt.Key.Key_Escape and self.model.is_answering and not self.is_comparing:
             self.model.stop()
             event.accept()
             return

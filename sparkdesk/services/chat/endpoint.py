@@ -47,9 +47,15 @@ class ChatEndpoint:
     """A server of vectors that may be asked beside it (same owner); None when none is ready."""
 
     @property
+    def name(self) -> str:
+        """The model's name; of one that the server calls by a file's path, the file's."""
+        model = self.endpoint.model
+        return model.rpartition("/")[2] or model if model.startswith("/") else model
+
+    @property
     def label(self) -> str:
         """Model and node, in words."""
-        return f"{self.endpoint.model} on {self.node}" if self.node else self.endpoint.model
+        return f"{self.name} on {self.node}" if self.node else self.name
 
 
 async def open_client(stack: AsyncExitStack, source: ClientSource) -> EndpointClient:

@@ -16,15 +16,17 @@ from ui import theme
 from ui.chat.compare.diff_view import DiffView
 from ui.chat.compare.model import Difference
 from ui.chat.model import ChatModel
+from ui.chat.panel.model_section import ModelSelect
 from ui.chat.transcript import Transcript
 from ui.text import count, first_token_time, one_line, token_interval, token_rate
 from ui.theme import color
 from ui.widgets.button import IconButton
 from ui.widgets.empty_state import EmptyState
-from ui.widgets.field import Select
-from ui.widgets.label import Label
+from ui.widgets.label import Label, plain_tooltip
 
 _NONE = "n/a"
+LEAST_PX = 240
+"""Narrower, a column could not show its figures and its buttons whole."""
 FIGURES = ("TTFT", "Speed", "TPOT", "Tokens", "Prompt", "In all")
 
 
@@ -37,9 +39,9 @@ class CompareColumn(QWidget):
     def __init__(self, place: int, model: ChatModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.model = model
-        self._offered: tuple[list[tuple[str, str]], str] = ([], "-")
+        self._offered: tuple[tuple[tuple[str, str], ...], str] = ((), "-")
         self._is_filling = False
-        self.endpoint = Select(is_small=True)
+        self.endpoint = ModelSelect(is_small=True)
         self.endpoint.setAccessibleName(f"Model of column {place + 1}")
         self.remove = IconButton("x", f"Take away column {place + 1}", size=28)
         self.transcript = Transcript(model)
@@ -49,6 +51,7 @@ class CompareColumn(QWidget):
         self.note = Label("", "label", "text3", is_wrapped=True)
         self.figures = {name: Label(_NONE, "label_medium", "text") for name in FIGURES}
         self.setAccessibleName(f"Column {place + 1}")
+        self.setMinimumWidth(LEAST_PX)
         self._build()
         self.endpoint.currentIndexChanged.connect(self._on_chosen)
         self.remove.clicked.connect(self.remove_asked)
@@ -82,23 +85,24 @@ class CompareColumn(QWidget):
     def show_models(self, endpoints: tuple[ChatEndpoint, ...], *, can_remove: bool) -> None:
         """Show which models could be chosen, and which is."""
         target = self.model.target
-        options = [(each.id, one_line(each.label, 120)) for each in endpoints]
+        conversation = self.model.conversation
+        gone = conversation.endpoint_label.value if conversation is not None else ""
         chosen = target.id if target is not None else ""
-        if not chosen:
-            conversation = self.model.conversation
-            gone = conversation.endpoint_label.value if conversation is not None else ""
-            options.insert(0, ("", f"{one_line(gone, 80)} (not ready)" if gone else "None"))
-        if (options, chosen) != self._offered:
-            self._offered = (options, chosen)
+        none = f"{one_line(gone, 80)} (not ready)" if gone else "None"
+        offered = (tuple((each.id, each.label) for each in endpoints), chosen or none)
+        if offered != self._offered:
+            self._offered = offered
             self._is_filling = True
-            self.endpoint.set_options(options)
+            self.endpoint.show_models(endpoints, has_none=not chosen, none=none)
             self.endpoint.setCurrentIndex(max(0, self.endpoint.findData(chosen)))
             self._is_filling = False
+        self.endpoint.setToolTip(plain_tooltip(one_line(target.label if target is not None else none, 240)))
         self.remove.setVisible(can_remove)
         note = target.endpoint.note if target is not None else ""
         self.note.setText(one_line(note, 200))
         self.note.setVisible(bool(note))
-        self.empty.set_words(one_line(target.endpoint.model, 80) if target is not None else "No model", "")
+        # Which one stands above already; a name may be wider than its column.
+        self.empty.set_words("Nothing was asked yet" if target is not None else "No model", "")
 
     def _on_chosen(self) -> None:
         if not self._is_filling:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from sparkdesk.core.errors import SparkDeskError
 from sparkdesk.services.chat.attaching import Draft
@@ -40,6 +40,8 @@ class ComparePage(QWidget):
         self.words = Label("", "label", "text3")
         self.none = EmptyState("message-square", "No model is ready", "", action="Launch a model", is_primary=True)
         self.composer = composer or Composer()
+        self.area = QScrollArea()
+        """Four columns do not fit side by side into a small window: then it scrolls sideways."""
         self._side_by_side = QHBoxLayout()
         self._sent = Draft()
         self.setAccessibleName("Compare models")
@@ -58,6 +60,14 @@ class ComparePage(QWidget):
         bar.addWidget(self.add)
         self._side_by_side.setContentsMargins(0, 0, 0, 0)
         self._side_by_side.setSpacing(0)
+        inside = QWidget()
+        inside.setProperty("tone", "page")
+        inside.setLayout(self._side_by_side)
+        self.area.setWidget(inside)
+        self.area.setWidgetResizable(True)
+        self.area.setFrameShape(QFrame.Shape.NoFrame)
+        self.area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.area.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         written = QWidget()
         written.setMaximumWidth(MAX_TEXT_PX)
         inner = QVBoxLayout(written)
@@ -75,7 +85,7 @@ class ComparePage(QWidget):
         column.setSpacing(0)
         column.addLayout(bar)
         column.addWidget(self.none, 1)
-        column.addLayout(self._side_by_side, 1)
+        column.addWidget(self.area, 1)
         column.addLayout(below)
 
     def _wire(self) -> None:
@@ -105,6 +115,7 @@ class ComparePage(QWidget):
             )
             self._side_by_side.addWidget(column, 1)
         self.none.setVisible(not self.columns)
+        self.area.setVisible(bool(self.columns))
         self.composer.setVisible(bool(self.columns))
         self._show_state()
         self._show_answers()

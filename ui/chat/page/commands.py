@@ -53,7 +53,7 @@ def add_commands(page: ChatPage, registry: ActionRegistry, show: Callable[[], ob
     for key, title, keys, icon in MESSAGE_KEYS:
         name = f"chat.message.{key}"
         registry.remove(name)
-        act = shown(partial(page.transcript.act_here, key))
+        act = shown(partial(_act, page, key))
         action = registry.add(name, f"Chat: {title}", act, icon=icon, note="at a message")
         # Only told here: the letter is the transcript's own, and works while the keyboard is at a message.
         action.setShortcut(QKeySequence(keys))
@@ -64,13 +64,44 @@ def add_commands(page: ChatPage, registry: ActionRegistry, show: Callable[[], ob
 def _page_actions(page: ChatPage) -> tuple[tuple[str, str, str, str, Callable[[], object]], ...]:
     return (
         ("chat.new", "New chat", "Ctrl+N", "plus", page.start_new),
-        ("chat.find", "Find in this chat", "Ctrl+F", "search", page.search.begin),
+        ("chat.find", "Find in this chat", "Ctrl+F", "search", partial(_find, page)),
         ("chat.export", "Export this chat", "Ctrl+E", "share-2", page.export),
         ("chat.rename", "Rename this chat", "F2", "pencil", page.head.title.begin),
         ("chat.before", "Previous chat", "Alt+Up", "arrow-up", lambda: page.sessions.move_on(-1)),
         ("chat.after", "Next chat", "Alt+Down", "arrow-down", lambda: page.sessions.move_on(1)),
-        ("chat.messages", "Go to the messages", "Ctrl+Up", "message-square", page.transcript.focus_messages),
-        ("chat.continue", "Go on with the answer that was cut off", "", "play", page.resume),
-        ("chat.stop", "Stop the answer", "", "square", page.model.stop),
+        ("chat.messages", "Go to the messages", "Ctrl+Up", "message-square", partial(_go_to_messages, page)),
+        ("chat.continue", "Go on with the answer that was cut off", "", "play", partial(_resume, page)),
+        ("chat.stop", "Stop the answer", "", "square", lambda: page.shown.stop()),
         ("chat.compare", "Compare models", "", "columns-2", page.head.compare.toggle),
     )
+
+
+def _in_comparison(page: ChatPage, words: str) -> bool:
+    """Whether models are compared; then say where this is done."""
+    if page.is_comparing and page.comparison is not None:
+        page.comparison.composer.say(words)
+        return True
+    return False
+
+
+def _act(page: ChatPage, key: str) -> None:
+    if not _in_comparison(page, "Go to a message of a column first, then press its letter."):
+        page.transcript.act_here(key)
+
+
+def _find(page: ChatPage) -> None:
+    if not _in_comparison(page, "Find works in one chat. The list at the left searches comparisons too."):
+        page.search.begin()
+
+
+def _resume(page: ChatPage) -> None:
+    if not _in_comparison(page, "An answer goes on from its own column: press its button there."):
+        page.resume()
+
+
+def _go_to_messages(page: ChatPage) -> None:
+    if page.is_comparing and page.comparison is not None:
+        for column in page.comparison.columns[:1]:
+            column.transcript.focus_messages()
+    else:
+        page.transcript.focus_messages()

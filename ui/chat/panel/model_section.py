@@ -31,15 +31,15 @@ _NAME_CHARS: Final = 120
 class ModelSelect(Select):
     """The list says model and node in one line; closed it says the model strongly and the node paler."""
 
-    def show_models(self, endpoints: tuple[ChatEndpoint, ...], *, has_none: bool) -> None:
-        """Show these; with `has_none` the first line says that none is chosen."""
+    def show_models(self, endpoints: tuple[ChatEndpoint, ...], *, has_none: bool, none: str = "None") -> None:
+        """Show these; with `has_none` the first line says that none is chosen, in the words `none`."""
         options = [(each.id, one_line(each.label, _NAME_CHARS)) for each in endpoints]
-        self.set_options([("", "None"), *options] if has_none else options)
+        self.set_options([("", none), *options] if has_none else options)
         known = {each.id: each for each in endpoints}
         for at in range(self.count()):
             each = known.get(str(self.itemData(at)))
             if each is not None:
-                self.setItemData(at, one_line(each.endpoint.model, _NAME_CHARS), _MODEL)
+                self.setItemData(at, one_line(each.name, _NAME_CHARS), _MODEL)
                 self.setItemData(at, one_line(each.node, 64), _NODE)
         widest = max((text_width(label, "body") for _, label in options), default=0.0)
         self.view().setMinimumWidth(min(round(widest) + 28, 640))

@@ -47,23 +47,27 @@ class Figures(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         left = 0.0
-        for before, value, after in self._parts:
-            words: tuple[tuple[str, Token, bool], ...] = (
-                (before, "text3", False),
-                (value, "text", True),
-                (after, "text3", False),
-            )
-            for word, tint, is_value in words:
-                if word:
-                    role: Role = "label_medium" if is_value else "label"
-                    width = text_width(word, role)
-                    if word.startswith(","):
-                        left -= 4
-                    if left + width > self.width() + 1:
-                        return
-                    write(painter, QRectF(left, 0, width + 2, self.height()), word, role=role, tint=tint)
-                    left += width + 4
+        for part in self._parts:
+            placed = _place(part, left)
+            # A figure is whole or not there: a number without its unit is another number.
+            if placed and placed[-1][0] + text_width(placed[-1][1], placed[-1][2]) > self.width() + 1:
+                return
+            for at, word, role, tint in placed:
+                left = at + text_width(word, role) + 4
+                write(painter, QRectF(at, 0, left - at, self.height()), word, role=role, tint=tint)
             left += 9
+
+
+def _place(part: Part, left: float) -> list[tuple[float, str, Role, Token]]:
+    """Where each word of a figure begins, and how it looks."""
+    looks: tuple[tuple[Role, Token], ...] = (("label", "text3"), ("label_medium", "text"), ("label", "text3"))
+    placed = []
+    for word, (role, tint) in zip(part, looks, strict=True):
+        if word:
+            left -= 4 if word.startswith(",") else 0
+            placed.append((left, word, role, tint))
+            left += text_width(word, role) + 4
+    return placed
 
 
 def _as_words(part: Part) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from sparkdesk.core.plain_text import lower_first
 from sparkdesk.core.planning.speed.bandwidth import PEAK_GB_PER_S, Bandwidth
 from sparkdesk.core.telemetry.energy import SPARK_WALL, EnergyView
 from sparkdesk.core.telemetry.metric import BANDWIDTH, ENERGY, GPU_POWER, TOKEN_ENERGY, WALL_POWER, find_metric
@@ -54,7 +55,7 @@ def _why_or_how(found: Bandwidth) -> str:
 
 
 def _begin_small(words: str) -> str:
-    return f"{words[:1].lower()}{words[1:]}"
+    return lower_first(words)
 
 
 class EffortCell(NamedTuple):

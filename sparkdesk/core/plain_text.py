@@ -33,6 +33,11 @@ def make_line(text: str, *, max_chars: int = 4096) -> str:
     return make_plain(text, max_chars=max_chars).replace("\n", "␊").replace("\t", "    ")
 
 
+def lower_first(sentence: str) -> str:
+    """The sentence with a small letter at its start, to stand inside another one."""
+    return f"{sentence[:1].lower()}{sentence[1:]}"
+
+
 # --- words of a model, in whatever language -------------------------------------------------------------------------
 
 _MARKS = (

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import codecs
 import errno
-import hashlib
 import os
 import stat
 import threading
@@ -18,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from sparkdesk.core.chat.message import FilePart, ImagePart
+from sparkdesk.core.chat.message import MAX_FILE_BYTES, MAX_IMAGE_PIXELS, FilePart, ImagePart, cut_note
+from sparkdesk.core.digest import digest
 from sparkdesk.core.errors import SettingsError
 from sparkdesk.core.plain_text import make_line
 from sparkdesk.core.ports import ReadAttachment
@@ -28,10 +28,8 @@ from sparkdesk.infra.pdf_text import read_pdf
 T = TypeVar("T")
 
 READ_TIMEOUT_S = 15.0
-MAX_TEXT_BYTES = 1 << 20
-MAX_FILE_BYTES = 32 << 20
+MAX_PDF_BYTES = 32 << 20
 MAX_IMAGE_BYTES = 20 << 20
-MAX_IMAGE_PIXELS = 64 << 20
 MAX_NAME_CHARS = 120
 _HEAD_BYTES = 64 << 10
 _PIECE_BYTES = 1 << 20
@@ -128,10 +126,10 @@ def _load(path: str) -> _Read:
         image = read_image_header(head)
         is_whole_wanted = image is not None or head.startswith(b"%PDF-")
         if is_whole_wanted:
-            _demand_size(name, status.st_size, MAX_FILE_BYTES if image is None else MAX_IMAGE_BYTES)
+            _demand_size(name, status.st_size, MAX_PDF_BYTES if image is None else MAX_IMAGE_BYTES)
         else:
             _demand_text(name, head)
-        limit = MAX_FILE_BYTES if is_whole_wanted else MAX_TEXT_BYTES
+        limit = MAX_PDF_BYTES if is_whole_wanted else MAX_FILE_BYTES
         data = head + _read_up_to(descriptor, limit - len(head))
     finally:
         os.close(descriptor)
@@ -193,7 +191,7 @@ def _text_part(read: _Read) -> FilePart:
         lost = text.count("\ufffd")
     notes = [read.note] if read.note else []
     if is_cut:
-        notes.append(f"only the first {len(read.data) / 1e6:,.2f} of {read.size_bytes / 1e6:,.2f} MB")
+        notes.append(cut_note(len(read.data), read.size_bytes))
     if lost:
         notes.append(f"{lost:,} characters could not be read: it is not {'UTF-8' if not start else encoding.upper()}")
     text = text.replace("\x00", "\ufffd")
@@ -213,8 +211,7 @@ def _image(read: _Read, header: ImageHeader) -> ReadAttachment:
             f"It says that it is {width:,} x {height:,} pixels, more than {MAX_IMAGE_PIXELS / 1e6:,.0f} million",
             remedy="Attach a smaller copy.",
         )
-    digest = hashlib.sha256(read.data).hexdigest()
-    part = ImagePart(read.name, digest, header.media_type, width, height, len(read.data))
+    part = ImagePart(read.name, digest(read.data), header.media_type, width, height, len(read.data))
     return ReadAttachment(part, read.data)
 
 

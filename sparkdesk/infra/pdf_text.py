@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sparkdesk.core.chat.message import MAX_FILE_BYTES
 from sparkdesk.core.errors import SettingsError
 from sparkdesk.core.plain_text import make_line
 
 TIMEOUT_S = 30.0
-MAX_TEXT_BYTES = 1 << 20
 _LINE_BYTES = 8 << 20
 """A page of a million characters, each written as six."""
 _END_TIMEOUT_S = 5.0
@@ -62,10 +62,10 @@ class PdfText:
         if isinstance(pages, int):
             self.pages = pages
         elif isinstance(text, str):
-            data = text.encode("utf-8", "replace")[: MAX_TEXT_BYTES - self.size_bytes]
+            data = text.encode("utf-8", "replace")[: MAX_FILE_BYTES - self.size_bytes]
             self.size_bytes += len(data)
             self.texts.append(data.decode("utf-8", "ignore"))
-            return self.size_bytes < MAX_TEXT_BYTES
+            return self.size_bytes < MAX_FILE_BYTES
         self.is_whole = line.get("end") is True
         return not self.is_whole
 

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from pypdf import PdfWriter
 from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 
-from sparkdesk.core.chat.message import FilePart, ImagePart
+from sparkdesk.core.chat.message import MAX_FILE_BYTES, FilePart, ImagePart
 from sparkdesk.core.errors import SettingsError
 from sparkdesk.core.ports import ReadAttachment
-from sparkdesk.infra.attachment_file import MAX_TEXT_BYTES, AttachmentFiles, clean_name
+from sparkdesk.infra.attachment_file import AttachmentFiles, clean_name
 from sparkdesk.infra.image_header import read_image_header
 from sparkdesk.infra.pdf_text import read_pdf
 
@@ -105,11 +105,11 @@ async def test_a_text_in_another_encoding_is_read_and_says_what_is_lost(tmp_path
 
 async def test_of_a_long_text_the_beginning_is_kept_and_the_note_says_so(tmp_path: Path) -> None:
     # Two bytes a character and an odd limit: the last character is cut in two, and is nobody's mistake.
-    path = put(tmp_path, "long.log", b"x" + "ä".encode() * MAX_TEXT_BYTES)
+    path = put(tmp_path, "long.log", b"x" + "ä".encode() * MAX_FILE_BYTES)
     part = await text_of(path)
-    assert len(part.text.encode()) == MAX_TEXT_BYTES - 1
+    assert len(part.text.encode()) == MAX_FILE_BYTES - 1
     assert "\ufffd" not in part.text
-    assert part.size_bytes == 2 * MAX_TEXT_BYTES + 1
+    assert part.size_bytes == 2 * MAX_FILE_BYTES + 1
     assert part.note == "only the first 1.05 of 2.10 MB"
 
 
@@ -175,7 +175,7 @@ async def test_ten_gigabytes_that_begin_as_text_give_their_beginning(tmp_path: P
         file.write(b"line\n" * 300_000)
         file.truncate(10 << 30)
     part = await text_of(tmp_path / "huge.log")
-    assert len(part.text) == MAX_TEXT_BYTES
+    assert len(part.text) == MAX_FILE_BYTES
     assert part.note == "only the first 1.05 of 10,737.42 MB"
 
 
@@ -241,7 +241,7 @@ async def test_a_pdf_that_takes_too_long_keeps_the_pages_that_came() -> None:
 async def test_a_long_pdf_is_cut_and_its_note_names_the_pages(tmp_path: Path) -> None:
     data = make_pdf(*(["y" * 60_000] * 30))
     part = await text_of(put(tmp_path, "book.pdf", data))
-    assert len(part.text.encode()) <= MAX_TEXT_BYTES + 2 * 30
+    assert len(part.text.encode()) <= MAX_FILE_BYTES + 2 * 30
     assert part.note == "only the first 18 of 30 pages"
 
 

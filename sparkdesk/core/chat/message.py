@@ -53,6 +53,17 @@ class ToolResultPart:
     is_error: bool = False
 
 
+MAX_FILE_BYTES = 1 << 20
+"""Of a file's text that goes along: a quarter of a million tokens or more."""
+MAX_IMAGE_PIXELS = 64 << 20
+"""Of an image that is decoded at all: 256 MiB of memory."""
+
+
+def cut_note(kept_bytes: int, of_bytes: int) -> str:
+    """What stands beside a file of which only the beginning goes along."""
+    return f"only the first {kept_bytes / 1e6:,.2f} of {of_bytes / 1e6:,.2f} MB"
+
+
 @dataclass(frozen=True, slots=True)
 class FilePart:
     """A file whose text goes along with what is said. All of it is untrusted text."""

@@ -7,7 +7,7 @@ against each other first, and words only inside lines that differ.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from enum import StrEnum
@@ -55,13 +55,7 @@ def _by_lines(left: str, right: str) -> Iterator[Piece]:
     if max(len(ours), len(theirs)) > MAX_LINES:
         yield from _whole(left, right)
         return
-    # Its heuristic for frequent items stays on: a text of one repeated pattern would take minutes without.
-    for tag, a0, a1, b0, b1 in SequenceMatcher(None, ours, theirs).get_opcodes():
-        one, other = "".join(ours[a0:a1]), "".join(theirs[b0:b1])
-        if tag == "equal":
-            yield Piece(Side.BOTH, one)
-        else:
-            yield from _by_words(one, other)
+    yield from _matched(ours, theirs, _by_words)
 
 
 def _by_words(left: str, right: str) -> Iterator[Piece]:
@@ -69,12 +63,18 @@ def _by_words(left: str, right: str) -> Iterator[Piece]:
     if max(len(ours), len(theirs)) > MAX_WORDS:
         yield from _whole(left, right)
         return
+    yield from _matched(ours, theirs, _whole)
+
+
+def _matched(ours: list[str], theirs: list[str], differ: Callable[[str, str], Iterator[Piece]]) -> Iterator[Piece]:
+    """What is the same in both, and what `differ` makes of each stretch between."""
+    # Its heuristic for frequent items stays on: a text of one repeated pattern would take minutes without.
     for tag, a0, a1, b0, b1 in SequenceMatcher(None, ours, theirs).get_opcodes():
         one, other = "".join(ours[a0:a1]), "".join(theirs[b0:b1])
         if tag == "equal":
             yield Piece(Side.BOTH, one)
         else:
-            yield from _whole(one, other)
+            yield from differ(one, other)
 
 
 def _whole(left: str, right: str) -> Iterator[Piece]:

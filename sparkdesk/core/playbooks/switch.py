@@ -10,6 +10,7 @@ import math
 from dataclasses import replace
 
 from sparkdesk.core.jobs.timeline import LOAD, SWITCH
+from sparkdesk.core.plain_text import lower_first
 from sparkdesk.core.playbooks.job import JOBS_FOLDER, job_command
 from sparkdesk.core.step import Expect, Playbook, Run, Stage, Step, Wait
 
@@ -25,7 +26,7 @@ def with_stop_first(playbook: Playbook, stop: Playbook, stop_job_id: str) -> Pla
     )
     return replace(
         playbook,
-        title=f"{stop.title}, then {playbook.title[:1].lower()}{playbook.title[1:]}",
+        title=f"{stop.title}, then {lower_first(playbook.title)}",
         stages=(*stages, *playbook.stages),
         needs_lock=playbook.needs_lock or stop.needs_lock,
     )

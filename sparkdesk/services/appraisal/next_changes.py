@@ -16,6 +16,7 @@ from sparkdesk.core.jobs.next_change import NextChange
 from sparkdesk.core.jobs.plan import LaunchPlan
 from sparkdesk.core.jobs.reading import PROMPT_TOKENS, TTFT_COUNT
 from sparkdesk.core.jobs.record import JobState, JobStatus
+from sparkdesk.core.plain_text import lower_first
 from sparkdesk.services.appraisal.forecaster import Forecaster
 from sparkdesk.services.clock import Clock
 
@@ -117,7 +118,7 @@ class NextChanges:
         if found is None or not plan.endpoint.note:
             return found
         # The planner knows the real engine on a real Spark; a simulated one has another speed.
-        return replace(found, effect=f"On a real Spark: {found.effect[:1].lower()}{found.effect[1:]}")
+        return replace(found, effect=f"On a real Spark: {lower_first(found.effect)}")
 
     def _show(self, watch: _Watch, change: NextChange | None) -> None:
         if watch.shown != change:

@@ -8,15 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import hashlib
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
-from sparkdesk.core.chat.message import NO_IMAGES, Attachment, FilePart, ImagePart, Message, Role
+from sparkdesk.core.chat.message import (
+    MAX_FILE_BYTES,
+    NO_IMAGES,
+    Attachment,
+    FilePart,
+    ImagePart,
+    Message,
+    Role,
+    cut_note,
+)
 from sparkdesk.core.chat.session import Turn
 from sparkdesk.core.chat.session_json import turn_from_json, turn_to_json
+from sparkdesk.core.digest import digest, text_digest
 from sparkdesk.core.errors import StoreError
 from sparkdesk.core.feed import Latest
 from sparkdesk.core.ports import AttachmentReader, Store
@@ -28,7 +37,6 @@ log = logging.getLogger(__name__)
 DRAFT_KIND = "draft"
 FILE_KIND = "draft_file"
 MAX_STORED_FILES = 100
-MAX_PASTE_BYTES = 1 << 20
 SAVE_AFTER_S = 1.0
 LAST_SAVE_TIMEOUT_S = 5.0
 MAX_KEPT_IMAGE_BYTES = 16 << 20
@@ -98,17 +106,16 @@ class Attaching:
 
     def keep_picture(self, picture: Picture, name: str) -> Attached:
         """An image that was decoded already."""
-        digest = hashlib.sha256(picture.data).hexdigest()
         size = (picture.width_px, picture.height_px, len(picture.data))
-        return Attached(ImagePart(name, digest, picture.media_type, *size), picture.data)
+        return Attached(ImagePart(name, digest(picture.data), picture.media_type, *size), picture.data)
 
     async def add_text(self, text: str, name: str) -> Attached:
         """A long paste as a file; of one without end its beginning, as of any text."""
         data = text.encode("utf-8", "replace")
         kept, note = text, ""
-        if len(data) > MAX_PASTE_BYTES:
-            kept = data[:MAX_PASTE_BYTES].decode("utf-8", "ignore")
-            note = f"only the first {MAX_PASTE_BYTES / 1e6:,.2f} of {len(data) / 1e6:,.2f} MB"
+        if len(data) > MAX_FILE_BYTES:
+            kept = data[:MAX_FILE_BYTES].decode("utf-8", "ignore")
+            note = cut_note(MAX_FILE_BYTES, len(data))
         return await self._counted(FilePart(name, kept, "text/plain", len(data), note))
 
     async def count(self, part: FilePart) -> TokenCount | None:
@@ -218,7 +225,7 @@ def _place(conversation_id: str, key: str) -> str:
 def _key(part: Attachment) -> str:
     """A name for the part that another part does not have."""
     told = f"{part.name}\0{part.digest}" if isinstance(part, ImagePart) else f"{part.name}\0{part.note}\0{part.text}"
-    return hashlib.sha256(told.encode("utf-8", "replace")).hexdigest()[:32]
+    return text_digest(told)[:32]
 
 
 def _kept_parts(draft: Draft) -> list[Attachment]:
@@ -251,7 +258,7 @@ def file_from_json(stored: bytes) -> tuple[Attachment, bytes] | None:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     # Bytes under a digest that is not theirs would be another image than the one that was shown.
-    if isinstance(part, ImagePart) and hashlib.sha256(data).hexdigest() != part.digest:
+    if isinstance(part, ImagePart) and digest(data) != part.digest:
         return None
     return part, data
 

@@ -21,6 +21,7 @@ from sparkdesk.core.chat.timing import AnswerTiming
 from sparkdesk.core.chat.tree import TurnTree
 from sparkdesk.core.errors import EndpointError, StoreError
 from sparkdesk.core.feed import Latest, Stream
+from sparkdesk.core.plain_text import lower_first
 from sparkdesk.core.ports import Store
 from sparkdesk.services.chat.endpoint import ChatEndpoint
 from sparkdesk.services.chat.exchange import Exchange, Question
@@ -458,4 +459,4 @@ class Conversation:
         self._has_unsaved_settings = False
 
     def _tell_unkept(self, error: StoreError) -> None:
-        self.unkept.set(f"Not kept: {error.message[:1].lower()}{error.message[1:]}. {error.remedy}")
+        self.unkept.set(f"Not kept: {lower_first(error.message)}. {error.remedy}")

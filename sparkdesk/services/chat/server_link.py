@@ -7,13 +7,13 @@ sends it: it is not in an address, a message, a log, an id or the database, only
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from sparkdesk.core.chat.server_url import is_near, read_server_url, write_server_url
+from sparkdesk.core.digest import text_digest
 from sparkdesk.core.errors import EndpointError, SettingsError, StoreError
 from sparkdesk.core.feed import Latest
 from sparkdesk.core.jobs.endpoint import Endpoint
@@ -200,7 +200,7 @@ def _clear_note(base: Endpoint, key: str) -> tuple[str, ...]:
 
 
 def _digest(link_id: str) -> str:
-    return hashlib.sha256(link_id.encode()).hexdigest()[:32]
+    return text_digest(link_id)[:32]
 
 
 def _secret_name(link_id: str) -> str:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparkdesk.core.chat.message import FilePart, ImagePart
+from sparkdesk.core.chat.message import MAX_FILE_BYTES, FilePart, ImagePart
 from sparkdesk.core.errors import SettingsError
 from sparkdesk.infra.attachment_file import AttachmentFiles
 from sparkdesk.infra.store import SqliteStore
@@ -20,7 +20,6 @@ from sparkdesk.services.chat.attaching import (
     DRAFT_KIND,
     FILE_KIND,
     MAX_KEPT_IMAGE_BYTES,
-    MAX_PASTE_BYTES,
     Attaching,
     Draft,
     Drafts,
@@ -191,11 +190,11 @@ async def test_files_that_no_draft_names_are_swept_away(tmp_path: Path) -> None:
 
 
 async def test_of_a_paste_without_end_the_beginning_is_kept_and_said() -> None:
-    found = await attaching().add_text("ä" * MAX_PASTE_BYTES, "pasted-1.txt")
+    found = await attaching().add_text("ä" * MAX_FILE_BYTES, "pasted-1.txt")
     assert isinstance(found.part, FilePart)
-    assert found.part.text == "ä" * (MAX_PASTE_BYTES // 2)
+    assert found.part.text == "ä" * (MAX_FILE_BYTES // 2)
     assert found.part.note == "only the first 1.05 of 2.10 MB"
-    assert found.part.size_bytes == 2 * MAX_PASTE_BYTES
+    assert found.part.size_bytes == 2 * MAX_FILE_BYTES
 
 
 async def test_images_beyond_the_limit_are_left_out_with_their_names() -> None:

@@ -215,7 +215,7 @@ class ComposeModel(QObject):
         if self._bridge is not None and self._attaching is not None:
             for item in self.items:
                 if isinstance(item.part, FilePart):
-                    self._bridge.start(self._count, self.conversation_id, item.key, item.part)
+                    self._bridge.start(self._count, self._attaching, self.conversation_id, item.key, item.part)
 
     def start(self, fn: Callable[P, Awaitable[object]], /, *args: P.args, **kwargs: P.kwargs) -> None:
         """Do this beside the window."""
@@ -250,9 +250,8 @@ class ComposeModel(QObject):
         else:
             self._replace(conversation_id, done)
 
-    async def _count(self, conversation_id: str, key: int, part: FilePart) -> None:
-        assert self._attaching is not None
-        cost = await self._attaching.count(part)
+    async def _count(self, attaching: Attaching, conversation_id: str, key: int, part: FilePart) -> None:
+        cost = await attaching.count(part)
         for item in self._items.get(conversation_id, ()):
             if item.key == key:
                 self._replace(conversation_id, replace(item, cost=cost))

@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 from PySide6.QtCore import QBuffer, QByteArray, QIODevice, QSize, Qt, QThreadPool
 from PySide6.QtGui import QColorSpace, QImage, QImageReader, QImageWriter, QPainter
 
+from sparkdesk.core.chat.message import MAX_IMAGE_PIXELS
 from sparkdesk.core.errors import SettingsError
 from sparkdesk.services.chat.attaching import Picture
 
@@ -20,8 +21,6 @@ T = TypeVar("T")
 
 MAX_SIDE_PX: Final = 2048
 """The longer side of what is sent; vision models look at less."""
-MAX_PIXELS: Final = 64 << 20
-MAX_DECODED_MB: Final = 256
 JPEG_QUALITY: Final = 90
 _LARGE_PNG_BYTES: Final = 2 << 20
 _FORMATS: Final = {"image/png": "png", "image/jpeg": "jpeg", "image/webp": "webp", "image/gif": "gif"}
@@ -35,7 +34,7 @@ async def make_picture(data: bytes, media_type: str) -> Picture:
 
 async def make_picture_of(image: QImage) -> Picture:
     """The same of an image from the clipboard. Raises SettingsError."""
-    if image.isNull() or image.width() * image.height() > MAX_PIXELS:
+    if image.isNull() or image.width() * image.height() > MAX_IMAGE_PIXELS:
         raise SettingsError("The pasted image is empty or too large", remedy="Paste a smaller one.")
     return await _in_pool(lambda: _encode(_smaller(image, MAX_SIDE_PX), is_photo=False))
 
@@ -57,7 +56,7 @@ def _decode(data: bytes, media_type: str, side_px: int) -> QImage:
     reader.setAutoDetectImageFormat(False)
     reader.setAutoTransform(True)
     size = reader.size()
-    if not size.isValid() or size.width() * size.height() > MAX_PIXELS:
+    if not size.isValid() or size.width() * size.height() > MAX_IMAGE_PIXELS:
         raise SettingsError("The image is damaged or too large", remedy=_REMEDY)
     if max(size.width(), size.height()) > side_px:
         reader.setScaledSize(size.scaled(QSize(side_px, side_px), Qt.AspectRatioMode.KeepAspectRatio).expandedTo(_ONE))

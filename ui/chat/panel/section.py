@@ -19,7 +19,6 @@ from ui.widgets.label import Label, plain_tooltip
 
 WIDTH_PX: Final = 300
 PAD_PX: Final = 14
-INNER_PX: Final = WIDTH_PX - 2 * PAD_PX
 
 
 class Section(QWidget):

@@ -5,13 +5,13 @@ The one rule: a piece is a stretch of its text, unchanged; what was cut can be p
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sparkdesk.core.chat.message import Role
 from sparkdesk.core.chat.session import Turn
 from sparkdesk.core.chat.window.estimate import size_bytes
+from sparkdesk.core.digest import text_digest
 
 PIECE_CHARS = 900
 """About a long paragraph of Latin letters; other scripts have shorter ones. Many servers of vectors take
@@ -40,7 +40,7 @@ class Piece:
     @property
     def key(self) -> str:
         """A digest of the text."""
-        return hashlib.sha256(self.text.encode("utf-8", "replace")).hexdigest()[:32]
+        return text_digest(self.text)[:32]
 
 
 def cut(text: str, *, size: int = PIECE_CHARS, overlap: int = OVERLAP_CHARS) -> tuple[tuple[int, str], ...]:

@@ -7,13 +7,13 @@ since, never by reading all of it again.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sparkdesk.core.chat.message import Message, Role, TextPart
 from sparkdesk.core.chat.session import Turn
 from sparkdesk.core.chat.window.exchange import can_be_sent, exchanges
+from sparkdesk.core.digest import text_digest
 
 HIGH_WATER, LOW_WATER = 0.8, 0.5
 """Parts of the server's limit: a prompt beyond the first is summed up so that it falls to the second."""
@@ -102,7 +102,7 @@ def _fits(text: str, max_bytes: int) -> int:
 def summary_messages(before: str, record: str, max_tokens: int) -> tuple[Message, ...]:
     """What the model is asked: the last summary and what was said since."""
     told = f"Summary so far: {before.strip()}\n\n{record}" if before.strip() else record
-    mark = hashlib.sha256(told.encode("utf-8", "replace")).hexdigest()[:12]
+    mark = text_digest(told)[:12]
     # A word is more than one token in most languages.
     task = TASK.format(words=max(20, max_tokens // 2))
     asked = f"[record {mark}]\n{told}\n[end of record {mark}]\n\nThe summary, in plain sentences:"

@@ -10,6 +10,7 @@ import math
 from sparkdesk.core.bench.sample import BenchSample
 from sparkdesk.core.jobs.appraisal.cause import Evidence, find_causes
 from sparkdesk.core.jobs.verdict import FALL, TOO_QUICK, Pace, Verdict
+from sparkdesk.core.plain_text import lower_first
 from sparkdesk.core.planning.figure import UNKNOWN
 from sparkdesk.core.planning.prediction import Prediction
 
@@ -83,7 +84,7 @@ def sentence(verdict: Verdict) -> str:
         case Pace.SLOWER:
             return f"{measured}, about {share_words(verdict)} of what this plan should do"
         case _:
-            return f"{measured}; {verdict.note[:1].lower()}{verdict.note[1:]}" if verdict.note else measured
+            return f"{measured}; {lower_first(verdict.note)}" if verdict.note else measured
 
 
 def share_words(verdict: Verdict) -> str:

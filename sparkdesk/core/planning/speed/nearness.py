@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from sparkdesk.core.plain_text import lower_first
 from sparkdesk.core.planning.prediction import MeasuredCase
 from sparkdesk.core.planning.setup import EngineProfile, Setup
 from sparkdesk.core.planning.speed.measurement import Measurement
@@ -91,7 +92,7 @@ def _titles(row: Measurement, engines: Mapping[str, EngineProfile]) -> tuple[str
 @lru_cache(maxsize=1024)
 def _words(row: Measurement, engine: str, build: str) -> tuple[str, str]:
     """Source and conditions, and what was measured."""
-    made = f" ({build[:1].lower()}{build[1:]})" if build else ""
+    made = f" ({lower_first(build)})" if build else ""
     users = "1 user" if row.users == 1 else f"{row.users} users"
     load = f"{_short(row.prompt_tokens)}/{_short(row.answer_tokens)}"
     title = f"{row.source}: {row.format}, {engine}{made}, {row.parallelism.label}, {load}, {users}"

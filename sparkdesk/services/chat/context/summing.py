@@ -16,6 +16,7 @@ from sparkdesk.core.chat.window.estimate import Estimate
 from sparkdesk.core.chat.window.exchange import MESSAGE_TOKENS
 from sparkdesk.core.chat.window.summary import pieces_of_record, record_of, summary_messages, summary_tokens
 from sparkdesk.core.errors import EndpointError
+from sparkdesk.core.plain_text import lower_first
 from sparkdesk.core.ports import EndpointClient
 
 TOTAL_TIMEOUT_S = 600.0
@@ -44,7 +45,7 @@ async def sum_up(
     except TimeoutError:
         return Summed(problem=f"the summary was not ready within {TOTAL_TIMEOUT_S:g} s")
     except EndpointError as error:
-        return Summed(problem=f"{error.message[:1].lower()}{error.message[1:]}")
+        return Summed(problem=lower_first(error.message))
 
 
 async def _sum_up(
@@ -74,7 +75,7 @@ async def _ask(client: EndpointClient, model: str, messages: tuple[Message, ...]
             if isinstance(event, TextDelta):
                 said.append(event.text)
             elif isinstance(event, CutOff):
-                return Summed(problem=f"{event.message[:1].lower()}{event.message[1:]}")
+                return Summed(problem=lower_first(event.message))
             elif isinstance(event, Finished):
                 # Some models think in the text itself.
                 text = "".join(said).rpartition("</think>")[2].strip()

@@ -6,13 +6,13 @@ waited for longer than a person would wait.
 
 from __future__ import annotations
 
-import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass
 
 from sparkdesk.core.chat.message import ChatRequest, Message
 from sparkdesk.core.chat.openai_request import to_body
 from sparkdesk.core.chat.window.estimate import Estimate
+from sparkdesk.core.digest import text_digest
 from sparkdesk.core.errors import EndpointError
 from sparkdesk.core.jobs.endpoint import Endpoint
 from sparkdesk.core.ports import EndpointClient
@@ -91,7 +91,7 @@ class TokenCounter:
         """Sources: llama.cpp tools/server/README.md, POST /tokenize (`tokens`); TokenizeResponse of vLLM and of SGLang
         (`count`); llama.cpp's `input_tokens`."""
         server = f"{endpoint.node_id} {endpoint.host}:{endpoint.port} {endpoint.model}"
-        key = (server, path, hashlib.sha256(text.encode("utf-8", "replace")).hexdigest())
+        key = (server, path, text_digest(text))
         if key in self._kept:
             self._kept.move_to_end(key)
             return self._kept[key]

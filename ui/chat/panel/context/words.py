@@ -12,6 +12,8 @@ from sparkdesk.core.chat.context import ContextUse, SentContext, WindowPolicy
 from sparkdesk.core.plain_text import reveal_hidden
 from ui.chat.panel.context.bar import Piece
 from ui.text import count, is_known, one_line, percent, pool
+from ui.theme import Token
+from ui.widgets.meter import HIGH_SHARE
 
 MAX_CHARS: Final = 400_000
 """Of what is shown to be read; more would only keep the window busy."""
@@ -27,14 +29,14 @@ POLICIES: tuple[tuple[WindowPolicy, str, str], ...] = (
 def pieces_of(use: ContextUse, files: int | None = None) -> list[Piece]:
     """The parts of the window; together they are what is in use. `files` is how many go along."""
     parts = use.parts
-    told = [
-        ("System prompt", parts.system, "s4", False),
-        ("Memory", parts.memory, "s2", False),
-        (f"Files, {files}" if files else "Files", parts.files, "s3", False),
-        ("Messages", parts.messages, "s1", False),
-        ("Template", parts.template, "s5", False),
+    told: list[tuple[str, int | None, Token]] = [
+        ("System prompt", parts.system, "s4"),
+        ("Memory", parts.memory, "s2"),
+        (f"Files, {files}" if files else "Files", parts.files, "s3"),
+        ("Messages", parts.messages, "s1"),
+        ("Template", parts.template, "s5"),
     ]
-    pieces = [Piece(words, tokens, tint, hatched) for words, tokens, tint, hatched in told if tokens]  # type: ignore[arg-type]
+    pieces = [Piece(words, tokens, tint) for words, tokens, tint in told if tokens]
     if use.prompt is not None:
         rest = use.prompt - sum(piece.tokens for piece in pieces)
         if rest > 0:
@@ -91,7 +93,7 @@ def limit_words(use: ContextUse) -> str:
         return "" if use.limit or use.used is None else "The server does not tell its limit."
     if use.fraction >= 1:
         return "The window is full."
-    if use.fraction >= 0.8:
+    if use.fraction >= HIGH_SHARE:
         left = (use.limit or 0) - (use.used or 0)
         return f"{count(left)} tokens are left."
     return ""

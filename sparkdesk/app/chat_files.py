@@ -13,13 +13,13 @@ from PySide6.QtWidgets import QDialog, QFileDialog
 
 from sparkdesk.app.owned_file import write_for_owner
 from sparkdesk.core.chat.transfer.chat_copy import TransferForm
+from sparkdesk.core.chat.transfer.file import MAX_BYTES
 from sparkdesk.core.errors import SettingsError
 from ui.chat.view import ChatPage
 
 if TYPE_CHECKING:
     from sparkdesk.app.desktop import Desktop
 
-MAX_IMPORT_BYTES = 512 << 20
 IMPORT_FILTER = "Chats (*.json *.jsonl *.md);;All files (*)"
 
 
@@ -66,15 +66,11 @@ class ChatFiles:
 
 
 def _read(path: Path) -> bytes:
-    """Raises SettingsError: not readable, no plain file, too large."""
+    """So much of the file that one too large is known as such. Raises SettingsError: no plain file, unreadable."""
     try:
         if not path.is_file():
             raise SettingsError(f"{path.name} is no file", remedy="Choose a file with exported chats.")
         with path.open("rb") as file:
-            data = file.read(MAX_IMPORT_BYTES + 1)
+            return file.read(MAX_BYTES + 1)
     except OSError as error:
         raise SettingsError(f"{path.name} cannot be read", remedy="Choose another file.", detail=str(error)) from error
-    if len(data) > MAX_IMPORT_BYTES:
-        limit = MAX_IMPORT_BYTES >> 20
-        raise SettingsError(f"{path.name} is larger than {limit} MiB", remedy="Export fewer chats at once there.")
-    return data

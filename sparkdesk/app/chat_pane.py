@@ -79,7 +79,7 @@ class ChatPane:
             lambda url, key: bridge.start_exclusive("connect server", self._connect, page, url, key)
         )
         page.raise_asked.connect(self._raise_context)
-        page.settings.attach(PanelModel(bridge, chat.presets, chat.memories, page))
+        page.settings.attach(PanelModel(bridge, chat.presets, chat.memory, page))
         page.settings.again_asked.connect(lambda link_id: bridge.start(chat.links.ask, link_id))
         page.settings.forget_asked.connect(lambda link_id: bridge.start(chat.links.forget, link_id))
         page.settings.file_asked.connect(lambda path: QDesktopServices.openUrl(QUrl.fromLocalFile(path)))

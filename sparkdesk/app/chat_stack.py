@@ -32,8 +32,7 @@ class ChatStack:
         self, *, tasks: Tasks, store: Store, clock: Clock, secrets: Secrets, clients: EndpointClients, folder: Path
     ) -> None:
         self._tasks = tasks
-        self.memories = TextFiles(folder / MEMORIES)
-        self.memory = ProjectMemory(self.memories)
+        self.memory = ProjectMemory(TextFiles(folder / MEMORIES))
         self.presets = Presets(TextFiles(folder / PROMPTS))
         self.attachments = AttachmentFiles()
         fitter = WindowFitter(store, self.memory)

@@ -15,7 +15,6 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from sparkdesk.core.chat.message import MAX_FILE_BYTES, MAX_IMAGE_PIXELS, FilePart, ImagePart, cut_note
 from sparkdesk.core.digest import digest
@@ -24,10 +23,10 @@ from sparkdesk.core.plain_text import make_line
 from sparkdesk.core.ports import ReadAttachment
 from sparkdesk.infra.image_header import ImageHeader, read_image_header
 from sparkdesk.infra.pdf_text import read_pdf
-
-T = TypeVar("T")
+from sparkdesk.services.aside import run_aside
 
 READ_TIMEOUT_S = 15.0
+LOAD_ERRORS = (OSError, ValueError, MemoryError, SettingsError)
 MAX_PDF_BYTES = 32 << 20
 MAX_IMAGE_BYTES = 20 << 20
 MAX_NAME_CHARS = 120
@@ -81,7 +80,8 @@ class AttachmentFiles:
         """What lies at the path. Raises SettingsError in words for a person, never OSError."""
         shown = clean_name(path)
         try:
-            read = await _in_thread(_load, path, timeout_s=self._timeout_s)
+            async with asyncio.timeout(self._timeout_s):
+                read = await run_aside(lambda: _load(path), start=_start_thread, errors=LOAD_ERRORS)
         except TimeoutError:
             raise SettingsError(
                 f"{shown} was not attached. Reading it took longer than {self._timeout_s:g} s",
@@ -232,31 +232,6 @@ def _unreadable(shown: str, error: OSError | ValueError | MemoryError) -> Settin
     return SettingsError(f"{shown} was not attached. {why}", remedy=remedy, detail=make_line(str(error), max_chars=300))
 
 
-async def _in_thread(fn: Callable[[str], T], path: str, *, timeout_s: float) -> T:
-    """Run in a thread of its own, which may hang for ever on a dead network drive without holding up anything."""
-    loop = asyncio.get_running_loop()
-    result: asyncio.Future[T] = loop.create_future()
-
-    def settle(value: T | None, error: BaseException | None) -> None:
-        if result.done():
-            return
-        if error is not None:
-            result.set_exception(error)
-        else:
-            result.set_result(value)  # type: ignore[arg-type]
-
-    def work() -> None:
-        value: T | None = None
-        failure: BaseException | None = None
-        try:
-            value = fn(path)
-        except (OSError, ValueError, MemoryError, SettingsError) as error:
-            failure = error
-        try:
-            loop.call_soon_threadsafe(settle, value, failure)
-        except RuntimeError:
-            pass  # the program ended meanwhile
-
-    threading.Thread(target=work, name="attachment", daemon=True).start()
-    async with asyncio.timeout(timeout_s):
-        return await result
+def _start_thread(run: Callable[[], None]) -> None:
+    """A thread of its own, which may hang for ever on a dead network drive without holding up anything."""
+    threading.Thread(target=run, name="attachment", daemon=True).start()

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import QApplication
 
 from sparkdesk.core.chat.session import ChatSettings
 from sparkdesk.infra.text_folder import TextFiles
+from sparkdesk.services.chat.context.memory import ProjectMemory
 from sparkdesk.services.chat.presets import Presets
 from sparkdesk.services.tasks import Tasks
 from tests.ui.picture import host_page
@@ -45,7 +46,7 @@ class Desk:
         self.panel.changed.connect(self.told.append)
         self.host = host_page(self.panel, WIDTH_PX, 1000)
         presets = Presets(TextFiles(folder / "presets"))
-        self.panel.attach(PanelModel(Bridge(self.tasks), presets, TextFiles(folder / "memory")))
+        self.panel.attach(PanelModel(Bridge(self.tasks), presets, ProjectMemory(TextFiles(folder / "memory"))))
         self.panel.show_settings(SETTINGS, "chat1")
 
     def _note(self, _name: str, bug: BaseException) -> None:

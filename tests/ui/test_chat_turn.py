@@ -265,7 +265,7 @@ def test_what_went_along_with_a_question_is_shown_in_its_bubble(dressed: QApplic
         bubble = row(desk, Question)
         names = " ".join(part.accessibleName() for part in bubble.findChildren(QWidget))
         assert "notes.txt" in names
-        assert "4.8 KB" in names
+        assert "4.8 kB" in names
 
     play(dressed, story)
 

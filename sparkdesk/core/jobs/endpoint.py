@@ -27,6 +27,14 @@ class Endpoint:
     is_tls: bool = False
     """Whether it speaks HTTPS. What SparkDesk starts never does: it is reached inside SSH."""
 
+    def api_path(self, page: str) -> str:
+        """Where a page of its API lies, as "chat/completions"."""
+        return f"{self.base_path.rstrip('/')}/{page}"
+
+    def own_path(self, page: str) -> str:
+        """Where one of the engine's own pages lies, as "props": beside the /v1, not under it."""
+        return f"{self.base_path.rstrip('/').removesuffix('/v1')}/{page}"
+
     def to_json(self) -> dict[str, Any]:
         """As plain JSON data."""
         return {name: getattr(self, name) for name in self.__slots__}

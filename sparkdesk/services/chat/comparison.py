@@ -5,7 +5,7 @@ The one rule: each column is a conversation like any other; a comparison only as
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from sparkdesk.core.chat.message import NO_IMAGES, Attachment
 from sparkdesk.core.errors import SparkDeskError
@@ -35,22 +35,22 @@ class Comparison:
 
         Raises the first column's EndpointError or StoreError after all were asked.
         """
-        failed: list[SparkDeskError] = []
-        for column in self.columns:
-            try:
-                await column.ask(text, attachments, images)
-            except SparkDeskError as error:
-                failed.append(error)
-        if failed:
-            raise failed[0]
+        await self._each(lambda column: column.ask(text, attachments, images))
 
     async def regenerate(self) -> None:
         """Have the last question answered again in every column that is not writing. Raises as `ask`."""
+
+        async def answer_again(column: Conversation) -> None:
+            if not column.is_answering.value:
+                await column.regenerate()
+
+        await self._each(answer_again)
+
+    async def _each(self, do: Callable[[Conversation], Awaitable[None]]) -> None:
         failed: list[SparkDeskError] = []
         for column in self.columns:
             try:
-                if not column.is_answering.value:
-                    await column.regenerate()
+                await do(column)
             except SparkDeskError as error:
                 failed.append(error)
         if failed:

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from sparkdesk.core.chat.server_url import is_near, read_server_url, write_server_url
+from sparkdesk.core.cluster.server_report import read_models
 from sparkdesk.core.digest import text_digest
 from sparkdesk.core.errors import EndpointError, SettingsError, StoreError
 from sparkdesk.core.feed import Latest
@@ -22,8 +23,6 @@ from sparkdesk.services.chat.endpoint import ChatEndpoint
 
 KIND = "server_link"
 MAX_LINKS = 64
-MAX_MODELS = 64
-MAX_NAME_CHARS = 200
 MAX_KEY_CHARS = 512
 ASK_TIMEOUT_S = 8.0
 UNASKED = "It was not asked yet"
@@ -122,10 +121,10 @@ class ServerLinks:
     async def _models(self, base: Endpoint, key: str) -> tuple[str, ...]:
         client = self._clients.open(base, None, api_key=key)
         try:
-            status, body = await client.get(f"{base.base_path}/models", timeout_s=ASK_TIMEOUT_S)
+            status, body = await client.get(base.api_path("models"), timeout_s=ASK_TIMEOUT_S)
         finally:
             await client.close()
-        names = _read_models(body) if status == 200 else ()
+        names = tuple(dict.fromkeys(name for name, _, _ in read_models(body))) if status == 200 else ()
         if names:
             return names
         where = write_server_url(base)
@@ -215,16 +214,3 @@ def _from_json(data: bytes) -> ServerLink | None:
         return ServerLink(write_server_url(base), has_key=stored.get("has_key") is True, problem=UNASKED)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, SettingsError):
         return None
-
-
-def _read_models(body: bytes) -> tuple[str, ...]:
-    """The ids in an answer of /models, each once. Total: any bytes are fine."""
-    try:
-        answer = json.loads(body)
-    except (ValueError, RecursionError):
-        return ()
-    rows = answer.get("data") if isinstance(answer, dict) else None
-    if not isinstance(rows, list):
-        return ()
-    names = [row.get("id") for row in rows[:MAX_MODELS] if isinstance(row, dict)]
-    return tuple(dict.fromkeys(name for name in names if isinstance(name, str) and 0 < len(name) <= MAX_NAME_CHARS))

@@ -13,10 +13,11 @@ from PySide6.QtGui import QImage, QKeyEvent, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QWidget
 
 from sparkdesk.core.chat.message import Attachment, ImagePart
+from sparkdesk.core.transfer import size_words
 from sparkdesk.services.chat.context.token_count import TokenCount
 from ui import theme
 from ui.icon import draw_icon
-from ui.text import count, disk, grouped, one_line
+from ui.text import count, grouped, one_line
 from ui.theme import Token, blend, color
 from ui.widgets.button import IconButton
 from ui.widgets.label import plain_tooltip
@@ -45,13 +46,6 @@ class ChipFace:
     """Why it is not sent; it is pale then."""
     note: str = ""
     """What of it is missing."""
-
-
-def size_words(size_bytes: int) -> str:
-    """A file's size, decimal: 812 B, 4.8 KB, 1.2 MB."""
-    if size_bytes < 1000:
-        return f"{size_bytes} B"
-    return f"{size_bytes / 1000:.1f} KB" if size_bytes < 999_950 else str(disk(size_bytes))
 
 
 def cost_words(cost: TokenCount | None) -> str:

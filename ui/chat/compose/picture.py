@@ -6,7 +6,6 @@ copied; nothing is decoded that says it is larger than the limit. Large images a
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Final, TypeVar
 
@@ -15,6 +14,7 @@ from PySide6.QtGui import QColorSpace, QImage, QImageReader, QImageWriter, QPain
 
 from sparkdesk.core.chat.message import MAX_IMAGE_PIXELS
 from sparkdesk.core.errors import SettingsError
+from sparkdesk.services.aside import run_aside
 from sparkdesk.services.chat.attaching import Picture
 
 T = TypeVar("T")
@@ -24,6 +24,7 @@ MAX_SIDE_PX: Final = 2048
 JPEG_QUALITY: Final = 90
 _LARGE_PNG_BYTES: Final = 2 << 20
 _FORMATS: Final = {"image/png": "png", "image/jpeg": "jpeg", "image/webp": "webp", "image/gif": "gif"}
+_ERRORS: Final = (SettingsError, MemoryError, ValueError, RuntimeError)
 _REMEDY: Final = "Open it in an image viewer and save it as PNG or JPEG, then attach that."
 
 
@@ -108,28 +109,4 @@ def _written(image: QImage, kind: bytes, quality: int) -> bytes:
 
 async def _in_pool(work: Callable[[], T]) -> T:
     """Run beside the window: a large image takes a second to decode."""
-    loop = asyncio.get_running_loop()
-    result: asyncio.Future[T] = loop.create_future()
-
-    def settle(value: T | None, error: BaseException | None) -> None:
-        if result.done():
-            return
-        if error is not None:
-            result.set_exception(error)
-        else:
-            result.set_result(value)  # type: ignore[arg-type]
-
-    def run() -> None:
-        value: T | None = None
-        failure: BaseException | None = None
-        try:
-            value = work()
-        except (SettingsError, MemoryError, ValueError, RuntimeError) as error:
-            failure = error
-        try:
-            loop.call_soon_threadsafe(settle, value, failure)
-        except RuntimeError:
-            pass  # the program ended meanwhile
-
-    QThreadPool.globalInstance().start(run)
-    return await result
+    return await run_aside(work, start=QThreadPool.globalInstance().start, errors=_ERRORS)

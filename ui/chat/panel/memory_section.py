@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from sparkdesk.core.errors import SparkDeskError
 from sparkdesk.core.plain_text import reveal_hidden
 from sparkdesk.services.chat.context.memory import MAX_SENT_BYTES, clip
-from ui.chat.panel.model import MemoryText, PanelModel
+from ui.chat.panel.model import MemoryFile, PanelModel
 from ui.chat.panel.prompt_section import KeptWriting
 from ui.chat.panel.section import Section, row
 from ui.launch.part.fold import FoldHead
@@ -138,7 +138,7 @@ class MemorySection(Section):
             self._kept = self.editor.toPlainText()
             self._model.save_memory(self._folder, self._kept, self._base)
 
-    def _on_read(self, memory: MemoryText) -> None:
+    def _on_read(self, memory: MemoryFile) -> None:
         if memory.folder != self._folder:
             return
         is_ours = memory.text == self.editor.toPlainText()
@@ -154,7 +154,7 @@ class MemorySection(Section):
         self._say("")
         self._show()
 
-    def _on_conflict(self, memory: MemoryText) -> None:
+    def _on_conflict(self, memory: MemoryFile) -> None:
         if memory.folder == self._folder:
             self._theirs = memory.text or ""
             shown = reveal_hidden(cut(self._theirs, _SHOWN_CHARS)) or "The file is empty"

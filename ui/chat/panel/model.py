@@ -12,13 +12,13 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal
 
 from sparkdesk.core.errors import SparkDeskError
-from sparkdesk.core.ports import TextFolder
+from sparkdesk.services.chat.context.memory import ProjectMemory
 from sparkdesk.services.chat.presets import Presets
 from ui.bridge import Bridge
 
 
 @dataclass(frozen=True, slots=True)
-class MemoryText:
+class MemoryFile:
     """A project's memory as it lies on the disk; `text` None is no file yet."""
 
     folder: str
@@ -33,19 +33,19 @@ class PanelModel(QObject):
     preset_read = Signal(str, str)
     """Name and prompt."""
     memory_read = Signal(object)
-    """A MemoryText, when it was read or written."""
+    """A MemoryFile, when it was read or written."""
     memory_conflict = Signal(object)
-    """A MemoryText that is not what was read before: nothing was written."""
+    """A MemoryFile that is not what was read before: nothing was written."""
     place_found = Signal(str)
     """The path of a file, to be opened in the person's editor."""
     failed = Signal(str, object)
     """Which part ("preset" or "memory") and the SparkDeskError."""
 
-    def __init__(self, bridge: Bridge, presets: Presets, memories: TextFolder, parent: QObject | None = None) -> None:
+    def __init__(self, bridge: Bridge, presets: Presets, memory: ProjectMemory, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._bridge = bridge
         self._presets = presets
-        self._memories = memories
+        self._memory = memory
 
     @property
     def presets_path(self) -> str:
@@ -103,7 +103,7 @@ class PanelModel(QObject):
         """Ask for a project's memory."""
 
         async def read() -> None:
-            self.memory_read.emit(MemoryText(folder, await self._memories.read(folder)))
+            self.memory_read.emit(MemoryFile(folder, await self._memory.look(folder)))
 
         self._start("memory", read)
 
@@ -111,13 +111,11 @@ class PanelModel(QObject):
         """Write a project's memory, which was `base` when it was read; where it is not that any more, tell instead."""
 
         async def save() -> None:
-            now = await self._memories.read(folder)
-            if now is not None and now not in (base, text):
-                self.memory_conflict.emit(MemoryText(folder, now))
-                return
-            if now != text:
-                await self._memories.write(folder, text)
-            self.memory_read.emit(MemoryText(folder, text))
+            theirs = await self._memory.keep(folder, text, base=base)
+            if theirs is None:
+                self.memory_read.emit(MemoryFile(folder, text))
+            else:
+                self.memory_conflict.emit(MemoryFile(folder, theirs))
 
         self._start("memory", save)
 
@@ -125,10 +123,9 @@ class PanelModel(QObject):
         """Ask where a project's memory lies; one that is not there is made empty, for the editor."""
 
         async def find() -> None:
-            if await self._memories.read(folder) is None:
-                await self._memories.write(folder, "")
-                self.memory_read.emit(MemoryText(folder, ""))
-            self.place_found.emit(await self._memories.place(folder))
+            place = await self._memory.place(folder)
+            self.memory_read.emit(MemoryFile(folder, await self._memory.look(folder)))
+            self.place_found.emit(place)
 
         self._start("memory", find)
 

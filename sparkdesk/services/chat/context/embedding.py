@@ -81,7 +81,7 @@ class Embedder:
 
     async def _ask(self, client: EndpointClient, server: ChatEndpoint, texts: list[str]) -> list[Vector]:
         """Source: OpenAI's API reference, POST /embeddings; llama.cpp and vLLM take and give the same."""
-        path = f"{server.endpoint.base_path.rstrip('/')}/embeddings"
+        path = server.endpoint.api_path("embeddings")
         body: dict[str, object] = {"model": server.endpoint.model, "input": texts, "encoding_format": "float"}
         status, answer = await client.post(path, body, timeout_s=BATCH_TIMEOUT_S, max_bytes=MAX_ANSWER_BYTES)
         vectors = read_vectors(answer, len(texts)) if status == 200 else None

@@ -29,7 +29,7 @@ from sparkdesk.core.ports import Store
 from sparkdesk.services.chat.context.embedding import Embedder
 from sparkdesk.services.chat.context.gauge import Gauge
 from sparkdesk.services.chat.context.limits import ServerLimits
-from sparkdesk.services.chat.context.memory import MAX_SENT_BYTES, MemoryText, ProjectMemory
+from sparkdesk.services.chat.context.memory import MAX_SENT_BYTES, ProjectMemory, SentMemory
 from sparkdesk.services.chat.context.retrieval import retrieve
 from sparkdesk.services.chat.context.summing import Summed, sum_up
 from sparkdesk.services.chat.context.token_count import TokenCounter
@@ -78,7 +78,7 @@ class WindowFitter:
     async def fit(self, question: FitQuestion) -> Fitted:
         """What to send. Never raises: what could not be counted, summed up or searched is in `sent.note`."""
         settings = question.settings
-        memory = MemoryText()
+        memory = SentMemory()
         if self._memory is not None and settings.has_memory and settings.folder:
             memory = await self._memory.to_send(settings.folder)
         limit = self.limits.known(question.target)
@@ -236,7 +236,7 @@ def _others(prompt: Prompt, numbers: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(number for number in said if number not in numbers)
 
 
-def _memory_note(memory: MemoryText) -> str:
+def _memory_note(memory: SentMemory) -> str:
     if memory.cut_bytes:
         most = f"it may have {MAX_SENT_BYTES // 1024} KiB"
         return f"{memory.cut_bytes:,} bytes at the end of the project's memory were not sent: {most}"

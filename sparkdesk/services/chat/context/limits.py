@@ -80,17 +80,12 @@ async def learn_limit(client: EndpointClient, endpoint: Endpoint) -> ServerLimit
     """
     found = ServerLimit(endpoint.context_tokens, engine=endpoint.engine)
     if endpoint.engine in TELLS_PROPS:
-        found = _props(await _ask(client, f"{root_path(endpoint)}/props"), found)
+        found = _props(await _ask(client, endpoint.own_path("props")), found)
     if found.context_tokens is None:
-        found = _models(await _ask(client, f"{endpoint.base_path.rstrip('/')}/models"), endpoint.model, found)
+        found = _models(await _ask(client, endpoint.api_path("models")), endpoint.model, found)
     if found.context_tokens is None and found.engine in ("", "ollama"):
-        found = _loaded(await _ask(client, f"{root_path(endpoint)}/api/ps"), endpoint.model, found)
+        found = _loaded(await _ask(client, endpoint.own_path("api/ps")), endpoint.model, found)
     return found
-
-
-def root_path(endpoint: Endpoint) -> str:
-    """Where an engine's own pages begin: before the /v1."""
-    return endpoint.base_path.rstrip("/").removesuffix("/v1")
 
 
 async def _ask(client: EndpointClient, path: str) -> bytes:

@@ -19,7 +19,7 @@ READ_TIMEOUT_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class MemoryText:
+class SentMemory:
     """What is sent of a memory. `cut_bytes` of its end are not; `problem` says why it could not be read."""
 
     text: str = ""
@@ -40,24 +40,43 @@ class ProjectMemory:
         return self._folder.path
 
     async def read(self, project: str) -> str:
-        """The whole memory, for showing and editing; "" when there is none. Raises SettingsError."""
-        return await self._folder.read(project) or "" if project else ""
+        """The whole memory; "" when there is none. Raises SettingsError."""
+        return await self.look(project) or "" if project else ""
 
-    async def to_send(self, project: str) -> MemoryText:
+    async def to_send(self, project: str) -> SentMemory:
         """What goes along with a question: at most 64 KiB, whole lines. Never raises."""
         try:
             async with asyncio.timeout(READ_TIMEOUT_S):
                 text = await self.read(project)
         except SettingsError as error:
-            return MemoryText(problem=f"The project's memory was not sent: {error.message}")
+            return SentMemory(problem=f"The project's memory was not sent: {error.message}")
         except TimeoutError:
-            return MemoryText(problem="The project's memory was not sent: its file could not be read in time")
+            return SentMemory(problem="The project's memory was not sent: its file could not be read in time")
         return clip(text)
 
-    async def write(self, project: str, text: str) -> None:
-        """Replace the memory. Raises SettingsError."""
+    async def look(self, project: str) -> str | None:
+        """The memory as it lies on the disk; None when there is no file yet. Raises SettingsError."""
+        return await self._folder.read(_named(project))
+
+    async def keep(self, project: str, text: str, *, base: str | None) -> str | None:
+        """Replace the memory, which was `base` when it was looked at. Raises SettingsError.
+
+        None: it is this text now. Else what another editor wrote meanwhile, and nothing was written.
+        """
         async with self._lock:
-            await self._folder.write(_named(project), text)
+            now = await self._folder.read(_named(project))
+            if now is not None and now not in (base, text):
+                return now
+            if now != text:
+                await self._folder.write(project, text)
+        return None
+
+    async def place(self, project: str) -> str:
+        """The file's path, for the person's editor; a memory that is not there is made empty. Raises SettingsError."""
+        async with self._lock:
+            if await self._folder.read(_named(project)) is None:
+                await self._folder.write(project, "")
+        return await self._folder.place(project)
 
     async def remember(self, project: str, text: str) -> None:
         """Add one line to the memory. Raises SettingsError, also when the chat belongs to no project."""
@@ -70,14 +89,14 @@ class ProjectMemory:
             await self._folder.write(project, f"{before}{gap}- {line}\n")
 
 
-def clip(text: str) -> MemoryText:
+def clip(text: str) -> SentMemory:
     """The beginning of a memory that is sent, and how much of it is not."""
     data = text.encode("utf-8", "replace")
     if len(data) <= MAX_SENT_BYTES:
-        return MemoryText(text)
+        return SentMemory(text)
     kept = data[:MAX_SENT_BYTES]
     end = kept.rfind(b"\n") + 1 or MAX_SENT_BYTES
-    return MemoryText(data[:end].decode("utf-8", "ignore"), len(data) - end)
+    return SentMemory(data[:end].decode("utf-8", "ignore"), len(data) - end)
 
 
 def _named(project: str) -> str:

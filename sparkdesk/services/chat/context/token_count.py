@@ -16,7 +16,7 @@ from sparkdesk.core.digest import text_digest
 from sparkdesk.core.errors import EndpointError
 from sparkdesk.core.jobs.endpoint import Endpoint
 from sparkdesk.core.ports import EndpointClient
-from sparkdesk.services.chat.context.limits import MAX_TOKENS, read_object, root_path, whole
+from sparkdesk.services.chat.context.limits import MAX_TOKENS, read_object, whole
 
 COUNT_TIMEOUT_S = 4.0
 MAX_KEPT = 4096
@@ -61,7 +61,7 @@ class TokenCounter:
             body = {"model": endpoint.model, "prompt": text, "add_special_tokens": False}
         found = None
         if engine in COUNTS_TEXT:
-            found = await self._ask(client, endpoint, f"{root_path(endpoint)}/tokenize", body, text)
+            found = await self._ask(client, endpoint, endpoint.own_path("tokenize"), body, text)
         if found is not None:
             return TokenCount(found, True)
         return TokenCount((estimate or Estimate()).tokens(text), False)
@@ -80,9 +80,9 @@ class TokenCounter:
             return None
         asked = to_body(ChatRequest(endpoint.model, messages), engine=engine)
         body: dict[str, object] = {"model": endpoint.model, "messages": asked["messages"]}
-        path = f"{root_path(endpoint)}/tokenize"
+        path = endpoint.own_path("tokenize")
         if engine == "llamacpp":
-            path = f"{endpoint.base_path.rstrip('/')}/chat/completions/input_tokens"
+            path = endpoint.api_path("chat/completions/input_tokens")
         return await self._ask(client, endpoint, path, body, repr(body["messages"]))
 
     async def _ask(

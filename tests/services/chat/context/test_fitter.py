@@ -275,7 +275,7 @@ async def test_ollama_cuts_without_a_word_so_we_say_it(fitter: WindowFitter) -> 
 
 async def test_the_projects_memory_goes_along_where_it_is_wanted(fitter: WindowFitter, tmp_path: Path) -> None:
     memory = ProjectMemory(TextFiles(tmp_path / "memory"))
-    await memory.write("Garden", "The tree is an oak.\n")
+    await memory.keep("Garden", "The tree is an oak.\n", base=None)
     at = target(1, engine="vllm", context_tokens=4096)
     fitted = await fit(fitter, at, talk("Which tree?"), WindowPolicy.WHOLE, folder="Garden")
     assert "The tree is an oak." in fitted.messages[0].text

@@ -34,6 +34,18 @@ async def test_a_chat_without_a_project_has_nothing_to_remember_in(tmp_path: Pat
         await memory.remember("", "something")
 
 
+async def test_what_another_editor_wrote_meanwhile_is_told_and_not_written_over(tmp_path: Path) -> None:
+    folder = TextFiles(tmp_path)
+    memory = ProjectMemory(folder)
+    assert await memory.look("Garden") is None
+    assert await memory.keep("Garden", "Ours", base=None) is None
+    await folder.write("Garden", "Theirs")
+    assert await memory.keep("Garden", "Ours, more", base="Ours") == "Theirs"
+    assert await memory.look("Garden") == "Theirs"
+    assert await memory.keep("Garden", "Ours, more", base="Theirs") is None
+    assert await memory.look("Garden") == "Ours, more"
+
+
 async def test_a_memory_that_cannot_be_read_is_told_and_stops_nothing(tmp_path: Path) -> None:
     memory = ProjectMemory(TextFiles(tmp_path / "file"))
     (tmp_path / "file").write_text("not a folder")

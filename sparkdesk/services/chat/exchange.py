@@ -120,6 +120,8 @@ class Exchange:
 
     async def _stream(self, tasks: Tasks, fitter: ContextFitter, tell: Callable[[str], None]) -> _Ending:
         question = self._question
+        # Kept at once: a summary may be made first for a minute, and what was asked must not stand there unanswered.
+        self._writer = tasks.start(self._log.run)
         async with AsyncExitStack() as stack:
             client = await open_client(stack, question.target.source)
             tell(FITTING)
@@ -127,8 +129,7 @@ class Exchange:
             await asyncio.sleep(0)
             tell("")
             # With what is sent, which must be known of an answer also when the program ends while it is written.
-            self._log.base = self.answer.base
-            self._writer = tasks.start(self._log.run)
+            self._log.begin(self.answer.base)
             self.answer.clock.sent_s = self._clock.monotonic_s()
             async with aclosing(client.chat(request)) as events:
                 async for event in events:

@@ -43,16 +43,21 @@ class PieceLog:
         """`base` is the turn that the pieces are added to. `fail` is called once, when keeping failed."""
         self._session_id = session_id
         self.base = base
-        """May be replaced until the first event is added."""
         self._store = store
         self._show = show
         self._fail = fail
         self._waiting: list[ChatEvent] = []
         self._wake = asyncio.Event()
         self._lock = asyncio.Lock()
-        self._has_begun = False
+        self._begun: Turn | None = None
+        """What of `base` is kept."""
         self._is_kept = True
         self._synced_s = 0.0
+
+    def begin(self, base: Turn) -> None:
+        """Another base, until the first event is added: more is known of the answer now."""
+        self.base = base
+        self._wake.set()
 
     def add(self, event: ChatEvent) -> None:
         """Take the next event; it is kept and shown soon."""
@@ -60,14 +65,16 @@ class PieceLog:
         self._wake.set()
 
     async def run(self) -> None:
-        """Keep and show what is added, until cancelled."""
-        async with self._lock:
-            await self._begin()
+        """Keep the base, then keep and show what is added, until cancelled."""
+        self._wake.set()
         while True:
             await self._wake.wait()
             self._wake.clear()
-            await self.flush()
-            await asyncio.sleep(PACE_S)
+            async with self._lock:
+                await self._begin()
+            if self._waiting:
+                await self.flush()
+                await asyncio.sleep(PACE_S)
 
     async def flush(self) -> None:
         """Keep and show all that was added so far. Never raises for what the store cannot do."""
@@ -100,14 +107,15 @@ class PieceLog:
             self._synced_s = now_s
 
     async def _begin(self) -> None:
-        if self._has_begun:
+        base = self.base
+        if self._begun is base or not self._is_kept:
             return
         try:
             async with asyncio.timeout(KEEP_TIMEOUT_S):
-                await self._store.save_message(self._session_id, self.base.number, turn_to_json(self.base))
+                await self._store.save_message(self._session_id, base.number, turn_to_json(base))
         except (StoreError, TimeoutError) as error:
             self._give_up(error)
-        self._has_begun = True
+        self._begun = base
         self._synced_s = asyncio.get_running_loop().time()
 
     def _give_up(self, error: StoreError | TimeoutError) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import re
 
+_BACKTICKS = re.compile("`+")
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]{0,2000}(?:\x07|\x1b\\)|[@-Z\\^_])")
 _PICTURES = {code: 0x2400 + code for code in range(0x20)}
 _PICTURES[0x7F] = 0x2421
@@ -31,6 +32,11 @@ def make_plain(text: str, *, max_chars: int = 4096) -> str:
 def make_line(text: str, *, max_chars: int = 4096) -> str:
     """As `make_plain`, on one line: a line end becomes its picture too."""
     return make_plain(text, max_chars=max_chars).replace("\n", "␊").replace("\t", "    ")
+
+
+def fence_for(text: str) -> str:
+    """A fence of Markdown that the text cannot close: longer than any run of backticks in it."""
+    return "`" * max(3, 1 + max(map(len, _BACKTICKS.findall(text)), default=0))
 
 
 def lower_first(sentence: str) -> str:

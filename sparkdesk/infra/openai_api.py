@@ -28,6 +28,7 @@ from sparkdesk.core.chat.sse import SseParser
 from sparkdesk.core.errors import EndpointError
 from sparkdesk.core.jobs.backend import EndpointFailure
 from sparkdesk.core.jobs.endpoint import Endpoint
+from sparkdesk.core.plain_text import lower_first
 from sparkdesk.core.ports import LocalAddress
 from sparkdesk.infra.certificates import system_roots, tls_trouble
 from sparkdesk.infra.http_line import StreamTransport
@@ -131,7 +132,7 @@ class OpenAiClient:
         Raises EndpointError when the answer does not begin.
         """
         body = to_body(request, engine=self._endpoint.engine)
-        path = f"{self._endpoint.base_path.rstrip('/')}/chat/completions"
+        path = self._endpoint.api_path("chat/completions")
         async with self._answer("POST", path, body, timeout_s=self._first_token_timeout_s) as response:
             await self._require_stream(response)
             async with aclosing(self._events(response, request.model)) as events:
@@ -220,7 +221,7 @@ class OpenAiClient:
                     cause, kind = f"The answer was cut off: nothing came for {limit_s:g} s", "stalled"
                     break
                 except EndpointError as error:
-                    cause = f"The answer was cut off: {error.message[:1].lower()}{error.message[1:]}"
+                    cause = f"The answer was cut off: {lower_first(error.message)}"
                     kind = "lost"
                     break
                 if not chunk:

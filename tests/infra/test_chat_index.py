@@ -33,7 +33,7 @@ def said(text: str, state: TurnState = TurnState.DONE) -> bytes:
 
 
 async def places(store: SqliteStore, words: str) -> list[tuple[str, int]]:
-    return [(found.session_id, found.position) for found in await store.find_messages(words)]
+    return [(found.session_id, found.turn) for found in await store.find_messages(words)]
 
 
 async def test_the_phrase_comes_before_all_words_before_words_that_are_alike(store: SqliteStore) -> None:
@@ -53,9 +53,9 @@ async def test_the_phrase_comes_before_all_words_before_words_that_are_alike(sto
 async def test_a_slip_of_the_finger_finds_the_word(store: SqliteStore, slip: str) -> None:
     await store.save_message("s", 3, said("The connection was refused"))
     (found,) = await store.find_messages(slip)
-    assert (found.position, found.is_like) == (3, True)
+    assert (found.turn, found.is_like) == (3, True)
     (mark,) = found.marks
-    assert found.excerpt[slice(*mark)] == "connection"
+    assert found.text[slice(*mark)] == "connection"
 
 
 async def test_two_neighbours_exchanged_in_a_short_word_find_it(store: SqliteStore) -> None:
@@ -196,11 +196,11 @@ async def test_the_marks_stand_on_the_words_in_the_excerpt(store: SqliteStore) -
     text = f"{'before ' * 60}the Zephyr\n\tblows, a ZEPHYR indeed {'after ' * 60}"
     await store.save_message("s", 0, said(text))
     (found,) = await store.find_messages("zephyr")
-    assert [found.excerpt[start:end] for start, end in found.marks] == ["Zephyr", "ZEPHYR"]
-    assert found.excerpt.startswith("…before")
-    assert found.excerpt.endswith("…")
-    assert "\n" not in found.excerpt
-    assert len(found.excerpt) <= 170
+    assert [found.text[start:end] for start, end in found.marks] == ["Zephyr", "ZEPHYR"]
+    assert found.text.startswith("…before")
+    assert found.text.endswith("…")
+    assert "\n" not in found.text
+    assert len(found.text) <= 170
 
 
 def test_an_unsound_index_is_no_damage_of_the_file() -> None:
@@ -261,7 +261,7 @@ async def test_a_text_is_found_by_any_word_of_it(
     clean = whole.encode("utf-8", "replace").decode().replace("\0", " ")
     word = next((part for part in clean.split() if len(part) >= 3 and '"' not in part and ":" not in part), "")
     found = await store.find_messages(word)
-    assert not word or [place.position for place in found] == [0]
+    assert not word or [place.turn for place in found] == [0]
     for place in found:
-        assert all(0 <= start < end <= len(place.excerpt) for start, end in place.marks)
+        assert all(0 <= start < end <= len(place.text) for start, end in place.marks)
     await store.close()

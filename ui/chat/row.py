@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sparkdesk.core.chat.context import SentContext
 from sparkdesk.core.chat.event import TokenChoice
 from sparkdesk.core.chat.markdown_block import Block, MarkdownSplitter
-from sparkdesk.core.chat.message import Attachment, Role, ToolCallPart
+from sparkdesk.core.chat.message import Attachment, Role
 from sparkdesk.core.chat.session import Turn, TurnState
 
 NO_TIME_S = float("nan")
@@ -213,7 +213,7 @@ def rows_of(turn: Turn, index: int, *, is_last: bool, look: Look = PLAIN) -> lis
         rows.append(ChoicesRow(index, turn.choices))
     else:
         rows.extend(BlockRow(index, block) for block in blocks_of(turn.text))
-    calls = [part.name or "a tool without a name" for part in turn.message.parts if isinstance(part, ToolCallPart)]
+    calls = [call.name or "a tool without a name" for call in turn.message.calls]
     if calls:
         rows.append(NoteRow(index, f"The model asked for {', '.join(calls)}; this chat has no tools, so nothing ran."))
     rows.extend(_ending(turn, index, is_last=is_last, look=look))

@@ -15,12 +15,12 @@ class FoundMessage:
     """A message that has what was searched for."""
 
     session_id: str
-    position: int
+    turn: int
     """The turn's number in its chat; -1 is the chat's title, tags and folder."""
-    excerpt: str
+    text: str
     """The words around the place, one line of plain text."""
     marks: tuple[tuple[int, int], ...] = ()
-    """From and to (exclusive) of each thing found, in `excerpt`."""
+    """From and to (exclusive) of each thing found, in `text`."""
     is_like: bool = False
     """Whether it merely has words like those that were asked for."""
 

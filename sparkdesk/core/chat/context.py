@@ -70,10 +70,12 @@ class SentContext:
     """Those of `left_out` that `summary` stands for; the others were left out without a word."""
     excerpts: tuple[Excerpt, ...] = ()
     memory: str = ""
-    """The project's memory as it was sent."""
+    """The project's memory as it was sent; "" where an answer before it has the same (core/chat/window/sent_memory)."""
     parts: ContextParts = field(default_factory=ContextParts)
     note: str = ""
     """What must be known of it: "No embedding server runs: only the newest turns were sent"."""
+    memory_digest: str = ""
+    """Which memory it was; "" is none, or a record of an older release."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,10 @@ class ToolCallDelta:
     t_s: float
 
 
+MAX_TOP_LOGPROBS = 20
+"""Alternatives of one token. Source: the OpenAI API's reference, top_logprobs."""
+
+
 @dataclass(frozen=True, slots=True)
 class TokenChoice:
     """One token that was written, and what might have stood there instead."""
@@ -113,13 +117,5 @@ class CutOff:
 
 
 ChatEvent = (
-    TextDelta
-    | ReasoningDelta
-    | ToolCallDelta
-    | TokenChoices
-    | PromptProgress
-    | Usage
-    | ServedModel
-    | Finished
-    | CutOff
+    TextDelta | ReasoningDelta | ToolCallDelta | TokenChoices | PromptProgress | Usage | ServedModel | Finished | CutOff
 )

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 
-from sparkdesk.core.chat.server_words import Overflow, error_text, read_overflow
+from sparkdesk.core.chat.server_words import MAX_MESSAGE_CHARS, Overflow, error_text, read_overflow
 from sparkdesk.core.jobs.backend import EndpointFailure
 from sparkdesk.core.plain_text import make_line
 
@@ -22,7 +22,6 @@ FailureReader = Callable[[int, bytes], EndpointFailure | None]
 LOG_REMEDY = "Read the deployment's log for the cause."
 OVERFLOW_REMEDY = "Shorten the conversation, or launch the model with a longer context."
 MAX_RETRY_AFTER_S = 86_400
-MAX_WORDS_CHARS = 600
 VAGUE = ("bad_request", "other")
 """Kinds of a backend's reading that say less than what all engines share may know."""
 OVERFLOW_STATUSES = (400, 413, 422, 500)
@@ -66,7 +65,7 @@ def explain(answer: HttpAnswer, reader: FailureReader | None = None) -> Endpoint
     after_s = read_retry_after(answer.retry_after, answer.date)
     if after_s is not None and found.kind in ("overloaded", "loading"):
         found = replace(found, retry_after_s=after_s, remedy=f"Retry in {after_s:g} s.")
-    return replace(found, message=make_line(found.message, max_chars=MAX_WORDS_CHARS))
+    return replace(found, message=make_line(found.message, max_chars=MAX_MESSAGE_CHARS))
 
 
 def explain_overflow(overflow: Overflow) -> EndpointFailure:
@@ -194,4 +193,4 @@ def _words(body: bytes) -> str:
     try:
         return error_text(json.loads(body))
     except (ValueError, RecursionError):
-        return error_text({"message": body[:MAX_WORDS_CHARS].decode("utf-8", "replace")})
+        return error_text({"message": body[:MAX_MESSAGE_CHARS].decode("utf-8", "replace")})

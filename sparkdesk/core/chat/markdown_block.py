@@ -139,7 +139,7 @@ class MarkdownSplitter:
         line = self._line
         if not self._is_mid_line:
             # What may become the end of the fence is not shown until it turns out to be none.
-            is_fence = bool(line.strip()) and set(line.strip()) == {self._fence[:1]}
+            is_fence = set(line.strip()) <= {self._fence[:1]}
             line = "" if is_fence else self._unindented(line)
         return "".join([*self._inside, line]).rstrip("\r\n")
 

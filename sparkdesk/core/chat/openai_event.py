@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from sparkdesk.core.chat.event import (
+    MAX_TOP_LOGPROBS,
     ChatEvent,
     CutOff,
     Finished,
@@ -34,8 +35,6 @@ MAX_ANSWER_CHARS = 4_000_000
 MAX_TOOL_CALLS = 128
 MAX_CHOICES = 256
 """Tokens with their logprobs in one event; engines that guess ahead send a few at once."""
-MAX_OTHERS = 20
-"""Alternatives of one token. Source: OpenAI's API reference, top_logprobs."""
 MAX_TOKEN_CHARS = 200
 MIN_LOGPROB = -1e6
 MAX_MODEL_CHARS = 200
@@ -108,8 +107,8 @@ class ChunkDecoder:
         if chunk.get("usage") is not None or chunk.get("timings") is not None:
             self._read_count(chunk, events)
         if self._chars > MAX_ANSWER_CHARS:
-            events.append(replace(self._cut("The answer is longer than SparkDesk keeps", t_s, "too_long"),
-                                  remedy="Ask for a shorter answer."))  # fmt: skip
+            cut = self._cut("The answer is longer than SparkDesk keeps", t_s, "too_long")
+            events.append(replace(cut, remedy="Ask for a shorter answer."))
         return events
 
     def _compare_model(self, served: object, t_s: float, events: list[ChatEvent]) -> None:
@@ -221,7 +220,7 @@ def _token_choice(row: object) -> TokenChoice | None:
     if pair is None or not isinstance(row, dict):
         return None
     others = row.get("top_logprobs")
-    found = (_token(other) for other in others[:MAX_OTHERS]) if isinstance(others, list) else ()
+    found = (_token(other) for other in others[:MAX_TOP_LOGPROBS]) if isinstance(others, list) else ()
     likeliest = sorted((other for other in found if other is not None), key=lambda other: -other[1])
     return TokenChoice(pair[0], pair[1], tuple(likeliest))
 

@@ -26,6 +26,7 @@ from sparkdesk.core.chat.message import (
     Thinking,
     ToolResultPart,
 )
+from sparkdesk.core.plain_text import fence_for
 
 ENDLESS_ENGINES = frozenset(("vllm", "sglang", "trtllm", "llamacpp"))
 """Engines whose chat requests take `ignore_eos`. Source: the ChatCompletionRequest of vLLM's, SGLang's and
@@ -33,7 +34,6 @@ TensorRT-LLM's servers; llama.cpp tools/server/README.md, POST /completion, whos
 MAX_NAME_CHARS = 120
 SCHEMA_NAME = "answer"
 """The OpenAI API wants a name with every schema; servers do nothing with it."""
-_FENCES = re.compile(r"`{3,}")
 _IMAGE_TYPE = re.compile(r"image/[a-z0-9.+-]{1,40}")
 
 
@@ -67,8 +67,7 @@ def message_text(message: Message) -> str:
 
 def file_text(part: FilePart) -> str:
     """A file as text for a model: its name, and its content between fences that are longer than any inside it."""
-    longest = max((len(run) for run in _FENCES.findall(part.text)), default=2)
-    fence = "`" * (longest + 1)
+    fence = fence_for(part.text)
     note = f" ({_one_line(part.note)})" if part.note else ""
     end = "" if part.text.endswith("\n") else "\n"
     return f'Attached file "{_one_line(part.name)}"{note}:\n{fence}\n{part.text}{end}{fence}'

@@ -13,8 +13,8 @@ from enum import StrEnum
 
 from sparkdesk.core.chat.context import PoolUse
 from sparkdesk.core.chat.event import PromptProgress
+from sparkdesk.core.chat.timing import NOT_KNOWN
 
-NOT_KNOWN = float("nan")
 MIN_GROWTH_TOKENS = 64
 """Growth of a cache below this says nothing: engines give out memory in blocks of up to so many tokens."""
 

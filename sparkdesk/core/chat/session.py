@@ -23,7 +23,13 @@ from sparkdesk.core.chat.message import (
 )
 from sparkdesk.core.chat.timing import NOT_KNOWN, AnswerTiming
 
-TITLE_CHARS = 60
+OWN_TITLE_CHARS = 60
+"""Of the title that a conversation has by itself."""
+MAX_TITLE_CHARS = 200
+"""Of the one that a person gives it."""
+MAX_NAME_CHARS = 80
+"""Of a folder and of a tag."""
+MAX_TAGS = 16
 NOT_NUMBERED = -1
 """Stands for a number that was not given; the tree gives one."""
 
@@ -133,7 +139,12 @@ class ChatSettings:
 def title_of(text: str) -> str:
     """The title of a conversation that begins with these words."""
     words = " ".join(text.split())
-    return words if len(words) <= TITLE_CHARS else words[: TITLE_CHARS - 1].rstrip() + "…"
+    return words if len(words) <= OWN_TITLE_CHARS else words[: OWN_TITLE_CHARS - 1].rstrip() + "…"
+
+
+def given_title(text: str) -> str:
+    """A title that a person gives, on one line; "" when it is none."""
+    return " ".join(text.split())[:MAX_TITLE_CHARS]
 
 
 def request_messages(turns: tuple[Turn, ...], system_prompt: str) -> tuple[Message, ...]:

@@ -14,7 +14,15 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from sparkdesk.core.chat.context import ContextParts, Excerpt, SentContext, WindowPolicy
-from sparkdesk.core.chat.event import ChatEvent, ReasoningDelta, TextDelta, TokenChoice, ToolCallDelta, Usage
+from sparkdesk.core.chat.event import (
+    MAX_TOP_LOGPROBS,
+    ChatEvent,
+    ReasoningDelta,
+    TextDelta,
+    TokenChoice,
+    ToolCallDelta,
+    Usage,
+)
 from sparkdesk.core.chat.message import (
     AnswerForm,
     FilePart,
@@ -38,8 +46,6 @@ N = TypeVar("N", int, float)
 SCHEMA = 1
 MAX_CHOICES = 4096
 """Tokens of one answer whose alternatives are kept: about 1 MB of JSON."""
-MAX_OTHERS = 20
-"""Alternatives of one token. Source: the OpenAI API's limit of `top_logprobs`."""
 MAX_LEFT_OUT = 100_000
 MAX_EXCERPTS = 256
 MAX_TAGS = 32
@@ -250,6 +256,7 @@ def _sent_to_json(sent: SentContext) -> dict[str, Any]:
             for excerpt in sent.excerpts[:MAX_EXCERPTS]
         ],
         "memory": sent.memory,
+        "memory_digest": sent.memory_digest,
         "parts": _numbers(sent.parts),
         "note": sent.note,
     }
@@ -278,6 +285,7 @@ def _sent(data: object) -> SentContext | None:
             if isinstance(row, dict)
         ),
         memory=_text(data, "memory"),
+        memory_digest=_text(data, "memory_digest")[:NAME_CHARS],
         parts=ContextParts(
             **{name: _count(counts.get(name)) for name in ("system", "memory", "files", "messages", "template")},
             is_counted=counts.get("is_counted") is True,
@@ -287,7 +295,7 @@ def _sent(data: object) -> SentContext | None:
 
 
 def _choice_to_json(choice: TokenChoice) -> list[object]:
-    others = [[token, _finite(logprob)] for token, logprob in choice.others[:MAX_OTHERS]]
+    others = [[token, _finite(logprob)] for token, logprob in choice.others[:MAX_TOP_LOGPROBS]]
     return [choice.token, _finite(choice.logprob), others]
 
 
@@ -298,7 +306,7 @@ def _choices(data: object) -> tuple[TokenChoice, ...]:
             continue
         others = tuple(
             (_str(other[0]), _or(_number(other[1]), NOT_KNOWN))
-            for other in _rows(row[2], MAX_OTHERS)
+            for other in _rows(row[2], MAX_TOP_LOGPROBS)
             if isinstance(other, list) and len(other) == 2
         )
         found.append(TokenChoice(_str(row[0]), _or(_number(row[1]), NOT_KNOWN), others))
@@ -320,7 +328,7 @@ def _sampling(stored: Mapping[str, Any]) -> Sampling:
 def _form(stored: Mapping[str, Any]) -> AnswerForm:
     return AnswerForm(
         json_schema=_text(stored, "json_schema"),
-        top_logprobs=min(_whole(stored.get("top_logprobs")), MAX_OTHERS),
+        top_logprobs=min(_whole(stored.get("top_logprobs")), MAX_TOP_LOGPROBS),
         thinking=_member(Thinking, stored.get("thinking"), Thinking.DEFAULT),
         thinking_budget_tokens=_count(stored.get("thinking_budget_tokens")),
     )

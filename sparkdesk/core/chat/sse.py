@@ -140,8 +140,3 @@ class SseParser:
         self._data.clear()
         self._data_bytes = 0
         self._name = b""
-
-    @property
-    def is_inside_event(self) -> bool:
-        """Whether bytes of an unfinished event wait; at the end of a stream that means it was cut."""
-        return bool(self._line or self._data) or self._is_skipping

@@ -15,7 +15,7 @@ from typing import Any
 from sparkdesk.core.chat.continuation import ContinueWay, begin_again, can_continue, continue_way, end_unchanged
 from sparkdesk.core.chat.event import ChatEvent
 from sparkdesk.core.chat.message import NO_IMAGES, Attachment, Message, Role
-from sparkdesk.core.chat.session import ChatSettings, Turn, TurnState, question, title_of
+from sparkdesk.core.chat.session import ChatSettings, Turn, TurnState, given_title, question, title_of
 from sparkdesk.core.chat.session_json import MAX_QUEUED, settings_to_json, turn_to_json
 from sparkdesk.core.chat.timing import AnswerTiming
 from sparkdesk.core.chat.tree import TurnTree
@@ -136,7 +136,7 @@ class Conversation:
 
     async def rename(self, title: str) -> None:
         """Give it another title; an empty one is the one it had by itself."""
-        self.title.set(title_of(title) or self._own_title())
+        self.title.set(given_title(title) or self._own_title())
         if len(self._tree):
             await self._keep_settings()
 

@@ -14,7 +14,7 @@ from typing import Any
 from sparkdesk.core.chat.chat_store import FoundMessage
 from sparkdesk.core.chat.search.place import lower, marks_in
 from sparkdesk.core.chat.search.query import SearchQuery, parse_query
-from sparkdesk.core.chat.session import ChatSettings, Turn, TurnState
+from sparkdesk.core.chat.session import MAX_NAME_CHARS, MAX_TAGS, ChatSettings, Turn, TurnState, given_title
 from sparkdesk.core.chat.session_json import settings_from_json, settings_to_json
 from sparkdesk.core.chat.stored_turn import StoredTurn, stored_turn
 from sparkdesk.core.feed import Latest, Subscription
@@ -29,10 +29,6 @@ from sparkdesk.services.ident import new_id
 from sparkdesk.services.tasks import Tasks
 
 CUT_BY_EXIT = "SparkDesk ended while this answer was written"
-TITLE_CHARS = 200
-NAME_CHARS = 80
-"""Of a folder and of a tag."""
-MAX_TAGS = 16
 MAX_FOUND = 50
 """Conversations that a search shows."""
 INDEX_PAUSE_S = 0.05
@@ -57,25 +53,11 @@ class ChatSummary:
 
 
 @dataclass(frozen=True, slots=True)
-class ChatExcerpt:
-    """A place in a conversation that has what was searched for."""
-
-    turn: int
-    """The number of the turn; -1 is the conversation's own title, tags and folder."""
-    text: str
-    """One line of plain text."""
-    marks: tuple[tuple[int, int], ...]
-    """From and to (exclusive) of each thing found, in `text`."""
-    is_like: bool = False
-    """Whether it merely has words like those that were asked for."""
-
-
-@dataclass(frozen=True, slots=True)
 class FoundChat:
     """A conversation that a search found, the nearest place first."""
 
     summary: ChatSummary
-    excerpts: tuple[ChatExcerpt, ...] = ()
+    excerpts: tuple[FoundMessage, ...] = ()
     title_marks: tuple[tuple[int, int], ...] = ()
     """What of its title was searched for."""
 
@@ -161,7 +143,7 @@ class Conversations:
         chosen = {
             key: summary
             for summary in self.sessions.value
-            if _is_chosen(summary, query)
+            if is_chosen(summary, query)
             for key in (summary.id, *summary.comparison)
         }
         needles = tuple(map(lower, (query.phrase, *query.words)))
@@ -174,13 +156,13 @@ class Conversations:
             if place.session_id in chosen:
                 places.setdefault(chosen[place.session_id].id, []).append(place)
         return tuple(
-            FoundChat(chosen[key], tuple(map(_excerpt, found)), marks_in(chosen[key].title, needles))
+            FoundChat(chosen[key], tuple(found), marks_in(chosen[key].title, needles))
             for key, found in list(places.items())[:MAX_FOUND]
         )
 
     async def rename(self, session_id: str, title: str) -> None:
         """Give a conversation another title; an empty one changes nothing. Raises StoreError."""
-        words = " ".join(title.split())[:TITLE_CHARS]
+        words = given_title(title)
         if words:
             await self._change(session_id, title=words)
 
@@ -309,18 +291,15 @@ def _line(session_id: str, title: str, settings: ChatSettings) -> _Line:
     return _Line(summary, settings.comparison, settings.column)
 
 
-def _is_chosen(summary: ChatSummary, query: SearchQuery) -> bool:
+def is_chosen(summary: ChatSummary, query: SearchQuery) -> bool:
+    """Whether a conversation has the tags, and is in one of the folders, that are asked for."""
     tags = {tag.lower() for tag in summary.tags}
     is_in = not query.folders or summary.folder.lower() in query.folders
     return is_in and all(tag in tags for tag in query.tags)
 
 
-def _excerpt(place: FoundMessage) -> ChatExcerpt:
-    return ChatExcerpt(place.position, place.excerpt, place.marks, place.is_like)
-
-
 def _name(text: str) -> str:
-    return " ".join(text.replace("\0", " ").split())[:NAME_CHARS]
+    return " ".join(text.replace("\0", " ").split())[:MAX_NAME_CHARS]
 
 
 def _closed(turn: Turn) -> Turn:

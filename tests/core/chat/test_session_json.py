@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparkdesk.core.chat.context import ContextParts, Excerpt, SentContext, WindowPolicy
-from sparkdesk.core.chat.event import TokenChoice, Usage
+from sparkdesk.core.chat.event import MAX_TOP_LOGPROBS, TokenChoice, Usage
 from sparkdesk.core.chat.message import (
     AnswerForm,
     FilePart,
@@ -27,7 +27,6 @@ from sparkdesk.core.chat.message import (
 from sparkdesk.core.chat.session import NOT_NUMBERED, ChatSettings, Turn, TurnFailure, TurnState
 from sparkdesk.core.chat.session_json import (
     MAX_CHOICES,
-    MAX_OTHERS,
     MAX_TAGS,
     add_pieces,
     piece_to_json,
@@ -101,7 +100,7 @@ settings = st.builds(
     text,
     count,
     count,
-    st.builds(AnswerForm, text, st.integers(0, MAX_OTHERS), st.sampled_from(Thinking), maybe_count),
+    st.builds(AnswerForm, text, st.integers(0, MAX_TOP_LOGPROBS), st.sampled_from(Thinking), maybe_count),
     st.sampled_from(WindowPolicy),
     text,
     st.booleans(),
@@ -165,7 +164,7 @@ def test_what_is_stored_is_bounded_however_large_it_came() -> None:
     (file,) = turn.message.attachments
     assert len(file.name) == 200
     assert len(turn.choices) == MAX_CHOICES
-    assert len(turn.choices[0].others) == MAX_OTHERS
+    assert len(turn.choices[0].others) == MAX_TOP_LOGPROBS
     assert turn.sent is not None
     assert len(turn.sent.left_out) == 100_000
     assert len(turn.sent.excerpts) == 256

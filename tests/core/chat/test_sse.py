@@ -59,12 +59,10 @@ def test_only_one_space_after_the_colon_is_dropped() -> None:
     assert data_of(b"data:  x\n\ndata:y\n\ndata\n\n") == [" x", "y", ""]
 
 
-def test_an_unfinished_event_is_kept_back_and_known() -> None:
+def test_an_unfinished_event_is_kept_back() -> None:
     parser = SseParser()
     assert parser.feed(b"data: half") == []
-    assert parser.is_inside_event
     assert parser.feed(b"\n\n") == [SseEvent("half")]
-    assert not parser.is_inside_event
 
 
 def test_bytes_that_are_not_utf8_become_replacement_characters_where_they_stood() -> None:

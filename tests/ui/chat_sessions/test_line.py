@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sparkdesk.services.chat.conversations import ChatExcerpt, ChatSummary, FoundChat
+from sparkdesk.core.chat.chat_store import FoundMessage
+from sparkdesk.services.chat.conversations import ChatSummary, FoundChat
 from ui.chat.sessions.line import ChatLine, Head, Line, Look, arrange, arrange_found, named, time_words
 
 NOW = datetime(2026, 11, 22, 15, 0).astimezone()
@@ -47,8 +48,8 @@ def test_a_closed_folder_keeps_its_heading_and_its_number() -> None:
 
 
 def test_what_is_merely_alike_stands_apart() -> None:
-    exact = FoundChat(CHATS[0], (ChatExcerpt(3, "a place", ((2, 7),)),))
-    alike = FoundChat(CHATS[3], (ChatExcerpt(1, "a plaice", ((2, 8),), is_like=True),))
+    exact = FoundChat(CHATS[0], (FoundMessage("id", 3, "a place", ((2, 7),)),))
+    alike = FoundChat(CHATS[3], (FoundMessage("id", 1, "a plaice", ((2, 8),), is_like=True),))
     lines = arrange_found((alike, exact), Look(unread=frozenset({"now"})))
     assert words(lines) == ["1 chat", "now", "Similar words", "day"]
     found = lines[1]
@@ -58,7 +59,7 @@ def test_what_is_merely_alike_stands_apart() -> None:
 
 
 def test_a_place_in_the_title_is_no_place_in_what_was_said() -> None:
-    line = ChatLine(CHATS[0], excerpts=(ChatExcerpt(-1, "Title now", ()),))
+    line = ChatLine(CHATS[0], excerpts=(FoundMessage("id", -1, "Title now", ()),))
     assert line.place is None
 
 

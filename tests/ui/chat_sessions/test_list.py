@@ -12,7 +12,8 @@ from PySide6.QtCore import Qt, QTimer
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QDialog, QLineEdit, QMenu, QVBoxLayout, QWidget
 
-from sparkdesk.services.chat.conversations import ChatExcerpt, ChatSummary, FoundChat
+from sparkdesk.core.chat.chat_store import FoundMessage
+from sparkdesk.services.chat.conversations import ChatSummary, FoundChat
 from ui import theme
 from ui.chat.sessions.ask import AskRemove, AskWords
 from ui.chat.sessions.line import ChatLine, Head
@@ -176,7 +177,6 @@ def test_a_folder_is_closed_and_opened_by_keys_and_by_a_click(heard: Heard) -> N
     heard.press(Qt.Key.Key_Left)
     heard.press(Qt.Key.Key_Left)
     assert heard.list.ids() == ["a", "c"]
-    assert heard.list.closed_folders() == ("Rust & C",)
     heard.press(Qt.Key.Key_Right)
     assert heard.list.ids() == ["b", "a", "c"]
     place = heard.list.items.visualRect(heard.list.rows.find("head:folder:Rust & C")).center()
@@ -196,7 +196,7 @@ def test_what_was_said_is_asked_for_once_after_the_last_key(heard: Heard, dresse
 def test_found_places_are_shown_and_open_at_their_turn(heard: Heard) -> None:
     heard.list.search.setText("walrus")
     assert heard.list.ids() == []
-    found = (FoundChat(C, (ChatExcerpt(7, "…the walrus", ((5, 11),)),)), FoundChat(A))
+    found = (FoundChat(C, (FoundMessage("id", 7, "…the walrus", ((5, 11),)),)), FoundChat(A))
     heard.list.set_found("walru", found)
     assert heard.list.ids() == []
     heard.list.set_found("walrus", found)
@@ -252,7 +252,7 @@ def test_hostile_titles_tags_and_places_are_painted(heard: Heard, worn: theme.Th
     heard.list.set_sessions((summary, replace(summary, id="p", is_pinned=True, folder="")), "p")
     heard.list.search.setText("x")
     marks = tuple((at, at + 3) for at in range(0, 90, 9))
-    heard.list.set_found("x", (FoundChat(summary, (ChatExcerpt(0, evil, marks),), marks),))
+    heard.list.set_found("x", (FoundChat(summary, (FoundMessage("id", 0, evil, marks),), marks),))
     assert not heard.window.grab().isNull()
 
 

@@ -11,6 +11,7 @@ from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QMouseEvent
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QStackedWidget, QWidget
 
+from sparkdesk.core.chat.session import MAX_TITLE_CHARS
 from ui import theme
 from ui.text import count, one_line
 from ui.widgets.button import Button, IconButton
@@ -18,7 +19,6 @@ from ui.widgets.field import TextInput
 from ui.widgets.label import ElidedLabel, Label
 from ui.widgets.toggle import Switch
 
-TITLE_CHARS: Final = 120
 _FIELD_PX: Final = 360
 
 
@@ -33,7 +33,7 @@ class TitleField(QStackedWidget):
         self.label.setCursor(Qt.CursorShape.IBeamCursor)
         self.label.setMinimumHeight(theme.CONTROL_HEIGHT)
         self.field = TextInput()
-        self.field.setMaxLength(TITLE_CHARS)
+        self.field.setMaxLength(MAX_TITLE_CHARS)
         self.field.setAccessibleName("Title of this chat")
         self.addWidget(self.label)
         self.addWidget(self.field)
@@ -43,7 +43,7 @@ class TitleField(QStackedWidget):
 
     def show_title(self, title: str) -> None:
         """Show another title."""
-        self.label.setText(one_line(title, TITLE_CHARS))
+        self.label.setText(one_line(title, MAX_TITLE_CHARS))
         self.label.setAccessibleName(f"{self.label.text()}, press F2 to rename")
 
     def begin(self) -> None:

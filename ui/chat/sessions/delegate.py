@@ -12,6 +12,7 @@ from PySide6.QtCore import QAbstractItemModel, QModelIndex, QPersistentModelInde
 from PySide6.QtGui import QPainter
 from PySide6.QtWidgets import QLineEdit, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
+from sparkdesk.core.chat.session import MAX_TITLE_CHARS
 from ui import theme
 from ui.chat.sessions.line import ChatLine, Head, Line, time_words
 from ui.chat.sessions.marked import MarkedText, write_marked
@@ -81,7 +82,7 @@ class SessionDelegate(QStyledItemDelegate):
         self._edited_id = line.summary.id if isinstance(line, ChatLine) else ""
         editor = TextInput(is_small=True, parent=parent)
         editor.setAccessibleName("Title of the chat")
-        editor.setMaxLength(200)
+        editor.setMaxLength(MAX_TITLE_CHARS)
         return editor
 
     def destroyEditor(self, editor: QWidget, index: _Any) -> None:  # noqa: N802

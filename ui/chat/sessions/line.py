@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from sparkdesk.core.chat.chat_store import FoundMessage
 from sparkdesk.core.chat.search.query import parse_query
-from sparkdesk.services.chat.conversations import ChatExcerpt, ChatSummary, FoundChat
+from sparkdesk.services.chat.conversations import ChatSummary, FoundChat, is_chosen
 
 PINNED = "pinned"
 LIKE_WORDS = "Similar words"
@@ -34,10 +35,10 @@ class ChatLine:
     summary: ChatSummary
     is_unread: bool = False
     title_marks: tuple[tuple[int, int], ...] = ()
-    excerpts: tuple[ChatExcerpt, ...] = ()
+    excerpts: tuple[FoundMessage, ...] = ()
 
     @property
-    def place(self) -> ChatExcerpt | None:
+    def place(self) -> FoundMessage | None:
         """The nearest place in what was said."""
         return next((excerpt for excerpt in self.excerpts if excerpt.turn >= 0), None)
 
@@ -115,10 +116,8 @@ def named(sessions: Sequence[ChatSummary], words: str) -> list[ChatSummary]:
     asked = [word.lower() for word in query.words]
     found = []
     for summary in sessions:
-        tags = {tag.lower() for tag in summary.tags}
         head = "\n".join((summary.title, summary.label, *summary.tags, summary.folder)).lower()
-        is_in = not query.folders or summary.folder.lower() in query.folders
-        if is_in and all(tag in tags for tag in query.tags) and all(word in head for word in asked):
+        if is_chosen(summary, query) and all(word in head for word in asked):
             found.append(summary)
     return found
 

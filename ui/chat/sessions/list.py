@@ -138,15 +138,6 @@ class SessionList(QWidget):
         """The conversations listed now, from the top."""
         return [line.summary.id for line in self.rows.lines if isinstance(line, ChatLine)]
 
-    def closed_folders(self) -> tuple[str, ...]:
-        """The folders that the person closed, to be remembered."""
-        return tuple(sorted(self._look.closed))
-
-    def close_folders(self, folders: tuple[str, ...]) -> None:
-        """Close these and no others."""
-        self._look = Look(frozenset(folders), self._look.unread)
-        self._fill()
-
     def move_on(self, step: int) -> None:
         """Choose the next or the one before."""
         ids = self.ids()

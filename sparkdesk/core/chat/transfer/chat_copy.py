@@ -8,26 +8,31 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Any
 
-from sparkdesk.core.chat.message import FilePart, ImagePart
-from sparkdesk.core.chat.session import ChatSettings, Turn
+from sparkdesk.core.chat.message import NO_IMAGES, FilePart, ImagePart, Role
+from sparkdesk.core.chat.session import MAX_NAME_CHARS, MAX_TAGS, ChatSettings, Turn
 from sparkdesk.core.chat.tree import TurnTree
+from sparkdesk.core.digest import digest
 
 MAX_TEXT_CHARS = 4 << 20
 """Of one message or one file."""
 MAX_IMAGE_BYTES = 20 << 20
 MAX_TURNS = 100_000
 """Of one chat."""
-TITLE_CHARS = 200
-NAME_CHARS = 200
+LINE_CHARS = 200
+"""Of a name of a file or of a model."""
+ROLES = {"user": Role.USER, "assistant": Role.ASSISTANT}
+"""Who speaks, by the words that all these forms have."""
+TOO_MANY = "Messages beyond what one chat can have"
+NO_SPEAKER = "Messages of tools or of unknown speakers, left out"
+NO_PART = "Parts of messages that are not understood"
+ELSEWHERE = "Pictures that lie elsewhere and were not fetched"
 IMAGE_TYPES = ("image/png", "image/jpeg", "image/webp", "image/gif")
 
 
@@ -66,7 +71,7 @@ class ChatCopy:
     settings: ChatSettings = field(default_factory=ChatSettings)
     turns: tuple[Turn, ...] = ()
     """Of every branch, in order of their numbers."""
-    images: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
+    images: Mapping[str, bytes] = field(default_factory=lambda: NO_IMAGES)
     """The bytes of its images, by digest; those that are missing stay names."""
 
     @property
@@ -101,7 +106,7 @@ def text_of(value: object, tally: Tally, limit: int = MAX_TEXT_CHARS) -> str:
     return value[:limit].encode("utf-8", "replace").decode("utf-8")
 
 
-def line_of(value: object, limit: int = NAME_CHARS) -> str:
+def line_of(value: object, limit: int = LINE_CHARS) -> str:
     """A name of the file as one line."""
     return " ".join(str(value)[: 4 * limit].split())[:limit] if isinstance(value, str) else ""
 
@@ -116,6 +121,16 @@ def rows(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
+def whole_of(value: object) -> int:
+    """A count of the file; 0 for what is none."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 53 else 0
+
+
+def names_of(value: object) -> tuple[str, ...]:
+    """The tags of a chat, each once."""
+    return tuple(dict.fromkeys(name for tag in rows(value)[:MAX_TAGS] if (name := line_of(tag, MAX_NAME_CHARS))))
+
+
 def moment_ms(seconds: object) -> int:
     """A moment that a file gives in seconds since 1970 (some give ms); 0 is not known."""
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not math.isfinite(seconds):
@@ -128,7 +143,7 @@ def moment_ms(seconds: object) -> int:
 def image_from(url: object, name: str, images: dict[str, bytes], tally: Tally) -> ImagePart | None:
     """The image that a data URL holds; an image that lies elsewhere is counted and never fetched."""
     if not isinstance(url, str) or not url.startswith("data:"):
-        tally.miss("Pictures that lie elsewhere and were not fetched")
+        tally.miss(ELSEWHERE)
         return None
     head, _, body = url.partition(",")
     kind, _, coding = head.removeprefix("data:").partition(";")
@@ -136,9 +151,9 @@ def image_from(url: object, name: str, images: dict[str, bytes], tally: Tally) -
     if not data:
         tally.miss("Pictures that are not understood")
         return None
-    digest = hashlib.sha256(data).hexdigest()
-    images[digest] = data
-    return ImagePart(name or "picture", digest, kind, 0, 0, len(data))
+    name_of_data = digest(data)
+    images[name_of_data] = data
+    return ImagePart(name or "picture", name_of_data, kind, 0, 0, len(data))
 
 
 def image_url(part: ImagePart, images: Mapping[str, bytes]) -> str:

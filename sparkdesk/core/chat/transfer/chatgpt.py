@@ -11,11 +11,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from sparkdesk.core.chat.message import Message, Part, ReasoningPart, Role, TextPart
-from sparkdesk.core.chat.session import ChatSettings, Turn
+from sparkdesk.core.chat.message import Message, Part, ReasoningPart, TextPart
+from sparkdesk.core.chat.session import MAX_TITLE_CHARS, ChatSettings, Turn
 from sparkdesk.core.chat.transfer.chat_copy import (
+    ELSEWHERE,
     MAX_TURNS,
-    TITLE_CHARS,
+    NO_PART,
+    NO_SPEAKER,
+    ROLES,
+    TOO_MANY,
     ChatCopy,
     Tally,
     line_of,
@@ -25,8 +29,6 @@ from sparkdesk.core.chat.transfer.chat_copy import (
     text_of,
 )
 from sparkdesk.core.chat.transfer.planting import Node, plant
-
-_ROLES = {"user": Role.USER, "assistant": Role.ASSISTANT}
 
 
 def is_chatgpt(document: object) -> bool:
@@ -39,7 +41,7 @@ def read_chatgpt(document: object, tally: Tally) -> ChatCopy | None:
     chat = table(document)
     mapping = table(chat.get("mapping"))
     if len(mapping) > MAX_TURNS:
-        tally.miss("Messages beyond what one chat can have", len(mapping) - MAX_TURNS)
+        tally.miss(TOO_MANY, len(mapping) - MAX_TURNS)
     nodes: dict[str, Node] = {}
     for key, value in list(mapping.items())[:MAX_TURNS]:
         parent = table(value).get("parent")
@@ -53,7 +55,7 @@ def read_chatgpt(document: object, tally: Tally) -> ChatCopy | None:
         updated_ms=moment_ms(chat.get("update_time")),
         leaf=leaf,
     )
-    return ChatCopy(line_of(chat.get("title"), TITLE_CHARS), settings, turns)
+    return ChatCopy(line_of(chat.get("title"), MAX_TITLE_CHARS), settings, turns)
 
 
 def _turn(value: object, tally: Tally) -> Turn | None:
@@ -62,14 +64,14 @@ def _turn(value: object, tally: Tally) -> Turn | None:
     metadata = table(message.get("metadata"))
     if not message or role == "system" or metadata.get("is_visually_hidden_from_conversation") is True:
         return None
-    if not isinstance(role, str) or role not in _ROLES:
-        tally.miss("Messages of tools or of unknown speakers, left out")
+    if not isinstance(role, str) or role not in ROLES:
+        tally.miss(NO_SPEAKER)
         return None
     parts = _parts(table(message.get("content")), tally)
     if not parts:
         return None
     label = line_of(metadata.get("model_slug")) if role == "assistant" else ""
-    return Turn(Message(_ROLES[role], parts), t_ms=moment_ms(message.get("create_time")), label=label)
+    return Turn(Message(ROLES[role], parts), t_ms=moment_ms(message.get("create_time")), label=label)
 
 
 def _parts(content: dict[str, Any], tally: Tally) -> tuple[Part, ...]:
@@ -85,7 +87,7 @@ def _parts(content: dict[str, Any], tally: Tally) -> tuple[Part, ...]:
         text = "\n\n".join(filter(None, (text_of(thought, tally) for thought in thoughts)))
         return (ReasoningPart(text),) if text else ()
     if kind not in ("reasoning_recap", "user_editable_context", "model_editable_context"):
-        tally.miss("Parts of messages that are not understood")
+        tally.miss(NO_PART)
     return ()
 
 
@@ -95,8 +97,8 @@ def _spoken(parts: list[Any], tally: Tally) -> list[Part]:
         if isinstance(part, str):
             texts.append(text_of(part, tally))
         elif table(part).get("content_type") == "image_asset_pointer":
-            tally.miss("Pictures that lie elsewhere and were not fetched")
+            tally.miss(ELSEWHERE)
         else:
-            tally.miss("Parts of messages that are not understood")
+            tally.miss(NO_PART)
     text = "\n".join(filter(None, texts))
     return [TextPart(text)] if text else []

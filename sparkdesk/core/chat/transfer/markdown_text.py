@@ -14,23 +14,25 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sparkdesk.core.chat.message import FilePart, ImagePart, Message, Part, ReasoningPart, Role, TextPart
-from sparkdesk.core.chat.session import ChatSettings, Turn, TurnState
+from sparkdesk.core.chat.session import MAX_NAME_CHARS, MAX_TITLE_CHARS, ChatSettings, Turn, TurnState
 from sparkdesk.core.chat.transfer.chat_copy import (
     MAX_TURNS,
-    TITLE_CHARS,
+    ROLES,
+    TOO_MANY,
     ChatCopy,
     Tally,
     line_of,
-    rows,
+    names_of,
     table,
     text_of,
+    whole_of,
 )
 from sparkdesk.core.chat.transfer.planting import in_line
+from sparkdesk.core.plain_text import fence_for
 
 WORD = "sparkdesk"
 _HEAD = re.compile(r"\A---\nsparkdesk: 1\nmarks: (sparkdesk\d{0,6})\n")
 _THOUGHT = ("<details><summary>Thought</summary>\n\n", "\n\n</details>")
-_MARK_ROLES = {"user": Role.USER, "assistant": Role.ASSISTANT}
 
 
 def write_markdown(chats: Sequence[ChatCopy]) -> bytes:
@@ -117,7 +119,7 @@ def _part(part: Part, word: str) -> str:
     if isinstance(part, ReasoningPart):
         return f"{_mark(word, 'thought')}{_THOUGHT[0]}{part.text}{_THOUGHT[1]}\n\n"
     if isinstance(part, FilePart):
-        fence = _fence(part.text)
+        fence = fence_for(part.text)
         fields = {"name": part.name, "media_type": part.media_type, "size_bytes": part.size_bytes, "note": part.note}
         return f"{_mark(word, 'file', fields)}**{_heading(part.name)}**\n\n{fence}\n{part.text}\n{fence}\n\n"
     if isinstance(part, ImagePart):
@@ -135,10 +137,6 @@ def _json(value: object) -> str:
     for sign in "<>\u0085\u2028\u2029":
         text = text.replace(sign, f"\\u{ord(sign):04x}")
     return text
-
-
-def _fence(text: str) -> str:
-    return "`" * max(3, 1 + max((len(run) for run in re.findall(r"`+", text)), default=0))
 
 
 def _heading(text: str) -> str:
@@ -165,20 +163,20 @@ def _read_chat(block: str, word: str, tally: Tally) -> ChatCopy:
             if len(turns) < MAX_TURNS:
                 turns.append(_read_turn(fields))
             else:
-                tally.miss("Messages beyond what one chat can have")
+                tally.miss(TOO_MANY)
         elif turns and (part := _read_part(kind, fields, body, tally)) is not None:
             message = turns[-1].message
             turns[-1] = replace(turns[-1], message=replace(message, parts=(*message.parts, part)))
     settings = ChatSettings(
         system_prompt=text_of(facts.get("system_prompt"), tally),
         label=line_of(facts.get("model")),
-        created_ms=_whole(facts.get("created_ms")),
-        updated_ms=_whole(facts.get("updated_ms")),
-        folder=line_of(facts.get("folder"), 80),
+        created_ms=whole_of(facts.get("created_ms")),
+        updated_ms=whole_of(facts.get("updated_ms")),
+        folder=line_of(facts.get("folder"), MAX_NAME_CHARS),
         is_pinned=facts.get("pinned") is True,
-        tags=tuple(name for tag in rows(facts.get("tags"))[:16] if (name := line_of(tag, 80))),
+        tags=names_of(facts.get("tags")),
     )
-    return ChatCopy(line_of(facts.get("title"), TITLE_CHARS), settings, in_line(turns))
+    return ChatCopy(line_of(facts.get("title"), MAX_TITLE_CHARS), settings, in_line(turns))
 
 
 def _facts(head: str) -> dict[str, Any]:
@@ -203,9 +201,9 @@ def _read_turn(fields: dict[str, Any]) -> Turn:
     role = fields.get("role")
     known = [state for state in TurnState if state.value == fields.get("state") and not state.is_open]
     return Turn(
-        Message(_MARK_ROLES.get(role, Role.USER) if isinstance(role, str) else Role.USER, ()),
+        Message(ROLES.get(role, Role.USER) if isinstance(role, str) else Role.USER, ()),
         state=known[0] if known else TurnState.DONE,
-        t_ms=_whole(fields.get("t_ms")),
+        t_ms=whole_of(fields.get("t_ms")),
         label=line_of(fields.get("label")),
         note=line_of(fields.get("note"), 500),
         error=line_of(fields.get("error"), 500),
@@ -223,11 +221,7 @@ def _read_part(kind: str, fields: dict[str, Any], body: str, tally: Tally) -> Pa
         fence = re.search(r"^(`{3,})\n", text, flags=re.M)
         inside = text[fence.end() :].removesuffix(f"\n{fence[1]}") if fence is not None else text
         name, media_type = line_of(fields.get("name")) or "file.txt", line_of(fields.get("media_type")) or "text/plain"
-        size_bytes, note = _whole(fields.get("size_bytes")), line_of(fields.get("note"))
+        size_bytes, note = whole_of(fields.get("size_bytes")), line_of(fields.get("note"))
         return FilePart(name, text_of(inside, tally), media_type, size_bytes, note)
     tally.miss("Pictures that Markdown does not hold")
     return None
-
-
-def _whole(value: object) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 53 else 0

@@ -8,31 +8,34 @@ backend/open_webui/models/chats.py (ChatModel, meta.tags) and utils/middleware.p
 
 from __future__ import annotations
 
-import hashlib
 import html
 import json
 from collections.abc import Sequence
 from typing import Any
 
 from sparkdesk.core.chat.message import FilePart, ImagePart, Message, Part, ReasoningPart, Role, TextPart
-from sparkdesk.core.chat.session import ChatSettings, Turn
+from sparkdesk.core.chat.session import MAX_TITLE_CHARS, ChatSettings, Turn
 from sparkdesk.core.chat.transfer.chat_copy import (
     MAX_TURNS,
-    TITLE_CHARS,
+    NO_SPEAKER,
+    ROLES,
+    TOO_MANY,
     ChatCopy,
     Tally,
     image_from,
     image_url,
     line_of,
     moment_ms,
+    names_of,
     rows,
     table,
     text_of,
+    whole_of,
 )
 from sparkdesk.core.chat.transfer.openai_list import content_parts
 from sparkdesk.core.chat.transfer.planting import Node, plant
+from sparkdesk.core.digest import text_digest
 
-_ROLES = {"user": Role.USER, "assistant": Role.ASSISTANT}
 _OPEN, _END = '<details type="reasoning"', "</details>"
 _SUMMARY_END = "</summary>"
 MAX_THOUGHTS = 100
@@ -56,7 +59,7 @@ def read_open_webui(document: object, tally: Tally) -> ChatCopy | None:
     history = table(chat.get("history"))
     messages = table(history.get("messages"))
     if len(messages) > MAX_TURNS:
-        tally.miss("Messages beyond what one chat can have", len(messages) - MAX_TURNS)
+        tally.miss(TOO_MANY, len(messages) - MAX_TURNS)
     images: dict[str, bytes] = {}
     system: list[str] = [text_of(chat.get("system") or table(chat.get("params")).get("system"), tally)]
     nodes: dict[str, Node] = {}
@@ -77,10 +80,10 @@ def read_open_webui(document: object, tally: Tally) -> ChatCopy | None:
         created_ms=moment_ms(outer.get("created_at") or chat.get("timestamp")),
         updated_ms=moment_ms(outer.get("updated_at") or chat.get("timestamp")),
         is_pinned=outer.get("pinned") is True,
-        tags=tuple(dict.fromkeys(name for tag in tags[:16] if (name := line_of(tag, 80)))),
+        tags=names_of(tags),
         leaf=leaf,
     )
-    return ChatCopy(line_of(outer.get("title") or chat.get("title"), TITLE_CHARS), settings, turns, images)
+    return ChatCopy(line_of(outer.get("title") or chat.get("title"), MAX_TITLE_CHARS), settings, turns, images)
 
 
 def _inner(chat: dict[str, Any]) -> dict[str, Any]:
@@ -90,15 +93,15 @@ def _inner(chat: dict[str, Any]) -> dict[str, Any]:
 
 def _turn(message: dict[str, Any], images: dict[str, bytes], tally: Tally) -> Turn | None:
     role = message.get("role")
-    if not isinstance(role, str) or role not in _ROLES:
+    if not isinstance(role, str) or role not in ROLES:
         if role != "system":
-            tally.miss("Messages of tools or of unknown speakers, left out")
+            tally.miss(NO_SPEAKER)
         return None
     parts: list[Part] = [*_files(rows(message.get("files"))[:100], images, tally)]
     for part in content_parts(message.get("content"), images, tally):
         parts.extend(_thoughts_apart(part.text) if isinstance(part, TextPart) and role == "assistant" else (part,))
     label = line_of(message.get("model")) if role == "assistant" else ""
-    return Turn(Message(_ROLES[role], tuple(parts)), t_ms=moment_ms(message.get("timestamp")), label=label)
+    return Turn(Message(ROLES[role], tuple(parts)), t_ms=moment_ms(message.get("timestamp")), label=label)
 
 
 def _files(files: list[Any], images: dict[str, bytes], tally: Tally) -> list[Part]:
@@ -115,9 +118,8 @@ def _files(files: list[Any], images: dict[str, bytes], tally: Tally) -> list[Par
         if isinstance(text, str):
             meta = table(inner.get("meta"))
             name = line_of(file.get("name") or inner.get("filename")) or "file.txt"
-            size = meta.get("size")
             kept = text_of(text, tally)
-            size_bytes = size if isinstance(size, int) and 0 <= size < 1 << 53 else len(kept.encode())
+            size_bytes = whole_of(meta.get("size")) or len(kept.encode())
             found.append(FilePart(name, kept, line_of(meta.get("content_type")) or "text/plain", size_bytes))
         else:
             tally.miss("Files whose text is not in the export")
@@ -148,7 +150,7 @@ def _unquoted(line: str) -> str:
 
 def _to_json(chat: ChatCopy) -> dict[str, Any]:
     settings = chat.settings
-    prefix = hashlib.sha256(f"{chat.title}\n{settings.created_ms}".encode("utf-8", "replace")).hexdigest()[:16]
+    prefix = text_digest(f"{chat.title}\n{settings.created_ms}")[:16]
     children: dict[int | None, list[str]] = {}
     for turn in chat.turns:
         children.setdefault(turn.parent, []).append(f"{prefix}-{turn.number}")

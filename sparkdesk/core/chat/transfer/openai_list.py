@@ -14,10 +14,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from sparkdesk.core.chat.message import FilePart, ImagePart, Message, Part, ReasoningPart, Role, TextPart
-from sparkdesk.core.chat.session import ChatSettings, Turn, title_of
+from sparkdesk.core.chat.session import MAX_TITLE_CHARS, ChatSettings, Turn, title_of
 from sparkdesk.core.chat.transfer.chat_copy import (
     MAX_TURNS,
-    TITLE_CHARS,
+    NO_PART,
+    NO_SPEAKER,
+    ROLES,
+    TOO_MANY,
     ChatCopy,
     Tally,
     file_from,
@@ -32,7 +35,7 @@ from sparkdesk.core.chat.transfer.chat_copy import (
 from sparkdesk.core.chat.transfer.planting import in_line
 
 MAX_NOTE_CHARS = 512
-_ROLES = {"user": Role.USER, "assistant": Role.ASSISTANT, "model": Role.ASSISTANT}
+_ROLES = ROLES | {"model": Role.ASSISTANT}
 
 
 def write_openai(chats: Sequence[ChatCopy]) -> bytes:
@@ -68,12 +71,12 @@ def read_messages(document: object, tally: Tally) -> ChatCopy | None:
             answered = label if _ROLES[role] is Role.ASSISTANT else ""
             turns.append(Turn(Message(_ROLES[role], parts), label=answered))
         else:
-            tally.miss("Messages of tools or of unknown speakers, left out")
+            tally.miss(NO_SPEAKER)
     if len(listed) > MAX_TURNS:
-        tally.miss("Messages beyond what one chat can have", len(listed) - MAX_TURNS)
+        tally.miss(TOO_MANY, len(listed) - MAX_TURNS)
     if not turns and not system:
         return None
-    given = line_of(table(request.get("metadata")).get("title"), TITLE_CHARS)
+    given = line_of(table(request.get("metadata")).get("title"), MAX_TITLE_CHARS)
     first = next((turn.text for turn in turns if turn.message.role is Role.USER), "")
     settings = ChatSettings(system_prompt="\n\n".join(filter(None, system)), label=label)
     return ChatCopy(given or title_of(first[:1000]), settings, in_line(turns), images)
@@ -102,7 +105,7 @@ def _part(item: dict[str, Any], images: dict[str, bytes], tally: Tally) -> Part 
     if kind == "file":
         file = table(item.get("file"))
         return file_from(file.get("filename"), file.get("file_data"), tally)
-    tally.miss("Parts of messages that are not understood")
+    tally.miss(NO_PART)
     return None
 
 

@@ -6,16 +6,16 @@ The one rule: what is written is read back the same. A newer form is refused as 
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from sparkdesk.core.chat.session import MAX_TITLE_CHARS
 from sparkdesk.core.chat.session_json import settings_from_json, settings_to_json, turn_from_json, turn_to_json
 from sparkdesk.core.chat.transfer.chat_copy import (
     MAX_TURNS,
-    TITLE_CHARS,
+    TOO_MANY,
     ChatCopy,
     Tally,
     bytes_of,
@@ -24,6 +24,7 @@ from sparkdesk.core.chat.transfer.chat_copy import (
     table,
 )
 from sparkdesk.core.chat.tree import mend
+from sparkdesk.core.digest import digest
 
 FORMAT = "sparkdesk-chats"
 SCHEMA = 1
@@ -53,14 +54,12 @@ def read_chat(data: object, tally: Tally) -> ChatCopy | None:
         return None
     turns = tuple(turn_from_json(json.dumps(turn).encode()) for turn in rows(chat["turns"])[:MAX_TURNS])
     if len(chat["turns"]) > MAX_TURNS:
-        tally.miss("Messages beyond what one chat can have", len(chat["turns"]) - MAX_TURNS)
+        tally.miss(TOO_MANY, len(chat["turns"]) - MAX_TURNS)
     settings = settings_from_json(json.dumps(table(chat.get("settings"))).encode())
     images = {
-        digest: content
-        for digest, text in table(chat.get("images")).items()
-        if hashlib.sha256(content := bytes_of(text)).hexdigest() == digest
+        name: content for name, text in table(chat.get("images")).items() if digest(content := bytes_of(text)) == name
     }
-    return ChatCopy(line_of(chat.get("title"), TITLE_CHARS), settings, mend(turns), images)
+    return ChatCopy(line_of(chat.get("title"), MAX_TITLE_CHARS), settings, mend(turns), images)
 
 
 def _to_json(chat: ChatCopy) -> dict[str, Any]:
@@ -69,5 +68,5 @@ def _to_json(chat: ChatCopy) -> dict[str, Any]:
         "title": chat.title,
         "settings": json.loads(settings_to_json(settings)),
         "turns": [json.loads(turn_to_json(turn)) for turn in chat.turns],
-        "images": {digest: base64.b64encode(data).decode() for digest, data in chat.images.items()},
+        "images": {name: base64.b64encode(data).decode() for name, data in chat.images.items()},
     }

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from sparkdesk.core.chat.message import Role
 from sparkdesk.core.chat.session import Turn
 from sparkdesk.core.chat.window.exchange import MESSAGE_TOKENS, says_something
+from sparkdesk.core.chat.window.sent_memory import memory_of
 
 BYTES_PER_TOKEN = 3.5
 """UTF-8 bytes in a token where nothing was counted yet. English has about 4 characters in a token (source: OpenAI's
@@ -66,5 +67,5 @@ def _learn(answer: Turn, before: tuple[Turn, ...], system_prompt: str, asked: in
     for turn in said:
         texts += [turn.text, *(part.text for part in turn.message.files)]
     if sent is not None:
-        texts += [sent.memory, sent.summary, *(excerpt.text for excerpt in sent.excerpts)]
+        texts += [memory_of(sent, before) or "", sent.summary, *(excerpt.text for excerpt in sent.excerpts)]
     return calibrated(sum(map(size_bytes, texts)), asked, len(said) + 1)

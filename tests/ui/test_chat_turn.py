@@ -18,6 +18,7 @@ from sparkdesk.core.chat.event import TokenChoice
 from sparkdesk.core.chat.message import FilePart, Message, Role, TextPart
 from sparkdesk.core.chat.session import TurnFailure, TurnState
 from sparkdesk.core.chat.window.overflow import Server
+from sparkdesk.core.chat.window.sent_memory import record_memory
 from tests.servers.llamacpp import LlamaServer, llama_server
 from tests.servers.raw_http import raw_server, stream
 from tests.ui.chat_desk import ChatDesk, endpoint_at, play
@@ -154,13 +155,21 @@ def test_what_was_left_out_of_a_prompt_opens_with_all_of_it(dressed: QApplicatio
             summed_up=(0, 1),
             excerpts=(Excerpt(1, "notes.txt", "found here", 0.83),),
         )
-        first, second = asked(0, "hello there"), said(1, "hi", 0)
-        await show(desk, first, second, asked(2, "and now?", 1), said(3, "well", 2, sent=sent))
+        first, second = asked(0, "hello there"), said(1, "hi", 0, sent=record_memory(SentContext(), "An oak.", ()))
+        named = record_memory(sent, "An oak.", (first, second))
+        assert named.memory == "", "it is kept with the first answer alone"
+        await show(desk, first, second, asked(2, "and now?", 1), said(3, "well", 2, sent=named))
         shown = row(desk, Sent)
         assert isinstance(shown, Sent)
         assert shown.text() == "2 older turns were summed up, 1 excerpt went along"
         shown.toggle()
-        for words in ("They said hello.", "You: hello there", "The model: hi", "notes.txt, nearness 0.83: found here"):
+        for words in (
+            "They said hello.",
+            "You: hello there",
+            "The model: hi",
+            "notes.txt, nearness 0.83: found here",
+            "An oak.",
+        ):
             assert words in shown.text()
 
     play(dressed, story)

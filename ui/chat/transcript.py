@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 from sparkdesk.core.chat.markdown_block import Block, BlockKind
 from sparkdesk.core.chat.message import Role
 from sparkdesk.core.chat.window.overflow import POLICIES
+from sparkdesk.core.chat.window.sent_memory import memory_of
 from ui import theme
 from ui.chat.code_row import CodeBlock
 from ui.chat.column import LazyColumn, RowWidget
@@ -298,7 +299,13 @@ class Transcript(QFrame):
             thought.folded.connect(lambda is_open: self._keep_open("thought", row.turn, is_open=is_open))
             return thought
         if isinstance(row, SentRow):
-            sent = Sent(row.sent, self._model.words_of, is_open=self._is_open("sent", row.turn), parent=parent)
+            sent = Sent(
+                row.sent,
+                self._model.words_of,
+                is_open=self._is_open("sent", row.turn),
+                memory_of=lambda sent: memory_of(sent, self._model.turns[: row.turn]),
+                parent=parent,
+            )
             sent.folded.connect(lambda is_open: self._keep_open("sent", row.turn, is_open=is_open))
             return sent
         if isinstance(row, ChoicesRow):

@@ -26,6 +26,9 @@ from ui.widgets.paint import box, pen
 _TURNS_NAMED: Final = 200
 TurnWords = Callable[[int], str]
 """The first words of a turn, by its number."""
+MemoryText = Callable[[SentContext], str | None]
+"""The memory that was sent; None is not kept any more. Asked when it is opened: an earlier answer may have it."""
+_NOT_KEPT: Final = "It is not kept any more."
 
 
 def sent_title(sent: SentContext) -> str:
@@ -54,9 +57,18 @@ class Sent(RowWidget):
 
     folded = Signal(bool)
 
-    def __init__(self, sent: SentContext, words_of: TurnWords, *, is_open: bool, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        sent: SentContext,
+        words_of: TurnWords,
+        *,
+        is_open: bool,
+        memory_of: MemoryText = lambda sent: sent.memory,
+        parent: QWidget | None = None,
+    ) -> None:
         super().__init__(parent)
         self._sent = sent
+        self._memory_of = memory_of
         self._words_of = words_of
         self.inside: QWidget | None = None
         self.head = FoldHead("layers", self)
@@ -89,14 +101,15 @@ class Sent(RowWidget):
         column = QVBoxLayout(self.inside)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
-        sent = self._sent
+        sent, memory = self._sent, self._memory_of(self._sent)
+        memories = [_NOT_KEPT if memory is None else memory] if memory != "" else []
         for title, texts in (
             ("What must be known", [one_line(sent.note, 400)] if sent.note else []),
             ("Sent for them, in the model's own words", [sent.summary] if sent.summary else []),
             ("Excerpts that were sent, the nearest first", [_excerpt(each) for each in sent.excerpts]),
             ("Turns that it stands for", self._named(self._sent.summed_up)),
             ("Turns that were left out", self._named(self._dropped())),
-            ("The project's memory as it was sent", [sent.memory] if sent.memory else []),
+            ("The project's memory as it was sent", memories),
         ):
             if texts:
                 column.addWidget(Label(title, "label_medium", "text3"))

@@ -16,6 +16,7 @@ from sparkdesk.core.chat.context import SentContext, WindowPolicy
 from sparkdesk.core.chat.session import Turn, has_images
 from sparkdesk.core.chat.window.exchange import can_be_sent, exchanges, numbers_of
 from sparkdesk.core.chat.window.prompt import Prompt
+from sparkdesk.core.chat.window.sent_memory import record_memory
 from sparkdesk.core.chat.window.sliding import sliding
 from sparkdesk.core.chat.window.summary import (
     HIGH_WATER,
@@ -95,11 +96,10 @@ class WindowFitter:
             summary=prompt.summary,
             summed_up=cut.summed_up,
             excerpts=prompt.excerpts,
-            memory=memory.text,
             parts=await gauge.parts(prompt, is_near=is_near),
             note=_joined(_memory_note(memory), cut.note, NOT_COUNTED if is_near and has_images(prompt.turns) else ""),
         )
-        return Fitted(prompt.messages(), sent)
+        return Fitted(prompt.messages(), record_memory(sent, memory.text, question.turns))
 
     async def _cut(self, question: FitQuestion, gauge: Gauge, whole: Prompt) -> Cut:
         match question.settings.window:

@@ -16,6 +16,7 @@ from sparkdesk.core.chat.event import Usage
 from sparkdesk.core.chat.message import FilePart, ImagePart, Role, Sampling
 from sparkdesk.core.chat.session import Turn, TurnState
 from sparkdesk.core.chat.session_json import turn_from_json
+from sparkdesk.core.chat.window.sent_memory import memory_of
 from sparkdesk.infra.store import SqliteStore
 from sparkdesk.infra.text_folder import TextFiles
 from sparkdesk.services.chat.context.fitter import WindowFitter
@@ -284,6 +285,28 @@ async def test_the_projects_memory_goes_along_where_it_is_wanted(fitter: WindowF
     without = await fit(fitter, at, talk("Which tree?"), WindowPolicy.WHOLE, folder="Garden", has_memory=False)
     assert without.sent.memory == ""
     assert len(without.messages) == 1
+
+
+async def test_a_memory_that_stays_the_same_is_kept_once_and_not_with_every_answer(
+    store: SqliteStore, fitter: WindowFitter, llama: LlamaServer, tmp_path: Path
+) -> None:
+    memories, tasks = TextFiles(tmp_path / "memory"), Tasks()
+    chats = Conversations(tasks=tasks, store=store, clock=SystemClock(), fitter=fitter)
+    conversation = chats.new(target(llama.port))
+    await conversation.change_settings(folder="Garden", sampling=Sampling(max_tokens=2))
+    kept = ["oak " * 50, "oak " * 50, "ash " * 50, "oak " * 50, "oak " * 50]
+    for text in kept:
+        await memories.write("Garden", text)
+        await conversation.ask("Which tree?")
+        await asyncio.wait_for(conversation.finished(), 30)
+    await tasks.close()
+    rows = await store.messages(conversation.id)
+    assert [row.count(text.encode()) for row, text in zip(rows[1::2], kept, strict=True)] == [1, 0, 1, 1, 0]
+    turns = tuple(map(turn_from_json, rows))
+    for at, text in zip(range(1, 10, 2), kept, strict=True):
+        sent = turns[at].sent
+        assert sent is not None
+        assert memory_of(sent, turns[:at]) == text, "each can be opened"
 
 
 async def test_a_file_counts_as_a_file(fitter: WindowFitter, llama: LlamaServer) -> None:

@@ -273,8 +273,8 @@ def _words(request: LaunchRequest, spec: ModelSpec | None) -> tuple[str, ...]:
     words += ["--served-model-name", request.served_name, "--host", "127.0.0.1", "--port", str(request.port)]
     words += ["--context-length", str(request.context_tokens), "--max-running-requests", str(request.concurrency)]
     words += ["--mem-fraction-static", f"{share_of(request, spec, PROFILE) or 0.0:.2f}", "--enable-metrics"]
-    if request.purpose == "embed":
-        words.append("--is-embedding")
+    # The second: an answer's usage tells how much of its prompt came out of the cache. Source: SGLang's own arguments.
+    words.append("--is-embedding" if request.purpose == "embed" else "--enable-cache-report")
     if request.kv_dtype:
         words += ["--kv-cache-dtype", KV_TYPES[request.kv_dtype]]
     if quantization := _quantization(request, spec):

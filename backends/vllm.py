@@ -114,6 +114,8 @@ KEY_VARIABLE = "VLLM_API_KEY"
 """Guards paths below /v1 only; /health and /metrics answer without it. Source: vLLM 0.33.0's own source."""
 QUIET_FLAGS = ("--disable-access-log-for-endpoints", "--disable-uvicorn-access-log")
 """The first came with vLLM 0.16; a start that does not know it has a fix (core/jobs/fix.py)."""
+CACHE_FLAG = "--enable-prompt-tokens-details"
+"""With it an answer's usage tells how much of the prompt came out of the cache. Source: a real vLLM 0.32.0."""
 REMOVED_VARIABLES = ("VLLM_NVFP4_GEMM_BACKEND", "VLLM_USE_FLASHINFER_MOE_FP4")
 """Of older playbooks; vLLM 0.33.0 has them no more and warns only. Source: its list of variables."""
 
@@ -313,6 +315,8 @@ def _words(request: LaunchRequest, spec: ModelSpec | None) -> tuple[str, ...]:
     words += ["--gpu-memory-utilization", f"{share_of(request, spec, PROFILE) or 0.0:.2f}"]
     if request.purpose in SMALL_PURPOSES:
         words += ["--runner", "pooling", *_reranking(request)]
+    else:
+        words.append(CACHE_FLAG)
     if request.kv_dtype:
         words += ["--kv-cache-dtype", request.kv_dtype]
     # The model's own format needs no word: the checkpoint carries it. A word of vLLM's quantizes as it loads.

@@ -10,8 +10,11 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
+import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import httpx
 
@@ -22,12 +25,24 @@ _STATUS = re.compile(rb"HTTP/1\.[01] ([1-9][0-9]{2})(?: [^\r\n]*)?\r?\n")
 _UNSENDABLE = re.compile(rb"[\r\n\0]")
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n]*)?")
 BODILESS = (204, 304)
+_LINE = "sparkdesk_line"
 
 
 class StreamTransport(httpx.AsyncBaseTransport):
-    """Opens a connection for each request: to the URL's host, or to a unix socket where a path is given."""
+    """Opens a connection for each request: to the URL's host, or to a unix socket where a path is given.
 
-    def __init__(self, *, socket_path: str | None, tls: ssl.SSLContext | None, max_connections: int) -> None:
+    `line_of` gives what the body of an answer can be read from without httpx, with the time at which each piece came.
+    """
+
+    def __init__(
+        self,
+        *,
+        socket_path: str | None,
+        tls: ssl.SSLContext | None,
+        max_connections: int,
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._monotonic_s = monotonic_s
         self._socket_path = socket_path
         self._tls = tls
         self._free = asyncio.Semaphore(max_connections)
@@ -55,7 +70,7 @@ class StreamTransport(httpx.AsyncBaseTransport):
         except BaseException:
             await answer.aclose()
             raise
-        return httpx.Response(status, headers=headers, stream=answer)
+        return httpx.Response(status, headers=headers, stream=answer, extensions={_LINE: answer})
 
     async def aclose(self) -> None:
         """Cut every connection."""
@@ -66,20 +81,23 @@ class StreamTransport(httpx.AsyncBaseTransport):
         self._open.discard(answer)
         self._free.release()
 
-    async def _connect(
-        self, url: httpx.URL, timeout_s: float | None
-    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _connect(self, url: httpx.URL, timeout_s: float | None) -> tuple[_TimedReader, asyncio.StreamWriter]:
+        loop = asyncio.get_running_loop()
+        reader = _TimedReader(loop, self._monotonic_s)
+        protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
         host = url.raw_host.decode("ascii").strip("[]")
         name = host if self._tls is not None else None
         try:
             async with asyncio.timeout(timeout_s):
                 if self._socket_path is not None:
-                    return await asyncio.open_unix_connection(
-                        self._socket_path, ssl=self._tls, server_hostname=name, limit=MAX_HEAD_BYTES
+                    transport, _ = await loop.create_unix_connection(
+                        lambda: protocol, self._socket_path, ssl=self._tls, server_hostname=name
                     )
-                return await asyncio.open_connection(
-                    host, url.port or 80, ssl=self._tls, server_hostname=name, limit=MAX_HEAD_BYTES
-                )
+                else:
+                    transport, _ = await loop.create_connection(
+                        lambda: protocol, host, url.port or 80, ssl=self._tls, server_hostname=name
+                    )
+                return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
         except TimeoutError:
             raise httpx.ConnectTimeout("no connection in time") from None
         except (OSError, ValueError) as error:
@@ -96,16 +114,63 @@ def _written(request: httpx.Request) -> bytes:
     return b"\r\n".join((*lines, b"", b""))
 
 
+class _TimedReader(asyncio.StreamReader):
+    """Knows when what is read came, also where nobody waited for it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, monotonic_s: Callable[[], float]) -> None:
+        super().__init__(limit=MAX_HEAD_BYTES, loop=loop)
+        self._monotonic_s = monotonic_s
+        self._came: deque[tuple[float, int]] = deque()
+        """When, and how many bytes, of what was not taken yet."""
+
+    def feed_data(self, data: Any) -> None:
+        """asyncio's own hook: the connection calls it, with bytes."""
+        self._came.append((self._monotonic_s(), len(data)))
+        super().feed_data(data)
+
+    async def read_line(self) -> bytes:
+        """A line of the head, with its end."""
+        line = await self.readuntil(b"\n")
+        self.take(line)
+        return line
+
+    def take(self, data: bytes) -> list[tuple[float, bytes]]:
+        """What was just read, in the pieces in which it came, each with its time."""
+        pieces: list[tuple[float, bytes]] = []
+        at = 0
+        while at < len(data):
+            came_s, size_bytes = self._came.popleft()
+            piece = data[at : at + size_bytes]
+            at += len(piece)
+            pieces.append((came_s, piece))
+            if len(piece) < size_bytes:
+                self._came.appendleft((came_s, size_bytes - len(piece)))
+        return pieces
+
+
+def line_of(response: httpx.Response) -> Line:
+    """What the body of this transport's response is read from, in place of httpx's own ways. Raises KeyError."""
+    line: Line = response.extensions[_LINE]
+    return line
+
+
+class Line(Protocol):
+    """A body that is read as it comes."""
+
+    async def read(self) -> list[tuple[float, bytes]]:
+        """What came since, each piece with its time; nothing is the end. Raises httpx.TransportError."""
+        ...
+
+
 class _Answer(httpx.AsyncByteStream):
     """One connection: its request, then its answer as it comes."""
 
-    def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, let_go: Callable[[_Answer], None]
-    ) -> None:
+    def __init__(self, reader: _TimedReader, writer: asyncio.StreamWriter, let_go: Callable[[_Answer], None]) -> None:
         self._reader = reader
         self._writer = writer
         self._let_go: Callable[[_Answer], None] | None = let_go
         self._body = Framing()
+        self._trouble: httpx.DecodingError | None = None
 
     async def send(self, data: bytes, timeout_s: float | None) -> None:
         """Send all of the request."""
@@ -122,7 +187,7 @@ class _Answer(httpx.AsyncByteStream):
         """Status and headers of the answer."""
         try:
             while True:
-                first = await self._reader.readuntil(b"\n")
+                first = await self._reader.read_line()
                 found = _STATUS.fullmatch(first)
                 if found is None:
                     raise httpx.DecodingError("it begins as no HTTP answer does")
@@ -143,7 +208,7 @@ class _Answer(httpx.AsyncByteStream):
     async def _read_headers(self) -> list[tuple[bytes, bytes]]:
         headers: list[tuple[bytes, bytes]] = []
         left_bytes = MAX_HEAD_BYTES
-        while (line := await self._reader.readuntil(b"\n")) not in (b"\r\n", b"\n"):
+        while (line := await self._reader.read_line()) not in (b"\r\n", b"\n"):
             left_bytes -= len(line)
             name, colon, value = line.partition(b":")
             if left_bytes < 0 or not colon:
@@ -151,19 +216,42 @@ class _Answer(httpx.AsyncByteStream):
             headers.append((name.strip(), value.strip()))
         return headers
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    async def read(self) -> list[tuple[float, bytes]]:
+        """What came since, each piece with its time; nothing is the end. Raises httpx.TransportError."""
         body = self._body
         while not body.is_over:
+            if self._trouble is not None:
+                raise self._trouble
             try:
                 data = await self._reader.read(READ_BYTES)
             except OSError as error:
                 raise httpx.ReadError(str(error)) from error
             if not data:
                 body.end()
-                return
-            piece = body.feed(data)
+                return []
+            pieces = self._unframed(self._reader.take(data))
+            if pieces:
+                return pieces
+        return []
+
+    def _unframed(self, raw_pieces: list[tuple[float, bytes]]) -> list[tuple[float, bytes]]:
+        """What of them is body. What is wrong with a later one is told at the next read: the earlier ones are good."""
+        pieces: list[tuple[float, bytes]] = []
+        for came_s, raw in raw_pieces:
+            try:
+                piece = self._body.feed(raw)
+            except httpx.DecodingError as error:
+                if not pieces:
+                    raise
+                self._trouble = error
+                break
             if piece:
-                yield piece
+                pieces.append((came_s, piece))
+        return pieces
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while pieces := await self.read():
+            yield b"".join(piece for _, piece in pieces)
 
     async def aclose(self) -> None:
         """Cut the connection: that is how a server learns that nobody waits any more."""

@@ -31,7 +31,7 @@ from sparkdesk.core.jobs.endpoint import Endpoint
 from sparkdesk.core.plain_text import lower_first
 from sparkdesk.core.ports import LocalAddress
 from sparkdesk.infra.certificates import system_roots, tls_trouble
-from sparkdesk.infra.http_line import StreamTransport
+from sparkdesk.infra.http_line import Line, StreamTransport, line_of
 from sparkdesk.services.clock import SystemClock
 
 CONNECT_TIMEOUT_S = 10.0
@@ -41,6 +41,9 @@ STALL_TIMEOUT_S = 30.0
 """Between two pieces once the answer has begun. llama.cpp sends a ping every 30 s by default while it computes."""
 END_TIMEOUT_S = 1.0
 """After the last event: for the server to end its answer itself, before the connection is closed on it."""
+PACE_S = 1 / 30
+"""At least so long from one look at a stream to the next: a screen shows no more, and each wakes the whole program.
+When each piece came is known all the same."""
 MAX_CONNECTIONS = 72
 """To one server: 64 requests that are measured at once, chats, and the pages that are read beside them."""
 ERROR_BODY_BYTES = 64 * 1024
@@ -83,6 +86,7 @@ class OpenAiClients:
                 socket_path=via.socket_path if via is not None else None,
                 tls=self._trust() if endpoint.is_tls else None,
                 max_connections=MAX_CONNECTIONS,
+                monotonic_s=self._monotonic_s,
             ),
             trust_env=False,
             follow_redirects=False,
@@ -208,15 +212,15 @@ class OpenAiClient:
         return text.replace(self._api_key, "(the key)") if self._api_key else text
 
     async def _events(self, response: httpx.Response, asked: str) -> AsyncGenerator[ChatEvent, None]:
-        parser, decoder = SseParser(), ChunkDecoder(asked, self._failure)
+        parser, decoder, line = SseParser(), ChunkDecoder(asked, self._failure), line_of(response)
         cause, kind = ENDED_EARLY, "ended_early"
-        async with reading(response) as body:
-            while True:
+        try:
+            while not decoder.is_over:
                 limit_s = self._stall_timeout_s if decoder.has_token else self._first_token_timeout_s
                 try:
                     with mapped(self._node):
                         async with asyncio.timeout(limit_s):
-                            chunk = await anext(body.chunks, b"")
+                            pieces = await line.read()
                 except TimeoutError:
                     cause, kind = f"The answer was cut off: nothing came for {limit_s:g} s", "stalled"
                     break
@@ -224,19 +228,28 @@ class OpenAiClient:
                     cause = f"The answer was cut off: {lower_first(error.message)}"
                     kind = "lost"
                     break
-                if not chunk:
+                if not pieces:
                     break
-                now_s = self._monotonic_s()
-                events = [event for item in parser.feed(chunk) for event in decoder.feed(item, now_s)]
-                is_over = decoder.is_over
-                body.end_timeout_s = END_TIMEOUT_S if is_over else 0.0
-                for event in events:
-                    yield self._without_key(event) if isinstance(event, CutOff) else event
-                if is_over:
-                    break
+                next_s = self._monotonic_s() + PACE_S
+                for came_s, piece in pieces:
+                    for item in parser.feed(piece):
+                        for event in decoder.feed(item, came_s):
+                            yield self._without_key(event) if isinstance(event, CutOff) else event
+                if not decoder.is_over:
+                    await asyncio.sleep(next_s - self._monotonic_s())
             last = decoder.end(self._monotonic_s(), cause, kind)
             if last is not None:
                 yield last
+        finally:
+            if decoder.is_over:
+                await self._end(line)
+
+    async def _end(self, line: Line) -> None:
+        """Let the server end its answer itself."""
+        with suppress(TimeoutError, httpx.HTTPError):
+            async with asyncio.timeout(END_TIMEOUT_S):
+                while await line.read():
+                    pass
 
     async def _body(self, response: httpx.Response, max_bytes: int, *, timeout_s: float) -> bytes:
         kept = bytearray()

@@ -6,8 +6,10 @@ import asyncio
 import inspect
 import json
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import aclosing
+from itertools import pairwise
 from pathlib import Path
 
 import httpx
@@ -220,6 +222,44 @@ async def test_pieces_cut_anywhere_read_the_same() -> None:
         events = await ask(client_of(server.port))
     assert text_of(events) == "Hello"
     assert isinstance(events[-1], Finished)
+
+
+async def test_each_piece_keeps_the_time_at_which_it_came_though_many_are_looked_at_together() -> None:
+    sent_s: list[float] = []
+
+    async def write_in_steps(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
+        for _ in range(12):
+            sent_s.append(time.monotonic())
+            writer.write(HELLO)
+            await writer.drain()
+            await asyncio.sleep(0.008)
+        writer.write(STOP + DONE)
+        await writer.drain()
+
+    async with raw_server(write_in_steps) as server:
+        came_s = [event.t_s for event in await ask(client_of(server.port)) if isinstance(event, TextDelta)]
+    assert len(came_s) == len(set(came_s)) == 12
+    assert all(came >= sent for came, sent in zip(came_s, sent_s, strict=True))
+    # Looked at together they would come in lumps: then most steps would be none.
+    assert sum(later - before > 0.002 for before, later in pairwise(came_s)) >= 8
+
+
+async def test_what_came_before_a_broken_chunk_is_told_before_the_break() -> None:
+    framed = b"%x\r\n%s\r\n" % (len(HELLO), HELLO)
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+    async def write_and_break(writer: asyncio.StreamWriter) -> None:
+        for piece in (head, framed, framed, b"no size\r\n"):
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0.004)
+        await asyncio.sleep(5)
+
+    async with raw_server(write_and_break) as server:
+        events = await ask(client_of(server.port))
+    assert text_of(events) == "HelloHello"
+    assert isinstance(events[-1], CutOff)
 
 
 async def test_silence_in_the_middle_is_cut_off_after_the_stall_limit_and_the_server_is_let_go() -> None:

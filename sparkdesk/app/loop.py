@@ -12,6 +12,7 @@ import gc
 import signal
 import socket
 import sys
+from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from contextvars import Context
 from typing import Any
@@ -24,7 +25,9 @@ from ui.collector import collecting_here
 
 END_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LAST_TASKS_TIMEOUT_S = 5.0
-LAST_TURNS = 20
+ROUNDS = 3
+"""Of calls that ask for others to be called at once, in one turn of Qt's loop: between two turns the window paints."""
+LAST_TURNS = 20 * ROUNDS
 """Closing a connection takes a few turns of the loop: of the SSH library, of asyncio, and of those who are told."""
 
 
@@ -63,6 +66,38 @@ class _Waits(QObject):
         """Run none of them."""
         for handle in tuple(self._handles.values()):
             self.drop(handle)
+
+
+class _Ready(QObject):
+    """Calls that are due at once, in their order. One timer of Qt's stands for all of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._handles: deque[asyncio.Handle] = deque()
+        self._timer = 0
+
+    def add(self, handle: asyncio.Handle) -> None:
+        """Run it in the next turn of Qt's loop."""
+        self._handles.append(handle)
+        if not self._timer:
+            self._timer = self.startTimer(0)
+
+    def timerEvent(self, event: QTimerEvent) -> None:
+        self.killTimer(event.timerId())
+        self._timer = -1
+        try:
+            # What these call at once runs in the same turn, a few times over: a read wakes a task, which wakes another.
+            for _ in range(ROUNDS):
+                for _ in range(len(self._handles)):
+                    handle = self._handles.popleft()
+                    if not handle.cancelled():
+                        handle._run()
+        finally:
+            self._timer = self.startTimer(0) if self._handles else 0
+
+    def clear(self) -> None:
+        """Run none of them."""
+        self._handles.clear()
 
 
 class _Reader(QObject):
@@ -106,11 +141,14 @@ class Loop(qasync.QEventLoop):  # type: ignore[misc]  # qasync is not annotated
     qasync keeps a cancelled call and its timer until it would have been due. Every token of an answer is waited for
     with a limit of a minute: at 200 a second 12,000 timers would stand at any time. And it makes a notifier anew each
     time a connection reads on, which is with every token too, and with each of them PySide loses count of None.
+    And it makes a timer for each call that is due at once, of which a token took five.
     """
 
     def __init__(self, app: QApplication) -> None:
         self.waits = _Waits()
         """What is due later."""
+        self.soon = _Ready()
+        """What is due at once."""
         self._readers: dict[int, _Reader] = {}
         """By number. They stay: the next connection gets the number of one that was closed."""
         super().__init__(app)
@@ -125,6 +163,12 @@ class Loop(qasync.QEventLoop):  # type: ignore[misc]  # qasync is not annotated
         later = asyncio.TimerHandle(self.time() + delay, callback, args, self, context)
         self.waits.add(later, delay)
         return later
+
+    def call_soon(self, callback: Callable[..., object], *args: Any, context: Context | None = None) -> asyncio.Handle:
+        """As asyncio's."""
+        handle = asyncio.Handle(callback, args, self, context)
+        self.soon.add(handle)
+        return handle
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
         """asyncio's own hook: called by the handle."""
@@ -145,6 +189,7 @@ class Loop(qasync.QEventLoop):  # type: ignore[misc]  # qasync is not annotated
     def close(self) -> None:
         """As asyncio's."""
         self.waits.clear()
+        self.soon.clear()
         for reader in self._readers.values():
             reader.end()
         super().close()

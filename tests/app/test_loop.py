@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 
+from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
 from sparkdesk.app.loop import Loop, run_in_loop
@@ -41,6 +42,46 @@ def test_calls_come_in_their_order_and_a_cancelled_one_never(app: QApplication) 
             await asyncio.sleep(0.005)
         late.cancel()
         assert came == ["limit", "soon", "late"]
+        return 0
+
+    assert run_in_loop(app, main) == 0
+
+
+def test_calls_that_are_due_at_once_keep_their_order_and_leave_qt_its_turns(app: QApplication) -> None:
+    async def main() -> int:
+        loop, came = asyncio.get_running_loop(), list[str]()
+
+        def again() -> None:
+            came.append("again")
+            if "painted" not in came:
+                loop.call_soon(again)
+
+        loop.call_soon(came.append, "first")
+        never = loop.call_soon(came.append, "never")
+        loop.call_soon(came.append, "second")
+        never.cancel()
+        # Qt's own timers stand for all that it does between two turns.
+        QTimer.singleShot(0, lambda: came.append("painted"))
+        loop.call_soon(again)
+        while "painted" not in came:
+            await asyncio.sleep(0)
+        assert came[:3] == ["first", "second", "again"]
+        assert "never" not in came
+        return 0
+
+    assert run_in_loop(app, main) == 0
+
+
+def test_a_call_that_is_due_at_once_and_raises_keeps_the_next_from_nothing(app: QApplication) -> None:
+    async def main() -> int:
+        loop, came = asyncio.get_running_loop(), list[str]()
+        loop.set_exception_handler(lambda _loop, context: came.append(str(context["exception"])))
+        loop.call_soon(int, "no number")
+        loop.call_soon(came.append, "next")
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert came[-1] == "next"
+        assert "invalid literal" in came[0]
         return 0
 
     assert run_in_loop(app, main) == 0

@@ -7,6 +7,7 @@ from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 
 import pytest
+from PySide6.QtCore import QEvent, QObject
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QWidget
 
@@ -34,6 +35,18 @@ class LineWidget(RowWidget):
     def grow(self, by: int) -> None:
         self.extra += by
         self.height_changed.emit()
+
+
+class PaintCount(QObject):
+    """How often a widget was painted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        self.count += event.type() is QEvent.Type.Paint
+        return False
 
 
 class Made:
@@ -165,3 +178,19 @@ def test_another_width_keeps_the_end_in_sight(made: Made) -> None:
     QTest.qWait(5)
     bar = made.column.verticalScrollBar()
     assert bar.value() == bar.maximum()
+
+
+def test_what_stands_above_is_moved_and_not_painted_again_when_the_newest_grows(made: Made) -> None:
+    made.show(*"abcdefgh")
+    column = made.column
+    last, above = (column.widget_of(Line(name)) for name in "hf")
+    assert isinstance(last, LineWidget)
+    assert above is not None
+    QTest.qWait(20)
+    watch = PaintCount()
+    above.installEventFilter(watch)
+    for _ in range(5):
+        last.grow(7)
+        QTest.qWait(20)
+    assert column.verticalScrollBar().value() == column.verticalScrollBar().maximum()
+    assert watch.count == 0

@@ -14,8 +14,11 @@ from itertools import accumulate
 from typing import Final
 
 from PySide6.QtCore import QRect, Qt, QTimer, Signal
-from PySide6.QtGui import QResizeEvent, QShowEvent
+from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QFrame, QScrollArea, QWidget
+
+from ui import theme
+from ui.theme import color
 
 MAX_TEXT_PX: Final = 760
 SIDE_PX: Final = 20
@@ -24,7 +27,9 @@ _NARROW_PX: Final = 520
 _BAR_PX: Final = 14
 _TOP_PX: Final = 16
 _NEAR: Final = 1.0
-"""Rows within this many screens of the view are made; those beyond three times as many are dropped."""
+"""Rows within this many screens of the view are made."""
+_KEPT: Final = 3 * _NEAR
+"""Those beyond so many are dropped."""
 _BOTTOM_SLACK_PX: Final = 24
 _GROWTH_S: Final = 0.002
 """No further row is made after so long where rows came below others; the next ones are made in the loop's next turn."""
@@ -61,6 +66,19 @@ class _Slot:
         return before != self.height
 
 
+class _Page(QWidget):
+    """What the rows lie on. It fills itself whole, so that Qt moves what was painted instead of painting it anew."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+        self.setAttribute(Qt.WidgetAttribute.WA_StaticContents)
+        theme.notifier.changed.connect(self.update)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        QPainter(self).fillRect(event.rect(), color("window"))
+
+
 Make = Callable[[Hashable, QWidget], RowWidget]
 
 
@@ -88,14 +106,15 @@ class LazyColumn(QScrollArea):
         self._slots: list[_Slot] = []
         self._made: dict[_Slot, None] = {}
         """Those that have a widget: a long column has few, and what a token costs must not grow with the others."""
+        self._kept: tuple[int, int] | None = None
+        """The rows that may have a widget, first and one after the last; None where that is not known."""
         self._tops: list[int] = [0]
-        self._page = QWidget()
+        self._page = _Page()
         self._is_placing = False
         self._is_following = True
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self._page.setProperty("tone", "page")
         self.setWidget(self._page)
         self.verticalScrollBar().valueChanged.connect(self._on_scrolled)
         self._later = QTimer(self)
@@ -117,11 +136,14 @@ class LazyColumn(QScrollArea):
 
     def widgets(self) -> list[RowWidget]:
         """The widgets that exist, from the top."""
-        return [slot.widget for slot in self._slots if slot.widget is not None]
+        return [slot.widget for slot in self._near_slots() if slot.widget is not None]
 
     def made(self) -> list[tuple[RowWidget, Hashable]]:
         """The widgets that exist with their rows, from the top."""
-        return [(slot.widget, slot.row) for slot in self._slots if slot.widget is not None]
+        return [(slot.widget, slot.row) for slot in self._near_slots() if slot.widget is not None]
+
+    def _near_slots(self) -> list[_Slot]:
+        return self._slots if self._kept is None else self._slots[slice(*self._kept)]
 
     def page(self) -> QWidget:
         """What the rows lie on."""
@@ -176,6 +198,7 @@ class LazyColumn(QScrollArea):
         for slot in old[head : len(old) - tail]:
             self._drop(slot)
         anchor = self._anchor()
+        self._kept = None
         self._slots = [*old[:head], *new, *old[len(old) - tail :]]
         self._place(anchor, _GROWTH_S if head else math.inf)
 
@@ -254,11 +277,12 @@ class LazyColumn(QScrollArea):
         if not self.isVisible():
             return False
         first, end = self._span(_NEAR)
-        low, high = self._span(3 * _NEAR)
+        low, high = self._span(_KEPT)
         width, is_off, has_filled = self.text_width(), False, False
         kept = set(self._slots[low:high])
         for slot in [slot for slot in self._made if slot not in kept]:
             self._drop(slot)
+        self._kept = (low, high)
         for slot in self._slots[first:end]:
             if slot.widget is None:
                 if (has_filled or self._more.isActive()) and time.perf_counter() > end_s:
@@ -294,7 +318,8 @@ class LazyColumn(QScrollArea):
 
     def _move_widgets(self) -> None:
         left, width = self._left(), self.text_width()
-        for slot, top in zip(self._slots, self._tops, strict=False):
+        first, end = self._kept or (0, len(self._slots))
+        for slot, top in zip(self._slots[first:end], self._tops[first:end], strict=True):
             widget = slot.widget
             if widget is not None:
                 place = QRect(left, top, width, slot.height)

@@ -8,6 +8,7 @@ view-model, blocks or calls `.exec()`.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Generic, ParamSpec, TypeVar
@@ -76,9 +77,16 @@ class StreamPump(QObject, Generic[T]):
     def _flush(self) -> None:
         items = self._reader.drain(MOST_AT_ONCE)
         if items:
+            # The rest begins with the slot, not after it: what comes in steady steps must not fall behind.
+            self._rest.start(self._interval_ms)
+            begun_s = time.perf_counter()
             self._slot(items)
-            # What is left is taken in pieces, so that the window stays alive over 50,000 lines of a log.
-            self._rest.start(0 if self._reader.waits else self._interval_ms)
+            took_ms = (time.perf_counter() - begun_s) * 1000
+            if self._reader.waits:
+                # What is left is taken in pieces, so that the window stays alive over 50,000 lines of a log.
+                self._rest.start(0)
+            elif took_ms > self._interval_ms / 2 and self._rest.isActive():
+                self._rest.start(self._interval_ms // 2)
 
     def close(self) -> None:
         """Stop reading; what waits is dropped."""

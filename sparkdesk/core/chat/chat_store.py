@@ -5,7 +5,7 @@ The one rule: turns and settings are JSON here, as bytes; what is in them `sessi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -80,6 +80,10 @@ class ChatStore(Protocol):
 
     async def save_attachment(self, session_id: str, digest: str, data: bytes) -> None:
         """Keep the bytes of an image that a chat's messages name by their SHA-256."""
+        ...
+
+    async def drop_attachments(self, session_id: str, digests: Collection[str]) -> None:
+        """Keep these images of a chat no longer; another chat's with the same bytes stay."""
         ...
 
     async def attachment(self, digest: str) -> bytes | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -314,6 +314,16 @@ class SqliteStore:
                 "INSERT OR IGNORE INTO attachments SELECT number, ?, ? FROM sessions WHERE id = ?",
                 (digest, data, session_id),
             )
+
+        await self._database.write(change)
+
+    async def drop_attachments(self, session_id: str, digests: Collection[str]) -> None:
+        """Delete images of a chat."""
+
+        def change(db: sqlite3.Connection) -> None:
+            number = _number_of(db, session_id)
+            rows = [(digest, number) for digest in digests]
+            db.executemany("DELETE FROM attachments WHERE digest = ? AND session_number = ?", rows)
 
         await self._database.write(change)
 

@@ -15,7 +15,7 @@ from typing import Any
 from sparkdesk.core.chat.continuation import ContinueWay, begin_again, can_continue, continue_way, end_unchanged
 from sparkdesk.core.chat.event import ChatEvent
 from sparkdesk.core.chat.message import NO_IMAGES, Attachment, Message, Role
-from sparkdesk.core.chat.session import ChatSettings, Turn, TurnState, given_title, question, title_of
+from sparkdesk.core.chat.session import ChatSettings, Turn, TurnState, given_title, image_digests, question, title_of
 from sparkdesk.core.chat.session_json import MAX_QUEUED, settings_to_json, turn_to_json
 from sparkdesk.core.chat.timing import AnswerTiming
 from sparkdesk.core.chat.tree import TurnTree
@@ -24,7 +24,7 @@ from sparkdesk.core.feed import Latest, Stream
 from sparkdesk.core.plain_text import lower_first
 from sparkdesk.core.ports import Store
 from sparkdesk.services.chat.endpoint import ChatEndpoint
-from sparkdesk.services.chat.exchange import Exchange, Question
+from sparkdesk.services.chat.exchange import Exchange, Question, read_turns
 from sparkdesk.services.chat.fitting import ContextFitter, WholeConversation
 from sparkdesk.services.chat.piece_log import slow_store
 from sparkdesk.services.clock import Clock
@@ -251,7 +251,7 @@ class Conversation:
         waiting = list(self.queued.value)
         dropped = waiting.pop(index)
         self._set_queued(tuple(waiting))
-        self._tasks.start(self._keep_settings)
+        self._tasks.start(self._keep_dropped, frozenset(digest for digest, data in dropped.images.items() if data))
         return dropped
 
     async def send_queued(self, index: int = 0) -> None:
@@ -280,6 +280,20 @@ class Conversation:
             raise EndpointError("Too many questions wait already", remedy="Wait, or take one out of the line.")
         self._images.update(queued.images)
         self._set_queued((*self.queued.value, queued))
+        await self._keep_settings()
+
+    async def _keep_dropped(self, digests: frozenset[str]) -> None:
+        """Keep the line without a question, and no longer its images: whoever took it out has their bytes."""
+        if digests:
+            await read_turns(self._tree.all)
+            waiting = (question(each.text, each.attachments) for each in self.queued.value)
+            unused = digests - image_digests((*(turn.message for turn in self._tree.all), *waiting))
+            for digest in unused:
+                self._images.pop(digest, None)
+            try:
+                await self._store.drop_attachments(self.id, unused)
+            except StoreError as error:
+                self._tell_unkept(error)
         await self._keep_settings()
 
     def _hold(self) -> None:

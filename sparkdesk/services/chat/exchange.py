@@ -145,7 +145,7 @@ class Exchange:
     async def _request(self, client: EndpointClient, fitter: ContextFitter, tell: Callable[[str], None]) -> ChatRequest:
         question, target = self._question, self._question.target
         begun = self.answer.base.text if question.is_continuing else ""
-        await _read(question.turns)
+        await read_turns(question.turns)
         fitted = await fitter.fit(
             FitQuestion(question.session_id, question.turns, question.settings, target, client, tell, begun)
         )
@@ -180,7 +180,7 @@ class Exchange:
         return found
 
 
-async def _read(turns: tuple[Turn, ...]) -> None:
+async def read_turns(turns: tuple[Turn, ...]) -> None:
     """Look at each turn once, in slices: one that was stored is parsed at the first look, and 10,000 take a second."""
     for start in range(0, len(turns), READ_SLICE):
         for turn in turns[start : start + READ_SLICE]:

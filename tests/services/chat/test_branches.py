@@ -208,6 +208,24 @@ async def test_an_image_goes_to_the_server_also_after_a_restart(desk: Desk) -> N
     assert sent == [{"type": "image_url", "image_url": {"url": "data:image/png;base64,YWJj"}}] * 2
 
 
+async def test_the_image_of_a_question_that_is_taken_out_of_the_line_is_kept_no_longer(desk: Desk) -> None:
+    other = replace(CAT, digest="d2")
+    async with raw_server(stream(words("a cat"), is_held=True)) as server:
+        conversation = desk.chats.new(target(server.port))
+        await conversation.ask("What is it?", (CAT,), {"d1": b"abc"})
+        await conversation.ask("And this?", (CAT, other), {"d1": b"abc", "d2": b"xyz"})
+        assert await desk.store.attachment("d2") == b"xyz", "what waits outlives the program"
+        taken = conversation.drop_queued(0)
+        async with asyncio.timeout(5):
+            while await desk.store.attachment("d2") is not None:
+                await asyncio.sleep(0.01)
+        assert await desk.store.attachment("d1") == b"abc", "the first question has it"
+        await conversation.ask(taken.text, taken.attachments, taken.images)
+        assert await desk.store.attachment("d2") == b"xyz"
+        conversation.stop()
+        await done(conversation)
+
+
 class NewestOnly(WholeConversation):
     """Sends the question alone, and says what it does."""
 

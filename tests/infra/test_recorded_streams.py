@@ -98,7 +98,7 @@ def is_end(event: ChatEvent) -> bool:
 
 
 def test_all_recordings_are_there() -> None:
-    assert len(STREAMS) == 63
+    assert len(STREAMS) == 64
     assert {path.parent.name for path in STREAMS} >= {"llamacpp_smollm2", "llamacpp_tiny", "vllm_cpu"}
 
 

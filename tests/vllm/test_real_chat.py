@@ -37,7 +37,7 @@ from sparkdesk.infra.openai_api import OpenAiClient, OpenAiClients
 from sparkdesk.services.chat.context.limits import ServerLimits
 from sparkdesk.services.chat.context.token_count import TokenCounter
 from sparkdesk.services.chat.endpoint import ChatEndpoint
-from tests.vllm.server import Server, planned_words, serving
+from tests.vllm.server import Server
 from tests.vllm.test_real_vllm import engine_of
 
 SHORT = Sampling(temperature=0.0, max_tokens=6, seed=3)
@@ -171,27 +171,11 @@ async def test_it_tells_its_limit_and_its_name(server: Server, client: OpenAiCli
     assert (found.context_tokens, found.engine) == (1024, "vllm")
 
 
-async def test_tokens_out_of_its_cache_are_told_where_it_was_started_to_tell_them(
-    python: str, model: Path, tmp_path: Path
-) -> None:
-    words = [*planned_words(prefix_caching=True, build="eager"), "--enable-prompt-tokens-details"]
-    with serving(python, model, tmp_path / "log", words) as server:
-        client = OpenAiClients().open(endpoint(server), None)
-        for expected in (0, 384):
-            found = await events(client, said(Role.USER, "the same words, twice. " * 20))
-            (usage,) = (event for event in found if isinstance(event, Usage))
-            assert (usage.cached_tokens or 0) == expected, "a block of its cache holds 128 tokens here"
-        engine = engine_of(server)
-        endless = Sampling(max_tokens=900, is_endless=True)
-        async with aclosing(client.chat(ChatRequest("tiny", (HI,), endless))) as stream:
-            last: ChatEvent | None = None
-            async for event in stream:
-                if isinstance(event, TextDelta) and last is None:
-                    os.kill(engine, signal.SIGKILL)
-                last = event
-        assert isinstance(last, CutOff), "its engine died in the middle of the answer"
-        assert last.kind in ("engine_dead", "lost", "ended_early")
-        await client.close()
+async def test_tokens_out_of_its_cache_are_told_because_our_plan_asks_for_it(client: OpenAiClient) -> None:
+    for expected in (0, 384):
+        found = await events(client, said(Role.USER, "the same words, twice. " * 20))
+        (usage,) = (event for event in found if isinstance(event, Usage))
+        assert (usage.cached_tokens or 0) == expected, "a block of its cache holds 128 tokens here"
 
 
 def test_what_we_recorded_of_it_is_still_what_it_sends(server: Server) -> None:
@@ -202,6 +186,19 @@ def test_what_we_recorded_of_it_is_still_what_it_sends(server: Server) -> None:
     recorded = Path(__file__).parents[1] / "data" / "captures" / "vllm_cpu" / "chat_stream_logprobs.sse"
     shapes = [{_shape(line) for line in data.decode().splitlines() if line} for data in (raw, recorded.read_bytes())]
     assert shapes[0] <= shapes[1] | {"data: [DONE]"}
+
+
+async def test_the_death_of_its_engine_amid_an_answer_is_a_cut(server: Server, client: OpenAiClient) -> None:
+    """The last of this file: the server ends by it."""
+    endless = ChatRequest("tiny", (HI,), Sampling(max_tokens=900, is_endless=True))
+    last: ChatEvent | None = None
+    async with aclosing(client.chat(endless)) as stream:
+        async for event in stream:
+            if isinstance(event, TextDelta) and last is None:
+                os.kill(engine_of(server), signal.SIGKILL)
+            last = event
+    assert isinstance(last, CutOff)
+    assert last.kind in ("engine_dead", "lost", "ended_early")
 
 
 def _shape(line: str) -> str:

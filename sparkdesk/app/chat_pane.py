@@ -14,7 +14,7 @@ from sparkdesk.app.chat_files import ChatFiles
 from sparkdesk.app.chat_targets import ChatTargets
 from sparkdesk.core.chat.message import FilePart
 from sparkdesk.core.chat.window.overflow import OVERFLOW_KIND, Server
-from sparkdesk.core.errors import SparkDeskError
+from sparkdesk.core.errors import SettingsError, SparkDeskError
 from sparkdesk.core.jobs.evidence import CAUTION, QUESTION, FailedJob, evidence_of
 from sparkdesk.core.jobs.fix import Fix
 from sparkdesk.core.jobs.record import JobState, JobStatus, LogLine
@@ -30,6 +30,7 @@ from ui.chat.compose.picture import make_picture
 from ui.chat.model import ChatModel
 from ui.chat.panel.model import PanelModel
 from ui.chat.view import ChatPage
+from ui.text import one_line
 
 if TYPE_CHECKING:
     from sparkdesk.app.desktop import Desktop
@@ -176,15 +177,34 @@ class ChatPane:
         self._desktop.bridge.start(self._read_preset, name)
 
     async def _read_preset(self, name: str) -> None:
-        prompt = await self._chat.presets.read(name)
-        await self._list_presets()
+        try:
+            prompt = await self._chat.presets.read(name)
+            await self._list_presets()
+        except SettingsError as error:
+            self._say(error.sentence(), is_warning=True)
+            return
         if self.page is not None:
             self.page.model.change_settings({"system_prompt": prompt})
 
     def _remember(self, text: str) -> None:
         conversation = self.page.model.conversation if self.page is not None else None
         if conversation is not None:
-            self._desktop.bridge.start(self._chat.memory.remember, conversation.settings.value.folder, text)
+            self._desktop.bridge.start(self._add_to_memory, conversation.settings.value.folder, text)
+
+    async def _add_to_memory(self, folder: str, text: str) -> None:
+        try:
+            await self._chat.memory.remember(folder, text)
+        except SettingsError as error:
+            self._say(error.sentence(), is_warning=True)
+            return
+        self._say(f"Added to the memory of “{one_line(folder, 60)}”")
+        if self.page is not None:
+            self.page.settings.memory.look()
+
+    def _say(self, words: str, *, is_warning: bool = False) -> None:
+        """Where the command was typed."""
+        if self.page is not None:
+            self.page.composer.say(words, is_warning=is_warning)
 
     # Explain this failure ----------------------------------------------------------------------------------------
 

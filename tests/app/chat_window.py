@@ -28,7 +28,9 @@ async def open_chat(desktop: Desktop) -> ChatPage:
     desktop.window.show_page("chat")
     page = desktop.pages.chat_page
     assert page is not None
-    await until(page.isVisible, "the chat page")
+    desktop.window.activateWindow()
+    await until(lambda: page.isVisible() and desktop.window.isActiveWindow(), "the chat page")
+    page.composer.setFocus()
     return page
 
 

@@ -12,6 +12,7 @@ from sparkdesk.core.chat.event import TokenChoice
 from sparkdesk.core.chat.markdown_block import Block, MarkdownSplitter
 from sparkdesk.core.chat.message import Attachment, Role
 from sparkdesk.core.chat.session import Turn, TurnState
+from sparkdesk.core.jobs.evidence import CAUTION
 
 NO_TIME_S = float("nan")
 
@@ -218,6 +219,12 @@ def rows_of(turn: Turn, index: int, *, is_last: bool, look: Look = PLAIN) -> lis
         rows.append(NoteRow(index, f"The model asked for {', '.join(calls)}; this chat has no tools, so nothing ran."))
     rows.extend(_ending(turn, index, is_last=is_last, look=look))
     return rows
+
+
+def caution_rows(turn: Turn, index: int) -> list[Row]:
+    """What stands above an answer that is nobody's finding, while it is written and ever after."""
+    is_opinion = turn.message.role is Role.ASSISTANT and CAUTION in turn.note
+    return [NoteRow(index, f"{CAUTION}. Our own reading of it stands in the file above.")] if is_opinion else []
 
 
 def sent_rows(sent: SentContext | None, index: int) -> list[Row]:

@@ -204,6 +204,7 @@ class ChatPage(QWidget):
         self.stack.addWidget(comparison)
         comparison.launch_asked.connect(self.launch_asked)
         comparison.model.columns_changed.connect(self._show_head)
+        comparison.model.state_changed.connect(self._show_head)
         comparison.model.answers_changed.connect(self._show_all)
 
     @property

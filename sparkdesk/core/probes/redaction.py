@@ -11,7 +11,8 @@ from collections.abc import Iterable
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?i)\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"), "(id)"),
     (re.compile(r"(?i)\b(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}\b"), "(mac)"),
-    (re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}(?:/\d{1,2})?\b"), "(address)"),
+    # No octet begins with a nought and another digit: 0.00.351.123 is a time of llama.cpp's log.
+    (re.compile(r"\b(?:(?:0|[1-9]\d{0,2})\.){3}(?:0|[1-9]\d{0,2})(?:/\d{1,2})?\b"), "(address)"),
     # At least two groups and a double colon, or six groups: not a time, not a PCI address like 000f:01:00.0.
     (re.compile(r"(?i)(?<![\w:.])(?:[0-9a-f]{1,4}:){1,7}:(?:[0-9a-f]{1,4}:?){0,7}(?:%\w+)?(?![\w:])"), "(address)"),
     (re.compile(r"(?i)(?<![\w:.])(?:[0-9a-f]{1,4}:){5,7}[0-9a-f]{1,4}(?:%\w+)?(?![\w:])"), "(address)"),

@@ -79,7 +79,7 @@ class MemorySection(Section):
         self.head.toggled.connect(self._on_fold)
         self.switch.clicked.connect(self._on_switch)
         self.editor.kept.connect(self.keep)
-        self.editor.entered.connect(self._look)
+        self.editor.entered.connect(self.look)
         self.editor.textChanged.connect(self._show_said)
         self.open_file.clicked.connect(self._open)
         self.keep_mine.clicked.connect(self._keep_mine)
@@ -92,7 +92,7 @@ class MemorySection(Section):
         model.memory_conflict.connect(self._on_conflict)
         model.place_found.connect(self.file_asked)
         model.failed.connect(self._on_failed)
-        self._look()
+        self.look()
         self._show()
 
     def show_project(self, folder: str, *, has_memory: bool) -> None:
@@ -104,7 +104,7 @@ class MemorySection(Section):
             self.editor.clear()
             self.editor.blockSignals(False)
             self._say("")
-            self._look()
+            self.look()
         self._has_memory = has_memory
         self._show()
 
@@ -112,7 +112,7 @@ class MemorySection(Section):
         super().changeEvent(event)
         # Back from another program, which may have been an editor.
         if event.type() == QEvent.Type.ActivationChange and self.isActiveWindow() and self.head.isChecked():
-            self._look()
+            self.look()
 
     def is_changed(self) -> bool:
         """Whether what is shown is not what was read."""
@@ -121,14 +121,15 @@ class MemorySection(Section):
     def _on_fold(self, is_open: bool) -> None:
         self.inner.setVisible(is_open)
         if is_open:
-            self._look()
+            self.look()
 
     def _on_switch(self, is_on: bool) -> None:
         self._has_memory = is_on
         self._show()
         self.switched.emit(is_on)
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """Read the file again: somebody else may have changed it."""
         if self._model is not None and self._folder and not self.is_changed():
             self._model.read_memory(self._folder)
 

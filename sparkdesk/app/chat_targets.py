@@ -18,7 +18,7 @@ from sparkdesk.core.jobs.reading import KV_CAPACITY_TOKENS, KV_USED, REQUESTS_RU
 from sparkdesk.core.jobs.record import JobState, JobStatus
 from sparkdesk.core.models.catalogue import find_model
 from sparkdesk.core.planning.workload import Workload
-from sparkdesk.services.chat.answer_energy import answer_energy_j
+from sparkdesk.services.chat.answering.energy import answer_energy_j
 from sparkdesk.services.chat.endpoint import ChatEndpoint
 from sparkdesk.services.chat.found_link import offer_found
 

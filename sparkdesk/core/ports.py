@@ -10,9 +10,9 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from sparkdesk.core.chat.chat_store import ChatStore
 from sparkdesk.core.chat.event import ChatEvent
 from sparkdesk.core.chat.message import Attachment, ChatRequest
+from sparkdesk.core.chat.store.chat_store import ChatStore
 from sparkdesk.core.cluster.node import ClusterRecord, JumpHost, NodeRecord
 from sparkdesk.core.command import Command, Outcome
 from sparkdesk.core.jobs.endpoint import Endpoint

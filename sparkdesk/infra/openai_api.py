@@ -20,11 +20,11 @@ from typing import Any, Final
 import httpx
 
 from sparkdesk.core.chat.event import ChatEvent, CutOff
-from sparkdesk.core.chat.failure import FailureReader, HttpAnswer, explain
 from sparkdesk.core.chat.message import ChatRequest
-from sparkdesk.core.chat.openai_event import ENDED_EARLY, ChunkDecoder
-from sparkdesk.core.chat.openai_request import to_body
-from sparkdesk.core.chat.sse import SseParser
+from sparkdesk.core.chat.request.openai_request import to_body
+from sparkdesk.core.chat.server.failure import FailureReader, HttpAnswer, explain
+from sparkdesk.core.chat.stream.openai_event import ENDED_EARLY, ChunkDecoder
+from sparkdesk.core.chat.stream.sse import SseParser
 from sparkdesk.core.errors import EndpointError
 from sparkdesk.core.jobs.backend import EndpointFailure
 from sparkdesk.core.jobs.endpoint import Endpoint

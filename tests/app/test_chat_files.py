@@ -25,9 +25,9 @@ from tests.app.desk import play, until
 from tests.app.picture import take_pictures
 from tests.app.program import require_engine
 from tests.servers.llamacpp import LlamaServer, llama_server
-from ui.chat.code_row import CodeBlock
 from ui.chat.sessions.ask import AskRemove
 from ui.chat.view import ChatPage
+from ui.chat.words.code_row import CodeBlock
 from ui.widgets.button import Button
 
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", "does not support")

@@ -20,8 +20,8 @@ from PySide6.QtWidgets import QApplication
 from sparkdesk.core.chat.event import Usage
 from sparkdesk.core.chat.message import Message, Role, TextPart
 from sparkdesk.core.chat.session import ChatSettings, Turn
-from sparkdesk.core.chat.session_json import settings_to_json, turn_to_json
-from sparkdesk.core.chat.timing import AnswerTiming
+from sparkdesk.core.chat.store.session_json import settings_to_json, turn_to_json
+from sparkdesk.core.chat.stream.timing import AnswerTiming
 from sparkdesk.core.feed import Latest
 from sparkdesk.infra.store import SqliteStore
 from sparkdesk.services.chat.conversations import Conversations
@@ -31,8 +31,8 @@ from tests.bench.figure import Figure
 from tests.ui.picture import host_page
 from ui.bridge import Bridge
 from ui.chat.model import ChatModel
-from ui.chat.text_row import AnswerText
 from ui.chat.view import ChatPage
+from ui.chat.words.text_row import AnswerText
 from ui.style import install_style
 
 NAMES = ("chat.open_10k", "chat.open_10k_widgets", "chat.open_10k_memory")

@@ -20,12 +20,12 @@ from sparkdesk.core.chat.markdown_block import BlockKind
 from sparkdesk.core.chat.message import Message, Role
 from sparkdesk.core.chat.session import Turn, TurnState
 from tests.bench.figure import Figure
-from ui.chat.code_row import CodeBlock
 from ui.chat.column import LazyColumn, RowWidget
 from ui.chat.live import LiveAnswer
 from ui.chat.row import BlockRow, TailRow
-from ui.chat.text_row import AnswerText, OpenText, RuleLine
 from ui.chat.transcript import estimate, is_large_table
+from ui.chat.words.code_row import CodeBlock
+from ui.chat.words.text_row import AnswerText, OpenText, RuleLine
 from ui.style import install_style
 
 NAMES = (

@@ -19,8 +19,8 @@ from pathlib import Path
 
 from sparkdesk.core.chat.message import Message, Role, TextPart
 from sparkdesk.core.chat.session import ChatSettings, Turn
-from sparkdesk.core.chat.session_json import settings_to_json, turn_to_json
-from sparkdesk.core.chat.timing import AnswerTiming
+from sparkdesk.core.chat.store.session_json import settings_to_json, turn_to_json
+from sparkdesk.core.chat.stream.timing import AnswerTiming
 from sparkdesk.infra.store import SqliteStore
 from sparkdesk.services.chat.conversations import Conversations
 from sparkdesk.services.clock import SystemClock

@@ -22,15 +22,15 @@ import numpy
 from PySide6.QtCore import QEvent, QObject, QTimer
 from PySide6.QtWidgets import QApplication
 
-from sparkdesk.core.chat.openai_event import ChunkDecoder
-from sparkdesk.core.chat.sse import SseParser
+from sparkdesk.core.chat.stream.openai_event import ChunkDecoder
+from sparkdesk.core.chat.stream.sse import SseParser
 from tests.bench.bench_heartbeat import Heartbeat, loop_of_qt
 from tests.bench.figure import Figure
 from tests.servers.raw_http import raw_server
 from tests.servers.stamped_server import TOKENS, stamped_server
 from tests.servers.token_server import PIECE, chunk_of, token_server
 from tests.ui.chat_desk import ChatDesk, endpoint_at
-from ui.chat.text_row import AnswerText, OpenText
+from ui.chat.words.text_row import AnswerText, OpenText
 from ui.style import install_style
 
 NAMES = (

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sparkdesk.core.chat.chat_store import FoundMessage
 from sparkdesk.core.chat.message import FilePart, Message, ReasoningPart, Role, TextPart
 from sparkdesk.core.chat.session import ChatSettings, Turn, TurnState
-from sparkdesk.core.chat.session_json import settings_to_json, turn_to_json
+from sparkdesk.core.chat.store.chat_store import FoundMessage
+from sparkdesk.core.chat.store.session_json import settings_to_json, turn_to_json
 from sparkdesk.infra.store import SqliteStore, schema
 from sparkdesk.infra.store.chat_index import BATCH_ROWS, MAX_PER_CHAT, NO_INDEX, ChatIndex
 from sparkdesk.infra.store.database import damage_in

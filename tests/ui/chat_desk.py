@@ -26,14 +26,14 @@ from sparkdesk.services.clock import SystemClock
 from sparkdesk.services.tasks import Tasks
 from tests.ui.picture import host_page
 from ui.bridge import Bridge
-from ui.chat.code_row import CodeBlock
 from ui.chat.model import ChatModel
-from ui.chat.text_row import AnswerText, OpenText
 from ui.chat.turn.figure_row import StatsLine
 from ui.chat.turn.problem_row import Note, Problem
 from ui.chat.turn.question_row import Question
 from ui.chat.turn.sent_row import Sent
 from ui.chat.view import ChatPage
+from ui.chat.words.code_row import CodeBlock
+from ui.chat.words.text_row import AnswerText, OpenText
 from ui.collector import collecting_here
 
 WAIT_S = 60.0

@@ -9,8 +9,8 @@ from PySide6.QtTest import QTest
 
 from sparkdesk.core.chat.message import Message, Role, TextPart
 from sparkdesk.core.chat.session import ChatSettings, Turn
-from sparkdesk.core.chat.session_json import settings_to_json, turn_to_json
-from sparkdesk.core.chat.timing import AnswerTiming
+from sparkdesk.core.chat.store.session_json import settings_to_json, turn_to_json
+from sparkdesk.core.chat.stream.timing import AnswerTiming
 from tests.ui.chat_desk import ChatDesk
 from ui.chat.column import RowWidget
 

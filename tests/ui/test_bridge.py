@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QApplication
 
 from sparkdesk.core.feed import Latest, Stream, Subscription
 from ui.bridge import MOST_AT_ONCE, StreamPump, watch
-from ui.chat.markdown import lay_out
+from ui.chat.words.markdown import lay_out
 
 TABLE = "| a | b |\n|---|---|\n| 1 | 2 |\n\n> said\n\n* one\n"
 

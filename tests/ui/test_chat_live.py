@@ -14,12 +14,12 @@ from sparkdesk.core.chat.event import ReasoningDelta, TextDelta, Usage
 from sparkdesk.core.chat.markdown_block import Block, BlockKind
 from sparkdesk.core.chat.message import Message, ReasoningPart, Role, TextPart
 from sparkdesk.core.chat.session import Turn, TurnState
-from sparkdesk.core.chat.timing import AnswerTiming
+from sparkdesk.core.chat.stream.timing import AnswerTiming
 from ui.chat.live import LiveAnswer
 from ui.chat.row import BlockRow, NoteRow, ProblemRow, StatsRow, StatusRow, TailRow, ThoughtRow, rows_of
-from ui.chat.text_row import HARD_WRAP_CHARS, OpenText, hard_wrapped
 from ui.chat.transcript import is_large_table
 from ui.chat.turn.figure import details_of, figures_of
+from ui.chat.words.text_row import HARD_WRAP_CHARS, OpenText, hard_wrapped
 
 EMPTY = Turn(Message(Role.ASSISTANT, ()), state=TurnState.SENT)
 PIECES = st.lists(

@@ -14,17 +14,17 @@ from PySide6.QtWidgets import QApplication
 
 from sparkdesk.core.chat.message import Message, ReasoningPart, Role, TextPart
 from sparkdesk.core.chat.session import ChatSettings, Turn, TurnState
-from sparkdesk.core.chat.session_json import settings_to_json, turn_to_json
+from sparkdesk.core.chat.store.session_json import settings_to_json, turn_to_json
 from tests.servers.llamacpp import LlamaServer, llama_server
 from tests.servers.raw_http import answer, raw_server
 from tests.ui.chat_desk import ChatDesk, endpoint_at, play
 from tests.ui.picture import take_pictures
 from tests.ui.walk import guessing_labels
-from ui.chat.code_row import CodeBlock
-from ui.chat.text_row import OpenText
 from ui.chat.turn.figure_row import StatsLine
 from ui.chat.turn.problem_row import Problem
 from ui.chat.turn.thought_row import Thought
+from ui.chat.words.code_row import CodeBlock
+from ui.chat.words.text_row import OpenText
 
 SAMPLE = Path(__file__).resolve().parents[1] / "data" / "chat" / "sample.md"
 

@@ -18,10 +18,10 @@ from tests.ui.hostile_markdown import payloads
 from tests.ui.picture import host_page
 from tests.ui.test_chat_page import model, store_chat, user
 from tests.ui.walk import guessing_labels
-from ui.chat.link import LinkBar
-from ui.chat.markdown import SafeBrowser
 from ui.chat.row import BlockRow, rows_of
-from ui.chat.text_row import AnswerText
+from ui.chat.words.link import LinkBar
+from ui.chat.words.markdown import SafeBrowser
+from ui.chat.words.text_row import AnswerText
 
 
 @pytest.fixture

@@ -16,10 +16,8 @@ from sparkdesk.core.chat.message import Role
 from sparkdesk.core.chat.window.overflow import POLICIES
 from sparkdesk.core.chat.window.sent_memory import memory_of
 from ui import theme
-from ui.chat.code_row import CodeBlock
 from ui.chat.column import LazyColumn, RowWidget
 from ui.chat.compose.attachment_row import AttachmentRow
-from ui.chat.link import LinkBar
 from ui.chat.live import Growth
 from ui.chat.model import ChatModel
 from ui.chat.page.commands import HINT
@@ -41,7 +39,6 @@ from ui.chat.row import (
     UserRow,
 )
 from ui.chat.state.offer import CONTINUE, RETRY, Offer
-from ui.chat.text_row import AnswerText, OpenText, RuleLine
 from ui.chat.turn.choice_row import ChoiceText
 from ui.chat.turn.figure_row import StatsLine
 from ui.chat.turn.problem_row import More, Note, Problem
@@ -49,12 +46,16 @@ from ui.chat.turn.question_row import Question, QuestionEditor
 from ui.chat.turn.sent_row import Sent
 from ui.chat.turn.status_row import StatusLine
 from ui.chat.turn.thought_row import Thought
+from ui.chat.words.code_row import CodeBlock
+from ui.chat.words.link import LinkBar
+from ui.chat.words.text_row import AnswerText, OpenText, RuleLine
 from ui.text import one_line
 from ui.widgets.button import Button
 from ui.widgets.chip import Chip
 
 MAX_TABLE_BARS = 600
 MAX_SPARE_TEXTS = 24
+MAX_SPARE_CODES = 4
 POLICY_OF = {remedy.value: policy for remedy, policy in POLICIES.items()}
 """What an offer of a full window sets the conversation to."""
 
@@ -74,6 +75,8 @@ class Transcript(QFrame):
         self._unfolded: set[tuple[str, int]] = set()
         """What is open: thought, sent or figures, of the turn with this number."""
         self._spare: list[AnswerText] = []
+        self._spare_code: list[CodeBlock] = []
+        self._spare_open: list[OpenText] = []
         self.column = LazyColumn(self._make, estimate, self._take_back)
         self.column.setAccessibleName("Conversation")
         self.keyboard = MessageCursor(self.column)
@@ -125,7 +128,6 @@ class Transcript(QFrame):
 
     def _show_rows(self) -> None:
         self.column.set_rows(self._model.rows())
-        self._show_status()
         self._show_way_back()
 
     def _on_tail(self, growth: Growth) -> None:
@@ -241,7 +243,7 @@ class Transcript(QFrame):
             return self._make_block(row.block, parent)
         if isinstance(row, TailRow):
             tail = self._model.tail
-            return CodeBlock(tail, row.language, is_open=True, parent=parent) if row.is_code else OpenText(tail, parent)
+            return self._make_code(tail, row.language, "", is_open=True) if row.is_code else self._make_open(tail)
         return None
 
     def _make_question(self, row: UserRow, parent: QWidget) -> RowWidget:
@@ -256,20 +258,32 @@ class Transcript(QFrame):
 
     def _make_block(self, block: Block, parent: QWidget) -> RowWidget:
         if block.kind is BlockKind.CODE:
-            return self._make_code(block.text, block.language, block.title, parent)
+            return self._make_code(block.text, block.language, block.title)
         if is_large_table(block):
             # Laying out a table of thousands of cells would hold the window for seconds.
-            return self._make_code(block.text, "text", "a large table", parent)
+            return self._make_code(block.text, "text", "a large table")
         if block.kind is BlockKind.RULE:
             return RuleLine(parent)
         text = self._spare.pop() if self._spare else self._make_text()
         text.set_markdown(block.text)
         return text
 
-    def _make_code(self, text: str, language: str, title: str, parent: QWidget) -> CodeBlock:
-        code = CodeBlock(text, language, title, parent=parent)
+    def _make_code(self, text: str, language: str, title: str, *, is_open: bool = False) -> CodeBlock:
+        if self._spare_code:
+            # The one given back last: a code that has just ended is there with all its words and colours.
+            code = self._spare_code.pop()
+            code.show_code(text, language, title, is_open=is_open)
+            return code
+        code = CodeBlock(text, language, title, is_open=is_open, parent=self.column.page())
         code.save_asked.connect(self.save_asked)
         return code
+
+    def _make_open(self, text: str) -> OpenText:
+        if not self._spare_open:
+            return OpenText(text, self.column.page())
+        tail = self._spare_open.pop()
+        tail.reset(text)
+        return tail
 
     def _make_text(self) -> AnswerText:
         text = AnswerText(parent=self.column.widget())
@@ -277,10 +291,15 @@ class Transcript(QFrame):
         return text
 
     def _take_back(self, widget: RowWidget) -> bool:
-        """Keep texts that went out of sight for the next ones: making one takes longer than laying one out."""
-        if not isinstance(widget, AnswerText) or len(self._spare) >= MAX_SPARE_TEXTS:
+        """Keep what went out of sight for the next ones: making one takes longer than laying one out."""
+        if isinstance(widget, AnswerText) and len(self._spare) < MAX_SPARE_TEXTS:
+            self._spare.append(widget)
+        elif isinstance(widget, CodeBlock) and len(self._spare_code) < MAX_SPARE_CODES:
+            self._spare_code.append(widget)
+        elif isinstance(widget, OpenText) and not self._spare_open:
+            self._spare_open.append(widget)
+        else:
             return False
-        self._spare.append(widget)
         return True
 
     def _prepare_text(self) -> None:

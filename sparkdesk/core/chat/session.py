@@ -21,7 +21,7 @@ from sparkdesk.core.chat.message import (
     Sampling,
     TextPart,
 )
-from sparkdesk.core.chat.timing import NOT_KNOWN, AnswerTiming
+from sparkdesk.core.chat.stream.timing import NOT_KNOWN, AnswerTiming
 
 OWN_TITLE_CHARS = 60
 """Of the title that a conversation has by itself."""

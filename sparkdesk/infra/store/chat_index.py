@@ -12,11 +12,11 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from sparkdesk.core.chat.chat_store import FoundMessage
 from sparkdesk.core.chat.search.likeness import grams, like_words, swaps
 from sparkdesk.core.chat.search.place import Place, lower, place_of
 from sparkdesk.core.chat.search.query import GRAM_CHARS, SearchQuery, parse_query
 from sparkdesk.core.chat.search.said import Said, said_in, said_of
+from sparkdesk.core.chat.store.chat_store import FoundMessage
 
 log = logging.getLogger(__name__)
 

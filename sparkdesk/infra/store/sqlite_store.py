@@ -14,8 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sparkdesk.core.chat.chat_store import FoundMessage
 from sparkdesk.core.chat.search.said import said_in, said_of
+from sparkdesk.core.chat.store.chat_store import FoundMessage
 from sparkdesk.core.cluster.node import ClusterRecord
 from sparkdesk.core.errors import StoreError
 from sparkdesk.core.jobs.record import JobIntent, JobState

@@ -13,7 +13,7 @@ from sparkdesk.core.bench.prompt import PROBE_WORDS, WordRate, make_prompt, read
 from sparkdesk.core.bench.sample import BenchSample
 from sparkdesk.core.chat.event import ChatEvent, CutOff
 from sparkdesk.core.chat.message import ChatRequest, Message, Role, Sampling, TextPart
-from sparkdesk.core.chat.timing import AnswerClock
+from sparkdesk.core.chat.stream.timing import AnswerClock
 from sparkdesk.core.errors import EndpointError, SparkDeskError
 from sparkdesk.core.ports import EndpointClient
 from sparkdesk.services.clock import Clock

@@ -24,7 +24,7 @@ from sparkdesk.core.chat.message import (
     cut_note,
 )
 from sparkdesk.core.chat.session import Turn
-from sparkdesk.core.chat.session_json import turn_from_json, turn_to_json
+from sparkdesk.core.chat.store.session_json import turn_from_json, turn_to_json
 from sparkdesk.core.digest import digest, text_digest
 from sparkdesk.core.errors import StoreError
 from sparkdesk.core.feed import Latest

@@ -12,21 +12,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sparkdesk.core.chat.continuation import ContinueWay, begin_again, can_continue, continue_way, end_unchanged
 from sparkdesk.core.chat.event import ChatEvent
 from sparkdesk.core.chat.message import NO_IMAGES, Attachment, Message, Role
+from sparkdesk.core.chat.request.continuation import ContinueWay, begin_again, can_continue, continue_way, end_unchanged
 from sparkdesk.core.chat.session import ChatSettings, Turn, TurnState, given_title, image_digests, question, title_of
-from sparkdesk.core.chat.session_json import MAX_QUEUED, settings_to_json, turn_to_json
-from sparkdesk.core.chat.timing import AnswerTiming
+from sparkdesk.core.chat.store.session_json import MAX_QUEUED, settings_to_json, turn_to_json
+from sparkdesk.core.chat.stream.timing import AnswerTiming
 from sparkdesk.core.chat.tree import TurnTree
 from sparkdesk.core.errors import EndpointError, StoreError
 from sparkdesk.core.feed import Latest, Stream
 from sparkdesk.core.plain_text import lower_first
 from sparkdesk.core.ports import Store
+from sparkdesk.services.chat.answering.piece_log import slow_store
+from sparkdesk.services.chat.answering.run import AnswerRun, Question, read_turns
 from sparkdesk.services.chat.endpoint import ChatEndpoint
-from sparkdesk.services.chat.exchange import Exchange, Question, read_turns
 from sparkdesk.services.chat.fitting import ContextFitter, WholeConversation
-from sparkdesk.services.chat.piece_log import slow_store
 from sparkdesk.services.clock import Clock
 from sparkdesk.services.tasks import Tasks
 
@@ -67,7 +67,7 @@ class Conversation:
         """Chooses what is sent with a question, from the next one on."""
         self._key = f"chat:{session_id}"
         self._tree = TurnTree(turns, settings.leaf)
-        self._exchange: Exchange | None = None
+        self._running: AnswerRun | None = None
         self._images: dict[str, bytes] = {}
         """Of images that the store does not have yet."""
         self._unsaved: set[int] = set()
@@ -105,11 +105,11 @@ class Conversation:
 
     def live_turn(self) -> Turn | None:
         """The answer that is being written, with all that was shown of it so far."""
-        return None if self._exchange is None else self._exchange.turn()
+        return None if self._running is None else self._running.turn()
 
     def live_timing(self) -> AnswerTiming | None:
         """The figures of the answer that is being written."""
-        return None if self._exchange is None else self._exchange.answer.clock.timing()
+        return None if self._running is None else self._running.answer.clock.timing()
 
     @property
     def continuation(self) -> ContinueWay | None:
@@ -363,7 +363,7 @@ class Conversation:
                 await self._add_question(question(waiting.text, waiting.attachments), waiting.images)
                 state = await self._answer_once(None)
         finally:
-            self._exchange = None
+            self._running = None
             self._hold()
             self._show()
             self._end()
@@ -376,7 +376,7 @@ class Conversation:
         asked = Question(
             self.id, above, self.settings.value, target, self._images, is_continuing=bool(turn.message.parts)
         )
-        exchange = self._exchange = Exchange(
+        run = self._running = AnswerRun(
             asked,
             turn,
             store=self._store,
@@ -387,11 +387,11 @@ class Conversation:
         self._show()
         ended: Turn | None = None
         try:
-            ended = await exchange.run(self._tasks, self.fitter, self.activity.set)
+            ended = await run.run(self._tasks, self.fitter, self.activity.set)
         finally:
-            self._exchange = None
+            self._running = None
             if ended is None:
-                ended = exchange.turn(TurnState.STOPPED)
+                ended = run.turn(TurnState.STOPPED)
             if ended.state in (TurnState.CUT_OFF, TurnState.FAILED):
                 target.doubt()
             if base is not None and base.message.parts and ended.message == base.message:

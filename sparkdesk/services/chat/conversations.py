@@ -11,19 +11,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sparkdesk.core.chat.chat_store import FoundMessage
 from sparkdesk.core.chat.search.place import lower, marks_in
 from sparkdesk.core.chat.search.query import SearchQuery, parse_query
 from sparkdesk.core.chat.session import MAX_NAME_CHARS, MAX_TAGS, ChatSettings, Turn, TurnState, given_title
-from sparkdesk.core.chat.session_json import settings_from_json, settings_to_json
-from sparkdesk.core.chat.stored_turn import StoredTurn, stored_turn
+from sparkdesk.core.chat.store.chat_store import FoundMessage
+from sparkdesk.core.chat.store.session_json import settings_from_json, settings_to_json
+from sparkdesk.core.chat.store.stored_turn import StoredTurn, stored_turn
 from sparkdesk.core.feed import Latest, Subscription
 from sparkdesk.core.ports import Store
+from sparkdesk.services.chat.answering.piece_log import recover_answers
 from sparkdesk.services.chat.comparison import MIN_COLUMNS, Comparison
 from sparkdesk.services.chat.conversation import Conversation
 from sparkdesk.services.chat.endpoint import ChatEndpoint
 from sparkdesk.services.chat.fitting import ContextFitter
-from sparkdesk.services.chat.piece_log import recover_answers
 from sparkdesk.services.clock import Clock
 from sparkdesk.services.ident import new_id
 from sparkdesk.services.tasks import Tasks

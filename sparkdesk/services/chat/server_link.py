@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
-from sparkdesk.core.chat.server_url import is_near, read_server_url, write_server_url
+from sparkdesk.core.chat.server.url import is_near, read_server_url, write_server_url
 from sparkdesk.core.cluster.server_report import read_models
 from sparkdesk.core.digest import text_digest
 from sparkdesk.core.errors import EndpointError, SettingsError, StoreError

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 from sparkdesk.core.chat.message import ImagePart
 from sparkdesk.core.chat.session import title_of
-from sparkdesk.core.chat.session_json import settings_from_json, settings_to_json, turn_from_json, turn_to_json
+from sparkdesk.core.chat.store.session_json import settings_from_json, settings_to_json, turn_from_json, turn_to_json
 from sparkdesk.core.chat.transfer.chat_copy import ChatCopy, TransferForm
 from sparkdesk.core.chat.transfer.file import read_chats, write_chats
 from sparkdesk.core.chat.tree import mend

@@ -17,8 +17,8 @@ from sparkdesk.core.chat.session import (
     request_messages,
     title_of,
 )
-from sparkdesk.core.chat.session_json import settings_from_json, settings_to_json, turn_from_json, turn_to_json
-from sparkdesk.core.chat.timing import AnswerTiming
+from sparkdesk.core.chat.store.session_json import settings_from_json, settings_to_json, turn_from_json, turn_to_json
+from sparkdesk.core.chat.stream.timing import AnswerTiming
 
 
 def said(role: Role, text: str, state: TurnState = TurnState.DONE) -> Turn:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from sparkdesk.core.chat.context import SentContext, WindowPolicy
-from sparkdesk.core.chat.continuation import ASK_WORDS, ASKED_NOTE, CONTINUED_NOTE, ContinueWay
 from sparkdesk.core.chat.message import AnswerForm, FilePart, ImagePart, Message, Sampling
+from sparkdesk.core.chat.request.continuation import ASK_WORDS, ASKED_NOTE, CONTINUED_NOTE, ContinueWay
 from sparkdesk.core.chat.session import Turn, TurnState
 from sparkdesk.core.errors import EndpointError
 from sparkdesk.services.chat.conversation import Conversation

@@ -13,7 +13,7 @@ import pytest
 from sparkdesk.core.chat.event import ChatEvent, TextDelta
 from sparkdesk.core.chat.message import ChatRequest, Role, Sampling
 from sparkdesk.core.chat.session import TurnState
-from sparkdesk.core.chat.session_json import turn_from_json
+from sparkdesk.core.chat.store.session_json import turn_from_json
 from sparkdesk.core.errors import EndpointError, Unreachable
 from sparkdesk.core.jobs.endpoint import Endpoint
 from sparkdesk.core.ports import EndpointClient

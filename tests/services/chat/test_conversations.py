@@ -10,8 +10,8 @@ import pytest
 
 from sparkdesk.core.chat.message import Message, Role, TextPart
 from sparkdesk.core.chat.session import ChatSettings, Turn, TurnState
-from sparkdesk.core.chat.session_json import settings_from_json, settings_to_json, turn_from_json, turn_to_json
-from sparkdesk.core.chat.stored_turn import StoredTurn, stored_turn
+from sparkdesk.core.chat.store.session_json import settings_from_json, settings_to_json, turn_from_json, turn_to_json
+from sparkdesk.core.chat.store.stored_turn import StoredTurn, stored_turn
 from sparkdesk.infra.store import SqliteStore
 from sparkdesk.services.chat.conversations import Conversations
 from sparkdesk.services.tasks import Tasks

@@ -16,7 +16,7 @@ import pytest
 from sparkdesk.core.chat.context import WindowPolicy
 from sparkdesk.core.chat.message import Sampling
 from sparkdesk.core.chat.session import Turn, TurnState
-from sparkdesk.core.chat.session_json import turn_from_json
+from sparkdesk.core.chat.store.session_json import turn_from_json
 from sparkdesk.services.chat.context.fitter import WindowFitter
 from sparkdesk.services.chat.conversation import Conversation
 from sparkdesk.services.chat.conversations import CUT_BY_EXIT

@@ -18,7 +18,7 @@ from sparkdesk.core.chat.context import WindowPolicy
 from sparkdesk.core.chat.event import TextDelta
 from sparkdesk.core.chat.message import AnswerForm, ImagePart, Sampling
 from sparkdesk.core.chat.session import Turn, TurnFailure, TurnState
-from sparkdesk.core.chat.session_json import turn_from_json
+from sparkdesk.core.chat.store.session_json import turn_from_json
 from sparkdesk.core.chat.window.overflow import Remedy, Server, offers
 from sparkdesk.core.jobs.endpoint import Endpoint
 from sparkdesk.core.ports import EndpointClient

@@ -11,7 +11,7 @@ import pytest
 
 from sparkdesk.core.chat.message import ImagePart, Message, Role, TextPart
 from sparkdesk.core.chat.session import ChatSettings, Turn
-from sparkdesk.core.chat.session_json import settings_to_json, turn_to_json
+from sparkdesk.core.chat.store.session_json import settings_to_json, turn_to_json
 from sparkdesk.core.chat.transfer.chat_copy import TransferForm
 from sparkdesk.core.errors import StoreError
 from sparkdesk.infra.store import SqliteStore

@@ -16,11 +16,11 @@ from PySide6.QtWidgets import QApplication, QWidget
 
 from sparkdesk.core.chat.markdown_block import Block, BlockKind, MarkdownSplitter
 from tests.ui.hostile_markdown import payloads as combined
-from ui.chat.code_row import CodeBlock
-from ui.chat.link import LinkBar
-from ui.chat.markdown import SafeBrowser, lay_out_plain
-from ui.chat.text_row import AnswerText, OpenText, Words
 from ui.chat.transcript import is_large_table
+from ui.chat.words.code_row import CodeBlock
+from ui.chat.words.link import LinkBar
+from ui.chat.words.markdown import SafeBrowser, lay_out_plain
+from ui.chat.words.text_row import AnswerText, OpenText, Words
 
 FOLDER = Path(__file__).parents[2] / "data" / "payloads"
 BEGINS, ENDS = "CORPUS BEGINS", "CORPUS ENDS"

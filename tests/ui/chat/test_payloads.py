@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QApplication
 from tests.house.virtual_screen import need_program
 from tests.ui.chat import payload
 from tests.ui.chat.trap import FileWatch, Trap
-from ui.chat.markdown import SafeBrowser
+from ui.chat.words.markdown import SafeBrowser
 
 ROOT = Path(__file__).resolve().parents[3]
 TRACED = "open,openat,openat2,creat,stat,lstat,newfstatat,statx,access,faccessat,faccessat2,readlink,socket,connect,"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sparkdesk.core.chat.chat_store import FoundMessage
+from sparkdesk.core.chat.store.chat_store import FoundMessage
 from sparkdesk.services.chat.conversations import ChatSummary, FoundChat
 from ui.chat.sessions.line import ChatLine, Head, Line, Look, arrange, arrange_found, named, time_words
 

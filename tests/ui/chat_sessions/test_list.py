@@ -12,7 +12,7 @@ from PySide6.QtCore import Qt, QTimer
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QDialog, QLineEdit, QMenu, QVBoxLayout, QWidget
 
-from sparkdesk.core.chat.chat_store import FoundMessage
+from sparkdesk.core.chat.store.chat_store import FoundMessage
 from sparkdesk.services.chat.conversations import ChatSummary, FoundChat
 from ui import theme
 from ui.chat.sessions.ask import AskRemove, AskWords

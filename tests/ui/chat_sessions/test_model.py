@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QApplication
 
 from sparkdesk.core.chat.message import Message, Role, TextPart
 from sparkdesk.core.chat.session import ChatSettings, Turn
-from sparkdesk.core.chat.session_json import settings_to_json, turn_to_json
+from sparkdesk.core.chat.store.session_json import settings_to_json, turn_to_json
 from sparkdesk.infra.store import SqliteStore
 from sparkdesk.services.chat.conversations import Conversations
 from sparkdesk.services.clock import SystemClock

@@ -10,7 +10,7 @@ from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from sparkdesk.core.chat.session import Turn
-from sparkdesk.core.chat.timing import AnswerTiming
+from sparkdesk.core.chat.stream.timing import AnswerTiming
 from sparkdesk.services.chat.endpoint import ChatEndpoint
 from ui import theme
 from ui.chat.compare.diff_view import DiffView

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QPlainTextEdit, QVBoxLayout, QWidget
 from sparkdesk.core.chat.text_diff import Side
 from ui import theme
 from ui.chat.compare.model import Difference
-from ui.chat.text_row import hard_wrapped
+from ui.chat.words.text_row import hard_wrapped
 from ui.font import font
 from ui.text import percent
 from ui.theme import color

@@ -13,7 +13,7 @@ from PySide6.QtGui import QGuiApplication, QImage, QKeyEvent, QTextCursor
 from PySide6.QtWidgets import QFrame, QPlainTextEdit
 
 from ui.chat.compose.model import MAX_EDITED_CHARS, MAX_LINE_CHARS, is_long
-from ui.chat.text_row import hard_wrapped
+from ui.chat.words.text_row import hard_wrapped
 from ui.font import font
 
 _ENTER: Final = (Qt.Key.Key_Return, Qt.Key.Key_Enter)

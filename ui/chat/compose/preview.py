@@ -16,7 +16,7 @@ from sparkdesk.core.chat.message import Attachment, FilePart
 from sparkdesk.core.plain_text import make_plain
 from ui import theme
 from ui.chat.compose.attachment_chip import GONE, face_of
-from ui.chat.text_row import hard_wrapped
+from ui.chat.words.text_row import hard_wrapped
 from ui.font import font
 from ui.text import one_line
 from ui.theme import color

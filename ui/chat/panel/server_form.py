@@ -8,7 +8,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QLineEdit, QVBoxLayout, QWidget
 
-from sparkdesk.core.chat.server_url import EXAMPLE
+from sparkdesk.core.chat.server.url import EXAMPLE
 from sparkdesk.services.chat.server_link import MAX_KEY_CHARS, ServerLink
 from ui.chat.panel.section import row
 from ui.text import one_line

@@ -14,8 +14,8 @@ from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 
 from sparkdesk.core.chat.context import ContextUse, SentContext
-from sparkdesk.core.chat.form_support import FormSupport, forms_of
 from sparkdesk.core.chat.message import Sampling
+from sparkdesk.core.chat.request.form_support import FormSupport, forms_of
 from sparkdesk.core.chat.session import ChatSettings
 from sparkdesk.services.chat.endpoint import ChatEndpoint
 from sparkdesk.services.chat.server_link import ServerLink

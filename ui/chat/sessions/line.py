@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sparkdesk.core.chat.chat_store import FoundMessage
 from sparkdesk.core.chat.search.query import parse_query
+from sparkdesk.core.chat.store.chat_store import FoundMessage
 from sparkdesk.services.chat.conversations import ChatSummary, FoundChat, is_chosen
 
 PINNED = "pinned"

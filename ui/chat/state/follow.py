@@ -12,9 +12,9 @@ from typing import Final
 from PySide6.QtCore import QElapsedTimer, QObject, QTimer, Signal
 
 from sparkdesk.core.chat.event import ChatEvent, PromptProgress
-from sparkdesk.core.chat.prefill import PrefillEvidence, PrefillSource, estimate_prefill
 from sparkdesk.core.chat.session import Turn
-from sparkdesk.core.chat.timing import AnswerTiming
+from sparkdesk.core.chat.stream.prefill import PrefillEvidence, PrefillSource, estimate_prefill
+from sparkdesk.core.chat.stream.timing import AnswerTiming
 from sparkdesk.core.feed import Lost
 from sparkdesk.services.chat.conversation import Conversation
 from ui.bridge import StreamPump
@@ -141,6 +141,7 @@ class AnswerFollower(QObject):
                 self._evidence = self._evidence.with_progress(item)
         if not live.has_token:
             self._learn(live, conversation)
+        said = (live.has_token, live.is_thinking)
         before = live.rows()
         growth = live.add([item for item in items if not isinstance(item, Lost)])
         if live.rows() != before:
@@ -151,4 +152,6 @@ class AnswerFollower(QObject):
             self.grown.emit(growth)
         if self._pump is not None:
             self._pump.set_rate(SLOW_HZ if len(live.tail) > SLOW_FROM_CHARS else FAST_HZ)
-        self.ticked.emit()
+        # While text comes, its figures are told by the clock: to write them with each piece costs more than the piece.
+        if not live.has_token or live.is_thinking or (live.has_token, live.is_thinking) != said:
+            self.ticked.emit()

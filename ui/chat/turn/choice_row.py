@@ -17,9 +17,9 @@ from PySide6.QtWidgets import QWidget
 from sparkdesk.core.chat.event import TokenChoice
 from ui import theme
 from ui.chat.column import RowWidget
-from ui.chat.markdown import lay_out_plain
-from ui.chat.text_row import Words
 from ui.chat.turn.problem_row import place_text
+from ui.chat.words.markdown import lay_out_plain
+from ui.chat.words.text_row import Words
 from ui.text import THIN_SPACE, count
 from ui.theme import Token, blend, color
 from ui.widgets.label import Label

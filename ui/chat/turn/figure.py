@@ -10,7 +10,7 @@ from typing import Final
 
 from sparkdesk.core.chat.event import Usage
 from sparkdesk.core.chat.session import Turn
-from sparkdesk.core.chat.timing import AnswerTiming
+from sparkdesk.core.chat.stream.timing import AnswerTiming
 from ui.text import (
     count,
     duration,

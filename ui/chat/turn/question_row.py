@@ -14,10 +14,10 @@ from PySide6.QtWidgets import QFrame, QPlainTextEdit, QWidget
 from ui import theme
 from ui.chat.column import RowWidget
 from ui.chat.compose.attachment_row import AttachmentRow
-from ui.chat.markdown import lay_out_plain
 from ui.chat.row import ALONE, Siblings
-from ui.chat.text_row import MAX_SHOWN_CHARS, Words, hard_wrapped
 from ui.chat.turn.sibling import SiblingPicker
+from ui.chat.words.markdown import lay_out_plain
+from ui.chat.words.text_row import MAX_SHOWN_CHARS, Words, hard_wrapped
 from ui.font import LINE_HEIGHT, font
 from ui.text import cut
 from ui.theme import color

@@ -16,8 +16,8 @@ from sparkdesk.core.chat.context import Excerpt, SentContext
 from sparkdesk.core.plain_text import reveal_hidden
 from ui import theme
 from ui.chat.column import RowWidget
-from ui.chat.text_row import MAX_SHOWN_CHARS, hard_wrapped
 from ui.chat.turn.thought_row import HEAD_PX, FoldHead
+from ui.chat.words.text_row import MAX_SHOWN_CHARS, hard_wrapped
 from ui.text import count, cut, one_line
 from ui.theme import color
 from ui.widgets.label import Label

@@ -11,7 +11,7 @@ from PySide6.QtCore import QRectF
 from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
-from sparkdesk.core.chat.timing import AnswerTiming
+from sparkdesk.core.chat.stream.timing import AnswerTiming
 from ui import theme
 from ui.chat.column import RowWidget
 from ui.chat.state.status import Reading, Status

@@ -13,8 +13,8 @@ from PySide6.QtWidgets import QAbstractButton, QWidget
 
 from ui import theme
 from ui.chat.column import RowWidget
-from ui.chat.markdown import lay_out_plain
-from ui.chat.text_row import MAX_SHOWN_CHARS, Words, duration_words, hard_wrapped
+from ui.chat.words.markdown import lay_out_plain
+from ui.chat.words.text_row import MAX_SHOWN_CHARS, Words, duration_words, hard_wrapped
 from ui.icon import draw_icon
 from ui.text import count, cut
 from ui.theme import color

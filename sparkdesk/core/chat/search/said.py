@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sparkdesk.core.chat.session_json import settings_from_json, turn_from_json
+from sparkdesk.core.chat.store.session_json import settings_from_json, turn_from_json
 
 MAX_CHARS = 1 << 20
 """Of one message; what follows is not searched."""

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from sparkdesk.core.chat.session import MAX_TITLE_CHARS
-from sparkdesk.core.chat.session_json import settings_from_json, settings_to_json, turn_from_json, turn_to_json
+from sparkdesk.core.chat.store.session_json import settings_from_json, settings_to_json, turn_from_json, turn_to_json
 from sparkdesk.core.chat.transfer.chat_copy import (
     MAX_TURNS,
     TOO_MANY,

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from sparkdesk.core.chat.message import ChatRequest, Message
-from sparkdesk.core.chat.openai_request import to_body
+from sparkdesk.core.chat.request.openai_request import to_body
 from sparkdesk.core.chat.window.estimate import Estimate
 from sparkdesk.core.digest import text_digest
 from sparkdesk.core.errors import EndpointError

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sparkdesk.core.chat.message import FilePart, ImagePart, Message, Part, ReasoningPart, Role, TextPart
 from sparkdesk.core.chat.session import ChatSettings, Turn, TurnState
-from sparkdesk.core.chat.timing import AnswerTiming
+from sparkdesk.core.chat.stream.timing import AnswerTiming
 from sparkdesk.core.chat.transfer.chat_copy import ChatCopy, TransferForm
 from sparkdesk.core.chat.transfer.file import read_chats, write_chats
 from sparkdesk.core.chat.transfer.planting import in_line

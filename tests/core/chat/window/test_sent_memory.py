@@ -8,7 +8,7 @@ from sparkdesk.core.chat.context import SentContext
 from sparkdesk.core.chat.event import Usage
 from sparkdesk.core.chat.message import Message, Role
 from sparkdesk.core.chat.session import Turn
-from sparkdesk.core.chat.session_json import turn_from_json, turn_to_json
+from sparkdesk.core.chat.store.session_json import turn_from_json, turn_to_json
 from sparkdesk.core.chat.window.estimate import calibrate
 from sparkdesk.core.chat.window.sent_memory import memory_of, record_memory
 from tests.core.chat.window.chat_turns import dialogue

@@ -15,7 +15,7 @@ from sparkdesk.core.chat.context import SentContext, WindowPolicy
 from sparkdesk.core.chat.event import Usage
 from sparkdesk.core.chat.message import FilePart, ImagePart, Role, Sampling
 from sparkdesk.core.chat.session import Turn, TurnState
-from sparkdesk.core.chat.session_json import turn_from_json
+from sparkdesk.core.chat.store.session_json import turn_from_json
 from sparkdesk.core.chat.window.sent_memory import memory_of
 from sparkdesk.infra.store import SqliteStore
 from sparkdesk.infra.text_folder import TextFiles

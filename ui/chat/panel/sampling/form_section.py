@@ -11,8 +11,8 @@ from typing import Final
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from sparkdesk.core.chat.form_support import FormSupport, Wish
 from sparkdesk.core.chat.message import AnswerForm, Thinking
+from sparkdesk.core.chat.request.form_support import FormSupport, Wish
 from ui.chat.panel.sampling.schema_dialog import SchemaDialog
 from ui.chat.panel.sampling.schema_text import describe_schema
 from ui.chat.panel.sampling.thinking import ThinkingRow

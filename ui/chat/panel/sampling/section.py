@@ -11,8 +11,8 @@ from typing import Any, Final
 from PySide6.QtCore import QRandomGenerator, Signal
 from PySide6.QtWidgets import QGridLayout, QVBoxLayout, QWidget
 
-from sparkdesk.core.chat.form_support import FormSupport, Wish
 from sparkdesk.core.chat.message import Sampling
+from sparkdesk.core.chat.request.form_support import FormSupport, Wish
 from ui.chat.panel.sampling.knob import DEFAULT_WORDS, Knob, KnobKind
 from ui.chat.panel.sampling.value import MAX_SEED, Limits, read_number, read_stops, write_stops
 from ui.chat.panel.section import ResetDot, Section, row

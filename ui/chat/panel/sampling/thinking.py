@@ -11,8 +11,8 @@ from typing import Final
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from sparkdesk.core.chat.form_support import FormSupport, Wish
 from sparkdesk.core.chat.message import AnswerForm, Thinking
+from sparkdesk.core.chat.request.form_support import FormSupport, Wish
 from ui.chat.panel.sampling.value import Limits, read_number
 from ui.chat.panel.section import row
 from ui.widgets.field import TextInput

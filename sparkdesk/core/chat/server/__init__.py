@@ -1,0 +1,1 @@
+"""Where a server is, and what it says when it does not answer."""

@@ -1,0 +1,1 @@
+"""One answer: asked for, streamed, kept piece by piece."""

@@ -5,6 +5,7 @@ The one rule: a turn is what was said and how it came to be; which turns are sho
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -25,6 +26,13 @@ from sparkdesk.core.chat.stream.timing import NOT_KNOWN, AnswerTiming
 
 OWN_TITLE_CHARS = 60
 """Of the title that a conversation has by itself."""
+_READ_CHARS = 600
+"""Of a question, for its title."""
+_LINE_MARK = re.compile(r"^[ \t]{0,3}(?:(?:#{1,6}|>|[-*+])[ \t]+|(?:`{3,}|~{3,})[^`\n]*$)", re.MULTILINE)
+"""Of a heading, a quotation, an item of a list, or a fence of code."""
+_EMPHASIS = re.compile(r"(?<![\w*~`])(\*{1,3}|~~|`{1,2})(?=\S)(.{1,400}?)(?<=\S)\1(?![\w*~`])", re.DOTALL)
+"""Not `_`: names in code begin and end with it."""
+_LINK = re.compile(r"!?\[([^\]\n]{1,200})\]\([^)\n]{0,300}\)")
 MAX_TITLE_CHARS = 200
 """Of the one that a person gives it."""
 MAX_NAME_CHARS = 80
@@ -137,9 +145,17 @@ class ChatSettings:
 
 
 def title_of(text: str) -> str:
-    """The title of a conversation that begins with these words."""
-    words = " ".join(text.split())
+    """The title of a conversation that begins with these words, without the marks of Markdown."""
+    words = " ".join(_plain(text[:_READ_CHARS]).split())
     return words if len(words) <= OWN_TITLE_CHARS else words[: OWN_TITLE_CHARS - 1].rstrip() + "…"
+
+
+def _plain(text: str) -> str:
+    """The words that Markdown would show; as they stand where nothing would be left of them."""
+    plain = _LINK.sub(r"\1", _LINE_MARK.sub("", text))
+    for _ in range(2):  # Strong words may have slanted ones inside.
+        plain = _EMPHASIS.sub(r"\2", plain)
+    return plain if plain.strip() else text
 
 
 def given_title(text: str) -> str:

@@ -82,3 +82,12 @@ def test_a_request_leaves_out_thoughts_empty_answers_and_questions_without_an_an
 def test_a_title_is_one_short_line() -> None:
     assert title_of("  Why\nis   it slow?  ") == "Why is it slow?"
     assert len(title_of("word " * 100)) <= 60
+
+
+def test_a_title_shows_no_marks_of_markdown() -> None:
+    assert title_of("## Why is **this *very* slow** `ls -l`?") == "Why is this very slow ls -l?"
+    assert title_of("- [the page](https://e.org/x) ~~now~~\n> said") == "the page now said"
+    assert title_of("```python\nprint(1)\n```") == "print(1)"
+    assert title_of("What is __init__, 2 * 3 * 4 and a*b*c?") == "What is __init__, 2 * 3 * 4 and a*b*c?"
+    assert title_of("**" + "long " * 30 + "word**").startswith("long long")
+    assert title_of("``` ```") == "``` ```"

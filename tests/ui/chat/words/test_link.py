@@ -31,6 +31,13 @@ def test_what_misleads_about_an_address_is_said(address: str, host: str, word: s
     assert any(word in warning for warning in link.warnings)
 
 
+@pytest.mark.parametrize("scheme", ["ftp", "ftps", "sftp", "ws", "wss", "gopher", "file", "data", "ssh", "httpx"])
+def test_only_http_and_https_are_opened(scheme: str) -> None:
+    assert read_link(f"{scheme}://example.org/a").url == ""
+    assert read_link("http://example.org/a").url
+    assert read_link("https://example.org/a").url
+
+
 def test_letters_of_two_alphabets_in_one_name_are_named() -> None:
     assert "It mixes Cyrillic and Latin." in " ".join(read_link("https://p\u0430ypal.com/").warnings)
 

@@ -90,4 +90,4 @@ def test_a_title_shows_no_marks_of_markdown() -> None:
     assert title_of("```python\nprint(1)\n```") == "print(1)"
     assert title_of("What is __init__, 2 * 3 * 4 and a*b*c?") == "What is __init__, 2 * 3 * 4 and a*b*c?"
     assert title_of("**" + "long " * 30 + "word**").startswith("long long")
-    assert title_of("``` ```") == "``` ```"
+    assert title_of("```") == "```"

@@ -113,6 +113,8 @@ class CodeBlock(RowWidget):
             self._text.horizontalScrollBar().setValue(0)
             self._colors.use_language(language)
             self.reset(code)
+        elif not is_open:
+            self._colors.read()  # while it grew, its last line was not known to be whole
         self.update()
 
     def _build_text(self) -> None:

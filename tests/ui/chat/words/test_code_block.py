@@ -17,6 +17,7 @@ from ui.chat.words.code_row import CodeBlock, suggested_name
 from ui.chat.words.highlight import MAX_LINE_CHARS, Reading, lexer_of
 from ui.style import install_style
 from ui.theme import Token, color
+from ui.widgets.button import Button
 
 
 def ranges(block: CodeBlock, line: int) -> list[QTextLayout.FormatRange]:
@@ -193,3 +194,40 @@ print([name for name in ("pygments", "pylatexenc") if name in sys.modules])
 """
     ended = subprocess.run([sys.executable, "-c", child], capture_output=True, text=True, timeout=60, check=True)
     assert ended.stdout.splitlines() == ["[]", "['pygments', 'pylatexenc']"]
+
+
+def test_a_code_shown_in_place_of_another_has_nothing_of_it(dressed: QApplication) -> None:
+    block = CodeBlock('print("\u202e")\n' + "# a long one\n" * 400, "python", "a.py", is_open=True)
+    block.append("end\n")
+    assert "hidden" in block.note()
+    block.show_code("let a = 1;\n", "rust", "b.rs")
+    finish(block)
+    fresh = CodeBlock("let a = 1;\n", "rust", "b.rs")
+    finish(fresh)
+    assert (block.text(), shown(block), block.note()) == (fresh.text(), shown(fresh), "")
+    assert tints(block, 0) == tints(fresh, 0) != {}
+    assert block.height_at(600) == fresh.height_at(600)
+    assert all(button.isVisibleTo(block) for button in block.findChildren(Button))
+    asked: list[tuple[str, str]] = []
+    block.save_asked.connect(lambda code, name: asked.append((code, name)))
+    block.save_code()
+    assert asked == [("let a = 1;\n", "b.rs")]
+
+
+def test_a_code_that_has_ended_keeps_its_colours(dressed: QApplication) -> None:
+    block = CodeBlock("let a = 1;\n", "rust", is_open=True)
+    finish(block)
+    before = tints(block, 0)
+    block.show_code("let a = 1;\n", "rust", is_open=False)
+    assert not block.is_reading
+    assert tints(block, 0) == before != {}
+
+
+def test_the_last_line_has_its_colours_when_the_code_ends(dressed: QApplication) -> None:
+    block = CodeBlock("", "python", is_open=True)
+    for piece in ("def f():\n", "    pass\n", "f(1)  # done"):
+        block.append(piece)
+    assert "# done" not in tints(block, 2)
+    block.show_code(block.text(), "python", is_open=False)
+    finish(block)
+    assert tints(block, 2)["# done"] == hue("text3")

@@ -95,9 +95,12 @@ class AnswerRun:
             ending = _Ending(TurnState.CUT_OFF, error.message, remedy, failure=failure)
         finally:
             tell("")
-            if self._writer is not None:
-                self._writer.cancel()
-            await self._log.flush()
+            # In this order: a writer that is cancelled amid a piece would show what is not on the disk yet.
+            try:
+                await self._log.flush()
+            finally:
+                if self._writer is not None:
+                    self._writer.cancel()
         ended = self.turn(ending.state)
         state = TurnState.FAILED if ending.error and not ended.message.parts else ending.state
         return replace(

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from PySide6.QtCore import QObject, QTimer
 
+from sparkdesk.core.errors import SparkDeskError
 from sparkdesk.core.feed import Latest, Lost, Stream, StreamReader, Subscription
 from sparkdesk.services.tasks import Tasks
 
@@ -46,6 +47,20 @@ def _end_with(parent: QObject, close: Callable[[], None]) -> Callable[[], None]:
 def make_turns() -> AbstractAsyncContextManager[None]:
     """A gate that lets through one after the other, in the order of coming: for questions to a person."""
     return asyncio.Lock()
+
+
+def telling(
+    tell: Callable[[SparkDeskError], None], fn: Callable[P, Awaitable[object]]
+) -> Callable[P, Coroutine[Any, Any, None]]:
+    """The same work, whose expected errors are given to `tell` and not to the application's banner."""
+
+    async def told(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            await fn(*args, **kwargs)
+        except SparkDeskError as error:
+            tell(error)
+
+    return told
 
 
 class StreamPump(QObject, Generic[T]):

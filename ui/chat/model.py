@@ -15,14 +15,12 @@ from PySide6.QtCore import QObject, Signal
 from sparkdesk.core.chat.context import ContextUse, WindowPolicy
 from sparkdesk.core.chat.message import NO_IMAGES, Attachment, Role
 from sparkdesk.core.chat.session import Turn
-from sparkdesk.core.chat.window.overflow import Offer as WindowOffer
-from sparkdesk.core.chat.window.overflow import Remedy, Server
-from sparkdesk.core.errors import SparkDeskError
+from sparkdesk.core.chat.window.overflow import Remedy, Server, WindowOffer
 from sparkdesk.core.feed import Latest, Subscription
 from sparkdesk.services.chat.conversation import Conversation, QueuedQuestion
 from sparkdesk.services.chat.conversations import ChatSummary, Conversations
 from sparkdesk.services.chat.endpoint import ChatEndpoint
-from ui.bridge import Bridge, watch
+from ui.bridge import Bridge, telling, watch
 from ui.chat.row import ALONE, Look, Row, Siblings
 from ui.chat.state.follow import AnswerFollower
 from ui.chat.state.offer import Offer
@@ -389,13 +387,7 @@ class ChatModel(QObject):
     # Inside ----------------------------------------------------------------------------------------------------
 
     def _start(self, fn: Callable[..., Coroutine[Any, Any, None]], *args: object) -> None:
-        async def guarded() -> None:
-            try:
-                await fn(*args)
-            except SparkDeskError as error:
-                self.failed.emit(error)
-
-        self.bridge.start(guarded)
+        self.bridge.start(telling(self.failed.emit, fn), *args)
 
     async def _open(self, session_id: str) -> None:
         try:

@@ -19,7 +19,6 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QStackedWidget, QVBoxLayout, QWidget
 
-from sparkdesk.core.chat.message import FilePart
 from sparkdesk.core.errors import SparkDeskError
 from sparkdesk.services.chat.attaching import Draft
 from ui import theme
@@ -35,6 +34,7 @@ from ui.chat.page.commands import add_commands
 from ui.chat.page.find_bar import FindBar
 from ui.chat.page.head import ChatHead
 from ui.chat.page.queue_row import QueueRow
+from ui.chat.panel.context.words import figure_words
 from ui.chat.panel.section import WIDTH_PX as PANEL_PX
 from ui.chat.panel.view import SettingsPanel
 from ui.chat.sessions.list import WIDTH_PX as LIST_PX
@@ -376,12 +376,11 @@ class ChatPage(QWidget):
     def _show_context(self) -> None:
         use = self.model.context_use()
         self.settings.show_context(use, self._files() if use.parts.files else None)
-        self.composer.set_context(use.used / use.limit if use.used is not None and use.limit else None)
+        self.composer.set_context(use.fraction)
 
     def _files(self) -> int:
         """How many files go along with what is shown."""
-        parts = (part for turn in self.model.turns for part in turn.message.parts)
-        return sum(isinstance(part, FilePart) for part in parts)
+        return sum(len(turn.message.files) for turn in self.model.turns)
 
     def _said(self, number: int) -> str:
         """The words of a turn, whole."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from sparkdesk.core.jobs.plan import GIB, LaunchPlan, MemoryLedger
 from sparkdesk.core.jobs.record import JobStatus, LogLine, Phase, PhaseState
@@ -38,7 +38,7 @@ class FailedJob:
     """Its log, the oldest line first."""
     advice: str = ""
     """What we would change."""
-    words: tuple[str, ...] = field(default=())
+    words: tuple[str, ...] = ()
     """Names of its nodes, their addresses and users: what is taken out."""
 
 

@@ -13,13 +13,12 @@ from PySide6.QtCore import QObject, Signal
 from sparkdesk.core.chat.message import NO_IMAGES, Attachment, Role
 from sparkdesk.core.chat.session import Turn
 from sparkdesk.core.chat.text_diff import Piece, diff, likeness
-from sparkdesk.core.errors import SparkDeskError
 from sparkdesk.core.feed import Latest
 from sparkdesk.services.chat.comparison import MAX_COLUMNS, MIN_COLUMNS, Comparison
 from sparkdesk.services.chat.conversation import Conversation
 from sparkdesk.services.chat.conversations import Conversations
 from sparkdesk.services.chat.endpoint import ChatEndpoint
-from ui.bridge import Bridge
+from ui.bridge import Bridge, telling
 from ui.chat.model import ChatModel
 
 
@@ -240,10 +239,4 @@ class CompareModel(QObject):
             self.answers_changed.emit()
 
     def _start(self, fn: Callable[[], Awaitable[None]]) -> None:
-        async def guarded() -> None:
-            try:
-                await fn()
-            except SparkDeskError as error:
-                self.failed.emit(error)
-
-        self._bridge.start(guarded)
+        self._bridge.start(telling(self.failed.emit, fn))

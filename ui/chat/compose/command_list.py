@@ -33,15 +33,16 @@ ROW_PX: Final = 32
 MOST_ROWS: Final = 8
 _WIDTH: Final = 440
 _GAP: Final = 6
-Offer = tuple[SlashCommand, str]
+CommandOffer = tuple[SlashCommand, str]
+"""A command, and the argument that it would be given, or ""."""
 
 
 class _Offered(QAbstractListModel):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
-        self.offers: list[Offer] = []
+        self.offers: list[CommandOffer] = []
 
-    def show_offers(self, offers: list[Offer]) -> None:
+    def show_offers(self, offers: list[CommandOffer]) -> None:
         """Show others."""
         self.beginResetModel()
         self.offers = offers
@@ -56,7 +57,7 @@ class _Offered(QAbstractListModel):
         return None
 
 
-def words_of(offer: Offer) -> tuple[str, str]:
+def words_of(offer: CommandOffer) -> tuple[str, str]:
     """What a row says: what is typed, and what that does."""
     command, choice = offer
     return (one_line(choice, 120), f"/{command.name}") if choice else (command.usage, command.title)
@@ -117,7 +118,7 @@ class CommandList(QFrame):
         self._list.clicked.connect(lambda _index: self.choose())
         theme.notifier.changed.connect(self.update)
 
-    def show_offers(self, offers: list[Offer], composer: QWidget) -> None:
+    def show_offers(self, offers: list[CommandOffer], composer: QWidget) -> None:
         """Show these above the composer; nothing when there are none."""
         window = self.parentWidget()
         if not offers or window is None:

@@ -11,10 +11,9 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
-from sparkdesk.core.errors import SparkDeskError
 from sparkdesk.services.chat.context.memory import ProjectMemory
 from sparkdesk.services.chat.presets import Presets
-from ui.bridge import Bridge
+from ui.bridge import Bridge, telling
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +129,4 @@ class PanelModel(QObject):
         self._start("memory", find)
 
     def _start(self, part: str, fn: Callable[..., Coroutine[Any, Any, None]], *args: object) -> None:
-        async def guarded() -> None:
-            try:
-                await fn(*args)
-            except SparkDeskError as error:
-                self.failed.emit(part, error)
-
-        self._bridge.start(guarded)
+        self._bridge.start(telling(lambda error: self.failed.emit(part, error), fn), *args)

@@ -10,9 +10,8 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
-from sparkdesk.core.errors import SparkDeskError
 from sparkdesk.services.chat.conversations import Conversations
-from ui.bridge import Bridge
+from ui.bridge import Bridge, telling
 
 
 class SessionsModel(QObject):
@@ -32,7 +31,7 @@ class SessionsModel(QObject):
 
     def search(self, words: str) -> None:
         """Search what was said; `found` tells."""
-        self._bridge.start_exclusive("search chats", self._guarded, self._search, words)
+        self._bridge.start_exclusive("search chats", telling(self.failed.emit, self._search), words)
 
     def rename(self, session_id: str, title: str) -> None:
         """Give a conversation another title."""
@@ -62,10 +61,4 @@ class SessionsModel(QObject):
         self.removed.emit(session_id)
 
     def _start(self, fn: Callable[..., Coroutine[Any, Any, None]], *args: object) -> None:
-        self._bridge.start(self._guarded, fn, *args)
-
-    async def _guarded(self, fn: Callable[..., Coroutine[Any, Any, None]], *args: object) -> None:
-        try:
-            await fn(*args)
-        except SparkDeskError as error:
-            self.failed.emit(error)
+        self._bridge.start(telling(self.failed.emit, fn), *args)

@@ -8,17 +8,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sparkdesk.core.chat.session import ChatSettings, Turn
-from sparkdesk.core.chat.window.overflow import Offer, Server, offers
-from sparkdesk.core.jobs.backend import EndpointFailure
+from sparkdesk.core.chat.window.overflow import Server, WindowOffer, offers
 from sparkdesk.services.chat.endpoint import ChatEndpoint
 
 
-def ways_on(turn: Turn, settings: ChatSettings, target: ChatEndpoint, server: Server) -> tuple[Offer, ...]:
+def ways_on(turn: Turn, settings: ChatSettings, target: ChatEndpoint, server: Server) -> tuple[WindowOffer, ...]:
     """What is offered for this turn; nothing where it failed for another reason, or not at all."""
     failure = turn.failure
     if failure is None:
         return ()
-    told = EndpointFailure(
-        failure.kind, "", "", prompt_tokens=failure.prompt_tokens, context_tokens=failure.context_tokens
-    )
-    return offers(told, settings, replace(server, has_vectors=target.embed() is not None))
+    return offers(failure, settings, replace(server, has_vectors=target.embed() is not None))

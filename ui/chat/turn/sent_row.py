@@ -16,7 +16,7 @@ from sparkdesk.core.chat.context import Excerpt, SentContext
 from sparkdesk.core.plain_text import reveal_hidden
 from ui import theme
 from ui.chat.column import RowWidget
-from ui.chat.turn.thought_row import HEAD_PX, FoldHead
+from ui.chat.turn.thought_row import HEAD_PX, RowHead
 from ui.chat.words.text_row import MAX_SHOWN_CHARS, hard_wrapped
 from ui.text import count, cut, one_line
 from ui.theme import color
@@ -71,7 +71,7 @@ class Sent(RowWidget):
         self._memory_of = memory_of
         self._words_of = words_of
         self.inside: QWidget | None = None
-        self.head = FoldHead("layers", self)
+        self.head = RowHead("layers", self)
         self.head.setChecked(is_open)
         self._say()
         if is_open:

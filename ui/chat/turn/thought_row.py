@@ -11,6 +11,7 @@ from PySide6.QtCore import QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QAbstractButton, QWidget
 
+from sparkdesk.core.chat.window.estimate import Estimate
 from ui import theme
 from ui.chat.column import RowWidget
 from ui.chat.words.markdown import lay_out_plain
@@ -18,12 +19,12 @@ from ui.chat.words.text_row import MAX_SHOWN_CHARS, Words, duration_words, hard_
 from ui.icon import draw_icon
 from ui.text import count, cut
 from ui.theme import color
-from ui.widgets.paint import box, pen, text_width, write
+from ui.widgets.paint import box, elided, pen, text_width, write
 
 HEAD_PX: Final = 28
 
 
-class FoldHead(QAbstractButton):
+class RowHead(QAbstractButton):
     """A line of the whole width that opens what is under it: arrow, icon, title, and words at its right."""
 
     def __init__(self, icon: str, parent: QWidget) -> None:
@@ -57,13 +58,14 @@ class FoldHead(QAbstractButton):
         draw_icon(painter, QPointF(31, middle), self._icon, "text3", theme.ICON_SIZE_BUTTON)
         right = text_width(self._words, "label") + 24 if self._words else 12
         title = QRectF(52, 0, self.width() - 52 - right, self.height())
-        write(painter, title, self.text(), role="dense", tint="text" if is_hot else "text2")
+        shown = elided(self.text(), "dense", title.width())
+        write(painter, title, shown, role="dense", tint="text" if is_hot else "text2")
         place = QRectF(self.width() - right, 0, right - 12, self.height())
         write(painter, place, self._words, role="label", tint="text3", align=Qt.AlignmentFlag.AlignRight)
 
 
 class Thought(RowWidget):
-    """The reasoning. `tokens` None is not told."""
+    """The reasoning. `tokens` None is not told: then their number is estimated by the length of the text."""
 
     folded = Signal(bool)
 
@@ -80,7 +82,7 @@ class Thought(RowWidget):
         super().__init__(parent)
         self.is_live = is_live
         self._tokens = tokens
-        self.head = FoldHead("brain", self)
+        self.head = RowHead("brain", self)
         self._words = Words("Reasoning", self)
         self._shown = ""
         self.head.toggled.connect(self._on_toggled)
@@ -96,12 +98,19 @@ class Thought(RowWidget):
             title = f"Thinking, {said}" if said else "Thinking"
         else:
             title = f"Thought for {said}" if said else "Thought"
-        self.head.say(title, "" if self._tokens is None else f"{count(self._tokens)} tokens")
+        self.head.say(title, self._length(text, is_over=is_over or not self.is_live))
         shown = hard_wrapped(cut(text, MAX_SHOWN_CHARS))
         if shown != self._shown:
             self._shown = shown
             if self.head.isChecked():
                 self._fill()
+
+    def _length(self, text: str, *, is_over: bool) -> str:
+        """How much was thought: by the server's count, else by the length of the text, which is said to be a guess."""
+        if self._tokens is not None:
+            return f"{count(self._tokens)} token{'s' if self._tokens != 1 else ''}"
+        guessed = Estimate().tokens(text) if is_over else 0
+        return f"about {count(guessed)} token{'s' if guessed != 1 else ''} by its length" if guessed else ""
 
     def unfold(self) -> None:
         """Show the reasoning."""

@@ -39,7 +39,7 @@ POLICIES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class WindowOffer:
     """One way on. `policy` is what the conversation is set to; with `context_tokens` the model is launched anew."""
 
     remedy: Remedy
@@ -60,7 +60,7 @@ class Server:
     has_vectors: bool = False
 
 
-def offers(failure: Failure, settings: ChatSettings, server: Server) -> tuple[Offer, ...]:
+def offers(failure: Failure, settings: ChatSettings, server: Server) -> tuple[WindowOffer, ...]:
     """What is offered for this failure, the likeliest help first; none when it is no overflow.
 
     The policy that the conversation has already is not offered again.
@@ -83,7 +83,7 @@ def needed_tokens(failure: Failure, max_tokens: int | None = None) -> int | None
     return min(-(-wanted // STEP_TOKENS) * STEP_TOKENS, MAX_CONTEXT_TOKENS)
 
 
-def _raise(failure: Failure, settings: ChatSettings, server: Server) -> Offer | None:
+def _raise(failure: Failure, settings: ChatSettings, server: Server) -> WindowOffer | None:
     if not server.can_relaunch:
         return None
     needed, most = needed_tokens(failure, settings.sampling.max_tokens), server.max_context_tokens
@@ -94,23 +94,23 @@ def _raise(failure: Failure, settings: ChatSettings, server: Server) -> Offer | 
     if most is not None and ((told or 0) > most or failure.context_tokens == most):
         return None
     if needed is None:
-        return Offer(Remedy.RAISE, "Longer context …", "Launch the model again with a longer context.")
+        return WindowOffer(Remedy.RAISE, "Longer context …", "Launch the model again with a longer context.")
     needed = min(needed, most) if most is not None else needed
     why = f"This conversation has {told:,} tokens" if told is not None else "How many this one has was not told"
     words = f"Launch the model again with {needed:,} tokens of context. {why}; its KV cache grows with it."
-    return Offer(Remedy.RAISE, f"Context of {needed:,} …", words, context_tokens=needed)
+    return WindowOffer(Remedy.RAISE, f"Context of {needed:,} …", words, context_tokens=needed)
 
 
-def _summarise() -> Offer:
+def _summarise() -> WindowOffer:
     words = "The model sums up the older turns once, which takes it as long as reading them. All of them stay here."
-    return Offer(Remedy.SUMMARISE, "Sum up older turns", words, POLICIES[Remedy.SUMMARISE])
+    return WindowOffer(Remedy.SUMMARISE, "Sum up older turns", words, POLICIES[Remedy.SUMMARISE])
 
 
-def _drop() -> Offer:
+def _drop() -> WindowOffer:
     words = "The oldest turns are no longer sent: the model forgets them at once. All of them stay here."
-    return Offer(Remedy.DROP, "Leave out the oldest", words, POLICIES[Remedy.DROP])
+    return WindowOffer(Remedy.DROP, "Leave out the oldest", words, POLICIES[Remedy.DROP])
 
 
-def _retrieve() -> Offer:
+def _retrieve() -> WindowOffer:
     words = "Of older turns and files only what is near to the question is sent. All of them stay here."
-    return Offer(Remedy.RETRIEVE, "Search older turns", words, POLICIES[Remedy.RETRIEVE])
+    return WindowOffer(Remedy.RETRIEVE, "Search older turns", words, POLICIES[Remedy.RETRIEVE])

@@ -9,8 +9,8 @@ from pytestqt.qtbot import QtBot
 from tests.ui.docs_picture import STRAY, keep, stray
 from tests.ui.launch.real import catalogue, open_real, show_model
 from tests.ui.picture import cut_labels, page_size
-from ui.launch.part.fold import Fold
 from ui.launch.view import LaunchPage
+from ui.widgets.fold import Fold
 
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", "does not support raise")
 MODEL = "gpt-oss-120b"

@@ -15,9 +15,9 @@ from sparkdesk.services.chat.context.memory import MAX_SENT_BYTES, clip
 from ui.chat.panel.model import MemoryFile, PanelModel
 from ui.chat.panel.prompt_section import KeptWriting
 from ui.chat.panel.section import Section, row
-from ui.launch.part.fold import FoldHead
 from ui.text import count, cut, one_line
 from ui.widgets.button import Button
+from ui.widgets.fold import FoldHead
 from ui.widgets.label import Label, plain_tooltip
 from ui.widgets.toggle import Switch
 

@@ -15,7 +15,6 @@ from ui.launch.choice.option import Offer
 from ui.launch.form import Form
 from ui.launch.part.editor import connect_editor, make_editor, show_value
 from ui.launch.part.entry import Entry
-from ui.launch.part.fold import Fold
 from ui.launch.part.tab_order import place_after
 from ui.launch.serving.fields import SERVING_TITLES
 from ui.launch.serving.section import (
@@ -28,6 +27,7 @@ from ui.launch.serving.section import (
     section_of,
     summarize,
 )
+from ui.widgets.fold import Fold
 from ui.widgets.label import Label
 
 PLACEHOLDERS = "{rank} {nodes} {head_ip} {cx7_ifname} {hca} {port}"

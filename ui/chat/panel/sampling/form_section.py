@@ -17,9 +17,9 @@ from ui.chat.panel.sampling.schema_dialog import SchemaDialog
 from ui.chat.panel.sampling.schema_text import describe_schema
 from ui.chat.panel.sampling.thinking import ThinkingRow
 from ui.chat.panel.section import ResetDot, Section, row
-from ui.launch.part.fold import FoldHead
 from ui.text import count
 from ui.widgets.button import Button
+from ui.widgets.fold import FoldHead
 from ui.widgets.label import Label
 from ui.widgets.toggle import Switch
 

@@ -16,9 +16,9 @@ from sparkdesk.core.chat.request.form_support import FormSupport, Wish
 from ui.chat.panel.sampling.knob import DEFAULT_WORDS, Knob, KnobKind
 from ui.chat.panel.sampling.value import MAX_SEED, Limits, read_number, read_stops, write_stops
 from ui.chat.panel.section import ResetDot, Section, row
-from ui.launch.part.fold import FoldHead
 from ui.widgets.button import Button, IconButton
 from ui.widgets.field import TextInput
+from ui.widgets.fold import FoldHead
 from ui.widgets.label import Label, plain_tooltip
 
 # Limits: the OpenAI API's reference for temperature and top_p; what stands for "all" in top_k and min_p is 0 with

@@ -20,6 +20,7 @@ from sparkdesk.services.chat.conversation import Conversation
 from ui.bridge import StreamPump
 from ui.chat.live import Growth, LiveAnswer
 from ui.chat.state.status import Reading, Status
+from ui.text import is_known
 
 FAST_HZ = 30.0
 SLOW_HZ = 15.0
@@ -80,13 +81,19 @@ class AnswerFollower(QObject):
             return None
         timing = conversation.live_timing() or AnswerTiming()
         elapsed_s = self._elapsed.elapsed() / 1000
-        if live.has_token:
+        if not self._is_awaited(live, conversation):
             return Status("thinking" if live.is_thinking else "writing", elapsed_s, timing)
         activity = conversation.activity.value
         if activity:
             return Status("preparing", elapsed_s, timing, activity=activity)
         reading = self._reading()
         return Status("waiting" if reading is None else "reading", elapsed_s, timing, reading or Reading())
+
+    @staticmethod
+    def _is_awaited(live: LiveAnswer, conversation: Conversation) -> bool:
+        """Whether nothing has come yet: an answer that is gone on with has words from before."""
+        timing = conversation.live_timing()
+        return not live.has_token or timing is None or not is_known(timing.ttft_s)
 
     def _reading(self) -> Reading | None:
         estimate = estimate_prefill(self._evidence, time.monotonic())
@@ -108,7 +115,7 @@ class AnswerFollower(QObject):
 
     def _on_tick(self) -> None:
         live, conversation = self.live, self._conversation
-        if live is not None and conversation is not None and not live.has_token:
+        if live is not None and conversation is not None and self._is_awaited(live, conversation):
             self._learn(live, conversation)
         self.ticked.emit()
 

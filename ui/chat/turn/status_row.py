@@ -44,6 +44,8 @@ def reading_parts(reading: Reading) -> list[Part]:
         left_s = max(1, round(reading.left_s))
         left, unit = (f"{left_s}", "s left") if left_s < 100 else (duration(left_s), "left")
         parts.append(("about", left, unit))
+    elif parts:
+        parts.append(("time left not known yet", "", ""))
     if reading.source:
         parts.append((one_line(reading.source, 60), "", ""))
     return parts

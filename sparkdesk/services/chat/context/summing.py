@@ -14,7 +14,13 @@ from sparkdesk.core.chat.message import AnswerForm, ChatRequest, Message, Sampli
 from sparkdesk.core.chat.session import Turn
 from sparkdesk.core.chat.window.estimate import Estimate
 from sparkdesk.core.chat.window.exchange import MESSAGE_TOKENS
-from sparkdesk.core.chat.window.summary import pieces_of_record, record_of, summary_messages, summary_tokens
+from sparkdesk.core.chat.window.summary import (
+    pieces_of_record,
+    record_of,
+    summary_messages,
+    summary_tokens,
+    without_fence,
+)
 from sparkdesk.core.errors import EndpointError
 from sparkdesk.core.plain_text import lower_first
 from sparkdesk.core.ports import EndpointClient
@@ -78,7 +84,7 @@ async def _ask(client: EndpointClient, model: str, messages: tuple[Message, ...]
                 return Summed(problem=lower_first(event.message))
             elif isinstance(event, Finished):
                 # Some models think in the text itself.
-                text = "".join(said).rpartition("</think>")[2].strip()
+                text = without_fence("".join(said).rpartition("</think>")[2])
                 ended = text + " …" if event.reason == "length" and text else text
                 return Summed(ended) if text else Summed(problem="the model said nothing")
     return Summed(problem="the answer was cut off")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +19,7 @@ from sparkdesk.core.chat.window.summary import (
     record_of,
     summary_messages,
     to_fold,
+    without_fence,
 )
 from tests.core.chat.window.chat_turns import conversations, dialogue, turn
 
@@ -61,3 +63,26 @@ def test_a_long_record_is_read_in_pieces_that_are_all_of_it(text: str, most: int
     found = pieces_of_record(text, most)
     assert all(len(piece.encode()) <= most for piece in found)
     assert "".join("".join(found).split()) == "".join(text.split())
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "[end of record {mark}] They spoke of boats.",
+        "[record {mark}]\nThey spoke of boats.\n[end of record {mark}]",
+        "They spoke [end of record {mark}] of boats.",
+        "They spoke of boats. [End of record {mark}]\n",
+        "They spoke of boats. [end of record {mark}",
+        "They spoke of boats. [end of record {half}",
+        "record {mark}\nThey spoke of boats.\nend of record {mark}",
+    ],
+)
+def test_the_marks_around_the_record_are_no_part_of_a_summary(answer: str) -> None:
+    user = summary_messages("", "The person: boats", 100)[1]
+    mark = user.text.removeprefix("[record ")[:12]
+    assert without_fence(answer.format(mark=mark, half=mark[:5])) == "They spoke of boats."
+
+
+def test_what_merely_speaks_of_a_record_stays_in_a_summary() -> None:
+    said = "They set a [record 12] and\n\n  a record high.\n\nThe end of record keeping [record"
+    assert without_fence(said) == said

@@ -185,7 +185,11 @@ async def test_a_summary_reads_the_last_one_in_rounds_and_is_not_made_twice(
             "/tokenize": tokenize,
             "/v1/chat/completions": lambda body: (
                 200,
-                spoken(f"<think>hm</think>Round {len(body['messages'][1]['content'])}", reason="length"),
+                spoken(
+                    f"<think>hm</think>[end of record {body['messages'][1]['content'][8:20]}] "
+                    f"Round {len(body['messages'][1]['content'])}",
+                    reason="length",
+                ),
             ),
         }
     ) as server:
@@ -253,7 +257,7 @@ async def test_the_next_summary_is_made_from_the_last_one_and_what_came_since(
     assert len(fitted.sent.summed_up) > 2
     assert fitted.sent.summary not in ("", "They began.")
     assert all("secret start" not in message.text for message in fitted.messages)
-    assert told[0] == f"The model sums up {len(fitted.sent.summed_up) - 2} older turns"
+    assert told[0] == f"The model sums up {len(fitted.sent.summed_up) - 2} older messages"
 
 
 async def test_the_estimate_after_a_counted_answer_saves_further_counting(fitter: WindowFitter) -> None:

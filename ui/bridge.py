@@ -8,6 +8,7 @@ view-model, blocks or calls `.exec()`.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
@@ -73,7 +74,9 @@ class StreamPump(QObject, Generic[T]):
         self._slot = slot
         self._interval_ms = 0
         self._rest = QTimer(self)
-        """Runs while it is too early for the next update."""
+        """Runs from the first item until the next update."""
+        self._due_s = 0.0
+        """Before this it is too early for one."""
         self._rest.setSingleShot(True)
         self._rest.timeout.connect(self._flush)
         self.set_rate(rate_hz)
@@ -87,21 +90,20 @@ class StreamPump(QObject, Generic[T]):
     def _wake(self) -> None:
         # Through the event loop even for the first item: the slot must never run inside the producer's call.
         if not self._rest.isActive():
-            self._rest.start(0)
+            self._rest.start(max(0, math.ceil((self._due_s - time.perf_counter()) * 1000)))
 
     def _flush(self) -> None:
         items = self._reader.drain(MOST_AT_ONCE)
-        if items:
-            # The rest begins with the slot, not after it: what comes in steady steps must not fall behind.
-            self._rest.start(self._interval_ms)
-            begun_s = time.perf_counter()
-            self._slot(items)
-            took_ms = (time.perf_counter() - begun_s) * 1000
-            if self._reader.waits:
-                # What is left is taken in pieces, so that the window stays alive over 50,000 lines of a log.
-                self._rest.start(0)
-            elif took_ms > self._interval_ms / 2 and self._rest.isActive():
-                self._rest.start(self._interval_ms // 2)
+        if not items:
+            return
+        begun_s = time.perf_counter()
+        self._slot(items)
+        # From the start of the slot: what comes in even steps must not fall behind. Yet a slow slot leaves room.
+        rest_s = self._interval_ms / 1000
+        self._due_s = max(begun_s + rest_s, time.perf_counter() + rest_s / 2)
+        if self._reader.waits:
+            # What is left is taken in pieces, so that the window stays alive over 50,000 lines of a log.
+            self._rest.start(0 if len(items) >= MOST_AT_ONCE else self._interval_ms // 2)
 
     def close(self) -> None:
         """Stop reading; what waits is dropped."""

@@ -95,6 +95,9 @@ class _Ready(QObject):
         finally:
             self._timer = self.startTimer(0) if self._handles else 0
 
+    def __bool__(self) -> bool:
+        return bool(self._handles)
+
     def clear(self) -> None:
         """Run none of them."""
         self._handles.clear()
@@ -103,7 +106,7 @@ class _Ready(QObject):
 class _Reader(QObject):
     """Calls when a file descriptor can be read, again and again, by one notifier of Qt's."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, number: int) -> None:
+    def __init__(self, loop: Loop, number: int) -> None:
         super().__init__()
         self._loop = loop
         self._handle: asyncio.Handle | None = None
@@ -124,6 +127,9 @@ class _Reader(QObject):
 
     def _note(self) -> None:
         """In its turn: what was called last time and waits to run may end this, as it does in asyncio's own loop."""
+        if self._handle is not None and not self._loop.soon:
+            self._handle._run()
+            return
         self._notifier.setEnabled(False)
         if self._handle is not None:
             self._loop.call_soon(self._call, self._handle)

@@ -67,14 +67,19 @@ class PieceLog:
     async def run(self) -> None:
         """Keep the base, then keep and show what is added, until cancelled."""
         self._wake.set()
+        loop, due_s = asyncio.get_running_loop(), 0.0
         while True:
             await self._wake.wait()
             self._wake.clear()
             async with self._lock:
                 await self._begin()
             if self._waiting:
+                # A client that gives on what came in steps has rested already: to rest again would wake us for nothing.
+                left_s = due_s - loop.time()
+                if left_s > 0:
+                    await asyncio.sleep(left_s)
+                due_s = loop.time() + PACE_S
                 await self.flush()
-                await asyncio.sleep(PACE_S)
 
     async def flush(self) -> None:
         """Keep and show all that was added so far. Never raises for what the store cannot do."""
@@ -82,12 +87,10 @@ class PieceLog:
             batch, self._waiting = self._waiting, []
             if not batch:
                 return
-            try:
-                await self._keep(batch)
-            finally:
-                # Also when this is cancelled on the way: whoever ends the answer saves all of it.
-                for event in batch:
-                    self._show(event)
+            # Cancelled on the way, it shows nothing: that nobody has seen yet may be lost, what was seen never.
+            await self._keep(batch)
+            for event in batch:
+                self._show(event)
 
     async def _keep(self, batch: list[ChatEvent]) -> None:
         piece = piece_to_json(batch)

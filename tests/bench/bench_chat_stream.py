@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import socket
 import statistics
 import subprocess
 import time
@@ -36,6 +37,7 @@ from ui.style import install_style
 NAMES = (
     "chat.tokens_parsed",
     "chat.cpu_per_token",
+    "chat.cpu_of_one",
     "chat.burst_stall",
     "chat.burst_tokens",
     "chat.first_token_painted",
@@ -44,10 +46,14 @@ NAMES = (
 )
 PARSED, PARSED_AT_ONCE, ROUNDS = 8_000, 8, 7
 BURST_TOKENS_PER_S, BURST_S, SETTLE_S = 2_000.0, 4.0, 1.0
+ONE_TOKENS_PER_S = 150.0
+"""A fast answer of a Spark to one person: each of the page's 30 updates a second brings five tokens, not 67."""
+RAW_S = 2.0
 STRETCHES = 3
 ASKS = 20
 FRAME_MS, FLUSH_MS = 1000 / 60, 1000 / 30
 STOPS = 15
+CPU_LIMIT_US = 60.0
 PLAIN_US = 2.9
 """What `parse_plainly` takes where nothing else runs. The goal is for such a machine: a busy one has slower cores."""
 TEXT = Path(__file__).resolve().parents[1] / "data" / "chat" / "answer.md"
@@ -58,7 +64,7 @@ def measure() -> list[Figure]:
     """All of it. Raises RuntimeError when a server does not start."""
     with loop_of_qt() as (app, loop):
         install_style(app, "dark")
-        return [parse_rate(), *burst(loop), *painted(loop), stopped(loop)]
+        return [parse_rate(), *burst(loop), one(loop), *painted(loop), stopped(loop)]
 
 
 def sample() -> list[bytes]:
@@ -128,47 +134,103 @@ def tokens_of(desk: ChatDesk) -> int:
 
 async def watch_burst(desk: ChatDesk, told: Told) -> None:
     """The processor's time a token, and how late the page's own timer comes, in each stretch."""
-    heart, chunks = Heartbeat(), sample()
+    heart = Heartbeat()
+
+    async def listen() -> None:
+        await heart.listen(BURST_S)
+        told.setdefault("stall_ms", []).append(max(heart.own_ms))
+
+    await watch_cost(desk, told, listen)
+
+
+async def watch_one(desk: ChatDesk, told: Told) -> None:
+    """The processor's time a token, with no timer of our own: it would cost as much as a token."""
+    await watch_cost(desk, told, partial(asyncio.sleep, BURST_S))
+
+
+async def watch_cost(desk: ChatDesk, told: Told, wait: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """What a token takes of the processor while we wait, in each stretch."""
+    chunks = sample()
     for _ in range(STRETCHES):
         before_us = parse_plainly(chunks)
         desk.type("All of it.")
         await asyncio.sleep(SETTLE_S)
         tokens, begun_s, cpu_s = tokens_of(desk), time.perf_counter(), time.process_time()
-        await heart.listen(BURST_S)
+        await wait()
         came, took_s = tokens_of(desk) - tokens, time.perf_counter() - begun_s
         told.setdefault("cpu_us", []).append((time.process_time() - cpu_s) / max(1, came) * 1e6)
         told.setdefault("plain_us", []).append((before_us + parse_plainly(chunks)) / 2)
-        told.setdefault("stall_ms", []).append(max(heart.own_ms))
         told.setdefault("tokens_per_s", []).append(came / took_s)
         desk.model.stop()
         await desk.answered()
         desk.model.start_new()
 
 
+def read_plainly(port: int) -> float:
+    """Processor time a token, in us, of a plain reader of the socket that parses each event: the other arm."""
+    tokens, rest = 0, b""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as line:
+        line.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: here\r\n\r\n")
+        end_s, begun_s = time.perf_counter() + RAW_S, time.process_time()
+        while time.perf_counter() < end_s:
+            *whole, rest = (rest + line.recv(65536)).split(b"\n\n")
+            for event in whole:
+                tokens += bool(json.loads(event[event.index(b"data: ") + 6 :])["choices"])
+    return (time.process_time() - begun_s) / max(1, tokens) * 1e6
+
+
+def scaled_us(told: Told) -> float:
+    """Processor time a token, as a machine takes it on which nothing else runs."""
+    pairs = zip(told["cpu_us"], told["plain_us"], strict=True)
+    return statistics.median(ours * min(1.0, PLAIN_US / plain) for ours, plain in pairs)
+
+
+def cpu_note(told: Told, tokens_per_s: float) -> str:
+    """What a figure of processor time counts, and how it was found."""
+    cpu, plain = (", ".join(f"{value:.1f}" for value in told[key]) for key in ("cpu_us", "plain_us"))
+    return (
+        f"at {tokens_per_s:g} tok/s, median of {STRETCHES} stretches of {BURST_S:g} s, the page in sight, all threads, "
+        f"keeping and painting: {cpu} us a token while a split and json.loads took {plain}: scaled to {PLAIN_US:g}; "
+        "baseline: a plain reader of the same socket"
+    )
+
+
 def burst(loop: Any) -> list[Figure]:
     """Three stretches of a burst, the best of which counts."""
     with token_server(BURST_TOKENS_PER_S, TEXT, in_pieces=True) as port:
+        raw_us = read_plainly(port)
         told = run(loop, port, watch_burst)
-    note = f"{STRETCHES} stretches of {BURST_S:g} s at {BURST_TOKENS_PER_S:g} tok/s, the page in sight"
-    shares = {key: ", ".join(f"{value:.0f}" for value in values) for key, values in told.items()}
-    pairs = zip(told["cpu_us"], told["plain_us"], strict=True)
-    scaled_us = statistics.median(ours * min(1.0, PLAIN_US / plain) for ours, plain in pairs)
-    plain = ", ".join(f"{value:.1f}" for value in told["plain_us"])
+    stalls = ", ".join(f"{value:.0f}" for value in told["stall_ms"])
     return [
         Figure.at_most(
-            "chat.cpu_per_token", scaled_us, "us", 60.0, baseline=PLAIN_US,
-            note=f"median of {note}, all threads and painting: {shares['cpu_us']}, while a split and json.loads took "
-            f"{plain}: scaled to the baseline's {PLAIN_US:g}",
+            "chat.cpu_per_token", scaled_us(told), "us", CPU_LIMIT_US, baseline=raw_us,
+            note=cpu_note(told, BURST_TOKENS_PER_S),
         ),
         Figure.at_most(
             "chat.burst_stall", min(told["stall_ms"]), "ms", 50.0,
-            note=f"the latest beat of a 5 ms timer without other programs' time, best of {note} ({shares['stall_ms']})",
+            note="the latest beat of a 5 ms timer without other programs' time, best of "
+            f"{STRETCHES} stretches of {BURST_S:g} s at {BURST_TOKENS_PER_S:g} tok/s ({stalls})",
         ),
         Figure.at_least(
             "chat.burst_tokens", max(told["tokens_per_s"]), "tok/s", 0.9 * BURST_TOKENS_PER_S,
             baseline=BURST_TOKENS_PER_S,
         ),
     ]  # fmt: skip
+
+
+def one(loop: Any) -> Figure:
+    """One person's answer takes no more of a core than a burst may.
+
+    A limit for each token would say nothing here: to be woken for one takes longer than to read it.
+    """
+    with token_server(ONE_TOKENS_PER_S, TEXT, in_pieces=True) as port:
+        raw_us = read_plainly(port)
+        told = run(loop, port, watch_one)
+    share = ONE_TOKENS_PER_S / 1e4
+    return Figure.at_most(
+        "chat.cpu_of_one", scaled_us(told) * share, "% of a core", CPU_LIMIT_US * BURST_TOKENS_PER_S / 1e4,
+        baseline=raw_us * share, note=cpu_note(told, ONE_TOKENS_PER_S),
+    )  # fmt: skip
 
 
 class PaintWatch(QObject):

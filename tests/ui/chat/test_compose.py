@@ -138,6 +138,22 @@ def test_a_hostile_file_is_refused_in_words_and_leaves_nothing(dressed: QApplica
     play(dressed, story)
 
 
+def test_each_file_that_is_refused_of_several_is_told(dressed: QApplication, tmp_path: Path) -> None:
+    async def story(desk: ComposeDesk) -> None:
+        bad = [tmp_path / name for name in ("a-missing", "b-missing", "c.txt", "d-missing", "e-missing")]
+        bad[2].write_text("")
+        desk.drop(mime_of(*bad))
+        await desk.ready(0)
+        lines = desk.composer.notice.text().split("\n")
+        assert [line[:1] for line in lines] == ["a", "b", "c", "A"]
+        assert lines[-1] == "And 2 more."
+        desk.drop(mime_of(tmp_path / "later"))
+        await desk.ready(0)
+        assert desk.composer.notice.text().startswith("later "), "of an earlier drop nothing is repeated"
+
+    play(dressed, story)
+
+
 def test_at_most_so_many_files_go_along(dressed: QApplication, tmp_path: Path) -> None:
     async def story(desk: ComposeDesk) -> None:
         desk.drop(mime_of(*(write(tmp_path, f"{n}.txt", f"file {n}") for n in range(MAX_ITEMS + 5))))
@@ -376,6 +392,8 @@ def test_what_was_sent_stands_in_a_row_with_its_pictures_and_can_be_opened(dress
         assert GONE in second.accessibleName()
         assert text_width(GONE, "label") < second.width() - 60
         assert "1 of 3 pages has no text" in third.accessibleName()
+        assert third.face.detail.endswith(" · about 2 tokens")
+        assert "token" not in first.face.detail, "what an image costs is not known"
         assert not third.remove.isVisibleTo(third)
         assert row.height() == row.height_at(300) > row.height_at(2000)
         QTest.keyClick(third, Qt.Key.Key_Delete)

@@ -12,7 +12,8 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QImage, QKeyEvent, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QWidget
 
-from sparkdesk.core.chat.message import Attachment, ImagePart
+from sparkdesk.core.chat.message import Attachment, FilePart, ImagePart
+from sparkdesk.core.chat.window.estimate import Estimate
 from sparkdesk.core.transfer import size_words
 from sparkdesk.services.chat.context.token_count import TokenCount
 from ui import theme
@@ -54,6 +55,11 @@ def cost_words(cost: TokenCount | None) -> str:
         return ""
     words = f"{count(cost.tokens)} token{'s' if cost.tokens != 1 else ''}"
     return words if cost.is_counted else f"about {words}"
+
+
+def estimated_cost(part: Attachment) -> TokenCount | None:
+    """About how many tokens a file has, where no server is asked; an image's are not known."""
+    return TokenCount(Estimate().tokens(part.text), False) if isinstance(part, FilePart) else None
 
 
 def face_of(part: Attachment, cost: TokenCount | None = None, *, reason: str = "") -> ChipFace:

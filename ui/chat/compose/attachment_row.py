@@ -16,7 +16,14 @@ from shiboken6 import isValid
 from sparkdesk.core.chat.message import Attachment, ImagePart
 from sparkdesk.core.errors import SparkDeskError
 from ui.bridge import Bridge
-from ui.chat.compose.attachment_chip import GONE, HEIGHT_PX, THUMB_PX, AttachmentChip, face_of
+from ui.chat.compose.attachment_chip import (
+    GONE,
+    HEIGHT_PX,
+    THUMB_PX,
+    AttachmentChip,
+    estimated_cost,
+    face_of,
+)
 from ui.chat.compose.picture import make_thumbnail
 from ui.chat.compose.preview import SIDE_PX, PreviewDialog
 
@@ -127,7 +134,7 @@ class AttachmentRow(ChipRow):
         self.preview: PreviewDialog | None = None
         chips = []
         for part in parts:
-            chip = AttachmentChip(face_of(part), can_remove=False, fill="surface")
+            chip = AttachmentChip(face_of(part, estimated_cost(part)), can_remove=False, fill="surface")
             chip.chosen.connect(lambda part=part: self._open(part))
             chips.append(chip)
             if isinstance(part, ImagePart) and bridge is not None and load is not None:

@@ -51,8 +51,10 @@ NO_EYES: Final = "Not sent: this model sees no images"
 MAYBE_EYES: Final = "Whether this model sees images is not known; they are sent."
 NEW_KEY: Final = "new"
 """Of the draft for a conversation that has not begun: its own id is another after each start."""
-_CHIP_LINES: Final = 2
+_CHIP_LINES: Final = 3
 """Lines of attachments that are seen at once; the rest scrolls."""
+_MOST_REFUSED: Final = 3
+"""Files that were not attached and are told with their reasons; of the others their number."""
 _THUMBNAIL_PX: Final = 128
 IMAGE_FILTER: Final = "Images (*.png *.jpg *.jpeg *.webp *.gif)"
 
@@ -89,6 +91,7 @@ class Composer(QWidget):
         self._chips: dict[int, AttachmentChip] = {}
         self._takes_images: bool | None = None
         self._reason, self._is_answering, self._is_dropping = "", False, False
+        self._refused: list[str] = []
         self._conversation_id, self._server_id = "", ""
         self._window: QWidget | None = None
         self._build()
@@ -198,7 +201,7 @@ class Composer(QWidget):
         editor.stopped.connect(self.stopped)
         editor.edit_asked.connect(self.edit_last_asked)
         editor.chips_asked.connect(self._focus_chips)
-        editor.files_given.connect(model.add_paths)
+        editor.files_given.connect(self._take_files)
         editor.image_given.connect(self._take_image)
         editor.long_text_given.connect(self._take_long)
         editor.listed.connect(lambda step: self.list.move_by(step) if self.list is not None else None)
@@ -296,13 +299,17 @@ class Composer(QWidget):
         dialog.setFileMode(QFileDialog.FileMode.ExistingFiles)
         dialog.setNameFilters(["All files (*)", "PDF (*.pdf)", IMAGE_FILTER])
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.filesSelected.connect(self.model.add_paths)
+        dialog.filesSelected.connect(self._take_files)
         dialog.destroyed.connect(self._forget_dialog)
         self.dialog = dialog
         dialog.open()
 
     def _forget_dialog(self) -> None:
         self.dialog = None
+
+    def _take_files(self, paths: Sequence[str]) -> None:
+        self._refused = []
+        self.model.add_paths(paths)
 
     def _take_image(self, image: QImage) -> None:
         self.model.add_picture(lambda: make_picture_of(image))
@@ -312,7 +319,17 @@ class Composer(QWidget):
         self.say(f"The long paste is kept as {name}. Ctrl+Shift+V pastes as text.", is_warning=False)
 
     def _on_refused(self, error: SparkDeskError) -> None:
-        self.say(error.sentence())
+        """Several files that come together may be refused: each is told, below the others."""
+        refused = [*(self._refused if self.notice.text() == self._refused_words() else ()), error.sentence()]
+        self.say("")
+        self._refused = refused
+        self.notice.setText(self._refused_words())
+        self._refresh()
+
+    def _refused_words(self) -> str:
+        lines = [one_line(words, 300) for words in self._refused[:_MOST_REFUSED]]
+        more = len(self._refused) - len(lines)
+        return "\n".join([*lines, *([f"And {more} more."] if more > 0 else [])])
 
     def say(self, words: str, *, is_warning: bool = True) -> None:
         """Show a line below the text, until something is typed."""
@@ -397,7 +414,7 @@ class Composer(QWidget):
 
     def _fit_chips(self) -> None:
         needed = self.row.height_at(max(self._chip_area.viewport().width(), 1))
-        most = _CHIP_LINES * (HEIGHT_PX + GAP_PX) + HEIGHT_PX // 2
+        most = _CHIP_LINES * (HEIGHT_PX + GAP_PX) - GAP_PX
         self._chip_area.setFixedHeight(min(needed, most) if self.row.chips else 0)
 
     # Dropped, shown, painted -----------------------------------------------------------------------------------

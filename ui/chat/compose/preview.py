@@ -15,7 +15,7 @@ from PySide6.QtWidgets import QDialog, QHBoxLayout, QPlainTextEdit, QVBoxLayout,
 from sparkdesk.core.chat.message import Attachment, FilePart
 from sparkdesk.core.plain_text import make_plain
 from ui import theme
-from ui.chat.compose.attachment_chip import GONE, face_of
+from ui.chat.compose.attachment_chip import GONE, estimated_cost, face_of
 from ui.chat.words.text_row import hard_wrapped
 from ui.font import font
 from ui.text import one_line
@@ -58,7 +58,7 @@ class PreviewDialog(QDialog):
 
     def __init__(self, part: Attachment, image: QImage | None = None, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        face = face_of(part)
+        face = face_of(part, estimated_cost(part))
         self.setWindowTitle(one_line(part.name, 120))
         self.setAccessibleName(f"What goes to the model of {face.name}")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)

@@ -15,7 +15,7 @@ from sparkdesk.app.chat_targets import ChatTargets
 from sparkdesk.core.chat.message import FilePart
 from sparkdesk.core.chat.window.overflow import OVERFLOW_KIND, Server
 from sparkdesk.core.errors import SettingsError, SparkDeskError
-from sparkdesk.core.jobs.evidence import CAUTION, QUESTION, FailedJob, evidence_of
+from sparkdesk.core.jobs.evidence import QUESTION, FailedJob, caution_of, evidence_of
 from sparkdesk.core.jobs.fix import Fix
 from sparkdesk.core.jobs.record import JobState, JobStatus, LogLine
 from sparkdesk.services.chat.attaching import Attaching, Draft
@@ -210,12 +210,10 @@ class ChatPane:
 
     def evidence(self, job_id: str) -> str:
         """What is known of a failed deployment, redacted, as a person reads it before it is sent."""
-        launcher, inventory = self._stack.launcher, self._stack.inventory
+        launcher = self._stack.launcher
         job = launcher.status(job_id)
         if job is None:
             return ""
-        records = [status.record for status in inventory.nodes.value]
-        own_words = [word for record in records for word in (record.name, record.address, record.user)]
         fix = launcher.fix_of(job_id)
         return evidence_of(
             FailedJob(
@@ -223,9 +221,15 @@ class ChatPane:
                 launcher.plan_of(job_id),
                 self._log_lines(job_id),
                 advice=fix.words if fix is not None else "",
-                words=(*own_words, *launcher.owner.split("@")),
+                words=self._own_words(),
             )
         )
+
+    def _own_words(self) -> tuple[str, ...]:
+        """Names that leave no machine of the person's."""
+        records = [status.record for status in self._stack.inventory.nodes.value]
+        own_words = [word for record in records for word in (record.name, record.address, record.user)]
+        return (*own_words, *self._stack.launcher.owner.split("@"))
 
     def _log_lines(self, job_id: str) -> tuple[LogLine, ...]:
         """What of its log has come here."""
@@ -243,6 +247,7 @@ class ChatPane:
         if self.page is None or target is None or job is None:
             return
         self.page.show_chat()
-        self.page.model.show_conversation(self._chat.conversations.new(target, caution=CAUTION))
+        caution = caution_of(job, self._own_words())
+        self.page.model.show_conversation(self._chat.conversations.new(target, caution=caution))
         attached = FilePart(EVIDENCE_NAME, evidence, size_bytes=len(evidence.encode()))
         self.page.model.ask(f"Why did {job.title} fail?\n\n{QUESTION}", (attached,))

@@ -12,7 +12,7 @@ from sparkdesk.core.chat.event import TokenChoice
 from sparkdesk.core.chat.markdown_block import Block, MarkdownSplitter
 from sparkdesk.core.chat.message import Attachment, Role
 from sparkdesk.core.chat.session import Turn, TurnState
-from sparkdesk.core.jobs.evidence import CAUTION
+from sparkdesk.core.jobs.evidence import opinion_in
 
 NO_TIME_S = float("nan")
 
@@ -159,6 +159,15 @@ class NoteRow:
 
 
 @dataclass(frozen=True, slots=True)
+class CautionRow:
+    """That an answer is nobody's finding, and what we ourselves know."""
+
+    turn: int
+    title: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
 class ProblemRow:
     """Why an answer is not whole, and what to do."""
 
@@ -184,6 +193,7 @@ Row = (
     | StatusRow
     | StatsRow
     | NoteRow
+    | CautionRow
     | ProblemRow
 )
 
@@ -223,8 +233,8 @@ def rows_of(turn: Turn, index: int, *, is_last: bool, look: Look = PLAIN) -> lis
 
 def caution_rows(turn: Turn, index: int) -> list[Row]:
     """What stands above an answer that is nobody's finding, while it is written and ever after."""
-    is_opinion = turn.message.role is Role.ASSISTANT and CAUTION in turn.note
-    return [NoteRow(index, f"{CAUTION}. Our own reading of it stands in the file above.")] if is_opinion else []
+    opinion = opinion_in(turn.note) if turn.message.role is Role.ASSISTANT else None
+    return [CautionRow(index, *opinion)] if opinion is not None else []
 
 
 def sent_rows(sent: SentContext | None, index: int) -> list[Row]:

@@ -25,6 +25,7 @@ from ui.chat.page.cursor import MessageCursor, let_tab, turn_of
 from ui.chat.page.mark import mark_words
 from ui.chat.row import (
     BlockRow,
+    CautionRow,
     ChoicesRow,
     EarlierRow,
     EditRow,
@@ -41,7 +42,7 @@ from ui.chat.row import (
 from ui.chat.state.offer import CONTINUE, RETRY, Offer
 from ui.chat.turn.choice_row import ChoiceText
 from ui.chat.turn.figure_row import StatsLine
-from ui.chat.turn.problem_row import More, Note, Problem
+from ui.chat.turn.problem_row import Caution, More, Note, Problem
 from ui.chat.turn.question_row import Question, QuestionEditor
 from ui.chat.turn.sent_row import Sent
 from ui.chat.turn.status_row import StatusLine
@@ -346,6 +347,8 @@ class Transcript(QFrame):
             stats.sibling_chosen.connect(self._model.choose)
             stats.opened.connect(lambda is_open: self._keep_open("figures", row.turn, is_open=is_open))
             return stats
+        if isinstance(row, CautionRow):
+            return Caution(row.title, row.words, parent)
         if isinstance(row, ProblemRow):
             return self._make_problem(row, parent)
         if isinstance(row, NoteRow):
@@ -429,4 +432,4 @@ def estimate(row: Hashable, width: int) -> int:
         return 4 + 20 * (lines + len(row.block.text) // chars_a_line)
     if isinstance(row, StatsRow | StatusRow | ThoughtRow | SentRow):
         return 28
-    return 60 if isinstance(row, ProblemRow) else 30
+    return 60 if isinstance(row, ProblemRow | CautionRow) else 30

@@ -26,6 +26,11 @@ QUESTION = (
     "it, then what to change before the next try. Say so where the file does not tell."
 )
 CAUTION = "A model's opinion, not checked by SparkDesk"
+OWN_READING = "SparkDesk's own reading: "
+MAX_CAUTION_CHARS = 200
+"""As much of it is kept with a chat. Source: NAME_CHARS of the stored settings."""
+NOTE_END = "; "
+"""Between the remarks about an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,22 @@ class FailedJob:
     """What we would change."""
     words: tuple[str, ...] = ()
     """Names of its nodes, their addresses and users: what is taken out."""
+
+
+def caution_of(job: JobStatus, words: Sequence[str] = ()) -> str:
+    """What stands at each answer about this failure: whose opinion it is, and beside it our own cause.
+
+    `words`: names that are taken out, as of the evidence.
+    """
+    cause = redact(make_line(job.message, max_chars=600), words).replace(NOTE_END, ", ")
+    caution = f"{CAUTION}. {OWN_READING}{cause or 'not known'}"
+    return caution if len(caution) <= MAX_CAUTION_CHARS else f"{caution[: MAX_CAUTION_CHARS - 1].rstrip()}…"
+
+
+def opinion_in(note: str) -> tuple[str, str] | None:
+    """The two parts of a caution among an answer's remarks; None when the answer is no opinion."""
+    caution = next((each for each in note.split(NOTE_END) if each.startswith(CAUTION)), None)
+    return None if caution is None else (CAUTION, caution[len(CAUTION) :].removeprefix(". "))
 
 
 def evidence_of(failed: FailedJob) -> str:

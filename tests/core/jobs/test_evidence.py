@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparkdesk.core.jobs.evidence import MAX_CHARS, FailedJob, evidence_of
+from sparkdesk.core.jobs.evidence import (
+    CAUTION,
+    MAX_CAUTION_CHARS,
+    MAX_CHARS,
+    FailedJob,
+    caution_of,
+    evidence_of,
+    opinion_in,
+)
 from sparkdesk.core.jobs.record import JobState, JobStatus, LogLine, Phase, PhaseState
 
 FAILED = JobStatus(
@@ -35,6 +45,20 @@ def test_our_own_cause_and_remedy_stand_before_the_log() -> None:
     assert "Remedy, as SparkDesk reads it: Ask for less context." in text
     assert "Phase Load: failed after 33.0 s: exit code 1" in text
     assert "Ready" not in text, "a phase that was never begun is no evidence"
+
+
+def test_an_answer_is_called_an_opinion_and_our_own_cause_stands_beside_it() -> None:
+    caution = caution_of(replace(FAILED, message="No room on desk-7; 3 GiB were missing"), ("desk-7",))
+    assert opinion_in(f"{caution}; real llama.cpp") == (
+        CAUTION,
+        "SparkDesk's own reading: No room on (name), 3 GiB were missing",
+    )
+    assert opinion_in(f"goes on; {CAUTION}") == (CAUTION, ""), "as it was kept before"
+    assert opinion_in("real llama.cpp") is None
+    assert "not known" in caution_of(replace(FAILED, message=""))
+    long = caution_of(replace(FAILED, message="words " * 100))
+    assert len(long) <= MAX_CAUTION_CHARS
+    assert long.endswith("…")
 
 
 def test_an_error_far_above_the_end_of_the_log_is_kept() -> None:

@@ -9,13 +9,15 @@ from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
 
 from sparkdesk.core.chat.session import TurnState
+from sparkdesk.core.jobs.evidence import CAUTION
 from tests.servers.raw_http import raw_server, stream
 from tests.ui.chat_desk import ChatDesk, endpoint_at, play
 from tests.ui.chat_story import asked, row, said, show
 from ui.chat.state.status import Reading
-from ui.chat.turn.problem_row import Note
+from ui.chat.turn.problem_row import Caution, Note
 from ui.chat.turn.status_row import StatusLine, reading_parts
 from ui.chat.turn.thought_row import Thought
+from ui.chat.words.text_row import AnswerText
 from ui.widgets.paint import elided, text_width
 
 pytestmark = pytest.mark.qt_log_ignore("does not support raise", "does not support grabbing")
@@ -62,6 +64,32 @@ def test_an_answer_that_is_gone_on_with_is_awaited_until_a_new_word_comes(dresse
         assert seen[-1] == "Generating"
         assert "Reading prompt" in seen
         assert seen.index("Generating") == len(seen) - 1, "not before a word came"
+
+    play(dressed, story)
+
+
+def test_an_opinion_is_called_one_from_its_first_word_on_with_our_own_cause_beside(dressed: QApplication) -> None:
+    async def story(desk: ChatDesk) -> None:
+        def caution() -> str:
+            shown = [w for w in desk.page.transcript.column.widgets() if isinstance(w, Caution) and w.isVisible()]
+            return shown[0].words() if len(shown) == 1 else ""
+
+        words = "A model's opinion, not checked by SparkDesk SparkDesk's own reading: no room"
+        async with raw_server(stream(delta("It is"), 0.4, delta(" the disk."), END)) as server:
+            desk.endpoints.set((endpoint_at(server.port, note="real llama.cpp"),))
+            desk.type("Why?")
+            await desk.answered()
+            assert caution() == "", "an ordinary answer"
+            caution_text = f"{CAUTION}. SparkDesk's own reading: no room"
+            desk.model.show_conversation(desk.chats.new(desk.endpoints.value[0], caution=caution_text))
+            desk.type("Why?")
+            await desk.until(lambda: "It is" in desk.model.tail, "its first words")
+            assert caution() == words
+            await desk.answered()
+            await desk.until(lambda: desk.page.transcript.column.is_complete, "the rows")
+        assert caution() == words
+        kinds = [type(widget) for widget in desk.page.transcript.column.widgets()]
+        assert kinds.index(Caution) < kinds.index(AnswerText), "above what is said"
 
     play(dressed, story)
 

@@ -96,7 +96,7 @@ def details_of(turn: Turn) -> list[Detail]:
         _prompt(timing),
         _energy(turn),
         _whole(turn, timing),
-        Detail("Answered by", one_line(turn.label, 120) or "n/a", one_line(turn.note, 200)),
+        Detail("Answered by", one_line(turn.label, 120) or "n/a", one_line(turn.note, 400)),
     ]
 
 

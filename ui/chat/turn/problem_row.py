@@ -130,6 +130,15 @@ class Problem(RowWidget):
         draw_icon(painter, QRectF(13, 12, 16, 16).topLeft(), icon, self._tint)
 
 
+class Caution(Problem):
+    """Whose opinion the answer below is, and beside it our own."""
+
+    gap_px = 10
+
+    def __init__(self, title: str, words: str, parent: QWidget | None = None) -> None:
+        super().__init__(title, words, is_error=False, parent=parent)
+
+
 class Note(RowWidget):
     """A plain remark, where the answer can go on with a button for that."""
 

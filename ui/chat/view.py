@@ -23,18 +23,17 @@ from sparkdesk.core.errors import SparkDeskError
 from sparkdesk.services.chat.attaching import Draft
 from ui import theme
 from ui.action import ActionRegistry
-from ui.chat.column import MAX_TEXT_PX, SIDE_PX
 from ui.chat.compare.model import CompareModel
 from ui.chat.compare.page import ComparePage
 from ui.chat.compose.composer import Composer
 from ui.chat.compose.model import ComposeModel
 from ui.chat.compose.page_command import PageCommands
 from ui.chat.model import LOOKED_BACK, ChatModel
+from ui.chat.page.below import below
 from ui.chat.page.commands import add_commands
 from ui.chat.page.find_bar import FindBar
 from ui.chat.page.head import ChatHead
 from ui.chat.page.queue_row import QueueRow
-from ui.chat.panel.context.words import figure_words
 from ui.chat.panel.section import WIDTH_PX as PANEL_PX
 from ui.chat.panel.view import SettingsPanel
 from ui.chat.sessions.list import WIDTH_PX as LIST_PX
@@ -136,20 +135,6 @@ class ChatPage(QWidget):
         self.middle.addWidget(self.transcript)
         self.middle.addWidget(self.no_model)
         self.middle.addWidget(self.no_words)
-        written = QWidget()
-        written.setMaximumWidth(MAX_TEXT_PX)
-        inner = QVBoxLayout(written)
-        inner.setContentsMargins(0, 0, 0, 0)
-        inner.setSpacing(8)
-        inner.addWidget(self.banner)
-        inner.addWidget(self.queue)
-        inner.addWidget(self.composer)
-        # As wide as the column above it, and in the middle like it.
-        below = QHBoxLayout()
-        below.setContentsMargins(SIDE_PX, 0, SIDE_PX, theme.GAP)
-        below.addStretch(1)
-        below.addWidget(written, 1000)
-        below.addStretch(1)
         column = QVBoxLayout()
         column.setSpacing(0)
         column.addWidget(self.head)
@@ -160,7 +145,7 @@ class ChatPage(QWidget):
         inside.setContentsMargins(0, 0, 0, 0)
         inside.setSpacing(0)
         inside.addWidget(self.middle, 1)
-        inside.addLayout(below)
+        inside.addLayout(below(self.banner, self.queue, self.composer))
         self.stack.addWidget(talk)
         column.addWidget(self.stack, 1)
         return column

@@ -12,11 +12,10 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWi
 from sparkdesk.core.errors import SparkDeskError
 from sparkdesk.services.chat.attaching import Draft
 from sparkdesk.services.chat.comparison import MIN_COLUMNS
-from ui import theme
-from ui.chat.column import MAX_TEXT_PX, SIDE_PX
 from ui.chat.compare.column import CompareColumn
 from ui.chat.compare.model import CompareModel
 from ui.chat.compose.composer import Composer
+from ui.chat.page.below import below
 from ui.widgets.banner import Banner
 from ui.widgets.button import Button
 from ui.widgets.empty_state import EmptyState
@@ -68,25 +67,13 @@ class ComparePage(QWidget):
         self.area.setFrameShape(QFrame.Shape.NoFrame)
         self.area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.area.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        written = QWidget()
-        written.setMaximumWidth(MAX_TEXT_PX)
-        inner = QVBoxLayout(written)
-        inner.setContentsMargins(0, 0, 0, 0)
-        inner.setSpacing(8)
-        inner.addWidget(self.banner)
-        inner.addWidget(self.composer)
-        below = QHBoxLayout()
-        below.setContentsMargins(SIDE_PX, 0, SIDE_PX, theme.GAP)
-        below.addStretch(1)
-        below.addWidget(written, 1000)
-        below.addStretch(1)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addLayout(bar)
         column.addWidget(self.none, 1)
         column.addWidget(self.area, 1)
-        column.addLayout(below)
+        column.addLayout(below(self.banner, self.composer))
 
     def _wire(self) -> None:
         model = self.model

@@ -317,7 +317,7 @@ def test_what_happens_when_the_window_fills_is_chosen_and_explained(dressed: QAp
     part.policy.setFocus()
     QTest.keyClick(part.policy, Qt.Key.Key_Down)
     assert desk.told == [{"window": WindowPolicy.SLIDING}]
-    assert "oldest turns are not sent" in part.why.text()
+    assert "oldest messages are not sent" in part.why.text()
     desk.panel.show_settings(replace(SETTINGS, window=WindowPolicy.RETRIEVE), "chat1")
     assert "No embedding model is ready" in part.why.text()
     assert len(desk.told) == 1
@@ -329,7 +329,7 @@ def test_the_context_is_shown_by_parts_and_warns_when_it_fills(dressed: QApplica
     desk.panel.show_context(ContextUse(48_310, 604, None, 262_144, PARTS, POOL), 6)
     assert part.used.text() == "48,914 / 262,144 tokens"
     assert part.rows.text().splitlines()[2] == "Files, 6 20,130"
-    assert "this chat holds 48,914 of it at most" in part.words.text()
+    assert "A question here takes about 48,914 of it" in part.words.text()
     assert part.bar.level() == "border"
     assert not part.warning.isVisible()
     desk.panel.show_context(ContextUse(48_310, 604, None, 60_000, PARTS, POOL), 6)
@@ -347,7 +347,7 @@ def test_what_was_summed_up_opens(dressed: QApplication) -> None:
         return "An old question" if number == 0 else ""
 
     desk.panel.show_sent(SentContext(WindowPolicy.SUMMARISE, left_out=(0, 1), summary="<b>All</b> of it"), said)
-    assert desk.panel.context.sent.text() == "2 turns summed up"
+    assert desk.panel.context.sent.text() == "2 messages summed up"
     QTest.mouseClick(desk.panel.context.sent, RIGHT)
     (dialog,) = desk.panel.findChildren(SentDialog)
     assert "<b>All</b> of it" in dialog.text.toPlainText()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -164,20 +166,42 @@ def test_of_what_nobody_told_nothing_is_said() -> None:
     assert pool_words(ContextUse(30, 3)) == ""
     assert pool_words(ContextUse(30, 3, pool=PoolUse())) == ""
     assert pool_words(ContextUse(pool=PoolUse(used_fraction=float("nan")))) == ""
-    assert pool_words(ContextUse(pool=PoolUse(used_fraction=0.5))) == "Server KV pool: 50\u202f% in use."
+    assert (
+        pool_words(ContextUse(pool=PoolUse(used_fraction=0.5)))
+        == "Server KV pool: 50\u202f% in use by requests that run."
+    )
     assert pieces_of(ContextUse()) == []
 
 
 def test_the_pool_is_said_with_this_chat_s_own_share_and_no_other_holder() -> None:
     words = pool_words(ContextUse(120_000, 1_000, pool=POOL))
-    assert words == "Server KV pool: 2.19 M tokens, 5\u202f% in use, this chat holds 121 K of it at most (5.5\u202f%)."
+    assert words == (
+        "Server KV pool: 2.19 M tokens, 5\u202f% in use by requests that run. "
+        "A question here takes about 121 K of it (5.5\u202f%)."
+    )
     assert "3 waiting" in pool_words(ContextUse(1, 1, pool=PoolUse(0.9, 100, 2, 3)))
 
 
 def test_estimated_parts_are_called_estimated() -> None:
     assert "the parts are estimated" in count_words(ContextUse(10, parts=ContextParts(messages=10)))
     assert "estimated" not in count_words(ContextUse(10, parts=ContextParts(messages=10, is_counted=True)))
-    assert "Estimated until" in count_words(ContextUse(parts=ContextParts(messages=10)))
+    assert count_words(ContextUse(parts=ContextParts(messages=10))).startswith("Estimated")
+    since = ContextUse(100, 10, 50, 4096, since=30)
+    assert "since is estimated" in count_words(since)
+    assert figure_words(since) == ("about 140", " / 4,096 tokens")
+    assert sum(piece.tokens for piece in pieces_of(since)) == 140
+
+
+def test_a_prompt_that_was_refused_is_told_with_the_servers_own_numbers() -> None:
+    refused = ContextUse(29_025, limit=4096, parts=ContextParts(messages=29_025), is_refused=True)
+    assert figure_words(refused) == ("29,025", " / 4,096 tokens")
+    assert limit_words(refused) == "24,929 tokens too many: refused."
+    assert "takes" not in pool_words(replace(refused, pool=POOL)), "what was refused takes nothing"
+    assert limit_words(ContextUse(is_refused=True)) == "Refused: it is too long."
+
+
+def test_a_limit_is_missed_only_where_there_is_a_server() -> None:
+    assert limit_words(ContextUse(30, 3), has_server=False) == ""
 
 
 @pytest.mark.parametrize(("used", "words"), [(79, ""), (80, "20 tokens are left."), (100, "full"), (130, "full")])
@@ -200,11 +224,11 @@ def test_what_was_not_sent_can_be_read_with_what_stood_in_its_place() -> None:
         excerpts=(Excerpt(0, "a.md", "fn main", 0.91),),
         note="No embedding server runs",
     )
-    assert sent_words(sent) == "2 turns summed up, 1 excerpt found"
+    assert sent_words(sent) == "2 messages summed up, 1 excerpt found"
     text = sent_text(sent, lambda number: "" if number else "My question")
-    for words in ("They spoke of Rust.", "a.md, nearness 0.91", "fn main", "turn 1:\n\nMy question", "No embedding"):
+    for words in ("They spoke of Rust.", "a.md, nearness 0.91", "fn main", "message 1:\n\nMy question", "No embedding"):
         assert words in text
-    assert "turn 2:\n\nnot here any more" in text
+    assert "message 2:\n\nnot here any more" in text
     assert "\u202e" not in sent_text(SentContext(summary="a\u202eb"), str)
-    assert sent_words(SentContext(left_out=(3,))) == "1 turn left out"
+    assert sent_words(SentContext(left_out=(3,))) == "1 message left out"
     assert sent_words(None) == sent_words(SentContext()) == ""

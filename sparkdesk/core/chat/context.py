@@ -92,7 +92,7 @@ class PoolUse:
 
 @dataclass(frozen=True, slots=True)
 class ContextUse:
-    """How much of the window the last exchange took, by the server's own count. None is not known."""
+    """How much of the window a chat takes: the server's own count, and what was written since. None is not known."""
 
     prompt: int | None = None
     answer: int | None = None
@@ -101,11 +101,21 @@ class ContextUse:
     """The real limit of one request (llama.cpp: of one slot)."""
     parts: ContextParts = field(default_factory=ContextParts)
     pool: PoolUse | None = None
+    since: int | None = None
+    """What was written after the server's last count, estimated; None is nothing."""
+    is_refused: bool = False
+    """Whether the server refused this prompt as too long; then `prompt` and `limit` are its own words."""
 
     @property
     def used(self) -> int | None:
-        """Tokens in use."""
-        return None if self.prompt is None else self.prompt + (self.answer or 0)
+        """Tokens in use; of a prompt that nobody counted yet, what its parts are estimated to have."""
+        prompt = self.prompt if self.prompt is not None else self.parts.total
+        return None if prompt is None else prompt + (self.answer or 0) + (self.since or 0)
+
+    @property
+    def is_about(self) -> bool:
+        """Whether `used` is estimated, in part or as a whole."""
+        return self.used is not None and (self.prompt is None or bool(self.since))
 
     @property
     def fraction(self) -> float | None:

@@ -59,6 +59,7 @@ class SettingsPanel(QWidget):
         self._identity: tuple[str, int] = ("", -1)
         self._default = Sampling()
         self._support = _ANY
+        self._has_server = False
         self._ticks = QTimer(self)
         self._ticks.setInterval(CONTEXT_MS)
         self._ticks.timeout.connect(self.context_asked)
@@ -128,6 +129,7 @@ class SettingsPanel(QWidget):
     def show_models(self, endpoints: tuple[ChatEndpoint, ...], target: ChatEndpoint | None, waiting: str) -> None:
         """Show which models are ready and which one is asked; what it does not do is off, with the reason."""
         self.model.show_models(endpoints, target, waiting)
+        self._has_server = target is not None
         default = target.sampling if target is not None else Sampling()
         self.context.show_embedding(target.embed() is not None if target is not None else None)
         support = forms_of(target.endpoint.engine) if target is not None else _ANY
@@ -150,10 +152,10 @@ class SettingsPanel(QWidget):
     def show_context(self, use: ContextUse, files: int | None = None) -> None:
         """Show how full the context is; `files` is how many files go along."""
         self.model.show_slots(use.pool.slots if use.pool is not None else None)
-        self.context.show_use(use, files)
+        self.context.show_use(use, files, has_server=self._has_server)
 
     def show_sent(self, sent: SentContext | None, said: Callable[[int], str]) -> None:
-        """Show what was sent with the last question; `said` gives the words of a turn by its number."""
+        """Show what was sent with the last question; `said` gives the words of a message by its number."""
         self.context.show_sent(sent, said)
 
     def show_settings(self, settings: ChatSettings, chat_id: str = "") -> None:

@@ -1,7 +1,7 @@
 """How full a conversation's window is: what the last prompt was made of, the real limit, and the server's cache.
 
 The one rule: every figure has a source. The prompt is the server's own count, the limit what it tells, the cache its
-metrics; the share of this chat is what its last exchange took, and nobody else's share is claimed.
+metrics. What nobody counted yet is estimated and said to be; nobody else's share of the cache is claimed.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
-from sparkdesk.core.chat.context import ContextParts, ContextUse, PoolUse, reconcile
-from sparkdesk.core.chat.message import Role
-from sparkdesk.core.chat.session import Turn, has_images
+from sparkdesk.core.chat.context import ContextUse, PoolUse
+from sparkdesk.core.chat.session import Turn
 from sparkdesk.core.chat.window.estimate import calibrate
+from sparkdesk.core.chat.window.use import use_of
 from sparkdesk.core.errors import EndpointError
 from sparkdesk.services.chat.context.fitter import WindowFitter
 from sparkdesk.services.chat.context.token_count import TokenCount
@@ -32,22 +32,13 @@ class ContextMeter:
     def use(self, conversation: Conversation) -> ContextUse:
         """By what is known now, without asking anybody."""
         target = conversation.target.value
-        turn = _last_answer(conversation.turns.value)
-        usage = turn.usage if turn is not None else None
         limit = self._fitter.limits.known(target) if target is not None else None
         pool = target.pool() if target is not None else None
         if limit is not None and limit.slots is not None:
             pool = replace(pool or PoolUse(), slots=limit.slots)
-        prompt = usage.prompt_tokens if usage is not None else None
-        parts = turn.sent.parts if turn is not None and turn.sent is not None else ContextParts()
-        return ContextUse(
-            prompt=prompt,
-            answer=usage.completion_tokens if usage is not None else None,
-            cached=usage.cached_tokens if usage is not None else None,
-            limit=limit.context_tokens if limit is not None else None,
-            parts=reconcile(parts, prompt, has_images=has_images(conversation.turns.value)),
-            pool=pool,
-        )
+        use = use_of(_as_they_are(conversation))
+        told = limit.context_tokens if limit is not None else None
+        return replace(use, limit=use.limit if use.limit is not None else told, pool=pool)
 
     async def learn(self, target: ChatEndpoint) -> None:
         """Ask the server for its limit: when it is chosen, or refused what should fit. Never raises."""
@@ -73,11 +64,9 @@ class ContextMeter:
             return TokenCount(estimate.tokens(text), False)
 
 
-def _last_answer(turns: tuple[Turn, ...]) -> Turn | None:
-    """The newest answer of which anything is known; one that is being written is known by what was sent."""
-    for turn in reversed(turns):
-        is_told = turn.usage is not None and turn.usage.prompt_tokens is not None
-        is_sent = turn.sent is not None and turn.sent.parts.total is not None
-        if turn.message.role is Role.ASSISTANT and (is_told or is_sent):
-            return turn
-    return None
+def _as_they_are(conversation: Conversation) -> tuple[Turn, ...]:
+    """The turns that are shown, the answer that is being written with all that it has so far."""
+    turns, live = conversation.turns.value, conversation.live_turn()
+    if live is None or not turns or turns[-1].number != live.number:
+        return turns
+    return (*turns[:-1], live)

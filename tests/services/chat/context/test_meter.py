@@ -48,7 +48,12 @@ async def test_the_meter_tells_the_servers_own_figures(conversation: Conversatio
         assert meter.use(conversation).own_share is None, "nothing was asked yet"
         await conversation.change_settings(system_prompt="Be brief.", sampling=Sampling(max_tokens=8))
         await conversation.ask("Hello there")
-        await asyncio.wait_for(conversation.finished(), 20)
+        async with asyncio.timeout(20):
+            while meter.use(conversation).used is None:
+                await asyncio.sleep(0)
+            assert meter.use(conversation).is_about, "estimated while the first answer is written"
+            await conversation.finished()
+        assert not meter.use(conversation).is_about
         use = meter.use(conversation)
         assert await meter.count(conversation, "hello") == TokenCount(5, True)
     assert use.prompt == len("system\nBe brief.\nuser\nHello there\nassistant\n") + 5

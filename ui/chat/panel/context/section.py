@@ -113,15 +113,15 @@ class ContextSection(Section):
         self.column.addWidget(self.why)
         self.column.addWidget(self.sent)
 
-    def show_use(self, use: ContextUse, files: int | None = None) -> None:
+    def show_use(self, use: ContextUse, files: int | None = None, *, has_server: bool = True) -> None:
         """Show how full the window is; `files` is how many files go along."""
         self.used.show_figure(*figure_words(use))
         pieces = pieces_of(use, files)
         self.bar.show_pieces(pieces, use.limit)
         self.rows.show_pieces(pieces)
-        warning = limit_words(use)
-        is_near = use.fraction is not None and use.fraction >= HIGH_SHARE
-        level = level_token(use.fraction, "text3")
+        warning = limit_words(use, has_server=has_server)
+        is_near = use.is_refused or (use.fraction is not None and use.fraction >= HIGH_SHARE)
+        level = level_token(1.0 if use.is_refused else use.fraction, "text3")
         self.sign.setVisible(is_near)
         self.sign.set_icon("octagon-alert" if level == "crit" else "triangle-alert", level)
         self.warning.set_tint(level)
@@ -139,12 +139,12 @@ class ContextSection(Section):
         self._explain()
 
     def show_embedding(self, can_embed: bool | None) -> None:
-        """Whether a server of vectors can be asked; None is not known."""
+        """Whether an embedding server can be asked; None is not known."""
         self._can_embed = can_embed
         self._explain()
 
     def show_sent(self, sent: SentContext | None, said: Callable[[int], str]) -> None:
-        """What happened with the last question; `said` gives the words of a turn by its number."""
+        """What happened with the last question; `said` gives the words of a message by its number."""
         self._sent, self._said = sent, said
         words = sent_words(sent)
         self.sent.setText(words)
@@ -152,7 +152,7 @@ class ContextSection(Section):
         self.sent.updateGeometry()
 
     def open_sent(self) -> None:
-        """Open what was sent in place of turns."""
+        """Open what was sent in place of messages."""
         if self._sent is not None:
             SentDialog(sent_words(self._sent), sent_text(self._sent, self._said), self).show()
 
@@ -164,5 +164,5 @@ class ContextSection(Section):
         key = self.policy.key()
         words = next((why for policy, _, why in POLICIES if policy.value == key), "")
         if key == WindowPolicy.RETRIEVE.value and self._can_embed is False:
-            words += " No embedding model is ready: without one, the newest turns alone."
+            words += " No embedding model is ready: without one, the newest messages alone."
         self.why.setText(words)

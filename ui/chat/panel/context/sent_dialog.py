@@ -1,4 +1,4 @@
-"""What went to the server in place of turns that no longer fitted, to be read.
+"""What went to the server in place of messages that no longer fitted, to be read.
 
 The one rule: all of it is plain text; nothing here changes the chat, from which nothing was deleted.
 """
@@ -21,7 +21,7 @@ class SentDialog(QDialog):
     def __init__(self, words: str, text: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle("What was sent")
-        self.setAccessibleName("What was sent in place of older turns")
+        self.setAccessibleName("What was sent in place of older messages")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.resize(600, 520)
         self.text = QPlainTextEdit()

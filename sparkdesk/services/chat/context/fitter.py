@@ -44,10 +44,10 @@ MAX_KEPT_SUMMARIES = 64
 RETRY_TURNS = 6
 """A summary that failed is tried again after so many more turns."""
 NO_LIMIT = "The server tells no limit of its context, so all of it was sent"
-NO_VECTORS = "No server of vectors runs, so the oldest turns were left out"
+NO_VECTORS = "No embedding server runs, so the oldest messages were left out"
 TOO_LARGE = (
     "The question and its files alone take about {tokens:,} tokens; {allowed:,} fit. The server may refuse it: shorten "
-    "it, or choose to search older turns and files"
+    "it, or choose to search older messages and files"
 )
 NOT_COUNTED = "Images are not counted: no server tells what they take before it reads them"
 CUTS_SILENTLY = "About {tokens:,} tokens for a context of {limit:,}: Ollama leaves out what does not fit without a word"
@@ -121,12 +121,12 @@ class WindowFitter:
         if server is None:
             slid = await _slide(gauge, whole, _left_before(question))
             return replace(slid, note=_joined(NO_VECTORS, slid.note))
-        question.tell("Older turns and files are searched")
+        question.tell("Older messages and files are searched")
         found = await retrieve(self._embedder, question, server, gauge, whole)
         question.tell("")
         if found.prompt is None:
             slid = await _slide(gauge, whole, _left_before(question))
-            return replace(slid, note=_joined(f"The oldest turns were left out: {found.problem}", slid.note))
+            return replace(slid, note=_joined(f"The oldest messages were left out: {found.problem}", slid.note))
         return Cut(found.prompt, found.left_out, note=found.problem)
 
     async def _summarise(self, question: FitQuestion, gauge: Gauge, whole: Prompt) -> Cut:
@@ -144,7 +144,7 @@ class WindowFitter:
         if not summed.text:
             slid = await _slide(gauge, base, _left_before(question))
             what = "the oldest were left out" if slid.left_out else "all of them were sent"
-            note = f"The older turns could not be summed up ({summed.problem}): {what}"
+            note = f"The older messages could not be summed up ({summed.problem}): {what}"
             return _with_summary(replace(slid, note=_joined(note, slid.note)), known)
         numbers = last.numbers | frozenset(turn.number for turn in folded)
         self._keep_summary(question.session_id, LastSummary(summed.text, numbers))
@@ -157,7 +157,7 @@ class WindowFitter:
         failed_at, problem = self._failed.get(question.session_id, (-RETRY_TURNS, ""))
         if failed_at <= len(question.turns) < failed_at + RETRY_TURNS:
             return Summed(problem=problem)
-        question.tell(f"The model sums up {len(folded)} older turns")
+        question.tell(f"The model sums up {len(folded)} older messages")
         model, limit, estimate = question.target.endpoint.model, gauge.limit, gauge.estimate
         summed = await sum_up(question.client, model, last.text, folded, limit=limit, estimate=estimate)
         question.tell("")

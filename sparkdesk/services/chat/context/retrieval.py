@@ -25,7 +25,7 @@ from sparkdesk.services.chat.fitting import FitQuestion
 NEWEST_SHARE = 0.5
 """Of the room for turns: for the newest as they are. The rest is for excerpts."""
 TRIES = 3
-NOTHING_NEAR = "no vectors of older turns could be made"
+NOTHING_NEAR = "no embedding of older messages could be made"
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,7 +134,7 @@ async def test_without_a_server_of_vectors_the_oldest_are_left_out_and_the_note_
 ) -> None:
     none = target(server.port, engine="vllm", context_tokens=600)
     fitted = await fit(WindowFitter(store), none, LONG, WindowPolicy.RETRIEVE)
-    assert "No server of vectors runs" in fitted.sent.note
+    assert "No embedding server runs" in fitted.sent.note
     assert fitted.sent.left_out
     assert fitted.sent.excerpts == ()
     broken = target(server.port, engine="vllm", context_tokens=600, embed=target(1, model="vec"))

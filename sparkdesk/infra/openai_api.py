@@ -48,6 +48,8 @@ MAX_CONNECTIONS = 72
 """To one server: 64 requests that are measured at once, chats, and the pages that are read beside them."""
 ERROR_BODY_BYTES = 64 * 1024
 STILL_THERE: Final = "Check that the server runs: its deployment Ready, its node live, its address right. Then retry."
+ADDRESS_RIGHT: Final = "Check the address and that the server runs there. Then retry."
+"""Of a server that a person gave by its address: it has no deployment and no node of ours."""
 
 
 class OpenAiClients:
@@ -77,7 +79,7 @@ class OpenAiClients:
         Raises EndpointError when host and port are not an address.
         """
         headers = {"accept-encoding": "identity"} | ({"authorization": f"Bearer {api_key}"} if api_key else {})
-        with mapped(self._name_of(endpoint.node_id)):
+        with mapped(self._name_of(endpoint.node_id), is_ours=bool(endpoint.node_id)):
             scheme = "https" if endpoint.is_tls else "http"
             base = httpx.URL(scheme=scheme, host=endpoint.host, port=endpoint.port, path="/")
         client = httpx.AsyncClient(
@@ -125,6 +127,7 @@ class OpenAiClient:
         self._client = client
         self._api_key = client.headers.get("authorization", "").removeprefix("Bearer ")
         self._endpoint = endpoint
+        self._is_ours = bool(endpoint.node_id)
         self._node = node
         self._failure = failure
         self._first_token_timeout_s, self._stall_timeout_s = timeouts_s
@@ -176,7 +179,7 @@ class OpenAiClient:
     async def _answer(
         self, method: str, path: str, body: Mapping[str, Any] | None, *, timeout_s: float
     ) -> AsyncIterator[httpx.Response]:
-        with mapped(self._node):
+        with mapped(self._node, is_ours=self._is_ours):
             request = self._client.build_request(method, path, json=body)
             try:
                 async with asyncio.timeout(timeout_s):
@@ -218,7 +221,7 @@ class OpenAiClient:
             while not decoder.is_over:
                 limit_s = self._stall_timeout_s if decoder.has_token else self._first_token_timeout_s
                 try:
-                    with mapped(self._node):
+                    with mapped(self._node, is_ours=self._is_ours):
                         async with asyncio.timeout(limit_s):
                             pieces = await line.read()
                 except TimeoutError:
@@ -253,7 +256,7 @@ class OpenAiClient:
 
     async def _body(self, response: httpx.Response, max_bytes: int, *, timeout_s: float) -> bytes:
         kept = bytearray()
-        with mapped(self._node):
+        with mapped(self._node, is_ours=self._is_ours):
             try:
                 async with asyncio.timeout(timeout_s), reading(response) as body:
                     async for chunk in body.chunks:
@@ -268,7 +271,7 @@ class OpenAiClient:
     def _late(self, timeout_s: float) -> EndpointError:
         return EndpointError(
             f"The model server did not answer within {timeout_s:g} s",
-            remedy="It may be overloaded or hung: read the deployment's log, then retry.",
+            remedy=f"It may be overloaded or hung: read the {'deployment' if self._is_ours else 'server'}'s log, then retry.",
             node=self._node,
         )
 
@@ -300,14 +303,14 @@ async def reading(response: httpx.Response) -> AsyncIterator[Body]:
 
 
 @contextmanager
-def mapped(node: str) -> Iterator[None]:
+def mapped(node: str, *, is_ours: bool = True) -> Iterator[None]:
     """Turn every exception of httpx, and of the sockets below it, into an EndpointError."""
     try:
         yield
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, httpx.CookieConflict, OSError) as error:
         if isinstance(error, TimeoutError):
             raise
-        kind, message, remedy = _words(error)
+        kind, message, remedy = _words(error, STILL_THERE if is_ours else ADDRESS_RIGHT)
         # The words of a header that cannot be sent are not quoted: a key may be among them.
         detail = "" if isinstance(error, httpx.LocalProtocolError) else f"{type(error).__name__}: {error}"[:400]
         failure = EndpointFailure(kind, message, remedy)
@@ -315,19 +318,19 @@ def mapped(node: str) -> Iterator[None]:
         raise EndpointError(message, remedy=remedy, detail=detail, node=node, failure=failure) from cause
 
 
-def _words(error: Exception) -> tuple[str, str, str]:
-    """Kind, message and remedy."""
+def _words(error: Exception, is_gone: str) -> tuple[str, str, str]:
+    """Kind, message and remedy; `is_gone` is that of a server which is not there."""
     tls = tls_trouble(error)
     if tls is not None:
         return tls
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | ConnectionRefusedError | FileNotFoundError):
-        return "unreachable", "The model server cannot be reached", STILL_THERE
+        return "unreachable", "The model server cannot be reached", is_gone
     if isinstance(error, httpx.PoolTimeout):
         return "overloaded", "Too many requests to this server are open already", "Stop one of them, then retry."
     if isinstance(error, httpx.TimeoutException):
-        return "lost", "The model server does not take or send anything any more", STILL_THERE
+        return "lost", "The model server does not take or send anything any more", is_gone
     if isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError | OSError):
-        return "lost", "The connection to the model server was lost", STILL_THERE
+        return "lost", "The connection to the model server was lost", is_gone
     if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
         return "other", "The model server's address cannot be used", "Check host and port of the endpoint."
     words = "The model server gave an answer that is not HTTP as it should be"

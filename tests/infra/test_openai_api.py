@@ -305,6 +305,18 @@ async def test_a_closed_port_is_an_error_with_a_remedy() -> None:
         await ask(client_of(port))
 
 
+async def test_a_server_by_its_address_has_no_deployment_to_look_at() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with pytest.raises(EndpointError) as gone:
+        await ask(OpenAiClients().open(Endpoint("", "127.0.0.1", port, "m"), None))
+    assert gone.value.remedy == "Check the address and that the server runs there. Then retry."
+    with pytest.raises(EndpointError) as ours:
+        await ask(OpenAiClients().open(Endpoint("n", "127.0.0.1", port, "m"), None))
+    assert "its deployment Ready" in ours.value.remedy
+
+
 async def test_a_forward_that_is_gone_is_an_error_with_a_remedy(tmp_path: Path) -> None:
     client = OpenAiClients().open(Endpoint("n", "h", 1, "m"), LocalAddress(str(tmp_path / "gone")))
     with pytest.raises(EndpointError, match="cannot be reached"):

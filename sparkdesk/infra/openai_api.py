@@ -269,9 +269,10 @@ class OpenAiClient:
         return bytes(kept[:max_bytes])
 
     def _late(self, timeout_s: float) -> EndpointError:
+        whose = "deployment" if self._is_ours else "server"
         return EndpointError(
             f"The model server did not answer within {timeout_s:g} s",
-            remedy=f"It may be overloaded or hung: read the {'deployment' if self._is_ours else 'server'}'s log, then retry.",
+            remedy=f"It may be overloaded or hung: read the log of the {whose}, then retry.",
             node=self._node,
         )
 

@@ -55,7 +55,7 @@ class SessionList(QWidget):
         self.search = TextInput(placeholder="Search chats", icon_name="search")
         self.search.setAccessibleName("Search chats")
         self.new = IconButton("plus", "New chat", size=32)
-        self.load = IconButton("upload", "Import chats", size=24)
+        self.load = IconButton("download", "Import chats", size=24)
         self.foot = Label(KEPT_WORDS, "label", "text3", is_wrapped=True)
         self.rows = SessionRows(self)
         self.items = RowsView(self.rows)

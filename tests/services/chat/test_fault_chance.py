@@ -90,7 +90,7 @@ async def test_whatever_is_done_and_whatever_fails_all_that_was_said_is_kept_onc
                 shown[turn.number] = turn.text
         live = conversation.live_turn()
         shown |= {live.number: live.text} if live is not None else {}
-        await asyncio.sleep(0.2)  # a stop amid a write shows its piece before that write is over
+
         await check_after_kill(tmp_path / "desk", conversation.id, shown)
         conversation.stop()
         await done(conversation)

@@ -106,7 +106,8 @@ async def see_figures(desktop: Desktop, page: ChatPage, name: str) -> None:
     assert use.pool.slots is not None
     assert use.used is not None
     assert context.rows.isVisible()
-    assert "Server KV pool" in context.words.text()
+    # Its size is told by the server's metrics, which are asked now and then.
+    await until(lambda: "Server KV pool" in context.words.text(), "the server's cache")
     await take_pictures(desktop, "chat-figures")
 
 

@@ -221,16 +221,16 @@ def test_a_full_window_offers_ways_on_with_their_price_and_takes_the_chosen_one(
         desk.page.raise_asked.connect(lambda server, tokens: wanted.append((server, tokens)))
         desk.model.server_of = lambda _target: Server(can_relaunch=True)
         failed = said(
-            1,
+            3,
             "",
-            0,
+            2,
             state=TurnState.FAILED,
             timing=None,
             error="9,210 tokens are more than the model's context of 4,096",
             remedy="Shorten it.",
             failure=TurnFailure("context_overflow", 9210, 4096),
         )
-        await show(desk, asked(0, "ping"), failed)
+        await show(desk, asked(0, "one"), said(1, "first", 0), asked(2, "ping", 1), failed)
         problem = row(desk, Problem)
         assert isinstance(problem, Problem)
         assert list(problem.buttons) == ["raise", "summarise", "drop", "retry"]
@@ -240,6 +240,25 @@ def test_a_full_window_offers_ways_on_with_their_price_and_takes_the_chosen_one(
         await desk.until(lambda: "pong" in desk.said(), "the answer")
         await desk.answered()
         assert desk.conversation.settings.value.window is WindowPolicy.SLIDING
+
+    play(dressed, story, endpoint_at(llama.port))
+
+
+def test_a_first_question_that_is_too_long_leads_to_its_editor_and_says_why_no_more_is_offered(
+    dressed: QApplication, llama: LlamaServer
+) -> None:
+    async def story(desk: ChatDesk) -> None:
+        failure = TurnFailure("context_overflow", 9210, 4096)
+        failed = said(1, "", 0, state=TurnState.FAILED, timing=None, error="Too long", failure=failure)
+        await show(desk, asked(0, "very long"), failed)
+        problem = row(desk, Problem)
+        assert isinstance(problem, Problem)
+        assert list(problem.buttons) == ["raise", "edit", "retry"]
+        assert not problem.buttons["raise"].isEnabled()
+        assert "Longer context …: SparkDesk did not launch this server" in problem.words()
+        problem.buttons["edit"].click()
+        editor = await edited(desk)
+        assert editor.field.toPlainText() == "very long"
 
     play(dressed, story, endpoint_at(llama.port))
 

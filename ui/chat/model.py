@@ -318,7 +318,7 @@ class ChatModel(QObject):
 
     def offers(self, at: int) -> list[Offer]:
         """What can be done when the turn at this place did not fit into the window."""
-        return [Offer(each.remedy.value, each.title, "", each.words) for each in self._ways(at)]
+        return [Offer(each.remedy.value, each.title, "", each.words, each.reason) for each in self._ways(at)]
 
     def raise_offer(self, at: int) -> int | None:
         """How many tokens of context would hold the conversation; None is not known."""
@@ -328,7 +328,7 @@ class ChatModel(QObject):
         target, conversation = self.target, self.conversation
         if conversation is None or target is None or at >= len(self.turns):
             return ()
-        return ways_on(self.turns[at], conversation.settings.value, target, self.server_of(target))
+        return ways_on(self.turns[: at + 1], conversation.settings.value, target, self.server_of(target))
 
     def wait_s(self, at: int) -> Callable[[], float] | None:
         """How long the server still wants to be left alone, asked again and again; None when it told nothing."""

@@ -166,12 +166,19 @@ class Transcript(QFrame):
             self._toggle(key, at)
         elif key in ("older", "newer"):
             self._model.choose_beside(turns[at].number, -1 if key == "older" else 1)
-        elif key in ("regenerate", "branch", "choices", "edit", "retry", "continue"):
+        elif key == "edit":
+            self._model.act(key, turns[self._asked_at(at)].number)
+        elif key in ("regenerate", "branch", "choices", "retry", "continue"):
             self._model.act(key, turns[at].number)
         elif key in POLICY_OF:
             self._model.change_window(POLICY_OF[key])
         else:
             self.offer_taken.emit(key, at)
+
+    def _asked_at(self, at: int) -> int:
+        """The place of the question that the message at this place is, or answers."""
+        turns = self._model.turns
+        return next((each for each in range(at, -1, -1) if turns[each].message.role is Role.USER), at)
 
     def act_here(self, key: str) -> None:
         """Do it to the message that the keyboard is at, else to the last one that it can be done to."""

@@ -17,6 +17,8 @@ class Offer:
     title: str
     icon: str = ""
     cost: str = ""
+    reason: str = ""
+    """Why it cannot be taken; "" when it can."""
 
 
 RETRY: Final = Offer("retry", "Retry", "refresh-cw")

@@ -85,6 +85,8 @@ class Problem(RowWidget):
         button = Button(offer.title, icon=offer.icon, is_small=True, parent=self)
         button.setAccessibleDescription(offer.cost)
         button.clicked.connect(lambda: self.asked.emit(offer.key))
+        if offer.reason:
+            button.set_disabled_reason(offer.reason)
         return button
 
     def _count_down(self) -> None:

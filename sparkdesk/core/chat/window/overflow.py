@@ -29,6 +29,8 @@ class Remedy(StrEnum):
     SUMMARISE = "summarise"
     DROP = "drop"
     RETRIEVE = "retrieve"
+    EDIT = "edit"
+    """Change the question itself."""
 
 
 POLICIES = {
@@ -49,6 +51,16 @@ class WindowOffer:
     """What it does and what it costs."""
     policy: WindowPolicy | None = None
     context_tokens: int | None = None
+    reason: str = ""
+    """Why it cannot be taken; "" when it can."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the prompt held: whether anything stands before the question, and whether files go along with it."""
+
+    has_older: bool = True
+    has_files: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +72,20 @@ class Server:
     has_vectors: bool = False
 
 
-def offers(failure: Failure, settings: ChatSettings, server: Server) -> tuple[WindowOffer, ...]:
+def offers(failure: Failure, settings: ChatSettings, server: Server, held: Held = Held()) -> tuple[WindowOffer, ...]:
     """What is offered for this failure, the likeliest help first; none when it is no overflow.
 
-    The policy that the conversation has already is not offered again.
+    The policy that the conversation has already is not offered again. Where nothing is older than the question,
+    nothing can be summed up or left out: the question is to be changed, or the limit to be raised.
     """
     if failure.kind != OVERFLOW_KIND:
         return ()
-    ways = [_raise(failure, settings, server), _summarise(), _retrieve() if server.has_vectors else None, _drop()]
+    longer = _raise(failure, settings, server)
+    if held.has_older:
+        ways = [longer, _summarise(), _retrieve() if server.has_vectors else None, _drop()]
+    else:
+        search = _search_files() if server.has_vectors and held.has_files else None
+        ways = [longer or _no_raise(server), search, _edit(held)]
     return tuple(way for way in ways if way is not None and (way.policy is None or way.policy is not settings.window))
 
 
@@ -99,6 +117,24 @@ def _raise(failure: Failure, settings: ChatSettings, server: Server) -> WindowOf
     why = f"This conversation has {told:,} tokens" if told is not None else "How many this one has was not told"
     words = f"Launch the model again with {needed:,} tokens of context. {why}; its KV cache grows with it."
     return WindowOffer(Remedy.RAISE, f"Context of {needed:,} …", words, context_tokens=needed)
+
+
+def _no_raise(server: Server) -> WindowOffer:
+    reason = "SparkDesk did not launch this server, or no longer knows how. Whoever runs it can give it more."
+    if server.can_relaunch and server.max_context_tokens is not None:
+        reason = f"The model was made for {server.max_context_tokens:,} tokens at most."
+    return WindowOffer(Remedy.RAISE, "Longer context …", reason, reason=reason)
+
+
+def _edit(held: Held) -> WindowOffer:
+    words = "Nothing is older than this question, so there is nothing to leave out: make it shorter"
+    words += ". To attach less, ask it in a new chat." if held.has_files else "."
+    return WindowOffer(Remedy.EDIT, "Change the question", words)
+
+
+def _search_files() -> WindowOffer:
+    words = "Of the attached files only what is near to the question is sent. All of them stay here."
+    return WindowOffer(Remedy.RETRIEVE, "Search the files", words, POLICIES[Remedy.RETRIEVE])
 
 
 def _summarise() -> WindowOffer:

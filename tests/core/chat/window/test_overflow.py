@@ -5,7 +5,7 @@ from __future__ import annotations
 from sparkdesk.core.chat.context import WindowPolicy
 from sparkdesk.core.chat.message import Sampling
 from sparkdesk.core.chat.session import ChatSettings
-from sparkdesk.core.chat.window.overflow import Remedy, Server, needed_tokens, offers
+from sparkdesk.core.chat.window.overflow import Held, Remedy, Server, needed_tokens, offers
 from sparkdesk.core.jobs.backend import EndpointFailure
 
 
@@ -38,6 +38,18 @@ def test_a_longer_context_is_offered_only_as_far_as_the_model_goes() -> None:
     assert raised(9000, 4096, 8192) is None
     assert raised(None, 8192, 8192) is None
     assert raised(None, 2048, 8192) == 4096
+
+
+def test_a_first_question_that_is_too_long_is_offered_only_what_can_help() -> None:
+    def ways(server: Server, *, has_files: bool = False) -> dict[Remedy, str]:
+        held = Held(has_older=False, has_files=has_files)
+        return {way.remedy: way.reason for way in offers(overflow(9000, 4096), ChatSettings(), server, held)}
+
+    ours = Server(can_relaunch=True, has_vectors=True)
+    assert ways(ours) == {Remedy.RAISE: "", Remedy.EDIT: ""}
+    assert set(ways(ours, has_files=True)) == {Remedy.RAISE, Remedy.RETRIEVE, Remedy.EDIT}
+    assert "did not launch" in ways(Server())[Remedy.RAISE]
+    assert "8,192 tokens at most" in ways(Server(can_relaunch=True, max_context_tokens=8192))[Remedy.RAISE]
 
 
 def test_how_much_context_is_needed_counts_the_answer() -> None:

@@ -34,6 +34,10 @@ async def test_a_real_llama_server_tells_the_limit_of_one_slot() -> None:
         at = target(llama.port, engine="")
         async with at.source() as client:
             assert await learn_limit(client, at.endpoint) == ServerLimit(512, 2, "llamacpp")
+        for plan in (256, 4096):
+            planned = target(llama.port, context_tokens=plan)
+            async with planned.source() as client:
+                assert (await learn_limit(client, planned.endpoint)).context_tokens == 512, "whatever a plan said"
 
 
 async def test_a_recorded_vllm_tells_its_limit_in_its_list_of_models() -> None:

@@ -137,6 +137,9 @@ QSlider::groove:horizontal {{ height: 4px; border-radius: 2px; background: {hex_
 QSlider::sub-page:horizontal {{ height: 4px; border-radius: 2px; background: {hex_of("accent")}; }}
 QSlider::handle:horizontal {{ width: 12px; height: 12px; margin: -4px 0; border-radius: 6px;
   background: {hex_of("accent")}; }}
+QSlider[state="unset"]::sub-page:horizontal {{ background: {hex_of("border")}; }}
+QSlider[state="unset"]::handle:horizontal {{ width: 10px; height: 10px; border: 1px solid {hex_of("text3")};
+  background: {hex_of("sidebar")}; }}
 QSlider::sub-page:horizontal:disabled, QSlider::handle:horizontal:disabled {{ background: {hex_of("control")}; }}
 QSplitter::handle {{ background: transparent; }}
 QSplitter::handle:horizontal {{ width: {theme.GAP}px; }}

@@ -66,6 +66,7 @@ class PromptSection(Section):
         super().__init__()
         self._model: PanelModel | None = None
         self._stored = ""
+        self._given = ""
         self._is_menu_wanted = False
         self.dialog: PresetDialog | None = None
         self.presets = Button("Presets", kind="link")
@@ -73,10 +74,17 @@ class PromptSection(Section):
         self.prompt = KeptWriting("System prompt", "None: the model's own template decides.", 3)
         self.problem = Label("", "label", "crit", is_wrapped=True)
         self.problem.setVisible(False)
+        self.origin = Label("From the deployment's launch form.", "label", "text3", is_wrapped=True)
+        self.clear = Button("Clear", kind="link")
+        self.clear.setAccessibleName("Clear the system prompt of this chat")
         self.menu: QMenu | None = None
         self.column.addLayout(row(heading("System prompt"), self.presets))
         self.column.addWidget(self.prompt)
+        self.column.addLayout(row(self.origin, self.clear, widest=0))
         self.column.addWidget(self.problem)
+        self.clear.clicked.connect(self._clear)
+        self.prompt.textChanged.connect(self._show_origin)
+        self._show_origin()
         self.prompt.kept.connect(self.keep)
         self.presets.clicked.connect(self._ask_menu)
 
@@ -98,6 +106,22 @@ class PromptSection(Section):
             if prompt != self.prompt.toPlainText():
                 self.prompt.setPlainText(prompt)
             self.prompt.blockSignals(False)
+            self._show_origin()
+
+    def show_given(self, prompt: str) -> None:
+        """What the deployment that is asked gives a new chat; "" is nothing."""
+        self._given = prompt
+        self._show_origin()
+
+    def _show_origin(self) -> None:
+        is_given = bool(self._given.strip()) and self.prompt.toPlainText() == self._given
+        self.origin.setVisible(is_given)
+        self.clear.setVisible(is_given)
+
+    def _clear(self) -> None:
+        self.prompt.put("")
+        self.keep()
+        self.prompt.setFocus()
 
     def keep(self) -> None:
         """Tell what was written, if it is not told yet."""

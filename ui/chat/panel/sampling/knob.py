@@ -16,7 +16,7 @@ from PySide6.QtWidgets import QGridLayout, QSlider
 
 from ui.chat.panel.sampling.value import Limits, read_number
 from ui.chat.panel.section import ResetDot
-from ui.widgets.field import TextInput
+from ui.widgets.field import TextInput, restyle
 from ui.widgets.label import Label
 
 DEFAULT_WORDS: Final = "default"
@@ -138,6 +138,10 @@ class Knob(QObject):
             self.slider.blockSignals(True)
             self.slider.setValue(at)
             self.slider.blockSignals(False)
+        # At the left end of the slider, but no number: it must not look like the least one.
+        restyle(self.slider, "state", "unset" if value is None else "")
+        if self.slider.isEnabled():
+            self.slider.setAccessibleDescription("not set: the model's own default" if value is None else "")
         self.field.setText("" if value is None else self.kind.limits.shown(value))
         self.field.setModified(False)
         self._say("")

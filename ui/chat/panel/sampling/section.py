@@ -85,8 +85,7 @@ class SamplingSection(Section):
         self.seed_dot = ResetDot("Seed")
         self.stops = TextInput(placeholder="none; \\n is a line break", is_small=True)
         self.stops_dot = ResetDot("Stop words")
-        self.problem = Label("", "label", "crit", is_wrapped=True)
-        self._problems = {self.seed: "", self.stops: ""}
+        self.problems = {part: Label("", "label", "crit", is_wrapped=True) for part in (self.seed, self.stops)}
         self._build()
         self._wire()
         self._show_head()
@@ -104,15 +103,17 @@ class SamplingSection(Section):
         at = 2 * len(self.knobs)
         self.seed.setAccessibleName("Seed; empty is another one each time")
         self.stops.setAccessibleName("Stop words, with commas between; a backslash and n is a line break")
-        for offset, (name, dot, part) in enumerate(
-            (("Seed", self.seed_dot, self._seed_row()), ("Stop words", self.stops_dot, self.stops))
+        for name, dot, part, problem in (
+            ("Seed", self.seed_dot, self._seed_row(), self.problems[self.seed]),
+            ("Stop words", self.stops_dot, self.stops, self.problems[self.stops]),
         ):
-            grid.addWidget(Label(name, "dense", "text2"), at + offset, 0)
-            grid.addWidget(dot, at + offset, 1)
-            grid.addWidget(part, at + offset, 2, 1, 2)
+            grid.addWidget(Label(name, "dense", "text2"), at, 0)
+            grid.addWidget(dot, at, 1)
+            grid.addWidget(part, at, 2, 1, 2)
+            grid.addWidget(problem, at + 1, 0, 1, 4)
+            problem.setVisible(False)
+            at += 2
         inner.addLayout(grid)
-        inner.addWidget(self.problem)
-        self.problem.setVisible(False)
         self.inner.setVisible(False)
         self.column.addWidget(self.inner)
 
@@ -209,10 +210,8 @@ class SamplingSection(Section):
         """Show what is wrong with what was typed; what is right is taken, and the field shows it as it was taken."""
         if not problem:
             part.setModified(False)
-        self._problems[part] = problem
-        said = next((each for each in self._problems.values() if each), "")
-        self.problem.setText(said)
-        self.problem.setVisible(bool(said))
+        self.problems[part].setText(problem)
+        self.problems[part].setVisible(bool(problem))
         part.set_error(bool(problem))
         part.setAccessibleDescription(problem)
 

@@ -171,7 +171,7 @@ class _FrameWatch(QObject):
         self._page = page
         self._name = name
         self.painted = asyncio.Event()
-        page.transcript.column.viewport().installEventFilter(self)
+        page.transcript.column.page().installEventFilter(self)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         model = self._page.model

@@ -25,6 +25,7 @@ from ui.chat.turn.problem_row import Problem
 from ui.chat.turn.thought_row import Thought
 from ui.chat.words.code_row import CodeBlock
 from ui.chat.words.text_row import OpenText
+from ui.widgets.label import Label
 
 SAMPLE = Path(__file__).resolve().parents[1] / "data" / "chat" / "sample.md"
 
@@ -160,6 +161,20 @@ def test_without_a_model_the_page_leads_to_the_launch_and_nothing_is_sent(dresse
         desk.model.set_waiting("tiny is loading on spark-a")
         await asyncio.sleep(0)
         assert desk.page.settings.model.note.text() == "tiny is loading on spark-a"
+
+    play(dressed, story)
+
+
+def test_the_words_without_a_model_say_where_the_panel_is_in_this_window(dressed: QApplication) -> None:
+    async def story(desk: ChatDesk) -> None:
+        def words() -> str:
+            return " ".join(label.text() for label in desk.page.no_model.findChildren(Label))
+
+        assert "at the right" in words()
+        desk.page.resize(1044, 652)
+        assert desk.page.head.panel_button.isVisible()
+        assert "in “Model and settings” at the top" in words()
+        assert "at the right" not in words()
 
     play(dressed, story)
 

@@ -32,8 +32,9 @@ from ui.chat.model import LOOKED_BACK, ChatModel
 from ui.chat.page.below import below
 from ui.chat.page.commands import add_commands
 from ui.chat.page.find_bar import FindBar
-from ui.chat.page.head import ChatHead
+from ui.chat.page.head import PANEL_TITLE, ChatHead
 from ui.chat.page.queue_row import QueueRow
+from ui.chat.panel.context.words import ring_words
 from ui.chat.panel.section import WIDTH_PX as PANEL_PX
 from ui.chat.panel.view import SettingsPanel
 from ui.chat.sessions.list import WIDTH_PX as LIST_PX
@@ -361,7 +362,7 @@ class ChatPage(QWidget):
     def _show_context(self) -> None:
         use = self.model.context_use()
         self.settings.show_context(use, self._files() if use.parts.files else None)
-        self.composer.set_context(use.fraction)
+        self.composer.set_context(use.fraction, ring_words(use))
 
     def _files(self) -> int:
         """How many files go along with what is shown."""
@@ -414,8 +415,12 @@ class ChatPage(QWidget):
     def _reason(self) -> str:
         label = self.model.conversation.endpoint_label.value if self.model.conversation is not None else ""
         if self.model.endpoints:
-            return "Choose a model at the right to go on."
+            return f"Choose a model {self._panel_place()} to go on."
         return f"{one_line(label, 80)} is not ready." if label else "No model is ready."
+
+    def _panel_place(self) -> str:
+        """Where a model is chosen, in words that fit the window's width."""
+        return f"in “{PANEL_TITLE}” at the top" if self.width() < DRAWER_BELOW_PX else "at the right"
 
     def _show_empty(self) -> None:
         target, waiting = self.model.target, self.model.waiting_text
@@ -429,7 +434,7 @@ class ChatPage(QWidget):
         else:
             self.no_model.set_words(
                 "No model is ready",
-                "Launch one on your Sparks, or connect to a server at the right, then talk to it here.",
+                f"Launch one on your Sparks, or connect to a server {self._panel_place()}, then talk to it here.",
             )
 
     def _send(self, draft: Draft) -> None:
@@ -459,6 +464,8 @@ class ChatPage(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self._place_panel()
+        if (event.oldSize().width() < DRAWER_BELOW_PX) != (self.width() < DRAWER_BELOW_PX):
+            self._show_state()  # Its words say where the panel is.
 
     def _place_panel(self) -> None:
         """Beside the conversation, or over it where there is no room; a comparison needs the room for its columns."""

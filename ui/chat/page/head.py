@@ -21,6 +21,9 @@ from ui.widgets.toggle import Switch
 
 _FIELD_PX: Final = 360
 
+PANEL_TITLE: Final = "Model and settings"
+"""The button's name; words elsewhere send a person to it."""
+
 
 class TitleField(QStackedWidget):
     """The title; a click or `begin` makes a field of it."""
@@ -96,7 +99,7 @@ class ChatHead(QWidget):
         self.compare = Switch("Compare models", text="Compare")
         self.export = Button("Export", kind="text", icon="share-2")
         self.export.setAccessibleName("Export this chat")
-        self.panel_button = IconButton("panel-left", "Model and settings", size=32)
+        self.panel_button = IconButton("panel-left", PANEL_TITLE, size=32)
         row = QHBoxLayout(self)
         row.setContentsMargins(20, 8, 12, 8)
         row.setSpacing(8)

@@ -161,7 +161,7 @@ def test_what_was_left_out_of_a_prompt_opens_with_all_of_it(dressed: QApplicatio
         await show(desk, first, second, asked(2, "and now?", 1), said(3, "well", 2, sent=named))
         shown = row(desk, Sent)
         assert isinstance(shown, Sent)
-        assert shown.text() == "2 older turns were summed up, 1 excerpt went along"
+        assert shown.text() == "2 older messages were summed up, 1 excerpt went along"
         shown.toggle()
         for words in (
             "They said hello.",

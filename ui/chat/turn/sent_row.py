@@ -32,15 +32,15 @@ _NOT_KEPT: Final = "It is not kept any more."
 
 
 def sent_title(sent: SentContext) -> str:
-    """What was done with the older turns, in a few words."""
+    """What was done with the older messages, in a few words."""
     dropped = len(set(sent.left_out) - set(sent.summed_up))
     parts = []
     if sent.summary and sent.summed_up:
-        parts.append(f"{_turns(len(sent.summed_up))} summed up")
+        parts.append(f"{_messages(len(sent.summed_up))} summed up")
     elif sent.summary:
-        parts.append("older turns were summed up")
+        parts.append("older messages were summed up")
     if dropped:
-        parts.append(f"{_turns(dropped)} left out")
+        parts.append(f"{_messages(dropped)} left out")
     if sent.excerpts:
         found = len(sent.excerpts)
         parts.append(f"{count(found)} excerpt{'s' if found != 1 else ''} went along")
@@ -48,8 +48,8 @@ def sent_title(sent: SentContext) -> str:
     return words[:1].upper() + words[1:]
 
 
-def _turns(number: int) -> str:
-    return f"{count(number)} older turn{'s were' if number != 1 else ' was'}"
+def _messages(number: int) -> str:
+    return f"{count(number)} older message{'s were' if number != 1 else ' was'}"
 
 
 class Sent(RowWidget):

@@ -138,15 +138,15 @@ def _search_files() -> WindowOffer:
 
 
 def _summarise() -> WindowOffer:
-    words = "The model sums up the older turns once, which takes it as long as reading them. All of them stay here."
-    return WindowOffer(Remedy.SUMMARISE, "Sum up older turns", words, POLICIES[Remedy.SUMMARISE])
+    words = "The model sums up the older messages once, which takes it as long as reading them. All of them stay here."
+    return WindowOffer(Remedy.SUMMARISE, "Sum up older messages", words, POLICIES[Remedy.SUMMARISE])
 
 
 def _drop() -> WindowOffer:
-    words = "The oldest turns are no longer sent: the model forgets them at once. All of them stay here."
+    words = "The oldest messages are no longer sent: the model forgets them at once. All of them stay here."
     return WindowOffer(Remedy.DROP, "Leave out the oldest", words, POLICIES[Remedy.DROP])
 
 
 def _retrieve() -> WindowOffer:
-    words = "Of older turns and files only what is near to the question is sent. All of them stay here."
-    return WindowOffer(Remedy.RETRIEVE, "Search older turns", words, POLICIES[Remedy.RETRIEVE])
+    words = "Of older messages and files only what is near to the question is sent. All of them stay here."
+    return WindowOffer(Remedy.RETRIEVE, "Search older messages", words, POLICIES[Remedy.RETRIEVE])

@@ -79,6 +79,7 @@ class ChatTargets:
             energy_j=lambda since_s: self._energy_j(job_id, since_s),
             prefill_tokens_per_s=lambda: self._prefill_tokens_per_s(job_id),
             takes_images=self._takes_images(plan),
+            thinks=self._thinks(plan),
             embed=self._embedder,
         )
 
@@ -117,9 +118,17 @@ class ChatTargets:
             return None
         if plan.request.purpose == "vision":
             return True
-        match = find_model(self._stack.launcher.catalogue, plan.request.model)
-        purposes = match.spec.purposes if match is not None else ()
+        purposes = self._purposes(plan)
         return "vision" in purposes if purposes else None
+
+    def _thinks(self, plan: LaunchPlan | None) -> bool | None:
+        """By the catalogue; a model that it does not have is not known."""
+        purposes = self._purposes(plan) if plan is not None else ()
+        return "reasoning" in purposes if purposes else None
+
+    def _purposes(self, plan: LaunchPlan) -> tuple[str, ...]:
+        match = find_model(self._stack.launcher.catalogue, plan.request.model)
+        return match.spec.purposes if match is not None else ()
 
     def longest_context(self, plan: LaunchPlan) -> int | None:
         """The longest context that the model was trained for; None is not known."""

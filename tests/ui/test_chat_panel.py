@@ -240,6 +240,16 @@ def test_thinking_is_chosen_with_a_click(dressed: QApplication, key: str, form: 
     assert desk.form() == AnswerForm()
 
 
+def test_of_a_model_that_is_known_not_to_think_that_is_said(dressed: QApplication) -> None:
+    desk = Desk()
+    thinking = desk.panel.form.thinking
+    for thinks, is_said in ((True, False), (None, False), (False, True)):
+        server = replace(endpoint(), thinks=thinks)
+        desk.panel.show_models((server,), server, "")
+        assert ("does not think" in thinking.reason.text()) is is_said
+    assert all(part.isEnabled() for part in thinking.choice._parts.values())
+
+
 def test_a_thinking_budget_is_typed_and_judged(dressed: QApplication) -> None:
     desk = Desk(replace(SETTINGS, form=AnswerForm(thinking=Thinking.ON, thinking_budget_tokens=512, top_logprobs=3)))
     thinking = desk.panel.form.thinking

@@ -43,6 +43,8 @@ class ChatEndpoint:
     """How fast it reads a prompt, as the planner predicts; NaN where nothing is predicted."""
     takes_images: bool | None = None
     """Whether the model sees images; None is not known."""
+    thinks: bool | None = None
+    """Whether the model is known to think before it speaks; None is not known."""
     embed: Callable[[], ChatEndpoint | None] = lambda: None
     """A server of vectors that may be asked beside it (same owner); None when none is ready."""
 

@@ -130,6 +130,7 @@ class SettingsPanel(QWidget):
         """Show which models are ready and which one is asked; what it does not do is off, with the reason."""
         self.model.show_models(endpoints, target, waiting)
         self._has_server = target is not None
+        self.form.thinking.show_thinks(target.thinks if target is not None else None)
         self.prompt.show_given(target.system_prompt if target is not None else "")
         default = target.sampling if target is not None else Sampling()
         self.context.show_embedding(target.embed() is not None if target is not None else None)

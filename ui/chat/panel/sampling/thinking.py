@@ -20,6 +20,7 @@ from ui.widgets.label import Label
 from ui.widgets.segmented import Segmented
 
 BUDGET: Final = "budget"
+NO_THINKER: Final = "By the catalogue this model does not think: the choice may change nothing."
 FIRST_BUDGET: Final = 2048
 """Ours: what a budget begins with."""
 _LIMITS: Final = Limits(1, 1_000_000)
@@ -40,6 +41,7 @@ class ThinkingRow(QWidget):
         super().__init__()
         self._form = AnswerForm()
         self._support = FormSupport()
+        self._thinks: bool | None = None
         self.choice = Segmented(list(_OPTIONS), what="Thinking")
         self.budget = TextInput(is_small=True)
         self.budget.setAccessibleName("Thinking budget in tokens")
@@ -80,6 +82,11 @@ class ThinkingRow(QWidget):
             self.choice.set_disabled_reason(key, reason)
         self._explain()
 
+    def show_thinks(self, thinks: bool | None) -> None:
+        """Whether the model is known to think; None is not known."""
+        self._thinks = thinks
+        self._explain()
+
     def _explain(self) -> None:
         """The reasons for what is off stay; what must be known stands there for the choice that it is about."""
         support = self._support
@@ -87,6 +94,8 @@ class ThinkingRow(QWidget):
         caveats = {Thinking.OFF.value: Wish.THINKING, Thinking.ON.value: Wish.THINKING, BUDGET: Wish.THINKING_BUDGET}
         wish = caveats.get(self.choice.key())
         said = [*refused, support.caveat(wish) if wish is not None else ""]
+        if self._thinks is False and support.takes(Wish.THINKING):
+            said.append(NO_THINKER)
         words = "\n".join(dict.fromkeys(each for each in said if each))
         self.reason.setText(words)
         self.reason.setVisible(bool(words))

@@ -41,6 +41,8 @@ class PresetDialog(QDialog):
         self.list.setFont(font("body"))
         self.empty = Label("None yet. Write a system prompt in the chat, then save it here.", "dense", "text3",
                            is_wrapped=True)  # fmt: skip
+        self.room = QWidget()
+        """Takes the list's room while there is none, so that what is below stays together."""
         self.use = Button("Use in this chat", is_small=True)
         self.rename = Button("Rename", is_small=True)
         self.remove = Button("Remove", is_small=True)
@@ -68,6 +70,7 @@ class PresetDialog(QDialog):
         line.setAlignment(self.save, Qt.AlignmentFlag.AlignBottom)
         column.addLayout(line)
         column.addWidget(self.problem)
+        column.addWidget(self.room, 1)
         close = Button("Close")
         close.clicked.connect(self.reject)
         column.addLayout(row(close, stretch_after=0))
@@ -144,6 +147,7 @@ class PresetDialog(QDialog):
             self._to_remove = ""
         self.empty.setVisible(not self._names)
         self.list.setVisible(bool(self._names))
+        self.room.setVisible(not self._names)
         for button in (self.use, self.rename, self.remove):
             button.set_disabled_reason("" if name else "Choose a preset first")
         self.remove.setText("Remove for good" if self._to_remove else "Remove")

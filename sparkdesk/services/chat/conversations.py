@@ -7,7 +7,7 @@ a line of the list (its name, folder, tags, pin) is stored at once and does not 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,10 +17,11 @@ from sparkdesk.core.chat.session import MAX_NAME_CHARS, MAX_TAGS, ChatSettings, 
 from sparkdesk.core.chat.store.chat_store import FoundMessage
 from sparkdesk.core.chat.store.session_json import settings_from_json, settings_to_json
 from sparkdesk.core.chat.store.stored_turn import StoredTurn, stored_turn
+from sparkdesk.core.chat.tree import TurnTree
 from sparkdesk.core.feed import Latest, Subscription
 from sparkdesk.core.ports import Store
 from sparkdesk.services.chat.answering.piece_log import recover_answers
-from sparkdesk.services.chat.comparison import MIN_COLUMNS, Comparison
+from sparkdesk.services.chat.comparison import MAX_COLUMNS, MIN_COLUMNS, Comparison
 from sparkdesk.services.chat.conversation import Conversation
 from sparkdesk.services.chat.endpoint import ChatEndpoint
 from sparkdesk.services.chat.fitting import ContextFitter
@@ -100,7 +101,7 @@ class Conversations:
         settings = ChatSettings(created_ms=self._clock.now_ms(), updated_ms=self._clock.now_ms(), caution=caution)
         if target is not None:
             settings = replace(settings, system_prompt=target.system_prompt, sampling=target.sampling)
-        conversation = self._make(new_id(), settings, ())
+        conversation = self._make(new_id(), settings, TurnTree())
         conversation.use(target)
         return conversation
 
@@ -126,13 +127,12 @@ class Conversations:
         head = await self._store.session(session_id)
         if head is None:
             raise KeyError(session_id)
-        rows = await self._store.messages(session_id)
+        settings = settings_from_json(head[1])
+        # Aside: of 100,000 messages it takes half a second, and the window lives on meanwhile.
+        tree = await asyncio.to_thread(_plant, await self._store.messages(session_id), settings.leaf)
         if session_id in self._open:
             return self._open[session_id]
-        turns = tuple(_closed(stored_turn(data)) for data in rows)
-        conversation = self._make(session_id, settings_from_json(head[1]), turns)
-        conversation.title.set(head[0])
-        return conversation
+        return self._make(session_id, settings, tree, title=head[0])
 
     async def search(self, words: str) -> tuple[FoundChat, ...]:
         """The conversations that have these words, the nearest first; any text may be asked. Raises StoreError.
@@ -226,10 +226,11 @@ class Conversations:
                 self._show(_line(session_id, kept_title, settings))
             await self._store.save_session(session_id, kept_title, settings_to_json(settings))
 
-    def _make(self, session_id: str, settings: ChatSettings, turns: tuple[Turn, ...]) -> Conversation:
-        conversation = Conversation(
-            session_id, settings, turns, tasks=self._tasks, store=self._store, clock=self._clock
-        )
+    def _make(self, session_id: str, settings: ChatSettings, tree: TurnTree, title: str | None = None) -> Conversation:
+        conversation = Conversation(session_id, settings, tree, tasks=self._tasks, store=self._store, clock=self._clock)
+        if title is not None:
+            # Before anybody is told of it: the list has it under this title already, and nothing of it changes.
+            conversation.title.set(title)
         if self._fitter is not None:
             conversation.fitter = self._fitter
         self._open[session_id] = conversation
@@ -253,7 +254,8 @@ class Conversations:
         for line in self._lines.values():
             if line.comparison:
                 columns.setdefault(line.comparison, []).append(line)
-        shown += [_merge(sorted(each, key=lambda line: line.column)) for each in columns.values()]
+        for each in columns.values():
+            shown += _merge(sorted(each, key=lambda line: line.column))
         self.sessions.set(tuple(sorted(shown, key=lambda item: -item.updated_ms)))
 
 
@@ -264,18 +266,18 @@ class _Line:
     column: int = 0
 
 
-def _merge(columns: list[_Line]) -> ChatSummary:
-    """A comparison as one line; what is left of one that lost its other columns is a chat like any other."""
-    first = columns[0].summary
-    if len(columns) < MIN_COLUMNS:
-        return first
-    return replace(
-        first,
+def _merge(columns: list[_Line]) -> list[ChatSummary]:
+    """A comparison as one line; what no comparison can have, one column or more than its most, are plain chats."""
+    if not MIN_COLUMNS <= len(columns) <= MAX_COLUMNS:
+        return [line.summary for line in columns]
+    merged = replace(
+        columns[0].summary,
         label=f"{len(columns)} models",
         updated_ms=max(line.summary.updated_ms for line in columns),
         is_answering=any(line.summary.is_answering for line in columns),
         comparison=tuple(line.summary.id for line in columns),
     )
+    return [merged]
 
 
 def _line(session_id: str, title: str, settings: ChatSettings) -> _Line:
@@ -300,6 +302,10 @@ def is_chosen(summary: ChatSummary, query: SearchQuery) -> bool:
 
 def _name(text: str) -> str:
     return " ".join(text.replace("\0", " ").split())[:MAX_NAME_CHARS]
+
+
+def _plant(rows: Iterable[bytes], leaf: int | None) -> TurnTree:
+    return TurnTree((_closed(stored_turn(data)) for data in rows), leaf)
 
 
 def _closed(turn: Turn) -> Turn:

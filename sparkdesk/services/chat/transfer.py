@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from sparkdesk.core.chat.transfer.file import read_chats, write_chats
 from sparkdesk.core.chat.tree import mend
 from sparkdesk.core.errors import StoreError
 from sparkdesk.core.ports import Store
+from sparkdesk.services.chat.comparison import MAX_COLUMNS, MIN_COLUMNS
 from sparkdesk.services.chat.conversations import Conversations
 from sparkdesk.services.clock import Clock
 from sparkdesk.services.ident import new_id
@@ -71,10 +73,11 @@ class ChatTransfer:
         """Keep the chats in these bytes as new ones. Any bytes give a report. Raises StoreError."""
         found = await asyncio.to_thread(read_chats, data)
         now_ms = self._clock.now_ms()
+        comparisons = _new_comparisons(found.chats)
         imported = []
         # The oldest first: the store lists what came last before the others.
         for chat in reversed(found.chats):
-            imported.append(await self._keep(chat, now_ms))
+            imported.append(await self._keep(chat, comparisons.get(chat.settings.comparison, ""), now_ms))
         if imported:
             await self._conversations.load()
         return ImportReport(tuple(reversed(imported)), found.total, found.source, found.notes)
@@ -95,18 +98,33 @@ class ChatTransfer:
                     size_bytes += len(data)
         return ChatCopy(head[0], replace(settings_from_json(head[1]), queued=()), turns, images)
 
-    async def _keep(self, chat: ChatCopy, now_ms: int) -> str:
+    async def _keep(self, chat: ChatCopy, comparison: str, now_ms: int) -> str:
         session_id = new_id()
         first = next((turn.text for turn in chat.turns if turn.text.strip()), "")
         title = chat.title or title_of(first[:1000]) or "Imported chat"
         said_ms = max((turn.t_ms for turn in chat.turns), default=0)
         updated_ms = min(chat.settings.updated_ms or said_ms or now_ms, now_ms)
-        settings = replace(chat.settings, updated_ms=updated_ms, created_ms=chat.settings.created_ms or updated_ms)
+        settings = replace(
+            chat.settings,
+            updated_ms=updated_ms,
+            created_ms=chat.settings.created_ms or updated_ms,
+            comparison=comparison,
+            column=chat.settings.column if comparison else 0,
+        )
         messages = {turn.number: turn_to_json(turn) for turn in chat.turns}
         await self._store.save_chat(session_id, title, settings_to_json(settings), messages)
         for digest, data in chat.images.items():
             await self._store.save_attachment(session_id, digest, data)
         return session_id
+
+
+def _new_comparisons(chats: Sequence[ChatCopy]) -> dict[str, str]:
+    """A fresh id for each comparison that is here with all its columns; other groups become plain chats.
+
+    An id that is kept would put the copies into the comparison that they were copied from.
+    """
+    counts = Counter(chat.settings.comparison for chat in chats if chat.settings.comparison)
+    return {old: new_id() for old, count in counts.items() if MIN_COLUMNS <= count <= MAX_COLUMNS}
 
 
 def _file_name(chats: Sequence[ChatCopy], now_ms: int) -> str:

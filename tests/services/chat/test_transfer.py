@@ -121,3 +121,48 @@ async def test_a_name_of_signs_alone_gives_a_file_name(desk: Desk) -> None:
     await keep(desk, title="../..\\:*?")
     name, _ = await desk.transfer.export(["s"], TransferForm.MARKDOWN)
     assert name == "chat.md"
+
+
+async def keep_columns(desk: Desk, count: int) -> list[str]:
+    """Stored columns of one comparison."""
+    ids = [f"c{at}" for at in range(count)]
+    for at, session_id in enumerate(ids):
+        turn = Turn(Message(Role.USER, (TextPart(f"What, {at}?"),)), number=0)
+        settings = ChatSettings(updated_ms=5, comparison="cmp", column=at)
+        await desk.store.save_chat(session_id, "What?", settings_to_json(settings), {0: turn_to_json(turn)})
+    await desk.chats.load()
+    return ids
+
+
+async def test_a_comparison_that_is_imported_again_stands_beside_the_first_and_both_open(desk: Desk) -> None:
+    ids = await keep_columns(desk, 3)
+    _, data = await desk.transfer.export(ids, TransferForm.JSON)
+    for _ in range(2):
+        await desk.transfer.import_chats(data)
+    lines = desk.chats.sessions.value
+    assert [line.label for line in lines] == ["3 models"] * 3
+    for line in lines:
+        opened = await desk.chats.open_comparison(line.comparison)
+        assert [column.turns.value[0].text for column in opened.columns] == ["What, 0?", "What, 1?", "What, 2?"]
+    assert len({key for line in lines for key in line.comparison}) == 9
+
+
+async def test_a_column_that_is_imported_alone_is_a_plain_chat(desk: Desk) -> None:
+    ids = await keep_columns(desk, 2)
+    _, data = await desk.transfer.export(ids[:1], TransferForm.JSON)
+    (new_id,) = (await desk.transfer.import_chats(data)).imported
+    settings = (await desk.chats.open(new_id)).settings.value
+    assert (settings.comparison, settings.column) == ("", 0)
+    assert sorted(line.comparison for line in desk.chats.sessions.value) == [(), ("c0", "c1")]
+
+
+async def test_a_stored_group_of_more_columns_than_a_comparison_has_is_listed_as_plain_chats(desk: Desk) -> None:
+    ids = await keep_columns(desk, 6)
+    lines = desk.chats.sessions.value
+    assert {line.id for line in lines} == set(ids)
+    assert not any(line.comparison for line in lines)
+    for line in lines:
+        assert (await desk.chats.open(line.id)).turns.value
+    _, data = await desk.transfer.export(ids, TransferForm.JSON)
+    await desk.transfer.import_chats(data)
+    assert len(desk.chats.sessions.value) == 12

@@ -113,6 +113,16 @@ class Turn:
         """What was thought."""
         return "".join(part.text for part in self.message.parts if isinstance(part, ReasoningPart))
 
+    @property
+    def has_images(self) -> bool:
+        """Whether an image goes along with it."""
+        return bool(self.message.images)
+
+    @property
+    def files_count(self) -> int:
+        """How many files go along with it."""
+        return len(self.message.files)
+
 
 @dataclass(frozen=True, slots=True)
 class ChatSettings:
@@ -197,7 +207,7 @@ def question(text: str, attachments: tuple[Attachment, ...] = ()) -> Message:
 
 def has_images(turns: Iterable[Turn]) -> bool:
     """Whether an image goes along with any of these turns."""
-    return any(turn.message.images for turn in turns)
+    return any(turn.has_images for turn in turns)
 
 
 def image_digests(messages: tuple[Message, ...]) -> frozenset[str]:

@@ -1,7 +1,8 @@
 """A turn that lies in the database and is read when somebody looks at it.
 
-The one rule: it is a `Turn` like any other. Its place in the tree and who speaks are known at once; the first look at
-anything else reads it whole. So a conversation of 10,000 messages opens in the time that its newest screen takes.
+The one rule: it is a `Turn` like any other. Its place in the tree and how much is attached to it are known unread; the
+first look at anything else reads it whole. So a conversation of 10,000 messages opens in the time that its newest
+screen takes.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from sparkdesk.core.chat.store.session_json import turn_from_json
 
 _HEAD = re.compile(rb'\{"schema": \d+, "number": (\d{1,9}), "parent": (\d{1,9}|null), "role": "(?:user|assistant)", ')
 _SENT, _STREAMING = (f'"state": "{state.value}"'.encode() for state in TurnState if state.is_open)
+_IMAGE, _FILE = b'"kind": "image"', b'"kind": "file"'
+"""Of a part, as this release writes it; within a text the quotes have a backslash each."""
 _FIELDS = tuple(field.name for field in fields(Turn))
 
 
@@ -33,6 +36,14 @@ class StoredTurn(Turn):
                 object.__setattr__(self, known, getattr(parsed, known))
         object.__setattr__(self, "_data", b"")
         return getattr(self, name)
+
+    @property
+    def has_images(self) -> bool:
+        return _IMAGE in self._data if self._data else bool(self.message.images)
+
+    @property
+    def files_count(self) -> int:
+        return self._data.count(_FILE) if self._data else len(self.message.files)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Turn):

@@ -35,7 +35,10 @@ def _counted(turns: tuple[Turn, ...], at: int) -> ContextUse:
     turn, after = turns[at], turns[at + 1 :]
     usage = turn.usage
     assert usage is not None
-    parts = reconcile(_parts(turn), usage.prompt_tokens, has_images=has_images(turns[:at]))
+    parts = _parts(turn)
+    # Asked only where it changes something: it looks at every turn.
+    with_images = parts.total is not None and not parts.is_counted and has_images(turns[:at])
+    parts = reconcile(parts, usage.prompt_tokens, has_images=with_images)
     use = ContextUse(usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens, parts=parts)
     if not after:
         return use

@@ -6,8 +6,10 @@ from dataclasses import replace
 
 from sparkdesk.core.chat.context import ContextParts, ContextUse, SentContext
 from sparkdesk.core.chat.event import Usage
-from sparkdesk.core.chat.message import Message, ReasoningPart, Role, TextPart
+from sparkdesk.core.chat.message import FilePart, ImagePart, Message, ReasoningPart, Role, TextPart
 from sparkdesk.core.chat.session import Turn, TurnFailure, TurnState, question
+from sparkdesk.core.chat.store.session_json import turn_to_json
+from sparkdesk.core.chat.store.stored_turn import stored_turn
 from sparkdesk.core.chat.window.exchange import MESSAGE_TOKENS
 from sparkdesk.core.chat.window.use import use_of
 
@@ -76,3 +78,27 @@ def test_a_refusal_is_told_with_its_own_numbers_until_something_else_is_asked() 
     assert use_of((*COUNTED, asked("b"), refused, asked("c"))).is_refused is False
     other = replace(refused, failure=TurnFailure("stalled"))
     assert use_of((*COUNTED, asked("b"), other)).prompt == 120
+
+
+def test_a_long_chat_is_not_read_to_tell_how_full_its_window_is() -> None:
+    files = (
+        ImagePart("p.png", "d", "image/png", 1, 1, 1),
+        FilePart("a.py", "x"),
+        FilePart("b.py", 'its "kind": "file"'),
+    )
+    old = stored_turn(turn_to_json(Turn(question('"kind": "image"', files), number=0)))
+    plain = stored_turn(turn_to_json(Turn(question('"kind": "image"'), number=1)))
+    for parts in (PARTS, replace(PARTS, is_counted=False)):
+        answer = replace(COUNTED[1], sent=SentContext(parts=parts))
+        assert use_of((plain, old, answer)).prompt == 120
+        assert (plain.has_images, plain.files_count) == (False, 0)
+        assert (old.has_images, old.files_count) == (True, 2)
+        assert not is_read(plain)
+        assert not is_read(old)
+    assert old.message.images
+    assert (old.has_images, old.files_count) == (True, 2)
+    assert (plain.has_images, plain.text) == (False, '"kind": "image"')
+
+
+def is_read(turn: Turn) -> bool:
+    return not getattr(turn, "_data", b"")

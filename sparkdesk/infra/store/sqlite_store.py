@@ -250,11 +250,10 @@ class SqliteStore:
 
     async def messages(self, session_id: str) -> tuple[bytes, ...]:
         """A chat's messages in order."""
-        rows = await self._fetch(
-            "SELECT message FROM messages JOIN sessions ON number = session_number WHERE id = ? ORDER BY position",
-            session_id,
+        wanted = "SELECT message FROM messages JOIN sessions ON number = session_number WHERE id = ? ORDER BY position"
+        return await self._database.read(
+            lambda db: tuple(_blob(message) for (message,) in db.execute(wanted, (session_id,)))
         )
-        return tuple(_blob(row[0]) for row in rows)
 
     async def find_messages(self, words: str, *, limit: int = 50) -> tuple[FoundMessage, ...]:
         """Messages that have these words or words like them, the nearest first; a few of each chat."""

@@ -52,13 +52,13 @@ class Conversation:
         self,
         session_id: str,
         settings: ChatSettings,
-        turns: tuple[Turn, ...],
+        tree: TurnTree,
         *,
         tasks: Tasks,
         store: Store,
         clock: Clock,
     ) -> None:
-        """`turns` are all that are stored, of every branch; `settings.leaf` says which of them is shown."""
+        """`tree` has all turns that are stored, of every branch, and shows the one that was shown last."""
         self.id = session_id
         self._tasks = tasks
         self._store = store
@@ -66,13 +66,13 @@ class Conversation:
         self.fitter: ContextFitter = WholeConversation()
         """Chooses what is sent with a question, from the next one on."""
         self._key = f"chat:{session_id}"
-        self._tree = TurnTree(turns, settings.leaf)
+        self._tree = tree
         self._running: AnswerRun | None = None
         self._images: dict[str, bytes] = {}
         """Of images that the store does not have yet."""
         self._unsaved: set[int] = set()
         self._has_unsaved_settings = False
-        self._is_stored = bool(turns)
+        self._is_stored = len(tree) > 0
         self._is_forgotten = False
         self._is_stopped = False
         self._has_begun = False

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -180,3 +182,33 @@ def test_a_turn_that_may_be_open_or_is_not_ours_is_read_at_once() -> None:
         assert not isinstance(stored_turn(data), StoredTurn)
     broken = stored_turn(turn_to_json(Turn(answer.message, number=1))[:-9])
     assert broken.state is TurnState.FAILED
+
+
+class CountingPool(ThreadPoolExecutor):
+    """Threads for what would hold the loop, and how often they were asked."""
+
+    asked = 0
+
+    def submit(self, *args: Any, **kwargs: Any) -> Any:
+        self.asked += 1
+        return super().submit(*args, **kwargs)
+
+
+async def test_a_long_chat_is_read_beside_the_loop(shelf: Shelf) -> None:
+    await shelf.keep("a", "Plans", "question", "answer")
+    await shelf.load()
+    pool = CountingPool()
+    asyncio.get_running_loop().set_default_executor(pool)
+    chat = await shelf.chats.open("a")
+    assert [turn.text for turn in chat.turns.value] == ["question", "answer"]
+    assert pool.asked == 1
+
+
+async def test_opening_a_chat_changes_nothing_in_the_list(shelf: Shelf) -> None:
+    await shelf.keep("a", "A title of its own", "question", "answer")
+    await shelf.load()
+    told: list[object] = []
+    shelf.chats.sessions.subscribe(told.append)
+    chat = await shelf.chats.open("a")
+    assert chat.title.value == "A title of its own"
+    assert len(told) == 1

@@ -8,14 +8,15 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QSize, Qt, QTimer
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QDialog, QLineEdit, QMenu, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QDialog, QLineEdit, QMenu, QStyleOptionViewItem, QVBoxLayout, QWidget
 
 from sparkdesk.core.chat.store.chat_store import FoundMessage
 from sparkdesk.services.chat.conversations import ChatSummary, FoundChat
 from ui import theme
 from ui.chat.sessions.ask import AskRemove, AskWords
+from ui.chat.sessions.delegate import SessionDelegate
 from ui.chat.sessions.line import ChatLine, Head
 from ui.chat.sessions.list import SessionList
 
@@ -258,3 +259,33 @@ def test_hostile_titles_tags_and_places_are_painted(heard: Heard, worn: theme.Th
 
 def test_waiting_for_keys_costs_no_timer_while_nothing_is_typed(heard: Heard) -> None:
     assert not any(timer.isActive() for timer in heard.list.findChildren(QTimer))
+
+
+class Measuring(SessionDelegate):
+    """Counts the lines that are measured."""
+
+    measured = 0
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:
+        self.measured += 1
+        return super().sizeHint(option, index)
+
+
+def test_a_new_look_of_a_line_measures_not_all_lines_anew_and_another_open_chat_arranges_none(heard: Heard) -> None:
+    many = tuple(replace(A, id=f"{at}") for at in range(500))
+    rule = Measuring(heard.list)
+    heard.list.items.setItemDelegate(rule)
+    heard.list.set_sessions(many, "0")
+    QApplication.processEvents()
+    assert rule.measured > len(many)
+    rule.measured, lines = 0, heard.list.rows.lines
+    heard.list.set_sessions(many, "1")
+    QApplication.processEvents()
+    assert heard.list.rows.lines is lines
+    heard.list.set_sessions((replace(many[0], is_answering=True), *many[1:]), "1")
+    QApplication.processEvents()
+    # Those in sight are measured whenever they are painted.
+    assert 0 < rule.measured < 200
+    first = heard.list.rows.line(heard.list.rows.find("0"))
+    assert isinstance(first, ChatLine)
+    assert first.summary.is_answering

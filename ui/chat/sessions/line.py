@@ -5,9 +5,9 @@ Rule: values only; what stands where is decided here and painted elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 
 from sparkdesk.core.chat.search.query import parse_query
 from sparkdesk.core.chat.store.chat_store import FoundMessage
@@ -69,12 +69,18 @@ def time_words(t_ms: int, now: datetime) -> str:
     return f"{then.day} {then:%b}" if then.year == now.year else f"{then.day} {then:%b %Y}"
 
 
-def group_words(t_ms: int, now: datetime) -> str:
-    """The heading a conversation stands under."""
-    then = _moment(t_ms, now)
-    if then.date() == now.date():
-        return "Today"
-    return "This week" if now - then < timedelta(days=7) else "Earlier"
+def group_words(now: datetime) -> Callable[[int], str]:
+    """What gives the heading that a conversation of this time stands under; the day is found out once for all."""
+    today = datetime.combine(now.date(), time.min, now.tzinfo)
+    from_ms, to_ms = today.timestamp() * 1000, (today + timedelta(days=1)).timestamp() * 1000
+    week_ms = (now - timedelta(days=7)).timestamp() * 1000
+
+    def words(t_ms: int) -> str:
+        if from_ms <= t_ms < to_ms:
+            return "Today"
+        return "This week" if t_ms > week_ms else "Earlier"
+
+    return words
 
 
 def arrange(sessions: Sequence[ChatSummary], look: Look, now: datetime) -> list[Line]:
@@ -82,13 +88,14 @@ def arrange(sessions: Sequence[ChatSummary], look: Look, now: datetime) -> list[
     pinned = [summary for summary in sessions if summary.is_pinned]
     folders: dict[str, list[ChatSummary]] = {}
     days: dict[str, list[ChatSummary]] = {}
+    heading = group_words(now)
     for summary in sessions:
         if summary.is_pinned:
             continue
         if summary.folder:
             folders.setdefault(summary.folder, []).append(summary)
         else:
-            days.setdefault(group_words(summary.updated_ms, now), []).append(summary)
+            days.setdefault(heading(summary.updated_ms), []).append(summary)
     lines: list[Line] = []
     if pinned:
         lines += [Head(PINNED, "Pinned"), *_lines(pinned, look)]

@@ -123,10 +123,12 @@ class SessionList(QWidget):
         writes = {summary.id for summary in sessions if summary.is_answering}
         known = {summary.id for summary in sessions}
         unread = ((self._look.unread | (wrote - writes)) & known) - {shown_id}
-        self._sessions, self._shown_id = sessions, shown_id
-        self._look = Look(self._look.closed, frozenset(unread))
+        look = Look(self._look.closed, frozenset(unread))
+        is_same = (sessions, look) == (self._sessions, self._look)
+        self._sessions, self._shown_id, self._look = sessions, shown_id, look
         self.items.show_open(shown_id)
-        self._fill()
+        if not is_same:
+            self._fill()
 
     def set_found(self, words: str, found: tuple[FoundChat, ...]) -> None:
         """Show what a search for these words found; nothing happens when others were typed since."""

@@ -5,7 +5,9 @@ Rule: keys ask by signals; the line under the keyboard and the scrolled place su
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QModelIndex, QObject, QPoint, Qt, Signal
+from collections.abc import Sequence
+
+from PySide6.QtCore import QEvent, QModelIndex, QObject, QPersistentModelIndex, QPoint, Qt, Signal
 from PySide6.QtGui import QContextMenuEvent, QFocusEvent, QKeyEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QAbstractItemDelegate, QAbstractItemView, QApplication, QLineEdit, QListView, QWidget
 
@@ -15,6 +17,7 @@ from ui.chat.sessions.rows import SessionRows
 from ui.font import font
 from ui.theme import color
 
+_Index = QModelIndex | QPersistentModelIndex
 _ENTER = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
 
 
@@ -77,6 +80,12 @@ class RowsView(QListView):
             self.setCurrentIndex(at if at.isValid() else self._rows.find(self._delegate.shown_id))
             self.executeDelayedItemsLayout()
             self.verticalScrollBar().setValue(place)
+
+    def dataChanged(  # noqa: N802
+        self, top_left: _Index, bottom_right: _Index, roles: Sequence[int] = ()
+    ) -> None:
+        # Not the list's own, which measures every line anew: where only looks change, no line has another height.
+        QAbstractItemView.dataChanged(self, top_left, bottom_right, roles)
 
     def is_editing(self) -> bool:
         """Whether a title is being edited."""

@@ -34,6 +34,87 @@ def test_what_identifies_is_taken_out(text: str, left: str | None) -> None:
     assert redact(text, ["anna"]) == (text if left is None else left)
 
 
+PEM = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXk\nAAAAB3Nza\n-----END OPENSSH PRIVATE KEY-----"
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("vllm serve m --api-key Xy7 --port 8000", "vllm serve m --api-key (secret) --port 8000"),
+        ("['--api-key', 'Xy7', '--port']", "['--api-key', (secret), '--port']"),
+        ("--api-key=Xy7", "--api-key=(secret)"),
+        ("--hf-token Xy7", "--hf-token (secret)"),
+        ("Namespace(api_key='Xy7 z', port=1)", "Namespace(api_key=(secret), port=1)"),
+        ("args: {'api_key': ['Xy7', 'q'], 'model': 'm'}", "args: {'api_key': (secret), 'model': 'm'}"),
+        ('{"api_key": "Xy7"}', '{"api_key": (secret)}'),
+        ("VLLM_API_KEY=Xy7 HF_TOKEN=Xy7", "VLLM_API_KEY=(secret) HF_TOKEN=(secret)"),
+        ("LLAMA_KEY: Xy7", "LLAMA_KEY: (secret)"),
+        ("Authorization: Bearer Xy7", "Authorization: (secret)"),
+        ("'authorization': 'Basic Xy7='", "'authorization': (secret)"),
+        ("sent Bearer abcdef.gh", "sent Bearer (secret)"),
+        ("X-Api-Key: Xy7", "X-Api-Key: (secret)"),
+        ("Set-Cookie: a=b; c=d", "Set-Cookie: (secret)"),
+        ("password=hunter,2;", "password=(secret);"),
+        ("Passwd: hunter2", "Passwd: (secret)"),
+        ("client_secret = hunter2", "client_secret = (secret)"),
+        ("token: a1b2c3d4e5f6g7", "token: (secret)"),
+        ("the key is a1b2c3d4e5f6g7", "the key is (secret)"),
+        ("GET /v1?token=Xy7&n=1", "GET /v1?token=(secret)&n=1"),
+        ("https://anna2:pw@hub.example/x", "https://(secret)@hub.example/x"),
+        ("https://pw@hub.example/x", "https://(secret)@hub.example/x"),
+        (f"read {PEM} of it", "read (secret) of it"),
+        (PEM[:50], "(secret)"),
+        ("A" * 64 + "\nend", "(secret)\nend"),
+        ("mail joe.doe@example.org now", "mail (email) now"),
+        ("http://desk-left.local:8000", "http://(host).local:8000"),
+        ("ghp_abcdefghijklmnop", "(token)"),
+        ("eyJhbGciOiJI.eyJzdWIiOiIx.abc", "(token)"),
+    ],
+)
+def test_what_opens_a_machine_is_taken_out(text: str, left: str) -> None:
+    assert redact(text) == left
+    assert redact(left) == left, "a second time changes nothing"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "tokens: 4096",
+        "max_tokens=512, n_tokens = 12",
+        "token 17 of 40",
+        "api key is not set",
+        "api_key=None, hf_token: null",
+        "error: argument --api-key: expected one argument",
+        "--api-key is required",
+        "--max-tokens 512 --tokenizer mistral",
+        "EOS token        = 2 '</s>'",
+        "eos_token_id: 151645, pad_token=<|endoftext|>",
+        "EOS_TOKEN: 151645",
+        "KeyError: 'model.layers.0.self_attn.q_proj.weight'",
+        "key not found in model: llama.context_length",
+        "key: blk.0.attn_k.weight",
+        "num_key_value_heads: 8, key_length = 128",
+        "eval time = 12.30 ms / 40 tokens ( 3.20 ms per token, 31.00 tokens per second)",
+        "bearer authentication, authorization header missing",
+        "[sudo] password for root: password authentication failed",
+        "no secret is needed",
+        "started user@1000.service and cudaMalloc@@libcudart.so.12",
+        "~/.local/bin and threading.local and a.local()",
+        "6.13.795.350 I srv  update_slots: all slots are idle",
+        "0.15.123.200 I srv",
+        "1.15.123.200 I srv",
+        "0.0.0.0 and 127.0.0.1",
+    ],
+)
+def test_innocent_words_of_a_log_stay(text: str) -> None:
+    assert redact(text) == text
+
+
+@given(st.text(max_size=400))
+def test_redaction_takes_any_text(text: str) -> None:
+    redact(text)
+
+
 def test_a_saved_report_names_no_machine() -> None:
     result = FieldResult("x", "X", "A claim", Hold.DIFFERS, "anna@spark-5c2d 10.0.0.7", "a source", "core")
     saved = redacted_json(

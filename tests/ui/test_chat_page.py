@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ from PySide6.QtWidgets import QApplication
 
 from sparkdesk.core.chat.message import Message, ReasoningPart, Role, TextPart
 from sparkdesk.core.chat.session import ChatSettings, Turn, TurnState
-from sparkdesk.core.chat.store.session_json import settings_to_json, turn_to_json
+from sparkdesk.core.chat.store.session_json import MAX_QUEUED, settings_to_json, turn_to_json
+from sparkdesk.core.errors import EndpointError
 from tests.servers.llamacpp import LlamaServer, llama_server
 from tests.servers.raw_http import answer, raw_server
 from tests.ui.chat_desk import ChatDesk, endpoint_at, play
@@ -42,10 +44,10 @@ def endless() -> Iterator[LlamaServer]:
         yield server
 
 
-async def store_chat(desk: ChatDesk, *turns: Turn, title: str = "Old chat") -> None:
+async def store_chat(desk: ChatDesk, *turns: Turn, label: str = "tiny on spark-a") -> None:
     """A conversation from an earlier day, opened."""
-    settings = ChatSettings(label="gone on spark-x", updated_ms=1)
-    await desk.store.save_session("old", title, settings_to_json(settings))
+    settings = ChatSettings(label=label, updated_ms=1)
+    await desk.store.save_session("old", "Old chat", settings_to_json(settings))
     for position, turn in enumerate(turns):
         await desk.store.save_message("old", position, turn_to_json(turn))
     await desk.chats.load()
@@ -195,20 +197,87 @@ def test_questions_typed_while_it_writes_wait_in_line(dressed: QApplication, end
     play(dressed, story, endpoint_at(endless.port))
 
 
-def test_a_chat_whose_server_is_gone_stays_readable_and_goes_on_with_another(
+def test_a_chat_whose_server_is_gone_stays_readable_and_goes_on_only_with_one_that_is_chosen(
     dressed: QApplication, llama: LlamaServer
 ) -> None:
     async def story(desk: ChatDesk) -> None:
-        await store_chat(desk, user("Old question"), model("Old answer."))
+        old = replace(model("Old answer."), label="gone on spark-x")
+        await store_chat(desk, user("Old question"), old, label="gone on spark-x")
         await desk.until(lambda: "Old answer." in desk.said(), "the old answer")
         assert not desk.page.composer.send.isEnabled()
         assert "gone on spark-x is not ready" in desk.page.composer.editor.placeholderText()
         desk.endpoints.set((endpoint_at(llama.port),))
         desk.type("ping")
+        desk.model.retry()
+        await asyncio.sleep(0.1)
+        assert len(desk.model.turns) == 2
+        assert desk.page.composer.text() == "ping"
+        words = "gone on spark-x is not ready. Choose a model at the right to go on."
+        assert words in desk.page.composer.editor.placeholderText()
+        desk.model.choose_endpoint("job1")
+        QTest.keyClick(desk.page.composer.editor, Qt.Key.Key_Return)
         await desk.until(lambda: "pong" in desk.said(), "the answer")
         await desk.answered()
+        assert "Now answered by tiny on spark-a." in desk.said()
 
     play(dressed, story)
+
+
+def test_a_chat_that_lost_its_server_while_another_was_shown_talks_to_no_other(
+    dressed: QApplication, llama: LlamaServer
+) -> None:
+    async def story(desk: ChatDesk) -> None:
+        desk.type("ping")
+        await desk.answered()
+        first = desk.conversation
+        desk.page.start_new()
+        desk.endpoints.set((endpoint_at(llama.port, id="job2", model="stranger"),))
+        assert desk.model.target is not None
+        assert desk.model.target.name == "stranger"
+        desk.model.open_session(first.id)
+        await desk.until(lambda: desk.conversation is first, "the first chat")
+        assert desk.model.target is None
+        desk.endpoints.set((endpoint_at(llama.port, id="job2", model="stranger"), endpoint_at(llama.port, id="job3")))
+        assert desk.model.target is not None
+        assert desk.model.target.id == "job3"
+
+    play(dressed, story, endpoint_at(llama.port))
+
+
+def test_a_question_that_was_taken_comes_back_into_no_chat_when_something_else_fails(
+    dressed: QApplication, endless: LlamaServer
+) -> None:
+    async def story(desk: ChatDesk) -> None:
+        desk.type("one")
+        await desk.until(lambda: bool(desk.model.tail), "some of the answer")
+        desk.type("two")
+        await desk.until(lambda: bool(desk.model.queued), "the queue")
+        failure = EndpointError("No way to that server", remedy="Check the address.")
+        desk.model.failed.emit(failure)
+        assert desk.page.composer.text() == ""
+        desk.model.stop()
+        await desk.answered()
+        desk.page.start_new()
+        desk.model.failed.emit(failure)
+        assert "No way to that server" in desk.page.banner.accessibleName()
+        assert desk.page.composer.text() == ""
+
+    play(dressed, story, endpoint_at(endless.port))
+
+
+def test_a_question_that_is_not_taken_comes_back_into_its_own_chat(dressed: QApplication, endless: LlamaServer) -> None:
+    async def story(desk: ChatDesk) -> None:
+        desk.model.ask("one")
+        await desk.until(lambda: bool(desk.model.tail), "some of the answer")
+        for at in range(MAX_QUEUED):
+            desk.model.ask(f"more {at}")
+        await desk.until(lambda: len(desk.model.queued) == MAX_QUEUED, "a full line")
+        desk.type("too many")
+        await desk.until(lambda: desk.page.composer.text() == "too many", "the question")
+        desk.model.stop()
+        await desk.answered()
+
+    play(dressed, story, endpoint_at(endless.port))
 
 
 def test_only_rows_near_the_window_exist_and_reading_is_not_disturbed(
@@ -312,9 +381,11 @@ def test_search_finds_chats_by_their_words(dressed: QApplication, llama: LlamaSe
 def test_in_a_narrow_window_the_settings_are_a_drawer(dressed: QApplication, llama: LlamaServer) -> None:
     async def story(desk: ChatDesk) -> None:
         assert desk.page.settings.isVisible()
+        assert desk.page.head.model.text() == ""
         desk.host.resize(1044, 652)
         desk.page.resize(1044, 652)
         assert not desk.page.settings.isVisible()
+        assert desk.page.head.model.text() == "tiny on spark-a"
         desk.page.head.panel_button.click()
         assert desk.page.settings.isVisible()
         desk.host.resize(1232, 852)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import replace
 from typing import Any
 
 from PySide6.QtCore import QObject, Signal
@@ -16,7 +15,9 @@ from sparkdesk.core.chat.context import ContextUse, WindowPolicy
 from sparkdesk.core.chat.message import NO_IMAGES, Attachment, Role
 from sparkdesk.core.chat.session import Turn
 from sparkdesk.core.chat.window.overflow import Remedy, Server, WindowOffer
+from sparkdesk.core.errors import SparkDeskError
 from sparkdesk.core.feed import Latest, Subscription
+from sparkdesk.services.chat.attaching import Draft
 from sparkdesk.services.chat.conversation import Conversation, QueuedQuestion
 from sparkdesk.services.chat.conversations import ChatSummary, Conversations
 from sparkdesk.services.chat.endpoint import ChatEndpoint
@@ -26,6 +27,7 @@ from ui.chat.state.follow import AnswerFollower
 from ui.chat.state.offer import Offer
 from ui.chat.state.row_list import RowList
 from ui.chat.state.said import said_of
+from ui.chat.state.server import settle_server
 from ui.chat.state.status import Status
 from ui.chat.state.way import ways_on
 from ui.text import one_line
@@ -50,6 +52,8 @@ class ChatModel(QObject):
     """The turn at this place is to be brought into sight."""
     failed = Signal(object)
     """A SparkDeskError to show."""
+    refused = Signal(object)
+    """The `Draft` of a question that the conversation shown did not take."""
 
     def __init__(
         self,
@@ -179,8 +183,7 @@ class ChatModel(QObject):
 
     def show_conversation(self, conversation: Conversation) -> None:
         """Show this one."""
-        if conversation.target.value is None:
-            conversation.use(self._best_for(conversation))
+        settle_server(conversation, self.endpoints, is_bound=self._is_column)
         self._show(conversation)
 
     def start_new(self) -> None:
@@ -219,8 +222,19 @@ class ChatModel(QObject):
 
     def ask(self, text: str, attachments: tuple[Attachment, ...] = (), images: Mapping[str, bytes] = NO_IMAGES) -> None:
         """Ask, or line up."""
-        if self.conversation is not None:
-            self._start(self.conversation.ask, text, attachments, images)
+        conversation = self.conversation
+        if conversation is None:
+            return
+
+        async def ask() -> None:
+            try:
+                await conversation.ask(text, attachments, images)
+            except SparkDeskError:
+                if conversation is self.conversation:
+                    self.refused.emit(Draft(text, attachments, images))
+                raise
+
+        self._start(ask)
 
     def stop(self) -> None:
         """Stop the answer."""
@@ -409,14 +423,6 @@ class ChatModel(QObject):
         if at >= 0:
             self.turn_asked.emit(at)
 
-    def _best_for(self, conversation: Conversation) -> ChatEndpoint | None:
-        label = conversation.endpoint_label.value
-        same = [endpoint for endpoint in self.endpoints if endpoint.label == label]
-        if self._is_column:
-            return next(iter(same), None)
-        model = [endpoint for endpoint in self.endpoints if endpoint.name == label.partition(" on ")[0]]
-        return next(iter((*same, *model, *self.endpoints)), None)
-
     def _show(self, conversation: Conversation) -> None:
         for subscription in self._subscriptions:
             subscription.close()
@@ -445,16 +451,9 @@ class ChatModel(QObject):
     def _on_endpoints(self, endpoints: tuple[ChatEndpoint, ...]) -> None:
         conversation = self.conversation
         if conversation is not None:
-            target = conversation.target.value
-            ready = {endpoint.id: endpoint for endpoint in endpoints}
-            found = ready.get(target.id) if target is not None else None
-            if target is not None and not _is_same(target, found):
-                conversation.use(found)
-            if conversation.target.value is None and endpoints:
-                if conversation.turns.value or self._is_column:
-                    conversation.use(self._best_for(conversation))
-                else:
-                    self._show(self._conversations.new(endpoints[0]))
+            settle_server(conversation, endpoints, is_bound=self._is_column or not conversation.turns.value)
+            if conversation.target.value is None and endpoints and not (conversation.turns.value or self._is_column):
+                self._show(self._conversations.new(endpoints[0]))
         self.state_changed.emit()
 
     def _on_turns(self, turns: tuple[Turn, ...]) -> None:
@@ -485,8 +484,3 @@ class ChatModel(QObject):
             self._tell()
         else:
             self._on_state(is_answering)
-
-
-def _is_same(target: ChatEndpoint, found: ChatEndpoint | None) -> bool:
-    """Whether a server that is listed anew is the one talked to; the way to it may be another object."""
-    return found is not None and replace(found, source=target.source) == target

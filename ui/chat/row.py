@@ -237,6 +237,14 @@ def caution_rows(turn: Turn, index: int) -> list[Row]:
     return [CautionRow(index, *opinion)] if opinion is not None else []
 
 
+def answerer_rows(turn: Turn, index: int, last: str) -> list[Row]:
+    """That another model answers than the one before, `last`; "" is not known."""
+    is_answer = turn.message.role is Role.ASSISTANT and (turn.state.is_open or bool(turn.message.parts))
+    if not is_answer or not last or not turn.label or turn.label == last:
+        return []
+    return [NoteRow(index, f"Now answered by {turn.label}.")]
+
+
 def sent_rows(sent: SentContext | None, index: int) -> list[Row]:
     """A row about what of the conversation was not sent as it stands, where that is so."""
     if sent is None or not (sent.left_out or sent.summary or sent.excerpts or sent.note):

@@ -114,7 +114,6 @@ class ChatPage(QWidget):
         self.settings = SettingsPanel()
         self._side = QWidget()
         self._drawer = Drawer(self, width=PANEL_PX + 2)
-        self._sent = Draft()
         self._unkept = ""
         self._was_answering = False
         self.setAccessibleName("Chat")
@@ -158,6 +157,7 @@ class ChatPage(QWidget):
         model.rows_changed.connect(self._show_middle)
         model.state_changed.connect(self._show_state)
         model.failed.connect(self._on_failed)
+        model.refused.connect(self.composer.restore)
         self._wire_list()
         self.composer.sent.connect(self._send)
         self.composer.stopped.connect(model.stop)
@@ -336,7 +336,10 @@ class ChatPage(QWidget):
         conversation = self.model.conversation
         # A question and its answer are one: to tell them apart each would have to be read from the disk.
         exchanges = (len(self.model.turns) + 1) // 2
-        self.head.show_chat(conversation.title.value if conversation is not None else "", exchanges)
+        title = conversation.title.value if conversation is not None else ""
+        # Where the panel is not seen, who is talked to stands here.
+        target = self.model.target if not self.head.panel_button.isHidden() else None
+        self.head.show_chat(title, exchanges, target.label if target is not None else "")
 
     def _show_state(self) -> None:
         model, conversation = self.model, self.model.conversation
@@ -414,9 +417,11 @@ class ChatPage(QWidget):
 
     def _reason(self) -> str:
         label = self.model.conversation.endpoint_label.value if self.model.conversation is not None else ""
-        if self.model.endpoints:
-            return f"Choose a model {self._panel_place()} to go on."
-        return f"{one_line(label, 80)} is not ready." if label else "No model is ready."
+        gone = f"{one_line(label, 80)} is not ready." if label else "No model is ready."
+        if not self.model.endpoints:
+            return gone
+        choice = f"Choose a model {self._panel_place()} to go on."
+        return f"{gone} {choice}" if label else choice
 
     def _panel_place(self) -> str:
         """Where a model is chosen, in words that fit the window's width."""
@@ -439,16 +444,12 @@ class ChatPage(QWidget):
 
     def _send(self, draft: Draft) -> None:
         self.banner.clear()
-        self._sent = draft
         self.composer.clear()
         self.transcript.show_newest()
         self.model.ask(draft.text, draft.attachments, draft.images)
 
     def _on_failed(self, error: SparkDeskError) -> None:
         self.banner.show_error(error.message, error.remedy, detail=error.detail, node=error.node)
-        if not any(turn.text == self._sent.text for turn in self.model.turns[-2:]):
-            self.composer.restore(self._sent)
-        self._sent = Draft()
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)

@@ -13,7 +13,9 @@ from PySide6.QtCore import QObject, Signal
 from sparkdesk.core.chat.message import NO_IMAGES, Attachment, Role
 from sparkdesk.core.chat.session import Turn
 from sparkdesk.core.chat.text_diff import Piece, diff, likeness
+from sparkdesk.core.errors import SparkDeskError
 from sparkdesk.core.feed import Latest
+from sparkdesk.services.chat.attaching import Draft
 from sparkdesk.services.chat.comparison import MAX_COLUMNS, MIN_COLUMNS, Comparison
 from sparkdesk.services.chat.conversation import Conversation
 from sparkdesk.services.chat.conversations import Conversations
@@ -41,6 +43,8 @@ class CompareModel(QObject):
     """The last answers are others, and done."""
     failed = Signal(object)
     """A SparkDeskError to show."""
+    refused = Signal(object)
+    """The `Draft` of a question that the comparison shown did not take."""
 
     def __init__(
         self,
@@ -190,9 +194,21 @@ class CompareModel(QObject):
 
     def ask(self, text: str, attachments: tuple[Attachment, ...] = (), images: Mapping[str, bytes] = NO_IMAGES) -> None:
         """Ask every column."""
-        if self._comparison is not None:
-            comparison = self._comparison
-            self._start(lambda: comparison.ask(text, attachments, images))
+        comparison = self._comparison
+        if comparison is None:
+            return
+
+        async def ask() -> None:
+            had = _held(comparison)
+            try:
+                await comparison.ask(text, attachments, images)
+            except SparkDeskError:
+                # Where one column took it, it stands there.
+                if comparison is self._comparison and _held(comparison) == had:
+                    self.refused.emit(Draft(text, attachments, images))
+                raise
+
+        self._start(ask)
 
     def ask_again(self) -> None:
         """Have the last question answered again in every column."""
@@ -240,3 +256,8 @@ class CompareModel(QObject):
 
     def _start(self, fn: Callable[[], Awaitable[None]]) -> None:
         self._bridge.start(telling(self.failed.emit, fn))
+
+
+def _held(comparison: Comparison) -> int:
+    """How many turns and questions in line the columns have."""
+    return sum(len(column.all_turns) + len(column.queued.value) for column in comparison.columns)

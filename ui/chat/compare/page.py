@@ -42,7 +42,6 @@ class ComparePage(QWidget):
         self.area = QScrollArea()
         """Four columns do not fit side by side into a small window: then it scrolls sideways."""
         self._side_by_side = QHBoxLayout()
-        self._sent = Draft()
         self.setAccessibleName("Compare models")
         self._build()
         self._wire()
@@ -81,6 +80,7 @@ class ComparePage(QWidget):
         model.state_changed.connect(self._show_state)
         model.answers_changed.connect(self._show_answers)
         model.failed.connect(self._on_failed)
+        model.refused.connect(self.composer.restore)
         self.add.clicked.connect(model.add_column)
         self.again.clicked.connect(model.ask_again)
         self.differences.toggled.connect(self._show_answers)
@@ -137,16 +137,11 @@ class ComparePage(QWidget):
 
     def _send(self, draft: Draft) -> None:
         self.banner.clear()
-        self._sent = draft
         self.composer.clear()
         self.model.ask(draft.text, draft.attachments, draft.images)
 
     def _on_failed(self, error: SparkDeskError) -> None:
         self.banner.show_error(error.message, error.remedy, detail=error.detail, node=error.node)
-        turns = [turn for column in self.model.columns for turn in column.turns[-2:]]
-        if not any(turn.text == self._sent.text for turn in turns):
-            self.composer.restore(self._sent)
-        self._sent = Draft()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() == Qt.Key.Key_Escape and self.model.is_answering:

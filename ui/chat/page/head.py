@@ -96,6 +96,8 @@ class ChatHead(QWidget):
         super().__init__()
         self.title = TitleField()
         self.turns = Label("", "dense", "text3")
+        self.model = ElidedLabel("", "dense", "text3")
+        """Who is talked to, where nothing else says it."""
         self.compare = Switch("Compare models", text="Compare")
         self.export = Button("Export", kind="text", icon="share-2")
         self.export.setAccessibleName("Export this chat")
@@ -105,7 +107,8 @@ class ChatHead(QWidget):
         row.setSpacing(8)
         row.addWidget(self.title)
         row.addWidget(self.turns)
-        row.addStretch(1)
+        row.addWidget(self.model, 1)
+        row.addStretch(0)
         row.addWidget(self.compare)
         row.addSpacing(4)
         row.addWidget(self.export)
@@ -116,8 +119,9 @@ class ChatHead(QWidget):
         self.export.clicked.connect(self.export_asked)
         self.panel_button.clicked.connect(self.panel_asked)
 
-    def show_chat(self, title: str, turns: int) -> None:
-        """Show a chat's title and how many turns it has: a question with its answer is one."""
+    def show_chat(self, title: str, turns: int, model: str = "") -> None:
+        """Show a chat's title, how many turns it has (a question with its answer is one) and who is talked to."""
         self.title.show_title(title)
         self.turns.setText(f"{count(turns)} turn{'s' if turns != 1 else ''}" if turns else "")
+        self.model.setText(f"· {one_line(model, 120)}" if model and turns else one_line(model, 120))
         self.export.set_disabled_reason("" if turns else "There is nothing to export yet.")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from sparkdesk.core.chat.session import Turn
 from ui.chat.live import LiveAnswer
-from ui.chat.row import EarlierRow, LaterRow, Look, Row, caution_rows, rows_of
+from ui.chat.row import EarlierRow, LaterRow, Look, Row, answerer_rows, caution_rows, rows_of
 
 TURNS_SHOWN = 80
 """How many of the newest turns have rows at first."""
@@ -80,7 +80,11 @@ class RowList:
         """Everything that has rows, from the top."""
         first, end = self.span(len(turns))
         rows: list[Row] = [EarlierRow(first)] if first else []
+        answerer = ""
         for index in range(first, end):
+            rows.extend(answerer_rows(turns[index], index, answerer))
+            if turns[index].message.parts:
+                answerer = turns[index].label or answerer
             rows.extend(caution_rows(turns[index], index))
             if live is not None and index == live.index:
                 rows.extend(live.rows())

@@ -89,6 +89,8 @@ class LazyColumn(QScrollArea):
     """
 
     following_changed = Signal(bool)
+    keyboard_freed = Signal(object)
+    """The row whose widget had the keyboard went, or is another; the column has it now."""
     placed = Signal()
     """Rows may have got another place."""
 
@@ -195,12 +197,16 @@ class LazyColumn(QScrollArea):
         tail = min(_same_run(rows[::-1], old[::-1]), len(rows) - head, len(old) - head)
         width = self.text_width()
         new = [_Slot(row, self._estimate(row, width)) for row in rows[head : len(rows) - tail]]
-        for slot in old[head : len(old) - tail]:
+        going = old[head : len(old) - tail]
+        freed = next((slot.row for slot in going if _has_keyboard(slot.widget)), None)
+        for slot in going:
             self._drop(slot)
         anchor = self._anchor()
         self._kept = None
         self._slots = [*old[:head], *new, *old[len(old) - tail :]]
         self._place(anchor, _GROWTH_S if head else math.inf)
+        if freed is not None:
+            self.keyboard_freed.emit(freed)
 
     def jump_to_newest(self) -> None:
         """Go to the bottom and stay there."""
@@ -249,6 +255,8 @@ class LazyColumn(QScrollArea):
             self._move_widgets()
         finally:
             self._is_placing = False
+        if self.window().focusWidget() is self._page:
+            self.setFocus(Qt.FocusReason.OtherFocusReason)
 
     def _hold(self, anchor: tuple[_Slot, int] | None) -> None:
         bar = self.verticalScrollBar()
@@ -309,6 +317,9 @@ class LazyColumn(QScrollArea):
 
     def _drop(self, slot: _Slot) -> None:
         if slot.widget is not None:
+            if _has_keyboard(slot.widget):
+                # Else it goes to whatever comes next in the window. Not to the column: that would scroll now.
+                self._page.setFocus(Qt.FocusReason.OtherFocusReason)
             slot.widget.hide()
             slot.widget.height_changed.disconnect(self._on_height)
             if not self._recycle(slot.widget):
@@ -358,6 +369,11 @@ class LazyColumn(QScrollArea):
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         self._place(self._anchor())
+
+
+def _has_keyboard(widget: QWidget | None) -> bool:
+    focused = widget.window().focusWidget() if widget is not None else None
+    return widget is not None and focused is not None and (focused is widget or widget.isAncestorOf(focused))
 
 
 def _same_run(rows: Sequence[Hashable], slots: Sequence[_Slot]) -> int:

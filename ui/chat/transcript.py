@@ -105,6 +105,7 @@ class Transcript(QFrame):
         model.tail_changed.connect(self._on_tail)
         model.status_changed.connect(self._show_status)
         self.column.following_changed.connect(self._show_way_back)
+        self.column.keyboard_freed.connect(self._on_freed)
         self.newest.clicked.connect(self.show_newest)
         self.keyboard.asked.connect(self.act)
         self.keyboard.earlier_asked.connect(model.show_earlier)
@@ -200,8 +201,20 @@ class Transcript(QFrame):
             mark_words(widget, words if at >= 0 and turn_of(row) == at else "")
 
     def focus_messages(self) -> None:
-        """Put the keyboard at the message where it was, else at the last one."""
+        """Put the keyboard at the newest message, or where it is when it is among them already."""
+        focused = self.window().focusWidget()
+        is_here = focused is not None and (focused is self.column or self.column.isAncestorOf(focused))
+        if not is_here:
+            self.show_newest()
         self.column.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        known = self.keyboard.messages()
+        if known and not is_here:
+            self.keyboard.move_to(known[-1])
+
+    def _on_freed(self, row: object) -> None:
+        """The keyboard stays at the message whose button or field it was in."""
+        if turn_of(row) in self.keyboard.messages():
+            self.keyboard.move_to(turn_of(row))
 
     def _show_hint(self, is_shown: bool) -> None:
         self.hint.setVisible(is_shown)

@@ -263,6 +263,7 @@ class ChatPage(QWidget):
         self.queue.drop_asked.connect(model.drop_queued)
         self.queue.send_asked.connect(model.send_queued)
         self.queue.edit_asked.connect(self._take_back)
+        self.queue.left.connect(self.composer.setFocus)
         self.search.found.connect(self.transcript.show_found)
         self.search.left.connect(self.transcript.column.setFocus)
         self.transcript.offer_taken.connect(self._on_offer)
@@ -273,7 +274,7 @@ class ChatPage(QWidget):
 
     def regions(self) -> list[QWidget]:
         """The parts of the page that F6 goes to, one after the other."""
-        parts = [self.sessions, self.head, self.transcript.column, self.composer, self.settings]
+        parts = [self.sessions, self.head, self.transcript.column, self.queue, self.composer, self.settings]
         if self.comparison is not None:
             parts += [*(column.endpoint for column in self.comparison.columns), self.comparison.composer]
         return [part for part in parts if part.isVisibleTo(self)]
@@ -476,6 +477,10 @@ class ChatPage(QWidget):
         if layout is None:
             return
         is_beside = layout.indexOf(self._side) >= 0
+        is_moving = is_drawer == is_beside or self.is_comparing
+        if is_moving and self._side.isAncestorOf(self.window().focusWidget()):
+            # The panel goes from here to there: the keyboard would go to whatever comes next in the window.
+            self.composer.setFocus()
         if is_drawer and is_beside:
             layout.removeWidget(self._side)
             self._drawer.set_panel(self._side)

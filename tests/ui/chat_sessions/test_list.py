@@ -271,7 +271,7 @@ class Measuring(SessionDelegate):
         return super().sizeHint(option, index)
 
 
-def test_a_new_look_of_a_line_measures_not_all_lines_anew_and_another_open_chat_arranges_none(heard: Heard) -> None:
+def test_a_new_look_of_a_line_measures_not_all_lines_anew(heard: Heard) -> None:
     many = tuple(replace(A, id=f"{at}") for at in range(500))
     rule = Measuring(heard.list)
     heard.list.items.setItemDelegate(rule)

@@ -13,6 +13,7 @@ from sparkdesk.core.chat.markdown_block import Block, MarkdownSplitter
 from sparkdesk.core.chat.message import Attachment, Role
 from sparkdesk.core.chat.session import Turn, TurnState
 from sparkdesk.core.jobs.evidence import opinion_in
+from ui.chat.words.json_text import json_block
 
 NO_TIME_S = float("nan")
 
@@ -223,7 +224,8 @@ def rows_of(turn: Turn, index: int, *, is_last: bool, look: Look = PLAIN) -> lis
     if look.shows_choices and turn.choices:
         rows.append(ChoicesRow(index, turn.choices))
     else:
-        rows.extend(BlockRow(index, block) for block in blocks_of(turn.text))
+        whole = json_block(turn.text)
+        rows.extend(BlockRow(index, block) for block in ([whole] if whole is not None else blocks_of(turn.text)))
     calls = [call.name or "a tool without a name" for call in turn.message.calls]
     if calls:
         rows.append(NoteRow(index, f"The model asked for {', '.join(calls)}; this chat has no tools, so nothing ran."))

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QDialog, QFileDialog
 
 from sparkdesk.app.owned_file import write_for_owner
 from sparkdesk.core.chat.transfer.chat_copy import TransferForm
-from sparkdesk.core.chat.transfer.file import MAX_BYTES
+from sparkdesk.core.chat.transfer.file import MAX_BYTES, import_obstacle
 from sparkdesk.core.errors import SettingsError
 from ui.chat.view import ChatPage
 
@@ -39,7 +39,10 @@ class ChatFiles:
         path = await self._ask_place("Export chats", name)
         if path is not None:
             await asyncio.to_thread(write_for_owner, path, data)
-            self._desktop.tell("ok", "Exported", str(path))
+            obstacle = import_obstacle(data)
+            self._desktop.tell(
+                "warn" if obstacle else "ok", "Exported", f"{path}. {obstacle}" if obstacle else str(path)
+            )
 
     async def _save(self, text: str, name: str) -> None:
         path = await self._ask_place("Save the code", name)

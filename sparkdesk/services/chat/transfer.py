@@ -17,7 +17,7 @@ from sparkdesk.core.chat.message import ImagePart
 from sparkdesk.core.chat.session import title_of
 from sparkdesk.core.chat.store.session_json import settings_from_json, settings_to_json, turn_from_json, turn_to_json
 from sparkdesk.core.chat.transfer.chat_copy import ChatCopy, TransferForm
-from sparkdesk.core.chat.transfer.file import read_chats, write_chats
+from sparkdesk.core.chat.transfer.file import MAX_BYTES, read_chats, write_chats
 from sparkdesk.core.chat.tree import mend
 from sparkdesk.core.errors import StoreError
 from sparkdesk.core.ports import Store
@@ -27,8 +27,9 @@ from sparkdesk.services.clock import Clock
 from sparkdesk.services.ident import new_id
 
 NAME_CHARS = 60
-MAX_EXPORT_BYTES = 512 << 20
-"""Of images in one export."""
+MAX_IMAGES_BYTES = 8 * MAX_BYTES
+"""Of images that one export holds in memory. A file over MAX_BYTES is written, and `import_obstacle` says it is."""
+FEWER_CHATS = f"Export fewer chats at once: their images may have {MAX_IMAGES_BYTES >> 20} MiB together."
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +63,17 @@ class ChatTransfer:
         self._clock = clock
 
     async def export(self, session_ids: Sequence[str], form: TransferForm) -> tuple[str, bytes]:
-        """A name for the file and what stands in it. Raises StoreError, also when none of the chats is there."""
-        chats = [chat for session_id in session_ids if (chat := await self._copy(session_id)) is not None]
+        """A name for the file and what stands in it.
+
+        Raises StoreError, also when none of the chats is there or their images are more than the memory should hold.
+        """
+        chats: list[ChatCopy] = []
+        room_bytes = MAX_IMAGES_BYTES
+        for session_id in session_ids:
+            chat = await self._copy(session_id, room_bytes)
+            if chat is not None:
+                chats.append(chat)
+                room_bytes -= sum(map(len, chat.images.values()))
         if not chats:
             raise StoreError("There is nothing to export", remedy="Choose a chat in which something was said.")
         data = await asyncio.to_thread(write_chats, chats, form)
@@ -82,20 +92,21 @@ class ChatTransfer:
             await self._conversations.load()
         return ImportReport(tuple(reversed(imported)), found.total, found.source, found.notes)
 
-    async def _copy(self, session_id: str) -> ChatCopy | None:
+    async def _copy(self, session_id: str, room_bytes: int) -> ChatCopy | None:
         head = await self._store.session(session_id)
         if head is None:
             return None
         rows = await self._store.messages(session_id)
         turns = mend([turn_from_json(row) for row in rows])
         images: dict[str, bytes] = {}
-        size_bytes = 0
         for part in (part for turn in turns for part in turn.message.attachments):
-            if isinstance(part, ImagePart) and part.digest not in images and size_bytes < MAX_EXPORT_BYTES:
+            if isinstance(part, ImagePart) and part.digest not in images:
                 data = await self._store.attachment(part.digest)
                 if data is not None:
                     images[part.digest] = data
-                    size_bytes += len(data)
+                    room_bytes -= len(data)
+                if room_bytes < 0:
+                    raise StoreError("These chats have too many images for one file", remedy=FEWER_CHATS)
         return ChatCopy(head[0], replace(settings_from_json(head[1]), queued=()), turns, images)
 
     async def _keep(self, chat: ChatCopy, comparison: str, now_ms: int) -> str:

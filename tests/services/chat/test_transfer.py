@@ -13,6 +13,7 @@ from sparkdesk.core.chat.message import ImagePart, Message, Role, TextPart
 from sparkdesk.core.chat.session import ChatSettings, Turn
 from sparkdesk.core.chat.store.session_json import settings_to_json, turn_to_json
 from sparkdesk.core.chat.transfer.chat_copy import TransferForm
+from sparkdesk.core.chat.transfer.file import MAX_BYTES, import_obstacle
 from sparkdesk.core.errors import StoreError
 from sparkdesk.infra.store import SqliteStore
 from sparkdesk.services.chat.conversations import Conversations
@@ -166,3 +167,13 @@ async def test_a_stored_group_of_more_columns_than_a_comparison_has_is_listed_as
     _, data = await desk.transfer.export(ids, TransferForm.JSON)
     await desk.transfer.import_chats(data)
     assert len(desk.chats.sessions.value) == 12
+
+
+async def test_an_export_that_could_not_be_imported_again_is_known_as_such(desk: Desk) -> None:
+    await keep(desk)
+    _, data = await desk.transfer.export(["s"], TransferForm.JSON)
+    assert import_obstacle(data) == ""
+    large = bytes(MAX_BYTES + 1)
+    assert f"larger than {MAX_BYTES >> 20} MiB" in import_obstacle(large)
+    assert (await desk.transfer.import_chats(large)).imported == ()
+    assert import_obstacle(large[1:]) == ""

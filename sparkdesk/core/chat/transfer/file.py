@@ -23,6 +23,10 @@ MAX_BRACKETS = 2_000_000
 MAX_COMMAS = 8_000_000
 MAX_CHATS = 20_000
 TOO_LARGE = f"It is larger than {MAX_BYTES >> 20} MiB. Export fewer chats into one file."
+NOT_AGAIN = (
+    f"The file is larger than {MAX_BYTES >> 20} MiB: SparkDesk reads none so large. "
+    "To import these chats again, export fewer into one file."
+)
 NOT_KNOWN = "It is no export of chats that SparkDesk knows: its own, Open WebUI's, ChatGPT's, or a list of messages."
 PACKED = "It is a packed archive. Unpack it and choose the JSON file in it (ChatGPT: conversations.json)."
 NEWER = "A newer SparkDesk wrote it. Install that one here too."
@@ -50,6 +54,11 @@ def write_chats(chats: Sequence[ChatCopy], form: TransferForm) -> bytes:
         TransferForm.OPEN_WEBUI: write_open_webui,
     }[form]
     return write(chats)
+
+
+def import_obstacle(data: bytes) -> str:
+    """Why an export could not be imported again, in words; "" when it can."""
+    return NOT_AGAIN if len(data) > MAX_BYTES else ""
 
 
 def read_chats(data: bytes) -> ReadChats:

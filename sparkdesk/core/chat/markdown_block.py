@@ -26,6 +26,7 @@ _ITEM = re.compile(r"^ *(?:[-*+]|\d{1,9}[.)])(?:[ \t]|\r?\n?$)")
 _FIRST_ITEM = re.compile(r"^ {0,3}(?:[-*+]|1[.)])[ \t]+\S")
 _QUOTE = re.compile(r"^ {0,3}>")
 _TABLE_RULE = re.compile(r"^ {0,3}\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*\r?\n?$")
+_CELL_END = re.compile(r"(?<!\\)\|")
 _LANGUAGE = re.compile(r"^[A-Za-z0-9_+#.-]{1,24}(?=[\s:,{]|$)")
 _TITLE = re.compile(r"^(?:title|file|filename|name)=[\"']?([^\"']+)")
 _FORMULA = re.compile(
@@ -154,7 +155,13 @@ class MarkdownSplitter:
         elif not line.strip():
             self._take_blank(line, closed)
         else:
-            if self._kind is not None and not self._goes_on(line):
+            if self._is_table_under_text(line):
+                # A table of its own: laid out as one block they would all be plain words.
+                head = self._open.pop()
+                self._close(closed)
+                self._kind = BlockKind.PARAGRAPH
+                self._keep(head, closed)
+            elif self._kind is not None and not self._goes_on(line):
                 self._close(closed)
             self._begin_or_join(line, closed)
         self._is_after_blank = not line.strip()
@@ -194,6 +201,20 @@ class MarkdownSplitter:
 
     def _is_table_rule(self, line: str) -> bool:
         return self._said == 1 and "|" in self._head and bool(_TABLE_RULE.match(line))
+
+    def _is_table_under_text(self, line: str) -> bool:
+        """Whether the last line and this one are the head of a table that stands right under other words.
+
+        As in GitHub's Markdown, both rows must have as many cells. Source: github.github.com/gfm (tables).
+        """
+        if self._said < 2 or self._is_after_blank or len(self._open) < 2 or not self._open[-2].endswith("\n"):
+            return False
+        head = self._open[-1]
+        if "|" not in head or "|" not in line or not _TABLE_RULE.match(line) or _cells(head) != _cells(line):
+            return False
+        if self._kind is BlockKind.LIST:
+            return head.startswith("|") and line.startswith("|")
+        return self._kind is BlockKind.PARAGRAPH and not _ITEM.match(head)
 
     def _begin(self, line: str) -> None:
         fence = _FENCE.match(line)
@@ -280,6 +301,13 @@ class MarkdownSplitter:
     def _is_end(self, line: str) -> bool:
         bare = line.strip()
         return bool(bare) and set(bare) == {self._fence[:1]} and len(bare) >= len(self._fence)
+
+
+def _cells(row: str) -> int:
+    bare = row.strip().removeprefix("|")
+    if not bare.endswith("\\|"):
+        bare = bare.removesuffix("|")
+    return len(_CELL_END.findall(bare)) + 1
 
 
 def _formula_closer(line: str) -> str:

@@ -255,3 +255,26 @@ def test_what_is_shown_of_an_open_code_only_grows(text: str) -> None:
 def test_spaces_inside_a_long_line_of_indented_code_are_kept() -> None:
     line = "x" * MAX_PIECE_CHARS + "   y"
     assert split(f"  ```\n  {line}\n  ```\n")[0].text == line
+
+
+TABLE = "| a | b |\n|---|---|\n| 1 | 2 |\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (f"These are they:\n{TABLE}", ["paragraph", "table"]),
+        (f"One line\nand two:\n{TABLE}\nAfter", ["paragraph", "table", "paragraph"]),
+        ("Bare:\na | b\n--- | :-:\n1 | 2", ["paragraph", "table"]),
+        (f"- an item\n{TABLE}", ["list", "table"]),
+        ("Escaped:\n| a \\| b |\n|---|---|\n", ["paragraph"]),
+        ("Another number of cells:\n| a | b | c |\n|---|---|\n", ["paragraph"]),
+        ("No row above\n|---|---|\n", ["paragraph"]),
+        (f"```\nIn code:\n{TABLE}```", ["code"]),
+        ("A title\nof | two\n---\n", ["heading"]),
+    ],
+)
+def test_a_table_right_under_words_is_a_block_of_its_own(text: str, expected: list[str]) -> None:
+    assert kinds(text) == expected
+    assert "".join(block.source for block in split(text)) == text
+    assert split(*text) == split(text)

@@ -119,6 +119,14 @@ def test_each_figure_that_is_not_known_says_why() -> None:
     assert known["Energy"].value == "2.00 Wh"
 
 
+def test_more_cached_than_was_asked_is_not_known_and_says_why() -> None:
+    turn = timed(AnswerTiming(prompt_tokens=100, cached_tokens=99_990, is_counted_by_server=True))
+    assert ("prompt", "100", "") in figures_of(turn)
+    prompt = {detail.title: detail for detail in details_of(turn)}["Prompt"]
+    assert "%" not in prompt.words
+    assert "cached n/a, since 99,990 would be more than the prompt has" in prompt.words
+
+
 def test_a_long_line_is_wrapped_before_a_widget_sees_it(dressed: QApplication) -> None:
     assert hard_wrapped("a\nb") == "a\nb"
     assert max(map(len, hard_wrapped("x" * 9_001).split("\n"))) == HARD_WRAP_CHARS

@@ -70,7 +70,8 @@ def _tokens(turn: Turn) -> Part:
 
 
 def _cached_share(timing: AnswerTiming) -> float:
-    if timing.cached_tokens is None or not timing.prompt_tokens:
+    """NaN also where a server says that more was cached than was asked."""
+    if timing.cached_tokens is None or not timing.prompt_tokens or timing.cached_tokens > timing.prompt_tokens:
         return float("nan")
     return timing.cached_tokens / timing.prompt_tokens
 
@@ -160,9 +161,12 @@ def _thought(turn: Turn, timing: AnswerTiming) -> Detail:
 def _prompt(timing: AnswerTiming) -> Detail:
     if timing.prompt_tokens is None:
         return Detail("Prompt", "n/a", "the server gave no count")
+    cached, share = timing.cached_tokens, _cached_share(timing)
     words = "counted by the server; it does not tell what was cached"
-    if timing.cached_tokens is not None:
-        words = f"counted by the server; {count(timing.cached_tokens)} cached, {percent(_cached_share(timing))}"
+    if cached is not None and cached > timing.prompt_tokens:
+        words = f"counted by the server; cached n/a, since {count(cached)} would be more than the prompt has"
+    elif cached is not None:
+        words = f"counted by the server; {count(cached)} cached, {percent(share)}"
     return Detail("Prompt", f"{count(timing.prompt_tokens)} tokens", words)
 
 

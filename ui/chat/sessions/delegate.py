@@ -159,10 +159,8 @@ def _words_below(line: ChatLine, room: float) -> str:
     if line.summary.is_answering:
         return "writing"
     after = f" · {time_words(line.summary.updated_ms, datetime.now().astimezone())}"
-    more = len(line.excerpts) - 1
-    after += (
-        f" · {more} more place{'s' if more != 1 else ''}" if more > 0 else " · new answer" if line.is_unread else ""
-    )
+    # How many is not known: a search takes a few places of each chat.
+    after += " · more places" if len(line.excerpts) > 1 else " · new answer" if line.is_unread else ""
     model = one_line(line.summary.label.partition(" on ")[0], 100)
     shown = elided(model, "label", room - text_width(after, "label"), Qt.TextElideMode.ElideMiddle)
     return (shown + after).removeprefix(" · ")

@@ -40,7 +40,7 @@ class ChatStack:
         self.conversations = Conversations(tasks=tasks, store=store, clock=clock, fitter=fitter)
         self.drafts = Drafts(tasks=tasks, store=store)
         self.transfer = ChatTransfer(conversations=self.conversations, store=store, clock=clock)
-        self.links = ServerLinks(clients, secrets=secrets, store=store)
+        self.links = ServerLinks(clients, secrets=secrets, store=store, tasks=tasks)
 
     async def open(self) -> None:
         """Read the list and the drafts; the servers of earlier runs are asked in the background. Raises StoreError."""

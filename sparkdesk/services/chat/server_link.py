@@ -20,6 +20,7 @@ from sparkdesk.core.feed import Latest
 from sparkdesk.core.jobs.endpoint import Endpoint
 from sparkdesk.core.ports import EndpointClient, EndpointClients, Secrets, Store
 from sparkdesk.services.chat.endpoint import ChatEndpoint
+from sparkdesk.services.tasks import Tasks
 
 KIND = "server_link"
 MAX_LINKS = 64
@@ -48,8 +49,9 @@ class ServerLink:
 class ServerLinks:
     """The servers that were connected to by address."""
 
-    def __init__(self, clients: EndpointClients, *, secrets: Secrets, store: Store) -> None:
+    def __init__(self, clients: EndpointClients, *, secrets: Secrets, store: Store, tasks: Tasks) -> None:
         self._clients = clients
+        self._tasks = tasks
         self._secrets = secrets
         self._store = store
         self._keys: dict[str, str] = {}
@@ -91,9 +93,11 @@ class ServerLinks:
             key = await self._known_key(link)
             models = await self._models(base, key)
         except EndpointError as error:
-            self._show(replace(link, models=(), problem=error.sentence()))
+            told = replace(link, models=(), problem=error.sentence())
         else:
-            self._show(replace(link, models=models, problem="", note=" ".join(_clear_note(base, key))))
+            told = replace(link, models=models, problem="", note=" ".join(_clear_note(base, key)))
+        if any(known.id == link_id for known in self.links.value):  # It may be forgotten meanwhile.
+            self._show(told)
 
     async def forget(self, link_id: str) -> None:
         """Forget a server and its key. Raises StoreError; the key and the offer are gone even then."""
@@ -105,6 +109,15 @@ class ServerLinks:
         if had_key:
             await self._secrets.forget(_secret_name(link_id))
         await self._store.remove_document(KIND, _digest(link_id))
+
+    def _doubt(self, link_id: str) -> None:
+        """An answer of this server's failed: ask it again, so that one that is gone is not offered any more."""
+        if any(link.id == link_id for link in self.links.value):
+            self._tasks.start_exclusive(f"ask {link_id}", self._ask_again, link_id)
+
+    async def _ask_again(self, link_id: str) -> None:
+        if any(link.id == link_id for link in self.links.value):
+            await self.ask(link_id)
 
     def _find(self, link_id: str) -> ServerLink:
         for link in self.links.value:
@@ -175,6 +188,7 @@ class ServerLinks:
             endpoint=endpoint,
             source=lambda: self._open(link_id, endpoint),
             node=f"{endpoint.host}:{endpoint.port}",
+            doubt=lambda: self._doubt(link_id),
         )
 
     @asynccontextmanager

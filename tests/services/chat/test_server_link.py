@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from sparkdesk.infra.openai_api import OpenAiClients
 from sparkdesk.infra.store import SqliteStore
 from sparkdesk.services.chat.endpoint import ChatEndpoint
 from sparkdesk.services.chat.server_link import IN_CLEAR, UNTIL_END, ServerLinks, _clear_note
+from sparkdesk.services.tasks import Tasks
 from tests.servers.llamacpp import llama_server
 from tests.servers.raw_http import answer, raw_server
 
@@ -39,7 +41,7 @@ def secrets() -> KeyringSecrets:
 
 @pytest.fixture
 def links(store: SqliteStore, secrets: KeyringSecrets) -> ServerLinks:
-    return ServerLinks(OpenAiClients(), secrets=secrets, store=store)
+    return ServerLinks(OpenAiClients(), secrets=secrets, store=store, tasks=Tasks())
 
 
 async def answer_of(offered: ChatEndpoint) -> str:
@@ -100,7 +102,7 @@ async def test_a_server_and_its_key_are_there_again_after_a_restart(
 ) -> None:
     with llama_server(api_key=KEY) as server:
         await links.connect(f"{server.host}:{server.port}", KEY)
-        later = ServerLinks(OpenAiClients(), secrets=secrets, store=store)
+        later = ServerLinks(OpenAiClients(), secrets=secrets, store=store, tasks=Tasks())
         await later.restore()
         (offered,) = later.endpoints.value
         assert await answer_of(offered) == "pong"
@@ -115,7 +117,7 @@ async def test_a_remembered_server_that_is_gone_says_so_and_can_be_asked_again(
     with llama_server() as server:
         await links.connect(f"{server.host}:{server.port}")
         port = server.port
-    later = ServerLinks(OpenAiClients(), secrets=secrets, store=store)
+    later = ServerLinks(OpenAiClients(), secrets=secrets, store=store, tasks=Tasks())
     await later.restore()
     (link,) = later.links.value
     assert "cannot be reached" in link.problem
@@ -202,3 +204,32 @@ async def test_a_damaged_memory_of_a_server_is_left_out(links: ServerLinks, stor
     await store.save_document("server_link", "x", data)
     await links.restore()
     assert links.links.value == ()
+
+
+async def test_a_server_whose_answer_failed_is_asked_again_and_offered_no_more_when_it_is_gone(
+    links: ServerLinks,
+) -> None:
+    with llama_server() as server:
+        offered = await links.connect(f"{server.host}:{server.port}")
+        link_id = links.links.value[0].id
+    offered.doubt()
+    async with asyncio.timeout(20):
+        while links.endpoints.value:
+            await asyncio.sleep(0.01)
+    assert "cannot be reached" in links.links.value[0].problem
+    await links.forget(link_id)
+    offered.doubt()
+    await asyncio.sleep(0.05)
+    assert links.links.value == ()
+
+
+async def test_a_server_that_is_forgotten_while_it_is_asked_does_not_come_back(links: ServerLinks) -> None:
+    async with raw_server(answer("200 OK", "application/json", b'{"data": [{"id": "tiny"}]}')) as server:
+        await links.connect(f"http://127.0.0.1:{server.port}")
+        link_id = links.links.value[0].id
+        asked = asyncio.ensure_future(links.ask(link_id))
+        await asyncio.sleep(0)
+        await links.forget(link_id)
+        await asked
+    assert links.links.value == ()
+    assert links.endpoints.value == ()

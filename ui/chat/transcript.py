@@ -52,11 +52,12 @@ from ui.chat.words.link import LinkBar
 from ui.chat.words.text_row import AnswerText, OpenText, RuleLine
 from ui.text import one_line
 from ui.widgets.button import Button
-from ui.widgets.chip import Chip
+from ui.widgets.label import ElidedLabel
 
 MAX_TABLE_BARS = 600
 MAX_SPARE_TEXTS = 24
 MAX_SPARE_CODES = 4
+HINT_PX = 20
 POLICY_OF = {remedy.value: policy for remedy, policy in POLICIES.items()}
 """What an offer of a full window sets the conversation to."""
 
@@ -84,12 +85,19 @@ class Transcript(QFrame):
         self.links = LinkBar()
         self.newest = Button("Jump to newest", icon="arrow-down", is_small=True, parent=self)
         self.newest.setVisible(False)
-        self.hint = Chip(HINT, "neutral", "", parent=self)
+        self.hint = ElidedLabel(HINT, "label", "text3", parent=self)
+        self.hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.hint.setFixedHeight(HINT_PX)
         self.hint.setVisible(False)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addWidget(self.column, 1)
+        # Its room is always there: over the column it would cover what is read, and coming and going move it.
+        room = self.hint.sizePolicy()
+        room.setRetainSizeWhenHidden(True)
+        self.hint.setSizePolicy(room)
+        layout.addWidget(self.hint)
         self._link_holder = QHBoxLayout()
         self._link_holder.addWidget(self.links)
         layout.addLayout(self._link_holder)
@@ -110,7 +118,7 @@ class Transcript(QFrame):
         self.keyboard.asked.connect(self.act)
         self.keyboard.earlier_asked.connect(model.show_earlier)
         self.keyboard.moved.connect(self._on_cursor)
-        self.keyboard.ring_shown.connect(self._show_hint)
+        self.keyboard.ring_shown.connect(self.hint.setVisible)
 
     def _on_conversation(self) -> None:
         self._unfolded.clear()
@@ -203,7 +211,7 @@ class Transcript(QFrame):
     def focus_messages(self) -> None:
         """Put the keyboard at the newest message, or where it is when it is among them already."""
         focused = self.window().focusWidget()
-        is_here = focused is not None and (focused is self.column or self.column.isAncestorOf(focused))
+        is_here = focused is self.column or self.column.isAncestorOf(focused)
         if not is_here:
             self.show_newest()
         self.column.setFocus(Qt.FocusReason.ShortcutFocusReason)
@@ -215,10 +223,6 @@ class Transcript(QFrame):
         """The keyboard stays at the message whose button or field it was in."""
         if turn_of(row) in self.keyboard.messages():
             self.keyboard.move_to(turn_of(row))
-
-    def _show_hint(self, is_shown: bool) -> None:
-        self.hint.setVisible(is_shown)
-        self._place_newest()
 
     def _toggle(self, key: str, at: int) -> None:
         for widget, row in self.column.made():
@@ -422,13 +426,8 @@ class Transcript(QFrame):
 
     def _place_newest(self) -> None:
         self.newest.adjustSize()
-        self.hint.adjustSize()
         place = self.column.geometry()
         bottom = place.bottom() - 10
-        self.hint.move(place.center().x() - self.hint.width() // 2, bottom - self.hint.height())
-        self.hint.raise_()
-        if self.hint.isVisibleTo(self):
-            bottom -= self.hint.height() + 6
         self.newest.move(place.center().x() - self.newest.width() // 2, bottom - self.newest.height())
         self.newest.raise_()
 

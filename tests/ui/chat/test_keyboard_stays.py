@@ -6,6 +6,7 @@ import json
 
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QKeySequence
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QApplication
 
@@ -15,6 +16,7 @@ from tests.servers.raw_http import raw_server, stream
 from tests.ui.chat_desk import ChatDesk, endpoint_at, play
 from tests.ui.chat_story import asked, press, row, said, show
 from ui.action import ActionRegistry
+from ui.chat.page.cursor import LETTERS
 from ui.chat.turn.problem_row import Note, Problem
 from ui.chat.turn.question_row import QuestionEditor
 
@@ -118,6 +120,22 @@ def test_questions_in_line_are_reached_by_tab_and_f6_and_named(dressed: QApplica
         assert desk.host.focusWidget() is first.drop, "its question stands first now"
         page.queue.show_queue(())
         assert page.composer.isAncestorOf(desk.host.focusWidget())
+
+    play(dressed, story)
+
+
+def test_the_list_of_keys_covers_nothing_and_leaves_no_letter_out(dressed: QApplication) -> None:
+    async def story(desk: ChatDesk) -> None:
+        transcript = desk.page.transcript
+        await show(desk, asked(0, "one"), said(1, "first", 0))
+        before = transcript.column.geometry()
+        transcript.column.setFocus(Qt.FocusReason.TabFocusReason)
+        await desk.until(transcript.hint.isVisible, "the keys")
+        assert transcript.column.geometry() == before, "nothing moves"
+        assert not transcript.hint.geometry().intersects(before)
+        shown = transcript.hint.text().split("   ")
+        letters = {QKeySequence(key).toString() for key, does in LETTERS.items() if does not in ("older", "newer")}
+        assert {words[0] for words in shown} >= letters
 
     play(dressed, story)
 

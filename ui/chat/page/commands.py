@@ -29,7 +29,7 @@ MESSAGE_KEYS: Final = (
     ("choices", "Show how sure the model was of each token", "P", "gauge"),
 )
 """What is done to a message, its words, its letter while the keyboard is at one, and its icon."""
-HINT: Final = "C copy   E change   R again   B branch   ← → versions   O open   D figures   ? all keys"
+HINT: Final = "C copy   E change   R again   B branch   ← → versions   O open   D figures   P how sure   ? all keys"
 
 
 def add_commands(page: ChatPage, registry: ActionRegistry, show: Callable[[], object]) -> None:

@@ -102,7 +102,7 @@ class QueueRow(QWidget):
     def _keep_keyboard(self, number: int) -> None:
         """Go to the last question that stays before the one with the keyboard goes."""
         focused = self.window().focusWidget()
-        at = next((place for place, chip in enumerate(self.chips) if focused and chip.isAncestorOf(focused)), -1)
+        at = next((place for place, chip in enumerate(self.chips) if chip.isAncestorOf(focused)), -1)
         if at < 0:
             return
         if number == 0:

@@ -78,6 +78,8 @@ class Conversations:
         self._lines: dict[str, _Line] = {}
         """Every conversation that is stored, by id."""
         self.sessions: Latest[tuple[ChatSummary, ...]] = Latest(())
+        self.unfindable: Latest[int] = Latest(0)
+        """Messages that a search cannot find yet, since the index is still being made."""
 
     async def load(self) -> None:
         """Read the list from the store, and begin to make findable what is not yet. Raises StoreError."""
@@ -88,10 +90,10 @@ class Conversations:
         self._tasks.start_exclusive("index chats", self._index)
 
     async def _index(self) -> None:
-        left = await self._store.index_chats()
-        while left:
+        self.unfindable.set(await self._store.index_chats())
+        while self.unfindable.value:
             await asyncio.sleep(INDEX_PAUSE_S)
-            left = await self._store.index_chats()
+            self.unfindable.set(await self._store.index_chats())
 
     def new(self, target: ChatEndpoint | None, *, caution: str = "") -> Conversation:
         """A new conversation with the server's own defaults. It is stored with its first question.

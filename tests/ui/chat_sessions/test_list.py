@@ -18,7 +18,7 @@ from ui import theme
 from ui.chat.sessions.ask import AskRemove, AskWords
 from ui.chat.sessions.delegate import SessionDelegate
 from ui.chat.sessions.line import ChatLine, Head
-from ui.chat.sessions.list import SessionList
+from ui.chat.sessions.list import KEPT_WORDS, SessionList
 
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", "does not support raise", "grabbing the keyboard")
 NOW_MS = int(datetime.now().timestamp() * 1000)
@@ -289,3 +289,19 @@ def test_a_new_look_of_a_line_measures_not_all_lines_anew(heard: Heard) -> None:
     first = heard.list.rows.line(heard.list.rows.find("0"))
     assert isinstance(first, ChatLine)
     assert first.summary.is_answering
+
+
+def test_while_the_index_is_made_the_foot_says_what_cannot_be_found_yet(heard: Heard) -> None:
+    asked: list[str] = []
+    heard.list.search_asked.connect(asked.append)
+    heard.list.set_unfindable(12_300)
+    assert heard.list.foot.text() == KEPT_WORDS
+    heard.list.search.setText("walrus")
+    assert heard.list.foot.text() == "Indexing: 12,300 messages cannot be found yet."
+    heard.list.set_found("walrus", ())
+    heard.list.set_unfindable(1)
+    assert heard.list.foot.text() == "Indexing: 1 message cannot be found yet."
+    assert asked == []
+    heard.list.set_unfindable(0)
+    assert heard.list.foot.text() == KEPT_WORDS
+    assert asked == ["walrus"]

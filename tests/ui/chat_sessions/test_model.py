@@ -113,3 +113,23 @@ def test_a_store_that_fails_is_told(dressed: QApplication, tmp_path: Path) -> No
         await desk.until(lambda: bool(desk.failed))
 
     play(dressed, tmp_path, story)
+
+
+def test_messages_that_wait_for_the_index_are_counted_until_none_is_left(dressed: QApplication, tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        turns = {
+            at: turn_to_json(Turn(Message(Role.USER, (TextPart(f"walrus {at}"),)), number=at)) for at in range(200)
+        }
+        await desk.store.save_chat("c", "Many", settings_to_json(ChatSettings()), turns)
+        await desk.store._database.write(desk.store._index.rebuild)
+        told: list[int] = []
+        desk.model.unfindable_changed.connect(told.append)
+        desk.list.search.setText("walrus")
+        await desk.chats.load()
+        await desk.until(lambda: "Indexing" in desk.list.foot.text())
+        await desk.until(lambda: "Indexing" not in desk.list.foot.text())
+        assert told[0] > 100
+        assert told == sorted(told, reverse=True)
+        await desk.until(lambda: set(desk.list.ids()) == {"a", "c"})
+
+    play(dressed, tmp_path, story)

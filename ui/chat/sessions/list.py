@@ -64,6 +64,7 @@ class SessionList(QWidget):
         self._shown_id = ""
         self._look = Look()
         self._found: tuple[FoundChat, ...] | None = None
+        self._unfindable = 0
         self._wait = QTimer(self)
         self._wait.setSingleShot(True)
         self._wait.setInterval(SEARCH_MS)
@@ -112,6 +113,8 @@ class SessionList(QWidget):
         self.tags_asked.connect(model.tag)
         self.remove_asked.connect(model.remove)
         model.found.connect(self.set_found)
+        model.unfindable_changed.connect(self.set_unfindable)
+        self.set_unfindable(model.unfindable)
 
     # What is shown --------------------------------------------------------------------------------------------
 
@@ -135,6 +138,18 @@ class SessionList(QWidget):
         if words == self.search.text():
             self._found = found
             self._fill()
+
+    def set_unfindable(self, count: int) -> None:
+        """Say under what a search found how many messages it cannot find yet; search again when it can find all."""
+        was, self._unfindable = self._unfindable, count
+        self._show_foot()
+        if was and not count and self._found is not None:
+            self._search_now()
+
+    def _show_foot(self) -> None:
+        is_partial = self._unfindable > 0 and bool(self.search.text().strip())
+        messages = f"{self._unfindable:,} message{'s' if self._unfindable != 1 else ''}"
+        self.foot.setText(f"Indexing: {messages} cannot be found yet." if is_partial else KEPT_WORDS)
 
     def ids(self) -> list[str]:
         """The conversations listed now, from the top."""
@@ -177,6 +192,7 @@ class SessionList(QWidget):
 
     def _on_typed(self) -> None:
         self._found = None
+        self._show_foot()
         self._fill()
         if self.search.text().strip():
             self._wait.start()

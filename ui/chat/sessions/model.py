@@ -11,7 +11,7 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal
 
 from sparkdesk.services.chat.conversations import Conversations
-from ui.bridge import Bridge, telling
+from ui.bridge import Bridge, telling, watch
 
 
 class SessionsModel(QObject):
@@ -19,6 +19,8 @@ class SessionsModel(QObject):
 
     found = Signal(str, tuple)
     """The words that were searched, and the `FoundChat`s."""
+    unfindable_changed = Signal(int)
+    """How many messages a search cannot find yet."""
     removed = Signal(str)
     """The conversation with this id is no more: who shows it shows another."""
     failed = Signal(object)
@@ -28,6 +30,12 @@ class SessionsModel(QObject):
         super().__init__(parent)
         self._conversations = conversations
         self._bridge = bridge
+        watch(conversations.unfindable, self, self.unfindable_changed.emit)
+
+    @property
+    def unfindable(self) -> int:
+        """How many messages a search cannot find yet."""
+        return self._conversations.unfindable.value
 
     def search(self, words: str) -> None:
         """Search what was said; `found` tells."""

@@ -19,6 +19,7 @@ from sparkdesk.core.chat.store.session_json import settings_from_json, settings_
 from sparkdesk.core.chat.store.stored_turn import StoredTurn, stored_turn
 from sparkdesk.core.chat.tree import TurnTree
 from sparkdesk.core.feed import Latest, Subscription
+from sparkdesk.core.plain_text import lower_first
 from sparkdesk.core.ports import Store
 from sparkdesk.services.chat.answering.piece_log import recover_answers
 from sparkdesk.services.chat.comparison import MAX_COLUMNS, MIN_COLUMNS, Comparison
@@ -30,6 +31,7 @@ from sparkdesk.services.ident import new_id
 from sparkdesk.services.tasks import Tasks
 
 CUT_BY_EXIT = "SparkDesk ended while this answer was written"
+ANSWER_AGAIN = "Retry to have it answered again."
 MAX_FOUND = 50
 """Conversations that a search shows."""
 INDEX_PAUSE_S = 0.05
@@ -314,4 +316,5 @@ def _closed(turn: Turn) -> Turn:
     """A turn that was open when the program ended will never be finished: it was cut off."""
     if isinstance(turn, StoredTurn) or not turn.state.is_open:
         return turn
-    return replace(turn, state=TurnState.CUT_OFF, error=CUT_BY_EXIT, remedy="Retry to have it answered again.")
+    remedy = f"Continue where it ends, or {lower_first(ANSWER_AGAIN)}" if turn.message.parts else ANSWER_AGAIN
+    return replace(turn, state=TurnState.CUT_OFF, error=CUT_BY_EXIT, remedy=remedy)

@@ -14,11 +14,13 @@ from sparkdesk.core.chat.event import ChatEvent, TextDelta
 from sparkdesk.core.chat.message import ChatRequest, Role, Sampling
 from sparkdesk.core.chat.session import TurnState
 from sparkdesk.core.chat.store.session_json import turn_from_json
+from sparkdesk.core.chat.stream.openai_event import RETRY
 from sparkdesk.core.errors import EndpointError, Unreachable
 from sparkdesk.core.jobs.endpoint import Endpoint
 from sparkdesk.core.ports import EndpointClient
 from sparkdesk.infra.openai_api import OpenAiClients
 from sparkdesk.infra.store import SqliteStore
+from sparkdesk.services.chat.answering.run import NOTHING_SAID
 from sparkdesk.services.chat.conversation import Conversation
 from sparkdesk.services.chat.conversations import Conversations
 from sparkdesk.services.chat.endpoint import ChatEndpoint, ClientSource
@@ -229,6 +231,16 @@ async def test_an_error_inside_an_answer_of_status_200_raises_a_doubt_and_a_whol
             await conversation.ask("hello")
             await done(conversation)
         assert len(doubts) == expected, (pieces, conversation.turns.value[-1])
+
+
+async def test_a_failed_answer_says_that_words_are_kept_only_where_some_were_said(desk: Desk) -> None:
+    error = b'data: {"error":{"message":"EngineCore encountered an issue.","code":500}}\n\n'
+    for pieces, remedy in (([HELLO, error], RETRY), ([error], NOTHING_SAID)):
+        async with raw_server(stream(*pieces)) as server:
+            conversation = desk.chats.new(target(server.port))
+            await conversation.ask("hello")
+            await done(conversation)
+        assert conversation.turns.value[-1].remedy == remedy
 
 
 async def test_questions_asked_while_an_answer_is_written_wait_in_line(desk: Desk, llama: LlamaServer) -> None:

@@ -19,7 +19,7 @@ from sparkdesk.core.chat.session import Turn, TurnState
 from sparkdesk.core.chat.store.session_json import turn_from_json
 from sparkdesk.services.chat.context.fitter import WindowFitter
 from sparkdesk.services.chat.conversation import Conversation
-from sparkdesk.services.chat.conversations import CUT_BY_EXIT
+from sparkdesk.services.chat.conversations import ANSWER_AGAIN, CUT_BY_EXIT
 from tests.servers.raw_http import answer, raw_server, stream
 from tests.services.chat.chat_desk import Desk, chat_desk, done, end, target, words
 
@@ -74,7 +74,7 @@ async def test_a_kill_between_question_and_first_word_leaves_an_answer_that_can_
         await done(conversation)
     assert question.text == "hello"
     assert (open_answer.state, open_answer.error) == (TurnState.CUT_OFF, CUT_BY_EXIT)
-    assert open_answer.remedy
+    assert open_answer.remedy == ANSWER_AGAIN, "there is nothing to go on with"
 
 
 async def test_a_kill_while_a_summary_is_made_leaves_an_answer_that_can_be_had_again(desk: Desk) -> None:

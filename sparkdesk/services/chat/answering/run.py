@@ -15,6 +15,7 @@ from sparkdesk.core.chat.event import ChatEvent, CutOff, Finished
 from sparkdesk.core.chat.message import ChatRequest, Message, Role, TextPart
 from sparkdesk.core.chat.request.continuation import ASK_WORDS, ContinueWay, continue_way
 from sparkdesk.core.chat.session import ChatSettings, Turn, TurnFailure, TurnState, image_digests
+from sparkdesk.core.chat.stream.openai_event import RETRY
 from sparkdesk.core.chat.stream.timing import NOT_KNOWN
 from sparkdesk.core.errors import EndpointError, SparkDeskError, StoreError
 from sparkdesk.core.ports import EndpointClient, Store
@@ -30,6 +31,8 @@ READ_SLICE = 100
 FITTING = "Choosing what fits into the model's context"
 REFUSED = "bad_request"
 """The kind of a failure whose words say what of the question the server does not take: asking again changes nothing."""
+NOTHING_SAID = "Retry, or choose another model."
+"""In place of RETRY, which says that what was said is kept."""
 CHANGE_IT = "Change what is asked for, then retry."
 LEAVE_IMAGES = "If this model takes no images, ask without the image; else change what is asked for, then retry."
 
@@ -107,7 +110,7 @@ class AnswerRun:
             ended,
             state=state,
             error=ending.error,
-            remedy=ending.remedy,
+            remedy=NOTHING_SAID if ending.remedy == RETRY and not ended.message.parts else ending.remedy,
             failure=ending.failure,
             finish_reason=ending.finish_reason,
         )

@@ -92,6 +92,7 @@ async def test_a_program_killed_at_any_moment_has_lost_no_character_that_it_had_
             assert shown
             assert kept.text.startswith(shown), f"{len(shown)} characters were shown, {len(kept.text)} are kept"
             assert (kept.state, kept.error) == (TurnState.CUT_OFF, CUT_BY_EXIT)
+            assert kept.remedy.startswith("Continue where it ends, or retry")
 
 
 def refuse(error: StoreError) -> None:

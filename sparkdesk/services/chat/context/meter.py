@@ -28,17 +28,32 @@ class ContextMeter:
 
     def __init__(self, fitter: WindowFitter) -> None:
         self._fitter = fitter
+        self._shared: dict[str, PoolUse | None] = {}
+        """By conversation: its server's metrics from while it was answered; None while it is."""
 
     def use(self, conversation: Conversation) -> ContextUse:
         """By what is known now, without asking anybody."""
         target = conversation.target.value
         limit = self._fitter.limits.known(target) if target is not None else None
-        pool = target.pool() if target is not None else None
+        pool = self._of_others(conversation, target.pool() if target is not None else None)
         if limit is not None and limit.slots is not None:
             pool = replace(pool or PoolUse(), slots=limit.slots)
         use = use_of(_as_they_are(conversation))
         told = limit.context_tokens if limit is not None else None
         return replace(use, limit=use.limit if use.limit is not None else told, pool=pool)
+
+    def _of_others(self, conversation: Conversation, pool: PoolUse | None) -> PoolUse | None:
+        """The queue without this conversation's own question: metrics that are as old as its answer may count it."""
+        key = conversation.id
+        if conversation.is_answering.value:
+            self._shared[key] = None
+        elif key in self._shared and self._shared[key] is None:
+            self._shared[key] = pool
+        elif key in self._shared and self._shared[key] != pool:
+            del self._shared[key]
+        if pool is None or not pool.waiting or key not in self._shared:
+            return pool
+        return replace(pool, waiting=pool.waiting - 1)
 
     async def learn(self, target: ChatEndpoint) -> None:
         """Ask the server for its limit: when it is chosen, or refused what should fit. Never raises."""

@@ -20,6 +20,7 @@ from sparkdesk.services.chat.conversations import Conversations
 from sparkdesk.services.clock import SystemClock
 from sparkdesk.services.tasks import Tasks
 from tests.servers.llamacpp import llama_server
+from tests.servers.raw_http import raw_server, stream
 from tests.services.chat.context.window_desk import target
 
 
@@ -63,3 +64,24 @@ async def test_the_meter_tells_the_servers_own_figures(conversation: Conversatio
     assert use.own_share == (use.prompt + use.answer) / 2048
     assert (await meter.count(conversation, "hello")).is_counted, "it was counted before"
     assert not (await meter.count(conversation, "hello again")).is_counted
+
+
+async def test_a_question_of_this_chat_that_waits_is_not_told_as_somebody_elses(conversation: Conversation) -> None:
+    assert isinstance(conversation.fitter, WindowFitter)
+    meter = ContextMeter(conversation.fitter)
+    pools = [PoolUse(running=0, waiting=1)]
+
+    def waiting() -> int | None:
+        told = meter.use(conversation).pool
+        return told.waiting if told is not None else None
+
+    async with raw_server(stream(is_held=True)) as server:
+        conversation.use(replace(target(server.port, engine=""), pool=lambda: pools[-1]))
+        assert waiting() == 1, "nothing was asked here"
+        await conversation.ask("Hello there")
+        assert waiting() == 0
+        conversation.stop()
+        await asyncio.wait_for(conversation.finished(), 20)
+        assert waiting() == 0, "told while it was answered"
+        pools.append(PoolUse(running=1, waiting=2))
+        assert waiting() == 2

@@ -138,6 +138,28 @@ def test_a_server_killed_while_it_writes_leaves_the_text_and_a_retry(dressed: QA
         play(dressed, story, endpoint_at(doomed.port))
 
 
+def test_an_answer_that_is_asked_for_twice_at_once_is_given_once_without_a_complaint(
+    dressed: QApplication, endless: LlamaServer
+) -> None:
+    async def story(desk: ChatDesk) -> None:
+        desk.type("What is SparkDesk?")
+        await desk.until(lambda: bool(desk.model.tail), "some of the answer")
+        desk.model.stop()
+        await desk.answered()
+        number = desk.model.turns[-1].number
+        for _ in range(2):
+            desk.model.act("regenerate", number)
+        await desk.until(lambda: bool(desk.model.tail), "some of the other answer")
+        desk.model.act("regenerate", number)
+        desk.model.act("continue", number)
+        desk.model.stop()
+        await desk.answered()
+        assert len(desk.conversation.all_turns) == 3
+        assert not desk.page.banner.isVisible()
+
+    play(dressed, story, endpoint_at(endless.port))
+
+
 def test_a_failure_stands_in_the_transcript_with_what_to_do(dressed: QApplication) -> None:
     async def story(desk: ChatDesk) -> None:
         async with raw_server(answer("503 Busy", "application/json", b"{}", "Retry-After: 9")) as server:

@@ -244,7 +244,7 @@ class ChatModel(QObject):
     def retry(self) -> None:
         """Have the last question answered again."""
         if self.conversation is not None:
-            self._start(self.conversation.regenerate)
+            self._start_answer(self.conversation.regenerate)
 
     def act(self, key: str, number: int) -> None:
         """Do something with the turn of this number: regenerate, retry, branch, choices, edit, continue."""
@@ -252,11 +252,11 @@ class ChatModel(QObject):
         if conversation is None:
             return
         if key in ("regenerate", "retry"):
-            self._start(conversation.regenerate, number)
+            self._start_answer(conversation.regenerate, number)
         elif key == "branch":
             self._start(conversation.fork, number)
         elif key == "continue":
-            self._start(conversation.continue_answer)
+            self._start_answer(conversation.continue_answer)
         elif key == "choices":
             self._choices_of ^= {number}
             self.rows_changed.emit()
@@ -328,7 +328,7 @@ class ChatModel(QObject):
             await conversation.change_settings(window=window)
             await conversation.regenerate()
 
-        self._start(change_and_retry)
+        self._start_answer(change_and_retry)
 
     def offers(self, at: int) -> list[Offer]:
         """What can be done when the turn at this place did not fit into the window."""
@@ -402,6 +402,16 @@ class ChatModel(QObject):
 
     def _start(self, fn: Callable[..., Coroutine[Any, Any, None]], *args: object) -> None:
         self.bridge.start(telling(self.failed.emit, fn), *args)
+
+    def _start_answer(self, fn: Callable[..., Coroutine[Any, Any, None]], *args: object) -> None:
+        """Unless one is being written when it comes to that: then the key or the button was pressed twice."""
+        conversation = self.conversation
+
+        async def answer() -> None:
+            if conversation is not None and not conversation.is_answering.value:
+                await fn(*args)
+
+        self._start(answer)
 
     async def _open(self, session_id: str) -> None:
         try:

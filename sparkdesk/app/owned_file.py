@@ -15,6 +15,8 @@ def write_for_owner(path: Path, data: bytes) -> None:
     """Write or overwrite the file. Raises SettingsError."""
     try:
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            # A file that was there keeps the rights it had.
+            path.chmod(0o600)
             file.write(data)
     except OSError as error:
         raise SettingsError(

@@ -7,6 +7,7 @@ One simulated Spark with a real llama.cpp; one window.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Iterator
 
 import pytest
@@ -61,7 +62,8 @@ async def run_on(desktop: Desktop, node_id: str, script: str) -> None:
 
 async def fail(desktop: Desktop, node_id: str, name: str) -> JobStatus:
     """A launch whose weights end too early, with what must not leave the desk in its command."""
-    file = f"/home/nvidia/models/{TOKEN}-{name}.gguf"
+    # With a stop between: what is taken out for its form alone would take the name with it.
+    file = f"/home/nvidia/models/{name}.{TOKEN}.gguf"
     await run_on(desktop, node_id, f"cp ~/models/tinytool.gguf {file}")
     await desktop.stack.launcher.survey(node_id)
     plan = await plan_of(desktop.stack, node_id)
@@ -108,6 +110,9 @@ async def see_figures(desktop: Desktop, page: ChatPage, name: str) -> None:
     assert context.rows.isVisible()
     # Its size is told by the server's metrics, which are asked now and then.
     await until(lambda: "Server KV pool" in context.words.text(), "the server's cache")
+    since_s = desktop.stack.clock.monotonic_s() - 30
+    await until(lambda: target.energy_j(since_s) > 0, "what its node drew")
+    assert math.isnan(target.prefill_tokens_per_s()), "this computer answers: nothing is predicted of a Spark"
     await take_pictures(desktop, "chat-figures")
 
 

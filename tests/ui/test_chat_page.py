@@ -16,6 +16,7 @@ from PySide6.QtWidgets import QApplication
 from sparkdesk.core.chat.message import Message, ReasoningPart, Role, TextPart
 from sparkdesk.core.chat.session import ChatSettings, Turn, TurnState
 from sparkdesk.core.chat.store.session_json import MAX_QUEUED, settings_to_json, turn_to_json
+from sparkdesk.core.chat.stream.timing import AnswerTiming
 from sparkdesk.core.errors import EndpointError
 from tests.servers.llamacpp import LlamaServer, llama_server
 from tests.servers.raw_http import answer, raw_server
@@ -138,10 +139,17 @@ def test_a_server_killed_while_it_writes_leaves_the_text_and_a_retry(dressed: QA
         play(dressed, story, endpoint_at(doomed.port))
 
 
+def figure_lines(desk: ChatDesk) -> list[StatsLine]:
+    lines = [row for row in desk.page.transcript.column.widgets() if isinstance(row, StatsLine)]
+    assert lines
+    return lines
+
+
 def test_an_answer_that_is_asked_for_twice_at_once_is_given_once_without_a_complaint(
     dressed: QApplication, endless: LlamaServer
 ) -> None:
     async def story(desk: ChatDesk) -> None:
+        await store_chat(desk, user("q"), replace(model("a"), timing=AnswerTiming()))
         desk.type("What is SparkDesk?")
         await desk.until(lambda: bool(desk.model.tail), "some of the answer")
         desk.model.stop()
@@ -150,11 +158,13 @@ def test_an_answer_that_is_asked_for_twice_at_once_is_given_once_without_a_compl
         for _ in range(2):
             desk.model.act("regenerate", number)
         await desk.until(lambda: bool(desk.model.tail), "some of the other answer")
+        assert not any(line.buttons["regenerate"].isEnabled() for line in figure_lines(desk))
         desk.model.act("regenerate", number)
         desk.model.act("continue", number)
         desk.model.stop()
         await desk.answered()
-        assert len(desk.conversation.all_turns) == 3
+        assert all(line.buttons["regenerate"].isEnabled() for line in figure_lines(desk))
+        assert len(desk.conversation.all_turns) == 5
         assert not desk.page.banner.isVisible()
 
     play(dressed, story, endpoint_at(endless.port))

@@ -254,7 +254,7 @@ class ChatModel(QObject):
         if key in ("regenerate", "retry"):
             self._start_answer(conversation.regenerate, number)
         elif key == "branch":
-            self._start(conversation.fork, number)
+            self._start_answer(conversation.fork, number)
         elif key == "continue":
             self._start_answer(conversation.continue_answer)
         elif key == "choices":

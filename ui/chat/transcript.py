@@ -76,6 +76,7 @@ class Transcript(QFrame):
         self._model = model
         self._unfolded: set[tuple[str, int]] = set()
         """What is open: thought, sent or figures, of the turn with this number."""
+        self._is_answering = False
         self._spare: list[AnswerText] = []
         self._spare_code: list[CodeBlock] = []
         self._spare_open: list[OpenText] = []
@@ -112,6 +113,7 @@ class Transcript(QFrame):
         model.conversation_changed.connect(self._on_conversation)
         model.tail_changed.connect(self._on_tail)
         model.status_changed.connect(self._show_status)
+        model.state_changed.connect(self._show_answering)
         self.column.following_changed.connect(self._show_way_back)
         self.column.keyboard_freed.connect(self._on_freed)
         self.newest.clicked.connect(self.show_newest)
@@ -150,6 +152,14 @@ class Transcript(QFrame):
                 else:
                     widget.append(growth.text)
                 return
+
+    def _show_answering(self) -> None:
+        if self._is_answering is self._model.is_answering:
+            return
+        self._is_answering = self._model.is_answering
+        for widget in self.column.widgets():
+            if isinstance(widget, StatsLine):
+                widget.set_answering(self._is_answering)
 
     def _show_status(self) -> None:
         status = self._model.status()
@@ -367,6 +377,7 @@ class Transcript(QFrame):
             return line
         if isinstance(row, StatsRow):
             stats = StatsLine(row, is_open=self._is_open("figures", row.turn), parent=parent)
+            stats.set_answering(self._model.is_answering)
             stats.asked.connect(lambda key: self.act(key, row.turn))
             stats.sibling_chosen.connect(self._model.choose)
             stats.opened.connect(lambda is_open: self._keep_open("figures", row.turn, is_open=is_open))

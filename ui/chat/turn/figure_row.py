@@ -121,6 +121,11 @@ class StatsLine(RowWidget):
             self.buttons[key] = button
             line.addWidget(button)
 
+    def set_answering(self, is_answering: bool) -> None:
+        """While an answer is written no other is asked for. The button with the keyboard stays: it would lose it."""
+        for key in ("regenerate", "branch"):
+            self.buttons[key].setEnabled(not is_answering or self.buttons[key].hasFocus())
+
     def set_open(self, is_open: bool) -> None:
         """Show or hide all figures."""
         if is_open == (self.details is not None):

@@ -10,6 +10,7 @@ nobody waits for the rest: llama.cpp and vLLM both stop generating then.
 from __future__ import annotations
 
 import asyncio
+import json
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
@@ -46,7 +47,10 @@ PACE_S = 1 / 30
 When each piece came is known all the same."""
 MAX_CONNECTIONS = 72
 """To one server: 64 requests that are measured at once, chats, and the pages that are read beside them."""
+LARGE_BODY_CHARS = 1 << 18
+"""A longer conversation is written as JSON in a thread: 10 MB would hold the loop for a tenth of a second."""
 ERROR_BODY_BYTES = 64 * 1024
+JSON_HEADERS: Final = MappingProxyType({"Content-Type": "application/json"})
 STILL_THERE: Final = "Check that the server runs: its deployment Ready, its node live, its address right. Then retry."
 ADDRESS_RIGHT: Final = "Check the address and that the server runs there. Then retry."
 """Of a server that a person gave by its address: it has no deployment and no node of ours."""
@@ -180,7 +184,11 @@ class OpenAiClient:
         self, method: str, path: str, body: Mapping[str, Any] | None, *, timeout_s: float
     ) -> AsyncIterator[httpx.Response]:
         with mapped(self._node, is_ours=self._is_ours):
-            request = self._client.build_request(method, path, json=body)
+            if body is not None and _is_large(body):
+                content = await asyncio.to_thread(_to_json, body)
+                request = self._client.build_request(method, path, content=content, headers=JSON_HEADERS)
+            else:
+                request = self._client.build_request(method, path, json=body)
             try:
                 async with asyncio.timeout(timeout_s):
                     response = await self._client.send(request, stream=True)
@@ -283,6 +291,17 @@ class Body:
 
     chunks: AsyncIterator[bytes]
     end_timeout_s: float = 0.0
+
+
+def _is_large(body: Mapping[str, Any]) -> bool:
+    said = (message.get("content") for message in body.get("messages", ()))
+    return sum(len(each) if isinstance(each, str) else LARGE_BODY_CHARS for each in said) >= LARGE_BODY_CHARS
+
+
+def _to_json(body: Mapping[str, Any]) -> bytes:
+    """As httpx writes it, but piece by piece: one call for all of it would let no other thread run meanwhile."""
+    encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return "".join(encoder.iterencode(dict(body))).encode()
 
 
 @asynccontextmanager

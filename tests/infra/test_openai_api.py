@@ -8,9 +8,11 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -21,7 +23,7 @@ from sparkdesk.core.errors import EndpointError
 from sparkdesk.core.jobs.backend import EndpointFailure
 from sparkdesk.core.jobs.endpoint import Endpoint
 from sparkdesk.core.ports import LocalAddress
-from sparkdesk.infra.openai_api import OpenAiClient, OpenAiClients, mapped
+from sparkdesk.infra.openai_api import LARGE_BODY_CHARS, OpenAiClient, OpenAiClients, mapped
 from tests.servers.llamacpp import LlamaServer, llama_server
 from tests.servers.raw_http import answer, raw_server, stream
 
@@ -354,3 +356,29 @@ def test_every_exception_of_the_library_becomes_an_endpoint_error(kind: type[Exc
         raise kind("boom", **arguments) if takes_words else kind()
     assert error.value.remedy
     assert error.value.node == "n"
+
+
+class CountingPool(ThreadPoolExecutor):
+    """Threads, and how often they were asked."""
+
+    asked = 0
+
+    def submit(self, *args: Any, **kwargs: Any) -> Any:
+        self.asked += 1
+        return super().submit(*args, **kwargs)
+
+
+@pytest.mark.parametrize(("length", "threads"), [(10, 0), (LARGE_BODY_CHARS, 1)])
+async def test_a_long_conversation_is_written_beside_the_loop_and_arrives_as_a_short_one(
+    length: int, threads: int
+) -> None:
+    pool = CountingPool()
+    async with raw_server(stream(HELLO, STOP, DONE)) as server:
+        client = client_of(server.port)
+        asyncio.get_running_loop().set_default_executor(pool)
+        await ask(client, question("\u00e9\u2028" + "a" * length))
+    head, _, body = server.requests[0].partition(b"\r\n\r\n")
+    assert b"content-type: application/json\r\n" in head.lower() + b"\r\n"
+    assert json.loads(body)["messages"][0]["content"] == "\u00e9\u2028" + "a" * length
+    assert b'": ' not in body
+    assert pool.asked == threads

@@ -28,7 +28,7 @@ from sparkdesk.core.chat.window.summary import (
 )
 from sparkdesk.core.ports import Store
 from sparkdesk.services.chat.context.embedding import Embedder
-from sparkdesk.services.chat.context.gauge import Gauge
+from sparkdesk.services.chat.context.gauge import Gauge, beside
 from sparkdesk.services.chat.context.limits import ServerLimits
 from sparkdesk.services.chat.context.memory import MAX_SENT_BYTES, ProjectMemory, SentMemory
 from sparkdesk.services.chat.context.retrieval import retrieve
@@ -85,7 +85,7 @@ class WindowFitter:
         limit = self.limits.known(question.target)
         if settings.window is not WindowPolicy.WHOLE:
             limit = await self.limits.learn(question.target, question.client)
-        gauge = Gauge(self.counter, question, limit)
+        gauge = await beside(len(question.turns), lambda: Gauge(self.counter, question, limit))
         whole = Prompt(question.turns, settings.system_prompt, memory.text)
         cut = await self._cut(question, gauge, whole)
         is_near = settings.window is not WindowPolicy.WHOLE and gauge.limit > 0 and gauge.is_near(cut.prompt)
@@ -180,9 +180,10 @@ class WindowFitter:
 
 
 def _whole(gauge: Gauge, whole: Prompt, engine: str) -> Cut:
+    if engine != "ollama" or not gauge.limit:
+        return Cut(whole)
     tokens = gauge.guess(whole)
-    is_cut = engine == "ollama" and 0 < gauge.limit < tokens
-    return Cut(whole, note=CUTS_SILENTLY.format(tokens=tokens, limit=gauge.limit) if is_cut else "")
+    return Cut(whole, note=CUTS_SILENTLY.format(tokens=tokens, limit=gauge.limit) if gauge.limit < tokens else "")
 
 
 def _all(prompt: Prompt) -> Cut:

@@ -6,6 +6,10 @@ it is counted as a whole, by one request, and what that teaches holds for its pa
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
 from sparkdesk.core.chat.context import ContextParts
 from sparkdesk.core.chat.window.estimate import MOST_BYTES_PER_TOKEN, Estimate, calibrate, calibrated, size_bytes
 from sparkdesk.core.chat.window.exchange import FILE_TOKENS, MESSAGE_TOKENS, turn_tokens
@@ -20,6 +24,16 @@ FAR = 1.5
 """Of the same: beyond it no estimate is so wrong that the prompt fits."""
 ANSWER_SHARE, MAX_ANSWER_TOKENS = 4, 8192
 """Room for an answer whose length nobody set: a quarter of the limit, at most so much."""
+
+
+MANY_TURNS = 500
+"""A longer conversation is looked through in a thread: 10,000 messages would hold the loop for a tenth of a second."""
+T = TypeVar("T")
+
+
+async def beside(turns: int, work: Callable[[], T]) -> T:
+    """What `work` gives; in a thread where it looks through many turns."""
+    return await asyncio.to_thread(work) if turns > MANY_TURNS else work()
 
 
 class Gauge:
@@ -103,7 +117,7 @@ class Gauge:
     async def parts(self, prompt: Prompt, *, is_near: bool) -> ContextParts:
         """The prompt's parts; counted by the server only when it is near the limit anyway."""
         if not is_near:
-            return prompt.parts(self.count, is_counted=False)
+            return await beside(len(prompt.turns), lambda: prompt.parts(self.count, is_counted=False))
         client, endpoint = self._question.client, self._question.target.endpoint
         sizes: dict[str, int] = {}
         for name, texts in prompt.texts().items():

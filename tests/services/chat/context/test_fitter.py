@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -20,6 +21,7 @@ from sparkdesk.core.chat.window.sent_memory import memory_of
 from sparkdesk.infra.store import SqliteStore
 from sparkdesk.infra.text_folder import TextFiles
 from sparkdesk.services.chat.context.fitter import WindowFitter
+from sparkdesk.services.chat.context.gauge import MANY_TURNS
 from sparkdesk.services.chat.context.memory import ProjectMemory
 from sparkdesk.services.chat.context.meter import ContextMeter
 from sparkdesk.services.chat.conversations import Conversations
@@ -318,3 +320,26 @@ async def test_a_file_counts_as_a_file(fitter: WindowFitter, llama: LlamaServer)
     fitted = await fit(fitter, target(llama.port), (asked,), WindowPolicy.SLIDING)
     assert fitted.sent.parts.is_counted
     assert fitted.sent.parts.files == 700
+
+
+class CountingPool(ThreadPoolExecutor):
+    """Threads, and how often they were asked."""
+
+    asked = 0
+
+    def submit(self, *args: Any, **kwargs: Any) -> Any:
+        self.asked += 1
+        return super().submit(*args, **kwargs)
+
+
+@pytest.mark.parametrize(("turns", "threads"), [(5, 0), (MANY_TURNS + 1, 2)])
+async def test_a_long_conversation_is_looked_through_beside_the_loop(
+    fitter: WindowFitter, turns: int, threads: int
+) -> None:
+    pool = CountingPool()
+    asyncio.get_running_loop().set_default_executor(pool)
+    fitted = await fit(fitter, target(1), talk(*["abcdefg"] * turns), WindowPolicy.WHOLE)
+    assert pool.asked == threads
+    assert len(fitted.messages) == turns
+    assert fitted.sent is not None
+    assert (fitted.sent.parts.messages or 0) > turns

@@ -370,7 +370,7 @@ class ChatPage(QWidget):
 
     def _files(self) -> int:
         """How many files go along with what is shown."""
-        return sum(len(turn.message.files) for turn in self.model.turns)
+        return sum(turn.files_count for turn in self.model.turns)
 
     def _said(self, number: int) -> str:
         """The words of a turn, whole."""

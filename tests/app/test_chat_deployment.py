@@ -62,7 +62,7 @@ async def run_on(desktop: Desktop, node_id: str, script: str) -> None:
 
 async def fail(desktop: Desktop, node_id: str, name: str) -> JobStatus:
     """A launch whose weights end too early, with what must not leave the desk in its command."""
-    # With a stop between: what is taken out for its form alone would take the name with it.
+    # With a stop between: the token would take the name with it.
     file = f"/home/nvidia/models/{name}.{TOKEN}.gguf"
     await run_on(desktop, node_id, f"cp ~/models/tinytool.gguf {file}")
     await desktop.stack.launcher.survey(node_id)
@@ -110,8 +110,8 @@ async def see_figures(desktop: Desktop, page: ChatPage, name: str) -> None:
     assert context.rows.isVisible()
     # Its size is told by the server's metrics, which are asked now and then.
     await until(lambda: "Server KV pool" in context.words.text(), "the server's cache")
-    since_s = desktop.stack.clock.monotonic_s() - 30
-    await until(lambda: target.energy_j(since_s) > 0, "what its node drew")
+    clock = desktop.stack.clock
+    await until(lambda: target.energy_j(clock.monotonic_s() - 3) > 0, "what its node drew")
     assert math.isnan(target.prefill_tokens_per_s()), "this computer answers: nothing is predicted of a Spark"
     await take_pictures(desktop, "chat-figures")
 
@@ -154,6 +154,7 @@ async def explain(desktop: Desktop, page: ChatPage, failed: JobStatus, spark: Si
     record = spark.node(0)
     for secret in (TOKEN, str(record["name"]), str(record["address"]), "/home/nvidia", "nvidia@"):
         assert secret not in shown, f"{secret} would be sent"
+    assert "(name).(token)" in shown, "by the node's own name, whatever its form"
     assert "tensor" in shown, "the line that tells why"
     dialog.models.set_key(next(each.id for each in page.model.endpoints if each.endpoint.port == port))
     click(dialog.ask)

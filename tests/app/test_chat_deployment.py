@@ -7,7 +7,6 @@ One simulated Spark with a real llama.cpp; one window.
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Iterator
 
 import pytest
@@ -112,7 +111,6 @@ async def see_figures(desktop: Desktop, page: ChatPage, name: str) -> None:
     await until(lambda: "Server KV pool" in context.words.text(), "the server's cache")
     clock = desktop.stack.clock
     await until(lambda: target.energy_j(clock.monotonic_s() - 3) > 0, "what its node drew")
-    assert math.isnan(target.prefill_tokens_per_s()), "this computer answers: nothing is predicted of a Spark"
     await take_pictures(desktop, "chat-figures")
 
 

@@ -15,7 +15,7 @@ from sparkdesk.app.chat_targets import ChatTargets
 from sparkdesk.core.chat.message import FilePart
 from sparkdesk.core.chat.window.overflow import OVERFLOW_KIND, Server
 from sparkdesk.core.errors import SettingsError, SparkDeskError
-from sparkdesk.core.jobs.evidence import QUESTION, FailedJob, caution_of, evidence_of
+from sparkdesk.core.jobs.evidence import TASK, FailedJob, caution_of, evidence_of
 from sparkdesk.core.jobs.fix import Fix
 from sparkdesk.core.jobs.record import JobState, JobStatus, LogLine
 from sparkdesk.services.chat.attaching import Attaching, Draft
@@ -248,6 +248,7 @@ class ChatPane:
             return
         self.page.show_chat()
         caution = caution_of(job, self._own_words())
-        self.page.model.show_conversation(self._chat.conversations.new(target, caution=caution))
+        conversation = self._chat.conversations.new(target, caution=caution, system_prompt=TASK)
+        self.page.model.show_conversation(conversation)
         attached = FilePart(EVIDENCE_NAME, evidence, size_bytes=len(evidence.encode()))
-        self.page.model.ask(f"Why did {job.title} fail?\n\n{QUESTION}", (attached,))
+        self.page.model.ask(f"Why did {job.title} fail?", (attached,))

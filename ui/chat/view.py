@@ -430,6 +430,7 @@ class ChatPage(QWidget):
 
     def _show_empty(self) -> None:
         target, waiting = self.model.target, self.model.waiting_text
+        self.no_model.set_primary(not waiting)
         if target is not None:
             limit = target.endpoint.context_tokens
             room = f" Up to {count(limit)} tokens." if limit else ""

@@ -5,7 +5,7 @@ Rule: it says what to do next; where that is impossible now, it says why.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QPainter, QPaintEvent
@@ -16,6 +16,9 @@ from ui.icon import draw_icon
 from ui.theme import Token, color
 from ui.widgets.label import Label
 from ui.widgets.paint import box
+
+if TYPE_CHECKING:
+    from ui.widgets.button import Button
 
 _WIDEST: Final = 420
 """Of the text's lines, in px."""
@@ -75,16 +78,22 @@ class EmptyState(QWidget):
         row.addWidget(self._text, 100)
         row.addStretch(1)
         column.addLayout(row)
-        if action:
-            column.addWidget(self._make_button(action, is_primary), 0, Qt.AlignmentFlag.AlignHCenter)
+        self._button = self._make_button(action, is_primary) if action else None
+        if self._button is not None:
+            column.addWidget(self._button, 0, Qt.AlignmentFlag.AlignHCenter)
         column.addStretch(1)
 
-    def _make_button(self, action: str, is_primary: bool) -> QWidget:
+    def _make_button(self, action: str, is_primary: bool) -> Button:
         from ui.widgets.button import Button  # the page before the first frame has none
 
         button = Button(action, kind="primary" if is_primary else "default")
         button.clicked.connect(self.action_clicked)
         return button
+
+    def set_primary(self, is_primary: bool) -> None:
+        """Whether its button is the one that a person most likely wants now."""
+        if self._button is not None:
+            self._button.set_kind("primary" if is_primary else "default")
 
     def set_words(self, title: str, text: str) -> None:
         """Say something else."""

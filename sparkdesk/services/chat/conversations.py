@@ -97,14 +97,14 @@ class Conversations:
             await asyncio.sleep(INDEX_PAUSE_S)
             self.unfindable.set(await self._store.index_chats())
 
-    def new(self, target: ChatEndpoint | None, *, caution: str = "") -> Conversation:
+    def new(self, target: ChatEndpoint | None, *, caution: str = "", system_prompt: str = "") -> Conversation:
         """A new conversation with the server's own defaults. It is stored with its first question.
 
-        `caution` stands beside each of its answers.
+        `caution` stands beside each of its answers; `system_prompt` takes the place of the server's.
         """
         settings = ChatSettings(created_ms=self._clock.now_ms(), updated_ms=self._clock.now_ms(), caution=caution)
         if target is not None:
-            settings = replace(settings, system_prompt=target.system_prompt, sampling=target.sampling)
+            settings = replace(settings, system_prompt=system_prompt or target.system_prompt, sampling=target.sampling)
         conversation = self._make(new_id(), settings, TurnTree())
         conversation.use(target)
         return conversation

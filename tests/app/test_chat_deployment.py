@@ -157,6 +157,7 @@ async def explain(desktop: Desktop, page: ChatPage, failed: JobStatus, spark: Si
     dialog.models.set_key(next(each.id for each in page.model.endpoints if each.endpoint.port == port))
     click(dialog.ask)
     await until(lambda: page.isVisible() and page.model.turns, "the question")
+    assert page.model.turns[0].text == f"Why did {failed.title} fail?", "the task is the system prompt"
     sent = next(part for part in page.model.turns[0].message.parts if isinstance(part, FilePart))
     assert sent.text.strip() == shown.strip(), "nothing else than what was shown"
     await until(lambda: CAUTION in words_on(page.transcript), "what the answer will be")

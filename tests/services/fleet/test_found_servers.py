@@ -119,7 +119,7 @@ async def test_a_found_server_answers_through_its_node(desk: Desk, llama: LlamaS
     server = await desk.look(llama.port)
     assert await say(desk.found, server) == "pong"
     (offer,) = [offer for offer in offer_found(desk.found, desk.nodes.value) if offer.endpoint.port == llama.port]
-    assert offer.label == f"{server.models[0]} on spark-1"
+    assert offer.label == f"{Path(server.models[0]).name} on spark-1", "by its file, not by the path of it"
     assert offer.endpoint.context_tokens == server.context_tokens[0]
 
 

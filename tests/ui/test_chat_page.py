@@ -45,10 +45,10 @@ def endless() -> Iterator[LlamaServer]:
         yield server
 
 
-async def store_chat(desk: ChatDesk, *turns: Turn, label: str = "tiny on spark-a") -> None:
+async def store_chat(desk: ChatDesk, *turns: Turn, label: str = "tiny on spark-a", title: str = "Old chat") -> None:
     """A conversation from an earlier day, opened."""
     settings = ChatSettings(label=label, updated_ms=1)
-    await desk.store.save_session("old", "Old chat", settings_to_json(settings))
+    await desk.store.save_session("old", title, settings_to_json(settings))
     for position, turn in enumerate(turns):
         await desk.store.save_message("old", position, turn_to_json(turn))
     await desk.chats.load()

@@ -62,6 +62,8 @@ class Wait:
     """Reads the last line that each look printed as progress; "" only counts the seconds."""
     on_cancel: Command | None = None
     """Run, with the same input, when the waiting is cancelled: ends what was waited for."""
+    ask: str = ""
+    """Asked of the person when no look could tell within the time: a yes goes on. "" fails then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +139,31 @@ class Push:
 
 PUSH_KINDS = ("file", "folder", "image", "repo")
 
-Action = Run | PutFile | Wait | Follow | Serve | Reconnect | Confirm | Restore | PutSecrets | Push
+
+@dataclass(frozen=True, slots=True)
+class SignInAnew:
+    """Close our connection to the node and sign in again: new groups count then, and the way there is proved."""
+
+    timeout_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """Hand what a command on `node` prints to a command on the step's node, as its input.
+
+    `reader` names the pure reader (core/playbooks/reader.py) that the text must pass; what it gives is handed on,
+    never what the node said itself.
+    """
+
+    node: str
+    source: Command
+    reader: str
+    target: Command
+    expect: Expect = Expect()
+    timeout_s: float = 30.0
+
+
+Action = Run | PutFile | Wait | Follow | Serve | Reconnect | Confirm | Restore | PutSecrets | Push | SignInAnew | Relay
 
 
 @dataclass(frozen=True, slots=True)

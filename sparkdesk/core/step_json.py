@@ -26,9 +26,11 @@ from sparkdesk.core.step import (
     PutFile,
     PutSecrets,
     Reconnect,
+    Relay,
     Restore,
     Run,
     Serve,
+    SignInAnew,
     Stage,
     Step,
     Wait,
@@ -164,6 +166,12 @@ def _action_to_data(action: Action) -> dict[str, Any]:
         case Push(source, path, kind, platform):
             more = {"platform": platform} if platform else {}
             return {"kind": "push", "source": source, "path": path, "what": kind, **more}
+        case SignInAnew(timeout_s):
+            return {"kind": "sign_in_anew", "timeout_s": timeout_s}
+        case Relay(node, source, reader, target, expect, timeout_s):
+            data = {"source": _command_to_data(source), "target": _command_to_data(target)}
+            data["expect"] = _expect_to_data(expect)
+            return {"kind": "relay", "node": node, "reader": reader, **data, "timeout_s": timeout_s}
 
 
 def _root_to_data(action: Run | PutFile) -> dict[str, Any]:
@@ -176,6 +184,7 @@ def _wait_to_data(wait: Wait) -> dict[str, Any]:
     return {
         **more,
         **({"reader": wait.reader} if wait.reader else {}),
+        **({"ask": wait.ask} if wait.ask else {}),
         "kind": "wait",
         "command": _command_to_data(wait.command),
         "expect": _expect_to_data(wait.expect),
@@ -275,6 +284,7 @@ def _wait_from(fields: Fields) -> Wait:
         give_up=_expect_from(fields.object("give_up")) if fields.has("give_up") else None,
         reader=fields.text("reader", "", max_chars=256),
         on_cancel=_command_from(fields.object("on_cancel")) if fields.has("on_cancel") else None,
+        ask=fields.text("ask", ""),
     )
 
 
@@ -318,7 +328,20 @@ def _push_from(fields: Fields) -> Push:
     return Push(fields.text("source"), fields.text("path"), what, platform)
 
 
+def _relay_from(fields: Fields) -> Relay:
+    return Relay(
+        node=fields.text("node", max_chars=256),
+        source=_command_from(fields.object("source")),
+        reader=fields.text("reader", max_chars=256),
+        target=_command_from(fields.object("target")),
+        expect=_expect_from(fields.object("expect")),
+        timeout_s=_timeout_from(fields),
+    )
+
+
 _ACTIONS: Mapping[str, Callable[[Fields], Action]] = {
+    "sign_in_anew": lambda fields: SignInAnew(_timeout_from(fields)),
+    "relay": _relay_from,
     "run": _run_from,
     "put_file": _put_file_from,
     "wait": _wait_from,

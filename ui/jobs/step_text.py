@@ -18,9 +18,11 @@ from sparkdesk.core.step import (
     PutFile,
     PutSecrets,
     Reconnect,
+    Relay,
     Restore,
     Run,
     Serve,
+    SignInAnew,
     Step,
     Wait,
 )
@@ -51,7 +53,8 @@ def describe_action(action: Action) -> str:
             return f"write {path} ({text.count(len(content))} bytes, mode {mode:o})"
         case Wait(command=command, every_s=every_s, timeout_s=timeout_s, on_cancel=on_cancel):
             often = f"# every {every_s:g} s, for at most {text.duration(timeout_s)}, until it is so:"
-            end = "" if on_cancel is None else f"\n# when it is cancelled:\n{show_command(on_cancel)}"
+            asked = f"\n# when that cannot be told, ask: {action.ask}" if action.ask else ""
+            end = asked if on_cancel is None else f"\n# when it is cancelled:\n{show_command(on_cancel)}{asked}"
             return f"{often}\n{show_command(command)}{end}"
         case Follow(command=command, timeout_s=timeout_s):
             return f"# follow its output, for at most {text.duration(timeout_s)}:\n{show_command(command)}"
@@ -65,6 +68,11 @@ def describe_action(action: Action) -> str:
             return f"put {path} back as it was"
         case PutSecrets(path=path, names=names):
             return f"write {path} (mode 600) with the secrets {', '.join(name for name, _ in names) or 'none'}"
+        case SignInAnew(timeout_s=timeout_s):
+            return f"close the connection and sign in anew, within {text.duration(timeout_s)}"
+        case Relay(node=node, source=source, reader=reader, target=target):
+            read = f"# on {node} (what it prints must pass the reader {reader}):"
+            return f"{read}\n{show_command(source)}\n# here, with that on standard input:\n{show_command(target)}"
         case Push(source=source, path=path, kind=kind):
             return f"send {_PUSHED[kind]} {source} from this computer to {path}, going on from what is there"
 

@@ -1,0 +1,1 @@
+"""What proves a cluster: measurements as data, the bands that they are held against, and the likely causes."""

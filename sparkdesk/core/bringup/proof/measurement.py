@@ -1,0 +1,88 @@
+"""A measurement of a bring-up's proof: what was measured where, its value, the band it is held against, and the grade.
+
+The one rule: a value that was not measured is None with the reason; a grade other than PASS names causes or a remedy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Grade(StrEnum):
+    """How a measurement stands against its band."""
+
+    PASS = "pass"
+    WARN = "warn"
+    FAIL = "fail"
+    UNREAD = "unread"
+    """It could not be measured, or its end is not known."""
+    SKIPPED = "skipped"
+    """Left out, for the reason in `message`."""
+
+
+class ProofKind(StrEnum):
+    """What is measured."""
+
+    LINK = "link"
+    """Carrier and line speed of both ends."""
+    PING = "ping"
+    """Sized pings that may not be split, both ways."""
+    DUPLICATE = "duplicate"
+    RDMA_BANDWIDTH = "rdma_bandwidth"
+    RDMA_LATENCY = "rdma_latency"
+    TCP = "tcp"
+    """iperf3, where there is no RDMA."""
+    NCCL_HOST = "nccl_host"
+    NCCL_IMAGE = "nccl_image"
+    ALL_GATHER = "all_gather"
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """What a value is held against; higher is better unless `is_lower_better`. NaN where there is no such limit."""
+
+    unit: str
+    pass_at: float
+    warn_at: float
+    top: float
+    """The end of the drawn scale."""
+    is_lower_better: bool = False
+    source: str = ""
+    is_unverified: bool = True
+    """Never seen on hardware by us."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProofItem:
+    """One thing to be measured: the steps of the proof's playbook whose output it is read from."""
+
+    id: str
+    kind: ProofKind
+    title: str
+    node_ids: tuple[str, ...]
+    """The two ends, or all nodes of a collective."""
+    step_ids: tuple[str, ...] = ()
+    cable: str = ""
+    """The key of the cable; "" for what is of nodes or of the cluster."""
+    band: Band | None = None
+    skipped: str = ""
+    """Why it is not measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What came of an item."""
+
+    item: ProofItem
+    grade: Grade
+    value: float | None = None
+    unit: str = ""
+    message: str = ""
+    """One line: "92.6 + 97.3, both halves · passes at 185"."""
+    causes: tuple[str, ...] = ()
+    """The likely causes of a value outside its band, the likeliest first."""
+    remedy: str = ""
+    detail: str = ""
+    """What the tools printed, plain and bounded."""
+    is_simulated: bool = False

@@ -1,0 +1,60 @@
+"""The addresses of a cluster's cables: adopted where a valid scheme stands, else chosen free of every node's routes.
+
+The one rule: what stands and works is kept; nothing that another file set is taken away.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Origin = Literal["kept", "chosen"]
+"""KEPT: the node has this address already. CHOSEN: our file gives it."""
+
+
+@dataclass(frozen=True, slots=True)
+class HalfAddress:
+    """The address of one half of a cage: node, netdev, "192.168.100.2/24", and where it comes from."""
+
+    node_id: str
+    cage: str
+    netdev: str
+    address: str
+    origin: Origin = "chosen"
+    mtu: int = 9000
+    needs_mtu: bool = False
+    """Whether our file must set the MTU, because what stands has another one."""
+
+    @property
+    def host(self) -> str:
+        """The address without its prefix."""
+        return self.address.partition("/")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """The halves that share one subnet: the two ends of one half of a cable, or one half of every node on a switch."""
+
+    cable: str
+    """The key of the cable, or "switch", "switch2"."""
+    half: int
+    """0 or 1: which PCIe half."""
+    subnet: str
+    ends: tuple[HalfAddress, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Scheme:
+    """All lanes of the cluster. `problems` are sentences on what cannot be addressed, and why."""
+
+    lanes: tuple[Lane, ...] = ()
+    problems: tuple[str, ...] = ()
+
+    def of_node(self, node_id: str) -> tuple[HalfAddress, ...]:
+        """The addresses of one node, in the order of the lanes."""
+        return tuple(end for lane in self.lanes for end in lane.ends if end.node_id == node_id)
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether nothing is to be set: every address and MTU stands already."""
+        return all(end.origin == "kept" and not end.needs_mtu for lane in self.lanes for end in lane.ends)

@@ -1,0 +1,65 @@
+"""A bring-up as it stands now, as one value for the screen.
+
+The one rule: folded from what was read and from the runner's own events; it says no more than they do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from sparkdesk.core.bringup.matrix import Matrix
+from sparkdesk.core.bringup.plan import BringUpPlan
+from sparkdesk.core.bringup.proof.measurement import Measurement
+from sparkdesk.core.playbooks.run_view import RunView
+
+
+class Phase(StrEnum):
+    """Where a bring-up stands."""
+
+    IDLE = "idle"
+    READING = "reading"
+    PLANNED = "planned"
+    """Nothing was changed; the plan waits for a person."""
+    RUNNING = "running"
+    PAUSED = "paused"
+    """A person held it between two steps."""
+    PROVING = "proving"
+    DONE = "done"
+    FAILED = "failed"
+    UNDOING = "undoing"
+    UNDONE = "undone"
+    INTERRUPTED = "interrupted"
+    """An earlier SparkDesk ended in the middle of it: continue or undo."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A network that is tried on a node: it restores itself at `ends_ms` (Unix ms) unless it is kept."""
+
+    node_id: str
+    step_id: str
+    ends_ms: int
+    length_s: float
+    question: str = ""
+    """What a person must decide, because a check could not run; "" while SparkDesk decides by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class BringUpState:
+    """How it stands. `matrix` is the plan's, with its cells as the run has them."""
+
+    phase: Phase = Phase.IDLE
+    node_ids: tuple[str, ...] = ()
+    matrix: Matrix = field(default_factory=Matrix)
+    plan: BringUpPlan | None = None
+    run: RunView | None = None
+    proof_run: RunView | None = None
+    measurements: tuple[Measurement, ...] = ()
+    trials: tuple[Trial, ...] = ()
+    message: str = ""
+    remedy: str = ""
+    started_ms: int = 0
+    ended_ms: int | None = None
+    report_paths: tuple[str, ...] = ()
+    """Where the report was saved, Markdown first."""

@@ -54,7 +54,7 @@ class Row:
     cells: Mapping[str, Cell] = field(default_factory=lambda: MappingProxyType({}))
     """By node id."""
     is_unverified: bool = False
-    """Rests on what was never seen on hardware by us."""
+    """It rests on an assumption about the hardware that nobody of us has seen to hold."""
 
 
 @dataclass(frozen=True, slots=True)

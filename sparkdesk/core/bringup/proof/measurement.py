@@ -50,7 +50,7 @@ class Band:
     is_lower_better: bool = False
     source: str = ""
     is_unverified: bool = True
-    """Never seen on hardware by us."""
+    """Taken from what others report; nobody of us has measured it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ class Row:
     cells: Mapping[str, Cell] = field(default_factory=lambda: MappingProxyType({}))
     """By node id."""
     is_unverified: bool = False
-    """It rests on an assumption about the hardware that nobody of us has seen to hold."""
+    """It leans on an assumption of the table (core/probes/assumption_table.py)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ class Band:
     is_lower_better: bool = False
     source: str = ""
     is_unverified: bool = True
-    """Taken from what others report; nobody of us has measured it."""
+    """It leans on an assumption of the table (core/probes/assumption_table.py)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,7 @@ class ClusterPage(QWidget):
 
     launch_asked = Signal()
     add_node_asked = Signal()
+    bring_up_asked = Signal()
     job_asked = Signal(str)
     """A deployment's id; "" is the page itself."""
     reconnect_asked = Signal(str)
@@ -98,6 +99,7 @@ class ClusterPage(QWidget):
             ways.append(("charts", "Charts", "activity"))
         self.ways = Segmented(ways, what="Show the cluster as", chosen="map")
         self.look = IconButton("refresh-cw", "Look at the cables again")
+        self.bring_up = Button("Bring up", icon="cable")
         self.add_node = Button("Add node", icon="plus")
         self.launch = Button("Launch a model", kind="primary", icon="rocket")
         self.sentence = StateSentence()
@@ -142,7 +144,7 @@ class ClusterPage(QWidget):
         head.setSpacing(theme.GAP)
         head.addWidget(self._title)
         head.addWidget(self._subtitle, 1)
-        for control in (self.look, self.ways, self.add_node, self.launch):
+        for control in (self.look, self.ways, self.bring_up, self.add_node, self.launch):
             head.addWidget(control)
         self._well_column.addWidget(self._stack, 1)
         self._well_column.addWidget(self.thumbnails)
@@ -184,6 +186,7 @@ class ClusterPage(QWidget):
         self._drawer.closed.connect(lambda: self.model.select(*NOTHING))
         self._empty.action_clicked.connect(self.add_node_asked)
         self.add_node.clicked.connect(self.add_node_asked)
+        self.bring_up.clicked.connect(self.bring_up_asked)
         self.launch.clicked.connect(self.launch_asked)
 
     def _wire_inspector(self) -> None:
@@ -296,7 +299,8 @@ class ClusterPage(QWidget):
         if not self._is_way_chosen:
             self.ways.set_key("table" if len(scene.cards) >= TABLE_FROM else "map")
         self._show_way()
-        self.launch.set_disabled_reason("" if scene.cards else "Add a node first")
+        for work in (self.bring_up, self.launch):
+            work.set_disabled_reason("" if scene.cards else "Add a node first")
         if self.isVisible():
             self._select_first()
 

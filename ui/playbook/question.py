@@ -1,7 +1,7 @@
 """What a running change may ask a person: the administrator's password, and whether to break another one's lock.
 
-The one rule: one question at a time; a password lives in memory for one run, and only where the person ticked it is it
-offered to another node.
+The one rule: one question at a time; a password lives in memory for one run, and only where a tick that the person sees
+says so is it offered to another node.
 """
 
 from __future__ import annotations
@@ -134,6 +134,8 @@ class Questions:
         self._turns = make_turns()
         self._shared = ""
         self._asked: set[str] = set()
+        self.expects_same = False
+        """Whether the tick for the other nodes is set beforehand: for a change of all nodes at once."""
 
     async def ask_password(self, node_id: str, why: str) -> str | None:
         """The password for sudo on the node, None when the person would not say. Asked again only after a refusal."""
@@ -151,6 +153,7 @@ class Questions:
                 others=len(self._nodes.value) - 1 if record else 0,
                 parent=self._window,
             )
+            dialog.same.setChecked(self.expects_same and not dialog.same.isHidden())
             code = await Bridge.ask(dialog)
             password = dialog.take()
             if code != QDialog.DialogCode.Accepted.value:

@@ -173,3 +173,18 @@ def test_pictures_of_the_questions(window: QWidget) -> None:
             QTest.qWait(60)
             assert dialog.grab().save(str(SHOTS / f"question-{name}-{choice}.png"))
         dialog.hide()
+
+
+async def test_a_change_of_all_nodes_comes_with_the_tick_set_and_its_password_is_asked_for_once(
+    window: QWidget, questions: Questions, dressed: QApplication
+) -> None:
+    questions.expects_same = True
+    first = asyncio.create_task(questions.ask_password("node0", "why"))
+    dialog = await shown(window, SudoDialog)
+    assert isinstance(dialog, SudoDialog)
+    assert dialog.same.isVisible() and dialog.same.isChecked()
+    QTest.keyClicks(dialog.input, "the word")
+    QTest.mouseClick(dialog.give, Qt.MouseButton.LeftButton)
+    assert await first == "the word"
+    clear(dressed)
+    assert await questions.ask_password("node1", "why") == "the word"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 from sparkdesk.core.cluster.identity import check_new
@@ -22,12 +23,15 @@ from sparkdesk.services.fleet.credentials import Credentials
 from sparkdesk.services.fleet.line import Line, LiveHook
 from sparkdesk.services.tasks import Tasks
 from sparkdesk.services.telemetry import Pulse
+from sparkdesk.services.wait import wait_for_value
 
 __all__ = ["DEFAULT_NAME", "Inventory"]
 
 log = logging.getLogger(__name__)
 
 TICK_S = 2.0
+SIGN_IN_TIMEOUT_S = 60.0
+_FOR_A_PERSON = (NodeState.REFUSED, NodeState.IDENTITY_CHANGED)
 AWAY_S = 10.0
 """When so much wall time passes between two ticks, this computer has slept."""
 
@@ -261,6 +265,28 @@ class Inventory:
     def reconnect(self, node_id: str) -> None:
         """Try now: a person asked. KeyError when there is no such node."""
         self._lines[node_id].retry_now()
+
+    async def sign_in_anew(self, node_id: str, timeout_s: float = SIGN_IN_TIMEOUT_S) -> None:
+        """Close the connection to a node and sign in at once; ends when another connection stands.
+
+        Raises Unreachable, with the line's own reason, when that cannot be in time, or not before a person acts.
+        """
+        line = self._lines.get(node_id)
+        old = line.connection if line is not None else None
+        if line is not None:
+            line.retry_now()
+
+        def is_decided(_: tuple[NodeStatus, ...]) -> bool:
+            if line is None or self._lines.get(node_id) is not line or line.status.state in _FOR_A_PERSON:
+                return True
+            return line.connection is not None and line.connection is not old
+
+        with suppress(TimeoutError):
+            await wait_for_value(self.nodes, is_decided, timeout_s=timeout_s)
+        if self.shell(node_id) is old:  # it raises where there is none
+            raise Unreachable(
+                "The connection could not be closed", remedy="Disconnect the node, then try again.", node=node_id
+            )
 
     async def provide_password(self, node_id: str, password: str) -> None:
         """Sign in with this password, kept in memory only. KeyError when there is no such node.

@@ -10,19 +10,22 @@ import asyncio
 from sparkdesk.core.command import Command, Exit, Outcome, Refused, Unknown
 from sparkdesk.core.errors import CommandFailed, NodeError, StepFailed
 from sparkdesk.core.plain_text import make_plain
-from sparkdesk.core.playbooks.reader import LineProgress, Verdict, judge, read_progress
+from sparkdesk.core.playbooks.reader import LineProgress, Verdict, judge, read, read_progress
 from sparkdesk.core.ports import Process, Shell
 from sparkdesk.core.step import (
     Action,
     Confirm,
+    Expect,
     Follow,
     Push,
     PutFile,
     PutSecrets,
     Reconnect,
+    Relay,
     Restore,
     Run,
     Serve,
+    SignInAnew,
     Wait,
 )
 from sparkdesk.core.telemetry.frame import LOG_LINE_BYTES, LineFramer
@@ -35,6 +38,7 @@ PROGRESS_EVERY_S = 5.0
 HOLD_S = 10.0
 """How long a line must hold, after a change that was to break it, until we believe that it did not break."""
 END_TIMEOUT_S = 8.0
+MAX_RELAYED_BYTES = 64 * 1024
 GONE_LOOKS = 3
 """So many looks in a row must find nobody before a node counts as gone: one lost connection is not a shut-down."""
 
@@ -63,6 +67,10 @@ async def perform(action: Action, site: Site) -> None:
                 await put_secrets(action, site)
             case Push():
                 await push(action, site)
+            case SignInAnew():
+                await _sign_in_anew(action, site)
+            case Relay():
+                await _relay(action, site)
     except NodeError as error:
         kind = StepFailed if isinstance(error, CommandFailed) else NotBegun
         raise kind(
@@ -104,6 +112,7 @@ async def _wait_until_so(action: Wait, site: Site) -> None:
     start_s = site.clock.monotonic_s()
     said_s = start_s
     last: Outcome | None = None
+    was_told = False
     while True:
         outcome = await _poll(action, site)
         if judge(action.expect, outcome) is Verdict.YES:
@@ -113,8 +122,12 @@ async def _wait_until_so(action: Wait, site: Site) -> None:
             raise StepFailed(f"{site.step.title}: {message}", remedy=remedy, detail=outcome.text[-4000:])
         if not isinstance(outcome.fate, Unknown | Refused):
             last = outcome
+        was_told = was_told or _can_tell(action.expect, outcome)
         now_s = site.clock.monotonic_s()
         if now_s - start_s >= action.timeout_s:
+            if action.ask and not was_told:
+                await _decide(action, site)
+                return
             raise _too_late(action, site, last)
         if progress := _progress_of(action, outcome):
             said_s = now_s
@@ -123,6 +136,23 @@ async def _wait_until_so(action: Wait, site: Site) -> None:
             said_s = now_s
             site.say(f"waiting, {now_s - start_s:.0f} s of at most {action.timeout_s:.0f} s")
         await asyncio.sleep(action.every_s)
+
+
+def _can_tell(expect: Expect, outcome: Outcome) -> bool:
+    """Whether a look said yes or no: one whose program gave no answer, or null for the field, did not."""
+    if not isinstance(outcome.fate, Exit):
+        return False
+    return not expect.reader or read(expect.reader, outcome.stdout) not in (None, "null")
+
+
+async def _decide(action: Wait, site: Site) -> None:
+    """No look could tell: a person decides, and a yes goes on."""
+    title = f"{site.step.title}: no check could run within {action.timeout_s:.0f} s"
+    if site.decide is None:
+        raise StepFailed(f"{title}, and there is nobody to ask", remedy="Run this from the window.")
+    site.say(action.ask)
+    if not await site.decide(action.ask):
+        raise StepFailed(f"{title}, and it was not confirmed", remedy="Undo this step, or look at the node and go on.")
 
 
 def _progress_of(action: Wait, outcome: Outcome) -> LineProgress | None:
@@ -235,6 +265,60 @@ async def _part(action: Reconnect, site: Site) -> None:
             )
         await asyncio.sleep(0.5)
     site.say("the node answers no more")
+
+
+async def _sign_in_anew(action: SignInAnew, site: Site) -> None:
+    """Nothing of it can be half done: without a new connection the step failed, whatever it did before."""
+    if site.sign_in_anew is None:
+        raise StepFailed(
+            f"{site.step.title}: this run cannot sign in anew", remedy="Run this from the window.", node=site.step.node
+        )
+    start_s = site.clock.monotonic_s()
+    try:
+        async with asyncio.timeout(action.timeout_s):
+            await site.sign_in_anew(site.step.node)
+    except (TimeoutError, NodeError) as error:
+        why, remedy = _why_away(error, site)
+        raise StepFailed(
+            f"{site.step.title}: no new sign-in after {site.clock.monotonic_s() - start_s:.0f} s{why}",
+            remedy=remedy,
+            node=site.step.node,
+        ) from error
+    site.say("signed in anew")
+
+
+def _why_away(error: TimeoutError | NodeError, site: Site) -> tuple[str, str]:
+    """What the line to the node says, and what to do."""
+    try:
+        if not isinstance(error, NodeError):
+            site.shell()
+    except NodeError as absence:
+        error = absence
+    if isinstance(error, NodeError):
+        return f": {error.message}", error.remedy
+    return "", "Wait until the node is live, then carry on."
+
+
+async def _relay(action: Relay, site: Site) -> None:
+    source, target = site.shells(action.node), site.shell()
+    said = await source.run(action.source, timeout_s=action.timeout_s, max_bytes=MAX_RELAYED_BYTES)
+    if not isinstance(said.fate, Exit):
+        raise NotBegun(
+            f"{site.step.title}: {source.node} did not tell what is handed on: {said.fate.words()}",
+            remedy=f"Nothing was changed. Wait until {source.node} is back, then carry on.",
+            node=source.node,
+        )
+    text = read(action.reader, said.stdout) if said.is_ok and not said.truncated else None
+    if text is None:
+        raise StepFailed(
+            f"{site.step.title}: {source.node} printed something else than expected, and nothing was handed on",
+            remedy=f"Look at what {' '.join(action.source.argv[:4])} prints on {source.node}, then carry on.",
+            detail=make_plain((said.stdout[-2000:] + said.stderr[-2000:]).decode("utf-8", "replace")),
+            node=source.node,
+        )
+    outcome = await site.run(target, action.target, stdin=f"{text}\n".encode(), timeout_s=action.timeout_s)
+    site.show(outcome)
+    raise_unless_expected(action.expect, outcome, site, target.node)
 
 
 async def answers(site: Site) -> bool:

@@ -20,6 +20,7 @@ from sparkdesk.core.step import (
     Reconnect,
     Restore,
     RunEnded,
+    SignInAnew,
     Stage,
     Step,
     StepEnded,
@@ -34,9 +35,9 @@ from sparkdesk.services.playbooks.lease import Leases
 from sparkdesk.services.playbooks.site import NotBegun, NotPermitted, OutcomeUnknown, Site
 
 CLEAN_UP_S = 5.0
-_REPEATABLE = (PutFile, PutSecrets, Push, Wait, Confirm, Restore, Reconnect)
+_REPEATABLE = (PutFile, PutSecrets, Push, Wait, Confirm, Restore, Reconnect, SignInAnew)
 """Actions that may be done again without harm: whole files, looks, questions."""
-_LOOKING = (Wait, Confirm, Reconnect)
+_LOOKING = (Wait, Confirm, Reconnect, SignInAnew)
 """Actions that change nothing."""
 
 OnEvent = Callable[[StepEvent], None]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 from sparkdesk.core.errors import PlanError, StepFailed
 from sparkdesk.core.ports import Shell, Store
@@ -28,11 +29,13 @@ SETTLE_S = 30.0
 @dataclass(frozen=True, slots=True)
 class Asks:
     """How a run asks the person. Without `confirm` a Confirm fails, without `password` sudo gets none, and without
-    `break_lock` a lock that somebody holds is left alone."""
+    `break_lock` a lock that somebody holds is left alone. `decide` is asked what a Wait could not tell, with its step;
+    without it `confirm` is."""
 
     confirm: Callable[[str], Awaitable[bool]] | None = None
     password: AskPassword | None = None
     break_lock: AskBreak | None = None
+    decide: Callable[[Step, str], Awaitable[bool]] | None = None
 
 
 class Runner:
@@ -50,13 +53,15 @@ class Runner:
         lock_program: bytes = b"",
         owner: str = "",
         identify: Callable[[str], str] = lambda node_id: node_id,
+        sign_in_anew: Callable[[str], Awaitable[None]] | None = None,
         settle_s: float = SETTLE_S,
         renew_s: float = RENEW_S,
         busy_wait_s: float = BUSY_WAIT_S,
         supplies: Supplies = Supplies(),  # noqa: B008 - a frozen value
     ) -> None:
         """`lock_program` is the text of remote/lock.py; `identify` names a node's host key and user, to which a
-        password is bound; `owner` is user@computer, as whom locks are held; `busy_wait_s` is how long a command that
+        password is bound; `owner` is user@computer, as whom locks are held; `sign_in_anew` closes our connection to a
+        node and ends when a new one stands (`Inventory.sign_in_anew`); `busy_wait_s` is how long a command that
         outlived an earlier holder of the lock is waited for; `supplies` are what steps take from this computer."""
         self.asks = Asks(confirm, ask_password, ask_break)
         self._shells = shells
@@ -64,6 +69,7 @@ class Runner:
         self._clock = clock
         self._locking = Locking(lock_program, owner, renew_s, busy_wait_s)
         self._identify = identify
+        self._sign_in_anew = sign_in_anew
         self._settle_s = settle_s
         self._supplies = supplies
         self._running: set[str] = set()
@@ -119,7 +125,19 @@ class Runner:
         leases = Leases(self._shells, self._clock, self._locking, nodes, playbook.title, asks.break_lock)
 
         def site(step: Step) -> Site:
-            return Site(step, self._shells, self._clock, journal, on_event, root, asks.confirm, supplies=self._supplies)
+            decide = asks.confirm if asks.decide is None else partial(asks.decide, step)
+            return Site(
+                step=step,
+                shells=self._shells,
+                clock=self._clock,
+                journal=journal,
+                emit=on_event,
+                root=root,
+                confirm=asks.confirm,
+                decide=decide,
+                sign_in_anew=self._sign_in_anew,
+                supplies=self._supplies,
+            )
 
         return Passage(journal, site, on_event, self._clock, self._settle_s, leases)
 

@@ -56,6 +56,10 @@ class Site:
     emit: Callable[[StepEvent], None]
     root: Root
     confirm: Callable[[str], Awaitable[bool]] | None = None
+    decide: Callable[[str], Awaitable[bool]] | None = None
+    """Asks the person what a Wait could not tell."""
+    sign_in_anew: Callable[[str], Awaitable[None]] | None = None
+    """Closes our connection to a node and ends when a new one stands; raises a NodeError."""
     hold: Hold | None = None
     """For what changes a locked node; None where nothing is locked, and for what only looks."""
     supplies: Supplies = field(default_factory=Supplies)

@@ -27,7 +27,7 @@ _SMI_VERSION = ReadCommand(("nvidia-smi", "--version"), timeout_s=10.0, max_byte
 _VBIOS = ReadCommand(("nvidia-smi", "--query-gpu=vbios_version", "--format=csv,noheader"), timeout_s=10.0)
 _NVCC = ReadCommand(("nvcc", "--version"), max_bytes=1024)
 _DOCKER = ReadCommand(("docker", "--version"), max_bytes=512)
-_PACKAGES = ReadCommand(
+PACKAGES = ReadCommand(
     (
         "dpkg-query",
         "-W",
@@ -37,30 +37,31 @@ _PACKAGES = ReadCommand(
         "libnccl2",
     )
 )
-_NCCL_FILES = ReadFile("/usr/lib/*-linux-gnu/libnccl.so.*.*", max_bytes=0, max_files=8)
-_OWN_NCCL_FILES = ReadFile("~/nccl/build/lib/libnccl.so.*.*", max_bytes=0, max_files=8)
+NCCL_FILES = ReadFile("/usr/lib/*-linux-gnu/libnccl.so.*.*", max_bytes=0, max_files=8)
+OWN_NCCL_FILES = ReadFile("~/nccl/build/lib/libnccl.so.*.*", max_bytes=0, max_files=8)
 """Where NVIDIA's playbook has it built. Source: NVIDIA/dgx-spark-playbooks, nccl."""
 _PYTHON = ReadCommand(("python3", "--version"), max_bytes=256)
-_SUDO = ReadCommand(("sudo", "-n", "true"), max_bytes=256)
+SUDO = ReadCommand(("sudo", "-n", "true"), max_bytes=256)
 _UPDATES = ReadCommand(("apt", "list", "--upgradable"), timeout_s=20.0, max_bytes=64 * 1024)
 _UPDATE_STAMP = ReadFile("/var/lib/apt/periodic/update-success-stamp", max_bytes=0)
 _PACKAGE_CACHE = ReadFile("/var/cache/apt/pkgcache.bin", max_bytes=0)
 _UPDATE_NOTE = ReadFile("/var/lib/update-notifier/updates-available", max_bytes=1024)
 _DISK = ReadDisk("/")
-_CLOCK = ReadClock()
+CLOCK = ReadClock()
 
 DETAILS = Probe(
     id="node-details",
     title="Details of a node",
     reads=(
         *_DMI.values(), _SERIAL, _OS, _CORES, _GPU_FILES, form.BIOS_VERSION, form.DGX_RELEASE, form.KERNEL, form.DRIVER,
-        form.MEMINFO, form.REBOOT, *HALF_READS, _NCCL_FILES, _OWN_NCCL_FILES, _UPDATE_STAMP, _PACKAGE_CACHE,
-        _UPDATE_NOTE, _DISK, _CLOCK, form.GROUPS, _SUDO, _PYTHON, _DOCKER, form.TOOLKIT, _NVCC, _SMI_VERSION, _VBIOS,
-        _PACKAGES, _UPDATES,
+        form.MEMINFO, form.REBOOT, *HALF_READS, NCCL_FILES, OWN_NCCL_FILES, _UPDATE_STAMP, _PACKAGE_CACHE,
+        _UPDATE_NOTE, _DISK, CLOCK, form.GROUPS, SUDO, _PYTHON, _DOCKER, form.TOOLKIT, _NVCC, _SMI_VERSION, _VBIOS,
+        PACKAGES, _UPDATES,
     ),
     source="public captures of DGX Spark and other GB10 machines; Ubuntu 24.04 manual pages",
 )  # fmt: skip
 
+NO_NCCL = "none on the host; containers bring their own"
 MAX_CHARS = 200
 MAX_GROUPS = 64
 MAX_UPDATES = 2000
@@ -139,10 +140,9 @@ def _serial_hash(sheet: _Sheet) -> str:
 
 
 def _fill_system(sheet: _Sheet) -> dict[str, Any]:
-    release = form.parse_settings(sheet.answer(form.DGX_RELEASE).text)
-    ota = release.get("DGX_OTA_VERSION", "")
-    version = ota or release.get("DGX_SWBUILD_VERSION", "")
-    if not version:
+    ota = form.parse_settings(sheet.answer(form.DGX_RELEASE).text).get("DGX_OTA_VERSION", "")
+    dgx_os = read_dgx_os(sheet.answer(form.DGX_RELEASE))
+    if not dgx_os:
         sheet.gap("dgx_os", sheet.answer(form.DGX_RELEASE), "no version in /etc/dgx-release")
     if not ota:
         sheet.gap("ota_version", sheet.answer(form.DGX_RELEASE), "no update over the air was made yet")
@@ -150,7 +150,7 @@ def _fill_system(sheet: _Sheet) -> dict[str, Any]:
     if reboot.fault and not reboot.is_absent:
         sheet.gap("needs_reboot", reboot, "")
     return {
-        "dgx_os": f"DGX OS {version}"[:MAX_CHARS] if version else "",
+        "dgx_os": dgx_os,
         "ota_version": ota[:MAX_CHARS],
         "os_name": sheet.text("os_name", _OS, lambda text: form.parse_settings(text).get("PRETTY_NAME", "")),
         "kernel": sheet.text("kernel", form.KERNEL),
@@ -158,8 +158,15 @@ def _fill_system(sheet: _Sheet) -> dict[str, Any]:
     }
 
 
+def read_dgx_os(answer: Answer) -> str:
+    """ "DGX OS 7.5.0", from /etc/dgx-release: the last update over the air, else what it was built with; or ""."""
+    release = form.parse_settings(answer.text)
+    version = release.get("DGX_OTA_VERSION", "") or release.get("DGX_SWBUILD_VERSION", "")
+    return f"DGX OS {version}"[:MAX_CHARS] if version else ""
+
+
 def _fill_software(sheet: _Sheet) -> dict[str, Any]:
-    packages = _parse_packages(sheet.answer(_PACKAGES).text)
+    packages = parse_packages(sheet.answer(PACKAGES).text)
     driver = form.parse_version(sheet.answer(form.DRIVER).text) if sheet.answer(form.DRIVER).is_ok else ""
     toolkit = packages.get("nvidia-container-toolkit", "") or form.parse_version(sheet.answer(form.TOOLKIT).text)
     if not toolkit:
@@ -169,7 +176,7 @@ def _fill_software(sheet: _Sheet) -> dict[str, Any]:
         "cuda": _cuda(sheet),
         "docker": sheet.text("docker", _DOCKER, form.parse_version),
         "container_toolkit": toolkit,
-        "nccl": _nccl(sheet, packages),
+        "nccl": _nccl(sheet),
         "python": sheet.text("python", _PYTHON, form.parse_version),
     }
 
@@ -184,13 +191,19 @@ def _cuda(sheet: _Sheet) -> str:
     return f"{able} (driver; no toolkit found)" if able else ""
 
 
-def _nccl(sheet: _Sheet, packages: dict[str, str]) -> str:
-    found = packages.get("libnccl2", "")
-    for read, where in ((_NCCL_FILES, ""), (_OWN_NCCL_FILES, " (built in ~/nccl)")):
-        files = sorted(match[1] for path, _ in sheet.answer(read).texts if (match := _NCCL.search(path)))
-        found = found or (f"{files[-1][:40]}{where}" if files else "")
+def _nccl(sheet: _Sheet) -> str:
+    found = read_nccl(sheet.answers)
     if not found:
-        sheet.problems["nccl"] = "none on the host; containers bring their own"
+        sheet.problems["nccl"] = NO_NCCL
+    return found
+
+
+def read_nccl(answers: Answers) -> str:
+    """The version of the host's own library: the package's, else that of a file; "" when neither is there."""
+    found = parse_packages(answer_of(answers, PACKAGES).text).get("libnccl2", "")
+    for read, where in ((NCCL_FILES, ""), (OWN_NCCL_FILES, " (built in ~/nccl)")):
+        files = sorted(match[1] for path, _ in answer_of(answers, read).texts if (match := _NCCL.search(path)))
+        found = found or (f"{files[-1][:40]}{where}" if files else "")
     return found
 
 
@@ -203,7 +216,7 @@ def _after(text: str, name: str) -> str:
     return ""
 
 
-def _parse_packages(text: str) -> dict[str, str]:
+def parse_packages(text: str) -> dict[str, str]:
     """Installed packages with their versions, from dpkg-query's tab-separated rows."""
     rows = (line.split("\t") for line in form.lines_of(text))
     return {row[0]: make_line(row[1], max_chars=100) for row in rows if len(row) == 3 and row[2].strip() == "installed"}
@@ -232,7 +245,7 @@ def _fill_firmware(sheet: _Sheet) -> dict[str, Any]:
 
 
 def _fill_size(sheet: _Sheet) -> dict[str, Any]:
-    memory, disk, clock = sheet.answer(form.MEMINFO), sheet.answer(_DISK), sheet.answer(_CLOCK)
+    memory, disk, clock = sheet.answer(form.MEMINFO), sheet.answer(_DISK), sheet.answer(CLOCK)
     rows = form.parse_memory(memory.text)
     sizes, times = disk.numbers or {}, clock.numbers or {}
     offset_ms = times.get("offset_ms")
@@ -253,7 +266,7 @@ def _fill_account(sheet: _Sheet) -> dict[str, Any]:
     names = [make_line(word, max_chars=64) for word in groups.text.split()] if groups.is_ok else []
     if not names:
         sheet.gap("groups", groups, "the answer is empty")
-    mode, words = parse_sudo(sheet.answer(_SUDO))
+    mode, words = parse_sudo(sheet.answer(SUDO))
     if words:
         sheet.problems["sudo"] = words
     return {"groups": tuple(names[:MAX_GROUPS]), "sudo": mode}
@@ -287,7 +300,7 @@ def _fill_updates(sheet: _Sheet) -> dict[str, Any]:
             sheet.problems["updates"] += f". The node's own note says: {make_line(note, max_chars=150)}"
     elif listing.is_cut:
         sheet.problems["updates"] = "there are more; the list was cut"
-    now_ms = (sheet.answer(_CLOCK).numbers or {}).get("t_ms")
+    now_ms = (sheet.answer(CLOCK).numbers or {}).get("t_ms")
     stamps = [
         time_s for read in (_UPDATE_STAMP, _PACKAGE_CACHE) for time_s in (sheet.answer(read).numbers or {}).values()
     ]

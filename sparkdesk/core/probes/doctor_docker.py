@@ -13,20 +13,20 @@ from sparkdesk.core.probes.form import GROUPS, TOOLKIT, USER, parse_version
 from sparkdesk.core.probes.read import Answer, Answers, Probe, ReadCommand
 from sparkdesk.core.step import Confirm, Playbook
 
-_SERVER = ReadCommand(("docker", "version", "--format", "{{.Server.Version}}"), timeout_s=8.0, max_bytes=1024)
-_MEMBERS = ReadCommand(("getent", "group", "docker"), max_bytes=4096)
-_SERVICE = ReadCommand(("systemctl", "is-active", "docker"), max_bytes=256)
-_ACCOUNT = re.compile(r"^[a-z_][a-z0-9_-]{0,31}$")
+SERVER = ReadCommand(("docker", "version", "--format", "{{.Server.Version}}"), timeout_s=8.0, max_bytes=1024)
+MEMBERS = ReadCommand(("getent", "group", "docker"), max_bytes=4096)
+SERVICE = ReadCommand(("systemctl", "is-active", "docker"), max_bytes=256)
+ACCOUNT = re.compile(r"^[a-z_][a-z0-9_-]{0,31}$")
 """What a fix puts into a command. Source: useradd(8), the default NAME_REGEX."""
 
 GROUP = Probe(
     id="docker-group",
     title="Docker without sudo",
-    reads=(_SERVER, GROUPS, USER, _MEMBERS),
+    reads=(SERVER, GROUPS, USER, MEMBERS),
     source="NVIDIA/dgx-spark-playbooks: the account is not in the group docker by default",
 )
 DAEMON = Probe(
-    id="docker-daemon", title="Docker runs", reads=(_SERVICE, _SERVER), source="systemctl manual page; docker's words"
+    id="docker-daemon", title="Docker runs", reads=(SERVICE, SERVER), source="systemctl manual page; docker's words"
 )
 CONTAINER_TOOLKIT = Probe(
     id="container-toolkit",
@@ -38,22 +38,22 @@ _NO_DOCKER = "Install Docker as the playbooks of the node's maker say, or use en
 _NO_CONTAINERS = "vLLM and the other engines that come as containers cannot be started."
 
 
-def _is_denied(answer: Answer) -> bool:
+def is_denied(answer: Answer) -> bool:
     return "permission denied" in answer.errors.lower()
 
 
 def judge_group(answers: Answers, node_id: str) -> Finding:
     """Whether this account may use docker, and if not, whether that is a matter of the group."""
     case = Case(GROUP, answers, node_id, is_unverified=False)
-    server, groups, user = case.answer(_SERVER), case.answer(GROUPS), case.answer(USER).text
+    server, groups, user = case.answer(SERVER), case.answer(GROUPS), case.answer(USER).text
     if server.is_ok and server.text:
         return case.good("This account may use docker")
     if server.is_absent:
         return case.fail("docker is not installed", meaning=_NO_CONTAINERS, remedy=_NO_DOCKER)
-    if not _is_denied(server):
-        return case.not_read(_SERVER)
-    name = user if case.answer(USER).is_ok and _ACCOUNT.match(user) else ""
-    members = case.answer(_MEMBERS).text.rpartition(":")[2].split(",") if case.answer(_MEMBERS).is_ok else []
+    if not is_denied(server):
+        return case.not_read(SERVER)
+    name = user if case.answer(USER).is_ok and ACCOUNT.match(user) else ""
+    members = case.answer(MEMBERS).text.rpartition(":")[2].split(",") if case.answer(MEMBERS).is_ok else []
     if name and name in members and groups.is_ok and "docker" not in groups.text.split():
         return case.warn(
             f"{name} is in the group docker, and this sign-in is older than that",
@@ -84,7 +84,7 @@ def _make_group_fix(name: str, node_id: str) -> Playbook:
 def judge_daemon(answers: Answers, node_id: str) -> Finding:
     """Whether the daemon runs. Being refused by it is an answer, too."""
     case = Case(DAEMON, answers, node_id, is_unverified=False)
-    server, service = case.answer(_SERVER), case.answer(_SERVICE)
+    server, service = case.answer(SERVER), case.answer(SERVICE)
     if server.is_absent:
         return case.fail("docker is not installed", meaning=_NO_CONTAINERS, remedy=_NO_DOCKER)
     if server.is_ok and server.text:
@@ -105,7 +105,7 @@ def judge_daemon(answers: Answers, node_id: str) -> Finding:
             remedy="Start it. If it does not stay up, read why on the node: journalctl -u docker",
             fix=fix,
         )
-    return case.not_read(_SERVICE)
+    return case.not_read(SERVICE)
 
 
 def judge_toolkit(answers: Answers, node_id: str) -> Finding:

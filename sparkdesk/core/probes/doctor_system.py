@@ -34,12 +34,12 @@ _UPDATE = "Update the system and the firmware in the DGX Dashboard, then restart
 
 _DISK = ReadDisk("/")
 _CLOCK = ReadClock()
-_TIME = ReadCommand(("timedatectl", "show"), max_bytes=1024)
+TIME = ReadCommand(("timedatectl", "show"), max_bytes=1024)
 _FAILED_UNITS = ReadCommand(("systemctl", "list-units", "--state=failed", "--plain", "--no-legend", "--no-pager"))
 
 DISK = Probe(id="disk-space", title="Disk space", reads=(_DISK,), source="sizes of published models")
 CLOCK = Probe(
-    id="clock-skew", title="Clock", reads=(_CLOCK, _TIME), source="timedatectl manual page; RFC 5905 for the offset"
+    id="clock-skew", title="Clock", reads=(_CLOCK, TIME), source="timedatectl manual page; RFC 5905 for the offset"
 )
 KERNEL = Probe(
     id="kernel-signature",
@@ -102,7 +102,7 @@ def judge_clock(answers: Answers, node_id: str) -> Finding:
     if case.answer(_CLOCK).fault or offset_ms is None:
         return case.not_read(_CLOCK)
     skew_s = max(0.0, abs(offset_ms) - error_ms) / 1000
-    state = form.parse_settings(case.answer(_TIME).text) if case.answer(_TIME).is_ok else {}
+    state = form.parse_settings(case.answer(TIME).text) if case.answer(TIME).is_ok else {}
     side = "ahead of" if offset_ms > 0 else "behind"
     words = f"The clock is {skew_s:.1f} s {side} this computer's" if skew_s >= 0.1 else "The clock is this computer's"
     is_off = state.get("NTP") == "no" and state.get("CanNTP") != "no"
@@ -123,7 +123,7 @@ def judge_clock(answers: Answers, node_id: str) -> Finding:
             meaning="It will go wrong with time.",
             remedy="Look whether the node reaches a time server: timedatectl timesync-status",
         )
-    return case.not_read(_TIME)
+    return case.not_read(TIME)
 
 
 def _make_clock_fix(node_id: str) -> Playbook:

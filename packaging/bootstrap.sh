@@ -215,12 +215,12 @@ lab_obstacle() { # prints why the lab cannot run; nothing when it can
     unshare --mount --net --pid --fork true 2>/dev/null || echo "namespaces are not allowed here"
 }
 
-# Traffic, and neighbours that name themselves, in the lab. lldpd is a service, so see above; without them the tests that
-# need them are skipped, with their reason (in CI they fail).
+# Traffic, neighbours that name themselves, and the network of a whole machine (netplan with systemd-networkd) in the lab.
+# lldpd is a service, so see above; without them the tests that need them are skipped, with their reason (in CI they fail).
 install_lab_tools() {
     [ "${CI:-}" = true ] || [ ! -d /run/systemd/system ] || return 0
     missing=
-    for pair in iperf3:iperf3 lldpctl:lldpd; do
+    for pair in iperf3:iperf3 lldpctl:lldpd netplan:netplan.io networkctl:systemd dbus-daemon:dbus arping:iputils-arping; do
         command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair#*:}"
     done
     # shellcheck disable=SC2086

@@ -32,6 +32,7 @@ from sparkdesk.core.cluster.node import ClusterRecord, NodeRecord
 from tests.infra.sshd import require
 
 INIT = Path(__file__).with_name("node_init.sh")
+NETWORKD_TIER = Path(__file__).parent / "bringup" / "tier.sh"
 USER = "nvidia"
 PASSWORD = "correct horse battery"
 """Of the user on every node, for SSH and for sudo."""
@@ -46,13 +47,14 @@ START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 30.0
 _CLONE_NEWNET = 0x40000000
 _TOOLS = ("unshare", "nsenter", "ip", "ssh-keygen", "openssl", "sudo", "ping")
+_NETWORKD_TOOLS = ("netplan", "networkctl", "dbus-daemon", "arping", "iperf3")
 
 
-def find_obstacle() -> str:
+def find_obstacle(*, with_networkd: bool = False) -> str:
     """Why the lab cannot run here; "" when it can."""
     if os.name != "posix" or os.geteuid() != 0:
         return "the lab needs root"
-    for tool in _TOOLS:
+    for tool in (*_TOOLS, *(_NETWORKD_TOOLS if with_networkd else ())):
         if shutil.which(tool) is None:
             return f"{tool} is missing"
     if not Path("/usr/sbin/sshd").exists():
@@ -163,6 +165,7 @@ class LabNode:
     holder: Holder
     fabric: Fabric
     key_path: Path
+    has_networkd: bool = False
 
     @property
     def name(self) -> str:
@@ -229,6 +232,9 @@ class LabNode:
                 process.kill()
         self.run("sh", "-c", "cat /proc/sys/kernel/random/uuid > /run/boot_id")
         time.sleep(away_s)
+        if self.has_networkd:  # which gives no address to a port without a carrier
+            self.set_link(True)
+            self.run("/usr/local/lib/lab/boot")
         self.start_sshd()
         self.set_link(True)
 
@@ -333,9 +339,14 @@ class Lab:
         marker: str = "lab",
         cables: Sequence[Cable] | None = (),
         sshd_options: str = "",
+        with_networkd: bool = False,
     ) -> None:
-        """`cables` None: every node has all its QSFP ports with nothing plugged in, for a `Patchbay`."""
-        require(not (obstacle := find_obstacle()), obstacle)
+        """`cables` None: every node has all its QSFP ports with nothing plugged in, for a `Patchbay`.
+
+        `with_networkd`: netplan and systemd-networkd work on the nodes, and they answer as Sparks (tests/lab/bringup).
+        """
+        require(not (obstacle := find_obstacle(with_networkd=with_networkd)), obstacle)
+        self._has_networkd = with_networkd
         self._count = count
         self._is_loose = cables is None
         self._cables = tuple(cables or ())
@@ -371,7 +382,8 @@ class Lab:
         fabric.plug(MANAGEMENT_BRIDGE, "ws", pid=self._workstation.pid, port="eth0")
         run_ip(self._workstation.pid, "addr add 10.42.0.1/24 dev eth0", "link set eth0 up", "link set lo up")
         for index in range(self._count):
-            self.nodes.append(LabNode(index, self._start_node(index), fabric, self.key_path))
+            holder = self._start_node(index)
+            self.nodes.append(LabNode(index, holder, fabric, self.key_path, has_networkd=self._has_networkd))
         for node in self.nodes:
             mac = f"4c:bb:47:00:{node.index:02x}:10"
             fabric.plug(MANAGEMENT_BRIDGE, f"n{node.index}m", pid=node.holder.pid, port=MANAGEMENT_PORT, mac=mac)
@@ -412,6 +424,7 @@ class Lab:
             "NODE_PASSWORD_HASH": _hash_password(PASSWORD),
             "NODE_CX7_PORTS": " ".join(self._cabled_ports(index)),
             "NODE_SSHD_OPTIONS": self._sshd_options,
+            "NODE_TIER": str(NETWORKD_TIER) if self._has_networkd else "",
         }
         spaces = ["--net", "--uts", "--mount", "--ipc", "--pid", "--fork", "--kill-child"]
         holder = Holder(spaces, ["bash", str(INIT)], env)

@@ -1,8 +1,16 @@
 # PID 1 of a lab node: makes the machine, then waits until the pipe that it was started with closes; the kernel then
 # ends every process of the node and its mounts and network with it.
 # Needs NODE_NAME, NODE_MACHINE_ID, NODE_ADDRESS, NODE_PORT, NODE_USER, NODE_KEY, NODE_PASSWORD_HASH, NODE_CX7_PORTS,
-# NODE_SSHD_OPTIONS. Says "pid N", waits for a line, "ready".
+# NODE_SSHD_OPTIONS; NODE_TIER may name a file with other functions than those below. Says "pid N", waits for a line,
+# "ready".
 set -eu
+fill_root() { :; }     # while the host's files are in reach; $1 is the new root
+start_network() {      # the management port gets its address
+    ip addr add "$NODE_ADDRESS" dev "$NODE_PORT"
+    ip link set "$NODE_PORT" up
+}
+# shellcheck disable=SC1090
+[ -z "${NODE_TIER:-}" ] || . "$NODE_TIER"
 read -r pid _ </proc/self/stat # /proc is still the host's here
 echo "pid $pid"
 read -r _ # until the network ports are in place
@@ -27,6 +35,7 @@ for folder in $hidden; do
     [ ! -d $root/$folder ] || mount -t tmpfs -o mode=755 tmpfs $root/$folder
 done
 mkdir -p $root/mnt/old $root/usr/local/bin $root/usr/local/sbin
+fill_root $root
 cd $root
 pivot_root . mnt/old
 cd /
@@ -71,8 +80,6 @@ cat /proc/sys/kernel/random/uuid >/run/boot_id
 mount --bind /run/boot_id /proc/sys/kernel/random/boot_id
 umount -l /mnt/old
 ip link set lo up
-ip addr add "$NODE_ADDRESS" dev "$NODE_PORT"
-ip link set "$NODE_PORT" up
 # The CX-7 ports: no address but the link-local one, as on a Spark before bring-up.
 # A virtual cable says 10 Gb/s; what the node reads is a file of its own, which a test may change (LabNode.set_speed).
 mkdir -p /run/speed
@@ -81,6 +88,7 @@ for port in $NODE_CX7_PORTS; do
     echo 200000 >"/run/speed/$port"
     mount --bind "/run/speed/$port" "/sys/class/net/$port/speed"
 done
+start_network
 /usr/sbin/sshd -E /run/sshd.log </dev/null >/dev/null 2>&1
 echo ready
 set +e

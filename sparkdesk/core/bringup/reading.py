@@ -41,14 +41,17 @@ class SshReading:
 
     home_mode: str = ""
     folder_mode: str = ""
+    authorized_mode: str = ""
     public_key: str = ""
     """The public half of the mesh's own key, one line; "" when there is none."""
     authorized: tuple[str, ...] | None = None
-    """The comments' marks of our mesh's lines in authorized_keys (see mesh.py); None: not read."""
+    """Our mesh's own lines of ~/.ssh/authorized_keys (see mesh.py); None: not read."""
     known_hosts: tuple[str, ...] | None = None
     """Our own lines of ~/.ssh/known_hosts; None: not read."""
     config: str | None = None
     """Our own part of ~/.ssh/config; "" when there is none, None: not read."""
+    port: int | None = None
+    """Of the node's own SSH server, as this sign-in came in; None: not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,13 @@ into progress. The one rule: readers are total; what cannot be read is None, whi
     text               all of it, without the blanks around it
     last_line          the last line that is not blank
     contains:WORD      "true" or "false"
+    public_key         the ed25519 public key that is the only line, as "ssh-ed25519 BLOB": no options, no comment
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
 import re
 from collections.abc import Callable
@@ -88,11 +91,31 @@ def _read_last_line(text: str, _: str) -> str | None:
     return lines[-1] if lines else None
 
 
+KEY_TYPE = "ssh-ed25519"
+_KEY_LINE = re.compile(rf"{KEY_TYPE} ([A-Za-z0-9+/]{{68}})(?: [ -~]{{0,200}})?\n?")
+_KEY_START = b"\0\0\0\x0bssh-ed25519\0\0\0\x20"
+"""What the 51 bytes of such a key begin with: its type again, and the length of what follows. Source: RFC 8709, 4."""
+
+
+def read_public_key(text: str) -> str | None:
+    """The one ed25519 public key that the text is, as "ssh-ed25519 BLOB"; None for anything else, however like it."""
+    found = _KEY_LINE.fullmatch(text) if len(text) <= 400 else None
+    if found is None:
+        return None
+    try:
+        blob = base64.b64decode(found[1], validate=True)
+    except binascii.Error:
+        return None
+    is_key = len(blob) == 51 and blob.startswith(_KEY_START)
+    return f"{KEY_TYPE} {found[1]}" if is_key else None
+
+
 _READERS: dict[str, Callable[[str, str], str | None]] = {
     "json_field": _read_json_field,
     "text": lambda text, _: text.strip(),
     "last_line": _read_last_line,
     "contains": lambda text, word: "true" if word and word in text else "false",
+    "public_key": lambda text, _: read_public_key(text),
 }
 
 

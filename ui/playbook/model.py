@@ -12,7 +12,7 @@ from typing import Final
 from PySide6.QtCore import QObject, Signal
 
 from sparkdesk.core.feed import Latest
-from sparkdesk.core.playbooks.run_view import INTERRUPTED, RUNNING, WAITING, RunView, StepView
+from sparkdesk.core.playbooks.run_view import INTERRUPTED, PAUSED, RUNNING, WAITING, RunView, StepView
 from sparkdesk.core.step import Playbook
 from ui import text
 from ui.bridge import watch
@@ -33,9 +33,16 @@ _ENDS: Final[dict[str, Mark]] = {
     "failed": Mark("Failed", "crit", "octagon-alert"),
     "cancelled": Mark("Stopped", "neutral", "square"),
     "unknown": Mark("End not known", "warn", "circle-help"),
+    PAUSED: Mark("Paused", "neutral", "pause"),
     INTERRUPTED: Mark("Interrupted", "warn", "triangle-alert"),
 }
-PARTS: Final = {"check": "looking", "apply": "doing", "verify": "checking", "undo": "taking back"}
+PARTS: Final = {
+    "check": "looking",
+    "apply": "doing",
+    "verify": "checking",
+    "undo": "taking back",
+    "roll back": "taking back",
+}
 
 
 @dataclass(frozen=True, slots=True)

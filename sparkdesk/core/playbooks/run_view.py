@@ -17,7 +17,9 @@ WAITING = "waiting"
 RUNNING = "running"
 INTERRUPTED = "interrupted"
 """The program ended in the middle of the run, which can be carried on or undone."""
-_RESUMABLE = ("failed", "cancelled", "unknown", INTERRUPTED)
+PAUSED = "paused"
+"""A person held it between two steps."""
+_RESUMABLE = ("failed", "cancelled", "unknown", PAUSED, INTERRUPTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class StepView:
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """A run. `result` is "" while it is under way, else done, failed, cancelled, unknown or interrupted."""
+    """A run. `result` is "" while it is under way, else done, failed, cancelled, unknown, paused or interrupted."""
 
     run_id: str
     playbook: Playbook
@@ -65,9 +67,14 @@ class RunView:
         return sum(step.state in ("done", "unchanged") for step in self.steps.values())
 
     @property
+    def undoable(self) -> frozenset[str]:
+        """The steps that were begun and whose undo takes something back; those that were undone are not of them."""
+        return frozenset(step.id for step in self.playbook.steps() if step.undo and step.id in self.begun)
+
+    @property
     def can_undo(self) -> bool:
         """Whether something was begun that a step's undo takes back."""
-        return self.is_over and any(step.undo and step.id in self.begun for step in self.playbook.steps())
+        return self.is_over and bool(self.undoable)
 
     @property
     def can_resume(self) -> bool:

@@ -47,6 +47,8 @@ class RunRecord:
     """How it ended last; "" while it is open."""
     is_undo: bool = False
     """The last that was begun was an undo."""
+    is_paused: bool = False
+    """A person held it, and nothing was begun since."""
 
 
 class Journal:
@@ -93,6 +95,10 @@ class Journal:
         """Close the journal."""
         await self._write("run_ended", result=result, message=message)
 
+    async def pause(self) -> None:
+        """A person held it: the journal stays open, so that it is offered again after a restart too."""
+        await self._write("run_paused")
+
     async def _write(self, kind: str, **fields: object) -> None:
         await self._store.append_journal(self._run_id, dump({"kind": kind, "t_ms": self._clock.now_ms(), **fields}))
 
@@ -131,6 +137,7 @@ def _apply_entry(record: RunRecord, kind: str, fields: Fields) -> None:
         record.is_undo = fields.text("part", "") == "undo"
     record.result = fields.text("result", "") if kind == "run_ended" else ""
     record.ended_ms = _time_of(fields) if kind == "run_ended" else None
+    record.is_paused = kind == "run_paused"
     if kind == "step_started" and not record.is_undo:
         step_id = fields.text("step")
         record.begun.add(step_id)

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from sparkdesk.core.errors import SparkDeskError, StepFailed
+from sparkdesk.core.playbooks.run_view import PAUSED
 from sparkdesk.core.step import (
     Action,
     Confirm,
@@ -35,6 +36,8 @@ from sparkdesk.services.playbooks.lease import Leases
 from sparkdesk.services.playbooks.site import NotBegun, NotPermitted, OutcomeUnknown, Site
 
 CLEAN_UP_S = 5.0
+ROLL_BACK = "roll back"
+"""The part of a step that is taken back while the run goes forward."""
 _REPEATABLE = (PutFile, PutSecrets, Push, Wait, Confirm, Restore, Reconnect, SignInAnew)
 """Actions that may be done again without harm: whole files, looks, questions."""
 _LOOKING = (Wait, Confirm, Reconnect, SignInAnew)
@@ -66,6 +69,11 @@ class Passage:
         self._clock = clock
         self._settle_s = settle_s
         self._leases = leases
+        self._is_paused = self._was_held = False
+        self._under_way: dict[str, asyncio.Task[object]] = {}
+        """Steps that are being applied, by their ids."""
+        self._unwanted: set[str] = set()
+        """Steps that a person wants back while they run."""
         self._failures: list[StepEnded] = []
         self._ended: RunEnded | None = None
 
@@ -88,6 +96,20 @@ class Passage:
             if self._ended is not None:
                 self._emit(self._ended)
 
+    def pause(self) -> None:
+        """What is under way ends its step; nothing new begins."""
+        self._is_paused = True
+
+    def roll_back(self, step_id: str) -> bool:
+        """Cut a step that is being applied short and take it back at once; the others of its stage come to their end,
+        and the run is over then. Whether there was such a step."""
+        task = self._under_way.get(step_id)
+        if task is None or step_id in self._unwanted:
+            return False
+        self._unwanted.add(step_id)
+        task.cancel()
+        return True
+
     async def _go(self, work: Callable[[], Awaitable[None]]) -> RunEnded:
         try:
             await self._keep_leases_during(work)
@@ -96,7 +118,7 @@ class Passage:
             await self._bounded(self.journal.end("cancelled"))
             raise
         ended = self._sum_up()
-        await self.journal.end(ended.result)
+        await (self.journal.pause() if ended.result == PAUSED else self.journal.end(ended.result))
         self._ended = ended
         return ended
 
@@ -118,6 +140,8 @@ class Passage:
 
     def _sum_up(self) -> RunEnded:
         now_ms = self._clock.now_ms()
+        if not self._failures and self._was_held:
+            return RunEnded(now_ms, PAUSED, "Paused between two steps", "Carry it on, or undo it.")
         if not self._failures:
             return RunEnded(now_ms, "done")
         # What is known to have failed says more than what is not known.
@@ -130,7 +154,7 @@ class Passage:
         """Every stage in order; a stage with a failure is the last."""
         for stage in self.journal.record.playbook.stages:
             await self._run_stage(stage)
-            if self._failures:
+            if self._failures or self._was_held:
                 return
 
     async def _run_stage(self, stage: Stage) -> None:
@@ -149,7 +173,10 @@ class Passage:
     async def _run_step(self, step: Step) -> None:
         if self.journal.record.results.get(step.id) in FINISHED:
             return
-        await self._settle(step, self._attempt)
+        if self._is_paused:
+            self._was_held = True
+            return
+        await self._settle(step, self._attempt_or_roll_back)
 
     async def _settle(self, step: Step, work: Callable[[Step], Awaitable[str]]) -> None:
         """Do the work on a step, and note how it ended, whatever happens."""
@@ -166,7 +193,25 @@ class Passage:
         ended = StepEnded(step.id, self._clock.now_ms(), result, message, remedy)
         if result in ("failed", "unknown"):
             self._failures.append(ended)
+        elif step.id in self._unwanted:
+            words = f"{step.title}: rolled back"
+            self._failures.append(replace(ended, result="cancelled", message=words, remedy="Start again to go on."))
         self._emit(ended)
+
+    async def _attempt_or_roll_back(self, step: Step) -> str:
+        task = asyncio.current_task()
+        assert task is not None
+        self._under_way[step.id] = task
+        try:
+            result = await self._attempt(step)
+            if step.id not in self._unwanted:
+                return result
+        except asyncio.CancelledError:
+            if step.id not in self._unwanted or task.uncancel() > 0:
+                raise
+        finally:
+            del self._under_way[step.id]
+        return await self._undo(step, ROLL_BACK) if step.id in self.journal.record.begun else "cancelled"
 
     async def _attempt(self, step: Step) -> str:
         await self._assure_lease(step)
@@ -266,17 +311,21 @@ class Passage:
 
     # Back -----------------------------------------------------------------------------------------------------
 
-    async def undo_steps(self) -> None:
-        """The undo of every step that was begun, last first."""
+    async def undo_steps(self, only: frozenset[str] | None = None) -> None:
+        """The undo of every step that was begun, or of those that were chosen, last first."""
         record = self.journal.record
         for step in reversed(list(record.playbook.steps())):
-            if step.id in record.begun and record.results.get(step.id) != "undone":
+            is_wanted = only is None or step.id in only
+            if is_wanted and step.id in record.begun and record.results.get(step.id) != "undone":
+                if self._is_paused:
+                    self._was_held = True
+                    return
                 await self._settle(step, self._undo)
 
-    async def _undo(self, step: Step) -> str:
+    async def _undo(self, step: Step, part: str = "undo") -> str:
         await self._assure_lease(step)
-        await self.journal.step_started(step.id, "undo")
-        self._started(step, "undo")
+        await self.journal.step_started(step.id, part)
+        self._started(step, part)
         await self._change(step, step.undo)
         return "undone"
 

@@ -72,7 +72,7 @@ class Runner:
         self._sign_in_anew = sign_in_anew
         self._settle_s = settle_s
         self._supplies = supplies
-        self._running: set[str] = set()
+        self._running: dict[str, Passage | None] = {}
 
     async def run(self, run_id: str, playbook: Playbook, *, on_event: OnEvent, asks: Asks | None = None) -> RunEnded:
         """Run from the start. Raises PlanError (two steps of one id) and StoreError; a step's failure is the result.
@@ -96,14 +96,28 @@ class Runner:
             passage = self._passage(run_id, await read_record(self._store, run_id), on_event, asks)
             return await passage.go(passage.journal.resume, passage.run_stages)
 
-    async def undo(self, run_id: str, *, on_event: OnEvent, asks: Asks | None = None) -> RunEnded:
+    async def undo(
+        self, run_id: str, *, on_event: OnEvent, asks: Asks | None = None, only: frozenset[str] | None = None
+    ) -> RunEnded:
         """Undo every step that was begun, the last one first; goes on past a step that cannot be undone.
 
-        Raises PlanError when the journal cannot be read, and StoreError.
+        `only`: these steps; the rest stays done, and a later undo takes it back. Raises PlanError when the journal
+        cannot be read, and StoreError.
         """
         with self._only_once(run_id):
             passage = self._passage(run_id, await read_record(self._store, run_id), on_event, asks)
-            return await passage.go(passage.journal.resume, passage.undo_steps)
+            return await passage.go(passage.journal.resume, partial(passage.undo_steps, only))
+
+    def pause(self, run_id: str) -> None:
+        """Begin no further step; the run ends as "paused" when what is under way has ended."""
+        passage = self._running.get(run_id)
+        if passage is not None:
+            passage.pause()
+
+    def roll_back(self, run_id: str, step_id: str) -> bool:
+        """Cut a step short that is being applied, and take it back at once; whether there was such a step."""
+        passage = self._running.get(run_id)
+        return passage is not None and passage.roll_back(step_id)
 
     async def begun_steps(self, run_id: str) -> tuple[Step, ...] | None:
         """The steps of a run of which something may stand on a node; None when its journal does not tell.
@@ -139,7 +153,9 @@ class Runner:
                 supplies=self._supplies,
             )
 
-        return Passage(journal, site, on_event, self._clock, self._settle_s, leases)
+        passage = Passage(journal, site, on_event, self._clock, self._settle_s, leases)
+        self._running[run_id] = passage
+        return passage
 
     def _only_once(self, run_id: str) -> _Claim:
         return _Claim(self._running, run_id)
@@ -148,14 +164,14 @@ class Runner:
 class _Claim:
     """Holds a run's id while it runs, so that two callers never run it side by side."""
 
-    def __init__(self, running: set[str], run_id: str) -> None:
+    def __init__(self, running: dict[str, Passage | None], run_id: str) -> None:
         self._running = running
         self._run_id = run_id
 
     def __enter__(self) -> None:
         if self._run_id in self._running:
             raise StepFailed("This playbook is running already", remedy="Wait for its end, or cancel it.")
-        self._running.add(self._run_id)
+        self._running[self._run_id] = None
 
     def __exit__(self, *_: object) -> None:
-        self._running.discard(self._run_id)
+        self._running.pop(self._run_id, None)

@@ -21,7 +21,7 @@ from sparkdesk.services.clock import Clock
 from sparkdesk.services.ident import new_id
 from sparkdesk.services.playbooks.journal import RunRecord, read_record, set_aside
 from sparkdesk.services.playbooks.passage import OnEvent
-from sparkdesk.services.playbooks.runner import Runner
+from sparkdesk.services.playbooks.runner import Asks, Runner
 from sparkdesk.services.tasks import Tasks
 
 log = logging.getLogger(__name__)
@@ -43,6 +43,7 @@ class PlaybookRuns:
         self._waiting: dict[str, asyncio.Event] = {}
         self._ends: dict[str, RunEnded] = {}
         self._listeners: dict[str, OnEvent] = {}
+        self._owners: dict[str, tuple[OnEvent, Asks]] = {}
         self.runs: Latest[Mapping[str, RunView]] = Latest(MappingProxyType({}))
         self.on_step: list[Callable[[Step, StepEvent], None]] = []
         """Told every event of every run's steps, with the step."""
@@ -71,15 +72,19 @@ class PlaybookRuns:
                 log.warning("run %s: %s", run_id, error.sentence())
         return tuple(found)
 
-    def start(self, playbook: Playbook, *, on_event: OnEvent | None = None) -> str:
-        """Run it from the start, as a task; gives the run's id. `on_event` hears it too."""
+    def start(
+        self, playbook: Playbook, *, on_event: OnEvent | None = None, owner: tuple[OnEvent, Asks] | None = None
+    ) -> str:
+        """Run it from the start, as a task; gives the run's id. `on_event` hears it too; `owner` is as in `own`."""
         run_id = new_id()
         self._set(RunView(run_id, playbook, self._clock.now_ms()))
         if on_event is not None:
             self._listeners[run_id] = on_event
+        if owner is not None:
+            self._owners[run_id] = owner
 
         def go(run_id: str, hear: OnEvent) -> Awaitable[RunEnded]:
-            return self._runner.run(run_id, playbook, on_event=hear)
+            return self._runner.run(run_id, playbook, on_event=hear, asks=self._asks(run_id))
 
         self._start(run_id, go)
         return run_id
@@ -89,14 +94,34 @@ class PlaybookRuns:
         view = self._known(run_id)
         if view.can_resume:
             self._set(begin_again(view, is_undo=False))
-            self._start(run_id, lambda run_id, hear: self._runner.resume(run_id, on_event=hear))
+            asks = self._asks(run_id)
+            self._start(run_id, lambda run_id, hear: self._runner.resume(run_id, on_event=hear, asks=asks))
 
-    def undo(self, run_id: str) -> None:
-        """Take back what was begun; nothing to do while it is under way, or when nothing can be taken back."""
+    def undo(self, run_id: str, only: frozenset[str] | None = None) -> None:
+        """Take back what was begun, or `only` these steps of it; nothing to do while it is under way, or when nothing
+        can be taken back."""
         view = self._known(run_id)
-        if view.can_undo:
+        if view.can_undo and (only is None or only & view.undoable):
             self._set(begin_again(view, is_undo=True))
-            self._start(run_id, lambda run_id, hear: self._runner.undo(run_id, on_event=hear))
+            asks = self._asks(run_id)
+            self._start(run_id, lambda run_id, hear: self._runner.undo(run_id, on_event=hear, asks=asks, only=only))
+
+    def own(self, run_id: str, on_event: OnEvent, asks: Asks) -> None:
+        """From now on this hears every passage of the run, and is asked what it asks, whoever carries it on."""
+        self._owners[run_id] = (on_event, asks)
+
+    def _asks(self, run_id: str) -> Asks | None:
+        owner = self._owners.get(run_id)
+        return owner[1] if owner is not None else None
+
+    def pause(self, run_id: str) -> None:
+        """Begin no further step: the run is over as "paused" when what is under way has ended its step."""
+        self._runner.pause(run_id)
+
+    def roll_back(self, run_id: str, step_id: str) -> bool:
+        """Cut a step short that is being applied, and take it back at once; the run is over when the others of its
+        stage have ended. Whether there was such a step."""
+        return self._runner.roll_back(run_id, step_id)
 
     def cancel(self, run_id: str) -> None:
         """End a run that is under way; what was done stands, and can be carried on or undone."""
@@ -128,6 +153,7 @@ class PlaybookRuns:
         ended = self._ends.pop(run_id, unbegun)
         self._set(take_event(self._known(run_id), ended))
         self._tell(self._listeners.pop(run_id, None), ended)
+        self._tell_owner(run_id, ended)
         self._waiting.pop(run_id, asyncio.Event()).set()
 
     async def _run(self, run_id: str, go: Go) -> None:
@@ -148,6 +174,11 @@ class PlaybookRuns:
                     listener(step, event)
         self._set(take_event(view, event))
         self._tell(self._listeners.get(run_id), event)
+        self._tell_owner(run_id, event)
+
+    def _tell_owner(self, run_id: str, event: StepEvent) -> None:
+        if run_id in self._owners:
+            self._owners[run_id][0](event)
 
     @staticmethod
     def _tell(listener: OnEvent | None, event: StepEvent) -> None:
@@ -165,6 +196,7 @@ class PlaybookRuns:
         over = [run_id for run_id, old in runs.items() if old.is_over and run_id != view.run_id]
         for run_id in over[: max(0, len(runs) - MAX_SHOWN)]:
             del runs[run_id]
+            self._owners.pop(run_id, None)
         self.runs.set(MappingProxyType(runs))
 
 
@@ -182,12 +214,16 @@ def view_of(run_id: str, record: RunRecord) -> RunView:
         steps=MappingProxyType(steps),
         begun=frozenset(record.begun),
         result=result,
-        message="SparkDesk ended in the middle of this" if is_open else "",
+        message=_open_words(record) if is_open else "",
         is_undo=record.is_undo,
     )
     ways = ["Carry it on"] * view.can_resume + ["undo it"] * view.can_undo + ["leave it as it is"]
     words = f"{', '.join(ways[:-1])}{',' * (len(ways) > 2)} or {ways[-1]}." if len(ways) > 1 else f"{ways[0]}."
     return replace(view, remedy=words[0].upper() + words[1:]) if is_open else view
+
+
+def _open_words(record: RunRecord) -> str:
+    return "It was paused, and SparkDesk ended then" if record.is_paused else "SparkDesk ended in the middle of this"
 
 
 def _task_name(run_id: str) -> str:

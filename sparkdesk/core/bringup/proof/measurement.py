@@ -54,6 +54,31 @@ class Band:
 
 
 @dataclass(frozen=True, slots=True)
+class ProofEnd:
+    """One half of a cage as it takes part; `address` has no prefix, `mac` is lower-case or "", as it was read."""
+
+    node_id: str
+    name: str
+    """What SparkDesk calls the node."""
+    netdev: str = ""
+    address: str = ""
+    mac: str = ""
+    rdma_device: str = ""
+    mtu: int | None = None
+    """What the plan leaves it at."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProofPart:
+    """One look of an item: the step that prints it, and between which ends. `target` None: it is of one node."""
+
+    step_id: str
+    source: ProofEnd
+    target: ProofEnd | None = None
+    half: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ProofItem:
     """One thing to be measured: the steps of the proof's playbook whose output it is read from."""
 
@@ -68,6 +93,12 @@ class ProofItem:
     band: Band | None = None
     skipped: str = ""
     """Why it is not measured."""
+    parts: tuple[ProofPart, ...] = ()
+    """What its figure is made of; their steps are `step_ids`."""
+    facts: tuple[tuple[str, str], ...] = ()
+    """What was known when it was planned: hardware address -> its node's name (DUPLICATE), name -> version (NCCL)."""
+    note: str = ""
+    """A sentence that stands beside its result, e.g. that a job runs on one of its nodes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,54 @@
+"""What a bring-up reads, answered by the real reader and this machine's own programs."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from sparkdesk.core.bringup.reading import NetplanFile, NodeReading
+from sparkdesk.core.bringup.reading_table import READS, read_node
+from tests.remote.spark_root import make_spark, write
+from tests.remote.test_reader import ask
+
+
+@pytest.fixture
+def reading(tmp_path: Path) -> NodeReading:
+    """This machine with the files of a Spark, and a home of its own."""
+    root, home = tmp_path / "root", tmp_path / "home"
+    make_spark(root)
+    write(root, "etc/netplan/00-installer-config.yaml", "network: {version: 2}\n")
+    write(root, "run/netplan/90 blank.yaml", "network: {}\n")
+    (home / "nccl-tests/build").mkdir(parents=True)
+    shutil.copy(sys.executable, home / "nccl-tests/build/all_gather_perf")
+    (home / ".ssh").mkdir(mode=0o750)
+    env = {"SPARKDESK_ROOT": str(root), "HOME": str(home), "SSH_CONNECTION": "192.0.2.9 5 198.51.100.77 22"}
+    answers = dict(zip(READS, ask(*READS, env=env), strict=True))
+    return read_node(answers, node_id="n1", name="spark-1", host_key="ssh-ed25519 AAAA")
+
+
+def test_the_real_reader_gives_a_reading(reading: NodeReading) -> None:
+    assert reading.home.endswith("/home")
+    assert (reading.user, reading.hostname) != ("", "")
+    assert (reading.dgx_os, reading.kernel, reading.driver) == ("DGX OS 7.5.0", "6.14.0-1015-nvidia", "580.95.05")
+    assert reading.netplan == (NetplanFile("/etc/netplan/00-installer-config.yaml", "network: {version: 2}\n"),)
+    assert "names" in reading.problems["netplan"]
+    assert (reading.tools["all_gather_perf"], reading.tools["ib_write_lat"]) == (
+        True,
+        shutil.which("ib_write_lat") is not None,
+    )
+    assert reading.ssh.folder_mode == "750"
+
+
+def test_an_address_that_no_interface_has_is_no_management(reading: NodeReading) -> None:
+    assert (reading.management, reading.management_address) == ("", "198.51.100.77")
+    assert "198.51.100.77" in reading.problems["management"]
+
+
+@pytest.mark.skipif(shutil.which("ip") is None, reason="there is no ip here")
+def test_routes_and_addresses_of_this_machine_are_understood(reading: NodeReading) -> None:
+    assert reading.routes is not None
+    assert "127.0.0.0/8" not in reading.routes
+    assert not {"routes", "interfaces"} & set(reading.problems)

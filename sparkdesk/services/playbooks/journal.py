@@ -49,6 +49,8 @@ class RunRecord:
     """The last that was begun was an undo."""
     is_paused: bool = False
     """A person held it, and nothing was begun since."""
+    leases: set[str] = field(default_factory=set)
+    """The tokens of its passages' leases: one that a killed process could not let go of is no stranger's."""
 
 
 class Journal:
@@ -59,14 +61,19 @@ class Journal:
         self._clock = clock
         self._run_id = run_id
         self.record = record
+        self.lease = ""
+        """The token under which this passage locks its nodes; "" where it does not."""
 
     async def begin(self) -> None:
         """Announce the run with its whole playbook."""
-        await self._write("run_started", playbook=playbook_to_data(self.record.playbook))
+        await self._write("run_started", playbook=playbook_to_data(self.record.playbook), **self._lease())
 
     async def resume(self) -> None:
         """Note that another process goes on."""
-        await self._write("run_resumed")
+        await self._write("run_resumed", **self._lease())
+
+    def _lease(self) -> dict[str, str]:
+        return {"lease": self.lease} if self.lease else {}
 
     async def step_started(self, step_id: str, part: str) -> None:
         """Announce a step's apply or undo."""
@@ -116,6 +123,8 @@ async def read_record(store: Store, run_id: str) -> RunRecord:
             record = RunRecord(playbook_from_data(fields.object("playbook")), started_ms=_time_of(fields) or 0)
         elif record is not None:
             _apply_entry(record, kind, fields)
+        if record is not None and fields.has("lease"):
+            record.leases.add(fields.text("lease", max_chars=64))
     if record is None:
         raise _unreadable(run_id)
     return record

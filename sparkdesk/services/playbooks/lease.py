@@ -48,7 +48,7 @@ class Locking:
     renew_s: float = RENEW_S
     busy_wait_s: float = BUSY_WAIT_S
     unreleased: set[str] = field(default_factory=set)
-    """Leases of ended runs of ours that a lost line kept us from letting go of: not to be asked about."""
+    """Leases of ended runs of ours that a lost line, or a kill, kept us from letting go of: not to be asked about."""
 
 
 class Leases:
@@ -72,7 +72,8 @@ class Leases:
         self._ask_break = ask_break
         self._renew_s = locking.renew_s
         self._busy_wait_s = locking.busy_wait_s
-        self._token = new_id()
+        self.token = new_id()
+        """Names this run's leases."""
         self._held: dict[str, float] = {}
         """Node -> when its lease was last known to be ours."""
         self._files: dict[str, str] = {}
@@ -217,14 +218,14 @@ class Leases:
 
         Raises LockLost and NotBegun: it was not begun; and what `run` raises.
         """
-        outcome = await run(hold_command(command, self._files.get(node_id, ""), self._token))
-        if not is_not_begun(outcome, self._token):
+        outcome = await run(hold_command(command, self._files.get(node_id, ""), self.token))
+        if not is_not_begun(outcome, self.token):
             return outcome
         for lost in self._lost.values():
             raise lost
         await self._renew(node_id)  # after a restart the lease is ours again, by another file
-        outcome = await run(hold_command(command, self._files[node_id], self._token))
-        if is_not_begun(outcome, self._token):
+        outcome = await run(hold_command(command, self._files[node_id], self.token))
+        if is_not_begun(outcome, self.token):
             words = "The node's lock cannot be held"
             raise NotBegun(words, remedy="Try again in a moment.", detail=outcome.explain(), node=node_id)
         return outcome
@@ -240,14 +241,14 @@ class Leases:
             async with asyncio.timeout(RELEASE_TIMEOUT_S):
                 await self._call(node_id, "release")
         except (SparkDeskError, TimeoutError) as error:
-            self._unreleased.add(self._token)
+            self._unreleased.add(self.token)
             log.info("the lock on %s was not let go: %s", node_id, error)
 
     async def _call(self, node_id: str, verb: str, *words: str) -> tuple[Shell, dict[str, object]]:
         """Ask the node. Raises NotBegun: without an answer nothing may be changed there."""
         try:
             shell = self._shells(node_id)
-            args = (verb, self._token, *words)
+            args = (verb, self.token, *words)
             return shell, await run_program(shell, self._program, args, timeout_s=CALL_TIMEOUT_S)
         except NodeError as error:
             raise NotBegun(

@@ -136,7 +136,9 @@ class Runner:
         root = Root(self._clock, asks.password, self._identify)
         playbook = record.playbook
         nodes = [step.node for step in playbook.steps()] if playbook.needs_lock else []
+        self._locking.unreleased.update(record.leases)  # only one SparkDesk has this store: they are nobody's now
         leases = Leases(self._shells, self._clock, self._locking, nodes, playbook.title, asks.break_lock)
+        journal.lease = leases.token if nodes else ""
 
         def site(step: Step) -> Site:
             decide = asks.confirm if asks.decide is None else partial(asks.decide, step)

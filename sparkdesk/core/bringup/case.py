@@ -43,6 +43,8 @@ class Case:
     """Our programs for nodes, by the name of their module in remote/."""
     is_simulated: bool = False
     """Whether the cluster's record says so."""
+    obstacles: tuple[str, ...] = ()
+    """Sentences that the application knows, and no reading: e.g. why simulated nodes can only be read here."""
     busy: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     """Node id -> the names of jobs that run there; what loads links and GPU is measured beside them, or left out."""
 

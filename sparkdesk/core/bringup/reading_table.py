@@ -57,9 +57,11 @@ ADDRESSES = ReadCommand(("ip", "-j", "-4", "addr", "show"), max_bytes=64 * 1024)
 ROUTES = ReadCommand(("ip", "-j", "-4", "route", "show"), max_bytes=64 * 1024)
 ALL_ROUTES = ReadCommand(("ip", "-j", "-4", "route", "show", "table", "all"), max_bytes=64 * 1024)
 """Networks of VPNs stand in tables of their own; where this is not told, the main table must do."""
-NET_MTUS, NET_CARRIERS, NET_SPEEDS = (
-    ReadFile(f"/sys/class/net/*/{name}", max_bytes=64, max_files=256) for name in ("mtu", "carrier", "speed")
+NET_MTUS, NET_CARRIERS, NET_SPEEDS, NET_STATES = (
+    ReadFile(f"/sys/class/net/*/{name}", max_bytes=64, max_files=256)
+    for name in ("mtu", "carrier", "speed", "operstate")
 )
+"""A port that is switched off refuses carrier and speed. Source: the kernel's sysfs-class-net ABI."""
 INET6 = ReadFile("/proc/net/if_inet6", max_bytes=16384)
 ROUTES6 = ReadFile("/proc/net/ipv6_route", max_bytes=32768)
 RDMA_STATES = ReadFile("/sys/class/infiniband/*/ports/1/state", max_bytes=64, max_files=32)
@@ -70,9 +72,9 @@ READS: tuple[Read, ...] = tuple(
     dict.fromkeys(
         (
             form.DGX_RELEASE, form.KERNEL, form.DRIVER, *HALF_READS, NCCL_FILES, OWN_NCCL_FILES, NET_MTUS,
-            NET_CARRIERS, NET_SPEEDS, RDMA_STATES, INET6, ROUTES6, *NETPLAN_FILES, CLOCK, SERVER, IMAGES, TIME,
-            form.USER, form.GROUPS, MEMBERS, SUDO, SERVICE, form.TOOLKIT, PACKAGES, PLACE, PROGRAMS, NETPLAN_NAMES,
-            ADDRESSES, ROUTES, ALL_ROUTES, *GUARD_STATES, *mesh.READS,
+            NET_CARRIERS, NET_SPEEDS, NET_STATES, RDMA_STATES, INET6, ROUTES6, *NETPLAN_FILES, CLOCK,
+            SERVER, IMAGES, TIME, form.USER, form.GROUPS, MEMBERS, SUDO, SERVICE, form.TOOLKIT, PACKAGES, PLACE,
+            PROGRAMS, NETPLAN_NAMES, ADDRESSES, ROUTES, ALL_ROUTES, *GUARD_STATES, *mesh.READS,
         )
     )
 )  # fmt: skip
@@ -300,7 +302,7 @@ def _read_interfaces(gaps: _Gaps) -> Mapping[str, Interface]:
     rows = gaps.rows("interfaces", ADDRESSES) or []
     addresses = {str(row.get("ifname", "")): tuple(_addresses_of(row)) for row in rows}
     mtus, carriers, speeds = (form.by_device(gaps.answer(read)) for read in (NET_MTUS, NET_CARRIERS, NET_SPEEDS))
-    macs = form.by_device(gaps.answer(NET_ADDRESSES))
+    macs, links = form.by_device(gaps.answer(NET_ADDRESSES)), form.by_device(gaps.answer(NET_STATES))
     states = form.by_device(gaps.answer(RDMA_STATES), depth=3)
     rdma = {half.netdev: half.rdma_device for half in build_halves(gaps.answers)[0]}
     names = sorted({*macs, *mtus, *addresses}, key=lambda one: (one not in CAGE_NAMES, not addresses.get(one), one))
@@ -312,7 +314,7 @@ def _read_interfaces(gaps: _Gaps) -> Mapping[str, Interface]:
             name=name,
             mac=make_line(macs.get(name, "").lower(), max_chars=17),
             mtu=form.parse_whole(mtus.get(name, "")),
-            carrier={"0": False, "1": True}.get(carriers.get(name, "")),
+            carrier=_read_carrier(carriers.get(name, ""), links.get(name, "")),
             speed_gbps=speed_mbps / 1000 if speed_mbps is not None and speed_mbps > 0 else math.nan,
             addresses=addresses.get(name, ()),
             rdma_device=device,
@@ -321,6 +323,12 @@ def _read_interfaces(gaps: _Gaps) -> Mapping[str, Interface]:
         if len(found) >= MAX_ITEMS:
             break
     return found
+
+
+def _read_carrier(carrier: str, state: str) -> bool | None:
+    if carrier in ("0", "1"):
+        return carrier == "1"
+    return False if state in ("down", "lowerlayerdown", "notpresent") else None
 
 
 def _addresses_of(row: Mapping[str, Any]) -> Iterator[str]:

@@ -61,6 +61,8 @@ class Options:
     boot_s: float = 5.0
     models: tuple[Path, ...] = ()
     tables: dict[str, Path] = field(default_factory=dict)
+    is_fresh: bool = False
+    """As they come out of their boxes: no port is set up, and nobody is in the group docker."""
 
 
 class Cluster:
@@ -74,7 +76,7 @@ class Cluster:
         self._engine_problem = ""
         self._key_file = options.state / _CLIENT_KEY
         self._power = Power(group, options.boot_s, self._start_servers)
-        self.fabric = Fabric(options.shape, options.count)
+        self.fabric = Fabric(options.shape, options.count, is_fresh=options.is_fresh)
         self.fabric.on_change = self._show_ports
         self.faults = FaultSwitch(self._servers, self._power, self.fabric)
 
@@ -136,9 +138,13 @@ class Cluster:
 
     def _traits(self, own: identity.Identity, known_hash: str) -> Traits:
         vendors = [vendor for vendor, node in self._options.vendors if node in ("", own.name)]
-        cabling = f"{self._options.shape} of {self._options.count}"
+        options = self._options
         return Traits(
-            vendor=vendors[-1] if vendors else "nvidia", password_hash=known_hash, cabling=cabling, fabric=self.fabric
+            vendor=vendors[-1] if vendors else "nvidia",
+            password_hash=known_hash,
+            cabling=f"{options.shape} of {options.count}{', fresh' if options.is_fresh else ''}",
+            fabric=self.fabric,
+            is_fresh=options.is_fresh,
         )
 
     def _start_servers(self, server: NodeServer) -> None:

@@ -35,6 +35,7 @@ COMMANDS = {
     "llama-server": "llama_server",
     "loginctl": "loginctl",
     "lspci": "lspci",
+    "netplan": "netplan",
     "nvidia-ctk": "nvidia_ctk",
     "nvidia-smi": "nvidia_smi",
     "ollama": "ollama",

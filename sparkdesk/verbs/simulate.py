@@ -36,6 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="",
         help="how they are cabled (default: a switch, or no cables for one node); --list-shapes says more",
     )
+    parser.add_argument(
+        "--fresh",
+        action="store_true",
+        help="nodes as they come out of their boxes: no fast port is set up, the user is not in the group docker",
+    )
     parser.add_argument("--list-shapes", action="store_true", help="say which shapes there are, and end")
     parser.add_argument("--state", type=Path, help="folder with what makes the nodes the same after a restart")
     parser.add_argument("--authorized-keys", type=Path, metavar="FILE", help="public keys that may sign in")
@@ -99,7 +104,8 @@ def main(arguments: list[str]) -> int:
     if options.list_shapes:
         return _list_shapes()
     shape, count = _check(parser, options)
-    state = (options.state or paths.data_dir() / "simulated" / _name_of(shape, count)).absolute()
+    folder = f"{_name_of(shape, count)}{'-fresh' if options.fresh else ''}"
+    state = (options.state or paths.data_dir() / "simulated" / folder).absolute()
     if options.control:
         return _control(parser, state, options.control)
     if sys.platform != "linux":
@@ -124,6 +130,7 @@ def main(arguments: list[str]) -> int:
             boot_s=options.boot_seconds,
             models=tuple(file.absolute() for file in options.model),
             tables=_tables(paths.resources_dir()),
+            is_fresh=options.fresh,
         )
     )
 

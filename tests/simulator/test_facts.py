@@ -73,7 +73,7 @@ async def test_a_healthy_node_answers_as_captured(cluster: Simulator, command: s
         ("systemctl poweroff", 1, "Interactive authentication required"),
         ("shutdown +5", 1, "only 'now' and '+0' are simulated"),
         ("dmesg", 1, "Operation not permitted"),
-        ("ping -c 1 192.168.10.12", 2, "Network is unreachable"),
+        ("ping -c 1 10.99.0.1", 2, "Network is unreachable"),
         ("ip neigh add x", 2, "Operation not permitted"),
         ("ip neigh show dev nope0", 1, 'Cannot find device "nope0"'),
         ("lspci --nope", 1, "invalid option"),

@@ -148,7 +148,7 @@ def test_a_child_that_becomes_no_command_ends() -> None:
     script = """
 import os
 from sparkdesk.simulator.node.command import Commands
-commands = Commands({"confined": False, "root": "/nowhere", "address": "", "program_dir": "", "python": "",
+commands = Commands({"confined": False, "index": 1, "root": "/nowhere", "address": "", "program_dir": "", "python": "",
                      "packages": [], "models": {}})
 child = os.fork()
 if child == 0:

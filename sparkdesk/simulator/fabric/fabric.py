@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sparkdesk.simulator.fabric.cabling import Wire, make_wires
-from sparkdesk.simulator.fabric.port import LinkFault, Port, find_devices, make_ports, read_fault
+from sparkdesk.simulator.fabric.port import SMALL_MTU, LinkFault, Port, find_devices, make_ports, read_fault
 from sparkdesk.simulator.machine import gb10
 from sparkdesk.simulator.node import wire
 
@@ -25,6 +25,9 @@ _ANSWER_TIMEOUT_S = 10.0
 _END_S = 2.0
 _FIRST_INDEX = 1000
 """Numbers of the far ends, beyond those of bridges."""
+_FIRST_MANAGEMENT = 2000
+_MANAGEMENT = "mgmt"
+"""The bridge that all management ports are on, like the switch of a room."""
 _CODE = "import sys; sys.path.insert(0, sys.argv[1]); from sparkdesk.simulator.fabric.patchbay import main; main()"
 
 
@@ -33,9 +36,12 @@ class FabricError(Exception):
 
 
 class Fabric:
-    """The cables of `count` nodes in a shape. `on_change` is told after a fault has come or gone."""
+    """The cables of `count` nodes in a shape, and the network of their management ports.
 
-    def __init__(self, shape: str, count: int) -> None:
+    `on_change` is told after a fault has come or gone. Of nodes that are `is_fresh` nobody has set up a fast port.
+    """
+
+    def __init__(self, shape: str, count: int, *, is_fresh: bool = False) -> None:
         self.shape = shape
         self.wires: tuple[Wire, ...] = make_wires(shape, count)
         self.reason = "it was not started"
@@ -44,9 +50,10 @@ class Fabric:
         """An open file of the user namespace that all nodes must be in; -1 when there is none such."""
         self.on_change: Callable[[], None] = lambda: None
         self._count = count
+        self._is_fresh = is_fresh
         self._faults: frozenset[LinkFault] = frozenset()
         self._dark: frozenset[int] = frozenset()
-        self._ports = make_ports(self.wires, (), count)
+        self._ports = make_ports(self.wires, (), count, is_fresh=is_fresh)
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._gate = asyncio.Lock()
@@ -126,6 +133,14 @@ class Fabric:
             }
             for at, port in enumerate(self.ports_of(node))
         ]
+        ports.append({
+            "end": f"n{node}m",
+            "index": _FIRST_MANAGEMENT + node,
+            "netdev": gb10.MANAGEMENT_NETDEV,
+            "mac": gb10.hardware_address(node, gb10.netdev_number(gb10.MANAGEMENT_NETDEV)),
+            "number": gb10.netdev_number(gb10.MANAGEMENT_NETDEV) + 1,
+            "mtu": SMALL_MTU,
+        })  # fmt: skip
         await self._ask({"op": "plug", "ports": ports}, (network,))
 
     async def join(self) -> None:
@@ -141,6 +156,7 @@ class Fabric:
             }
             for port in self._ports
         ]
+        ports += [_management(node) for node in range(1, self._count + 1)]
         devices = [{"segment": device.segment, "mac": device.mac} for device in find_devices(self._faults)]
         if self.is_real:
             await self._ask({"op": "wires", "ports": ports, "devices": devices})
@@ -159,7 +175,7 @@ class Fabric:
             await self._change()
 
     async def _change(self) -> None:
-        self._ports = make_ports(self.wires, self._faults, self._count, self._dark)
+        self._ports = make_ports(self.wires, self._faults, self._count, self._dark, is_fresh=self._is_fresh)
         await self.join()
         self.on_change()
 
@@ -208,6 +224,18 @@ class Fabric:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait(timeout=5.0)
+
+
+def _management(node: int) -> dict[str, Any]:
+    """The far end of a management port: always in its switch."""
+    return {
+        "end": f"n{node}m",
+        "segment": _MANAGEMENT,
+        "is_switched": True,
+        "carrier": True,
+        "is_deaf": False,
+        "mtu": SMALL_MTU,
+    }
 
 
 def _end_of(port: Port) -> str:

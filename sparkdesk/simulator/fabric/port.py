@@ -55,6 +55,8 @@ class Port:
     lldp: tuple[str, str, bool] | None = None
     """Name, MAC and whether it is a bridge, of who names itself at the other end."""
     peers: tuple[tuple[str, str], ...] = ()
+    faults: tuple[str, ...] = ()
+    """The faults that are at this very port."""
 
     def as_dict(self) -> dict[str, Any]:
         """For a message."""
@@ -101,22 +103,34 @@ _OF_HALVES = ("half-down", "rdma-inactive")
 
 
 def make_ports(
-    wires: Iterable[Wire], faults: Iterable[LinkFault], count: int, dark: Iterable[int] = ()
+    wires: Iterable[Wire],
+    faults: Iterable[LinkFault],
+    count: int,
+    dark: Iterable[int] = (),
+    *,
+    is_fresh: bool = False,
 ) -> tuple[Port, ...]:
-    """All ports of nodes 1 to `count`, four a node. Nodes that are `dark` have no power: their ends give no light."""
+    """All ports of nodes 1 to `count`, four a node. Nodes that are `dark` have no power: their ends give no light.
+
+    Where they are `is_fresh` nobody has set up a port: it has no address, and the MTU that a driver begins with.
+    """
     unlit = (LinkFault("cable-out", End(node, cage)) for node in dark for cage in (0, 1))
     on = frozenset((*faults, *unlit))
     at = {end: wire for wire in wires for end in wire.ends}
     ports = [_make_port(End(node, half.cage), half, at, on) for node in range(1, count + 1) for half in gb10.HALVES]
+    if is_fresh:
+        ports = [
+            replace(port, mtu=SMALL_MTU, address=port.address if "wrong-subnet" in port.faults else "")
+            for port in ports
+        ]
     return tuple(replace(port, peers=tuple(_peers(port, ports, on))) for port in ports)
 
 
 def _make_port(end: End, half: gb10.CageHalf, at: dict[End, Wire], on: frozenset[LinkFault]) -> Port:
     number = gb10.half_number(half)
     own = {fault.name: fault for fault in on if fault.end == end and fault.half in (-1, number)}
-    port = Port(
-        end.node, half.netdev, gb10.hardware_address(end.node, gb10.netdev_number(half.netdev)), end.cage, number
-    )
+    mac = gb10.hardware_address(end.node, gb10.netdev_number(half.netdev))
+    port = Port(end.node, half.netdev, mac, end.cage, number, faults=tuple(sorted(own)))
     device = next((own[name] for name in DEVICE_FAULTS if name in own), None)
     wire = at.get(end)
     if _is_pulled(end, on) or (wire is None and device is None):

@@ -68,6 +68,10 @@ FABRIC_MBPS = 200_000
 MANAGEMENT_MBPS = 10_000
 
 
+DESK_ADDRESS = "192.168.10.1"
+"""Where who signs in from this computer seems to come from, in the network of the management ports."""
+
+
 def management_address(index: int) -> str:
     """The address of node `index` (from 1) on the wired management port."""
     return f"192.168.10.{10 + index}"

@@ -73,8 +73,9 @@ To see these additional updates run: apt list --upgradable
 
 
 def etc_files(name: str, ports: Ports, cabling: str) -> dict[str, str]:
-    """What the node's own folders hold when it is made; a person may change them."""
-    return {
+    """What the node's own folders hold when it is made; a person may change them. No netplan for ports without one."""
+    netplan = {f"etc/netplan/{NETPLAN}": f"{CABLING}{cabling}\n{_netplan(ports)}"} if _has_addresses(ports) else {}
+    return netplan | {
         "etc/os-release": _OS_RELEASE,
         "etc/hostname": f"{name}\n",
         "etc/hosts": f"127.0.0.1 localhost\n127.0.1.1 {name}\n",
@@ -82,7 +83,6 @@ def etc_files(name: str, ports: Ports, cabling: str) -> dict[str, str]:
         "etc/group": _GROUP,
         "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
         "etc/profile": _PROFILE,
-        f"etc/netplan/{NETPLAN}": f"{CABLING}{cabling}\n{_netplan(ports)}",
         "etc/subuid": "nvidia:100000:65536\n",
         "etc/docker/daemon.json": _DAEMON_JSON,
         "home/nvidia/.bashrc": _BASHRC,
@@ -126,6 +126,21 @@ def _dgx_release(serial: str, platform: str) -> str:
         'DGX_OTA_VERSION="7.3.1"\nDGX_OTA_DATE="Wed Nov 19 05:05:30 PM CET 2025"\n\n'
         f'DGX_OTA_VERSION="{gb10.DGX_OS}"\nDGX_OTA_DATE="Thu Jun 18 17:40:28 EDT 2026"\n'
     )
+
+
+def fresh_files() -> dict[str, str]:
+    """What is different in a node that just came out of its box. Source: DGX Spark user guide and playbooks."""
+    return {"etc/group": _GROUP.replace("docker:x:989:nvidia\n", "docker:x:989:\n")}
+
+
+def secret_etc_files() -> dict[str, str]:
+    """What only root may read: the installer's netplan. Source of its name: NVIDIA/dgx-spark-playbooks."""
+    stock = f"network:\n  version: 2\n  ethernets:\n    {gb10.MANAGEMENT_NETDEV}:\n      dhcp4: true\n"
+    return {"etc/netplan/00-installer-config.yaml": stock}
+
+
+def _has_addresses(ports: Ports) -> bool:
+    return any(port["address"] for port in ports)
 
 
 def _netplan(ports: Ports) -> str:

@@ -25,6 +25,8 @@ from sparkdesk.simulator.node.root_door import RootDoor
 
 _COPIED_ETC = ("ld.so.cache", "localtime", "services", "protocols", "alternatives", "terminfo", "ssl/openssl.cnf",
                "login.defs")  # fmt: skip
+_SSH_PORT = 22
+_SSH_BACKLOG = 32
 _FOLDERS = ("etc", "home/nvidia/models", "root", "var/tmp", "var/log", "var/lib", "var/cache", "opt", "run", "tmp")
 
 
@@ -97,12 +99,21 @@ def _serve_confined(
     door = RootDoor(Path(namespace.LIVE_DIR), commands, str(setting["password_hash"]), machine.conditions)
     resident = Resident(control, machine, commands, door)
     resident.offer(setting["services"])
-    if setting["is_first_boot"]:
+    if setting["is_first_boot"] and not setting["is_fresh"]:
         resident.edit_group(is_in=True)  # a fault of the simulator's last run may have taken it out
-    network = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    wire.send(control, {"op": "ready"}, (network,))  # before anything of a stranger runs here
-    os.close(network)
+    _get_ready(control)
     resident.serve()
+
+
+def _get_ready(control: socket.socket) -> None:
+    """Hand out the node's network and the socket of its SSH port; before anything of a stranger runs here."""
+    network = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as door:
+        door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        door.bind(("0.0.0.0", _SSH_PORT))  # all of the node's own network, where only its peers are
+        door.listen(_SSH_BACKLOG)
+        wire.send(control, {"op": "ready"}, (network, door.fileno()))
+    os.close(network)
 
 
 def _run_unconfined(control: socket.socket, setting: wire.Message) -> None:
@@ -175,7 +186,11 @@ def _make_folders(folder: Path, setting: wire.Message, *, has_owner: bool) -> No
     fresh = not (folder / "etc/hostname").exists()
     _forget_cabling(folder, setting["cabling"])
     vendor = VENDORS[str(setting["vendor"])]
-    install(folder, machine_files.etc_files(setting["name"], setting["ports"], setting["cabling"]), is_kept=True)
+    etc = machine_files.etc_files(setting["name"], setting["ports"], setting["cabling"])
+    if setting["is_fresh"]:
+        etc |= machine_files.fresh_files()
+        install(folder, machine_files.secret_etc_files(), is_kept=True, mode=0o600)
+    install(folder, etc, is_kept=True)
     install(folder, machine_files.release_files(setting["machine_id"], setting["serial"], vendor))
     for name in _COPIED_ETC:
         _copy(Path("/etc") / name, folder, f"etc/{name}")

@@ -22,6 +22,7 @@ from typing import NoReturn
 from sparkdesk.simulator.confinement import landlock, namespace, privilege
 from sparkdesk.simulator.confinement import syscall as sc
 from sparkdesk.simulator.machine import census
+from sparkdesk.simulator.machine.gb10 import DESK_ADDRESS, management_address
 from sparkdesk.simulator.machine.machine_files import HUB_PORT
 from sparkdesk.simulator.node import wire
 
@@ -40,6 +41,7 @@ class Commands:
         self.is_confined = bool(setting["confined"])
         self.root = str(setting["root"])
         self._address = str(setting["address"])
+        self.management_address = management_address(int(setting["index"]))
         self._program_dir = str(setting["program_dir"])
         self._python = str(setting["python"])
         others = (*setting["packages"], *setting["models"].values())
@@ -75,8 +77,14 @@ class Commands:
         folder = f"{namespace.PROGRAM_DIR}/program/" if self.is_confined else f"{self._program_dir}/"
         return any(word.startswith(folder) and not word.endswith("/sftp_server.py") for word in words[:4])
 
-    def become(self, message: wire.Message, streams: tuple[int, ...], *, has_terminal: bool) -> NoReturn:
-        """A command of the user, as the message says."""
+    def groups(self) -> list[int]:
+        """The user's further groups as the node's file has them now."""
+        return groups_of("nvidia", _GROUP_FILE.read_text("utf-8", "replace")) if self.has_many_ids else []
+
+    def become(
+        self, message: wire.Message, streams: tuple[int, ...], *, has_terminal: bool, groups: list[int] | None = None
+    ) -> NoReturn:
+        """A command of the user, as the message says. `groups` are those of its connection, None those of now."""
         with _ending():
             self._take_streams(streams)
             if self.is_disk_full and message["kind"] != "program":
@@ -86,7 +94,7 @@ class Commands:
                 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
                 size = struct.pack("HHHH", int(message["rows"]), int(message["columns"]), 0, 0)
                 fcntl.ioctl(0, termios.TIOCSWINSZ, size)
-            self._become_user()
+            self._become_user(groups)
             home, environment = self._environment(message)
             _enter(home)
             self._execute(self._argv(message), environment)
@@ -124,12 +132,12 @@ class Commands:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(OPEN_FILES, hard), hard))
         os.execve(argv[0], argv, environment)
 
-    def _become_user(self) -> None:
+    def _become_user(self, groups: list[int] | None = None) -> None:
         """Leave every right behind but those of a plain user."""
         if self.user_namespace >= 0:
             sc.enter_namespace(self.user_namespace, sc.CLONE_NEWUSER)
         elif self.has_many_ids:
-            os.setgroups(groups_of("nvidia", _GROUP_FILE.read_text("utf-8", "replace")))
+            os.setgroups(self.groups() if groups is None else groups)
             os.setresgid(namespace.USER_ID, namespace.USER_ID, namespace.USER_ID)
             os.setresuid(namespace.USER_ID, namespace.USER_ID, namespace.USER_ID)
         sc.set_process_option(sc.PR_SET_NO_NEW_PRIVS, 1)
@@ -149,7 +157,7 @@ class Commands:
             "SHELL": "/bin/bash",
             "LANG": "C.UTF-8",
             "PATH": f"{_PROGRAMS}:{SYSTEM_PATH}" if self.is_confined else self._open_path(),
-            "SSH_CONNECTION": f"127.0.0.1 0 {self._address} 22",
+            "SSH_CONNECTION": str(message.get("client") or f"{DESK_ADDRESS} 50022 {self.management_address} 22"),
             "HF_ENDPOINT": f"http://{self.loopback}:{HUB_PORT}",  # the only hub that it can reach is a simulated one
         }
         if message.get("terminal"):

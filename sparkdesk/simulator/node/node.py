@@ -69,6 +69,8 @@ class Traits:
     machine_id: str = ""
     cabling: str = ""
     fabric: Fabric | None = None
+    is_fresh: bool = False
+    """As it comes out of its box: no port is set up, and the user is not in the group docker."""
 
 
 @dataclass(slots=True)
@@ -108,6 +110,7 @@ class Node:
         self._complaints = 0
         self._boots = 0
         self._flush: asyncio.TimerHandle | None = None
+        self._door: socket.socket | None = None
 
     async def start(self, *, is_confined: bool) -> None:
         """Start the resident and wait until the node is up.
@@ -137,9 +140,28 @@ class Node:
         self._control = control
         loop.add_reader(control, self._answer)
         try:
+            self._take_door(files)
             await self._plug_in(files)
         finally:
             wire.close_all(files)
+
+    def _take_door(self, files: list[int]) -> None:
+        """Keep the socket that listens inside the node for the SSH of its peers, if it is one."""
+        if len(files) > 1 and stat.S_ISSOCK(os.fstat(files[1]).st_mode):
+            end = socket.socket(fileno=files.pop(1))
+            if end.family == socket.AF_INET and end.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                self._door = end
+            else:
+                end.close()
+
+    def door(self) -> socket.socket | None:
+        """A copy of the socket that listens inside the node's own network; None where it has none."""
+        return self._door.dup() if self._door is not None else None
+
+    def sign_in(self, line: int) -> None:
+        """Somebody has signed in by the connection of this number: what it may do is settled now."""
+        if self.is_up:
+            self._send({"op": "sign_in", "line": line})
 
     async def _plug_in(self, files: list[int]) -> None:
         """Join the node's network, an open file, with the cables, and tell the node of its ports."""
@@ -226,6 +248,7 @@ class Node:
             "ports": traits.fabric.setting_of(self.identity.index)["ports"] if traits.fabric is not None else [],
             "cabling": traits.cabling,
             "is_first_boot": self._boots == 1,
+            "is_fresh": traits.is_fresh,
             "confined": self.is_confined,
             "address": self.identity.address,
             "root": str(self.root),
@@ -312,6 +335,9 @@ class Node:
         if self._flush is not None:
             self._flush.cancel()
             self._flush = None
+        if self._door is not None:
+            self._door.close()
+            self._door = None
         if self._control is not None:
             asyncio.get_running_loop().remove_reader(self._control)
             self._control.close()

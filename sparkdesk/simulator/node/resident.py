@@ -17,9 +17,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sparkdesk.simulator.machine import census, live
+from sparkdesk.simulator.machine.gb10 import MANAGEMENT_NETDEV
 from sparkdesk.simulator.machine.install import install
 from sparkdesk.simulator.node import wire
 from sparkdesk.simulator.node.command import Commands
+from sparkdesk.simulator.node.node_network import NodeNetwork
 from sparkdesk.simulator.node.port_setter import PortSetter
 from sparkdesk.simulator.node.root_door import RootDoor
 
@@ -27,6 +29,7 @@ _DOCKER_ROW = ("docker:x:989:\n", "docker:x:989:nvidia\n")
 _PENDING = {"run/reboot-required": "*** System restart required ***\n",
             "run/reboot-required.pkgs": "linux-image-6.17.0-1014-nvidia\n"}  # fmt: skip
 _BACKLOG = 16
+_MAX_LINES = 1000
 _MAX_GUESTS = 32  # connections to a service at a time
 
 
@@ -46,14 +49,21 @@ class Resident:
         self._guests: set[int] = set()  # processes that answer one connection of a service
         self._readers: dict[int, Callable[[], None]] = {}
         self._setter = PortSetter() if commands.is_confined else None
-        self._ports: wire.Message = {"ports": [], "is_real": False}
-        self._own_mtus: dict[str, tuple[int, int]] = {}  # by port: the MTU that it had, and the one that root gave it
+        self._management = {
+            "netdev": MANAGEMENT_NETDEV,
+            "mtu": 1500,
+            "addresses": [f"{commands.management_address}/24"],
+        }
+        self._network = NodeNetwork()
+        self._is_real = False
+        self._signed_in: dict[int, list[int]] = {}  # by connection: the groups that its commands have
         self._poll = select.poll()
         self._is_over = False
         if door is not None:
             door.on_power = lambda how: self._say({"op": "power", "how": how})
             door.on_change = self._change
-            door.on_mtu = self._set_mtu
+            door.network = self._network
+            door.on_network = self._show_network
         self._show_conditions()
 
     def offer(self, services: dict[str, str]) -> None:
@@ -137,8 +147,10 @@ class Resident:
         self._do(*packet)
 
     def _do(self, message: wire.Message, files: list[int]) -> None:
-        """exec, signal, forget, socket, freeze, traffic, conditions, ports, machine_id."""
-        if message["op"] == "exec":
+        """exec, sign_in, signal, forget, socket, freeze, traffic, conditions, ports, machine_id."""
+        if message["op"] == "sign_in":
+            self._sign_in(int(message["line"]))
+        elif message["op"] == "exec":
             self._start(message, files)
         elif message["op"] == "signal":
             self._signal_group(int(message["id"]), int(message["signal"]))
@@ -159,33 +171,35 @@ class Resident:
             install(self._prefix, {"etc/machine-id": f"{message['text']}\n"})
         wire.close_all(files)
 
+    def _sign_in(self, line: int) -> None:
+        """As with sshd, a connection has the groups that its user had when it was made."""
+        self._signed_in[line] = self._commands.groups()
+        while len(self._signed_in) > _MAX_LINES:
+            del self._signed_in[next(iter(self._signed_in))]
+
     def _set_conditions(self, names: set[str]) -> None:
         """These faults are on from now on."""
         changed = names ^ self._machine.conditions
         self._machine.set_conditions(names)
         if "no-docker-group" in changed:
             self.edit_group(is_in="no-docker-group" not in names)
+            self._signed_in.clear()  # a fault counts at once
         self._show_conditions()
 
     def _set_ports(self, message: wire.Message) -> None:
-        """The fast ports are like this from now on."""
-        self._ports = message
-        ports = [{**port, "mtu": self._mtu_of(port["netdev"], port["mtu"])} for port in message["ports"]]
-        is_real = bool(message["is_real"]) and self._setter is not None
-        if is_real and self._setter is not None:
+        """The cables are like this from now on."""
+        self._network.tell(message["ports"])
+        self._is_real = bool(message["is_real"]) and self._setter is not None
+        if self._is_real and self._setter is not None:
+            self._setter.apply([self._management])
+        self._show_network()
+
+    def _show_network(self) -> None:
+        """Cables or root changed something: the real ports and the files follow."""
+        ports = self._network.ports
+        if self._is_real and self._setter is not None:
             self._setter.apply(ports)
-        self._machine.set_ports(ports, is_real=is_real)
-
-    def _set_mtu(self, netdev: str, mtu: int) -> None:
-        """Root of the node gave a port another MTU: until the node restarts, or a fault gives it one."""
-        for port in self._ports["ports"]:
-            if port["netdev"] == netdev:
-                self._own_mtus[netdev] = (port["mtu"], mtu)
-        self._set_ports(self._ports)
-
-    def _mtu_of(self, netdev: str, told: int) -> int:
-        before, own = self._own_mtus.get(netdev, (told, told))
-        return own if before == told else told
+        self._machine.set_ports(ports, is_real=self._is_real)
 
     def _show_conditions(self) -> None:
         """What is seen of faults outside of the moving files and the programs."""
@@ -243,7 +257,8 @@ class Resident:
     def _fork(self, message: wire.Message, streams: tuple[int, ...], *, has_terminal: bool = False) -> int:
         pid = os.fork()
         if pid == 0:
-            self._commands.become(message, streams, has_terminal=has_terminal)
+            groups = self._signed_in.get(int(message.get("line", 0)))
+            self._commands.become(message, streams, has_terminal=has_terminal, groups=groups)
         return pid
 
     def _reap(self) -> None:

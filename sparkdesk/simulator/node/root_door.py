@@ -17,12 +17,12 @@ from pathlib import Path
 
 from sparkdesk.simulator.node import secret, wire
 from sparkdesk.simulator.node.command import Commands
+from sparkdesk.simulator.node.node_network import MOST_MTU, BadSetting, NodeNetwork
 
 SOCKET_NAME = "root.sock"
 _MAX_CALLERS = 32
 _REMEMBER_S = 900.0  # Source: sudoers(5), timestamp_timeout 15 minutes
 _POWER = ("reboot", "poweroff")
-MOST_MTU = 9216
 CHANGEABLE = ("docker-down", "no-toolkit", "clock-skew", "failed-unit")  # what programs of root's can bring about
 
 
@@ -39,7 +39,8 @@ class RootDoor:
         self.children: dict[int, Caller] = {}
         self.on_power: Callable[[str], None] = lambda how: None
         self.on_change: Callable[[str, bool], None] = lambda name, is_on: None
-        self.on_mtu: Callable[[str, int], None] = lambda netdev, mtu: None
+        self.network = NodeNetwork()
+        self.on_network: Callable[[], None] = lambda: None
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.listener.bind(str(folder / SOCKET_NAME))
         (folder / SOCKET_NAME).chmod(0o666)
@@ -137,12 +138,29 @@ class Caller:
         elif op == "change" and self._is_root and message.get("condition") in CHANGEABLE:
             self._door.on_change(str(message["condition"]), bool(message.get("on")))
             self.say({"op": "done"})
-        elif op == "mtu" and self._is_root:
-            self._door.on_mtu(str(message["netdev"]), wire.number(message, "mtu", MOST_MTU))
-            self.say({"op": "done"})
+        elif op == "network" and self._is_root:
+            self._set_network(message)
         else:
             return False
         return True
+
+    def _set_network(self, message: wire.Message) -> None:
+        """Do what `ip` or `netplan` of root's wants: MTU, `addresses` that are to be all, one to `add` or `remove`."""
+        network, netdev = self._door.network, str(message["netdev"])
+        try:
+            if "addresses" in message:
+                network.set_addresses(netdev, [str(address) for address in message["addresses"]])
+            if "add" in message:
+                network.add_address(netdev, str(message["add"]))
+            if "remove" in message:
+                network.remove_address(netdev, str(message["remove"]))
+            if "mtu" in message:
+                network.set_mtu(netdev, wire.number(message, "mtu", MOST_MTU))
+        except BadSetting as error:
+            self.say({"op": "refused", "reason": str(error)})
+            return
+        self._door.on_network()
+        self.say({"op": "done"})
 
     def _ask(self, *, has_reset: bool) -> None:
         """Whether it needs a password; where it does not, it is let in."""

@@ -50,13 +50,15 @@ class Door:
 
 
 def ask_as_root(message: dict[str, Any]) -> None:
-    """What only root may ask: {"op": "power", "how"}, {"op": "change", "condition", "on"}, or an MTU.
+    """What only root may ask: {"op": "power", "how"}, {"op": "change", "condition", "on"}, or of a port's network.
 
-    The last is {"op": "mtu", "netdev", "mtu"}. Raises DoorClosed.
+    The last is {"op": "network", "netdev"} with "mtu", "addresses", "add" or "remove". Raises DoorClosed.
     """
     door = Door()
     door.say(message)
-    door.hear()
+    answer = door.hear()
+    if answer["op"] == "refused":
+        raise DoorClosed(str(answer["reason"]))
 
 
 def change(condition: str, *, is_on: bool) -> bool:

@@ -1,7 +1,7 @@
 """`ip` of a node: addresses, links and routes of its ports, from /sys and the address plan.
 
-The one rule: it shows, and of all changes root can make one only: the MTU of a port (and switch on what is on). Output
-as iproute2 6.1 prints it; a plain user is refused.
+The one rule: it shows; what root can change is in ip_change.py. Output as iproute2 6.1 prints it; a plain user is
+refused.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import sys
 from typing import Any
 
-from door import DoorClosed, ask_as_root
+import ip_change
 from spark_state import ROOT, read_json, read_text
 
 _OBJECTS = {"address": "addr", "addr": "addr", "a": "addr", "link": "link", "l": "link", "route": "route", "r": "route",
@@ -30,8 +30,9 @@ class UsageError(Exception):
 
 def main(arguments: list[str]) -> int:
     """`ip [options] addr|link|route [show] [dev NAME]`."""
-    if os.getuid() == 0 and arguments[:2] == ["link", "set"]:
-        return _set_link(arguments[2:])
+    changed = arguments[1:] if arguments[:1] == ["-4"] else arguments
+    if os.getuid() == 0 and ip_change.is_change(changed):
+        return ip_change.change(changed)
     try:
         flags, thing, device = parse(arguments)
     except UsageError as error:
@@ -57,25 +58,6 @@ def main(arguments: list[str]) -> int:
                 row["addr_info"].append(_link_local(row["address"]))
     _print_links(rows, flags, has_addresses=thing == "addr")
     return 0
-
-
-def _set_link(words: list[str]) -> int:
-    """`ip link set [dev] NAME up` and `... mtu N`, by root."""
-    words = words[1:] if words[:1] == ["dev"] else words
-    if not words or words[0] not in _devices():
-        print(f'Cannot find device "{words[0] if words else ""}"', file=sys.stderr)
-        return 1
-    if words[1:] == ["up"]:
-        return 0  # all ports are: whether there is a link is for the cable to say
-    if len(words) == 3 and words[1] == "mtu" and words[2].isdecimal():
-        try:
-            ask_as_root({"op": "mtu", "netdev": words[0], "mtu": int(words[2])})
-        except DoorClosed:
-            print("Error: mtu greater than device maximum.", file=sys.stderr)
-            return 2
-        return 0
-    print(f"ip link set {' '.join(words)} is not simulated", file=sys.stderr)
-    return 2
 
 
 def parse(arguments: list[str]) -> tuple[set[str], str, str]:
@@ -142,8 +124,8 @@ def _planned() -> list[dict[str, Any]]:
     """The IPv4 addresses of all ports: device, address, prefix."""
     rows = list(read_json("node")["addresses"])
     for port in read_json("ports")["ports"]:
-        address, _slash, prefix = port["address"].partition("/")
-        if address:
+        for whole in port.get("addresses", [port["address"]] if port["address"] else []):
+            address, _slash, prefix = whole.partition("/")
             rows.append({"device": port["netdev"], "address": address, "prefix": int(prefix)})
     return rows
 
@@ -154,9 +136,7 @@ def _addresses(name: str) -> list[dict[str, Any]]:
             "family": "inet",
             "local": row["address"],
             "prefixlen": row["prefix"],
-            **(
-                {"broadcast": row["address"].rpartition(".")[0] + ".255", "noprefixroute": True} if name != "lo" else {}
-            ),
+            **({"broadcast": network(row["address"], row["prefix"])[1], "noprefixroute": True} if name != "lo" else {}),
             "scope": "host" if name == "lo" else "global",
             "label": name,
             "valid_life_time": 4294967295,
@@ -165,6 +145,14 @@ def _addresses(name: str) -> list[dict[str, Any]]:
         for row in _planned()
         if row["device"] == name
     ]
+
+
+def network(address: str, prefix: int) -> tuple[str, str]:
+    """The first and the last address of the network that this one is in."""
+    number = int.from_bytes(bytes(map(int, address.split("."))), "big")
+    rest = (1 << (32 - prefix)) - 1
+    first, last = ((number & ~rest).to_bytes(4, "big"), (number | rest).to_bytes(4, "big"))
+    return ".".join(map(str, first)), ".".join(map(str, last))
 
 
 def _link_local(mac: str) -> dict[str, Any]:
@@ -250,12 +238,13 @@ def _print_links(rows: list[dict[str, Any]], flags: set[str], *, has_addresses: 
 def _print_routes(flags: set[str]) -> int:
     rows: list[dict[str, Any]] = []
     for row in _planned():
-        net = row["address"].rpartition(".")[0]
+        first = network(row["address"], row["prefix"])[0]
         if row["device"] == "enP7s7":
-            rows.insert(0, {"dst": "default", "gateway": f"{net}.1", "dev": row["device"], "protocol": "dhcp",
+            gateway = f"{first.rpartition('.')[0]}.1"
+            rows.insert(0, {"dst": "default", "gateway": gateway, "dev": row["device"], "protocol": "dhcp",
                             "prefsrc": row["address"], "metric": 100, "flags": []})  # fmt: skip
         if row["device"] != "lo":
-            rows.append({"dst": f"{net}.0/24", "dev": row["device"], "protocol": "kernel", "scope": "link",
+            rows.append({"dst": f"{first}/{row['prefix']}", "dev": row["device"], "protocol": "kernel", "scope": "link",
                          "prefsrc": row["address"], "metric": 100, "flags": []})  # fmt: skip
     if "6" in flags:
         rows = []

@@ -51,6 +51,7 @@ class NodeServer:
         self.kept_port = 0
         self.lines = itertools.count(1)
         self._acceptor: asyncssh.SSHAcceptor | None = None
+        self._inner: asyncssh.SSHAcceptor | None = None
 
     @property
     def port(self) -> int:
@@ -58,20 +59,25 @@ class NodeServer:
         return self._acceptor.get_port() if self._acceptor else 0
 
     async def listen(self, port: int) -> int:
-        """Listen on the node's address; returns the port (`port` if it was free, or 0 for any). Raises OSError."""
-        self._acceptor = await asyncssh.listen(
-            self.node.identity.address,
-            port,
-            server_factory=lambda: Connection(self),
-            server_host_keys=[self.host_key],
-            encoding=None,
-            line_editor=False,
-            agent_forwarding=False,
-            x11_forwarding=False,
-            allow_scp=False,
-            login_timeout=_LOGIN_TIMEOUT_S,
-            config=[],
-        )
+        """Listen on the node's address; returns the port (`port` if it was free, or 0 for any). Raises OSError.
+
+        Inside the node's own network it listens as well, on port 22, for its peers.
+        """
+        setting: dict[str, Any] = {
+            "server_factory": lambda: Connection(self),
+            "server_host_keys": [self.host_key],
+            "encoding": None,
+            "line_editor": False,
+            "agent_forwarding": False,
+            "x11_forwarding": False,
+            "allow_scp": False,
+            "login_timeout": _LOGIN_TIMEOUT_S,
+            "config": [],
+        }
+        self._acceptor = await asyncssh.listen(self.node.identity.address, port, **setting)
+        door = self.node.door()
+        if door is not None:
+            self._inner = await asyncssh.listen(sock=door, **setting)
         return self._acceptor.get_port()
 
     async def close(self) -> None:
@@ -91,6 +97,9 @@ class NodeServer:
             self.kept_port = self.port
             self._acceptor.close()
             self._acceptor = None
+        if self._inner is not None:
+            self._inner.close()
+            self._inner = None
         for connection in list(self.connections):
             connection.abort()
 
@@ -122,11 +131,15 @@ class Connection(asyncssh.SSHServer):
         self.number = next(server.lines)
         self.sessions: set[Session] = set()
         self.delay_s = _SLOW_COMMAND_S if server.is_slow else 0.0
+        self.client = ""
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         """A client connected; a frozen node does not hear it."""
         self._connection = conn
         self._server.connections.add(conn)
+        own, peer = conn.get_extra_info("sockname"), conn.get_extra_info("peername")
+        if own and peer and own[0] != self._server.node.identity.address:  # a peer, by the node's own network
+            self.client = f"{peer[0]} {peer[1]} {own[0]} {own[1]}"
         if self._server.is_frozen:
             asyncio.get_running_loop().call_soon(hold, conn, True)
 
@@ -144,6 +157,10 @@ class Connection(asyncssh.SSHServer):
             if keys is not None:
                 self._connection.set_authorized_keys(keys)
         return True
+
+    def auth_completed(self) -> None:
+        """Somebody is in."""
+        self._server.node.sign_in(self.number)
 
     def password_auth_supported(self) -> bool:
         """Only where it was asked for: other people on this computer could try passwords."""

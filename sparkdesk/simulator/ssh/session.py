@@ -29,6 +29,8 @@ class Line(Protocol):
     sessions: set[Session]
     delay_s: float
     number: int
+    client: str
+    """What SSH_CONNECTION is to say; "" for one who comes from this computer."""
 
 
 class Session(asyncssh.SSHServerSession[bytes]):
@@ -38,7 +40,7 @@ class Session(asyncssh.SSHServerSession[bytes]):
         self._node = node
         self._connection = connection
         self._channel: asyncssh.SSHServerChannel[bytes] | None = None
-        self._request: wire.Message = {"line": connection.number}
+        self._request: wire.Message = {"line": connection.number, "client": connection.client}
         self._number = 0
         self._terminal = -1
         self._stdin: Sink | None = None

@@ -3,12 +3,14 @@
 # Needs NODE_TIER, the path of this file, and what node_init.sh needs.
 
 fill_root() { # while the host's files are in reach, before they are left: $1 is the new root
-    tier_root=$1
-    mkdir -p "$tier_root/usr/local/lib/lab/shims"
-    cp -r "${NODE_TIER%/*}/shims/." "$tier_root/usr/local/lib/lab/shims"
-    cp "${NODE_TIER%/*}/boot.sh" "$tier_root/usr/local/lib/lab/boot"
-    chmod -R a+rX,go-w "$tier_root/usr/local/lib/lab"
-    chmod 755 "$tier_root/usr/local/lib/lab/boot"
+    here=${NODE_TIER%/*}
+    lab=$1/usr/local/lib/lab
+    mkdir -p "$lab"
+    cp -r "$here/shims" "$here/image" "$lab"
+    cp -r "$here/../../../sparkdesk/simulator/program" "$lab" # the programs of simulated nodes, for what they parse
+    cp "$here/boot.sh" "$lab/boot"
+    chmod -R a+rX,go-w "$lab"
+    chmod 755 "$lab/boot"
 }
 
 start_network() { # in place of a plain `ip addr add`
@@ -20,6 +22,7 @@ start_network() { # in place of a plain `ip addr add`
     make_netplan
     make_identity
     make_rdma
+    make_readings
     # A read-only /sys tells networkd that it is in a container: it does not wait for udev, which is not there.
     mount -o remount,ro,bind /sys
     printf 'port="%s"\naddress="%s"\ncx7_ports="%s"\n' "$NODE_PORT" "$NODE_ADDRESS" "$NODE_CX7_PORTS" \
@@ -38,6 +41,9 @@ place_shims() { # shims/all.txt says which program stands where; what apt-get wo
     ln -sf "$shims/udevadm.sh" /usr/bin/udevadm
     # Nobody's container engine or GPU of the host is seen in a node, and no package manager of it either.
     for name in docker nvidia-smi nvidia-ctk ib_write_bw ib_write_lat earlyoom; do rm -f "/usr/bin/$name"; done
+    mkdir -p /var/lib/lab/packages
+    echo 1.20.0-1 >/var/lib/lab/packages/nvidia-container-toolkit
+    echo 2.28.9-1+cuda13.0 >/var/lib/lab/packages/libnccl2
 }
 
 make_netplan() { # as on a Spark: the installer's own file has the management port
@@ -75,6 +81,21 @@ X
     mkdir -p /etc/docker /var/lib/lab
     printf '{\n    "runtimes": {\n        "nvidia": {\n            "args": [],\n            "path": "nvidia-container-runtime"\n        }\n    }\n}\n' >/etc/docker/daemon.json
     echo nvcr.io/nvidia/vllm:26.01-py3 >/var/lib/lab/images
+    mkdir -p /usr/lib/aarch64-linux-gnu
+    : >/usr/lib/aarch64-linux-gnu/libnccl.so.2.28.9
+}
+
+make_readings() { # what moves on a Spark and stands still here
+    mount -t tmpfs -o mode=755 driver /proc/driver
+    mkdir /proc/driver/nvidia
+    echo "NVRM version: NVIDIA UNIX Open Kernel Module for aarch64  580.159.03  Release Build" >/proc/driver/nvidia/version
+    mkdir -p /run/sparkdesk-sim # read by the simulator's programs
+    echo '{"driver": "580.159.03", "uuid": "GPU-00000000-0000-0000-0000-000000000000", "pstate": "P8", "util_pct": 0,
+"temperature_c": 35, "power_w": 4.0, "sm_mhz": 208, "power_capped_us": 0, "apps": []}' >/run/sparkdesk-sim/gpu.json
+    # Our all_gather asks for memory that the machine below may not have; what it gathers has no size.
+    sed -e 's/^MemTotal:.*/MemTotal:       127535084 kB/' -e 's/^MemAvailable:.*/MemAvailable:   123731968 kB/' \
+        /proc/meminfo >/run/meminfo
+    mount --bind /run/meminfo /proc/meminfo
 }
 
 make_rdma() { # /sys/class alone is covered: what comes, goes and counts below /sys/devices stays the kernel's own

@@ -1,0 +1,3 @@
+"""The CUDA that it was built for."""
+
+cuda = "13.0"

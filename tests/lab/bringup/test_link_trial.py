@@ -1,0 +1,244 @@
+"""The trial of a network on a node with a real netplan and systemd-networkd: kept, rolled back by itself, undone."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.lab.lab import CAGE_PORTS, MANAGEMENT_PORT, Lab, LabNode
+from tests.lab.patchbay import Patchbay, Wire
+
+pytestmark = pytest.mark.lab
+
+PORT, TWIN = CAGE_PORTS[1]
+PROGRAM = Path(__file__).parents[3] / "sparkdesk" / "remote" / "link_trial.py"
+KEPT, TRIED = "/etc/netplan/90-sparkdesk.yaml", "/run/netplan/90-sparkdesk.yaml"
+NOTES, RUN = "/var/lib/sparkdesk", "/run/sparkdesk"
+WANTED = {
+    PORT: {"addresses": ["192.168.100.11/24"], "mtu": 9000},
+    TWIN: {"addresses": ["192.168.101.11/24"], "mtu": 9000},
+}
+YAML = "network:\n  version: 2\n  ethernets:\n" + "".join(
+    f"    {name}:\n      dhcp4: no\n      link-local: [ipv6]\n      mtu: 9000\n      addresses: {want['addresses']}\n"
+    for name, want in WANTED.items()
+)
+FOREIGN = "network:\n  version: 2\n  ethernets:\n    enp1s0f1np1:\n      mtu: 1400\n      addresses: [10.9.8.7/24]\n"
+WAIT_S = 20.0
+
+
+class Node:
+    """A lab node, our program on it, and what of its network must come back."""
+
+    def __init__(self, node: LabNode) -> None:
+        self.lab = node
+        (node.root / "opt").mkdir(exist_ok=True)
+        (node.root / "opt/link_trial.py").write_bytes(PROGRAM.read_bytes())
+
+    def do(self, *words: str, stdin: str = "") -> dict[str, Any]:
+        """What a verb answers, as root in the node."""
+        argv = ["nsenter", "-t", str(self.lab.holder.pid), "-a", "/usr/bin/python3", "-I", "-S", "-B"]
+        done = subprocess.run(
+            [*argv, "/opt/link_trial.py", *words], input=stdin.encode(), capture_output=True, timeout=60, check=False
+        )
+        assert not done.stderr, done.stderr.decode()
+        answer: dict[str, Any] = json.loads(done.stdout)
+        return answer
+
+    def try_it(self, seconds: float = 60, name: str = "a1", yaml: str = YAML) -> dict[str, Any]:
+        """Try the pair's addresses."""
+        return self.do("try", name, str(seconds), json.dumps(WANTED), stdin=yaml)
+
+    def look(self, *digest: str) -> dict[str, Any]:
+        """Whether it is as wanted."""
+        return self.do("look", "a1", json.dumps(WANTED), *digest)
+
+    def state(self) -> dict[str, Any]:
+        """Everything that an undo must bring back."""
+        ports = json.loads(self.lab.run("ip", "-j", "addr", "show"))
+        keys = ("local", "prefixlen", "broadcast", "scope")
+        found: dict[str, Any] = {
+            one["ifname"]: (
+                one["mtu"],
+                [{k: a.get(k) for k in keys} for a in one["addr_info"] if a["family"] == "inet"],
+            )
+            for one in ports
+        }
+        for path in (KEPT, TRIED, "/etc/netplan/00-installer-config.yaml"):
+            file = self.lab.root / path[1:]
+            found[path] = (file.read_bytes(), oct(file.stat().st_mode)) if file.exists() else None
+        for path in (NOTES, RUN):
+            found[path] = (self.lab.root / path[1:]).exists()
+        found["routes"] = self.lab.run("ip", "route", "show", "default")
+        return found
+
+    def wait_for(self, state: dict[str, Any]) -> None:
+        """Until everything is as it was but our own folders."""
+        deadline_s = time.monotonic() + WAIT_S
+        own = {NOTES: None, RUN: None}
+        while (now := self.state() | own) != state | own:
+            assert time.monotonic() < deadline_s, now
+            time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """Two nodes with a cable from cage 1 to cage 1."""
+    with Lab(2, tmp_path_factory.mktemp("trial"), marker="trial", cables=None, with_networkd=True) as lab:
+        bay = Patchbay(lab, wires=1)
+        bay.patch([Wire(((0, 1), (1, 1)))])
+        yield lab
+        bay.close()
+
+
+@pytest.fixture
+def node(lab: Lab) -> Iterator[Node]:
+    """The first node; as it was again afterwards."""
+    node = Node(lab.nodes[0])
+    before = node.state()
+    yield node
+    for name in ("a1", "b2"):
+        node.do("undo", name)
+    assert node.state() == before
+
+
+def test_a_trial_is_kept_and_undone_exactly(node: Node) -> None:
+    before = node.state()
+    assert node.look()["ok"] is False
+    tried = node.try_it()
+    assert (tried["ok"], tried["trial_s"], tried["yet"]) == (True, 60.0, "")
+    assert node.look()["ok"] is True
+    assert node.state()[TRIED] == (YAML.encode(), "0o100600")
+    assert node.do("keep", "a1")["ok"] is True
+    assert node.do("keep", "a1")["ok"] is True, "an answer that was lost is asked for again"
+    now = node.state()
+    assert (now[KEPT], now[TRIED]) == ((YAML.encode(), "0o100600"), None)
+    assert node.look()["ok"] is True
+    assert now["routes"] == before["routes"]
+    assert now[MANAGEMENT_PORT] == before[MANAGEMENT_PORT]
+    assert node.do("undo", "a1") == {"ok": True, "message": "as before"}
+    assert node.state() == before
+    assert node.do("undo", "a1") == {"ok": True, "message": "nothing to undo"}
+    assert node.state() == before
+
+
+def test_a_trial_that_nobody_keeps_goes_by_itself_and_cannot_be_kept_any_more(node: Node) -> None:
+    before = node.state()
+    assert node.try_it(2)["ok"] is True
+    node.wait_for(before)
+    refused = node.do("keep", "a1")
+    assert refused["ok"] is False
+    assert "put its former network back" in refused["message"]
+
+
+def test_the_timer_outlives_the_program_that_left_it_and_ends_with_keep(node: Node) -> None:
+    node.try_it()
+    timers = node.lab.processes("link_trial.py")
+    assert [process.cmdline()[-2] for process in timers] == ["timer"]
+    assert sorted(str(file.path) for file in timers[0].open_files()) == []
+    assert timers[0].cwd() == "/"
+    node.do("keep", "a1")
+    deadline_s = time.monotonic() + WAIT_S
+    while node.lab.processes("link_trial.py"):
+        assert time.monotonic() < deadline_s
+        time.sleep(0.05)
+
+
+def test_a_second_try_keeps_the_first_note_and_starts_the_time_anew(node: Node) -> None:
+    before = node.state()
+    node.try_it(3)
+    time.sleep(1.5)
+    assert node.try_it(60)["ok"] is True
+    time.sleep(2.5)
+    assert node.look()["ok"] is True, "the first timer has nothing to say any more"
+    assert len(node.lab.processes("link_trial.py")) == 1
+    node.do("keep", "a1")
+    node.try_it(60)
+    node.do("undo", "a1")
+    assert node.state() == before
+
+
+def test_a_former_file_of_ours_and_a_strangers_addresses_come_back(node: Node) -> None:
+    plain = node.state()
+    file = node.lab.root / KEPT[1:]
+    file.write_text(FOREIGN)
+    file.chmod(0o640)
+    node.lab.run("netplan", "apply")
+    node.lab.run("ip", "addr", "add", "172.30.1.2/24", "dev", TWIN)
+    time.sleep(1.0)
+    before = node.state()
+    assert before[PORT][0] == 1400
+    assert node.try_it()["ok"] is True
+    now = node.state()
+    assert "172.30.1.2" in str(now[TWIN]), "set by hand, in nobody's file"
+    node.do("keep", "a1")
+    node.do("undo", "a1")
+    assert node.state() == before
+    file.unlink()
+    node.lab.run("netplan", "apply")
+    for port in (PORT, TWIN):
+        node.lab.run("ip", "addr", "flush", "dev", port, "scope", "global")
+    node.lab.run("ip", "link", "set", PORT, "mtu", "1500")
+    node.wait_for(plain)
+
+
+def test_undo_works_after_a_restart_in_the_middle_and_after_keep(node: Node) -> None:
+    before = node.state()
+    node.try_it()
+    node.lab.restart(0.1)
+    node.wait_for(before)
+    assert node.do("keep", "a1")["ok"] is False
+    node.try_it()
+    node.do("keep", "a1")
+    node.lab.restart(0.1)
+    deadline_s = time.monotonic() + WAIT_S
+    while node.look()["ok"] is not True:
+        assert time.monotonic() < deadline_s
+        time.sleep(0.1)
+    assert node.do("undo", "a1")["ok"] is True
+    assert node.state() == before
+
+
+def test_what_netplan_refuses_is_told_in_its_words_and_nothing_stays(node: Node) -> None:
+    before = node.state()
+    refused = node.try_it(yaml=YAML.replace("mtu: 9000", "mtu: much"))
+    assert refused["ok"] is False
+    assert (
+        "90-sparkdesk.yaml:7:12: Error in network definition: invalid unsigned int value 'much'" in refused["message"]
+    )
+    assert refused["remedy"]
+    assert not node.lab.processes("link_trial.py")
+    node.do("undo", "a1")
+    assert node.state() == before
+
+
+def test_the_port_of_the_default_route_is_refused(node: Node) -> None:
+    wanted = json.dumps({MANAGEMENT_PORT: {"addresses": [], "mtu": 9000}})
+    refused = node.do("try", "a1", "60", wanted, stdin=YAML)
+    assert refused["message"] == f"{MANAGEMENT_PORT} carries the default route"
+
+
+def test_another_run_waits_for_the_end_of_a_trial(node: Node) -> None:
+    node.try_it()
+    assert "another network is on trial" in node.try_it(name="b2")["message"]
+    node.do("keep", "a1")
+    assert node.try_it(name="b2")["ok"] is True
+
+
+def test_a_full_disk_leaves_the_trial_to_its_timer(node: Node) -> None:
+    before = node.state()
+    node.try_it(4)
+    node.lab.run("mount", "-t", "tmpfs", "-o", "size=4k", "full", "/etc/netplan")
+    try:
+        node.lab.run("sh", "-c", "cat /dev/zero > /etc/netplan/ballast 2>/dev/null || true")
+        refused = node.do("keep", "a1")
+    finally:
+        node.lab.run("umount", "/etc/netplan")
+    assert "No space left" in refused["message"]
+    assert "by itself" in refused["message"]
+    node.wait_for(before)

@@ -11,10 +11,11 @@ from types import MappingProxyType
 
 from sparkdesk.core.bringup.matrix import Cell, CellState, Matrix
 from sparkdesk.core.bringup.row import make_cell
-from sparkdesk.core.playbooks.run_view import INTERRUPTED, RUNNING, WAITING, RunView, StepView
+from sparkdesk.core.playbooks.run_view import RUNNING, WAITING, RunView, StepView
 
 DONE, UNCHANGED, FAILED, CANCELLED, UNKNOWN, UNDONE = "done", "unchanged", "failed", "cancelled", "unknown", "undone"
 GO_ON = "Continue the bring-up, or undo what was done."
+_WELL = (WAITING, RUNNING, DONE, UNCHANGED, UNDONE)
 _PARTS = {"check": "checking", "apply": "applying", "verify": "verifying", "undo": "undoing"}
 
 
@@ -35,7 +36,7 @@ def _follow_cell(cell: Cell, run: RunView, known: frozenset[str]) -> Cell:
     steps = [run.step(step_id) for step_id in cell.step_ids if step_id in known]
     if not steps:
         return cell
-    bad = next((step for step in steps if step.state in (FAILED, UNKNOWN, CANCELLED, INTERRUPTED)), None)
+    bad = next((step for step in steps if step.state not in _WELL), None)
     if bad is None and run.is_over:
         bad = next((step for step in steps if step.state == RUNNING), None)  # it ended with the program
     if bad is not None:

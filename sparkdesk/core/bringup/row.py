@@ -29,8 +29,11 @@ def make_row(case: Case, chapter: Chapter, row_id: str, title: str, judge: Judge
 
 
 def _judged(reading: NodeReading, judge: Judge) -> Cell:
-    if reading.did_answer:
-        return judge(reading)
+    return judge(reading) if reading.did_answer else no_answer(reading)
+
+
+def no_answer(reading: NodeReading) -> Cell:
+    """The cell of a node that did not answer."""
     remedy = reading.remedy or "Look again when the node is connected."
     return make_cell(CellState.UNREAD, "no answer", evidence=reading.message, remedy=remedy)
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from sparkdesk.core.bringup.case import Case, Choices
+from sparkdesk.core.bringup.chapter import ChapterPlan
+from sparkdesk.core.bringup.matrix import Cell
 from sparkdesk.core.bringup.reading import Interface, NetplanFile, NodeReading
 from sparkdesk.core.cluster.details import SudoMode
 from sparkdesk.core.cluster.half import Half, NodeView
@@ -128,6 +130,11 @@ def make_ready(reading: NodeReading, index: int) -> NodeReading:
 def with_node(case: Case, node_id: str, **changes: Any) -> Case:
     """The case where the reading of one node has these fields otherwise."""
     return replace(case, readings={**case.readings, node_id: replace(case.reading(node_id), **changes)})
+
+
+def cell(plan: ChapterPlan, row_id: str, node_id: str) -> Cell:
+    """One cell of a chapter."""
+    return next(row.cells[node_id] for row in plan.rows if row.id == row_id)
 
 
 def _as_left(view: NodeView, cabling: Cabling, is_ready: bool) -> NodeView:

@@ -1,0 +1,122 @@
+"""Makes the one plan of a bring-up: all chapters in their order, one playbook, and the proof.
+
+The one rule: a pure function; the same case gives the same bytes, and where all is as it should be the playbook is
+empty. A node that did not answer is in the matrix, and in no step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+
+from sparkdesk.core.bringup.case import Case
+from sparkdesk.core.bringup.chapter import Chapter, ChapterPlan
+from sparkdesk.core.bringup.chapters.cabling import plan_cabling
+from sparkdesk.core.bringup.chapters.trust import NO_ROOT, find_twins, plan_trust
+from sparkdesk.core.bringup.matrix import Matrix, Row
+from sparkdesk.core.bringup.plan import BringUpPlan
+from sparkdesk.core.bringup.row import no_answer
+from sparkdesk.core.bringup.scheme import Scheme
+from sparkdesk.core.step import Playbook, PutFile, Run, Step
+
+CHAPTERS: Mapping[Chapter, Callable[[Case], ChapterPlan]] = MappingProxyType(
+    {Chapter.TRUST: plan_trust, Chapter.CABLING: plan_cabling}
+)
+
+
+def make_plan(case: Case, made_ms: int) -> BringUpPlan:
+    """The plan of this case, made at `made_ms` (Unix ms). Never raises for what a node says."""
+    live = replace(case, node_ids=tuple(one for one in case.node_ids if case.reading(one).did_answer))
+    chapters = [plan(live) for chapter, plan in CHAPTERS.items() if is_chosen(case, chapter)]
+    playbook = Playbook(
+        _title(live), tuple(stage for chapter in chapters for stage in chapter.stages if stage.steps), needs_lock=True
+    )
+    scheme = Scheme()
+    proof = Playbook(f"Prove {_count(live)}", ())
+    return BringUpPlan(
+        mark=case.mark,
+        made_ms=made_ms,
+        node_ids=case.node_ids,
+        names=case.names(),
+        shape=case.topology.shape,
+        matrix=Matrix(case.node_ids, tuple(_whole(row, case) for chapter in chapters for row in chapter.rows)),
+        playbook=playbook,
+        proof=proof,
+        proof_items=(),
+        scheme=scheme,
+        diffs=tuple(diff for chapter in chapters for diff in chapter.diffs),
+        notes=_notes(case, chapters),
+        obstacles=tuple(dict.fromkeys(_obstacles(case, playbook))),
+        choices=case.choices,
+        is_simulated=case.is_simulated,
+    )
+
+
+def is_chosen(case: Case, chapter: Chapter) -> bool:
+    """Whether the person wants this chapter; nothing chosen is all of them."""
+    return not case.choices.chapters or chapter.value in case.choices.chapters
+
+
+def _title(case: Case) -> str:
+    return f"Bring up {_count(case)}"
+
+
+def _count(case: Case) -> str:
+    return "1 node" if len(case.node_ids) == 1 else f"{len(case.node_ids)} nodes"
+
+
+def _whole(row: Row, case: Case) -> Row:
+    """The row with a cell for each node that did not answer."""
+    cells = {one: row.cells[one] if one in row.cells else no_answer(case.reading(one)) for one in case.node_ids}
+    return replace(row, cells=MappingProxyType(cells))
+
+
+def _notes(case: Case, chapters: list[ChapterPlan]) -> Mapping[str, tuple[str, ...]]:
+    """By chapter; the nodes that are left out, and whose jobs are at stake, are told with them."""
+    found = {plan.chapter.value: plan.notes for plan in chapters if plan.notes}
+    absent = [case.reading(one) for one in case.node_ids if not case.reading(one).did_answer]
+    left_out = [f"{one.name} did not answer and is left out: bring it up later, by itself." for one in absent]
+    if left_out:
+        found[Chapter.TRUST.value] = (*left_out, *found.get(Chapter.TRUST.value, ()))
+    changed = {
+        step.node for plan in chapters if plan.chapter is Chapter.NETWORK for s in plan.stages for step in s.steps
+    }
+    at_stake = [
+        f"{', '.join(case.busy[one])} runs on {case.reading(one).name}: what it sends over the cables may be cut while "
+        "addresses change. Stop it first if it spans nodes."
+        for one in case.node_ids
+        if one in changed and case.busy.get(one)
+    ]
+    if at_stake:
+        found[Chapter.NETWORK.value] = (*found.get(Chapter.NETWORK.value, ()), *at_stake)
+    return MappingProxyType(found)
+
+
+# What stands against it ----------------------------------------------------------------------------------------------
+
+
+def _obstacles(case: Case, playbook: Playbook) -> Iterator[str]:
+    """Sentences: what a person must mend before this can run at all."""
+    yield from case.obstacles
+    if not case.node_ids:
+        yield "No node was chosen. Choose the nodes that are to be brought up."
+    elif not any(case.reading(one).did_answer for one in case.node_ids):
+        yield "No node answered. Connect them, then look again."
+    for node_id, twin in find_twins(case).items():
+        name = case.reading(node_id).name
+        yield f"{name} and {twin} are one machine. Take one of them out of the cluster, then look again."
+    needing = {step.node for step in playbook.steps() if _needs_root(step)}
+    for node_id in case.node_ids:
+        reading = case.reading(node_id)
+        if node_id in needing and reading.sudo in NO_ROOT:
+            yield (
+                f"{reading.name} needs root's rights for its steps, and sudo there is {reading.sudo.words}. "
+                "Give the account the right, or leave the node out."
+            )
+
+
+def _needs_root(step: Step) -> bool:
+    return any(
+        isinstance(action, Run | PutFile) and action.as_root for action in (*step.check, *step.apply, *step.verify)
+    )

@@ -1,0 +1,91 @@
+"""The matrix follows the run: never ahead of it, and never done where the end is not known."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from sparkdesk.core.bringup.fold import follow
+from sparkdesk.core.bringup.matrix import Cell, CellState, Matrix, Row
+from sparkdesk.core.command import Command
+from sparkdesk.core.playbooks.run_view import RunView, StepView, take_event
+from sparkdesk.core.step import Playbook, Progress, Run, RunEnded, Stage, Step, StepEnded, StepStarted
+
+STEPS = tuple(Step(name, f"Do {name}", "n1", apply=(Run(Command(("true",))),)) for name in ("a", "b"))
+PLAYBOOK = Playbook("Bring up 1 node", (Stage("All", STEPS),))
+PLANNED = Cell(CellState.PLANNED, ".100.1 .101.1", "read before", step_ids=("a", "b"))
+READ = Cell(CellState.WARN, "7.4.0", remedy="Update it.")
+
+
+def shown(run: RunView | None, cell: Cell = PLANNED) -> Cell:
+    matrix = Matrix(("n1",), (Row("network-addresses", "network", "Addresses", {"n1": cell}),))
+    return follow(matrix, run).rows[0].cells["n1"]
+
+
+def run_of(*states: str, result: str = "") -> RunView:
+    steps = {step.id: StepView(state) for step, state in zip(STEPS, states, strict=True)}
+    return RunView("r1", PLAYBOOK, steps=steps, result=result)
+
+
+def test_without_a_run_the_matrix_is_the_plans() -> None:
+    assert shown(None) == PLANNED
+
+
+def test_what_no_step_changes_stays_as_it_was_read() -> None:
+    assert shown(run_of("done", "done", result="done"), READ) == READ
+
+
+def test_a_cell_whose_steps_are_not_of_this_run_stays_planned() -> None:
+    other = Cell(CellState.PLANNED, "later", step_ids=("z",))
+    assert shown(run_of("done", "done", result="done"), other) == other
+
+
+@pytest.mark.parametrize(
+    ("states", "result", "state", "text"),
+    [
+        (("waiting", "waiting"), "", CellState.WAITING, "next"),
+        (("running", "waiting"), "", CellState.RUNNING, "running"),
+        (("done", "waiting"), "", CellState.RUNNING, "1 of 2 steps"),
+        (("done", "done"), "", CellState.DONE, ".100.1 .101.1"),
+        (("unchanged", "unchanged"), "done", CellState.PASS, ".100.1 .101.1"),
+        (("done", "unchanged"), "done", CellState.DONE, ".100.1 .101.1"),
+        (("failed", "waiting"), "failed", CellState.FAIL, "failed"),
+        (("done", "unknown"), "unknown", CellState.UNREAD, "end not known"),
+        (("done", "cancelled"), "cancelled", CellState.WARN, "cancelled"),
+        (("done", "interrupted"), "interrupted", CellState.UNREAD, "interrupted"),
+        (("done", "running"), "interrupted", CellState.UNREAD, "interrupted"),
+        (("done", "waiting"), "paused", CellState.WARN, "1 of 2 steps"),
+        (("waiting", "waiting"), "failed", CellState.WAITING, "not begun"),
+        (("undone", "undone"), "done", CellState.UNDONE, "undone"),
+        (("undone", "waiting"), "done", CellState.UNDONE, "undone"),
+        (("done", "undone"), "done", CellState.UNDONE, "partly undone"),
+    ],
+)
+def test_a_cell_stands_as_its_steps_do(states: tuple[str, str], result: str, state: CellState, text: str) -> None:
+    found = shown(run_of(*states, result=result))
+    assert (found.state, found.text, found.step_ids) == (state, text, ("a", "b"))
+
+
+@pytest.mark.parametrize(("part", "word"), [("apply", "applying"), ("verify", "verifying"), ("undo", "undoing")])
+def test_a_step_that_is_under_way_tells_what_it_does(part: str, word: str) -> None:
+    run = take_event(RunView("r1", PLAYBOOK), StepStarted("a", part, 1))
+    assert (shown(run).state, shown(run).text) == (CellState.RUNNING, word)
+    assert shown(take_event(run, Progress("a", 2, "49 s left"))).text in ("49 s left", word)
+
+
+def test_a_failure_shows_the_steps_own_words_and_remedy() -> None:
+    run = take_event(RunView("r1", PLAYBOOK), StepEnded("a", 1, "failed", "No\x1b[31m space", "Free some."))
+    found = shown(take_event(run, RunEnded(2, "failed")))
+    assert (found.evidence, found.remedy) == ("No space", "Free some.")
+
+
+def test_no_mixture_of_states_is_shown_as_done_unless_all_ended_well() -> None:
+    states = ("waiting", "running", "done", "unchanged", "failed", "cancelled", "unknown", "undone", "interrupted", "?")
+    results = ("", "done", "failed", "cancelled", "unknown", "paused", "interrupted")
+    for one, other, result in itertools.product(states, states, results):
+        found = shown(run_of(one, other, result=result))
+        has_ended_well = {one, other} <= {"done", "unchanged"}
+        assert (found.state in (CellState.DONE, CellState.PASS)) == has_ended_well, (one, other, result)
+        needs_remedy = found.state in (CellState.WARN, CellState.FAIL, CellState.UNREAD)
+        assert bool(found.remedy) == needs_remedy, (one, other, result)

@@ -101,6 +101,8 @@ QPlainTextEdit, QTextEdit, QTextBrowser {{
 }}
 QPlainTextEdit:focus, QTextEdit:focus {{ border: 2px solid {hex_of("accent")}; padding: 3px 5px; }}
 QPlainTextEdit[tone="well"] {{ border: 1px solid {hex_of("border")}; }}
+QPlainTextEdit[tone="code"] {{ border: none; border-radius: 0; padding: 6px 8px; }}
+QPlainTextEdit[tone="code"]:focus {{ border: 2px solid {hex_of("accent")}; padding: 4px 6px; }}
 QPlainTextEdit[tone="plain"], QTextBrowser[tone="plain"], QTextEdit[tone="plain"] {{
   border: none; background: transparent; padding: 0; }}
 """
@@ -117,6 +119,7 @@ QAbstractItemView::item:hover:!selected {{ background: {hex_of("raised")}; }}
 QHeaderView {{ background: transparent; border: none; }}
 QHeaderView::section {{ background: {hex_of("surface")}; color: {hex_of("text3")}; border: none;
   border-bottom: 1px solid {hex_of("border")}; padding: 0 8px; min-height: 24px; }}
+QTableView[tone="matrix"] QHeaderView::section {{ color: {hex_of("text")}; }}
 QTableView {{ alternate-background-color: {hex_of("surface")}; }}
 QScrollArea, QScrollArea > QWidget > QWidget[tone="page"] {{ background: transparent; border: none; }}
 QAbstractScrollArea::corner {{ background: transparent; }}

@@ -8,7 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, QPointF, QRectF, QSize, Qt
+from PySide6.QtCore import (
+    QAbstractTableModel,
+    QModelIndex,
+    QObject,
+    QPersistentModelIndex,
+    QPointF,
+    QRect,
+    QRectF,
+    QSize,
+    Qt,
+)
 from PySide6.QtGui import QPainter, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -28,10 +38,27 @@ from ui.theme import Token, color
 from ui.widgets.paint import elided, pen, text_width, write
 
 Index = QModelIndex | QPersistentModelIndex
-CellLook = Literal["plain", "strong", "section", "ok", "warn", "marked", "crit", "unknown"]
+CellLook = Literal[
+    "plain",
+    "strong",
+    "section",
+    "ok",
+    "warn",
+    "marked",
+    "crit",
+    "unknown",
+    "busy",
+    "next",
+    "planned",
+    "left_out",
+    "undone",
+]
 NO_FIGURES: Final = 1000
 """Past the last column there can be."""
 _PAD = 8
+_WIDEST_SHARED: Final = 200
+"""Of equally wide columns, when there is no room for what the longest text needs; that one is then cut."""
+_WIDEST_TITLE: Final = 220
 _ICON_ROOM = 19
 # look: (fill, icon, tint of icon and word, ink of the text)
 _LOOKS: Final[dict[CellLook, tuple[Token | None, str, Token, Token]]] = {
@@ -43,6 +70,11 @@ _LOOKS: Final[dict[CellLook, tuple[Token | None, str, Token, Token]]] = {
     "marked": (None, "triangle-alert", "warn", "warn"),
     "crit": ("critsoft", "octagon-alert", "crit", "text"),
     "unknown": (None, "circle-help", "text3", "text3"),
+    "busy": ("accentsoft", "loader", "accenttext", "text"),
+    "next": (None, "circle-dashed", "text3", "text3"),
+    "planned": (None, "pencil", "accenttext", "text"),
+    "left_out": (None, "minus", "text3", "text3"),
+    "undone": (None, "undo-2", "text3", "text3"),
 }
 
 
@@ -64,10 +96,14 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A whole table. A row of one `section` cell goes over all columns."""
+    """A whole table. A row of one `section` cell goes over all columns.
+
+    `titles` (one a row, or none at all) stand left of the rows, and stay there when the table scrolls sideways.
+    """
 
     headers: tuple[str, ...] = ()
     rows: tuple[tuple[Cell, ...], ...] = ()
+    titles: tuple[str, ...] = ()
 
 
 class CellModel(QAbstractTableModel):
@@ -83,9 +119,9 @@ class CellModel(QAbstractTableModel):
         before = self.table
         if table == before:
             return False
-        is_same_shape = table.headers == before.headers and [len(row) for row in table.rows] == [
-            len(row) for row in before.rows
-        ]
+        is_same_shape = (table.headers, table.titles) == (before.headers, before.titles) and [
+            len(row) for row in table.rows
+        ] == [len(row) for row in before.rows]
         if not is_same_shape:
             self.beginResetModel()
             self.table = table
@@ -113,6 +149,8 @@ class CellModel(QAbstractTableModel):
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> object:
         if orientation is Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
             return self.table.headers[section] if section < len(self.table.headers) else None
+        if orientation is Qt.Orientation.Vertical and role == Qt.ItemDataRole.DisplayRole:
+            return self.table.titles[section] if section < len(self.table.titles) else None
         if orientation is Qt.Orientation.Horizontal and role == Qt.ItemDataRole.TextAlignmentRole:
             side = Qt.AlignmentFlag.AlignRight if section >= self.figures_from else Qt.AlignmentFlag.AlignLeft
             return int(side | Qt.AlignmentFlag.AlignVCenter)
@@ -186,14 +224,45 @@ def _role(cell: Cell) -> Role:
     return {"strong": "dense_medium", "section": "label"}.get(cell.look, "dense")  # type: ignore[return-value]
 
 
+class _TitleHead(QHeaderView):
+    """The titles of rows. Painted here: Qt would centre them and could not tell a section from a row."""
+
+    def __init__(self, model: CellModel, parent: QWidget) -> None:
+        super().__init__(Qt.Orientation.Vertical, parent)
+        self._model = model
+
+    def sizeHint(self) -> QSize:
+        widest = max((text_width(title, "dense") for title in self._model.table.titles), default=0.0)
+        return QSize(min(_WIDEST_TITLE, round(widest) + 2 * _PAD + 6), 40)
+
+    def paintSection(self, painter: QPainter, rect: QRect, section: int) -> None:  # noqa: N802
+        table = self._model.table
+        if section >= len(table.titles):
+            return
+        is_section = len(table.rows[section]) == 1 and table.rows[section][0].look == "section"
+        painter.save()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.fillRect(rect, color("sunken" if is_section else "surface"))
+        role: Role = "label" if is_section else "dense"
+        words = elided(table.titles[section], role, rect.width() - 2 * _PAD + 4)
+        write(painter, QRectF(rect).adjusted(_PAD, 0, 0, 0), words, role=role, tint="text3" if is_section else "text2")
+        painter.setPen(pen(color("border")))
+        painter.drawLine(rect.bottomLeft(), rect.bottomRight())
+        painter.restore()
+
+
 class CellTable(QTableView):
     """The table. Arrow keys walk over the cells; the last column takes the room that is left.
 
-    Columns from `figures_from` on hold figures: they stand at the right, and then all columns share that room.
+    Columns from `figures_from` on hold figures: they stand at the right, and then all columns share that room. With
+    `has_titles` the rows have titles at the left, and all columns are equally wide where there is room.
     """
 
-    def __init__(self, what: str, parent: QWidget | None = None, *, figures_from: int = NO_FIGURES) -> None:
+    def __init__(
+        self, what: str, parent: QWidget | None = None, *, figures_from: int = NO_FIGURES, has_titles: bool = False
+    ) -> None:
         super().__init__(parent)
+        self._has_titles = has_titles
         self.cells = CellModel(self)
         self.cells.figures_from = figures_from
         self.setModel(self.cells)
@@ -205,11 +274,16 @@ class CellTable(QTableView):
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setTabKeyNavigation(False)
-        self.verticalHeader().setVisible(False)
-        self.verticalHeader().setDefaultSectionSize(theme.TABLE_ROW_HEIGHT)
+        if has_titles:
+            self.setProperty("tone", "matrix")
+            self.setVerticalHeader(_TitleHead(self.cells, self))
+        self.verticalHeader().setVisible(has_titles)
+        self.verticalHeader().setDefaultSectionSize(
+            theme.TABLE_ROW_HEIGHT_TIGHT if has_titles else theme.TABLE_ROW_HEIGHT
+        )
         self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         head = self.horizontalHeader()
-        head.setFont(font("label"))
+        head.setFont(font("dense_strong" if has_titles else "label"))
         head.setHighlightSections(False)
         head.setStretchLastSection(True)
         head.setMinimumSectionSize(48)
@@ -233,7 +307,11 @@ class CellTable(QTableView):
             min(limit, max(self.sizeHintForColumn(column), round(text_width(title, "label")) + 2 * _PAD + 6))
             for column, title in enumerate(self.cells.table.headers)
         ]
-        if self.cells.figures_from < len(wanted):
+        if self._has_titles and wanted:
+            share = self.viewport().width() // len(wanted)
+            wanted = [max(share, min(_WIDEST_SHARED, max(wanted)))] * len(wanted)
+            self.setColumnWidth(len(wanted) - 1, wanted[-1])
+        elif self.cells.figures_from < len(wanted):
             spare = max(0, self.viewport().width() - sum(wanted)) // len(wanted)
             self.setColumnWidth(len(wanted) - 1, wanted[-1])  # else it keeps the 100 px that Qt begins with
         for column, width in enumerate(wanted[:-1]):
@@ -241,7 +319,7 @@ class CellTable(QTableView):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        if self.cells.figures_from != NO_FIGURES:
+        if self.cells.figures_from != NO_FIGURES or self._has_titles:
             self._fit_columns()
 
     def wanted_width(self) -> int:

@@ -1,0 +1,174 @@
+"""What a chapter changes: the file before and after, the exact commands, and those that take them back.
+
+The one rule: everything of the plan can be read here before it runs; a chapter's own button stands below what it does.
+"""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QWidget
+
+from sparkdesk.core.bringup.chapter import Chapter
+from sparkdesk.core.bringup.state import Phase
+from ui import text
+from ui.bringup.file_rows import file_note, file_rows
+from ui.bringup.model import BringUpModel
+from ui.bringup.outline import steps_of
+from ui.playbook.plan_view import PlanView
+from ui.widgets.button import Button, IconButton
+from ui.widgets.card import Card, Separator
+from ui.widgets.field import Select
+from ui.widgets.icon_label import IconLabel
+from ui.widgets.label import ElidedLabel, Label
+from ui.widgets.line_diff import LineDiff
+from ui.widgets.segmented import Segmented
+
+MOST_TABS = 4
+"""Of more nodes one is chosen from a list."""
+_NOTHING = {
+    Chapter.CABLING: "# Cables are changed by hand; the checks above say which.",
+    Chapter.FINISH: "# The report is saved on this computer; nothing runs on a node.",
+}
+
+
+class ChangeCard(Card):
+    """`apply_asked` carries the chapter's value."""
+
+    apply_asked = Signal(str)
+    export_asked = Signal()
+
+    def __init__(self, model: BringUpModel, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._model = model
+        self._nodes: tuple[tuple[str, str], ...] = ()
+        self._icon = IconLabel("file-diff", "text2")
+        self.title = ElidedLabel("", "dense_strong", "text", mode=Qt.TextElideMode.ElideMiddle)
+        self.ways = Segmented([("file", "File"), ("run", "Commands"), ("undo", "Undo")], what="What to show")
+        self.tabs = Segmented([("", "All")], what="Node")
+        self.pick = Select(is_small=True)
+        self.diff = LineDiff("The file before and after")
+        self.text = PlanView("The commands of this chapter")
+        self.note = Label("", "label", "text3", is_wrapped=True)
+        self.export = Button("Export plan", kind="link")
+        self.copy = IconButton("copy", "Copy this text", size=24)
+        self.apply = Button("Apply", kind="primary", is_small=True)
+        self._stack = QStackedWidget()
+        self._build()
+        self.ways.changed.connect(lambda _key: self.refresh())
+        self.tabs.changed.connect(self._choose_node)
+        self.pick.activated.connect(lambda _at: self._choose_node(self.pick.key()))
+        self.apply.clicked.connect(lambda: self.apply_asked.emit(model.chapter.value))
+        self.export.clicked.connect(self.export_asked)
+        self.copy.clicked.connect(self._copy)
+
+    def _build(self) -> None:
+        head = QHBoxLayout()
+        head.setContentsMargins(14, 6, 8, 6)
+        head.setSpacing(8)
+        head.addWidget(self._icon)
+        head.addWidget(self.title, 1)
+        head.addWidget(self.copy)
+        head.addWidget(self.ways)
+        head.addWidget(self.tabs)
+        head.addWidget(self.pick)
+        self.pick.setAccessibleName("Node")
+        self.pick.setMinimumWidth(120)
+        self._stack.addWidget(self.diff)
+        self._stack.addWidget(self.text)
+        for view in (self.diff, self.text):
+            view.setProperty("tone", "code")
+        foot = QHBoxLayout()
+        foot.setContentsMargins(14, 6, 10, 8)
+        foot.setSpacing(8)
+        foot.addWidget(self.note, 1)
+        foot.addWidget(self.export)
+        foot.addWidget(self.apply)
+        column = self.column(spacing=0, margins=(1, 1, 1, 1))
+        column.addLayout(head)
+        column.addWidget(Separator())
+        column.addWidget(self._stack, 1)
+        column.addWidget(Separator())
+        column.addLayout(foot)
+        self.setMinimumHeight(190)
+        self.setAccessibleName("What is changed")
+
+    def _choose_node(self, node_id: str) -> None:
+        self._model.node_id = node_id
+        self.refresh()
+
+    def _copy(self) -> None:
+        (self.diff if self._stack.currentIndex() == 0 else self.text).selectAll()
+        (self.diff if self._stack.currentIndex() == 0 else self.text).copy()
+
+    def refresh(self) -> None:
+        """Show the chapter that is looked at."""
+        chapter = self._model.chapter
+        diffs = self._model.diffs_of(chapter)
+        self.ways.set_disabled_reason("file", "" if diffs else "This chapter writes no file that was read before")
+        is_file = bool(diffs) and self.ways.key() == "file"
+        self._show_nodes(tuple(diff.node_id for diff in diffs) if is_file else ("", *self._model.node_ids()))
+        if is_file:
+            chosen = next((diff for diff in diffs if diff.node_id == self._model.node_id), diffs[0])
+            self.title.setText(text.one_line(chosen.path, 200))
+            self.diff.show_rows(file_rows(chosen))
+            self.note.setText(" ".join((file_note(chosen), *self._model.notes(chapter))))
+        else:
+            self._show_commands(chapter)
+        self._icon.set_icon("file-diff" if is_file else "terminal")
+        self._stack.setCurrentIndex(0 if is_file else 1)
+        self._show_apply(chapter)
+
+    def _show_commands(self, chapter: Chapter) -> None:
+        is_undo = self.ways.key() == "undo"
+        node_id = self._model.node_id if self._model.node_id in self._model.node_ids() else ""
+        self.title.setText(chapter.words)
+        plan = self._model.commands(chapter, node_id, is_undo=is_undo)
+        if plan.text:
+            self.text.show_plan(plan)
+        else:
+            self.text.show_output(self._nothing_words(chapter))
+        self.note.setText(" ".join(self._model.notes(chapter)))
+
+    def _nothing_words(self, chapter: Chapter) -> str:
+        if self._model.state.plan is None:
+            return "# Nothing is planned yet: the nodes are read first."
+        return _NOTHING.get(chapter, "# Nothing runs: there is nothing to change here.")
+
+    def _show_nodes(self, node_ids: tuple[str, ...]) -> None:
+        names = tuple(
+            (node_id, self._model.name_of(node_id) if node_id else "All") for node_id in dict.fromkeys(node_ids)
+        )
+        is_many = len(names) > MOST_TABS + 1
+        if names != self._nodes:
+            self._nodes = names
+            self.tabs.set_options([(key, _short(name, names)) for key, name in names] if not is_many else [("", "All")])
+            self.pick.set_options(list(names) if is_many else [("", "All")])
+        keys = [key for key, _name in names]
+        chosen = self._model.node_id if self._model.node_id in keys else keys[0] if keys else ""
+        self.tabs.set_key(chosen)
+        self.pick.set_key(chosen)
+        self.tabs.setVisible(not is_many and len(names) > 1)
+        self.pick.setVisible(is_many)
+
+    def _show_apply(self, chapter: Chapter) -> None:
+        model = self._model
+        self.export.setVisible(model.state.plan is not None)
+        steps = steps_of(model.state, chapter.value)
+        is_proof = chapter is Chapter.PROOF and bool(model.state.plan and model.state.plan.proof_items)
+        can = model.is_step_by_step and model.state.phase in (Phase.PLANNED, Phase.DONE, Phase.FAILED)
+        self.apply.setVisible(can and (bool(steps) or is_proof))
+        self.apply.setText("Run the proof" if is_proof else f"Apply: {chapter.words}")
+        self.apply.updateGeometry()
+        done = model.state.run is not None and all(
+            model.state.run.step(step.id).state in ("done", "unchanged") for step in steps
+        )
+        stale = "" if model.is_fresh() else "The plan shown is for other choices: check the nodes again"
+        self.apply.set_disabled_reason(stale or ("It is done" if done and not is_proof else ""))
+
+
+def _short(name: str, names: tuple[tuple[str, str], ...]) -> str:
+    """A node's name without what all names begin with: "5c2d" of spark-5c2d."""
+    whole = [each for key, each in names if key]
+    if len(whole) > 1 and name in whole and all(each.startswith("spark-") for each in whole):
+        return name.removeprefix("spark-") or name
+    return name

@@ -1,0 +1,189 @@
+"""The manifest: every change that was made, newest first, with what ran and what takes it back, one by one or all.
+
+The one rule: nothing is taken back before its commands can be read; the safe answer has the focus.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QDialog, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
+
+from sparkdesk.core.playbooks.run_view import StepView
+from sparkdesk.core.step import Playbook, Stage, Step
+from ui import text, theme
+from ui.bringup.model import BringUpModel
+from ui.node.mark import tint_of
+from ui.playbook.model import STEP_MARKS
+from ui.playbook.plan_text import plan_text, undo_text
+from ui.playbook.plan_view import PlanView
+from ui.widgets.button import Button
+from ui.widgets.card import Card, Separator
+from ui.widgets.icon_label import IconLabel
+from ui.widgets.label import ElidedLabel, Label
+from ui.widgets.segmented import Segmented
+from ui.widgets.toggle import CheckBox
+
+SIZE = (940, 600)
+LEAST = (760, 480)
+STAYS = "Installed packages stay, and so do backup files that end in a minus sign; the report lists them."
+_NO_UNDO = "This step has nothing to take back"
+
+
+class StepPart(QWidget):
+    """One step that was done. `looked` is emitted when a person looks at it."""
+
+    looked = Signal(str)
+
+    def __init__(self, step: Step, view: StepView, node: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.step = step
+        mark = STEP_MARKS.get(view.state, STEP_MARKS["unknown"])
+        title = text.one_line(step.title, 120)
+        self.check = CheckBox("")
+        self.check.setFixedWidth(20)
+        self.check.setAccessibleName(f"{title} on {node}, {mark.text}")
+        words = QVBoxLayout()
+        words.setSpacing(0)
+        words.addWidget(ElidedLabel(title, "dense_medium", "text"))
+        words.addWidget(ElidedLabel(f"{node} · {mark.text}", "label", "text3"))
+        row = QHBoxLayout(self)
+        row.setContentsMargins(12, 4, 8, 4)
+        row.setSpacing(8)
+        row.addWidget(self.check)
+        row.addWidget(IconLabel(mark.icon or "circle-help", tint_of(mark), size=14))
+        row.addLayout(words, 1)
+        if not step.undo:
+            self.check.setEnabled(False)
+            self.check.setAccessibleDescription(_NO_UNDO)
+            self.setToolTip(_NO_UNDO)
+        self.check.clicked.connect(lambda _is_on: self.looked.emit(step.id))
+
+
+class ManifestDialog(QDialog):
+    """Open it with `open()`. `undo_asked` carries a frozenset of step ids, or None for all."""
+
+    undo_asked = Signal(object)
+
+    def __init__(self, model: BringUpModel, parent: QWidget, *, shows_undo: bool = False) -> None:
+        super().__init__(parent)
+        self._model = model
+        self._steps: tuple[Step, ...] = model.done_steps()
+        self.setWindowTitle("Manifest of the bring-up")
+        self.setAccessibleName("Manifest of the bring-up")
+        self.setMinimumSize(*LEAST)
+        self.resize(*SIZE)
+        self.parts: list[StepPart] = []
+        self.every = CheckBox("Choose all")
+        self.ways = Segmented([("run", "What ran"), ("undo", "What takes it back")], what="Which text to show")
+        self.ways.set_key("undo" if shows_undo else "run")
+        self.text = PlanView("The commands")
+        self.stays = Label(STAYS, "label", "text3", is_wrapped=True)
+        self.keep = Button("Close")
+        self.chosen = Button("Undo chosen", icon="undo-2")
+        self.all = Button("Undo all", kind="danger", icon="undo-2")
+        self._build()
+        self._wire()
+        self._refresh()
+        self.keep.setFocus(Qt.FocusReason.OtherFocusReason)
+
+    def _build(self) -> None:
+        count = len(self._steps)
+        title = Label(f"{count} {'change' if count == 1 else 'changes'}, newest first", "object_title", "text")
+        lead = "Each can be taken back by itself. What came after it may rest on it: newest first is the safe order."
+        side = Card()
+        column = side.column(spacing=0, margins=(1, 1, 1, 1))
+        top = QHBoxLayout()
+        top.setContentsMargins(12, 6, 8, 6)
+        top.addWidget(self.every)
+        column.addLayout(top)
+        column.addWidget(Separator())
+        column.addWidget(self._make_list(), 1)
+        side.setFixedWidth(350)
+        right = QVBoxLayout()
+        right.setSpacing(6)
+        ways = QHBoxLayout()
+        ways.addWidget(self.ways)
+        ways.addStretch(1)
+        right.addLayout(ways)
+        right.addWidget(self.text, 1)
+        body = QHBoxLayout()
+        body.setSpacing(theme.GAP)
+        body.addWidget(side)
+        body.addLayout(right, 1)
+        foot = QHBoxLayout()
+        foot.setSpacing(8)
+        foot.addWidget(self.stays, 1)
+        for button in (self.keep, self.chosen, self.all):
+            button.setAutoDefault(False)
+            foot.addWidget(button)
+        self.keep.setDefault(True)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(20, 16, 20, 16)
+        outer.setSpacing(10)
+        outer.addWidget(title)
+        outer.addWidget(Label(lead, "dense", "text2", is_wrapped=True))
+        outer.addLayout(body, 1)
+        outer.addLayout(foot)
+
+    def _make_list(self) -> QWidget:
+        inside = QWidget()
+        inside.setProperty("tone", "page")
+        rows = QVBoxLayout(inside)
+        rows.setContentsMargins(0, 0, 0, 0)
+        rows.setSpacing(0)
+        rows.setAlignment(Qt.AlignmentFlag.AlignTop)
+        run = self._model.state.run
+        for step in self._steps:
+            view = run.step(step.id) if run is not None else StepView()
+            part = StepPart(step, view, self._model.name_of(step.node))
+            self.parts.append(part)
+            rows.addWidget(part)
+        area = QScrollArea()
+        area.setWidgetResizable(True)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setWidget(inside)
+        return area
+
+    def _wire(self) -> None:
+        self.ways.changed.connect(lambda _key: self._refresh())
+        self.every.clicked.connect(self._choose_all)
+        for part in self.parts:
+            part.looked.connect(self._look)
+        self.keep.clicked.connect(self.reject)
+        self.chosen.clicked.connect(partial(self._undo, False))
+        self.all.clicked.connect(partial(self._undo, True))
+
+    def chosen_ids(self) -> tuple[str, ...]:
+        """The steps that are chosen, newest first."""
+        return tuple(part.step.id for part in self.parts if part.check.isChecked())
+
+    def _choose_all(self, is_on: bool) -> None:
+        for part in self.parts:
+            part.check.setChecked(is_on and part.check.isEnabled())
+        self._refresh()
+
+    def _look(self, step_id: str) -> None:
+        self._refresh()
+        self.text.show_step(step_id)
+
+    def _undo(self, is_all: bool, _is_on: bool = False) -> None:
+        self.undo_asked.emit(None if is_all else frozenset(self.chosen_ids()))
+        self.accept()
+
+    def _refresh(self) -> None:
+        """Show the commands of what is chosen, or of all."""
+        is_undo = self.ways.key() == "undo"
+        ids = self.chosen_ids()
+        steps = tuple(reversed([step for step in self._steps if not ids or step.id in ids]))
+        playbook = Playbook("Manifest", (Stage("Manifest", steps),) if steps else ())
+        self.text.show_plan((undo_text if is_undo else plan_text)(playbook, self._model.name_of))
+        reason = "" if self._model.can_undo() else "Something is under way: stop it or let it end first"
+        undoable = any(step.undo for step in self._steps)
+        self.all.set_disabled_reason(reason or ("" if undoable else "There is nothing to take back"))
+        self.chosen.set_disabled_reason(reason or ("" if ids else "Choose a step first"))
+        self.chosen.setText(f"Undo {len(ids)} chosen" if ids else "Undo chosen")
+        self.chosen.updateGeometry()
+        every = [part for part in self.parts if part.check.isEnabled()]
+        self.every.setChecked(bool(every) and all(part.check.isChecked() for part in every))

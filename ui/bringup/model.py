@@ -1,0 +1,307 @@
+"""The bring-up page's view-model: the state as it stands, what a person has chosen, and what is offered next.
+
+The one rule: QtCore only; it runs nothing. Reading is asked for by itself, a change only by a press of a button.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from PySide6.QtCore import QObject, Signal
+
+from sparkdesk.core.bringup.case import Choices
+from sparkdesk.core.bringup.chapter import Chapter, FileDiff
+from sparkdesk.core.bringup.matrix import Cell, Matrix, Row
+from sparkdesk.core.bringup.state import BringUpState, Phase
+from sparkdesk.core.cluster.node import ClusterRecord, NodeStatus
+from sparkdesk.core.cluster.topology import Cable, Topology
+from sparkdesk.core.feed import Latest
+from sparkdesk.core.step import Playbook, PutFile, Run, Stage, Step
+from ui import text
+from ui.bridge import watch
+from ui.bringup.clock import ClockFace, faces
+from ui.bringup.grid import Grid, make_grid
+from ui.bringup.offer import UNDER_WAY, Offer, Situation, offers
+from ui.bringup.outline import CHAPTERS, ChapterRow, current_chapter, outline, steps_of
+from ui.bringup.proof_rows import ProofGroup, proof_groups
+from ui.playbook.plan_text import PlanText, plan_text, undo_text
+
+
+@dataclass(frozen=True, slots=True)
+class BringUpFeeds:
+    """What the page reads. `images`: container images that can serve, for the proof; none: NCCL is not proved."""
+
+    state: Latest[BringUpState]
+    nodes: Latest[tuple[NodeStatus, ...]]
+    topology: Latest[Topology]
+    cluster: Latest[ClusterRecord | None]
+    now_ms: Callable[[], int]
+    images: Latest[tuple[str, ...]] = field(default_factory=lambda: Latest(()))
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One cell of the matrix with what stands behind it."""
+
+    row: Row
+    cell: Cell
+    node: str
+    steps: Playbook
+
+
+class BringUpModel(QObject):
+    """Call what the person does; read everything else."""
+
+    changed = Signal()
+    """Something is to be shown anew."""
+    chosen = Signal()
+    """Nodes or options were chosen: what is shown was read for others."""
+
+    def __init__(self, feeds: BringUpFeeds, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.feeds = feeds
+        self.wants_guard = False
+        self.is_step_by_step = False
+        self.only_problems = False
+        self.node_id = ""
+        """Whose files and commands are shown; "" is the first node that has any."""
+        self._chapter = ""
+        self._image: str | None = None
+        """None: nobody chose, and the first is taken."""
+        self._left_out: set[str] = set()
+        self._phase = Phase.IDLE
+        watch(feeds.nodes, self, self._tell)
+        watch(feeds.topology, self, self._tell)
+        watch(feeds.cluster, self, self._tell)
+        watch(feeds.images, self, self._tell)
+        watch(feeds.state, self, self._take)
+
+    def _tell(self, _value: object) -> None:
+        self.changed.emit()
+
+    def _take(self, state: BringUpState) -> None:
+        if state.phase is not self._phase:
+            # What a person looked at was of another time: the page follows what happens again.
+            self._phase, self._chapter = state.phase, ""
+        self.changed.emit()
+
+    # What there is ------------------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> BringUpState:
+        """The bring-up as it stands."""
+        return self.feeds.state.value
+
+    def live_nodes(self) -> tuple[NodeStatus, ...]:
+        """The nodes that can be brought up now."""
+        return tuple(node for node in self.feeds.nodes.value if node.is_live)
+
+    def names(self) -> Mapping[str, str]:
+        """A node's id -> its name, of all that are known; those of the plan win."""
+        names = {node.record.id: node.record.name for node in self.feeds.nodes.value}
+        return {**names, **(self.state.plan.names if self.state.plan is not None else {})}
+
+    def name_of(self, node_id: str) -> str:
+        """A node's name; its id where it has none."""
+        return text.one_line(self.names().get(node_id, node_id), 64)
+
+    def cluster_name(self) -> str:
+        """The cluster's name, "" when there is none."""
+        cluster = self.feeds.cluster.value
+        return text.one_line(cluster.name, 64) if cluster is not None else ""
+
+    def is_simulated(self) -> bool:
+        """Whether these are no real nodes."""
+        cluster = self.feeds.cluster.value
+        return cluster is not None and cluster.is_simulated
+
+    # What is chosen -----------------------------------------------------------------------------------------------
+
+    def node_ids(self) -> tuple[str, ...]:
+        """The nodes that are to be brought up: all live ones but those left out; under way, those of the run."""
+        if self.is_locked() and self.state.node_ids:
+            return self.state.node_ids
+        return tuple(node.record.id for node in self.live_nodes() if node.record.id not in self._left_out)
+
+    def is_locked(self) -> bool:
+        """Whether nothing can be chosen now, because something is under way or half done."""
+        return self.state.phase in (*UNDER_WAY, Phase.PAUSED, Phase.INTERRUPTED) and self.state.phase is not (
+            Phase.READING
+        )
+
+    def is_chosen(self, node_id: str) -> bool:
+        """Whether a node takes part."""
+        return node_id in self.node_ids()
+
+    def choose_node(self, node_id: str, *, is_in: bool) -> None:
+        """Take a node in, or leave it out."""
+        if is_in == (node_id in self._left_out):
+            (self._left_out.discard if is_in else self._left_out.add)(node_id)
+            self._choose()
+
+    @property
+    def image(self) -> str:
+        """The image of the proof; "" proves no NCCL."""
+        images = self.feeds.images.value
+        if self._image is None:
+            return images[0] if images else ""
+        return self._image if self._image in images else ""
+
+    def set_image(self, image: str) -> None:
+        """Prove NCCL in this image; "" leaves it out."""
+        before, self._image = self.image, image
+        if before != image:
+            self._choose()
+
+    def set_guard(self, wants_guard: bool) -> None:
+        """With or without a memory guard."""
+        if wants_guard != self.wants_guard:
+            self.wants_guard = wants_guard
+            self._choose()
+
+    def set_step_by_step(self, is_step_by_step: bool) -> None:
+        """Each chapter with its own button, or all with one."""
+        self.is_step_by_step = is_step_by_step
+        self.changed.emit()
+
+    def set_only_problems(self, only_problems: bool) -> None:
+        """Show just the checks in which something stands out."""
+        self.only_problems = only_problems
+        self.changed.emit()
+
+    def _choose(self) -> None:
+        self.changed.emit()
+        self.chosen.emit()
+
+    def choices(self) -> Choices:
+        """What is chosen, for a look."""
+        return Choices(wants_guard=self.wants_guard, image=self.image)
+
+    def is_fresh(self) -> bool:
+        """Whether the plan that is shown is that of the nodes and options that are chosen."""
+        plan = self.state.plan
+        if plan is None or set(plan.node_ids) != set(self.node_ids()):
+            return False
+        return (plan.choices.wants_guard, plan.choices.image) == (self.wants_guard, self.image)
+
+    def can_look(self) -> bool:
+        """Whether the nodes can be read now."""
+        return not self.is_locked() and bool(self.node_ids())
+
+    # What is shown ------------------------------------------------------------------------------------------------
+
+    def offers(self) -> tuple[Offer, ...]:
+        """The buttons of the head."""
+        return offers(Situation(self.state, len(self.node_ids()), self.is_fresh(), self.is_step_by_step))
+
+    def outline(self) -> tuple[ChapterRow, ...]:
+        """The chapters."""
+        return outline(self.state)
+
+    @property
+    def chapter(self) -> Chapter:
+        """The chapter that is looked at: the one that was chosen, else where things stand."""
+        if self._chapter:
+            return Chapter(self._chapter)
+        if self.state.phase is Phase.PLANNED or self.state.phase is Phase.DONE:
+            return self._telling_chapter()
+        return current_chapter(self.state)
+
+    def _telling_chapter(self) -> Chapter:
+        """Of a plan the file that matters most is shown first, that of the network; else the first with a change."""
+        if self.diffs_of(Chapter.NETWORK):
+            return Chapter.NETWORK
+        return next((each for each in CHAPTERS if steps_of(self.state, each.value)), current_chapter(self.state))
+
+    def choose_chapter(self, key: str) -> None:
+        """Look at a chapter; "" follows what happens."""
+        if key != self._chapter:
+            self._chapter = key
+            self.changed.emit()
+
+    def grid(self) -> Grid:
+        """The matrix as a table."""
+        return make_grid(self._matrix(), self.names(), only_problems=self.only_problems)
+
+    def _matrix(self) -> Matrix:
+        state = self.state
+        return state.matrix if state.matrix.rows or state.plan is None else state.plan.matrix
+
+    def evidence(self, row_id: str, node_id: str) -> Evidence | None:
+        """What stands behind a cell; None when there is no such cell any more."""
+        row = next((row for row in self._matrix().rows if row.id == row_id), None)
+        cell = row.cells.get(node_id) if row is not None else None
+        if row is None or cell is None:
+            return None
+        steps = tuple(step for step in self._steps() if step.id in cell.step_ids)
+        return Evidence(row, cell, self.name_of(node_id), _playbook(steps))
+
+    def _steps(self) -> tuple[Step, ...]:
+        return tuple(self.state.plan.playbook.steps()) if self.state.plan is not None else ()
+
+    def diffs_of(self, chapter: Chapter) -> tuple[FileDiff, ...]:
+        """The files that a chapter writes; a file belongs to the chapter whose steps name it, else to the network."""
+        plan = self.state.plan
+        if plan is None:
+            return ()
+        return tuple(diff for diff in plan.diffs if self._chapter_of(diff) is chapter)
+
+    def _chapter_of(self, diff: FileDiff) -> Chapter:
+        if diff.path.startswith("/etc/netplan/"):
+            return Chapter.NETWORK
+        steps = (step for step in self._steps() if step.node == diff.node_id and step.phase in set(Chapter))
+        found = next((step for step in steps if _names(step, diff.path)), None)
+        return Chapter(found.phase) if found is not None else Chapter.NETWORK
+
+    def commands(self, chapter: Chapter, node_id: str, *, is_undo: bool = False) -> PlanText:
+        """The exact commands of a chapter, on one node or ("") on all; or those that take them back."""
+        if chapter is Chapter.PROOF:
+            plan = self.state.plan
+            steps = tuple(plan.proof.steps()) if plan is not None else ()
+        else:
+            steps = steps_of(self.state, chapter.value)
+        chosen = tuple(step for step in steps if not node_id or step.node == node_id)
+        return (undo_text if is_undo else plan_text)(_playbook(chosen), self.name_of)
+
+    def notes(self, chapter: Chapter) -> tuple[str, ...]:
+        """What should be read before a chapter is applied."""
+        plan = self.state.plan
+        return tuple(text.one_line(note, 400) for note in plan.notes.get(chapter.value, ())) if plan is not None else ()
+
+    def proof(self) -> tuple[ProofGroup, ...]:
+        """The proof's rows."""
+        return proof_groups(self.state, self.names())
+
+    def clock(self) -> tuple[ClockFace, ...]:
+        """The rollback clocks that run now."""
+        return faces(self.state.trials, self.names(), self.feeds.now_ms())
+
+    def strange_spark(self) -> Cable | None:
+        """A cable of a node of the cluster that leads to another Spark, which is none of its nodes."""
+        cables = self.feeds.topology.value.cables
+        return next((each for each in cables if each.stranger is not None and each.stranger.kind == "spark"), None)
+
+    # What was done ------------------------------------------------------------------------------------------------
+
+    def done_steps(self) -> tuple[Step, ...]:
+        """The steps of which something may stand on a node, newest first."""
+        run = self.state.run
+        if run is None:
+            return ()
+        return tuple(step for step in reversed(list(run.playbook.steps())) if step.id in run.begun)
+
+    def can_undo(self) -> bool:
+        """Whether something can be taken back now."""
+        run = self.state.run
+        return run is not None and run.can_undo and self.state.phase not in UNDER_WAY
+
+
+def _playbook(steps: tuple[Step, ...]) -> Playbook:
+    return Playbook("Shown", (Stage("Shown", steps),) if steps else ())
+
+
+def _names(step: Step, path: str) -> bool:
+    """Whether a step writes this file, or hands it to a program."""
+    written = any(isinstance(action, PutFile) and action.path == path for action in step.apply)
+    return written or any(isinstance(action, Run) and path in action.command.argv for action in step.apply)

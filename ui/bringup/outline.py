@@ -1,0 +1,170 @@
+"""The nine chapters of a bring-up as the list at the left shows them: a mark, a title and a few words each.
+
+The one rule: pure; a chapter is called done only when no cell of it is open, failed or unread.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from sparkdesk.core.bringup.chapter import Chapter
+from sparkdesk.core.bringup.matrix import Cell, CellState
+from sparkdesk.core.bringup.proof.measurement import Grade
+from sparkdesk.core.bringup.state import BringUpState, Phase
+from sparkdesk.core.step import Step
+
+ChapterMark = Literal["todo", "running", "done", "warn", "failed", "skipped"]
+MARK_WORDS: Final[dict[ChapterMark, str]] = {
+    "todo": "to do",
+    "running": "running",
+    "done": "done",
+    "warn": "warning",
+    "failed": "failed",
+    "skipped": "skipped",
+}
+CHAPTERS: Final = tuple(Chapter)
+_OPEN = (CellState.PLANNED, CellState.WAITING)
+_GOOD = (CellState.PASS, CellState.DONE, CellState.SKIPPED)
+
+
+@dataclass(frozen=True, slots=True)
+class ChapterRow:
+    """A line of the list."""
+
+    key: str
+    number: int
+    title: str
+    line: str
+    mark: ChapterMark = "todo"
+
+    @property
+    def spoken(self) -> str:
+        """The whole line in words."""
+        return f"Step {self.number} of {len(CHAPTERS)}, {self.title}, {MARK_WORDS[self.mark]}, {self.line}"
+
+
+def outline(state: BringUpState) -> tuple[ChapterRow, ...]:
+    """All chapters, in order."""
+    return tuple(_row(state, number, chapter) for number, chapter in enumerate(CHAPTERS, 1))
+
+
+def steps_of(state: BringUpState, chapter: str) -> tuple[Step, ...]:
+    """The steps of the plan that belong to a chapter."""
+    steps = state.plan.playbook.steps() if state.plan is not None else ()
+    return tuple(step for step in steps if step.phase == chapter)
+
+
+def current_chapter(state: BringUpState) -> Chapter:
+    """The chapter that a person looks for now."""
+    if state.phase is Phase.PROVING:
+        return Chapter.PROOF
+    rows = outline(state)
+    running = next((row for row in rows if row.mark == "running"), None)
+    if running is not None:
+        return Chapter(running.key)
+    failed = next((row for row in rows if row.mark == "failed"), None)
+    if failed is not None and state.phase is Phase.FAILED:
+        return Chapter(failed.key)
+    if state.phase is Phase.DONE:
+        return Chapter.PROOF if state.measurements else Chapter.FINISH
+    if state.phase in (Phase.IDLE, Phase.READING):
+        return Chapter.TRUST
+    waits = next((row for row in rows if _is_open(state, row.key)), None)
+    return Chapter(waits.key) if waits is not None else Chapter.PROOF
+
+
+def _is_open(state: BringUpState, chapter: str) -> bool:
+    """Whether a chapter has steps that have not ended well."""
+    steps = steps_of(state, chapter)
+    if state.run is None:
+        return bool(steps)
+    return any(state.run.step(step.id).state not in ("done", "unchanged") for step in steps)
+
+
+def _row(state: BringUpState, number: int, chapter: Chapter) -> ChapterRow:
+    if chapter is Chapter.PROOF:
+        line, mark = _proof(state)
+    elif chapter is Chapter.FINISH:
+        line, mark = _finish(state)
+    else:
+        line, mark = _checks(state, chapter)
+    return ChapterRow(chapter.value, number, chapter.words, line, mark)
+
+
+def _checks(state: BringUpState, chapter: Chapter) -> tuple[str, ChapterMark]:
+    cells = [cell for row in state.matrix.rows if row.chapter == chapter.value for cell in row.cells.values()]
+    steps = steps_of(state, chapter.value)
+    ended = [state.run.step(step.id).state for step in steps] if state.run is not None else []
+    if "failed" in ended or "unknown" in ended:
+        return f"{ended.count('failed') or ended.count('unknown')} of {len(steps)} steps failed", "failed"
+    if "running" in ended:
+        return _running_words(state), "running"
+    if not cells:
+        return ("nothing to check" if state.plan is not None else "not read yet"), "todo"
+    if all(cell.state is CellState.SKIPPED for cell in cells):
+        return "skipped", "skipped"
+    count = Counter(cell.state for cell in cells)
+    said = _findings(count)
+    if count[CellState.FAIL]:
+        return said, "failed"
+    changes = sum(each not in ("done", "unchanged", "undone") for each in ended) if ended else len(steps)
+    if any(cell.state in _OPEN for cell in cells) and changes:
+        said = f"{_plural(changes, 'change')}{' · ' if said else ''}{said}"
+    if said:
+        return said, "warn" if count[CellState.WARN] or count[CellState.UNREAD] else "todo"
+    if count[CellState.UNDONE]:
+        return "taken back", "todo"
+    if count[CellState.RUNNING]:
+        return "reading", "running"
+    if all(cell.state in _GOOD for cell in cells):
+        return _done_words(cells, steps), "done"
+    return "to come", "todo"
+
+
+def _running_words(state: BringUpState) -> str:
+    return "taking back" if state.run is not None and state.run.is_undo else "applying"
+
+
+def _findings(count: Counter[CellState]) -> str:
+    parts = (
+        (count[CellState.FAIL], "problem"),
+        (count[CellState.WARN], "warning"),
+    )
+    said = [_plural(number, word) for number, word in parts if number]
+    if count[CellState.UNREAD]:
+        said.append(f"{count[CellState.UNREAD]} not read")
+    return " · ".join(said)
+
+
+def _done_words(cells: list[Cell], steps: tuple[Step, ...]) -> str:
+    changed = sum(cell.state is CellState.DONE for cell in cells)
+    return f"{_plural(len(steps), 'step')} done" if changed and steps else "as it should be"
+
+
+def _proof(state: BringUpState) -> tuple[str, ChapterMark]:
+    items = state.plan.proof_items if state.plan is not None else ()
+    grades = Counter(measurement.grade for measurement in state.measurements)
+    measured = sum(grades.values()) - grades[Grade.SKIPPED]
+    wanted = sum(not item.skipped for item in items)
+    if state.phase is Phase.PROVING:
+        return f"{measured} of {wanted} measured", "running"
+    if not state.measurements:
+        return (f"{wanted} to be measured" if wanted else "nothing measured yet"), "todo"
+    if grades[Grade.FAIL]:
+        return f"{grades[Grade.FAIL]} outside the band", "failed"
+    doubts = grades[Grade.WARN] + grades[Grade.UNREAD]
+    if doubts:
+        return f"{grades[Grade.PASS]} passed · {_plural(doubts, 'warning')}", "warn"
+    return (f"{grades[Grade.PASS]} passed", "done") if measured else ("skipped", "skipped")
+
+
+def _finish(state: BringUpState) -> tuple[str, ChapterMark]:
+    if state.phase is Phase.DONE:
+        return ("report saved" if state.report_paths else "report not saved yet"), "done"
+    return "report and undo", "todo"
+
+
+def _plural(count: int, word: str) -> str:
+    return f"{count} {word}{'' if count == 1 else 's'}"

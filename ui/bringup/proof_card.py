@@ -1,0 +1,212 @@
+"""The proof panel: per pair of nodes what was measured, its band, and the likely causes of what lies outside it.
+
+The one rule: a figure without a measurement is never drawn; a simulated one says so beside itself.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+
+from sparkdesk.core.bringup.state import Phase
+from ui.bringup.gauge import Gauge
+from ui.bringup.model import BringUpModel
+from ui.bringup.proof_rows import GPUDIRECT, STATES, ProofGroup, ProofRow, RowState, overall
+from ui.node.wrap import wrap_line
+from ui.theme import Token
+from ui.widgets.button import Button
+from ui.widgets.card import Card, LoadingBars, Separator
+from ui.widgets.chip import Chip, ChipKind
+from ui.widgets.icon_label import IconLabel
+from ui.widgets.label import Label
+
+KINDS: Final[dict[RowState, ChipKind]] = {
+    "pass": "ok",
+    "warn": "warn",
+    "fail": "crit",
+    "unread": "neutral",
+    "skipped": "neutral",
+    "waiting": "neutral",
+    "running": "accent",
+}
+_TINTS: Final[dict[RowState, Token]] = {
+    "pass": "ok",
+    "warn": "warn",
+    "fail": "crit",
+    "unread": "text3",
+    "skipped": "text3",
+    "waiting": "text3",
+    "running": "accenttext",
+}
+
+
+class RowView(QWidget):
+    """One measurement."""
+
+    def __init__(self, row: ProofRow, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.row = row
+        self.setAccessibleName(row.spoken)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(14, 6, 14, 6)
+        column.setSpacing(3)
+        head = QHBoxLayout()
+        head.setSpacing(7)
+        tint = _TINTS[row.state]
+        head.addWidget(IconLabel(STATES[row.state][1], tint, size=14), 0, Qt.AlignmentFlag.AlignVCenter)
+        head.addWidget(Label(wrap_line(row.title, 80), "dense_medium", "text", is_wrapped=True), 1)
+        if row.is_simulated:
+            head.addWidget(Chip("simulated", "simulated"))
+        if row.value:
+            head.addWidget(Label(row.value, "strong", "text"))
+            head.addWidget(Label(row.unit, "label", "text3"))
+        elif row.state != "pass":
+            head.addWidget(Label(STATES[row.state][0], "label", tint if row.state != "skipped" else "text3"))
+        column.addLayout(head)
+        if row.scale is not None:
+            gauge = Gauge(row.spoken)
+            gauge.show_scale(row.scale, tint)
+            column.addWidget(gauge)
+        if row.line:
+            column.addWidget(Label(wrap_line(row.line), "label", "text3", is_wrapped=True))
+        self._add_causes(column)
+
+    def _add_causes(self, column: QVBoxLayout) -> None:
+        row = self.row
+        if row.state not in ("warn", "fail", "unread") or not (row.causes or row.remedy):
+            return
+        if row.causes:
+            column.addWidget(Label("Likely causes, the likeliest first:", "label_medium", "text2"))
+        for number, cause in enumerate(row.causes, 1):
+            line = QHBoxLayout()
+            line.setSpacing(6)
+            line.addWidget(Label(f"{number}.", "label", "text3"), 0, Qt.AlignmentFlag.AlignTop)
+            line.addWidget(Label(wrap_line(cause), "label", "text2", is_wrapped=True), 1)
+            column.addLayout(line)
+        if row.remedy:
+            column.addWidget(Label(wrap_line(row.remedy), "label", "text", is_wrapped=True))
+
+
+class GroupView(QWidget):
+    """All rows between the same nodes."""
+
+    def __init__(self, group: ProofGroup, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.rows = [RowView(row) for row in group.rows]
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        head = QHBoxLayout()
+        head.setContentsMargins(14, 8, 14, 2)
+        head.addWidget(Label(wrap_line(group.title, 140), "label_medium", "text2", is_wrapped=True), 1)
+        head.addWidget(Chip(STATES[group.state][0], KINDS[group.state], _chip_icon(group.state)))
+        column.addLayout(head)
+        for view in self.rows:
+            column.addWidget(view)
+        column.addWidget(Separator())
+
+
+class ProofCard(Card):
+    """`save_asked` carries "markdown" or "json"."""
+
+    save_asked = Signal(str)
+
+    def __init__(self, model: BringUpModel, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._model = model
+        self._groups: tuple[ProofGroup, ...] | None = None
+        self.groups: list[GroupView] = []
+        self.chip = Chip()
+        self.empty = Label("", "dense", "text3", is_wrapped=True)
+        self.markdown = Button("Save as Markdown", kind="link")
+        self.json = Button("Save as JSON", kind="link")
+        self.saved = Label("", "label", "text3", is_wrapped=True, is_selectable=True)
+        self._bars = LoadingBars(what="Measuring")
+        self._inside = QWidget()
+        self._list = QVBoxLayout(self._inside)
+        self.area = QScrollArea()
+        self._build()
+        self.markdown.clicked.connect(lambda: self.save_asked.emit("markdown"))
+        self.json.clicked.connect(lambda: self.save_asked.emit("json"))
+
+    def _build(self) -> None:
+        head = QHBoxLayout()
+        head.setContentsMargins(14, 8, 14, 8)
+        head.setSpacing(8)
+        head.addWidget(Label("Proof", "dense_strong", "text"))
+        head.addStretch(1)
+        head.addWidget(self.chip)
+        self._list.setContentsMargins(0, 0, 0, 0)
+        self._list.setSpacing(0)
+        self._list.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self._inside.setProperty("tone", "page")
+        self.area.setWidgetResizable(True)
+        self.area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.area.setWidget(self._inside)
+        self.area.setAccessibleName("Measurements")
+        self.area.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        told = QVBoxLayout()
+        told.setContentsMargins(14, 8, 14, 10)
+        told.setSpacing(6)
+        told.addWidget(self.empty)
+        told.addWidget(Label(GPUDIRECT, "label", "text3", is_wrapped=True))
+        told.addWidget(self.saved)
+        links = QHBoxLayout()
+        links.setSpacing(14)
+        links.addWidget(self.markdown)
+        links.addWidget(self.json)
+        links.addStretch(1)
+        told.addLayout(links)
+        column = self.column(spacing=0, margins=(1, 1, 1, 1))
+        column.addLayout(head)
+        column.addWidget(Separator())
+        column.addWidget(self.area, 1)
+        column.addWidget(Separator())
+        column.addLayout(told)
+        self.setMinimumHeight(200)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
+        self.setAccessibleName("Proof")
+
+    def refresh(self) -> None:
+        """Show what was measured so far."""
+        state, groups = self._model.state, self._model.proof()
+        worst = overall(groups)
+        if groups:
+            self.chip.set_state(STATES[worst][0], KINDS[worst], _chip_icon(worst))
+        self.chip.setVisible(bool(groups))
+        self.empty.setVisible(not groups)
+        self.empty.setText("The cables and NCCL are measured once the nodes were read.")
+        has_report = bool(state.measurements) or state.phase in (Phase.DONE, Phase.FAILED, Phase.UNDONE)
+        for button in (self.markdown, self.json):
+            button.setVisible(has_report)
+        self.saved.setVisible(bool(state.report_paths))
+        paths = ", ".join(wrap_line(path, 300) for path in state.report_paths[:4])
+        self.saved.setText(f"Saved: {paths}" if paths else "")
+        if groups != self._groups:
+            self._groups = groups
+            self._show_groups(groups)
+
+    def _show_groups(self, groups: tuple[ProofGroup, ...]) -> None:
+        place = self.area.verticalScrollBar().value()
+        for old in self.groups:
+            old.setVisible(False)
+            self._list.removeWidget(old)
+            old.deleteLater()
+        self.groups = [GroupView(group) for group in groups]
+        for view in self.groups:
+            self._list.addWidget(view)
+        self.area.verticalScrollBar().setValue(place)
+
+    def show_first_problem(self) -> None:
+        """Bring the first measurement that stands out into sight."""
+        for group in self.groups:
+            for view in group.rows:
+                if view.row.state in ("fail", "warn", "unread"):
+                    self.area.ensureWidgetVisible(view, 0, 40)
+                    return
+
+
+def _chip_icon(state: RowState) -> str:
+    return "check" if state == "pass" else STATES[state][1]

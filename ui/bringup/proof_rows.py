@@ -1,0 +1,163 @@
+"""The proof as rows: what is measured between whom, its value, the band it is held against, and what to make of it.
+
+The one rule: pure; what was not measured has no value and says why, and a simulated figure says that it is one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from sparkdesk.core.bringup.proof.measurement import Band, Grade, Measurement, ProofItem
+from sparkdesk.core.bringup.state import BringUpState, Phase
+from sparkdesk.core.playbooks.run_view import RUNNING
+from ui import text
+
+RowState = Literal["pass", "warn", "fail", "unread", "skipped", "waiting", "running"]
+STATES: Final[dict[RowState, tuple[str, str]]] = {
+    "pass": ("Passed", "circle-check"),
+    "warn": ("Warning", "triangle-alert"),
+    "fail": ("Failed", "octagon-alert"),
+    "unread": ("Not measured", "circle-help"),
+    "skipped": ("Skipped", "minus"),
+    "waiting": ("To be measured", "circle-dashed"),
+    "running": ("Measuring", "loader"),
+}
+GPUDIRECT: Final = (
+    "GPUDirect RDMA is not supported on GB10 (NVIDIA): NCCL goes through host memory. "
+    "There is nothing to switch on for it."
+)
+_WORST: Final[tuple[RowState, ...]] = ("fail", "warn", "unread", "running", "waiting", "pass", "skipped")
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """A band as it is drawn, in shares of its scale (0..1). `value` None: nothing was measured."""
+
+    value: float | None
+    pass_at: float | None
+    warn_at: float | None
+    is_lower_better: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ProofRow:
+    """One measurement. `value` and `unit` are "" where there is none."""
+
+    key: str
+    title: str
+    state: RowState
+    value: str = ""
+    unit: str = ""
+    line: str = ""
+    causes: tuple[str, ...] = ()
+    remedy: str = ""
+    scale: Scale | None = None
+    is_simulated: bool = False
+    detail: str = ""
+
+    @property
+    def spoken(self) -> str:
+        """The whole row in words."""
+        figure = f"{self.value} {self.unit}".strip()
+        parts = (self.title, STATES[self.state][0], figure, self.line, "simulated" if self.is_simulated else "")
+        return ", ".join(part for part in parts if part)
+
+
+@dataclass(frozen=True, slots=True)
+class ProofGroup:
+    """The rows between the same nodes."""
+
+    key: str
+    title: str
+    rows: tuple[ProofRow, ...]
+
+    @property
+    def state(self) -> RowState:
+        """The worst of its rows."""
+        return min((row.state for row in self.rows), key=_WORST.index, default="waiting")
+
+
+def proof_groups(state: BringUpState, names: Mapping[str, str]) -> tuple[ProofGroup, ...]:
+    """All of the proof, measured or not, a group for each set of nodes, in the order of the plan."""
+    measured = {measurement.item.id: measurement for measurement in state.measurements}
+    items = list(state.plan.proof_items) if state.plan is not None else []
+    known = {item.id for item in items}
+    items += [measurement.item for measurement in state.measurements if measurement.item.id not in known]
+    groups: dict[tuple[str, ...], list[ProofRow]] = {}
+    for item in items:
+        groups.setdefault(_pair(item), []).append(_row(item, measured.get(item.id), state))
+    return tuple(ProofGroup("|".join(pair), _title(pair, state, names), tuple(rows)) for pair, rows in groups.items())
+
+
+def overall(groups: tuple[ProofGroup, ...]) -> RowState:
+    """The worst of all."""
+    return min((group.state for group in groups), key=_WORST.index, default="waiting")
+
+
+def _pair(item: ProofItem) -> tuple[str, ...]:
+    return tuple(sorted(set(item.node_ids)))
+
+
+def _title(pair: tuple[str, ...], state: BringUpState, names: Mapping[str, str]) -> str:
+    order = {node_id: at for at, node_id in enumerate(state.node_ids)}
+    said = [text.one_line(names.get(node, node), 64) for node in sorted(pair, key=lambda node: order.get(node, 99))]
+    if len(said) > 2:
+        return f"All {len(said)} nodes"
+    return " ↔ ".join(said) or "The cluster"
+
+
+def _row(item: ProofItem, found: Measurement | None, state: BringUpState) -> ProofRow:
+    title = text.one_line(item.title, 80)
+    if found is None:
+        return ProofRow(item.id, title, *_before(item, state))
+    value = found.value if found.value is not None and math.isfinite(found.value) else None
+    return ProofRow(
+        item.id,
+        title,
+        found.grade.value,
+        value=_figure(value) if value is not None else "",
+        unit=text.one_line(found.unit, 12) if value is not None else "",
+        line=text.one_line(found.message or (item.skipped if found.grade is Grade.SKIPPED else ""), 300),
+        causes=tuple(text.one_line(cause, 200) for cause in found.causes[:8]),
+        remedy=text.one_line(found.remedy, 300),
+        scale=make_scale(item.band, value) if item.band is not None and found.grade is not Grade.SKIPPED else None,
+        is_simulated=found.is_simulated,
+        detail=found.detail,
+    )
+
+
+def _before(item: ProofItem, state: BringUpState) -> tuple[RowState, str, str, str]:
+    """State, value, unit and line of what has not been measured."""
+    if item.skipped:
+        return "skipped", "", "", text.one_line(item.skipped, 300)
+    run = state.proof_run if state.phase is Phase.PROVING else None
+    is_running = run is not None and any(run.step(step).state == RUNNING for step in item.step_ids)
+    return ("running" if is_running else "waiting"), "", "", _mark_words(item.band)
+
+
+def _mark_words(band: Band | None) -> str:
+    if band is None or not math.isfinite(band.pass_at):
+        return ""
+    return f"passes at {_figure(band.pass_at)} {text.one_line(band.unit, 12)}"
+
+
+def _figure(value: float) -> str:
+    """At most three figures behind the point where they matter: 0.09, 1.9, 23.7, 189.9, 8,972."""
+    if value and abs(value) < 1:
+        return text.grouped(value, 2)
+    return text.grouped(value, 0 if float(value).is_integer() or abs(value) >= 1000 else 1)
+
+
+def make_scale(band: Band, value: float | None) -> Scale:
+    """A band in shares of its scale; the value may lie at most at the end."""
+    top = band.top if math.isfinite(band.top) and band.top > 0 else max(band.pass_at, value or 0.0, 1.0)
+
+    def share(number: float | None) -> float | None:
+        if number is None or not math.isfinite(number):
+            return None
+        return min(1.0, max(0.0, number / top))
+
+    return Scale(share(value), share(band.pass_at), share(band.warn_at), band.is_lower_better)

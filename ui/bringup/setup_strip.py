@@ -1,0 +1,100 @@
+"""What a person may choose before a bring-up: the nodes, the image of the proof, the memory guard, one step at a time.
+
+The one rule: everything has a good value already; a node that cannot take part says why.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QWidget
+
+from ui import text, theme
+from ui.bringup.model import BringUpModel
+from ui.widgets.card import Card, Separator
+from ui.widgets.field import Select
+from ui.widgets.label import Label, plain_tooltip
+from ui.widgets.toggle import CheckBox, Switch
+
+COLUMNS = 4
+NO_IMAGE = "none: NCCL is not proved"
+
+
+class SetupStrip(Card):
+    """The choices in one card. It writes into the view-model."""
+
+    def __init__(self, model: BringUpModel, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._model = model
+        self.nodes: dict[str, CheckBox] = {}
+        self._grid = QGridLayout()
+        self._images: tuple[str, ...] | None = None
+        self.image = Select(is_small=True)
+        self.guard = Switch("Memory guard", text="Memory guard")
+        self.step_by_step = Switch("Step by step", text="Step by step")
+        self._build()
+        self.image.activated.connect(lambda _at: model.set_image(self.image.key()))
+        self.guard.clicked.connect(model.set_guard)
+        self.step_by_step.clicked.connect(model.set_step_by_step)
+
+    def _build(self) -> None:
+        self.setAccessibleName("What to bring up")
+        self.image.setAccessibleName("Image in which NCCL is proved")
+        self.image.setToolTip(plain_tooltip("The all_gather proof runs in this container image. Nothing is fetched."))
+        self.image.setMinimumWidth(196)
+        self.guard.setToolTip(plain_tooltip("Ends the largest process before the node runs out of unified memory."))
+        self.step_by_step.setToolTip(plain_tooltip("Each chapter is applied with a button of its own."))
+        row = QHBoxLayout(self)
+        row.setContentsMargins(14, 6, 14, 6)
+        row.setSpacing(theme.GAP)
+        row.addWidget(Label("Nodes", "label", "text3"))
+        self._grid.setHorizontalSpacing(14)
+        self._grid.setVerticalSpacing(0)
+        row.addLayout(self._grid)
+        row.addStretch(1)
+        row.addWidget(Label("Prove NCCL in", "label", "text3"))
+        row.addWidget(self.image)
+        for switch in (self.guard, self.step_by_step):
+            line = Separator(is_vertical=True)
+            line.setFixedHeight(20)
+            row.addWidget(line, 0, Qt.AlignmentFlag.AlignVCenter)
+            row.addWidget(switch)
+
+    def refresh(self) -> None:
+        """Show the choices as they are."""
+        known = self._model.feeds.nodes.value
+        if list(self.nodes) != [node.record.id for node in known]:
+            self._make_nodes(tuple(node.record.id for node in known))
+        for node in known:
+            check = self.nodes[node.record.id]
+            name = text.one_line(node.record.name, 64)
+            if check.text() != name:
+                check.setText(name)
+                check.updateGeometry()
+            check.setChecked(self._model.is_chosen(node.record.id))
+            check.setEnabled(node.is_live)
+            reason = "" if node.is_live else f"{node.state.words}. {text.one_line(node.message, 200)}".strip()
+            check.setToolTip(plain_tooltip(reason) if reason else "")
+            check.setAccessibleDescription(reason)
+        images = self._model.feeds.images.value
+        if images != self._images:
+            self._images = images
+            self.image.set_options([*((name, text.one_line(name, 60)) for name in images), ("", NO_IMAGE)])
+        self.image.set_key(self._model.image)
+        self.guard.setChecked(self._model.wants_guard)
+        self.step_by_step.setChecked(self._model.is_step_by_step)
+
+    def _make_nodes(self, node_ids: tuple[str, ...]) -> None:
+        for old in self.nodes.values():
+            old.setVisible(False)
+            old.deleteLater()
+        self.nodes = {}
+        for at, node_id in enumerate(node_ids):
+            check = CheckBox("")
+            check.clicked.connect(partial(self._toggle, node_id))
+            self._grid.addWidget(check, at // COLUMNS, at % COLUMNS)
+            self.nodes[node_id] = check
+
+    def _toggle(self, node_id: str, is_in: bool = False) -> None:
+        self._model.choose_node(node_id, is_in=is_in)

@@ -1,0 +1,385 @@
+"""The bring-up page: what is chosen, the chapters, the matrix of checks, what is changed, the proof, the clock.
+
+The one rule: it only shows and asks; nothing changes a node but by a signal that a press of a button emits.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QHideEvent, QKeyEvent, QResizeEvent, QShowEvent
+from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
+
+from sparkdesk.core.bringup.state import Phase
+from ui import theme
+from ui.bringup.change_card import ChangeCard
+from ui.bringup.check_card import CheckCard
+from ui.bringup.evidence import WIDTH as EVIDENCE_WIDTH
+from ui.bringup.evidence import EvidencePanel
+from ui.bringup.manifest_dialog import ManifestDialog
+from ui.bringup.model import BringUpModel
+from ui.bringup.offer import UNDER_WAY, Offer, head_words
+from ui.bringup.proof_card import ProofCard
+from ui.bringup.rollback import RollbackCard, RollbackLines
+from ui.bringup.setup_strip import SetupStrip
+from ui.bringup.side import SideCard
+from ui.bringup.told import TOLD, Notice, notice_of, stranger_words
+from ui.node.wrap import wrap_line
+from ui.widgets.banner import Banner
+from ui.widgets.button import Button
+from ui.widgets.chip import Chip
+from ui.widgets.drawer import Drawer
+from ui.widgets.empty_state import EmptyState
+from ui.widgets.label import ElidedLabel, Label
+
+TICK_MS = 1000
+SOON_MS = 80
+LOOK_AFTER_MS = 400
+"""So long after the last choice the nodes are read again."""
+NARROW_PX = 1120
+"""A page that is narrower has the proof below what is changed, and scrolls."""
+PROOF_PX = 300
+CLOCK_PX = 208
+_CHOOSING = (Phase.IDLE, Phase.READING, Phase.PLANNED, Phase.UNDONE)
+
+
+class BringUpPage(QWidget):
+    """The page. Everything it wants done it asks for by a signal."""
+
+    look_asked = Signal(tuple, object)
+    """The nodes' ids, and the Choices."""
+    apply_asked = Signal(frozenset)
+    """The chapters to apply; empty: all of them."""
+    prove_asked = Signal()
+    pause_asked = Signal()
+    cancel_asked = Signal()
+    resume_asked = Signal()
+    undo_asked = Signal(object)
+    """A frozenset of step ids, or None for all."""
+    roll_back_asked = Signal(str)
+    answered = Signal(str, bool)
+    """A node's id, and whether to keep what is tried on it."""
+    add_asked = Signal(str, str)
+    """Node and cage behind which another Spark was seen."""
+    save_asked = Signal(str)
+    """markdown, json or plan."""
+    close_asked = Signal()
+
+    def __init__(self, model: BringUpModel, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.model = model
+        self.dialog: ManifestDialog | None = None
+        self._cell = ("", "")
+        self._told: Notice | None = None
+        self._dismissed: Notice | None = None
+        self._was_proving = False
+        self.words = ElidedLabel("", "dense", "text3")
+        self.simulated = Chip("Simulated", "simulated")
+        self.chip = Chip("Nothing runs before you see it", "neutral", "eye")
+        self.buttons: dict[str, Button] = {}
+        self._offers: tuple[Offer, ...] = ()
+        self.close_button = Button("Close", kind="text", icon="x")
+        self.setup = SetupStrip(model)
+        self.banner = Banner()
+        self.stranger = Banner()
+        self.lines = RollbackLines()
+        self.clock = RollbackCard()
+        self.side = SideCard(model)
+        self.checks = CheckCard(model)
+        self.change = ChangeCard(model)
+        self.proof = ProofCard(model)
+        self.empty = EmptyState("cable", "No node to bring up", "")
+        self.panel = EvidencePanel(model.name_of)
+        self.drawer = Drawer(self, width=EVIDENCE_WIDTH)
+        self._row = QHBoxLayout()
+        self._lower = QBoxLayout(QBoxLayout.Direction.LeftToRight)
+        self._right = QVBoxLayout()
+        self._stack = QStackedWidget()
+        self._tick = QTimer(self, interval=TICK_MS)
+        self._soon = QTimer(self, interval=SOON_MS, singleShot=True)
+        self._look_soon = QTimer(self, interval=LOOK_AFTER_MS, singleShot=True)
+        self._build()
+        self._wire()
+
+    def _build(self) -> None:
+        self._row.setSpacing(8)
+        self._row.addStrut(theme.CONTROL_HEIGHT)
+        self._row.addWidget(Label("Bring-up", "page_title", "text"))
+        self._row.addWidget(self.words, 1)
+        self._row.addWidget(self.simulated)
+        self._row.addWidget(self.chip)
+        self._row.addWidget(self.close_button)
+        column = QVBoxLayout(self)
+        edge = theme.PAGE_PADDING
+        column.setContentsMargins(edge, edge, edge, edge)
+        column.setSpacing(theme.GAP)
+        column.addLayout(self._row)
+        for part in (self.stranger, self.banner, self.setup, self.lines):
+            column.addWidget(part)
+        column.addWidget(self._stack, 1)
+        self._stack.addWidget(self._make_body())
+        self._stack.addWidget(self.empty)
+        self.drawer.set_panel(self.panel)
+        self.panel.setVisible(False)
+        self.setAccessibleName("Bring-up")
+
+    def _make_body(self) -> QWidget:
+        self._lower.setSpacing(theme.GAP)
+        self._lower.addWidget(self.change, 1)
+        self._lower.addWidget(self.proof)
+        self._lower.addWidget(self.clock)
+        inside = QWidget()
+        inside.setProperty("tone", "page")
+        self._right = QVBoxLayout(inside)
+        self._right.setContentsMargins(0, 0, 0, 0)
+        self._right.setSpacing(theme.GAP)
+        self._right.addWidget(self.checks, 6)
+        self._right.addLayout(self._lower, 6)
+        self.area = QScrollArea()
+        self.area.setWidgetResizable(True)
+        self.area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.area.setWidget(inside)
+        self.area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        body = QWidget()
+        row = QHBoxLayout(body)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(theme.GAP)
+        row.addWidget(self.side)
+        row.addWidget(self.area, 1)
+        return body
+
+    def _wire(self) -> None:
+        self._tick.timeout.connect(self._show_time)
+        self._soon.timeout.connect(self.refresh)
+        self._look_soon.timeout.connect(self.look)
+        self.model.changed.connect(self._refresh_soon)
+        self.model.chosen.connect(self._look_soon.start)
+        self.close_button.clicked.connect(self.close_asked)
+        self.banner.action_clicked.connect(self._act_on_notice)
+        self.banner.second_clicked.connect(partial(self.open_manifest, shows_undo=True))
+        self.banner.closed.connect(self._dismiss)
+        self.stranger.action_clicked.connect(self._add_stranger)
+        self.checks.cell_chosen.connect(self.show_evidence)
+        self.panel.shut.connect(self.drawer.close_drawer)
+        self.drawer.closed.connect(self.checks.focus_table)
+        self.change.apply_asked.connect(self._apply_chapter)
+        self.change.export_asked.connect(partial(self.save_asked.emit, "plan"))
+        self.proof.save_asked.connect(self.save_asked)
+        self.side.manifest.clicked.connect(lambda: self.open_manifest())
+        self.side.undo.clicked.connect(lambda: self.open_manifest(shows_undo=True))
+        self.clock.answered.connect(self.answered)
+        for part in (self.clock, self.lines):
+            part.roll_back_asked.connect(self.roll_back_asked)
+
+    # What the person does -----------------------------------------------------------------------------------------
+
+    def look(self) -> None:
+        """Read the nodes that are chosen; this changes nothing."""
+        self._look_soon.stop()
+        if self.model.can_look() and self.model.state.phase is not Phase.READING:
+            self.look_asked.emit(self.model.node_ids(), self.model.choices())
+        elif self.model.state.phase is Phase.READING and not self.model.is_fresh():
+            self._look_soon.start()
+
+    def _press(self, key: str) -> None:
+        signals = {
+            "prove": self.prove_asked,
+            "pause": self.pause_asked,
+            "cancel": self.cancel_asked,
+            "resume": self.resume_asked,
+        }
+        if key == "look":
+            self.look()
+        elif key == "apply":
+            self.apply_asked.emit(frozenset())
+        else:
+            signals[key].emit()
+
+    def _apply_chapter(self, chapter: str) -> None:
+        if chapter == "proof":
+            self.prove_asked.emit()
+        else:
+            self.apply_asked.emit(frozenset({chapter}))
+
+    def _act_on_notice(self) -> None:
+        notice = self._told
+        if notice is not None and notice.action_key:
+            self._press(notice.action_key)
+
+    def _dismiss(self) -> None:
+        self._dismissed = self._told
+
+    def _add_stranger(self) -> None:
+        cable = self.model.strange_spark()
+        if cable is not None:
+            self.add_asked.emit(*cable.a)
+
+    def show_evidence(self, row_id: str, node_id: str) -> None:
+        """Open the drawer with what stands behind a cell."""
+        self._cell = (row_id, node_id)
+        evidence = self.model.evidence(row_id, node_id)
+        if evidence is not None:
+            self.panel.show_evidence(evidence)
+            self.panel.setVisible(True)
+            self.drawer.open()
+            self.panel.close_button.setFocus(Qt.FocusReason.OtherFocusReason)
+
+    def open_manifest(self, *, shows_undo: bool = False) -> None:
+        """Show what was done, and what takes it back."""
+        if self.dialog is not None:
+            self.dialog.reject()
+        dialog = ManifestDialog(self.model, self, shows_undo=shows_undo)
+        dialog.undo_asked.connect(self.undo_asked)
+        dialog.finished.connect(self._forget_dialog)
+        self.dialog = dialog
+        dialog.open()
+
+    def _forget_dialog(self, _code: int) -> None:
+        if self.dialog is not None:
+            self.dialog.deleteLater()
+            self.dialog = None
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_F5:
+            self.look()
+            event.accept()
+            return
+        super().keyPressEvent(event)
+
+    # What it shows ------------------------------------------------------------------------------------------------
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self.refresh()
+        self._tick.start()
+        if self.model.state.phase is Phase.IDLE:
+            # Reading changes nothing, so nobody has to ask for it.
+            QTimer.singleShot(0, self, self.look)
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        for timer in (self._tick, self._soon, self._look_soon):
+            timer.stop()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._place()
+
+    def _place(self) -> None:
+        """Proof and clock beside what is changed where there is room, else below it and above the matrix."""
+        is_narrow = self.width() < NARROW_PX
+        down, sideways = QBoxLayout.Direction.TopToBottom, QBoxLayout.Direction.LeftToRight
+        self._lower.setDirection(down if is_narrow else sideways)
+        self.clock.set_lying(is_narrow)
+        self.proof.setFixedWidth(16777215) if is_narrow else self.proof.setFixedWidth(PROOF_PX)
+        self.clock.setFixedWidth(16777215) if is_narrow else self.clock.setFixedWidth(CLOCK_PX)
+        if is_narrow and self._lower.indexOf(self.clock) >= 0:
+            self._lower.removeWidget(self.clock)
+            self._right.insertWidget(0, self.clock)
+        elif not is_narrow and self._lower.indexOf(self.clock) < 0:
+            self._right.removeWidget(self.clock)
+            self._lower.addWidget(self.clock)
+
+    def _refresh_soon(self) -> None:
+        if self.isVisible() and not self._soon.isActive():
+            self._soon.start()
+
+    def refresh(self) -> None:
+        """Show everything as it is now."""
+        state = self.model.state
+        is_empty = not self.model.feeds.nodes.value and state.phase is Phase.IDLE
+        has_live = bool(self.model.live_nodes()) or state.phase not in (Phase.IDLE,)
+        self.words.setText("" if is_empty else head_words(state))
+        self.simulated.setVisible(self.model.is_simulated())
+        self._stack.setCurrentIndex(0 if has_live and not is_empty else 1)
+        if not has_live or is_empty:
+            self.empty.set_words(*TOLD["none" if is_empty else "away"])
+        self.setup.setVisible(state.phase in _CHOOSING and bool(self.model.feeds.nodes.value))
+        self.setup.refresh()
+        self._show_offers(has_live=has_live and not is_empty)
+        self._show_notices()
+        self.side.refresh()
+        self.checks.refresh()
+        self.change.refresh()
+        self.proof.refresh()
+        self._show_time()
+        self._refresh_evidence()
+        is_proving = state.phase is Phase.PROVING
+        if self._was_proving and not is_proving:
+            self.proof.show_first_problem()
+            self.area.ensureWidgetVisible(self.proof, 0, 0)
+        self._was_proving = is_proving
+
+    def _show_offers(self, *, has_live: bool) -> None:
+        found = self.model.offers() if has_live else ()
+        if [offer.key for offer in found] != [offer.key for offer in self._offers]:
+            self._make_buttons(found)
+        self._offers = found
+        for offer in found:
+            button = self.buttons[offer.key]
+            button.setText(offer.words)
+            button.set_kind("primary" if offer.is_primary else "default")
+            button.set_busy(offer.is_busy)
+            button.set_disabled_reason(offer.reason)
+            button.updateGeometry()
+
+    def _make_buttons(self, found: tuple[Offer, ...]) -> None:
+        """Give the head its buttons; one that stays keeps its place and the focus."""
+        keys = [offer.key for offer in found]
+        for key in [key for key in self.buttons if key not in keys]:
+            old = self.buttons.pop(key)
+            if old.hasFocus():
+                self.setFocus(Qt.FocusReason.OtherFocusReason)
+            old.setVisible(False)
+            self._row.removeWidget(old)
+            old.deleteLater()
+        for key in keys:
+            if key not in self.buttons:
+                button = Button("")
+                button.clicked.connect(partial(self._pressed, key))
+                self.buttons[key] = button
+            self._row.removeWidget(self.buttons[key])
+            self._row.insertWidget(self._row.indexOf(self.close_button), self.buttons[key])
+
+    def _pressed(self, key: str, _is_on: bool = False) -> None:
+        self._press(key)
+
+    def _show_notices(self) -> None:
+        cable = self.model.strange_spark()
+        can_add = cable is not None and self.model.state.phase not in UNDER_WAY
+        if cable is not None and can_add:
+            words = stranger_words(self.model.name_of(cable.a[0]), cable.a[1])
+            if self.stranger.isHidden() or self.stranger.title() != words[0]:
+                self.stranger.show_notice("info", *words, action="Add it…")
+        else:
+            self.stranger.setVisible(False)
+        notice = notice_of(self.model.state, self.model.names(), is_fresh=self.model.is_fresh())
+        if notice == self._told:
+            return
+        self._told = notice
+        if notice is None or notice == self._dismissed:
+            self.banner.setVisible(False)
+        else:
+            self.banner.show_notice(
+                notice.kind,
+                wrap_line(notice.title),
+                wrap_line(notice.text, 600),
+                action=notice.action,
+                second=notice.second,
+            )
+
+    def _show_time(self) -> None:
+        """What a second changes: the clocks."""
+        self.side.tick()
+        faces = self.model.clock()
+        asking = next((face for face in faces if face.question), None)
+        self.clock.show_face(asking)
+        self.lines.show_faces(tuple(face for face in faces if face is not asking))
+
+    def _refresh_evidence(self) -> None:
+        evidence = self.model.evidence(*self._cell) if self.drawer.isVisible() else None
+        if evidence is not None:
+            self.panel.show_evidence(evidence)
+        elif self.drawer.isVisible():
+            self.drawer.close_drawer()

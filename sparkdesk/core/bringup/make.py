@@ -13,6 +13,7 @@ from types import MappingProxyType
 from sparkdesk.core.bringup.case import Case
 from sparkdesk.core.bringup.chapter import Chapter, ChapterPlan
 from sparkdesk.core.bringup.chapters.cabling import plan_cabling
+from sparkdesk.core.bringup.chapters.hardware import plan_hardware
 from sparkdesk.core.bringup.chapters.trust import NO_ROOT, find_twins, plan_trust
 from sparkdesk.core.bringup.matrix import Matrix, Row
 from sparkdesk.core.bringup.plan import BringUpPlan
@@ -21,7 +22,7 @@ from sparkdesk.core.bringup.scheme import Scheme
 from sparkdesk.core.step import Playbook, PutFile, Run, Step
 
 CHAPTERS: Mapping[Chapter, Callable[[Case], ChapterPlan]] = MappingProxyType(
-    {Chapter.TRUST: plan_trust, Chapter.CABLING: plan_cabling}
+    {Chapter.TRUST: plan_trust, Chapter.HARDWARE: plan_hardware, Chapter.CABLING: plan_cabling}
 )
 
 

@@ -22,10 +22,12 @@ LOOK_AGAIN = "Look again; if it stays so, sign in to the node and try the same b
 Judge = Callable[[NodeReading], Cell]
 
 
-def make_row(case: Case, chapter: Chapter, row_id: str, title: str, judge: Judge) -> Row:
+def make_row(
+    case: Case, chapter: Chapter, row_id: str, title: str, judge: Judge, *, is_unverified: bool = False
+) -> Row:
     """One check over all nodes of the case; the row's id begins with its chapter's."""
     cells = {node_id: _judged(case.reading(node_id), judge) for node_id in case.node_ids}
-    return Row(f"{chapter.value}-{row_id}", chapter.value, title, MappingProxyType(cells))
+    return Row(f"{chapter.value}-{row_id}", chapter.value, title, MappingProxyType(cells), is_unverified)
 
 
 def _judged(reading: NodeReading, judge: Judge) -> Cell:

@@ -47,8 +47,8 @@ def plan_cabling(case: Case) -> ChapterPlan:
     rows = (
         make_row(case, Chapter.CABLING, "cage", "Cage in use", lambda one: _judge_cage(case, one, usual)),
         make_row(case, Chapter.CABLING, "peer", "Joined with", lambda one: _judge_peer(case, one)),
-        make_row(case, Chapter.CABLING, "speed", "Link speed", _judge_speed),
-        make_row(case, Chapter.CABLING, "halves", "Both halves active", _judge_halves),
+        make_row(case, Chapter.CABLING, "speed", "Link speed", _judge_speed, is_unverified=True),
+        make_row(case, Chapter.CABLING, "halves", "Both halves active", _judge_halves, is_unverified=True),
         make_row(case, Chapter.CABLING, "wiring", "Wiring", lambda one: _judge_wiring(case, one)),
     )
     return ChapterPlan(Chapter.CABLING, rows, notes=tuple(_notes(case)))

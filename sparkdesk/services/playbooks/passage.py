@@ -150,12 +150,15 @@ class Passage:
 
     # Forward --------------------------------------------------------------------------------------------------
 
-    async def run_stages(self) -> None:
-        """Every stage in order; a stage with a failure is the last."""
+    async def run_stages(self, only: frozenset[str] | None = None) -> None:
+        """Every stage in order; a stage with a failure, or a pause, is the last. `only`: the others are left out."""
         for stage in self.journal.record.playbook.stages:
-            await self._run_stage(stage)
+            steps = tuple(step for step in stage.steps if only is None or step.id in only)
+            await self._run_stage(replace(stage, steps=steps))
             if self._failures or self._was_held:
                 return
+        results = self.journal.record.results
+        self._was_held = any(results.get(step.id) not in FINISHED for step in self.journal.record.playbook.steps())
 
     async def _run_stage(self, stage: Stage) -> None:
         room = asyncio.Semaphore(stage.max_parallel)

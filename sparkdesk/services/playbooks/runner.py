@@ -22,6 +22,9 @@ from sparkdesk.services.playbooks.root import AskPassword, Root
 from sparkdesk.services.playbooks.site import Site
 from sparkdesk.services.playbooks.supply import Supplies
 
+Decide = Callable[[Step, str], Awaitable[bool]]
+"""Asks a person what a step's Wait could not tell."""
+
 SETTLE_S = 30.0
 """How long a lost node is waited for, so that a check can decide what became of a step."""
 
@@ -35,7 +38,7 @@ class Asks:
     confirm: Callable[[str], Awaitable[bool]] | None = None
     password: AskPassword | None = None
     break_lock: AskBreak | None = None
-    decide: Callable[[Step, str], Awaitable[bool]] | None = None
+    decide: Decide | None = None
 
 
 class Runner:
@@ -74,27 +77,38 @@ class Runner:
         self._supplies = supplies
         self._running: dict[str, Passage | None] = {}
 
-    async def run(self, run_id: str, playbook: Playbook, *, on_event: OnEvent, asks: Asks | None = None) -> RunEnded:
+    async def run(
+        self,
+        run_id: str,
+        playbook: Playbook,
+        *,
+        on_event: OnEvent,
+        asks: Asks | None = None,
+        only: frozenset[str] | None = None,
+    ) -> RunEnded:
         """Run from the start. Raises PlanError (two steps of one id) and StoreError; a step's failure is the result.
 
-        A lock that is held by somebody else is a failure too: nothing was begun then, and nothing is journalled.
-        Cancelling the calling task ends the run: it is journalled as cancelled before CancelledError flies on.
+        `only`: these steps; where others are left the run ends as paused, so that they can be done later. A lock that
+        is held by somebody else is a failure too: nothing was begun then, and nothing is journalled. Cancelling the
+        calling task ends the run: it is journalled as cancelled before CancelledError flies on.
         """
         twice = [step_id for step_id, n in Counter(step.id for step in playbook.steps()).items() if n > 1]
         if twice:
             raise PlanError(f"The playbook has two steps called {twice[0]}", remedy="Make the plan again.")
         with self._only_once(run_id):
             passage = self._passage(run_id, RunRecord(playbook), on_event, asks)
-            return await passage.go(passage.journal.begin, passage.run_stages)
+            return await passage.go(passage.journal.begin, partial(passage.run_stages, only))
 
-    async def resume(self, run_id: str, *, on_event: OnEvent, asks: Asks | None = None) -> RunEnded:
+    async def resume(
+        self, run_id: str, *, on_event: OnEvent, asks: Asks | None = None, only: frozenset[str] | None = None
+    ) -> RunEnded:
         """Carry on from the journal: finished steps are left alone, interrupted ones are decided by their check.
 
-        Raises PlanError when the journal cannot be read, and StoreError.
+        `only` is as in `run`. Raises PlanError when the journal cannot be read, and StoreError.
         """
         with self._only_once(run_id):
             passage = self._passage(run_id, await read_record(self._store, run_id), on_event, asks)
-            return await passage.go(passage.journal.resume, passage.run_stages)
+            return await passage.go(passage.journal.resume, partial(passage.run_stages, only))
 
     async def undo(
         self, run_id: str, *, on_event: OnEvent, asks: Asks | None = None, only: frozenset[str] | None = None

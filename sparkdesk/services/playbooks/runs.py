@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from sparkdesk.core.errors import PlanError, SparkDeskError
@@ -21,7 +21,7 @@ from sparkdesk.services.clock import Clock
 from sparkdesk.services.ident import new_id
 from sparkdesk.services.playbooks.journal import RunRecord, read_record, set_aside
 from sparkdesk.services.playbooks.passage import OnEvent
-from sparkdesk.services.playbooks.runner import Asks, Runner
+from sparkdesk.services.playbooks.runner import Asks, Decide, Runner
 from sparkdesk.services.tasks import Tasks
 
 log = logging.getLogger(__name__)
@@ -30,6 +30,15 @@ MAX_SHOWN = 64
 """Runs that are kept in the feed; the oldest that are over go first."""
 
 Go = Callable[[str, OnEvent], Awaitable[RunEnded]]
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whoever follows a run: hears every passage of it, and is asked what it asks, whoever carries it on."""
+
+    hear: OnEvent
+    decide: Decide | None = None
+    """Instead of the usual dialog."""
 
 
 class PlaybookRuns:
@@ -43,7 +52,7 @@ class PlaybookRuns:
         self._waiting: dict[str, asyncio.Event] = {}
         self._ends: dict[str, RunEnded] = {}
         self._listeners: dict[str, OnEvent] = {}
-        self._owners: dict[str, tuple[OnEvent, Asks]] = {}
+        self._owners: dict[str, Owner] = {}
         self.runs: Latest[Mapping[str, RunView]] = Latest(MappingProxyType({}))
         self.on_step: list[Callable[[Step, StepEvent], None]] = []
         """Told every event of every run's steps, with the step."""
@@ -73,10 +82,19 @@ class PlaybookRuns:
         return tuple(found)
 
     def start(
-        self, playbook: Playbook, *, on_event: OnEvent | None = None, owner: tuple[OnEvent, Asks] | None = None
+        self,
+        playbook: Playbook,
+        *,
+        on_event: OnEvent | None = None,
+        owner: Owner | None = None,
+        run_id: str = "",
+        only: frozenset[str] | None = None,
     ) -> str:
-        """Run it from the start, as a task; gives the run's id. `on_event` hears it too; `owner` is as in `own`."""
-        run_id = new_id()
+        """Run it from the start, as a task; gives the run's id, a new one unless it is given. `on_event` hears it too.
+
+        `only`: these steps; where others are left it ends as paused.
+        """
+        run_id = run_id or new_id()
         self._set(RunView(run_id, playbook, self._clock.now_ms()))
         if on_event is not None:
             self._listeners[run_id] = on_event
@@ -84,18 +102,19 @@ class PlaybookRuns:
             self._owners[run_id] = owner
 
         def go(run_id: str, hear: OnEvent) -> Awaitable[RunEnded]:
-            return self._runner.run(run_id, playbook, on_event=hear, asks=self._asks(run_id))
+            return self._runner.run(run_id, playbook, on_event=hear, asks=self._asks(run_id), only=only)
 
         self._start(run_id, go)
         return run_id
 
-    def resume(self, run_id: str) -> None:
-        """Carry a run on that failed or was interrupted; nothing to do for one that is under way or done."""
+    def resume(self, run_id: str, only: frozenset[str] | None = None) -> None:
+        """Carry a run on that failed or was interrupted, or `only` these steps of it; nothing to do for one that is
+        under way or done."""
         view = self._known(run_id)
         if view.can_resume:
             self._set(begin_again(view, is_undo=False))
             asks = self._asks(run_id)
-            self._start(run_id, lambda run_id, hear: self._runner.resume(run_id, on_event=hear, asks=asks))
+            self._start(run_id, lambda run_id, hear: self._runner.resume(run_id, on_event=hear, asks=asks, only=only))
 
     def undo(self, run_id: str, only: frozenset[str] | None = None) -> None:
         """Take back what was begun, or `only` these steps of it; nothing to do while it is under way, or when nothing
@@ -106,13 +125,19 @@ class PlaybookRuns:
             asks = self._asks(run_id)
             self._start(run_id, lambda run_id, hear: self._runner.undo(run_id, on_event=hear, asks=asks, only=only))
 
-    def own(self, run_id: str, on_event: OnEvent, asks: Asks) -> None:
-        """From now on this hears every passage of the run, and is asked what it asks, whoever carries it on."""
-        self._owners[run_id] = (on_event, asks)
+    def own(self, run_id: str, owner: Owner) -> None:
+        """Whose the run is from now on."""
+        self._owners[run_id] = owner
 
-    def _asks(self, run_id: str) -> Asks | None:
+    @property
+    def asks(self) -> Asks:
+        """How runs without an owner ask the person."""
+        return self._runner.asks
+
+    def _asks(self, run_id: str) -> Asks:
         owner = self._owners.get(run_id)
-        return owner[1] if owner is not None else None
+        decide = owner.decide if owner is not None else None
+        return self._runner.asks if decide is None else replace(self._runner.asks, decide=decide)
 
     def pause(self, run_id: str) -> None:
         """Begin no further step: the run is over as "paused" when what is under way has ended its step."""
@@ -178,7 +203,7 @@ class PlaybookRuns:
 
     def _tell_owner(self, run_id: str, event: StepEvent) -> None:
         if run_id in self._owners:
-            self._owners[run_id][0](event)
+            self._owners[run_id].hear(event)
 
     @staticmethod
     def _tell(listener: OnEvent | None, event: StepEvent) -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from sparkdesk.core.step import Confirm, Playbook, Stage, Step, StepEvent
-from sparkdesk.services.playbooks.runner import Asks
+from sparkdesk.core.command import Command
+from sparkdesk.core.step import Expect, Playbook, Stage, Step, StepEvent, Wait
+from sparkdesk.services.playbooks.runs import Owner
 from tests.services.playbooks.test_runs import Desk, book, sh
 
 
@@ -117,6 +118,22 @@ async def test_what_was_paused_when_the_program_ended_is_offered_again(desk: Des
     assert (await later.playbooks.wait(run_id)).result == "done"
     assert lines(tmp_path) == ["one", "two"]
     await later.close()
+
+
+async def test_some_steps_are_done_first_and_the_others_when_a_person_wants_them(desk: Desk, tmp_path: Path) -> None:
+    names = ("one", "two", "three", "four")
+    run_id = desk.playbooks.start(book(*(written(name) for name in names)), only=frozenset({"two", "four"}))
+    assert (await desk.playbooks.wait(run_id)).result == "paused"
+    assert lines(tmp_path) == ["two", "four"]
+    desk.playbooks.resume(run_id, frozenset({"one"}))
+    assert (await desk.playbooks.wait(run_id)).result == "paused"
+    assert [desk.view(run_id).step(name).state for name in names] == ["done", "done", "waiting", "done"]
+    desk.playbooks.resume(run_id)
+    assert (await desk.playbooks.wait(run_id)).result == "done"
+    assert lines(tmp_path) == ["two", "four", "one", "three"]
+    desk.playbooks.undo(run_id)
+    await desk.until(run_id, lambda view: view.is_over)
+    assert lines(tmp_path)[4:] == ["undo four", "undo three", "undo two", "undo one"]
 
 
 # Chosen steps -------------------------------------------------------------------------------------------------------
@@ -261,12 +278,13 @@ async def test_an_owner_hears_every_passage_and_answers_for_it(desk: Desk, tmp_p
     heard: list[StepEvent] = []
     asked: list[str] = []
 
-    async def confirm(question: str) -> bool:
-        asked.append(question)
+    async def decide(step: Step, question: str) -> bool:
+        asked.append(f"{step.id}: {question}")
         return True
 
-    steps = (Step("ask", "Ask", "n1", (Confirm("go on?"),)), sh("one", "test -e key", undo="true"))
-    run_id = desk.playbooks.start(book(*steps), owner=(heard.append, Asks(confirm)))
+    look = Wait(Command(("false",)), Expect(reader="json_field:ok"), every_s=0.02, timeout_s=0.1, ask="go on?")
+    steps = (Step("ask", "Ask", "n1", (look,)), sh("one", "test -e key", undo="true"))
+    run_id = desk.playbooks.start(book(*steps), owner=Owner(heard.append, decide))
     await desk.playbooks.wait(run_id)
     passages = [type(event).__name__ for event in heard].count("RunEnded")
     (tmp_path / "key").touch()
@@ -275,4 +293,4 @@ async def test_an_owner_hears_every_passage_and_answers_for_it(desk: Desk, tmp_p
     desk.playbooks.undo(run_id)
     await desk.until(run_id, lambda view: view.is_over)
     assert (passages, [type(event).__name__ for event in heard].count("RunEnded")) == (1, 3)
-    assert asked == ["go on?"]
+    assert asked == ["ask: go on?"]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.simulator.conftest import Simulator, running
+from tests.simulator.conftest import Simulator, StartSimulator, running
 from tests.simulator.test_fabric import read_host
+from tests.simulator.test_read import REMOTE
 
 PORT, TWIN = "enp1s0f1np1", "enP2p1s0f1np1"
 PLAN = """network:
@@ -170,3 +172,41 @@ async def test_netplan_is_strict_warns_of_open_files_and_shows_what_is_merged(bo
     assert text.splitlines()[-4:] == ["mtu: 1300", "addresses:", '- "10.1.1.1/24"', '- "10.1.2.1/24"'] or (
         'addresses:\n- "10.1.1.1/24"\n- "10.1.2.1/24"' in text and "mtu: 1300" in text
     )
+
+
+async def test_a_network_that_is_tried_comes_back_by_itself_and_one_that_is_kept_stays(boxes: Simulator) -> None:
+    program, plan = (REMOTE / "link_trial.py").read_text(), PLAN.format(port=PORT, twin=TWIN, last=31)
+    wanted = json.dumps({PORT: {"addresses": ["192.168.77.31/24"], "mtu": 9000, "carrier": True}})
+    trial = f"cat > /tmp/plan.yaml <<'END'\n{plan}END\npython3 /tmp/link_trial.py try"
+    look = f"python3 /tmp/link_trial.py look abc '{wanted}'"
+    before = await read_port(boxes, PORT)
+    await as_root(boxes, f"cat > /tmp/link_trial.py <<'END'\n{program}\nEND\n")
+    assert '"ok": true' in await as_root(boxes, f"{trial} abc 2 '{wanted}' < /tmp/plan.yaml")
+    assert '"ok": true' in (await ask(boxes, look))[1]
+    async with asyncio.timeout(20):
+        while await read_port(boxes, PORT) != before:
+            await asyncio.sleep(0.2)
+    await as_root(boxes, "python3 /tmp/link_trial.py undo abc")
+    assert '"ok": true' in await as_root(boxes, f"{trial} abc 60 '{wanted}' < /tmp/plan.yaml")
+    assert '"ok": true' in await as_root(boxes, "python3 /tmp/link_trial.py keep abc")
+    kept = await as_root(boxes, "stat -c '%a %n' /etc/netplan/90-*; ls /run/netplan")
+    assert kept == "600 /etc/netplan/90-sparkdesk.yaml\n"
+    assert await read_port(boxes, PORT) == {"mtu": 9000, "addresses": ["192.168.77.31/24"]}
+    assert '"ok": true' in await as_root(boxes, "python3 /tmp/link_trial.py undo abc")
+    assert await read_port(boxes, PORT) == before
+    assert await as_root(boxes, "ls /etc/netplan /var/lib/sparkdesk /run/sparkdesk 2>/dev/null; true") == (
+        "/etc/netplan:\n00-installer-config.yaml\n"
+    )
+
+
+async def test_a_kept_network_and_the_group_are_there_after_a_restart(start: StartSimulator) -> None:
+    with start("--nodes", "1", "--fresh", "--shape", "loop") as simulator:
+        if not simulator.line["packets"]:
+            pytest.skip(f"no real cables here: {simulator.line['packets_reason']}")
+        await as_root(simulator, f"{write('90-sparkdesk.yaml', 5)}usermod -aG docker nvidia")
+        assert await read_port(simulator, PORT) == {"mtu": 1500, "addresses": []}
+    with start("--nodes", "1", "--fresh", "--shape", "loop") as simulator:
+        async with asyncio.timeout(20):
+            while await read_port(simulator, PORT) != {"mtu": 9000, "addresses": ["192.168.77.5/24"]}:
+                await asyncio.sleep(0.2)
+        assert "docker" in (await ask(simulator, "id -nG"))[1].split()

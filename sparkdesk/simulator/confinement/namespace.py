@@ -234,6 +234,8 @@ def _bind_programs(plan: RootPlan, root: Path) -> None:
         sc.mount("node", str(root / "usr/local"), "tmpfs", sc.MS_NOSUID | sc.MS_NODEV, "mode=755,size=1m")
         (root / "usr/local/bin").symlink_to(f"{PROGRAM_DIR}/program/bin")
         (root / "usr/local/cuda").symlink_to(f"{PROGRAM_DIR}/program/cuda")
+    elif (root / "usr/local/sbin").is_dir():  # where that Python is in it; the first folder of every PATH without ours
+        _bind(plan.through(plan.program_dir) / "bin", root / "usr/local/sbin", is_read_only=True)
     _remove_links(root, root / "home/nvidia/models")
     for name, file in plan.models.items():
         _remove_links(root, root / "home/nvidia/models" / name)

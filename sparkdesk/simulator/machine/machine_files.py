@@ -14,7 +14,7 @@ from sparkdesk.simulator.machine.vendor import Vendor
 Ports = Iterable[Mapping[str, Any]]
 """Ports of a node as fabric/port.py gives them for a message."""
 
-NETPLAN = "40-cx7.yaml"
+NETPLAN, STOCK_NETPLAN = "40-cx7.yaml", "00-installer-config.yaml"
 CABLING = "# simulated cabling: "
 """Begins the first line of a netplan that we made."""
 _OS_RELEASE = """\
@@ -136,7 +136,7 @@ def fresh_files() -> dict[str, str]:
 def secret_etc_files() -> dict[str, str]:
     """What only root may read: the installer's netplan. Source of its name: NVIDIA/dgx-spark-playbooks."""
     stock = f"network:\n  version: 2\n  ethernets:\n    {gb10.MANAGEMENT_NETDEV}:\n      dhcp4: true\n"
-    return {"etc/netplan/00-installer-config.yaml": stock}
+    return {f"etc/netplan/{STOCK_NETPLAN}": stock}
 
 
 def _has_addresses(ports: Ports) -> bool:

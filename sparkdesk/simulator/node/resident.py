@@ -16,11 +16,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from sparkdesk.simulator.machine import census, live
+from sparkdesk.simulator.confinement import namespace
+from sparkdesk.simulator.machine import census, live, machine_files
 from sparkdesk.simulator.machine.gb10 import MANAGEMENT_NETDEV
 from sparkdesk.simulator.machine.install import install
 from sparkdesk.simulator.node import wire
-from sparkdesk.simulator.node.command import Commands
+from sparkdesk.simulator.node.command import SYSTEM_PATH, Commands
 from sparkdesk.simulator.node.node_network import NodeNetwork
 from sparkdesk.simulator.node.port_setter import PortSetter
 from sparkdesk.simulator.node.root_door import RootDoor
@@ -56,6 +57,7 @@ class Resident:
         }
         self._network = NodeNetwork()
         self._is_real = False
+        self._has_begun = False
         self._signed_in: dict[int, list[int]] = {}  # by connection: the groups that its commands have
         self._poll = select.poll()
         self._is_over = False
@@ -193,6 +195,21 @@ class Resident:
         if self._is_real and self._setter is not None:
             self._setter.apply([self._management])
         self._show_network()
+        if not self._has_begun and self._door is not None:
+            self._has_begun = True
+            self._apply_netplan()
+
+    def _apply_netplan(self) -> None:
+        """What the start of a node does with files that root wrote; those of ours say what the cables say already."""
+        names = {path.name for path in (self._prefix / "etc/netplan").glob("*.yaml")}
+        if not names - {machine_files.NETPLAN, machine_files.STOCK_NETPLAN}:
+            return
+        argv = [f"{namespace.PROGRAM_DIR}/program/bin/netplan", "apply"]
+        message = {"user": "root", "folder": "/", "environment": {"PATH": SYSTEM_PATH}, "argv": argv}
+        null = os.open(os.devnull, os.O_RDWR)
+        if os.fork() == 0:
+            self._commands.become_root(message, (null,) * 3)
+        os.close(null)
 
     def _show_network(self) -> None:
         """Cables or root changed something: the real ports and the files follow."""

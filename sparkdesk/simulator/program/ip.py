@@ -12,6 +12,7 @@ import sys
 from typing import Any
 
 import ip_change
+import ip_route
 from spark_state import ROOT, read_json, read_text
 
 _OBJECTS = {"address": "addr", "addr": "addr", "a": "addr", "link": "link", "l": "link", "route": "route", "r": "route",
@@ -34,7 +35,7 @@ def main(arguments: list[str]) -> int:
     if os.getuid() == 0 and ip_change.is_change(changed):
         return ip_change.change(changed)
     try:
-        flags, thing, device = parse(arguments)
+        flags, thing, words = parse(arguments)
     except UsageError as error:
         print(error, file=sys.stderr)
         return 255
@@ -42,7 +43,8 @@ def main(arguments: list[str]) -> int:
         print("RTNETLINK answers: Operation not permitted", file=sys.stderr)
         return 2
     if thing == "route":
-        return _print_routes(flags)
+        return ip_route.show(words, flags, _planned(), _devices)
+    device = words[0] if words else ""
     if thing == "neigh":
         return _print_neighbours(flags, device)
     rows = [_link(name) for name in _devices()]
@@ -60,8 +62,8 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def parse(arguments: list[str]) -> tuple[set[str], str, str]:
-    """Options, object and device. Raises UsageError, or PermissionError for a change."""
+def parse(arguments: list[str]) -> tuple[set[str], str, list[str]]:
+    """Options, object, and the words of a route or the device. Raises UsageError, or PermissionError for a change."""
     flags: set[str] = set()
     words = list(arguments)
     while words and words[0].startswith("-"):
@@ -77,15 +79,17 @@ def parse(arguments: list[str]) -> tuple[set[str], str, str]:
     words = words[1:]
     if words and words[0] in _CHANGES:
         raise PermissionError
+    if thing == "route":
+        return flags, thing, words
     if words and words[0] in _SHOW:
         words = words[1:]
     if words and words[0] == "dev":
         words = words[1:]
         if not words:
             raise UsageError('Command line is not complete. Try option "help"')
-    if len(words) > 1 or (words and thing == "route"):
+    if len(words) > 1:
         raise UsageError(f'Error: either "dev" is duplicate, or "{words[-1]}" is a garbage.')
-    return flags, thing, words[0] if words else ""
+    return flags, thing, words
 
 
 def _devices() -> list[str]:
@@ -136,7 +140,11 @@ def _addresses(name: str) -> list[dict[str, Any]]:
             "family": "inet",
             "local": row["address"],
             "prefixlen": row["prefix"],
-            **({"broadcast": network(row["address"], row["prefix"])[1], "noprefixroute": True} if name != "lo" else {}),
+            **(
+                {"broadcast": ip_route.network(row["address"], row["prefix"])[1], "noprefixroute": True}
+                if name != "lo"
+                else {}
+            ),
             "scope": "host" if name == "lo" else "global",
             "label": name,
             "valid_life_time": 4294967295,
@@ -145,14 +153,6 @@ def _addresses(name: str) -> list[dict[str, Any]]:
         for row in _planned()
         if row["device"] == name
     ]
-
-
-def network(address: str, prefix: int) -> tuple[str, str]:
-    """The first and the last address of the network that this one is in."""
-    number = int.from_bytes(bytes(map(int, address.split("."))), "big")
-    rest = (1 << (32 - prefix)) - 1
-    first, last = ((number & ~rest).to_bytes(4, "big"), (number | rest).to_bytes(4, "big"))
-    return ".".join(map(str, first)), ".".join(map(str, last))
 
 
 def _link_local(mac: str) -> dict[str, Any]:
@@ -233,26 +233,3 @@ def _print_links(rows: list[dict[str, Any]], flags: set[str], *, has_addresses: 
                 continue
             print(f"    inet {info['local']}/{info['prefixlen']}{wide} scope {info['scope']}{extra} {info['label']}")
             print("       valid_lft forever preferred_lft forever")
-
-
-def _print_routes(flags: set[str]) -> int:
-    rows: list[dict[str, Any]] = []
-    for row in _planned():
-        first = network(row["address"], row["prefix"])[0]
-        if row["device"] == "enP7s7":
-            gateway = f"{first.rpartition('.')[0]}.1"
-            rows.insert(0, {"dst": "default", "gateway": gateway, "dev": row["device"], "protocol": "dhcp",
-                            "prefsrc": row["address"], "metric": 100, "flags": []})  # fmt: skip
-        if row["device"] != "lo":
-            rows.append({"dst": f"{first}/{row['prefix']}", "dev": row["device"], "protocol": "kernel", "scope": "link",
-                         "prefsrc": row["address"], "metric": 100, "flags": []})  # fmt: skip
-    if "6" in flags:
-        rows = []
-    if "json" in flags:
-        print(json.dumps(rows, separators=(",", ":")))
-        return 0
-    for row in rows:
-        via = f" via {row['gateway']}" if "gateway" in row else ""
-        scope = f" scope {row['scope']}" if "scope" in row else ""
-        print(f"{row['dst']}{via} dev {row['dev']} proto {row['protocol']}{scope} src {row['prefsrc']} metric 100 ")
-    return 0

@@ -76,8 +76,11 @@ DGX_SERIAL_NUMBER="0000000000000"
 DGX_OTA_VERSION="7.5.0"
 DGX_OTA_DATE="Thu Jun 18 17:40:28 EDT 2026"
 X
-    sed -i '/^docker:/d' /etc/group
+    sed -i '/^docker:/d' /etc/group /etc/gshadow
     echo 'docker:x:989:' >>/etc/group # its user is not in it by default
+    echo 'docker:!::' >>/etc/gshadow
+    touch /etc/.pwd.lock # who changes a group makes it, and it stays for ever
+    chmod 600 /etc/.pwd.lock
     mkdir -p /etc/docker /var/lib/lab
     printf '{\n    "runtimes": {\n        "nvidia": {\n            "args": [],\n            "path": "nvidia-container-runtime"\n        }\n    }\n}\n' >/etc/docker/daemon.json
     echo nvcr.io/nvidia/vllm:26.01-py3 >/var/lib/lab/images

@@ -17,7 +17,7 @@ from ui.widgets.field import Select
 from ui.widgets.label import Label, plain_tooltip
 from ui.widgets.toggle import CheckBox, Switch
 
-COLUMNS = 4
+COLUMNS, FEW_COLUMNS = 4, 2
 NO_IMAGE = "none: NCCL is not proved"
 
 
@@ -29,6 +29,7 @@ class SetupStrip(Card):
         self._model = model
         self.nodes: dict[str, CheckBox] = {}
         self._grid = QGridLayout()
+        self._columns = FEW_COLUMNS
         self._images: tuple[str, ...] | None = None
         self.image = Select(is_small=True)
         self.guard = Switch("Memory guard", text="Memory guard")
@@ -93,8 +94,17 @@ class SetupStrip(Card):
         for at, node_id in enumerate(node_ids):
             check = CheckBox("")
             check.clicked.connect(partial(self._toggle, node_id))
-            self._grid.addWidget(check, at // COLUMNS, at % COLUMNS)
+            self._grid.addWidget(check, at // self._columns, at % self._columns)
             self.nodes[node_id] = check
+
+    def set_narrow(self, *, is_narrow: bool) -> None:
+        """Put the nodes into fewer columns, or into more again."""
+        columns = FEW_COLUMNS if is_narrow else COLUMNS
+        if columns != self._columns:
+            self._columns = columns
+            for at, check in enumerate(self.nodes.values()):
+                self._grid.removeWidget(check)
+                self._grid.addWidget(check, at // columns, at % columns)
 
     def _toggle(self, node_id: str, is_in: bool = False) -> None:
         self._model.choose_node(node_id, is_in=is_in)

@@ -272,6 +272,7 @@ class BringUpPage(QWidget):
         down, sideways = QBoxLayout.Direction.TopToBottom, QBoxLayout.Direction.LeftToRight
         self._lower.setDirection(down if is_narrow else sideways)
         self.clock.set_lying(is_narrow)
+        self.setup.set_narrow(is_narrow=is_narrow)
         self.proof.setFixedWidth(16777215) if is_narrow else self.proof.setFixedWidth(PROOF_PX)
         self.clock.setFixedWidth(16777215) if is_narrow else self.clock.setFixedWidth(CLOCK_PX)
         if is_narrow and self._lower.indexOf(self.clock) >= 0:

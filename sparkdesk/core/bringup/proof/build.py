@@ -1,0 +1,34 @@
+"""Builds the proof of a bring-up: one playbook that only measures, and the items that are read from its steps.
+
+The one rule: the same case gives the same proof; nothing in it changes a node, so it takes no lock: a lock would wait
+for others who only read, and what two desks measure at one moment shows as what it is.
+"""
+
+from __future__ import annotations
+
+from sparkdesk.core.bringup.case import Case
+from sparkdesk.core.bringup.proof.link_steps import duplicate_part, link_part, ping_part
+from sparkdesk.core.bringup.proof.load_steps import load_part
+from sparkdesk.core.bringup.proof.measurement import ProofItem
+from sparkdesk.core.bringup.proof.nccl_steps import nccl_part
+from sparkdesk.core.bringup.proof.wire import find_wires
+from sparkdesk.core.bringup.scheme import Scheme
+from sparkdesk.core.step import Playbook
+
+
+def build_proof(case: Case, scheme: Scheme) -> tuple[Playbook, tuple[ProofItem, ...]]:
+    """What is measured, in order: links, pings, addresses, bandwidth and latency round by round, NCCL."""
+    wires = find_wires(case, scheme)
+    parts = (
+        link_part(wires),
+        ping_part(wires),
+        duplicate_part(case, wires),
+        load_part(case, wires),
+        nccl_part(case, scheme),
+    )
+    count = len(case.node_ids)
+    title = f"Prove {count} nodes" if count != 1 else "Prove one node"
+    return (
+        Playbook(title, tuple(stage for _, stages in parts for stage in stages)),
+        tuple(item for items, _ in parts for item in items),
+    )

@@ -1,0 +1,129 @@
+"""The looks of a proof that load the cables: RDMA bandwidth and latency, and TCP where there is no RDMA.
+
+The one rule: round by round, so that nothing measures against itself; both halves of a cable at once, because they
+share it. A server ends by itself (`timeout`), whoever comes or does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sparkdesk.core.bringup.case import Case
+from sparkdesk.core.bringup.proof.band import RDMA_BOTH, RDMA_LATENCY, TCP
+from sparkdesk.core.bringup.proof.link_steps import ANY_END, PHASE, Part, busy_jobs, item_of
+from sparkdesk.core.bringup.proof.measurement import ProofItem, ProofKind, ProofPart
+from sparkdesk.core.bringup.proof.wire import Wire, WireHalf, make_rounds
+from sparkdesk.core.command import Command
+from sparkdesk.core.step import Serve, Stage, Step
+
+FIRST_PORT = 18600
+"""Of the many ports one each, so that a server that was left alone stands in nobody's way. Own choice: below the range
+that systems hand out, and none that an engine uses (spark's playbooks take 12000, 13000 and 18515)."""
+BANDWIDTH_S, TCP_S = 5, 4
+SERVER_S, CLIENT_S, STEP_S = 40, 25, 60.0
+TRIES = 8
+_CLIENT = f'n=0; until "$@"; do n=$((n+1)); [ $n -lt {TRIES} ] && command -v "$1" >/dev/null || exit 1; sleep 0.5; done'
+"""The server starts at the same moment: a client that finds nobody yet asks again, for four seconds at most."""
+_END_OF_JSON = f"{{ {_CLIENT}; }} | tail -c 2500"
+"""What a step shows is bounded, and iperf3 tells its sum at the end."""
+_NO_RDMA_TOOL = ("ib_write_bw", "ib_write_lat")
+
+
+def load_part(case: Case, wires: Sequence[Wire]) -> Part:
+    """Bandwidth, then latency, of every round of wires."""
+    items: list[ProofItem] = []
+    stages: list[Stage] = []
+    for number, wires_at_once in enumerate(make_rounds(wires), start=1):
+        where = f"round {number}: {', '.join(wire.title for wire in wires_at_once)}"
+        for words, measure in (("bandwidth", _bandwidth), ("latency", _latency), ("TCP", _tcp)):
+            pairs = [pair for wire in wires_at_once for pair in measure(case, wire)]
+            items += [item for item, _ in pairs]
+            steps = tuple(step for _, each in pairs for step in each)
+            if steps:
+                stages.append(Stage(f"Measure {words}, {where}", steps, len(steps)))
+    return tuple(sorted(items, key=lambda item: int(item.id.rpartition("-")[2]))), tuple(stages)
+
+
+def _bandwidth(case: Case, wire: Wire) -> list[tuple[ProofItem, tuple[Step, ...]]]:
+    """`ib_write_bw` as the playbooks have it, for some seconds instead of for ever."""
+    if not wire.has_rdma:
+        return []
+    steps, parts = [], []
+    for half in wire.halves:
+        port = str(port_of(wire, half, 0))
+        words = ("-i", "1", "-p", port, "-F", "--report_gbits", "-D", str(BANDWIDTH_S))
+        server = ("ib_write_bw", "-d", half.a.rdma_device, *words)
+        client = ("ib_write_bw", "-d", half.b.rdma_device, *words, half.a.address)
+        step = _serve(f"proof-bandwidth-{wire.number}-{half.half}", "Write by RDMA", half, server, client)
+        steps.append(step)
+        parts.append(ProofPart(step.id, half.b, half.a, half.half))
+    item = item_of(ProofKind.RDMA_BANDWIDTH, "RDMA write", (wire,), parts)
+    return [(replace(item, band=RDMA_BOTH, note=busy_note(case, wire.nodes)), tuple(steps))]
+
+
+def _latency(case: Case, wire: Wire) -> list[tuple[ProofItem, tuple[Step, ...]]]:
+    if not wire.has_rdma:
+        return []
+    steps, parts = [], []
+    for half in wire.halves:
+        words = ("-i", "1", "-p", str(port_of(wire, half, 1)), "-F")
+        server = ("ib_write_lat", "-d", half.a.rdma_device, *words)
+        client = ("ib_write_lat", "-d", half.b.rdma_device, *words, half.a.address)
+        step = _serve(f"proof-latency-{wire.number}-{half.half}", "Ask for the latency of RDMA", half, server, client)
+        steps.append(step)
+        parts.append(ProofPart(step.id, half.b, half.a, half.half))
+    item = item_of(ProofKind.RDMA_LATENCY, "RDMA latency", (wire,), parts)
+    return [(replace(item, band=RDMA_LATENCY, note=busy_note(case, wire.nodes)), tuple(steps))]
+
+
+def _tcp(case: Case, wire: Wire) -> list[tuple[ProofItem, tuple[Step, ...]]]:
+    """iperf3, where a node has no RDMA, or had not its tools when this was planned."""
+    tools = [case.reading(node).tools.get(tool) for node in wire.nodes for tool in _NO_RDMA_TOOL]
+    if wire.has_rdma and False not in tools:
+        return []
+    steps, parts = [], []
+    for half in wire.halves:
+        port = str(port_of(wire, half, 2))
+        server = ("iperf3", "-s", "-1", "-B", half.a.address, "-p", port)
+        client = (
+            "iperf3", "-J", "-c", half.a.address, "-B", half.b.address, "-p", port, "-P", "4", "-t", str(TCP_S)
+        )  # fmt: skip
+        step_id = f"proof-tcp-{wire.number}-{half.half}"
+        step = _serve(step_id, "Send by TCP", half, server, client, script=_END_OF_JSON)
+        steps.append(step)
+        parts.append(ProofPart(step.id, half.b, half.a, half.half))
+    item = item_of(ProofKind.TCP, "TCP", (wire,), parts)
+    return [(replace(item, band=TCP, note=busy_note(case, wire.nodes)), tuple(steps))]
+
+
+def _serve(
+    step_id: str,
+    what: str,
+    half: WireHalf,
+    server: tuple[str, ...],
+    client: tuple[str, ...],
+    *,
+    script: str = _CLIENT,
+) -> Step:
+    title = f"{what} from {half.b.name} to {half.a.name} by {half.b.netdev}"
+    action = Serve(
+        half.a.node_id,
+        Command(("timeout", str(SERVER_S), *server), env={"LC_ALL": "C"}),
+        Command(("timeout", str(CLIENT_S), "sh", "-c", script, "client", *client), env={"LC_ALL": "C"}),
+        ANY_END,
+        STEP_S,
+    )
+    return Step(step_id, title, half.b.node_id, apply=(action,), phase=PHASE)
+
+
+def port_of(wire: Wire, half: WireHalf, use: int) -> int:
+    """A port that no other measurement of this proof has."""
+    place = next(number for number, one in enumerate(wire.halves) if one is half)
+    return FIRST_PORT + 8 * (wire.number % 1500) + 3 * (place % 2) + use
+
+
+def busy_note(case: Case, nodes: Sequence[str]) -> str:
+    """That jobs run there, so that a figure may be of what they left over; "" when none is known."""
+    jobs = busy_jobs(case, nodes)
+    return f"Measured while {', '.join(jobs[:4])} ran: what it sends is missing here." if jobs else ""

@@ -1,0 +1,221 @@
+"""The looks of a proof at NCCL: the host's, the one inside the chosen image, and an all_gather over all nodes in it.
+
+The one rule: nothing is pulled, compiled or fetched (`--pull never`), every container ends by itself, and the
+all_gather is 1 to 4 GiB: 16 GB have frozen nodes. Variables and options. Source: NVIDIA's playbooks and cluster script.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sparkdesk.core.bringup.case import GIB, Case
+from sparkdesk.core.bringup.proof.band import gather_band
+from sparkdesk.core.bringup.proof.link_steps import ANY_END, PHASE, Part, busy_jobs, step_of
+from sparkdesk.core.bringup.proof.measurement import ProofEnd, ProofItem, ProofKind, ProofPart
+from sparkdesk.core.bringup.proof.wire import DEVICE, HOME, IMAGE, NETDEV, is_address, make_end
+from sparkdesk.core.bringup.scheme import Scheme
+from sparkdesk.core.cluster.topology import Shape
+from sparkdesk.core.command import Command
+from sparkdesk.core.playbooks.container import HEADROOM_BYTES, OOM_SCORE
+from sparkdesk.core.step import Confirm, PutFile, Run, Stage, Step
+
+LEAST_BYTES, MOST_BYTES = GIB, 4 * GIB
+MASTER_PORT = 29571
+PROGRAM = ".local/state/sparkdesk/bringup/all_gather.py"
+INSIDE = "/sparkdesk/all_gather.py"
+VERSION = "import torch; print(torch.cuda.nccl.version())"
+LIMIT_S, CONTAINER_S, STEP_S = 90, 170, 240.0
+"""How long the program, its container and the step may take: a first start reads the image from the disk."""
+_SHORT = '{ "$@" 2>&1 1>&3 | tail -c 800 >&2; } 3>&1'
+"""Passes what is printed on, and only the end of what is complained: what a step shows is bounded."""
+HOST_ID, IMAGE_ID, GATHER_ID = "nccl-host", "nccl-image", "all-gather"
+
+
+@dataclass(frozen=True, slots=True)
+class Meeting:
+    """Where the ranks find each other: the first node's address, and each node's interface to it."""
+
+    address: str
+    netdevs: tuple[str, ...]
+
+
+def nccl_part(case: Case, scheme: Scheme) -> Part:
+    """The host's NCCL, the image's, and the all_gather."""
+    image_items, image_stages = _image_part(case)
+    gather_items, gather_stages = _gather_part(case, scheme)
+    return (_host_item(case), *image_items, *gather_items), (*image_stages, *gather_stages)
+
+
+# The two versions ----------------------------------------------------------------------------------------------------
+
+
+def _host_item(case: Case) -> ProofItem:
+    facts = tuple((case.reading(node).name, case.reading(node).nccl) for node in case.node_ids)
+    known = any(version for _, version in facts)
+    skipped = "" if known else "No NCCL on the hosts; images bring their own."
+    return ProofItem(HOST_ID, ProofKind.NCCL_HOST, "NCCL on the hosts", case.node_ids, facts=facts, skipped=skipped)
+
+
+def _image_part(case: Case) -> Part:
+    image, title = case.choices.image, "NCCL in the image"
+    if why := _image_obstacle(case):
+        return (ProofItem(IMAGE_ID, ProofKind.NCCL_IMAGE, title, case.node_ids, skipped=why),), ()
+    steps, parts = [], []
+    for node_id in case.node_ids:
+        name = case.reading(node_id).name
+        words = ("docker", "run", "--rm", "--pull", "never", "--network", "none", "--entrypoint", "python3", image)
+        argv = ("timeout", "90", "sh", "-c", _SHORT, "sparkdesk", *words, "-c", VERSION)
+        step = step_of(f"proof-nccl-{node_id}", f"Ask {image} on {name} for its NCCL", node_id, argv, limit_s=100.0)
+        steps.append(step)
+        parts.append(ProofPart(step.id, ProofEnd(node_id, name)))
+    ids = tuple(step.id for step in steps)
+    item = ProofItem(IMAGE_ID, ProofKind.NCCL_IMAGE, title, case.node_ids, ids, parts=tuple(parts))
+    return (item,), (Stage("Ask the image for its NCCL", tuple(steps), len(steps)),)
+
+
+def _image_obstacle(case: Case) -> str:
+    """Why nothing can be asked of the image; "" when something can. What is not known is asked."""
+    image = case.choices.image
+    if not image:
+        return "No image was chosen."
+    if IMAGE.fullmatch(image) is None:
+        return "The image's name is none that docker takes."
+    readings = [case.reading(node) for node in case.node_ids]
+    without = [reading.name for reading in readings if reading.images and image not in reading.images]
+    return f"{image} is not on {', '.join(without)}." if without else ""
+
+
+# The all_gather ------------------------------------------------------------------------------------------------------
+
+
+def _gather_part(case: Case, scheme: Scheme) -> Part:
+    size, shape = case.choices.all_gather_bytes, case.topology.shape
+    ids = tuple(f"proof-all-gather-{node}" for node in case.node_ids)
+    title = f"NCCL all_gather, {size / GIB:.3g} GiB"
+    names = case.names()
+    parts = tuple(ProofPart(each, ProofEnd(node, names[node])) for each, node in zip(ids, case.node_ids, strict=True))
+    facts = (("shape", shape.value), ("halves", str(min((len(scheme.of_node(n)) for n in case.node_ids), default=0))))
+    meeting = find_meeting(case, scheme)
+    why = _gather_obstacle(case) or (meeting if isinstance(meeting, str) else "")
+    item = ProofItem(
+        GATHER_ID, ProofKind.ALL_GATHER, title, case.node_ids, ids, band=gather_band(shape), parts=parts, facts=facts,
+        skipped=why,
+    )  # fmt: skip
+    if why or isinstance(meeting, str):
+        return (ProofItem(GATHER_ID, item.kind, title, case.node_ids, band=item.band, skipped=why),), ()
+    steps = tuple(_gather_step(case, scheme, meeting, rank) for rank in range(len(case.node_ids)))
+    stages = (Stage("Gather over all nodes, in the image", steps, len(steps)),)
+    return (item,), (*_ask_stages(case), *stages)
+
+
+def _gather_obstacle(case: Case) -> str:
+    size = case.choices.all_gather_bytes
+    if len(case.node_ids) < 2:
+        return "One node alone has nothing to gather."
+    if why := _image_obstacle(case):
+        return why
+    if not LEAST_BYTES <= size <= MOST_BYTES:
+        return f"{size / GIB:.3g} GiB is refused: choose 1 to 4 GiB, since 16 GB have frozen nodes."
+    if not case.programs.get("all_gather"):
+        return "SparkDesk's program for it is missing: install SparkDesk again."
+    if odd := [case.reading(n).name for n in case.node_ids if HOME.fullmatch(case.reading(n).home) is None]:
+        return f"The home folder of {', '.join(odd)} is not known."
+    return ""
+
+
+def find_meeting(case: Case, scheme: Scheme) -> Meeting | str:
+    """Over a lane that all nodes share (a pair, a switch); a ring has none, so there the management network joins them.
+
+    A sentence when nothing joins them. Only the start goes this way, the data goes by NCCL_IB_HCA.
+    """
+    for lane in scheme.lanes:
+        ends = {end.node_id: end for one in lane.ends if (end := make_end(case, one)) is not None}
+        if set(case.node_ids) <= set(ends):
+            return Meeting(ends[case.node_ids[0]].address, tuple(ends[node].netdev for node in case.node_ids))
+    readings = [case.reading(node) for node in case.node_ids]
+    first = readings[0].management_address
+    if not is_address(first) or any(NETDEV.fullmatch(reading.management) is None for reading in readings):
+        return "No network is known that joins all nodes for its start."
+    return Meeting(first, tuple(reading.management for reading in readings))
+
+
+def _ask_stages(case: Case) -> tuple[Stage, ...]:
+    jobs = busy_jobs(case, case.node_ids)
+    if not jobs:
+        return ()
+    size = case.choices.all_gather_bytes / GIB
+    question = (
+        f"{', '.join(jobs[:4])} runs. The all_gather loads cables and GPU and takes {2.5 * size:.3g} GiB on every "
+        "node; SparkDesk pauses no job. Measure all the same?"
+    )
+    step = Step(
+        "proof-ask", "Ask whether to measure beside running jobs", case.node_ids[0], (Confirm(question),), phase=PHASE
+    )
+    return (Stage("Ask before GPUs that work are loaded", (step,)),)
+
+
+def _gather_step(case: Case, scheme: Scheme, meeting: Meeting, rank: int) -> Step:
+    node_id = case.node_ids[rank]
+    reading, name = case.reading(node_id), container_name(case, rank)
+    run = ("sh", "-c", _SHORT, "sparkdesk", *gather_argv(case, scheme, meeting, rank))
+    end = Run(Command(("docker", "rm", "--force", name)), ANY_END, timeout_s=30.0)
+    return Step(
+        f"proof-all-gather-{node_id}",
+        f"Gather as rank {rank} on {reading.name}",
+        node_id,
+        apply=(
+            # 0644: the container's root may be another user of the node.
+            PutFile(f"~/{PROGRAM}", case.programs["all_gather"], mode=0o644),
+            Run(Command(run), ANY_END, timeout_s=STEP_S),
+        ),
+        undo=(end,),
+        phase=PHASE,
+    )
+
+
+def container_name(case: Case, rank: int) -> str:
+    """What docker calls the container of a rank."""
+    return f"sparkdesk-proof-{case.mark}-{rank}"
+
+
+def gather_argv(case: Case, scheme: Scheme, meeting: Meeting, rank: int) -> tuple[str, ...]:
+    """`docker run` of one rank: in the foreground, ended by `timeout` inside, removed by docker at its end."""
+    size, reading = case.choices.all_gather_bytes, case.reading(case.node_ids[rank])
+    memory = str(math.ceil(2.5 * size) + HEADROOM_BYTES)
+    devices = rdma_devices(case, scheme, case.node_ids[rank])
+    argv = ["docker", "run", "--rm", "--pull", "never", "--name", container_name(case, rank)]
+    argv += ["--label", f"sparkdesk.proof={case.mark}", "--network", "host", "--ipc", "host", "--gpus", "all"]
+    argv += ["--memory", memory, "--memory-swap", memory, "--oom-score-adj", str(OOM_SCORE)]
+    argv += ["--ulimit", "memlock=-1", "--ulimit", "stack=67108864"]
+    if devices:
+        argv += ["--device", "/dev/infiniband:/dev/infiniband"]
+    argv += ["--volume", f"{reading.home}/{PROGRAM}:{INSIDE}:ro"]
+    for variable, text in environment(case.topology.shape, meeting.netdevs[rank], devices):
+        argv += ["--env", f"{variable}={text}"]
+    argv += ["--entrypoint", "timeout", case.choices.image, "-k", "10", str(CONTAINER_S)]
+    argv += ["python3", "-m", "torch.distributed.run", "--nnodes", str(len(case.node_ids)), "--nproc-per-node", "1"]
+    argv += ["--node-rank", str(rank), "--master-addr", meeting.address, "--master-port", str(MASTER_PORT)]
+    argv += ["--rdzv-conf", "timeout=60", INSIDE, "--bytes", str(size), "--limit-s", str(LIMIT_S)]
+    return tuple(argv)
+
+
+def rdma_devices(case: Case, scheme: Scheme, node_id: str) -> tuple[str, ...]:
+    """The RDMA devices of a node's addressed halves: both twins of a cage, all four in a ring."""
+    ends = [end for one in scheme.of_node(node_id) if (end := make_end(case, one)) is not None]
+    return tuple(dict.fromkeys(end.rdma_device for end in ends if DEVICE.fullmatch(end.rdma_device)))
+
+
+def environment(shape: Shape, netdev: str, devices: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """NCCL's variables. NCCL_IB_GID_INDEX is left out: the index moves across reboots, and NCCL finds it by itself.
+
+    NCCL_NET stays open too: a fall-back to sockets is to be seen and named, not to end in an error.
+    """
+    found = [("NCCL_SOCKET_IFNAME", netdev), ("GLOO_SOCKET_IFNAME", netdev), ("NCCL_DEBUG", "INFO")]
+    found += [("NCCL_IB_SUBNET_AWARE_ROUTING", "1"), ("NCCL_IGNORE_CPU_AFFINITY", "1")]
+    if devices:
+        found.append(("NCCL_IB_HCA", ",".join(devices)))
+    if shape is Shape.RING:
+        found += [("NCCL_IB_MERGE_NICS", "0"), ("NCCL_NET_PLUGIN", "none")]
+    return tuple(found)

@@ -8,9 +8,14 @@ other people's.
 
 from __future__ import annotations
 
+import ipaddress
 import re
+from collections import Counter
+from dataclasses import dataclass
 
-from sparkdesk.core.bringup.reading import SshReading
+from sparkdesk.core.bringup.case import Case
+from sparkdesk.core.bringup.reading import NodeReading, SshReading
+from sparkdesk.core.bringup.scheme import Scheme
 from sparkdesk.core.playbooks.reader import read_public_key
 from sparkdesk.core.probes.form import lines_of, parse_whole
 from sparkdesk.core.probes.read import MAX_TEXT_BYTES, Answer, Answers, ReadCommand, ReadFile, answer_of
@@ -82,3 +87,99 @@ def _port(answer: Answer) -> int | None:
     words = answer.text.split() if answer.is_ok else []
     port = parse_whole(words[3]) if len(words) == 4 else None
     return port if port is not None and 0 < port < 65536 else None
+
+
+# What each node should have ------------------------------------------------------------------------------------------
+
+_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+"""One label: a name with dots in it could be that of a host elsewhere."""
+_HOST_KEY = re.compile(r"(?:ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(?:256|384|521)) [A-Za-z0-9+/]{40,1800}={0,2}")
+_NOT_PLAIN = re.compile(r"[^A-Za-z0-9._-]+")
+SSH_PORT = 22
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A node of the mesh as its peers reach it. `address` is that of the management network; `names` begin with it."""
+
+    node_id: str
+    name: str
+    comment: str
+    """What our lines about it end with: "sparkdesk-mesh spark-1 ID"."""
+    user: str
+    host_key: str
+    address: str
+    names: tuple[str, ...]
+    """Every address and name that peers may use for it; none of them is another node's."""
+    port: int = SSH_PORT
+
+    @property
+    def known_line(self) -> str:
+        """Its line of known_hosts. Source: sshd(8), SSH_KNOWN_HOSTS FILE FORMAT: what follows the key is a comment."""
+        names = [name if self.port == SSH_PORT else f"[{name}]:{self.port}" for name in self.names]
+        return f"{','.join(names)} {self.host_key} {self.comment}"
+
+    @property
+    def block(self) -> str:
+        """Its block of ~/.ssh/config. It ends with `Host *`, so that what follows is for all hosts, as it was before.
+
+        Source: ssh_config(5): the first value of a setting counts, and IdentityFile adds up; without IdentitiesOnly an
+        agent's keys go first, and with UpdateHostKeys ssh would write host keys there that nobody confirmed.
+        """
+        lines = [f"# >>> {self.comment}", f"Host {' '.join(self.names)}", f"    User {self.user}"]
+        lines += [f"    Port {self.port}"] if self.port != SSH_PORT else []
+        lines += [f"    IdentityFile {KEY_FILE}", "    IdentitiesOnly yes", "    UpdateHostKeys no", "Host *", _END]
+        return "".join(f"{line}\n" for line in lines)
+
+
+def find_members(case: Case, scheme: Scheme) -> tuple[Member, ...]:
+    """The nodes that can be members. A name or address that two nodes claim is nobody's."""
+    readings = [case.reading(node_id) for node_id in case.node_ids]
+    claims = {one.node_id: _claimed(one, scheme, case) for one in readings if not why_not(one)}
+    counts = Counter(name for names in claims.values() for name in names)
+    members = []
+    for one in readings:
+        names = tuple(name for name in claims.get(one.node_id, ()) if counts[name] == 1)
+        if names:
+            address = names[0] if names[0] == one.management_address else ""
+            comment = f"{WORD} {plain_word(one.name)} {plain_word(one.node_id)}"
+            members.append(
+                Member(one.node_id, one.name, comment, one.user, one.host_key, address, names, one.ssh.port or SSH_PORT)
+            )
+    return tuple(members)
+
+
+def why_not(reading: NodeReading) -> str:
+    """Why a node cannot be a member; "" when nothing stands against it."""
+    if not reading.did_answer:
+        return f"{reading.name} did not answer"
+    if not _USER.fullmatch(reading.user):
+        return f"the user name on {reading.name} is not known, or no plain word"
+    if not _HOST_KEY.fullmatch(reading.host_key):
+        return f"no host key of {reading.name} is pinned"
+    return ""
+
+
+def plain_word(text: str) -> str:
+    """The text as one word of at most 64 plain letters."""
+    return _NOT_PLAIN.sub("-", text)[:64] or "-"
+
+
+def _claimed(reading: NodeReading, scheme: Scheme, case: Case) -> tuple[str, ...]:
+    """The names that a node is reached by, management address first, its cables' addresses last."""
+    hosts = [reading.management_address] if is_address(reading.management_address, case) else []
+    if _HOST.fullmatch(reading.hostname) and reading.hostname.lower() != "localhost":
+        hosts.append(reading.hostname)
+    cables = {end.host for end in scheme.of_node(reading.node_id) if is_address(end.host, case)}
+    return tuple(dict.fromkeys([*hosts, *sorted(cables)]))
+
+
+def is_address(text: str, case: Case) -> bool:
+    """Whether another machine could reach a node at this; simulated nodes have loopback addresses."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    is_odd = address.is_multicast or address.is_unspecified or address.is_link_local or "%" in text
+    return not is_odd and (case.is_simulated or not address.is_loopback)

@@ -3,7 +3,7 @@
 The one rule: other people's lines are never rewritten on the way in, and the way back takes out our own line alone and
 gives folder and file the rights that they had.
 sshd's StrictModes is met: the folder 0700, the file 0600, both the user's own and no links; a home that others may
-write to is said, not changed.
+write to is said, not changed. Where a person asked for whole nodes to be set up (`rights_step`), it is changed.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ _CHECK_HOME = (
     + r""" || fail 'Other users may write to the home folder: the SSH server takes no key from it' \
 'On the node run: chmod go-w ~   then try again.'"""
 )
+_MEND_HOME = r"""chmod go-w -- "$HOME/." || fail 'The rights of the home folder cannot be set' \
+'On the node run: sudo chmod go-w ~   then try again.'"""
 _FOLDER_IS_RIGHT = r"""[ -d "$d" ] && [ ! -L "$d" ] && [ -O "$d" ] && [ "$(stat -c %a -- "$d")" = 700 ]"""
 _MAKE_FOLDER = r"""[ ! -L "$d" ] || fail '~/.ssh is a link to somewhere else' 'Make it a folder first.'
 [ -e "$d" ] || mkdir -m 700 -- "$d" || fail '~/.ssh cannot be made' 'Check the free space and the rights.'
@@ -151,6 +153,37 @@ def _steps(node_id: str, public_line: str, former: FormerRights, stale: Sequence
             for i, line in enumerate(stale)
         ),
     )  # fmt: skip
+
+
+def rights_step(step_id: str, title: str, node_id: str, former: FormerRights, *, home: str = "") -> Step:
+    """Home, ~/.ssh and authorized_keys as StrictModes wants them. `home`: its mode before, "" when it is not known.
+
+    A file that is not there is not made.
+    """
+
+    def sh(*scripts: str) -> tuple[Run, ...]:
+        return tuple(Run(Command(("sh", "-c", _START + script, "sh", ""))) for script in scripts if script)
+
+    file = bool(_MODE.fullmatch(former.file))
+    check = sh(_HOME_IS_SAFE, _FOLDER_IS_RIGHT, _FILE_IS_RIGHT if file else "")
+    apply = sh(f"({_HOME_IS_SAFE}) && exit 0\n{_MEND_HOME}", _MAKE_FOLDER, _MAKE_FILE if file else "")
+    undo = sh(
+        _give_back("$f", former.file), _give_back("$d", former.folder) or _REMOVE_FOLDER, _give_home_back(home)
+    )  # fmt: skip
+    return Step(step_id, title, node_id, apply=apply, check=check, verify=check, undo=undo)
+
+
+def is_writable_by_others(mode: str) -> bool | None:
+    """Whether a mode, in octal, lets more than the owner write; None when it is no mode."""
+    return bool(int(mode, 8) & 0o022) if _MODE.fullmatch(mode) else None
+
+
+def _give_home_back(mode: str) -> str:
+    """The home gets its mode again, unless somebody gave it another one since."""
+    if not is_writable_by_others(mode):
+        return ""
+    left = f"{int(mode, 8) & ~0o022:o}"
+    return f'[ "$(stat -L -c %a -- "$HOME")" != {left} ] || chmod {mode} -- "$HOME/."'
 
 
 def _give_back(path: str, mode: str) -> str:

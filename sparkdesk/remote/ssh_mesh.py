@@ -1,0 +1,505 @@
+"""Keeps a node's part of the SSH mesh between nodes: its own key pair, its peers' keys, their host keys and user names.
+
+    ssh_mesh.py key RUN COMMENT              a pair of its own, without passphrase: ~/.ssh/id_ed25519_sparkdesk
+    ssh_mesh.py let-in RUN COMMENT           a peer's public key, from standard input, into authorized_keys
+    ssh_mesh.py hosts RUN TEXT ...           lines of known_hosts, and blocks of ~/.ssh/config, which go first
+    ssh_mesh.py check VERB RUN ...           whether that is so already: exit code 0 or 1; changes nothing
+    ssh_mesh.py undo RUN key|let-in|hosts    as it was before that run
+
+Prints one JSON line: {"ok": true, "changed": ...} or {"ok": false, "message": ..., "remedy": ...} and exit code 1.
+The one rule: what does not carry our mark is never rewritten. What a run changes it notes first, with what was there,
+in ~/.local/state/sparkdesk/bringup/mesh-RUN.json (0600); a file is replaced whole or not at all; undo gives back the
+former bytes and mode when the file is what we left, and takes out our own lines alone when others wrote in it since.
+Links, other users' files and what is no plain file are refused. The private key never leaves this node. Stdlib only,
+Python 3.8+.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import re
+import stat
+import subprocess
+import sys
+
+WORD = "sparkdesk-mesh"
+HOME = os.path.expanduser("~")
+FOLDER = os.path.join(HOME, ".ssh")
+STATE = os.path.join(HOME, ".local", "state", "sparkdesk", "bringup")
+KEY = "id_ed25519_sparkdesk"
+NOTE = "the note of this run"
+PARTS = {"key": (KEY + ".pub",), "let-in": ("authorized_keys",), "hosts": ("known_hosts", "config")}
+MAX_FILE_BYTES = 1 << 20
+MAX_KEY_BYTES = 1024
+KEYGEN_S = 30.0
+
+RUN_FORM = re.compile(r"[a-z0-9]{1,64}")
+NAME = r"[A-Za-z0-9._-]{1,64}"
+COMMENT_FORM = re.compile(r"%s (%s) (%s)" % (WORD, NAME, NAME))
+KEY_FORM = re.compile(r"ssh-ed25519 (AAAAC3NzaC1lZDI1NTE5AAAAI[A-Za-z0-9+/]{43})")
+KNOWN_FORM = re.compile(
+    r"[A-Za-z0-9.:,\[\]-]{1,1000} [a-z0-9@.-]{1,64} [A-Za-z0-9+/=]{1,2000} %s" % COMMENT_FORM.pattern
+)
+BEGIN_FORM = re.compile(r"# >>> %s" % COMMENT_FORM.pattern)
+END = "# <<< " + WORD
+BLOCK_FORM = re.compile(r"%s\n(?:[A-Za-z~ ][ -~]{0,500}\n){1,40}%s\n" % (BEGIN_FORM.pattern, END))
+SPACE = "Free some space on the node, then try again."
+LOOK = "Look at ~/.ssh and at the free space on the node, then try again."
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # at run time typing costs memory on the node
+    from typing import Any, Callable, Dict, Iterator, List, Tuple
+
+    Note = Dict[str, Any]
+    Units = List[Tuple[str, str]]
+    Edit = Tuple[bytes, List[str], List[str]]
+
+
+class Refusal(Exception):
+    """What cannot be done, and what helps."""
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(message)
+        self.remedy = remedy
+
+
+class NotSo(Exception):
+    """A check found something to do."""
+
+
+def why(error: OSError) -> str:
+    """An error in words; never its path, which others may have named."""
+    return error.strerror or "error %s" % error.errno
+
+
+# ---- files -----------------------------------------------------------------------------------------------------------
+
+
+def see_folder() -> None:
+    """Raises Refusal unless ~/.ssh is a folder of this user's own."""
+    found = os.lstat(FOLDER)
+    if not stat.S_ISDIR(found.st_mode):
+        raise Refusal("~/.ssh is not a folder", "Make it a folder first.")
+    if found.st_uid != os.geteuid():
+        raise Refusal("~/.ssh belongs to another user", "On the node run: sudo chown -R $USER ~/.ssh")
+
+
+def read_own(path: str, name: str) -> tuple[bytes, os.stat_result] | None:
+    """A file of this user's own; None when there is none. Raises Refusal for anything else, and never blocks."""
+    if os.path.islink(path):
+        raise Refusal("%s is a link to somewhere else" % name, "Make it a file first.")
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    with os.fdopen(handle, "rb") as file:
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode):
+            raise Refusal("%s is not a file" % name, "Move it away, then try again.")
+        if found.st_uid != os.geteuid():
+            raise Refusal("%s belongs to another user" % name, "Somebody else manages it on this node: ask them.")
+        data = file.read(MAX_FILE_BYTES + 1)
+    if len(data) > MAX_FILE_BYTES:
+        raise Refusal("%s has more than %d bytes" % (name, MAX_FILE_BYTES), "Move it away, then try again.")
+    return data, found
+
+
+def beside(path: str) -> str:
+    """Where a file is written before it comes to its name."""
+    return os.path.join(os.path.dirname(path), ".%s.sparkdesk" % os.path.basename(path))
+
+
+def replace_file(path: str, name: str, data: bytes, mode: int, seen: os.stat_result | None) -> None:
+    """Write a file whole, beside its place and then into it. Raises Refusal; the file is then as it was."""
+    remove(beside(path))  # of a try that was ended in the middle
+    try:
+        handle = os.open(beside(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            if seen is not None and seen.st_gid != os.fstat(handle).st_gid:
+                with contextlib.suppress(OSError):
+                    os.fchown(handle, -1, seen.st_gid)
+            os.fchmod(handle, mode)
+            os.fsync(handle)
+        if not is_same(path, seen):
+            raise Refusal("%s was changed meanwhile" % name, "Try again.")
+        os.rename(beside(path), path)
+        sync(os.path.dirname(path))
+    except OSError as error:
+        raise Refusal("%s cannot be written: %s" % (name, why(error)), SPACE) from None
+    finally:
+        remove(beside(path))
+
+
+def is_same(path: str, seen: os.stat_result | None) -> bool:
+    """Whether the file is still the one that was read."""
+    try:
+        now = os.lstat(path)
+    except FileNotFoundError:
+        return seen is None
+    if seen is None:
+        return False
+    return (now.st_ino, now.st_size, now.st_mtime_ns) == (seen.st_ino, seen.st_size, seen.st_mtime_ns)
+
+
+def sync(path: str) -> None:
+    """Have a file's bytes, or a folder's names, on the disk. Raises OSError."""
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def remove(*paths: str) -> None:
+    """The files go, if they are there. Raises OSError."""
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+
+
+# ---- the note of a run -----------------------------------------------------------------------------------------------
+
+
+class Notes:
+    """What one run found and left, durable before anything is changed."""
+
+    def __init__(self, run: str) -> None:
+        self.path = os.path.join(STATE, "mesh-%s.json" % run)
+        self.note: Note = {}
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """One program of ours at a time in this account. Raises Refusal and OSError."""
+        os.makedirs(STATE, 0o700, exist_ok=True)
+        handle = os.open(STATE, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            self.note = self._read()
+            yield
+        finally:
+            os.close(handle)
+            with contextlib.suppress(OSError):
+                os.rmdir(STATE)  # only when nothing is in it
+
+    def _read(self) -> Note:
+        found = read_own(self.path, NOTE)
+        try:
+            note = {} if found is None else json.loads(found[0])
+        except ValueError:
+            note = None
+        if not isinstance(note, dict):
+            raise Refusal("%s cannot be read" % NOTE, "Look at %s on the node." % self.path)
+        return note
+
+    def keep(self) -> None:
+        """Write it down; an empty one goes."""
+        if not self.note:
+            remove(self.path, beside(self.path))
+            return
+        found = read_own(self.path, NOTE)
+        data = json.dumps(self.note, separators=(",", ":")).encode()
+        replace_file(self.path, NOTE, data, 0o600, None if found is None else found[1])
+
+
+def change(notes: Notes, name: str, build: Callable[[bytes], Edit], *, is_check: bool) -> bool:
+    """Make a file of ~/.ssh what `build` makes of its bytes; whether anything was to do. Raises Refusal and NotSo."""
+    path = os.path.join(FOLDER, name)
+    see_folder()
+    found = read_own(path, name)
+    former, seen = found if found is not None else (None, None)
+    data, added, removed = build(former or b"")
+    mode = 0o600 if seen is None else stat.S_IMODE(seen.st_mode) & ~0o022  # who may write to it may sign in by it
+    if data == (former or b"") and (seen is None or mode == stat.S_IMODE(seen.st_mode)):
+        return False
+    if is_check:
+        raise NotSo
+    entry = notes.note.setdefault("files", {}).setdefault(name, first_entry(former, seen))
+    entry["mixed"] = entry["mixed"] or state_of(former) not in (entry["before"], *entry["left"])
+    entry["left"] = [*entry["left"][-1:], state_of(data)]  # should we be ended before the file is written, the other
+    entry["left_mode"] = mode
+    entry["removed"] += [text for text in removed if text not in entry["removed"] + entry["added"]]
+    entry["added"] = [text for text in entry["added"] if text not in (*removed, *added)] + added
+    notes.keep()
+    replace_file(path, name, data, mode, seen)
+    return True
+
+
+def state_of(data: bytes | None) -> str:
+    """A file's bytes, or that there is none, as one word."""
+    return "absent" if data is None else hashlib.sha256(data).hexdigest()
+
+
+def first_entry(former: bytes | None, seen: os.stat_result | None) -> Note:
+    """What is noted of a file before it is changed for the first time."""
+    return {
+        "former": None if former is None else base64.b64encode(former).decode(),
+        "mode": 0o600 if seen is None else stat.S_IMODE(seen.st_mode),
+        "before": state_of(former),
+        "left": [],
+        "left_mode": 0o600,
+        "added": [],
+        "removed": [],
+        "mixed": False,
+    }
+
+
+def undo_file(notes: Notes, name: str) -> bool:
+    """The file as it was, or without our own lines; whether anything was to do."""
+    entry = notes.note.get("files", {}).get(name)
+    if entry is None:
+        return False
+    found = read_own(os.path.join(FOLDER, name), name)
+    if found is not None:
+        give_back(name, entry, found)
+    del notes.note["files"][name]
+    if not notes.note["files"]:
+        del notes.note["files"]
+    notes.keep()
+    return True
+
+
+def give_back(name: str, entry: Note, found: tuple[bytes, os.stat_result]) -> None:
+    """What was there before the run, byte for byte; where others wrote since, their file without our lines."""
+    data, seen = found
+    path, state, mode = os.path.join(FOLDER, name), state_of(data), stat.S_IMODE(seen.st_mode)
+    if mode == entry["left_mode"] and entry["former"] is not None:
+        mode = entry["mode"]
+    if state in entry["left"] and not entry["mixed"]:
+        former = None if entry["former"] is None else base64.b64decode(entry["former"])
+    elif state == entry["before"]:
+        return
+    else:
+        former = put_back(take_out(data, entry["added"]), entry["removed"], is_first=name == "config")
+        former = former if former or entry["former"] is not None else None
+    if former is None:
+        remove(path)
+    elif former != data or mode != stat.S_IMODE(seen.st_mode):
+        replace_file(path, name, former, mode, seen)
+
+
+# ---- lines and blocks ------------------------------------------------------------------------------------------------
+
+
+def take_out(data: bytes, texts: list[str]) -> bytes:
+    """The bytes without these texts, each of which is whole lines."""
+    last = data.rpartition(b"\n")[2]  # a line without its end
+    data += b"\n" if last else b""
+    for text in texts:
+        unit = text.encode()
+        data = data[len(unit) :] if data.startswith(unit) else data.replace(b"\n" + unit, b"\n", 1)
+    return data[:-1] if last and data.endswith(last + b"\n") else data
+
+
+def put_back(data: bytes, texts: list[str], *, is_first: bool) -> bytes:
+    """The bytes with these texts: before all others, or behind them. A last line without its end gets one first."""
+    more = "".join(texts).encode()
+    if is_first or not more:
+        return more + data
+    return data + (b"\n" if data and not data.endswith(b"\n") else b"") + more
+
+
+def own_lines(data: bytes) -> Units:
+    """Our lines in a file of lines, each with the id of the node that it is about."""
+    found = []
+    for line in data.decode("utf-8", "replace").split("\n"):
+        match = COMMENT_FORM.search(line)
+        if match and line.endswith(" " + match[0]):
+            found.append((match[2], line + "\n"))
+    return found
+
+
+def own_blocks(data: bytes) -> Units:
+    """Our blocks in a configuration, each with the id of the node that it is about. One without its end is not ours."""
+    text = data.decode("utf-8", "replace")
+    return [
+        (match[2], match[0])
+        for match in BLOCK_FORM.finditer(text)
+        if match.start() == 0 or text[match.start() - 1] == "\n"
+    ]
+
+
+def edit(data: bytes, ours: Units, wanted: Units, *, is_first: bool = False) -> Edit:
+    """The bytes with what is wanted, without what of ours is about the same nodes and otherwise; what came and went."""
+    ids, texts = {id for id, _ in wanted}, [text for _, text in wanted]
+    removed = [text for id, text in ours if id in ids and text not in texts]
+    there = [text for _, text in ours]
+    added = [text for text in texts if text not in there]
+    return put_back(take_out(data, removed), added, is_first=is_first), added, removed
+
+
+# ---- verbs -----------------------------------------------------------------------------------------------------------
+
+
+def let_in(notes: Notes, comment: str, *, is_check: bool) -> bool:
+    """A peer's key into authorized_keys, unless it stands there already, whoever wrote it."""
+    match = COMMENT_FORM.fullmatch(comment)
+    key = sys.stdin.buffer.read(MAX_KEY_BYTES).decode("ascii", "replace").strip()
+    if match is None or not KEY_FORM.fullmatch(key):
+        raise Refusal("this is not one ed25519 public key", "Make the plan again.")
+
+    def build(data: bytes) -> Edit:
+        lines = data.decode("utf-8", "replace").split("\n")
+        if any(line.split()[:2] == key.split() for line in lines):
+            return data, [], []
+        return edit(data, own_lines(data), [(match[2], "%s %s\n" % (key, comment))])
+
+    return change(notes, "authorized_keys", build, is_check=is_check)
+
+
+def tell_hosts(notes: Notes, texts: list[str], *, is_check: bool) -> bool:
+    """Lines of known_hosts and blocks of the configuration."""
+    known: Units = []
+    blocks: Units = []
+    for text in texts:
+        block = BLOCK_FORM.fullmatch(text)
+        line = KNOWN_FORM.fullmatch(text)
+        if block:
+            blocks.append((block[2], text))
+        elif line:
+            known.append((line[2], text + "\n"))
+        else:
+            raise Refusal(
+                "this is neither a line of known_hosts nor a block of the configuration", "Make the plan again."
+            )
+    is_changed = change(notes, "known_hosts", lambda data: edit(data, own_lines(data), known), is_check=is_check)
+    # ssh takes the first value that it finds, so ours go first (ssh_config(5)).
+    return change(
+        notes, "config", lambda data: edit(data, own_blocks(data), blocks, is_first=True), is_check=is_check
+    ) or is_changed  # fmt: skip
+
+
+def run_keygen(*arguments: str) -> str:
+    """What ssh-keygen prints. Raises Refusal."""
+    pipe, null = subprocess.PIPE, subprocess.DEVNULL
+    try:
+        done = subprocess.run(
+            ("ssh-keygen", *arguments), stdin=null, stdout=pipe, stderr=null, timeout=KEYGEN_S, check=True
+        )
+    except subprocess.CalledProcessError:
+        raise Refusal(
+            "ssh-keygen does not make or read %s" % KEY, "Free some space, or move ~/.ssh/%s away." % KEY
+        ) from None
+    except (OSError, subprocess.TimeoutExpired):
+        raise Refusal("ssh-keygen cannot be run", "Install it there: sudo apt install openssh-client") from None
+    return done.stdout.decode("ascii", "replace").strip()
+
+
+def public_of(path: str) -> str:
+    """The public half of a private key, as "ssh-ed25519 BLOB". Raises Refusal."""
+    key = " ".join(run_keygen("-y", "-P", "", "-f", path).split()[:2])
+    if not KEY_FORM.fullmatch(key):
+        raise Refusal("~/.ssh/%s is no ed25519 key" % KEY, "Move it away, then try again.")
+    return key
+
+
+def own_key(notes: Notes, comment: str, *, is_check: bool) -> bool:
+    """This node's own pair; one that is there stays."""
+    if not COMMENT_FORM.fullmatch(comment):
+        raise Refusal("this is no comment of ours", "Make the plan again.")
+    see_folder()
+    path = os.path.join(FOLDER, KEY)
+    found = read_own(path, KEY)
+    if found is None:
+        if is_check:
+            raise NotSo
+        make_pair(notes, path, comment)
+        return True
+    if stat.S_IMODE(found[1].st_mode) & 0o077:  # ssh passes over such a key
+        raise Refusal("others may read ~/.ssh/%s" % KEY, "On the node run: chmod 600 ~/.ssh/%s" % KEY)
+    key = public_of(path)
+
+    def build(data: bytes) -> Edit:
+        is_right = data.decode("utf-8", "replace").split()[:2] == key.split()
+        return (data if is_right else ("%s %s\n" % (key, comment)).encode()), [], []
+
+    return change(notes, KEY + ".pub", build, is_check=is_check)
+
+
+def make_pair(notes: Notes, path: str, comment: str) -> None:
+    """A new pair, made beside its place; the private half comes to its name last. Raises Refusal and OSError."""
+    new = beside(path)
+    remove(new, new + ".pub")
+    try:
+        run_keygen("-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", new)
+        key = public_of(new)
+        line = read_own(new + ".pub", KEY + ".pub")
+        if line is None or line[0].decode("utf-8", "replace").split()[:2] != key.split():
+            raise Refusal("the public half was not written whole", SPACE)
+        change(notes, KEY + ".pub", lambda _: (line[0], [], []), is_check=False)
+        notes.note["key"] = key
+        notes.keep()
+        sync(new)
+        os.rename(new, path)
+        sync(FOLDER)
+    finally:
+        remove(new, new + ".pub")
+
+
+def undo_key(notes: Notes) -> bool:
+    """The pair goes when this run made it; one that others put there stays."""
+    path = os.path.join(FOLDER, KEY)
+    made = notes.note.pop("key", "")
+    if made and os.path.lexists(path) and public_of(path) == made:
+        remove(path)
+    remove(beside(path), beside(path) + ".pub")
+    notes.keep()
+    return bool(made)
+
+
+def undo(notes: Notes, part: str) -> bool:
+    """A part of the run taken back; whether anything was to do."""
+    is_changed = undo_key(notes) if part == "key" else False
+    for name in PARTS[part]:
+        remove(beside(os.path.join(FOLDER, name)))
+        is_changed = undo_file(notes, name) or is_changed
+    return is_changed
+
+
+# ---- all together ----------------------------------------------------------------------------------------------------
+
+
+def carry_out(words: list[str]) -> dict[str, Any]:
+    """One call. Raises Refusal and NotSo."""
+    is_check = words[:1] == ["check"]
+    verb, run, *rest = [*words[is_check:], "", ""][: max(2, len(words) - is_check)]
+    if not RUN_FORM.fullmatch(run):
+        raise Refusal("this is no run of a bring-up", "Make the plan again.")
+    notes = Notes(run)
+    os.umask(0o077)
+    with contextlib.nullcontext() if is_check else notes.held():
+        if verb == "key" and len(rest) == 1:
+            is_changed = own_key(notes, rest[0], is_check=is_check)
+        elif verb == "let-in" and len(rest) == 1:
+            is_changed = let_in(notes, rest[0], is_check=is_check)
+        elif verb == "hosts":
+            is_changed = tell_hosts(notes, rest, is_check=is_check)
+        elif verb == "undo" and not is_check and len(rest) == 1 and rest[0] in PARTS:
+            is_changed = undo(notes, rest[0])
+        else:
+            raise Refusal("this is no verb of ssh_mesh.py", "Make the plan again.")
+    return {"changed": is_changed}
+
+
+def main() -> int:
+    """What the arguments ask for, and one JSON line."""
+    try:
+        said = {"ok": True, **carry_out(sys.argv[1:])}
+    except NotSo:
+        said = {"ok": False, "message": "it is not so yet", "remedy": "Apply the step."}
+    except Refusal as error:
+        said = {"ok": False, "message": str(error), "remedy": error.remedy}
+    except OSError as error:
+        said = {"ok": False, "message": "that cannot be done: %s" % why(error), "remedy": LOOK}
+    print(json.dumps(said))
+    return 0 if said["ok"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

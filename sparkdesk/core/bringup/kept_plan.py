@@ -6,6 +6,7 @@ there is one PlanError. The playbook is not in it: the run's journal holds that,
 
 from __future__ import annotations
 
+import json
 import math
 import types
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from sparkdesk.core.bringup.plan import BringUpPlan
 from sparkdesk.core.errors import PlanError
 from sparkdesk.core.step import Playbook
-from sparkdesk.core.step_json import dump, playbook_from_data, playbook_to_data
+from sparkdesk.core.step_json import playbook_from_data, playbook_to_data
 from sparkdesk.core.untrusted import REMEDY, Fields, parse_object
 
 SCHEMA = 1
@@ -29,7 +30,9 @@ NAN = "nan"
 def plan_to_json(plan: BringUpPlan) -> bytes:
     """The plan without its playbook."""
     bare = replace(plan, playbook=Playbook(plan.playbook.title, ()))
-    return dump({"schema": SCHEMA, "plan": _to_data(bare)})
+    return json.dumps({"schema": SCHEMA, "plan": _to_data(bare)}, separators=(",", ":"), allow_nan=False).encode(
+        "ascii"
+    )
 
 
 def plan_from_json(data: bytes, playbook: Playbook) -> BringUpPlan:

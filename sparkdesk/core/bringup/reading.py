@@ -90,6 +90,8 @@ class NodeReading:
     management: str = ""
     """The interface through which this sign-in came, and its address without the prefix."""
     management_address: str = ""
+    client_address: str = ""
+    """The address from which this sign-in came, as the node sees it: no subnet of ours may cover it."""
     default_netdevs: tuple[str, ...] = ()
     """Interfaces of default routes: never touched."""
     routes: tuple[str, ...] | None = None

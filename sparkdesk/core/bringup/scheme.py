@@ -24,6 +24,10 @@ class HalfAddress:
     mtu: int = 9000
     needs_mtu: bool = False
     """Whether our file must set the MTU, because what stands has another one."""
+    is_set_elsewhere: bool = False
+    """Of a kept one: whether another netplan file, which could be read, gives it. Our own file then need not."""
+    beside: tuple[str, ...] = ()
+    """Other addresses that stand on this netdev and stay there."""
 
     @property
     def host(self) -> str:
@@ -49,6 +53,8 @@ class Scheme:
 
     lanes: tuple[Lane, ...] = ()
     problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    """Sentences on what a person should know: what was adopted, which foreign address should go."""
 
     def of_node(self, node_id: str) -> tuple[HalfAddress, ...]:
         """The addresses of one node, in the order of the lanes."""

@@ -1,0 +1,108 @@
+"""Our netplan file: its text from addresses, and read back strictly. Where others' files stand, it adds and no more.
+
+The one rule: the text holds only what was validated here; a file is ours only if we would write it so byte for byte.
+netplan joins lists and overrides single settings over all of its files, in the order of their names; a file in /run
+stands for the one of the same name in /etc. Source: netplan's reference, and tried with netplan 0.106.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sparkdesk.core.bringup.scheme import HalfAddress
+from sparkdesk.core.cluster.half import cage_of
+
+OUR_FILE = "/etc/netplan/90-sparkdesk.yaml"
+TRIAL_FILE = "/run/netplan/90-sparkdesk.yaml"
+MIN_MTU, MAX_MTU = 576, 9216
+"""What is written at all: IPv4 asks for 576, jumbo frames end at 9216."""
+
+_HEADER = f"""# Written by SparkDesk. It concerns the CX-7 ports named below; other files and other ports are left as they are.
+# To remove it: sudo rm {OUR_FILE} && sudo netplan apply
+network:
+  version: 2
+  ethernets:
+"""
+_LINK_LOCAL = """    # IPv6 link-local stays on: by it SparkDesk sees the cabling and reaches a Spark that has no address yet.
+    # optional: a start does not wait for a cable that is out.
+"""
+_ANY = "192.0.2.1/32"
+"""In place of an address that is not in the text."""
+_NETDEV = re.compile(r"[A-Za-z][A-Za-z0-9]{0,14}")
+_BLOCK = re.compile(
+    r"    (?P<netdev>[A-Za-z][A-Za-z0-9]{0,14}):\n"
+    r"(?P<fresh>      dhcp4: no\n      dhcp6: no\n)?"
+    r"(?P<linked>      link-local: \[ipv6\]\n      optional: true\n)?"
+    r"(?:      mtu: (?P<mtu>\d{3,5})\n)?"
+    r"(?:      addresses: \[(?P<address>[0-9./]{9,18})\]\n)?"
+)
+
+
+def netplan_text(addresses: Sequence[HalfAddress]) -> str:
+    """The whole file; "" when it would name no port. Raises ValueError for what is no port, address or MTU.
+
+    A port of which another file gives the address gets its MTU only.
+    """
+    blocks = [_block(one) for one in addresses]
+    if len({one.netdev for one in addresses}) < len(addresses):
+        raise ValueError("a port has one address of ours")
+    text = "".join(block for block in blocks if block)
+    has_link_local = "link-local" in text
+    return f"{_HEADER}{_LINK_LOCAL if has_link_local else ''}{text}" if text else ""
+
+
+def _block(one: HalfAddress) -> str:
+    if _NETDEV.fullmatch(one.netdev) is None or not MIN_MTU <= one.mtu <= MAX_MTU:
+        raise ValueError(f"not a port and its MTU: {one.netdev!r}, {one.mtu}")
+    address = str(ipaddress.IPv4Interface(one.address))
+    if one.is_set_elsewhere:
+        return f"    {one.netdev}:\n      mtu: {one.mtu}\n" if one.needs_mtu else ""
+    lines = [f"    {one.netdev}:"]
+    if one.origin == "chosen" and not one.beside:  # with others' addresses there, DHCP may be where they come from
+        lines += ["      dhcp4: no", "      dhcp6: no"]
+    if one.origin == "chosen":
+        lines += ["      link-local: [ipv6]", "      optional: true"]
+    lines += [f"      mtu: {one.mtu}", f"      addresses: [{address}]", ""]
+    return "\n".join(lines)
+
+
+def read_netplan(text: str, node_id: str = "") -> tuple[HalfAddress, ...] | None:
+    """What our own file gives; None for a text that we would not have written. MTU-only ports have the address ""."""
+    body = text.removeprefix(_HEADER).removeprefix(_LINK_LOCAL)
+    found = tuple(_read_block(match, node_id) for match in _BLOCK.finditer(body))
+    try:
+        again = netplan_text([replace(one, address=one.address or _ANY) for one in found])
+    except ValueError:
+        return None
+    return found if found and again == text else None
+
+
+def _read_block(match: re.Match[str], node_id: str) -> HalfAddress:
+    netdev, mtu, address = match["netdev"], int(match["mtu"] or 0), match["address"] or ""
+    return HalfAddress(
+        node_id, cage_of(netdev), netdev, address,
+        origin="chosen" if match["linked"] else "kept", mtu=mtu, needs_mtu=True, is_set_elsewhere=not address,
+        beside=("?",) if match["linked"] and not match["fresh"] else (),
+    )  # fmt: skip
+
+
+def gives_address(text: str, netdev: str, address: str) -> bool:
+    """Whether a netplan file, anybody's, gives this port this address. What it does not understand, it denies."""
+    lines = [line.split("#")[0].rstrip() for line in text.splitlines()]
+    pattern = re.compile(rf"^( *)[\"']?{re.escape(netdev)}[\"']?:(.*)$")
+    wanted = re.compile(rf"(?<![0-9.]){re.escape(address)}(?![0-9])")
+    for number, line in enumerate(lines):
+        start = pattern.match(line)
+        if start is None:
+            continue
+        block = [start[2]]
+        for below in lines[number + 1 :]:
+            if below.strip() and len(below) - len(below.lstrip()) <= len(start[1]):
+                break
+            block.append(below)
+        if any(wanted.search(one) for one in block):
+            return True
+    return False

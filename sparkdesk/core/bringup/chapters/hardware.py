@@ -1,7 +1,7 @@
 """Hardware and OS: versions that fit and are alike, a clock that is kept, NCCL on the host, and the measuring tools.
 
-The one rule: nothing here updates a node; what an update would mend is said, and the DGX Dashboard does it. Which
-kernels, drivers and versions a Spark has is unverified on hardware [dgx-version, ota-version, driver-branch, kernel-flavour].
+The one rule: nothing here updates a node; what an update would mend is said, and the DGX Dashboard does it. Versions:
+unverified on hardware [dgx-version, ota-version, driver-branch, kernel-flavour].
 """
 
 from __future__ import annotations

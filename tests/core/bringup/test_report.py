@@ -1,0 +1,201 @@
+"""The report: nodes, checks, steps with their ends, figures with their bands, and nothing that it should not say."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from dataclasses import replace
+
+import pytest
+
+from sparkdesk.core.bringup.chapter import FileDiff
+from sparkdesk.core.bringup.make import make_plan
+from sparkdesk.core.bringup.markdown import block, bullets, sentence, table
+from sparkdesk.core.bringup.matrix import Cell, CellState, Matrix, Row
+from sparkdesk.core.bringup.plan import BringUpPlan
+from sparkdesk.core.bringup.proof.measurement import Band, Grade, Measurement, ProofItem, ProofKind
+from sparkdesk.core.bringup.report import (
+    GPUDIRECT,
+    left_behind,
+    packages_of,
+    plan_json,
+    plan_markdown,
+    report_json,
+    report_markdown,
+)
+from sparkdesk.core.bringup.state import BringUpState, Phase
+from sparkdesk.core.cluster.topology import Shape
+from sparkdesk.core.command import Command
+from sparkdesk.core.playbooks.run_view import RunView, StepView
+from sparkdesk.core.step import Expect, Playbook, PutFile, Run, Stage, Step, Wait
+from sparkdesk.core.step_json import playbook_from_data
+from sparkdesk.core.untrusted import Fields
+from tests.core.bringup.cases import make_case
+
+NOW_MS = 1_780_000_000_000
+HOSTILE = "a|b <script>x</script> [x](http://evil) ![i](x) `c` **b** \x1b[31mred\u202e # | www.evil.com"
+APT = Run(Command(("apt-get", "install", "-y", "-o", "Dpkg::Use-Pty=0", "perftest", "iperf3")), as_root=True)
+STEPS = (
+    Step("hardware-tools-n1", "Install perftest on spark-1", "n1", apply=(APT,), phase="hardware"),
+    Step(
+        "network-keep-n2", "Keep the network of spark-2", "n2", phase="network",
+        apply=(PutFile("~/x", b"abc"), Wait(Command(("look",)), Expect())), undo=(Run(Command(("back",))),),
+    ),
+)  # fmt: skip
+BAND = Band("Gb/s", 185.0, 150.0, 200.0)
+ITEMS = (
+    ProofItem("rdma", ProofKind.RDMA_BANDWIDTH, "RDMA spark-1 to spark-2", ("n1", "n2"), band=BAND),
+    ProofItem("image", ProofKind.ALL_GATHER, "all_gather", ("n1", "n2"), skipped="no image was chosen"),
+)
+
+
+def a_plan() -> BringUpPlan:
+    plan = make_plan(make_case(2, Shape.PAIR), NOW_MS)
+    planned = Cell(CellState.PLANNED, "perftest missing", step_ids=("hardware-tools-n1",))
+    bad = Cell(CellState.WARN, "100G", remedy="Change the cable.")
+    row = Row("hardware-tools", "hardware", "Measuring tools", {"n1": planned, "n2": bad})
+    return replace(
+        plan,
+        matrix=Matrix(plan.node_ids, (*plan.matrix.rows, row)),
+        playbook=Playbook("Bring up 2 nodes", (Stage("All", STEPS),), needs_lock=True),
+        proof_items=ITEMS,
+        diffs=(
+            FileDiff("n2", "/etc/netplan/90-sparkdesk.yaml", None, "network:\n  version: 2\n", note="Two subnets."),
+            FileDiff("n1", "/etc/netplan/90-sparkdesk.yaml", None, "a: 1\n", is_before_known=False),
+        ),
+        notes={"cabling": ("Found on spark-1 P0: another Spark. Add it?",)},
+    )
+
+
+def a_state(**changes: object) -> BringUpState:
+    plan = a_plan()
+    views = {
+        "hardware-tools-n1": StepView("done"),
+        "network-keep-n2": StepView("failed", text="No way", remedy="Retry."),
+    }
+    state = BringUpState(
+        phase=Phase.FAILED,
+        node_ids=plan.node_ids,
+        matrix=plan.matrix,
+        plan=plan,
+        run=RunView("r1", plan.playbook, steps=views, result="failed"),
+        measurements=(
+            Measurement(ITEMS[0], Grade.WARN, 98.0, "Gb/s", "one half only", ("One HCA only", "MTU 1500"), "Look."),
+            Measurement(ITEMS[1], Grade.SKIPPED, message="no image was chosen", is_simulated=True),
+        ),
+        message="spark-2 did not take the network",
+        remedy="Continue or undo.",
+        started_ms=NOW_MS,
+        ended_ms=NOW_MS + 61_000,
+    )
+    return replace(state, **changes)  # type: ignore[arg-type]
+
+
+def test_the_report_tells_nodes_checks_steps_files_and_figures() -> None:
+    text = report_markdown(a_state(), "rack-4")
+    for part in (
+        "# Bring-up of rack-4", "Failed. Started 2026-05-28", "spark-2 did not take the network", "Continue or undo.",
+        "| spark-1 | 7.5.0 · 580.142 |", "Cabling: pair.", "## Find and trust", "Found on spark-1 P0: another Spark.",
+        "| 1 | Install perftest on spark-1 | spark-1 | done |  |",
+        "| 2 | Keep the network of spark-2 | spark-2 | FAILED | No way Retry. |",
+        "### /etc/netplan/90-sparkdesk.yaml on spark-2", "+  version: 2", "Two subnets.", "may not be read",
+        "| RDMA spark-1 to spark-2 | 98 Gb/s | passes from 185 Gb/s, warns from 150",
+        "1. One HCA only", "2. MTU 1500", "spark-2, Measuring tools: 100G. Change the cable.",
+        "Installed packages stay: iperf3, perftest.", "/etc/group-", GPUDIRECT,
+    ):  # fmt: skip
+        assert part in text, part
+
+
+def test_what_was_simulated_is_told() -> None:
+    assert "Answered by stand-ins, not by hardware:\n\n- all_gather\n" in report_markdown(a_state(), "x")
+    state = a_state(plan=replace(a_plan(), is_simulated=True))
+    assert "The nodes are simulated: nothing here was measured on a Spark." in report_markdown(state, "x")
+    assert "## Simulated\n\nNothing.\n" in report_markdown(a_state(measurements=()), "x")
+
+
+def test_a_second_bring_up_says_that_nothing_was_changed() -> None:
+    plan = make_plan(make_case(2, Shape.PAIR, is_ready=True), NOW_MS)
+    plan = replace(plan, playbook=Playbook("Bring up 2 nodes", (), needs_lock=True))
+    state = BringUpState(Phase.DONE, plan.node_ids, plan.matrix, plan)
+    text = report_markdown(state, "x")
+    assert "No change was needed." in text
+    assert "Nothing was measured." in text
+
+
+def test_before_anything_was_read_there_is_a_report_too() -> None:
+    assert GPUDIRECT in report_markdown(BringUpState(), "x")
+    assert json.loads(report_json(BringUpState(), "x"))["plan"] is None
+
+
+def test_the_plan_shows_each_command_with_its_way_back_and_holds_the_playbook_as_it_runs() -> None:
+    plan = a_plan()
+    text = plan_markdown(plan)
+    assert "sudo apt-get install -y -o Dpkg::Use-Pty=0 perftest iperf3" in text
+    assert "# undo\nback" in text
+    assert "Nothing was changed." in text
+    assert "all_gather" in text
+    data = json.loads(plan_json(plan))
+    assert playbook_from_data(Fields(data["playbook"], "playbook")) == plan.playbook
+    assert (data["schema"], data["kind"], data["nodes"][0]) == (1, "bring-up plan", {"id": "n1", "name": "spark-1"})
+
+
+def test_equal_states_give_equal_bytes_and_no_number_that_is_none() -> None:
+    assert report_json(a_state(), "x") == report_json(a_state(), "x")
+    band = Band("us", float("nan"), float("nan"), 10.0)
+    item = replace(ITEMS[0], band=band)
+    state = a_state(measurements=(Measurement(item, Grade.UNREAD, float("nan"), remedy="Look."),))
+    assert json.loads(report_json(state, "x"))["measurements"][0]["value"] is None
+    assert "nan" not in report_markdown(state, "x")
+
+
+def test_a_step_whose_end_is_not_known_is_never_done() -> None:
+    for end in ("unknown", "running", "interrupted"):
+        run = RunView("r1", a_plan().playbook, steps={"hardware-tools-n1": StepView(end)}, result="interrupted")
+        assert "| 1 | Install perftest on spark-1 | spark-1 | END NOT KNOWN |" in report_markdown(a_state(run=run), "x")
+
+
+def test_hostile_names_stay_text() -> None:
+    names = {"n1": HOSTILE, "n2": "- [x] y"}
+    plan = replace(a_plan(), names=names)
+    measured = Measurement(replace(ITEMS[0], title=HOSTILE), Grade.FAIL, 1.0, HOSTILE, HOSTILE, (HOSTILE,), HOSTILE)
+    state = a_state(plan=plan, measurements=(measured,), message=HOSTILE)
+    for text in (report_markdown(state, HOSTILE), plan_markdown(plan)):
+        outside = re.sub(r"(?ms)^(`{3,}).*?^\1$", "", text)
+        assert not re.search(r"(?<!\\)[<>\[]|(?<!\\)`(?!``)|(?<!\\)://|www\.|\x1b|\u202e", outside)
+        rows = [line for line in outside.split("\n") if line.startswith("|")]
+        for line, after in itertools.pairwise(rows):
+            if re.fullmatch(r"[| -]+", after):
+                count = len(re.findall(r"(?<!\\)\|", after))
+                assert len(re.findall(r"(?<!\\)\|", line)) == count
+
+
+def test_no_secret_and_no_serial_is_in_it() -> None:
+    spilled = "HF_TOKEN=hf_abcdefgh12345678 password: hunter2x serial: 1234567890"
+    run = replace(
+        a_state().run or RunView("r", a_plan().playbook), steps={"network-keep-n2": StepView("failed", text=spilled)}
+    )
+    measured = Measurement(ITEMS[0], Grade.FAIL, message=spilled, remedy=spilled, detail=spilled)
+    state = a_state(run=run, message=spilled, measurements=(measured,))
+    for text in (report_markdown(state, "x"), report_json(state, "x").decode()):
+        assert not re.search(r"hf_abc|hunter2x|1234567890", text)
+
+
+def test_what_undo_leaves_is_of_what_was_done() -> None:
+    plan = a_plan()
+    assert packages_of(STEPS[0]) == ("Dpkg::Use-Pty=0", "perftest", "iperf3")[1:]
+    assert left_behind(plan.playbook, RunView("r1", plan.playbook)) == ()
+    assert "perftest" in left_behind(plan.playbook, None)[0]
+    unchanged = RunView("r1", plan.playbook, steps={"hardware-tools-n1": StepView("unchanged")})
+    assert left_behind(plan.playbook, unchanged) == ()
+
+
+@pytest.mark.parametrize("text", ["# x", "1. x", "- x", "+ x", "= x", "12) x"])
+def test_no_text_begins_a_heading_or_a_list(text: str) -> None:
+    assert re.match(r"\\[#+=-]|\d+\\[.)]", sentence(text))
+
+
+def test_a_block_cannot_be_closed_from_within() -> None:
+    assert block("```\n# out\n```")[0] == "````"
+    assert bullets([]) == []
+    assert table(("a",), [("x|y",)])[2] == "| x\\|y |"

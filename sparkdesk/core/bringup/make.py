@@ -14,27 +14,27 @@ from sparkdesk.core.bringup.case import Case
 from sparkdesk.core.bringup.chapter import Chapter, ChapterPlan
 from sparkdesk.core.bringup.chapters.cabling import plan_cabling
 from sparkdesk.core.bringup.chapters.hardware import plan_hardware
+from sparkdesk.core.bringup.chapters.keys import plan_keys
 from sparkdesk.core.bringup.chapters.trust import NO_ROOT, find_twins, plan_trust
 from sparkdesk.core.bringup.matrix import Matrix, Row
 from sparkdesk.core.bringup.plan import BringUpPlan
+from sparkdesk.core.bringup.proof.build import build_proof
+from sparkdesk.core.bringup.proof.measurement import ProofItem
 from sparkdesk.core.bringup.row import no_answer
 from sparkdesk.core.bringup.scheme import Scheme
 from sparkdesk.core.step import Playbook, PutFile, Run, Step
-
-CHAPTERS: Mapping[Chapter, Callable[[Case], ChapterPlan]] = MappingProxyType(
-    {Chapter.TRUST: plan_trust, Chapter.HARDWARE: plan_hardware, Chapter.CABLING: plan_cabling}
-)
 
 
 def make_plan(case: Case, made_ms: int) -> BringUpPlan:
     """The plan of this case, made at `made_ms` (Unix ms). Never raises for what a node says."""
     live = replace(case, node_ids=tuple(one for one in case.node_ids if case.reading(one).did_answer))
-    chapters = [plan(live) for chapter, plan in CHAPTERS.items() if is_chosen(case, chapter)]
-    playbook = Playbook(
-        _title(live), tuple(stage for chapter in chapters for stage in chapter.stages if stage.steps), needs_lock=True
-    )
     scheme = Scheme()
-    proof = Playbook(f"Prove {_count(live)}", ())
+    chapters = [plan() for chapter, plan in _planners(live, scheme).items() if is_chosen(case, chapter)]
+    stages = tuple(stage for chapter in chapters for stage in chapter.stages if stage.steps)
+    playbook = Playbook(f"Bring up {_count(live)}", stages, needs_lock=True)
+    proof, items = Playbook(f"Prove {_count(live)}", ()), tuple[ProofItem, ...]()
+    if live.node_ids and is_chosen(case, Chapter.PROOF):
+        proof, items = build_proof(live, scheme)
     return BringUpPlan(
         mark=case.mark,
         made_ms=made_ms,
@@ -44,7 +44,7 @@ def make_plan(case: Case, made_ms: int) -> BringUpPlan:
         matrix=Matrix(case.node_ids, tuple(_whole(row, case) for chapter in chapters for row in chapter.rows)),
         playbook=playbook,
         proof=proof,
-        proof_items=(),
+        proof_items=items,
         scheme=scheme,
         diffs=tuple(diff for chapter in chapters for diff in chapter.diffs),
         notes=_notes(case, chapters),
@@ -54,13 +54,19 @@ def make_plan(case: Case, made_ms: int) -> BringUpPlan:
     )
 
 
+def _planners(live: Case, scheme: Scheme) -> Mapping[Chapter, Callable[[], ChapterPlan]]:
+    """Who plans each chapter of the nodes that answered, in their order."""
+    return {
+        Chapter.TRUST: lambda: plan_trust(live),
+        Chapter.HARDWARE: lambda: plan_hardware(live),
+        Chapter.KEYS: lambda: plan_keys(live, scheme),
+        Chapter.CABLING: lambda: plan_cabling(live),
+    }
+
+
 def is_chosen(case: Case, chapter: Chapter) -> bool:
     """Whether the person wants this chapter; nothing chosen is all of them."""
     return not case.choices.chapters or chapter.value in case.choices.chapters
-
-
-def _title(case: Case) -> str:
-    return f"Bring up {_count(case)}"
 
 
 def _count(case: Case) -> str:

@@ -14,11 +14,13 @@ from typing import Any
 from sparkdesk.core.bringup.case import Case, Choices
 from sparkdesk.core.bringup.chapter import ChapterPlan
 from sparkdesk.core.bringup.matrix import Cell
-from sparkdesk.core.bringup.reading import Interface, NetplanFile, NodeReading
+from sparkdesk.core.bringup.reading import Interface, NetplanFile, NodeReading, SshReading
+from sparkdesk.core.bringup.scheme import HalfAddress, Lane, Scheme
 from sparkdesk.core.cluster.details import SudoMode
 from sparkdesk.core.cluster.half import Half, NodeView
 from sparkdesk.core.cluster.port import CAGE_NETDEVS, CAGE_RDMA_DEVICES
 from sparkdesk.core.cluster.topology import Shape, build_topology
+from tests.core.bringup.mesh_cases import with_mesh
 from tests.core.cluster.cabling import Cabling, chain, crossed_ring, pair, ring, switch
 
 IMAGE = "nvcr.io/nvidia/vllm:26.05-py3"
@@ -56,6 +58,7 @@ def make_reading(index: int, **changes: Any) -> NodeReading:
         is_clock_synced=True,
         clock_offset_s=0.01,
         is_guard_active=False,
+        ssh=SshReading("750", "700", authorized=(), known_hosts=(), config="", port=22),
         problems={"nccl": "none on the host; containers bring their own"},
     )
     return replace(fresh, **changes)
@@ -108,7 +111,7 @@ def case_of(cabling: Cabling, *, is_ready: bool = False, **changes: Any) -> Case
         readings[node_id] = make_ready(fresh, index) if is_ready else fresh
     topology = replace(build_topology(views, {}), seen_ms=1_780_000_000_000)
     case = Case(tuple(views), readings, topology, Choices(image=IMAGE), programs=PROGRAMS, mark="a1b2c3")
-    return replace(case, **changes)
+    return replace(with_mesh(case, standing_scheme(case)) if is_ready else case, **changes)
 
 
 def make_ready(reading: NodeReading, index: int) -> NodeReading:
@@ -125,6 +128,17 @@ def make_ready(reading: NodeReading, index: int) -> NodeReading:
         routes=("10.0.20.0/24", "172.17.0.0/16", *networks),
         images=(IMAGE,),
     )
+
+
+def standing_scheme(case: Case) -> Scheme:
+    """The addresses that the cables of a ready case have."""
+    ends = [
+        HalfAddress(one, "", port.name, port.addresses[0], "kept")
+        for one in case.node_ids
+        for port in case.reading(one).interfaces.values()
+        if port.rdma_device and port.addresses
+    ]
+    return Scheme((Lane("all", 0, "", tuple(ends)),))
 
 
 def with_node(case: Case, node_id: str, **changes: Any) -> Case:

@@ -165,7 +165,8 @@ def _peer_words(case: Case, cable: Cable, node_id: str) -> str:
         return title or "switch"
     if cable.b is not None:
         end = cable.b if cable.a[0] == node_id else cable.a
-        return f"{case.reading(end[0]).name} {end[1]}"
+        name = case.reading(end[0]).name if end[0] in case.readings else "a node that was not chosen:"
+        return f"{name} {end[1]}"
     stranger = cable.stranger
     if stranger is None:
         return "unknown"

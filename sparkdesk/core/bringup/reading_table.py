@@ -177,8 +177,11 @@ def _read_members(gaps: _Gaps) -> tuple[str, ...] | None:
     """Who is in the group docker; None where there is no such group. Source: getent(1), group(5)."""
     answer = gaps.answer(MEMBERS)
     cells = form.lines_of(answer.text)[0].split(":")
+    if answer.fault is None and answer.code == 2:
+        gaps.problems["docker_members"] = "there is no group docker"
+        return None
     if not answer.is_ok or len(cells) != 4 or cells[0] != "docker":
-        gaps.note("docker_members", answer, "there is no group docker")
+        gaps.note("docker_members", answer)
         return None
     return tuple(make_line(word, max_chars=64) for word in cells[3].split(",")[:MAX_ITEMS] if word)
 
@@ -288,13 +291,14 @@ def _fill_network(gaps: _Gaps) -> dict[str, Any]:
     every = gaps.rows("", ALL_ROUTES)
     rows = [*(main or []), *(every or [])]
     defaults = [*_default_netdevs(rows), *_default_netdevs6(gaps.answer(ROUTES6))]
-    netdev, address = _read_management(gaps, interfaces)
+    netdev, address, client = _read_management(gaps, interfaces)
     return {
         "interfaces": interfaces,
         "routes": None if main is None and every is None else tuple(dict.fromkeys(_networks(rows))),
         "default_netdevs": tuple(dict.fromkeys(defaults)),
         "management": netdev,
         "management_address": address,
+        "client_address": client,
     }
 
 
@@ -371,17 +375,14 @@ def _default_netdevs6(answer: Answer) -> Iterator[str]:
             yield from (cell for cell in cells[9:] if _NAME.fullmatch(cell))
 
 
-def _read_management(gaps: _Gaps, interfaces: Mapping[str, Interface]) -> tuple[str, str]:
-    """The interface of this sign-in and its address, by SSH_CONNECTION. Source: ssh(1), "ENVIRONMENT"."""
+def _read_management(gaps: _Gaps, interfaces: Mapping[str, Interface]) -> tuple[str, str, str]:
+    """This sign-in's interface, its address, and whence it came, by SSH_CONNECTION. Source: ssh(1), "ENVIRONMENT"."""
     answer = gaps.answer(PLACE)
     words = _read_place(answer).get("connection", "").split()
-    try:
-        address = ipaddress.ip_address(words[2])
-    except (IndexError, ValueError):
+    address, client = (_address_of(words[index] if len(words) == 4 else "") for index in (2, 0))
+    if address is None:
         gaps.note("management", answer, "the sign-in does not say to which address it came")
-        return "", ""
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
+        return "", "", ""
     if isinstance(address, ipaddress.IPv4Address):
         text = str(address)
         owners = [one.name for one in interfaces.values() if any(a.split("/")[0] == text for a in one.addresses)]
@@ -390,7 +391,17 @@ def _read_management(gaps: _Gaps, interfaces: Mapping[str, Interface]) -> tuple[
         owners = [scope] if scope in interfaces else list(_owners6(gaps.answer(INET6), text))
     if not owners:
         gaps.problems["management"] = make_line(f"no interface has {text}, to which this sign-in came", max_chars=200)
-    return (owners[0] if owners else ""), text
+    return (owners[0] if owners else ""), text, str(client or "").partition("%")[0]
+
+
+def _address_of(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """An address, an IPv4 one that is written as IPv6 as what it is; None for anything else."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
 
 
 def _owners6(answer: Answer, address: str) -> Iterator[str]:

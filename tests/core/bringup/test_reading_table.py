@@ -129,6 +129,8 @@ def test_the_management_interface_is_that_of_the_sign_in(connection: str, expect
     found = reading_of(spark)
     assert (found.management, found.management_address) == expected
     assert ("management" in found.problems) == (not expected[0])
+    clients = {"10.0.20.5", "fe80::9", "fd00::9"} if expected[1] else {""}
+    assert found.client_address in clients
 
 
 def test_a_default_route_of_ipv6_alone_is_one_too() -> None:

@@ -10,8 +10,7 @@ Prints one JSON line: {"ok": true, "changed": ...} or {"ok": false, "message": .
 The one rule: what does not carry our mark is never rewritten. What a run changes it notes first, with what was there,
 in ~/.local/state/sparkdesk/bringup/mesh-RUN.json (0600); a file is replaced whole or not at all; undo gives back the
 former bytes and mode when the file is what we left, and takes out our own lines alone when others wrote in it since.
-Links, other users' files and what is no plain file are refused. The private key never leaves this node. Stdlib only,
-Python 3.8+.
+Links, other users' files and what is no plain file are refused. The private key stays here. Stdlib only, Python 3.8+.
 """
 
 from __future__ import annotations
@@ -72,11 +71,6 @@ class NotSo(Exception):
     """A check found something to do."""
 
 
-def why(error: OSError) -> str:
-    """An error in words; never its path, which others may have named."""
-    return error.strerror or "error %s" % error.errno
-
-
 # ---- files -----------------------------------------------------------------------------------------------------------
 
 
@@ -97,13 +91,16 @@ def read_own(path: str, name: str) -> tuple[bytes, os.stat_result] | None:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
-    with os.fdopen(handle, "rb") as file:
-        found = os.fstat(file.fileno())
+    try:
+        found = os.fstat(handle)
         if not stat.S_ISREG(found.st_mode):
             raise Refusal("%s is not a file" % name, "Move it away, then try again.")
         if found.st_uid != os.geteuid():
             raise Refusal("%s belongs to another user" % name, "Somebody else manages it on this node: ask them.")
-        data = file.read(MAX_FILE_BYTES + 1)
+        with os.fdopen(os.dup(handle), "rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+    finally:
+        os.close(handle)
     if len(data) > MAX_FILE_BYTES:
         raise Refusal("%s has more than %d bytes" % (name, MAX_FILE_BYTES), "Move it away, then try again.")
     return data, found
@@ -132,7 +129,7 @@ def replace_file(path: str, name: str, data: bytes, mode: int, seen: os.stat_res
         os.rename(beside(path), path)
         sync(os.path.dirname(path))
     except OSError as error:
-        raise Refusal("%s cannot be written: %s" % (name, why(error)), SPACE) from None
+        raise Refusal("%s cannot be written: %s" % (name, error.strerror), SPACE) from None
     finally:
         remove(beside(path))
 
@@ -185,8 +182,8 @@ class Notes:
             yield
         finally:
             os.close(handle)
-            with contextlib.suppress(OSError):
-                os.rmdir(STATE)  # only when nothing is in it
+            with contextlib.suppress(OSError):  # something is in it
+                os.rmdir(STATE)
 
     def _read(self) -> Note:
         found = read_own(self.path, NOTE)
@@ -261,7 +258,6 @@ def undo_file(notes: Notes, name: str) -> bool:
     del notes.note["files"][name]
     if not notes.note["files"]:
         del notes.note["files"]
-    notes.keep()
     return True
 
 
@@ -355,8 +351,7 @@ def let_in(notes: Notes, comment: str, *, is_check: bool) -> bool:
 
 def tell_hosts(notes: Notes, texts: list[str], *, is_check: bool) -> bool:
     """Lines of known_hosts and blocks of the configuration."""
-    known: Units = []
-    blocks: Units = []
+    known, blocks = [], []
     for text in texts:
         block = BLOCK_FORM.fullmatch(text)
         line = KNOWN_FORM.fullmatch(text)
@@ -449,7 +444,6 @@ def undo_key(notes: Notes) -> bool:
     if made and os.path.lexists(path) and public_of(path) == made:
         remove(path)
     remove(beside(path), beside(path) + ".pub")
-    notes.keep()
     return bool(made)
 
 
@@ -459,6 +453,7 @@ def undo(notes: Notes, part: str) -> bool:
     for name in PARTS[part]:
         remove(beside(os.path.join(FOLDER, name)))
         is_changed = undo_file(notes, name) or is_changed
+    notes.keep()
     return is_changed
 
 
@@ -496,7 +491,7 @@ def main() -> int:
     except Refusal as error:
         said = {"ok": False, "message": str(error), "remedy": error.remedy}
     except OSError as error:
-        said = {"ok": False, "message": "that cannot be done: %s" % why(error), "remedy": LOOK}
+        said = {"ok": False, "message": "that cannot be done: %s" % error.strerror, "remedy": LOOK}
     print(json.dumps(said))
     return 0 if said["ok"] else 1
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from sparkdesk.core.bringup.case import Case
-from sparkdesk.core.bringup.proof.band import RDMA_BOTH, RDMA_LATENCY, TCP
+from sparkdesk.core.bringup.proof.band import RDMA_BOTH, RDMA_HALF, RDMA_LATENCY, TCP
 from sparkdesk.core.bringup.proof.link_steps import ANY_END, PHASE, Part, busy_jobs, item_of
 from sparkdesk.core.bringup.proof.measurement import ProofItem, ProofKind, ProofPart
 from sparkdesk.core.bringup.proof.wire import Wire, WireHalf, make_rounds
@@ -59,7 +59,8 @@ def _bandwidth(case: Case, wire: Wire) -> list[tuple[ProofItem, tuple[Step, ...]
         steps.append(step)
         parts.append(ProofPart(step.id, half.b, half.a, half.half))
     item = item_of(ProofKind.RDMA_BANDWIDTH, "RDMA write", (wire,), parts)
-    return [(replace(item, band=RDMA_BOTH, note=busy_note(case, wire.nodes)), tuple(steps))]
+    limits = RDMA_BOTH if len(parts) > 1 else RDMA_HALF
+    return [(replace(item, band=limits, note=busy_note(case, wire.nodes)), tuple(steps))]
 
 
 def _latency(case: Case, wire: Wire) -> list[tuple[ProofItem, tuple[Step, ...]]]:

@@ -96,11 +96,10 @@ def _gather_part(case: Case, scheme: Scheme) -> Part:
     title = f"NCCL all_gather, {size / GIB:.3g} GiB"
     names = case.names()
     parts = tuple(ProofPart(each, ProofEnd(node, names[node])) for each, node in zip(ids, case.node_ids, strict=True))
-    facts = (("shape", shape.value), ("halves", str(min((len(scheme.of_node(n)) for n in case.node_ids), default=0))))
     meeting = find_meeting(case, scheme)
     why = _gather_obstacle(case) or (meeting if isinstance(meeting, str) else "")
     item = ProofItem(
-        GATHER_ID, ProofKind.ALL_GATHER, title, case.node_ids, ids, band=gather_band(shape), parts=parts, facts=facts,
+        GATHER_ID, ProofKind.ALL_GATHER, title, case.node_ids, ids, band=gather_band(shape), parts=parts,
         skipped=why,
     )  # fmt: skip
     if why or isinstance(meeting, str):

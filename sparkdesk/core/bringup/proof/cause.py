@@ -1,0 +1,222 @@
+"""Why a figure of the proof lies outside its band: the likely causes in order, each with what helps.
+
+The one rule: what was seen comes before what is only likely, and what another measurement ruled out is not named.
+The figures of the causes are unverified on hardware [link-speed, rdma-rate, cx7-width].
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from sparkdesk.core.bringup.proof import band
+from sparkdesk.core.bringup.proof import read_output as read
+from sparkdesk.core.bringup.proof.measurement import Grade, Measurement, ProofItem, ProofKind
+
+Outputs = Mapping[str, str]
+LONG_BYTES = 8000
+"""A ping of at least so many bytes proves that no MTU of 1500 is on its way."""
+_POWER = (
+    "Shut both nodes down, take their power adapters off for a minute, then start both: starting one alone can leave "
+    "the other's port down."
+)
+_SWITCH = "On the switch set the port to 200G-baseCR4 and turn its autonegotiation off; else try another cable."
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One cause and what helps against it."""
+
+    words: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What all measurements together tell. Of `small_mtu`, `narrow` and the like: sentences' parts that name places."""
+
+    small_mtu: tuple[str, ...] = ()
+    is_mtu_proved: bool = False
+    """Every sized ping came through."""
+    narrow: tuple[str, ...] = ()
+    slow_lines: tuple[str, ...] = ()
+    degraded: tuple[str, ...] = ()
+    weak: tuple[str, ...] = ()
+    """Halves far below the other ones, though not degraded."""
+    nccl: tuple[str, ...] = ()
+    """The versions inside the image, where they are not all the same."""
+    is_nccl_good: bool = False
+    """Every node's image has the release that good figures were measured with."""
+    transports: frozenset[str] = frozenset()
+    devices: int | None = None
+    """RDMA devices that the rank with the fewest used; None when that was not told."""
+
+
+def look(items: Sequence[ProofItem], outputs: Outputs) -> Seen:
+    """What the outputs of these items tell for all of them."""
+    narrow, slow = _links(items, outputs)
+    small, is_proved = _pings(items, outputs)
+    versions = _versions(items, outputs)
+    gathers = [found for item in items if item.kind is ProofKind.ALL_GATHER for found in _gathers(item, outputs)]
+    told = [len(found.devices) for found in gathers if found.devices]
+    return Seen(
+        small_mtu=small,
+        is_mtu_proved=is_proved,
+        narrow=narrow,
+        slow_lines=slow,
+        degraded=tuple(_halves_within(items, outputs, *band.DEGRADED_GBPS)),
+        weak=tuple(_halves_within(items, outputs, band.DEGRADED_GBPS[1], band.WEAK_HALF_GBPS)),
+        nccl=versions if len(set(versions)) > 1 else (),
+        is_nccl_good=bool(versions) and set(versions) == {band.GOOD_NCCL},
+        transports=frozenset(way for found in gathers for way in found.transports),
+        devices=min(told) if told else None,
+    )
+
+
+def _links(items: Sequence[ProofItem], outputs: Outputs) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    narrow: dict[str, None] = {}
+    slow: dict[str, None] = {}
+    for item in items:
+        for part in item.parts if item.kind is ProofKind.LINK else ():
+            end = part.source
+            found = read.read_link(outputs.get(part.step_id, ""), end.netdev, end.rdma_device)
+            if found.width is not None and found.width < 4:
+                narrow[f"{end.netdev} of {end.name} has {found.width} PCIe lanes instead of 4"] = None
+            if found.speed_gbps < band.LINK.pass_at:
+                slow[f"{end.netdev} of {end.name} runs at {found.speed_gbps:.0f} Gb/s"] = None
+    return tuple(narrow), tuple(slow)
+
+
+def _pings(items: Sequence[ProofItem], outputs: Outputs) -> tuple[tuple[str, ...], bool]:
+    small: dict[str, None] = {}
+    proved: list[bool] = []
+    for item in items:
+        for part in item.parts if item.kind is ProofKind.PING else ():
+            runs = read.read_pings(outputs.get(part.step_id, ""))
+            is_whole = len(runs) >= 2 and runs[-1].sent > 0 and runs[-1].received == runs[-1].sent
+            proved.append(is_whole and runs[-1].payload_bytes >= LONG_BYTES)
+            if len(runs) >= 2 and runs[0].received and not runs[-1].received and part.target is not None:
+                small[f"{part.source.name} to {part.target.name} by {part.source.netdev}"] = None
+    return tuple(small), bool(proved) and all(proved)
+
+
+def _versions(items: Sequence[ProofItem], outputs: Outputs) -> tuple[str, ...]:
+    parts = [part for item in items if item.kind is ProofKind.NCCL_IMAGE for part in item.parts]
+    return tuple(version for part in parts if (version := read.read_version(outputs.get(part.step_id, ""))))
+
+
+def _halves_within(items: Sequence[ProofItem], outputs: Outputs, low: float, high: float) -> Iterator[str]:
+    for item in items:
+        for part in item.parts if item.kind is ProofKind.RDMA_BANDWIDTH else ():
+            value = read.read_bandwidth(outputs.get(part.step_id, ""))
+            if value is not None and low < value <= high and part.target is not None:
+                yield f"{part.source.netdev} of {part.source.name} to {part.target.name}: {value:.1f} Gb/s"
+
+
+def _gathers(item: ProofItem, outputs: Outputs) -> Iterator[read.GatherReading]:
+    for part in item.parts:
+        if (found := read.read_gather(outputs.get(part.step_id, ""))) is not None:
+            yield found
+
+
+# Causes by kind ------------------------------------------------------------------------------------------------------
+
+
+def explain(measurement: Measurement, seen: Seen) -> Measurement:
+    """The measurement with its causes, and with the first one's remedy where it has none of its own."""
+    if measurement.grade not in (Grade.WARN, Grade.FAIL) or measurement.causes:
+        return measurement
+    kind = measurement.item.kind
+    found: list[Cause] = []
+    if kind in (ProofKind.RDMA_BANDWIDTH, ProofKind.TCP):
+        found = list(_bandwidth_causes(measurement, seen))
+    elif kind is ProofKind.ALL_GATHER and measurement.value is not None:
+        found = list(_gather_causes(measurement.value, seen))
+    remedy = measurement.remedy or (found[0].remedy if found else "")
+    return replace(measurement, causes=tuple(cause.words for cause in found), remedy=remedy)
+
+
+def _seen_causes(seen: Seen) -> Iterator[Cause]:
+    """What was seen and slows any traffic."""
+    if seen.small_mtu:
+        yield Cause(
+            f"An MTU below the plan's on the way: long packets are lost ({seen.small_mtu[0]})",
+            "Set the MTU of the other end, and of the switch's ports, to 9000 or more.",
+        )
+    if seen.degraded:
+        yield Cause(f"A port that came up degraded, near 13 Gb/s ({seen.degraded[0]})", _POWER)
+    if seen.narrow:
+        yield Cause(
+            f"PCIe lanes missing: {seen.narrow[0]}",
+            "Update the firmware: before April 2026 it could wire the second half with two lanes.",
+        )
+    if seen.slow_lines:
+        yield Cause(f"A slow line: {seen.slow_lines[0]}", _SWITCH)
+
+
+def _bandwidth_causes(measurement: Measurement, seen: Seen) -> Iterator[Cause]:
+    yield from _seen_causes(seen)
+    if seen.weak and not seen.narrow and not seen.slow_lines:
+        yield Cause(
+            f"One half gives far less than it should ({seen.weak[0]})",
+            "See that it has four PCIe lanes; put the cable in again at both ends.",
+        )
+    if len(measurement.item.parts) == 1:
+        yield Cause("Only one half of the cable has an address: half of its bandwidth", "Give both halves addresses.")
+    if measurement.item.note:
+        yield Cause("A job that runs on these nodes uses the cable", "Measure again when it has ended.")
+    low, high = band.DEGRADED_GBPS
+    value = measurement.value if measurement.value is not None else math.nan
+    if measurement.item.kind is ProofKind.TCP and low <= value <= high and not seen.degraded:
+        yield Cause("A port that came up degraded gives about 13 Gb/s", _POWER)
+    if not seen.slow_lines:
+        yield Cause(
+            "A cable or a switch's port that is not sound",
+            "Put the cable in again at both ends, then try another cable.",
+        )
+
+
+def _gather_causes(value: float, seen: Seen) -> Iterator[Cause]:
+    """What was seen, then the cause whose figure this is, then the others in their order."""
+    if "NET/Socket" in seen.transports:
+        yield Cause(
+            "NCCL went by NET/Socket: the data did not go by RDMA",
+            "See that the container has /dev/infiniband, and that NCCL_IB_HCA names both halves' RDMA devices.",
+        )
+    yield from _seen_causes(seen)
+    if seen.nccl:
+        yield Cause(
+            f"Unequal NCCL in the nodes' images: {', '.join(dict.fromkeys(seen.nccl))}",
+            "Put the same image, by its digest, on every node.",
+        )
+    if seen.devices == 1:
+        yield Cause("NCCL used one RDMA device only: about 12 GB/s at most", _ONE_HCA.remedy)
+    yield from _likely(value, seen)
+
+
+_ONE_HCA = Cause(
+    "One RDMA device only (about 12 GB/s)", "Give both halves of the cable addresses, and list both in NCCL_IB_HCA."
+)
+_WRONG_NCCL = Cause(
+    "A build of NCCL that does not fit the GB10 (about 3 GB/s)",
+    "Choose an image with a released NCCL, 2.28.9 or later.",
+)
+_MTU = Cause("An MTU of 1500 (about 19 to 21 GB/s)", "Set MTU 9000 on both ends, and on the switch's ports.")
+_MANAGEMENT = Cause(
+    "The data went over the management network (about 1.2 GB/s at most)",
+    "See that NCCL_IB_HCA names the RDMA devices of the cables.",
+)
+
+
+def _likely(value: float, seen: Seen) -> Iterator[Cause]:
+    """The known figures: the one that fits first, then the rest; without what was ruled out or was said already."""
+    known = (
+        (_ONE_HCA, band.ONE_HCA_GBS, seen.devices is not None),
+        (_WRONG_NCCL, band.WRONG_NCCL_GBS, seen.is_nccl_good),
+        (_MTU, band.SMALL_MTU_GBS, seen.is_mtu_proved or bool(seen.small_mtu)),
+        (_MANAGEMENT, (0.0, band.MANAGEMENT_GBS), seen.transports == {"NET/IB"}),
+    )
+    left = [(cause, low <= value <= high) for cause, (low, high), is_out in known if not is_out]
+    yield from (cause for cause, fits in left if fits)
+    yield from (cause for cause, fits in left if not fits)

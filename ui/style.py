@@ -120,6 +120,8 @@ QHeaderView {{ background: transparent; border: none; }}
 QHeaderView::section {{ background: {hex_of("surface")}; color: {hex_of("text3")}; border: none;
   border-bottom: 1px solid {hex_of("border")}; padding: 0 8px; min-height: 24px; }}
 QTableView[tone="matrix"] QHeaderView::section {{ color: {hex_of("text")}; }}
+QTableCornerButton::section {{ background: {hex_of("surface")}; border: none;
+  border-bottom: 1px solid {hex_of("border")}; }}
 QTableView {{ alternate-background-color: {hex_of("surface")}; }}
 QScrollArea, QScrollArea > QWidget > QWidget[tone="page"] {{ background: transparent; border: none; }}
 QAbstractScrollArea::corner {{ background: transparent; }}

@@ -42,7 +42,7 @@ class ChangeCard(Card):
         self._model = model
         self._nodes: tuple[tuple[str, str], ...] = ()
         self._icon = IconLabel("file-diff", "text2")
-        self.title = ElidedLabel("", "dense_strong", "text", mode=Qt.TextElideMode.ElideMiddle)
+        self.title = ElidedLabel("", "dense_medium", "text", mode=Qt.TextElideMode.ElideMiddle)
         self.ways = Segmented([("file", "File"), ("run", "Commands"), ("undo", "Undo")], what="What to show")
         self.tabs = Segmented([("", "All")], what="Node")
         self.pick = Select(is_small=True)
@@ -67,7 +67,6 @@ class ChangeCard(Card):
         head.setSpacing(8)
         head.addWidget(self._icon)
         head.addWidget(self.title, 1)
-        head.addWidget(self.copy)
         head.addWidget(self.ways)
         head.addWidget(self.tabs)
         head.addWidget(self.pick)
@@ -81,6 +80,7 @@ class ChangeCard(Card):
         foot.setContentsMargins(14, 6, 10, 8)
         foot.setSpacing(8)
         foot.addWidget(self.note, 1)
+        foot.addWidget(self.copy)
         foot.addWidget(self.export)
         foot.addWidget(self.apply)
         column = self.column(spacing=0, margins=(1, 1, 1, 1))
@@ -108,7 +108,8 @@ class ChangeCard(Card):
         is_file = bool(diffs) and self.ways.key() == "file"
         self._show_nodes(tuple(diff.node_id for diff in diffs) if is_file else ("", *self._model.node_ids()))
         if is_file:
-            chosen = next((diff for diff in diffs if diff.node_id == self._model.node_id), diffs[0])
+            node_id = self._model.shown_node(chapter)
+            chosen = next((diff for diff in diffs if diff.node_id == node_id), diffs[0])
             self.title.setText(text.one_line(chosen.path, 200))
             self.diff.show_rows(file_rows(chosen))
             self.note.setText(" ".join((file_note(chosen), *self._model.notes(chapter))))
@@ -126,12 +127,14 @@ class ChangeCard(Card):
         if plan.text:
             self.text.show_plan(plan)
         else:
-            self.text.show_output(self._nothing_words(chapter))
+            self.text.show_output(self._nothing_words(chapter, node_id))
         self.note.setText(" ".join(self._model.notes(chapter)))
 
-    def _nothing_words(self, chapter: Chapter) -> str:
+    def _nothing_words(self, chapter: Chapter, node_id: str) -> str:
         if self._model.state.plan is None:
             return "# Nothing is planned yet: the nodes are read first."
+        if node_id and self._model.commands(chapter, "").text:
+            return f"# Nothing of this chapter runs on {self._model.name_of(node_id)}."
         return _NOTHING.get(chapter, "# Nothing runs: there is nothing to change here.")
 
     def _show_nodes(self, node_ids: tuple[str, ...]) -> None:
@@ -144,7 +147,8 @@ class ChangeCard(Card):
             self.tabs.set_options([(key, _short(name, names)) for key, name in names] if not is_many else [("", "All")])
             self.pick.set_options(list(names) if is_many else [("", "All")])
         keys = [key for key, _name in names]
-        chosen = self._model.node_id if self._model.node_id in keys else keys[0] if keys else ""
+        wanted = self._model.node_id if "" in keys else self._model.shown_node(self._model.chapter)
+        chosen = wanted if wanted in keys else keys[0] if keys else ""
         self.tabs.set_key(chosen)
         self.pick.set_key(chosen)
         self.tabs.setVisible(not is_many and len(names) > 1)

@@ -19,7 +19,7 @@ from PySide6.QtCore import (
     Qt,
     Signal,
 )
-from PySide6.QtGui import QPainter
+from PySide6.QtGui import QPainter, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QFrame,
@@ -37,7 +37,7 @@ from ui.theme import Token, color
 from ui.widgets.paint import box, elided, pen, write
 
 Index = QModelIndex | QPersistentModelIndex
-ROW_HEIGHT: Final = 46
+ROW_HEIGHT, LEAST_HEIGHT = 46, 36
 _CIRCLE: Final = 22.0
 _LEFT: Final = 12.0
 # mark: (fill, icon or "" for the number, ink)
@@ -85,7 +85,10 @@ class _Delegate(QStyledItemDelegate):
         self._rows = rows
 
     def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
-        return QSize(120, ROW_HEIGHT)
+        parent = self.parent()
+        room = parent.viewport().height() if isinstance(parent, QListView) else 0
+        count = max(1, len(self._rows.rows))
+        return QSize(120, max(LEAST_HEIGHT, min(ROW_HEIGHT, room // count)))
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         rect = QRectF(option.rect)
@@ -111,9 +114,10 @@ class _Delegate(QStyledItemDelegate):
         is_quiet = row.mark in ("todo", "skipped")
         title = elided(row.title, "dense_medium", room)
         ink: Token = "text2" if is_quiet else "text"
-        write(painter, QRectF(left, rect.top() + 5, room, 18), title, role="dense_medium", tint=ink)
+        top = rect.center().y() - 17
+        write(painter, QRectF(left, top, room, 18), title, role="dense_medium", tint=ink)
         line = elided(row.line, "label", room)
-        write(painter, QRectF(left, rect.top() + 23, room, 16), line, role="label", tint="text3")
+        write(painter, QRectF(left, top + 18, room, 16), line, role="label", tint="text3")
         if state & QStyle.StateFlag.State_HasFocus:
             box(painter, rect.adjusted(2, 1, -1, -1), theme.RADIUS_CHIP, None, pen(color("accent"), 2))
         painter.restore()
@@ -152,6 +156,10 @@ class ChapterList(QListView):
         self.setAccessibleName("Chapters")
         self.selectionModel().currentChanged.connect(self._tell)
         theme.notifier.changed.connect(self.viewport().update)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.scheduleDelayedItemsLayout()
 
     def show_rows(self, rows: Sequence[ChapterRow], current: str) -> None:
         """Show the chapters, with this one selected."""

@@ -5,7 +5,8 @@ The one rule: each cell leads to its evidence, by mouse and by key.
 
 from __future__ import annotations
 
-from PySide6.QtCore import QModelIndex, Qt, Signal
+from PySide6.QtCore import QModelIndex, Qt, QTimer, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from sparkdesk.core.bringup.matrix import CellState
@@ -33,6 +34,8 @@ class CheckCard(Card):
         self.table = CellTable("Checks by node", has_titles=True)
         self.words = Label("", "dense", "text3", is_wrapped=True)
         self._stack = QStackedWidget()
+        self._soon = QTimer(self, interval=0, singleShot=True)
+        self._soon.timeout.connect(self._show_chapter)
         self._build()
         self.only.clicked.connect(lambda: model.set_only_problems(not model.only_problems))
         self.table.clicked.connect(self._choose)
@@ -79,7 +82,7 @@ class CheckCard(Card):
         self._stack.setCurrentIndex(0 if has_rows else 1)
         if has_rows:
             self.table.set_table(self._grid.table)
-            self._show_chapter()
+            self._soon.start()
 
     def _empty_words(self, *, is_reading: bool) -> str:
         if is_reading:
@@ -91,7 +94,7 @@ class CheckCard(Card):
     def _show_chapter(self) -> None:
         """Bring the chapter that is looked at into sight, once."""
         chapter = self._model.chapter.value
-        if chapter == self._shown_chapter:
+        if chapter == self._shown_chapter or not self.isVisible():
             return
         self._shown_chapter = chapter
         first = self._grid.line_of_chapter(chapter)
@@ -99,6 +102,11 @@ class CheckCard(Card):
             last = max(line for line, each in enumerate(self._grid.chapters) if each == chapter)
             for line in (last, first):
                 self.table.scrollTo(self.table.cells.index(line, max(self.table.currentIndex().column(), 0)))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._shown_chapter = ""
+        self._soon.start()
 
     def _choose(self, index: QModelIndex) -> None:
         row_id = self._grid.row_ids[index.row()] if 0 <= index.row() < len(self._grid.row_ids) else ""

@@ -47,7 +47,7 @@ class StepPart(QWidget):
         words = QVBoxLayout()
         words.setSpacing(0)
         words.addWidget(ElidedLabel(title, "dense_medium", "text"))
-        words.addWidget(ElidedLabel(f"{node} · {mark.text}", "label", "text3"))
+        words.addWidget(ElidedLabel(f"{node} · {mark.text}{'' if step.undo else ' · stays'}", "label", "text3"))
         row = QHBoxLayout(self)
         row.setContentsMargins(12, 4, 8, 4)
         row.setSpacing(8)

@@ -24,7 +24,7 @@ from ui.bringup.clock import ClockFace, faces
 from ui.bringup.grid import Grid, make_grid
 from ui.bringup.offer import UNDER_WAY, Offer, Situation, offers
 from ui.bringup.outline import CHAPTERS, ChapterRow, current_chapter, outline, steps_of
-from ui.bringup.proof_rows import ProofGroup, proof_groups
+from ui.bringup.proof_rows import ProofGroup, proof_groups, worst_first
 from ui.playbook.plan_text import PlanText, plan_text, undo_text
 
 
@@ -215,10 +215,21 @@ class BringUpModel(QObject):
         return next((each for each in CHAPTERS if steps_of(self.state, each.value)), current_chapter(self.state))
 
     def choose_chapter(self, key: str) -> None:
-        """Look at a chapter; "" follows what happens."""
-        if key != self._chapter:
-            self._chapter = key
-            self.changed.emit()
+        """Look at a chapter; the one where things stand, or "", follows what happens."""
+        self._chapter = "" if key == current_chapter(self.state).value else key
+        self.changed.emit()
+
+    def shown_node(self, chapter: Chapter) -> str:
+        """Whose file is shown: the chosen node's, else one that is worked on or failed, else one that is changed."""
+        diffs = self.diffs_of(chapter)
+        if self.node_id in [diff.node_id for diff in diffs]:
+            return self.node_id
+        run = self.state.run
+        for wanted in ("running", "failed"):
+            for step in steps_of(self.state, chapter.value):
+                if run is not None and run.step(step.id).state == wanted:
+                    return step.node
+        return next((diff.node_id for diff in diffs if diff.before != diff.after), diffs[0].node_id if diffs else "")
 
     def grid(self) -> Grid:
         """The matrix as a table."""
@@ -270,8 +281,9 @@ class BringUpModel(QObject):
         return tuple(text.one_line(note, 400) for note in plan.notes.get(chapter.value, ())) if plan is not None else ()
 
     def proof(self) -> tuple[ProofGroup, ...]:
-        """The proof's rows."""
-        return proof_groups(self.state, self.names())
+        """The proof's rows; once all is measured, what stands out comes first."""
+        groups = proof_groups(self.state, self.names())
+        return worst_first(groups) if self.state.phase is not Phase.PROVING and self.state.measurements else groups
 
     def clock(self) -> tuple[ClockFace, ...]:
         """The rollback clocks that run now."""

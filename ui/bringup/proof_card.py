@@ -11,6 +11,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from sparkdesk.core.bringup.state import Phase
+from ui import text
 from ui.bringup.gauge import Gauge
 from ui.bringup.model import BringUpModel
 from ui.bringup.proof_rows import GPUDIRECT, STATES, ProofGroup, ProofRow, RowState, overall
@@ -20,7 +21,7 @@ from ui.widgets.button import Button
 from ui.widgets.card import Card, LoadingBars, Separator
 from ui.widgets.chip import Chip, ChipKind
 from ui.widgets.icon_label import IconLabel
-from ui.widgets.label import Label
+from ui.widgets.label import ElidedLabel, Label
 
 KINDS: Final[dict[RowState, ChipKind]] = {
     "pass": "ok",
@@ -45,7 +46,7 @@ _TINTS: Final[dict[RowState, Token]] = {
 class RowView(QWidget):
     """One measurement."""
 
-    def __init__(self, row: ProofRow, parent: QWidget | None = None) -> None:
+    def __init__(self, row: ProofRow, parent: QWidget | None = None, *, says_simulated: bool = True) -> None:
         super().__init__(parent)
         self.row = row
         self.setAccessibleName(row.spoken)
@@ -57,7 +58,7 @@ class RowView(QWidget):
         tint = _TINTS[row.state]
         head.addWidget(IconLabel(STATES[row.state][1], tint, size=14), 0, Qt.AlignmentFlag.AlignVCenter)
         head.addWidget(Label(wrap_line(row.title, 80), "dense_medium", "text", is_wrapped=True), 1)
-        if row.is_simulated:
+        if row.is_simulated and says_simulated:
             head.addWidget(Chip("simulated", "simulated"))
         if row.value:
             head.addWidget(Label(row.value, "strong", "text"))
@@ -92,16 +93,17 @@ class RowView(QWidget):
 class GroupView(QWidget):
     """All rows between the same nodes."""
 
-    def __init__(self, group: ProofGroup, parent: QWidget | None = None) -> None:
+    def __init__(self, group: ProofGroup, parent: QWidget | None = None, *, says_simulated: bool = True) -> None:
         super().__init__(parent)
-        self.rows = [RowView(row) for row in group.rows]
+        self.rows = [RowView(row, says_simulated=says_simulated) for row in group.rows]
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         head = QHBoxLayout()
         head.setContentsMargins(14, 8, 14, 2)
         head.addWidget(Label(wrap_line(group.title, 140), "label_medium", "text2", is_wrapped=True), 1)
-        head.addWidget(Chip(STATES[group.state][0], KINDS[group.state], _chip_icon(group.state)))
+        if group.state != "waiting":
+            head.addWidget(Chip(STATES[group.state][0], KINDS[group.state], _chip_icon(group.state)))
         column.addLayout(head)
         for view in self.rows:
             column.addWidget(view)
@@ -119,10 +121,11 @@ class ProofCard(Card):
         self._groups: tuple[ProofGroup, ...] | None = None
         self.groups: list[GroupView] = []
         self.chip = Chip()
+        self.simulated = Chip("Simulated", "simulated")
         self.empty = Label("", "dense", "text3", is_wrapped=True)
         self.markdown = Button("Save as Markdown", kind="link")
         self.json = Button("Save as JSON", kind="link")
-        self.saved = Label("", "label", "text3", is_wrapped=True, is_selectable=True)
+        self.saved = ElidedLabel("", "label", "text2", mode=Qt.TextElideMode.ElideMiddle)
         self._bars = LoadingBars(what="Measuring")
         self._inside = QWidget()
         self._list = QVBoxLayout(self._inside)
@@ -137,6 +140,7 @@ class ProofCard(Card):
         head.setSpacing(8)
         head.addWidget(Label("Proof", "dense_strong", "text"))
         head.addStretch(1)
+        head.addWidget(self.simulated)
         head.addWidget(self.chip)
         self._list.setContentsMargins(0, 0, 0, 0)
         self._list.setSpacing(0)
@@ -182,7 +186,7 @@ class ProofCard(Card):
         for button in (self.markdown, self.json):
             button.setVisible(has_report)
         self.saved.setVisible(bool(state.report_paths))
-        paths = ", ".join(wrap_line(path, 300) for path in state.report_paths[:4])
+        paths = ", ".join(text.one_line(path, 300) for path in state.report_paths[:4])
         self.saved.setText(f"Saved: {paths}" if paths else "")
         if groups != self._groups:
             self._groups = groups
@@ -194,7 +198,11 @@ class ProofCard(Card):
             old.setVisible(False)
             self._list.removeWidget(old)
             old.deleteLater()
-        self.groups = [GroupView(group) for group in groups]
+        measured = [row for group in groups for row in group.rows if row.state in ("pass", "warn", "fail")]
+        # Once for all where all is simulated, else beside each figure that is.
+        is_all = bool(measured) and all(row.is_simulated for row in measured)
+        self.simulated.setVisible(is_all)
+        self.groups = [GroupView(group, says_simulated=not is_all) for group in groups]
         for view in self.groups:
             self._list.addWidget(view)
         self.area.verticalScrollBar().setValue(place)

@@ -97,6 +97,11 @@ def overall(groups: tuple[ProofGroup, ...]) -> RowState:
     return min((group.state for group in groups), key=_WORST.index, default="waiting")
 
 
+def worst_first(groups: tuple[ProofGroup, ...]) -> tuple[ProofGroup, ...]:
+    """The groups with what stands out before the others."""
+    return tuple(sorted(groups, key=lambda group: _WORST.index(group.state)))
+
+
 def _pair(item: ProofItem) -> tuple[str, ...]:
     return tuple(sorted(set(item.node_ids)))
 

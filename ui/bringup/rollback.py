@@ -9,7 +9,7 @@ from functools import partial
 
 from PySide6.QtCore import QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QPainter, QPaintEvent
-from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from ui import text, theme
 from ui.bringup.clock import RUNS_ON_THE_NODE, ClockFace
@@ -93,6 +93,8 @@ class RollbackCard(Card):
         self._buttons.setSpacing(8)
         self._buttons.addWidget(self.roll_back)
         self._buttons.addWidget(self.keep)
+        for button in (self.roll_back, self.keep):
+            button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self._way.setSpacing(theme.GAP)
         self._way.addWidget(self.ring, 0, Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop)
         self._way.addLayout(words, 1)

@@ -11,6 +11,7 @@ from typing import Final, Literal
 
 from sparkdesk.core.bringup.state import BringUpState, Phase
 from ui import text
+from ui.bringup.grid import PROBLEMS
 from ui.bringup.offer import OfferKey
 
 TOLD: Final = {
@@ -122,6 +123,10 @@ def _planned(state: BringUpState, *, is_fresh: bool) -> Notice | None:
             " ".join(text.one_line(each) for each in rest) or "Mend it, or leave that node out; then check again.",
             action="Check again",
             action_key="look",
+        )
+    if plan.change_count == 0 and state.matrix.count(*PROBLEMS):
+        return Notice(
+            "info", "Nothing to change.", "Some checks stand out; click them for what to do. Then run the proof."
         )
     if plan.change_count == 0:
         return Notice(

@@ -39,8 +39,10 @@ LOOK_AFTER_MS = 400
 """So long after the last choice the nodes are read again."""
 NARROW_PX = 1120
 """A page that is narrower has the proof below what is changed, and scrolls."""
-PROOF_PX = 300
-CLOCK_PX = 208
+PROOF_PX = 276
+CLOCK_PX = 276
+CHECKS_PX, CHECKS_NARROW_PX = 180, 264
+CHANGE_PX, CHANGE_NARROW_PX = 190, 244
 _CHOOSING = (Phase.IDLE, Phase.READING, Phase.PLANNED, Phase.UNDONE)
 
 
@@ -273,6 +275,8 @@ class BringUpPage(QWidget):
         self._lower.setDirection(down if is_narrow else sideways)
         self.clock.set_lying(is_narrow)
         self.setup.set_narrow(is_narrow=is_narrow)
+        self.checks.setMinimumHeight(CHECKS_NARROW_PX if is_narrow else CHECKS_PX)
+        self.change.setMinimumHeight(CHANGE_NARROW_PX if is_narrow else CHANGE_PX)
         self.proof.setFixedWidth(16777215) if is_narrow else self.proof.setFixedWidth(PROOF_PX)
         self.clock.setFixedWidth(16777215) if is_narrow else self.clock.setFixedWidth(CLOCK_PX)
         if is_narrow and self._lower.indexOf(self.clock) >= 0:
@@ -307,10 +311,15 @@ class BringUpPage(QWidget):
         self._show_time()
         self._refresh_evidence()
         is_proving = state.phase is Phase.PROVING
-        if self._was_proving and not is_proving:
-            self.proof.show_first_problem()
-            self.area.ensureWidgetVisible(self.proof, 0, 0)
+        if self._was_proving != is_proving:
+            # After the layout: what was measured last has no place before it.
+            QTimer.singleShot(0, self, self._show_proof)
         self._was_proving = is_proving
+
+    def _show_proof(self) -> None:
+        """Bring the proof into sight, and in it what stands out."""
+        self.area.ensureWidgetVisible(self.proof, 0, 0)
+        self.proof.show_first_problem()
 
     def _show_offers(self, *, has_live: bool) -> None:
         found = self.model.offers() if has_live else ()
@@ -376,6 +385,8 @@ class BringUpPage(QWidget):
         faces = self.model.clock()
         asking = next((face for face in faces if face.question), None)
         self.clock.show_face(asking)
+        # The question matters more than what is not measured yet, and there is no room for both.
+        self.proof.setVisible(asking is None or self.width() < NARROW_PX)
         self.lines.show_faces(tuple(face for face in faces if face is not asking))
 
     def _refresh_evidence(self) -> None:

@@ -276,6 +276,7 @@ class CellTable(QTableView):
         self.setTabKeyNavigation(False)
         if has_titles:
             self.setProperty("tone", "matrix")
+            self.setCornerButtonEnabled(False)
             self.setVerticalHeader(_TitleHead(self.cells, self))
         self.verticalHeader().setVisible(has_titles)
         self.verticalHeader().setDefaultSectionSize(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from PySide6.QtTest import QTest
+
 from sparkdesk.core.bringup.case import Choices
 from sparkdesk.core.bringup.chapter import Chapter, FileDiff
 from sparkdesk.core.bringup.matrix import Cell, CellState, Matrix, Row
@@ -346,6 +348,7 @@ class Desk:
             self.state.set(state)
         host_page(self.page, *size)
         self.page.refresh()
+        QTest.qWait(20)
         return self.page
 
     def find_stranger(self) -> None:

@@ -1,0 +1,276 @@
+"""What the bring-up page would say and offer in each state, without a widget."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from sparkdesk.core.bringup.chapter import Chapter, FileDiff
+from sparkdesk.core.bringup.matrix import CellState, Matrix
+from sparkdesk.core.bringup.proof.measurement import Band, Grade, Measurement, ProofItem, ProofKind
+from sparkdesk.core.bringup.state import BringUpState, Phase
+from sparkdesk.core.cluster.node import NodeState
+from sparkdesk.core.feed import Latest
+from tests.ui import rack
+from tests.ui.bringup import story
+from ui.bringup.clock import faces
+from ui.bringup.file_rows import file_note, file_rows
+from ui.bringup.grid import make_grid, summary
+from ui.bringup.model import BringUpFeeds, BringUpModel
+from ui.bringup.offer import Situation, head_words, offers
+from ui.bringup.outline import current_chapter, outline
+from ui.bringup.proof_rows import make_scale, overall, proof_groups
+from ui.bringup.told import node_words, notice_of
+
+
+def make_model(state: BringUpState, count: int = 4) -> BringUpModel:
+    feeds = BringUpFeeds(
+        Latest(state),
+        Latest(tuple(rack.status(i) for i in range(count))),
+        Latest(story.Topology()),
+        Latest(None),
+        lambda: story.NOW_MS,
+        Latest((story.IMAGE,)),
+    )
+    return BringUpModel(feeds)
+
+
+def offered(state: BringUpState, *, is_fresh: bool = True, is_step_by_step: bool = False) -> list[tuple[str, str]]:
+    return [(each.key, each.words) for each in offers(Situation(state, 4, is_fresh, is_step_by_step))]
+
+
+def marks(state: BringUpState) -> dict[str, str]:
+    return {row.key: row.mark for row in outline(state)}
+
+
+def test_each_phase_offers_what_comes_next() -> None:
+    assert offered(BringUpState()) == [("look", "Check 4 nodes")]
+    assert offered(story.planned())[-1] == ("apply", "Bring up 4 nodes")
+    assert offered(story.running())[-1] == ("pause", "Pause after this node")
+    assert offered(replace(story.running(), phase=Phase.PAUSED))[-1] == ("resume", "Continue")
+    assert offered(replace(story.done(), phase=Phase.PROVING)) == [("cancel", "Stop the proof")]
+    assert offered(story.done())[-1] == ("prove", "Prove again")
+    assert offered(replace(story.done(), measurements=()))[-1] == ("prove", "Prove 4 nodes")
+    assert offered(story.all_green())[-1] == ("prove", "Prove 4 nodes")
+    assert offered(story.interrupted()) == [("resume", "Continue")]
+    assert offered(story.failed())[-1] == ("resume", "Continue")
+    assert offered(story.undone()) == [("look", "Check 4 nodes")]
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_no_phase_is_without_words_and_at_most_one_button_is_filled(phase: Phase) -> None:
+    for state in (BringUpState(phase), replace(story.running(), phase=phase)):
+        assert head_words(state)
+        assert len(outline(state)) == 9
+        assert sum(each.is_primary for each in offers(Situation(state, 4, is_fresh=True))) <= 1
+
+
+def test_a_plan_of_other_choices_is_never_offered_to_be_run() -> None:
+    model = make_model(story.planned())
+    assert model.offers()[-1].key == "apply"
+    model.choose_node("node3", is_in=False)
+    assert [each.key for each in model.offers()] == ["look"]
+    model.choose_node("node3", is_in=True)
+    model.set_guard(True)
+    assert [each.key for each in model.offers()] == ["look"]
+    model.set_guard(False)
+    model.set_image("")
+    assert [each.key for each in model.offers()] == ["look"]
+
+
+def test_step_by_step_has_no_button_that_does_all() -> None:
+    assert "apply" not in dict(offered(story.planned(), is_step_by_step=True))
+
+
+def test_an_obstacle_is_the_reason_why_nothing_can_run() -> None:
+    state = story.planned(plan=story.plan(obstacles=("spark-3995 is not a Spark.",)))
+    assert offers(Situation(state, 4, is_fresh=True))[-1].reason == "spark-3995 is not a Spark."
+    notice = notice_of(state, story.NAMES)
+    assert notice is not None
+    assert notice.title == "spark-3995 is not a Spark."
+
+
+def test_with_no_node_chosen_nothing_can_be_read() -> None:
+    assert offers(Situation(BringUpState(), 0, is_fresh=False))[0].reason == "Choose a node"
+
+
+def test_only_nodes_that_answer_take_part() -> None:
+    model = make_model(BringUpState())
+    model.feeds.nodes.set((rack.status(0), rack.status(1, NodeState.UNREACHABLE, "No answer")))
+    assert model.node_ids() == ("node0",)
+
+
+def test_under_way_the_nodes_are_those_of_the_run() -> None:
+    model = make_model(story.running())
+    model.feeds.nodes.set((rack.status(0),))
+    assert model.node_ids() == story.IDS
+    assert not model.can_look()
+
+
+def test_the_chapters_follow_what_was_read_and_what_runs() -> None:
+    assert marks(BringUpState()) == dict.fromkeys([chapter.value for chapter in Chapter], "todo")
+    read = marks(story.planned())
+    assert (read["trust"], read["hardware"], read["network"], read["guard"]) == ("done", "warn", "todo", "skipped")
+    now = marks(story.running())
+    assert (now["keys"], now["docker"], now["network"], now["proof"]) == ("done", "done", "running", "todo")
+    assert current_chapter(story.running()) is Chapter.NETWORK
+    assert marks(story.failed())["network"] == "failed"
+    assert marks(story.done(is_bad=True))["proof"] == "failed"
+    assert marks(story.done())["proof"] == "done"
+
+
+def test_an_unread_cell_keeps_its_chapter_from_being_done() -> None:
+    row = story.row("trust-key", Chapter.TRUST, "Host key", story.Cell(CellState.PASS, "pinned"))
+    unread = replace(row, cells={**row.cells, "node2": story.Cell(CellState.UNREAD, "no answer", remedy="Look again.")})
+    assert marks(BringUpState(Phase.PLANNED, story.IDS, Matrix(story.IDS, (unread,))))["trust"] == "warn"
+
+
+def test_the_matrix_counts_what_passed_and_what_stands_out() -> None:
+    assert (
+        summary(story.running().matrix)
+        == "27 of 40 passed · 2 warnings · 1 not read · 4 running · 2 to come · 4 skipped"
+    )
+    assert summary(Matrix()) == ""
+
+
+def test_only_problems_leaves_the_rows_in_which_something_stands_out() -> None:
+    grid = make_grid(story.matrix(), story.NAMES, only_problems=True)
+    assert [row_id for row_id in grid.row_ids if row_id] == ["hardware-os", "hardware-clock", "cabling-speed"]
+    assert grid.table.headers == rack.NAMES
+
+
+def test_a_state_is_said_in_words_beside_its_icon() -> None:
+    grid = make_grid(story.matrix(), story.NAMES)
+    cells = dict(zip(grid.row_ids, grid.table.rows, strict=True))
+    assert cells["hardware-clock"][2].spoken == "not told, not read, Look again."
+    assert cells["hardware-os"][3].look == "warn"
+
+
+def test_a_diff_has_both_numbers_and_signs() -> None:
+    rows = file_rows(story.diffs()[2])
+    assert [(row.before, row.after, row.sign) for row in rows[:5]] == [
+        (1, 1, " "),
+        (2, 2, " "),
+        (3, 3, " "),
+        (4, None, "-"),
+        (None, 4, "+"),
+    ]
+    assert sum(row.sign == "+" for row in rows) == 10
+
+
+def test_a_file_that_cannot_be_read_before_says_so_and_an_equal_one_is_kept() -> None:
+    unknown = file_note(story.diffs(is_known=False)[0])
+    assert unknown.startswith("What is there now cannot be read without sudo")
+    same = FileDiff("node0", story.PATH, "a\n", "a\n")
+    assert file_note(same) == "Kept as is: nothing is written."
+    assert [row.sign for row in file_rows(same)] == [" "]
+
+
+def test_hostile_file_lines_are_shown_as_they_are() -> None:
+    rows = file_rows(FileDiff("node0", story.PATH, None, "a\x1b[31mb\u202ec\n" + "x" * 9000))
+    assert "\x1b" not in rows[0].text
+    assert "\u202e" not in rows[0].text
+    assert len(rows[1].text) <= 400
+
+
+def test_the_clock_counts_down_and_never_below_nothing() -> None:
+    face = faces([story.trial(2, 42.0)], story.NAMES, story.NOW_MS)[0]
+    assert face.line == "spark-afe0 restores itself in 0:42 unless kept"
+    assert math.isclose(face.share, 0.7)
+    late = faces([story.trial(2, 42.0)], story.NAMES, story.NOW_MS + 99_000)[0]
+    assert (late.left_s, late.share, late.line) == (0.0, 0.0, "spark-afe0 restores itself now")
+
+
+def test_a_trial_with_a_question_comes_first() -> None:
+    shown = faces([story.trial(1), story.trial(2, question="Keep?")], story.NAMES, story.NOW_MS)
+    assert [face.node_id for face in shown] == ["node2", "node1"]
+
+
+def test_the_proof_is_grouped_by_pair_and_the_worst_decides() -> None:
+    groups = proof_groups(story.done(is_bad=True), story.NAMES)
+    assert [group.title for group in groups] == [
+        "spark-5c2d ↔ spark-bd26",
+        "spark-5c2d ↔ spark-afe0",
+        "spark-bd26 ↔ spark-3995",
+        "All 4 nodes",
+    ]
+    assert [group.state for group in groups] == ["pass", "warn", "pass", "fail"]
+    assert overall(groups) == "fail"
+    gather = groups[-1].rows[0]
+    assert (gather.value, gather.unit, gather.is_simulated) == ("3.1", "GB/s", True)
+    assert gather.causes[0].startswith("The image has another NCCL")
+
+
+def test_what_stands_out_comes_first_once_all_is_measured() -> None:
+    assert [group.state for group in make_model(story.done(is_bad=True)).proof()] == ["fail", "warn", "pass", "pass"]
+
+
+def test_before_the_proof_nothing_has_a_value() -> None:
+    rows = [row for group in proof_groups(story.planned(), story.NAMES) for row in group.rows]
+    assert {row.state for row in rows} == {"waiting", "skipped"}
+    assert not any(row.value or row.scale for row in rows)
+
+
+def test_a_value_that_is_not_a_number_is_not_drawn() -> None:
+    item = ProofItem("x", ProofKind.RDMA_BANDWIDTH, "RDMA", ("node0", "node1"), band=story.RDMA)
+    state = BringUpState(measurements=(Measurement(item, Grade.UNREAD, math.nan, "Gb/s", "No answer"),))
+    row = proof_groups(state, {})[0].rows[0]
+    assert (row.value, row.state) == ("", "unread")
+    assert row.scale is not None
+    assert row.scale.value is None
+
+
+def test_a_scale_is_a_share_whatever_the_band_says() -> None:
+    assert make_scale(Band("Gb/s", 185, math.nan, 200), 500.0).value == 1.0
+    assert make_scale(Band("Gb/s", 185, math.nan, 200), 100.0).warn_at is None
+    assert make_scale(Band("us", 3.0, 5.0, math.nan, is_lower_better=True), None).pass_at == 1.0
+
+
+def test_a_failure_says_how_the_other_nodes_stand() -> None:
+    assert node_words(story.failed(), story.NAMES).split("; ") == [
+        "spark-5c2d is done",
+        "spark-bd26 is done",
+        "spark-afe0: 3 of 5 steps done, 1 failed",
+        "spark-3995: 3 of 5 steps done.",
+    ]
+
+
+def test_an_interrupted_bring_up_offers_to_go_on_or_to_undo() -> None:
+    notice = notice_of(story.interrupted(), story.NAMES)
+    assert notice is not None
+    assert (notice.action_key, notice.second) == ("resume", "Undo…")
+    assert "14 of 20 steps" in notice.text
+
+
+def test_the_commands_of_a_chapter_are_those_of_the_plan() -> None:
+    model = make_model(story.planned())
+    shown = model.commands(Chapter.DOCKER, "node1")
+    assert "usermod \\\n  -aG docker" in shown.text
+    assert "spark-5c2d" not in shown.text
+    assert "gpasswd" in model.commands(Chapter.DOCKER, "", is_undo=True).text
+    assert "\nping " in model.commands(Chapter.PROOF, "").text
+
+
+def test_the_file_of_the_node_that_is_worked_on_is_shown_until_another_is_chosen() -> None:
+    model = make_model(story.running())
+    assert model.shown_node(Chapter.NETWORK) == "node1"
+    model.node_id = "node3"
+    assert model.shown_node(Chapter.NETWORK) == "node3"
+    assert make_model(story.failed()).shown_node(Chapter.NETWORK) == "node2"
+
+
+def test_what_was_done_is_listed_newest_first_and_what_was_taken_back_is_not() -> None:
+    assert make_model(story.done()).done_steps()[0].id == "network-keep-node3"
+    assert make_model(story.undone()).done_steps() == ()
+    assert not make_model(story.running()).can_undo()
+    assert make_model(story.done()).can_undo()
+
+
+def test_the_page_follows_what_happens_after_the_phase_has_changed() -> None:
+    model = make_model(story.planned())
+    model.choose_chapter("docker")
+    assert model.chapter is Chapter.DOCKER
+    model.feeds.state.set(story.running())
+    assert model.chapter is Chapter.NETWORK

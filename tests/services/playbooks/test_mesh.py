@@ -148,7 +148,7 @@ async def test_a_node_that_takes_no_keys_is_named_with_what_to_do(desk: Desk) ->
     for node in desk.nodes:
         (node.home / ".ssh").mkdir(mode=0o700)
     case = await desk.look()
-    desk.nodes[2].home.chmod(0o775)  # after the plan was made: StrictModes holds it against every key
+    desk.nodes[2].home.chmod(0o777)  # after the plan was made: StrictModes holds it against every key
     ended = await desk.runner.run("r", Playbook("mesh", plan_keys(case).stages), on_event=desk.events.append)
     assert ended.result == "failed"
     assert "spark-3 takes no key from this node" in ended.message

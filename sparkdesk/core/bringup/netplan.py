@@ -20,13 +20,13 @@ TRIAL_FILE = "/run/netplan/90-sparkdesk.yaml"
 MIN_MTU, MAX_MTU = 576, 9216
 """What is written at all: IPv4 asks for 576, jumbo frames end at 9216."""
 
-_HEADER = f"""# Written by SparkDesk. It concerns the CX-7 ports named below; other files and other ports are left as they are.
+_HEADER = f"""# Written by SparkDesk, for the CX-7 ports named below. Other files and other ports are left as they are.
 # To remove it: sudo rm {OUR_FILE} && sudo netplan apply
 network:
   version: 2
   ethernets:
 """
-_LINK_LOCAL = """    # IPv6 link-local stays on: by it SparkDesk sees the cabling and reaches a Spark that has no address yet.
+_LINK_LOCAL = """    # IPv6 link-local stays on: SparkDesk sees the cabling by it and reaches Sparks without an address.
     # optional: a start does not wait for a cable that is out.
 """
 _ANY = "192.0.2.1/32"

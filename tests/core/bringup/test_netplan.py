@@ -1,0 +1,131 @@
+"""Our netplan file: what stands in it, that netplan understands it, and that only our own text is taken for ours."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sparkdesk.core.bringup.netplan import OUR_FILE, gives_address, netplan_text, read_netplan
+from sparkdesk.core.bringup.scheme import HalfAddress
+
+PORT, TWIN = "enp1s0f1np1", "enP2p1s0f1np1"
+FRESH = HalfAddress("n1", "P1", PORT, "192.168.100.31/24", needs_mtu=True)
+SECOND = HalfAddress("n1", "P1", TWIN, "192.168.101.31/24", needs_mtu=True)
+TEXT = """# Written by SparkDesk, for the CX-7 ports named below. Other files and other ports are left as they are.
+# To remove it: sudo rm /etc/netplan/90-sparkdesk.yaml && sudo netplan apply
+network:
+  version: 2
+  ethernets:
+    # IPv6 link-local stays on: SparkDesk sees the cabling by it and reaches Sparks without an address.
+    # optional: a start does not wait for a cable that is out.
+    enp1s0f1np1:
+      dhcp4: no
+      dhcp6: no
+      link-local: [ipv6]
+      optional: true
+      mtu: 9000
+      addresses: [192.168.100.31/24]
+    enP2p1s0f1np1:
+      dhcp4: no
+      dhcp6: no
+      link-local: [ipv6]
+      optional: true
+      mtu: 9000
+      addresses: [192.168.101.31/24]
+"""
+
+
+def generate(folder: Path, **files: str) -> dict[str, str]:
+    """What netplan makes of these files for systemd-networkd."""
+    if shutil.which("netplan") is None:
+        pytest.skip("netplan is not installed")
+    place = folder / "etc/netplan"
+    place.mkdir(parents=True)
+    for name, text in files.items():
+        (place / f"{name.replace('_', '-')}.yaml").write_text(text)
+        (place / f"{name.replace('_', '-')}.yaml").chmod(0o600)
+    done = subprocess.run(
+        ["netplan", "generate", "--root-dir", str(folder)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return {path.name: path.read_text() for path in (folder / "run/systemd/network").glob("*.network")}
+
+
+def test_a_fresh_node_gets_both_halves_and_the_way_to_remove_them() -> None:
+    assert netplan_text([FRESH, SECOND]) == TEXT
+    assert f"sudo rm {OUR_FILE}" in TEXT
+
+
+def test_an_address_that_another_file_gives_gets_its_mtu_only() -> None:
+    kept = replace(FRESH, origin="kept", is_set_elsewhere=True)
+    assert netplan_text([kept]).endswith("  ethernets:\n    enp1s0f1np1:\n      mtu: 9000\n")
+    assert netplan_text([replace(kept, needs_mtu=False)]) == ""
+    unknown = replace(FRESH, origin="kept")
+    assert netplan_text([unknown]).endswith("    enp1s0f1np1:\n      mtu: 9000\n      addresses: [192.168.100.31/24]\n")
+    assert "dhcp4" not in netplan_text([replace(FRESH, beside=("10.1.1.1/24",))])
+
+
+def test_netplan_takes_the_text_and_joins_it_with_others(tmp_path: Path) -> None:
+    other = (
+        f"network:\n  version: 2\n  ethernets:\n    {PORT}:\n      dhcp4: true\n      addresses: [192.168.100.31/24, "
+        "10.1.1.1/24]\n"
+    )
+    made = generate(
+        tmp_path, **{"40_cx7": other, "90_sparkdesk": netplan_text([replace(FRESH, beside=("x",)), SECOND])}
+    )
+    network = made[f"10-netplan-{PORT}.network"]
+    assert network.count("Address=192.168.100.31/24") == 1
+    assert "Address=10.1.1.1/24" in network
+    assert "DHCP=ipv4" in network
+    assert "MTUBytes=9000" in network
+    twin = made[f"10-netplan-{TWIN}.network"]
+    assert "DHCP" not in twin
+    assert "LinkLocalAddressing=ipv6" in twin
+    assert "RequiredForOnline=no" in twin
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        replace(FRESH, netdev="x:\n    y"), replace(FRESH, netdev="../x"), replace(FRESH, address="192.168.1.300/24"),
+        replace(FRESH, address="fe80::1/64"), replace(FRESH, mtu=70000), replace(FRESH, netdev=""),
+    ],
+)  # fmt: skip
+def test_nothing_unchecked_comes_into_the_text(bad: HalfAddress) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        netplan_text([bad])
+    with pytest.raises(ValueError, match="one address"):
+        netplan_text([FRESH, FRESH])
+
+
+def test_our_text_is_read_back_and_any_other_is_not() -> None:
+    found = read_netplan(TEXT, "n1")
+    assert found is not None
+    assert [(one.netdev, one.address, one.mtu, one.cage) for one in found] == [
+        (PORT, "192.168.100.31/24", 9000, "P1"), (TWIN, "192.168.101.31/24", 9000, "P1"),
+    ]  # fmt: skip
+    for other in ("", TEXT + "x", TEXT.replace("9000", "09000"), TEXT.replace("no", "yes"), TEXT.replace("# To", "#")):
+        assert read_netplan(other) is None
+    lines = TEXT.splitlines(keepends=True)
+    assert all(read_netplan("".join(lines[:n] + lines[n + 1 :])) is None for n in range(len(lines) - 7) if n != 12)
+
+
+@given(st.text())
+def test_reading_never_fails(text: str) -> None:
+    assert read_netplan(text) is None
+    gives_address(text, PORT, "192.168.100.31/24")
+
+
+def test_a_file_that_gives_an_address_is_found() -> None:
+    assert gives_address(TEXT, PORT, "192.168.100.31/24")
+    assert not gives_address(TEXT, TWIN, "192.168.100.31/24")
+    assert not gives_address(TEXT, PORT, "92.168.100.31/24")
+    assert gives_address(f"    {PORT}: {{addresses: [10.1.1.1/24]}}", PORT, "10.1.1.1/24")
+    assert gives_address(f'  "{PORT}":\n    addresses:\n      - 10.1.1.1/24\n', PORT, "10.1.1.1/24")
+    assert not gives_address(f"  {PORT}:\n    addresses:\n      # - 10.1.1.1/24\n  x:\n", PORT, "10.1.1.1/24")

@@ -118,6 +118,13 @@ class TopologyWatch:
             self._keep_looking()
         return self.topology.value
 
+    async def look_lately(self, max_age_s: float) -> Topology:
+        """What was seen so lately, after a look that is under way; else look now."""
+        async with self._gate:
+            seen = self.topology.value
+            age_s = (self._clock.now_ms() - seen.seen_ms) / 1000.0
+        return seen if seen.state is LookState.DONE and age_s <= max_age_s else await self.look()
+
     async def look_quietly(self) -> None:
         """Look without a word, for what no carrier tells; what is other than before must be seen twice to be told."""
         async with self._gate:

@@ -81,6 +81,18 @@ class PlaybookRuns:
                 log.warning("run %s: %s", run_id, error.sentence())
         return tuple(found)
 
+    async def recall(self, run_id: str) -> RunView | None:
+        """Show a run that is over again, so that it can be undone; None where its journal does not tell it.
+
+        Raises StoreError.
+        """
+        if run_id not in self.runs.value:
+            try:
+                self._set(view_of(run_id, await read_record(self._store, run_id)))
+            except PlanError as error:
+                log.warning("run %s: %s", run_id, error.sentence())
+        return self.runs.value.get(run_id)
+
     def start(
         self,
         playbook: Playbook,

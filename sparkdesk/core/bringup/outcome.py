@@ -1,0 +1,41 @@
+"""What a run came to on each node, in one sentence a node: for whoever reads why a bring-up stopped.
+
+The one rule: every node of the plan is named, also those on which nothing happened; a step whose end is not known is
+never counted as done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sparkdesk.core.playbooks.run_view import RUNNING, WAITING, RunView
+from sparkdesk.core.step import Step
+
+_ENDED_WELL = ("done", "unchanged")
+_STOPPED = ("failed", "unknown", "cancelled", RUNNING)
+
+
+def node_words(run: RunView, node_ids: Sequence[str], names: Mapping[str, str]) -> str:
+    """ "spark-1: all 9 steps are done. spark-2: stopped at “Set its addresses”, 3 of 9 done." """
+    found = []
+    for node_id in node_ids:
+        steps = [step for step in run.playbook.steps() if step.node == node_id]
+        found.append(f"{names.get(node_id, node_id)}: {_words(run, steps)}.")
+    return " ".join(found)
+
+
+def _words(run: RunView, steps: Sequence[Step]) -> str:
+    states = [run.step(step.id).state for step in steps]
+    done = sum(state in _ENDED_WELL for state in states)
+    undone = states.count("undone")
+    stopped = next((step.title for step, state in zip(steps, states, strict=True) if state in _STOPPED), "")
+    count = "1 step" if len(steps) == 1 else f"{len(steps)} steps"
+    if not steps:
+        return "nothing to change"
+    if stopped:
+        return f"stopped at \u201c{stopped}\u201d, {done} of {count} done"
+    if undone:
+        return f"{undone} of {count} undone" + (f", {done} still done" if done else "")
+    if done == len(steps):
+        return "its one step is done" if done == 1 else f"all {count} are done"
+    return "nothing was begun" if all(state == WAITING for state in states) else f"{done} of {count} done"

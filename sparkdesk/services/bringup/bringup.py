@@ -1,0 +1,453 @@
+"""A bring-up from the first look to the report: reads, plans, runs, proves, and takes back what a person wants back.
+
+The one rule: what changes a node is a playbook's run, which lives in its journal; this only begins runs and follows
+them, whoever carries them on, so that what it says is what they say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sparkdesk.core.bringup.case import Case, Choices
+from sparkdesk.core.bringup.chapter import Chapter
+from sparkdesk.core.bringup.fold import follow
+from sparkdesk.core.bringup.matrix import Matrix
+from sparkdesk.core.bringup.outcome import node_words
+from sparkdesk.core.bringup.plan import BringUpPlan
+from sparkdesk.core.bringup.state import BringUpState, Phase
+from sparkdesk.core.errors import PlanError, SparkDeskError
+from sparkdesk.core.feed import Latest
+from sparkdesk.core.playbooks.run_view import INTERRUPTED, PAUSED, RunView
+from sparkdesk.core.step import Step, StepEvent
+from sparkdesk.services.bringup.look import read_case
+from sparkdesk.services.bringup.parts import BringUpParts
+from sparkdesk.services.bringup.proof_course import ProofCourse, clean_up
+from sparkdesk.services.bringup.report import report_files
+from sparkdesk.services.bringup.shelf import BringUpShelf, KeptBringUp, keep_plan
+from sparkdesk.services.bringup.trials import Trials
+from sparkdesk.services.ident import new_id
+from sparkdesk.services.playbooks.runs import Owner
+
+log = logging.getLogger(__name__)
+
+LOOK, COURSE = "bring-up: look", "bring-up: course"
+SHOW_EVERY_S = 0.05
+"""Events of a run come in hundreds; the matrix is folded anew so often at most."""
+UNDER_WAY = (Phase.RUNNING, Phase.PROVING, Phase.UNDOING)
+HALF_DONE = (Phase.PAUSED, Phase.INTERRUPTED)
+STOPPED = (*HALF_DONE, Phase.FAILED)
+WAIT_FIRST = "Wait for its end, or stop it."
+DECIDE_FIRST = "Continue it, or undo it."
+LOOK_FIRST = "Read the nodes first."
+MEND_FIRST = "Mend it, then look again."
+STOPPED_WORDS = "The proof was stopped; what was set up stands."
+PROVE_AGAIN = "Prove it again, or undo what was done."
+
+
+class BringUp:
+    """The bring-up of the open cluster; one at a time."""
+
+    def __init__(self, parts: BringUpParts) -> None:
+        self._parts = parts
+        self._shelf = BringUpShelf(parts.store)
+        self._trials = Trials(parts.clock, self._show_soon)
+        self._plan: BringUpPlan | None = None
+        self._kept: KeptBringUp | None = None
+        """Of the run that is followed."""
+        self._run: RunView | None = None
+        self._proof_run: RunView | None = None
+        self._proof: ProofCourse | None = None
+        self._matrix_after: Matrix | None = None
+        """How the nodes were found after the proof."""
+        self._wanted_back: set[str] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self.state: Latest[BringUpState] = Latest(BringUpState())
+        self.images: Latest[tuple[str, ...]] = Latest(())
+        """Container images that are on all nodes, as they were read last."""
+        self._subscription = parts.runs.runs.subscribe(self._hear_runs)
+
+    # Looking ----------------------------------------------------------------------------------------------------
+
+    async def look(self, node_ids: Sequence[str], choices: Choices = Choices()) -> None:  # noqa: B008 - a frozen value
+        """Read these nodes and make the plan; nothing is changed."""
+        if self.state.value.phase in UNDER_WAY:
+            self._refuse("A bring-up is under way", WAIT_FIRST)
+            return
+        if self.state.value.phase in HALF_DONE:
+            self._refuse("A bring-up is half done", DECIDE_FIRST)
+            return
+        task = self._parts.tasks.start_exclusive(LOOK, self._look, tuple(node_ids), choices)
+        if task is not None:
+            try:
+                await asyncio.wait({task})
+            finally:
+                task.cancel()
+
+    async def _look(self, node_ids: tuple[str, ...], choices: Choices) -> None:
+        before = self.state.value
+        reading = BringUpState(Phase.READING, node_ids, run=before.run)
+        self.state.set(reading)
+        plan: BringUpPlan | None = None
+        try:
+            plan = await self._make_plan(node_ids, choices)
+        finally:
+            if plan is None and self.state.value.phase is Phase.READING and self.state.value.node_ids == node_ids:
+                self.state.set(replace(before, phase=Phase.IDLE if before.phase is Phase.READING else before.phase))
+        self._take_plan(plan)
+
+    async def _make_plan(self, node_ids: Sequence[str], choices: Choices, *, max_age_s: float = 5.0) -> BringUpPlan:
+        case = await read_case(self._parts, node_ids, choices, self._tell_reading, max_age_s=max_age_s)
+        self._offer_images(case)
+        return await asyncio.to_thread(self._parts.plan, case, self._parts.clock.now_ms())
+
+    def _offer_images(self, case: Case) -> None:
+        """The images that every node has which answered: one of them can carry the proof."""
+        found = [case.reading(node_id).images for node_id in case.node_ids if case.reading(node_id).did_answer]
+        common = tuple(image for image in found[0] if all(image in images for images in found)) if found else ()
+        if common != self.images.value:
+            self.images.set(common)
+
+    def _tell_reading(self, words: str) -> None:
+        self.state.set(replace(self.state.value, message=words, remedy=""))
+
+    def _take_plan(self, plan: BringUpPlan) -> None:
+        """Another plan is shown. The last run stays in sight, to be undone, where no step of the plan could be taken
+        for one of its steps."""
+        self._plan, self._matrix_after, self._proof, self._proof_run = plan, None, None, None
+        if plan.change_count:
+            self._run = self._kept = None
+        words = "Everything is as it should be: there is nothing to change." if not plan.change_count else ""
+        message, remedy = (plan.obstacles[0], MEND_FIRST) if plan.obstacles else (words, "")
+        self.state.set(
+            BringUpState(Phase.PLANNED, plan.node_ids, plan.matrix, plan, run=self._run, message=message, remedy=remedy)
+        )
+
+    # Doing ------------------------------------------------------------------------------------------------------
+
+    def start(self, chapters: frozenset[str] = frozenset()) -> None:
+        """Apply the plan, or only these chapters of it; it is proved when all of it is done."""
+        if chapters == {Chapter.PROOF.value}:
+            self.prove()
+        elif self.state.value.phase is Phase.PAUSED:
+            self._go_on(self._steps_of(chapters))
+        elif self._plan is None or self.state.value.phase is not Phase.PLANNED:
+            self._refuse("There is no plan to apply", LOOK_FIRST)
+        elif self._plan.obstacles:
+            self._refuse(self._plan.obstacles[0], MEND_FIRST)
+        elif self._plan.change_count:
+            self._begin(self._plan, self._steps_of(chapters))
+        else:
+            self._prove_soon()
+
+    def _steps_of(self, chapters: frozenset[str]) -> frozenset[str] | None:
+        """The steps of these chapters; None for all."""
+        plan = self._plan
+        if not chapters or plan is None:
+            return None
+        return frozenset(step.id for step in plan.playbook.steps() if step.phase in chapters)
+
+    def _begin(self, plan: BringUpPlan, only: frozenset[str] | None) -> None:
+        now_ms = self._parts.clock.now_ms()
+        self._kept, self._run = keep_plan(new_id(), plan, now_ms), None
+        self._matrix_after = self._proof = self._proof_run = None
+        self._set(Phase.RUNNING, started_ms=now_ms, ended_ms=None, report_paths=())
+        self._parts.tasks.start_exclusive(COURSE, self._start_run, self._kept, plan, only)
+
+    async def _start_run(self, kept: KeptBringUp, plan: BringUpPlan, only: frozenset[str] | None) -> None:
+        try:
+            await self._shelf.save(kept)
+        except SparkDeskError as error:
+            self._fail(error.message, error.remedy)
+            return
+        self._parts.runs.start(plan.playbook, owner=self._owner(), run_id=kept.run_id, only=only)
+
+    def _owner(self) -> Owner:
+        return Owner(self._hear, self._trials.decide)
+
+    def _go_on(self, only: frozenset[str] | None = None) -> None:
+        self._parts.tasks.start_exclusive(COURSE, self._resume, only)
+
+    async def _resume(self, only: frozenset[str] | None) -> None:
+        """Carry the run on; one of which nothing was begun, as its nodes were not to be had, begins anew."""
+        kept, plan = self._kept, self._plan
+        assert kept is not None
+        if plan is not None and not await self._parts.store.journal(kept.run_id):
+            self._parts.runs.start(plan.playbook, owner=self._owner(), run_id=kept.run_id, only=only)
+        else:
+            self._parts.runs.resume(kept.run_id, only)
+
+    def pause(self) -> None:
+        """Begin no further step; what is under way ends."""
+        if self._kept is not None:
+            self._parts.runs.pause(self._kept.run_id)
+
+    def cancel(self) -> None:
+        """End what is under way, at once; what was done stands."""
+        tasks, runs = self._parts.tasks, self._parts.runs
+        tasks.cancel(LOOK)
+        under_way = [run for run in (self._run, self._proof_run) if run is not None and not run.is_over]
+        for run in under_way:
+            runs.cancel(run.run_id)
+        if not under_way and self.state.value.phase is Phase.PROVING:
+            tasks.cancel(COURSE)
+
+    def resume(self) -> None:
+        """Carry on: the run where it stopped, or else the proof."""
+        run = self._run
+        is_done = run is None or (run.result == "done" and not run.is_undo)
+        if self.state.value.phase not in STOPPED:
+            self._refuse("There is nothing to go on with", WAIT_FIRST)
+        elif self._kept is not None and run is not None and run.can_resume:
+            self._go_on()
+        elif is_done and (self._plan is not None or run is not None):
+            self._prove_soon()
+        else:
+            self._refuse("There is nothing to go on with", LOOK_FIRST)
+
+    def undo(self, step_ids: frozenset[str] | None = None) -> None:
+        """Take back what was done, or these steps of it."""
+        if self.state.value.phase in UNDER_WAY:
+            self._refuse("A bring-up is under way", WAIT_FIRST)
+        elif self._run is not None and self._run.can_undo:
+            self._matrix_after = None
+            self._parts.tasks.start_exclusive(COURSE, self._undo, self._run.run_id, step_ids)
+
+    async def _undo(self, run_id: str, step_ids: frozenset[str] | None) -> None:
+        await self._clean_up_proof()
+        self._parts.runs.undo(run_id, step_ids)
+
+    def roll_back(self, node_id: str) -> None:
+        """Take the network that is tried on a node back now."""
+        if self._kept is not None:
+            for step_id in self._trials.steps_of(node_id):
+                self._wanted_back.add(step_id)
+                self._parts.runs.roll_back(self._kept.run_id, step_id)
+
+    def answer(self, node_id: str, is_yes: bool) -> None:
+        """Keep what is tried on a node, or not: then it is taken back at once."""
+        if is_yes:
+            self._trials.answer(node_id)
+        else:
+            self.roll_back(node_id)
+
+    # The run ----------------------------------------------------------------------------------------------------
+
+    def owns(self, run_id: str) -> bool:
+        """Whether the bring-up's page shows this run, so that no dialog need offer it."""
+        return self._kept is not None and run_id in (self._kept.run_id, self._kept.proof_run_id)
+
+    def _hear(self, event: StepEvent) -> None:
+        """An event of the run."""
+        step_id = getattr(event, "step_id", "")
+        step = self._step(step_id)
+        if step is not None:
+            self._trials.hear(step, event)
+
+    def _step(self, step_id: str) -> Step | None:
+        run = self._run
+        return next((step for step in run.playbook.steps() if step.id == step_id), None) if run is not None else None
+
+    def _hear_runs(self, runs: Mapping[str, RunView]) -> None:
+        kept = self._kept
+        if kept is None:
+            return
+        proof = runs.get(kept.proof_run_id)
+        if proof is not None and proof is not self._proof_run:
+            self._proof_run = proof
+            self._show_soon()
+        run, before = runs.get(kept.run_id), self._run
+        if run is None or run is before:
+            return
+        self._run = run
+        if not run.is_over and (before is None or before.is_over):
+            self._set(Phase.UNDOING if run.is_undo else Phase.RUNNING)
+        elif run.is_over and before is not None and not before.is_over:
+            self._end_run(run)
+        else:
+            self._show_soon()
+
+    def _end_run(self, run: RunView) -> None:
+        """A passage of the run is over, whoever began it."""
+        self._trials.end_all()
+        back, self._wanted_back = self._wanted_back & run.undoable, set()
+        if back and not run.is_undo:  # its roll-back did not come to its end
+            self._parts.tasks.start_exclusive(COURSE, self._undo, run.run_id, frozenset(back))
+        if run.result == "done" and run.is_undo:
+            self._take_end(run, Phase.UNDONE, "" if not run.undoable else self._words(run), "")
+        elif run.result == "done":
+            self._prove_soon()
+        elif run.result == PAUSED:
+            self._take_end(run, Phase.PAUSED, run.message, run.remedy)
+        else:
+            self._take_end(run, Phase.FAILED, f"{run.message.rstrip('.')}. {self._words(run)}", run.remedy)
+
+    def _take_end(self, run: RunView, phase: Phase, message: str, remedy: str) -> None:
+        self._set(phase, message=message, remedy=remedy, ended_ms=run.ended_ms)
+        if phase is Phase.UNDONE and not run.undoable:
+            self._parts.tasks.start(self._note_end)
+
+    def _words(self, run: RunView) -> str:
+        """What became of each node."""
+        names = dict(self._plan.names) if self._plan is not None else self._parts.inventory.names()
+        return node_words(run, self.state.value.node_ids, names)
+
+    # The proof --------------------------------------------------------------------------------------------------
+
+    def prove(self) -> None:
+        """Measure what stands now."""
+        if self.state.value.phase in (*UNDER_WAY, *HALF_DONE):
+            self._refuse("A bring-up is not over yet", WAIT_FIRST)
+        elif self._plan is None:
+            self._refuse("There is nothing to prove yet", LOOK_FIRST)
+        else:
+            self._prove_soon()
+
+    def _prove_soon(self) -> None:
+        self._set(Phase.PROVING, ended_ms=None, report_paths=())
+        self._parts.tasks.start_exclusive(COURSE, self._prove)
+
+    async def _prove(self) -> None:
+        try:
+            await self._clean_up_proof()
+            plan = self._plan or await self._make_plan(self.state.value.node_ids, Choices())
+            if await self._measure(plan):
+                await self._finish(plan)
+        except asyncio.CancelledError:
+            self._fail(STOPPED_WORDS, PROVE_AGAIN)
+            raise
+        except SparkDeskError as error:
+            self._fail(error.message, error.remedy)
+
+    async def _measure(self, plan: BringUpPlan) -> bool:
+        """Run the proof; whether it came to its end."""
+        kept = self._kept or keep_plan(new_id(), plan, self._parts.clock.now_ms())
+        kept = self._kept = replace(kept, proof_run_id=new_id())
+        self._plan, self._proof, self._proof_run = plan, ProofCourse(plan, self._show_soon), None
+        if self._run is not None:
+            await self._shelf.save(kept)
+        ended = await self._proof.run(self._parts.runs, kept.proof_run_id)
+        if ended is None or ended.result == "done":
+            return True
+        await self._clean_up_proof()
+        words = f"{ended.message.rstrip('.')}; what was set up stands."
+        self._fail(STOPPED_WORDS if ended.result == "cancelled" else words, ended.remedy or PROVE_AGAIN)
+        return False
+
+    async def _clean_up_proof(self) -> None:
+        if self._kept is not None:
+            await clean_up(self._parts.runs, self._kept.proof_run_id)
+
+    async def _finish(self, plan: BringUpPlan) -> None:
+        """Read the nodes again, so that the matrix shows what is so now, and save the report."""
+        after = await self._make_plan(plan.node_ids, plan.choices, max_age_s=0.0)
+        self._matrix_after = after.matrix
+        left = f"{after.change_count} steps would change something still: look again." if after.change_count else ""
+        self._set(Phase.DONE, message=left, ended_ms=self._parts.clock.now_ms())
+        await self._note_end()
+        await self._save_report(None)
+
+    async def _note_end(self) -> None:
+        if self._kept is not None and self._run is not None:
+            self._kept = replace(self._kept, is_over=True)
+            await self._shelf.save(self._kept)
+
+    # The report -------------------------------------------------------------------------------------------------
+
+    async def save_report(self, folder: Path) -> None:
+        """Save the report, Markdown and JSON, into this folder. Raises PlanError (no plan yet), SettingsError."""
+        if self._plan is None:
+            raise PlanError("There is nothing to report yet", remedy=LOOK_FIRST)
+        await self._save_report(folder)
+
+    async def _save_report(self, folder: Path | None) -> None:
+        cluster = self._parts.inventory.cluster.value
+        files = report_files(self.state.value, cluster.name if cluster is not None else "", self._parts.clock.now_ms())
+        paths = [await self._parts.save_file(folder, name, data) for name, data in files]
+        self._show(replace(self.state.value, report_paths=tuple(paths)))
+
+    # A later start ----------------------------------------------------------------------------------------------
+
+    async def load(self) -> None:
+        """Take up the last bring-up of an earlier process; after `PlaybookRuns.load`. Raises StoreError."""
+        kept = await self._shelf.newest()
+        run = await self._parts.runs.recall(kept.run_id) if kept is not None else None
+        if kept is None or run is None:
+            return
+        self._kept, self._run, self._plan = kept, run, kept.plan(run.playbook)
+        self._parts.runs.own(run.run_id, self._owner())
+        proof_run = self._parts.runs.runs.value.get(kept.proof_run_id)
+        node_ids = self._plan.node_ids if self._plan is not None else _nodes_of(run)
+        base = BringUpState(node_ids=node_ids, started_ms=kept.started_ms)
+        self.state.set(base)
+        if run.result == INTERRUPTED:
+            words = f"{run.message}. {self._words(run)}"
+            self._set(Phase.INTERRUPTED, message=words, remedy=DECIDE_FIRST)
+        elif not kept.is_over and run.result == "done" and not run.is_undo:
+            self._proof_run = proof_run
+            words = "SparkDesk ended before all of it was proved. What was set up stands."
+            self._set(Phase.INTERRUPTED, message=words, remedy="Continue with the proof, or undo what was done.")
+        else:  # it can still be undone
+            self._plan = None
+            self.state.set(replace(base, run=run, ended_ms=run.ended_ms))
+
+    # What is shown ----------------------------------------------------------------------------------------------
+
+    def _refuse(self, words: str, remedy: str) -> None:
+        """Say why what was asked for is not done; nothing else changes."""
+        self.state.set(replace(self.state.value, message=words, remedy=remedy))
+
+    def _fail(self, message: str, remedy: str) -> None:
+        self._set(Phase.FAILED, message=message, remedy=remedy, ended_ms=self._parts.clock.now_ms())
+
+    def _set(self, phase: Phase, **changes: Any) -> None:
+        """Another phase, with what is to be said of it; nothing is said unless it is given."""
+        self._show(replace(self.state.value, phase=phase, **{"message": "", "remedy": "", **changes}))
+
+    def _show_soon(self) -> None:
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(SHOW_EVERY_S, lambda: self._show(self.state.value))
+
+    def _show(self, state: BringUpState) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self.state.set(
+            replace(
+                state,
+                plan=self._plan,
+                run=self._run,
+                proof_run=self._proof_run,
+                matrix=self._matrix(),
+                measurements=self._proof.measurements if self._proof is not None else (),
+                trials=self._trials.running,
+            )
+        )
+
+    def _matrix(self) -> Matrix:
+        if self._matrix_after is not None:
+            return self._matrix_after
+        if self._plan is None:
+            return Matrix(self.state.value.node_ids)
+        is_its_run = self._run is not None and self._run.playbook == self._plan.playbook
+        return follow(follow(self._plan.matrix, self._run if is_its_run else None), self._proof_run)
+
+    def move_times(self, moved_ms: int) -> None:
+        """This computer's clock was set by so much."""
+        self._trials.move_times(moved_ms)
+        if self._trials.running:
+            self._show_soon()
+
+    def close(self) -> None:
+        """Follow no more; what runs is ended by its own owner."""
+        self._subscription.close()
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+def _nodes_of(run: RunView) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(step.node for step in run.playbook.steps()))

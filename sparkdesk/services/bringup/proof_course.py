@@ -1,0 +1,68 @@
+"""One run of the proof: what its steps printed, and the measurements that come of it, each as soon as it can.
+
+The one rule: an item is judged once all of its steps have ended, or when the run is over; what never ran is told so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sparkdesk.core.bringup.plan import BringUpPlan
+from sparkdesk.core.bringup.proof.judge import judge_all
+from sparkdesk.core.bringup.proof.measurement import Measurement
+from sparkdesk.core.playbooks.run_view import INTERRUPTED
+from sparkdesk.core.step import Output, RunEnded, StepEnded, StepEvent
+from sparkdesk.services.playbooks.runs import Owner, PlaybookRuns
+
+MAX_OUTPUT_CHARS = 64 * 1024
+"""Of each step; the end is kept."""
+
+
+class ProofCourse:
+    """Runs the proof of a plan and collects what its steps print. `on_change`: there are other measurements."""
+
+    def __init__(self, plan: BringUpPlan, on_change: Callable[[], None]) -> None:
+        self._plan = plan
+        self._on_change = on_change
+        self._outputs: dict[str, str] = {}
+        self._results: dict[str, str] = {}
+        self.measurements: tuple[Measurement, ...] = ()
+        """What is measured so far, in the order of the items."""
+        self._judge()
+
+    async def run(self, runs: PlaybookRuns, run_id: str) -> RunEnded | None:
+        """Measure all; gives how it ended, None when nothing is to be run."""
+        ended: RunEnded | None = None
+        if self._plan.proof.stages:
+            runs.start(self._plan.proof, owner=Owner(self._hear), run_id=run_id)
+            ended = await runs.wait(run_id)
+        self._judge(is_over=True)
+        return ended
+
+    def _hear(self, event: StepEvent) -> None:
+        if isinstance(event, Output):
+            text = f"{self._outputs.get(event.step_id, '')}{event.text}\n"
+            self._outputs[event.step_id] = text[-MAX_OUTPUT_CHARS:]
+        elif isinstance(event, StepEnded):
+            self._results[event.step_id] = event.result
+            self._judge()
+
+    def _judge(self, *, is_over: bool = False) -> None:
+        """All anew: what one item showed may explain another."""
+        ended = self._results.keys()
+        ready = [item for item in self._plan.proof_items if is_over or ended >= set(item.step_ids)]
+        if is_over or len(ready) != len(self.measurements):
+            self.measurements = judge_all(ready, self._outputs, self._results, self._plan.is_simulated)
+            self._on_change()
+
+
+async def clean_up(runs: PlaybookRuns, run_id: str) -> None:
+    """Take away what a proof that was cut short has left on nodes. Raises StoreError."""
+    run = runs.runs.value.get(run_id)
+    if run is None or not run.is_over or run.result == "done":
+        return
+    if run.can_undo:
+        runs.undo(run_id)
+        await runs.wait(run_id)
+    elif run.result == INTERRUPTED:
+        await runs.set_aside(run_id)

@@ -1,0 +1,94 @@
+"""What a later start of the program needs to go on with a bring-up: its plan, by the id of its run.
+
+The one rule: the run itself lives in its journal. What is kept here is a help: without it a bring-up is undone or
+carried on all the same, and the nodes are read anew for the rest.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+
+from sparkdesk.core.bringup.kept_plan import plan_from_json, plan_to_json
+from sparkdesk.core.bringup.plan import BringUpPlan
+from sparkdesk.core.errors import PlanError
+from sparkdesk.core.ports import Store
+from sparkdesk.core.step import Playbook
+from sparkdesk.core.untrusted import parse_object
+
+log = logging.getLogger(__name__)
+
+KIND = "bringup"
+MAX_KEPT = 8
+MAX_BYTES = 32 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class KeptBringUp:
+    """A bring-up that was begun. `plan_json` is that of core/bringup/kept_plan.py."""
+
+    run_id: str
+    started_ms: int
+    plan_json: str
+    proof_run_id: str = ""
+    """The run that measures, once it has begun."""
+    is_over: bool = False
+    """It was proved, or taken back: nothing is left to go on with."""
+
+    def plan(self, playbook: Playbook) -> BringUpPlan | None:
+        """The plan of this playbook; None where it cannot be understood any more."""
+        try:
+            return plan_from_json(self.plan_json.encode(), playbook)
+        except PlanError as error:
+            log.warning("the plan of %s: %s", self.run_id, error.sentence())
+            return None
+
+
+def keep_plan(run_id: str, plan: BringUpPlan, started_ms: int) -> KeptBringUp:
+    """What is to be kept of a bring-up that begins."""
+    return KeptBringUp(run_id, started_ms, plan_to_json(plan).decode("ascii"))
+
+
+class BringUpShelf:
+    """The bring-ups of this computer, the newest ones."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def save(self, kept: KeptBringUp) -> None:
+        """Keep it, and forget the oldest. Raises StoreError."""
+        data = {
+            "started_ms": kept.started_ms,
+            "plan": kept.plan_json,
+            "proof_run_id": kept.proof_run_id,
+            "is_over": kept.is_over,
+        }
+        await self._store.save_document(KIND, kept.run_id, json.dumps(data).encode())
+        for old in (await self._load())[MAX_KEPT:]:
+            await self._store.remove_document(KIND, old.run_id)
+
+    async def newest(self) -> KeptBringUp | None:
+        """The one that was begun last. Raises StoreError."""
+        return next(iter(await self._load()), None)
+
+    async def _load(self) -> list[KeptBringUp]:
+        found = []
+        for run_id, data in (await self._store.documents(KIND)).items():
+            try:
+                found.append(_read(run_id, data))
+            except PlanError as error:
+                log.warning("the bring-up %s is left out: %s", run_id, error.sentence())
+                await self._store.remove_document(KIND, run_id)
+        return sorted(found, key=lambda kept: kept.started_ms, reverse=True)
+
+
+def _read(run_id: str, data: bytes) -> KeptBringUp:
+    fields = parse_object(data, max_bytes=MAX_BYTES, what="bring-up")
+    return KeptBringUp(
+        run_id=run_id,
+        started_ms=fields.whole("started_ms", low=0, high=1 << 53),
+        plan_json=fields.text("plan", max_chars=MAX_BYTES),
+        proof_run_id=fields.text("proof_run_id", "", max_chars=64),
+        is_over=fields.data.get("is_over") is True,
+    )

@@ -159,7 +159,8 @@ class ChangeCard(Card):
         self.export.setVisible(model.state.plan is not None)
         steps = steps_of(model.state, chapter.value)
         is_proof = chapter is Chapter.PROOF and bool(model.state.plan and model.state.plan.proof_items)
-        can = model.is_step_by_step and model.state.phase in (Phase.PLANNED, Phase.DONE, Phase.FAILED)
+        phases = (Phase.PLANNED, Phase.DONE, Phase.FAILED) if is_proof else (Phase.PLANNED, Phase.PAUSED)
+        can = model.is_step_by_step and model.state.phase in phases
         self.apply.setVisible(can and (bool(steps) or is_proof))
         self.apply.setText("Run the proof" if is_proof else f"Apply: {chapter.words}")
         self.apply.updateGeometry()

@@ -74,10 +74,18 @@ class BringUpModel(QObject):
         watch(feeds.nodes, self, self._tell)
         watch(feeds.topology, self, self._tell)
         watch(feeds.cluster, self, self._tell)
-        watch(feeds.images, self, self._tell)
+        self._auto_image = self.image
+        watch(feeds.images, self, self._take_images)
         watch(feeds.state, self, self._take)
 
     def _tell(self, _value: object) -> None:
+        self.changed.emit()
+
+    def _take_images(self, _images: tuple[str, ...]) -> None:
+        if self.image != self._auto_image:
+            # Images are found by reading; the plan that was made without the first of them is made again.
+            self._auto_image = self.image
+            self._choose()
         self.changed.emit()
 
     def _take(self, state: BringUpState) -> None:
@@ -151,6 +159,7 @@ class BringUpModel(QObject):
     def set_image(self, image: str) -> None:
         """Prove NCCL in this image; "" leaves it out."""
         before, self._image = self.image, image
+        self._auto_image = image
         if before != image:
             self._choose()
 
@@ -181,6 +190,8 @@ class BringUpModel(QObject):
     def is_fresh(self) -> bool:
         """Whether the plan that is shown is that of the nodes and options that are chosen."""
         plan = self.state.plan
+        if plan is not None and self.is_locked():
+            return True
         if plan is None or set(plan.node_ids) != set(self.node_ids()):
             return False
         return (plan.choices.wants_guard, plan.choices.image) == (self.wants_guard, self.image)

@@ -94,8 +94,9 @@ def _running(_situation: Situation) -> tuple[Offer, ...]:
     return (Offer("cancel", "Stop"), Offer("pause", "Pause after this node"))
 
 
-def _paused(_situation: Situation) -> tuple[Offer, ...]:
-    return (Offer("cancel", "Stop"), Offer("resume", "Continue", is_primary=True))
+def _paused(situation: Situation) -> tuple[Offer, ...]:
+    words = "Do the rest" if situation.is_step_by_step else "Continue"
+    return (Offer("resume", words, is_primary=not situation.is_step_by_step),)
 
 
 def _proving(_situation: Situation) -> tuple[Offer, ...]:
@@ -146,11 +147,14 @@ def head_words(state: BringUpState) -> str:
         case Phase.IDLE:
             return "Nothing was read yet"
         case Phase.READING:
-            return "Reading the nodes · this changes nothing"
+            said = text.one_line(state.message, 80) or "Reading the nodes"
+            return f"{said} · this changes nothing"
         case Phase.PLANNED:
             return plan_words(state)
-        case Phase.RUNNING | Phase.PROVING:
+        case Phase.RUNNING:
             return step[:1].upper() + step[1:]
+        case Phase.PROVING:
+            return " · ".join(part for part in (step[:1].upper() + step[1:], text.one_line(state.message, 80)) if part)
         case Phase.PAUSED:
             return f"Paused at {step}"
         case Phase.FAILED:

@@ -5,7 +5,6 @@ The one rule: pure; no message without what to do next, and the other nodes' sta
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -22,7 +21,7 @@ TOLD: Final = {
     ),
 }
 MAX_OBSTACLES: Final = 4
-_FINE: Final = ("done", "unchanged")
+MAX_CHARS: Final = 1200
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,76 +44,49 @@ def stranger_words(node: str, cage: str) -> tuple[str, str]:
     )
 
 
-def notice_of(state: BringUpState, names: Mapping[str, str], *, is_fresh: bool = True) -> Notice | None:
+def notice_of(state: BringUpState, *, is_fresh: bool = True) -> Notice | None:
     """What is to be said now; None: the page says it all."""
     match state.phase:
         case Phase.INTERRUPTED:
             return _interrupted(state)
         case Phase.FAILED:
-            return _failed(state, names)
+            return _failed(state)
         case Phase.PLANNED:
             return _planned(state, is_fresh=is_fresh)
         case Phase.UNDONE:
             return _undone(state)
-        case _ if state.message:
-            return Notice("crit", text.one_line(state.message), text.one_line(state.remedy))
+        case Phase.IDLE | Phase.PAUSED | Phase.DONE if state.message:
+            return Notice("info", text.one_line(state.message, MAX_CHARS), text.one_line(state.remedy))
         case _:
             return None
 
 
 def _interrupted(state: BringUpState) -> Notice:
-    done = state.run.done_count if state.run is not None else 0
-    steps = sum(1 for _ in state.run.playbook.steps()) if state.run is not None else 0
-    said = f"{done} of {steps} steps had ended. Nothing runs now. Continue where it ended, or take back what was done."
-    return Notice(
-        "warn",
-        text.one_line(state.message) or "SparkDesk ended in the middle of this bring-up.",
-        said,
-        action="Continue",
-        action_key="resume",
-        second="Undo…",
-    )
+    said = _joined(state.message or "SparkDesk ended in the middle of it. Nothing runs now.", state.remedy)
+    title = "This bring-up was interrupted"
+    return Notice("warn", title, said, action="Continue", action_key="resume", second="Undo…")
 
 
-def _failed(state: BringUpState, names: Mapping[str, str]) -> Notice:
+def _failed(state: BringUpState) -> Notice:
+    """The error first; what it came to on each node, which the message goes on with, after what to do."""
     run = state.run
-    message = text.one_line(state.message or (run.message if run is not None else "")) or "The bring-up stopped."
-    remedy = text.one_line(state.remedy or (run.remedy if run is not None else ""))
-    others = node_words(state, names)
+    message, error = state.message or "The bring-up stopped.", run.message.rstrip(".") if run is not None else ""
+    title, rest = message, ""
+    if error and message.startswith(error):
+        title, rest = f"{error}.", message[len(error) :].lstrip(". ")
     can_undo = run is not None and run.can_undo
-    return Notice(
-        "crit", message, " ".join(part for part in (remedy, others) if part), second="Undo…" if can_undo else ""
-    )
+    said = _joined(state.remedy, rest)
+    return Notice("crit", text.one_line(title), said, second="Undo…" if can_undo else "")
 
 
-def node_words(state: BringUpState, names: Mapping[str, str]) -> str:
-    """How each node stands after a run that stopped: "spark-5c2d is done; spark-bd26: 3 of 5 steps, 1 failed."."""
-    if state.run is None:
-        return ""
-    run, said = state.run, []
-    for node_id in state.node_ids:
-        steps = [step for step in run.playbook.steps() if step.node == node_id]
-        if not steps:
-            continue
-        name = text.one_line(names.get(node_id, node_id), 64)
-        fine = sum(run.step(step.id).state in _FINE for step in steps)
-        failed = sum(run.step(step.id).state in ("failed", "unknown") for step in steps)
-        begun = any(step.id in run.begun for step in steps)
-        if fine == len(steps):
-            said.append(f"{name} is done")
-        elif failed:
-            said.append(f"{name}: {fine} of {len(steps)} steps done, {failed} failed")
-        elif begun or fine:
-            said.append(f"{name}: {fine} of {len(steps)} steps done")
-        else:
-            said.append(f"{name} was not changed")
-    return f"{'; '.join(said)}." if said else ""
+def _joined(*parts: str) -> str:
+    return " ".join(text.one_line(part, MAX_CHARS) for part in parts if part)
 
 
 def _planned(state: BringUpState, *, is_fresh: bool) -> Notice | None:
     plan = state.plan
     if plan is None or not is_fresh:
-        return Notice("crit", text.one_line(state.message), text.one_line(state.remedy)) if state.message else None
+        return None
     if plan.obstacles:
         rest = plan.obstacles[1:MAX_OBSTACLES]
         return Notice(
@@ -136,9 +108,7 @@ def _planned(state: BringUpState, *, is_fresh: bool) -> Notice | None:
 
 
 def _undone(state: BringUpState) -> Notice:
-    if state.message:
-        return Notice("warn", text.one_line(state.message), text.one_line(state.remedy))
-    left = len(state.run.begun) if state.run is not None else 0
+    left = len(state.run.undoable) if state.run is not None else 0
     if left:
         return Notice(
             "ok", "What was chosen was taken back.", f"{left} {'change stays' if left == 1 else 'changes stay'}."

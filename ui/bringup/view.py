@@ -154,7 +154,7 @@ class BringUpPage(QWidget):
     def _wire(self) -> None:
         self._tick.timeout.connect(self._show_time)
         self._soon.timeout.connect(self.refresh)
-        self._look_soon.timeout.connect(self.look)
+        self._look_soon.timeout.connect(self._look_again)
         self.model.changed.connect(self._refresh_soon)
         self.model.chosen.connect(self._look_soon.start)
         self.close_button.clicked.connect(self.close_asked)
@@ -181,8 +181,13 @@ class BringUpPage(QWidget):
         self._look_soon.stop()
         if self.model.can_look() and self.model.state.phase is not Phase.READING:
             self.look_asked.emit(self.model.node_ids(), self.model.choices())
-        elif self.model.state.phase is Phase.READING and not self.model.is_fresh():
+
+    def _look_again(self) -> None:
+        """After a choice: read what is shown for others; while they are read, later."""
+        if self.model.state.phase is Phase.READING:
             self._look_soon.start()
+        elif self.model.can_look() and not self.model.is_fresh():
+            self.look()
 
     def _press(self, key: str) -> None:
         signals = {
@@ -364,7 +369,7 @@ class BringUpPage(QWidget):
                 self.stranger.show_notice("info", *words, action="Add it…")
         else:
             self.stranger.setVisible(False)
-        notice = notice_of(self.model.state, self.model.names(), is_fresh=self.model.is_fresh())
+        notice = notice_of(self.model.state, is_fresh=self.model.is_fresh())
         if notice == self._told:
             return
         self._told = notice
@@ -374,7 +379,7 @@ class BringUpPage(QWidget):
             self.banner.show_notice(
                 notice.kind,
                 wrap_line(notice.title),
-                wrap_line(notice.text, 600),
+                wrap_line(notice.text, 1500),
                 action=notice.action,
                 second=notice.second,
             )

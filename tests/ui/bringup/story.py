@@ -10,6 +10,7 @@ from PySide6.QtTest import QTest
 from sparkdesk.core.bringup.case import Choices
 from sparkdesk.core.bringup.chapter import Chapter, FileDiff
 from sparkdesk.core.bringup.matrix import Cell, CellState, Matrix, Row
+from sparkdesk.core.bringup.outcome import node_words
 from sparkdesk.core.bringup.plan import BringUpPlan
 from sparkdesk.core.bringup.proof.measurement import Band, Grade, Measurement, ProofItem, ProofKind
 from sparkdesk.core.bringup.scheme import Scheme
@@ -281,8 +282,9 @@ def failed() -> BringUpState:
         result="failed", message="spark-afe0 did not answer after the new addresses; it restored itself.",
         remedy="Look at the cable of P1, then continue.",
     )  # fmt: skip
+    words = f"{ended.message} {node_words(ended, IDS, NAMES)}"
     cells = matrix((DONE, DONE, PLANNED, WAITING), DONE)
-    return BringUpState(Phase.FAILED, IDS, cells, plan(), ended, message=ended.message, remedy=ended.remedy,
+    return BringUpState(Phase.FAILED, IDS, cells, plan(), ended, message=words, remedy=ended.remedy,
                         started_ms=NOW_MS - 90_000, ended_ms=NOW_MS)  # fmt: skip
 
 
@@ -290,7 +292,9 @@ def interrupted() -> BringUpState:
     """An earlier SparkDesk ended in the middle."""
     ended = run(CANARY_DONE, result=INTERRUPTED)
     cells = matrix((DONE, WAITING, WAITING, WAITING), DONE)
-    return BringUpState(Phase.INTERRUPTED, IDS, cells, plan(), ended, started_ms=NOW_MS - 90_000)
+    words = f"SparkDesk ended in the middle of it. {node_words(ended, IDS, NAMES)}"
+    return BringUpState(Phase.INTERRUPTED, IDS, cells, plan(), ended, message=words, remedy="Continue it, or undo it.",
+                        started_ms=NOW_MS - 90_000)  # fmt: skip
 
 
 def undone() -> BringUpState:

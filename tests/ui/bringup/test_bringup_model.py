@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from sparkdesk.core.bringup.case import Choices
 from sparkdesk.core.bringup.chapter import Chapter, FileDiff
 from sparkdesk.core.bringup.matrix import CellState, Matrix
 from sparkdesk.core.bringup.proof.measurement import Band, Grade, Measurement, ProofItem, ProofKind
@@ -22,7 +23,7 @@ from ui.bringup.model import BringUpFeeds, BringUpModel
 from ui.bringup.offer import Situation, head_words, offers
 from ui.bringup.outline import current_chapter, outline
 from ui.bringup.proof_rows import make_scale, overall, proof_groups
-from ui.bringup.told import node_words, notice_of
+from ui.bringup.told import notice_of
 
 
 def make_model(state: BringUpState, count: int = 4) -> BringUpModel:
@@ -87,7 +88,7 @@ def test_step_by_step_has_no_button_that_does_all() -> None:
 def test_an_obstacle_is_the_reason_why_nothing_can_run() -> None:
     state = story.planned(plan=story.plan(obstacles=("spark-3995 is not a Spark.",)))
     assert offers(Situation(state, 4, is_fresh=True))[-1].reason == "spark-3995 is not a Spark."
-    notice = notice_of(state, story.NAMES)
+    notice = notice_of(state)
     assert notice is not None
     assert notice.title == "spark-3995 is not a Spark."
 
@@ -228,20 +229,46 @@ def test_a_scale_is_a_share_whatever_the_band_says() -> None:
     assert make_scale(Band("us", 3.0, 5.0, math.nan, is_lower_better=True), None).pass_at == 1.0
 
 
-def test_a_failure_says_how_the_other_nodes_stand() -> None:
-    assert node_words(story.failed(), story.NAMES).split("; ") == [
-        "spark-5c2d is done",
-        "spark-bd26 is done",
-        "spark-afe0: 3 of 5 steps done, 1 failed",
-        "spark-3995: 3 of 5 steps done.",
-    ]
+def test_a_failure_says_first_what_failed_then_what_to_do_and_how_the_nodes_stand() -> None:
+    notice = notice_of(story.failed())
+    assert notice is not None
+    assert notice.title == "spark-afe0 did not answer after the new addresses; it restored itself."
+    assert notice.text.startswith("Look at the cable of P1, then continue. spark-5c2d: all 5 steps are done.")
+    assert notice.second == "Undo…"
 
 
 def test_an_interrupted_bring_up_offers_to_go_on_or_to_undo() -> None:
-    notice = notice_of(story.interrupted(), story.NAMES)
+    notice = notice_of(story.interrupted())
     assert notice is not None
     assert (notice.action_key, notice.second) == ("resume", "Undo…")
-    assert "14 of 20 steps" in notice.text
+    assert "spark-5c2d: all 5 steps are done" in notice.text
+
+
+def test_what_is_said_while_reading_is_no_error() -> None:
+    state = replace(story.reading(), message="2 of 4 nodes are read")
+    assert notice_of(state) is None
+    assert head_words(state) == "2 of 4 nodes are read · this changes nothing"
+
+
+def test_after_a_part_was_taken_back_what_stays_is_counted() -> None:
+    state = replace(story.done(), phase=Phase.UNDONE)
+    notice = notice_of(state)
+    assert notice is not None
+    assert notice.title == "What was chosen was taken back."
+    assert notice.text == "16 changes stay."
+
+
+def test_an_image_that_the_look_found_is_proved_in_and_the_nodes_are_read_for_it() -> None:
+    model = make_model(story.planned(plan=story.plan(choices=Choices())))
+    asked: list[bool] = []
+    model.chosen.connect(lambda: asked.append(True))
+    model.feeds.images.set(())
+    assert (model.image, model.is_fresh()) == ("", True)
+    model.feeds.images.set((story.IMAGE,))
+    assert (model.image, model.is_fresh(), len(asked)) == (story.IMAGE, False, 2)
+    model.set_image("")
+    model.feeds.images.set((story.IMAGE, "other:1"))
+    assert (model.image, len(asked)) == ("", 3)
 
 
 def test_the_commands_of_a_chapter_are_those_of_the_plan() -> None:

@@ -318,7 +318,7 @@ def test_an_interrupted_bring_up_goes_on_or_is_taken_back(desk: Desk) -> None:
 def test_a_failure_says_what_to_do_and_how_the_others_stand(desk: Desk) -> None:
     page = desk.show(story.failed())
     assert page.banner.isVisible()
-    assert "spark-bd26 is done" in page.banner.accessibleName()
+    assert "spark-bd26: all 5 steps are done" in page.banner.accessibleName()
     page.banner.clear()
     page.refresh()
     assert not page.banner.isVisible()

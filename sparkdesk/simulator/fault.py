@@ -47,6 +47,7 @@ _ALL = (
     _of_cage("slow-line", "a line of 100 Gb/s instead of 200"),
     _of_cage("one-way", "hears nobody on this wire, but is heard"),
     _of_cage("rdma-inactive", "the RDMA device of one half is not active; of the second, where none is named"),
+    _of_cage("rdma-degraded", "RDMA came up wrongly here: 13 Gb/s a half on a line that says 200"),
     _of_cage("storage", "a storage machine is plugged in here, in a free cage if there is one: answers a ping, LLDP"),
     _of_cage("stranger", "another machine is plugged in here: answers a ping with a MAC that no node has"),
     _of_cage("silent", "something is plugged in here that never says a word"),

@@ -17,6 +17,7 @@ _SOURCE = Path(__file__).resolve().parent / "program"
 COMMANDS = {
     "apt": "apt",
     "apt-get": "apt_get",
+    "arping": "arping",
     "date": "date",
     "df": "df",
     "dmesg": "dmesg",
@@ -27,6 +28,7 @@ COMMANDS = {
     "halt": "power",
     "hostname": "hostname",
     "ib_write_bw": "ib_write_bw",
+    "ib_write_lat": "ib_write_lat",
     "ibdev2netdev": "ibdev2netdev",
     "id": "id_program",
     "ip": "ip",

@@ -169,9 +169,14 @@ def raise_loopback() -> None:
 def settle_network(folder: Path) -> None:
     """Let this network's new ports have their address at once and say nothing by themselves, and its users ping.
 
+    A port answers for its own addresses only: behind a switch its twin would else answer for it as often, and the
+    answer to a ping by one port would come in at the other (own choice; Linux begins with 0).
     `folder` is /proc/sys/net. A kernel that lacks one of these is quiet or quick enough without.
     """
-    settings = {"ipv6/conf/default/accept_dad": 0, "ipv6/conf/default/router_solicitations": 0}
+    settings = {
+        "ipv6/conf/default/accept_dad": 0, "ipv6/conf/default/router_solicitations": 0,
+        "ipv4/conf/all/arp_ignore": 1, "ipv4/conf/all/arp_announce": 2,
+    }  # fmt: skip
     for name, value in settings.items():
         with contextlib.suppress(OSError):
             (folder / name).write_text(f"{value}\n")

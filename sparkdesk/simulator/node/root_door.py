@@ -22,6 +22,7 @@ from sparkdesk.simulator.node.node_network import MOST_MTU, BadSetting, NodeNetw
 SOCKET_NAME = "root.sock"
 _MAX_CALLERS = 32
 _REMEMBER_S = 900.0  # Source: sudoers(5), timestamp_timeout 15 minutes
+_ETH_ARP = 0x0806  # Source: linux/if_ether.h
 _POWER = ("reboot", "poweroff")
 CHANGEABLE = ("docker-down", "no-toolkit", "clock-skew", "failed-unit")  # what programs of root's can bring about
 
@@ -94,10 +95,10 @@ class Caller:
         self._is_root = user == 0 and _user_namespace(self._pid) == _user_namespace(os.getpid())
         self._is_known_user = user in (0, 1000)
 
-    def say(self, message: wire.Message) -> None:
+    def say(self, message: wire.Message, files: tuple[int, ...] = ()) -> None:
         """Answer; a caller that is gone or does not listen hears nothing."""
         with contextlib.suppress(OSError):
-            wire.send(self.end, message)
+            wire.send(self.end, message, files)
 
     def answer(self) -> bool:
         """Do what its next message asks; False when it is gone."""
@@ -138,11 +139,22 @@ class Caller:
         elif op == "change" and self._is_root and message.get("condition") in CHANGEABLE:
             self._door.on_change(str(message["condition"]), bool(message.get("on")))
             self.say({"op": "done"})
+        elif op == "arp" and self._is_known_user:
+            self._open_arp(str(message["netdev"]))
         elif op == "network" and self._is_root:
             self._set_network(message)
         else:
             return False
         return True
+
+    def _open_arp(self, netdev: str) -> None:
+        """A socket for ARP on one port, as the file of `arping` gives it to everyone on a real node."""
+        try:
+            with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC, 0) as end:
+                end.bind((netdev, _ETH_ARP))
+                self.say({"op": "done"}, (end.fileno(),))
+        except OSError as error:
+            self.say({"op": "refused", "reason": str(error)})
 
     def _set_network(self, message: wire.Message) -> None:
         """Do what `ip` or `netplan` of root's wants: MTU, `addresses` that are to be all, one to `add` or `remove`."""

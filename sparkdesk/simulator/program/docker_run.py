@@ -11,6 +11,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -58,7 +59,10 @@ def run(options: dict[str, list[str]], words: list[str]) -> int:
         return 0
     for which in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(which, lambda number, _frame: _proxy(state["id"], number))
-    return follow(state["id"], start=0)
+    code = follow(state["id"], start=0)
+    if "rm" in options:  # its runner would do it a little later
+        shutil.rmtree(store.folder_of(state["id"]), ignore_errors=True)
+    return code
 
 
 def _prepare(options: dict[str, list[str]], words: list[str]) -> tuple[store.State, dict[str, Any]]:
@@ -99,10 +103,22 @@ def _prepare(options: dict[str, list[str]], words: list[str]) -> tuple[store.Sta
         "arguments": arguments,
         "published": None if network == "host" else [_published(text) for text in options.get("publish", [])],
         "has_gpu": _wants_gpu(options),
-        "environment": environment,
+        "environment": environment | {"SPARKDESK_CONTAINER": " ".join(_rights(options, network))},
         "volumes": [_volume(text) for text in options.get("volume", [])],
     }
     return state, launch
+
+
+def _rights(options: dict[str, list[str]], network: str) -> list[str]:
+    """What the container may use of the machine, for those programs in it that ask."""
+    is_whole = "privileged" in options
+    rights = {
+        "gpu": _wants_gpu(options),
+        "network": network == "host",
+        "rdma": is_whole or any(one.startswith("/dev/infiniband") for one in options.get("device", [])),
+        "memlock": is_whole or any(one.startswith("memlock=-1") for one in options.get("ulimit", [])),
+    }
+    return [name for name, is_given in rights.items() if is_given]
 
 
 def _wants_gpu(options: dict[str, list[str]]) -> bool:

@@ -37,6 +37,16 @@ class Door:
         except OSError as error:
             raise DoorClosed(str(error)) from error
 
+    def take_socket(self) -> socket.socket:
+        """The socket that comes with the answer."""
+        try:
+            packet, files, _flags, _address = socket.recv_fds(self._end, _MAX_BYTES, 1)
+        except OSError as error:
+            raise DoorClosed(str(error)) from error
+        if not packet or not files:
+            raise DoorClosed("permission denied")
+        return socket.socket(fileno=files[0])
+
     def hear(self) -> dict[str, Any]:
         """The answer."""
         try:

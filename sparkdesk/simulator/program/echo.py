@@ -13,6 +13,7 @@ import struct
 import time
 from typing import NamedTuple
 
+_IP_MTU, _IPV6_MTU = 14, 24  # Source: linux/in.h, linux/in6.h
 _PAYLOAD_BYTES = 8  # the time of sending
 # Linux's numbers, which Python does not name (everywhere).
 _SO_BINDTODEVICE, _IP_MTU_DISCOVER, _IPV6_MTU_DISCOVER, _IPV6_DONTFRAG, _PMTUDISC_DO = 25, 10, 23, 62, 2
@@ -30,6 +31,8 @@ class Request(NamedTuple):
     """After so many seconds it is over; 0 is never."""
     is_whole: bool = False
     """Never in pieces."""
+    pause_s: float = 1.0
+    """Between two requests."""
 
 
 class Answer(NamedTuple):
@@ -64,6 +67,19 @@ def open_socket(request: Request) -> tuple[socket.socket, tuple[object, ...]]:
         end.close()
         raise
     return end, (request.host, 0, 0, scope) if is_v6 else (request.host, 0)
+
+
+def way_mtu(request: Request) -> int:
+    """The MTU of the way to a host, as the kernel has it; 0 where it tells none."""
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in request.host else socket.AF_INET, socket.SOCK_DGRAM) as way:
+            if request.device:
+                way.setsockopt(socket.SOL_SOCKET, _SO_BINDTODEVICE, request.device.encode() + b"\0")
+            way.connect((request.host, 1025))
+            level, name = (socket.IPPROTO_IPV6, _IPV6_MTU) if ":" in request.host else (socket.IPPROTO_IP, _IP_MTU)
+            return way.getsockopt(level, name)
+    except OSError:
+        return 0
 
 
 def send(end: socket.socket, target: tuple[object, ...], number: int, size: int) -> None:

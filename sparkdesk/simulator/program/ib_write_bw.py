@@ -1,8 +1,8 @@
 """`ib_write_bw` of a node: RDMA from one node's port to another's, so that a person can see a cable carry traffic.
 
 Simulated: no data is moved. The counters of both ends are, for as long as a real run would take, at the rate seen on
-units. The one rule: the two ports must really reach each other, by packets, on the cable between them.
-Options and words as perftest has them; the rates. Source: NVIDIA/dgx-spark-playbooks, connect-two-sparks (perftest).
+units (rdma_rate.py). The one rule: the two ports must really reach each other, by packets, on the cable between them.
+Options and words as perftest has them; ib_write_lat.py shares them.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import select
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import rdma_rate
 from ip import eui64
 from spark_state import LIVE, ROOT, read_json, read_text
 
-_GBPS = {200_000: 92.57, 100_000: 46.3}
 _PORT = 18515
 _CONNECT_S = 10.0
 _REACH_S = 3.0
@@ -34,6 +34,12 @@ _VALUES = {
     "-q": "pairs",
 }  # fmt: skip
 _FLAGS = ("-F", "--report_gbits", "--CPU-freq", "-R", "--run_infinitely")
+
+
+SIMULATED = "# simulated: no data is moved"
+_NOT_REACHED = (" Completion with error at client\n Failed status 12: wr_id 0 syndrom 0x81\n"
+                " (the two ports do not reach each other)")  # fmt: skip
+Told = dict[str, object]
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,7 @@ class Refused(Exception):
     """The words for what cannot be."""
 
 
-def parse(arguments: list[str]) -> Plan:
+def parse(arguments: list[str], program: str = "ib_write_bw") -> Plan:
     """Raises Refused."""
     values: dict[str, str] = {}
     hosts, words = [], list(arguments)
@@ -61,12 +67,12 @@ def parse(arguments: list[str]) -> Plan:
         word, _equals, value = words.pop(0).partition("=")
         if word in _VALUES:
             if not value and not words:
-                raise Refused(f"ib_write_bw: option requires an argument -- '{word.lstrip('-')}'")
+                raise Refused(f"{program}: option requires an argument -- '{word.lstrip('-')}'")
             values[_VALUES[word]] = value or words.pop(0)
         elif word == "--run_infinitely":
             values["endless"] = "1"
         elif word.startswith("-") and word not in _FLAGS:
-            raise Refused(f"ib_write_bw: invalid option -- '{word.lstrip('-')[:1]}'\n Invalid Command or flag.")
+            raise Refused(f"{program}: invalid option -- '{word.lstrip('-')[:1]}'\n Invalid Command or flag.")
         elif not word.startswith("-"):
             hosts.append(word)
     numbers = {"port": _PORT, "size": 65536, "iterations": 5000, "seconds": 0}
@@ -90,13 +96,19 @@ def parse(arguments: list[str]) -> Plan:
 
 def main(arguments: list[str]) -> int:
     """`ib_write_bw -d DEVICE [options] [HOST]`: without a host it waits for one that has this node's address."""
+    return serve(arguments, "ib_write_bw", _wait, _ask)
+
+
+def serve(arguments: list[str], program: str, wait: Callable[[Plan], int], ask: Callable[[Plan], int]) -> int:
+    """Read the options, and be the side that waits or the one that asks; the exit code."""
+    print(SIMULATED, flush=True)
     try:
-        plan = parse(arguments)
+        plan = parse(arguments, program)
         if not read_json("ports")["is_real"]:
-            raise Refused("ib_write_bw: not simulated here, as no packets run over these cables")
+            raise Refused(f"{program}: not simulated here, as no packets run over these cables")
         if read_text(f"/sys/class/infiniband/{plan.device}/ports/1/state") != "4: ACTIVE":
             raise Refused(f" Port number 1 state is Down\n Couldn't set the link layer of {plan.device}")
-        return _ask(plan) if plan.host else _wait(plan)
+        return ask(plan) if plan.host else wait(plan)
     except Refused as error:
         print(error, file=sys.stderr)
     except (OSError, ValueError) as error:
@@ -109,6 +121,18 @@ def main(arguments: list[str]) -> int:
 
 def _wait(plan: Plan) -> int:
     """The side that is written to."""
+    with meet_client(plan) as (end, other):
+        _head(plan)
+        with moving(plan.device, received=_rate(plan, other), sent=0.0):
+            while end.recv(64):
+                pass
+    print(_RULE)
+    return 0
+
+
+@contextlib.contextmanager
+def meet_client(plan: Plan) -> Iterator[tuple[socket.socket, Told]]:
+    """Wait for the other side, and be reached by it: its connection, and what it told. Raises Refused, OSError."""
     print("\n************************************\n* Waiting for client to connect... *\n"
           "************************************", flush=True)  # fmt: skip
     with socket.create_server(("", plan.port)) as listener:
@@ -118,28 +142,19 @@ def _wait(plan: Plan) -> int:
         other = _tell(end, plan)
         answer = _read_answer(end, echo)
         if answer is None:
-            return _fail()
+            raise Refused(_NOT_REACHED)
         end.settimeout(None)
-        with _moving(plan.device, received=_rate(plan, other), sent=0.0):
-            _head(plan)
-            while end.recv(64):
-                pass
-    print(_RULE)
-    return 0
+        yield end, other
 
 
 def _ask(plan: Plan) -> int:
     """The side that writes."""
-    with socket.create_connection((plan.host, plan.port), _CONNECT_S) as end, _reachable(plan) as probe:
-        other = _tell(end, plan)
-        if not _reach(probe, plan, str(other["link_local"])):
-            return _fail()
-        end.sendall(b"go\n")
+    with meet_server(plan) as (end, other):
         rate = _rate(plan, other)
         seconds = plan.seconds or plan.iterations * plan.size / rate
         _head(plan)
         begun_s = time.monotonic()
-        with _moving(plan.device, received=0.0, sent=rate), contextlib.suppress(KeyboardInterrupt):
+        with moving(plan.device, received=0.0, sent=rate), contextlib.suppress(KeyboardInterrupt):
             while (left_s := seconds - (time.monotonic() - begun_s)) > 0:
                 if select.select([end], [], [], min(left_s, 1.0))[0] and not end.recv(64):
                     break  # the other side has ended
@@ -150,11 +165,22 @@ def _ask(plan: Plan) -> int:
     return 0
 
 
-def _tell(end: socket.socket, plan: Plan) -> dict[str, object]:
+@contextlib.contextmanager
+def meet_server(plan: Plan) -> Iterator[tuple[socket.socket, Told]]:
+    """Reach the other side. Raises Refused, OSError."""
+    with socket.create_connection((plan.host, plan.port), _CONNECT_S) as end, _reachable(plan) as probe:
+        other = _tell(end, plan)
+        if not _reach(probe, plan, str(other["link_local"])):
+            raise Refused(_NOT_REACHED)
+        end.sendall(b"go\n")
+        yield end, other
+
+
+def _tell(end: socket.socket, plan: Plan) -> Told:
     """Say what one's own port is and hear what the other's is. Raises ValueError or OSError."""
     mac = read_text(f"/sys/class/net/{plan.netdev}/address")
-    speed = int(read_text(f"/sys/class/net/{plan.netdev}/speed", "-1"))
-    end.sendall(json.dumps({"link_local": eui64(mac), "speed_mbps": speed}).encode() + b"\n")
+    gbps = rdma_rate.half_gbps(plan.netdev)
+    end.sendall(json.dumps({"link_local": eui64(mac), "gbps": gbps}).encode() + b"\n")
     line = b""
     while not line.endswith(b"\n") and len(line) < _MAX_LINE_BYTES:
         piece = end.recv(1)
@@ -162,8 +188,8 @@ def _tell(end: socket.socket, plan: Plan) -> dict[str, object]:
             raise ValueError("the other side has ended")
         line += piece
     other = json.loads(line)
-    if not isinstance(other, dict) or "link_local" not in other or not isinstance(other.get("speed_mbps"), int):
-        raise ValueError("it is no ib_write_bw")
+    if not isinstance(other, dict) or "link_local" not in other or not isinstance(other.get("gbps"), float):
+        raise ValueError("it is no program of perftest")
     return other
 
 
@@ -201,14 +227,13 @@ def _read_answer(end: socket.socket, echo: socket.socket) -> bytes | None:
     return None
 
 
-def _rate(plan: Plan, other: dict[str, object]) -> float:
+def _rate(plan: Plan, other: Told) -> float:
     """Bytes a second: what the slower of both ports gives."""
-    own = int(read_text(f"/sys/class/net/{plan.netdev}/speed", "-1"))
-    return _GBPS.get(min(own, int(str(other["speed_mbps"]))), _GBPS[100_000]) * 1e9 / 8
+    return min(rdma_rate.half_gbps(plan.netdev), float(str(other["gbps"]))) * 1e9 / 8
 
 
 @contextlib.contextmanager
-def _moving(device: str, *, received: float, sent: float) -> Iterator[None]:
+def moving(device: str, *, received: float, sent: float) -> Iterator[None]:
     """The counters of this port move as long as the block runs, in bytes a second."""
     path = f"{LIVE}/rdma/{os.getpid()}.json"
     with open(path, "w", encoding="ascii") as stream:
@@ -221,14 +246,8 @@ def _moving(device: str, *, received: float, sent: float) -> Iterator[None]:
 
 
 def _head(plan: Plan) -> None:
-    print(f"{_RULE}\n                    RDMA_Write BW Test (simulated: no data is moved)\n"
+    print(f"{_RULE}\n                    RDMA_Write BW Test\n"
           f" Dual-port       : OFF\t\tDevice         : {plan.device}\n Number of qps   : 1\t\tTransport type : IB\n"
           f" Link type       : Ethernet\n{_RULE}\n"
           " #bytes     #iterations    BW peak[Gb/sec]    BW average[Gb/sec]   MsgRate[Mpps]",
           flush=True)  # fmt: skip
-
-
-def _fail() -> int:
-    print(" Completion with error at client\n Failed status 12: wr_id 0 syndrom 0x81\n"
-          " (the two ports do not reach each other)", file=sys.stderr)  # fmt: skip
-    return 1

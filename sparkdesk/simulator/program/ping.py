@@ -6,6 +6,7 @@ asked, and the machines that the model joins with the port answer. Words as iput
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import sys
@@ -15,6 +16,8 @@ import echo
 from ip import eui64
 from spark_state import ROOT, read_json, read_text
 
+_HEADER_BYTES = 28  # of IP and ICMP
+_LEAST_PAUSE_S = 0.002  # Source: iputils, MIN_USER_INTERVAL_MS
 _FLAGS = ("-4", "-6", "-n", "-q", "-b", "-D", "-O")
 _VALUES = ("-c", "-w", "-W", "-I", "-i", "-s", "-M", "-t")
 
@@ -22,7 +25,7 @@ _VALUES = ("-c", "-w", "-W", "-I", "-i", "-s", "-M", "-t")
 def main(arguments: list[str]) -> int:
     """`ping [options] HOST`; a link-local host needs `-I IF` or %IF."""
     values: dict[str, str] = {}
-    hosts, left = [], list(arguments)
+    hosts, left, is_quiet = [], list(arguments), False
     while left:
         word = left.pop(0)
         if word in _VALUES and left:
@@ -32,6 +35,8 @@ def main(arguments: list[str]) -> int:
         elif word.startswith("-") and word not in _FLAGS:
             print(f"ping: invalid option -- '{word[1:2]}'", file=sys.stderr)
             return 2
+        elif word == "-q":
+            is_quiet = True
         elif not word.startswith("-"):
             hosts.append(word)
     if len(hosts) != 1:
@@ -49,7 +54,7 @@ def main(arguments: list[str]) -> int:
         print(f"ping: invalid argument: '{error}'", file=sys.stderr)
         return 1
     if read_json("ports")["is_real"]:
-        return _ask(request)
+        return _ask(request, is_quiet=is_quiet)
     if host != "ff02::1":
         print("ping: connect: Network is unreachable", file=sys.stderr)
         return 2
@@ -59,17 +64,24 @@ def main(arguments: list[str]) -> int:
 def _request(host: str, device: str, values: dict[str, str]) -> echo.Request:
     """Raises ValueError with the word that is none."""
     numbers = {}
-    for name, usual in (("-c", "0"), ("-s", "56"), ("-W", "1"), ("-w", "0")):
+    for name, usual in (("-c", "0"), ("-s", "56"), ("-W", "1"), ("-w", "0"), ("-i", "1")):
         text = values.get(name, usual)
         if not text.replace(".", "", 1).isdecimal() or float(text) > 65507:
             raise ValueError(text)
         numbers[name] = float(text)
     return echo.Request(
-        host, device, int(numbers["-c"]), int(numbers["-s"]), numbers["-W"], numbers["-w"], values.get("-M") == "do"
+        host,
+        device,
+        int(numbers["-c"]),
+        int(numbers["-s"]),
+        numbers["-W"],
+        numbers["-w"],
+        is_whole=values.get("-M") == "do",
+        pause_s=max(_LEAST_PAUSE_S, numbers["-i"]),
     )
 
 
-def _ask(request: echo.Request) -> int:
+def _ask(request: echo.Request, *, is_quiet: bool) -> int:
     """Ask by packets."""
     try:
         end, target = echo.open_socket(request)
@@ -77,44 +89,68 @@ def _ask(request: echo.Request) -> int:
         print(f"ping: connect: {error.strerror or error}", file=sys.stderr)
         return 2
     own = read_text(f"/sys/class/net/{request.device}/address")
-    source = f" from {eui64(own)}%{request.device} {request.device}:" if ":" in request.host else ""
-    print(f"PING {request.host} ({request.host}){source} {request.size} data bytes", flush=True)
+    if ":" in request.host:
+        source = f" from {eui64(own)}%{request.device} {request.device}:"
+        print(f"PING {request.host} ({request.host}){source} {request.size} data bytes", flush=True)
+    else:
+        source = f" from {_address_of(request.device)} {request.device}:" if request.device else ""
+        size = f"{request.size}({request.size + _HEADER_BYTES}) bytes of data."
+        print(f"PING {request.host} ({request.host}){source} {size}", flush=True)
     over_s = time.monotonic() + request.end_s if request.end_s else float("inf")
-    sent, errors, answered = 0, 0, set[int]()
+    sent, errors, answered, begun_s = 0, 0, dict[int, float](), time.monotonic()
     while time.monotonic() < over_s and (not request.probes or sent < request.probes):
         sent += 1
         try:
             echo.send(end, target, sent, request.size)
         except OSError as error:
-            print(f"ping: sendmsg: {error.strerror}", file=sys.stderr)
+            mtu = echo.way_mtu(request)
+            is_long = error.errno == errno.EMSGSIZE
+            words = f"local error: message too long, mtu={mtu}" if is_long else f"sendmsg: {error.strerror}"
+            print(f"ping: {words}", file=sys.stderr)
             errors += 1
         is_last = sent == request.probes
-        pause_s = min(over_s, time.monotonic() + (request.wait_s if is_last else 1.0))
-        answered |= _hear(end, request, pause_s, is_last=is_last)
-    return _sum_up(request.host, sent, len(answered), errors)
+        pause_s = min(over_s, time.monotonic() + (request.wait_s if is_last else request.pause_s))
+        answered |= _hear(end, request, pause_s, is_last=is_last, is_quiet=is_quiet)
+    code = _sum_up(request.host, sent, len(answered), errors, took_s=time.monotonic() - begun_s)
+    if answered:
+        times = list(answered.values())
+        mean = sum(times) / len(times)
+        spread = (sum((one - mean) ** 2 for one in times) / len(times)) ** 0.5
+        print(f"rtt min/avg/max/mdev = {min(times):.3f}/{mean:.3f}/{max(times):.3f}/{spread:.3f} ms")
+    return code
 
 
-def _hear(end: socket.socket, request: echo.Request, until_s: float, *, is_last: bool) -> set[int]:
+def _address_of(device: str) -> str:
+    """Its first IPv4 address."""
+    rows = [port for port in read_json("ports")["ports"] if port["netdev"] == device and port["address"]]
+    rows += [row for row in read_json("node")["addresses"] if row["device"] == device]
+    return str(rows[0]["address"]).partition("/")[0] if rows else "0.0.0.0"
+
+
+def _hear(
+    end: socket.socket, request: echo.Request, until_s: float, *, is_last: bool, is_quiet: bool
+) -> dict[int, float]:
     """Tell of who answers until then; the last request is over with its first answer, as iputils has it."""
-    found = set()
+    found: dict[int, float] = {}
     scope = f"%{request.device}" if request.device and ":" in request.host else ""
     while (left_s := until_s - time.monotonic()) > 0:
         answer = echo.receive(end, left_s)
         if answer is None:
             continue
-        found.add(answer.number)
+        found.setdefault(answer.number, answer.time_ms)
         row = f"{answer.size} bytes from {answer.address}{scope}: icmp_seq={answer.number} ttl=64"
-        print(f"{row} time={answer.time_ms:.3f} ms", flush=True)
+        if not is_quiet:
+            print(f"{row} time={answer.time_ms:.3f} ms", flush=True)
         if is_last and answer.number == request.probes:
             break
     return found
 
 
-def _sum_up(host: str, sent: int, received: int, errors: int) -> int:
+def _sum_up(host: str, sent: int, received: int, errors: int, *, took_s: float = 0.0) -> int:
     lost = round(100 * (sent - received) / sent) if sent else 0
     wrong = f", +{errors} errors" if errors else ""
     print(f"\n--- {host} ping statistics ---")
-    print(f"{sent} packets transmitted, {received} received{wrong}, {lost}% packet loss")
+    print(f"{sent} packets transmitted, {received} received{wrong}, {lost}% packet loss, time {took_s * 1000:.0f}ms")
     return 0 if received else 1
 
 

@@ -85,6 +85,7 @@ class ClusterPane:
     def _join_nodes(self, page: ClusterPage) -> None:
         stack, start, node_pages = self._stack, self._desktop.bridge.start, self._pages.node_pages
         page.launch_asked.connect(lambda: self._desktop.window.show_page("launch"))
+        page.bring_up_asked.connect(self._pages.bringup_pane.show)
         page.add_node_asked.connect(lambda: self._desktop.window.show_page("add_node"))
         page.reconnect_asked.connect(stack.inventory.reconnect)
         page.node_asked.connect(node_pages.show_node)

@@ -47,7 +47,9 @@ class NodePages:
         self._window = desktop.window
         self.questions = Questions(desktop.window, self._stack.inventory.nodes)
         asks = self._stack.runner.asks
-        self._stack.runner.asks = type(asks)(asks.confirm, self.questions.ask_password, self.questions.ask_break)
+        self._stack.runner.asks = type(asks)(
+            self.questions.ask_confirm, self.questions.ask_password, self.questions.ask_break
+        )
         self._watch = self._stack.runs.runs.subscribe(self._forget_answers)
         self._shown_node = ""
         self.node_page: NodePage | None = None
@@ -184,6 +186,9 @@ class NodePages:
         known = {node.id for cluster in self._stack.inventory.clusters.value for node in cluster.nodes}
         for run in self._stack.runs.runs.value.values():
             if run.result != INTERRUPTED:
+                continue
+            if self._stack.bring_up.owns(run.run_id):
+                self._desktop.pages.bringup_pane.show()
                 continue
             if known.isdisjoint(step.node for step in run.playbook.steps()):
                 self._desktop.bridge.start(self._set_aside, run)

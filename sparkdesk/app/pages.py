@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QWidget
 
+from sparkdesk.app.bringup_pane import BringUpPane
 from sparkdesk.app.chat_pane import ChatPane
 from sparkdesk.app.cluster_pane import ClusterPane
 from sparkdesk.app.deployments_pane import DeploymentsPane
@@ -53,6 +54,7 @@ class Pages:
         self.chat_pane = ChatPane(desktop, self)
         self.node_pages = NodePages(desktop)
         self.cluster_pane = ClusterPane(desktop, self)
+        self.bringup_pane = BringUpPane(desktop, self)
         self._launch_pane = LaunchPane(desktop)
         self._deployments_pane = DeploymentsPane(desktop, self)
         self._models_pane = ModelsPane(desktop, self._launch_pane.planner)
@@ -81,6 +83,7 @@ class Pages:
             lambda: self._make_add_node(is_first=False),
             under="cluster",
         )
+        window.add_page("bringup", "Bring-up", "cable", self.bringup_pane.make, under="cluster")
         window.actions_registry.add(
             "launch.paste", "Paste a command, recipe or model to launch", self._paste, icon="terminal"
         )
@@ -115,6 +118,13 @@ class Pages:
         page = AddNodePage(desktop.first_run, desktop.search, desktop.adding, is_first=is_first)
         page.cluster_wanted.connect(self._show_added)
         return page
+
+    def find_nodes(self) -> None:
+        """Show the search for more Sparks, begun at once: a known one sees others at its cables."""
+        self._window.show_page("add_node")
+        page = self._window.page("add_node")
+        if isinstance(page, AddNodePage):
+            page.open_search()
 
     def _show_added(self) -> None:
         """A node was added: there is a cluster to show now."""
@@ -243,3 +253,4 @@ class Pages:
         self._disk_pane.close()
         self.node_pages.close()
         self.cluster_pane.close()
+        self.bringup_pane.close()

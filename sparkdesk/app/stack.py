@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sparkdesk import paths
+from sparkdesk.app.bringup_stack import make_bring_up
 from sparkdesk.app.chat_stack import ChatStack
 from sparkdesk.app.fleet import Fleet, FleetParts
 from sparkdesk.app.plan_data import load_catalogue, load_flag_tables, load_images
@@ -99,10 +100,11 @@ class Stack:
         self.records = self._make_records(folder)
         self.planner = Planner(self)
         self.assessment = self._make_assessment()
-        self.clock_watch = self._make_clock_watch()
         self.runs = PlaybookRuns(tasks=self.tasks, runner=self.runner, store=self.store, clock=self.clock)
         self.runs.on_step.append(self.launcher.looks.take_step)
         self.power = self._make_power()
+        self.bring_up = make_bring_up(self)
+        self.clock_watch = self._make_clock_watch()
         self.disk_programs = {name: read_remote(name) for name in PROGRAMS}
         self.disk = self._make_disk()
         self.chat = ChatStack(
@@ -124,6 +126,7 @@ class Stack:
             lock_program=read_remote("lock"),
             owner=owner_name(),
             identify=self.identify,
+            sign_in_anew=self.inventory.sign_in_anew,
             supplies=Supplies(
                 secret=self.secret_store.get,
                 files=DeskFiles(paths.data_dir() / "images"),
@@ -162,7 +165,7 @@ class Stack:
         other times from the telemetry.
         """
         fleet = self.fleet
-        on_nodes = (fleet.topology, fleet.details, fleet.doctor, fleet.servers)
+        on_nodes = (fleet.topology, fleet.details, fleet.doctor, fleet.servers, self.bring_up)
         moved = (self.records, self.telemetry, *on_nodes, self.findings, self.assessment)
         return ClockWatch(self.clock, [one.move_times for one in moved])
 
@@ -244,6 +247,7 @@ class Stack:
         await self.fleet.open()
         await self.findings.load()
         await self.runs.load()
+        await self.bring_up.load()
         await self.chat.open()
         await self.records.open()
         await self.assessment.load()
@@ -286,6 +290,7 @@ class Stack:
     async def close(self) -> None:
         """Close everything in the order in which it leans on each other. What hangs does not keep the next waiting."""
         self.fleet.close()
+        self.bring_up.close()
         self.assessment.close()
         self.disk.close()
         steps = [self.records.close, self.chat.close, self.launcher.close, self.inventory.close]

@@ -1,4 +1,4 @@
-"""What a running change may ask a person: the administrator's password, and whether to break another one's lock.
+"""What a running change may ask a person: the administrator's password, whether to go on, whether to break a lock.
 
 The one rule: one question at a time; a password lives in memory for one run, and only where a tick that the person sees
 says so is it offered to another node.
@@ -125,6 +125,34 @@ class LockDialog(QDialog):
         self.wait.setFocus()
 
 
+class ConfirmDialog(QDialog):
+    """Asks what a step wants confirmed; accepted is yes. The safe answer is the default."""
+
+    def __init__(self, question: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Go on?")
+        self.setAccessibleName("Go on?")
+        self.setAccessibleDescription(question)
+        self.setFixedWidth(480)
+        self.refuse = Button("No")
+        self.agree = Button("Yes, go on", kind="primary")
+        self.refuse.setDefault(True)
+        self.agree.setAutoDefault(False)
+        self.refuse.clicked.connect(self.reject)
+        self.agree.clicked.connect(self.accept)
+        row = QHBoxLayout()
+        row.addStretch(1)
+        row.addWidget(self.refuse)
+        row.addWidget(self.agree)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(20, 18, 20, 16)
+        column.setSpacing(theme.GAP)
+        column.addWidget(Label("A step asks before it goes on", "object_title", "text", is_wrapped=True))
+        column.addWidget(Label(wrap_line(question, 600), "body", "text2", is_wrapped=True))
+        column.addLayout(row)
+        self.refuse.setFocus()
+
+
 class Questions:
     """Asks over a window. `ask_password` and `ask_break` are what a runner takes; `forget` belongs to a run's end."""
 
@@ -160,6 +188,12 @@ class Questions:
                 return None
             self._shared = password if dialog.same.isChecked() else ""
             return password
+
+    async def ask_confirm(self, question: str) -> bool:
+        """Whether a step may go on; anything but a clear yes is no."""
+        async with self._turns:
+            code = await Bridge.ask(ConfirmDialog(question, self._window))
+            return code == QDialog.DialogCode.Accepted.value
 
     async def ask_break(self, holder: LockHolder) -> bool:
         """Whether to break the lock; anything but a clear yes is no."""

@@ -16,7 +16,7 @@ from tests.ui import rack
 from tests.ui.picture import SHOTS
 from tests.ui.walk import guessing_labels
 from ui import theme
-from ui.playbook.question import REFUSED, LockDialog, Questions, SudoDialog
+from ui.playbook.question import REFUSED, ConfirmDialog, LockDialog, Questions, SudoDialog
 
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", "does not support raise")
 HOLDER = LockHolder("node0", "spark-5c2d", "t", "anna@laptop", "nvidia", "Bring up 4 nodes", 42.0)
@@ -188,3 +188,18 @@ async def test_a_change_of_all_nodes_comes_with_the_tick_set_and_its_password_is
     assert await first == "the word"
     clear(dressed)
     assert await questions.ask_password("node1", "why") == "the word"
+
+
+async def test_what_a_step_wants_confirmed_is_asked_and_only_a_clear_yes_is_one(
+    window: QWidget, questions: Questions, dressed: QApplication
+) -> None:
+    for press, is_yes in (("refuse", False), ("agree", True)):
+        asked = asyncio.create_task(
+            questions.ask_confirm("Docker is started anew: every container there stops. Go on?")
+        )
+        dialog = await shown(window, ConfirmDialog)
+        assert isinstance(dialog, ConfirmDialog)
+        assert dialog.refuse.isDefault()
+        QTest.mouseClick(getattr(dialog, press), Qt.MouseButton.LeftButton)
+        assert await asked is is_yes
+        clear(dressed)

@@ -257,7 +257,8 @@ def _read_images(gaps: _Gaps) -> tuple[str, ...]:
 
 def _fill_clock_and_guard(gaps: _Gaps) -> dict[str, Any]:
     time = gaps.answer(TIME)
-    state = form.parse_settings(time.text).get("NTPSynchronized", "") if time.is_ok else ""
+    settings = form.parse_settings(time.text) if time.is_ok else {}
+    state = settings.get("NTPSynchronized", "")
     if state not in ("yes", "no"):
         gaps.note("is_clock_synced", time)
     offset_ms = (gaps.answer(CLOCK).numbers or {}).get("offset_ms")
@@ -265,9 +266,17 @@ def _fill_clock_and_guard(gaps: _Gaps) -> dict[str, Any]:
         gaps.note("clock_offset_s", gaps.answer(CLOCK), "it was not measured")
     return {
         "is_clock_synced": {"yes": True, "no": False}.get(state),
+        "is_ntp_on": _is_ntp_on(settings),
         "clock_offset_s": None if offset_ms is None else offset_ms / 1000,
         "is_guard_active": _read_guard(gaps),
     }
+
+
+def _is_ntp_on(settings: Mapping[str, str]) -> bool | None:
+    """Source: timedatectl(1): CanNTP says whether there is a service that could."""
+    if settings.get("NTP") == "no" and settings.get("CanNTP") == "no":
+        return None
+    return {"yes": True, "no": False}.get(settings.get("NTP", ""))
 
 
 def _read_guard(gaps: _Gaps) -> bool | None:

@@ -176,6 +176,20 @@ def test_why_docker_does_not_answer_is_told_apart(server: Said, service: str, ex
 
 
 @pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("CanNTP=yes\nNTP=no\nNTPSynchronized=no\n", (False, False)),
+        ("CanNTP=no\nNTP=no\nNTPSynchronized=yes\n", (None, True)),
+        ("CanNTP=yes\nNTP=yes\nNTPSynchronized=no\n", (True, False)),
+        ("", (None, None)),
+    ],
+)
+def test_a_clock_that_could_be_kept_and_is_not_is_told_apart(words: str, expected: tuple[object, object]) -> None:
+    found = reading_of(spark_of(timedatectl=(0, words, "")))
+    assert (found.is_ntp_on, found.is_clock_synced) == expected
+
+
+@pytest.mark.parametrize(
     ("earlyoom", "oomd", "expected"),
     [
         ((0, "active\n", ""), Fault.TIMED_OUT, True),

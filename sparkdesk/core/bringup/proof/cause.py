@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from sparkdesk.core.bringup.proof import band
 from sparkdesk.core.bringup.proof import read_output as read
-from sparkdesk.core.bringup.proof.measurement import Grade, Measurement, ProofItem, ProofKind
+from sparkdesk.core.bringup.proof.measurement import Grade, Measurement, ProofItem, ProofKind, ProofPart
 
 Outputs = Mapping[str, str]
 LONG_BYTES = 8000
@@ -21,6 +21,7 @@ _POWER = (
     "Shut both nodes down, take their power adapters off for a minute, then start both: starting one alone can leave "
     "the other's port down."
 )
+_OWN_MTU = "Apply the network's step of that node again: its interface does not have the MTU of its file."
 _SWITCH = "On the switch set the port to 200G-baseCR4 and turn its autonegotiation off; else try another cable."
 
 
@@ -37,6 +38,8 @@ class Seen:
     """What all measurements together tell. Of `small_mtu`, `narrow` and the like: sentences' parts that name places."""
 
     small_mtu: tuple[str, ...] = ()
+    low_mtu: tuple[str, ...] = ()
+    """Interfaces that have a smaller MTU than the plan leaves them at."""
     is_mtu_proved: bool = False
     """Every sized ping came through."""
     narrow: tuple[str, ...] = ()
@@ -53,81 +56,93 @@ class Seen:
     """RDMA devices that the rank with the fewest used; None when that was not told."""
 
 
-def look(items: Sequence[ProofItem], outputs: Outputs) -> Seen:
-    """What the outputs of these items tell for all of them."""
-    narrow, slow = _links(items, outputs)
-    small, is_proved = _pings(items, outputs)
-    versions = _versions(items, outputs)
-    gathers = [found for item in items if item.kind is ProofKind.ALL_GATHER for found in _gathers(item, outputs)]
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """Everything that was measured, and the item whose causes are looked for."""
+
+    items: Sequence[ProofItem]
+    outputs: Outputs
+    item: ProofItem
+
+    def parts(self, kind: ProofKind) -> Iterator[tuple[ProofPart, str]]:
+        """The parts of this kind between the item's nodes, on its cable where it has one, with what they printed."""
+        nodes = set(self.item.node_ids)
+        for item in self.items:
+            if item.kind is not kind or (self.item.cable and item.cable != self.item.cable):
+                continue
+            for part in item.parts:
+                ends = {part.source.node_id} | ({part.target.node_id} if part.target is not None else set())
+                if ends <= nodes:
+                    yield part, self.outputs.get(part.step_id, "")
+
+
+def look(items: Sequence[ProofItem], outputs: Outputs, item: ProofItem) -> Seen:
+    """What all these items tell that may explain this one."""
+    scope = _Scope(items, outputs, item)
+    versions = tuple(version for _, text in scope.parts(ProofKind.NCCL_IMAGE) if (version := read.read_version(text)))
+    gathers = [found for _, text in scope.parts(ProofKind.ALL_GATHER) if (found := read.read_gather(text)) is not None]
     told = [len(found.devices) for found in gathers if found.devices]
-    return Seen(
-        small_mtu=small,
-        is_mtu_proved=is_proved,
-        narrow=narrow,
-        slow_lines=slow,
-        degraded=tuple(_halves_within(items, outputs, *band.DEGRADED_GBPS)),
-        weak=tuple(_halves_within(items, outputs, band.DEGRADED_GBPS[1], band.WEAK_HALF_GBPS)),
+    seen = replace(
+        _links(scope),
+        degraded=tuple(_halves_within(scope, *band.DEGRADED_GBPS)),
+        weak=tuple(_halves_within(scope, band.DEGRADED_GBPS[1], band.WEAK_HALF_GBPS)),
         nccl=versions if len(set(versions)) > 1 else (),
         is_nccl_good=bool(versions) and set(versions) == {band.GOOD_NCCL},
         transports=frozenset(way for found in gathers for way in found.transports),
         devices=min(told) if told else None,
     )
+    small, is_proved = _pings(scope)
+    return replace(seen, small_mtu=small, is_mtu_proved=is_proved)
 
 
-def _links(items: Sequence[ProofItem], outputs: Outputs) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _links(scope: _Scope) -> Seen:
     narrow: dict[str, None] = {}
     slow: dict[str, None] = {}
-    for item in items:
-        for part in item.parts if item.kind is ProofKind.LINK else ():
-            end = part.source
-            found = read.read_link(outputs.get(part.step_id, ""), end.netdev, end.rdma_device)
-            if found.width is not None and found.width < 4:
-                narrow[f"{end.netdev} of {end.name} has {found.width} PCIe lanes instead of 4"] = None
-            if found.speed_gbps < band.LINK.pass_at:
-                slow[f"{end.netdev} of {end.name} runs at {found.speed_gbps:.0f} Gb/s"] = None
-    return tuple(narrow), tuple(slow)
+    low: dict[str, None] = {}
+    for part, text in scope.parts(ProofKind.LINK):
+        end = part.source
+        found = read.read_link(text, end.netdev, end.rdma_device)
+        if found.width is not None and found.width < 4:
+            narrow[f"{end.netdev} of {end.name} has {found.width} PCIe lanes instead of 4"] = None
+        if found.speed_gbps < band.LINK.pass_at:
+            slow[f"{end.netdev} of {end.name} runs at {found.speed_gbps:.0f} Gb/s"] = None
+        if found.mtu is not None and end.mtu is not None and found.mtu < end.mtu:
+            low[f"{end.netdev} of {end.name} has MTU {found.mtu}"] = None
+    return Seen(narrow=tuple(narrow), slow_lines=tuple(slow), low_mtu=tuple(low))
 
 
-def _pings(items: Sequence[ProofItem], outputs: Outputs) -> tuple[tuple[str, ...], bool]:
+def _pings(scope: _Scope) -> tuple[tuple[str, ...], bool]:
     small: dict[str, None] = {}
     proved: list[bool] = []
-    for item in items:
-        for part in item.parts if item.kind is ProofKind.PING else ():
-            runs = read.read_pings(outputs.get(part.step_id, ""))
-            is_whole = len(runs) >= 2 and runs[-1].sent > 0 and runs[-1].received == runs[-1].sent
-            proved.append(is_whole and runs[-1].payload_bytes >= LONG_BYTES)
-            if len(runs) >= 2 and runs[0].received and not runs[-1].received and part.target is not None:
-                small[f"{part.source.name} to {part.target.name} by {part.source.netdev}"] = None
+    for part, text in scope.parts(ProofKind.PING):
+        runs = read.read_pings(text)
+        is_whole = len(runs) >= 2 and runs[-1].sent > 0 and runs[-1].received == runs[-1].sent
+        proved.append(is_whole and runs[-1].payload_bytes >= LONG_BYTES)
+        if len(runs) >= 2 and runs[0].received and not runs[-1].received and part.target is not None:
+            small[f"{part.source.name} to {part.target.name} by {part.source.netdev}"] = None
     return tuple(small), bool(proved) and all(proved)
 
 
-def _versions(items: Sequence[ProofItem], outputs: Outputs) -> tuple[str, ...]:
-    parts = [part for item in items if item.kind is ProofKind.NCCL_IMAGE for part in item.parts]
-    return tuple(version for part in parts if (version := read.read_version(outputs.get(part.step_id, ""))))
-
-
-def _halves_within(items: Sequence[ProofItem], outputs: Outputs, low: float, high: float) -> Iterator[str]:
-    for item in items:
-        for part in item.parts if item.kind is ProofKind.RDMA_BANDWIDTH else ():
-            value = read.read_bandwidth(outputs.get(part.step_id, ""))
-            if value is not None and low < value <= high and part.target is not None:
-                yield f"{part.source.netdev} of {part.source.name} to {part.target.name}: {value:.1f} Gb/s"
-
-
-def _gathers(item: ProofItem, outputs: Outputs) -> Iterator[read.GatherReading]:
-    for part in item.parts:
-        if (found := read.read_gather(outputs.get(part.step_id, ""))) is not None:
-            yield found
+def _halves_within(scope: _Scope, low: float, high: float) -> Iterator[str]:
+    for part, text in scope.parts(ProofKind.RDMA_BANDWIDTH):
+        value = read.read_bandwidth(text)
+        if value is not None and low < value <= high and part.target is not None:
+            yield f"{part.source.netdev} of {part.source.name} to {part.target.name}: {value:.1f} Gb/s"
 
 
 # Causes by kind ------------------------------------------------------------------------------------------------------
 
 
-def explain(measurement: Measurement, seen: Seen) -> Measurement:
+def explain(measurement: Measurement, items: Sequence[ProofItem], outputs: Outputs) -> Measurement:
     """The measurement with its causes, and with the first one's remedy where it has none of its own."""
-    if measurement.grade not in (Grade.WARN, Grade.FAIL) or measurement.causes:
-        return measurement
     kind = measurement.item.kind
+    if measurement.grade not in (Grade.WARN, Grade.FAIL):
+        return measurement
+    seen = look(items, outputs, measurement.item)
+    if kind is ProofKind.PING and seen.low_mtu:
+        return replace(measurement, causes=(*seen.low_mtu, *measurement.causes), remedy=_OWN_MTU)
+    if measurement.causes:
+        return measurement
     found: list[Cause] = []
     if kind in (ProofKind.RDMA_BANDWIDTH, ProofKind.TCP):
         found = list(_bandwidth_causes(measurement, seen))
@@ -139,7 +154,9 @@ def explain(measurement: Measurement, seen: Seen) -> Measurement:
 
 def _seen_causes(seen: Seen) -> Iterator[Cause]:
     """What was seen and slows any traffic."""
-    if seen.small_mtu:
+    if seen.low_mtu:
+        yield Cause(f"An MTU below the plan's: {seen.low_mtu[0]}", _OWN_MTU)
+    elif seen.small_mtu:
         yield Cause(
             f"An MTU below the plan's on the way: long packets are lost ({seen.small_mtu[0]})",
             "Set the MTU of the other end, and of the switch's ports, to 9000 or more.",
@@ -214,7 +231,7 @@ def _likely(value: float, seen: Seen) -> Iterator[Cause]:
     known = (
         (_ONE_HCA, band.ONE_HCA_GBS, seen.devices is not None),
         (_WRONG_NCCL, band.WRONG_NCCL_GBS, seen.is_nccl_good),
-        (_MTU, band.SMALL_MTU_GBS, seen.is_mtu_proved or bool(seen.small_mtu)),
+        (_MTU, band.SMALL_MTU_GBS, seen.is_mtu_proved or bool(seen.small_mtu or seen.low_mtu)),
         (_MANAGEMENT, (0.0, band.MANAGEMENT_GBS), seen.transports == {"NET/IB"}),
     )
     left = [(cause, low <= value <= high) for cause, (low, high), is_out in known if not is_out]

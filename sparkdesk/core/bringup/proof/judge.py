@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from sparkdesk.core.bringup.proof import band
 from sparkdesk.core.bringup.proof import read_output as read
-from sparkdesk.core.bringup.proof.cause import explain, look
+from sparkdesk.core.bringup.proof.cause import explain
 from sparkdesk.core.bringup.proof.measurement import Band, Grade, Measurement, ProofItem, ProofKind, ProofPart
 from sparkdesk.core.plain_text import make_plain
 
@@ -61,8 +61,7 @@ def judge_all(
     items: Sequence[ProofItem], outputs: Mapping[str, str], results: Mapping[str, str], case_is_simulated: bool
 ) -> tuple[Measurement, ...]:
     """What came of every item; the causes of one look at what all the others showed."""
-    seen = look(items, outputs)
-    return tuple(explain(_measure(item, outputs, results, case_is_simulated), seen) for item in items)
+    return tuple(explain(_measure(item, outputs, results, case_is_simulated), items, outputs) for item in items)
 
 
 def _measure(
@@ -163,8 +162,6 @@ def _judge_ping(told: Told) -> Measurement:
 def _ping_fault(part: ProofPart, small: read.PingReading, sized: read.PingReading) -> tuple[str, str]:
     target = part.target.name if part.target is not None else "the other end"
     way = f"{part.source.name} to {target} by {part.source.netdev}"
-    if sized.own_mtu is not None:
-        return f"{way}: its own MTU is {sized.own_mtu}", "Apply the network's step of this node again."
     if small.received and not sized.received:
         return (
             f"{way}: short packets arrive, long ones are lost: an MTU on the way is smaller",
@@ -195,7 +192,7 @@ def _judge_duplicate(told: Told) -> Measurement:
     if doubles:
         remedy = "Take the address off the other device, or run the bring-up again so that another one is chosen."
         return Measurement(item, Grade.FAIL, float(len(doubles)), "duplicates", doubles[0], tuple(doubles[:4]), remedy)
-    if unread:
+    if unread or not item.parts:
         return _not_read(told, unread, "arping", package="iputils-arping")
     note = " (only twins of the same node answer)" if twins else ""
     return Measurement(item, Grade.PASS, 0.0, "duplicates", f"{len(item.parts)} addresses, each at one node{note}")

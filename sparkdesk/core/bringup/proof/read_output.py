@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sparkdesk.core.plain_text import make_line
 
@@ -22,7 +22,6 @@ _PATH = re.compile(r"/sys/class/(net|infiniband)/([A-Za-z0-9_.]{1,64})/(\S{1,80}
 _PING = re.compile(r"PING .{0,200}?(\d{1,6})\(\d{1,6}\) bytes of data")
 _COUNTS = re.compile(r"(\d{1,6}) packets transmitted, (\d{1,6}) received")
 _RTT = re.compile(r"rtt min/avg/max/mdev = [\d.]{1,12}/([\d.]{1,12})/")
-_TOO_LONG = re.compile(r"message too long,? mtu[=: ](\d{1,5})", re.IGNORECASE)
 _ARP_REPLY = re.compile(r"reply from \S{1,40} \[((?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2})\]")
 _ARP_END = re.compile(r"Received (\d{1,6}) response")
 _BW_HEAD = re.compile(r"BW average\[(Gb/sec|MB/sec|MiB/sec)\]")
@@ -54,13 +53,12 @@ class LinkReading:
 
 @dataclass(frozen=True, slots=True)
 class PingReading:
-    """One run of ping. `own_mtu`: the node's own interface refused so long a packet, and has this MTU."""
+    """One run of ping."""
 
     payload_bytes: int
     sent: int
     received: int
     mean_ms: float | None = None
-    own_mtu: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,21 +124,14 @@ def read_pings(text: str) -> tuple[PingReading, ...]:
     """Every run of ping in it, in order."""
     found: list[PingReading] = []
     payload: int | None = None
-    own_mtu: int | None = None
     for line in _lines(text):
         if (head := _PING.search(line)) is not None:
-            payload, own_mtu = int(head[1]), None
-        elif (refused := _TOO_LONG.search(line)) is not None:
-            own_mtu = int(refused[1])
+            payload = int(head[1])
         elif payload is not None and (counts := _COUNTS.search(line)) is not None:
-            found.append(PingReading(payload, int(counts[1]), min(int(counts[2]), int(counts[1])), None, own_mtu))
+            found.append(PingReading(payload, int(counts[1]), min(int(counts[2]), int(counts[1]))))
             payload = None
         elif found and found[-1].mean_ms is None and (mean := _RTT.search(line)) is not None:
-            last = found[-1]
-            found[-1] = PingReading(last.payload_bytes, last.sent, last.received, number(mean[1], 1e6), last.own_mtu)
-    if own_mtu is not None and found and found[-1].own_mtu is None and found[-1].received == 0:
-        last = found[-1]  # complaints are shown behind what was printed
-        found[-1] = PingReading(last.payload_bytes, last.sent, last.received, last.mean_ms, own_mtu)
+            found[-1] = replace(found[-1], mean_ms=number(mean[1], 1e6))
     return tuple(found)
 
 

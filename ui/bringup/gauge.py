@@ -64,7 +64,7 @@ class Gauge(QWidget):
     def _zones(self) -> list[tuple[float, float, QColor]]:
         scale = self._scale
         zones: list[tuple[float, float, QColor]] = []
-        good, fair = blend("ok", "surface", 0.5), blend("warn", "surface", 0.4)
+        good, fair = blend("ok", "surface", 0.5), blend("warn", "surface", 0.25)
         if scale.pass_at is None:
             return []
         if scale.is_lower_better:

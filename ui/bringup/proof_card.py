@@ -64,7 +64,8 @@ class RowView(QWidget):
             head.addWidget(Label(row.value, "strong", "text"))
             head.addWidget(Label(row.unit, "label", "text3"))
         elif row.state != "pass":
-            head.addWidget(Label(STATES[row.state][0], "label", tint if row.state != "skipped" else "text3"))
+            words = "to come" if row.state == "waiting" else STATES[row.state][0].lower()
+            head.addWidget(Label(words, "label", tint))
         column.addLayout(head)
         if row.scale is not None:
             gauge = Gauge(row.spoken)

@@ -11,7 +11,6 @@ from typing import Final, Literal
 from sparkdesk.core.bringup.state import BringUpState, Phase
 from ui import text
 from ui.bringup.grid import PROBLEMS
-from ui.bringup.offer import OfferKey
 
 TOLD: Final = {
     "none": ("No node to bring up", "Add a Spark or start the simulated cluster first; then come back here."),
@@ -26,14 +25,12 @@ MAX_CHARS: Final = 1200
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A banner. `action` is a button that does `action_key`; `second` opens what can be undone."""
+    """A banner; with `can_undo` it has a button that opens what can be taken back."""
 
     kind: Literal["info", "ok", "warn", "crit"]
     title: str
     text: str = ""
-    action: str = ""
-    action_key: OfferKey | Literal[""] = ""
-    second: str = ""
+    can_undo: bool = False
 
 
 def stranger_words(node: str, cage: str) -> tuple[str, str]:
@@ -64,7 +61,7 @@ def notice_of(state: BringUpState, *, is_fresh: bool = True) -> Notice | None:
 def _interrupted(state: BringUpState) -> Notice:
     said = _joined(state.message or "SparkDesk ended in the middle of it. Nothing runs now.", state.remedy)
     title = "This bring-up was interrupted"
-    return Notice("warn", title, said, action="Continue", action_key="resume", second="Undo…")
+    return Notice("warn", title, said, can_undo=True)
 
 
 def _failed(state: BringUpState) -> Notice:
@@ -76,7 +73,7 @@ def _failed(state: BringUpState) -> Notice:
         title, rest = f"{error}.", message[len(error) :].lstrip(". ")
     can_undo = run is not None and run.can_undo
     said = _joined(state.remedy, rest)
-    return Notice("crit", text.one_line(title), said, second="Undo…" if can_undo else "")
+    return Notice("crit", text.one_line(title), said, can_undo=can_undo)
 
 
 def _joined(*parts: str) -> str:
@@ -93,8 +90,6 @@ def _planned(state: BringUpState, *, is_fresh: bool) -> Notice | None:
             "warn",
             text.one_line(plan.obstacles[0]),
             " ".join(text.one_line(each) for each in rest) or "Mend it, or leave that node out; then check again.",
-            action="Check again",
-            action_key="look",
         )
     if plan.change_count == 0 and state.matrix.count(*PROBLEMS):
         return Notice(

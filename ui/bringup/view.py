@@ -43,6 +43,7 @@ PROOF_PX = 276
 CLOCK_PX = 276
 CHECKS_PX, CHECKS_NARROW_PX = 180, 264
 CHANGE_PX, CHANGE_NARROW_PX = 190, 244
+PROOF_NARROW_PX = 290
 _CHOOSING = (Phase.IDLE, Phase.READING, Phase.PLANNED, Phase.UNDONE)
 
 
@@ -91,7 +92,7 @@ class BringUpPage(QWidget):
         self.checks = CheckCard(model)
         self.change = ChangeCard(model)
         self.proof = ProofCard(model)
-        self.empty = EmptyState("cable", "No node to bring up", "")
+        self.empty = EmptyState("cable", "No node to bring up", "", action="Go to the cluster")
         self.panel = EvidencePanel(model.name_of)
         self.drawer = Drawer(self, width=EVIDENCE_WIDTH)
         self._row = QHBoxLayout()
@@ -158,8 +159,8 @@ class BringUpPage(QWidget):
         self.model.changed.connect(self._refresh_soon)
         self.model.chosen.connect(self._look_soon.start)
         self.close_button.clicked.connect(self.close_asked)
-        self.banner.action_clicked.connect(self._act_on_notice)
-        self.banner.second_clicked.connect(partial(self.open_manifest, shows_undo=True))
+        self.empty.action_clicked.connect(self.close_asked)
+        self.banner.action_clicked.connect(partial(self.open_manifest, shows_undo=True))
         self.banner.closed.connect(self._dismiss)
         self.stranger.action_clicked.connect(self._add_stranger)
         self.checks.cell_chosen.connect(self.show_evidence)
@@ -208,11 +209,6 @@ class BringUpPage(QWidget):
             self.prove_asked.emit()
         else:
             self.apply_asked.emit(frozenset({chapter}))
-
-    def _act_on_notice(self) -> None:
-        notice = self._told
-        if notice is not None and notice.action_key:
-            self._press(notice.action_key)
 
     def _dismiss(self) -> None:
         self._dismissed = self._told
@@ -276,11 +272,14 @@ class BringUpPage(QWidget):
     def _place(self) -> None:
         """Proof and clock beside what is changed where there is room, else below it and above the matrix."""
         is_narrow = self.width() < NARROW_PX
-        down, sideways = QBoxLayout.Direction.TopToBottom, QBoxLayout.Direction.LeftToRight
-        self._lower.setDirection(down if is_narrow else sideways)
+        state = self.model.state
+        is_proof_first = state.phase is Phase.PROVING or bool(state.measurements)
+        down = QBoxLayout.Direction.BottomToTop if is_proof_first else QBoxLayout.Direction.TopToBottom
+        self._lower.setDirection(down if is_narrow else QBoxLayout.Direction.LeftToRight)
         self.clock.set_lying(is_narrow)
         self.setup.set_narrow(is_narrow=is_narrow)
         self.checks.setMinimumHeight(CHECKS_NARROW_PX if is_narrow else CHECKS_PX)
+        self.proof.setMinimumHeight(PROOF_NARROW_PX if is_narrow else CHANGE_PX)
         self.change.setMinimumHeight(CHANGE_NARROW_PX if is_narrow else CHANGE_PX)
         self.proof.setFixedWidth(16777215) if is_narrow else self.proof.setFixedWidth(PROOF_PX)
         self.clock.setFixedWidth(16777215) if is_narrow else self.clock.setFixedWidth(CLOCK_PX)
@@ -315,6 +314,7 @@ class BringUpPage(QWidget):
         self.proof.refresh()
         self._show_time()
         self._refresh_evidence()
+        self._place()
         is_proving = state.phase is Phase.PROVING
         if self._was_proving != is_proving:
             # After the layout: what was measured last has no place before it.
@@ -323,7 +323,7 @@ class BringUpPage(QWidget):
 
     def _show_proof(self) -> None:
         """Bring the proof into sight, and in it what stands out."""
-        self.area.ensureWidgetVisible(self.proof, 0, 0)
+        self.area.ensureWidgetVisible(self.proof, 0, theme.GAP)
         self.proof.show_first_problem()
 
     def _show_offers(self, *, has_live: bool) -> None:
@@ -356,6 +356,7 @@ class BringUpPage(QWidget):
                 self.buttons[key] = button
             self._row.removeWidget(self.buttons[key])
             self._row.insertWidget(self._row.indexOf(self.close_button), self.buttons[key])
+            self.buttons[key].setVisible(True)
 
     def _pressed(self, key: str, _is_on: bool = False) -> None:
         self._press(key)
@@ -376,13 +377,8 @@ class BringUpPage(QWidget):
         if notice is None or notice == self._dismissed:
             self.banner.setVisible(False)
         else:
-            self.banner.show_notice(
-                notice.kind,
-                wrap_line(notice.title),
-                wrap_line(notice.text, 1500),
-                action=notice.action,
-                second=notice.second,
-            )
+            undo = "Undo…" if notice.can_undo else ""
+            self.banner.show_notice(notice.kind, wrap_line(notice.title), wrap_line(notice.text, 1500), action=undo)
 
     def _show_time(self) -> None:
         """What a second changes: the clocks."""

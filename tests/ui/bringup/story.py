@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from PySide6.QtTest import QTest
@@ -275,6 +275,14 @@ def done(*, is_bad: bool = False, **changes: object) -> BringUpState:
     return replace(state, **changes)  # type: ignore[arg-type]
 
 
+def proving() -> BringUpState:
+    """The first two measurements are there, the third runs."""
+    now = RunView("r2", proof(), NOW_MS - 9000, steps={"ping-02": StepView("running", "apply")})
+    ended = run(ALL_DONE, result="done", ended_ms=NOW_MS)
+    return BringUpState(Phase.PROVING, IDS, matrix((DONE,) * 4, DONE), plan(), ended, now, measured()[:2],
+                        started_ms=NOW_MS - 50_000)  # fmt: skip
+
+
 def failed() -> BringUpState:
     """The network of one node was rolled back; the others stand."""
     ended = run(
@@ -323,6 +331,15 @@ def all_green() -> BringUpState:
     return planned(matrix=Matrix(IDS, rows), plan=plan(playbook=Playbook("Bring up 4 nodes", ()), diffs=kept))
 
 
+def wait_for(is_so: Callable[[], bool], most_ms: int = 5000) -> bool:
+    """Let the event loop run until it is so; False when it was not within the time."""
+    for _ in range(most_ms // 10):
+        if is_so():
+            return True
+        QTest.qWait(10)
+    return is_so()
+
+
 @dataclass
 class Desk:
     """The page with feeds that a test sets, and what the page asked for."""
@@ -354,6 +371,11 @@ class Desk:
         self.page.refresh()
         QTest.qWait(20)
         return self.page
+
+    def rest(self) -> None:
+        """Wait until the page has shown what was published."""
+        assert wait_for(lambda: not self.page._soon.isActive())
+        QTest.qWait(20)
 
     def find_stranger(self) -> None:
         """Another Spark is seen behind the first node's P1."""

@@ -234,13 +234,13 @@ def test_a_failure_says_first_what_failed_then_what_to_do_and_how_the_nodes_stan
     assert notice is not None
     assert notice.title == "spark-afe0 did not answer after the new addresses; it restored itself."
     assert notice.text.startswith("Look at the cable of P1, then continue. spark-5c2d: all 5 steps are done.")
-    assert notice.second == "Undo…"
+    assert notice.can_undo
 
 
-def test_an_interrupted_bring_up_offers_to_go_on_or_to_undo() -> None:
+def test_an_interrupted_bring_up_says_how_the_nodes_stand_and_can_be_taken_back() -> None:
     notice = notice_of(story.interrupted())
     assert notice is not None
-    assert (notice.action_key, notice.second) == ("resume", "Undo…")
+    assert notice.can_undo
     assert "spark-5c2d: all 5 steps are done" in notice.text
 
 

@@ -15,7 +15,7 @@ from sparkdesk.core.bringup.state import BringUpState, Phase
 from sparkdesk.core.cluster.node import NodeState
 from tests.ui import rack
 from tests.ui.bringup import story
-from tests.ui.bringup.story import Desk
+from tests.ui.bringup.story import Desk, wait_for
 from tests.ui.walk import guessing_labels
 from ui.bringup.view import LOOK_AFTER_MS
 
@@ -29,7 +29,7 @@ def desk(dressed: object) -> Desk:
 
 
 def click(button: QWidget) -> None:
-    assert button.isVisible(), button
+    assert wait_for(button.isVisible), button
     QTest.mouseClick(button, Qt.MouseButton.LeftButton)
     QTest.qWait(20)
 
@@ -44,14 +44,14 @@ def click_cell(desk: Desk, row_id: str, column: int) -> None:
 
 def test_the_page_reads_the_nodes_by_itself_and_one_click_applies_the_plan_that_was_read(desk: Desk) -> None:
     page = desk.show()
-    QTest.qWait(30)
+    assert wait_for(lambda: bool(desk.asked))
     assert desk.asked == [("look", story.IDS, CHOICES)]
     desk.state.set(story.reading())
-    QTest.qWait(120)
+    desk.rest()
     assert page.buttons["look"].is_busy()
     click(page.buttons["look"])
     desk.state.set(story.planned())
-    QTest.qWait(120)
+    desk.rest()
     assert page.buttons["apply"].text() == "Bring up 4 nodes"
     click(page.buttons["apply"])
     assert desk.asked[1:] == [("apply", frozenset())]
@@ -67,9 +67,10 @@ def test_a_node_that_is_left_out_is_read_no_more_and_the_old_plan_cannot_run(des
     page = desk.show(story.planned())
     click(page.setup.nodes["node3"])
     click(page.setup.guard)
-    QTest.qWait(100)
+    desk.rest()
     assert "apply" not in page.buttons
     assert page.buttons["look"].text() == "Check 3 nodes"
+    assert wait_for(lambda: bool(desk.asked))
     QTest.qWait(LOOK_AFTER_MS + 50)
     assert desk.asked == [("look", story.IDS[:3], replace(CHOICES, wants_guard=True))]
 
@@ -109,7 +110,7 @@ def test_the_evidence_follows_the_run(desk: Desk) -> None:
     click_cell(desk, "network-mtu", 1)
     assert "192.168.100.31/24" in page.panel.steps.toPlainText()
     desk.state.set(story.running())
-    QTest.qWait(120)
+    desk.rest()
     assert page.panel.chip.text() == "Running"
 
 
@@ -129,10 +130,10 @@ def test_only_problems_and_back(desk: Desk) -> None:
     page = desk.show(story.planned())
     whole = len(page.checks.table.cells.table.rows)
     click(page.checks.only)
-    QTest.qWait(100)
+    desk.rest()
     assert len(page.checks.table.cells.table.rows) == 5
     click(page.checks.only)
-    QTest.qWait(100)
+    desk.rest()
     assert len(page.checks.table.cells.table.rows) == whole
 
 
@@ -158,7 +159,7 @@ def test_each_file_and_each_command_can_be_read_before_it_runs(desk: Desk) -> No
     assert "link_trial.py' try" in page.change.text.toPlainText().replace(" \\\n  ", " ")
     for key in ("keys", "docker", "proof"):
         desk.model.choose_chapter(key)
-        QTest.qWait(100)
+        desk.rest()
         assert page.change.text.toPlainText().startswith("1. ") is (key != "proof")
     assert page.change.text.toPlainText() == "# Nothing of this chapter runs on spark-afe0."
     desk.model.node_id = ""
@@ -172,7 +173,7 @@ def test_the_chapters_are_walked_with_the_arrow_keys(desk: Desk) -> None:
     page.side.list.setFocus()
     at = page.side.list.currentIndex().row()
     QTest.keyClick(page.side.list, Qt.Key.Key_Up)
-    QTest.qWait(100)
+    desk.rest()
     assert page.side.list.currentIndex().row() == at - 1
     assert desk.model.chapter.value == "cabling"
     assert "Cables are changed by hand" in page.change.text.toPlainText()
@@ -181,18 +182,18 @@ def test_the_chapters_are_walked_with_the_arrow_keys(desk: Desk) -> None:
 def test_step_by_step_each_chapter_has_its_own_button(desk: Desk) -> None:
     page = desk.show(story.planned())
     click(page.setup.step_by_step)
-    QTest.qWait(100)
+    desk.rest()
     assert "apply" not in page.buttons
     click(page.change.apply)
     desk.model.choose_chapter("docker")
-    QTest.qWait(100)
+    desk.rest()
     assert page.change.apply.text() == "Apply: Docker and NVIDIA runtime"
     click(page.change.apply)
     desk.model.choose_chapter("proof")
-    QTest.qWait(100)
+    desk.rest()
     click(page.change.apply)
     desk.model.choose_chapter("cabling")
-    QTest.qWait(100)
+    desk.rest()
     assert not page.change.apply.isVisible()
     assert desk.asked == [("apply", frozenset({"network"})), ("apply", frozenset({"docker"})), ("prove",)]
 
@@ -202,7 +203,7 @@ def test_a_run_can_be_paused_continued_and_stopped(desk: Desk) -> None:
     click(page.buttons["pause"])
     click(page.buttons["cancel"])
     desk.state.set(replace(story.running(), phase=Phase.PAUSED))
-    QTest.qWait(100)
+    desk.rest()
     click(page.buttons["resume"])
     assert desk.asked == [("pause",), ("cancel",), ("resume",)]
     assert not page.setup.isVisible()
@@ -216,8 +217,7 @@ def test_the_small_clock_counts_down_and_rolls_back_at_once(desk: Desk) -> None:
     ]
     assert not page.clock.isVisible()
     desk.now_ms += 5000
-    QTest.qWait(1100)
-    assert page.lines.lines[0].words.text() == "spark-bd26 restores itself in 0:37 unless kept"
+    assert wait_for(lambda: page.lines.lines[0].words.text() == "spark-bd26 restores itself in 0:37 unless kept")
     click(page.lines.lines[1].roll_back)
     assert desk.asked == [("roll_back", "node2")]
 
@@ -244,15 +244,14 @@ def test_a_question_is_large_and_both_answers_are_asked_for(desk: Desk, size: tu
         assert corner.x() <= page.width()
         assert corner.y() <= page.height()
     desk.now_ms += 60_000
-    QTest.qWait(1100)
-    assert not page.clock.keep.isEnabled()
+    assert wait_for(lambda: not page.clock.keep.isEnabled())
 
 
 def test_another_spark_behind_a_cable_is_offered_to_be_added(desk: Desk) -> None:
     page = desk.show(story.planned())
     assert not page.stranger.isVisible()
     desk.find_stranger()
-    QTest.qWait(100)
+    desk.rest()
     assert page.stranger.title() == "Found on spark-5c2d P1: another Spark. Add it?"
     click(page.stranger.findChildren(QAbstractButton)[0])
     assert desk.asked == [("add", "node0", "P1")]
@@ -308,8 +307,8 @@ def test_while_something_runs_nothing_can_be_taken_back(desk: Desk) -> None:
 
 def test_an_interrupted_bring_up_goes_on_or_is_taken_back(desk: Desk) -> None:
     page = desk.show(story.interrupted())
-    click(page.banner._action)
-    click(page.banner._second)
+    click(page.buttons["resume"])
+    click(next(button for button in page.banner.findChildren(QAbstractButton) if button.text() == "Undo…"))
     assert desk.asked == [("resume",)]
     assert page.dialog is not None
     assert page.dialog.ways.key() == "undo"
@@ -338,7 +337,7 @@ def test_a_simulated_figure_says_so_and_a_real_one_does_not(desk: Desk) -> None:
     some = story.measured()
     mixed = (replace(some[0], is_simulated=False), *some[1:])
     desk.state.set(story.done(measurements=mixed))
-    QTest.qWait(100)
+    desk.rest()
     assert not page.proof.simulated.isVisible()
     rows = [view for group in page.proof.groups for view in group.rows]
     assert [view.row.is_simulated for view in rows if view.row.key == "ping-01"] == [False]
@@ -350,7 +349,8 @@ def test_an_empty_page_says_what_comes_first(dressed: object) -> None:
     QTest.qWait(30)
     assert page.buttons == {}
     assert desk.asked == []
-    assert page.empty.isVisible()
+    click(page.empty.findChildren(QAbstractButton)[0])
+    assert desk.asked == [("close",)]
 
 
 def test_everything_that_can_be_pressed_has_a_name_and_takes_the_focus(desk: Desk) -> None:

@@ -18,6 +18,7 @@ STATES = {
     "reading": story.reading(),
     "planned": story.planned(),
     "matrix-running": story.running(story.trial(1), story.trial(2, 37.0)),
+    "proving": story.proving(),
     "proof-passed": story.done(),
     "proof-failed": story.done(is_bad=True),
     "rollback-big": story.running(story.trial(2, 42.0, story.QUESTION), story.trial(1, 40.0)),

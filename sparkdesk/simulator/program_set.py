@@ -27,8 +27,6 @@ COMMANDS = {
     "fwupdmgr": "fwupdmgr",
     "halt": "power",
     "hostname": "hostname",
-    "ib_write_bw": "ib_write_bw",
-    "ib_write_lat": "ib_write_lat",
     "ibdev2netdev": "ibdev2netdev",
     "id": "id_program",
     "ip": "ip",
@@ -52,12 +50,14 @@ COMMANDS = {
     "timedatectl": "timedatectl",
     "uname": "uname",
 }
+# commands of packages that are not on every node: package_shelf.py says which
+EXTRA = {"earlyoom": "earlyoom", "ib_write_bw": "ib_write_bw", "ib_write_lat": "ib_write_lat", "iperf3": "iperf3"}
 # programs that are no commands by themselves: name -> module
 INNER = {"python_of_fault": "python_of_fault"}
 # below /usr/local/cuda/bin, which is on nobody's PATH
 CUDA = {"nvcc": "nvcc"}
 _MAX_SHEBANG = 120
-_RUNNABLE = ("bin", "inner")
+_RUNNABLE = ("bin", "extra", "inner")
 
 
 def install(folder: Path, tables: dict[str, Path]) -> None:
@@ -69,7 +69,7 @@ def install(folder: Path, tables: dict[str, Path]) -> None:
         target.write_text(source.read_text("utf-8"), "utf-8")
         py_compile.compile(str(target), doraise=True, quiet=1)
     python = os.path.realpath(sys.executable)
-    for place, commands in (("bin", COMMANDS), ("inner", INNER), ("cuda/bin", CUDA)):
+    for place, commands in (("bin", COMMANDS), ("extra", EXTRA), ("inner", INNER), ("cuda/bin", CUDA)):
         (folder / place).mkdir(parents=True)
         for command, module in commands.items():
             text = _launcher(python, module, depth=1 + place.count("/"), is_of_node=place == "inner")

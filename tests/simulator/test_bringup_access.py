@@ -54,3 +54,22 @@ async def test_a_peer_with_another_host_key_is_refused(boxes: Simulator) -> None
         boxes, f"{wrong}; ssh -o BatchMode=yes 192.168.10.12 true; a=$?; rm ~/.ssh/known_hosts; exit $a"
     )
     assert (code, "Host key verification failed" in text) == (255, True)
+
+
+async def test_a_package_brings_its_programs_and_its_service_and_takes_them_along(boxes: Simulator) -> None:
+    look = "command -v earlyoom; dpkg-query -W -f '${Package} ' perftest earlyoom; systemctl is-active earlyoom"
+    assert "inactive" in (await ask(boxes, look))[1]
+    assert (await ask(boxes, "command -v ib_write_bw"))[0] != 0
+    assert (await ask(boxes, "apt-get install -y perftest"))[0] == 100
+    text = await as_root(boxes, "apt-get update && apt-get install -y perftest earlyoom")
+    assert ("Setting up perftest" in text, "2 newly installed" in text) == (True, True)
+    code, text = await ask(boxes, look)
+    assert (code, text.split()[-3:]) == (0, ["perftest", "earlyoom", "active"]), text
+    await as_root(boxes, "systemctl disable --now earlyoom")
+    assert await ask(boxes, "systemctl is-active earlyoom; systemctl is-enabled earlyoom") == (
+        1,
+        "inactive\ndisabled\n",
+    )
+    await as_root(boxes, "apt-get remove -y perftest earlyoom")
+    assert (await ask(boxes, "command -v ib_write_bw || command -v earlyoom"))[0] != 0
+    assert (await ask(boxes, "systemctl is-enabled earlyoom"))[1] == "not-found\n"

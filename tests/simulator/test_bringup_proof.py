@@ -133,3 +133,13 @@ def test_a_fresh_port_has_no_address_and_a_fault_of_it_is_named() -> None:
     ports = make_ports((), (), 1, is_fresh=True)
     assert {(port.address, port.mtu, port.faults) for port in ports} == {("", 1500, ())}
     assert TWIN in {port.netdev for port in ports}
+
+
+async def test_tcp_is_really_sent_and_told_as_iperf3_tells_it(packets: Simulator) -> None:
+    server = ask(packets, "timeout 20 /run/sparkdesk-sim/bin/iperf3 -s -1 -B 192.168.100.1 -p 5300")
+    command = f"{'exec /run/sparkdesk-sim/bin/'}iperf3 -J -c 192.168.100.1 -B 192.168.100.2 -p 5300 -P 4 -t 1"
+    (code, said), (_code, text) = await asyncio.gather(server, ask(packets, f"sleep 0.7; ({command}) 2>/dev/null", 1))
+    sums = json.loads(text)["end"]
+    assert (code, said.splitlines()[0]) == (0, "# simulated: over this computer's own packets")
+    assert sums["sum_received"]["bytes"] == sums["sum_sent"]["bytes"] > 10**6
+    assert (await ask(packets, "iperf3 --nope"))[0] == 1

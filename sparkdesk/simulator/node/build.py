@@ -237,6 +237,7 @@ def _machine(setting: wire.Message, *, proc: Path, sys_dir: Path, live_dir: Path
         "engine_problem": setting["engine_problem"],
         "models": f"{'' if setting['confined'] else setting['root']}/home/nvidia/models",
         "addresses": machine_files.addresses(int(setting["index"])),
+        "preinstalled": [] if setting["is_fresh"] else ["perftest", "iperf3"],
     }
     live_dir.mkdir(parents=True, exist_ok=True)
     (live_dir / "bin").mkdir(exist_ok=True)

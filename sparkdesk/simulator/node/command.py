@@ -60,6 +60,11 @@ class Commands:
         folder = f"{namespace.PROGRAM_DIR}/program" if self.is_confined else self._program_dir
         return f"{folder}/inner/{module}"
 
+    def extra(self, command: str) -> str:
+        """Where the launcher of a package's command lies, as the node sees it."""
+        folder = f"{namespace.PROGRAM_DIR}/program" if self.is_confined else self._program_dir
+        return f"{folder}/extra/{command}"
+
     def fill_disk(self, is_full: bool) -> None:
         """From now on no file of the node's user can grow, or it can again: also those of what runs already."""
         self.is_disk_full = is_full

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import os
 import select
 import signal
@@ -29,6 +30,8 @@ from sparkdesk.simulator.node.root_door import RootDoor
 _DOCKER_ROW = ("docker:x:989:\n", "docker:x:989:nvidia\n")
 _PENDING = {"run/reboot-required": "*** System restart required ***\n",
             "run/reboot-required.pkgs": "linux-image-6.17.0-1014-nvidia\n"}  # fmt: skip
+_PACKAGE_COMMANDS = {"perftest": ("ib_write_bw", "ib_write_lat"), "iperf3": ("iperf3",), "earlyoom": ("earlyoom",)}
+"""As program/package_shelf.py has them, which is no module of this program."""
 _BACKLOG = 16
 _MAX_LINES = 1000
 _MAX_GUESTS = 32  # connections to a service at a time
@@ -231,6 +234,7 @@ class Resident:
             for name in _PENDING:
                 (self._prefix / name).unlink(missing_ok=True)
         self._place_programs(has_other_python=bool({"clock-skew", "disk-full"} & names))
+        self._place_packages()
 
     def edit_group(self, *, is_in: bool) -> None:
         """Put the user into the group docker, or take it out, where nobody else is in it."""
@@ -243,6 +247,21 @@ class Resident:
         link.unlink(missing_ok=True)
         if has_other_python:
             link.symlink_to(self._commands.program("python_of_fault"))
+
+    def _place_packages(self) -> None:
+        """The programs of the packages that are installed, as the programs of the node keep them."""
+        names: list[str] = []
+        try:
+            with open(self._machine.folder / "node.json", encoding="utf-8") as stream:
+                names = json.load(stream).get("preinstalled", [])
+            with open(self._prefix / "var/lib/sparkdesk-sim/packages.json", encoding="utf-8") as stream:
+                names = [str(name) for name in json.load(stream)]
+        except (OSError, ValueError, TypeError):
+            pass  # nobody changed what there was from the start
+        for command in (command for name in names for command in _PACKAGE_COMMANDS.get(name, ())):
+            link = self._machine.folder / "bin" / command
+            if not link.is_symlink():
+                link.symlink_to(self._commands.extra(command))
 
     def _change(self, name: str, is_on: bool) -> None:
         """Root of the node repaired something, or took a repair back."""

@@ -1,6 +1,7 @@
-"""`apt-get` of a node: simulations (-s) of an upgrade, and the one installation that ends a fault.
+"""`apt-get` of a node: simulations (-s) of an upgrade, the installation that ends a fault, and that of a few tools.
 
-The one rule: nothing is fetched or unpacked; what would need that says that a node has no way to the Internet.
+The one rule: nothing is fetched or unpacked: what can be installed is a state (package_shelf.py), and the rest says
+that a node has no way to the Internet.
 Words as apt 2.8 has them.
 """
 
@@ -10,9 +11,12 @@ import os
 import sys
 
 import door
+import package_shelf
+from package_shelf import PACKAGES
 from package_table import UPDATES, installed
 from spark_state import conditions
 
+_TOOLKIT = "nvidia-container-toolkit"
 _SIMULATE = {"-s", "--simulate", "--just-print", "--dry-run", "--recon", "--no-act"}
 _FLAGS = {*_SIMULATE, "-y", "--yes", "--assume-yes", "-q", "-qq", "--quiet", "--no-install-recommends", "-V"}
 _LOCK = (
@@ -44,7 +48,7 @@ def main(arguments: list[str]) -> int:
     if verb == "clean":
         return _clean()
     if verb == "update":
-        return _change("update")
+        return _update()
     return _fail(f"E: Invalid operation {verb}" if verb else "E: apt-get without a command is not simulated")
 
 
@@ -57,6 +61,15 @@ def _change(verb: str) -> int:
     if os.getuid() != 0:
         return _fail(_LOCK if verb == "upgrade" else _LOCK.replace("dpkg/lock-frontend", "apt/lists/lock"))
     return _fail("E: a simulated node has no way to the Internet")
+
+
+def _update() -> int:
+    """apt tells of what it could not fetch, and does not fail for it."""
+    if os.getuid() != 0:
+        return _change("update")
+    print("Reading package lists...")
+    print("W: Some index files failed to download. They have been ignored, or old ones used instead.", file=sys.stderr)
+    return 0
 
 
 def _clean() -> int:
@@ -91,19 +104,24 @@ def _upgrade() -> int:
 
 def _remove(packages: list[str]) -> int:
     """Only what an installation here can bring back."""
-    if packages != ["nvidia-container-toolkit"]:
+    if not packages or not {*packages} <= {_TOOLKIT, *PACKAGES}:
         return _fail(f"E: removing {' '.join(packages)} is not simulated")
     if os.getuid() != 0:
         return _fail(_LOCK)
     _head()
-    count = int("nvidia-container-toolkit" in installed())
-    door.change("no-toolkit", is_on=True)
+    before = installed()
+    count = sum(package in before for package in packages)
+    for package in packages:
+        if package == _TOOLKIT:
+            door.change("no-toolkit", is_on=True)
+        elif package in before:
+            package_shelf.remove(package)
     print(f"0 upgraded, 0 newly installed, {count} to remove and {len(UPDATES)} not upgraded.")
     return 0
 
 
 def _install(packages: list[str], *, is_simulated: bool) -> int:
-    known = {*installed(), "nvidia-container-toolkit", "sudo"}
+    known = {*installed(), *PACKAGES, _TOOLKIT, "sudo"}
     for package in packages:
         if package not in known:
             _head()
@@ -115,8 +133,12 @@ def _install(packages: list[str], *, is_simulated: bool) -> int:
     if not missing:
         for package in packages:
             print(f"{package} is already the newest version ({installed()[package]}).")
-    elif not is_simulated and "no-toolkit" in conditions():
-        door.change("no-toolkit", is_on=False)
-        print("Setting up nvidia-container-toolkit ...")
+    for package in [] if is_simulated else missing:
+        if package == _TOOLKIT and "no-toolkit" in conditions():
+            door.change("no-toolkit", is_on=False)
+            print("Setting up nvidia-container-toolkit ...")
+        elif package in PACKAGES:
+            package_shelf.install(package)
+            print(f"Setting up {package} ({PACKAGES[package].version}) ...")
     print(f"0 upgraded, {len(missing)} newly installed, 0 to remove and {len(UPDATES)} not upgraded.")
     return 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import package_shelf
 from spark_state import conditions, read_json
 
 TOOLKIT_VERSION = "1.20.0"
@@ -51,4 +52,5 @@ def installed() -> dict[str, str]:
             versions[name] = f"{TOOLKIT_VERSION}-1"
     if "no-sudo" in conditions():
         del versions["sudo"]
+    versions |= {name: package_shelf.PACKAGES[name].version for name in package_shelf.read()}
     return versions | {update.package: update.installed for update in UPDATES}

@@ -10,6 +10,7 @@ import os
 import sys
 
 import door
+import package_shelf
 import power
 from spark_state import conditions
 
@@ -70,14 +71,17 @@ def _tell(verb: str, units: list[str], options: dict[str, str]) -> int:
         wanted = "active" if verb == "is-active" else "failed"
         return 0 if wanted in found else 3 if verb == "is-active" else 1
     if verb == "is-enabled":
-        known = [_name(unit) in states for unit in units]
+        own = package_shelf.units()
+        known = ["not-found" if _name(unit) not in states
+                 else "enabled" if own.get(_name(unit), {"enabled": True})["enabled"] else "disabled"
+                 for unit in units]  # fmt: skip
         if not {"-q", "--quiet"} & set(options):
-            print("\n".join("enabled" if is_on else "not-found" for is_on in known))
-        return 0 if known and all(known) else 4
+            print("\n".join(known))
+        return 0 if {*known} == {"enabled"} else 4 if "not-found" in known or not known else 1
     if verb in ("list-units", "show"):
         return _list(states, options) if verb == "list-units" else _show(states, units, options)
     if verb in _NEEDS_ROOT:
-        return _change(verb, units)
+        return _change(verb, units, is_now="--now" in options)
     print(f"Unknown command verb {verb}.", file=sys.stderr)
     return 1
 
@@ -90,6 +94,7 @@ def _states() -> dict[str, str]:
     """Each unit's state."""
     on = conditions()
     states = dict.fromkeys(_UNITS, "active")
+    states |= {name: "active" if row["active"] else "inactive" for name, row in package_shelf.units().items()}
     states["fwupd-refresh"] = "failed" if "failed-unit" in on else "inactive"
     if "docker-down" in on:
         states["docker"] = "inactive"
@@ -100,17 +105,18 @@ def _states() -> dict[str, str]:
 
 def _list(states: dict[str, str], options: dict[str, str]) -> int:
     """`list-units`: those that are loaded; with --failed or --state those."""
+    words = _UNITS | {name: str(row["words"]) for name, row in package_shelf.units().items()}
     wanted = "failed" if "--failed" in options else options.get("--state", "")
     rows = [(f"{name}.service", "failed" if state == "failed" else "active" if state == "active" else "inactive",
-             {"active": "running", "failed": "failed"}.get(state, "dead"), _UNITS[name])
+             {"active": "running", "failed": "failed"}.get(state, "dead"), words[name])
             for name, state in states.items()]  # fmt: skip
     rows = [row for row in rows if (wanted in row[1:3] if wanted else row[1] != "inactive" or "--all" in options)]
     has_legend = not {"--no-legend", "--legend=false"} & set(options)
     if has_legend:
         print("  UNIT LOAD ACTIVE SUB DESCRIPTION")
     mark = "" if "--plain" in options else "  "
-    for unit, active, sub, words in rows:
-        print(f"{'● ' if active == 'failed' and mark else mark}{unit} loaded {active} {sub} {words}")
+    for unit, active, sub, title in rows:
+        print(f"{'● ' if active == 'failed' and mark else mark}{unit} loaded {active} {sub} {title}")
     if has_legend:
         print(f"\n{len(rows)} loaded units listed.")
     return 0
@@ -129,15 +135,32 @@ def _show(states: dict[str, str], units: list[str], options: dict[str, str]) -> 
     return 0
 
 
-def _change(verb: str, units: list[str]) -> int:
+def _change_own(verb: str, unit: str, *, is_now: bool) -> None:
+    """Start, stop, enable or disable the unit of a package."""
+    is_on = verb in ("start", "restart", "enable", "reload", "try-restart")
+    if verb in ("enable", "disable", "mask", "unmask"):
+        package_shelf.set_unit(unit, enabled=verb in ("enable", "unmask"))
+        if is_now:
+            package_shelf.set_unit(unit, active=is_on)
+    elif verb in ("start", "stop", "restart"):
+        package_shelf.set_unit(unit, active=is_on)
+
+
+def _change(verb: str, units: list[str], *, is_now: bool = False) -> int:
     """What root may change ends or begins a fault; the rest is as it is already, or is said to be unknown."""
-    unknown = [unit for unit in units if _name(unit) not in _UNITS]
+    own = [_name(unit) for unit in units if _name(unit) in package_shelf.units()]
+    unknown = [unit for unit in units if _name(unit) not in (*_UNITS, *own)]
     if unknown:
         print(f"Failed to {verb} {unknown[0]}: Unit {_name(unknown[0])}.service not found.", file=sys.stderr)
         return 5
     if os.getuid() != 0:
         print(f"Failed to {verb} {' '.join(units)}: Interactive authentication required.", file=sys.stderr)
         return 1
+    for unit in own:
+        _change_own(verb, unit, is_now=is_now)
+    units = [unit for unit in units if _name(unit) not in own]
+    if own and not units:
+        return 0
     faults = {"docker": "docker-down", "systemd-timesyncd": "clock-skew"}
     if verb in ("disable", "mask") or (verb == "stop" and not {_name(unit) for unit in units} <= set(faults)):
         print(f"systemctl {verb} {' '.join(units)} is not simulated", file=sys.stderr)

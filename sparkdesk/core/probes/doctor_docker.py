@@ -34,8 +34,8 @@ CONTAINER_TOOLKIT = Probe(
     reads=(TOOLKIT,),
     source="public captures of new nodes, which have nvidia-container-toolkit",
 )
-_NO_DOCKER = "Install Docker as the playbooks of the node's maker say, or use engines that need none (llama.cpp)."
-_NO_CONTAINERS = "vLLM and the other engines that come as containers cannot be started."
+NO_DOCKER = "Install Docker as the playbooks of the node's maker say, or use engines that need none (llama.cpp)."
+NO_CONTAINERS = "vLLM and the other engines that come as containers cannot be started."
 
 
 def is_denied(answer: Answer) -> bool:
@@ -49,7 +49,7 @@ def judge_group(answers: Answers, node_id: str) -> Finding:
     if server.is_ok and server.text:
         return case.good("This account may use docker")
     if server.is_absent:
-        return case.fail("docker is not installed", meaning=_NO_CONTAINERS, remedy=_NO_DOCKER)
+        return case.fail("docker is not installed", meaning=NO_CONTAINERS, remedy=NO_DOCKER)
     if not is_denied(server):
         return case.not_read(SERVER)
     name = user if case.answer(USER).is_ok and ACCOUNT.match(user) else ""
@@ -57,19 +57,20 @@ def judge_group(answers: Answers, node_id: str) -> Finding:
     if name and name in members and groups.is_ok and "docker" not in groups.text.split():
         return case.warn(
             f"{name} is in the group docker, and this sign-in is older than that",
-            meaning=_NO_CONTAINERS,
+            meaning=NO_CONTAINERS,
             remedy="Disconnect the node and connect again: groups are taken at the sign-in.",
         )
     return case.fail(
         f"{name or 'This account'} may not use docker",
-        meaning=_NO_CONTAINERS,
+        meaning=NO_CONTAINERS,
         remedy="Add the account to the group docker, then disconnect and connect again: groups are taken at the "
         "sign-in. Who is in this group can become root on the node.",
-        fix=_make_group_fix(name, node_id) if name else None,
+        fix=make_group_fix(name, node_id) if name else None,
     )
 
 
-def _make_group_fix(name: str, node_id: str) -> Playbook:
+def make_group_fix(name: str, node_id: str) -> Playbook:
+    """The account comes into the group docker. It counts at its next sign-in."""
     is_member = as_user("sh", "-c", 'id -nG "$1" | tr " " "\\n" | grep -qx docker', "sh", name)
     return make_fix(
         f"Add {name} to the group docker",
@@ -86,26 +87,31 @@ def judge_daemon(answers: Answers, node_id: str) -> Finding:
     case = Case(DAEMON, answers, node_id, is_unverified=False)
     server, service = case.answer(SERVER), case.answer(SERVICE)
     if server.is_absent:
-        return case.fail("docker is not installed", meaning=_NO_CONTAINERS, remedy=_NO_DOCKER)
+        return case.fail("docker is not installed", meaning=NO_CONTAINERS, remedy=NO_DOCKER)
     if server.is_ok and server.text:
         return case.good(f"Docker {parse_version(server.text) or server.text} answers")
     if service.is_ok and service.text == "active":
         return case.good("The docker service is active")
     if service.fault is None and service.text in ("inactive", "failed", "deactivating"):
-        fix = make_fix(
-            "Start docker",
-            node_id,
-            [as_root("systemctl", "start", "docker", timeout_s=90)],
-            verify=[as_user("systemctl", "is-active", "docker")],
-            needs_lock=True,
-        )
+        fix = make_daemon_fix(node_id)
         return case.fail(
             f"The docker service is {service.text}",
-            meaning=_NO_CONTAINERS,
+            meaning=NO_CONTAINERS,
             remedy="Start it. If it does not stay up, read why on the node: journalctl -u docker",
             fix=fix,
         )
     return case.not_read(SERVICE)
+
+
+def make_daemon_fix(node_id: str) -> Playbook:
+    """The daemon is started."""
+    return make_fix(
+        "Start docker",
+        node_id,
+        [as_root("systemctl", "start", "docker", timeout_s=90)],
+        verify=[as_user("systemctl", "is-active", "docker")],
+        needs_lock=True,
+    )
 
 
 def judge_toolkit(answers: Answers, node_id: str) -> Finding:
@@ -117,7 +123,18 @@ def judge_toolkit(answers: Answers, node_id: str) -> Finding:
         return case.good(f"Container toolkit {version}")
     if not answer.is_absent:
         return case.not_read(TOOLKIT)
-    fix = make_fix(
+    fix = make_toolkit_fix(node_id)
+    return case.fail(
+        "The NVIDIA container toolkit is not installed",
+        meaning=f"Containers cannot use the GPU. {NO_CONTAINERS}",
+        remedy="Install it from the node's own package sources; docker must be started anew then.",
+        fix=fix,
+    )
+
+
+def make_toolkit_fix(node_id: str) -> Playbook:
+    """The toolkit is installed and made known to docker, which is started anew for it."""
+    return make_fix(
         "Install the NVIDIA container toolkit",
         node_id,
         [
@@ -129,12 +146,6 @@ def judge_toolkit(answers: Answers, node_id: str) -> Finding:
         verify=[as_user("nvidia-ctk", "--version")],
         undo=[as_root("apt-get", "remove", "-y", "nvidia-container-toolkit", timeout_s=300)],
         needs_lock=True,
-    )
-    return case.fail(
-        "The NVIDIA container toolkit is not installed",
-        meaning=f"Containers cannot use the GPU. {_NO_CONTAINERS}",
-        remedy="Install it from the node's own package sources; docker must be started anew then.",
-        fix=fix,
     )
 
 

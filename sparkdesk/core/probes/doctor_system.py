@@ -106,7 +106,7 @@ def judge_clock(answers: Answers, node_id: str) -> Finding:
     side = "ahead of" if offset_ms > 0 else "behind"
     words = f"The clock is {skew_s:.1f} s {side} this computer's" if skew_s >= 0.1 else "The clock is this computer's"
     is_off = state.get("NTP") == "no" and state.get("CanNTP") != "no"
-    fix = _make_clock_fix(node_id) if is_off else None
+    fix = make_clock_fix(node_id) if is_off else None
     remedy = "Have the node keep its time over the network (NTP), or look whether this computer's clock is wrong."
     if skew_s >= SKEW_WARN_S:
         tell = case.fail if skew_s >= SKEW_FAIL_S else case.warn
@@ -126,7 +126,8 @@ def judge_clock(answers: Answers, node_id: str) -> Finding:
     return case.not_read(TIME)
 
 
-def _make_clock_fix(node_id: str) -> Playbook:
+def make_clock_fix(node_id: str) -> Playbook:
+    """The node keeps its time over the network. For nodes that do not: the undo switches it off again."""
     return make_fix(
         "Keep the clock over the network",
         node_id,

@@ -39,7 +39,8 @@ NAME, NETDEV = re.compile(r"^[a-z0-9]{1,64}$"), re.compile(r"^[A-Za-z0-9][A-Za-z
 MAX_YAML_BYTES, MAX_NOTE_BYTES, MAX_PORTS, MAX_ADDRESSES = 64 * 1024, 1 << 20, 16, 16
 GENERATE_S, APPLY_S, SETTLE_S, LOCK_S, MAX_TRIAL_S = 20.0, 40.0, 5.0, 60.0, 3600.0
 POLL_S = 0.1
-ENV = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+ENV = dict(os.environ, PATH="%s:%s" % (os.environ.get("PATH", PATH), PATH), LC_ALL="C.UTF-8")
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # at run time typing costs memory on the node

@@ -17,8 +17,8 @@ from sparkdesk.core.cluster.half import cage_of
 
 OUR_FILE = "/etc/netplan/90-sparkdesk.yaml"
 TRIAL_FILE = "/run/netplan/90-sparkdesk.yaml"
-MIN_MTU, MAX_MTU = 576, 9216
-"""What is written at all: IPv4 asks for 576, jumbo frames end at 9216."""
+MIN_MTU, MAX_MTU = 576, 65535
+"""What IPv4 asks for, and the longest packet that it knows. Source: RFC 791."""
 
 _HEADER = f"""# Written by SparkDesk, for the CX-7 ports named below. Other files and other ports are left as they are.
 # To remove it: sudo rm {OUR_FILE} && sudo netplan apply

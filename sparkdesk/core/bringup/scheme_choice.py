@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from sparkdesk.core.bringup.case import Case
 from sparkdesk.core.bringup.lane_finder import OpenLane, Port, find_lanes, read_addresses
-from sparkdesk.core.bringup.netplan import OUR_FILE, TRIAL_FILE, gives_address
+from sparkdesk.core.bringup.netplan import MAX_MTU, OUR_FILE, TRIAL_FILE, gives_address
 from sparkdesk.core.bringup.scheme import HalfAddress, Lane, Scheme
 from sparkdesk.core.cluster.half import cage_of
 from sparkdesk.core.plain_text import make_line
@@ -202,7 +202,7 @@ class _Work:
         return HalfAddress(
             port.node_id, port.cage, port.netdev, str(one),
             origin="kept" if is_kept else "chosen",
-            mtu=max(port.mtu or 0, wanted),
+            mtu=min(max(port.mtu or 0, wanted), MAX_MTU),
             needs_mtu=(port.mtu or 0) < wanted,
             is_set_elsewhere=is_kept and any(gives_address(text, port.netdev, str(one)) for text in others),
             beside=tuple(str(other) for other in port.standing if other != one),

@@ -94,7 +94,7 @@ def test_netplan_takes_the_text_and_joins_it_with_others(tmp_path: Path) -> None
     "bad",
     [
         replace(FRESH, netdev="x:\n    y"), replace(FRESH, netdev="../x"), replace(FRESH, address="192.168.1.300/24"),
-        replace(FRESH, address="fe80::1/64"), replace(FRESH, mtu=70000), replace(FRESH, netdev=""),
+        replace(FRESH, address="fe80::1/64"), replace(FRESH, mtu=65536), replace(FRESH, netdev=""),
     ],
 )  # fmt: skip
 def test_nothing_unchecked_comes_into_the_text(bad: HalfAddress) -> None:

@@ -1,0 +1,289 @@
+"""CX-7 addresses and MTU: our netplan file, tried on each node before it is kept, and packets of full size over it.
+
+The one rule: a node's former network comes back by itself unless SparkDesk signed in anew and saw the new one right;
+other netplan files, the management port and the default route are never touched.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+
+from sparkdesk.core.bringup.case import Case
+from sparkdesk.core.bringup.chapter import Chapter, ChapterPlan, FileDiff
+from sparkdesk.core.bringup.matrix import Cell
+from sparkdesk.core.bringup.netplan import OUR_FILE, netplan_text
+from sparkdesk.core.bringup.reading import NodeReading
+from sparkdesk.core.bringup.row import fail, good, make_row, planned, skipped
+from sparkdesk.core.bringup.scheme import HalfAddress, Scheme
+from sparkdesk.core.bringup.scheme_choice import make_scheme
+from sparkdesk.core.command import Command
+from sparkdesk.core.digest import text_digest
+from sparkdesk.core.plain_text import make_line
+from sparkdesk.core.program import python_command
+from sparkdesk.core.step import Expect, PutFile, Restore, Run, SignInAnew, Stage, Step, Wait
+
+TRIAL_S = 60
+"""How long a node waits for SparkDesk before it takes its former network back."""
+PARALLEL = 4
+PROGRAM = ".local/state/sparkdesk/bringup/link_trial.py"
+SIGN_IN_S, LOOK_S, TRY_S, KEEP_S, UNDO_S = 30.0, 20.0, 90.0, 60.0, 180.0
+PING_S = 30.0
+IP_AND_ICMP_BYTES = 28
+"""What a ping adds to its size. Source: RFC 791, RFC 792."""
+SILENT = "Look at the cable, and at a firewall on that node (sudo iptables -S, sudo ufw status)."
+
+_HOME = re.compile(r"(?:/[A-Za-z0-9_][A-Za-z0-9._-]{0,63}){1,8}")
+_SAYS_YES = Expect(reader="json_field:ok", equals="true")
+_TIDY = 'rmdir -- "$1" 2>/dev/null; exit 0'
+# $1 size, then for each peer: port, address, what to say when only large packets are lost, and when all are.
+_PING = r"""s=$1; shift
+command -v ping > /dev/null || { printf '{"message": "there is no ping on this node", "remedy": "%s"}\n' \
+'Install it there: sudo apt install iputils-ping'; exit 3; }
+large() { ping -n -q -I "$1" -M do -s "$s" -c 3 -i 0.2 -w 5 "$2" > /dev/null 2>&1; }
+while [ $# -ge 4 ]; do
+large "$1" "$2" || { sleep 1; large "$1" "$2"; } || {
+if ping -n -q -I "$1" -c 2 -i 0.2 -w 3 "$2" > /dev/null 2>&1; then printf '%s\n' "$3"; else printf '%s\n' "$4"; fi
+exit 3; }
+shift 4; done; printf '{"ok": true}\n'"""
+
+
+def plan_network(case: Case, scheme: Scheme | None = None) -> ChapterPlan:
+    """The rows and steps of the addresses. `scheme` is `make_scheme(case)`, where that was made already."""
+    plan = _Network(case, make_scheme(case) if scheme is None else scheme)
+    rows = (
+        make_row(case, Chapter.NETWORK, "file", "netplan 90-sparkdesk.yaml", plan.judge_file),
+        make_row(case, Chapter.NETWORK, "addresses", "Addresses, two subnets", plan.judge_addresses),
+        make_row(case, Chapter.NETWORK, "mtu", f"MTU {case.choices.mtu}", plan.judge_mtu),
+    )
+    return ChapterPlan(Chapter.NETWORK, rows, plan.stages(), tuple(plan.diffs()), tuple(plan.notes()))
+
+
+class _Network:
+    """The scheme of one case, and what it takes to have it."""
+
+    def __init__(self, case: Case, scheme: Scheme) -> None:
+        self.case = case
+        self.scheme = scheme
+        self.source = case.programs.get("link_trial", b"")
+        wanting = [one for one in case.node_ids if any(_is_to_set(end) for end in scheme.of_node(one))]
+        self.obstacles: Mapping[str, str] = {one: why for one in wanting if (why := self._obstacle(case.reading(one)))}
+        self.texts = {one: netplan_text(scheme.of_node(one)) for one in wanting if one not in self.obstacles}
+        self.pings = {one: words for one in self.case.node_ids if self.texts and (words := self._ping_words(one))}
+
+    def _obstacle(self, reading: NodeReading) -> str:
+        if reading.tools.get("netplan") is False:
+            return "there is no netplan on it, which SparkDesk sets addresses with"
+        if _HOME.fullmatch(reading.home) is None or ".." in reading.home:
+            return "where its home folder lies is not known"
+        return ""
+
+    # Steps -----------------------------------------------------------------------------------------------------------
+
+    def stages(self) -> tuple[Stage, ...]:
+        """The first node alone, then the others; large packets at last. None where all is as it should be."""
+        trials = [self._trial_step(one) for one in self.texts]
+        if not trials:
+            return ()
+        checks = tuple(self._link_step(one, words) for one, words in self.pings.items())
+        found = (
+            Stage(f"Try the new network on {self._name(trials[0].node)}", tuple(trials[:1])),
+            Stage("Try it on the other nodes", tuple(trials[1:]), PARALLEL),
+            Stage(f"Send packets of {self.case.choices.mtu} bytes over the cables", checks, PARALLEL),
+        )
+        return tuple(stage for stage in found if stage.steps)
+
+    def _trial_step(self, node_id: str) -> Step:
+        """Bring the program, try, sign in anew, look, keep."""
+        name, path = self._name(node_id), self._path(node_id)
+        text, wanted = self.texts[node_id], self._wanted(node_id)
+        mark = self.case.mark
+
+        def run(*words: str, stdin: bytes = b"", timeout_s: float = 30.0) -> Run:
+            command = _command(path, words)
+            return Run(command, _SAYS_YES, stdin=stdin, timeout_s=timeout_s, as_root=True)
+
+        is_kept = run("look", mark, wanted, text_digest(text))
+        ask = f"Nothing told SparkDesk how the ports of {name} are now. Keep the new network on {name}?"
+        undo = python_command([self.source], "undo", mark)
+        return Step(
+            id=trial_id(node_id),
+            title=f"Give {name}'s CX-7 ports their addresses and MTU: tried {TRIAL_S} s, then kept",
+            node=node_id,
+            check=(is_kept,),
+            apply=(
+                PutFile(path, self.source),
+                run("try", mark, str(TRIAL_S), wanted, stdin=text.encode(), timeout_s=TRY_S),
+                SignInAnew(SIGN_IN_S),
+                Wait(_command(path, ("look", mark, wanted)), _SAYS_YES, every_s=0.5, timeout_s=LOOK_S, ask=ask),
+                run("keep", mark, timeout_s=KEEP_S),
+            ),
+            verify=(is_kept,),
+            undo=(
+                # By the program as it was when the plan was made: it need not lie there any more.
+                Run(undo, _SAYS_YES, stdin=self.source, timeout_s=UNDO_S, as_root=True),
+                Restore(path),
+                Run(Command(("sh", "-c", _TIDY, "sh", path.rpartition("/")[0]))),
+            ),
+            phase=Chapter.NETWORK.value,
+        )
+
+    def _path(self, node_id: str) -> str:
+        return f"{self.case.reading(node_id).home}/{PROGRAM}"
+
+    def _wanted(self, node_id: str) -> str:
+        """What the node's ports must be afterwards, as link_trial.py reads it."""
+        interfaces = self.case.reading(node_id).interfaces
+        wanted = {
+            end.netdev: {
+                "addresses": [end.address],
+                "mtu": end.mtu if _is_to_set(end) else None,
+                "carrier": interfaces[end.netdev].carrier is not False,
+            }
+            for end in self.scheme.of_node(node_id)
+        }
+        return json.dumps(wanted)
+
+    def _link_step(self, node_id: str, words: tuple[str, ...]) -> Step:
+        name = self._name(node_id)
+        size = str(self.case.choices.mtu - IP_AND_ICMP_BYTES)
+        command = Command(("sh", "-c", _PING, "sh", size, *words))
+        ping = Wait(command, _SAYS_YES, timeout_s=PING_S, give_up=Expect(exit_codes=(3,)))
+        return Step(
+            id=f"{Chapter.NETWORK.value}-ping-{node_id}",
+            title=f"Ping {name}'s peers with packets of {self.case.choices.mtu} bytes",
+            node=node_id,
+            apply=(ping,),
+            phase=Chapter.NETWORK.value,
+        )
+
+    def _ping_words(self, node_id: str) -> tuple[str, ...]:
+        """For every peer in every lane whose two ends will be set: port, address, and what a loss means."""
+        words: list[str] = []
+        for lane in self.scheme.lanes:
+            mine = next((end for end in lane.ends if end.node_id == node_id), None)
+            for end in lane.ends if mine is not None else ():
+                if mine is None or end is mine or not self._is_linked(mine) or not self._is_linked(end):
+                    continue
+                words += [
+                    mine.netdev,
+                    end.host,
+                    self._loss(mine, end, is_all=False),
+                    self._loss(mine, end, is_all=True),
+                ]
+        return tuple(words)
+
+    def _is_linked(self, end: HalfAddress) -> bool:
+        port = self.case.reading(end.node_id).interfaces[end.netdev]
+        return port.carrier is not False and end.node_id not in self.obstacles
+
+    def _loss(self, mine: HalfAddress, end: HalfAddress, *, is_all: bool) -> str:
+        mtu = self.case.choices.mtu
+        peer = f"{end.host} ({self._name(end.node_id)})"
+        if is_all:
+            message, remedy = f"{peer} does not answer over {mine.netdev}", SILENT
+        else:
+            message = (
+                f"{peer} answers over {mine.netdev}, but not packets of {mtu} bytes: "
+                "the other end or a port of a switch between has MTU 1500"
+            )
+            remedy = f"Look at the MTU there (ip link), set the switch's ports to {mtu} or more (9216), then go on."
+        return json.dumps({"message": message, "remedy": remedy})
+
+    # Rows ------------------------------------------------------------------------------------------------------------
+
+    def judge_file(self, reading: NodeReading) -> Cell:
+        """Whether our file is needed, and will be written."""
+        if cell := self._out_of_it(reading):
+            return cell
+        if reading.node_id in self.texts:
+            return planned("to be tried, then kept", self._step_ids(reading), self.texts[reading.node_id])
+        has_ours = any(file.path == OUR_FILE for file in reading.netplan or ())
+        return good("kept as is" if has_ours else "not needed", "What stands is a valid scheme.")
+
+    def judge_addresses(self, reading: NodeReading) -> Cell:
+        """The last two numbers of each address, as the picture of a cluster has them."""
+        if cell := self._out_of_it(reading):
+            return cell
+        ends = self.scheme.of_node(reading.node_id)
+        text = " ".join("." + ".".join(end.host.split(".")[2:]) for end in ends)
+        evidence = "\n".join(f"{end.netdev}: {end.address} ({end.origin})" for end in ends)
+        if all(end.origin == "kept" for end in ends):
+            return good(text, evidence)
+        return planned(text, self._step_ids(reading), evidence)
+
+    def judge_mtu(self, reading: NodeReading) -> Cell:
+        """The smallest MTU of the ports that get addresses."""
+        if cell := self._out_of_it(reading):
+            return cell
+        ends = self.scheme.of_node(reading.node_id)
+        known = {end.netdev: reading.interfaces[end.netdev].mtu for end in ends}
+        evidence = "\n".join(f"{netdev}: {'not read' if mtu is None else mtu}" for netdev, mtu in known.items())
+        now = ", ".join(sorted({"not read" if mtu is None else str(mtu) for mtu in known.values()}))
+        if not any(end.needs_mtu for end in ends):
+            return good(now, evidence)
+        return planned(f"{now} → {self.case.choices.mtu}", self._step_ids(reading), evidence)
+
+    def _out_of_it(self, reading: NodeReading) -> Cell | None:
+        """The cell of a node that gets no addresses, or not all; None for one that does."""
+        node_id, name = reading.node_id, self._name(reading.node_id)
+        if node_id in self.obstacles:
+            return fail("cannot be set", f"Set them by hand: {self.obstacles[node_id]}.", self.obstacles[node_id])
+        about = [words for words in self.scheme.problems if words.startswith(f"{name} ")]
+        ends = self.scheme.of_node(node_id)
+        if about or (self.scheme.problems and not ends and self._is_cabled(node_id)):
+            reason = "\n".join(about or self.scheme.problems)
+            return fail("not all ports" if ends else "no addresses", reason, reason)
+        return None if ends else skipped("no cable", "No cable of its leads to another node of these.")
+
+    def _is_cabled(self, node_id: str) -> bool:
+        cables = self.case.topology.cables
+        return any(node_id in (cable.a[0], (cable.b or ("", ""))[0]) for cable in cables if cable.stranger is None)
+
+    def _step_ids(self, reading: NodeReading) -> tuple[str, ...]:
+        return (trial_id(reading.node_id),) if reading.node_id in self.texts else ()
+
+    # Files and notes -------------------------------------------------------------------------------------------------
+
+    def diffs(self) -> Iterator[FileDiff]:
+        """Our file on each node that gets one."""
+        for node_id, text in self.texts.items():
+            reading = self.case.reading(node_id)
+            former = next((file for file in reading.netplan or () if file.path == OUR_FILE), None)
+            is_known = reading.netplan is not None and (former is None or former.content is not None)
+            untouched = make_line(f"{reading.management} {reading.management_address}".strip(), max_chars=80)
+            note = f"{untouched or 'The management port'} stays untouched."
+            if any(end.origin == "chosen" for end in self.scheme.of_node(node_id)):
+                note = f"Subnets chosen free on all nodes. {note}"
+            before = former.content if former is not None else None
+            yield FileDiff(node_id, OUR_FILE, before, text, is_known, note)
+
+    def notes(self) -> Iterator[str]:
+        """What a person should read before applying."""
+        if self.scheme.lanes and self.scheme.is_kept:
+            yield "Kept as is: every cable has valid addresses, and nothing is written."
+        elif any(end.origin == "kept" for lane in self.scheme.lanes for end in lane.ends):
+            yield "What stands and is valid is kept; our file adds what is missing."
+        elif not self.scheme.lanes and not self.scheme.problems:
+            yield "No cable joins these nodes, so there is nothing to address."
+        yield from self.scheme.notes
+        yield from (f"{words.rstrip('.')}." for words in self.scheme.problems)
+        for node_id, why in self.obstacles.items():
+            yield f"{self._name(node_id)} is left as it is: {why}."
+
+    def _name(self, node_id: str) -> str:
+        return make_line(self.case.reading(node_id).name, max_chars=80)
+
+
+def trial_id(node_id: str) -> str:
+    """The step that tries and keeps the network of a node."""
+    return f"{Chapter.NETWORK.value}-trial-{node_id}"
+
+
+def _is_to_set(end: HalfAddress) -> bool:
+    return end.origin == "chosen" or end.needs_mtu
+
+
+def _command(path: str, words: tuple[str, ...]) -> Command:
+    return Command(("python3", "-I", "-S", "-B", path, *words))

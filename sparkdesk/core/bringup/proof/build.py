@@ -11,6 +11,7 @@ from sparkdesk.core.bringup.proof.link_steps import duplicate_part, link_part, p
 from sparkdesk.core.bringup.proof.load_steps import load_part
 from sparkdesk.core.bringup.proof.measurement import ProofItem
 from sparkdesk.core.bringup.proof.nccl_steps import nccl_part
+from sparkdesk.core.bringup.proof.nccl_tests import tests_part
 from sparkdesk.core.bringup.proof.wire import find_wires
 from sparkdesk.core.bringup.scheme import Scheme
 from sparkdesk.core.step import Playbook
@@ -25,6 +26,7 @@ def build_proof(case: Case, scheme: Scheme) -> tuple[Playbook, tuple[ProofItem, 
         duplicate_part(case, wires),
         load_part(case, wires),
         nccl_part(case, scheme),
+        tests_part(case, scheme),
     )
     count = len(case.node_ids)
     title = f"Prove {count} nodes" if count != 1 else "Prove one node"

@@ -28,7 +28,7 @@ INSIDE = "/sparkdesk/all_gather.py"
 VERSION = "import torch; print(torch.cuda.nccl.version())"
 LIMIT_S, CONTAINER_S, STEP_S = 90, 170, 240.0
 """How long the program, its container and the step may take: a first start reads the image from the disk."""
-_SHORT = '{ "$@" 2>&1 1>&3 | tail -c 800 >&2; } 3>&1'
+SHORT = '{ "$@" 2>&1 1>&3 | tail -c 800 >&2; } 3>&1'
 """Passes what is printed on, and only the end of what is complained: what a step shows is bounded."""
 HOST_ID, IMAGE_ID, GATHER_ID = "nccl-host", "nccl-image", "all-gather"
 
@@ -66,7 +66,7 @@ def _image_part(case: Case) -> Part:
     for node_id in case.node_ids:
         name = case.reading(node_id).name
         words = ("docker", "run", "--rm", "--pull", "never", "--network", "none", "--entrypoint", "python3", image)
-        argv = ("timeout", "90", "sh", "-c", _SHORT, "sparkdesk", *words, "-c", VERSION)
+        argv = ("timeout", "90", "sh", "-c", SHORT, "sparkdesk", *words, "-c", VERSION)
         step = step_of(f"proof-nccl-{node_id}", f"Ask {image} on {name} for its NCCL", node_id, argv, limit_s=100.0)
         steps.append(step)
         parts.append(ProofPart(step.id, ProofEnd(node_id, name)))
@@ -106,7 +106,7 @@ def _gather_part(case: Case, scheme: Scheme) -> Part:
         return (ProofItem(GATHER_ID, item.kind, title, case.node_ids, band=item.band, skipped=why),), ()
     steps = tuple(_gather_step(case, scheme, meeting, rank) for rank in range(len(case.node_ids)))
     stages = (Stage("Gather over all nodes, in the image", steps, len(steps)),)
-    return (item,), (*_ask_stages(case), *stages)
+    return (item,), (*ask_stages(case), *stages)
 
 
 def _gather_obstacle(case: Case) -> str:
@@ -140,7 +140,8 @@ def find_meeting(case: Case, scheme: Scheme) -> Meeting | str:
     return Meeting(first, tuple(reading.management for reading in readings))
 
 
-def _ask_stages(case: Case) -> tuple[Stage, ...]:
+def ask_stages(case: Case) -> tuple[Stage, ...]:
+    """The question before an all_gather beside jobs that run; none where none is known."""
     jobs = busy_jobs(case, case.node_ids)
     if not jobs:
         return ()
@@ -158,7 +159,7 @@ def _ask_stages(case: Case) -> tuple[Stage, ...]:
 def _gather_step(case: Case, scheme: Scheme, meeting: Meeting, rank: int) -> Step:
     node_id = case.node_ids[rank]
     reading, name = case.reading(node_id), container_name(case, rank)
-    run = ("sh", "-c", _SHORT, "sparkdesk", *gather_argv(case, scheme, meeting, rank))
+    run = ("sh", "-c", SHORT, "sparkdesk", *gather_argv(case, scheme, meeting, rank))
     end = Run(Command(("docker", "rm", "--force", name)), ANY_END, timeout_s=30.0)
     return Step(
         f"proof-all-gather-{node_id}",

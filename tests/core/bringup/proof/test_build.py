@@ -257,3 +257,19 @@ def test_one_node_alone_is_not_measured_against_anything() -> None:
     assert {item.kind for item in proof.items} == {ProofKind.NCCL_HOST, ProofKind.NCCL_IMAGE, ProofKind.ALL_GATHER}
     (item,) = proof.of(ProofKind.ALL_GATHER)
     assert item.skipped
+
+
+def test_nccl_tests_run_only_where_no_image_was_chosen_and_every_node_has_them() -> None:
+    case = make_case(2, Shape.PAIR, is_ready=True, choices=Choices())
+    assert not words_of(2, Shape.PAIR, "proof-all-gather-tests", case)
+    case = with_node(case, "n1", tools={"all_gather_perf": True})
+    assert not words_of(2, Shape.PAIR, "proof-all-gather-tests", case)
+    case = with_node(case, "n2", tools={"all_gather_perf": True})
+    (argv,) = words_of(2, Shape.PAIR, "proof-all-gather-tests", case)
+    text = " ".join(argv)
+    assert "mpirun -np 2 -H 192.168.100.31:1,192.168.100.32:1 " in text
+    assert "/home/nvidia/nccl-tests/build/all_gather_perf -b 1073741824 -e 1073741824 -f 2" in text
+    assert "NCCL_IB_SUBNET_AWARE_ROUTING=1" in text
+    assert not words_of(2, Shape.PAIR, "proof-all-gather-tests", replace(case, choices=Choices(image=IMAGE)))
+    large = replace(case, choices=Choices(all_gather_bytes=16 * GIB))
+    assert not words_of(2, Shape.PAIR, "proof-all-gather-tests", large)

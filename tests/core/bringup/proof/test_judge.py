@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sparkdesk.core.bringup.case import Choices
 from sparkdesk.core.bringup.proof import band
 from sparkdesk.core.bringup.proof.judge import grade_of, judge_all, measure
 from sparkdesk.core.bringup.proof.measurement import Grade, Measurement, ProofKind, ProofPart
@@ -293,6 +295,20 @@ def test_a_way_that_nobody_saw_is_a_warning() -> None:
 def test_one_device_that_nccl_names_itself_is_a_cause_that_was_seen() -> None:
     found = judged(gathered(PAIR, 12.0, **{'"roceP2p1s0f1", ': ""}), ProofKind.ALL_GATHER)
     assert found.causes[0].startswith("NCCL used one RDMA device only")
+
+
+def test_the_average_of_nccl_tests_is_held_against_the_same_mark() -> None:
+    case = make_case(2, Shape.PAIR, is_ready=True, choices=Choices())
+    for node in case.node_ids:
+        case = with_node(case, node, tools={"all_gather_perf": True})
+    proof = make_proof(2, Shape.PAIR, case)
+    item = next(item for item in proof.items if item.id == "all-gather-tests")
+    text = (Path(__file__).parents[3] / "data" / "proof" / "nccl_tests.txt").read_text()
+    found = measure(item, {item.step_ids[0]: text}, proof.results, False)
+    assert (found.grade, found.value) == (Grade.WARN, 19.9426)
+    assert found.causes[0].startswith("An MTU of 1500")
+    found = measure(item, {item.step_ids[0]: "mpirun: not found"}, proof.results, False)
+    assert (found.grade, found.value) == (Grade.UNREAD, None)
 
 
 def test_the_slowest_rank_counts_and_wrong_data_fails() -> None:

@@ -51,7 +51,7 @@ def missing_packages(reading: NodeReading) -> tuple[str, ...]:
 
 
 def _is_off(reading: NodeReading) -> bool:
-    return reading.did_answer and reading.is_ntp_on is False
+    return reading.did_answer and reading.is_clock_kept is False
 
 
 def _clock_step(reading: NodeReading) -> Step:

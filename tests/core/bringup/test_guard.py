@@ -1,0 +1,81 @@
+"""The memory guard: only where it is asked for and nothing watches, with options that leave SSH alone."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import replace
+from typing import Any
+
+from sparkdesk.core.bringup.chapter import ChapterPlan
+from sparkdesk.core.bringup.chapters.guard import AVOIDED, CONTENT, OPTIONS, OPTIONS_FILE, PREFERRED, plan_guard
+from sparkdesk.core.bringup.matrix import Cell, CellState
+from sparkdesk.core.bringup.report import packages_of
+from sparkdesk.core.cluster.topology import Shape
+from sparkdesk.core.step import PutFile, Restore, Run, Step
+from tests.core.bringup.cases import make_case, with_node
+
+
+def plan(*, is_wanted: bool = True, **changes: Any) -> ChapterPlan:
+    """The plan of two nodes; n1 is otherwise so."""
+    case = with_node(make_case(2, Shape.PAIR), "n1", **changes)
+    return plan_guard(replace(case, choices=replace(case.choices, wants_guard=is_wanted)))
+
+
+def of_first(found: ChapterPlan) -> list[Step]:
+    """The steps of n1."""
+    return [step for stage in found.stages for step in stage.steps if step.node == "n1"]
+
+
+def cell(found: ChapterPlan) -> Cell:
+    """What is said of n1."""
+    return found.rows[0].cells["n1"]
+
+
+def test_nothing_is_planned_unless_it_is_asked_for() -> None:
+    found = plan(is_wanted=False)
+    assert found.stages == ()
+    assert (cell(found).state, cell(found).text) == (CellState.SKIPPED, "not asked for")
+
+
+def test_a_guard_that_watches_already_is_left_as_it_is() -> None:
+    found = plan(is_guard_active=True)
+    assert of_first(found) == []
+    assert cell(found).state is CellState.PASS
+    assert cell(plan(is_wanted=False, is_guard_active=True)).state is CellState.PASS
+
+
+def test_a_guard_of_which_nothing_is_known_is_not_set_up() -> None:
+    found = plan(is_guard_active=None)
+    assert of_first(found) == []
+    assert cell(found).state is CellState.UNREAD
+
+
+def test_it_is_installed_first_and_its_options_are_put_back_by_the_undo() -> None:
+    found = plan()
+    install, on = of_first(found)
+    assert packages_of(install) == ("earlyoom",)
+    assert install.undo == ()
+    assert on.apply[0] == PutFile(OPTIONS_FILE, CONTENT.encode(), 0o644, as_root=True)
+    off, back = on.undo
+    assert isinstance(off, Run)
+    assert off.command.argv == ("systemctl", "disable", "--now", "earlyoom")
+    assert back == Restore(OPTIONS_FILE)
+    assert cell(found).step_ids == (install.id, on.id)
+    assert found.notes
+    assert {diff.path for diff in found.diffs} == {OPTIONS_FILE}
+
+
+def test_what_is_installed_already_is_only_set_up() -> None:
+    assert [step.id for step in of_first(plan(tools={"earlyoom": True}))] == ["guard-on-n1"]
+
+
+def test_the_options_are_words_without_blanks_that_spare_what_keeps_the_node_reachable() -> None:
+    words = OPTIONS.split()
+    assert shlex.split(OPTIONS.replace("(", "\\(").replace(")", "\\)").replace("|", "\\|").replace("$", "\\$"))
+    assert words[:4] == ["-m", "2", "-s", "80"]
+    prefer, avoid = words[words.index("--prefer") + 1], words[words.index("--avoid") + 1]
+    assert all(re.search(prefer, name) for name in PREFERRED)
+    assert all(re.search(avoid, name) for name in ("sshd", "systemd", "systemd-logind", "dockerd"))
+    assert not any(re.search(prefer, name) for name in AVOIDED)
+    assert '"' not in OPTIONS

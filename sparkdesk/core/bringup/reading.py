@@ -101,8 +101,8 @@ class NodeReading:
     """In /etc, /run and /lib; None: not read."""
     is_clock_synced: bool | None = None
     """Whether a time server was reached."""
-    is_ntp_on: bool | None = None
-    """Whether the node is to keep its time over the network; False only where it could and is not told to."""
+    is_clock_kept: bool | None = None
+    """Whether the node is set to keep its time over the network; False only where it could be and is not."""
     clock_offset_s: float | None = None
     is_guard_active: bool | None = None
     """Whether earlyoom, or systemd-oomd, watches the memory."""

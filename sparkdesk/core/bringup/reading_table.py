@@ -266,13 +266,13 @@ def _fill_clock_and_guard(gaps: _Gaps) -> dict[str, Any]:
         gaps.note("clock_offset_s", gaps.answer(CLOCK), "it was not measured")
     return {
         "is_clock_synced": {"yes": True, "no": False}.get(state),
-        "is_ntp_on": _is_ntp_on(settings),
+        "is_clock_kept": _is_clock_kept(settings),
         "clock_offset_s": None if offset_ms is None else offset_ms / 1000,
         "is_guard_active": _read_guard(gaps),
     }
 
 
-def _is_ntp_on(settings: Mapping[str, str]) -> bool | None:
+def _is_clock_kept(settings: Mapping[str, str]) -> bool | None:
     """Source: timedatectl(1): CanNTP says whether there is a service that could."""
     if settings.get("NTP") == "no" and settings.get("CanNTP") == "no":
         return None

@@ -56,7 +56,7 @@ def make_reading(index: int, **changes: Any) -> NodeReading:
         interfaces=make_interfaces(pair().views()["n1"].halves, index),
         netplan=(NetplanFile("/etc/netplan/00-installer-config.yaml"),),
         is_clock_synced=True,
-        is_ntp_on=True,
+        is_clock_kept=True,
         clock_offset_s=0.01,
         is_guard_active=False,
         ssh=SshReading("750", "700", authorized=(), known_hosts=(), config="", port=22),

@@ -171,9 +171,7 @@ def _claimed(reading: NodeReading, scheme: Scheme, case: Case) -> tuple[str, ...
     hosts = [reading.management_address] if is_address(reading.management_address, case) else []
     if _HOST.fullmatch(reading.hostname) and reading.hostname.lower() != "localhost":
         hosts.append(reading.hostname)
-    is_set = not case.choices.chapters or "network" in case.choices.chapters
-    ends = [end for end in scheme.of_node(reading.node_id) if is_set or end.origin == "kept"]
-    cables = {end.host for end in ends if is_address(end.host, case)}
+    cables = {end.host for end in scheme.of_node(reading.node_id) if is_address(end.host, case)}
     return tuple(dict.fromkeys([*hosts, *sorted(cables)]))
 
 

@@ -13,8 +13,12 @@ from types import MappingProxyType
 from sparkdesk.core.bringup.case import Case
 from sparkdesk.core.bringup.chapter import Chapter, ChapterPlan
 from sparkdesk.core.bringup.chapters.cabling import plan_cabling
+from sparkdesk.core.bringup.chapters.docker import plan_docker
+from sparkdesk.core.bringup.chapters.guard import plan_guard
 from sparkdesk.core.bringup.chapters.hardware import plan_hardware
 from sparkdesk.core.bringup.chapters.keys import plan_keys
+from sparkdesk.core.bringup.chapters.network import plan_network
+from sparkdesk.core.bringup.chapters.tools import plan_packages
 from sparkdesk.core.bringup.chapters.trust import NO_ROOT, find_twins, plan_trust
 from sparkdesk.core.bringup.matrix import Matrix, Row
 from sparkdesk.core.bringup.plan import BringUpPlan
@@ -22,16 +26,20 @@ from sparkdesk.core.bringup.proof.build import build_proof
 from sparkdesk.core.bringup.proof.measurement import ProofItem
 from sparkdesk.core.bringup.row import no_answer
 from sparkdesk.core.bringup.scheme import Scheme
-from sparkdesk.core.step import Playbook, PutFile, Run, Step
+from sparkdesk.core.bringup.scheme_choice import make_scheme
+from sparkdesk.core.cluster.details import SudoMode
+from sparkdesk.core.step import Playbook, PutFile, Run
 
 
 def make_plan(case: Case, made_ms: int) -> BringUpPlan:
     """The plan of this case, made at `made_ms` (Unix ms). Never raises for what a node says."""
     live = replace(case, node_ids=tuple(one for one in case.node_ids if case.reading(one).did_answer))
-    scheme = Scheme()
+    scheme = make_scheme(live) if is_chosen(case, Chapter.NETWORK) else standing_part(make_scheme(live))
     chapters = [plan() for chapter, plan in _planners(live, scheme).items() if is_chosen(case, chapter)]
-    stages = tuple(stage for chapter in chapters for stage in chapter.stages if stage.steps)
-    playbook = Playbook(f"Bring up {_count(live)}", stages, needs_lock=True)
+    # An installation needs the Internet, and what comes after a failed stage is not done: so it comes last.
+    late = plan_packages(live)[1] if is_chosen(case, Chapter.HARDWARE) else ()
+    stages = (*(stage for chapter in chapters for stage in chapter.stages), *late)
+    playbook = Playbook(f"Bring up {_count(live)}", tuple(one for one in stages if one.steps), needs_lock=True)
     proof, items = Playbook(f"Prove {_count(live)}", ()), tuple[ProofItem, ...]()
     if live.node_ids and is_chosen(case, Chapter.PROOF):
         proof, items = build_proof(live, scheme)
@@ -47,7 +55,7 @@ def make_plan(case: Case, made_ms: int) -> BringUpPlan:
         proof_items=items,
         scheme=scheme,
         diffs=tuple(diff for chapter in chapters for diff in chapter.diffs),
-        notes=_notes(case, chapters),
+        notes=_notes(case, chapters, playbook),
         obstacles=tuple(dict.fromkeys(_obstacles(case, playbook))),
         choices=case.choices,
         is_simulated=case.is_simulated,
@@ -60,8 +68,17 @@ def _planners(live: Case, scheme: Scheme) -> Mapping[Chapter, Callable[[], Chapt
         Chapter.TRUST: lambda: plan_trust(live),
         Chapter.HARDWARE: lambda: plan_hardware(live),
         Chapter.KEYS: lambda: plan_keys(live, scheme),
+        Chapter.DOCKER: lambda: plan_docker(live),
         Chapter.CABLING: lambda: plan_cabling(live),
+        Chapter.NETWORK: lambda: plan_network(live, scheme),
+        Chapter.GUARD: lambda: plan_guard(live),
     }
+
+
+def standing_part(scheme: Scheme) -> Scheme:
+    """What of a scheme stands already: all that there is to go on where addresses are not to be set."""
+    lanes = (replace(lane, ends=tuple(end for end in lane.ends if end.origin == "kept")) for lane in scheme.lanes)
+    return replace(scheme, lanes=tuple(lane for lane in lanes if lane.ends))
 
 
 def is_chosen(case: Case, chapter: Chapter) -> bool:
@@ -79,25 +96,29 @@ def _whole(row: Row, case: Case) -> Row:
     return replace(row, cells=MappingProxyType(cells))
 
 
-def _notes(case: Case, chapters: list[ChapterPlan]) -> Mapping[str, tuple[str, ...]]:
-    """By chapter; the nodes that are left out, and whose jobs are at stake, are told with them."""
-    found = {plan.chapter.value: plan.notes for plan in chapters if plan.notes}
+def _notes(case: Case, chapters: list[ChapterPlan], playbook: Playbook) -> Mapping[str, tuple[str, ...]]:
+    """By chapter: what the chapters say, who is left out, whose password is asked for, whose jobs are at stake."""
     absent = [case.reading(one) for one in case.node_ids if not case.reading(one).did_answer]
-    left_out = [f"{one.name} did not answer and is left out: bring it up later, by itself." for one in absent]
-    if left_out:
-        found[Chapter.TRUST.value] = (*left_out, *found.get(Chapter.TRUST.value, ()))
-    changed = {
-        step.node for plan in chapters if plan.chapter is Chapter.NETWORK for s in plan.stages for step in s.steps
-    }
-    at_stake = [
-        f"{', '.join(case.busy[one])} runs on {case.reading(one).name}: what it sends over the cables may be cut while "
-        "addresses change. Stop it first if it spans nodes."
-        for one in case.node_ids
-        if one in changed and case.busy.get(one)
-    ]
-    if at_stake:
-        found[Chapter.NETWORK.value] = (*found.get(Chapter.NETWORK.value, ()), *at_stake)
-    return MappingProxyType(found)
+    first = [f"{one.name} did not answer and is left out: bring it up later, by itself." for one in absent]
+    needing = _needing_root(playbook)
+    asked = [case.reading(one) for one in case.node_ids if one in needing]
+    names = ", ".join(one.name for one in asked if one.sudo is SudoMode.PASSWORD)
+    if names:
+        first.append(f"sudo asks for a password on {names}: it is asked once, and kept for this run only.")
+    found = {plan.chapter.value: plan.notes for plan in chapters}
+    found[Chapter.TRUST.value] = (*first, *found.get(Chapter.TRUST.value, ()))
+    network = Chapter.NETWORK.value
+    found[network] = (*found.get(network, ()), *_at_stake(case, playbook))
+    return MappingProxyType({chapter: notes for chapter, notes in found.items() if notes})
+
+
+def _at_stake(case: Case, playbook: Playbook) -> Iterator[str]:
+    """Jobs on nodes whose addresses change."""
+    changed = {step.node for step in playbook.steps() if step.phase == Chapter.NETWORK.value}
+    for node_id in case.node_ids:
+        if node_id in changed and case.busy.get(node_id):
+            jobs, name = ", ".join(case.busy[node_id]), case.reading(node_id).name
+            yield f"{jobs} runs on {name}: what it sends over the cables may be cut. Stop it first if it spans nodes."
 
 
 # What stands against it ----------------------------------------------------------------------------------------------
@@ -113,7 +134,7 @@ def _obstacles(case: Case, playbook: Playbook) -> Iterator[str]:
     for node_id, twin in find_twins(case).items():
         name = case.reading(node_id).name
         yield f"{name} and {twin} are one machine. Take one of them out of the cluster, then look again."
-    needing = {step.node for step in playbook.steps() if _needs_root(step)}
+    needing = _needing_root(playbook)
     for node_id in case.node_ids:
         reading = case.reading(node_id)
         if node_id in needing and reading.sudo in NO_ROOT:
@@ -123,7 +144,11 @@ def _obstacles(case: Case, playbook: Playbook) -> Iterator[str]:
             )
 
 
-def _needs_root(step: Step) -> bool:
-    return any(
-        isinstance(action, Run | PutFile) and action.as_root for action in (*step.check, *step.apply, *step.verify)
+def _needing_root(playbook: Playbook) -> frozenset[str]:
+    """The nodes of which at least one step needs root's rights."""
+    return frozenset(
+        step.node
+        for step in playbook.steps()
+        for action in (*step.check, *step.apply, *step.verify)
+        if isinstance(action, Run | PutFile) and action.as_root
     )

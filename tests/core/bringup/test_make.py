@@ -23,6 +23,7 @@ CASES = {
     "chain": make_case(3, Shape.CHAIN),
     "one node": make_case(1, Shape.SINGLE),
     "ready pair": make_case(2, Shape.PAIR, is_ready=True),
+    "ready ring": make_case(3, Shape.RING, is_ready=True),
     "ready switch": make_case(4, Shape.SWITCH, is_ready=True),
 }
 NOW_MS = 1_780_000_000_000
@@ -62,9 +63,13 @@ def test_the_matrix_is_whole_and_names_only_steps_of_the_plan(case: Case) -> Non
         assert step.apply or step.verify
 
 
-def test_the_chapters_of_the_steps_come_in_their_order() -> None:
-    phases = [Chapter(step.phase) for step in make_plan(CASES["switch"], NOW_MS).playbook.steps()]
+def test_the_chapters_of_the_steps_come_in_their_order_and_the_measuring_tools_last() -> None:
+    steps = list(make_plan(CASES["switch"], NOW_MS).playbook.steps())
+    late = [step.id for step in steps if step.id.startswith("hardware-tools-")]
+    assert [step.id for step in steps[-4:]] == late
+    phases = [Chapter(step.phase) for step in steps[:-4]]
     assert phases == sorted(phases, key=list(Chapter).index)
+    assert {Chapter.KEYS, Chapter.DOCKER, Chapter.NETWORK} <= set(phases)
 
 
 def test_only_the_chosen_chapters_are_planned() -> None:
@@ -104,10 +109,49 @@ def test_a_node_of_which_nobody_heard_is_one_that_did_not_answer() -> None:
 
 
 def test_an_account_without_rights_hinders_only_where_root_is_needed() -> None:
-    case = with_node(CASES["pair"], "n2", sudo=SudoMode.NOT_ALLOWED)
-    plan = make_plan(case, NOW_MS)
-    needs_root = any(step.node == "n2" and "as_root" in repr(step) for step in plan.playbook.steps())
-    assert any("spark-2" in one for one in plan.obstacles) == ("as_root=True" in repr(plan.playbook) and needs_root)
-    ready = with_node(CASES["ready pair"], "n2", sudo=SudoMode.NOT_ALLOWED)
-    if not make_plan(ready, NOW_MS).change_count:
-        assert make_plan(ready, NOW_MS).obstacles == ()
+    plan = make_plan(with_node(CASES["pair"], "n2", sudo=SudoMode.NOT_ALLOWED), NOW_MS)
+    assert ["spark-2" in one and "not allowed" in one for one in plan.obstacles] == [True]
+    assert make_plan(with_node(CASES["ready pair"], "n2", sudo=SudoMode.NOT_ALLOWED), NOW_MS).obstacles == ()
+
+
+def test_a_password_is_spoken_of_only_where_a_step_needs_root() -> None:
+    assert "spark-1, spark-2: it is asked once" in make_plan(CASES["pair"], NOW_MS).notes["trust"][0]
+    free = with_node(CASES["pair"], "n1", sudo=SudoMode.NO_PASSWORD)
+    assert "password on spark-2:" in make_plan(free, NOW_MS).notes["trust"][0]
+    assert "trust" not in make_plan(CASES["ready pair"], NOW_MS).notes
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name.startswith("ready")])
+def test_where_all_is_as_it_should_be_nothing_is_done(name: str) -> None:
+    plan = make_plan(CASES[name], NOW_MS)
+    assert plan.playbook.stages == ()
+    assert plan.diffs == ()
+    assert plan.scheme.is_kept
+    assert plan.matrix.count(CellState.PLANNED, CellState.FAIL) == 0
+    assert plan.proof_items
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("chapter", list(Chapter))
+def test_each_chapter_is_usable_alone(name: str, chapter: Chapter) -> None:
+    case = replace(CASES[name], choices=replace(CASES[name].choices, chapters=frozenset({chapter.value})))
+    plan, whole = make_plan(case, NOW_MS), make_plan(CASES[name], NOW_MS)
+    assert {row.chapter for row in plan.matrix.rows} <= {chapter.value}
+    assert {step.phase for step in plan.playbook.steps()} <= {chapter.value}
+    assert {step.id for step in plan.playbook.steps()} <= {step.id for step in whole.playbook.steps()}
+    if name.startswith("ready"):
+        assert plan.playbook.stages == ()
+
+
+def test_without_the_networks_chapter_only_standing_addresses_are_used() -> None:
+    choices = replace(CASES["pair"].choices, chapters=frozenset({"keys", "proof"}))
+    assert make_plan(replace(CASES["pair"], choices=choices), NOW_MS).scheme.lanes == ()
+    ready = make_plan(replace(CASES["ready pair"], choices=choices), NOW_MS)
+    assert len(ready.scheme.lanes) == 2
+
+
+def test_jobs_whose_cables_change_are_named() -> None:
+    case = replace(CASES["pair"], busy={"n2": ("vllm gpt-oss",)})
+    assert "vllm gpt-oss runs on spark-2" in make_plan(case, NOW_MS).notes["network"][-1]
+    ready = replace(CASES["ready pair"], busy={"n2": ("vllm gpt-oss",)})
+    assert not any("vllm" in note for note in make_plan(ready, NOW_MS).notes.get("network", ()))

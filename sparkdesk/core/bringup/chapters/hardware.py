@@ -13,6 +13,7 @@ from functools import partial
 
 from sparkdesk.core.bringup.case import Case
 from sparkdesk.core.bringup.chapter import Chapter, ChapterPlan
+from sparkdesk.core.bringup.chapters.tools import plan_clock, plan_packages
 from sparkdesk.core.bringup.matrix import Cell
 from sparkdesk.core.bringup.reading import NodeReading
 from sparkdesk.core.bringup.row import fail, good, make_row, skipped, unread, warn
@@ -31,14 +32,18 @@ _NUMBER = re.compile(r"\d{1,9}")
 
 
 def plan_hardware(case: Case) -> ChapterPlan:
-    """The rows of the hardware, with the steps that keep the clock and bring the measuring tools."""
+    """The rows of the hardware, with the steps that keep the clock.
+
+    Those that install the measuring tools come at the end of a plan: see `plan_packages`.
+    """
     readings = [reading for node_id in case.node_ids if (reading := case.reading(node_id)).did_answer]
     title, judge = "DGX OS, driver, kernel", partial(_judge_system, readings)
     rows = (
         make_row(case, Chapter.HARDWARE, "system", title, judge, is_unverified=True),
         make_row(case, Chapter.HARDWARE, "nccl", "NCCL on the host", partial(_judge_nccl, readings)),
     )
-    return ChapterPlan(Chapter.HARDWARE, rows)
+    clock_rows, clock_stages = plan_clock(case)
+    return ChapterPlan(Chapter.HARDWARE, (*rows, *clock_rows, *plan_packages(case)[0]), clock_stages)
 
 
 def version_key(version: str) -> tuple[int, ...]:

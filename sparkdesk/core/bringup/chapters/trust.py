@@ -103,15 +103,7 @@ def judge_sudo(reading: NodeReading) -> Cell:
 
 
 def _notes(case: Case) -> tuple[str, ...]:
-    asked = [reading.name for reading in _answering(case) if reading.sudo is SudoMode.PASSWORD]
-    users = sorted({reading.user for reading in _answering(case) if reading.user})
-    notes = []
-    if asked:
-        notes.append(f"sudo asks for a password on {', '.join(asked)}: it is asked once, and kept for this run only.")
-    if len(users) > 1:
-        notes.append(f"The accounts differ ({', '.join(users)}); each node is told as whom it reaches the others.")
-    return tuple(notes)
-
-
-def _answering(case: Case) -> list[NodeReading]:
-    return [reading for node_id in case.node_ids if (reading := case.reading(node_id)).did_answer]
+    readings = (case.reading(node_id) for node_id in case.node_ids)
+    users = sorted({reading.user for reading in readings if reading.did_answer and reading.user})
+    words = f"The accounts differ ({', '.join(users)}); each node is told as whom it reaches the others."
+    return (words,) if len(users) > 1 else ()

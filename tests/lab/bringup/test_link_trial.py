@@ -11,7 +11,11 @@ from typing import Any
 
 import pytest
 
-from tests.lab.lab import CAGE_PORTS, MANAGEMENT_PORT, Lab, LabNode
+from sparkdesk.core.bringup.chapters.network import plan_network
+from sparkdesk.core.cluster.topology import Shape
+from sparkdesk.core.step import Step, Wait
+from tests.core.bringup.cases import make_case
+from tests.lab.lab import CAGE_PORTS, MANAGEMENT_PORT, PASSWORD, USER, Lab, LabNode
 from tests.lab.patchbay import Patchbay, Wire
 
 pytestmark = pytest.mark.lab
@@ -32,6 +36,11 @@ FOREIGN = "network:\n  version: 2\n  ethernets:\n    enp1s0f1np1:\n      mtu: 14
 WAIT_S = 20.0
 
 
+def pair_steps() -> list[Step]:
+    """What the chapter plans for a fresh pair."""
+    return [step for stage in plan_network(make_case(2, Shape.PAIR)).stages for step in stage.steps]
+
+
 class Node:
     """A lab node, our program on it, and what of its network must come back."""
 
@@ -42,7 +51,11 @@ class Node:
 
     def do(self, *words: str, stdin: str = "") -> dict[str, Any]:
         """What a verb answers, as root in the node."""
-        argv = ["nsenter", "-t", str(self.lab.holder.pid), "-a", "/usr/bin/python3", "-I", "-S", "-B"]
+        return self.do_as("X=", *words, stdin=stdin)
+
+    def do_as(self, variable: str, *words: str, stdin: str = "") -> dict[str, Any]:
+        """The same in an environment with this variable."""
+        argv = ["nsenter", "-t", str(self.lab.holder.pid), "-a", "env", variable, "/usr/bin/python3", "-I", "-S", "-B"]
         done = subprocess.run(
             [*argv, "/opt/link_trial.py", *words], input=stdin.encode(), capture_output=True, timeout=60, check=False
         )
@@ -245,3 +258,62 @@ def test_a_full_disk_leaves_the_trial_to_its_timer(node: Node) -> None:
     assert "No space left" in refused["message"]
     assert "by itself" in refused["message"]
     node.wait_for(before)
+
+
+def sign_in(lab: Lab, command: str, stdin: str) -> subprocess.CompletedProcess[bytes]:
+    """Run a command on the first node through its sshd, as a person's SSH would."""
+    options = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"]
+    argv = ["ssh", "-T", *options, "-i", str(lab.key_path), f"{USER}@{lab.nodes[0].address}", command]
+    with lab.workstation():
+        return subprocess.run(argv, input=stdin.encode(), capture_output=True, timeout=60, check=False)
+
+
+def test_over_ssh_and_sudo_the_channel_ends_at_once_and_the_timer_lives_on(lab: Lab, node: Node) -> None:
+    before = node.state()
+    program = f"python3 -I -S -B /opt/link_trial.py try a1 6 '{json.dumps(WANTED)}'"
+    start_s = time.monotonic()
+    done = sign_in(lab, f"sudo -S -p '' {program}", f"{PASSWORD}\n{YAML}")
+    assert json.loads(done.stdout)["ok"] is True, done.stderr.decode()
+    assert time.monotonic() - start_s < 6.0
+    assert len(node.lab.processes("link_trial.py")) == 1
+    node.lab.kill_sshd()
+    try:
+        node.wait_for(before)
+    finally:
+        node.lab.start_sshd()
+
+
+def test_a_sign_in_over_the_port_itself_is_refused(lab: Lab, node: Node) -> None:
+    node.lab.run("ip", "addr", "add", "10.77.0.1/24", "dev", PORT)
+    try:
+        done = node.do_as("SSH_CONNECTION=10.77.0.9 1 10.77.0.1 22", "try", "a1", "60", json.dumps(WANTED), stdin=YAML)
+        assert done["message"] == f"this sign-in came over {PORT}"
+        done = node.do_as("SSH_CONNECTION=fe80::9%x 1 fe80::1%x 22", "try", "a1", "60", json.dumps(WANTED), stdin=YAML)
+        assert done["ok"] is True, "link-local stays"
+        node.do("undo", "a1")
+    finally:
+        node.lab.run("ip", "addr", "del", "10.77.0.1/24", "dev", PORT)
+
+
+def test_the_playbooks_ping_finds_a_port_between_with_a_small_mtu(lab: Lab, node: Node) -> None:
+    peer = Node(lab.nodes[1])
+    text = json.dumps(WANTED).replace(".11/24", ".12/24")
+    node.try_it()
+    assert peer.do("try", "a1", "60", text, stdin=YAML.replace(".11/24", ".12/24"))["ok"] is True
+    wait = next(step for step in pair_steps() if step.id == "network-ping-n1").apply[0]
+    assert isinstance(wait, Wait)
+    script, (size, *_) = wait.command.argv[2], wait.command.argv[4:]
+    words = ("sh", "-c", script, "sh", size, PORT, "192.168.100.12", '{"message": "large"}', '{"message": "all"}')
+    try:
+        assert '"ok": true' in node.lab.run(*words)
+        node.lab.run("ip", "link", "set", PORT, "mtu", "1500")
+        with pytest.raises(subprocess.CalledProcessError) as lost:
+            node.lab.run(*words)
+        assert (lost.value.returncode, lost.value.stdout) == (3, '{"message": "large"}\n')
+        node.lab.run("ip", "link", "set", PORT, "mtu", "9000")
+        lab.nodes[1].run("ip", "addr", "del", "192.168.100.12/24", "dev", PORT)
+        with pytest.raises(subprocess.CalledProcessError) as silent:
+            node.lab.run(*words)
+        assert silent.value.stdout == '{"message": "all"}\n'
+    finally:
+        assert peer.do("undo", "a1")["ok"] is True

@@ -1,0 +1,136 @@
+"""The trial program on its own: what it refuses, what it reads of ports, and that it leaves nothing behind by looking.
+
+What it does to a network is tried in the lab, with a real netplan and systemd-networkd (tests/lab/bringup).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.remote.python_version import PYTHONS
+
+PROGRAM = Path(__file__).parents[2] / "sparkdesk" / "remote" / "link_trial.py"
+WANTED = {"enp1s0f1np1": {"addresses": ["192.168.100.11/24"], "mtu": 9000}}
+_IP = """#!/bin/sh
+case "$*" in "-j addr show") cat <<'X'
+%s
+X
+;; *) echo "ip: not understood: $*" >&2; exit 1;; esac
+"""
+
+
+def port(name: str = "enp1s0f1np1", mtu: int = 9000, *addresses: str, flags: str = "UP LOWER_UP") -> dict[str, Any]:
+    """A port as `ip -j addr` of iproute2 6.1 shows it."""
+    infos = [
+        {"family": "inet", "local": text.split("/")[0], "prefixlen": int(text.split("/")[1]), "scope": "global"}
+        for text in addresses
+    ]
+    return {"ifname": name, "flags": ["BROADCAST", *flags.split()], "mtu": mtu, "addr_info": infos}
+
+
+def run(python: str, *words: str, stdin: bytes = b"", path: str = "") -> tuple[int, dict[str, Any]]:
+    """Exit code and answer."""
+    env = {"PATH": path or os.environ["PATH"]}
+    argv = [python, "-I", "-S", "-B", str(PROGRAM), *words]
+    done = subprocess.run(argv, input=stdin, capture_output=True, timeout=60, env=env, check=False)
+    assert not done.stderr, done.stderr.decode()
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return done.returncode, answer
+
+
+@pytest.fixture(params=PYTHONS)
+def python(request: pytest.FixtureRequest) -> str:
+    """This Python, and the oldest that is promised."""
+    return str(request.param)
+
+
+def look(python: str, folder: Path, printed: object, wanted: object = WANTED, *digest: str) -> dict[str, Any]:
+    """What `look` makes of what `ip` prints."""
+    (folder / "ip").write_text(_IP % (printed if isinstance(printed, str) else json.dumps(printed)))
+    (folder / "ip").chmod(0o755)
+    code, answer = run(python, "look", "a1", json.dumps(wanted), *digest, path=f"{folder}:{os.environ['PATH']}")
+    assert code == 0
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("shown", "words"),
+    [
+        ([port("enp1s0f1np1", 9000, "192.168.100.11/24")], ""),
+        ([port("enp1s0f1np1", 9000, "192.168.100.12/24")], "enp1s0f1np1 lacks 192.168.100.11/24"),
+        ([port("enp1s0f1np1", 1500, "192.168.100.11/24")], "enp1s0f1np1 has MTU 1500, not 9000"),
+        ([port("enp1s0f1np1", 9000, "192.168.100.11/24", flags="UP")], "enp1s0f1np1 has no link"),
+        ([port("eth0")], "there is no port enp1s0f1np1"),
+    ],
+)
+def test_a_look_says_what_is_not_as_wanted(python: str, tmp_path: Path, shown: object, words: str) -> None:
+    answer = look(python, tmp_path, shown)
+    assert answer["ok"] is (words == "")
+    assert words in answer["message"]
+
+
+def test_a_port_whose_cable_was_out_before_needs_no_link(python: str, tmp_path: Path) -> None:
+    wanted: object = {"enp1s0f1np1": {"addresses": [], "mtu": None, "carrier": False}}
+    assert look(python, tmp_path, [port(flags="UP")], wanted)["ok"] is True
+
+
+@pytest.mark.parametrize("printed", ["", "nonsense", "{}", "[1]", '[{"ifname": "x", "addr_info": 3}]'])
+def test_what_cannot_be_read_is_null_and_not_a_yes_or_no(python: str, tmp_path: Path, printed: str) -> None:
+    answer = look(python, tmp_path, printed)
+    assert answer["ok"] is None
+    assert answer["remedy"]
+
+
+def test_a_file_that_is_not_there_is_not_kept(python: str, tmp_path: Path) -> None:
+    shown = [port("enp1s0f1np1", 9000, "192.168.100.11/24")]
+    answer = look(python, tmp_path, shown, WANTED, "0" * 64)
+    assert answer["ok"] is not True
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        "", "[]", "{}", '{"x; reboot": {}}', '{"x": 3}', '{"x": {"addresses": 3}}',
+        '{"x": {"addresses": ["1.2.3.4.5"]}}',
+        '{"x": {"mtu": "9000"}}', '{"x": {"mtu": 10}}', '{"-x": {}}', "[" * 5000,
+        json.dumps({f"p{i}": {} for i in range(17)}),
+    ],
+)  # fmt: skip
+def test_what_is_wanted_is_checked_before_anything_is_done(python: str, wanted: str) -> None:
+    code, answer = run(python, "look", "a1", wanted)
+    assert answer["ok"] is False
+    assert answer["message"] == "what is wanted of the ports is not understood"
+    assert code == 0
+
+
+@pytest.mark.parametrize(
+    "words", [(), ("try",), ("keep", "../x"), ("undo", "A"), ("format", "a1"), ("look", "a1"), ("undo", "a" * 65)]
+)
+def test_what_is_not_a_verb_of_it_does_nothing(python: str, words: tuple[str, ...]) -> None:
+    code, answer = run(python, *words)
+    assert answer["message"].startswith("usage")
+    assert code == (0 if words[:1] == ("look",) else 1)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may do all of it")
+def test_changes_need_root(python: str) -> None:
+    assert run(python, "undo", "a1")[1]["message"] == "this needs root"
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("unshare") is None, reason="root alone may try in a namespace")
+@pytest.mark.parametrize("yaml", [b"", b"  \n", b"\xff\xfe", b"network:\0", b"x" * 65537, b"\x1b[31m"])
+def test_what_is_no_text_is_not_written(python: str, yaml: bytes) -> None:
+    script = 'mount -t tmpfs none /run; "$@"; code=$?; ls -A /run >&2; exit $code'
+    argv = [python, "-I", "-S", "-B", str(PROGRAM), "try", "a1", "60", json.dumps(WANTED)]
+    done = subprocess.run(
+        ["unshare", "--net", "--mount", "sh", "-c", script, "sh", *argv], input=yaml, capture_output=True, check=False
+    )
+    assert json.loads(done.stdout)["message"] == "what came is no netplan file"
+    assert (done.returncode, done.stderr) == (1, b"")

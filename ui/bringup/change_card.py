@@ -5,6 +5,8 @@ The one rule: everything of the plan can be read here before it runs; a chapter'
 
 from __future__ import annotations
 
+import re
+
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QWidget
 
@@ -23,6 +25,7 @@ from ui.widgets.label import ElidedLabel, Label
 from ui.widgets.line_diff import LineDiff
 from ui.widgets.segmented import Segmented
 
+_PREFIXED = re.compile(r"spark-.{3}")
 MOST_TABS = 4
 """Of more nodes one is chosen from a list."""
 _NOTHING = {
@@ -41,8 +44,10 @@ class ChangeCard(Card):
         super().__init__(parent)
         self._model = model
         self._nodes: tuple[tuple[str, str], ...] = ()
+        self._paths: tuple[str, ...] = ()
         self._icon = IconLabel("file-diff", "text2")
         self.title = ElidedLabel("", "dense_medium", "text", mode=Qt.TextElideMode.ElideMiddle)
+        self.file = Select(is_small=True)
         self.ways = Segmented([("file", "File"), ("run", "Commands"), ("undo", "Undo")], what="What to show")
         self.tabs = Segmented([("", "All")], what="Node")
         self.pick = Select(is_small=True)
@@ -56,6 +61,7 @@ class ChangeCard(Card):
         self._build()
         self.ways.changed.connect(lambda _key: self.refresh())
         self.tabs.changed.connect(self._choose_node)
+        self.file.activated.connect(lambda _at: self._choose_file(self.file.key()))
         self.pick.activated.connect(lambda _at: self._choose_node(self.pick.key()))
         self.apply.clicked.connect(lambda: self.apply_asked.emit(model.chapter.value))
         self.export.clicked.connect(self.export_asked)
@@ -67,9 +73,11 @@ class ChangeCard(Card):
         head.setSpacing(8)
         head.addWidget(self._icon)
         head.addWidget(self.title, 1)
+        head.addWidget(self.file, 1)
         head.addWidget(self.ways)
         head.addWidget(self.tabs)
         head.addWidget(self.pick)
+        self.file.setAccessibleName("File")
         self.pick.setAccessibleName("Node")
         self.pick.setMinimumWidth(120)
         self._stack.addWidget(self.diff)
@@ -96,6 +104,10 @@ class ChangeCard(Card):
         self._model.node_id = node_id
         self.refresh()
 
+    def _choose_file(self, path: str) -> None:
+        self._model.path = path
+        self.refresh()
+
     def _copy(self) -> None:
         (self.diff if self._stack.currentIndex() == 0 else self.text).selectAll()
         (self.diff if self._stack.currentIndex() == 0 else self.text).copy()
@@ -106,18 +118,30 @@ class ChangeCard(Card):
         diffs = self._model.diffs_of(chapter)
         self.ways.set_disabled_reason("file", "" if diffs else "This chapter writes no file that was read before")
         is_file = bool(diffs) and self.ways.key() == "file"
-        self._show_nodes(tuple(diff.node_id for diff in diffs) if is_file else ("", *self._model.node_ids()))
+        shown = self._model.shown_files(chapter)
+        self._show_nodes(tuple(diff.node_id for diff in shown) if is_file else ("", *self._model.node_ids()))
         if is_file:
             node_id = self._model.shown_node(chapter)
-            chosen = next((diff for diff in diffs if diff.node_id == node_id), diffs[0])
+            chosen = next((diff for diff in shown if diff.node_id == node_id), shown[0])
             self.title.setText(text.one_line(chosen.path, 200))
             self.diff.show_rows(file_rows(chosen))
             self.note.setText(" ".join((file_note(chosen), *self._model.notes(chapter))))
         else:
             self._show_commands(chapter)
+        self._show_paths(tuple(dict.fromkeys(diff.path for diff in diffs)) if is_file else ())
         self._icon.set_icon("file-diff" if is_file else "terminal")
         self._stack.setCurrentIndex(0 if is_file else 1)
         self._show_apply(chapter)
+
+    def _show_paths(self, paths: tuple[str, ...]) -> None:
+        """Of several files one is chosen where else its path stands."""
+        self.title.setVisible(len(paths) < 2)
+        self.file.setVisible(len(paths) > 1)
+        if paths != self._paths:
+            self._paths = paths
+            self.file.set_options([(path, text.one_line(path, 120)) for path in paths])
+        if len(paths) > 1:
+            self.file.set_key(self._model.path if self._model.path in paths else paths[0])
 
     def _show_commands(self, chapter: Chapter) -> None:
         is_undo = self.ways.key() == "undo"
@@ -174,6 +198,6 @@ class ChangeCard(Card):
 def _short(name: str, names: tuple[tuple[str, str], ...]) -> str:
     """A node's name without what all names begin with: "5c2d" of spark-5c2d."""
     whole = [each for key, each in names if key]
-    if len(whole) > 1 and name in whole and all(each.startswith("spark-") for each in whole):
-        return name.removeprefix("spark-") or name
+    if len(whole) > 1 and name in whole and all(_PREFIXED.match(each) for each in whole):
+        return name.removeprefix("spark-")
     return name

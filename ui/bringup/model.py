@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from PySide6.QtCore import QObject, Signal
 
@@ -50,6 +51,10 @@ class Evidence:
     steps: Playbook
 
 
+_FOLDERS: Final = {Chapter.NETWORK: "/netplan/", Chapter.KEYS: "/.ssh/"}
+"""Where the files of a chapter lie, whose steps hand them to a program of ours without their paths."""
+
+
 class BringUpModel(QObject):
     """Call what the person does; read everything else."""
 
@@ -64,6 +69,8 @@ class BringUpModel(QObject):
         self.wants_guard = False
         self.is_step_by_step = False
         self.only_problems = False
+        self.path = ""
+        """The file that is shown, of a chapter that writes several; "" is the first."""
         self.node_id = ""
         """Whose files and commands are shown; "" is the first node that has any."""
         self._chapter = ""
@@ -213,8 +220,10 @@ class BringUpModel(QObject):
     @property
     def chapter(self) -> Chapter:
         """The chapter that is looked at: the one that was chosen, else where things stand."""
-        if self._chapter:
-            return Chapter(self._chapter)
+        return Chapter(self._chapter) if self._chapter else self._followed()
+
+    def _followed(self) -> Chapter:
+        """The chapter that is shown while nobody chose another."""
         if self.state.phase is Phase.PLANNED or self.state.phase is Phase.DONE:
             return self._telling_chapter()
         return current_chapter(self.state)
@@ -226,13 +235,20 @@ class BringUpModel(QObject):
         return next((each for each in CHAPTERS if steps_of(self.state, each.value)), current_chapter(self.state))
 
     def choose_chapter(self, key: str) -> None:
-        """Look at a chapter; the one where things stand, or "", follows what happens."""
-        self._chapter = "" if key == current_chapter(self.state).value else key
+        """Look at a chapter; the one that would be shown anyway, or "", follows what happens."""
+        self._chapter = "" if key == self._followed().value else key
         self.changed.emit()
+
+    def shown_files(self, chapter: Chapter) -> tuple[FileDiff, ...]:
+        """The file that is shown, on each node that has it."""
+        diffs = self.diffs_of(chapter)
+        paths = [diff.path for diff in diffs]
+        path = self.path if self.path in paths else next(iter(paths), "")
+        return tuple(diff for diff in diffs if diff.path == path)
 
     def shown_node(self, chapter: Chapter) -> str:
         """Whose file is shown: the chosen node's, else one that is worked on or failed, else one that is changed."""
-        diffs = self.diffs_of(chapter)
+        diffs = self.shown_files(chapter)
         if self.node_id in [diff.node_id for diff in diffs]:
             return self.node_id
         run = self.state.run
@@ -270,8 +286,9 @@ class BringUpModel(QObject):
         return tuple(diff for diff in plan.diffs if self._chapter_of(diff) is chapter)
 
     def _chapter_of(self, diff: FileDiff) -> Chapter:
-        if diff.path.startswith("/etc/netplan/"):
-            return Chapter.NETWORK
+        for chapter, part in _FOLDERS.items():
+            if part in diff.path:
+                return chapter
         steps = (step for step in self._steps() if step.node == diff.node_id and step.phase in set(Chapter))
         found = next((step for step in steps if _names(step, diff.path)), None)
         return Chapter(found.phase) if found is not None else Chapter.NETWORK

@@ -43,7 +43,7 @@ class StepText:
     parts: tuple[tuple[str, str], ...]
 
 
-def describe_action(action: Action) -> str:
+def describe_action(action: Action, name_of: NodeName = str) -> str:
     """One action in words and commands."""
     match action:
         case Run(command=command, stdin=stdin):
@@ -59,7 +59,8 @@ def describe_action(action: Action) -> str:
         case Follow(command=command, timeout_s=timeout_s):
             return f"# follow its output, for at most {text.duration(timeout_s)}:\n{show_command(command)}"
         case Serve(node=node, server=server, client=client):
-            return f"# on {node}:\n{show_command(server)}\n# here, meanwhile:\n{show_command(client)}"
+            where = text.one_line(name_of(node), 64)
+            return f"# on {where}:\n{show_command(server)}\n# here, meanwhile:\n{show_command(client)}"
         case Reconnect(timeout_s=timeout_s):
             return f"wait for the node to come back, for at most {text.duration(timeout_s)}"
         case Confirm(question=question):
@@ -71,7 +72,7 @@ def describe_action(action: Action) -> str:
         case SignInAnew(timeout_s=timeout_s):
             return f"close the connection and sign in anew, within {text.duration(timeout_s)}"
         case Relay(node=node, source=source, reader=reader, target=target):
-            read = f"# on {node} (what it prints must pass the reader {reader}):"
+            read = f"# on {text.one_line(name_of(node), 64)} (what it prints must pass the reader {reader}):"
             return f"{read}\n{show_command(source)}\n# here, with that on standard input:\n{show_command(target)}"
         case Push(source=source, path=path, kind=kind):
             return f"send {_PUSHED[kind]} {source} from this computer to {path}, going on from what is there"
@@ -80,7 +81,7 @@ def describe_action(action: Action) -> str:
 def describe_step(step: Step, name_of: NodeName) -> StepText:
     """One step with all its parts; empty parts are left out."""
     parts = (("check", step.check), ("do", step.apply), ("verify", step.verify), ("undo", step.undo))
-    said = tuple((part, describe_action(action)) for part, actions in parts for action in actions)
+    said = tuple((part, describe_action(action, name_of)) for part, actions in parts for action in actions)
     return StepText(step.id, text.one_line(step.title, 120), name_of(step.node), said)
 
 

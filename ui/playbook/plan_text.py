@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from sparkdesk.core.plain_text import make_plain
 from sparkdesk.core.step import Action, Playbook, PutFile, Run, Step
 from ui import text
-from ui.jobs.step_text import describe_action
+from ui.jobs.step_text import NodeName, describe_action
 
 MAX_FILE_LINES = 600
 MAX_LINE_CHARS = 2000
 ADDED = "+ "
 """Before each line of a file that will be written."""
+
+
+LinesOf = Callable[[Step, NodeName], list[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +34,17 @@ class PlanText:
         return dict(self.lines).get(step_id, 0)
 
 
-def plan_text(playbook: Playbook, name_of: Callable[[str], str]) -> PlanText:
+def plan_text(playbook: Playbook, name_of: NodeName) -> PlanText:
     """What will run, in order."""
     return _collect(playbook.steps(), name_of, _forward_lines)
 
 
-def undo_text(playbook: Playbook, name_of: Callable[[str], str]) -> PlanText:
+def undo_text(playbook: Playbook, name_of: NodeName) -> PlanText:
     """What takes it back: the steps from the last to the first."""
     return _collect(reversed(list(playbook.steps())), name_of, _undo_lines)
 
 
-def _collect(steps: Iterable[Step], name_of: Callable[[str], str], lines_of: Callable[[Step], list[str]]) -> PlanText:
+def _collect(steps: Iterable[Step], name_of: NodeName, lines_of: LinesOf) -> PlanText:
     lines: list[str] = []
     places = []
     for number, step in enumerate(steps, 1):
@@ -49,26 +52,26 @@ def _collect(steps: Iterable[Step], name_of: Callable[[str], str], lines_of: Cal
             lines.append("")
         places.append((step.id, len(lines)))
         lines.append(f"{number}. {text.one_line(step.title, 120)} · {text.one_line(name_of(step.node), 64)}")
-        lines += lines_of(step)
+        lines += lines_of(step, name_of)
     return PlanText("\n".join(lines), tuple(places))
 
 
-def _forward_lines(step: Step) -> list[str]:
+def _forward_lines(step: Step, name_of: NodeName) -> list[str]:
     lines: list[str] = []
     if step.check:
-        lines += ["# first: is there anything to do?", *_action_lines(step.check)]
+        lines += ["# first: is there anything to do?", *_action_lines(step.check, name_of)]
         lines.append("# if so:")
-    lines += _action_lines(step.apply)
+    lines += _action_lines(step.apply, name_of)
     if step.verify:
-        lines += ["# then, that it is so:", *_action_lines(step.verify)]
+        lines += ["# then, that it is so:", *_action_lines(step.verify, name_of)]
     return lines
 
 
-def _undo_lines(step: Step) -> list[str]:
-    return _action_lines(step.undo) or ["# nothing to take back"]
+def _undo_lines(step: Step, name_of: NodeName) -> list[str]:
+    return _action_lines(step.undo, name_of) or ["# nothing to take back"]
 
 
-def _action_lines(actions: tuple[Action, ...]) -> list[str]:
+def _action_lines(actions: tuple[Action, ...], name_of: NodeName) -> list[str]:
     lines: list[str] = []
     for action in actions:
         if isinstance(action, Run | PutFile) and action.as_root:
@@ -76,7 +79,7 @@ def _action_lines(actions: tuple[Action, ...]) -> list[str]:
         if isinstance(action, PutFile):
             lines += _file_lines(action)
         else:
-            lines += make_plain(describe_action(action), max_chars=64 * 1024).split("\n")
+            lines += make_plain(describe_action(action, name_of), max_chars=64 * 1024).split("\n")
     return lines
 
 

@@ -10,6 +10,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QComboBox, QWidget
 
 from sparkdesk.core.bringup.case import Choices
+from sparkdesk.core.bringup.chapter import FileDiff
 from sparkdesk.core.bringup.matrix import Cell, CellState, Matrix
 from sparkdesk.core.bringup.state import BringUpState, Phase
 from sparkdesk.core.cluster.node import NodeState
@@ -166,6 +167,25 @@ def test_each_file_and_each_command_can_be_read_before_it_runs(desk: Desk) -> No
     page.change.refresh()
     assert "ping" in page.change.text.toPlainText()
     assert desk.asked == []
+
+
+def test_of_several_files_of_a_chapter_one_is_chosen(desk: Desk) -> None:
+    keys = tuple(
+        FileDiff(node, path, None, f"{path} of {node}\n")
+        for node in story.IDS
+        for path in ("~/.ssh/authorized_keys", "~/.ssh/config")
+    )
+    page = desk.show(story.planned(plan=story.plan(diffs=(*story.diffs(), *keys))))
+    assert not page.change.file.isVisible()
+    desk.model.choose_chapter("keys")
+    desk.rest()
+    assert page.change.file.isVisible()
+    assert page.change.diff.toPlainText() == "~/.ssh/authorized_keys of node0"
+    page.change.file.setFocus()
+    QTest.keyClick(page.change.file, Qt.Key.Key_Down)
+    desk.model.node_id = "node3"
+    page.change.refresh()
+    assert page.change.diff.toPlainText() == "~/.ssh/config of node3"
 
 
 def test_the_chapters_are_walked_with_the_arrow_keys(desk: Desk) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sparkdesk.core.command import Command
-from sparkdesk.core.step import Playbook, Push, PutFile, PutSecrets, Run, Stage, Step
+from sparkdesk.core.step import Playbook, Push, PutFile, PutSecrets, Relay, Run, Serve, Stage, Step
 from ui.playbook.plan_text import MAX_FILE_LINES, plan_text, undo_text
 
 UNDO = (Run(Command(("rm", "/etc/x")), as_root=True),)
@@ -21,6 +21,17 @@ def test_the_plan_shows_commands_files_and_where_root_is_used() -> None:
         "\n2. Look at it · spark-5c2d\n# first: is there anything to do?\ntrue\n# if so:\ncat /etc/x"
     )
     assert plan.line_of("b") == 6
+
+
+def test_another_node_that_takes_part_is_called_by_its_name() -> None:
+    names = {"node0": "spark-5c2d", "node1": "spark-bd26"}
+    hand_on = Relay("node1", Command(("cat", "key.pub")), "public_key", Command(("tee", "peer.pub")))
+    serve = Serve("node1", Command(("iperf3", "-s")), Command(("iperf3", "-c", "192.168.100.31")))
+    playbook = Playbook("Mesh", (Stage("Keys", (Step("k", "Bring the key", "node0", (hand_on, serve)),)),))
+    said = plan_text(playbook, names.__getitem__).text
+    assert "# on spark-bd26 (what it prints must pass the reader public_key):\ncat key.pub" in said
+    assert "# on spark-bd26:\niperf3" in said
+    assert "node1" not in said
 
 
 def test_the_way_back_is_shown_from_the_last_step_to_the_first() -> None:

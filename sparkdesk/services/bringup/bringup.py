@@ -7,11 +7,10 @@ them, whoever carries them on, so that what it says is what they say.
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec
 
 from sparkdesk.core.bringup.case import Case, Choices
 from sparkdesk.core.bringup.chapter import Chapter
@@ -23,7 +22,7 @@ from sparkdesk.core.bringup.state import BringUpState, Phase
 from sparkdesk.core.errors import PlanError, SparkDeskError
 from sparkdesk.core.feed import Latest
 from sparkdesk.core.playbooks.run_view import INTERRUPTED, PAUSED, RunView
-from sparkdesk.core.step import Step, StepEvent
+from sparkdesk.core.step import Progress, RunEnded, Step, StepEvent, StepStarted
 from sparkdesk.services.bringup.look import read_case
 from sparkdesk.services.bringup.parts import BringUpParts
 from sparkdesk.services.bringup.proof_course import ProofCourse, clean_up
@@ -33,7 +32,7 @@ from sparkdesk.services.bringup.trials import Trials
 from sparkdesk.services.ident import new_id
 from sparkdesk.services.playbooks.runs import Owner
 
-log = logging.getLogger(__name__)
+P = ParamSpec("P")
 
 LOOK, COURSE = "bring-up: look", "bring-up: course"
 SHOW_EVERY_S = 0.05
@@ -156,21 +155,29 @@ class BringUp:
         self._kept, self._run = keep_plan(new_id(), plan, now_ms), None
         self._matrix_after = self._proof = self._proof_run = None
         self._set(Phase.RUNNING, started_ms=now_ms, ended_ms=None, report_paths=())
-        self._parts.tasks.start_exclusive(COURSE, self._start_run, self._kept, plan, only)
+        self._go(self._start_run, self._kept, plan, only)
+
+    def _go(self, work: Callable[P, Awaitable[None]], /, *args: P.args, **kwargs: P.kwargs) -> None:
+        """Do it as the one course of this bring-up; an error of it is told."""
+
+        async def guarded() -> None:
+            try:
+                await work(*args, **kwargs)
+            except SparkDeskError as error:
+                self._fail(error.message, error.remedy)
+
+        self._parts.tasks.start_exclusive(COURSE, guarded)
 
     async def _start_run(self, kept: KeptBringUp, plan: BringUpPlan, only: frozenset[str] | None) -> None:
-        try:
-            await self._shelf.save(kept)
-        except SparkDeskError as error:
-            self._fail(error.message, error.remedy)
-            return
+        await self._shelf.save(kept)
         self._parts.runs.start(plan.playbook, owner=self._owner(), run_id=kept.run_id, only=only)
 
     def _owner(self) -> Owner:
         return Owner(self._hear, self._trials.decide)
 
     def _go_on(self, only: frozenset[str] | None = None) -> None:
-        self._parts.tasks.start_exclusive(COURSE, self._resume, only)
+        self._set(Phase.RUNNING, ended_ms=None)
+        self._go(self._resume, only)
 
     async def _resume(self, only: frozenset[str] | None) -> None:
         """Carry the run on; one of which nothing was begun, as its nodes were not to be had, begins anew."""
@@ -213,9 +220,10 @@ class BringUp:
         """Take back what was done, or these steps of it."""
         if self.state.value.phase in UNDER_WAY:
             self._refuse("A bring-up is under way", WAIT_FIRST)
-        elif self._run is not None and self._run.can_undo:
+        elif self._run is not None and (self._run.undoable if step_ids is None else self._run.undoable & step_ids):
             self._matrix_after = None
-            self._parts.tasks.start_exclusive(COURSE, self._undo, self._run.run_id, step_ids)
+            self._set(Phase.UNDOING, ended_ms=None)
+            self._go(self._undo, self._run.run_id, step_ids)
 
     async def _undo(self, run_id: str, step_ids: frozenset[str] | None) -> None:
         await self._clean_up_proof()
@@ -242,11 +250,13 @@ class BringUp:
         return self._kept is not None and run_id in (self._kept.run_id, self._kept.proof_run_id)
 
     def _hear(self, event: StepEvent) -> None:
-        """An event of the run."""
-        step_id = getattr(event, "step_id", "")
-        step = self._step(step_id)
-        if step is not None:
+        """An event of the run. What is of no step says what the whole of it waits for."""
+        if isinstance(event, Progress) and not event.step_id:
+            self._show(replace(self.state.value, message=event.text))
+        elif not isinstance(event, RunEnded) and (step := self._step(event.step_id)) is not None:
             self._trials.hear(step, event)
+            if self.state.value.message and isinstance(event, StepStarted):
+                self._show(replace(self.state.value, message=""))
 
     def _step(self, step_id: str) -> Step | None:
         run = self._run
@@ -276,7 +286,7 @@ class BringUp:
         self._trials.end_all()
         back, self._wanted_back = self._wanted_back & run.undoable, set()
         if back and not run.is_undo:  # its roll-back did not come to its end
-            self._parts.tasks.start_exclusive(COURSE, self._undo, run.run_id, frozenset(back))
+            self._go(self._undo, run.run_id, frozenset(back))
         if run.result == "done" and run.is_undo:
             self._take_end(run, Phase.UNDONE, "" if not run.undoable else self._words(run), "")
         elif run.result == "done":
@@ -309,7 +319,7 @@ class BringUp:
 
     def _prove_soon(self) -> None:
         self._set(Phase.PROVING, ended_ms=None, report_paths=())
-        self._parts.tasks.start_exclusive(COURSE, self._prove)
+        self._go(self._prove)
 
     async def _prove(self) -> None:
         try:
@@ -320,8 +330,6 @@ class BringUp:
         except asyncio.CancelledError:
             self._fail(STOPPED_WORDS, PROVE_AGAIN)
             raise
-        except SparkDeskError as error:
-            self._fail(error.message, error.remedy)
 
     async def _measure(self, plan: BringUpPlan) -> bool:
         """Run the proof; whether it came to its end."""

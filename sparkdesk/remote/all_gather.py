@@ -33,6 +33,8 @@ SPARE_BYTES = 8 * GIB
 MAX_LOG_BYTES = 4 << 20
 MAX_LINES = 6
 MAX_MESSAGE = 300
+TROUBLE = (RuntimeError, ValueError, TypeError, AttributeError, LookupError, OSError, ArithmeticError, MemoryError)
+"""What PyTorch raises: most of it is a RuntimeError, also when the GPU's memory ends or a rank stays away."""
 # What says which way the data went: `Channel 00/0 : 0[0] -> 1[0] [send] via NET/IB/0`, `Using network IB`.
 USED = re.compile(r"via NET/(IB|Socket)|Using network (IB|Socket)\b")
 # `NET/IB : Using [0]rocep1s0f1:1/RoCE [1]roceP2p1s0f1:1/RoCE`; "NET/IB : No device found" is no use of it.
@@ -136,7 +138,7 @@ def nccl_version(torch: Any) -> str:
     """Of the image's own NCCL; "" when it does not tell."""
     try:
         return ".".join(str(part) for part in torch.cuda.nccl.version())
-    except Exception:  # noqa: BLE001 - a PyTorch without it raises what it likes
+    except TROUBLE:
         return ""
 
 
@@ -211,7 +213,7 @@ def main(arguments: List[str]) -> int:
         said["ok"] = True
     except Refused as error:
         said.update(message=error.message[:MAX_MESSAGE], remedy=error.remedy)
-    except Exception as error:  # noqa: BLE001 - PyTorch has no one base for what it raises
+    except TROUBLE as error:
         words = "%s: %s" % (type(error).__name__, (str(error).strip().splitlines() or ["no words"])[0])
         said.update(message=words[:MAX_MESSAGE], remedy="Look at the cables and at the other nodes.")
     with lock:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from sparkdesk.core.bringup.case import Case
+from sparkdesk.core.bringup.chapter import Chapter
 from sparkdesk.core.bringup.proof.band import RDMA_BOTH, RDMA_HALF, RDMA_LATENCY, TCP
 from sparkdesk.core.bringup.proof.link_steps import ANY_END, PHASE, Part, busy_jobs, item_of
 from sparkdesk.core.bringup.proof.measurement import ProofItem, ProofKind, ProofPart
@@ -30,7 +31,7 @@ _IPERF_CLIENT = (
     f'[ $n -lt {TRIES} ] && command -v "$1" >/dev/null || break; sleep 0.5; done; printf %s "$o" | tail -c 2500'
 )
 """With -J iperf3 ends with 0 though it failed, so its text decides; the sum stands at its end."""
-_NO_RDMA_TOOL = ("ib_write_bw", "ib_write_lat")
+_RDMA_TOOLS = ("ib_write_bw", "ib_write_lat")
 
 
 def load_part(case: Case, wires: Sequence[Wire]) -> Part:
@@ -82,9 +83,8 @@ def _latency(case: Case, wire: Wire) -> list[tuple[ProofItem, tuple[Step, ...]]]
 
 
 def _tcp(case: Case, wire: Wire) -> list[tuple[ProofItem, tuple[Step, ...]]]:
-    """iperf3, where a node has no RDMA, or had not its tools when this was planned."""
-    tools = [case.reading(node).tools.get(tool) for node in wire.nodes for tool in _NO_RDMA_TOOL]
-    if wire.has_rdma and False not in tools:
+    """iperf3, where a node has no RDMA, or has not its tools and will not get them."""
+    if wire.has_rdma and not _stays_without_tools(case, wire):
         return []
     steps, parts = [], []
     for half in wire.halves:
@@ -99,6 +99,15 @@ def _tcp(case: Case, wire: Wire) -> list[tuple[ProofItem, tuple[Step, ...]]]:
         parts.append(ProofPart(step.id, half.b, half.a, half.half))
     item = item_of(ProofKind.TCP, "TCP", (wire,), parts)
     return [(replace(item, band=TCP, note=busy_note(case, wire.nodes)), tuple(steps))]
+
+
+def _stays_without_tools(case: Case, wire: Wire) -> bool:
+    """Whether perftest is missing on a node and this bring-up does not install it."""
+    chapters = case.choices.chapters
+    is_installed = not chapters or Chapter.HARDWARE.value in chapters
+    return not is_installed and any(
+        case.reading(node).tools.get(tool) is False for node in wire.nodes for tool in _RDMA_TOOLS
+    )
 
 
 def _serve(

@@ -15,7 +15,7 @@ from sparkdesk.core.cluster.half import cage_of
 from sparkdesk.core.cluster.port import CAGE_NETDEVS
 from sparkdesk.core.cluster.topology import Shape
 from sparkdesk.core.step import Playbook
-from tests.core.bringup.cases import make_case
+from tests.core.bringup.cases import make_case, with_node
 
 LINK = """\
 /sys/class/net/{netdev}/carrier:1
@@ -101,10 +101,12 @@ def scheme_of(case: Case) -> Scheme:
     return Scheme(tuple(lanes.values()))
 
 
-def make_proof(count: int, shape: Shape, case: Case | None = None, **changes: Any) -> Proof:
-    """The proof of a ready cluster."""
+def make_proof(
+    count: int, shape: Shape, case: Case | None = None, *, scheme_stays: bool = False, **changes: Any
+) -> Proof:
+    """The proof of a ready cluster; `scheme_stays`: with the addresses of one to which nothing was done."""
     case = case or make_case(count, shape, is_ready=True, **changes)
-    scheme = scheme_of(case)
+    scheme = scheme_of(make_case(count, shape, is_ready=True) if scheme_stays else case)
     playbook, items = build_proof(case, scheme)
     outputs: dict[str, str] = {}
     for item in items:
@@ -168,3 +170,9 @@ def iperf3(bits_per_second: float) -> str:
         '\t\t"sum_sent":\t{\n\t\t\t"start":\t0,\n\t\t\t"seconds":\t4.0,\n\t\t\t"bits_per_second":\t99.0,\n\t\t},\n'
         f'\t\t"sum_received":\t{{\n\t\t\t"start":\t0,\n\t\t\t"bits_per_second":\t{bits_per_second},\n\t\t}}\n\t}}\n}}\n'
     )
+
+
+def without_rdma(case: Case) -> Case:
+    """The case where the first node's halves are no RDMA devices; its scheme stays."""
+    plain = {name: replace(one, rdma_device="") for name, one in case.reading("n1").interfaces.items()}
+    return with_node(case, "n1", interfaces=plain)

@@ -147,11 +147,14 @@ def test_a_node_without_rdma_is_measured_by_tcp() -> None:
     assert not kinds & {ProofKind.RDMA_BANDWIDTH, ProofKind.RDMA_LATENCY}
 
 
-def test_a_tool_that_is_missing_when_this_is_planned_is_tried_all_the_same_and_tcp_beside_it() -> None:
-    """The bring-up itself installs perftest before the proof runs."""
+def test_a_tool_that_this_bring_up_installs_is_counted_on_and_else_tcp_stands_in() -> None:
     case = with_node(make_case(2, Shape.PAIR, is_ready=True), "n1", tools={"ib_write_bw": False})
     kinds = {item.kind for item in make_proof(2, Shape.PAIR, case).items}
-    assert {ProofKind.TCP, ProofKind.RDMA_BANDWIDTH} <= kinds
+    assert ProofKind.RDMA_BANDWIDTH in kinds
+    assert ProofKind.TCP not in kinds
+    alone = replace(case, choices=Choices(chapters=frozenset({"network"})))
+    kinds = {item.kind for item in make_proof(2, Shape.PAIR, alone).items}
+    assert {ProofKind.RDMA_BANDWIDTH, ProofKind.TCP} <= kinds
 
 
 def test_names_that_are_none_never_reach_a_command() -> None:

@@ -13,14 +13,15 @@ from sparkdesk.core.bringup.proof import read_output as read
 from sparkdesk.core.bringup.proof.nccl_steps import SHORT
 from sparkdesk.core.cluster.topology import Shape
 from sparkdesk.core.step import Serve
-from tests.core.bringup.cases import make_case, with_node
-from tests.core.bringup.proof.proofs import make_proof
+from tests.core.bringup.cases import make_case
+from tests.core.bringup.proof.proofs import make_proof, without_rdma
 
 
 def script_of(kind: str) -> str:
     """The script around the client of a step."""
-    case = with_node(make_case(2, Shape.PAIR, is_ready=True), "n1", tools={"ib_write_bw": False})
-    step = next(step for step in make_proof(2, Shape.PAIR, case).playbook.steps() if step.id.startswith(kind))
+    case = make_case(2, Shape.PAIR, is_ready=True)
+    proof = make_proof(2, Shape.PAIR, without_rdma(case) if kind == "proof-tcp" else case, scheme_stays=True)
+    step = next(step for step in proof.playbook.steps() if step.id.startswith(kind))
     (serve,) = step.apply
     assert isinstance(serve, Serve)
     return serve.client.argv[serve.client.argv.index("-c") + 1]

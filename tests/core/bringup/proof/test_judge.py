@@ -17,7 +17,17 @@ from sparkdesk.core.bringup.proof.judge import grade_of, judge_all, measure
 from sparkdesk.core.bringup.proof.measurement import Grade, Measurement, ProofKind, ProofPart
 from sparkdesk.core.cluster.topology import Shape
 from tests.core.bringup.cases import make_case, with_node
-from tests.core.bringup.proof.proofs import BANDWIDTH, Proof, arping, gather, iperf3, link, make_proof, ping
+from tests.core.bringup.proof.proofs import (
+    BANDWIDTH,
+    Proof,
+    arping,
+    gather,
+    iperf3,
+    link,
+    make_proof,
+    ping,
+    without_rdma,
+)
 
 PAIR = make_proof(2, Shape.PAIR)
 RING = make_proof(3, Shape.RING)
@@ -215,10 +225,8 @@ def test_a_tool_that_is_not_there_skips_the_measurement_and_names_its_package() 
 
 @pytest.mark.parametrize(("each", "grade"), [(48.2e9, Grade.PASS), (20e9, Grade.WARN), (6.5e9, Grade.FAIL)])
 def test_tcp_adds_both_halves(each: float, grade: Grade) -> None:
-    case = make_case(2, Shape.PAIR, is_ready=True)
-    plain = {name: replace(one, rdma_device="") for name, one in case.reading("n2").interfaces.items()}
-    proof = make_proof(2, Shape.PAIR, with_node(case, "n1", tools={"ib_write_bw": False}))
-    assert plain
+    case = without_rdma(make_case(2, Shape.PAIR, is_ready=True))
+    proof = make_proof(2, Shape.PAIR, case, scheme_stays=True)
     found = judged(proof.printing(ProofKind.TCP, lambda part: iperf3(each)), ProofKind.TCP)
     assert found.grade is grade
     assert found.value == pytest.approx(2 * each / 1e9)

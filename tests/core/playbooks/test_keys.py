@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sparkdesk.core.playbooks.keys import key_playbook, make_comment
+from sparkdesk.core.playbooks.keys import FormerRights, key_playbook, make_comment, rights_step
 from sparkdesk.core.playbooks.reader import last_object
 from sparkdesk.core.step import Action, Run, Step
 from sparkdesk.core.step_json import from_json, to_json
@@ -208,3 +208,53 @@ def test_the_comment_names_this_computer_in_plain_letters() -> None:
     assert make_comment("ana@laptop") == "SparkDesk on ana@laptop"
     assert make_comment("ana's \n$(rm) töp") == "SparkDesk on ana-s-rm-t-p"
     assert make_comment("") == "SparkDesk on a computer"
+
+
+# Rights of whole nodes -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("home", "folder", "file"), [("775", "755", "664"), ("700", "", ""), ("757", "700", ""), ("777", "777", "600")]
+)
+def test_rights_are_as_the_ssh_server_wants_them_and_go_back_to_what_they_were(
+    tmp_path: Path, home: str, folder: str, file: str
+) -> None:
+    node = Home(tmp_path / "home")
+    if folder:
+        node.file.parent.mkdir()
+        node.file.parent.chmod(int(folder, 8))
+    if file:
+        node.file.write_text("# mine\n")
+        node.file.chmod(int(file, 8))
+    node.path.chmod(int(home, 8))
+    step = rights_step("r", "Rights", "n", FormerRights(folder, file), home=home)
+    assert not node.run(step.check)[0]
+    assert node.run(step.apply)[0]
+    assert node.run(step.check)[0]
+    assert node.run(step.verify)[0]
+    assert stat.S_IMODE(node.path.stat().st_mode) == int(home, 8) & ~0o022
+    assert stat.S_IMODE(node.file.parent.stat().st_mode) == 0o700
+    assert node.file.exists() is bool(file)
+    assert node.run(step.apply)[0], "once more does no harm"
+    assert node.run(step.undo)[0]
+    assert stat.S_IMODE(node.path.stat().st_mode) == int(home, 8)
+    assert node.file.parent.exists() is bool(folder)
+    if folder:
+        assert stat.S_IMODE(node.file.parent.stat().st_mode) == int(folder, 8)
+    if file:
+        assert stat.S_IMODE(node.file.stat().st_mode) == int(file, 8)
+
+
+def test_a_home_that_somebody_gave_other_rights_since_keeps_them(tmp_path: Path) -> None:
+    node = Home(tmp_path / "home")
+    node.path.chmod(0o775)
+    step = rights_step("r", "Rights", "n", FormerRights(), home="775")
+    assert node.run(step.apply)[0]
+    node.path.chmod(0o700)
+    assert node.run(step.undo)[0]
+    assert stat.S_IMODE(node.path.stat().st_mode) == 0o700
+
+
+def test_a_home_of_which_nothing_is_known_is_not_given_rights_back(tmp_path: Path) -> None:
+    step = rights_step("r", "Rights", "n", FormerRights())
+    assert not any('"$HOME/."' in action.command.argv[2] for action in step.undo if isinstance(action, Run))

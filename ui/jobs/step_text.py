@@ -5,32 +5,11 @@ The one rule: what is written here is what runs; nothing is folded away or made 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from sparkdesk.core.playbooks.job import show_command
-from sparkdesk.core.step import (
-    Action,
-    Confirm,
-    Follow,
-    Playbook,
-    Push,
-    PutFile,
-    PutSecrets,
-    Reconnect,
-    Relay,
-    Restore,
-    Run,
-    Serve,
-    SignInAnew,
-    Step,
-    Wait,
-)
+from sparkdesk.core.playbooks.action_text import NodeName, describe_action
+from sparkdesk.core.step import Playbook, Step
 from ui import text
-
-_PUSHED = {"file": "the file", "folder": "the folder", "image": "the image", "repo": "the model files of"}
-
-NodeName = Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,41 +20,6 @@ class StepText:
     title: str
     node: str
     parts: tuple[tuple[str, str], ...]
-
-
-def describe_action(action: Action, name_of: NodeName = str) -> str:
-    """One action in words and commands."""
-    match action:
-        case Run(command=command, stdin=stdin):
-            fed = f"  # with {text.count(len(stdin))} bytes on standard input" if stdin else ""
-            return show_command(command) + fed
-        case PutFile(path=path, content=content, mode=mode):
-            return f"write {path} ({text.count(len(content))} bytes, mode {mode:o})"
-        case Wait(command=command, every_s=every_s, timeout_s=timeout_s, on_cancel=on_cancel):
-            often = f"# every {every_s:g} s, for at most {text.duration(timeout_s)}, until it is so:"
-            asked = f"\n# when that cannot be told, ask: {action.ask}" if action.ask else ""
-            end = asked if on_cancel is None else f"\n# when it is cancelled:\n{show_command(on_cancel)}{asked}"
-            return f"{often}\n{show_command(command)}{end}"
-        case Follow(command=command, timeout_s=timeout_s):
-            return f"# follow its output, for at most {text.duration(timeout_s)}:\n{show_command(command)}"
-        case Serve(node=node, server=server, client=client):
-            where = text.one_line(name_of(node), 64)
-            return f"# on {where}:\n{show_command(server)}\n# here, meanwhile:\n{show_command(client)}"
-        case Reconnect(timeout_s=timeout_s):
-            return f"wait for the node to come back, for at most {text.duration(timeout_s)}"
-        case Confirm(question=question):
-            return f"ask: {question}"
-        case Restore(path=path):
-            return f"put {path} back as it was"
-        case PutSecrets(path=path, names=names):
-            return f"write {path} (mode 600) with the secrets {', '.join(name for name, _ in names) or 'none'}"
-        case SignInAnew(timeout_s=timeout_s):
-            return f"close the connection and sign in anew, within {text.duration(timeout_s)}"
-        case Relay(node=node, source=source, reader=reader, target=target):
-            read = f"# on {text.one_line(name_of(node), 64)} (what it prints must pass the reader {reader}):"
-            return f"{read}\n{show_command(source)}\n# here, with that on standard input:\n{show_command(target)}"
-        case Push(source=source, path=path, kind=kind):
-            return f"send {_PUSHED[kind]} {source} from this computer to {path}, going on from what is there"
 
 
 def describe_step(step: Step, name_of: NodeName) -> StepText:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from sparkdesk.core.plain_text import make_plain
+from sparkdesk.core.playbooks.action_text import NodeName, describe_action
 from sparkdesk.core.step import Action, Playbook, PutFile, Run, Step
 from ui import text
-from ui.jobs.step_text import NodeName, describe_action
 
 MAX_FILE_LINES = 600
 MAX_LINE_CHARS = 2000

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
@@ -22,9 +23,10 @@ from sparkdesk.core.bringup.plan import BringUpPlan
 from sparkdesk.core.bringup.proof.measurement import Band, Grade, Measurement, ProofItem
 from sparkdesk.core.bringup.scheme import Scheme
 from sparkdesk.core.bringup.state import BringUpState, Phase
+from sparkdesk.core.playbooks.action_text import describe_action
 from sparkdesk.core.playbooks.run_view import RunView
 from sparkdesk.core.probes.redaction import hide_secrets
-from sparkdesk.core.step import Action, Follow, Playbook, PutFile, Relay, Run, Step, Wait
+from sparkdesk.core.step import Action, Playbook, PutFile, Run, Step
 from sparkdesk.core.step_json import playbook_to_data
 
 SCHEMA = 1
@@ -174,12 +176,19 @@ def _nodes(plan: BringUpPlan, matrix: Matrix) -> list[str]:
 
 def _scheme(scheme: Scheme, names: Mapping[str, str]) -> list[str]:
     rows = [
-        (lane.subnet, lane.cable, names.get(end.node_id, end.node_id), end.netdev, end.host, str(end.mtu),
-         "stood already" if end.origin == "kept" and not end.needs_mtu else "set by SparkDesk")
+        (lane.subnet, _cable_words(lane.cable, names), names.get(end.node_id, end.node_id), end.netdev, end.host,
+         str(end.mtu), "stood already" if end.origin == "kept" and not end.needs_mtu else "set by SparkDesk")
         for lane in scheme.lanes for end in lane.ends
     ]  # fmt: skip
     lines = table(("Network", "Cable", "Node", "Interface", "Address", "MTU", "Origin"), rows) if rows else []
     return [*lines, *bullets(scheme.problems)]
+
+
+def _cable_words(key: str, names: Mapping[str, str]) -> str:
+    """The key of a cable ("n1:P0-n2:P1", "n1:P0-switch") with the names of its nodes."""
+    for node_id in sorted(names, key=len, reverse=True):
+        key = key.replace(f"{node_id}:P", f"{names[node_id]} P")
+    return re.sub(r"( P[01])-", r"\1 to ", key)
 
 
 def _chapters(plan: BringUpPlan, matrix: Matrix) -> list[str]:
@@ -232,29 +241,21 @@ def _steps(plan: BringUpPlan, run: RunView | None) -> list[str]:
 
 
 def _commands(playbook: Playbook, names: Mapping[str, str]) -> list[str]:
-    """Every step with what it runs and how it is taken back."""
+    """Every step with what it runs and how it is taken back; the bytes of files are in the JSON."""
     lines: list[str] = []
     for step in playbook.steps():
         lines += [f"### {words(step.title)} ({words(names.get(step.node, step.node))})", ""]
         parts = (("check", step.check), ("apply", step.apply), ("verify", step.verify), ("undo", step.undo))
-        told = [f"# {name}\n" + "\n".join(_action_words(action) for action in part) for name, part in parts if part]
+        told = [
+            f"## {name}\n" + "\n".join(_action_words(action, names) for action in part) for name, part in parts if part
+        ]
         lines += block("\n".join(told), "sh")
     return lines
 
 
-def _action_words(action: Action) -> str:
-    """One action as a person would type it; the bytes of a file are in the JSON."""
-    if isinstance(action, Run):
-        return f"{'sudo ' if action.as_root else ''}{action.command.to_shell()}"
-    if isinstance(action, PutFile):
-        return f"# writes {action.path} ({len(action.content)} bytes, mode {action.mode:o})"
-    if isinstance(action, Wait):
-        return f"# until it is so, {action.timeout_s:g} s at most: {action.command.to_shell()}"
-    if isinstance(action, Follow):
-        return action.command.to_shell()
-    if isinstance(action, Relay):
-        return f"# what {action.source.to_shell()} prints on {action.node}, into: {action.target.to_shell()}"
-    return f"# {action}"
+def _action_words(action: Action, names: Mapping[str, str]) -> str:
+    root = "# as root, through sudo:\n" if isinstance(action, Run | PutFile) and action.as_root else ""
+    return root + describe_action(action, lambda node_id: names.get(node_id, node_id))
 
 
 def _files(plan: BringUpPlan) -> list[str]:

@@ -131,12 +131,14 @@ def test_before_anything_was_read_there_is_a_report_too() -> None:
 def test_the_plan_shows_each_command_with_its_way_back_and_holds_the_playbook_as_it_runs() -> None:
     plan = a_plan()
     text = plan_markdown(plan)
-    assert "sudo apt-get install -y -o Dpkg::Use-Pty=0 perftest iperf3" in text
-    assert "# undo\nback" in text
+    assert "# as root, through sudo:\napt-get install" in text
+    assert "perftest iperf3" in text
+    assert "## undo\nback" in text
     assert "Nothing was changed." in text
     assert "all_gather" in text
     data = json.loads(plan_json(plan))
     assert playbook_from_data(Fields(data["playbook"], "playbook")) == plan.playbook
+    assert "| 192.168.100.0/24 | spark-1 P1 to spark-2 P1 | spark-1 | enp1s0f1np1 | 192.168.100.31 | 9000 |" in text
     assert (data["schema"], data["kind"], data["nodes"][0]) == (1, "bring-up plan", {"id": "n1", "name": "spark-1"})
 
 

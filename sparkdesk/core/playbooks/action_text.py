@@ -1,0 +1,73 @@
+"""One action of a playbook in words and commands, for whoever reads a plan: a screen or a saved file.
+
+The one rule: what is written here is what runs; nothing is folded away or made prettier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sparkdesk.core.plain_text import make_line
+from sparkdesk.core.playbooks.job import show_command
+from sparkdesk.core.step import (
+    Action,
+    Confirm,
+    Follow,
+    Push,
+    PutFile,
+    PutSecrets,
+    Reconnect,
+    Relay,
+    Restore,
+    Run,
+    Serve,
+    SignInAnew,
+    Wait,
+)
+
+_PUSHED = {"file": "the file", "folder": "the folder", "image": "the image", "repo": "the model files of"}
+
+NodeName = Callable[[str], str]
+"""A node's id -> how a person calls it."""
+
+
+def describe_action(action: Action, name_of: NodeName = str) -> str:
+    """One action in words and commands."""
+    match action:
+        case Run(command=command, stdin=stdin):
+            fed = f"  # with {len(stdin):,} bytes on standard input" if stdin else ""
+            return show_command(command) + fed
+        case PutFile(path=path, content=content, mode=mode):
+            return f"write {path} ({len(content):,} bytes, mode {mode:o})"
+        case Wait(command=command, every_s=every_s, timeout_s=timeout_s, on_cancel=on_cancel):
+            often = f"# every {every_s:g} s, for at most {_time(timeout_s)}, until it is so:"
+            asked = f"\n# when that cannot be told, ask: {action.ask}" if action.ask else ""
+            end = asked if on_cancel is None else f"\n# when it is cancelled:\n{show_command(on_cancel)}{asked}"
+            return f"{often}\n{show_command(command)}{end}"
+        case Follow(command=command, timeout_s=timeout_s):
+            return f"# follow its output, for at most {_time(timeout_s)}:\n{show_command(command)}"
+        case Serve(node=node, server=server, client=client):
+            where = make_line(name_of(node), max_chars=64)
+            return f"# on {where}:\n{show_command(server)}\n# here, meanwhile:\n{show_command(client)}"
+        case Reconnect(timeout_s=timeout_s):
+            return f"wait for the node to come back, for at most {_time(timeout_s)}"
+        case Confirm(question=question):
+            return f"ask: {question}"
+        case Restore(path=path):
+            return f"put {path} back as it was"
+        case PutSecrets(path=path, names=names):
+            return f"write {path} (mode 600) with the secrets {', '.join(name for name, _ in names) or 'none'}"
+        case SignInAnew(timeout_s=timeout_s):
+            return f"close the connection and sign in anew, within {_time(timeout_s)}"
+        case Relay(node=node, source=source, reader=reader, target=target):
+            read = f"# on {make_line(name_of(node), max_chars=64)} (what it prints must pass the reader {reader}):"
+            return f"{read}\n{show_command(source)}\n# here, with that on standard input:\n{show_command(target)}"
+        case Push(source=source, path=path, kind=kind):
+            return f"send {_PUSHED[kind]} {source} from this computer to {path}, going on from what is there"
+
+
+def _time(seconds: float) -> str:
+    """A limit as a person reads it: 60 s, 10 min, 2 h."""
+    if seconds >= 7200:
+        return f"{seconds / 3600:g} h"
+    return f"{seconds / 60:g} min" if seconds >= 300 else f"{seconds:g} s"

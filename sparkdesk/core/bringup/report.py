@@ -19,6 +19,7 @@ from typing import Any
 from sparkdesk.core.bringup.chapter import Chapter, FileDiff
 from sparkdesk.core.bringup.markdown import block, bullets, sentence, table, words
 from sparkdesk.core.bringup.matrix import Cell, CellState, Matrix, Row
+from sparkdesk.core.bringup.outcome import node_words
 from sparkdesk.core.bringup.plan import BringUpPlan
 from sparkdesk.core.bringup.proof.measurement import Band, Grade, Measurement, ProofItem
 from sparkdesk.core.bringup.scheme import Scheme
@@ -89,6 +90,8 @@ def report_markdown(state: BringUpState, cluster_name: str) -> str:
     lines += ["## Nodes", "", *_nodes(plan, state.matrix)]
     lines += _chapters(plan, state.matrix)
     lines += ["## Steps", "", *_steps(plan, state.run)]
+    if state.run is not None and plan.change_count:
+        lines += bullets(node_words(state.run, (one,), plan.names) for one in plan.node_ids)
     lines += _files(plan)
     lines += ["## Proof", "", *_proof(state.measurements)]
     lines += ["## Simulated", "", *_simulated(plan, state.measurements)]

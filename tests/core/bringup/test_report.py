@@ -99,6 +99,7 @@ def test_the_report_tells_nodes_checks_steps_files_and_figures() -> None:
         "| spark-1 | 7.5.0 · 580.142 |", "Cabling: pair.", "## Find and trust", "Found on spark-1 P0: another Spark.",
         "| 1 | Install perftest on spark-1 | spark-1 | done |  |",
         "| 2 | Keep the network of spark-2 | spark-2 | FAILED | No way Retry. |",
+        "- spark-1: its one step is done.", "- spark-2: stopped at “Keep the network of spark-2”, 0 of 1 step done.",
         "### /etc/netplan/90-sparkdesk.yaml on spark-2", "+  version: 2", "Two subnets.", "may not be read",
         "| RDMA spark-1 to spark-2 | 98 Gb/s | passes from 185 Gb/s, warns from 150",
         "1. One HCA only", "2. MTU 1500", "spark-2, Measuring tools: 100G. Change the cable.",

@@ -97,6 +97,8 @@ class BringUp:
         finally:
             if plan is None and self.state.value.phase is Phase.READING and self.state.value.node_ids == node_ids:
                 self.state.set(replace(before, phase=Phase.IDLE if before.phase is Phase.READING else before.phase))
+        if self._kept is not None and not self._kept.is_over:
+            await self._note_end()  # whoever looks anew does not go on with it; it can still be undone
         self._take_plan(plan)
 
     async def _make_plan(self, node_ids: Sequence[str], choices: Choices, *, max_age_s: float = 5.0) -> BringUpPlan:
@@ -283,7 +285,7 @@ class BringUp:
 
     def _end_run(self, run: RunView) -> None:
         """A passage of the run is over, whoever began it."""
-        self._trials.end_all()
+        restoring = self._trials.end_all()
         back, self._wanted_back = self._wanted_back & run.undoable, set()
         if back and not run.is_undo:  # its roll-back did not come to its end
             self._go(self._undo, run.run_id, frozenset(back))
@@ -294,7 +296,12 @@ class BringUp:
         elif run.result == PAUSED:
             self._take_end(run, Phase.PAUSED, run.message, run.remedy)
         else:
-            self._take_end(run, Phase.FAILED, f"{run.message.rstrip('.')}. {self._words(run)}", run.remedy)
+            words = [f"{run.message.rstrip('.')}.", self._words(run)]
+            words += [
+                f"{self._name(one)} takes its old network back by itself, in at most {seconds:.0f} s."
+                for one, seconds in restoring.items()
+            ]
+            self._take_end(run, Phase.FAILED, " ".join(words), run.remedy)
 
     def _take_end(self, run: RunView, phase: Phase, message: str, remedy: str) -> None:
         self._set(phase, message=message, remedy=remedy, ended_ms=run.ended_ms)
@@ -303,8 +310,12 @@ class BringUp:
 
     def _words(self, run: RunView) -> str:
         """What became of each node."""
-        names = dict(self._plan.names) if self._plan is not None else self._parts.inventory.names()
-        return node_words(run, self.state.value.node_ids, names)
+        node_ids = self.state.value.node_ids
+        return node_words(run, node_ids, {node_id: self._name(node_id) for node_id in node_ids})
+
+    def _name(self, node_id: str) -> str:
+        names = self._plan.names if self._plan is not None else {}
+        return names.get(node_id) or self._parts.inventory.name_of(node_id)
 
     # The proof --------------------------------------------------------------------------------------------------
 
@@ -387,6 +398,9 @@ class BringUp:
         if kept is None or run is None:
             return
         self._kept, self._run, self._plan = kept, run, kept.plan(run.playbook)
+        if not self._is_known(run):
+            await self._let_go(run)
+            return
         self._parts.runs.own(run.run_id, self._owner())
         proof_run = self._parts.runs.runs.value.get(kept.proof_run_id)
         node_ids = self._plan.node_ids if self._plan is not None else _nodes_of(run)
@@ -399,9 +413,25 @@ class BringUp:
             self._proof_run = proof_run
             words = "SparkDesk ended before all of it was proved. What was set up stands."
             self._set(Phase.INTERRUPTED, message=words, remedy="Continue with the proof, or undo what was done.")
+        elif not kept.is_over and run.can_resume:
+            words = f"The last bring-up was not finished. {self._words(run)}"
+            self._set(Phase.FAILED, message=words, remedy=DECIDE_FIRST, ended_ms=run.ended_ms)
         else:  # it can still be undone
             self._plan = None
             self.state.set(replace(base, run=run, ended_ms=run.ended_ms))
+
+    def _is_known(self, run: RunView) -> bool:
+        inventory = self._parts.inventory
+        clusters = (*inventory.clusters.value, inventory.cluster.value)
+        known = {node.id for cluster in clusters if cluster is not None for node in cluster.nodes}
+        return not known.isdisjoint(_nodes_of(run))
+
+    async def _let_go(self, run: RunView) -> None:
+        """Its nodes are all gone: it can be neither carried on nor undone."""
+        if run.result == INTERRUPTED:
+            await self._parts.runs.set_aside(run.run_id)
+        await self._note_end()
+        self._kept = self._run = self._plan = None
 
     # What is shown ----------------------------------------------------------------------------------------------
 

@@ -28,6 +28,8 @@ class Trials:
         self._clock = clock
         self._on_change = on_change
         self._running: dict[str, Trial] = {}
+        self._unkept: dict[str, Trial] = {}
+        """Those whose step ended without keeping or taking back: their nodes do that by themselves."""
         self._answers: dict[str, asyncio.Future[bool]] = {}
 
     @property
@@ -37,7 +39,9 @@ class Trials:
 
     def hear(self, step: Step, event: StepEvent) -> None:
         """An event of one of the run's steps."""
-        if isinstance(event, StepEnded) and self._running.pop(step.id, None) is not None:
+        if isinstance(event, StepEnded) and (trial := self._running.pop(step.id, None)) is not None:
+            if event.result not in ("done", "undone"):
+                self._unkept[trial.node_id] = trial
             self._on_change()
         elif isinstance(event, Output) and step.phase == Chapter.NETWORK:
             length_s = _read_length_s(event.text)
@@ -45,6 +49,7 @@ class Trials:
                 self._begin(step, length_s)
 
     def _begin(self, step: Step, length_s: float) -> Trial:
+        self._unkept.pop(step.node, None)
         ends_ms = self._clock.now_ms() + round(length_s * 1000)
         trial = self._running[step.id] = Trial(step.node, step.id, ends_ms, length_s)
         self._on_change()
@@ -81,9 +86,13 @@ class Trials:
         """The steps that try a network on this node."""
         return tuple(trial.step_id for trial in self._running.values() if trial.node_id == node_id)
 
-    def end_all(self) -> None:
-        """The run is over."""
+    def end_all(self) -> dict[str, float]:
+        """The run is over. Gives the nodes that take their old network back by themselves, with the seconds left."""
+        now_ms = self._clock.now_ms()
+        left = {node_id: (trial.ends_ms - now_ms) / 1000.0 for node_id, trial in self._unkept.items()}
         self._running.clear()
+        self._unkept.clear()
+        return {node_id: seconds for node_id, seconds in left.items() if seconds > 0}
 
     def move_times(self, moved_ms: int) -> None:
         """This computer's clock was set by so much."""

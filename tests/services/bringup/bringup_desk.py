@@ -64,7 +64,7 @@ def places(folder: Path, count: int = 2) -> Iterator[tuple[list[Place], list[Ssh
 class Desk:
     """One run of the program."""
 
-    def __init__(self, folder: Path, nodes: Sequence[Place], *, settle_s: float = 3.0) -> None:
+    def __init__(self, folder: Path, nodes: Sequence[Place], owner: str = "anna@laptop") -> None:
         self.nodes = list(nodes)
         self.store = SqliteStore(folder / "data")
         self.fleet = FleetDesk(self.store)
@@ -77,9 +77,9 @@ class Desk:
             clock=self.fleet.clock,
             confirm=self._confirm,
             lock_program=(REMOTE / "lock.py").read_bytes(),
-            owner="anna@laptop",
+            owner=owner,
             sign_in_anew=inventory.sign_in_anew,
-            settle_s=settle_s,
+            settle_s=3.0,
         )
         self.runs = PlaybookRuns(tasks=self.fleet.tasks, runner=self.runner, store=self.store, clock=self.fleet.clock)
         self.topology = TopologyWatch(

@@ -253,3 +253,25 @@ async def test_a_proof_that_is_stopped_leaves_nothing_on_the_nodes_and_can_be_ru
     assert [one.grade for one in state.measurements] == [Grade.PASS, Grade.PASS]
     await desk.bring_up.save_report(Path("elsewhere"))
     assert any(path.startswith("elsewhere/bring-up-") for path in desk.saved)
+
+
+async def test_a_node_that_another_computer_changes_is_left_alone_and_it_is_said_who(
+    desk: Desk, nodes: tuple[list[Place], list[Sshd]], tmp_path: Path
+) -> None:
+    bob = Desk(tmp_path / "bob", nodes[0], owner="bob@desk")
+    await bob.open()
+    (desk.home(1) / "hold").touch()
+    await bob.look()
+    bob.bring_up.start()
+    await until_file(desk.home(1) / "begun")
+    await desk.look()
+    desk.bring_up.start()
+    state = await desk.until_in(Phase.FAILED)
+    assert "bob@desk is changing spark-1 (Bring up 2 nodes" in state.message
+    assert state.remedy
+    (desk.home(1) / "hold").unlink()
+    await bob.until(lambda state: bool(state.report_paths))
+    await bob.close()
+    desk.bring_up.resume()
+    state = await desk.until(lambda state: bool(state.report_paths))
+    assert state.phase is Phase.DONE

@@ -183,3 +183,60 @@ async def test_a_document_that_is_no_bring_up_is_left_out(
     assert desk.state.phase is Phase.IDLE
     assert await desk.store.documents(KIND) == {}
     await desk.close()
+
+
+async def test_what_was_cancelled_by_quitting_is_shown_as_unfinished_until_a_person_looks_anew(
+    tmp_path: Path, nodes: tuple[list[Place], list[Sshd]]
+) -> None:
+    first = Desk(tmp_path, nodes[0])
+    await first.open()
+    (first.home(1) / "hold").touch()
+    await first.look()
+    first.bring_up.start()
+    await until_file(first.home(1) / "begun")
+    await first.close()
+    (first.home(1) / "hold").unlink()
+    desk = Desk(tmp_path, nodes[0])
+    await desk.open()
+    assert desk.state.phase is Phase.FAILED
+    assert desk.state.message.startswith("The last bring-up was not finished. spark-1: stopped at")
+    desk.bring_up.resume()
+    state = await desk.until(lambda state: bool(state.report_paths))
+    assert state.phase is Phase.DONE
+    await desk.close()
+
+
+async def test_a_failed_bring_up_after_which_a_person_looked_anew_is_not_offered_again(
+    tmp_path: Path, nodes: tuple[list[Place], list[Sshd]]
+) -> None:
+    first = Desk(tmp_path, nodes[0])
+    await first.open()
+    (first.home(1) / "broken").touch()
+    await first.look()
+    first.bring_up.start()
+    await first.until_in(Phase.FAILED)
+    await first.look()
+    await first.close()
+    desk = Desk(tmp_path, nodes[0])
+    await desk.open()
+    assert desk.state.phase is Phase.IDLE
+    desk.bring_up.undo()
+    await desk.until_in(Phase.UNDONE)
+    assert traces(desk) == set()
+    await desk.close()
+
+
+async def test_a_bring_up_whose_nodes_are_all_gone_is_set_aside(
+    tmp_path: Path, nodes: tuple[list[Place], list[Sshd]]
+) -> None:
+    await kill_at(tmp_path, nodes[0], 6)
+    desk = Desk(tmp_path, [])
+    await desk.store.open()
+    for cluster in await desk.store.clusters():
+        await desk.store.remove_cluster(cluster.id)
+    await desk.store.close()
+    desk = Desk(tmp_path, [])
+    await desk.open()
+    assert (desk.state.phase, desk.state.run) == (Phase.IDLE, None)
+    assert await desk.store.unfinished_runs() == ()
+    await desk.close()

@@ -182,3 +182,13 @@ async def test_a_question_without_a_known_trial_still_has_an_end() -> None:
     assert trials.answer("n1")
     assert await asking
     assert not trials.answer("n1"), "it is asked no more"
+
+
+async def test_a_trial_that_is_cut_off_by_a_cancel_is_said_to_restore_itself(desk: Desk) -> None:
+    (desk.home(1) / "look").write_text(CANNOT_TELL)
+    desk.bring_up.start()
+    await desk.until(has_question)
+    desk.bring_up.cancel()
+    state = await desk.until_in(Phase.FAILED)
+    assert "spark-1 takes its old network back by itself, in at most " in state.message
+    assert state.trials == ()

@@ -191,6 +191,15 @@ def test_what_was_seen_on_another_cable_is_no_cause_of_this_one() -> None:
     assert ["slow line" in " ".join(each) for each in causes] == [False, False, True]
 
 
+def test_a_node_that_takes_no_part_is_no_cause_behind_a_switch() -> None:
+    slow = SWITCH.outputs["proof-link-n4"].replace("speed:200000", "speed:100000")
+    proof = bandwidths(replace(SWITCH, outputs={**SWITCH.outputs, "proof-link-n4": slow}), 60.0, 61.0)
+    found = judge_all(proof.items, proof.outputs, proof.results, False)
+    told = {one.item.node_ids: one.causes for one in found if one.item.kind is ProofKind.RDMA_BANDWIDTH}
+    for nodes, causes in told.items():
+        assert ("slow line" in " ".join(causes)) is ("n4" in nodes)
+
+
 def test_one_half_alone_never_passes_as_a_whole_cable() -> None:
     case = make_case(2, Shape.PAIR, is_ready=True)
     bare = {

@@ -125,7 +125,9 @@ class ChangeCard(Card):
             chosen = next((diff for diff in shown if diff.node_id == node_id), shown[0])
             self.title.setText(text.one_line(chosen.path, 200))
             self.diff.show_rows(file_rows(chosen))
-            self.note.setText(" ".join((file_note(chosen), *self._model.notes(chapter))))
+            where = f"{text.one_line(chosen.path, 200)}:" if len({diff.path for diff in diffs}) > 1 else ""
+            notes = (where, file_note(chosen), *self._model.notes(chapter))
+            self.note.setText(" ".join(note for note in notes if note))
         else:
             self._show_commands(chapter)
         self._show_paths(tuple(dict.fromkeys(diff.path for diff in diffs)) if is_file else ())
@@ -139,7 +141,7 @@ class ChangeCard(Card):
         self.file.setVisible(len(paths) > 1)
         if paths != self._paths:
             self._paths = paths
-            self.file.set_options([(path, text.one_line(path, 120)) for path in paths])
+            self.file.set_options([(path, text.one_line(path.rpartition("/")[2], 60)) for path in paths])
         if len(paths) > 1:
             self.file.set_key(self._model.path if self._model.path in paths else paths[0])
 

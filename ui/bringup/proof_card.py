@@ -96,6 +96,7 @@ class GroupView(QWidget):
 
     def __init__(self, group: ProofGroup, parent: QWidget | None = None, *, says_simulated: bool = True) -> None:
         super().__init__(parent)
+        self.group, self.says_simulated = group, says_simulated
         self.rows = [RowView(row, says_simulated=says_simulated) for row in group.rows]
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -195,17 +196,21 @@ class ProofCard(Card):
 
     def _show_groups(self, groups: tuple[ProofGroup, ...]) -> None:
         place = self.area.verticalScrollBar().value()
-        for old in self.groups:
-            old.setVisible(False)
-            self._list.removeWidget(old)
-            old.deleteLater()
         measured = [row for group in groups for row in group.rows if row.state in ("pass", "warn", "fail")]
         # Once for all where all is simulated, else beside each figure that is.
         is_all = bool(measured) and all(row.is_simulated for row in measured)
         self.simulated.setVisible(is_all)
-        self.groups = [GroupView(group, says_simulated=not is_all) for group in groups]
-        for view in self.groups:
-            self._list.addWidget(view)
+        before, self.groups = self.groups, []
+        for at, group in enumerate(groups):
+            same = next((view for view in before if (view.group, view.says_simulated) == (group, not is_all)), None)
+            view = same if same is not None else GroupView(group, says_simulated=not is_all)
+            self._list.insertWidget(at, view)
+            self.groups.append(view)
+        for old in before:
+            if old not in self.groups:
+                old.setVisible(False)
+                self._list.removeWidget(old)
+                old.deleteLater()
         self.area.verticalScrollBar().setValue(place)
 
     def show_first_problem(self) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from sparkdesk.core.bringup.proof.measurement import Band, Grade, Measurement, ProofItem
@@ -89,7 +89,16 @@ def proof_groups(state: BringUpState, names: Mapping[str, str]) -> tuple[ProofGr
     groups: dict[tuple[str, ...], list[ProofRow]] = {}
     for item in items:
         groups.setdefault(_pair(item), []).append(_row(item, measured.get(item.id), state))
-    return tuple(ProofGroup("|".join(pair), _title(pair, state, names), tuple(rows)) for pair, rows in groups.items())
+    found = []
+    for pair, rows in groups.items():
+        title = _title(pair, state, names)
+        found.append(ProofGroup("|".join(pair), title, tuple(_without_place(row, title, len(pair)) for row in rows)))
+    return tuple(found)
+
+
+def _without_place(row: ProofRow, place: str, count: int) -> ProofRow:
+    """The row without the nodes at the end of its title: they stand above it."""
+    return replace(row, title=row.title.removesuffix(f", {place}").removesuffix(f", {count} nodes"))
 
 
 def overall(groups: tuple[ProofGroup, ...]) -> RowState:

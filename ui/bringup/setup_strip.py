@@ -10,6 +10,7 @@ from functools import partial
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QWidget
 
+from sparkdesk.core.bringup.chapter import Chapter
 from ui import text, theme
 from ui.bringup.model import BringUpModel
 from ui.widgets.card import Card, Separator
@@ -34,6 +35,7 @@ class SetupStrip(Card):
         self.image = Select(is_small=True)
         self.guard = Switch("Memory guard", text="Memory guard")
         self.step_by_step = Switch("Step by step", text="Step by step")
+        self.note = Label("", "label", "text2", is_wrapped=True)
         self._build()
         self.image.activated.connect(lambda _at: model.set_image(self.image.key()))
         self.guard.clicked.connect(model.set_guard)
@@ -46,8 +48,10 @@ class SetupStrip(Card):
         self.image.setMinimumWidth(196)
         self.guard.setToolTip(plain_tooltip("Ends the largest process before the node runs out of unified memory."))
         self.step_by_step.setToolTip(plain_tooltip("Each chapter is applied with a button of its own."))
-        row = QHBoxLayout(self)
-        row.setContentsMargins(14, 6, 14, 6)
+        column = self.column(spacing=4, margins=(14, 6, 14, 6))
+        row = QHBoxLayout()
+        column.addLayout(row)
+        column.addWidget(self.note)
         row.setSpacing(theme.GAP)
         row.addWidget(Label("Nodes", "label", "text3"))
         self._grid.setHorizontalSpacing(14)
@@ -83,6 +87,9 @@ class SetupStrip(Card):
             self._images = images
             self.image.set_options([*((name, text.one_line(name, 60)) for name in images), ("", NO_IMAGE)])
         self.image.set_key(self._model.image)
+        note = " ".join(self._model.notes(Chapter.TRUST))
+        self.note.setText(note)
+        self.note.setVisible(bool(note))
         self.guard.setChecked(self._model.wants_guard)
         self.step_by_step.setChecked(self._model.is_step_by_step)
 

@@ -208,12 +208,15 @@ def diffs(*, is_known: bool = True) -> tuple[FileDiff, ...]:
     )
 
 
+PASSWORD = "sudo asks for a password on spark-5c2d, spark-bd26: it is asked once, and kept for this run only."
+
+
 def plan(**changes: object) -> BringUpPlan:
     """The plan of four nodes on a switch."""
     made = BringUpPlan(
         mark="a1b2c3", made_ms=NOW_MS, node_ids=IDS, names=NAMES, shape=Shape.SWITCH, matrix=matrix(),
         playbook=PLAYBOOK, proof=proof(), proof_items=items(), scheme=Scheme(), diffs=diffs(),
-        notes={"network": ("The first node is the canary; the others follow in parallel.",)},
+        notes={"trust": (PASSWORD,), "network": ("The first node is the canary; the others follow in parallel.",)},
         choices=Choices(image=IMAGE), is_simulated=True,
     )  # fmt: skip
     return replace(made, **changes)  # type: ignore[arg-type]

@@ -204,6 +204,13 @@ def test_the_proof_is_grouped_by_pair_and_the_worst_decides() -> None:
     assert gather.causes[0].startswith("The image has another NCCL")
 
 
+def test_a_row_does_not_repeat_the_nodes_that_stand_above_it() -> None:
+    pair = ProofItem("a", ProofKind.PING, "Ping, spark-5c2d ↔ spark-bd26", ("node0", "node1"))
+    every = ProofItem("b", ProofKind.LINK, "Line speed, 4 nodes", story.IDS)
+    groups = proof_groups(story.planned(plan=story.plan(proof_items=(pair, every))), story.NAMES)
+    assert [row.title for group in groups for row in group.rows] == ["Ping", "Line speed"]
+
+
 def test_what_stands_out_comes_first_once_all_is_measured() -> None:
     assert [group.state for group in make_model(story.done(is_bad=True)).proof()] == ["fail", "warn", "pass", "pass"]
 

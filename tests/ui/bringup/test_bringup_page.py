@@ -83,6 +83,10 @@ def test_a_node_that_is_away_cannot_be_chosen_and_says_why(desk: Desk) -> None:
     assert "No answer on 10.0.20.31" in check.accessibleDescription()
 
 
+def test_whose_password_is_asked_for_is_said_before(desk: Desk) -> None:
+    assert desk.show(story.planned()).setup.note.text() == story.PASSWORD
+
+
 def test_without_an_image_the_choice_says_that_nccl_is_not_proved(desk: Desk) -> None:
     desk.images.set(())
     page = desk.show(story.planned(plan=story.plan(choices=Choices())))
@@ -361,6 +365,16 @@ def test_a_simulated_figure_says_so_and_a_real_one_does_not(desk: Desk) -> None:
     assert not page.proof.simulated.isVisible()
     rows = [view for group in page.proof.groups for view in group.rows]
     assert [view.row.is_simulated for view in rows if view.row.key == "ping-01"] == [False]
+
+
+def test_a_measurement_that_comes_leaves_the_other_pairs_as_they_are(desk: Desk) -> None:
+    page = desk.show(story.proving())
+    before = page.proof.groups
+    desk.state.set(replace(story.proving(), measurements=story.measured()[:3]))
+    desk.rest()
+    after = page.proof.groups
+    assert [one is other for one, other in zip(before, after, strict=True)] == [True, False, True, True]
+    assert [group.rows[0].row.state for group in after] == ["pass", "pass", "waiting", "waiting"]
 
 
 def test_an_empty_page_says_what_comes_first(dressed: object) -> None:

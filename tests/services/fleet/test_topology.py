@@ -258,6 +258,19 @@ async def test_many_wishes_within_a_moment_are_one_look(desk: Desk) -> None:
     assert len(desk.asked("n1")) == 1
 
 
+async def test_who_wants_to_know_lately_looks_only_where_nobody_just_did(desk: Desk) -> None:
+    first = await desk.watch.look_lately(60.0)
+    assert first.state is LookState.DONE
+    assert await desk.watch.look_lately(60.0) == first
+    assert len(desk.asked("n1")) == 1
+    await desk.watch.look_lately(-1.0)
+    assert len(desk.asked("n1")) == 2
+    looking = asyncio.ensure_future(desk.watch.look())
+    await asyncio.sleep(0)
+    assert (await desk.watch.look_lately(60.0)).seen_ms == (await looking).seen_ms
+    assert len(desk.asked("n1")) == 3, "one that is under way is waited for"
+
+
 async def test_a_cancelled_look_leaves_what_was_there(desk: Desk) -> None:
     before = await desk.watch.look()
     looking = asyncio.ensure_future(desk.watch.look())

@@ -37,8 +37,7 @@ NOTES, RUN = "/var/lib/sparkdesk/link_trial", "/run/sparkdesk"
 STATE, LOCK = RUN + "/trial.json", RUN + "/trial.lock"
 NAME, NETDEV = re.compile(r"^[a-z0-9]{1,64}$"), re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,14}$")
 MAX_YAML_BYTES, MAX_NOTE_BYTES, MAX_PORTS, MAX_ADDRESSES = 64 * 1024, 1 << 20, 16, 16
-GENERATE_S, APPLY_S, SETTLE_S, LOCK_S, MAX_TRIAL_S = 20.0, 40.0, 5.0, 60.0, 3600.0
-POLL_S = 0.1
+GENERATE_S, APPLY_S, SETTLE_S, LOCK_S, MAX_TRIAL_S, POLL_S = 20.0, 40.0, 5.0, 60.0, 3600.0, 0.1
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ENV = dict(os.environ, PATH="%s:%s" % (os.environ.get("PATH", PATH), PATH), LC_ALL="C.UTF-8")
 
@@ -243,7 +242,8 @@ def take_note(name: str, wanted: Record) -> Record:
     notes, ports = read_notes(), read_ports()
     files = {path: former_file(path) for path in (KEPT_FILE, TRIAL_FILE)}
     number = 1 + max((note["number"] for note in notes.values()), default=0)
-    note = notes.get(name) or {"number": number, "files": files, "ports": {}, "ours": {}}
+    has_folder = os.path.isdir(os.path.dirname(TRIAL_FILE))
+    note = notes.get(name) or {"number": number, "files": files, "has_folder": has_folder, "ports": {}, "ours": {}}
     for port, want in wanted.items():
         if port in ports:
             note["ports"].setdefault(port, ports[port])
@@ -270,6 +270,9 @@ def put_files_back(note: Record) -> None:
         elif former_file(path) != former:
             os.makedirs(os.path.dirname(path), exist_ok=True)
             write_file(path, base64.b64decode(former["data"]), former["mode"], tuple(former["owner"]))
+    if not note["has_folder"]:
+        with contextlib.suppress(OSError):  # somebody else's file is in it
+            os.rmdir(os.path.dirname(TRIAL_FILE))
 
 
 def put_back(note: Record) -> None:
@@ -450,12 +453,10 @@ def keep(name: str) -> Record:
         try:
             write_file(KEPT_FILE, data)
         except TrialError as error:
-            words, remedy = error.args
-            raise TrialError(words + "; the node puts its former network back by itself", remedy) from error
+            raise TrialError(error.args[0] + "; the node takes its former network back", error.args[1]) from error
         write_file(STATE, json.dumps(dict(trial, state="kept")).encode(), 0o644)
-        remove(TRIAL_FILE)
-        failure = netplan("generate", GENERATE_S)
-    return {"ok": True, "file": KEPT_FILE, "note": failure}
+        remove(TRIAL_FILE)  # the same bytes under the same name: what netplan made of it stays right
+    return {"ok": True, "file": KEPT_FILE}
 
 
 def undo(name: str) -> Record:

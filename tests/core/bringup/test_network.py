@@ -57,7 +57,7 @@ def test_a_trial_is_kept_only_over_a_new_sign_in_and_after_a_look() -> None:
     assert isinstance(keep, Run)
     assert keep.command.argv[5:] == ("keep", "a1b2c3")
     assert keep.as_root
-    assert step.check == step.verify
+    assert step.check[1:] == step.verify
     assert json.loads(look.command.argv[7]) == {
         PORT: {"addresses": ["192.168.100.31/24"], "mtu": 9000, "carrier": True},
         TWIN: {"addresses": ["192.168.101.31/24"], "mtu": 9000, "carrier": True},

@@ -37,13 +37,13 @@ SILENT = "Look at the cable, and at a firewall on that node (sudo iptables -S, s
 _HOME = re.compile(r"(?:/[A-Za-z0-9_][A-Za-z0-9._-]{0,63}){1,8}")
 _SAYS_YES = Expect(reader="json_field:ok", equals="true")
 _TIDY = 'rmdir -- "$1" 2>/dev/null; exit 0'
+# 8 s: an entry of the neighbour table that names the peer's other half is put right after 5.
 # $1 size, then for each peer: port, address, what to say when only large packets are lost, and when all are.
 _PING = r"""s=$1; shift
 command -v ping > /dev/null || { printf '{"message": "there is no ping on this node", "remedy": "%s"}\n' \
 'Install it there: sudo apt install iputils-ping'; exit 3; }
-large() { ping -n -q -I "$1" -M do -s "$s" -c 3 -i 0.2 -w 5 "$2" > /dev/null 2>&1; }
 while [ $# -ge 4 ]; do
-large "$1" "$2" || { sleep 1; large "$1" "$2"; } || {
+ping -n -q -I "$1" -M do -s "$s" -c 3 -i 0.2 -w 8 "$2" > /dev/null 2>&1 || {
 if ping -n -q -I "$1" -c 2 -i 0.2 -w 3 "$2" > /dev/null 2>&1; then printf '%s\n' "$3"; else printf '%s\n' "$4"; fi
 exit 3; }
 shift 4; done; printf '{"ok": true}\n'"""
@@ -104,6 +104,7 @@ class _Network:
             command = _command(path, words)
             return Run(command, _SAYS_YES, stdin=stdin, timeout_s=timeout_s, as_root=True)
 
+        is_there = Run(Command(("test", "-e", path)))
         is_kept = run("look", mark, wanted, text_digest(text))
         ask = f"Nothing told SparkDesk how the ports of {name} are now. Keep the new network on {name}?"
         undo = python_command([self.source], "undo", mark)
@@ -111,7 +112,7 @@ class _Network:
             id=trial_id(node_id),
             title=f"Give {name}'s CX-7 ports their addresses and MTU: tried {TRIAL_S} s, then kept",
             node=node_id,
-            check=(is_kept,),
+            check=(is_there, is_kept),
             apply=(
                 PutFile(path, self.source),
                 run("try", mark, str(TRIAL_S), wanted, stdin=text.encode(), timeout_s=TRY_S),

@@ -35,7 +35,8 @@ def take_snapshot(node: LabNode) -> Snapshot:
     for name in FOLDERS:
         folder = node.root / name
         if folder.is_dir():
-            for path in (folder, *folder.rglob("*")):
+            whole = () if name.startswith("run/") else (folder,)  # an empty folder of a boot is nothing
+            for path in (*whole, *folder.rglob("*")):
                 key = str(path.relative_to(node.root))
                 if not (key.endswith("-") or key in OF_PACKAGES or key.startswith(BROUGHT)):
                     found[key] = _describe(path)

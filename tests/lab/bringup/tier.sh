@@ -81,6 +81,8 @@ X
     echo 'docker:!::' >>/etc/gshadow
     touch /etc/.pwd.lock # who changes a group makes it, and it stays for ever
     chmod 600 /etc/.pwd.lock
+    : >"/home/$NODE_USER/.sudo_as_admin_successful" # so does sudo, when it is first used
+    chown 1001:1001 "/home/$NODE_USER/.sudo_as_admin_successful"
     mkdir -p /etc/docker /var/lib/lab
     printf '{\n    "runtimes": {\n        "nvidia": {\n            "args": [],\n            "path": "nvidia-container-runtime"\n        }\n    }\n}\n' >/etc/docker/daemon.json
     echo nvcr.io/nvidia/vllm:26.01-py3 >/var/lib/lab/images

@@ -19,6 +19,7 @@ def main() -> None:
     parser.add_argument("--nproc-per-node", "--nproc_per_node", type=int, default=1)
     parser.add_argument("--master-addr", "--master_addr", required=True)
     parser.add_argument("--master-port", "--master_port", type=int, required=True)
+    parser.add_argument("--rdzv-conf", "--rdzv_conf", default="")
     parser.add_argument("--max-restarts", "--max_restarts", type=int, default=0)
     parser.add_argument("--no-python", "--no_python", action="store_true")
     parser.add_argument("script")

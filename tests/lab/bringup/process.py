@@ -1,0 +1,196 @@
+"""One SparkDesk without a face that brings Sparks up, in a process of its own that ends by SIGKILL when it is told to.
+
+It is told what to do by lines of JSON (tests/lab/desk_process.py has the verbs for jobs). The one rule: each verb is
+what a button of the page does, or the kill: at the n-th event of the runs, as if the power had gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sparkdesk import paths
+from sparkdesk.app.stack import Stack
+from sparkdesk.core.bringup.state import Phase
+from sparkdesk.core.cluster.node import NodeRecord
+from sparkdesk.core.errors import SparkDeskError
+from sparkdesk.core.step import Step, StepEnded, StepEvent, StepStarted
+from tests.lab.bringup.desk import OVER, BringUpDesk
+
+Words = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Names:
+    """As much of a node of a lab as a desk asks for."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class FarLab:
+    """The nodes of a lab that another process holds."""
+
+    nodes: tuple[Names, ...]
+
+
+class Door:
+    """The verbs."""
+
+    def __init__(self) -> None:
+        self._stack = Stack(folder=paths.data_dir())
+        self._desk: BringUpDesk | None = None
+        self._events = 0
+        self._kill_at = -1
+        self._kill_after_s = 0.0
+        self._stack.runs.on_step.append(self._count)
+
+    def _count(self, _step: Step, event: StepEvent) -> None:
+        """The beginning of each part of each step, and its end, are the boundaries."""
+        if isinstance(event, StepStarted | StepEnded):
+            if self._events == self._kill_at:
+                self._end_soon()
+            self._events += 1
+
+    def _end_soon(self) -> None:
+        if self._kill_after_s:
+            asyncio.get_running_loop().call_later(self._kill_after_s, os.kill, os.getpid(), signal.SIGKILL)
+        else:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    async def answer(self, request: Words) -> Words:
+        """What the verb gives, or why it was refused."""
+        try:
+            return {"answer": await getattr(self, f"do_{request['do']}")(request)}
+        except SparkDeskError as error:
+            return {"error": error.sentence()}
+        except (AssertionError, TimeoutError) as error:
+            return {"error": str(error)}
+
+    @property
+    def desk(self) -> BringUpDesk:
+        """Once it is open."""
+        assert self._desk is not None
+        return self._desk
+
+    async def do_open(self, words: Words) -> str:
+        """Open it; gives the phase that an earlier process has left."""
+        records = tuple(NodeRecord(**node) for node in words["nodes"])
+        lab: Any = FarLab(tuple(Names(record.name) for record in records))
+        self._desk = BringUpDesk(self._stack, lab)
+        await self._desk.open(records)
+        return self._desk.state.phase.value
+
+    async def do_look(self, _words: Words) -> int:
+        """How many steps would change something."""
+        return (await self.desk.look()).change_count
+
+    async def do_apply(self, words: Words) -> Words:
+        """Apply until all steps are done, and leave the proof; or until this event."""
+        self._events, self._kill_at = 0, words.get("kill_at", -1)
+        self._kill_after_s = words.get("kill_after_s", 0.0)
+        self.desk.bring_up.start()
+        return await self._until_done()
+
+    async def do_resume(self, _words: Words) -> Words:
+        """Continue until all steps are done, and leave the proof."""
+        self.desk.bring_up.resume()
+        return await self._until_done()
+
+    async def _until_done(self) -> Words:
+        """How the run ended; its proof is stopped, since it changes nothing."""
+        state = await self.desk.until(*Phase, is_so=lambda now: now.run is not None and bool(now.run.result))
+        events, run = self._events, state.run
+        assert run is not None
+        await self.desk.until(*Phase, is_so=lambda now: now.phase in OVER or now.proof_run is not None)
+        self.desk.bring_up.cancel()
+        await self.desk.until(*OVER)
+        return {"events": events, "result": run.result, "words": self.desk.words()}
+
+    async def do_undo(self, _words: Words) -> str:
+        """Take everything back."""
+        return (await self.desk.undo()).phase.value
+
+    async def close(self) -> None:
+        """As a person closes the window."""
+        await self._stack.close()
+
+
+async def serve() -> None:
+    """Until the requests end."""
+    door = Door()
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    try:
+        while line := await reader.readline():
+            print(json.dumps(await door.answer(json.loads(line))), flush=True)
+    finally:
+        await door.close()
+
+
+class BringUpProcess:
+    """Such a process, from the side of the test. `start` may be done again after it has ended."""
+
+    def __init__(self, folder: Path, records: list[Words]) -> None:
+        self._folder = folder
+        self._records = records
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> str:
+        """Start it and open its cluster; gives the phase that it was left in."""
+        kept = {name: os.environ[name] for name in ("PATH", "LANG", "LD_LIBRARY_PATH") if name in os.environ}
+        own = {
+            "HOME": str(self._folder),
+            "SPARKDESK_HOME": str(self._folder / "sparkdesk"),
+            "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
+            "PYTHONPATH": str(ROOT),
+        }
+        self._folder.mkdir(exist_ok=True)
+        with (self._folder / "stderr").open("ab") as complaints:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "tests.lab.bringup.process", stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE, stderr=complaints, cwd=ROOT, env=kept | own,
+            )  # fmt: skip
+        return str(await self.ask("open", nodes=self._records))
+
+    async def ask(self, do: str, **words: object) -> Any:
+        """Have it do something, and give its answer."""
+        line = await self._send(do, words)
+        answer = json.loads(line) if line else {"error": (self._folder / "stderr").read_text()[-4000:]}
+        assert "error" not in answer, answer["error"]
+        return answer["answer"]
+
+    async def ask_and_die(self, do: str, **words: object) -> bool:
+        """Have it do something in the middle of which it ends itself; whether it came to that."""
+        if await self._send(do, words):
+            return False
+        assert self._process is not None
+        return await self._process.wait() == -signal.SIGKILL
+
+    async def _send(self, do: str, words: Words) -> bytes:
+        assert self._process is not None
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps({"do": do, **words}).encode() + b"\n")
+        async with asyncio.timeout(ANSWER_S):
+            return await self._process.stdout.readline()
+
+    async def quit(self) -> None:
+        """End it as a person does, if it lives."""
+        if self._process is not None and self._process.returncode is None:
+            async with asyncio.timeout(ANSWER_S):
+                await self._process.communicate(b"")
+
+
+ROOT = Path(__file__).resolve().parents[3]
+ANSWER_S = 150.0
+
+if __name__ == "__main__":
+    asyncio.run(serve())

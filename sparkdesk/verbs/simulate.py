@@ -42,6 +42,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="nodes as they come out of their boxes: no fast port is set up, the user is not in the group docker",
     )
     parser.add_argument("--list-shapes", action="store_true", help="say which shapes there are, and end")
+    _add_sign_in(parser)
+    _add_what_is_there(parser)
+    parser.add_argument("--port", type=int, default=0, help="SSH port of every node (default: any that is free)")
+    parser.add_argument("--until-eof", action="store_true", help="end when standard input ends")
+    parser.add_argument("--unconfined", action="store_true", help="without namespaces, even where they are allowed")
+    parser.add_argument(
+        "--control",
+        nargs=3,
+        metavar=("ON|OFF", "FAULT", "NODE[:PLACE]"),
+        help="switch a fault of the cluster that runs on --state, or `on wake NODE`, and end",
+    )
+
+
+def _add_sign_in(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--state", type=Path, help="folder with what makes the nodes the same after a restart")
     parser.add_argument("--authorized-keys", type=Path, metavar="FILE", help="public keys that may sign in")
     parser.add_argument(
@@ -56,6 +70,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="the password for sudo (and SSH) in its first line; else one is made, see STATE/password",
     )
+
+
+def _add_what_is_there(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--vendor", action="append", default=[], metavar="NAME[:NODE]", help=f"who made the node: {', '.join(_VENDORS)}"
     )
@@ -74,19 +91,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a fault from the start; a cable's has a place: P0, P1 or a netdev. --list-faults tells which there are",
     )
     parser.add_argument("--list-faults", action="store_true", help="say which faults and actions there are, and end")
+    _add_running(parser)
+
+
+def _add_running(parser: argparse.ArgumentParser) -> None:
+    """How it runs, and how a cluster that runs is spoken to."""
     parser.add_argument(
         "--boot-seconds", type=float, default=5.0, metavar="S", help="how long a restart takes (default 5)"
     )
-    parser.add_argument("--port", type=int, default=0, help="SSH port of every node (default: any that is free)")
     parser.add_argument("--model", type=Path, action="append", default=[], metavar="GGUF", help="one more model file")
-    parser.add_argument("--until-eof", action="store_true", help="end when standard input ends")
-    parser.add_argument("--unconfined", action="store_true", help="without namespaces, even where they are allowed")
-    parser.add_argument(
-        "--control",
-        nargs=3,
-        metavar=("ON|OFF", "FAULT", "NODE[:PLACE]"),
-        help="switch a fault of the cluster that runs on --state, or `on wake NODE`, and end",
-    )
 
 
 def main(arguments: list[str]) -> int:

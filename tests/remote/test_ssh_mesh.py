@@ -420,3 +420,13 @@ def test_ended_at_any_point_it_is_gone_on_from_and_taken_back(one: Home, part: s
         assert one.everything() == before, f"gone on and undone after {count} calls"
         count += 1
     assert count > 8
+
+
+def test_a_second_key_that_was_ended_in_the_middle_does_not_make_the_first_one_others(one: Home) -> None:
+    one.write("authorized_keys", b"# mine\r\nno end", 0o640)
+    before = one.everything()
+    for count in range(4, 24, 2):
+        one.call("let-in", "r1", "sparkdesk-mesh spark-3 n3", key=make_key(3))
+        ended_at(one, count, "let-in", "r1", COMMENT)
+        one.call("undo", "r1", "let-in")
+        assert one.everything() == before, f"ended after {count} calls"

@@ -10,11 +10,12 @@ from typing import Final
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
+from sparkdesk.core.bringup.proof.band import GPUDIRECT
 from sparkdesk.core.bringup.state import Phase
 from ui import text
 from ui.bringup.gauge import Gauge
 from ui.bringup.model import BringUpModel
-from ui.bringup.proof_rows import GPUDIRECT, STATES, ProofGroup, ProofRow, RowState, overall
+from ui.bringup.proof_rows import STATES, ProofGroup, ProofRow, RowState, overall
 from ui.node.wrap import wrap_line
 from ui.theme import Token
 from ui.widgets.button import Button

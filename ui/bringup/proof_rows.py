@@ -25,10 +25,6 @@ STATES: Final[dict[RowState, tuple[str, str]]] = {
     "waiting": ("To be measured", "circle-dashed"),
     "running": ("Measuring", "loader"),
 }
-GPUDIRECT: Final = (
-    "GPUDirect RDMA is not supported on GB10 (NVIDIA): NCCL goes through host memory. "
-    "There is nothing to switch on for it."
-)
 _WORST: Final[tuple[RowState, ...]] = ("fail", "warn", "unread", "running", "waiting", "pass", "skipped")
 
 

@@ -21,6 +21,7 @@ from sparkdesk.core.bringup.markdown import block, bullets, sentence, table, wor
 from sparkdesk.core.bringup.matrix import Cell, CellState, Matrix, Row
 from sparkdesk.core.bringup.outcome import node_words
 from sparkdesk.core.bringup.plan import BringUpPlan
+from sparkdesk.core.bringup.proof.band import GPUDIRECT
 from sparkdesk.core.bringup.proof.measurement import Band, Grade, Measurement, ProofItem
 from sparkdesk.core.bringup.scheme import Scheme
 from sparkdesk.core.bringup.state import BringUpState, Phase
@@ -31,11 +32,6 @@ from sparkdesk.core.step import Action, Playbook, PutFile, Run, Step
 from sparkdesk.core.step_json import playbook_to_data
 
 SCHEMA = 1
-GPUDIRECT = (
-    "GPUDirect RDMA is not supported on GB10 (NVIDIA's FAQ for DGX Spark): NCCL stages through the shared memory, and "
-    "nothing is to be switched on."
-)
-"""Source: NVIDIA's FAQ and knowledge base article 5780, as others quote them."""
 BACKUPS = (
     "The system's own backup files whose names end in - (such as /etc/group-) stay as they were written last; undo "
     "does not touch them."

@@ -14,9 +14,9 @@ from sparkdesk.core.bringup.make import make_plan
 from sparkdesk.core.bringup.markdown import block, bullets, sentence, table
 from sparkdesk.core.bringup.matrix import Cell, CellState, Matrix, Row
 from sparkdesk.core.bringup.plan import BringUpPlan
+from sparkdesk.core.bringup.proof.band import GPUDIRECT
 from sparkdesk.core.bringup.proof.measurement import Band, Grade, Measurement, ProofItem, ProofKind
 from sparkdesk.core.bringup.report import (
-    GPUDIRECT,
     left_behind,
     packages_of,
     plan_json,

@@ -11,11 +11,11 @@ import math
 from sparkdesk.core.bringup.proof.measurement import Band
 from sparkdesk.core.cluster.topology import Shape
 
-GPUDIRECT_NOTE = (
-    "GPUDirect RDMA is not supported on the GB10, NVIDIA says: nvidia-peermem, dma-buf and GDRCopy do not work there, "
-    "NCCL stages through host memory, and nothing is to be switched on. The figures here are without it."
+GPUDIRECT = (
+    "GPUDirect RDMA is not supported on GB10 (NVIDIA's FAQ for DGX Spark): NCCL goes through host memory. There is "
+    "nothing to switch on for it."
 )
-"""Stands in every report. Source: NVIDIA's DGX Spark FAQ and knowledge base article 5780."""
+"""Stands in every report. Source: NVIDIA's FAQ and knowledge base article 5780, as others quote them."""
 
 _PLAYBOOKS = "NVIDIA/dgx-spark-playbooks"
 _HALVES = f"{_PLAYBOOKS}, connect-two-sparks: 92.57 and 97.28 Gb/s on the two halves of one cable"

@@ -240,6 +240,7 @@ async def test_a_proof_that_is_stopped_leaves_nothing_on_the_nodes_and_can_be_ru
     await desk.look()
     desk.bring_up.start()
     await until_file(desk.home(1) / "proving")
+    await desk.until(lambda state: len(state.measurements) == 1)  # the other node's is told as it comes
     desk.bring_up.cancel()
     state = await desk.until_in(Phase.FAILED)
     assert "what was set up stands" in state.message

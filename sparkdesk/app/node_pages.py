@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,9 +47,12 @@ class NodePages:
         self._fleet = desktop.stack.fleet
         self._window = desktop.window
         self.questions = Questions(desktop.window, self._stack.inventory.nodes)
-        asks = self._stack.runner.asks
-        self._stack.runner.asks = type(asks)(
-            self.questions.ask_confirm, self.questions.ask_password, self.questions.ask_break
+        questions = self.questions
+        self._stack.runner.asks = replace(
+            self._stack.runner.asks,
+            confirm=questions.ask_confirm,
+            password=questions.ask_password,
+            break_lock=questions.ask_break,
         )
         self._watch = self._stack.runs.runs.subscribe(self._forget_answers)
         self._shown_node = ""

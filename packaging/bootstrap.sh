@@ -162,6 +162,9 @@ install_test_tools() {
     done
     # Many quick tests talk to a real sshd on loopback. On a person's computer see lab_obstacle.
     [ "${CI:-}" != true ] || [ -x /usr/sbin/sshd ] || missing="$missing openssh-server"
+    # What a bring-up's files and measurements are held against; on a person's computer netplan might begin to rule.
+    [ "${CI:-}" != true ] || command -v netplan >/dev/null 2>&1 || missing="$missing netplan.io"
+    [ "${CI:-}" != true ] || command -v iperf3 >/dev/null 2>&1 || missing="$missing iperf3"
     # shellcheck disable=SC2086
     [ -z "$missing" ] || install_packages $missing || say "tests that need them are skipped, with their reason (in CI they fail)."
 }

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from sparkdesk.core.bringup.netplan import OUR_FILE, gives_address, netplan_text, read_netplan
 from sparkdesk.core.bringup.scheme import HalfAddress
+from tests.infra.sshd import require
 
 PORT, TWIN = "enp1s0f1np1", "enP2p1s0f1np1"
 FRESH = HalfAddress("n1", "P1", PORT, "192.168.100.31/24", needs_mtu=True)
@@ -43,8 +44,7 @@ network:
 
 def generate(folder: Path, **files: str) -> dict[str, str]:
     """What netplan makes of these files for systemd-networkd."""
-    if shutil.which("netplan") is None:
-        pytest.skip("netplan is not installed")
+    require(shutil.which("netplan") is not None, "netplan is not installed")
     place = folder / "etc/netplan"
     place.mkdir(parents=True)
     for name, text in files.items():

@@ -7,14 +7,13 @@ import socket
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from sparkdesk.core.bringup.proof import read_output as read
 from sparkdesk.core.bringup.proof.nccl_steps import SHORT
 from sparkdesk.core.cluster.topology import Shape
 from sparkdesk.core.step import Serve
 from tests.core.bringup.cases import make_case
 from tests.core.bringup.proof.proofs import make_proof, without_rdma
+from tests.infra.sshd import require
 
 
 def script_of(kind: str) -> str:
@@ -49,8 +48,8 @@ def test_a_program_that_is_not_there_is_not_asked_again() -> None:
         assert read.is_absent(done.stderr, tool)
 
 
-@pytest.mark.skipif(shutil.which("iperf3") is None, reason="iperf3 is not installed")
 def test_the_end_of_iperf3s_json_tells_what_arrived_though_its_server_came_late() -> None:
+    require(shutil.which("iperf3") is not None, "iperf3 is not installed")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
     late = subprocess.Popen(["sh", "-c", f"sleep 0.7; exec timeout 15 iperf3 -s -1 -B 127.0.0.1 -p {port} >/dev/null"])

@@ -106,13 +106,18 @@ class Door:
 
     async def _until_done(self) -> Words:
         """How the run ended; its proof is stopped, since it changes nothing."""
-        state = await self.desk.until(*Phase, is_so=lambda now: now.run is not None and bool(now.run.result))
+        state = await self.desk.until(Phase.PROVING, Phase.DONE, Phase.FAILED, Phase.PAUSED)
         events, run = self._events, state.run
         assert run is not None
         await self.desk.until(*Phase, is_so=lambda now: now.phase in OVER or now.proof_run is not None)
         self.desk.bring_up.cancel()
         await self.desk.until(*OVER)
         return {"events": events, "result": run.result, "words": self.desk.words()}
+
+    async def do_offers(self, _words: Words) -> list[str]:
+        """What can be done with what an earlier process left."""
+        run = self.desk.state.run
+        return ["resume"] * bool(run and run.can_resume) + ["undo"] * bool(run and run.can_undo)
 
     async def do_undo(self, _words: Words) -> str:
         """Take everything back."""

@@ -54,6 +54,8 @@ class Evidence:
 _FOLDERS: Final = {Chapter.NETWORK: "/netplan/", Chapter.KEYS: "/.ssh/"}
 """Where the files of a chapter lie, whose steps hand them to a program of ours without their paths."""
 
+_BEFORE: Final = (Phase.READING, Phase.PLANNED)
+
 
 class BringUpModel(QObject):
     """Call what the person does; read everything else."""
@@ -90,9 +92,11 @@ class BringUpModel(QObject):
 
     def _take_images(self, _images: tuple[str, ...]) -> None:
         if self.image != self._auto_image:
-            # Images are found by reading; the plan that was made without the first of them is made again.
             self._auto_image = self.image
-            self._choose()
+            if self.state.phase in _BEFORE:
+                # Images are found by reading; the plan that was made without the first of them is made again. What
+                # was done or measured stays in sight: images that come to light at its end begin nothing.
+                self.chosen.emit()
         self.changed.emit()
 
     def _take(self, state: BringUpState) -> None:

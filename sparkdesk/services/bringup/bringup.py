@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ParamSpec
 
-from sparkdesk.core.bringup.case import Case, Choices
+from sparkdesk.core.bringup.case import Choices
 from sparkdesk.core.bringup.chapter import Chapter
 from sparkdesk.core.bringup.fold import follow
 from sparkdesk.core.bringup.matrix import Matrix
@@ -23,12 +23,21 @@ from sparkdesk.core.errors import PlanError, SparkDeskError
 from sparkdesk.core.feed import Latest
 from sparkdesk.core.playbooks.run_view import INTERRUPTED, PAUSED, RunView
 from sparkdesk.core.step import Progress, RunEnded, Step, StepEvent, StepStarted
-from sparkdesk.services.bringup.look import read_case
+from sparkdesk.services.bringup.look import common_images, knows_any, nodes_of, read_case
 from sparkdesk.services.bringup.parts import BringUpParts
 from sparkdesk.services.bringup.proof_course import ProofCourse, clean_up
 from sparkdesk.services.bringup.report import report_files
 from sparkdesk.services.bringup.shelf import BringUpShelf, KeptBringUp, keep_plan
 from sparkdesk.services.bringup.trials import Trials
+from sparkdesk.services.bringup.words import (
+    DECIDE_FIRST,
+    LOOK_FIRST,
+    MEND_FIRST,
+    PROVE_AGAIN,
+    STOPPED_WORDS,
+    WAIT_FIRST,
+    ended_words,
+)
 from sparkdesk.services.ident import new_id
 from sparkdesk.services.playbooks.runs import Owner
 
@@ -40,12 +49,6 @@ SHOW_EVERY_S = 0.05
 UNDER_WAY = (Phase.RUNNING, Phase.PROVING, Phase.UNDOING)
 HALF_DONE = (Phase.PAUSED, Phase.INTERRUPTED)
 STOPPED = (*HALF_DONE, Phase.FAILED)
-WAIT_FIRST = "Wait for its end, or stop it."
-DECIDE_FIRST = "Continue it, or undo it."
-LOOK_FIRST = "Read the nodes first."
-MEND_FIRST = "Mend it, then look again."
-STOPPED_WORDS = "The proof was stopped; what was set up stands."
-PROVE_AGAIN = "Prove it again, or undo what was done."
 
 
 class BringUp:
@@ -63,6 +66,8 @@ class BringUp:
         self._proof: ProofCourse | None = None
         self._matrix_after: Matrix | None = None
         """How the nodes were found after the proof."""
+        self._had_images = False
+        """Whether any image was known when the plan was made, so that having none was a person's choice."""
         self._wanted_back: set[str] = set()
         self._timer: asyncio.TimerHandle | None = None
         self.state: Latest[BringUpState] = Latest(BringUpState())
@@ -95,31 +100,36 @@ class BringUp:
         try:
             plan = await self._make_plan(node_ids, choices)
         finally:
-            if plan is None and self.state.value.phase is Phase.READING and self.state.value.node_ids == node_ids:
+            is_reading = self.state.value.phase is Phase.READING and self.state.value.node_ids == node_ids
+            if plan is None and is_reading:
                 self.state.set(replace(before, phase=Phase.IDLE if before.phase is Phase.READING else before.phase))
+        if not is_reading:
+            return  # what was begun meanwhile is what counts
         if self._kept is not None and not self._kept.is_over:
             await self._note_end()  # whoever looks anew does not go on with it; it can still be undone
         self._take_plan(plan)
 
-    async def _make_plan(self, node_ids: Sequence[str], choices: Choices, *, max_age_s: float = 5.0) -> BringUpPlan:
+    async def _make_plan(
+        self, node_ids: Sequence[str], choices: Choices, *, max_age_s: float = 5.0, takes_image: bool = False
+    ) -> BringUpPlan:
+        """Read, and plan. `takes_image`: without a choice the first image is taken that all nodes have."""
         case = await read_case(self._parts, node_ids, choices, self._tell_reading, max_age_s=max_age_s)
-        self._offer_images(case)
+        images = common_images(case)
+        if images != self.images.value:
+            self.images.set(images)
+        if takes_image and images and not choices.image:
+            case = replace(case, choices=replace(choices, image=images[0]))
         return await asyncio.to_thread(self._parts.plan, case, self._parts.clock.now_ms())
 
-    def _offer_images(self, case: Case) -> None:
-        """The images that every node has which answered: one of them can carry the proof."""
-        found = [case.reading(node_id).images for node_id in case.node_ids if case.reading(node_id).did_answer]
-        common = tuple(image for image in found[0] if all(image in images for images in found)) if found else ()
-        if common != self.images.value:
-            self.images.set(common)
-
     def _tell_reading(self, words: str) -> None:
-        self.state.set(replace(self.state.value, message=words, remedy=""))
+        if self.state.value.phase in (Phase.READING, Phase.PROVING):
+            self.state.set(replace(self.state.value, message=words, remedy=""))
 
     def _take_plan(self, plan: BringUpPlan) -> None:
         """Another plan is shown. The last run stays in sight, to be undone, where no step of the plan could be taken
         for one of its steps."""
         self._plan, self._matrix_after, self._proof, self._proof_run = plan, None, None, None
+        self._had_images = bool(self.images.value)
         if plan.change_count:
             self._run = self._kept = None
         words = "Everything is as it should be: there is nothing to change." if not plan.change_count else ""
@@ -160,7 +170,8 @@ class BringUp:
         self._go(self._start_run, self._kept, plan, only)
 
     def _go(self, work: Callable[P, Awaitable[None]], /, *args: P.args, **kwargs: P.kwargs) -> None:
-        """Do it as the one course of this bring-up; an error of it is told."""
+        """Do it as the one course of this bring-up; an error of it is told. A look that is under way is left off."""
+        self._parts.tasks.cancel(LOOK)
 
         async def guarded() -> None:
             try:
@@ -224,6 +235,8 @@ class BringUp:
             self._refuse("A bring-up is under way", WAIT_FIRST)
         elif self._run is not None and (self._run.undoable if step_ids is None else self._run.undoable & step_ids):
             self._matrix_after = None
+            if self._kept is not None and self._plan is not None and self._plan.playbook != self._run.playbook:
+                self._plan = self._kept.plan(self._run.playbook)  # its matrix is what is taken back
             self._set(Phase.UNDOING, ended_ms=None)
             self._go(self._undo, self._run.run_id, step_ids)
 
@@ -296,12 +309,8 @@ class BringUp:
         elif run.result == PAUSED:
             self._take_end(run, Phase.PAUSED, run.message, run.remedy)
         else:
-            words = [f"{run.message.rstrip('.')}.", self._words(run)]
-            words += [
-                f"{self._name(one)} takes its old network back by itself, in at most {seconds:.0f} s."
-                for one, seconds in restoring.items()
-            ]
-            self._take_end(run, Phase.FAILED, " ".join(words), run.remedy)
+            left_s = {self._name(one): seconds for one, seconds in restoring.items()}
+            self._take_end(run, Phase.FAILED, ended_words(run, self._words(run), left_s), run.remedy)
 
     def _take_end(self, run: RunView, phase: Phase, message: str, remedy: str) -> None:
         self._set(phase, message=message, remedy=remedy, ended_ms=run.ended_ms)
@@ -335,12 +344,22 @@ class BringUp:
     async def _prove(self) -> None:
         try:
             await self._clean_up_proof()
-            plan = self._plan or await self._make_plan(self.state.value.node_ids, Choices())
+            plan = self._plan or await self._make_plan(self.state.value.node_ids, Choices(), takes_image=True)
+            if not plan.choices.image and not self._had_images:
+                plan = await self._with_late_image(plan)
             if await self._measure(plan):
                 await self._finish(plan)
         except asyncio.CancelledError:
             self._fail(STOPPED_WORDS, PROVE_AGAIN)
             raise
+
+    async def _with_late_image(self, plan: BringUpPlan) -> BringUpPlan:
+        """Images can be read only once docker answers, which the plan may have brought about: then NCCL is proved in
+        the first, as it is wherever nobody chose. What was done stays as it was planned."""
+        now = await self._make_plan(plan.node_ids, plan.choices, takes_image=True)
+        self._set(Phase.PROVING)
+        later = replace(plan, proof=now.proof, proof_items=now.proof_items, choices=now.choices)
+        return later if now.choices.image else plan
 
     async def _measure(self, plan: BringUpPlan) -> bool:
         """Run the proof; whether it came to its end."""
@@ -398,12 +417,12 @@ class BringUp:
         if kept is None or run is None:
             return
         self._kept, self._run, self._plan = kept, run, kept.plan(run.playbook)
-        if not self._is_known(run):
+        if not knows_any(self._parts.inventory, nodes_of(run)):
             await self._let_go(run)
             return
         self._parts.runs.own(run.run_id, self._owner())
         proof_run = self._parts.runs.runs.value.get(kept.proof_run_id)
-        node_ids = self._plan.node_ids if self._plan is not None else _nodes_of(run)
+        node_ids = self._plan.node_ids if self._plan is not None else nodes_of(run)
         base = BringUpState(node_ids=node_ids, started_ms=kept.started_ms)
         self.state.set(base)
         if run.result == INTERRUPTED:
@@ -419,12 +438,6 @@ class BringUp:
         else:  # it can still be undone
             self._plan = None
             self.state.set(replace(base, run=run, ended_ms=run.ended_ms))
-
-    def _is_known(self, run: RunView) -> bool:
-        inventory = self._parts.inventory
-        clusters = (*inventory.clusters.value, inventory.cluster.value)
-        known = {node.id for cluster in clusters if cluster is not None for node in cluster.nodes}
-        return not known.isdisjoint(_nodes_of(run))
 
     async def _let_go(self, run: RunView) -> None:
         """Its nodes are all gone: it can be neither carried on nor undone."""
@@ -485,7 +498,3 @@ class BringUp:
         self._subscription.close()
         if self._timer is not None:
             self._timer.cancel()
-
-
-def _nodes_of(run: RunView) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(step.node for step in run.playbook.steps()))

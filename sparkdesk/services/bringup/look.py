@@ -16,7 +16,9 @@ from sparkdesk.core.cluster.node import NodeRecord
 from sparkdesk.core.cluster.rank import ranked
 from sparkdesk.core.cluster.topology import LookState, Topology
 from sparkdesk.core.errors import NodeError
+from sparkdesk.core.playbooks.run_view import RunView
 from sparkdesk.services.bringup.parts import BringUpParts
+from sparkdesk.services.fleet.inventory import Inventory
 from sparkdesk.services.ident import new_id
 
 READ_TIMEOUT_S = 60.0
@@ -25,6 +27,12 @@ FRESH_S = 5.0
 """Cabling that was seen so lately is not looked at again."""
 
 Tell = Callable[[str], None]
+
+
+def common_images(case: Case) -> tuple[str, ...]:
+    """The images that every node has which answered: one of them can carry the proof."""
+    found = [case.reading(node_id).images for node_id in case.node_ids if case.reading(node_id).did_answer]
+    return tuple(image for image in found[0] if all(image in images for images in found)) if found else ()
 
 
 async def read_case(
@@ -89,3 +97,14 @@ async def _look_at_cables(parts: BringUpParts, max_age_s: float) -> Topology:
     except TimeoutError:
         seen = parts.topology.topology.value
         return seen if seen.state is not LookState.LOOKING else Topology()
+
+
+def nodes_of(run: RunView) -> tuple[str, ...]:
+    """The nodes of a run, in the order in which its steps name them."""
+    return tuple(dict.fromkeys(step.node for step in run.playbook.steps()))
+
+
+def knows_any(inventory: Inventory, node_ids: Sequence[str]) -> bool:
+    """Whether one of these nodes is in any cluster still."""
+    clusters = (*inventory.clusters.value, inventory.cluster.value)
+    return any(node.id in node_ids for cluster in clusters if cluster is not None for node in cluster.nodes)

@@ -92,10 +92,26 @@ async def test_a_second_time_there_is_nothing_to_change_and_the_first_can_still_
     desk.bring_up.undo()
     state = await desk.until_in(Phase.UNDONE)
     assert state.message == ""
+    assert cells(state, "spark-2") == [CellState.UNDONE] * 3, "the matrix is that of what was taken back"
     assert (desk.home(1) / "key").read_text() == "theirs\n"
     for name in ("kept", "trial", "group"):
         assert not (desk.home(2) / name).exists()
     assert not (desk.home(2) / "key").exists()
+
+
+async def test_what_begins_during_a_look_is_not_overwritten_by_its_end(desk: Desk) -> None:
+    await desk.look()
+    desk.bring_up.start()
+    await desk.until(lambda state: bool(state.report_paths))
+    phases: list[Phase] = []
+    looking = asyncio.create_task(desk.look())
+    await desk.until_in(Phase.READING)
+    desk.bring_up.undo()
+    desk.bring_up.state.subscribe(lambda state: phases.append(state.phase))
+    await looking
+    state = await desk.until_in(Phase.UNDONE)
+    assert set(phases) == {Phase.UNDOING, Phase.UNDONE}
+    assert cells(state, "spark-1") == [CellState.UNDONE] * 3
 
 
 async def test_chosen_steps_are_undone_and_the_rest_is_said(desk: Desk) -> None:

@@ -278,6 +278,16 @@ def test_an_image_that_the_look_found_is_proved_in_and_the_nodes_are_read_for_it
     assert (model.image, len(asked)) == ("", 3)
 
 
+@pytest.mark.parametrize("state", [story.running(), story.done()])
+def test_images_that_come_to_light_later_leave_what_was_done_in_sight(state: BringUpState) -> None:
+    model = make_model(state)
+    asked: list[bool] = []
+    model.feeds.images.set(())
+    model.chosen.connect(lambda: asked.append(True))
+    model.feeds.images.set((story.IMAGE,))
+    assert (model.image, asked) == (story.IMAGE, [])
+
+
 def test_the_commands_of_a_chapter_are_those_of_the_plan() -> None:
     model = make_model(story.planned())
     shown = model.commands(Chapter.DOCKER, "node1")

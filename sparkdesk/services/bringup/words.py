@@ -1,0 +1,23 @@
+"""What a bring-up says where it refuses, and where it has failed.
+
+The one rule: every refusal says what to do first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sparkdesk.core.playbooks.run_view import RunView
+
+WAIT_FIRST = "Wait for its end, or stop it."
+DECIDE_FIRST = "Continue it, or undo it."
+LOOK_FIRST = "Read the nodes first."
+MEND_FIRST = "Mend it, then look again."
+STOPPED_WORDS = "The proof was stopped; what was set up stands."
+PROVE_AGAIN = "Prove it again, or undo what was done."
+
+
+def ended_words(run: RunView, nodes: str, left_s: Mapping[str, float]) -> str:
+    """Why a run ended early, what became of each node, and which takes its old network back in at most so long."""
+    restoring = [f"{name} takes its old network back by itself, in at most {s:.0f} s." for name, s in left_s.items()]
+    return " ".join([f"{run.message.rstrip('.')}.", nodes, *restoring])

@@ -6,7 +6,7 @@ empty. A node that did not answer is in the matrix, and in no step.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -19,7 +19,7 @@ from sparkdesk.core.bringup.chapters.hardware import plan_hardware
 from sparkdesk.core.bringup.chapters.keys import plan_keys
 from sparkdesk.core.bringup.chapters.network import plan_network
 from sparkdesk.core.bringup.chapters.tools import plan_packages
-from sparkdesk.core.bringup.chapters.trust import NO_ROOT, find_twins, plan_trust
+from sparkdesk.core.bringup.chapters.trust import NO_ROOT, find_twins, plan_root, plan_trust, with_root_steps
 from sparkdesk.core.bringup.matrix import Matrix, Row
 from sparkdesk.core.bringup.plan import BringUpPlan
 from sparkdesk.core.bringup.proof.build import build_proof
@@ -28,7 +28,7 @@ from sparkdesk.core.bringup.row import no_answer
 from sparkdesk.core.bringup.scheme import Scheme
 from sparkdesk.core.bringup.scheme_choice import make_scheme
 from sparkdesk.core.cluster.details import SudoMode
-from sparkdesk.core.step import Playbook, PutFile, Run
+from sparkdesk.core.step import Playbook, PutFile, Run, Stage
 
 
 def make_plan(case: Case, made_ms: int) -> BringUpPlan:
@@ -39,7 +39,12 @@ def make_plan(case: Case, made_ms: int) -> BringUpPlan:
     # An installation needs the Internet, and what comes after a failed stage is not done: so it comes last.
     late = plan_packages(live)[1] if is_chosen(case, Chapter.HARDWARE) else ()
     stages = (*(stage for chapter in chapters for stage in chapter.stages), *late)
-    playbook = Playbook(f"Bring up {_count(live)}", tuple(one for one in stages if one.steps), needs_lock=True)
+    needing = _needing_root(stages)
+    first = plan_root(live, [one for one in live.node_ids if one in needing]) if is_chosen(case, Chapter.TRUST) else ()
+    playbook = Playbook(
+        f"Bring up {_count(live)}", tuple(one for one in (*first, *stages) if one.steps), needs_lock=True
+    )
+    rows = (with_root_steps(row, first) for chapter in chapters for row in chapter.rows)
     proof, items = Playbook(f"Prove {_count(live)}", ()), tuple[ProofItem, ...]()
     if live.node_ids and is_chosen(case, Chapter.PROOF):
         proof, items = build_proof(live, scheme)
@@ -49,7 +54,7 @@ def make_plan(case: Case, made_ms: int) -> BringUpPlan:
         node_ids=case.node_ids,
         names=case.names(),
         shape=case.topology.shape,
-        matrix=Matrix(case.node_ids, tuple(_whole(row, case) for chapter in chapters for row in chapter.rows)),
+        matrix=Matrix(case.node_ids, tuple(_whole(row, case) for row in rows)),
         playbook=playbook,
         proof=proof,
         proof_items=items,
@@ -100,7 +105,7 @@ def _notes(case: Case, chapters: list[ChapterPlan], playbook: Playbook) -> Mappi
     """By chapter: what the chapters say, who is left out, whose password is asked for, whose jobs are at stake."""
     absent = [case.reading(one) for one in case.node_ids if not case.reading(one).did_answer]
     first = [f"{one.name} did not answer and is left out: bring it up later, by itself." for one in absent]
-    needing = _needing_root(playbook)
+    needing = _needing_root(playbook.stages)
     asked = [case.reading(one) for one in case.node_ids if one in needing]
     names = ", ".join(one.name for one in asked if one.sudo is SudoMode.PASSWORD)
     if names:
@@ -134,7 +139,7 @@ def _obstacles(case: Case, playbook: Playbook) -> Iterator[str]:
     for node_id, twin in find_twins(case).items():
         name = case.reading(node_id).name
         yield f"{name} and {twin} are one machine. Take one of them out of the cluster, then look again."
-    needing = _needing_root(playbook)
+    needing = _needing_root(playbook.stages)
     for node_id in case.node_ids:
         reading = case.reading(node_id)
         if node_id in needing and reading.sudo in NO_ROOT:
@@ -144,11 +149,12 @@ def _obstacles(case: Case, playbook: Playbook) -> Iterator[str]:
             )
 
 
-def _needing_root(playbook: Playbook) -> frozenset[str]:
+def _needing_root(stages: Sequence[Stage]) -> frozenset[str]:
     """The nodes of which at least one step needs root's rights."""
     return frozenset(
         step.node
-        for step in playbook.steps()
+        for stage in stages
+        for step in stage.steps
         for action in (*step.check, *step.apply, *step.verify)
         if isinstance(action, Run | PutFile) and action.as_root
     )

@@ -101,7 +101,7 @@ def plan_markdown(plan: BringUpPlan) -> str:
     if plan.obstacles:
         lines += ["## What stands against it", "", *bullets(plan.obstacles)]
     lines += ["## Nodes", "", *_nodes(plan, plan.matrix), *_chapters(plan, plan.matrix)]
-    lines += [f"## Steps ({plan.change_count})", "", *_commands(plan.playbook, plan.names)]
+    lines += [f"## Steps ({len(list(plan.playbook.steps()))})", "", *_commands(plan.playbook, plan.names)]
     lines += _files(plan)
     lines += ["## Measured then", "", *_items(plan.proof_items), *_commands(plan.proof, plan.names)]
     lines += ["## What undo leaves behind", "", *bullets(left_behind(plan.playbook, None))]

@@ -12,6 +12,7 @@ from sparkdesk.core.bringup.make import make_plan
 from sparkdesk.core.bringup.matrix import CellState
 from sparkdesk.core.cluster.details import SudoMode
 from sparkdesk.core.cluster.topology import Shape
+from sparkdesk.core.step import Run
 from sparkdesk.core.step_json import from_json, to_json
 from tests.core.bringup.cases import make_case, make_crossed_case, with_node
 
@@ -43,14 +44,15 @@ def test_the_same_case_gives_the_same_bytes_which_can_be_read_back(case: Case) -
 def test_the_matrix_is_whole_and_names_only_steps_of_the_plan(case: Case) -> None:
     plan = make_plan(case, NOW_MS)
     steps = {step.id: step for step in plan.playbook.steps()}
-    assert len(steps) == plan.change_count
+    proving = {step.id for step in steps.values() if step.phase == Chapter.TRUST.value}
+    assert len(steps) == plan.change_count + len(proving)
     assert len({row.id for row in plan.matrix.rows}) == len(plan.matrix.rows)
     named = set()
     for row in plan.matrix.rows:
         assert row.id.startswith(f"{Chapter(row.chapter).value}-")
         assert tuple(row.cells) == plan.matrix.node_ids == case.node_ids
         for node_id, cell in row.cells.items():
-            assert (cell.state is CellState.PLANNED) == bool(cell.step_ids), (row.id, node_id)
+            assert (cell.state is CellState.PLANNED) == bool(set(cell.step_ids) - proving), (row.id, node_id)
             assert set(cell.step_ids) <= set(steps), (row.id, node_id)
             named |= set(cell.step_ids)
             if cell.state in (CellState.WARN, CellState.FAIL, CellState.UNREAD):
@@ -119,6 +121,29 @@ def test_a_password_is_spoken_of_only_where_a_step_needs_root() -> None:
     free = with_node(CASES["pair"], "n1", sudo=SudoMode.NO_PASSWORD)
     assert "password on spark-2:" in make_plan(free, NOW_MS).notes["trust"][0]
     assert "trust" not in make_plan(CASES["ready pair"], NOW_MS).notes
+
+
+def test_root_is_proved_first_on_one_node_then_on_the_others_that_need_it() -> None:
+    switch = CASES["switch"]
+    plan = make_plan(with_node(switch, "n1", sudo=SudoMode.NO_PASSWORD), NOW_MS)
+    first, second, third = plan.playbook.stages[:3]
+    assert [step.node for step in first.steps] == ["n2"]
+    assert [step.node for step in second.steps] == ["n3", "n4"]
+    assert third.steps[0].phase != Chapter.TRUST
+    for step in (*first.steps, *second.steps):
+        assert all(isinstance(action, Run) and action.as_root for action in step.check)
+        assert (step.apply, step.verify, step.undo) == ((), step.check, ())
+    row = next(row for row in plan.matrix.rows if row.id == "trust-sudo")
+    assert [(cell.state, len(cell.step_ids)) for cell in row.cells.values()] == [
+        (CellState.PASS, number) for number in (0, 1, 1, 1)
+    ]
+    assert {step.phase for step in make_plan(CASES["ready switch"], NOW_MS).playbook.steps()} == set()
+
+
+def test_where_no_step_needs_root_none_is_proved() -> None:
+    choices = replace(CASES["pair"].choices, chapters=frozenset({"trust", "keys"}))
+    plan = make_plan(replace(CASES["pair"], choices=choices), NOW_MS)
+    assert {step.phase for step in plan.playbook.steps()} == {"keys"}
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name.startswith("ready")])

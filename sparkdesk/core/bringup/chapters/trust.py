@@ -1,27 +1,34 @@
 """Find and trust: the host key that the application pinned, the sign-in, root's rights, and that no node is two.
 
-The one rule: it changes nothing; what is wrong here, a person mends before the rest can be done.
+The one rule: it changes nothing; what is wrong here, a person mends before the rest can be done. Where a later step
+needs root's rights they are proved first, so that a wrong password is found before anything is changed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
 
 from sparkdesk.core.bringup.case import Case
 from sparkdesk.core.bringup.chapter import Chapter, ChapterPlan
-from sparkdesk.core.bringup.matrix import Cell
+from sparkdesk.core.bringup.matrix import Cell, Row
 from sparkdesk.core.bringup.reading import NodeReading
 from sparkdesk.core.bringup.row import fail, good, make_row, unread
 from sparkdesk.core.cluster.details import SudoMode
 from sparkdesk.core.cluster.host_key import describe_host_key
 from sparkdesk.core.cluster.port import CAGE_NETDEVS
+from sparkdesk.core.command import Command
+from sparkdesk.core.step import Run, Stage, Step
 
 NO_ROOT = (SudoMode.NOT_ALLOWED, SudoMode.ABSENT)
+SUDO_ROW = f"{Chapter.TRUST.value}-sudo"
+ROOT_TIMEOUT_S = 30.0
 _NO_MACS = ("", "00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff")
 
 
 def plan_trust(case: Case) -> ChapterPlan:
-    """The rows of trust; it has no steps."""
+    """The rows of trust. Its only steps are those of `plan_root`, which the steps of the other chapters call for."""
     twins = find_twins(case)
     rows = (
         make_row(case, Chapter.TRUST, "host-key", "Host key pinned", judge_host_key),
@@ -30,6 +37,34 @@ def plan_trust(case: Case) -> ChapterPlan:
         make_row(case, Chapter.TRUST, "sudo", "sudo", judge_sudo),
     )
     return ChapterPlan(Chapter.TRUST, rows, notes=_notes(case))
+
+
+def plan_root(case: Case, needing: Sequence[str]) -> tuple[Stage, ...]:
+    """Proves root's rights on these nodes; on the first of them alone, so that a mistyped password is tried once."""
+    asking = [case.reading(one) for one in needing if case.reading(one).sudo is not SudoMode.NO_PASSWORD]
+    title = "Prove root's rights"
+    steps = tuple(_root_step(reading) for reading in asking)
+    return tuple(Stage(title, some) for some in (steps[:1], steps[1:]) if some)
+
+
+def _root_step(reading: NodeReading) -> Step:
+    """A command that does nothing, as root: it passes, or the run ends here. Nothing is applied."""
+    proof = (Run(Command(("true",)), timeout_s=ROOT_TIMEOUT_S, as_root=True),)
+    step_id = f"{Chapter.TRUST.value}-root-{reading.node_id}"
+    title = f"Prove root's rights on {reading.name}"
+    return Step(step_id, title, reading.node_id, (), check=proof, verify=proof, phase=Chapter.TRUST.value)
+
+
+def with_root_steps(row: Row, stages: Sequence[Stage]) -> Row:
+    """The row of sudo, whose cells follow the steps that prove it; what was read stands in them until then."""
+    if row.id != SUDO_ROW:
+        return row
+    by_node = {step.node: step.id for stage in stages for step in stage.steps}
+    cells = {
+        node_id: replace(cell, step_ids=(by_node[node_id],)) if node_id in by_node else cell
+        for node_id, cell in row.cells.items()
+    }
+    return replace(row, cells=MappingProxyType(cells))
 
 
 def find_twins(case: Case) -> Mapping[str, str]:

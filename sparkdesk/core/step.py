@@ -104,6 +104,17 @@ class Confirm:
 
 
 @dataclass(frozen=True, slots=True)
+class Keep:
+    """Keep a file as it is now, for a Restore: before a command that will write it. It changes nothing.
+
+    A PutFile keeps by itself. What this playbook kept of a file before stays what is put back.
+    """
+
+    path: str
+    as_root: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Restore:
     """Put a file back as it was before this playbook wrote it (the runner kept its bytes in the journal)."""
 
@@ -163,7 +174,21 @@ class Relay:
     timeout_s: float = 30.0
 
 
-Action = Run | PutFile | Wait | Follow | Serve | Reconnect | Confirm | Restore | PutSecrets | Push | SignInAnew | Relay
+Action = (
+    Run
+    | PutFile
+    | Wait
+    | Follow
+    | Serve
+    | Reconnect
+    | Confirm
+    | Keep
+    | Restore
+    | PutSecrets
+    | Push
+    | SignInAnew
+    | Relay
+)
 
 
 @dataclass(frozen=True, slots=True)

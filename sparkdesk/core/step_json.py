@@ -21,6 +21,7 @@ from sparkdesk.core.step import (
     Confirm,
     Expect,
     Follow,
+    Keep,
     Playbook,
     Push,
     PutFile,
@@ -159,6 +160,8 @@ def _action_to_data(action: Action) -> dict[str, Any]:
             return {"kind": "reconnect", "timeout_s": timeout_s, **({} if comes_back else {"comes_back": False})}
         case Confirm(question):
             return {"kind": "confirm", "question": question}
+        case Keep(path):
+            return {"kind": "keep", "path": path, **_root_to_data(action)}
         case Restore(path):
             return {"kind": "restore", "path": path}
         case PutSecrets(path, names):
@@ -174,7 +177,7 @@ def _action_to_data(action: Action) -> dict[str, Any]:
             return {"kind": "relay", "node": node, "reader": reader, **data, "timeout_s": timeout_s}
 
 
-def _root_to_data(action: Run | PutFile) -> dict[str, Any]:
+def _root_to_data(action: Run | PutFile | Keep) -> dict[str, Any]:
     """Written only where it says something: the same plan has the same bytes, and hash, as before there was sudo."""
     return {"as_root": True} if action.as_root else {}
 
@@ -349,6 +352,7 @@ _ACTIONS: Mapping[str, Callable[[Fields], Action]] = {
     "serve": _serve_from,
     "reconnect": lambda fields: Reconnect(_timeout_from(fields), _flag_from(fields, "comes_back", default=True)),
     "confirm": lambda fields: Confirm(fields.text("question")),
+    "keep": lambda fields: Keep(fields.text("path"), _flag_from(fields, "as_root")),
     "restore": lambda fields: Restore(fields.text("path")),
     "put_secrets": _put_secrets_from,
     "push": _push_from,

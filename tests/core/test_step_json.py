@@ -23,6 +23,7 @@ from sparkdesk.core.step import (
     Confirm,
     Expect,
     Follow,
+    Keep,
     Playbook,
     Push,
     PutFile,
@@ -72,6 +73,7 @@ actions = st.one_of(
     st.builds(Serve, node=words, server=commands, client=commands, expect=expects, timeout_s=times),
     st.builds(Reconnect, timeout_s=times, comes_back=st.booleans()),
     st.builds(Confirm, question=words),
+    st.builds(Keep, path=words, as_root=st.booleans()),
     st.builds(Restore, path=words),
     st.builds(
         PutSecrets,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from sparkdesk.core.plain_text import make_plain
 from sparkdesk.core.playbooks.action_text import NodeName, describe_action
-from sparkdesk.core.step import Action, Playbook, PutFile, Run, Step
+from sparkdesk.core.step import Action, Keep, Playbook, PutFile, Run, Step
 from ui import text
 
 MAX_FILE_LINES = 600
@@ -74,7 +74,7 @@ def _undo_lines(step: Step, name_of: NodeName) -> list[str]:
 def _action_lines(actions: tuple[Action, ...], name_of: NodeName) -> list[str]:
     lines: list[str] = []
     for action in actions:
-        if isinstance(action, Run | PutFile) and action.as_root:
+        if isinstance(action, Run | PutFile | Keep) and action.as_root:
             lines.append("# as root, through sudo:")
         if isinstance(action, PutFile):
             lines += _file_lines(action)

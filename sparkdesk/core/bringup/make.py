@@ -28,7 +28,7 @@ from sparkdesk.core.bringup.row import no_answer
 from sparkdesk.core.bringup.scheme import Scheme
 from sparkdesk.core.bringup.scheme_choice import make_scheme
 from sparkdesk.core.cluster.details import SudoMode
-from sparkdesk.core.step import Playbook, PutFile, Run, Stage
+from sparkdesk.core.step import Keep, Playbook, PutFile, Run, Stage
 
 
 def make_plan(case: Case, made_ms: int) -> BringUpPlan:
@@ -156,5 +156,5 @@ def _needing_root(stages: Sequence[Stage]) -> frozenset[str]:
         for stage in stages
         for step in stage.steps
         for action in (*step.check, *step.apply, *step.verify)
-        if isinstance(action, Run | PutFile) and action.as_root
+        if isinstance(action, Run | PutFile | Keep) and action.as_root
     )

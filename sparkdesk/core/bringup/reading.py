@@ -82,6 +82,8 @@ class NodeReading:
     docker_problem: str = ""
     """"absent", "denied", "down", or "" when it answers or nobody knows."""
     toolkit: str = ""
+    is_toolkit_known: bool | None = None
+    """False: the toolkit came after docker's last start, and docker's file does not name it. None: not told."""
     nccl: str = ""
     """Of the host's own library; "" when there is none or it is not known (`problems`)."""
     tools: Mapping[str, bool | None] = field(default_factory=lambda: MappingProxyType({}))

@@ -30,7 +30,7 @@ from sparkdesk.core.probes.details import (
     read_dgx_os,
     read_nccl,
 )
-from sparkdesk.core.probes.doctor_docker import MEMBERS, SERVER, SERVICE, is_denied
+from sparkdesk.core.probes.doctor_docker import DAEMON_FILE, DAEMON_PID, MEMBERS, SERVER, SERVICE, is_denied
 from sparkdesk.core.probes.doctor_system import TIME
 from sparkdesk.core.probes.read import Answer, Answers, Read, ReadCommand, ReadFile, answer_of
 
@@ -66,6 +66,10 @@ INET6 = ReadFile("/proc/net/if_inet6", max_bytes=16384)
 ROUTES6 = ReadFile("/proc/net/ipv6_route", max_bytes=32768)
 RDMA_STATES = ReadFile("/sys/class/infiniband/*/ports/1/state", max_bytes=64, max_files=32)
 IMAGES = ReadCommand(("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}"), timeout_s=8.0)
+_TOLD_SCRIPT = """r=${SPARKDESK_ROOT-}; h=$(command -v nvidia-container-runtime-hook) && [ -e "$r$2" ] || exit 0
+if [ -e "$r$1" ]; then [ -r "$r$1" ] || exit 0; grep -q '"nvidia"' "$r$1" && { echo known; exit 0; }; fi
+[ -z "$(find -L "$h" -cnewer "$r$2")" ] && echo known || echo untold"""
+TOOLKIT_KNOWN = ReadCommand(("sh", "-c", _TOLD_SCRIPT, "sh", DAEMON_FILE, DAEMON_PID), max_bytes=256)
 GUARD_STATES = tuple(ReadCommand(("systemctl", "is-active", unit), max_bytes=256) for unit in GUARDS)
 
 READS: tuple[Read, ...] = tuple(
@@ -73,8 +77,8 @@ READS: tuple[Read, ...] = tuple(
         (
             form.DGX_RELEASE, form.KERNEL, form.DRIVER, *HALF_READS, NCCL_FILES, OWN_NCCL_FILES, NET_MTUS,
             NET_CARRIERS, NET_SPEEDS, NET_STATES, RDMA_STATES, INET6, ROUTES6, *NETPLAN_FILES, CLOCK,
-            SERVER, IMAGES, TIME, form.USER, form.GROUPS, MEMBERS, SUDO, SERVICE, form.TOOLKIT, PACKAGES, PLACE,
-            PROGRAMS, NETPLAN_NAMES, ADDRESSES, ROUTES, ALL_ROUTES, *GUARD_STATES, *mesh.READS,
+            SERVER, IMAGES, TIME, form.USER, form.GROUPS, MEMBERS, SUDO, SERVICE, form.TOOLKIT, TOOLKIT_KNOWN, PACKAGES,
+            PLACE, PROGRAMS, NETPLAN_NAMES, ADDRESSES, ROUTES, ALL_ROUTES, *GUARD_STATES, *mesh.READS,
         )
     )
 )  # fmt: skip
@@ -227,8 +231,12 @@ def _fill_docker(gaps: _Gaps) -> dict[str, Any]:
         "docker": version,
         "docker_problem": "" if version else _docker_problem(gaps, server),
         "toolkit": toolkit,
+        "is_toolkit_known": _KNOWN_WORDS.get(gaps.answer(TOOLKIT_KNOWN).text.strip()),
         "images": _read_images(gaps),
     }
+
+
+_KNOWN_WORDS = {"known": True, "untold": False}
 
 
 def _docker_problem(gaps: _Gaps, server: Answer) -> str:

@@ -28,7 +28,7 @@ from sparkdesk.core.bringup.state import BringUpState, Phase
 from sparkdesk.core.playbooks.action_text import describe_action
 from sparkdesk.core.playbooks.run_view import RunView
 from sparkdesk.core.probes.redaction import hide_secrets
-from sparkdesk.core.step import Action, Playbook, PutFile, Run, Step
+from sparkdesk.core.step import Action, Keep, Playbook, PutFile, Run, Step
 from sparkdesk.core.step_json import playbook_to_data
 
 SCHEMA = 1
@@ -253,7 +253,7 @@ def _commands(playbook: Playbook, names: Mapping[str, str]) -> list[str]:
 
 
 def _action_words(action: Action, names: Mapping[str, str]) -> str:
-    root = "# as root, through sudo:\n" if isinstance(action, Run | PutFile) and action.as_root else ""
+    root = "# as root, through sudo:\n" if isinstance(action, Run | PutFile | Keep) and action.as_root else ""
     return root + describe_action(action, lambda node_id: names.get(node_id, node_id))
 
 
@@ -331,8 +331,24 @@ def left_behind(playbook: Playbook, run: RunView | None) -> tuple[str, ...]:
     """Sentences on what undo does not take back. Without a run: of all that the playbook would do."""
     steps = [step for step in playbook.steps() if run is None or run.step(step.id).state in ("done", "undone")]
     packages = sorted({name for step in steps for name in packages_of(step)})
-    told = [f"Installed packages stay: {', '.join(packages)}."] if packages else []
+    removed = {word for step in steps for action in step.undo for word in _removed_by(action)}
+    stay, gone = (", ".join(one for one in packages if (one in removed) is is_gone) for is_gone in (False, True))
+    told = [f"Installed packages stay: {stay}."] if stay else []
+    told += [f"What was installed along with {gone} stays; apt-get autoremove lists it."] if gone else []
+    kept = [
+        step.title for step in steps if not step.undo and not packages_of(step) and any(map(_is_change, step.apply))
+    ]
+    told += [f"Undo does not take back: {'; '.join(kept)}."] if kept else []
     return (*told, BACKUPS) if steps else ()
+
+
+def _is_change(action: Action) -> bool:
+    return isinstance(action, Run | PutFile)
+
+
+def _removed_by(action: Action) -> tuple[str, ...]:
+    argv = action.command.argv if isinstance(action, Run) else ()
+    return argv[argv.index("remove") + 1 :] if "remove" in argv and "apt-get" in argv else ()
 
 
 def packages_of(step: Step) -> tuple[str, ...]:

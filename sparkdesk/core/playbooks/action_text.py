@@ -13,6 +13,7 @@ from sparkdesk.core.step import (
     Action,
     Confirm,
     Follow,
+    Keep,
     Push,
     PutFile,
     PutSecrets,
@@ -53,6 +54,8 @@ def describe_action(action: Action, name_of: NodeName = str) -> str:
             return f"wait for the node to come back, for at most {_time(timeout_s)}"
         case Confirm(question=question):
             return f"ask: {question}"
+        case Keep(path=path):
+            return f"keep {path} as it is, for undo"
         case Restore(path=path):
             return f"put {path} back as it was"
         case PutSecrets(path=path, names=names):

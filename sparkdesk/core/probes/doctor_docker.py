@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 
+from sparkdesk.core.command import Command
 from sparkdesk.core.probes.check import Check, Finding
 from sparkdesk.core.probes.finding import Case, as_root, as_user, make_fix
 from sparkdesk.core.probes.form import GROUPS, TOOLKIT, USER, parse_version
 from sparkdesk.core.probes.read import Answer, Answers, Probe, ReadCommand
-from sparkdesk.core.step import Confirm, Playbook
+from sparkdesk.core.step import Confirm, Expect, Keep, Playbook, Restore, Run
 
 SERVER = ReadCommand(("docker", "version", "--format", "{{.Server.Version}}"), timeout_s=8.0, max_bytes=1024)
 MEMBERS = ReadCommand(("getent", "group", "docker"), max_bytes=4096)
@@ -34,6 +35,15 @@ CONTAINER_TOOLKIT = Probe(
     reads=(TOOLKIT,),
     source="public captures of new nodes, which have nvidia-container-toolkit",
 )
+DAEMON_FILE = "/etc/docker/daemon.json"
+"""What `nvidia-ctk runtime configure` writes. Source: nvidia-ctk's help, the default of --config for docker."""
+_HAS_LEARNT = """docker info --format '{{json .Runtimes}}' | grep -q '"nvidia"' || exit 1
+h=$(command -v nvidia-container-runtime-hook) || exit 1
+[ -e "$1" ] && [ -z "$(find -L "$h" -cnewer "$1")" ]"""
+DAEMON_PID = "/run/docker.pid"
+"""Written when the daemon starts: a toolkit that came later is not known to it, since the daemon looks for the
+toolkit's hook once. Source: dockerd's --pidfile, and moby's daemon/nvidia_linux.go.
+This is unverified on hardware [container-toolkit]."""
 NO_DOCKER = "Install Docker as the playbooks of the node's maker say, or use engines that need none (llama.cpp)."
 NO_CONTAINERS = "vLLM and the other engines that come as containers cannot be started."
 
@@ -132,19 +142,53 @@ def judge_toolkit(answers: Answers, node_id: str) -> Finding:
     )
 
 
+RESTARTS = Confirm("Docker is started anew at the end: every container on this node stops. Go on?")
+_RESTART = as_root("systemctl", "restart", "docker", timeout_s=120)
+_KNOWS = Run(
+    Command(("docker", "info", "--format", "{{json .Runtimes}}")), Expect(reader="json_field:nvidia"), as_root=True
+)
+"""The daemon's own answer. As root: the account may not be let in yet."""
+KNOWS_SINCE_START = as_root("sh", "-c", _HAS_LEARNT, "sh", DAEMON_PID)
+"""The same, and it was started after the toolkit came. Where that cannot be told, it does not pass."""
+
+
 def make_toolkit_fix(node_id: str) -> Playbook:
     """The toolkit is installed and made known to docker, which is started anew for it."""
+    (install,), (runtime,) = make_package_fix(node_id).steps(), make_runtime_fix(node_id).steps()
+    return make_fix(
+        install.title,
+        node_id,
+        [RESTARTS, *install.apply, *runtime.apply],
+        verify=[*install.verify, *runtime.verify],
+        undo=[*runtime.undo, *install.undo],
+        needs_lock=True,
+    )
+
+
+def make_package_fix(node_id: str) -> Playbook:
+    """The toolkit alone: docker does not know of it yet."""
     return make_fix(
         "Install the NVIDIA container toolkit",
         node_id,
-        [
-            Confirm("Docker is started anew at the end: every container on this node stops. Go on?"),
-            as_root("apt-get", "install", "-y", "nvidia-container-toolkit", timeout_s=600),
-            as_root("nvidia-ctk", "runtime", "configure", "--runtime=docker"),
-            as_root("systemctl", "restart", "docker", timeout_s=120),
-        ],
+        [as_root("apt-get", "install", "-y", "nvidia-container-toolkit", timeout_s=600)],
         verify=[as_user("nvidia-ctk", "--version")],
         undo=[as_root("apt-get", "remove", "-y", "nvidia-container-toolkit", timeout_s=300)],
+        needs_lock=True,
+    )
+
+
+def make_runtime_fix(node_id: str) -> Playbook:
+    """Docker is told of a toolkit that is there, and started anew for it; the way back restores its configuration."""
+    return make_fix(
+        "Make the NVIDIA runtime known to docker",
+        node_id,
+        [
+            Keep(DAEMON_FILE, as_root=True),
+            as_root("nvidia-ctk", "runtime", "configure", "--runtime=docker"),
+            _RESTART,
+        ],
+        verify=[_KNOWS],
+        undo=[Restore(DAEMON_FILE), _RESTART],
         needs_lock=True,
     )
 

@@ -17,6 +17,7 @@ from sparkdesk.core.step import (
     Confirm,
     Expect,
     Follow,
+    Keep,
     Push,
     PutFile,
     PutSecrets,
@@ -29,7 +30,7 @@ from sparkdesk.core.step import (
     Wait,
 )
 from sparkdesk.core.telemetry.frame import LOG_LINE_BYTES, LineFramer
-from sparkdesk.services.playbooks.file import put_file, restore
+from sparkdesk.services.playbooks.file import keep_file, put_file, restore
 from sparkdesk.services.playbooks.push import push
 from sparkdesk.services.playbooks.site import TAIL_BYTES, NotBegun, OutcomeUnknown, Site, explain, raise_unless_expected
 from sparkdesk.services.playbooks.supply import put_secrets
@@ -61,6 +62,8 @@ async def perform(action: Action, site: Site) -> None:
                 await (_reconnect if action.comes_back else _part)(action, site)
             case Confirm():
                 await _confirm(action, site)
+            case Keep():
+                await keep_file(action, site)
             case Restore():
                 await restore(action, site)
             case PutSecrets():

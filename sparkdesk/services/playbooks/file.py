@@ -12,7 +12,7 @@ from secrets import token_hex
 from sparkdesk.core.command import Command
 from sparkdesk.core.errors import CommandFailed, StepFailed, Unreachable
 from sparkdesk.core.ports import Shell
-from sparkdesk.core.step import Expect, PutFile, Restore
+from sparkdesk.core.step import Expect, Keep, PutFile, Restore
 from sparkdesk.services.playbooks.journal import FormerFile
 from sparkdesk.services.playbooks.site import OutcomeUnknown, Site, raise_unless_expected
 
@@ -35,15 +35,31 @@ async def put_file(action: PutFile, site: Site) -> None:
     """Write the file; what was there is kept first when the step's undo puts it back."""
     shell = site.shell()
     step = site.step
+    _refuse_part_of_path(action, site)
+    if any(isinstance(undo, Restore) and undo.path == action.path for undo in step.undo):
+        await _keep_once(action, site)
+    await _put(shell, site, action.path, FormerFile(action.content, action.mode, action.as_root))
+
+
+async def keep_file(action: Keep, site: Site) -> None:
+    """Keep a file that a command will write."""
+    _refuse_part_of_path(action, site)
+    await _keep_once(action, site)
+
+
+def _refuse_part_of_path(action: PutFile | Keep, site: Site) -> None:
     if action.as_root and not action.path.startswith("/"):
         raise StepFailed(
-            f"{step.title}: root writes to whole paths only, not to {action.path}", remedy="Make the plan again."
+            f"{site.step.title}: root writes to whole paths only, not to {action.path}", remedy="Make the plan again."
         )
-    is_restored = any(isinstance(undo, Restore) and undo.path == action.path for undo in step.undo)
-    if is_restored and (step.node, action.path) not in site.journal.record.former:
-        former = await _read_former(shell, site, action.path, action.as_root)
-        await site.journal.keep_file(step.node, action.path, former)
-    await _put(shell, site, action.path, FormerFile(action.content, action.mode, action.as_root))
+
+
+async def _keep_once(action: PutFile | Keep, site: Site) -> None:
+    """What is in the journal already is how it was before this run: a step that goes on finds its own writing."""
+    node = site.step.node
+    if (node, action.path) not in site.journal.record.former:
+        former = await _read_former(site.shell(), site, action.path, action.as_root)
+        await site.journal.keep_file(node, action.path, former)
 
 
 async def restore(action: Restore, site: Site) -> None:

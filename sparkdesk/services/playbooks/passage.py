@@ -14,6 +14,7 @@ from sparkdesk.core.playbooks.run_view import PAUSED
 from sparkdesk.core.step import (
     Action,
     Confirm,
+    Keep,
     Progress,
     Push,
     PutFile,
@@ -38,9 +39,9 @@ from sparkdesk.services.playbooks.site import NotBegun, NotPermitted, OutcomeUnk
 CLEAN_UP_S = 5.0
 ROLL_BACK = "roll back"
 """The part of a step that is taken back while the run goes forward."""
-_REPEATABLE = (PutFile, PutSecrets, Push, Wait, Confirm, Restore, Reconnect, SignInAnew)
+_REPEATABLE = (PutFile, PutSecrets, Push, Wait, Confirm, Keep, Restore, Reconnect, SignInAnew)
 """Actions that may be done again without harm: whole files, looks, questions."""
-_LOOKING = (Wait, Confirm, Reconnect, SignInAnew)
+_LOOKING = (Wait, Confirm, Keep, Reconnect, SignInAnew)
 """Actions that change nothing."""
 
 OnEvent = Callable[[StepEvent], None]

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from sparkdesk.core.bringup.chapter import ChapterPlan
-from sparkdesk.core.bringup.chapters.docker import GROUP_NOTE, plan_docker
+from sparkdesk.core.bringup.chapters.docker import GROUP_NOTE, UNDO_RESTARTS, plan_docker
 from sparkdesk.core.bringup.matrix import Cell, CellState
 from sparkdesk.core.cluster.topology import Shape
-from sparkdesk.core.step import Confirm, Run, SignInAnew, Step
+from sparkdesk.core.step import Confirm, Keep, Restore, Run, SignInAnew, Step
 from tests.core.bringup.cases import make_case, with_node
 
 READY: dict[str, Any] = {
@@ -88,6 +88,7 @@ def test_a_daemon_that_is_down_is_started_before_anybody_is_let_in() -> None:
     assert [step.id for step in steps(found)] == ["docker-daemon-n1", "docker-group-n1"]
     assert commands(steps(found)[0].apply) == [("systemctl", "start", "docker")]
     assert cell(found, "daemon").state is CellState.PLANNED
+    assert found.notes[0] == "Docker is started on spark-1; undo leaves it running."
 
 
 def test_without_docker_nothing_is_planned_and_the_remedy_says_what_to_do() -> None:
@@ -100,11 +101,38 @@ def test_without_docker_nothing_is_planned_and_the_remedy_says_what_to_do() -> N
 
 def test_a_missing_toolkit_is_installed_only_once_a_person_has_said_yes_to_the_restart() -> None:
     found = plan(**READY, toolkit="", problems={"toolkit": "no program nvidia-ctk"})
-    (step,) = steps(found)
-    assert isinstance(step.apply[0], Confirm)
-    assert "every container on this node stops" in step.apply[0].question
-    assert step.check == step.verify
+    install, runtime = steps(found)
+    assert isinstance(install.apply[0], Confirm)
+    assert "every container on this node stops" in install.apply[0].question
+    assert install.check == install.verify
+    assert not any(isinstance(action, Confirm) for action in runtime.apply), "one question is enough"
     assert "every container there stops" in cell(found, "toolkit").evidence
+    assert cell(found, "toolkit").step_ids == ("docker-toolkit-n1", "docker-runtime-n1")
+
+
+def test_dockers_configuration_is_kept_before_it_is_written_and_put_back_before_the_toolkit_goes() -> None:
+    install, runtime = steps(plan(**READY, toolkit="", problems={"toolkit": "no program nvidia-ctk"}))
+    assert runtime.apply[0] == Keep("/etc/docker/daemon.json", as_root=True)
+    restart = ("systemctl", "restart", "docker")
+    assert commands(runtime.apply) == [("nvidia-ctk", "runtime", "configure", "--runtime=docker"), restart]
+    assert runtime.undo[0] == Restore("/etc/docker/daemon.json")
+    assert commands(runtime.undo) == [restart]
+    assert commands(install.undo) == [("apt-get", "remove", "-y", "nvidia-container-toolkit")]
+    assert runtime.check != runtime.verify, "a docker that runs since before the toolkit came does not pass the check"
+
+
+def test_a_toolkit_that_an_interrupted_plan_left_unknown_to_docker_is_made_known_after_a_question() -> None:
+    found = plan(**READY, toolkit="1.20.0", is_toolkit_known=False)
+    (step,) = steps(found)
+    assert step.id == "docker-runtime-n1"
+    assert isinstance(step.apply[0], Confirm)
+    assert cell(found, "toolkit").state is CellState.PLANNED
+    assert found.notes == (UNDO_RESTARTS,)
+
+
+@pytest.mark.parametrize("known", [True, None])
+def test_docker_is_not_started_anew_for_a_toolkit_that_it_may_know(known: bool | None) -> None:
+    assert plan(**READY, toolkit="1.20.0", is_toolkit_known=known).stages == ()
 
 
 @pytest.mark.parametrize("problem", ["", "did not end within 5 s", "permission denied"])

@@ -189,6 +189,15 @@ def test_what_undo_leaves_is_of_what_was_done() -> None:
     assert packages_of(STEPS[0]) == ("Dpkg::Use-Pty=0", "perftest", "iperf3")[1:]
     assert left_behind(plan.playbook, RunView("r1", plan.playbook)) == ()
     assert "perftest" in left_behind(plan.playbook, None)[0]
+    start = Run(Command(("systemctl", "start", "docker")), as_root=True)
+    remove = (Run(Command(("apt-get", "remove", "-y", "perftest")), as_root=True),)
+    more = (replace(STEPS[0], undo=remove), Step("docker-daemon-n1", "Start docker on spark-1", "n1", apply=(start,)))
+    told = left_behind(Playbook("p", (Stage("s", more),)), None)
+    assert told[:3] == (
+        "Installed packages stay: iperf3.",
+        "What was installed along with perftest stays; apt-get autoremove lists it.",
+        "Undo does not take back: Start docker on spark-1.",
+    )
     unchanged = RunView("r1", plan.playbook, steps={"hardware-tools-n1": StepView("unchanged")})
     assert left_behind(plan.playbook, unchanged) == ()
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from sparkdesk.core.command import Command
-from sparkdesk.core.step import Playbook, PutFile, Restore, Run, RunEnded, Stage, Step, StepEvent
+from sparkdesk.core.step import Keep, Playbook, PutFile, Restore, Run, RunEnded, Stage, Step, StepEvent
 from sparkdesk.infra.store import SqliteStore
 from sparkdesk.services.clock import SystemClock
 from sparkdesk.services.playbooks.root import SharedPassword
@@ -45,7 +45,9 @@ class Desk:
         self.asked.append(why)
         return self.answers.pop(0)
 
-    async def run(self, *apply: Run | PutFile, check: tuple[Run, ...] = (), undo: tuple[Restore, ...] = ()) -> RunEnded:
+    async def run(
+        self, *apply: Run | PutFile | Keep, check: tuple[Run, ...] = (), undo: tuple[Restore, ...] = ()
+    ) -> RunEnded:
         step = Step("one", "One", "n1", apply, check=check, undo=undo)
         return await self.runner.run("r", Playbook("p", (Stage("s", (step,)),)), on_event=self.events.append)
 
@@ -244,6 +246,43 @@ async def test_a_file_is_written_and_put_back_as_root(make_node: MakeNode, store
     info = desk.shell.look(path).stat()
     assert (desk.shell.look(path).read_bytes(), info.st_mode & 0o777) == (b"before\xff", 0o640)
     assert len(desk.asked) == 2, "the second run asked for itself: nothing was kept"
+
+
+async def test_a_file_that_a_command_writes_as_root_is_put_back_with_its_bytes_and_mode(
+    make_node: MakeNode, store: SqliteStore
+) -> None:
+    desk = Desk(make_node(FREE), store)
+    path = "/home/root-only/daemon.json"
+    file = desk.shell.look(path)
+    file.write_bytes(b'{"dns": []}\xff')
+    file.chmod(0o604)
+    twice = (Keep(path, as_root=True), as_root(f"echo new > {path}; chmod 600 {path}"), Keep(path, as_root=True))
+    assert (await desk.run(*twice, undo=(Restore(path),))).result == "done"
+    assert (file.read_bytes(), file.stat().st_mode & 0o777) == (b"new\n", 0o600)
+    assert (await desk.runner.undo("r", on_event=desk.events.append)).result == "done"
+    assert (file.read_bytes(), file.stat().st_mode & 0o777) == (b'{"dns": []}\xff', 0o604)
+
+
+async def test_a_file_that_only_a_command_made_is_gone_after_undo_even_where_the_command_failed(
+    make_node: MakeNode, store: SqliteStore
+) -> None:
+    desk = Desk(make_node(FREE), store)
+    path = "/home/root-only/daemon.json"
+    ended = await desk.run(Keep(path, as_root=True), as_root(f"echo new > {path}; exit 3"), undo=(Restore(path),))
+    assert (ended.result, desk.shell.look(path).exists()) == ("failed", True)
+    assert (await desk.runner.undo("r", on_event=desk.events.append)).result == "done"
+    assert not desk.shell.look(path).exists()
+
+
+async def test_nothing_is_written_where_what_it_would_write_over_cannot_be_kept(
+    make_node: MakeNode, store: SqliteStore
+) -> None:
+    desk = Desk(make_node(FREE), store)
+    path = "/home/root-only/large"
+    desk.shell.look(path).write_bytes(b"x" * ((1 << 20) + 1))
+    ended = await desk.run(Keep(path, as_root=True), as_root(f"echo new > {path}"), undo=(Restore(path),))
+    assert "too large to be kept" in ended.message
+    assert desk.shell.look(path).stat().st_size == (1 << 20) + 1
 
 
 async def test_a_new_file_of_roots_is_removed_by_undo(make_node: MakeNode, store: SqliteStore) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sparkdesk.core.command import Command
-from sparkdesk.core.step import Playbook, Push, PutFile, PutSecrets, Relay, Run, Serve, Stage, Step
+from sparkdesk.core.step import Keep, Playbook, Push, PutFile, PutSecrets, Relay, Run, Serve, Stage, Step
 from ui.playbook.plan_text import MAX_FILE_LINES, plan_text, undo_text
 
 UNDO = (Run(Command(("rm", "/etc/x")), as_root=True),)
@@ -38,6 +38,12 @@ def test_the_way_back_is_shown_from_the_last_step_to_the_first() -> None:
     plan = undo_text(PLAYBOOK, str)
     assert plan.text.startswith("1. Look at it · node0\n# nothing to take back\n\n2. Write the file")
     assert plan.text.endswith("# as root, through sudo:\nrm /etc/x")
+
+
+def test_a_file_that_a_command_will_write_is_said_to_be_kept_as_root() -> None:
+    step = Step("k", "Tell docker", "n", (Keep("/etc/docker/daemon.json", as_root=True),))
+    said = plan_text(Playbook("p", (Stage("s", (step,)),)), str).text
+    assert said.endswith("# as root, through sudo:\nkeep /etc/docker/daemon.json as it is, for undo")
 
 
 def test_a_file_that_is_long_or_no_text_says_so() -> None:

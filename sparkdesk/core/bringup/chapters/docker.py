@@ -5,6 +5,7 @@ The one rule: whether docker can be used is told by the daemon's own answer in a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from sparkdesk.core.bringup.case import Case
@@ -16,16 +17,21 @@ from sparkdesk.core.bringup.row import fail, good, make_row, planned, skipped, u
 from sparkdesk.core.command import Command
 from sparkdesk.core.probes.doctor_docker import (
     ACCOUNT,
+    DAEMON_FILE,
+    KNOWS_SINCE_START,
     NO_CONTAINERS,
     NO_DOCKER,
+    RESTARTS,
     SERVER,
     make_daemon_fix,
     make_group_fix,
-    make_toolkit_fix,
+    make_package_fix,
+    make_runtime_fix,
 )
 from sparkdesk.core.step import Run, SignInAnew, Stage, Step
 
 GROUP_NOTE = "Who is in the group docker can become root on the node: that is what lets an account start containers."
+UNDO_RESTARTS = "Undo of the NVIDIA runtime puts docker's configuration back and starts docker anew, too."
 _COUNTS_NOW = Run(Command(("sh", "-c", 'id -Gn | tr " " "\\n" | grep -qx docker')))
 """Whether the group is one of this very sign-in's. Source: id(1) without an operand tells the current process."""
 _ANSWERS = Run(Command(SERVER.argv))
@@ -42,10 +48,18 @@ def plan_docker(case: Case) -> ChapterPlan:
     stages = (
         Stage("Start docker", tuple(_daemon_step(one) for one in readings if _is_down(one))),
         Stage("Install the container toolkit", tuple(_toolkit_step(one) for one in readings if _lacks_toolkit(one))),
+        Stage("Make the toolkit known to docker", tuple(_runtime_step(one) for one in readings if _is_untold(one))),
         Stage("Let the accounts use docker", tuple(_group_step(one) for one in readings if _lacks_group(one))),
     )
-    notes = (GROUP_NOTE,) if any(_lacks_group(one) and not _is_member(one) for one in readings) else ()
-    return ChapterPlan(Chapter.DOCKER, rows, tuple(stage for stage in stages if stage.steps), notes=notes)
+    return ChapterPlan(Chapter.DOCKER, rows, tuple(stage for stage in stages if stage.steps), notes=_notes(readings))
+
+
+def _notes(readings: Sequence[NodeReading]) -> tuple[str, ...]:
+    started = ", ".join(one.name for one in readings if _is_down(one))
+    told = [f"Docker is started on {started}; undo leaves it running."] if started else []
+    told += [UNDO_RESTARTS] if any(_is_untold(one) for one in readings) else []
+    told += [GROUP_NOTE] if any(_lacks_group(one) and not _is_member(one) for one in readings) else []
+    return tuple(told)
 
 
 # What is lacking -----------------------------------------------------------------------------------------------------
@@ -73,6 +87,12 @@ def _lacks_toolkit(reading: NodeReading) -> bool:
     return not reading.toolkit and reading.docker_problem != "absent" and ("no program" in why or "not found" in why)
 
 
+def _is_untold(reading: NodeReading) -> bool:
+    """Whether docker cannot know of the toolkit: it comes with this plan, or came by one that was interrupted."""
+    is_left_over = bool(reading.toolkit) and reading.is_toolkit_known is False and reading.docker_problem != "absent"
+    return is_left_over or _lacks_toolkit(reading)
+
+
 # Steps ---------------------------------------------------------------------------------------------------------------
 
 
@@ -82,7 +102,16 @@ def _daemon_step(reading: NodeReading) -> Step:
 
 def _toolkit_step(reading: NodeReading) -> Step:
     title = f"Install the NVIDIA container toolkit on {reading.name}"
-    return step_of(make_toolkit_fix(reading.node_id), Chapter.DOCKER, "toolkit", title)
+    step = step_of(make_package_fix(reading.node_id), Chapter.DOCKER, "toolkit", title)
+    return replace(step, apply=(RESTARTS, *step.apply))
+
+
+def _runtime_step(reading: NodeReading) -> Step:
+    """A step of its own: what is known of the package says nothing of docker, when the two were cut apart."""
+    title = f"Make the NVIDIA runtime known to docker on {reading.name}"
+    step = step_of(make_runtime_fix(reading.node_id), Chapter.DOCKER, "runtime", title)
+    asks = () if _lacks_toolkit(reading) else (RESTARTS,)  # asked before the installation otherwise
+    return replace(step, check=(KNOWS_SINCE_START,), apply=(*asks, *step.apply))
 
 
 def _group_step(reading: NodeReading) -> Step:
@@ -137,11 +166,17 @@ def _judge_group(reading: NodeReading) -> Cell:
 
 
 def _judge_toolkit(reading: NodeReading) -> Cell:
+    if reading.toolkit and _is_untold(reading):
+        evidence = (
+            f"nvidia-ctk --version: {reading.toolkit}\nThe toolkit came after docker's last start, and {DAEMON_FILE} "
+            "does not name it. Docker is started anew: every container there stops."
+        )
+        return planned("known to docker", (_runtime_step(reading).id,), evidence)
     if reading.toolkit:
         return good(reading.toolkit, f"nvidia-ctk --version: {reading.toolkit}")
     if reading.docker_problem == "absent":
         return skipped("no docker")
     if _lacks_toolkit(reading):
         evidence = f"{reading.problems.get('toolkit', '')}\nDocker is started anew: every container there stops."
-        return planned("installed", (_toolkit_step(reading).id,), evidence)
+        return planned("installed", (_toolkit_step(reading).id, _runtime_step(reading).id), evidence)
     return unread(reading, "toolkit")

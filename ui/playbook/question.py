@@ -162,16 +162,20 @@ class Questions:
         self._turns = make_turns()
         self._shared = ""
         self._asked: set[str] = set()
+        self._typed: set[str] = set()
+        """Nodes for which a person was asked; the others got the password that is the same on all."""
         self.expects_same = False
         """Whether the tick for the other nodes is set beforehand: for a change of all nodes at once."""
 
     async def ask_password(self, node_id: str, why: str) -> str | None:
         """The password for sudo on the node, None when the person would not say. Asked again only after a refusal."""
         async with self._turns:
-            was_asked = node_id in self._asked
+            was_asked, was_typed = node_id in self._asked, node_id in self._typed
             self._asked.add(node_id)
             if self._shared and not was_asked:
                 return self._shared
+            is_other = was_asked and not was_typed  # the common password is not that of this node
+            self._typed.add(node_id)
             record = next((node.record for node in self._nodes.value if node.record.id == node_id), None)
             dialog = SudoDialog(
                 user=record.user if record else "this account",
@@ -181,12 +185,15 @@ class Questions:
                 others=len(self._nodes.value) - 1 if record else 0,
                 parent=self._window,
             )
-            dialog.same.setChecked(self.expects_same and not dialog.same.isHidden())
+            dialog.same.setChecked(self.expects_same and not is_other and not dialog.same.isHidden())
             code = await Bridge.ask(dialog)
             password = dialog.take()
             if code != QDialog.DialogCode.Accepted.value:
                 return None
-            self._shared = password if dialog.same.isChecked() else ""
+            if dialog.same.isChecked():
+                self._shared = password
+            elif not is_other:
+                self._shared = ""
             return password
 
     async def ask_confirm(self, question: str) -> bool:
@@ -205,3 +212,4 @@ class Questions:
         """The run has ended: no password is kept any longer."""
         self._shared = ""
         self._asked.clear()
+        self._typed.clear()

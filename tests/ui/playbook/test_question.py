@@ -126,6 +126,24 @@ async def test_a_shared_password_that_a_node_refuses_is_asked_for(window: QWidge
     assert await again is None
 
 
+async def test_a_node_with_a_password_of_its_own_is_asked_for_it_without_the_tick_and_the_others_keep_theirs(
+    window: QWidget, questions: Questions, dressed: QApplication
+) -> None:
+    questions.expects_same = True
+    for node_id, has_tick, word in (("node0", True, "typo"), ("node0", True, "shared"), ("node1", False, "its own")):
+        asked = asyncio.create_task(questions.ask_password(node_id, "why"))
+        dialog = await shown(window, SudoDialog)
+        assert isinstance(dialog, SudoDialog)
+        assert dialog.same.isChecked() is has_tick, (node_id, word)
+        dialog.input.setText(word)
+        dialog.accept()
+        assert await asked == word
+        clear(dressed)
+        if word == "shared":
+            assert await questions.ask_password("node1", "why") == "shared"
+    assert await questions.ask_password("node2", "why") == "shared"
+
+
 async def test_enter_waits_for_the_other_one_and_breaks_nothing(
     window: QWidget, questions: Questions, dressed: QApplication
 ) -> None:
@@ -182,7 +200,8 @@ async def test_a_change_of_all_nodes_comes_with_the_tick_set_and_its_password_is
     first = asyncio.create_task(questions.ask_password("node0", "why"))
     dialog = await shown(window, SudoDialog)
     assert isinstance(dialog, SudoDialog)
-    assert dialog.same.isVisible() and dialog.same.isChecked()
+    assert dialog.same.isVisible()
+    assert dialog.same.isChecked()
     QTest.keyClicks(dialog.input, "the word")
     QTest.mouseClick(dialog.give, Qt.MouseButton.LeftButton)
     assert await first == "the word"

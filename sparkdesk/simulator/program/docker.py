@@ -6,6 +6,7 @@ The one rule: strict and honest: what is not simulated says so and fails. Words 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -227,13 +228,23 @@ def _info(options: Options, _rest: list[str]) -> int:
     count = len([state for state in store.containers() if state["status"] == "running"])
     facts = {"Containers": len(store.containers()), "ContainersRunning": count, "Images": len(image_store.images()),
              "ServerVersion": _VERSION, "OperatingSystem": "Ubuntu 24.04.4 LTS", "Architecture": "aarch64", "NCPU": 20,
-             "DockerRootDir": "/var/lib/docker", "Driver": "overlay2"}  # fmt: skip
+             "DockerRootDir": "/var/lib/docker", "Driver": "overlay2", "Runtimes": _runtimes()}  # fmt: skip
     if "format" in options:
         form = one(options, "format")
         print(fill("{{json .}}" if form == "json" else form, facts))
         return 0
     print("\n".join(f" {name}: {value}" for name, value in facts.items()))
     return 0
+
+
+def _runtimes() -> dict[str, object]:
+    """runc, and what the daemon's configuration names."""
+    try:
+        with open("/etc/docker/daemon.json", encoding="utf-8") as stream:
+            named = json.load(stream).get("runtimes", {})
+    except (OSError, ValueError, AttributeError):
+        named = {}
+    return {"runc": {"path": "runc"}, **named}
 
 
 _ACTIONS: dict[str, Callable[[Options, list[str]], int]] = {

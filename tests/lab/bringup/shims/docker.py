@@ -88,8 +88,11 @@ def show_version(options: dict[str, list[str]], _rest: list[str]) -> int:
 
 
 def show_info(options: dict[str, list[str]], _rest: list[str]) -> int:
-    with open("/etc/docker/daemon.json", encoding="utf-8") as stream:
-        runtimes = {"runc": {"path": "runc"}, **json.load(stream).get("runtimes", {})}
+    named = {}
+    if os.path.exists("/etc/docker/daemon.json"):
+        with open("/etc/docker/daemon.json", encoding="utf-8") as stream:
+            named = json.load(stream).get("runtimes", {})
+    runtimes = {"runc": {"path": "runc"}, **named}
     row = {"ServerVersion": VERSION, "Runtimes": runtimes, "Architecture": "aarch64", "Images": len(images())}
     show(row, options, "Server Version: {{.ServerVersion}}")
     return 0

@@ -11,8 +11,8 @@ from sparkdesk.core.probes.read import Answer, Answers, Read
 from sparkdesk.core.probes.read_json import MAX_READS, decode_answers, encode_reads
 from tests.simulator.conftest import PROJECT, Simulator
 
-REALLY_HERE = {"python-version"}
-"""A node runs this computer's own Python, and says so."""
+REALLY_HERE = {"python-version", "arp-ignore"}
+"""A node runs this computer's own Python, and says so; its halves keep to themselves, since they share a bridge here."""
 IDLE = {"gpu-clock-under-load", "gpu-awake-clock", "gpu-slow-power", "gpu-processes", "rdma-words"}
 NO_NEIGHBOUR = {"nearest-bridge"}
 """Nobody names himself at the other end of a direct cable."""

@@ -149,6 +149,11 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
         source="ours; LLDP comes to that address (IEEE 802.1AB, 7.1)", where="remote/frames.py",
     ),
     assume(
+        "arp-ignore", "A Spark answers ARP on each interface for all of its addresses, as Linux does by itself",
+        ReadFile("/proc/sys/net/ipv4/conf/all/arp_ignore"), matches(r"^0$"),
+        source="the kernel's ip-sysctl, arp_ignore; not seen of a DGX OS", where="core/bringup/proof/cause.py",
+    ),
+    assume(
         "management-port", "The RJ45 port is called enP7s7", ReadFile("/sys/class/net/enP7s7/operstate"),
         matches(r"^(up|down|dormant|lowerlayerdown|unknown)$"), source="captures of several units",
         where="core/probes/details.py",

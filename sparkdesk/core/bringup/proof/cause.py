@@ -1,7 +1,8 @@
 """Why a figure of the proof lies outside its band: the likely causes in order, each with what helps.
 
 The one rule: what was seen comes before what is only likely, and what another measurement ruled out is not named.
-The figures of the causes are unverified on hardware [link-speed, rdma-rate, cx7-width].
+The figures of the causes are unverified on hardware [link-speed, rdma-rate, cx7-width], and so is a twin that
+answers for its other half: unverified on hardware [arp-ignore].
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from sparkdesk.core.bringup.proof import band
 from sparkdesk.core.bringup.proof import read_output as read
-from sparkdesk.core.bringup.proof.measurement import Grade, Measurement, ProofItem, ProofKind, ProofPart
+from sparkdesk.core.bringup.proof.measurement import Grade, Measurement, ProofEnd, ProofItem, ProofKind, ProofPart
 
 Outputs = Mapping[str, str]
 LONG_BYTES = 8000
@@ -34,12 +35,24 @@ class Cause:
 
 
 @dataclass(frozen=True, slots=True)
+class Silence:
+    """A way on one half on which neither short nor long pings are answered."""
+
+    source: ProofEnd
+    target: ProofEnd
+
+
+@dataclass(frozen=True, slots=True)
 class Seen:
     """What all measurements together tell. Of `small_mtu`, `narrow` and the like: sentences' parts that name places."""
 
     small_mtu: tuple[str, ...] = ()
     low_mtu: tuple[str, ...] = ()
     """Interfaces that have a smaller MTU than the plan leaves them at."""
+    one_way: tuple[Silence, ...] = ()
+    """Nothing arrives this way though both ends have carrier, and pings the other way are answered."""
+    both_ways: tuple[Silence, ...] = ()
+    """The same, where nothing is answered either way."""
     is_mtu_proved: bool = False
     """Every sized ping came through."""
     narrow: tuple[str, ...] = ()
@@ -92,7 +105,8 @@ def look(items: Sequence[ProofItem], outputs: Outputs, item: ProofItem) -> Seen:
         devices=min(told) if told else None,
     )
     small, is_proved = _pings(scope)
-    return replace(seen, small_mtu=small, is_mtu_proved=is_proved)
+    one_way, both_ways = _silences(scope)
+    return replace(seen, small_mtu=small, is_mtu_proved=is_proved, one_way=one_way, both_ways=both_ways)
 
 
 def _links(scope: _Scope) -> Seen:
@@ -123,6 +137,23 @@ def _pings(scope: _Scope) -> tuple[tuple[str, ...], bool]:
     return tuple(small), bool(proved) and all(proved)
 
 
+def _silences(scope: _Scope) -> tuple[tuple[Silence, ...], tuple[Silence, ...]]:
+    """The ways on which all is lost between two ends with carrier: those whose way back works, and the others."""
+    has_carrier = {
+        (part.source.node_id, part.source.netdev)
+        for part, text in scope.parts(ProofKind.LINK)
+        if read.read_link(text, part.source.netdev, part.source.rdma_device).carrier
+    }
+    ways: dict[tuple[ProofEnd, ProofEnd], bool] = {}
+    for part, text in scope.parts(ProofKind.PING):
+        runs = read.read_pings(text)
+        ends = (part.source, part.target)
+        if len(runs) >= 2 and runs[-1].sent and all((end.node_id, end.netdev) in has_carrier for end in ends if end):
+            ways |= {(ends[0], ends[1]): bool(runs[0].received or runs[-1].received)} if ends[1] is not None else {}
+    silent = [(Silence(*ends), ways.get((ends[1], ends[0]))) for ends, is_heard in ways.items() if not is_heard]
+    return tuple(one for one, back in silent if back), tuple(one for one, back in silent if back is False)
+
+
 def _halves_within(scope: _Scope, low: float, high: float) -> Iterator[str]:
     for part, text in scope.parts(ProofKind.RDMA_BANDWIDTH):
         value = read.read_bandwidth(text)
@@ -141,6 +172,8 @@ def explain(measurement: Measurement, items: Sequence[ProofItem], outputs: Outpu
     seen = look(items, outputs, measurement.item)
     if kind is ProofKind.PING and seen.low_mtu:
         return replace(measurement, causes=(*seen.low_mtu, *measurement.causes), remedy=_OWN_MTU)
+    if kind is ProofKind.PING and (seen.one_way or seen.both_ways):
+        return _with_twin(measurement, seen)
     if measurement.causes:
         return measurement
     found: list[Cause] = []
@@ -150,6 +183,30 @@ def explain(measurement: Measurement, items: Sequence[ProofItem], outputs: Outpu
         found = list(_gather_causes(measurement.value, seen))
     remedy = measurement.remedy or (found[0].remedy if found else "")
     return replace(measurement, causes=tuple(cause.words for cause in found), remedy=remedy)
+
+
+def _with_twin(measurement: Measurement, seen: Seen) -> Measurement:
+    """A half that answers for the other one: the likeliest where all is lost one way only, else the last.
+
+    Source: the kernel's ip-sysctl: arp_ignore 0, the default, answers on any interface for any address of the node;
+    behind a switch every request is heard by both halves.
+    """
+    way = (seen.one_way or seen.both_ways)[0]
+    source, target = way.source, way.target
+    words = (
+        f"Another half of {target.name} may answer for {target.address} (ARP): Linux does so unless arp_ignore is set, "
+        f"and {source.name} then sends to the wrong half"
+    )
+    known = f" [{target.mac}]" if target.mac else ""
+    remedy = (
+        f"Look on {source.name}: ip neigh show {target.address} dev {source.netdev}. If that is not the address of "
+        f"{target.netdev} of {target.name}{known}, set net.ipv4.conf.all.arp_ignore = 1 and arp_announce = 2 in a file "
+        f"of /etc/sysctl.d on {target.name}, and measure again; SparkDesk has no step for this."
+    )
+    if seen.one_way:
+        return replace(measurement, causes=(words, *measurement.causes), remedy=remedy)
+    remedy = f"{measurement.remedy} {remedy}".strip()
+    return replace(measurement, causes=(*measurement.causes, words), remedy=remedy)
 
 
 def _seen_causes(seen: Seen) -> Iterator[Cause]:

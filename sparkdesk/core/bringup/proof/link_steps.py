@@ -21,6 +21,9 @@ ANY_END = Expect(exit_codes=(0, 1, 2, 3, 64, 124, 125, 126, 127, 130, 134, 135, 
 PHASE = "proof"
 IP_AND_ICMP_BYTES = 28
 PINGS = 10
+WARM_UP_S = "8"
+"""How long the small ping waits for its one answer: after addresses were set a neighbour's entry of before is only
+given up after 5 s, and all is lost until then. Source: arp(7), delay_first_probe_time; seen between namespaces."""
 PARALLEL = 6
 """Steps of a stage that run at once: sshd gives one connection ten channels, and some are taken."""
 
@@ -64,7 +67,7 @@ def link_files(end: ProofEnd) -> tuple[str, ...]:
 
 
 def ping_part(wires: Sequence[Wire]) -> Part:
-    """A small and ten sized pings from each end of each half to the other, by that half's own interface."""
+    """One small answer, waited for, and ten sized pings, from each end of each half to the other by its interface."""
     items, steps = [], []
     for wire in wires:
         parts = []
@@ -75,7 +78,7 @@ def ping_part(wires: Sequence[Wire]) -> Part:
                 title = f"Ping {target.name} from {source.name} by {source.netdev}, {size} bytes unsplit"
                 # -n: no names are looked up; -I: else a twin on the same subnet answers for a half that does not work.
                 common = ("ping", "-n", "-q", "-I", source.netdev)
-                small = (*common, "-c", "1", "-W", "1", target.address)
+                small = (*common, "-c", "1", "-w", WARM_UP_S, target.address)
                 sized = (*common, "-M", "do", "-s", size, "-c", str(PINGS), "-i", "0.2", "-w", "4", target.address)
                 steps.append(step_of(step_id, title, source.node_id, small, sized))
                 parts.append(ProofPart(step_id, source, target, half.half))

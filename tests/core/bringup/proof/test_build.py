@@ -127,6 +127,9 @@ def test_a_pair_is_pinged_both_ways_by_each_halfs_own_interface() -> None:
         ("enp1s0f1np1", "192.168.100.32"), ("enp1s0f1np1", "192.168.100.31"),
         ("enP2p1s0f1np1", "192.168.101.32"), ("enP2p1s0f1np1", "192.168.101.31"),
     ]  # fmt: skip
+    small = [argv for argv in words_of(2, Shape.PAIR, "proof-ping") if "-M" not in argv]
+    assert len(small) == len(sized)
+    assert all(argv[5:9] == ("-c", "1", "-w", "8") for argv in small), "a neighbour's entry of before is waited out"
     assert all(argv[argv.index("-M") : argv.index("-M") + 4] == ("-M", "do", "-s", "8972") for argv in sized)
 
 

@@ -123,6 +123,39 @@ def test_nothing_that_arrives_is_not_blamed_on_the_mtu() -> None:
     assert "nothing arrives" in found.causes[0]
 
 
+def lost(*ways: str) -> Proof:
+    """The pair where all is lost on these ways of its second half: "ab", "ba"."""
+    steps = {f"proof-ping-0-1-{way}" for way in ways}
+    return PAIR.printing(
+        ProofKind.PING, lambda part: ping(part, small=0, sized=0) if part.step_id in steps else ping(part)
+    )
+
+
+def test_all_that_is_lost_one_way_names_the_half_that_may_answer_for_the_other() -> None:
+    found = judged(lost("ab"), ProofKind.PING)
+    assert found.grade is Grade.FAIL
+    assert found.causes[0].startswith("Another half of spark-2 may answer for 192.168.101.32 (ARP)")
+    assert "nothing arrives" in found.causes[1]
+    assert "Look on spark-1: ip neigh show 192.168.101.32 dev enP2p1s0f1np1." in found.remedy
+    assert "arp_ignore = 1" in found.remedy
+
+
+def test_what_is_lost_both_ways_is_first_a_matter_of_address_and_cable() -> None:
+    found = judged(lost("ab", "ba"), ProofKind.PING)
+    assert "nothing arrives" in found.causes[0]
+    assert "may answer for" in found.causes[-1]
+    assert found.remedy.startswith("See that both ends have their addresses")
+
+
+def test_without_carrier_or_with_some_answers_no_other_half_is_blamed() -> None:
+    dark = {key: text.replace("carrier:1", "carrier:0") for key, text in PAIR.outputs.items()}
+    some = PAIR.printing(ProofKind.PING, lambda part: ping(part, small=0, sized=3))
+    for proof in (replace(PAIR, outputs=dict(lost("ab").outputs, **{k: dark[k] for k in dark if "link" in k})), some):
+        found = judged(proof, ProofKind.PING)
+        assert found.grade is Grade.FAIL
+        assert not any("may answer for" in cause for cause in found.causes)
+
+
 def test_a_nodes_own_twin_that_answers_is_no_duplicate() -> None:
     macs = {one.mac for one in PAIR.case.reading("n1").interfaces.values() if one.name == "enP2p1s0f1np1"}
     proof = PAIR.printing(

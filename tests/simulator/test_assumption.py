@@ -12,7 +12,7 @@ from sparkdesk.core.probes.read_json import MAX_READS, decode_answers, encode_re
 from tests.simulator.conftest import PROJECT, Simulator
 
 REALLY_HERE = {"python-version", "arp-ignore"}
-"""A node runs this computer's own Python, and says so; its halves keep to themselves, since they share a bridge here."""
+"""A node runs this computer's own Python, and says so; its halves share a bridge here, and keep to themselves."""
 IDLE = {"gpu-clock-under-load", "gpu-awake-clock", "gpu-slow-power", "gpu-processes", "rdma-words"}
 NO_NEIGHBOUR = {"nearest-bridge"}
 """Nobody names himself at the other end of a direct cable."""

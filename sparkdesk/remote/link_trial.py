@@ -10,8 +10,8 @@ NAME is an id of the run. WANTED is {netdev: {"addresses": ["192.168.100.1/24"],
 
 `try` writes /run/netplan/90-sparkdesk.yaml, which stands for the file of that name in /etc and is gone after a restart.
 Before it applies it leaves a process behind that shares nothing with the caller and puts everything back after SECONDS,
-unless `keep` came first. The note of what was before lies in /var/lib/sparkdesk/link_trial, so that `undo` works after
-a restart too; a second `try` never writes it anew, and an undo takes the runs that came later with it.
+over and over where that fails, unless `keep` came first. What was before is noted in /var/lib/sparkdesk/link_trial so
+that `undo` works after a restart; a second `try` never writes it anew, and an undo takes later runs with it.
 
 The one rule: of netplan's files only our own two are touched, of the ports only those of WANTED, and never one that
 carries the default route or this sign-in. Whoever changes anything holds the lock. Stdlib only, Python 3.8+.
@@ -36,7 +36,7 @@ KEPT_FILE, TRIAL_FILE = "/etc/netplan/90-sparkdesk.yaml", "/run/netplan/90-spark
 NOTES, RUN = "/var/lib/sparkdesk/link_trial", "/run/sparkdesk"
 STATE, LOCK = RUN + "/trial.json", RUN + "/trial.lock"
 NAME, NETDEV = re.compile(r"^[a-z0-9]{1,64}$"), re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,14}$")
-MAX_YAML_BYTES, MAX_NOTE_BYTES, MAX_PORTS, MAX_ADDRESSES = 64 * 1024, 1 << 20, 16, 16
+MAX_YAML_BYTES, MAX_NOTE_BYTES, MAX_PORTS, MAX_ADDRESSES, MAX_TRIES = 64 * 1024, 1 << 20, 16, 16, 60
 GENERATE_S, APPLY_S, SETTLE_S, LOCK_S, MAX_TRIAL_S, POLL_S = 20.0, 40.0, 5.0, 60.0, 3600.0, 0.1
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ENV = dict(os.environ, PATH="%s:%s" % (os.environ.get("PATH", PATH), PATH), LC_ALL="C.UTF-8")
@@ -94,8 +94,8 @@ def write_file(path: str, data: bytes, mode: int = 0o600, owner: Tuple[int, int]
         os.rename(new, path)
     except OSError as error:
         remove(new)
-        words, remedy = "%s cannot be written: %s" % (path, error.strerror), "Free some space there, then try again."
-        raise TrialError(words, remedy) from error
+        words = "%s cannot be written: %s" % (path, error.strerror)
+        raise TrialError(words, "Free some space there, then try again.") from error
     for one in (folder, os.path.dirname(folder), os.path.dirname(os.path.dirname(folder))):  # they may be new
         fd = os.open(one, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         os.fsync(fd)
@@ -127,11 +127,10 @@ def locked() -> Iterator[None]:
     until = time.monotonic() + LOCK_S
     while time.monotonic() < until:
         with open(os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)) as file:
-            try:
+            is_ours = False
+            with contextlib.suppress(OSError):
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 is_ours = os.path.samestat(os.stat(LOCK), os.fstat(file.fileno()))
-            except OSError:
-                is_ours = False
             if is_ours:
                 yield
                 return
@@ -147,8 +146,7 @@ def read_ports() -> Dict[str, Record]:
         assert isinstance(found, list)
         return {one["ifname"]: port_of(one) for one in found if "ifname" in one}
     except (ValueError, AssertionError, RecursionError, TypeError, AttributeError):
-        words = "the ports of this node cannot be read: " + plain(err)
-        raise TrialError(words, "Run `ip -j addr` on the node.") from None
+        raise TrialError("the ports cannot be read: " + plain(err), "Run `ip -j addr` on the node.") from None
 
 
 def port_of(one: Record) -> Record:
@@ -278,15 +276,18 @@ def put_files_back(note: Record) -> None:
 def put_back(note: Record) -> None:
     """Everything of a note as it was: files, addresses, MTU. Raises TrialError, having done what it can."""
     put_files_back(note)
-    failure = apply_netplan(note["ports"])
-    for name, port in note["ports"].items():
-        put_port_back(name, port, note["ours"].get(name, ()))
+    failure, until = apply_netplan(note["ports"]), time.monotonic() + SETTLE_S
+    while True:  # networkd may still be at it
+        wrong = [put_port_back(name, port, note["ours"].get(name, ())) for name, port in note["ports"].items()]
+        if not any(wrong) or time.monotonic() >= until:
+            break
+    failure = failure or "; ".join(words for words in wrong if words)
     if failure:
         raise TrialError("the files are as they were, but %s" % failure, "Run `sudo netplan apply` on the node.")
 
 
-def put_port_back(name: str, before: Record, ours: List[str]) -> None:
-    """networkd leaves addresses and MTU of a port that lost its settings: take away ours, put back what is missing."""
+def put_port_back(name: str, before: Record, ours: List[str]) -> str:
+    """networkd leaves addresses and MTU of a port that lost its settings. What is not as before then, in words."""
     wait_until(SETTLE_S / 2, lambda: set(before["addresses"]) <= set(read_ports().get(name, before)["addresses"]))
     now = read_ports().get(name, before)
     for text in now["addresses"]:
@@ -297,6 +298,11 @@ def put_port_back(name: str, before: Record, ours: List[str]) -> None:
         run(["ip", "link", "set", "dev", name, "mtu", str(before["mtu"])], 10.0)
     if not before["up"]:
         run(["ip", "link", "set", "dev", name, "down"], 10.0)
+    now = read_ports().get(name, before)
+    fixed = [text for text, info in before["addresses"].items() if not info.get("dynamic")]
+    stays = ", ".join(text for text in now["addresses"] if text in ours and text not in before["addresses"])
+    wrong = find_wrong({name: {"addresses": fixed, "mtu": before["mtu"], "carrier": False}}, {name: now})
+    return "%s still has %s" % (name, stays) if stays else wrong
 
 
 def add_missing(name: str, before: Record) -> None:
@@ -315,20 +321,16 @@ def netplan(verb: str, limit_s: float) -> str:
     if code == 0:
         return ""
     lines = [line for line in (err or out).splitlines() if line.strip()] or ["no word of it"]
-    named = [line for line in lines if "rror" in line] or lines
-    return "netplan %s failed: %s" % (verb, plain(named[0]))
+    return "netplan %s failed: %s" % (verb, plain(next((line for line in lines if "rror" in line), lines[0])))
 
 
 def apply_netplan(ours: Record) -> str:
     """`netplan apply`, and a look until every address that it does not concern is back. Why it failed, or ""."""
-    before = {name: port for name, port in read_ports().items() if name not in ours}
+    ports = read_ports()
+    others = {name: dict(port, mtu=None, carrier=False) for name, port in ports.items() if name not in ours}
     failure = netplan("apply", APPLY_S)
-
-    def is_back() -> bool:  # networkd starts anew, and gives them again one after another
-        now = read_ports()
-        return all(set(port["addresses"]) <= set(now.get(name, port)["addresses"]) for name, port in before.items())
-
-    wait_until(SETTLE_S, is_back)
+    # networkd starts anew, and gives them again one after another
+    wait_until(SETTLE_S, lambda: not find_wrong(others, dict(ports, **read_ports())))
     return failure
 
 
@@ -337,7 +339,10 @@ def try_it(name: str, seconds: str, text: str) -> Record:
     wanted, trial_s = read_wanted(text), float(seconds)
     if not 1.0 <= trial_s <= MAX_TRIAL_S:
         raise TrialError("a trial lasts 1 to 3600 seconds", "Make the plan again.")
-    yaml = read_yaml()
+    yaml = sys.stdin.buffer.read(MAX_YAML_BYTES + 1)
+    letters = yaml.decode("utf-8", "replace").replace("\n", "")  # whether it is sound, says netplan itself
+    if not letters.isprintable() or "\ufffd" in letters or not letters.strip() or len(yaml) > MAX_YAML_BYTES:
+        raise TrialError("what came is no netplan file", "Make the plan again.")
     refuse_ports_in_use(wanted)
     with locked():
         other = running_trial()
@@ -349,7 +354,7 @@ def try_it(name: str, seconds: str, text: str) -> Record:
         state = {"name": name, "token": token, "state": "trying", "ends_s": ends_s}
         write_file(STATE, json.dumps(state).encode(), 0o644)
         try:
-            start_timer(token, ends_s)
+            start_timer(name, token, ends_s)
             os.makedirs(os.path.dirname(TRIAL_FILE), exist_ok=True)
             write_file(TRIAL_FILE, yaml)
             failure = netplan("generate", GENERATE_S)
@@ -371,22 +376,13 @@ def try_it(name: str, seconds: str, text: str) -> Record:
     return {"ok": True, "trial_s": trial_s}
 
 
-def read_yaml() -> bytes:
-    """Standard input, which must be a text of a decent size. netplan itself says whether it is sound."""
-    data = sys.stdin.buffer.read(MAX_YAML_BYTES + 1)
-    text = data.decode("utf-8", "replace").replace("\n", "")
-    if not text.isprintable() or "\ufffd" in text or not text.strip() or len(data) > MAX_YAML_BYTES:
-        raise TrialError("what came is no netplan file", "Make the plan again.")
-    return data
-
-
 def running_trial() -> Optional[Record]:
     """What is on trial now; None when nothing is. It lies in /run, so a restart ends it."""
     state = read_json(STATE)
     return state if state is not None and state["state"] == "trying" else None
 
 
-def start_timer(token: str, ends_s: float) -> None:
+def start_timer(name: str, token: str, ends_s: float) -> None:
     """Leave a process behind: of its own session, without a descriptor or folder of ours."""
     child = os.fork()
     if child:
@@ -401,23 +397,28 @@ def start_timer(token: str, ends_s: float) -> None:
             for fd in (0, 1, 2):
                 os.dup2(os.open(os.devnull, os.O_RDWR), fd)
             os.closerange(3, 65536)
-            be_timer(token, ends_s)
+            be_timer(name, token, ends_s)
         code = 0
     finally:
         os._exit(code)
 
 
-def be_timer(token: str, ends_s: float) -> None:
-    """Wait for the end of the trial, and put everything back unless it was kept, undone or begun anew."""
-    while time.clock_gettime(time.CLOCK_BOOTTIME) < ends_s:
-        if (running_trial() or {}).get("token") != token:
-            return
+def be_timer(name: str, token: str, ends_s: float) -> None:
+    """Put everything back at the end of the trial unless it was kept, undone or begun anew; what fails, again."""
+    tries = 0
+    while tries < MAX_TRIES:
         time.sleep(2 * POLL_S)
-    with locked():
-        state = running_trial()
-        if state is not None and state["token"] == token:
-            write_file(STATE, json.dumps(dict(state, state="rolled back")).encode(), 0o644)
-            put_back(read_notes()[state["name"]])
+        is_due = time.clock_gettime(time.CLOCK_BOOTTIME) >= ends_s
+        tries += is_due
+        with contextlib.suppress(TrialError, OSError, KeyError), locked() if is_due else contextlib.nullcontext():
+            state = read_json(STATE) or {}
+            if state.get("token") != token or state["state"] not in ("trying", "rolling back"):
+                return
+            if is_due:
+                with contextlib.suppress(TrialError, OSError):  # without room for it, all the same
+                    write_file(STATE, json.dumps(dict(state, state="rolling back")).encode(), 0o644)
+                put_back(read_notes()[name])
+                return
 
 
 def look(name: str, text: str, digest: str = "") -> Record:
@@ -445,8 +446,8 @@ def keep(name: str) -> Record:
             remove(TRIAL_FILE)  # we were interrupted here
             return {"ok": True, "file": KEPT_FILE}
         if trial is None or trial["name"] != name:
-            words = "the trial is over: the node has put its former network back by itself"
-            raise TrialError(words, "Look at the cable and at the node's way to this computer, then try again.")
+            remedy = "Look at the cable and at the node's way to this computer, then try again."
+            raise TrialError("the trial is over: the node has put its former network back by itself", remedy)
         data = read_file(TRIAL_FILE)
         if data is None:
             raise TrialError("somebody removed the file on trial", "Wait until the trial is over, then try again.")
@@ -487,11 +488,10 @@ def main(argv: List[str]) -> int:
         if argv[0] != "look" and os.geteuid() != 0:
             raise TrialError("this needs root", "Run it through sudo.")
         said = verbs[argv[0]][0](*argv[1:])  # type: ignore[operator]
-    except TrialError as error:
-        said = {"ok": False, "message": error.args[0][:1000], "remedy": error.args[1][:1000]}
-    except (OSError, ValueError) as error:
-        words = plain("it did not work: %s" % error)
-        said = {"ok": False, "message": words, "remedy": "Look at the node, then try again."}
+    except (TrialError, OSError, ValueError, KeyError) as error:
+        other = (plain("it did not work: %r" % error), "Look at the node, then try again.")
+        message, remedy = error.args if isinstance(error, TrialError) else other
+        said = {"ok": False, "message": message[:1000], "remedy": remedy[:1000]}
     print(json.dumps(said))
     return 1 if said["ok"] is False and argv[:1] != ["look"] else 0
 

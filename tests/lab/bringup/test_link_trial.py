@@ -260,6 +260,47 @@ def test_a_full_disk_leaves_the_trial_to_its_timer(node: Node) -> None:
     node.wait_for(before)
 
 
+def test_a_timer_without_room_for_its_own_note_puts_everything_back(node: Node) -> None:
+    before = node.state()
+    node.lab.run("mkdir", "-p", RUN)
+    node.lab.run("mount", "-t", "tmpfs", "-o", "size=16k", "small", RUN)
+    try:
+        assert node.try_it(3)["ok"] is True
+        node.lab.run("sh", "-c", f"cat /dev/zero > {RUN}/ballast 2>/dev/null || true")
+        node.wait_for(before)
+    finally:
+        node.lab.run("umount", RUN)
+    node.lab.run("rmdir", RUN)
+
+
+def test_a_timer_that_fails_tries_again(node: Node) -> None:
+    before = node.state()
+    assert node.try_it(2)["ok"] is True
+    node.lab.run("mount", "--bind", "/bin/false", "/usr/sbin/ip")
+    time.sleep(3.0)
+    node.lab.run("umount", "/usr/sbin/ip")
+    node.wait_for(before)
+
+
+def test_an_undo_says_what_it_could_not_put_back_and_can_be_done_again(node: Node) -> None:
+    before = node.state()
+    node.try_it()
+    node.do("keep", "a1")
+    script = '#!/bin/sh\ncase "$*" in "link set "*) exit 2 ;; esac\nexec /opt/ip "$@"\n'
+    node.lab.run("cp", "/usr/sbin/ip", "/opt/ip")
+    (node.lab.root / "opt/lame").write_text(script)
+    (node.lab.root / "opt/lame").chmod(0o755)
+    node.lab.run("mount", "--bind", "/opt/lame", "/usr/sbin/ip")
+    try:
+        told = node.do("undo", "a1")
+    finally:
+        node.lab.run("umount", "/usr/sbin/ip")
+    assert told["ok"] is False
+    assert f"{PORT} has MTU 9000, not 1500" in told["message"]
+    assert node.do("undo", "a1")["message"] == "as before"
+    assert node.state() == before
+
+
 def sign_in(lab: Lab, command: str, stdin: str) -> subprocess.CompletedProcess[bytes]:
     """Run a command on the first node through its sshd, as a person's SSH would."""
     options = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"]

@@ -1,6 +1,6 @@
-"""Our netplan file: its text from addresses, and read back strictly. Where others' files stand, it adds and no more.
+"""Our netplan file: its text from addresses. Where others' files stand, it adds and no more.
 
-The one rule: the text holds only what was validated here; a file is ours only if we would write it so byte for byte.
+The one rule: the text holds only what was validated here.
 netplan joins lists and overrides single settings over all of its files, in the order of their names; a file in /run
 stands for the one of the same name in /etc. Source: netplan's reference, and tried with netplan 0.106.
 """
@@ -10,10 +10,8 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 
 from sparkdesk.core.bringup.scheme import HalfAddress
-from sparkdesk.core.cluster.half import cage_of
 
 OUR_FILE = "/etc/netplan/90-sparkdesk.yaml"
 TRIAL_FILE = "/run/netplan/90-sparkdesk.yaml"
@@ -29,16 +27,7 @@ network:
 _LINK_LOCAL = """    # IPv6 link-local stays on: SparkDesk sees the cabling by it and reaches Sparks without an address.
     # optional: a start does not wait for a cable that is out.
 """
-_ANY = "192.0.2.1/32"
-"""In place of an address that is not in the text."""
 _NETDEV = re.compile(r"[A-Za-z][A-Za-z0-9]{0,14}")
-_BLOCK = re.compile(
-    r"    (?P<netdev>[A-Za-z][A-Za-z0-9]{0,14}):\n"
-    r"(?P<fresh>      dhcp4: no\n      dhcp6: no\n)?"
-    r"(?P<linked>      link-local: \[ipv6\]\n      optional: true\n)?"
-    r"(?:      mtu: (?P<mtu>\d{3,5})\n)?"
-    r"(?:      addresses: \[(?P<address>[0-9./]{9,18})\]\n)?"
-)
 
 
 def netplan_text(addresses: Sequence[HalfAddress]) -> str:
@@ -67,26 +56,6 @@ def _block(one: HalfAddress) -> str:
         lines += ["      link-local: [ipv6]", "      optional: true"]
     lines += [f"      mtu: {one.mtu}", f"      addresses: [{address}]", ""]
     return "\n".join(lines)
-
-
-def read_netplan(text: str, node_id: str = "") -> tuple[HalfAddress, ...] | None:
-    """What our own file gives; None for a text that we would not have written. MTU-only ports have the address ""."""
-    body = text.removeprefix(_HEADER).removeprefix(_LINK_LOCAL)
-    found = tuple(_read_block(match, node_id) for match in _BLOCK.finditer(body))
-    try:
-        again = netplan_text([replace(one, address=one.address or _ANY) for one in found])
-    except ValueError:
-        return None
-    return found if found and again == text else None
-
-
-def _read_block(match: re.Match[str], node_id: str) -> HalfAddress:
-    netdev, mtu, address = match["netdev"], int(match["mtu"] or 0), match["address"] or ""
-    return HalfAddress(
-        node_id, cage_of(netdev), netdev, address,
-        origin="chosen" if match["linked"] else "kept", mtu=mtu, needs_mtu=True, is_set_elsewhere=not address,
-        beside=("?",) if match["linked"] and not match["fresh"] else (),
-    )  # fmt: skip
 
 
 def gives_address(text: str, netdev: str, address: str) -> bool:

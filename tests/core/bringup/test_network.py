@@ -12,7 +12,7 @@ import pytest
 
 from sparkdesk.core.bringup.chapters.network import TRIAL_S, plan_network, trial_id
 from sparkdesk.core.bringup.matrix import CellState
-from sparkdesk.core.bringup.netplan import OUR_FILE, read_netplan
+from sparkdesk.core.bringup.netplan import OUR_FILE
 from sparkdesk.core.bringup.reading import NetplanFile
 from sparkdesk.core.bringup.scheme_choice import make_scheme
 from sparkdesk.core.cluster.topology import Shape
@@ -49,7 +49,9 @@ def test_a_trial_is_kept_only_over_a_new_sign_in_and_after_a_look() -> None:
     assert isinstance(tried, Run)
     assert tried.command.argv[5:8] == ("try", "a1b2c3", str(TRIAL_S))
     assert tried.as_root
-    assert read_netplan(tried.stdin.decode()) is not None
+    assert tried.stdin.decode() == plan_network(make_case(2, Shape.PAIR)).diffs[0].after, (
+        "what is shown is what is tried"
+    )
     assert isinstance(anew, SignInAnew)
     assert isinstance(look, Wait)
     assert "n1" not in look.ask

@@ -156,7 +156,8 @@ def _steps(node_id: str, public_line: str, former: FormerRights, stale: Sequence
 
 
 def rights_step(step_id: str, title: str, node_id: str, former: FormerRights, *, home: str = "") -> Step:
-    """Home, ~/.ssh and authorized_keys as StrictModes wants them. `home`: its mode before, "" when it is not known.
+    """Home, ~/.ssh and authorized_keys as StrictModes wants them. `home`: its mode before, "" when it is not known:
+    it could not be given back then, so it is said and not changed.
 
     A file that is not there is not made.
     """
@@ -166,7 +167,8 @@ def rights_step(step_id: str, title: str, node_id: str, former: FormerRights, *,
 
     file = bool(_MODE.fullmatch(former.file))
     check = sh(_HOME_IS_SAFE, _FOLDER_IS_RIGHT, _FILE_IS_RIGHT if file else "")
-    apply = sh(f"({_HOME_IS_SAFE}) && exit 0\n{_MEND_HOME}", _MAKE_FOLDER, _MAKE_FILE if file else "")
+    close_home = f"({_HOME_IS_SAFE}) && exit 0\n{_MEND_HOME}" if _MODE.fullmatch(home) else _CHECK_HOME
+    apply = sh(close_home, _MAKE_FOLDER, _MAKE_FILE if file else "")
     undo = sh(
         _give_back("$f", former.file), _give_back("$d", former.folder) or _REMOVE_FOLDER, _give_home_back(home)
     )  # fmt: skip

@@ -255,6 +255,12 @@ def test_a_home_that_somebody_gave_other_rights_since_keeps_them(tmp_path: Path)
     assert stat.S_IMODE(node.path.stat().st_mode) == 0o700
 
 
-def test_a_home_of_which_nothing_is_known_is_not_given_rights_back(tmp_path: Path) -> None:
+def test_a_home_whose_rights_are_not_known_is_said_and_not_changed(tmp_path: Path) -> None:
+    node = Home(tmp_path / "home")
+    node.path.chmod(0o775)
     step = rights_step("r", "Rights", "n", FormerRights())
+    is_well, said = node.run(step.apply)
+    assert not is_well
+    assert "chmod go-w ~" in said
+    assert stat.S_IMODE(node.path.stat().st_mode) == 0o775
     assert not any('"$HOME/."' in action.command.argv[2] for action in step.undo if isinstance(action, Run))

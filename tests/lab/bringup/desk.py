@@ -37,6 +37,8 @@ class BringUpDesk:
         self.bring_up = stack.bring_up
         self.passwords: dict[str, str] = {}
         self.asked: list[str] = []
+        self.running: asyncio.Future[object] | None = None
+        """What a test does beside it."""
         self.node_ids = tuple(node.name for node in lab.nodes)
         stack.runner.asks = Asks(self._confirm, self._give_password, self._refuse_break)
 

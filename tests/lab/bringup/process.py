@@ -109,7 +109,9 @@ class Door:
         state = await self.desk.until(Phase.PROVING, Phase.DONE, Phase.FAILED, Phase.PAUSED)
         events, run = self._events, state.run
         assert run is not None
-        await self.desk.until(*Phase, is_so=lambda now: now.phase in OVER or now.proof_run is not None)
+        await self.desk.until(
+            *Phase, is_so=lambda now: now.phase in OVER or (now.proof_run is not None and not now.proof_run.is_over)
+        )
         self.desk.bring_up.cancel()
         await self.desk.until(*OVER)
         return {"events": events, "result": run.result, "words": self.desk.words()}

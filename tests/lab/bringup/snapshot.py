@@ -81,9 +81,9 @@ def differences(before: Snapshot, after: Snapshot) -> list[str]:
     ]
 
 
-def differences_of(node: LabNode, before: Snapshot) -> list[str]:
+def differences_of(node: LabNode, before: Snapshot, *, settle_s: float = SETTLE_S) -> list[str]:
     """What is not as it was once the network has settled: an address takes a moment to come and go."""
-    deadline_s = time.monotonic() + SETTLE_S
+    deadline_s = time.monotonic() + settle_s
     while True:
         found = differences(before, take_snapshot(node))
         if not found or time.monotonic() > deadline_s:

@@ -60,6 +60,8 @@ def test_a_stranger_comes_into_the_group_and_signs_in_anew_before_docker_is_aske
     assert last.command.argv[:2] == ("docker", "version")
     assert commands(step.undo) == [("gpasswd", "-d", "nvidia", "docker")]
     assert isinstance(step.undo[-1], SignInAnew)
+    assert isinstance(step.undo[0], Run)
+    assert 3 in step.undo[0].expect.exit_codes, "one that was cut short after it, or before the group, is done again"
     assert found.notes == (GROUP_NOTE,)
     assert cell(found, "group").step_ids == ("docker-group-n1",)
 

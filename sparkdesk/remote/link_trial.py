@@ -1,6 +1,6 @@
 """A network that is tried on this node before it is kept: what was so before is noted, and comes back by itself.
 
-    try NAME SECONDS WANTED     the YAML on standard input; {"ok": true, "trial_s": 60}
+    try NAME SECONDS WANTED     the YAML on standard input; {"ok": true, "trial_s": 60, "left_s": 54}
     look NAME WANTED [SHA256]   no root, changes nothing; with SHA256 also whether that file is kept (root)
     keep NAME                   the file moves to /etc/netplan, mode 0600, and the timer ends
     undo NAME                   files, addresses and MTU as they were before the first `try` of this NAME
@@ -373,7 +373,7 @@ def try_it(name: str, seconds: str, text: str) -> Record:
         wait_until(SETTLE_S, lambda: not find_wrong(wanted, read_ports()))
         for port, before in note["ports"].items():
             add_missing(port, before)
-    return {"ok": True, "trial_s": trial_s}
+    return {"ok": True, "trial_s": trial_s, "left_s": ends_s - time.clock_gettime(time.CLOCK_BOOTTIME)}
 
 
 def running_trial() -> Optional[Record]:

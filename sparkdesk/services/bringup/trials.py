@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeGuard
 
 from sparkdesk.core.bringup.chapter import Chapter
 from sparkdesk.core.bringup.state import Trial
@@ -44,20 +45,20 @@ class Trials:
                 self._unkept[trial.node_id] = trial
             self._on_change()
         elif isinstance(event, Output) and step.phase == Chapter.NETWORK:
-            length_s = _read_length_s(event.text)
-            if length_s is not None:
-                self._begin(step, length_s)
+            times = _read_times(event.text)
+            if times is not None:
+                self._begin(step, *times)
 
-    def _begin(self, step: Step, length_s: float) -> Trial:
+    def _begin(self, step: Step, length_s: float, left_s: float) -> Trial:
         self._unkept.pop(step.node, None)
-        ends_ms = self._clock.now_ms() + round(length_s * 1000)
+        ends_ms = self._clock.now_ms() + round(left_s * 1000)
         trial = self._running[step.id] = Trial(step.node, step.id, ends_ms, length_s)
         self._on_change()
         return trial
 
     async def decide(self, step: Step, question: str) -> bool:
         """Ask the person on the page, for as long as the trial lasts."""
-        trial = self._running.get(step.id) or self._begin(step, LENGTH_S)
+        trial = self._running.get(step.id) or self._begin(step, LENGTH_S, LENGTH_S)
         answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._answers[step.id] = answer
         self._running[step.id] = replace(trial, question=question)
@@ -101,10 +102,16 @@ class Trials:
         }
 
 
-def _read_length_s(text: str) -> float | None:
-    """How long the trial is that a node says to have begun; None where it says nothing of the kind."""
+def _read_times(text: str) -> tuple[float, float] | None:
+    """How long the trial is that a node says to have begun, and how much of it is left now that it was applied; None
+    where the node says nothing of the kind."""
     said = last_object(text) or {}
     length_s = said.get("trial_s")
-    if said.get("ok") is not True or isinstance(length_s, bool) or not isinstance(length_s, int | float):
+    if said.get("ok") is not True or not _is_seconds(length_s) or length_s <= 0:
         return None
-    return float(length_s) if 0 < length_s <= MAX_LENGTH_S else None
+    left_s = said.get("left_s")
+    return float(length_s), max(0.0, min(float(left_s), length_s)) if _is_seconds(left_s) else float(length_s)
+
+
+def _is_seconds(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= MAX_LENGTH_S

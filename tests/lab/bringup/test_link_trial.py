@@ -125,6 +125,7 @@ def test_a_trial_is_kept_and_undone_exactly(node: Node) -> None:
     assert node.look()["ok"] is False
     tried = node.try_it()
     assert (tried["ok"], tried["trial_s"]) == (True, 60.0)
+    assert 0 < tried["left_s"] < 60.0, "it was begun before the network was applied"
     assert node.look()["ok"] is True
     assert node.state()[TRIED] == (YAML.encode(), "0o100600")
     assert node.do("keep", "a1")["ok"] is True

@@ -151,6 +151,7 @@ def network(step_id: str = "network-n1") -> Step:
         '{"ok": true, "trial_s": true}',
         '{"ok": true, "trial_s": -1}',
         '{"ok": true, "trial_s": 1e300}',
+        '{"ok": true, "trial_s": 1' + 400 * "0" + "}",
         '{"ok": true, "trial_s": "60"}',
     ],
 )
@@ -172,6 +173,20 @@ def test_a_trial_lasts_until_its_step_ends_and_follows_this_computers_clock() ->
     assert trials.running[0].ends_ms == trial.ends_ms - 5000
     trials.hear(network(), StepEnded("network-n1", 0, "done"))
     assert (trials.running, len(changes)) == ((), 2)
+
+
+@pytest.mark.parametrize(
+    ("told", "left_s"),
+    [("12.5", 12.5), ("-3", 0.0), ("90", 60.0), ("NaN", 60.0), ("1" + 400 * "0", 60.0), ("true", 60.0), ('"9"', 60.0)],
+)
+def test_what_is_left_of_a_trial_is_what_its_node_says_after_it_was_applied(told: str, left_s: float) -> None:
+    clock = SystemClock()
+    trials = Trials(clock, lambda: None)
+    before_ms = clock.now_ms()
+    trials.hear(network(), Output("network-n1", 0, f'{{"ok": true, "trial_s": 60, "left_s": {told}}}'))
+    (trial,) = trials.running
+    assert trial.length_s == 60.0
+    assert left_s * 1000 - 1 <= trial.ends_ms - before_ms <= left_s * 1000 + 1000
 
 
 async def test_a_question_without_a_known_trial_still_has_an_end() -> None:

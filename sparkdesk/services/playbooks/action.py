@@ -10,7 +10,7 @@ import asyncio
 from sparkdesk.core.command import Command, Exit, Outcome, Refused, Unknown
 from sparkdesk.core.errors import CommandFailed, NodeError, StepFailed
 from sparkdesk.core.plain_text import make_plain
-from sparkdesk.core.playbooks.reader import LineProgress, Verdict, judge, read, read_progress
+from sparkdesk.core.playbooks.reader import LineProgress, Verdict, judge, last_object, read, read_progress
 from sparkdesk.core.ports import Process, Shell
 from sparkdesk.core.step import (
     Action,
@@ -179,11 +179,13 @@ def _too_late(action: Wait, site: Site, last: Outcome | None) -> StepFailed:
             f"{title}; the node never answered", remedy="Wait until the node is back, then look again."
         )
     words = (last.text or last.explain()).strip()[-400:]
+    remedy = "Read the log for what it waits for, then try again with more time."
     if progress := _progress_of(action, last):
         title += f": {progress.text}"
-    return StepFailed(
-        title, remedy="Read the log for what it waits for, then try again with more time.", detail=make_plain(words)
-    )
+    elif isinstance((last_object(last.text) or {}).get("remedy"), str):  # it knows better than we do
+        why, remedy = explain(last)
+        title += f": {why}"
+    return StepFailed(title, remedy=remedy, detail=make_plain(words))
 
 
 async def _follow(action: Follow, site: Site) -> None:

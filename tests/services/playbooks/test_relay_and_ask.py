@@ -128,6 +128,13 @@ async def test_without_a_question_the_wait_fails_as_ever(bench: Bench) -> None:
     assert "not so after" in ended.message
 
 
+async def test_a_wait_in_vain_says_what_its_look_said_last_and_what_helps(bench: Bench) -> None:
+    said = '{"ok": false, "message": "enp1s0f1np1 has no link", "remedy": "See that the cable is in."}'
+    ended = await bench.run(book(step("one", look(f"echo '{said}'; exit 1", ask=""))))
+    assert ended.message.endswith(": enp1s0f1np1 has no link")
+    assert ended.remedy == "See that the cable is in."
+
+
 async def test_whoever_decides_hears_of_which_step(bench: Bench) -> None:
     asked: list[tuple[str, str]] = []
 

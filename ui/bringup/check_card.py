@@ -9,9 +9,8 @@ from PySide6.QtCore import QModelIndex, Qt, QTimer, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
-from sparkdesk.core.bringup.matrix import CellState
 from sparkdesk.core.bringup.state import Phase
-from ui.bringup.grid import Grid, summary
+from ui.bringup.grid import PROBLEMS, Grid, summary
 from ui.bringup.model import BringUpModel
 from ui.widgets.button import Button
 from ui.widgets.card import Card, LoadingBars, Separator
@@ -73,7 +72,7 @@ class CheckCard(Card):
         has_rows = bool(self._grid.row_ids)
         is_reading = model.state.phase is Phase.READING
         self.summary.setText(summary(matrix))
-        problems = matrix.count(CellState.WARN, CellState.FAIL, CellState.UNREAD)
+        problems = matrix.count(*PROBLEMS)
         self.only.setVisible(bool(problems) or model.only_problems)
         self.only.setText("All checks" if model.only_problems else "Only problems")
         self.only.updateGeometry()

@@ -14,7 +14,7 @@ from ui.widgets.line_diff import DiffRow
 
 MAX_LINES = 2000
 MAX_LINE_CHARS = 400
-NOT_READABLE = "What is there now cannot be read without sudo; it is shown when it is applied, and kept for the undo."
+NOT_READABLE = "What is there now cannot be read without sudo; it is kept for the undo before anything is written."
 
 
 def file_rows(diff: FileDiff) -> tuple[DiffRow, ...]:

@@ -117,7 +117,7 @@ def _failed(situation: Situation) -> tuple[Offer, ...]:
 
 
 def _undoing(_situation: Situation) -> tuple[Offer, ...]:
-    return (Offer("cancel", "Stop", is_busy=False),)
+    return (Offer("cancel", "Stop"),)
 
 
 def _interrupted(_situation: Situation) -> tuple[Offer, ...]:

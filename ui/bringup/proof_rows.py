@@ -52,7 +52,6 @@ class ProofRow:
     remedy: str = ""
     scale: Scale | None = None
     is_simulated: bool = False
-    detail: str = ""
 
     @property
     def spoken(self) -> str:
@@ -135,7 +134,6 @@ def _row(item: ProofItem, found: Measurement | None, state: BringUpState) -> Pro
         remedy=text.one_line(found.remedy, 300),
         scale=make_scale(item.band, value) if item.band is not None and found.grade is not Grade.SKIPPED else None,
         is_simulated=found.is_simulated,
-        detail=found.detail,
     )
 
 

@@ -1,0 +1,145 @@
+"""The ways that a bring-up takes with a person: a wrong password, a pause, saved files, chapters taken back."""
+
+from __future__ import annotations
+
+import json
+import stat
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PySide6.QtWidgets import QApplication, QWidget
+
+from sparkdesk.app.desktop import Desktop
+from sparkdesk.app.window import WindowOptions
+from sparkdesk.core.bringup.chapter import Chapter
+from sparkdesk.core.bringup.state import Phase
+from sparkdesk.core.cluster.node import ClusterRecord
+from tests.app.adding import click, password_of, words_on
+from tests.app.bringup import BringingUp, boxes, from_the_map, nodes_now, open_boxes
+from tests.app.chat_window import choose_file
+from tests.app.desk import play, until
+from tests.app.sparks import record_of
+from tests.simulator.conftest import Simulator
+from ui.widgets.button import Button
+
+pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", "does not support raise")
+FORGETFUL = WindowOptions(is_forgetful=True)
+WRONG = "not the password"
+LIMIT_S = 300.0
+
+
+async def save(person: BringingUp, button: QWidget, path: Path) -> str:
+    """Press the button, name the file, and read what was saved for its owner's eyes."""
+    click(button)
+    await choose_file(person.desktop, path)
+    await until(lambda: path.exists() and path.stat().st_size > 0, "the file")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    text = path.read_text()
+    assert password_of(person.simulator) not in text
+    return text
+
+
+async def be_refused(person: BringingUp) -> None:
+    """The right password at one node, another and wrong one at the other, twice."""
+    await person.go("apply")
+    await person.give(is_same=False)
+    await person.give(WRONG, is_same=False)
+    assert "not accepted" in words_on(await person.question())
+    await person.give(WRONG, is_same=False)
+    await until(lambda: person.state.phase is Phase.FAILED, "it is said")
+    first, second = (person.page.model.name_of(node_id) for node_id in person.state.node_ids)
+    assert person.asked[0].endswith(first)
+    assert all(title.endswith(second) for title in person.asked[1:])
+    banner = person.page.banner
+    await until(lambda: banner.isVisible() and f"{first}: " in words_on(banner), "how the other one stands")
+    said = words_on(banner)
+    assert second in said
+    assert "password" in said
+    assert person.page.model.outline()[0].mark == "failed"
+
+
+async def pause_and_go_on(person: BringingUp) -> None:
+    """Hold it in the middle: nothing further begins; then carry it on."""
+    await person.until_steps(Chapter.KEYS, "running")
+    await person.go("pause")
+    state = await person.stay(Phase.PAUSED)
+    assert state.run is not None
+    assert 0 < state.run.done_count < len(list(state.run.playbook.steps()))
+    assert "Paused" in person.page.words.text()
+    await person.go("resume")
+
+
+async def take_network_back(person: BringingUp) -> None:
+    """Choose the steps of one chapter in the manifest, and take only these back."""
+    dialog = await person.open_undo()
+    for part in dialog.parts:
+        if part.step.phase == Chapter.NETWORK and part.check.isEnabled():
+            dialog_area = part.parentWidget()
+            assert dialog_area is not None
+            part.check.click()
+    assert dialog.chosen.text() == f"Undo {len(dialog.chosen_ids())} chosen"
+    person.press(dialog.chosen, "Undo chosen")
+    await person.give()
+    await person.stay(Phase.UNDONE)
+    assert "stay" in words_on(person.page)
+
+
+def test_a_wrong_password_changes_nothing_and_after_the_right_one_it_is_paused_done_saved_and_taken_back_in_parts(
+    app: QApplication, tmp_path: Path
+) -> None:
+    async def story(desktop: Desktop) -> None:
+        before = await nodes_now(simulator)
+        await open_boxes(desktop, simulator)
+        person = await from_the_map(desktop, simulator)
+        await person.plan()
+        plan = await save(person, person.page.change.export, tmp_path / "plan.md")
+        assert "/etc/netplan/90-sparkdesk.yaml" in plan
+        await be_refused(person)
+        assert await nodes_now(simulator) == before
+        await person.go("resume")
+        await person.give()
+        await pause_and_go_on(person)
+        await person.give()
+        await person.reach(Phase.DONE)
+        await person.stay(Phase.DONE)
+        assert "## Proof" in await save(person, person.page.proof.markdown, tmp_path / "report.md")
+        report = json.loads(await save(person, person.page.proof.json, tmp_path / "report.json"))
+        assert report["measurements"]
+        done = await nodes_now(simulator)
+        await take_network_back(person)
+        part = await nodes_now(simulator)
+        assert all("9000" not in text and "90-sparkdesk" not in text for _code, text in part)
+        assert all("id_ed25519" in text for _code, text in part), "the keys stay"
+        assert done != part
+        await person.undo_all()
+        assert await nodes_now(simulator) == before
+
+    with boxes(tmp_path, "pair") as simulator:
+        assert play(app, story, FORGETFUL, limit_s=LIMIT_S) == 0
+
+
+def one_of(simulator: Simulator) -> ClusterRecord:
+    """A cluster with the first node only."""
+    cluster = record_of(simulator)
+    return replace(cluster, nodes=cluster.nodes[:1])
+
+
+def test_another_spark_behind_a_cable_is_told_and_leads_to_the_search(app: QApplication, tmp_path: Path) -> None:
+    async def story(desktop: Desktop) -> None:
+        await open_boxes(desktop, simulator, one_of(simulator))
+        person = await from_the_map(desktop, simulator)
+        await person.plan()
+        strip = person.page.stranger
+        await until(strip.isVisible, "the other Spark is told")
+        assert "Found on spark-5c2d P1: another Spark. Add it?" in words_on(strip)
+        (button,) = [each for each in strip.findChildren(Button) if each.text() == "Add it…"]
+        click(button)
+        await until(lambda: desktop.window.page_key() == "add_node", "the page that adds nodes")
+        search = desktop.search
+        await until(lambda: any("behind spark-5c2d" in each.name for each in search.candidates), "the Spark behind it")
+        (found,) = search.candidates
+        assert found.jump is not None, "it is reached through its neighbour"
+
+    with boxes(tmp_path, "pair") as simulator:
+        assert play(app, story, FORGETFUL) == 0

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 from sparkdesk import paths
 from sparkdesk.app.owned_file import write_for_owner
+from sparkdesk.app.plan_data import load_images
 from sparkdesk.app.remote import read_remote
+from sparkdesk.core.bringup.proof.image_choice import torch_images
 from sparkdesk.core.errors import SettingsError
 from sparkdesk.services.bringup.bringup import BringUp
 from sparkdesk.services.bringup.parts import BringUpParts
@@ -38,6 +40,7 @@ def make_bring_up(stack: Stack) -> BringUp:
             store=stack.store,
             programs={name: read_remote(name) for name in PROGRAMS},
             save_file=save_file,
+            torch_images=torch_images(load_images()),
             busy=lambda: _busy(stack),
         )
     )

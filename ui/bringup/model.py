@@ -54,6 +54,9 @@ class Evidence:
 _FOLDERS: Final = {Chapter.NETWORK: "/netplan/", Chapter.KEYS: "/.ssh/"}
 """Where the files of a chapter lie, whose steps hand them to a program of ours without their paths."""
 
+AUTOMATIC: Final = "automatic"
+"""Stands for no image in particular: names of images have a tag."""
+
 _BEFORE: Final = (Phase.READING, Phase.PLANNED)
 
 
@@ -76,14 +79,13 @@ class BringUpModel(QObject):
         self.node_id = ""
         """Whose files and commands are shown; "" is the first node that has any."""
         self._chapter = ""
-        self._image: str | None = None
-        """None: nobody chose, and the first is taken."""
+        self._image = AUTOMATIC
         self._left_out: set[str] = set()
         self._phase = Phase.IDLE
         watch(feeds.nodes, self, self._tell)
         watch(feeds.topology, self, self._tell)
         watch(feeds.cluster, self, self._tell)
-        self._auto_image = self.image
+        self._shown_image = self.image
         watch(feeds.images, self, self._take_images)
         watch(feeds.state, self, self._take)
 
@@ -91,11 +93,11 @@ class BringUpModel(QObject):
         self.changed.emit()
 
     def _take_images(self, _images: tuple[str, ...]) -> None:
-        if self.image != self._auto_image:
-            self._auto_image = self.image
+        if self.image != self._shown_image:
+            self._shown_image = self.image
             if self.state.phase in _BEFORE:
-                # Images are found by reading; the plan that was made without the first of them is made again. What
-                # was done or measured stays in sight: images that come to light at its end begin nothing.
+                # The image that a person chose is gone from a node, or is back: the plan was made for another one.
+                # What was done or measured stays in sight: images that come to light at its end begin nothing.
                 self.chosen.emit()
         self.changed.emit()
 
@@ -161,17 +163,14 @@ class BringUpModel(QObject):
 
     @property
     def image(self) -> str:
-        """The image of the proof; "" proves no NCCL."""
-        images = self.feeds.images.value
-        if self._image is None:
-            return images[0] if images else ""
-        return self._image if self._image in images else ""
+        """The image of the proof that is chosen: its name, AUTOMATIC, or "", which proves no NCCL."""
+        return self._image if self._image in ("", *self.feeds.images.value) else AUTOMATIC
 
     def set_image(self, image: str) -> None:
-        """Prove NCCL in this image; "" leaves it out."""
+        """Prove NCCL in this image; AUTOMATIC in one that all nodes have, "" not at all."""
         before, self._image = self.image, image
-        self._auto_image = image
-        if before != image:
+        self._shown_image = self.image
+        if before != self.image:
             self._choose()
 
     def set_guard(self, wants_guard: bool) -> None:
@@ -196,7 +195,8 @@ class BringUpModel(QObject):
 
     def choices(self) -> Choices:
         """What is chosen, for a look."""
-        return Choices(wants_guard=self.wants_guard, image=self.image)
+        named = "" if self.image == AUTOMATIC else self.image
+        return Choices(wants_guard=self.wants_guard, image=named, picks_image=self.image != "")
 
     def is_fresh(self) -> bool:
         """Whether the plan that is shown is that of the nodes and options that are chosen."""
@@ -205,7 +205,8 @@ class BringUpModel(QObject):
             return True
         if plan is None or set(plan.node_ids) != set(self.node_ids()):
             return False
-        return (plan.choices.wants_guard, plan.choices.image) == (self.wants_guard, self.image)
+        made, now = plan.choices, self.choices()
+        return (made.wants_guard, made.image, made.picks_image) == (now.wants_guard, now.image, now.picks_image)
 
     def can_look(self) -> bool:
         """Whether the nodes can be read now."""

@@ -12,13 +12,17 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QWidget
 
 from sparkdesk.core.bringup.chapter import Chapter
 from ui import text, theme
-from ui.bringup.model import BringUpModel
+from ui.bringup.model import AUTOMATIC, BringUpModel
 from ui.widgets.card import Card, Separator
 from ui.widgets.field import Select
 from ui.widgets.label import Label, plain_tooltip
 from ui.widgets.toggle import CheckBox, Switch
 
 COLUMNS, FEW_COLUMNS = 4, 2
+IMAGE_HELP = (
+    "The all_gather proof runs in this container image; nothing is fetched. Automatic takes one that all nodes have, "
+    "as soon as docker answers on them."
+)
 NO_IMAGE = "none: NCCL is not proved"
 
 
@@ -44,7 +48,7 @@ class SetupStrip(Card):
     def _build(self) -> None:
         self.setAccessibleName("What to bring up")
         self.image.setAccessibleName("Image in which NCCL is proved")
-        self.image.setToolTip(plain_tooltip("The all_gather proof runs in this container image. Nothing is fetched."))
+        self.image.setToolTip(plain_tooltip(IMAGE_HELP))
         self.image.setMinimumWidth(196)
         self.guard.setToolTip(plain_tooltip("Ends the largest process before the node runs out of unified memory."))
         self.step_by_step.setToolTip(plain_tooltip("Each chapter is applied with a button of its own."))
@@ -85,7 +89,8 @@ class SetupStrip(Card):
         images = self._model.feeds.images.value
         if images != self._images:
             self._images = images
-            self.image.set_options([*((name, text.one_line(name, 60)) for name in images), ("", NO_IMAGE)])
+            named = [(name, text.one_line(name, 60)) for name in images]
+            self.image.set_options([(AUTOMATIC, "Automatic"), *named, ("", NO_IMAGE)])
         self.image.set_key(self._model.image)
         note = " ".join(self._model.notes(Chapter.TRUST))
         self.note.setText(note)

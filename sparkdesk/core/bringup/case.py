@@ -23,7 +23,10 @@ class Choices:
     wants_guard: bool = False
     """The memory guard is optional."""
     image: str = ""
-    """The image that the all_gather proof runs in; "" leaves that proof out, and says so."""
+    """The image that the all_gather proof runs in; "" names none."""
+    picks_image: bool = True
+    """Whether, without a name, the best image that all nodes have is taken, which is read anew after the run where
+    docker did not answer before. False leaves that proof out, and says so."""
     all_gather_bytes: int = GIB
     """1 to 4 GiB; never 16: that has frozen nodes."""
     mtu: int = 9000
@@ -41,6 +44,8 @@ class Case:
     mark: str = "plan"
     programs: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
     """Our programs for nodes, by the name of their module in remote/."""
+    torch_images: tuple[str, ...] = ()
+    """Images that are known to carry PyTorch, the best first: of those that all nodes have, one is picked by it."""
     is_simulated: bool = False
     """Whether the cluster's record says so."""
     obstacles: tuple[str, ...] = ()

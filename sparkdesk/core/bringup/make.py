@@ -23,6 +23,7 @@ from sparkdesk.core.bringup.chapters.trust import NO_ROOT, find_twins, plan_root
 from sparkdesk.core.bringup.matrix import Matrix, Row
 from sparkdesk.core.bringup.plan import BringUpPlan
 from sparkdesk.core.bringup.proof.build import build_proof
+from sparkdesk.core.bringup.proof.image_choice import choose_image
 from sparkdesk.core.bringup.proof.measurement import ProofItem
 from sparkdesk.core.bringup.row import no_answer
 from sparkdesk.core.bringup.scheme import Scheme
@@ -63,6 +64,7 @@ def make_plan(case: Case, made_ms: int) -> BringUpPlan:
         notes=_notes(case, chapters, playbook),
         obstacles=tuple(dict.fromkeys(_obstacles(case, playbook))),
         choices=case.choices,
+        image=choose_image(live) if items else "",
         is_simulated=case.is_simulated,
     )
 

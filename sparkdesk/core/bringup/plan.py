@@ -38,6 +38,8 @@ class BringUpPlan:
     obstacles: tuple[str, ...] = ()
     """Sentences: what must be mended by a person before this can run at all."""
     choices: Choices = field(default_factory=Choices)
+    image: str = ""
+    """The image in which NCCL is proved, named or picked; "" while there is none."""
     is_simulated: bool = False
 
     @property

@@ -89,7 +89,7 @@ def report_markdown(state: BringUpState, cluster_name: str) -> str:
     if state.run is not None and plan.change_count:
         lines += bullets(node_words(state.run, (one,), plan.names) for one in plan.node_ids)
     lines += _files(plan)
-    lines += ["## Proof", "", *_proof(state.measurements)]
+    lines += ["## Proof", "", *_image(plan), *_proof(state.measurements)]
     lines += ["## Simulated", "", *_simulated(plan, state.measurements)]
     lines += ["## What undo leaves behind", "", *bullets(left_behind(plan.playbook, state.run))]
     return "\n".join([*lines, "## To know", "", GPUDIRECT, ""])
@@ -277,6 +277,14 @@ def _plus(text: str | None) -> str:
     return "\n".join(f"+{line}" for line in (text or "").splitlines())
 
 
+def _image(plan: BringUpPlan) -> list[str]:
+    """In which image NCCL was to be proved, and who chose it."""
+    if not plan.image:
+        return []
+    how = "as it was chosen" if plan.choices.image else "picked of the images that all nodes have"
+    return [sentence(f"The image of the proof of NCCL: {plan.image}, {how}"), ""]
+
+
 def _proof(measurements: Iterable[Measurement]) -> list[str]:
     """The figures with their bands, then what lies behind those that are outside of theirs."""
     found = list(measurements)
@@ -365,8 +373,8 @@ def packages_of(step: Step) -> tuple[str, ...]:
 
 # JSON ----------------------------------------------------------------------------------------------------------------
 
-_BRIEF = ("mark", "made_ms", "nodes", "shape", "scheme", "diffs", "notes", "obstacles", "choices", "is_simulated",
-          "playbook_title", "steps")  # fmt: skip
+_BRIEF = ("mark", "made_ms", "nodes", "shape", "scheme", "diffs", "notes", "obstacles", "choices", "image",
+          "is_simulated", "playbook_title", "steps")  # fmt: skip
 
 
 def _plan_data(plan: BringUpPlan) -> dict[str, Any]:
@@ -389,6 +397,7 @@ def _plan_data(plan: BringUpPlan) -> dict[str, Any]:
         "notes": plan.notes,
         "obstacles": plan.obstacles,
         "choices": plan.choices,
+        "image": plan.image,
         "is_simulated": plan.is_simulated,
     }
 

@@ -15,15 +15,17 @@ from typing import Any, ParamSpec
 from sparkdesk.core.bringup.case import Choices
 from sparkdesk.core.bringup.chapter import Chapter
 from sparkdesk.core.bringup.fold import follow
+from sparkdesk.core.bringup.late_proof import awaits_image, with_later_proof
 from sparkdesk.core.bringup.matrix import Matrix
 from sparkdesk.core.bringup.outcome import node_words
 from sparkdesk.core.bringup.plan import BringUpPlan
+from sparkdesk.core.bringup.proof.image_choice import common_images
 from sparkdesk.core.bringup.state import BringUpState, Phase
 from sparkdesk.core.errors import PlanError, SparkDeskError
 from sparkdesk.core.feed import Latest
 from sparkdesk.core.playbooks.run_view import INTERRUPTED, PAUSED, RunView
 from sparkdesk.core.step import Progress, RunEnded, Step, StepEvent, StepStarted
-from sparkdesk.services.bringup.look import common_images, knows_any, nodes_of, read_case
+from sparkdesk.services.bringup.look import knows_any, nodes_of, read_case
 from sparkdesk.services.bringup.parts import BringUpParts
 from sparkdesk.services.bringup.proof_course import ProofCourse, clean_up
 from sparkdesk.services.bringup.report import report_files
@@ -66,8 +68,6 @@ class BringUp:
         self._proof: ProofCourse | None = None
         self._matrix_after: Matrix | None = None
         """How the nodes were found after the proof."""
-        self._had_images = False
-        """Whether any image was known when the plan was made, so that having none was a person's choice."""
         self._wanted_back: set[str] = set()
         self._timer: asyncio.TimerHandle | None = None
         self.state: Latest[BringUpState] = Latest(BringUpState())
@@ -109,16 +109,12 @@ class BringUp:
             await self._note_end()  # whoever looks anew does not go on with it; it can still be undone
         self._take_plan(plan)
 
-    async def _make_plan(
-        self, node_ids: Sequence[str], choices: Choices, *, max_age_s: float = 5.0, takes_image: bool = False
-    ) -> BringUpPlan:
-        """Read, and plan. `takes_image`: without a choice the first image is taken that all nodes have."""
+    async def _make_plan(self, node_ids: Sequence[str], choices: Choices, *, max_age_s: float = 5.0) -> BringUpPlan:
+        """Read, and plan."""
         case = await read_case(self._parts, node_ids, choices, self._tell_reading, max_age_s=max_age_s)
         images = common_images(case)
         if images != self.images.value:
             self.images.set(images)
-        if takes_image and images and not choices.image:
-            case = replace(case, choices=replace(choices, image=images[0]))
         return await asyncio.to_thread(self._parts.plan, case, self._parts.clock.now_ms())
 
     def _tell_reading(self, words: str) -> None:
@@ -129,7 +125,6 @@ class BringUp:
         """Another plan is shown. The last run stays in sight, to be undone, where no step of the plan could be taken
         for one of its steps."""
         self._plan, self._matrix_after, self._proof, self._proof_run = plan, None, None, None
-        self._had_images = bool(self.images.value)
         if plan.change_count:
             self._run = self._kept = None
         words = "Everything is as it should be: there is nothing to change." if not plan.change_count else ""
@@ -344,22 +339,15 @@ class BringUp:
     async def _prove(self) -> None:
         try:
             await self._clean_up_proof()
-            plan = self._plan or await self._make_plan(self.state.value.node_ids, Choices(), takes_image=True)
-            if not plan.choices.image and not self._had_images:
-                plan = await self._with_late_image(plan)
+            plan = self._plan or await self._make_plan(self.state.value.node_ids, Choices())
+            if awaits_image(plan):
+                plan = with_later_proof(plan, await self._make_plan(plan.node_ids, plan.choices))
+                self._set(Phase.PROVING)
             if await self._measure(plan):
                 await self._finish(plan)
         except asyncio.CancelledError:
             self._fail(STOPPED_WORDS, PROVE_AGAIN)
             raise
-
-    async def _with_late_image(self, plan: BringUpPlan) -> BringUpPlan:
-        """Images can be read only once docker answers, which the plan may have brought about: then NCCL is proved in
-        the first, as it is wherever nobody chose. What was done stays as it was planned."""
-        now = await self._make_plan(plan.node_ids, plan.choices, takes_image=True)
-        self._set(Phase.PROVING)
-        later = replace(plan, proof=now.proof, proof_items=now.proof_items, choices=now.choices)
-        return later if now.choices.image else plan
 
     async def _measure(self, plan: BringUpPlan) -> bool:
         """Run the proof; whether it came to its end."""

@@ -29,12 +29,6 @@ FRESH_S = 5.0
 Tell = Callable[[str], None]
 
 
-def common_images(case: Case) -> tuple[str, ...]:
-    """The images that every node has which answered: one of them can carry the proof."""
-    found = [case.reading(node_id).images for node_id in case.node_ids if case.reading(node_id).did_answer]
-    return tuple(image for image in found[0] if all(image in images for images in found)) if found else ()
-
-
 async def read_case(
     parts: BringUpParts, node_ids: Sequence[str], choices: Choices, tell: Tell, *, max_age_s: float = FRESH_S
 ) -> Case:
@@ -60,6 +54,7 @@ async def read_case(
         choices=choices,
         mark=new_id(),
         programs=parts.programs,
+        torch_images=parts.torch_images,
         is_simulated=cluster is not None and cluster.is_simulated,
         obstacles=parts.obstacles(),
         busy=parts.busy(),

@@ -39,6 +39,8 @@ class BringUpParts:
     programs: Mapping[str, bytes]
     """Our programs for nodes, by the name of their module in remote/."""
     save_file: SaveFile
+    torch_images: tuple[str, ...] = ()
+    """Container images that are known to carry PyTorch, the best first."""
     busy: Callable[[], Mapping[str, tuple[str, ...]]] = dict
     """Node id -> the names of jobs that run there."""
     obstacles: Callable[[], tuple[str, ...]] = tuple

@@ -217,7 +217,7 @@ def plan(**changes: object) -> BringUpPlan:
         mark="a1b2c3", made_ms=NOW_MS, node_ids=IDS, names=NAMES, shape=Shape.SWITCH, matrix=matrix(),
         playbook=PLAYBOOK, proof=proof(), proof_items=items(), scheme=Scheme(), diffs=diffs(),
         notes={"trust": (PASSWORD,), "network": ("The first node is the canary; the others follow in parallel.",)},
-        choices=Choices(image=IMAGE), is_simulated=True,
+        choices=Choices(), image=IMAGE, is_simulated=True,
     )  # fmt: skip
     return replace(made, **changes)  # type: ignore[arg-type]
 

@@ -19,7 +19,7 @@ from tests.ui.bringup import story
 from ui.bringup.clock import faces
 from ui.bringup.file_rows import file_note, file_rows
 from ui.bringup.grid import make_grid, summary
-from ui.bringup.model import BringUpFeeds, BringUpModel
+from ui.bringup.model import AUTOMATIC, BringUpFeeds, BringUpModel
 from ui.bringup.offer import Situation, head_words, offers
 from ui.bringup.outline import current_chapter, outline
 from ui.bringup.proof_rows import make_scale, overall, proof_groups
@@ -265,17 +265,32 @@ def test_after_a_part_was_taken_back_what_stays_is_counted() -> None:
     assert notice.text == "16 changes stay."
 
 
-def test_an_image_that_the_look_found_is_proved_in_and_the_nodes_are_read_for_it() -> None:
+def test_images_that_a_look_finds_change_nothing_while_one_is_picked_by_itself() -> None:
     model = make_model(story.planned(plan=story.plan(choices=Choices())))
     asked: list[bool] = []
     model.chosen.connect(lambda: asked.append(True))
-    model.feeds.images.set(())
-    assert (model.image, model.is_fresh()) == ("", True)
-    model.feeds.images.set((story.IMAGE,))
-    assert (model.image, model.is_fresh(), len(asked)) == (story.IMAGE, False, 2)
+    for images in ((), (story.IMAGE,), (story.IMAGE, "other:1")):
+        model.feeds.images.set(images)
+        assert (model.image, model.is_fresh(), model.choices(), asked) == (AUTOMATIC, True, Choices(), [])
+
+
+def test_an_image_of_ones_own_choice_or_none_wants_a_plan_of_its_own() -> None:
+    model = make_model(story.planned(plan=story.plan(choices=Choices())))
+    model.set_image(story.IMAGE)
+    assert (model.choices(), model.is_fresh()) == (Choices(image=story.IMAGE), False)
     model.set_image("")
-    model.feeds.images.set((story.IMAGE, "other:1"))
-    assert (model.image, len(asked)) == ("", 3)
+    assert (model.choices(), model.is_fresh()) == (Choices(picks_image=False), False)
+    model.set_image(AUTOMATIC)
+    assert model.is_fresh()
+
+
+def test_an_image_that_is_gone_from_a_node_is_chosen_no_more() -> None:
+    model = make_model(story.planned())
+    model.set_image(story.IMAGE)
+    asked: list[bool] = []
+    model.chosen.connect(lambda: asked.append(True))
+    model.feeds.images.set(("other:1",))
+    assert (model.image, asked) == (AUTOMATIC, [True])
 
 
 @pytest.mark.parametrize("state", [story.running(), story.done()])
@@ -285,7 +300,7 @@ def test_images_that_come_to_light_later_leave_what_was_done_in_sight(state: Bri
     model.feeds.images.set(())
     model.chosen.connect(lambda: asked.append(True))
     model.feeds.images.set((story.IMAGE,))
-    assert (model.image, asked) == (story.IMAGE, [])
+    assert asked == []
 
 
 def test_the_commands_of_a_chapter_are_those_of_the_plan() -> None:

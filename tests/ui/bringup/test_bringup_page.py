@@ -21,7 +21,7 @@ from tests.ui.walk import guessing_labels
 from ui.bringup.view import LOOK_AFTER_MS
 
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", "does not support raise")
-CHOICES = Choices(image=story.IMAGE)
+CHOICES = Choices()
 
 
 @pytest.fixture
@@ -87,10 +87,16 @@ def test_whose_password_is_asked_for_is_said_before(desk: Desk) -> None:
     assert desk.show(story.planned()).setup.note.text() == story.PASSWORD
 
 
-def test_without_an_image_the_choice_says_that_nccl_is_not_proved(desk: Desk) -> None:
-    desk.images.set(())
+def test_an_image_is_picked_by_itself_unless_one_or_none_is_chosen(desk: Desk) -> None:
     page = desk.show(story.planned(plan=story.plan(choices=Choices())))
-    assert page.setup.image.currentText() == "none: NCCL is not proved"
+    choice = page.setup.image
+    assert [choice.itemText(at) for at in range(choice.count())] == [
+        "Automatic", story.IMAGE, "none: NCCL is not proved",
+    ]  # fmt: skip
+    assert choice.currentText() == "Automatic"
+    assert page.buttons["apply"].isEnabled()
+    desk.images.set(())
+    assert choice.currentText() == "Automatic"
     assert page.buttons["apply"].isEnabled()
 
 

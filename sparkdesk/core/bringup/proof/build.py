@@ -7,6 +7,7 @@ for others who only read, and what two desks measure at one moment shows as what
 from __future__ import annotations
 
 from sparkdesk.core.bringup.case import Case
+from sparkdesk.core.bringup.proof.image_choice import with_image
 from sparkdesk.core.bringup.proof.link_steps import duplicate_part, link_part, ping_part
 from sparkdesk.core.bringup.proof.load_steps import load_part
 from sparkdesk.core.bringup.proof.measurement import ProofItem
@@ -19,6 +20,7 @@ from sparkdesk.core.step import Playbook
 
 def build_proof(case: Case, scheme: Scheme) -> tuple[Playbook, tuple[ProofItem, ...]]:
     """What is measured, in order: links, pings, addresses, bandwidth and latency round by round, NCCL."""
+    case = with_image(case)
     wires = find_wires(case, scheme)
     parts = (
         link_part(wires),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from sparkdesk.core.bringup.case import GIB, Case
 from sparkdesk.core.bringup.proof.band import gather_band
+from sparkdesk.core.bringup.proof.image_choice import why_no_image
 from sparkdesk.core.bringup.proof.link_steps import ANY_END, PHASE, Part, busy_jobs, step_of
 from sparkdesk.core.bringup.proof.measurement import ProofEnd, ProofItem, ProofKind, ProofPart
 from sparkdesk.core.bringup.proof.wire import DEVICE, HOME, IMAGE, NETDEV, is_address, make_end
@@ -71,7 +72,7 @@ def _image_part(case: Case) -> Part:
         steps.append(step)
         parts.append(ProofPart(step.id, ProofEnd(node_id, name)))
     ids = tuple(step.id for step in steps)
-    item = ProofItem(IMAGE_ID, ProofKind.NCCL_IMAGE, title, case.node_ids, ids, parts=tuple(parts))
+    item = ProofItem(IMAGE_ID, ProofKind.NCCL_IMAGE, f"NCCL in {image}", case.node_ids, ids, parts=tuple(parts))
     return (item,), (Stage("Ask the image for its NCCL", tuple(steps), len(steps)),)
 
 
@@ -79,7 +80,7 @@ def _image_obstacle(case: Case) -> str:
     """Why nothing can be asked of the image; "" when something can. What is not known is asked."""
     image = case.choices.image
     if not image:
-        return "No image was chosen."
+        return why_no_image(case)
     if IMAGE.fullmatch(image) is None:
         return "The image's name is none that docker takes."
     readings = [case.reading(node) for node in case.node_ids]

@@ -225,7 +225,7 @@ def test_a_ring_meets_over_the_management_network_and_lists_all_four_devices() -
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"choices": Choices()}, "No image was chosen."),
+        ({"choices": Choices(picks_image=False)}, "No image was chosen."),
         ({"choices": Choices(image="-v/:/x")}, "none that docker takes"),
     ],
 )
@@ -266,7 +266,7 @@ def test_one_node_alone_is_not_measured_against_anything() -> None:
 
 
 def test_nccl_tests_run_only_where_no_image_was_chosen_and_every_node_has_them() -> None:
-    case = make_case(2, Shape.PAIR, is_ready=True, choices=Choices())
+    case = make_case(2, Shape.PAIR, is_ready=True, choices=Choices(picks_image=False))
     assert not words_of(2, Shape.PAIR, "proof-all-gather-tests", case)
     case = with_node(case, "n1", tools={"all_gather_perf": True})
     assert not words_of(2, Shape.PAIR, "proof-all-gather-tests", case)
@@ -277,5 +277,5 @@ def test_nccl_tests_run_only_where_no_image_was_chosen_and_every_node_has_them()
     assert "/home/nvidia/nccl-tests/build/all_gather_perf -b 1073741824 -e 1073741824 -f 2" in text
     assert "NCCL_IB_SUBNET_AWARE_ROUTING=1" in text
     assert not words_of(2, Shape.PAIR, "proof-all-gather-tests", replace(case, choices=Choices(image=IMAGE)))
-    large = replace(case, choices=Choices(all_gather_bytes=16 * GIB))
+    large = replace(case, choices=Choices(picks_image=False, all_gather_bytes=16 * GIB))
     assert not words_of(2, Shape.PAIR, "proof-all-gather-tests", large)

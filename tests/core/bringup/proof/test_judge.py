@@ -348,7 +348,7 @@ def test_one_device_that_nccl_names_itself_is_a_cause_that_was_seen() -> None:
 
 
 def test_the_average_of_nccl_tests_is_held_against_the_same_mark() -> None:
-    case = make_case(2, Shape.PAIR, is_ready=True, choices=Choices())
+    case = make_case(2, Shape.PAIR, is_ready=True, choices=Choices(picks_image=False))
     for node in case.node_ids:
         case = with_node(case, node, tools={"all_gather_perf": True})
     proof = make_proof(2, Shape.PAIR, case)

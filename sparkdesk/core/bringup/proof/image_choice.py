@@ -1,0 +1,81 @@
+"""Which container image the proof of NCCL runs in where nobody named one.
+
+The one rule: only one that every node has and that is known to carry PyTorch; nothing is fetched for it, and where
+there is none the reason says what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from sparkdesk.core.bringup.case import Case
+from sparkdesk.core.jobs.image import Images
+
+TORCH_ENGINES = ("vllm", "sglang", "trtllm")
+"""Engines whose images carry PyTorch. Source: their own pages; llama.cpp and Ollama are programs of C++."""
+_TORCH_WORDS = ("pytorch", "vllm", "sglang", "tensorrt-llm")
+"""In a name, these tell of PyTorch too: "ours/vllm:test"."""
+ONCE_DOCKER_ANSWERS = "NCCL is proved in the first image that all nodes have, once docker answers on"
+
+
+def torch_images(images: Images) -> tuple[str, ...]:
+    """The images of the table that carry PyTorch, the best first."""
+    return tuple(pin.reference for engine in TORCH_ENGINES for pin in images.get(engine, ()))
+
+
+def common_images(case: Case) -> tuple[str, ...]:
+    """The images that every node has which answered."""
+    found = [case.reading(node_id).images for node_id in case.node_ids if case.reading(node_id).did_answer]
+    return tuple(image for image in found[0] if all(image in images for images in found)) if found else ()
+
+
+def choose_image(case: Case) -> str:
+    """The image that was named, else the best that can carry the proof; "" where there is none, or none is wanted."""
+    if case.choices.image or not case.choices.picks_image:
+        return case.choices.image
+    known = case.torch_images
+    ranked = sorted(
+        common_images(case), key=lambda image: _rank(image, known)
+    )  # of equals, the one that was read first
+    return next((image for image in ranked if _rank(image, known) < _RANK_OF_NONE), "")
+
+
+def with_image(case: Case) -> Case:
+    """The case as if that image had been named."""
+    return replace(case, choices=replace(case.choices, image=choose_image(case)))
+
+
+def why_no_image(case: Case) -> str:
+    """Why there is no image to prove NCCL in, and what to do."""
+    if not case.choices.picks_image:
+        return "No image was chosen."
+    readings = [case.reading(node_id) for node_id in case.node_ids]
+    if absent := [one.name for one in readings if one.docker_problem == "absent"]:
+        return f"docker is not installed on {_names(absent)}, so there is no image to prove NCCL in."
+    if silent := [one.name for one in readings if not one.docker]:
+        return f"{ONCE_DOCKER_ANSWERS} {_names(silent)}."
+    if common_images(case):
+        return "No image that all nodes have is known to carry PyTorch: choose one yourself, then prove again."
+    example = case.torch_images[0] if case.torch_images else "IMAGE"
+    return (
+        f"No image is on all nodes. Fetch one on each (docker pull {example}), or bring it there by Models on disk; "
+        "then prove again."
+    )
+
+
+_RANK_OF_NONE = 1 << 20
+
+
+def _rank(image: str, known: tuple[str, ...]) -> int:
+    """The table's own order, then other tags of its images, then names that tell of PyTorch."""
+    if image in known:
+        return known.index(image)
+    repository = image.rpartition(":")[0]
+    if repository in {one.rpartition(":")[0] for one in known}:
+        return len(known)
+    return len(known) + 1 if any(word in repository for word in _TORCH_WORDS) else _RANK_OF_NONE
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(names)

@@ -174,21 +174,22 @@ def _ping_fault(part: ProofPart, small: read.PingReading, sized: read.PingReadin
 
 
 def _judge_duplicate(told: Told) -> Measurement:
-    item, owners = told.item, dict(told.item.facts)
+    item, owners, names = told.item, dict(told.item.facts), dict(told.item.names)
     unread: list[ProofPart] = []
     doubles: list[str] = []
     twins = 0
     for part in item.parts:
         found, end = read.read_arping(told.text(part)), part.source
-        if not found.did_end or end.name not in owners.values():
+        if not found.did_end or end.node_id not in owners.values():
             unread.append(part)
             continue
         for mac in found.macs:
             # A node's own twin answers for it too (ARP flux): that is no duplicate.
-            if owners.get(mac) == end.name:
+            if owners.get(mac) == end.node_id:
                 twins += 1
             else:
-                doubles.append(f"{end.address} of {end.name} is also at {owners.get(mac) or 'another device'} [{mac}]")
+                other = names.get(owners.get(mac, ""), "another device")
+                doubles.append(f"{end.address} of {end.name} is also at {other} [{mac}]")
     if doubles:
         remedy = "Take the address off the other device, or run the bring-up again so that another one is chosen."
         return Measurement(item, Grade.FAIL, float(len(doubles)), "duplicates", doubles[0], tuple(doubles[:4]), remedy)

@@ -108,14 +108,14 @@ def duplicate_part(case: Case, wires: Sequence[Wire]) -> Part:
                 steps.append(step_of(done[key], title, end.node_id, asked))
             parts.append(ProofPart(done[key], end, half=half))
         item = item_of(ProofKind.DUPLICATE, "No address twice", of_cable, parts)
-        items.append(replace(item, facts=_owners(case)))
+        items.append(replace(item, facts=_owners(case), names=tuple(case.names().items())))
     return tuple(items), (Stage("Look for addresses that are taken twice", tuple(steps), PARALLEL),) if steps else ()
 
 
 def _owners(case: Case) -> tuple[tuple[str, str], ...]:
-    """Hardware address -> name of its node, of every interface that was read."""
+    """Hardware address -> id of its node, of every interface that was read."""
     return tuple(
-        (interface.mac.lower(), case.reading(node_id).name)
+        (interface.mac.lower(), node_id)
         for node_id in case.node_ids
         for interface in case.reading(node_id).interfaces.values()
         if interface.mac.strip("0:")

@@ -96,7 +96,9 @@ class ProofItem:
     parts: tuple[ProofPart, ...] = ()
     """What its figure is made of; their steps are `step_ids`."""
     facts: tuple[tuple[str, str], ...] = ()
-    """What was known when it was planned: hardware address -> its node's name (DUPLICATE), name -> version (NCCL)."""
+    """What was known when it was planned: hardware address -> its node's id (DUPLICATE), name -> version (NCCL)."""
+    names: tuple[tuple[str, str], ...] = ()
+    """Node id -> what SparkDesk calls it, of the nodes in `facts` (DUPLICATE): two nodes may have one name."""
     note: str = ""
     """A sentence that stands beside its result, e.g. that a job runs on one of its nodes."""
 

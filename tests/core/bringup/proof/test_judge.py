@@ -177,6 +177,17 @@ def test_an_address_that_another_device_has_too_is_named_with_that_device(who: s
     assert f"is also at {who} [{mac}]" in found.message
 
 
+def test_an_address_that_another_node_of_the_same_name_has_is_a_duplicate() -> None:
+    case = with_node(PAIR.case, "n2", name="spark-1")
+    mac = case.reading("n2").interfaces["enP7s7"].mac
+    proof = make_proof(2, Shape.PAIR, case).printing(
+        ProofKind.DUPLICATE, lambda part: arping(part, mac) if part.source.node_id == "n1" else arping(part)
+    )
+    found = judged(proof, ProofKind.DUPLICATE)
+    assert found.grade is Grade.FAIL
+    assert f"of spark-1 is also at spark-1 [{mac}]" in found.message
+
+
 def test_an_address_that_nobody_could_ask_for_is_not_called_single() -> None:
     proof = PAIR.printing(ProofKind.DUPLICATE, lambda part: "arping: socket: Operation not permitted")
     assert judged(proof, ProofKind.DUPLICATE).grade is Grade.UNREAD

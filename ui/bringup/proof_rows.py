@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from sparkdesk.core.bringup.proof.measurement import Band, Grade, Measurement, ProofItem
+from sparkdesk.core.bringup.proof.measurement import Band, Grade, Measurement, ProofItem, ProofKind
 from sparkdesk.core.bringup.state import BringUpState, Phase
 from sparkdesk.core.playbooks.run_view import RUNNING
 from ui import text
@@ -26,6 +26,18 @@ STATES: Final[dict[RowState, tuple[str, str]]] = {
     "running": ("Measuring", "loader"),
 }
 _WORST: Final[tuple[RowState, ...]] = ("fail", "warn", "unread", "running", "waiting", "pass", "skipped")
+_TELLING: Final = (
+    ProofKind.ALL_GATHER,
+    ProofKind.RDMA_BANDWIDTH,
+    ProofKind.TCP,
+    ProofKind.RDMA_LATENCY,
+    ProofKind.PING,
+    ProofKind.NCCL_IMAGE,
+    ProofKind.NCCL_HOST,
+    ProofKind.LINK,
+    ProofKind.DUPLICATE,
+)
+"""What a person looks for first once all is measured: what the whole of it comes to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +64,7 @@ class ProofRow:
     remedy: str = ""
     scale: Scale | None = None
     is_simulated: bool = False
+    kind: ProofKind = ProofKind.LINK
 
     @property
     def spoken(self) -> str:
@@ -102,8 +115,13 @@ def overall(groups: tuple[ProofGroup, ...]) -> RowState:
 
 
 def worst_first(groups: tuple[ProofGroup, ...]) -> tuple[ProofGroup, ...]:
-    """The groups with what stands out before the others."""
-    return tuple(sorted(groups, key=lambda group: _WORST.index(group.state)))
+    """Groups and their rows with what stands out before the others, and then what tells most."""
+    sorted_rows = (replace(group, rows=tuple(sorted(group.rows, key=_rank))) for group in groups)
+    return tuple(sorted(sorted_rows, key=lambda group: _WORST.index(group.state)))
+
+
+def _rank(row: ProofRow) -> tuple[int, int]:
+    return _WORST.index(row.state), _TELLING.index(row.kind)
 
 
 def _pair(item: ProofItem) -> tuple[str, ...]:
@@ -121,7 +139,7 @@ def _title(pair: tuple[str, ...], state: BringUpState, names: Mapping[str, str])
 def _row(item: ProofItem, found: Measurement | None, state: BringUpState) -> ProofRow:
     title = text.one_line(item.title, 80)
     if found is None:
-        return ProofRow(item.id, title, *_before(item, state))
+        return ProofRow(item.id, title, *_before(item, state), kind=item.kind)
     value = found.value if found.value is not None and math.isfinite(found.value) else None
     return ProofRow(
         item.id,
@@ -134,6 +152,7 @@ def _row(item: ProofItem, found: Measurement | None, state: BringUpState) -> Pro
         remedy=text.one_line(found.remedy, 300),
         scale=make_scale(item.band, value) if item.band is not None and found.grade is not Grade.SKIPPED else None,
         is_simulated=found.is_simulated,
+        kind=item.kind,
     )
 
 

@@ -72,9 +72,12 @@ class SideCard(Card):
 
     def tick(self) -> None:
         """Show the time that has passed."""
-        state = self._model.state
+        model, state = self._model, self._model.state
+        if state.phase is Phase.UNDONE and not model.done_steps():
+            self.since.setText("everything was taken back")
+            return
         if not state.started_ms:
-            self.since.setText("nothing was changed yet")
+            self.since.setText("nothing was changed yet" if not model.done_steps() else "changed by the last bring-up")
             return
         end = state.ended_ms if state.ended_ms is not None else self._model.feeds.now_ms()
         took = text.duration(max(0.0, (end - state.started_ms) / 1000))

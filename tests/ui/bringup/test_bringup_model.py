@@ -212,7 +212,10 @@ def test_a_row_does_not_repeat_the_nodes_that_stand_above_it() -> None:
 
 
 def test_what_stands_out_comes_first_once_all_is_measured() -> None:
-    assert [group.state for group in make_model(story.done(is_bad=True)).proof()] == ["fail", "warn", "pass", "pass"]
+    groups = make_model(story.done(is_bad=True)).proof()
+    assert [group.state for group in groups] == ["fail", "warn", "pass", "pass"]
+    told = [row.kind for row in groups[-1].rows]
+    assert told[:2] == [ProofKind.RDMA_BANDWIDTH, ProofKind.PING], "what tells most, however it was measured"
 
 
 def test_before_the_proof_nothing_has_a_value() -> None:

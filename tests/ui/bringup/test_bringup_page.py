@@ -335,6 +335,17 @@ def test_while_something_runs_nothing_can_be_taken_back(desk: Desk) -> None:
     assert page.side.manifest.text() == "Manifest, 16"
 
 
+def test_below_the_title_stands_what_became_of_the_nodes_also_without_a_time(desk: Desk) -> None:
+    page = desk.show(story.planned())
+    assert page.side.since.text() == "nothing was changed yet"
+    desk.state.set(replace(story.done(), phase=Phase.PLANNED, started_ms=0))
+    desk.rest()
+    assert page.side.since.text() == "changed by the last bring-up"
+    desk.state.set(replace(story.undone(), started_ms=0))
+    desk.rest()
+    assert page.side.since.text() == "everything was taken back"
+
+
 def test_an_interrupted_bring_up_goes_on_or_is_taken_back(desk: Desk) -> None:
     page = desk.show(story.interrupted())
     click(page.buttons["resume"])

@@ -360,9 +360,7 @@ def tell_hosts(notes: Notes, texts: list[str], *, is_check: bool) -> bool:
         elif line:
             known.append((line[2], text + "\n"))
         else:
-            raise Refusal(
-                "this is neither a line of known_hosts nor a block of the configuration", "Make the plan again."
-            )
+            raise Refusal("this is neither a line of known_hosts nor a block of ours", "Make the plan again.")
     is_changed = change(notes, "known_hosts", lambda data: edit(data, own_lines(data), known), is_check=is_check)
     # ssh takes the first value that it finds, so ours go first (ssh_config(5)).
     return change(
@@ -424,11 +422,11 @@ def make_pair(notes: Notes, path: str, comment: str) -> None:
     try:
         run_keygen("-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", new)
         key = public_of(new)
-        line = read_own(new + ".pub", KEY + ".pub")
-        if line is None or line[0].decode("utf-8", "replace").split()[:2] != key.split():
+        line, private = read_own(new + ".pub", KEY + ".pub"), read_own(new, KEY)
+        if line is None or private is None or line[0].decode("utf-8", "replace").split()[:2] != key.split():
             raise Refusal("the public half was not written whole", SPACE)
         change(notes, KEY + ".pub", lambda _: (line[0], [], []), is_check=False)
-        notes.note["key"] = key
+        notes.note["key"] = state_of(private[0])
         notes.keep()
         sync(new)
         os.rename(new, path)
@@ -438,11 +436,13 @@ def make_pair(notes: Notes, path: str, comment: str) -> None:
 
 
 def undo_key(notes: Notes) -> bool:
-    """The pair goes when this run made it; one that others put there stays."""
+    """The pair goes when this run made it; one that others put there, or changed, stays."""
     path = os.path.join(FOLDER, KEY)
     made = notes.note.pop("key", "")
-    if made and os.path.lexists(path) and public_of(path) == made:
-        remove(path)
+    with contextlib.suppress(Refusal):  # a link, or another user's
+        found = read_own(path, KEY) if made else None
+        if found is not None and state_of(found[0]) == made:
+            remove(path)
     remove(beside(path), beside(path) + ".pub")
     return bool(made)
 

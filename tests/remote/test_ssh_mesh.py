@@ -102,6 +102,15 @@ def test_a_pair_is_made_once_for_its_owner_alone_and_goes_again(home: Home) -> N
     assert home.everything() == before
 
 
+def test_a_pair_that_somebody_closed_with_a_passphrase_since_stays(one: Home) -> None:
+    one.call("key", "r1", COMMENT)
+    private = one.ssh / "id_ed25519_sparkdesk"
+    subprocess.run(["ssh-keygen", "-q", "-p", "-P", "", "-N", "theirs now", "-f", private], check=True)
+    closed = private.read_bytes()
+    assert one.call("undo", "r1", "key")["ok"] is True
+    assert private.read_bytes() == closed
+
+
 def test_a_pair_that_was_there_before_stays_with_its_missing_public_half_until_the_undo(one: Home) -> None:
     one.call("key", "r1", COMMENT)
     public = one.ssh / "id_ed25519_sparkdesk.pub"

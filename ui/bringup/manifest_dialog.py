@@ -69,7 +69,8 @@ class ManifestDialog(QDialog):
     def __init__(self, model: BringUpModel, parent: QWidget, *, shows_undo: bool = False) -> None:
         super().__init__(parent)
         self._model = model
-        self._steps: tuple[Step, ...] = model.done_steps()
+        self._done = model.done()
+        self._steps: tuple[Step, ...] = tuple(step for _, step in self._done)
         self.setWindowTitle("Manifest of the bring-up")
         self.setAccessibleName("Manifest of the bring-up")
         self.setMinimumSize(*LEAST)
@@ -134,10 +135,8 @@ class ManifestDialog(QDialog):
         rows.setContentsMargins(0, 0, 0, 0)
         rows.setSpacing(0)
         rows.setAlignment(Qt.AlignmentFlag.AlignTop)
-        run = self._model.state.run
-        for step in self._steps:
-            view = run.step(step.id) if run is not None else StepView()
-            part = StepPart(step, view, self._model.name_of(step.node))
+        for run, step in self._done:
+            part = StepPart(step, run.step(step.id), self._model.name_of(step.node))
             self.parts.append(part)
             rows.addWidget(part)
         area = QScrollArea()
@@ -150,7 +149,7 @@ class ManifestDialog(QDialog):
         self.ways.changed.connect(lambda _key: self._refresh())
         self.every.clicked.connect(self._choose_all)
         for part in self.parts:
-            part.looked.connect(self._look)
+            part.looked.connect(partial(self._look, part))
         self.keep.clicked.connect(self.reject)
         self.chosen.clicked.connect(partial(self._undo, False))
         self.all.clicked.connect(partial(self._undo, True))
@@ -164,7 +163,11 @@ class ManifestDialog(QDialog):
             part.check.setChecked(is_on and part.check.isEnabled())
         self._refresh()
 
-    def _look(self, step_id: str) -> None:
+    def _look(self, looked: StepPart, step_id: str) -> None:
+        """What an earlier run did by the same step is taken back with it."""
+        for part in self.parts:
+            if part.step.id == step_id and part.check.isEnabled():
+                part.check.setChecked(looked.check.isChecked())
         self._refresh()
         self.text.show_step(step_id)
 

@@ -18,6 +18,7 @@ from sparkdesk.core.bringup.state import BringUpState, Phase
 from sparkdesk.core.cluster.node import ClusterRecord, NodeStatus
 from sparkdesk.core.cluster.topology import Cable, Topology
 from sparkdesk.core.feed import Latest
+from sparkdesk.core.playbooks.run_view import RunView
 from sparkdesk.core.step import Playbook, PutFile, Run, Stage, Step
 from ui import text
 from ui.bridge import watch
@@ -329,17 +330,27 @@ class BringUpModel(QObject):
 
     # What was done ------------------------------------------------------------------------------------------------
 
+    def done(self) -> tuple[tuple[RunView, Step], ...]:
+        """The steps of which something may stand on a node, with their runs, newest first: those of the run in sight,
+        then what is left of earlier ones."""
+        runs = [(run, run.begun) for run in (self.state.run,) if run is not None]
+        runs += [(run, run.undoable) for run in self.state.earlier]
+        return tuple(
+            (run, step)
+            for run, wanted in runs
+            for step in reversed(list(run.playbook.steps()))
+            if step.id in wanted
+        )
+
     def done_steps(self) -> tuple[Step, ...]:
-        """The steps of which something may stand on a node, newest first."""
-        run = self.state.run
-        if run is None:
-            return ()
-        return tuple(step for step in reversed(list(run.playbook.steps())) if step.id in run.begun)
+        """The same, without their runs."""
+        return tuple(step for _, step in self.done())
 
     def can_undo(self) -> bool:
         """Whether something can be taken back now."""
         run = self.state.run
-        return run is not None and run.can_undo and self.state.phase not in UNDER_WAY
+        is_over = run is None or run.is_over
+        return is_over and self.state.undoable_count > 0 and self.state.phase not in UNDER_WAY
 
 
 def _playbook(steps: tuple[Step, ...]) -> Playbook:

@@ -54,8 +54,15 @@ class BringUpState:
     matrix: Matrix = field(default_factory=Matrix)
     plan: BringUpPlan | None = None
     run: RunView | None = None
+    earlier: tuple[RunView, ...] = ()
+    """Runs before that one of which something still stands on these nodes, newest first; undo of all takes them back
+    too. Only what is to be taken back on these nodes counts as begun in them."""
     proof_run: RunView | None = None
     measurements: tuple[Measurement, ...] = ()
+    proved_ms: int | None = None
+    """When the measurements were over."""
+    past_proof: str = ""
+    """Why they tell of an earlier time, "before the undo"; "" while nothing has come to pass since."""
     trials: tuple[Trial, ...] = ()
     message: str = ""
     remedy: str = ""
@@ -63,3 +70,13 @@ class BringUpState:
     ended_ms: int | None = None
     report_paths: tuple[str, ...] = ()
     """Where the report was saved, Markdown first."""
+    chapters: frozenset[str] = frozenset()
+    """The chapters that were asked for of the run; empty: all of them."""
+    is_wanted: bool = False
+    """It stopped because a person wanted it to: nothing has gone wrong."""
+
+    @property
+    def undoable_count(self) -> int:
+        """How many changes can be taken back still."""
+        runs = (self.run, *self.earlier)
+        return sum(len(run.undoable) for run in runs if run is not None)

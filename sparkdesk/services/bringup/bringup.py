@@ -14,7 +14,6 @@ from typing import Any, ParamSpec
 
 from sparkdesk.core.bringup.case import Choices
 from sparkdesk.core.bringup.chapter import Chapter
-from sparkdesk.core.bringup.fold import follow
 from sparkdesk.core.bringup.late_proof import awaits_image, with_later_proof
 from sparkdesk.core.bringup.matrix import Matrix
 from sparkdesk.core.bringup.outcome import node_words
@@ -25,7 +24,8 @@ from sparkdesk.core.errors import PlanError, SparkDeskError
 from sparkdesk.core.feed import Latest
 from sparkdesk.core.playbooks.run_view import INTERRUPTED, PAUSED, RunView
 from sparkdesk.core.step import Progress, RunEnded, Step, StepEvent, StepStarted
-from sparkdesk.services.bringup.look import knows_any, nodes_of, read_case
+from sparkdesk.services.bringup.earlier import EarlierRuns
+from sparkdesk.services.bringup.look import knows_any, matrix_of, nodes_of, read_case, steps_of
 from sparkdesk.services.bringup.parts import BringUpParts
 from sparkdesk.services.bringup.proof_course import ProofCourse, clean_up
 from sparkdesk.services.bringup.report import report_files
@@ -39,6 +39,7 @@ from sparkdesk.services.bringup.words import (
     STOPPED_WORDS,
     WAIT_FIRST,
     ended_words,
+    start_words,
 )
 from sparkdesk.services.ident import new_id
 from sparkdesk.services.playbooks.runs import Owner
@@ -59,6 +60,7 @@ class BringUp:
     def __init__(self, parts: BringUpParts) -> None:
         self._parts = parts
         self._shelf = BringUpShelf(parts.store)
+        self._earlier = EarlierRuns(parts.runs, self._shelf)
         self._trials = Trials(parts.clock, self._show_soon)
         self._plan: BringUpPlan | None = None
         self._kept: KeptBringUp | None = None
@@ -69,6 +71,8 @@ class BringUp:
         self._matrix_after: Matrix | None = None
         """How the nodes were found after the proof."""
         self._wanted_back: set[str] = set()
+        self._is_taking_back = False
+        """The run's undo is one of several, whose end is told when all of them are over."""
         self._timer: asyncio.TimerHandle | None = None
         self.state: Latest[BringUpState] = Latest(BringUpState())
         self.images: Latest[tuple[str, ...]] = Latest(())
@@ -94,7 +98,7 @@ class BringUp:
 
     async def _look(self, node_ids: tuple[str, ...], choices: Choices) -> None:
         before = self.state.value
-        reading = BringUpState(Phase.READING, node_ids, run=before.run)
+        reading = BringUpState(Phase.READING, node_ids, run=before.run, earlier=before.earlier)
         self.state.set(reading)
         plan: BringUpPlan | None = None
         try:
@@ -107,6 +111,7 @@ class BringUp:
             return  # what was begun meanwhile is what counts
         if self._kept is not None and not self._kept.is_over:
             await self._note_end()  # whoever looks anew does not go on with it; it can still be undone
+        await self._earlier.find(node_ids)
         self._take_plan(plan)
 
     async def _make_plan(self, node_ids: Sequence[str], choices: Choices, *, max_age_s: float = 5.0) -> BringUpPlan:
@@ -129,9 +134,7 @@ class BringUp:
             self._run = self._kept = None
         words = "Everything is as it should be: there is nothing to change." if not plan.change_count else ""
         message, remedy = (plan.obstacles[0], MEND_FIRST) if plan.obstacles else (words, "")
-        self.state.set(
-            BringUpState(Phase.PLANNED, plan.node_ids, plan.matrix, plan, run=self._run, message=message, remedy=remedy)
-        )
+        self._show(BringUpState(Phase.PLANNED, plan.node_ids, message=message, remedy=remedy))
 
     # Doing ------------------------------------------------------------------------------------------------------
 
@@ -140,22 +143,15 @@ class BringUp:
         if chapters == {Chapter.PROOF.value}:
             self.prove()
         elif self.state.value.phase is Phase.PAUSED:
-            self._go_on(self._steps_of(chapters))
+            self._go_on(steps_of(self._plan, chapters))
         elif self._plan is None or self.state.value.phase is not Phase.PLANNED:
             self._refuse("There is no plan to apply", LOOK_FIRST)
         elif self._plan.obstacles:
             self._refuse(self._plan.obstacles[0], MEND_FIRST)
         elif self._plan.change_count:
-            self._begin(self._plan, self._steps_of(chapters))
+            self._begin(self._plan, steps_of(self._plan, chapters))
         else:
             self._prove_soon()
-
-    def _steps_of(self, chapters: frozenset[str]) -> frozenset[str] | None:
-        """The steps of these chapters; None for all."""
-        plan = self._plan
-        if not chapters or plan is None:
-            return None
-        return frozenset(step.id for step in plan.playbook.steps() if step.phase in chapters)
 
     def _begin(self, plan: BringUpPlan, only: frozenset[str] | None) -> None:
         now_ms = self._parts.clock.now_ms()
@@ -208,6 +204,7 @@ class BringUp:
         under_way = [run for run in (self._run, self._proof_run) if run is not None and not run.is_over]
         for run in under_way:
             runs.cancel(run.run_id)
+        self._earlier.cancel()
         if not under_way and self.state.value.phase is Phase.PROVING:
             tasks.cancel(COURSE)
 
@@ -225,15 +222,34 @@ class BringUp:
             self._refuse("There is nothing to go on with", LOOK_FIRST)
 
     def undo(self, step_ids: frozenset[str] | None = None) -> None:
-        """Take back what was done, or these steps of it."""
+        """Take back what was done, by this run and by those before it, or these steps of it."""
+        run = self._run
+        has_own = run is not None and bool(run.undoable if step_ids is None else run.undoable & step_ids)
         if self.state.value.phase in UNDER_WAY:
             self._refuse("A bring-up is under way", WAIT_FIRST)
-        elif self._run is not None and (self._run.undoable if step_ids is None else self._run.undoable & step_ids):
+        elif has_own or self._earlier.can_undo(run, step_ids):
             self._matrix_after = None
-            if self._kept is not None and self._plan is not None and self._plan.playbook != self._run.playbook:
-                self._plan = self._kept.plan(self._run.playbook)  # its matrix is what is taken back
+            if run is not None and self._kept is not None and self._plan and self._plan.playbook != run.playbook:
+                self._plan = self._kept.plan(run.playbook)  # its matrix is what is taken back
             self._set(Phase.UNDOING, ended_ms=None)
-            self._go(self._undo, self._run.run_id, step_ids)
+            self._go(self._undo_all, run if has_own else None, step_ids)
+
+    async def _undo_all(self, own: RunView | None, step_ids: frozenset[str] | None) -> None:
+        """The run in sight first, as it is the newest; the first that cannot be taken back ends it."""
+        self._is_taking_back = True
+        try:
+            if own is not None:
+                await self._undo(own.run_id, step_ids)
+                if (await self._parts.runs.wait(own.run_id)).result != "done":
+                    return  # it told its end
+            ended = await self._earlier.undo(self._run, step_ids)
+        finally:
+            self._is_taking_back = False
+        if ended is not None:
+            words = f"{ended.message.rstrip('.')}; it belongs to a bring-up before this one, of which a part stands."
+            self._fail(words, ended.remedy)
+        else:
+            self._take_undone()
 
     async def _undo(self, run_id: str, step_ids: frozenset[str] | None) -> None:
         await self._clean_up_proof()
@@ -257,7 +273,8 @@ class BringUp:
 
     def owns(self, run_id: str) -> bool:
         """Whether the bring-up's page shows this run, so that no dialog need offer it."""
-        return self._kept is not None and run_id in (self._kept.run_id, self._kept.proof_run_id)
+        is_own = self._kept is not None and run_id in (self._kept.run_id, self._kept.proof_run_id)
+        return is_own or self._earlier.knows(run_id)
 
     def _hear(self, event: StepEvent) -> None:
         """An event of the run. What is of no step says what the whole of it waits for."""
@@ -298,18 +315,22 @@ class BringUp:
         if back and not run.is_undo:  # its roll-back did not come to its end
             self._go(self._undo, run.run_id, frozenset(back))
         if run.result == "done" and run.is_undo:
-            self._take_end(run, Phase.UNDONE, "" if not run.undoable else self._words(run), "")
+            self._show_soon() if self._is_taking_back else self._take_undone()
         elif run.result == "done":
             self._prove_soon()
         elif run.result == PAUSED:
-            self._take_end(run, Phase.PAUSED, run.message, run.remedy)
+            self._set(Phase.PAUSED, message=run.message, remedy=run.remedy, ended_ms=run.ended_ms)
         else:
             left_s = {self._name(one): seconds for one, seconds in restoring.items()}
-            self._take_end(run, Phase.FAILED, ended_words(run, self._words(run), left_s), run.remedy)
+            words = ended_words(run, self._words(run), left_s)
+            self._set(Phase.FAILED, message=words, remedy=run.remedy, ended_ms=run.ended_ms)
 
-    def _take_end(self, run: RunView, phase: Phase, message: str, remedy: str) -> None:
-        self._set(phase, message=message, remedy=remedy, ended_ms=run.ended_ms)
-        if phase is Phase.UNDONE and not run.undoable:
+    def _take_undone(self) -> None:
+        """What was wanted back is; what still stands is said."""
+        run = self._run
+        words = self._words(run) if run is not None and run.undoable else ""
+        self._set(Phase.UNDONE, message=words, ended_ms=self._parts.clock.now_ms())
+        if run is not None and not run.undoable:
             self._parts.tasks.start(self._note_end)
 
     def _words(self, run: RunView) -> str:
@@ -408,24 +429,19 @@ class BringUp:
         if not knows_any(self._parts.inventory, nodes_of(run)):
             await self._let_go(run)
             return
+        await self._earlier.find(nodes_of(run))
         self._parts.runs.own(run.run_id, self._owner())
         proof_run = self._parts.runs.runs.value.get(kept.proof_run_id)
         node_ids = self._plan.node_ids if self._plan is not None else nodes_of(run)
         base = BringUpState(node_ids=node_ids, started_ms=kept.started_ms)
         self.state.set(base)
-        if run.result == INTERRUPTED:
-            words = f"{run.message}. {self._words(run)}"
-            self._set(Phase.INTERRUPTED, message=words, remedy=DECIDE_FIRST)
-        elif not kept.is_over and run.result == "done" and not run.is_undo:
-            self._proof_run = proof_run
-            words = "SparkDesk ended before all of it was proved. What was set up stands."
-            self._set(Phase.INTERRUPTED, message=words, remedy="Continue with the proof, or undo what was done.")
-        elif not kept.is_over and run.can_resume:
-            words = f"The last bring-up was not finished. {self._words(run)}"
-            self._set(Phase.FAILED, message=words, remedy=DECIDE_FIRST, ended_ms=run.ended_ms)
+        if (start := start_words(run, kept.is_over, self._words(run))) is not None:
+            self._proof_run = proof_run if run.result == "done" else None
+            phase, message, remedy = start
+            self._set(phase, message=message, remedy=remedy, ended_ms=run.ended_ms if phase is Phase.FAILED else None)
         else:  # it can still be undone
             self._plan = None
-            self.state.set(replace(base, run=run, ended_ms=run.ended_ms))
+            self._show(replace(base, ended_ms=run.ended_ms))
 
     async def _let_go(self, run: RunView) -> None:
         """Its nodes are all gone: it can be neither carried on nor undone."""
@@ -460,6 +476,7 @@ class BringUp:
                 state,
                 plan=self._plan,
                 run=self._run,
+                earlier=self._earlier.views(self._run),
                 proof_run=self._proof_run,
                 matrix=self._matrix(),
                 measurements=self._proof.measurements if self._proof is not None else (),
@@ -468,12 +485,7 @@ class BringUp:
         )
 
     def _matrix(self) -> Matrix:
-        if self._matrix_after is not None:
-            return self._matrix_after
-        if self._plan is None:
-            return Matrix(self.state.value.node_ids)
-        is_its_run = self._run is not None and self._run.playbook == self._plan.playbook
-        return follow(follow(self._plan.matrix, self._run if is_its_run else None), self._proof_run)
+        return self._matrix_after or matrix_of(self._plan, self.state.value.node_ids, self._run, self._proof_run)
 
     def move_times(self, moved_ms: int) -> None:
         """This computer's clock was set by so much."""

@@ -10,6 +10,9 @@ from collections.abc import Callable, Sequence
 from types import MappingProxyType
 
 from sparkdesk.core.bringup.case import Case, Choices
+from sparkdesk.core.bringup.fold import follow
+from sparkdesk.core.bringup.matrix import Matrix
+from sparkdesk.core.bringup.plan import BringUpPlan
 from sparkdesk.core.bringup.reading import NodeReading
 from sparkdesk.core.bringup.reading_table import READS, read_node
 from sparkdesk.core.cluster.node import NodeRecord
@@ -97,6 +100,23 @@ async def _look_at_cables(parts: BringUpParts, max_age_s: float) -> Topology:
 def nodes_of(run: RunView) -> tuple[str, ...]:
     """The nodes of a run, in the order in which its steps name them."""
     return tuple(dict.fromkeys(step.node for step in run.playbook.steps()))
+
+
+def steps_of(plan: BringUpPlan | None, chapters: frozenset[str]) -> frozenset[str] | None:
+    """The steps of these chapters; None for all."""
+    if not chapters or plan is None:
+        return None
+    return frozenset(step.id for step in plan.playbook.steps() if step.phase in chapters)
+
+
+def matrix_of(
+    plan: BringUpPlan | None, node_ids: tuple[str, ...], run: RunView | None, proof_run: RunView | None
+) -> Matrix:
+    """What the plan found, with its cells as the run and the proof have them."""
+    if plan is None:
+        return Matrix(node_ids)
+    is_its_run = run is not None and run.playbook == plan.playbook
+    return follow(follow(plan.matrix, run if is_its_run else None), proof_run)
 
 
 def knows_any(inventory: Inventory, node_ids: Sequence[str]) -> bool:

@@ -20,7 +20,9 @@ from sparkdesk.core.untrusted import parse_object
 log = logging.getLogger(__name__)
 
 KIND = "bringup"
-MAX_KEPT = 8
+MAX_KEPT = 32
+"""Each may have left something on its nodes that can still be taken back."""
+MAX_UNDONE = 8
 MAX_BYTES = 32 << 20
 
 
@@ -35,6 +37,8 @@ class KeptBringUp:
     """The run that measures, once it has begun."""
     is_over: bool = False
     """It was proved, or taken back: nothing is left to go on with."""
+    is_undone: bool = False
+    """Nothing of it stands on any node any more."""
 
     def plan(self, playbook: Playbook) -> BringUpPlan | None:
         """The plan of this playbook; None where it cannot be understood any more."""
@@ -63,16 +67,20 @@ class BringUpShelf:
             "plan": kept.plan_json,
             "proof_run_id": kept.proof_run_id,
             "is_over": kept.is_over,
+            "is_undone": kept.is_undone,
         }
         await self._store.save_document(KIND, kept.run_id, json.dumps(data).encode())
-        for old in (await self._load())[MAX_KEPT:]:
-            await self._store.remove_document(KIND, old.run_id)
+        found = await self.all()
+        undone = [one for one in found if one.is_undone]
+        for old in {one.run_id for one in (*found[MAX_KEPT:], *undone[MAX_UNDONE:])}:
+            await self._store.remove_document(KIND, old)
 
     async def newest(self) -> KeptBringUp | None:
         """The one that was begun last. Raises StoreError."""
-        return next(iter(await self._load()), None)
+        return next(iter(await self.all()), None)
 
-    async def _load(self) -> list[KeptBringUp]:
+    async def all(self) -> list[KeptBringUp]:
+        """All that are kept, the newest first. Raises StoreError."""
         found = []
         for run_id, data in (await self._store.documents(KIND)).items():
             try:
@@ -91,4 +99,5 @@ def _read(run_id: str, data: bytes) -> KeptBringUp:
         plan_json=fields.text("plan", max_chars=MAX_BYTES),
         proof_run_id=fields.text("proof_run_id", "", max_chars=64),
         is_over=fields.data.get("is_over") is True,
+        is_undone=fields.data.get("is_undone") is True,
     )

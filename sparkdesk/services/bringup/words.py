@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sparkdesk.core.playbooks.run_view import RunView
+from sparkdesk.core.bringup.state import Phase
+from sparkdesk.core.playbooks.run_view import INTERRUPTED, RunView
 
 WAIT_FIRST = "Wait for its end, or stop it."
 DECIDE_FIRST = "Continue it, or undo it."
@@ -21,3 +22,15 @@ def ended_words(run: RunView, nodes: str, left_s: Mapping[str, float]) -> str:
     """Why a run ended early, what became of each node, and which takes its old network back in at most so long."""
     restoring = [f"{name} takes its old network back by itself, in at most {s:.0f} s." for name, s in left_s.items()]
     return " ".join([f"{run.message.rstrip('.')}.", nodes, *restoring])
+
+
+def start_words(run: RunView, is_over: bool, nodes: str) -> tuple[Phase, str, str] | None:
+    """What is said of the last bring-up when SparkDesk starts anew; None where nothing is left to decide."""
+    if run.result == INTERRUPTED:
+        return Phase.INTERRUPTED, f"{run.message}. {nodes}", DECIDE_FIRST
+    if not is_over and run.result == "done" and not run.is_undo:
+        words = "SparkDesk ended before all of it was proved. What was set up stands."
+        return Phase.INTERRUPTED, words, "Continue with the proof, or undo what was done."
+    if not is_over and run.can_resume:
+        return Phase.FAILED, f"The last bring-up was not finished. {nodes}", DECIDE_FIRST
+    return None

@@ -52,9 +52,9 @@ class Door:
         self._kill_after_s = 0.0
         self._stack.runs.on_step.append(self._count)
 
-    def _count(self, _step: Step, event: StepEvent) -> None:
-        """The beginning of each part of each step, and its end, are the boundaries."""
-        if isinstance(event, StepStarted | StepEnded):
+    def _count(self, step: Step, event: StepEvent) -> None:
+        """The beginning of each part of each step, and its end, are the boundaries; the proof changes nothing."""
+        if isinstance(event, StepStarted | StepEnded) and step.phase != "proof":
             if self._events == self._kill_at:
                 self._end_soon()
             self._events += 1

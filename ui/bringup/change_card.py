@@ -11,11 +11,9 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QWidget
 
 from sparkdesk.core.bringup.chapter import Chapter
-from sparkdesk.core.bringup.state import Phase
 from ui import text
 from ui.bringup.file_rows import file_note, file_rows
 from ui.bringup.model import BringUpModel
-from ui.bringup.outline import steps_of
 from ui.playbook.plan_view import PlanView
 from ui.widgets.button import Button, IconButton
 from ui.widgets.card import Card, Separator
@@ -25,6 +23,7 @@ from ui.widgets.label import ElidedLabel, Label
 from ui.widgets.line_diff import LineDiff
 from ui.widgets.segmented import Segmented
 
+_OWN = ("chapter", "prove")
 _PREFIXED = re.compile(r"spark-.{3}")
 MOST_TABS = 4
 """Of more nodes one is chosen from a list."""
@@ -56,7 +55,7 @@ class ChangeCard(Card):
         self.note = Label("", "label", "text3", is_wrapped=True)
         self.export = Button("Export plan", kind="link")
         self.copy = IconButton("copy", "Copy this text", size=24)
-        self.apply = Button("Apply", kind="primary", is_small=True)
+        self.apply = Button("Apply", is_small=True)
         self._stack = QStackedWidget()
         self._build()
         self.ways.changed.connect(lambda _key: self.refresh())
@@ -126,7 +125,7 @@ class ChangeCard(Card):
             self.title.setText(text.one_line(chosen.path, 200))
             self.diff.show_rows(file_rows(chosen))
             where = f"{text.one_line(chosen.path, 200)}:" if len({diff.path for diff in diffs}) > 1 else ""
-            notes = (where, file_note(chosen), *self._model.notes(chapter))
+            notes = (where, file_note(chosen, is_written=self._model.is_written(chosen)), *self._model.notes(chapter))
             self.note.setText(" ".join(note for note in notes if note))
         else:
             self._show_commands(chapter)
@@ -181,20 +180,15 @@ class ChangeCard(Card):
         self.pick.setVisible(is_many)
 
     def _show_apply(self, chapter: Chapter) -> None:
+        """The chapter's own button, which stands in the head too; here it follows what it does."""
         model = self._model
         self.export.setVisible(model.state.plan is not None)
-        steps = steps_of(model.state, chapter.value)
-        is_proof = chapter is Chapter.PROOF and bool(model.state.plan and model.state.plan.proof_items)
-        phases = (Phase.PLANNED, Phase.DONE, Phase.FAILED) if is_proof else (Phase.PLANNED, Phase.PAUSED)
-        can = model.is_step_by_step and model.state.phase in phases
-        self.apply.setVisible(can and (bool(steps) or is_proof))
-        self.apply.setText("Run the proof" if is_proof else f"Apply: {chapter.words}")
-        self.apply.updateGeometry()
-        done = model.state.run is not None and all(
-            model.state.run.step(step.id).state in ("done", "unchanged") for step in steps
-        )
-        stale = "" if model.is_fresh() else "The plan shown is for other choices: check the nodes again"
-        self.apply.set_disabled_reason(stale or ("It is done" if done and not is_proof else ""))
+        offer = next((each for each in model.offers() if each.key in _OWN), None) if model.is_step_by_step else None
+        self.apply.setVisible(offer is not None)
+        if offer is not None:
+            self.apply.setText(offer.words)
+            self.apply.updateGeometry()
+            self.apply.set_disabled_reason(offer.reason)
 
 
 def _short(name: str, names: tuple[tuple[str, str], ...]) -> str:

@@ -31,10 +31,12 @@ def file_rows(diff: FileDiff) -> tuple[DiffRow, ...]:
     return tuple(rows)
 
 
-def file_note(diff: FileDiff) -> str:
-    """The sentences below the lines."""
+def file_note(diff: FileDiff, *, is_written: bool = False) -> str:
+    """The sentences below the lines; `is_written`: the run has written it, so that it stands there now."""
     parts = []
-    if not diff.is_before_known:
+    if is_written and diff.before != diff.after:
+        parts.append("Written as shown." if diff.after is not None else "The file is gone.")
+    elif not diff.is_before_known:
         parts.append(NOT_READABLE)
     elif diff.before == diff.after:
         parts.append("Kept as is: nothing is written.")

@@ -14,6 +14,7 @@ from PySide6.QtCore import QObject, Signal
 from sparkdesk.core.bringup.case import Choices
 from sparkdesk.core.bringup.chapter import Chapter, FileDiff
 from sparkdesk.core.bringup.matrix import Cell, Matrix, Row
+from sparkdesk.core.bringup.outcome import is_change
 from sparkdesk.core.bringup.state import BringUpState, Phase
 from sparkdesk.core.cluster.node import ClusterRecord, NodeStatus
 from sparkdesk.core.cluster.topology import Cable, Topology
@@ -25,7 +26,7 @@ from ui.bridge import watch
 from ui.bringup.clock import ClockFace, faces
 from ui.bringup.grid import Grid, make_grid
 from ui.bringup.offer import UNDER_WAY, Offer, Situation, offers
-from ui.bringup.outline import CHAPTERS, ChapterRow, current_chapter, outline, steps_of
+from ui.bringup.outline import CHAPTERS, ChapterRow, current_chapter, is_open, outline, steps_of
 from ui.bringup.proof_rows import ProofGroup, proof_groups, worst_first
 from ui.playbook.plan_text import PlanText, plan_text, undo_text
 
@@ -58,6 +59,7 @@ _FOLDERS: Final = {Chapter.NETWORK: "/netplan/", Chapter.KEYS: "/.ssh/"}
 AUTOMATIC: Final = "automatic"
 """Stands for no image in particular: names of images have a tag."""
 
+_ENDED_WELL: Final = ("done", "unchanged")
 _BEFORE: Final = (Phase.READING, Phase.PLANNED)
 
 
@@ -217,7 +219,7 @@ class BringUpModel(QObject):
 
     def offers(self) -> tuple[Offer, ...]:
         """The buttons of the head."""
-        return offers(Situation(self.state, len(self.node_ids()), self.is_fresh(), self.is_step_by_step))
+        return offers(Situation(self.state, len(self.node_ids()), self.is_fresh(), self.is_step_by_step, self.chapter))
 
     def outline(self) -> tuple[ChapterRow, ...]:
         """The chapters."""
@@ -230,12 +232,16 @@ class BringUpModel(QObject):
 
     def _followed(self) -> Chapter:
         """The chapter that is shown while nobody chose another."""
-        if self.state.phase is Phase.PLANNED or self.state.phase is Phase.DONE:
+        state = self.state
+        if state.phase is Phase.PLANNED or (state.phase is Phase.READING and state.plan is not None):
             return self._telling_chapter()
         return current_chapter(self.state)
 
     def _telling_chapter(self) -> Chapter:
         """Of a plan the file that matters most is shown first, that of the network; else the first with a change."""
+        if self.is_step_by_step and self.state.plan is not None:
+            waits = [each for each in CHAPTERS if each is not Chapter.TRUST and is_open(self.state, each.value)]
+            return next(iter(waits), Chapter.PROOF)
         if self.diffs_of(Chapter.NETWORK):
             return Chapter.NETWORK
         return next((each for each in CHAPTERS if steps_of(self.state, each.value)), current_chapter(self.state))
@@ -263,6 +269,13 @@ class BringUpModel(QObject):
                 if run is not None and run.step(step.id).state == wanted:
                     return step.node
         return next((diff.node_id for diff in diffs if diff.before != diff.after), diffs[0].node_id if diffs else "")
+
+    def is_written(self, diff: FileDiff) -> bool:
+        """Whether the run has written this file, so that it stands on its node now."""
+        run = self.state.run
+        chapter = self._chapter_of(diff).value
+        steps = [step for step in steps_of(self.state, chapter) if step.node == diff.node_id and step.undo]
+        return run is not None and bool(steps) and all(run.step(step.id).state in _ENDED_WELL for step in steps)
 
     def grid(self) -> Grid:
         """The matrix as a table."""
@@ -339,7 +352,7 @@ class BringUpModel(QObject):
             (run, step)
             for run, wanted in runs
             for step in reversed(list(run.playbook.steps()))
-            if step.id in wanted
+            if step.id in wanted and is_change(step)
         )
 
     def done_steps(self) -> tuple[Step, ...]:

@@ -8,13 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from sparkdesk.core.bringup.proof.measurement import Grade
+from sparkdesk.core.bringup.chapter import Chapter
+from sparkdesk.core.bringup.outcome import is_change
+from sparkdesk.core.bringup.proof.verdict import verdict_words
 from sparkdesk.core.bringup.state import BringUpState, Phase
 from sparkdesk.core.cluster.topology import Shape
 from ui import text
-from ui.bringup.outline import CHAPTERS, current_chapter
+from ui.bringup.outline import CHAPTERS, current_chapter, is_open, steps_of
 
-OfferKey = Literal["look", "apply", "pause", "resume", "prove", "cancel"]
+OfferKey = Literal["look", "apply", "chapter", "pause", "resume", "prove", "cancel"]
 UNDER_WAY: Final = (Phase.READING, Phase.RUNNING, Phase.PROVING, Phase.UNDOING)
 _SHAPES: Final[dict[Shape, str]] = {
     Shape.SINGLE: "no cable between them",
@@ -47,6 +49,8 @@ class Situation:
     node_count: int
     is_fresh: bool
     is_step_by_step: bool = False
+    chapter: Chapter = Chapter.FINISH
+    """The one that is looked at, whose button stands in the head while it goes step by step."""
 
     @property
     def nodes(self) -> str:
@@ -69,7 +73,12 @@ def _look(situation: Situation) -> tuple[Offer, ...]:
 
 
 def _reading(situation: Situation) -> tuple[Offer, ...]:
-    return (Offer("look", f"Checking {situation.nodes}", is_primary=True, is_busy=True),)
+    """Where a plan is in sight already its buttons keep their places, and wait."""
+    found = _planned(situation)
+    if len(found) < 2:
+        return (Offer("look", f"Checking {situation.nodes}", is_primary=True, is_busy=True),)
+    waiting = (replace(each, reason="The nodes are being read again") for each in found[1:])
+    return (replace(found[0], words="Checking again", is_busy=True), *waiting)
 
 
 def _planned(situation: Situation) -> tuple[Offer, ...]:
@@ -80,9 +89,21 @@ def _planned(situation: Situation) -> tuple[Offer, ...]:
     if plan.change_count == 0:
         return (again, _prove(situation))
     if situation.is_step_by_step:
-        return (again,)
+        return (again, *_chapter(situation))
     reason = text.one_line(plan.obstacles[0], 200) if plan.obstacles else ""
     return (again, Offer("apply", f"Bring up {situation.nodes}", is_primary=True, reason=reason))
+
+
+def _chapter(situation: Situation) -> tuple[Offer, ...]:
+    """The button of the chapter that is looked at; none where there is nothing to do in it."""
+    state, chapter = situation.state, situation.chapter
+    if chapter is Chapter.PROOF and state.plan is not None and state.plan.proof_items:
+        has_run = state.run is not None and state.run.can_resume  # it is not over: it is proved at its end
+        return () if has_run else (Offer("prove", "Run the proof", is_primary=True),)
+    if not steps_of(state, chapter.value) or not is_open(state, chapter.value):
+        return ()
+    reason = text.one_line(state.plan.obstacles[0], 200) if state.plan is not None and state.plan.obstacles else ""
+    return (Offer("chapter", f"Apply: {chapter.words}", is_primary=True, reason=reason),)
 
 
 def _prove(situation: Situation, *, is_primary: bool = True) -> Offer:
@@ -95,8 +116,21 @@ def _running(_situation: Situation) -> tuple[Offer, ...]:
 
 
 def _paused(situation: Situation) -> tuple[Offer, ...]:
-    words = "Do the rest" if situation.is_step_by_step else "Continue"
-    return (Offer("resume", words, is_primary=not situation.is_step_by_step),)
+    return _going_on(situation)
+
+
+def _going_on(situation: Situation) -> tuple[Offer, ...]:
+    """What was asked for and is not done goes on; where all of that is done, what is left of the plan."""
+    state = situation.state
+    asked = sorted(state.chapters, key=lambda key: [chapter.value for chapter in CHAPTERS].index(key))
+    left = [key for key in asked if is_open(state, key)]
+    if left:
+        words = f"Continue: {Chapter(left[0]).words}" if len(left) == 1 else "Continue"
+        return (Offer("resume", words, is_primary=True),)
+    if not asked:
+        return (Offer("resume", "Continue", is_primary=True),)
+    chapter = _chapter(situation) if situation.is_step_by_step else ()
+    return (Offer("resume", "Do the rest", is_primary=not chapter), *chapter)
 
 
 def _proving(_situation: Situation) -> tuple[Offer, ...]:
@@ -110,7 +144,7 @@ def _done(situation: Situation) -> tuple[Offer, ...]:
 def _failed(situation: Situation) -> tuple[Offer, ...]:
     run = situation.state.run
     if run is not None and run.can_resume:
-        return (Offer("look", "Check again"), Offer("resume", "Continue", is_primary=True))
+        return (Offer("look", "Check again"), *_going_on(situation))
     if situation.state.measurements:
         return (Offer("look", "Check again"), _prove(situation))
     return (Offer("look", "Check again", is_primary=True),)
@@ -164,7 +198,7 @@ def head_words(state: BringUpState) -> str:
         case Phase.UNDOING:
             return "Taking back what was done"
         case Phase.UNDONE:
-            return "Taken back"
+            return "Taken back in part" if state.undoable_count else "Taken back"
         case Phase.DONE:
             return _done_words(state)
 
@@ -177,8 +211,11 @@ def plan_words(state: BringUpState) -> str:
     seen = f"{len(plan.node_ids)} {'Spark' if len(plan.node_ids) == 1 else 'Sparks'}, {_SHAPES[plan.shape]}"
     if plan.change_count == 0:
         return f"{seen} · nothing to do: run the proof"
-    nodes = len({step.node for step in plan.playbook.steps()})
-    changes = f"{plan.change_count} {'change' if plan.change_count == 1 else 'changes'}"
+    steps = [step for step in plan.playbook.steps() if is_change(step)]
+    if not steps:
+        return f"{seen} · nothing to change but to sign in anew"
+    nodes = len({step.node for step in steps})
+    changes = f"{len(steps)} {'change' if len(steps) == 1 else 'changes'}"
     return f"{seen} · {changes} on {nodes} {'node' if nodes == 1 else 'nodes'}"
 
 
@@ -187,5 +224,4 @@ def _done_words(state: BringUpState) -> str:
     how_long = f" in {text.duration(took)}" if took is not None else ""
     if not state.measurements:
         return f"Done{how_long} · not proved yet"
-    bad = sum(measurement.grade in (Grade.FAIL, Grade.WARN, Grade.UNREAD) for measurement in state.measurements)
-    return f"Done{how_long} · {'proved' if not bad else f'{bad} of {len(state.measurements)} measurements stand out'}"
+    return f"Done{how_long} · {verdict_words(state.measurements)}"

@@ -11,7 +11,9 @@ from typing import Final, Literal
 
 from sparkdesk.core.bringup.chapter import Chapter
 from sparkdesk.core.bringup.matrix import Cell, CellState
+from sparkdesk.core.bringup.outcome import is_change
 from sparkdesk.core.bringup.proof.measurement import Grade
+from sparkdesk.core.bringup.proof.verdict import open_parts
 from sparkdesk.core.bringup.state import BringUpState, Phase
 from sparkdesk.core.step import Step
 
@@ -24,8 +26,10 @@ MARK_WORDS: Final[dict[ChapterMark, str]] = {
     "failed": "failed",
     "skipped": "skipped",
 }
+_DOUBTS: Final = ((Grade.WARN, "warned"), (Grade.UNREAD, "not measured"))
 CHAPTERS: Final = tuple(Chapter)
 _OPEN = (CellState.PLANNED, CellState.WAITING)
+_ENDED = ("done", "unchanged", "undone")
 _GOOD = (CellState.PASS, CellState.DONE, CellState.SKIPPED)
 
 
@@ -60,6 +64,8 @@ def current_chapter(state: BringUpState) -> Chapter:
     """The chapter that a person looks for now."""
     if state.phase is Phase.PROVING:
         return Chapter.PROOF
+    if state.phase is Phase.FAILED and (stopped := _stopped_at(state)) is not None:
+        return stopped
     rows = outline(state)
     running = next((row for row in rows if row.mark == "running"), None)
     if running is not None:
@@ -71,11 +77,22 @@ def current_chapter(state: BringUpState) -> Chapter:
         return Chapter.PROOF if state.measurements else Chapter.FINISH
     if state.phase in (Phase.IDLE, Phase.READING):
         return Chapter.TRUST
-    waits = next((row for row in rows if _is_open(state, row.key)), None)
+    waits = next((row for row in rows if is_open(state, row.key)), None)
     return Chapter(waits.key) if waits is not None else Chapter.PROOF
 
 
-def _is_open(state: BringUpState, chapter: str) -> bool:
+def _stopped_at(state: BringUpState) -> Chapter | None:
+    """The chapter of the step that ended a run: what was asked for by itself may be any."""
+    run = state.run
+    steps = [step for step in run.playbook.steps() if step.phase in set(Chapter)] if run is not None else []
+    for ends in (("failed", "unknown"), ("cancelled", "running", "undone")):
+        found = next((step for step in steps if run is not None and run.step(step.id).state in ends), None)
+        if found is not None:
+            return Chapter(found.phase)
+    return None
+
+
+def is_open(state: BringUpState, chapter: str) -> bool:
     """Whether a chapter has steps that have not ended well."""
     steps = steps_of(state, chapter)
     if state.run is None:
@@ -109,8 +126,11 @@ def _checks(state: BringUpState, chapter: Chapter) -> tuple[str, ChapterMark]:
     said = _findings(count)
     if count[CellState.FAIL]:
         return said, "failed"
-    changes = sum(each not in ("done", "unchanged", "undone") for each in ended) if ended else len(steps)
+    left = [step for step in steps if state.run is None or state.run.step(step.id).state not in _ENDED]
+    changes = sum(is_change(step) for step in left)
     if any(cell.state in _OPEN for cell in cells) and changes:
+        if is_last(state, chapter):
+            said = f"done last{' · ' if said else ''}{said}"
         said = f"{_plural(changes, 'change')}{' · ' if said else ''}{said}"
     if said:
         return said, "warn" if count[CellState.WARN] or count[CellState.UNREAD] else "todo"
@@ -121,6 +141,14 @@ def _checks(state: BringUpState, chapter: Chapter) -> tuple[str, ChapterMark]:
     if all(cell.state in _GOOD for cell in cells):
         return _done_words(cells, steps), "done"
     return "to come", "todo"
+
+
+def is_last(state: BringUpState, chapter: Chapter) -> bool:
+    """Whether its steps run after those of every later chapter: packages need the Internet, and may fail alone."""
+    order = [step.phase for step in state.plan.playbook.steps()] if state.plan is not None else []
+    before = order[: order.index(chapter.value)] if chapter.value in order else []
+    later = [each.value for each in CHAPTERS[CHAPTERS.index(chapter) + 1 :]]
+    return any(phase in later for phase in before)
 
 
 def _running_words(state: BringUpState) -> str:
@@ -152,12 +180,18 @@ def _proof(state: BringUpState) -> tuple[str, ChapterMark]:
         return f"{measured} of {wanted} measured", "running"
     if not state.measurements:
         return (f"{wanted} to be measured" if wanted else "nothing measured yet"), "todo"
+    if state.past_proof:
+        return f"proved {state.past_proof}", "todo"
     if grades[Grade.FAIL]:
         return f"{grades[Grade.FAIL]} outside the band", "failed"
-    doubts = grades[Grade.WARN] + grades[Grade.UNREAD]
-    if doubts:
-        return f"{grades[Grade.PASS]} passed · {_plural(doubts, 'warning')}", "warn"
-    return (f"{grades[Grade.PASS]} passed", "done") if measured else ("skipped", "skipped")
+    if not measured:
+        return "skipped", "skipped"
+    passed = f"{grades[Grade.PASS]} passed"
+    if doubts := [f"{grades[one]} {word}" for one, word in _DOUBTS if grades[one]]:
+        return " · ".join([passed, *doubts]), "warn"
+    if missing := open_parts(state.measurements):
+        return f"{passed} · {', '.join(missing)} not proved", "warn"
+    return passed + (f" · {grades[Grade.SKIPPED]} skipped" if grades[Grade.SKIPPED] else ""), "done"
 
 
 def _finish(state: BringUpState) -> tuple[str, ChapterMark]:

@@ -15,7 +15,7 @@ from sparkdesk.core.bringup.state import Phase
 from ui import text
 from ui.bringup.gauge import Gauge
 from ui.bringup.model import BringUpModel
-from ui.bringup.proof_rows import STATES, ProofGroup, ProofRow, RowState, overall
+from ui.bringup.proof_rows import STATES, Chipped, ProofGroup, ProofRow, RowState, group_chip, head_chip
 from ui.node.wrap import wrap_line
 from ui.theme import Token
 from ui.widgets.button import Button
@@ -106,7 +106,8 @@ class GroupView(QWidget):
         head.setContentsMargins(14, 8, 14, 2)
         head.addWidget(Label(wrap_line(group.title, 140), "label_medium", "text2", is_wrapped=True), 1)
         if group.state != "waiting":
-            head.addWidget(Chip(STATES[group.state][0], KINDS[group.state], _chip_icon(group.state)))
+            chip = group_chip(group)
+            head.addWidget(Chip(chip.words, KINDS[chip.state], _chip_icon(chip)))
         column.addLayout(head)
         for view in self.rows:
             column.addWidget(view)
@@ -179,9 +180,9 @@ class ProofCard(Card):
     def refresh(self) -> None:
         """Show what was measured so far."""
         state, groups = self._model.state, self._model.proof()
-        worst = overall(groups)
         if groups:
-            self.chip.set_state(STATES[worst][0], KINDS[worst], _chip_icon(worst))
+            chip = head_chip(state, groups)
+            self.chip.set_state(chip.words, KINDS[chip.state], _chip_icon(chip))
         self.chip.setVisible(bool(groups))
         self.empty.setVisible(not groups)
         self.empty.setText("The cables and NCCL are measured once the nodes were read.")
@@ -223,5 +224,5 @@ class ProofCard(Card):
                     return
 
 
-def _chip_icon(state: RowState) -> str:
-    return "check" if state == "pass" else STATES[state][1]
+def _chip_icon(chip: Chipped) -> str:
+    return "check" if chip.state == "pass" else chip.icon

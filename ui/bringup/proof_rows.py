@@ -8,9 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Final, Literal, TypeGuard
 
 from sparkdesk.core.bringup.proof.measurement import Band, Grade, Measurement, ProofItem, ProofKind
+from sparkdesk.core.bringup.proof.verdict import open_parts
 from sparkdesk.core.bringup.state import BringUpState, Phase
 from sparkdesk.core.playbooks.run_view import RUNNING
 from ui import text
@@ -88,6 +89,15 @@ class ProofGroup:
         return min((row.state for row in self.rows), key=_WORST.index, default="waiting")
 
 
+@dataclass(frozen=True, slots=True)
+class Chipped:
+    """A chip: its words, the state whose colour it wears, its icon."""
+
+    words: str
+    state: RowState
+    icon: str
+
+
 def proof_groups(state: BringUpState, names: Mapping[str, str]) -> tuple[ProofGroup, ...]:
     """All of the proof, measured or not, a group for each set of nodes, in the order of the plan."""
     measured = {measurement.item.id: measurement for measurement in state.measurements}
@@ -112,6 +122,25 @@ def _without_place(row: ProofRow, place: str, count: int) -> ProofRow:
 def overall(groups: tuple[ProofGroup, ...]) -> RowState:
     """The worst of all."""
     return min((group.state for group in groups), key=_WORST.index, default="waiting")
+
+
+def head_chip(state: BringUpState, groups: tuple[ProofGroup, ...]) -> Chipped:
+    """What all of it comes to: never "Passed" where NCCL was left out, nor for what stands no more."""
+    worst = overall(groups)
+    words, icon = STATES[worst]
+    if state.past_proof:
+        return Chipped(text.one_line(state.past_proof, 40).capitalize(), "skipped", "clock")
+    if worst in ("pass", "skipped") and (missing := open_parts(state.measurements)):
+        return Chipped(f"{', '.join(missing)} not proved", "warn", STATES["warn"][1])
+    return Chipped(words, worst, icon)
+
+
+def group_chip(group: ProofGroup) -> Chipped:
+    """The worst of a group; what was skipped in it is counted."""
+    words, icon = STATES[group.state]
+    skipped = sum(row.state == "skipped" for row in group.rows)
+    more = f", {skipped} skipped" if skipped and group.state != "skipped" else ""
+    return Chipped(f"{words}{more}", group.state, icon)
 
 
 def worst_first(groups: tuple[ProofGroup, ...]) -> tuple[ProofGroup, ...]:
@@ -150,10 +179,17 @@ def _row(item: ProofItem, found: Measurement | None, state: BringUpState) -> Pro
         line=text.one_line(found.message or (item.skipped if found.grade is Grade.SKIPPED else ""), 300),
         causes=tuple(text.one_line(cause, 200) for cause in found.causes[:8]),
         remedy=text.one_line(found.remedy, 300),
-        scale=make_scale(item.band, value) if item.band is not None and found.grade is not Grade.SKIPPED else None,
+        scale=make_scale(item.band, value) if found.grade is not Grade.SKIPPED and _tells(item.band) else None,
         is_simulated=found.is_simulated,
         kind=item.kind,
     )
+
+
+def _tells(band: Band | None) -> TypeGuard[Band]:
+    """Whether a value can be better or worse within the scale; a mark at its very end, or at nothing, draws nothing."""
+    if band is None:
+        return False
+    return not math.isfinite(band.top) or (band.pass_at != band.top and band.pass_at != 0)
 
 
 def _before(item: ProofItem, state: BringUpState) -> tuple[RowState, str, str, str]:

@@ -5,9 +5,11 @@ The one rule: pure; no message without what to do next, and the other nodes' sta
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from sparkdesk.core.bringup.proof.measurement import Grade, Measurement
 from sparkdesk.core.bringup.state import BringUpState, Phase
 from ui import text
 from ui.bringup.grid import PROBLEMS
@@ -52,6 +54,8 @@ def notice_of(state: BringUpState, *, is_fresh: bool = True) -> Notice | None:
             return _planned(state, is_fresh=is_fresh)
         case Phase.UNDONE:
             return _undone(state)
+        case Phase.DONE if bad := _outside(state.measurements):
+            return _not_proved(bad)
         case Phase.IDLE | Phase.PAUSED | Phase.DONE if state.message:
             return Notice("info", text.one_line(state.message, MAX_CHARS), text.one_line(state.remedy))
         case _:
@@ -73,7 +77,32 @@ def _failed(state: BringUpState) -> Notice:
         title, rest = f"{error}.", message[len(error) :].lstrip(". ")
     can_undo = run is not None and run.can_undo
     said = _joined(state.remedy, rest)
-    return Notice("crit", text.one_line(title), said, can_undo=can_undo)
+    return Notice("info" if state.is_wanted else "crit", text.one_line(title), said, can_undo=can_undo)
+
+
+def _outside(measurements: tuple[Measurement, ...]) -> list[Measurement]:
+    """What lies outside of its band, or was not measured; the worst first, and of these what tells most."""
+    order = (Grade.FAIL, Grade.WARN, Grade.UNREAD)
+    found = [one for one in measurements if one.grade in order]
+    return sorted(found, key=lambda one: (order.index(one.grade), one.value is None, not one.causes))
+
+
+def _not_proved(bad: list[Measurement]) -> Notice:
+    """A proof that failed: the first figure, its likeliest cause, and what to do."""
+    first = bad[0]
+    title = text.one_line(first.item.title, 120)
+    value = first.value if first.value is not None and math.isfinite(first.value) else None
+    figure = f" {text.grouped(value, 1)} {text.one_line(first.unit, 12)}" if value is not None else ""
+    mark = f", passes at {text.grouped(first.item.band.pass_at, 1)}" if figure and first.item.band is not None else ""
+    cause = f"Likeliest cause: {first.causes[0]}" if first.causes else first.message
+    rest = f"{len(bad) - 1} more {'stands' if len(bad) == 2 else 'stand'} out." if len(bad) > 1 else ""
+    words = "Not proved" if first.grade is Grade.FAIL else "Proved with doubts"
+    kind: Literal["warn", "crit"] = "crit" if first.grade is Grade.FAIL else "warn"
+    return Notice(kind, f"{words}: {title}{figure}{mark}", _joined(_sentence(cause), first.remedy, rest))
+
+
+def _sentence(words: str) -> str:
+    return f"{words.rstrip('.')}." if words else ""
 
 
 def _joined(*parts: str) -> str:
@@ -91,6 +120,9 @@ def _planned(state: BringUpState, *, is_fresh: bool) -> Notice | None:
             text.one_line(plan.obstacles[0]),
             " ".join(text.one_line(each) for each in rest) or "Mend it, or leave that node out; then check again.",
         )
+    if plan.change_count == 0 and state.past_proof and (bad := _outside(state.measurements)):
+        notice = _not_proved(bad)
+        return Notice("warn", f"Nothing to change. {notice.title}, when it was proved last", notice.text)
     if plan.change_count == 0 and state.matrix.count(*PROBLEMS):
         return Notice(
             "info", "Nothing to change.", "Some checks stand out; click them for what to do. Then run the proof."
@@ -103,7 +135,7 @@ def _planned(state: BringUpState, *, is_fresh: bool) -> Notice | None:
 
 
 def _undone(state: BringUpState) -> Notice:
-    left = len(state.run.undoable) if state.run is not None else 0
+    left = state.undoable_count
     if left:
         return Notice(
             "ok", "What was chosen was taken back.", f"{left} {'change stays' if left == 1 else 'changes stay'}."

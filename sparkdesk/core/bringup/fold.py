@@ -14,6 +14,8 @@ from sparkdesk.core.bringup.row import make_cell
 from sparkdesk.core.playbooks.run_view import RUNNING, WAITING, RunView, StepView
 
 DONE, UNCHANGED, FAILED, CANCELLED, UNKNOWN, UNDONE = "done", "unchanged", "failed", "cancelled", "unknown", "undone"
+STAYS = "stays, by design"
+"""Of what no undo takes back: installed packages."""
 GO_ON = "Continue the bring-up, or undo what was done."
 _WELL = (WAITING, RUNNING, DONE, UNCHANGED, UNDONE)
 _PARTS = {"check": "checking", "apply": "applying", "verify": "verifying", "undo": "undoing"}
@@ -41,6 +43,11 @@ def _follow_cell(cell: Cell, run: RunView, known: frozenset[str]) -> Cell:
         bad = next((step for step in steps if step.state == RUNNING), None)  # it ended with the program
     if bad is not None:
         return _ended_badly(cell, bad)
+    if run.is_undo:
+        stays = frozenset(step.id for step in run.playbook.steps() if step.apply and not step.undo)
+        kept = [step_id for step_id in cell.step_ids if step_id in stays]
+        if kept and len(kept) == len(steps) and any(run.step(step_id).state in (DONE, UNDONE) for step_id in kept):
+            return _shown(cell, CellState.DONE, STAYS)
     return _running(cell, steps) if not run.is_over else _over(cell, steps)
 
 

@@ -9,10 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from sparkdesk.core.playbooks.run_view import RUNNING, WAITING, RunView
-from sparkdesk.core.step import Step
+from sparkdesk.core.step import Confirm, SignInAnew, Step, Wait
 
 _ENDED_WELL = ("done", "unchanged")
 _STOPPED = ("failed", "unknown", "cancelled", RUNNING)
+_ONLY_LOOKS = (SignInAnew, Wait, Confirm)
+
+
+def is_change(step: Step) -> bool:
+    """Whether a step leaves something on its node. One that proves root's rights, signs in anew or pings does not: it
+    applies nothing, or nothing that could be found there or taken back later."""
+    return bool(step.check or step.undo) and any(not isinstance(action, _ONLY_LOOKS) for action in step.apply)
 
 
 def node_words(run: RunView, node_ids: Sequence[str], names: Mapping[str, str]) -> str:

@@ -89,3 +89,12 @@ def test_no_mixture_of_states_is_shown_as_done_unless_all_ended_well() -> None:
         assert (found.state in (CellState.DONE, CellState.PASS)) == has_ended_well, (one, other, result)
         needs_remedy = found.state in (CellState.WARN, CellState.FAIL, CellState.UNREAD)
         assert bool(found.remedy) == needs_remedy, (one, other, result)
+
+
+def test_what_no_undo_takes_back_stays_and_says_so() -> None:
+    back = Step("b", "Do b", "n1", apply=STEPS[1].apply, undo=STEPS[1].apply)
+    playbook = Playbook("Bring up 1 node", (Stage("All", (STEPS[0], back)),))
+    run = RunView("r1", playbook, steps={"a": StepView("undone"), "b": StepView("undone")}, result="done", is_undo=True)
+    package = shown(run, Cell(CellState.PLANNED, "perftest", step_ids=("a",)))
+    assert (package.state, package.text) == (CellState.DONE, "stays, by design")
+    assert shown(run, Cell(CellState.PLANNED, "addresses", step_ids=("b",))).state is CellState.UNDONE

@@ -63,7 +63,8 @@ def steps_of(i: int) -> tuple[Step, ...]:
         Step(f"docker-group-{node}", f"Add nvidia to the group docker on {name}", node, (Run(group, as_root=True),),
              undo=leave, phase="docker"),
         Step(f"docker-perftest-{node}", f"Install perftest on {name}", node,
-             (Run(Command(("apt-get", "install", "-y", "perftest")), as_root=True),), phase="docker"),
+             (Run(Command(("apt-get", "install", "-y", "perftest")), as_root=True),),
+             check=(Run(Command(("dpkg-query", "-W", "perftest"))),), phase="docker"),
         Step(f"network-try-{node}", f"Try the addresses on {name}", node,
              (PutFile("/run/netplan/90-sparkdesk.yaml", netplan(i).encode(), as_root=True), trial, SignInAnew()),
              undo=(back,), phase="network"),
@@ -282,8 +283,8 @@ def proving() -> BringUpState:
     """The first two measurements are there, the third runs."""
     now = RunView("r2", proof(), NOW_MS - 9000, steps={"ping-02": StepView("running", "apply")})
     ended = run(ALL_DONE, result="done", ended_ms=NOW_MS)
-    return BringUpState(Phase.PROVING, IDS, matrix((DONE,) * 4, DONE), plan(), ended, now, measured()[:2],
-                        started_ms=NOW_MS - 50_000)  # fmt: skip
+    return BringUpState(Phase.PROVING, IDS, matrix((DONE,) * 4, DONE), plan(), ended, proof_run=now,
+                        measurements=measured()[:2], started_ms=NOW_MS - 50_000)  # fmt: skip
 
 
 def failed() -> BringUpState:

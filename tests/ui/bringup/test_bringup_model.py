@@ -13,7 +13,9 @@ from sparkdesk.core.bringup.matrix import CellState, Matrix
 from sparkdesk.core.bringup.proof.measurement import Band, Grade, Measurement, ProofItem, ProofKind
 from sparkdesk.core.bringup.state import BringUpState, Phase
 from sparkdesk.core.cluster.node import NodeState
+from sparkdesk.core.command import Command
 from sparkdesk.core.feed import Latest
+from sparkdesk.core.step import Playbook, Run, SignInAnew, Stage, Step
 from tests.ui import rack
 from tests.ui.bringup import story
 from ui.bringup.clock import faces
@@ -22,7 +24,7 @@ from ui.bringup.grid import make_grid, summary
 from ui.bringup.model import AUTOMATIC, BringUpFeeds, BringUpModel
 from ui.bringup.offer import Situation, head_words, offers
 from ui.bringup.outline import current_chapter, outline
-from ui.bringup.proof_rows import make_scale, overall, proof_groups
+from ui.bringup.proof_rows import group_chip, head_chip, make_scale, overall, proof_groups
 from ui.bringup.told import notice_of
 
 
@@ -336,3 +338,103 @@ def test_the_page_follows_what_happens_after_the_phase_has_changed() -> None:
     assert model.chapter is Chapter.DOCKER
     model.feeds.state.set(story.running())
     assert model.chapter is Chapter.NETWORK
+
+
+def test_a_chapter_that_was_asked_for_alone_is_continued_alone() -> None:
+    state = replace(story.failed(), chapters=frozenset({"network"}))
+    assert offered(state)[-1] == ("resume", "Continue: CX-7 addresses and MTU")
+    paused = replace(story.running(), phase=Phase.PAUSED, chapters=frozenset({"keys"}))
+    shown = offers(Situation(paused, 4, True, True, Chapter.NETWORK))
+    assert [(each.key, each.words, each.is_primary) for each in shown] == [
+        ("resume", "Do the rest", False),
+        ("chapter", "Apply: CX-7 addresses and MTU", True),
+    ]
+
+
+def test_a_second_look_leaves_the_buttons_in_their_places() -> None:
+    again = offers(Situation(replace(story.planned(), phase=Phase.READING), 4, is_fresh=True))
+    assert [each.key for each in again] == [each.key for each in offers(Situation(story.planned(), 4, is_fresh=True))]
+    assert (again[0].is_busy, again[1].reason) == (True, "The nodes are being read again")
+
+
+def left_out(*kinds: ProofKind) -> BringUpState:
+    skip = [
+        replace(one, grade=Grade.SKIPPED, value=None, message="No image is on all nodes.") for one in story.measured()
+    ]
+    found = [skip[at] if one.item.kind in kinds else one for at, one in enumerate(story.measured())]
+    return story.done(measurements=tuple(found))
+
+
+def test_without_an_all_gather_nothing_is_called_proved_or_passed() -> None:
+    state = left_out(ProofKind.ALL_GATHER)
+    assert head_words(state).endswith("· network proved, NCCL not proved")
+    row = next(row for row in outline(state) if row.key == "proof")
+    assert (row.mark, row.line) == ("warn", "6 passed · NCCL not proved")
+    chip = head_chip(state, proof_groups(state, story.NAMES))
+    assert (chip.words, chip.state) == ("NCCL not proved", "warn")
+    assert head_words(story.done()).endswith("· proved")
+
+
+def test_what_was_skipped_is_counted_in_the_chip_of_its_group() -> None:
+    groups = proof_groups(story.done(), story.NAMES)
+    assert [group_chip(group).words for group in groups] == ["Passed, 1 skipped", "Passed", "Passed", "Passed"]
+
+
+def test_a_proof_of_before_the_undo_says_so_and_wears_no_green() -> None:
+    state = replace(story.undone(), measurements=story.measured(), past_proof="before the undo")
+    chip = head_chip(state, proof_groups(state, story.NAMES))
+    assert (chip.words, chip.state) == ("Before the undo", "skipped")
+    row = next(row for row in outline(state) if row.key == "proof")
+    assert (row.mark, row.line) == ("todo", "proved before the undo")
+
+
+def test_a_proof_that_failed_says_its_worst_figure_first_with_its_likeliest_cause() -> None:
+    state = story.done(is_bad=True)
+    notice = notice_of(state)
+    assert notice is not None
+    assert (notice.kind, notice.title) == ("crit", "Not proved: NCCL all_gather, 1 GiB 3.1 GB/s, passes at 21.9")
+    assert notice.text.startswith("Likeliest cause: The image has another NCCL than the host. Choose an image")
+    assert make_model(state).chapter is Chapter.PROOF
+    again = replace(story.all_green(), measurements=story.measured(is_bad=True), past_proof="before this look")
+    notice = notice_of(again)
+    assert notice is not None
+    assert notice.kind == "warn"
+    assert "Not proved" in notice.title
+
+
+def test_what_a_person_stopped_is_no_error() -> None:
+    notice = notice_of(replace(story.failed(), is_wanted=True))
+    assert notice is not None
+    assert notice.kind == "info"
+
+
+def test_no_gauge_is_drawn_where_a_value_cannot_be_better() -> None:
+    line = Band("Gb/s", 200.0, 100.0, 200.0)
+    loss = Band("%", 0.0, 1.0, 100.0, is_lower_better=True)
+    for band in (line, loss):
+        item = ProofItem("x", ProofKind.LINK, "Carrier", ("node0", "node1"), band=band)
+        state = BringUpState(measurements=(Measurement(item, Grade.PASS, band.pass_at, band.unit),))
+        assert proof_groups(state, {})[0].rows[0].scale is None
+
+
+def test_signing_in_anew_proving_root_and_pinging_are_no_changes() -> None:
+    ask = Step("trust-root-node0", "Prove root's rights", "node0", (), check=(Run(Command(("true",))),), phase="trust")
+    ping = Step("network-ping-node0", "Ping", "node0", (Run(Command(("ping",))),), phase="network")
+    anew = Step("docker-anew", "Sign in anew", "node0", (SignInAnew(),), check=(Run(Command(("id",))),), phase="docker")
+    plan = story.plan(playbook=Playbook("Bring up", (Stage("All", (ask, anew, ping, *story.steps_of(0))),)))
+    assert "5 changes on 1 node" in head_words(story.planned(plan=plan))
+
+
+def test_packages_that_come_last_say_so_in_their_chapter() -> None:
+    late = Stage("Packages", (replace(story.steps_of(0)[2], id="hardware-package", phase="hardware"),))
+    plan = story.plan(playbook=Playbook("Bring up", (*story.STAGES[:2], *story.STAGES[3:], late)))
+    cells = story.row("hardware-tools", Chapter.HARDWARE, "Tools", story.Cell(CellState.PLANNED, "perftest"))
+    state = story.planned(plan=plan, matrix=Matrix(story.IDS, (cells,)))
+    assert next(row.line for row in outline(state) if row.key == "hardware") == "1 change · done last"
+
+
+def test_a_file_that_was_written_is_not_called_missing() -> None:
+    model = make_model(story.done())
+    first = story.diffs()[0]
+    assert file_note(first, is_written=model.is_written(first)).startswith("Written as shown.")
+    assert not make_model(story.undone()).is_written(first)

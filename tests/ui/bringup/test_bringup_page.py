@@ -10,7 +10,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QComboBox, QWidget
 
 from sparkdesk.core.bringup.case import Choices
-from sparkdesk.core.bringup.chapter import FileDiff
+from sparkdesk.core.bringup.chapter import Chapter, FileDiff
 from sparkdesk.core.bringup.matrix import Cell, CellState, Matrix
 from sparkdesk.core.bringup.state import BringUpState, Phase
 from sparkdesk.core.cluster.node import NodeState
@@ -214,18 +214,30 @@ def test_step_by_step_each_chapter_has_its_own_button(desk: Desk) -> None:
     click(page.setup.step_by_step)
     desk.rest()
     assert "apply" not in page.buttons
-    click(page.change.apply)
+    assert (desk.model.chapter, page.buttons["chapter"].text()) == (Chapter.KEYS, "Apply: SSH keys")
+    click(page.buttons["chapter"])
     desk.model.choose_chapter("docker")
     desk.rest()
-    assert page.change.apply.text() == "Apply: Docker and NVIDIA runtime"
+    assert page.change.apply.text() == page.buttons["chapter"].text() == "Apply: Docker and NVIDIA runtime"
     click(page.change.apply)
     desk.model.choose_chapter("proof")
     desk.rest()
-    click(page.change.apply)
+    click(page.buttons["prove"])
     desk.model.choose_chapter("cabling")
     desk.rest()
     assert not page.change.apply.isVisible()
-    assert desk.asked == [("apply", frozenset({"network"})), ("apply", frozenset({"docker"})), ("prove",)]
+    assert list(page.buttons) == ["look"]
+    assert desk.asked == [("apply", frozenset({"keys"})), ("apply", frozenset({"docker"})), ("prove",)]
+
+
+@pytest.mark.parametrize("size", [(1232, 852), (1044, 652)])
+def test_step_by_step_the_way_on_is_in_sight_also_in_a_small_window(desk: Desk, size: tuple[int, int]) -> None:
+    desk.model.set_step_by_step(True)
+    page = desk.show(story.planned(), size)
+    button = page.buttons["chapter"]
+    corner = button.mapTo(page, QPoint(button.width(), button.height()))
+    assert button.isVisible()
+    assert (corner.x() <= page.width(), corner.y() < 80) == (True, True)
 
 
 def test_a_run_can_be_paused_continued_and_stopped(desk: Desk) -> None:

@@ -25,7 +25,9 @@ OF_PACKAGES = (
     "etc/systemd/system/multi-user.target.wants/earlyoom.service",
 )
 BROUGHT = f"home/{USER}/.local"
-"""Our own folder of the node: programs that were brought and journals of jobs; no setting of the machine."""
+"""Our own folder of the node: leases and journals of jobs; no setting of the machine."""
+PROGRAMS = f"{BROUGHT}/state/sparkdesk/bringup"
+"""The programs that a bring-up brings, which go with it."""
 SETTLE_S = 10.0
 
 
@@ -38,7 +40,8 @@ def take_snapshot(node: LabNode) -> Snapshot:
             whole = () if name.startswith("run/") else (folder,)  # an empty folder of a boot is nothing
             for path in (*whole, *folder.rglob("*")):
                 key = str(path.relative_to(node.root))
-                if not (key.endswith("-") or key in OF_PACKAGES or key.startswith(BROUGHT)):
+                is_other = key.startswith(BROUGHT) and not key.startswith(PROGRAMS)
+                if not (key.endswith("-") or key in OF_PACKAGES or is_other):
                     found[key] = _describe(path)
     found[f"groups of {USER}"] = node.run("id", "-Gn", USER).strip()
     for row in json.loads(node.run("ip", "-j", "addr")):

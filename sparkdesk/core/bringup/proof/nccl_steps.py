@@ -20,7 +20,7 @@ from sparkdesk.core.bringup.scheme import Scheme
 from sparkdesk.core.cluster.topology import Shape
 from sparkdesk.core.command import Command
 from sparkdesk.core.playbooks.container import HEADROOM_BYTES, OOM_SCORE
-from sparkdesk.core.step import Confirm, PutFile, Run, Stage, Step
+from sparkdesk.core.step import Confirm, PutFile, Restore, Run, Stage, Step
 
 LEAST_BYTES, MOST_BYTES = GIB, 4 * GIB
 MASTER_PORT = 29571
@@ -157,6 +157,13 @@ def ask_stages(case: Case) -> tuple[Stage, ...]:
     return (Stage("Ask before GPUs that work are loaded", (step,)),)
 
 
+_LEAVE = (
+    Restore(f"~/{PROGRAM}"),
+    Run(Command(("sh", "-c", f'rmdir -- "$HOME/{PROGRAM.rpartition("/")[0]}" 2>/dev/null; exit 0')), ANY_END),
+)
+"""A proof leaves nothing on a node, whether it came to its end or not."""
+
+
 def _gather_step(case: Case, scheme: Scheme, meeting: Meeting, rank: int) -> Step:
     node_id = case.node_ids[rank]
     reading, name = case.reading(node_id), container_name(case, rank)
@@ -170,8 +177,9 @@ def _gather_step(case: Case, scheme: Scheme, meeting: Meeting, rank: int) -> Ste
             # 0644: the container's root may be another user of the node.
             PutFile(f"~/{PROGRAM}", case.programs["all_gather"], mode=0o644),
             Run(Command(run), ANY_END, timeout_s=STEP_S),
+            *_LEAVE,
         ),
-        undo=(end,),
+        undo=(end, *_LEAVE),
         phase=PHASE,
     )
 

@@ -14,7 +14,7 @@ from sparkdesk.core.bringup.proof.wire import find_wires, make_rounds
 from sparkdesk.core.bringup.scheme import Scheme
 from sparkdesk.core.cluster.topology import Shape
 from sparkdesk.core.command import Command
-from sparkdesk.core.step import Confirm, PutFile, Run, Serve, Step
+from sparkdesk.core.step import Confirm, PutFile, Restore, Run, Serve, Step
 from sparkdesk.core.step_json import from_json, to_json
 from tests.core.bringup.cases import IMAGE, make_case, with_node
 from tests.core.bringup.proof.proofs import make_proof, scheme_of
@@ -51,17 +51,19 @@ def test_the_same_case_gives_the_same_proof_and_it_survives_being_stored(count: 
 
 
 @pytest.mark.parametrize(("count", "shape"), SHAPES)
-def test_nothing_needs_root_or_a_lock_and_only_our_program_is_written(count: int, shape: Shape) -> None:
+def test_nothing_needs_root_or_a_lock_and_only_our_program_is_written_and_goes_again(count: int, shape: Shape) -> None:
     proof = make_proof(count, shape)
     assert not proof.playbook.needs_lock
     written = set()
     for step in proof.playbook.steps():
         assert step.phase == "proof"
         for action in step.apply:
-            assert isinstance(action, Run | Serve | PutFile)
+            assert isinstance(action, Run | Serve | PutFile | Restore)
             assert not getattr(action, "as_root", False)
             if isinstance(action, PutFile):
                 written.add(action.path)
+                assert Restore(action.path) in step.apply[1:]
+                assert Restore(action.path) in step.undo
     assert written == {"~/.local/state/sparkdesk/bringup/all_gather.py"}
 
 
@@ -208,11 +210,11 @@ def test_every_rank_starts_at_once_in_the_image_and_nothing_is_pulled() -> None:
         assert "NCCL_IB_HCA=rocep1s0f0,roceP2p1s0f0" in text
         assert "NCCL_IB_GID_INDEX" not in text
         assert "NCCL_SOCKET_IFNAME=enp1s0f0np0" in text
-        assert commands(step)[1].argv == ("docker", "rm", "--force", f"sparkdesk-proof-a1b2c3-{rank}")
+        assert commands(step)[2].argv == ("docker", "rm", "--force", f"sparkdesk-proof-a1b2c3-{rank}")
 
 
 def test_a_ring_meets_over_the_management_network_and_lists_all_four_devices() -> None:
-    for rank, argv in enumerate(words_of(3, Shape.RING, "proof-all-gather")[::2]):
+    for rank, argv in enumerate(words_of(3, Shape.RING, "proof-all-gather")[::4]):
         text = " ".join(argv)
         assert "--master-addr 10.0.20.31 " in text
         assert "NCCL_SOCKET_IFNAME=enP7s7" in text

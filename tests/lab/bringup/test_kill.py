@@ -35,7 +35,9 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 @pytest.fixture
 def before(pair: Lab) -> dict[str, Snapshot]:
-    """How each node stands before it is touched."""
+    """How each node stands before it is touched: out of the box, where no undo takes packages away."""
+    for node in pair.nodes:
+        node.run("apt-get", "remove", "-y", "perftest")
     return {node.name: take_snapshot(node) for node in pair.nodes}
 
 

@@ -110,6 +110,12 @@ class BringingUp:
         await until(lambda: self.state.phase is Phase.PLANNED and self.page.model.is_fresh(), "the plan")
         return await self.stay(Phase.PLANNED)
 
+    async def look_again(self) -> BringUpState:
+        """Press "Check again", and wait for what is found."""
+        await self.go("look")
+        await until(lambda: self.state.phase is Phase.READING, "the look begins")
+        return await self.plan()
+
     async def until_steps(self, chapter: str, state: str) -> None:
         """Until a step of this chapter is in this state."""
 

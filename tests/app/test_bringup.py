@@ -16,7 +16,7 @@ from sparkdesk.core.bringup.proof.measurement import Grade
 from sparkdesk.core.bringup.state import BringUpState, Phase
 from tests.app.adding import password_of, words_on
 from tests.app.bringup import BringingUp, boxes, from_the_map, nodes_now, open_boxes
-from tests.app.desk import play, until
+from tests.app.desk import play
 from tests.app.picture import take_pictures
 
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", "does not support raise")
@@ -69,9 +69,7 @@ async def prove_four(person: BringingUp, before: list[tuple[int | None, str]]) -
 
 async def look_again(person: BringingUp) -> None:
     """A second look finds nothing to do."""
-    await person.go("look")
-    await until(lambda: person.state.phase is Phase.PLANNED, "the second look")
-    state = await person.plan()
+    state = await person.look_again()
     assert state.plan is not None
     assert (state.plan.change_count, state.plan.playbook.stages) == (0, ())
     assert "Nothing to do" in words_on(person.page)

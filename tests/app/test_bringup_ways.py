@@ -135,8 +135,7 @@ def test_another_spark_behind_a_cable_is_told_and_leads_to_the_search(app: QAppl
         for _ in range(LOOKS):
             if strip.isVisible():
                 break
-            await person.go("look")  # right after its start a machine answers nobody on its cables yet
-            await person.plan()
+            await person.look_again()  # right after its start a machine answers nobody on its cables yet
         assert strip.isVisible(), "the other Spark is told"
         assert "Found on spark-5c2d P1: another Spark. Add it?" in words_on(strip)
         (button,) = [each for each in strip.findChildren(Button) if each.text() == "Add it…"]

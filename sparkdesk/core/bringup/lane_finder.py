@@ -31,6 +31,8 @@ class Port:
     netdev: str
     mtu: int | None
     standing: tuple[ipaddress.IPv4Interface, ...]
+    leased: tuple[str, ...] = ()
+    """Those of them that DHCP gave."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,7 @@ def _port(case: Case, end: End, half: Half | None, number: int, problems: dict[s
         words = why or f"it does not show the {HALF_WORDS[number]} half of {end[1]}; restart both Sparks at this cable"
         problems[f"{make_line(reading.name, max_chars=80)} gets no address there: {words}"] = None
         return None
-    return Port(end[0], end[1], half.netdev, interface.mtu, read_addresses(interface))
+    return Port(end[0], end[1], half.netdev, interface.mtu, read_addresses(interface), interface.leased)
 
 
 def _obstacle(reading: NodeReading, half: Half | None, interface: Interface | None) -> str:
@@ -130,6 +132,9 @@ def _obstacle(reading: NodeReading, half: Half | None, interface: Interface | No
         return ""
     if _NETDEV.fullmatch(half.netdev) is None:
         return f"the name of its port is not understood: {make_line(half.netdev, max_chars=40)}"
+    if interface.part_of:
+        words = "take it out of there, or address that by hand"
+        return f"{half.netdev} is part of {make_line(interface.part_of, max_chars=30)}; {words}"
     if half.netdev in reading.default_netdevs:
         return f"{half.netdev} carries its default route"
     if half.netdev == reading.management and _is_ipv4(reading.management_address):

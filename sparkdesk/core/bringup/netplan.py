@@ -7,10 +7,12 @@ stands for the one of the same name in /etc. Source: netplan's reference, and tr
 
 from __future__ import annotations
 
+import fnmatch
 import ipaddress
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+from sparkdesk.core.bringup.reading import Interface, NetplanFile
 from sparkdesk.core.bringup.scheme import HalfAddress
 
 OUR_FILE = "/etc/netplan/90-sparkdesk.yaml"
@@ -25,36 +27,42 @@ network:
   ethernets:
 """
 _LINK_LOCAL = """    # IPv6 link-local stays on: SparkDesk sees the cabling by it and reaches Sparks without an address.
-    # optional: a start does not wait for a cable that is out.
+"""
+_OPTIONAL = """    # optional: a start does not wait for a cable that is out.
 """
 _NETDEV = re.compile(r"[A-Za-z][A-Za-z0-9]{0,14}")
+NETWORK_MANAGER = "NetworkManager"
 
 
 def netplan_text(addresses: Sequence[HalfAddress]) -> str:
     """The whole file; "" when it would name no port. Raises ValueError for what is no port, address or MTU.
 
-    A port of which another file gives the address gets its MTU only.
+    A port of which another file gives the address, or DHCP, gets its MTU only.
     """
     blocks = [_block(one) for one in addresses]
     if len({one.netdev for one in addresses}) < len(addresses):
         raise ValueError("a port has one address of ours")
     text = "".join(block for block in blocks if block)
     has_link_local = "link-local" in text
-    return f"{_HEADER}{_LINK_LOCAL if has_link_local else ''}{text}" if text else ""
+    return f"{_HEADER}{_LINK_LOCAL if has_link_local else ''}{_OPTIONAL}{text}" if text else ""
 
 
 def _block(one: HalfAddress) -> str:
     if _NETDEV.fullmatch(one.netdev) is None or not MIN_MTU <= one.mtu <= MAX_MTU:
         raise ValueError(f"not a port and its MTU: {one.netdev!r}, {one.mtu}")
     address = str(ipaddress.IPv4Interface(one.address))
-    if one.is_set_elsewhere:
-        return f"    {one.netdev}:\n      mtu: {one.mtu}\n" if one.needs_mtu else ""
+    is_given = one.is_set_elsewhere or one.is_leased
+    if is_given and not one.needs_mtu:
+        return ""
     lines = [f"    {one.netdev}:"]
+    if one.leased:  # a file of ours for this port alone would end a lease that a pattern of another file asked for
+        lines += ["      dhcp4: yes"]
     if one.origin == "chosen" and not one.beside:  # with others' addresses there, DHCP may be where they come from
         lines += ["      dhcp4: no", "      dhcp6: no"]
     if one.origin == "chosen":
-        lines += ["      link-local: [ipv6]", "      optional: true"]
-    lines += [f"      mtu: {one.mtu}", f"      addresses: [{address}]", ""]
+        lines += ["      link-local: [ipv6]"]
+    lines += ["      optional: true", f"      mtu: {one.mtu}"]
+    lines += [""] if is_given else [f"      addresses: [{address}]", ""]
     return "\n".join(lines)
 
 
@@ -75,3 +83,52 @@ def gives_address(text: str, netdev: str, address: str) -> bool:
         if any(wanted.search(one) for one in block):
             return True
     return False
+
+
+def names_manager(file: NetplanFile) -> bool:
+    """Whether a file has NetworkManager set ports, as far as its name and text tell.
+
+    Source: NetworkManager's own files are called 90-NM-UUID.yaml (netplan.io, "netplan and NetworkManager").
+    """
+    lines = (line.split("#")[0] for line in (file.content or "").splitlines())
+    is_named = any(re.search(r"\brenderer[\"']?: *[\"']?NetworkManager\b", line) for line in lines)
+    return is_named or file.path.rpartition("/")[2].startswith("90-NM-")
+
+
+def rival_of(text: str, port: Interface) -> str:
+    """The name under which a netplan file takes this port by a pattern ahead of ours; "" when none does.
+
+    systemd-networkd takes the first of netplan's files, which are called after these names, and no other one. Source:
+    systemd.network(5); seen with netplan 0.106. What it does not understand, it passes over.
+    """
+    return next((name for name, block in _patterns(text) if name < port.name and _takes(block, port)), "")
+
+
+def _patterns(text: str) -> Iterator[tuple[str, str]]:
+    """The name and the words of each `match:`."""
+    lines = [line.split("#")[0].rstrip() for line in text.splitlines()]
+    for number, line in enumerate(lines):
+        start = re.match(r"^( *)[\"']?match[\"']?:(.*)$", line)
+        if start is None:
+            continue
+        above = (one for one in reversed(lines[:number]) if one.strip() and _indent(one) < len(start[1]))
+        block = [start[2]]
+        for below in lines[number + 1 :]:
+            if below.strip() and _indent(below) <= len(start[1]):
+                break
+            block.append(below)
+        yield next(above, "").strip().rstrip(":").strip("\"'"), "\n".join(block)
+
+
+def _takes(block: str, port: Interface) -> bool:
+    """Whether a `match:` is true of a port; all that it names must be."""
+    words = dict(re.findall(r"\b(name|macaddress)[\"']?: *[\"']?([^\"',}\s]+)", block))
+    driver = re.search(r"\bdriver[\"']?: *(\[[^]]*\]|[^,}\n]*)", block)
+    if (driver is not None and not re.search(r"mlx5|\*", driver[1])) or not (words or driver):
+        return False
+    is_name = fnmatch.fnmatchcase(port.name, words["name"]) if "name" in words else True
+    return is_name and words.get("macaddress", port.mac).lower() == port.mac
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())

@@ -25,6 +25,10 @@ class Interface:
     addresses: tuple[str, ...] = ()
     rdma_device: str = ""
     is_rdma_active: bool | None = None
+    leased: tuple[str, ...] = ()
+    """Those of `addresses` that run out: DHCP gave them, and may give others next time."""
+    part_of: str = ""
+    """The bond, bridge or VLAN that is built on it: "bond0 (bond)". Its addresses are there, if anywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,8 @@ class NodeReading:
     interfaces: Mapping[str, Interface] = field(default_factory=lambda: MappingProxyType({}))
     netplan: tuple[NetplanFile, ...] | None = None
     """In /etc, /run and /lib; None: not read."""
+    renderer: str = ""
+    """What netplan sets the ports with: "networkd", "NetworkManager", or "" where nothing tells."""
     is_clock_synced: bool | None = None
     """Whether a time server was reached."""
     is_clock_kept: bool | None = None

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from sparkdesk.core.bringup import mesh
+from sparkdesk.core.bringup.netplan import NETWORK_MANAGER, names_manager
 from sparkdesk.core.bringup.reading import Interface, NetplanFile, NodeReading
 from sparkdesk.core.plain_text import make_line, make_plain
 from sparkdesk.core.probes import form
@@ -53,15 +54,20 @@ NETPLAN_FILES = tuple(
     ReadFile(f"/{top}/netplan/*.yaml", max_bytes=16384, max_files=16) for top in ("etc", "run", "lib")
 )
 """Those that the account may read. Source: netplan(5), "Introduction": the three folders and their order."""
+NM_RENDERS = ReadFile("/run/NetworkManager/conf.d/10-globally-managed-devices.conf", max_bytes=256)
+"""netplan makes it, empty, where its renderer is NetworkManager. Tried with netplan 0.106."""
+NM_ACTIVE = ReadCommand(("systemctl", "is-active", "NetworkManager"), max_bytes=256)
 ADDRESSES = ReadCommand(("ip", "-j", "-4", "addr", "show"), max_bytes=64 * 1024)
 ROUTES = ReadCommand(("ip", "-j", "-4", "route", "show"), max_bytes=64 * 1024)
 ALL_ROUTES = ReadCommand(("ip", "-j", "-4", "route", "show", "table", "all"), max_bytes=64 * 1024)
-"""Networks of VPNs stand in tables of their own; where this is not told, the main table must do."""
+"""Networks of VPNs stand in tables of their own; where `ip` does not know the word, the main table must do."""
 NET_MTUS, NET_CARRIERS, NET_SPEEDS, NET_STATES = (
     ReadFile(f"/sys/class/net/*/{name}", max_bytes=64, max_files=256)
     for name in ("mtu", "carrier", "speed", "operstate")
 )
 """A port that is switched off refuses carrier and speed. Source: the kernel's sysfs-class-net ABI."""
+UPPERS = ReadFile("/sys/class/net/*/upper_*/uevent", max_bytes=256, max_files=64)
+"""What is built on a port. Source: the kernel's sysfs-class-net and netdev_adjacent_sysfs_add."""
 INET6 = ReadFile("/proc/net/if_inet6", max_bytes=16384)
 ROUTES6 = ReadFile("/proc/net/ipv6_route", max_bytes=32768)
 RDMA_STATES = ReadFile("/sys/class/infiniband/*/ports/1/state", max_bytes=64, max_files=32)
@@ -76,7 +82,8 @@ READS: tuple[Read, ...] = tuple(
     dict.fromkeys(
         (
             form.DGX_RELEASE, form.KERNEL, form.DRIVER, *HALF_READS, NCCL_FILES, OWN_NCCL_FILES, NET_MTUS,
-            NET_CARRIERS, NET_SPEEDS, NET_STATES, RDMA_STATES, INET6, ROUTES6, *NETPLAN_FILES, CLOCK,
+            NET_CARRIERS, NET_SPEEDS, NET_STATES, UPPERS, RDMA_STATES, INET6, ROUTES6, *NETPLAN_FILES,
+            NM_RENDERS, NM_ACTIVE, CLOCK,
             SERVER, IMAGES, TIME, form.USER, form.GROUPS, MEMBERS, SUDO, SERVICE, form.TOOLKIT, TOOLKIT_KNOWN, PACKAGES,
             PLACE, PROGRAMS, NETPLAN_NAMES, ADDRESSES, ROUTES, ALL_ROUTES, *GUARD_STATES, *mesh.READS,
         )
@@ -160,7 +167,7 @@ def _fill_account(gaps: _Gaps) -> dict[str, Any]:
         gaps.note("groups", groups)
     mode, words = parse_sudo(gaps.answer(SUDO))
     if words:
-        gaps.problems["sudo"] = words
+        gaps.problems["sudo"] = make_line(words, max_chars=MAX_PROBLEM_CHARS)
     return {
         "hostname": place.get("host", ""),
         "user": gaps.line("user", form.USER),
@@ -201,7 +208,8 @@ def _fill_system(gaps: _Gaps) -> dict[str, Any]:
     nccl = read_nccl(gaps.answers)
     if not nccl:
         packages = gaps.answer(PACKAGES)
-        gaps.problems["nccl"] = NO_NCCL if packages.fault is None or packages.is_absent else packages.why()
+        why = NO_NCCL if packages.fault is None or packages.is_absent else packages.why()
+        gaps.problems["nccl"] = make_line(why, max_chars=MAX_PROBLEM_CHARS)
     return {
         "dgx_os": dgx_os,
         "kernel": gaps.line("kernel", form.KERNEL),
@@ -306,12 +314,15 @@ def _fill_network(gaps: _Gaps) -> dict[str, Any]:
     interfaces = _read_interfaces(gaps)
     main = gaps.rows("routes", ROUTES)
     every = gaps.rows("", ALL_ROUTES)
+    is_half_told = every is None and gaps.answer(ALL_ROUTES).is_ok
+    if is_half_told:  # networks of a VPN may stand in what was cut off
+        gaps.problems["routes"] = "its routing tables are longer than is read, or not understood"
     rows = [*(main or []), *(every or [])]
     defaults = [*_default_netdevs(rows), *_default_netdevs6(gaps.answer(ROUTES6))]
     netdev, address, client = _read_management(gaps, interfaces)
     return {
         "interfaces": interfaces,
-        "routes": None if main is None and every is None else tuple(dict.fromkeys(_networks(rows))),
+        "routes": None if is_half_told or (main is None and every is None) else tuple(dict.fromkeys(_networks(rows))),
         "default_netdevs": tuple(dict.fromkeys(defaults)),
         "management": netdev,
         "management_address": address,
@@ -321,7 +332,8 @@ def _fill_network(gaps: _Gaps) -> dict[str, Any]:
 
 def _read_interfaces(gaps: _Gaps) -> Mapping[str, Interface]:
     rows = gaps.rows("interfaces", ADDRESSES) or []
-    addresses = {str(row.get("ifname", "")): tuple(_addresses_of(row)) for row in rows}
+    addresses = {str(row.get("ifname", "")): dict(_addresses_of(row)) for row in rows}
+    uppers = dict(_uppers(gaps.answer(UPPERS)))
     mtus, carriers, speeds = (form.by_device(gaps.answer(read)) for read in (NET_MTUS, NET_CARRIERS, NET_SPEEDS))
     macs, links = form.by_device(gaps.answer(NET_ADDRESSES)), form.by_device(gaps.answer(NET_STATES))
     states = form.by_device(gaps.answer(RDMA_STATES), depth=3)
@@ -337,7 +349,9 @@ def _read_interfaces(gaps: _Gaps) -> Mapping[str, Interface]:
             mtu=form.parse_whole(mtus.get(name, "")),
             carrier=_read_carrier(carriers.get(name, ""), links.get(name, "")),
             speed_gbps=speed_mbps / 1000 if speed_mbps is not None and speed_mbps > 0 else math.nan,
-            addresses=addresses.get(name, ()),
+            addresses=tuple(addresses.get(name, ())),
+            leased=tuple(text for text, is_leased in addresses.get(name, {}).items() if is_leased),
+            part_of=uppers.get(name, ""),
             rdma_device=device,
             is_rdma_active="ACTIVE" in states[device].split() if device in states else None,
         )
@@ -352,16 +366,28 @@ def _read_carrier(carrier: str, state: str) -> bool | None:
     return False if state in ("down", "lowerlayerdown", "notpresent") else None
 
 
-def _addresses_of(row: Mapping[str, Any]) -> Iterator[str]:
-    """The global IPv4 addresses of one row of `ip -j addr`, "192.168.100.2/24"."""
+def _addresses_of(row: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
+    """The global IPv4 addresses of one row of `ip -j addr`, "192.168.100.2/24", and whether each runs out.
+
+    Source: ip-address(8): dynamic is what an address is that was not set for ever.
+    """
     info = row.get("addr_info")
     for one in info[:16] if isinstance(info, list) else ():
         if isinstance(one, dict) and one.get("scope", "global") == "global":
             text = f"{one.get('local')}/{one.get('prefixlen')}"
             try:
-                yield str(ipaddress.IPv4Interface(text))
+                yield str(ipaddress.IPv4Interface(text)), one.get("dynamic") is True
             except ValueError:
                 continue
+
+
+def _uppers(answer: Answer) -> Iterator[tuple[str, str]]:
+    """Ports that are part of something else. What runs beside them (macvlan, ipvlan) leaves them as they are."""
+    for path, text in answer.texts if answer.fault is None else ():
+        cells = path.split("/")
+        kind = next((line[8:] for line in form.lines_of(text) if line.startswith("DEVTYPE=")), "").strip()
+        if len(cells) == 7 and kind in ("bond", "bridge", "vlan"):
+            yield cells[4], make_line(f"{cells[5].removeprefix('upper_')} ({kind})", max_chars=30)
 
 
 def _networks(rows: list[dict[str, Any]]) -> Iterator[str]:
@@ -434,20 +460,27 @@ def _owners6(answer: Answer, address: str) -> Iterator[str]:
 
 
 def _fill_netplan(gaps: _Gaps) -> dict[str, Any]:
-    names = gaps.answer(NETPLAN_NAMES)
+    names, renderer = gaps.answer(NETPLAN_NAMES), _read_renderer(gaps)
     texts = {path: text for read in NETPLAN_FILES for path, text in gaps.answer(read).texts}
     if not names.is_ok or names.is_cut:
         gaps.note("netplan", names, "there are more files than are read")
-        return {"netplan": None}
+        return {"netplan": None, "renderer": renderer}
     lines = [line.strip() for line in form.lines_of(names.text) if line.strip()]
     paths = [line for line in dict.fromkeys(lines) if _NETPLAN_PATH.fullmatch(line)]
     if len(paths) < len(dict.fromkeys(lines)) or len(paths) > MAX_FILES:
         gaps.problems["netplan"] = "some of its files have names that are not read"
     cut = [read for read in NETPLAN_FILES if gaps.answer(read).is_cut]
     is_whole = {path: not any(path.startswith(read.path.partition("*")[0]) for read in cut) for path in paths}
-    return {
-        "netplan": tuple(
-            NetplanFile(path, make_plain(texts[path], max_chars=16384) if path in texts and is_whole[path] else None)
-            for path in paths[:MAX_FILES]
-        )
-    }
+    found = tuple(
+        NetplanFile(path, make_plain(texts[path], max_chars=16384) if path in texts and is_whole[path] else None)
+        for path in paths[:MAX_FILES]
+    )
+    return {"netplan": found, "renderer": NETWORK_MANAGER if any(map(names_manager, found)) else renderer}
+
+
+def _read_renderer(gaps: _Gaps) -> str:
+    """By what netplan left in /run, for its files most often are root's alone; where it runs, one may name a port."""
+    if gaps.answer(NM_RENDERS).is_ok:
+        return NETWORK_MANAGER
+    state = gaps.answer(NM_ACTIVE)
+    return "networkd" if state.fault is None and state.text.strip() in ("inactive", "failed", "unknown") else ""

@@ -26,8 +26,15 @@ class HalfAddress:
     """Whether our file must set the MTU, because what stands has another one."""
     is_set_elsewhere: bool = False
     """Of a kept one: whether another netplan file, which could be read, gives it. Our own file then need not."""
+    leased: tuple[str, ...] = ()
+    """What DHCP gave this netdev: it stays on, and nothing of it is written down."""
     beside: tuple[str, ...] = ()
     """Other addresses that stand on this netdev and stay there."""
+
+    @property
+    def is_leased(self) -> bool:
+        """Whether the address itself is one of DHCP."""
+        return self.address in self.leased
 
     @property
     def host(self) -> str:

@@ -24,7 +24,10 @@ Interface4 = ipaddress.IPv4Interface
 FIRST_SUBNET = ipaddress.IPv4Network("192.168.100.0/24")
 _POOLS = tuple(Network(text) for text in ("192.168.0.0/16", "172.16.0.0/12", "10.0.0.0/8"))
 """RFC 1918, in the order in which free subnets are looked for; in the first from FIRST_SUBNET on."""
-MAX_PREFIX = 30
+MIN_PREFIX, MAX_PREFIX = 16, 30
+"""What is adopted: wider ones are whole offices; of two ends /31 is one too. Source: RFC 3021."""
+SURE_PREFIX = 24
+"""The widest in which one node's word is enough for the others' addresses."""
 _SIZE = FIRST_SUBNET.num_addresses
 
 
@@ -34,9 +37,7 @@ def make_scheme(case: Case) -> Scheme:
     work = _Work(case, problems=list(problems))
     kept = [work.adopt(lane) for lane in lanes]
     if None in kept and (unknown := work.unknown_routes()):
-        work.problems.append(
-            f"No free subnet can be chosen: the routes of {unknown} were not read. Look again when it answers."
-        )
+        work.problems.append(f"No free subnet can be chosen: {unknown}. Look again when that can be read.")
     else:
         kept = [one or work.choose(lane) for lane, one in zip(lanes, kept, strict=True)]
     found = tuple(one for one in kept if one is not None)
@@ -56,22 +57,50 @@ class _Work:
 
     def adopt(self, lane: OpenLane) -> Lane | None:
         """The lane with the subnet in which most of its ports stand already; None when there is no valid one."""
-        networks = {one.network for port in lane.ports for one in port.standing if one.network.prefixlen <= MAX_PREFIX}
+        networks = {one.network for port in lane.ports for one in port.standing}
         valid: list[tuple[int, Network, Mapping[Port, Interface4]]] = []
         for network in sorted(networks):
             there = _standing_in(lane, network)
             if not there:
                 continue
-            if (why := self._why_not(lane, network, there)) == "":
+            if (why := self._why_no_range(lane, network, there) or self._why_not(lane, network, there)) == "":
                 valid.append((-len(there), network, there))
             else:
                 self.notes.append(why)
         for _, network, standing in sorted(valid, key=lambda one: one[:2]):
-            given = self._complete(network, standing, lane)
-            if given is not None:
-                self._note_older_guide(lane, network)
-                return self._close(lane, network, given, set(standing))
+            doubt = self._doubt(network, standing, lane)
+            given = None if doubt else self._complete(network, standing, lane)
+            if given is None:
+                self.notes.append(self._stay_words(network, standing, doubt or "it has no number left for the others"))
+                continue
+            self._note_older_guide(lane, network)
+            self._note_kept(lane, network, standing)
+            return self._close(lane, network, given, set(standing))
         return None
+
+    def _why_no_range(self, lane: OpenLane, network: Network, standing: Mapping[Port, Interface4]) -> str:
+        """Why this is no range for cables; "" when it is."""
+        top = MAX_PREFIX + 1 if len(lane.ports) == 2 else MAX_PREFIX
+        if not any(network.subnet_of(pool) for pool in _POOLS):
+            return self._stay_words(network, standing, "it is no private range (RFC 1918)")
+        if not MIN_PREFIX <= network.prefixlen <= top:
+            return self._stay_words(network, standing, f"only /{MIN_PREFIX} to /{top} is taken over")
+        return ""
+
+    def _stay_words(self, network: Network, standing: Mapping[Port, Interface4], why: str) -> str:
+        there = ", ".join(f"{one} on {port.netdev} of {self._name(port)}" for port, one in standing.items())
+        return f"{network} is not used for this cable: {why}. {there} stays, beside a subnet of its own for the cable."
+
+    def _note_kept(self, lane: OpenLane, network: Network, standing: Mapping[Port, Interface4]) -> None:
+        """Say whose addresses were believed, and which of them may change."""
+        there = ", ".join(dict.fromkeys(self._name(port) for port in standing))
+        new = ", ".join(dict.fromkeys(self._name(port) for port in lane.ports if port not in standing))
+        if new:
+            self.notes.append(f"{network} is kept: {there} stand in it already. New addresses in it: {new}.")
+        leased = [self._name(port) for port, one in standing.items() if str(one) in port.leased]
+        if leased:
+            who = ", ".join(dict.fromkeys(leased))
+            self.notes.append(f"DHCP gives {who} the addresses in {network}: they are kept, and not written down.")
 
     def _why_not(self, lane: OpenLane, network: Network, standing: Mapping[Port, Interface4]) -> str:
         """Why what stands in this subnet is no scheme; "" when it is."""
@@ -135,13 +164,44 @@ class _Work:
             if not self._is_free_for(port, network):
                 return None
             used = self._used_hosts() | {one.ip for one in given.values()}
-            wishes = [self._octet(port), self._rank(port), *range(1, min(network.num_addresses - 1, 1024))]
-            hosts = (network[wish] for wish in wishes if 0 < wish < network.num_addresses - 1)
+            low, high = _bounds(network)
+            wishes = [self._octet(port), self._rank(port), *range(low, min(high, 1024))]
+            hosts = (network[wish] for wish in wishes if low <= wish < high)
             free = next((host for host in hosts if host not in used), None)
             if free is None:
                 return None
             given[port] = Interface4((free, network.prefixlen))
         return {port: given[port] for port in lane.ports}
+
+    def _doubt(self, network: Network, standing: Mapping[Port, Interface4], lane: OpenLane) -> str:
+        """Why the other ports get no address in this subnet; "" when they do, or when there is no other."""
+        if len(standing) == len(lane.ports):
+            return ""
+        if any(str(one) in port.leased for port, one in standing.items()):
+            return "DHCP gave what stands in it"
+        if network.prefixlen < SURE_PREFIX and len({port.node_id for port in standing}) < 2:
+            return f"one node alone says so, and it is wider than /{SURE_PREFIX}"
+        for node_id in self.case.node_ids:
+            reading, name = self.case.reading(node_id), make_line(self.case.reading(node_id).name, max_chars=80)
+            if any(one.overlaps(network) for one in _networks((reading.management_address, reading.client_address))):
+                return f"SparkDesk reaches {name} by an address in it"
+            ports = [port for port in lane.ports if port.node_id == node_id]
+            missing = [port for port in ports if port not in standing]
+            own = {network} if ports and not missing else set()
+            if not ports and any(one.overlaps(network) for one in self._known(node_id)):
+                return f"{name} has another way to it"
+            if own and any(one.overlaps(network) for one in set(self._known(node_id)) - own):
+                return f"{name} has another way to a part of it"
+            if not all(self._is_free_for(port, network) for port in missing):
+                return f"{name} has another way to it, or its routes are not known"
+        return ""
+
+    def _known(self, node_id: str) -> list[Network]:
+        """The networks that a node tells of. The halves of everything, as a VPN sets them, are default routes."""
+        reading = self.case.reading(node_id)
+        found = _networks(reading.routes or ())
+        found += [one.network for port in reading.interfaces.values() for one in read_addresses(port)]
+        return [one for one in found if one.prefixlen > 1]
 
     def _is_free_for(self, port: Port, network: Network) -> bool:
         """Whether a node that has no address in this subnet has no other way to it either."""
@@ -150,7 +210,7 @@ class _Work:
         others = [(netdev, one) for netdev, one in self._elsewhere(port) if one.network.overlaps(network)]
         if any(one.network != network or netdev not in twins for netdev, one in others) or reading.routes is None:
             return False
-        routes = [route for route in _networks(reading.routes) if route.overlaps(network)]
+        routes = [route for route in _networks(reading.routes) if route.prefixlen > 1 and route.overlaps(network)]
         return not routes or (bool(others) and all(route == network for route in routes))
 
     # Choosing ---------------------------------------------------------------------------------------------------
@@ -170,11 +230,13 @@ class _Work:
         return self._close(lane, network, given, set())
 
     def unknown_routes(self) -> str:
-        """The first node whose routes were not read, by its name; "" when all were."""
+        """Of the first node whose routes were not read, and why; "" when all were."""
         for node_id in self.case.node_ids:
             reading = self.case.reading(node_id)
             if not reading.did_answer or reading.routes is None:
-                return make_line(reading.name, max_chars=80)
+                why = make_line(reading.problems.get("routes", ""), max_chars=120)
+                words = f"the routes of {make_line(reading.name, max_chars=80)} were not read"
+                return f"{words} ({why})" if why else words
         return ""
 
     def _taken(self) -> list[Network]:
@@ -205,6 +267,7 @@ class _Work:
             mtu=min(max(port.mtu or 0, wanted), MAX_MTU),
             needs_mtu=(port.mtu or 0) < wanted,
             is_set_elsewhere=is_kept and any(gives_address(text, port.netdev, str(one)) for text in others),
+            leased=port.leased,
             beside=tuple(str(other) for other in port.standing if other != one),
         )  # fmt: skip
 
@@ -262,9 +325,15 @@ def _standing_in(lane: OpenLane, network: Network) -> dict[Port, Interface4]:
     found: dict[Port, Interface4] = {}
     for port in lane.ports:
         for one in port.standing:
-            if one.network == network and one.ip not in (network.network_address, network.broadcast_address):
+            low, high = _bounds(network)
+            if one.network == network and low <= int(one.ip) - int(network.network_address) < high:
                 found.setdefault(port, one)
     return found
+
+
+def _bounds(network: Network) -> tuple[int, int]:
+    """The first number of a host in it, and the one behind the last: a /31 has no number of its own, RFC 3021."""
+    return (0, network.num_addresses) if network.prefixlen >= MAX_PREFIX + 1 else (1, network.num_addresses - 1)
 
 
 def _networks(texts: Sequence[str]) -> list[Network]:

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparkdesk.core.bringup.netplan import OUR_FILE, gives_address, netplan_text
+from sparkdesk.core.bringup.netplan import OUR_FILE, gives_address, names_manager, netplan_text, rival_of
+from sparkdesk.core.bringup.reading import Interface, NetplanFile
 from sparkdesk.core.bringup.scheme import HalfAddress
 from tests.infra.sshd import require
 
@@ -64,10 +65,12 @@ def test_a_fresh_node_gets_both_halves_and_the_way_to_remove_them() -> None:
 
 def test_an_address_that_another_file_gives_gets_its_mtu_only() -> None:
     kept = replace(FRESH, origin="kept", is_set_elsewhere=True)
-    assert netplan_text([kept]).endswith("  ethernets:\n    enp1s0f1np1:\n      mtu: 9000\n")
+    assert netplan_text([kept]).endswith("    enp1s0f1np1:\n      optional: true\n      mtu: 9000\n")
     assert netplan_text([replace(kept, needs_mtu=False)]) == ""
     unknown = replace(FRESH, origin="kept")
-    assert netplan_text([unknown]).endswith("    enp1s0f1np1:\n      mtu: 9000\n      addresses: [192.168.100.31/24]\n")
+    assert netplan_text([unknown]).endswith(
+        "    enp1s0f1np1:\n      optional: true\n      mtu: 9000\n      addresses: [192.168.100.31/24]\n"
+    ), "a start does not wait for the cable"
     assert "dhcp4" not in netplan_text([replace(FRESH, beside=("10.1.1.1/24",))])
 
 
@@ -102,6 +105,47 @@ def test_nothing_unchecked_comes_into_the_text(bad: HalfAddress) -> None:
         netplan_text([bad])
     with pytest.raises(ValueError, match="one address"):
         netplan_text([FRESH, FRESH])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('  all-en:\n    match: {name: "en*"}\n    dhcp4: true\n', "all-en"),
+        ("  all-en:\n    match:\n      name: en*\n", "all-en"),
+        ('  "a":\n    match:\n      macaddress: "4C:BB:47:00:01:20"\n', "a"),
+        ("  a:\n    match: {driver: mlx5_core}\n", "a"),
+        ("  a:\n    match: {driver: r8152, name: en*}\n", ""),
+        ("  zz-all:\n    match: {name: 'en*'}\n", ""),
+        ("  all-wl:\n    match: {name: 'wl*'}\n", ""),
+        (f"  {PORT}:\n    match:\n      macaddress: 4c:bb:47:00:01:20\n", ""),
+        ("  # a:\n    # match: {name: 'en*'}\n", ""),
+        ("match:", ""),
+        ("  a:\n    match: {}\n", ""),
+    ],
+)
+def test_a_pattern_that_takes_a_port_ahead_of_our_file_is_found(text: str, expected: str) -> None:
+    assert rival_of(text, Interface(PORT, "4c:bb:47:00:01:20")) == expected
+
+
+def test_netplan_calls_a_patterns_file_after_its_name_and_it_sorts_ahead(tmp_path: Path) -> None:
+    other = 'network:\n  version: 2\n  ethernets:\n    all-en:\n      match: {name: "en*"}\n      dhcp4: true\n'
+    made = sorted(generate(tmp_path, **{"50_cloud_init": other, "90_sparkdesk": netplan_text([FRESH])}))
+    assert made == ["10-netplan-all-en.network", f"10-netplan-{PORT}.network"]
+
+
+@pytest.mark.parametrize("name", ["90-NM-5f0e.yaml", "01-network-manager-all.yaml"])
+def test_files_of_network_manager_are_known_by_name_or_text(name: str) -> None:
+    text = None if name.startswith("90-NM") else "network:\n  renderer: NetworkManager\n"
+    assert names_manager(NetplanFile(f"/etc/netplan/{name}", text))
+    assert not names_manager(NetplanFile("/etc/netplan/40-cx7.yaml", "network:\n  renderer: networkd\n"))
+    assert not names_manager(NetplanFile("/etc/netplan/40-cx7.yaml"))
+
+
+@given(st.text())
+def test_looking_for_a_pattern_never_fails(text: str) -> None:
+    rival_of(text, Interface(PORT))
+    rival_of(f"  a:\n    match: {text}", Interface(PORT))
+    names_manager(NetplanFile("/etc/netplan/a.yaml", text))
 
 
 @given(st.text())

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 
 from sparkdesk.core.bringup.reading import NetplanFile, NodeReading
+from sparkdesk.core.bringup.reading_table import ALL_ROUTES as ALL_ROUTES_READ
 from sparkdesk.core.bringup.reading_table import READS, TOOLS, read_node
 from sparkdesk.core.cluster.details import SudoMode
-from sparkdesk.core.probes.read import Answers, Fault, ReadCommand, ReadDisk, ReadFile
+from sparkdesk.core.probes.read import Answer, Answers, Fault, ReadCommand, ReadDisk, ReadFile
 from sparkdesk.core.probes.read_json import MAX_READS
 from tests.core.probes.any_answers import any_answers
 from tests.core.probes.spark_answers import DENIED_DOCKER, Said, Spark
@@ -97,6 +98,53 @@ def test_without_the_other_tables_the_main_one_must_do() -> None:
     spark.commands["ip -j -4 route show table all"] = (255, "", "Command line is not simulated")
     found = reading_of(spark)
     assert (found.routes, found.problems) == (("10.0.20.0/24",), {})
+
+
+@pytest.mark.parametrize(("text", "is_cut"), [(ROUTES, True), ("[{", False)])
+def test_tables_that_were_cut_or_are_not_understood_are_not_read(text: str, is_cut: bool) -> None:
+    answers = {**spark_of().answers(READS), ALL_ROUTES_READ: Answer(texts=(("", text),), code=0, is_cut=is_cut)}
+    found = read_node(answers, node_id="n1", name="spark-1", host_key="")
+    assert found.routes is None
+    assert found.problems["routes"] == "its routing tables are longer than is read, or not understood"
+
+
+def test_a_lease_is_told_apart_from_an_address_that_stands() -> None:
+    found = reading_of(spark_of()).interfaces
+    assert (found["enP7s7"].addresses, found["enP7s7"].leased) == (("10.0.20.33/24",), ("10.0.20.33/24",))
+    assert found["enp1s0f1np1"].leased == ()
+
+
+def test_a_port_that_something_is_built_on_is_part_of_that() -> None:
+    spark = spark_of()
+    for port, upper, kind in (
+        ("enp1s0f1np1", "bond0", "DEVTYPE=bond\n"), ("enP2p1s0f1np1", "lane.5", "DEVTYPE=vlan\n"),
+        ("enp1s0f0np0", "br0", "DEVTYPE=bridge\n"), ("enP7s7", "mv0", ""),
+    ):  # fmt: skip
+        spark.files[f"/sys/class/net/{port}/upper_{upper}/uevent"] = f"{kind}INTERFACE={upper}\nIFINDEX=7\n"
+    found = reading_of(spark).interfaces
+    assert {name: one.part_of for name, one in found.items() if one.part_of} == {
+        "enp1s0f1np1": "bond0 (bond)", "enP2p1s0f1np1": "lane.5 (vlan)", "enp1s0f0np0": "br0 (bridge)",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("marker", "state", "file", "expected"),
+    [
+        ("", "active", "network: {version: 2}\n", "NetworkManager"),
+        (None, "inactive", "network: {version: 2}\n", "networkd"),
+        (None, "active", "network: {version: 2}\n", ""),
+        (None, "inactive", "network:\n  renderer: NetworkManager\n", "NetworkManager"),
+        (None, "inactive", "network:\n  # renderer: NetworkManager\n", "networkd"),
+        (None, "", "network: {version: 2}\n", ""),
+    ],
+)
+def test_who_sets_the_ports_behind_netplan(marker: str | None, state: str, file: str, expected: str) -> None:
+    spark = spark_of()
+    spark.commands["systemctl is-active NetworkManager"] = (0 if state == "active" else 3, f"{state}\n", "")
+    spark.files["/etc/netplan/40-cx7.yaml"] = file
+    if marker is not None:
+        spark.files["/run/NetworkManager/conf.d/10-globally-managed-devices.conf"] = marker
+    assert reading_of(spark).renderer == expected
 
 
 def test_interfaces_are_those_of_the_kernel_with_their_rdma_devices() -> None:
@@ -242,7 +290,7 @@ TELLS = (
     *TELL_ONLY,
     r"ip -j -4 (addr|route) show( table all)?",
     r"docker image ls --format \S+",
-    r"systemctl is-active [a-z-]+",
+    r"systemctl is-active [A-Za-z-]+",
     r"printenv SSH_CONNECTION",
 )
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sparkdesk.core.bringup.case import Case
+from sparkdesk.core.bringup.netplan import netplan_text
 from sparkdesk.core.bringup.reading import Interface, NetplanFile
 from sparkdesk.core.bringup.scheme import Lane, Scheme
 from sparkdesk.core.bringup.scheme_choice import find_free, make_scheme
@@ -268,3 +269,128 @@ def test_a_stranger_interface_changes_nothing() -> None:
     case = make_case(2, Shape.PAIR)
     names = {**case.reading("n1").interfaces, "docker0": Interface("docker0", addresses=("172.17.0.1/16",))}
     assert make_scheme(with_node(case, "n1", interfaces=names)) == make_scheme(case)
+
+
+# What one node alone says --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("claim", "words"),
+    [
+        ("140.82.112.9/24", "no private range"), ("64.0.0.1/2", "no private range"),
+        ("240.0.0.1/4", "no private range"), ("64.0.0.1/1", "no private range"),
+        ("100.64.3.1/24", "no private range"), ("10.9.9.9/8", "only /16 to /31"),
+        ("172.16.0.9/12", "only /16 to /31"), ("10.9.9.9/16", "wider than /24"), ("10.9.9.9/32", "only /16 to /31"),
+    ],
+)  # fmt: skip
+def test_no_other_node_gets_an_address_in_what_one_strays_into(claim: str, words: str) -> None:
+    case = with_addresses(make_case(2, Shape.PAIR), "n1", {PORT: (claim,)}, mtu=9000)
+    case = with_node(case, "n1", management_address="192.168.7.31", routes=("192.168.7.0/24",))
+    case = with_node(case, "n2", management_address="192.168.7.32", routes=("192.168.7.0/24",))
+    scheme = make_scheme(case)
+    assert [lane.subnet for lane in scheme.lanes] == ["192.168.100.0/24", "192.168.101.0/24"]
+    assert scheme.lanes[0].ends[0].beside == (claim,)
+    assert words in scheme.notes[0]
+    assert f"{claim} on {PORT} of spark-1 stays" in scheme.notes[0]
+
+
+def test_a_wide_private_subnet_is_completed_where_two_nodes_stand_in_it() -> None:
+    case = make_case(4, Shape.SWITCH)
+    for number, node in enumerate(("n1", "n2")):
+        case = with_addresses(case, node, {"enp1s0f0np0": (f"10.9.0.{number + 1}/16",)}, mtu=9000)
+    scheme = make_scheme(case)
+    assert [end.address for end in scheme.lanes[0].ends] == [
+        "10.9.0.1/16",
+        "10.9.0.2/16",
+        "10.9.0.33/16",
+        "10.9.0.34/16",
+    ]
+    assert scheme.notes == (
+        "10.9.0.0/16 is kept: spark-1, spark-2 stand in it already. New addresses in it: spark-3, spark-4.",
+    )
+
+
+def test_a_subnet_that_somebody_reaches_otherwise_is_not_completed() -> None:
+    case = with_addresses(make_case(2, Shape.PAIR), "n1", {PORT: ("10.9.9.9/24",)}, mtu=9000)
+    assert make_scheme(case).lanes[0].subnet == "10.9.9.0/24"
+    ways: tuple[tuple[str, dict[str, object], str], ...] = (
+        ("n2", {"client_address": "10.9.9.77"}, "SparkDesk reaches spark-2 by an address in it"),
+        ("n1", {"client_address": "10.9.9.77"}, "SparkDesk reaches spark-1 by an address in it"),
+        ("n1", {"routes": ("10.9.9.0/24", "10.9.9.128/25")}, "spark-1 has another way to a part of it"),
+        ("n2", {"routes": ("10.0.0.0/9",)}, "spark-2 has another way to it"),
+    )
+    for node, changes, words in ways:
+        scheme = make_scheme(with_node(case, node, **changes))
+        assert scheme.lanes[0].subnet == "192.168.100.0/24"
+        assert words in scheme.notes[0]
+    vpn = with_node(case, "n2", routes=("10.0.20.0/24", "0.0.0.0/1", "128.0.0.0/1"))
+    assert make_scheme(vpn).lanes[0].subnet == "10.9.9.0/24", "the halves of everything are a default route"
+    ring = with_addresses(make_case(3, Shape.RING), "n1", {PORT: ("10.9.9.9/24",)}, mtu=9000)
+    assert "10.9.9.0/24" in {lane.subnet for lane in make_scheme(ring).lanes}
+    ring = with_node(ring, "n1", routes=("10.0.20.0/24", "10.9.9.0/24"))
+    other = next(node for node in ("n2", "n3") if node not in {end.node_id for end in make_scheme(ring).lanes[0].ends})
+    assert "10.9.9.0/24" not in {
+        lane.subnet for lane in make_scheme(with_node(ring, other, routes=("10.9.0.0/16",))).lanes
+    }
+
+
+def test_a_pair_of_two_addresses_is_kept_on_a_cable_and_completed() -> None:
+    case = make_case(2, Shape.PAIR)
+    for node, number in (("n1", 0), ("n2", 1)):
+        given = {PORT: (f"10.77.0.{number}/31",), TWIN: (f"10.77.0.{number + 2}/31",)}
+        case = with_addresses(case, node, given, mtu=9000)
+    scheme = make_scheme(case)
+    assert scheme.is_kept
+    assert [lane.subnet for lane in scheme.lanes] == ["10.77.0.0/31", "10.77.0.2/31"]
+    half = with_addresses(make_case(2, Shape.PAIR), "n1", {PORT: ("10.77.0.1/31",)}, mtu=9000)
+    assert [end.address for end in make_scheme(half).lanes[0].ends] == ["10.77.0.1/31", "10.77.0.0/31"]
+
+
+def leased(case: Case, node_id: str) -> Case:
+    """The case where DHCP gave the node what its ports have."""
+    ports = case.reading(node_id).interfaces
+    return with_node(
+        case, node_id, interfaces={name: replace(one, leased=one.addresses) for name, one in ports.items()}
+    )
+
+
+def test_leases_that_all_ends_have_are_kept_and_never_written_down() -> None:
+    case = make_case(2, Shape.PAIR)
+    for number, node in enumerate(("n1", "n2")):
+        given = {PORT: (f"10.50.1.{number + 5}/24",), TWIN: (f"10.50.2.{number + 5}/24",)}
+        case = leased(with_addresses(case, node, given), node)
+    scheme = make_scheme(case)
+    assert [lane.subnet for lane in scheme.lanes] == ["10.50.1.0/24", "10.50.2.0/24"]
+    assert {(end.origin, end.needs_mtu, end.is_leased) for lane in scheme.lanes for end in lane.ends} == {
+        ("kept", True, True)
+    }  # fmt: skip
+    assert (
+        scheme.notes[0]
+        == "DHCP gives spark-1, spark-2 the addresses in 10.50.1.0/24: they are kept, and not written down."
+    )
+    text = netplan_text(scheme.of_node("n1"))
+    assert "addresses" not in text
+    assert text.endswith(f"    {TWIN}:\n      dhcp4: yes\n      optional: true\n      mtu: 9000\n")
+
+
+def test_where_one_end_lacks_a_lease_a_subnet_of_its_own_is_chosen_and_dhcp_stays_on() -> None:
+    case = leased(with_addresses(make_case(2, Shape.PAIR), "n1", {PORT: ("10.50.1.5/24",)}), "n1")
+    scheme = make_scheme(case)
+    assert scheme.lanes[0].subnet == "192.168.100.0/24"
+    assert "DHCP gave what stands in it" in scheme.notes[0]
+    assert f"    {PORT}:\n      dhcp4: yes\n" in netplan_text(scheme.of_node("n1"))
+    assert "dhcp4: no" in netplan_text(scheme.of_node("n2"))
+
+
+def test_a_port_that_is_part_of_a_bond_gets_nothing_and_says_of_which() -> None:
+    case = make_case(2, Shape.PAIR)
+    ports = case.reading("n1").interfaces
+    both = {name: replace(ports[name], part_of="bond0 (bond)") for name in (PORT, TWIN)}
+    scheme = make_scheme(with_node(case, "n1", interfaces={**ports, **both}))
+    assert scheme.lanes == ()
+    assert f"spark-1 gets no address there: {PORT} is part of bond0 (bond)" in scheme.problems[0]
+
+
+def test_why_routes_were_not_read_is_said() -> None:
+    case = with_node(make_case(2, Shape.PAIR), "n2", routes=None, problems={"routes": "its tables are longer"})
+    assert "the routes of spark-2 were not read (its tables are longer)" in make_scheme(case).problems[0]

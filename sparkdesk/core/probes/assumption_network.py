@@ -154,6 +154,11 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
         source="the kernel's ip-sysctl, arp_ignore; not seen of a DGX OS", where="core/bringup/proof/cause.py",
     ),
     assume(
+        "netplan-renderer", "Netplan has systemd-networkd set the ports: NetworkManager does not run",
+        ReadCommand(("systemctl", "is-active", "NetworkManager")), matches(r"^(inactive|failed|unknown)$"),
+        source="ours: with NetworkManager nothing was tried", where="core/bringup/chapters/network.py",
+    ),
+    assume(
         "management-port", "The RJ45 port is called enP7s7", ReadFile("/sys/class/net/enP7s7/operstate"),
         matches(r"^(up|down|dormant|lowerlayerdown|unknown)$"), source="captures of several units",
         where="core/probes/details.py",

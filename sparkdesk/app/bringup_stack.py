@@ -22,7 +22,7 @@ from sparkdesk.services.bringup.parts import BringUpParts
 if TYPE_CHECKING:
     from sparkdesk.app.stack import Stack
 
-PROGRAMS = ("link_trial", "ssh_mesh", "all_gather")
+PROGRAMS = ("net_state", "link_trial", "ssh_mesh", "all_gather")
 """Our programs that a bring-up brings to nodes, by the name of their module in remote/."""
 REPORTS = "reports"
 
@@ -42,6 +42,7 @@ def make_bring_up(stack: Stack) -> BringUp:
             save_file=save_file,
             torch_images=torch_images(load_images()),
             busy=lambda: _busy(stack),
+            obstacles=lambda: _obstacles(stack),
         )
     )
 
@@ -56,6 +57,15 @@ async def save_file(folder: Path | None, name: str, data: bytes) -> str:
         raise SettingsError(f"{path.parent} cannot be made", remedy=words, detail=str(error)) from error
     await asyncio.to_thread(write_for_owner, path, data)
     return str(path)
+
+
+def _obstacles(stack: Stack) -> tuple[str, ...]:
+    """Why nothing can be changed on the nodes of the open cluster at all."""
+    cluster, simulation = stack.inventory.cluster.value, stack.simulation
+    is_simulated = cluster is not None and cluster.is_simulated
+    if is_simulated and simulation is not None and simulation.is_read_only:
+        return ("These simulated nodes can only be read: this computer allows no namespaces.",)
+    return ()
 
 
 def _busy(stack: Stack) -> Mapping[str, tuple[str, ...]]:

@@ -8,6 +8,8 @@
 Each prints one JSON line: {"ok": true} or {"ok": false, "message", "remedy"}; `look` says null where it could not tell.
 NAME is an id of the run. WANTED is {netdev: {"addresses": ["192.168.100.1/24"], "mtu": 9000, "carrier": true}}.
 
+net_state.py is sent in front of it and runs first: what a network is and how it is given back stands there.
+
 `try` writes /run/netplan/90-sparkdesk.yaml, which stands for the file of that name in /etc and is gone after a restart.
 Before it applies it leaves a process behind that shares nothing with the caller and puts everything back after SECONDS,
 over and over where that fails, unless `keep` came first. What was before is noted in /var/lib/sparkdesk/link_trial so
@@ -28,42 +30,41 @@ import json
 import os
 import re
 import stat
-import subprocess
 import sys
 import time
 
 KEPT_FILE, TRIAL_FILE = "/etc/netplan/90-sparkdesk.yaml", "/run/netplan/90-sparkdesk.yaml"
 NOTES, RUN = "/var/lib/sparkdesk/link_trial", "/run/sparkdesk"
 STATE, LOCK = RUN + "/trial.json", RUN + "/trial.lock"
-NAME, NETDEV = re.compile(r"^[a-z0-9]{1,64}$"), re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,14}$")
-MAX_YAML_BYTES, MAX_NOTE_BYTES, MAX_PORTS, MAX_ADDRESSES, MAX_TRIES = 64 * 1024, 1 << 20, 16, 16, 60
-GENERATE_S, APPLY_S, SETTLE_S, LOCK_S, MAX_TRIAL_S, POLL_S = 20.0, 40.0, 5.0, 60.0, 3600.0, 0.1
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-ENV = dict(os.environ, PATH="%s:%s" % (os.environ.get("PATH", PATH), PATH), LC_ALL="C.UTF-8")
+NAME, NETDEV = re.compile(r"[a-z0-9]{1,64}\Z"), re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,14}\Z")
+MAX_YAML_BYTES, MAX_NOTE_BYTES, MAX_PORTS, MAX_ADDRESSES = 64 * 1024, 1 << 20, 16, 16
+GENERATE_S, LOOK_S, LOCK_S, MAX_TRIAL_S, POLL_S, MAX_PAUSE_S = 20.0, 5.0, 60.0, 3600.0, 0.1, 60.0
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # at run time typing costs memory on the node
-    from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+    from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
 
     Record = Dict[str, Any]
 
+    # net_state.py, which ran before in the same interpreter.
+    class TrialError(Exception): ...
 
-class TrialError(Exception):
-    """Two arguments: why it cannot be done, and what to do, in words for a person."""
-
-
-def plain(text: str) -> str:
-    """One bounded line of what another program said."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)[:300].strip()
-
-
-def run(argv: List[str], limit_s: float) -> Tuple[int, str, str]:
-    """Exit code, output and errors of a program; -1 when it could not be run to its end."""
-    try:
-        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=limit_s, env=ENV)
-    except (OSError, subprocess.SubprocessError) as error:
-        return -1, "", str(error)
-    return done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
+    def plain(text: str) -> str: ...
+    def run(argv: List[str], limit_s: float) -> Tuple[int, str, str]: ...
+    def read_ports() -> Dict[str, Record]: ...
+    def find_wrong(wanted: Record, ports: Dict[str, Record]) -> str: ...
+    def wait_until(limit_s: float, is_so: Callable[[], object]) -> None: ...
+    def refuse_ports_in_use(wanted: Record) -> None: ...
+    def netplan(verb: str, limit_s: float) -> str: ...
+    def apply_netplan(ours: Iterable[str], items: Iterable[str]) -> Tuple[str, List[str]]: ...
+    def put_port_back(name: str, before: Record, ours: List[str]) -> str: ...
+    def add_missing(name: str, before: Record) -> None: ...
+    def read_items() -> List[str]: ...
+    def give_back(items: Iterable[str]) -> List[str]: ...
+    def ports_of(item: str) -> List[str]: ...
+    def is_address_of(item: str, named: Dict[str, List[str]]) -> bool: ...
+    def describe_item(item: str) -> str: ...
+    def boot_id() -> str: ...
 
 
 def read_file(path: str) -> Optional[bytes]:
@@ -121,10 +122,10 @@ def read_json(path: str) -> Optional[Record]:
 
 
 @contextlib.contextmanager
-def locked() -> Iterator[None]:
+def locked(limit_s: float = LOCK_S) -> Iterator[None]:
     """Nobody else changes anything meanwhile. An undo removes the file, hence the look whether it is there."""
     os.makedirs(RUN, mode=0o755, exist_ok=True)
-    until = time.monotonic() + LOCK_S
+    until = time.monotonic() + limit_s
     while time.monotonic() < until:
         with open(os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)) as file:
             is_ours = False
@@ -136,46 +137,6 @@ def locked() -> Iterator[None]:
                 return
         time.sleep(POLL_S / 2)
     raise TrialError("another change of this network is going on", "Wait a minute, then try again.")
-
-
-def read_ports() -> Dict[str, Record]:
-    """Every port by name: {"carrier", "up", "mtu", "addresses": {"192.168.1.2/24": {...}}}. Raises TrialError."""
-    code, out, err = run(["ip", "-j", "addr", "show"], 10.0)
-    try:
-        found = json.loads(out) if code == 0 else None
-        assert isinstance(found, list)
-        return {one["ifname"]: port_of(one) for one in found if "ifname" in one}
-    except (ValueError, AssertionError, RecursionError, TypeError, AttributeError):
-        raise TrialError("the ports cannot be read: " + plain(err), "Run `ip -j addr` on the node.") from None
-
-
-def port_of(one: Record) -> Record:
-    """One port of `ip -j addr`."""
-    flags, keys = one.get("flags", ()), ("broadcast", "scope", "dynamic", "noprefixroute", "label")
-    infos = [info for info in one.get("addr_info", ()) if info.get("family") == "inet" and info.get("scope") != "link"]
-    named = {"%s/%s" % (info.get("local"), info.get("prefixlen")): info for info in infos}
-    addresses = {text: {key: info[key] for key in keys if key in info} for text, info in named.items()}
-    return {"carrier": "LOWER_UP" in flags, "up": "UP" in flags, "mtu": one.get("mtu"), "addresses": addresses}
-
-
-def find_wrong(wanted: Record, ports: Dict[str, Record]) -> str:
-    """What is not as wanted, in words; "" when everything is."""
-    wrong = []
-    for name, want in wanted.items():
-        port = ports.get(name, {"carrier": False, "mtu": want["mtu"], "addresses": ()})
-        if want["carrier"] and not port["carrier"]:
-            wrong.append("%s has no link" % name if name in ports else "there is no port %s" % name)
-        wrong += ["%s lacks %s" % (name, text) for text in want["addresses"] if text not in port["addresses"]]
-        if want["mtu"] is not None and port["mtu"] != want["mtu"]:
-            wrong.append("%s has MTU %s, not %s" % (name, port["mtu"], want["mtu"]))
-    return "; ".join(wrong)
-
-
-def wait_until(limit_s: float, is_so: Callable[[], object]) -> None:
-    """`netplan apply` returns before the addresses are set: look again and again, for some seconds at most."""
-    until = time.monotonic() + limit_s
-    while not is_so() and time.monotonic() < until:
-        time.sleep(POLL_S)
 
 
 def read_wanted(text: str) -> Record:
@@ -197,37 +158,6 @@ def read_wanted(text: str) -> Record:
         raise TrialError("what is wanted of the ports is not understood", "Make the plan again.") from None
 
 
-def refuse_ports_in_use(wanted: Record) -> None:
-    """The default route and this sign-in are never touched. Raises TrialError."""
-    for family in ("-4", "-6"):
-        code, out, err = run(["ip", family, "-j", "route", "show", "default"], 10.0)
-        if code != 0:
-            raise TrialError("the routes cannot be read: %s" % plain(err), "Run `ip route` on the node.")
-        for name in wanted:
-            if '"dev":"%s"' % name in out.replace(" ", ""):
-                raise TrialError("%s carries the default route" % name, "Move the cable or the route, then look again.")
-    address = session_address()
-    for name, port in read_ports().items():  # a sign-in over IPv6 link-local is safe: nobody takes that address away
-        if name in wanted and any(text.split("/")[0] == address for text in port["addresses"]):
-            raise TrialError("this sign-in came over %s" % name, "Sign in over the management address.")
-
-
-def session_address() -> str:
-    """The address at which this sign-in came in; sudo takes it out of the environment, our parents have it."""
-    pid = os.getpid()
-    while pid > 1:
-        try:
-            with open("/proc/%d/environ" % pid, "rb") as file:
-                found = re.search(rb"(?:^|\0)SSH_CONNECTION=\S+ \S+ (?:::ffff:)?([0-9A-Fa-f:.]+)", file.read(1 << 17))
-            with open("/proc/%d/stat" % pid) as file:
-                pid = int(file.read(4096).rpartition(")")[2].split()[1])
-        except (OSError, ValueError, IndexError):
-            break
-        if found:
-            return found.group(1).decode()
-    return ""
-
-
 def read_notes() -> Dict[str, Record]:
     """What was before each run that was not undone, by the run's name, the newest first."""
     names = [name[:-5] for name in (os.listdir(NOTES) if os.path.isdir(NOTES) else ()) if NAME.match(name[:-5])]
@@ -235,20 +165,31 @@ def read_notes() -> Dict[str, Record]:
     return dict(sorted(notes.items(), key=lambda pair: -pair[1]["number"]))
 
 
-def take_note(name: str, wanted: Record) -> Record:
+def take_note(name: str, wanted: Record, items: List[str]) -> Record:
     """What was so before the first `try` of this run; what we give the ports is added to it, nothing is replaced."""
     notes, ports = read_notes(), read_ports()
-    files = {path: former_file(path) for path in (KEPT_FILE, TRIAL_FILE)}
-    number = 1 + max((note["number"] for note in notes.values()), default=0)
-    has_folder = os.path.isdir(os.path.dirname(TRIAL_FILE))
-    note = notes.get(name) or {"number": number, "files": files, "has_folder": has_folder, "ports": {}, "ours": {}}
+    note = notes.get(name) or {
+        "name": name,
+        "number": 1 + max((note["number"] for note in notes.values()), default=0),
+        "files": {path: former_file(path) for path in (KEPT_FILE, TRIAL_FILE)},
+        "folders": [os.path.dirname(path) for path in (KEPT_FILE, TRIAL_FILE) if os.path.isdir(os.path.dirname(path))],
+        "ports": {},
+        "ours": {},
+        "boot": boot_id(),
+        "items": [item for item in items if set(ports_of(item)) & set(wanted)],
+    }
     for port, want in wanted.items():
         if port in ports:
             note["ports"].setdefault(port, ports[port])
         note["ours"][port] = sorted({*note["ours"].get(port, ()), *want["addresses"]})
     os.makedirs(NOTES, mode=0o700, exist_ok=True)
-    write_file(NOTES + "/%s.json" % name, json.dumps(note).encode())
+    write_note(name, note)
     return note
+
+
+def write_note(name: str, note: Record) -> None:
+    """For an undo after a restart."""
+    write_file(NOTES + "/%s.json" % name, json.dumps(note).encode())
 
 
 def former_file(path: str) -> Optional[Record]:
@@ -260,78 +201,81 @@ def former_file(path: str) -> Optional[Record]:
     return {"data": base64.b64encode(data).decode(), "mode": stat.S_IMODE(mode), "owner": [uid, gid]}
 
 
-def put_files_back(note: Record) -> None:
-    """netplan's two files as they were."""
+def put_files_back(note: Record) -> str:
+    """netplan's two files as they were; where a copy lies of ours as somebody has changed it since, or ""."""
+    copy = keep_strangers_words(note)
     for path, former in note["files"].items():
         if former is None:
             remove(path)
         elif former_file(path) != former:
             os.makedirs(os.path.dirname(path), exist_ok=True)
             write_file(path, base64.b64decode(former["data"]), former["mode"], tuple(former["owner"]))
-    if not note["has_folder"]:
+    for folder in {os.path.dirname(path) for path in note["files"]} - set(note["folders"]):
         with contextlib.suppress(OSError):  # somebody else's file is in it
-            os.rmdir(os.path.dirname(TRIAL_FILE))
+            os.rmdir(folder)
+    return copy
 
 
-def put_back(note: Record) -> None:
-    """Everything of a note as it was: files, addresses, MTU. Raises TrialError, having done what it can."""
-    put_files_back(note)
-    failure, until = apply_netplan(note["ports"]), time.monotonic() + SETTLE_S
-    while True:  # networkd may still be at it
-        wrong = [put_port_back(name, port, note["ours"].get(name, ())) for name, port in note["ports"].items()]
-        if not any(wrong) or time.monotonic() >= until:
-            break
-    failure = failure or "; ".join(words for words in wrong if words)
-    if failure:
-        raise TrialError("the files are as they were, but %s" % failure, "Run `sudo netplan apply` on the node.")
-
-
-def put_port_back(name: str, before: Record, ours: List[str]) -> str:
-    """networkd leaves addresses and MTU of a port that lost its settings. What is not as before then, in words."""
-    wait_until(SETTLE_S / 2, lambda: set(before["addresses"]) <= set(read_ports().get(name, before)["addresses"]))
-    now = read_ports().get(name, before)
-    for text in now["addresses"]:
-        if text in ours and text not in before["addresses"]:
-            run(["ip", "addr", "del", text, "dev", name], 10.0)
-    add_missing(name, before)
-    if isinstance(before["mtu"], int) and now["mtu"] != before["mtu"]:
-        run(["ip", "link", "set", "dev", name, "mtu", str(before["mtu"])], 10.0)
-    if not before["up"]:
-        run(["ip", "link", "set", "dev", name, "down"], 10.0)
-    now = read_ports().get(name, before)
-    fixed = [text for text, info in before["addresses"].items() if not info.get("dynamic")]
-    stays = ", ".join(text for text in now["addresses"] if text in ours and text not in before["addresses"])
-    wrong = find_wrong({name: {"addresses": fixed, "mtu": before["mtu"], "carrier": False}}, {name: now})
-    return "%s still has %s" % (name, stays) if stays else wrong
-
-
-def add_missing(name: str, before: Record) -> None:
-    """Addresses that nobody's file gives: networkd takes them away from a port that it is told to manage."""
-    now = read_ports().get(name, before)
-    for text, info in before["addresses"].items():
-        if text not in now["addresses"] and not info.get("dynamic"):
-            pairs = [word for key in ("broadcast", "scope", "label") if key in info for word in (key, str(info[key]))]
-            flags = ["noprefixroute"] if info.get("noprefixroute") else []
-            run(["ip", "addr", "add", text, "dev", name, *pairs, *flags], 10.0)
-
-
-def netplan(verb: str, limit_s: float) -> str:
-    """Run it; in words why it failed, or ""."""
-    code, out, err = run(["netplan", verb], limit_s)
-    if code == 0:
+def keep_strangers_words(note: Record) -> str:
+    """A copy beside the notes of what somebody has written into the file that we kept; its path, or ""."""
+    data, former = read_file(KEPT_FILE), note["files"][KEPT_FILE]
+    known = (note.get("kept"), hashlib.sha256(base64.b64decode(former["data"])).hexdigest() if former else "")
+    if data is None or "kept" not in note or hashlib.sha256(data).hexdigest() in known:
         return ""
-    lines = [line for line in (err or out).splitlines() if line.strip()] or ["no word of it"]
-    return "netplan %s failed: %s" % (verb, plain(next((line for line in lines if "rror" in line), lines[0])))
+    copy = "%s/90-sparkdesk.yaml.%s" % (NOTES, hashlib.sha256(data).hexdigest()[:12])
+    os.makedirs(NOTES, mode=0o700, exist_ok=True)
+    write_file(copy, data)
+    return copy
 
 
-def apply_netplan(ours: Record) -> str:
-    """`netplan apply`, and a look until every address that it does not concern is back. Why it failed, or ""."""
-    ports = read_ports()
-    others = {name: dict(port, mtu=None, carrier=False) for name, port in ports.items() if name not in ours}
-    failure = netplan("apply", APPLY_S)
-    # networkd starts anew, and gives them again one after another
-    wait_until(SETTLE_S, lambda: not find_wrong(others, dict(ports, **read_ports())))
-    return failure
+@contextlib.contextmanager
+def trying(troubles: List[str]) -> Iterator[None]:
+    """One part of what must be put back: what hinders it does not hinder the others."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - nothing may keep a former network away
+        troubles.append(plain(str(error.args[0] if isinstance(error, TrialError) else repr(error))))
+
+
+def put_back(note: Record, items: Iterable[str] = ()) -> List[str]:
+    """Everything of a note as it was: files, addresses, MTU. In words what is not quite as it was before.
+
+    `items` are others' addresses, routes and rules that must be there too, beside those that are there now. Raises
+    TrialError, having done what it can.
+    """
+    troubles: List[str] = []
+    words: List[str] = []
+    here: List[str] = []
+    ours = {
+        port: [text for text in texts if text not in note["ports"].get(port, {"addresses": ()})["addresses"]]
+        for port, texts in note["ours"].items()
+    }
+    with trying(troubles):
+        copy = put_files_back(note)
+        words += ["%s was changed since; a copy is %s" % (KEPT_FILE, copy)] if copy else []
+    with trying(troubles):
+        noted = note["items"] if note["boot"] == boot_id() else []
+        # What stands on our own addresses goes with them.
+        others = [item for item in read_items() if not set(ports_of(item)) & set(note["ours"])]
+        items = [item for item in dict.fromkeys([*noted, *items, *others]) if not is_address_of(item, ours)]
+        here = [item for item in read_items() if item not in items and not is_address_of(item, ours)]
+    with trying(troubles):
+        failure, _ = apply_netplan(note["ports"], [*items])
+        troubles += [failure] if failure else []
+    for name, port in note["ports"].items():
+        with trying(troubles):
+            wrong = put_port_back(name, port, note["ours"].get(name, []))
+            if wrong:  # networkd may still be at it
+                time.sleep(LOOK_S)
+                wrong = put_port_back(name, port, note["ours"].get(name, []))
+            troubles += [wrong] if wrong else []
+    with trying(troubles):
+        give_back(here)
+        words += ["%s is lost" % describe_item(item) for item in give_back(items)]
+    if troubles:
+        said = "the files are as they were, but %s" % "; ".join(troubles)
+        raise TrialError(said, "Run `sudo netplan apply` on the node.")
+    return words
 
 
 def try_it(name: str, seconds: str, text: str) -> Record:
@@ -349,31 +293,39 @@ def try_it(name: str, seconds: str, text: str) -> Record:
         now_s = time.clock_gettime(time.CLOCK_BOOTTIME)
         if other is not None and other["name"] != name and now_s < other["ends_s"] + LOCK_S:
             raise TrialError("another network is on trial on this node", "Wait until it has ended, then try again.")
-        note = take_note(name, wanted)
+        items = read_items()
+        note = take_note(name, wanted, items)
         ends_s, token = now_s + trial_s, os.urandom(16).hex()
         state = {"name": name, "token": token, "state": "trying", "ends_s": ends_s}
         write_file(STATE, json.dumps(state).encode(), 0o644)
         try:
-            start_timer(name, token, ends_s)
+            start_timer(token, ends_s, note, items)
             os.makedirs(os.path.dirname(TRIAL_FILE), exist_ok=True)
             write_file(TRIAL_FILE, yaml)
             failure = netplan("generate", GENERATE_S)
             if failure:
                 raise TrialError(failure + ". Nothing was applied", "Mend the file that it names, then look again.")
         except TrialError:
-            remove(STATE)  # the timer ends by this
             put_files_back(note)
+            remove(STATE)  # the timer ends by this
             netplan("generate", GENERATE_S)
             raise
-        failure = apply_netplan(wanted)
-        if failure:
-            write_file(STATE, json.dumps(dict(state, state="rolled back")).encode(), 0o644)
-            put_back(note)
-            raise TrialError(failure + ". The former network is back", "Mend what it names, then try again.")
-        wait_until(SETTLE_S, lambda: not find_wrong(wanted, read_ports()))
-        for port, before in note["ports"].items():
-            add_missing(port, before)
+        apply_trial(note, wanted, items)
     return {"ok": True, "trial_s": trial_s, "left_s": ends_s - time.clock_gettime(time.CLOCK_BOOTTIME)}
+
+
+def apply_trial(note: Record, wanted: Record, items: List[str]) -> None:
+    """Apply what lies there now, with everything else as it was; else all as it was. Raises TrialError."""
+    known = {port: [text for one in read_notes().values() for text in one["ours"].get(port, ())] for port in wanted}
+    failure, lost = apply_netplan(wanted, [item for item in items if not is_address_of(item, known)])
+    others = [describe_item(item) for item in lost if not set(ports_of(item)) & set(wanted)]
+    if not failure and others:
+        failure = "netplan apply takes away what no file of its gives (%s), and it cannot be given back" % others[0]
+    if failure:
+        put_back(note, items)  # else the timer goes on with it
+        remove(STATE)
+        raise TrialError(failure + ". The former network is back", "Mend what it names, then try again.")
+    wait_until(LOOK_S, lambda: not find_wrong(wanted, read_ports()))
 
 
 def running_trial() -> Optional[Record]:
@@ -382,43 +334,80 @@ def running_trial() -> Optional[Record]:
     return state if state is not None and state["state"] == "trying" else None
 
 
-def start_timer(name: str, token: str, ends_s: float) -> None:
-    """Leave a process behind: of its own session, without a descriptor or folder of ours."""
+def start_timer(token: str, ends_s: float, note: Record, items: List[str]) -> None:
+    """Leave a process behind: of its own session, without a descriptor or folder of ours, and not of this sign-in."""
+    heard, told = os.pipe()
     child = os.fork()
-    if child:
-        if os.waitpid(child, 0)[1]:
-            raise TrialError("the timer that puts the network back did not start", "Nothing was changed. Try again.")
+    if child == 0:
+        code = 1
+        try:
+            os.setsid()
+            if os.fork() == 0:
+                os.chdir("/")
+                for fd in (0, 1, 2):
+                    os.dup2(os.open(os.devnull, os.O_RDWR), fd)
+                os.dup2(told, 3)
+                os.closerange(4, 65536)
+                leave_sign_in(token)
+                os.write(3, b"1")
+                os.close(3)
+                be_timer(token, ends_s, note, items)
+            code = 0
+        finally:
+            os._exit(code)
+    os.close(told)
+    with open(heard, "rb") as file:
+        is_there = file.read(1) == b"1"
+    if os.waitpid(child, 0)[1] or not is_there:
+        raise TrialError("the timer that puts the network back did not start", "Nothing was changed. Try again.")
+
+
+def leave_sign_in(token: str) -> None:
+    """Move to a unit of our own: logind may end what a sign-in left (KillUserProcesses). The kernel takes others first.
+
+    Not a service: what was before is in our memory, and needs no file then. Unverified on hardware [trial-scope].
+    """
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+        file.write("-1000")
+    if not os.path.isdir("/run/systemd/system"):
         return
-    code = 1
-    try:
-        os.setsid()
-        if os.fork() == 0:
-            os.chdir("/")
-            for fd in (0, 1, 2):
-                os.dup2(os.open(os.devnull, os.O_RDWR), fd)
-            os.closerange(3, 65536)
-            be_timer(name, token, ends_s)
-        code = 0
-    finally:
-        os._exit(code)
+    place = ["org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager"]
+    unit = "sparkdesk-trial-%s.scope" % token[:8]
+    given = ["2", "PIDs", "au", "1", str(os.getpid()), "CollectMode", "s", "inactive-or-failed", "0"]
+    if run(["busctl", "call", *place, "StartTransientUnit", "ssa(sv)a(sa(sv))", unit, "fail", *given], 10.0)[0] == 0:
+        wait_until(LOOK_S, lambda: unit.encode() in (read_file("/proc/self/cgroup") or b""))
 
 
-def be_timer(name: str, token: str, ends_s: float) -> None:
-    """Put everything back at the end of the trial unless it was kept, undone or begun anew; what fails, again."""
-    tries = 0
-    while tries < MAX_TRIES:
-        time.sleep(2 * POLL_S)
+def be_timer(token: str, ends_s: float, note: Record, items: List[str]) -> None:
+    """Put everything back at the end of the trial unless it was kept, undone or begun anew; what fails, again.
+
+    All it needs is in its memory, and it ends only when everything is back or another one has the say.
+    """
+    pause_s = 2 * POLL_S
+    while True:
+        time.sleep(pause_s)
         is_due = time.clock_gettime(time.CLOCK_BOOTTIME) >= ends_s
-        tries += is_due
-        with contextlib.suppress(TrialError, OSError, KeyError), locked() if is_due else contextlib.nullcontext():
-            state = read_json(STATE) or {}
-            if state.get("token") != token or state["state"] not in ("trying", "rolling back"):
+        with trying([]), locked(float("inf")) if is_due else contextlib.nullcontext():
+            if is_over(token):
                 return
             if is_due:
-                with contextlib.suppress(TrialError, OSError):  # without room for it, all the same
-                    write_file(STATE, json.dumps(dict(state, state="rolling back")).encode(), 0o644)
-                put_back(read_notes()[name])
+                pause_s = min(MAX_PAUSE_S, 2 * pause_s)
+                state = {"name": note["name"], "token": token, "state": "rolling back"}
+                with trying([]):  # without room for it, all the same
+                    write_file(STATE, json.dumps(state).encode(), 0o644)
+                put_back(note, items)
                 return
+
+
+def is_over(token: str) -> bool:
+    """Whether this trial has ended otherwise. A state that is lost or not readable is no end: our file says so."""
+    try:
+        state = read_json(STATE)
+    except TrialError:
+        return False
+    if state is None:
+        return not os.path.lexists(TRIAL_FILE)
+    return state.get("token") != token or state.get("state") not in ("trying", "rolling back")
 
 
 def look(name: str, text: str, digest: str = "") -> Record:
@@ -452,6 +441,9 @@ def keep(name: str) -> Record:
         if data is None:
             raise TrialError("somebody removed the file on trial", "Wait until the trial is over, then try again.")
         try:
+            note = read_notes()[name]
+            write_note(name, dict(note, kept=hashlib.sha256(data).hexdigest()))
+            os.makedirs(os.path.dirname(KEPT_FILE), exist_ok=True)
             write_file(KEPT_FILE, data)
         except TrialError as error:
             raise TrialError(error.args[0] + "; the node takes its former network back", error.args[1]) from error
@@ -462,20 +454,22 @@ def keep(name: str) -> Record:
 
 def undo(name: str) -> Record:
     """As before the first `try` of this run, later runs included; nothing where there was none."""
+    words: List[str] = []
     with locked():
         notes, state = read_notes(), read_json(STATE)
         ours = list(notes)[: list(notes).index(name) + 1] if name in notes else []
+        for one in ours:
+            words += put_back(notes[one])
+            remove(NOTES + "/%s.json" % one)
         if state is not None and state["name"] in (name, *ours):
             remove(STATE)  # the timer ends by this
-        for one in ours:
-            put_back(notes[one])
-            remove(NOTES + "/%s.json" % one)
         if not os.path.lexists(STATE):
             remove(LOCK)
         for folder in (RUN, NOTES, os.path.dirname(NOTES)):
             with contextlib.suppress(OSError):  # others' notes, or nothing there
                 os.rmdir(folder)
-    return {"ok": True, "message": "as before" if ours else "nothing to undo"}
+    words += ["%d later changes of it went too" % (len(ours) - 1)] if len(ours) > 1 else []
+    return {"ok": True, "message": "; ".join(["as before" if ours else "nothing to undo", *words])}
 
 
 def main(argv: List[str]) -> int:

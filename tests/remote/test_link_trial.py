@@ -14,9 +14,12 @@ from typing import Any
 
 import pytest
 
+from sparkdesk.core.bringup.chapters.network import PROGRAMS
+from sparkdesk.core.program import python_command
 from tests.remote.python_version import PYTHONS
 
-PROGRAM = Path(__file__).parents[2] / "sparkdesk" / "remote" / "link_trial.py"
+REMOTE = Path(__file__).parents[2] / "sparkdesk" / "remote"
+SOURCES = [(REMOTE / f"{name}.py").read_bytes() for name in PROGRAMS]
 WANTED = {"enp1s0f1np1": {"addresses": ["192.168.100.11/24"], "mtu": 9000}}
 _IP = """#!/bin/sh
 case "$*" in "-j addr show") cat <<'X'
@@ -38,8 +41,8 @@ def port(name: str = "enp1s0f1np1", mtu: int = 9000, *addresses: str, flags: str
 def run(python: str, *words: str, stdin: bytes = b"", path: str = "") -> tuple[int, dict[str, Any]]:
     """Exit code and answer."""
     env = {"PATH": path or os.environ["PATH"]}
-    argv = [python, "-I", "-S", "-B", str(PROGRAM), *words]
-    done = subprocess.run(argv, input=stdin, capture_output=True, timeout=60, env=env, check=False)
+    argv = [python, *python_command(SOURCES, *words).argv[1:]]
+    done = subprocess.run(argv, input=b"".join(SOURCES) + stdin, capture_output=True, timeout=60, env=env, check=False)
     assert not done.stderr, done.stderr.decode()
     answer: dict[str, Any] = json.loads(done.stdout)
     return done.returncode, answer
@@ -128,9 +131,19 @@ def test_changes_need_root(python: str) -> None:
 @pytest.mark.parametrize("yaml", [b"", b"  \n", b"\xff\xfe", b"network:\0", b"x" * 65537, b"\x1b[31m"])
 def test_what_is_no_text_is_not_written(python: str, yaml: bytes) -> None:
     script = 'mount -t tmpfs none /run; "$@"; code=$?; ls -A /run >&2; exit $code'
-    argv = [python, "-I", "-S", "-B", str(PROGRAM), "try", "a1", "60", json.dumps(WANTED)]
-    done = subprocess.run(
-        ["unshare", "--net", "--mount", "sh", "-c", script, "sh", *argv], input=yaml, capture_output=True, check=False
-    )
+    argv = [python, *python_command(SOURCES, "try", "a1", "60", json.dumps(WANTED)).argv[1:]]
+    unshare = ["unshare", "--net", "--mount", "sh", "-c", script, "sh", *argv]
+    done = subprocess.run(unshare, input=b"".join(SOURCES) + yaml, capture_output=True, check=False)
     assert json.loads(done.stdout)["message"] == "what came is no netplan file"
     assert (done.returncode, done.stderr) == (1, b"")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root alone may give a folder away")
+def test_root_runs_no_program_of_a_folder_that_others_may_write(python: str, tmp_path: Path) -> None:
+    shown = [port("enp1s0f1np1", 9000, "192.168.100.11/24")]
+    assert look(python, tmp_path, shown)["ok"] is True
+    tmp_path.chmod(0o777)
+    assert look(python, tmp_path, shown)["ok"] is False
+    tmp_path.chmod(0o755)
+    os.chown(tmp_path, 1000, 1000)
+    assert look(python, tmp_path, shown)["ok"] is False

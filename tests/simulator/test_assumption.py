@@ -11,8 +11,9 @@ from sparkdesk.core.probes.read import Answer, Answers, Read
 from sparkdesk.core.probes.read_json import MAX_READS, decode_answers, encode_reads
 from tests.simulator.conftest import PROJECT, Simulator
 
-REALLY_HERE = {"python-version", "arp-ignore"}
-"""A node runs this computer's own Python, and says so; its halves share a bridge here, and keep to themselves."""
+REALLY_HERE = {"python-version", "arp-ignore", "trial-scope"}
+"""A node runs this computer's own Python, and says so; it has no systemd; its halves share a bridge here, and keep to
+themselves."""
 IDLE = {"gpu-clock-under-load", "gpu-awake-clock", "gpu-slow-power", "gpu-processes", "rdma-words"}
 NO_NEIGHBOUR = {"nearest-bridge"}
 """Nobody names himself at the other end of a direct cable."""

@@ -175,12 +175,16 @@ async def test_netplan_is_strict_warns_of_open_files_and_shows_what_is_merged(bo
 
 
 async def test_a_network_that_is_tried_comes_back_by_itself_and_one_that_is_kept_stays(boxes: Simulator) -> None:
-    program, plan = (REMOTE / "link_trial.py").read_text(), PLAN.format(port=PORT, twin=TWIN, last=31)
+    plan = PLAN.format(port=PORT, twin=TWIN, last=31)
     wanted = json.dumps({PORT: {"addresses": ["192.168.77.31/24"], "mtu": 9000, "carrier": True}})
     trial = f"cat > /tmp/plan.yaml <<'END'\n{plan}END\npython3 /tmp/link_trial.py try"
     look = f"python3 /tmp/link_trial.py look abc '{wanted}'"
     before = await read_port(boxes, PORT)
-    await as_root(boxes, f"cat > /tmp/link_trial.py <<'END'\n{program}\nEND\n")
+    for name in ("net_state", "trial"):
+        program = (REMOTE / f"{name.replace('trial', 'link_trial')}.py").read_text()
+        await as_root(boxes, f"cat > /tmp/{name}.py <<'END'\n{program}\nEND\n")
+    launch = 'for name in ("net_state", "trial"): exec(compile(open("/tmp/%s.py" % name).read(), name, "exec"))'
+    await as_root(boxes, f"cat > /tmp/link_trial.py <<'END'\n{launch}\nEND\n")
     assert '"ok": true' in await as_root(boxes, f"{trial} abc 2 '{wanted}' < /tmp/plan.yaml")
     assert '"ok": true' in (await ask(boxes, look))[1]
     async with asyncio.timeout(20):

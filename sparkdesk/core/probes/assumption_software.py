@@ -166,6 +166,11 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
         where="core/jobs/appraisal/cause.py",
     ),
     assume(
+        "trial-scope", "Systemd is process 1: a network's timer moves out of its sign-in by `busctl`, into a scope",
+        ReadFile("/proc/1/comm"), matches(r"^systemd$"), source="ours; systemd's org.freedesktop.systemd1(5)",
+        where="remote/link_trial.py",
+    ),
+    assume(
         "vllm-on-gb10", "vLLM starts on a GB10 and says so in the words that its reader knows", _JOB_LOGS,
         _in_log("vLLM API server version", r"Application startup complete"), source="vLLM 0.33's source",
         where="backends/vllm.py",

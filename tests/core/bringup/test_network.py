@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from sparkdesk.core.bringup.chapters.network import PROGRAMS as TRIAL_PROGRAMS
 from sparkdesk.core.bringup.chapters.network import TRIAL_S, plan_network, trial_id
 from sparkdesk.core.bringup.matrix import CellState
 from sparkdesk.core.bringup.netplan import OUR_FILE
@@ -17,12 +18,13 @@ from sparkdesk.core.bringup.reading import NetplanFile
 from sparkdesk.core.bringup.scheme_choice import make_scheme
 from sparkdesk.core.cluster.topology import Shape
 from sparkdesk.core.playbooks.reader import last_object
-from sparkdesk.core.step import Playbook, PutFile, Restore, Run, SignInAnew, Step, Wait
+from sparkdesk.core.step import Playbook, PutFile, Run, SignInAnew, Step, Wait
 from sparkdesk.core.step_json import from_json, to_json
 from tests.core.bringup.cases import PROGRAMS, case_of, make_case, with_node
 from tests.core.cluster.cabling import Cabling
 
 PORT, TWIN = "enp1s0f1np1", "enP2p1s0f1np1"
+TRIAL = b"".join(PROGRAMS[name] for name in TRIAL_PROGRAMS)
 
 
 def steps_of(count: int, shape: Shape) -> list[list[Step]]:
@@ -41,15 +43,11 @@ def test_the_first_node_is_tried_alone_then_the_others_then_large_packets_go_ove
 
 def test_a_trial_is_kept_only_over_a_new_sign_in_and_after_a_look() -> None:
     step = steps_of(2, Shape.PAIR)[0][0]
-    put, tried, anew, look, keep = step.apply
-    assert isinstance(put, PutFile)
-    assert (put.path, put.content) == (
-        "/home/nvidia/.local/state/sparkdesk/bringup/link_trial.py", PROGRAMS["link_trial"],
-    )  # fmt: skip
+    tried, anew, look, keep = step.apply
     assert isinstance(tried, Run)
-    assert tried.command.argv[5:8] == ("try", "a1b2c3", str(TRIAL_S))
+    assert tried.command.argv[6:9] == ("try", "a1b2c3", str(TRIAL_S))
     assert tried.as_root
-    assert tried.stdin.decode() == plan_network(make_case(2, Shape.PAIR)).diffs[0].after, (
+    assert tried.stdin.removeprefix(TRIAL).decode() == plan_network(make_case(2, Shape.PAIR)).diffs[0].after, (
         "what is shown is what is tried"
     )
     assert isinstance(anew, SignInAnew)
@@ -57,23 +55,32 @@ def test_a_trial_is_kept_only_over_a_new_sign_in_and_after_a_look() -> None:
     assert "n1" not in look.ask
     assert "spark-1" in look.ask
     assert isinstance(keep, Run)
-    assert keep.command.argv[5:] == ("keep", "a1b2c3")
+    assert keep.command.argv[6:] == ("keep", "a1b2c3")
     assert keep.as_root
-    assert step.check[1:] == step.verify
-    assert json.loads(look.command.argv[7]) == {
+    assert step.check == step.verify
+    assert json.loads(look.command.argv[8]) == {
         PORT: {"addresses": ["192.168.100.31/24"], "mtu": 9000, "carrier": True},
         TWIN: {"addresses": ["192.168.101.31/24"], "mtu": 9000, "carrier": True},
     }
     assert sum([anew.timeout_s, look.timeout_s]) <= TRIAL_S, "the trial does not end while SparkDesk looks"
 
 
-def test_undo_needs_no_program_on_the_node_and_takes_ours_away() -> None:
-    undo, restore, _tidy = steps_of(2, Shape.PAIR)[0][0].undo
+def test_root_runs_what_the_plan_brings_and_no_file_of_the_node() -> None:
+    step = steps_of(2, Shape.PAIR)[0][0]
+    parts = [part for part in (*step.check, *step.apply, *step.verify, *step.undo) if isinstance(part, Run | Wait)]
+    assert len(parts) == 6
+    for part in parts:
+        assert part.stdin.startswith(TRIAL)
+        assert not [word for word in part.command.argv if "/home" in word or word.endswith(".py")]
+    assert not any(isinstance(part, PutFile) for part in step.apply)
+
+
+def test_undo_asks_the_program_by_the_mark_of_the_run() -> None:
+    (undo,) = steps_of(2, Shape.PAIR)[0][0].undo
     assert isinstance(undo, Run)
     assert undo.as_root
-    assert undo.stdin == PROGRAMS["link_trial"]
+    assert undo.stdin == TRIAL
     assert undo.command.argv[-2:] == ("undo", "a1b2c3")
-    assert restore == Restore("/home/nvidia/.local/state/sparkdesk/bringup/link_trial.py")
 
 
 def test_the_rows_say_what_comes_and_name_its_step() -> None:
@@ -127,48 +134,6 @@ def test_a_node_without_netplan_is_left_alone_and_said() -> None:
     assert [step.node for stage in plan.stages for step in stage.steps] == ["n1"]
     assert {row.cells["n2"].state for row in plan.rows} == {CellState.FAIL}
     assert any("spark-2 is left as it is" in note for note in plan.notes)
-
-
-def test_network_manager_behind_netplan_is_warned_of_where_something_is_set() -> None:
-    case = with_node(make_case(2, Shape.PAIR), "n2", renderer="NetworkManager")
-    case = with_node(case, "n1", renderer="networkd")
-    plan = plan_network(case)
-    row = plan.rows[-1]
-    assert (row.title, row.is_unverified) == ("netplan's renderer", True)
-    assert (row.cells["n1"].state, row.cells["n1"].text) == (CellState.PASS, "networkd")
-    assert (row.cells["n2"].state, row.cells["n2"].text) == (CellState.WARN, "NetworkManager: never tried")
-    assert any("stands behind netplan on spark-2" in note for note in plan.notes)
-    ready = with_node(make_case(2, Shape.PAIR, is_ready=True), "n2", renderer="NetworkManager")
-    cells = plan_network(ready).rows[-1].cells
-    assert (cells["n2"].state, cells["n1"].state) == (CellState.SKIPPED, CellState.UNREAD)
-    assert len(plan_network(make_case(2, Shape.PAIR)).rows) == 3
-
-
-def test_a_pattern_of_another_file_over_our_ports_is_named_and_nothing_is_tried() -> None:
-    text = 'network:\n  ethernets:\n    all-en:\n      match: {name: "en*"}\n      dhcp4: true\n'
-    case = with_node(make_case(2, Shape.PAIR), "n2", netplan=(NetplanFile("/etc/netplan/50-cloud-init.yaml", text),))
-    plan = plan_network(case)
-    assert [step.node for stage in plan.stages for step in stage.steps] == ["n1"]
-    assert plan.rows[0].cells["n2"].state is CellState.FAIL
-    assert f"50-cloud-init.yaml takes {PORT} by a pattern (match:, in all-en)" in plan.rows[0].cells["n2"].remedy
-
-
-def test_addresses_out_of_the_usual_range_are_shown_whole() -> None:
-    case = make_case(2, Shape.PAIR)
-    ports = case.reading("n1").interfaces
-    case = with_node(case, "n1", interfaces={**ports, PORT: replace(ports[PORT], addresses=("10.9.9.9/24",))})
-    cell = plan_network(case).rows[1].cells["n2"]
-    assert cell.text == "10.9.9.32/24 .100.32"
-    assert "192.168.100.32/24 (chosen)" in cell.evidence
-
-
-def test_a_bonded_port_is_a_failed_cell_without_a_step() -> None:
-    case = make_case(2, Shape.PAIR)
-    for changes in ({"tools": {"netplan": False}}, {"home": "/home/x; reboot"}, {"home": "/home/../etc"}):
-        plan = plan_network(with_node(case, "n2", **changes))
-        assert [step.node for stage in plan.stages for step in stage.steps] == ["n1"]
-        assert {row.cells["n2"].state for row in plan.rows} == {CellState.FAIL}
-        assert any("spark-2 is left as it is" in note for note in plan.notes)
 
 
 def test_nodes_without_cables_have_nothing_to_address() -> None:

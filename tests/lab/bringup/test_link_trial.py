@@ -21,7 +21,12 @@ from tests.lab.patchbay import Patchbay, Wire
 pytestmark = pytest.mark.lab
 
 PORT, TWIN = CAGE_PORTS[1]
-PROGRAM = Path(__file__).parents[3] / "sparkdesk" / "remote" / "link_trial.py"
+REMOTE = Path(__file__).parents[3] / "sparkdesk" / "remote"
+LAUNCHER = """for name in ("net_state", "sparkdesk_trial"):
+    with open("/opt/%s.py" % name) as file:
+        exec(compile(file.read(), name, "exec"))
+"""
+"""As the two come over a channel, one after another in one namespace."""
 KEPT, TRIED = "/etc/netplan/90-sparkdesk.yaml", "/run/netplan/90-sparkdesk.yaml"
 NOTES, RUN = "/var/lib/sparkdesk", "/run/sparkdesk"
 WANTED = {
@@ -47,7 +52,9 @@ class Node:
     def __init__(self, node: LabNode) -> None:
         self.lab = node
         (node.root / "opt").mkdir(exist_ok=True)
-        (node.root / "opt/link_trial.py").write_bytes(PROGRAM.read_bytes())
+        (node.root / "opt/net_state.py").write_bytes((REMOTE / "net_state.py").read_bytes())
+        (node.root / "opt/sparkdesk_trial.py").write_bytes((REMOTE / "link_trial.py").read_bytes())
+        (node.root / "opt/link_trial.py").write_text(LAUNCHER)
 
     def do(self, *words: str, stdin: str = "") -> dict[str, Any]:
         """What a verb answers, as root in the node."""
@@ -359,3 +366,103 @@ def test_the_playbooks_ping_finds_a_port_between_with_a_small_mtu(lab: Lab, node
         assert silent.value.stdout == '{"message": "all"}\n'
     finally:
         assert peer.do("undo", "a1")["ok"] is True
+
+
+def test_what_networkd_takes_from_ports_that_nobody_named_is_given_back_after_every_apply(node: Node) -> None:
+    """A VPN's rule and table, routes by hand on the management port and on a cable's, IPv6 and a peer's address."""
+    gateway = json.loads(node.lab.run("ip", "-j", "route", "show", "default"))[0]["gateway"]
+    rule = ("rule", "add", "pref", "5270", "not", "fwmark", "0x80000/0xff0000", "lookup", "52")
+    table = ("route", "add", "10.98.0.0/16", "via", gateway, "dev", MANAGEMENT_PORT, "table", "52", "mtu", "1280")
+    by_hand = ("route", "add", "10.99.0.0/16", "via", gateway, "dev", MANAGEMENT_PORT, "proto", "static")
+    several = ("nexthop", "via", "10.60.0.9", "weight", "2", "nexthop", "via", gateway, "dev", MANAGEMENT_PORT)
+    given = [
+        ("-6", "rule", "add", "pref", "5271", "from", "fd00:9::/64", "lookup", "53"),
+        rule, table, by_hand,
+        ("route", "add", "blackhole", "10.97.0.0/16"),
+        ("addr", "add", "fd00:1::5/64", "dev", PORT, "nodad"),
+        ("addr", "add", "10.60.0.1/24", "dev", PORT),
+        ("addr", "add", "10.61.0.1", "peer", "10.61.0.2/32", "dev", TWIN),
+        ("route", "add", "10.70.0.0/16", "via", "10.60.0.9", "dev", PORT),
+        ("route", "add", "10.71.0.0/16", *several),
+        ("-6", "route", "add", "fd00:7::/64", "via", "fd00:1::9", "dev", PORT),
+    ]  # fmt: skip
+    for words in given:
+        node.lab.run("ip", *words)
+    before = everything(node)
+    assert len(before) >= 15
+    try:
+        assert node.try_it(6)["ok"] is True
+        assert before - everything(node) == set(), "while it is tried"
+        deadline_s = time.monotonic() + WAIT_S
+        while (node.lab.root / RUN[1:] / "trial.json").exists() and node.lab.processes("link_trial.py"):
+            assert time.monotonic() < deadline_s
+            time.sleep(0.1)
+        assert everything(node) == before, "by the timer"
+        assert node.try_it()["ok"] is True
+        node.do("keep", "a1")
+        assert before - everything(node) == set(), "kept"
+        assert node.do("undo", "a1") == {"ok": True, "message": "as before"}
+        assert everything(node) == before, "undone"
+    finally:
+        for words in reversed(given):
+            node.lab.run("sh", "-c", 'ip "$@" || true', "sh", *(word if word != "add" else "del" for word in words))
+
+
+def everything(node: Node) -> set[str]:
+    """Rules, routes of all tables and addresses as `ip` shows them, without what changes by itself."""
+    found = set()
+    for family in ("-4", "-6"):
+        for words in (("rule", "show"), ("route", "show", "table", "all")):
+            lines = node.lab.run("ip", family, *words).splitlines()
+            found |= {" ".join(line.split()) for line in lines if "fe80" not in line and "multicast" not in line}
+    for port in json.loads(node.lab.run("ip", "-j", "addr", "show")):
+        for one in port["addr_info"]:
+            if one["scope"] != "link":
+                found.add(f"{port['ifname']} {one['local']} {one.get('address')} {one['prefixlen']}")
+    return found
+
+
+def test_a_timer_whose_notes_are_lost_puts_everything_back_all_the_same(node: Node) -> None:
+    before = node.state()
+    assert node.try_it(3)["ok"] is True
+    node.lab.run("rm", "-r", NOTES)
+    (node.lab.root / RUN[1:] / "trial.json").unlink()
+    node.wait_for(before)
+
+
+def test_a_timer_waits_for_whoever_holds_the_lock(node: Node) -> None:
+    before = node.state()
+    assert node.try_it(2)["ok"] is True
+    node.lab.run("flock", f"{RUN}/trial.lock", "sleep", "4")
+    assert node.look()["ok"] is True
+    node.wait_for(before)
+
+
+def test_an_undo_keeps_a_copy_of_what_somebody_wrote_into_our_file(node: Node) -> None:
+    before = node.state()
+    node.try_it()
+    node.do("keep", "a1")
+    file = node.lab.root / KEPT[1:]
+    file.write_text(YAML + "# what an administrator added\n")
+    told = node.do("undo", "a1")
+    assert told["ok"] is True
+    copy = node.lab.root / told["message"].rpartition("a copy is ")[2].lstrip("/")
+    assert copy.read_text() == YAML + "# what an administrator added\n"
+    assert f"{KEPT} was changed since" in told["message"]
+    copy.unlink()
+    node.lab.run("rmdir", "-p", "--ignore-fail-on-non-empty", f"{NOTES}/link_trial")
+    assert node.state() == before
+
+
+def test_where_netplan_has_no_folder_one_is_made_and_taken_away(node: Node) -> None:
+    before = node.state()
+    node.lab.run("mv", "/etc/netplan", "/etc/netplan.away")
+    try:
+        assert node.try_it()["ok"] is True
+        assert node.do("keep", "a1")["ok"] is True
+        assert node.do("undo", "a1")["ok"] is True
+        assert not (node.lab.root / "etc/netplan").exists()
+    finally:
+        node.lab.run("mv", "/etc/netplan.away", "/etc/netplan")
+        node.lab.run("netplan", "apply")
+    node.wait_for(before)

@@ -53,6 +53,8 @@ class Simulation:
         """Its standard error was read to the end."""
         self.needs_model = False
         """Whether no model is there that its nodes could serve."""
+        self.is_read_only = False
+        """Whether its nodes can only be read, because this computer allows no namespaces."""
 
     @property
     def is_running(self) -> bool:
@@ -78,7 +80,9 @@ class Simulation:
         except asyncio.CancelledError:
             await self.stop()
             raise
-        self.needs_model = bool(json.loads(line).get("model_missing"))
+        data = json.loads(line)
+        self.needs_model = bool(data.get("model_missing"))
+        self.is_read_only = not data.get("confined", True)
         return cluster
 
     async def _spawn(self, words: Sequence[str]) -> asyncio.subprocess.Process:

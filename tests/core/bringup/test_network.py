@@ -136,6 +136,49 @@ def test_a_node_without_netplan_is_left_alone_and_said() -> None:
     assert any("spark-2 is left as it is" in note for note in plan.notes)
 
 
+def test_network_manager_behind_netplan_is_warned_of_where_something_is_set() -> None:
+    case = with_node(make_case(2, Shape.PAIR), "n2", renderer="NetworkManager")
+    case = with_node(case, "n1", renderer="networkd")
+    plan = plan_network(case)
+    row = plan.rows[-1]
+    assert (row.title, row.is_unverified) == ("netplan's renderer", True)
+    assert (row.cells["n1"].state, row.cells["n1"].text) == (CellState.PASS, "networkd")
+    assert (row.cells["n2"].state, row.cells["n2"].text) == (CellState.WARN, "NetworkManager: never tried")
+    assert any("stands behind netplan on spark-2" in note for note in plan.notes)
+    ready = with_node(make_case(2, Shape.PAIR, is_ready=True), "n2", renderer="NetworkManager")
+    cells = plan_network(ready).rows[-1].cells
+    assert (cells["n2"].state, cells["n1"].state) == (CellState.SKIPPED, CellState.UNREAD)
+    assert len(plan_network(make_case(2, Shape.PAIR)).rows) == 3
+
+
+def test_a_pattern_of_another_file_over_our_ports_is_named_and_nothing_is_tried() -> None:
+    text = 'network:\n  ethernets:\n    all-en:\n      match: {name: "en*"}\n      dhcp4: true\n'
+    case = with_node(make_case(2, Shape.PAIR), "n2", netplan=(NetplanFile("/etc/netplan/50-cloud-init.yaml", text),))
+    plan = plan_network(case)
+    assert [step.node for stage in plan.stages for step in stage.steps] == ["n1"]
+    assert plan.rows[0].cells["n2"].state is CellState.FAIL
+    assert f"50-cloud-init.yaml takes {PORT} by a pattern (match:, in all-en)" in plan.rows[0].cells["n2"].remedy
+
+
+def test_addresses_out_of_the_usual_range_are_shown_whole() -> None:
+    case = make_case(2, Shape.PAIR)
+    ports = case.reading("n1").interfaces
+    case = with_node(case, "n1", interfaces={**ports, PORT: replace(ports[PORT], addresses=("10.9.9.9/24",))})
+    cell = plan_network(case).rows[1].cells["n2"]
+    assert cell.text == "10.9.9.32/24 .100.32"
+    assert "192.168.100.32/24 (chosen)" in cell.evidence
+
+
+def test_a_bonded_port_is_a_failed_cell_without_a_step() -> None:
+    case = make_case(2, Shape.PAIR)
+    ports = case.reading("n1").interfaces
+    both = {name: replace(ports[name], part_of="bond0 (bond)") for name in (PORT, TWIN)}
+    plan = plan_network(with_node(case, "n1", interfaces={**ports, **both}))
+    assert plan.stages == ()
+    assert {row.cells["n1"].state for row in plan.rows} == {CellState.FAIL}
+    assert "part of bond0 (bond)" in plan.rows[0].cells["n1"].remedy
+
+
 def test_nodes_without_cables_have_nothing_to_address() -> None:
     plan = plan_network(case_of(Cabling(2, [])))
     assert plan.stages == ()

@@ -1,7 +1,8 @@
 """CX-7 addresses and MTU: our netplan file, tried on each node before it is kept, and packets of full size over it.
 
 The one rule: a node's former network comes back by itself unless SparkDesk signed in anew and saw the new one right;
-other netplan files, the management port and the default route are never touched.
+other netplan files, the management port and the default route are never touched. How a Spark with NetworkManager takes
+`netplan apply` is unverified on hardware [netplan-renderer].
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ from collections.abc import Iterator, Mapping
 
 from sparkdesk.core.bringup.case import Case
 from sparkdesk.core.bringup.chapter import Chapter, ChapterPlan, FileDiff
-from sparkdesk.core.bringup.matrix import Cell
-from sparkdesk.core.bringup.netplan import OUR_FILE, netplan_text
+from sparkdesk.core.bringup.matrix import Cell, Row
+from sparkdesk.core.bringup.netplan import NETWORK_MANAGER, OUR_FILE, TRIAL_FILE, netplan_text, rival_of
 from sparkdesk.core.bringup.reading import NodeReading
-from sparkdesk.core.bringup.row import fail, good, make_row, planned, skipped
+from sparkdesk.core.bringup.row import fail, good, make_row, planned, skipped, unread, warn
 from sparkdesk.core.bringup.scheme import HalfAddress, Scheme
 from sparkdesk.core.bringup.scheme_choice import make_scheme
 from sparkdesk.core.command import Command
@@ -34,6 +35,11 @@ IP_AND_ICMP_BYTES = 28
 """What a ping adds to its size. Source: RFC 791, RFC 792."""
 SILENT = "Look at the cable, and at a firewall on that node (sudo iptables -S, sudo ufw status)."
 
+NEVER_TRIED = (
+    "SparkDesk was never tried with NetworkManager: `netplan apply` may take the management port down for some "
+    "seconds, and the new sign-in with it. The node takes its former network back by itself then. To be sure, address "
+    "the ports by hand, or leave the network out."
+)
 _SAYS_YES = Expect(reader="json_field:ok", equals="true")
 # 8 s: an entry of the neighbour table that names the peer's other half is put right after 5.
 # $1 size, then for each peer: port, address, what to say when only large packets are lost, and when all are.
@@ -50,11 +56,14 @@ shift 4; done; printf '{"ok": true}\n'"""
 def plan_network(case: Case, scheme: Scheme | None = None) -> ChapterPlan:
     """The rows and steps of the addresses. `scheme` is `make_scheme(case)`, where that was made already."""
     plan = _Network(case, make_scheme(case) if scheme is None else scheme)
-    rows = (
+    rows: tuple[Row, ...] = (
         make_row(case, Chapter.NETWORK, "file", "netplan 90-sparkdesk.yaml", plan.judge_file),
         make_row(case, Chapter.NETWORK, "addresses", "Addresses, two subnets", plan.judge_addresses),
         make_row(case, Chapter.NETWORK, "mtu", f"MTU {case.choices.mtu}", plan.judge_mtu),
     )
+    if any(case.reading(node_id).renderer == NETWORK_MANAGER for node_id in case.node_ids):
+        row = make_row(case, Chapter.NETWORK, "renderer", "netplan's renderer", plan.judge_renderer, is_unverified=True)
+        rows = (*rows, row)
     return ChapterPlan(Chapter.NETWORK, rows, plan.stages(), tuple(plan.diffs()), tuple(plan.notes()))
 
 
@@ -73,6 +82,12 @@ class _Network:
     def _obstacle(self, reading: NodeReading) -> str:
         if reading.tools.get("netplan") is False:
             return "there is no netplan on it, which SparkDesk sets addresses with"
+        for end in self.scheme.of_node(reading.node_id):
+            for file in reading.netplan or ():
+                is_ours = file.path in (OUR_FILE, TRIAL_FILE)
+                if not is_ours and (rival := rival_of(file.content or "", reading.interfaces[end.netdev])):
+                    words = f"{file.path} takes {end.netdev} by a pattern (match:, in {rival})"
+                    return f"{make_line(words, max_chars=200)}, and systemd-networkd then never reads ours"
         return ""
 
     # Steps -----------------------------------------------------------------------------------------------------------
@@ -124,7 +139,7 @@ class _Network:
         interfaces = self.case.reading(node_id).interfaces
         wanted = {
             end.netdev: {
-                "addresses": [end.address],
+                "addresses": [] if end.is_leased else [end.address],
                 "mtu": end.mtu if _is_to_set(end) else None,
                 "carrier": interfaces[end.netdev].carrier is not False,
             }
@@ -190,12 +205,14 @@ class _Network:
         return good("kept as is" if has_ours else "not needed", "What stands is a valid scheme.")
 
     def judge_addresses(self, reading: NodeReading) -> Cell:
-        """The last two numbers of each address, as the picture of a cluster has them."""
+        """The last two numbers of each address, as a cluster's picture has them; whole where it is unusual."""
         if cell := self._out_of_it(reading):
             return cell
         ends = self.scheme.of_node(reading.node_id)
-        text = " ".join("." + ".".join(end.host.split(".")[2:]) for end in ends)
-        evidence = "\n".join(f"{end.netdev}: {end.address} ({end.origin})" for end in ends)
+        text = " ".join(_shown(end) for end in ends)
+        evidence = "\n".join(
+            f"{end.netdev}: {end.address} ({'kept, by DHCP' if end.is_leased else end.origin})" for end in ends
+        )
         if all(end.origin == "kept" for end in ends):
             return good(text, evidence)
         return planned(text, self._step_ids(reading), evidence)
@@ -211,6 +228,17 @@ class _Network:
         if not any(end.needs_mtu for end in ends):
             return good(now, evidence)
         return planned(f"{now} → {self.case.choices.mtu}", self._step_ids(reading), evidence)
+
+    def judge_renderer(self, reading: NodeReading) -> Cell:
+        """Whether what SparkDesk was tried with sets the ports."""
+        evidence = "\n".join(file.path for file in reading.netplan or ())
+        if not reading.renderer:
+            return unread(reading, "renderer", "Look on the node: sudo netplan get renderer")
+        if reading.renderer != NETWORK_MANAGER:
+            return good(reading.renderer, evidence)
+        if reading.node_id not in self.texts:
+            return skipped(f"{NETWORK_MANAGER}, not touched", evidence)
+        return warn(f"{NETWORK_MANAGER}: never tried", NEVER_TRIED, evidence)
 
     def _out_of_it(self, reading: NodeReading) -> Cell | None:
         """The cell of a node that gets no addresses, or not all; None for one that does."""
@@ -256,6 +284,8 @@ class _Network:
             yield "No cable joins these nodes, so there is nothing to address."
         yield from self.scheme.notes
         yield from (f"{words.rstrip('.')}." for words in self.scheme.problems)
+        if tried := [one for one in self.texts if self.case.reading(one).renderer == NETWORK_MANAGER]:
+            yield f"{NETWORK_MANAGER} stands behind netplan on {', '.join(map(self._name, tried))}. {NEVER_TRIED}"
         for node_id, why in self.obstacles.items():
             yield f"{self._name(node_id)} is left as it is: {why}."
 
@@ -270,3 +300,9 @@ def trial_id(node_id: str) -> str:
 
 def _is_to_set(end: HalfAddress) -> bool:
     return end.origin == "chosen" or end.needs_mtu
+
+
+def _shown(end: HalfAddress) -> str:
+    """As ".100.31" for 192.168.100.31/24, the range that is chosen first; any other one in full."""
+    is_usual = end.address.startswith("192.168.") and end.address.endswith("/24")
+    return end.host.removeprefix("192.168") if is_usual else end.address

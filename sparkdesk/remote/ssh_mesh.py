@@ -6,11 +6,11 @@
     ssh_mesh.py check VERB RUN ...           whether that is so already: exit code 0 or 1; changes nothing
     ssh_mesh.py undo RUN key|let-in|hosts    as it was before that run
 
-Prints one JSON line: {"ok": true, "changed": ...} or {"ok": false, "message": ..., "remedy": ...} and exit code 1.
+Prints a JSON line: {"ok": true, "changed": ...} or {"ok": false, "message": ..., "remedy": ...} and exit code 1.
 The one rule: what does not carry our mark is never rewritten. What a run changes it notes first, with what was there,
 in ~/.local/state/sparkdesk/bringup/mesh-RUN.json (0600); a file is replaced whole or not at all; undo gives back the
-former bytes and mode when the file is what we left, and takes out our own lines alone when others wrote in it since.
-Links, other users' files and what is no plain file are refused. The private key stays here. Stdlib only, Python 3.8+.
+former bytes and mode when the file is what we left, else takes out our own lines alone. Links and others' files are
+refused. The private key stays here. Stdlib only, Python 3.8+.
 """
 
 from __future__ import annotations
@@ -33,17 +33,14 @@ STATE = os.path.join(HOME, ".local", "state", "sparkdesk", "bringup")
 KEY = "id_ed25519_sparkdesk"
 NOTE = "the note of this run"
 PARTS = {"key": (KEY + ".pub",), "let-in": ("authorized_keys",), "hosts": ("known_hosts", "config")}
-MAX_FILE_BYTES = 1 << 20
-MAX_KEY_BYTES = 1024
-KEYGEN_S = 30.0
+MAX_FILE_BYTES, MAX_KEY_BYTES, KEYGEN_S = 1 << 20, 1024, 30.0
 
 RUN_FORM = re.compile(r"[a-z0-9]{1,64}")
+NOTE_FORM = re.compile(r"mesh-([a-z0-9]{1,64})\.json")
 NAME = r"[A-Za-z0-9._-]{1,64}"
 COMMENT_FORM = re.compile(r"%s (%s) (%s)" % (WORD, NAME, NAME))
 KEY_FORM = re.compile(r"ssh-ed25519 (AAAAC3NzaC1lZDI1NTE5AAAAI[A-Za-z0-9+/]{43})")
-KNOWN_FORM = re.compile(
-    r"[A-Za-z0-9.:,\[\]-]{1,1000} [a-z0-9@.-]{1,64} [A-Za-z0-9+/=]{1,2000} %s" % COMMENT_FORM.pattern
-)
+KNOWN_FORM = re.compile(r"[\w.:,\[\]-]{1,1000} [a-z0-9@.-]{1,64} [\w+/=]{1,2000} %s" % COMMENT_FORM.pattern, re.ASCII)
 BEGIN_FORM = re.compile(r"# >>> %s" % COMMENT_FORM.pattern)
 END = "# <<< " + WORD
 BLOCK_FORM = re.compile(r"%s\n(?:[A-Za-z~ ][ -~]{0,500}\n){1,40}%s\n" % (BEGIN_FORM.pattern, END))
@@ -69,9 +66,6 @@ class Refusal(Exception):
 
 class NotSo(Exception):
     """A check found something to do."""
-
-
-# ---- files -----------------------------------------------------------------------------------------------------------
 
 
 def see_folder() -> None:
@@ -140,9 +134,8 @@ def is_same(path: str, seen: os.stat_result | None) -> bool:
         now = os.lstat(path)
     except FileNotFoundError:
         return seen is None
-    if seen is None:
-        return False
-    return (now.st_ino, now.st_size, now.st_mtime_ns) == (seen.st_ino, seen.st_size, seen.st_mtime_ns)
+    facts = (now.st_ino, now.st_size, now.st_mtime_ns)
+    return seen is not None and facts == (seen.st_ino, seen.st_size, seen.st_mtime_ns)
 
 
 def sync(path: str) -> None:
@@ -161,13 +154,11 @@ def remove(*paths: str) -> None:
             os.unlink(path)
 
 
-# ---- the note of a run -----------------------------------------------------------------------------------------------
-
-
 class Notes:
     """What one run found and left, durable before anything is changed."""
 
     def __init__(self, run: str) -> None:
+        self.run = run
         self.path = os.path.join(STATE, "mesh-%s.json" % run)
         self.note: Note = {}
 
@@ -178,14 +169,15 @@ class Notes:
         handle = os.open(STATE, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
-            self.note = self._read()
+            self.note = self.read()
             yield
         finally:
             os.close(handle)
             with contextlib.suppress(OSError):  # something is in it
                 os.rmdir(STATE)
 
-    def _read(self) -> Note:
+    def read(self) -> Note:
+        """The note as it lies there. Raises Refusal."""
         found = read_own(self.path, NOTE)
         try:
             note = {} if found is None else json.loads(found[0])
@@ -197,12 +189,23 @@ class Notes:
 
     def keep(self) -> None:
         """Write it down; an empty one goes."""
-        if not self.note:
+        if not self.note.get("files") and not self.note.get("key"):
             remove(self.path, beside(self.path))
             return
         found = read_own(self.path, NOTE)
         data = json.dumps(self.note, separators=(",", ":")).encode()
         replace_file(self.path, NOTE, data, 0o600, None if found is None else found[1])
+
+    def others(self, name: str) -> list[Notes]:
+        """Those of other runs that changed this file, as far as they can be read."""
+        found = []
+        for match in map(NOTE_FORM.fullmatch, sorted(os.listdir(STATE))):
+            if match and match[1] != self.run:
+                other = Notes(match[1])
+                with contextlib.suppress(Refusal):
+                    other.note = other.read()
+                found += [other] if name in other.note.get("files", {}) else []
+        return found
 
 
 def change(notes: Notes, name: str, build: Callable[[bytes], Edit], *, is_check: bool) -> bool:
@@ -218,8 +221,10 @@ def change(notes: Notes, name: str, build: Callable[[bytes], Edit], *, is_check:
     if is_check:
         raise NotSo
     entry = notes.note.setdefault("files", {}).setdefault(name, first_entry(former, seen))
+    numbers = [other.note["files"][name]["number"] for other in notes.others(name)]
+    entry.setdefault("number", 1 + max(numbers, default=0))
     entry["mixed"] = entry["mixed"] or state_of(former) not in (entry["before"], *entry["left"])
-    entry["left"] = [*entry["left"][-1:], state_of(data)]  # should we be ended before the file is written, the other
+    entry["left"] = [state_of(former), state_of(data)]  # should we be ended before the file is written, the first
     entry["left_mode"] = mode
     entry["removed"] += [text for text in removed if text not in entry["removed"] + entry["added"]]
     entry["added"] = [text for text in entry["added"] if text not in (*removed, *added)] + added
@@ -235,52 +240,64 @@ def state_of(data: bytes | None) -> str:
 
 def first_entry(former: bytes | None, seen: os.stat_result | None) -> Note:
     """What is noted of a file before it is changed for the first time."""
-    return {
-        "former": None if former is None else base64.b64encode(former).decode(),
-        "mode": 0o600 if seen is None else stat.S_IMODE(seen.st_mode),
-        "before": state_of(former),
-        "left": [],
-        "left_mode": 0o600,
-        "added": [],
-        "removed": [],
-        "mixed": False,
-    }
+    mode = 0o600 if seen is None else stat.S_IMODE(seen.st_mode)
+    states = {"before": state_of(former), "left": [], "mixed": False}
+    return {"former": to_text(former), "mode": mode, "left_mode": 0o600, "added": [], "removed": [], **states}
+
+
+def to_text(data: bytes | None) -> str | None:
+    """A file's bytes as a note has them."""
+    return None if data is None else base64.b64encode(data).decode()
 
 
 def undo_file(notes: Notes, name: str) -> bool:
-    """The file as it was, or without our own lines; whether anything was to do."""
+    """The file as it was before the run, byte for byte, or without our own lines; whether anything was to do."""
     entry = notes.note.get("files", {}).get(name)
     if entry is None:
         return False
-    found = read_own(os.path.join(FOLDER, name), name)
-    if found is not None:
-        give_back(name, entry, found)
+    path = os.path.join(FOLDER, name)
+    data, seen = read_own(path, name) or (None, None)
+    tell_later_runs(notes, name, entry, data)
+    former = without(name, entry, data)
+    if seen is not None and former is None:
+        remove(path)
+    elif seen is not None and former is not None:
+        now = stat.S_IMODE(seen.st_mode)
+        mode = entry["mode"] if now == entry["left_mode"] and entry["former"] is not None else now
+        if former != data or mode != now:
+            replace_file(path, name, former, mode, seen)
     del notes.note["files"][name]
-    if not notes.note["files"]:
-        del notes.note["files"]
     return True
 
 
-def give_back(name: str, entry: Note, found: tuple[bytes, os.stat_result]) -> None:
-    """What was there before the run, byte for byte; where others wrote since, their file without our lines."""
-    data, seen = found
-    path, state, mode = os.path.join(FOLDER, name), state_of(data), stat.S_IMODE(seen.st_mode)
-    if mode == entry["left_mode"] and entry["former"] is not None:
-        mode = entry["mode"]
-    if state in entry["left"] and not entry["mixed"]:
-        former = None if entry["former"] is None else base64.b64decode(entry["former"])
-    elif state == entry["before"]:
-        return
-    else:
-        former = put_back(take_out(data, entry["added"]), entry["removed"], is_first=name == "config")
-        former = former if former or entry["former"] is not None else None
-    if former is None:
-        remove(path)
-    elif former != data or mode != stat.S_IMODE(seen.st_mode):
-        replace_file(path, name, former, mode, seen)
+def tell_later_runs(notes: Notes, name: str, entry: Note, data: bytes | None) -> None:
+    """What later runs are to give back is then without what this one did, too, so that any order comes to the same."""
+    later = [other for other in notes.others(name) if other.note["files"][name]["number"] > entry["number"]]
+    moved = {state_of(data): state_of(without(name, entry, data))} if data is not None else {}
+    entries = [other.note["files"][name] for other in later]
+    for one in entries:
+        former = None if one["former"] is None else base64.b64decode(one["former"])
+        new = without(name, entry, former)
+        moved[state_of(former)] = state_of(new)
+        one.update(former=to_text(new), before=state_of(new))
+        if set(one["removed"]) & set(entry["added"]):
+            one["removed"] = [text for text in one["removed"] if text not in entry["added"]] + entry["removed"]
+    for other, one in zip(later, entries):
+        one["left"] += [moved[state] for state in one["left"] if state in moved and moved[state] not in one["left"]]
+        other.keep()
 
 
-# ---- lines and blocks ------------------------------------------------------------------------------------------------
+def without(name: str, entry: Note, data: bytes | None) -> bytes | None:
+    """A file's bytes without what a run did to them; None where there is no file then."""
+    if data is None or (state_of(data) == entry["before"] and not entry["mixed"]):
+        return data
+    if state_of(data) in entry["left"] and not entry["mixed"]:
+        return None if entry["former"] is None else base64.b64decode(entry["former"])
+    find = own_blocks if name == "config" else own_lines
+    data = take_out(data, entry["added"])
+    there = {id for id, _ in find(data)}
+    removed = [text for text in entry["removed"] if not there & {id for id, _ in find(text.encode())}]
+    return put_back(data, removed, is_first=name == "config") or (None if entry["former"] is None else b"")
 
 
 def take_out(data: bytes, texts: list[str]) -> bytes:
@@ -303,22 +320,15 @@ def put_back(data: bytes, texts: list[str], *, is_first: bool) -> bytes:
 
 def own_lines(data: bytes) -> Units:
     """Our lines in a file of lines, each with the id of the node that it is about."""
-    found = []
-    for line in data.decode("utf-8", "replace").split("\n"):
-        match = COMMENT_FORM.search(line)
-        if match and line.endswith(" " + match[0]):
-            found.append((match[2], line + "\n"))
-    return found
+    found = ((COMMENT_FORM.search(line), line) for line in data.decode("utf-8", "replace").split("\n"))
+    return [(match[2], line + "\n") for match, line in found if match and line.endswith(" " + match[0])]
 
 
 def own_blocks(data: bytes) -> Units:
     """Our blocks in a configuration, each with the id of the node that it is about. One without its end is not ours."""
     text = data.decode("utf-8", "replace")
-    return [
-        (match[2], match[0])
-        for match in BLOCK_FORM.finditer(text)
-        if match.start() == 0 or text[match.start() - 1] == "\n"
-    ]
+    found = BLOCK_FORM.finditer(text)
+    return [(match[2], match[0]) for match in found if text[max(0, match.start() - 1) : match.start()] in ("", "\n")]
 
 
 def edit(data: bytes, ours: Units, wanted: Units, *, is_first: bool = False) -> Edit:
@@ -328,9 +338,6 @@ def edit(data: bytes, ours: Units, wanted: Units, *, is_first: bool = False) -> 
     there = [text for _, text in ours]
     added = [text for text in texts if text not in there]
     return put_back(take_out(data, removed), added, is_first=is_first), added, removed
-
-
-# ---- verbs -----------------------------------------------------------------------------------------------------------
 
 
 def let_in(notes: Notes, comment: str, *, is_check: bool) -> bool:
@@ -353,32 +360,28 @@ def tell_hosts(notes: Notes, texts: list[str], *, is_check: bool) -> bool:
     """Lines of known_hosts and blocks of the configuration."""
     known, blocks = [], []
     for text in texts:
-        block = BLOCK_FORM.fullmatch(text)
-        line = KNOWN_FORM.fullmatch(text)
+        block, line = BLOCK_FORM.fullmatch(text), KNOWN_FORM.fullmatch(text)
         if block:
             blocks.append((block[2], text))
         elif line:
             known.append((line[2], text + "\n"))
         else:
             raise Refusal("this is neither a line of known_hosts nor a block of ours", "Make the plan again.")
-    is_changed = change(notes, "known_hosts", lambda data: edit(data, own_lines(data), known), is_check=is_check)
-    # ssh takes the first value that it finds, so ours go first (ssh_config(5)).
-    return change(
-        notes, "config", lambda data: edit(data, own_blocks(data), blocks, is_first=True), is_check=is_check
-    ) or is_changed  # fmt: skip
+    builds = {
+        "known_hosts": lambda data: edit(data, own_lines(data), known),
+        # ssh takes the first value that it finds, so ours go first (ssh_config(5)).
+        "config": lambda data: edit(data, own_blocks(data), blocks, is_first=True),
+    }
+    return sum(change(notes, name, build, is_check=is_check) for name, build in builds.items()) > 0
 
 
 def run_keygen(*arguments: str) -> str:
     """What ssh-keygen prints. Raises Refusal."""
-    pipe, null = subprocess.PIPE, subprocess.DEVNULL
+    command, pipe, null = ("ssh-keygen", *arguments), subprocess.PIPE, subprocess.DEVNULL
     try:
-        done = subprocess.run(
-            ("ssh-keygen", *arguments), stdin=null, stdout=pipe, stderr=null, timeout=KEYGEN_S, check=True
-        )
+        done = subprocess.run(command, stdin=null, stdout=pipe, stderr=null, timeout=KEYGEN_S, check=True)
     except subprocess.CalledProcessError:
-        raise Refusal(
-            "ssh-keygen does not make or read %s" % KEY, "Free some space, or move ~/.ssh/%s away." % KEY
-        ) from None
+        raise Refusal("ssh-keygen does not make or read %s" % KEY, "Free space, or move it away.") from None
     except (OSError, subprocess.TimeoutExpired):
         raise Refusal("ssh-keygen cannot be run", "Install it there: sudo apt install openssh-client") from None
     return done.stdout.decode("ascii", "replace").strip()
@@ -449,15 +452,12 @@ def undo_key(notes: Notes) -> bool:
 
 def undo(notes: Notes, part: str) -> bool:
     """A part of the run taken back; whether anything was to do."""
-    is_changed = undo_key(notes) if part == "key" else False
+    is_changed = part == "key" and undo_key(notes)
     for name in PARTS[part]:
         remove(beside(os.path.join(FOLDER, name)))
         is_changed = undo_file(notes, name) or is_changed
     notes.keep()
     return is_changed
-
-
-# ---- all together ----------------------------------------------------------------------------------------------------
 
 
 def carry_out(words: list[str]) -> dict[str, Any]:

@@ -93,3 +93,23 @@ def _share(steps: Sequence[StepView]) -> str:
 
 def _shown(cell: Cell, state: CellState, text: str) -> Cell:
     return make_cell(state, text, evidence=cell.evidence, step_ids=cell.step_ids)
+
+
+def as_undone(matrix: Matrix, now: Matrix) -> Matrix:
+    """The matrix after an undo, with what stands on the nodes as it was read since: a cell that was taken back stays
+    one, and says what is there now."""
+    found = {row.id: row.cells for row in now.rows}
+    rows = []
+    for row in matrix.rows:
+        fresh = found.get(row.id, {})
+        cells = {node_id: _as_read(cell, fresh.get(node_id)) for node_id, cell in row.cells.items()}
+        rows.append(replace(row, cells=MappingProxyType(cells)))
+    return replace(matrix, rows=tuple(rows))
+
+
+def _as_read(cell: Cell, now: Cell | None) -> Cell:
+    if now is None or cell.text == STAYS:
+        return cell
+    if cell.state is CellState.UNDONE:
+        return make_cell(CellState.UNDONE, now.text, evidence=now.evidence, step_ids=cell.step_ids)
+    return replace(now, step_ids=cell.step_ids)

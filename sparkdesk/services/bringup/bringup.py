@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ParamSpec
 
 from sparkdesk.core.bringup.case import Choices
 from sparkdesk.core.bringup.chapter import Chapter
+from sparkdesk.core.bringup.fold import as_undone
 from sparkdesk.core.bringup.late_proof import awaits_image, with_later_proof
 from sparkdesk.core.bringup.matrix import Matrix
 from sparkdesk.core.bringup.outcome import node_words
@@ -24,31 +26,21 @@ from sparkdesk.core.errors import PlanError, SparkDeskError
 from sparkdesk.core.feed import Latest
 from sparkdesk.core.playbooks.run_view import INTERRUPTED, PAUSED, RunView
 from sparkdesk.core.step import Progress, RunEnded, Step, StepEvent, StepStarted
+from sparkdesk.services.bringup import words as say
+from sparkdesk.services.bringup.board import Board
 from sparkdesk.services.bringup.earlier import EarlierRuns
-from sparkdesk.services.bringup.look import knows_any, matrix_of, nodes_of, read_case, steps_of
+from sparkdesk.services.bringup.look import knows_any, matrix_of, nodes_of, read_case, steps_of, unfinished
 from sparkdesk.services.bringup.parts import BringUpParts
-from sparkdesk.services.bringup.proof_course import ProofCourse, clean_up
+from sparkdesk.services.bringup.proof_course import ProofCourse, ProofInSight, clean_up
 from sparkdesk.services.bringup.report import report_files
 from sparkdesk.services.bringup.shelf import BringUpShelf, KeptBringUp, keep_plan
 from sparkdesk.services.bringup.trials import Trials
-from sparkdesk.services.bringup.words import (
-    DECIDE_FIRST,
-    LOOK_FIRST,
-    MEND_FIRST,
-    PROVE_AGAIN,
-    STOPPED_WORDS,
-    WAIT_FIRST,
-    ended_words,
-    start_words,
-)
 from sparkdesk.services.ident import new_id
 from sparkdesk.services.playbooks.runs import Owner
 
 P = ParamSpec("P")
 
 LOOK, COURSE = "bring-up: look", "bring-up: course"
-SHOW_EVERY_S = 0.05
-"""Events of a run come in hundreds; the matrix is folded anew so often at most."""
 UNDER_WAY = (Phase.RUNNING, Phase.PROVING, Phase.UNDOING)
 HALF_DONE = (Phase.PAUSED, Phase.INTERRUPTED)
 STOPPED = (*HALF_DONE, Phase.FAILED)
@@ -61,20 +53,19 @@ class BringUp:
         self._parts = parts
         self._shelf = BringUpShelf(parts.store)
         self._earlier = EarlierRuns(parts.runs, self._shelf)
-        self._trials = Trials(parts.clock, self._show_soon)
+        self._board = Board(parts.clock, self._fields)
+        self._trials = Trials(parts.clock, self._board.show_soon)
         self._plan: BringUpPlan | None = None
         self._kept: KeptBringUp | None = None
         """Of the run that is followed."""
         self._run: RunView | None = None
         self._proof_run: RunView | None = None
-        self._proof: ProofCourse | None = None
+        self._proof = ProofInSight()
         self._matrix_after: Matrix | None = None
-        """How the nodes were found after the proof."""
         self._wanted_back: set[str] = set()
         self._is_taking_back = False
         """The run's undo is one of several, whose end is told when all of them are over."""
-        self._timer: asyncio.TimerHandle | None = None
-        self.state: Latest[BringUpState] = Latest(BringUpState())
+        self.state = self._board.state
         self.images: Latest[tuple[str, ...]] = Latest(())
         """Container images that are on all nodes, as they were read last."""
         self._subscription = parts.runs.runs.subscribe(self._hear_runs)
@@ -84,10 +75,10 @@ class BringUp:
     async def look(self, node_ids: Sequence[str], choices: Choices = Choices()) -> None:  # noqa: B008 - a frozen value
         """Read these nodes and make the plan; nothing is changed."""
         if self.state.value.phase in UNDER_WAY:
-            self._refuse("A bring-up is under way", WAIT_FIRST)
+            self._board.refuse("A bring-up is under way", say.WAIT_FIRST)
             return
         if self.state.value.phase in HALF_DONE:
-            self._refuse("A bring-up is half done", DECIDE_FIRST)
+            self._board.refuse("A bring-up is half done", say.DECIDE_FIRST)
             return
         task = self._parts.tasks.start_exclusive(LOOK, self._look, tuple(node_ids), choices)
         if task is not None:
@@ -98,8 +89,10 @@ class BringUp:
 
     async def _look(self, node_ids: tuple[str, ...], choices: Choices) -> None:
         before = self.state.value
-        reading = BringUpState(Phase.READING, node_ids, run=before.run, earlier=before.earlier)
-        self.state.set(reading)
+        if before.plan is None or set(before.node_ids) != set(node_ids):  # else what is shown stays until it is read
+            self.state.set(BringUpState(Phase.READING, node_ids, run=before.run, earlier=before.earlier))
+        else:
+            self.state.set(replace(before, phase=Phase.READING, node_ids=node_ids, message="", remedy=""))
         plan: BringUpPlan | None = None
         try:
             plan = await self._make_plan(node_ids, choices)
@@ -129,12 +122,14 @@ class BringUp:
     def _take_plan(self, plan: BringUpPlan) -> None:
         """Another plan is shown. The last run stays in sight, to be undone, where no step of the plan could be taken
         for one of its steps."""
-        self._plan, self._matrix_after, self._proof, self._proof_run = plan, None, None, None
+        is_same = self._plan is not None and set(self._plan.node_ids) == set(plan.node_ids)
+        self._proof.age("before this look") if is_same else self._proof.drop()
+        self._plan, self._matrix_after, self._proof_run = plan, None, None
         if plan.change_count:
             self._run = self._kept = None
         words = "Everything is as it should be: there is nothing to change." if not plan.change_count else ""
-        message, remedy = (plan.obstacles[0], MEND_FIRST) if plan.obstacles else (words, "")
-        self._show(BringUpState(Phase.PLANNED, plan.node_ids, message=message, remedy=remedy))
+        message, remedy = (plan.obstacles[0], say.MEND_FIRST) if plan.obstacles else (words, "")
+        self._board.show(BringUpState(Phase.PLANNED, plan.node_ids, message=message, remedy=remedy))
 
     # Doing ------------------------------------------------------------------------------------------------------
 
@@ -142,23 +137,24 @@ class BringUp:
         """Apply the plan, or only these chapters of it; it is proved when all of it is done."""
         if chapters == {Chapter.PROOF.value}:
             self.prove()
-        elif self.state.value.phase is Phase.PAUSED:
-            self._go_on(steps_of(self._plan, chapters))
+        elif self.state.value.phase in (Phase.PAUSED, Phase.FAILED) and self._run and self._run.can_resume:
+            self._go_on(chapters)
         elif self._plan is None or self.state.value.phase is not Phase.PLANNED:
-            self._refuse("There is no plan to apply", LOOK_FIRST)
+            self._board.refuse("There is no plan to apply", say.LOOK_FIRST)
         elif self._plan.obstacles:
-            self._refuse(self._plan.obstacles[0], MEND_FIRST)
+            self._board.refuse(self._plan.obstacles[0], say.MEND_FIRST)
         elif self._plan.change_count:
-            self._begin(self._plan, steps_of(self._plan, chapters))
+            self._begin(self._plan, chapters)
         else:
             self._prove_soon()
 
-    def _begin(self, plan: BringUpPlan, only: frozenset[str] | None) -> None:
+    def _begin(self, plan: BringUpPlan, chapters: frozenset[str]) -> None:
         now_ms = self._parts.clock.now_ms()
-        self._kept, self._run = keep_plan(new_id(), plan, now_ms), None
-        self._matrix_after = self._proof = self._proof_run = None
-        self._set(Phase.RUNNING, started_ms=now_ms, ended_ms=None, report_paths=())
-        self._go(self._start_run, self._kept, plan, only)
+        self._kept, self._run = replace(keep_plan(new_id(), plan, now_ms), chapters=chapters), None
+        self._matrix_after = self._proof_run = None
+        self._proof.drop()
+        self._board.set(Phase.RUNNING, started_ms=now_ms, ended_ms=None, report_paths=())
+        self._go(self._start_run, self._kept, plan)
 
     def _go(self, work: Callable[P, Awaitable[None]], /, *args: P.args, **kwargs: P.kwargs) -> None:
         """Do it as the one course of this bring-up; an error of it is told. A look that is under way is left off."""
@@ -168,29 +164,31 @@ class BringUp:
             try:
                 await work(*args, **kwargs)
             except SparkDeskError as error:
-                self._fail(error.message, error.remedy)
+                self._board.fail(error.message, error.remedy)
 
         self._parts.tasks.start_exclusive(COURSE, guarded)
 
-    async def _start_run(self, kept: KeptBringUp, plan: BringUpPlan, only: frozenset[str] | None) -> None:
+    async def _start_run(self, kept: KeptBringUp, plan: BringUpPlan) -> None:
         await self._shelf.save(kept)
-        self._parts.runs.start(plan.playbook, owner=self._owner(), run_id=kept.run_id, only=only)
+        run_id, only = kept.run_id, steps_of(plan, kept.chapters)
+        self._parts.runs.start(plan.playbook, owner=self._owner(), run_id=run_id, only=only)
 
     def _owner(self) -> Owner:
         return Owner(self._hear, self._trials.decide)
 
-    def _go_on(self, only: frozenset[str] | None = None) -> None:
-        self._set(Phase.RUNNING, ended_ms=None)
-        self._go(self._resume, only)
+    def _go_on(self, chapters: frozenset[str]) -> None:
+        assert self._kept is not None
+        self._kept = replace(self._kept, chapters=chapters)
+        self._board.set(Phase.RUNNING, ended_ms=None)
+        self._go(self._resume, self._kept)
 
-    async def _resume(self, only: frozenset[str] | None) -> None:
+    async def _resume(self, kept: KeptBringUp) -> None:
         """Carry the run on; one of which nothing was begun, as its nodes were not to be had, begins anew."""
-        kept, plan = self._kept, self._plan
-        assert kept is not None
-        if plan is not None and not await self._parts.store.journal(kept.run_id):
-            self._parts.runs.start(plan.playbook, owner=self._owner(), run_id=kept.run_id, only=only)
+        if self._plan is not None and not await self._parts.store.journal(kept.run_id):
+            await self._start_run(kept, self._plan)
         else:
-            self._parts.runs.resume(kept.run_id, only)
+            await self._shelf.save(kept)
+            self._parts.runs.resume(kept.run_id, steps_of(self._plan, kept.chapters))
 
     def pause(self) -> None:
         """Begin no further step; what is under way ends."""
@@ -213,25 +211,26 @@ class BringUp:
         run = self._run
         is_done = run is None or (run.result == "done" and not run.is_undo)
         if self.state.value.phase not in STOPPED:
-            self._refuse("There is nothing to go on with", WAIT_FIRST)
+            self._board.refuse("There is nothing to go on with", say.WAIT_FIRST)
         elif self._kept is not None and run is not None and run.can_resume:
-            self._go_on()
+            self._go_on(unfinished(self._plan, run, self._kept.chapters))
         elif is_done and (self._plan is not None or run is not None):
             self._prove_soon()
         else:
-            self._refuse("There is nothing to go on with", LOOK_FIRST)
+            self._board.refuse("There is nothing to go on with", say.LOOK_FIRST)
 
     def undo(self, step_ids: frozenset[str] | None = None) -> None:
         """Take back what was done, by this run and by those before it, or these steps of it."""
         run = self._run
         has_own = run is not None and bool(run.undoable if step_ids is None else run.undoable & step_ids)
         if self.state.value.phase in UNDER_WAY:
-            self._refuse("A bring-up is under way", WAIT_FIRST)
+            self._board.refuse("A bring-up is under way", say.WAIT_FIRST)
         elif has_own or self._earlier.can_undo(run, step_ids):
             self._matrix_after = None
+            self._proof.age("before the undo")
             if run is not None and self._kept is not None and self._plan and self._plan.playbook != run.playbook:
                 self._plan = self._kept.plan(run.playbook)  # its matrix is what is taken back
-            self._set(Phase.UNDOING, ended_ms=None)
+            self._board.set(Phase.UNDOING, ended_ms=None)
             self._go(self._undo_all, run if has_own else None, step_ids)
 
     async def _undo_all(self, own: RunView | None, step_ids: frozenset[str] | None) -> None:
@@ -247,9 +246,19 @@ class BringUp:
             self._is_taking_back = False
         if ended is not None:
             words = f"{ended.message.rstrip('.')}; it belongs to a bring-up before this one, of which a part stands."
-            self._fail(words, ended.remedy)
+            self._board.fail(words, ended.remedy)
         else:
             self._take_undone()
+            await self._read_undone()
+
+    async def _read_undone(self) -> None:
+        """What stands on the nodes now that this was taken back; where they do not answer, what the run knows."""
+        plan, now = self._plan, None
+        with suppress(SparkDeskError):
+            now = await self._make_plan(plan.node_ids, plan.choices, max_age_s=0.0) if plan is not None else None
+        if now is not None and self.state.value.phase is Phase.UNDONE and self._plan is plan:
+            self._matrix_after = as_undone(self._matrix(), now.matrix)
+            self._board.show(self.state.value)
 
     async def _undo(self, run_id: str, step_ids: frozenset[str] | None) -> None:
         await self._clean_up_proof()
@@ -279,11 +288,11 @@ class BringUp:
     def _hear(self, event: StepEvent) -> None:
         """An event of the run. What is of no step says what the whole of it waits for."""
         if isinstance(event, Progress) and not event.step_id:
-            self._show(replace(self.state.value, message=event.text))
+            self._board.show(replace(self.state.value, message=event.text))
         elif not isinstance(event, RunEnded) and (step := self._step(event.step_id)) is not None:
             self._trials.hear(step, event)
             if self.state.value.message and isinstance(event, StepStarted):
-                self._show(replace(self.state.value, message=""))
+                self._board.show(replace(self.state.value, message=""))
 
     def _step(self, step_id: str) -> Step | None:
         run = self._run
@@ -296,47 +305,51 @@ class BringUp:
         proof = runs.get(kept.proof_run_id)
         if proof is not None and proof is not self._proof_run:
             self._proof_run = proof
-            self._show_soon()
+            self._board.show_soon()
         run, before = runs.get(kept.run_id), self._run
         if run is None or run is before:
             return
         self._run = run
         if not run.is_over and (before is None or before.is_over):
-            self._set(Phase.UNDOING if run.is_undo else Phase.RUNNING)
+            self._board.set(Phase.UNDOING if run.is_undo else Phase.RUNNING)
         elif run.is_over and before is not None and not before.is_over:
             self._end_run(run)
         else:
-            self._show_soon()
+            self._board.show_soon()
 
     def _end_run(self, run: RunView) -> None:
         """A passage of the run is over, whoever began it."""
         restoring = self._trials.end_all()
-        back, self._wanted_back = self._wanted_back & run.undoable, set()
-        if back and not run.is_undo:  # its roll-back did not come to its end
+        wanted, self._wanted_back = self._wanted_back, set()
+        if (back := wanted & run.undoable) and not run.is_undo:  # its roll-back did not come to its end
             self._go(self._undo, run.run_id, frozenset(back))
         if run.result == "done" and run.is_undo:
-            self._show_soon() if self._is_taking_back else self._take_undone()
+            self._board.show_soon() if self._is_taking_back else self._take_undone()
         elif run.result == "done":
             self._prove_soon()
         elif run.result == PAUSED:
-            self._set(Phase.PAUSED, message=run.message, remedy=run.remedy, ended_ms=run.ended_ms)
+            self._board.set(Phase.PAUSED, message=run.message, remedy=run.remedy, ended_ms=run.ended_ms)
         else:
             left_s = {self._name(one): seconds for one, seconds in restoring.items()}
-            words = ended_words(run, self._words(run), left_s)
-            self._set(Phase.FAILED, message=words, remedy=run.remedy, ended_ms=run.ended_ms)
+            words = say.ended_words(run, self._words(run), left_s)
+            is_wanted = bool(wanted) or run.result == "cancelled"
+            if wanted:
+                nodes = dict.fromkeys(self._name(step.node) for step in run.playbook.steps() if step.id in wanted)
+                words = say.rolled_back_words(tuple(nodes), self._words(run))
+            remedy = say.GO_ON if is_wanted else run.remedy
+            self._board.set(Phase.FAILED, message=words, remedy=remedy, ended_ms=run.ended_ms, is_wanted=is_wanted)
 
     def _take_undone(self) -> None:
         """What was wanted back is; what still stands is said."""
         run = self._run
         words = self._words(run) if run is not None and run.undoable else ""
-        self._set(Phase.UNDONE, message=words, ended_ms=self._parts.clock.now_ms())
+        self._board.set(Phase.UNDONE, message=words, ended_ms=self._parts.clock.now_ms())
         if run is not None and not run.undoable:
             self._parts.tasks.start(self._note_end)
 
     def _words(self, run: RunView) -> str:
         """What became of each node."""
-        node_ids = self.state.value.node_ids
-        return node_words(run, node_ids, {node_id: self._name(node_id) for node_id in node_ids})
+        return node_words(run, ids := self.state.value.node_ids, {node_id: self._name(node_id) for node_id in ids})
 
     def _name(self, node_id: str) -> str:
         names = self._plan.names if self._plan is not None else {}
@@ -347,14 +360,14 @@ class BringUp:
     def prove(self) -> None:
         """Measure what stands now."""
         if self.state.value.phase in (*UNDER_WAY, *HALF_DONE):
-            self._refuse("A bring-up is not over yet", WAIT_FIRST)
+            self._board.refuse("A bring-up is not over yet", say.WAIT_FIRST)
         elif self._plan is None:
-            self._refuse("There is nothing to prove yet", LOOK_FIRST)
+            self._board.refuse("There is nothing to prove yet", say.LOOK_FIRST)
         else:
             self._prove_soon()
 
     def _prove_soon(self) -> None:
-        self._set(Phase.PROVING, ended_ms=None, report_paths=())
+        self._board.set(Phase.PROVING, ended_ms=None, report_paths=())
         self._go(self._prove)
 
     async def _prove(self) -> None:
@@ -363,26 +376,29 @@ class BringUp:
             plan = self._plan or await self._make_plan(self.state.value.node_ids, Choices())
             if awaits_image(plan):
                 plan = with_later_proof(plan, await self._make_plan(plan.node_ids, plan.choices))
-                self._set(Phase.PROVING)
+                self._board.set(Phase.PROVING)
             if await self._measure(plan):
                 await self._finish(plan)
         except asyncio.CancelledError:
-            self._fail(STOPPED_WORDS, PROVE_AGAIN)
+            self._board.fail(say.STOPPED_WORDS, say.PROVE_AGAIN, is_wanted=True)
             raise
 
     async def _measure(self, plan: BringUpPlan) -> bool:
         """Run the proof; whether it came to its end."""
         kept = self._kept or keep_plan(new_id(), plan, self._parts.clock.now_ms())
         kept = self._kept = replace(kept, proof_run_id=new_id())
-        self._plan, self._proof, self._proof_run = plan, ProofCourse(plan, self._show_soon), None
+        self._plan, self._proof_run = plan, None
+        course = self._proof.begin(ProofCourse(plan, self._board.show_soon))
         if self._run is not None:
             await self._shelf.save(kept)
-        ended = await self._proof.run(self._parts.runs, kept.proof_run_id)
+        ended = await course.run(self._parts.runs, kept.proof_run_id)
+        self._proof.ended_ms = self._parts.clock.now_ms()
         if ended is None or ended.result == "done":
             return True
         await self._clean_up_proof()
-        words = f"{ended.message.rstrip('.')}; what was set up stands."
-        self._fail(STOPPED_WORDS if ended.result == "cancelled" else words, ended.remedy or PROVE_AGAIN)
+        is_wanted = ended.result == "cancelled"
+        words = say.STOPPED_WORDS if is_wanted else f"{ended.message.rstrip('.')}; what was set up stands."
+        self._board.fail(words, ended.remedy or say.PROVE_AGAIN, is_wanted=is_wanted)
         return False
 
     async def _clean_up_proof(self) -> None:
@@ -394,7 +410,7 @@ class BringUp:
         after = await self._make_plan(plan.node_ids, plan.choices, max_age_s=0.0)
         self._matrix_after = after.matrix
         left = f"{after.change_count} steps would change something still: look again." if after.change_count else ""
-        self._set(Phase.DONE, message=left, ended_ms=self._parts.clock.now_ms())
+        self._board.set(Phase.DONE, message=left, ended_ms=self._parts.clock.now_ms())
         await self._note_end()
         await self._save_report(None)
 
@@ -408,14 +424,14 @@ class BringUp:
     async def save_report(self, folder: Path) -> None:
         """Save the report, Markdown and JSON, into this folder. Raises PlanError (no plan yet), SettingsError."""
         if self._plan is None:
-            raise PlanError("There is nothing to report yet", remedy=LOOK_FIRST)
+            raise PlanError("There is nothing to report yet", remedy=say.LOOK_FIRST)
         await self._save_report(folder)
 
     async def _save_report(self, folder: Path | None) -> None:
         cluster = self._parts.inventory.cluster.value
         files = report_files(self.state.value, cluster.name if cluster is not None else "", self._parts.clock.now_ms())
         paths = [await self._parts.save_file(folder, name, data) for name, data in files]
-        self._show(replace(self.state.value, report_paths=tuple(paths)))
+        self._board.show(replace(self.state.value, report_paths=tuple(paths)))
 
     # A later start ----------------------------------------------------------------------------------------------
 
@@ -435,13 +451,15 @@ class BringUp:
         node_ids = self._plan.node_ids if self._plan is not None else nodes_of(run)
         base = BringUpState(node_ids=node_ids, started_ms=kept.started_ms)
         self.state.set(base)
-        if (start := start_words(run, kept.is_over, self._words(run))) is not None:
+        if (start := say.start_words(run, kept.is_over, self._words(run))) is not None:
             self._proof_run = proof_run if run.result == "done" else None
             phase, message, remedy = start
-            self._set(phase, message=message, remedy=remedy, ended_ms=run.ended_ms if phase is Phase.FAILED else None)
+            self._board.set(
+                phase, message=message, remedy=remedy, ended_ms=run.ended_ms if phase is Phase.FAILED else None
+            )
         else:  # it can still be undone
             self._plan = None
-            self._show(replace(base, ended_ms=run.ended_ms))
+            self._board.show(replace(base, ended_ms=run.ended_ms))
 
     async def _let_go(self, run: RunView) -> None:
         """Its nodes are all gone: it can be neither carried on nor undone."""
@@ -452,37 +470,20 @@ class BringUp:
 
     # What is shown ----------------------------------------------------------------------------------------------
 
-    def _refuse(self, words: str, remedy: str) -> None:
-        """Say why what was asked for is not done; nothing else changes."""
-        self.state.set(replace(self.state.value, message=words, remedy=remedy))
-
-    def _fail(self, message: str, remedy: str) -> None:
-        self._set(Phase.FAILED, message=message, remedy=remedy, ended_ms=self._parts.clock.now_ms())
-
-    def _set(self, phase: Phase, **changes: Any) -> None:
-        """Another phase, with what is to be said of it; nothing is said unless it is given."""
-        self._show(replace(self.state.value, phase=phase, **{"message": "", "remedy": "", **changes}))
-
-    def _show_soon(self) -> None:
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(SHOW_EVERY_S, lambda: self._show(self.state.value))
-
-    def _show(self, state: BringUpState) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        self.state.set(
-            replace(
-                state,
-                plan=self._plan,
-                run=self._run,
-                earlier=self._earlier.views(self._run),
-                proof_run=self._proof_run,
-                matrix=self._matrix(),
-                measurements=self._proof.measurements if self._proof is not None else (),
-                trials=self._trials.running,
-            )
-        )
+    def _fields(self) -> dict[str, Any]:
+        """What of the state follows from what this holds."""
+        return {
+            "plan": self._plan,
+            "run": self._run,
+            "earlier": self._earlier.views(self._run),
+            "proof_run": self._proof_run,
+            "matrix": self._matrix(),
+            "measurements": self._proof.measurements,
+            "proved_ms": self._proof.ended_ms,
+            "past_proof": self._proof.past,
+            "chapters": self._kept.chapters if self._kept is not None else frozenset(),
+            "trials": self._trials.running,
+        }
 
     def _matrix(self) -> Matrix:
         return self._matrix_after or matrix_of(self._plan, self.state.value.node_ids, self._run, self._proof_run)
@@ -491,10 +492,9 @@ class BringUp:
         """This computer's clock was set by so much."""
         self._trials.move_times(moved_ms)
         if self._trials.running:
-            self._show_soon()
+            self._board.show_soon()
 
     def close(self) -> None:
         """Follow no more; what runs is ended by its own owner."""
         self._subscription.close()
-        if self._timer is not None:
-            self._timer.cancel()
+        self._board.close()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from types import MappingProxyType
 
 from sparkdesk.core.bringup.case import Case, Choices
+from sparkdesk.core.bringup.chapter import Chapter
 from sparkdesk.core.bringup.fold import follow
 from sparkdesk.core.bringup.matrix import Matrix
 from sparkdesk.core.bringup.plan import BringUpPlan
@@ -20,6 +21,7 @@ from sparkdesk.core.cluster.rank import ranked
 from sparkdesk.core.cluster.topology import LookState, Topology
 from sparkdesk.core.errors import NodeError
 from sparkdesk.core.playbooks.run_view import RunView
+from sparkdesk.core.step import Action, Step
 from sparkdesk.services.bringup.parts import BringUpParts
 from sparkdesk.services.fleet.inventory import Inventory
 from sparkdesk.services.ident import new_id
@@ -103,10 +105,24 @@ def nodes_of(run: RunView) -> tuple[str, ...]:
 
 
 def steps_of(plan: BringUpPlan | None, chapters: frozenset[str]) -> frozenset[str] | None:
-    """The steps of these chapters; None for all."""
+    """The steps of these chapters, and the proofs of root's rights where they need them; None for all."""
     if not chapters or plan is None:
         return None
-    return frozenset(step.id for step in plan.playbook.steps() if step.phase in chapters)
+    steps = [step for step in plan.playbook.steps() if step.phase in chapters]
+    rooted = {step.node for step in steps if any(getattr(action, "as_root", False) for action in _actions(step))}
+    proving = [step for step in plan.playbook.steps() if step.phase == Chapter.TRUST.value and step.node in rooted]
+    return frozenset(step.id for step in (*proving, *steps))
+
+
+def _actions(step: Step) -> tuple[Action, ...]:
+    return (*step.check, *step.apply, *step.verify)
+
+
+def unfinished(plan: BringUpPlan | None, run: RunView, chapters: frozenset[str]) -> frozenset[str]:
+    """These chapters, where a step of theirs has not ended well; empty where all have: then the rest is wanted."""
+    steps = plan.playbook.steps() if plan is not None else ()
+    is_left = any(step.phase in chapters and run.step(step.id).state not in ("done", "unchanged") for step in steps)
+    return chapters if is_left else frozenset()
 
 
 def matrix_of(

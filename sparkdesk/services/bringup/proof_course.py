@@ -9,11 +9,12 @@ from collections.abc import Callable
 
 from sparkdesk.core.bringup.plan import BringUpPlan
 from sparkdesk.core.bringup.proof.judge import judge_all
-from sparkdesk.core.bringup.proof.measurement import Measurement
+from sparkdesk.core.bringup.proof.measurement import Grade, Measurement
 from sparkdesk.core.playbooks.run_view import INTERRUPTED
 from sparkdesk.core.step import Output, RunEnded, StepEnded, StepEvent
 from sparkdesk.services.playbooks.runs import Owner, PlaybookRuns
 
+NOT_RUN = "It was not run: the proof was stopped."
 MAX_OUTPUT_CHARS = 64 * 1024
 """Of each step; the end is kept."""
 
@@ -37,7 +38,15 @@ class ProofCourse:
             runs.start(self._plan.proof, owner=Owner(self._hear), run_id=run_id)
             ended = await runs.wait(run_id)
         self._judge(is_over=True)
+        if ended is not None and ended.result == "cancelled":
+            self.measurements = tuple(self._as_run(one) for one in self.measurements)
+            self._on_change()
         return ended
+
+    def _as_run(self, one: Measurement) -> Measurement:
+        """What was not measured because a person stopped the proof was left out; nothing is wrong with its node."""
+        has_run = all(self._results.get(step_id) == "done" for step_id in one.item.step_ids)
+        return one if has_run else Measurement(one.item, Grade.SKIPPED, message=NOT_RUN)
 
     def _hear(self, event: StepEvent) -> None:
         if isinstance(event, Output):
@@ -54,6 +63,33 @@ class ProofCourse:
         if is_over or len(ready) != len(self.measurements):
             self.measurements = judge_all(ready, self._outputs, self._results, self._plan.is_simulated)
             self._on_change()
+
+
+class ProofInSight:
+    """The measurements that a person sees, and why they may tell of an earlier time."""
+
+    def __init__(self) -> None:
+        self._course: ProofCourse | None = None
+        self.ended_ms: int | None = None
+        self.past = ""
+
+    @property
+    def measurements(self) -> tuple[Measurement, ...]:
+        """What was measured last, whenever that was."""
+        return self._course.measurements if self._course is not None else ()
+
+    def begin(self, course: ProofCourse) -> ProofCourse:
+        """From now on these are shown."""
+        self._course, self.ended_ms, self.past = course, None, ""
+        return course
+
+    def age(self, why: str) -> None:
+        """Something has come to pass since; the first that did is what is said."""
+        self.past = self.past or (why if self.measurements else "")
+
+    def drop(self) -> None:
+        """They tell nothing any more."""
+        self._course, self.ended_ms, self.past = None, None, ""
 
 
 async def clean_up(runs: PlaybookRuns, run_id: str) -> None:

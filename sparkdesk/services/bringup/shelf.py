@@ -10,6 +10,7 @@ import json
 import logging
 from dataclasses import dataclass
 
+from sparkdesk.core.bringup.chapter import Chapter
 from sparkdesk.core.bringup.kept_plan import plan_from_json, plan_to_json
 from sparkdesk.core.bringup.plan import BringUpPlan
 from sparkdesk.core.errors import PlanError
@@ -37,6 +38,8 @@ class KeptBringUp:
     """The run that measures, once it has begun."""
     is_over: bool = False
     """It was proved, or taken back: nothing is left to go on with."""
+    chapters: frozenset[str] = frozenset()
+    """Those that were asked for last; empty: all of them."""
     is_undone: bool = False
     """Nothing of it stands on any node any more."""
 
@@ -68,6 +71,7 @@ class BringUpShelf:
             "proof_run_id": kept.proof_run_id,
             "is_over": kept.is_over,
             "is_undone": kept.is_undone,
+            "chapters": sorted(kept.chapters),
         }
         await self._store.save_document(KIND, kept.run_id, json.dumps(data).encode())
         found = await self.all()
@@ -93,6 +97,8 @@ class BringUpShelf:
 
 def _read(run_id: str, data: bytes) -> KeptBringUp:
     fields = parse_object(data, max_bytes=MAX_BYTES, what="bring-up")
+    listed = fields.data.get("chapters")
+    chapters = listed if isinstance(listed, list) else []
     return KeptBringUp(
         run_id=run_id,
         started_ms=fields.whole("started_ms", low=0, high=1 << 53),
@@ -100,4 +106,5 @@ def _read(run_id: str, data: bytes) -> KeptBringUp:
         proof_run_id=fields.text("proof_run_id", "", max_chars=64),
         is_over=fields.data.get("is_over") is True,
         is_undone=fields.data.get("is_undone") is True,
+        chapters=frozenset(each.value for each in Chapter if each.value in chapters),
     )

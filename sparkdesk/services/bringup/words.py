@@ -5,7 +5,7 @@ The one rule: every refusal says what to do first.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sparkdesk.core.bringup.state import Phase
 from sparkdesk.core.playbooks.run_view import INTERRUPTED, RunView
@@ -15,7 +15,13 @@ DECIDE_FIRST = "Continue it, or undo it."
 LOOK_FIRST = "Read the nodes first."
 MEND_FIRST = "Mend it, then look again."
 STOPPED_WORDS = "The proof was stopped; what was set up stands."
+GO_ON = "Continue to go on, or undo what was done."
 PROVE_AGAIN = "Prove it again, or undo what was done."
+
+
+def rolled_back_words(names: Sequence[str], nodes: str) -> str:
+    """A person wanted the networks that were tried on these nodes back."""
+    return f"Rolled back on {' and '.join(names)}, as you asked. {nodes}"
 
 
 def ended_words(run: RunView, nodes: str, left_s: Mapping[str, float]) -> str:

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from sparkdesk.core.bringup.fold import follow
+from sparkdesk.core.bringup.fold import as_undone, follow
 from sparkdesk.core.bringup.matrix import Cell, CellState, Matrix, Row
 from sparkdesk.core.command import Command
 from sparkdesk.core.playbooks.run_view import RunView, StepView, take_event
@@ -98,3 +98,15 @@ def test_what_no_undo_takes_back_stays_and_says_so() -> None:
     package = shown(run, Cell(CellState.PLANNED, "perftest", step_ids=("a",)))
     assert (package.state, package.text) == (CellState.DONE, "stays, by design")
     assert shown(run, Cell(CellState.PLANNED, "addresses", step_ids=("b",))).state is CellState.UNDONE
+
+
+def test_after_an_undo_a_cell_that_was_taken_back_says_what_stands_now() -> None:
+    was = (Cell(CellState.UNDONE, "undone", step_ids=("a",)), Cell(CellState.DONE, "written", step_ids=("b",)))
+    read = (Cell(CellState.PLANNED, "1500", step_ids=("c",)), Cell(CellState.PASS, "9000"))
+    rows = [Row(f"r{at}", "network", "Row", {"n1": cell}) for at, cell in enumerate(was)]
+    now = [Row(f"r{at}", "network", "Row", {"n1": cell}) for at, cell in enumerate(read)]
+    after = as_undone(Matrix(("n1",), tuple(rows)), Matrix(("n1",), tuple(now)))
+    assert [(row.cells["n1"].state, row.cells["n1"].text) for row in after.rows] == [
+        (CellState.UNDONE, "1500"),
+        (CellState.PASS, "9000"),
+    ]

@@ -68,7 +68,8 @@ async def test_a_no_and_a_roll_back_take_it_back_at_once(desk: Desk, way: str) -
         desk.bring_up.roll_back("spark-1")
     await until_file(desk.home(1) / "trial", is_there=False)
     state = await desk.until_in(Phase.FAILED)
-    assert state.message.startswith("Give spark-1 its addresses: rolled back. spark-1: 1 of 3 steps undone")
+    assert state.message.startswith("Rolled back on spark-1, as you asked. spark-1: 1 of 3 steps undone")
+    assert state.is_wanted
     assert state.remedy
     assert (state.trials, has_question(state)) == ((), False)
     assert state.run is not None

@@ -1,4 +1,4 @@
-"""A bring-up in parts: chapters by themselves, what was proved before something came to pass, a look once more.
+"""A bring-up in parts: chapters by themselves, what was proved before something came to pass, a look once more."""
 
 from __future__ import annotations
 

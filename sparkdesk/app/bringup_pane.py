@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QFileDialog
 
+from sparkdesk.app.bringup_call import BringUpCall
 from sparkdesk.app.owned_file import write_for_owner
 from sparkdesk.core.bringup.case import Choices
 from sparkdesk.core.bringup.report import plan_json, plan_markdown, report_json, report_markdown
@@ -36,6 +37,7 @@ class BringUpPane:
         self._service = desktop.stack.bring_up
         self.page: BringUpPage | None = None
         self._watch = self._service.state.subscribe(self._follow)
+        self.call = BringUpCall(desktop, pages.cluster_pane.show_badge)
 
     def make(self) -> BringUpPage:
         """The page, on its first visit."""
@@ -104,3 +106,4 @@ class BringUpPane:
     def close(self) -> None:
         """Stop listening."""
         self._watch.close()
+        self.call.close()

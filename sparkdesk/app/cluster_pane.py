@@ -114,9 +114,15 @@ class ClusterPane:
         page.finding_unaccept_asked.connect(self.findings.unaccept)
 
     def _count_findings(self, findings: tuple[Concern, ...]) -> None:
-        """How many are open stands beside "Cluster"."""
+        """How many are open stands beside "Cluster", but while a bring-up asks for a person."""
+        asks = any(trial.question for trial in self._stack.bring_up.state.value.trials)
         opened = words.count(findings).open
-        self._desktop.window.set_badge("cluster", str(opened) if opened else "")
+        if not asks:
+            self._desktop.window.set_badge("cluster", str(opened) if opened else "")
+
+    def show_badge(self) -> None:
+        """Show it again after something else stood there."""
+        self._count_findings(self._stack.findings.findings.value)
 
     def close(self) -> None:
         """Stop listening."""

@@ -179,6 +179,12 @@ def test_a_bonded_port_is_a_failed_cell_without_a_step() -> None:
     assert "part of bond0 (bond)" in plan.rows[0].cells["n1"].remedy
 
 
+@pytest.mark.parametrize("home", ["/home/ana maria", "/home/x/ana@corp", "/home/jörg", "/home/x; reboot", ""])
+def test_a_home_of_any_name_stands_in_no_command_and_in_no_way(home: str) -> None:
+    plan = plan_network(with_node(make_case(2, Shape.PAIR), "n1", home=home))
+    assert plan.stages == plan_network(make_case(2, Shape.PAIR)).stages
+
+
 def test_nodes_without_cables_have_nothing_to_address() -> None:
     plan = plan_network(case_of(Cabling(2, [])))
     assert plan.stages == ()

@@ -93,7 +93,7 @@ def _port(answer: Answer) -> int | None:
 
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
-"""One label: a name with dots in it could be that of a host elsewhere."""
+"""One label: a name with dots in it could be that of a host elsewhere. What a node calls itself is not asked at all."""
 _HOST_KEY = re.compile(r"(?:ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(?:256|384|521)) [A-Za-z0-9+/]{40,1800}={0,2}")
 _NOT_PLAIN = re.compile(r"[^A-Za-z0-9._-]+")
 SSH_PORT = 22
@@ -111,8 +111,10 @@ class Member:
     host_key: str
     address: str
     names: tuple[str, ...]
-    """Every address and name that peers may use for it; none of them is another node's."""
+    """Every address that peers may use for it; none of them is another node's."""
     port: int = SSH_PORT
+    alias: str = ""
+    """Its name in SparkDesk, which stands for `address`; "" where it is no plain word, or another node has it too."""
 
     @property
     def known_line(self) -> str:
@@ -124,11 +126,15 @@ class Member:
     def block(self) -> str:
         """Its block of ~/.ssh/config. It ends with `Host *`, so that what follows is for all hosts, as it was before.
 
-        Source: ssh_config(5): the first value of a setting counts, and IdentityFile adds up; without IdentitiesOnly an
-        agent's keys go first, and with UpdateHostKeys ssh would write host keys there that nobody confirmed.
+        Source: ssh_config(5): the first value of a setting counts, so that every one that leads there stands here, lest
+        the person's own `Host *` lead elsewhere. IdentityFile adds up; without IdentitiesOnly an agent's keys go first,
+        and with UpdateHostKeys ssh would write host keys there that nobody confirmed.
         """
-        lines = [f"# >>> {self.comment}", f"Host {' '.join(self.names)}", f"    User {self.user}"]
-        lines += [f"    Port {self.port}"] if self.port != SSH_PORT else []
+        lines = [f"# >>> {self.comment}"]
+        lines += [f"Host {self.alias}", f"    HostName {self.address}"] if self.alias and self.address else []
+        hosts = (*self.names, *([self.alias] if self.alias and self.address else []))
+        lines += [f"Host {' '.join(hosts)}", "    HostName %h", f"    User {self.user}", f"    Port {self.port}"]
+        lines += ["    ProxyCommand none", "    ProxyJump none", "    ControlPath none"]
         lines += [f"    IdentityFile {KEY_FILE}", "    IdentitiesOnly yes", "    UpdateHostKeys no", "Host *", _END]
         return "".join(f"{line}\n" for line in lines)
 
@@ -138,15 +144,18 @@ def find_members(case: Case, scheme: Scheme) -> tuple[Member, ...]:
     readings = [case.reading(node_id) for node_id in case.node_ids]
     claims = {one.node_id: _claimed(one, scheme, case) for one in readings if not why_not(one)}
     counts = Counter(name for names in claims.values() for name in names)
+    called = Counter(one.name.lower() for one in readings)
     members = []
     for one in readings:
         names = tuple(name for name in claims.get(one.node_id, ()) if counts[name] == 1)
         if names:
-            address = names[0] if names[0] == one.management_address else ""
+            address = names[0] if names[0] == management_address(one, case) else ""
             comment = f"{WORD} {plain_word(one.name)} {plain_word(one.node_id)}"
+            port, alias = one.ssh.port or SSH_PORT, one.name if called[one.name.lower()] == 1 else ""
+            alias = alias if _HOST.fullmatch(alias) and alias.lower() != "localhost" and not alias.isdigit() else ""
             members.append(
-                Member(one.node_id, one.name, comment, one.user, one.host_key, address, names, one.ssh.port or SSH_PORT)
-            )
+                Member(one.node_id, one.name, comment, one.user, one.host_key, address, names, port, alias)
+            )  # fmt: skip
     return tuple(members)
 
 
@@ -167,12 +176,26 @@ def plain_word(text: str) -> str:
 
 
 def _claimed(reading: NodeReading, scheme: Scheme, case: Case) -> tuple[str, ...]:
-    """The names that a node is reached by, management address first, its cables' addresses last."""
-    hosts = [reading.management_address] if is_address(reading.management_address, case) else []
-    if _HOST.fullmatch(reading.hostname) and reading.hostname.lower() != "localhost":
-        hosts.append(reading.hostname)
-    cables = {end.host for end in scheme.of_node(reading.node_id) if is_address(end.host, case)}
-    return tuple(dict.fromkeys([*hosts, *sorted(cables)]))
+    """The addresses that a node is reached by, management first, its cables' last."""
+    management = management_address(reading, case)
+    cables = {end.host for end in scheme.of_node(reading.node_id) if _is_local(end.host, case)}
+    return tuple(dict.fromkeys([*([management] if management else []), *sorted(cables)]))
+
+
+def management_address(reading: NodeReading, case: Case) -> str:
+    """The address of the management network: the one that SparkDesk itself uses. Where that is a name, or leads
+    through a tunnel, the node's own word counts, but for nothing beyond the local network: it must not stand for a
+    host elsewhere. "" where there is none."""
+    if is_address(reading.address, case) and not case.is_simulated:
+        return reading.address
+    return reading.management_address if _is_local(reading.management_address, case) else ""
+
+
+def _is_local(text: str, case: Case) -> bool:
+    if not is_address(text, case):
+        return False
+    address = ipaddress.ip_address(text)
+    return case.is_simulated or not (address.is_global or address.is_reserved)
 
 
 def is_address(text: str, case: Case) -> bool:

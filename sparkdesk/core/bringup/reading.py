@@ -68,6 +68,8 @@ class NodeReading:
     message: str = ""
     """Why it did not answer, with `remedy`."""
     remedy: str = ""
+    address: str = ""
+    """By which SparkDesk itself reaches it, an address or a name; not the node's own word."""
     hostname: str = ""
     host_key: str = ""
     """As the application has pinned it: "ssh-ed25519 AAAA..."."""

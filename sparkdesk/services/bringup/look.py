@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 
 from sparkdesk.core.bringup.case import Case, Choices
@@ -80,7 +81,8 @@ async def read_one(parts: BringUpParts, node_id: str) -> NodeReading:
         return _silent(record, error.message, error.remedy)
     except TimeoutError:
         return _silent(record, f"No answer within {READ_TIMEOUT_S:.0f} s", "Look again when it is less busy.")
-    return await asyncio.to_thread(read_node, answers, node_id=node_id, name=record.name, host_key=record.host_key)
+    found = await asyncio.to_thread(read_node, answers, node_id=node_id, name=record.name, host_key=record.host_key)
+    return replace(found, address=record.address)
 
 
 def _silent(record: NodeRecord, message: str, remedy: str) -> NodeReading:

@@ -11,6 +11,7 @@ from sparkdesk.core.bringup.chapter import ChapterPlan
 from sparkdesk.core.bringup.chapters.keys import plan_keys
 from sparkdesk.core.bringup.matrix import CellState
 from sparkdesk.core.bringup.reading import SshReading
+from sparkdesk.core.bringup.scheme import HalfAddress, Lane, Scheme
 from sparkdesk.core.cluster.topology import Shape
 from sparkdesk.core.step import Playbook, PutFile, Relay, Restore, Run, Step
 from sparkdesk.core.step_json import from_json, to_json
@@ -115,8 +116,10 @@ def test_the_diffs_show_our_own_part_of_each_file() -> None:
     assert diffs["~/.ssh/authorized_keys"].after == (
         "ssh-ed25519 (the key that spark-2 makes) sparkdesk-mesh spark-2 n2\n"
     )
-    assert "10.0.20.32,spark-2 ssh-ed25519 " in (diffs["~/.ssh/known_hosts"].after or "")
-    assert (diffs["~/.ssh/config"].after or "").startswith("# >>> sparkdesk-mesh spark-2 n2\nHost 10.0.20.32 spark-2\n")
+    assert "10.0.20.32 ssh-ed25519 " in (diffs["~/.ssh/known_hosts"].after or "")
+    assert (diffs["~/.ssh/config"].after or "").startswith(
+        "# >>> sparkdesk-mesh spark-2 n2\nHost spark-2\n    HostName 10.0.20.32\n"
+    )
     blank = plan_keys(with_node(make_case(2, Shape.PAIR), "n1", ssh=SshReading())).diffs
     assert not any(diff.is_before_known for diff in blank if diff.node_id == "n1"), "nobody has read it"
 
@@ -136,7 +139,9 @@ def test_a_node_that_takes_no_part_is_named_with_its_reason_and_the_others_go_on
 
 
 def test_a_node_without_a_known_address_is_not_signed_in_to() -> None:
-    found = plan_keys(with_node(make_case(2, Shape.PAIR), "n2", management_address=""))
+    ends = tuple(HalfAddress(f"n{one}", "P0", "enp1s0f0np0", f"192.168.100.{one}/24") for one in (1, 2))
+    scheme = Scheme((Lane("cable", 0, "192.168.100.0/24", ends),))
+    found = plan_keys(with_node(make_case(2, Shape.PAIR), "n2", management_address=""), scheme)
     assert steps(found)["keys-try-n1"].verify == ()
     assert any("nobody tries to sign in to it" in note for note in found.notes)
 

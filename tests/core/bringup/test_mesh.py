@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -17,6 +20,7 @@ from sparkdesk.core.cluster.topology import Shape
 from sparkdesk.core.probes.read import Answer, Fault, Read, ReadCommand
 from tests.core.bringup.cases import make_case, with_node
 from tests.core.bringup.mesh_cases import make_key
+from tests.infra.sshd import require
 
 MODES, CONNECTION, PUBLIC, AUTHORIZED, KNOWN, CONFIG = READS
 ABSENT = Answer(fault=Fault.ABSENT)
@@ -89,10 +93,12 @@ def test_a_peer_is_known_by_its_management_address_its_name_and_its_cables() -> 
         HalfAddress(f"n{number}", "P0", "enp1s0f0np0", f"192.168.100.{number}/24") for number in (1, 2)
     )  # fmt: skip
     found = members(make_case(2, Shape.PAIR), Scheme((Lane("cable", 0, "192.168.100.0/24", ends),)))["n2"]
-    assert found.names == ("10.0.20.32", "spark-2", "192.168.100.2")
-    assert found.known_line == f"10.0.20.32,spark-2,192.168.100.2 {found.host_key} sparkdesk-mesh spark-2 n2"
+    assert found.names == ("10.0.20.32", "192.168.100.2")
+    assert found.known_line == f"10.0.20.32,192.168.100.2 {found.host_key} sparkdesk-mesh spark-2 n2"
     assert found.block == (
-        "# >>> sparkdesk-mesh spark-2 n2\nHost 10.0.20.32 spark-2 192.168.100.2\n    User nvidia\n"
+        "# >>> sparkdesk-mesh spark-2 n2\nHost spark-2\n    HostName 10.0.20.32\n"
+        "Host 10.0.20.32 192.168.100.2 spark-2\n    HostName %h\n    User nvidia\n    Port 22\n"
+        "    ProxyCommand none\n    ProxyJump none\n    ControlPath none\n"
         "    IdentityFile ~/.ssh/id_ed25519_sparkdesk\n    IdentitiesOnly yes\n    UpdateHostKeys no\nHost *\n"
         "# <<< sparkdesk-mesh\n"
     )
@@ -100,29 +106,70 @@ def test_a_peer_is_known_by_its_management_address_its_name_and_its_cables() -> 
 
 def test_another_port_stands_in_both() -> None:
     found = members(with_node(make_case(2, Shape.PAIR), "n2", ssh=SshReading(port=2222)))["n2"]
-    assert found.known_line.startswith("[10.0.20.32]:2222,[spark-2]:2222 ssh-ed25519 ")
+    assert found.known_line.startswith("[10.0.20.32]:2222 ssh-ed25519 ")
     assert "    Port 2222\n" in found.block
 
 
-def test_a_name_or_address_that_two_nodes_claim_is_nobodys() -> None:
-    case = with_node(make_case(3, Shape.RING), "n3", hostname="spark-2", management_address="10.0.20.31")
+def test_an_address_or_name_that_two_nodes_have_is_nobodys() -> None:
+    case = with_node(make_case(3, Shape.RING), "n3", name="Spark-2", management_address="10.0.20.31")
     found = members(case)
-    assert list(found) == ["n1", "n2"], "what is left of n3 is nothing that is its own"
-    assert (found["n1"].address, found["n1"].names) == ("", ("spark-1",))
-    assert found["n2"].names == ("10.0.20.32",)
+    assert list(found) == ["n2"], "nothing is left of the others that is their own"
+    assert (found["n2"].names, found["n2"].alias) == (("10.0.20.32",), "")
 
 
 @pytest.mark.parametrize(
-    "name", ["github.com", "localhost", "LOCALHOST", "-oProxyCommand=x", "*", "a b", "a,b", "!x", "ä", "", "x" * 64]
+    "name",
+    ["github.com", "localhost", "LOCALHOST", "-oProxyCommand=x", "*", "a b", "a,b", "!x", "ä", "", "x" * 64, "7"],
 )
 def test_a_name_that_is_no_plain_label_is_not_taken(name: str) -> None:
-    assert members(with_node(make_case(2, Shape.PAIR), "n2", hostname=name))["n2"].names == ("10.0.20.32",)
+    found = members(with_node(make_case(2, Shape.PAIR), "n2", name=name))["n2"]
+    assert (found.names, found.alias) == (("10.0.20.32",), "")
+    assert "Host 10.0.20.32\n" in found.block
+
+
+def test_what_a_node_calls_itself_stands_nowhere() -> None:
+    found = members(with_node(make_case(2, Shape.PAIR), "n2", hostname="nas"))["n2"]
+    assert "nas" not in found.known_line + found.block
+
+
+@pytest.mark.parametrize(
+    ("used", "said", "expected"),
+    [
+        ("10.0.20.32", "140.82.112.3", "10.0.20.32"),
+        ("10.0.20.32", "10.0.20.9", "10.0.20.32"),
+        ("203.0.113.7", "10.0.20.9", "203.0.113.7"),
+        ("spark-2.local", "10.0.20.32", "10.0.20.32"),
+        ("spark-2.local", "140.82.112.3", ""),
+        ("spark-2.local", "250.1.2.3", ""),
+        ("fe80::1%eth0", "10.0.20.32", "10.0.20.32"),
+        ("127.0.0.1", "10.0.20.32", "10.0.20.32"),
+    ],
+)
+def test_the_address_is_the_one_that_sparkdesk_uses_and_no_node_stands_for_a_host_elsewhere(
+    used: str, said: str, expected: str
+) -> None:
+    case = with_node(make_case(2, Shape.PAIR), "n2", address=used, management_address=said)
+    found = members(case)
+    assert (found["n2"].address if "n2" in found else "") == expected
 
 
 @pytest.mark.parametrize("address", ["", "127.0.0.1", "::1", "fe80::1", "fe80::1%eth0", "224.0.0.1", "0.0.0.0", "x"])
 def test_an_address_that_no_peer_could_mean_is_not_taken(address: str) -> None:
-    found = members(with_node(make_case(2, Shape.PAIR), "n2", management_address=address))["n2"]
-    assert (found.address, found.names) == ("", ("spark-2",))
+    assert "n2" not in members(with_node(make_case(2, Shape.PAIR), "n2", management_address=address))
+
+
+def test_no_setting_of_the_persons_own_leads_a_peer_elsewhere(tmp_path: Path) -> None:
+    require(shutil.which("ssh") is not None, "there is no ssh")
+    block = members(make_case(2, Shape.PAIR))["n2"].block
+    own = ("Port 2222", "ProxyCommand nc x 1", "ProxyJump bastion", "HostName evil", "ControlPath /tmp/%C", "User eve")
+    (tmp_path / "config").write_text(block + "".join(f"{line}\n" for line in ("Host *", *own)))
+    for name in ("spark-2", "10.0.20.32"):
+        words = ("ssh", "-G", "-F", str(tmp_path / "config"), name)
+        told = subprocess.run(words, capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL).stdout
+        said = dict(line.split(" ", 1) for line in told.splitlines() if " " in line)
+        assert (said["hostname"], said["port"], said["user"]) == ("10.0.20.32", "22", "nvidia")
+        assert {"proxyjump", "controlpath"}.isdisjoint(said)
+        assert said.get("proxycommand", "none") == "none"
 
 
 def test_simulated_nodes_have_loopback_addresses() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from sparkdesk.core.command import Command
+from sparkdesk.core.playbooks.packages import install_packages, remove_packages
 from sparkdesk.core.probes.check import Check, Finding
 from sparkdesk.core.probes.finding import Case, as_root, as_user, make_fix
 from sparkdesk.core.probes.form import GROUPS, TOOLKIT, USER, parse_version
@@ -17,7 +18,7 @@ from sparkdesk.core.step import Confirm, Expect, Keep, Playbook, Restore, Run
 SERVER = ReadCommand(("docker", "version", "--format", "{{.Server.Version}}"), timeout_s=8.0, max_bytes=1024)
 MEMBERS = ReadCommand(("getent", "group", "docker"), max_bytes=4096)
 SERVICE = ReadCommand(("systemctl", "is-active", "docker"), max_bytes=256)
-ACCOUNT = re.compile(r"^[a-z_][a-z0-9_-]{0,31}$")
+ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,31}\Z")
 """What a fix puts into a command. Source: useradd(8), the default NAME_REGEX."""
 
 GROUP = Probe(
@@ -35,6 +36,7 @@ CONTAINER_TOOLKIT = Probe(
     reads=(TOOLKIT,),
     source="public captures of new nodes, which have nvidia-container-toolkit",
 )
+TOOLKIT_PACKAGE = "nvidia-container-toolkit"
 DAEMON_FILE = "/etc/docker/daemon.json"
 """What `nvidia-ctk runtime configure` writes. Source: nvidia-ctk's help, the default of --config for docker."""
 _HAS_LEARNT = """docker info --format '{{json .Runtimes}}' | grep -q '"nvidia"' || exit 1
@@ -175,9 +177,9 @@ def make_package_fix(node_id: str) -> Playbook:
     return make_fix(
         "Install the NVIDIA container toolkit",
         node_id,
-        [as_root("apt-get", "install", "-y", "nvidia-container-toolkit", timeout_s=600)],
+        install_packages(TOOLKIT_PACKAGE),
         verify=[as_user("nvidia-ctk", "--version")],
-        undo=[as_root("apt-get", "remove", "-y", "nvidia-container-toolkit", timeout_s=300)],
+        undo=[remove_packages("nvidia-ctk", TOOLKIT_PACKAGE)],
         needs_lock=True,
     )
 

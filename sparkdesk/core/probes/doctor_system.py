@@ -20,7 +20,7 @@ DISK_FAIL_BYTES = 20 * GB
 SKEW_WARN_S = 2.0
 SKEW_FAIL_S = 60.0
 """Own choice: graphs of several nodes are compared by the second; certificates and tokens fail by the minute."""
-GOOD_KERNEL = re.compile(r"^\d{1,3}\.\d{1,3}\.\d{1,3}-\d{1,5}-nvidia$")
+GOOD_KERNEL = re.compile(r"^\d{1,3}\.\d{1,3}\.\d{1,3}-\d{1,5}-nvidia\Z")
 BAD_KERNELS = ("7.0.0-1019-nvidia",)
 """Source: a public health check for Sparks: it reserves memory that it does not count (CmaTotal 0, CmaFree above 0)."""
 PCIE_WIDTH = 4

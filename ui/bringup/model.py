@@ -169,6 +169,13 @@ class BringUpModel(QObject):
         """The image of the proof that is chosen: its name, AUTOMATIC, or "", which proves no NCCL."""
         return self._image if self._image in ("", *self.feeds.images.value) else AUTOMATIC
 
+    def automatic_words(self) -> str:
+        """Which image is taken where nobody names one; it is told before anything runs."""
+        plan = self.state.plan
+        if plan is not None and plan.image and plan.choices.picks_image and not plan.choices.image:
+            return text.one_line(plan.image, 120)
+        return text.one_line(self.feeds.images.value[0], 120) if self.feeds.images.value else ""
+
     def set_image(self, image: str) -> None:
         """Prove NCCL in this image; AUTOMATIC in one that all nodes have, "" not at all."""
         before, self._image = self.image, image

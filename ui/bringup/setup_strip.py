@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QStyleOptionComboBox, QWidget
 
 from sparkdesk.core.bringup.chapter import Chapter
 from ui import text, theme
@@ -18,12 +18,23 @@ from ui.widgets.field import Select
 from ui.widgets.label import Label, plain_tooltip
 from ui.widgets.toggle import CheckBox, Switch
 
+FRAME_PX = 40
+"""Edges and chevron of a selection."""
 COLUMNS, FEW_COLUMNS = 4, 2
 IMAGE_HELP = (
     "The all_gather proof runs in this container image; nothing is fetched. Automatic takes one that all nodes have, "
     "as soon as docker answers on them."
 )
 NO_IMAGE = "none: NCCL is not proved"
+
+
+class ImageSelect(Select):
+    """Names of images tell most at both of their ends, so the middle is left out where there is no room."""
+
+    def initStyleOption(self, option: QStyleOptionComboBox) -> None:  # noqa: N802 - Qt's name
+        super().initStyleOption(option)
+        room = max(24, self.width() - FRAME_PX)
+        option.currentText = self.fontMetrics().elidedText(self.currentText(), Qt.TextElideMode.ElideMiddle, room)
 
 
 class SetupStrip(Card):
@@ -35,8 +46,8 @@ class SetupStrip(Card):
         self.nodes: dict[str, CheckBox] = {}
         self._grid = QGridLayout()
         self._columns = FEW_COLUMNS
-        self._images: tuple[str, ...] | None = None
-        self.image = Select(is_small=True)
+        self._images: tuple[str, tuple[str, ...]] | None = None
+        self.image = ImageSelect(is_small=True)
         self.guard = Switch("Memory guard", text="Memory guard")
         self.step_by_step = Switch("Step by step", text="Step by step")
         self.note = Label("", "label", "text2", is_wrapped=True)
@@ -87,11 +98,15 @@ class SetupStrip(Card):
             check.setToolTip(plain_tooltip(reason) if reason else "")
             check.setAccessibleDescription(reason)
         images = self._model.feeds.images.value
-        if images != self._images:
-            self._images = images
-            named = [(name, text.one_line(name, 60)) for name in images]
-            self.image.set_options([(AUTOMATIC, "Automatic"), *named, ("", NO_IMAGE)])
+        picked = self._model.automatic_words()
+        if (picked, images) != self._images:
+            self._images = (picked, images)
+            named = [(name, text.one_line(name, 120)) for name in images]
+            words = f"Automatic: {picked}" if picked else "Automatic: one that all nodes have, once docker answers"
+            self.image.set_options([(AUTOMATIC, words), *named, ("", NO_IMAGE)])
         self.image.set_key(self._model.image)
+        chosen = self.image.currentText()
+        self.image.setToolTip(plain_tooltip(f"{chosen}\n{IMAGE_HELP}"))
         note = " ".join(self._model.notes(Chapter.TRUST))
         self.note.setText(note)
         self.note.setVisible(bool(note))

@@ -44,9 +44,15 @@ def test_another_cage_that_works_at_full_speed_is_a_note() -> None:
     assert any("the guide has the same cage" in note for note in plan.notes)
 
 
-def test_a_crossed_ring_works_and_is_told() -> None:
-    plan = plan_cabling(make_crossed_case())
-    assert cell(plan, "cabling-wiring", "n1").text == "crossed, and works"
+def test_a_crossed_ring_works_and_is_told_at_both_ends_of_each_cable_that_is() -> None:
+    case = make_crossed_case()
+    plan = plan_cabling(case)
+    cables = [
+        case.topology.cable_at((one.node_id, one.cage)) for one in case.topology.problems if one.id == "miscabled"
+    ]
+    ends = {end[0] for cable in cables if cable is not None for end in (cable.a, cable.b) if end is not None}
+    told = {one for one in case.node_ids if cell(plan, "cabling-wiring", one).text == "crossed, and works"}
+    assert (told, len(told) > 1) == (ends, True)
     assert {one.state for row in plan.rows for one in row.cells.values()} == {CellState.PASS}
 
 

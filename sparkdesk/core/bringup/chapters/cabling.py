@@ -177,7 +177,7 @@ def _judge_wiring(case: Case, reading: NodeReading) -> Cell:
     """The topology's own problems of this node, but for those of addresses."""
     if case.topology.state is not LookState.DONE:
         return make_cell(CellState.UNREAD, "not looked at", remedy=case.topology.remedy or "Look at the cabling again.")
-    found = [one for one in case.topology.problems if one.node_id == reading.node_id and _is_ours(one)]
+    found = [one for one in case.topology.problems if reading.node_id in _concerned(case, one) and _is_ours(one)]
     bad = [one for one in found if one.severity in _STATES]
     if not bad:
         text = ", ".join(dict.fromkeys(_WORDS.get(one.id, one.id) for one in found))
@@ -185,6 +185,12 @@ def _judge_wiring(case: Case, reading: NodeReading) -> Cell:
     worst = bad[0]
     evidence = "\n".join(one.message for one in found)
     return make_cell(_STATES[worst.severity], _WORDS.get(worst.id, worst.id), evidence=evidence, remedy=worst.remedy)
+
+
+def _concerned(case: Case, problem: Problem) -> tuple[str, ...]:
+    """The nodes that a problem is told of: one of how a cable is plugged in, at both of its ends."""
+    cable = case.topology.cable_at((problem.node_id, problem.cage)) if problem.id == "miscabled" else None
+    return _nodes_of(cable) if cable is not None else (problem.node_id,)
 
 
 def _is_ours(problem: Problem) -> bool:

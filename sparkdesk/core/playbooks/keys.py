@@ -190,4 +190,7 @@ def _give_home_back(mode: str) -> str:
 
 def _give_back(path: str, mode: str) -> str:
     """What gives a folder or file that was there before its rights again; "" when there was none."""
-    return f'[ -L "{path}" ] || [ ! -e "{path}" ] || chmod {mode} -- "{path}"' if _MODE.fullmatch(mode) else ""
+    if not _MODE.fullmatch(mode):
+        return ""
+    has_it = f'[ "$(stat -c %a -- "{path}")" = {mode} ]'  # another user's, of which nothing was changed, cannot be set
+    return f'[ -L "{path}" ] || [ ! -e "{path}" ] || {has_it} || chmod {mode} -- "{path}"'

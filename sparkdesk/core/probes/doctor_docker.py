@@ -151,6 +151,12 @@ def judge_toolkit(answers: Answers, node_id: str) -> Finding:
 
 RESTARTS = Confirm("Docker is started anew at the end: every container on this node stops. Go on?")
 _RESTART = as_root("systemctl", "restart", "docker", timeout_s=120)
+_IF_OTHERWISE = """[ ! -e "$2" ] || [ "$1" -nt "$2" ] || exit 0
+systemctl is-active docker > /dev/null || exit 0; exec systemctl restart docker"""
+_FOLDER = DAEMON_FILE.rpartition("/")[0]
+_RESTART_IF_OTHERWISE = as_root("sh", "-c", _IF_OTHERWISE, "sh", _FOLDER, DAEMON_PID, timeout_s=120)
+"""Only where the configuration's folder was written to since docker's start: a step that was cut short before it, or
+whose docker does not run, is taken back without stopping any container."""
 _KNOWS = Run(
     Command(("docker", "info", "--format", "{{json .Runtimes}}")), Expect(reader="json_field:nvidia"), as_root=True
 )
@@ -195,7 +201,7 @@ def make_runtime_fix(node_id: str) -> Playbook:
             _RESTART,
         ],
         verify=[_KNOWS],
-        undo=[Restore(DAEMON_FILE), _RESTART],
+        undo=[Restore(DAEMON_FILE), _RESTART_IF_OTHERWISE],
         needs_lock=True,
     )
 

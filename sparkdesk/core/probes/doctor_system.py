@@ -126,14 +126,17 @@ def judge_clock(answers: Answers, node_id: str) -> Finding:
     return case.not_read(TIME)
 
 
+_IS_KEPT = "timedatectl show -p NTP --value | grep -qx yes"
+
+
 def make_clock_fix(node_id: str) -> Playbook:
     """The node keeps its time over the network. For nodes that do not: the undo switches it off again."""
     return make_fix(
         "Keep the clock over the network",
         node_id,
         [as_root("timedatectl", "set-ntp", "true")],
-        verify=[as_user("sh", "-c", "timedatectl show -p NTP --value | grep -qx yes")],
-        undo=[as_root("timedatectl", "set-ntp", "false")],
+        verify=[as_user("sh", "-c", _IS_KEPT)],
+        undo=[as_root("sh", "-c", f"{_IS_KEPT} || exit 0; exec timedatectl set-ntp false")],
     )
 
 

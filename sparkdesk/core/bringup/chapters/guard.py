@@ -29,6 +29,9 @@ OPTIONS = (
 )
 """Source: the Spark's users run it with `-m 2 -s 80 --prefer ... --avoid ...`; earlyoom(1) for what they mean, and for
 the hour between its reports. $EARLYOOM_ARGS is split at blanks, so no word has one (systemd.service(5))."""
+_IS_THERE = "command -v earlyoom || [ -x /usr/bin/earlyoom ]"
+_DISABLE = f"{{ {_IS_THERE}; }} > /dev/null || exit 0; exec systemctl disable --now earlyoom"
+"""Where it never came, or went since, there is nothing to switch off."""
 CONTENT = f"""# Written by SparkDesk; its undo puts back what was here before.
 EARLYOOM_ARGS="{OPTIONS}"
 """
@@ -60,7 +63,7 @@ def _needs_package(reading: NodeReading) -> bool:
 
 
 def _install_step(reading: NodeReading) -> Step:
-    is_there = (as_user("sh", "-c", "command -v earlyoom || [ -x /usr/bin/earlyoom ]"),)
+    is_there = (as_user("sh", "-c", _IS_THERE),)
     return Step(
         f"guard-install-{reading.node_id}", f"Install earlyoom on {reading.name}", reading.node_id,
         check=is_there, apply=install_packages("earlyoom"), verify=is_there, phase=Chapter.GUARD.value,
@@ -81,7 +84,7 @@ def _set_up_step(reading: NodeReading) -> Step:
             as_root("systemctl", "restart", "earlyoom"),
         ),
         verify=(as_user("systemctl", "is-active", "earlyoom"),),
-        undo=(as_root("systemctl", "disable", "--now", "earlyoom"), Restore(OPTIONS_FILE)),
+        undo=(as_root("sh", "-c", _DISABLE), Restore(OPTIONS_FILE)),
         phase=Chapter.GUARD.value,
     )  # fmt: skip
 

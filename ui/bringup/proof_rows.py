@@ -146,7 +146,7 @@ def group_chip(group: ProofGroup) -> Chipped:
 def worst_first(groups: tuple[ProofGroup, ...]) -> tuple[ProofGroup, ...]:
     """Groups and their rows with what stands out before the others, and then what tells most."""
     sorted_rows = (replace(group, rows=tuple(sorted(group.rows, key=_rank))) for group in groups)
-    return tuple(sorted(sorted_rows, key=lambda group: _WORST.index(group.state)))
+    return tuple(sorted(sorted_rows, key=lambda group: min((_rank(row) for row in group.rows), default=(99, 99))))
 
 
 def _rank(row: ProofRow) -> tuple[int, int]:

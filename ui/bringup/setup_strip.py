@@ -102,11 +102,16 @@ class SetupStrip(Card):
         if (picked, images) != self._images:
             self._images = (picked, images)
             named = [(name, text.one_line(name, 120)) for name in images]
-            words = f"Automatic: {picked}" if picked else "Automatic: one that all nodes have, once docker answers"
+            words = (
+                f"{picked.rpartition('/')[2]} · automatic"
+                if picked
+                else "Automatic: one that all nodes have, once docker answers"
+            )
             self.image.set_options([(AUTOMATIC, words), *named, ("", NO_IMAGE)])
         self.image.set_key(self._model.image)
         chosen = self.image.currentText()
-        self.image.setToolTip(plain_tooltip(f"{chosen}\n{IMAGE_HELP}"))
+        whole = picked if picked and self._model.image == AUTOMATIC else chosen
+        self.image.setToolTip(plain_tooltip(f"{whole}\n{IMAGE_HELP}"))
         note = " ".join(self._model.notes(Chapter.TRUST))
         self.note.setText(note)
         self.note.setVisible(bool(note))

@@ -92,8 +92,8 @@ def _not_proved(bad: list[Measurement]) -> Notice:
     first = bad[0]
     title = text.one_line(first.item.title, 120)
     value = first.value if first.value is not None and math.isfinite(first.value) else None
-    figure = f" {text.grouped(value, 1)} {text.one_line(first.unit, 12)}" if value is not None else ""
-    mark = f", passes at {text.grouped(first.item.band.pass_at, 1)}" if figure and first.item.band is not None else ""
+    figure = f": {text.grouped(value, 1)} {text.one_line(first.unit, 12)}" if value is not None else ""
+    mark = f", passes at {first.item.band.pass_at:g}" if figure and first.item.band is not None else ""
     cause = f"Likeliest cause: {first.causes[0]}" if first.causes else first.message
     rest = f"{len(bad) - 1} more {'stands' if len(bad) == 2 else 'stand'} out." if len(bad) > 1 else ""
     words = "Not proved" if first.grade is Grade.FAIL else "Proved with doubts"

@@ -392,7 +392,7 @@ def test_a_proof_that_failed_says_its_worst_figure_first_with_its_likeliest_caus
     state = story.done(is_bad=True)
     notice = notice_of(state)
     assert notice is not None
-    assert (notice.kind, notice.title) == ("crit", "Not proved: NCCL all_gather, 1 GiB 3.1 GB/s, passes at 21.9")
+    assert (notice.kind, notice.title) == ("crit", "Not proved: NCCL all_gather, 1 GiB: 3.1 GB/s, passes at 21.875")
     assert notice.text.startswith("Likeliest cause: The image has another NCCL than the host. Choose an image")
     assert make_model(state).chapter is Chapter.PROOF
     again = replace(story.all_green(), measurements=story.measured(is_bad=True), past_proof="before this look")
@@ -438,3 +438,11 @@ def test_a_file_that_was_written_is_not_called_missing() -> None:
     first = story.diffs()[0]
     assert file_note(first, is_written=model.is_written(first)).startswith("Written as shown.")
     assert not make_model(story.undone()).is_written(first)
+
+
+def test_what_all_of_it_comes_to_is_read_first() -> None:
+    assert [row.title for row in make_model(story.done()).proof()[0].rows] == ["NCCL all_gather, 1 GiB"]
+
+
+def test_the_image_that_is_picked_is_named_before_anything_runs() -> None:
+    assert make_model(story.planned()).automatic_words() == story.IMAGE

@@ -16,7 +16,7 @@ from sparkdesk.core.bringup.proof.measurement import Grade
 from sparkdesk.core.bringup.state import BringUpState, Phase
 from tests.app.adding import password_of, words_on
 from tests.app.bringup import BringingUp, boxes, from_the_map, nodes_now, open_boxes
-from tests.app.desk import play
+from tests.app.desk import play, until
 from tests.app.picture import take_pictures
 
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", "does not support raise")
@@ -58,6 +58,7 @@ async def prove_four(person: BringingUp, before: list[tuple[int | None, str]]) -
     await person.until_steps("network", "running")
     await take_pictures(person.desktop, "bringup-running")
     await person.reach(Phase.DONE)
+    await until(lambda: bool(person.state.report_paths), "the report")
     state = await person.stay(Phase.DONE)
     assert person.clicks == ["Bring up", "Bring up 4 nodes", "Go on"]
     assert len(person.asked) == 1

@@ -23,6 +23,7 @@ from sparkdesk.core.bringup.outcome import node_words
 from sparkdesk.core.bringup.plan import BringUpPlan
 from sparkdesk.core.bringup.proof.band import GPUDIRECT
 from sparkdesk.core.bringup.proof.measurement import Band, Grade, Measurement, ProofItem
+from sparkdesk.core.bringup.proof.verdict import verdict_words
 from sparkdesk.core.bringup.scheme import Scheme
 from sparkdesk.core.bringup.state import BringUpState, Phase
 from sparkdesk.core.playbooks.action_text import describe_action
@@ -144,11 +145,17 @@ def _head(state: BringUpState) -> list[str]:
     told = _PHASE_WORDS.get(state.phase, "Under way")
     graded = [one for one in state.measurements if one.grade in (Grade.PASS, Grade.WARN, Grade.FAIL)]
     passed = sum(one.grade is Grade.PASS for one in graded)
+    left = sum(one.grade is Grade.SKIPPED for one in state.measurements)
     run = f"{told}. Started {_time(state.started_ms)}" + (f", ended {_time(state.ended_ms)}" if state.ended_ms else "")
     count = state.matrix.count
     checks = f"{count(CellState.PASS, CellState.DONE)} checks pass, {count(CellState.WARN)} warn, "
     checks += f"{count(CellState.FAIL)} failed, {count(CellState.UNREAD)} were not read"
-    lines = [f"{run}.", "", f"{checks}; {passed} of {len(graded)} measurements pass."]
+    proof = f"{passed} of {len(graded)} measurements pass" + (f", {left} were left out" if left else "")
+    lines = [f"{run}.", "", f"{checks}; {proof}."]
+    if state.measurements:
+        lines += ["", sentence(f"The proof: {verdict_words(state.measurements)}")]
+    if state.past_proof:
+        lines += ["", sentence(f"It was measured {state.past_proof}, so it does not tell of what stands now")]
     for text in (state.message, state.remedy):
         lines += ["", sentence(text)] if text else []
     return lines

@@ -211,3 +211,15 @@ def test_a_block_cannot_be_closed_from_within() -> None:
     assert block("```\n# out\n```")[0] == "````"
     assert bullets([]) == []
     assert table(("a",), [("x|y",)])[2] == "| x\\|y |"
+
+
+def test_what_was_left_out_is_counted_and_never_called_proved() -> None:
+    state = a_state()
+    first = state.measurements[0]
+    gather = replace(first.item, id="gather", kind=ProofKind.ALL_GATHER, node_ids=("n1", "n2"))
+    left = Measurement(gather, Grade.SKIPPED, message="No image is on all nodes.")
+    text = report_markdown(replace(state, measurements=(replace(first, grade=Grade.PASS), left)), "rack")
+    assert "1 of 1 measurements pass, 1 were left out." in text
+    assert "NCCL not proved" in text
+    past = report_markdown(replace(state, past_proof="before the undo"), "rack")
+    assert "measured before the undo" in past

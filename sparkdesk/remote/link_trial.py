@@ -30,6 +30,7 @@ import json
 import os
 import re
 import stat
+import struct
 import sys
 import time
 
@@ -39,6 +40,7 @@ STATE, LOCK = RUN + "/trial.json", RUN + "/trial.lock"
 NAME, NETDEV = re.compile(r"[a-z0-9]{1,64}\Z"), re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,14}\Z")
 MAX_YAML_BYTES, MAX_NOTE_BYTES, MAX_PORTS, MAX_ADDRESSES = 64 * 1024, 1 << 20, 16, 16
 GENERATE_S, LOOK_S, LOCK_S, MAX_TRIAL_S, POLL_S, MAX_PAUSE_S = 20.0, 5.0, 60.0, 3600.0, 0.1, 60.0
+HINDRANCES = (OSError, LookupError, TypeError, ValueError, AttributeError, RuntimeError, MemoryError, struct.error)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # at run time typing costs memory on the node
@@ -233,7 +235,7 @@ def trying(troubles: List[str]) -> Iterator[None]:
     """One part of what must be put back: what hinders it does not hinder the others."""
     try:
         yield
-    except Exception as error:  # noqa: BLE001 - nothing may keep a former network away
+    except (*HINDRANCES, TrialError) as error:
         troubles.append(plain(str(error.args[0] if isinstance(error, TrialError) else repr(error))))
 
 

@@ -153,9 +153,9 @@ def _head(state: BringUpState) -> list[str]:
     proof = f"{passed} of {len(graded)} measurements pass" + (f", {left} were left out" if left else "")
     lines = [f"{run}.", "", f"{checks}; {proof}."]
     if state.measurements:
-        lines += ["", sentence(f"The proof: {verdict_words(state.measurements)}")]
+        lines += ["", sentence(f"The proof: {verdict_words(state.measurements)}.")]
     if state.past_proof:
-        lines += ["", sentence(f"It was measured {state.past_proof}, so it does not tell of what stands now")]
+        lines += ["", sentence(f"It was measured {state.past_proof}, so it does not tell of what stands now.")]
     for text in (state.message, state.remedy):
         lines += ["", sentence(text)] if text else []
     return lines

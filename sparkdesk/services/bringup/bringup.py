@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import Any
 
 from sparkdesk.core.bringup.case import Choices
 from sparkdesk.core.bringup.chapter import Chapter
@@ -28,19 +28,18 @@ from sparkdesk.core.playbooks.run_view import INTERRUPTED, PAUSED, RunView
 from sparkdesk.core.step import Progress, RunEnded, Step, StepEvent, StepStarted
 from sparkdesk.services.bringup import words as say
 from sparkdesk.services.bringup.board import Board
+from sparkdesk.services.bringup.course import Course, P
 from sparkdesk.services.bringup.earlier import EarlierRuns
 from sparkdesk.services.bringup.look import knows_any, matrix_of, nodes_of, read_case, steps_of, unfinished
 from sparkdesk.services.bringup.parts import BringUpParts
-from sparkdesk.services.bringup.proof_course import ProofCourse, ProofInSight, clean_up
-from sparkdesk.services.bringup.report import report_files
+from sparkdesk.services.bringup.proof_course import ProofCourse, ProofInSight, clean_up, leave
+from sparkdesk.services.bringup.report import save_files
 from sparkdesk.services.bringup.shelf import BringUpShelf, KeptBringUp, keep_plan
 from sparkdesk.services.bringup.trials import Trials
 from sparkdesk.services.ident import new_id
 from sparkdesk.services.playbooks.runs import Owner
 
-P = ParamSpec("P")
-
-LOOK, COURSE = "bring-up: look", "bring-up: course"
+LOOK = "bring-up: look"
 UNDER_WAY = (Phase.RUNNING, Phase.PROVING, Phase.UNDOING)
 HALF_DONE = (Phase.PAUSED, Phase.INTERRUPTED)
 STOPPED = (*HALF_DONE, Phase.FAILED)
@@ -54,6 +53,7 @@ class BringUp:
         self._shelf = BringUpShelf(parts.store)
         self._earlier = EarlierRuns(parts.runs, self._shelf)
         self._board = Board(parts.clock, self._fields)
+        self._course = Course(parts.tasks, self._board.fail, self._end_course)
         self._trials = Trials(parts.clock, self._board.show_soon)
         self._plan: BringUpPlan | None = None
         self._kept: KeptBringUp | None = None
@@ -157,16 +157,20 @@ class BringUp:
         self._go(self._start_run, self._kept, plan)
 
     def _go(self, work: Callable[P, Awaitable[None]], /, *args: P.args, **kwargs: P.kwargs) -> None:
-        """Do it as the one course of this bring-up; an error of it is told. A look that is under way is left off."""
+        """Do it as the one course of this bring-up. A look that is under way is left off."""
         self._parts.tasks.cancel(LOOK)
+        self._course.go(work, *args, **kwargs)
 
-        async def guarded() -> None:
-            try:
-                await work(*args, **kwargs)
-            except SparkDeskError as error:
-                self._board.fail(error.message, error.remedy)
-
-        self._parts.tasks.start_exclusive(COURSE, guarded)
+    def _end_course(self, was_cut: bool) -> None:
+        """Where neither it nor its run has told the end, that is told here: no phase may last for ever."""
+        run, phase = self._run, self.state.value.phase
+        if phase not in UNDER_WAY or (run is not None and not run.is_over):
+            return
+        if phase is Phase.RUNNING and run is None:
+            self._kept = None  # no journal is there
+            self._board.set(Phase.PLANNED, message=say.UNBEGUN, started_ms=0)
+        else:
+            self._board.fail(*say.cut_words(phase, self._words(run) if run else ""), is_wanted=was_cut)
 
     async def _start_run(self, kept: KeptBringUp, plan: BringUpPlan) -> None:
         await self._shelf.save(kept)
@@ -197,14 +201,14 @@ class BringUp:
 
     def cancel(self) -> None:
         """End what is under way, at once; what was done stands."""
-        tasks, runs = self._parts.tasks, self._parts.runs
-        tasks.cancel(LOOK)
+        self._parts.tasks.cancel(LOOK)
         under_way = [run for run in (self._run, self._proof_run) if run is not None and not run.is_over]
         for run in under_way:
-            runs.cancel(run.run_id)
-        self._earlier.cancel()
-        if not under_way and self.state.value.phase is Phase.PROVING:
-            tasks.cancel(COURSE)
+            self._parts.runs.cancel(run.run_id)
+        is_told = any(run is self._run or not run.is_undo for run in under_way)  # not by what a proof takes away first
+        is_told |= self._earlier.cancel()
+        if not is_told and self.state.value.phase in UNDER_WAY:
+            self._course.cancel()
 
     def resume(self) -> None:
         """Carry on: the run where it stopped, or else the proof."""
@@ -221,11 +225,11 @@ class BringUp:
 
     def undo(self, step_ids: frozenset[str] | None = None) -> None:
         """Take back what was done, by this run and by those before it, or these steps of it."""
-        run = self._run
+        run, phase = self._run, self.state.value.phase
         has_own = run is not None and bool(run.undoable if step_ids is None else run.undoable & step_ids)
-        if self.state.value.phase in UNDER_WAY:
+        if phase in UNDER_WAY:
             self._board.refuse("A bring-up is under way", say.WAIT_FIRST)
-        elif has_own or self._earlier.can_undo(run, step_ids):
+        elif has_own or self._earlier.can_undo(run, step_ids) or (step_ids is None and phase in HALF_DONE):
             self._matrix_after = None
             self._proof.age("before the undo")
             if run is not None and self._kept is not None and self._plan and self._plan.playbook != run.playbook:
@@ -236,6 +240,7 @@ class BringUp:
     async def _undo_all(self, own: RunView | None, step_ids: frozenset[str] | None) -> None:
         """The run in sight first, as it is the newest; the first that cannot be taken back ends it."""
         self._is_taking_back = True
+        was_touched = any(run.begun or run.is_undo for run in (self._run, *self._earlier.views(self._run)) if run)
         try:
             if own is not None:
                 await self._undo(own.run_id, step_ids)
@@ -248,7 +253,9 @@ class BringUp:
             words = f"{ended.message.rstrip('.')}; it belongs to a bring-up before this one, of which a part stands."
             self._board.fail(words, ended.remedy)
         else:
-            self._take_undone()
+            if self._run is not None and not self._run.undoable:
+                await leave(self._parts.runs, self._run, self._kept)
+            self._take_undone("" if was_touched else say.UNCHANGED)
             await self._read_undone()
 
     async def _read_undone(self) -> None:
@@ -296,7 +303,7 @@ class BringUp:
 
     def _step(self, step_id: str) -> Step | None:
         run = self._run
-        return next((step for step in run.playbook.steps() if step.id == step_id), None) if run is not None else None
+        return next((step for step in run.playbook.steps() if step.id == step_id), None) if run else None
 
     def _hear_runs(self, runs: Mapping[str, RunView]) -> None:
         kept = self._kept
@@ -339,10 +346,10 @@ class BringUp:
             remedy = say.GO_ON if is_wanted else run.remedy
             self._board.set(Phase.FAILED, message=words, remedy=remedy, ended_ms=run.ended_ms, is_wanted=is_wanted)
 
-    def _take_undone(self) -> None:
+    def _take_undone(self, said: str = "") -> None:
         """What was wanted back is; what still stands is said."""
         run = self._run
-        words = self._words(run) if run is not None and run.undoable else ""
+        words = self._words(run) if run is not None and run.undoable else said
         self._board.set(Phase.UNDONE, message=words, ended_ms=self._parts.clock.now_ms())
         if run is not None and not run.undoable:
             self._parts.tasks.start(self._note_end)
@@ -371,17 +378,13 @@ class BringUp:
         self._go(self._prove)
 
     async def _prove(self) -> None:
-        try:
-            await self._clean_up_proof()
-            plan = self._plan or await self._make_plan(self.state.value.node_ids, Choices())
-            if awaits_image(plan):
-                plan = with_later_proof(plan, await self._make_plan(plan.node_ids, plan.choices))
-                self._board.set(Phase.PROVING)
-            if await self._measure(plan):
-                await self._finish(plan)
-        except asyncio.CancelledError:
-            self._board.fail(say.STOPPED_WORDS, say.PROVE_AGAIN, is_wanted=True)
-            raise
+        await self._clean_up_proof()
+        plan = self._plan or await self._make_plan(self.state.value.node_ids, Choices())
+        if awaits_image(plan):
+            plan = with_later_proof(plan, await self._make_plan(plan.node_ids, plan.choices))
+            self._board.set(Phase.PROVING)
+        if await self._measure(plan):
+            await self._finish(plan)
 
     async def _measure(self, plan: BringUpPlan) -> bool:
         """Run the proof; whether it came to its end."""
@@ -428,10 +431,8 @@ class BringUp:
         await self._save_report(folder)
 
     async def _save_report(self, folder: Path | None) -> None:
-        cluster = self._parts.inventory.cluster.value
-        files = report_files(self.state.value, cluster.name if cluster is not None else "", self._parts.clock.now_ms())
-        paths = [await self._parts.save_file(folder, name, data) for name, data in files]
-        self._board.show(replace(self.state.value, report_paths=tuple(paths)))
+        paths = await save_files(self._parts, self.state.value, folder)
+        self._board.show(replace(self.state.value, report_paths=paths))
 
     # A later start ----------------------------------------------------------------------------------------------
 
@@ -454,9 +455,8 @@ class BringUp:
         if (start := say.start_words(run, kept.is_over, self._words(run))) is not None:
             self._proof_run = proof_run if run.result == "done" else None
             phase, message, remedy = start
-            self._board.set(
-                phase, message=message, remedy=remedy, ended_ms=run.ended_ms if phase is Phase.FAILED else None
-            )
+            ended_ms = run.ended_ms if phase is Phase.FAILED else None
+            self._board.set(phase, message=message, remedy=remedy, ended_ms=ended_ms)
         else:  # it can still be undone
             self._plan = None
             self._board.show(replace(base, ended_ms=run.ended_ms))

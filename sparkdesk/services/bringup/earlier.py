@@ -69,9 +69,10 @@ class EarlierRuns:
                     return ended
         return None
 
-    def cancel(self) -> None:
-        """End what is being taken back."""
-        for run_id in self._run_ids:
-            run = self._runs.runs.value.get(run_id)
-            if run is not None and not run.is_over:
-                self._runs.cancel(run_id)
+    def cancel(self) -> bool:
+        """End what is being taken back; whether there was something."""
+        shown = self._runs.runs.value
+        under_way = [run_id for run_id in self._run_ids if run_id in shown and not shown[run_id].is_over]
+        for run_id in under_way:
+            self._runs.cancel(run_id)
+        return bool(under_way)

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from sparkdesk.core.bringup.plan import BringUpPlan
 from sparkdesk.core.bringup.proof.judge import judge_all
 from sparkdesk.core.bringup.proof.measurement import Grade, Measurement
-from sparkdesk.core.playbooks.run_view import INTERRUPTED
+from sparkdesk.core.playbooks.run_view import INTERRUPTED, PAUSED, RunView
 from sparkdesk.core.step import Output, RunEnded, StepEnded, StepEvent
+from sparkdesk.services.bringup.shelf import KeptBringUp
 from sparkdesk.services.playbooks.runs import Owner, PlaybookRuns
 
 NOT_RUN = "It was not run: the proof was stopped."
@@ -102,3 +103,14 @@ async def clean_up(runs: PlaybookRuns, run_id: str) -> None:
         await runs.wait(run_id)
     elif run.result == INTERRUPTED:
         await runs.set_aside(run_id)
+
+
+async def leave(runs: PlaybookRuns, run: RunView, kept: KeptBringUp | None) -> None:
+    """Close the journals of a bring-up of which nothing is to be taken back any more, so that it is not offered again.
+
+    Raises StoreError.
+    """
+    if kept is not None:
+        await clean_up(runs, kept.proof_run_id)
+    if run.result in (PAUSED, INTERRUPTED):
+        await runs.set_aside(run.run_id)

@@ -15,6 +15,8 @@ DECIDE_FIRST = "Continue it, or undo it."
 LOOK_FIRST = "Read the nodes first."
 MEND_FIRST = "Mend it, then look again."
 STOPPED_WORDS = "The proof was stopped; what was set up stands."
+UNBEGUN = "Stopped before anything was begun."
+UNCHANGED = "Nothing was changed."
 GO_ON = "Continue to go on, or undo what was done."
 PROVE_AGAIN = "Prove it again, or undo what was done."
 
@@ -22,6 +24,14 @@ PROVE_AGAIN = "Prove it again, or undo what was done."
 def rolled_back_words(names: Sequence[str], nodes: str) -> str:
     """A person wanted the networks that were tried on these nodes back."""
     return f"Rolled back on {' and '.join(names)}, as you asked. {nodes}"
+
+
+def cut_words(phase: Phase, nodes: str) -> tuple[str, str]:
+    """What was stopped between two runs, and what to do next."""
+    if phase is Phase.PROVING:
+        return STOPPED_WORDS, PROVE_AGAIN
+    words = "Stopped before more was taken back." if phase is Phase.UNDOING else "Stopped before it went on."
+    return f"{words} {nodes}".rstrip(), GO_ON
 
 
 def ended_words(run: RunView, nodes: str, left_s: Mapping[str, float]) -> str:

@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 from sparkdesk.core.errors import PlanError, SparkDeskError
 from sparkdesk.core.feed import Latest
-from sparkdesk.core.playbooks.run_view import INTERRUPTED, RunView, StepView, begin_again, take_event
+from sparkdesk.core.playbooks.run_view import INTERRUPTED, PAUSED, RunView, StepView, begin_again, take_event
 from sparkdesk.core.ports import Store
 from sparkdesk.core.step import Playbook, RunEnded, Step, StepEvent
 from sparkdesk.services.clock import Clock
@@ -165,9 +165,12 @@ class PlaybookRuns:
         self._tasks.cancel(_task_name(run_id))
 
     async def set_aside(self, run_id: str) -> None:
-        """Leave an interrupted run as it is: it is not offered again, but can still be undone. Raises StoreError."""
+        """Leave an interrupted or a paused run as it is: it is not offered again, but can still be undone.
+
+        Raises StoreError.
+        """
         view = self._known(run_id)
-        if view.result == INTERRUPTED:
+        if view.result in (INTERRUPTED, PAUSED):
             await set_aside(self._store, self._clock, run_id)
             self._set(replace(view, result="cancelled", message="Left as it was", ended_ms=self._clock.now_ms()))
 

@@ -140,5 +140,7 @@ def _undone(state: BringUpState) -> Notice:
         return Notice(
             "ok", "What was chosen was taken back.", f"{left} {'change stays' if left == 1 else 'changes stay'}."
         )
+    if state.message:
+        return Notice("ok", text.one_line(state.message, MAX_CHARS), text.one_line(state.remedy))
     stays = "Installed packages and backup files that end in a minus sign stay; the report lists them."
     return Notice("ok", "Taken back: files, groups and addresses are as they were before.", stays)

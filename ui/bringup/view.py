@@ -160,7 +160,7 @@ class BringUpPage(QWidget):
         self.model.chosen.connect(self._look_soon.start)
         self.close_button.clicked.connect(self.close_asked)
         self.empty.action_clicked.connect(self.close_asked)
-        self.banner.action_clicked.connect(partial(self.open_manifest, shows_undo=True))
+        self.banner.action_clicked.connect(self._undo_told)
         self.banner.closed.connect(self._dismiss)
         self.stranger.action_clicked.connect(self._add_stranger)
         self.checks.cell_chosen.connect(self.show_evidence)
@@ -229,6 +229,10 @@ class BringUpPage(QWidget):
             self.panel.setVisible(True)
             self.drawer.open()
             self.panel.close_button.setFocus(Qt.FocusReason.OtherFocusReason)
+
+    def _undo_told(self) -> None:
+        undoable = self.model.state.undoable_count  # of nothing there is nothing to choose
+        self.open_manifest(shows_undo=True) if undoable else self.undo_asked.emit(None)
 
     def open_manifest(self, *, shows_undo: bool = False) -> None:
         """Show what was done, and what takes it back."""

@@ -433,3 +433,13 @@ def test_everything_that_can_be_pressed_has_a_name_and_takes_the_focus(desk: Des
 def test_closing_is_asked_for(desk: Desk) -> None:
     click(desk.show(story.planned()).close_button)
     assert desk.asked == [("close",)]
+
+
+def test_an_undo_of_a_bring_up_that_began_nothing_asks_for_no_choice(desk: Desk) -> None:
+    page = desk.show(replace(story.planned(), phase=Phase.INTERRUPTED, message="SparkDesk ended in the middle of it"))
+    asked: list[object] = []
+    page.undo_asked.connect(asked.append)
+    page.banner.action_clicked.emit()
+    assert (asked, page.dialog) == ([None], None)
+    desk.show(replace(story.planned(), phase=Phase.UNDONE, message="Nothing was changed."))
+    assert page.banner.title() == "Nothing was changed."

@@ -12,10 +12,9 @@ from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QSizePolicy, QVBoxLayout
 
 from sparkdesk.core.bringup.proof.band import GPUDIRECT
 from sparkdesk.core.bringup.state import Phase
-from ui import text
 from ui.bringup.gauge import Gauge
 from ui.bringup.model import BringUpModel
-from ui.bringup.proof_rows import STATES, Chipped, ProofGroup, ProofRow, RowState, group_chip, head_chip
+from ui.bringup.proof_rows import STATES, Chipped, ProofGroup, ProofRow, RowState, group_chip, head_chip, saved_words
 from ui.node.wrap import wrap_line
 from ui.theme import Token
 from ui.widgets.button import Button
@@ -129,7 +128,7 @@ class ProofCard(Card):
         self.empty = Label("", "dense", "text3", is_wrapped=True)
         self.markdown = Button("Save as Markdown", kind="link")
         self.json = Button("Save as JSON", kind="link")
-        self.saved = ElidedLabel("", "label", "text2", mode=Qt.TextElideMode.ElideMiddle)
+        self.saved = ElidedLabel("", "label", "text2")
         self._bars = LoadingBars(what="Measuring")
         self._inside = QWidget()
         self._list = QVBoxLayout(self._inside)
@@ -190,8 +189,7 @@ class ProofCard(Card):
         for button in (self.markdown, self.json):
             button.setVisible(has_report)
         self.saved.setVisible(bool(state.report_paths))
-        paths = ", ".join(text.one_line(path, 300) for path in state.report_paths[:4])
-        self.saved.setText(f"Saved: {paths}" if paths else "")
+        self.saved.setText(saved_words(state.report_paths))
         if groups != self._groups:
             self._groups = groups
             self._show_groups(groups)

@@ -6,8 +6,9 @@ The one rule: pure; what was not measured has no value and says why, and a simul
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import PurePath
 from typing import Final, Literal, TypeGuard
 
 from sparkdesk.core.bringup.proof.measurement import Band, Grade, Measurement, ProofItem, ProofKind
@@ -224,3 +225,9 @@ def make_scale(band: Band, value: float | None) -> Scale:
         return min(1.0, max(0.0, number / top))
 
     return Scale(share(value), share(band.pass_at), share(band.warn_at), band.is_lower_better)
+
+
+def saved_words(paths: Sequence[str]) -> str:
+    """Where the report lies: the names first, since a path is long and is cut at its end; "" when it is not saved."""
+    names = " and ".join(text.one_line(PurePath(path).name, 120) for path in paths[:4])
+    return f"Saved: {names} in {text.one_line(str(PurePath(paths[0]).parent), 300)}" if names else ""

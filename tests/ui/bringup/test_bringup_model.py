@@ -24,7 +24,7 @@ from ui.bringup.grid import make_grid, summary
 from ui.bringup.model import AUTOMATIC, BringUpFeeds, BringUpModel
 from ui.bringup.offer import Situation, head_words, offers
 from ui.bringup.outline import current_chapter, outline
-from ui.bringup.proof_rows import group_chip, head_chip, make_scale, overall, proof_groups
+from ui.bringup.proof_rows import group_chip, head_chip, make_scale, overall, proof_groups, saved_words
 from ui.bringup.told import notice_of
 
 
@@ -446,3 +446,9 @@ def test_what_all_of_it_comes_to_is_read_first() -> None:
 
 def test_the_image_that_is_picked_is_named_before_anything_runs() -> None:
     assert make_model(story.planned()).automatic_words() == story.IMAGE
+
+
+def test_a_saved_report_is_told_by_its_names_before_its_folder() -> None:
+    paths = ("/home/ana/reports/bring-up-1.md", "/home/ana/reports/bring-up-1.json")
+    assert saved_words(paths) == "Saved: bring-up-1.md and bring-up-1.json in /home/ana/reports"
+    assert saved_words(()) == ""

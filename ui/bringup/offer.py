@@ -16,7 +16,7 @@ from sparkdesk.core.cluster.topology import Shape
 from ui import text
 from ui.bringup.outline import CHAPTERS, current_chapter, is_open, steps_of
 
-OfferKey = Literal["look", "apply", "chapter", "pause", "resume", "prove", "cancel"]
+OfferKey = Literal["look", "apply", "chapter", "pause", "resume", "undo", "prove", "cancel"]
 UNDER_WAY: Final = (Phase.READING, Phase.RUNNING, Phase.PROVING, Phase.UNDOING)
 _SHAPES: Final[dict[Shape, str]] = {
     Shape.SINGLE: "no cable between them",
@@ -154,7 +154,11 @@ def _undoing(_situation: Situation) -> tuple[Offer, ...]:
     return (Offer("cancel", "Stop"),)
 
 
-def _interrupted(_situation: Situation) -> tuple[Offer, ...]:
+def _interrupted(situation: Situation) -> tuple[Offer, ...]:
+    """What went backwards goes on backwards: it cannot be carried on forwards any more."""
+    run = situation.state.run
+    if run is not None and run.is_undo:
+        return (Offer("undo", "Undo the rest", is_primary=True),)
     return (Offer("resume", "Continue", is_primary=True),)
 
 

@@ -201,6 +201,8 @@ class BringUpPage(QWidget):
             self.look()
         elif key == "apply":
             self.apply_asked.emit(frozenset())
+        elif key == "undo":
+            self.undo_asked.emit(None)
         elif key == "chapter":
             self._apply_chapter(self.model.chapter.value)
         else:

@@ -57,7 +57,10 @@ def test_each_phase_offers_what_comes_next() -> None:
     assert offered(story.done())[-1] == ("prove", "Prove again")
     assert offered(replace(story.done(), measurements=()))[-1] == ("prove", "Prove 4 nodes")
     assert offered(story.all_green())[-1] == ("prove", "Prove 4 nodes")
-    assert offered(story.interrupted()) == [("resume", "Continue")]
+    cut = story.interrupted()
+    assert offered(cut) == [("resume", "Continue")]
+    assert cut.run is not None
+    assert offered(replace(cut, run=replace(cut.run, is_undo=True))) == [("undo", "Undo the rest")]
     assert offered(story.failed())[-1] == ("resume", "Continue")
     assert offered(story.undone()) == [("look", "Check 4 nodes")]
 

@@ -29,9 +29,10 @@ OTHERS = {
     "nearest-bridge",
     "nvml-library",
     "nvml-memory",
+    "trial-scope",
     "wake-on-lan",
 }
-"""Of those folders, but of the map, of telemetry, of power and of the planner."""
+"""Of those folders, but of the map, of telemetry, of power, of the planner and of the bring-up."""
 
 
 def ask(backend: Backend, **changes: object) -> LaunchRequest:

@@ -38,7 +38,7 @@ TELL_ONLY = (
     r"ss (-[HltnpuO]+ ?)+",
     r"ibdev2netdev",
     r"sudo -n true",
-    r"systemctl (is-active|is-enabled) [a-z-]+",
+    r"systemctl (is-active|is-enabled) [A-Za-z-]+",
     r"systemctl list-units --state=failed --plain --no-legend --no-pager",
     r"timedatectl show",
     r"uname -[amrs]+",

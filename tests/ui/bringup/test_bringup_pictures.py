@@ -75,7 +75,8 @@ def test_the_manifest_lists_what_was_done(dressed: object) -> None:
             if not part.check.isChecked():
                 part.check.click()
         QTest.qWait(50)
-        assert dialog.chosen.isEnabled() and dialog.chosen.text() == "Undo 3 chosen"
+        assert dialog.chosen.isEnabled()
+        assert dialog.chosen.text() == "Undo 3 chosen"
         assert dialog.grab().save(str(SHOTS / f"bringup-manifest-{look}.png"))
     dialog.reject()
 

@@ -6,6 +6,7 @@ import json
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,16 @@ def node(lab: Lab) -> Iterator[Node]:
     for name in ("a1", "b2"):
         node.do("undo", name)
     assert node.state() == before
+
+
+@contextmanager
+def replaced(node: LabNode, program: str, other: str) -> Iterator[None]:
+    """Another program in the place of this one; lazily taken away, since the node may be running it at that moment."""
+    node.run("mount", "--bind", other, program)
+    try:
+        yield
+    finally:
+        node.run("umount", "--lazy", program)
 
 
 def test_a_trial_is_kept_and_undone_exactly(node: Node) -> None:
@@ -262,7 +273,7 @@ def test_a_full_disk_leaves_the_trial_to_its_timer(node: Node) -> None:
         node.lab.run("sh", "-c", "cat /dev/zero > /etc/netplan/ballast 2>/dev/null || true")
         refused = node.do("keep", "a1")
     finally:
-        node.lab.run("umount", "/etc/netplan")
+        node.lab.run("umount", "--lazy", "/etc/netplan")
     assert "No space left" in refused["message"]
     assert "takes its former network back" in refused["message"]
     node.wait_for(before)
@@ -277,16 +288,15 @@ def test_a_timer_without_room_for_its_own_note_puts_everything_back(node: Node) 
         node.lab.run("sh", "-c", f"cat /dev/zero > {RUN}/ballast 2>/dev/null || true")
         node.wait_for(before)
     finally:
-        node.lab.run("umount", RUN)
+        node.lab.run("umount", "--lazy", RUN)
     node.lab.run("rmdir", RUN)
 
 
 def test_a_timer_that_fails_tries_again(node: Node) -> None:
     before = node.state()
     assert node.try_it(2)["ok"] is True
-    node.lab.run("mount", "--bind", "/bin/false", "/usr/sbin/ip")
-    time.sleep(3.0)
-    node.lab.run("umount", "/usr/sbin/ip")
+    with replaced(node.lab, "/usr/sbin/ip", "/bin/false"):
+        time.sleep(3.0)
     node.wait_for(before)
 
 
@@ -298,11 +308,8 @@ def test_an_undo_says_what_it_could_not_put_back_and_can_be_done_again(node: Nod
     node.lab.run("cp", "/usr/sbin/ip", "/opt/ip")
     (node.lab.root / "opt/lame").write_text(script)
     (node.lab.root / "opt/lame").chmod(0o755)
-    node.lab.run("mount", "--bind", "/opt/lame", "/usr/sbin/ip")
-    try:
+    with replaced(node.lab, "/usr/sbin/ip", "/opt/lame"):
         told = node.do("undo", "a1")
-    finally:
-        node.lab.run("umount", "/usr/sbin/ip")
     assert told["ok"] is False
     assert f"{PORT} has MTU 9000, not 1500" in told["message"]
     assert node.do("undo", "a1")["message"] == "as before"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
-from sparkdesk.core.bringup.reading import NetplanFile, NodeReading
+from sparkdesk.core.bringup import mesh
+from sparkdesk.core.bringup.reading import NetplanFile, NodeReading, SshReading
 from sparkdesk.core.bringup.reading_table import READS, read_node
 from tests.remote.spark_root import make_spark, write
 from tests.remote.test_reader import ask
@@ -45,6 +47,45 @@ def test_the_real_reader_gives_a_reading(reading: NodeReading) -> None:
 def test_an_address_that_no_interface_has_is_no_management(reading: NodeReading) -> None:
     assert (reading.management, reading.management_address) == ("", "198.51.100.77")
     assert "198.51.100.77" in reading.problems["management"]
+
+
+KEY = f"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI{'A' * 43}"
+LINE = f"10.0.20.32 {KEY} sparkdesk-mesh spark-2 n2"
+BLOCK = "# >>> sparkdesk-mesh spark-2 n2\nHost 10.0.20.32\n    User ana\nHost *\n# <<< sparkdesk-mesh\n"
+
+
+def look_at_ssh(home: Path) -> tuple[SshReading, str]:
+    """What is read of this home, and all that the node said for it."""
+    answers = dict(zip(mesh.READS, ask(*mesh.READS, env={"HOME": str(home)}), strict=True))
+    return mesh.read_ssh(answers), repr(answers)
+
+
+def test_our_own_part_of_long_files_is_read_and_the_rest_stays_on_the_node(tmp_path: Path) -> None:
+    folder = tmp_path / ".ssh"
+    folder.mkdir(mode=0o700)
+    others = "".join(f"bank-{number}.example.org {KEY}\n" for number in range(4000)) + "\0\xff\n"
+    hosts = "".join(f"Host bank-{number}.example.org\n    User ana\n" for number in range(4000))
+    (folder / "known_hosts").write_text(f"{others}{LINE}\n{others}")
+    (folder / "authorized_keys").write_text(f"{others}{KEY} sparkdesk-mesh spark-2 n2\n")
+    (folder / "config").write_text(f"{BLOCK}{hosts}{BLOCK}{hosts}")
+    found, said = look_at_ssh(tmp_path)
+    assert found.known_hosts == (LINE,)
+    assert found.authorized == (f"{KEY} sparkdesk-mesh spark-2 n2",)
+    assert found.config == BLOCK + BLOCK
+    assert "bank" not in said
+
+
+def test_files_of_ssh_that_are_not_there_hold_nothing_and_those_that_cannot_be_read_are_not_known(
+    tmp_path: Path,
+) -> None:
+    bare, _ = look_at_ssh(tmp_path)
+    assert (bare.authorized, bare.known_hosts, bare.config) == ((), (), "")
+    folder = tmp_path / ".ssh"
+    folder.mkdir(mode=0o700)
+    os.mkfifo(folder / "known_hosts")
+    (folder / "config").mkdir()
+    found, _ = look_at_ssh(tmp_path)
+    assert (found.authorized, found.known_hosts, found.config) == ((), None, None)
 
 
 @pytest.mark.skipif(shutil.which("ip") is None, reason="there is no ip here")

@@ -29,7 +29,18 @@ do stat -c %a -- "$f" 2>/dev/null || echo -; done"""
 _MODES = ReadCommand(("sh", "-c", _MODES_SCRIPT), max_bytes=256)
 _CONNECTION = ReadCommand(("printenv", "SSH_CONNECTION"), max_bytes=256)
 _PUBLIC = ReadFile(f"{KEY_FILE}.pub", max_bytes=4096)
-_AUTHORIZED, _KNOWN, _CONFIG = (ReadFile(path, MAX_TEXT_BYTES) for path in (AUTHORIZED, KNOWN_HOSTS, CONFIG))
+# $1 the file's name, then what prints our own part of it; both programs end with 2 where they cannot read.
+_OWN_SCRIPT = """f=$HOME/.ssh/$1; shift
+[ -e "$f" ] || { [ -x "$HOME/.ssh" ] || [ ! -e "$HOME/.ssh" ]; exit; }
+[ -f "$f" ] || exit 2
+"$@" "$f"; [ $? -le 1 ]"""
+_LINES_OF_OURS = ("grep", "-a", "-e", f" {WORD} ", "--")
+_BLOCKS_OF_OURS = ("sed", "-n", "-e", f"/^# >>> {WORD} /,/^# <<< {WORD}$/p", "--")
+_AUTHORIZED, _KNOWN, _CONFIG = (
+    ReadCommand(("sh", "-c", _OWN_SCRIPT, "sh", path.rpartition("/")[2], *words), max_bytes=MAX_TEXT_BYTES)
+    for path, words in ((AUTHORIZED, _LINES_OF_OURS), (KNOWN_HOSTS, _LINES_OF_OURS), (CONFIG, _BLOCKS_OF_OURS))
+)
+"""However long these files are, what is not ours stays on the node. Source: grep(1), sed(1) and its exit status."""
 READS = (_MODES, _CONNECTION, _PUBLIC, _AUTHORIZED, _KNOWN, _CONFIG)
 """What `read_ssh` understands. Source: ssh(1) for SSH_CONNECTION, sshd(8) and ssh_config(5) for the files."""
 
@@ -62,9 +73,7 @@ def read_ssh(answers: Answers) -> SshReading:
 
 
 def _lines(answer: Answer) -> list[str] | None:
-    """A file's lines; none where there is no file, None where it is not known what is in it."""
-    if answer.is_absent:
-        return []
+    """Our own lines of a file; none where there is no file, None where it is not known what is in it."""
     return lines_of(answer.texts[0][1]) if answer.is_ok and answer.texts and not answer.is_cut else None
 
 

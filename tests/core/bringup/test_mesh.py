@@ -34,7 +34,7 @@ def said(read: Read, text: str) -> dict[Read, Answer]:
 
 
 def test_a_home_without_ssh_is_known_to_have_nothing() -> None:
-    nothing: dict[Read, Answer] = dict.fromkeys(READS[2:], ABSENT)
+    nothing = {PUBLIC: ABSENT, **said(AUTHORIZED, ""), **said(KNOWN, ""), **said(CONFIG, "")}
     found = read_ssh({**nothing, **said(MODES, "750\n-\n-\n-\n"), **said(CONNECTION, "10.0.20.5 4711 10.0.20.31 22\n")})
     assert found == SshReading(home_mode="750", authorized=(), known_hosts=(), config="", port=22)
 

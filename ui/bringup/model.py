@@ -20,7 +20,7 @@ from sparkdesk.core.cluster.node import ClusterRecord, NodeStatus
 from sparkdesk.core.cluster.topology import Cable, Topology
 from sparkdesk.core.feed import Latest
 from sparkdesk.core.playbooks.run_view import RunView
-from sparkdesk.core.step import Playbook, PutFile, Run, Stage, Step
+from sparkdesk.core.step import Playbook, Stage, Step
 from ui import text
 from ui.bridge import watch
 from ui.bringup.clock import ClockFace, faces
@@ -52,9 +52,6 @@ class Evidence:
     node: str
     steps: Playbook
 
-
-_FOLDERS: Final = {Chapter.NETWORK: "/netplan/", Chapter.KEYS: "/.ssh/"}
-"""Where the files of a chapter lie, whose steps hand them to a program of ours without their paths."""
 
 AUTOMATIC: Final = "automatic"
 """Stands for no image in particular: names of images have a tag."""
@@ -280,8 +277,7 @@ class BringUpModel(QObject):
     def is_written(self, diff: FileDiff) -> bool:
         """Whether the run has written this file, so that it stands on its node now."""
         run = self.state.run
-        chapter = self._chapter_of(diff).value
-        steps = [step for step in steps_of(self.state, chapter) if step.node == diff.node_id and step.undo]
+        steps = [step for step in steps_of(self.state, diff.chapter.value) if step.node == diff.node_id and step.undo]
         return run is not None and bool(steps) and all(run.step(step.id).state in _ENDED_WELL for step in steps)
 
     def grid(self) -> Grid:
@@ -305,19 +301,9 @@ class BringUpModel(QObject):
         return tuple(self.state.plan.playbook.steps()) if self.state.plan is not None else ()
 
     def diffs_of(self, chapter: Chapter) -> tuple[FileDiff, ...]:
-        """The files that a chapter writes; a file belongs to the chapter whose steps name it, else to the network."""
+        """The files that a chapter writes."""
         plan = self.state.plan
-        if plan is None:
-            return ()
-        return tuple(diff for diff in plan.diffs if self._chapter_of(diff) is chapter)
-
-    def _chapter_of(self, diff: FileDiff) -> Chapter:
-        for chapter, part in _FOLDERS.items():
-            if part in diff.path:
-                return chapter
-        steps = (step for step in self._steps() if step.node == diff.node_id and step.phase in set(Chapter))
-        found = next((step for step in steps if _names(step, diff.path)), None)
-        return Chapter(found.phase) if found is not None else Chapter.NETWORK
+        return tuple(diff for diff in plan.diffs if diff.chapter is chapter) if plan is not None else ()
 
     def commands(self, chapter: Chapter, node_id: str, *, is_undo: bool = False) -> PlanText:
         """The exact commands of a chapter, on one node or ("") on all; or those that take them back."""
@@ -375,9 +361,3 @@ class BringUpModel(QObject):
 
 def _playbook(steps: tuple[Step, ...]) -> Playbook:
     return Playbook("Shown", (Stage("Shown", steps),) if steps else ())
-
-
-def _names(step: Step, path: str) -> bool:
-    """Whether a step writes this file, or hands it to a program."""
-    written = any(isinstance(action, PutFile) and action.path == path for action in step.apply)
-    return written or any(isinstance(action, Run) and path in action.command.argv for action in step.apply)

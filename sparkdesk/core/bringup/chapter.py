@@ -56,6 +56,8 @@ class FileDiff:
     is_before_known: bool = True
     note: str = ""
     """One sentence below it, e.g. "Subnets chosen free on all nodes. enP7s7 10.0.20.33 stays untouched." """
+    chapter: Chapter = Chapter.NETWORK
+    """Whose steps write it; the plan sets it, since a chapter need not name itself in each of its files."""
 
 
 @dataclass(frozen=True, slots=True)

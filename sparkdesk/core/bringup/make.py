@@ -60,7 +60,7 @@ def make_plan(case: Case, made_ms: int) -> BringUpPlan:
         proof=proof,
         proof_items=items,
         scheme=scheme,
-        diffs=tuple(diff for chapter in chapters for diff in chapter.diffs),
+        diffs=tuple(replace(diff, chapter=chapter.chapter) for chapter in chapters for diff in chapter.diffs),
         notes=_notes(case, chapters, playbook),
         obstacles=tuple(dict.fromkeys(_obstacles(case, playbook))),
         choices=case.choices,

@@ -40,6 +40,16 @@ def test_the_same_case_gives_the_same_bytes_which_can_be_read_back(case: Case) -
     assert from_json(to_json(one.proof)) == one.proof
 
 
+def test_each_file_says_which_chapter_writes_it() -> None:
+    plan = make_plan(make_case(2, Shape.PAIR, choices=Choices(wants_guard=True)), NOW_MS)
+    found = {chapter: {diff.path for diff in plan.diffs if diff.chapter is chapter} for chapter in Chapter}
+    assert all(path.startswith("/etc/netplan/") for path in found[Chapter.NETWORK])
+    assert any(path.endswith("/.ssh/known_hosts") for path in found[Chapter.KEYS])
+    assert {chapter for chapter in Chapter if found[chapter]} == {Chapter.KEYS, Chapter.NETWORK, Chapter.GUARD}
+    steps = {(step.phase, step.node) for step in plan.playbook.steps()}
+    assert all((diff.chapter.value, diff.node_id) in steps for diff in plan.diffs if diff.before != diff.after)
+
+
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_the_matrix_is_whole_and_names_only_steps_of_the_plan(case: Case) -> None:
     plan = make_plan(case, NOW_MS)

@@ -184,7 +184,7 @@ def test_each_file_and_each_command_can_be_read_before_it_runs(desk: Desk) -> No
 
 def test_of_several_files_of_a_chapter_one_is_chosen(desk: Desk) -> None:
     keys = tuple(
-        FileDiff(node, path, None, f"{path} of {node}\n")
+        FileDiff(node, path, None, f"{path} of {node}\n", chapter=Chapter.KEYS)
         for node in story.IDS
         for path in ("~/.ssh/authorized_keys", "~/.ssh/config")
     )

@@ -21,7 +21,7 @@ _PLAYBOOKS = "NVIDIA/dgx-spark-playbooks"
 _HALVES = f"{_PLAYBOOKS}, connect-two-sparks: 92.57 and 97.28 Gb/s on the two halves of one cable"
 
 RDMA_BOTH = Band("Gb/s", 185.0, 175.0, 200.0, source=f"{_HALVES}; 175 Gb/s is the mark of its cluster script")
-"""Both halves at once, added."""
+"""Both halves at once, added; of the two ways the weaker one counts."""
 RDMA_HALF = Band("Gb/s", 90.0, 87.5, 112.0, source=f"{_HALVES}; others report up to 112 on one half alone")
 """One half, of which the whole is made."""
 DEGRADED_GBPS = (8.0, 25.0)
@@ -30,6 +30,8 @@ request 108: 12.86 and 13.23 Gb/s on four Sparks, and this range as the sign of 
 WEAK_HALF_GBPS = 60.0
 """A half below this, beside a good one, has half its PCIe lanes or half its line. Own choice, between 46 (a line of
 100 Gb/s over two halves) and 90."""
+ONE_SIDED_SHARE = 0.75
+"""A way of a half that gives less than this share of the way back is told as slow that way only. Own choice."""
 RDMA_LATENCY = Band(
     "µs", 5.0, 20.0, 25.0, is_lower_better=True,
     source="Own choice: Mellanox/ngc_multinode_perf takes 2.5 µs for servers as the sign of a fault",

@@ -60,6 +60,8 @@ class Seen:
     degraded: tuple[str, ...] = ()
     weak: tuple[str, ...] = ()
     """Halves far below the other ones, though not degraded."""
+    one_sided: tuple[str, ...] = ()
+    """Ways of a half that give far less than the way back on the same half."""
     nccl: tuple[str, ...] = ()
     """The versions inside the image, where they are not all the same."""
     is_nccl_good: bool = False
@@ -99,6 +101,7 @@ def look(items: Sequence[ProofItem], outputs: Outputs, item: ProofItem) -> Seen:
         _links(scope),
         degraded=tuple(_halves_within(scope, *band.DEGRADED_GBPS)),
         weak=tuple(_halves_within(scope, band.DEGRADED_GBPS[1], band.WEAK_HALF_GBPS)),
+        one_sided=tuple(_one_sided(scope)),
         nccl=versions if len(set(versions)) > 1 else (),
         is_nccl_good=bool(versions) and set(versions) == {band.GOOD_NCCL},
         transports=frozenset(way for found in gathers for way in found.transports),
@@ -159,6 +162,17 @@ def _halves_within(scope: _Scope, low: float, high: float) -> Iterator[str]:
         value = read.read_bandwidth(text)
         if value is not None and low < value <= high and part.target is not None:
             yield f"{part.source.netdev} of {part.source.name} to {part.target.name}: {value:.1f} Gb/s"
+
+
+def _one_sided(scope: _Scope) -> Iterator[str]:
+    """The worse way of each half whose two ways are far apart."""
+    found = {
+        (part.source, part.target): read.read_bandwidth(text) for part, text in scope.parts(ProofKind.RDMA_BANDWIDTH)
+    }
+    for (source, target), value in found.items():
+        back = found.get((target, source)) if target is not None else None
+        if target is not None and value is not None and back is not None and value < band.ONE_SIDED_SHARE * back:
+            yield f"{source.netdev} of {source.name} to {target.name}: {value:.1f} Gb/s, back {back:.1f}"
 
 
 # Causes by kind ------------------------------------------------------------------------------------------------------
@@ -231,12 +245,17 @@ def _seen_causes(seen: Seen) -> Iterator[Cause]:
 
 def _bandwidth_causes(measurement: Measurement, seen: Seen) -> Iterator[Cause]:
     yield from _seen_causes(seen)
-    if seen.weak and not seen.narrow and not seen.slow_lines:
+    if seen.one_sided and not seen.narrow and not seen.slow_lines:
+        yield Cause(
+            f"One way only is slow ({seen.one_sided[0]}): a port that sends or receives badly, or its end of the cable",
+            "Put the cable in again at both ends, then try another one: if that way stays slow, it is a port.",
+        )
+    elif seen.weak and not seen.narrow and not seen.slow_lines:
         yield Cause(
             f"One half gives far less than it should ({seen.weak[0]})",
             "See that it has four PCIe lanes; put the cable in again at both ends.",
         )
-    if len(measurement.item.parts) == 1:
+    if len({part.half for part in measurement.item.parts}) == 1:
         yield Cause("Only one half of the cable has an address: half of its bandwidth", "Give both halves addresses.")
     if measurement.item.note:
         yield Cause("A job that runs on these nodes uses the cable", "Measure again when it has ended.")

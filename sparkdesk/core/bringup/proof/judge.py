@@ -211,23 +211,39 @@ def _judge_tcp(told: Told) -> Measurement:
 
 
 def _judge_halves(told: Told, reader: Callable[[str], float | None], tool: str, package: str) -> Measurement:
-    """The sum over both halves; a half that gave nothing leaves it unknown, and is told."""
+    """The sum over both halves, of the weaker way where both were measured; a half that gave nothing leaves it unknown,
+    and is told."""
     item = told.item
     values = [(part, reader(told.text(part))) for part in item.parts]
     without = [part for part, value in values if value is None]
+    is_both_ways = len({part.source.node_id for part in item.parts}) > 1
     if without or not values:
         found = _not_read(told, without, tool, package=package)
-        known = [f"{value:.1f} Gb/s on half {part.half + 1}" for part, value in values if value is not None]
+        known = [
+            f"{value:.1f} Gb/s on half {part.half + 1}{_way_words(part) if is_both_ways else ''}"
+            for part, value in values if value is not None
+        ]  # fmt: skip
         return replace(found, message=f"{', '.join(known)}; else: {found.message}") if known else found
-    amounts = [value for _, value in values if value is not None]
-    total = sum(amounts)
+    ways: dict[str, tuple[str, list[float]]] = {}
+    for part, value in values:
+        _, amounts = ways.setdefault(part.source.node_id, (_way_words(part), []))
+        amounts += [value] if value is not None else []
+    total = min(sum(amounts) for _, amounts in ways.values())
     grade = grade_of(total, item.band)
-    halves = "both halves" if len(amounts) > 1 else "one half only"
+    is_half = all(len(amounts) == 1 for _, amounts in ways.values())
     mark = f" · passes at {item.band.pass_at:.0f}" if item.band is not None else ""
-    if len(amounts) == 1 and grade is Grade.PASS:
+    if is_half and grade is Grade.PASS:
         grade = Grade.WARN
-    words = " + ".join(f"{amount:.1f}" for amount in amounts)
+    words = ", ".join(
+        " + ".join(f"{amount:.1f}" for amount in amounts) + (way if is_both_ways else "")
+        for way, amounts in ways.values()
+    )
+    halves = "one half only" if is_half else "both halves"
     return Measurement(item, grade, total, "Gb/s", f"{words}, {halves}{mark}")
+
+
+def _way_words(part: ProofPart) -> str:
+    return f" to {part.target.name}" if part.target is not None else ""
 
 
 def _judge_latency(told: Told) -> Measurement:

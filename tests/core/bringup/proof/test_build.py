@@ -136,10 +136,11 @@ def test_a_pair_is_pinged_both_ways_by_each_halfs_own_interface() -> None:
 
 
 def test_rdma_is_measured_as_nvidias_playbook_does_it() -> None:
-    server, client = words_of(2, Shape.PAIR, "proof-bandwidth-0-0")
-    expected = ("ib_write_bw", "-d", "rocep1s0f1", "-i", "1", "-p", "18600", "-F", "--report_gbits", "-D", "5")
-    assert server[2:] == expected
-    assert client[-len(expected) - 1 :] == (*expected, "192.168.100.31")
+    for way, port, address in (("ba", "18600", "192.168.100.31"), ("ab", "18606", "192.168.100.32")):
+        server, client = words_of(2, Shape.PAIR, f"proof-bandwidth-0-0-{way}")
+        expected = ("ib_write_bw", "-d", "rocep1s0f1", "-i", "1", "-p", port, "-F", "--report_gbits", "-D", "4")
+        assert server[2:] == expected
+        assert client[-len(expected) - 1 :] == (*expected, address)
 
 
 def test_a_node_without_rdma_is_measured_by_tcp() -> None:

@@ -64,7 +64,7 @@ def test_a_sound_cluster_passes_everything_that_was_measured(proof: Proof) -> No
 def test_the_figures_are_those_of_nvidias_playbook() -> None:
     found = judged(PAIR, ProofKind.RDMA_BANDWIDTH)
     assert found.value == pytest.approx(189.85)
-    assert found.message == "92.6 + 97.3, both halves · passes at 185"
+    assert found.message == "92.6 + 97.3 to spark-1, 92.6 + 97.3 to spark-2, both halves · passes at 185"
     assert judged(PAIR, ProofKind.ALL_GATHER).message == "bus bandwidth, NET/IB · NVIDIA's pass mark 21.9"
 
 

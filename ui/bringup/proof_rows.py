@@ -33,6 +33,7 @@ _TELLING: Final = (
     ProofKind.RDMA_BANDWIDTH,
     ProofKind.TCP,
     ProofKind.RDMA_LATENCY,
+    ProofKind.GPU_CLOCK,
     ProofKind.PING,
     ProofKind.NCCL_IMAGE,
     ProofKind.NCCL_HOST,
@@ -175,7 +176,7 @@ def _row(item: ProofItem, found: Measurement | None, state: BringUpState) -> Pro
         item.id,
         title,
         found.grade.value,
-        value=_figure(value) if value is not None else "",
+        value=_figure(value, found.unit) if value is not None else "",
         unit=text.one_line(found.unit, 12) if value is not None else "",
         line=text.one_line(found.message or (item.skipped if found.grade is Grade.SKIPPED else ""), 300),
         causes=tuple(text.one_line(cause, 200) for cause in found.causes[:8]),
@@ -205,12 +206,12 @@ def _before(item: ProofItem, state: BringUpState) -> tuple[RowState, str, str, s
 def _mark_words(band: Band | None) -> str:
     if band is None or not math.isfinite(band.pass_at):
         return ""
-    return f"passes at {_figure(band.pass_at)} {text.one_line(band.unit, 12)}"
+    return f"passes at {_figure(band.pass_at, band.unit)} {text.one_line(band.unit, 12)}"
 
 
-def _figure(value: float) -> str:
-    """At most three figures behind the point where they matter: 0.09, 1.9, 23.7, 189.9, 8,972."""
-    if value and abs(value) < 1:
+def _figure(value: float, unit: str = "") -> str:
+    """At most three figures behind the point where they matter: 0.09, 1.9, 23.7, 189.9, 8,972; 2.41 GHz."""
+    if value and (abs(value) < 1 or unit == "GHz"):
         return text.grouped(value, 2)
     return text.grouped(value, 0 if float(value).is_integer() or abs(value) >= 1000 else 1)
 

@@ -8,28 +8,30 @@ from __future__ import annotations
 
 from sparkdesk.core.bringup.case import Case
 from sparkdesk.core.bringup.proof.image_choice import with_image
-from sparkdesk.core.bringup.proof.link_steps import duplicate_part, link_part, ping_part
+from sparkdesk.core.bringup.proof.link_steps import Part, duplicate_part, link_part, ping_part
 from sparkdesk.core.bringup.proof.load_steps import load_part
 from sparkdesk.core.bringup.proof.measurement import ProofItem
 from sparkdesk.core.bringup.proof.nccl_steps import nccl_part
 from sparkdesk.core.bringup.proof.nccl_tests import tests_part
+from sparkdesk.core.bringup.proof.speed_steps import speed_part
 from sparkdesk.core.bringup.proof.wire import find_wires
 from sparkdesk.core.bringup.scheme import Scheme
 from sparkdesk.core.step import Playbook
 
 
 def build_proof(case: Case, scheme: Scheme) -> tuple[Playbook, tuple[ProofItem, ...]]:
-    """What is measured, in order: links, pings, addresses, bandwidth and latency round by round, NCCL."""
+    """What is measured, in order: links, pings, addresses, bandwidth and latency by rounds, NCCL, each GPU's clock."""
     case = with_image(case)
     wires = find_wires(case, scheme)
-    parts = (
+    parts: list[Part] = [
         link_part(wires),
         ping_part(wires),
         duplicate_part(case, wires),
         load_part(case, wires),
         nccl_part(case, scheme),
         tests_part(case, scheme),
-    )
+    ]
+    parts.append(speed_part(case, [stage for _, stages in parts for stage in stages]))
     count = len(case.node_ids)
     title = f"Prove {count} nodes" if count != 1 else "Prove one node"
     return (

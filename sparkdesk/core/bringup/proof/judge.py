@@ -8,10 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from sparkdesk.core.bringup.proof import band
 from sparkdesk.core.bringup.proof import read_output as read
 from sparkdesk.core.bringup.proof.cause import explain
+from sparkdesk.core.bringup.proof.judge_speed import judge_clock
 from sparkdesk.core.bringup.proof.measurement import Band, Grade, Measurement, ProofItem, ProofKind, ProofPart
 from sparkdesk.core.plain_text import make_plain
 
@@ -360,4 +362,5 @@ _JUDGES: Mapping[ProofKind, Callable[[Told], Measurement]] = {
     ProofKind.NCCL_HOST: _judge_nccl_host,
     ProofKind.NCCL_IMAGE: _judge_nccl_image,
     ProofKind.ALL_GATHER: _judge_gather,
+    ProofKind.GPU_CLOCK: lambda told: judge_clock(told, partial(_not_read, tool="docker", package="docker-ce")),
 }

@@ -36,6 +36,8 @@ class ProofKind(StrEnum):
     NCCL_HOST = "nccl_host"
     NCCL_IMAGE = "nccl_image"
     ALL_GATHER = "all_gather"
+    GPU_CLOCK = "gpu_clock"
+    """Of each node's GPU while it is loaded."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ def _host_item(case: Case) -> ProofItem:
 
 def _image_part(case: Case) -> Part:
     image, title = case.choices.image, "NCCL in the image"
-    if why := _image_obstacle(case):
+    if why := image_obstacle(case):
         return (ProofItem(IMAGE_ID, ProofKind.NCCL_IMAGE, title, case.node_ids, skipped=why),), ()
     steps, parts = [], []
     for node_id in case.node_ids:
@@ -76,7 +76,7 @@ def _image_part(case: Case) -> Part:
     return (item,), (Stage("Ask the image for its NCCL", tuple(steps), len(steps)),)
 
 
-def _image_obstacle(case: Case) -> str:
+def image_obstacle(case: Case) -> str:
     """Why nothing can be asked of the image; "" when something can. What is not known is asked."""
     image = case.choices.image
     if not image:
@@ -114,7 +114,7 @@ def _gather_obstacle(case: Case) -> str:
     size = case.choices.all_gather_bytes
     if len(case.node_ids) < 2:
         return "One node alone has nothing to gather."
-    if why := _image_obstacle(case):
+    if why := image_obstacle(case):
         return why
     if not LEAST_BYTES <= size <= MOST_BYTES:
         return f"{size / GIB:.3g} GiB is refused: choose 1 to 4 GiB, since 16 GB have frozen nodes."

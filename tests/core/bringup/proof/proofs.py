@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -130,6 +131,7 @@ def print_well(item: ProofItem, part: ProofPart) -> str:
         ProofKind.TCP: lambda: iperf3(48.2e9),
         ProofKind.NCCL_IMAGE: lambda: "(2, 28, 9)\n",
         ProofKind.ALL_GATHER: lambda: gather(item, part, 23.74, world),
+        ProofKind.GPU_CLOCK: lambda: clock(2411.0),
     }
     assert to is not None
     return made[item.kind]()
@@ -162,6 +164,12 @@ def gather(item: ProofItem, part: ProofPart, busbw: float, world: int, **changes
     for old, new in changes.items():
         text = text.replace(old, new)
     return text + "\n"
+
+
+def clock(mhz: float | None, *, percent: float | None = 96.0, watts: float | None = 61.2, **more: Any) -> str:
+    """The line of a node whose GPU ran at this clock, after one reading from before its load was counted."""
+    rows = [{"mhz": 2100.0, "watts": 11.2, "percent": 3.0}, *[{"mhz": mhz, "watts": watts, "percent": percent}] * 8]
+    return json.dumps({"kind": "gpu_load", "ok": True, "samples": rows, "trouble": "", **more}) + "\n"
 
 
 def iperf3(bits_per_second: float) -> str:

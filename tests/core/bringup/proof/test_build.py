@@ -51,7 +51,7 @@ def test_the_same_case_gives_the_same_proof_and_it_survives_being_stored(count: 
 
 
 @pytest.mark.parametrize(("count", "shape"), SHAPES)
-def test_nothing_needs_root_or_a_lock_and_only_our_program_is_written_and_goes_again(count: int, shape: Shape) -> None:
+def test_nothing_needs_root_or_a_lock_and_only_our_programs_are_written_and_go_again(count: int, shape: Shape) -> None:
     proof = make_proof(count, shape)
     assert not proof.playbook.needs_lock
     written = set()
@@ -64,7 +64,8 @@ def test_nothing_needs_root_or_a_lock_and_only_our_program_is_written_and_goes_a
                 written.add(action.path)
                 assert Restore(action.path) in step.apply[1:]
                 assert Restore(action.path) in step.undo
-    assert written == {"~/.local/state/sparkdesk/bringup/all_gather.py"}
+    folder = "~/.local/state/sparkdesk/bringup"
+    assert written == {f"{folder}/all_gather.py", f"{folder}/gpu_load.py"}
 
 
 @pytest.mark.parametrize(("count", "shape"), SHAPES)
@@ -196,7 +197,7 @@ def test_an_all_gather_is_of_one_to_four_gib(size: int, is_measured: bool) -> No
 
 def test_every_rank_starts_at_once_in_the_image_and_nothing_is_pulled() -> None:
     proof = make_proof(4, Shape.SWITCH)
-    stage = proof.playbook.stages[-1]
+    stage = proof.playbook.stages[-2]
     assert [step.node for step in stage.steps] == ["n1", "n2", "n3", "n4"]
     assert stage.max_parallel == 4
     for rank, step in enumerate(stage.steps):
@@ -248,7 +249,7 @@ def test_a_node_that_is_known_not_to_have_the_image_leaves_the_all_gather_out() 
 
 def test_running_jobs_are_asked_about_before_gpus_are_loaded_and_noted_beside_figures() -> None:
     proof = make_proof(2, Shape.PAIR, busy={"n2": ("gpt-oss-120b",)})
-    ask, gather = proof.playbook.stages[-2:]
+    ask, gather, _clock = proof.playbook.stages[-3:]
     (step,) = ask.steps
     (confirm,) = step.apply
     assert isinstance(confirm, Confirm)
@@ -263,7 +264,9 @@ def test_running_jobs_are_asked_about_before_gpus_are_loaded_and_noted_beside_fi
 
 def test_one_node_alone_is_not_measured_against_anything() -> None:
     proof = make_proof(1, Shape.SINGLE)
-    assert {item.kind for item in proof.items} == {ProofKind.NCCL_HOST, ProofKind.NCCL_IMAGE, ProofKind.ALL_GATHER}
+    assert {item.kind for item in proof.items} == {
+        ProofKind.NCCL_HOST, ProofKind.NCCL_IMAGE, ProofKind.ALL_GATHER, ProofKind.GPU_CLOCK
+    }  # fmt: skip
     (item,) = proof.of(ProofKind.ALL_GATHER)
     assert item.skipped
 

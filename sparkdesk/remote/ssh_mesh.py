@@ -25,6 +25,7 @@ import re
 import stat
 import subprocess
 import sys
+import time
 
 WORD = "sparkdesk-mesh"
 HOME = os.path.expanduser("~")
@@ -32,8 +33,10 @@ FOLDER = os.path.join(HOME, ".ssh")
 STATE = os.path.join(HOME, ".local", "state", "sparkdesk", "bringup")
 KEY = "id_ed25519_sparkdesk"
 NOTE = "the note of this run"
+NOT_SO = ("it is not so yet", "Apply the step.")
 PARTS = {"key": (KEY + ".pub",), "let-in": ("authorized_keys",), "hosts": ("known_hosts", "config")}
-MAX_FILE_BYTES, MAX_KEY_BYTES, KEYGEN_S = 1 << 20, 1024, 30.0
+MAX_FILE_BYTES, MAX_NOTE_BYTES, MAX_KEY_BYTES = 1 << 20, 8 << 20, 1024  # a note has the former bytes of all files
+KEYGEN_S, LOCK_S = 30.0, 30.0
 
 RUN_FORM = re.compile(r"[a-z0-9]{1,64}")
 NOTE_FORM = re.compile(r"mesh-([a-z0-9]{1,64})\.json")
@@ -57,15 +60,7 @@ if TYPE_CHECKING:  # at run time typing costs memory on the node
 
 
 class Refusal(Exception):
-    """What cannot be done, and what helps."""
-
-    def __init__(self, message: str, remedy: str) -> None:
-        super().__init__(message)
-        self.remedy = remedy
-
-
-class NotSo(Exception):
-    """A check found something to do."""
+    """What cannot be done, and what helps: two texts."""
 
 
 def see_folder() -> None:
@@ -77,7 +72,7 @@ def see_folder() -> None:
         raise Refusal("~/.ssh belongs to another user", "On the node run: sudo chown -R $USER ~/.ssh")
 
 
-def read_own(path: str, name: str) -> tuple[bytes, os.stat_result] | None:
+def read_own(path: str, name: str, most: int = MAX_FILE_BYTES) -> tuple[bytes, os.stat_result] | None:
     """A file of this user's own; None when there is none. Raises Refusal for anything else, and never blocks."""
     if os.path.islink(path):
         raise Refusal("%s is a link to somewhere else" % name, "Make it a file first.")
@@ -92,11 +87,11 @@ def read_own(path: str, name: str) -> tuple[bytes, os.stat_result] | None:
         if found.st_uid != os.geteuid():
             raise Refusal("%s belongs to another user" % name, "Somebody else manages it on this node: ask them.")
         with os.fdopen(os.dup(handle), "rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
+            data = file.read(most + 1)
     finally:
         os.close(handle)
-    if len(data) > MAX_FILE_BYTES:
-        raise Refusal("%s has more than %d bytes" % (name, MAX_FILE_BYTES), "Move it away, then try again.")
+    if len(data) > most:
+        raise Refusal("%s has more than %d bytes" % (name, most), "Move it away, then try again.")
     return data, found
 
 
@@ -113,9 +108,8 @@ def replace_file(path: str, name: str, data: bytes, mode: int, seen: os.stat_res
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
-            if seen is not None and seen.st_gid != os.fstat(handle).st_gid:
-                with contextlib.suppress(OSError):
-                    os.fchown(handle, -1, seen.st_gid)
+            with contextlib.suppress(OSError):
+                os.fchown(handle, -1, -1 if seen is None else seen.st_gid)
             os.fchmod(handle, mode)
             os.fsync(handle)
         if not is_same(path, seen):
@@ -130,12 +124,11 @@ def replace_file(path: str, name: str, data: bytes, mode: int, seen: os.stat_res
 
 def is_same(path: str, seen: os.stat_result | None) -> bool:
     """Whether the file is still the one that was read."""
-    try:
+    with contextlib.suppress(FileNotFoundError):
         now = os.lstat(path)
-    except FileNotFoundError:
-        return seen is None
-    facts = (now.st_ino, now.st_size, now.st_mtime_ns)
-    return seen is not None and facts == (seen.st_ino, seen.st_size, seen.st_mtime_ns)
+        facts = (now.st_ino, now.st_size, now.st_mtime_ns)
+        return seen is not None and facts == (seen.st_ino, seen.st_size, seen.st_mtime_ns)
+    return seen is None
 
 
 def sync(path: str) -> None:
@@ -154,6 +147,22 @@ def remove(*paths: str) -> None:
             os.unlink(path)
 
 
+def lock_state() -> int:
+    """Our folder, held; who held it before may have removed it. Raises Refusal and OSError."""
+    until_s = time.monotonic() + LOCK_S
+    while time.monotonic() < until_s:
+        os.makedirs(STATE, 0o700, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            handle = os.open(STATE, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            with contextlib.suppress(FileNotFoundError, BlockingIOError):
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.path.samestat(os.fstat(handle), os.stat(STATE)):
+                    return handle
+            os.close(handle)
+        time.sleep(0.05)
+    raise Refusal("another run of SparkDesk changes ~/.ssh at this moment", "Try again in a minute.")
+
+
 class Notes:
     """What one run found and left, durable before anything is changed."""
 
@@ -165,24 +174,20 @@ class Notes:
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
         """One program of ours at a time in this account. Raises Refusal and OSError."""
-        os.makedirs(STATE, 0o700, exist_ok=True)
-        handle = os.open(STATE, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        handle = lock_state()
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
             self.note = self.read()
             yield
         finally:
-            os.close(handle)
             with contextlib.suppress(OSError):  # something is in it
-                os.rmdir(STATE)
+                os.rmdir(STATE)  # while it is ours: who waits for it makes a new one
+            os.close(handle)
 
     def read(self) -> Note:
         """The note as it lies there. Raises Refusal."""
-        found = read_own(self.path, NOTE)
-        try:
+        found, note = read_own(self.path, NOTE, MAX_NOTE_BYTES), None
+        with contextlib.suppress(ValueError):
             note = {} if found is None else json.loads(found[0])
-        except ValueError:
-            note = None
         if not isinstance(note, dict):
             raise Refusal("%s cannot be read" % NOTE, "Look at %s on the node." % self.path)
         return note
@@ -192,24 +197,22 @@ class Notes:
         if not self.note.get("files") and not self.note.get("key"):
             remove(self.path, beside(self.path))
             return
-        found = read_own(self.path, NOTE)
+        found = read_own(self.path, NOTE, MAX_NOTE_BYTES)
         data = json.dumps(self.note, separators=(",", ":")).encode()
         replace_file(self.path, NOTE, data, 0o600, None if found is None else found[1])
 
     def others(self, name: str) -> list[Notes]:
         """Those of other runs that changed this file, as far as they can be read."""
-        found = []
-        for match in map(NOTE_FORM.fullmatch, sorted(os.listdir(STATE))):
-            if match and match[1] != self.run:
-                other = Notes(match[1])
-                with contextlib.suppress(Refusal):
-                    other.note = other.read()
-                found += [other] if name in other.note.get("files", {}) else []
-        return found
+        runs = [match[1] for match in map(NOTE_FORM.fullmatch, sorted(os.listdir(STATE))) if match]
+        found = [Notes(run) for run in runs if run != self.run]
+        for other in found:
+            with contextlib.suppress(Refusal):
+                other.note = other.read()
+        return [other for other in found if name in other.note.get("files", {})]
 
 
 def change(notes: Notes, name: str, build: Callable[[bytes], Edit], *, is_check: bool) -> bool:
-    """Make a file of ~/.ssh what `build` makes of its bytes; whether anything was to do. Raises Refusal and NotSo."""
+    """Make a file of ~/.ssh what `build` makes of its bytes; whether anything was to do. Raises Refusal."""
     path = os.path.join(FOLDER, name)
     see_folder()
     found = read_own(path, name)
@@ -219,7 +222,7 @@ def change(notes: Notes, name: str, build: Callable[[bytes], Edit], *, is_check:
     if data == (former or b"") and (seen is None or mode == stat.S_IMODE(seen.st_mode)):
         return False
     if is_check:
-        raise NotSo
+        raise Refusal(*NOT_SO)
     entry = notes.note.setdefault("files", {}).setdefault(name, first_entry(former, seen))
     numbers = [other.note["files"][name]["number"] for other in notes.others(name)]
     entry.setdefault("number", 1 + max(numbers, default=0))
@@ -404,7 +407,7 @@ def own_key(notes: Notes, comment: str, *, is_check: bool) -> bool:
     found = read_own(path, KEY)
     if found is None:
         if is_check:
-            raise NotSo
+            raise Refusal(*NOT_SO)
         make_pair(notes, path, comment)
         return True
     if stat.S_IMODE(found[1].st_mode) & 0o077:  # ssh passes over such a key
@@ -461,7 +464,7 @@ def undo(notes: Notes, part: str) -> bool:
 
 
 def carry_out(words: list[str]) -> dict[str, Any]:
-    """One call. Raises Refusal and NotSo."""
+    """One call. Raises Refusal."""
     is_check = words[:1] == ["check"]
     verb, run, *rest = [*words[is_check:], "", ""][: max(2, len(words) - is_check)]
     if not RUN_FORM.fullmatch(run):
@@ -469,10 +472,8 @@ def carry_out(words: list[str]) -> dict[str, Any]:
     notes = Notes(run)
     os.umask(0o077)
     with contextlib.nullcontext() if is_check else notes.held():
-        if verb == "key" and len(rest) == 1:
-            is_changed = own_key(notes, rest[0], is_check=is_check)
-        elif verb == "let-in" and len(rest) == 1:
-            is_changed = let_in(notes, rest[0], is_check=is_check)
+        if verb in ("key", "let-in") and len(rest) == 1:
+            is_changed = (own_key if verb == "key" else let_in)(notes, rest[0], is_check=is_check)
         elif verb == "hosts":
             is_changed = tell_hosts(notes, rest, is_check=is_check)
         elif verb == "undo" and not is_check and len(rest) == 1 and rest[0] in PARTS:
@@ -486,10 +487,8 @@ def main() -> int:
     """What the arguments ask for, and one JSON line."""
     try:
         said = {"ok": True, **carry_out(sys.argv[1:])}
-    except NotSo:
-        said = {"ok": False, "message": "it is not so yet", "remedy": "Apply the step."}
     except Refusal as error:
-        said = {"ok": False, "message": str(error), "remedy": error.remedy}
+        said = {"ok": False, "message": error.args[0], "remedy": error.args[1]}
     except OSError as error:
         said = {"ok": False, "message": "that cannot be done: %s" % error.strerror, "remedy": LOOK}
     print(json.dumps(said))

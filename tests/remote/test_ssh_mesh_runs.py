@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import itertools
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -104,3 +106,61 @@ def test_a_run_that_brings_an_earlier_line_back_keeps_the_order(one: Home) -> No
     for run in ("r3", "r1", "r2"):
         one.call("undo", run, "hosts")
     assert one.everything() == before
+
+
+def test_a_file_nearly_as_long_as_is_taken_is_changed_and_given_back(one: Home) -> None:
+    others = b"".join(b"host-%d ssh-ed25519 AAAA\n" % number for number in range(36_000))
+    assert 900_000 < len(others) < 1 << 20
+    one.write("known_hosts", others)
+    one.write("authorized_keys", others)
+    before = one.everything()
+    assert one.call("hosts", "r1", line(1), BLOCK)["changed"] is True
+    assert one.call("let-in", "r1", COMMENT, key=make_key(1))["changed"] is True
+    assert one.call("check", "hosts", "r1", line(1), BLOCK)["ok"] is True
+    assert one.call("undo", "r1", "hosts")["ok"], "the note of it is longer than the file"
+    assert one.call("undo", "r1", "let-in")["ok"]
+    assert one.everything() == before
+
+
+_SHORT = """import sys
+source = open(sys.argv[1]).read().replace("KEYGEN_S, LOCK_S = 30.0, 30.0", "KEYGEN_S, LOCK_S = 30.0, 0.2")
+sys.argv = sys.argv[1:]
+exec(compile(source, "x", "exec"), {"__name__": "__main__"})
+"""
+
+
+def test_a_run_that_another_one_keeps_waiting_says_so(one: Home) -> None:
+    state = one.path / ".local/state/sparkdesk/bringup"
+    state.mkdir(parents=True)
+    handle = os.open(state, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        words = [sys.executable, "-I", "-S", "-c", _SHORT, str(PROGRAM), "let-in", "r1", COMMENT]
+        env = {"HOME": str(one.path)}
+        done = subprocess.run(words, input=make_key(1).encode(), env=env, capture_output=True, timeout=9, check=False)
+    finally:
+        os.close(handle)
+    assert done.returncode == 1
+    assert b"another run of SparkDesk" in done.stdout
+    assert list(one.ssh.iterdir()) == []
+
+
+def test_who_waited_for_a_folder_that_its_holder_removed_makes_a_new_one(one: Home) -> None:
+    state = one.path / ".local/state/sparkdesk/bringup"
+    state.mkdir(parents=True)
+    handle = os.open(state, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    words = [sys.executable, "-I", "-S", str(PROGRAM), "let-in", "r1", COMMENT]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={"HOME": str(one.path)}) as waiting:
+        assert waiting.stdin is not None
+        waiting.stdin.write(make_key(1).encode())
+        waiting.stdin.close()
+        waiting.stdin = None
+        with pytest.raises(subprocess.TimeoutExpired):
+            waiting.wait(0.4)
+        state.rmdir()
+        os.close(handle)
+        said, _ = waiting.communicate(timeout=20)
+    assert b'"changed": true' in said
+    assert one.call("undo", "r1", "let-in")["changed"] is True
+    assert not state.exists()

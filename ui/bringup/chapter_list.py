@@ -34,12 +34,14 @@ from ui import theme
 from ui.bringup.outline import ChapterMark, ChapterRow
 from ui.icon import draw_icon
 from ui.theme import Token, color
+from ui.widgets.label import plain_tooltip
 from ui.widgets.paint import box, elided, pen, write
 
 Index = QModelIndex | QPersistentModelIndex
 ROW_HEIGHT, LEAST_HEIGHT = 46, 36
 _CIRCLE: Final = 22.0
 _LEFT: Final = 12.0
+_GAP: Final = 8.0
 # mark: (fill, icon or "" for the number, ink)
 _LOOKS: Final[dict[ChapterMark, tuple[Token, str, Token]]] = {
     "todo": ("raised", "", "text3"),
@@ -76,6 +78,8 @@ class ChapterModel(QAbstractListModel):
         row = self.rows[index.row()]
         if role == Qt.ItemDataRole.DisplayRole:
             return row.title
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return plain_tooltip(f"{row.title}\n{row.line}")
         return row.spoken if role == Qt.ItemDataRole.AccessibleTextRole else None
 
 
@@ -109,8 +113,8 @@ class _Delegate(QStyledItemDelegate):
         if index.row() < len(self._rows.rows) - 1:
             painter.drawLine(QPointF(middle, rect.center().y() + inset), QPointF(middle, rect.bottom() + 1))
         self._paint_mark(painter, QPointF(middle, rect.center().y()), row)
-        left = rect.left() + _LEFT + _CIRCLE + 10
-        room = rect.right() - left - 8
+        left = rect.left() + _LEFT + _CIRCLE + _GAP
+        room = rect.right() - left - 4
         is_quiet = row.mark in ("todo", "skipped")
         title = elided(row.title, "dense_medium", room)
         ink: Token = "text2" if is_quiet else "text"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from sparkdesk.core.bringup.proof.band import GPUDIRECT
 from sparkdesk.core.bringup.state import Phase
@@ -18,7 +18,7 @@ from ui.bringup.proof_rows import STATES, Chipped, ProofGroup, ProofRow, RowStat
 from ui.node.wrap import wrap_line
 from ui.theme import Token
 from ui.widgets.button import Button
-from ui.widgets.card import Card, LoadingBars, Separator
+from ui.widgets.card import Card, Separator
 from ui.widgets.chip import Chip, ChipKind
 from ui.widgets.icon_label import IconLabel
 from ui.widgets.label import ElidedLabel, Label
@@ -129,7 +129,7 @@ class ProofCard(Card):
         self.markdown = Button("Save as Markdown", kind="link")
         self.json = Button("Save as JSON", kind="link")
         self.saved = ElidedLabel("", "label", "text2")
-        self._bars = LoadingBars(what="Measuring")
+        self._saving = QBoxLayout(QBoxLayout.Direction.TopToBottom)
         self._inside = QWidget()
         self._list = QVBoxLayout(self._inside)
         self.area = QScrollArea()
@@ -159,13 +159,15 @@ class ProofCard(Card):
         told.setSpacing(6)
         told.addWidget(self.empty)
         told.addWidget(Label(GPUDIRECT, "label", "text3", is_wrapped=True))
-        told.addWidget(self.saved)
         links = QHBoxLayout()
         links.setSpacing(14)
         links.addWidget(self.markdown)
         links.addWidget(self.json)
         links.addStretch(1)
-        told.addLayout(links)
+        self._saving.setSpacing(6)
+        self._saving.addWidget(self.saved, 1)
+        self._saving.addLayout(links)
+        told.addLayout(self._saving)
         column = self.column(spacing=0, margins=(1, 1, 1, 1))
         column.addLayout(head)
         column.addWidget(Separator())
@@ -175,6 +177,12 @@ class ProofCard(Card):
         self.setMinimumHeight(200)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self.setAccessibleName("Proof")
+
+    def set_lying(self, *, is_lying: bool) -> None:
+        """Wide and low: where the report lies stands beside what saves it."""
+        beside, below = QBoxLayout.Direction.RightToLeft, QBoxLayout.Direction.TopToBottom
+        self._saving.setDirection(beside if is_lying else below)
+        self._saving.setSpacing(14 if is_lying else 6)
 
     def refresh(self) -> None:
         """Show what was measured so far."""

@@ -91,6 +91,7 @@ class RollbackCard(Card):
         words.addStretch(1)
         self._buttons = QBoxLayout(QBoxLayout.Direction.TopToBottom)
         self._buttons.setSpacing(8)
+        self._buttons.addStretch(1)
         self._buttons.addWidget(self.roll_back)
         self._buttons.addWidget(self.keep)
         for button in (self.roll_back, self.keep):

@@ -20,7 +20,7 @@ from ui.widgets.toggle import CheckBox, Switch
 
 FRAME_PX = 40
 """Edges and chevron of a selection."""
-COLUMNS, FEW_COLUMNS = 4, 2
+COLUMNS = 4
 IMAGE_HELP = (
     "The all_gather proof runs in this container image; nothing is fetched. Automatic takes one that all nodes have, "
     "as soon as docker answers on them."
@@ -45,7 +45,7 @@ class SetupStrip(Card):
         self._model = model
         self.nodes: dict[str, CheckBox] = {}
         self._grid = QGridLayout()
-        self._columns = FEW_COLUMNS
+        self._is_narrow = False
         self._images: tuple[str, tuple[str, ...]] | None = None
         self.image = ImageSelect(is_small=True)
         self.guard = Switch("Memory guard", text="Memory guard")
@@ -64,17 +64,26 @@ class SetupStrip(Card):
         self.guard.setToolTip(plain_tooltip("Ends the largest process before the node runs out of unified memory."))
         self.step_by_step.setToolTip(plain_tooltip("Each chapter is applied with a button of its own."))
         column = self.column(spacing=4, margins=(14, 6, 14, 6))
-        row = QHBoxLayout()
+        self._row, self._foot = QHBoxLayout(), QHBoxLayout()
+        row = self._row
         column.addLayout(row)
-        column.addWidget(self.note)
+        column.addLayout(self._foot)
+        self._foot.setSpacing(theme.GAP)
+        self._foot.addWidget(self.note, 1)
         row.setSpacing(theme.GAP)
         row.addWidget(Label("Nodes", "label", "text3"))
         self._grid.setHorizontalSpacing(14)
         self._grid.setVerticalSpacing(0)
         row.addLayout(self._grid)
         row.addStretch(1)
-        row.addWidget(Label("Prove NCCL in", "label", "text3"))
-        row.addWidget(self.image)
+        self._image_row = QWidget()
+        inside = QHBoxLayout(self._image_row)
+        inside.setContentsMargins(0, 0, 0, 0)
+        inside.setSpacing(theme.GAP)
+        inside.addWidget(Label("Prove NCCL in", "label", "text3"))
+        inside.addWidget(self.image)
+        row.addWidget(self._image_row)
+        self._at = row.indexOf(self._image_row)
         for switch in (self.guard, self.step_by_step):
             line = Separator(is_vertical=True)
             line.setFixedHeight(20)
@@ -102,11 +111,7 @@ class SetupStrip(Card):
         if (picked, images) != self._images:
             self._images = (picked, images)
             named = [(name, text.one_line(name, 120)) for name in images]
-            words = (
-                f"{picked.rpartition('/')[2]} · automatic"
-                if picked
-                else "Automatic: one that all nodes have, once docker answers"
-            )
+            words = f"{picked.rpartition('/')[2]} · automatic" if picked else "Automatic"
             self.image.set_options([(AUTOMATIC, words), *named, ("", NO_IMAGE)])
         self.image.set_key(self._model.image)
         chosen = self.image.currentText()
@@ -126,17 +131,18 @@ class SetupStrip(Card):
         for at, node_id in enumerate(node_ids):
             check = CheckBox("")
             check.clicked.connect(partial(self._toggle, node_id))
-            self._grid.addWidget(check, at // self._columns, at % self._columns)
+            self._grid.addWidget(check, at // COLUMNS, at % COLUMNS)
             self.nodes[node_id] = check
 
     def set_narrow(self, *, is_narrow: bool) -> None:
-        """Put the nodes into fewer columns, or into more again."""
-        columns = FEW_COLUMNS if is_narrow else COLUMNS
-        if columns != self._columns:
-            self._columns = columns
-            for at, check in enumerate(self.nodes.values()):
-                self._grid.removeWidget(check)
-                self._grid.addWidget(check, at // columns, at % columns)
+        """Put the image into the lower row, or back between the nodes and the switches."""
+        if is_narrow == self._is_narrow:
+            return
+        self._is_narrow = is_narrow
+        if is_narrow:
+            self._foot.addWidget(self._image_row)
+        else:
+            self._row.insertWidget(self._at, self._image_row)
 
     def _toggle(self, node_id: str, is_in: bool = False) -> None:
         self._model.choose_node(node_id, is_in=is_in)

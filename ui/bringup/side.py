@@ -15,7 +15,7 @@ from ui.widgets.button import Button
 from ui.widgets.card import Card, Separator
 from ui.widgets.label import ElidedLabel, Label
 
-WIDTH = 232
+WIDTH, NARROW_WIDTH = 232, 208
 PROMISE = "Every change is in the manifest and can be undone one by one, newest first."
 
 
@@ -53,6 +53,12 @@ class SideCard(Card):
         column.addLayout(foot)
         self.setFixedWidth(WIDTH)
         self.list.chosen.connect(model.choose_chapter)
+
+    def set_narrow(self, *, is_narrow: bool) -> None:
+        """Leave the checks more room; the buttons do without their icons then."""
+        self.setFixedWidth(NARROW_WIDTH if is_narrow else WIDTH)
+        self.manifest.set_icon("" if is_narrow else "scroll-text")
+        self.undo.set_icon("" if is_narrow else "undo-2")
 
     def refresh(self) -> None:
         """Show how it stands."""

@@ -6,6 +6,7 @@ The one rule: it only shows and asks; nothing changes a node but by a signal tha
 from __future__ import annotations
 
 from functools import partial
+from itertools import pairwise
 
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QHideEvent, QKeyEvent, QResizeEvent, QShowEvent
@@ -256,6 +257,11 @@ class BringUpPage(QWidget):
             self.look()
             event.accept()
             return
+        button = self.focusWidget()
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and isinstance(button, Button) and not button.is_busy():
+            button.click()  # Qt presses a button outside of a dialog by the space bar alone
+            event.accept()
+            return
         super().keyPressEvent(event)
 
     # What it shows ------------------------------------------------------------------------------------------------
@@ -285,7 +291,9 @@ class BringUpPage(QWidget):
         down = QBoxLayout.Direction.BottomToTop if is_proof_first else QBoxLayout.Direction.TopToBottom
         self._lower.setDirection(down if is_narrow else QBoxLayout.Direction.LeftToRight)
         self.clock.set_lying(is_narrow)
+        self.proof.set_lying(is_lying=is_narrow)
         self.setup.set_narrow(is_narrow=is_narrow)
+        self.side.set_narrow(is_narrow=is_narrow)
         self.checks.setMinimumHeight(CHECKS_NARROW_PX if is_narrow else CHECKS_PX)
         self.proof.setMinimumHeight(PROOF_NARROW_PX if is_narrow else CHANGE_PX)
         self.change.setMinimumHeight(CHANGE_NARROW_PX if is_narrow else CHANGE_PX)
@@ -309,6 +317,7 @@ class BringUpPage(QWidget):
         has_live = bool(self.model.live_nodes()) or state.phase not in (Phase.IDLE,)
         self.words.setText("" if is_empty else head_words(state))
         self.simulated.setVisible(self.model.is_simulated())
+        self.chip.setVisible(state.phase in _CHOOSING)
         self._stack.setCurrentIndex(0 if has_live and not is_empty else 1)
         if not has_live or is_empty:
             self.empty.set_words(*TOLD["none" if is_empty else "away"])
@@ -365,6 +374,9 @@ class BringUpPage(QWidget):
             self._row.removeWidget(self.buttons[key])
             self._row.insertWidget(self._row.indexOf(self.close_button), self.buttons[key])
             self.buttons[key].setVisible(True)
+        order = [self, *(self.buttons[key] for key in keys), self.close_button]
+        for before, after in pairwise(order):  # else Tab comes to what was made last at the very end
+            self.setTabOrder(before, after)
 
     def _pressed(self, key: str, _is_on: bool = False) -> None:
         self._press(key)

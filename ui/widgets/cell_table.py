@@ -35,6 +35,7 @@ from ui import theme
 from ui.font import Role, font
 from ui.icon import draw_icon
 from ui.theme import Token, color
+from ui.widgets.label import plain_tooltip
 from ui.widgets.paint import elided, pen, text_width, write
 
 Index = QModelIndex | QPersistentModelIndex
@@ -56,9 +57,11 @@ CellLook = Literal[
 NO_FIGURES: Final = 1000
 """Past the last column there can be."""
 _PAD = 8
-_WIDEST_SHARED: Final = 200
-"""Of equally wide columns, when there is no room for what the longest text needs; that one is then cut."""
-_WIDEST_TITLE: Final = 220
+_PAD_RIGHT: Final = 4
+_LEAST_SHARED: Final = 112
+"""Of equally wide columns: narrower ones scroll sideways. A text that has no room is cut, and told by a tooltip."""
+_TITLE, _WIDEST_TITLE = 168, 220
+"""The column of titles: what it has where columns need the room, and at most."""
 _ICON_ROOM = 19
 # look: (fill, icon, tint of icon and word, ink of the text)
 _LOOKS: Final[dict[CellLook, tuple[Token | None, str, Token, Token]]] = {
@@ -154,6 +157,9 @@ class CellModel(QAbstractTableModel):
         if orientation is Qt.Orientation.Horizontal and role == Qt.ItemDataRole.TextAlignmentRole:
             side = Qt.AlignmentFlag.AlignRight if section >= self.figures_from else Qt.AlignmentFlag.AlignLeft
             return int(side | Qt.AlignmentFlag.AlignVCenter)
+        if role == Qt.ItemDataRole.ToolTipRole:
+            words = self.table.headers if orientation is Qt.Orientation.Horizontal else self.table.titles
+            return plain_tooltip(words[section]) if section < len(words) else None
         return None
 
     def flags(self, index: Index) -> Qt.ItemFlag:
@@ -170,6 +176,8 @@ class CellModel(QAbstractTableModel):
             return cell.text
         if role == Qt.ItemDataRole.AccessibleTextRole:
             return cell.spoken
+        if role == Qt.ItemDataRole.ToolTipRole and cell.spoken:
+            return plain_tooltip(cell.spoken)
         return None
 
 
@@ -205,19 +213,23 @@ class _Delegate(QStyledItemDelegate):
                 draw_icon(painter, QPointF(left, rect.center().y() - 6), icon, tint, theme.ICON_SIZE_CHIP)
                 left += _ICON_ROOM
             word_width = text_width(cell.word, "label_medium") + 8 if cell.word else 0.0
-            room = rect.right() - _PAD - word_width - left
+            room = rect.right() - _PAD_RIGHT - word_width - left
             shown = elided(cell.text, _role(cell), max(room, 8.0))
             write(painter, QRectF(left, rect.top(), room + 2, rect.height()), shown, role=_role(cell), tint=ink)
             if cell.word:
                 place = QRectF(left + text_width(shown, _role(cell)) + 8, rect.top(), word_width, rect.height())
                 write(painter, place, cell.word, role="label_medium", tint=tint)
-        painter.setPen(pen(color("border")))
-        painter.drawLine(rect.bottomLeft(), rect.bottomRight())
+        _draw_line_below(painter, rect)
         if state & QStyle.StateFlag.State_HasFocus:
             painter.setPen(pen(color("accent"), 2))
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawRect(rect.adjusted(1, 1, -2, -2))
         painter.restore()
+
+
+def _draw_line_below(painter: QPainter, rect: QRectF) -> None:
+    """One whole pixel, at the same height below titles and cells."""
+    painter.fillRect(QRectF(rect.left(), rect.bottom() - 1, rect.width(), 1), color("border"))
 
 
 def _role(cell: Cell) -> Role:
@@ -244,10 +256,9 @@ class _TitleHead(QHeaderView):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.fillRect(rect, color("sunken" if is_section else "surface"))
         role: Role = "label" if is_section else "dense"
-        words = elided(table.titles[section], role, rect.width() - 2 * _PAD + 4)
+        words = elided(table.titles[section], role, rect.width() - _PAD - _PAD_RIGHT)
         write(painter, QRectF(rect).adjusted(_PAD, 0, 0, 0), words, role=role, tint="text3" if is_section else "text2")
-        painter.setPen(pen(color("border")))
-        painter.drawLine(rect.bottomLeft(), rect.bottomRight())
+        _draw_line_below(painter, QRectF(rect))
         painter.restore()
 
 
@@ -304,19 +315,31 @@ class CellTable(QTableView):
     def _fit_columns(self) -> None:
         """Give each column what its texts need, at most half of the table for one."""
         limit, spare = max(self.viewport().width() // 2, 160), 0
+        if self._has_titles:
+            self._share_columns()
+            return
         wanted = [
             min(limit, max(self.sizeHintForColumn(column), round(text_width(title, "label")) + 2 * _PAD + 6))
             for column, title in enumerate(self.cells.table.headers)
         ]
-        if self._has_titles and wanted:
-            share = self.viewport().width() // len(wanted)
-            wanted = [max(share, min(_WIDEST_SHARED, max(wanted)))] * len(wanted)
-            self.setColumnWidth(len(wanted) - 1, wanted[-1])
-        elif self.cells.figures_from < len(wanted):
+        if self.cells.figures_from < len(wanted):
             spare = max(0, self.viewport().width() - sum(wanted)) // len(wanted)
             self.setColumnWidth(len(wanted) - 1, wanted[-1])  # else it keeps the 100 px that Qt begins with
         for column, width in enumerate(wanted[:-1]):
             self.setColumnWidth(column, width + spare)
+
+    def _share_columns(self) -> None:
+        """Give all columns the same width, and the titles what these can do without."""
+        count, head = len(self.cells.table.headers), self.verticalHeader()
+        if not count:
+            return
+        wanted = max(self.sizeHintForColumn(column) for column in range(count)) - _PAD + _PAD_RIGHT
+        whole = self.viewport().width() + head.width()
+        titles = max(min(_TITLE, head.sizeHint().width()), min(head.sizeHint().width(), whole - wanted * count))
+        head.setFixedWidth(titles)
+        width = max(_LEAST_SHARED, (whole - titles) // count)
+        for column in range(count):
+            self.setColumnWidth(column, width)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shlex
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from sparkdesk.core.bringup.proof.judge import measure
+from sparkdesk.core.bringup.proof.measurement import Grade, ProofKind
+from sparkdesk.core.cluster.topology import Shape
+from sparkdesk.core.step import Run
 from sparkdesk.simulator.fabric.port import make_ports
+from tests.core.bringup.proof.proofs import make_proof
 from tests.simulator.conftest import Simulator, StartSimulator, running
 from tests.simulator.test_bringup_network import PORT, TWIN, ask
 from tests.simulator.test_read import REMOTE
@@ -107,6 +113,31 @@ async def test_ranks_gather_over_the_network_at_the_rate_of_their_cables(packets
     assert (one["devices"], round(one["busbw_gbs"], 2)) == ([DEVICES[0]], 12.0)
     (one, _other) = await gather(packets, 2, rights="--label x=y", port="enP7s7")
     assert (one["transports"], round(one["busbw_gbs"], 2)) == (["NET/Socket"], 1.17)
+
+
+async def test_a_spark_in_its_slow_state_fails_under_the_proofs_load_and_another_passes(packets: Simulator) -> None:
+    proof = make_proof(2, Shape.PAIR)
+    (item,) = proof.of(ProofKind.GPU_CLOCK)
+    runs = [one for step in proof.playbook.stages[-1].steps for one in step.apply if isinstance(one, Run)]
+    commands = [shlex.join(one.command.argv) for one in runs if "watch" in one.command.argv]
+    folder = "$HOME/.local/state/sparkdesk/bringup"
+    for index in range(2):
+        async with packets.connect(index) as connection:
+            program = (REMOTE / "gpu_load.py").read_text()
+            await connection.run(f"mkdir -p {folder} && cat > {folder}/gpu_load.py", input=program, check=True)
+    packets.control("on", "slow-state", "spark-bd26")
+    try:
+        rows = await asyncio.gather(*(ask(packets, one, index) for index, one in enumerate(commands)))
+    finally:
+        packets.control("off", "slow-state", "spark-bd26")
+    texts = dict(zip(item.step_ids, (text for _code, text in rows), strict=True))
+    found = measure(item, texts, proof.results, case_is_simulated=False)
+    assert (found.grade, found.is_simulated) == (Grade.FAIL, True), texts
+    assert found.message.startswith("2.42 GHz on spark-1, 0.9"), found.message
+    (cause,) = found.causes
+    assert cause.startswith("spark-2: 9")
+    assert "the slow state" in cause
+    assert "pull its power adapter" in found.remedy
 
 
 async def test_a_rank_that_is_alone_says_so(packets: Simulator) -> None:

@@ -35,7 +35,10 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a process declares: it uses the GPU, with so many threads here, and holds so much memory there."""
+    """What a process declares: it uses the GPU, with so many threads here, and holds so much memory there.
+
+    `busy` (0..1) is work of the GPU that has no real work here.
+    """
 
     pid: int
     name: str
@@ -44,6 +47,7 @@ class Load:
     ramp_s: float
     started_s: float
     cached_bytes: int
+    busy: float = 0.0
 
 
 def tasks(proc: Path, below: int | None) -> dict[int, Task]:
@@ -114,6 +118,7 @@ def _load(file: Path) -> Load | None:
             ramp_s=min(3600.0, max(0.0, float(row.get("ramp_s", 0.0)))),
             started_s=float(row.get("started_s", 0.0)),
             cached_bytes=min(gb10.MEM_TOTAL_KB * gb10.KIB, max(0, int(row.get("cached_bytes", 0)))),
+            busy=min(1.0, max(0.0, float(row.get("busy", 0.0)))),
         )
     except (OSError, ValueError, OverflowError, KeyError, TypeError, AttributeError):
         return None
@@ -128,7 +133,7 @@ def engines(declared: list[Load], alive: dict[int, Task], cpu_share: dict[int, f
             Engine(
                 pid=load.pid,
                 name=load.name,
-                busy=min(1.0, sum(cpu_share.get(pid, 0.0) for pid in family) / load.threads),
+                busy=min(1.0, max(load.busy, sum(cpu_share.get(pid, 0.0) for pid in family) / load.threads)),
                 resident_bytes=sum(alive[pid].resident_bytes for pid in family if pid in alive),
                 declared_bytes=load.memory_bytes,
                 ramp_s=load.ramp_s,

@@ -1,7 +1,7 @@
 """Which engine a container's words start: what each image has as its entry point, and which programs are in it.
 
-The one rule: a simulated image has its one engine, and its Python for a line of code or torchrun; another word is
-docker's "not found".
+The one rule: a simulated image has its one engine, and its Python for a line of code, a script or torchrun; another
+word is docker's "not found".
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ def engine_words(repository: str, words: list[str], entrypoint: str | None) -> t
     words = _without_shell(words)
     inner = _without_timeout(words)
     if inner[:2] in (["python3", "-c"], ["python", "-c"]) and len(inner) > 2:
+        return PYTHON, inner[1:]
+    if inner[:1] in (["python3"], ["python"]) and inner[1:2] and inner[1].endswith(".py"):
         return PYTHON, inner[1:]
     if _is_module(inner, ("torch.distributed.run",)) or inner[:1] == ["torchrun"]:
         return PYTHON, ["-m", "torch.distributed.run", *inner[1 if inner[0] == "torchrun" else 3 :]]

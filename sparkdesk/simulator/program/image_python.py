@@ -1,4 +1,4 @@
-"""`python3` of a simulated image, for two uses: a line of code (-c), and torchrun (-m torch.distributed.run).
+"""`python3` of a simulated image, for three uses: a line of code (-c), a script, and torchrun.
 
 The one rule: strict about options, as torchrun is; what is mounted is found where the container has it, and the first
 line says that it is simulated. Source: PyTorch's documentation of torchrun (Elastic Launch), static rendezvous.
@@ -31,6 +31,8 @@ def main(arguments: list[str]) -> int:
         sys.argv = ["-c", *words[2:]]
         exec(compile(words[1], "<string>", "exec"), {"__name__": "__main__"})  # nothing that the user's shell could not
         return 0
+    if words[0] != "-m":
+        return _run_script(launch, words[0], words[1:])
     return _run_ranks(launch, words[2:])
 
 
@@ -41,13 +43,18 @@ def _run_ranks(launch: Launch, words: list[str]) -> int:
         "RANK": str(options.node_rank), "LOCAL_RANK": "0", "WORLD_SIZE": str(options.nnodes), "LOCAL_WORLD_SIZE": "1",
         "MASTER_ADDR": options.master_addr, "MASTER_PORT": str(options.master_port),
     })  # fmt: skip
-    script = launch.on_node(options.script)
-    if not os.path.isfile(script):
-        print(f"python3: can't open file '{options.script}': [Errno 2] No such file or directory", file=sys.stderr)
-        return 2
-    sys.argv = [script, *options.rest]
     with declare_load("python3", memory_bytes=_LOAD_BYTES):
-        runpy.run_path(script, run_name="__main__")
+        return _run_script(launch, options.script, options.rest)
+
+
+def _run_script(launch: Launch, path: str, words: list[str]) -> int:
+    """Become a script that is mounted into the container."""
+    script = launch.on_node(path)
+    if not os.path.isfile(script):
+        print(f"python3: can't open file '{path}': [Errno 2] No such file or directory", file=sys.stderr)
+        return 2
+    sys.argv = [script, *words]
+    runpy.run_path(script, run_name="__main__")
     return 0
 
 

@@ -50,9 +50,10 @@ def conditions() -> set[str]:
 
 @contextlib.contextmanager
 def declare_load(
-    name: str, *, threads: int = 1, memory_bytes: int = 0, ramp_s: float = 0.0, cached_bytes: int = 0
+    name: str, *, threads: int = 1, memory_bytes: int = 0, ramp_s: float = 0.0, cached_bytes: int = 0, busy: float = 0.0
 ) -> Iterator[Callable[[int], None]]:
-    """Say that this process uses the GPU, as long as the block runs. `memory_bytes` is beyond its real memory.
+    """Say that this process uses the GPU, as long as the block runs. `memory_bytes` is beyond its real memory,
+    `busy` (0..1) what it would give the GPU to do beyond its real work here.
 
     What it gives changes the declared memory.
     """
@@ -64,6 +65,7 @@ def declare_load(
         "memory_bytes": memory_bytes,
         "ramp_s": ramp_s,
         "cached_bytes": cached_bytes,
+        "busy": busy,
         "started_s": time.monotonic(),
     }
 

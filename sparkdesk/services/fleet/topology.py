@@ -84,6 +84,8 @@ class TopologyWatch:
         self._gate = asyncio.Lock()
         self._changes = 0
         """Of what was seen, of nodes and of labels: what is built from older ones is not published."""
+        self._asked: frozenset[str] = frozenset()
+        """The nodes that the last look was of."""
         self._is_wanted = self._is_waiting = self._is_kept = False
         self.topology: Latest[Topology] = Latest(Topology())
         self._subscription = nodes.subscribe(self._forget_gone)
@@ -119,11 +121,12 @@ class TopologyWatch:
         return self.topology.value
 
     async def look_lately(self, max_age_s: float) -> Topology:
-        """What was seen so lately, after a look that is under way; else look now."""
+        """What was seen so lately of all nodes that are live, after a look that is under way; else look now."""
         async with self._gate:
             seen = self.topology.value
             age_s = (self._clock.now_ms() - seen.seen_ms) / 1000.0
-        return seen if seen.state is LookState.DONE and age_s <= max_age_s else await self.look()
+        is_whole = self._asked >= {status.record.id for status in self._nodes.value if status.is_live}
+        return seen if seen.state is LookState.DONE and age_s <= max_age_s and is_whole else await self.look()
 
     async def look_quietly(self) -> None:
         """Look without a word, for what no carrier tells; what is other than before must be seen twice to be told."""
@@ -144,6 +147,7 @@ class TopologyWatch:
                 remedy="Connect a node, then look again.",
             )
         views, error = await self._ask_all(live)
+        self._asked = frozenset(status.record.id for status in live)
         is_late = await asyncio.to_thread(has_late_starter, views)
         if is_late:
             again, _ = await self._ask_all(live)

@@ -271,6 +271,16 @@ async def test_who_wants_to_know_lately_looks_only_where_nobody_just_did(desk: D
     assert len(desk.asked("n1")) == 3, "one that is under way is waited for"
 
 
+async def test_what_was_seen_before_a_node_came_is_not_lately(desk: Desk) -> None:
+    both = desk.nodes.value
+    desk.nodes.set(both[:1])
+    assert (await desk.watch.look_lately(60.0)).shape is Shape.SINGLE
+    desk.nodes.set(both)
+    assert (await desk.watch.look_lately(60.0)).shape is Shape.PAIR
+    assert await desk.watch.look_lately(60.0) == desk.watch.topology.value
+    assert len(desk.asked("n1")) == 2
+
+
 async def test_a_cancelled_look_leaves_what_was_there(desk: Desk) -> None:
     before = await desk.watch.look()
     looking = asyncio.ensure_future(desk.watch.look())

@@ -80,10 +80,15 @@ class _Scope:
     item: ProofItem
 
     def parts(self, kind: ProofKind) -> Iterator[tuple[ProofPart, str]]:
-        """The parts of this kind between the item's nodes, on its cable where it has one, with what they printed."""
+        """The parts of this kind between the item's nodes, on its cable where it has one, with what they printed.
+
+        Images are its own: what another one has does not explain it.
+        """
         nodes = set(self.item.node_ids)
         for item in self.items:
             if item.kind is not kind or (self.item.cable and item.cable != self.item.cable):
+                continue
+            if kind is ProofKind.NCCL_IMAGE and item.image != self.item.image:
                 continue
             for part in item.parts:
                 ends = {part.source.node_id} | ({part.target.node_id} if part.target is not None else set())

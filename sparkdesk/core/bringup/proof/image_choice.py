@@ -1,7 +1,7 @@
-"""Which container image the proof of NCCL runs in where nobody named one.
+"""Which container image the proof of NCCL runs in where nobody named one, and which others are asked for their NCCL.
 
-The one rule: only one that every node has and that is known to carry PyTorch; nothing is fetched for it, and where
-there is none the reason says what to do.
+The one rule: it runs only in one that every node has and that is known to carry PyTorch; nothing is fetched for it, and
+where there is none the reason says what to do.
 """
 
 from __future__ import annotations
@@ -10,12 +10,15 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from sparkdesk.core.bringup.case import Case
+from sparkdesk.core.bringup.proof.wire import IMAGE
 from sparkdesk.core.jobs.image import Images
 
 TORCH_ENGINES = ("vllm", "sglang", "trtllm")
 """Engines whose images carry PyTorch. Source: their own pages; llama.cpp and Ollama are programs of C++."""
 _TORCH_WORDS = ("pytorch", "vllm", "sglang", "tensorrt-llm")
 """In a name, these tell of PyTorch too: "ours/vllm:test"."""
+MOST_ASKED = 4
+"""So many images are asked, one after another: each start of PyTorch takes seconds. Own choice."""
 ONCE_DOCKER_ANSWERS = "NCCL is proved in the first image that all nodes have, once docker answers on"
 
 
@@ -39,6 +42,20 @@ def choose_image(case: Case) -> str:
         common_images(case), key=lambda image: _rank(image, known)
     )  # of equals, the one that was read first
     return next((image for image in ranked if _rank(image, known) < _RANK_OF_NONE), "")
+
+
+def other_images(case: Case) -> tuple[str, ...]:
+    """The images beside the chosen one that can serve on at least one node, the best first: by rank, then by how many
+    nodes have them. Those of llama.cpp and Ollama are not among them: without PyTorch there is nothing to ask."""
+    counts: dict[str, int] = {}
+    for node_id in case.node_ids:
+        for image in dict.fromkeys(case.reading(node_id).images):
+            counts[image] = counts.get(image, 0) + 1
+    ranked = sorted((_rank(image, case.torch_images), -count, image) for image, count in counts.items())
+    return tuple(
+        image for rank, _, image in ranked
+        if rank < _RANK_OF_NONE and image != case.choices.image and IMAGE.fullmatch(image)
+    )  # fmt: skip
 
 
 def with_image(case: Case) -> Case:

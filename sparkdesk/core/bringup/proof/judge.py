@@ -15,6 +15,8 @@ from sparkdesk.core.bringup.proof import read_output as read
 from sparkdesk.core.bringup.proof.cause import explain
 from sparkdesk.core.bringup.proof.judge_speed import judge_clock
 from sparkdesk.core.bringup.proof.measurement import Band, Grade, Measurement, ProofItem, ProofKind, ProofPart
+from sparkdesk.core.bringup.proof.nccl_compare import compare_nccl
+from sparkdesk.core.bringup.proof.nccl_steps import IMAGE_ID
 from sparkdesk.core.plain_text import make_plain
 
 MAX_DETAIL_CHARS = 4000
@@ -62,8 +64,9 @@ def measure(
 def judge_all(
     items: Sequence[ProofItem], outputs: Mapping[str, str], results: Mapping[str, str], case_is_simulated: bool
 ) -> tuple[Measurement, ...]:
-    """What came of every item; the causes of one look at what all the others showed."""
-    return tuple(explain(_measure(item, outputs, results, case_is_simulated), items, outputs) for item in items)
+    """What came of every item; causes and the versions of NCCL look at what all the others showed."""
+    found = [explain(_measure(item, outputs, results, case_is_simulated), items, outputs) for item in items]
+    return compare_nccl(found, outputs)
 
 
 def _measure(
@@ -276,20 +279,31 @@ def _judge_nccl_host(told: Told) -> Measurement:
 
 
 def _judge_nccl_image(told: Told) -> Measurement:
+    """One image on the nodes that have it: those that lack it are named, and fail nothing."""
     item = told.item
-    found = [(part, read.read_version(told.text(part))) for part in item.parts]
-    without = [part for part, version in found if not version]
-    if without or not found:
-        return _not_read(told, without, "docker", package="docker-ce")
-    versions = list(dict.fromkeys(version for _, version in found))
-    if len(versions) > 1:
-        words = ", ".join(f"{version} on {part.source.name}" for part, version in found)
-        remedy = "Put the same image, by its digest, on every node."
-        return Measurement(
-            item, Grade.FAIL, message=words[:300], remedy=remedy, causes=("The images are not the same",)
+    versions = {part: read.read_version(told.text(part)) for part in item.parts}
+    found = [(part.source.name, version) for part, version in versions.items() if version]
+    silent = [part for part, version in versions.items() if not version]
+    lacking = [part for part in silent if read.has_no_image(told.text(part))]
+    if bare := [part.source.name for part in silent if read.has_no_torch(told.text(part))]:
+        words = f"It has no PyTorch with NCCL, by what it says on {bare[0]}: there is nothing to compare"
+        remedy = "Choose another image, then prove again." if item.id == IMAGE_ID else ""
+        return Measurement(item, Grade.SKIPPED, message=words, remedy=remedy)
+    if not found or len(silent) > len(lacking):
+        return _not_read(
+            told, [part for part in silent if part not in lacking] or silent, "docker", package="docker-ce"
         )
-    note = "" if versions[0] != band.GOOD_NCCL else ", with which others measured 23.7 GB/s"
-    return Measurement(item, Grade.PASS, message=f"{versions[0]} on all {len(found)} nodes{note}")
+    gone = f"Not on {', '.join(part.source.name for part in lacking)}." if lacking else ""
+    notes = " ".join(filter(None, (gone, item.note)))
+    note = f". {notes}" if notes else ""
+    if len({version for _, version in found}) > 1:
+        message = f"{', '.join(f'{version} on {name}' for name, version in found)[:300]}{note}"
+        grade = Grade.FAIL if item.id == IMAGE_ID else Grade.WARN  # nobody may mean to use one of the others
+        remedy = "Put the same image, by its digest, on every node."
+        return Measurement(item, grade, message=message, remedy=remedy, causes=("The images are not the same",))
+    where = f"all {len(found)} nodes" if 1 < len(found) == len(item.node_ids) else ", ".join(name for name, _ in found)
+    good = "" if found[0][1] != band.GOOD_NCCL else ", with which others measured 23.7 GB/s"
+    return Measurement(item, Grade.PASS, message=f"{found[0][1]} on {where}{good}{note}")
 
 
 def _judge_gather(told: Told) -> Measurement:

@@ -103,6 +103,8 @@ class ProofItem:
     """Node id -> what SparkDesk calls it, of the nodes in `facts` (DUPLICATE): two nodes may have one name."""
     note: str = ""
     """A sentence that stands beside its result, e.g. that a job runs on one of its nodes."""
+    image: str = ""
+    """The container image that it is of: whose NCCL is asked for, or in which the all_gather runs."""
 
 
 @dataclass(frozen=True, slots=True)

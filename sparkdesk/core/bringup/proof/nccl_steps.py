@@ -1,4 +1,5 @@
-"""The looks of a proof at NCCL: the host's, the one inside the chosen image, and an all_gather over all nodes in it.
+"""The looks of a proof at NCCL: the host's, the one inside each image that can serve, and an all_gather in the chosen
+image over all nodes.
 
 The one rule: nothing is pulled, compiled or fetched (`--pull never`), every container ends by itself, and the
 all_gather is 1 to 4 GiB: 16 GB have frozen nodes. Variables and options. Source: NVIDIA's playbooks and cluster script.
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 
 from sparkdesk.core.bringup.case import GIB, Case
 from sparkdesk.core.bringup.proof.band import gather_band
-from sparkdesk.core.bringup.proof.image_choice import why_no_image
+from sparkdesk.core.bringup.proof.image_choice import MOST_ASKED, other_images, why_no_image
 from sparkdesk.core.bringup.proof.link_steps import ANY_END, PHASE, Part, busy_jobs, step_of
 from sparkdesk.core.bringup.proof.measurement import ProofEnd, ProofItem, ProofKind, ProofPart
 from sparkdesk.core.bringup.proof.wire import DEVICE, HOME, IMAGE, NETDEV, is_address, make_end
@@ -32,6 +33,9 @@ LIMIT_S, CONTAINER_S, STEP_S = 90, 170, 240.0
 SHORT = '{ "$@" 2>&1 1>&3 | tail -c 800 >&2; } 3>&1'
 """Passes what is printed on, and only the end of what is complained: what a step shows is bounded."""
 HOST_ID, IMAGE_ID, GATHER_ID = "nccl-host", "nccl-image", "all-gather"
+_NO_IMAGE = "NCCL in the image"
+_NAMED = 6
+"""So many of the images that are left out are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +47,13 @@ class Meeting:
 
 
 def nccl_part(case: Case, scheme: Scheme) -> Part:
-    """The host's NCCL, the image's, and the all_gather."""
+    """The host's NCCL, each image's, and the all_gather."""
     image_items, image_stages = _image_part(case)
     gather_items, gather_stages = _gather_part(case, scheme)
     return (_host_item(case), *image_items, *gather_items), (*image_stages, *gather_stages)
 
 
-# The two versions ----------------------------------------------------------------------------------------------------
+# The versions --------------------------------------------------------------------------------------------------------
 
 
 def _host_item(case: Case) -> ProofItem:
@@ -60,29 +64,69 @@ def _host_item(case: Case) -> ProofItem:
 
 
 def _image_part(case: Case) -> Part:
-    image, title = case.choices.image, "NCCL in the image"
-    if why := image_obstacle(case):
-        return (ProofItem(IMAGE_ID, ProofKind.NCCL_IMAGE, title, case.node_ids, skipped=why),), ()
-    steps, parts = [], []
+    """One item an image, the chosen one first. They are asked one after another, the nodes at once."""
+    chosen, why = case.choices.image, _why_not_asked(case)
+    if not chosen and not case.choices.picks_image:
+        return (ProofItem(IMAGE_ID, ProofKind.NCCL_IMAGE, _NO_IMAGE, case.node_ids, skipped=why),), ()
+    items, stages = [], []
+    if why:
+        title = f"NCCL in {chosen}" if IMAGE.fullmatch(chosen) else _NO_IMAGE
+        items.append(ProofItem(IMAGE_ID, ProofKind.NCCL_IMAGE, title, case.node_ids, skipped=why))
+    others = other_images(case)
+    asked = [*([] if why else [chosen]), *others][:MOST_ASKED]
+    for number, image in enumerate(asked, start=1):
+        item, stage = _ask(case, image, number)
+        items.append(item)
+        stages.append(stage)
+    if left := [image for image in others if image not in asked]:
+        words = f"Not asked, so that the proof stays short: {', '.join(left[:_NAMED])}"
+        words += f" and {len(left) - _NAMED} more." if len(left) > _NAMED else "."
+        title = f"NCCL in {len(left)} more image{'s' if len(left) > 1 else ''}"
+        items.append(ProofItem(f"{IMAGE_ID}-rest", ProofKind.NCCL_IMAGE, title, case.node_ids, skipped=words))
+    return tuple(items), tuple(stages)
+
+
+def _ask(case: Case, image: str, number: int) -> tuple[ProofItem, Stage]:
+    """Ask an image on every node that has it; the chosen one on those too of which nobody knows their images."""
+    is_chosen, steps, parts, without = image == case.choices.image, [], [], []
     for node_id in case.node_ids:
-        name = case.reading(node_id).name
+        reading = case.reading(node_id)
+        if image not in reading.images and (reading.images or not is_chosen):
+            without.append(reading.name)
+            continue
         words = ("docker", "run", "--rm", "--pull", "never", "--network", "none", "--entrypoint", "python3", image)
         argv = ("timeout", "90", "sh", "-c", SHORT, "sparkdesk", *words, "-c", VERSION)
-        step = step_of(f"proof-nccl-{node_id}", f"Ask {image} on {name} for its NCCL", node_id, argv, limit_s=100.0)
-        steps.append(step)
-        parts.append(ProofPart(step.id, ProofEnd(node_id, name)))
-    ids = tuple(step.id for step in steps)
-    item = ProofItem(IMAGE_ID, ProofKind.NCCL_IMAGE, f"NCCL in {image}", case.node_ids, ids, parts=tuple(parts))
-    return (item,), (Stage("Ask the image for its NCCL", tuple(steps), len(steps)),)
+        title = f"Ask {image} on {reading.name} for its NCCL"
+        steps.append(step_of(f"proof-nccl-{number}-{node_id}", title, node_id, argv, limit_s=100.0))
+        parts.append(ProofPart(steps[-1].id, ProofEnd(node_id, reading.name)))
+    item = ProofItem(
+        IMAGE_ID if is_chosen else f"{IMAGE_ID}-{number}", ProofKind.NCCL_IMAGE, f"NCCL in {image}", case.node_ids,
+        tuple(step.id for step in steps), parts=tuple(parts), image=image,
+        note=f"Not on {', '.join(without)}." if without else "",
+    )  # fmt: skip
+    return item, Stage(f"Ask {image} for its NCCL", tuple(steps), len(steps))
+
+
+def _why_not_asked(case: Case) -> str:
+    """Why the chosen image is asked on no node; "" when it is on one."""
+    image, readings = case.choices.image, [case.reading(node) for node in case.node_ids]
+    if why := _name_obstacle(case):
+        return why
+    is_nowhere = all(reading.images and image not in reading.images for reading in readings)
+    return f"{image} is not on {', '.join(reading.name for reading in readings)}." if is_nowhere else ""
+
+
+def _name_obstacle(case: Case) -> str:
+    if not case.choices.image:
+        return why_no_image(case)
+    return "" if IMAGE.fullmatch(case.choices.image) else "The image's name is none that docker takes."
 
 
 def image_obstacle(case: Case) -> str:
-    """Why nothing can be asked of the image; "" when something can. What is not known is asked."""
+    """Why the nodes cannot meet in the image; "" when they can. What is not known is tried."""
+    if why := _name_obstacle(case):
+        return why
     image = case.choices.image
-    if not image:
-        return why_no_image(case)
-    if IMAGE.fullmatch(image) is None:
-        return "The image's name is none that docker takes."
     readings = [case.reading(node) for node in case.node_ids]
     without = [reading.name for reading in readings if reading.images and image not in reading.images]
     return f"{image} is not on {', '.join(without)}." if without else ""
@@ -101,7 +145,7 @@ def _gather_part(case: Case, scheme: Scheme) -> Part:
     why = _gather_obstacle(case) or (meeting if isinstance(meeting, str) else "")
     item = ProofItem(
         GATHER_ID, ProofKind.ALL_GATHER, title, case.node_ids, ids, band=gather_band(shape), parts=parts,
-        skipped=why,
+        skipped=why, image=case.choices.image,
     )  # fmt: skip
     if why or isinstance(meeting, str):
         return (ProofItem(GATHER_ID, item.kind, title, case.node_ids, band=item.band, skipped=why),), ()

@@ -60,7 +60,7 @@ def tests_part(case: Case, scheme: Scheme) -> Part:
     part = ProofPart(step.id, ProofEnd(node, readings[0].name))
     item = ProofItem(
         ITEM_ID, ProofKind.ALL_GATHER, title, case.node_ids, (step.id,), band=gather_band(case.topology.shape),
-        parts=(part,),
+        parts=(part,), note="By nccl-tests with the NCCL of the host: it tells nothing of the NCCL in an image.",
     )  # fmt: skip
     return (item,), (*ask_stages(case), Stage("Gather over all nodes, by nccl-tests", (step,)))
 

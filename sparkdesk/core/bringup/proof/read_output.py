@@ -37,6 +37,9 @@ _VERSION = re.compile(r"\(\s?(\d{1,3}), (\d{1,3})(?:, (\d{1,4}))?[^)\n]{0,40}\)"
 _AVERAGE = re.compile(r"^# Avg bus bandwidth\s{0,20}:\s{0,20}([0-9.]{1,12})", re.MULTILINE)
 _ABSENT = re.compile(r"(?:not found|No such file or directory)\s{0,4}$")
 _NO_IMAGE = re.compile(r"No such image|Unable to find image|not found locally|manifest unknown")
+_NO_TORCH = re.compile(
+    r"No module named 'torch'|has no attribute '_nccl_version'|\"python3?\": executable file not found"
+)
 _DENIED = re.compile(r"[Oo]peration not permitted|[Pp]ermission denied")
 
 
@@ -226,6 +229,11 @@ def is_absent(text: str, tool: str) -> bool:
 def has_no_image(text: str) -> bool:
     """Whether docker says that it has no such image."""
     return _NO_IMAGE.search(text[-MAX_CHARS:]) is not None
+
+
+def has_no_torch(text: str) -> bool:
+    """Whether an image has no Python, no PyTorch or one without NCCL, as docker and Python say it."""
+    return _NO_TORCH.search(text[-MAX_CHARS:]) is not None
 
 
 def is_denied(text: str) -> bool:

@@ -87,6 +87,8 @@ class NodeReading:
     """The daemon's version as this account gets it; "" when it gets none."""
     docker_problem: str = ""
     """"absent", "denied", "down", or "" when it answers or nobody knows."""
+    docker_stopped: tuple[str, ...] = ()
+    """Those of docker's units that are known not to run: "docker.service", "docker.socket", "containerd.service"."""
     toolkit: str = ""
     is_toolkit_known: bool | None = None
     """False: the toolkit came after docker's last start, and docker's file does not name it. None: not told."""
@@ -116,6 +118,8 @@ class NodeReading:
     clock_offset_s: float | None = None
     is_guard_active: bool | None = None
     """Whether earlyoom, or systemd-oomd, watches the memory."""
+    is_guard_enabled: bool | None = None
+    """Whether earlyoom starts with the node; None where there is none, or nothing tells."""
     images: tuple[str, ...] = ()
     """Container images there that can serve, "name:tag"."""
     problems: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))

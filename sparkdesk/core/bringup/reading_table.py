@@ -31,7 +31,7 @@ from sparkdesk.core.probes.details import (
     read_dgx_os,
     read_nccl,
 )
-from sparkdesk.core.probes.doctor_docker import DAEMON_FILE, DAEMON_PID, MEMBERS, SERVER, SERVICE, is_denied
+from sparkdesk.core.probes.doctor_docker import DAEMON_FILE, DAEMON_PID, MEMBERS, SERVER, SERVICE, UNITS, is_denied
 from sparkdesk.core.probes.doctor_system import TIME
 from sparkdesk.core.probes.read import Answer, Answers, Read, ReadCommand, ReadFile, answer_of
 
@@ -77,6 +77,8 @@ if [ -e "$r$1" ]; then [ -r "$r$1" ] || exit 0; grep -q '"nvidia"' "$r$1" && { e
 [ -z "$(find -L "$h" -cnewer "$r$2")" ] && echo known || echo untold"""
 TOOLKIT_KNOWN = ReadCommand(("sh", "-c", _TOLD_SCRIPT, "sh", DAEMON_FILE, DAEMON_PID), max_bytes=256)
 GUARD_STATES = tuple(ReadCommand(("systemctl", "is-active", unit), max_bytes=256) for unit in GUARDS)
+DOCKER_UNITS = ReadCommand(("systemctl", "is-active", *UNITS), max_bytes=256)
+GUARD_ENABLED = ReadCommand(("systemctl", "is-enabled", GUARDS[0]), max_bytes=256)
 
 READS: tuple[Read, ...] = tuple(
     dict.fromkeys(
@@ -85,7 +87,8 @@ READS: tuple[Read, ...] = tuple(
             NET_CARRIERS, NET_SPEEDS, NET_STATES, UPPERS, RDMA_STATES, INET6, ROUTES6, *NETPLAN_FILES,
             NM_RENDERS, NM_ACTIVE, CLOCK,
             SERVER, IMAGES, TIME, form.USER, form.GROUPS, MEMBERS, SUDO, SERVICE, form.TOOLKIT, TOOLKIT_KNOWN, PACKAGES,
-            PLACE, PROGRAMS, NETPLAN_NAMES, ADDRESSES, ROUTES, ALL_ROUTES, *GUARD_STATES, *mesh.READS,
+            PLACE, PROGRAMS, NETPLAN_NAMES, ADDRESSES, ROUTES, ALL_ROUTES, *GUARD_STATES, DOCKER_UNITS,
+            GUARD_ENABLED, *mesh.READS,
         )
     )
 )  # fmt: skip
@@ -237,6 +240,7 @@ def _fill_docker(gaps: _Gaps) -> dict[str, Any]:
         gaps.note("toolkit", gaps.answer(form.TOOLKIT))
     return {
         "docker": version,
+        "docker_stopped": _read_stopped(gaps.answer(DOCKER_UNITS)),
         "docker_problem": "" if version else _docker_problem(gaps, server),
         "toolkit": toolkit,
         "is_toolkit_known": _KNOWN_WORDS.get(gaps.answer(TOOLKIT_KNOWN).text.strip()),
@@ -244,6 +248,15 @@ def _fill_docker(gaps: _Gaps) -> dict[str, Any]:
     }
 
 
+def _read_stopped(answer: Answer) -> tuple[str, ...]:
+    """A line for each unit, in their order. Source: systemctl(1), is-active."""
+    words = answer.text.split() if answer.fault is None else []
+    return (
+        tuple(unit for unit, word in zip(UNITS, words, strict=True) if word in _DEAD_WORDS) if len(words) == 3 else ()
+    )
+
+
+_DEAD_WORDS = ("inactive", "failed", "unknown")
 _KNOWN_WORDS = {"known": True, "untold": False}
 
 
@@ -285,6 +298,7 @@ def _fill_clock_and_guard(gaps: _Gaps) -> dict[str, Any]:
         "is_clock_kept": _is_clock_kept(settings),
         "clock_offset_s": None if offset_ms is None else offset_ms / 1000,
         "is_guard_active": _read_guard(gaps),
+        "is_guard_enabled": {"enabled": True, "disabled": False}.get(gaps.answer(GUARD_ENABLED).text),
     }
 
 

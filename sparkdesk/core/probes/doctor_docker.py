@@ -6,6 +6,7 @@ The one rule: whether docker can be used is told by the daemon's own answer; gro
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from sparkdesk.core.command import Command
 from sparkdesk.core.playbooks.packages import install_packages, remove_packages
@@ -18,6 +19,8 @@ from sparkdesk.core.step import Confirm, Expect, Keep, Playbook, Restore, Run
 SERVER = ReadCommand(("docker", "version", "--format", "{{.Server.Version}}"), timeout_s=8.0, max_bytes=1024)
 MEMBERS = ReadCommand(("getent", "group", "docker"), max_bytes=4096)
 SERVICE = ReadCommand(("systemctl", "is-active", "docker"), max_bytes=256)
+UNITS = ("docker.service", "docker.socket", "containerd.service")
+"""What a start of docker starts. Source: docker.service of Docker's and Ubuntu's packages, Requires= and Wants=."""
 ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,31}\Z")
 """What a fix puts into a command. Source: useradd(8), the default NAME_REGEX."""
 
@@ -120,13 +123,20 @@ def judge_daemon(answers: Answers, node_id: str) -> Finding:
     return case.not_read(SERVICE)
 
 
-def make_daemon_fix(node_id: str) -> Playbook:
-    """The daemon is started."""
+_STOP = """a=; for u in "$@"; do
+case $(systemctl is-active "$u") in active|activating|reloading) a="$a $u" ;; esac; done
+[ -z "$a" ] || exec systemctl stop $a"""
+
+
+def make_daemon_fix(node_id: str, stopped: Sequence[str] = ()) -> Playbook:
+    """The daemon is started. The way back stops the units of UNITS that are known to have been `stopped` before."""
+    stop = as_root("sh", "-c", _STOP, "sh", *(unit for unit in UNITS if unit in stopped), timeout_s=120)
     return make_fix(
         "Start docker",
         node_id,
         [as_root("systemctl", "start", "docker", timeout_s=90)],
         verify=[as_user("systemctl", "is-active", "docker")],
+        undo=[stop] if UNITS[0] in stopped else [],
         needs_lock=True,
     )
 

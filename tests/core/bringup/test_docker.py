@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -91,6 +94,31 @@ def test_a_daemon_that_is_down_is_started_before_anybody_is_let_in() -> None:
     assert commands(steps(found)[0].apply) == [("systemctl", "start", "docker")]
     assert cell(found, "daemon").state is CellState.PLANNED
     assert found.notes[0] == "Docker is started on spark-1; undo leaves it running."
+    assert steps(found)[0].undo == (), "nobody told what ran before"
+
+
+def test_undo_stops_what_of_docker_was_known_not_to_run(tmp_path: Path) -> None:
+    found = plan(docker_problem="down", docker_stopped=("docker.service", "containerd.service"))
+    assert found.notes[0] == "Docker is started on spark-1; undo stops it again, with every container there."
+    (stop,) = steps(found)[0].undo
+    assert isinstance(stop, Run)
+    assert stop.as_root
+    for active, said in (("docker.service docker.socket containerd.service", "docker.service containerd.service"),
+                         ("docker.service", "docker.service"), ("", "")):  # fmt: skip
+        (tmp_path / "said").write_text("")
+        script = (
+            f'case $1 in is-active) case " {active} " in *" $2 "*) echo active ;; *) echo inactive; exit 3 ;; esac ;;'
+        )
+        (tmp_path / "systemctl").write_text(f'#!/bin/sh\n{script}\n*) echo "$*" > {tmp_path}/said ;; esac\n')
+        (tmp_path / "systemctl").chmod(0o755)
+        env = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+        subprocess.run(stop.command.argv, env=env, timeout=30, check=True)
+        assert (tmp_path / "said").read_text() == (f"stop {said}\n" if said else ""), active
+
+
+def test_installations_run_side_by_side() -> None:
+    found = plan(**READY, toolkit="", problems={"toolkit": "no program nvidia-ctk"})
+    assert {stage.max_parallel for stage in found.stages} == {8}
 
 
 def test_without_docker_nothing_is_planned_and_the_remedy_says_what_to_do() -> None:

@@ -7,6 +7,8 @@ import shlex
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from sparkdesk.core.bringup.chapter import ChapterPlan
 from sparkdesk.core.bringup.chapters.guard import AVOIDED, CONTENT, OPTIONS, OPTIONS_FILE, PREFERRED, plan_guard
 from sparkdesk.core.bringup.matrix import Cell, CellState
@@ -55,11 +57,12 @@ def test_it_is_installed_first_and_its_options_are_put_back_by_the_undo() -> Non
     found = plan()
     install, on = of_first(found)
     assert packages_of(install) == ("earlyoom",)
-    assert install.undo == ()
+    (started_by_itself,) = install.undo
     assert on.apply[0] == PutFile(OPTIONS_FILE, CONTENT.encode(), 0o644, as_root=True)
     off, back = on.undo
     assert isinstance(off, Run)
     assert off.command.argv[2].endswith("|| exit 0; exec systemctl disable --now earlyoom")
+    assert started_by_itself == off, "the package starts it, even where the next step is never done"
     assert back == Restore(OPTIONS_FILE)
     assert cell(found).step_ids == (install.id, on.id)
     assert found.notes
@@ -68,6 +71,14 @@ def test_it_is_installed_first_and_its_options_are_put_back_by_the_undo() -> Non
 
 def test_what_is_installed_already_is_only_set_up() -> None:
     assert [step.id for step in of_first(plan(tools={"earlyoom": True}))] == ["guard-on-n1"]
+
+
+@pytest.mark.parametrize(("is_enabled", "verb"), [(True, "stop"), (False, "disable --now"), (None, "disable --now")])
+def test_undo_leaves_a_guard_that_was_stopped_as_it_started_with_the_node(is_enabled: bool | None, verb: str) -> None:
+    (on,) = of_first(plan(tools={"earlyoom": True}, is_guard_enabled=is_enabled))
+    off = on.undo[0]
+    assert isinstance(off, Run)
+    assert off.command.argv[2].endswith(f"exec systemctl {verb} earlyoom")
 
 
 def test_the_options_are_words_without_blanks_that_spare_what_keeps_the_node_reachable() -> None:

@@ -253,6 +253,38 @@ def test_the_guard_is_active_inactive_or_not_known(earlyoom: Said, oomd: Said, e
     assert ("is_guard_active" in found.problems) == (expected is None)
 
 
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ((3, "inactive\ninactive\nfailed\n", ""), ("docker.service", "docker.socket", "containerd.service")),
+        ((0, "inactive\nactive\nactivating\n", ""), ("docker.service",)),
+        ((0, "inactive\nactive\n", ""), ()),
+        ((1, "", "Failed to connect to bus: Host is down"), ()),
+        (Fault.TIMED_OUT, ()),
+    ],
+)
+def test_what_of_docker_is_known_not_to_run(said: Said, expected: tuple[str, ...]) -> None:
+    spark = spark_of()
+    spark.commands = {"systemctl is-active docker.service docker.socket containerd.service": said, **spark.commands}
+    assert reading_of(spark).docker_stopped == expected
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ((0, "enabled\n", ""), True),
+        ((1, "disabled\n", ""), False),
+        ((4, "not-found\n", ""), None),
+        ((1, "", "Failed to get unit file state"), None),
+        (Fault.ABSENT, None),
+    ],
+)
+def test_whether_the_guard_starts_with_the_node_is_told_or_not_known(said: Said, expected: bool | None) -> None:
+    spark = spark_of()
+    spark.commands["systemctl is-enabled earlyoom"] = said
+    assert reading_of(spark).is_guard_enabled is expected
+
+
 def test_a_node_that_answers_nothing_gives_a_reading_of_gaps() -> None:
     found = read_node({}, node_id="n1", name="spark-1", host_key="")
     assert (found.routes, found.netplan, found.groups, found.docker_members) == (None, None, None, None)
@@ -291,6 +323,7 @@ TELLS = (
     r"ip -j -4 (addr|route) show( table all)?",
     r"docker image ls --format \S+",
     r"systemctl is-active [A-Za-z-]+",
+    r"systemctl is-active docker.service docker.socket containerd.service",
     r"printenv SSH_CONNECTION",
 )
 

@@ -72,8 +72,8 @@ def undo_commands() -> list[Run]:
     case = make_case(2, Shape.PAIR, choices=Choices(wants_guard=True))
     tools = {**case.reading("n1").tools, "earlyoom": False}
     node = with_node(
-        case, "n1", docker_problem="denied", docker="", docker_members=(), groups=("nvidia",), toolkit="",
-        problems={"toolkit": "no program nvidia-ctk"}, is_clock_kept=False, is_guard_active=False, tools=tools,
+        case, "n1", docker_problem="down", docker="", docker_members=(), groups=("nvidia",), toolkit="",
+        docker_stopped=("docker.service",), problems={"toolkit": "no program nvidia-ctk"}, is_clock_kept=False, is_guard_active=False, tools=tools,
     )  # fmt: skip
     plans = (plan_docker(node), plan_hardware(node), plan_guard(node))
     steps = [step for plan in plans for stage in plan.stages for step in stage.steps if step.node == "n1"]
@@ -86,7 +86,7 @@ def test_no_undo_of_docker_clock_or_guard_fails_where_nothing_was_done(tmp_path:
         (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
         (tmp_path / name).chmod(0o755)
     runs = undo_commands()
-    assert len(runs) == 5, "group, toolkit, runtime, clock, guard"
+    assert len(runs) == 7, "daemon, toolkit, runtime, group, clock, guard and its package"
     for run in runs:
         env = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "LC_ALL": "C"}
         done = subprocess.run(run.command.argv, env=env, capture_output=True, timeout=30, check=False)

@@ -32,6 +32,7 @@ from sparkdesk.core.step import Run, SignInAnew, Stage, Step
 
 GROUP_NOTE = "Who is in the group docker can become root on the node: that is what lets an account start containers."
 UNDO_RESTARTS = "Undo of the NVIDIA runtime puts docker's configuration back and starts docker anew, too."
+PARALLEL = 8
 _COUNTS_NOW = Run(Command(("sh", "-c", 'id -Gn | tr " " "\\n" | grep -qx docker')))
 """Whether the group is one of this very sign-in's. Source: id(1) without an operand tells the current process."""
 _ANSWERS = Run(Command(SERVER.argv))
@@ -45,18 +46,22 @@ def plan_docker(case: Case) -> ChapterPlan:
         make_row(case, Chapter.DOCKER, "toolkit", "NVIDIA container toolkit", _judge_toolkit),
     )
     readings = [reading for node_id in case.node_ids if (reading := case.reading(node_id)).did_answer]
-    stages = (
-        Stage("Start docker", tuple(_daemon_step(one) for one in readings if _is_down(one))),
-        Stage("Install the container toolkit", tuple(_toolkit_step(one) for one in readings if _lacks_toolkit(one))),
-        Stage("Make the toolkit known to docker", tuple(_runtime_step(one) for one in readings if _is_untold(one))),
-        Stage("Let the accounts use docker", tuple(_group_step(one) for one in readings if _lacks_group(one))),
+    wanted = (
+        ("Start docker", [_daemon_step(one) for one in readings if _is_down(one)]),
+        ("Install the container toolkit", [_toolkit_step(one) for one in readings if _lacks_toolkit(one)]),
+        ("Make the toolkit known to docker", [_runtime_step(one) for one in readings if _is_untold(one)]),
+        ("Let the accounts use docker", [_group_step(one) for one in readings if _lacks_group(one)]),
     )
-    return ChapterPlan(Chapter.DOCKER, rows, tuple(stage for stage in stages if stage.steps), notes=_notes(readings))
+    stages = tuple(Stage(title, tuple(steps), PARALLEL) for title, steps in wanted if steps)
+    return ChapterPlan(Chapter.DOCKER, rows, stages, notes=_notes(readings))
 
 
 def _notes(readings: Sequence[NodeReading]) -> tuple[str, ...]:
-    started = ", ".join(one.name for one in readings if _is_down(one))
-    told = [f"Docker is started on {started}; undo leaves it running."] if started else []
+    started = [one for one in readings if _is_down(one)]
+    stops, stays = (", ".join(one.name for one in started if bool(_daemon_step(one).undo) is is_so)
+                    for is_so in (True, False))  # fmt: skip
+    told = [f"Docker is started on {stops}; undo stops it again, with every container there."] if stops else []
+    told += [f"Docker is started on {stays}; undo leaves it running."] if stays else []
     told += [UNDO_RESTARTS] if any(_is_untold(one) for one in readings) else []
     told += [GROUP_NOTE] if any(_lacks_group(one) and not _is_member(one) for one in readings) else []
     return tuple(told)
@@ -97,7 +102,8 @@ def _is_untold(reading: NodeReading) -> bool:
 
 
 def _daemon_step(reading: NodeReading) -> Step:
-    return step_of(make_daemon_fix(reading.node_id), Chapter.DOCKER, "daemon", f"Start docker on {reading.name}")
+    fix = make_daemon_fix(reading.node_id, reading.docker_stopped)
+    return step_of(fix, Chapter.DOCKER, "daemon", f"Start docker on {reading.name}")
 
 
 def _toolkit_step(reading: NodeReading) -> Step:

@@ -30,7 +30,8 @@ OPTIONS = (
 """Source: the Spark's users run it with `-m 2 -s 80 --prefer ... --avoid ...`; earlyoom(1) for what they mean, and for
 the hour between its reports. $EARLYOOM_ARGS is split at blanks, so no word has one (systemd.service(5))."""
 _IS_THERE = "command -v earlyoom || [ -x /usr/bin/earlyoom ]"
-_DISABLE = f"{{ {_IS_THERE}; }} > /dev/null || exit 0; exec systemctl disable --now earlyoom"
+_SWITCH_OFF = f"{{ {_IS_THERE}; }} > /dev/null || exit 0; exec systemctl "
+_STOP, _DISABLE = (as_root("sh", "-c", f"{_SWITCH_OFF}{words} earlyoom") for words in ("stop", "disable --now"))
 """Where it never came, or went since, there is nothing to switch off."""
 CONTENT = f"""# Written by SparkDesk; its undo puts back what was here before.
 EARLYOOM_ARGS="{OPTIONS}"
@@ -63,15 +64,21 @@ def _needs_package(reading: NodeReading) -> bool:
 
 
 def _install_step(reading: NodeReading) -> Step:
+    """Its undo switches off what the package started by itself; the package stays."""
     is_there = (as_user("sh", "-c", _IS_THERE),)
     return Step(
         f"guard-install-{reading.node_id}", f"Install earlyoom on {reading.name}", reading.node_id,
-        check=is_there, apply=install_packages("earlyoom"), verify=is_there, phase=Chapter.GUARD.value,
+        check=is_there, apply=install_packages("earlyoom"), verify=is_there,
+        undo=(_DISABLE,), phase=Chapter.GUARD.value,
     )  # fmt: skip
 
 
 def _set_up_step(reading: NodeReading) -> Step:
-    """Its options after the package, which brings a file of its own; started anew, so that they count."""
+    """Its options after the package, which brings a file of its own; started anew, so that they count.
+
+    It is planned only where nothing watches: the undo stops it, and has it start with the node only where it did.
+    """
+    is_own_start = _needs_package(reading) or not reading.is_guard_enabled
     return Step(
         f"guard-on-{reading.node_id}", f"Have earlyoom watch the memory of {reading.name}", reading.node_id,
         check=(
@@ -84,7 +91,7 @@ def _set_up_step(reading: NodeReading) -> Step:
             as_root("systemctl", "restart", "earlyoom"),
         ),
         verify=(as_user("systemctl", "is-active", "earlyoom"),),
-        undo=(as_root("sh", "-c", _DISABLE), Restore(OPTIONS_FILE)),
+        undo=(_DISABLE if is_own_start else _STOP, Restore(OPTIONS_FILE)),
         phase=Chapter.GUARD.value,
     )  # fmt: skip
 

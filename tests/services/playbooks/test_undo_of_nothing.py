@@ -73,7 +73,8 @@ def undo_commands() -> list[Run]:
     tools = {**case.reading("n1").tools, "earlyoom": False}
     node = with_node(
         case, "n1", docker_problem="down", docker="", docker_members=(), groups=("nvidia",), toolkit="",
-        docker_stopped=("docker.service",), problems={"toolkit": "no program nvidia-ctk"}, is_clock_kept=False, is_guard_active=False, tools=tools,
+        docker_stopped=("docker.service",), problems={"toolkit": "no program nvidia-ctk"},
+        is_clock_kept=False, is_guard_active=False, tools=tools,
     )  # fmt: skip
     plans = (plan_docker(node), plan_hardware(node), plan_guard(node))
     steps = [step for plan in plans for stage in plan.stages for step in stage.steps if step.node == "n1"]

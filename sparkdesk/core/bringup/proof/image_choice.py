@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from sparkdesk.core.bringup.case import Case
 from sparkdesk.core.bringup.proof.wire import IMAGE
+from sparkdesk.core.bringup.reading import NodeReading
 from sparkdesk.core.jobs.image import Images
 
 TORCH_ENGINES = ("vllm", "sglang", "trtllm")
@@ -31,6 +32,14 @@ def common_images(case: Case) -> tuple[str, ...]:
     """The images that every node has which answered."""
     found = [case.reading(node_id).images for node_id in case.node_ids if case.reading(node_id).did_answer]
     return tuple(image for image in found[0] if all(image in images for images in found)) if found else ()
+
+
+def has_image(reading: NodeReading, image: str) -> bool | None:
+    """Whether the node has this image; None where its docker did not tell of its images."""
+    if image in reading.images:
+        return True
+    is_known = reading.images or (reading.docker and "images" not in reading.problems)
+    return False if is_known else None
 
 
 def choose_image(case: Case) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from sparkdesk.core.bringup.case import GIB, Case
 from sparkdesk.core.bringup.proof.band import gather_band
-from sparkdesk.core.bringup.proof.image_choice import MOST_ASKED, other_images, why_no_image
+from sparkdesk.core.bringup.proof.image_choice import MOST_ASKED, has_image, other_images, why_no_image
 from sparkdesk.core.bringup.proof.link_steps import ANY_END, PHASE, Part, busy_jobs, step_of
 from sparkdesk.core.bringup.proof.measurement import ProofEnd, ProofItem, ProofKind, ProofPart
 from sparkdesk.core.bringup.proof.wire import DEVICE, HOME, IMAGE, NETDEV, is_address, make_end
@@ -88,11 +88,13 @@ def _image_part(case: Case) -> Part:
 
 def _ask(case: Case, image: str, number: int) -> tuple[ProofItem, Stage]:
     """Ask an image on every node that has it; the chosen one on those too of which nobody knows their images."""
-    is_chosen, steps, parts, without = image == case.choices.image, [], [], []
+    is_chosen, steps, parts = image == case.choices.image, [], []
+    without: dict[bool, list[str]] = {True: [], False: []}
     for node_id in case.node_ids:
         reading = case.reading(node_id)
-        if image not in reading.images and (reading.images or not is_chosen):
-            without.append(reading.name)
+        has = has_image(reading, image)
+        if has is False or (has is None and not is_chosen):
+            without[has is False].append(reading.name)
             continue
         words = ("docker", "run", "--rm", "--pull", "never", "--network", "none", "--entrypoint", "python3", image)
         argv = ("timeout", "90", "sh", "-c", SHORT, "sparkdesk", *words, "-c", VERSION)
@@ -102,9 +104,15 @@ def _ask(case: Case, image: str, number: int) -> tuple[ProofItem, Stage]:
     item = ProofItem(
         IMAGE_ID if is_chosen else f"{IMAGE_ID}-{number}", ProofKind.NCCL_IMAGE, f"NCCL in {image}", case.node_ids,
         tuple(step.id for step in steps), parts=tuple(parts), image=image,
-        note=f"Not on {', '.join(without)}." if without else "",
+        note=_note(without[True], without[False]),
     )  # fmt: skip
     return item, Stage(f"Ask {image} for its NCCL", tuple(steps), len(steps))
+
+
+def _note(without: Sequence[str], unknown: Sequence[str]) -> str:
+    said = [f"Not on {', '.join(without)}."] if without else []
+    said += [f"Whether it is on {', '.join(unknown)} is not known."] if unknown else []
+    return " ".join(said)
 
 
 def _why_not_asked(case: Case) -> str:
@@ -112,7 +120,7 @@ def _why_not_asked(case: Case) -> str:
     image, readings = case.choices.image, [case.reading(node) for node in case.node_ids]
     if why := _name_obstacle(case):
         return why
-    is_nowhere = all(reading.images and image not in reading.images for reading in readings)
+    is_nowhere = all(has_image(reading, image) is False for reading in readings)
     return f"{image} is not on {', '.join(reading.name for reading in readings)}." if is_nowhere else ""
 
 
@@ -128,7 +136,7 @@ def image_obstacle(case: Case) -> str:
         return why
     image = case.choices.image
     readings = [case.reading(node) for node in case.node_ids]
-    without = [reading.name for reading in readings if reading.images and image not in reading.images]
+    without = [reading.name for reading in readings if has_image(reading, image) is False]
     return f"{image} is not on {', '.join(without)}." if without else ""
 
 

@@ -170,9 +170,16 @@ def test_who_wants_no_image_is_asked_for_none() -> None:
     assert [item.skipped for item in proof.of(ProofKind.NCCL_IMAGE)] == ["No image was chosen."]
 
 
-def test_a_persons_image_is_asked_where_nobody_knows_what_there_is_and_the_others_are_not() -> None:
-    proof = proof_of((VLLM, SGLANG), (), choices=Choices(image=VLLM))
+def test_a_persons_image_is_asked_where_nobody_knows_what_there_is_and_of_the_others_that_is_said() -> None:
+    case = case_with((VLLM, SGLANG), (), (), choices=Choices(image=VLLM))
+    case = with_node(case, "n2", docker="", docker_problem="denied")
+    proof = make_proof(3, Shape.SWITCH, case)
     assert asked(proof) == [(VLLM, "n1"), (VLLM, "n2"), (SGLANG, "n1")]
+    assert [item.note for item in proof.of(ProofKind.NCCL_IMAGE)] == [
+        "Not on spark-3.", "Not on spark-3. Whether it is on spark-2 is not known.",
+    ]  # fmt: skip
+    (gather_item,) = proof.of(ProofKind.ALL_GATHER)
+    assert gather_item.skipped == f"{VLLM} is not on spark-3."
 
 
 def test_the_plan_names_each_image_in_both_its_forms() -> None:

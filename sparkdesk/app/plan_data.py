@@ -5,6 +5,10 @@ The one rule: this is the only place that knows under which names they lie.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cache
+from types import MappingProxyType
+
 from sparkdesk import paths
 from sparkdesk.core.jobs.flag_table import FlagTable, read_flag_table
 from sparkdesk.core.jobs.image import ImagePin, read_images
@@ -25,9 +29,10 @@ def load_catalogue() -> tuple[ModelSpec, ...]:
     return read_catalogue((paths.resources_dir() / "catalogue" / "models.toml").read_bytes())
 
 
-def load_images() -> dict[str, tuple[ImagePin, ...]]:
-    """The container images that SparkDesk knows, by engine. Raises SettingsError."""
-    return read_images((paths.resources_dir() / "images.toml").read_bytes())
+@cache
+def load_images() -> Mapping[str, tuple[ImagePin, ...]]:
+    """The container images that SparkDesk knows, by engine: read once for all who ask. Raises SettingsError."""
+    return MappingProxyType(read_images((paths.resources_dir() / "images.toml").read_bytes()))
 
 
 def load_flag_tables() -> dict[str, FlagTable]:

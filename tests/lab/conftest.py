@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.lab.anew import pytest_runtest_makereport as pytest_runtest_makereport
+from tests.lab.anew import pytest_runtest_teardown as pytest_runtest_teardown
 from tests.lab.lab import Lab
 
 

@@ -43,7 +43,7 @@ MANAGEMENT_PORT = "enP7s7"
 CAGE_PORTS = {0: ("enp1s0f0np0", "enP2p1s0f0np0"), 1: ("enp1s0f1np1", "enP2p1s0f1np1")}
 """The two halves of each QSFP cage. Source: spark-facts 3.1."""
 
-START_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 90.0
 STOP_TIMEOUT_S = 30.0
 _CLONE_NEWNET = 0x40000000
 _TOOLS = ("unshare", "nsenter", "ip", "ssh-keygen", "openssl", "sudo", "ping")
@@ -227,9 +227,7 @@ class LabNode:
     def restart(self, away_s: float = 1.0) -> None:
         """End every process but the first, be away, and come back with another boot id; files on "disk" stay."""
         self.set_link(False)
-        for process in psutil.Process(self.holder.pid).children(recursive=True):
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
+        self._signal("", signal.SIGKILL, psutil.STATUS_ZOMBIE)
         self.run("sh", "-c", "cat /proc/sys/kernel/random/uuid > /run/boot_id")
         time.sleep(away_s)
         if self.has_networkd:  # which gives no address to a port without a carrier
@@ -251,26 +249,26 @@ class LabNode:
 
     def kill_sshd(self) -> None:
         """SIGKILL to the listener and to every session."""
-        self._signal_sshd(signal.SIGKILL, psutil.STATUS_ZOMBIE)
+        self._signal("sshd", signal.SIGKILL, psutil.STATUS_ZOMBIE)
 
     def freeze_sshd(self) -> None:
         """SIGSTOP to the listener and to every session: the machine answers, nothing on it does."""
-        self._signal_sshd(signal.SIGSTOP, psutil.STATUS_STOPPED)
+        self._signal("sshd", signal.SIGSTOP, psutil.STATUS_STOPPED)
 
     def thaw_sshd(self) -> None:
         """Let them go on."""
         for process in self.processes("sshd"):
             process.send_signal(signal.SIGCONT)
 
-    def _signal_sshd(self, number: signal.Signals, wanted: str) -> None:
-        """Until every one has this status or is gone: one may be forking another at this moment."""
+    def _signal(self, word: str, number: signal.Signals, wanted: str) -> None:
+        """Until every one of these processes has this status or is gone: one may be forking another at this moment."""
         deadline_s = time.monotonic() + STOP_TIMEOUT_S
-        while left := [process for process in self.processes("sshd") if status_of(process) not in (wanted, "")]:
+        while left := [process for process in self.processes(word) if status_of(process) not in (wanted, "")]:
             for process in left:
                 with suppress(psutil.NoSuchProcess):
                     process.send_signal(number)
             if time.monotonic() > deadline_s:
-                raise RuntimeError(f"sshd does not take {number.name}")
+                raise RuntimeError(f"{left} does not take {number.name}")
             time.sleep(0.01)
 
     def start_sshd(self) -> None:

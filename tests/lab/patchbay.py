@@ -21,7 +21,7 @@ Plug = tuple[int, int]
 WIRE_MTU = 9216
 PORT_MTU = 1500
 SPEED_MBPS = 200_000
-LINK_TIMEOUT_S = 20.0
+LINK_TIMEOUT_S = 60.0
 _NO_PROOF = "/proc/sys/net/ipv6/conf/default/accept_dad"
 """0: an address is used at once. Nobody else can have these, and the proof of it takes a second at each new link."""
 

@@ -26,6 +26,6 @@ systemctl start systemd-networkd
 tries=0
 until ip -4 -o addr show dev "$port" | grep -q "${address%/*}"; do
     tries=$((tries + 1))
-    [ "$tries" -lt 200 ] || exit 1
+    [ "$tries" -lt 1000 ] || exit 1
     sleep 0.05
 done

@@ -192,12 +192,17 @@ class BringUpProcess:
     async def quit(self) -> None:
         """End it as a person does, if it lives."""
         if self._process is not None and self._process.returncode is None:
-            async with asyncio.timeout(ANSWER_S):
-                await self._process.communicate(b"")
+            try:
+                async with asyncio.timeout(QUIT_S):
+                    await self._process.communicate(b"")
+            except TimeoutError:  # or it would be at the nodes while the next test is
+                self._process.kill()
+                await self._process.wait()
+                raise
 
 
 ROOT = Path(__file__).resolve().parents[3]
-ANSWER_S = 150.0
+ANSWER_S, QUIT_S = 150.0, 60.0
 
 if __name__ == "__main__":
     asyncio.run(serve())

@@ -28,7 +28,8 @@ BROUGHT = f"home/{USER}/.local"
 """Our own folder of the node: leases and journals of jobs; no setting of the machine."""
 PROGRAMS = f"{BROUGHT}/state/sparkdesk/bringup"
 """The programs that a bring-up brings, which go with it."""
-SETTLE_S = 10.0
+SETTLE_S = 30.0
+"""However slow the machine is; nobody waits once it is as it was."""
 
 
 def take_snapshot(node: LabNode) -> Snapshot:

@@ -61,15 +61,24 @@ def write_scheme(node: LabNode, *, host: int, subnet: int = 100) -> Path:
 
 
 def once(desk: BringUpDesk, is_it: Callable[[Step, StepEvent], bool], act: Callable[[], object]) -> None:
-    """Do something in another thread when this event comes for the first time."""
+    """Do something when this event comes for the first time, before anything else is done."""
     done: list[bool] = []
 
     def hear(step: Step, event: StepEvent) -> None:
         if not done and is_it(step, event):
             done.append(True)
-            desk.running = asyncio.ensure_future(asyncio.to_thread(act))
+            act()
 
     desk.stack.runs.on_step.append(hear)
+
+
+def beside(desk: BringUpDesk, act: Callable[[], object]) -> Callable[[], None]:
+    """The same in another thread; a test waits for `desk.running`."""
+
+    def begin() -> None:
+        desk.running = asyncio.ensure_future(asyncio.to_thread(act))
+
+    return begin
 
 
 def is_tried(node: LabNode) -> Callable[[Step, StepEvent], bool]:
@@ -145,8 +154,10 @@ async def test_a_node_that_restarts_in_the_middle_of_its_trial_is_carried_on(pai
     node = pair.nodes[1]
     async with opened_bring_up(pair) as desk:
         await desk.look(NETWORK)
-        once(desk, is_tried(node), node.restart)
+        once(desk, is_tried(node), beside(desk, node.restart))
         state = await desk.apply(Phase.DONE, Phase.FAILED)
+        assert desk.running is not None
+        await desk.running
         if state.phase is Phase.FAILED:
             assert "spark-2" in state.message
             await desk.until_live("spark-2")

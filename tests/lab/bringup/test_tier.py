@@ -17,7 +17,7 @@ pytestmark = pytest.mark.lab
 
 PORT, TWIN = CAGE_PORTS[1]
 TRIED, KEPT = "run/netplan/90-test.yaml", "etc/netplan/90-test.yaml"
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtWidgets import QFileDialog
 
 from sparkdesk.app.bringup_call import BringUpCall
+from sparkdesk.app.newcomer import Newcomer
 from sparkdesk.app.owned_file import write_for_owner
 from sparkdesk.core.bringup.case import Choices
 from sparkdesk.core.bringup.report import plan_json, plan_markdown, report_json, report_markdown
@@ -37,6 +38,7 @@ class BringUpPane:
         self._service = desktop.stack.bring_up
         self.page: BringUpPage | None = None
         self._watch = self._service.state.subscribe(self._follow)
+        self.newcomer = Newcomer(desktop, self)
         self.call = BringUpCall(desktop, pages.cluster_pane.show_badge)
 
     def make(self) -> BringUpPage:
@@ -69,7 +71,7 @@ class BringUpPane:
         page.undo_asked.connect(service.undo)
         page.roll_back_asked.connect(service.roll_back)
         page.answered.connect(service.answer)
-        page.add_asked.connect(lambda _node_id, _cage: self._pages.find_nodes())
+        page.add_asked.connect(self.newcomer.add)
         page.save_asked.connect(lambda kind: start(self._save, kind))
         page.close_asked.connect(lambda: self._desktop.window.show_page("cluster"))
 

@@ -117,14 +117,8 @@ class Pages:
         desktop = self._desktop
         page = AddNodePage(desktop.first_run, desktop.search, desktop.adding, is_first=is_first)
         page.cluster_wanted.connect(self._show_added)
+        page.returned.connect(self.bringup_pane.newcomer.come_back)
         return page
-
-    def find_nodes(self) -> None:
-        """Show the search for more Sparks, begun at once: a known one sees others at its cables."""
-        self._window.show_page("add_node")
-        page = self._window.page("add_node")
-        if isinstance(page, AddNodePage):
-            page.open_search()
 
     def _show_added(self) -> None:
         """A node was added: there is a cluster to show now."""

@@ -13,14 +13,18 @@ from PySide6.QtWidgets import QApplication, QWidget
 from sparkdesk.app.desktop import Desktop
 from sparkdesk.app.window import WindowOptions
 from sparkdesk.core.bringup.chapter import Chapter
+from sparkdesk.core.bringup.matrix import CellState
 from sparkdesk.core.bringup.state import Phase
-from sparkdesk.core.cluster.node import ClusterRecord
-from tests.app.adding import click, password_of, words_on
-from tests.app.bringup import BringingUp, boxes, from_the_map, nodes_now, open_boxes
+from sparkdesk.core.cluster.enrolment import EnrolStage
+from sparkdesk.core.cluster.node import ClusterRecord, NodeState
+from sparkdesk.core.cluster.topology import Shape
+from tests.app.adding import Adding, click, fingerprint, password_of, words_on
+from tests.app.bringup import BringingUp, boxes, from_the_map, lasting, nodes_now, open_boxes
 from tests.app.chat_window import choose_file
-from tests.app.desk import play, until
-from tests.app.sparks import record_of
+from tests.app.desk import node_in, play, until
+from tests.app.picture import take_pictures
 from tests.simulator.conftest import Simulator
+from ui.add_node.page import AddNodePage
 from ui.widgets.button import Button
 
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", "does not support raise")
@@ -121,30 +125,66 @@ def test_a_wrong_password_changes_nothing_and_after_the_right_one_it_is_paused_d
 
 
 def one_of(simulator: Simulator) -> ClusterRecord:
-    """A cluster with the first node only."""
-    cluster = record_of(simulator)
+    """A cluster with the first node only, which takes further ones as that of real nodes does."""
+    cluster = lasting(simulator)
     return replace(cluster, nodes=cluster.nodes[:1])
 
 
-def test_another_spark_behind_a_cable_is_told_and_leads_to_the_search(app: QApplication, tmp_path: Path) -> None:
+async def be_told_of_the_other(person: BringingUp) -> Button:
+    """Until the strip tells of the other Spark; gives its button."""
+    strip = person.page.stranger
+    for _ in range(LOOKS):
+        if strip.isVisible():
+            break
+        await person.look_again()  # right after its start a machine answers nobody on its cables yet
+    assert strip.isVisible(), "the other Spark is told"
+    assert "Found on spark-5c2d P1: another Spark. Add it?" in words_on(strip)
+    (button,) = [each for each in strip.findChildren(Button) if each.text() == "Add it…"]
+    return button
+
+
+async def add_the_other(desktop: Desktop, simulator: Simulator) -> None:
+    """Compare the newcomer's key, type its password, keep it, and press the way back."""
+    await until(lambda: desktop.window.page_key() == "add_node", "the page that adds nodes")
+    page = desktop.window.page("add_node")
+    assert isinstance(page, AddNodePage)
+    adding = Adding(desktop, page)
+    await until(lambda: page.find_panel.behind.finding != "looking", "the look around has ended")
+    assert page.currentWidget() is page.panel, words_on(page)
+    await adding.reach(EnrolStage.TRUST)
+    assert "behind spark-5c2d" in words_on(page.panel)
+    await take_pictures(desktop, "bringup-add-trust")
+    await adding.trust(fingerprint(simulator.node(1)["host_key"]))
+    await adding.give_password(password_of(simulator))
+    await adding.answer_key(is_wanted=True)
+    await adding.reach(EnrolStage.DONE)
+    end = page.panel.sign_in_row.done_part.advised_button
+    assert end.text() == "Back to the bring-up"
+    await take_pictures(desktop, "bringup-add-done")
+    click(end)
+
+
+def test_another_spark_behind_a_cable_is_told_added_over_it_and_taken_into_the_plan(
+    app: QApplication, tmp_path: Path
+) -> None:
     async def story(desktop: Desktop) -> None:
         await open_boxes(desktop, simulator, one_of(simulator))
         person = await from_the_map(desktop, simulator)
         await person.plan()
-        strip = person.page.stranger
-        for _ in range(LOOKS):
-            if strip.isVisible():
-                break
-            await person.look_again()  # right after its start a machine answers nobody on its cables yet
-        assert strip.isVisible(), "the other Spark is told"
-        assert "Found on spark-5c2d P1: another Spark. Add it?" in words_on(strip)
-        (button,) = [each for each in strip.findChildren(Button) if each.text() == "Add it…"]
+        button = await be_told_of_the_other(person)
+        await take_pictures(desktop, "bringup-stranger")
         click(button)
-        await until(lambda: desktop.window.page_key() == "add_node", "the page that adds nodes")
-        search = desktop.search
-        await until(lambda: any("behind spark-5c2d" in each.name for each in search.candidates), "the Spark behind it")
-        (found,) = search.candidates
-        assert found.jump is not None, "it is reached through its neighbour"
+        await add_the_other(desktop, simulator)
+        await until(lambda: desktop.window.page_key() == "bringup", "the way back")
+        added = await node_in(desktop, 1, NodeState.LIVE)
+        assert added.record.jump is not None, "it is reached through its neighbour"
+        await until(lambda: len(person.state.node_ids) == 2, "it is looked at again, with both")
+        state = await person.plan()
+        assert state.plan is not None
+        assert state.plan.shape is Shape.PAIR
+        assert state.matrix.count(CellState.UNREAD) == 0
+        assert not person.page.stranger.isVisible()
+        await take_pictures(desktop, "bringup-added")
 
-    with boxes(tmp_path, "pair") as simulator:
+    with boxes(tmp_path, "pair", "--sign-in", "both") as simulator:
         assert play(app, story, FORGETFUL) == 0

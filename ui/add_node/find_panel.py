@@ -10,10 +10,12 @@ from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from ui import theme
+from ui.add_node.behind import Behind, BehindModel
 from ui.add_node.candidate_list import CandidateList
 from ui.add_node.search_model import SearchModel
 from ui.add_node.source_list import SourceList
 from ui.add_node.words import name_of
+from ui.widgets.banner import Banner
 from ui.widgets.button import Button
 from ui.widgets.card import Card, Separator, card_header
 from ui.widgets.empty_state import IconTile
@@ -29,23 +31,30 @@ _REASONS = (
     ("globe", "The Wi-Fi keeps its clients apart. Connect this computer or the Spark by cable."),
     ("clock", "It is still booting: a Spark takes 3 to 4 minutes until SSH answers. Then search again."),
 )
+_BOOTING = "It is off, or still booting: a Spark takes 3 to 4 minutes until SSH answers. Then look again."
+_BEHIND = (
+    ("cable", "Its cable is out, or not all the way in. Look at both ends, then look again."),
+    ("clock", _BOOTING),
+    ("globe", "It has no IPv6, by which it is reached over a cable. Add it by its address on your network."),
+)
+_NOBODY = "Nothing answers behind {} now"
 _SOURCES_WIDTH = 344
 
 
 class NothingFound(QWidget):
-    """What it can be that nothing was found, and what to do about each."""
+    """What it can be that nothing was found, and what to do about each: icons with sentences."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, again: str, causes: tuple[tuple[str, str], ...], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.title = Label("No machine answered", "object_title", "text")
         self.address_button = Button("Add by address", kind="primary", icon="plus")
-        self.again_button = Button("Search again", icon="refresh-cw")
+        self.again_button = Button(again, icon="refresh-cw")
         reasons = QWidget()
         reasons.setFixedWidth(460)
         lines = QVBoxLayout(reasons)
         lines.setContentsMargins(0, 0, 0, 0)
         lines.setSpacing(10)
-        for icon, words in _REASONS:
+        for icon, words in causes:
             line = QHBoxLayout()
             line.setSpacing(10)
             line.addWidget(IconLabel(icon, "text3", size=16), 0, Qt.AlignmentFlag.AlignTop)
@@ -77,10 +86,14 @@ class FindPanel(QWidget):
     def __init__(self, search: SearchModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._search = search
+        self.behind = BehindModel(search, self)
         self.sources = SourceList(search)
         self.list = CandidateList(search)
-        self.nothing = NothingFound()
-        self._waiting = _waiting()
+        self.told = Banner()
+        self.nothing = NothingFound("Search again", _REASONS)
+        self.nobody = NothingFound("Look again", _BEHIND)
+        self._wait_words = Label("", "body", "text2")
+        self._waiting = _waiting(self._wait_words)
         self._count = Label("", "dense_strong", "text")
         self._chosen = Label("", "dense", "text3")
         self.back_button = Button("Back", kind="text", icon="undo-2")
@@ -108,7 +121,7 @@ class FindPanel(QWidget):
         top.insertWidget(0, self._count)
         column.addLayout(top)
         column.addWidget(Separator())
-        for part in (self._waiting, self.list, self.nothing):
+        for part in (self._waiting, self.list, self.nothing, self.nobody):
             self._stack.addWidget(part)
         column.addWidget(self._stack, 1)
         self._bottom = self._make_bottom()
@@ -121,6 +134,7 @@ class FindPanel(QWidget):
         page.setContentsMargins(theme.PAGE_PADDING, theme.PAGE_PADDING, theme.PAGE_PADDING, theme.PAGE_PADDING)
         page.setSpacing(theme.GAP)
         page.addLayout(head)
+        page.addWidget(self.told)
         page.addLayout(body, 1)
 
     def _make_bottom(self) -> QWidget:
@@ -141,12 +155,15 @@ class FindPanel(QWidget):
 
     def _wire(self) -> None:
         search = self._search
-        self.sources.range_given.connect(search.search)
+        self.sources.range_given.connect(self._search_range)
         self.stop_button.clicked.connect(self._stop)
         for button in (self.again_button, self.nothing.again_button):
             button.clicked.connect(self.search_again)
-        for button in (self.address_button, self.nothing.address_button):
+        for button in (self.address_button, self.nothing.address_button, self.nobody.address_button):
             button.clicked.connect(self.address_wanted)
+        self.nobody.again_button.clicked.connect(self.behind.look_again)
+        self.told.action_clicked.connect(self.behind.look_again)
+        self.behind.changed.connect(self.refresh)
         self.back_button.clicked.connect(self._leave)
         self.add_button.clicked.connect(self._add)
         for signal in (search.found_changed, search.progress_changed, search.chosen_changed):
@@ -154,12 +171,23 @@ class FindPanel(QWidget):
 
     def open(self) -> None:
         """Begin to look, unless that is under way, and put the keyboard into the list."""
-        if not self._search.is_searching:
+        if not self._search.is_searching or self.behind.place is not None:
+            self.behind.leave()
             self._search.search(self._search.ranges)
         self.list.setFocus(Qt.FocusReason.OtherFocusReason)
 
+    def open_behind(self, place: Behind) -> None:
+        """Look for the machine behind one cage, which its `behind` tells of."""
+        self.behind.look(place)
+        self.list.setFocus(Qt.FocusReason.OtherFocusReason)
+
+    def _search_range(self, ranges: str) -> None:
+        self.behind.leave()
+        self._search.search(ranges)
+
     def search_again(self) -> None:
         """Look once more, with the range that is typed if it has no mistake."""
+        self.behind.leave()
         text = self.sources.range.text()
         self._search.search("" if self._search.range_problem(text) else text)
         self.list.setFocus(Qt.FocusReason.OtherFocusReason)
@@ -169,32 +197,52 @@ class FindPanel(QWidget):
         search = self._search
         count, chosen = len(search.candidates), search.chosen()
         is_searching = search.is_searching
-        shown: QWidget = self.list if count else self.nothing if search.has_found_nothing else self._waiting
+        empty = self.nobody if self.behind.finding == "nobody" else self.nothing
+        shown: QWidget = self.list if count else empty if search.has_found_nothing else self._waiting
         self._stack.setCurrentWidget(shown)
+        self._show_behind(has_list=shown is self.list)
         words = f"{count} machine{'' if count == 1 else 's'} found"
         self._count.setText(
             f"{words}, still looking" if is_searching and count else words if count else "Machines found"
         )
         self.stop_button.setVisible(is_searching)
-        self.again_button.setVisible(not is_searching and shown is not self.nothing)
+        self.again_button.setVisible(not is_searching and shown is not empty)
         # One filled button a screen: where nothing was found it is the one in the middle.
-        self._bottom.setVisible(shown is not self.nothing)
+        self._bottom.setVisible(shown is not empty)
         self._chosen.setText(f"{len(chosen)} chosen" if len(chosen) > 1 else "")
         self.add_button.setText(_add_words([name_of(each) for each in chosen]))
         self.add_button.updateGeometry()
         self.add_button.set_disabled_reason("" if chosen else "Choose one or more of the machines found first.")
 
+    def _show_behind(self, *, has_list: bool) -> None:
+        """What is to be said of the one machine that is looked for behind a cage."""
+        place, finding = self.behind.place, self.behind.finding
+        wait = "Looking. What is found appears here at once."
+        if place is not None:
+            self.nobody.title.setText(_NOBODY.format(place.name))
+            wait = f"Asking {place.name} who is at the other end of its cable. This takes a few seconds."
+        self._wait_words.setText(wait)
+        told = (_NOBODY.format(place.name), _BOOTING) if finding == "nobody" and place is not None else ("", "")
+        told = self.behind.words if finding == "told" else told
+        if not told[0] or not has_list:
+            self.told.setVisible(False)
+        elif self.told.isHidden() or self.told.title() != told[0]:
+            self.told.show_notice("warn", *told, action="Look again")
+
     def _stop(self) -> None:
+        self.behind.leave()
         self._search.stop()
         self.list.setFocus(Qt.FocusReason.OtherFocusReason)
 
     def _leave(self) -> None:
+        self.behind.leave()
         self._search.stop()
         self.back_wanted.emit()
 
     def _add(self) -> None:
         chosen = self._search.chosen()
         if chosen:
+            self.behind.leave()
             self._search.stop()
             self._search.clear_choice()
             self.add_wanted.emit(chosen)
@@ -218,13 +266,12 @@ def _add_words(names: list[str]) -> str:
     return f"Add {len(names)} nodes" if len(names) > 1 else "Add"
 
 
-def _waiting() -> QWidget:
+def _waiting(words: Label) -> QWidget:
     body = QWidget()
     column = QVBoxLayout(body)
     column.setSpacing(12)
     column.addStretch(1)
     column.addWidget(Loader("Looking for machines", size=20), 0, Qt.AlignmentFlag.AlignHCenter)
-    words = "Looking. What is found appears here at once."
-    column.addWidget(Label(words, "body", "text2"), 0, Qt.AlignmentFlag.AlignHCenter)
+    column.addWidget(words, 0, Qt.AlignmentFlag.AlignHCenter)
     column.addStretch(1)
     return body

@@ -17,6 +17,8 @@ from sparkdesk.core.feed import Latest
 from ui.add_node.words import ROW_OF, Row, draft_of, is_of_jump_host
 from ui.bridge import watch
 
+OPEN_CLUSTER = "Open the cluster"
+
 
 class Enrolling(Protocol):
     """The service that adds nodes: plain methods, the work runs as tasks, the feed tells how it stands."""
@@ -67,6 +69,8 @@ class AddNodeModel(QObject):
         self.candidate: Candidate | None = None
         self.queue: tuple[Candidate, ...] = ()
         self.done_count = 0
+        self.end_words = OPEN_CLUSTER
+        """What is pressed once all are added."""
         self.is_keyring_durable = True
         watch(feeds.is_keyring_durable, self, self._take_keyring)
         watch(feeds.nodes, self, lambda _nodes: self.changed.emit())

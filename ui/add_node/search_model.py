@@ -86,6 +86,14 @@ class SearchModel(QObject):
         self._feeds.start_search(SearchOptions(frozenset(sources), self.ranges))
         self.progress_changed.emit()
 
+    def look_around(self) -> None:
+        """Ask only the nodes that are connected what they see through their CX-7 ports."""
+        self.has_searched = True
+        self._is_starting = True
+        self.ranges = ""
+        self._feeds.start_search(SearchOptions(frozenset({Source.NEIGHBOUR})))
+        self.progress_changed.emit()
+
     def stop(self) -> None:
         """Stop looking; what was found stays."""
         if self.is_searching:

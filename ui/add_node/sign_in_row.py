@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 from sparkdesk.core.cluster.enrolment import Enrolment, EnrolStage
 from ui.add_node.failure_part import FailurePart
 from ui.add_node.fold import Fold
-from ui.add_node.model import AddNodeModel
+from ui.add_node.model import OPEN_CLUSTER, AddNodeModel
 from ui.add_node.row import RowCard
 from ui.add_node.secret_part import SecretPart
 from ui.add_node.words import (
@@ -87,7 +87,7 @@ class SignInRow(RowCard):
         self.passphrase_part = SecretPart("Passphrase", "Unlock")
         self.key_part = QuestionPart("Set up a key for me", "Keep using the password")
         self.same_part = QuestionPart("It is the same machine", "It is another one")
-        self.done_part = QuestionPart("Open the cluster", "Add another")
+        self.done_part = QuestionPart(OPEN_CLUSTER, "Add another")
         self.failure_part = FailurePart()
         self._build()
         self._wire()
@@ -219,10 +219,9 @@ class SignInRow(RowCard):
         name = sentence(status.record.name, LONGEST_NAME) if status is not None else host
         waiting = self._model.queue
         self.done_part.ask(sentence(enrolment.message) or f"{name} is added", node_words(status))
-        self.done_part.advised_button.setText(
-            f"Next: {cut(name_of(waiting[0]), 32)}" if waiting else "Open the cluster"
-        )
-        self.done_part.other_button.setText("Open the cluster" if waiting else "Add another")
+        end = self._model.end_words
+        self.done_part.advised_button.setText(f"Next: {cut(name_of(waiting[0]), 32)}" if waiting else end)
+        self.done_part.other_button.setText(end if waiting else "Add another")
         for button in (self.done_part.advised_button, self.done_part.other_button):
             button.updateGeometry()
 

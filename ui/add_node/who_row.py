@@ -12,7 +12,7 @@ from sparkdesk.core.cluster.candidate import Candidate
 from sparkdesk.core.cluster.enrolment import EnrolStage
 from ui.add_node.model import AddNodeModel
 from ui.add_node.row import RowCard
-from ui.add_node.words import other_ways, sentence, way_to, who_line, why_found
+from ui.add_node.words import name_of, other_ways, sentence, way_to, who_line, why_found
 from ui.first_run.who_form import WhoForm
 from ui.widgets.button import Button
 from ui.widgets.label import Label
@@ -69,7 +69,11 @@ class WhoRow(RowCard):
             self.show_state("current")
             return
         who = self._model.enrolment.who or self._model.draft
-        self.show_state("done", who_line(who), side="" if self._model.stage is EnrolStage.DONE else "Change")
+        candidate = self._model.candidate
+        is_behind = candidate is not None and candidate.jump is not None and candidate.id == who.candidate_id
+        behind = name_of(candidate) if candidate is not None and is_behind else ""
+        side = "" if self._model.stage is EnrolStage.DONE else "Change"
+        self.show_state("done", who_line(who, behind), side=side)
 
     def focus_first(self) -> None:
         """Put the cursor where something is to be typed, else on the button."""

@@ -106,8 +106,10 @@ def place(host: str, port: int) -> str:
     return f"[{shown}]:{port}" if ":" in shown else f"{shown}:{port}"
 
 
-def who_line(who: Who) -> str:
-    """Who is being added, in one line."""
+def who_line(who: Who, behind: str = "") -> str:
+    """Who is being added, in one line. `behind`: where a machine was seen whose address tells a person nothing."""
+    if behind:
+        return f"{one_line(who.user, 64)}, {one_line(behind, 120)} · {SIGN_IN_TITLES[who.sign_in]}"
     user = f"{one_line(who.user, 64)}@" if who.user else ""
     way = f" through {one_line(who.jump, 120)}" if who.jump else ""
     return f"{user}{place(who.address, who.port)}{way} · {SIGN_IN_TITLES[who.sign_in]}"

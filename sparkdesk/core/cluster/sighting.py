@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from sparkdesk.core.cluster.candidate import Candidate
+from sparkdesk.core.cluster.half import cage_of
 from sparkdesk.core.cluster.node import ClusterRecord, NodeRecord
 
 MAX_CANDIDATES = 500
@@ -67,6 +68,17 @@ def known_name(candidate: Candidate, clusters: Iterable[ClusterRecord]) -> str:
             if places & _places_of(node) and (candidate.jump is None) == (node.jump is None):
                 return node.name
     return ""
+
+
+def seen_behind(candidates: Iterable[Candidate], node: NodeRecord, cage: str) -> tuple[Candidate, ...]:
+    """Those that a node sees through one of its cages ("P0"): one machine on a cable, more behind a switch."""
+    return tuple(
+        each
+        for each in candidates
+        if each.jump is not None
+        and (each.jump.address, each.jump.port, each.jump.host_key) == (node.address, node.port, node.host_key)
+        and any(cage_of(address.rpartition("%")[2]) == cage for address in (each.address, *each.other_addresses))
+    )
 
 
 def _places_of(node: NodeRecord) -> set[tuple[str, int]]:

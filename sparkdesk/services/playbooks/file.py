@@ -1,7 +1,8 @@
 """Files of a step: written whole, kept before the first write, put back. As the account, or as root through sudo.
 
 The one rule: a file is never half written under its own name, never more open than asked for, and what stood there
-before is in the journal before it is written over.
+before is in the journal before it is written over: bytes, mode, and of a file that root writes its owner and group.
+A link is not written over: it could not be put back as it was, nor what a command writes through it.
 """
 
 from __future__ import annotations
@@ -20,14 +21,16 @@ FILE_TIMEOUT_S = 120.0
 MAX_KEPT_BYTES = 1 << 20
 """The largest file that is kept for Restore: configuration, not weights."""
 
-# Says "absent", or mode and size of what is there. `~/` is the user's home.
+# Says "link", "absent", or mode, size and owner of what is there. `~/` is the user's home.
 _LOOK = """p=$1; case $p in "~/"*) p=$HOME/${p#"~/"};; esac
-if [ -e "$p" ]; then stat -L -c 'there %a %s' -- "$p"; else echo absent; fi"""
+if [ -L "$p" ]; then echo link; elif [ -e "$p" ]; then stat -c 'there %a %s %u:%g' -- "$p"; else echo absent; fi"""
 _REMOVE = """p=$1; case $p in "~/"*) p=$HOME/${p#"~/"};; esac; rm -f -- "$p\""""
-# $1 path, $2 mode, $3 size, $4 suffix. set -C: a name that is there, or a link, is not written through.
+# $1 path, $2 mode, $3 size, $4 suffix, $5 owner or nothing.
+# set -C: a name that is there, or a link, is not written through.
 _ROOT_PUT = """t=$1.$4; umask 022; mkdir -p -- "$(dirname -- "$1")" || exit 73; umask 077; set -C
 { cat > "$t"; } || exit 73; set +C
-if [ "$(wc -c < "$t")" -eq "$3" ] && chmod "$2" "$t" && mv -f -- "$t" "$1"; then exit 0; fi
+if [ "$(wc -c < "$t")" -eq "$3" ] && { [ -z "$5" ] || chown "$5" "$t"; } && chmod "$2" "$t" && mv -f -- "$t" "$1"
+then exit 0; fi
 rm -f -- "$t"; exit 74"""
 
 
@@ -75,23 +78,29 @@ async def restore(action: Restore, site: Site) -> None:
     raise_unless_expected(Expect(), outcome, site, shell.node)
 
 
-async def _look(shell: Shell, site: Site, path: str, is_root: bool) -> tuple[int, int] | None:
-    """Mode and size of a file, None when there is none."""
+async def _look(shell: Shell, site: Site, path: str, is_root: bool) -> tuple[int, int, str] | None:
+    """Mode, size and owner of a file, None when there is none."""
     outcome = await site.run(shell, Command(("sh", "-c", _LOOK, "sh", path)), as_root=is_root)
     raise_unless_expected(Expect(), outcome, site, shell.node)
     words = (outcome.text.strip().splitlines() or [""])[-1].split()
     if words == ["absent"]:
         return None
-    if len(words) != 3 or words[0] != "there":
+    if words == ["link"]:
+        raise StepFailed(
+            f"{site.step.title}: {path} is a link to somewhere else, and SparkDesk writes to files only",
+            remedy="Put the file itself in the place of the link on the node, then try again.",
+            node=shell.node,
+        )
+    if len(words) != 4 or words[0] != "there":
         raise StepFailed(f"{site.step.title}: cannot see what is at {path}", remedy="Look at that path on the node.")
-    return int(words[1], 8), int(words[2])
+    return int(words[1], 8), int(words[2]), words[3]
 
 
 async def _read_former(shell: Shell, site: Site, path: str, is_root: bool) -> FormerFile:
     found = await _look(shell, site, path, is_root)
     if found is None:
         return FormerFile(None, is_root=is_root)
-    mode, size = found
+    mode, size, owner = found
     if size > MAX_KEPT_BYTES:
         raise StepFailed(
             f"{site.step.title}: {path} has {size} bytes; it is too large to be kept for undo",
@@ -105,7 +114,7 @@ async def _read_former(shell: Shell, site: Site, path: str, is_root: bool) -> Fo
     raise_unless_expected(Expect(), outcome, site, shell.node)
     if len(outcome.stdout) != size or outcome.truncated:
         raise StepFailed(f"{site.step.title}: {path} changed while it was read", remedy="Try again.", node=shell.node)
-    return FormerFile(outcome.stdout, mode, is_root=True)
+    return FormerFile(outcome.stdout, mode, is_root=True, owner=owner)
 
 
 async def _put(shell: Shell, site: Site, path: str, file: FormerFile) -> None:
@@ -114,7 +123,7 @@ async def _put(shell: Shell, site: Site, path: str, file: FormerFile) -> None:
         raise_unless_expected(Expect(), await site.run(shell, Command(("true",))), site, shell.node)
     try:
         if file.is_root:
-            words = (path, f"{file.mode:o}", str(len(content)), f"sparkdesk-{token_hex(6)}")
+            words = (path, f"{file.mode:o}", str(len(content)), f"sparkdesk-{token_hex(6)}", file.owner)
             command = Command(("sh", "-c", _ROOT_PUT, "sh", *words))
             outcome = await site.run(shell, command, stdin=content, timeout_s=FILE_TIMEOUT_S, as_root=True)
             raise_unless_expected(Expect(), outcome, site, shell.node)

@@ -7,6 +7,7 @@ holds the playbook, what each step came to, and what files were before; never wh
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 
 from sparkdesk.core.errors import PlanError
@@ -28,6 +29,8 @@ class FormerFile:
     mode: int = 0o600
     is_root: bool = False
     """Whether root read it, and has to put it back."""
+    owner: str = ""
+    """Of a file that root puts back: "UID:GID"; "" leaves it root's."""
 
 
 @dataclass(slots=True)
@@ -90,7 +93,7 @@ class Journal:
     async def keep_file(self, node: str, path: str, former: FormerFile) -> None:
         """Keep a file's bytes before it is written the first time."""
         content = None if former.content is None else bytes_to_data(former.content)
-        more = {"is_root": True} if former.is_root else {}
+        more = {"is_root": True, "owner": former.owner} if former.is_root else {}
         await self._write("file_kept", node=node, path=path, content=content, mode=former.mode, **more)
         self.record.former[(node, path)] = former
 
@@ -157,7 +160,12 @@ def _apply_entry(record: RunRecord, kind: str, fields: Fields) -> None:
         content = bytes_from(fields.object("content")) if fields.has("content") else None
         mode = fields.whole("mode", low=0, high=0o7777)
         is_root = fields.data.get("is_root") is True
-        record.former[(fields.text("node"), fields.text("path"))] = FormerFile(content, mode, is_root)
+        owner = str(fields.data.get("owner", ""))
+        file = FormerFile(content, mode, is_root, owner if _OWNER.fullmatch(owner) else "")
+        record.former[(fields.text("node"), fields.text("path"))] = file
+
+
+_OWNER = re.compile(r"[0-9]{1,10}:[0-9]{1,10}")
 
 
 def _note_result(record: RunRecord, step_id: str, result: str) -> None:

@@ -248,6 +248,40 @@ async def test_a_file_is_written_and_put_back_as_root(make_node: MakeNode, store
     assert len(desk.asked) == 2, "the second run asked for itself: nothing was kept"
 
 
+async def test_a_file_of_another_account_is_put_back_as_its_own(make_node: MakeNode, store: SqliteStore) -> None:
+    desk = Desk(make_node(FREE), store)
+    path = "/home/root-only/options"
+    file = desk.shell.look(path)
+    file.write_bytes(b"before")
+    file.chmod(0o4750)
+    os.chown(file, 4711, 4712)
+    file.chmod(0o4750)
+    put = PutFile(path, b"after", 0o600, as_root=True)
+    assert (await desk.run(put, undo=(Restore(path),))).result == "done"
+    assert (file.stat().st_uid, file.stat().st_gid) == (0, 0)
+    assert (await desk.runner.undo("r", on_event=desk.events.append)).result == "done"
+    info = file.stat()
+    assert (file.read_bytes(), info.st_mode & 0o7777, info.st_uid, info.st_gid) == (b"before", 0o4750, 4711, 4712)
+
+
+@pytest.mark.parametrize("is_put", [True, False])
+@pytest.mark.parametrize("target", ["/home/root-only/elsewhere", "/home/root-only/nowhere"])
+async def test_a_link_is_neither_written_over_nor_written_through(
+    make_node: MakeNode, store: SqliteStore, is_put: bool, target: str
+) -> None:
+    desk = Desk(make_node(FREE), store)
+    path = "/home/root-only/daemon.json"
+    desk.shell.look("/home/root-only/elsewhere").write_bytes(b"{}")
+    desk.shell.look(path).symlink_to(target)
+    first = PutFile(path, b"x", as_root=True) if is_put else Keep(path, as_root=True)
+    ended = await desk.run(first, as_root(f"echo new > {path}"), undo=(Restore(path),))
+    assert (ended.result, "is a link to somewhere else" in ended.message) == ("failed", True)
+    assert (await desk.runner.undo("r", on_event=desk.events.append)).result == "done"
+    assert os.readlink(desk.shell.look(path)) == target
+    assert desk.shell.look("/home/root-only/elsewhere").read_bytes() == b"{}"
+    assert not desk.shell.look("/home/root-only/nowhere").exists()
+
+
 async def test_a_file_that_a_command_writes_as_root_is_put_back_with_its_bytes_and_mode(
     make_node: MakeNode, store: SqliteStore
 ) -> None:

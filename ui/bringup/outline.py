@@ -129,9 +129,8 @@ def _checks(state: BringUpState, chapter: Chapter) -> tuple[str, ChapterMark]:
     left = [step for step in steps if state.run is None or state.run.step(step.id).state not in _ENDED]
     changes = sum(is_change(step) for step in left)
     if any(cell.state in _OPEN for cell in cells) and changes:
-        if is_last(state, chapter):
-            said = f"done last{' · ' if said else ''}{said}"
-        said = f"{_plural(changes, 'change')}{' · ' if said else ''}{said}"
+        planned = [_plural(changes, "change"), *(["done last"] if is_last(state, chapter) else [])]
+        said = " · ".join([part for part in (said,) if part] + planned)
     if said:
         return said, "warn" if count[CellState.WARN] or count[CellState.UNREAD] else "todo"
     if count[CellState.UNDONE]:

@@ -40,7 +40,7 @@ LOOK_AFTER_MS = 400
 """So long after the last choice the nodes are read again."""
 NARROW_PX = 1120
 """A page that is narrower has the proof below what is changed, and scrolls."""
-PROOF_PX = 276
+PROOF_PX, PROVED_PX = 276, 380
 CLOCK_PX = 276
 CHECKS_PX, CHECKS_NARROW_PX = 180, 264
 CHANGE_PX, CHANGE_NARROW_PX = 190, 244
@@ -297,7 +297,7 @@ class BringUpPage(QWidget):
         self.checks.setMinimumHeight(CHECKS_NARROW_PX if is_narrow else CHECKS_PX)
         self.proof.setMinimumHeight(PROOF_NARROW_PX if is_narrow else CHANGE_PX)
         self.change.setMinimumHeight(CHANGE_NARROW_PX if is_narrow else CHANGE_PX)
-        self.proof.setFixedWidth(16777215) if is_narrow else self.proof.setFixedWidth(PROOF_PX)
+        self.proof.setFixedWidth(16777215 if is_narrow else PROVED_PX if is_proof_first else PROOF_PX)
         self.clock.setFixedWidth(16777215) if is_narrow else self.clock.setFixedWidth(CLOCK_PX)
         if is_narrow and self._lower.indexOf(self.clock) >= 0:
             self._lower.removeWidget(self.clock)

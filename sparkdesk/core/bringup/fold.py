@@ -111,5 +111,7 @@ def _as_read(cell: Cell, now: Cell | None) -> Cell:
     if now is None or cell.text == STAYS:
         return cell
     if cell.state is CellState.UNDONE:
-        return make_cell(CellState.UNDONE, now.text, evidence=now.evidence, step_ids=cell.step_ids)
+        # Of a cell that would be changed again the text says what will be, not what is there.
+        text = cell.text if now.state is CellState.PLANNED else now.text
+        return make_cell(CellState.UNDONE, text, evidence=now.evidence, step_ids=cell.step_ids)
     return replace(now, step_ids=cell.step_ids)

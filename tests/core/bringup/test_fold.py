@@ -102,11 +102,12 @@ def test_what_no_undo_takes_back_stays_and_says_so() -> None:
 
 def test_after_an_undo_a_cell_that_was_taken_back_says_what_stands_now() -> None:
     was = (Cell(CellState.UNDONE, "undone", step_ids=("a",)), Cell(CellState.DONE, "written", step_ids=("b",)))
-    read = (Cell(CellState.PLANNED, "1500", step_ids=("c",)), Cell(CellState.PASS, "9000"))
+    read = (Cell(CellState.PLANNED, "1500 → 9000", "mtu 1500", step_ids=("c",)), Cell(CellState.PASS, "9000"))
     rows = [Row(f"r{at}", "network", "Row", {"n1": cell}) for at, cell in enumerate(was)]
     now = [Row(f"r{at}", "network", "Row", {"n1": cell}) for at, cell in enumerate(read)]
     after = as_undone(Matrix(("n1",), tuple(rows)), Matrix(("n1",), tuple(now)))
     assert [(row.cells["n1"].state, row.cells["n1"].text) for row in after.rows] == [
-        (CellState.UNDONE, "1500"),
+        (CellState.UNDONE, "undone"),
         (CellState.PASS, "9000"),
     ]
+    assert after.rows[0].cells["n1"].evidence == "mtu 1500"

@@ -89,7 +89,7 @@ def test_the_rows_say_what_comes_and_name_its_step() -> None:
     cells = [row.cells["n2"] for row in plan.rows]
     assert {cell.state for cell in cells} == {CellState.PLANNED}
     assert {cell.step_ids for cell in cells} == {(trial_id("n2"),)}
-    assert [cell.text for cell in cells] == ["to be tried, then kept", ".100.32 .101.32", "1500 → 9000"]
+    assert [cell.text for cell in cells] == ["tried, then kept", ".100.32 .101.32", "1500 → 9000"]
     diff = plan.diffs[0]
     assert (diff.node_id, diff.path, diff.before, diff.is_before_known) == ("n1", OUR_FILE, None, True)
     assert diff.note == "Subnets chosen free on all nodes. enP7s7 10.0.20.31 stays untouched."

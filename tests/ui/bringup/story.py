@@ -385,7 +385,10 @@ class Desk:
         """Another Spark is seen behind the first node's P1."""
         spark = Stranger("4c:bb:47:00:00:01", kind="spark")
         self.topology.set(
-            replace(self.topology.value, cables=(Cable("node0:P1-other", ("node0", "P1"), stranger=spark),))
+            replace(
+                self.topology.value,
+                cables=(Cable("node0:P1-other", (self.nodes.value[0].record.id, "P1"), stranger=spark),),
+            )
         )
 
 

@@ -200,7 +200,7 @@ class _Network:
         if cell := self._out_of_it(reading):
             return cell
         if reading.node_id in self.texts:
-            return planned("to be tried, then kept", self._step_ids(reading), self.texts[reading.node_id])
+            return planned("tried, then kept", self._step_ids(reading), self.texts[reading.node_id])
         has_ours = any(file.path == OUR_FILE for file in reading.netplan or ())
         return good("kept as is" if has_ours else "not needed", "What stands is a valid scheme.")
 

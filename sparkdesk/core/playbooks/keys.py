@@ -141,11 +141,11 @@ def _steps(node_id: str, public_line: str, former: FormerRights, stale: Sequence
         step("home", "See that no other user may write to the home folder", _HOME_IS_SAFE, _CHECK_HOME, ""),
         step(
             "folder", "Make ~/.ssh, for its owner alone", _FOLDER_IS_RIGHT, _MAKE_FOLDER,
-            _give_back("$d", former.folder) or _REMOVE_FOLDER,
+            _give_back("$d", former.folder, "700") or _REMOVE_FOLDER,
         ),
         step(
             "file", "Make ~/.ssh/authorized_keys, for its owner alone", _FILE_IS_RIGHT, _MAKE_FILE,
-            _give_back("$f", former.file) or _REMOVE_FILE,
+            _give_back("$f", former.file, "600") or _REMOVE_FILE,
         ),
         step("line", "Add the public key of SparkDesk for this node", "has_line", _ADD_LINE, _REMOVE_LINE),
         *(
@@ -170,7 +170,7 @@ def rights_step(step_id: str, title: str, node_id: str, former: FormerRights, *,
     close_home = f"({_HOME_IS_SAFE}) && exit 0\n{_MEND_HOME}" if _MODE.fullmatch(home) else _CHECK_HOME
     apply = sh(close_home, _MAKE_FOLDER, _MAKE_FILE if file else "")
     undo = sh(
-        _give_back("$f", former.file), _give_back("$d", former.folder) or _REMOVE_FOLDER, _give_home_back(home)
+        _give_back("$f", former.file, "600"), _give_back("$d", former.folder, "700") or _REMOVE_FOLDER, _give_home_back(home)
     )  # fmt: skip
     return Step(step_id, title, node_id, apply=apply, check=check, verify=check, undo=undo)
 
@@ -188,9 +188,10 @@ def _give_home_back(mode: str) -> str:
     return f'[ "$(stat -L -c %a -- "$HOME")" != {left} ] || chmod {mode} -- "$HOME/."'
 
 
-def _give_back(path: str, mode: str) -> str:
-    """What gives a folder or file that was there before its rights again; "" when there was none."""
+def _give_back(path: str, mode: str, left: str) -> str:
+    """What gives a folder or file that was there before its rights again, unless they are no more those that we `left`;
+    "" when there was none."""
     if not _MODE.fullmatch(mode):
         return ""
-    has_it = f'[ "$(stat -c %a -- "{path}")" = {mode} ]'  # another user's, of which nothing was changed, cannot be set
-    return f'[ -L "{path}" ] || [ ! -e "{path}" ] || {has_it} || chmod {mode} -- "{path}"'
+    give = f'case $(stat -c %a -- "{path}") in {left}|?{left}) chmod {mode} -- "{path}" ;; esac'
+    return f'[ -L "{path}" ] || [ ! -O "{path}" ] || {give}'

@@ -255,6 +255,19 @@ def test_a_home_that_somebody_gave_other_rights_since_keeps_them(tmp_path: Path)
     assert stat.S_IMODE(node.path.stat().st_mode) == 0o700
 
 
+def test_a_folder_and_a_file_that_somebody_gave_other_rights_since_keep_them(home: Home) -> None:
+    home.file.parent.mkdir(mode=0o755)
+    home.file.write_text("# mine\n")
+    home.file.chmod(0o664)
+    home.steps = list(key_playbook("n", OURS, former=FormerRights("755", "664")).steps())
+    begun, _ = home.apply()
+    assert (home.mode(home.file.parent), home.mode(home.file)) == (0o700, 0o600)
+    home.file.chmod(0o640)
+    home.file.parent.chmod(0o750)
+    home.undo([step for step in begun if step.id in ("folder", "file")])
+    assert (home.mode(home.file.parent), home.mode(home.file)) == (0o750, 0o640)
+
+
 def test_a_home_whose_rights_are_not_known_is_said_and_not_changed(tmp_path: Path) -> None:
     node = Home(tmp_path / "home")
     node.path.chmod(0o775)

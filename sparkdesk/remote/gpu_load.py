@@ -180,6 +180,13 @@ def available_bytes(path: str = "/proc/meminfo") -> int | None:
     return int(found.group(1)) * 1024 if found else None
 
 
+def check_memory(free: int | None) -> None:
+    """Raises Refused where too little is free; what is not known is tried."""
+    if free is not None and free < SPARE_BYTES:
+        words = "%.1f GiB of memory are available, %.1f GiB are needed" % (free / (1 << 30), SPARE_BYTES / (1 << 30))
+        raise Refused(words, "Stop what holds the memory on this node, then measure again.")
+
+
 def collect(heard: Heard, until_s: float) -> tuple[List[Record], str]:
     """Readings while the load is under way, and the last trouble with them."""
     samples, trouble = [], ""  # type: List[Record], str
@@ -194,13 +201,7 @@ def collect(heard: Heard, until_s: float) -> tuple[List[Record], str]:
 
 def watch(words: List[str], limit_s: float) -> Record:
     """Run the container to its end, or to the limit, and read the GPU meanwhile. Raises Refused."""
-    free = available_bytes()
-    if free is not None and free < SPARE_BYTES:
-        words_of_it = "%.1f GiB of memory are available, %.1f GiB are needed" % (
-            free / (1 << 30),
-            SPARE_BYTES / (1 << 30),
-        )
-        raise Refused(words_of_it, "Stop what holds the memory on this node, then measure again.")
+    check_memory(available_bytes())
     until_s = time.monotonic() + limit_s
     heard = Heard()
     try:

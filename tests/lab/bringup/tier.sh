@@ -97,6 +97,7 @@ make_readings() { # what moves on a Spark and stands still here
     mkdir -p /run/sparkdesk-sim # read by the simulator's programs
     echo '{"driver": "580.159.03", "uuid": "GPU-00000000-0000-0000-0000-000000000000", "pstate": "P8", "util_pct": 0,
 "temperature_c": 35, "power_w": 4.0, "sm_mhz": 208, "power_capped_us": 0, "apps": []}' >/run/sparkdesk-sim/gpu.json
+    chmod 666 /run/sparkdesk-sim/gpu.json # the PyTorch of image/ tells there that it loads the GPU
     # Our all_gather asks for memory that the machine below may not have; what it gathers has no size.
     sed -e 's/^MemTotal:.*/MemTotal:       127535084 kB/' -e 's/^MemAvailable:.*/MemAvailable:   123731968 kB/' \
         /proc/meminfo >/run/meminfo

@@ -1,20 +1,27 @@
-"""Stands for the PyTorch of a container image in a lab node: as much of it as our all_gather program uses.
+"""Stands for the PyTorch of a container image in a lab node: as much of it as our programs for images use.
 
-A tensor is a rule (start + step * index) and no data; what is gathered are the rules. The one rule: nothing is gathered
-before all ranks have really met over the network, and the clock goes on by what the figure of the test says
+A tensor is a rule (start + step * index) and no data; what is gathered are the rules. Products of matrices are no work:
+nvidia-smi tells of a GPU that is loaded as long as their process runs. The one rule: nothing is gathered before all
+ranks have really met over the network, and the clock goes on by what the figure of the test says
 (/var/lib/lab/all_gather_gbs, busbw; else what a good pair has).
 """
 
 from __future__ import annotations
 
+import atexit
+import json
 import os
+import time
 
 from torch import cuda as cuda
 from torch import distributed as distributed
 from torch import version as version
 
 __version__ = "2.9.0+lab"
-int32 = "int32"
+int32, float16 = "int32", "float16"
+GPU = "/run/sparkdesk-sim/gpu.json"
+LOADED = {"pstate": "P0", "util_pct": 96, "power_w": 61.2, "sm_mhz": 2411}
+"""What a GB10 says under load. Source: spark-facts 2.2."""
 
 
 class _Same:
@@ -73,6 +80,36 @@ def empty(count: int, *, dtype: str, device: str) -> Tensor:
     _must_have_gpu(device)
     assert dtype == int32
     return Tensor(count)
+
+
+def rand(rows: int, columns: int, *, dtype: str, device: str) -> Tensor:
+    _must_have_gpu(device)
+    assert dtype == float16
+    return Tensor(rows * columns)
+
+
+def matmul(left: Tensor, right: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The first one loads the GPU, to the end of the process."""
+    assert left.count == right.count
+    _load()
+    time.sleep(0.003)
+    return out or Tensor(left.count)
+
+
+_idle: list[str] = []
+
+
+def _load() -> None:
+    if not _idle:
+        with open(GPU, encoding="ascii") as stream:
+            _idle.append(stream.read())
+        atexit.register(_tell, _idle[0])
+        _tell(json.dumps({**json.loads(_idle[0]), **LOADED}))
+
+
+def _tell(text: str) -> None:
+    with open(GPU, "w", encoding="ascii") as stream:
+        stream.write(text)
 
 
 assert os.environ.get("LAB_IMAGE"), "only in a container of a lab node"

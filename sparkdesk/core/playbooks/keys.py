@@ -170,7 +170,8 @@ def rights_step(step_id: str, title: str, node_id: str, former: FormerRights, *,
     close_home = f"({_HOME_IS_SAFE}) && exit 0\n{_MEND_HOME}" if _MODE.fullmatch(home) else _CHECK_HOME
     apply = sh(close_home, _MAKE_FOLDER, _MAKE_FILE if file else "")
     undo = sh(
-        _give_back("$f", former.file, "600"), _give_back("$d", former.folder, "700") or _REMOVE_FOLDER, _give_home_back(home)
+        _give_back("$f", former.file, "600"),
+        _give_back("$d", former.folder, "700") or _REMOVE_FOLDER, _give_home_back(home),
     )  # fmt: skip
     return Step(step_id, title, node_id, apply=apply, check=check, verify=check, undo=undo)
 

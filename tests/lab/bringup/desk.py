@@ -121,6 +121,11 @@ class BringUpDesk:
         await self.stack.inventory.open(known[0] if known else told)
         await self.until_live(*self.node_ids)
 
+    async def reconnect(self, node_id: str) -> None:
+        """Try now, as a person who knows that it is back; the next attempt by itself may be half a minute away."""
+        self.stack.inventory.reconnect(node_id)
+        await self.until_live(node_id)
+
     async def until_live(self, *node_ids: str) -> None:
         """Until these nodes are connected."""
         await wait_for_value(

@@ -24,6 +24,8 @@ NETWORK = Choices(chapters=frozenset({"network"}))
 KEPT, TRIED = "etc/netplan/90-sparkdesk.yaml", "run/netplan/90-sparkdesk.yaml"
 THEIRS = "etc/netplan/40-cx7.yaml"
 SHORT_TRIAL_S = 12
+SHORT_SIGN_IN_S = 10.0
+"""Where nobody answers."""
 WAIT_S = 60.0
 
 
@@ -160,7 +162,7 @@ async def test_a_node_that_restarts_in_the_middle_of_its_trial_is_carried_on(pai
         await desk.running
         if state.phase is Phase.FAILED:
             assert "spark-2" in state.message
-            await desk.until_live("spark-2")
+            await desk.reconnect("spark-2")
             await desk.resume()
         assert (node.root / KEPT).exists()
         assert (await desk.look(NETWORK)).change_count == 0
@@ -172,6 +174,7 @@ async def test_a_node_that_is_not_to_be_reached_after_the_change_takes_its_old_n
     pair: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(network, "TRIAL_S", SHORT_TRIAL_S)
+    monkeypatch.setattr(network, "SIGN_IN_S", SHORT_SIGN_IN_S)
     before = snapshots(pair)
     node = pair.nodes[0]
     async with opened_bring_up(pair) as desk:
@@ -185,7 +188,7 @@ async def test_a_node_that_is_not_to_be_reached_after_the_change_takes_its_old_n
             await asyncio.sleep(0.2)
         assert not (node.root / KEPT).exists()
         node.set_link(True)
-        await desk.until_live("spark-1")
+        await desk.reconnect("spark-1")
         await desk.resume()
         assert (await desk.look(NETWORK)).change_count == 0
         await desk.undo()

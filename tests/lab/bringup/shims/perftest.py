@@ -23,7 +23,7 @@ sys.path.insert(0, PROGRAMS)
 
 from ib_write_bw import Plan, Refused, parse  # noqa: E402 # type: ignore[import-not-found]
 
-MEET_S = 10.0
+MEET_S = 30.0
 REACH_S = 3.0
 WRITE_S = 0.2
 """How long a simulated run takes, however long was asked for."""

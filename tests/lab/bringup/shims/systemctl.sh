@@ -42,7 +42,7 @@ start_networkd() {
     tries=0
     until networkctl --no-pager list >/dev/null 2>&1; do
         tries=$((tries + 1))
-        [ "$tries" -lt 100 ] || return 1
+        [ "$tries" -lt 600 ] || return 1
         sleep 0.05
     done
 }

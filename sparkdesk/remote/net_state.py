@@ -35,7 +35,7 @@ BY_A_FILE = 4  # "static": what networkd gives by its files, and perhaps a perso
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # at run time typing costs memory on the node
-    from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
+    from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Set, Tuple
 
     Record = Dict[str, Any]
 
@@ -269,11 +269,16 @@ def boot_id() -> str:
 
 def read_ports() -> Dict[str, Record]:
     """Every port by name: {"carrier", "up", "mtu", "addresses": {"192.168.1.2/24": {...}}}. Raises TrialError."""
+    return read_addresses(port_of)
+
+
+def read_addresses(read: Callable[[Record], Any]) -> Dict[str, Any]:
+    """Every port of `ip -j addr` by name, as this makes it. Raises TrialError."""
     code, out, err = run(["ip", "-j", "addr", "show"], 10.0)
     try:
         found = json.loads(out) if code == 0 else None
         assert isinstance(found, list)
-        return {one["ifname"]: port_of(one) for one in found if "ifname" in one}
+        return {one["ifname"]: read(one) for one in found if "ifname" in one}
     except (ValueError, AssertionError, RecursionError, TypeError, AttributeError):
         raise TrialError("the ports cannot be read: " + plain(err), "Run `ip -j addr` on the node.") from None
 
@@ -317,9 +322,13 @@ def refuse_ports_in_use(wanted: Record) -> None:
             if '"dev":"%s"' % name in out.replace(" ", ""):
                 raise TrialError("%s carries the default route" % name, "Move the cable or the route, then look again.")
     address = session_address()
-    for name, port in read_ports().items():  # a sign-in over IPv6 link-local is safe: nobody takes that address away
-        if name in wanted and any(text.split("/")[0] == address for text in port["addresses"]):
-            raise TrialError("this sign-in came over %s" % name, "Sign in over the management address.")
+    used, words = {address}, "this sign-in came over %s"
+    if not address:  # unknown is not safe: it may be any connection that is open now
+        used, words = connected_addresses(), "a connection is open over %s, and which one is this sign-in is not known"
+    for name, own in read_addresses(lambda one: {info.get("local") for info in one.get("addr_info", ())}).items():
+        # over IPv6 link-local it is safe: nobody takes that address away
+        if name in wanted and any(text in used and not text.startswith("fe80:") for text in map(str, own)):
+            raise TrialError(words % name, "Sign in over the management address.")
 
 
 def session_address() -> str:
@@ -336,6 +345,28 @@ def session_address() -> str:
         if found:
             return found.group(1).decode()
     return ""
+
+
+def connected_addresses() -> Set[str]:
+    """The node's own addresses that have a TCP connection now. Raises TrialError where that cannot be read."""
+    found = set()
+    for name, family, form in (("tcp", socket.AF_INET, "=I"), ("tcp6", socket.AF_INET6, "=IIII")):
+        try:
+            with open("/proc/net/" + name) as file:
+                rows = [line.split() for line in file.read(1 << 24).splitlines()[1:]]
+        except FileNotFoundError:  # a kernel without IPv6
+            rows = []
+        except OSError as error:
+            raise TrialError(
+                "the connections cannot be read: %s" % error.strerror, "Run `ss -t` on the node."
+            ) from None
+        for row in rows:  # Source: proc(5) and the kernel's tcp4_seq_show: words of the machine's own order; 01: open
+            if len(row) > 3 and row[3] == "01":
+                text = row[1].split(":")[0]
+                words = [int(text[at : at + 8], 16) for at in range(0, len(text), 8)]
+                address = socket.inet_ntop(family, struct.pack(form, *words))
+                found.add(address[7:] if address.startswith("::ffff:") and "." in address else address)
+    return found
 
 
 def put_port_back(name: str, before: Record, ours: List[str]) -> str:

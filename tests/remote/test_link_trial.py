@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -147,3 +148,47 @@ def test_root_runs_no_program_of_a_folder_that_others_may_write(python: str, tmp
     tmp_path.chmod(0o755)
     os.chown(tmp_path, 1000, 1000)
     assert look(python, tmp_path, shown)["ok"] is False
+
+
+_REFUSES = """import json, sys
+exec(compile(open(sys.argv[1]).read(), "net_state", "exec"))
+session_address = lambda: sys.argv[2]
+try:
+    refuse_ports_in_use({"enp1s0f1np1": {}})
+except TrialError as error:
+    print(error.args[0])
+"""
+
+
+def refusal(python: str, folder: Path, session: str, local: str) -> str:
+    """Why a port with this address is not touched, for a sign-in at the address of `session`; "" where it may be."""
+    shown = json.dumps([{"ifname": "enp1s0f1np1", "addr_info": [{"local": local}]}, {"ifname": "lo"}])
+    script = f"#!/bin/sh\ncase \"$*\" in *route*) echo '[]' ;; *) cat <<'X'\n{shown}\nX\nesac\n"
+    (folder / "ip").write_text(script)
+    (folder / "ip").chmod(0o755)
+    words = [python, "-I", "-S", "-c", _REFUSES, str(REMOTE / "net_state.py"), session]
+    env = {"PATH": f"{folder}:{os.environ['PATH']}"}
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, env=env, check=True)
+    return done.stdout.strip()
+
+
+def test_a_port_is_not_touched_over_which_this_sign_in_came_or_may_have_come(python: str, tmp_path: Path) -> None:
+    assert refusal(python, tmp_path, "10.0.20.31", "10.0.20.31") == "this sign-in came over enp1s0f1np1"
+    assert refusal(python, tmp_path, "fd00::31", "fd00::31") == "this sign-in came over enp1s0f1np1"
+    assert refusal(python, tmp_path, "fe80::31", "fe80::31") == "", "nobody takes that address away"
+    assert refusal(python, tmp_path, "10.0.20.31", "10.0.20.3") == ""
+    with socket.create_server(("127.0.0.77", 0)) as server, socket.create_connection(server.getsockname()[:2]):
+        told = "a connection is open over enp1s0f1np1, and which one is this sign-in is not known"
+        assert refusal(python, tmp_path, "", "127.0.0.77") == told
+        assert refusal(python, tmp_path, "", "127.0.0.78") == ""
+        assert refusal(python, tmp_path, "10.0.20.31", "127.0.0.77") == "", "what is known is enough"
+
+
+@pytest.mark.skipif(not Path("/proc/net/if_inet6").exists(), reason="there is no IPv6 here")
+@pytest.mark.parametrize(("at", "seen"), [("::1", "::1"), ("127.0.0.79", "127.0.0.79")])
+def test_connections_of_a_server_for_both_families_are_seen(python: str, tmp_path: Path, at: str, seen: str) -> None:
+    with (
+        socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as server,
+        socket.create_connection((at, server.getsockname()[1])),
+    ):
+        assert "which one is this sign-in is not known" in refusal(python, tmp_path, "", seen)

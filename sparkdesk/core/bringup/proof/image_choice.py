@@ -54,15 +54,15 @@ def choose_image(case: Case) -> str:
 
 
 def other_images(case: Case) -> tuple[str, ...]:
-    """The images beside the chosen one that can serve on at least one node, the best first: by rank, then by how many
-    nodes have them. Those of llama.cpp and Ollama are not among them: without PyTorch there is nothing to ask."""
+    """The images beside the chosen one that can serve on at least one node: those that most nodes have first, since
+    they serve over several, then by rank. llama.cpp's and Ollama's are not among them: they have no PyTorch to ask."""
     counts: dict[str, int] = {}
     for node_id in case.node_ids:
         for image in dict.fromkeys(case.reading(node_id).images):
             counts[image] = counts.get(image, 0) + 1
-    ranked = sorted((_rank(image, case.torch_images), -count, image) for image, count in counts.items())
+    ranked = sorted((-count, _rank(image, case.torch_images), image) for image, count in counts.items())
     return tuple(
-        image for rank, _, image in ranked
+        image for _, rank, image in ranked
         if rank < _RANK_OF_NONE and image != case.choices.image and IMAGE.fullmatch(image)
     )  # fmt: skip
 

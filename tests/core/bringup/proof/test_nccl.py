@@ -148,9 +148,9 @@ def test_some_images_are_asked_and_the_others_are_named() -> None:
     assert rest.step_ids == ()
 
 
-def test_the_best_come_first_and_of_equals_the_one_that_most_nodes_have() -> None:
+def test_what_most_nodes_have_comes_first_and_of_equals_the_best() -> None:
     case = with_image(case_with(("mine/vllm:a", "mine/vllm:b", VLLM), (VLLM, "mine/vllm:b", SGLANG)))
-    assert other_images(case) == (SGLANG, "mine/vllm:b", "mine/vllm:a")
+    assert other_images(case) == ("mine/vllm:b", SGLANG, "mine/vllm:a")
     assert other_images(case_with((LLAMA, OLLAMA, "-v/:/x-vllm"), ())) == ()
 
 

@@ -25,6 +25,7 @@ from ui.widgets.segmented import Segmented
 
 _OWN = ("chapter", "prove")
 _PREFIXED = re.compile(r"spark-.{3}")
+WAYS = (("file", "File"), ("run", "Commands"), ("undo", "Undo"))
 MOST_TABS = 4
 """Of more nodes one is chosen from a list."""
 _NOTHING = {
@@ -47,7 +48,8 @@ class ChangeCard(Card):
         self._icon = IconLabel("file-diff", "text2")
         self.title = ElidedLabel("", "dense_medium", "text", mode=Qt.TextElideMode.ElideMiddle)
         self.file = Select(is_small=True)
-        self.ways = Segmented([("file", "File"), ("run", "Commands"), ("undo", "Undo")], what="What to show")
+        self.ways = Segmented(list(WAYS), what="What to show")
+        self._has_file, self._wants_file = True, True
         self.tabs = Segmented([("", "All")], what="Node")
         self.pick = Select(is_small=True)
         self.diff = LineDiff("The file before and after")
@@ -58,7 +60,7 @@ class ChangeCard(Card):
         self.apply = Button("Apply", is_small=True)
         self._stack = QStackedWidget()
         self._build()
-        self.ways.changed.connect(lambda _key: self.refresh())
+        self.ways.changed.connect(self._choose_way)
         self.tabs.changed.connect(self._choose_node)
         self.file.activated.connect(lambda _at: self._choose_file(self.file.key()))
         self.pick.activated.connect(lambda _at: self._choose_node(self.pick.key()))
@@ -99,6 +101,19 @@ class ChangeCard(Card):
         self.setMinimumHeight(190)
         self.setAccessibleName("What is changed")
 
+    def _choose_way(self, key: str) -> None:
+        self._wants_file = key == "file"
+        self.refresh()
+
+    def _show_ways(self, *, has_file: bool) -> None:
+        """A chapter without a file has only commands; after it a file is shown again where it was before."""
+        if has_file != self._has_file:
+            if not has_file:
+                self._wants_file = self.ways.key() == "file"
+            self._has_file = has_file
+            chosen = "file" if has_file and self._wants_file else ""
+            self.ways.set_options([way for way in WAYS if has_file or way[0] != "file"], chosen)
+
     def _choose_node(self, node_id: str) -> None:
         self._model.node_id = node_id
         self.refresh()
@@ -115,7 +130,7 @@ class ChangeCard(Card):
         """Show the chapter that is looked at."""
         chapter = self._model.chapter
         diffs = self._model.diffs_of(chapter)
-        self.ways.set_disabled_reason("file", "" if diffs else "This chapter writes no file that was read before")
+        self._show_ways(has_file=bool(diffs))
         is_file = bool(diffs) and self.ways.key() == "file"
         shown = self._model.shown_files(chapter)
         self._show_nodes(tuple(diff.node_id for diff in shown) if is_file else ("", *self._model.node_ids()))

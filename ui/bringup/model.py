@@ -26,7 +26,7 @@ from ui.bridge import watch
 from ui.bringup.clock import ClockFace, faces
 from ui.bringup.grid import Grid, make_grid
 from ui.bringup.offer import UNDER_WAY, Offer, Situation, offers
-from ui.bringup.outline import CHAPTERS, ChapterRow, current_chapter, is_open, outline, steps_of
+from ui.bringup.outline import CHAPTERS, ChapterRow, current_chapter, next_chapter, outline, steps_of
 from ui.bringup.proof_rows import ProofGroup, proof_groups, worst_first
 from ui.playbook.plan_text import PlanText, plan_text, undo_text
 
@@ -244,8 +244,7 @@ class BringUpModel(QObject):
     def _telling_chapter(self) -> Chapter:
         """Of a plan the file that matters most is shown first, that of the network; else the first with a change."""
         if self.is_step_by_step and self.state.plan is not None:
-            waits = [each for each in CHAPTERS if each is not Chapter.TRUST and is_open(self.state, each.value)]
-            return next(iter(waits), Chapter.PROOF)
+            return next_chapter(self.state, but=Chapter.TRUST)
         if self.diffs_of(Chapter.NETWORK):
             return Chapter.NETWORK
         return next((each for each in CHAPTERS if steps_of(self.state, each.value)), current_chapter(self.state))

@@ -77,8 +77,18 @@ def current_chapter(state: BringUpState) -> Chapter:
         return Chapter.PROOF if state.measurements else Chapter.FINISH
     if state.phase in (Phase.IDLE, Phase.READING):
         return Chapter.TRUST
-    waits = next((row for row in rows if is_open(state, row.key)), None)
-    return Chapter(waits.key) if waits is not None else Chapter.PROOF
+    return next_chapter(state)
+
+
+def next_chapter(state: BringUpState, *, but: Chapter | None = None) -> Chapter:
+    """The chapter of the first step that has not ended well, in the order in which they run; else the proof.
+
+    `but`: not this one.
+    """
+    run, plan = state.run, state.plan
+    steps = plan.playbook.steps() if plan is not None else ()
+    waits = (step.phase for step in steps if run is None or run.step(step.id).state not in ("done", "unchanged"))
+    return Chapter(next((phase for phase in waits if phase in set(Chapter) and phase != but), Chapter.PROOF))
 
 
 def _stopped_at(state: BringUpState) -> Chapter | None:

@@ -198,8 +198,8 @@ class ProofCard(Card):
         self.empty.setVisible(not groups)
         self.empty.setText("The cables and NCCL are measured once the nodes were read.")
         has_report = bool(state.measurements) or state.phase in (Phase.DONE, Phase.FAILED, Phase.UNDONE)
-        for part in (self.markdown, self.json):
-            part.setVisible(has_report)
+        for button in (self.markdown, self.json):
+            button.setVisible(has_report)
         for part in (self._line, self._foot):
             part.setVisible(has_report or not groups)
         self.saved.setVisible(bool(state.report_paths))

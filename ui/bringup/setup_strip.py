@@ -140,7 +140,7 @@ class SetupStrip(Card):
             return
         self._is_narrow = is_narrow
         if is_narrow:
-            self._foot.addWidget(self._image_row)
+            self._foot.addWidget(self._image_row, 0, Qt.AlignmentFlag.AlignRight)
         else:
             self._row.insertWidget(self._at, self._image_row)
 

@@ -40,7 +40,7 @@ LOOK_AFTER_MS = 400
 """So long after the last choice the nodes are read again."""
 NARROW_PX = 1120
 """A page that is narrower has the proof below what is changed, and scrolls."""
-PROOF_PX, PROVED_PX = 276, 380
+PROOF_PX, PROVED_PX = 276, 352
 CLOCK_PX = 276
 CHECKS_PX, CHECKS_NARROW_PX = 180, 264
 CHANGE_PX, CHANGE_NARROW_PX = 190, 244
@@ -127,6 +127,7 @@ class BringUpPage(QWidget):
         self.drawer.set_panel(self.panel)
         self.panel.setVisible(False)
         self.setAccessibleName("Bring-up")
+        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)  # the head of the Tab order has to be a widget with a policy
 
     def _make_body(self) -> QWidget:
         self._lower.setSpacing(theme.GAP)
@@ -317,7 +318,8 @@ class BringUpPage(QWidget):
         has_live = bool(self.model.live_nodes()) or state.phase not in (Phase.IDLE,)
         self.words.setText("" if is_empty else head_words(state))
         self.simulated.setVisible(self.model.is_simulated())
-        self.chip.setVisible(state.phase in _CHOOSING)
+        is_tight = self.width() < NARROW_PX and self.model.is_step_by_step
+        self.chip.setVisible(state.phase in _CHOOSING and not is_empty and not is_tight)
         self._stack.setCurrentIndex(0 if has_live and not is_empty else 1)
         if not has_live or is_empty:
             self.empty.set_words(*TOLD["none" if is_empty else "away"])

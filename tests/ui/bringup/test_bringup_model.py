@@ -17,7 +17,7 @@ from sparkdesk.core.command import Command
 from sparkdesk.core.feed import Latest
 from sparkdesk.core.step import Playbook, Run, SignInAnew, Stage, Step
 from tests.ui import rack
-from tests.ui.bringup import story
+from tests.ui.bringup import real_story, story
 from ui.bringup.clock import faces
 from ui.bringup.file_rows import file_note, file_rows
 from ui.bringup.grid import make_grid, summary
@@ -455,3 +455,11 @@ def test_a_saved_report_is_told_by_its_names_before_its_folder() -> None:
     paths = ("/home/ana/reports/bring-up-1.md", "/home/ana/reports/bring-up-1.json")
     assert saved_words(paths) == "Saved: bring-up-1.md and bring-up-1.json in /home/ana/reports"
     assert saved_words(()) == ""
+
+
+def test_what_comes_next_follows_the_order_in_which_the_plan_runs() -> None:
+    assert head_words(real_story.interrupted()) == "Interrupted at step 6 of 9 · CX-7 addresses and MTU"
+    desk = real_story.desk()
+    desk.model.set_step_by_step(True)
+    desk.state.set(real_story.planned())
+    assert desk.model.chapter is Chapter.KEYS, "packages come last, also step by step"

@@ -15,7 +15,7 @@ from sparkdesk.core.bringup.matrix import Cell, CellState, Matrix
 from sparkdesk.core.bringup.state import BringUpState, Phase
 from sparkdesk.core.cluster.node import NodeState
 from tests.ui import rack
-from tests.ui.bringup import story
+from tests.ui.bringup import real_story, story
 from tests.ui.bringup.story import Desk, wait_for
 from tests.ui.walk import guessing_labels
 from ui.bringup.view import LOOK_AFTER_MS
@@ -443,3 +443,28 @@ def test_an_undo_of_a_bring_up_that_began_nothing_asks_for_no_choice(desk: Desk)
     assert (asked, page.dialog) == ([None], None)
     desk.show(replace(story.planned(), phase=Phase.UNDONE, message="Nothing was changed."))
     assert page.banner.title() == "Nothing was changed."
+
+
+def test_four_nodes_fit_a_small_window_and_what_is_cut_has_a_tooltip(dressed: object) -> None:
+    desk = real_story.desk()
+    page = desk.show(real_story.planned(), (1044, 652))
+    table = page.checks.table
+    assert table.horizontalScrollBar().maximum() == 0
+    assert all(150 <= table.columnWidth(column) <= 154 for column in range(4))
+    said = table.model().data(table.model().index(page.checks._grid.row_ids.index("network-file"), 3), 3)
+    assert said == "<qt>tried, then kept, will be changed</qt>"
+    assert not page.words.toolTip(), "the head's sentence has room"
+
+
+def test_the_keyboard_reaches_the_heads_buttons_first_and_enter_presses_them(dressed: object) -> None:
+    desk = real_story.desk()
+    page = desk.show(real_story.planned())
+    page.setFocus()
+    reached = []
+    for _ in range(3):
+        page.focusNextChild()
+        reached.append(page.focusWidget())
+    assert reached == [page.buttons["look"], page.buttons["apply"], page.close_button]
+    page.buttons["apply"].setFocus()
+    QTest.keyClick(page.buttons["apply"], Qt.Key.Key_Return)
+    assert desk.asked == [("apply", frozenset())]

@@ -14,11 +14,13 @@ FILE = "/etc/docker/daemon.json"
 KNOWS = "docker info --format '{{json .Runtimes}}'"
 LOOK = f"stat -c '%a %s' {FILE}; cat {FILE}; nvidia-ctk --version 2>&1 | head -c 20"
 
+RUNS = "systemctl is-active docker"
+
 
 async def test_a_toolkit_is_installed_and_made_known_and_dockers_file_comes_back_as_it_was(
     start: StartSimulator, tmp_path: Path
 ) -> None:
-    with start("--shape", "pair", "--fault", "no-toolkit:spark-5c2d") as simulator:
+    with start("--shape", "pair", "--fault", "no-toolkit:spark-5c2d", "--fault", "docker-down:spark-bd26") as simulator:
         own = '{"dns":["10.0.0.1"]}'
         await as_root(simulator, f"printf %s '{own}' > {FILE}; chmod 604 {FILE}; rm -f {FILE}.none")
         before = await ask(simulator, LOOK)
@@ -27,14 +29,17 @@ async def test_a_toolkit_is_installed_and_made_known_and_dockers_file_comes_back
         try:
             planned = (await one.look(Choices(chapters=frozenset({"docker"})))).plan
             assert planned is not None
-            assert [step.id for step in planned.playbook.steps()] == ["docker-toolkit-n1", "docker-runtime-n1"]
+            steps = [step.id for step in planned.playbook.steps()]
+            assert steps == ["docker-daemon-n2", "docker-toolkit-n1", "docker-runtime-n1"]
             one.bring_up.start()
             state = await one.rest()
             assert (state.phase, state.message) == (Phase.DONE, "")
+            assert await ask(simulator, RUNS, 1) == (0, "active\n")
             assert "nvidia" in (await ask(simulator, KNOWS))[1]
             assert "10.0.0.1" in (await ask(simulator, f"cat {FILE}"))[1]
             one.bring_up.undo()
             assert (await one.rest()).phase is Phase.UNDONE
             assert await ask(simulator, LOOK) == before
+            assert await ask(simulator, RUNS, 1) == (3, "inactive\n"), "it was down before"
         finally:
             await one.close()

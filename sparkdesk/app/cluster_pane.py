@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sparkdesk.app.alarm import Alarm
+from sparkdesk.app.bringup_call import badge_of
 from sparkdesk.app.deep_look import DeepLook
 from sparkdesk.app.finding_actions import FindingActions
 from sparkdesk.app.owned_file import write_for_owner
@@ -114,10 +115,9 @@ class ClusterPane:
         page.finding_unaccept_asked.connect(self.findings.unaccept)
 
     def _count_findings(self, findings: tuple[Concern, ...]) -> None:
-        """How many are open stands beside "Cluster", but while a bring-up asks for a person."""
-        asks = any(trial.question for trial in self._stack.bring_up.state.value.trials)
+        """How many are open stands beside "Cluster", but while a bring-up is at work or asks for a person."""
         opened = words.count(findings).open
-        if not asks:
+        if not badge_of(self._stack.bring_up.state.value):
             self._desktop.window.set_badge("cluster", str(opened) if opened else "")
 
     def show_badge(self) -> None:

@@ -15,7 +15,7 @@ from ui.add_node.candidate_list import CandidateList
 from ui.add_node.search_model import SearchModel
 from ui.add_node.source_list import SourceList
 from ui.add_node.words import name_of
-from ui.widgets.banner import Banner
+from ui.widgets.banner import Banner, BannerKind
 from ui.widgets.button import Button
 from ui.widgets.card import Card, Separator, card_header
 from ui.widgets.empty_state import IconTile
@@ -227,7 +227,8 @@ class FindPanel(QWidget):
         if not told[0] or not has_list:
             self.told.setVisible(False)
         elif self.told.isHidden() or self.told.title() != told[0]:
-            self.told.show_notice("warn", *told, action="Look again")
+            kind: BannerKind = "warn" if finding == "nobody" else "info"
+            self.told.show_notice(kind, *told, action="Look again")
 
     def _stop(self) -> None:
         self.behind.leave()

@@ -65,7 +65,7 @@ async def test_boxes_become_a_proven_pair_and_boxes_again(start: StartSimulator,
             assert (state.phase, state.message) == (Phase.DONE, "")
             grades = {measured.item.id: (measured.grade, measured.is_simulated) for measured in state.measurements}
             assert set(grades.values()) == {(Grade.PASS, True)}, grades
-            assert {"ping-0", "rdma_bandwidth-0", "all-gather"} <= set(grades)
+            assert {"ping-0", "rdma_bandwidth-0", "all-gather", "nccl-image", "nccl-image-2"} <= set(grades)
             assert not state.matrix.count(CellState.FAIL, CellState.UNREAD, CellState.PLANNED)
             for index in (0, 1):
                 for port in (PORT, TWIN):

@@ -262,12 +262,12 @@ class BringUpModel(QObject):
         return tuple(diff for diff in diffs if diff.path == path)
 
     def shown_node(self, chapter: Chapter) -> str:
-        """Whose file is shown: the chosen node's, else one that is worked on or failed, else one that is changed."""
+        """Whose file is shown: the chosen node's, else one at work, failed or taken back, else a changed one."""
         diffs = self.shown_files(chapter)
         if self.node_id in [diff.node_id for diff in diffs]:
             return self.node_id
         run = self.state.run
-        for wanted in ("running", "failed"):
+        for wanted in ("running", "failed", "undone"):
             for step in steps_of(self.state, chapter.value):
                 if run is not None and run.step(step.id).state == wanted:
                     return step.node

@@ -144,7 +144,7 @@ def _checks(state: BringUpState, chapter: Chapter) -> tuple[str, ChapterMark]:
     if said:
         return said, "warn" if count[CellState.WARN] or count[CellState.UNREAD] else "todo"
     if count[CellState.UNDONE]:
-        return "taken back", "todo"
+        return ("taken back in part" if count[CellState.DONE] else "taken back"), "todo"
     if count[CellState.RUNNING]:
         return "reading", "running"
     if all(cell.state in _GOOD for cell in cells):

@@ -11,6 +11,7 @@ from sparkdesk.core.bringup.case import Choices
 from sparkdesk.core.bringup.chapter import Chapter, FileDiff
 from sparkdesk.core.bringup.matrix import CellState, Matrix
 from sparkdesk.core.bringup.proof.measurement import Band, Grade, Measurement, ProofItem, ProofKind
+from sparkdesk.core.bringup.proof.speed_steps import CLOCK
 from sparkdesk.core.bringup.state import BringUpState, Phase
 from sparkdesk.core.cluster.node import NodeState
 from sparkdesk.core.command import Command
@@ -236,6 +237,16 @@ def test_a_value_that_is_not_a_number_is_not_drawn() -> None:
     assert (row.value, row.state) == ("", "unread")
     assert row.scale is not None
     assert row.scale.value is None
+
+
+def test_a_clock_is_told_in_gigahertz_with_two_decimals() -> None:
+    item = ProofItem("x", ProofKind.GPU_CLOCK, "Full speed under load", story.IDS, band=CLOCK)
+    state = BringUpState(measurements=(Measurement(item, Grade.PASS, 2.411, "GHz", "2.41 GHz on spark-1"),))
+    row = proof_groups(state, {})[0].rows[0]
+    assert (row.value, row.unit, row.state) == ("2.41", "GHz", "pass")
+    assert row.scale is not None
+    marks = (row.scale.warn_at, row.scale.pass_at, row.scale.value)
+    assert [round(mark or 0.0, 2) for mark in marks] == [0.33, 0.47, 0.8]
 
 
 def test_a_scale_is_a_share_whatever_the_band_says() -> None:

@@ -100,7 +100,7 @@ def judge_clock(told: Told, not_read: NotRead) -> Measurement:
     if troubled or not found:
         return _trouble(told, troubled, not_read)
     shares = [one.percent for _, one in known if one.percent is not None]
-    message = f"{figures}, at {min(shares):.0f} % and more · healthy from {HEALTHY_MHZ / 1000:.1f}"
+    message = f"{figures}, loaded to {min(shares):.0f} % · healthy from {HEALTHY_MHZ / 1000:.1f}"
     least = min(one.mhz for _, one in known if one.mhz is not None)
     return Measurement(item, Grade.PASS, least / 1000, "GHz", message)
 

@@ -15,6 +15,7 @@ from sparkdesk.app.owned_file import write_for_owner
 from sparkdesk.app.plan_data import load_images
 from sparkdesk.app.remote import read_remote
 from sparkdesk.core.bringup.proof.image_choice import torch_images
+from sparkdesk.core.cluster.forward import ForwardState
 from sparkdesk.core.errors import SettingsError
 from sparkdesk.services.bringup.bringup import BringUp
 from sparkdesk.services.bringup.parts import BringUpParts
@@ -42,6 +43,7 @@ def make_bring_up(stack: Stack) -> BringUp:
             save_file=save_file,
             torch_images=torch_images(load_images()),
             busy=lambda: _busy(stack),
+            in_use=lambda: _in_use(stack),
             obstacles=lambda: _obstacles(stack),
         )
     )
@@ -74,4 +76,14 @@ def _busy(stack: Stack) -> Mapping[str, tuple[str, ...]]:
     for job in stack.launcher.jobs.value:
         for node_id in () if job.state.is_over else job.node_ids:
             found[node_id] = (*found.get(node_id, ()), job.title)
+    return found
+
+
+def _in_use(stack: Stack) -> Mapping[str, tuple[str, ...]]:
+    """Node id -> the jobs that run there, whose answers come over the line, and the forwards that are open."""
+    found = dict(_busy(stack))
+    for forward in stack.fleet.forwards.forwards.value:
+        if forward.state is ForwardState.OPEN:
+            spec = forward.spec
+            found[spec.node_id] = (*found.get(spec.node_id, ()), spec.title)
     return found

@@ -52,6 +52,8 @@ class Case:
     """Sentences that the application knows, and no reading: e.g. why simulated nodes can only be read here."""
     busy: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     """Node id -> the names of jobs that run there; what loads links and GPU is measured beside them, or left out."""
+    in_use: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    """Node id -> what is reached there through SparkDesk's own connection, which a fresh sign-in cuts."""
 
     def reading(self, node_id: str) -> NodeReading:
         """What was read of a node; one that nobody read did not answer."""

@@ -28,6 +28,7 @@ from sparkdesk.core.bringup.proof.measurement import ProofItem
 from sparkdesk.core.bringup.row import no_answer
 from sparkdesk.core.bringup.scheme import Scheme
 from sparkdesk.core.bringup.scheme_choice import make_scheme
+from sparkdesk.core.bringup.sign_in_note import sign_in_notes
 from sparkdesk.core.cluster.details import SudoMode
 from sparkdesk.core.step import Keep, Playbook, PutFile, Run, Stage
 
@@ -116,6 +117,8 @@ def _notes(case: Case, chapters: list[ChapterPlan], playbook: Playbook) -> Mappi
     found[Chapter.TRUST.value] = (*first, *found.get(Chapter.TRUST.value, ()))
     network = Chapter.NETWORK.value
     found[network] = (*found.get(network, ()), *_at_stake(case, playbook))
+    for chapter, notes in sign_in_notes(case, playbook).items():
+        found[chapter] = (*found.get(chapter, ()), *notes)
     return MappingProxyType({chapter: notes for chapter, notes in found.items() if notes})
 
 

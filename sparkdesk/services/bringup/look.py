@@ -64,6 +64,7 @@ async def read_case(
         is_simulated=cluster is not None and cluster.is_simulated,
         obstacles=parts.obstacles(),
         busy=parts.busy(),
+        in_use=parts.in_use(),
     )
 
 

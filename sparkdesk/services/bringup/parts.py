@@ -43,6 +43,8 @@ class BringUpParts:
     """Container images that are known to carry PyTorch, the best first."""
     busy: Callable[[], Mapping[str, tuple[str, ...]]] = dict
     """Node id -> the names of jobs that run there."""
+    in_use: Callable[[], Mapping[str, tuple[str, ...]]] = dict
+    """Node id -> what is reached there through the line that a fresh sign-in cuts."""
     obstacles: Callable[[], tuple[str, ...]] = tuple
     """Sentences: why nothing can be changed here at all."""
     plan: Callable[[Case, int], BringUpPlan] = make_plan

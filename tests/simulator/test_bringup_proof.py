@@ -133,7 +133,7 @@ async def test_a_spark_in_its_slow_state_fails_under_the_proofs_load_and_another
     texts = dict(zip(item.step_ids, (text for _code, text in rows), strict=True))
     found = measure(item, texts, proof.results, case_is_simulated=False)
     assert (found.grade, found.is_simulated) == (Grade.FAIL, True), texts
-    assert found.message.startswith("2.42 GHz on spark-1, 0.9"), found.message
+    assert found.message.startswith("2.42 on spark-1, 0.9"), found.message
     (cause,) = found.causes
     assert cause.startswith("spark-2: 9")
     assert "the slow state" in cause

@@ -100,7 +100,7 @@ def judge_clock(told: Told, not_read: NotRead) -> Measurement:
     if troubled or not found:
         return _trouble(told, troubled, not_read)
     shares = [one.percent for _, one in known if one.percent is not None]
-    message = f"{figures}, loaded to {min(shares):.0f} % · healthy from {HEALTHY_MHZ / 1000:.1f}"
+    message = f"{figures}, loaded to {min(shares):.0f} % · healthy from {HEALTHY_MHZ / 1000:.1f} GHz"
     least = min(one.mhz for _, one in known if one.mhz is not None)
     return Measurement(item, Grade.PASS, least / 1000, "GHz", message)
 
@@ -118,7 +118,8 @@ def _trouble(told: Told, troubled: Sequence[tuple[ProofPart, ClockReading | None
 
 
 def _ghz(one: ClockReading) -> str:
-    return f"{(one.mhz or 0.0) / 1000:.2f} GHz"
+    """Its unit stands beside the figure of the whole."""
+    return f"{(one.mhz or 0.0) / 1000:.2f}"
 
 
 def _slow_words(part: ProofPart, one: ClockReading) -> str:

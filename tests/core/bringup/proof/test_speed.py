@@ -36,7 +36,7 @@ def ask_steps(proof: Proof) -> list[str]:
 def test_full_speed_passes_and_the_slowest_node_is_the_figure() -> None:
     found = judged(clock(2431.0), clock(2411.0))
     assert (found.grade, found.value, found.unit, found.causes) == (Grade.PASS, 2.411, "GHz", ())
-    assert found.message == "2.43 GHz on spark-1, 2.41 GHz on spark-2, loaded to 96 % · healthy from 1.4"
+    assert found.message == "2.43 on spark-1, 2.41 on spark-2, loaded to 96 % · healthy from 1.4 GHz"
 
 
 @pytest.mark.parametrize(

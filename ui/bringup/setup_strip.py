@@ -143,6 +143,9 @@ class SetupStrip(Card):
             self._foot.addWidget(self._image_row, 0, Qt.AlignmentFlag.AlignRight)
         else:
             self._row.insertWidget(self._at, self._image_row)
+        for layout in (self._row, self._foot):
+            layout.invalidate()
+        self.updateGeometry()  # else the page gives it the height of before until the next event
 
     def _toggle(self, node_id: str, is_in: bool = False) -> None:
         self._model.choose_node(node_id, is_in=is_in)

@@ -40,7 +40,7 @@ LOOK_AFTER_MS = 400
 """So long after the last choice the nodes are read again."""
 NARROW_PX = 1120
 """A page that is narrower has the proof below what is changed, and scrolls."""
-PROOF_PX, PROVED_PX = 276, 352
+PROOF_PX, PROVED_PX = 276, 336
 CLOCK_PX = 276
 CHECKS_PX, CHECKS_NARROW_PX = 180, 264
 CHANGE_PX, CHANGE_NARROW_PX = 190, 244
@@ -289,6 +289,8 @@ class BringUpPage(QWidget):
         is_narrow = self.width() < NARROW_PX
         state = self.model.state
         is_proof_first = state.phase is Phase.PROVING or bool(state.measurements)
+        is_choosing = state.phase in _CHOOSING and self._stack.currentIndex() == 0
+        self.chip.setVisible(is_choosing and not (is_narrow and self.model.is_step_by_step))
         down = QBoxLayout.Direction.BottomToTop if is_proof_first else QBoxLayout.Direction.TopToBottom
         self._lower.setDirection(down if is_narrow else QBoxLayout.Direction.LeftToRight)
         self.clock.set_lying(is_narrow)
@@ -318,8 +320,6 @@ class BringUpPage(QWidget):
         has_live = bool(self.model.live_nodes()) or state.phase not in (Phase.IDLE,)
         self.words.setText("" if is_empty else head_words(state))
         self.simulated.setVisible(self.model.is_simulated())
-        is_tight = self.width() < NARROW_PX and self.model.is_step_by_step
-        self.chip.setVisible(state.phase in _CHOOSING and not is_empty and not is_tight)
         self._stack.setCurrentIndex(0 if has_live and not is_empty else 1)
         if not has_live or is_empty:
             self.empty.set_words(*TOLD["none" if is_empty else "away"])

@@ -239,7 +239,8 @@ lab() {
         return 0
     fi
     install_lab_tools
-    QT_QPA_PLATFORM=offscreen exec "$python" tests/lane.py tests/lab
+    # Two files at a time: each has machines and a network of its own, and waits for them most of its time.
+    QT_QPA_PLATFORM=offscreen exec "$python" tests/lane.py tests/lab -n 2 --dist loadfile
 }
 
 # Real vLLM in an environment of its own. What the CPU build names for sound and pictures has no CPU build itself, and

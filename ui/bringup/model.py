@@ -331,7 +331,10 @@ class BringUpModel(QObject):
     def strange_spark(self) -> Cable | None:
         """A cable of a node of the cluster that leads to another Spark, which is none of its nodes."""
         cables = self.feeds.topology.value.cables
-        return next((each for each in cables if each.stranger is not None and each.stranger.kind == "spark"), None)
+        found = [each for each in cables if each.stranger is not None and each.stranger.kind == "spark"]
+        # It is reached through its neighbour: at best through one that is live and needs no neighbour itself.
+        near = {node.record.id for node in self.live_nodes() if node.record.jump is None}
+        return min(found, key=lambda each: each.a[0] not in near, default=None)
 
     # What was done ------------------------------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ from ui.widgets.button import Button
 from ui.widgets.card import Card, Separator
 from ui.widgets.chip import Chip, ChipKind
 from ui.widgets.icon_label import IconLabel
-from ui.widgets.label import ElidedLabel, Label
+from ui.widgets.label import ElidedLabel, Label, plain_tooltip
 
 KINDS: Final[dict[RowState, ChipKind]] = {
     "pass": "ok",
@@ -57,7 +57,9 @@ class RowView(QWidget):
         head.setSpacing(7)
         tint = _TINTS[row.state]
         head.addWidget(IconLabel(STATES[row.state][1], tint, size=14), 0, Qt.AlignmentFlag.AlignVCenter)
-        head.addWidget(Label(wrap_line(row.title, 80), "dense_medium", "text", is_wrapped=True), 1)
+        title = Label(wrap_line(row.title, 80), "dense_medium", "text", is_wrapped=True)
+        title.setToolTip(plain_tooltip(row.image) if row.image else "")
+        head.addWidget(title, 1)
         if row.is_simulated and says_simulated:
             head.addWidget(Chip("simulated", "simulated"))
         if row.value:

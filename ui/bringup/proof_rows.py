@@ -6,6 +6,7 @@ The one rule: pure; what was not measured has no value and says why, and a simul
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePath
@@ -68,12 +69,15 @@ class ProofRow:
     scale: Scale | None = None
     is_simulated: bool = False
     kind: ProofKind = ProofKind.LINK
+    image: str = ""
+    """The whole name of the image that the title names short."""
 
     @property
     def spoken(self) -> str:
         """The whole row in words."""
         figure = f"{self.value} {self.unit}".strip()
-        parts = (self.title, STATES[self.state][0], figure, self.line, "simulated" if self.is_simulated else "")
+        title = self.title.replace(_short(self.image), self.image) if self.image else self.title
+        parts = (title, STATES[self.state][0], figure, self.line, "simulated" if self.is_simulated else "")
         return ", ".join(part for part in parts if part)
 
 
@@ -106,14 +110,23 @@ def proof_groups(state: BringUpState, names: Mapping[str, str]) -> tuple[ProofGr
     items = list(state.plan.proof_items) if state.plan is not None else []
     known = {item.id for item in items}
     items += [measurement.item for measurement in state.measurements if measurement.item.id not in known]
+    short = Counter(_short(image) for image in {item.image for item in items})
     groups: dict[tuple[str, ...], list[ProofRow]] = {}
     for item in items:
-        groups.setdefault(_pair(item), []).append(_row(item, measured.get(item.id), state))
+        row = _row(item, measured.get(item.id), state)
+        if item.image and short[_short(item.image)] == 1:
+            row = replace(row, title=row.title.replace(item.image, _short(item.image)), image=item.image)
+        groups.setdefault(_pair(item), []).append(row)
     found = []
     for pair, rows in groups.items():
         title = _title(pair, state, names)
         found.append(ProofGroup("|".join(pair), title, tuple(_without_place(row, title, len(pair)) for row in rows)))
     return tuple(found)
+
+
+def _short(image: str) -> str:
+    """An image's name without where it comes from."""
+    return image.rpartition("/")[2]
 
 
 def _without_place(row: ProofRow, place: str, count: int) -> ProofRow:

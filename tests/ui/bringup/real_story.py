@@ -34,6 +34,7 @@ from tests.ui.bringup.story import Desk
 NOW_MS = rack.NOW_MS
 IDS = ("n1", "n2", "n3", "n4")
 NAMES = dict(zip(IDS, rack.NAMES, strict=True))
+IMAGES = ("nvcr.io/nvidia/pytorch:26.05-py3", "nvcr.io/nvidia/vllm:26.05-py3")
 NO_ANSWER = "The node did not answer within 10 s after its new addresses; it has put the old network back by itself."
 """What a run says of a trial that nothing confirmed."""
 
@@ -42,7 +43,7 @@ def case_of(*, is_ready: bool = False) -> Case:
     """Four nodes on a switch, with names as Sparks have them; one is behind with DGX OS."""
     case = make_case(4, Shape.SWITCH, is_ready=is_ready, is_simulated=True, choices=Choices())
     for node_id, name in NAMES.items():
-        case = with_node(case, node_id, name=name, hostname=name)
+        case = with_node(case, node_id, name=name, hostname=name, images=IMAGES if is_ready else ())
     case = with_node(case, "n4", dgx_os="DGX OS 7.4.0")
     return with_mesh(case, standing_scheme(case)) if is_ready else case
 

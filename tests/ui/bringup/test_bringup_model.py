@@ -474,3 +474,11 @@ def test_what_comes_next_follows_the_order_in_which_the_plan_runs(dressed: objec
     desk.model.set_step_by_step(True)
     desk.state.set(real_story.planned())
     assert desk.model.chapter is Chapter.KEYS, "packages come last, also step by step"
+
+
+def test_an_image_is_named_short_where_no_other_is_called_so() -> None:
+    (group, *_) = proof_groups(real_story.done(), real_story.NAMES)
+    rows = [row for row in group.rows if row.kind is ProofKind.NCCL_IMAGE]
+    assert {row.title for row in rows} == {"NCCL in vllm:26.05-py3", "NCCL in pytorch:26.05-py3"}
+    assert {row.image for row in rows} == set(real_story.IMAGES)
+    assert all(row.image in row.spoken for row in rows)

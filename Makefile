@@ -8,13 +8,16 @@ export PYTHONUNBUFFERED := 1
 SPREAD := -n logical --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick lab test-vllm deep bench soak gallery lint install-desktop uninstall-desktop clean
+.PHONY: help run fresh test quick lab test-vllm deep bench soak gallery lint install-desktop uninstall-desktop clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
 
 run: ## open SparkDesk on a simulated cluster (without a display: the guided tour)
 	@$(BOOTSTRAP) run
+
+fresh: ## the same with four Sparks out of their boxes: press "Bring up"
+	@$(BOOTSTRAP) fresh
 
 test: ## everything CI runs: quick, then lab; stops at the first failure
 	@$(MAKE) --no-print-directory quick

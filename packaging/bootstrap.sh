@@ -3,6 +3,7 @@
 #   packaging/bootstrap.sh app        virtual environment for the program, and Qt's system libraries
 #   packaging/bootstrap.sh dev        the same, with what tests and linters need
 #   packaging/bootstrap.sh run        app, then open the program on a simulated cluster
+#   packaging/bootstrap.sh fresh      the same with Sparks that nobody has set up yet
 #   packaging/bootstrap.sh lab        run tests/lab, which needs root and sshd
 #   packaging/bootstrap.sh vllm       run tests/vllm against a real vLLM on the CPU (about 3.5 GB, in .venv-vllm)
 #
@@ -191,8 +192,9 @@ prepare_dev() {
 run() {
     prepare_app
     if has_display; then
-        exec "$python" -m sparkdesk run --simulated
+        exec "$python" -m sparkdesk run "$1"
     fi
+    [ "$1" = --simulated ] || die "there is no display here to open the window on"
     say "there is no display here, so this is the guided tour: the same line, offscreen. Pictures go to build/tour/."
     QT_QPA_PLATFORM=offscreen
     export QT_QPA_PLATFORM
@@ -264,8 +266,9 @@ vllm() {
 case ${1:-help} in
     app) prepare_app ;;
     dev) prepare_dev ;;
-    run) run ;;
+    run) run --simulated ;;
+    fresh) run --fresh ;;
     lab) lab ;;
     vllm) vllm ;;
-    *) die "usage: packaging/bootstrap.sh app|dev|run|lab|vllm" ;;
+    *) die "usage: packaging/bootstrap.sh app|dev|run|fresh|lab|vllm" ;;
 esac

@@ -46,7 +46,7 @@ class NodePages:
         self._stack = desktop.stack
         self._fleet = desktop.stack.fleet
         self._window = desktop.window
-        self.questions = Questions(desktop.window, self._stack.inventory.nodes)
+        self.questions = Questions(desktop.window, self._stack.inventory.nodes, self._password_hint)
         questions = self.questions
         self._stack.runner.asks = replace(
             self._stack.runner.asks,
@@ -59,6 +59,13 @@ class NodePages:
         self.node_page: NodePage | None = None
         self.switcher: ClusterSwitcher | None = None
         self._commands: NodeCommands | None = None
+
+    def _password_hint(self) -> str:
+        """Where the password of the open cluster lies, if nobody chose it."""
+        cluster, simulation = self._stack.inventory.cluster.value, self._stack.simulation
+        if cluster is None or not cluster.is_simulated or simulation is None or not simulation.password_file:
+            return ""
+        return f"These Sparks are simulated: their password is in {simulation.password_file}"
 
     # Pages ----------------------------------------------------------------------------------------------------------
 

@@ -53,6 +53,8 @@ class Simulation:
         """Its standard error was read to the end."""
         self.needs_model = False
         """Whether no model is there that its nodes could serve."""
+        self.password_file = ""
+        """Where the password of its nodes' user lies; "" until it has started."""
         self.is_read_only = False
         """Whether its nodes can only be read, because this computer allows no namespaces."""
 
@@ -81,6 +83,7 @@ class Simulation:
             await self.stop()
             raise
         data = json.loads(line)
+        self.password_file = make_line(str(data.get("password_file", "")), max_chars=300)
         self.needs_model = bool(data.get("model_missing"))
         self.is_read_only = not data.get("confined", True)
         return cluster

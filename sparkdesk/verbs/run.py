@@ -1,21 +1,22 @@
-"""Open the window; --simulated opens it on four simulated Sparks."""
+"""Open the window; --simulated opens it on four simulated Sparks, --fresh on four out of their boxes."""
 
 from __future__ import annotations
 
 import gc
 import json
 
-SIMULATED, FIRST_FRAME = "--simulated", "--first-frame"
+SIMULATED, FRESH, FIRST_FRAME = "--simulated", "--fresh", "--first-frame"
 
 
 def main(arguments: list[str]) -> int:
     """Open the window and stay until it is closed."""
-    if not {SIMULATED, FIRST_FRAME}.issuperset(arguments):
+    if not {SIMULATED, FRESH, FIRST_FRAME}.issuperset(arguments):
         _explain(arguments)
     gc.disable()  # nearly all that is made up to the first frame stays; the window turns it on again
     from sparkdesk.app.window import WindowOptions, measure_first_frame, run_window
 
-    window = WindowOptions(is_simulated=SIMULATED in arguments)
+    is_fresh = FRESH in arguments
+    window = WindowOptions(is_simulated=is_fresh or SIMULATED in arguments, simulation=(FRESH,) if is_fresh else ())
     if FIRST_FRAME in arguments:
         print(json.dumps(measure_first_frame(window)))
         return 0
@@ -28,5 +29,6 @@ def _explain(arguments: list[str]) -> None:
 
     parser = argparse.ArgumentParser(prog="sparkdesk run", description=__doc__, allow_abbrev=False)
     parser.add_argument(SIMULATED, action="store_true", help="start the simulated cluster and show it")
+    parser.add_argument(FRESH, action="store_true", help="the same with Sparks that nobody has set up: see bring-up")
     parser.add_argument(FIRST_FRAME, action="store_true", help="paint once, print what that cost, and end")
     parser.parse_args(arguments)

@@ -7,6 +7,7 @@ says so is it offered to another node.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
@@ -44,6 +45,8 @@ class SudoDialog(QDialog):
         self.field.set_error(error)
         self.same = CheckBox("Same password on the other node" if others == 1 else "Same password on the other nodes")
         self.same.setVisible(others > 0)
+        self._hint = Label("", "dense", "text2", is_wrapped=True, is_selectable=True)
+        self._hint.hide()
         self.cancel = Button("Cancel")
         self.give = Button("Go on", kind="primary")
         head = QHBoxLayout()
@@ -61,6 +64,7 @@ class SudoDialog(QDialog):
         column.addWidget(Label(wrap_line(why, 600), "body", "text2", is_wrapped=True))
         column.addWidget(self.field)
         column.addWidget(self.same)
+        column.addWidget(self._hint)
         kept = "Kept in memory until this change has ended, and written nowhere. It is tried once."
         column.addWidget(Label(kept, "label", "text3", is_wrapped=True))
         column.addLayout(row)
@@ -69,6 +73,11 @@ class SudoDialog(QDialog):
         self.cancel.clicked.connect(self.reject)
         self.give.clicked.connect(self.accept)
         self.input.setFocus()
+
+    def show_hint(self, hint: str) -> None:
+        """A sentence on where the password is found; "" for none."""
+        self._hint.setText(wrap_line(hint, 400))
+        self._hint.setVisible(bool(hint))
 
     def accept(self) -> None:
         """Go on with a password; an empty one is not tried."""
@@ -154,11 +163,17 @@ class ConfirmDialog(QDialog):
 
 
 class Questions:
-    """Asks over a window. `ask_password` and `ask_break` are what a runner takes; `forget` belongs to a run's end."""
+    """Asks over a window. `ask_password` and `ask_break` are what a runner takes; `forget` belongs to a run's end.
 
-    def __init__(self, window: QWidget, nodes: Latest[tuple[NodeStatus, ...]]) -> None:
+    `hint` gives a sentence on where the password is found, for pretend nodes whose password nobody chose.
+    """
+
+    def __init__(
+        self, window: QWidget, nodes: Latest[tuple[NodeStatus, ...]], hint: Callable[[], str] = lambda: ""
+    ) -> None:
         self._window = window
         self._nodes = nodes
+        self._hint = hint
         self._turns = make_turns()
         self._shared = ""
         self._asked: set[str] = set()
@@ -166,6 +181,8 @@ class Questions:
         """Nodes for which a person was asked; the others got the password that is the same on all."""
         self.expects_same = False
         """Whether the tick for the other nodes is set beforehand: for a change of all nodes at once."""
+        self._was_unticked = False
+        """In this run: a person who took the tick away is not to do it at each node."""
 
     async def ask_password(self, node_id: str, why: str) -> str | None:
         """The password for sudo on the node, None when the person would not say. Asked again only after a refusal."""
@@ -185,13 +202,17 @@ class Questions:
                 others=len(self._nodes.value) - 1 if record else 0,
                 parent=self._window,
             )
-            dialog.same.setChecked(self.expects_same and not is_other and not dialog.same.isHidden())
+            dialog.show_hint(self._hint())
+            can_be_same = self.expects_same and not is_other and not self._was_unticked
+            dialog.same.setChecked(can_be_same and not dialog.same.isHidden())
             code = await Bridge.ask(dialog)
             password = dialog.take()
             if code != QDialog.DialogCode.Accepted.value:
                 return None
             if dialog.same.isChecked():
                 self._shared = password
+            elif can_be_same:
+                self._shared, self._was_unticked = "", True
             elif not is_other:
                 self._shared = ""
             return password
@@ -211,5 +232,6 @@ class Questions:
     def forget(self) -> None:
         """The run has ended: no password is kept any longer."""
         self._shared = ""
+        self._was_unticked = False
         self._asked.clear()
         self._typed.clear()

@@ -140,8 +140,7 @@ class Root:
             if login.password:
                 return login.password
             for attempt in range(MAX_ASKS):
-                words = why if attempt == 0 else f"{why}. The password was not accepted; nothing was changed"
-                password = await self._hear(node_id, words, login)
+                password = await self._hear(node_id, why, login)
                 if not password:
                     login.was_declined = True
                     raise _refused(Refusal.NEEDS_PASSWORD, shell)

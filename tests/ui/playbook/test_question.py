@@ -144,6 +144,29 @@ async def test_a_node_with_a_password_of_its_own_is_asked_for_it_without_the_tic
     assert await questions.ask_password("node2", "why") == "shared"
 
 
+async def test_a_tick_that_was_taken_away_is_not_set_again_in_this_run(
+    window: QWidget, questions: Questions, dressed: QApplication
+) -> None:
+    questions.expects_same = True
+    for node_id, has_tick in (("node0", True), ("node1", False), ("node2", False)):
+        asked = asyncio.create_task(questions.ask_password(node_id, "why"))
+        dialog = await shown(window, SudoDialog)
+        assert isinstance(dialog, SudoDialog)
+        assert dialog.same.isChecked() is has_tick, node_id
+        dialog.same.setChecked(False)
+        dialog.input.setText(f"of {node_id}")
+        dialog.accept()
+        assert await asked == f"of {node_id}"
+        clear(dressed)
+    questions.forget()
+    asked = asyncio.create_task(questions.ask_password("node0", "why"))
+    dialog = await shown(window, SudoDialog)
+    assert isinstance(dialog, SudoDialog)
+    assert dialog.same.isChecked(), "the next run"
+    dialog.reject()
+    assert await asked is None
+
+
 async def test_enter_waits_for_the_other_one_and_breaks_nothing(
     window: QWidget, questions: Questions, dressed: QApplication
 ) -> None:
@@ -179,9 +202,13 @@ def test_pictures_of_the_questions(window: QWidget) -> None:
     dialogs = {
         "sudo": SudoDialog(user="nvidia", node="spark-5c2d", why="To restart the node.", others=3, parent=window),
         "sudo-again": SudoDialog(user="nvidia", node="spark-5c2d", why="To restart.", error=REFUSED, parent=window),
+        "sudo-simulated": SudoDialog(user="nvidia", node="spark-5c2d", why="To restart.", others=3, parent=window),
         "lock": LockDialog(HOLDER, window),
         "lock-hostile": LockDialog(hostile, window),
     }
+    simulated = dialogs["sudo-simulated"]
+    assert isinstance(simulated, SudoDialog)
+    simulated.show_hint(f"These Sparks are simulated: their password is in /home/{'x' * 80}/password")
     SHOTS.mkdir(parents=True, exist_ok=True)
     for name, dialog in dialogs.items():
         dialog.show()

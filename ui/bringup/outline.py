@@ -77,7 +77,8 @@ def current_chapter(state: BringUpState) -> Chapter:
         return Chapter.PROOF if state.measurements else Chapter.FINISH
     if state.phase in (Phase.IDLE, Phase.READING):
         return Chapter.TRUST
-    return next_chapter(state)
+    # After an undo all steps are open again: what was taken back is told by the first that changes something.
+    return next_chapter(state, but=Chapter.TRUST if state.phase is Phase.UNDONE else None)
 
 
 def next_chapter(state: BringUpState, *, but: Chapter | None = None) -> Chapter:

@@ -199,7 +199,7 @@ def interrupted() -> BringUpState:
 
 def undone() -> BringUpState:
     """All was taken back, and read since."""
-    run = run_of(lambda step: "undone" if step.undo else "done", result="done", is_undo=True)
+    run = run_of(lambda _step: "undone", result="done", is_undo=True)
     run = replace(run, begun=frozenset())
     cells = as_undone(follow(plan().matrix, run), plan().matrix)
     return BringUpState(Phase.UNDONE, IDS, cells, plan(), run, started_ms=NOW_MS - 90_000, ended_ms=NOW_MS)

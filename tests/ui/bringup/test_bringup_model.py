@@ -470,6 +470,7 @@ def test_a_saved_report_is_told_by_its_names_before_its_folder() -> None:
 
 def test_what_comes_next_follows_the_order_in_which_the_plan_runs(dressed: object) -> None:
     assert head_words(real_story.interrupted()) == "Interrupted at step 6 of 9 · CX-7 addresses and MTU"
+    assert current_chapter(real_story.undone()) is Chapter.KEYS
     desk = real_story.desk()
     desk.model.set_step_by_step(True)
     desk.state.set(real_story.planned())

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", "does not support r
 FORGETFUL = WindowOptions(is_forgetful=True)
 WRONG = "not the password"
 LIMIT_S = 300.0
-LOOKS = 8
+LOOKS = 12
 
 
 async def save(person: BringingUp, button: QWidget, path: Path) -> str:
@@ -137,7 +137,8 @@ async def be_told_of_the_other(person: BringingUp) -> Button:
         if strip.isVisible():
             break
         await person.look_again()  # right after its start a machine answers nobody on its cables yet
-    assert strip.isVisible(), "the other Spark is told"
+    seen = person.page.model.feeds.topology.value
+    assert strip.isVisible(), f"the other Spark is told: {seen}"
     assert "Found on spark-5c2d P1: another Spark. Add it?" in words_on(strip)
     (button,) = [each for each in strip.findChildren(Button) if each.text() == "Add it…"]
     return button

@@ -25,7 +25,7 @@ from ui.widgets.label import Label
 from ui.widgets.toggle import CheckBox
 
 LEASE_WORDS = "A lock that nobody renews ends by itself after a minute."
-REFUSED = "The password was not accepted. Nothing was changed."
+REFUSED = "Type it once more: it is not tried a third time."
 
 
 class SudoDialog(QDialog):

@@ -140,7 +140,8 @@ class Root:
             if login.password:
                 return login.password
             for attempt in range(MAX_ASKS):
-                password = await self._hear(node_id, why, login)
+                words = why if attempt == 0 else f"{why}. The password was not accepted; nothing was changed"
+                password = await self._hear(node_id, words, login)
                 if not password:
                     login.was_declined = True
                     raise _refused(Refusal.NEEDS_PASSWORD, shell)

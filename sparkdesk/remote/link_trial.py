@@ -1,14 +1,16 @@
 """A network that is tried on this node before it is kept: what was so before is noted, and comes back by itself.
 
-    try NAME SECONDS WANTED     the YAML on standard input; {"ok": true, "trial_s": 60, "left_s": 54}
-    look NAME WANTED [SHA256]   no root, changes nothing; with SHA256 also whether that file is kept (root)
-    keep NAME                   the file moves to /etc/netplan, mode 0600, and the timer ends
-    undo NAME                   files, addresses and MTU as they were before the first `try` of this NAME
+    try NAME SECONDS WANTED [FORMER]   the YAML on standard input; {"ok": true, "trial_s": 60, "left_s": 54}
+    look NAME WANTED [SHA256]          no root, changes nothing; with SHA256 also whether that file is kept (root)
+    keep NAME                          the file moves to /etc/netplan, mode 0600, and the timer ends
+    undo NAME                          files, addresses and MTU as they were before the first `try` of this NAME
 
 Each prints one JSON line: {"ok": true} or {"ok": false, "message", "remedy"}; `look` says null where it could not tell.
 NAME is an id of the run. WANTED is {netdev: {"addresses": ["192.168.100.1/24"], "mtu": 9000, "carrier": true}}.
+FORMER says what the plan knew of our kept file: its SHA-256, "absent", or "unknown"; another one is not replaced.
 
-net_state.py is sent in front of it and runs first: what a network is and how it is given back stands there.
+net_state.py and trial_notes.py are sent in front of it and run first: what a network is and how it is given back, and
+the files and notes.
 
 `try` writes /run/netplan/90-sparkdesk.yaml, which stands for the file of that name in /etc and is gone after a restart.
 Before it applies it leaves a process behind that shares nothing with the caller and puts everything back after SECONDS,
@@ -21,7 +23,6 @@ carries the default route or this sign-in. Whoever changes anything holds the lo
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import fcntl
 import hashlib
@@ -29,16 +30,14 @@ import ipaddress
 import json
 import os
 import re
-import stat
 import struct
 import sys
 import time
 
-KEPT_FILE, TRIAL_FILE = "/etc/netplan/90-sparkdesk.yaml", "/run/netplan/90-sparkdesk.yaml"
-NOTES, RUN = "/var/lib/sparkdesk/link_trial", "/run/sparkdesk"
+RUN = "/run/sparkdesk"
 STATE, LOCK = RUN + "/trial.json", RUN + "/trial.lock"
-NAME, NETDEV = re.compile(r"[a-z0-9]{1,64}\Z"), re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,14}\Z")
-MAX_YAML_BYTES, MAX_NOTE_BYTES, MAX_PORTS, MAX_ADDRESSES = 64 * 1024, 1 << 20, 16, 16
+NETDEV, FORMER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,14}\Z"), re.compile(r"(absent|unknown|[0-9a-f]{64})\Z")
+MAX_YAML_BYTES, MAX_PORTS, MAX_ADDRESSES = 64 * 1024, 16, 16
 GENERATE_S, LOOK_S, LOCK_S, MAX_TRIAL_S, POLL_S, MAX_PAUSE_S = 20.0, 5.0, 60.0, 3600.0, 0.1, 60.0
 HINDRANCES = (OSError, LookupError, TypeError, ValueError, AttributeError, RuntimeError, MemoryError, struct.error)
 
@@ -60,7 +59,6 @@ if TYPE_CHECKING:  # at run time typing costs memory on the node
     def netplan(verb: str, limit_s: float) -> str: ...
     def apply_netplan(ours: Iterable[str], items: Iterable[str]) -> Tuple[str, List[str]]: ...
     def put_port_back(name: str, before: Record, ours: List[str]) -> str: ...
-    def add_missing(name: str, before: Record) -> None: ...
     def read_items() -> List[str]: ...
     def give_back(items: Iterable[str]) -> List[str]: ...
     def ports_of(item: str) -> List[str]: ...
@@ -68,59 +66,22 @@ if TYPE_CHECKING:  # at run time typing costs memory on the node
     def describe_item(item: str) -> str: ...
     def boot_id() -> str: ...
 
+    # trial_notes.py, which ran before too.
+    KEPT_FILE = TRIAL_FILE = STORE = NOTES = ""
+    NAME = re.compile("")
 
-def read_file(path: str) -> Optional[bytes]:
-    """A plain file's bytes; None when there is none. Raises TrialError for anything else at that name."""
-    try:
-        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            if stat.S_ISREG(os.fstat(file.fileno()).st_mode) and os.fstat(file.fileno()).st_size <= MAX_NOTE_BYTES:
-                return file.read(MAX_NOTE_BYTES)
-    except FileNotFoundError:
-        return None
-    except OSError:
-        pass  # a link
-    raise TrialError("%s is no plain file of ours" % path, "Look at it on the node and move it away.")
-
-
-def write_file(path: str, data: bytes, mode: int = 0o600, owner: Tuple[int, int] = (0, 0)) -> None:
-    """Write it whole and durably: it is there with all its bytes, or as it was before."""
-    folder, name = os.path.split(path)
-    new = os.path.join(folder, ".%s.%s.new" % (name, os.urandom(6).hex()))  # netplan reads *.yaml only
-    try:
-        fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        with os.fdopen(fd, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fchown(fd, owner[0], owner[1])
-            os.fchmod(fd, mode)
-            os.fsync(fd)
-        os.rename(new, path)
-    except OSError as error:
-        remove(new)
-        words = "%s cannot be written: %s" % (path, error.strerror)
-        raise TrialError(words, "Free some space there, then try again.") from error
-    for one in (folder, os.path.dirname(folder), os.path.dirname(os.path.dirname(folder))):  # they may be new
-        fd = os.open(one, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        os.fsync(fd)
-        os.close(fd)
-
-
-def remove(path: str) -> None:
-    """Remove a file, if it is there."""
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
-
-
-def read_json(path: str) -> Optional[Record]:
-    """A file of ours; None when there is none. Raises TrialError for one that cannot be understood."""
-    data = read_file(path)
-    try:
-        value = {} if data is None else json.loads(data)
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        raise TrialError("%s cannot be understood" % path, "Look at it on the node and move it away.")
-    return value or None
+    def read_file(path: str) -> Optional[bytes]: ...
+    def write_file(path: str, data: bytes, mode: int = 0o600) -> None: ...
+    def remove(path: str) -> None: ...
+    def read_json(path: str) -> Optional[Record]: ...
+    def refuse_strange_folders(*paths: str) -> None: ...
+    def refuse_other_file(name: str, former: str) -> None: ...
+    def read_notes(name: str) -> Dict[str, Record]: ...
+    def spoiled_notes() -> List[str]: ...
+    def take_note(name: str, wanted: Record, items: List[str]) -> Record: ...
+    def write_note(name: str, note: Record) -> None: ...
+    def put_files_back(note: Record) -> str: ...
+    def write_copy(digest: str) -> None: ...
 
 
 @contextlib.contextmanager
@@ -158,76 +119,6 @@ def read_wanted(text: str) -> Record:
         return wanted
     except (ValueError, AssertionError, AttributeError, TypeError, RecursionError):
         raise TrialError("what is wanted of the ports is not understood", "Make the plan again.") from None
-
-
-def read_notes() -> Dict[str, Record]:
-    """What was before each run that was not undone, by the run's name, the newest first."""
-    names = [name[:-5] for name in (os.listdir(NOTES) if os.path.isdir(NOTES) else ()) if NAME.match(name[:-5])]
-    notes = {name: read_json(NOTES + "/%s.json" % name) or {} for name in names}
-    return dict(sorted(notes.items(), key=lambda pair: -pair[1]["number"]))
-
-
-def take_note(name: str, wanted: Record, items: List[str]) -> Record:
-    """What was so before the first `try` of this run; what we give the ports is added to it, nothing is replaced."""
-    notes, ports = read_notes(), read_ports()
-    note = notes.get(name) or {
-        "name": name,
-        "number": 1 + max((note["number"] for note in notes.values()), default=0),
-        "files": {path: former_file(path) for path in (KEPT_FILE, TRIAL_FILE)},
-        "folders": [os.path.dirname(path) for path in (KEPT_FILE, TRIAL_FILE) if os.path.isdir(os.path.dirname(path))],
-        "ports": {},
-        "ours": {},
-        "boot": boot_id(),
-        "items": [item for item in items if set(ports_of(item)) & set(wanted)],
-    }
-    for port, want in wanted.items():
-        if port in ports:
-            note["ports"].setdefault(port, ports[port])
-        note["ours"][port] = sorted({*note["ours"].get(port, ()), *want["addresses"]})
-    os.makedirs(NOTES, mode=0o700, exist_ok=True)
-    write_note(name, note)
-    return note
-
-
-def write_note(name: str, note: Record) -> None:
-    """For an undo after a restart."""
-    write_file(NOTES + "/%s.json" % name, json.dumps(note).encode())
-
-
-def former_file(path: str) -> Optional[Record]:
-    """A file as it is: bytes, mode, owner."""
-    data = read_file(path)
-    if data is None:
-        return None
-    mode, _, _, _, uid, gid = os.stat(path)[:6]
-    return {"data": base64.b64encode(data).decode(), "mode": stat.S_IMODE(mode), "owner": [uid, gid]}
-
-
-def put_files_back(note: Record) -> str:
-    """netplan's two files as they were; where a copy lies of ours as somebody has changed it since, or ""."""
-    copy = keep_strangers_words(note)
-    for path, former in note["files"].items():
-        if former is None:
-            remove(path)
-        elif former_file(path) != former:
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            write_file(path, base64.b64decode(former["data"]), former["mode"], tuple(former["owner"]))
-    for folder in {os.path.dirname(path) for path in note["files"]} - set(note["folders"]):
-        with contextlib.suppress(OSError):  # somebody else's file is in it
-            os.rmdir(folder)
-    return copy
-
-
-def keep_strangers_words(note: Record) -> str:
-    """A copy beside the notes of what somebody has written into the file that we kept; its path, or ""."""
-    data, former = read_file(KEPT_FILE), note["files"][KEPT_FILE]
-    known = (note.get("kept"), hashlib.sha256(base64.b64decode(former["data"])).hexdigest() if former else "")
-    if data is None or "kept" not in note or hashlib.sha256(data).hexdigest() in known:
-        return ""
-    copy = "%s/90-sparkdesk.yaml.%s" % (NOTES, hashlib.sha256(data).hexdigest()[:12])
-    os.makedirs(NOTES, mode=0o700, exist_ok=True)
-    write_file(copy, data)
-    return copy
 
 
 @contextlib.contextmanager
@@ -280,11 +171,11 @@ def put_back(note: Record, items: Iterable[str] = ()) -> List[str]:
     return words
 
 
-def try_it(name: str, seconds: str, text: str) -> Record:
+def try_it(name: str, seconds: str, text: str, former: str = "unknown") -> Record:
     """Note, write, check, leave the timer behind, apply, and look."""
     wanted, trial_s = read_wanted(text), float(seconds)
-    if not 1.0 <= trial_s <= MAX_TRIAL_S:
-        raise TrialError("a trial lasts 1 to 3600 seconds", "Make the plan again.")
+    if not 1.0 <= trial_s <= MAX_TRIAL_S or not FORMER.match(former):
+        raise TrialError("a trial lasts 1 to 3600 seconds, and follows a file that is known", "Make the plan again.")
     yaml = sys.stdin.buffer.read(MAX_YAML_BYTES + 1)
     letters = yaml.decode("utf-8", "replace").replace("\n", "")  # whether it is sound, says netplan itself
     if not letters.isprintable() or "\ufffd" in letters or not letters.strip() or len(yaml) > MAX_YAML_BYTES:
@@ -295,6 +186,7 @@ def try_it(name: str, seconds: str, text: str) -> Record:
         now_s = time.clock_gettime(time.CLOCK_BOOTTIME)
         if other is not None and other["name"] != name and now_s < other["ends_s"] + LOCK_S:
             raise TrialError("another network is on trial on this node", "Wait until it has ended, then try again.")
+        refuse_other_file(name, former)
         items = read_items()
         note = take_note(name, wanted, items)
         ends_s, token = now_s + trial_s, os.urandom(16).hex()
@@ -318,7 +210,7 @@ def try_it(name: str, seconds: str, text: str) -> Record:
 
 def apply_trial(note: Record, wanted: Record, items: List[str]) -> None:
     """Apply what lies there now, with everything else as it was; else all as it was. Raises TrialError."""
-    known = {port: [text for one in read_notes().values() for text in one["ours"].get(port, ())] for port in wanted}
+    known = {port: [text for one in read_notes("").values() for text in one["ours"].get(port, ())] for port in wanted}
     failure, lost = apply_netplan(wanted, [item for item in items if not is_address_of(item, known)])
     others = [describe_item(item) for item in lost if not set(ports_of(item)) & set(wanted)]
     if not failure and others:
@@ -435,6 +327,7 @@ def keep(name: str) -> Record:
         state, trial = read_json(STATE) or {}, running_trial()
         if trial is None and (state.get("name"), state.get("state")) == (name, "kept"):
             remove(TRIAL_FILE)  # we were interrupted here
+            write_copy(read_notes(name)[name]["kept"])
             return {"ok": True, "file": KEPT_FILE}
         if trial is None or trial["name"] != name:
             remedy = "Look at the cable and at the node's way to this computer, then try again."
@@ -443,10 +336,11 @@ def keep(name: str) -> Record:
         if data is None:
             raise TrialError("somebody removed the file on trial", "Wait until the trial is over, then try again.")
         try:
-            note = read_notes()[name]
-            write_note(name, dict(note, kept=hashlib.sha256(data).hexdigest()))
+            note = dict(read_notes(name)[name], kept=hashlib.sha256(data).hexdigest())
+            write_note(name, note)
             os.makedirs(os.path.dirname(KEPT_FILE), exist_ok=True)
             write_file(KEPT_FILE, data)
+            write_copy(note["kept"])
         except TrialError as error:
             raise TrialError(error.args[0] + "; the node takes its former network back", error.args[1]) from error
         write_file(STATE, json.dumps(dict(trial, state="kept")).encode(), 0o644)
@@ -458,7 +352,7 @@ def undo(name: str) -> Record:
     """As before the first `try` of this run, later runs included; nothing where there was none."""
     words: List[str] = []
     with locked():
-        notes, state = read_notes(), read_json(STATE)
+        notes, state = read_notes(name), read_json(STATE)
         ours = list(notes)[: list(notes).index(name) + 1] if name in notes else []
         for one in ours:
             words += put_back(notes[one])
@@ -467,7 +361,7 @@ def undo(name: str) -> Record:
             remove(STATE)  # the timer ends by this
         if not os.path.lexists(STATE):
             remove(LOCK)
-        for folder in (RUN, NOTES, os.path.dirname(NOTES)):
+        for folder in (RUN, NOTES, STORE):
             with contextlib.suppress(OSError):  # others' notes, or nothing there
                 os.rmdir(folder)
     words += ["%d later changes of it went too" % (len(ours) - 1)] if len(ours) > 1 else []
@@ -476,13 +370,15 @@ def undo(name: str) -> Record:
 
 def main(argv: List[str]) -> int:
     """Run a verb; gives the exit code."""
-    verbs = {"try": (try_it, (3,)), "look": (look, (2, 3)), "keep": (keep, (1,)), "undo": (undo, (1,))}
+    verbs = {"try": (try_it, (3, 4)), "look": (look, (2, 3)), "keep": (keep, (1,)), "undo": (undo, (1,))}
     os.umask(0o022)  # networkd reads what netplan writes
     try:
         if not argv or argv[0] not in verbs or len(argv) - 1 not in verbs[argv[0]][1] or not NAME.match(argv[1]):
             raise TrialError("usage: link_trial.py try|look|keep|undo NAME [...]", "Make the plan again.")
         if argv[0] != "look" and os.geteuid() != 0:
             raise TrialError("this needs root", "Run it through sudo.")
+        if argv[0] != "look":
+            refuse_strange_folders(STORE, NOTES, RUN)
         said = verbs[argv[0]][0](*argv[1:])  # type: ignore[operator]
     except (TrialError, OSError, ValueError, KeyError) as error:
         other = (plain("it did not work: %r" % error), "Look at the node, then try again.")

@@ -180,10 +180,11 @@ async def test_a_network_that_is_tried_comes_back_by_itself_and_one_that_is_kept
     trial = f"cat > /tmp/plan.yaml <<'END'\n{plan}END\npython3 /tmp/link_trial.py try"
     look = f"python3 /tmp/link_trial.py look abc '{wanted}'"
     before = await read_port(boxes, PORT)
-    for name in ("net_state", "trial"):
-        program = (REMOTE / f"{name.replace('trial', 'link_trial')}.py").read_text()
+    names = ("net_state", "trial_notes", "trial")
+    for name in names:
+        program = (REMOTE / f"{'link_trial' if name == 'trial' else name}.py").read_text()
         await as_root(boxes, f"cat > /tmp/{name}.py <<'END'\n{program}\nEND\n")
-    launch = 'for name in ("net_state", "trial"): exec(compile(open("/tmp/%s.py" % name).read(), name, "exec"))'
+    launch = f'for name in {names}: exec(compile(open("/tmp/%s.py" % name).read(), name, "exec"))'
     await as_root(boxes, f"cat > /tmp/link_trial.py <<'END'\n{launch}\nEND\n")
     assert '"ok": true' in await as_root(boxes, f"{trial} abc 2 '{wanted}' < /tmp/plan.yaml")
     assert '"ok": true' in (await ask(boxes, look))[1]

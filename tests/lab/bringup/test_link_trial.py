@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,113 +15,16 @@ from sparkdesk.core.bringup.chapters.network import plan_network
 from sparkdesk.core.cluster.topology import Shape
 from sparkdesk.core.step import Step, Wait
 from tests.core.bringup.cases import make_case
-from tests.lab.lab import CAGE_PORTS, MANAGEMENT_PORT, PASSWORD, USER, Lab, LabNode
+from tests.lab.bringup.trial_node import COPY, FOREIGN, KEPT, NOTES, PORT, RUN, TRIED, TWIN, WAIT_S, WANTED, YAML, Node
+from tests.lab.lab import MANAGEMENT_PORT, PASSWORD, USER, Lab, LabNode
 from tests.lab.patchbay import Patchbay, Wire
 
 pytestmark = pytest.mark.lab
-
-PORT, TWIN = CAGE_PORTS[1]
-REMOTE = Path(__file__).parents[3] / "sparkdesk" / "remote"
-LAUNCHER = """for name in ("net_state", "sparkdesk_trial"):
-    with open("/opt/%s.py" % name) as file:
-        exec(compile(file.read(), name, "exec"))
-"""
-"""As the two come over a channel, one after another in one namespace."""
-KEPT, TRIED = "/etc/netplan/90-sparkdesk.yaml", "/run/netplan/90-sparkdesk.yaml"
-NOTES, RUN = "/var/lib/sparkdesk", "/run/sparkdesk"
-WANTED = {
-    PORT: {"addresses": ["192.168.100.11/24"], "mtu": 9000},
-    TWIN: {"addresses": ["192.168.101.11/24"], "mtu": 9000},
-}
-YAML = "network:\n  version: 2\n  ethernets:\n" + "".join(
-    f"    {name}:\n      dhcp4: no\n      link-local: [ipv6]\n      mtu: 9000\n      addresses: {want['addresses']}\n"
-    for name, want in WANTED.items()
-)
-FOREIGN = "network:\n  version: 2\n  ethernets:\n    enp1s0f1np1:\n      mtu: 1400\n      addresses: [10.9.8.7/24]\n"
-WAIT_S = 60.0
-"""However slow the machine is."""
 
 
 def pair_steps() -> list[Step]:
     """What the chapter plans for a fresh pair."""
     return [step for stage in plan_network(make_case(2, Shape.PAIR)).stages for step in stage.steps]
-
-
-class Node:
-    """A lab node, our program on it, and what of its network must come back."""
-
-    def __init__(self, node: LabNode) -> None:
-        self.lab = node
-        (node.root / "opt").mkdir(exist_ok=True)
-        (node.root / "opt/net_state.py").write_bytes((REMOTE / "net_state.py").read_bytes())
-        (node.root / "opt/sparkdesk_trial.py").write_bytes((REMOTE / "link_trial.py").read_bytes())
-        (node.root / "opt/link_trial.py").write_text(LAUNCHER)
-
-    def do(self, *words: str, stdin: str = "") -> dict[str, Any]:
-        """What a verb answers, as root in the node."""
-        return self.do_as("X=", *words, stdin=stdin)
-
-    def do_as(self, variable: str, *words: str, stdin: str = "") -> dict[str, Any]:
-        """The same in an environment with this variable."""
-        argv = ["nsenter", "-t", str(self.lab.holder.pid), "-a", "env", variable, "/usr/bin/python3", "-I", "-S", "-B"]
-        done = subprocess.run(
-            [*argv, "/opt/link_trial.py", *words], input=stdin.encode(), capture_output=True, timeout=120, check=False
-        )
-        assert not done.stderr, done.stderr.decode()
-        answer: dict[str, Any] = json.loads(done.stdout)
-        return answer
-
-    def try_it(self, seconds: float = 60, name: str = "a1", yaml: str = YAML) -> dict[str, Any]:
-        """Try the pair's addresses."""
-        return self.do("try", name, str(seconds), json.dumps(WANTED), stdin=yaml)
-
-    def look(self, *digest: str) -> dict[str, Any]:
-        """Whether it is as wanted."""
-        return self.do("look", "a1", json.dumps(WANTED), *digest)
-
-    def state(self) -> dict[str, Any]:
-        """Everything that an undo must bring back."""
-        ports = json.loads(self.lab.run("ip", "-j", "addr", "show"))
-        keys = ("local", "prefixlen", "broadcast", "scope")
-        found: dict[str, Any] = {
-            one["ifname"]: (
-                one["mtu"],
-                [{k: a.get(k) for k in keys} for a in one["addr_info"] if a["family"] == "inet"],
-            )
-            for one in ports
-        }
-        for path in (KEPT, TRIED, "/etc/netplan/00-installer-config.yaml"):
-            file = self.lab.root / path[1:]
-            found[path] = (file.read_bytes(), oct(file.stat().st_mode)) if file.exists() else None
-        for path in (NOTES, RUN, "/run/netplan"):
-            found[path] = (self.lab.root / path[1:]).exists()
-        found["routes"] = self.lab.run("ip", "route", "show", "default")
-        return found
-
-    def wait_for(self, state: dict[str, Any], *, but: Sequence[str] = ()) -> None:
-        """Until everything is as it was and no timer of ours is at it any more."""
-        deadline_s, other = time.monotonic() + WAIT_S, dict.fromkeys(but)
-        while (now := self.state() | other) != state | other or self.lab.processes("link_trial.py"):
-            assert time.monotonic() < deadline_s, now
-            time.sleep(0.1)
-
-    def wait_until_back(self, state: dict[str, Any]) -> None:
-        """The same but for our own folders: the timer leaves its note for those who ask."""
-        self.wait_for(state, but=(NOTES, RUN, "/run/netplan"))
-
-    def wait_until_applied(self, *words: str) -> None:
-        """Until `ip addr` says these: netplan returns before it is so."""
-        deadline_s = time.monotonic() + WAIT_S
-        while any(word not in self.lab.run("ip", "addr") for word in words):
-            assert time.monotonic() < deadline_s, words
-            time.sleep(0.05)
-
-    def wait_until_rolling_back(self) -> None:
-        """Until the timer has begun."""
-        deadline_s = time.monotonic() + WAIT_S
-        while "rolling back" not in (self.lab.root / RUN[1:] / "trial.json").read_text():
-            assert time.monotonic() < deadline_s
-            time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +61,7 @@ def replaced(node: LabNode, program: str, other: str) -> Iterator[None]:
 def test_a_trial_is_kept_and_undone_exactly(node: Node) -> None:
     before = node.state()
     assert node.look()["ok"] is False
-    tried = node.try_it()
+    tried = node.try_it(former="absent")
     assert (tried["ok"], tried["trial_s"]) == (True, 60.0)
     assert 0 < tried["left_s"] < 60.0, "it was begun before the network was applied"
     assert node.look()["ok"] is True
@@ -167,7 +69,8 @@ def test_a_trial_is_kept_and_undone_exactly(node: Node) -> None:
     assert node.do("keep", "a1")["ok"] is True
     assert node.do("keep", "a1")["ok"] is True, "an answer that was lost is asked for again"
     now = node.state()
-    assert (now[KEPT], now[TRIED]) == ((YAML.encode(), "0o100600"), None)
+    assert (now[KEPT], now[TRIED], now[COPY]) == ((YAML.encode(), "0o100600"), None, (YAML.encode(), "0o100644"))
+    assert node.seen_without_root() == YAML
     assert node.look()["ok"] is True
     assert now["routes"] == before["routes"]
     assert now[MANAGEMENT_PORT] == before[MANAGEMENT_PORT]
@@ -277,6 +180,21 @@ def test_another_run_waits_for_the_end_of_a_trial(node: Node) -> None:
     node.try_it()
     assert "another network is on trial" in node.try_it(name="b2")["message"]
     node.do("keep", "a1")
+    kept, other = node.state(), YAML.replace("9000", "4000")
+    for former in ("absent", "0" * 64):
+        refused = node.try_it(name="b2", yaml=other, former=former)
+        assert refused["message"] == f"{KEPT} is not as it was when this plan was made"
+        assert refused["remedy"] == "Look again, and read the new plan."
+    assert node.state() == kept, "nothing was changed"
+    assert node.try_it(former="absent")["ok"] is True, "this run's own file is no surprise to it"
+    node.do("keep", "a1")
+    assert node.try_it(name="b2", yaml=other, former=hashlib.sha256(YAML.encode()).hexdigest())["ok"] is True
+    assert node.seen_without_root() == YAML, "what is on trial is not kept"
+    node.do("keep", "b2")
+    assert node.seen_without_root() == other
+    node.do("undo", "b2")
+    assert node.state() | {RUN: True} == kept
+    assert node.seen_without_root() == YAML
     assert node.try_it(name="b2")["ok"] is True
     node.do("keep", "b2")
     assert node.do("undo", "a1")["ok"] is True, "the later run goes with it"

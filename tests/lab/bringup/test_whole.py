@@ -27,8 +27,6 @@ SHAPES = {
     "pair": (PAIR, Shape.PAIR), "ring": (RING, Shape.RING), "crossed": (CROSSED, Shape.RING),
     "switch": (SWITCH, Shape.SWITCH),
 }  # fmt: skip
-PAIR_S = 60.0
-"""The longest that a pair may take from the password to the proof, on a machine that does nothing else."""
 
 
 def host_below() -> tuple[str, str]:
@@ -47,7 +45,7 @@ def assert_proved(desk: BringUpDesk) -> None:
     """Every measurement passes, and those that were simulated say so, here and in the report."""
     state = desk.state
     bad = [one for one in state.measurements if one.grade not in (Grade.PASS, Grade.SKIPPED)]
-    assert bad == [], desk.words()
+    assert bad == [], "\n".join([*map(repr, bad), desk.words()])
     kinds = {one.item.kind for one in state.measurements if one.grade is Grade.PASS}
     assert kinds >= set(ProofKind) - {ProofKind.TCP}
     simulated = {one.item.kind for one in state.measurements if one.is_simulated}

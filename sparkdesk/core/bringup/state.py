@@ -72,6 +72,9 @@ class BringUpState:
     """Where the report was saved, Markdown first."""
     chapters: frozenset[str] = frozenset()
     """The chapters that were asked for of the run; empty: all of them."""
+    undo_words: tuple[str, ...] = ()
+    """What nodes said while something was taken back there, for the person who wanted it: "spark-1: a copy is ...";
+    plain lines. Empty where everything is simply as it was before."""
     is_wanted: bool = False
     """It stopped because a person wanted it to: nothing has gone wrong."""
 

@@ -6,11 +6,8 @@ The one rule: services get what they need here and nowhere else; whoever opens a
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import getpass
 import logging
-import os
-import shutil
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -56,8 +53,7 @@ from sparkdesk.services.telemetry import Telemetry
 log = logging.getLogger(__name__)
 
 SIMULATED_NAME = "simulated-4"
-FRESH, FRESH_NAME = "--fresh", "fresh-4"
-"""Of the `simulate` verb: Sparks as they come out of their boxes, at every start."""
+FRESH_NAME = f"{SIMULATED_NAME}-fresh"
 PLANNED_PROGRAMS = (*JOB_PARTS, *PROGRAMS, "ollama", HUB_PROGRAM)
 """Our programs that a launch plan may bring to a node."""
 STEP_TIMEOUT_S = 12.0
@@ -281,9 +277,7 @@ class Stack:
         await asyncio.to_thread(key.with_name(f"{key.name}.pub").write_text, public_line + "\n")
         if self.simulation is not None:
             await self.simulation.stop()
-        state = paths.data_dir() / "simulated" / (FRESH_NAME if FRESH in options else SIMULATED_NAME)
-        if FRESH in options:
-            await asyncio.to_thread(_clear, state)
+        state = paths.data_dir() / "simulated" / (FRESH_NAME if "--fresh" in options else SIMULATED_NAME)
         self.simulation = Simulation(state, client_key=key, tasks=self.tasks)
         cluster = await self.simulation.start(options)
         self.tasks.start_exclusive("simulation's end", self.simulation.watch)
@@ -311,21 +305,6 @@ class Stack:
                 log.error("%s did not end within %g s", step.__qualname__, STEP_TIMEOUT_S)
             except SparkDeskError as error:
                 log.warning("%s: %s", step.__qualname__, error.sentence())
-
-
-def _clear(state: Path) -> None:
-    """Forget simulated nodes, unless another window has them now: then their simulator says so itself."""
-    from sparkdesk.simulator.identity import (
-        StateError,
-        lock,
-    )  # only here: who starts no simulation need not wait for it
-
-    with contextlib.suppress(StateError, OSError):
-        held = lock(state)
-        try:
-            shutil.rmtree(state)
-        finally:
-            os.close(held)
 
 
 def owner_name() -> str:

@@ -30,6 +30,8 @@ from ui.widgets.empty_state import EmptyState
 
 FIRST_FRAME_TIMEOUT_MS = 10_000
 APP_ID = "sparkdesk"
+OUT_OF_THEIR_BOXES = ("--fresh", "--anew")
+"""Words of the `simulate` verb: Sparks that nobody has set up, at every start."""
 
 
 class WindowOptions(NamedTuple):

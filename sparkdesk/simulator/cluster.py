@@ -63,6 +63,8 @@ class Options:
     tables: dict[str, Path] = field(default_factory=dict)
     is_fresh: bool = False
     """As they come out of their boxes: no port is set up, and nobody is in the group docker."""
+    is_anew: bool = False
+    """Other machines than those that the state folder had: what they were is forgotten."""
 
 
 class Cluster:
@@ -357,6 +359,8 @@ def run(options: Options) -> int:
         return 1
     _allow_open_files()
     try:
+        if options.is_anew:
+            identity.forget(options.state)
         return asyncio.run(serve(options))
     except (identity.StateError, NodeError, OSError, asyncssh.KeyImportError) as error:
         print(f"simulate: {error}", file=sys.stderr)

@@ -9,6 +9,7 @@ import fcntl
 import json
 import os
 import secrets
+import shutil
 import uuid
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +21,7 @@ NODE_NAMES = ("spark-5c2d", "spark-bd26", "spark-afe0", "spark-3995")
 MAX_NODES = 64
 USER = "nvidia"
 _SCHEMA = 1
+_LOCK = "lock"
 
 
 class StateError(Exception):
@@ -74,13 +76,22 @@ def lock(folder: Path) -> int:
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
-    number = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    number = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(number)
         raise StateError(f"another simulator uses {folder}; stop it or give --state another folder") from None
     return number
+
+
+def forget(folder: Path) -> None:
+    """Empty a state folder of which this process has the lock. Raises OSError."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != _LOCK:
+            path.unlink()
 
 
 def load(folder: Path, count: int) -> list[Identity]:

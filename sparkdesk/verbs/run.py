@@ -13,10 +13,12 @@ def main(arguments: list[str]) -> int:
     if not {SIMULATED, FRESH, FIRST_FRAME}.issuperset(arguments):
         _explain(arguments)
     gc.disable()  # nearly all that is made up to the first frame stays; the window turns it on again
-    from sparkdesk.app.window import WindowOptions, measure_first_frame, run_window
+    from sparkdesk.app.window import OUT_OF_THEIR_BOXES, WindowOptions, measure_first_frame, run_window
 
     is_fresh = FRESH in arguments
-    window = WindowOptions(is_simulated=is_fresh or SIMULATED in arguments, simulation=(FRESH,) if is_fresh else ())
+    window = WindowOptions(
+        is_simulated=is_fresh or SIMULATED in arguments, simulation=OUT_OF_THEIR_BOXES if is_fresh else ()
+    )
     if FIRST_FRAME in arguments:
         print(json.dumps(measure_first_frame(window)))
         return 0

@@ -41,6 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="nodes as they come out of their boxes: no fast port is set up, the user is not in the group docker",
     )
+    parser.add_argument(
+        "--anew", action="store_true", help="other nodes than last time: what those became is forgotten"
+    )
     parser.add_argument("--list-shapes", action="store_true", help="say which shapes there are, and end")
     _add_sign_in(parser)
     _add_what_is_there(parser)
@@ -144,6 +147,7 @@ def main(arguments: list[str]) -> int:
             models=tuple(file.absolute() for file in options.model),
             tables=_tables(paths.resources_dir()),
             is_fresh=options.fresh,
+            is_anew=options.anew,
         )
     )
 

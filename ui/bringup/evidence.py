@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QHBoxLayout, QPlainTextEdit, QVBoxLayout, QWidget
 
 from sparkdesk.core.bringup.matrix import CellState
 from sparkdesk.core.plain_text import make_plain
-from ui.bringup.grid import LOOKS
+from ui.bringup.grid import LOOKS, now_and_then
 from ui.bringup.model import Evidence
 from ui.font import font
 from ui.node.wrap import wrap_line
@@ -93,7 +93,7 @@ class EvidencePanel(QWidget):
         word = LOOKS[cell.state][1]
         kind, icon = CHIPS[cell.state]
         self.chip.set_state(word[:1].upper() + word[1:], kind, icon)
-        self.said.setText(wrap_line(cell.text))
+        self.said.setText(wrap_line(now_and_then(cell)))
         self.remedy.setText(wrap_line(cell.remedy, 1000))
         self.remedy.setVisible(bool(cell.remedy))
         self.unverified.setVisible(evidence.row.is_unverified)

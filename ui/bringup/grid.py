@@ -29,6 +29,8 @@ LOOKS: Final[dict[CellState, tuple[CellLook, str]]] = {
 }
 PROBLEMS: Final = (CellState.WARN, CellState.FAIL, CellState.UNREAD)
 _MAX_CHARS = 120
+_SHORT = 14
+"""What is there and what will be stand in one cell up to this length."""
 _ABSENT = Cell(CellState.SKIPPED, "not asked")
 
 
@@ -103,9 +105,15 @@ def _has_problem(row: Row) -> bool:
     return any(cell.state in PROBLEMS for cell in row.cells.values())
 
 
+def now_and_then(cell: Cell) -> str:
+    """ "no key pair → ed25519": what is there, and what the plan makes of it."""
+    return f"{cell.text} → {cell.then}" if cell.then and cell.state is CellState.PLANNED else cell.text
+
+
 def _cell(cell: Cell) -> cell_table.Cell:
     look, word = LOOKS[cell.state]
-    said = text.one_line(cell.text, _MAX_CHARS)
-    hint = word if said else ""
+    whole = text.one_line(now_and_then(cell), _MAX_CHARS)
+    said = whole if len(whole) <= _SHORT else text.one_line(cell.text, _MAX_CHARS)
+    hint = "" if not said else word if said == whole else f"{word}: {whole}"
     more = text.one_line(cell.remedy, 200)
     return cell_table.Cell(said or word, look, hint=", ".join(part for part in (hint, more) if part))

@@ -82,8 +82,8 @@ def _over(cell: Cell, steps: Sequence[StepView]) -> Cell:
     if WAITING in states:
         return make_cell(CellState.WARN, _share(steps), evidence=cell.evidence, remedy=GO_ON, step_ids=cell.step_ids)
     if states == {UNCHANGED}:
-        return _shown(cell, CellState.PASS, cell.text)
-    return _shown(cell, CellState.DONE, cell.text)
+        return _shown(cell, CellState.PASS, cell.then or cell.text)
+    return _shown(cell, CellState.DONE, cell.then or cell.text)
 
 
 def _share(steps: Sequence[StepView]) -> str:
@@ -111,7 +111,5 @@ def _as_read(cell: Cell, now: Cell | None) -> Cell:
     if now is None or cell.text == STAYS:
         return cell
     if cell.state is CellState.UNDONE:
-        # Of a cell that would be changed again the text says what will be, not what is there.
-        text = cell.text if now.state is CellState.PLANNED else now.text
-        return make_cell(CellState.UNDONE, text, evidence=now.evidence, step_ids=cell.step_ids)
+        return make_cell(CellState.UNDONE, now.text, evidence=now.evidence, step_ids=cell.step_ids)
     return replace(now, step_ids=cell.step_ids)

@@ -32,7 +32,8 @@ class CellState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One check on one node. `text` has a few words ("7.5.0 · 580.159.03"); every text is plain and bounded."""
+    """One check on one node. `text` has a few words on what is there ("7.5.0 · 580.159.03"); every text is plain and
+    bounded."""
 
     state: CellState
     text: str
@@ -42,6 +43,8 @@ class Cell:
     """What to do; required for WARN, FAIL and UNREAD."""
     step_ids: tuple[str, ...] = ()
     """The steps of the plan that change it; the cell follows them while the plan runs."""
+    then: str = ""
+    """What will be there once they are done ("ed25519"); "" where nothing changes, or `text` says both."""
 
 
 @dataclass(frozen=True, slots=True)

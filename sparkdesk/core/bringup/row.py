@@ -41,7 +41,13 @@ def no_answer(reading: NodeReading) -> Cell:
 
 
 def make_cell(
-    state: CellState, text: str, *, evidence: str = "", remedy: str = "", step_ids: tuple[str, ...] = ()
+    state: CellState,
+    text: str,
+    *,
+    evidence: str = "",
+    remedy: str = "",
+    step_ids: tuple[str, ...] = (),
+    then: str = "",
 ) -> Cell:
     """A cell whose texts are plain and bounded, wherever they come from."""
     return Cell(
@@ -50,6 +56,7 @@ def make_cell(
         make_plain(evidence, max_chars=MAX_EVIDENCE_CHARS),
         make_plain(remedy, max_chars=MAX_REMEDY_CHARS),
         step_ids,
+        make_line(then, max_chars=MAX_TEXT_CHARS),
     )
 
 
@@ -80,6 +87,6 @@ def skipped(text: str, evidence: str = "") -> Cell:
     return make_cell(CellState.SKIPPED, text, evidence=evidence)
 
 
-def planned(text: str, step_ids: tuple[str, ...], evidence: str = "") -> Cell:
-    """Not as it should be; these steps of the plan change it."""
-    return make_cell(CellState.PLANNED, text, evidence=evidence, step_ids=step_ids)
+def planned(text: str, step_ids: tuple[str, ...], evidence: str = "", *, then: str = "") -> Cell:
+    """Not as it should be; these steps of the plan change it. `text` says what is there now, `then` what will be."""
+    return make_cell(CellState.PLANNED, text, evidence=evidence, step_ids=step_ids, then=then)

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pytest
 
+from sparkdesk.core.bringup.case import Choices
 from sparkdesk.core.bringup.fold import as_undone, follow
+from sparkdesk.core.bringup.make import make_plan
 from sparkdesk.core.bringup.matrix import Cell, CellState, Matrix, Row
+from sparkdesk.core.bringup.reading import SshReading
+from sparkdesk.core.cluster.topology import Shape
 from sparkdesk.core.command import Command
 from sparkdesk.core.playbooks.run_view import RunView, StepView, take_event
 from sparkdesk.core.step import Playbook, Progress, Run, RunEnded, Stage, Step, StepEnded, StepStarted
+from tests.core.bringup.cases import make_case, with_node
 
 STEPS = tuple(Step(name, f"Do {name}", "n1", apply=(Run(Command(("true",))),)) for name in ("a", "b"))
 PLAYBOOK = Playbook("Bring up 1 node", (Stage("All", STEPS),))
@@ -102,12 +108,50 @@ def test_what_no_undo_takes_back_stays_and_says_so() -> None:
 
 def test_after_an_undo_a_cell_that_was_taken_back_says_what_stands_now() -> None:
     was = (Cell(CellState.UNDONE, "undone", step_ids=("a",)), Cell(CellState.DONE, "written", step_ids=("b",)))
-    read = (Cell(CellState.PLANNED, "1500 → 9000", "mtu 1500", step_ids=("c",)), Cell(CellState.PASS, "9000"))
+    read = (Cell(CellState.PLANNED, "1500", "mtu 1500", step_ids=("c",), then="9000"), Cell(CellState.PASS, "9000"))
     rows = [Row(f"r{at}", "network", "Row", {"n1": cell}) for at, cell in enumerate(was)]
     now = [Row(f"r{at}", "network", "Row", {"n1": cell}) for at, cell in enumerate(read)]
     after = as_undone(Matrix(("n1",), tuple(rows)), Matrix(("n1",), tuple(now)))
     assert [(row.cells["n1"].state, row.cells["n1"].text) for row in after.rows] == [
-        (CellState.UNDONE, "undone"),
+        (CellState.UNDONE, "1500"),
         (CellState.PASS, "9000"),
     ]
     assert after.rows[0].cells["n1"].evidence == "mtu 1500"
+
+
+BOX: dict[str, Any] = {"docker_problem": "denied", "docker": "", "groups": ("nvidia",), "docker_members": (),
+       "toolkit": "", "problems": {"toolkit": "no program"},
+       "tools": {"ib_write_bw": False, "iperf3": True, "earlyoom": False},
+       "is_clock_kept": False, "is_guard_active": False, "ssh": SshReading("750", config="", port=22)}  # fmt: skip
+NOW_AND_THEN = {
+    "keys-rights": ("no ~/.ssh", "closed to others"),
+    "keys-pair": ("no key pair", "ed25519"),
+    "keys-mesh": ("0 of 1 peers", "1 of 1 peers"),
+    "docker-group": ("not in the group", "in the group docker"),
+    "docker-toolkit": ("not installed", "installed"),
+    "hardware-clock": ("not kept", "kept"),
+    "hardware-tools": ("no perftest", "there"),
+    "guard-memory": ("nothing watches", "earlyoom at 2 %"),
+}
+"""Of a box: what each cell says before a bring-up and after its undo, and what it says when it is done."""
+
+
+def test_planned_and_taken_back_cells_say_what_is_there_and_done_ones_what_they_brought() -> None:
+    case = make_case(2, Shape.PAIR, choices=Choices(wants_guard=True))
+    for node_id in case.node_ids:
+        case = with_node(case, node_id, **BOX)
+    plan = make_plan(case, 7)
+    ends = {state: {step.id: StepView(state) for step in plan.playbook.steps()} for state in ("done", "undone")}
+    done = follow(plan.matrix, RunView("r1", plan.playbook, steps=ends["done"], result="done"))
+    back = RunView("r1", plan.playbook, steps=ends["undone"], result="done", is_undo=True)
+    after = as_undone(follow(plan.matrix, back), plan.matrix)
+    rows = zip(plan.matrix.rows, done.rows, after.rows, strict=True)
+    told = {row.id: tuple(one.cells["n1"] for one in (row, end, undone)) for row, end, undone in rows}
+    planned = {row_id: cells for row_id, cells in told.items() if cells[0].state is CellState.PLANNED}
+    for row_id, (before, ended, undone) in planned.items():
+        now, then = NOW_AND_THEN.get(row_id, (before.text, before.then or before.text))
+        is_package = row_id == "hardware-tools"
+        assert (before.text, ended.text) == (now, then), row_id
+        assert undone.text == ("stays, by design" if is_package else now), row_id
+        assert undone.state is (CellState.DONE if is_package else CellState.UNDONE), row_id
+    assert set(NOW_AND_THEN) <= set(planned)

@@ -145,7 +145,7 @@ def _judge_daemon(reading: NodeReading) -> Cell:
     if reading.docker_problem == "absent":
         return fail("not installed", NO_DOCKER, NO_CONTAINERS)
     if _is_down(reading):
-        return planned("runs", (_daemon_step(reading).id,), "the docker service does not run")
+        return planned("does not run", (_daemon_step(reading).id,), "the docker service does not run", then="runs")
     if reading.docker_problem == "denied":
         return good("runs", "the daemon refuses this account, so it runs")
     return unread(reading, "docker")
@@ -158,8 +158,8 @@ def _judge_group(reading: NodeReading) -> Cell:
     if reading.docker_problem == "absent":
         return skipped("no docker")
     if _lacks_group(reading):
-        text = "a fresh sign-in" if _is_member(reading) else "in the group docker"
-        return planned(text, (_group_step(reading).id,), f"{evidence}\n{GROUP_NOTE}")
+        text = "sign in anew" if _is_member(reading) else "not in the group"
+        return planned(text, (_group_step(reading).id,), f"{evidence}\n{GROUP_NOTE}", then="in the group docker")
     if reading.docker_problem == "denied" and reading.docker_members is None:
         remedy = "Make the group and start docker anew: sudo groupadd docker && sudo systemctl restart docker"
         return fail("no group docker", remedy, reading.problems.get("docker_members", evidence))
@@ -177,12 +177,13 @@ def _judge_toolkit(reading: NodeReading) -> Cell:
             f"nvidia-ctk --version: {reading.toolkit}\nThe toolkit came after docker's last start, and {DAEMON_FILE} "
             "does not name it. Docker is started anew: every container there stops."
         )
-        return planned("known to docker", (_runtime_step(reading).id,), evidence)
+        return planned("unknown to docker", (_runtime_step(reading).id,), evidence, then="known to docker")
     if reading.toolkit:
         return good(reading.toolkit, f"nvidia-ctk --version: {reading.toolkit}")
     if reading.docker_problem == "absent":
         return skipped("no docker")
     if _lacks_toolkit(reading):
         evidence = f"{reading.problems.get('toolkit', '')}\nDocker is started anew: every container there stops."
-        return planned("installed", (_toolkit_step(reading).id, _runtime_step(reading).id), evidence)
+        steps = (_toolkit_step(reading).id, _runtime_step(reading).id)
+        return planned("not installed", steps, evidence, then="installed")
     return unread(reading, "toolkit")

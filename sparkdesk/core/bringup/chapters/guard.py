@@ -104,4 +104,5 @@ def _judge(case: Case, reading: NodeReading) -> Cell:
     if reading.is_guard_active is None:
         return unread(reading, "is_guard_active")
     steps = (f"guard-install-{reading.node_id}",) if _needs_package(reading) else ()
-    return planned("earlyoom at 2 %", (*steps, f"guard-on-{reading.node_id}"), OPTIONS)
+    steps = (*steps, f"guard-on-{reading.node_id}")
+    return planned("nothing watches", steps, OPTIONS, then="earlyoom at 2 %")

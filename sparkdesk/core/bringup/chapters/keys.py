@@ -101,9 +101,16 @@ class _Mesh:
         return tuple(peer for peer in self.peers(one) if self.case.reading(peer.node_id).ssh.public_key not in there)
 
     def _missing_hosts(self, one: Member) -> bool:
+        return not all(self._knows_host(one, peer) for peer in self.peers(one))
+
+    def _knows_host(self, one: Member, peer: Member) -> bool:
         ssh = self.case.reading(one.node_id).ssh
-        known, config = ssh.known_hosts or (), ssh.config or ""
-        return any(peer.known_line not in known or peer.block not in config for peer in self.peers(one))
+        return peer.known_line in (ssh.known_hosts or ()) and peer.block in (ssh.config or "")
+
+    def _is_ready(self, one: Member, peer: Member) -> bool:
+        """Whether `one` has what it needs to sign in to the peer, and lets the peer in."""
+        has_pair = one.node_id not in self.lacks_pair
+        return has_pair and peer not in self.lacks_keys[one.node_id] and self._knows_host(one, peer)
 
     # Steps -----------------------------------------------------------------------------------------------------------
 
@@ -207,7 +214,7 @@ class _Mesh:
         if one is None:
             return self._judge_not_member(reading)
         if one.node_id in self.lacks_rights:
-            return planned("closed to others", (_id("rights", one),), said)
+            return planned(_open_words(reading), (_id("rights", one),), said, then="closed to others")
         return good("closed to others", said)
 
     def judge_pair(self, reading: NodeReading) -> Cell:
@@ -216,7 +223,7 @@ class _Mesh:
         if one is None:
             return self._judge_not_member(reading)
         if one.node_id in self.lacks_pair:
-            return planned("ed25519, made there", (_id("pair", one),), f"{KEY_FILE} is not there")
+            return planned("no key pair", (_id("pair", one),), f"{KEY_FILE} is not there", then="ed25519")
         return good("ed25519", reading.ssh.public_key)
 
     def judge_mesh(self, reading: NodeReading) -> Cell:
@@ -233,7 +240,9 @@ class _Mesh:
         missing = len(self.lacks_keys[one.node_id])
         evidence = f"{len(peers) - missing} of {len(peers)} peers' keys are let in"
         if not self.is_whole:
-            return planned(words, tuple(step for step, is_planned in steps.items() if is_planned), evidence)
+            ready = sum(self._is_ready(one, peer) for peer in peers)
+            now = f"{ready} of {len(peers)} peers{', not tried' if ready == len(peers) else ''}"
+            return planned(now, tuple(step for step, is_planned in steps.items() if is_planned), evidence, then=words)
         return good(words, evidence)
 
     def diffs(self) -> Iterator[FileDiff]:
@@ -272,6 +281,16 @@ def _lacks_rights(reading: NodeReading) -> bool:
     ssh = reading.ssh
     is_open = is_writable_by_others(ssh.home_mode) is not False
     return is_open or ssh.folder_mode != "700" or ssh.authorized_mode not in ("", "600")
+
+
+def _open_words(reading: NodeReading) -> str:
+    """In which of its parts a node's home is not closed to others, in a few words."""
+    ssh = reading.ssh
+    if is_writable_by_others(ssh.home_mode) is not False:
+        return f"home {ssh.home_mode or 'not read'}"
+    if ssh.folder_mode != "700":
+        return f"~/.ssh {ssh.folder_mode}" if ssh.folder_mode else "no ~/.ssh"
+    return f"its keys {ssh.authorized_mode}"
 
 
 def _is_about(line: str, peers: tuple[Member, ...]) -> bool:

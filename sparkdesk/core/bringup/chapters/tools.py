@@ -75,7 +75,7 @@ def _judge_clock(reading: NodeReading) -> Cell:
     said = "not measured" if offset_s is None else f"{abs(offset_s):.1f} s {'ahead' if offset_s > 0 else 'behind'}"
     evidence = f"timedatectl show; against this computer's clock: {said}"
     if _is_off(reading):
-        return planned("kept", (_clock_step(reading).id,), evidence)
+        return planned("not kept", (_clock_step(reading).id,), evidence, then="kept")
     if offset_s is not None and abs(offset_s) >= SKEW_WARN_S:
         remedy = "Look whether the node reaches a time server (timedatectl timesync-status), or this computer is wrong."
         return warn(said, remedy, evidence)
@@ -91,7 +91,8 @@ def _judge_tools(reading: NodeReading) -> Cell:
     packages = missing_packages(reading)
     evidence = ", ".join(f"{tool}: {_SAID[reading.tools.get(tool)]}" for tool in PACKAGES)
     if packages:
-        return planned(", ".join(packages), (f"hardware-tools-{reading.node_id}",), f"{evidence}\n{WHAT_FOR}")
+        steps = (f"hardware-tools-{reading.node_id}",)
+        return planned(f"no {', '.join(packages)}", steps, f"{evidence}\n{WHAT_FOR}", then="there")
     if any(reading.tools.get(tool) is None for tool in PACKAGES):
         return unread(reading, "tools", f"Look again. {WHAT_FOR}")
     return good("there", evidence)

@@ -45,6 +45,8 @@ class RunView:
     steps: Mapping[str, StepView] = field(default_factory=lambda: MappingProxyType({}))
     begun: frozenset[str] = frozenset()
     """Steps of which something may stand on a node."""
+    left: frozenset[str] = frozenset()
+    """Steps on nodes that a person let go of: what they did stands there for good."""
     output: str = ""
     result: str = ""
     message: str = ""
@@ -78,8 +80,9 @@ class RunView:
 
     @property
     def can_resume(self) -> bool:
-        """Whether it can be carried on from where it ended: forwards only, and not what was taken back."""
-        return self.result in _RESUMABLE and not self.is_undo
+        """Whether it can be carried on from where it ended: forwards only, and not once something was taken back."""
+        is_back = self.is_undo and any(step.state == "undone" for step in self.steps.values())
+        return self.result in _RESUMABLE and not is_back
 
 
 def take_event(run: RunView, event: StepEvent) -> RunView:

@@ -52,6 +52,8 @@ class RunRecord:
     """The last that was begun was an undo."""
     is_paused: bool = False
     """A person held it, and nothing was begun since."""
+    left: set[str] = field(default_factory=set)
+    """Steps that were begun on nodes which a person let go of: nothing takes them back any more."""
     leases: set[str] = field(default_factory=set)
     """The tokens of its passages' leases: one that a killed process could not let go of is no stranger's."""
 
@@ -154,6 +156,10 @@ def _apply_entry(record: RunRecord, kind: str, fields: Fields) -> None:
         step_id = fields.text("step")
         record.begun.add(step_id)
         record.results.pop(step_id, None)
+    elif kind == "left_behind":
+        steps = fields.data.get("steps")
+        record.left |= {str(one) for one in steps if one in record.begun} if isinstance(steps, list) else set()
+        record.begun -= record.left
     elif kind == "step_ended":
         _note_result(record, fields.text("step"), fields.text("result"))
     elif kind == "file_kept":
@@ -172,6 +178,14 @@ def _note_result(record: RunRecord, step_id: str, result: str) -> None:
     record.results[step_id] = result
     if result == "undone":
         record.begun.discard(step_id)
+
+
+async def let_go(store: Store, clock: Clock, run_id: str, step_ids: frozenset[str], result: str) -> None:
+    """Note that nothing will take these steps back, and close the journal again. Raises StoreError."""
+    entry: dict[str, object] = {"kind": "left_behind", "t_ms": clock.now_ms(), "steps": sorted(step_ids)}
+    await store.append_journal(run_id, dump(entry))
+    entry = {"kind": "run_ended", "t_ms": clock.now_ms(), "result": result, "message": "nodes were let go of"}
+    await store.append_journal(run_id, dump(entry))
 
 
 async def set_aside(store: Store, clock: Clock, run_id: str) -> None:

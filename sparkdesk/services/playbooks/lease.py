@@ -81,24 +81,40 @@ class Leases:
         self._busy: dict[str, tuple[LockHolder, ...]] = {}
         """Node -> the leases of others of which a command still runs there."""
         self._lost: dict[str, LockLost] = {}
+        self.away: dict[str, NotBegun] = {}
+        """Nodes that gave no lease and could be spared: nothing begins there."""
         self.notes: list[str] = []
         """What a person should know of how the leases were got."""
 
-    async def take(self, say: Callable[[str], None]) -> None:
+    async def take(self, say: Callable[[str], None], *, can_spare: bool = False) -> None:
         """Take all of them, in the order that everybody uses, or none; then wait until no other's command runs there.
 
-        `say` hears what is waited for. Raises LockLost (held, not broken; or still busy after a while), NotBegun.
-        Cancelled half way it lets go of what it has.
+        `say` hears what is waited for. `can_spare`: nodes that do not answer are left out, unless that is all of them.
+        Raises LockLost (held, not broken; or still busy after a while), NotBegun. Cancelled half way it lets go of
+        what it has.
         """
         if self._node_ids and not self._program:
             raise NotBegun("Nodes cannot be locked here, and this must not run without", remedy="Reinstall SparkDesk.")
         try:
             for node_id in self._node_ids:
-                await self._take(node_id)
+                try:
+                    await self._take(node_id)
+                except NotBegun as error:
+                    if not can_spare:
+                        raise
+                    self.spare(node_id, error)
+            if self.away and not self._held:
+                raise next(iter(self.away.values()))
             await self._wait_for_commands(say)
         except BaseException:
             await self.release()
             raise
+
+    def spare(self, node_id: str, error: NotBegun) -> None:
+        """Do without this node from now on."""
+        if node_id not in self.away:
+            self.away[node_id] = error
+            self.notes.append(f"{error.node or node_id} could not be reached: nothing is taken back there")
 
     async def _take(self, node_id: str) -> None:
         theirs: tuple[str, ...] = ()
@@ -141,7 +157,7 @@ class Leases:
                 said_s = now_s
                 say(f"{holder.busy_words}; waiting {now_s - start_s:.0f} s of at most {self._busy_wait_s:.0f} s")
             await asyncio.sleep(min(BUSY_POLL_S, self._busy_wait_s / 4))
-            for node_id in self._node_ids:
+            for node_id in tuple(self._busy):
                 await self._look_again(node_id)
 
     async def _look_again(self, node_id: str) -> None:
@@ -185,6 +201,8 @@ class Leases:
 
         What only looks goes on while the node is away. Raises LockLost, and NotBegun where the node does not answer.
         """
+        if node_id in self.away:
+            raise self.away[node_id]
         for lost in self._lost.values():
             raise lost
         held_s = self._held.get(node_id)

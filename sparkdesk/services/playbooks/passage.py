@@ -6,7 +6,7 @@ The one rule: nothing is applied twice whose check passes, and nothing counts as
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
 from sparkdesk.core.errors import SparkDeskError, StepFailed
@@ -15,6 +15,7 @@ from sparkdesk.core.step import (
     Action,
     Confirm,
     Keep,
+    Playbook,
     Progress,
     Push,
     PutFile,
@@ -32,7 +33,7 @@ from sparkdesk.core.step import (
 )
 from sparkdesk.services.clock import Clock
 from sparkdesk.services.playbooks.action import answers, perform
-from sparkdesk.services.playbooks.journal import FINISHED, Journal
+from sparkdesk.services.playbooks.journal import FINISHED, Journal, RunRecord
 from sparkdesk.services.playbooks.lease import Leases
 from sparkdesk.services.playbooks.site import NotBegun, NotPermitted, OutcomeUnknown, Site
 
@@ -50,6 +51,22 @@ OnEvent = Callable[[StepEvent], None]
 def is_repeatable(step: Step) -> bool:
     """Whether applying the step twice does no harm, so that an interrupted one may just be applied again."""
     return all(isinstance(action, _REPEATABLE) for action in step.apply)
+
+
+def steps_ahead(playbook: Playbook, results: Mapping[str, str], only: frozenset[str] | None) -> list[Step]:
+    """The steps, or `only` those, that a passage forward still has to do."""
+    return [
+        step for step in playbook.steps() if results.get(step.id) not in FINISHED and (only is None or step.id in only)
+    ]
+
+
+def steps_back(record: RunRecord, only: frozenset[str] | None) -> list[Step]:
+    """The steps, or `only` those, that a passage back takes back, in its order: the last one first."""
+    return [
+        step
+        for step in reversed(list(record.playbook.steps()))
+        if step.id in record.begun and record.results.get(step.id) != "undone" and (only is None or step.id in only)
+    ]
 
 
 class Passage:
@@ -78,10 +95,15 @@ class Passage:
         self._failures: list[StepEnded] = []
         self._ended: RunEnded | None = None
 
-    async def go(self, begin: Callable[[], Awaitable[None]], work: Callable[[], Awaitable[None]]) -> RunEnded:
-        """Take the locks, do the work, close the journal, let the locks go, tell the end."""
+    async def go(
+        self, begin: Callable[[], Awaitable[None]], work: Callable[[], Awaitable[None]], *, can_spare: bool = False
+    ) -> RunEnded:
+        """Take the locks, do the work, close the journal, let the locks go, tell the end. `can_spare`: it is done on
+        the other nodes where one does not answer."""
         try:
-            await self._leases.take(lambda text: self._emit(Progress("", self._clock.now_ms(), text)))
+            await self._leases.take(
+                lambda text: self._emit(Progress("", self._clock.now_ms(), text)), can_spare=can_spare
+            )
         except StepFailed as error:
             refused = RunEnded(self._clock.now_ms(), "failed", error.message, error.remedy)
             self._emit(refused)
@@ -317,14 +339,32 @@ class Passage:
 
     async def undo_steps(self, only: frozenset[str] | None = None) -> None:
         """The undo of every step that was begun, or of those that were chosen, last first."""
-        record = self.journal.record
-        for step in reversed(list(record.playbook.steps())):
-            is_wanted = only is None or step.id in only
-            if is_wanted and step.id in record.begun and record.results.get(step.id) != "undone":
-                if self._is_paused:
-                    self._was_held = True
-                    return
-                await self._settle(step, self._undo)
+        for step in steps_back(self.journal.record, only):
+            if self._is_paused:
+                self._was_held = True
+                return
+            if step.undo and step.node in self._leases.away:
+                self._leave(step, self._leases.away[step.node])
+            else:
+                await self._settle(step, self._undo_if_there)
+
+    def _leave(self, step: Step, error: NotBegun) -> None:
+        """Nothing was tried: its journal stays as it is, and a later undo takes it back."""
+        left = _unreached(step, error)
+        ended = StepEnded(step.id, self._clock.now_ms(), "unknown", left.message, left.remedy)
+        self._failures.append(ended)
+        self._emit(ended)
+
+    async def _undo_if_there(self, step: Step) -> str:
+        """Take it back; a node that is away, and does not come back, is waited for once only."""
+        for is_last in (False, True):
+            try:
+                return await self._undo(step)
+            except NotBegun as error:
+                if is_last or not await self._node_is_back(step):
+                    self._leases.spare(step.node, error)
+                    raise _unreached(step, error) from error
+        raise AssertionError
 
     async def _undo(self, step: Step, part: str = "undo") -> str:
         await self._assure_lease(step)
@@ -345,3 +385,14 @@ class Passage:
                 await asyncio.shield(work)
         except (TimeoutError, SparkDeskError):
             pass  # the journal then ends without this entry, and a resume looks at the node
+
+
+def _unreached(step: Step, error: NotBegun) -> OutcomeUnknown:
+    """Its node could not be reached, so what the step did stands there."""
+    why = error.__cause__.message if isinstance(error.__cause__, SparkDeskError) else error.message
+    return OutcomeUnknown(
+        f"{step.title}: not taken back, as {error.node or 'its node'} could not be reached: {why}",
+        remedy=f"{error.remedy.rstrip('.')}. Then undo again: what is left is taken back.",
+        detail=error.detail,
+        node=error.node,
+    )

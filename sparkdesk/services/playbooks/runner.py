@@ -7,7 +7,7 @@ one rule: nothing is applied twice whose check passes, and nothing counts as don
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,7 +17,7 @@ from sparkdesk.core.step import Playbook, RunEnded, Step
 from sparkdesk.services.clock import Clock
 from sparkdesk.services.playbooks.journal import Journal, RunRecord, read_record
 from sparkdesk.services.playbooks.lease import BUSY_WAIT_S, RENEW_S, AskBreak, Leases, Locking
-from sparkdesk.services.playbooks.passage import OnEvent, Passage
+from sparkdesk.services.playbooks.passage import OnEvent, Passage, steps_ahead, steps_back
 from sparkdesk.services.playbooks.root import AskPassword, Root
 from sparkdesk.services.playbooks.site import Site
 from sparkdesk.services.playbooks.supply import Supplies
@@ -96,7 +96,7 @@ class Runner:
         if twice:
             raise PlanError(f"The playbook has two steps called {twice[0]}", remedy="Make the plan again.")
         with self._only_once(run_id):
-            passage = self._passage(run_id, RunRecord(playbook), on_event, asks)
+            passage = self._passage(run_id, RunRecord(playbook), on_event, asks, steps_ahead(playbook, {}, only))
             return await passage.go(passage.journal.begin, partial(passage.run_stages, only))
 
     async def resume(
@@ -107,20 +107,25 @@ class Runner:
         `only` is as in `run`. Raises PlanError when the journal cannot be read, and StoreError.
         """
         with self._only_once(run_id):
-            passage = self._passage(run_id, await read_record(self._store, run_id), on_event, asks)
+            record = await read_record(self._store, run_id)
+            ahead = steps_ahead(record.playbook, record.results, only)
+            passage = self._passage(run_id, record, on_event, asks, ahead)
             return await passage.go(passage.journal.resume, partial(passage.run_stages, only))
 
     async def undo(
         self, run_id: str, *, on_event: OnEvent, asks: Asks | None = None, only: frozenset[str] | None = None
     ) -> RunEnded:
-        """Undo every step that was begun, the last one first; goes on past a step that cannot be undone.
+        """Undo every step that was begun, the last one first; goes on past a step that cannot be undone, and past a
+        node that does not answer, whose steps stand and end as unknown.
 
         `only`: these steps; the rest stays done, and a later undo takes it back. Raises PlanError when the journal
         cannot be read, and StoreError.
         """
         with self._only_once(run_id):
-            passage = self._passage(run_id, await read_record(self._store, run_id), on_event, asks)
-            return await passage.go(passage.journal.resume, partial(passage.undo_steps, only))
+            record = await read_record(self._store, run_id)
+            back = [step for step in steps_back(record, only) if step.undo]
+            passage = self._passage(run_id, record, on_event, asks, back)
+            return await passage.go(passage.journal.resume, partial(passage.undo_steps, only), can_spare=True)
 
     def pause(self, run_id: str) -> None:
         """Begin no further step; the run ends as "paused" when what is under way has ended."""
@@ -144,12 +149,15 @@ class Runner:
             return None
         return tuple(step for step in record.playbook.steps() if step.id in record.begun)
 
-    def _passage(self, run_id: str, record: RunRecord, on_event: OnEvent, asks: Asks | None) -> Passage:
+    def _passage(
+        self, run_id: str, record: RunRecord, on_event: OnEvent, asks: Asks | None, steps: Iterable[Step]
+    ) -> Passage:
+        """`steps`: those that it will carry out. Only their nodes are locked: one that needs nothing may be off."""
         asks = asks or self.asks
         journal = Journal(self._store, self._clock, run_id, record)
         root = Root(self._clock, asks.password, self._identify)
         playbook = record.playbook
-        nodes = [step.node for step in playbook.steps()] if playbook.needs_lock else []
+        nodes = [step.node for step in steps] if playbook.needs_lock else []
         self._locking.unreleased.update(record.leases)  # only one SparkDesk has this store: they are nobody's now
         leases = Leases(self._shells, self._clock, self._locking, nodes, playbook.title, asks.break_lock)
         journal.lease = leases.token if nodes else ""

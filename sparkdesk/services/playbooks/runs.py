@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -19,7 +19,7 @@ from sparkdesk.core.ports import Store
 from sparkdesk.core.step import Playbook, RunEnded, Step, StepEvent
 from sparkdesk.services.clock import Clock
 from sparkdesk.services.ident import new_id
-from sparkdesk.services.playbooks.journal import RunRecord, read_record, set_aside
+from sparkdesk.services.playbooks.journal import RunRecord, let_go, read_record, set_aside
 from sparkdesk.services.playbooks.passage import OnEvent
 from sparkdesk.services.playbooks.runner import Asks, Decide, Runner
 from sparkdesk.services.tasks import Tasks
@@ -174,6 +174,17 @@ class PlaybookRuns:
             await set_aside(self._store, self._clock, run_id)
             self._set(replace(view, result="cancelled", message="Left as it was", ended_ms=self._clock.now_ms()))
 
+    async def let_go(self, run_id: str, node_ids: Sequence[str]) -> None:
+        """Leave what a run that is over did on these nodes as it is, for good: they are gone. Raises StoreError."""
+        view = self._known(run_id)
+        left = frozenset(step.id for step in view.playbook.steps() if step.node in node_ids and step.id in view.begun)
+        if view.is_over and left:
+            rest = replace(view, begun=view.begun - left, left=view.left | left)
+            result = view.result if view.result != INTERRUPTED else "cancelled"
+            result = result if rest.undoable or not view.is_undo else "done"
+            await let_go(self._store, self._clock, run_id, left, result)
+            self._set(replace(rest, result=result))
+
     async def wait(self, run_id: str) -> RunEnded:
         """Until a run is over; a caller that is cancelled does not end it. Raises PlanError (no such run)."""
         while not (view := self._known(run_id)).is_over:
@@ -253,6 +264,7 @@ def view_of(run_id: str, record: RunRecord) -> RunView:
         ended_ms=record.ended_ms,
         steps=MappingProxyType(steps),
         begun=frozenset(record.begun),
+        left=frozenset(record.left),
         result=result,
         message=_open_words(record) if is_open else "",
         is_undo=record.is_undo,

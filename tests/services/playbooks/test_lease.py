@@ -44,7 +44,9 @@ def book(*steps: Step, title: str = "Change it") -> Playbook:
 class Computer:
     """One computer's runner, store and line to the node."""
 
-    def __init__(self, folder: Path, owner: str, *, renew_s: float = RENEW_S, busy_wait_s: float = 30.0) -> None:
+    def __init__(
+        self, folder: Path, owner: str, *, renew_s: float = RENEW_S, busy_wait_s: float = 30.0, settle_s: float = 5.0
+    ) -> None:
         self.store = SqliteStore(folder / f"data-{owner}")
         env = {"SPARKDESK_LOCK_DIR": str(folder / "locks")}
         self.shell = LocalShell(folder / "node", env=env)
@@ -59,7 +61,7 @@ class Computer:
             ask_break=self.ask_break,
             lock_program=LOCK,
             owner=owner,
-            settle_s=5.0,
+            settle_s=settle_s,
             renew_s=renew_s,
             busy_wait_s=busy_wait_s,
         )

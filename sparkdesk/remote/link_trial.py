@@ -9,8 +9,8 @@ Each prints one JSON line: {"ok": true} or {"ok": false, "message", "remedy"}; `
 NAME is an id of the run. WANTED is {netdev: {"addresses": ["192.168.100.1/24"], "mtu": 9000, "carrier": true}}.
 FORMER says what the plan knew of our kept file: its SHA-256, "absent", or "unknown"; another one is not replaced.
 
-net_state.py and trial_notes.py are sent in front of it and run first: what a network is and how it is given back, and
-the files and notes.
+net_state.py, trial_notes.py and netplan_units.py are sent in front of it and run first: what a network is and how it is
+given back, the files and notes, and what netplan makes of its files.
 
 `try` writes /run/netplan/90-sparkdesk.yaml, which stands for the file of that name in /etc and is gone after a restart.
 Before it applies it leaves a process behind that shares nothing with the caller and puts everything back after SECONDS,
@@ -43,7 +43,7 @@ HINDRANCES = (OSError, LookupError, TypeError, ValueError, AttributeError, Runti
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # at run time typing costs memory on the node
-    from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
+    from typing import Any, Callable, Collection, Dict, Iterable, Iterator, List, Optional, Set, Tuple
 
     Record = Dict[str, Any]
 
@@ -56,9 +56,12 @@ if TYPE_CHECKING:  # at run time typing costs memory on the node
     def find_wrong(wanted: Record, ports: Dict[str, Record]) -> str: ...
     def wait_until(limit_s: float, is_so: Callable[[], object]) -> None: ...
     def refuse_ports_in_use(wanted: Record) -> None: ...
-    def netplan(verb: str, limit_s: float) -> str: ...
-    def apply_netplan(ours: Iterable[str], items: Iterable[str]) -> Tuple[str, List[str]]: ...
-    def put_port_back(name: str, before: Record, ours: List[str]) -> str: ...
+    def waiting_for_link(wanted: Record, ports: Dict[str, Record]) -> List[str]: ...
+    def netplan(words: List[str], limit_s: float) -> str: ...
+    def apply_netplan(
+        ours: Iterable[str], items: Iterable[str], apply: Callable[[], str] = str
+    ) -> Tuple[str, List[str]]: ...
+    def put_port_back(name: str, before: Record, ours: List[str], given: Tuple[Set[str], Optional[int]]) -> str: ...
     def read_items() -> List[str]: ...
     def give_back(items: Iterable[str]) -> List[str]: ...
     def ports_of(item: str) -> List[str]: ...
@@ -83,20 +86,35 @@ if TYPE_CHECKING:  # at run time typing costs memory on the node
     def put_files_back(note: Record) -> str: ...
     def write_copy(digest: str) -> None: ...
 
+    # netplan_units.py, likewise.
+    def refuse_pending_edits(ours: Collection[str]) -> str: ...
+    def apply_former(ours: Collection[str], words: List[str]) -> str: ...
+    def given_by_files(name: str) -> Tuple[Set[str], Optional[int]]: ...
+
 
 @contextlib.contextmanager
 def locked(limit_s: float = LOCK_S) -> Iterator[None]:
-    """Nobody else changes anything meanwhile. An undo removes the file, hence the look whether it is there."""
-    os.makedirs(RUN, mode=0o755, exist_ok=True)
+    """Nobody else changes anything meanwhile. The file goes where no state stays: so look whether it is still there."""
     until = time.monotonic() + limit_s
     while time.monotonic() < until:
-        with open(os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)) as file:
+        os.makedirs(RUN, mode=0o755, exist_ok=True)
+        try:
+            fd = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        except FileNotFoundError:  # the folder was taken away at this very moment
+            continue
+        with open(fd) as file:
             is_ours = False
             with contextlib.suppress(OSError):
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 is_ours = os.path.samestat(os.stat(LOCK), os.fstat(file.fileno()))
             if is_ours:
-                yield
+                try:
+                    yield
+                finally:
+                    if not os.path.lexists(STATE):
+                        remove(LOCK)
+                        with contextlib.suppress(OSError):
+                            os.rmdir(RUN)
                 return
         time.sleep(POLL_S / 2)
     raise TrialError("another change of this network is going on", "Wait a minute, then try again.")
@@ -152,16 +170,19 @@ def put_back(note: Record, items: Iterable[str] = ()) -> List[str]:
         others = [item for item in read_items() if not set(ports_of(item)) & set(note["ours"])]
         items = [item for item in dict.fromkeys([*noted, *items, *others]) if not is_address_of(item, ours)]
         here = [item for item in read_items() if item not in items and not is_address_of(item, ours)]
+    failure = "nothing was applied"
     with trying(troubles):
-        failure, _ = apply_netplan(note["ports"], [*items])
+        failure, _ = apply_netplan(note["ports"], [*items], lambda: apply_former(our_ports(note), words))
         troubles += [failure] if failure else []
     for name, port in note["ports"].items():
         with trying(troubles):
-            wrong = put_port_back(name, port, note["ours"].get(name, []))
+            texts, given = note["ours"].get(name, []), (set(), None) if failure else given_by_files(name)
+            wrong = put_port_back(name, port, texts, given)
             if wrong:  # networkd may still be at it
                 time.sleep(LOOK_S)
-                wrong = put_port_back(name, port, note["ours"].get(name, []))
+                wrong = put_port_back(name, port, texts, given)
             troubles += [wrong] if wrong else []
+            words += describe_given(name, port, texts, given)
     with trying(troubles):
         give_back(here)
         words += ["%s is lost" % describe_item(item) for item in give_back(items)]
@@ -169,6 +190,22 @@ def put_back(note: Record, items: Iterable[str] = ()) -> List[str]:
         said = "the files are as they were, but %s" % "; ".join(troubles)
         raise TrialError(said, "Run `sudo netplan apply` on the node.")
     return words
+
+
+def our_ports(note: Record) -> Set[str]:
+    """Every port that a run of ours has set: what netplan's files say of these is no edit of others."""
+    ports = {*note["ports"], *note["ours"]}
+    with contextlib.suppress(*HINDRANCES, TrialError):  # the timer's own note is enough for what it must do
+        for other in read_notes("").values():
+            ports |= {*other["ports"], *other["ours"]}
+    return ports
+
+
+def describe_given(name: str, before: Record, ours: List[str], given: Tuple[Set[str], Optional[int]]) -> List[str]:
+    """What a port keeps of what we gave it, since a file of somebody's gives it too by now."""
+    kept = [text for text in ours if text in given[0] and text not in before["addresses"]]
+    kept += ["MTU %d" % given[1]] if given[1] is not None and given[1] != before["mtu"] else []
+    return ["%s keeps %s, which another file of this node gives it" % (name, ", ".join(kept))] if kept else []
 
 
 def try_it(name: str, seconds: str, text: str, former: str = "unknown") -> Record:
@@ -187,6 +224,8 @@ def try_it(name: str, seconds: str, text: str, former: str = "unknown") -> Recor
         if other is not None and other["name"] != name and now_s < other["ends_s"] + LOCK_S:
             raise TrialError("another network is on trial on this node", "Wait until it has ended, then try again.")
         refuse_other_file(name, former)
+        ours = [port for one in read_notes(name).values() for port in (*one["ports"], *one["ours"])]
+        said = [refuse_pending_edits({*ours, *wanted}), *spoiled_notes()]
         items = read_items()
         note = take_note(name, wanted, items)
         ends_s, token = now_s + trial_s, os.urandom(16).hex()
@@ -196,16 +235,17 @@ def try_it(name: str, seconds: str, text: str, former: str = "unknown") -> Recor
             start_timer(token, ends_s, note, items)
             os.makedirs(os.path.dirname(TRIAL_FILE), exist_ok=True)
             write_file(TRIAL_FILE, yaml)
-            failure = netplan("generate", GENERATE_S)
+            failure = netplan(["generate"], GENERATE_S)
             if failure:
                 raise TrialError(failure + ". Nothing was applied", "Mend the file that it names, then look again.")
         except TrialError:
             put_files_back(note)
             remove(STATE)  # the timer ends by this
-            netplan("generate", GENERATE_S)
+            netplan(["generate"], GENERATE_S)
             raise
         apply_trial(note, wanted, items)
-    return {"ok": True, "trial_s": trial_s, "left_s": ends_s - time.clock_gettime(time.CLOCK_BOOTTIME)}
+    left_s, words = ends_s - time.clock_gettime(time.CLOCK_BOOTTIME), [*describe_waiting(wanted, read_ports()), *said]
+    return {"ok": True, "trial_s": trial_s, "left_s": left_s, "message": "; ".join(filter(None, words))}
 
 
 def apply_trial(note: Record, wanted: Record, items: List[str]) -> None:
@@ -219,7 +259,25 @@ def apply_trial(note: Record, wanted: Record, items: List[str]) -> None:
         put_back(note, items)  # else the timer goes on with it
         remove(STATE)
         raise TrialError(failure + ". The former network is back", "Mend what it names, then try again.")
-    wait_until(LOOK_S, lambda: not find_wrong(wanted, read_ports()))
+    wait_until(LOOK_S, lambda: not find_wrong_now(wanted, read_ports()))
+
+
+def find_wrong_now(wanted: Record, ports: Dict[str, Record]) -> str:
+    """What is not as it can be by now: a port that has waited for its link since the plan was made has no address."""
+    waiting = waiting_for_link(wanted, ports)
+    return find_wrong(
+        {name: dict(want, addresses=()) if name in waiting else want for name, want in wanted.items()}, ports
+    )
+
+
+def describe_waiting(wanted: Record, ports: Dict[str, Record]) -> List[str]:
+    """Which ports get their addresses later."""
+    late = [
+        name
+        for name in waiting_for_link(wanted, ports)
+        if set(wanted[name]["addresses"]) - set(ports[name]["addresses"])
+    ]
+    return ["%s has no link: its address comes with the link" % name for name in late]
 
 
 def running_trial() -> Optional[Record]:
@@ -308,7 +366,8 @@ def look(name: str, text: str, digest: str = "") -> Record:
     """Whether the ports are as wanted, and the file is kept where its digest is given."""
     wanted = read_wanted(text)
     try:
-        wrong = find_wrong(wanted, read_ports())
+        ports = read_ports()
+        wrong = find_wrong_now(wanted, ports)
         if digest and not wrong:
             kept = read_file(KEPT_FILE)
             if kept is None or hashlib.sha256(kept).hexdigest() != digest or os.path.lexists(TRIAL_FILE):
@@ -318,7 +377,8 @@ def look(name: str, text: str, digest: str = "") -> Record:
         return {"ok": None, "message": plain(words), "remedy": "Look at the ports on the node: ip addr"}
     if wrong:
         return {"ok": False, "message": wrong, "remedy": "See that the cable is in at both ends, then try again."}
-    return {"ok": True, "message": "carrier, addresses and MTU are as wanted"}
+    message = "; ".join(["carrier, addresses and MTU are as wanted", *describe_waiting(wanted, ports)])
+    return {"ok": True, "message": message}
 
 
 def keep(name: str) -> Record:
@@ -359,13 +419,12 @@ def undo(name: str) -> Record:
             remove(NOTES + "/%s.json" % one)
         if state is not None and state["name"] in (name, *ours):
             remove(STATE)  # the timer ends by this
-        if not os.path.lexists(STATE):
-            remove(LOCK)
-        for folder in (RUN, NOTES, STORE):
+        for folder in (NOTES, STORE):
             with contextlib.suppress(OSError):  # others' notes, or nothing there
                 os.rmdir(folder)
-    words += ["%d later changes of it went too" % (len(ours) - 1)] if len(ours) > 1 else []
-    return {"ok": True, "message": "; ".join(["as before" if ours else "nothing to undo", *words])}
+        words += ["a later change of it by another bring-up (run %s) went too" % one for one in ours if one != name]
+        words += spoiled_notes()
+    return {"ok": True, "message": "; ".join(dict.fromkeys(["as before" if ours else "nothing to undo", *words]))}
 
 
 def main(argv: List[str]) -> int:

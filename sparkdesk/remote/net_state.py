@@ -296,13 +296,24 @@ def find_wrong(wanted: Record, ports: Dict[str, Record]) -> str:
     """What is not as wanted, in words; "" when everything is."""
     wrong = []
     for name, want in wanted.items():
-        port = ports.get(name, {"carrier": False, "mtu": want["mtu"], "addresses": ()})
+        if name not in ports:
+            wrong.append("there is no port %s" % name)
+            continue
+        port = ports[name]
         if want["carrier"] and not port["carrier"]:
-            wrong.append("%s has no link" % name if name in ports else "there is no port %s" % name)
+            wrong.append("%s has no link" % name)
         wrong += ["%s lacks %s" % (name, text) for text in want["addresses"] if text not in port["addresses"]]
         if want["mtu"] is not None and port["mtu"] != want["mtu"]:
             wrong.append("%s has MTU %s, not %s" % (name, port["mtu"], want["mtu"]))
     return "; ".join(wrong)
+
+
+def waiting_for_link(wanted: Record, ports: Dict[str, Record]) -> List[str]:
+    """Ports that had no link when the plan was made and have none now: networkd sets the MTU, and no address.
+
+    Source: systemd.network(5), ConfigureWithoutCarrier=: without it, addresses are set once there is a carrier.
+    """
+    return [name for name, port in ports.items() if name in wanted and not wanted[name]["carrier"] | port["carrier"]]
 
 
 def wait_until(limit_s: float, is_so: Callable[[], object]) -> None:
@@ -369,22 +380,26 @@ def connected_addresses() -> Set[str]:
     return found
 
 
-def put_port_back(name: str, before: Record, ours: List[str]) -> str:
-    """networkd leaves addresses and MTU of a port that lost its settings. What is not as before then, in words."""
+def put_port_back(name: str, before: Record, ours: List[str], given: Tuple[Set[str], Optional[int]]) -> str:
+    """networkd leaves addresses and MTU of a port that lost its settings. What is not as before then, in words.
+
+    `given` are the addresses and the MTU that somebody's file gives the port by now: these are not ours to take.
+    """
+    mtu, ours = before["mtu"] if given[1] is None else given[1], [text for text in ours if text not in given[0]]
     wait_until(SETTLE_S / 2, lambda: set(before["addresses"]) <= set(read_ports().get(name, before)["addresses"]))
     now = read_ports().get(name, before)
     for text in now["addresses"]:
         if text in ours and text not in before["addresses"]:
             run(["ip", "addr", "del", text, "dev", name], 10.0)
     add_missing(name, before)
-    if isinstance(before["mtu"], int) and now["mtu"] != before["mtu"]:
-        run(["ip", "link", "set", "dev", name, "mtu", str(before["mtu"])], 10.0)
+    if isinstance(mtu, int) and now["mtu"] != mtu:
+        run(["ip", "link", "set", "dev", name, "mtu", str(mtu)], 10.0)
     if not before["up"]:
         run(["ip", "link", "set", "dev", name, "down"], 10.0)
     now = read_ports().get(name, before)
     fixed = [text for text, info in before["addresses"].items() if not info.get("dynamic")]
     stays = ", ".join(text for text in now["addresses"] if text in ours and text not in before["addresses"])
-    wrong = find_wrong({name: {"addresses": fixed, "mtu": before["mtu"], "carrier": False}}, {name: now})
+    wrong = find_wrong({name: {"addresses": fixed, "mtu": mtu, "carrier": False}}, {name: now})
     return "%s still has %s" % (name, stays) if stays else wrong
 
 
@@ -399,16 +414,18 @@ def add_missing(name: str, before: Record) -> None:
             run(["ip", "addr", "add", *(peer if "address" in info else [text]), "dev", name, *pairs, *flags], 10.0)
 
 
-def netplan(verb: str, limit_s: float) -> str:
+def netplan(words: List[str], limit_s: float) -> str:
     """Run it; in words why it failed, or ""."""
-    code, out, err = run(["netplan", verb], limit_s)
+    code, out, err = run(["netplan", *words], limit_s)
     if code == 0:
         return ""
     lines = [line for line in (err or out).splitlines() if line.strip()] or ["no word of it"]
-    return "netplan %s failed: %s" % (verb, plain(next((line for line in lines if "rror" in line), lines[0])))
+    return "netplan %s failed: %s" % (words[0], plain(next((line for line in lines if "rror" in line), lines[0])))
 
 
-def apply_netplan(ours: Iterable[str], items: Iterable[str]) -> Tuple[str, List[str]]:
+def apply_netplan(
+    ours: Iterable[str], items: Iterable[str], apply: Callable[[], str] = lambda: netplan(["apply"], APPLY_S)
+) -> Tuple[str, List[str]]:
     """`netplan apply`, and all it took back; why it failed, or "", and what could not be given back.
 
     `ours` are the ports that it is meant to change, `items` what is to be there afterwards.
@@ -424,5 +441,5 @@ def apply_netplan(ours: Iterable[str], items: Iterable[str]) -> Tuple[str, List[
         except TrialError:
             return False
 
-    failure = netplan("apply", APPLY_S)
+    failure = apply()
     return failure, give_back(items, is_settled, STABLE_S)

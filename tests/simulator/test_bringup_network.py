@@ -180,7 +180,7 @@ async def test_a_network_that_is_tried_comes_back_by_itself_and_one_that_is_kept
     trial = f"cat > /tmp/plan.yaml <<'END'\n{plan}END\npython3 /tmp/link_trial.py try"
     look = f"python3 /tmp/link_trial.py look abc '{wanted}'"
     before = await read_port(boxes, PORT)
-    names = ("net_state", "trial_notes", "trial")
+    names = ("net_state", "trial_notes", "netplan_units", "trial")
     for name in names:
         program = (REMOTE / f"{'link_trial' if name == 'trial' else name}.py").read_text()
         await as_root(boxes, f"cat > /tmp/{name}.py <<'END'\n{program}\nEND\n")

@@ -20,6 +20,8 @@ from tests.lab.lab import MANAGEMENT_PORT, PASSWORD, USER, Lab, LabNode
 from tests.lab.patchbay import Patchbay, Wire
 
 pytestmark = pytest.mark.lab
+CABLE = ((0, 1), (1, 1))
+AS_WANTED = "carrier, addresses and MTU are as wanted"
 
 
 def pair_steps() -> list[Step]:
@@ -29,12 +31,18 @@ def pair_steps() -> list[Step]:
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """Two nodes with a cable from cage 1 to cage 1."""
+    """Two nodes."""
     with Lab(2, tmp_path_factory.mktemp("trial"), marker="trial", cables=None, with_networkd=True) as lab:
-        bay = Patchbay(lab, wires=1)
-        bay.patch([Wire(((0, 1), (1, 1)))])
         yield lab
-        bay.close()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def bay(lab: Lab) -> Iterator[Patchbay]:
+    """A cable from cage 1 to cage 1."""
+    bay = Patchbay(lab, wires=1)
+    bay.patch([Wire(CABLE)])
+    yield bay
+    bay.close()
 
 
 @pytest.fixture
@@ -174,6 +182,69 @@ def test_the_port_of_the_default_route_is_refused(node: Node) -> None:
     wanted = json.dumps({MANAGEMENT_PORT: {"addresses": [], "mtu": 9000}})
     refused = node.do("try", "a1", "60", wanted, stdin=YAML)
     assert refused["message"] == f"{MANAGEMENT_PORT} carries the default route"
+
+
+def test_a_half_without_a_link_gets_its_address_when_the_link_comes(bay: Patchbay, node: Node) -> None:
+    bay.patch([Wire(CABLE, halves_out=tuple((plug, 1) for plug in CABLE))])
+    before, wanted = node.state(), json.dumps({**WANTED, TWIN: {**WANTED[TWIN], "carrier": False}})
+    waits = f"{TWIN} has no link: its address comes with the link"
+    try:
+        assert node.do("try", "a1", "60", wanted, stdin=YAML)["message"] == waits
+        assert node.do("look", "a1", wanted) == {"ok": True, "message": f"{AS_WANTED}; {waits}"}
+        assert node.state()[TWIN] == (9000, [])
+        node.do("keep", "a1")
+        bay.patch([Wire(CABLE)])
+        node.wait_until_applied("192.168.101.11/24")
+        assert node.do("look", "a1", wanted) == {"ok": True, "message": AS_WANTED}
+        assert node.do("undo", "a1")["message"] == "as before"
+        assert node.state() == before
+    finally:
+        bay.patch([Wire(CABLE)])
+
+
+def test_an_edit_of_others_that_nobody_has_applied_goes_on_waiting(node: Node) -> None:
+    before = node.state()
+    file = node.lab.root / "etc/netplan/95-pending.yaml"
+    text = FOREIGN.replace(PORT, MANAGEMENT_PORT)
+    waits = f"{MANAGEMENT_PORT} (/etc/netplan/95-pending.yaml)"
+    try:
+        file.write_text(text)
+        refused = node.try_it()
+        assert (refused["ok"], waits in refused["message"]) == (False, True)
+        assert refused["remedy"] == "Apply or take back that edit first (sudo netplan try), then look again."
+        assert node.state() == before, "nothing was changed, and nothing of ours lies anywhere"
+        file.unlink()
+        assert node.try_it()["ok"] is True
+        node.do("keep", "a1")
+        file.write_text(text)
+        told = node.do("undo", "a1")
+        assert told["ok"] is True
+        assert told["message"] == f"as before; an edit of netplan's files that was never applied still waits: {waits}"
+        assert node.state() == before
+        assert node.lab.run("ls", "/run/systemd/network").split() == [f"10-netplan-{MANAGEMENT_PORT}.network"]
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def test_an_undo_leaves_what_an_administrators_own_file_gives_by_now(node: Node) -> None:
+    before = node.state()
+    node.try_it()
+    node.do("keep", "a1")
+    file = node.lab.root / "etc/netplan/40-cx7.yaml"
+    file.write_text(FOREIGN.replace("1400", "9000").replace("10.9.8.7", "192.168.100.11"))
+    try:
+        node.lab.run("netplan", "apply")
+        told = node.do("undo", "a1")
+        now = node.state()
+        keeps = f"{PORT} keeps 192.168.100.11/24, MTU 9000, which another file of this node gives it"
+        assert told == {"ok": True, "message": f"as before; {keeps}"}
+        assert (now[PORT][0], [one["local"] for one in now[PORT][1]]) == (9000, ["192.168.100.11"])
+        assert now[TWIN] == before[TWIN]
+    finally:
+        file.unlink()
+        node.lab.run("netplan", "apply")
+        node.lab.run("ip", "addr", "flush", "dev", PORT, "scope", "global")
+        node.lab.run("ip", "link", "set", PORT, "mtu", "1500")
 
 
 def test_another_run_waits_for_the_end_of_a_trial(node: Node) -> None:
@@ -402,6 +473,8 @@ def test_where_netplan_has_no_folder_one_is_made_and_taken_away(node: Node) -> N
     before = node.state()
     node.lab.run("mv", "/etc/netplan", "/etc/netplan.away")
     try:
+        assert f"would apply it: {MANAGEMENT_PORT} (its file is gone)" in node.try_it()["message"]
+        node.lab.run("netplan", "generate")  # as after a start without the folder
         assert node.try_it()["ok"] is True
         assert node.do("keep", "a1")["ok"] is True
         assert node.do("undo", "a1")["ok"] is True

@@ -13,7 +13,7 @@ from tests.lab.lab import CAGE_PORTS, LabNode
 
 PORT, TWIN = CAGE_PORTS[1]
 REMOTE = Path(__file__).parents[3] / "sparkdesk" / "remote"
-LAUNCHER = """for name in ("net_state", "trial_notes", "sparkdesk_trial"):
+LAUNCHER = """for name in ("net_state", "trial_notes", "netplan_units", "sparkdesk_trial"):
     with open("/opt/%s.py" % name) as file:
         exec(compile(file.read(), name, "exec"))
 """
@@ -40,7 +40,7 @@ class Node:
     def __init__(self, node: LabNode) -> None:
         self.lab = node
         (node.root / "opt").mkdir(exist_ok=True)
-        for name in ("net_state", "trial_notes"):
+        for name in ("net_state", "trial_notes", "netplan_units"):
             (node.root / f"opt/{name}.py").write_bytes((REMOTE / f"{name}.py").read_bytes())
         (node.root / "opt/sparkdesk_trial.py").write_bytes((REMOTE / "link_trial.py").read_bytes())
         (node.root / "opt/link_trial.py").write_text(LAUNCHER)

@@ -27,7 +27,7 @@ from sparkdesk.core.step import Expect, Run, SignInAnew, Stage, Step, Wait
 TRIAL_S = 60
 """How long a node waits for SparkDesk before it takes its former network back."""
 PARALLEL = 4
-PROGRAMS = ("net_state", "trial_notes", "link_trial")
+PROGRAMS = ("net_state", "trial_notes", "netplan_units", "link_trial")
 """They come on standard input, in this order: root runs no file that an account of the node could have changed."""
 SIGN_IN_S, LOOK_S, TRY_S, KEEP_S, UNDO_S = 30.0, 20.0, 90.0, 60.0, 180.0
 PING_S = 30.0

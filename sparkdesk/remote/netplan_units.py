@@ -1,0 +1,206 @@
+"""What netplan makes of its files: edits that nobody has applied yet, and what a file gives a port by now.
+
+Sent behind net_state.py over the same channel, and run in the same interpreter.
+
+`netplan apply` applies every file, also what another person wrote for another port and has not applied yet, the
+management port's among them. What it would make of the files is seen beforehand: netplan makes it in a folder aside
+(`generate --root-dir`), and that is held against what lies where the services read. An edit that something else has
+made units of without applying them (`systemctl daemon-reload` runs netplan's generator) is not seen this way.
+
+The one rule: a unit that is not of our own ports is compared and never written. Stdlib only, Python 3.8+.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import stat
+
+ASIDE_S = 20.0
+SOURCES = ("etc/netplan", "run/netplan", "lib/netplan", "usr/lib/netplan")
+NETWORKD, NETWORK_MANAGER = "run/systemd/network", "run/NetworkManager/system-connections"
+PREFIXES = {NETWORKD: "10-netplan-", NETWORK_MANAGER: "netplan-"}
+MAX_FILES, MAX_FILE_BYTES = 256, 1 << 20
+LINKS = "/run/systemd/netif/links"
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # at run time typing costs memory on the node
+    from typing import Any, Collection, Dict, Iterator, List, Optional, Set, Tuple
+
+    Record = Dict[str, Any]
+
+    # net_state.py, which ran before in the same interpreter.
+    class TrialError(Exception): ...
+
+    APPLY_S = 0.0
+
+    def netplan(words: List[str], limit_s: float) -> str: ...
+    def run(argv: List[str], limit_s: float) -> Tuple[int, str, str]: ...
+    def plain(text: str) -> str: ...
+
+    # trial_notes.py, likewise.
+    def write_file(path: str, data: bytes, mode: int = 0o600, owner: Tuple[int, int] = (0, 0)) -> None: ...
+    def remove(path: str) -> None: ...
+
+
+def read_folder(folder: str, prefix: str, suffix: str = "") -> Dict[str, bytes]:
+    """The plain files of a folder by name, links followed as netplan does. Raises OSError, and for too much of it."""
+    try:
+        names = [name for name in os.listdir(folder) if name.startswith(prefix) and name.endswith(suffix)]
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    found = {}
+    for name in names[: MAX_FILES + 1]:
+        with open(os.open(os.path.join(folder, name), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                found[name] = file.read(MAX_FILE_BYTES + 1)
+    if len(found) > MAX_FILES or any(len(data) > MAX_FILE_BYTES for data in found.values()):
+        raise OSError("%s holds more than is read" % folder)
+    return found
+
+
+def read_units(root: str) -> Dict[str, bytes]:
+    """Every unit that netplan made below this folder, by its path in it. Raises OSError."""
+    return {
+        "%s/%s" % (folder, name): data
+        for folder, prefix in PREFIXES.items()
+        for name, data in read_folder(os.path.join(root, folder), prefix).items()
+    }
+
+
+@contextlib.contextmanager
+def made_aside() -> Iterator[str]:
+    """A folder with what netplan makes of the files as they are now. Raises TrialError where that cannot be done."""
+    root = "/run/sparkdesk-%s" % os.urandom(8).hex()
+    try:
+        os.mkdir(root, 0o700)  # the files may hold the password of a WLAN
+        for folder in SOURCES:
+            os.makedirs(os.path.join(root, folder))
+            for name, data in read_folder("/" + folder, "", ".yaml").items():
+                with open(os.open(os.path.join(root, folder, name), os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
+                    file.write(data)
+        failure = netplan(["generate", "--root-dir", root], ASIDE_S)
+        if failure:
+            raise TrialError(failure, "Look at netplan's files on the node.")
+        yield root
+    except OSError as error:
+        words = "what netplan's files say cannot be made aside: %s" % plain(str(error))
+        raise TrialError(words, "Look at netplan's files on the node.") from error
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def port_of_unit(path: str, data: bytes) -> str:
+    """The port of a unit as its text names it, else what netplan calls it."""
+    for line in data.decode("utf-8", "replace").splitlines():
+        key, _, value = line.strip().partition("=")
+        if key in ("Name", "OriginalName", "interface-name"):
+            return plain(value)
+    folder, name = os.path.split(path)
+    return plain(os.path.splitext(name[len(PREFIXES[folder]) :])[0])
+
+
+def changed_units(root: str) -> Dict[str, str]:
+    """The port of each unit that an apply would change, by its path. Raises OSError."""
+    made, stands = read_units(root), read_units("/")
+    paths = [path for path in sorted({*made, *stands}) if made.get(path) != stands.get(path)]
+    return {path: port_of_unit(path, made.get(path) or stands.get(path) or b"") for path in paths}
+
+
+def pending_edits(ours: Collection[str]) -> List[str]:
+    """Others' ports for which netplan's files say what was never applied, in words. Raises TrialError: not known."""
+    with made_aside() as root:
+        ports = sorted({port for port in changed_units(root).values() if port not in ours})
+        return ["%s (%s)" % (port, newest_file_about(port)) for port in ports]
+
+
+def newest_file_about(port: str) -> str:
+    """The file of netplan that names this port and was changed last; where none does, that one was removed."""
+    paths = [
+        "/%s/%s" % (folder, name)
+        for folder in SOURCES
+        for name, data in read_folder("/" + folder, "", ".yaml").items()
+        if port.encode() in data
+    ]
+    return plain(max(paths, key=os.path.getmtime)) if paths else "its file is gone"
+
+
+def refuse_pending_edits(ours: Collection[str]) -> str:
+    """A trial must not bring in what is others' to apply. In words why that is not known, or "". Raises TrialError."""
+    try:
+        pending = pending_edits(ours)
+    except TrialError as error:  # netplan may be older than --root-dir; its files it checks again before it applies
+        return "whether netplan's files hold an edit that was never applied is not known: %s" % error.args[0]
+    if pending:
+        words = "netplan's files hold an edit that was never applied, and this would apply it: %s" % ", ".join(pending)
+        raise TrialError(words, "Apply or take back that edit first (sudo netplan try), then look again.")
+    return ""
+
+
+def apply_former(ours: Collection[str], words: List[str]) -> str:
+    """Apply our own files as they were; why it failed, or "". To `words` is added what others' edits came to.
+
+    An undo that refuses leaves a person stuck with a network that is to go, and one that applies everything changes a
+    port which nobody named, perhaps the one that this sign-in came over. So where others' edits wait, networkd is given
+    our ports' units alone, and those edits go on waiting. With NetworkManager, which was never tried, or where this
+    fails, everything is applied, and that is said.
+    """
+    try:
+        pending = ", ".join(pending_edits(ours))
+    except TrialError:
+        pending = ""
+    if pending:
+        try:
+            apply_ours_alone(ours)
+            words.append("an edit of netplan's files that was never applied still waits: %s" % pending)
+            return ""
+        except (TrialError, OSError):
+            words.append("an edit of netplan's files that was never applied went in with it: %s" % pending)
+    return netplan(["apply"], APPLY_S)
+
+
+def apply_ours_alone(ours: Collection[str]) -> None:
+    """Write the units of these ports as the files say now, no others, and let networkd read them. Raises TrialError."""
+    with made_aside() as root:
+        paths = [path for path, port in changed_units(root).items() if port in ours]
+        if any(not path.startswith(NETWORKD) for path in paths):
+            raise TrialError("NetworkManager has our ports", "Run `sudo netplan apply` on the node.")
+        made = read_units(root)
+        for path in paths:
+            if path in made:
+                about = os.stat(os.path.join(root, path))
+                write_file("/" + path, made[path], stat.S_IMODE(about.st_mode), (about.st_uid, about.st_gid))
+            else:
+                remove("/" + path)
+    code, out, err = run(["networkctl", "reload"], ASIDE_S)
+    if code != 0:
+        raise TrialError("networkctl reload failed: %s" % plain(err or out), "Run `sudo netplan apply` on the node.")
+
+
+def given_by_files(name: str) -> Tuple[Set[str], Optional[int]]:
+    """Addresses and MTU that networkd's file for this port gives it now; nothing where it has none, or not networkd.
+
+    Source: systemd's networkd-state-file.c: NETWORK_FILE in links/INDEX; systemd.network(5).
+    """
+    paths: List[str] = []
+    addresses: Set[str] = set()
+    mtu = None
+    with contextlib.suppress(OSError, ValueError):
+        with open("/sys/class/net/%s/ifindex" % name) as file:
+            index = int(file.read(16))
+        state = read_folder(LINKS, str(index)).get(str(index), b"").decode("utf-8", "replace")
+        for line in state.splitlines():
+            key, _, value = line.partition("=")
+            paths += value.split(":") if key in ("NETWORK_FILE", "NETWORK_FILE_DROPINS") else []
+    for path in filter(os.path.isabs, paths):
+        folder, base = os.path.split(path)
+        section = ""
+        for line in read_folder(folder, base).get(base, b"").decode("utf-8", "replace").splitlines():
+            key, _, value = (word.strip() for word in line.partition("="))
+            section = line.strip() if line.startswith("[") else section
+            if (section, key) in (("[Network]", "Address"), ("[Address]", "Address")):
+                addresses.add(value)
+            elif (section, key) == ("[Link]", "MTUBytes") and value.isdigit():
+                mtu = int(value)
+    return addresses, mtu

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Final, Literal, TypeGuard
 
+from sparkdesk.core.bringup.proof.image_choice import LATER_IMAGE
 from sparkdesk.core.bringup.proof.measurement import Band, Grade, Measurement, ProofItem, ProofKind
 from sparkdesk.core.bringup.proof.verdict import open_parts
 from sparkdesk.core.bringup.state import BringUpState, Phase
@@ -181,7 +182,7 @@ def _title(pair: tuple[str, ...], state: BringUpState, names: Mapping[str, str])
 
 
 def _row(item: ProofItem, found: Measurement | None, state: BringUpState) -> ProofRow:
-    title = text.one_line(item.title, 80)
+    title = text.one_line(item.title, 80).replace(LATER_IMAGE, "the image")
     if found is None:
         return ProofRow(item.id, title, *_before(item, state), kind=item.kind)
     value = found.value if found.value is not None and math.isfinite(found.value) else None
@@ -213,13 +214,16 @@ def _before(item: ProofItem, state: BringUpState) -> tuple[RowState, str, str, s
         return "skipped", "", "", text.one_line(item.skipped, 300)
     run = state.proof_run if state.phase is Phase.PROVING else None
     is_running = run is not None and any(run.step(step).state == RUNNING for step in item.step_ids)
-    return ("running" if is_running else "waiting"), "", "", _mark_words(item.band)
+    waits = "waits for docker" if item.image == LATER_IMAGE else ""
+    words = " · ".join(part for part in (waits, _mark_words(item.band)) if part)
+    return ("running" if is_running else "waiting"), "", "", words
 
 
 def _mark_words(band: Band | None) -> str:
     if band is None or not math.isfinite(band.pass_at):
         return ""
-    return f"passes at {_figure(band.pass_at, band.unit)} {text.one_line(band.unit, 12)}"
+    side = "up to" if band.is_lower_better else "at"
+    return f"passes {side} {_figure(band.pass_at, band.unit)} {text.one_line(band.unit, 12)}"
 
 
 def _figure(value: float, unit: str = "") -> str:

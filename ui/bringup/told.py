@@ -93,7 +93,9 @@ def _not_proved(bad: list[Measurement]) -> Notice:
     title = text.one_line(first.item.title, 120)
     value = first.value if first.value is not None and math.isfinite(first.value) else None
     figure = f": {text.grouped(value, 1)} {text.one_line(first.unit, 12)}" if value is not None else ""
-    mark = f", passes at {first.item.band.pass_at:g}" if figure and first.item.band is not None else ""
+    band = first.item.band
+    side = "up to" if band is not None and band.is_lower_better else "at"
+    mark = f", passes {side} {band.pass_at:g}" if figure and band is not None else ""
     cause = f"Likeliest cause: {first.causes[0]}" if first.causes else first.message
     rest = f"{len(bad) - 1} more {'stands' if len(bad) == 2 else 'stand'} out." if len(bad) > 1 else ""
     words = "Not proved" if first.grade is Grade.FAIL else "Proved with doubts"

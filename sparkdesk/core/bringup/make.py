@@ -23,7 +23,7 @@ from sparkdesk.core.bringup.chapters.trust import NO_ROOT, find_twins, plan_root
 from sparkdesk.core.bringup.matrix import Matrix, Row
 from sparkdesk.core.bringup.plan import BringUpPlan
 from sparkdesk.core.bringup.proof.build import build_proof
-from sparkdesk.core.bringup.proof.image_choice import choose_image
+from sparkdesk.core.bringup.proof.image_choice import choose_image, later_words
 from sparkdesk.core.bringup.proof.measurement import ProofItem
 from sparkdesk.core.bringup.row import no_answer
 from sparkdesk.core.bringup.scheme import Scheme
@@ -62,7 +62,7 @@ def make_plan(case: Case, made_ms: int) -> BringUpPlan:
         proof_items=items,
         scheme=scheme,
         diffs=tuple(replace(diff, chapter=chapter.chapter) for chapter in chapters for diff in chapter.diffs),
-        notes=_notes(case, chapters, playbook),
+        notes=_notes(case, chapters, playbook, later_words(live) if items else ""),
         obstacles=tuple(dict.fromkeys(_obstacles(case, playbook))),
         choices=case.choices,
         image=choose_image(live) if items else "",
@@ -104,7 +104,7 @@ def _whole(row: Row, case: Case) -> Row:
     return replace(row, cells=MappingProxyType(cells))
 
 
-def _notes(case: Case, chapters: list[ChapterPlan], playbook: Playbook) -> Mapping[str, tuple[str, ...]]:
+def _notes(case: Case, chapters: list[ChapterPlan], playbook: Playbook, of_image: str) -> Mapping[str, tuple[str, ...]]:
     """By chapter: what the chapters say, who is left out, whose password is asked for, whose jobs are at stake."""
     absent = [case.reading(one) for one in case.node_ids if not case.reading(one).did_answer]
     first = [f"{one.name} did not answer and is left out: bring it up later, by itself." for one in absent]
@@ -119,6 +119,8 @@ def _notes(case: Case, chapters: list[ChapterPlan], playbook: Playbook) -> Mappi
     found[network] = (*found.get(network, ()), *_at_stake(case, playbook))
     for chapter, notes in sign_in_notes(case, playbook).items():
         found[chapter] = (*found.get(chapter, ()), *notes)
+    if of_image:
+        found[Chapter.PROOF.value] = (of_image,)
     return MappingProxyType({chapter: notes for chapter, notes in found.items() if notes})
 
 

@@ -20,7 +20,11 @@ _TORCH_WORDS = ("pytorch", "vllm", "sglang", "tensorrt-llm")
 """In a name, these tell of PyTorch too: "ours/vllm:test"."""
 MOST_ASKED = 4
 """So many images are asked, one after another: each start of PyTorch takes seconds. Own choice."""
-ONCE_DOCKER_ANSWERS = "NCCL is proved in the first image that all nodes have, once docker answers on"
+LATER_IMAGE = "IMAGE"
+"""Stands in a plan for the image that is known once docker answers. docker takes no name with capitals in it, so what
+still has it can start nothing."""
+_NAMED = 3
+"""So many of the images that may be taken are named."""
 
 
 def torch_images(images: Images) -> tuple[str, ...]:
@@ -36,6 +40,8 @@ def common_images(case: Case) -> tuple[str, ...]:
 
 def has_image(reading: NodeReading, image: str) -> bool | None:
     """Whether the node has this image; None where its docker did not tell of its images."""
+    if image == LATER_IMAGE:
+        return None
     if image in reading.images:
         return True
     is_known = reading.images or (reading.docker and "images" not in reading.problems)
@@ -55,7 +61,10 @@ def choose_image(case: Case) -> str:
 
 def other_images(case: Case) -> tuple[str, ...]:
     """The images beside the chosen one that can serve on at least one node: those that most nodes have first, since
-    they serve over several, then by rank. llama.cpp's and Ollama's are not among them: they have no PyTorch to ask."""
+    they serve over several, then by rank. llama.cpp's and Ollama's are not among them: they have no PyTorch to ask.
+    While the chosen one is not known, nobody can say which are others."""
+    if case.choices.image == LATER_IMAGE:
+        return ()
     counts: dict[str, int] = {}
     for node_id in case.node_ids:
         for image in dict.fromkeys(case.reading(node_id).images):
@@ -68,8 +77,32 @@ def other_images(case: Case) -> tuple[str, ...]:
 
 
 def with_image(case: Case) -> Case:
-    """The case as if that image had been named."""
-    return replace(case, choices=replace(case.choices, image=choose_image(case)))
+    """The case as if that image had been named, or what stands for it while docker does not answer."""
+    image = choose_image(case) or (LATER_IMAGE if silent_nodes(case) else "")
+    return replace(case, choices=replace(case.choices, image=image))
+
+
+def silent_nodes(case: Case) -> tuple[str, ...]:
+    """The names of those whose docker must answer before an image can be picked; none where none is to be picked, or
+    docker is not there at all."""
+    readings = [case.reading(node_id) for node_id in case.node_ids]
+    is_open = case.choices.picks_image and not case.choices.image
+    if not is_open or any(one.docker_problem == "absent" for one in readings):
+        return ()
+    return tuple(one.name for one in readings if not one.docker)
+
+
+def later_words(case: Case) -> str:
+    """What the placeholder in the plan's commands stands for; "" where there is none."""
+    if not (silent := silent_nodes(case)):
+        return ""
+    named, left = case.torch_images[:_NAMED], len(case.torch_images[_NAMED:])
+    more = f" and {left} more" if left else ""
+    listed = f"the first of these that all nodes have: {', '.join(named)}{more}; else " if named else ""
+    return (
+        f"{LATER_IMAGE} stands for an image that is picked once docker answers on {_names(silent)}: {listed}one whose "
+        f"name tells of PyTorch. Up to {MOST_ASKED - 1} others are asked for their NCCL in the same way."
+    )
 
 
 def why_no_image(case: Case) -> str:
@@ -79,8 +112,6 @@ def why_no_image(case: Case) -> str:
     readings = [case.reading(node_id) for node_id in case.node_ids]
     if absent := [one.name for one in readings if one.docker_problem == "absent"]:
         return f"docker is not installed on {_names(absent)}, so there is no image to prove NCCL in."
-    if silent := [one.name for one in readings if not one.docker]:
-        return f"{ONCE_DOCKER_ANSWERS} {_names(silent)}."
     if common_images(case):
         return "No image that all nodes have is known to carry PyTorch: choose one yourself, then prove again."
     example = case.torch_images[0] if case.torch_images else "IMAGE"

@@ -13,7 +13,13 @@ from dataclasses import dataclass
 
 from sparkdesk.core.bringup.case import GIB, Case
 from sparkdesk.core.bringup.proof.band import gather_band
-from sparkdesk.core.bringup.proof.image_choice import MOST_ASKED, has_image, other_images, why_no_image
+from sparkdesk.core.bringup.proof.image_choice import (
+    LATER_IMAGE,
+    MOST_ASKED,
+    has_image,
+    other_images,
+    why_no_image,
+)
 from sparkdesk.core.bringup.proof.link_steps import ANY_END, PHASE, Part, busy_jobs, step_of
 from sparkdesk.core.bringup.proof.measurement import ProofEnd, ProofItem, ProofKind, ProofPart
 from sparkdesk.core.bringup.proof.wire import DEVICE, HOME, IMAGE, NETDEV, is_address, make_end
@@ -127,7 +133,8 @@ def _why_not_asked(case: Case) -> str:
 def _name_obstacle(case: Case) -> str:
     if not case.choices.image:
         return why_no_image(case)
-    return "" if IMAGE.fullmatch(case.choices.image) else "The image's name is none that docker takes."
+    is_name = case.choices.image == LATER_IMAGE or IMAGE.fullmatch(case.choices.image)
+    return "" if is_name else "The image's name is none that docker takes."
 
 
 def image_obstacle(case: Case) -> str:

@@ -42,7 +42,8 @@ def speed_part(case: Case, earlier: Sequence[Stage] = ()) -> Part:
     names = case.names()
     parts = tuple(ProofPart(step.id, ProofEnd(step.node, names[step.node])) for step in steps)
     ids = tuple(step.id for step in steps)
-    item = ProofItem(ITEM_ID, ProofKind.GPU_CLOCK, TITLE, case.node_ids, ids, band=CLOCK, parts=parts)
+    item = ProofItem(ITEM_ID, ProofKind.GPU_CLOCK, TITLE, case.node_ids, ids, band=CLOCK, parts=parts,
+                     image=case.choices.image)  # fmt: skip
     is_asked = any(isinstance(action, Confirm) for stage in earlier for step in stage.steps for action in step.apply)
     ask = () if is_asked else _ask_stages(case)
     return (item,), (*ask, Stage("Load every GPU for some seconds, and read its clock", steps, len(steps)))

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from sparkdesk.core.bringup.case import Case, Choices
-from sparkdesk.core.bringup.late_proof import awaits_image, with_later_proof
+from sparkdesk.core.bringup.late_proof import STILL_OPEN, awaits_image, with_later_proof
 from sparkdesk.core.bringup.make import make_plan
-from sparkdesk.core.bringup.proof.image_choice import choose_image, torch_images, why_no_image
+from sparkdesk.core.bringup.proof.image_choice import LATER_IMAGE, choose_image, torch_images, why_no_image
+from sparkdesk.core.bringup.proof.wire import IMAGE
+from sparkdesk.core.bringup.report import plan_markdown
 from sparkdesk.core.cluster.topology import Shape
 from sparkdesk.core.jobs.image import read_images
 from tests.core.bringup.cases import make_case, with_node
@@ -64,7 +66,6 @@ def test_a_persons_choice_stands_also_that_of_none() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        (NO_DOCKER_YET, "NCCL is proved in the first image that all nodes have, once docker answers on spark-2."),
         ({"docker": "", "docker_problem": "absent", "images": ()}, "docker is not installed on spark-2"),
         ({"images": ()}, f"Fetch one on each (docker pull {SPARK}), or bring it there by Models on disk"),
     ],
@@ -86,15 +87,54 @@ def test_the_proof_of_a_fresh_box_takes_the_image_that_is_read_after_the_run() -
     assert (after.image, awaits_image(after)) == (SPARK, False)
     late = with_later_proof(before, after)
     assert (late.image, late.proof, late.playbook, late.choices) == (SPARK, after.proof, before.playbook, Choices())
+    assert late.proof_items == after.proof_items
+    assert late.notes["proof"] == (f"IMAGE in the plan became {SPARK}.",)
     assert any("all-gather" in step.id for step in late.proof.steps())
     assert any(SPARK in item.title for item in late.proof_items)
 
 
-def test_a_later_reading_that_lost_a_node_does_not_shrink_the_proof() -> None:
+def test_before_docker_answers_all_that_will_be_measured_is_shown_with_a_placeholder_for_the_image() -> None:
     ready = case_with((SPARK,), (SPARK,))
+    before, after = make_plan(with_node(ready, "n1", **NO_DOCKER_YET), 7), make_plan(ready, 9)
+    assert [step.id for step in before.proof.steps()] == [step.id for step in after.proof.steps()]
+    assert [item.title for item in before.proof_items if item.skipped] == ["NCCL on the hosts"]
+    told = plan_markdown(before)
+    assert told.count(" IMAGE ") >= 6, "of each node: what asks for its NCCL, the all_gather, and the load"
+    assert "IMAGE stands for an image that is picked once docker answers on spark-1: the first of these" in told
+    assert SPARK in before.notes["proof"][0]
+    assert IMAGE.fullmatch(LATER_IMAGE) is None, "no command can run while it has the placeholder"
+
+
+def test_beside_what_was_shown_only_more_images_are_asked() -> None:
+    ready = case_with((SPARK, "mine/vllm:x"), (SPARK, "mine/vllm:x"))
+    before, after = make_plan(with_node(ready, "n1", **NO_DOCKER_YET), 7), make_plan(ready, 9)
+    late = with_later_proof(before, after)
+    assert (late.proof, late.proof_items) == (after.proof, after.proof_items)
+    more = {step.id for step in late.proof.steps()} - {step.id for step in before.proof.steps()}
+    assert more == {"proof-nccl-2-n1", "proof-nccl-2-n2"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"did_answer": False}, STILL_OPEN),
+        (NO_DOCKER_YET, STILL_OPEN),
+        ({"images": ()}, f"Fetch one on each (docker pull {SPARK})"),
+    ],
+)
+def test_where_no_image_came_to_light_the_rest_is_measured_and_the_reason_told(
+    changes: dict[str, Any], why: str
+) -> None:
+    ready = case_with((SPARK,), (SPARK,), busy={"n1": ("a job",)})
     before = make_plan(with_node(ready, "n1", **NO_DOCKER_YET), 7)
-    lost = make_plan(with_node(ready, "n2", did_answer=False), 9)
-    assert with_later_proof(before, lost) is before
+    late = with_later_proof(before, make_plan(with_node(ready, "n2", **changes), 9))
+    left = {item.id: item.skipped for item in late.proof_items if item.skipped}
+    assert set(left) == {"nccl-host", "nccl-image", "all-gather", "gpu-clock"}
+    assert why in left["all-gather"]
+    assert len(late.proof_items) == len(before.proof_items)
+    assert late.proof.stages, "cables are measured all the same"
+    assert "'IMAGE'" not in repr((late.proof, late.proof_items))
+    assert "proof-clock" not in repr(late.proof)
 
 
 @pytest.mark.parametrize("choices", [Choices(picks_image=False), Choices(chapters=frozenset({"docker"}))])

@@ -60,7 +60,7 @@ if TYPE_CHECKING:  # at run time typing costs memory on the node
     def netplan(words: List[str], limit_s: float) -> str: ...
     def apply_netplan(
         ours: Iterable[str], items: Iterable[str], apply: Callable[[], str] = str
-    ) -> Tuple[str, List[str]]: ...
+    ) -> Tuple[str, List[str], List[str]]: ...
     def put_port_back(name: str, before: Record, ours: List[str], given: Tuple[Set[str], Optional[int]]) -> str: ...
     def read_items() -> List[str]: ...
     def give_back(items: Iterable[str]) -> List[str]: ...
@@ -88,6 +88,9 @@ if TYPE_CHECKING:  # at run time typing costs memory on the node
 
     # netplan_units.py, likewise.
     def refuse_pending_edits(ours: Collection[str]) -> str: ...
+
+    NEVER_APPLIED = STILL_WAITS = FIRST_APPLY = ""
+
     def apply_former(ours: Collection[str], words: List[str]) -> str: ...
     def given_by_files(name: str) -> Tuple[Set[str], Optional[int]]: ...
 
@@ -172,7 +175,9 @@ def put_back(note: Record, items: Iterable[str] = ()) -> List[str]:
         here = [item for item in read_items() if item not in items and not is_address_of(item, ours)]
     failure = "nothing was applied"
     with trying(troubles):
-        failure, _ = apply_netplan(note["ports"], [*items], lambda: apply_former(our_ports(note), words))
+        ports = our_ports(note)
+        failure, _, brought = apply_netplan(ports, [*items], lambda: apply_former(ports, words))
+        words += ["%s: %s" % (STILL_WAITS, ", ".join(brought))] if brought else []
         troubles += [failure] if failure else []
     for name, port in note["ports"].items():
         with trying(troubles):
@@ -251,14 +256,18 @@ def try_it(name: str, seconds: str, text: str, former: str = "unknown") -> Recor
 def apply_trial(note: Record, wanted: Record, items: List[str]) -> None:
     """Apply what lies there now, with everything else as it was; else all as it was. Raises TrialError."""
     known = {port: [text for one in read_notes("").values() for text in one["ours"].get(port, ())] for port in wanted}
-    failure, lost = apply_netplan(wanted, [item for item in items if not is_address_of(item, known)])
+    failure, lost, brought = apply_netplan(our_ports(note), [item for item in items if not is_address_of(item, known)])
     others = [describe_item(item) for item in lost if not set(ports_of(item)) & set(wanted)]
+    if not failure and brought:
+        failure = "%s, and this would apply it: %s" % (NEVER_APPLIED, ", ".join(brought))
     if not failure and others:
         failure = "netplan apply takes away what no file of its gives (%s), and it cannot be given back" % others[0]
     if failure:
         put_back(note, items)  # else the timer goes on with it
         remove(STATE)
-        raise TrialError(failure + ". The former network is back", "Mend what it names, then try again.")
+        raise TrialError(
+            failure + ". The former network is back", FIRST_APPLY if brought else "Mend what it names, then try again."
+        )
     wait_until(LOOK_S, lambda: not find_wrong_now(wanted, read_ports()))
 
 

@@ -26,7 +26,7 @@ import time
 
 SETTLE_S, STABLE_S, NETWORKD_S, POLL_S, APPLY_S = 5.0, 1.5, 2.0, 0.1, 40.0
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-HEADER, DUMP, CREATE, DUMP_WAS_CUT = "=IHHII", 0x301, 0x605, 0x10
+HEADER, DUMP, CREATE, DELETE, DUMP_WAS_CUT = "=IHHII", 0x301, 0x605, 0x5, 0x10
 KINDS = {"address": (22, 20, "=BBBBI"), "route": (26, 24, "=BBBBBBBBI"), "rule": (34, 32, "=BBBBBBBBI")}
 ADDRESS_KEYS, ADDRESS_FLAGS = (1, 2, 3, 4, 9), 0x702  # without lifetimes; NOPREFIXROUTE, MCAUTOJOIN, ..., NODAD
 ROUTE_KEYS, ROUTE_TYPES = (1, 2, 4, 5, 6, 7, 8, 9, 15, 18, 20, 21, 22, 30), (1, 6, 7, 8, 9)
@@ -38,6 +38,10 @@ if TYPE_CHECKING:  # at run time typing costs memory on the node
     from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Set, Tuple
 
     Record = Dict[str, Any]
+
+    # netplan_units.py, which is read before any of this is called.
+    def is_set_by_netplan(name: str) -> bool: ...
+    def given_by_files(name: str) -> Tuple[Set[str], Optional[int]]: ...
 
 
 def safe_path() -> str:
@@ -258,6 +262,13 @@ def add_item(item: str) -> int:
     return 0
 
 
+def remove_item(item: str) -> None:
+    """Tell the kernel to forget it. Source: rtnetlink(7): the number of "delete" follows that of "new"."""
+    kind, _, text = item.partition(" ")
+    with contextlib.suppress(OSError):
+        list(talk(KINDS[kind][1] + 1, DELETE, bytes.fromhex(text)))
+
+
 def boot_id() -> str:
     """Which start of the machine this is: items name ports by numbers that hold until the next one."""
     with open("/proc/sys/kernel/random/boot_id") as file:
@@ -425,14 +436,18 @@ def netplan(words: List[str], limit_s: float) -> str:
 
 def apply_netplan(
     ours: Iterable[str], items: Iterable[str], apply: Callable[[], str] = lambda: netplan(["apply"], APPLY_S)
-) -> Tuple[str, List[str]]:
-    """`netplan apply`, and all it took back; why it failed, or "", and what could not be given back.
+) -> Tuple[str, List[str], List[str]]:
+    """`netplan apply`, and all it took given back, and all it brought to other ports taken out again.
 
-    `ours` are the ports that it is meant to change, `items` what is to be there afterwards.
+    `ours` are the ports that it is meant to change, `items` what is to be there afterwards. Gives why it failed, or "",
+    what could not be given back, and the ports to which it brought what nobody had applied.
     """
     ports: Dict[str, Record] = {}
-    with contextlib.suppress(TrialError):  # what cannot be read must not keep a former network away
+    noted: List[str] = []
+    ours = set(ours)
+    with contextlib.suppress(TrialError, OSError):  # what cannot be read must not keep a former network away
         ports = read_ports()
+        noted = read_items()
     others = {name: dict(port, mtu=None, carrier=False) for name, port in ports.items() if name not in ours}
 
     def is_settled() -> bool:  # networkd starts anew, and gives addresses again one after another
@@ -441,5 +456,31 @@ def apply_netplan(
         except TrialError:
             return False
 
-    failure = apply()
-    return failure, give_back(items, is_settled, STABLE_S)
+    failure, items = apply(), list(items)
+    lost = give_back(items, is_settled, STABLE_S)
+    linked = {name: port for name, port in ports.items() if name not in ours and port["carrier"]}
+    return failure, lost, take_out_again(linked, {*noted, *items}) if noted else []
+
+
+def take_out_again(ports: Dict[str, Record], items: Set[str]) -> List[str]:
+    """What came to these ports by files that nobody had applied until now; the names of those that had some.
+
+    Only what netplan's files give is taken out, and only from ports that had a link before: what else came meanwhile
+    came for its own reasons. The edit goes on waiting in its file.
+    """
+    names = set()
+    with contextlib.suppress(TrialError, OSError):
+        ports = {name: port for name, port in ports.items() if is_set_by_netplan(name)}
+        for item in read_items():
+            found = [name for name in ports_of(item) if name in ports]
+            given = {name: [*given_by_files(name)[0]] for name in found}
+            is_files = is_address_of(item, given) if item.startswith("address") else may_come_by_a_file(item)
+            if found and item not in items and is_files:
+                remove_item(item)
+                names.add(found[0])
+        now = read_ports()
+        for name, port in ports.items():
+            if name in now and port["mtu"] != now[name]["mtu"] and now[name]["mtu"] == given_by_files(name)[1]:
+                run(["ip", "link", "set", "dev", name, "mtu", str(port["mtu"])], 10.0)
+                names.add(name)
+    return sorted(names)

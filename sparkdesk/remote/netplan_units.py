@@ -5,7 +5,8 @@ Sent behind net_state.py over the same channel, and run in the same interpreter.
 `netplan apply` applies every file, also what another person wrote for another port and has not applied yet, the
 management port's among them. What it would make of the files is seen beforehand: netplan makes it in a folder aside
 (`generate --root-dir`), and that is held against what lies where the services read. An edit that something else has
-made units of without applying them (`systemctl daemon-reload` runs netplan's generator) is not seen this way.
+made units of without applying them (`systemctl daemon-reload` runs netplan's generator) is not seen this way: what it
+brings is taken out again afterwards (net_state.take_out_again).
 
 The one rule: a unit that is not of our own ports is compared and never written. Stdlib only, Python 3.8+.
 """
@@ -17,12 +18,15 @@ import os
 import shutil
 import stat
 
-ASIDE_S = 20.0
+ASIDE, ASIDE_S = "/run/sparkdesk", 20.0
 SOURCES = ("etc/netplan", "run/netplan", "lib/netplan", "usr/lib/netplan")
 NETWORKD, NETWORK_MANAGER = "run/systemd/network", "run/NetworkManager/system-connections"
 PREFIXES = {NETWORKD: "10-netplan-", NETWORK_MANAGER: "netplan-"}
 MAX_FILES, MAX_FILE_BYTES = 256, 1 << 20
 LINKS = "/run/systemd/netif/links"
+NEVER_APPLIED = "netplan's files hold an edit that was never applied"
+STILL_WAITS = "an edit of netplan's files that was never applied still waits"
+FIRST_APPLY = "Apply or take back that edit first (sudo netplan try), then look again."
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # at run time typing costs memory on the node
@@ -72,7 +76,7 @@ def read_units(root: str) -> Dict[str, bytes]:
 @contextlib.contextmanager
 def made_aside() -> Iterator[str]:
     """A folder with what netplan makes of the files as they are now. Raises TrialError where that cannot be done."""
-    root = "/run/sparkdesk-%s" % os.urandom(8).hex()
+    root = "%s-%s" % (ASIDE, os.urandom(8).hex())
     try:
         os.mkdir(root, 0o700)  # the files may hold the password of a WLAN
         for folder in SOURCES:
@@ -133,8 +137,7 @@ def refuse_pending_edits(ours: Collection[str]) -> str:
     except TrialError as error:  # netplan may be older than --root-dir; its files it checks again before it applies
         return "whether netplan's files hold an edit that was never applied is not known: %s" % error.args[0]
     if pending:
-        words = "netplan's files hold an edit that was never applied, and this would apply it: %s" % ", ".join(pending)
-        raise TrialError(words, "Apply or take back that edit first (sudo netplan try), then look again.")
+        raise TrialError("%s, and this would apply it: %s" % (NEVER_APPLIED, ", ".join(pending)), FIRST_APPLY)
     return ""
 
 
@@ -153,7 +156,7 @@ def apply_former(ours: Collection[str], words: List[str]) -> str:
     if pending:
         try:
             apply_ours_alone(ours)
-            words.append("an edit of netplan's files that was never applied still waits: %s" % pending)
+            words.append("%s: %s" % (STILL_WAITS, pending))
             return ""
         except (TrialError, OSError):
             words.append("an edit of netplan's files that was never applied went in with it: %s" % pending)
@@ -178,22 +181,31 @@ def apply_ours_alone(ours: Collection[str]) -> None:
         raise TrialError("networkctl reload failed: %s" % plain(err or out), "Run `sudo netplan apply` on the node.")
 
 
-def given_by_files(name: str) -> Tuple[Set[str], Optional[int]]:
-    """Addresses and MTU that networkd's file for this port gives it now; nothing where it has none, or not networkd.
+def network_files(name: str) -> List[str]:
+    """The files by which networkd sets this port now; none where it does not.
 
-    Source: systemd's networkd-state-file.c: NETWORK_FILE in links/INDEX; systemd.network(5).
+    Source: systemd's networkd-state-file.c: NETWORK_FILE and NETWORK_FILE_DROPINS in links/INDEX.
     """
     paths: List[str] = []
-    addresses: Set[str] = set()
-    mtu = None
     with contextlib.suppress(OSError, ValueError):
         with open("/sys/class/net/%s/ifindex" % name) as file:
-            index = int(file.read(16))
-        state = read_folder(LINKS, str(index)).get(str(index), b"").decode("utf-8", "replace")
-        for line in state.splitlines():
+            index = str(int(file.read(16)))
+        for line in read_folder(LINKS, index).get(index, b"").decode("utf-8", "replace").splitlines():
             key, _, value = line.partition("=")
             paths += value.split(":") if key in ("NETWORK_FILE", "NETWORK_FILE_DROPINS") else []
-    for path in filter(os.path.isabs, paths):
+    return [path for path in paths if os.path.isabs(path)]
+
+
+def is_set_by_netplan(name: str) -> bool:
+    """Whether networkd sets this port by a file that netplan made."""
+    return any(path.startswith("/%s/%s" % (NETWORKD, PREFIXES[NETWORKD])) for path in network_files(name))
+
+
+def given_by_files(name: str) -> Tuple[Set[str], Optional[int]]:
+    """Addresses and MTU that networkd's files for this port give it now. Source: systemd.network(5)."""
+    addresses: Set[str] = set()
+    mtu = None
+    for path in network_files(name):
         folder, base = os.path.split(path)
         section = ""
         for line in read_folder(folder, base).get(base, b"").decode("utf-8", "replace").splitlines():

@@ -81,8 +81,19 @@ def test_a_look_says_what_is_not_as_wanted(python: str, tmp_path: Path, shown: o
 
 
 def test_a_port_whose_cable_was_out_before_needs_no_link(python: str, tmp_path: Path) -> None:
-    wanted: object = {"enp1s0f1np1": {"addresses": [], "mtu": None, "carrier": False}}
-    assert look(python, tmp_path, [port(flags="UP")], wanted)["ok"] is True
+    wanted: object = {"enp1s0f1np1": {**WANTED["enp1s0f1np1"], "carrier": False}}
+    waits = "enp1s0f1np1 has no link: its address comes with the link"
+    said = "carrier, addresses and MTU are as wanted"
+    cases = {
+        f"{said}; {waits}": [port(flags="UP")],
+        said: [port("enp1s0f1np1", 9000, "192.168.100.11/24", flags="UP")],
+        "enp1s0f1np1 has MTU 1500, not 9000": [port(mtu=1500, flags="UP")],
+        "enp1s0f1np1 lacks 192.168.100.11/24": [port()],
+        "there is no port enp1s0f1np1": [port("eth0")],
+    }
+    for message, shown in cases.items():
+        answer = look(python, tmp_path, shown, wanted)
+        assert (answer["ok"], answer["message"]) == (message.startswith(said), message)
 
 
 @pytest.mark.parametrize("printed", ["", "nonsense", "{}", "[1]", '[{"ifname": "x", "addr_info": 3}]'])

@@ -213,7 +213,13 @@ def test_an_edit_of_others_that_nobody_has_applied_goes_on_waiting(node: Node) -
         assert (refused["ok"], waits in refused["message"]) == (False, True)
         assert refused["remedy"] == "Apply or take back that edit first (sudo netplan try), then look again."
         assert node.state() == before, "nothing was changed, and nothing of ours lies anywhere"
+        node.lab.run("netplan", "generate")  # as `systemctl daemon-reload` does, and applies nothing
+        refused = node.try_it()
+        assert (refused["ok"], f"would apply it: {MANAGEMENT_PORT}" in refused["message"]) == (False, True)
+        node.do("undo", "a1")
+        assert node.state() == before
         file.unlink()
+        node.lab.run("netplan", "generate")
         assert node.try_it()["ok"] is True
         node.do("keep", "a1")
         file.write_text(text)

@@ -1,0 +1,161 @@
+"""What netplan makes of its files, with a netplan that is told what to make: what differs, for which port, and what then.
+
+The real netplan and networkd are in the lab (tests/lab/bringup/test_link_trial.py).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.remote.trial_programs import load_programs
+
+OURS = "[Match]\nName=cx7\n"
+MANAGEMENT = "[Match]\nPermanentMACAddress=02:00:00:00:00:01\nName=lan0\n\n[Network]\nAddress=10.42.0.31/24\n"
+PROGRAM = """#!/bin/sh
+echo "$0 $*" >> {root}/said
+case "$*" in "generate --root-dir "*) ls "$3{root}/etc" >> {root}/said; cp -r {root}/made/. "$3" ;; esac
+[ ! -e {root}/lame-"${{0##*/}}" ] || {{ echo "no such option" >&2; exit 2; }}
+"""
+
+
+class Netplan:
+    """A root folder with netplan's files, what is made of them, what stands, and our programs, which look there."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        at = str(root).lstrip("/")
+        self.names = {"networkd": f"{at}/run/network", "nm": f"{at}/run/nm"}
+        for folder in ("etc", "run/network", "run/nm", "made", "bin", "links"):
+            (root / folder).mkdir(parents=True)
+        for name in ("netplan", "networkctl"):
+            (root / "bin" / name).write_text(PROGRAM.format(root=root))
+            (root / "bin" / name).chmod(0o755)
+        self.programs = load_programs(
+            SOURCES=(f"{at}/etc",),
+            NETWORKD=self.names["networkd"],
+            PREFIXES={self.names["networkd"]: "10-netplan-", self.names["nm"]: "netplan-"},
+            LINKS=str(root / "links"),
+            ASIDE=str(root / "aside"),
+            ENV=dict(os.environ, PATH=f"{root}/bin:{os.environ['PATH']}"),
+        )
+
+    def stands(self, name: str, text: str, kind: str = "networkd") -> Path:
+        """A unit that the services read now."""
+        path = Path("/", self.names[kind], name)
+        path.write_text(text)
+        return path
+
+    def makes(self, name: str, text: str, kind: str = "networkd") -> None:
+        """A unit that netplan makes of the files as they are now."""
+        folder = self.root / "made" / self.names[kind]
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+
+    def said(self) -> list[str]:
+        """Which programs ran, and what they saw."""
+        lines = (self.root / "said").read_text().splitlines()
+        return [line.split("/")[-1] for line in lines if "--root-dir" not in line]
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Netplan:
+    """With the management port's file and unit as they belong together."""
+    node = Netplan(tmp_path)
+    (tmp_path / "etc/00.yaml").write_text("ethernets: {lan0: {}}")
+    node.stands("10-netplan-mgmt.network", MANAGEMENT)
+    node.makes("10-netplan-mgmt.network", MANAGEMENT)
+    return node
+
+
+def test_files_that_are_applied_are_no_edit_and_nothing_stays_aside(node: Netplan) -> None:
+    node.makes("10-netplan-cx7.network", OURS)
+    assert node.programs["pending_edits"]({"cx7"}) == []
+    assert node.said() == ["00.yaml"], "netplan saw the files of now"
+    assert not list(node.root.glob("aside*"))
+
+
+@pytest.mark.parametrize("change", ["edited", "added", "removed", "of NetworkManager"])
+def test_an_edit_for_another_port_is_refused_and_named_with_its_file(node: Netplan, change: str) -> None:
+    words = f"lan0 (/{str(node.root).lstrip('/')}/etc/00.yaml)"
+    if change == "edited":
+        node.makes("10-netplan-mgmt.network", MANAGEMENT.replace(".31", ".32"))
+    elif change == "added":
+        node.makes("10-netplan-mgmt.link", "[Match]\nPermanentMACAddress=02:00:00:00:00:01\n[Link]\nName=lan0\n")
+    elif change == "removed":
+        (node.root / "made" / node.names["networkd"] / "10-netplan-mgmt.network").unlink()
+        (node.root / "etc/00.yaml").unlink()
+        words = "lan0 (its file is gone)"
+    else:
+        node.makes("netplan-mgmt.nmconnection", "[connection]\ninterface-name=lan0\n", "nm")
+    with pytest.raises(node.programs["TrialError"]) as refused:
+        node.programs["refuse_pending_edits"]({"cx7"})
+    said = f"netplan's files hold an edit that was never applied, and this would apply it: {words}"
+    assert refused.value.args == (said, "Apply or take back that edit first (sudo netplan try), then look again.")
+
+
+def test_a_netplan_that_cannot_make_it_aside_hinders_nobody_and_it_is_said(node: Netplan) -> None:
+    (node.root / "lame-netplan").touch()
+    said = node.programs["refuse_pending_edits"]({"cx7"})
+    assert said.startswith("whether netplan's files hold an edit that was never applied is not known: netplan generate")
+    assert "no such option" in said
+    assert not list(node.root.glob("aside*"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root alone writes units")
+def test_an_undo_gives_networkd_our_units_alone_while_an_edit_of_others_waits(node: Netplan) -> None:
+    other = node.stands("10-netplan-mgmt.network", "older")
+    ours, gone = (
+        node.stands("10-netplan-cx7.network", "older"),
+        node.stands("10-netplan-cx8.network", "[Match]\nName=cx8\n"),
+    )
+    node.makes("10-netplan-cx7.network", OURS)
+    words: list[str] = []
+    assert node.programs["apply_former"]({"cx7", "cx8"}, words) == ""
+    assert (ours.read_text(), gone.exists(), other.read_text()) == (OURS, False, "older")
+    assert node.said()[-1] == "networkctl reload"
+    assert [line.partition(": lan0")[0] for line in words] == [
+        "an edit of netplan's files that was never applied still waits"
+    ]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root alone writes units")
+@pytest.mark.parametrize("why", ["NetworkManager", "no networkctl"])
+def test_an_undo_that_cannot_do_so_applies_everything_and_says_so(node: Netplan, why: str) -> None:
+    node.makes("10-netplan-mgmt.network", MANAGEMENT.replace(".31", ".32"))
+    if why == "NetworkManager":
+        node.makes("netplan-cx7.nmconnection", "[connection]\ninterface-name=cx7\n", "nm")
+    else:
+        (node.root / "lame-networkctl").touch()
+    words: list[str] = []
+    assert node.programs["apply_former"]({"cx7"}, words) == ""
+    assert node.said()[-1] == "netplan apply"
+    assert words[0].startswith("an edit of netplan's files that was never applied went in with it: lan0")
+
+
+def test_an_undo_without_an_edit_of_others_is_a_plain_apply(node: Netplan) -> None:
+    words: list[str] = []
+    assert node.programs["apply_former"]({"cx7"}, words) == ""
+    assert (node.said()[-1], words) == ("netplan apply", [])
+
+
+def test_what_networkds_files_give_a_port_is_read_from_the_file_that_it_uses(node: Netplan) -> None:
+    index = Path("/sys/class/net/lo/ifindex").read_text().strip()
+    extra = node.root / "extra.conf"
+    text = (
+        "[Match]\nName=lo\n[Link]\nMTUBytes=9000\n[Network]\nAddress=10.1.1.1/24\n[DHCPServer]\nAddress=10.9.9.9/24\n"
+    )
+    path = node.stands("10-netplan-lo.network", f"{text}[Address]\nAddress = 10.1.2.1/24\n[Route]\nMTUBytes=1400\n")
+    extra.write_text("[Network]\nAddress=10.1.3.1/24\n")
+    (node.root / "links" / f"{index}0").write_text("NETWORK_FILE=/nowhere\n")
+    assert node.programs["given_by_files"]("lo") == (set(), None)
+    (node.root / "links" / index).write_text(
+        f"ADMIN_STATE=x\nNETWORK_FILE={path}\nNETWORK_FILE_DROPINS={extra}:/gone\n"
+    )
+    assert node.programs["given_by_files"]("lo") == ({"10.1.1.1/24", "10.1.2.1/24", "10.1.3.1/24"}, 9000)
+    assert node.programs["is_set_by_netplan"]("lo") is True
+    (node.root / "links" / index).write_text(f"NETWORK_FILE={extra}\n")
+    assert node.programs["is_set_by_netplan"]("lo") is False
+    assert node.programs["given_by_files"]("no-such-port") == (set(), None)

@@ -6,13 +6,27 @@ Isolated (-I) and without site packages (-S): no file of the user's can stand in
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from sparkdesk.core.command import Command
+
+_SCRIPT = 'import sys\nfor n in({},):exec(compile(sys.stdin.buffer.read(n),"sparkdesk","exec"))'
+_LENGTHS = re.compile(re.escape(_SCRIPT).replace(r"\{\}", r"(\d+(?:,\d+)*)"))
 
 
 def python_command(sources: Sequence[bytes], *arguments: str) -> Command:
     """The command that runs these sources, one after another in one namespace; write them to its standard input."""
     lengths = ",".join(str(len(source)) for source in sources)
-    script = f'import sys\nfor n in({lengths},):exec(compile(sys.stdin.buffer.read(n),"sparkdesk","exec"))'
+    script = _SCRIPT.format(lengths)
     return Command(("python3", "-I", "-S", "-u", "-c", script, *arguments), env={"LC_ALL": "C"})
+
+
+def sources_of(argv: Sequence[str], stdin: bytes) -> tuple[bytes, ...]:
+    """The sources that such a command reads from this input; nothing for any other command."""
+    match = next((found for word in argv if (found := _LENGTHS.fullmatch(word))), None)
+    sources, start = [], 0
+    for length in map(int, match[1].split(",")) if match else ():
+        sources.append(stdin[start : start + length])
+        start += length
+    return tuple(one for one in sources if one)

@@ -1,6 +1,6 @@
 """One action of a playbook in words and commands, for whoever reads a plan: a screen or a saved file.
 
-The one rule: what is written here is what runs; nothing is folded away or made prettier.
+The one rule: what is written here is what runs; nothing is folded away or made prettier, only told beneath it.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from sparkdesk.core.plain_text import make_line
 from sparkdesk.core.playbooks.job import show_command
+from sparkdesk.core.playbooks.program_words import what_it_does
 from sparkdesk.core.step import (
     Action,
     Confirm,
@@ -33,7 +34,14 @@ NodeName = Callable[[str], str]
 
 
 def describe_action(action: Action, name_of: NodeName = str) -> str:
-    """One action in words and commands."""
+    """One action in words and commands; of a program of ours, beneath it, what it does there."""
+    said = what_it_does(action)
+    numbers = [f"{at}. " for at in range(1, len(said) + 1)] if len(said) > 1 else [""]
+    told = "".join(f"\n#   {number}{sentence}" for number, sentence in zip(numbers, said, strict=False))
+    return f"{_describe(action, name_of)}{told}"
+
+
+def _describe(action: Action, name_of: NodeName) -> str:
     match action:
         case Run(command=command, stdin=stdin):
             fed = f"  # with {len(stdin):,} bytes on standard input" if stdin else ""

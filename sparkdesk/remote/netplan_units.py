@@ -207,8 +207,10 @@ def given_by_files(name: str) -> Tuple[Set[str], Optional[int]]:
     mtu = None
     for path in network_files(name):
         folder, base = os.path.split(path)
-        section = ""
-        for line in read_folder(folder, base).get(base, b"").decode("utf-8", "replace").splitlines():
+        section, text = "", ""
+        with contextlib.suppress(OSError):  # what cannot be read gives nothing, and must not keep an undo from going on
+            text = read_folder(folder, base).get(base, b"").decode("utf-8", "replace")
+        for line in text.splitlines():
             key, _, value = (word.strip() for word in line.partition("="))
             section = line.strip() if line.startswith("[") else section
             if (section, key) in (("[Network]", "Address"), ("[Address]", "Address")):

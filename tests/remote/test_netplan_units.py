@@ -1,4 +1,4 @@
-"""What netplan makes of its files, with a netplan that is told what to make: what differs, for which port, and what then.
+"""What netplan makes of its files, with a netplan that is told what to make: what differs, for which port, and then.
 
 The real netplan and networkd are in the lab (tests/lab/bringup/test_link_trial.py).
 """

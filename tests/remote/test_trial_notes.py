@@ -1,4 +1,4 @@
-"""What was before a trial: notes that cannot be understood, the file that a plan was made for, and its readable copy."""
+"""What was before a trial: notes that cannot be understood, the file that a plan was made for, its readable copy."""
 
 from __future__ import annotations
 

@@ -23,6 +23,7 @@ rm -f /run/dbus.pid
 dbus-daemon --system --fork --nopidfile
 ! ls /etc/netplan/*.yaml >/dev/null 2>&1 || netplan generate
 systemctl start systemd-networkd
+systemctl start docker
 tries=0
 until ip -4 -o addr show dev "$port" | grep -q "${address%/*}"; do
     tries=$((tries + 1))

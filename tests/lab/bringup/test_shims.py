@@ -75,6 +75,24 @@ def test_an_option_that_docker_does_not_have_is_refused(pair: Lab) -> None:
     assert (code, "unknown flag: --gpu" in said) == (125, True)
 
 
+def test_docker_knows_the_toolkit_and_its_configuration_as_they_were_at_its_start(pair: Lab) -> None:
+    node, setting = pair.nodes[0], pair.nodes[0].root / "etc/docker/daemon.json"
+    ask = ("docker", "info", "--format", "{{json .Runtimes}}")
+    run = ("docker", "run", "--rm", "--gpus", "all", IMAGE, "true")
+    former = setting.read_bytes()
+    node.run("apt-get", "remove", "-y", "nvidia-container-toolkit")
+    setting.unlink()
+    assert ("nvidia" in node.run(*ask), end(start(node, *run))[0]) == (True, 0)
+    node.run("systemctl", "restart", "docker")
+    code, said = end(start(node, *run))
+    assert (code, "could not select device driver" in said, "nvidia" in node.run(*ask)) == (125, True, False)
+    node.run("apt-get", "install", "-y", "nvidia-container-toolkit")
+    node.run("nvidia-ctk", "runtime", "configure", "--runtime=docker")
+    assert ("nvidia" in node.run(*ask), end(start(node, *run))[0]) == (False, 125)
+    node.run("systemctl", "restart", "docker")
+    assert ("nvidia" in node.run(*ask), end(start(node, *run))[0], setting.read_bytes()) == (True, 0, former)
+
+
 @pytest.mark.parametrize("name", ["ib_write_bw", "ib_write_lat"])
 def test_both_halves_of_a_cable_are_measured_at_once(pair: Lab, name: str) -> None:
     options = ("--report_gbits",) if name == "ib_write_bw" else ()

@@ -7,22 +7,29 @@ import json
 import subprocess
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from sparkdesk.core.bringup.case import Choices
+from sparkdesk.core.bringup.chapters import guard
 from sparkdesk.core.bringup.proof.measurement import Grade, ProofKind
 from sparkdesk.core.cluster.topology import Shape
-from tests.lab.bringup.desk import BringUpDesk, opened_bring_up
+from tests.lab.bringup.desk import CHOICES, BringUpDesk, opened_bring_up
 from tests.lab.bringup.snapshot import differences_of, take_snapshot
 from tests.lab.bringup.spark_lab import CROSSED, PAIR, RING, SWITCH, spark_lab
-from tests.lab.lab import Lab
+from tests.lab.lab import Lab, LabNode
 from tests.lab.patchbay import Wire
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
 
 INSTALLER = "etc/netplan/00-installer-config.yaml"
 OURS = "etc/netplan/90-sparkdesk.yaml"
+DOCKER_SETTING = "etc/docker/daemon.json"
+MENDED = ("active\nenabled\n", guard.CONTENT, "yes", "nvidia")
+LACKING = ("inactive\ndisabled\n", 'EARLYOOM_ARGS="-r 3600"\n', "no", "")
+"""The package of the guard stays, with the options that it brought."""
 SHAPES = {
     "pair": (PAIR, Shape.PAIR), "ring": (RING, Shape.RING), "crossed": (CROSSED, Shape.RING),
     "switch": (SWITCH, Shape.SWITCH),
@@ -64,20 +71,47 @@ async def test_a_whole_bring_up_is_proved_changes_nothing_twice_and_is_taken_bac
     wires, shape = SHAPES[name]
     below = host_below()
     with spark_lab(wires, tmp_path) as (lab, _):
+        if shape is Shape.PAIR:
+            for node in lab.nodes:
+                take_more_away(node)
         before = {node.name: take_snapshot(node) for node in lab.nodes}
         async with opened_bring_up(lab) as desk:
-            await bring_up_and_back(desk, shape, wires)
+            await bring_up_and_back(desk, shape, wires, replace(CHOICES, wants_guard=shape is Shape.PAIR))
+            if shape is Shape.PAIR:
+                assert [found_on(node) for node in lab.nodes] == [LACKING] * 2
         assert {node.name: differences_of(node, before[node.name]) for node in lab.nodes} == {
             node.name: [] for node in lab.nodes
         }
     assert host_below() == below
 
 
-async def bring_up_and_back(desk: BringUpDesk, shape: Shape, wires: Sequence[Wire]) -> None:
+def take_more_away(node: LabNode) -> None:
+    """What a Spark has out of its box and may have lost: the container toolkit, and a clock that somebody keeps."""
+    node.run("apt-get", "remove", "-y", "nvidia-container-toolkit")
+    setting = node.root / DOCKER_SETTING
+    setting.write_text('{"log-driver": "local"}')
+    if node.index:
+        setting.unlink()
+    node.run("systemctl", "restart", "docker")
+    node.run("timedatectl", "set-ntp", "false")
+
+
+def found_on(node: LabNode) -> tuple[str, str, str, str]:
+    """Whether a guard watches and with which options, whether the clock is kept, and whether docker knows the GPU."""
+    options = node.root / "etc/default/earlyoom"
+    return (
+        node.run("systemctl", "show", "-p", "ActiveState,UnitFileState", "--value", "earlyoom"),
+        options.read_text() if options.exists() else "",
+        node.run("timedatectl", "show", "-p", "NTP", "--value").strip(),
+        "nvidia" if "nvidia" in node.run("docker", "info", "--format", "{{json .Runtimes}}") else "",
+    )
+
+
+async def bring_up_and_back(desk: BringUpDesk, shape: Shape, wires: Sequence[Wire], choices: Choices) -> None:
     """Look, apply, prove, look again, undo."""
     installer = [(node.root / INSTALLER).read_bytes() for node in desk.lab.nodes]
     begun_s = time.monotonic()
-    plan = await desk.look()
+    plan = await desk.look(choices)
     looked_s = time.monotonic()
     assert plan.shape is shape
     assert plan.change_count > 0
@@ -87,7 +121,9 @@ async def bring_up_and_back(desk: BringUpDesk, shape: Shape, wires: Sequence[Wir
     assert len(desk.asked) == 1, "one password, asked once"
     assert_proved(desk)
     assert_addressed(desk.lab, wires)
-    again = await desk.look()
+    if choices.wants_guard:
+        assert [found_on(node) for node in desk.lab.nodes] == [MENDED] * len(desk.node_ids)
+    again = await desk.look(choices)
     assert [step.id for step in again.playbook.steps()] == []
     await desk.undo()
     assert [(node.root / INSTALLER).read_bytes() for node in desk.lab.nodes] == installer

@@ -46,7 +46,9 @@ case $verb in
             offline
             grep "^$name " "$here/packages.txt" | {
                 read -r _ version file commands
-                for command in $commands; do ln -sf "$here/$file" "/usr/local/bin/$command"; done
+                for command in $commands; do # a file of its own, which is as old as its installation
+                    install -m 755 "$here/$file" "/usr/local/bin/$command"
+                done
                 mkdir -p /var/lib/lab/packages
                 echo "$version" >"/var/lib/lab/packages/$name"
                 echo "Setting up $name ($version) ..."

@@ -88,10 +88,8 @@ def show_version(options: dict[str, list[str]], _rest: list[str]) -> int:
 
 
 def show_info(options: dict[str, list[str]], _rest: list[str]) -> int:
-    named = {}
-    if os.path.exists("/etc/docker/daemon.json"):
-        with open("/etc/docker/daemon.json", encoding="utf-8") as stream:
-            named = json.load(stream).get("runtimes", {})
+    with open("/run/lab/docker.json", encoding="utf-8") as stream:
+        named = json.load(stream).get("runtimes", {})
     runtimes = {"runc": {"path": "runc"}, **named}
     row = {"ServerVersion": VERSION, "Runtimes": runtimes, "Architecture": "aarch64", "Images": len(images())}
     show(row, options, "Server Version: {{.ServerVersion}}")
@@ -157,6 +155,9 @@ def run(options: dict[str, list[str]], rest: list[str]) -> int:
         raise Refused("docker: a lab node runs containers with --rm and without --detach only", 125)
     if rest[0] not in images():
         raise Refused(f"docker: Error response from daemon: pull access denied for {rest[0]}", 125)
+    if "gpus" in options and not os.path.getsize("/run/lab/docker-hook"):
+        words_of_daemon = 'could not select device driver "" with capabilities: [[gpu]]'
+        raise Refused(f"docker: Error response from daemon: {words_of_daemon}", 125)
     words = [*options.get("entrypoint", []), *rest[1:]]
     volumes = dict(bound(volume) for volume in options.get("volume", []))
     volumes |= dict(mounted(mount) for mount in options.get("mount", []))

@@ -24,7 +24,8 @@ sys.path.insert(0, PROGRAMS)
 from ib_write_bw import Plan, Refused, parse  # noqa: E402 # type: ignore[import-not-found]
 
 MEET_S = 30.0
-REACH_S = 3.0
+REACH_S = 12.0
+"""However slow the machine is: nobody waits once they have met, and a client has 25 s in all."""
 WRITE_S = 0.2
 """How long a simulated run takes, however long was asked for."""
 SIOCGIFADDR = 0x8915

@@ -25,6 +25,8 @@ from sparkdesk.core.step import Step, StepEnded, StepEvent, StepStarted
 from tests.lab.bringup.desk import OVER, BringUpDesk
 
 Words = Mapping[str, Any]
+MOST_EVENTS = 4096
+"""Of these a place in a run is told as a share, before anybody knows how many it has."""
 
 
 @dataclass(frozen=True)
@@ -47,17 +49,31 @@ class Door:
     def __init__(self) -> None:
         self._stack = Stack(folder=paths.data_dir())
         self._desk: BringUpDesk | None = None
-        self._events = 0
-        self._kill_at = -1
+        self._doing = "apply"
+        self._events = {"apply": 0, "undo": 0, "proof": 0}
+        self._kill_in, self._kill_at = "", 0
         self._kill_after_s = 0.0
         self._stack.runs.on_step.append(self._count)
 
     def _count(self, step: Step, event: StepEvent) -> None:
-        """The beginning of each part of each step, and its end, are the boundaries; the proof changes nothing."""
-        if isinstance(event, StepStarted | StepEnded) and step.phase != "proof":
-            if self._events == self._kill_at:
+        """The beginning of each part of each step, and its end, are the boundaries."""
+        if isinstance(event, StepStarted | StepEnded):
+            part = "proof" if step.phase == "proof" else self._doing
+            if (part, self._events[part]) == (self._kill_in, self._place()):
                 self._end_soon()
-            self._events += 1
+            self._events[part] += 1
+
+    def _place(self) -> int:
+        """The event to end at; in the proof, of which a step has two, it is told as a share of MOST_EVENTS."""
+        plan = self.desk.state.plan
+        if self._kill_in != "proof" or plan is None:
+            return self._kill_at
+        return self._kill_at * 2 * len(list(plan.proof.steps())) // MOST_EVENTS
+
+    def _begin(self, doing: str, words: Words) -> None:
+        self._doing, self._events[doing] = doing, 0
+        self._kill_in, self._kill_at = words.get("kill_in", ""), words.get("kill_at", 0)
+        self._kill_after_s = words.get("kill_after_s", 0.0)
 
     def _end_soon(self) -> None:
         if self._kill_after_s:
@@ -93,9 +109,8 @@ class Door:
         return (await self.desk.look()).change_count
 
     async def do_apply(self, words: Words) -> Words:
-        """Apply until all steps are done, and leave the proof; or until this event."""
-        self._events, self._kill_at = 0, words.get("kill_at", -1)
-        self._kill_after_s = words.get("kill_after_s", 0.0)
+        """Apply until all steps are done, and leave the proof; or until this event of it or of its proof."""
+        self._begin("apply", words)
         self.desk.bring_up.start()
         return await self._until_done()
 
@@ -107,8 +122,10 @@ class Door:
     async def _until_done(self) -> Words:
         """How the run ended; its proof is stopped, since it changes nothing."""
         state = await self.desk.until(Phase.PROVING, Phase.DONE, Phase.FAILED, Phase.PAUSED)
-        events, run = self._events, state.run
+        events, run = self._events["apply"], state.run
         assert run is not None
+        if self._kill_in == "proof":
+            await self.desk.until(*OVER)
         await self.desk.until(
             *Phase, is_so=lambda now: now.phase in OVER or (now.proof_run is not None and not now.proof_run.is_over)
         )
@@ -119,11 +136,14 @@ class Door:
     async def do_offers(self, _words: Words) -> list[str]:
         """What can be done with what an earlier process left."""
         run = self.desk.state.run
-        return ["resume"] * bool(run and run.can_resume) + ["undo"] * bool(run and run.can_undo)
+        is_unproved = run is not None and run.result == "done" and not run.is_undo
+        return ["resume"] * bool(run and (run.can_resume or is_unproved)) + ["undo"] * bool(run and run.can_undo)
 
-    async def do_undo(self, _words: Words) -> str:
-        """Take everything back."""
-        return (await self.desk.undo()).phase.value
+    async def do_undo(self, words: Words) -> Words:
+        """Take everything back, or until this event of it."""
+        self._begin("undo", words)
+        phase = (await self.desk.undo()).phase.value
+        return {"phase": phase, "events": self._events["undo"]}
 
     async def close(self) -> None:
         """As a person closes the window."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.bringup.process import BringUpProcess
+from tests.lab.bringup.process import MOST_EVENTS, BringUpProcess
 from tests.lab.bringup.snapshot import Snapshot, differences_of, take_snapshot
 from tests.lab.bringup.spark_lab import PAIR, spark_lab
 from tests.lab.lab import Lab
@@ -19,11 +19,12 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
 
 POINTS = 50 if os.environ.get("SPARKDESK_DEEP") else 12
 SEED = 8
-MOST_EVENTS = 4096
+PARTS = {"apply": POINTS - 2 * (POINTS // 6), "undo": POINTS // 6, "proof": POINTS // 6}
+"""How many of them are in which part of a bring-up."""
 LAST_EVENTS = 8
-"""So near its end an apply would be over before a kill that comes a moment later."""
-WHOLE: list[int] = []
-"""How many events an apply has that nobody ends."""
+"""So near its end a run would be over before a kill that comes a moment later."""
+WHOLE: dict[str, int] = {}
+"""How many events an apply has that nobody ends, and its undo. Of the proof its own plan tells."""
 
 
 @pytest.fixture(scope="module")
@@ -62,39 +63,53 @@ async def test_a_bring_up_that_nobody_ends_is_done_and_undone(
     assert await app.ask("look") > 0
     done = await app.ask("apply")
     assert done["result"] == "done", done["words"]
-    WHOLE.append(done["events"])
     assert await app.ask("look") == 0
-    assert await app.ask("undo") == "undone"
+    undone = await app.ask("undo")
+    assert undone["phase"] == "undone"
+    WHOLE.update(apply=done["events"], undo=undone["events"])
     assert_untouched(pair, before)
 
 
-def points() -> list[tuple[int, float, bool]]:
-    """Where of a whole apply (of MOST_EVENTS), how long after that event, and whether it is then continued."""
+def points() -> list[tuple[str, int, float, bool]]:
+    """In which part, where of it (of MOST_EVENTS), how long after that event, and whether it is then continued."""
     dice = random.Random(SEED)
-    share = [(number + dice.random()) / POINTS for number in range(POINTS)]
-    return [(round(at * MOST_EVENTS), dice.choice((0.0, 0.0, 0.05, 0.2)), number % 2 == 1)
-            for number, at in enumerate(share)]  # fmt: skip
+    return [
+        (part, int((number + dice.random()) / count * MOST_EVENTS), dice.choice((0.0, 0.0, 0.05, 0.2)), number % 2 == 1)
+        for part, count in PARTS.items() for number in range(count)
+    ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("at", "after_s", "is_continued"), points())
+@pytest.mark.parametrize(("part", "at", "after_s", "is_continued"), points())
 async def test_a_bring_up_is_continued_or_undone_after_a_kill(
-    app: BringUpProcess, pair: Lab, before: dict[str, Snapshot], at: int, after_s: float, is_continued: bool
+    app: BringUpProcess, pair: Lab, before: dict[str, Snapshot], part: str, at: int, after_s: float, is_continued: bool
 ) -> None:
     if not WHOLE:  # this test alone was asked for
         await test_a_bring_up_that_nobody_ends_is_done_and_undone(app, pair, before)
         await app.quit()
     await app.start()
     await app.ask("look")
-    event = at * WHOLE[0] // MOST_EVENTS
-    after_s = after_s if event < WHOLE[0] - LAST_EVENTS else 0.0
-    assert await app.ask_and_die("apply", kill_at=event, kill_after_s=after_s), "it was over before"
+    assert await kill(app, part, at, after_s), "it was over before"
     assert await app.start() == "interrupted"
     offers = await app.ask("offers")
     if "undo" not in offers:  # nothing was begun
         assert_untouched(pair, before)
-    if is_continued or "undo" not in offers:
+    if part == "undo":
+        assert offers == ["undo"], "who began to take it back goes on with that"
+    elif is_continued or "undo" not in offers:
         done = await app.ask("resume")
         assert done["result"] == "done", done["words"]
         assert await app.ask("look") == 0
-    assert await app.ask("undo") == "undone"
+    assert (await app.ask("undo"))["phase"] == "undone"
     assert_untouched(pair, before)
+
+
+async def kill(app: BringUpProcess, part: str, at: int, after_s: float) -> bool:
+    """Apply, and undo where it is to end in that, until the kill; whether it came."""
+    if part == "proof":
+        after_s = after_s if at < MOST_EVENTS // 2 else 0.0
+        return await app.ask_and_die("apply", kill_in=part, kill_at=at, kill_after_s=after_s)
+    if part == "undo":
+        await app.ask("apply")
+    event = at * WHOLE[part] // MOST_EVENTS
+    after_s = after_s if event < WHOLE[part] - LAST_EVENTS else 0.0
+    return await app.ask_and_die(part, kill_in=part, kill_at=event, kill_after_s=after_s)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from sparkdesk.core.bringup import mesh
+from sparkdesk.core.bringup import mesh, netplan_reading
+from sparkdesk.core.bringup.netplan import OUR_FILE
 from sparkdesk.core.bringup.reading import NetplanFile, NodeReading, SshReading
 from sparkdesk.core.bringup.reading_table import READS, read_node
 from tests.remote.spark_root import make_spark, write
@@ -93,3 +94,21 @@ def test_routes_and_addresses_of_this_machine_are_understood(reading: NodeReadin
     assert reading.routes is not None
     assert "127.0.0.0/8" not in reading.routes
     assert not {"routes", "interfaces"} & set(reading.problems)
+
+
+def test_our_own_netplan_file_is_known_by_its_copy_until_somebody_touches_it(tmp_path: Path) -> None:
+    kept, copy = (tmp_path / path.lstrip("/") for path in (OUR_FILE, netplan_reading.COPY_FILE))
+    for path in (kept, copy):
+        write(tmp_path, str(path.relative_to(tmp_path)), "network: {}\n")
+    os.utime(copy, ns=(kept.stat().st_mtime_ns,) * 2)
+
+    def content() -> list[str | None]:
+        reads = (netplan_reading.NAMES, netplan_reading.COPY, netplan_reading.TIMES)  # as one who may not read the file
+        answers = dict(zip(reads, ask(*reads, env={"SPARKDESK_ROOT": str(tmp_path)}), strict=True))
+        return [file.content for file in netplan_reading.read_files(answers)[0] or () if file.path == OUR_FILE]
+
+    assert content() == ["network: {}\n"]
+    os.utime(kept, ns=(kept.stat().st_mtime_ns + 1000,) * 2)
+    assert content() == [None]
+    kept.unlink()
+    assert content() == []

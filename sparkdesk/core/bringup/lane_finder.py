@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from sparkdesk.core.bringup.case import Case
+from sparkdesk.core.bringup.netplan import OUR_FILE, TRIAL_FILE, addresses_in
 from sparkdesk.core.bringup.reading import Interface, NodeReading
-from sparkdesk.core.cluster.half import End, Half
+from sparkdesk.core.cluster.half import End, Half, cage_of
 from sparkdesk.core.cluster.port import CAGE_NETDEVS, CAGES
 from sparkdesk.core.cluster.topology import Cable
 from sparkdesk.core.plain_text import make_line
@@ -24,7 +25,7 @@ HALF_WORDS = ("first", "second")
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """One half of a cage that gets an address. `standing` are its addresses but 169.254, in order."""
+    """One half of a cage that gets an address. `standing` are its addresses but 169.254, in order (`standing_of`)."""
 
     node_id: str
     cage: str
@@ -33,6 +34,8 @@ class Port:
     standing: tuple[ipaddress.IPv4Interface, ...]
     leased: tuple[str, ...] = ()
     """Those of them that DHCP gave."""
+    waits: bool = False
+    """Whether it is known to have no link."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,11 @@ class OpenLane:
 
 
 def find_lanes(case: Case) -> tuple[tuple[OpenLane, ...], tuple[str, ...]]:
-    """Every lane with two ports or more, and sentences on what was left out."""
+    """Every lane with two ports or more, and sentences on what was left out.
+
+    Ports that wait for a link, and may be named in a file of ours that was not read, are left out without one: they
+    are as they were when that file was written (`untold_ports`).
+    """
     problems: dict[str, None] = {}
     lanes = [lane for cable in case.topology.cables for lane in _of_cable(case, cable, problems)]
     for number in sorted({cable.switch_number for cable in case.topology.cables if cable.via_switch}):
@@ -53,10 +60,19 @@ def find_lanes(case: Case) -> tuple[tuple[OpenLane, ...], tuple[str, ...]]:
     return tuple(lane for lane in lanes if len(lane.ports) > 1), tuple(problems)
 
 
-def read_addresses(interface: Interface) -> tuple[ipaddress.IPv4Interface, ...]:
-    """Its addresses that can be a scheme: no link-local, loopback or nonsense."""
+def standing_of(reading: NodeReading, interface: Interface) -> tuple[ipaddress.IPv4Interface, ...]:
+    """Its addresses that can be a scheme. Of a port without a link, which systemd-networkd gives none, or takes them
+    from, those that netplan's files give it."""
+    if (found := _read_addresses(interface.addresses)) or interface.carrier is not False:
+        return found
+    texts = [file.content for file in reading.netplan or () if file.content and file.path != TRIAL_FILE]
+    return _read_addresses(one for text in texts for one in addresses_in(text, interface.name))
+
+
+def _read_addresses(texts: Iterable[str]) -> tuple[ipaddress.IPv4Interface, ...]:
+    """No link-local, loopback or nonsense."""
     found = []
-    for text in interface.addresses:
+    for text in texts:
         try:
             one = ipaddress.IPv4Interface(text)
         except ValueError:
@@ -122,7 +138,23 @@ def _port(case: Case, end: End, half: Half | None, number: int, problems: dict[s
         words = why or f"it does not show the {HALF_WORDS[number]} half of {end[1]}; restart both Sparks at this cable"
         problems[f"{make_line(reading.name, max_chars=80)} gets no address there: {words}"] = None
         return None
-    return Port(end[0], end[1], half.netdev, interface.mtu, read_addresses(interface), interface.leased)
+    if half.netdev in untold_ports(reading):
+        return None
+    waits = interface.carrier is False
+    standing = standing_of(reading, interface)
+    return Port(end[0], end[1], half.netdev, interface.mtu, standing, interface.leased, waits)
+
+
+def untold_ports(reading: NodeReading) -> tuple[str, ...]:
+    """The halves without link and address whose other half stands, where our own file is there and was not read."""
+    if not any(file.path == OUR_FILE and file.content is None for file in reading.netplan or ()):
+        return ()
+    ports = [
+        reading.interfaces[name] for names in CAGE_NETDEVS.values() for name in names if name in reading.interfaces
+    ]
+    cages = {cage_of(port.name) for port in ports if port.carrier and standing_of(reading, port)}
+    waiting = (port for port in ports if port.carrier is False and not standing_of(reading, port))
+    return tuple(port.name for port in waiting if cage_of(port.name) in cages)
 
 
 def _obstacle(reading: NodeReading, half: Half | None, interface: Interface | None) -> str:

@@ -11,6 +11,7 @@ import fnmatch
 import ipaddress
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from sparkdesk.core.bringup.reading import Interface, NetplanFile
 from sparkdesk.core.bringup.scheme import HalfAddress
@@ -34,15 +35,63 @@ _NETDEV = re.compile(r"[A-Za-z][A-Za-z0-9]{0,14}")
 NETWORK_MANAGER = "NetworkManager"
 
 
-def netplan_text(addresses: Sequence[HalfAddress]) -> str:
+_OUR_BLOCK = re.compile(
+    rf"    ({_NETDEV.pattern}):\n"
+    r"(?:      dhcp4: yes\n)?(?:      dhcp4: no\n      dhcp6: no\n)?(?:      link-local: \[ipv6\]\n)?"
+    r"      optional: true\n      mtu: ([0-9]{3,5})\n(?:      addresses: \[([0-9./]{9,18})\]\n)?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OurBlock:
+    """What our file says of one port. `address` "": none."""
+
+    netdev: str
+    text: str
+    mtu: int
+    address: str = ""
+
+
+def read_ours(text: str) -> tuple[OurBlock, ...] | None:
+    """The ports of a file that we wrote; None for one that somebody else wrote, or changed by a letter."""
+    if not text.startswith(_HEADER):
+        return None
+    rest = text.removeprefix(_HEADER).removeprefix(_LINK_LOCAL).removeprefix(_OPTIONAL)
+    found: dict[str, OurBlock] = {}
+    while rest:
+        start = _OUR_BLOCK.match(rest)
+        if start is None or start[1] in found or not MIN_MTU <= int(start[2]) <= MAX_MTU:
+            return None
+        try:
+            address = str(ipaddress.IPv4Interface(start[3])) if start[3] else ""
+        except ValueError:
+            return None
+        found[start[1]] = OurBlock(start[1], start[0], int(start[2]), address)
+        rest = rest[start.end() :]
+    blocks = tuple(found.values())
+    return blocks if blocks and text == _whole(blocks) else None
+
+
+def netplan_text(addresses: Sequence[HalfAddress], former: Sequence[OurBlock] = ()) -> str:
     """The whole file; "" when it would name no port. Raises ValueError for what is no port, address or MTU.
 
-    A port of which another file gives the address, or DHCP, gets its MTU only.
+    A port of which another file gives the address, or DHCP, gets its MTU only. `former` is what our file says so far:
+    what it gives to other ports, or gives to these as it is wanted, stays.
     """
-    blocks = [_block(one) for one in addresses]
+    blocks = {one.netdev: one for one in former}
     if len({one.netdev for one in addresses}) < len(addresses):
         raise ValueError("a port has one address of ours")
-    text = "".join(block for block in blocks if block)
+    for one in addresses:
+        text, stands = _block(one), blocks.get(one.netdev)
+        if stands is not None and stands.address == one.address and not one.leased:
+            text = stands.text.replace(f"mtu: {stands.mtu}\n", f"mtu: {one.mtu}\n")
+        if text:
+            blocks[one.netdev] = OurBlock(one.netdev, text, one.mtu)
+    return _whole(tuple(blocks.values()))
+
+
+def _whole(blocks: Sequence[OurBlock]) -> str:
+    text = "".join(one.text for one in blocks)
     has_link_local = "link-local" in text
     return f"{_HEADER}{_LINK_LOCAL if has_link_local else ''}{_OPTIONAL}{text}" if text else ""
 
@@ -68,9 +117,25 @@ def _block(one: HalfAddress) -> str:
 
 def gives_address(text: str, netdev: str, address: str) -> bool:
     """Whether a netplan file, anybody's, gives this port this address. What it does not understand, it denies."""
+    wanted = re.compile(rf"(?<![0-9.]){re.escape(address)}(?![0-9])")
+    return any(wanted.search(line) for block in _blocks_of(text, netdev) for line in block)
+
+
+def addresses_in(text: str, netdev: str) -> tuple[str, ...]:
+    """The IPv4 addresses that a netplan file, anybody's, gives this port, as far as it is understood."""
+    blocks = ("\n".join(block) for block in _blocks_of(text, netdev))
+    lists = [found for block in blocks for found in _ADDRESS_LIST.findall(block)]
+    return tuple(dict.fromkeys(one for words in lists for one in _ADDRESS.findall(words)))
+
+
+_ADDRESS_LIST = re.compile(r"\baddresses[\"']?:\s*(\[[^]]*\]|(?:-[^\n]*\s*)+)")
+_ADDRESS = re.compile(r"(?<![0-9.])[0-9]{1,3}(?:\.[0-9]{1,3}){3}/[0-9]{1,2}(?![0-9])")
+
+
+def _blocks_of(text: str, netdev: str) -> Iterator[list[str]]:
+    """What a netplan file says of a port, by lines without comments."""
     lines = [line.split("#")[0].rstrip() for line in text.splitlines()]
     pattern = re.compile(rf"^( *)[\"']?{re.escape(netdev)}[\"']?:(.*)$")
-    wanted = re.compile(rf"(?<![0-9.]){re.escape(address)}(?![0-9])")
     for number, line in enumerate(lines):
         start = pattern.match(line)
         if start is None:
@@ -80,9 +145,7 @@ def gives_address(text: str, netdev: str, address: str) -> bool:
             if below.strip() and len(below) - len(below.lstrip()) <= len(start[1]):
                 break
             block.append(below)
-        if any(wanted.search(one) for one in block):
-            return True
-    return False
+        yield block
 
 
 def names_manager(file: NetplanFile) -> bool:

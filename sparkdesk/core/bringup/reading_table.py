@@ -13,10 +13,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from sparkdesk.core.bringup import mesh
-from sparkdesk.core.bringup.netplan import NETWORK_MANAGER, names_manager
-from sparkdesk.core.bringup.reading import Interface, NetplanFile, NodeReading
-from sparkdesk.core.plain_text import make_line, make_plain
+from sparkdesk.core.bringup import mesh, netplan_reading
+from sparkdesk.core.bringup.reading import Interface, NodeReading
+from sparkdesk.core.plain_text import make_line
 from sparkdesk.core.probes import form
 from sparkdesk.core.probes.cage_half import CAGE_NAMES, HALF_READS, NET_ADDRESSES, build_halves
 from sparkdesk.core.probes.details import (
@@ -44,19 +43,8 @@ _TOOL_SCRIPT = """for t in "$@"; do
 command -v "$t" > /dev/null || [ -x "$HOME/nccl-tests/build/$t" ] && echo "$t yes" || echo "$t no"
 done"""
 """Source: NVIDIA/dgx-spark-playbooks, nccl: nccl-tests are built in the home, not installed."""
-_NETPLAN_SCRIPT = """for d in etc run lib; do
-for f in "${SPARKDESK_ROOT-}/$d/netplan/"*.yaml; do [ -f "$f" ] && echo "${f#"${SPARKDESK_ROOT-}"}"; done
-done; true"""
 PLACE = ReadCommand(("sh", "-c", _PLACE_SCRIPT), max_bytes=2048)
 PROGRAMS = ReadCommand(("sh", "-c", _TOOL_SCRIPT, "sh", *TOOLS), max_bytes=2048)
-NETPLAN_NAMES = ReadCommand(("sh", "-c", _NETPLAN_SCRIPT), max_bytes=16384)
-NETPLAN_FILES = tuple(
-    ReadFile(f"/{top}/netplan/*.yaml", max_bytes=16384, max_files=16) for top in ("etc", "run", "lib")
-)
-"""Those that the account may read. Source: netplan(5), "Introduction": the three folders and their order."""
-NM_RENDERS = ReadFile("/run/NetworkManager/conf.d/10-globally-managed-devices.conf", max_bytes=256)
-"""netplan makes it, empty, where its renderer is NetworkManager. Tried with netplan 0.106."""
-NM_ACTIVE = ReadCommand(("systemctl", "is-active", "NetworkManager"), max_bytes=256)
 ADDRESSES = ReadCommand(("ip", "-j", "-4", "addr", "show"), max_bytes=64 * 1024)
 ROUTES = ReadCommand(("ip", "-j", "-4", "route", "show"), max_bytes=64 * 1024)
 ALL_ROUTES = ReadCommand(("ip", "-j", "-4", "route", "show", "table", "all"), max_bytes=64 * 1024)
@@ -84,10 +72,9 @@ READS: tuple[Read, ...] = tuple(
     dict.fromkeys(
         (
             form.DGX_RELEASE, form.KERNEL, form.DRIVER, *HALF_READS, NCCL_FILES, OWN_NCCL_FILES, NET_MTUS,
-            NET_CARRIERS, NET_SPEEDS, NET_STATES, UPPERS, RDMA_STATES, INET6, ROUTES6, *NETPLAN_FILES,
-            NM_RENDERS, NM_ACTIVE, CLOCK,
+            NET_CARRIERS, NET_SPEEDS, NET_STATES, UPPERS, RDMA_STATES, INET6, ROUTES6, *netplan_reading.READS, CLOCK,
             SERVER, IMAGES, TIME, form.USER, form.GROUPS, MEMBERS, SUDO, SERVICE, form.TOOLKIT, TOOLKIT_KNOWN, PACKAGES,
-            PLACE, PROGRAMS, NETPLAN_NAMES, ADDRESSES, ROUTES, ALL_ROUTES, *GUARD_STATES, DOCKER_UNITS,
+            PLACE, PROGRAMS, ADDRESSES, ROUTES, ALL_ROUTES, *GUARD_STATES, DOCKER_UNITS,
             GUARD_ENABLED, *mesh.READS,
         )
     )
@@ -95,11 +82,9 @@ READS: tuple[Read, ...] = tuple(
 
 MAX_ITEMS = 256
 MAX_IMAGES = 64
-MAX_FILES = 48
 MAX_PROBLEM_CHARS = 300
 _NAME = re.compile(r"[A-Za-z0-9_.@-]{1,15}")
 """An interface's name as we take it. Source: the kernel's IFNAMSIZ; dev_valid_name allows more than we ever need."""
-_NETPLAN_PATH = re.compile(r"/(etc|run|lib)/netplan/[A-Za-z0-9_.@+-]{1,100}\.yaml")
 _IMAGE = re.compile(r"[a-z0-9][a-z0-9._:/-]{0,200}:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 """Source: distribution/reference, the grammar of a tagged name."""
 _TAKEN_TYPES = ("unicast", "blackhole", "unreachable", "prohibit", "throw")
@@ -474,27 +459,7 @@ def _owners6(answer: Answer, address: str) -> Iterator[str]:
 
 
 def _fill_netplan(gaps: _Gaps) -> dict[str, Any]:
-    names, renderer = gaps.answer(NETPLAN_NAMES), _read_renderer(gaps)
-    texts = {path: text for read in NETPLAN_FILES for path, text in gaps.answer(read).texts}
-    if not names.is_ok or names.is_cut:
-        gaps.note("netplan", names, "there are more files than are read")
-        return {"netplan": None, "renderer": renderer}
-    lines = [line.strip() for line in form.lines_of(names.text) if line.strip()]
-    paths = [line for line in dict.fromkeys(lines) if _NETPLAN_PATH.fullmatch(line)]
-    if len(paths) < len(dict.fromkeys(lines)) or len(paths) > MAX_FILES:
-        gaps.problems["netplan"] = "some of its files have names that are not read"
-    cut = [read for read in NETPLAN_FILES if gaps.answer(read).is_cut]
-    is_whole = {path: not any(path.startswith(read.path.partition("*")[0]) for read in cut) for path in paths}
-    found = tuple(
-        NetplanFile(path, make_plain(texts[path], max_chars=16384) if path in texts and is_whole[path] else None)
-        for path in paths[:MAX_FILES]
-    )
-    return {"netplan": found, "renderer": NETWORK_MANAGER if any(map(names_manager, found)) else renderer}
-
-
-def _read_renderer(gaps: _Gaps) -> str:
-    """By what netplan left in /run, for its files most often are root's alone; where it runs, one may name a port."""
-    if gaps.answer(NM_RENDERS).is_ok:
-        return NETWORK_MANAGER
-    state = gaps.answer(NM_ACTIVE)
-    return "networkd" if state.fault is None and state.text.strip() in ("inactive", "failed", "unknown") else ""
+    files, problem = netplan_reading.read_files(gaps.answers)
+    if problem:
+        gaps.problems["netplan"] = make_line(problem, max_chars=MAX_PROBLEM_CHARS)
+    return {"netplan": files, "renderer": netplan_reading.read_renderer(gaps.answers, files)}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Origin = Literal["kept", "chosen"]
-"""KEPT: the node has this address already. CHOSEN: our file gives it."""
+"""KEPT: the node has this address, or a file of it gives it as soon as a link comes. CHOSEN: our file will give it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,15 @@ class HalfAddress:
     """What DHCP gave this netdev: it stays on, and nothing of it is written down."""
     beside: tuple[str, ...] = ()
     """Other addresses that stand on this netdev and stay there."""
+    waits: bool = False
+    """Whether the half has no link: systemd-networkd sets its address when that comes, and not before."""
+    is_lasting: bool | None = True
+    """Of a kept one: whether a netplan file gives it after the next start; None where not every file could be read."""
+
+    @property
+    def is_to_set(self) -> bool:
+        """Whether our file must give it something that is not there, or would not stay."""
+        return self.origin == "chosen" or self.needs_mtu or self.is_lasting is False
 
     @property
     def is_leased(self) -> bool:
@@ -70,4 +79,4 @@ class Scheme:
     @property
     def is_kept(self) -> bool:
         """Whether nothing is to be set: every address and MTU stands already."""
-        return all(end.origin == "kept" and not end.needs_mtu for lane in self.lanes for end in lane.ends)
+        return not any(end.is_to_set for lane in self.lanes for end in lane.ends)

@@ -12,8 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sparkdesk.core.bringup.case import Case
-from sparkdesk.core.bringup.lane_finder import OpenLane, Port, find_lanes, read_addresses
-from sparkdesk.core.bringup.netplan import MAX_MTU, OUR_FILE, TRIAL_FILE, gives_address
+from sparkdesk.core.bringup.lane_finder import OpenLane, Port, find_lanes, standing_of
+from sparkdesk.core.bringup.netplan import MAX_MTU, NETWORK_MANAGER, OUR_FILE, TRIAL_FILE, gives_address
+from sparkdesk.core.bringup.reading import NodeReading
 from sparkdesk.core.bringup.scheme import HalfAddress, Lane, Scheme
 from sparkdesk.core.cluster.half import cage_of
 from sparkdesk.core.plain_text import make_line
@@ -200,7 +201,7 @@ class _Work:
         """The networks that a node tells of. The halves of everything, as a VPN sets them, are default routes."""
         reading = self.case.reading(node_id)
         found = _networks(reading.routes or ())
-        found += [one.network for port in reading.interfaces.values() for one in read_addresses(port)]
+        found += [one.network for port in reading.interfaces.values() for one in standing_of(reading, port)]
         return [one for one in found if one.prefixlen > 1]
 
     def _is_free_for(self, port: Port, network: Network) -> bool:
@@ -246,7 +247,7 @@ class _Work:
             reading = self.case.reading(node_id)
             found += _networks(reading.routes or ())
             found += _networks((reading.management_address, reading.client_address))
-            found += [one.network for port in reading.interfaces.values() for one in read_addresses(port)]
+            found += [one.network for port in reading.interfaces.values() for one in standing_of(reading, port)]
         return found
 
     # Both -------------------------------------------------------------------------------------------------------
@@ -258,7 +259,8 @@ class _Work:
         return closed
 
     def _end(self, port: Port, one: Interface4, is_kept: bool) -> HalfAddress:
-        files = self.case.reading(port.node_id).netplan or ()
+        reading = self.case.reading(port.node_id)
+        files = reading.netplan or ()
         others = [file.content for file in files if file.path not in (OUR_FILE, TRIAL_FILE) and file.content]
         wanted = self.case.choices.mtu
         return HalfAddress(
@@ -269,12 +271,15 @@ class _Work:
             is_set_elsewhere=is_kept and any(gives_address(text, port.netdev, str(one)) for text in others),
             leased=port.leased,
             beside=tuple(str(other) for other in port.standing if other != one),
+            waits=port.waits,
+            is_lasting=_is_lasting(reading, port, one) if is_kept else True,
         )  # fmt: skip
 
     def _elsewhere(self, port: Port) -> list[tuple[str, Interface4]]:
         """The addresses of the node's other interfaces."""
-        interfaces = self.case.reading(port.node_id).interfaces.items()
-        return [(name, one) for name, other in interfaces if name != port.netdev for one in read_addresses(other)]
+        reading = self.case.reading(port.node_id)
+        others = [(name, other) for name, other in reading.interfaces.items() if name != port.netdev]
+        return [(name, one) for name, other in others for one in standing_of(reading, other)]
 
     def _twins(self, port: Port) -> set[str]:
         """The other half of the port's cage."""
@@ -284,7 +289,7 @@ class _Work:
     def _used_hosts(self) -> set[ipaddress.IPv4Address]:
         readings = [self.case.reading(node_id) for node_id in self.case.node_ids]
         standing = {
-            one.ip for reading in readings for port in reading.interfaces.values() for one in read_addresses(port)
+            one.ip for reading in readings for port in reading.interfaces.values() for one in standing_of(reading, port)
         }
         return standing | {ipaddress.IPv4Address(end.host) for lane in self.lanes for end in lane.ends}
 
@@ -319,6 +324,20 @@ def find_free(taken: Iterable[Network]) -> Network | None:
         if at + _SIZE - 1 <= end:
             return Network((at, FIRST_SUBNET.prefixlen))
     return None
+
+
+def _is_lasting(reading: NodeReading, port: Port, one: Interface4) -> bool | None:
+    """Whether an address that stands comes again after the next start. Where nothing that netplan reads so much as
+    names it, it was set by hand; NetworkManager has files of its own."""
+    if str(one) in port.leased:
+        return True
+    files = [file for file in reading.netplan or () if file.path != TRIAL_FILE]
+    if any(gives_address(file.content or "", port.netdev, str(one)) for file in files):
+        return True
+    is_whole = reading.netplan is not None and "netplan" not in reading.problems
+    is_read = is_whole and all(file.content is not None for file in files)
+    is_named = any(str(one.ip) in (file.content or "") for file in files)
+    return None if is_named or not is_read or reading.renderer == NETWORK_MANAGER else False
 
 
 def _standing_in(lane: OpenLane, network: Network) -> dict[Port, Interface4]:

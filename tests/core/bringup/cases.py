@@ -14,6 +14,7 @@ from typing import Any
 from sparkdesk.core.bringup.case import Case, Choices
 from sparkdesk.core.bringup.chapter import ChapterPlan
 from sparkdesk.core.bringup.matrix import Cell
+from sparkdesk.core.bringup.netplan import OUR_FILE, netplan_text
 from sparkdesk.core.bringup.reading import Interface, NetplanFile, NodeReading, SshReading
 from sparkdesk.core.bringup.scheme import HalfAddress, Lane, Scheme
 from sparkdesk.core.cluster.details import SudoMode
@@ -119,6 +120,8 @@ def make_ready(reading: NodeReading, index: int) -> NodeReading:
     """The node as a whole bring-up leaves it; its interfaces are already so."""
     halves = [one for one in reading.interfaces.values() if one.rdma_device and one.addresses]
     networks = tuple(sorted(f"{one.addresses[0].rpartition('.')[0]}.0/24" for one in halves))
+    ours = netplan_text([HalfAddress(reading.node_id, "", one.name, one.addresses[0]) for one in halves])
+    files = (NetplanFile("/etc/netplan/00-installer-config.yaml"), NetplanFile(OUR_FILE, ours))
     return replace(
         reading,
         groups=("nvidia", "adm", "sudo", "docker"),
@@ -128,6 +131,7 @@ def make_ready(reading: NodeReading, index: int) -> NodeReading:
         tools=dict.fromkeys(TOOLS, True) | {"earlyoom": False, "all_gather_perf": False},
         routes=("10.0.20.0/24", "172.17.0.0/16", *networks),
         images=(IMAGE,),
+        netplan=files if halves else files[:1],
     )
 
 

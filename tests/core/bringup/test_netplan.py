@@ -11,7 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparkdesk.core.bringup.netplan import OUR_FILE, gives_address, names_manager, netplan_text, rival_of
+from sparkdesk.core.bringup.netplan import (
+    OUR_FILE,
+    addresses_in,
+    gives_address,
+    names_manager,
+    netplan_text,
+    read_ours,
+    rival_of,
+)
 from sparkdesk.core.bringup.reading import Interface, NetplanFile
 from sparkdesk.core.bringup.scheme import HalfAddress
 from tests.infra.sshd import require
@@ -160,3 +168,58 @@ def test_a_file_that_gives_an_address_is_found() -> None:
     assert gives_address(f"    {PORT}: {{addresses: [10.1.1.1/24]}}", PORT, "10.1.1.1/24")
     assert gives_address(f'  "{PORT}":\n    addresses:\n      - 10.1.1.1/24\n', PORT, "10.1.1.1/24")
     assert not gives_address(f"  {PORT}:\n    addresses:\n      # - 10.1.1.1/24\n  x:\n", PORT, "10.1.1.1/24")
+
+
+def test_our_own_file_is_read_back_and_what_it_gives_to_other_ports_stays() -> None:
+    third = HalfAddress("n1", "P0", "enp1s0f0np0", "192.168.102.31/24", needs_mtu=True)
+    former = read_ours(TEXT)
+    assert former is not None
+    assert [(one.netdev, one.mtu, one.address) for one in former] == [
+        (PORT, 9000, "192.168.100.31/24"), (TWIN, 9000, "192.168.101.31/24"),
+    ]  # fmt: skip
+    text = netplan_text([third], former)
+    assert text.startswith(TEXT)
+    assert "enp1s0f0np0:" in text.removeprefix(TEXT)
+    moved = netplan_text([replace(FRESH, address="10.0.0.1/24"), third], former)
+    assert "192.168.100.31" not in moved
+    assert "192.168.101.31" in moved
+    kept = replace(FRESH, origin="kept", mtu=9216)
+    assert netplan_text([kept], former) == TEXT.replace("mtu: 9000", "mtu: 9216", 1)
+    elsewhere = replace(FRESH, origin="kept", needs_mtu=False, is_set_elsewhere=True)
+    assert netplan_text([elsewhere], former) == TEXT, "the MTU there may be ours"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", TEXT + "# mine\n", TEXT.replace("mtu: 9000", "mtu: 9"), TEXT.replace("    enp1s0f1np1", "    en*", 1),
+        TEXT.replace("optional: true\n", "optional: true\n      gateway4: 10.0.0.1\n", 1), TEXT[: len(TEXT) // 2],
+        TEXT.replace("192.168.100.31/24", "192.168.100.31/99"), TEXT.replace(TWIN, PORT), TEXT.rstrip("\n"),
+        TEXT.replace("    # optional: a start does not wait for a cable that is out.\n", ""),
+    ],
+)  # fmt: skip
+def test_a_file_that_somebody_changed_by_a_letter_is_not_taken_for_ours(text: str) -> None:
+    assert read_ours(text) is None
+
+
+@given(st.text(max_size=400))
+def test_reading_our_file_is_total(text: str) -> None:
+    assert read_ours(text) is None
+    assert read_ours(TEXT + text) is None or not text
+
+
+def test_the_addresses_of_a_port_are_read_from_anybodys_file() -> None:
+    assert addresses_in(TEXT, TWIN) == ("192.168.101.31/24",)
+    text = f"""network:
+  ethernets:
+    {PORT}:
+      addresses:   # two
+        - 10.1.2.3/24
+        - "10.1.3.3/24"
+      routes: [{{to: 10.9.0.0/16, via: 10.1.2.1}}]
+      nameservers: {{addresses: [1.1.1.1]}}
+    {TWIN}: {{addresses: [10.2.2.3/24], mtu: 9000}}
+"""
+    assert addresses_in(text, PORT) == ("10.1.2.3/24", "10.1.3.3/24")
+    assert addresses_in(text, TWIN) == ("10.2.2.3/24",)
+    assert addresses_in(text, "enp9") == ()

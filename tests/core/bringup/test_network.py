@@ -24,6 +24,7 @@ from tests.core.bringup.cases import PROGRAMS, case_of, make_case, with_node
 from tests.core.cluster.cabling import Cabling
 
 PORT, TWIN = "enp1s0f1np1", "enP2p1s0f1np1"
+UNREAD_FILES = (NetplanFile("/etc/netplan/00-installer-config.yaml"),)
 TRIAL = b"".join(PROGRAMS[name] for name in TRIAL_PROGRAMS)
 
 
@@ -89,7 +90,8 @@ def test_the_rows_say_what_comes_and_name_its_step() -> None:
     cells = [row.cells["n2"] for row in plan.rows]
     assert {cell.state for cell in cells} == {CellState.PLANNED}
     assert {cell.step_ids for cell in cells} == {(trial_id("n2"),)}
-    assert [cell.text for cell in cells] == ["tried, then kept", ".100.32 .101.32", "1500 → 9000"]
+    assert [cell.text for cell in cells] == ["no file of ours", "no address", "1500"]
+    assert [cell.then for cell in cells] == ["tried, then kept", ".100.32 .101.32", "9000"]
     diff = plan.diffs[0]
     assert (diff.node_id, diff.path, diff.before, diff.is_before_known) == ("n1", OUR_FILE, None, True)
     assert diff.note == "Subnets chosen free on all nodes. enP7s7 10.0.20.31 stays untouched."
@@ -117,14 +119,14 @@ def test_a_kept_address_of_an_unread_file_stays_in_ours_when_only_the_mtu_is_wro
     case = make_case(2, Shape.PAIR, is_ready=True)
     reading = case.reading("n1")
     small = {name: replace(one, mtu=1500) if one.addresses else one for name, one in reading.interfaces.items()}
-    plan = plan_network(with_node(case, "n1", interfaces=small))
+    plan = plan_network(with_node(case, "n1", interfaces=small, netplan=UNREAD_FILES))
     assert [step.id for stage in plan.stages for step in stage.steps] == [
         "network-trial-n1", "network-ping-n1", "network-ping-n2",
     ]  # fmt: skip
     after = plan.diffs[0].after or ""
     assert "addresses: [192.168.100.31/24]" in after
     assert "dhcp4" not in after
-    assert "1500 → 9000" in plan.rows[2].cells["n1"].text
+    assert (plan.rows[2].cells["n1"].text, plan.rows[2].cells["n1"].then) == ("1500", "9000")
     assert plan.rows[1].cells["n1"].state is CellState.PASS
 
 
@@ -165,7 +167,7 @@ def test_addresses_out_of_the_usual_range_are_shown_whole() -> None:
     ports = case.reading("n1").interfaces
     case = with_node(case, "n1", interfaces={**ports, PORT: replace(ports[PORT], addresses=("10.9.9.9/24",))})
     cell = plan_network(case).rows[1].cells["n2"]
-    assert cell.text == "10.9.9.32/24 .100.32"
+    assert cell.then == "10.9.9.32/24 .100.32"
     assert "192.168.100.32/24 (chosen)" in cell.evidence
 
 

@@ -342,3 +342,37 @@ def test_one_request_is_enough_and_each_read_only_tells() -> None:
     for file in (one for one in READS if isinstance(one, ReadFile)):
         assert file.max_bytes <= 64 * 1024
         assert not re.search(r"shadow|/id_(rsa|ed25519)[a-z_]*$|token|secret", file.path), file
+
+
+OURS = "/etc/netplan/90-sparkdesk.yaml"
+TIME = "812 2026-11-22 16:46:46.123456789 +0000"
+
+
+@pytest.mark.parametrize(
+    ("times", "content"),
+    [
+        ((0, f"{TIME}\n{TIME}\n", ""), "network: {}\n"),
+        ((0, f"{TIME}\n{TIME.replace('812', '813')}\n", ""), None),
+        ((0, f"{TIME}\n{TIME.replace('789', '788')}\n", ""), None),
+        ((0, "812 -\n812 -\n", ""), None),
+        ((1, f"{TIME}\n", ""), None),
+        (None, None),
+    ],
+)
+def test_our_own_file_is_known_by_its_copy_while_both_have_one_size_and_time(
+    times: Said | None, content: str | None
+) -> None:
+    spark = spark_of()
+    spark.commands["sh -c for d in"] = (0, f"/etc/netplan/00-installer-config.yaml\n{OURS}\n", "")
+    spark.files["/var/lib/sparkdesk/90-sparkdesk.yaml"] = "network: {}\n"
+    if times is not None:
+        spark.commands["sh -c for f in"] = times
+    files = reading_of(spark).netplan
+    assert files is not None
+    assert files[-1] == NetplanFile(OURS, content)
+
+
+def test_a_copy_without_its_file_is_no_file() -> None:
+    spark = spark_of()
+    spark.files["/var/lib/sparkdesk/90-sparkdesk.yaml"] = "network: {}\n"
+    assert OURS not in [file.path for file in reading_of(spark).netplan or ()]

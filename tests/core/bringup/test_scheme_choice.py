@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sparkdesk.core.bringup.case import Case
-from sparkdesk.core.bringup.netplan import netplan_text
+from sparkdesk.core.bringup.netplan import OUR_FILE, netplan_text
 from sparkdesk.core.bringup.reading import Interface, NetplanFile
-from sparkdesk.core.bringup.scheme import Lane, Scheme
+from sparkdesk.core.bringup.scheme import HalfAddress, Lane, Scheme
 from sparkdesk.core.bringup.scheme_choice import find_free, make_scheme
 from sparkdesk.core.cluster.topology import Shape
 from tests.core.bringup.cases import case_of, make_case, with_node
@@ -33,7 +33,7 @@ def with_addresses(case: Case, node_id: str, given: Mapping[str, tuple[str, ...]
 
 
 def applied(case: Case, scheme: Scheme) -> Case:
-    """The case after the scheme stands on all nodes."""
+    """The case after the scheme stands on all nodes, and our file there."""
     for node_id in case.node_ids:
         interfaces = dict(case.reading(node_id).interfaces)
         routes = list(case.reading(node_id).routes or ())
@@ -41,7 +41,9 @@ def applied(case: Case, scheme: Scheme) -> Case:
             kept = [text for text in interfaces[end.netdev].addresses if text != end.address]
             interfaces[end.netdev] = replace(interfaces[end.netdev], addresses=(*kept, end.address), mtu=end.mtu)
             routes.append(str(ipaddress.IPv4Interface(end.address).network))
-        case = with_node(case, node_id, interfaces=interfaces, routes=tuple(routes))
+        ours = NetplanFile(OUR_FILE, netplan_text(scheme.of_node(node_id)))
+        files = (*(case.reading(node_id).netplan or ()), *([ours] if ours.content else []))
+        case = with_node(case, node_id, interfaces=interfaces, routes=tuple(routes), netplan=files)
     return case
 
 
@@ -394,3 +396,16 @@ def test_a_port_that_is_part_of_a_bond_gets_nothing_and_says_of_which() -> None:
 def test_why_routes_were_not_read_is_said() -> None:
     case = with_node(make_case(2, Shape.PAIR), "n2", routes=None, problems={"routes": "its tables are longer"})
     assert "the routes of spark-2 were not read (its tables are longer)" in make_scheme(case).problems[0]
+
+
+def test_no_subnet_is_chosen_that_covers_the_persons_own_computer() -> None:
+    for field in ("client_address", "management_address"):
+        case = with_node(make_case(2, Shape.PAIR), "n2", **{field: "192.168.100.200"})
+        assert [lane.subnet for lane in make_scheme(case).lanes] == ["192.168.101.0/24", "192.168.102.0/24"], field
+
+
+def test_no_subnet_is_chosen_that_a_file_gives_to_a_port_without_a_link() -> None:
+    case = make_case(2, Shape.PAIR)
+    spare = NetplanFile(OUR_FILE, netplan_text([HalfAddress("n1", "P0", "enp1s0f0np0", "192.168.100.9/24")]))
+    case = with_node(case, "n1", netplan=(spare,))
+    assert [lane.subnet for lane in make_scheme(case).lanes] == ["192.168.101.0/24", "192.168.102.0/24"]

@@ -12,10 +12,19 @@ from collections.abc import Iterator, Mapping
 
 from sparkdesk.core.bringup.case import Case
 from sparkdesk.core.bringup.chapter import Chapter, ChapterPlan, FileDiff
-from sparkdesk.core.bringup.matrix import Cell, Row
-from sparkdesk.core.bringup.netplan import NETWORK_MANAGER, OUR_FILE, TRIAL_FILE, netplan_text, rival_of
-from sparkdesk.core.bringup.reading import NodeReading
-from sparkdesk.core.bringup.row import fail, good, make_row, planned, skipped, unread, warn
+from sparkdesk.core.bringup.lane_finder import untold_ports
+from sparkdesk.core.bringup.matrix import Cell, CellState, Row
+from sparkdesk.core.bringup.netplan import (
+    NETWORK_MANAGER,
+    OUR_FILE,
+    TRIAL_FILE,
+    OurBlock,
+    netplan_text,
+    read_ours,
+    rival_of,
+)
+from sparkdesk.core.bringup.reading import NetplanFile, NodeReading
+from sparkdesk.core.bringup.row import fail, good, make_cell, make_row, planned, skipped, unread, warn
 from sparkdesk.core.bringup.scheme import HalfAddress, Scheme
 from sparkdesk.core.bringup.scheme_choice import make_scheme
 from sparkdesk.core.command import Command
@@ -33,6 +42,8 @@ SIGN_IN_S, LOOK_S, TRY_S, KEEP_S, UNDO_S = 30.0, 20.0, 90.0, 60.0, 180.0
 PING_S = 30.0
 IP_AND_ICMP_BYTES = 28
 """What a ping adds to its size. Source: RFC 791, RFC 792."""
+NO_LINK = "Look at the cable at both ends: the node sets the address by itself when the link comes."
+NOT_TOLD = "Look on the node which file has the addresses (sudo grep -r addresses /etc/netplan), or whether none has."
 SILENT = "Look at the cable, and at a firewall on that node (sudo iptables -S, sudo ufw status)."
 
 NEVER_TRIED = (
@@ -74,9 +85,17 @@ class _Network:
         self.case = case
         self.scheme = scheme
         self.sources = tuple(case.programs[name] for name in PROGRAMS if name in case.programs)
-        wanting = [one for one in case.node_ids if any(_is_to_set(end) for end in scheme.of_node(one))]
+        wanting = [one for one in case.node_ids if any(end.is_to_set for end in scheme.of_node(one))]
+        self.former = {one: _ours_of(case.reading(one)) for one in case.node_ids}
+        self.blocks: Mapping[str, tuple[OurBlock, ...]] = {
+            one: read_ours(file.content or "") or () for one, file in self.former.items() if file is not None
+        }
         self.obstacles: Mapping[str, str] = {one: why for one in wanting if (why := self._obstacle(case.reading(one)))}
-        self.texts = {one: netplan_text(scheme.of_node(one)) for one in wanting if one not in self.obstacles}
+        self.texts = {
+            one: netplan_text(scheme.of_node(one), self.blocks.get(one, ()))
+            for one in wanting
+            if one not in self.obstacles
+        }
         self.pings = {one: words for one in self.case.node_ids if self.texts and (words := self._ping_words(one))}
 
     def _obstacle(self, reading: NodeReading) -> str:
@@ -108,7 +127,7 @@ class _Network:
     def _trial_step(self, node_id: str) -> Step:
         """Try, sign in anew, look, keep."""
         name, mark = self._name(node_id), self.case.mark
-        text, wanted = self.texts[node_id], self._wanted(node_id)
+        text, wanted, former = self.texts[node_id], self._wanted(node_id), self._former_words(node_id)
         program = b"".join(self.sources)
 
         def run(*words: str, stdin: bytes = b"", timeout_s: float = 30.0) -> Run:
@@ -124,7 +143,7 @@ class _Network:
             node=node_id,
             check=(is_kept,),
             apply=(
-                run("try", mark, str(TRIAL_S), wanted, stdin=text.encode(), timeout_s=TRY_S),
+                run("try", mark, str(TRIAL_S), wanted, former, stdin=text.encode(), timeout_s=TRY_S),
                 SignInAnew(SIGN_IN_S),
                 Wait(look, _SAYS_YES, stdin=program, every_s=0.5, timeout_s=LOOK_S, ask=ask),
                 run("keep", mark, timeout_s=KEEP_S),
@@ -134,13 +153,20 @@ class _Network:
             phase=Chapter.NETWORK.value,
         )
 
+    def _former_words(self, node_id: str) -> str:
+        """Which file of ours this plan was made for, as link_trial.py reads it: another one is not replaced."""
+        former = self.former[node_id]
+        if self.blocks.get(node_id) and former is not None:
+            return text_digest(former.content or "")
+        return "absent" if former is None and self.case.reading(node_id).netplan is not None else "unknown"
+
     def _wanted(self, node_id: str) -> str:
-        """What the node's ports must be afterwards, as link_trial.py reads it."""
+        """What the node's ports must be afterwards, as link_trial.py reads it: without a link, no address is asked."""
         interfaces = self.case.reading(node_id).interfaces
         wanted = {
             end.netdev: {
                 "addresses": [] if end.is_leased else [end.address],
-                "mtu": end.mtu if _is_to_set(end) else None,
+                "mtu": end.mtu if end.is_to_set else None,
                 "carrier": interfaces[end.netdev].carrier is not False,
             }
             for end in self.scheme.of_node(node_id)
@@ -199,23 +225,38 @@ class _Network:
         """Whether our file is needed, and will be written."""
         if cell := self._out_of_it(reading):
             return cell
+        former, ends = self.former[reading.node_id], self.scheme.of_node(reading.node_id)
         if reading.node_id in self.texts:
-            return planned("tried, then kept", self._step_ids(reading), self.texts[reading.node_id])
-        has_ours = any(file.path == OUR_FILE for file in reading.netplan or ())
-        return good("kept as is" if has_ours else "not needed", "What stands is a valid scheme.")
+            now = "no file of ours" if former is None else "our former file"
+            now = now if reading.netplan is not None else "not read"
+            return planned(now, self._step_ids(reading), self.texts[reading.node_id], then="tried, then kept")
+        untold = ", ".join(end.address for end in ends if end.is_lasting is None)
+        if untold:
+            evidence = f"{untold}: netplan's files are root's, so whether a restart keeps them is not known."
+            return make_cell(CellState.UNREAD, "kept; a restart may not", evidence=evidence, remedy=NOT_TOLD)
+        return good("kept as is" if former is not None else "not needed", "What stands is a valid scheme.")
 
     def judge_addresses(self, reading: NodeReading) -> Cell:
         """The last two numbers of each address, as a cluster's picture has them; whole where it is unusual."""
         if cell := self._out_of_it(reading):
             return cell
         ends = self.scheme.of_node(reading.node_id)
-        text = " ".join(_shown(end) for end in ends)
-        evidence = "\n".join(
-            f"{end.netdev}: {end.address} ({'kept, by DHCP' if end.is_leased else end.origin})" for end in ends
-        )
-        if all(end.origin == "kept" for end in ends):
-            return good(text, evidence)
-        return planned(text, self._step_ids(reading), evidence)
+        evidence = "\n".join(f"{end.netdev}: {end.address} ({_origin(end)})" for end in ends)
+        standing = [one for end in ends for one in reading.interfaces[end.netdev].addresses]
+        now = " ".join(map(_short, standing)) or "no address"
+        linked = " ".join(_short(end.address) for end in ends if not end.waits)
+        waiting = " ".join(_short(end.address) for end in ends if end.waits)
+        if any(end.origin == "chosen" for end in ends):
+            then = f"{linked}{', ' if linked else ''}{waiting} with its link" if waiting else linked
+            return planned(now, self._step_ids(reading), evidence, then=then)
+        if any(end.is_lasting is False for end in ends):
+            return planned(f"{now}, by hand", self._step_ids(reading), evidence, then=f"{now}, in the file")
+        if waiting and all(end.is_lasting for end in ends):
+            return warn(f"{linked or now} · no link; {waiting} set in the file", NO_LINK, evidence)
+        if waiting or (untold := untold_ports(reading)):
+            words = "" if waiting else f"\n{', '.join(untold)}: no link, and what {OUR_FILE} gives there was not read"
+            return warn(f"{now} · no link at one half", NO_LINK, f"{evidence}{words}")
+        return good(now, evidence)
 
     def judge_mtu(self, reading: NodeReading) -> Cell:
         """The smallest MTU of the ports that get addresses."""
@@ -227,7 +268,7 @@ class _Network:
         now = ", ".join(sorted({"not read" if mtu is None else str(mtu) for mtu in known.values()}))
         if not any(end.needs_mtu for end in ends):
             return good(now, evidence)
-        return planned(f"{now} → {self.case.choices.mtu}", self._step_ids(reading), evidence)
+        return planned(now, self._step_ids(reading), evidence, then=str(self.case.choices.mtu))
 
     def judge_renderer(self, reading: NodeReading) -> Cell:
         """Whether what SparkDesk was tried with sets the ports."""
@@ -264,13 +305,15 @@ class _Network:
     def diffs(self) -> Iterator[FileDiff]:
         """Our file on each node that gets one."""
         for node_id, text in self.texts.items():
-            reading = self.case.reading(node_id)
-            former = next((file for file in reading.netplan or () if file.path == OUR_FILE), None)
+            reading, former = self.case.reading(node_id), self.former[node_id]
             is_known = reading.netplan is not None and (former is None or former.content is not None)
             untouched = make_line(f"{reading.management} {reading.management_address}".strip(), max_chars=80)
             note = f"{untouched or 'The management port'} stays untouched."
             if any(end.origin == "chosen" for end in self.scheme.of_node(node_id)):
                 note = f"Subnets chosen free on all nodes. {note}"
+            ours = {end.netdev for end in self.scheme.of_node(node_id)}
+            if others := [one.netdev for one in self.blocks.get(node_id, ()) if one.netdev not in ours]:
+                note = f"What it gives to {', '.join(others)} stays in it. {note}"
             before = former.content if former is not None else None
             yield FileDiff(node_id, OUR_FILE, before, text, is_known, note)
 
@@ -278,16 +321,41 @@ class _Network:
         """What a person should read before applying."""
         if self.scheme.lanes and self.scheme.is_kept:
             yield "Kept as is: every cable has valid addresses, and nothing is written."
+            if untold := [self._name(one) for one in self.case.node_ids if self._is_untold(one)]:
+                where = ", ".join(untold)
+                yield f"Whether they last over a restart of {where} is not known: netplan's files there are root's."
         elif any(end.origin == "kept" for lane in self.scheme.lanes for end in lane.ends):
             yield "What stands and is valid is kept; our file adds what is missing."
         elif not self.scheme.lanes and not self.scheme.problems:
             yield "No cable joins these nodes, so there is nothing to address."
+        yield from self._file_notes()
         yield from self.scheme.notes
         yield from (f"{words.rstrip('.')}." for words in self.scheme.problems)
         if tried := [one for one in self.texts if self.case.reading(one).renderer == NETWORK_MANAGER]:
             yield f"{NETWORK_MANAGER} stands behind netplan on {', '.join(map(self._name, tried))}. {NEVER_TRIED}"
         for node_id, why in self.obstacles.items():
             yield f"{self._name(node_id)} is left as it is: {why}."
+
+    def _file_notes(self) -> Iterator[str]:
+        """What becomes of our former file, which half waits, and what was set by hand."""
+        for node_id in self.case.node_ids:
+            name, ends, former = self._name(node_id), self.scheme.of_node(node_id), self.former[node_id]
+            if node_id in self.texts and former is not None and former.content is None:
+                yield (
+                    f"What {OUR_FILE} of {name} says so far is root's and was not read: what it gives to ports that "
+                    "are not in this plan goes with it. Undo puts it back."
+                )
+            elif node_id in self.texts and former is not None and not self.blocks.get(node_id):
+                yield f"{OUR_FILE} of {name} was changed by hand: this plan replaces it whole. Undo puts it back."
+            for end in (end for end in ends if end.waits):
+                yield f"{end.netdev} of {name} has no link: {end.address} comes with it, and the file is all it needs."
+            for port in untold_ports(self.case.reading(node_id)):
+                yield f"{port} of {name} has no link, and what {OUR_FILE} gives it was not read: it stays as it is."
+            for end in (end for end in ends if end.is_lasting is False):
+                yield f"{end.address} on {end.netdev} of {name} was set by hand, and stands in no file: ours keeps it."
+
+    def _is_untold(self, node_id: str) -> bool:
+        return any(end.is_lasting is None for end in self.scheme.of_node(node_id))
 
     def _name(self, node_id: str) -> str:
         return make_line(self.case.reading(node_id).name, max_chars=80)
@@ -298,11 +366,17 @@ def trial_id(node_id: str) -> str:
     return f"{Chapter.NETWORK.value}-trial-{node_id}"
 
 
-def _is_to_set(end: HalfAddress) -> bool:
-    return end.origin == "chosen" or end.needs_mtu
+def _ours_of(reading: NodeReading) -> NetplanFile | None:
+    return next((file for file in reading.netplan or () if file.path == OUR_FILE), None)
 
 
-def _shown(end: HalfAddress) -> str:
+def _origin(end: HalfAddress) -> str:
+    words: str = "kept, by DHCP" if end.is_leased else end.origin
+    words = "set by hand: gone after a restart" if end.is_lasting is False else words
+    return f"{words}; set when its link comes" if end.waits else words
+
+
+def _short(address: str) -> str:
     """As ".100.31" for 192.168.100.31/24, the range that is chosen first; any other one in full."""
-    is_usual = end.address.startswith("192.168.") and end.address.endswith("/24")
-    return end.host.removeprefix("192.168") if is_usual else end.address
+    is_usual = address.startswith("192.168.") and address.endswith("/24")
+    return address.removesuffix("/24").removeprefix("192.168") if is_usual else address

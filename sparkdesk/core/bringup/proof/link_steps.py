@@ -38,7 +38,10 @@ def step_of(step_id: str, title: str, node: str, *commands: tuple[str, ...], lim
 
 
 def link_part(wires: Sequence[Wire]) -> Part:
-    """One look a node at all its halves in use, and one item a cable."""
+    """One look a node at all its halves in use, one without a link included, and one item a cable."""
+    wires = [
+        replace(one, halves=tuple(sorted((*one.halves, *one.unlinked), key=lambda half: half.half))) for one in wires
+    ]
     ends: dict[str, dict[str, ProofEnd]] = {}
     for end in _ends_of(wires):
         ends.setdefault(end.node_id, {})[end.netdev] = end

@@ -38,6 +38,9 @@ class Wire:
     number: int
     cable: str
     halves: tuple[WireHalf, ...]
+    """Those that are measured; without any link, all of them."""
+    unlinked: tuple[WireHalf, ...] = ()
+    """Those of which an end is known to have no link: only that is looked at, again."""
 
     @property
     def nodes(self) -> tuple[str, str]:
@@ -95,7 +98,18 @@ def find_wires(case: Case, scheme: Scheme) -> tuple[Wire, ...]:
             halves = tuple(half for number, ends in lanes for half in _half_of(number, ends, pair))
             if halves:
                 found.append((cable, halves))
-    return tuple(Wire(number, cable, halves) for number, (cable, halves) in enumerate(found))
+    return tuple(_make_wire(case, number, cable, halves) for number, (cable, halves) in enumerate(found))
+
+
+def _make_wire(case: Case, number: int, cable: str, halves: tuple[WireHalf, ...]) -> Wire:
+    linked = tuple(half for half in halves if _has_link(case, half.a) and _has_link(case, half.b))
+    return Wire(number, cable, linked or halves, tuple(half for half in halves if linked and half not in linked))
+
+
+def _has_link(case: Case, end: ProofEnd) -> bool:
+    """Whether it may have one: what is not known is measured."""
+    port = case.reading(end.node_id).interfaces.get(end.netdev)
+    return port is None or port.carrier is not False
 
 
 def _half_of(number: int, ends: Iterable[ProofEnd], pair: tuple[str, str]) -> Iterable[WireHalf]:

@@ -14,6 +14,8 @@ from collections import Counter
 from dataclasses import dataclass
 
 from sparkdesk.core.bringup.case import Case
+from sparkdesk.core.bringup.lane_finder import standing_of
+from sparkdesk.core.bringup.netplan import OUR_FILE
 from sparkdesk.core.bringup.reading import NodeReading, SshReading
 from sparkdesk.core.bringup.scheme import Scheme
 from sparkdesk.core.playbooks.reader import read_public_key
@@ -159,7 +161,7 @@ def find_members(case: Case, scheme: Scheme) -> tuple[Member, ...]:
         names = tuple(name for name in claims.get(one.node_id, ()) if counts[name] == 1)
         if names:
             address = names[0] if names[0] == management_address(one, case) else ""
-            comment = f"{WORD} {plain_word(one.name)} {plain_word(one.node_id)}"
+            comment = _comment(one)
             port, alias = one.ssh.port or SSH_PORT, one.name if called[one.name.lower()] == 1 else ""
             alias = alias if _HOST.fullmatch(alias) and alias.lower() != "localhost" and not alias.isdigit() else ""
             members.append(
@@ -188,7 +190,27 @@ def _claimed(reading: NodeReading, scheme: Scheme, case: Case) -> tuple[str, ...
     """The addresses that a node is reached by, management first, its cables' last."""
     management = management_address(reading, case)
     cables = {end.host for end in scheme.of_node(reading.node_id) if _is_local(end.host, case)}
+    cables |= _known_to_peers(reading, case)
     return tuple(dict.fromkeys([*([management] if management else []), *sorted(cables)]))
+
+
+def _known_to_peers(reading: NodeReading, case: Case) -> set[str]:
+    """Addresses that peers know the node by already, and that stand there still, though this scheme has none of them:
+    the Spark behind them is off, or was not picked. A node's own word makes nothing of an address."""
+    end = f" {reading.host_key} {_comment(reading)}"
+    lines = [line for one in case.node_ids for line in case.reading(one).ssh.known_hosts or () if line.endswith(end)]
+    names = {name for line in lines for name in line.partition(" ")[0].split(",")}
+    known = {name.rpartition("]")[0].removeprefix("[") or name for name in names}
+    standing = {str(one.ip) for port in reading.interfaces.values() for one in standing_of(reading, port)}
+    is_dark = any(
+        not port.addresses and port.carrier is False and port.rdma_device for port in reading.interfaces.values()
+    )
+    is_told = not is_dark or all(file.content is not None for file in reading.netplan or () if file.path == OUR_FILE)
+    return {name for name in known if _is_local(name, case) and (name in standing or not is_told)}
+
+
+def _comment(reading: NodeReading) -> str:
+    return f"{WORD} {plain_word(reading.name)} {plain_word(reading.node_id)}"
 
 
 def management_address(reading: NodeReading, case: Case) -> str:

@@ -13,9 +13,13 @@ from hypothesis import strategies as st
 
 from sparkdesk.core.bringup import mesh
 from sparkdesk.core.bringup.case import Case
+from sparkdesk.core.bringup.chapters.keys import plan_keys
 from sparkdesk.core.bringup.mesh import READS, Member, find_members, read_ssh, why_not
-from sparkdesk.core.bringup.reading import SshReading
+from sparkdesk.core.bringup.netplan import OUR_FILE
+from sparkdesk.core.bringup.reading import NetplanFile, SshReading
 from sparkdesk.core.bringup.scheme import HalfAddress, Lane, Scheme
+from sparkdesk.core.bringup.scheme_choice import make_scheme
+from sparkdesk.core.cluster.port import CAGE_NETDEVS
 from sparkdesk.core.cluster.topology import Shape
 from sparkdesk.core.probes.read import Answer, Fault, Read, ReadCommand
 from tests.core.bringup.cases import make_case, with_node
@@ -203,3 +207,43 @@ def test_odd_names_and_ids_of_nodes_become_one_plain_word() -> None:
     assert read_ssh(said(CONFIG, found.block)).config == found.block
     assert read_ssh(said(KNOWN, found.known_line)).known_hosts == (found.known_line,)
     assert mesh.plain_word("☃" * 100) == "-"
+
+
+@pytest.mark.parametrize("is_cut_off", [False, True], ids=["addresses stand", "addresses went with the link"])
+def test_a_peer_that_is_off_takes_none_of_its_neighbours_addresses_out_of_the_mesh(*, is_cut_off: bool) -> None:
+    case = with_node(make_case(3, Shape.RING, is_ready=True), "n3", did_answer=False, message="off")
+    for node, port in (("n1", "P1"), ("n2", "P0")) if is_cut_off else ():
+        ports = case.reading(node).interfaces
+        dark = {name: replace(ports[name], carrier=False, addresses=()) for name in CAGE_NETDEVS[port]}
+        case = with_node(case, node, interfaces={**ports, **dark})
+    plan = plan_keys(case, make_scheme(case))
+    assert plan.stages == ()
+    unread = (NetplanFile("/etc/netplan/00-installer-config.yaml"), NetplanFile(OUR_FILE))
+    for node in ("n1", "n2"):
+        case = with_node(case, node, netplan=unread)
+    assert plan_keys(case, make_scheme(case)).stages == (), "what our file gives it is not known to have changed"
+
+
+def test_an_address_that_a_node_gave_up_leaves_its_peers_lines() -> None:
+    case = make_case(2, Shape.PAIR, is_ready=True)
+    ports = case.reading("n1").interfaces
+    moved = {"enp1s0f1np1": replace(ports["enp1s0f1np1"], addresses=("192.168.100.77/24",))}
+    case = with_node(case, "n1", interfaces={**ports, **moved})
+    first = next(one for one in find_members(case, make_scheme(case)) if one.node_id == "n1")
+    assert "192.168.100.77" in first.names
+    assert "192.168.100.31" not in first.names
+
+
+def test_what_a_peers_line_says_of_a_node_counts_only_with_its_pinned_key() -> None:
+    case = make_case(2, Shape.PAIR, is_ready=True)
+    ports = case.reading("n1").interfaces
+    spare = {"enp1s0f0np0": replace(ports["enp1s0f0np0"], addresses=("192.168.7.1/24",))}
+    case = with_node(case, "n1", interfaces={**ports, **spare})
+    names = [one.names for one in find_members(case, make_scheme(case))]
+    assert not any("192.168.7.1" in each for each in names), "a node's word alone makes nothing of an address"
+    for key, is_taken in ((case.reading("n1").host_key, True), (make_key(9), False)):
+        line = f"10.0.20.31,192.168.7.1,8.8.8.8 {key} sparkdesk-mesh spark-1 n1"
+        told = with_node(case, "n2", ssh=replace(case.reading("n2").ssh, known_hosts=(line,)))
+        first = find_members(told, make_scheme(told))[0]
+        assert ("192.168.7.1" in first.names) is is_taken
+        assert "8.8.8.8" not in first.names

@@ -6,11 +6,16 @@ never counted as done.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
+from sparkdesk.core.plain_text import make_line
+from sparkdesk.core.playbooks.reader import last_object
 from sparkdesk.core.playbooks.run_view import RUNNING, WAITING, RunView
 from sparkdesk.core.step import Confirm, SignInAnew, Step, Wait
 
+MAX_UNDO_CHARS = 600
+_USUAL = re.compile(r"^(?:as before|nothing to undo)(?:;|$)")
 _ENDED_WELL = ("done", "unchanged")
 _STOPPED = ("failed", "unknown", "cancelled", RUNNING)
 _ONLY_LOOKS = (SignInAnew, Wait, Confirm)
@@ -39,6 +44,11 @@ def _words(run: RunView, steps: Sequence[Step]) -> str:
     count = "1 step" if len(steps) == 1 else f"{len(steps)} steps"
     if not steps:
         return "nothing to change"
+    if left := [step for step in steps if step.id in run.left]:
+        return f"let go of, and what {len(left)} of {count} did stands there"
+    if run.is_undo and (stuck := [step for step in steps if _is_stuck(run, step)]):
+        what = f"\u201c{stuck[0].title}\u201d" if len(stuck) == 1 else f"{len(stuck)} steps"
+        return f"{what} could not be taken back, {undone} of {count} undone"
     if stopped:
         return f"stopped at \u201c{stopped}\u201d, {done} of {count} done"
     if undone:
@@ -46,3 +56,18 @@ def _words(run: RunView, steps: Sequence[Step]) -> str:
     if done == len(steps):
         return "its one step is done" if done == 1 else f"all {count} are done"
     return "nothing was begun" if all(state == WAITING for state in states) else f"{done} of {count} done"
+
+
+def undo_words(text: str) -> str:
+    """What a step that was taken back says of itself and a person should know, as one plain line: the `message` of its
+    JSON answer. "" where it says no more than that all is as it was before."""
+    said = last_object(text) or {}
+    message = said.get("message")
+    if said.get("ok") is not True or not isinstance(message, str):
+        return ""
+    return _USUAL.sub("", make_line(message, max_chars=MAX_UNDO_CHARS).strip()).strip()
+
+
+def _is_stuck(run: RunView, step: Step) -> bool:
+    """Whether its undo did not work, or did not reach its node."""
+    return step.id in run.undoable and run.step(step.id).state in ("failed", "unknown")

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from enum import Enum
+from types import MappingProxyType
 from typing import Any
 
 from sparkdesk.core.bringup.chapter import Chapter, FileDiff
@@ -82,17 +83,18 @@ def report_markdown(state: BringUpState, cluster_name: str) -> str:
     """A bring-up as it ended, for people."""
     plan = state.plan
     lines = [f"# Bring-up of {words(cluster_name)}", "", *_head(state), ""]
+    undone = ["## What nodes said at the undo", "", *bullets(state.undo_words)] if state.undo_words else []
     if plan is None:
-        return "\n".join([*lines, GPUDIRECT, ""])
+        return "\n".join([*lines, *undone, GPUDIRECT, ""])
     lines += ["## Nodes", "", *_nodes(plan, state.matrix)]
     lines += _chapters(plan, state.matrix)
     lines += ["## Steps", "", *_steps(plan, state.run)]
     if state.run is not None and plan.change_count:
         lines += bullets(node_words(state.run, (one,), plan.names) for one in plan.node_ids)
-    lines += _files(plan)
+    lines += [*undone, *_files(plan)]
     lines += ["## Proof", "", *_image(plan), *_proof(state.measurements)]
     lines += ["## Simulated", "", *_simulated(plan, state.measurements)]
-    lines += ["## What undo leaves behind", "", *bullets(left_behind(plan.playbook, state.run))]
+    lines += ["## What undo leaves behind", "", *bullets(left_behind(plan.playbook, state.run, plan.names))]
     return "\n".join([*lines, "## To know", "", GPUDIRECT, ""])
 
 
@@ -125,7 +127,8 @@ def report_json(state: BringUpState, cluster_name: str) -> bytes:
         "run": _run_data(state.run),
         "proof_run": _run_data(state.proof_run),
         "measurements": state.measurements,
-        "left_behind": left_behind(plan.playbook, state.run) if plan is not None else (),
+        "undo_words": state.undo_words,
+        "left_behind": left_behind(plan.playbook, state.run, plan.names) if plan is not None else (),
         "gpudirect_rdma": GPUDIRECT,
         "plan": None if plan is None else {name: value for name, value in _plan_data(plan).items() if name in _BRIEF},
     }
@@ -342,8 +345,11 @@ def _simulated(plan: BringUpPlan, measurements: Iterable[Measurement]) -> list[s
 # What undo leaves ----------------------------------------------------------------------------------------------------
 
 
-def left_behind(playbook: Playbook, run: RunView | None) -> tuple[str, ...]:
-    """Sentences on what undo does not take back. Without a run: of all that the playbook would do."""
+def left_behind(
+    playbook: Playbook, run: RunView | None, names: Mapping[str, str] = MappingProxyType({})
+) -> tuple[str, ...]:
+    """Sentences on what undo does not take back. Without a run: of all that the playbook would do. `names` of nodes by
+    their ids."""
     steps = [step for step in playbook.steps() if run is None or run.step(step.id).state in ("done", "undone")]
     packages = sorted({name for step in steps for name in packages_of(step)})
     removed = {word for step in steps for action in step.undo for word in _removed_by(action)}
@@ -354,7 +360,18 @@ def left_behind(playbook: Playbook, run: RunView | None) -> tuple[str, ...]:
         step.title for step in steps if not step.undo and not packages_of(step) and any(map(_is_change, step.apply))
     ]
     told += [f"Undo does not take back: {'; '.join(kept)}."] if kept else []
+    told += [f"{words}." for words in left_words(run, names)] if run is not None else []
     return (*told, BACKUPS) if steps else ()
+
+
+def left_words(run: RunView, names: Mapping[str, str]) -> tuple[str, ...]:
+    """What stands for good on nodes that a person let go of, a sentence without its full stop for each."""
+    left = [step for step in run.playbook.steps() if step.id in run.left]
+    return tuple(
+        f"{names.get(node, node)} was let go of, and this stands there: "
+        + "; ".join(step.title for step in left if step.node == node)
+        for node in dict.fromkeys(step.node for step in left)
+    )
 
 
 def _is_change(action: Action) -> bool:

@@ -20,21 +20,21 @@ from sparkdesk.core.bringup.late_proof import awaits_image, with_later_proof
 from sparkdesk.core.bringup.matrix import Matrix
 from sparkdesk.core.bringup.outcome import node_words
 from sparkdesk.core.bringup.plan import BringUpPlan
-from sparkdesk.core.bringup.proof.image_choice import common_images
 from sparkdesk.core.bringup.state import BringUpState, Phase
 from sparkdesk.core.errors import PlanError, SparkDeskError
-from sparkdesk.core.feed import Latest
-from sparkdesk.core.playbooks.run_view import INTERRUPTED, PAUSED, RunView
-from sparkdesk.core.step import Progress, RunEnded, Step, StepEvent, StepStarted
+from sparkdesk.core.playbooks.run_view import PAUSED, RunView
+from sparkdesk.core.step import Progress, RunEnded, StepEvent, StepStarted
 from sparkdesk.services.bringup import words as say
 from sparkdesk.services.bringup.board import Board
 from sparkdesk.services.bringup.course import Course, P
 from sparkdesk.services.bringup.earlier import EarlierRuns
-from sparkdesk.services.bringup.look import knows_any, matrix_of, nodes_of, read_case, steps_of, unfinished
+from sparkdesk.services.bringup.look import knows_any, matrix_of, nodes_of, step_of, steps_of, unfinished
 from sparkdesk.services.bringup.parts import BringUpParts
+from sparkdesk.services.bringup.plan_reading import PlanReading
 from sparkdesk.services.bringup.proof_course import ProofCourse, ProofInSight, clean_up, leave
-from sparkdesk.services.bringup.report import save_files
+from sparkdesk.services.bringup.report import Reports
 from sparkdesk.services.bringup.shelf import BringUpShelf, KeptBringUp, keep_plan
+from sparkdesk.services.bringup.taking_back import TakingBack
 from sparkdesk.services.bringup.trials import Trials
 from sparkdesk.services.ident import new_id
 from sparkdesk.services.playbooks.runs import Owner
@@ -42,6 +42,7 @@ from sparkdesk.services.playbooks.runs import Owner
 LOOK = "bring-up: look"
 UNDER_WAY = (Phase.RUNNING, Phase.PROVING, Phase.UNDOING)
 HALF_DONE = (Phase.PAUSED, Phase.INTERRUPTED)
+NONE: Mapping[str, float] = {}
 STOPPED = (*HALF_DONE, Phase.FAILED)
 
 
@@ -54,6 +55,8 @@ class BringUp:
         self._earlier = EarlierRuns(parts.runs, self._shelf)
         self._board = Board(parts.clock, self._fields)
         self._course = Course(parts.tasks, self._board.fail, self._end_course)
+        self._back = TakingBack(parts, self._earlier, self._name)
+        self._reports = Reports(parts, self._board)
         self._trials = Trials(parts.clock, self._board.show_soon)
         self._plan: BringUpPlan | None = None
         self._kept: KeptBringUp | None = None
@@ -62,23 +65,18 @@ class BringUp:
         self._proof_run: RunView | None = None
         self._proof = ProofInSight()
         self._matrix_after: Matrix | None = None
-        self._wanted_back: set[str] = set()
-        self._is_taking_back = False
-        """The run's undo is one of several, whose end is told when all of them are over."""
+        self._wanted_back: frozenset[str] = frozenset()
+        self._reading = PlanReading(parts, self._tell_reading)
         self.state = self._board.state
-        self.images: Latest[tuple[str, ...]] = Latest(())
-        """Container images that are on all nodes, as they were read last."""
+        self.images = self._reading.images
         self._subscription = parts.runs.runs.subscribe(self._hear_runs)
 
     # Looking ----------------------------------------------------------------------------------------------------
 
     async def look(self, node_ids: Sequence[str], choices: Choices = Choices()) -> None:  # noqa: B008 - a frozen value
         """Read these nodes and make the plan; nothing is changed."""
-        if self.state.value.phase in UNDER_WAY:
-            self._board.refuse("A bring-up is under way", say.WAIT_FIRST)
-            return
-        if self.state.value.phase in HALF_DONE:
-            self._board.refuse("A bring-up is half done", say.DECIDE_FIRST)
+        if self.state.value.phase in (*UNDER_WAY, *HALF_DONE):
+            self._board.refuse(*(say.UNDER_WAY if self.state.value.phase in UNDER_WAY else say.HALF_DONE))
             return
         task = self._parts.tasks.start_exclusive(LOOK, self._look, tuple(node_ids), choices)
         if task is not None:
@@ -95,7 +93,7 @@ class BringUp:
             self.state.set(replace(before, phase=Phase.READING, node_ids=node_ids, message="", remedy=""))
         plan: BringUpPlan | None = None
         try:
-            plan = await self._make_plan(node_ids, choices)
+            plan = await self._reading.plan(node_ids, choices)
         finally:
             is_reading = self.state.value.phase is Phase.READING and self.state.value.node_ids == node_ids
             if plan is None and is_reading:
@@ -107,16 +105,9 @@ class BringUp:
         await self._earlier.find(node_ids)
         self._take_plan(plan)
 
-    async def _make_plan(self, node_ids: Sequence[str], choices: Choices, *, max_age_s: float = 5.0) -> BringUpPlan:
-        """Read, and plan."""
-        case = await read_case(self._parts, node_ids, choices, self._tell_reading, max_age_s=max_age_s)
-        images = common_images(case)
-        if images != self.images.value:
-            self.images.set(images)
-        return await asyncio.to_thread(self._parts.plan, case, self._parts.clock.now_ms())
-
     def _tell_reading(self, words: str) -> None:
-        if self.state.value.phase in (Phase.READING, Phase.PROVING):
+        phase = self.state.value.phase
+        if phase in (Phase.READING, Phase.PROVING) or (phase is Phase.RUNNING and self._run is None):
             self.state.set(replace(self.state.value, message=words, remedy=""))
 
     def _take_plan(self, plan: BringUpPlan) -> None:
@@ -127,8 +118,8 @@ class BringUp:
         self._plan, self._matrix_after, self._proof_run = plan, None, None
         if plan.change_count:
             self._run = self._kept = None
-        words = "Everything is as it should be: there is nothing to change." if not plan.change_count else ""
-        message, remedy = (plan.obstacles[0], say.MEND_FIRST) if plan.obstacles else (words, "")
+        self._back.words.clear()
+        message, remedy = say.plan_words(plan)
         self._board.show(BringUpState(Phase.PLANNED, plan.node_ids, message=message, remedy=remedy))
 
     # Doing ------------------------------------------------------------------------------------------------------
@@ -153,8 +144,9 @@ class BringUp:
         self._kept, self._run = replace(keep_plan(new_id(), plan, now_ms), chapters=chapters), None
         self._matrix_after = self._proof_run = None
         self._proof.drop()
+        self._back.words.clear()
         self._board.set(Phase.RUNNING, started_ms=now_ms, ended_ms=None, report_paths=())
-        self._go(self._start_run, self._kept, plan)
+        self._go(self._start_if_true, self._kept, plan)
 
     def _go(self, work: Callable[P, Awaitable[None]], /, *args: P.args, **kwargs: P.kwargs) -> None:
         """Do it as the one course of this bring-up. A look that is under way is left off."""
@@ -172,6 +164,19 @@ class BringUp:
         else:
             self._board.fail(*say.cut_words(phase, self._words(run) if run else ""), is_wanted=was_cut)
 
+    async def _start_if_true(self, kept: KeptBringUp, plan: BringUpPlan) -> None:
+        """Run the plan if the nodes still are as they were when it was made; else show the one of how they are now."""
+        now = None
+        if self._reading.is_old:
+            self._board.set(Phase.RUNNING, message=say.READING)
+            now = await self._reading.changed(plan)
+        if now is None:
+            await self._start_run(kept, plan)
+        else:
+            self._kept = None
+            self._take_plan(now)
+            self._board.refuse(say.CHANGED, say.READ_AGAIN)
+
     async def _start_run(self, kept: KeptBringUp, plan: BringUpPlan) -> None:
         await self._shelf.save(kept)
         run_id, only = kept.run_id, steps_of(plan, kept.chapters)
@@ -183,7 +188,8 @@ class BringUp:
     def _go_on(self, chapters: frozenset[str]) -> None:
         assert self._kept is not None
         self._kept = replace(self._kept, chapters=chapters)
-        self._board.set(Phase.RUNNING, ended_ms=None)
+        self._back.words.clear()
+        self._board.set(Phase.RUNNING, ended_ms=None, report_paths=())
         self._go(self._resume, self._kept)
 
     async def _resume(self, kept: KeptBringUp) -> None:
@@ -228,30 +234,26 @@ class BringUp:
         run, phase = self._run, self.state.value.phase
         has_own = run is not None and bool(run.undoable if step_ids is None else run.undoable & step_ids)
         if phase in UNDER_WAY:
-            self._board.refuse("A bring-up is under way", say.WAIT_FIRST)
+            self._board.refuse(*say.UNDER_WAY)
         elif has_own or self._earlier.can_undo(run, step_ids) or (step_ids is None and phase in HALF_DONE):
             self._matrix_after = None
             self._proof.age("before the undo")
             if run is not None and self._kept is not None and self._plan and self._plan.playbook != run.playbook:
                 self._plan = self._kept.plan(run.playbook)  # its matrix is what is taken back
-            self._board.set(Phase.UNDOING, ended_ms=None)
+            self._back.words.clear()
+            self._board.set(Phase.UNDOING, ended_ms=None, report_paths=())
             self._go(self._undo_all, run if has_own else None, step_ids)
 
     async def _undo_all(self, own: RunView | None, step_ids: frozenset[str] | None) -> None:
-        """The run in sight first, as it is the newest; the first that cannot be taken back ends it."""
-        self._is_taking_back = True
+        """The run in sight first, as it is the newest; what can be taken back is, and the rest is told."""
         was_touched = any(run.begun or run.is_undo for run in (self._run, *self._earlier.views(self._run)) if run)
-        try:
-            if own is not None:
-                await self._undo(own.run_id, step_ids)
-                if (await self._parts.runs.wait(own.run_id)).result != "done":
-                    return  # it told its end
-            ended = await self._earlier.undo(self._run, step_ids)
-        finally:
-            self._is_taking_back = False
-        if ended is not None:
-            words = f"{ended.message.rstrip('.')}; it belongs to a bring-up before this one, of which a part stands."
-            self._board.fail(words, ended.remedy)
+        await self._clean_up_proof()
+        failed = await self._back.take(own, self._run, step_ids)
+        if failed and own is not None and failed[0].run_id == own.run_id:
+            self._tell_end(failed[0])
+        elif failed:
+            self._board.fail(say.earlier_words(failed[0]), failed[0].remedy)
+            self._reports.save_soon()
         else:
             if self._run is not None and not self._run.undoable:
                 await leave(self._parts.runs, self._run, self._kept)
@@ -262,10 +264,11 @@ class BringUp:
         """What stands on the nodes now that this was taken back; where they do not answer, what the run knows."""
         plan, now = self._plan, None
         with suppress(SparkDeskError):
-            now = await self._make_plan(plan.node_ids, plan.choices, max_age_s=0.0) if plan is not None else None
+            now = await self._reading.plan(plan.node_ids, plan.choices, max_age_s=0.0) if plan is not None else None
         if now is not None and self.state.value.phase is Phase.UNDONE and self._plan is plan:
             self._matrix_after = as_undone(self._matrix(), now.matrix)
             self._board.show(self.state.value)
+        self._reports.save_soon()
 
     async def _undo(self, run_id: str, step_ids: frozenset[str] | None) -> None:
         await self._clean_up_proof()
@@ -275,7 +278,7 @@ class BringUp:
         """Take the network that is tried on a node back now."""
         if self._kept is not None:
             for step_id in self._trials.steps_of(node_id):
-                self._wanted_back.add(step_id)
+                self._wanted_back |= {step_id}
                 self._parts.runs.roll_back(self._kept.run_id, step_id)
 
     def answer(self, node_id: str, is_yes: bool) -> None:
@@ -296,14 +299,11 @@ class BringUp:
         """An event of the run. What is of no step says what the whole of it waits for."""
         if isinstance(event, Progress) and not event.step_id:
             self._board.show(replace(self.state.value, message=event.text))
-        elif not isinstance(event, RunEnded) and (step := self._step(event.step_id)) is not None:
+        elif not isinstance(event, RunEnded) and (step := step_of(self._run, event.step_id)) is not None:
             self._trials.hear(step, event)
+            self._back.words.hear(step, event)
             if self.state.value.message and isinstance(event, StepStarted):
                 self._board.show(replace(self.state.value, message=""))
-
-    def _step(self, step_id: str) -> Step | None:
-        run = self._run
-        return next((step for step in run.playbook.steps() if step.id == step_id), None) if run else None
 
     def _hear_runs(self, runs: Mapping[str, RunView]) -> None:
         kept = self._kept
@@ -326,25 +326,30 @@ class BringUp:
 
     def _end_run(self, run: RunView) -> None:
         """A passage of the run is over, whoever began it."""
-        restoring = self._trials.end_all()
-        wanted, self._wanted_back = self._wanted_back, set()
+        left_s = {self._name(one): seconds for one, seconds in self._trials.end_all().items()}
+        wanted, self._wanted_back = self._wanted_back, frozenset()
+        if self._back.is_under_way:
+            self._board.show_soon()
+            return
         if (back := wanted & run.undoable) and not run.is_undo:  # its roll-back did not come to its end
-            self._go(self._undo, run.run_id, frozenset(back))
+            self._go(self._undo, run.run_id, back)
         if run.result == "done" and run.is_undo:
-            self._board.show_soon() if self._is_taking_back else self._take_undone()
+            self._take_undone()
+            self._reports.save_soon()
         elif run.result == "done":
             self._prove_soon()
-        elif run.result == PAUSED:
-            self._board.set(Phase.PAUSED, message=run.message, remedy=run.remedy, ended_ms=run.ended_ms)
         else:
-            left_s = {self._name(one): seconds for one, seconds in restoring.items()}
-            words = say.ended_words(run, self._words(run), left_s)
-            is_wanted = bool(wanted) or run.result == "cancelled"
-            if wanted:
-                nodes = dict.fromkeys(self._name(step.node) for step in run.playbook.steps() if step.id in wanted)
-                words = say.rolled_back_words(tuple(nodes), self._words(run))
-            remedy = say.GO_ON if is_wanted else run.remedy
-            self._board.set(Phase.FAILED, message=words, remedy=remedy, ended_ms=run.ended_ms, is_wanted=is_wanted)
+            self._tell_end(run, wanted, left_s)
+
+    def _tell_end(self, run: RunView, wanted: frozenset[str] = frozenset(), left_s: Mapping[str, float] = NONE) -> None:
+        """It ended before it was done; `wanted`: the steps that a person wanted back."""
+        names = {self._name(step.node): None for step in run.playbook.steps() if step.id in wanted}
+        words, remedy = say.end_words(run, self._words(run), tuple(names), left_s)
+        phase = Phase.PAUSED if run.result == PAUSED else Phase.FAILED
+        is_wanted = bool(wanted) or run.result == "cancelled"
+        self._board.set(phase, message=words, remedy=remedy, ended_ms=run.ended_ms, is_wanted=is_wanted)
+        if phase is Phase.FAILED and (run.begun or run.left):
+            self._reports.save_soon()
 
     def _take_undone(self, said: str = "") -> None:
         """What was wanted back is; what still stands is said."""
@@ -379,9 +384,9 @@ class BringUp:
 
     async def _prove(self) -> None:
         await self._clean_up_proof()
-        plan = self._plan or await self._make_plan(self.state.value.node_ids, Choices())
+        plan = self._plan or await self._reading.plan(self.state.value.node_ids, Choices())
         if awaits_image(plan):
-            plan = with_later_proof(plan, await self._make_plan(plan.node_ids, plan.choices))
+            plan = with_later_proof(plan, await self._reading.plan(plan.node_ids, plan.choices))
             self._board.set(Phase.PROVING)
         if await self._measure(plan):
             await self._finish(plan)
@@ -399,9 +404,8 @@ class BringUp:
         if ended is None or ended.result == "done":
             return True
         await self._clean_up_proof()
-        is_wanted = ended.result == "cancelled"
-        words = say.STOPPED_WORDS if is_wanted else f"{ended.message.rstrip('.')}; what was set up stands."
-        self._board.fail(words, ended.remedy or say.PROVE_AGAIN, is_wanted=is_wanted)
+        self._board.fail(*say.unproved_words(ended), is_wanted=ended.result == "cancelled")
+        self._reports.save_soon()
         return False
 
     async def _clean_up_proof(self) -> None:
@@ -410,29 +414,23 @@ class BringUp:
 
     async def _finish(self, plan: BringUpPlan) -> None:
         """Read the nodes again, so that the matrix shows what is so now, and save the report."""
-        after = await self._make_plan(plan.node_ids, plan.choices, max_age_s=0.0)
+        after = await self._reading.plan(plan.node_ids, plan.choices, max_age_s=0.0)
         self._matrix_after = after.matrix
         left = f"{after.change_count} steps would change something still: look again." if after.change_count else ""
-        self._board.set(Phase.DONE, message=left, ended_ms=self._parts.clock.now_ms())
         await self._note_end()
-        await self._save_report(None)
+        self._board.set(Phase.DONE, message=left, ended_ms=self._parts.clock.now_ms())
+        self._reports.save_soon()
 
     async def _note_end(self) -> None:
         if self._kept is not None and self._run is not None:
             self._kept = replace(self._kept, is_over=True)
             await self._shelf.save(self._kept)
 
-    # The report -------------------------------------------------------------------------------------------------
-
     async def save_report(self, folder: Path) -> None:
         """Save the report, Markdown and JSON, into this folder. Raises PlanError (no plan yet), SettingsError."""
         if self._plan is None:
             raise PlanError("There is nothing to report yet", remedy=say.LOOK_FIRST)
-        await self._save_report(folder)
-
-    async def _save_report(self, folder: Path | None) -> None:
-        paths = await save_files(self._parts, self.state.value, folder)
-        self._board.show(replace(self.state.value, report_paths=paths))
+        await self._reports.save(folder)
 
     # A later start ----------------------------------------------------------------------------------------------
 
@@ -444,7 +442,9 @@ class BringUp:
             return
         self._kept, self._run, self._plan = kept, run, kept.plan(run.playbook)
         if not knows_any(self._parts.inventory, nodes_of(run)):
-            await self._let_go(run)
+            await self._parts.runs.set_aside(run.run_id)  # it can be neither carried on nor undone
+            await self._note_end()
+            self._kept = self._run = self._plan = None
             return
         await self._earlier.find(nodes_of(run))
         self._parts.runs.own(run.run_id, self._owner())
@@ -455,18 +455,12 @@ class BringUp:
         if (start := say.start_words(run, kept.is_over, self._words(run))) is not None:
             self._proof_run = proof_run if run.result == "done" else None
             phase, message, remedy = start
-            ended_ms = run.ended_ms if phase is Phase.FAILED else None
-            self._board.set(phase, message=message, remedy=remedy, ended_ms=ended_ms)
+            self._board.set(
+                phase, message=message, remedy=remedy, ended_ms=run.ended_ms if phase is Phase.FAILED else None
+            )
         else:  # it can still be undone
             self._plan = None
             self._board.show(replace(base, ended_ms=run.ended_ms))
-
-    async def _let_go(self, run: RunView) -> None:
-        """Its nodes are all gone: it can be neither carried on nor undone."""
-        if run.result == INTERRUPTED:
-            await self._parts.runs.set_aside(run.run_id)
-        await self._note_end()
-        self._kept = self._run = self._plan = None
 
     # What is shown ----------------------------------------------------------------------------------------------
 
@@ -483,6 +477,7 @@ class BringUp:
             "past_proof": self._proof.past,
             "chapters": self._kept.chapters if self._kept is not None else frozenset(),
             "trials": self._trials.running,
+            "undo_words": self._back.words.told,
         }
 
     def _matrix(self) -> Matrix:

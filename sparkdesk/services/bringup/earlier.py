@@ -1,7 +1,7 @@
 """The bring-ups before the one in sight: what of theirs still stands on the same nodes, and how it is taken back.
 
 The one rule: a bring-up that failed and was followed by another one is not forgotten: until it is taken back too, the
-nodes are not as they were. The newest goes first, and nothing is done on nodes that a person did not pick.
+nodes are not as they were. Nothing is done on nodes that a person did not pick.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from sparkdesk.core.playbooks.run_view import RunView
-from sparkdesk.core.step import RunEnded
 from sparkdesk.services.bringup.shelf import BringUpShelf
 from sparkdesk.services.playbooks.runs import PlaybookRuns
 
@@ -55,19 +54,12 @@ class EarlierRuns:
         """Whether something of theirs is to be taken back; `only`: of these steps."""
         return any(only is None or run.undoable & only for run in self.views(current))
 
-    async def undo(self, current: RunView | None, only: frozenset[str] | None) -> RunEnded | None:
-        """Take back what they did, or `only` these steps of it; the end of the first that could not be taken back.
-
-        Raises PlanError.
-        """
-        for run in self.views(current):
-            wanted = run.undoable if only is None else run.undoable & only
-            if wanted:
-                self._runs.undo(run.run_id, wanted)
-                ended = await self._runs.wait(run.run_id)
-                if ended.result != "done":
-                    return ended
-        return None
+    def all_views(self, current: RunView | None) -> tuple[RunView, ...]:
+        """The run in sight and those that touched one of these nodes, each with all of its nodes."""
+        shown = self._runs.runs.value
+        runs = {run_id: shown[run_id] for run_id in self._run_ids if run_id in shown}
+        found = [run for run in runs.values() if any(step.node in self._node_ids for step in run.playbook.steps())]
+        return (*(() if current is None else (current,)), *(run for run in found if not _is(run, current)))
 
     def cancel(self) -> bool:
         """End what is being taken back; whether there was something."""
@@ -76,3 +68,7 @@ class EarlierRuns:
         for run_id in under_way:
             self._runs.cancel(run_id)
         return bool(under_way)
+
+
+def _is(run: RunView, other: RunView | None) -> bool:
+    return other is not None and run.run_id == other.run_id

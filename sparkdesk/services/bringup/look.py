@@ -107,6 +107,11 @@ def nodes_of(run: RunView) -> tuple[str, ...]:
     return tuple(dict.fromkeys(step.node for step in run.playbook.steps()))
 
 
+def step_of(run: RunView | None, step_id: str) -> Step | None:
+    """This step of the run."""
+    return next((step for step in run.playbook.steps() if step.id == step_id), None) if run else None
+
+
 def steps_of(plan: BringUpPlan | None, chapters: frozenset[str]) -> frozenset[str] | None:
     """The steps of these chapters, and the proofs of root's rights where they need them; None for all."""
     if not chapters or plan is None:

@@ -47,4 +47,6 @@ class BringUpParts:
     """Node id -> what is reached there through the line that a fresh sign-in cuts."""
     obstacles: Callable[[], tuple[str, ...]] = tuple
     """Sentences: why nothing can be changed here at all."""
+    fresh_s: float = 10.0
+    """A plan that is older is compared with what the nodes say then, before it is applied."""
     plan: Callable[[Case, int], BringUpPlan] = make_plan

@@ -64,12 +64,15 @@ def places(folder: Path, count: int = 2) -> Iterator[tuple[list[Place], list[Ssh
 class Desk:
     """One run of the program."""
 
-    def __init__(self, folder: Path, nodes: Sequence[Place], owner: str = "anna@laptop") -> None:
+    def __init__(
+        self, folder: Path, nodes: Sequence[Place], owner: str = "anna@laptop", *, fresh_s: float = 60.0
+    ) -> None:
         self.nodes = list(nodes)
         self.store = SqliteStore(folder / "data")
         self.fleet = FleetDesk(self.store)
         self.saved: dict[str, bytes] = {}
         self.questions: list[str] = []
+        self.says_yes = True
         self.skips_what_stands = False
         """Whether the plan leaves out the steps of a chapter whose trace is there, as the real one does."""
         inventory = self.fleet.inventory
@@ -106,13 +109,14 @@ class Desk:
                 store=self.store,
                 programs={},
                 save_file=self._save,
+                fresh_s=fresh_s,
                 plan=self.plan,
             )
         )
 
     async def _confirm(self, question: str) -> bool:
         self.questions.append(question)
-        return True
+        return self.says_yes
 
     async def _save(self, folder: Path | None, name: str, data: bytes) -> str:
         path = f"{folder or 'own'}/{name}"
@@ -229,7 +233,8 @@ def docker_step(node_id: str) -> Step:
 
 
 def network_step(node_id: str) -> Step:
-    """Tries a network, signs in anew, looks, keeps. What `look` holds in the home is the answer of the look."""
+    """Tries a network, signs in anew, looks, keeps. What `look` holds in the home is the answer of the look, and what
+    `said` holds is what the undo says."""
     look = """cat look 2> /dev/null || echo '{"ok": true}'"""
     wait = Wait(
         Command(("sh", "-c", f'cd "$HOME" && {look}')), Expect(reader="json_field:ok", equals="true"),
@@ -243,7 +248,7 @@ def network_step(node_id: str) -> Step:
             wait,
             sh("mv trial kept"),
         ),
-        check=(sh("test -e kept"),), undo=(sh("rm -f trial kept"),),
+        check=(sh("test -e kept"),), undo=(sh("rm -f trial kept; cat said 2> /dev/null || :"),),
         phase=Chapter.NETWORK.value,
     )  # fmt: skip
 
